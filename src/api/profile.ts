@@ -1,84 +1,27 @@
-/** segmentation.dev/v1alpha1 SegmentationProfile. The shape itself is generated from crds/. */
-import type { Condition, KubeObject, LabelSelector } from './meta.ts';
-import type { IPBlock, NetworkPolicyPort, PolicyType } from './network-policy.ts';
+/**
+ * segmentation.dev/v1alpha1 SegmentationProfile, as the API server hands it out: validated, its defaults filled
+ * in. The shape is generated from crds/, so that a name here which the CRD does not have is a type error.
+ */
+import type * as generated from './generated/segmentation-profile.ts';
+import type { KubeObject } from './meta.ts';
 
-export type Mode = 'Enforce' | 'Audit';
-export type DeletionPolicy = 'Delete' | 'Retain';
-export type Allowance = 'Allow' | 'Deny';
-export type Entity =
-  | 'KubeAPIServer'
-  | 'ClusterDNS'
-  | 'Nodes'
-  | 'IngressControllers'
-  | 'Monitoring'
-  | 'World'
-  | 'Any';
+export type { Allowance, DeletionPolicy, Entity, Mode } from './generated/segmentation-profile.ts';
+
+/** Nothing that was read from the API server is changed in place. */
+type ReadonlyDeep<T> = T extends readonly (infer Item)[]
+  ? readonly ReadonlyDeep<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: ReadonlyDeep<T[Key]> }
+    : T;
 
 /** Exactly one kind: selectors (one or both), or one of the other fields. The CRD enforces it. */
-export interface Peer {
-  readonly podSelector?: LabelSelector;
-  readonly namespaceSelector?: LabelSelector;
-  readonly namespaces?: readonly string[];
-  readonly sameNamespaceLabels?: readonly string[];
-  readonly ipBlock?: IPBlock;
-  readonly service?: { readonly namespace: string; readonly name: string };
-  readonly entity?: Entity;
-}
-
-interface RuleBase {
-  readonly name: string;
-  readonly description?: string;
-  /** Which pods of the namespace the rule is for; absent or `{}`: all. */
-  readonly podSelector?: LabelSelector;
-  readonly ports?: readonly NetworkPolicyPort[];
-}
-export interface IngressRule extends RuleBase {
-  readonly from: readonly Peer[];
-}
-export interface EgressRule extends RuleBase {
-  readonly to: readonly Peer[];
-}
-
-export interface Baseline {
-  readonly dns?: Allowance;
-  readonly admissionWebhooks?: Allowance;
-  readonly sameNamespace?: Allowance;
-  readonly kubeAPIServer?: Allowance;
-  readonly ingressControllers?: Allowance;
-  readonly monitoring?: Allowance;
-}
-
-export interface ProfileSpec {
-  readonly mode?: Mode;
-  readonly namespaceSelector: LabelSelector;
-  readonly excludeNamespaces?: readonly string[];
-  readonly isolation?: readonly PolicyType[];
-  readonly deletionPolicy?: DeletionPolicy;
-  readonly baseline?: Baseline;
-  readonly ingress?: readonly IngressRule[];
-  readonly egress?: readonly EgressRule[];
-}
-
-export interface ProfileFailure {
-  readonly namespace: string;
-  readonly reason: string;
-  readonly message: string;
-}
-
-export interface ProfileStatus {
-  readonly observedGeneration?: number;
-  readonly conditions?: readonly Condition[];
-  readonly namespaces?: {
-    readonly matched: number;
-    readonly enforced: number;
-    readonly pending: number;
-    readonly failed: number;
-    /** `enforced/matched`, for the printer column. */
-    readonly summary: string;
-  };
-  readonly policies?: { readonly desired: number; readonly applied: number };
-  readonly failures?: readonly ProfileFailure[];
-}
+export type Peer = ReadonlyDeep<generated.Peer>;
+export type IngressRule = ReadonlyDeep<generated.IngressRule>;
+export type EgressRule = ReadonlyDeep<generated.EgressRule>;
+export type Baseline = ReadonlyDeep<generated.Baseline>;
+export type ProfileSpec = ReadonlyDeep<generated.SegmentationProfileSpec>;
+export type ProfileFailure = ReadonlyDeep<generated.Failure>;
+export type ProfileStatus = ReadonlyDeep<generated.SegmentationProfileStatus>;
 
 export interface SegmentationProfile extends KubeObject {
   readonly spec: ProfileSpec;

@@ -1,0 +1,47 @@
+/**
+ * Generates what follows from other files: TypeScript types and the field reference from the CRD in crds/, and the
+ * metrics reference from the registry.
+ *
+ *   npm run generate              writes the files
+ *   npm run generate -- --check   writes nothing; exits with 1 when a file is not what would be written
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { CRD_PATH, readSchema } from './generate/crd.ts';
+import { referencePage } from './generate/docs.ts';
+import { metricsDocument } from './generate/metrics.ts';
+import { typesModule } from './generate/types.ts';
+
+const root = join(import.meta.dirname, '..');
+const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
+
+const schema = readSchema(join(root, CRD_PATH));
+const files: readonly (readonly [path: string, text: string])[] = [
+  ['src/api/generated/segmentation-profile.ts', await typesModule(schema)],
+  ['docs/api.md', referencePage(schema)],
+  ['docs/metrics.md', metricsDocument()],
+];
+
+for (const [path, text] of files) {
+  const target = join(root, path);
+  if (read(target) === text) continue;
+  if (values.check) {
+    console.error(`${path} is stale: run \`npm run generate\` and commit the result.`);
+    process.exitCode = 1;
+  } else {
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, text);
+    console.log(`wrote ${path}`);
+  }
+}
+
+/** The text of a file, undefined where there is none. */
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

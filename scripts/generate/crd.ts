@@ -1,0 +1,120 @@
+/** Reads the CRD in crds/ as JSON schema, for the generators of types and of documentation. */
+import { readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
+import { parse } from 'yaml';
+
+export const CRD_PATH = 'crds/segmentation.dev_segmentationprofiles.yaml';
+
+/** A node of the CRD's structural schema: the part of it that the generators read. */
+export interface SchemaNode {
+  readonly type?: 'object' | 'array' | 'string' | 'integer' | 'boolean' | 'number';
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly enum?: readonly string[];
+  readonly format?: string;
+  readonly required?: readonly string[];
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly additionalProperties?: SchemaNode;
+  readonly items?: SchemaNode;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly maxItems?: number;
+  readonly maxProperties?: number;
+  readonly pattern?: string;
+  readonly 'x-kubernetes-int-or-string'?: boolean;
+  readonly 'x-kubernetes-list-type'?: 'atomic' | 'set' | 'map';
+  readonly 'x-kubernetes-list-map-keys'?: readonly string[];
+  readonly 'x-kubernetes-validations'?: readonly { readonly rule: string; readonly message?: string }[];
+}
+
+/**
+ * The types that get a name, by the place of one of their occurrences. Every other node of the same shape is of
+ * the same type, whatever its description says.
+ */
+export const NAMED = {
+  SegmentationProfileSpec: 'spec',
+  SegmentationProfileStatus: 'status',
+  Mode: 'spec.mode',
+  DeletionPolicy: 'spec.deletionPolicy',
+  Direction: 'spec.isolation[]',
+  Baseline: 'spec.baseline',
+  Allowance: 'spec.baseline.dns',
+  IngressRule: 'spec.ingress[]',
+  EgressRule: 'spec.egress[]',
+  Peer: 'spec.ingress[].from[]',
+  LabelSelector: 'spec.namespaceSelector',
+  LabelSelectorRequirement: 'spec.namespaceSelector.matchExpressions[]',
+  SelectorOperator: 'spec.namespaceSelector.matchExpressions[].operator',
+  IPBlock: 'spec.ingress[].from[].ipBlock',
+  ServiceReference: 'spec.ingress[].from[].service',
+  Entity: 'spec.ingress[].from[].entity',
+  Port: 'spec.ingress[].ports[]',
+  Protocol: 'spec.ingress[].ports[].protocol',
+  Condition: 'status.conditions[]',
+  ConditionStatus: 'status.conditions[].status',
+  NamespaceCounts: 'status.namespaces',
+  PolicyCounts: 'status.policies',
+  Failure: 'status.failures[]',
+};
+
+interface CustomResourceDefinition {
+  readonly spec: {
+    readonly versions: readonly {
+      readonly name: string;
+      readonly schema: { readonly openAPIV3Schema: SchemaNode };
+    }[];
+  };
+}
+
+/** The schema of the only version in the CRD file at `path`. */
+export function readSchema(path: string): SchemaNode {
+  const crd = parse(readFileSync(path, 'utf8')) as CustomResourceDefinition;
+  const [version, ...others] = crd.spec.versions;
+  if (version === undefined || others.length > 0) throw new Error(`${path}: exactly one version is expected`);
+  return version.schema.openAPIV3Schema;
+}
+
+/**
+ * The node at a path of field names, where `[]` steps into the items of a list: `spec.ingress[].from`.
+ * Throws where there is no such node.
+ */
+export function nodeAt(root: SchemaNode, path: string): SchemaNode {
+  let node: SchemaNode | undefined = root;
+  for (const step of path.replaceAll('[]', '.[]').split('.')) {
+    node = step === '[]' ? node?.items : node?.properties?.[step];
+  }
+  if (node === undefined) throw new Error(`the schema has no field ${path}`);
+  return node;
+}
+
+/** The fields that every object has once the API server has admitted it, defaults filled in. */
+export function guaranteedFields(node: SchemaNode): Set<string> {
+  const names = new Set(node.required);
+  for (const [name, field] of Object.entries(node.properties ?? {})) {
+    if (field.default !== undefined) names.add(name);
+  }
+  for (const name of demandedFields(node)) names.add(name);
+  return names;
+}
+
+/** The fields that a rule `has(self.field)` demands: required, with a message better than "Required value". */
+export function demandedFields(node: SchemaNode): string[] {
+  return (node['x-kubernetes-validations'] ?? []).flatMap(({ rule }) => {
+    const field = /^has\(self\.(\w+)\)$/.exec(rule)?.[1];
+    return field === undefined ? [] : [field];
+  });
+}
+
+/** A function that gives the name of a node's type, undefined where the type has none. */
+export function typeNames(root: SchemaNode): (node: SchemaNode) => string | undefined {
+  const types = Object.entries(NAMED).map(([name, path]) => ({ name, shape: shapeOf(nodeAt(root, path)) }));
+  return (node) => types.find(({ shape }) => isDeepStrictEqual(shape, shapeOf(node)))?.name;
+}
+
+/** A node without what may differ between two uses of one type: descriptions of the node itself, and defaults. */
+function shapeOf(node: SchemaNode): SchemaNode {
+  const { description: _description, default: _default, ...shape } = node;
+  return shape;
+}

@@ -1,0 +1,144 @@
+/** The field reference, docs/api.md, from the CRD's schema. */
+import { stringify } from 'yaml';
+import { CRD_PATH, demandedFields, NAMED, nodeAt, type SchemaNode, typeNames } from './crd.ts';
+import { PEER_EXAMPLES } from './peer-examples.ts';
+
+/** The types that have a section, in the order of reading; other types are told of where they are used. */
+const SECTIONS: readonly (keyof typeof NAMED)[] = [
+  'SegmentationProfileSpec',
+  'Baseline',
+  'IngressRule',
+  'EgressRule',
+  'Peer',
+  'IPBlock',
+  'ServiceReference',
+  'Port',
+  'LabelSelector',
+  'LabelSelectorRequirement',
+  'SegmentationProfileStatus',
+  'Condition',
+  'NamespaceCounts',
+  'PolicyCounts',
+  'Failure',
+];
+
+/** The text of docs/api.md. Throws when a kind of peer has no example. */
+export function referencePage(root: SchemaNode): string {
+  const nameOf = typeNames(root);
+  const sections = SECTIONS.map((name) => {
+    const node = nodeAt(root, NAMED[name]);
+    const place = name === 'LabelSelector' ? 'Wherever objects are selected by their labels.' : placeOf(name);
+    const fields = Object.entries(node.properties ?? {}).map(([field, child]) =>
+      fieldText(field, child, node, nameOf),
+    );
+    const description = name === 'LabelSelector' ? '`{}` selects all objects.' : node.description;
+    const examples = name === 'Peer' ? [peerExamples(node)] : [];
+    return [`## ${name}`, `${place} ${description}`, fields.join('\n'), ...refusals(node), ...examples].join(
+      '\n\n',
+    );
+  });
+  return `${[
+    '# SegmentationProfile',
+    `<!-- Generated from ${CRD_PATH} by \`npm run generate\`. Do not edit. -->`,
+    `\`segmentation.dev/v1alpha1\`, cluster-scoped, \`kubectl get segp\`. ${root.description}`,
+    'The same text is at hand in the cluster: `kubectl explain segp.spec.ingress.from`.',
+    ...refusals(root),
+    ...sections,
+  ].join('\n\n')}\n`;
+}
+
+function placeOf(name: keyof typeof NAMED): string {
+  const path = NAMED[name]
+    .replace('.from[]', '.(from|to)[]')
+    .replace(/ingress\[\](?=.)/, '(ingress|egress)[]');
+  return `\`${path}\`.`;
+}
+
+function fieldText(
+  name: string,
+  node: SchemaNode,
+  parent: SchemaNode,
+  nameOf: (node: SchemaNode) => string | undefined,
+): string {
+  const required = parent.required?.includes(name) || demandedFields(parent).includes(name);
+  const facts = [
+    typeText(node, nameOf),
+    ...(required ? ['required'] : []),
+    ...(node.default === undefined ? [] : [`default \`${inlineYaml(node.default)}\``]),
+    ...bounds(node),
+  ];
+  const lines = [`- **\`${name}\`** (${facts.join('; ')})`, ...describe(node.description)];
+  return [...lines, ...messages(node).map((message) => `  - ${message}`)].join('\n');
+}
+
+/** A description as it continues an entry of a list; "Required." is among the facts already. */
+function describe(description = ''): string[] {
+  return [`  ${description.replace(/^Required\. /, '')}`];
+}
+
+function typeText(node: SchemaNode, nameOf: (node: SchemaNode) => string | undefined): string {
+  if (node['x-kubernetes-int-or-string']) return 'number or string';
+  if (node.enum) return node.enum.map((value) => `\`${value}\``).join(' or ');
+  if (node.items) return `list of ${typeText(node.items, nameOf)}`;
+  if (node.additionalProperties) return 'map of strings to strings';
+  const name = nameOf(node);
+  if (name !== undefined) return `[${name}](#${name.toLowerCase()})`;
+  return node.format === 'date-time' ? 'RFC 3339 time' : (node.type ?? 'any');
+}
+
+function bounds(node: SchemaNode): string[] {
+  if (node['x-kubernetes-int-or-string']) {
+    return [
+      `a number from ${node.minimum} to ${node.maximum}`,
+      `a string of at most ${node.maxLength} characters that matches \`${node.pattern}\``,
+    ];
+  }
+  const of = node.items ?? node;
+  const each = node.items ? 'each ' : '';
+  return [
+    ...(node['x-kubernetes-list-type'] === 'map'
+      ? [`unique by \`${node['x-kubernetes-list-map-keys']?.join('`, `')}\``]
+      : []),
+    ...(node['x-kubernetes-list-type'] === 'set' ? ['unique'] : []),
+    ...(node.maxItems === undefined ? [] : [`at most ${node.maxItems}`]),
+    ...(node.maxProperties === undefined ? [] : [`at most ${node.maxProperties}`]),
+    ...(of.maxLength === undefined ? [] : [`${each}${lengthText(of)}`]),
+    ...(of.minimum === undefined || of.maximum === undefined ? [] : [`${of.minimum} to ${of.maximum}`]),
+    ...(of.pattern === undefined ? [] : [`${each}matches \`${of.pattern}\``]),
+  ];
+}
+
+function lengthText({ minLength = 0, maxLength = 0 }: SchemaNode): string {
+  return minLength === 0 ? `at most ${maxLength} characters` : `${minLength} to ${maxLength} characters`;
+}
+
+/** What the API server answers to a value that breaks a rule of the node or of its items. */
+function messages(node: SchemaNode): string[] {
+  return [node, node.items ?? {}].flatMap((each) =>
+    each.properties === undefined
+      ? (each['x-kubernetes-validations'] ?? []).map(({ message }) => `Refused otherwise: ${message}.`)
+      : [],
+  );
+}
+
+function refusals(node: SchemaNode): string[] {
+  const rules = node['x-kubernetes-validations'] ?? [];
+  if (rules.length === 0) return [];
+  return [`Refused with these words:\n\n${rules.map(({ message }) => `- ${message}`).join('\n')}`];
+}
+
+function peerExamples(peer: SchemaNode): string {
+  const kinds = Object.keys(peer.properties ?? {}).map((field) => {
+    const examples = PEER_EXAMPLES[field];
+    if (examples === undefined)
+      throw new Error(`peer-examples.ts has no example for the peer field ${field}`);
+    return examples.map(
+      ({ allows, peer }) => `In \`to\`, allows ${allows}:\n\n\`\`\`yaml\n${stringify([peer])}\`\`\``,
+    );
+  });
+  return ['### An example of each kind', ...kinds.flat()].join('\n\n');
+}
+
+function inlineYaml(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value).replaceAll('"', '').replaceAll(',', ', ');
+}

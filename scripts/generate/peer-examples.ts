@@ -1,0 +1,58 @@
+/** An example of each kind of peer, for the field reference. The tests have the API server admit every one. */
+
+export interface PeerExample {
+  /** What the example allows, in the place of `to`, after "Allows". */
+  readonly allows: string;
+  readonly peer: Readonly<Record<string, unknown>>;
+}
+
+/** Keyed by the peer's (first) field: the reference can't be generated when a field of the schema has none. */
+export const PEER_EXAMPLES: Readonly<Record<string, readonly PeerExample[]>> = {
+  podSelector: [
+    {
+      allows: "pods labelled `app: checkout` in the rule's own namespace",
+      peer: { podSelector: { matchLabels: { app: 'checkout' } } },
+    },
+  ],
+  namespaceSelector: [
+    {
+      allows: 'every pod of the namespaces labelled `team: payments`',
+      peer: { namespaceSelector: { matchLabels: { team: 'payments' } } },
+    },
+    {
+      allows: 'pods labelled `app: gateway` in the namespace `edge`',
+      peer: {
+        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'edge' } },
+        podSelector: { matchLabels: { app: 'gateway' } },
+      },
+    },
+  ],
+  namespaces: [
+    {
+      allows: 'every pod of the namespaces `payments` and `ledger`',
+      peer: { namespaces: ['payments', 'ledger'] },
+    },
+  ],
+  sameNamespaceLabels: [
+    {
+      allows: 'every pod of the namespaces whose label `team` has the same value as the own namespace',
+      peer: { sameNamespaceLabels: ['team'] },
+    },
+  ],
+  ipBlock: [
+    {
+      allows: "a partner's network without one part of it",
+      peer: { ipBlock: { cidr: '203.0.113.0/24', except: ['203.0.113.128/25'] } },
+    },
+    { allows: 'an IPv6 network', peer: { ipBlock: { cidr: '2001:db8::/32' } } },
+  ],
+  service: [
+    {
+      allows: 'the pods behind the Service `ledger` of the namespace `payments`',
+      peer: { service: { namespace: 'payments', name: 'ledger' } },
+    },
+  ],
+  entity: [
+    { allows: "addresses outside the cluster, without the cloud's metadata", peer: { entity: 'World' } },
+  ],
+};

@@ -1,0 +1,56 @@
+/** TypeScript types from the CRD's schema: what the API server hands out, with its defaults filled in. */
+import { compile } from 'json-schema-to-typescript';
+import { guaranteedFields, NAMED, nodeAt, type SchemaNode, typeNames } from './crd.ts';
+
+/** Types of which the occurrences differ in meaning: their own description would be that of one place. */
+const DESCRIPTIONS: Partial<Record<keyof typeof NAMED, string>> = {
+  LabelSelector: 'Selects objects by their labels; `{}` selects all of them.',
+  Allowance: 'Whether an entry of the baseline is allowed.',
+};
+
+const BANNER = '// Generated from crds/ by `npm run generate`. Do not edit.';
+
+/** The text of the TypeScript module that declares the types of `root`. */
+export async function typesModule(root: SchemaNode): Promise<string> {
+  const nameOf = typeNames(root);
+  const reference = (node: SchemaNode): object => {
+    const name = nameOf(node);
+    const { description } = node;
+    return name === undefined ? definition(node) : { description, tsType: name };
+  };
+  const definition = (node: SchemaNode): object => {
+    const { description } = node;
+    if (node['x-kubernetes-int-or-string']) return { description, tsType: 'number | string' };
+    if (node.items !== undefined) return { type: 'array', description, items: reference(node.items) };
+    if (node.additionalProperties !== undefined) {
+      return { type: 'object', description, additionalProperties: reference(node.additionalProperties) };
+    }
+    if (node.properties !== undefined) {
+      const properties = Object.fromEntries(
+        Object.entries(node.properties).map(([name, field]) => [name, reference(field)]),
+      );
+      return { type: 'object', description, required: [...guaranteedFields(node)], properties };
+    }
+    return { type: node.type, description, ...(node.enum && { enum: [...node.enum] }) };
+  };
+
+  const definitions = Object.entries(NAMED).map(([name, path]) => {
+    const node = nodeAt(root, path);
+    const description = DESCRIPTIONS[name as keyof typeof NAMED] ?? node.description;
+    return [name, { ...definition(node), description, title: name }];
+  });
+  const text = await compile({ definitions: Object.fromEntries(definitions) }, 'Root', {
+    additionalProperties: false,
+    bannerComment: BANNER,
+    ignoreMinAndMaxItems: true,
+    unreachableDefinitions: true,
+    style: { singleQuote: true, printWidth: 110 },
+  });
+  // The root is there only to carry the definitions.
+  return text
+    .replace(/\nexport interface Root \{[^}]*\}\n/, '')
+    .replaceAll(
+      / \*\n \* This interface was referenced by `Root`'s JSON-Schema\n \* via the `definition` "\w+"\.\n/g,
+      '',
+    );
+}

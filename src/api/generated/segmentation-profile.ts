@@ -1,0 +1,401 @@
+// Generated from crds/ by `npm run generate`. Do not edit.
+
+/**
+ * Enforce writes the policies. Audit writes none: it computes them and reports in the status what Enforce would do. A profile that goes from Enforce to Audit has its policies removed.
+ */
+export type Mode = 'Enforce' | 'Audit';
+/**
+ * What becomes of the policies when the profile is deleted. Delete removes them. Retain leaves them in place, and a profile of the same name takes them up again.
+ */
+export type DeletionPolicy = 'Delete' | 'Retain';
+/**
+ * A direction, seen from the pods of the selected namespaces.
+ */
+export type Direction = 'Ingress' | 'Egress';
+/**
+ * Whether an entry of the baseline is allowed.
+ */
+export type Allowance = 'Allow' | 'Deny';
+/**
+ * In and NotIn compare the label's value with `values` (NotIn holds also where the label is absent); Exists and DoesNotExist look at the key only.
+ */
+export type SelectorOperator = 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
+/**
+ * Something that every cluster has, found by the operator. KubeAPIServer: the API server's addresses. ClusterDNS: the pods of the cluster's DNS. Nodes: the addresses of all nodes. IngressControllers and Monitoring: what the operator is configured with under these names. World: every address but the cluster's own and link-local ones (cloud metadata). Any: everyone, without limit.
+ */
+export type Entity =
+  'KubeAPIServer' | 'ClusterDNS' | 'Nodes' | 'IngressControllers' | 'Monitoring' | 'World' | 'Any';
+/**
+ * The protocol of the port.
+ */
+export type Protocol = 'TCP' | 'UDP' | 'SCTP';
+/**
+ * Whether it holds.
+ */
+export type ConditionStatus = 'True' | 'False' | 'Unknown';
+/**
+ * What to isolate, and what to allow all the same.
+ */
+export interface SegmentationProfileSpec {
+  /**
+   * Enforce writes the policies. Audit writes none: it computes them and reports in the status what Enforce would do. A profile that goes from Enforce to Audit has its policies removed.
+   */
+  mode: Mode;
+  /**
+   * Required. Selects the namespaces to isolate by their labels; `{}` selects every one. kube-system, kube-public, kube-node-lease and the operator's own namespace are protected: they are never selected, unless the operator's configuration says so.
+   */
+  namespaceSelector: LabelSelector;
+  /**
+   * Names of namespaces that are left alone although `namespaceSelector` selects them.
+   *
+   * Items: The name of a namespace.
+   */
+  excludeNamespaces?: string[];
+  /**
+   * The directions in which everything is denied that no rule and no baseline entry allows. In a direction that is not listed nothing is denied, and no rules are accepted.
+   *
+   * Items: A direction, seen from the pods of the selected namespaces.
+   */
+  isolation: Direction[];
+  /**
+   * What becomes of the policies when the profile is deleted. Delete removes them. Retain leaves them in place, and a profile of the same name takes them up again.
+   */
+  deletionPolicy: DeletionPolicy;
+  /**
+   * What nearly every workload needs, each allowed or denied in all selected namespaces.
+   */
+  baseline: Baseline;
+  /**
+   * What may reach the pods of the selected namespaces. Each rule adds to what is allowed; order has no meaning. Needs Ingress in `isolation`.
+   *
+   * Items: Allows traffic from the peers of `from` to `ports` of the pods that `podSelector` selects.
+   */
+  ingress?: IngressRule[];
+  /**
+   * What the pods of the selected namespaces may reach. Each rule adds to what is allowed; order has no meaning. Needs Egress in `isolation`.
+   *
+   * Items: Allows traffic from the pods that `podSelector` selects to `ports` of the peers of `to`.
+   */
+  egress?: EgressRule[];
+}
+/**
+ * What the operator has found and done. Only the operator writes it.
+ */
+export interface SegmentationProfileStatus {
+  /**
+   * The `metadata.generation` that the rest of the status speaks of.
+   */
+  observedGeneration?: number;
+  /**
+   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule is known.
+   *
+   * Items: One aspect of the profile's state.
+   */
+  conditions?: Condition[];
+  /**
+   * How many namespaces the profile selects, and how far they are.
+   */
+  namespaces?: NamespaceCounts;
+  /**
+   * How many NetworkPolicies the profile needs in all its namespaces.
+   */
+  policies?: PolicyCounts;
+  /**
+   * Namespaces that are not as they should be, in the order of their names; the first 50 at most.
+   *
+   * Items: What is wrong in one namespace.
+   */
+  failures?: Failure[];
+}
+/**
+ * What nearly every workload needs, each allowed or denied in all selected namespaces.
+ */
+export interface Baseline {
+  /**
+   * Egress to the cluster's DNS, UDP and TCP port 53: its pods, and the node-local DNS cache where the operator is configured with its address.
+   */
+  dns: Allowance;
+  /**
+   * Ingress from the API server to the pods behind admission webhooks, aggregated APIs and CRD conversion webhooks. Denied, creating and changing objects can fail in the whole cluster.
+   */
+  admissionWebhooks: Allowance;
+  /**
+   * All traffic between the pods of one namespace, in the isolated directions.
+   */
+  sameNamespace: Allowance;
+  /**
+   * Egress to the Kubernetes API server, which controllers and operators need.
+   */
+  kubeAPIServer: Allowance;
+  /**
+   * Ingress from the ingress controllers and gateways that the operator is configured with.
+   */
+  ingressControllers: Allowance;
+  /**
+   * Ingress from the monitoring stack that the operator is configured with, to scrape metrics.
+   */
+  monitoring: Allowance;
+}
+/**
+ * Allows traffic from the peers of `from` to `ports` of the pods that `podSelector` selects.
+ */
+export interface IngressRule {
+  /**
+   * Identifies the rule among those of its direction, in policies, status and metrics: lower-case letters, digits and `-`.
+   */
+  name: string;
+  /**
+   * Why this is allowed, for those who find the policy in a namespace. It is kept on the policy.
+   */
+  description?: string;
+  /**
+   * Selects the pods of the namespace that the rule is for, by their labels. Absent or `{}`: all of them.
+   */
+  podSelector?: LabelSelector;
+  /**
+   * Required. Who may connect: at least one peer. For everyone write `entity: Any`.
+   *
+   * Items: The other side of the traffic, in exactly one way: `podSelector` or `namespaceSelector` or both together, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service` or `entity`.
+   */
+  from: Peer[];
+  /**
+   * The ports of the selected pods that may be reached. Absent or empty: every port of every protocol.
+   *
+   * Items: One port, or a range of ports, of one protocol.
+   */
+  ports?: Port[];
+}
+/**
+ * Allows traffic from the pods that `podSelector` selects to `ports` of the peers of `to`.
+ */
+export interface EgressRule {
+  /**
+   * Identifies the rule among those of its direction, in policies, status and metrics: lower-case letters, digits and `-`.
+   */
+  name: string;
+  /**
+   * Why this is allowed, for those who find the policy in a namespace. It is kept on the policy.
+   */
+  description?: string;
+  /**
+   * Selects the pods of the namespace that the rule is for, by their labels. Absent or `{}`: all of them.
+   */
+  podSelector?: LabelSelector;
+  /**
+   * Required. What may be reached: at least one peer. For everything write `entity: Any`.
+   *
+   * Items: The other side of the traffic, in exactly one way: `podSelector` or `namespaceSelector` or both together, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service` or `entity`.
+   */
+  to: Peer[];
+  /**
+   * The ports of the peers that may be reached. Absent or empty: every port of every protocol; of a Service, KubeAPIServer and ClusterDNS the ports that they serve, and no others.
+   *
+   * Items: One port, or a range of ports, of one protocol.
+   */
+  ports?: Port[];
+}
+/**
+ * The other side of the traffic, in exactly one way: `podSelector` or `namespaceSelector` or both together, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service` or `entity`.
+ */
+export interface Peer {
+  /**
+   * Pods with these labels: in the namespaces that `namespaceSelector` selects or, without it, in the same namespace. `{}` selects all pods there.
+   */
+  podSelector?: LabelSelector;
+  /**
+   * Namespaces with these labels; `{}` selects every one. All their pods, or those that `podSelector` selects.
+   */
+  namespaceSelector?: LabelSelector;
+  /**
+   * All pods of the namespaces with these names.
+   *
+   * Items: The name of a namespace.
+   */
+  namespaces?: string[];
+  /**
+   * All pods of the namespaces in which each of these labels has the same value as in the pod's own namespace: `[team]` lets the namespaces of one team reach each other. A selected namespace that lacks one of the labels is reported in the status.
+   *
+   * Items: The key of a label of namespaces.
+   */
+  sameNamespaceLabels?: string[];
+  /**
+   * Addresses outside the cluster, IPv4 or IPv6. Pods are not reliably matched by their addresses: use selectors for them.
+   */
+  ipBlock?: IPBlock;
+  /**
+   * The pods behind a Service: those that its selector selects or, for a Service without selector, the addresses of its EndpointSlices. In `to` of a rule without `ports`, the ports that the Service leads to are allowed, and no others.
+   */
+  service?: ServiceReference;
+  /**
+   * Something that every cluster has, found by the operator. KubeAPIServer: the API server's addresses. ClusterDNS: the pods of the cluster's DNS. Nodes: the addresses of all nodes. IngressControllers and Monitoring: what the operator is configured with under these names. World: every address but the cluster's own and link-local ones (cloud metadata). Any: everyone, without limit.
+   */
+  entity?: Entity;
+}
+/**
+ * Selects objects by their labels; `{}` selects all of them.
+ */
+export interface LabelSelector {
+  /**
+   * Labels that must all be there with exactly these values.
+   */
+  matchLabels?: {
+    /**
+     * The value that the label must have.
+     */
+    [k: string]: string;
+  };
+  /**
+   * Requirements on labels that must all hold, together with `matchLabels`.
+   *
+   * Items: One requirement on one label.
+   */
+  matchExpressions?: LabelSelectorRequirement[];
+}
+/**
+ * One requirement on one label.
+ */
+export interface LabelSelectorRequirement {
+  /**
+   * The label's key.
+   */
+  key: string;
+  /**
+   * In and NotIn compare the label's value with `values` (NotIn holds also where the label is absent); Exists and DoesNotExist look at the key only.
+   */
+  operator: SelectorOperator;
+  /**
+   * What In and NotIn compare with; at least one. Not with Exists and DoesNotExist.
+   *
+   * Items: A label value.
+   */
+  values?: string[];
+}
+/**
+ * Addresses outside the cluster, IPv4 or IPv6. Pods are not reliably matched by their addresses: use selectors for them.
+ */
+export interface IPBlock {
+  /**
+   * The addresses, as a network and its prefix length, such as `203.0.113.0/24`.
+   */
+  cidr: string;
+  /**
+   * Smaller ranges inside `cidr` that are not meant, such as `203.0.113.128/25`.
+   *
+   * Items: A range inside `cidr` and smaller than it.
+   */
+  except?: string[];
+}
+/**
+ * The pods behind a Service: those that its selector selects or, for a Service without selector, the addresses of its EndpointSlices. In `to` of a rule without `ports`, the ports that the Service leads to are allowed, and no others.
+ */
+export interface ServiceReference {
+  /**
+   * The namespace of the Service.
+   */
+  namespace: string;
+  /**
+   * The name of the Service.
+   */
+  name: string;
+}
+/**
+ * One port, or a range of ports, of one protocol.
+ */
+export interface Port {
+  /**
+   * The protocol of the port.
+   */
+  protocol: Protocol;
+  /**
+   * A number from 1 to 65535 (not in quotes), or the name of a container port of the pods that are connected to. Absent: every port of the protocol.
+   */
+  port?: number | string;
+  /**
+   * The last port of a range that begins with `port`, both included.
+   */
+  endPort?: number;
+}
+/**
+ * One aspect of the profile's state.
+ */
+export interface Condition {
+  /**
+   * Which aspect this is, such as Ready.
+   */
+  type: string;
+  /**
+   * Whether it holds.
+   */
+  status: ConditionStatus;
+  /**
+   * The `metadata.generation` that the condition speaks of.
+   */
+  observedGeneration?: number;
+  /**
+   * When `status` last changed.
+   */
+  lastTransitionTime: string;
+  /**
+   * Why, in one word for programs.
+   */
+  reason: string;
+  /**
+   * Why, in a sentence for people.
+   */
+  message: string;
+}
+/**
+ * How many namespaces the profile selects, and how far they are.
+ */
+export interface NamespaceCounts {
+  /**
+   * Namespaces that the profile selects.
+   */
+  matched: number;
+  /**
+   * Of these, those in which all its policies are in place.
+   */
+  enforced: number;
+  /**
+   * Of these, those that wait for their turn or for something that a rule needs.
+   */
+  pending: number;
+  /**
+   * Of these, those that could not be brought to the wanted state. See `failures`.
+   */
+  failed: number;
+  /**
+   * Enforced of matched, such as `12/12`.
+   */
+  summary: string;
+}
+/**
+ * How many NetworkPolicies the profile needs in all its namespaces.
+ */
+export interface PolicyCounts {
+  /**
+   * NetworkPolicies that should exist.
+   */
+  desired: number;
+  /**
+   * Of these, those that exist as they should.
+   */
+  applied: number;
+}
+/**
+ * What is wrong in one namespace.
+ */
+export interface Failure {
+  /**
+   * The name of the namespace.
+   */
+  namespace: string;
+  /**
+   * What went wrong, in one word for programs.
+   */
+  reason: string;
+  /**
+   * What went wrong, and what to do about it.
+   */
+  message: string;
+}
