@@ -1,0 +1,148 @@
+/**
+ * Every pod to every pod on a list of ports: the same answers as the evaluator's, by whole rows. Pods that the
+ * same policies select share a row, a rule's peers are one bit set of pods, and a question is then two bits.
+ */
+import type { StringMap } from '../api/meta.ts';
+import type { PolicyType, Protocol } from '../api/network-policy.ts';
+import { type IPFamily, parseAddress } from '../policy/cidr.ts';
+import { BitSet } from './bitset.ts';
+import { type ClusterView, networkPodOf, nodeOf, type Pod } from './cluster.ts';
+import type { EvaluatorOptions } from './evaluator.ts';
+import { PolicyIndex } from './policy-index.ts';
+import { type Party, type Rule, selectsParty, selectsPort } from './rules.ts';
+
+export interface MatrixPort {
+  readonly port: number;
+  readonly protocol: Protocol;
+}
+
+export interface MatrixOptions extends EvaluatorOptions {
+  readonly ports: readonly MatrixPort[];
+  /** Which of their addresses the pods use. */
+  readonly family: IPFamily;
+}
+
+export interface Matrix {
+  /** Indices in the view's `pods` and the options' `ports`. */
+  allowed(from: number, to: number, port: number): boolean;
+  /** How many (from, to, port) are allowed, those of a pod to itself included. */
+  count(): number;
+}
+
+export function matrix(view: ClusterView, options: MatrixOptions): Matrix {
+  return new BitMatrix(view, options);
+}
+
+/** For each port, the pods at the other end. Shared by all pods that are alike. */
+type Row = readonly BitSet[];
+
+class BitMatrix implements Matrix {
+  readonly #index: PolicyIndex;
+  readonly #pods: readonly Pod[];
+  readonly #ports: readonly MatrixPort[];
+  readonly #podsInIPBlocks: boolean;
+  readonly #everyone: BitSet;
+  readonly #parties: readonly Party[];
+  readonly #nodes: readonly (string | undefined)[];
+  readonly #peers = new Map<Rule, BitSet>();
+  /** Where a pod may connect to, and from where it may be reached. */
+  readonly #egress: readonly Row[];
+  readonly #ingress: readonly Row[];
+
+  constructor(view: ClusterView, { ports, family, podsInIPBlocks = true }: MatrixOptions) {
+    this.#index = new PolicyIndex(view);
+    this.#pods = view.pods;
+    this.#ports = ports;
+    this.#podsInIPBlocks = podsInIPBlocks;
+    this.#everyone = BitSet.of(view.pods.map(() => true));
+    this.#parties = view.pods.map((pod) => partyOf(pod, this.#index.labelsOf(pod.namespace), family));
+    this.#nodes = view.pods.map((pod) => nodeOf({ kind: 'pod', pod }));
+    this.#egress = this.#rows('Egress');
+    this.#ingress = this.#rows('Ingress');
+  }
+
+  allowed(from: number, to: number, port: number): boolean {
+    if (from === to) return true;
+    if (this.#egress[from]?.[port]?.has(to) !== true) return false;
+    return this.#ingress[to]?.[port]?.has(from) === true || this.#isLocalNode(from, to);
+  }
+
+  count(): number {
+    let count = 0;
+    for (let from = 0; from < this.#pods.length; from++) {
+      for (let to = 0; to < this.#pods.length; to++) {
+        for (let port = 0; port < this.#ports.length; port++) if (this.allowed(from, to, port)) count++;
+      }
+    }
+    return count;
+  }
+
+  #isLocalNode(from: number, to: number): boolean {
+    const node = this.#nodes[from];
+    return node !== undefined && node === this.#pods[to]?.node;
+  }
+
+  #rows(direction: PolicyType): Row[] {
+    const everyone: Row = this.#ports.map(() => this.#everyone);
+    const known = new Map<string, Row>();
+    const numbers = new Map<unknown, number>();
+    return this.#pods.map((pod) => {
+      const policies = pod.hostNetwork === true ? [] : this.#index.selecting(direction, pod);
+      if (policies.length === 0) return everyone;
+      const rules = policies.flatMap((policy) => policy[direction] ?? []);
+      // What a named port stands for at the destination depends on the destination.
+      const names = direction === 'Ingress' && rules.some(hasNames) ? JSON.stringify(pod.ports ?? []) : '';
+      const key = `${policies.map((policy) => numberOf(numbers, policy)).join()} ${names}`;
+      let row = known.get(key);
+      if (row === undefined) {
+        row = this.#ports.map((port) => this.#row(direction, pod, rules, port));
+        known.set(key, row);
+      }
+      return row;
+    });
+  }
+
+  #row(direction: PolicyType, pod: Pod, rules: readonly Rule[], { port, protocol }: MatrixPort): BitSet {
+    const row = new BitSet(this.#pods.length);
+    for (const rule of rules) {
+      if (direction === 'Egress' && hasNames(rule)) {
+        const open = this.#pods.map((to) => selectsPort(rule.ports, port, protocol, portsOf(to)));
+        row.addCommon(this.#peersOf(rule), BitSet.of(open));
+      } else if (selectsPort(rule.ports, port, protocol, portsOf(pod))) {
+        row.addCommon(this.#peersOf(rule), this.#everyone);
+      }
+    }
+    return row;
+  }
+
+  #peersOf(rule: Rule): BitSet {
+    if (rule.peers === 'any') return this.#everyone;
+    let set = this.#peers.get(rule);
+    if (set === undefined) {
+      const selected = this.#parties.map((party) => selectsParty(rule.peers, party, this.#podsInIPBlocks));
+      set = BitSet.of(selected);
+      this.#peers.set(rule, set);
+    }
+    return set;
+  }
+}
+
+function hasNames({ ports }: Rule): boolean {
+  return ports !== 'any' && ports.some((port) => 'name' in port);
+}
+
+/** What a named port can stand for: nothing outside the pod network. */
+function portsOf(pod: Pod): Pod['ports'] {
+  return networkPodOf({ kind: 'pod', pod }) && (pod.ports ?? []);
+}
+
+function partyOf(pod: Pod, namespaceLabels: StringMap, family: IPFamily): Party {
+  const address = pod.ips.map(parseAddress).find((candidate) => candidate?.family === family);
+  return { pod: networkPodOf({ kind: 'pod', pod }), namespaceLabels, address: () => address };
+}
+
+function numberOf(numbers: Map<unknown, number>, object: unknown): number {
+  const number = numbers.get(object) ?? numbers.size;
+  numbers.set(object, number);
+  return number;
+}

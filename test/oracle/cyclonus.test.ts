@@ -1,0 +1,108 @@
+/**
+ * The evaluator, the selectors and the CIDRs compared with independent code on generated clusters. A failure
+ * prints the smallest case found, as YAML, with the seed and path to run it again.
+ */
+import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
+import { stringify } from 'yaml';
+import { compileView } from '../../src/analysis/evaluator.ts';
+import { canonicalCidr, containsAddress, parseAddress, parseCidr } from '../../src/policy/cidr.ts';
+import { canonicalSelector, matches } from '../../src/policy/selector.ts';
+import { labels, scenario, selector } from '../analysis/arbitrary.ts';
+import { findGo } from '../env/build.ts';
+import { requiredGo } from '../env/target.ts';
+import { buildOracle } from './build.ts';
+import { addressText, cidrText } from './cidr-text.ts';
+import { asCyclonusReadsFlow, asCyclonusReadsPolicy, DEPARTURES } from './departures.ts';
+import { flowCase, Oracle, type OracleAnswer, type OracleCase } from './oracle.ts';
+
+const SEED = 20_251_121;
+const CLUSTERS = 6000;
+const LISTS = 3000; // of up to 20 selectors, or CIDRs, each
+
+const go = await findGo('go', process.env);
+const skipped = go ? '' : ` (skipped: it is built with Go ${requiredGo()} or later, which is not here)`;
+
+(go ? describe : describe.skip)(`independent code${skipped}`, function () {
+  this.timeout('2m');
+  let oracle: Oracle;
+
+  before(async function () {
+    this.timeout('15m');
+    assert.ok(go);
+    oracle = new Oracle(await buildOracle(go));
+  });
+  after(() => oracle?.[Symbol.asyncDispose]());
+
+  it('of cyclonus gives the verdicts of the evaluator, but for the known departures', async () => {
+    const judged = { allowed: 0, denied: 0 };
+    await holds(CLUSTERS, scenario, async ({ view, flows }) => {
+      const answer = await ask(oracle, flowCase(view, flows));
+      const evaluator = compileView({ ...view, policies: view.policies.map(asCyclonusReadsPolicy) });
+      const own = flows.map((flow) => {
+        const { egress, ingress, allowed } = evaluator.verdict(asCyclonusReadsFlow(flow));
+        judged[allowed ? 'allowed' : 'denied']++;
+        return { egress: egress.allowed, ingress: ingress.allowed };
+      });
+      assert.deepEqual(own, answer.flows);
+    });
+    // Agreement says something only if both answers are common.
+    assert.ok(judged.allowed > 2 * CLUSTERS && judged.denied > CLUSTERS, JSON.stringify(judged));
+  });
+
+  for (const { name, view, flow, cyclonus, specification } of DEPARTURES) {
+    it(`of cyclonus departs from the specification: ${name}`, async () => {
+      const answer = await ask(oracle, flowCase(view, [flow]));
+      assert.deepEqual(
+        answer.flows?.map(({ egress, ingress }) => egress && ingress),
+        [cyclonus],
+      );
+      assert.equal(compileView(view).verdict(flow).allowed, specification);
+    });
+  }
+
+  it('of the API server matches the same labels', () =>
+    holds(
+      LISTS,
+      fc.array(fc.record({ selector, labels }), { minLength: 1, maxLength: 20 }),
+      async (selectors) => {
+        const answer = await ask(oracle, { selectors });
+        const own = selectors.map(({ selector, labels }) => matches(selector, labels));
+        const canonical = selectors.map(({ selector, labels }) =>
+          matches(canonicalSelector(selector), labels),
+        );
+        assert.deepEqual([own, canonical], [answer.selectors, answer.selectors]);
+      },
+    ));
+
+  it('of the API server reads the same CIDRs', () =>
+    holds(
+      LISTS,
+      fc.array(fc.record({ cidr: cidrText, ip: addressText }), { minLength: 1, maxLength: 20 }),
+      async (cidrs) => {
+        const answer = await ask(oracle, { cidrs });
+        const own = cidrs.map(({ cidr, ip }) => {
+          const [range, address] = [parseCidr(cidr), parseAddress(ip)];
+          const contains = range !== undefined && address !== undefined && containsAddress(range, address);
+          return { canonical: canonicalCidr(cidr) ?? '', contains };
+        });
+        assert.deepEqual(own, answer.cidrs);
+      },
+    ));
+});
+
+/** What the oracle answers; the API server must accept the policies, and cyclonus be able to judge them. */
+async function ask(oracle: Oracle, question: OracleCase): Promise<OracleAnswer> {
+  const answer = await oracle.ask(question);
+  assert.deepEqual([answer.invalid, answer.panic], [undefined, undefined]);
+  return answer;
+}
+
+async function holds<T>(numRuns: number, arbitrary: fc.Arbitrary<T>, check: (value: T) => Promise<void>) {
+  const run = await fc.check(fc.asyncProperty(arbitrary, check), { seed: SEED, numRuns });
+  if (!run.failed) return;
+  assert.fail(
+    `after ${run.numRuns} runs and ${run.numShrinks} shrinks (seed ${run.seed}, path ${run.counterexamplePath}):\n` +
+      `${String(run.errorInstance)}\n\n${stringify(run.counterexample?.[0], { aliasDuplicateObjects: false })}`,
+  );
+}
