@@ -1,0 +1,90 @@
+/** What the compiler may know of the cluster besides the profile. Plain values: whoever gathers them does the I/O. */
+import type { LabelSelector, StringMap } from '../api/meta.ts';
+import type { Protocol } from '../api/network-policy.ts';
+
+export interface NamespaceFacts {
+  readonly name: string;
+  readonly labels: StringMap;
+}
+
+/**
+ * A kind of object that some peers are resolved from. Only those that a profile needs are watched.
+ * `endpointSlices/NAMESPACE` is watched in that namespace only, the others in the whole cluster.
+ */
+export type Source = 'services' | 'nodes' | 'serviceCIDRs' | 'webhooks' | `endpointSlices/${string}`;
+
+export interface ServicePort {
+  readonly name?: string;
+  readonly protocol?: Protocol;
+  readonly port: number;
+  /** Absent: the same as `port`. */
+  readonly targetPort?: number | string;
+}
+
+export interface ServiceFacts {
+  readonly type: string;
+  /** Absent or empty: the Service has no selector, and its EndpointSlices are kept by somebody else. */
+  readonly selector?: StringMap;
+  readonly ports: readonly ServicePort[];
+  /** Without "None". */
+  readonly clusterIPs: readonly string[];
+}
+
+/** One EndpointSlice: each address serves each port. */
+export interface EndpointFacts {
+  readonly addresses: readonly string[];
+  readonly ports: readonly { readonly port?: number; readonly protocol?: Protocol }[];
+}
+
+export interface NodeFacts {
+  /** InternalIPs. */
+  readonly addresses: readonly string[];
+  readonly podCIDRs: readonly string[];
+}
+
+/** A Service that the API server calls: behind a webhook, an APIService or a CRD conversion. */
+export interface WebhookService {
+  readonly namespace: string;
+  readonly name: string;
+  readonly port: number;
+}
+
+/** The pods that a configured selector pair stands for; both absent is never allowed. */
+export interface WorkloadSelector {
+  readonly namespaceSelector?: LabelSelector;
+  readonly podSelector?: LabelSelector;
+}
+
+/** What the operator's own configuration says about the cluster. */
+export interface ClusterConfiguration {
+  readonly clusterDNS: {
+    /** The Service whose pods and target ports are allowed; where it doesn't exist, `podSelector` and port 53. */
+    readonly namespace: string;
+    readonly service: string;
+    readonly podSelector: LabelSelector;
+    /** Addresses of node-local DNS caches. */
+    readonly nodeLocalAddresses: readonly string[];
+  };
+  readonly ingressControllers: readonly WorkloadSelector[];
+  readonly monitoring: readonly WorkloadSelector[];
+  /** Used instead of the nodes' own addresses where not empty. */
+  readonly nodeCIDRs: readonly string[];
+  /** Added to the pod CIDRs that nodes report. */
+  readonly podCIDRs: readonly string[];
+  /** Where the API server's calls to webhooks come from; empty: any address. */
+  readonly webhookSourceCIDRs: readonly string[];
+  /** Most node addresses that a rule lists one by one. */
+  readonly maxNodeAddresses: number;
+}
+
+/** Look-ups are only made of sources that `known` says are there. */
+export interface ClusterFacts {
+  readonly configuration: ClusterConfiguration;
+  /** Whether the source was read completely at least once, and is still watched. */
+  known(source: Source): boolean;
+  service(namespace: string, name: string): ServiceFacts | undefined;
+  endpoints(namespace: string, service: string): readonly EndpointFacts[];
+  nodes(): readonly NodeFacts[];
+  serviceCIDRs(): readonly string[];
+  webhookServices(namespace: string): readonly WebhookService[];
+}

@@ -1,0 +1,156 @@
+/** The peer `entity`: parts of the cluster, and of the world around it, that have a name of their own. */
+import type { NetworkPolicyPeer } from '../../api/network-policy.ts';
+import type { Entity } from '../../api/profile.ts';
+import { canonicalCidr, containsCidr, formatCidr, mergeCidrs, parseCidr } from '../cidr.ts';
+import type { WorkloadSelector } from '../facts.ts';
+import { addressPeers } from './ip-block.ts';
+import {
+  atLeastOne,
+  type Grant,
+  isAtLeastOne,
+  type PeerContext,
+  type Resolution,
+  resolved,
+  unresolved,
+} from './resolution.ts';
+import { namespaceNamed } from './selectors.ts';
+import { endpointGrants, selects, targetPorts } from './service.ts';
+
+/** Cloud metadata services answer on link-local addresses; none of them is part of the world. */
+const LINK_LOCAL = ['169.254.0.0/16', 'fe80::/10', 'fd00:ec2::254/128', 'fd20:ce::254/128'];
+
+export function entityPeer(entity: Entity, context: PeerContext): Resolution {
+  switch (entity) {
+    case 'Any':
+      return resolved({ peers: 'everyone' });
+    case 'ClusterDNS':
+      return clusterDNS(context);
+    case 'KubeAPIServer':
+      return kubeAPIServer(context);
+    case 'Nodes':
+      return nodes(context);
+    case 'World':
+      return world(context);
+    case 'IngressControllers':
+      return workloads(context.cluster.configuration.ingressControllers, 'ingressControllers');
+    case 'Monitoring':
+      return workloads(context.cluster.configuration.monitoring, 'monitoring');
+    default:
+      // Of a later version of the schema than this operator knows.
+      return unresolved(
+        'NotConfigured',
+        `this version of the operator does not know ${String(entity)}; upgrade it`,
+      );
+  }
+}
+
+/**
+ * The pods of the cluster's DNS Service on port 53 and on its target ports (engines see the port after the Service's
+ * address was translated), and the node-local caches on port 53.
+ */
+function clusterDNS({ cluster, direction }: PeerContext): Resolution {
+  const { namespace, service: name, podSelector, nodeLocalAddresses } = cluster.configuration.clusterDNS;
+  const service = cluster.known('services') ? cluster.service(namespace, name) : undefined;
+  const found = service !== undefined && selects(service) ? service : undefined;
+  const implied = direction === 'Egress';
+  const standard = [
+    { protocol: 'UDP', port: 53 },
+    { protocol: 'TCP', port: 53 },
+  ] as const;
+  const serving = found === undefined ? [] : targetPorts(found.ports.filter(({ port }) => port === 53));
+  const pods: Grant = {
+    peers: [
+      {
+        namespaceSelector: namespaceNamed(namespace),
+        podSelector: found === undefined ? podSelector : { matchLabels: found.selector },
+      },
+    ],
+    ...(implied && { ports: serving.length > 0 ? serving : standard }),
+  };
+  const local = addressPeers(nodeLocalAddresses);
+  return isAtLeastOne(local)
+    ? resolved(pods, { peers: local, ...(implied && { ports: standard }) })
+    : resolved(pods);
+}
+
+/** The Service `default/kubernetes` and every address behind it, each with its own port. */
+function kubeAPIServer({ cluster, direction }: PeerContext): Resolution {
+  if (!cluster.known('services') || !cluster.known('endpointSlices/default')) {
+    return unresolved('SourceUnavailable', 'the Service default/kubernetes cannot be read yet');
+  }
+  const implied = direction === 'Egress';
+  const behind = endpointGrants(cluster.endpoints('default', 'kubernetes'), implied);
+  const service = cluster.service('default', 'kubernetes');
+  const virtual = addressPeers(service?.clusterIPs ?? []);
+  const ports = (service?.ports ?? []).map(({ protocol, port }) => ({ protocol: protocol ?? 'TCP', port }));
+  // The virtual address alone is not enough: engines judge the address after its translation.
+  if (behind.length === 0 || !isAtLeastOne(virtual)) {
+    return unresolved('NoEndpoints', 'the Service default/kubernetes has no addresses at the moment');
+  }
+  return atLeastOne([{ peers: virtual, ...(implied && { ports }) }, ...behind], 'NoEndpoints', '');
+}
+
+/** The nodes' InternalIPs, or the configured ranges. */
+function nodes({ cluster }: PeerContext): Resolution {
+  const { nodeCIDRs, maxNodeAddresses } = cluster.configuration;
+  const ranges = nodeCIDRs.map(
+    (cidr): NetworkPolicyPeer => ({ ipBlock: { cidr: canonicalCidr(cidr) ?? cidr } }),
+  );
+  if (isAtLeastOne(ranges)) return resolved({ peers: ranges });
+  if (!cluster.known('nodes')) return unresolved('SourceUnavailable', 'Nodes cannot be read yet');
+  const peers = addressPeers(cluster.nodes().flatMap(({ addresses }) => addresses));
+  if (peers.length > maxNodeAddresses) {
+    return unresolved(
+      'TooManyAddresses',
+      `the cluster has ${peers.length} node addresses, more than the ${maxNodeAddresses} that one rule lists; ` +
+        "set nodeCIDRs in the operator's configuration",
+    );
+  }
+  return isAtLeastOne(peers)
+    ? resolved({ peers })
+    : unresolved('NoEndpoints', 'no Node has an InternalIP at the moment');
+}
+
+/** All addresses but the cluster's own and link-local ones. One peer per family, each in a rule of its own. */
+function world({ cluster }: PeerContext): Resolution {
+  if (!cluster.known('nodes') || !cluster.known('serviceCIDRs')) {
+    return unresolved('SourceUnavailable', "the cluster's own address ranges cannot be read yet");
+  }
+  const { podCIDRs, nodeCIDRs } = cluster.configuration;
+  const pods = [...podCIDRs, ...cluster.nodes().flatMap((node) => node.podCIDRs)];
+  if (pods.length === 0) {
+    return unresolved(
+      'NotConfigured',
+      "no Node reports its pod CIDRs; set podCIDRs in the operator's configuration, or else the pods of the " +
+        'cluster would count as the world',
+    );
+  }
+  const nodeAddresses = cluster.nodes().flatMap(({ addresses }) => addresses);
+  const own = [...pods, ...cluster.serviceCIDRs(), ...nodeCIDRs, ...LINK_LOCAL].flatMap(
+    (cidr) => parseCidr(cidr) ?? [],
+  );
+  // Node addresses are single and many: they are listed only where no configured range holds them.
+  const single = addressPeers(nodeAddresses).flatMap(({ ipBlock }) => parseCidr(ipBlock?.cidr ?? '') ?? []);
+  const merged = mergeCidrs([...own, ...single]);
+  const grants = ['0.0.0.0/0', '::/0'].flatMap((cidr): Grant[] => {
+    const all = parseCidr(cidr);
+    if (all === undefined) return [];
+    const except = merged
+      .filter((each) => each.family === all.family && containsCidr(all, each))
+      .map(formatCidr);
+    return [{ peers: [{ ipBlock: { cidr, ...(except.length > 0 && { except }) } }] }];
+  });
+  return atLeastOne(grants, 'NotConfigured', '');
+}
+
+function workloads(configured: readonly WorkloadSelector[], key: string): Resolution {
+  const peers = configured.map(
+    ({ namespaceSelector, podSelector }): NetworkPolicyPeer => ({
+      namespaceSelector: namespaceSelector ?? {},
+      ...(podSelector && { podSelector }),
+    }),
+  );
+  return isAtLeastOne(peers)
+    ? resolved({ peers })
+    : unresolved('NotConfigured', `the operator's configuration names none; set ${key} there`);
+}

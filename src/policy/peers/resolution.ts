@@ -1,0 +1,51 @@
+/** What a peer resolves to, shared by the resolvers beside this file. */
+import type { NetworkPolicyPeer, NetworkPolicyPort } from '../../api/network-policy.ts';
+import type { PolicyType } from '../../api/network-policy.ts';
+import type { ClusterFacts, NamespaceFacts } from '../facts.ts';
+
+/** At least one: an empty `from` or `to` would mean everyone (invariant I3). */
+export type AtLeastOne<T> = readonly [T, ...T[]];
+
+/** A set of peers with the ports that the peer itself implies; a rule's own `ports` replace those. */
+export interface Grant {
+  readonly peers: AtLeastOne<NetworkPolicyPeer> | 'everyone';
+  readonly ports?: readonly NetworkPolicyPort[];
+}
+
+export type UnresolvedReason =
+  | 'NamespaceLabelMissing'
+  | 'ServiceNotFound'
+  | 'ServiceUnsupported'
+  | 'NoEndpoints'
+  | 'NoPorts'
+  | 'NotConfigured'
+  | 'TooManyAddresses'
+  | 'SourceUnavailable';
+
+/** `message` says what is wrong and what to write instead, without naming profile, rule or namespace. */
+export type Resolution =
+  | { readonly grants: AtLeastOne<Grant> }
+  | { readonly reason: UnresolvedReason; readonly message: string };
+
+export interface PeerContext {
+  readonly direction: PolicyType;
+  readonly namespace: NamespaceFacts;
+  readonly cluster: ClusterFacts;
+}
+
+export function resolved(...grants: AtLeastOne<Grant>): Resolution {
+  return { grants };
+}
+
+export function unresolved(reason: UnresolvedReason, message: string): Resolution {
+  return { reason, message };
+}
+
+/** A resolution that grants all of `grants`, or says `reason` where there is none. */
+export function atLeastOne(grants: readonly Grant[], reason: UnresolvedReason, message: string): Resolution {
+  return isAtLeastOne(grants) ? { grants } : { reason, message };
+}
+
+export function isAtLeastOne<T>(items: readonly T[]): items is AtLeastOne<T> {
+  return items.length > 0;
+}

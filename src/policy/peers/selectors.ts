@@ -1,0 +1,52 @@
+/** Peers that are label selectors: as written, by namespace name, and by labels shared with the namespace. */
+import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
+import type { NetworkPolicyPeer } from '../../api/network-policy.ts';
+import type { LabelSelector } from '../../api/meta.ts';
+import { type PeerContext, type Resolution, resolved, unresolved } from './resolution.ts';
+
+export function selectorPeer(selectors: {
+  podSelector?: LabelSelector;
+  namespaceSelector?: LabelSelector;
+}): Resolution {
+  const { podSelector, namespaceSelector } = selectors;
+  return resolved({
+    peers: [{ ...(namespaceSelector && { namespaceSelector }), ...(podSelector && { podSelector }) }],
+  });
+}
+
+/** All pods of the named namespaces. */
+export function namespacesPeer(names: readonly string[]): Resolution {
+  return resolved({ peers: [{ namespaceSelector: namespaceNamed(...names) }] });
+}
+
+/** All pods of the namespaces that carry the same values of the labels `keys` as the namespace itself. */
+export function sameNamespaceLabelsPeer(keys: readonly string[], { namespace }: PeerContext): Resolution {
+  const matchLabels: Record<string, string> = {};
+  const missing: string[] = [];
+  for (const key of keys) {
+    const value = Object.hasOwn(namespace.labels, key) ? namespace.labels[key] : undefined;
+    if (value === undefined) missing.push(key);
+    else matchLabels[key] = value;
+  }
+  if (missing.length > 0) {
+    return unresolved(
+      'NamespaceLabelMissing',
+      `the namespace has no label ${missing.join(', ')}; label it (kubectl label namespace ${namespace.name} ` +
+        `${missing[0]}=VALUE) or leave it out of the profile (excludeNamespaces)`,
+    );
+  }
+  return resolved({ peers: [{ namespaceSelector: { matchLabels } }] });
+}
+
+/** Selects namespaces by name, through the label that the API server keeps on each. */
+export function namespaceNamed(...names: string[]): LabelSelector {
+  const unique = [...new Set(names)].sort();
+  return unique.length === 1
+    ? { matchLabels: { [LABEL_NAMESPACE_NAME]: unique[0] ?? '' } }
+    : { matchExpressions: [{ key: LABEL_NAMESPACE_NAME, operator: 'In', values: unique }] };
+}
+
+/** `podSelector` in the namespace `name`. */
+export function podsIn(name: string, podSelector: LabelSelector): NetworkPolicyPeer {
+  return { namespaceSelector: namespaceNamed(name), podSelector };
+}

@@ -1,0 +1,79 @@
+/** The peer `service`: the pods behind a Service, or the addresses of one that has no selector. */
+import type { NetworkPolicyPort } from '../../api/network-policy.ts';
+import type { EndpointFacts, ServiceFacts, ServicePort } from '../facts.ts';
+import { addressPeers } from './ip-block.ts';
+import {
+  atLeastOne,
+  type Grant,
+  isAtLeastOne,
+  type PeerContext,
+  type Resolution,
+  resolved,
+  unresolved,
+} from './resolution.ts';
+import { podsIn } from './selectors.ts';
+
+export function servicePeer(
+  { namespace, name }: { namespace: string; name: string },
+  { cluster, direction }: PeerContext,
+): Resolution {
+  if (!cluster.known('services')) return unresolved('SourceUnavailable', 'Services cannot be read yet');
+  const service = cluster.service(namespace, name);
+  if (service === undefined) {
+    return unresolved(
+      'ServiceNotFound',
+      `Service ${namespace}/${name} does not exist; create it or correct the name`,
+    );
+  }
+  if (service.type === 'ExternalName') {
+    return unresolved(
+      'ServiceUnsupported',
+      `Service ${namespace}/${name} is of type ExternalName, a DNS alias without addresses; use an ipBlock instead`,
+    );
+  }
+  // The target ports are the Service's own: where its pods are the source, they say nothing about the destination.
+  const implied = direction === 'Egress';
+  if (selects(service)) {
+    const peers = [podsIn(namespace, { matchLabels: service.selector })] as const;
+    if (!implied) return resolved({ peers });
+    const ports = targetPorts(service.ports);
+    return ports.length > 0
+      ? resolved({ peers, ports })
+      : unresolved('NoPorts', `Service ${namespace}/${name} has no ports; list the rule's ports`);
+  }
+  if (!cluster.known(`endpointSlices/${namespace}`)) {
+    return unresolved('SourceUnavailable', `EndpointSlices of namespace ${namespace} cannot be read yet`);
+  }
+  return atLeastOne(
+    endpointGrants(cluster.endpoints(namespace, name), implied),
+    'NoEndpoints',
+    `Service ${namespace}/${name} has neither a selector nor EndpointSlices with addresses; add one of them`,
+  );
+}
+
+/** A grant for each EndpointSlice that has addresses (and ports, where they are implied). */
+export function endpointGrants(slices: readonly EndpointFacts[], implied: boolean): Grant[] {
+  return slices.flatMap((slice): Grant[] => {
+    const peers = addressPeers(slice.addresses);
+    if (!isAtLeastOne(peers)) return [];
+    if (!implied) return [{ peers }];
+    const ports = slice.ports.flatMap(({ port, protocol }) =>
+      port === undefined ? [] : [{ protocol: protocol ?? 'TCP', port }],
+    );
+    return ports.length > 0 ? [{ peers, ports }] : [];
+  });
+}
+
+export function selects(
+  service: ServiceFacts,
+): service is ServiceFacts & { selector: Record<string, string> } {
+  return service.selector !== undefined && Object.keys(service.selector).length > 0;
+}
+
+/** The ports of the pods behind a Service: numbers, or names that each pod gives its own number. */
+export function targetPorts(ports: readonly ServicePort[]): NetworkPolicyPort[] {
+  return ports.map(({ protocol, port, targetPort }) => ({
+    protocol: protocol ?? 'TCP',
+    port: targetPort ?? port,
+  }));
+}
