@@ -1,0 +1,235 @@
+/** What can go wrong between this process and the API server, as one typed error, and what to do about it. */
+
+/** metav1.Status, as far as it is read here. */
+export interface Status {
+  readonly kind?: string;
+  readonly message?: string;
+  readonly reason?: string;
+  readonly code?: number;
+  readonly details?: {
+    readonly name?: string;
+    readonly kind?: string;
+    readonly retryAfterSeconds?: number;
+    readonly causes?: readonly { readonly reason?: string; readonly message?: string }[];
+  };
+}
+
+/** Reasons of failures that carry no metav1.Status; all others are the Status's own. */
+export type LocalReason =
+  /** The connection failed, or ended before the answer did. */
+  | 'Transport'
+  /** The deadline passed. */
+  | 'Timeout'
+  /** A watch was silent for longer than it may be. */
+  | 'Stalled'
+  /** The answer is not what the API server's protocol allows. */
+  | 'Malformed'
+  /** The caller's signal was aborted, or the transport closed. */
+  | 'Aborted'
+  /** The credentials of the kubeconfig could not be had: an exec plugin failed, a file is unreadable. */
+  | 'Credentials';
+
+export interface ApiErrorInit {
+  /** HTTP status, or the code of a watch's ERROR event; 0: no answer. */
+  readonly status: number;
+  readonly reason: string;
+  /** Without the method and path, which are put in front. */
+  readonly message: string;
+  readonly method: string;
+  readonly path: string;
+  /** What the server asked to wait, in milliseconds. */
+  readonly retryAfterMs?: number | undefined;
+  readonly details?: Status['details'] | undefined;
+  readonly cause?: unknown;
+}
+
+/** A failed request. Its message is one line, fit for a log or a condition. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  readonly status: number;
+  readonly reason: string;
+  readonly method: string;
+  readonly path: string;
+  readonly retryAfterMs: number | undefined;
+  readonly details: Status['details'] | undefined;
+
+  constructor(init: ApiErrorInit) {
+    const label = init.status === 0 ? init.reason : `${init.status} ${init.reason}`;
+    super(`${init.method} ${init.path}: ${label}: ${oneLine(init.message)}`, { cause: init.cause });
+    this.status = init.status;
+    this.reason = init.reason;
+    this.method = init.method;
+    this.path = init.path;
+    this.retryAfterMs = init.retryAfterMs;
+    this.details = init.details;
+  }
+}
+
+/** Longest text of a server's answer that a message repeats, in characters. */
+const MAX_MESSAGE = 1000;
+
+function oneLine(text: string): string {
+  const line = text.trim().replace(/\s+/g, ' ');
+  return line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}...` : line;
+}
+
+/** Reasons for answers without a metav1.Status (from a proxy or load balancer), after apimachinery's errors. */
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'BadRequest',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'NotFound',
+  405: 'MethodNotAllowed',
+  406: 'NotAcceptable',
+  409: 'Conflict',
+  410: 'Gone',
+  413: 'RequestEntityTooLarge',
+  415: 'UnsupportedMediaType',
+  422: 'Invalid',
+  429: 'TooManyRequests',
+  500: 'InternalError',
+  503: 'ServiceUnavailable',
+  504: 'Timeout',
+};
+
+/** Where a failure happened. */
+export interface RequestName {
+  readonly method: string;
+  readonly path: string;
+}
+
+/**
+ * The error of an answer that is not a success.
+ *
+ * @param body the body as text; best a metav1.Status, otherwise quoted in the message
+ * @param retryAfter the Retry-After header: seconds, or an HTTP date
+ * @param now wall clock, milliseconds since the epoch, for the date form
+ */
+export function errorOfResponse(
+  request: RequestName,
+  status: number,
+  body: string,
+  retryAfter: string | undefined,
+  now: number,
+): ApiError {
+  const parsed = parseStatus(body);
+  const headerMs = parseRetryAfter(retryAfter, now);
+  if (parsed !== undefined) return errorOfStatus(request, { ...parsed, code: status }, headerMs);
+  return new ApiError({
+    ...request,
+    status,
+    reason: REASONS[status] ?? 'Unknown',
+    message: body.trim() === '' ? 'no explanation was given' : body,
+    retryAfterMs: headerMs,
+  });
+}
+
+/** The error that a metav1.Status tells, for instance in an ERROR event of a watch. */
+export function errorOfStatus(request: RequestName, status: Status, retryAfterMs?: number): ApiError {
+  const code = typeof status.code === 'number' ? status.code : 500;
+  const seconds = status.details?.retryAfterSeconds;
+  return new ApiError({
+    ...request,
+    status: code,
+    reason: status.reason || REASONS[code] || 'Unknown',
+    message: status.message || 'no explanation was given',
+    retryAfterMs: retryAfterMs ?? (typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : undefined),
+    details: status.details,
+  });
+}
+
+function parseStatus(body: string): Status | undefined {
+  if (!body.trimStart().startsWith('{')) return undefined;
+  try {
+    const value: unknown = JSON.parse(body);
+    return isStatus(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** True for a metav1.Status. */
+export function isStatus(value: unknown): value is Status {
+  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'Status';
+}
+
+/** Longest wait that a Retry-After header can ask for, in milliseconds: a broken proxy must not stop us. */
+const MAX_RETRY_AFTER = 120_000;
+
+/** Milliseconds that a Retry-After header (RFC 9110, 10.2.3) asks to wait; undefined when it says nothing usable. */
+export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
+  if (header === undefined || header.trim() === '') return undefined;
+  const seconds = Number(header);
+  const wait = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - now;
+  return wait > 0 ? Math.min(wait, MAX_RETRY_AFTER) : undefined;
+}
+
+/**
+ * What a failure asks for. *stalled*: a person must act, the same request fails the same way. *waiting*: an input
+ * or a permission is missing, and may come. *retry*: transient, or the state moved on; gather anew after a backoff.
+ */
+export type Classification = 'stalled' | 'waiting' | 'retry';
+
+/** Answers that say nothing about the request's merit, or that a fresh look at the state resolves. */
+const TRANSIENT: ReadonlySet<number> = new Set([408, 409, 410, 425, 429]);
+
+export function classify(error: unknown): Classification {
+  if (!(error instanceof ApiError)) return 'retry';
+  const { status } = error;
+  if (error.reason === 'Credentials' || status === 401 || status === 403) return 'waiting';
+  // A missing object is a change that a fresh look resolves; a missing collection is an API not (yet) installed.
+  if (status === 404) return isCollectionMissing(error) ? 'waiting' : 'retry';
+  if (status >= 400 && status < 500 && !TRANSIENT.has(status)) return 'stalled';
+  return 'retry';
+}
+
+export function isNotFound(error: unknown): error is ApiError {
+  return error instanceof ApiError && error.status === 404;
+}
+
+/** The kind itself is not served: its CRD is not installed, or not yet established. */
+export function isCollectionMissing(error: unknown): error is ApiError {
+  return isNotFound(error) && !error.details?.name;
+}
+
+/** Somebody else wrote first: a resourceVersion or uid precondition failed. */
+export function isConflict(error: unknown): error is ApiError {
+  return error instanceof ApiError && error.status === 409 && error.reason === 'Conflict';
+}
+
+export function isAlreadyExists(error: unknown): error is ApiError {
+  return error instanceof ApiError && error.status === 409 && error.reason === 'AlreadyExists';
+}
+
+/** The resourceVersion or continue token is too old (410 Gone or Expired). */
+export function isGone(error: unknown): error is ApiError {
+  return (
+    error instanceof ApiError &&
+    (error.status === 410 || error.reason === 'Expired' || error.reason === 'Gone')
+  );
+}
+
+export function isForbidden(error: unknown): error is ApiError {
+  return error instanceof ApiError && error.status === 403;
+}
+
+/** The namespace is being deleted, so nothing can be created in it (admission plugin NamespaceLifecycle). */
+export function isNamespaceTerminating(error: unknown): error is ApiError {
+  return (
+    isForbidden(error) &&
+    (error.details?.causes ?? []).some((cause) => cause.reason === 'NamespaceTerminating')
+  );
+}
+
+/** The caller's own signal ended the request: nothing is wrong with the server. */
+export function isAborted(error: unknown): error is ApiError {
+  return error instanceof ApiError && error.reason === 'Aborted';
+}
+
+/** The resourceVersion is one that the server has not reached, as after etcd was restored from a backup. */
+export function isTooLargeResourceVersion(error: unknown): error is ApiError {
+  return (
+    error instanceof ApiError &&
+    (error.details?.causes ?? []).some((cause) => cause.reason === 'ResourceVersionTooLarge')
+  );
+}

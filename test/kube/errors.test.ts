@@ -1,0 +1,166 @@
+// Errors of the API server: what they say, and what they ask for.
+import assert from 'node:assert/strict';
+import {
+  ApiError,
+  classify,
+  errorOfResponse,
+  errorOfStatus,
+  isAborted,
+  isAlreadyExists,
+  isCollectionMissing,
+  isConflict,
+  isForbidden,
+  isGone,
+  isNamespaceTerminating,
+  isNotFound,
+  isTooLargeResourceVersion,
+  parseRetryAfter,
+} from '../../src/kube/errors.ts';
+import type { Status } from '../../src/kube/errors.ts';
+
+const REQUEST = { method: 'PUT', path: '/api/v1/things/a' };
+const NOW = Date.UTC(2026, 0, 1);
+
+function answer(code: number, status?: Partial<Status>, retryAfter?: string): ApiError {
+  const body =
+    status === undefined ? '' : JSON.stringify({ kind: 'Status', status: 'Failure', code, ...status });
+  return errorOfResponse(REQUEST, code, body, retryAfter, NOW);
+}
+
+function local(reason: string): ApiError {
+  return new ApiError({ ...REQUEST, status: 0, reason, message: 'x' });
+}
+
+describe('an error of the API server', () => {
+  const cases = [
+    ['an invalid object', answer(422, { reason: 'Invalid' }), 'stalled'],
+    ['a bad request', answer(400, { reason: 'BadRequest' }), 'stalled'],
+    ['an object that is too large', answer(413, { reason: 'RequestEntityTooLarge' }), 'stalled'],
+    ['a method that is not allowed', answer(405), 'stalled'],
+    ['missing authentication', answer(401, { reason: 'Unauthorized' }), 'waiting'],
+    ['a missing permission', answer(403, { reason: 'Forbidden' }), 'waiting'],
+    ['a kind that is not served', answer(404, { reason: 'NotFound', details: {} }), 'waiting'],
+    [
+      'a group that is not served',
+      errorOfResponse(REQUEST, 404, '404 page not found\n', undefined, NOW),
+      'waiting',
+    ],
+    [
+      'a missing object',
+      answer(404, { reason: 'NotFound', details: { name: 'a', kind: 'things' } }),
+      'retry',
+    ],
+    ['a lost race', answer(409, { reason: 'Conflict' }), 'retry'],
+    ['an object that exists', answer(409, { reason: 'AlreadyExists' }), 'retry'],
+    ['an expired revision', answer(410, { reason: 'Expired' }), 'retry'],
+    ['too many requests', answer(429, { reason: 'TooManyRequests' }), 'retry'],
+    ['an internal error', answer(500, { reason: 'InternalError' }), 'retry'],
+    ['an unavailable server', answer(503), 'retry'],
+    ['a gateway that gave up', answer(504), 'retry'],
+    ['a broken connection', local('Transport'), 'retry'],
+    ['a passed deadline', local('Timeout'), 'retry'],
+    ['a silent watch', local('Stalled'), 'retry'],
+    ['credentials that can not be had', local('Credentials'), 'waiting'],
+    ['an error of another kind', new TypeError('x'), 'retry'],
+  ] as const;
+  for (const [name, error, expected] of cases) {
+    it(`is ${expected} for ${name}`, () => assert.equal(classify(error), expected));
+  }
+
+  it('has a message of one line that names the request, the reason and what the server said', () => {
+    const error = answer(409, { reason: 'Conflict', message: 'the object\nhas been   modified' });
+    assert.equal(error.message, 'PUT /api/v1/things/a: 409 Conflict: the object has been modified');
+  });
+
+  it('quotes no more than the beginning of a long answer', () => {
+    const error = errorOfResponse(REQUEST, 502, `<html>${'x'.repeat(100_000)}`, undefined, NOW);
+    assert.ok(error.message.length < 1100);
+    assert.match(error.message, /502 Unknown: <html>x+\.\.\.$/);
+  });
+
+  it('takes the reason from the HTTP status where a proxy answered', () => {
+    assert.equal(errorOfResponse(REQUEST, 503, 'no upstream', undefined, NOW).reason, 'ServiceUnavailable');
+  });
+
+  it('takes the HTTP status, not the one in the body', () => {
+    const error = errorOfResponse(REQUEST, 403, '{"kind":"Status","code":500}', undefined, NOW);
+    assert.equal(error.status, 403);
+  });
+
+  it('of a watch carries the code and reason of its Status', () => {
+    const error = errorOfStatus(REQUEST, {
+      kind: 'Status',
+      code: 410,
+      reason: 'Expired',
+      message: 'too old',
+    });
+    assert.deepEqual([error.status, error.reason, isGone(error)], [410, 'Expired', true]);
+  });
+
+  it('waits as long as Retry-After or the Status asks', () => {
+    assert.equal(answer(429, {}, '3').retryAfterMs, 3000);
+    assert.equal(answer(429, { details: { retryAfterSeconds: 2 } }).retryAfterMs, 2000);
+    assert.equal(answer(429, {}).retryAfterMs, undefined);
+  });
+});
+
+describe('a Retry-After header', () => {
+  const cases: [string | undefined, number | undefined][] = [
+    ['1', 1000],
+    [new Date(NOW + 5000).toUTCString(), 5000],
+    [new Date(NOW - 5000).toUTCString(), undefined],
+    ['86400', 120_000],
+    ['0', undefined],
+    ['-1', undefined],
+    ['soon', undefined],
+    ['', undefined],
+    [undefined, undefined],
+  ];
+  for (const [header, expected] of cases) {
+    it(`${JSON.stringify(header)} asks for ${expected} ms`, () =>
+      assert.equal(parseRetryAfter(header, NOW), expected));
+  }
+});
+
+describe('the questions to an error', () => {
+  const terminating = answer(403, {
+    reason: 'Forbidden',
+    details: { causes: [{ reason: 'NamespaceTerminating', message: 'namespace x is being terminated' }] },
+  });
+  const tooLarge = answer(504, {
+    reason: 'Timeout',
+    details: { causes: [{ reason: 'ResourceVersionTooLarge' }] },
+  });
+  const questions = {
+    isNotFound,
+    isCollectionMissing,
+    isConflict,
+    isAlreadyExists,
+    isGone,
+    isForbidden,
+    isNamespaceTerminating,
+    isAborted,
+    isTooLargeResourceVersion,
+  };
+  const cases: [string, unknown, (keyof typeof questions)[]][] = [
+    ['a missing object', answer(404, { details: { name: 'a' } }), ['isNotFound']],
+    ['a missing kind', answer(404, {}), ['isNotFound', 'isCollectionMissing']],
+    ['a conflict', answer(409, { reason: 'Conflict' }), ['isConflict']],
+    ['an object that exists', answer(409, { reason: 'AlreadyExists' }), ['isAlreadyExists']],
+    ['an expired revision', answer(410, { reason: 'Expired' }), ['isGone']],
+    ['a missing permission', answer(403, { reason: 'Forbidden' }), ['isForbidden']],
+    ['a namespace that is being deleted', terminating, ['isForbidden', 'isNamespaceTerminating']],
+    ['a revision of the future', tooLarge, ['isTooLargeResourceVersion']],
+    ['an aborted request', local('Aborted'), ['isAborted']],
+    ['an error of another kind', new Error('410 Gone'), []],
+  ];
+  for (const [name, error, expected] of cases) {
+    it(`${name}: ${expected.join(' and ') || 'none'}`, () => {
+      const yes = Object.entries(questions).filter(([, question]) => question(error));
+      assert.deepEqual(
+        yes.map(([key]) => key),
+        expected,
+      );
+    });
+  }
+});

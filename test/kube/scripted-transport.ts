@@ -1,0 +1,93 @@
+/** Our own Transport interface with the test at the other end: it sees each call and decides what comes of it. */
+import { ApiError } from '../../src/kube/errors.ts';
+import type { Request, Transport, WatchRequest } from '../../src/kube/transport.ts';
+import { flush } from '../controller/virtual-clock.ts';
+
+export interface ListCall {
+  readonly kind: 'list';
+  readonly query: NonNullable<Request['query']>;
+  answer(body: unknown): void;
+  fail(error: unknown): void;
+}
+
+export interface WatchCall {
+  readonly kind: 'watch';
+  readonly query: NonNullable<Request['query']>;
+  readonly stallMs: number;
+  /** Whether the other side has ended it. */
+  readonly closed: boolean;
+  send(...values: unknown[]): void;
+  /** The server ends the stream in order. */
+  end(): void;
+  fail(error: unknown): void;
+}
+
+export class ScriptedTransport implements Transport {
+  /** Calls that no test has taken yet. */
+  readonly #calls: (ListCall | WatchCall)[] = [];
+
+  /** The next call, which must have been made by now. */
+  async next<K extends 'list' | 'watch'>(kind: K): Promise<Extract<ListCall | WatchCall, { kind: K }>> {
+    await flush();
+    const call = this.#calls.shift();
+    if (call?.kind !== kind) throw new Error(`expected a ${kind}, but there is ${call?.kind ?? 'no call'}`);
+    return call as Extract<ListCall | WatchCall, { kind: K }>;
+  }
+
+  /** Kinds of the calls that wait to be taken. */
+  async waiting(): Promise<string[]> {
+    await flush();
+    return this.#calls.map(({ kind }) => kind);
+  }
+
+  request<T>(request: Request): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    request.signal?.addEventListener('abort', () => reject(aborted(request.path)));
+    const answer = (body: unknown) => resolve(body as T);
+    this.#calls.push({ kind: 'list', query: request.query ?? {}, answer, fail: reject });
+    return promise;
+  }
+
+  async *watch(request: WatchRequest): AsyncGenerator<unknown, void, undefined> {
+    const values: unknown[] = [];
+    let finish: { error?: unknown } | undefined;
+    let closed = false;
+    let wake = Promise.withResolvers<void>();
+    const end = (how: { error?: unknown }) => {
+      finish ??= how;
+      wake.resolve();
+    };
+    request.signal.addEventListener('abort', () => end({ error: aborted(request.path) }));
+    this.#calls.push({
+      kind: 'watch',
+      query: request.query ?? {},
+      stallMs: request.stallMs,
+      get closed() {
+        return closed;
+      },
+      send: (...sent) => {
+        values.push(...sent);
+        wake.resolve();
+      },
+      end: () => end({}),
+      fail: (error) => end({ error }),
+    });
+    try {
+      for (;;) {
+        while (values.length > 0) yield values.shift();
+        if (finish !== undefined) break;
+        await wake.promise;
+        wake = Promise.withResolvers();
+      }
+    } finally {
+      closed = true;
+    }
+    if ('error' in finish) throw finish.error;
+  }
+
+  async close(): Promise<void> {}
+}
+
+function aborted(path: string): ApiError {
+  return new ApiError({ status: 0, reason: 'Aborted', message: 'given up', method: 'GET', path });
+}
