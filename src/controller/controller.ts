@@ -1,0 +1,337 @@
+/**
+ * The controller: watches profiles, namespaces and policies, turns their changes into keys of the work queue, and
+ * reconciles them. Keys are `namespace/NAME` (its policies, for all profiles that concern it) and `profile/NAME`
+ * (its finalizer and status).
+ */
+import type { KubeObject } from '../api/meta.ts';
+import type { NetworkPolicy } from '../api/network-policy.ts';
+import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
+import type { Clock, Random, Timer } from '../clock.ts';
+import { Reflector } from '../kube/reflector.ts';
+import { Resource } from '../kube/resource.ts';
+import type { Change, Item, Store } from '../kube/store.ts';
+import type { Transport } from '../kube/transport.ts';
+import type { ClusterConfiguration } from '../policy/facts.ts';
+import type { Step } from '../policy/plan.ts';
+import { reconcileNamespace, type NamespaceReconciler } from './namespace.ts';
+import {
+  NAMESPACES,
+  type NamespaceItem,
+  NETWORK_POLICIES,
+  PODS,
+  type PolicyItem,
+  PROFILES,
+  type ProfileItem,
+  projectNamespace,
+  projectPolicy,
+  projectProfile,
+} from './observed.ts';
+import { type ProfileReconciler, reconcileProfile } from './profile.ts';
+import { KeyQueue, type Outcome, Priority, type QueueObserver, type QueueStats } from './queue.ts';
+import { type NamespaceResult, Results } from './results.ts';
+import { Sources } from './sources.ts';
+import { World } from './world.ts';
+
+export type Key = `namespace/${string}` | `profile/${string}`;
+
+/** Told as it happens; for logs and metrics. Must not throw. */
+export interface ControllerObserver extends QueueObserver<Key> {
+  /** A watch failed and is tried again in `retryInMs`. */
+  onWatchError(resource: string, error: unknown, retryInMs: number): void;
+  onSynced(resource: string, items: number): void;
+  /** A policy was written. `drift`: nothing of the intent had changed, somebody changed or deleted the policy. */
+  onWrite(
+    step: Step,
+    before: NetworkPolicy | undefined,
+    after: NetworkPolicy | undefined,
+    drift: boolean,
+  ): void;
+  onReconciled(key: Key, durationMs: number, outcome: Outcome): void;
+  /** Milliseconds from the namespace's event to its policies standing. */
+  onEnforced(namespace: string, sinceEventMs: number): void;
+  /** What the profile's status says now, whether or not it had to be written. */
+  onStatus(
+    profile: SegmentationProfile,
+    status: ProfileStatus,
+    results: ReadonlyMap<string, NamespaceResult>,
+  ): void;
+  onGone(profile: string): void;
+  /** Every namespace was reconciled at least once since the last start or resync. */
+  onFullSync(): void;
+}
+
+export interface ControllerOptions {
+  readonly transport: Transport;
+  readonly configuration: ClusterConfiguration;
+  readonly protectedNamespaces: readonly string[];
+  /** How many keys are reconciled at once. */
+  readonly concurrency: number;
+  /** All namespaces are looked at again this often, in milliseconds; 0: never. */
+  readonly resyncMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observer: ControllerObserver;
+}
+
+/** Shortest time between two status writes of one profile while its namespaces are still on their way, milliseconds. */
+const STATUS_INTERVAL = 500;
+
+export class Controller {
+  readonly world: World;
+  readonly results: Results;
+  readonly #options: ControllerOptions;
+  readonly #queue: KeyQueue<Key>;
+  readonly #resources: {
+    readonly profiles: Resource<SegmentationProfile>;
+    readonly namespaces: Resource<KubeObject>;
+    readonly policies: Resource<NetworkPolicy>;
+    readonly pods: Resource<KubeObject>;
+  };
+  readonly #watches: Watched[] = [];
+  readonly #stopping = new AbortController();
+  readonly #sources: Sources;
+  /** When each namespace's latest event came, until its policies stand; monotonic milliseconds. */
+  readonly #events = new Map<string, number>();
+  /** Namespaces whose only news is that a policy of ours was touched. */
+  readonly #drifted = new Set<string>();
+  readonly #statusWritten = new Map<string, number>();
+  #resync: Timer | undefined;
+
+  constructor(options: ControllerOptions) {
+    const { transport, clock, random, observer, concurrency } = options;
+    this.#options = options;
+    this.world = new World(options.protectedNamespaces);
+    this.results = new Results((profile) => this.#statusChanged(profile));
+    this.#resources = {
+      profiles: new Resource(transport, PROFILES),
+      namespaces: new Resource(transport, NAMESPACES),
+      policies: new Resource(transport, NETWORK_POLICIES),
+      pods: new Resource(transport, PODS),
+    };
+    this.#queue = new KeyQueue<Key>({
+      concurrency,
+      clock,
+      random,
+      observer,
+      work: (key, signal) => this.#reconcile(key, signal),
+    });
+    this.#queue.pause();
+    this.#sources = new Sources(
+      {
+        transport,
+        clock,
+        random,
+        configuration: options.configuration,
+        onChange: (namespace) => this.#queue.add(`namespace/${namespace}`, Priority.live),
+        onError: (resource, error, retryInMs) => observer.onWatchError(resource, error, retryInMs),
+      },
+      this.#stopping.signal,
+    );
+  }
+
+  /** Whether the caches hold what the API server has. */
+  get synced(): boolean {
+    return this.#watches.length > 0 && this.#watches.every(({ reflector }) => reflector.hasSynced);
+  }
+
+  /** Milliseconds since each watch was last heard of, by resource. */
+  watchAges(): Map<string, number> {
+    const now = this.#options.clock.monotonic();
+    const own = this.#watches.map(
+      ({ resource, reflector }) => [resource, now - reflector.lastContact] as const,
+    );
+    return new Map([...this.#sources.ages(), ...own]);
+  }
+
+  queueStats(): QueueStats {
+    return this.#queue.stats();
+  }
+
+  /** Fills the caches and keeps them; resolves once they are complete. Writes nothing. A standby stays here. */
+  async watch(): Promise<void> {
+    const { profiles, namespaces, policies } = this.#resources;
+    const watches = [
+      this.#watch<ProfileItem>(
+        'segmentationprofiles',
+        profiles.collection(),
+        projectProfile,
+        this.world.profiles,
+      ),
+      this.#watch<NamespaceItem>(
+        'namespaces',
+        namespaces.collection(),
+        projectNamespace,
+        this.world.namespaces,
+      ),
+      this.#watch<PolicyItem>('networkpolicies', policies.collection(), projectPolicy, this.world.policies),
+    ];
+    await Promise.all(watches);
+    if (this.#stopping.signal.aborted) return;
+    this.world.profiles.subscribe((change) => this.#profileChanged(change));
+    this.world.namespaces.subscribe((change) => this.#namespaceChanged(change));
+    this.world.policies.subscribe((change) => this.#policyChanged(change));
+    this.#addAll();
+  }
+
+  /** Begins to reconcile. Call it once the caches are complete, and only as the leader. */
+  lead(): void {
+    this.#queue.resume();
+    void this.#firstSync();
+  }
+
+  /** Stops watching and reconciling, aborts writes under way, and resolves when all has ended. */
+  async stop(): Promise<void> {
+    this.#resync?.cancel();
+    this.#stopping.abort();
+    await this.#queue.close();
+    await Promise.all(this.#watches.map(({ ended }) => ended));
+  }
+
+  async #firstSync(): Promise<void> {
+    await this.#queue.idle();
+    if (this.#stopping.signal.aborted) return;
+    this.#options.observer.onFullSync();
+    const { resyncMs, clock } = this.#options;
+    if (resyncMs <= 0) return;
+    this.#resync = clock.schedule(resyncMs, () => {
+      this.#addAll();
+      void this.#firstSync();
+    });
+  }
+
+  #addAll(): void {
+    for (const { key } of this.world.profiles.values()) this.#queue.add(`profile/${key}`, Priority.live);
+    for (const { key } of this.world.namespaces.values())
+      this.#queue.add(`namespace/${key}`, Priority.backfill);
+  }
+
+  #watch<T extends Item>(
+    resource: string,
+    path: string,
+    project: (raw: object) => T,
+    sink: Store<T>,
+  ): Promise<void> {
+    const { transport, clock, random, observer } = this.#options;
+    const reflector = new Reflector<T>({
+      transport,
+      path,
+      project,
+      sink,
+      clock,
+      random,
+      onError: (error, retryInMs) => observer.onWatchError(resource, error, retryInMs),
+      onList: ({ items }) => observer.onSynced(resource, items),
+    });
+    const ended = reflector.run(this.#stopping.signal);
+    this.#watches.push({ resource, reflector, ended });
+    return Promise.race([reflector.synced, ended]);
+  }
+
+  async #reconcile(key: Key, signal: AbortSignal): Promise<Outcome> {
+    const { clock, observer } = this.#options;
+    const started = clock.monotonic();
+    const name = key.slice(key.indexOf('/') + 1);
+    const outcome = key.startsWith('namespace/')
+      ? await this.#reconcileNamespace(name, signal)
+      : await this.#reconcileProfile(name, signal);
+    observer.onReconciled(key, clock.monotonic() - started, outcome);
+    return outcome;
+  }
+
+  async #reconcileNamespace(name: string, signal: AbortSignal): Promise<Outcome> {
+    const { observer, clock } = this.#options;
+    const since = this.#events.get(name);
+    const drift = this.#drifted.delete(name) && since === undefined;
+    const reconciler: NamespaceReconciler = {
+      ...this.#resources,
+      world: this.world,
+      sources: this.#sources,
+      results: this.results,
+      onWrite: (step, before, after) => observer.onWrite(step, before, after, drift),
+    };
+    const outcome = await reconcileNamespace(name, reconciler, signal);
+    if (outcome.kind === 'retry' && drift) this.#drifted.add(name);
+    if (outcome.kind === 'done' && since !== undefined && this.#events.get(name) === since) {
+      this.#events.delete(name);
+      const namespace = this.world.namespaces.get(name);
+      if (namespace !== undefined && this.world.concerned(namespace).length > 0) {
+        observer.onEnforced(name, clock.monotonic() - since);
+      }
+    }
+    return outcome;
+  }
+
+  #reconcileProfile(name: string, signal: AbortSignal): Promise<Outcome> {
+    const { clock, observer } = this.#options;
+    const reconciler: ProfileReconciler = {
+      ...this.#resources,
+      world: this.world,
+      results: this.results,
+      clock,
+      onStatus: (profile, status) => observer.onStatus(profile, status, this.results.of(name)),
+      onGone: (profile) => observer.onGone(profile),
+    };
+    this.#statusWritten.set(name, clock.monotonic());
+    return reconcileProfile(name, reconciler, signal);
+  }
+
+  #profileChanged({ old, new: next, origin }: Change<ProfileItem>): void {
+    if (origin === 'own') return;
+    const name = (next ?? old)?.key ?? '';
+    this.#queue.add(`profile/${name}`, Priority.live);
+    const intent = (item: ProfileItem | undefined) =>
+      item &&
+      JSON.stringify([
+        item.uid,
+        item.profile.metadata.generation,
+        item.profile.metadata.deletionTimestamp,
+        item.profile.metadata.finalizers,
+      ]);
+    if (intent(old) === intent(next)) return;
+    if (next === undefined) this.#statusWritten.delete(name);
+    const touched = new Set(this.world.namespacesWithPoliciesOf(name));
+    for (const namespace of this.world.namespaces.values()) {
+      const selected = [old, next].some(
+        (item) => item !== undefined && this.world.selects(item.profile, namespace),
+      );
+      if (selected) touched.add(namespace.key);
+    }
+    for (const namespace of touched) this.#queue.add(`namespace/${namespace}`, Priority.backfill);
+  }
+
+  #namespaceChanged({ old, new: next }: Change<NamespaceItem>): void {
+    const key = (next ?? old)?.key ?? '';
+    const relevant = (item: NamespaceItem | undefined) =>
+      item && JSON.stringify([item.uid, item.labels, item.terminating]);
+    if (relevant(old) === relevant(next)) return;
+    if (next === undefined || next.terminating) this.#events.delete(key);
+    else this.#events.set(key, this.#options.clock.monotonic());
+    this.#queue.add(`namespace/${key}`, Priority.live);
+    // How many namespaces a profile selects is part of its status, whether or not policies change.
+    for (const { key: profile } of this.world.profiles.values()) this.#statusChanged(profile);
+  }
+
+  #policyChanged({ old, new: next, origin }: Change<PolicyItem>): void {
+    for (const item of [old, next]) {
+      const profile = item && this.world.ownerOf(item);
+      if (profile !== undefined) this.#statusChanged(profile);
+    }
+    if (origin === 'own') return;
+    const namespace = (next ?? old)?.namespace ?? '';
+    this.#drifted.add(namespace);
+    this.#queue.add(`namespace/${namespace}`, Priority.drift);
+  }
+
+  /** A status is written soon when everything is settled, and no more often than each interval while it is not. */
+  #statusChanged(profile: string): void {
+    const now = this.#options.clock.monotonic();
+    const last = this.#statusWritten.get(profile) ?? Number.NEGATIVE_INFINITY;
+    this.#queue.addAfter(`profile/${profile}`, Math.max(20, last + STATUS_INTERVAL - now), Priority.live);
+  }
+}
+
+interface Watched {
+  readonly resource: string;
+  readonly reflector: { readonly hasSynced: boolean; readonly lastContact: number };
+  readonly ended: Promise<void>;
+}

@@ -1,0 +1,342 @@
+/** Reconciles one namespace, for all profiles that concern it: gather, compile, plan, apply, report. */
+import type { KubeObject } from '../api/meta.ts';
+import { FINALIZER, LABEL_ROLE } from '../api/names.ts';
+import type { NetworkPolicy } from '../api/network-policy.ts';
+import type { SegmentationProfile } from '../api/profile.ts';
+import {
+  ApiError,
+  classify,
+  isAborted,
+  isAlreadyExists,
+  isConflict,
+  isNamespaceTerminating,
+  isNotFound,
+} from '../kube/errors.ts';
+import type { Resource } from '../kube/resource.ts';
+import { type Compiled, compile, type LastKnown } from '../policy/compile.ts';
+import type { ClusterFacts } from '../policy/facts.ts';
+import { fingerprint, isolates } from '../policy/normalize.ts';
+import { plan, type Plan, PlanTooComplexError, type Step, withFreeNames } from '../policy/plan.ts';
+import { apply } from './apply.ts';
+import { lastKnownFrom } from './last-known.ts';
+import { type NamespaceItem, projectNamespace, projectProfile } from './observed.ts';
+import type { Outcome } from './queue.ts';
+import type { NamespaceResult, Results } from './results.ts';
+import type { Sources } from './sources.ts';
+import type { Relation, World } from './world.ts';
+
+export interface NamespaceReconciler {
+  readonly world: World;
+  readonly sources: Sources;
+  readonly results: Results;
+  readonly namespaces: Resource<KubeObject>;
+  readonly profiles: Resource<SegmentationProfile>;
+  readonly policies: Resource<NetworkPolicy>;
+  readonly pods: Resource<KubeObject>;
+  readonly onWrite: (step: Step, before: NetworkPolicy | undefined, after: NetworkPolicy | undefined) => void;
+}
+
+type Failure = NonNullable<NamespaceResult['failure']>;
+
+/** What one profile wants in the namespace. */
+interface Intent {
+  readonly profile: SegmentationProfile;
+  readonly relation: Relation;
+  readonly compiled: Compiled;
+}
+
+const DONE: Outcome = { kind: 'done' };
+/** The state moved on under us: look again at once. */
+const AGAIN: Outcome = { kind: 'again', afterMs: 0 };
+
+export async function reconcileNamespace(
+  name: string,
+  reconciler: NamespaceReconciler,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { world, sources, results } = reconciler;
+  const namespace = world.namespaces.get(name);
+  // The namespace controller deletes what is in a terminating namespace; nothing can be created there.
+  if (namespace === undefined || namespace.terminating) {
+    sources.forget(name);
+    results.forgetNamespace(name);
+    return DONE;
+  }
+  const concerned = world.concerned(namespace);
+  const view = sources.view(name);
+  const facts = { name, labels: namespace.labels };
+  let intents = concerned.map((profile) => intentOf(profile, namespace, reconciler, facts, view.facts));
+  forgetOthers(name, concerned, results);
+  if (view.missing.size > 0) {
+    reportMissing(name, intents, view.missing, reconciler);
+    return DONE;
+  }
+  const unresolved = intents.some(({ compiled }) => compiled.unresolved.length > 0);
+  const settled = unresolved ? undefined : converged(name, intents, world);
+  if (settled !== undefined) {
+    report(name, intents, new Map(), settled, results);
+    return DONE;
+  }
+
+  try {
+    const observed = await observe(name, reconciler, signal);
+    if (unresolved) {
+      const lastKnown = lastKnownFrom(observed);
+      intents = concerned.map((profile) =>
+        intentOf(profile, namespace, reconciler, facts, view.facts, lastKnown),
+      );
+    }
+    const pods = lazy(
+      async () => (await reconciler.pods.list({ namespace: name, limit: 1, signal })).items.length > 0,
+    );
+    const blocked = await blockedProfiles(intents, observed, world, pods);
+    const desired = intents.flatMap(({ profile, relation, compiled }) => {
+      if (blocked.has(profile.metadata.name))
+        return observed.filter((each) => world.ownerOfPolicy(each) === profile.metadata.name);
+      return relation === 'enforce' ? compiled.policies : [];
+    });
+    const planned = await planFor(observed, desired, world, pods);
+    if (planned.opens.length > 0 && !(await stillTrue(namespace, concerned, reconciler, signal)))
+      return AGAIN;
+    await apply(planned.steps, observed, {
+      namespace: name,
+      policies: reconciler.policies,
+      store: world.policies,
+      signal,
+      onWrite: reconciler.onWrite,
+    });
+    report(name, intents, blocked, planned.conflicts, results);
+    return DONE;
+  } catch (error) {
+    return failed(name, intents, error, results);
+  }
+}
+
+function intentOf(
+  profile: SegmentationProfile,
+  namespace: NamespaceItem,
+  { world }: NamespaceReconciler,
+  facts: { name: string; labels: NamespaceItem['labels'] },
+  cluster: ClusterFacts,
+  lastKnown?: LastKnown,
+): Intent {
+  const relation = world.relation(profile, namespace);
+  const compiled =
+    relation === 'none' ? { policies: [], unresolved: [] } : compile(profile, facts, cluster, lastKnown);
+  return { profile, relation, compiled };
+}
+
+/**
+ * The names that somebody else holds, if what the cache knows is exactly what is wanted: then nothing is read and
+ * nothing written (invariant I6). Undefined if anything differs.
+ */
+function converged(
+  namespace: string,
+  intents: readonly Intent[],
+  world: World,
+): readonly string[] | undefined {
+  const desired = intents.flatMap(({ relation, compiled }) =>
+    relation === 'enforce' ? compiled.policies : [],
+  );
+  const ours = new Map<string, string | undefined>();
+  const taken = new Set<string>();
+  for (const item of world.policies.byNamespace(namespace)) {
+    if (world.ownerOf(item) === undefined) taken.add(item.name);
+    else ours.set(item.name, item.fingerprint);
+  }
+  const { named, conflicts } = withFreeNames(desired, taken);
+  const same =
+    ours.size === named.length &&
+    named.every((policy) => ours.get(policy.metadata.name) === fingerprint(policy));
+  return same ? conflicts : undefined;
+}
+
+/** The namespace's policies: live, unless the cache says that there are none to be changed. */
+async function observe(
+  namespace: string,
+  { world, policies }: NamespaceReconciler,
+  signal: AbortSignal,
+): Promise<readonly NetworkPolicy[]> {
+  // A policy that the cache does not know of makes a create fail (its name) or is foreign to us; planning anew sees it.
+  if (world.policies.byNamespace(namespace)[Symbol.iterator]().next().done) return [];
+  return (await policies.listAll({ namespace, signal })).items;
+}
+
+/**
+ * Profiles whose policies stay as they are in this namespace, and why. One without our finalizer is not taken up yet:
+ * its deletion would not be ordered. And one must not begin to isolate pods while a rule has a peer that can't be
+ * resolved and never was: what it allows today would be cut (invariants I2 and I3). Where the direction is isolated
+ * already, or no pod runs, such a rule just allows nothing yet.
+ */
+async function blockedProfiles(
+  intents: readonly Intent[],
+  observed: readonly NetworkPolicy[],
+  world: World,
+  pods: () => Promise<boolean>,
+): Promise<Map<string, Failure>> {
+  const blocked = new Map<string, Failure>();
+  for (const { profile, relation, compiled } of intents) {
+    const { name, deletionTimestamp } = profile.metadata;
+    if (relation !== 'enforce') continue;
+    if (!hasFinalizer(profile) && deletionTimestamp === undefined) {
+      blocked.set(name, { reason: 'Accepting', message: 'the profile is being taken up', kind: 'waiting' });
+      continue;
+    }
+    const deny = observed.find(
+      (each) => each.metadata.labels?.[LABEL_ROLE] === 'default-deny' && world.ownerOfPolicy(each) === name,
+    );
+    const standing = deny === undefined ? [] : isolates(deny.spec);
+    const cuts = compiled.unresolved.some(({ held, direction }) => !held && !standing.includes(direction));
+    if (cuts && (await pods())) {
+      const message =
+        'not isolated yet: pods run here, and a rule has a peer that is unresolved, from which they would be cut off';
+      blocked.set(name, { reason: 'PeersUnresolved', message, kind: 'waiting' });
+    }
+  }
+  return blocked;
+}
+
+async function planFor(
+  observed: readonly NetworkPolicy[],
+  desired: readonly NetworkPolicy[],
+  world: World,
+  pods: () => Promise<boolean>,
+): Promise<Plan> {
+  const isOurs = (policy: NetworkPolicy) => world.ownerOfPolicy(policy) !== undefined;
+  const cautious = plan(observed, desired, { hasPods: true, isOurs });
+  // Only when several objects are needed does it matter whether a pod could be cut between them.
+  if (cautious.steps.length < 2 || (await pods())) return cautious;
+  return plan(observed, desired, { hasPods: false, isOurs });
+}
+
+/**
+ * Whether live reads confirm what an opening is based on (invariant I4). Where they differ, what was read replaces
+ * what was known, and the reconcile starts anew.
+ */
+async function stillTrue(
+  namespace: NamespaceItem,
+  concerned: readonly SegmentationProfile[],
+  { world, namespaces, profiles }: NamespaceReconciler,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const live = projectNamespace(await namespaces.get(namespace.key, undefined, { signal }));
+  let same = live.uid === namespace.uid && JSON.stringify(live.labels) === JSON.stringify(namespace.labels);
+  if (!same) world.namespaces.upsert(live);
+  for (const profile of concerned) {
+    const { name, uid, generation, deletionTimestamp } = profile.metadata;
+    try {
+      const current = await profiles.get(name, undefined, { signal });
+      const unchanged =
+        current.metadata.uid === uid &&
+        current.metadata.generation === generation &&
+        current.metadata.deletionTimestamp === deletionTimestamp;
+      if (!unchanged) world.profiles.upsert(projectProfile(current));
+      same &&= unchanged;
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      // Gone altogether: its policies are the garbage collector's, or were retained. The watch will say so.
+      same = false;
+    }
+  }
+  return same;
+}
+
+/** A profile that no longer concerns the namespace has no result there. */
+function forgetOthers(namespace: string, concerned: readonly SegmentationProfile[], results: Results): void {
+  const names = new Set(concerned.map(({ metadata }) => metadata.name));
+  for (const profile of results.profiles()) if (!names.has(profile)) results.delete(profile, namespace);
+}
+
+function report(
+  namespace: string,
+  intents: readonly Intent[],
+  blocked: ReadonlyMap<string, Failure>,
+  conflicts: readonly string[],
+  results: Results,
+): void {
+  for (const { profile, relation, compiled } of intents) {
+    const { name, generation = 0 } = profile.metadata;
+    if (relation === 'none') {
+      results.delete(name, namespace);
+      continue;
+    }
+    const { unresolved, policies } = compiled;
+    const own = new Set(policies.map(({ metadata }) => metadata.name));
+    const failure = blocked.get(name);
+    results.set(name, namespace, {
+      generation,
+      state: failure ? 'pending' : relation === 'audit' ? 'audited' : 'enforced',
+      desired: policies.length,
+      applied: failure || relation === 'audit' ? 0 : policies.length,
+      unresolved,
+      conflicts: conflicts.filter((conflict) => own.has(conflict)),
+      ...(failure && { failure }),
+    });
+  }
+}
+
+/** Nothing is written while a source can't be read: what stands stays (invariant I3). */
+function reportMissing(
+  namespace: string,
+  intents: readonly Intent[],
+  missing: ReadonlySet<Parameters<Sources['whyMissing']>[0]>,
+  { results, sources }: NamespaceReconciler,
+): void {
+  const sorted = [...missing].sort();
+  const why = sorted.map((source) => sources.whyMissing(source)).find((each) => each !== undefined);
+  const message = `waiting to read ${sorted.join(', ')}${why === undefined ? '' : `: ${why}`}`;
+  setFailure(
+    namespace,
+    intents,
+    'pending',
+    { reason: 'SourceUnavailable', message, kind: 'waiting' },
+    results,
+  );
+}
+
+function failed(namespace: string, intents: readonly Intent[], error: unknown, results: Results): Outcome {
+  // Shutting down, or no longer the leader: nothing failed.
+  if (isAborted(error)) return DONE;
+  if (isNamespaceTerminating(error)) return DONE;
+  // Somebody wrote first: not a failure of the namespace, but backed off from like one, so that nobody fights.
+  if (isConflict(error) || isAlreadyExists(error)) return { kind: 'retry', error };
+  const kind = error instanceof PlanTooComplexError ? 'stalled' : classify(error);
+  const reason = error instanceof ApiError ? error.reason : error instanceof Error ? error.name : 'Error';
+  const message = error instanceof Error ? error.message : String(error);
+  setFailure(namespace, intents, kind === 'retry' ? 'pending' : 'failed', { reason, message, kind }, results);
+  const retryAfterMs = error instanceof ApiError ? error.retryAfterMs : undefined;
+  return { kind: 'retry', error, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+}
+
+function setFailure(
+  namespace: string,
+  intents: readonly Intent[],
+  state: 'pending' | 'failed',
+  failure: Failure,
+  results: Results,
+): void {
+  for (const { profile, relation, compiled } of intents) {
+    if (relation === 'none') continue;
+    const { name, generation = 0 } = profile.metadata;
+    results.set(name, namespace, {
+      generation,
+      state,
+      desired: compiled.policies.length,
+      applied: results.of(name).get(namespace)?.applied ?? 0,
+      unresolved: compiled.unresolved,
+      conflicts: [],
+      failure,
+    });
+  }
+}
+
+/** Asks at most once. */
+function lazy<T>(ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return () => (answer ??= ask());
+}
+
+/** Whether our finalizer is on the profile. Before it is, nothing is enforced: deletion would not be ordered. */
+export function hasFinalizer({ metadata }: SegmentationProfile): boolean {
+  return metadata.finalizers?.includes(FINALIZER) ?? false;
+}

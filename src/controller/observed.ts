@@ -1,0 +1,75 @@
+/** What is kept in memory of the objects that are always watched, and how it is taken from the wire. */
+import type { KubeObject, ObjectMeta, StringMap } from '../api/meta.ts';
+import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER, PLURAL, GROUP, VERSION } from '../api/names.ts';
+import type { NetworkPolicy } from '../api/network-policy.ts';
+import type { SegmentationProfile } from '../api/profile.ts';
+import type { ResourceKind } from '../kube/resource.ts';
+import type { Item } from '../kube/store.ts';
+import { fingerprint, isProfileReference } from '../policy/normalize.ts';
+
+export const PROFILES: ResourceKind = { group: GROUP, version: VERSION, plural: PLURAL, namespaced: false };
+export const NAMESPACES: ResourceKind = { group: '', version: 'v1', plural: 'namespaces', namespaced: false };
+export const PODS: ResourceKind = { group: '', version: 'v1', plural: 'pods', namespaced: true };
+export const NETWORK_POLICIES: ResourceKind = {
+  group: 'networking.k8s.io',
+  version: 'v1',
+  plural: 'networkpolicies',
+  namespaced: true,
+};
+
+export interface ProfileItem extends Item {
+  readonly profile: SegmentationProfile;
+}
+
+export interface NamespaceItem extends Item {
+  readonly labels: StringMap;
+  readonly terminating: boolean;
+}
+
+/** A policy, whoever made it. Of its specification only the fingerprint is kept, and only if it may be ours. */
+export interface PolicyItem extends Item {
+  readonly namespace: string;
+  readonly name: string;
+  /** By its labels; undefined without them. */
+  readonly profile: string | undefined;
+  /** Of the profiles that own it by reference. */
+  readonly ownerUids: readonly string[];
+  readonly fingerprint: string | undefined;
+}
+
+export function projectProfile(raw: object): ProfileItem {
+  const { metadata, ...rest } = raw as SegmentationProfile;
+  const { managedFields: _, ...kept } = metadata;
+  return { ...identity(raw), profile: { ...rest, metadata: kept } };
+}
+
+export function projectNamespace(raw: object): NamespaceItem {
+  const { metadata } = raw as KubeObject;
+  return {
+    ...identity(raw),
+    labels: metadata.labels ?? {},
+    terminating: metadata.deletionTimestamp !== undefined,
+  };
+}
+
+export function projectPolicy(raw: object): PolicyItem {
+  const policy = raw as NetworkPolicy;
+  const { labels = {}, ownerReferences = [], namespace = '', name } = policy.metadata;
+  const profile = labels[LABEL_MANAGED_BY] === MANAGER ? labels[LABEL_PROFILE] : undefined;
+  const ownerUids = ownerReferences.filter(isProfileReference).map(({ uid }) => uid);
+  return {
+    ...identity(raw),
+    namespace,
+    name,
+    profile,
+    ownerUids,
+    // Computed for what may be ours, and for what may have been: others' objects are only looked at when planning.
+    fingerprint: profile !== undefined || ownerUids.length > 0 ? fingerprint(policy) : undefined,
+  };
+}
+
+/** Key, uid and resourceVersion of any object. */
+export function identity(raw: object): Item {
+  const { namespace, name, uid = '', resourceVersion = '' }: ObjectMeta = (raw as KubeObject).metadata;
+  return { key: namespace === undefined ? name : `${namespace}/${name}`, uid, resourceVersion };
+}

@@ -1,0 +1,138 @@
+/** Reconciles one profile: its finalizer, its status, and the end of its life. */
+import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
+import { FINALIZER, LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../api/names.ts';
+import type { NetworkPolicy } from '../api/network-policy.ts';
+import type { Clock } from '../clock.ts';
+import { ApiError, isAborted, isNotFound } from '../kube/errors.ts';
+import type { Resource } from '../kube/resource.ts';
+import { isProfileReference } from '../policy/normalize.ts';
+import { hasFinalizer } from './namespace.ts';
+import { projectProfile } from './observed.ts';
+import type { Outcome } from './queue.ts';
+import type { Results } from './results.ts';
+import { profileStatus, sameStatus } from './status.ts';
+import type { World } from './world.ts';
+
+export interface ProfileReconciler {
+  readonly world: World;
+  readonly results: Results;
+  readonly clock: Clock;
+  readonly profiles: Resource<SegmentationProfile>;
+  readonly policies: Resource<NetworkPolicy>;
+  readonly onStatus: (profile: SegmentationProfile, status: ProfileStatus) => void;
+  /** The profile is gone, or about to be: nothing of it is left. */
+  readonly onGone: (profile: string) => void;
+}
+
+const DONE: Outcome = { kind: 'done' };
+
+export async function reconcileProfile(
+  name: string,
+  reconciler: ProfileReconciler,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { world, results } = reconciler;
+  const profile = world.profile(name);
+  if (profile === undefined) {
+    results.forgetProfile(name);
+    reconciler.onGone(name);
+    return DONE;
+  }
+  try {
+    const deleting = profile.metadata.deletionTimestamp !== undefined;
+    if (deleting && !hasFinalizer(profile)) return DONE;
+    if (deleting && (await isReleased(profile, reconciler, signal))) {
+      await setFinalizers(
+        profile,
+        reconciler,
+        (profile.metadata.finalizers ?? []).filter((each) => each !== FINALIZER),
+        signal,
+      );
+      return DONE;
+    }
+    if (!deleting && !hasFinalizer(profile)) {
+      await setFinalizers(profile, reconciler, [...(profile.metadata.finalizers ?? []), FINALIZER], signal);
+    }
+    await writeStatus(world.profile(name) ?? profile, reconciler, signal);
+    return DONE;
+  } catch (error) {
+    if (isAborted(error) || isNotFound(error)) return DONE;
+    const retryAfterMs = error instanceof ApiError ? error.retryAfterMs : undefined;
+    return { kind: 'retry', error, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  }
+}
+
+/** Namespaces that still hold policies which the profile no longer wants there (under Retain: that name it as owner). */
+export function namespacesToLeave(profile: SegmentationProfile, world: World): string[] {
+  const retain = profile.spec.deletionPolicy === 'Retain';
+  const deleting = profile.metadata.deletionTimestamp !== undefined;
+  const { name, uid = '' } = profile.metadata;
+  return [...world.namespacesWithPoliciesOf(name)].filter((each) => {
+    const namespace = world.namespaces.get(each);
+    if (deleting && retain) {
+      return [...world.policies.byNamespace(each)].some(
+        (item) => world.ownerOf(item) === name && item.ownerUids.includes(uid),
+      );
+    }
+    return namespace !== undefined && world.relation(profile, namespace) !== 'enforce';
+  });
+}
+
+/** Whether nothing of the profile is left to be removed, by the cache and then, as the watch may lag, by a live list. */
+async function isReleased(
+  profile: SegmentationProfile,
+  { world, policies }: ProfileReconciler,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { name, uid } = profile.metadata;
+  if (namespacesToLeave(profile, world).length > 0) return false;
+  const labelSelector = `${LABEL_MANAGED_BY}=${MANAGER},${LABEL_PROFILE}=${name}`;
+  if (profile.spec.deletionPolicy !== 'Retain') {
+    return (await policies.list({ labelSelector, limit: 1, signal })).items.length === 0;
+  }
+  const { items } = await policies.listAll({ labelSelector, signal });
+  return !items.some(({ metadata }) =>
+    metadata.ownerReferences?.some((reference) => isProfileReference(reference) && reference.uid === uid),
+  );
+}
+
+async function setFinalizers(
+  { metadata }: SegmentationProfile,
+  { profiles, world }: ProfileReconciler,
+  finalizers: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { name, uid, resourceVersion } = metadata;
+  const patched = await profiles.patch(
+    name,
+    undefined,
+    { metadata: { uid, resourceVersion, finalizers } },
+    { signal },
+  );
+  // Upserted as news, not as our own write: namespaces wait for the finalizer.
+  if (finalizers.includes(FINALIZER)) world.profiles.upsert(projectProfile(patched));
+}
+
+async function writeStatus(
+  profile: SegmentationProfile,
+  { world, results, clock, profiles, onStatus }: ProfileReconciler,
+  signal: AbortSignal,
+): Promise<void> {
+  const { name } = profile.metadata;
+  const matched: string[] = [];
+  for (const namespace of world.namespaces.values())
+    if (world.selects(profile, namespace)) matched.push(namespace.key);
+  const status = profileStatus({
+    profile,
+    matched,
+    results: results.of(name),
+    removing: namespacesToLeave(profile, world).length,
+    now: new Date(clock.now()),
+  });
+  onStatus(profile, status);
+  if (sameStatus(profile.status, status)) return;
+  // A merge patch leaves out what it does not name: a list that is gone has to be named.
+  const body = { status: { ...status, failures: status.failures ?? null } };
+  const patched = await profiles.patch(name, undefined, body, { subresource: 'status', signal });
+  world.profiles.observe(projectProfile(patched));
+}

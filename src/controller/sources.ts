@@ -1,0 +1,344 @@
+/**
+ * The objects that peers are resolved from: Services, EndpointSlices, Nodes, ServiceCIDRs and what names webhooks.
+ * Each kind is watched from the first time that a compilation asks for it, and a change is told to exactly the
+ * namespaces whose compilation looked at it.
+ */
+import type { KubeObject } from '../api/meta.ts';
+import type { Clock, Random } from '../clock.ts';
+import { Reflector } from '../kube/reflector.ts';
+import { type Item, Store } from '../kube/store.ts';
+import type { Transport } from '../kube/transport.ts';
+import type {
+  ClusterConfiguration,
+  ClusterFacts,
+  EndpointFacts,
+  NodeFacts,
+  ServiceFacts,
+  Source,
+  WebhookService,
+} from '../policy/facts.ts';
+import { identity } from './observed.ts';
+
+interface FactItem<T> extends Item {
+  readonly facts: T;
+}
+
+export interface SourcesOptions {
+  readonly transport: Transport;
+  readonly configuration: ClusterConfiguration;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Something that the namespace's compilation looked at has changed, or can be read now. */
+  readonly onChange: (namespace: string) => void;
+  readonly onError: (resource: string, error: unknown, retryInMs: number) => void;
+}
+
+/** What one compilation was shown, and what it looked at. */
+export interface Viewing {
+  readonly facts: ClusterFacts;
+  /** Sources that were asked for and are not read yet. */
+  readonly missing: ReadonlySet<Source>;
+}
+
+export class Sources {
+  readonly #options: SourcesOptions;
+  readonly #signal: AbortSignal;
+  readonly #watches = new Map<string, AnyWatch>();
+  /** What was looked at -> by the compilations of which namespaces. */
+  readonly #lookers = new Map<string, Set<string>>();
+  readonly #looked = new Map<string, Set<string>>();
+  readonly #errors = new Map<string, string>();
+
+  /** @param signal ends all watches */
+  constructor(options: SourcesOptions, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+  }
+
+  /** Facts for compiling the policies of `namespace`. A later call for the same namespace replaces what it looked at. */
+  view(namespace: string): Viewing {
+    this.forget(namespace);
+    const missing = new Set<Source>();
+    const look = (what: string) => this.#look(namespace, what);
+    const facts: ClusterFacts = {
+      configuration: this.#options.configuration,
+      known: (source) => {
+        const known = this.#watchesOf(source).every((watch) => watch.synced);
+        if (!known) {
+          missing.add(source);
+          look(`source ${source}`);
+        }
+        return known;
+      },
+      service: (ns, name) => {
+        look(`services ${ns}/${name}`);
+        return this.#services().store.get(`${ns}/${name}`)?.facts;
+      },
+      endpoints: (ns, service) => {
+        look(`endpointSlices/${ns} ${service}`);
+        return [...this.#endpointSlices(ns).store.values()]
+          .filter(({ facts }) => facts.service === service)
+          .sort((a, b) => (a.key < b.key ? -1 : 1))
+          .map((item) => item.facts);
+      },
+      nodes: () => {
+        look('nodes');
+        return [...this.#nodes().store.values()].map((item) => item.facts);
+      },
+      serviceCIDRs: () => {
+        look('serviceCIDRs');
+        return [...this.#serviceCIDRs().store.values()].flatMap((item) => item.facts);
+      },
+      webhookServices: (ns) => {
+        look(`webhooks ${ns}`);
+        return this.#webhooks()
+          .flatMap(({ store }) => [...store.values()].flatMap((item) => item.facts))
+          .filter((service) => service.namespace === ns)
+          .sort((a, b) => (a.name === b.name ? a.port - b.port : a.name < b.name ? -1 : 1));
+      },
+    };
+    return { facts, missing };
+  }
+
+  /** The namespace is not compiled any more. */
+  forget(namespace: string): void {
+    for (const what of this.#looked.get(namespace) ?? []) {
+      const lookers = this.#lookers.get(what);
+      lookers?.delete(namespace);
+      if (lookers?.size === 0) this.#lookers.delete(what);
+    }
+    this.#looked.delete(namespace);
+  }
+
+  /** Why a source can't be read, if that is known. */
+  whyMissing(source: Source): string | undefined {
+    for (const watch of this.#watchesOf(source)) {
+      const error = this.#errors.get(watch.path);
+      if (error !== undefined) return error;
+    }
+    return undefined;
+  }
+
+  /** Milliseconds since each watched resource was last heard of; of several watches of one, the longest. */
+  ages(): Map<string, number> {
+    const now = this.#options.clock.monotonic();
+    const ages = new Map<string, number>();
+    for (const { resource, reflector } of this.#watches.values()) {
+      ages.set(resource, Math.max(ages.get(resource) ?? 0, now - reflector.lastContact));
+    }
+    return ages;
+  }
+
+  #look(namespace: string, what: string): void {
+    let lookers = this.#lookers.get(what);
+    if (lookers === undefined) this.#lookers.set(what, (lookers = new Set()));
+    lookers.add(namespace);
+    let looked = this.#looked.get(namespace);
+    if (looked === undefined) this.#looked.set(namespace, (looked = new Set()));
+    looked.add(what);
+  }
+
+  #tell(what: string): void {
+    for (const namespace of this.#lookers.get(what) ?? []) this.#options.onChange(namespace);
+  }
+
+  #watchesOf(source: Source): readonly AnyWatch[] {
+    switch (source) {
+      case 'services':
+        return [this.#services()];
+      case 'nodes':
+        return [this.#nodes()];
+      case 'serviceCIDRs':
+        return [this.#serviceCIDRs()];
+      case 'webhooks':
+        return this.#webhooks();
+      default:
+        return [this.#endpointSlices(source.slice('endpointSlices/'.length))];
+    }
+  }
+
+  #services(): Watch<ServiceFacts> {
+    return this.#watch('services', 'services', '/api/v1/services', serviceFacts, ({ key }) => [
+      `services ${key}`,
+    ]);
+  }
+
+  #endpointSlices(namespace: string): Watch<EndpointFacts & { service: string }> {
+    const source: Source = `endpointSlices/${namespace}`;
+    const path = `/apis/discovery.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/endpointslices`;
+    return this.#watch('endpointslices', source, path, endpointFacts, ({ facts }) => [
+      `${source} ${facts.service}`,
+    ]);
+  }
+
+  #nodes(): Watch<NodeFacts> {
+    return this.#watch('nodes', 'nodes', '/api/v1/nodes', nodeFacts, () => ['nodes']);
+  }
+
+  #serviceCIDRs(): Watch<readonly string[]> {
+    const path = '/apis/networking.k8s.io/v1/servicecidrs';
+    return this.#watch('servicecidrs', 'serviceCIDRs', path, serviceCIDRs, () => ['serviceCIDRs']);
+  }
+
+  /** Everything that names a Service for the API server to call. */
+  #webhooks(): readonly Watch<readonly WebhookService[]>[] {
+    const named = ({ facts }: FactItem<readonly WebhookService[]>) =>
+      facts.map(({ namespace }) => `webhooks ${namespace}`);
+    const admission = '/apis/admissionregistration.k8s.io/v1';
+    return [
+      ['validatingwebhookconfigurations', `${admission}/validatingwebhookconfigurations`] as const,
+      ['mutatingwebhookconfigurations', `${admission}/mutatingwebhookconfigurations`] as const,
+      ['apiservices', '/apis/apiregistration.k8s.io/v1/apiservices'] as const,
+      ['customresourcedefinitions', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'] as const,
+    ].map(([resource, path]) => this.#watch(resource, 'webhooks', path, webhookServices, named));
+  }
+
+  /** The one watch of a path, begun at the first call. */
+  #watch<T>(
+    resource: string,
+    source: Source,
+    path: string,
+    facts: (raw: never) => T,
+    touches: (item: FactItem<T>) => readonly string[],
+  ): Watch<T> {
+    const running = this.#watches.get(path);
+    // A path is only ever asked for by the one method above that names its type.
+    if (running !== undefined) return running as Watch<T>;
+    const { transport, clock, random, onError } = this.#options;
+    const store = new Store<FactItem<T>>();
+    const reflector = new Reflector<FactItem<T>>({
+      transport,
+      path,
+      clock,
+      random,
+      sink: store,
+      project: (raw) => ({ ...identity(raw), facts: facts(raw as never) }),
+      onError: (error, retryInMs) => {
+        this.#errors.set(path, error instanceof Error ? error.message : String(error));
+        onError(resource, error, retryInMs);
+      },
+      onList: () => this.#errors.delete(path),
+    });
+    const watch: Watch<T> = { resource, path, store, reflector, synced: false };
+    this.#watches.set(path, watch);
+    store.subscribe((change) => {
+      if (!watch.synced || JSON.stringify(change.old?.facts) === JSON.stringify(change.new?.facts)) return;
+      const touched = [change.old, change.new].flatMap((item) => (item === undefined ? [] : touches(item)));
+      for (const what of new Set(touched)) this.#tell(what);
+    });
+    void reflector.run(this.#signal);
+    void reflector.synced.then(() => {
+      watch.synced = true;
+      if (this.#watchesOf(source).every((each) => each.synced)) this.#tell(`source ${source}`);
+    });
+    return watch;
+  }
+}
+
+interface AnyWatch {
+  readonly resource: string;
+  readonly path: string;
+  readonly reflector: { readonly lastContact: number };
+  /** Read completely at least once. It stays so when the watch fails later: the last known facts hold. */
+  synced: boolean;
+}
+
+interface Watch<T> extends AnyWatch {
+  readonly store: Store<FactItem<T>>;
+}
+
+interface RawService {
+  readonly spec: {
+    readonly type?: string;
+    readonly selector?: Record<string, string>;
+    readonly ports?: ServiceFacts['ports'];
+    readonly clusterIP?: string;
+    readonly clusterIPs?: readonly string[];
+  };
+}
+
+function serviceFacts({ spec }: RawService): ServiceFacts {
+  const { type = 'ClusterIP', selector, ports = [], clusterIP } = spec;
+  const clusterIPs = (spec.clusterIPs ?? (clusterIP ? [clusterIP] : [])).filter(
+    (ip) => ip !== 'None' && ip !== '',
+  );
+  return {
+    type,
+    ...(selector && { selector }),
+    ports: ports.map(({ protocol, port, targetPort }) => ({
+      ...(protocol && { protocol }),
+      port,
+      // 0 stands for "as port" in objects of old clients.
+      ...(targetPort !== undefined && targetPort !== 0 && { targetPort }),
+    })),
+    clusterIPs,
+  };
+}
+
+interface RawEndpointSlice extends KubeObject {
+  readonly endpoints?: readonly { readonly addresses?: readonly string[] }[] | null;
+  readonly ports?: EndpointFacts['ports'] | null;
+}
+
+function endpointFacts({
+  metadata,
+  endpoints,
+  ports,
+}: RawEndpointSlice): EndpointFacts & { service: string } {
+  return {
+    service: metadata.labels?.['kubernetes.io/service-name'] ?? '',
+    addresses: (endpoints ?? []).flatMap(({ addresses = [] }) => addresses),
+    ports: (ports ?? []).map(({ port, protocol }) => ({
+      ...(port !== undefined && { port }),
+      ...(protocol && { protocol }),
+    })),
+  };
+}
+
+interface RawNode {
+  readonly spec?: { readonly podCIDR?: string; readonly podCIDRs?: readonly string[] };
+  readonly status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
+}
+
+function nodeFacts({ spec = {}, status = {} }: RawNode): NodeFacts {
+  return {
+    addresses: (status.addresses ?? [])
+      .filter(({ type }) => type === 'InternalIP')
+      .map(({ address }) => address),
+    podCIDRs: spec.podCIDRs ?? (spec.podCIDR ? [spec.podCIDR] : []),
+  };
+}
+
+function serviceCIDRs({ spec }: { spec?: { cidrs?: readonly string[] } }): readonly string[] {
+  return spec?.cidrs ?? [];
+}
+
+interface ServiceReference {
+  readonly namespace?: string;
+  readonly name?: string;
+  readonly port?: number;
+}
+
+interface RawWebhookUser {
+  readonly webhooks?: readonly { readonly clientConfig?: { readonly service?: ServiceReference } }[];
+  readonly spec?: {
+    readonly service?: ServiceReference | null;
+    readonly conversion?: {
+      readonly webhook?: { readonly clientConfig?: { readonly service?: ServiceReference } };
+    };
+  };
+}
+
+/** Of a webhook configuration, an APIService or a CRD. The port defaults to 443 in all of them. */
+function webhookServices({ webhooks = [], spec }: RawWebhookUser): readonly WebhookService[] {
+  const references = [
+    ...webhooks.map(({ clientConfig }) => clientConfig?.service),
+    spec?.service,
+    spec?.conversion?.webhook?.clientConfig?.service,
+  ];
+  return references.flatMap((reference) =>
+    reference?.namespace && reference.name
+      ? [{ namespace: reference.namespace, name: reference.name, port: reference.port ?? 443 }]
+      : [],
+  );
+}

@@ -1,0 +1,138 @@
+/** Tells logs and metrics what the controller does. */
+import { hostname } from 'node:os';
+import type { NetworkPolicy } from './api/network-policy.ts';
+import { LABEL_PROFILE, LABEL_ROLE, LABEL_RULE, MANAGER } from './api/names.ts';
+import type { ProfileStatus, SegmentationProfile } from './api/profile.ts';
+import type { ControllerObserver } from './controller/controller.ts';
+import type { QueueMetrics } from './telemetry/metrics.ts';
+import type { Metrics } from './telemetry/metrics.ts';
+import { classify } from './kube/errors.ts';
+import type { Logger } from './telemetry/logger.ts';
+import type { Step } from './policy/plan.ts';
+
+/** Unique to this process among all replicas that may contend for the Lease. */
+export const identity = `${hostname()}_${crypto.randomUUID()}`;
+
+export function createObserver(
+  logger: Logger,
+  metrics: Metrics,
+  queue: QueueMetrics,
+  now: () => number,
+): ControllerObserver {
+  const reconciles = { namespace: metrics.reconcile('namespace'), profile: metrics.reconcile('profile') };
+  const watchErrors = new Map<string, string>();
+  const statuses = new Map<string, string>();
+  return {
+    onAdd: () => queue.onAdd(),
+    onStart: (waited) => queue.onStart(waited),
+    onDone: (worked) => queue.onDone(worked),
+    onRetry: ({ key, error, failures, delay }) => {
+      queue.onRetry();
+      const [kind, name] = key.split('/');
+      // A single conflict or dropped connection is everyday life; what keeps failing is not.
+      const level = failures > 1 || classify(error) !== 'retry' ? 'warn' : 'debug';
+      logger[level]('reconcile failed, will try again', {
+        [kind ?? 'key']: name,
+        failures,
+        inMs: Math.round(delay),
+        error,
+      });
+    },
+    onWatchError: (resource, error, retryInMs) => {
+      const message = error instanceof Error ? error.message : String(error);
+      const known = watchErrors.get(resource) === message;
+      watchErrors.set(resource, message);
+      // Each distinct trouble once; the repetitions are for debugging.
+      logger[known ? 'debug' : 'warn']('watch failed, will try again', {
+        resource,
+        inMs: Math.round(retryInMs),
+        error,
+      });
+    },
+    onSynced: (resource, items) => {
+      if (watchErrors.delete(resource)) logger.info('watch recovered', { resource, items });
+      else logger.debug('listed', { resource, items });
+    },
+    onWrite: (step, before, after, drift) => {
+      metrics.policyWritten(step.verb, step.reason);
+      if (drift && step.reason !== 'transition') metrics.driftRepaired();
+      logger.info(`policy ${step.verb}d`, writeFields(step, before, after, drift));
+    },
+    onReconciled: (key, durationMs, outcome) => {
+      const controller = key.startsWith('namespace/') ? 'namespace' : 'profile';
+      const result =
+        outcome.kind === 'done' ? 'success' : outcome.kind === 'retry' ? 'error' : 'requeue_after';
+      reconciles[controller].done(result, durationMs);
+    },
+    onEnforced: (namespace, sinceEventMs) => {
+      metrics.enforced(sinceEventMs);
+      logger.debug('namespace enforced', { namespace, ms: Math.round(sinceEventMs) });
+    },
+    onStatus: (profile, status, results) => {
+      const all = [...results.values()];
+      metrics.setProfile(profile.metadata.name, {
+        namespaces: {
+          enforced: status.namespaces?.enforced ?? 0,
+          pending: status.namespaces?.pending ?? 0,
+          failed: status.namespaces?.failed ?? 0,
+        },
+        policies: status.policies ?? { desired: 0, applied: 0 },
+        conflicts: all.reduce((sum, { conflicts }) => sum + conflicts.length, 0),
+        unresolvedPeers: all.reduce((sum, { unresolved }) => sum + unresolved.length, 0),
+      });
+      logStatus(profile, status);
+    },
+    onGone: (profile) => {
+      metrics.removeProfile(profile);
+      if (statuses.delete(profile)) logger.info('profile gone', { profile });
+    },
+    onFullSync: () => {
+      metrics.fullSync(now());
+      logger.info('all namespaces reconciled');
+    },
+  };
+
+  /** One line each time that Ready changes its status or reason. */
+  function logStatus(
+    { metadata: { name } }: SegmentationProfile,
+    { conditions = [], namespaces }: ProfileStatus,
+  ): void {
+    const ready = conditions.find(({ type }) => type === 'Ready');
+    const text = `${ready?.status} ${ready?.reason}`;
+    if (ready === undefined || statuses.get(name) === text) return;
+    statuses.set(name, text);
+    const level =
+      ready.status === 'True' || ready.reason === 'Progressing' || ready.reason === 'Deleting'
+        ? 'info'
+        : 'warn';
+    logger[level](`profile ${ready.status === 'True' ? 'ready' : 'not ready'}`, {
+      profile: name,
+      reason: ready.reason,
+      namespaces: namespaces?.summary,
+      message: ready.message,
+    });
+  }
+}
+
+/** The audit trail of one write: what, why, and in case of drift whose hand it was, by managedFields. */
+function writeFields(
+  step: Step,
+  before: NetworkPolicy | undefined,
+  after: NetworkPolicy | undefined,
+  drift: boolean,
+): Record<string, unknown> {
+  const { metadata } = (after ?? before) as NetworkPolicy;
+  const hands = (before?.metadata.managedFields ?? [])
+    .map(({ manager }) => manager)
+    .filter((each) => each !== MANAGER);
+  return {
+    namespace: metadata.namespace,
+    policy: metadata.name,
+    profile: metadata.labels?.[LABEL_PROFILE],
+    role: metadata.labels?.[LABEL_ROLE],
+    rule: metadata.labels?.[LABEL_RULE],
+    reason: drift && step.reason !== 'transition' ? `drift: ${step.reason}` : step.reason,
+    ...(drift && hands.length > 0 && { changedBy: [...new Set(hands)].join(', ') }),
+    resourceVersion: after?.metadata.resourceVersion,
+  };
+}

@@ -1,0 +1,159 @@
+/** The operator as a whole: connection, watches, election, controller, and the endpoints that tell of them. */
+import { createObserver, identity } from './observe.ts';
+import { Controller, type ControllerObserver } from './controller/controller.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { loadKubeConfig } from './kube/config.ts';
+import { fenced } from './kube/fence.ts';
+import { LeaderElector, type Lease, LEASES } from './kube/lease.ts';
+import { Resource } from './kube/resource.ts';
+import { createTransport, type Transport } from './kube/transport.ts';
+import type { Options } from './options.ts';
+import type { Logger } from './telemetry/logger.ts';
+import { createMetrics, type Metrics } from './telemetry/metrics.ts';
+import { healthRoutes, metricsRoutes } from './telemetry/routes.ts';
+import { type RunningServer, startServer } from './telemetry/server.ts';
+
+/** The Lease's name, and how metrics name the election. */
+const LEASE_NAME = 'segmentation-operator';
+/** Where the operator runs when nothing says otherwise; also what config/ installs into. */
+const DEFAULT_NAMESPACE = 'segmentation-system';
+
+export interface OperatorInput {
+  readonly options: Options;
+  readonly version: string;
+  readonly logger: Logger;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Runs until `signal` is aborted, and then ends in order: writes under way, watches, the Lease, the endpoints.
+ *
+ * @returns false if it ended because another replica took over: the process should end and start anew
+ * @throws Error with one line for a person, when it can't start
+ */
+export async function runOperator(input: OperatorInput, signal: AbortSignal): Promise<boolean> {
+  const { options, version, logger, env } = input;
+  const clock = systemClock;
+  const cluster = loadKubeConfig({ kubeconfig: options.kubeconfig, context: options.context, env });
+  const ownNamespace =
+    env.POD_NAMESPACE ?? (cluster.source.startsWith('in-cluster') ? cluster.namespace : undefined);
+  const metrics = createMetrics({ version });
+  const transport = createTransport(cluster, {
+    userAgent: `segmentation-operator/${version} (${process.platform}/${process.arch})`,
+    onRequest: (info) => metrics.request(info),
+    env,
+  });
+  const election = createElection(transport, options, ownNamespace, logger, clock);
+  const controller: Controller = new Controller({
+    transport: election === undefined ? transport : fenced(transport, () => election.leading),
+    configuration: options.cluster,
+    protectedNamespaces: [...options.protectedNamespaces, ownNamespace ?? DEFAULT_NAMESPACE],
+    concurrency: options.concurrency,
+    resyncMs: options.resyncPeriod,
+    clock,
+    random: Math.random,
+    observer: observerFor(logger, metrics, () => controller.queueStats(), clock),
+  });
+  for (const resource of ['segmentationprofiles', 'namespaces', 'networkpolicies']) {
+    metrics.watch(resource, () => controller.watchAges().get(resource));
+  }
+
+  const servers: RunningServer[] = [];
+  try {
+    servers.push(...(await startServers(options, metrics, controller, logger)));
+    logger.info('starting', {
+      version,
+      server: cluster.server,
+      config: cluster.source,
+      namespace: ownNamespace,
+    });
+    await Promise.race([controller.watch(), aborted(signal)]);
+    if (signal.aborted) return true;
+    logger.info('caches filled', {
+      profiles: controller.world.profiles.size,
+      namespaces: controller.world.namespaces.size,
+      policies: controller.world.policies.size,
+    });
+    if (election === undefined) {
+      controller.lead();
+      await aborted(signal);
+      return true;
+    }
+    await election.run(signal, async (term) => {
+      metrics.leader(LEASE_NAME, true);
+      logger.info('leading', { identity });
+      controller.lead();
+      await aborted(term);
+      metrics.leader(LEASE_NAME, false);
+      await controller.stop();
+    });
+    return signal.aborted;
+  } finally {
+    await controller.stop();
+    await Promise.all(servers.map((server) => server.close()));
+    await transport.close();
+  }
+}
+
+function observerFor(
+  logger: Logger,
+  metrics: Metrics,
+  stats: () => ReturnType<Controller['queueStats']>,
+  clock: Clock,
+): ControllerObserver {
+  return createObserver(logger, metrics, metrics.queue('segmentation', stats), () => clock.now());
+}
+
+function createElection(
+  transport: Transport,
+  { leaderElection }: Options,
+  ownNamespace: string | undefined,
+  logger: Logger,
+  clock: Clock,
+): LeaderElector | undefined {
+  if (!leaderElection.enabled) return undefined;
+  return new LeaderElector({
+    leases: new Resource<Lease>(transport, LEASES),
+    namespace: leaderElection.namespace ?? ownNamespace ?? DEFAULT_NAMESPACE,
+    name: LEASE_NAME,
+    identity,
+    clock,
+    random: Math.random,
+    leaseDurationMs: leaderElection.leaseDuration,
+    renewDeadlineMs: leaderElection.renewDeadline,
+    retryPeriodMs: leaderElection.retryPeriod,
+    onError: (error) => logger.warn('leader election failed, will try again', { error }),
+    onNewLeader: (holder) => logger.info('another replica leads', { holder }),
+  });
+}
+
+async function startServers(
+  options: Options,
+  metrics: Metrics,
+  controller: Controller,
+  logger: Logger,
+): Promise<RunningServer[]> {
+  const onError = (error: unknown, path: string) => logger.error('request failed', { path, error });
+  const health = await startServer({
+    bindAddress: options.healthProbeBindAddress,
+    flag: '--health-probe-bind-address',
+    routes: healthRoutes({
+      healthz: { ping: () => undefined },
+      readyz: { caches: () => (controller.synced ? undefined : 'the caches are not filled yet') },
+    }),
+    onError,
+  });
+  const scrape = await startServer({
+    bindAddress: options.metricsBindAddress,
+    flag: '--metrics-bind-address',
+    routes: metricsRoutes(metrics),
+    onError,
+  });
+  logger.info('listening', { metrics: scrape?.url ?? 'off', health: health?.url ?? 'off' });
+  return [health, scrape].filter((server) => server !== undefined);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
