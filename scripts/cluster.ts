@@ -1,0 +1,33 @@
+// The local control plane alone, for trying things by hand: prints its KUBECONFIG and stays until Ctrl-C.
+import { once } from 'node:events';
+import { startControlPlane, startNodeAgent } from '../test/env/index.ts';
+
+const stopping = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopping.abort());
+// Until the control plane is up there is nothing to end in order: its processes end with this one.
+const leaveAtOnce = () => process.exit(130);
+stopping.signal.addEventListener('abort', leaveAtOnce);
+
+try {
+  const started = performance.now();
+  const plane = await startControlPlane();
+  const agent = await startNodeAgent(plane);
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const { gitVersion } = (await plane.admin.send('GET', '/version')) as { readonly gitVersion: string };
+  console.log(`Kubernetes ${gitVersion} is up at ${plane.server} after ${seconds} s.`);
+  console.log('Pods become Running with an IP each, though nothing runs in them. In another terminal:\n');
+  console.log(`  export KUBECONFIG=${plane.kubeconfig}`);
+  console.log(`  alias kubectl=${plane.kubectl}`);
+  console.log('  kubectl get pods --all-namespaces\n');
+  console.log('Ctrl-C ends it and removes its data.');
+
+  stopping.signal.removeEventListener('abort', leaveAtOnce);
+  const waiting = setInterval(() => {}, 2 ** 30); // keeps the process alive
+  if (!stopping.signal.aborted) await once(stopping.signal, 'abort');
+  clearInterval(waiting);
+  await agent.stop();
+  await plane.stop();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,29 @@
+// Runs the tests. `--unit` leaves out those that need a control plane; everything else is mocha's: a path, --grep.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { locateBinaries } from '../test/env/index.ts';
+
+const NEED_CONTROL_PLANE = ['test/integration/**', 'test/faults/**', 'test/oracle/**'];
+
+const args = process.argv.slice(2);
+const unit = args.includes('--unit');
+const forMocha = args.filter((arg) => arg !== '--unit');
+const ignored = unit ? NEED_CONTROL_PLANE.flatMap((glob) => ['--ignore', glob]) : [];
+
+try {
+  // Before mocha starts, because a build takes longer than any test may.
+  if (!unit) await locateBinaries();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+}
+
+const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js');
+const child = spawn(process.execPath, [...process.execArgv, mocha, ...ignored, ...forMocha], {
+  stdio: 'inherit',
+});
+process.on('SIGINT', () => {}); // the terminal sends it to mocha too
+for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
+const [code] = (await once(child, 'exit')) as [number | null];
+process.exit(code ?? 130);

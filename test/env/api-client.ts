@@ -1,0 +1,87 @@
+// Requests to the API server as its administrator, for the module itself: readiness, tokens and the node agent.
+import { Agent, request } from 'undici';
+import type { ClientCredentials } from './pki.ts';
+
+export interface ApiClientOptions {
+  readonly server: string;
+  /** PEM. */
+  readonly authority: string;
+  readonly user: ClientCredentials;
+  /** Connections at most; further requests wait. Default 8. */
+  readonly connections?: number;
+}
+
+/** The API server's answer was not 2xx. */
+export class ApiError extends Error {
+  readonly status: number;
+
+  constructor(method: string, path: string, status: number, body: string) {
+    super(`${method} ${path}: HTTP ${status} ${body.slice(0, 500)}`);
+    this.name = 'ApiError';
+    this.status = status;
+  }
+}
+
+const REQUEST_TIMEOUT = 10_000; // ms
+
+export class ApiClient {
+  readonly #server: string;
+  readonly #agent: Agent;
+
+  constructor({ server, authority, user, connections = 8 }: ApiClientOptions) {
+    this.#server = server;
+    this.#agent = new Agent({
+      connections,
+      connect: { ca: authority, cert: user.certificate, key: user.key },
+    });
+  }
+
+  /** Sends JSON and reads the whole answer. Rejects with ApiError, or with a network error. */
+  async send(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<unknown> {
+    const response = await request(this.#server + path, {
+      method,
+      dispatcher: this.#agent,
+      headers: {
+        accept: 'application/json',
+        ...(body === undefined
+          ? {}
+          : { 'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json' }),
+      },
+      body: body === undefined ? null : JSON.stringify(body),
+      headersTimeout: REQUEST_TIMEOUT,
+      bodyTimeout: REQUEST_TIMEOUT,
+    });
+    const text = await response.body.text();
+    if (response.statusCode >= 300) throw new ApiError(method, path, response.statusCode, text);
+    return response.headers['content-type']?.includes('json') ? JSON.parse(text) : text;
+  }
+
+  /** Yields each JSON line of a streamed answer (a watch) until it ends or `signal` is aborted. */
+  async *stream(path: string, signal: AbortSignal): AsyncGenerator {
+    const response = await request(this.#server + path, {
+      dispatcher: this.#agent,
+      signal,
+      headersTimeout: REQUEST_TIMEOUT,
+      bodyTimeout: 0, // a quiet watch is a healthy one; the server ends it
+    });
+    if (response.statusCode >= 300) {
+      throw new ApiError('GET', path, response.statusCode, await response.body.text());
+    }
+    let rest = '';
+    response.body.setEncoding('utf8');
+    for await (const chunk of response.body as AsyncIterable<string>) {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) yield JSON.parse(line);
+    }
+  }
+
+  get closed(): boolean {
+    return this.#agent.destroyed;
+  }
+
+  /** Drops open connections; every request rejects from now on. */
+  close(): Promise<void> {
+    return this.#agent.destroy();
+  }
+}

@@ -1,0 +1,87 @@
+// Where the binaries of the control plane come from. In this order: the directory KUBEBUILDER_ASSETS, the user's
+// cache, a build from Go modules, the official archives. What was built or downloaded stays in the cache.
+import { existsSync, mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { buildBinaries, findGo } from './build.ts';
+import { type DownloadSites, downloadBinaries, OFFICIAL_SITES } from './download.ts';
+import { withLock } from './lock.ts';
+import { type Progress, showProgress } from './progress.ts';
+import { BINARY_NAMES, type BinaryName, kubernetesVersion, ownPlatform, type Platform } from './target.ts';
+
+/** Paths. */
+export type Binaries = Readonly<Record<BinaryName, string>>;
+
+export interface LocateOptions {
+  /** By default progress is shown on stderr. */
+  readonly onProgress?: Progress | undefined;
+  readonly environment?: NodeJS.ProcessEnv;
+  /** The Go command; by default `go`. */
+  readonly go?: string;
+  readonly sites?: DownloadSites;
+  readonly platform?: Platform;
+}
+
+/** Resolves the paths of all binaries, after building or downloading those that are missing. */
+export async function locateBinaries(options: LocateOptions = {}): Promise<Binaries> {
+  const environment = options.environment ?? process.env;
+  const assets = assetsIn(environment['KUBEBUILDER_ASSETS']);
+  const wanted = BINARY_NAMES.filter((name) => !assets[name]);
+  const cached = wanted.length === 0 ? {} : await fillCache(wanted, environment, options);
+  return { ...cached, ...assets } as Binaries;
+}
+
+/** What KUBEBUILDER_ASSETS offers; the official archives lack kube-controller-manager, so it may too. */
+function assetsIn(directory: string | undefined): Partial<Binaries> {
+  if (!directory) return {};
+  const found = pathsIn(directory, BINARY_NAMES);
+  const lacking = BINARY_NAMES.filter((name) => name !== 'kube-controller-manager' && !found[name]);
+  if (lacking.length > 0) {
+    throw new Error(
+      `KUBEBUILDER_ASSETS is ${directory}, which lacks ${lacking.join(', ')}: correct or unset it.`,
+    );
+  }
+  return found;
+}
+
+async function fillCache(
+  wanted: readonly BinaryName[],
+  environment: NodeJS.ProcessEnv,
+  options: LocateOptions,
+): Promise<Partial<Binaries>> {
+  const platform = options.platform ?? ownPlatform();
+  const version = kubernetesVersion();
+  const directory = join(cacheDirectory(environment), `${version}-${platform.os}-${platform.arch}`);
+  const missing = () => wanted.filter((name) => !existsSync(join(directory, name)));
+  if (missing().length > 0) {
+    mkdirSync(directory, { recursive: true });
+    const progress = options.onProgress ?? showProgress();
+    const provide = async () => {
+      const names = missing(); // another process may have provided them while this one waited
+      if (names.length === 0) return;
+      const target = { names, directory, version, platform, progress };
+      const go = await findGo(options.go ?? 'go', environment);
+      if (go) await buildBinaries(target, go);
+      else await downloadBinaries(target, options.sites ?? OFFICIAL_SITES);
+    };
+    try {
+      await withLock(join(directory, '.lock'), provide, () =>
+        progress('Waiting for another process, which is providing the control plane'),
+      );
+    } finally {
+      progress('');
+    }
+  }
+  return pathsIn(directory, wanted);
+}
+
+function pathsIn(directory: string, names: readonly BinaryName[]): Partial<Binaries> {
+  const paths = names.map((name) => [name, join(directory, name)] as const);
+  return Object.fromEntries(paths.filter(([, path]) => existsSync(path)));
+}
+
+function cacheDirectory(environment: NodeJS.ProcessEnv): string {
+  const usual =
+    process.platform === 'darwin' ? join(homedir(), 'Library', 'Caches') : join(homedir(), '.cache');
+  return join(environment['XDG_CACHE_HOME'] || usual, 'segmentation-operator', 'control-plane');
+}

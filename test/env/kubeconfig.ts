@@ -1,0 +1,29 @@
+// Kubeconfig files: one cluster, one user, everything embedded. JSON, which every YAML reader takes.
+import { writeFileSync } from 'node:fs';
+import type { ClientCredentials } from './pki.ts';
+
+export interface KubeconfigOptions {
+  readonly server: string;
+  /** PEM. */
+  readonly authority: string;
+  readonly user: ClientCredentials | { readonly token: string };
+}
+
+/** Writes the file, readable by this user only. */
+export function writeKubeconfig(path: string, { server, authority, user }: KubeconfigOptions): void {
+  const base64 = (pem: string) => Buffer.from(pem).toString('base64');
+  const credentials =
+    'token' in user
+      ? { token: user.token }
+      : { 'client-certificate-data': base64(user.certificate), 'client-key-data': base64(user.key) };
+  const name = 'local';
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name, cluster: { server, 'certificate-authority-data': base64(authority) } }],
+    users: [{ name, user: credentials }],
+    contexts: [{ name, context: { cluster: name, user: name } }],
+    'current-context': name,
+  };
+  writeFileSync(path, `${JSON.stringify(config, undefined, 2)}\n`, { mode: 0o600 });
+}

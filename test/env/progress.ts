@@ -1,0 +1,47 @@
+// Progress of long steps, as lines of text: rewritten in place on a terminal, a few plain lines when piped.
+
+/** Takes the current state in one line; an empty line means that nothing is under way any more. */
+export type Progress = (line: string) => void;
+
+type Output = Pick<NodeJS.WriteStream, 'write'> & { readonly isTTY?: boolean; readonly columns?: number };
+
+const PLAIN_INTERVAL = 30_000; // ms between two lines about one step, when piped
+const TICK = 1000; // ms
+const SEPARATOR = ' ... ';
+
+/** Shows progress on a stream. */
+export function showProgress(stream: Output = process.stderr): Progress {
+  if (stream.isTTY) return (line) => stream.write(`\r\x1b[K${line.slice(0, (stream.columns ?? 80) - 1)}`);
+  let step: string | undefined;
+  let shownAt = 0;
+  return (line) => {
+    const now = performance.now();
+    const [current] = line.split(SEPARATOR, 1);
+    if (line === '' || (current === step && now - shownAt < PLAIN_INTERVAL)) return;
+    step = current;
+    shownAt = now;
+    stream.write(`${line}\n`);
+  };
+}
+
+/** Runs `work` and reports every second how long it has taken: `STEP ... 1:05 (NOTE)`. */
+export async function withElapsed<T>(
+  progress: Progress,
+  step: string,
+  note: () => string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const started = performance.now();
+  const report = () => {
+    const seconds = Math.floor((performance.now() - started) / 1000);
+    const elapsed = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+    progress(`${step}${SEPARATOR}${elapsed} (${note()})`);
+  };
+  report();
+  const timer = setInterval(report, TICK);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+  }
+}

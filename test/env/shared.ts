@@ -1,0 +1,30 @@
+// One control plane for all integration tests of a run. Suites share it, so each works in namespaces and with names
+// of its own. The root hooks (test/support/hooks.ts) end it.
+import { type ControlPlane, startControlPlane } from './control-plane.ts';
+import { type NodeAgent, startNodeAgent } from './node-agent.ts';
+
+interface Shared {
+  readonly plane: ControlPlane;
+  readonly agent: NodeAgent;
+}
+
+let shared: Promise<Shared> | undefined;
+
+/** The control plane of this run, with its node agent and audit log; the first call starts it. */
+export async function sharedControlPlane(): Promise<ControlPlane> {
+  shared ??= start();
+  return (await shared).plane;
+}
+
+/** Ends the shared control plane, if there is one. */
+export async function stopSharedControlPlane(): Promise<void> {
+  const running = await shared?.catch(() => undefined); // a start that failed has failed its tests already
+  shared = undefined;
+  await running?.agent.stop();
+  await running?.plane.stop();
+}
+
+async function start(): Promise<Shared> {
+  const plane = await startControlPlane({ auditLog: true });
+  return { plane, agent: await startNodeAgent(plane) };
+}

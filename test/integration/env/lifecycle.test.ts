@@ -1,0 +1,87 @@
+// What a control plane leaves behind (nothing), and what survives the fault of a component (everything).
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startControlPlane, startNodeAgent } from '../../env/index.ts';
+import { eventually, processesWith, runScript } from '../../support/process-table.ts';
+
+const MODULE = new URL('../../env/index.ts', import.meta.url).href;
+
+describe('the life of a control plane', () => {
+  for (const signal of ['SIGKILL', 'SIGINT', 'SIGTERM'] as const) {
+    it(`ends with its parent, which got ${signal}`, async () => {
+      const parent = runScript(`
+        const { startControlPlane } = await import('${MODULE}');
+        const { directory } = await startControlPlane();
+        console.log(directory);
+        setInterval(() => {}, 60_000);
+      `);
+      const directory = await parent.line();
+      assert.equal(processesWith(directory).length, 4, 'three components and their watchdog');
+      parent.process.kill(signal);
+      await once(parent.process, 'exit');
+      await eventually('processes and directory are gone', () => {
+        return processesWith(directory).length === 0 && !existsSync(directory);
+      });
+    });
+  }
+
+  it('ends with a parent that dies before everything is up', async () => {
+    const temporary = mkdtempSync(join(tmpdir(), 'lifecycle-test-'));
+    const parent = runScript(
+      `const { readdirSync } = await import('node:fs');
+       const { startControlPlane } = await import('${MODULE}');
+       void startControlPlane();
+       while (readdirSync('${temporary}').length === 0) await new Promise(setImmediate);
+       console.log('begun');`,
+      { ...process.env, TMPDIR: temporary },
+    );
+    await parent.line();
+    parent.process.kill('SIGKILL');
+    await once(parent.process, 'exit');
+    await eventually('processes and directory are gone', () => {
+      return processesWith(temporary).length === 0 && readdirSync(temporary).length === 0;
+    });
+    rmdirSync(temporary);
+  });
+
+  it('keeps its data when components crash or freeze, and leaves nothing when it is stopped', async () => {
+    const plane = await startControlPlane();
+    const agent = await startNodeAgent(plane);
+    try {
+      await plane.kubectlRun(['create', 'configmap', 'kept', '--from-literal=key=value']);
+
+      await plane.stopComponent('etcd');
+      const ready = () =>
+        plane.admin.send('GET', '/readyz').then(
+          () => true,
+          () => false,
+        );
+      await eventually('the API server misses etcd', async () => !(await ready()));
+      await plane.startComponent('etcd');
+      await eventually('the API server finds etcd again', ready);
+      assert.match(await plane.kubectlRun(['get', 'configmap', 'kept', '-o', 'yaml']), /key: value/);
+
+      await plane.stopComponent('kube-apiserver');
+      await assert.rejects(plane.kubectlRun(['get', 'configmaps']), /refused/);
+      await plane.startComponent('kube-apiserver');
+      await plane.kubectlRun(['create', 'deployment', 'web', '--image=web', '--replicas=2']);
+      await plane.kubectlRun(['wait', '--for=condition=Available', 'deployment/web', '--timeout=25s']);
+
+      plane.pauseComponent('kube-controller-manager');
+      await plane.kubectlRun(['create', 'namespace', 'waiting']);
+      const account = () => plane.kubectlRun(['-n', 'waiting', 'get', 'sa', 'default', '--ignore-not-found']);
+      assert.equal(await account(), '');
+      plane.resumeComponent('kube-controller-manager');
+      await eventually('the frozen controllers catch up', account);
+      await assert.rejects(plane.startComponent('etcd'), /etcd is running/);
+    } finally {
+      await agent.stop();
+      await plane.stop();
+    }
+    assert.equal(existsSync(plane.directory), false);
+    assert.deepEqual(processesWith(plane.directory), []);
+  });
+});

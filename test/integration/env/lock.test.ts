@@ -1,0 +1,74 @@
+// The lock that lets one process at a time fill the cache.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { withLock } from '../../env/lock.ts';
+import { runScript } from '../../support/process-table.ts';
+
+const MODULE = new URL('../../env/lock.ts', import.meta.url).href;
+
+describe('the lock between processes', () => {
+  let directory: string;
+  let path: string;
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'lock-test-'));
+    path = join(directory, 'lock');
+  });
+
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  const holder = () =>
+    runScript(`
+      const { withLock } = await import('${MODULE}');
+      await withLock('${path}', () => {
+        console.log('held');
+        return new Promise((resolve) => setTimeout(resolve, 60_000));
+      });
+    `);
+
+  it('admits two concurrent acquirers one after the other', async () => {
+    const order: string[] = [];
+    const enter = (name: string) =>
+      withLock(path, async () => {
+        order.push(`${name} in`);
+        await sleep(50);
+        order.push(`${name} out`);
+      });
+    await Promise.all([enter('first'), enter('second')]);
+    assert.deepEqual(order, ['first in', 'first out', 'second in', 'second out']);
+  });
+
+  it('keeps a second process waiting, and tells it so, until the holder is killed', async () => {
+    const first = holder();
+    assert.equal(await first.line(), 'held');
+    let waits = 0;
+    let holderAlive = true;
+    const entered = withLock(
+      path,
+      async () => holderAlive,
+      () => {
+        waits += 1;
+        if (waits < 2) return;
+        holderAlive = false;
+        first.process.kill('SIGKILL');
+      },
+    );
+    assert.equal(await entered, false, 'not before the holder was gone');
+    assert.ok(waits >= 2);
+  });
+
+  it('is free again when the work fails, and hands the failure on', async () => {
+    await assert.rejects(
+      withLock(path, () => Promise.reject(new Error('broken'))),
+      /broken/,
+    );
+    assert.equal(await withLock(path, async () => 'worked', assert.fail), 'worked');
+  });
+
+  it('rejects at once where no lock can be made', async () => {
+    await assert.rejects(withLock(join(directory, 'absent', 'lock'), async () => {}));
+  });
+});

@@ -1,0 +1,68 @@
+// The processes of this machine, and scripts to run in one of their own, for tests about what outlives what.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Command lines of the running processes that contain `text`. */
+export function processesWith(text: string): string[] {
+  return commandLines().filter((line) => line.includes(text));
+}
+
+function commandLines(): string[] {
+  if (process.platform !== 'linux') {
+    return execFileSync('ps', ['-A', '-ww', '-o', 'args='], { encoding: 'utf8' }).split('\n');
+  }
+  const ids = readdirSync('/proc').filter((name) => /^\d+$/.test(name)); // a small image may lack ps
+  return ids.map((id) => {
+    try {
+      return readFileSync(`/proc/${id}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    } catch {
+      return ''; // it has ended meanwhile
+    }
+  });
+}
+
+/** A script that runs in a process of its own. */
+export interface Script {
+  readonly process: ChildProcess;
+  /** Resolves its next line of standard output; rejects when it ends without one, with what it said to stderr. */
+  line(): Promise<string>;
+}
+
+/** Runs the source of an ES module. */
+export function runScript(source: string, environment: NodeJS.ProcessEnv = process.env): Script {
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', source], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: environment,
+  });
+  let errors = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (errors += chunk));
+  const lines = readLines(child.stdout.setEncoding('utf8'));
+  return {
+    process: child,
+    line: async () => {
+      const { value, done } = await lines.next();
+      if (done) throw new Error(errors);
+      return value;
+    },
+  };
+}
+
+async function* readLines(chunks: AsyncIterable<string>): AsyncGenerator<string, undefined> {
+  let rest = '';
+  for await (const chunk of chunks) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+  return undefined;
+}
+
+/** Waits until `condition` holds; rejects with `what` after `timeout` milliseconds. */
+export async function eventually(what: string, condition: () => unknown, timeout = 10_000): Promise<void> {
+  const deadline = performance.now() + timeout;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`not within ${timeout} ms: ${what}`);
+    await sleep(25);
+  }
+}
