@@ -1,0 +1,83 @@
+/** The bundle that goes into the image starts as it does there: from a read-only directory, as a user without rights. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '../..');
+const NOBODY = 65_534;
+const isRoot = process.getuid?.() === 0;
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+
+function build(outfile: string): void {
+  const args = [join(root, 'scripts/build.ts'), '--outfile', outfile];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /operator\.mjs \d+ KiB/);
+}
+
+describe('the bundle', function () {
+  this.timeout(60_000);
+  let directory: string;
+  let app: string;
+  let node: string;
+
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'bundle-'));
+    app = join(directory, 'app');
+    mkdirSync(app);
+    build(join(app, 'operator.mjs'));
+    for (const file of readdirSync(app)) chmodSync(join(app, file), 0o444);
+    chmodSync(app, 0o555);
+    chmodSync(directory, 0o755);
+    // Another user may not reach the Node of a clone in root's home.
+    node = isRoot ? join(directory, 'node') : process.execPath;
+    if (isRoot) copyFileSync(process.execPath, node, constants.COPYFILE_FICLONE);
+  });
+  after(() => {
+    chmodSync(app, 0o755);
+    rmSync(directory, { recursive: true });
+  });
+
+  const run = (...args: readonly string[]) => {
+    const { status, stdout, stderr } = spawnSync(node, [join(app, 'operator.mjs'), ...args], {
+      encoding: 'utf8',
+      cwd: '/',
+      env: { NODE_ENV: 'production' },
+      timeout: 20_000, // ms
+      ...(isRoot && { uid: NOBODY, gid: NOBODY }),
+    });
+    return { status, stdout, stderr };
+  };
+
+  it('prints its version', () => {
+    const { status, stdout, stderr } = run('--version');
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+    assert.ok(stdout.includes(version), stdout);
+  });
+
+  it('prints its flags', () => {
+    const { status, stdout, stderr } = run('--help');
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+    assert.match(stdout, /--kubeconfig/);
+  });
+
+  it('is the same, byte for byte, when it is built again elsewhere', () => {
+    const again = join(directory, 'again');
+    build(join(again, 'operator.mjs'));
+    assert.deepEqual(readdirSync(again), readdirSync(app));
+    for (const file of readdirSync(app)) {
+      assert.ok(readFileSync(join(again, file)).equals(readFileSync(join(app, file))), `${file} differs`);
+    }
+  });
+});

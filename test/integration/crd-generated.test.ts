@@ -1,0 +1,67 @@
+/** What is generated from the CRD is what is committed, and drift is noticed. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  cpSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CRD_PATH } from '../../scripts/generate/crd.ts';
+
+const root = join(import.meta.dirname, '../..');
+const TYPES = 'src/api/generated/segmentation-profile.ts';
+
+function generate(directory: string, ...args: readonly string[]) {
+  const script = join(directory, 'scripts/generate.ts');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], { encoding: 'utf8' });
+  return { status, output: stdout + stderr };
+}
+
+describe('the generated files', function () {
+  this.timeout(60_000);
+  let copy: string;
+
+  beforeEach(() => {
+    copy = mkdtempSync(join(tmpdir(), 'generate-'));
+    for (const path of ['package.json', 'crds', 'scripts', TYPES, 'docs/api.md']) {
+      cpSync(join(root, path), join(copy, path), { recursive: true });
+    }
+    symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+  });
+  afterEach(() => rmSync(copy, { recursive: true }));
+
+  it('are what the CRD generates', () => {
+    assert.deepEqual(generate(root, '--check'), { status: 0, output: '' });
+  });
+
+  it('fail the check when the CRD has changed, each with a line, and nothing is written', () => {
+    const crd = join(copy, CRD_PATH);
+    writeFileSync(
+      crd,
+      readFileSync(crd, 'utf8').replace('enum: [Enforce, Audit]', 'enum: [Enforce, Audit, Off]'),
+    );
+    const { status, output } = generate(copy, '--check');
+    assert.equal(status, 1);
+    assert.deepEqual(output.trim().split('\n'), [
+      `${TYPES} is not what ${CRD_PATH} generates: run \`npm run generate\` and commit the result.`,
+      `docs/api.md is not what ${CRD_PATH} generates: run \`npm run generate\` and commit the result.`,
+    ]);
+    assert.equal(readFileSync(join(copy, TYPES), 'utf8'), readFileSync(join(root, TYPES), 'utf8'));
+  });
+
+  it('fail the check when one was edited or is missing, and are restored by generating', () => {
+    appendFileSync(join(copy, TYPES), 'export type Stray = never;\n');
+    rmSync(join(copy, 'docs/api.md'));
+    assert.equal(generate(copy, '--check').status, 1);
+    assert.deepEqual(generate(copy), { status: 0, output: `wrote ${TYPES}\nwrote docs/api.md\n` });
+    for (const path of [TYPES, 'docs/api.md']) {
+      assert.equal(readFileSync(join(copy, path), 'utf8'), readFileSync(join(root, path), 'utf8'));
+    }
+  });
+});
