@@ -1,0 +1,81 @@
+/**
+ * What is taken to be where in a cluster whose configuration file does not say: the places where the widely used
+ * distributions and charts put things. A workload counts only in the namespace that its installation uses: labels
+ * alone would let anyone who can create a pod pass for the ingress controller.
+ */
+import type { LabelSelector } from '../api/meta.ts';
+import { LABEL_NAMESPACE_NAME } from '../api/names.ts';
+import type { ClusterConfiguration, WorkloadSelector } from '../policy/facts.ts';
+
+export const PROTECTED_NAMESPACES: readonly string[] = ['kube-system', 'kube-public', 'kube-node-lease'];
+
+const NAME = 'app.kubernetes.io/name';
+const COMPONENT = 'app.kubernetes.io/component';
+
+const INGRESS_CONTROLLERS: readonly WorkloadSelector[] = [
+  workload(['ingress-nginx'], { matchLabels: { [NAME]: 'ingress-nginx', [COMPONENT]: 'controller' } }),
+  // k3s runs Traefik in kube-system.
+  workload(['traefik', 'kube-system'], { matchLabels: { [NAME]: 'traefik' } }),
+  // The proxies; the controller of Envoy Gateway does not forward traffic.
+  workload(['envoy-gateway-system'], {
+    matchLabels: { 'app.kubernetes.io/managed-by': 'envoy-gateway', [COMPONENT]: 'proxy' },
+  }),
+  workload(['istio-system', 'istio-ingress'], {
+    matchExpressions: [{ key: 'istio', operator: 'In', values: ['ingress', 'ingressgateway'] }],
+  }),
+  workload(['projectcontour'], { matchLabels: { app: 'envoy' } }),
+  workload(['haproxy-controller'], { matchLabels: { [NAME]: 'kubernetes-ingress' } }),
+];
+
+const MONITORING: readonly WorkloadSelector[] = [
+  workload(
+    [
+      'monitoring',
+      'prometheus',
+      'observability',
+      'cattle-monitoring-system',
+      'openshift-monitoring',
+      'openshift-user-workload-monitoring',
+    ],
+    {
+      matchExpressions: [
+        {
+          key: NAME,
+          operator: 'In',
+          values: [
+            'alloy',
+            'grafana-agent',
+            'opentelemetry-collector',
+            'prometheus',
+            'prometheus-agent',
+            'vmagent',
+          ],
+        },
+      ],
+    },
+  ),
+];
+
+export const CLUSTER_DEFAULTS: ClusterConfiguration = {
+  clusterDNS: {
+    namespace: 'kube-system',
+    service: 'kube-dns',
+    podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } },
+    nodeLocalAddresses: [],
+  },
+  ingressControllers: INGRESS_CONTROLLERS,
+  monitoring: MONITORING,
+  nodeCIDRs: [],
+  podCIDRs: [],
+  webhookSourceCIDRs: [],
+  maxNodeAddresses: 250,
+};
+
+function workload(namespaces: readonly string[], podSelector: LabelSelector): WorkloadSelector {
+  return {
+    namespaceSelector: {
+      matchExpressions: [{ key: LABEL_NAMESPACE_NAME, operator: 'In', values: namespaces }],
+    },
+    podSelector,
+  };
+}

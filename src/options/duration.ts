@@ -1,0 +1,26 @@
+/** Durations as Go writes them ("1m30s"), which is what users of Kubernetes know. */
+
+const UNITS = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
+
+/** Milliseconds; undefined if `text` is no duration. */
+export function parseDuration(text: string): number | undefined {
+  if (text === '0') return 0;
+  if (!/^(\d+(\.\d+)?(ms|h|m|s))+$/.test(text)) return undefined;
+  let total = 0;
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g)) {
+    total += Number(amount) * UNITS[unit as keyof typeof UNITS];
+  }
+  return Math.round(total);
+}
+
+/** The shortest spelling of a whole number of milliseconds that is not negative. */
+export function formatDuration(ms: number): string {
+  let rest = ms;
+  let text = '';
+  for (const [unit, size] of Object.entries(UNITS)) {
+    const amount = Math.floor(rest / size);
+    rest -= amount * size;
+    if (amount > 0) text += `${amount}${unit}`;
+  }
+  return text || '0s';
+}

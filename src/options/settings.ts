@@ -1,0 +1,156 @@
+/**
+ * The settings that flags and environment variables can give: one table, from which parsing, the help text and the
+ * names of the variables follow.
+ */
+import type { LogFormat, LogLevel } from '../telemetry/logger.ts';
+import { type ConfigurationFile, concurrency, LOG_FORMATS, LOG_LEVELS, logFormat, logLevel } from './file.ts';
+import { anyText, bindAddress, boolean, namespaceName, type Shape } from './shape.ts';
+
+export interface Scalars {
+  readonly kubeconfig: string | undefined;
+  readonly context: string | undefined;
+  readonly config: string | undefined;
+  readonly metricsBindAddress: string;
+  readonly healthProbeBindAddress: string;
+  readonly leaderElect: boolean;
+  readonly leaderElectionNamespace: string | undefined;
+  readonly concurrency: number;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+}
+
+export interface Setting<T> {
+  /** Without the dashes. */
+  readonly flag: string;
+  /** What stands for the value in the help text; absent for a flag that is true when it is there. */
+  readonly value?: string;
+  readonly group: string;
+  readonly help: string;
+  readonly shape: Shape<NonNullable<T>>;
+  /** The value that a flag's or variable's text stands for, before `shape` judges it. */
+  readonly fromText?: (text: string) => unknown;
+  readonly inFile?: (file: ConfigurationFile) => T | undefined;
+  readonly fallback: T;
+  /** What the help text says of a fallback that is undefined. */
+  readonly otherwise?: string;
+}
+
+const toNumber = (text: string): unknown => (/^-?\d+$/.test(text) ? Number(text) : text);
+const toBoolean = (text: string): unknown => (text === 'true' ? true : text === 'false' ? false : text);
+
+export const SETTINGS: { readonly [K in keyof Scalars]: Setting<Scalars[K]> } = {
+  kubeconfig: {
+    flag: 'kubeconfig',
+    value: 'FILE',
+    group: 'Cluster',
+    help: 'how to reach the API server',
+    shape: anyText,
+    fallback: undefined,
+    otherwise: 'KUBECONFIG, in-cluster, ~/.kube/config',
+  },
+  context: {
+    flag: 'context',
+    value: 'NAME',
+    group: 'Cluster',
+    help: 'context of the kubeconfig',
+    shape: anyText,
+    fallback: undefined,
+    otherwise: 'its current context',
+  },
+  config: {
+    flag: 'config',
+    value: 'FILE',
+    group: 'Operator',
+    help: 'configuration file (see --print-config)',
+    shape: anyText,
+    fallback: undefined,
+  },
+  concurrency: {
+    flag: 'concurrency',
+    value: 'N',
+    group: 'Operator',
+    help: 'namespaces reconciled at once',
+    shape: concurrency,
+    fromText: toNumber,
+    inFile: (file) => file.concurrency,
+    fallback: 16,
+  },
+  leaderElect: {
+    flag: 'leader-elect',
+    group: 'Operator',
+    help: 'act only while holding the Lease',
+    shape: boolean,
+    fromText: toBoolean,
+    inFile: (file) => file.leaderElection?.enabled,
+    fallback: false,
+  },
+  leaderElectionNamespace: {
+    flag: 'leader-election-namespace',
+    value: 'NAME',
+    group: 'Operator',
+    help: 'namespace of the Lease',
+    shape: namespaceName,
+    inFile: (file) => file.leaderElection?.namespace,
+    fallback: undefined,
+    otherwise: "the operator's own",
+  },
+  metricsBindAddress: {
+    flag: 'metrics-bind-address',
+    value: 'ADDRESS',
+    group: 'Endpoints',
+    help: 'serve /metrics here; 0 = off',
+    shape: bindAddress,
+    inFile: (file) => file.metrics?.bindAddress,
+    fallback: ':8080',
+  },
+  healthProbeBindAddress: {
+    flag: 'health-probe-bind-address',
+    value: 'ADDRESS',
+    group: 'Endpoints',
+    help: 'serve /healthz and /readyz here; 0 = off',
+    shape: bindAddress,
+    inFile: (file) => file.health?.bindAddress,
+    fallback: ':8081',
+  },
+  logLevel: {
+    flag: 'log-level',
+    value: 'LEVEL',
+    group: 'Logging',
+    help: LOG_LEVELS.join(', '),
+    shape: logLevel,
+    inFile: (file) => file.log?.level,
+    fallback: 'info',
+  },
+  logFormat: {
+    flag: 'log-format',
+    value: 'FORMAT',
+    group: 'Logging',
+    help: LOG_FORMATS.join(', '),
+    shape: logFormat,
+    inFile: (file) => file.log?.format,
+    fallback: 'json',
+  },
+};
+
+/** Flags that ask for a text instead of a run. */
+export const QUESTIONS = {
+  'print-config': 'print the configuration in effect, as a file, and exit',
+  version: 'print the version and exit',
+  help: 'print this and exit',
+} as const;
+
+export const ENVIRONMENT_PREFIX = 'SEGMENTATION_';
+
+export function environmentName(flag: string): string {
+  return ENVIRONMENT_PREFIX + flag.toUpperCase().replaceAll('-', '_');
+}
+
+/**
+ * Variables that Kubernetes sets in a pod for each Service of its namespace (here one named `segmentation-...`):
+ * they are not meant for us.
+ */
+export function isServiceVariable(name: string): boolean {
+  return /_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/.test(
+    name,
+  );
+}

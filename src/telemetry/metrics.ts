@@ -1,0 +1,98 @@
+/**
+ * What the operator measures about itself. The only module that knows prom-client; everybody else is handed
+ * recorders in the words of what they do. Times are taken in milliseconds and exposed in seconds.
+ *
+ * Names and labels are those of client-go and controller-runtime for what they cover. No label has an unbounded set
+ * of values: profiles yes, namespaces and objects never. Every series whose labels are known is there from the
+ * start, at 0, so that rate() sees the first increase.
+ */
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { type ExpositionFormat, render } from './exposition.ts';
+import {
+  createLeaderMetrics,
+  createQueueMetrics,
+  createReconcileMetrics,
+  createRequestMetrics,
+  type QueueMetrics,
+  type QueueSnapshot,
+  type ReconcileMetrics,
+  type RequestMeasurement,
+} from './runtime-metrics.ts';
+import { createSegmentationMetrics, type SegmentationMetrics } from './segmentation-metrics.ts';
+
+export type {
+  QueueMetrics,
+  QueueSnapshot,
+  ReconcileMetrics,
+  ReconcileResult,
+  RequestMeasurement,
+} from './runtime-metrics.ts';
+export type { ProfileCounts, SegmentationMetrics, WriteReason, WriteVerb } from './segmentation-metrics.ts';
+
+export interface Metrics extends SegmentationMetrics {
+  /** The metrics of the work queue `name`: hooks for its events; `snapshot` is asked at each scrape. */
+  queue(name: string, snapshot: () => QueueSnapshot): QueueMetrics;
+  /** Counts one HTTP exchange with the API server. */
+  request(measurement: RequestMeasurement): void;
+  /** Whether this replica holds the Lease `name`. */
+  leader(name: string, held: boolean): void;
+  reconcile(controller: string): ReconcileMetrics;
+  /** The whole exposition, as of now. */
+  render(format: ExpositionFormat): Promise<string>;
+}
+
+/**
+ * Gauges of prom-client that are named like counters (promtool objects); each is the sum of a gauge of nearly the
+ * same name that has a `type` label.
+ */
+const MISNAMED = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+];
+
+export function createMetrics(options: { readonly version: string }): Metrics {
+  return register(new Registry(), options.version);
+}
+
+export interface MetricDescription {
+  readonly name: string;
+  readonly type: string;
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
+/** Every metric there is, by name. */
+export function describeMetrics(): MetricDescription[] {
+  const registry = new Registry();
+  register(registry, '');
+  // prom-client declares neither the labels nor the type as what they are.
+  const metrics = registry.getMetricsAsArray() as unknown as {
+    readonly name: string;
+    readonly type: string;
+    readonly labelNames: readonly string[];
+    readonly help: string;
+  }[];
+  return metrics
+    .map(({ name, type, labelNames, help }) => ({ name, type, labels: labelNames, help }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function register(registry: Registry, version: string): Metrics {
+  collectDefaultMetrics({ register: registry });
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
+  new Gauge({
+    name: 'segmentation_build_info',
+    help: 'Always 1; the labels say which build runs.',
+    labelNames: ['version', 'node_version'],
+    registers: [registry],
+  }).set({ version, node_version: process.version }, 1);
+  return {
+    ...createSegmentationMetrics(registry),
+    queue: createQueueMetrics(registry),
+    request: createRequestMetrics(registry),
+    leader: createLeaderMetrics(registry),
+    reconcile: createReconcileMetrics(registry),
+    render: (format) => render(registry, format),
+  };
+}
