@@ -4,9 +4,8 @@ import type { NetworkPolicy } from './api/network-policy.ts';
 import { LABEL_PROFILE, LABEL_ROLE, LABEL_RULE, MANAGER } from './api/names.ts';
 import type { ProfileStatus, SegmentationProfile } from './api/profile.ts';
 import type { ControllerObserver } from './controller/controller.ts';
-import type { QueueMetrics } from './telemetry/metrics.ts';
-import type { Metrics } from './telemetry/metrics.ts';
-import { classify } from './kube/errors.ts';
+import type { Metrics, QueueMetrics } from './telemetry/metrics.ts';
+import { ApiError, classify } from './kube/errors.ts';
 import type { Logger } from './telemetry/logger.ts';
 import type { Step } from './policy/plan.ts';
 
@@ -42,8 +41,10 @@ export function createObserver(
       const message = error instanceof Error ? error.message : String(error);
       const known = watchErrors.get(resource) === message;
       watchErrors.set(resource, message);
-      // Each distinct trouble once; the repetitions are for debugging.
-      logger[known ? 'debug' : 'warn']('watch failed, will try again', {
+      // Each distinct trouble once; the repetitions are for debugging. A kind of which nothing ever changes is silent
+      // for good: the API server sends no bookmarks then, and connecting anew is all that is due.
+      const silent = error instanceof ApiError && error.reason === 'Stalled';
+      logger[known || silent ? 'debug' : 'warn']('watch failed, will try again', {
         resource,
         inMs: Math.round(retryInMs),
         error,

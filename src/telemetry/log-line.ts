@@ -33,9 +33,14 @@ export function textLine(colours: boolean): Render {
   };
 }
 
-/** An object's entries are told as `key.inner=value`; an error's message as the error itself. */
+/**
+ * An object's entries are told as `key.inner=value`; of an error the message, which says the rest in words, and the
+ * stack where it is wanted.
+ */
 function pairs(prefix: string, fields: Readonly<Record<string, Plain>>): [key: string, value: string][] {
-  return Object.entries(fields).flatMap(([key, value]): [string, string][] => {
+  const isError = prefix !== '' && typeof fields.name === 'string' && typeof fields.message === 'string';
+  const told = Object.entries(fields).filter(([key]) => !isError || ['message', 'cause', 'stack'].includes(key));
+  return told.flatMap(([key, value]): [string, string][] => {
     const name = prefix && key === 'message' ? prefix : prefix ? `${prefix}.${key}` : key;
     if (isObject(value) && Object.keys(value).length > 0) return pairs(name, value);
     return [[name, quoted(value)]];

@@ -163,7 +163,13 @@ describe('the log as text', () => {
       first,
       'TIME INFO  policy written namespace=shop note="two words" empty="" nested.a=1 list=["x"]',
     );
-    assert.match(second!, /^TIME ERROR failed error=changed error\.name=ApiError error\.status=409 /);
+    assert.match(second!, /^TIME ERROR failed error=changed error\.stack="ApiError: changed/);
+  });
+
+  it('tells of an error what it says, and nothing that repeats it', () => {
+    const { log, lines } = capture({ format: 'text' });
+    log.error('failed', { error: new ApiError('changed'), attempt: 2 });
+    assert.match(lines()[0]!, / ERROR failed error=changed attempt=2$/);
   });
 
   it('cannot be made to forge a line or drive the terminal', () => {
