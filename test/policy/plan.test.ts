@@ -8,6 +8,9 @@ import type { NetworkPolicy, NetworkPolicySpec, PolicyType } from '../../src/api
 import { DIRECTIONS, fingerprint, withRules } from '../../src/policy/normalize.ts';
 import { plan, type PlanContext, type Step } from '../../src/policy/plan.ts';
 
+/** PROPERTY_RUNS=20 looks twenty times as long. */
+const runs = (usual: number) => usual * Number(process.env.PROPERTY_RUNS ?? 1);
+
 const NAMESPACE = 'shop';
 const isOurs = (policy: NetworkPolicy) => policy.metadata.labels?.[LABEL_MANAGED_BY] === MANAGER;
 const context = (hasPods = true): PlanContext => ({ hasPods, isOurs });
@@ -245,7 +248,7 @@ describe('plan', () => {
         const after = allowed(states.at(-1) ?? []);
         states.forEach((state, index) => assertBetween(allowed(state), before, after, `after step ${index}`));
       }),
-      { numRuns: 1500 },
+      { numRuns: runs(600) },
     );
   });
 
@@ -264,7 +267,7 @@ describe('plan', () => {
             assertBetween(allowed(state), before, after, 'after planning anew');
         }
       }),
-      { numRuns: 400 },
+      { numRuns: runs(150) },
     );
   });
 
@@ -283,7 +286,7 @@ describe('plan', () => {
             assertBetween(allowed(state), before, after, 'after the intent changed');
         }
       }),
-      { numRuns: 250 },
+      { numRuns: runs(80) },
     );
   });
 
@@ -313,7 +316,7 @@ describe('plan', () => {
         );
         assert.deepEqual(plan(end, desired, context(hasPods)).steps, []);
       }),
-      { numRuns: 800 },
+      { numRuns: runs(500) },
     );
   });
 });
