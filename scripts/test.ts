@@ -9,7 +9,7 @@ const NEED_CONTROL_PLANE = ['test/integration/**', 'test/faults/**', 'test/oracl
 const args = process.argv.slice(2);
 const unit = args.includes('--unit');
 const forMocha = args.filter((arg) => arg !== '--unit');
-const ignored = unit ? NEED_CONTROL_PLANE.flatMap((glob) => ['--ignore', glob]) : [];
+const ignored = unit ? ['--parallel', ...NEED_CONTROL_PLANE.flatMap((glob) => ['--ignore', glob])] : [];
 
 try {
   // Before mocha starts, because a build takes longer than any test may.

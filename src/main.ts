@@ -41,7 +41,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     stop.abort();
     setTimeout(() => {
       logger.error('did not stop in time', { afterMs: GRACE });
-      process.exit(1);
+      void logger.close().finally(() => process.exit(1));
     }, GRACE).unref();
   });
 }
@@ -49,7 +49,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   process.on(event, (error: unknown) => {
     logger.error('unexpected error, ending', { error });
-    process.exit(1);
+    void logger.close().finally(() => process.exit(1));
   });
 }
 

@@ -1,7 +1,7 @@
 /** Tells logs and metrics what the controller does. */
 import { hostname } from 'node:os';
 import type { NetworkPolicy } from './api/network-policy.ts';
-import { LABEL_PROFILE, LABEL_ROLE, LABEL_RULE, MANAGER } from './api/names.ts';
+import { KIND, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE, MANAGER, PLURAL } from './api/names.ts';
 import type { ProfileStatus, SegmentationProfile } from './api/profile.ts';
 import type { ControllerObserver } from './controller/controller.ts';
 import type { Metrics, QueueMetrics } from './telemetry/metrics.ts';
@@ -38,17 +38,18 @@ export function createObserver(
       });
     },
     onWatchError: (resource, error, retryInMs) => {
-      const message = error instanceof Error ? error.message : String(error);
-      const known = watchErrors.get(resource) === message;
-      watchErrors.set(resource, message);
-      // Each distinct trouble once; the repetitions are for debugging. A kind of which nothing ever changes is silent
-      // for good: the API server sends no bookmarks then, and connecting anew is all that is due.
-      const silent = error instanceof ApiError && error.reason === 'Stalled';
-      logger[known || silent ? 'debug' : 'warn']('watch failed, will try again', {
-        resource,
-        inMs: Math.round(retryInMs),
-        error,
-      });
+      const fields = { resource, inMs: Math.round(retryInMs), error };
+      // A kind of which nothing ever changes is silent for good: the API server sends no bookmarks then, and
+      // connecting anew is all that is due.
+      if (error instanceof ApiError && error.reason === 'Stalled') {
+        logger.debug('watch silent, connecting anew', fields);
+        return;
+      }
+      const { what, subject } = troubleOf(error, resource);
+      const known = new Set(watchErrors.values()).has(subject);
+      watchErrors.set(resource, subject);
+      // Each trouble once; the repetitions are for debugging.
+      logger[known ? 'debug' : 'warn'](what, fields);
     },
     onSynced: (resource, items) => {
       if (watchErrors.delete(resource)) logger.info('watch recovered', { resource, items });
@@ -113,6 +114,28 @@ export function createObserver(
       message: ready.message,
     });
   }
+}
+
+/**
+ * What a failed request means to a person, and what the trouble is about: the same for all requests that meet it. A
+ * server that does not answer is one trouble, however many watches there are.
+ */
+export function troubleOf(
+  error: unknown,
+  resource: string,
+): { readonly what: string; readonly subject: string } {
+  const { status, reason } = error instanceof ApiError ? error : { status: undefined, reason: String(error) };
+  const subject = status === 0 ? `server ${reason}` : `${resource} ${status} ${reason}`;
+  if (status === 404 && resource === PLURAL) {
+    return {
+      what: `the CRD of ${KIND} is not installed, waiting for it (kubectl apply -k config/crd)`,
+      subject,
+    };
+  }
+  if (status === 403) return { what: 'a permission is missing, waiting for it', subject };
+  if (status === 401) return { what: 'the credentials are refused, will try again', subject };
+  if (status === 0) return { what: 'the API server does not answer, will try again', subject };
+  return { what: 'request failed, will try again', subject };
 }
 
 /** The audit trail of one write: what, why, and in case of drift whose hand it was, by managedFields. */

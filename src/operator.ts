@@ -1,5 +1,5 @@
 /** The operator as a whole: connection, watches, election, controller, and the endpoints that tell of them. */
-import { createObserver, identity } from './observe.ts';
+import { createObserver, identity, troubleOf } from './observe.ts';
 import { Controller, type ControllerObserver } from './controller/controller.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { loadKubeConfig } from './kube/config.ts';
@@ -112,6 +112,7 @@ function createElection(
   clock: Clock,
 ): LeaderElector | undefined {
   if (!leaderElection.enabled) return undefined;
+  let trouble: string | undefined;
   return new LeaderElector({
     leases: new Resource<Lease>(transport, LEASES),
     namespace: leaderElection.namespace ?? ownNamespace ?? DEFAULT_NAMESPACE,
@@ -122,8 +123,15 @@ function createElection(
     leaseDurationMs: leaderElection.leaseDuration,
     renewDeadlineMs: leaderElection.renewDeadline,
     retryPeriodMs: leaderElection.retryPeriod,
-    onError: (error) => logger.warn('leader election failed, will try again', { error }),
-    onNewLeader: (holder) => logger.info('another replica leads', { holder }),
+    onError: (error) => {
+      const { what, subject } = troubleOf(error, LEASES.plural);
+      logger[subject === trouble ? 'debug' : 'warn'](what, { resource: LEASES.plural, error });
+      trouble = subject;
+    },
+    onNewLeader: (holder) => {
+      trouble = undefined;
+      logger.info('another replica leads', { holder });
+    },
   });
 }
 

@@ -13,6 +13,7 @@ import type { Change, Item, Store } from '../kube/store.ts';
 import type { Transport } from '../kube/transport.ts';
 import type { ClusterConfiguration } from '../policy/facts.ts';
 import type { Step } from '../policy/plan.ts';
+import { Enforced } from './enforced.ts';
 import { reconcileNamespace, type NamespaceReconciler } from './namespace.ts';
 import {
   NAMESPACES,
@@ -94,7 +95,11 @@ export class Controller {
   readonly #events = new Map<string, number>();
   /** Namespaces whose only news is that a policy of ours was touched. */
   readonly #drifted = new Set<string>();
+  /** Namespaces for which something of the intent changed: what is written next there is no repair of drift. */
+  readonly #intended = new Set<string>();
   readonly #statusWritten = new Map<string, number>();
+  readonly #reported = new Set<string>();
+  readonly #enforced = new Enforced();
   #resync: Timer | undefined;
 
   constructor(options: ControllerOptions) {
@@ -122,7 +127,10 @@ export class Controller {
         clock,
         random,
         configuration: options.configuration,
-        onChange: (namespace) => this.#queue.add(`namespace/${namespace}`, Priority.live),
+        onChange: (namespace) => {
+          this.#intended.add(namespace);
+          this.#queue.add(`namespace/${namespace}`, Priority.live);
+        },
         onError: (resource, error, retryInMs) => observer.onWatchError(resource, error, retryInMs),
       },
       this.#stopping.signal,
@@ -241,16 +249,19 @@ export class Controller {
   async #reconcileNamespace(name: string, signal: AbortSignal): Promise<Outcome> {
     const { observer, clock } = this.#options;
     const since = this.#events.get(name);
-    const drift = this.#drifted.delete(name) && since === undefined;
+    const intended = this.#intended.delete(name);
+    const drift = this.#drifted.delete(name) && !intended && since === undefined;
     const reconciler: NamespaceReconciler = {
       ...this.#resources,
       world: this.world,
       sources: this.#sources,
       results: this.results,
+      enforced: this.#enforced,
       onWrite: (step, before, after) => observer.onWrite(step, before, after, drift),
     };
     const outcome = await reconcileNamespace(name, reconciler, signal);
-    if (outcome.kind === 'retry' && drift) this.#drifted.add(name);
+    if (outcome.kind !== 'done' && drift) this.#drifted.add(name);
+    if (outcome.kind !== 'done' && intended) this.#intended.add(name);
     if (outcome.kind === 'done' && since !== undefined && this.#events.get(name) === since) {
       this.#events.delete(name);
       const namespace = this.world.namespaces.get(name);
@@ -267,6 +278,7 @@ export class Controller {
       ...this.#resources,
       world: this.world,
       results: this.results,
+      reported: this.#reported,
       clock,
       onStatus: (profile, status) => observer.onStatus(profile, status, this.results.of(name)),
       onGone: (profile) => observer.onGone(profile),
@@ -296,7 +308,10 @@ export class Controller {
       );
       if (selected) touched.add(namespace.key);
     }
-    for (const namespace of touched) this.#queue.add(`namespace/${namespace}`, Priority.backfill);
+    for (const namespace of touched) {
+      this.#intended.add(namespace);
+      this.#queue.add(`namespace/${namespace}`, Priority.backfill);
+    }
   }
 
   #namespaceChanged({ old, new: next }: Change<NamespaceItem>): void {

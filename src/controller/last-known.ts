@@ -1,16 +1,22 @@
 /** Reads back from live objects what a peer that can't be resolved now was resolved to before (invariant I3). Pure. */
-import { alternativeName, ANNOTATION_RULES, LABEL_PROFILE } from '../api/names.ts';
+import {
+  ANNOTATION_RULES,
+  LABEL_MANAGED_BY,
+  LABEL_PROFILE,
+  LABEL_ROLE,
+  LABEL_RULE,
+  MANAGER,
+  policyName,
+} from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { LastKnown, RuleNote } from '../policy/compile.ts';
-import { rulesOf } from '../policy/normalize.ts';
+import { isProfileReference, rulesOf } from '../policy/normalize.ts';
 
 export function lastKnownFrom(observed: readonly NetworkPolicy[]): LastKnown {
-  const byName = new Map(observed.map((policy) => [policy.metadata.name, policy]));
+  // By the names that the objects were made with: one may stand under an alternative name.
+  const byName = new Map(observed.map((policy) => [originalName(policy), policy]));
   return (object, direction, rule, peer) => {
-    const profile = object.slice(0, object.indexOf('.'));
-    const policy = [byName.get(object), byName.get(alternativeName(profile, object))].find(
-      (each) => each?.metadata.labels?.[LABEL_PROFILE] === profile,
-    );
+    const policy = byName.get(object);
     if (policy === undefined) return [];
     const notes = notesOf(policy);
     // A rule without peers means everyone: it stands for no peer but `entity: Any`, which is always resolved.
@@ -18,6 +24,18 @@ export function lastKnownFrom(observed: readonly NetworkPolicy[]): LastKnown {
       (each, index) => notes[index]?.rule === rule && notes[index]?.peer === peer && each.peers !== undefined,
     );
   };
+}
+
+/** The name that the object was made for; undefined for somebody else's, and for short-lived ones. */
+function originalName({ metadata }: NetworkPolicy): string | undefined {
+  const { name, labels = {}, ownerReferences = [] } = metadata;
+  const { [LABEL_MANAGED_BY]: manager, [LABEL_PROFILE]: profile, [LABEL_ROLE]: role } = labels;
+  if (manager === MANAGER && profile !== undefined && (role === 'ingress' || role === 'egress')) {
+    return policyName(profile, role, labels[LABEL_RULE]);
+  }
+  // Its labels were taken off or changed; they are put back, with the rules that it carries.
+  const owner = ownerReferences.find(isProfileReference);
+  return owner !== undefined && name.startsWith(`${owner.name}.`) ? name : undefined;
 }
 
 /** The notes on a policy; none where somebody else has written something that can't be read. */

@@ -1,7 +1,7 @@
 /** Reconciles one namespace, for all profiles that concern it: gather, compile, plan, apply, report. */
 import type { KubeObject } from '../api/meta.ts';
-import { FINALIZER, LABEL_ROLE } from '../api/names.ts';
-import type { NetworkPolicy } from '../api/network-policy.ts';
+import { FINALIZER } from '../api/names.ts';
+import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import {
   ApiError,
@@ -16,8 +16,16 @@ import type { Resource } from '../kube/resource.ts';
 import { type Compiled, compile, type LastKnown } from '../policy/compile.ts';
 import type { ClusterFacts } from '../policy/facts.ts';
 import { fingerprint, isolates } from '../policy/normalize.ts';
-import { plan, type Plan, PlanTooComplexError, type Step, withFreeNames } from '../policy/plan.ts';
+import {
+  isolatesAll,
+  plan,
+  type Plan,
+  PlanTooComplexError,
+  type Step,
+  withFreeNames,
+} from '../policy/plan.ts';
 import { apply } from './apply.ts';
+import type { Enforced } from './enforced.ts';
 import { lastKnownFrom } from './last-known.ts';
 import { type NamespaceItem, projectNamespace, projectProfile } from './observed.ts';
 import type { Outcome } from './queue.ts';
@@ -29,6 +37,7 @@ export interface NamespaceReconciler {
   readonly world: World;
   readonly sources: Sources;
   readonly results: Results;
+  readonly enforced: Enforced;
   readonly namespaces: Resource<KubeObject>;
   readonly profiles: Resource<SegmentationProfile>;
   readonly policies: Resource<NetworkPolicy>;
@@ -54,12 +63,13 @@ export async function reconcileNamespace(
   reconciler: NamespaceReconciler,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { world, sources, results } = reconciler;
+  const { world, sources, results, enforced } = reconciler;
   const namespace = world.namespaces.get(name);
   // The namespace controller deletes what is in a terminating namespace; nothing can be created there.
   if (namespace === undefined || namespace.terminating) {
     sources.forget(name);
     results.forgetNamespace(name);
+    enforced.note(name, new Map());
     return DONE;
   }
   const concerned = world.concerned(namespace);
@@ -74,6 +84,7 @@ export async function reconcileNamespace(
   const unresolved = intents.some(({ compiled }) => compiled.unresolved.length > 0);
   const settled = unresolved ? undefined : converged(name, intents, world);
   if (settled !== undefined) {
+    noteEnforced(name, intents, new Map(), enforced);
     report(name, intents, new Map(), settled, results);
     return DONE;
   }
@@ -81,7 +92,8 @@ export async function reconcileNamespace(
   try {
     const observed = await observe(name, reconciler, signal);
     if (unresolved) {
-      const lastKnown = lastKnownFrom(observed);
+      // What this process wrote counts more than what stands, which somebody may have changed or deleted meanwhile.
+      const lastKnown = lastKnownFrom([...observed, ...enforced.held(name)]);
       intents = concerned.map((profile) =>
         intentOf(profile, namespace, reconciler, facts, view.facts, lastKnown),
       );
@@ -89,7 +101,7 @@ export async function reconcileNamespace(
     const pods = lazy(
       async () => (await reconciler.pods.list({ namespace: name, limit: 1, signal })).items.length > 0,
     );
-    const blocked = await blockedProfiles(intents, observed, world, pods);
+    const blocked = await blockedProfiles(name, intents, observed, reconciler, pods);
     const desired = intents.flatMap(({ profile, relation, compiled }) => {
       if (blocked.has(profile.metadata.name))
         return observed.filter((each) => world.ownerOfPolicy(each) === profile.metadata.name);
@@ -105,6 +117,7 @@ export async function reconcileNamespace(
       signal,
       onWrite: reconciler.onWrite,
     });
+    noteEnforced(name, intents, blocked, enforced);
     report(name, intents, blocked, planned.conflicts, results);
     return DONE;
   } catch (error) {
@@ -165,13 +178,15 @@ async function observe(
 /**
  * Profiles whose policies stay as they are in this namespace, and why. One without our finalizer is not taken up yet:
  * its deletion would not be ordered. And one must not begin to isolate pods while a rule has a peer that can't be
- * resolved and never was: what it allows today would be cut (invariants I2 and I3). Where the direction is isolated
- * already, or no pod runs, such a rule just allows nothing yet.
+ * resolved and never was: what it allows today would be cut (invariants I2 and I3). Where the pods are isolated
+ * already, the profile was enforced and somebody deleted its policies, or no pod runs, such a rule just allows nothing
+ * yet.
  */
 async function blockedProfiles(
+  namespace: string,
   intents: readonly Intent[],
   observed: readonly NetworkPolicy[],
-  world: World,
+  { world, enforced }: NamespaceReconciler,
   pods: () => Promise<boolean>,
 ): Promise<Map<string, Failure>> {
   const blocked = new Map<string, Failure>();
@@ -182,11 +197,14 @@ async function blockedProfiles(
       blocked.set(name, { reason: 'Accepting', message: 'the profile is being taken up', kind: 'waiting' });
       continue;
     }
-    const deny = observed.find(
-      (each) => each.metadata.labels?.[LABEL_ROLE] === 'default-deny' && world.ownerOfPolicy(each) === name,
-    );
-    const standing = deny === undefined ? [] : isolates(deny.spec);
-    const cuts = compiled.unresolved.some(({ held, direction }) => !held && !standing.includes(direction));
+    const isStanding = (direction: PolicyType) =>
+      enforced.isolates(namespace, name, direction) ||
+      observed.some(
+        (each) =>
+          isolatesAll(each.spec, direction) ||
+          (isolates(each.spec).includes(direction) && world.ownerOfPolicy(each) === name),
+      );
+    const cuts = compiled.unresolved.some(({ held, direction }) => !held && !isStanding(direction));
     if (cuts && (await pods())) {
       const message =
         'not isolated yet: pods run here, and a rule has a peer that is unresolved, from which they would be cut off';
@@ -241,6 +259,30 @@ async function stillTrue(
   return same;
 }
 
+/** Remembers what stands now. Drift must find it, whatever was deleted. */
+function noteEnforced(
+  namespace: string,
+  intents: readonly Intent[],
+  blocked: ReadonlyMap<string, Failure>,
+  enforced: Enforced,
+): void {
+  const standing = intents.filter(
+    ({ profile, relation }) => relation === 'enforce' && !blocked.has(profile.metadata.name),
+  );
+  enforced.note(
+    namespace,
+    new Map(
+      standing.map(({ profile, compiled }) => [
+        profile.metadata.name,
+        {
+          isolation: profile.spec.isolation,
+          held: compiled.unresolved.some(({ held }) => held) ? compiled.policies : [],
+        },
+      ]),
+    ),
+  );
+}
+
 /** A profile that no longer concerns the namespace has no result there. */
 function forgetOthers(namespace: string, concerned: readonly SegmentationProfile[], results: Results): void {
   const names = new Set(concerned.map(({ metadata }) => metadata.name));
@@ -275,7 +317,10 @@ function report(
   }
 }
 
-/** Nothing is written while a source can't be read: what stands stays (invariant I3). */
+/**
+ * Nothing is written while a source can't be read: what stands stays (invariant I3). A first read that is merely on
+ * its way is not worth a report: its end brings the namespace back here.
+ */
 function reportMissing(
   namespace: string,
   intents: readonly Intent[],
@@ -284,7 +329,8 @@ function reportMissing(
 ): void {
   const sorted = [...missing].sort();
   const why = sorted.map((source) => sources.whyMissing(source)).find((each) => each !== undefined);
-  const message = `waiting to read ${sorted.join(', ')}${why === undefined ? '' : `: ${why}`}`;
+  if (why === undefined) return;
+  const message = `waiting to read ${sorted.join(', ')}: ${why}`;
   setFailure(
     namespace,
     intents,

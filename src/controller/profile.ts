@@ -19,6 +19,8 @@ export interface ProfileReconciler {
   readonly clock: Clock;
   readonly profiles: Resource<SegmentationProfile>;
   readonly policies: Resource<NetworkPolicy>;
+  /** Names of the profiles whose status this process has judged; kept here. */
+  readonly reported: Set<string>;
   readonly onStatus: (profile: SegmentationProfile, status: ProfileStatus) => void;
   /** The profile is gone, or about to be: nothing of it is left. */
   readonly onGone: (profile: string) => void;
@@ -35,6 +37,7 @@ export async function reconcileProfile(
   const profile = world.profile(name);
   if (profile === undefined) {
     results.forgetProfile(name);
+    reconciler.reported.delete(name);
     reconciler.onGone(name);
     return DONE;
   }
@@ -115,13 +118,17 @@ async function setFinalizers(
 
 async function writeStatus(
   profile: SegmentationProfile,
-  { world, results, clock, profiles, onStatus }: ProfileReconciler,
+  { world, results, clock, profiles, reported, onStatus }: ProfileReconciler,
   signal: AbortSignal,
 ): Promise<void> {
-  const { name } = profile.metadata;
+  const { name, generation } = profile.metadata;
   const matched: string[] = [];
   for (const namespace of world.namespaces.values())
     if (world.selects(profile, namespace)) matched.push(namespace.key);
+  // After a restart, what the last process reported of this generation stands until all was looked at again (I6).
+  const standing = profile.status?.observedGeneration === generation && !reported.has(name);
+  if (standing && matched.some((namespace) => !results.of(name).has(namespace))) return;
+  reported.add(name);
   const status = profileStatus({
     profile,
     matched,

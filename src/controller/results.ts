@@ -1,7 +1,10 @@
 /** How each namespace stands with each profile that selects it, as the last reconcile left it. */
+import type { PolicyType } from '../api/network-policy.ts';
 import type { Classification } from '../kube/errors.ts';
 
+/** A peer of a rule that can't be resolved in the namespace. */
 export interface Unresolved {
+  readonly direction: PolicyType;
   readonly rule: string;
   readonly peer: string;
   readonly reason: string;

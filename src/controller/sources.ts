@@ -1,10 +1,10 @@
 /**
  * The objects that peers are resolved from: Services, EndpointSlices, Nodes, ServiceCIDRs and what names webhooks.
- * Each kind is watched from the first time that a compilation asks for it, and a change is told to exactly the
- * namespaces whose compilation looked at it.
+ * Each kind is watched from the first time that a compilation asks for it until none does, and a change is told to
+ * exactly the namespaces whose compilation looked at it.
  */
 import type { KubeObject } from '../api/meta.ts';
-import type { Clock, Random } from '../clock.ts';
+import type { Clock, Random, Timer } from '../clock.ts';
 import { Reflector } from '../kube/reflector.ts';
 import { type Item, Store } from '../kube/store.ts';
 import type { Transport } from '../kube/transport.ts';
@@ -40,6 +40,9 @@ export interface Viewing {
   readonly missing: ReadonlySet<Source>;
 }
 
+/** For how long a watch goes on that no compilation needs any more, in milliseconds. */
+const UNUSED_MS = 60_000;
+
 export class Sources {
   readonly #options: SourcesOptions;
   readonly #signal: AbortSignal;
@@ -48,6 +51,7 @@ export class Sources {
   readonly #lookers = new Map<string, Set<string>>();
   readonly #looked = new Map<string, Set<string>>();
   readonly #errors = new Map<string, string>();
+  #sweep: Timer | undefined;
 
   /** @param signal ends all watches */
   constructor(options: SourcesOptions, signal: AbortSignal) {
@@ -64,10 +68,8 @@ export class Sources {
       configuration: this.#options.configuration,
       known: (source) => {
         const known = this.#watchesOf(source).every((watch) => watch.synced);
-        if (!known) {
-          missing.add(source);
-          look(`source ${source}`);
-        }
+        look(`source ${source}`);
+        if (!known) missing.add(source);
         return known;
       },
       service: (ns, name) => {
@@ -105,9 +107,25 @@ export class Sources {
     for (const what of this.#looked.get(namespace) ?? []) {
       const lookers = this.#lookers.get(what);
       lookers?.delete(namespace);
-      if (lookers?.size === 0) this.#lookers.delete(what);
+      if (lookers?.size !== 0) continue;
+      this.#lookers.delete(what);
+      if (what.startsWith('source ')) this.#sweepLater();
     }
     this.#looked.delete(namespace);
+  }
+
+  /** Ends the watches that no compilation has asked for since. Compilations come and go: not at once. */
+  #sweepLater(): void {
+    if (this.#sweep !== undefined) return;
+    this.#sweep = this.#options.clock.schedule(UNUSED_MS, () => {
+      this.#sweep = undefined;
+      for (const [path, watch] of this.#watches) {
+        if (this.#lookers.has(`source ${watch.source}`)) continue;
+        this.#watches.delete(path);
+        this.#errors.delete(path);
+        watch.end();
+      }
+    });
   }
 
   /** Why a source can't be read, if that is known. */
@@ -214,19 +232,25 @@ export class Sources {
       sink: store,
       project: (raw) => ({ ...identity(raw), facts: facts(raw as never) }),
       onError: (error, retryInMs) => {
-        this.#errors.set(path, error instanceof Error ? error.message : String(error));
+        const message = error instanceof Error ? error.message : String(error);
+        const news = this.#errors.get(path) !== message;
+        this.#errors.set(path, message);
         onError(resource, error, retryInMs);
+        // Whoever waits for it reports why.
+        if (news && !watch.synced) this.#tell(`source ${source}`);
       },
       onList: () => this.#errors.delete(path),
     });
-    const watch: Watch<T> = { resource, path, store, reflector, synced: false };
+    const ended = new AbortController();
+    const end = () => ended.abort();
+    const watch: Watch<T> = { resource, source, path, store, reflector, end, synced: false };
     this.#watches.set(path, watch);
     store.subscribe((change) => {
       if (!watch.synced || JSON.stringify(change.old?.facts) === JSON.stringify(change.new?.facts)) return;
       const touched = [change.old, change.new].flatMap((item) => (item === undefined ? [] : touches(item)));
       for (const what of new Set(touched)) this.#tell(what);
     });
-    void reflector.run(this.#signal);
+    void reflector.run(AbortSignal.any([this.#signal, ended.signal]));
     void reflector.synced.then(() => {
       watch.synced = true;
       if (this.#watchesOf(source).every((each) => each.synced)) this.#tell(`source ${source}`);
@@ -237,7 +261,9 @@ export class Sources {
 
 interface AnyWatch {
   readonly resource: string;
+  readonly source: Source;
   readonly path: string;
+  readonly end: () => void;
   readonly reflector: { readonly lastContact: number };
   /** Read completely at least once. It stays so when the watch fails later: the last known facts hold. */
   synced: boolean;

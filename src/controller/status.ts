@@ -1,12 +1,14 @@
 /** A profile's status from the results of its namespaces. Pure. */
 import { type ConditionValue, mergeConditions } from '../api/conditions.ts';
 import type { ProfileFailure, ProfileStatus, SegmentationProfile } from '../api/profile.ts';
-import type { NamespaceResult } from './results.ts';
+import type { NamespaceResult, Unresolved } from './results.ts';
 
 /** Most failures that the status lists; the schema's bound. */
 export const MAX_FAILURES = 50;
 /** How many peers or namespaces a condition's message names. */
 const NAMED = 3;
+/** Longest message of somebody else that is repeated, in characters. */
+const MAX_MESSAGE = 1024;
 
 export interface StatusInput {
   readonly profile: SegmentationProfile;
@@ -24,11 +26,18 @@ interface Tally {
   readonly failed: readonly string[];
   readonly desired: number;
   readonly applied: number;
-  readonly current: readonly (readonly [namespace: string, result: NamespaceResult])[];
+  readonly current: readonly Current[];
+  /** Of these, those with peers that can't be resolved. */
+  readonly unresolved: readonly Current[];
 }
 
+/** A result of this generation. */
+type Current = readonly [namespace: string, result: NamespaceResult];
+
 export function profileStatus(input: StatusInput): ProfileStatus {
-  const { profile, matched, results, now } = input;
+  const { profile, results, now } = input;
+  // What is named first must not depend on the order in which namespaces became known, which a restart changes (I6).
+  const matched = [...input.matched].sort(order);
   const { generation = 0 } = profile.metadata;
   const tally = count(matched, results, generation);
   const audit = profile.spec.mode === 'Audit';
@@ -71,7 +80,7 @@ function canonical(value: unknown): string {
 function count(matched: readonly string[], results: StatusInput['results'], generation: number): Tally {
   const pending: string[] = [];
   const failed: string[] = [];
-  const current: (readonly [string, NamespaceResult])[] = [];
+  const current: Current[] = [];
   let [enforced, desired, applied] = [0, 0, 0];
   for (const namespace of matched) {
     const result = results.get(namespace);
@@ -88,7 +97,8 @@ function count(matched: readonly string[], results: StatusInput['results'], gene
     else if (result.state === 'failed') failed.push(namespace);
     else if (result.state === 'pending') pending.push(namespace);
   }
-  return { enforced, pending, failed, desired, applied, current };
+  const unresolved = current.filter(([, result]) => result.unresolved.length > 0);
+  return { enforced, pending, failed, desired, applied, current, unresolved };
 }
 
 type Value = Omit<ConditionValue, 'observedGeneration'>;
@@ -110,8 +120,8 @@ function ready({ profile, matched, removing }: StatusInput, tally: Tally, done: 
       `${counted(tally.failed.length, 'namespace')} failed: ${named(tally.failed)}; see .status.failures`,
     );
   }
-  const unresolved = tally.current.filter(([, result]) => result.unresolved.length > 0);
-  if (unresolved.length > 0) return say('False', 'PeersUnresolved', unresolvedMessage(unresolved));
+  if (tally.unresolved.length > 0)
+    return say('False', 'PeersUnresolved', unresolvedMessage(tally.unresolved));
   if (tally.pending.length > 0) return say('False', 'Progressing', waitingMessage(tally));
   if (removing > 0)
     return say('False', 'Progressing', `policies are being removed from ${counted(removing, 'namespace')}`);
@@ -149,12 +159,11 @@ function stalled(tally: Tally): Value {
         type: 'Stalled',
         status: 'True',
         reason: first[1].failure?.reason ?? 'Failed',
-        message: `${counted(stuck.length, 'namespace')} can't go on without a change: ${first[0]}: ${first[1].failure?.message}`,
+        message: `${counted(stuck.length, 'namespace')} can't go on without a change: ${first[0]}: ${brief(first[1].failure?.message ?? '')}`,
       };
 }
 
-function peersResolved(tally: Tally): Value {
-  const unresolved = tally.current.filter(([, result]) => result.unresolved.length > 0);
+function peersResolved({ unresolved }: Tally): Value {
   return unresolved.length === 0
     ? {
         type: 'PeersResolved',
@@ -170,26 +179,27 @@ function peersResolved(tally: Tally): Value {
       };
 }
 
-/** Names each distinct rule and peer once, with one namespace in which it fails. */
-function unresolvedMessage(unresolved: Tally['current']): string {
-  const distinct = new Map<string, { text: string; namespaces: number }>();
+/** Names each distinct rule and peer once, with the first namespace in which it fails. */
+function unresolvedMessage(unresolved: readonly Current[]): string {
+  const distinct = new Map<string, { first: string; peer: Unresolved; namespaces: number }>();
   for (const [namespace, result] of unresolved) {
-    for (const { rule, peer, message } of result.unresolved) {
-      const key = `${rule} ${peer}`;
+    for (const peer of result.unresolved) {
+      const key = `${peer.direction} ${peer.rule} ${peer.peer}`;
       const known = distinct.get(key);
       if (known) known.namespaces += 1;
-      else
-        distinct.set(key, {
-          text: `rule ${rule}, peer ${peer}, in namespace ${namespace}: ${message}`,
-          namespaces: 1,
-        });
+      else distinct.set(key, { first: namespace, peer, namespaces: 1 });
     }
   }
-  const texts = [...distinct.values()].map(({ text, namespaces }) =>
-    namespaces > 1 ? `${text} (and in ${namespaces - 1} more)` : text,
-  );
-  const more = texts.length - NAMED;
-  return texts.slice(0, NAMED).join('; ') + (more > 0 ? `; and ${more} more` : '');
+  const texts = [...distinct.values()].slice(0, NAMED).map(({ first, peer, namespaces }) => {
+    const more = namespaces > 1 ? ` (and in ${namespaces - 1} more)` : '';
+    return `${ruleAndPeer(peer)}, in namespace ${first}: ${brief(peer.message)}${more}`;
+  });
+  const more = distinct.size - NAMED;
+  return texts.join('; ') + (more > 0 ? `; and ${more} more` : '');
+}
+
+function ruleAndPeer({ direction, rule, peer }: Unresolved): string {
+  return `${direction.toLowerCase()} rule ${rule}, peer ${brief(peer)}`;
 }
 
 function waitingMessage({ pending, current }: Tally, removing = 0): string {
@@ -200,37 +210,39 @@ function waitingMessage({ pending, current }: Tally, removing = 0): string {
     ...(first === undefined
       ? []
       : [
-          `${counted(pending.length, 'namespace')} pending: ${named(pending)}${why ? ` (${why.message})` : ''}`,
+          `${counted(pending.length, 'namespace')} pending: ${named(pending)}${why ? ` (${brief(why.message)})` : ''}`,
         ]),
     ...(removing > 0 ? [`policies are being removed from ${counted(removing, 'namespace')}`] : []),
   ];
   return parts.join('; ') || 'settling';
 }
 
-/** What a person should look at, sorted by namespace and bounded. */
-function failuresOf(current: Tally['current']): ProfileFailure[] {
-  const failures = current.flatMap(([namespace, { failure, conflicts, unresolved }]): ProfileFailure[] => [
-    ...(failure ? [{ namespace, reason: failure.reason, message: failure.message }] : []),
-    ...(conflicts.length > 0
-      ? [
-          {
-            namespace,
-            reason: 'Conflict',
-            message: `${named(conflicts)}: the name belongs to somebody else's object; ours stands under an alternative name`,
-          },
-        ]
-      : []),
-    ...unresolved.map(({ rule, peer, reason, message }) => ({
-      namespace,
-      reason,
-      message: `rule ${rule}, peer ${peer}: ${message}`,
-    })),
-  ]);
-  return failures
-    .sort(
-      (a, b) => order(a.namespace, b.namespace) || order(a.reason, b.reason) || order(a.message, b.message),
-    )
-    .slice(0, MAX_FAILURES);
+/** What a person should look at: by namespace, the first of them. */
+function failuresOf(current: readonly Current[]): ProfileFailure[] {
+  const failures: ProfileFailure[] = [];
+  for (const [namespace, { failure, conflicts, unresolved }] of current) {
+    const found = [
+      ...(failure ? [{ namespace, reason: failure.reason, message: brief(failure.message) }] : []),
+      ...(conflicts.length > 0
+        ? [{ namespace, reason: 'Conflict', message: `${named(conflicts)}: ${CONFLICT}` }]
+        : []),
+      ...unresolved.map((peer) => ({
+        namespace,
+        reason: peer.reason,
+        message: `${ruleAndPeer(peer)}: ${brief(peer.message)}`,
+      })),
+    ];
+    failures.push(...found.sort((a, b) => order(a.reason, b.reason) || order(a.message, b.message)));
+    if (failures.length >= MAX_FAILURES) break;
+  }
+  return failures.slice(0, MAX_FAILURES);
+}
+
+const CONFLICT = "the name belongs to somebody else's object; ours stands under an alternative name";
+
+/** The API server's messages can repeat a whole object; a status has its limits. */
+function brief(message: string): string {
+  return message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)}…` : message;
 }
 
 const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);

@@ -21,9 +21,10 @@ export class World {
   readonly namespaces = new Store<NamespaceItem>();
   readonly policies = new Store<PolicyItem>();
   readonly #protected: ReadonlySet<string>;
-  /** Objects of ours that somebody stripped of labels and owner, by uid: the name of their profile. */
+  /** Marks that somebody took off objects of ours, by the uid of the object: the name of the profile. */
   readonly #stripped = new Map<string, string>();
-  readonly #byProfile = new Map<string, Map<string, number>>();
+  /** By each name and uid of a profile that marks a policy: how many such policies each namespace has. */
+  readonly #marked = new Map<string, Map<string, number>>();
 
   /** @param protectedNamespaces never segmented, whatever a profile selects */
   constructor(protectedNamespaces: Iterable<string>) {
@@ -68,15 +69,20 @@ export class World {
 
   /**
    * The profile that a policy belongs to: by our labels, by an ownerReference, or because it was ours before somebody
-   * stripped both. Undefined for everybody else's, and for those of a profile that is gone (they were retained).
+   * took these off. A label that names no profile decides nothing: it may have been changed by hand. Undefined for
+   * everybody else's, and for those of a profile that is gone (they were retained).
    */
-  ownerOf(item: Pick<PolicyItem, 'uid' | 'profile' | 'ownerUids'>): string | undefined {
-    const byReference = () =>
-      item.ownerUids.length === 0
-        ? undefined
-        : this.profiles.values().find(({ uid }) => item.ownerUids.includes(uid))?.key;
-    const name = item.profile ?? byReference() ?? this.#stripped.get(item.uid);
-    return name !== undefined && this.profiles.get(name) !== undefined ? name : undefined;
+  ownerOf({
+    uid,
+    profile,
+    ownerUids,
+  }: Pick<PolicyItem, 'uid' | 'profile' | 'ownerUids'>): string | undefined {
+    if (profile !== undefined && this.profiles.get(profile) !== undefined) return profile;
+    if (ownerUids.length > 0) {
+      for (const each of this.profiles.values()) if (ownerUids.includes(each.uid)) return each.key;
+    }
+    const remembered = this.#stripped.get(uid);
+    return remembered !== undefined && this.profiles.get(remembered) !== undefined ? remembered : undefined;
   }
 
   /** The same for a whole object. */
@@ -89,34 +95,48 @@ export class World {
     });
   }
 
-  /** Namespaces in which a profile of this name has policies. */
-  namespacesWithPoliciesOf(profile: string): Iterable<string> {
-    return this.#byProfile.get(profile)?.keys() ?? [];
+  /**
+   * Namespaces with policies of this profile. Of a profile that is gone (or not read yet) those that are still marked
+   * with its name.
+   */
+  namespacesWithPoliciesOf(profile: string): string[] {
+    const uid = this.profiles.get(profile)?.uid;
+    const byName = [...(this.#marked.get(nameMark(profile))?.keys() ?? [])];
+    if (uid === undefined) return byName;
+    const candidates = new Set([...byName, ...(this.#marked.get(uidMark(uid))?.keys() ?? [])]);
+    return [...candidates].filter((namespace) => {
+      for (const item of this.policies.byNamespace(namespace))
+        if (this.ownerOf(item) === profile) return true;
+      return false;
+    });
   }
 
   #follow({ old, new: next }: Change<PolicyItem>): void {
-    const before = old && this.#nameOf(old);
+    if (old !== undefined) this.#count(old, -1);
     if (old !== undefined && next?.uid !== old.uid) this.#stripped.delete(old.uid);
-    if (old !== undefined && next !== undefined && next.uid === old.uid && before !== undefined) {
-      if (next.profile === undefined && next.ownerUids.length === 0) this.#stripped.set(next.uid, before);
-      else this.#stripped.delete(next.uid);
+    if (old !== undefined && next !== undefined && next.uid === old.uid) {
+      const owner = this.ownerOf(old);
+      if (owner !== undefined) this.#stripped.delete(next.uid);
+      // Only once it no longer shows whose it is, so that little has to be remembered.
+      if (owner !== undefined && this.ownerOf(next) !== owner) this.#stripped.set(next.uid, owner);
     }
-    const after = next && this.#nameOf(next);
-    if (old !== undefined && before !== undefined) this.#count(before, old.namespace, -1);
-    if (next !== undefined && after !== undefined) this.#count(after, next.namespace, 1);
+    if (next !== undefined) this.#count(next, 1);
   }
 
-  /** As ownerOf, but also for a profile that is not (yet) known: counts must not depend on the order of lists. */
-  #nameOf(item: PolicyItem): string | undefined {
-    return item.profile ?? this.#stripped.get(item.uid) ?? this.ownerOf(item);
-  }
-
-  #count(profile: string, namespace: string, by: number): void {
-    let counts = this.#byProfile.get(profile);
-    if (counts === undefined) this.#byProfile.set(profile, (counts = new Map()));
-    const count = (counts.get(namespace) ?? 0) + by;
-    if (count > 0) counts.set(namespace, count);
-    else counts.delete(namespace);
-    if (counts.size === 0) this.#byProfile.delete(profile);
+  /** Counts by what marks the policy, and not by whose it is: that changes with the profiles that are known. */
+  #count(item: PolicyItem, by: 1 | -1): void {
+    const names = new Set([item.profile, this.#stripped.get(item.uid)].filter((name) => name !== undefined));
+    for (const mark of [...[...names].map(nameMark), ...new Set(item.ownerUids.map(uidMark))]) {
+      const counts = this.#marked.get(mark) ?? new Map<string, number>();
+      const count = (counts.get(item.namespace) ?? 0) + by;
+      if (count > 0) counts.set(item.namespace, count);
+      else counts.delete(item.namespace);
+      if (counts.size > 0) this.#marked.set(mark, counts);
+      else this.#marked.delete(mark);
+    }
   }
 }
+
+/** No name of a profile has a slash. */
+const nameMark = (name: string) => `name/${name}`;
+const uidMark = (uid: string) => `uid/${uid}`;

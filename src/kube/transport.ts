@@ -4,6 +4,7 @@
  *
  * HTTP/1.1 on purpose: as fast as HTTP/2 here, and a connection that died costs one request, not every one.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
@@ -82,6 +83,8 @@ export interface TransportOptions {
 const DEFAULT_TIMEOUT = 30_000;
 /** Longest line of a watch, bytes: etcd bounds objects at 1.5 MiB, aggregated API servers may be more generous. */
 const MAX_LINE = 16 * 1024 * 1024;
+/** After so many bytes of a watch others get their turn: a streamed list can fill the event loop for a second. */
+const BYTES_PER_TURN = 128 * 1024;
 
 export function createTransport(config: ClusterConfig, options: TransportOptions): Transport {
   return new HttpTransport(config, options);
@@ -145,9 +148,14 @@ class HttpTransport implements Transport {
     try {
       const stream = await this.#authorised(exchange, (credentials) => this.#open(exchange, credentials));
       const lines = new LineSplitter(MAX_LINE);
+      let sinceTurn = 0;
       for await (const chunk of stream as AsyncIterable<Buffer>) {
         deadline.extend();
         for (const line of lines.push(chunk)) yield parseJson(name, line);
+        sinceTurn += chunk.length;
+        if (sinceTurn < BYTES_PER_TURN) continue;
+        sinceTurn = 0;
+        await nextTurn();
       }
       if (lines.pending > 0) throw malformed(name, 'the stream ended within a line');
     } catch (error) {

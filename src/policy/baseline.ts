@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import type { NetworkPolicyPort, PolicyType } from '../api/network-policy.ts';
 import type { Baseline, Peer } from '../api/profile.ts';
-import type { SourceRule } from './compile.ts';
-import type { PeerContext } from './peers/resolution.ts';
+import type { ClusterFacts, NamespaceFacts } from './facts.ts';
 import { selects, targetPorts } from './peers/service.ts';
+import type { SourceRule } from './rules.ts';
 
 interface BaselineEntry {
   readonly key: keyof Baseline;
@@ -53,10 +53,10 @@ export function baselineRules(baseline: Baseline, direction: PolicyType): Source
  */
 export function webhookRules(
   baseline: Baseline,
-  { direction, namespace, cluster }: PeerContext,
+  namespace: NamespaceFacts,
+  cluster: ClusterFacts,
 ): SourceRule[] {
-  if (direction !== 'Ingress' || baseline.admissionWebhooks !== 'Allow') return [];
-  if (!cluster.known('webhooks')) return [];
+  if (baseline.admissionWebhooks !== 'Allow' || !cluster.known('webhooks')) return [];
   const called = cluster.webhookServices(namespace.name);
   if (called.length === 0 || !cluster.known('services')) return [];
   const { webhookSourceCIDRs } = cluster.configuration;
@@ -74,7 +74,7 @@ export function webhookRules(
     rules.push({
       // The Service's name can be as long as a label's value, which the rule's name becomes: a digest fits.
       name: `baseline.webhook.${createHash('sha256').update(name).digest('hex').slice(0, 12)}`,
-      direction,
+      direction: 'Ingress',
       description: `the API server calls Service ${name}`,
       podSelector: { matchLabels: service.selector },
       peers,

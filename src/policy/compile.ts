@@ -1,11 +1,12 @@
 /**
  * Compiles a profile into the NetworkPolicies of one namespace. Pure and deterministic: the same profile and facts
- * give the same objects, byte for byte.
+ * give the same objects, byte for byte. (What is remembered between calls only saves time: it is used where every
+ * input is the same, and objects that are handed out may share parts, which nobody changes.)
  *
  * Shapes that widely used engines get wrong are not emitted: no object with rules covers both directions, and an
  * ipBlock with `except` has a rule of its own.
  */
-import type { LabelSelector, OwnerReference } from '../api/meta.ts';
+import type { LabelSelector, ObjectMeta, OwnerReference } from '../api/meta.ts';
 import {
   ANNOTATION_RULES,
   API_VERSION,
@@ -18,52 +19,20 @@ import {
   policyName,
   type Role,
 } from '../api/names.ts';
-import type {
-  NetworkPolicy,
-  NetworkPolicyPeer,
-  NetworkPolicyPort,
-  PolicyType,
-} from '../api/network-policy.ts';
-import type { Peer, SegmentationProfile } from '../api/profile.ts';
+import type { NetworkPolicy, NetworkPolicySpec, PolicyType } from '../api/network-policy.ts';
+import type { SegmentationProfile } from '../api/profile.ts';
 import { baselineRules, webhookRules } from './baseline.ts';
 import type { ClusterFacts, NamespaceFacts } from './facts.ts';
-import { type DirectionRule, DIRECTIONS, peerKey, portKey, ruleKey, withRules } from './normalize.ts';
-import { isDynamic, peerLabel, resolvePeer } from './peers/index.ts';
-import type { Grant, PeerContext } from './peers/resolution.ts';
+import { type DirectionRule, DIRECTIONS, withRules } from './normalize.ts';
+import { type NotedRule, PreparedRule, type SourceRule, unique, type UnresolvedPeer } from './rules.ts';
 import { selectorKey } from './selector.ts';
 
-/** What one rule of a generated object is for. Stored on the object, in the order of its rules. */
-export interface RuleNote {
-  /** A rule of the profile, or `baseline.NAME`. */
-  readonly rule: string;
-  /** Only for a peer that is resolved from the cluster: what its last known form is found by. */
-  readonly peer?: string;
-  readonly description?: string;
-}
-
-/** A rule of the profile or its baseline, of either direction. */
-export interface SourceRule {
-  readonly name: string;
-  readonly direction: PolicyType;
-  readonly description?: string;
-  readonly podSelector?: LabelSelector;
-  readonly peers: readonly Peer[];
-  readonly ports?: readonly NetworkPolicyPort[];
-}
-
-/** A peer that could not be resolved in this namespace. */
-export interface UnresolvedPeer {
-  readonly direction: PolicyType;
-  readonly rule: string;
-  readonly peer: string;
-  readonly reason: string;
-  readonly message: string;
-  /** Whether the last known form stands in for it. If not, the rule allows nothing for this peer. */
-  readonly held: boolean;
-}
+export type { RuleNote, UnresolvedPeer } from './rules.ts';
 
 export interface Compiled {
+  /** Sorted by name. */
   readonly policies: readonly NetworkPolicy[];
+  /** Each peer of each rule once. */
   readonly unresolved: readonly UnresolvedPeer[];
 }
 
@@ -80,205 +49,171 @@ export type LastKnown = (
 
 const nothingKnown: LastKnown = () => [];
 
-/** The policies that `profile` wants in `namespace`, sorted by name, and the peers that could not be resolved. */
+/** The policies that `profile` wants in `namespace`, and the peers that could not be resolved. */
 export function compile(
   profile: SegmentationProfile,
   namespace: NamespaceFacts,
   cluster: ClusterFacts,
   lastKnown: LastKnown = nothingKnown,
 ): Compiled {
-  const { isolation } = profile.spec;
+  let prepared = preparations.get(profile);
+  if (prepared === undefined) preparations.set(profile, (prepared = prepare(profile)));
+  const webhooks = profile.spec.isolation.includes('Ingress')
+    ? objectsOf(profile, 'Ingress', webhookRules(profile.spec.baseline, namespace, cluster))
+    : [];
   const unresolved: UnresolvedPeer[] = [];
-  const policies = [object(profile, namespace, 'default-deny', isolation)];
-  for (const direction of DIRECTIONS.filter((each) => isolation.includes(each))) {
-    const context: PeerContext = { direction, namespace, cluster };
-    const role = direction === 'Ingress' ? 'ingress' : 'egress';
-    for (const [ruleName, rules] of byObject(sourceRules(profile, direction, context))) {
-      const name = policyName(profile.metadata.name, role, ruleName);
-      const noted = rules.flatMap((rule) => {
-        const result = compileRule(rule, context, (peer) => lastKnown(name, direction, rule.name, peer));
-        unresolved.push(...result.unresolved);
-        return result.noted;
-      });
-      const distinct = withoutRepeats(noted);
-      // A rule of its own without any peer that resolves would be an object that selects pods and allows nothing:
-      // the default-deny says the same.
-      if (distinct.length > 0) {
-        policies.push(
-          object(profile, namespace, role, [direction], {
-            rule: ruleName,
-            podSelector: rules[0]?.podSelector,
-            noted: distinct,
-          }),
-        );
-      }
+  const policies = [prepared.deny.in(namespace, [])];
+  for (const object of [...prepared.objects, ...webhooks]) {
+    const noted: NotedRule[] = [];
+    for (const rule of object.rules) {
+      const result = rule.compile(namespace, cluster, (name, peer) =>
+        lastKnown(object.name, object.direction, name, peer),
+      );
+      noted.push(...result.noted);
+      unresolved.push(...result.unresolved);
     }
+    // A rule of its own without any peer that resolves would be an object that selects pods and allows nothing: the
+    // default-deny says the same.
+    if (noted.length > 0) policies.push(object.in(namespace, noted));
   }
   return { policies: policies.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)), unresolved };
 }
 
-/** The baseline and every rule of one direction, in the order in which they are written. */
-function sourceRules(
+interface Prepared {
+  readonly deny: PolicyTemplate;
+  readonly objects: readonly RuleObject[];
+}
+
+/** By the profile as it was read: an edited one is another value. */
+const preparations = new WeakMap<SegmentationProfile, Prepared>();
+
+function prepare(profile: SegmentationProfile): Prepared {
+  const { isolation, baseline, ingress = [], egress = [] } = profile.spec;
+  const rules = {
+    Ingress: ingress.map(({ from, ...rule }): SourceRule => ({ ...rule, direction: 'Ingress', peers: from })),
+    Egress: egress.map(({ to, ...rule }): SourceRule => ({ ...rule, direction: 'Egress', peers: to })),
+  };
+  const isolated = DIRECTIONS.filter((direction) => isolation.includes(direction));
+  return {
+    deny: new PolicyTemplate(profile, 'default-deny', isolated),
+    objects: isolated.flatMap((direction) =>
+      objectsOf(profile, direction, [...baselineRules(baseline, direction), ...rules[direction]]),
+    ),
+  };
+}
+
+/** Rules for all pods share one object, which then changes atomically; the others have one each. */
+function objectsOf(
   profile: SegmentationProfile,
   direction: PolicyType,
-  context: PeerContext,
-): SourceRule[] {
-  const { baseline, ingress = [], egress = [] } = profile.spec;
-  const own =
-    direction === 'Ingress'
-      ? ingress.map(({ from, ...rule }): SourceRule => ({ ...rule, direction, peers: from }))
-      : egress.map(({ to, ...rule }): SourceRule => ({ ...rule, direction, peers: to }));
-  return [...baselineRules(baseline, direction), ...webhookRules(baseline, context), ...own];
-}
-
-/** Rules for all pods share one object (key undefined), which then changes atomically; the others have one each. */
-function byObject(rules: readonly SourceRule[]): Map<string | undefined, SourceRule[]> {
-  return Map.groupBy(rules, ({ name, podSelector }) =>
-    podSelector === undefined || selectorKey(podSelector) === '{}' ? undefined : name,
+  sources: readonly SourceRule[],
+): RuleObject[] {
+  const ofOwn = ({ name, podSelector }: SourceRule) =>
+    podSelector === undefined || selectorKey(podSelector) === '{}' ? undefined : name;
+  return [...Map.groupBy(sources, ofOwn)].map(
+    ([rule, group]) =>
+      new RuleObject(
+        profile,
+        direction,
+        rule,
+        rule === undefined ? {} : (group[0]?.podSelector ?? {}),
+        group,
+      ),
   );
 }
 
-interface NotedRule {
-  readonly note: RuleNote;
-  readonly rule: DirectionRule;
-}
+/** One object of a profile, but for the namespace that it is in. */
+class PolicyTemplate {
+  readonly name: string;
+  readonly #labels: Readonly<Record<string, string>>;
+  readonly #owners: readonly OwnerReference[] | undefined;
+  readonly #spec: NetworkPolicySpec;
+  /** What was made last: in most namespaces an object has the same rules. */
+  #last:
+    | { noted: readonly NotedRule[]; spec: NetworkPolicySpec; annotations: ObjectMeta['annotations'] }
+    | undefined;
 
-function compileRule(
-  rule: SourceRule,
-  context: PeerContext,
-  lastKnown: (peer: string) => readonly DirectionRule[],
-): { noted: NotedRule[]; unresolved: UnresolvedPeer[] } {
-  const { name, direction, description } = rule;
-  const noted: NotedRule[] = [];
-  const unresolved: UnresolvedPeer[] = [];
-  const add = (rules: readonly DirectionRule[], peer?: string) => {
-    for (const each of rules) {
-      noted.push({
-        note: { rule: name, ...(peer && { peer }), ...(description && { description }) },
-        rule: each,
-      });
-    }
-  };
-  const together: NetworkPolicyPeer[] = [];
-  for (const peer of rule.peers) {
-    const label = peerLabel(peer);
-    const resolution = resolvePeer(peer, context);
-    if ('reason' in resolution) {
-      const last = lastKnown(label);
-      add(last, label);
-      unresolved.push({ direction, rule: name, peer: label, ...resolution, held: last.length > 0 });
-    } else if (isDynamic(peer)) {
-      add(
-        resolution.grants.flatMap((grant) => grantRules(grant, rule.ports)),
-        label,
-      );
-    } else {
-      // Static peers of one rule share their ports, and so one entry, but for those with exceptions.
-      for (const { peers } of resolution.grants) {
-        if (peers === 'everyone') continue;
-        for (const each of peers) {
-          if (each.ipBlock?.except === undefined) together.push(each);
-          else add([ruleOf([each], rule.ports)]);
-        }
-      }
-    }
+  constructor(
+    profile: SegmentationProfile,
+    role: Exclude<Role, 'transition'>,
+    policyTypes: readonly PolicyType[],
+    rule?: string,
+    podSelector: LabelSelector = {},
+  ) {
+    const { name } = profile.metadata;
+    this.name = policyName(name, role, rule);
+    this.#labels = {
+      [LABEL_MANAGED_BY]: MANAGER,
+      [LABEL_PROFILE]: name,
+      [LABEL_ROLE]: role,
+      ...(rule !== undefined && { [LABEL_RULE]: rule }),
+    };
+    this.#owners = ownerReferences(profile);
+    this.#spec = { podSelector, policyTypes };
   }
-  if (together.length > 0) add([ruleOf(together, rule.ports)]);
-  return { noted, unresolved };
-}
 
-/** The rules of a grant: one, or one for each peer that has exceptions. */
-function grantRules({ peers, ports }: Grant, own: readonly NetworkPolicyPort[] | undefined): DirectionRule[] {
-  const used = own !== undefined && own.length > 0 ? own : ports;
-  if (peers === 'everyone') return [ruleOf(undefined, used)];
-  const plain = peers.filter(({ ipBlock }) => ipBlock?.except === undefined);
-  return [
-    ...(plain.length > 0 ? [ruleOf(plain, used)] : []),
-    ...peers.filter(({ ipBlock }) => ipBlock?.except !== undefined).map((peer) => ruleOf([peer], used)),
-  ];
-}
-
-/** A rule with repeated peers and ports dropped. `peers` undefined is everyone, and the only way to say so. */
-function ruleOf(
-  peers: readonly NetworkPolicyPeer[] | undefined,
-  ports: readonly NetworkPolicyPort[] | undefined,
-): DirectionRule {
-  return {
-    ...(peers !== undefined && { peers: unique(peers, peerKey) }),
-    ...(ports !== undefined && ports.length > 0 && { ports: unique(ports, portKey).map(explicitProtocol) }),
-  };
-}
-
-/** The API server fills the protocol in; writing it makes what is sent equal to what is stored. */
-function explicitProtocol(port: NetworkPolicyPort): NetworkPolicyPort {
-  return { ...port, protocol: port.protocol ?? 'TCP' };
-}
-
-function withoutRepeats(noted: readonly NotedRule[]): NotedRule[] {
-  // The note belongs to the identity: a dynamic peer must find its own last known form, whoever else shares it.
-  return unique(
-    noted,
-    ({ note, rule }) => `${note.peer === undefined ? '' : `${note.rule} ${note.peer}`} ${ruleKey(rule)}`,
-  );
-}
-
-function unique<T>(items: readonly T[], key: (item: T) => string): T[] {
-  return [...new Map(items.map((item) => [key(item), item])).values()];
-}
-
-function object(
-  profile: SegmentationProfile,
-  namespace: NamespaceFacts,
-  role: Exclude<Role, 'transition'>,
-  policyTypes: readonly PolicyType[],
-  rules?: { rule: string | undefined; podSelector: LabelSelector | undefined; noted: readonly NotedRule[] },
-): NetworkPolicy {
-  const { name: profileName } = profile.metadata;
-  const owners = ownerReferences(profile);
-  const [direction] = policyTypes;
-  const spec = {
-    podSelector: rules?.podSelector ?? {},
-    policyTypes: DIRECTIONS.filter((each) => policyTypes.includes(each)),
-  };
-  return {
-    apiVersion: 'networking.k8s.io/v1',
-    kind: 'NetworkPolicy',
-    metadata: {
-      name: policyName(profileName, role, rules?.rule),
-      namespace: namespace.name,
-      labels: {
-        [LABEL_MANAGED_BY]: MANAGER,
-        [LABEL_PROFILE]: profileName,
-        [LABEL_ROLE]: role,
-        ...(rules?.rule !== undefined && { [LABEL_RULE]: rules.rule }),
+  /** The object with these rules, which are of its one direction; without any it only isolates. */
+  in(namespace: NamespaceFacts, noted: readonly NotedRule[]): NetworkPolicy {
+    if (this.#last === undefined || !isSameList(this.#last.noted, noted))
+      this.#last = { noted, ...this.#make(noted) };
+    const { spec, annotations } = this.#last;
+    return {
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'NetworkPolicy',
+      metadata: {
+        name: this.name,
+        namespace: namespace.name,
+        labels: this.#labels,
+        ...(annotations && { annotations }),
+        ...(this.#owners && { ownerReferences: this.#owners }),
       },
-      ...(rules && {
-        annotations: { [ANNOTATION_RULES]: JSON.stringify(rules.noted.map(({ note }) => note)) },
-      }),
-      ...(owners && { ownerReferences: owners }),
-    },
-    spec:
-      rules === undefined || direction === undefined
-        ? spec
-        : withRules(
-            spec,
-            direction,
-            rules.noted.map(({ rule }) => rule),
-          ),
-  };
+      spec,
+    };
+  }
+
+  #make(noted: readonly NotedRule[]): { spec: NetworkPolicySpec; annotations: ObjectMeta['annotations'] } {
+    const [direction] = this.#spec.policyTypes ?? [];
+    if (noted.length === 0 || direction === undefined) return { spec: this.#spec, annotations: undefined };
+    const distinct = unique(noted, ({ identity }) => identity);
+    const notes = distinct.map(({ source, firstNote, note }, index) =>
+      distinct[index - 1]?.source === source ? note : firstNote,
+    );
+    return {
+      spec: withRules(
+        this.#spec,
+        direction,
+        distinct.map(({ rule }) => rule),
+      ),
+      annotations: { [ANNOTATION_RULES]: `[${notes.join(',')}]` },
+    };
+  }
+}
+
+/** An object that has rules: all of one direction. */
+class RuleObject extends PolicyTemplate {
+  readonly direction: PolicyType;
+  readonly rules: readonly PreparedRule[];
+
+  constructor(
+    profile: SegmentationProfile,
+    direction: PolicyType,
+    rule: string | undefined,
+    podSelector: LabelSelector,
+    sources: readonly SourceRule[],
+  ) {
+    super(profile, direction === 'Ingress' ? 'ingress' : 'egress', [direction], rule, podSelector);
+    this.direction = direction;
+    this.rules = sources.map((source) => new PreparedRule(source));
+  }
 }
 
 /** Absent under Retain, so that the garbage collector leaves the policies when the profile goes. */
 function ownerReferences({ spec, metadata }: SegmentationProfile): OwnerReference[] | undefined {
-  if (spec.deletionPolicy === 'Retain' || metadata.uid === undefined) return undefined;
-  return [
-    {
-      apiVersion: API_VERSION,
-      kind: KIND,
-      name: metadata.name,
-      uid: metadata.uid,
-      controller: true,
-      blockOwnerDeletion: false,
-    },
-  ];
+  const { name, uid } = metadata;
+  if (spec.deletionPolicy === 'Retain' || uid === undefined) return undefined;
+  return [{ apiVersion: API_VERSION, kind: KIND, name, uid, controller: true, blockOwnerDeletion: false }];
+}
+
+function isSameList<T>(a: readonly T[], b: readonly T[]): boolean {
+  return a.length === b.length && a.every((item, index) => item === b[index]);
 }

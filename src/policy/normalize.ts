@@ -3,7 +3,7 @@
  * (defaults, key and list order, absent against empty lists, CIDR spelling), so that a comparison of normal forms
  * never causes a write that changes nothing (invariant I6), nor misses one that does.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import {
   ANNOTATION_RULES,
   GROUP,
@@ -74,33 +74,42 @@ export function isolates(spec: NetworkPolicySpec): readonly PolicyType[] {
 }
 
 /** A string that is equal for rules of the same meaning. */
-export function ruleKey(rule: DirectionRule): string {
-  return JSON.stringify([keys(rule.peers, peerKey), keys(rule.ports, portKey)]);
+export function ruleKey({ peers, ports }: DirectionRule): string {
+  return `${peersKey(peers)} ${portsKey(ports)}`;
 }
 
 /** A string that is equal for specifications of the same meaning. Rules of a direction that is not isolated count. */
 export function specKey(spec: NetworkPolicySpec): string {
-  return JSON.stringify([
-    selectorKey(spec.podSelector ?? EVERYTHING),
-    isolates(spec),
-    ...DIRECTIONS.map((direction) => [...new Set(rulesOf(spec, direction).map(ruleKey))].sort()),
-  ]);
+  const rules = DIRECTIONS.map((direction) =>
+    [...new Set(rulesOf(spec, direction).map(ruleKey))].sort().join('\n'),
+  );
+  // Keys are JSON, which has no line breaks of its own.
+  return [selectorKey(spec.podSelector ?? EVERYTHING), isolates(spec).join(), ...rules].join('\n\n');
 }
 
 /**
  * A digest of everything of a policy that this operator is responsible for: the specification's meaning, our labels
  * and annotation, and which profile owns it. Two policies with the same fingerprint need no write.
  */
-export function fingerprint(policy: NetworkPolicy): string {
-  const { labels = {}, annotations = {}, ownerReferences = [] } = policy.metadata;
-  const ours = [LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE].map((key) => labels[key] ?? null);
-  const owners = ownerReferences.filter(isProfileReference).map(({ uid, name }) => `${uid} ${name}`);
-  return createHash('sha1')
-    .update(
-      JSON.stringify([specKey(policy.spec), ours, annotations[ANNOTATION_RULES] ?? null, owners.sort()]),
-    )
-    .digest('base64url');
+export function fingerprint({ metadata, spec }: NetworkPolicy): string {
+  const { labels, annotations, ownerReferences } = metadata;
+  const known = fingerprints.get(spec);
+  const sameLabels = known?.labels === labels && known?.annotations === annotations;
+  if (known !== undefined && sameLabels && known.ownerReferences === ownerReferences) return known.text;
+  const ours = [LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE].map((key) => labels?.[key] ?? null);
+  const owners = (ownerReferences ?? []).filter(isProfileReference).map(({ uid, name }) => `${uid} ${name}`);
+  const notes = annotations?.[ANNOTATION_RULES];
+  const parts = [JSON.stringify([ours, owners.sort(), notes !== undefined]), specKey(spec), notes];
+  const text = hash('sha1', parts.join('\n\n\n'), 'base64url');
+  fingerprints.set(spec, { labels, annotations, ownerReferences, text });
+  return text;
 }
+
+/** By specification: compiled policies of many namespaces share theirs, with the other parts. */
+const fingerprints = new WeakMap<
+  NetworkPolicySpec,
+  Pick<NetworkPolicy['metadata'], 'labels' | 'annotations' | 'ownerReferences'> & { readonly text: string }
+>();
 
 /** Whether an ownerReference names a SegmentationProfile, of any version of the API. */
 export function isProfileReference(reference: { apiVersion: string; kind: string }): boolean {
@@ -126,8 +135,28 @@ export function portKey(port: NetworkPolicyPort): string {
   return JSON.stringify([port.protocol ?? 'TCP', port.port ?? null, end ?? null]);
 }
 
-function keys<T>(items: readonly T[] | undefined, key: (item: T) => string): string[] | null {
-  return items === undefined || items.length === 0 ? null : [...new Set(items.map(key))].sort();
+const peersKey = listKey(peerKey);
+const portsKey = listKey(portKey);
+
+/** Longest key of a list that is kept as it is, in characters. */
+const MAX_KEY_LENGTH = 256;
+
+/**
+ * The key of a list without order and repeats; `*` where it is absent or empty. Remembered for each list: rules of many
+ * objects share theirs, and lists of addresses are long.
+ */
+function listKey<T>(key: (item: T) => string): (items: readonly T[] | undefined) => string {
+  const known = new WeakMap<readonly T[], string>();
+  return (items) => {
+    if (items === undefined || items.length === 0) return '*';
+    let text = known.get(items);
+    if (text === undefined) {
+      text = JSON.stringify([...new Set(items.map(key))].sort());
+      if (text.length > MAX_KEY_LENGTH) text = hash('sha256', text, 'base64url');
+      known.set(items, text);
+    }
+    return text;
+  };
 }
 
 /** The canonical spelling; what no parser accepts is compared as it is written. */

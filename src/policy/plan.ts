@@ -257,7 +257,8 @@ function sameSelector(a: NetworkPolicySpec, b: NetworkPolicySpec): boolean {
   return selectorKey(a.podSelector ?? EVERYTHING) === selectorKey(b.podSelector ?? EVERYTHING);
 }
 
-function isolatesAll(spec: NetworkPolicySpec, direction: PolicyType): boolean {
+/** Whether `spec` isolates every pod of its namespace in `direction`. */
+export function isolatesAll(spec: NetworkPolicySpec, direction: PolicyType): boolean {
   return isolates(spec).includes(direction) && selectorKey(spec.podSelector ?? EVERYTHING) === '{}';
 }
 

@@ -39,7 +39,9 @@ export function textLine(colours: boolean): Render {
  */
 function pairs(prefix: string, fields: Readonly<Record<string, Plain>>): [key: string, value: string][] {
   const isError = prefix !== '' && typeof fields.name === 'string' && typeof fields.message === 'string';
-  const told = Object.entries(fields).filter(([key]) => !isError || ['message', 'cause', 'stack'].includes(key));
+  const told = Object.entries(fields).filter(
+    ([key]) => !isError || ['message', 'cause', 'stack'].includes(key),
+  );
   return told.flatMap(([key, value]): [string, string][] => {
     const name = prefix && key === 'message' ? prefix : prefix ? `${prefix}.${key}` : key;
     if (isObject(value) && Object.keys(value).length > 0) return pairs(name, value);

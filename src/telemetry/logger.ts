@@ -2,6 +2,7 @@
  * Structured logs on winston: one line per event, for people (text) or for machines (json). What is logged is put in
  * order and rid of secrets here; winston carries the lines to the stream.
  */
+import { once } from 'node:events';
 import { createLogger as createWinston, format, transports } from 'winston';
 import { type Clock, systemClock } from '../clock.ts';
 import { jsonLine, textLine } from './log-line.ts';
@@ -21,6 +22,8 @@ export interface Logger {
   /** A logger that puts `fields` before those of each line. */
   child(fields: Fields): Logger;
   enabled(level: LogLevel): boolean;
+  /** Resolves when every line is out; nothing may be logged afterwards. For before process.exit, which waits for no pipe. */
+  close(): Promise<void>;
 }
 
 export interface LoggerOptions {
@@ -50,6 +53,14 @@ export function createLogger(options: LoggerOptions): Logger {
   const threshold = LEVELS[options.level];
   const stacks = options.level === 'debug';
 
+  const close = async (): Promise<void> => {
+    const finished = once(sink, 'finish');
+    sink.end();
+    await finished;
+    // The stream is not ours to end: an empty write comes after all that are under way.
+    await new Promise<void>((resolve) => stream.write('', () => resolve()));
+  };
+
   const build = (bound: Fields): Logger => {
     const write = (level: LogLevel, message: string, fields?: Fields) => {
       if (LEVELS[level] > threshold) return;
@@ -68,6 +79,7 @@ export function createLogger(options: LoggerOptions): Logger {
       error: (message, fields) => write('error', message, fields),
       child: (fields) => build({ ...bound, ...fields }),
       enabled: (level) => LEVELS[level] <= threshold,
+      close,
     };
   };
   return build({});

@@ -1,7 +1,15 @@
 /** The peer `entity`: parts of the cluster, and of the world around it, that have a name of their own. */
 import type { NetworkPolicyPeer } from '../../api/network-policy.ts';
 import type { Entity } from '../../api/profile.ts';
-import { canonicalCidr, containsCidr, formatCidr, mergeCidrs, parseCidr } from '../cidr.ts';
+import {
+  canonicalCidr,
+  type Cidr,
+  containsCidr,
+  formatCidr,
+  mergeCidrs,
+  parseCidr,
+  singleAddressCidr,
+} from '../cidr.ts';
 import type { WorkloadSelector } from '../facts.ts';
 import { addressPeers } from './ip-block.ts';
 import {
@@ -48,11 +56,10 @@ export function entityPeer(entity: Entity, context: PeerContext): Resolution {
  * The pods of the cluster's DNS Service on port 53 and on its target ports (engines see the port after the Service's
  * address was translated), and the node-local caches on port 53.
  */
-function clusterDNS({ cluster, direction }: PeerContext): Resolution {
+function clusterDNS({ cluster, impliesPorts }: PeerContext): Resolution {
   const { namespace, service: name, podSelector, nodeLocalAddresses } = cluster.configuration.clusterDNS;
   const service = cluster.known('services') ? cluster.service(namespace, name) : undefined;
   const found = service !== undefined && selects(service) ? service : undefined;
-  const implied = direction === 'Egress';
   const standard = [
     { protocol: 'UDP', port: 53 },
     { protocol: 'TCP', port: 53 },
@@ -65,29 +72,28 @@ function clusterDNS({ cluster, direction }: PeerContext): Resolution {
         podSelector: found === undefined ? podSelector : { matchLabels: found.selector },
       },
     ],
-    ...(implied && { ports: serving.length > 0 ? serving : standard }),
+    ...(impliesPorts && { ports: serving.length > 0 ? serving : standard }),
   };
   const local = addressPeers(nodeLocalAddresses);
   return isAtLeastOne(local)
-    ? resolved(pods, { peers: local, ...(implied && { ports: standard }) })
+    ? resolved(pods, { peers: local, ...(impliesPorts && { ports: standard }) })
     : resolved(pods);
 }
 
 /** The Service `default/kubernetes` and every address behind it, each with its own port. */
-function kubeAPIServer({ cluster, direction }: PeerContext): Resolution {
+function kubeAPIServer({ cluster, impliesPorts }: PeerContext): Resolution {
   if (!cluster.known('services') || !cluster.known('endpointSlices/default')) {
     return unresolved('SourceUnavailable', 'the Service default/kubernetes cannot be read yet');
   }
-  const implied = direction === 'Egress';
-  const behind = endpointGrants(cluster.endpoints('default', 'kubernetes'), implied);
+  const behind = endpointGrants(cluster.endpoints('default', 'kubernetes'), impliesPorts);
   const service = cluster.service('default', 'kubernetes');
   const virtual = addressPeers(service?.clusterIPs ?? []);
   const ports = (service?.ports ?? []).map(({ protocol, port }) => ({ protocol: protocol ?? 'TCP', port }));
   // The virtual address alone is not enough: engines judge the address after its translation.
-  if (behind.length === 0 || !isAtLeastOne(virtual)) {
+  if (behind.length === 0 || ports.length === 0 || !isAtLeastOne(virtual)) {
     return unresolved('NoEndpoints', 'the Service default/kubernetes has no addresses at the moment');
   }
-  return atLeastOne([{ peers: virtual, ...(implied && { ports }) }, ...behind], 'NoEndpoints', '');
+  return resolved({ peers: virtual, ...(impliesPorts && { ports }) }, ...behind);
 }
 
 /** The nodes' InternalIPs, or the configured ranges. */
@@ -116,31 +122,43 @@ function world({ cluster }: PeerContext): Resolution {
   if (!cluster.known('nodes') || !cluster.known('serviceCIDRs')) {
     return unresolved('SourceUnavailable', "the cluster's own address ranges cannot be read yet");
   }
-  const { podCIDRs, nodeCIDRs } = cluster.configuration;
-  const pods = [...podCIDRs, ...cluster.nodes().flatMap((node) => node.podCIDRs)];
-  if (pods.length === 0) {
+  const { podCIDRs, nodeCIDRs, maxNodeAddresses } = cluster.configuration;
+  const nodes = cluster.nodes();
+  const pods = parsed([...podCIDRs, ...nodes.flatMap((node) => node.podCIDRs)]);
+  const services = parsed(cluster.serviceCIDRs());
+  const families = new Set(pods.map(({ family }) => family));
+  // Services of a family lead to pods of that family: not to know where those are would make them part of the world.
+  const unknown = services.find(({ family }) => !families.has(family));
+  if (families.size === 0 || unknown !== undefined) {
     return unresolved(
       'NotConfigured',
-      "no Node reports its pod CIDRs; set podCIDRs in the operator's configuration, or else the pods of the " +
-        'cluster would count as the world',
+      `no Node reports its ${unknown ? `IPv${unknown.family} ` : ''}pod CIDRs; set podCIDRs in the operator's ` +
+        'configuration, or else the pods of the cluster would count as the world',
     );
   }
-  const nodeAddresses = cluster.nodes().flatMap(({ addresses }) => addresses);
-  const own = [...pods, ...cluster.serviceCIDRs(), ...nodeCIDRs, ...LINK_LOCAL].flatMap(
-    (cidr) => parseCidr(cidr) ?? [],
+  const addresses = nodes.flatMap((node) => node.addresses).flatMap((ip) => singleAddressCidr(ip) ?? []);
+  const own = mergeCidrs([...pods, ...services, ...parsed([...addresses, ...nodeCIDRs, ...LINK_LOCAL])]);
+  if (own.length > maxNodeAddresses + LINK_LOCAL.length) {
+    return unresolved(
+      'TooManyAddresses',
+      `the cluster's own addresses take ${own.length} ranges, more than the ${maxNodeAddresses} that one rule lists; ` +
+        "set podCIDRs and nodeCIDRs in the operator's configuration",
+    );
+  }
+  // The API server wants exceptions to be smaller than the range: what fills a family leaves no world there.
+  const open = parsed(['0.0.0.0/0', '::/0']).filter((all) => !own.some((each) => containsCidr(each, all)));
+  return atLeastOne(
+    open.map((all): Grant => {
+      const except = own.filter(({ family }) => family === all.family).map(formatCidr);
+      return { peers: [{ ipBlock: { cidr: formatCidr(all), except } }] };
+    }),
+    'NotConfigured',
+    "the cluster's own ranges hold every address; correct podCIDRs and nodeCIDRs in the operator's configuration",
   );
-  // Node addresses are single and many: they are listed only where no configured range holds them.
-  const single = addressPeers(nodeAddresses).flatMap(({ ipBlock }) => parseCidr(ipBlock?.cidr ?? '') ?? []);
-  const merged = mergeCidrs([...own, ...single]);
-  const grants = ['0.0.0.0/0', '::/0'].flatMap((cidr): Grant[] => {
-    const all = parseCidr(cidr);
-    if (all === undefined) return [];
-    const except = merged
-      .filter((each) => each.family === all.family && containsCidr(all, each))
-      .map(formatCidr);
-    return [{ peers: [{ ipBlock: { cidr, ...(except.length > 0 && { except }) } }] }];
-  });
-  return atLeastOne(grants, 'NotConfigured', '');
+}
+
+function parsed(cidrs: readonly string[]): Cidr[] {
+  return cidrs.flatMap((cidr) => parseCidr(cidr) ?? []);
 }
 
 function workloads(configured: readonly WorkloadSelector[], key: string): Resolution {

@@ -1,12 +1,11 @@
 /** What a peer resolves to, shared by the resolvers beside this file. */
 import type { NetworkPolicyPeer, NetworkPolicyPort } from '../../api/network-policy.ts';
-import type { PolicyType } from '../../api/network-policy.ts';
 import type { ClusterFacts, NamespaceFacts } from '../facts.ts';
 
 /** At least one: an empty `from` or `to` would mean everyone (invariant I3). */
 export type AtLeastOne<T> = readonly [T, ...T[]];
 
-/** A set of peers with the ports that the peer itself implies; a rule's own `ports` replace those. */
+/** A set of peers, with the ports that the peer itself implies where `impliesPorts` asks for them. */
 export interface Grant {
   readonly peers: AtLeastOne<NetworkPolicyPeer> | 'everyone';
   readonly ports?: readonly NetworkPolicyPort[];
@@ -28,7 +27,11 @@ export type Resolution =
   | { readonly reason: UnresolvedReason; readonly message: string };
 
 export interface PeerContext {
-  readonly direction: PolicyType;
+  /**
+   * Whether the ports that a peer serves are the rule's: for a destination, where the rule lists none of its own.
+   * Where the peer is the source, its ports say nothing about the destination.
+   */
+  readonly impliesPorts: boolean;
   readonly namespace: NamespaceFacts;
   readonly cluster: ClusterFacts;
 }

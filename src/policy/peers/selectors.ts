@@ -4,19 +4,14 @@ import type { NetworkPolicyPeer } from '../../api/network-policy.ts';
 import type { LabelSelector } from '../../api/meta.ts';
 import { type PeerContext, type Resolution, resolved, unresolved } from './resolution.ts';
 
-export function selectorPeer(selectors: {
-  podSelector?: LabelSelector;
-  namespaceSelector?: LabelSelector;
-}): Resolution {
-  const { podSelector, namespaceSelector } = selectors;
-  return resolved({
-    peers: [{ ...(namespaceSelector && { namespaceSelector }), ...(podSelector && { podSelector }) }],
-  });
+/** Only the parts that are there: an absent selector and an empty one differ. */
+export function selectorPeer({ namespaceSelector, podSelector }: NetworkPolicyPeer): NetworkPolicyPeer {
+  return { ...(namespaceSelector && { namespaceSelector }), ...(podSelector && { podSelector }) };
 }
 
 /** All pods of the named namespaces. */
-export function namespacesPeer(names: readonly string[]): Resolution {
-  return resolved({ peers: [{ namespaceSelector: namespaceNamed(...names) }] });
+export function namespacesPeer(names: readonly string[]): NetworkPolicyPeer {
+  return { namespaceSelector: namespaceNamed(...names) };
 }
 
 /** All pods of the namespaces that carry the same values of the labels `keys` as the namespace itself. */

@@ -15,7 +15,7 @@ import { podsIn } from './selectors.ts';
 
 export function servicePeer(
   { namespace, name }: { namespace: string; name: string },
-  { cluster, direction }: PeerContext,
+  { cluster, impliesPorts }: PeerContext,
 ): Resolution {
   if (!cluster.known('services')) return unresolved('SourceUnavailable', 'Services cannot be read yet');
   const service = cluster.service(namespace, name);
@@ -31,11 +31,9 @@ export function servicePeer(
       `Service ${namespace}/${name} is of type ExternalName, a DNS alias without addresses; use an ipBlock instead`,
     );
   }
-  // The target ports are the Service's own: where its pods are the source, they say nothing about the destination.
-  const implied = direction === 'Egress';
   if (selects(service)) {
     const peers = [podsIn(namespace, { matchLabels: service.selector })] as const;
-    if (!implied) return resolved({ peers });
+    if (!impliesPorts) return resolved({ peers });
     const ports = targetPorts(service.ports);
     return ports.length > 0
       ? resolved({ peers, ports })
@@ -45,18 +43,19 @@ export function servicePeer(
     return unresolved('SourceUnavailable', `EndpointSlices of namespace ${namespace} cannot be read yet`);
   }
   return atLeastOne(
-    endpointGrants(cluster.endpoints(namespace, name), implied),
+    endpointGrants(cluster.endpoints(namespace, name), impliesPorts),
     'NoEndpoints',
-    `Service ${namespace}/${name} has neither a selector nor EndpointSlices with addresses; add one of them`,
+    `Service ${namespace}/${name} has neither a selector nor EndpointSlices with addresses` +
+      `${impliesPorts ? ' and ports' : ''}; add one of them`,
   );
 }
 
 /** A grant for each EndpointSlice that has addresses (and ports, where they are implied). */
-export function endpointGrants(slices: readonly EndpointFacts[], implied: boolean): Grant[] {
+export function endpointGrants(slices: readonly EndpointFacts[], impliesPorts: boolean): Grant[] {
   return slices.flatMap((slice): Grant[] => {
     const peers = addressPeers(slice.addresses);
     if (!isAtLeastOne(peers)) return [];
-    if (!implied) return [{ peers }];
+    if (!impliesPorts) return [{ peers }];
     const ports = slice.ports.flatMap(({ port, protocol }) =>
       port === undefined ? [] : [{ protocol: protocol ?? 'TCP', port }],
     );
@@ -64,10 +63,15 @@ export function endpointGrants(slices: readonly EndpointFacts[], implied: boolea
   });
 }
 
+/** Whether pods are behind the Service: the selector of an ExternalName has no effect. */
 export function selects(
   service: ServiceFacts,
 ): service is ServiceFacts & { selector: Record<string, string> } {
-  return service.selector !== undefined && Object.keys(service.selector).length > 0;
+  return (
+    service.type !== 'ExternalName' &&
+    service.selector !== undefined &&
+    Object.keys(service.selector).length > 0
+  );
 }
 
 /** The ports of the pods behind a Service: numbers, or names that each pod gives its own number. */

@@ -1,0 +1,46 @@
+/**
+ * Runs the benchmarks, one after the other: `npm run bench [NAME ...]`, all without a name. Prints a table, or with
+ * `--json` one JSON object of results by name. Each file beside this one exports `run`, which returns named figures.
+ */
+import { readdirSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+
+interface Benchmark {
+  run(): Promise<Record<string, number>>;
+}
+
+const available = readdirSync(import.meta.dirname)
+  .filter((file) => file.endsWith('.ts') && file !== 'run.ts')
+  .map((file) => file.slice(0, -'.ts'.length))
+  .sort();
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { json: { type: 'boolean', default: false } },
+  });
+  const unknown = positionals.filter((name) => !available.includes(name));
+  if (unknown.length > 0) {
+    console.error(`no benchmark ${unknown.join(', ')}; there are ${available.join(', ')}`);
+    return 2;
+  }
+  const results: Record<string, Record<string, number>> = {};
+  for (const name of positionals.length > 0 ? positionals : available) {
+    const benchmark = (await import(`./${name}.ts`)) as Benchmark;
+    results[name] = await benchmark.run();
+    if (!values.json) console.log(table(name, results[name]));
+  }
+  if (values.json) console.log(JSON.stringify(results));
+  return 0;
+}
+
+function table(name: string, figures: Readonly<Record<string, number>>): string {
+  const width = Math.max(...Object.keys(figures).map((key) => key.length));
+  const rows = Object.entries(figures).map(
+    ([key, figure]) =>
+      `  ${key.padEnd(width)}  ${figure.toLocaleString('en-US', { maximumFractionDigits: 4 }).padStart(14)}`,
+  );
+  return [name, ...rows].join('\n');
+}
+
+process.exitCode = await main();

@@ -1,0 +1,150 @@
+/** What users meet (flags, reasons, log lines, permissions, dependencies) is described, and nothing that is not there. */
+import assert from 'node:assert/strict';
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse, parseAllDocuments } from 'yaml';
+import packageJson from '../../package.json' with { type: 'json' };
+import { KIND } from '../../src/api/names.ts';
+import { readConfiguration } from '../../src/options/file.ts';
+import { configurationText } from '../../src/options/help.ts';
+import { environmentName, type Setting, SETTINGS } from '../../src/options/settings.ts';
+import { parseOptions } from '../../src/options.ts';
+import { page, quoted, readRepositoryFile, rows, samples } from './pages.ts';
+
+const root = join(import.meta.dirname, '../..');
+const operations = page('docs/operations.md');
+const troubleshooting = page('docs/troubleshooting.md');
+
+/** What `pattern` captures in the sources that `glob` names. */
+function found(glob: string, pattern: RegExp): string[] {
+  const files = globSync(glob, { cwd: root });
+  assert.notEqual(files.length, 0, glob);
+  return [
+    ...new Set(
+      files.flatMap((file) => [...readRepositoryFile(file).matchAll(pattern)].map(([, name = '']) => name)),
+    ),
+  ].sort();
+}
+
+function defaults() {
+  const parsed = parseOptions({ argv: [], env: {}, readFile: () => '', version: '' });
+  assert.equal(parsed.kind, 'options');
+  return parsed.options;
+}
+
+/** Dotted paths of all keys. */
+function keyPaths(value: unknown, prefix = ''): string[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [prefix];
+  return Object.entries(value).flatMap(([key, inner]) =>
+    keyPaths(inner, prefix === '' ? key : `${prefix}.${key}`),
+  );
+}
+
+describe('docs/operations.md', () => {
+  it('has every flag with its variable and default, and no other', () => {
+    const told = rows(operations)
+      .filter(([flag = '']) => flag.startsWith('`--'))
+      .map(([flag = '', variable = '', , fallback = '']) => [quoted(flag)[0], quoted(variable)[0], fallback]);
+    const settings = Object.values(SETTINGS) as Setting<string | number | boolean | undefined>[];
+    const actual = settings.map(({ flag, fallback, otherwise }) => [
+      `--${flag}`,
+      environmentName(flag),
+      fallback === undefined ? (otherwise ?? 'none') : `\`${fallback}\``,
+    ]);
+    const plain = (table: (string | undefined)[][]) =>
+      table.map((row) => row.join(' ').replaceAll('`', '')).sort();
+    assert.deepEqual(plain(told), plain(actual));
+  });
+
+  const sample = samples(operations).find(({ text }) => text.includes('kind: OperatorConfiguration'));
+
+  it('has a configuration file that is accepted', () => {
+    const problems: string[] = [];
+    readConfiguration(sample?.text ?? '', 'operator.yaml', problems);
+    assert.deepEqual(problems, []);
+  });
+
+  it('has a configuration file with every key', () => {
+    const told = new Set(
+      keyPaths(parse(sample?.text ?? '')).map((path) => path.split('.').slice(0, 2).join('.')),
+    );
+    const actual = keyPaths(parse(configurationText(defaults()))).map((path) =>
+      path.split('.').slice(0, 2).join('.'),
+    );
+    assert.deepEqual(
+      actual.filter((path) => !told.has(path)),
+      [],
+    );
+  });
+
+  it('has every permission of config/rbac, and no other', () => {
+    interface Role {
+      readonly kind: string;
+      readonly rules?: readonly {
+        readonly resources: readonly string[];
+        readonly verbs: readonly string[];
+      }[];
+    }
+    const roles = globSync('config/rbac/*role.yaml', { cwd: root }).flatMap((file) =>
+      parseAllDocuments(readRepositoryFile(file)).map((document) => document.toJS() as Role),
+    );
+    const actual = roles
+      .flatMap(({ rules = [] }) => rules)
+      .flatMap(({ resources, verbs }) => resources.map((resource) => `${resource}: ${verbs.join(', ')}`));
+    const verbs = /^(get|list|watch|create|update|patch|delete)(, |$)/;
+    const told = rows(operations)
+      .filter(([, second = '']) => verbs.test(second))
+      .flatMap(([resources = '', second = '']) =>
+        quoted(resources).map((resource) => `${resource}: ${second}`),
+      );
+    assert.deepEqual(told.sort(), actual.sort());
+  });
+});
+
+describe('docs/troubleshooting.md', () => {
+  const names = new Set(quoted(troubleshooting.text));
+
+  it('has every reason that a peer can have', () => {
+    const source = readRepositoryFile('src/policy/peers/resolution.ts');
+    const union = /export type UnresolvedReason =([^;]+);/.exec(source)?.[1] ?? '';
+    const reasons = [...union.matchAll(/'(\w+)'/g)].map(([, reason = '']) => reason);
+    assert.ok(reasons.length >= 8, union);
+    assert.deepEqual(
+      reasons.filter((reason) => !names.has(reason)),
+      [],
+    );
+  });
+
+  it('has every reason that the controller gives', () => {
+    const reasons = [
+      ...found('src/controller/*.ts', /\bsay\(\s*'(?:True|False)',\s*'(\w+)'/g),
+      ...found('src/controller/*.ts', /\breason: (?:\w+ \? 'Deleting' : )?'([A-Z]\w+)'/g),
+      ...found('src/policy/plan.ts', /class (\w+Error) extends Error/g),
+    ];
+    assert.ok(reasons.includes('Enforced') && reasons.includes('Accepting'), reasons.join());
+    assert.deepEqual(
+      reasons.filter((reason) => !names.has(reason)),
+      [],
+    );
+  });
+
+  it('has every warning and error of the log', () => {
+    const lines = [
+      ...found('src/*.ts', /logger(?:\.(?:warn|error)|\[[^\]]+\])\(\s*'([^']+)'/g),
+      ...found('src/observe.ts', /what: ['`]([^'`]+)['`]/g).map((line) => line.replace('${KIND}', KIND)),
+    ];
+    assert.ok(lines.includes('reconcile failed, will try again') && lines.length >= 9, lines.join());
+    assert.deepEqual(
+      lines.filter((line) => !names.has(line)),
+      [],
+    );
+  });
+});
+
+describe('docs/decisions/0001-dependencies.md', () => {
+  it('has every dependency of package.json, and no other', () => {
+    const told = rows(page('docs/decisions/0001-dependencies.md')).flatMap(([name = '']) => quoted(name));
+    const { dependencies, devDependencies } = packageJson;
+    assert.deepEqual(told.sort(), [...Object.keys(dependencies), ...Object.keys(devDependencies)].sort());
+  });
+});

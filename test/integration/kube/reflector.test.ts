@@ -1,0 +1,284 @@
+// The reflector against a real API server, through what happens to servers, networks and permissions.
+import assert from 'node:assert/strict';
+import { systemClock } from '../../../src/clock.ts';
+import { ApiError } from '../../../src/kube/errors.ts';
+import { Reflector } from '../../../src/kube/reflector.ts';
+import type { ListInfo, ReflectorOptions } from '../../../src/kube/reflector.ts';
+import { Resource } from '../../../src/kube/resource.ts';
+import { Store } from '../../../src/kube/store.ts';
+import type { Item } from '../../../src/kube/store.ts';
+import type { Transport } from '../../../src/kube/transport.ts';
+import { sharedControlPlane, startControlPlane } from '../../env/index.ts';
+import type { ControlPlane } from '../../env/index.ts';
+import { configMap, configMaps, Fixture, namespaces, until } from './fixture.ts';
+
+const NAMESPACE = 'kube-reflector';
+
+interface Raw {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly uid: string;
+    readonly resourceVersion: string;
+  };
+}
+
+function project(raw: object): Item {
+  const { name, namespace, uid, resourceVersion } = (raw as Raw).metadata;
+  return { key: namespace === undefined ? name : `${namespace}/${name}`, uid, resourceVersion };
+}
+
+/** A reflector into a store, with what it reported. */
+class Follower {
+  readonly store = new Store<Item>();
+  readonly errors: unknown[] = [];
+  readonly lists: ListInfo[] = [];
+  readonly reflector: Reflector<Item>;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+
+  constructor(transport: Transport, path: string, options: Partial<ReflectorOptions<Item>> = {}) {
+    this.reflector = new Reflector<Item>({
+      transport,
+      path,
+      project,
+      sink: this.store,
+      clock: systemClock,
+      random: Math.random,
+      onError: (error) => this.errors.push(error),
+      onList: (list) => this.lists.push(list),
+      ...options,
+    });
+    this.#running = this.reflector.run(this.#stop.signal);
+  }
+
+  /** The contents as name@resourceVersion, sorted. */
+  get contents(): string[] {
+    return [...this.store.values()].map(({ key, resourceVersion }) => `${key}@${resourceVersion}`).sort();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+}
+
+describe('reflector', function () {
+  this.timeout(20_000);
+  let plane: ControlPlane;
+  let fixture: Fixture;
+  let admin: Transport;
+  const followers: Follower[] = [];
+
+  const follow = (...args: ConstructorParameters<typeof Follower>) => {
+    const follower = new Follower(...args);
+    followers.push(follower);
+    return follower;
+  };
+  const path = `/api/v1/namespaces/${NAMESPACE}/configmaps`;
+
+  before(async () => {
+    plane = await sharedControlPlane();
+    await plane.kubectlRun(['create', 'namespace', NAMESPACE]);
+  });
+  after(() => plane.kubectlRun(['delete', 'namespace', NAMESPACE, '--wait=false']));
+  beforeEach(() => {
+    fixture = new Fixture();
+    admin = fixture.transport(plane.kubeconfig);
+  });
+  afterEach(async () => {
+    await Promise.all(followers.splice(0).map((follower) => follower.stop()));
+    await fixture.clean();
+  });
+
+  it('follows namespaces through creation, change and deletion', async () => {
+    const { store, reflector, lists } = follow(admin, '/api/v1/namespaces');
+    await reflector.synced;
+    assert.equal(lists[0]?.how, 'streamed');
+    assert.ok(store.get('kube-system'));
+    const name = `${NAMESPACE}-passing`;
+    const created = await namespaces(admin).create({
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: { name },
+    });
+    await until('it is seen', () => store.get(name)?.uid === created.metadata.uid);
+    const labelled = await namespaces(admin).patch(name, undefined, {
+      metadata: { labels: { tier: 'gold' } },
+    });
+    const revision = labelled.metadata.resourceVersion;
+    await until('its change is seen', () => store.get(name)?.resourceVersion === revision);
+    assert.ok(
+      (await namespaces(admin).delete(name))?.metadata.deletionTimestamp,
+      'the namespace stays for a while',
+    );
+    await until('its end is seen', () => store.get(name) === undefined);
+  });
+
+  it('reads more than a page, streamed and paged, to the same contents', async () => {
+    const maps = configMaps(admin);
+    const created = 1100;
+    let next = 0;
+    const worker = async () => {
+      while (next < created) await maps.create(configMap(NAMESPACE, `many-${next++}`));
+    };
+    await Promise.all(Array.from({ length: 16 }, worker));
+    const streamed = follow(admin, path);
+    const paged = follow(withoutStreams(admin), path);
+    await Promise.all([streamed.reflector.synced, paged.reflector.synced]);
+    assert.deepEqual([streamed.lists[0]?.how, paged.lists[0]?.how], ['streamed', 'paged']);
+    assert.ok(streamed.store.size >= created);
+    assert.deepEqual(streamed.contents, paged.contents);
+    const { items, metadata } = await maps.listAll({ namespace: NAMESPACE });
+    assert.deepEqual(
+      items.map((item) => `${NAMESPACE}/${item.metadata.name}@${item.metadata.resourceVersion}`).sort(),
+      paged.contents,
+    );
+    assert.equal(metadata.resourceVersion.length > 0, true);
+    await admin.request({ method: 'DELETE', path });
+    await until(
+      'all are gone',
+      () => streamed.store.get(`${NAMESPACE}/many-0`) === undefined && streamed.store.size < 10,
+    );
+    await until('here too', () => paged.store.size < 10);
+  });
+
+  it('waits for a CRD, and follows its objects once it is there', async () => {
+    const group = 'kube-reflector.example.com';
+    const widgets = { group, version: 'v1', plural: 'widgets', namespaced: false };
+    const { store, reflector, errors } = follow(admin, `/apis/${group}/v1/widgets`);
+    await until('it failed', () => errors.length > 0);
+    assert.match(String(errors[0]), /404 NotFound/);
+    assert.equal(reflector.hasSynced, false);
+    const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+    const crds = {
+      group: 'apiextensions.k8s.io',
+      version: 'v1',
+      plural: 'customresourcedefinitions',
+      namespaced: false,
+    };
+    const crd = {
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      metadata: { name: `widgets.${group}` },
+      spec: {
+        group,
+        scope: 'Cluster',
+        names: { plural: 'widgets', singular: 'widget', kind: 'Widget' },
+        versions: [{ name: 'v1', served: true, storage: true, schema }],
+      },
+    };
+    await new Resource(admin, crds).create(crd);
+    await reflector.synced;
+    await new Resource(admin, widgets).create({
+      apiVersion: `${group}/v1`,
+      kind: 'Widget',
+      metadata: { name: 'w' },
+    });
+    await until('the object is seen', () => store.get('w') !== undefined);
+    await new Resource(admin, crds).delete(`widgets.${group}`);
+    await until('its end is seen', () => store.get('w') === undefined);
+  });
+
+  it('waits for a permission', async () => {
+    await plane.kubectlRun(['--namespace', NAMESPACE, 'create', 'serviceaccount', 'follower']);
+    const transport = fixture.transport(await plane.serviceAccountKubeconfig(NAMESPACE, 'follower'));
+    const { reflector, errors } = follow(transport, path);
+    await until('it is refused', () => errors.length > 0);
+    assert.match(String(errors[0]), /403 Forbidden: configmaps is forbidden: User "system:serviceaccount:/);
+    const role = ['--namespace', NAMESPACE, 'create', 'role', 'follower', '--verb=list,watch'];
+    await plane.kubectlRun([...role, '--resource=configmaps']);
+    const binding = ['--namespace', NAMESPACE, 'create', 'rolebinding', 'follower', '--role=follower'];
+    await plane.kubectlRun([...binding, `--serviceaccount=${NAMESPACE}:follower`]);
+    await reflector.synced;
+  });
+
+  it('resumes where it was after its connection was reset, without a list', async () => {
+    const proxy = await fixture.proxy(plane.server);
+    const transport = fixture.transport(fixture.via(plane.kubeconfig, proxy.url));
+    const { store, reflector, errors, lists } = follow(transport, path);
+    await reflector.synced;
+    proxy.reset();
+    await configMaps(admin).create(configMap(NAMESPACE, 'while-away'));
+    await until('it is seen', () => store.get(`${NAMESPACE}/while-away`) !== undefined);
+    assert.match(String(errors[0]), /Transport/);
+    assert.equal(lists.length, 1);
+    await configMaps(admin).delete('while-away', NAMESPACE);
+    await until('it is gone', () => store.get(`${NAMESPACE}/while-away`) === undefined);
+  });
+
+  it('is not blind for longer than its stall limit on a connection that died silently', async () => {
+    const proxy = await fixture.proxy(plane.server);
+    const transport = fixture.transport(fixture.via(plane.kubeconfig, proxy.url));
+    const { store, reflector, errors } = follow(transport, path, { stallMs: 1000 });
+    await reflector.synced;
+    proxy.silence();
+    await configMaps(admin).create(configMap(NAMESPACE, 'unseen'));
+    const since = performance.now();
+    await until('it is seen', () => store.get(`${NAMESPACE}/unseen`) !== undefined);
+    assert.ok(performance.now() - since < 4000);
+    assert.ok(errors[0] instanceof ApiError && errors[0].reason === 'Stalled', String(errors[0]));
+    await configMaps(admin).delete('unseen', NAMESPACE);
+  });
+
+  it('catches up although every connection is cut after a few bytes, once that ends', async () => {
+    const proxy = await fixture.proxy(plane.server);
+    const transport = fixture.transport(fixture.via(plane.kubeconfig, proxy.url));
+    await configMaps(admin).create(configMap(NAMESPACE, 'cut', { text: 'é'.repeat(3000) }));
+    proxy.cutAfter(4000);
+    const { store, reflector, errors } = follow(transport, path);
+    await until('two attempts failed', () => errors.length >= 2);
+    assert.equal(reflector.hasSynced, false, 'half a list is no list');
+    proxy.cutAfter(undefined);
+    await reflector.synced;
+    assert.ok(store.get(`${NAMESPACE}/cut`));
+    await configMaps(admin).delete('cut', NAMESPACE);
+  });
+
+  it('goes on through restarts of the API server and of etcd, ending with the same contents', async function () {
+    this.timeout(40_000);
+    const own = await startControlPlane();
+    try {
+      const transport = fixture.transport(own.kubeconfig);
+      const { store, reflector, errors } = follow(transport, '/api/v1/namespaces');
+      await reflector.synced;
+      const create = async (name: string) => {
+        await namespaces(transport).create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+        await until(`${name} is seen`, () => store.get(name) !== undefined, 15_000);
+      };
+      await create('before');
+      const held = store.size;
+      await own.stopComponent('kube-apiserver');
+      await until('that is noticed', () => errors.length > 0);
+      assert.equal(store.size, held, 'what it holds stays');
+      await own.startComponent('kube-apiserver');
+      await create('after-api-server');
+      await own.stopComponent('etcd');
+      await own.startComponent('etcd');
+      await create('after-etcd');
+      const { items } = await namespaces(transport).listAll();
+      assert.deepEqual(
+        [...store.values()].map(({ key }) => key).sort(),
+        items.map((item) => item.metadata.name).sort(),
+      );
+    } finally {
+      await own.stop();
+    }
+  });
+});
+
+/** The same server as one that does not stream lists. */
+function withoutStreams(transport: Transport): Transport {
+  return {
+    request: (request) => transport.request(request),
+    watch: (request) => {
+      // What a server without the feature gate answers.
+      const query = {
+        ...request.query,
+        ...(request.query?.['sendInitialEvents'] ? { resourceVersionMatch: 'Exact' } : {}),
+      };
+      return transport.watch({ ...request, query });
+    },
+    close: () => transport.close(),
+  };
+}

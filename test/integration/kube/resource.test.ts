@@ -1,0 +1,149 @@
+// Requests for one kind, answered by a real API server.
+import assert from 'node:assert/strict';
+import {
+  ApiError,
+  classify,
+  isAlreadyExists,
+  isCollectionMissing,
+  isConflict,
+  isNamespaceTerminating,
+  isNotFound,
+} from '../../../src/kube/errors.ts';
+import { Resource } from '../../../src/kube/resource.ts';
+import type { Transport } from '../../../src/kube/transport.ts';
+import { sharedControlPlane } from '../../env/index.ts';
+import { configMap, configMaps, Fixture, namespaces } from './fixture.ts';
+import type { ConfigMap } from './fixture.ts';
+
+const NAMESPACE = 'kube-resource';
+
+describe('resource', () => {
+  let fixture: Fixture;
+  let admin: Transport;
+  let maps: Resource<ConfigMap>;
+
+  before(async () => {
+    const plane = await sharedControlPlane();
+    fixture = new Fixture();
+    admin = fixture.transport(plane.kubeconfig);
+    maps = configMaps(admin);
+    await namespaces(admin).create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } });
+  });
+  after(async () => {
+    await namespaces(admin).delete(NAMESPACE);
+    await fixture.clean();
+  });
+
+  const rejected = async (pending: Promise<unknown>) =>
+    pending.then(
+      () => assert.fail('it succeeded'),
+      (error: unknown) => error,
+    );
+
+  it('creates, reads, replaces, patches and deletes', async () => {
+    const created = await maps.create(configMap(NAMESPACE, 'life', { a: '1' }));
+    assert.deepEqual(await maps.get('life', NAMESPACE), created);
+    const replaced = await maps.replace({ ...created, data: { a: '2', b: '1' } });
+    assert.deepEqual(replaced.data, { a: '2', b: '1' });
+    const patched = await maps.patch('life', NAMESPACE, { data: { a: null } });
+    assert.deepEqual(patched.data, { b: '1' });
+    assert.equal(await maps.delete('life', NAMESPACE), undefined);
+    assert.ok(isNotFound(await rejected(maps.get('life', NAMESPACE))));
+  });
+
+  it('signs its writes', async () => {
+    const { metadata } = await maps.create(configMap(NAMESPACE, 'signed', { a: '1' }));
+    assert.deepEqual(
+      metadata.managedFields?.map(({ manager }) => manager),
+      ['segmentation-operator'],
+    );
+  });
+
+  it('is told of fields that the server does not know', async () => {
+    const unknown = { ...configMap(NAMESPACE, 'unknown'), dta: {} };
+    const error = await rejected(maps.create(unknown));
+    assert.match(String(error), /strict decoding error: unknown field "dta"/);
+    assert.equal(classify(error), 'stalled');
+  });
+
+  it('loses to whoever wrote first', async () => {
+    const created = await maps.create(configMap(NAMESPACE, 'race'));
+    await maps.replace({ ...created, data: { winner: 'yes' } });
+    assert.ok(isConflict(await rejected(maps.replace({ ...created, data: {} }))));
+    const { resourceVersion } = created.metadata;
+    const stale = { metadata: { resourceVersion }, data: { winner: 'no' } };
+    assert.ok(isConflict(await rejected(maps.patch('race', NAMESPACE, stale))));
+    assert.ok(
+      isConflict(await rejected(maps.delete('race', NAMESPACE, { preconditions: { resourceVersion } }))),
+    );
+    assert.ok(
+      isConflict(await rejected(maps.delete('race', NAMESPACE, { preconditions: { uid: 'another' } }))),
+    );
+    assert.ok(isAlreadyExists(await rejected(maps.create(configMap(NAMESPACE, 'race')))));
+    assert.deepEqual((await maps.get('race', NAMESPACE)).data, { winner: 'yes' });
+  });
+
+  it('never replaces without saying what', async () => {
+    assert.match(
+      String(await rejected(maps.replace(configMap(NAMESPACE, 'race')))),
+      /without a resourceVersion/,
+    );
+  });
+
+  it('says of an object with a finalizer that it is still there', async () => {
+    const object = configMap(NAMESPACE, 'held');
+    await maps.create({ ...object, metadata: { ...object.metadata, finalizers: ['example.com/hold'] } });
+    const left = await maps.delete('held', NAMESPACE);
+    assert.ok(left?.metadata.deletionTimestamp);
+    await maps.patch('held', NAMESPACE, { metadata: { finalizers: null } });
+    assert.ok(isNotFound(await rejected(maps.get('held', NAMESPACE))));
+  });
+
+  it('tells a missing kind from a missing object', async () => {
+    const gadgets = new Resource(admin, {
+      group: 'no.such.group',
+      version: 'v1',
+      plural: 'gadgets',
+      namespaced: false,
+    });
+    const missing = await rejected(gadgets.list());
+    assert.deepEqual([isCollectionMissing(missing), classify(missing)], [true, 'waiting']);
+    const kinds = new Resource(admin, { group: 'apps', version: 'v1', plural: 'gadgets', namespaced: true });
+    assert.ok(isCollectionMissing(await rejected(kinds.list())));
+    assert.equal(isCollectionMissing(await rejected(maps.get('absent', NAMESPACE))), false);
+    assert.equal(
+      isCollectionMissing(await rejected(maps.create(configMap('no-such-namespace', 'x')))),
+      false,
+    );
+  });
+
+  it('recognises a namespace that is being deleted', async () => {
+    const name = `${NAMESPACE}-ending`;
+    await namespaces(admin).create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+    const held = configMap(name, 'held');
+    await maps.create({ ...held, metadata: { ...held.metadata, finalizers: ['example.com/hold'] } });
+    await namespaces(admin).delete(name);
+    const error = await rejected(maps.create(configMap(name, 'late')));
+    assert.ok(isNamespaceTerminating(error), String(error));
+    await maps.patch('held', name, { metadata: { finalizers: null } });
+  });
+
+  it('keeps every name in its place in the path', async () => {
+    for (const name of ['', '.', '..']) {
+      assert.match(String(await rejected(maps.get(name, NAMESPACE))), /not the name of an object/);
+    }
+    const error = await rejected(maps.get('../secrets/x', NAMESPACE));
+    assert.ok(error instanceof ApiError && error.path.endsWith('/configmaps/..%2Fsecrets%2Fx'));
+    assert.match(String(await rejected(maps.get('x'))), /a namespace is needed/);
+  });
+
+  it('selects by labels', async () => {
+    const object = configMap(NAMESPACE, 'labelled');
+    await maps.create({ ...object, metadata: { ...object.metadata, labels: { 'a.b/c': 'd' } } });
+    const { items } = await maps.list({ namespace: NAMESPACE, labelSelector: 'a.b/c in (d,e)' });
+    assert.deepEqual(
+      items.map(({ metadata }) => metadata.name),
+      ['labelled'],
+    );
+  });
+});

@@ -1,0 +1,287 @@
+// How the operator begins, ends, fails and takes turns, as a process.
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ControlPlane, startControlPlane } from '../../env/index.ts';
+import { sharedControlPlane } from '../../env/shared.ts';
+import { consistently, eventually, Sandbox } from '../../support/cluster.ts';
+import { installOperator, type Operator, OPERATOR_USER, Operators } from '../../support/operator.ts';
+import { parseExposition } from '../../telemetry/exposition-parser.ts';
+
+const CONFIG = join(import.meta.dirname, '../../../config');
+const LEASE = '/apis/coordination.k8s.io/v1/namespaces/segmentation-system/leases/segmentation-operator';
+/** Milliseconds, as in the configuration file below. */
+const LEASE_DURATION = 3000;
+const RETRY_PERIOD = 500;
+const ELECTION = `apiVersion: config.segmentation.dev/v1alpha1
+kind: OperatorConfiguration
+leaderElection: {enabled: true, leaseDuration: 3s, renewDeadline: 2s, retryPeriod: 500ms}
+`;
+/** A process of a busy machine needs a while to start, and the namespace's policies to be written. */
+const SLACK = 1500; // ms
+
+describe("the operator's process", () => {
+  const operators = new Operators();
+  let plane: ControlPlane;
+  let kubeconfig: string;
+  let box: Sandbox;
+
+  before(async () => {
+    plane = await sharedControlPlane();
+    kubeconfig = await installOperator(plane);
+  });
+  beforeEach(() => {
+    box = new Sandbox(plane, 'process');
+  });
+  afterEach(() => box.remove());
+
+  describe('ends', () => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      it(`in order and soon on ${signal}`, async () => {
+        const operator = await operators.start(kubeconfig);
+        const asked = performance.now();
+        assert.deepEqual(await operator.stop(signal), { code: 0, signal: null });
+        assert.ok(performance.now() - asked < 3000);
+        assert.deepEqual(
+          operator.lines().filter(({ level }) => level === 'error'),
+          [],
+        );
+      });
+    }
+
+    const REFUSED: readonly (readonly [what: string, args: readonly string[], says: RegExp])[] = [
+      ['an unknown flag', ['--kubeconfg=x'], /unknown flag --kubeconfg.*--kubeconfig/],
+      ['a value that is none', ['--concurrency=many'], /--concurrency/],
+      [
+        'a configuration file that is not there',
+        ['--config=/nonexistent.yaml'],
+        /\/nonexistent\.yaml.*no such file/,
+      ],
+      ['a kubeconfig that is not there', ['--kubeconfig=/nonexistent'], /\/nonexistent.*no such file/],
+      ['a kubeconfig that is none', [`--kubeconfig=${import.meta.filename}`], /lifecycle\.test\.ts/],
+      ['a context that the kubeconfig lacks', ['--kubeconfig=KUBECONFIG', '--context=absent'], /absent/],
+    ];
+    for (const [what, args, says] of REFUSED) {
+      it(`with one clear line, given ${what}`, async () => {
+        const operator = operators.launch(args.map((each) => each.replace('KUBECONFIG', kubeconfig)));
+        const { code, signal } = await operator.end();
+        assert.equal(signal, null);
+        assert.ok(code !== null && code > 0, `exit code ${code}`);
+        assert.equal(operator.lines().length, 1, operator.log());
+        assert.match(operator.lines()[0]?.msg ?? '', says);
+        assert.doesNotMatch(operator.log(), /\bat .*:\d+:\d+|node:internal/);
+      });
+    }
+  });
+
+  describe('tells', () => {
+    it('of its health, and of what it enforces in metrics', async () => {
+      const operator = await operators.start(kubeconfig);
+      const namespaces = [await box.namespace('a'), await box.namespace('b')];
+      const profile = await box.profile('strict', {
+        egress: [{ name: 'out', to: [{ service: { namespace: 'default', name: 'absent' } }] }],
+      });
+      await eventually(async () =>
+        assert.equal((await box.condition(profile, 'PeersResolved')).status, 'False'),
+      );
+      for (const path of ['/healthz', '/readyz']) {
+        assert.equal((await operator.get('health', path)).status, 200, path);
+      }
+      assert.equal((await operator.get('health', '/nothing')).status, 404);
+      const { status, type, text } = await operator.get('metrics', '/metrics');
+      assert.equal(status, 200);
+      assert.match(type, /^text\/plain; version=0\.0\.4/);
+      assert.ok(parseExposition(text).series.size > 20);
+      const values: readonly (readonly [series: string, value: number])[] = [
+        [`segmentation_namespaces{profile="${profile}",state="enforced"}`, namespaces.length],
+        [`segmentation_namespaces{profile="${profile}",state="pending"}`, 0],
+        [`segmentation_namespaces{profile="${profile}",state="failed"}`, 0],
+        [`segmentation_policies{profile="${profile}",kind="desired"}`, 4],
+        [`segmentation_policies{profile="${profile}",kind="applied"}`, 4],
+        [`segmentation_unresolved_peers{profile="${profile}"}`, 2],
+        ['segmentation_policy_writes_total{verb="create",reason="missing"}', 4],
+      ];
+      for (const [series, value] of values) assert.equal(await operator.metric(series), value, series);
+      await eventually(async () => {
+        const metrics = (await operator.get('metrics', '/metrics')).text;
+        const depths = metrics.split('\n').filter((line) => line.startsWith('workqueue_depth{'));
+        assert.ok(depths.length > 0);
+        assert.deepEqual(
+          depths.filter((line) => !line.endsWith(' 0')),
+          [],
+        );
+      });
+      // Another profile's policies, and an edit, are no repairs; what somebody else changed is.
+      const second = await box.profile('second', { baseline: { dns: 'Deny' } });
+      await box.ready(second);
+      await box.edit(second, { isolation: ['Ingress'] });
+      await box.ready(second);
+      const drift = 'segmentation_drift_repairs_total';
+      assert.equal(await operator.metric(drift), 0);
+      await box.deletePolicy(namespaces[0] ?? '', `${second}.default-deny`);
+      await eventually(async () => assert.equal(await operator.metric(drift), 1));
+
+      await box.removeProfile(profile);
+      await eventually(async () => assert.equal(await operator.metric(values[0]?.[0] ?? ''), undefined));
+      await operator.stop();
+    });
+  });
+
+  describe('with --leader-elect', () => {
+    let config: string;
+    const started: Operator[] = [];
+
+    before(() => {
+      config = join(plane.directory, 'election.yaml');
+      writeFileSync(config, ELECTION);
+    });
+    afterEach(() => Promise.all(started.splice(0).map((operator) => operator.kill())));
+
+    async function startReplica(): Promise<Operator> {
+      const operator = await operators.start(kubeconfig, `--config=${config}`);
+      started.push(operator);
+      return operator;
+    }
+    const holder = async () => ((await box.read(LEASE))['spec'] as { holderIdentity: string }).holderIdentity;
+    const leads = (operator: Operator) => operator.lines().some(({ msg }) => msg === 'leading');
+
+    /** What was written to the policies of a namespace, by whomever, and how it went. */
+    const writesIn = (namespace: string) =>
+      readFileSync(plane.auditLog ?? '', 'utf8')
+        .split('\n')
+        .filter((line) => line.includes(`"${namespace}"`) && line.includes('"networkpolicies"'))
+        .map(
+          (line) =>
+            JSON.parse(line) as {
+              verb: string;
+              user: { username: string };
+              responseStatus: { code: number };
+            },
+        )
+        .filter(
+          ({ verb, user }) =>
+            user.username === OPERATOR_USER && ['create', 'update', 'delete'].includes(verb),
+        )
+        .map(({ verb, responseStatus }) => `${verb} ${responseStatus.code}`);
+
+    it('gives its Lease up when it ends, and the next one leads at once', async () => {
+      const first = await startReplica();
+      await first.line('leading', LEASE_DURATION + RETRY_PERIOD + SLACK);
+      const second = await startReplica();
+      assert.equal(leads(second), false);
+      assert.deepEqual(await first.stop(), { code: 0, signal: null });
+      const ended = performance.now();
+      await second.line('leading');
+      assert.ok(performance.now() - ended < RETRY_PERIOD + SLACK);
+      assert.deepEqual(await second.stop(), { code: 0, signal: null });
+      assert.equal(await holder(), '');
+    });
+
+    it('hands over from a leader that was killed, and each policy is written once', async () => {
+      const replicas = [await startReplica(), await startReplica()];
+      const leader = await eventually(
+        () => {
+          const found = replicas.find(leads);
+          assert.ok(found);
+          return found;
+        },
+        LEASE_DURATION + RETRY_PERIOD + SLACK,
+      );
+      const standby = replicas.find((each) => each !== leader);
+      assert.ok(standby);
+      const before = await box.namespace('before');
+      const profile = await box.profile('strict');
+      await box.ready(profile);
+      assert.equal(leads(standby), false);
+      const first = await holder();
+
+      const killed = performance.now();
+      await leader.kill();
+      const after = await box.namespace('after');
+      await standby.line('leading', LEASE_DURATION + RETRY_PERIOD + SLACK);
+      assert.ok(performance.now() - killed > RETRY_PERIOD, 'it waited for the Lease to run out');
+      assert.notEqual(await holder(), first);
+      await eventually(async () => {
+        assert.equal((await box.readProfile(profile)).status?.namespaces?.summary, '2/2');
+      }, SLACK);
+      for (const namespace of [before, after]) {
+        assert.deepEqual(writesIn(namespace), ['create 201', 'create 201'], namespace);
+      }
+    });
+  });
+});
+
+describe('the operator, where something is missing at its start,', function () {
+  this.timeout(60_000);
+  const operators = new Operators();
+  const RECOVERY = 15_000; // ms: its longest pause between two attempts, and some
+  let plane: ControlPlane;
+  let kubeconfig: string;
+  let box: Sandbox;
+
+  before(async () => {
+    plane = await startControlPlane(); // of its own: it breaks it
+    kubeconfig = await installOperator(plane);
+  });
+  after(async () => {
+    await operators.end();
+    await plane.stop();
+  });
+  beforeEach(() => {
+    box = new Sandbox(plane, 'missing');
+  });
+
+  /** It says what is missing, once; goes on; and does its work once that is there. */
+  async function waitsAndRecovers(
+    says: RegExp,
+    count: number,
+    restore: () => Promise<unknown>,
+  ): Promise<void> {
+    const operator = operators.launch([`--kubeconfig=${kubeconfig}`]);
+    const warning = (line: { level: string }) => line.level === 'warn';
+    await eventually(() => assert.ok(operator.lines().some(warning), 'no warning'));
+    assert.equal((await operator.get('health', '/healthz')).status, 200);
+    assert.notEqual((await operator.get('health', '/readyz')).status, 200);
+    await consistently(() => assert.ok(operator.running), 1500);
+    const warnings = operator.lines().filter(warning);
+    for (const line of warnings) assert.match(JSON.stringify(line), says);
+    assert.equal(warnings.length, count, operator.log());
+    assert.doesNotMatch(operator.log(), /node:internal/);
+
+    await restore();
+    await operator.ready(RECOVERY);
+    const namespace = await box.namespace('shop');
+    const profile = await box.profile('strict');
+    await box.ready(profile);
+    assert.equal((await box.policies(namespace)).length, 2);
+    await box.removeProfile(profile);
+    await eventually(() => assert.rejects(box.readProfile(profile), /404/));
+    assert.deepEqual(await operator.stop(), { code: 0, signal: null });
+  }
+
+  it('its CRD, says so and waits for it', async () => {
+    await plane.kubectlRun(['delete', '-k', join(CONFIG, 'crd'), '--wait=true']);
+    await waitsAndRecovers(/the CRD of SegmentationProfile is not installed/, 1, async () => {
+      await plane.kubectlRun(['apply', '-k', join(CONFIG, 'crd')]);
+      await plane.kubectlRun([
+        'wait',
+        '--for=condition=Established',
+        'crd/segmentationprofiles.segmentation.dev',
+      ]);
+    });
+  });
+
+  it('its permissions, says which and waits for them', async () => {
+    await plane.kubectlRun(['delete', 'clusterrolebinding', 'segmentation-operator']);
+    await waitsAndRecovers(/a permission is missing.*cannot (list|watch) resource/, 3, () =>
+      plane.kubectlRun(['apply', '-k', join(CONFIG, 'rbac')]),
+    );
+  });
+
+  it('the API server, says so and waits for it', async () => {
+    await plane.stopComponent('kube-apiserver');
+    await waitsAndRecovers(/the API server does not answer.*ECONNREFUSED/, 1, () =>
+      plane.startComponent('kube-apiserver'),
+    );
+  });
+});

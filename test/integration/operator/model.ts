@@ -1,0 +1,138 @@
+// The inputs that the operator works from, their random changes by seed, and what each combination of them asks for.
+import type { StringMap } from '../../../src/api/meta.ts';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import type { SegmentationProfile } from '../../../src/api/profile.ts';
+import { CLUSTER_DEFAULTS } from '../../../src/options/cluster-defaults.ts';
+import { compile } from '../../../src/policy/compile.ts';
+import type { ClusterFacts, ServiceFacts } from '../../../src/policy/facts.ts';
+import { matches } from '../../../src/policy/selector.ts';
+
+/** Whole numbers below `bound`, the same sequence for the same seed (mulberry32). */
+export type Dice = (bound: number) => number;
+
+export function dice(seed: number): Dice {
+  let state = seed >>> 0;
+  return (bound) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * bound);
+  };
+}
+
+export function pick<T>(roll: Dice, items: readonly T[]): T {
+  return items[roll(items.length)] as T;
+}
+
+/** One value of every input. A profile that is undefined does not exist. */
+export interface Inputs {
+  readonly p: SegmentationProfile | undefined;
+  readonly q: SegmentationProfile | undefined;
+  readonly service: ServiceFacts;
+  /** By namespace. */
+  readonly labels: ReadonlyMap<string, StringMap>;
+}
+
+/** The policies that the operator is to keep in a namespace, by these inputs. */
+export function intent(
+  namespace: string,
+  { p, q, service, labels }: Inputs,
+  backend: string,
+): NetworkPolicy[] {
+  const own = labels.get(namespace) ?? {};
+  const facts: ClusterFacts = {
+    configuration: CLUSTER_DEFAULTS,
+    known: () => true,
+    service: (of, name) => (of === backend && name === 'api' ? service : undefined),
+    endpoints: () => [],
+    nodes: () => [],
+    serviceCIDRs: () => [],
+    webhookServices: () => [],
+  };
+  return [p, q].flatMap((profile) => {
+    if (
+      profile === undefined ||
+      profile.spec.mode === 'Audit' ||
+      !matches(profile.spec.namespaceSelector, own)
+    )
+      return [];
+    return compile(profile, { name: namespace, labels: own }, facts).policies;
+  });
+}
+
+/**
+ * Every combination of the values that the inputs had in a round, as far as they bear on `namespace`. The operator
+ * hears of different objects by different watches, so that it may have acted on any.
+ */
+export function combinations(namespace: string, values: readonly Inputs[]): Inputs[] {
+  const distinct = <T>(of: (inputs: Inputs) => T) => [...new Set(values.map(of))];
+  const combined: Inputs[] = [];
+  for (const p of distinct((each) => each.p))
+    for (const q of distinct((each) => each.q))
+      for (const service of distinct((each) => each.service))
+        for (const labels of distinct((each) => each.labels.get(namespace)))
+          combined.push({ p, q, service, labels: new Map([[namespace, labels ?? {}]]) });
+  return combined;
+}
+
+/** A random specification of a profile that selects the namespaces with `selected`; complete, so that it can be merged. */
+export function randomSpec(
+  roll: Dice,
+  selected: StringMap,
+  namespaces: readonly string[],
+  withService?: string,
+): object {
+  const isolation = pick(roll, [['Ingress', 'Egress'], ['Ingress', 'Egress'], ['Ingress'], ['Egress']]);
+  const maybe = () => pick(roll, ['Allow', 'Deny']);
+  const rules = (direction: 'from' | 'to') =>
+    ['r1', 'r2', 'r3'].slice(0, roll(4)).map((name) => ({
+      name,
+      ...pick(roll, [
+        {},
+        { podSelector: { matchLabels: { app: 'a' } } },
+        { podSelector: { matchLabels: { tier: 'x' } } },
+      ]),
+      [direction]: Array.from({ length: 1 + roll(2) }, () => randomPeer(roll, namespaces)),
+      ...pick(roll, [
+        {},
+        { ports: [{ port: 8080 }] },
+        { ports: [{ port: 9090 }] },
+        { ports: [{ port: 'http' }] },
+      ]),
+    }));
+  const service = { name: 'to-api', to: [{ service: { namespace: withService, name: 'api' } }] };
+  return {
+    mode: roll(8) === 0 ? 'Audit' : 'Enforce',
+    namespaceSelector: { matchLabels: selected },
+    isolation,
+    baseline: { dns: maybe(), sameNamespace: maybe(), admissionWebhooks: 'Deny' },
+    ingress: isolation.includes('Ingress') ? rules('from') : [],
+    egress: isolation.includes('Egress')
+      ? [...rules('to'), ...(withService === undefined ? [] : [service])]
+      : [],
+  };
+}
+
+function randomPeer(roll: Dice, namespaces: readonly string[]): object {
+  return pick(roll, [
+    { namespaces: [pick(roll, namespaces)] },
+    { sameNamespaceLabels: ['example.com/tenant'] },
+    { podSelector: { matchLabels: { app: pick(roll, ['a', 'b']) } } },
+    {
+      namespaceSelector: { matchLabels: { 'example.com/tenant': pick(roll, ['red', 'blue']) } },
+      podSelector: { matchLabels: { app: 'a' } },
+    },
+    { ipBlock: { cidr: '203.0.113.0/24', except: ['203.0.113.128/25'] } },
+    { ipBlock: { cidr: '203.0.113.128/25' } },
+    { entity: 'Any' },
+  ]);
+}
+
+export function serviceFacts(app: string, targetPort: number): ServiceFacts {
+  return {
+    type: 'ClusterIP',
+    selector: { app },
+    ports: [{ protocol: 'TCP', port: 80, targetPort }],
+    clusterIPs: [],
+  };
+}

@@ -1,0 +1,319 @@
+// Peers that are resolved from the cluster: they follow it, and hold what they knew while it can't be known.
+import assert from 'node:assert/strict';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import type { ControlPlane } from '../../env/index.ts';
+import { sharedControlPlane } from '../../env/shared.ts';
+import { consistently, eventually, Sandbox } from '../../support/cluster.ts';
+import { installOperator, type Operator, Operators } from '../../support/operator.ts';
+
+const SECOND = 1000; // ms
+const QUIET = 700; // ms
+
+describe('the operator resolves peers from the cluster', () => {
+  const operators = new Operators();
+  let plane: ControlPlane;
+  let kubeconfig: string;
+  let operator: Operator;
+  let box: Sandbox;
+
+  before(async () => {
+    plane = await sharedControlPlane();
+    kubeconfig = await installOperator(plane);
+    operator = await operators.start(kubeconfig);
+  });
+  beforeEach(() => {
+    box = new Sandbox(plane, 'peers');
+  });
+  afterEach(() => box.remove());
+
+  const versions = async (namespace: string) =>
+    (await box.policies(namespace)).map(({ metadata }) => `${metadata.name} ${metadata.resourceVersion}`);
+
+  const egressOf = async (
+    namespace: string,
+    profile: string,
+    rule?: string,
+  ): Promise<NetworkPolicy['spec']['egress']> =>
+    (await box.policy(namespace, [profile, 'egress', ...(rule ? [rule] : [])].join('.'))).spec.egress;
+
+  describe('sameNamespaceLabels', () => {
+    const rule = { name: 'from-own-tenant', from: [{ sameNamespaceLabels: ['example.com/tenant'] }] };
+
+    it('names rule, namespace and remedy where the label is missing, and recovers when it is set', async () => {
+      const good = await box.namespace('good', { 'example.com/tenant': 'a' });
+      const bad = await box.namespace('bad');
+      const profile = await box.profile('tenants', { ingress: [rule] });
+      await eventually(async () => {
+        for (const type of ['PeersResolved', 'Ready']) {
+          const { status, message } = await box.condition(profile, type);
+          assert.equal(status, 'False', type);
+          assert.match(message, /from-own-tenant/);
+          assert.ok(message.includes(bad), message);
+          assert.ok(message.includes(`kubectl label namespace ${bad} example.com/tenant=`), message);
+        }
+      }, SECOND);
+      const { failures } = (await box.readProfile(profile)).status ?? {};
+      assert.deepEqual(
+        failures?.map(({ namespace, reason }) => [namespace, reason]),
+        [[bad, 'NamespaceLabelMissing']],
+      );
+      assert.ok((await box.policyNames(good)).includes(`${profile}.ingress`));
+
+      await box.relabel(bad, { 'example.com/tenant': 'b' });
+      await box.ready(profile);
+      assert.equal((await box.condition(profile, 'PeersResolved')).status, 'True');
+      assert.deepEqual((await box.policy(bad, `${profile}.ingress`)).spec.ingress, [
+        { from: [{ namespaceSelector: { matchLabels: { 'example.com/tenant': 'b' } } }] },
+      ]);
+    });
+  });
+
+  describe('service', () => {
+    const port = (port: number, targetPort: number | string) => ({ ports: [{ port, targetPort }] });
+    const grant = (namespace: string, app: string, ports: readonly (number | string)[]) => [
+      {
+        to: [
+          {
+            namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+            podSelector: { matchLabels: { app } },
+          },
+        ],
+        ports: ports.map((each) => ({ protocol: 'TCP', port: each })),
+      },
+    ];
+
+    /** A client namespace whose profile lets it reach Service `api` of another; and one that has nothing to do with it. */
+    async function clientOfApi(): Promise<{
+      client: string;
+      backend: string;
+      other: string;
+      profile: string;
+    }> {
+      const [client, backend, other] = await Promise.all([
+        box.namespace('client', { role: 'client' }),
+        box.namespace('backend', null),
+        box.namespace('other', { role: 'other' }),
+      ]);
+      await box.service(backend, 'api', { selector: { app: 'api' }, ...port(80, 8080) });
+      const select = (role: string) => ({
+        namespaceSelector: { matchLabels: { ...box.label, role } },
+        isolation: ['Egress'],
+        baseline: { dns: 'Deny' },
+      });
+      const profile = await box.profile('client', {
+        ...select('client'),
+        egress: [{ name: 'to-api', to: [{ service: { namespace: backend, name: 'api' } }] }],
+      });
+      const others = await box.profile('other', {
+        ...select('other'),
+        egress: [{ name: 'out', to: [{ podSelector: {} }] }],
+      });
+      await Promise.all([box.ready(profile), box.ready(others)]);
+      assert.deepEqual(await egressOf(client, profile), grant(backend, 'api', [8080]));
+      return { client, backend, other, profile };
+    }
+
+    it('follows its selector and its ports, and touches only the namespaces that use it', async () => {
+      const { client, backend, other, profile } = await clientOfApi();
+      const [untouched, [deny]] = [await versions(other), await versions(client)];
+      await box.editService(backend, 'api', { selector: { app: 'api-v2' } });
+      await eventually(
+        async () => assert.deepEqual(await egressOf(client, profile), grant(backend, 'api-v2', [8080])),
+        SECOND,
+      );
+      await box.editService(backend, 'api', port(80, 'http'));
+      await eventually(
+        async () => assert.deepEqual(await egressOf(client, profile), grant(backend, 'api-v2', ['http'])),
+        SECOND,
+      );
+      await box.ready(profile);
+      assert.deepEqual([await versions(other), (await versions(client))[0]], [untouched, deny]);
+    });
+
+    it('keeps the last known pods when it is deleted, also after a restart, and says so', async () => {
+      const { client, backend, profile } = await clientOfApi();
+      const standing = await versions(client);
+      await box.deleteService(backend, 'api');
+      const unresolved = async () => {
+        const { status, reason, message } = await box.condition(profile, 'PeersResolved');
+        assert.deepEqual([status, reason], ['False', 'ServiceNotFound']);
+        assert.match(message, new RegExp(`to-api.*${backend}/api`));
+        assert.equal((await box.condition(profile, 'Ready')).status, 'False');
+      };
+      await eventually(unresolved, SECOND);
+      await consistently(async () => assert.deepEqual(await versions(client), standing), QUIET);
+
+      await operator.kill();
+      operator = await operators.start(kubeconfig);
+      await operator.line('all namespaces reconciled');
+      await consistently(async () => {
+        assert.deepEqual(await versions(client), standing);
+        await unresolved();
+      }, QUIET);
+
+      // What is wanted besides goes on, and drift is repaired to what was known.
+      await box.patchPolicy(client, `${profile}.default-deny`, {
+        spec: { podSelector: { matchLabels: { app: 'none' } } },
+      });
+      await eventually(async () => {
+        assert.deepEqual((await box.policy(client, `${profile}.default-deny`)).spec.podSelector, {});
+      }, SECOND);
+      assert.deepEqual(await egressOf(client, profile), grant(backend, 'api', [8080]));
+
+      await box.service(backend, 'api', { selector: { app: 'api-v3' }, ...port(80, 9090) });
+      await eventually(
+        async () => assert.deepEqual(await egressOf(client, profile), grant(backend, 'api-v3', [9090])),
+        SECOND,
+      );
+      await box.ready(profile);
+    });
+
+    it('isolates no running pods while it never was resolved, and does once it is', async () => {
+      const [client, backend] = [await box.namespace('client'), await box.namespace('backend', null)];
+      await box.pod(client, 'web', { app: 'web' });
+      const profile = await box.profile('early', {
+        egress: [{ name: 'to-api', to: [{ service: { namespace: backend, name: 'api' } }] }],
+      });
+      await eventually(
+        async () => assert.equal((await box.condition(profile, 'Ready')).reason, 'PeersUnresolved'),
+        SECOND,
+      );
+      assert.deepEqual(await box.policyNames(client), []);
+      await box.service(backend, 'api', { selector: { app: 'api' }, ...port(80, 8080) });
+      await box.ready(profile);
+      assert.ok((await box.policyNames(client)).includes(`${profile}.egress`));
+    });
+  });
+
+  describe('entity', () => {
+    it('KubeAPIServer is its virtual address and every address behind it', async () => {
+      const namespace = await box.namespace('client');
+      const profile = await box.profile('api', { baseline: { dns: 'Deny', kubeAPIServer: 'Allow' } });
+      await box.ready(profile);
+      const { subsets = [] } = (await box.read(
+        '/api/v1/namespaces/default/endpoints/kubernetes',
+      )) as unknown as {
+        subsets?: { addresses: { ip: string }[]; ports: { port: number }[] }[];
+      };
+      const behind = subsets.flatMap(({ addresses, ports }) =>
+        addresses.map(({ ip }) => [ip, ports[0]?.port]),
+      );
+      const allowed = (await egressOf(namespace, profile))?.flatMap(({ to = [], ports = [] }) =>
+        to.flatMap((peer) => ports.map(({ port }) => [peer.ipBlock?.cidr, port])),
+      );
+      assert.ok(behind.length > 0);
+      assert.deepEqual(allowed, [['10.96.0.1/32', 443], ...behind.map(([ip, port]) => [`${ip}/32`, port])]);
+    });
+
+    it('World leaves out pods, Services and link-local addresses', async () => {
+      const namespace = await box.namespace('client');
+      const profile = await box.profile('world', {
+        baseline: { dns: 'Deny' },
+        egress: [{ name: 'out', to: [{ entity: 'World' }] }],
+      });
+      await box.ready(profile);
+      const blocks = (await egressOf(namespace, profile))?.map(({ to }) => to?.[0]?.ipBlock);
+      assert.deepEqual(
+        blocks?.map((block) => block?.cidr),
+        ['0.0.0.0/0', '::/0'],
+      );
+      for (const cidr of ['10.96.0.0/16', '10.244.0.0/16', '169.254.0.0/16']) {
+        assert.ok(blocks?.[0]?.except?.includes(cidr), `${cidr} is part of the world`);
+      }
+    });
+  });
+
+  describe('baseline admissionWebhooks', () => {
+    it('lets the API server reach the pods behind a webhook, as long as it is configured', async () => {
+      const namespace = await box.namespace('hooks');
+      await box.service(namespace, 'guard', {
+        selector: { app: 'guard' },
+        ports: [{ port: 443, targetPort: 9443 }],
+      });
+      const profile = await box.profile('strict');
+      await box.ready(profile);
+      const denyOnly = await box.policyNames(namespace);
+      const configurations = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
+      await box.create(configurations, {
+        apiVersion: 'admissionregistration.k8s.io/v1',
+        kind: 'ValidatingWebhookConfiguration',
+        metadata: { name: box.id },
+        webhooks: [
+          {
+            name: 'guard.example.com',
+            clientConfig: { service: { namespace, name: 'guard' } },
+            // It is about nothing that exists: no request waits for it.
+            rules: [
+              {
+                apiGroups: ['example.com'],
+                apiVersions: ['v1'],
+                resources: ['nothings'],
+                operations: ['CREATE'],
+              },
+            ],
+            sideEffects: 'None',
+            admissionReviewVersions: ['v1'],
+          },
+        ],
+      });
+      await eventually(async () => {
+        const added = (await box.policies(namespace)).filter(
+          ({ metadata }) => !denyOnly.includes(metadata.name),
+        );
+        assert.deepEqual(
+          added.map(({ spec }) => spec),
+          [
+            {
+              podSelector: { matchLabels: { app: 'guard' } },
+              ingress: [{ ports: [{ protocol: 'TCP', port: 9443 }] }],
+              policyTypes: ['Ingress'],
+            },
+          ],
+        );
+      }, SECOND);
+      await box.ready(profile);
+      await plane.admin.send('DELETE', `${configurations}/${box.id}`);
+      await eventually(async () => assert.deepEqual(await box.policyNames(namespace), denyOnly), SECOND);
+    });
+  });
+
+  describe('where somebody else holds a name that it needs', () => {
+    it('protects the namespace under another name, reports it, and goes back when the name is free', async () => {
+      const namespace = await box.namespace('shop');
+      const name = `${box.id}-strict.default-deny`;
+      const theirs = await box.createPolicy(namespace, name, {
+        podSelector: { matchLabels: { app: 'x' } },
+        policyTypes: ['Ingress'],
+      });
+      const profile = await box.profile('strict', { baseline: { dns: 'Deny' } });
+      await box.ready(profile);
+
+      const [ours, ...more] = (await box.policies(namespace)).filter(
+        ({ metadata }) => metadata.name !== name,
+      );
+      assert.deepEqual(more, []);
+      assert.match(ours?.metadata.name ?? '', new RegExp(`^${profile}\\.alternative\\.`));
+      assert.deepEqual(ours?.spec, { podSelector: {}, policyTypes: ['Ingress', 'Egress'] });
+      const { failures } = (await box.readProfile(profile)).status ?? {};
+      assert.deepEqual(
+        failures?.map((each) => [each.namespace, each.reason]),
+        [[namespace, 'Conflict']],
+      );
+      assert.ok(failures?.[0]?.message.includes(name), failures?.[0]?.message);
+      await consistently(async () => {
+        assert.equal(
+          (await box.policy(namespace, name)).metadata.resourceVersion,
+          theirs.metadata.resourceVersion,
+        );
+      }, QUIET);
+
+      await box.deletePolicy(namespace, name);
+      await eventually(async () => assert.deepEqual(await box.policyNames(namespace), [name]), SECOND);
+      assert.notEqual((await box.policy(namespace, name)).metadata.uid, theirs.metadata.uid);
+      await eventually(
+        async () => assert.equal((await box.readProfile(profile)).status?.failures, undefined),
+        SECOND,
+      );
+    });
+  });
+});

@@ -1,0 +1,162 @@
+// Where the API server is found, and what is said when it is not.
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { loadKubeConfig } from '../../src/kube/config.ts';
+import type { KubeConfigOptions } from '../../src/kube/config.ts';
+
+describe('loadKubeConfig', () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'kubeconfig-'));
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  const write = (name: string, content: string) => {
+    const path = join(directory, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, content);
+    return path;
+  };
+  /** Nothing of this machine's own configuration is seen. */
+  const load = (options: KubeConfigOptions = {}) =>
+    loadKubeConfig({
+      serviceAccountRoot: join(directory, 'serviceaccount'),
+      ...options,
+      env: { HOME: directory, ...options.env },
+    });
+  const config = (name: string, more: { server?: string; namespace?: string; current?: string } = {}) => `
+apiVersion: v1
+kind: Config
+clusters:
+- name: ${name}
+  cluster: {server: "${more.server ?? `https://${name}:6443/`}"}
+users:
+- name: ${name}
+  user: {token: secret}
+contexts:
+- name: ${name}
+  context: {cluster: ${name}, user: ${name}, namespace: "${more.namespace ?? ''}"}
+current-context: ${more.current ?? name}
+`;
+  const pod = () => {
+    write('serviceaccount/token', 'secret');
+    write('serviceaccount/ca.crt', 'certificate');
+    write('serviceaccount/namespace', 'segmentation-system\n');
+    return { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '443' };
+  };
+
+  it('prefers --kubeconfig, then KUBECONFIG, then the Pod, then the home directory', () => {
+    const flag = write('flag', config('flag'));
+    const listed = write('env', config('env'));
+    write('.kube/config', config('home'));
+    const env = { ...pod(), KUBECONFIG: listed };
+    assert.equal(load({ kubeconfig: flag, env }).server, 'https://flag:6443');
+    assert.equal(load({ env }).server, 'https://env:6443');
+    assert.equal(load({ env: pod() }).server, 'https://[fd00::1]:443');
+    assert.equal(load().server, 'https://home:6443');
+  });
+
+  it('says where it comes from, and which namespace it names', () => {
+    const file = write('file', config('file', { namespace: 'shop' }));
+    const { source, context, namespace } = load({ kubeconfig: file });
+    assert.deepEqual([source, context, namespace], [file, 'file', 'shop']);
+    const inPod = load({ env: pod() });
+    assert.deepEqual([inPod.source, inPod.namespace], ['in-cluster ServiceAccount', 'segmentation-system']);
+  });
+
+  it('merges the files of KUBECONFIG as kubectl does: the first wins, missing ones do not matter', () => {
+    const a = write('a', config('a'));
+    const b = write('b', config('b'));
+    const again = write('again', config('a', { server: 'https://other' }));
+    const env = { KUBECONFIG: [join(directory, 'missing'), a, b, again].join(':') };
+    assert.equal(load({ env }).server, 'https://a:6443');
+    assert.equal(load({ env, context: 'b' }).server, 'https://b:6443');
+  });
+
+  it('takes http, as kubectl proxy serves', async () => {
+    const file = write('http', config('http', { server: 'http://127.0.0.1:8001' }));
+    const found = load({ kubeconfig: file });
+    const options: { headers?: Record<string, string> } = {};
+    await found.load().kubeConfig.applyToHTTPSOptions(options);
+    assert.equal(options.headers?.['Authorization'], 'Bearer secret');
+  });
+
+  describe('says in one line', () => {
+    const cases: [string, () => KubeConfigOptions, RegExp][] = [
+      ['that nothing is configured', () => ({}), /give --kubeconfig FILE or set KUBECONFIG/],
+      [
+        'that the file is missing',
+        () => ({ kubeconfig: '/no/such/file' }),
+        /\/no\/such\/file: no such file; give/,
+      ],
+      [
+        'that KUBECONFIG names no file',
+        () => ({ env: { KUBECONFIG: '/no/such/file' } }),
+        /KUBECONFIG=\/no\/such\/file: no such file; correct or unset it/,
+      ],
+      ['that it is a directory', () => ({ kubeconfig: directory }), /can't be read as a kubeconfig: EISDIR/],
+      ['that it is no YAML', () => ({ kubeconfig: write('x', 'a: [') }), /can't be read as a kubeconfig/],
+      [
+        'that it is no kubeconfig',
+        () => ({ kubeconfig: write('x', 'a: 1') }),
+        /it has no clusters or no contexts/,
+      ],
+      ['that it is empty', () => ({ kubeconfig: write('x', '') }), /not a kubeconfig/],
+      [
+        'which contexts there are',
+        () => ({ kubeconfig: write('x', config('a')), context: 'b' }),
+        /no context "b" \(it has: a\)/,
+      ],
+      [
+        'that there is no current context',
+        () => ({ kubeconfig: write('x', config('a', { current: '""' })) }),
+        /no current-context; choose one with --context \(it has: a\)/,
+      ],
+      [
+        'that the current context is missing',
+        () => ({ kubeconfig: write('x', config('a', { current: 'b' })) }),
+        /no context "b"/,
+      ],
+      [
+        'that the cluster is missing',
+        () => ({ kubeconfig: write('x', config('a').replace('cluster: a', 'cluster: b')) }),
+        /names cluster "b", which is not in the file/,
+      ],
+      [
+        'that the user is missing',
+        () => ({ kubeconfig: write('x', config('a').replace('user: a', 'user: b')) }),
+        /names user "b", which is not in the file/,
+      ],
+      [
+        'what a server looks like',
+        () => ({ kubeconfig: write('x', config('a', { server: 'a:6443' })) }),
+        /has server "a:6443"; write https:\/\/HOST:PORT/,
+      ],
+      [
+        'what is missing in it',
+        () => ({ kubeconfig: write('x', config('a').replace(/server: "[^"]*"/, '')) }),
+        /not a valid kubeconfig: .*server is missing/,
+      ],
+      [
+        'that a Pod has no contexts',
+        () => ({ context: 'a', env: pod() }),
+        /ServiceAccount has no contexts; add --kubeconfig/,
+      ],
+    ];
+    for (const [name, options, message] of cases) {
+      it(name, () => {
+        assert.throws(
+          () => load(options()),
+          (error: unknown) => {
+            assert.ok(error instanceof Error);
+            assert.match(error.message, message);
+            assert.doesNotMatch(error.message, /\n/);
+            return true;
+          },
+        );
+      });
+    }
+  });
+});

@@ -1,0 +1,506 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { compileView } from '../../src/analysis/evaluator.ts';
+import type { Pod } from '../../src/analysis/cluster.ts';
+import type {
+  NetworkPolicy,
+  NetworkPolicyPeer,
+  NetworkPolicyPort,
+  PolicyType,
+} from '../../src/api/network-policy.ts';
+import type {
+  Baseline,
+  EgressRule,
+  Entity,
+  IngressRule,
+  Peer,
+  SegmentationProfile,
+} from '../../src/api/profile.ts';
+import { compile } from '../../src/policy/compile.ts';
+import { DIRECTIONS, fingerprint, isolates, rulesOf, withRules } from '../../src/policy/normalize.ts';
+import { flow, labels, namespaces, pods, selector } from '../analysis/arbitrary.ts';
+import { facts, type FactsInput, profile } from './fixture.ts';
+
+const NAMESPACE = 'alpha';
+const ENTITIES: Entity[] = [
+  'KubeAPIServer',
+  'ClusterDNS',
+  'Nodes',
+  'IngressControllers',
+  'Monitoring',
+  'World',
+  'Any',
+];
+const BASELINE: (keyof Baseline)[] = [
+  'dns',
+  'admissionWebhooks',
+  'sameNamespace',
+  'kubeAPIServer',
+  'ingressControllers',
+  'monitoring',
+];
+const NAMES = ['alpha', 'beta', 'gamma'];
+
+const peer: fc.Arbitrary<Peer> = fc.oneof(
+  fc.record({ podSelector: selector }),
+  fc.record({ namespaceSelector: selector }),
+  fc.record({ namespaceSelector: selector, podSelector: selector }),
+  fc.uniqueArray(fc.constantFrom(...NAMES), { minLength: 1 }).map((list) => ({ namespaces: list })),
+  fc
+    .uniqueArray(fc.constantFrom('app', 'tier'), { minLength: 1 })
+    .map((list) => ({ sameNamespaceLabels: list })),
+  fc.constantFrom<Peer>(
+    { ipBlock: { cidr: '10.0.0.0/16' } },
+    { ipBlock: { cidr: '10.0.0.0/16', except: ['10.0.1.0/24', '10.0.0.2/32'] } },
+    { ipBlock: { cidr: '0.0.0.0/0', except: ['10.0.0.0/8'] } },
+    { ipBlock: { cidr: '::/0', except: ['fd00:0:0:1::/64'] } },
+    { ipBlock: { cidr: '198.51.100.0/24' } },
+  ),
+  fc
+    .constantFrom('selecting', 'static', 'alias', 'missing')
+    .map((name) => ({ service: { namespace: 'beta', name } })),
+  fc.constantFrom(...ENTITIES).map((entity) => ({ entity })),
+);
+const port = fc.constantFrom(
+  { protocol: 'TCP' as const, port: 80 },
+  { protocol: 'UDP' as const, port: 53 },
+  { protocol: 'TCP' as const, port: 'http' },
+  { protocol: 'TCP' as const, port: 80, endPort: 90 },
+  { protocol: 'SCTP' as const },
+);
+const rule = fc.record({
+  podSelector: fc.option(selector, { nil: undefined }),
+  peers: fc.array(peer, { minLength: 1, maxLength: 4 }),
+  ports: fc.option(fc.array(port, { maxLength: 2 }), { nil: undefined }),
+});
+
+const profiles: fc.Arbitrary<SegmentationProfile> = fc
+  .record({
+    isolation: fc.constantFrom<PolicyType[]>(['Ingress'], ['Egress'], ['Ingress', 'Egress']),
+    allowed: fc.subarray(BASELINE),
+    ingress: fc.array(rule, { maxLength: 4 }),
+    egress: fc.array(rule, { maxLength: 4 }),
+  })
+  .map(({ isolation, allowed, ingress, egress }) => {
+    const parts = (
+      { podSelector, ports }: { podSelector?: Peer['podSelector']; ports?: NetworkPolicyPort[] },
+      i: number,
+    ) =>
+      ({ name: `r${i}`, ...(podSelector && { podSelector }), ...(ports && { ports }) }) as IngressRule &
+        EgressRule;
+    return profile({
+      isolation,
+      baseline: Object.fromEntries(allowed.map((key) => [key, 'Allow'])),
+      ...(isolation.includes('Ingress') && {
+        ingress: ingress.map((each, i) => ({ ...parts(each, i), from: each.peers })),
+      }),
+      ...(isolation.includes('Egress') && {
+        egress: egress.map((each, i) => ({ ...parts(each, i), to: each.peers })),
+      }),
+    });
+  });
+
+/** What is left out makes its peers unresolvable. */
+const inputs: fc.Arbitrary<FactsInput> = fc
+  .record({
+    selecting: fc.record({
+      selector: fc.constantFrom<Record<string, string>[]>({ app: 'red' }, { app: 'blue', tier: '' }),
+      ports: fc.constantFrom(
+        [],
+        [
+          { port: 443, targetPort: 80 },
+          { port: 444, targetPort: 'http' },
+        ],
+      ),
+    }),
+    static: fc.constantFrom(
+      [],
+      [{ addresses: ['198.51.100.7', '2001:db8::7'], ports: [{ port: 80 }] }],
+      [{ addresses: ['198.51.100.7'], ports: [{}] }],
+    ),
+    server: fc.constantFrom(
+      [],
+      [
+        { addresses: ['203.0.113.1'], ports: [{ port: 8080 }] },
+        { addresses: ['2001:db9::1'], ports: [{ port: 80 }] },
+      ],
+    ),
+    dns: fc.boolean(),
+    nodes: fc.constantFrom(
+      [],
+      [{ addresses: ['198.51.100.200', '2001:db8:1::1'], podCIDRs: ['10.0.0.0/16', 'fd00::/48'] }],
+      [{ podCIDRs: ['10.0.0.0/16'] }],
+    ),
+    serviceCIDRs: fc.constantFrom([], ['10.96.0.0/16'], ['fd02::/112']),
+    configured: fc.boolean(),
+  })
+  .map(({ selecting, static: fixed, server, dns, nodes, serviceCIDRs, configured }) => ({
+    services: {
+      'beta/selecting': selecting,
+      'beta/static': { ports: [{ port: 80 }] },
+      'beta/alias': { type: 'ExternalName' },
+      'default/kubernetes': { ports: [{ port: 443 }], clusterIPs: ['10.96.0.1'] },
+      'alpha/hook': { selector: { tier: 'red' }, ports: [{ port: 443, targetPort: 8080 }] },
+      ...(dns && {
+        'gamma/kube-dns': {
+          selector: { app: 'red' },
+          ports: [{ port: 53, protocol: 'UDP' as const, targetPort: 'dns' }],
+        },
+      }),
+    },
+    endpoints: { 'beta/static': fixed, 'default/kubernetes': server },
+    nodes,
+    serviceCIDRs,
+    webhooks: [{ namespace: 'alpha', name: 'hook', port: 443 }],
+    configuration: {
+      clusterDNS: {
+        namespace: 'gamma',
+        service: dns ? 'kube-dns' : 'other',
+        podSelector: { matchLabels: { app: 'blue' } },
+        nodeLocalAddresses: ['198.51.100.7'],
+      },
+      ...(configured && {
+        ingressControllers: [{ namespaceSelector: { matchLabels: { tier: 'red' } } }],
+        monitoring: [{ podSelector: { matchLabels: { app: 'red' } } }],
+      }),
+    },
+  }));
+
+type Plain = { peers: NetworkPolicyPeer[] | 'everyone'; ports: readonly NetworkPolicyPort[] | undefined }[];
+const isNamed = (name: string) => ({ matchLabels: { 'kubernetes.io/metadata.name': name } });
+const address = (ip: string): NetworkPolicyPeer => ({
+  ipBlock: { cidr: `${ip}/${ip.includes(':') ? 128 : 32}` },
+});
+
+/** A peer translated by its definition and nothing else; empty where it means nobody (yet). */
+function plainPeer(
+  peer: Peer,
+  implies: boolean,
+  own: readonly NetworkPolicyPort[] | undefined,
+  namespaceLabels: Readonly<Record<string, string>>,
+  given: FactsInput,
+): Plain {
+  const on = (peers: NetworkPolicyPeer[] | 'everyone', ports?: readonly NetworkPolicyPort[]): Plain => [
+    { peers, ports: implies ? ports : own },
+  ];
+  const { configuration = {}, nodes = [], serviceCIDRs = [] } = given;
+  const slices = (key: string): Plain =>
+    (given.endpoints?.[key] ?? []).flatMap(({ addresses, ports }) => {
+      const served = ports.flatMap(({ port, protocol = 'TCP' as const }) =>
+        port === undefined ? [] : [{ port, protocol }],
+      );
+      return implies && served.length === 0 ? [] : on(addresses.map(address), served);
+    });
+  if (peer.ipBlock) return on([{ ipBlock: peer.ipBlock }], own);
+  if (peer.namespaces)
+    return on(
+      peer.namespaces.map((name) => ({ namespaceSelector: isNamed(name) })),
+      own,
+    );
+  if (peer.sameNamespaceLabels) {
+    const keys = peer.sameNamespaceLabels;
+    if (keys.some((key) => namespaceLabels[key] === undefined)) return [];
+    return on(
+      [
+        {
+          namespaceSelector: {
+            matchExpressions: keys.map((key) => ({
+              key,
+              operator: 'In' as const,
+              values: [namespaceLabels[key] ?? ''],
+            })),
+          },
+        },
+      ],
+      own,
+    );
+  }
+  if (peer.service) {
+    const key = `${peer.service.namespace}/${peer.service.name}`;
+    const service = given.services?.[key];
+    if (service === undefined || service.type === 'ExternalName') return [];
+    if (service.selector === undefined) return slices(key);
+    const ports = (service.ports ?? []).map(({ protocol = 'TCP' as const, port, targetPort }) => ({
+      protocol,
+      port: targetPort ?? port,
+    }));
+    if (implies && ports.length === 0) return [];
+    return on(
+      [
+        {
+          namespaceSelector: isNamed(peer.service.namespace),
+          podSelector: { matchLabels: service.selector },
+        },
+      ],
+      ports,
+    );
+  }
+  const workloads = (list: readonly { namespaceSelector?: object; podSelector?: object }[] = []): Plain =>
+    list.length === 0
+      ? []
+      : on(
+          list.map(({ namespaceSelector = {}, podSelector = {} }) => ({ namespaceSelector, podSelector })),
+          own,
+        );
+  switch (peer.entity) {
+    case undefined:
+      return on([peer], own);
+    case 'Any':
+      return on('everyone', own);
+    case 'IngressControllers':
+      return workloads(configuration.ingressControllers);
+    case 'Monitoring':
+      return workloads(configuration.monitoring);
+    case 'KubeAPIServer': {
+      const behind = slices('default/kubernetes');
+      return behind.length === 0
+        ? []
+        : [...on([address('10.96.0.1')], [{ protocol: 'TCP', port: 443 }]), ...behind];
+    }
+    case 'ClusterDNS': {
+      const { service = '', nodeLocalAddresses = [] } = configuration.clusterDNS ?? {};
+      const standard = (['UDP', 'TCP'] as const).map((protocol) => ({ protocol, port: 53 }));
+      const found = given.services?.[`gamma/${service}`];
+      const serving = found?.ports?.map(({ protocol = 'TCP' as const, targetPort = 53 }) => ({
+        protocol,
+        port: targetPort,
+      }));
+      const podSelector = { matchLabels: found?.selector ?? { app: 'blue' } };
+      return [
+        ...on([{ namespaceSelector: isNamed('gamma'), podSelector }], serving ?? standard),
+        ...on(nodeLocalAddresses.map(address), standard),
+      ];
+    }
+    case 'Nodes': {
+      const addresses = nodes.flatMap((node) => node.addresses ?? []);
+      return addresses.length === 0 ? [] : on(addresses.map(address), own);
+    }
+    case 'World': {
+      const podCIDRs = nodes.flatMap((node) => node.podCIDRs ?? []);
+      const has = (list: readonly string[], v6: boolean) => list.some((cidr) => cidr.includes(':') === v6);
+      if (podCIDRs.length === 0 || [true, false].some((v6) => has(serviceCIDRs, v6) && !has(podCIDRs, v6)))
+        return [];
+      const out = [
+        ...podCIDRs,
+        ...serviceCIDRs,
+        ...nodes.flatMap((node) => node.addresses ?? []).map((ip) => `${ip}/${ip.includes(':') ? 128 : 32}`),
+        '169.254.0.0/16',
+        'fe80::/10',
+        'fd00:ec2::254/128',
+        'fd20:ce::254/128',
+      ];
+      return [
+        ...on([{ ipBlock: { cidr: '0.0.0.0/0', except: out.filter((each) => !each.includes(':')) } }], own),
+        ...on([{ ipBlock: { cidr: '::/0', except: out.filter((each) => each.includes(':')) } }], own),
+      ];
+    }
+  }
+}
+
+/** One policy for each peer of each rule, straight from the definitions. */
+function plainPolicies(
+  { spec }: SegmentationProfile,
+  namespaceLabels: Readonly<Record<string, string>>,
+  given: FactsInput,
+): NetworkPolicy[] {
+  const made: NetworkPolicy[] = [
+    {
+      metadata: { name: 'deny', namespace: NAMESPACE },
+      spec: { podSelector: {}, policyTypes: spec.isolation },
+    },
+  ];
+  const add = (
+    direction: PolicyType,
+    podSelector: Peer['podSelector'],
+    peers: readonly Peer[],
+    own?: readonly NetworkPolicyPort[],
+  ) => {
+    const implies = direction === 'Egress' && (own ?? []).length === 0;
+    for (const { peers: list, ports } of peers.flatMap((each) =>
+      plainPeer(each, implies, own, namespaceLabels, given),
+    )) {
+      const base = { podSelector: podSelector ?? {}, policyTypes: [direction] };
+      const one = { ...(list !== 'everyone' && { peers: list }), ...(ports && { ports }) };
+      made.push({
+        metadata: { name: `p${made.length}`, namespace: NAMESPACE },
+        spec: withRules(base, direction, [one]),
+      });
+    }
+  };
+  const on = (key: keyof Baseline, direction: PolicyType) =>
+    spec.baseline[key] === 'Allow' && spec.isolation.includes(direction);
+  if (on('dns', 'Egress')) add('Egress', {}, [{ entity: 'ClusterDNS' }]);
+  if (on('kubeAPIServer', 'Egress')) add('Egress', {}, [{ entity: 'KubeAPIServer' }]);
+  if (on('sameNamespace', 'Egress')) add('Egress', {}, [{ podSelector: {} }]);
+  if (on('sameNamespace', 'Ingress')) add('Ingress', {}, [{ podSelector: {} }]);
+  if (on('ingressControllers', 'Ingress')) add('Ingress', {}, [{ entity: 'IngressControllers' }]);
+  if (on('monitoring', 'Ingress')) add('Ingress', {}, [{ entity: 'Monitoring' }]);
+  if (on('admissionWebhooks', 'Ingress'))
+    add('Ingress', { matchLabels: { tier: 'red' } }, [{ entity: 'Any' }], [{ protocol: 'TCP', port: 8080 }]);
+  for (const { podSelector, from, ports } of spec.ingress ?? []) add('Ingress', podSelector, from, ports);
+  for (const { podSelector, to, ports } of spec.egress ?? []) add('Egress', podSelector, to, ports);
+  return made;
+}
+
+/** The same value with the keys of every object in reverse order. */
+function reversed<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(reversed) as T;
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .toReversed()
+      .map(([key, each]) => [key, reversed(each)]),
+  ) as T;
+}
+
+const inAlpha = (list: readonly Pod[]) =>
+  list.map((pod, i) => (i === 0 ? { ...pod, namespace: NAMESPACE, hostNetwork: false } : pod));
+
+describe('compile, for generated profiles and clusters', () => {
+  it('means the same as a plain translation', () => {
+    const cluster = fc.record({ namespaces, pods: pods.map(inAlpha) }).chain(({ namespaces, pods }) =>
+      fc.record({
+        namespaces: fc.constant(namespaces),
+        flows: fc.array(flow(pods), { minLength: 1, maxLength: 25 }),
+      }),
+    );
+    let allowed = 0;
+    let denied = 0;
+    fc.assert(
+      fc.property(profiles, inputs, cluster, (made, given, { namespaces, flows }) => {
+        const own = namespaces.find(({ name }) => name === NAMESPACE)!.labels;
+        const { policies } = compile(made, { name: NAMESPACE, labels: own }, facts(given));
+        const compiled = compileView({ namespaces, policies });
+        const plain = compileView({ namespaces, policies: plainPolicies(made, own, given) });
+        for (const each of flows) {
+          const { allowed: verdict, ingress, egress } = compiled.verdict(each);
+          assert.equal(verdict, plain.verdict(each).allowed, JSON.stringify(each));
+          if ([ingress, egress].some(({ reason }) => reason === 'Rule')) allowed += 1;
+          if (!verdict) denied += 1;
+        }
+      }),
+      { numRuns: 1500 },
+    );
+    assert.ok(
+      allowed > 500 && denied > 500,
+      `judged too little: ${allowed} allowed by rules, ${denied} denied`,
+    );
+  });
+
+  it('never writes an empty list of peers, nor a rule without peers but for Any', () => {
+    fc.assert(
+      fc.property(profiles, inputs, labels, (made, given, own) => {
+        for (const { metadata, spec } of compile(made, { name: NAMESPACE, labels: own }, facts(given))
+          .policies) {
+          const notes = JSON.parse(metadata.annotations?.['segmentation.dev/rules'] ?? '[]') as {
+            peer?: string;
+          }[];
+          const rules = [
+            ...(spec.ingress ?? []).map(({ from, ports }) => ({ peers: from, ports })),
+            ...(spec.egress ?? []).map(({ to, ports }) => ({ peers: to, ports })),
+          ];
+          assert.equal(notes.length, rules.length);
+          rules.forEach(({ peers, ports }, index) => {
+            assert.equal(peers === undefined, notes[index]?.peer === 'entity Any');
+            assert.notEqual(peers?.length, 0);
+            assert.notEqual(ports?.length, 0);
+            const excepting = peers?.filter(({ ipBlock }) => ipBlock?.except !== undefined) ?? [];
+            assert.ok(
+              excepting.length === 0 || peers?.length === 1,
+              'an ipBlock with except shares its rule',
+            );
+          });
+        }
+      }),
+      { numRuns: 800 },
+    );
+  });
+
+  it('always isolates as asked, and gives every other object one direction and at least one rule', () => {
+    fc.assert(
+      fc.property(profiles, inputs, (made, given) => {
+        const [deny, ...others] = compile(made, { name: NAMESPACE, labels: {} }, facts(given)).policies;
+        assert.equal(deny?.metadata.name, 'segmented.default-deny');
+        assert.deepEqual(deny.spec, {
+          podSelector: {},
+          policyTypes: DIRECTIONS.filter((each) => made.spec.isolation.includes(each)),
+        });
+        for (const { spec } of others) {
+          const [direction, none] = isolates(spec);
+          assert.ok(direction !== undefined && none === undefined && made.spec.isolation.includes(direction));
+          assert.ok(rulesOf(spec, direction).length > 0);
+        }
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it('gives the same bytes for the same input, and the same meaning for any order of keys', () => {
+    fc.assert(
+      fc.property(profiles, inputs, labels, (made, given, own) => {
+        const run = (p: SegmentationProfile, input: FactsInput, of: Readonly<Record<string, string>>) =>
+          compile(p, { name: NAMESPACE, labels: of }, facts(input)).policies;
+        const first = run(made, given, own);
+        assert.equal(
+          JSON.stringify(run(structuredClone(made), structuredClone(given), { ...own })),
+          JSON.stringify(first),
+        );
+        const other = run(reversed(made), reversed(given), reversed(own));
+        assert.deepEqual(other.map(fingerprint), first.map(fingerprint));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('reports a peer as unresolved exactly if it stands for nobody, and holds what was known of it', () => {
+    const held = { peers: [{ ipBlock: { cidr: '192.0.2.99/32' } }] };
+    fc.assert(
+      fc.property(profiles, inputs, labels, (made, given, own) => {
+        const { policies, unresolved } = compile(made, { name: NAMESPACE, labels: own }, facts(given), () => [
+          held,
+        ]);
+        const { spec } = made;
+        const expected = new Set<string>();
+        const check = (
+          direction: PolicyType,
+          rule: string,
+          peers: readonly Peer[],
+          ports?: readonly NetworkPolicyPort[],
+        ) => {
+          for (const each of peers) {
+            if (
+              plainPeer(each, direction === 'Egress' && (ports ?? []).length === 0, ports, own, given)
+                .length === 0
+            )
+              expected.add(
+                `${direction} ${rule} ${each.entity ?? each.service?.name ?? each.sameNamespaceLabels?.join(', ')}`,
+              );
+          }
+        };
+        for (const { name, from, ports } of spec.ingress ?? []) check('Ingress', name, from, ports);
+        for (const { name, to, ports } of spec.egress ?? []) check('Egress', name, to, ports);
+        const ofRules = unresolved.filter(({ rule }) => !rule.startsWith('baseline.'));
+        assert.deepEqual(
+          ofRules
+            .map(({ direction, rule, peer }) => `${direction} ${rule} ${peer.replace(/^\w+ (beta\/)?/, '')}`)
+            .sort(),
+          [...expected].sort(),
+        );
+        for (const { direction, rule, peer, held: isHeld } of unresolved) {
+          assert.ok(isHeld);
+          const found = policies.some(({ metadata, spec }) => {
+            const notes = JSON.parse(metadata.annotations?.['segmentation.dev/rules'] ?? '[]') as {
+              rule: string;
+              peer?: string;
+            }[];
+            return rulesOf(spec, direction).some(
+              (each, i) => notes[i]?.rule === rule && notes[i]?.peer === peer && each.peers === held.peers,
+            );
+          });
+          assert.ok(found, `${rule} ${peer} is not held`);
+        }
+      }),
+      { numRuns: 600 },
+    );
+  });
+});

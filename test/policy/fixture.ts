@@ -1,0 +1,112 @@
+/** Profiles and clusters, written down by what matters to a test. */
+import type { NetworkPolicy, NetworkPolicyPort, PolicyType } from '../../src/api/network-policy.ts';
+import type { Baseline, Peer, ProfileSpec, SegmentationProfile } from '../../src/api/profile.ts';
+import { compile, type UnresolvedPeer } from '../../src/policy/compile.ts';
+import type {
+  ClusterConfiguration,
+  ClusterFacts,
+  EndpointFacts,
+  NamespaceFacts,
+  NodeFacts,
+  ServiceFacts,
+  Source,
+  WebhookService,
+} from '../../src/policy/facts.ts';
+import { type DirectionRule, rulesOf } from '../../src/policy/normalize.ts';
+
+export const NOTHING_ALLOWED: Baseline = {
+  dns: 'Deny',
+  admissionWebhooks: 'Deny',
+  sameNamespace: 'Deny',
+  kubeAPIServer: 'Deny',
+  ingressControllers: 'Deny',
+  monitoring: 'Deny',
+};
+
+type ProfileInput = Partial<Omit<ProfileSpec, 'baseline'>> & { baseline?: Partial<Baseline> };
+
+/** The profile `segmented`, with an empty baseline unless `spec` says otherwise. */
+export function profile({ baseline, ...spec }: ProfileInput = {}): SegmentationProfile {
+  return {
+    metadata: { name: 'segmented', uid: 'uid-1', generation: 3 },
+    spec: {
+      mode: 'Enforce',
+      namespaceSelector: {},
+      isolation: ['Ingress', 'Egress'],
+      deletionPolicy: 'Delete',
+      ...spec,
+      baseline: { ...NOTHING_ALLOWED, ...baseline },
+    },
+  };
+}
+
+export const CONFIGURATION: ClusterConfiguration = {
+  clusterDNS: {
+    namespace: 'kube-system',
+    service: 'kube-dns',
+    podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } },
+    nodeLocalAddresses: [],
+  },
+  ingressControllers: [],
+  monitoring: [],
+  nodeCIDRs: [],
+  podCIDRs: [],
+  webhookSourceCIDRs: [],
+  maxNodeAddresses: 10,
+};
+
+export interface FactsInput {
+  /** By namespace/name. */
+  services?: Readonly<Record<string, Partial<ServiceFacts>>>;
+  endpoints?: Readonly<Record<string, readonly EndpointFacts[]>>;
+  nodes?: readonly Partial<NodeFacts>[];
+  serviceCIDRs?: readonly string[];
+  webhooks?: readonly WebhookService[];
+  configuration?: Partial<ClusterConfiguration>;
+  /** Sources that can't be read. */
+  unknown?: Source[];
+}
+
+export function facts(input: FactsInput = {}): ClusterFacts {
+  const { services = {}, endpoints = {}, nodes = [], serviceCIDRs = [], webhooks = [], unknown = [] } = input;
+  const complete = Object.fromEntries(
+    Object.entries(services).map(([key, service]) => [
+      key,
+      { type: 'ClusterIP', ports: [], clusterIPs: [], ...service },
+    ]),
+  );
+  return {
+    configuration: { ...CONFIGURATION, ...input.configuration },
+    known: (source) => !unknown.includes(source),
+    service: (namespace, name) => complete[`${namespace}/${name}`],
+    endpoints: (namespace, service) => endpoints[`${namespace}/${service}`] ?? [],
+    nodes: () => nodes.map((node) => ({ addresses: [], podCIDRs: [], ...node })),
+    serviceCIDRs: () => serviceCIDRs,
+    webhookServices: (namespace) => webhooks.filter((each) => each.namespace === namespace),
+  };
+}
+
+export const SHOP: NamespaceFacts = {
+  name: 'shop',
+  labels: { 'kubernetes.io/metadata.name': 'shop', team: 'red', stage: 'prod' },
+};
+
+/** What one rule with these peers becomes in the general object of its direction, and what is unresolved of it. */
+export function compileRule(
+  direction: PolicyType,
+  peers: Peer[],
+  input: FactsInput = {},
+  ports?: NetworkPolicyPort[],
+): { rules: DirectionRule[]; unresolved: readonly UnresolvedPeer[] } {
+  const rule = { name: 'rule', ...(ports && { ports: ports as { protocol: 'TCP' }[] }) };
+  const made = profile(
+    direction === 'Ingress' ? { ingress: [{ ...rule, from: peers }] } : { egress: [{ ...rule, to: peers }] },
+  );
+  const { policies, unresolved } = compile(made, SHOP, facts(input));
+  const object = policies.find(({ metadata }) => metadata.name === `segmented.${direction.toLowerCase()}`);
+  return { rules: object ? rulesOf(object.spec, direction) : [], unresolved };
+}
+
+export function named(policies: readonly NetworkPolicy[], name: string): NetworkPolicy | undefined {
+  return policies.find(({ metadata }) => metadata.name === name);
+}
