@@ -188,7 +188,10 @@ export class Store<T extends Item> implements Sink<T> {
       names = new Map();
       this.#items.set(namespace, names);
     }
-    if (!names.has(name)) this.#size += 1;
+    const before = names.get(name);
+    if (before === undefined) this.#size += 1;
+    // Created anew under the same name: the one before is gone, whether or not its deletion was seen.
+    else if (before.uid !== item.uid) this.#rememberDeleted(before.uid);
     names.set(name, item);
   }
 
