@@ -141,6 +141,8 @@ export class Store<T extends Item> implements Sink<T> {
     if (this.#isDeleted(item.uid) || this.#isListed(item)) return;
     const old = this.get(item.key);
     if (old !== undefined && compareResourceVersions(item.resourceVersion, old.resourceVersion) <= 0) return;
+    // Created anew under the same name, which a list that is under way need not know.
+    if (old !== undefined && old.uid !== item.uid) this.#forgotten.set(old.uid, { listed: false });
     this.#set(item);
     this.#unconfirmed.set(item.key, { listed: false });
     this.#notify([change(old, item, 'own')]);

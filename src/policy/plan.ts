@@ -290,7 +290,7 @@ function coversFor(
       policy !== undefined && isolates(policy.spec).includes(direction) && carriesRules(policy.spec);
     const beginning = changes.filter(({ gains, wanted }) => gains && allows(wanted)).length;
     const ceasing = changes.filter(
-      ({ loses, old }) => loses && old && allows(old) && !isCover(old.spec),
+      ({ loses, old }) => loses && old && allows(old) && !(isTransition(old) && isCover(old.spec)),
     ).length;
     const selectors = [
       ...(beginning > 1 ? uncovered(before, direction) : []),

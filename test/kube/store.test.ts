@@ -108,6 +108,16 @@ describe('Store', () => {
     assert.equal(store.get('a/x'), undefined);
   });
 
+  it('does not bring back what another of ours has replaced by a list from before', () => {
+    const { store } = storeWithLog();
+    store.replace([item('a/x', 1, 'first')], '1');
+    store.observe(item('a/x', 4, 'second'));
+    store.forget('a/x', 'second');
+    store.forget('a/x', 'first');
+    store.replace([item('a/x', 1, 'first')], '2');
+    assert.equal(store.get('a/x'), undefined);
+  });
+
   it('finds the objects of a namespace', () => {
     const { store } = storeWithLog();
     store.replace([item('a/x', 1), item('a/y', 1), item('ab/x', 1), item('c', 1)], '1');

@@ -17,6 +17,8 @@ const context = (hasPods = true): PlanContext => ({ hasPods, isOurs });
 
 /** Peers are addresses, a rule is the address that it allows: what is allowed can be read off as a set. */
 const ADDRESSES = ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4'];
+/** In the place of an address: a rule that names no peers. */
+const EVERYONE: string = 'everyone';
 const SELECTORS: LabelSelector[] = [
   { matchLabels: { app: 'a' } },
   { matchLabels: { app: 'b' } },
@@ -60,7 +62,7 @@ function spec(
     : withRules(
         base,
         direction,
-        addresses.map((ip) => ({ peers: [{ ipBlock: { cidr: `${ip}/32` } }] })),
+        addresses.map((ip) => (ip === EVERYONE ? {} : { peers: [{ ipBlock: { cidr: `${ip}/32` } }] })),
       );
 }
 
@@ -70,7 +72,10 @@ const labelsOf = (profile: string, role: string) => ({
   [LABEL_ROLE]: role,
 });
 
-const someAddresses = fc.uniqueArray(fc.constantFrom(...ADDRESSES), { minLength: 1, maxLength: 3 });
+const someAddresses: fc.Arbitrary<string[]> = fc.oneof(
+  { weight: 6, arbitrary: fc.uniqueArray(fc.constantFrom(...ADDRESSES), { minLength: 1, maxLength: 3 }) },
+  { weight: 1, arbitrary: fc.constant<string[]>([EVERYONE]) },
+);
 const someSelector = fc.constantFrom(...SELECTORS);
 
 /** What one profile wants in the namespace: undefined, it does not select it. */
