@@ -15,6 +15,7 @@ import {
 import type { Resource } from '../kube/resource.ts';
 import { type Compiled, compile, type LastKnown } from '../policy/compile.ts';
 import type { ClusterFacts } from '../policy/facts.ts';
+import { excess } from '../policy/limits.ts';
 import { fingerprint, isolates } from '../policy/normalize.ts';
 import {
   isolatesAll,
@@ -55,8 +56,8 @@ interface Intent {
 }
 
 const DONE: Outcome = { kind: 'done' };
-/** The state moved on under us: look again at once. */
-const AGAIN: Outcome = { kind: 'again', afterMs: 0 };
+/** The caches are behind what was read live: their events bring the namespace back, and at the latest this. */
+const AGAIN: Outcome = { kind: 'again', afterMs: 1000 };
 
 export async function reconcileNamespace(
   name: string,
@@ -177,7 +178,8 @@ async function observe(
 
 /**
  * Profiles whose policies stay as they are in this namespace, and why. One without our finalizer is not taken up yet:
- * its deletion would not be ordered. And one must not begin to isolate pods while a rule has a peer that can't be
+ * its deletion would not be ordered. What the API server would refuse for its size is not begun with, since half of it
+ * would cut what the other half allows. And one must not begin to isolate pods while a rule has a peer that can't be
  * resolved and never was: what it allows today would be cut (invariants I2 and I3). Where the pods are isolated
  * already, the profile was enforced and somebody deleted its policies, or no pod runs, such a rule just allows nothing
  * yet.
@@ -195,6 +197,11 @@ async function blockedProfiles(
     if (relation !== 'enforce') continue;
     if (!hasFinalizer(profile) && deletionTimestamp === undefined) {
       blocked.set(name, { reason: 'Accepting', message: 'the profile is being taken up', kind: 'waiting' });
+      continue;
+    }
+    const tooLarge = compiled.policies.map(excess).find((each) => each !== undefined);
+    if (tooLarge !== undefined) {
+      blocked.set(name, { reason: 'PoliciesTooLarge', message: tooLarge, kind: 'stalled' });
       continue;
     }
     const isStanding = (direction: PolicyType) =>
@@ -307,7 +314,13 @@ function report(
     const failure = blocked.get(name);
     results.set(name, namespace, {
       generation,
-      state: failure ? 'pending' : relation === 'audit' ? 'audited' : 'enforced',
+      state: failure
+        ? failure.kind === 'stalled'
+          ? 'failed'
+          : 'pending'
+        : relation === 'audit'
+          ? 'audited'
+          : 'enforced',
       desired: policies.length,
       applied: failure || relation === 'audit' ? 0 : policies.length,
       unresolved,

@@ -18,6 +18,7 @@ import type {
   WebhookService,
 } from '../policy/facts.ts';
 import { identity } from './observed.ts';
+import { RetainedEndpoints } from './retained.ts';
 
 interface FactItem<T> extends Item {
   readonly facts: T;
@@ -51,12 +52,16 @@ export class Sources {
   readonly #lookers = new Map<string, Set<string>>();
   readonly #looked = new Map<string, Set<string>>();
   readonly #errors = new Map<string, string>();
+  readonly #apiServer: RetainedEndpoints;
   #sweep: Timer | undefined;
 
   /** @param signal ends all watches */
   constructor(options: SourcesOptions, signal: AbortSignal) {
     this.#options = options;
     this.#signal = signal;
+    this.#apiServer = new RetainedEndpoints(options.clock, () =>
+      this.#tell('endpointSlices/default kubernetes'),
+    );
   }
 
   /** Facts for compiling the policies of `namespace`. A later call for the same namespace replaces what it looked at. */
@@ -78,10 +83,11 @@ export class Sources {
       },
       endpoints: (ns, service) => {
         look(`endpointSlices/${ns} ${service}`);
-        return [...this.#endpointSlices(ns).store.values()]
+        const slices = [...this.#endpointSlices(ns).store.values()]
           .filter(({ facts }) => facts.service === service)
           .sort((a, b) => (a.key < b.key ? -1 : 1))
           .map((item) => item.facts);
+        return isAPIServer(ns, service) ? this.#apiServer.with(slices) : slices;
       },
       nodes: () => {
         look('nodes');
@@ -184,9 +190,17 @@ export class Sources {
   #endpointSlices(namespace: string): Watch<EndpointFacts & { service: string }> {
     const source: Source = `endpointSlices/${namespace}`;
     const path = `/apis/discovery.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/endpointslices`;
-    return this.#watch('endpointslices', source, path, endpointFacts, ({ facts }) => [
+    const begun = this.#watches.has(path);
+    const watch = this.#watch('endpointslices', source, path, endpointFacts, ({ facts }) => [
       `${source} ${facts.service}`,
     ]);
+    if (!begun) {
+      watch.store.subscribe(({ old, new: next }) => {
+        if (isAPIServer(namespace, (next ?? old)?.facts.service))
+          this.#apiServer.note(old?.facts, next?.facts);
+      });
+    }
+    return watch;
   }
 
   #nodes(): Watch<NodeFacts> {
@@ -257,6 +271,11 @@ export class Sources {
     });
     return watch;
   }
+}
+
+/** The Service that stands for the API server, in every cluster. */
+function isAPIServer(namespace: string, service: string | undefined): boolean {
+  return namespace === 'default' && service === 'kubernetes';
 }
 
 interface AnyWatch {

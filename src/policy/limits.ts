@@ -1,0 +1,30 @@
+/** What the API server takes: a policy beyond it is refused, and a person has to make the profile smaller. */
+import type { NetworkPolicy } from '../api/network-policy.ts';
+
+/** Most bytes of all annotations of an object (apimachinery, TotalAnnotationSizeLimitB). */
+const MAX_ANNOTATIONS = 256 * 1024;
+/** etcd takes requests of 1.5 MiB; what the server adds (managedFields name each field again) has to fit as well. */
+const MAX_OBJECT = 1024 * 1024;
+
+/** Why the policy would be refused for its size, and what to do about it; undefined if it would not be. */
+export function excess({ metadata, spec }: NetworkPolicy): string | undefined {
+  const annotations = bytes(metadata.annotations ?? {});
+  const object = bytes(spec) + annotations;
+  if (annotations <= MAX_ANNOTATIONS && object <= MAX_OBJECT) return undefined;
+  const what =
+    annotations > MAX_ANNOTATIONS
+      ? `${kibibytes(annotations)} of notes on its rules, more than ${kibibytes(MAX_ANNOTATIONS)}`
+      : `${kibibytes(object)}, more than ${kibibytes(MAX_OBJECT)}`;
+  return (
+    `policy ${metadata.name} would have ${what}; use fewer or wider peers in its rules, give rules a podSelector so ` +
+    'that they get policies of their own, or divide the profile in two'
+  );
+}
+
+function bytes(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}
+
+function kibibytes(size: number): string {
+  return `${Math.ceil(size / 1024)} KiB`;
+}

@@ -1,0 +1,54 @@
+// What the API server would refuse for its size.
+import assert from 'node:assert/strict';
+import type { ControlPlane } from '../../env/index.ts';
+import { sharedControlPlane } from '../../env/shared.ts';
+import { eventually, Sandbox } from '../../support/cluster.ts';
+import { installOperator, Operators } from '../../support/operator.ts';
+
+/** A rule of 50 blocks with 20 exceptions each, some 20 KiB. */
+function largeRule(index: number): object {
+  const block = (i: number) => ({
+    cidr: `10.${i}.0.0/16`,
+    except: Array.from({ length: 20 }, (_, j) => `10.${i}.${100 + j}.${index * 4}/30`),
+  });
+  return { name: `r${index}`, to: Array.from({ length: 50 }, (_, i) => ({ ipBlock: block(i) })) };
+}
+
+describe('a profile whose policy would be too large', function () {
+  this.timeout(60_000);
+  const operators = new Operators();
+  let plane: ControlPlane;
+  let box: Sandbox;
+
+  before(async () => {
+    plane = await sharedControlPlane();
+    await operators.start(await installOperator(plane));
+    box = new Sandbox(plane, 'limits');
+  });
+  after(() => box.remove());
+
+  it('is stalled with a remedy, leaves what stood, and recovers when it is made smaller', async () => {
+    const namespace = await box.namespace('app');
+    const profile = await box.profile('large', { egress: [largeRule(0)] });
+    await box.ready(profile, 2000);
+    const before = await box.policies(namespace);
+
+    await box.edit(profile, { egress: Array.from({ length: 48 }, (_, index) => largeRule(index)) });
+    await eventually(async () => {
+      for (const [type, status] of [
+        ['Ready', 'False'],
+        ['Stalled', 'True'],
+      ] as const) {
+        assert.equal((await box.condition(profile, type)).status, status, type);
+      }
+      const { reason, message } = await box.condition(profile, 'Stalled');
+      assert.equal(reason, 'PoliciesTooLarge');
+      assert.match(message, /egress would have \d+ KiB, more than 1024 KiB; use fewer or wider peers/);
+    }, 20_000); // every write of so large a profile takes the API server a while
+    assert.deepEqual(await box.policies(namespace), before);
+
+    await box.edit(profile, { egress: [largeRule(1)] });
+    await box.ready(profile, 20_000);
+    assert.notDeepEqual(await box.policies(namespace), before);
+  });
+});
