@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Endpoint, Pod } from '../../src/analysis/cluster.ts';
 import { compileView } from '../../src/analysis/evaluator.ts';
-import { LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, MANAGER } from '../../src/api/names.ts';
+import {
+  API_VERSION,
+  KIND,
+  LABEL_MANAGED_BY,
+  LABEL_PROFILE,
+  LABEL_ROLE,
+  MANAGER,
+} from '../../src/api/names.ts';
 import type { LabelSelector } from '../../src/api/meta.ts';
 import type { NetworkPolicy, NetworkPolicySpec, PolicyType } from '../../src/api/network-policy.ts';
 import { DIRECTIONS, fingerprint, withRules } from '../../src/policy/normalize.ts';
@@ -83,6 +90,8 @@ const profilePolicies = (profile: string): fc.Arbitrary<NetworkPolicy[]> =>
   fc
     .option(
       fc.record({
+        // Under deletionPolicy Retain the profile is no owner; taken up again, it becomes one.
+        retain: fc.boolean(),
         isolation: fc.constantFrom<PolicyType[]>(['Ingress'], ['Egress'], ['Ingress', 'Egress']),
         general: fc.record({ Ingress: fc.option(someAddresses), Egress: fc.option(someAddresses) }),
         own: fc.array(
@@ -117,7 +126,11 @@ const profilePolicies = (profile: string): fc.Arbitrary<NetworkPolicy[]> =>
           );
         }
       }
-      return [...new Map(made.map((each) => [each.metadata.name, each])).values()];
+      const owner = { apiVersion: API_VERSION, kind: KIND, name: profile, uid: `uid-${profile}` };
+      const named = [...new Map(made.map((each) => [each.metadata.name, each])).values()];
+      return wanted.retain
+        ? named
+        : named.map((each) => ({ ...each, metadata: { ...each.metadata, ownerReferences: [owner] } }));
     });
 
 const ours = fc.tuple(profilePolicies('p'), profilePolicies('q')).map((both) => both.flat());
