@@ -48,6 +48,11 @@ const child = spawn(
 // The terminal sends Ctrl-C to the whole group; a `kill` reaches only this process, so it is passed on.
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 process.on('SIGINT', () => {});
+// npm runs scripts through a shell, which passes on no signal: when npm is killed, nobody tells us but a new parent.
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parent) child.kill('SIGTERM');
+}, 500).unref();
 child.on('exit', (code, signal) => process.exit(signal ? 128 + (signal === 'SIGINT' ? 2 : 15) : (code ?? 1)));
 
 /** Installs node_modules from the lockfile; a second process that comes meanwhile waits for the first. */
