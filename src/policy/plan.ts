@@ -16,7 +16,7 @@
  * isolated through several objects with rules are covered by an allow-all object meanwhile, which selects exactly
  * pods that are not isolated before (or after).
  */
-import type { LabelSelector, LabelSelectorRequirement, ObjectMeta } from '../api/meta.ts';
+import type { LabelSelector, ObjectMeta } from '../api/meta.ts';
 import {
   alternativeName,
   LABEL_MANAGED_BY,
@@ -28,6 +28,7 @@ import {
   transitionName,
 } from '../api/names.ts';
 import type { NetworkPolicy, NetworkPolicySpec, PolicyType } from '../api/network-policy.ts';
+import { complement } from './complement.ts';
 import {
   type DirectionRule,
   DIRECTIONS,
@@ -38,7 +39,7 @@ import {
   rulesOf,
   withRules,
 } from './normalize.ts';
-import { canonicalSelector, EVERYTHING, NOTHING, selectorKey } from './selector.ts';
+import { EVERYTHING, selectorKey } from './selector.ts';
 
 /** Why a write is made; also a label of the metrics. */
 export type StepReason = 'missing' | 'changed' | 'unwanted' | 'transition';
@@ -311,72 +312,18 @@ function coversFor(
   return covers.filter(({ metadata }) => !ours.has(metadata.name));
 }
 
-/**
- * Selectors that together match exactly the pods that none of `policies` isolates in `direction`: the product of the
- * negations of their selectors, without what matches nothing or is part of another.
- */
-function uncovered(policies: readonly NetworkPolicy[], direction: PolicyType): LabelSelector[] {
+/** Selectors that together match exactly the pods that none of `policies` isolates in `direction`. */
+function uncovered(policies: readonly NetworkPolicy[], direction: PolicyType): readonly LabelSelector[] {
   const isolating = policies.filter(({ spec }) => isolates(spec).includes(direction));
-  let selectors: LabelSelector[] = [EVERYTHING];
-  const seen = new Set<string>();
-  for (const { spec } of isolating) {
-    const canonical = canonicalSelector(spec.podSelector ?? EVERYTHING);
-    const key = JSON.stringify(canonical);
-    if (seen.has(key) || key === JSON.stringify(NOTHING)) continue;
-    seen.add(key);
-    const negations = requirementsOf(canonical).map(negate);
-    const product = selectors.flatMap((selector) =>
-      negations.map((requirement) =>
-        canonicalSelector({ matchExpressions: [...requirementsOf(selector), requirement] }),
-      ),
-    );
-    const distinct = new Map(product.map((selector) => [JSON.stringify(selector), selector]));
-    distinct.delete(JSON.stringify(NOTHING));
-    selectors = withoutParts([...distinct.values()]);
-    if (selectors.length > MAX_COVERS) {
-      throw new PlanTooComplexError(
-        `other policies of the namespace isolate pods by so many label combinations that its ${direction} policies ` +
-          'cannot be switched without cutting or opening some; give one of them an empty podSelector, or remove it',
-      );
-    }
-  }
-  return selectors;
-}
-
-/** Drops selectors whose requirements include all of another's: what they match, the other matches too. */
-function withoutParts(selectors: readonly LabelSelector[]): LabelSelector[] {
-  const sets = selectors.map(
-    (selector) => new Set(requirementsOf(selector).map((each) => JSON.stringify(each))),
+  const selectors = complement(
+    isolating.map(({ spec }) => spec.podSelector ?? EVERYTHING),
+    MAX_COVERS,
   );
-  return selectors.filter((_, index) => {
-    const own = sets[index];
-    return !sets.some(
-      (other, at) => at !== index && own !== undefined && other.size < own.size && other.isSubsetOf(own),
-    );
-  });
-}
-
-function requirementsOf({
-  matchLabels = {},
-  matchExpressions = [],
-}: LabelSelector): LabelSelectorRequirement[] {
-  return [
-    ...Object.entries(matchLabels).map(([key, value]) => ({ key, operator: 'In' as const, values: [value] })),
-    ...matchExpressions,
-  ];
-}
-
-function negate({ key, operator, values }: LabelSelectorRequirement): LabelSelectorRequirement {
-  switch (operator) {
-    case 'In':
-      return { key, operator: 'NotIn', values };
-    case 'NotIn':
-      return { key, operator: 'In', values };
-    case 'Exists':
-      return { key, operator: 'DoesNotExist' };
-    case 'DoesNotExist':
-      return { key, operator: 'Exists' };
-  }
+  if (selectors !== undefined) return selectors;
+  throw new PlanTooComplexError(
+    `other policies of the namespace isolate pods by so many label combinations that its ${direction} policies ` +
+      'cannot be switched without cutting or opening some; give one of them an empty podSelector, or remove it',
+  );
 }
 
 /** A short-lived object beside `owner`, with its namespace, profile and owner. */
