@@ -13,7 +13,7 @@ import {
   isNotFound,
 } from '../kube/errors.ts';
 import type { Resource } from '../kube/resource.ts';
-import { type Compiled, compile, type LastKnown } from '../policy/compile.ts';
+import { compile, type LastKnown } from '../policy/compile.ts';
 import type { ClusterFacts } from '../policy/facts.ts';
 import { excess } from '../policy/limits.ts';
 import { fingerprint, isolates } from '../policy/normalize.ts';
@@ -30,9 +30,11 @@ import type { Enforced } from './enforced.ts';
 import { lastKnownFrom } from './last-known.ts';
 import { type NamespaceItem, projectNamespace, projectProfile } from './observed.ts';
 import type { Outcome } from './queue.ts';
-import type { NamespaceResult, Results } from './results.ts';
+import { forgetOthers, noteEnforced, report, reportFailure, reportMissing } from './report.ts';
+import type { Failure, Intent } from './report.ts';
+import type { Results } from './results.ts';
 import type { Sources } from './sources.ts';
-import type { Relation, World } from './world.ts';
+import type { World } from './world.ts';
 
 export interface NamespaceReconciler {
   readonly world: World;
@@ -44,15 +46,6 @@ export interface NamespaceReconciler {
   readonly policies: Resource<NetworkPolicy>;
   readonly pods: Resource<KubeObject>;
   readonly onWrite: (step: Step, before: NetworkPolicy | undefined, after: NetworkPolicy | undefined) => void;
-}
-
-type Failure = NonNullable<NamespaceResult['failure']>;
-
-/** What one profile wants in the namespace. */
-interface Intent {
-  readonly profile: SegmentationProfile;
-  readonly relation: Relation;
-  readonly compiled: Compiled;
 }
 
 const DONE: Outcome = { kind: 'done' };
@@ -266,93 +259,6 @@ async function stillTrue(
   return same;
 }
 
-/** Remembers what stands now. Drift must find it, whatever was deleted. */
-function noteEnforced(
-  namespace: string,
-  intents: readonly Intent[],
-  blocked: ReadonlyMap<string, Failure>,
-  enforced: Enforced,
-): void {
-  const standing = intents.filter(
-    ({ profile, relation }) => relation === 'enforce' && !blocked.has(profile.metadata.name),
-  );
-  enforced.note(
-    namespace,
-    new Map(
-      standing.map(({ profile, compiled }) => [
-        profile.metadata.name,
-        {
-          isolation: profile.spec.isolation,
-          held: compiled.unresolved.some(({ held }) => held) ? compiled.policies : [],
-        },
-      ]),
-    ),
-  );
-}
-
-/** A profile that no longer concerns the namespace has no result there. */
-function forgetOthers(namespace: string, concerned: readonly SegmentationProfile[], results: Results): void {
-  const names = new Set(concerned.map(({ metadata }) => metadata.name));
-  for (const profile of results.profiles()) if (!names.has(profile)) results.delete(profile, namespace);
-}
-
-function report(
-  namespace: string,
-  intents: readonly Intent[],
-  blocked: ReadonlyMap<string, Failure>,
-  conflicts: readonly string[],
-  results: Results,
-): void {
-  for (const { profile, relation, compiled } of intents) {
-    const { name, generation = 0 } = profile.metadata;
-    if (relation === 'none') {
-      results.delete(name, namespace);
-      continue;
-    }
-    const { unresolved, policies } = compiled;
-    const own = new Set(policies.map(({ metadata }) => metadata.name));
-    const failure = blocked.get(name);
-    results.set(name, namespace, {
-      generation,
-      state: failure
-        ? failure.kind === 'stalled'
-          ? 'failed'
-          : 'pending'
-        : relation === 'audit'
-          ? 'audited'
-          : 'enforced',
-      desired: policies.length,
-      applied: failure || relation === 'audit' ? 0 : policies.length,
-      unresolved,
-      conflicts: conflicts.filter((conflict) => own.has(conflict)),
-      ...(failure && { failure }),
-    });
-  }
-}
-
-/**
- * Nothing is written while a source can't be read: what stands stays (invariant I3). A first read that is merely on
- * its way is not worth a report: its end brings the namespace back here.
- */
-function reportMissing(
-  namespace: string,
-  intents: readonly Intent[],
-  missing: ReadonlySet<Parameters<Sources['whyMissing']>[0]>,
-  { results, sources }: NamespaceReconciler,
-): void {
-  const sorted = [...missing].sort();
-  const why = sorted.map((source) => sources.whyMissing(source)).find((each) => each !== undefined);
-  if (why === undefined) return;
-  const message = `waiting to read ${sorted.join(', ')}: ${why}`;
-  setFailure(
-    namespace,
-    intents,
-    'pending',
-    { reason: 'SourceUnavailable', message, kind: 'waiting' },
-    results,
-  );
-}
-
 function failed(namespace: string, intents: readonly Intent[], error: unknown, results: Results): Outcome {
   // Shutting down, or no longer the leader: nothing failed.
   if (isAborted(error)) return DONE;
@@ -362,31 +268,15 @@ function failed(namespace: string, intents: readonly Intent[], error: unknown, r
   const kind = error instanceof PlanTooComplexError ? 'stalled' : classify(error);
   const reason = error instanceof ApiError ? error.reason : error instanceof Error ? error.name : 'Error';
   const message = error instanceof Error ? error.message : String(error);
-  setFailure(namespace, intents, kind === 'retry' ? 'pending' : 'failed', { reason, message, kind }, results);
+  reportFailure(
+    namespace,
+    intents,
+    kind === 'retry' ? 'pending' : 'failed',
+    { reason, message, kind },
+    results,
+  );
   const retryAfterMs = error instanceof ApiError ? error.retryAfterMs : undefined;
   return { kind: 'retry', error, ...(retryAfterMs !== undefined && { retryAfterMs }) };
-}
-
-function setFailure(
-  namespace: string,
-  intents: readonly Intent[],
-  state: 'pending' | 'failed',
-  failure: Failure,
-  results: Results,
-): void {
-  for (const { profile, relation, compiled } of intents) {
-    if (relation === 'none') continue;
-    const { name, generation = 0 } = profile.metadata;
-    results.set(name, namespace, {
-      generation,
-      state,
-      desired: compiled.policies.length,
-      applied: results.of(name).get(namespace)?.applied ?? 0,
-      unresolved: compiled.unresolved,
-      conflicts: [],
-      failure,
-    });
-  }
 }
 
 /** Asks at most once. */

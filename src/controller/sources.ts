@@ -3,7 +3,6 @@
  * Each kind is watched from the first time that a compilation asks for it until none does, and a change is told to
  * exactly the namespaces whose compilation looked at it.
  */
-import type { KubeObject } from '../api/meta.ts';
 import type { Clock, Random, Timer } from '../clock.ts';
 import { Reflector } from '../kube/reflector.ts';
 import { type Item, Store } from '../kube/store.ts';
@@ -19,6 +18,7 @@ import type {
 } from '../policy/facts.ts';
 import { identity } from './observed.ts';
 import { RetainedEndpoints } from './retained.ts';
+import { endpointFacts, nodeFacts, serviceCIDRs, serviceFacts, webhookServices } from './source-facts.ts';
 
 interface FactItem<T> extends Item {
   readonly facts: T;
@@ -290,100 +290,4 @@ interface AnyWatch {
 
 interface Watch<T> extends AnyWatch {
   readonly store: Store<FactItem<T>>;
-}
-
-interface RawService {
-  readonly spec: {
-    readonly type?: string;
-    readonly selector?: Record<string, string>;
-    readonly ports?: ServiceFacts['ports'];
-    readonly clusterIP?: string;
-    readonly clusterIPs?: readonly string[];
-  };
-}
-
-function serviceFacts({ spec }: RawService): ServiceFacts {
-  const { type = 'ClusterIP', selector, ports = [], clusterIP } = spec;
-  const clusterIPs = (spec.clusterIPs ?? (clusterIP ? [clusterIP] : [])).filter(
-    (ip) => ip !== 'None' && ip !== '',
-  );
-  return {
-    type,
-    ...(selector && { selector }),
-    ports: ports.map(({ protocol, port, targetPort }) => ({
-      ...(protocol && { protocol }),
-      port,
-      // 0 stands for "as port" in objects of old clients.
-      ...(targetPort !== undefined && targetPort !== 0 && { targetPort }),
-    })),
-    clusterIPs,
-  };
-}
-
-interface RawEndpointSlice extends KubeObject {
-  readonly endpoints?: readonly { readonly addresses?: readonly string[] }[] | null;
-  readonly ports?: EndpointFacts['ports'] | null;
-}
-
-function endpointFacts({
-  metadata,
-  endpoints,
-  ports,
-}: RawEndpointSlice): EndpointFacts & { service: string } {
-  return {
-    service: metadata.labels?.['kubernetes.io/service-name'] ?? '',
-    addresses: (endpoints ?? []).flatMap(({ addresses = [] }) => addresses),
-    ports: (ports ?? []).map(({ port, protocol }) => ({
-      ...(port !== undefined && { port }),
-      ...(protocol && { protocol }),
-    })),
-  };
-}
-
-interface RawNode {
-  readonly spec?: { readonly podCIDR?: string; readonly podCIDRs?: readonly string[] };
-  readonly status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
-}
-
-function nodeFacts({ spec = {}, status = {} }: RawNode): NodeFacts {
-  return {
-    addresses: (status.addresses ?? [])
-      .filter(({ type }) => type === 'InternalIP')
-      .map(({ address }) => address),
-    podCIDRs: spec.podCIDRs ?? (spec.podCIDR ? [spec.podCIDR] : []),
-  };
-}
-
-function serviceCIDRs({ spec }: { spec?: { cidrs?: readonly string[] } }): readonly string[] {
-  return spec?.cidrs ?? [];
-}
-
-interface ServiceReference {
-  readonly namespace?: string;
-  readonly name?: string;
-  readonly port?: number;
-}
-
-interface RawWebhookUser {
-  readonly webhooks?: readonly { readonly clientConfig?: { readonly service?: ServiceReference } }[];
-  readonly spec?: {
-    readonly service?: ServiceReference | null;
-    readonly conversion?: {
-      readonly webhook?: { readonly clientConfig?: { readonly service?: ServiceReference } };
-    };
-  };
-}
-
-/** Of a webhook configuration, an APIService or a CRD. The port defaults to 443 in all of them. */
-function webhookServices({ webhooks = [], spec }: RawWebhookUser): readonly WebhookService[] {
-  const references = [
-    ...webhooks.map(({ clientConfig }) => clientConfig?.service),
-    spec?.service,
-    spec?.conversion?.webhook?.clientConfig?.service,
-  ];
-  return references.flatMap((reference) =>
-    reference?.namespace && reference.name
-      ? [{ namespace: reference.namespace, name: reference.name, port: reference.port ?? 443 }]
-      : [],
-  );
 }
