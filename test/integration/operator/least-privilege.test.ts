@@ -1,0 +1,131 @@
+// The role in config/rbac is what the operator uses (I7), judged by the API server's audit log.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import type { ControlPlane } from '../../env/index.ts';
+import { sharedControlPlane } from '../../env/shared.ts';
+import { eventually, Sandbox } from '../../support/cluster.ts';
+import { installOperator, OPERATOR_USER, Operators } from '../../support/operator.ts';
+
+interface AuditEvent {
+  readonly verb: string;
+  readonly user: { readonly username: string };
+  readonly requestReceivedTimestamp: string;
+  readonly responseStatus?: { readonly code?: number };
+  readonly objectRef?: {
+    readonly resource?: string;
+    readonly apiGroup?: string;
+    readonly subresource?: string;
+  };
+}
+
+interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+/**
+ * Lists of what is watched, in pages: only where the server offers no streamed lists, when one failed, and to confirm
+ * an empty one. None of that happens here.
+ */
+const FALLBACK = /^list (?!networkpolicies|pods)/;
+
+describe("the operator's role", function () {
+  this.timeout(60_000);
+  const operators = new Operators();
+  let plane: ControlPlane;
+  let box: Sandbox;
+
+  before(async () => {
+    plane = await sharedControlPlane();
+    box = new Sandbox(plane, 'privilege');
+  });
+  after(() => box.remove());
+
+  /** Everything that the operator does: elect, resolve every kind of peer, write, repair, open, end. */
+  async function everything(): Promise<void> {
+    const kubeconfig = await installOperator(plane);
+    const operator = await operators.start(kubeconfig, '--leader-elect');
+    const namespace = await box.namespace('app');
+    await box.pod(namespace, 'web', { app: 'web' });
+    await box.service(namespace, 'outside', { ports: [{ port: 80 }] });
+    const profile = await box.profile('p', {
+      egress: [
+        { name: 'nodes', to: [{ entity: 'Nodes' }] },
+        { name: 'world', to: [{ entity: 'World' }] },
+        { name: 'api', podSelector: { matchLabels: { app: 'web' } }, to: [{ entity: 'KubeAPIServer' }] },
+      ],
+    });
+    await box.ready(profile, 10_000);
+    await box.patchPolicy(namespace, `${profile}.egress`, { spec: { egress: null } });
+    await eventually(async () => {
+      assert.notEqual((await box.policy(namespace, `${profile}.egress`)).spec.egress, undefined);
+    });
+    await box.relabel(namespace, Object.fromEntries(Object.keys(box.label).map((key) => [key, null])));
+    await eventually(async () => assert.deepEqual(await box.policyNames(namespace), []));
+    await box.removeProfile(profile);
+    await eventually(() => assert.rejects(box.readProfile(profile)));
+    await operator.stop();
+  }
+
+  const name = ({ apiGroup, resource, subresource }: NonNullable<AuditEvent['objectRef']>) =>
+    [[resource, apiGroup].filter(Boolean).join('.'), subresource].filter(Boolean).join('/');
+
+  async function used(since: string): Promise<{ allowed: Set<string>; refused: string[] }> {
+    const events = readFileSync(plane.auditLog ?? '', 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as AuditEvent)
+      .filter((event) => event.user.username === OPERATOR_USER && event.requestReceivedTimestamp >= since);
+    const told = (event: AuditEvent) => `${event.verb} ${name(event.objectRef ?? {})}`;
+    const refused = events.filter(({ responseStatus }) => responseStatus?.code === 403);
+    return {
+      allowed: new Set(events.filter((event) => !refused.includes(event)).map(told)),
+      refused: refused.map(told),
+    };
+  }
+
+  async function granted(): Promise<Set<string>> {
+    const roles = await Promise.all([
+      plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator', '-o', 'json']),
+      plane.kubectlRun(['-n', 'segmentation-system', 'get', 'roles', '-o', 'json']),
+    ]);
+    const [cluster, own] = roles.map(
+      (role) => JSON.parse(role) as { rules?: Rule[]; items?: { rules: Rule[] }[] },
+    );
+    const rules = [...(cluster?.rules ?? []), ...(own?.items ?? []).flatMap((role) => role.rules)];
+    return new Set(
+      rules.flatMap(({ apiGroups, resources, verbs }) =>
+        apiGroups.flatMap((apiGroup) =>
+          resources.flatMap((each) => {
+            const [resource, subresource] = each.split('/');
+            const target = name({
+              apiGroup,
+              ...(resource !== undefined && { resource }),
+              ...(subresource !== undefined && { subresource }),
+            });
+            return verbs.map((verb) => `${verb} ${target}`);
+          }),
+        ),
+      ),
+    );
+  }
+
+  it('holds every verb that it uses, and none that it does not', async () => {
+    const since = new Date().toISOString();
+    await everything();
+    const { allowed, refused } = await used(since);
+    const rights = await granted();
+    assert.deepEqual(refused, []);
+    assert.deepEqual(
+      [...allowed].filter((each) => !rights.has(each)).sort(),
+      [],
+      'used without being granted',
+    );
+    assert.deepEqual(
+      [...rights].filter((each) => !allowed.has(each) && !FALLBACK.test(each)).sort(),
+      [],
+      'granted without being used',
+    );
+  });
+});
