@@ -30,8 +30,19 @@ export function sameNamespaceLabelsPeer(keys: readonly string[], { namespace }: 
         `${missing[0]}=VALUE) or leave it out of the profile (excludeNamespaces)`,
     );
   }
-  return resolved({ peers: [{ namespaceSelector: { matchLabels } }] });
+  let known = resolutions.get(keys);
+  if (known === undefined) resolutions.set(keys, (known = new Map()));
+  const values = JSON.stringify(matchLabels);
+  let resolution = known.get(values);
+  if (resolution === undefined) {
+    resolution = resolved({ peers: [{ namespaceSelector: { matchLabels } }] });
+    known.set(values, resolution);
+  }
+  return resolution;
 }
+
+/** One resolution for all namespaces of a tenant, so that its rules are made once; by the peer's keys, then by values. */
+const resolutions = new WeakMap<readonly string[], Map<string, Resolution>>();
 
 /** Selects namespaces by name, through the label that the API server keeps on each. */
 export function namespaceNamed(...names: string[]): LabelSelector {
