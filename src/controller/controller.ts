@@ -74,7 +74,7 @@ export interface ControllerOptions {
   readonly observer: ControllerObserver;
 }
 
-/** Shortest time between two status writes of one profile while its namespaces are still on their way, milliseconds. */
+/** Shortest time between two looks at the status of one profile, in milliseconds. */
 const STATUS_INTERVAL = 500;
 
 export class Controller {
@@ -337,7 +337,7 @@ export class Controller {
     this.#queue.add(`namespace/${namespace}`, Priority.drift);
   }
 
-  /** A status is written soon when everything is settled, and no more often than each interval while it is not. */
+  /** A status is judged soon after a change, and no more often than each interval. */
   #statusChanged(profile: string): void {
     const now = this.#options.clock.monotonic();
     const last = this.#statusWritten.get(profile) ?? Number.NEGATIVE_INFINITY;

@@ -1,6 +1,5 @@
 /** Reconciles one namespace, for all profiles that concern it: gather, compile, plan, apply, report. */
 import type { KubeObject } from '../api/meta.ts';
-import { FINALIZER } from '../api/names.ts';
 import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import {
@@ -29,6 +28,8 @@ import { apply } from './apply.ts';
 import type { Enforced } from './enforced.ts';
 import { lastKnownFrom } from './last-known.ts';
 import { type NamespaceItem, projectNamespace, projectProfile } from './observed.ts';
+import { DONE, retry } from './outcome.ts';
+import { hasFinalizer } from './profile.ts';
 import type { Outcome } from './queue.ts';
 import { forgetOthers, noteEnforced, report, reportFailure, reportMissing } from './report.ts';
 import type { Failure, Intent } from './report.ts';
@@ -48,7 +49,6 @@ export interface NamespaceReconciler {
   readonly onWrite: (step: Step, before: NetworkPolicy | undefined, after: NetworkPolicy | undefined) => void;
 }
 
-const DONE: Outcome = { kind: 'done' };
 /** The caches are behind what was read live: their events bring the namespace back, and at the latest this. */
 const AGAIN: Outcome = { kind: 'again', afterMs: 1000 };
 
@@ -264,7 +264,7 @@ function failed(namespace: string, intents: readonly Intent[], error: unknown, r
   if (isAborted(error)) return DONE;
   if (isNamespaceTerminating(error)) return DONE;
   // Somebody wrote first: not a failure of the namespace, but backed off from like one, so that nobody fights.
-  if (isConflict(error) || isAlreadyExists(error)) return { kind: 'retry', error };
+  if (isConflict(error) || isAlreadyExists(error)) return retry(error);
   const kind = error instanceof PlanTooComplexError ? 'stalled' : classify(error);
   const reason = error instanceof ApiError ? error.reason : error instanceof Error ? error.name : 'Error';
   const message = error instanceof Error ? error.message : String(error);
@@ -275,17 +275,11 @@ function failed(namespace: string, intents: readonly Intent[], error: unknown, r
     { reason, message, kind },
     results,
   );
-  const retryAfterMs = error instanceof ApiError ? error.retryAfterMs : undefined;
-  return { kind: 'retry', error, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  return retry(error);
 }
 
 /** Asks at most once. */
 function lazy<T>(ask: () => Promise<T>): () => Promise<T> {
   let answer: Promise<T> | undefined;
   return () => (answer ??= ask());
-}
-
-/** Whether our finalizer is on the profile. Before it is, nothing is enforced: deletion would not be ordered. */
-export function hasFinalizer({ metadata }: SegmentationProfile): boolean {
-  return metadata.finalizers?.includes(FINALIZER) ?? false;
 }

@@ -3,11 +3,11 @@ import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
 import { FINALIZER, LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { Clock } from '../clock.ts';
-import { ApiError, isAborted, isNotFound } from '../kube/errors.ts';
+import { isAborted, isNotFound } from '../kube/errors.ts';
 import type { Resource } from '../kube/resource.ts';
 import { isProfileReference } from '../policy/normalize.ts';
-import { hasFinalizer } from './namespace.ts';
 import { projectProfile } from './observed.ts';
+import { DONE, retry } from './outcome.ts';
 import type { Outcome } from './queue.ts';
 import type { Results } from './results.ts';
 import { profileStatus, sameStatus } from './status.ts';
@@ -25,8 +25,6 @@ export interface ProfileReconciler {
   /** The profile is gone, or about to be: nothing of it is left. */
   readonly onGone: (profile: string) => void;
 }
-
-const DONE: Outcome = { kind: 'done' };
 
 export async function reconcileProfile(
   name: string,
@@ -60,8 +58,7 @@ export async function reconcileProfile(
     return DONE;
   } catch (error) {
     if (isAborted(error) || isNotFound(error)) return DONE;
-    const retryAfterMs = error instanceof ApiError ? error.retryAfterMs : undefined;
-    return { kind: 'retry', error, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+    return retry(error);
   }
 }
 
@@ -142,4 +139,9 @@ async function writeStatus(
   const body = { status: { ...status, failures: status.failures ?? null } };
   const patched = await profiles.patch(name, undefined, body, { subresource: 'status', signal });
   world.profiles.observe(projectProfile(patched));
+}
+
+/** Whether our finalizer is on the profile. Before it is, nothing is enforced: deletion would not be ordered. */
+export function hasFinalizer({ metadata }: SegmentationProfile): boolean {
+  return metadata.finalizers?.includes(FINALIZER) ?? false;
 }

@@ -1,0 +1,11 @@
+/** How a reconcile ends, told to the queue. */
+import { ApiError } from '../kube/errors.ts';
+import type { Outcome } from './queue.ts';
+
+export const DONE: Outcome = { kind: 'done' };
+
+/** It failed: back off, and for no less than the server asked for. */
+export function retry(error: unknown): Outcome {
+  const retryAfterMs = error instanceof ApiError ? error.retryAfterMs : undefined;
+  return { kind: 'retry', error, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+}
