@@ -9,9 +9,7 @@ import { compileView } from '../../src/analysis/evaluator.ts';
 import { canonicalCidr, containsAddress, parseAddress, parseCidr } from '../../src/policy/cidr.ts';
 import { canonicalSelector, matches } from '../../src/policy/selector.ts';
 import { labels, scenario, selector } from '../analysis/arbitrary.ts';
-import { findGo } from '../env/build.ts';
-import { requiredGo } from '../env/target.ts';
-import { buildOracle } from './build.ts';
+import { goIsThere, goTool, skippedWithoutGo } from '../env/go-tool.ts';
 import { addressText, cidrText } from './cidr-text.ts';
 import { asCyclonusReadsFlow, asCyclonusReadsPolicy, DEPARTURES } from './departures.ts';
 import { flowCase, Oracle, type OracleAnswer, type OracleCase } from './oracle.ts';
@@ -20,17 +18,21 @@ const SEED = 20_251_121;
 const CLUSTERS = 6000;
 const LISTS = 3000; // of up to 20 selectors, or CIDRs, each
 
-const go = await findGo('go', process.env);
-const skipped = go ? '' : ` (skipped: it is built with Go ${requiredGo()} or later, which is not here)`;
+const CYCLONUS = {
+  name: 'cyclonus',
+  module: 'cyclonus',
+  package: '.',
+  title: 'the independent evaluator',
+  usualTime: 'at most 2 minutes on 2 cores',
+};
 
-(go ? describe : describe.skip)(`independent code${skipped}`, function () {
+(goIsThere ? describe : describe.skip)(`independent code${skippedWithoutGo}`, function () {
   this.timeout('2m');
   let oracle: Oracle;
 
   before(async function () {
     this.timeout('15m');
-    assert.ok(go);
-    oracle = new Oracle(await buildOracle(go));
+    oracle = new Oracle(await goTool(CYCLONUS));
   });
   after(() => oracle?.[Symbol.asyncDispose]());
 

@@ -1,0 +1,86 @@
+/**
+ * Tools that only tests need, built from Go modules whose versions and checksums are committed in tools/, and kept in
+ * the user's cache under a name made of their sources.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { findGo } from './build.ts';
+import { withLock } from './lock.ts';
+import { ProcessSet } from './processes.ts';
+import { showProgress, withElapsed } from './progress.ts';
+import { requiredGo, workDirectory } from './target.ts';
+
+export interface GoTool {
+  /** The command's name. */
+  readonly name: string;
+  /** The folder of its module under test/env/tools. */
+  readonly module: string;
+  /** The package to build, as `go build` takes it. */
+  readonly package: string;
+  /** What it is, for the person who waits for the build. */
+  readonly title: string;
+  /** For the same person: how long the build usually takes. */
+  readonly usualTime: string;
+  /** `-X` settings for the linker, for tools that tell their version so. */
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
+/** Whether tools can be built here, and if not, the words to append to the title of what is skipped. */
+export const goIsThere = (await findGo('go', process.env)) !== undefined;
+export const skippedWithoutGo = goIsThere
+  ? ''
+  : ` (skipped: it is built with Go ${requiredGo()} or later, which is not here)`;
+
+/** Resolves the path of the binary, after building it if need be. @throws with Go's messages if that fails */
+export async function goTool(tool: GoTool): Promise<string> {
+  const go = await findGo('go', process.env);
+  if (go === undefined) throw new Error(`${tool.title} is built with Go ${requiredGo()} or later`);
+  const module = join(import.meta.dirname, 'tools', tool.module);
+  const directory = join(cacheDirectory(), 'segmentation-operator', 'tools');
+  const binary = join(directory, `${tool.name}-${digest(module, tool)}`);
+  if (existsSync(binary)) return binary;
+  mkdirSync(directory, { recursive: true });
+  const progress = showProgress();
+  const build = async () => {
+    if (existsSync(binary)) return; // another process built it while this one waited
+    const processes = new ProcessSet(workDirectory(directory));
+    try {
+      const output = join(processes.directory, tool.name);
+      const variables = Object.entries(tool.variables ?? {}).map(([name, value]) => `-X ${name}=${value}`);
+      const flags = ['-ldflags', ['-s', '-w', ...variables].join(' '), '-o', output, tool.package];
+      // Without -buildvcs=false Go asks git about the checkout, which there need not be.
+      await processes.run(go.command, ['build', '-trimpath', '-buildvcs=false', ...flags], {
+        workingDirectory: module,
+        environment: go.environment,
+      });
+      renameSync(output, binary);
+    } finally {
+      await processes.stop();
+    }
+  };
+  try {
+    await withElapsed(
+      progress,
+      `Building ${tool.title} (this once)`,
+      () => tool.usualTime,
+      // A lock for each tool: two that are wanted at once may be built at once.
+      () => withLock(join(directory, `.lock-${tool.name}`), build),
+    );
+  } finally {
+    progress('');
+  }
+  return binary;
+}
+
+function digest(module: string, tool: GoTool): string {
+  const hash = createHash('sha256').update(JSON.stringify([process.platform, process.arch, tool]));
+  for (const name of readdirSync(module).toSorted()) hash.update(readFileSync(join(module, name)));
+  return hash.digest('hex').slice(0, 16);
+}
+
+function cacheDirectory(): string {
+  const usual = process.platform === 'darwin' ? join('Library', 'Caches') : '.cache';
+  return process.env['XDG_CACHE_HOME'] || join(homedir(), usual);
+}
