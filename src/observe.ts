@@ -81,6 +81,9 @@ export function createObserver(
         policies: status.policies ?? { desired: 0, applied: 0 },
         conflicts: all.reduce((sum, { conflicts }) => sum + conflicts.length, 0),
         unresolvedPeers: all.reduce((sum, { unresolved }) => sum + unresolved.length, 0),
+        conditions: Object.fromEntries(
+          (status.conditions ?? []).map((each) => [each.type, each.status === 'True']),
+        ),
       });
       logStatus(profile, status);
     },

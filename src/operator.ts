@@ -79,6 +79,7 @@ export async function runOperator(input: OperatorInput, signal: AbortSignal): Pr
       await aborted(signal);
       return true;
     }
+    metrics.leader(LEASE_NAME, false);
     await election.run(signal, async (term) => {
       metrics.leader(LEASE_NAME, true);
       logger.info('leading', { identity });

@@ -18,6 +18,8 @@ export interface ProfileCounts {
   /** Names that somebody else's object holds. */
   readonly conflicts: number;
   readonly unresolvedPeers: number;
+  /** Condition types of its status, and whether each is True. */
+  readonly conditions: Readonly<Record<string, boolean>>;
 }
 
 export interface SegmentationMetrics {
@@ -144,6 +146,16 @@ function createProfileGauges(registry: Registry): Map<string, ProfileCounts> {
     labelNames: ['profile'],
     sample: (set) => {
       for (const [profile, { unresolvedPeers }] of profiles) set({ profile }, unresolvedPeers);
+    },
+  });
+  sampledGauge(registry, {
+    name: 'segmentation_profile_condition',
+    help: "Whether a condition of a profile's status is True (1) or not (0): Ready, Reconciling, Stalled, PeersResolved.",
+    labelNames: ['profile', 'condition'],
+    sample: (set) => {
+      for (const [profile, { conditions }] of profiles) {
+        for (const [condition, held] of Object.entries(conditions)) set({ profile, condition }, held ? 1 : 0);
+      }
     },
   });
   return profiles;

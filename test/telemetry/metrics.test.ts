@@ -12,6 +12,7 @@ const COUNTS: ProfileCounts = {
   policies: { desired: 12, applied: 9 },
   conflicts: 1,
   unresolvedPeers: 2,
+  conditions: { Ready: true, Stalled: false },
 };
 
 /** A registry in which everything was measured at least once. */
@@ -149,6 +150,8 @@ describe('the metrics', () => {
     assert.equal(before.value('segmentation_policies{profile="strict",kind="applied"}'), 9);
     assert.equal(before.value('segmentation_conflicts{profile="strict"}'), 1);
     assert.equal(before.value('segmentation_unresolved_peers{profile="strict"}'), 2);
+    assert.equal(before.value('segmentation_profile_condition{profile="strict",condition="Ready"}'), 1);
+    assert.equal(before.value('segmentation_profile_condition{profile="strict",condition="Stalled"}'), 0);
     metrics.removeProfile('strict');
     const after = await exposition(metrics);
     assert.equal(after.value('segmentation_profiles'), 1);

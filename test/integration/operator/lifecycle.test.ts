@@ -171,6 +171,8 @@ describe("the operator's process", () => {
       await first.line('leading', LEASE_DURATION + RETRY_PERIOD + SLACK);
       const second = await startReplica();
       assert.equal(leads(second), false);
+      const status = 'leader_election_master_status{name="segmentation-operator"}';
+      assert.deepEqual([await first.metric(status), await second.metric(status)], [1, 0]);
       assert.deepEqual(await first.stop(), { code: 0, signal: null });
       const ended = performance.now();
       await second.line('leading');
