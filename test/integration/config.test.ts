@@ -47,7 +47,7 @@ const ALLOWED: readonly (readonly [resource: string, verbs: readonly string[], n
   ['mutatingwebhookconfigurations.admissionregistration.k8s.io', ['list', 'watch']],
   ['apiservices.apiregistration.k8s.io', ['list', 'watch']],
   ['customresourcedefinitions.apiextensions.k8s.io', ['list', 'watch']],
-  ['leases.coordination.k8s.io', ['get', 'create', 'update'], NAMESPACE],
+  ['leases.coordination.k8s.io', ['create'], NAMESPACE],
 ];
 
 describe('config/default', function () {
@@ -75,7 +75,7 @@ describe('config/default', function () {
       lines.filter((line) => !line.endsWith(' unchanged')),
       [],
     );
-    assert.equal(lines.length, 9);
+    assert.equal(lines.length, 13);
   });
 
   it('runs the image of this version', () => {
@@ -137,7 +137,7 @@ describe('config/default', function () {
   });
 
   describe('lets the operator', () => {
-    const can = async (verb: string, resource: string, namespace: string): Promise<boolean> => {
+    const can = async (verb: string, resource: string, namespace: string, object?: string) => {
       const [kind = '', subresource] = resource.split('/');
       const [name = '', ...group] = kind.split('.');
       const review = {
@@ -146,7 +146,14 @@ describe('config/default', function () {
         spec: {
           user: `system:serviceaccount:${NAMESPACE}:${OPERATOR}`,
           groups: ['system:serviceaccounts', `system:serviceaccounts:${NAMESPACE}`, 'system:authenticated'],
-          resourceAttributes: { verb, resource: name, group: group.join('.'), subresource, namespace },
+          resourceAttributes: {
+            verb,
+            resource: name,
+            group: group.join('.'),
+            subresource,
+            namespace,
+            name: object,
+          },
         },
       };
       const answer = await plane.admin.send(
@@ -164,6 +171,13 @@ describe('config/default', function () {
         assert.deepEqual(new Set(every.filter((_, index) => answers[index])), new Set(verbs));
       });
     }
+
+    it('get and update its own Lease, and no other', async () => {
+      for (const verb of ['get', 'update']) {
+        assert.equal(await can(verb, 'leases.coordination.k8s.io', NAMESPACE, OPERATOR), true, verb);
+        assert.equal(await can(verb, 'leases.coordination.k8s.io', NAMESPACE, 'another'), false, verb);
+      }
+    });
 
     it('neither elect in other namespaces nor read secrets', async () => {
       assert.equal(await can('get', 'leases.coordination.k8s.io', 'kube-system'), false);
