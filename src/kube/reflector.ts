@@ -51,8 +51,11 @@ const STALL_MS = 90_000;
 const BACKOFF = { initialMs: 800, maxMs: 30_000 };
 /** Longest wait for a permission or a CRD: these appear while somebody watches the operator start. Milliseconds. */
 const WAITING_MAX_MS = 5_000;
-/** A watch that lasted this long was healthy: what fails afterwards begins the backoff anew. Milliseconds. */
-const HEALTHY_MS = 10_000;
+/**
+ * A watch that was open for this long was healthy, whether or not anything happened on it: what fails afterwards begins
+ * the backoff anew. Milliseconds.
+ */
+const HEALTHY_MS = 2_000;
 /** A watch that the server ends earlier than this is a failure, or it would be asked for again without pause. Milliseconds. */
 const SHORTEST_WATCH_MS = 1_000;
 /** Bounds of a watch's own timeout, seconds, as client-go has them: spread, so that replicas do not reconnect together. */
@@ -71,6 +74,8 @@ export class Reflector<T extends Item> {
   readonly #resolveSynced: () => void;
   #hasSynced = false;
   #lastContact: number;
+  /** When the server began to answer the latest watch; undefined while it has not. */
+  #opened: number | undefined;
   /** Where the next watch begins; undefined: with a list. */
   #revision: string | undefined;
   /** False once the server refused a streamed list. */
@@ -102,9 +107,8 @@ export class Reflector<T extends Item> {
 
   /** Lists and watches until `signal` is aborted. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
     while (!signal.aborted) {
-      const started = clock.monotonic();
+      this.#opened = undefined;
       try {
         if (this.#revision !== undefined) await this.#watch(this.#revision, signal);
         // After a failure the two ways take turns, so that what breaks one of them does not keep us blind.
@@ -112,7 +116,7 @@ export class Reflector<T extends Item> {
         else await this.#pagedList(signal);
       } catch (error) {
         if (signal.aborted) return;
-        await this.#recover(error, clock.monotonic() - started, signal);
+        await this.#recover(error, signal);
       }
     }
   }
@@ -179,7 +183,11 @@ export class Reflector<T extends Item> {
     const { least, most } = WATCH_SECONDS;
     const timeoutSeconds = Math.floor(least + random() * (most - least));
     const full = { ...query, watch: true, allowWatchBookmarks: true, timeoutSeconds };
-    for await (const value of transport.watch({ path, query: full, signal, stallMs })) {
+    const onOpen = () => {
+      this.#contact();
+      this.#opened = this.#lastContact;
+    };
+    for await (const value of transport.watch({ path, query: full, signal, stallMs, onOpen })) {
       if (signal.aborted) return;
       this.#contact();
       yield parseWatchEvent({ method: 'WATCH', path }, value);
@@ -228,9 +236,9 @@ export class Reflector<T extends Item> {
   }
 
   /** Decides where to go on after a failure, and waits. */
-  async #recover(error: unknown, lasted: number, signal: AbortSignal): Promise<void> {
+  async #recover(error: unknown, signal: AbortSignal): Promise<void> {
     const { clock, onError } = this.#options;
-    const healthy = lasted >= HEALTHY_MS && clock.monotonic() - this.#lastContact < lasted;
+    const healthy = this.#opened !== undefined && clock.monotonic() - this.#opened >= HEALTHY_MS;
     if (healthy) this.#backoff.reset();
     let delay = this.#backoff.next();
     if (classify(error) === 'waiting') delay = Math.min(delay, WAITING_MAX_MS);

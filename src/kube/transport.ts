@@ -42,6 +42,8 @@ export interface WatchRequest {
   readonly signal: AbortSignal;
   /** Longest silence, before the answer and within it, in milliseconds. */
   readonly stallMs: number;
+  /** Called once the server has begun to answer, which may be long before the first value. Must not throw. */
+  readonly onOpen?: (() => void) | undefined;
 }
 
 export interface Transport {
@@ -147,6 +149,7 @@ class HttpTransport implements Transport {
     const exchange = { name, verb: name.method, target, headers, body: null, deadline };
     try {
       const stream = await this.#authorised(exchange, (credentials) => this.#open(exchange, credentials));
+      request.onOpen?.();
       const lines = new LineSplitter(MAX_LINE);
       let sinceTurn = 0;
       for await (const chunk of stream as AsyncIterable<Buffer>) {

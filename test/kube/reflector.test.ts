@@ -509,6 +509,22 @@ describe('Reflector', () => {
       );
     });
 
+    it('begins anew after a watch that was open for a while, though nothing happened on it', async () => {
+      const { server, clock, errors } = fixture;
+      let watch = await fixture.synced('a');
+      for (let i = 0; i < 3; i++) {
+        watch.fail(failure(0, 'Transport'));
+        await clock.advance(3_000);
+        watch = await server.next('watch');
+        watch.open();
+        await clock.advance(2_000);
+      }
+      assert.deepEqual(
+        errors.map(({ retryIn }) => retryIn),
+        [800, 800, 800],
+      );
+    });
+
     it('asks no more than once a second of a server that ends every watch at once', async () => {
       const { server, clock } = fixture;
       let asked = 0;

@@ -16,6 +16,8 @@ export interface WatchCall {
   readonly stallMs: number;
   /** Whether the other side has ended it. */
   readonly closed: boolean;
+  /** The server accepts it; sending does so too. */
+  open(): void;
   send(...values: unknown[]): void;
   /** The server ends the stream in order. */
   end(): void;
@@ -53,6 +55,11 @@ export class ScriptedTransport implements Transport {
     let finish: { error?: unknown } | undefined;
     let closed = false;
     let wake = Promise.withResolvers<void>();
+    let opened = false;
+    const open = () => {
+      if (!opened) request.onOpen?.();
+      opened = true;
+    };
     const end = (how: { error?: unknown }) => {
       finish ??= how;
       wake.resolve();
@@ -65,7 +72,9 @@ export class ScriptedTransport implements Transport {
       get closed() {
         return closed;
       },
+      open,
       send: (...sent) => {
+        open();
         values.push(...sent);
         wake.resolve();
       },
