@@ -1,44 +1,71 @@
 /**
- * Bundles the operator and all that it depends on into one file, dist/operator.mjs: a fast start, little memory,
- * and an image without node_modules. The same input gives the same bytes.
+ * Bundles each program and all that it depends on into one file: a fast start, little memory, and no node_modules. The
+ * same input gives the same bytes.
  *
- *   npm run build                    writes dist/operator.mjs
- *   npm run build -- --outfile FILE  writes FILE
+ *   npm run build                  writes dist/operator.mjs and dist/kubectl-segmentation
+ *   npm run build -- --outfile F   writes the operator to F, and nothing else
+ *   npm run build -- --plugin F    writes the kubectl plugin to F, and nothing else
  *
- * Beside it, FILE.LEGAL.txt holds the licence comments of what is bundled.
+ * Beside each, FILE.LEGAL.txt holds the licence comments of what is bundled.
  */
+import { chmodSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
 const { values } = parseArgs({
-  options: { outfile: { type: 'string', default: join(root, 'dist/operator.mjs') } },
+  options: { outfile: { type: 'string' }, plugin: { type: 'string' } },
 });
-const outfile = resolve(values.outfile);
 
 // Dependencies that are CommonJS call `require`, which a module does not have.
-const banner =
+const REQUIRE =
   "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);";
 
-const { metafile } = await build({
-  absWorkingDir: root,
-  entryPoints: ['src/main.ts'],
-  outfile,
-  bundle: true,
-  platform: 'node',
-  target: 'node24',
-  format: 'esm',
-  // Names stay as they are written: stack traces and error names are read.
-  minifyWhitespace: true,
-  minifySyntax: true,
-  keepNames: true,
-  legalComments: 'linked',
-  banner: { js: banner },
-  metafile: true,
-  logLevel: 'warning',
-});
+interface Program {
+  readonly entry: string;
+  readonly outfile: string;
+  /** Begins the bundle. */
+  readonly banner: string;
+}
 
-for (const [path, { bytes }] of Object.entries(metafile.outputs)) {
-  console.log(`${relative(process.cwd(), join(root, path))} ${(bytes / 1024).toFixed(0)} KiB`);
+const operator: Program = {
+  entry: 'src/main.ts',
+  outfile: resolve(values.outfile ?? join(root, 'dist/operator.mjs')),
+  banner: REQUIRE,
+};
+/** Without an extension: kubectl finds plugins by the name of the file. */
+const plugin: Program = {
+  entry: 'src/cli/main.ts',
+  outfile: resolve(values.plugin ?? join(root, 'dist/kubectl-segmentation')),
+  banner: REQUIRE,
+};
+
+async function bundle({ entry, outfile, banner }: Program): Promise<void> {
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    // Names stay as they are written: stack traces and error names are read.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    keepNames: true,
+    legalComments: 'linked',
+    banner: { js: banner },
+    metafile: true,
+    logLevel: 'warning',
+  });
+  for (const [path, { bytes }] of Object.entries(metafile.outputs)) {
+    console.log(`${relative(process.cwd(), join(root, path))} ${(bytes / 1024).toFixed(0)} KiB`);
+  }
+}
+
+if (values.plugin === undefined) await bundle(operator);
+if (values.outfile === undefined) {
+  await bundle(plugin);
+  chmodSync(plugin.outfile, 0o755);
 }

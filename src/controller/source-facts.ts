@@ -2,7 +2,7 @@
 import type { KubeObject } from '../api/meta.ts';
 import type { EndpointFacts, NodeFacts, ServiceFacts, WebhookService } from '../policy/facts.ts';
 
-interface RawService {
+export interface RawService {
   readonly spec: {
     readonly type?: string;
     readonly selector?: Record<string, string>;
@@ -30,7 +30,7 @@ export function serviceFacts({ spec }: RawService): ServiceFacts {
   };
 }
 
-interface RawEndpointSlice extends KubeObject {
+export interface RawEndpointSlice extends KubeObject {
   readonly endpoints?: readonly { readonly addresses?: readonly string[] }[] | null;
   readonly ports?: EndpointFacts['ports'] | null;
 }
@@ -50,7 +50,7 @@ export function endpointFacts({
   };
 }
 
-interface RawNode {
+export interface RawNode {
   readonly spec?: { readonly podCIDR?: string; readonly podCIDRs?: readonly string[] };
   readonly status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
 }
@@ -74,7 +74,7 @@ interface ServiceReference {
   readonly port?: number;
 }
 
-interface RawWebhookUser {
+export interface RawWebhookUser {
   readonly webhooks?: readonly { readonly clientConfig?: { readonly service?: ServiceReference } }[];
   readonly spec?: {
     readonly service?: ServiceReference | null;

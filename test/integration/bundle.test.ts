@@ -12,7 +12,8 @@ import {
   rmSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
+import { locateBinaries } from '../env/index.ts';
 
 const root = join(import.meta.dirname, '../..');
 const NOBODY = 65_534;
@@ -24,6 +25,7 @@ function build(outfile: string): void {
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
   assert.match(stdout, /operator\.mjs \d+ KiB/);
+  assert.doesNotMatch(stdout, /kubectl-segmentation/);
 }
 
 describe('the bundle', function () {
@@ -79,5 +81,33 @@ describe('the bundle', function () {
     for (const file of readdirSync(app)) {
       assert.ok(readFileSync(join(again, file)).equals(readFileSync(join(app, file))), `${file} differs`);
     }
+  });
+});
+
+describe('the bundle of the kubectl plugin', function () {
+  this.timeout(60_000);
+  let directory: string;
+
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'plugin-'));
+    const args = [join(root, 'scripts/build.ts'), '--plugin', join(directory, 'kubectl-segmentation')];
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+  });
+  after(() => rmSync(directory, { recursive: true }));
+
+  it('is found by kubectl, and works where nothing else is', async () => {
+    const { kubectl } = await locateBinaries();
+    const { status, stdout, stderr } = spawnSync(
+      kubectl,
+      ['segmentation', 'render', '-f', join(root, 'config/samples/shop'), '-o', 'name'],
+      {
+        encoding: 'utf8',
+        cwd: directory,
+        env: { PATH: [directory, dirname(process.execPath)].join(delimiter) },
+      },
+    );
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+    assert.match(stdout, /^networkpolicy\.networking\.k8s\.io\/shop\.default-deny$/m);
   });
 });

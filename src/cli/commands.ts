@@ -1,0 +1,6 @@
+/** The commands, in the order in which the help text lists them. A new one is registered here. */
+import type { Command } from './command.ts';
+import { render } from './commands/render.ts';
+import { status } from './commands/status.ts';
+
+export const COMMANDS: readonly Command[] = [status, render];

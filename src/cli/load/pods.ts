@@ -1,0 +1,196 @@
+/** Pods, and what runs them: of a cluster the Pods themselves, of manifests what each workload's template makes. */
+import type { KubeObject, OwnerReference, StringMap } from '../../api/meta.ts';
+import type { ContainerPort, Pod } from '../../analysis/cluster.ts';
+import type { ObjectSet } from './objects.ts';
+
+/** What runs pods: of a Deployment the Deployment, not its ReplicaSets. A Pod of its own is its own workload. */
+export interface Workload {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export interface WorkloadPod extends Pod {
+  readonly workload: Workload;
+  readonly serviceAccount: string;
+  /** Stands for all pods of its workload: there is a template, and no pod yet. */
+  readonly template: boolean;
+}
+
+interface RawContainer {
+  readonly ports?: readonly ContainerPort[];
+  readonly restartPolicy?: string;
+}
+
+interface RawPodSpec {
+  readonly containers?: readonly RawContainer[];
+  readonly initContainers?: readonly RawContainer[];
+  readonly hostNetwork?: boolean;
+  readonly nodeName?: string;
+  readonly serviceAccountName?: string;
+}
+
+interface RawPod extends KubeObject {
+  readonly spec?: RawPodSpec;
+  readonly status?: {
+    readonly phase?: string;
+    readonly podIP?: string;
+    readonly podIPs?: readonly { readonly ip: string }[] | null;
+  };
+}
+
+interface RawTemplate {
+  readonly metadata?: { readonly labels?: StringMap };
+  readonly spec?: RawPodSpec;
+}
+
+interface RawWorkload extends KubeObject {
+  readonly spec?: {
+    readonly replicas?: number;
+    readonly template?: RawTemplate;
+    readonly jobTemplate?: { readonly spec?: { readonly template?: RawTemplate } };
+  };
+}
+
+const TEMPLATED = [
+  'Deployment',
+  'StatefulSet',
+  'DaemonSet',
+  'ReplicaSet',
+  'ReplicationController',
+  'CronJob',
+  'Job',
+] as const;
+
+/** Of a Pod what is needed here; a cluster's are cut down to this as they are read. */
+export function trimmedPod(raw: object): KubeObject {
+  const { metadata, spec = {}, status = {} } = raw as RawPod;
+  const { name, namespace, labels, ownerReferences, deletionTimestamp } = metadata;
+  const ports = (containers: readonly RawContainer[] = []) =>
+    containers.map(({ ports, restartPolicy }) => ({
+      ...(ports && { ports }),
+      ...(restartPolicy && { restartPolicy }),
+    }));
+  const trimmed: RawPod = {
+    kind: 'Pod',
+    metadata: {
+      name,
+      ...(namespace && { namespace }),
+      ...(labels && { labels }),
+      ...(ownerReferences && { ownerReferences }),
+      ...(deletionTimestamp && { deletionTimestamp }),
+    },
+    spec: {
+      containers: ports(spec.containers),
+      initContainers: ports(spec.initContainers),
+      ...(spec.hostNetwork && { hostNetwork: true }),
+      ...(spec.nodeName && { nodeName: spec.nodeName }),
+      ...(spec.serviceAccountName && { serviceAccountName: spec.serviceAccountName }),
+    },
+    status: {
+      ...(status.phase && { phase: status.phase }),
+      podIPs: status.podIPs ?? (status.podIP ? [{ ip: status.podIP }] : []),
+    },
+  };
+  return trimmed;
+}
+
+/**
+ * The pods of a set of objects. Finished ones have no network and are left out. A workload's manifest stands for one
+ * pod or, where its pods are there too, says what they will look like.
+ */
+export function podsOf(objects: ObjectSet): WorkloadPod[] {
+  const pods = objects
+    .of<RawPod>('Pod')
+    .filter(({ status }) => status?.phase !== 'Succeeded' && status?.phase !== 'Failed')
+    .map(podOf);
+  const byWorkload = Map.groupBy(pods, ({ workload }) => workloadKey(workload));
+  const made = new Map<string, WorkloadPod>();
+  for (const kind of TEMPLATED) {
+    for (const object of objects.of<RawWorkload>(kind)) {
+      const pod = templatePod(kind, object);
+      if (pod !== undefined) made.set(workloadKey(pod.workload), pod);
+    }
+  }
+  const living = pods.map((pod) => {
+    const template = made.get(workloadKey(pod.workload));
+    if (template === undefined) return pod;
+    const { labels, ports, hostNetwork, serviceAccount } = template;
+    return { ...pod, labels, serviceAccount, ...(ports && { ports }), ...(hostNetwork && { hostNetwork }) };
+  });
+  return [...living, ...[...made].filter(([key]) => !byWorkload.has(key)).map(([, pod]) => pod)];
+}
+
+export function workloadKey({ kind, namespace, name }: Workload): string {
+  return `${namespace}/${kind}/${name}`;
+}
+
+function podOf(raw: RawPod): WorkloadPod {
+  const { name, namespace = '', labels = {} } = raw.metadata;
+  const { spec = {}, status = {} } = raw;
+  const ips = status.podIPs?.map(({ ip }) => ip) ?? (status.podIP ? [status.podIP] : []);
+  return {
+    namespace,
+    name,
+    labels: texts(labels),
+    ips,
+    ...networkOf(spec),
+    ...(spec.nodeName && { node: spec.nodeName }),
+    workload: ownerOf(raw),
+    template: false,
+  };
+}
+
+function templatePod(kind: string, object: RawWorkload): WorkloadPod | undefined {
+  const { name, namespace = '' } = object.metadata;
+  const { spec = {} } = object;
+  const template = kind === 'CronJob' ? spec.jobTemplate?.spec?.template : spec.template;
+  if (template === undefined || spec.replicas === 0) return undefined;
+  const owner = object.metadata.ownerReferences?.find(({ controller }) => controller === true);
+  // Its owner's template stands for it.
+  if (owner !== undefined) return undefined;
+  return {
+    namespace,
+    name,
+    labels: texts(template.metadata?.labels ?? {}),
+    ips: [],
+    ...networkOf(template.spec ?? {}),
+    workload: { kind, namespace, name },
+    template: true,
+  };
+}
+
+function networkOf(spec: RawPodSpec): Pick<WorkloadPod, 'ports' | 'hostNetwork' | 'serviceAccount'> {
+  const sidecars = (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  const ports = [...(spec.containers ?? []), ...sidecars].flatMap(({ ports = [] }) =>
+    ports.map(({ name, containerPort, protocol }) => ({
+      ...(name && { name }),
+      containerPort,
+      ...(protocol && { protocol }),
+    })),
+  );
+  return {
+    ...(ports.length > 0 && { ports }),
+    ...(spec.hostNetwork === true && { hostNetwork: true }),
+    serviceAccount: spec.serviceAccountName || 'default',
+  };
+}
+
+/** The controller that a person knows. ReplicaSets and Jobs have their owner's name and a suffix of a known form. */
+function ownerOf({ metadata }: RawPod): Workload {
+  const { name, namespace = '', labels = {}, ownerReferences = [] } = metadata;
+  const owner: OwnerReference | undefined = ownerReferences.find(({ controller }) => controller === true);
+  if (owner === undefined) return { kind: 'Pod', namespace, name };
+  const hash = labels['pod-template-hash'];
+  if (owner.kind === 'ReplicaSet' && hash !== undefined && owner.name.endsWith(`-${hash}`)) {
+    return { kind: 'Deployment', namespace, name: owner.name.slice(0, -hash.length - 1) };
+  }
+  const scheduled = /^(.+)-\d{8,10}$/.exec(owner.name)?.[1];
+  if (owner.kind === 'Job' && scheduled !== undefined) return { kind: 'CronJob', namespace, name: scheduled };
+  return { kind: owner.kind, namespace, name: owner.name };
+}
+
+/** A manifest may hold numbers and booleans where labels are; the API server would refuse them. */
+function texts(labels: Readonly<Record<string, unknown>>): StringMap {
+  return Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, String(value)]));
+}

@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+/** kubectl-segmentation: the process. */
+import { EXIT } from './failure.ts';
+import { run } from './run.ts';
+
+// A reader that has seen enough (`| head`) closes the pipe: there is nobody left to write to.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? EXIT.yes : EXIT.failure);
+});
+
+const { env, stdin, stdout, stderr } = process;
+process.exitCode = await run(process.argv.slice(2), { env, cwd: process.cwd(), stdin, stdout, stderr });

@@ -1,0 +1,169 @@
+/** The plugin against a cluster in which the operator works: what it renders is what stands there. */
+import assert from 'node:assert/strict';
+import { parseAllDocuments } from 'yaml';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import { cli, directoryOf, type Ran } from '../../cli/cli.ts';
+import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
+import { Sandbox } from '../../support/cluster.ts';
+import { installOperator, Operators } from '../../support/operator.ts';
+
+const RULES = {
+  baseline: {
+    sameNamespace: 'Allow',
+    kubeAPIServer: 'Allow',
+    monitoring: 'Allow',
+    ingressControllers: 'Allow',
+  },
+  ingress: [
+    {
+      name: 'from-team',
+      description: 'One team works together.',
+      podSelector: { matchLabels: { app: 'web' } },
+      from: [{ sameNamespaceLabels: ['team'] }, { ipBlock: { cidr: '10.0.0.0/8', except: ['10.1.0.0/16'] } }],
+      ports: [{ port: 8080 }],
+    },
+  ],
+  egress: [{ name: 'to-nodes', to: [{ entity: 'Nodes' }] }],
+};
+
+describe('kubectl segmentation in a cluster', function () {
+  this.timeout(60_000);
+  const operators = new Operators();
+  let plane: ControlPlane;
+  let sandbox: Sandbox;
+  let namespaces: string[];
+  let profile: string;
+
+  const inCluster = (line: string): Promise<Ran> => cli(`${line} --kubeconfig ${plane.kubeconfig}`);
+
+  before(async () => {
+    plane = await sharedControlPlane();
+    const kubeconfig = await installOperator(plane);
+    sandbox = new Sandbox(plane, 'cli');
+    namespaces = [
+      await sandbox.namespace('a', { team: 'red' }),
+      await sandbox.namespace('b', { team: 'blue' }),
+    ];
+    await sandbox.pod(namespaces[0] ?? '', 'web', { app: 'web' });
+    await sandbox.service(namespaces[1] ?? '', 'db', {
+      selector: { app: 'db' },
+      ports: [{ port: 80, targetPort: 'sql' }],
+    });
+    // Somebody else's, under a name that the operator needs.
+    profile = `${sandbox.id}-shop`;
+    await sandbox.createPolicy(namespaces[1] ?? '', `${profile}.ingress`, {
+      podSelector: { matchLabels: { app: 'none' } },
+    });
+    await sandbox.profile('shop', {
+      ...RULES,
+      egress: [
+        ...RULES.egress,
+        { name: 'to-db', to: [{ service: { namespace: namespaces[1], name: 'db' } }] },
+      ],
+    });
+    await operators.start(kubeconfig);
+    await sandbox.ready(profile, 5000);
+  });
+  after(async () => {
+    await operators.end();
+    await sandbox.remove();
+  });
+
+  it('renders exactly what the operator has written', async () => {
+    const { code, stdout, stderr } = await inCluster(`render ${profile}`);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, new RegExp(`the name ${profile}\\.ingress is taken, so another stands for it`));
+    const rendered = parseAllDocuments(stdout).map((each) => each.toJS() as NetworkPolicy);
+    const standing: NetworkPolicy[] = [];
+    for (const namespace of namespaces) {
+      standing.push(
+        ...(await sandbox.policies(namespace)).filter(({ metadata }) => metadata.labels !== undefined),
+      );
+    }
+    assert.ok(standing.length >= 8, 'too few policies to compare');
+    const parts = ({ metadata, spec }: NetworkPolicy) => {
+      const { name, namespace, labels, annotations, ownerReferences } = metadata;
+      return { name, namespace, labels, annotations, ownerReferences, spec };
+    };
+    assert.deepEqual(byName(rendered.map(parts)), byName(standing.map(parts)));
+  });
+
+  it('renders a changed manifest over the cluster as the operator would write it', async () => {
+    const stored = await sandbox.readProfile(profile);
+    const { metadata, spec } = stored;
+    const changed = {
+      ...stored,
+      metadata: { name: metadata.name },
+      spec: { ...spec, baseline: { ...spec.baseline, dns: 'Deny' } },
+    };
+    const directory = directoryFor(JSON.stringify(changed));
+    const { stdout } = await inCluster(
+      `render ${profile} -n ${namespaces[0]} -f ${directory} --cluster -o json`,
+    );
+    const { items } = JSON.parse(stdout) as { items: NetworkPolicy[] };
+    await sandbox.edit(profile, { baseline: { dns: 'Deny' } });
+    await sandbox.ready(profile, 5000);
+    const standing = await sandbox.policies(namespaces[0] ?? '');
+    assert.deepEqual(
+      byName(
+        items.map(({ metadata, spec }) => ({ name: metadata.name, spec, owners: metadata.ownerReferences })),
+      ),
+      byName(
+        standing.map(({ metadata, spec }) => ({
+          name: metadata.name,
+          spec,
+          owners: metadata.ownerReferences,
+        })),
+      ),
+    );
+  });
+
+  it('shows in its status what is enforced, and what is not', async () => {
+    const open = await sandbox.namespace('open', null);
+    await sandbox.pod(open, 'legacy', { app: 'legacy' });
+    const { code, stdout } = await inCluster('status');
+    assert.equal(code, 0);
+    assert.match(stdout, new RegExp(`^${namespaces[0]} +Enforced +${profile} +1/1 +1/1$`, 'm'));
+    assert.match(stdout, new RegExp(`^${open} +Open +- +0/1 +0/1$`, 'm'));
+    assert.match(stdout, /^kube-system +Protected/m);
+    assert.match(stdout, new RegExp(`${open}: all 1 pod open both ways`));
+    assert.match(stdout, new RegExp(`^${profile} +Enforce +2/2 +\\d+ +True +Enforced$`, 'm'));
+  });
+
+  it('names in its status a policy that is gone while no operator runs', async () => {
+    await operators.end();
+    await sandbox.deletePolicy(namespaces[0] ?? '', `${profile}.default-deny`);
+    const { stdout } = await inCluster(`status -n ${namespaces[0]}`);
+    assert.match(stdout, new RegExp(`^${namespaces[0]} +Pending`, 'm'));
+    assert.match(stdout, new RegExp(`1 policy not as wanted yet: ${profile}\\.default-deny`));
+  });
+
+  it('says who may not read what, and how to be allowed to', async () => {
+    const kubeconfig = await plane.serviceAccountKubeconfig(namespaces[0] ?? '', 'default');
+    const { code, stderr } = await cli(`status --kubeconfig ${kubeconfig}`);
+    assert.equal(code, 2);
+    assert.match(
+      stderr,
+      /^error: you may not list \w+ in all namespaces; ask for a ClusterRole with the verb list on/,
+    );
+  });
+
+  it('says which server it does not reach', async () => {
+    const directory = directoryFor(
+      `apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]\ncontexts: [{name: c, context: {cluster: c, user: c}}]\nusers: [{name: c, user: {}}]\n`,
+    );
+    const { code, stderr } = await cli(`status --kubeconfig ${directory}/file.yaml`);
+    assert.equal(code, 2);
+    assert.match(stderr, /^error: http:\/\/127\.0\.0\.1:1 can't be reached: .*ECONNREFUSED/);
+  });
+});
+
+function directoryFor(text: string): string {
+  return directoryOf({ 'file.yaml': text });
+}
+
+function byName<T extends { readonly name: string; readonly namespace?: string | undefined }>(
+  list: T[],
+): T[] {
+  return list.sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
+}
