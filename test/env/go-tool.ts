@@ -25,6 +25,8 @@ export interface GoTool {
   readonly usualTime: string;
   /** `-X` settings for the linker, for tools that tell their version so. */
   readonly variables?: Readonly<Record<string, string>>;
+  /** Build tags, for tools that can leave out what tests do not need. */
+  readonly tags?: readonly string[];
 }
 
 /** Whether tools can be built here, and if not, the words to append to the title of what is skipped. */
@@ -49,7 +51,8 @@ export async function goTool(tool: GoTool): Promise<string> {
     try {
       const output = join(processes.directory, tool.name);
       const variables = Object.entries(tool.variables ?? {}).map(([name, value]) => `-X ${name}=${value}`);
-      const flags = ['-ldflags', ['-s', '-w', ...variables].join(' '), '-o', output, tool.package];
+      const tags = tool.tags === undefined ? [] : ['-tags', tool.tags.join(',')];
+      const flags = [...tags, '-ldflags', ['-s', '-w', ...variables].join(' '), '-o', output, tool.package];
       // Without -buildvcs=false Go asks git about the checkout, which there need not be.
       await processes.run(go.command, ['build', '-trimpath', '-buildvcs=false', ...flags], {
         workingDirectory: module,

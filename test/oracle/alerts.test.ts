@@ -1,0 +1,67 @@
+/** The rules of config/prometheus, judged by promtool. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { goIsThere, skippedWithoutGo } from '../env/go-tool.ts';
+import { alerts, buildPrometheus, promtool, ruleFile } from '../support/prometheus.ts';
+import { ALERT_CASES, type AlertCase } from './alert-cases.ts';
+
+(goIsThere ? describe : describe.skip)(`the alerts${skippedWithoutGo}`, function () {
+  this.timeout('2m');
+  let directory: string;
+  let rules: string;
+
+  before(async function () {
+    this.timeout('20m');
+    await buildPrometheus();
+    directory = mkdtempSync(join(tmpdir(), 'alerts-'));
+    rules = join(directory, 'rules.yaml');
+    writeFileSync(rules, stringify(ruleFile()));
+  });
+  after(() => {
+    if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
+  });
+
+  it('are rules that Prometheus accepts', async () => {
+    const { code, output } = await promtool(['check', 'rules', '--lint=all', '--lint-fatal', rules]);
+    assert.equal(code, 0, output);
+  });
+
+  it('each have a case in which they fire, and one in which they do not', () => {
+    const names = alerts().map(({ alert }) => alert);
+    const firing = ALERT_CASES.filter(({ fires }) => fires !== undefined).map(({ alert }) => alert);
+    const quiet = ALERT_CASES.filter(({ quiet: times = [] }) => times.length > 0).map(({ alert }) => alert);
+    for (const cases of [firing, quiet]) assert.deepEqual([...new Set(cases)].sort(), names.toSorted());
+  });
+
+  it('fire when they should, telling what is the matter, and not when they should not', async () => {
+    const tests = join(directory, 'tests.yaml');
+    writeFileSync(
+      tests,
+      stringify({ rule_files: [rules], evaluation_interval: '1m', tests: ALERT_CASES.map(unitTest) }),
+    );
+    const { code, output } = await promtool(['test', 'rules', '--diff', tests]);
+    assert.equal(code, 0, output);
+  });
+});
+
+/** A case as promtool's unit tests have it. Summary and runbook are the rule's own: nothing in them varies. */
+function unitTest({ alert, when, series, quiet = [], fires, start }: AlertCase): object {
+  const rule = alerts().find((each) => each.alert === alert);
+  const expected = fires && {
+    exp_labels: { ...rule?.labels, ...fires.labels },
+    exp_annotations: { ...rule?.annotations, description: fires.description },
+  };
+  return {
+    name: `${alert}: ${when}`,
+    interval: '1m',
+    ...(start !== undefined && { start_timestamp: start }),
+    input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
+    alert_rule_test: [
+      ...quiet.map((time) => ({ eval_time: time, alertname: alert, exp_alerts: [] })),
+      ...(fires === undefined ? [] : [{ eval_time: fires.at, alertname: alert, exp_alerts: [expected] }]),
+    ],
+  };
+}

@@ -1,0 +1,187 @@
+// The real Prometheus and promtool, as judges of what the operator exposes and of the rules and queries over it.
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { parse, stringify } from 'yaml';
+import { goTool } from '../env/go-tool.ts';
+import { isRunning, ProcessSet } from '../env/processes.ts';
+import { eventually } from './cluster.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const START = 30_000; // ms until it is ready; about a second on an idle machine
+
+const VERSION = '3.15.0';
+const command = (name: string) => ({
+  name,
+  module: 'prometheus',
+  package: `github.com/prometheus/prometheus/cmd/${name}`,
+  title: `${name} ${VERSION}`,
+  usualTime: 'it and its sibling take about 3 minutes on 2 cores',
+  // Neither the user interface, which has to be built first, nor the clients of two dozen clouds.
+  tags: ['remove_all_sd'],
+  variables: { 'github.com/prometheus/common/version.Version': VERSION },
+});
+
+/** Builds both commands if need be. */
+export async function buildPrometheus(): Promise<void> {
+  await goTool(command('prometheus'));
+  await goTool(command('promtool'));
+}
+
+export interface AlertingRule {
+  readonly alert: string;
+  readonly expr: string;
+  readonly for?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+export interface RecordingRule {
+  readonly record: string;
+  readonly expr: string;
+}
+
+interface RuleFile {
+  readonly groups: readonly {
+    readonly name: string;
+    readonly rules: readonly (AlertingRule | RecordingRule)[];
+  }[];
+}
+
+/** The rules of config/prometheus, as a rule file has them. */
+export function ruleFile(): RuleFile {
+  const path = join(ROOT, 'config/prometheus/prometheus_rule.yaml');
+  return (parse(readFileSync(path, 'utf8')) as { spec: RuleFile }).spec;
+}
+
+export const rules = () => ruleFile().groups.flatMap((group) => group.rules);
+export const alerts = (): AlertingRule[] => rules().filter((rule) => 'alert' in rule);
+
+/** Runs promtool to its end. */
+export async function promtool(
+  args: readonly string[],
+  stdin = '',
+): Promise<{ readonly code: number | null; readonly output: string }> {
+  const child = spawn(await goTool(command('promtool')), args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stdin.end(stdin);
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number | null]>,
+  ]);
+  return { code, output: `${stdout}${stderr}`.trim() };
+}
+
+/** One series of an answer. */
+export interface Series {
+  readonly metric: Readonly<Record<string, string>>;
+  /** NaN where it is none, Infinity where it is that. */
+  readonly value: number;
+}
+
+interface Answer {
+  readonly status: string;
+  readonly data: unknown;
+  readonly error?: string;
+  readonly warnings?: readonly string[];
+  readonly infos?: readonly string[];
+}
+
+/** A running server. */
+export class Prometheus {
+  readonly #processes: ProcessSet;
+  readonly #child: ChildProcess;
+  readonly #log: string;
+  #url: string | undefined;
+
+  private constructor(processes: ProcessSet, child: ChildProcess, log: string) {
+    this.#processes = processes;
+    this.#child = child;
+    this.#log = log;
+  }
+
+  /**
+   * Starts one on a free port, with a configuration file and the rule files that it names, by name.
+   *
+   * @throws Error with its log when it does not become ready
+   */
+  static async start(
+    configuration: object,
+    ruleFiles: Readonly<Record<string, object>> = {},
+  ): Promise<Prometheus> {
+    const binary = await goTool(command('prometheus'));
+    const processes = new ProcessSet(join(tmpdir(), `prometheus-${randomBytes(6).toString('hex')}`));
+    const { directory } = processes;
+    for (const [name, content] of Object.entries({ ...ruleFiles, 'prometheus.yaml': configuration })) {
+      writeFileSync(join(directory, name), stringify(content));
+    }
+    const log = join(directory, 'log');
+    const args = [
+      `--config.file=${join(directory, 'prometheus.yaml')}`,
+      `--storage.tsdb.path=${join(directory, 'data')}`,
+      '--web.listen-address=127.0.0.1:0',
+    ];
+    const server = new Prometheus(processes, processes.start(binary, args, { log }), log);
+    try {
+      await eventually(() => server.#ready(), START);
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+    return server;
+  }
+
+  async #ready(): Promise<void> {
+    const log = this.log();
+    if (!isRunning(this.#child)) throw new Error(`Prometheus has ended:\n${log}`);
+    const address = /msg="Listening on" .*address=(\S+)/.exec(log)?.[1];
+    if (address === undefined) throw new Error(`Prometheus does not listen:\n${log}`);
+    this.#url = `http://${address}`;
+    const { ok } = await fetch(`${this.#url}/-/ready`);
+    if (!ok) throw new Error(`Prometheus is not ready:\n${log}`);
+  }
+
+  log(): string {
+    return readFileSync(this.#log, 'utf8');
+  }
+
+  /** The lines of its log that a person should look at. */
+  complaints(): string[] {
+    return this.log()
+      .split('\n')
+      .filter((line) => line !== '' && !/ level=(INFO|DEBUG) /.test(line));
+  }
+
+  /** `data` of an answer of its HTTP API. @throws Error for a refusal, and for an answer with warnings or hints */
+  async api(path: string, parameters: Readonly<Record<string, string>> = {}): Promise<unknown> {
+    const query = new URLSearchParams(parameters);
+    const response = await fetch(`${this.#url}/api/v1/${path}?${query.toString()}`);
+    const { status, data, error, warnings = [], infos = [] } = (await response.json()) as Answer;
+    const remarks = [...(status === 'success' ? [] : [error ?? status]), ...warnings, ...infos];
+    if (remarks.length > 0) throw new Error(`${path} ${query.toString()}: ${remarks.join('; ')}`);
+    return data;
+  }
+
+  /** The value of an expression now: the series of a vector, or a scalar as a series without labels. */
+  async query(expression: string): Promise<Series[]> {
+    const { resultType, result } = (await this.api('query', { query: expression })) as
+      | { resultType: 'vector'; result: { metric: Record<string, string>; value: [number, string] }[] }
+      | { resultType: 'scalar'; result: [number, string] };
+    if (resultType === 'scalar') return [{ metric: {}, value: number(result[1]) }];
+    return result.map(({ metric, value: [, value] }) => ({ metric, value: number(value) }));
+  }
+
+  async stop(): Promise<void> {
+    await this.#processes.stop();
+  }
+}
+
+function number(text: string): number {
+  if (text === '+Inf') return Infinity;
+  return text === '-Inf' ? -Infinity : Number(text);
+}
