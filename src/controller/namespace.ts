@@ -102,6 +102,9 @@ export async function reconcileNamespace(
       return relation === 'enforce' ? compiled.policies : [];
     });
     const planned = await planFor(observed, desired, world, pods);
+    // What belongs to a profile that went meanwhile passed for somebody else's; its event brings the namespace back.
+    if (concerned.some(({ metadata: { name: each, uid } }) => world.profile(each)?.metadata.uid !== uid))
+      return AGAIN;
     if (planned.opens.length > 0 && !(await stillTrue(namespace, concerned, reconciler, signal)))
       return AGAIN;
     await apply(planned.steps, observed, {
