@@ -1,13 +1,13 @@
-/** Tells logs and metrics what the controller does. */
+/** Tells logs, metrics and Events what the controller does. */
 import { hostname } from 'node:os';
-import type { NetworkPolicy } from './api/network-policy.ts';
-import { KIND, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE, MANAGER, PLURAL } from './api/names.ts';
+import { KIND, PLURAL } from './api/names.ts';
 import type { ProfileStatus, SegmentationProfile } from './api/profile.ts';
 import type { ControllerObserver } from './controller/controller.ts';
+import { isRepair, writeFields } from './observe/audit.ts';
+import { createEventObserver, type EventSource } from './observe/events.ts';
 import type { Metrics, QueueMetrics } from './telemetry/metrics.ts';
 import { ApiError, classify } from './kube/errors.ts';
 import type { Logger } from './telemetry/logger.ts';
-import type { Step } from './policy/plan.ts';
 
 /** Unique to this process among all replicas that may contend for the Lease. */
 export const identity = `${hostname()}_${crypto.randomUUID()}`;
@@ -16,8 +16,10 @@ export function createObserver(
   logger: Logger,
   metrics: Metrics,
   queue: QueueMetrics,
+  source: EventSource,
   now: () => number,
 ): ControllerObserver {
+  const events = createEventObserver(source);
   const reconciles = { namespace: metrics.reconcile('namespace'), profile: metrics.reconcile('profile') };
   const watchErrors = new Map<string, string>();
   const statuses = new Map<string, string>();
@@ -57,10 +59,14 @@ export function createObserver(
     },
     onWrite: (step, before, after, drift) => {
       metrics.policyWritten(step.verb, step.reason);
-      if (drift && step.reason !== 'transition') metrics.driftRepaired();
-      logger.info(`policy ${step.verb}d`, writeFields(step, before, after, drift));
+      if (isRepair(step, drift)) metrics.driftRepaired();
+      if (logger.enabled('info')) {
+        logger.info(`policy ${step.verb}d`, writeFields(step, before, after, drift));
+      }
+      events.onWrite(step, before, after, drift);
     },
     onReconciled: (key, durationMs, outcome) => {
+      events.onReconciled(key, durationMs, outcome);
       const controller = key.startsWith('namespace/') ? 'namespace' : 'profile';
       const result =
         outcome.kind === 'done' ? 'success' : outcome.kind === 'retry' ? 'error' : 'requeue_after';
@@ -86,6 +92,7 @@ export function createObserver(
         ),
       });
       logStatus(profile, status);
+      events.onStatus(profile, status, results);
     },
     onGone: (profile) => {
       metrics.removeProfile(profile);
@@ -139,27 +146,4 @@ export function troubleOf(
   if (status === 401) return { what: 'the credentials are refused, will try again', subject };
   if (status === 0) return { what: 'the API server does not answer, will try again', subject };
   return { what: 'request failed, will try again', subject };
-}
-
-/** The audit trail of one write: what, why, and in case of drift whose hand it was, by managedFields. */
-function writeFields(
-  step: Step,
-  before: NetworkPolicy | undefined,
-  after: NetworkPolicy | undefined,
-  drift: boolean,
-): Record<string, unknown> {
-  const { metadata } = (after ?? before) as NetworkPolicy;
-  const hands = (before?.metadata.managedFields ?? [])
-    .map(({ manager }) => manager)
-    .filter((each) => each !== MANAGER);
-  return {
-    namespace: metadata.namespace,
-    policy: metadata.name,
-    profile: metadata.labels?.[LABEL_PROFILE],
-    role: metadata.labels?.[LABEL_ROLE],
-    rule: metadata.labels?.[LABEL_RULE],
-    reason: drift && step.reason !== 'transition' ? `drift: ${step.reason}` : step.reason,
-    ...(drift && hands.length > 0 && { changedBy: [...new Set(hands)].join(', ') }),
-    resourceVersion: after?.metadata.resourceVersion,
-  };
 }

@@ -1,8 +1,11 @@
 /** The operator as a whole: connection, watches, election, controller, and the endpoints that tell of them. */
+import { MANAGER } from './api/names.ts';
 import { createObserver, identity, troubleOf } from './observe.ts';
-import { Controller, type ControllerObserver } from './controller/controller.ts';
+import { Controller } from './controller/controller.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { loadKubeConfig } from './kube/config.ts';
+import { ApiError } from './kube/errors.ts';
+import { EventRecorder, EVENTS, type KubeEvent } from './kube/events.ts';
 import { fenced } from './kube/fence.ts';
 import { LeaderElector, type Lease, LEASES } from './kube/lease.ts';
 import { Resource } from './kube/resource.ts';
@@ -44,15 +47,27 @@ export async function runOperator(input: OperatorInput, signal: AbortSignal): Pr
     env,
   });
   const election = createElection(transport, options, ownNamespace, logger, clock);
+  const writer = election === undefined ? transport : fenced(transport, () => election.leading);
+  const recorder = createRecorder(writer, metrics, logger, clock);
   const controller: Controller = new Controller({
-    transport: election === undefined ? transport : fenced(transport, () => election.leading),
+    transport: writer,
     configuration: options.cluster,
     protectedNamespaces: [...options.protectedNamespaces, ownNamespace ?? DEFAULT_NAMESPACE],
     concurrency: options.concurrency,
     resyncMs: options.resyncPeriod,
     clock,
     random: Math.random,
-    observer: observerFor(logger, metrics, () => controller.queueStats(), clock),
+    observer: createObserver(
+      logger,
+      metrics,
+      metrics.queue('segmentation', () => controller.queueStats()),
+      {
+        record: (occurrence) => recorder.record(occurrence),
+        profile: (name) => controller.world.profile(name),
+        result: (profile, namespace) => controller.results.of(profile).get(namespace),
+      },
+      () => clock.now(),
+    ),
   });
   for (const resource of ['segmentationprofiles', 'namespaces', 'networkpolicies']) {
     metrics.watch(resource, () => controller.watchAges().get(resource));
@@ -87,22 +102,35 @@ export async function runOperator(input: OperatorInput, signal: AbortSignal): Pr
       await aborted(term);
       metrics.leader(LEASE_NAME, false);
       await controller.stop();
+      await recorder.close();
     });
     return signal.aborted;
   } finally {
     await controller.stop();
+    await recorder.close();
     await Promise.all(servers.map((server) => server.close()));
     await transport.close();
   }
 }
 
-function observerFor(
-  logger: Logger,
-  metrics: Metrics,
-  stats: () => ReturnType<Controller['queueStats']>,
-  clock: Clock,
-): ControllerObserver {
-  return createObserver(logger, metrics, metrics.queue('segmentation', stats), () => clock.now());
+/** Events are the last of things: what goes wrong with them is told once, and nothing waits for them. */
+function createRecorder(transport: Transport, metrics: Metrics, logger: Logger, clock: Clock): EventRecorder {
+  let trouble: string | undefined;
+  return new EventRecorder({
+    events: new Resource<KubeEvent>(transport, EVENTS),
+    controller: MANAGER,
+    instance: identity,
+    clock,
+    random: Math.random,
+    onResult: (result) => metrics.event(result),
+    onError: (error) => {
+      const { subject } = troubleOf(error, EVENTS.plural);
+      // That the server is away is told by those who need it.
+      const known = subject === trouble || (error instanceof ApiError && error.status === 0);
+      logger[known ? 'debug' : 'warn']('an Event could not be written', { error });
+      trouble = subject;
+    },
+  });
 }
 
 function createElection(

@@ -11,6 +11,7 @@ import type { KubeObject } from '../api/meta.ts';
 import { sleep } from '../clock.ts';
 import type { Clock, Random } from '../clock.ts';
 import { isAlreadyExists, isConflict, isNotFound } from './errors.ts';
+import { microTime } from './micro-time.ts';
 import type { Resource, ResourceKind } from './resource.ts';
 
 export const LEASES: ResourceKind = {
@@ -273,9 +274,4 @@ export class LeaderElector {
   #report(error: unknown, signal: AbortSignal): void {
     if (!signal.aborted) this.#options.onError?.(error);
   }
-}
-
-/** metav1.MicroTime, which is parsed with exactly six digits. */
-function microTime(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().replace('Z', '000Z');
 }

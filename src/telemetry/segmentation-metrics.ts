@@ -11,6 +11,9 @@ const WRITES = {
 export type WriteVerb = keyof typeof WRITES;
 export type WriteReason = (typeof WRITES)[WriteVerb][number];
 
+const EVENT_RESULTS = ['created', 'continued', 'dropped'] as const;
+export type EventResult = (typeof EVENT_RESULTS)[number];
+
 /** The state of one profile. */
 export interface ProfileCounts {
   readonly namespaces: { readonly enforced: number; readonly pending: number; readonly failed: number };
@@ -31,6 +34,8 @@ export interface SegmentationMetrics {
   policyWritten(verb: WriteVerb, reason: WriteReason): void;
   /** One policy that somebody else had changed or deleted was put right. */
   driftRepaired(): void;
+  /** What became of an Event about a profile. */
+  event(result: EventResult): void;
   /** A namespace is as its profiles want it, `duration` milliseconds after the event that made it differ. */
   enforced(duration: number): void;
   /** Every namespace was looked at and is as it should be, at `time` (milliseconds since the epoch). */
@@ -62,6 +67,13 @@ export function createSegmentationMetrics(registry: Registry): SegmentationMetri
     help: 'NetworkPolicies put right after somebody else had changed, relabelled or deleted them.',
     registers,
   });
+  const events = new Counter({
+    name: 'segmentation_events_total',
+    help: 'Events about profiles: created, continued (another of a series), or dropped (refused, or not told in time).',
+    labelNames: ['result'],
+    registers,
+  });
+  for (const result of EVENT_RESULTS) events.inc({ result }, 0);
   const enforcement = new Histogram({
     name: 'segmentation_enforcement_seconds',
     help: 'Time from the event that made a namespace differ from its profiles until it was as they want it.',
@@ -89,6 +101,7 @@ export function createSegmentationMetrics(registry: Registry): SegmentationMetri
     removeProfile: (name) => profiles.delete(name),
     policyWritten: (verb, reason) => writes.inc({ verb, reason }),
     driftRepaired: () => repairs.inc(),
+    event: (result) => events.inc({ result }),
     enforced: (duration) => enforcement.observe(duration / 1000),
     fullSync: (time) => fullSync.set(time / 1000),
     watch: (resource, age) => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
 import packageJson from '../../package.json' with { type: 'json' };
 import { KIND } from '../../src/api/names.ts';
+import { EVENT_REASONS } from '../../src/observe/events.ts';
 import { readConfiguration } from '../../src/options/file.ts';
 import { configurationText } from '../../src/options/help.ts';
 import { environmentName, type Setting, SETTINGS } from '../../src/options/settings.ts';
@@ -126,6 +127,14 @@ describe('docs/troubleshooting.md', () => {
       reasons.filter((reason) => !names.has(reason)),
       [],
     );
+  });
+
+  it('has every reason of an Event with its type, and no other', () => {
+    const told = rows(troubleshooting)
+      .filter(([, type = '']) => /^(Normal|Warning)$/.test(type))
+      .map(([reason = '', type]) => `${quoted(reason)[0]} ${type}`);
+    const actual = Object.entries(EVENT_REASONS).map(([reason, { type }]) => `${reason} ${type}`);
+    assert.deepEqual(told.sort(), actual.sort());
   });
 
   it('has every warning and error of the log', () => {

@@ -48,6 +48,8 @@ const ALLOWED: readonly (readonly [resource: string, verbs: readonly string[], n
   ['apiservices.apiregistration.k8s.io', ['list', 'watch']],
   ['customresourcedefinitions.apiextensions.k8s.io', ['list', 'watch']],
   ['leases.coordination.k8s.io', ['create'], NAMESPACE],
+  // The API wants Events about cluster-scoped objects there.
+  ['events.events.k8s.io', ['create', 'patch'], 'default'],
 ];
 
 describe('config/default', function () {
@@ -75,7 +77,7 @@ describe('config/default', function () {
       lines.filter((line) => !line.endsWith(' unchanged')),
       [],
     );
-    assert.equal(lines.length, 13);
+    assert.equal(lines.length, 15);
   });
 
   it('runs the image of this version', () => {
@@ -179,8 +181,10 @@ describe('config/default', function () {
       }
     });
 
-    it('neither elect in other namespaces nor read secrets', async () => {
+    it('neither elect nor tell of Events in other namespaces, nor read secrets', async () => {
       assert.equal(await can('get', 'leases.coordination.k8s.io', 'kube-system'), false);
+      assert.equal(await can('create', 'events.events.k8s.io', NAMESPACE), false);
+      assert.equal(await can('create', 'events', 'default'), false);
       assert.equal(await can('get', 'secrets', NAMESPACE), false);
       assert.equal(await can('list', 'secrets', 'shop'), false);
     });

@@ -1,6 +1,7 @@
 // The role in config/rbac is what the operator uses (I7), judged by the API server's audit log.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import type { KubeEvent } from '../../../src/kube/events.ts';
 import type { ControlPlane } from '../../env/index.ts';
 import { sharedControlPlane } from '../../env/shared.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
@@ -57,10 +58,22 @@ describe("the operator's role", function () {
       ],
     });
     await box.ready(profile, 10_000);
-    await box.patchPolicy(namespace, `${profile}.egress`, { spec: { egress: null } });
-    await eventually(async () => {
-      assert.notEqual((await box.policy(namespace, `${profile}.egress`)).spec.egress, undefined);
-    });
+    // Twice the same: one Event, and then the second of its series.
+    for (const count of [undefined, 2]) {
+      await box.patchPolicy(namespace, `${profile}.egress`, { spec: { egress: null } });
+      await eventually(async () => {
+        assert.notEqual((await box.policy(namespace, `${profile}.egress`)).spec.egress, undefined);
+      });
+      await eventually(async () => {
+        const { items } = (await box.read('/apis/events.k8s.io/v1/namespaces/default/events')) as unknown as {
+          items: KubeEvent[];
+        };
+        const told = items.find(
+          ({ regarding, reason }) => regarding.name === profile && reason === 'DriftRepaired',
+        );
+        assert.deepEqual(told && { count: told.series?.count }, { count });
+      }, 10_000);
+    }
     await box.relabel(namespace, Object.fromEntries(Object.keys(box.label).map((key) => [key, null])));
     await eventually(async () => assert.deepEqual(await box.policyNames(namespace), []));
     await box.removeProfile(profile);
@@ -89,11 +102,11 @@ describe("the operator's role", function () {
     const roles = await Promise.all([
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator', '-o', 'json']),
       plane.kubectlRun(['-n', 'segmentation-system', 'get', 'roles', '-o', 'json']),
+      plane.kubectlRun(['-n', 'default', 'get', 'role', 'segmentation-operator-events', '-o', 'json']),
     ]);
-    const [cluster, own] = roles.map(
-      (role) => JSON.parse(role) as { rules?: Rule[]; items?: { rules: Rule[] }[] },
-    );
-    const rules = [...(cluster?.rules ?? []), ...(own?.items ?? []).flatMap((role) => role.rules)];
+    const rules = roles
+      .map((role) => JSON.parse(role) as { rules?: Rule[]; items?: { rules: Rule[] }[] })
+      .flatMap((role) => [...(role.rules ?? []), ...(role.items ?? []).flatMap((each) => each.rules)]);
     return new Set(
       rules.flatMap(({ apiGroups, resources, verbs }) =>
         apiGroups.flatMap((apiGroup) =>

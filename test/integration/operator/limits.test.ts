@@ -46,6 +46,13 @@ describe('a profile whose policy would be too large', function () {
       assert.match(message, /egress would have \d+ KiB, more than 1024 KiB; use fewer or wider peers/);
     }, 20_000); // every write of so large a profile takes the API server a while
     assert.deepEqual(await box.policies(namespace), before);
+    await eventually(async () => {
+      const text = await plane.kubectlRun(['events', '--for', `segp/${profile}`]);
+      assert.match(
+        text,
+        / Warning +Stalled +SegmentationProfile\S+ +PoliciesTooLarge: 1 namespace can't go on/,
+      );
+    });
 
     await box.edit(profile, { egress: [largeRule(1)] });
     await box.ready(profile, 20_000);

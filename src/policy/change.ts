@@ -1,0 +1,147 @@
+/** What differs between two forms of a policy, in few words of bounded length, for people and their logs. Pure. */
+import type { LabelSelector } from '../api/meta.ts';
+import { ANNOTATION_RULES, LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE } from '../api/names.ts';
+import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '../api/network-policy.ts';
+import { DIRECTIONS, isolates, isProfileReference, rulesOf } from './normalize.ts';
+import { canonicalSelector, EVERYTHING } from './selector.ts';
+
+/** The parts of a policy that differ; an absent one does not. */
+export interface PolicyForm {
+  /** As kubectl writes selectors; `all` for every pod. */
+  readonly pods?: string;
+  /** `Ingress`, `Egress` or both. */
+  readonly isolates?: string;
+  /** Of our labels; null: not there. */
+  readonly labels?: Readonly<Record<string, string | null>>;
+  /** The uid of the owning profile; null: none. */
+  readonly owner?: string | null;
+  /** The annotation that says which rule each entry comes from. */
+  readonly rules?: string | null;
+}
+
+export interface PolicyChange {
+  /** Absent for a new policy. */
+  readonly before?: PolicyForm;
+  /** Absent for one that is deleted. */
+  readonly after?: PolicyForm;
+  /** What is allowed in addition: `Ingress from pods(app=web) on TCP 8443`; at most 20 and how many more. */
+  readonly added?: readonly string[];
+  /** What is allowed no longer. */
+  readonly removed?: readonly string[];
+}
+
+const MAX_ENTRIES = 20;
+/** Characters. */
+const MAX_TEXT = 200;
+const OURS = [LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE];
+
+/** From `before` to `after`; undefined: there was, or is to be, no such policy. */
+export function describeChange(
+  before: NetworkPolicy | undefined,
+  after: NetworkPolicy | undefined,
+): PolicyChange {
+  if (before === undefined)
+    return after === undefined ? {} : { after: summary(after), ...list('added', after) };
+  if (after === undefined) return { before: summary(before), ...list('removed', before) };
+  const was = new Set(grantsOf(before));
+  const is = new Set(grantsOf(after));
+  return {
+    ...differences(formOf(before), formOf(after)),
+    ...bounded('added', is.difference(was), is.difference(was).size),
+    ...bounded('removed', was.difference(is), was.difference(is).size),
+  };
+}
+
+function summary(policy: NetworkPolicy): PolicyForm {
+  const { pods, isolates: directions } = formOf(policy);
+  return { pods, isolates: directions };
+}
+
+function formOf({ metadata, spec }: NetworkPolicy): Required<PolicyForm> {
+  const { labels, annotations, ownerReferences = [] } = metadata;
+  return {
+    pods: brief(selectorText(spec.podSelector ?? EVERYTHING)),
+    isolates: isolates(spec).join(', '),
+    labels: Object.fromEntries(OURS.map((key) => [key, labels?.[key] ?? null])),
+    owner: ownerReferences.find(isProfileReference)?.uid ?? null,
+    rules: orNull(annotations?.[ANNOTATION_RULES]),
+  };
+}
+
+function differences(before: Required<PolicyForm>, after: Required<PolicyForm>): PolicyChange {
+  const keys = (['pods', 'isolates', 'owner', 'rules'] as const).filter((key) => before[key] !== after[key]);
+  const labels = OURS.filter((key) => before.labels[key] !== after.labels[key]);
+  if (keys.length + labels.length === 0) return {};
+  const form = (of: Required<PolicyForm>): PolicyForm => ({
+    ...Object.fromEntries(keys.map((key) => [key, of[key]])),
+    ...(labels.length > 0 && {
+      labels: Object.fromEntries(labels.map((key) => [key, of.labels[key] ?? null])),
+    }),
+  });
+  return { before: form(before), after: form(after) };
+}
+
+function list(key: 'added' | 'removed', policy: NetworkPolicy): PolicyChange {
+  const count = DIRECTIONS.flatMap((direction) => rulesOf(policy.spec, direction)).reduce(
+    (sum, { peers }) => sum + (peers?.length ?? 1),
+    0,
+  );
+  return bounded(key, grantsOf(policy), count);
+}
+
+/** Nothing where there are none. */
+function bounded(key: 'added' | 'removed', grants: Iterable<string>, count: number): PolicyChange {
+  if (count === 0) return {};
+  const first = Iterator.from(grants).take(MAX_ENTRIES).map(brief).toArray();
+  return { [key]: count > first.length ? [...first, `and ${count - first.length} more`] : first };
+}
+
+/** One text for each peer of each rule, with the rule's ports. */
+function* grantsOf({ spec }: NetworkPolicy): Generator<string, void, undefined> {
+  for (const direction of DIRECTIONS) {
+    for (const { peers, ports } of rulesOf(spec, direction)) {
+      const where = direction === 'Ingress' ? 'from' : 'to';
+      const on = ports === undefined ? 'any port' : ports.map(portText).sort().join(', ');
+      for (const peer of peers ?? [undefined]) {
+        yield `${direction} ${where} ${peer === undefined ? 'anyone' : peerText(peer)} on ${on}`;
+      }
+    }
+  }
+}
+
+function peerText({ ipBlock, namespaceSelector, podSelector }: NetworkPolicyPeer): string {
+  if (ipBlock !== undefined) {
+    const { cidr, except = [] } = ipBlock;
+    return except.length === 0 ? cidr : `${cidr} except ${[...except].sort().join(', ')}`;
+  }
+  const pods = podSelector && `pods(${selectorText(podSelector)})`;
+  const namespaces = namespaceSelector && `namespaces(${selectorText(namespaceSelector)})`;
+  return [namespaces, pods].filter((text) => text !== undefined).join(' ');
+}
+
+function portText({ protocol = 'TCP', port, endPort }: NetworkPolicyPort): string {
+  if (port === undefined) return `any ${protocol}`;
+  return endPort === undefined || endPort === port ? `${protocol} ${port}` : `${protocol} ${port}-${endPort}`;
+}
+
+/** As `kubectl get --selector` takes it. */
+function selectorText(selector: LabelSelector): string {
+  const { matchLabels = {}, matchExpressions = [] } = canonicalSelector(selector);
+  const parts = [
+    ...Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`),
+    ...matchExpressions.map(({ key, operator, values = [] }) => {
+      if (operator === 'Exists') return key;
+      if (operator === 'DoesNotExist') return `!${key}`;
+      return `${key} ${operator === 'In' ? 'in' : 'notin'} (${values.join(',')})`;
+    }),
+  ];
+  return parts.length === 0 ? 'all' : parts.join(',');
+}
+
+function orNull(text: string | undefined): string | null {
+  return text === undefined ? null : brief(text);
+}
+
+function brief(text: string): string {
+  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT - 1)}…` : text;
+}
