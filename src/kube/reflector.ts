@@ -48,14 +48,15 @@ export interface ListInfo {
 }
 
 const STALL_MS = 90_000;
-const BACKOFF = { initialMs: 800, maxMs: 30_000 };
+/** As client-go begins; it ends sooner, since we are one client, and blind until the next attempt. */
+const BACKOFF = { initialMs: 800, maxMs: 8_000 };
 /** Longest wait for a permission or a CRD: these appear while somebody watches the operator start. Milliseconds. */
 const WAITING_MAX_MS = 5_000;
 /**
  * A watch that was open for this long was healthy, whether or not anything happened on it: what fails afterwards begins
  * the backoff anew. Milliseconds.
  */
-const HEALTHY_MS = 2_000;
+const HEALTHY_MS = 1_000;
 /** A watch that the server ends earlier than this is a failure, or it would be asked for again without pause. Milliseconds. */
 const SHORTEST_WATCH_MS = 1_000;
 /** Bounds of a watch's own timeout, seconds, as client-go has them: spread, so that replicas do not reconnect together. */
