@@ -100,6 +100,7 @@ export class Controller {
   readonly #statusWritten = new Map<string, number>();
   readonly #reported = new Set<string>();
   readonly #enforced = new Enforced();
+  readonly #unseen = new Set<string>();
   #resync: Timer | undefined;
 
   constructor(options: ControllerOptions) {
@@ -257,6 +258,7 @@ export class Controller {
       sources: this.#sources,
       results: this.results,
       enforced: this.#enforced,
+      unseen: this.#unseen,
       onWrite: (step, before, after) => observer.onWrite(step, before, after, drift),
     };
     const outcome = await reconcileNamespace(name, reconciler, signal);

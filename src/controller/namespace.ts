@@ -46,6 +46,8 @@ export interface NamespaceReconciler {
   readonly profiles: Resource<SegmentationProfile>;
   readonly policies: Resource<NetworkPolicy>;
   readonly pods: Resource<KubeObject>;
+  /** Namespaces with policies that the cache does not have, as a refused write showed; kept here. */
+  readonly unseen: Set<string>;
   readonly onWrite: (step: Step, before: NetworkPolicy | undefined, after: NetworkPolicy | undefined) => void;
 }
 
@@ -64,6 +66,7 @@ export async function reconcileNamespace(
     sources.forget(name);
     results.forgetNamespace(name);
     enforced.note(name, new Map());
+    reconciler.unseen.delete(name);
     return DONE;
   }
   const concerned = world.concerned(namespace);
@@ -84,7 +87,9 @@ export async function reconcileNamespace(
   }
 
   try {
-    const observed = await observe(name, reconciler, signal);
+    // A policy that the cache does not know of makes a create fail (its name), or is foreign to us.
+    const empty = isEmpty(name, reconciler);
+    const observed = empty ? [] : await observe(name, reconciler, signal);
     if (unresolved) {
       // What this process wrote counts more than what stands, which somebody may have changed or deleted meanwhile.
       const lastKnown = lastKnownFrom([...observed, ...enforced.held(name)]);
@@ -105,6 +110,11 @@ export async function reconcileNamespace(
     // What belongs to a profile that went meanwhile passed for somebody else's; its event brings the namespace back.
     if (concerned.some(({ metadata: { name: each, uid } }) => world.profile(each)?.metadata.uid !== uid))
       return AGAIN;
+    // What covers pods that nothing isolates would open them if something did: that is to be seen live (invariant I1).
+    if (empty && planned.steps.some(({ reason }) => reason === 'transition')) {
+      reconciler.unseen.add(name);
+      return await reconcileNamespace(name, reconciler, signal);
+    }
     if (planned.opens.length > 0 && !(await stillTrue(namespace, concerned, reconciler, signal)))
       return AGAIN;
     await apply(planned.steps, observed, {
@@ -114,10 +124,12 @@ export async function reconcileNamespace(
       signal,
       onWrite: reconciler.onWrite,
     });
+    reconciler.unseen.delete(name);
     noteEnforced(name, intents, blocked, enforced);
     report(name, intents, blocked, planned.conflicts, results);
     return DONE;
   } catch (error) {
+    if (isAlreadyExists(error)) reconciler.unseen.add(name);
     return failed(name, intents, error, results);
   }
 }
@@ -161,14 +173,19 @@ function converged(
   return same ? conflicts : undefined;
 }
 
-/** The namespace's policies: live, unless the cache says that there are none to be changed. */
+/** Whether the cache says that there are no policies to be changed, and nothing says otherwise. */
+function isEmpty(namespace: string, { world, unseen }: NamespaceReconciler): boolean {
+  return (
+    !unseen.has(namespace) && world.policies.byNamespace(namespace)[Symbol.iterator]().next().done === true
+  );
+}
+
+/** The namespace's policies, live. */
 async function observe(
   namespace: string,
-  { world, policies }: NamespaceReconciler,
+  { policies }: NamespaceReconciler,
   signal: AbortSignal,
 ): Promise<readonly NetworkPolicy[]> {
-  // A policy that the cache does not know of makes a create fail (its name) or is foreign to us; planning anew sees it.
-  if (world.policies.byNamespace(namespace)[Symbol.iterator]().next().done) return [];
   return (await policies.listAll({ namespace, signal })).items;
 }
 
