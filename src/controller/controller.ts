@@ -290,9 +290,7 @@ export class Controller {
   }
 
   #profileChanged({ old, new: next, origin }: Change<ProfileItem>): void {
-    if (origin === 'own') return;
     const name = (next ?? old)?.key ?? '';
-    this.#queue.add(`profile/${name}`, Priority.live);
     const intent = (item: ProfileItem | undefined) =>
       item &&
       JSON.stringify([
@@ -301,7 +299,11 @@ export class Controller {
         item.profile.metadata.deletionTimestamp,
         item.profile.metadata.finalizers,
       ]);
-    if (intent(old) === intent(next)) return;
+    const same = intent(old) === intent(next);
+    // The answer to our own write of the status may be the first to tell what somebody else has changed.
+    if (same && origin === 'own') return;
+    this.#queue.add(`profile/${name}`, Priority.live);
+    if (same) return;
     if (next === undefined) this.#statusWritten.delete(name);
     const touched = new Set(this.world.namespacesWithPoliciesOf(name));
     for (const namespace of this.world.namespaces.values()) {
