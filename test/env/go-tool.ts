@@ -47,7 +47,10 @@ export async function goTool(tool: GoTool): Promise<string> {
   const progress = showProgress();
   const build = async () => {
     if (existsSync(binary)) return; // another process built it while this one waited
-    const processes = new ProcessSet(workDirectory(directory));
+    // A folder for each tool, as the lock is: two that are wanted at once may be built at once.
+    const own = join(directory, `.${tool.name}`);
+    mkdirSync(own, { recursive: true });
+    const processes = new ProcessSet(workDirectory(own));
     try {
       const output = join(processes.directory, tool.name);
       const variables = Object.entries(tool.variables ?? {}).map(([name, value]) => `-X ${name}=${value}`);
@@ -68,7 +71,6 @@ export async function goTool(tool: GoTool): Promise<string> {
       progress,
       `Building ${tool.title} (this once)`,
       () => tool.usualTime,
-      // A lock for each tool: two that are wanted at once may be built at once.
       () => withLock(join(directory, `.lock-${tool.name}`), build),
     );
   } finally {
