@@ -1,6 +1,6 @@
 /**
  * Generates what follows from other files: TypeScript types, the schema for judging manifests and the field reference
- * from the CRD in crds/, and the metrics reference from the registry.
+ * from the CRD in crds/, the metrics reference from the registry, and the code of the page that `graph` writes.
  *
  *   npm run generate              writes the files
  *   npm run generate -- --check   writes nothing; exits with 1 when a file is not what would be written
@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { CRD_PATH, readSchema } from './generate/crd.ts';
 import { referencePage } from './generate/docs.ts';
 import { metricsDocument } from './generate/metrics.ts';
+import { pageModule } from './generate/page.ts';
 import { schemaDocument } from './generate/schema.ts';
 import { typesModule } from './generate/types.ts';
 
@@ -21,6 +22,7 @@ const schema = readSchema(join(root, CRD_PATH));
 const files: readonly (readonly [path: string, text: string])[] = [
   ['src/api/generated/segmentation-profile.ts', await typesModule(schema)],
   ['src/api/generated/segmentation-profile.schema.json', schemaDocument(schema)],
+  ['src/cli/graph/generated/page.ts', await pageModule(root)],
   ['docs/api.md', referencePage(schema)],
   ['docs/metrics.md', metricsDocument()],
 ];

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { locateBinaries } from '../test/env/index.ts';
 
-const NEED_CONTROL_PLANE = ['test/integration/**', 'test/faults/**', 'test/oracle/**'];
+const NEED_CONTROL_PLANE = ['test/integration/**', 'test/faults/**', 'test/oracle/**', 'test/browser/**'];
 
 const args = process.argv.slice(2);
 const unit = args.includes('--unit');

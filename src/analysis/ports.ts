@@ -1,7 +1,7 @@
-/** Sets of destination ports: which ports a view's policies tell apart, and how a person reads a set. */
+/** Sets of destination ports: of a view's policies, and for a person. */
 import type { NetworkPolicyPort, Protocol } from '../api/network-policy.ts';
-import type { Pod } from './cluster.ts';
-import type { CompiledPort, Rule } from './rules.ts';
+import type { ContainerPort, Pod } from './cluster.ts';
+import { type CompiledPort, type Rule, selectsPort } from './rules.ts';
 
 /** Ports of one protocol, both ends included. */
 export interface PortRange {
@@ -20,13 +20,59 @@ export const EVERY_PORT: readonly PortRange[] = PROTOCOLS.map((protocol) => ({
   to: LAST,
 }));
 
+/** A set of ports of one PortSpace: a bit for each of its segments. */
+export type PortMask = bigint;
+
 /**
- * All ports, cut into ranges each of which every rule allows either altogether or not at all, in order.
- *
- * @param rules those whose ports matter
- * @param pods whose named ports the rules may mean
+ * All ports, cut into segments of which each rule of a view allows all ports or none. A set of ports is then a number,
+ * and what two sets have in common one operation.
  */
-export function distinguishedPorts(rules: Iterable<Rule>, pods: Iterable<Pod>): readonly PortRange[] {
+export class PortSpace {
+  readonly #segments: readonly PortRange[];
+  readonly every: PortMask;
+  readonly #ranges = new Map<PortMask, readonly PortRange[]>();
+  readonly #masks = new WeakMap<Rule, PortMask>();
+
+  /** @param pods whose named ports the rules may mean */
+  constructor(rules: Iterable<Rule>, pods: Iterable<Pod>) {
+    this.#segments = segmentsOf(rules, pods);
+    this.every = (1n << BigInt(this.#segments.length)) - 1n;
+    this.#ranges.set(this.every, EVERY_PORT);
+  }
+
+  /** The ports of a rule, where names stand for `containerPorts`; undefined for a destination that is no pod. */
+  maskOf(rule: Rule, containerPorts: readonly ContainerPort[] | undefined): PortMask {
+    if (rule.ports === 'any') return this.every;
+    if (hasNames(rule)) return this.#select(rule, containerPorts);
+    let mask = this.#masks.get(rule);
+    if (mask === undefined) this.#masks.set(rule, (mask = this.#select(rule, undefined)));
+    return mask;
+  }
+
+  /** In order, and as few as possible; the same list for the same mask. */
+  rangesOf(mask: PortMask): readonly PortRange[] {
+    let ranges = this.#ranges.get(mask);
+    if (ranges === undefined) {
+      ranges = joined(this.#segments.filter((_, index) => ((mask >> BigInt(index)) & 1n) === 1n));
+      this.#ranges.set(mask, ranges);
+    }
+    return ranges;
+  }
+
+  #select({ ports }: Rule, containerPorts: readonly ContainerPort[] | undefined): PortMask {
+    const bits = this.#segments.map(({ protocol, from }) =>
+      selectsPort(ports, from, protocol, containerPorts) ? '1' : '0',
+    );
+    return BigInt(`0b0${bits.toReversed().join('')}`);
+  }
+}
+
+/** Whether what the rule's ports stand for depends on the destination. */
+export function hasNames({ ports }: Rule): boolean {
+  return ports !== 'any' && ports.some((port) => 'name' in port);
+}
+
+function segmentsOf(rules: Iterable<Rule>, pods: Iterable<Pod>): PortRange[] {
   const starts = new Map(PROTOCOLS.map((protocol) => [protocol, new Set([1])]));
   const cut = (protocol: Protocol, from: number, to: number) => {
     starts.get(protocol)?.add(Math.max(from, 1));
@@ -50,15 +96,15 @@ export function distinguishedPorts(rules: Iterable<Rule>, pods: Iterable<Pod>): 
 }
 
 /** The same ports in as few ranges as possible; `ranges` are disjoint and in order. */
-export function joinRanges(ranges: readonly PortRange[]): PortRange[] {
-  const joined: PortRange[] = [];
+function joined(ranges: readonly PortRange[]): PortRange[] {
+  const result: PortRange[] = [];
   for (const range of ranges) {
-    const last = joined.at(-1);
+    const last = result.at(-1);
     if (last?.protocol === range.protocol && last.to + 1 === range.from) {
-      joined[joined.length - 1] = { ...last, to: range.to };
-    } else joined.push(range);
+      result[result.length - 1] = { ...last, to: range.to };
+    } else result.push(range);
   }
-  return joined;
+  return result;
 }
 
 /** As in `TCP 80, 8000-8100; UDP 53`; `all ports` and `all TCP ports` where that is so. */

@@ -5,14 +5,14 @@
  * Not part of it: a pod's traffic with itself, and with its own node, both of which every network plugin allows.
  */
 import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
-import type { Address, IPFamily } from '../policy/cidr.ts';
-import { addressesOf, type AddressBlock, blockOf, covers } from './blocks.ts';
+import type { IPFamily } from '../policy/cidr.ts';
+import { type AddressBlock, blockOf, covers } from './blocks.ts';
 import { type ClusterView, networkPodOf, type Pod } from './cluster.ts';
 import type { EvaluatorOptions } from './evaluator.ts';
-import { matrix } from './matrix.ts';
+import { classify, DIRECTIONS, type PodClass } from './pod-classes.ts';
 import { PolicyIndex } from './policy-index.ts';
-import { distinguishedPorts, EVERY_PORT, formatRulePorts, joinRanges, type PortRange } from './ports.ts';
-import { type CompiledPeer, type CompiledPolicy, type Rule, selectsParty, selectsPort } from './rules.ts';
+import { formatRulePorts, type PortMask, type PortRange, PortSpace } from './ports.ts';
+import type { CompiledPeer, CompiledPolicy, Rule } from './rules.ts';
 
 /** What a pod is counted as. */
 export interface GroupName {
@@ -74,133 +74,67 @@ export interface ReachOptions extends EvaluatorOptions {
   readonly isTemplate?: (pod: Pod) => boolean;
 }
 
-const DIRECTIONS: readonly PolicyType[] = ['Ingress', 'Egress'];
-/** How many members stand for a class: two, because what a pod may do to its like is not what it may do to itself. */
-const SAMPLES = 2;
-
-/** Pods of one group that no policy of the view tells apart. */
-interface PodClass {
-  readonly group: number;
-  readonly samples: Pod[];
-  readonly families: readonly IPFamily[];
-  /** Keys of the peers that select these pods. */
-  readonly peers: ReadonlySet<string>;
-  readonly selecting: Readonly<Record<PolicyType, readonly CompiledPolicy[]>>;
-  pods: number;
-}
-
 export function reach(view: ClusterView, options: ReachOptions): Reach {
   return new Aggregation(view, options).result();
 }
 
 class Aggregation {
-  readonly #view: ClusterView;
-  readonly #options: ReachOptions;
-  readonly #index: PolicyIndex;
   readonly #names: readonly GroupName[];
   readonly #blocks: readonly AddressBlock[];
   readonly #policies: readonly CompiledPolicy[];
-  readonly #peerKeys = new Map<CompiledPeer, string>();
+  readonly #numbers: ReadonlyMap<CompiledPolicy, number>;
+  /** Peers that are written alike have one key. */
+  readonly #peerKeys: ReadonlyMap<CompiledPeer, string>;
   readonly #classes: readonly PodClass[];
-  readonly #segments: readonly PortRange[];
-  readonly #portSets = new Map<string, readonly PortRange[]>();
+  readonly #ports: PortSpace;
 
   constructor(view: ClusterView, options: ReachOptions) {
-    this.#view = view;
-    this.#options = options;
-    this.#index = new PolicyIndex(view);
-    const selecting = DIRECTIONS.flatMap((direction) =>
-      view.pods.flatMap((pod) =>
-        networkPodOf({ kind: 'pod', pod }) ? this.#index.selecting(direction, pod) : [],
-      ),
-    );
+    const index = new PolicyIndex(view);
+    const subjects = view.pods.filter((pod) => networkPodOf({ kind: 'pod', pod }));
+    const selecting = DIRECTIONS.flatMap((each) => subjects.flatMap((pod) => index.selecting(each, pod)));
     this.#policies = [...new Set(selecting)].toSorted((a, b) => compare(policyKey(a), policyKey(b)));
-    const rules = this.#policies.flatMap((policy) =>
-      DIRECTIONS.flatMap((direction) => policy[direction] ?? []),
-    );
-    this.#segments = distinguishedPorts(rules, view.pods);
+    this.#numbers = new Map(this.#policies.map((policy, index) => [policy, index]));
+    const rules = this.#policies.flatMap((policy) => DIRECTIONS.flatMap((each) => policy[each] ?? []));
+    this.#ports = new PortSpace(rules, view.pods);
     this.#blocks = blocksOf(rules);
+    this.#peerKeys = keysOf(rules);
     const names = new Map(view.pods.map((pod) => [groupKey(options.groupOf(pod)), options.groupOf(pod)]));
-    this.#names = [...names].toSorted(([a], [b]) => compare(a, b)).map(([, name]) => name);
-    this.#classes = this.#classify(rules);
+    const sorted = [...names].toSorted(([a], [b]) => compare(a, b));
+    this.#names = sorted.map(([, name]) => name);
+    const groups = new Map(sorted.map(([key], index) => [key, index]));
+    this.#classes = classify(view.pods, {
+      groupOf: (pod) => groups.get(groupKey(options.groupOf(pod))) ?? -1,
+      isTemplate: options.isTemplate ?? (() => false),
+      podsInIPBlocks: options.podsInIPBlocks ?? true,
+      index,
+      policyNumbers: this.#numbers,
+      peerKeys: this.#peerKeys,
+      rules,
+    });
   }
 
   result(): Reach {
-    const { podGroups, blockGroups } = this.#groups();
     return {
-      groups: [...podGroups, ...blockGroups],
+      groups: [...this.#podGroups(), ...this.#blockGroups()],
       links: [...this.#podLinks(), ...this.#blockLinks()].toSorted((a, b) => a.from - b.from || a.to - b.to),
       policies: this.#policies.map((policy) => this.#describe(policy)),
     };
   }
 
-  #classify(rules: readonly Rule[]): PodClass[] {
-    const peers = distinctPeers(rules, this.#peerKeys);
-    const byName = rules.some(({ ports }) => ports !== 'any' && ports.some((port) => 'name' in port));
-    const groups = new Map(this.#names.map((name, index) => [groupKey(name), index]));
-    const numbers = new Map(this.#policies.map((policy, index) => [policy, index]));
-    const classes = new Map<string, PodClass>();
-    for (const original of this.#view.pods) {
-      const { node: _node, ...pod } = original;
-      const group = groups.get(groupKey(this.#options.groupOf(original))) ?? -1;
-      const families = addressesOf(pod).map(({ family }) => family);
-      const matching = new Map<string, string>();
-      for (const [key, peer] of peers) {
-        const selected = this.#selectedIn(peer, pod);
-        if (selected !== undefined) matching.set(key, selected);
-      }
-      const subject = networkPodOf({ kind: 'pod', pod }) !== undefined;
-      const selecting = (direction: PolicyType) => (subject ? this.#index.selecting(direction, pod) : []);
-      const of = { Ingress: selecting('Ingress'), Egress: selecting('Egress') };
-      const ids = DIRECTIONS.map((direction) => of[direction].map((policy) => numbers.get(policy)).join());
-      const ports = byName ? JSON.stringify(pod.ports ?? []) : '';
-      const key = JSON.stringify([group, subject, ids, ports, families, [...matching]]);
-      const known = classes.get(key) ?? {
-        group,
-        samples: [],
-        families,
-        peers: new Set(matching.keys()),
-        selecting: of,
-        pods: 0,
-      };
-      classes.set(key, known);
-      known.pods++;
-      const like = this.#options.isTemplate?.(original) ? [{ ...pod, name: `${pod.name} (another)` }] : [];
-      known.samples.push(...[pod, ...like].slice(0, SAMPLES - known.samples.length));
-    }
-    return [...classes.values()].toSorted((a, b) => a.group - b.group);
-  }
-
-  /** The families of those of the pod's addresses by which the peer selects it; undefined if it does not. */
-  #selectedIn(peer: CompiledPeer, pod: Pod): string | undefined {
-    const party = {
-      pod: networkPodOf({ kind: 'pod', pod }),
-      namespaceLabels: this.#index.labelsOf(pod.namespace),
-    };
-    const selects = (address: Address | undefined) =>
-      selectsParty([peer], { ...party, address: () => address }, this.#options.podsInIPBlocks ?? true);
-    if (peer.kind !== 'ipBlock') return selects(undefined) ? 'any' : undefined;
-    const families = addressesOf(pod)
-      .filter(selects)
-      .map(({ family }) => family);
-    return families.length > 0 ? families.join() : undefined;
-  }
-
-  #groups(): { podGroups: Group[]; blockGroups: Group[] } {
-    const numbers = new Map(this.#policies.map((policy, index) => [policy, index]));
+  #podGroups(): Group[] {
     const byGroup = Map.groupBy(this.#classes, ({ group }) => group);
-    const podGroups = this.#names.map((name, index): Group => {
+    return this.#names.map((name, index) => {
       const classes = byGroup.get(index) ?? [];
       const count = (which: (each: PodClass) => boolean) =>
         classes.filter(which).reduce((sum, { pods }) => sum + pods, 0);
       const selectedBy = (direction: PolicyType) =>
         [...new Set(classes.flatMap(({ selecting }) => selecting[direction]))]
-          .map((policy) => numbers.get(policy) ?? -1)
+          .map((policy) => this.#numbers.get(policy) ?? -1)
           .toSorted((a, b) => a - b);
       return {
         ...name,
         pods: count(() => true),
-        hostNetwork: count(({ samples: [pod] }) => pod?.hostNetwork === true),
+        hostNetwork: count(({ pod }) => pod.hostNetwork === true),
         isolated: {
           Ingress: count(({ selecting }) => selecting.Ingress.length > 0),
           Egress: count(({ selecting }) => selecting.Egress.length > 0),
@@ -208,107 +142,113 @@ class Aggregation {
         selectedBy: { Ingress: selectedBy('Ingress'), Egress: selectedBy('Egress') },
       };
     });
-    const none = { pods: 0, hostNetwork: 0, isolated: { Ingress: 0, Egress: 0 } };
-    const blockGroups = this.#blocks.map(
-      ({ text }): Group => ({
-        kind: 'Addresses',
-        name: text,
-        ...none,
-        selectedBy: { Ingress: [], Egress: [] },
-      }),
-    );
-    return { podGroups, blockGroups };
+  }
+
+  #blockGroups(): Group[] {
+    const none = { Ingress: 0, Egress: 0 };
+    const nobody = { Ingress: [], Egress: [] };
+    return this.#blocks.map(({ text }) => ({
+      kind: 'Addresses',
+      name: text,
+      pods: 0,
+      hostNetwork: 0,
+      isolated: none,
+      selectedBy: nobody,
+    }));
   }
 
   /** For each pair of groups, the union over their classes. */
   #podLinks(): Link[] {
-    const samples = this.#classes.flatMap(({ samples }) => samples);
-    const offsets: number[] = [];
-    let next = 0;
-    for (const { samples } of this.#classes) {
-      offsets.push(next);
-      next += samples.length;
+    const masks = new Map<IPFamily, { readonly out: PairMasks; readonly in: PairMasks }>();
+    for (const family of [4, 6] as const) {
+      masks.set(family, { out: this.#masks('Egress', family), in: this.#masks('Ingress', family) });
     }
-    const ports = this.#segments.map(({ protocol, from }) => ({ protocol, port: from }));
-    const { podsInIPBlocks } = this.#options;
-    const matrices = new Map(
-      ([4, 6] as const).map((family) => [
-        family,
-        matrix(
-          { ...this.#view, pods: samples },
-          { ports, family, ...(podsInIPBlocks !== undefined && { podsInIPBlocks }) },
-        ),
-      ]),
-    );
-    const union = new Map<number, { sets: Set<string>; open: Set<number> }>();
+    const union = new Map<number, Union>();
     const width = this.#names.length;
     for (const [a, from] of this.#classes.entries()) {
       for (const [b, to] of this.#classes.entries()) {
-        if (a === b && from.samples.length === 1) continue;
-        const source = offsets[a] ?? 0;
-        const destination = (offsets[b] ?? 0) + (a === b ? 1 : 0);
-        const open: number[] = [];
+        // A single pod has nobody of its class to talk to.
+        if (a === b && !from.several) continue;
+        let open: PortMask = 0n;
         for (const family of familiesOf(from, to)) {
-          const reachable = matrices.get(family);
-          for (let segment = 0; segment < ports.length; segment++) {
-            if (reachable?.allowed(source, destination, segment)) open.push(segment);
-          }
+          const both = masks.get(family);
+          if (both !== undefined) open |= both.out(a, b) & both.in(b, a);
         }
-        const pair = from.group * width + to.group;
-        const entry = union.get(pair) ?? { sets: new Set(), open: new Set() };
-        entry.sets.add([...new Set(open)].toSorted((x, y) => x - y).join());
-        for (const segment of open) entry.open.add(segment);
-        union.set(pair, entry);
+        add(union, from.group * width + to.group, open);
       }
     }
-    return [...union].flatMap(([pair, { sets, open }]) => {
-      if (open.size === 0) return [];
-      const [from, to] = [Math.floor(pair / width), pair % width];
-      return [{ from, to, ports: this.#portSet(open), partial: sets.size > 1 }];
+    return [...union].flatMap(([pair, { open, partial }]) =>
+      open === 0n
+        ? []
+        : [{ from: Math.floor(pair / width), to: pair % width, ports: this.#ports.rangesOf(open), partial }],
+    );
+  }
+
+  /**
+   * On which ports the pods of one class may talk with those of another, as far as their own policies say. Classes
+   * that the same policies select share the answer.
+   */
+  #masks(direction: PolicyType, family: IPFamily): PairMasks {
+    const rows = new Map<string, readonly PortMask[]>();
+    const ofClass = this.#classes.map((own) => {
+      const key = own.policyKeys[direction];
+      let row = rows.get(key);
+      if (row === undefined) {
+        row = this.#classes.map((other) => this.#open(own, direction, other, family));
+        rows.set(key, row);
+      }
+      return row;
     });
+    return (own, other) => ofClass[own]?.[other] ?? 0n;
+  }
+
+  #open(own: PodClass, direction: PolicyType, other: PodClass, family: IPFamily): PortMask {
+    const policies = own.selecting[direction];
+    if (policies.length === 0) return this.#ports.every;
+    const destination = networkPodOf({ kind: 'pod', pod: direction === 'Ingress' ? own.pod : other.pod });
+    const selects = (peer: CompiledPeer) =>
+      other.peers.get(this.#peerKeys.get(peer) ?? '')?.includes(family) === true;
+    return this.#allowed(policies, direction, selects, destination && (destination.ports ?? []));
   }
 
   #blockLinks(): Link[] {
-    const byGroup = Map.groupBy(this.#classes, ({ group }) => group);
-    return [...byGroup].flatMap(([group, classes]) =>
-      this.#blocks.flatMap((block, index) =>
-        DIRECTIONS.flatMap((direction): Link[] => {
-          const sets = classes.map((each) => this.#openTo(each, direction, block));
-          const open = new Set(sets.flat());
-          if (open.size === 0) return [];
-          const other = this.#names.length + index;
-          const [from, to] = direction === 'Ingress' ? [other, group] : [group, other];
-          const partial = new Set(sets.map((set) => set.join())).size > 1;
-          return [{ from, to, ports: this.#portSet(open), partial }];
-        }),
-      ),
+    const width = this.#names.length;
+    return this.#blocks.flatMap((block, index) =>
+      DIRECTIONS.flatMap((direction) => {
+        const union = new Map<number, Union>();
+        for (const own of this.#classes) add(union, own.group, this.#openToBlock(own, direction, block));
+        return [...union].flatMap(([group, { open, partial }]) => {
+          if (open === 0n) return [];
+          const [from, to] = direction === 'Ingress' ? [width + index, group] : [group, width + index];
+          return [{ from, to, ports: this.#ports.rangesOf(open), partial }];
+        });
+      }),
     );
   }
 
-  /** The segments on which all addresses of the block may be reached, or may reach the pods. */
-  #openTo({ selecting, samples: [pod] }: PodClass, direction: PolicyType, block: AddressBlock): number[] {
+  /** The ports on which all addresses of the block may be reached, or may reach the pods. */
+  #openToBlock({ selecting, pod }: PodClass, direction: PolicyType, block: AddressBlock): PortMask {
     const policies = selecting[direction];
-    const rules = policies
-      .flatMap((policy) => policy[direction] ?? [])
-      .filter(({ peers }) => peers === 'any' || peers.some((peer) => covers(peer, block)));
-    const named = direction === 'Ingress' ? (pod?.ports ?? []) : undefined;
-    return this.#segments.flatMap(({ protocol, from }, segment) =>
-      policies.length === 0 || rules.some(({ ports }) => selectsPort(ports, from, protocol, named))
-        ? [segment]
-        : [],
-    );
+    if (policies.length === 0) return this.#ports.every;
+    const named = direction === 'Ingress' ? (pod.ports ?? []) : undefined;
+    return this.#allowed(policies, direction, (peer) => covers(peer, block), named);
   }
 
-  #portSet(open: ReadonlySet<number>): readonly PortRange[] {
-    if (open.size === this.#segments.length) return EVERY_PORT;
-    const sorted = [...open].toSorted((a, b) => a - b);
-    const key = sorted.join();
-    let ranges = this.#portSets.get(key);
-    if (ranges === undefined) {
-      ranges = joinRanges(sorted.flatMap((segment) => this.#segments[segment] ?? []));
-      this.#portSets.set(key, ranges);
+  /** The union over all rules with a peer that is selected. */
+  #allowed(
+    policies: readonly CompiledPolicy[],
+    direction: PolicyType,
+    selects: (peer: CompiledPeer) => boolean,
+    containerPorts: Pod['ports'],
+  ): PortMask {
+    let open: PortMask = 0n;
+    for (const policy of policies) {
+      for (const rule of policy[direction] ?? []) {
+        if (rule.peers === 'any' || rule.peers.some(selects))
+          open |= this.#ports.maskOf(rule, containerPorts);
+      }
     }
-    return ranges;
+    return open;
   }
 
   #describe(compiled: CompiledPolicy): ReachPolicy {
@@ -324,8 +264,10 @@ class Aggregation {
 
   #groupsOf(peers: Rule['peers']): ReachRule['peers'] {
     if (peers === 'any') return 'any';
-    const keys = new Set(peers.map((peer) => this.#peerKeys.get(peer) ?? ''));
-    const groups = this.#classes.filter((each) => !keys.isDisjointFrom(each.peers)).map(({ group }) => group);
+    const keys = peers.map((peer) => this.#peerKeys.get(peer) ?? '');
+    const groups = this.#classes
+      .filter((each) => keys.some((key) => each.peers.has(key)))
+      .map(({ group }) => group);
     const blocks = this.#blocks.flatMap((block, index) =>
       peers.some((peer) => covers(peer, block)) ? [this.#names.length + index] : [],
     );
@@ -333,20 +275,30 @@ class Aggregation {
   }
 }
 
-/** Peers that are written alike are one. Notes in `keys` which is which. */
-function distinctPeers(rules: readonly Rule[], keys: Map<CompiledPeer, string>): Map<string, CompiledPeer> {
-  const distinct = new Map<string, CompiledPeer>();
-  for (const { peers } of rules) {
-    if (peers === 'any') continue;
-    for (const peer of peers) {
-      const text = JSON.stringify(peer, (_, value: unknown) =>
-        typeof value === 'bigint' ? `${value}` : value,
-      );
-      keys.set(peer, text);
-      distinct.set(text, peer);
-    }
+/** By (class of the policies, class of the other end). */
+type PairMasks = (own: number, other: number) => PortMask;
+
+interface Union {
+  open: PortMask;
+  /** The mask of the first. */
+  readonly first: PortMask;
+  partial: boolean;
+}
+
+function add(union: Map<number, Union>, key: number, open: PortMask): void {
+  const known = union.get(key);
+  if (known === undefined) {
+    union.set(key, { open, first: open, partial: false });
+    return;
   }
-  return distinct;
+  known.open |= open;
+  known.partial ||= open !== known.first;
+}
+
+function keysOf(rules: readonly Rule[]): Map<CompiledPeer, string> {
+  const peers = rules.flatMap((rule) => (rule.peers === 'any' ? [] : rule.peers));
+  const text = (_: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
+  return new Map(peers.map((peer) => [peer, JSON.stringify(peer, text)]));
 }
 
 function blocksOf(rules: readonly Rule[]): AddressBlock[] {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
+import browserTools from '../env/tools/browser/package.json' with { type: 'json' };
 import packageJson from '../../package.json' with { type: 'json' };
 import { KIND } from '../../src/api/names.ts';
 import { EVENT_REASONS } from '../../src/observe/events.ts';
@@ -151,9 +152,10 @@ describe('docs/troubleshooting.md', () => {
 });
 
 describe('docs/decisions/0001-dependencies.md', () => {
-  it('has every dependency of package.json, and no other', () => {
+  it('has every dependency of package.json and of the packages for a few tests, and no other', () => {
     const told = rows(page('docs/decisions/0001-dependencies.md')).flatMap(([name = '']) => quoted(name));
     const { dependencies, devDependencies } = packageJson;
-    assert.deepEqual(told.sort(), [...Object.keys(dependencies), ...Object.keys(devDependencies)].sort());
+    const installed = { ...dependencies, ...devDependencies, ...browserTools.dependencies };
+    assert.deepEqual(told.sort(), Object.keys(installed).sort());
   });
 });

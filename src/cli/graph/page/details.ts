@@ -1,0 +1,193 @@
+/** Beside the view: what is known of one node, or why two may talk or not. */
+import { button, type Child, counted, h } from './dom.ts';
+import { type Direction, type Finding, isolation, type Link, type Model, type Node } from './model.ts';
+
+type Select = (node: Node, second?: Node) => void;
+
+/** More than this of one list is cut, with the number of the rest. */
+const MOST = 60;
+
+export function nodeDetails(model: Model, node: Node, select: Select): HTMLElement {
+  const { in: incoming, out } = model.linksOf(node);
+  const subject = node.pods - node.host;
+  return h(
+    'section',
+    {},
+    h('h2', {}, node.label),
+    h(
+      'p',
+      { class: 'facts' },
+      node.ns === undefined ? 'Addresses outside of the pods' : `${node.kind}, ${counted(node.pods, 'pod')}`,
+    ),
+    node.host > 0 &&
+      h(
+        'p',
+        { class: 'note' },
+        `${counted(node.host, 'pod')} of the host network: NetworkPolicies don't apply to them.`,
+      ),
+    subject > 0 &&
+      h(
+        'ul',
+        { class: `isolation ${isolation(node)}` },
+        h('li', {}, isolationText('Ingress', node.isolated[0], subject)),
+        h('li', {}, isolationText('Egress', node.isolated[1], subject)),
+      ),
+    policyList(model, node),
+    linkList('May connect to', out, ({ to }) => to, select),
+    linkList('May be reached from', incoming, ({ from }) => from, select),
+  );
+}
+
+function isolationText(what: string, isolated: number, subject: number): string {
+  if (isolated === 0) return `${what}: open, no policy isolates it`;
+  return isolated >= subject
+    ? `${what}: isolated`
+    : `${what}: ${isolated} of ${counted(subject, 'pod')} isolated`;
+}
+
+function policyList(model: Model, node: Node): Child {
+  const policies = new Set([...model.policies(node, 'ingress'), ...model.policies(node, 'egress')]);
+  if (policies.size === 0) return undefined;
+  const items = [...policies].map(({ ns, name, profile }) =>
+    h(
+      'li',
+      {},
+      `${node.kind === 'Namespace' ? '' : `${ns}/`}${name}`,
+      profile === undefined && h('em', {}, ' not of a profile'),
+    ),
+  );
+  return h(
+    'details',
+    {},
+    h('summary', {}, policies.size === 1 ? '1 policy' : `${policies.size} policies`),
+    h('ul', {}, ...cut(items)),
+  );
+}
+
+function linkList(
+  title: string,
+  links: readonly Link[],
+  other: (link: Link) => Node,
+  select: Select,
+): HTMLElement {
+  const items = links.map((link) =>
+    h(
+      'li',
+      {},
+      button({ class: 'link' }, other(link).label, () => select(link.from, link.to)),
+      h('span', { class: 'ports' }, ` ${link.ports}${link.partial ? ' (some pods)' : ''}`),
+    ),
+  );
+  return h(
+    'section',
+    {},
+    h('h3', {}, title),
+    items.length === 0 ? h('p', {}, 'nothing') : h('ul', { class: 'links' }, ...cut(items)),
+  );
+}
+
+function workloadList(links: readonly Link[], select: Select): HTMLElement {
+  const items = links.map(({ from, to, ports, partial }) =>
+    h(
+      'li',
+      {},
+      button({ class: 'link' }, `${from.label} → ${to.label}`, () => select(from, to)),
+      h('span', { class: 'ports' }, ` ${ports}${partial ? ' (some pods)' : ''}`),
+    ),
+  );
+  return h('section', {}, h('h3', {}, 'Workloads that may talk'), h('ul', { class: 'links' }, ...cut(items)));
+}
+
+function cut(items: readonly HTMLElement[]): HTMLElement[] {
+  if (items.length <= MOST) return [...items];
+  return [...items.slice(0, MOST), h('li', { class: 'note' }, `and ${items.length - MOST} more`)];
+}
+
+export function pairDetails(model: Model, from: Node, to: Node, select: Select): HTMLElement {
+  const link = model.link(from, to);
+  const same = from === to && from.groups.length === 1 && from.pods === 1;
+  const verdict = same
+    ? 'A pod always reaches itself.'
+    : link === undefined
+      ? 'Nothing may pass.'
+      : `Allowed: ${link.ports}${link.partial ? ', between some of their pods' : ''}`;
+  const between = from.groups.length > 1 || to.groups.length > 1 ? model.between(from, to) : [];
+  return h(
+    'section',
+    {},
+    h('h2', {}, from.label, h('span', { class: 'arrow' }, ' → '), to.label),
+    h('p', { class: `verdict ${link === undefined && !same ? 'denied' : 'allowed'}` }, verdict),
+    h(
+      'p',
+      {},
+      button({ class: 'link' }, 'the other way round', () => select(to, from)),
+    ),
+    end(model, 'egress', from, to),
+    end(model, 'ingress', to, from),
+    between.length > 0 && workloadList(between, select),
+  );
+}
+
+/** One end: at the source what lets it out, at the destination what lets it in. */
+function end(model: Model, direction: Direction, node: Node, other: Node): HTMLElement {
+  const title = direction === 'egress' ? `Leaving ${node.label}` : `Entering ${node.label}`;
+  const section = (...children: readonly Child[]) =>
+    h('section', { class: 'end' }, h('h3', {}, title), ...children);
+  if (node.ns === undefined) return section(h('p', {}, 'No policy is about addresses outside of the pods.'));
+  if (node.pods > 0 && node.host === node.pods) {
+    return section(h('p', {}, "Of the host network: NetworkPolicies don't apply."));
+  }
+  const isolated = node.isolated[direction === 'ingress' ? 0 : 1];
+  const findings = model.findings(node, direction, other);
+  const allowing = findings.filter(({ rules }) => rules.length > 0);
+  const open = isolated < node.pods - node.host;
+  return section(
+    open &&
+      h(
+        'p',
+        { class: 'open-note' },
+        isolated === 0
+          ? 'Open: no policy isolates it.'
+          : `${counted(node.pods - node.host - isolated, 'pod')} open: no policy isolates them.`,
+      ),
+    ...allowing.slice(0, MOST).map(allowance),
+    isolated > 0 &&
+      allowing.length === 0 &&
+      h(
+        'p',
+        { class: 'denied-note' },
+        `Denied: isolated by ${names(findings)}, and no rule of theirs lets ${other.label} through.`,
+      ),
+  );
+}
+
+function allowance({ policy, rules }: Finding): HTMLElement {
+  return h(
+    'div',
+    { class: 'policy' },
+    h(
+      'p',
+      {},
+      h('code', {}, `${policy.ns}/${policy.name}`),
+      policy.profile === undefined ? ', not of a profile' : `, of profile ${policy.profile}`,
+    ),
+    h(
+      'ul',
+      {},
+      ...rules.map(({ rule, ports, description }) =>
+        h(
+          'li',
+          {},
+          rule === undefined ? ports : `${rule}: ${ports}`,
+          description !== undefined && h('q', {}, description),
+        ),
+      ),
+    ),
+  );
+}
+
+function names(findings: readonly Finding[]): string {
+  const all = findings.map(({ policy }) => `${policy.ns}/${policy.name}`);
+  const first = all.slice(0, 3).join(', ');
+  return all.length > 3 ? `${first} and ${all.length - 3} more` : first;
+}

@@ -1,0 +1,32 @@
+/** Which nodes and links of a level the filters leave. */
+import type { Link, Model, Node } from './model.ts';
+import type { State } from './state.ts';
+
+export interface Shown {
+  readonly nodes: readonly Node[];
+  readonly links: readonly Link[];
+}
+
+export function shown(model: Model, { level, search, namespaces, peers, addresses }: State): Shown {
+  const wanted = search.trim().toLowerCase();
+  const isFiltered = wanted !== '' || namespaces.length > 0;
+  const candidates = model.nodes(level).filter(({ ns }) => addresses || ns !== undefined);
+  const chosen = new Set(
+    candidates.filter(
+      ({ ns, label }) =>
+        (namespaces.length === 0 || (ns !== undefined && namespaces.includes(ns))) &&
+        (wanted === '' || label.toLowerCase().includes(wanted)),
+    ),
+  );
+  const allowed = new Set(candidates);
+  const links = model
+    .links(level)
+    .filter(({ from, to }) => allowed.has(from) && allowed.has(to))
+    .filter(({ from, to }) =>
+      isFiltered && peers ? chosen.has(from) || chosen.has(to) : chosen.has(from) && chosen.has(to),
+    );
+  const visible = new Set(
+    isFiltered && peers ? [...chosen, ...links.flatMap(({ from, to }) => [from, to])] : chosen,
+  );
+  return { nodes: candidates.filter((node) => visible.has(node)), links };
+}

@@ -1,0 +1,47 @@
+/** What the page shows, kept in the address so that it can be shared and gone back to. */
+import type { Level } from './model.ts';
+
+export const VIEWS = ['graph', 'matrix', 'list'] as const;
+export type View = (typeof VIEWS)[number];
+
+export interface State {
+  readonly view: View;
+  readonly level: Level;
+  /** Text to look for in names. */
+  readonly search: string;
+  /** Those to show; empty for all. */
+  readonly namespaces: readonly string[];
+  /** Whether those that the shown ones talk with are shown too. */
+  readonly peers: boolean;
+  /** Whether addresses outside of the cluster are shown. */
+  readonly addresses: boolean;
+  /** Ids of nodes. */
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+}
+
+export function readState(hash: string, initial: State): State {
+  const given = new URLSearchParams(hash.replace(/^#/, ''));
+  const text = (name: string) => given.get(name) ?? undefined;
+  return {
+    view: VIEWS.find((view) => view === text('view')) ?? initial.view,
+    level: (['namespaces', 'workloads'] as const).find((level) => level === text('level')) ?? initial.level,
+    search: text('search') ?? '',
+    namespaces: given.getAll('namespace'),
+    peers: text('peers') !== 'no',
+    addresses: text('addresses') !== 'no',
+    from: text('from'),
+    to: text('to'),
+  };
+}
+
+export function writeState(state: State): string {
+  const hash = new URLSearchParams({ view: state.view, level: state.level });
+  if (state.search !== '') hash.set('search', state.search);
+  for (const namespace of state.namespaces) hash.append('namespace', namespace);
+  if (!state.peers) hash.set('peers', 'no');
+  if (!state.addresses) hash.set('addresses', 'no');
+  if (state.from !== undefined) hash.set('from', state.from);
+  if (state.to !== undefined) hash.set('to', state.to);
+  return `#${hash.toString()}`;
+}
