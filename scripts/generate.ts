@@ -1,6 +1,7 @@
 /**
  * Generates what follows from other files: TypeScript types, the schema for judging manifests and the field reference
- * from the CRD in crds/, the metrics reference from the registry, and the code of the page that `graph` writes.
+ * from the CRD in crds/, the metrics reference from the registry, the code of the page that `graph` writes, and the
+ * Grafana dashboard from the list of its panels.
  *
  *   npm run generate              writes the files
  *   npm run generate -- --check   writes nothing; exits with 1 when a file is not what would be written
@@ -9,6 +10,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CRD_PATH, readSchema } from './generate/crd.ts';
+import { dashboard } from './generate/dashboard.ts';
 import { referencePage } from './generate/docs.ts';
 import { metricsDocument } from './generate/metrics.ts';
 import { pageModule } from './generate/page.ts';
@@ -25,6 +27,7 @@ const files: readonly (readonly [path: string, text: string])[] = [
   ['src/cli/graph/generated/page.ts', await pageModule(root)],
   ['docs/api.md', referencePage(schema)],
   ['docs/metrics.md', metricsDocument()],
+  ['config/grafana/segmentation-operator.json', dashboard()],
 ];
 
 for (const [path, text] of files) {

@@ -76,7 +76,7 @@ export function createSegmentationMetrics(registry: Registry): SegmentationMetri
   for (const result of EVENT_RESULTS) events.inc({ result }, 0);
   const enforcement = new Histogram({
     name: 'segmentation_enforcement_seconds',
-    help: 'Time from the event that made a namespace differ from its profiles until it was as they want it.',
+    help: 'Time from the creation or relabelling of a namespace until it was as its profiles want it.',
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
     registers,
   });

@@ -505,8 +505,8 @@ export const ALERT_CASES: readonly AlertCase[] = [
       at: '18m',
       labels: JOB,
       description:
-        '10% of the namespaces took longer than 5 seconds from an event until they were as their profiles want ' +
-        'them; the objective is 1%.',
+        '10% of the namespaces that were created or relabelled took longer than 5 seconds until they were as their ' +
+        'profiles want them; the objective is 1%.',
     },
   },
   {
@@ -517,13 +517,13 @@ export const ALERT_CASES: readonly AlertCase[] = [
       at: '18m',
       labels: JOB,
       description:
-        '10% of the namespaces took longer than 5 seconds from an event until they were as their profiles want ' +
-        'them; the objective is 1%.',
+        '10% of the namespaces that were created or relabelled took longer than 5 seconds until they were as their ' +
+        'profiles want them; the objective is 1%.',
     },
   },
   {
     alert: 'SegmentationEnforcementSlow',
-    when: 'an edit of a profile with ten thousand namespaces takes a minute',
+    when: 'ten thousand namespaces are created at once, and take a minute',
     series: enforced('0+1x10 500+1x60', '0+1x10 10000+1x60'),
     quiet: ['13m', '20m', '40m'],
   },

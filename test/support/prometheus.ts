@@ -61,6 +61,7 @@ export function ruleFile(): RuleFile {
 
 export const rules = () => ruleFile().groups.flatMap((group) => group.rules);
 export const alerts = (): AlertingRule[] => rules().filter((rule) => 'alert' in rule);
+export const recordings = (): RecordingRule[] => rules().filter((rule) => 'record' in rule);
 
 /** Runs promtool to its end. */
 export async function promtool(

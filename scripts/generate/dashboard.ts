@@ -1,0 +1,175 @@
+/** config/grafana: a dashboard of what the operator exposes, as Grafana imports it. */
+import { JOB, type Panel, ROWS, type Row } from './dashboard-panels.ts';
+
+const DATASOURCE = { type: 'prometheus', uid: '${datasource}' };
+
+/** Queries of the variables, in their order. */
+const VARIABLES = [
+  { name: 'cluster', label: 'Cluster', metric: 'segmentation_build_info', all: true },
+  { name: 'job', label: 'Job', metric: 'segmentation_build_info{cluster=~"$cluster"}', all: false },
+  { name: 'profile', label: 'Profile', metric: `segmentation_profile_condition{${JOB}}`, all: true },
+];
+
+/** The file's text, ending in a line break. */
+export function dashboard(): string {
+  return `${JSON.stringify(
+    {
+      uid: 'segmentation-operator',
+      title: 'Segmentation operator',
+      description: 'What is enforced where, what was written and why, how fast and how fresh.',
+      tags: ['kubernetes', 'network-policy'],
+      schemaVersion: 39,
+      version: 1,
+      editable: true,
+      graphTooltip: 1, // one crosshair for all panels
+      refresh: '1m',
+      time: { from: 'now-6h', to: 'now' },
+      timezone: 'browser',
+      annotations: { list: [] },
+      links: [],
+      templating: { list: [datasourceVariable(), ...VARIABLES.map(variable)] },
+      panels: layOut(ROWS),
+    },
+    null,
+    2,
+  )}\n`;
+}
+
+function datasourceVariable(): object {
+  return {
+    type: 'datasource',
+    name: 'datasource',
+    label: 'Data source',
+    query: 'prometheus',
+    current: {},
+    hide: 0,
+  };
+}
+
+function variable({ name, label, metric, all }: (typeof VARIABLES)[number]): object {
+  const query = `label_values(${metric}, ${name})`;
+  return {
+    type: 'query',
+    name,
+    label,
+    datasource: DATASOURCE,
+    definition: query,
+    query: { query, refId: name },
+    refresh: 2, // whenever the time range changes
+    sort: 1,
+    multi: all,
+    includeAll: all,
+    ...(all && { allValue: '.*' }),
+    current: all ? { text: 'All', value: '$__all' } : {},
+    hide: 0,
+  };
+}
+
+/** From left to right and from top to bottom, each row under a title. */
+function layOut(rows: readonly Row[]): object[] {
+  const panels: object[] = [];
+  let y = 0;
+  for (const { title, panels: own } of rows) {
+    panels.push({
+      id: panels.length + 1,
+      type: 'row',
+      title,
+      collapsed: false,
+      gridPos: { x: 0, y, w: 24, h: 1 },
+      panels: [],
+    });
+    y += 1;
+    let x = 0;
+    let height = 0;
+    for (const panel of own) {
+      if (x + panel.width > 24) {
+        x = 0;
+        y += height;
+      }
+      height = panel.type === 'stat' ? 4 : 8;
+      panels.push({ id: panels.length + 1, ...render(panel), gridPos: { x, y, w: panel.width, h: height } });
+      x += panel.width;
+    }
+    y += height;
+  }
+  return panels;
+}
+
+function render({
+  type,
+  title,
+  description,
+  queries,
+  unit = 'short',
+  colours,
+  stacked,
+  columns,
+}: Panel): object {
+  const instant = type === 'stat' || type === 'table';
+  const steps = colours?.map(([value, color]) => ({ value, color })) ?? [{ value: null, color: 'blue' }];
+  return {
+    type,
+    title,
+    description,
+    datasource: DATASOURCE,
+    targets: queries.map(({ expr, legend }, index) => ({
+      refId: String.fromCharCode(65 + index),
+      datasource: DATASOURCE,
+      expr,
+      ...(legend !== undefined && { legendFormat: legend }),
+      ...(instant ? { instant: true, range: false } : { range: true }),
+      ...(type === 'table' && { format: 'table' }),
+      ...(type === 'heatmap' && { format: 'heatmap' }),
+    })),
+    fieldConfig: {
+      defaults: {
+        unit,
+        min: 0,
+        color: { mode: type === 'stat' ? 'thresholds' : 'palette-classic' },
+        thresholds: { mode: 'absolute', steps },
+        custom:
+          type === 'timeseries'
+            ? {
+                fillOpacity: stacked ? 30 : 5,
+                stacking: { mode: stacked ? 'normal' : 'none' },
+                thresholdsStyle: { mode: colours ? 'dashed' : 'off' },
+              }
+            : {},
+      },
+      overrides: [],
+    },
+    ...(columns !== undefined && { transformations: columnsOnly(columns) }),
+    options: optionsOf(type, unit),
+  };
+}
+
+/** One row for each value of the labels, with these columns in this order. */
+function columnsOnly(columns: Readonly<Record<string, string>>): object[] {
+  return [
+    { id: 'merge', options: {} },
+    { id: 'filterFieldsByName', options: { include: { names: Object.keys(columns) } } },
+    {
+      id: 'organize',
+      options: {
+        indexByName: Object.fromEntries(Object.keys(columns).map((name, index) => [name, index])),
+        renameByName: columns,
+      },
+    },
+  ];
+}
+
+function optionsOf(type: Panel['type'], unit: string): object {
+  switch (type) {
+    case 'stat':
+      return { reduceOptions: { calcs: ['lastNotNull'] }, colorMode: 'value', graphMode: 'none' };
+    case 'heatmap':
+      return { calculate: false, yAxis: { unit }, color: { scheme: 'Blues', mode: 'scheme' } };
+    case 'timeseries':
+      return {
+        legend: { displayMode: 'list', placement: 'bottom' },
+        tooltip: { mode: 'multi', sort: 'desc' },
+      };
+    case 'table':
+      return { showHeader: true };
+  }
+}
