@@ -14,8 +14,8 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
 COPY scripts/build.ts scripts/
 COPY src/ src/
-# What `npm run build` runs, on the Node that is here already.
-RUN node scripts/build.ts
+# What `npm run build` runs for the operator, on the Node that is here already.
+RUN node scripts/build.ts --outfile dist/operator.mjs
 
 FROM ${RUNTIME_IMAGE}
 LABEL org.opencontainers.image.title="segmentation-operator" \

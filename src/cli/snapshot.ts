@@ -108,7 +108,7 @@ export class Snapshot {
     this.services = objects.of<Service>('Service').map(({ metadata, spec }) => ({
       namespace: metadata.namespace ?? '',
       name: metadata.name,
-      ...serviceFacts({ spec: spec ?? {} }),
+      ...withPortNames(serviceFacts({ spec: spec ?? {} }), spec?.ports ?? []),
     }));
     this.nodes = objects
       .of<KubeObject & RawNode>('Node')
@@ -153,18 +153,29 @@ export class Snapshot {
 
   /**
    * The policies that decide: as they stand in a cluster, or, of manifests, those that the profiles make together with
-   * everybody else's.
+   * everybody else's. `asEnforced`: as if every profile were enforced now, those under Audit too.
    */
-  effective(): readonly NetworkPolicy[] {
-    return this.standing ? this.policies : this.intended();
+  effective(asEnforced = false): readonly NetworkPolicy[] {
+    return this.standing && !asEnforced ? this.policies : this.intended(asEnforced);
   }
 
-  /** The policies that there are once every profile is enforced, with everybody else's. */
-  intended(): readonly NetworkPolicy[] {
+  /** The policies that there are once every profile is enforced (`audited`: those under Audit too), with other people's. */
+  intended(audited = false): readonly NetworkPolicy[] {
     const foreign = this.policies.filter((policy) => this.ownerOf(policy) === undefined);
-    const wanted = this.intents().filter(({ relation }) => relation === 'enforce');
+    const wanted = this.intents().filter(({ relation }) => audited || relation === 'enforce');
     return [...foreign, ...wanted.flatMap(({ policies }) => policies)];
   }
+}
+
+/** The compiler has no use for the names of a Service's ports; a person has. */
+function withPortNames(service: ServiceFacts, raw: ServiceFacts['ports']): ServiceFacts {
+  return {
+    ...service,
+    ports: service.ports.map((port, index) => {
+      const name = raw[index]?.name;
+      return { ...port, ...(name && { name }) };
+    }),
+  };
 }
 
 type Service = KubeObject & Partial<RawService>;

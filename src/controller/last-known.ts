@@ -1,6 +1,5 @@
 /** Reads back from live objects what a peer that can't be resolved now was resolved to before (invariant I3). Pure. */
 import {
-  ANNOTATION_RULES,
   LABEL_MANAGED_BY,
   LABEL_PROFILE,
   LABEL_ROLE,
@@ -9,8 +8,9 @@ import {
   policyName,
 } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
-import type { LastKnown, RuleNote } from '../policy/compile.ts';
+import type { LastKnown } from '../policy/compile.ts';
 import { isProfileReference, rulesOf } from '../policy/normalize.ts';
+import { notesOf } from '../policy/notes.ts';
 
 export function lastKnownFrom(observed: readonly NetworkPolicy[]): LastKnown {
   // By the names that the objects were made with: one may stand under an alternative name.
@@ -36,14 +36,4 @@ function originalName({ metadata }: NetworkPolicy): string | undefined {
   // Its labels were taken off or changed; they are put back, with the rules that it carries.
   const owner = ownerReferences.find(isProfileReference);
   return owner !== undefined && name.startsWith(`${owner.name}.`) ? name : undefined;
-}
-
-/** The notes on a policy; none where somebody else has written something that can't be read. */
-function notesOf({ metadata }: NetworkPolicy): readonly (RuleNote | undefined)[] {
-  try {
-    const notes: unknown = JSON.parse(metadata.annotations?.[ANNOTATION_RULES] ?? '[]');
-    return Array.isArray(notes) ? (notes as (RuleNote | undefined)[]) : [];
-  } catch {
-    return [];
-  }
 }

@@ -4,6 +4,7 @@ import { ANNOTATION_RULES } from '../../api/names.ts';
 import type { Command } from '../command.ts';
 import { counted, EXIT } from '../failure.ts';
 import { objectsText, table } from '../output.ts';
+import { selectorText } from '../text.ts';
 import { namespacesNamed, profilesNamed } from '../select.ts';
 import type { Intent, Snapshot } from '../snapshot.ts';
 import type { Terminal } from '../terminal.ts';
@@ -114,28 +115,6 @@ export function tellUnresolved(intents: readonly Intent[], terminal: Terminal): 
     }
   }
   return told.size;
-}
-
-export function selectorText({
-  matchLabels = {},
-  matchExpressions = [],
-}: {
-  readonly matchLabels?: Readonly<Record<string, string>>;
-  readonly matchExpressions?: readonly {
-    readonly key: string;
-    readonly operator: string;
-    readonly values?: readonly string[];
-  }[];
-}): string {
-  const parts = [
-    ...Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`),
-    ...matchExpressions.map(({ key, operator, values = [] }) => {
-      if (operator === 'Exists') return key;
-      if (operator === 'DoesNotExist') return `!${key}`;
-      return `${key} ${operator === 'In' ? 'in' : 'notin'} (${values.join(',')})`;
-    }),
-  ];
-  return parts.join(',') || '<none>';
 }
 
 /** The rules of the profile that an object carries. */
