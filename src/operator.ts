@@ -11,10 +11,9 @@ import { LeaderElector, type Lease, LEASES } from './kube/lease.ts';
 import { Resource } from './kube/resource.ts';
 import { createTransport, type Transport } from './kube/transport.ts';
 import type { Options } from './options.ts';
+import { serve } from './serve.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
-import { healthRoutes, metricsRoutes } from './telemetry/routes.ts';
-import { type RunningServer, startServer } from './telemetry/server.ts';
 
 /** The Lease's name, and how metrics name the election. */
 const LEASE_NAME = 'segmentation-operator';
@@ -73,9 +72,16 @@ export async function runOperator(input: OperatorInput, signal: AbortSignal): Pr
     metrics.watch(resource, () => controller.watchAges().get(resource));
   }
 
-  const servers: RunningServer[] = [];
+  let closeEndpoints: (() => Promise<void>) | undefined;
   try {
-    servers.push(...(await startServers(options, metrics, controller, logger)));
+    closeEndpoints = await serve({
+      options,
+      metrics,
+      readyz: { caches: () => (controller.synced ? undefined : 'the caches are not filled yet') },
+      transport,
+      logger,
+      clock,
+    });
     logger.info('starting', {
       version,
       server: cluster.server,
@@ -108,7 +114,7 @@ export async function runOperator(input: OperatorInput, signal: AbortSignal): Pr
   } finally {
     await controller.stop();
     await recorder.close();
-    await Promise.all(servers.map((server) => server.close()));
+    await closeEndpoints?.();
     await transport.close();
   }
 }
@@ -162,32 +168,6 @@ function createElection(
       logger.info('another replica leads', { holder });
     },
   });
-}
-
-async function startServers(
-  options: Options,
-  metrics: Metrics,
-  controller: Controller,
-  logger: Logger,
-): Promise<RunningServer[]> {
-  const onError = (error: unknown, path: string) => logger.error('request failed', { path, error });
-  const health = await startServer({
-    bindAddress: options.healthProbeBindAddress,
-    flag: '--health-probe-bind-address',
-    routes: healthRoutes({
-      healthz: { ping: () => undefined },
-      readyz: { caches: () => (controller.synced ? undefined : 'the caches are not filled yet') },
-    }),
-    onError,
-  });
-  const scrape = await startServer({
-    bindAddress: options.metricsBindAddress,
-    flag: '--metrics-bind-address',
-    routes: metricsRoutes(metrics),
-    onError,
-  });
-  logger.info('listening', { metrics: scrape?.url ?? 'off', health: health?.url ?? 'off' });
-  return [health, scrape].filter((server) => server !== undefined);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

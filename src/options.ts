@@ -18,7 +18,7 @@ import {
 } from './options/settings.ts';
 import { didYouMean } from './options/suggest.ts';
 import type { ClusterConfiguration } from './policy/facts.ts';
-import { parseBindAddress } from './telemetry/bind-address.ts';
+import { isLoopback, parseBindAddress } from './telemetry/bind-address.ts';
 import type { LogFormat, LogLevel } from './telemetry/logger.ts';
 
 /** All durations are in milliseconds. */
@@ -27,6 +27,7 @@ export interface Options {
   readonly kubeconfig: string | undefined;
   readonly context: string | undefined;
   readonly metricsBindAddress: string;
+  readonly metricsSecurity: MetricsSecurity;
   readonly healthProbeBindAddress: string;
   readonly concurrency: number;
   /** How often every namespace is looked at again without an event. */
@@ -38,6 +39,16 @@ export interface Options {
   readonly protectedNamespaces: readonly string[];
   /** Where things are in this cluster, for the compiler of policies. */
   readonly cluster: ClusterConfiguration;
+}
+
+export interface MetricsSecurity {
+  /** By TLS, and only for those whom the API server lets get /metrics. */
+  readonly enabled: boolean;
+  /** Undefined: a self-signed certificate. */
+  readonly certPath: string | undefined;
+  /** The files in it. */
+  readonly certName: string;
+  readonly certKey: string;
 }
 
 export interface LeaderElectionOptions {
@@ -101,10 +112,17 @@ export function parseOptions(input: OptionsInput): Parsed {
   const path = setting('config');
   if (path !== undefined) file = readFile(path, input.readFile, problems);
   const { clusterDNS, protectedNamespaces, resyncPeriod, leaderElection } = file;
+  const metricsBindAddress = setting('metricsBindAddress');
   const options: Options = {
     kubeconfig: setting('kubeconfig'),
     context: setting('context'),
-    metricsBindAddress: setting('metricsBindAddress'),
+    metricsBindAddress,
+    metricsSecurity: {
+      enabled: setting('metricsSecure') ?? !isLoopback(metricsBindAddress),
+      certPath: setting('metricsCertPath'),
+      certName: setting('metricsCertName'),
+      certKey: setting('metricsCertKey'),
+    },
     healthProbeBindAddress: setting('healthProbeBindAddress'),
     concurrency: setting('concurrency'),
     resyncPeriod: resyncPeriod ?? DEFAULT_RESYNC,
@@ -220,6 +238,12 @@ function checkTogether(options: Options, problems: string[]): void {
   if (renewDeadline <= retryPeriod * RETRY_JITTER) {
     problems.push(
       `${said('renewDeadline')} must be longer than ${RETRY_JITTER} times ${said('retryPeriod')}`,
+    );
+  }
+  const { enabled, certPath } = options.metricsSecurity;
+  if (certPath !== undefined && !enabled) {
+    problems.push(
+      `--${SETTINGS.metricsCertPath.flag} (${certPath}) has no use without --${SETTINGS.metricsSecure.flag}: add that, or leave it out`,
     );
   }
   const metrics = parseBindAddress(options.metricsBindAddress);

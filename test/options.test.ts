@@ -48,6 +48,7 @@ describe('options', () => {
       kubeconfig: undefined,
       context: undefined,
       metricsBindAddress: ':8080',
+      metricsSecurity: { enabled: true, certPath: undefined, certName: 'tls.crt', certKey: 'tls.key' },
       healthProbeBindAddress: ':8081',
       concurrency: 16,
       resyncPeriod: 36_000_000,
@@ -95,6 +96,26 @@ describe('options', () => {
       },
     );
   });
+
+  for (const [address, secure] of [
+    [':8080', true],
+    ['0.0.0.0:8080', true],
+    ['10.0.0.1:8080', true],
+    ['[::]:8080', true],
+    ['metrics.example.com:8080', true],
+    ['127.0.0.1:8080', false],
+    ['127.1.2.3:0', false],
+    ['[::1]:8080', false],
+    ['localhost:8080', false],
+  ] as const) {
+    it(`${secure ? 'guard' : 'do not guard'} metrics on ${address} unless told otherwise`, () => {
+      const argv = [`--metrics-bind-address=${address}`];
+      assert.equal(options({ argv }).metricsSecurity.enabled, secure);
+      const told = options({ argv: [...argv, `--metrics-secure=${!secure}`] });
+      assert.equal(told.metricsSecurity.enabled, !secure);
+      assert.equal(options({ argv, file: `metrics: {secure: ${!secure}}` }).metricsSecurity.enabled, !secure);
+    });
+  }
 
   it('let a flag take back what the file says', () => {
     assert.equal(
@@ -241,6 +262,11 @@ describe('what is wrong with the options', () => {
       [
         '--metrics-bind-address: "8080" is not an address to listen on, as ":8080", "127.0.0.1:8080", "[::1]:8080", or "0" for off',
       ],
+    ],
+    [
+      'a certificate for nothing',
+      { argv: ['--metrics-secure=false', '--metrics-cert-path=/certs'] },
+      ['--metrics-cert-path (/certs) has no use without --metrics-secure: add that, or leave it out'],
     ],
     [
       'the same port twice',
@@ -406,6 +432,10 @@ describe('questions instead of a run', () => {
         'context',
         'config',
         'metrics-bind-address',
+        'metrics-secure',
+        'metrics-cert-path',
+        'metrics-cert-name',
+        'metrics-cert-key',
         'health-probe-bind-address',
         'leader-elect',
         'leader-election-namespace',

@@ -2,6 +2,7 @@
 import { parseAllDocuments } from 'yaml';
 import type { WorkloadSelector } from '../policy/facts.ts';
 import {
+  anyText,
   bindAddress,
   boolean,
   cidr,
@@ -44,7 +45,13 @@ const workloadSelector: Shape<WorkloadSelector> = (value, at, problems) => {
 const shape = object({
   apiVersion: oneOf(CONFIG_API_VERSION),
   kind: oneOf(CONFIG_KIND),
-  metrics: object({ bindAddress }),
+  metrics: object({
+    bindAddress,
+    secure: boolean,
+    certPath: anyText,
+    certName: anyText,
+    certKey: anyText,
+  }),
   health: object({ bindAddress }),
   log: object({ level: logLevel, format: logFormat }),
   concurrency,

@@ -35,11 +35,18 @@ export function helpText(): string {
 /** The options as a configuration file that means the same (what a file can't say, --kubeconfig and --context, aside). */
 export function configurationText(options: Options): string {
   const { enabled, namespace, leaseDuration, renewDeadline, retryPeriod } = options.leaderElection;
+  const security = options.metricsSecurity;
   return stringify(
     {
       apiVersion: CONFIG_API_VERSION,
       kind: CONFIG_KIND,
-      metrics: { bindAddress: options.metricsBindAddress },
+      metrics: {
+        bindAddress: options.metricsBindAddress,
+        secure: security.enabled,
+        ...(security.certPath !== undefined && { certPath: security.certPath }),
+        certName: security.certName,
+        certKey: security.certKey,
+      },
       health: { bindAddress: options.healthProbeBindAddress },
       log: { level: options.logLevel, format: options.logFormat },
       concurrency: options.concurrency,

@@ -11,6 +11,10 @@ export interface Scalars {
   readonly context: string | undefined;
   readonly config: string | undefined;
   readonly metricsBindAddress: string;
+  readonly metricsSecure: boolean | undefined;
+  readonly metricsCertPath: string | undefined;
+  readonly metricsCertName: string;
+  readonly metricsCertKey: string;
   readonly healthProbeBindAddress: string;
   readonly leaderElect: boolean;
   readonly leaderElectionNamespace: string | undefined;
@@ -102,6 +106,44 @@ export const SETTINGS: { readonly [K in keyof Scalars]: Setting<Scalars[K]> } = 
     shape: bindAddress,
     inFile: (file) => file.metrics?.bindAddress,
     fallback: ':8080',
+  },
+  metricsSecure: {
+    flag: 'metrics-secure',
+    group: 'Endpoints',
+    help: 'TLS, and RBAC decides who scrapes',
+    shape: boolean,
+    fromText: toBoolean,
+    inFile: (file) => file.metrics?.secure,
+    fallback: undefined,
+    otherwise: 'unless on a loopback address',
+  },
+  metricsCertPath: {
+    flag: 'metrics-cert-path',
+    value: 'DIR',
+    group: 'Endpoints',
+    help: 'directory of the certificate',
+    shape: anyText,
+    inFile: (file) => file.metrics?.certPath,
+    fallback: undefined,
+    otherwise: 'self-signed, in memory',
+  },
+  metricsCertName: {
+    flag: 'metrics-cert-name',
+    value: 'FILE',
+    group: 'Endpoints',
+    help: 'the certificate in that directory',
+    shape: anyText,
+    inFile: (file) => file.metrics?.certName,
+    fallback: 'tls.crt',
+  },
+  metricsCertKey: {
+    flag: 'metrics-cert-key',
+    value: 'FILE',
+    group: 'Endpoints',
+    help: 'its private key',
+    shape: anyText,
+    inFile: (file) => file.metrics?.certKey,
+    fallback: 'tls.key',
   },
   healthProbeBindAddress: {
     flag: 'health-probe-bind-address',

@@ -17,3 +17,10 @@ export function parseBindAddress(text: string): BindAddress | 'off' | undefined 
   const port = Number(match[3]);
   return port > 65_535 ? undefined : { host: (match[1] ?? match[2]) || undefined, port };
 }
+
+/** Whether only processes of the same machine (or pod) can connect to it. */
+export function isLoopback(text: string): boolean {
+  const address = parseBindAddress(text);
+  if (typeof address !== 'object') return false;
+  return /^(localhost|127(\.\d{1,3}){3}|::1)$/i.test(address.host ?? '');
+}

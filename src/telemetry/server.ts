@@ -1,21 +1,31 @@
-/** A small HTTP server for scrapes and probes: GET and HEAD on fixed paths, and nothing that a slow client could hold. */
+/**
+ * A small HTTP or HTTPS server for scrapes and probes: GET and HEAD on fixed paths, and nothing that a slow client could
+ * hold.
+ */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { BIND_ADDRESS_FORMS, parseBindAddress } from './bind-address.ts';
+import type { CertificatePair } from './x509.ts';
 
 export interface RouteRequest {
   /** The path as it was asked for. */
   readonly path: string;
   readonly query: URLSearchParams;
   readonly accept: string | undefined;
+  /** GET or HEAD. */
+  readonly method: string;
+  /** The header of this name. */
+  readonly authorization: string | undefined;
 }
 
 export interface RouteReply {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export type Route = (request: RouteRequest) => RouteReply | Promise<RouteReply>;
@@ -29,6 +39,8 @@ export interface ServerOptions {
   readonly routes: Readonly<Record<string, Route>>;
   /** Time for a client to send its request, milliseconds; 10 s if absent. */
   readonly requestTimeout?: number;
+  /** Its certificate; without one it speaks plain HTTP. */
+  readonly certificate?: CertificatePair;
   /** Told of routes that threw; the client is told nothing but that. */
   readonly onError?: (error: unknown, path: string) => void;
 }
@@ -37,6 +49,8 @@ export interface RunningServer {
   /** Without a slash at the end. */
   readonly url: string;
   readonly port: number;
+  /** Handshakes from now on use this certificate; connections that are open go on. Only of a server that has one. */
+  useCertificate(pair: CertificatePair): void;
   /** Stops listening, lets answers under way end, and drops idle connections. */
   close(): Promise<void>;
 }
@@ -47,6 +61,7 @@ const MAX_CONNECTIONS = 256;
 /** Shorter bodies do not gain from compression. */
 const MIN_GZIP = 1024;
 const CLOSE_GRACE = 2000;
+const TLS = { minVersion: 'TLSv1.2' } as const;
 
 const compress = promisify(gzip);
 
@@ -61,30 +76,34 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   if (address === 'off') return undefined;
   if (address === undefined)
     throw new Error(`${flag}: "${bindAddress}" is no address to listen on; write ${BIND_ADDRESS_FORMS}`);
-  const server = createServer(
-    {
-      headersTimeout: requestTimeout,
-      requestTimeout,
-      connectionsCheckingInterval: requestTimeout / 10,
-      keepAliveTimeout: 60_000,
-      maxHeaderSize: 16 * 1024,
-    },
-    (request, response) => {
-      answer(options, request, response).catch((error: unknown) => {
-        options.onError?.(error, request.url ?? '');
-        if (!response.headersSent)
-          send(response, request, { status: 500, contentType: PLAIN, body: 'internal error\n' });
-        else response.destroy();
-      });
-    },
-  );
+  const limits = {
+    headersTimeout: requestTimeout,
+    requestTimeout,
+    connectionsCheckingInterval: requestTimeout / 10,
+    keepAliveTimeout: 60_000,
+    maxHeaderSize: 16 * 1024,
+  };
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
+    answer(options, request, response).catch((error: unknown) => {
+      options.onError?.(error, request.url ?? '');
+      if (!response.headersSent)
+        send(response, request, { status: 500, contentType: PLAIN, body: 'internal error\n' });
+      else response.destroy();
+    });
+  };
+  const { certificate } = options;
+  const secure =
+    certificate &&
+    createSecureServer({ ...limits, ...TLS, ...certificate, handshakeTimeout: requestTimeout }, listener);
+  const server = secure ?? createServer(limits, listener);
   server.maxConnections = MAX_CONNECTIONS;
   await listen(server, address.host, address.port, options);
   const { port } = server.address() as AddressInfo;
   const host = address.host ?? '127.0.0.1';
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    url: `${secure ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
     port,
+    useCertificate: (pair) => secure?.setSecureContext({ ...TLS, ...pair }),
     close: () => close(server),
   };
 }
@@ -108,7 +127,8 @@ async function answer(
     return send(response, request, { status: 405, contentType: PLAIN, body: '405: only GET and HEAD\n' });
   }
   const query = new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1));
-  const reply = await route({ path, query, accept: request.headers.accept });
+  const { accept, authorization } = request.headers;
+  const reply = await route({ path, query, accept, method: request.method, authorization });
   const encodings = request.headers['accept-encoding'] ?? '';
   response.setHeader('vary', 'accept, accept-encoding');
   if (reply.body.length >= MIN_GZIP && acceptsGzip(encodings)) {
@@ -121,6 +141,7 @@ async function answer(
 function send(response: ServerResponse, request: IncomingMessage, reply: RouteReply, encoded?: Buffer): void {
   const body = encoded ?? Buffer.from(reply.body);
   response.writeHead(reply.status, {
+    ...reply.headers,
     'content-type': reply.contentType,
     'content-length': body.length,
     'cache-control': 'no-store',

@@ -83,7 +83,7 @@ describe('docs/operations.md', () => {
     interface Role {
       readonly kind: string;
       readonly rules?: readonly {
-        readonly resources: readonly string[];
+        readonly resources?: readonly string[];
         readonly verbs: readonly string[];
       }[];
     }
@@ -92,7 +92,9 @@ describe('docs/operations.md', () => {
     );
     const actual = roles
       .flatMap(({ rules = [] }) => rules)
-      .flatMap(({ resources, verbs }) => resources.map((resource) => `${resource}: ${verbs.join(', ')}`));
+      .flatMap(({ resources = [], verbs }) =>
+        resources.map((resource) => `${resource}: ${verbs.join(', ')}`),
+      );
     const verbs = /^(get|list|watch|create|update|patch|delete)(, |$)/;
     const told = rows(operations)
       .filter(([, second = '']) => verbs.test(second))

@@ -47,6 +47,8 @@ const ALLOWED: readonly (readonly [resource: string, verbs: readonly string[], n
   ['mutatingwebhookconfigurations.admissionregistration.k8s.io', ['list', 'watch']],
   ['apiservices.apiregistration.k8s.io', ['list', 'watch']],
   ['customresourcedefinitions.apiextensions.k8s.io', ['list', 'watch']],
+  ['tokenreviews.authentication.k8s.io', ['create']],
+  ['subjectaccessreviews.authorization.k8s.io', ['create']],
   ['leases.coordination.k8s.io', ['create'], NAMESPACE],
   // The API wants Events about cluster-scoped objects there.
   ['events.events.k8s.io', ['create', 'patch'], 'default'],
@@ -77,7 +79,7 @@ describe('config/default', function () {
       lines.filter((line) => !line.endsWith(' unchanged')),
       [],
     );
-    assert.equal(lines.length, 15);
+    assert.equal(lines.length, 18);
   });
 
   it('runs the image of this version', () => {
@@ -190,16 +192,22 @@ describe('config/default', function () {
     });
 
     it('use no other resource of the cluster', async () => {
-      const { rules } = (await get('clusterrole', OPERATOR)) as {
-        rules: { apiGroups: string[]; resources: string[] }[];
-      };
-      const granted = rules.flatMap(({ apiGroups, resources }) =>
-        resources.map((each) => {
-          const [kind = '', subresource] = each.split('/');
-          const name = [kind, ...apiGroups.filter(Boolean)].join('.');
-          return subresource === undefined ? name : `${name}/${subresource}`;
-        }),
-      );
+      interface Role {
+        readonly rules: readonly { readonly apiGroups: string[]; readonly resources: string[] }[];
+      }
+      const roles = [
+        await get('clusterrole', OPERATOR),
+        await get('clusterrole', `${OPERATOR}-metrics-auth`),
+      ];
+      const granted = (roles as Role[])
+        .flatMap(({ rules }) => rules)
+        .flatMap(({ apiGroups, resources }) =>
+          resources.map((each) => {
+            const [kind = '', subresource] = each.split('/');
+            const name = [kind, ...apiGroups.filter(Boolean)].join('.');
+            return subresource === undefined ? name : `${name}/${subresource}`;
+          }),
+        );
       const cluster = ALLOWED.filter(([, , namespace]) => namespace === undefined).map(
         ([resource]) => resource,
       );

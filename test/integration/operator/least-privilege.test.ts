@@ -5,6 +5,7 @@ import type { KubeEvent } from '../../../src/kube/events.ts';
 import type { ControlPlane } from '../../env/index.ts';
 import { sharedControlPlane } from '../../env/shared.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
+import { scrape, serviceAccountToken } from '../../support/scrape.ts';
 import { installOperator, OPERATOR_USER, Operators } from '../../support/operator.ts';
 
 interface AuditEvent {
@@ -46,7 +47,10 @@ describe("the operator's role", function () {
   /** Everything that the operator does: elect, resolve every kind of peer, write, repair, open, end. */
   async function everything(): Promise<void> {
     const kubeconfig = await installOperator(plane);
-    const operator = await operators.start(kubeconfig, '--leader-elect');
+    const operator = await operators.start(kubeconfig, '--leader-elect', '--metrics-secure');
+    const { metrics } = await operator.line('listening');
+    const token = await serviceAccountToken(plane, box.id);
+    assert.equal((await scrape(String(metrics), { token })).status, 403);
     const namespace = await box.namespace('app');
     await box.pod(namespace, 'web', { app: 'web' });
     await box.service(namespace, 'outside', { ports: [{ port: 80 }] });
@@ -101,6 +105,7 @@ describe("the operator's role", function () {
   async function granted(): Promise<Set<string>> {
     const roles = await Promise.all([
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator', '-o', 'json']),
+      plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-metrics-auth', '-o', 'json']),
       plane.kubectlRun(['-n', 'segmentation-system', 'get', 'roles', '-o', 'json']),
       plane.kubectlRun(['-n', 'default', 'get', 'role', 'segmentation-operator-events', '-o', 'json']),
     ]);

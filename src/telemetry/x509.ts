@@ -1,0 +1,135 @@
+/**
+ * X.509 certificates (RFC 5280), with node:crypto alone, which signs but has no writer for them. Keys are ECDSA P-256,
+ * signatures SHA-256.
+ */
+import {
+  createHash,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign,
+} from 'node:crypto';
+import { isIP } from 'node:net';
+import { bits, bitString, der, integer, oid, sequence, time, TRUE } from './der.ts';
+
+export interface Subject {
+  readonly commonName: string;
+  /** For a client certificate Kubernetes reads groups here. */
+  readonly organization?: string;
+}
+
+/** PEM. */
+export interface CertificatePair {
+  readonly cert: string;
+  readonly key: string;
+}
+
+const BACKDATED = 60 * 60 * 1000; // ms; a machine whose clock is stepped back must not reject its own certificates
+const YEAR = 365 * 24 * 60 * 60 * 1000; // ms
+
+export const OID = {
+  commonName: '2.5.4.3',
+  organization: '2.5.4.10',
+  ecdsaWithSha256: '1.2.840.10045.4.3.2',
+  subjectKeyIdentifier: '2.5.29.14',
+  keyUsage: '2.5.29.15',
+  subjectAltName: '2.5.29.17',
+  basicConstraints: '2.5.29.19',
+  authorityKeyIdentifier: '2.5.29.35',
+  extendedKeyUsage: '2.5.29.37',
+  serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
+} as const;
+
+/** A certificate for a server of these DNS names and IPv4 addresses that nobody vouches for, good for ten years. */
+export function selfSigned(names: readonly string[], now: number): CertificatePair {
+  const key = newKey();
+  const commonName = names[0] ?? 'localhost';
+  const cert = signCertificate(
+    { commonName },
+    key,
+    { commonName, key },
+    [now, 10 * YEAR],
+    [
+      extension(OID.keyUsage, bits(0b1000_0000, 7), true), // digitalSignature
+      extension(OID.extendedKeyUsage, sequence(oid(OID.serverAuth))),
+      serverNames(names),
+    ],
+  );
+  return { cert, key: privatePem(key) };
+}
+
+export function newKey(): KeyObject {
+  return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+}
+
+/** PKCS #8, PEM. */
+export function privatePem(key: KeyObject): string {
+  return key.export({ type: 'pkcs8', format: 'pem' }).toString();
+}
+
+/** DNS names and IPv4 addresses that a server answers to. */
+export function serverNames(names: readonly string[]): Buffer {
+  const alternatives = names.map((name) =>
+    isIP(name) ? der(0x87, address(name)) : der(0x82, Buffer.from(name)),
+  );
+  return extension(OID.subjectAltName, sequence(...alternatives));
+}
+
+/** PEM; valid from an hour before `now` for so long, both in milliseconds. */
+export function signCertificate(
+  subject: Subject,
+  key: KeyObject,
+  issuer: { readonly commonName: string; readonly key: KeyObject },
+  [now, validFor]: readonly [now: number, validFor: number],
+  extensions: readonly Buffer[],
+): string {
+  const algorithm = sequence(oid(OID.ecdsaWithSha256));
+  const body = sequence(
+    der(0xa0, integer(Buffer.of(2))), // version 3
+    integer(randomBytes(16)),
+    algorithm,
+    distinguishedName({ commonName: issuer.commonName }),
+    sequence(time(now - BACKDATED), time(now + validFor)),
+    distinguishedName(subject),
+    subjectPublicKeyInfo(key),
+    der(
+      0xa3,
+      sequence(
+        extension(OID.subjectKeyIdentifier, der(0x04, keyIdentifier(key))),
+        extension(OID.authorityKeyIdentifier, sequence(der(0x80, keyIdentifier(issuer.key)))),
+        ...extensions,
+      ),
+    ),
+  );
+  const signed = sequence(body, algorithm, bitString(sign('sha256', body, issuer.key)));
+  const lines = signed.toString('base64').match(/.{1,64}/g) ?? [];
+  return ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n');
+}
+
+function subjectPublicKeyInfo(key: KeyObject): Buffer {
+  return createPublicKey(key).export({ type: 'spki', format: 'der' });
+}
+
+function keyIdentifier(key: KeyObject): Buffer {
+  return createHash('sha1').update(subjectPublicKeyInfo(key)).digest(); // an identifier, not a protection
+}
+
+function distinguishedName({ commonName, organization }: Subject): Buffer {
+  const attribute = (type: string, value: string) =>
+    der(0x31, sequence(oid(type), der(0x0c, Buffer.from(value, 'utf8'))));
+  return sequence(
+    ...(organization === undefined ? [] : [attribute(OID.organization, organization)]),
+    attribute(OID.commonName, commonName),
+  );
+}
+
+export function extension(type: string, value: Buffer, critical = false): Buffer {
+  return sequence(oid(type), ...(critical ? [TRUE] : []), der(0x04, value));
+}
+
+function address(ip: string): Buffer {
+  if (isIP(ip) !== 4) throw new Error(`only IPv4 addresses are needed here, not ${ip}`);
+  return Buffer.from(ip.split('.').map(Number));
+}

@@ -1,0 +1,50 @@
+// Scraping by TLS, as a Prometheus with a token of its own does.
+import { once } from 'node:events';
+import { Agent, request } from 'node:https';
+import type { TLSSocket } from 'node:tls';
+import type { ControlPlane } from '../env/index.ts';
+
+export interface Scrape {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+  /** SHA-256 fingerprint of the server's certificate. */
+  readonly certificate: string;
+}
+
+export interface ScrapeOptions {
+  readonly token?: string;
+  /** PEM of the authority that the server's certificate is verified by; without it, it is not. */
+  readonly ca?: string;
+  readonly path?: string;
+  readonly method?: string;
+  /** Without one each scrape has a connection of its own. */
+  readonly agent?: Agent;
+}
+
+export async function scrape(url: string, options: ScrapeOptions = {}): Promise<Scrape> {
+  const { token, ca, path = '/metrics', method = 'GET', agent = new Agent() } = options;
+  const sent = request(new URL(path, url), {
+    method,
+    agent,
+    headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    ...(ca === undefined ? { rejectUnauthorized: false } : { ca }),
+  }).end();
+  const [response] = await once(sent, 'response');
+  const chunks: Buffer[] = [];
+  const certificate = (response.socket as TLSSocket).getPeerCertificate().fingerprint256;
+  for await (const chunk of response) chunks.push(chunk);
+  const { statusCode: status = 0, headers } = response;
+  return { status, headers, text: Buffer.concat(chunks).toString(), certificate };
+}
+
+/** A token of a new ServiceAccount in the namespace default. */
+export async function serviceAccountToken(plane: ControlPlane, name: string): Promise<string> {
+  const path = '/api/v1/namespaces/default/serviceaccounts';
+  await plane.admin.send('POST', path, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name } });
+  const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
+  const { status } = (await plane.admin.send('POST', `${path}/${name}/token`, review)) as {
+    status: { token: string };
+  };
+  return status.token;
+}
