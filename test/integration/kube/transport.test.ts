@@ -3,14 +3,14 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '../../../src/clock.ts';
 import { ApiError } from '../../../src/kube/errors.ts';
 import type { Transport } from '../../../src/kube/transport.ts';
 import { sharedControlPlane } from '../../env/index.ts';
 import type { ControlPlane } from '../../env/index.ts';
-import { configMap, configMaps, Fixture, namespaces, until } from './fixture.ts';
+import { configMap, configMaps, Fixture, type Kubeconfig, namespaces, until } from './fixture.ts';
 
 const NAMESPACE = 'kube-transport';
 
@@ -130,6 +130,28 @@ describe('transport', function () {
       assert.equal(runs().length, 2);
     });
 
+    it('by an exec plugin that gives a client certificate', async () => {
+      const { users } = JSON.parse(readFileSync(plane.kubeconfig, 'utf8')) as Kubeconfig;
+      const { user } = users[0]!;
+      const pem = (name: string) => Buffer.from(String(user[`${name}-data`]), 'base64').toString();
+      const status = { clientCertificateData: pem('client-certificate'), clientKeyData: pem('client-key') };
+      const credential = { apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', status };
+      fixture.write('credential', JSON.stringify(credential));
+      const exec = {
+        apiVersion: credential.apiVersion,
+        command: 'cat',
+        args: [fixture.path('credential')],
+        interactiveMode: 'Never',
+      };
+      await read(fixture.transport(withUser({ exec })));
+    });
+
+    it('by the token of an OIDC provider', async () => {
+      // The API server's own tokens are JWTs with an expiry, as an OIDC provider's are.
+      const provider = { name: 'oidc', config: { 'id-token': token, 'client-id': 'operator' } };
+      await read(fixture.transport(withUser({ 'auth-provider': provider })));
+    });
+
     it('and says which plugin is missing', async () => {
       const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: 'no-such-plugin' };
       const error = await failure(read(fixture.transport(withUser({ exec }))));
@@ -153,6 +175,38 @@ describe('transport', function () {
   });
 
   describe('connects', () => {
+    it('through a SOCKS proxy', async () => {
+      const targets: string[] = [];
+      const proxy = createTcpServer((client) => {
+        client.once('data', () => {
+          client.write(Buffer.from([5, 0])); // version 5, no authentication (RFC 1928)
+          client.once('data', (request: Buffer) => {
+            const port = request.readUInt16BE(request.length - 2);
+            const [, command, , type] = request;
+            targets.push(`${command} ${type} ${port}`);
+            const server = connect(port, '127.0.0.1', () => {
+              client.write(Buffer.from([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]));
+              client.pipe(server).pipe(client);
+            });
+            for (const socket of [client, server]) socket.on('error', () => server.destroy());
+          });
+        });
+      });
+      proxy.listen(0, '127.0.0.1');
+      await once(proxy, 'listening');
+      const { port } = proxy.address() as AddressInfo;
+      const kubeconfig = fixture.variant(plane.kubeconfig, ({ clusters }) => {
+        for (const { cluster } of clusters) cluster['proxy-url'] = `socks5://127.0.0.1:${port}`;
+      });
+      const transport = fixture.transport(kubeconfig);
+      await read(transport);
+      await read(transport);
+      proxy.close();
+      assert.ok(targets.length === 1 || targets.length === 2, `${targets.length} tunnels`);
+      // CONNECT, to an address of IPv4.
+      assert.deepEqual(new Set(targets), new Set([`1 1 ${new URL(plane.server).port}`]));
+    });
+
     it('under the name that tls-server-name gives', async () => {
       const named = (name: string) =>
         fixture.variant(plane.kubeconfig, ({ clusters }) => {
