@@ -1,0 +1,70 @@
+{{/* The name of all objects. */}}
+{{- define "segmentation-operator.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" (.Release.Name | trunc 18 | trimSuffix "-") .Chart.Name -}}
+{{- end -}}
+{{- end }}
+
+{{- define "segmentation-operator.serviceAccountName" -}}
+{{- if .Values.serviceAccount.name -}}
+{{- .Values.serviceAccount.name -}}
+{{- else if .Values.serviceAccount.create -}}
+{{- include "segmentation-operator.fullname" . -}}
+{{- else -}}
+{{- fail "serviceAccount.create is false: serviceAccount.name must name a ServiceAccount that exists in the release's namespace" -}}
+{{- end -}}
+{{- end }}
+
+{{/* The labels of every object. */}}
+{{- define "segmentation-operator.labels" -}}
+app.kubernetes.io/name: segmentation-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* The labels by which the pods are found. A Deployment's can't change, so these must not. */}}
+{{- define "segmentation-operator.selector" -}}
+app.kubernetes.io/name: segmentation-operator
+app.kubernetes.io/component: controller
+{{- end }}
+
+{{- define "segmentation-operator.image" -}}
+{{- $tag := .Values.image.tag | default (printf "v%s" .Chart.AppVersion) -}}
+{{- printf "%s:%s" .Values.image.repository $tag -}}
+{{- with .Values.image.digest }}@{{ . }}{{ end -}}
+{{- end }}
+
+{{/* The operator's configuration file; empty where there is none. */}}
+{{- define "segmentation-operator.configuration" -}}
+{{- range $key := list "apiVersion" "kind" -}}
+{{- if hasKey $.Values.config $key -}}
+{{- fail (printf "config.%s is set by the chart: leave it out" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- range $key := list "metrics" "health" -}}
+{{- if hasKey (get $.Values.config $key | default dict) "bindAddress" -}}
+{{- fail (printf "config.%s.bindAddress is set by the chart, as the Service, the probes and the NetworkPolicies depend on it: leave it out" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if hasKey (.Values.config.leaderElection | default dict) "enabled" -}}
+{{- fail "config.leaderElection.enabled is set by the chart: leave it out" -}}
+{{- end -}}
+{{- if .Values.config -}}
+{{- merge (dict "apiVersion" "config.segmentation.dev/v1alpha1" "kind" "OperatorConfiguration") .Values.config | toYaml -}}
+{{- end -}}
+{{- end }}
+
+{{/* The namespaces that the operator never segments, as a list of CEL. */}}
+{{- define "segmentation-operator.protectedNamespaces" -}}
+{{- $names := list "kube-system" "kube-public" "kube-node-lease" -}}
+{{- if hasKey .Values.config "protectedNamespaces" -}}
+{{- $names = .Values.config.protectedNamespaces | default list -}}
+{{- end -}}
+['{{ append $names .Release.Namespace | uniq | join "', '" }}']
+{{- end }}

@@ -1,0 +1,73 @@
+/**
+ * Everything that a cluster needs, in one file: config/default (or config/overlays/NAME), with your image.
+ *
+ *   npm run build:install -- --image registry.example.com/segmentation-operator:v0.1.0
+ *   npm run build:install -- --overlay ha --outfile FILE
+ *
+ * It is rendered by the kustomize in kubectl: the one on the PATH, otherwise the one of the local control plane.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { stringify } from 'yaml';
+import { locateBinaries } from '../test/env/index.ts';
+import { parseImage } from './install/image-reference.ts';
+
+const root = join(import.meta.dirname, '..');
+const overlays = join(root, 'config/overlays');
+
+try {
+  const { image, overlay, outfile } = readArguments();
+  const base = overlay === undefined ? join(root, 'config/default') : join(overlays, overlay);
+  const manifest = render(await findKubectl(), base, image);
+  mkdirSync(dirname(outfile), { recursive: true });
+  writeFileSync(outfile, manifest);
+  console.log(`${relative(process.cwd(), outfile)} ${manifest.split(/^kind: /m).length - 1} objects`);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}
+
+function readArguments() {
+  const { values } = parseArgs({
+    options: {
+      image: { type: 'string' },
+      overlay: { type: 'string' },
+      outfile: { type: 'string', default: join(root, 'dist/install.yaml') },
+    },
+  });
+  const { image, overlay, outfile } = values;
+  if (overlay !== undefined && !existsSync(join(overlays, overlay, 'kustomization.yaml'))) {
+    throw new Error(`--overlay ${overlay}: config/overlays has ${readdirSync(overlays).join(', ')}`);
+  }
+  return { image: image === undefined ? undefined : parseImage(image), overlay, outfile: resolve(outfile) };
+}
+
+async function findKubectl(): Promise<string> {
+  const { status } = spawnSync('kubectl', ['version', '--client'], { stdio: 'ignore' });
+  return status === 0 ? 'kubectl' : (await locateBinaries()).kubectl;
+}
+
+/** A kustomization that only sets the image, in a folder of its own: kustomize takes no image on the command line. */
+function render(kubectl: string, base: string, image: ReturnType<typeof parseImage> | undefined): string {
+  mkdirSync(join(root, 'dist'), { recursive: true });
+  const directory = mkdtempSync(join(root, 'dist/install-'));
+  try {
+    const kustomization = {
+      apiVersion: 'kustomize.config.k8s.io/v1beta1',
+      kind: 'Kustomization',
+      resources: [relative(directory, base)],
+      ...(image && { images: [{ name: 'segmentation-operator', ...image }] }),
+    };
+    writeFileSync(join(directory, 'kustomization.yaml'), stringify(kustomization));
+    const { status, stdout, stderr, error } = spawnSync(kubectl, ['kustomize', directory], {
+      encoding: 'utf8',
+    });
+    if (error !== undefined) throw error;
+    if (status !== 0) throw new Error(stderr.trim());
+    return stdout;
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * The templates of the Helm chart that follow from config/ and crds/: the CRD, the roles, the fence and the alerts. They
+ * are written from these, so that what the chart grants, refuses or tells is what kustomize does.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse, parseAllDocuments, stringify } from 'yaml';
+import { CRD_PATH } from './crd.ts';
+
+const CHART = 'charts/segmentation-operator';
+/** As config/ has them: the operator's namespace, the name of its objects and of its ServiceAccount. */
+const NAMESPACE = 'segmentation-system';
+const NAME = 'segmentation-operator';
+
+const RELEASE_NAMESPACE = '{{ .Release.Namespace }}';
+const FULL_NAME = '{{ include "segmentation-operator.fullname" . }}';
+const SERVICE_ACCOUNT = '{{ include "segmentation-operator.serviceAccountName" . }}';
+const LABELS = '    {{- include "segmentation-operator.labels" . | nindent 4 }}';
+const MORE_LABELS = [
+  '    {{- with .Values.prometheus.labels }}',
+  '    {{- toYaml . | nindent 4 }}',
+  '    {{- end }}',
+];
+const PROTECTED = '{{ include "segmentation-operator.protectedNamespaces" . }}';
+
+interface Manifest {
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
+  readonly [field: string]: unknown;
+}
+
+/** Path from the root of the repository, and text, of each generated template. Throws where config/ is not as expected. */
+export function chartTemplates(root: string): (readonly [path: string, text: string])[] {
+  const template = (name: string, source: string, body: string) =>
+    [
+      `${CHART}/templates/${name}`,
+      `{{/* Generated from ${source} by \`npm run generate\`. Do not edit. */}}\n${body}`,
+    ] as const;
+  return [
+    template('crd.yaml', 'crds/', crd(readFileSync(join(root, CRD_PATH), 'utf8'))),
+    template('rbac.yaml', 'config/rbac', documents(manifests(root, 'config/rbac').filter(isNoAccount))),
+    template(
+      'fence.yaml',
+      'config/fence',
+      `{{- if .Values.fence.enabled }}\n${documents(manifests(root, 'config/fence'))}{{- end }}\n`,
+    ),
+    template(
+      'prometheus.yaml',
+      'config/prometheus',
+      `{{- if .Values.prometheus.enabled }}\n${documents(manifests(root, 'config/prometheus'), MORE_LABELS)}{{- end }}\n`,
+    ),
+  ];
+}
+
+/** The text as it is, descriptions and comments included, with the chart's labels and the annotation that keeps it. */
+function crd(text: string): string {
+  const start = text.indexOf('apiVersion:');
+  const labels = text.indexOf('  labels:\n');
+  const end = text.indexOf('spec:\n', labels);
+  if (start < 0 || labels < 0 || end < 0)
+    throw new Error(`${CRD_PATH} has no labels between metadata and spec`);
+  const metadata = [
+    '  labels:',
+    '    {{- include "segmentation-operator.labels" . | nindent 4 }}',
+    '    app.kubernetes.io/component: crd',
+    '  {{- if .Values.crds.keep }}',
+    '  annotations:',
+    '    helm.sh/resource-policy: keep',
+    '  {{- end }}',
+    '',
+  ].join('\n');
+  return `{{- if .Values.crds.enabled }}\n${literal(text.slice(start, labels))}${metadata}${literal(text.slice(end))}{{- end }}\n`;
+}
+
+/** @param labels lines for the labels of each, beside those that every object has */
+function documents(all: readonly Manifest[], labels: readonly string[] = []): string {
+  return all.map((each) => manifestTemplate(each, labels)).join('---\n');
+}
+
+/** The objects of the files that a kustomization names. */
+function manifests(root: string, directory: string): Manifest[] {
+  const read = (file: string) => readFileSync(join(root, directory, file), 'utf8');
+  const { resources } = parse(read('kustomization.yaml')) as { readonly resources: readonly string[] };
+  return resources.flatMap((file) =>
+    parseAllDocuments(read(file)).map((document) => document.toJS() as Manifest),
+  );
+}
+
+/** The chart has a template of its own for the ServiceAccount, which can be one that exists already. */
+function isNoAccount({ kind }: Manifest): boolean {
+  return kind !== 'ServiceAccount';
+}
+
+/**
+ * Names and namespaces become the release's; everything else is literal. Each value that Helm fills in is a scalar of
+ * its own or stands within one, so that what remains is YAML.
+ */
+function manifestTemplate({ metadata, ...manifest }: Manifest, moreLabels: readonly string[]): string {
+  const { name, namespace, labels = {} } = metadata;
+  const { [LABEL_NAME]: _, ...ownLabels } = labels;
+  const values: string[] = [];
+  /** Stands for a value that Helm fills in, until the YAML is written. */
+  const fill = (text: string) => `__${values.push(text) - 1}__`;
+  const named = (text: string) => (text.startsWith(NAME) ? fill(FULL_NAME) + text.slice(NAME.length) : text);
+
+  const adapted: Record<string, unknown> = {
+    ...manifest,
+    ...(isRecord(manifest['roleRef']) && {
+      roleRef: { ...manifest['roleRef'], name: named(String(manifest['roleRef']['name'])) },
+    }),
+    ...(Array.isArray(manifest['subjects']) && {
+      subjects: manifest['subjects'].map((subject: object) => ({
+        ...subject,
+        name: fill(SERVICE_ACCOUNT),
+        namespace: fill(RELEASE_NAMESPACE),
+      })),
+    }),
+    ...(isRecord(manifest['spec']) && { spec: adaptedSpec(manifest['spec'], fill, named) }),
+  };
+  const { apiVersion, kind, ...rest } = adapted;
+  const write = (value: object) =>
+    literal(stringify(value, { lineWidth: 0, aliasDuplicateObjects: false })).replaceAll(
+      /__(\d+)__/g,
+      (_match, index: string) => values[Number(index)] ?? '',
+    );
+  const head = write({
+    apiVersion,
+    kind,
+    metadata: {
+      name: named(name),
+      ...(namespace !== undefined && {
+        namespace: namespace === NAMESPACE ? fill(RELEASE_NAMESPACE) : namespace,
+      }),
+      labels: { ...ownLabels, __labels__: '' },
+    },
+  }).replace(/^ {4}__labels__: ""$/m, () => [LABELS, ...moreLabels].join('\n'));
+  return head + write(rest);
+}
+
+const LABEL_NAME = 'app.kubernetes.io/name';
+
+function adaptedSpec(
+  spec: Readonly<Record<string, unknown>>,
+  fill: (text: string) => string,
+  named: (text: string) => string,
+): Readonly<Record<string, unknown>> {
+  const user = `'system:serviceaccount:${NAMESPACE}:${NAME}'`;
+  const adapt = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(adapt);
+    if (isRecord(value))
+      return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, adapt(each)]));
+    if (typeof value !== 'string') return value;
+    return value
+      .replace(user, `'system:serviceaccount:${fill(RELEASE_NAMESPACE)}:${fill(SERVICE_ACCOUNT)}'`)
+      .replace(new RegExp(`\\[[^\\]]*'${NAMESPACE}'[^\\]]*\\]`), () => fill(PROTECTED));
+  };
+  const adapted = adapt(spec) as Readonly<Record<string, unknown>>;
+  const { policyName } = spec;
+  return { ...adapted, ...(typeof policyName === 'string' && { policyName: named(policyName) }) };
+}
+
+/** Text in which Helm finds nothing to fill in. */
+function literal(text: string): string {
+  return text.replaceAll('{{', '{{ "{{" }}');
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

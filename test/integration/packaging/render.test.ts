@@ -1,0 +1,253 @@
+/** The chart and config/, rendered by the real helm and kustomize, are the same; and the chart's values do what they say. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse, parseAllDocuments } from 'yaml';
+import { readConfiguration } from '../../../src/options/file.ts';
+import { locateBinaries } from '../../env/index.ts';
+import { goIsThere, skippedWithoutGo } from '../../env/go-tool.ts';
+import { CHART, Helm } from '../../support/helm.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const NAMESPACE = 'segmentation-system';
+const RELEASE = 'segmentation-operator';
+
+interface Manifest {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly [field: string]: unknown };
+  readonly [field: string]: unknown;
+}
+
+interface Deployment {
+  readonly spec: {
+    readonly template: {
+      readonly metadata: { readonly annotations: Readonly<Record<string, string>> };
+      readonly spec: {
+        readonly volumes?: readonly object[];
+        readonly containers: readonly {
+          readonly image: string;
+          readonly args: readonly string[];
+          readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
+        }[];
+      };
+    };
+  };
+}
+
+const documents = (text: string) =>
+  parseAllDocuments(text)
+    .map((document) => document.toJS() as Manifest | null)
+    .filter((manifest) => manifest !== null);
+const title = ({ kind, metadata }: Manifest) => `${kind} ${metadata.name}`;
+const byTitle = (manifests: readonly Manifest[]) => new Map(manifests.map((each) => [title(each), each]));
+
+/** What a chart adds to every object, and that says nothing of what it does. */
+const OF_HELM = new Set([
+  'helm.sh/chart',
+  'helm.sh/resource-policy',
+  'app.kubernetes.io/instance',
+  'app.kubernetes.io/version',
+  'app.kubernetes.io/managed-by',
+]);
+
+/** Without what Helm adds; labels and annotations that become empty go too. */
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value)
+    .filter(([key]) => !OF_HELM.has(key))
+    .map(([key, each]) => [key, plain(each)] as const);
+  return Object.fromEntries(
+    entries.filter(([key, each]) => key !== 'annotations' || Object.keys(each as object).length > 0),
+  );
+}
+
+const VARIANTS: readonly (readonly [what: string, directory: string, values: readonly string[]])[] = [
+  ['the defaults, config/default', 'config/default', []],
+  ['values-ha.yaml, config/overlays/ha', 'config/overlays/ha', ['--values', join(CHART, 'values-ha.yaml')]],
+];
+
+(goIsThere ? describe : describe.skip)(`the chart${skippedWithoutGo}`, function () {
+  this.timeout(60_000);
+  let directory: string;
+  let helm: Helm;
+
+  before(async function () {
+    this.timeout('15m');
+    directory = mkdtempSync(join(tmpdir(), 'helm-'));
+    helm = await Helm.find(directory);
+  });
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  const template = async (...args: readonly string[]) =>
+    documents(await helm.run('template', RELEASE, CHART, '--namespace', NAMESPACE, ...args));
+  const deploymentOf = (manifests: readonly Manifest[]) =>
+    manifests.find(({ kind }) => kind === 'Deployment') as unknown as Deployment;
+
+  for (const [what, folder, values] of VARIANTS) {
+    it(`passes helm's own checks, and is the same by ${what}`, async () => {
+      assert.match(
+        await helm.run('lint', '--strict', CHART, ...values),
+        /1 chart\(s\) linted, 0 chart\(s\) failed/,
+      );
+      const { kubectl } = await locateBinaries();
+      const kustomize = execFileSync(kubectl, ['kustomize', join(root, folder)], { encoding: 'utf8' });
+      // Helm creates the namespace itself (--create-namespace), or finds it.
+      const expected = documents(kustomize).filter(({ kind }) => kind !== 'Namespace');
+      const actual = await template(...values);
+      assert.deepEqual([...byTitle(actual).keys()].sort(), [...byTitle(expected).keys()].sort());
+      assert.equal(actual.length, expected.length);
+      for (const [key, manifest] of byTitle(expected)) {
+        assert.deepEqual(plain(byTitle(actual).get(key)), plain(manifest), key);
+      }
+    });
+  }
+
+  it('has the ServiceMonitor and the alerts of config/prometheus, when they are asked for', async () => {
+    const files = ['service_monitor.yaml', 'prometheus_rule.yaml'];
+    const expected = files.flatMap((file) =>
+      documents(readFileSync(join(root, 'config/prometheus', file), 'utf8')),
+    );
+    const actual = await template('--set', 'prometheus.enabled=true,prometheus.labels.release=kube');
+    for (const manifest of expected) {
+      const { labels } = manifest.metadata as unknown as { labels: object };
+      const labelled = {
+        ...manifest,
+        metadata: { ...manifest.metadata, labels: { ...labels, release: 'kube' } },
+      };
+      assert.deepEqual(plain(byTitle(actual).get(title(manifest))), labelled);
+    }
+  });
+
+  it('has the version of the operator', () => {
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+    const chart = parse(readFileSync(join(CHART, 'Chart.yaml'), 'utf8')) as Record<string, unknown>;
+    assert.deepEqual([chart['version'], chart['appVersion']], [version, version]);
+  });
+
+  it('goes to another namespace, under another name, as a whole', async () => {
+    const text = await helm.run('template', 'net', CHART, '--namespace', 'net-system');
+    assert.doesNotMatch(text, /segmentation-system/);
+    const manifests = documents(text);
+    for (const { kind, metadata } of manifests) {
+      if (kind === 'CustomResourceDefinition') continue;
+      assert.match(metadata.name, /^net-segmentation-operator(-|$)/);
+      // Events about profiles, which are cluster-scoped, are in the namespace default.
+      const own = metadata.name.endsWith('-events') ? 'default' : 'net-system';
+      if ('namespace' in metadata) assert.equal(metadata['namespace'], own, metadata.name);
+    }
+    for (const { kind, subjects, roleRef } of manifests as (Manifest & {
+      subjects?: object[];
+      roleRef?: { kind: string; name: string };
+    })[]) {
+      if (subjects === undefined) continue;
+      const account = { kind: 'ServiceAccount', name: 'net-segmentation-operator', namespace: 'net-system' };
+      assert.deepEqual(subjects, [account], kind);
+      assert.ok(byTitle(manifests).has(`${roleRef?.kind} ${roleRef?.name}`), JSON.stringify(roleRef));
+    }
+    assert.equal(
+      text.match(/'system:serviceaccount:net-system:net-segmentation-operator'/g)?.length,
+      2,
+      'the fence is around another account',
+    );
+    assert.match(
+      text,
+      /request\.namespace in \['kube-system', 'kube-public', 'kube-node-lease', 'net-system'\]/,
+    );
+  });
+
+  it('fences what the configuration protects', async () => {
+    const text = JSON.stringify(await template('--set', 'config.protectedNamespaces={kube-system,billing}'));
+    assert.ok(text.includes("request.namespace in ['kube-system', 'billing', 'segmentation-system']"), text);
+  });
+
+  it('gives the operator its configuration, and replaces the pods when it changes', async () => {
+    const configured = async (leaseDuration: string) => {
+      const set = [`config.leaderElection.leaseDuration=${leaseDuration}`, 'config.maxNodeAddresses=5000'];
+      const manifests = await template('--set', set.join(), '--set', 'config.nodeCIDRs={10.0.0.0/8}');
+      const { data } = manifests.find(({ kind }) => kind === 'ConfigMap') as unknown as {
+        data: { 'operator.yaml': string };
+      };
+      const problems: string[] = [];
+      const configuration = readConfiguration(data['operator.yaml'], 'operator.yaml', problems);
+      assert.deepEqual(problems, []);
+      const { metadata, spec } = deploymentOf(manifests).spec.template;
+      assert.ok(spec.containers[0]?.args.includes('--config=/etc/segmentation-operator/operator.yaml'));
+      return { configuration, checksum: metadata.annotations['checksum/config'] };
+    };
+    const [first, again, second] = [
+      await configured('20s'),
+      await configured('20s'),
+      await configured('30s'),
+    ];
+    assert.partialDeepStrictEqual(first.configuration, {
+      leaderElection: { leaseDuration: 20_000 },
+      maxNodeAddresses: 5000,
+      nodeCIDRs: ['10.0.0.0/8'],
+    });
+    assert.match(first.checksum ?? '', /^[0-9a-f]{64}$/);
+    assert.equal(again.checksum, first.checksum);
+    assert.notEqual(second.checksum, first.checksum);
+  });
+
+  it('shows a certificate of yours to who scrapes', async () => {
+    const { containers, volumes } = deploymentOf(await template('--set', 'metrics.certSecret=own')).spec
+      .template.spec;
+    const { args, volumeMounts: [mount, ...others] = [] } = containers[0] ?? {};
+    assert.ok(args?.includes(`--metrics-cert-path=${mount?.mountPath}`), args?.join(' '));
+    assert.deepEqual(others, []);
+    assert.deepEqual(volumes, [{ name: mount?.name, secret: { secretName: 'own' } }]);
+  });
+
+  it('names the image by digest where there is one', async () => {
+    const digest = `sha256:${'a'.repeat(64)}`;
+    const image = ['image.repository=example.com/op', 'image.tag=v9', `image.digest=${digest}`];
+    const manifests = await template('--set', image.join());
+    assert.equal(
+      deploymentOf(manifests).spec.template.spec.containers[0]?.image,
+      `example.com/op:v9@${digest}`,
+    );
+  });
+
+  it('leaves out what is switched off', async () => {
+    const off = ['crds', 'fence', 'networkPolicy', 'podDisruptionBudget'].map(
+      (each) => `${each}.enabled=false`,
+    );
+    const account = ['serviceAccount.create=false', 'serviceAccount.name=mine'];
+    const kinds = (await template('--set', [...off, ...account].join())).map(({ kind }) => kind);
+    assert.deepEqual(kinds.sort(), [
+      'ClusterRole',
+      'ClusterRole',
+      'ClusterRole',
+      'ClusterRoleBinding',
+      'ClusterRoleBinding',
+      'Deployment',
+      'Role',
+      'Role',
+      'RoleBinding',
+      'RoleBinding',
+      'Service',
+    ]);
+  });
+
+  const REFUSED: readonly (readonly [set: string, says: RegExp])[] = [
+    ['replica=3', /at '': additional properties 'replica' not allowed/],
+    ['replicas=two', /at '\/replicas': got string, want integer/],
+    ['crds.enable=true', /at '\/crds': additional properties 'enable' not allowed/],
+    ['image.digest=abc', /at '\/image\/digest': 'abc' does not match pattern '.*sha256/],
+    ['image.repository=a:v1@x', /at '\/image\/repository': .* does not match pattern/],
+    [
+      'networkPolicy.apiServerPorts={https}',
+      /at '\/networkPolicy\/apiServerPorts\/0': got string, want integer/,
+    ],
+    ['serviceAccount.create=false', /serviceAccount\.name must name a ServiceAccount that exists/],
+    ['config.kind=OperatorConfiguration', /config\.kind is set by the chart: leave it out/],
+    ['config.metrics.bindAddress=:1', /config\.metrics\.bindAddress is set by the chart, as the Service/],
+    ['config.leaderElection.enabled=true', /config\.leaderElection\.enabled is set by the chart/],
+  ];
+  for (const [set, says] of REFUSED) {
+    it(`refuses ${set}, and says why`, () => assert.rejects(template('--set', set), says));
+  }
+});
