@@ -2,10 +2,12 @@
  * Tools that only tests need, built from Go modules whose versions and checksums are committed in tools/, and kept in
  * the user's cache under a name made of their sources.
  */
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { findGo } from './build.ts';
 import { withLock } from './lock.ts';
 import { ProcessSet } from './processes.ts';
@@ -77,6 +79,19 @@ export async function goTool(tool: GoTool): Promise<string> {
     progress('');
   }
   return binary;
+}
+
+/**
+ * Resolves the folder of a Go module that is only read, not built: `path` as the go.mod in tools/NAME requires it.
+ *
+ * @throws with Go's messages if it can't be had
+ */
+export async function goModuleFolder(name: string, path: string): Promise<string> {
+  const go = await findGo('go', process.env);
+  if (go === undefined) throw new Error(`${path} is downloaded with Go ${requiredGo()} or later`);
+  const options = { cwd: join(import.meta.dirname, 'tools', name), env: go.environment };
+  const { stdout } = await promisify(execFile)(go.command, ['mod', 'download', '-json', path], options);
+  return (JSON.parse(stdout) as { Dir: string }).Dir;
 }
 
 function digest(module: string, tool: GoTool): string {
