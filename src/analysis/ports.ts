@@ -72,7 +72,8 @@ export function hasNames({ ports }: Rule): boolean {
   return ports !== 'any' && ports.some((port) => 'name' in port);
 }
 
-function segmentsOf(rules: Iterable<Rule>, pods: Iterable<Pod>): PortRange[] {
+/** All ports, in ranges of which each rule allows all or none. @param pods whose named ports the rules may mean */
+export function segmentsOf(rules: Iterable<Rule>, pods: Iterable<Pod>): PortRange[] {
   const starts = new Map(PROTOCOLS.map((protocol) => [protocol, new Set([1])]));
   const cut = (protocol: Protocol, from: number, to: number) => {
     starts.get(protocol)?.add(Math.max(from, 1));

@@ -12,7 +12,7 @@ import type { EvaluatorOptions } from './evaluator.ts';
 import { classify, DIRECTIONS, type PodClass } from './pod-classes.ts';
 import { PolicyIndex } from './policy-index.ts';
 import { formatRulePorts, type PortMask, type PortRange, PortSpace } from './ports.ts';
-import type { CompiledPeer, CompiledPolicy, Rule } from './rules.ts';
+import { type CompiledPeer, compilePolicy, type CompiledPolicy, type Rule } from './rules.ts';
 
 /** What a pod is counted as. */
 export interface GroupName {
@@ -72,6 +72,8 @@ export interface ReachOptions extends EvaluatorOptions {
   readonly groupOf: (pod: Pod) => GroupName;
   /** Whether the pod stands for several alike, as the one of a workload's template does. */
   readonly isTemplate?: (pod: Pod) => boolean;
+  /** Other policies, whose address blocks are groups too: two views that are compared need the same. */
+  readonly addressesOf?: readonly NetworkPolicy[];
 }
 
 export function reach(view: ClusterView, options: ReachOptions): Reach {
@@ -96,7 +98,7 @@ class Aggregation {
     this.#numbers = new Map(this.#policies.map((policy, index) => [policy, index]));
     const rules = this.#policies.flatMap((policy) => DIRECTIONS.flatMap((each) => policy[each] ?? []));
     this.#ports = new PortSpace(rules, view.pods);
-    this.#blocks = blocksOf(rules);
+    this.#blocks = blocksOf([...rules, ...(options.addressesOf ?? []).flatMap(allRules)]);
     this.#peerKeys = keysOf(rules);
     const names = new Map(view.pods.map((pod) => [groupKey(options.groupOf(pod)), options.groupOf(pod)]));
     const sorted = [...names].toSorted(([a], [b]) => compare(a, b));
@@ -273,6 +275,11 @@ class Aggregation {
     );
     return [...new Set([...groups, ...blocks])];
   }
+}
+
+function allRules(policy: NetworkPolicy): Rule[] {
+  const compiled = compilePolicy(policy);
+  return DIRECTIONS.flatMap((each) => compiled[each] ?? []);
 }
 
 /** By (class of the policies, class of the other end). */

@@ -1,9 +1,10 @@
 /** The commands, in the order in which the help text lists them. A new one is registered here. */
 import type { Command } from './command.ts';
+import { diff } from './commands/diff.ts';
 import { explain } from './commands/explain.ts';
 import { graph } from './commands/graph.ts';
 import { matrix } from './commands/matrix.ts';
 import { render } from './commands/render.ts';
 import { status } from './commands/status.ts';
 
-export const COMMANDS: readonly Command[] = [status, explain, render, matrix, graph];
+export const COMMANDS: readonly Command[] = [status, explain, diff, render, matrix, graph];

@@ -1,5 +1,6 @@
 /** Explanations for a person: verdict, ends, reasons. */
 import type { Cause, DirectionExplanation, NearMiss } from '../analysis/explain.ts';
+import { formatPorts } from '../analysis/ports.ts';
 import type { Party } from './endpoints.ts';
 import { listed } from './failure.ts';
 import { type Cell, table } from './output.ts';
@@ -16,9 +17,12 @@ export function merged(answers: readonly Answer[]): (readonly Answer[])[] {
   ];
 }
 
+/** Ranges of ports are put together. */
 function ports(group: readonly Answer[]): string {
-  const text = group.map(({ port }) => port.label).join(', ');
-  return text === 'every TCP port, every UDP port' ? 'every port' : text;
+  const all = group.map(({ port }) => port);
+  return all.every(({ to }) => to !== undefined)
+    ? formatPorts(all.map(({ protocol, port, to = port }) => ({ protocol, from: port, to })))
+    : all.map(({ label }) => label).join(', ');
 }
 
 export function told(group: readonly Answer[], paint: Palette): string[] {

@@ -1,9 +1,11 @@
 /** Asks whether one end reaches another, and why: for every pair of workloads, on every port that matters. */
 import type { MatrixPort } from '../analysis/matrix.ts';
-import { classifier, portRanges } from '../analysis/classes.ts';
+import { classifier } from '../analysis/classes.ts';
 import type { Endpoint } from '../analysis/cluster.ts';
 import { compileView, type Evaluator } from '../analysis/evaluator.ts';
 import { createExplainer, type Explainer, type Explanation } from '../analysis/explain.ts';
+import { formatPorts, segmentsOf } from '../analysis/ports.ts';
+import { compilePolicy } from '../analysis/rules.ts';
 import { type Remedy, remedy } from '../analysis/remedy.ts';
 import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
@@ -118,10 +120,11 @@ export class Questions {
     const served = portsServed(to, service);
     if (served.length > 0) return served;
     const namespaces = new Set([from.namespace, to.namespace]);
-    const ranges = portRanges(
-      this.#policies.filter(({ metadata }) => namespaces.has(metadata.namespace)),
-      to.pods[0],
-    );
+    const rules = this.#policies
+      .filter(({ metadata }) => namespaces.has(metadata.namespace))
+      .map(compilePolicy)
+      .flatMap(({ Ingress = [], Egress = [] }) => [...Ingress, ...Egress]);
+    const ranges = segmentsOf(rules, to.pods.slice(0, 1));
     const merged: PortQuestion[] = [];
     let last = '';
     for (const { protocol, from: first, to: end } of ranges) {
@@ -140,13 +143,7 @@ export class Questions {
 }
 
 function ranged(from: number, to: number, protocol: PortQuestion['protocol']): PortQuestion {
-  const every = from === 1 && to === 65_535;
-  return {
-    protocol,
-    port: from,
-    to,
-    label: every ? `every ${protocol} port` : `${protocol} ${from === to ? from : `${from}-${to}`}`,
-  };
+  return { protocol, port: from, to, label: formatPorts([{ protocol, from, to }]) };
 }
 
 function sharesPod(a: Party, b: Party): boolean {

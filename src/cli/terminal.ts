@@ -33,6 +33,7 @@ export class Terminal {
   readonly paint: Palette;
   readonly #paintRemarks: Palette;
   #progress = '';
+  readonly #remarks = new Set<string>();
 
   /** @param colour one of COLOUR_CHOICES; `auto`: on a terminal, unless NO_COLOR or TERM=dumb say otherwise */
   constructor(process: Process, colour = 'auto') {
@@ -85,6 +86,9 @@ export class Terminal {
   }
 
   #remark(label: string, text: string): void {
+    // Two states that are compared may call for the same remark.
+    if (this.#remarks.has(text)) return;
+    this.#remarks.add(text);
     this.say(`${label}: ${text}`);
   }
 

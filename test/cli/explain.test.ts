@@ -128,7 +128,7 @@ describe('kubectl segmentation explain', () => {
       `shop/web shop/agent ${pods}`,
       0,
       /Ingress {2}not limited: shop\/pod\/agent is on the host network/,
-      /  every port$/m,
+      /  all ports$/m,
     ],
     [
       `data/sts/db data/cj/backup ${pods}`,

@@ -118,6 +118,39 @@ describe('kubectl segmentation in a cluster', function () {
     );
   });
 
+  it('tells what a changed manifest would change, and nothing once it is applied', async () => {
+    const { metadata, spec } = await sandbox.readProfile(profile);
+    const rule = { name: 'to-web', to: [{ namespaces: [namespaces[0]] }], ports: [{ port: 8080 }] };
+    const changed = {
+      metadata: { name: metadata.name },
+      spec: { ...spec, egress: [...(spec.egress ?? []), rule] },
+    };
+    const manifest = { apiVersion: 'segmentation.dev/v1alpha1', kind: 'SegmentationProfile', ...changed };
+    const file = directoryFor(JSON.stringify(manifest));
+    const { code, stdout, stderr } = await inCluster(`diff -f ${file}`);
+    assert.equal(code, 1, stderr);
+    assert.match(
+      stdout,
+      new RegExp(`^  ~ ${profile}\\.egress  in 2 namespaces: ${namespaces.join(', ')}$`, 'm'),
+    );
+    assert.match(stdout, new RegExp(`\\+ to all pods of ${namespaces[0]} on TCP 8080  \\(to-web\\)`));
+    await sandbox.edit(profile, { egress: changed.spec.egress });
+    await sandbox.ready(profile, 5000);
+    assert.deepEqual((await inCluster(`diff -f ${file} -o name`)).stdout, '');
+  });
+
+  it('explains by the policies that stand', async () => {
+    const { code, stdout } = await inCluster(`explain web ${namespaces[1]}/db --port 80 -n ${namespaces[0]}`);
+    assert.equal(code, 2, stdout);
+    const outside = await inCluster(`explain 10.2.0.1 ${namespaces[0]}/web --port 8080`);
+    assert.equal(outside.code, 0, outside.stderr);
+    assert.match(
+      outside.stdout,
+      new RegExp(`allowed by rule from-team of profile ${profile} \\(.*\\): One team works together\\.`),
+    );
+    assert.equal((await inCluster(`explain 10.1.0.1 ${namespaces[0]}/web --port 8080`)).code, 1);
+  });
+
   it('shows in its status what is enforced, and what is not', async () => {
     const open = await sandbox.namespace('open', null);
     await sandbox.pod(open, 'legacy', { app: 'legacy' });
