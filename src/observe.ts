@@ -5,6 +5,8 @@ import type { ProfileStatus, SegmentationProfile } from './api/profile.ts';
 import type { ControllerObserver } from './controller/controller.ts';
 import { isRepair, writeFields } from './observe/audit.ts';
 import { createEventObserver, type EventSource } from './observe/events.ts';
+import type { Outcome } from './controller/queue.ts';
+import { PlanTooComplexError } from './policy/plan.ts';
 import type { Metrics, QueueMetrics } from './telemetry/metrics.ts';
 import { ApiError, classify } from './kube/errors.ts';
 import type { Logger } from './telemetry/logger.ts';
@@ -16,11 +18,16 @@ export function createObserver(
   logger: Logger,
   metrics: Metrics,
   queue: QueueMetrics,
+  concurrency: number,
   source: EventSource,
   now: () => number,
 ): ControllerObserver {
   const events = createEventObserver(source);
-  const reconciles = { namespace: metrics.reconcile('namespace'), profile: metrics.reconcile('profile') };
+  const reconciles = {
+    namespace: metrics.reconcile('namespace', concurrency),
+    profile: metrics.reconcile('profile', concurrency),
+  };
+  const reconcilesOf = (key: string) => reconciles[key.startsWith('namespace/') ? 'namespace' : 'profile'];
   const watchErrors = new Map<string, string>();
   const statuses = new Map<string, string>();
   return {
@@ -65,12 +72,16 @@ export function createObserver(
       }
       events.onWrite(step, before, after, drift);
     },
-    onReconciled: (key, durationMs, outcome) => {
-      events.onReconciled(key, durationMs, outcome);
-      const controller = key.startsWith('namespace/') ? 'namespace' : 'profile';
+    onReconciling: (key) => reconcilesOf(key).start(),
+    onReconciled: (key, durationMs, outcome, panic) => {
+      events.onReconciled(key, durationMs, outcome, panic);
       const result =
         outcome.kind === 'done' ? 'success' : outcome.kind === 'retry' ? 'error' : 'requeue_after';
-      reconciles[controller].done(result, durationMs);
+      reconcilesOf(key).done(
+        result,
+        durationMs,
+        panic ? 'panic' : isTerminal(outcome) ? 'terminal' : undefined,
+      );
     },
     onEnforced: (namespace, sinceEventMs) => {
       metrics.enforced(sinceEventMs);
@@ -124,6 +135,12 @@ export function createObserver(
       message: ready.message,
     });
   }
+}
+
+/** Whether the reconcile fails the same way until a person acts. */
+function isTerminal(outcome: Outcome): boolean {
+  if (outcome.kind !== 'retry') return false;
+  return outcome.error instanceof PlanTooComplexError || classify(outcome.error) === 'stalled';
 }
 
 /**

@@ -45,7 +45,10 @@ export async function runOperator(input: OperatorInput, signal: AbortSignal): Pr
     onRequest: (info) => metrics.request(info),
     env,
   });
-  const election = createElection(transport, options, ownNamespace, logger, clock);
+  const leadership = options.leaderElection.enabled ? metrics.leader(LEASE_NAME) : undefined;
+  const election = createElection(transport, options, ownNamespace, logger, clock, () =>
+    leadership?.slowPath(),
+  );
   const writer = election === undefined ? transport : fenced(transport, () => election.leading);
   const recorder = createRecorder(writer, metrics, logger, clock);
   const controller: Controller = new Controller({
@@ -60,6 +63,7 @@ export async function runOperator(input: OperatorInput, signal: AbortSignal): Pr
       logger,
       metrics,
       metrics.queue('segmentation', () => controller.queueStats()),
+      options.concurrency,
       {
         record: (occurrence) => recorder.record(occurrence),
         profile: (name) => controller.world.profile(name),
@@ -68,9 +72,7 @@ export async function runOperator(input: OperatorInput, signal: AbortSignal): Pr
       () => clock.now(),
     ),
   });
-  for (const resource of ['segmentationprofiles', 'namespaces', 'networkpolicies']) {
-    metrics.watch(resource, () => controller.watchAges().get(resource));
-  }
+  metrics.watches(() => controller.watchAges());
 
   let closeEndpoints: (() => Promise<void>) | undefined;
   try {
@@ -100,13 +102,12 @@ export async function runOperator(input: OperatorInput, signal: AbortSignal): Pr
       await aborted(signal);
       return true;
     }
-    metrics.leader(LEASE_NAME, false);
     await election.run(signal, async (term) => {
-      metrics.leader(LEASE_NAME, true);
+      leadership?.held(true);
       logger.info('leading', { identity });
       controller.lead();
       await aborted(term);
-      metrics.leader(LEASE_NAME, false);
+      leadership?.held(false);
       await controller.stop();
       await recorder.close();
     });
@@ -145,6 +146,7 @@ function createElection(
   ownNamespace: string | undefined,
   logger: Logger,
   clock: Clock,
+  onSlowPath: () => void,
 ): LeaderElector | undefined {
   if (!leaderElection.enabled) return undefined;
   let trouble: string | undefined;
@@ -163,6 +165,7 @@ function createElection(
       logger[subject === trouble ? 'debug' : 'warn'](what, { resource: LEASES.plural, error });
       trouble = subject;
     },
+    onSlowPath,
     onNewLeader: (holder) => {
       trouble = undefined;
       logger.info('another replica leads', { holder });

@@ -79,7 +79,9 @@ async function serveSecurely(
   const routes = guarded(metricsRoutes(metrics), access);
   const server = await startServer({ ...metricsAddress(options), routes, onError, certificate });
   if (server === undefined || files === undefined) return server;
+  metrics.certificate.read(false);
   const stopFollowing = followCertificate(files, certificate, clock, {
+    onRead: (failed) => metrics.certificate.read(failed),
     use: (pair) => {
       server.useCertificate(pair);
       logger.info('the certificate of the metrics endpoint was replaced');

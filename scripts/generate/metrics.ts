@@ -21,7 +21,7 @@ const SECTIONS: readonly {
   },
   {
     title: 'Reconciliation',
-    prefixes: ['controller_runtime_', 'workqueue_', 'leader_election_'],
+    prefixes: ['controller_runtime_', 'workqueue_', 'leader_election_', 'certwatcher_'],
     text: 'Named and labelled as in controller-runtime and client-go, so that their dashboards and alerts fit.',
   },
   {

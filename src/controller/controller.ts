@@ -27,6 +27,7 @@ import {
   projectPolicy,
   projectProfile,
 } from './observed.ts';
+import { retry } from './outcome.ts';
 import { type ProfileReconciler, reconcileProfile } from './profile.ts';
 import { KeyQueue, type Outcome, Priority, type QueueObserver, type QueueStats } from './queue.ts';
 import { type NamespaceResult, Results } from './results.ts';
@@ -47,7 +48,9 @@ export interface ControllerObserver extends QueueObserver<Key> {
     after: NetworkPolicy | undefined,
     drift: boolean,
   ): void;
-  onReconciled(key: Key, durationMs: number, outcome: Outcome): void;
+  onReconciling(key: Key): void;
+  /** `panic`: it threw, which is a defect; what the API server answers is in the outcome. */
+  onReconciled(key: Key, durationMs: number, outcome: Outcome, panic: boolean): void;
   /** Milliseconds from the namespace's event to its policies standing. */
   onEnforced(namespace: string, sinceEventMs: number): void;
   /** What the profile's status says now, whether or not it had to be written. */
@@ -240,10 +243,18 @@ export class Controller {
     const { clock, observer } = this.#options;
     const started = clock.monotonic();
     const name = key.slice(key.indexOf('/') + 1);
-    const outcome = key.startsWith('namespace/')
-      ? await this.#reconcileNamespace(name, signal)
-      : await this.#reconcileProfile(name, signal);
-    observer.onReconciled(key, clock.monotonic() - started, outcome);
+    let outcome: Outcome;
+    let panic = false;
+    observer.onReconciling(key);
+    try {
+      outcome = key.startsWith('namespace/')
+        ? await this.#reconcileNamespace(name, signal)
+        : await this.#reconcileProfile(name, signal);
+    } catch (error) {
+      outcome = retry(error);
+      panic = true;
+    }
+    observer.onReconciled(key, clock.monotonic() - started, outcome, panic);
     return outcome;
   }
 

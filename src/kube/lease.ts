@@ -49,6 +49,8 @@ export interface LeaderElectorOptions {
   readonly renewDeadlineMs?: number;
   /** Between two attempts to acquire or renew, milliseconds; default 2 000. */
   readonly retryPeriodMs?: number;
+  /** While leading, the Lease was found written by somebody else, and had to be read before it could be renewed. */
+  readonly onSlowPath?: () => void;
   /** An attempt failed. A conflict with another replica is no failure. */
   readonly onError?: (error: unknown) => void;
   /** Somebody else holds the Lease; called when that becomes known and when it changes. */
@@ -215,6 +217,7 @@ export class LeaderElector {
       // Somebody was faster, or deleted it: who holds it is for the next attempt to see, which reads it.
       this.#lease = isNotFound(error) ? undefined : this.#lease;
       if (!this.leading) return false;
+      this.#options.onSlowPath?.();
       await this.#observe(call);
       return this.#lease?.spec?.holderIdentity === identity ? this.#attempt(signal) : false;
     }

@@ -68,6 +68,9 @@ export interface RequestInfo {
   readonly status: number | '<error>';
   /** Until the whole answer; for a watch until its headers. Milliseconds. */
   readonly durationMs: number;
+  /** Of the bodies; undefined where there is none, or it is a stream. */
+  readonly requestBytes: number | undefined;
+  readonly responseBytes: number | undefined;
   readonly path: string;
 }
 
@@ -201,14 +204,16 @@ class HttpTransport implements Transport {
   async #exchange(exchange: Exchange, credentials: Credentials): Promise<string> {
     const started = this.#clock.monotonic();
     let status: number | '<error>' = '<error>';
+    let responseBytes: number | undefined;
     try {
       const response = await this.#send(exchange, credentials);
       const text = await response.body.text();
+      responseBytes = Buffer.byteLength(text);
       status = response.statusCode;
       if (status < 200 || status > 299) throw this.#refusal(exchange, response, text);
       return text;
     } finally {
-      this.#report(exchange, status, started);
+      this.#report(exchange, status, started, responseBytes);
     }
   }
 
@@ -248,10 +253,13 @@ class HttpTransport implements Transport {
     return errorOfResponse(exchange.name, response.statusCode, text, header, this.#clock.now());
   }
 
-  #report(exchange: Exchange, status: number | '<error>', started: number): void {
+  #report(exchange: Exchange, status: number | '<error>', started: number, responseBytes?: number): void {
     if (this.#onRequest === undefined) return;
+    const { verb, body, name } = exchange;
     const durationMs = this.#clock.monotonic() - started;
-    this.#onRequest({ verb: exchange.verb, host: this.#host, status, durationMs, path: exchange.name.path });
+    const requestBytes = body === null ? undefined : Buffer.byteLength(body);
+    const { path } = name;
+    this.#onRequest({ verb, host: this.#host, status, durationMs, requestBytes, responseBytes, path });
   }
 
   #failure({ method, path }: RequestName, error: unknown, deadline: Deadline): ApiError {

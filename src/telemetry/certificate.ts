@@ -45,6 +45,13 @@ export function selfSignedCertificate(clock: Clock): CertificatePair {
   return selfSigned(['localhost', '127.0.0.1', hostname()], clock.now());
 }
 
+export interface CertificateFollower {
+  readonly use: (pair: CertificatePair) => void;
+  /** The files were looked at. */
+  readonly onRead: (failed: boolean) => void;
+  readonly onError: (error: Error) => void;
+}
+
 /**
  * Calls `use` with each new pair that the files hold, and `onError` once for each way in which they can't be used: what
  * was in use stays. Files are read and compared, which finds every way of replacing them, a mounted Secret's too: there
@@ -56,10 +63,7 @@ export function followCertificate(
   files: CertificateFiles,
   current: CertificatePair,
   clock: Clock,
-  {
-    use,
-    onError,
-  }: { readonly use: (pair: CertificatePair) => void; readonly onError: (error: Error) => void },
+  { use, onRead, onError }: CertificateFollower,
 ): () => void {
   let known = current;
   let trouble: string | undefined;
@@ -68,10 +72,12 @@ export function followCertificate(
     try {
       const pair = await readCertificate(files);
       trouble = undefined;
+      onRead(false);
       if (ended || (pair.cert === known.cert && pair.key === known.key)) return;
       known = pair;
       use(pair);
     } catch (error) {
+      onRead(true);
       const failure = error instanceof Error ? error : new Error(String(error));
       if (!ended && failure.message !== trouble) onError(failure);
       trouble = failure.message;

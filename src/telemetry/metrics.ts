@@ -9,10 +9,13 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { type ExpositionFormat, render } from './exposition.ts';
 import {
+  type CertificateMetrics,
+  createCertificateMetrics,
   createLeaderMetrics,
   createQueueMetrics,
   createReconcileMetrics,
   createRequestMetrics,
+  type LeaderMetrics,
   type QueueMetrics,
   type QueueSnapshot,
   type ReconcileMetrics,
@@ -34,9 +37,11 @@ export interface Metrics extends SegmentationMetrics {
   queue(name: string, snapshot: () => QueueSnapshot): QueueMetrics;
   /** Counts one HTTP exchange with the API server. */
   request(measurement: RequestMeasurement): void;
-  /** Whether this replica holds the Lease `name`. */
-  leader(name: string, held: boolean): void;
-  reconcile(controller: string): ReconcileMetrics;
+  /** Of the election by the Lease `name`. */
+  leader(name: string): LeaderMetrics;
+  /** `concurrency`: how many reconciliations there may be at once, of all controllers that share the workers. */
+  reconcile(controller: string, concurrency: number): ReconcileMetrics;
+  readonly certificate: CertificateMetrics;
   /** The whole exposition, as of now. */
   render(format: ExpositionFormat): Promise<string>;
 }
@@ -93,6 +98,7 @@ function register(registry: Registry, version: string): Metrics {
     request: createRequestMetrics(registry),
     leader: createLeaderMetrics(registry),
     reconcile: createReconcileMetrics(registry),
+    certificate: createCertificateMetrics(registry),
     render: (format) => render(registry, format),
   };
 }

@@ -41,16 +41,16 @@ export interface SegmentationMetrics {
   /** Every namespace was looked at and is as it should be, at `time` (milliseconds since the epoch). */
   fullSync(time: number): void;
   /**
-   * Watches of `resource`: `age` is asked at each scrape for the milliseconds since the server was last heard of,
-   * undefined before it was. Returns a function that removes the series.
+   * The watches there are: `ages` is asked at each scrape for the milliseconds since the server was last heard of, by
+   * resource; of several watches of one resource the longest.
    */
-  watch(resource: string, age: () => number | undefined): () => void;
+  watches(ages: () => ReadonlyMap<string, number>): void;
 }
 
 export function createSegmentationMetrics(registry: Registry): SegmentationMetrics {
   const registers = [registry];
   const profiles = createProfileGauges(registry);
-  const ages = new Map<string, () => number | undefined>();
+  let watchAges: () => ReadonlyMap<string, number> = () => new Map<string, number>();
   const writes = new Counter({
     name: 'segmentation_policy_writes_total',
     help:
@@ -90,10 +90,7 @@ export function createSegmentationMetrics(registry: Registry): SegmentationMetri
     help: 'Time since the API server was last heard of on the watch of a resource (an event or a bookmark).',
     labelNames: ['resource'],
     sample: (set) => {
-      for (const [resource, age] of ages) {
-        const ms = age();
-        if (ms !== undefined) set({ resource }, ms / 1000);
-      }
+      for (const [resource, age] of watchAges()) set({ resource }, age / 1000);
     },
   });
   return {
@@ -104,11 +101,8 @@ export function createSegmentationMetrics(registry: Registry): SegmentationMetri
     event: (result) => events.inc({ result }),
     enforced: (duration) => enforcement.observe(duration / 1000),
     fullSync: (time) => fullSync.set(time / 1000),
-    watch: (resource, age) => {
-      ages.set(resource, age);
-      return () => {
-        if (ages.get(resource) === age) ages.delete(resource);
-      };
+    watches: (ages) => {
+      watchAges = ages;
     },
   };
 }

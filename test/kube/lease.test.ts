@@ -16,6 +16,7 @@ class Replica {
   readonly elector: LeaderElector;
   readonly errors: unknown[] = [];
   readonly leaders: string[] = [];
+  slowPaths = 0;
   /** Whether its work runs, and when that was told to stop, on the virtual clock. */
   working = false;
   stoppedAt: number | undefined;
@@ -33,6 +34,7 @@ class Replica {
       clock: this.host,
       random,
       onError: (error) => this.errors.push(error),
+      onSlowPath: () => (this.slowPaths += 1),
       onNewLeader: (identity) => this.leaders.push(identity),
     });
     this.#running = this.#run(clock);
@@ -167,7 +169,7 @@ describe('LeaderElector', () => {
     await clock.advance(60_000);
     const renewals = Number(model.lease?.metadata.resourceVersion) - before;
     assert.ok(renewals >= 29 && renewals <= 30, `${renewals} renewals`);
-    assert.deepEqual(replicas[0]?.errors, []);
+    assert.deepEqual([replicas[0]?.errors, replicas[0]?.slowPaths], [[], 0]);
     await end();
   });
 
@@ -184,6 +186,7 @@ describe('LeaderElector', () => {
     assert.equal(leading().length, 1);
     assert.equal(replicas[0]?.terms, 1, 'its work was not interrupted');
     assert.deepEqual(model.lease.metadata.labels, { by: 'hand' });
+    assert.equal(replicas[0]?.slowPaths, 1);
     await end();
   });
 

@@ -97,12 +97,14 @@ describe('the certificate of the metrics endpoint', () => {
     const clock = new VirtualClock();
     const server = await start(await readCertificate(secret.files));
     const errors: Error[] = [];
+    const reads: boolean[] = [];
     let replaced = 0;
     const stop = followCertificate(secret.files, old, clock, {
       use: (pair) => {
         replaced += 1;
         server.useCertificate(pair);
       },
+      onRead: (failed) => reads.push(failed),
       onError: (error) => errors.push(error),
     });
     const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: authority.certificate });
@@ -117,7 +119,7 @@ describe('the certificate of the metrics endpoint', () => {
       assert.equal((await scrape(server.url, { ca })).certificate, fingerprint(next.cert));
       assert.equal((await scrape(server.url, { ca, agent })).text, 'all');
       assert.deepEqual(Object.values(agent.freeSockets).flat(), [socket]);
-      assert.deepEqual(errors, []);
+      assert.deepEqual([errors, reads], [[], [false]]);
     } finally {
       agent.destroy();
       stop();
@@ -130,9 +132,11 @@ describe('the certificate of the metrics endpoint', () => {
     const secret = mount(old);
     const clock = new VirtualClock();
     const errors: string[] = [];
+    const reads: boolean[] = [];
     const used: string[] = [];
     const stop = followCertificate(secret.files, old, clock, {
       use: ({ cert }) => used.push(fingerprint(cert)),
+      onRead: (failed) => reads.push(failed),
       onError: ({ message }) => errors.push(message.replaceAll(secret.directory, 'DIR')),
     });
     /** The next look has ended when it has armed the timer of the one after it. */
@@ -163,6 +167,7 @@ describe('the certificate of the metrics endpoint', () => {
     secret.swap(next);
     await look();
     assert.deepEqual(used, [fingerprint(next.cert)]);
+    assert.deepEqual(reads, [false, true, true, true, true, true, false]);
     stop();
   });
 });

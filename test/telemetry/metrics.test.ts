@@ -28,15 +28,32 @@ function used() {
   queue.onDone(30);
   queue.onRetry();
   metrics.request({ verb: 'WATCH', host: 'api:6443', status: 200, durationMs: 3 });
-  metrics.request({ verb: 'POST', host: 'api:6443', status: '<error>', durationMs: 3 });
-  metrics.leader('segmentation-operator', true);
-  metrics.reconcile('namespace').done('error', 20);
+  metrics.request({
+    verb: 'POST',
+    host: 'api:6443',
+    status: 201,
+    durationMs: 3,
+    requestBytes: 70,
+    responseBytes: 300,
+  });
+  metrics.request({ verb: 'POST', host: 'api:6443', status: '<error>', durationMs: 3, requestBytes: 70 });
+  const leader = metrics.leader('segmentation-operator');
+  leader.held(true);
+  leader.slowPath();
+  const reconciles = metrics.reconcile('namespace', 16);
+  for (const why of [undefined, 'terminal', 'panic'] as const) {
+    reconciles.start();
+    reconciles.done('error', 20, why);
+  }
+  reconciles.start();
+  metrics.certificate.read(false);
+  metrics.certificate.read(true);
   metrics.setProfile('strict', COUNTS);
   metrics.policyWritten('create', 'missing');
   metrics.driftRepaired();
   metrics.enforced(40);
   metrics.fullSync(1_700_000_000_500);
-  metrics.watch('namespaces', () => 2500);
+  metrics.watches(() => new Map([['namespaces', 2500]]));
   return metrics;
 }
 
@@ -67,20 +84,64 @@ describe('the metrics', () => {
       assert.doesNotMatch(name, /_(count|sum|bucket|counter|gauge|histogram)$/);
       assert.doesNotMatch(name, /(milli|micro|kilo|mega|minutes|hours|_ms|_mb)/, `${name}: base units only`);
       assert.ok(help.endsWith('.') || !name.startsWith('segmentation_'), name);
-      if (type === 'histogram') assert.match(name, /_seconds$/);
+      if (type === 'histogram') assert.match(name, /_(seconds|bytes)$/);
       for (const label of labels)
         assert.ok(!['namespace', 'policy', 'key', 'le'].includes(label), `${name}{${label}}`);
     }
   });
 
+  // Of controller-runtime 0.25 and client-go 0.36. Not here: reconcile_timeouts (requests have deadlines, reconciles do
+  // not), request_retries (only a 401 is repeated, and seen as such in requests_total), rate_limiter (there is none).
+  const CONVENTIONAL: readonly (readonly [name: string, type: string, labels: readonly string[]])[] = [
+    ['certwatcher_read_certificate_errors_total', 'counter', []],
+    ['certwatcher_read_certificate_total', 'counter', []],
+    ['controller_runtime_active_workers', 'gauge', ['controller']],
+    ['controller_runtime_max_concurrent_reconciles', 'gauge', ['controller']],
+    ['controller_runtime_reconcile_errors_total', 'counter', ['controller']],
+    ['controller_runtime_reconcile_panics_total', 'counter', ['controller']],
+    ['controller_runtime_reconcile_time_seconds', 'histogram', ['controller']],
+    ['controller_runtime_reconcile_total', 'counter', ['controller', 'result']],
+    ['controller_runtime_terminal_reconcile_errors_total', 'counter', ['controller']],
+    ['leader_election_master_status', 'gauge', ['name']],
+    ['leader_election_slowpath_total', 'counter', ['name']],
+    ['rest_client_request_duration_seconds', 'histogram', ['verb', 'host']],
+    ['rest_client_request_size_bytes', 'histogram', ['verb', 'host']],
+    ['rest_client_requests_total', 'counter', ['code', 'method', 'host']],
+    ['rest_client_response_size_bytes', 'histogram', ['verb', 'host']],
+    ['workqueue_adds_total', 'counter', ['name', 'controller']],
+    ['workqueue_depth', 'gauge', ['name', 'controller', 'priority']],
+    ['workqueue_longest_running_processor_seconds', 'gauge', ['name', 'controller']],
+    ['workqueue_queue_duration_seconds', 'histogram', ['name', 'controller']],
+    ['workqueue_retries_total', 'counter', ['name', 'controller']],
+    ['workqueue_unfinished_work_seconds', 'gauge', ['name', 'controller']],
+    ['workqueue_work_duration_seconds', 'histogram', ['name', 'controller']],
+  ];
+
+  it('have the names, types and labels of controller-runtime and client-go for what they cover', () => {
+    const covered = describeMetrics().filter(({ name }) => !/^(segmentation|nodejs|process)_/.test(name));
+    assert.deepEqual(
+      covered.map(({ name, type, labels }) => [name, type, labels]),
+      CONVENTIONAL,
+    );
+  });
+
   it('say in seconds what was measured in milliseconds', async () => {
     const { value } = await exposition(used());
-    assert.equal(value('workqueue_unfinished_work_seconds{name="namespaces"}'), 1.5);
-    assert.equal(value('workqueue_longest_running_processor_seconds{name="namespaces"}'), 0.7);
-    assert.equal(value('workqueue_queue_duration_seconds_sum{name="namespaces"}'), 0.012);
-    assert.equal(value('workqueue_work_duration_seconds_sum{name="namespaces"}'), 0.03);
+    assert.equal(value('workqueue_unfinished_work_seconds{name="namespaces",controller="namespaces"}'), 1.5);
+    assert.equal(
+      value('workqueue_longest_running_processor_seconds{name="namespaces",controller="namespaces"}'),
+      0.7,
+    );
+    assert.equal(
+      value('workqueue_queue_duration_seconds_sum{name="namespaces",controller="namespaces"}'),
+      0.012,
+    );
+    assert.equal(
+      value('workqueue_work_duration_seconds_sum{name="namespaces",controller="namespaces"}'),
+      0.03,
+    );
     assert.equal(value('rest_client_request_duration_seconds_sum{verb="WATCH",host="api:6443"}'), 0.003);
-    assert.equal(value('controller_runtime_reconcile_time_seconds_sum{controller="namespace"}'), 0.02);
+    assert.equal(value('controller_runtime_reconcile_time_seconds_sum{controller="namespace"}'), 0.06);
     assert.equal(value('segmentation_enforcement_seconds_sum'), 0.04);
     assert.equal(value('segmentation_enforcement_seconds_bucket{le="0.05"}'), 1);
     assert.equal(value('segmentation_enforcement_seconds_bucket{le="0.025"}'), 0);
@@ -90,15 +151,26 @@ describe('the metrics', () => {
 
   it('count what happened under the labels of client-go and controller-runtime', async () => {
     const { value } = await exposition(used());
-    assert.equal(value('workqueue_depth{name="namespaces",priority="live"}'), 1);
-    assert.equal(value('workqueue_depth{name="namespaces",priority="backfill"}'), 2);
-    assert.equal(value('workqueue_adds_total{name="namespaces"}'), 1);
-    assert.equal(value('workqueue_retries_total{name="namespaces"}'), 1);
+    assert.equal(value('workqueue_depth{name="namespaces",controller="namespaces",priority="live"}'), 1);
+    assert.equal(value('workqueue_depth{name="namespaces",controller="namespaces",priority="backfill"}'), 2);
+    assert.equal(value('workqueue_adds_total{name="namespaces",controller="namespaces"}'), 1);
+    assert.equal(value('workqueue_retries_total{name="namespaces",controller="namespaces"}'), 1);
     assert.equal(value('rest_client_requests_total{code="200",method="GET",host="api:6443"}'), 1);
     assert.equal(value('rest_client_requests_total{code="<error>",method="POST",host="api:6443"}'), 1);
     assert.equal(value('leader_election_master_status{name="segmentation-operator"}'), 1);
-    assert.equal(value('controller_runtime_reconcile_total{controller="namespace",result="error"}'), 1);
-    assert.equal(value('controller_runtime_reconcile_errors_total{controller="namespace"}'), 1);
+    assert.equal(value('rest_client_request_size_bytes_sum{verb="POST",host="api:6443"}'), 140);
+    assert.equal(value('rest_client_response_size_bytes_sum{verb="POST",host="api:6443"}'), 300);
+    assert.equal(value('rest_client_response_size_bytes_count{verb="POST",host="api:6443"}'), 1);
+    assert.equal(value('rest_client_request_size_bytes_count{verb="WATCH",host="api:6443"}'), undefined);
+    assert.equal(value('leader_election_slowpath_total{name="segmentation-operator"}'), 1);
+    assert.equal(value('certwatcher_read_certificate_total'), 2);
+    assert.equal(value('certwatcher_read_certificate_errors_total'), 1);
+    assert.equal(value('controller_runtime_reconcile_total{controller="namespace",result="error"}'), 3);
+    assert.equal(value('controller_runtime_reconcile_errors_total{controller="namespace"}'), 3);
+    assert.equal(value('controller_runtime_terminal_reconcile_errors_total{controller="namespace"}'), 1);
+    assert.equal(value('controller_runtime_reconcile_panics_total{controller="namespace"}'), 1);
+    assert.equal(value('controller_runtime_max_concurrent_reconciles{controller="namespace"}'), 16);
+    assert.equal(value('controller_runtime_active_workers{controller="namespace"}'), 1);
     assert.equal(value('segmentation_policy_writes_total{verb="create",reason="missing"}'), 1);
     assert.equal(value('segmentation_drift_repairs_total'), 1);
     assert.equal(value(`segmentation_build_info{version="1.2.3",node_version="${process.version}"}`), 1);
@@ -107,20 +179,29 @@ describe('the metrics', () => {
   it('begin at 0 wherever the labels are known', async () => {
     const metrics = createMetrics({ version: '1' });
     metrics.queue('q', () => ({ ready: { live: 0 }, unfinished: 0, longest: 0 }));
-    metrics.reconcile('c');
-    metrics.leader('l', false);
+    metrics.reconcile('c', 1);
+    metrics.leader('l');
     const { value } = await exposition(metrics);
     for (const series of [
-      'workqueue_depth{name="q",priority="live"}',
-      'workqueue_adds_total{name="q"}',
-      'workqueue_retries_total{name="q"}',
-      'workqueue_queue_duration_seconds_count{name="q"}',
-      'workqueue_work_duration_seconds_count{name="q"}',
+      'workqueue_depth{name="q",controller="q",priority="live"}',
+      'workqueue_adds_total{name="q",controller="q"}',
+      'workqueue_retries_total{name="q",controller="q"}',
+      'workqueue_queue_duration_seconds_count{name="q",controller="q"}',
+      'workqueue_work_duration_seconds_count{name="q",controller="q"}',
       'controller_runtime_reconcile_total{controller="c",result="success"}',
       'controller_runtime_reconcile_total{controller="c",result="error"}',
       'controller_runtime_reconcile_total{controller="c",result="requeue_after"}',
       'controller_runtime_reconcile_errors_total{controller="c"}',
+      'controller_runtime_terminal_reconcile_errors_total{controller="c"}',
+      'controller_runtime_reconcile_panics_total{controller="c"}',
+      'controller_runtime_active_workers{controller="c"}',
       'controller_runtime_reconcile_time_seconds_count{controller="c"}',
+      'leader_election_slowpath_total{name="l"}',
+      'certwatcher_read_certificate_total',
+      'certwatcher_read_certificate_errors_total',
+      'segmentation_events_total{result="created"}',
+      'segmentation_events_total{result="continued"}',
+      'segmentation_events_total{result="dropped"}',
       'leader_election_master_status{name="l"}',
       'segmentation_profiles',
       'segmentation_policy_writes_total{verb="create",reason="missing"}',
@@ -162,16 +243,18 @@ describe('the metrics', () => {
     assert.equal(after.value('segmentation_conflicts{profile="tenants"}'), 0);
   });
 
-  it('show the age of a watch from its first answer until it ends', async () => {
+  it('show the age of each watch that there is, and of no other', async () => {
     const metrics = createMetrics({ version: '1' });
-    let age: number | undefined;
-    const stop = metrics.watch('namespaces', () => age);
-    const series = 'segmentation_watch_age_seconds{resource="namespaces"}';
-    assert.equal((await exposition(metrics)).value(series), undefined);
-    age = 100;
-    assert.equal((await exposition(metrics)).value(series), 0.1);
-    stop();
-    assert.equal((await exposition(metrics)).value(series), undefined);
+    const ages = new Map([
+      ['namespaces', 100],
+      ['services', 2000],
+    ]);
+    metrics.watches(() => ages);
+    const series = (resource: string) => `segmentation_watch_age_seconds{resource="${resource}"}`;
+    const before = await exposition(metrics);
+    assert.deepEqual([before.value(series('namespaces')), before.value(series('services'))], [0.1, 2]);
+    ages.delete('services');
+    assert.equal((await exposition(metrics)).value(series('services')), undefined);
   });
 
   it('follow a work queue', async () => {
@@ -189,13 +272,21 @@ describe('the metrics', () => {
     await queue.idle();
     queue.pause();
     queue.add('good', Priority.live);
-    assert.equal((await exposition(metrics)).value('workqueue_depth{name="namespaces",priority="live"}'), 1);
+    assert.equal(
+      (await exposition(metrics)).value(
+        'workqueue_depth{name="namespaces",controller="namespaces",priority="live"}',
+      ),
+      1,
+    );
     queue.resume();
     await queue.idle();
     const { value } = await exposition(metrics);
-    assert.equal(value('workqueue_adds_total{name="namespaces"}'), 3);
-    assert.equal(value('workqueue_retries_total{name="namespaces"}'), 1);
-    assert.equal(value('workqueue_work_duration_seconds_count{name="namespaces"}'), 3);
+    assert.equal(value('workqueue_adds_total{name="namespaces",controller="namespaces"}'), 3);
+    assert.equal(value('workqueue_retries_total{name="namespaces",controller="namespaces"}'), 1);
+    assert.equal(
+      value('workqueue_work_duration_seconds_count{name="namespaces",controller="namespaces"}'),
+      3,
+    );
     await queue.close();
   });
 
