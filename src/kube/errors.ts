@@ -3,6 +3,8 @@
 /** metav1.Status, as far as it is read here. */
 export interface Status {
   readonly kind?: string;
+  /** Success or Failure. */
+  readonly status?: string;
   readonly message?: string;
   readonly reason?: string;
   readonly code?: number;

@@ -1,9 +1,9 @@
 /** Requests for the objects of one kind: paths, options and the parameters that every write of ours carries. */
 import type { KubeObject } from '../api/meta.ts';
 import { MANAGER } from '../api/names.ts';
-import { isGone } from './errors.ts';
-import type { Transport } from './transport.ts';
-import type { Query } from './wire.ts';
+import { isGone, isStatus } from './errors.ts';
+import type { Request, Transport } from './transport.ts';
+import { excerpt, isRecord, malformed, type Query } from './wire.ts';
 
 export interface ResourceKind {
   /** '' for the core group. */
@@ -74,18 +74,22 @@ export class Resource<T extends KubeObject> {
 
   /** A live, consistent read. */
   async get(name: string, namespace?: string, options: CallOptions = {}): Promise<T> {
-    return this.#transport.request<T>({ ...call(options), method: 'GET', path: this.#path(name, namespace) });
+    return this.#object({ ...call(options), method: 'GET', path: this.#path(name, namespace) });
   }
 
   /** One page. The items have no apiVersion and kind. */
   async list(options: ListOptions = {}): Promise<List<T>> {
     const { namespace, limit, labelSelector, fieldSelector, resourceVersion } = options;
-    return this.#transport.request<List<T>>({
+    const request: Request = {
       ...call(options),
       method: 'GET',
       path: this.collection(namespace),
       query: { limit, continue: options.continue, labelSelector, fieldSelector, resourceVersion },
-    });
+    };
+    const answer = await this.#transport.request<unknown>(request);
+    if (isRecord(answer) && isRecord(answer['metadata']) && Array.isArray(answer['items']))
+      return answer as unknown as List<T>;
+    throw malformed(request, `not a list: ${excerpt(answer)}`);
   }
 
   /** Every object, as of one revision, in pages of 500; started again where a page's token expires. */
@@ -114,7 +118,7 @@ export class Resource<T extends KubeObject> {
 
   /** The object as stored, with uid and resourceVersion. */
   async create(object: T, options: CallOptions = {}): Promise<T> {
-    return this.#transport.request<T>({
+    return this.#object({
       ...call(options),
       method: 'POST',
       path: this.collection(this.#scope(object.metadata.namespace)),
@@ -131,7 +135,7 @@ export class Resource<T extends KubeObject> {
   async replace(object: T, options: WriteOptions = {}): Promise<T> {
     const { name, namespace, resourceVersion } = object.metadata;
     if (!resourceVersion) throw new TypeError(`replace of ${name} without a resourceVersion`);
-    return this.#transport.request<T>({
+    return this.#object({
       ...call(options),
       method: 'PUT',
       path: this.#path(name, namespace, options.subresource),
@@ -150,7 +154,7 @@ export class Resource<T extends KubeObject> {
     patch: object,
     options: WriteOptions = {},
   ): Promise<T> {
-    return this.#transport.request<T>({
+    return this.#object({
       ...call(options),
       method: 'PATCH',
       path: this.#path(name, namespace, options.subresource),
@@ -163,14 +167,21 @@ export class Resource<T extends KubeObject> {
   /** The object where it stays for its finalizers (it has a deletionTimestamp then); undefined once it is gone. */
   async delete(name: string, namespace?: string, options: DeleteOptions = {}): Promise<T | undefined> {
     const { preconditions, propagationPolicy } = options;
-    const answer = await this.#transport.request<T>({
+    const request: Request = {
       ...call(options),
       method: 'DELETE',
       path: this.#path(name, namespace),
       body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions, propagationPolicy },
-    });
+    };
+    const answer = await this.#transport.request<unknown>(request);
     // A Status, or the object as it was last, says that it is gone.
-    return answer.kind !== 'Status' && answer.metadata.deletionTimestamp !== undefined ? answer : undefined;
+    if (isStatus(answer) && answer.status === 'Success') return undefined;
+    const object = checked<T>(request, answer);
+    return object.metadata.deletionTimestamp === undefined ? undefined : object;
+  }
+
+  async #object(request: Request): Promise<T> {
+    return checked<T>(request, await this.#transport.request<unknown>(request));
   }
 
   #path(name: string, namespace: string | undefined, subresource?: string): string {
@@ -183,6 +194,13 @@ export class Resource<T extends KubeObject> {
     if (!namespace) throw new TypeError(`${this.kind.plural} are namespaced: a namespace is needed`);
     return namespace;
   }
+}
+
+/** A successful answer as the object that it is to be: what stands between us and the server may answer with anything. */
+function checked<T extends KubeObject>(request: Request, answer: unknown): T {
+  const metadata = isRecord(answer) ? answer['metadata'] : undefined;
+  if (isRecord(metadata) && typeof metadata['name'] === 'string') return answer as T;
+  throw malformed(request, `not an object: ${excerpt(answer)}`);
 }
 
 function call({ signal, timeoutMs }: CallOptions): CallOptions {

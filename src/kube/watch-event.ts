@@ -1,7 +1,7 @@
 /** The values of a watch, checked: metav1.WatchEvent. */
 import { errorOfStatus, isStatus } from './errors.ts';
 import type { ApiError, RequestName } from './errors.ts';
-import { excerpt, malformed } from './wire.ts';
+import { excerpt, isRecord, malformed } from './wire.ts';
 
 export type WatchEvent =
   | {
@@ -40,10 +40,6 @@ export function parseWatchEvent(request: RequestName, value: unknown): WatchEven
     default:
       throw unexpected(request, value);
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }
 
 function unexpected(request: RequestName, value: unknown): ApiError {

@@ -1,0 +1,48 @@
+// What a Resource makes of answers that are no object: a proxy on the way may say anything with status 200.
+import assert from 'node:assert/strict';
+import type { KubeObject } from '../../src/api/meta.ts';
+import { classify } from '../../src/kube/errors.ts';
+import { Resource } from '../../src/kube/resource.ts';
+import { ScriptedTransport } from './scripted-transport.ts';
+
+const OBJECT: KubeObject = { metadata: { name: 'a', namespace: 'shop', resourceVersion: '1' } };
+const FAILURE = { kind: 'Status', status: 'Failure' };
+
+const CALLS: Readonly<Record<string, (maps: Resource<KubeObject>) => Promise<unknown>>> = {
+  get: (maps) => maps.get('a', 'shop'),
+  list: (maps) => maps.list({ namespace: 'shop' }),
+  'list of everything': (maps) => maps.listAll(),
+  create: (maps) => maps.create(OBJECT),
+  replace: (maps) => maps.replace(OBJECT),
+  patch: (maps) => maps.patch('a', 'shop', {}),
+  delete: (maps) => maps.delete('a', 'shop'),
+};
+
+describe('resource', () => {
+  for (const [name, send] of Object.entries(CALLS)) {
+    for (const answer of [null, [], 'ok', {}, { metadata: {} }, FAILURE]) {
+      it(`takes ${JSON.stringify(answer)} as the answer to a ${name} for a failure that may pass`, async () => {
+        const server = new ScriptedTransport();
+        const kind = { group: '', version: 'v1', plural: 'configmaps', namespaced: true };
+        const answered = send(new Resource<KubeObject>(server, kind));
+        const refused = assert.rejects(answered, (error: Error) => {
+          assert.match(error.message, /200 Malformed: not an? (object|list): /);
+          assert.equal(classify(error), 'retry');
+          return true;
+        });
+        (await server.next('list')).answer(answer);
+        await refused;
+      });
+    }
+  }
+
+  it('takes a delete for done where a Status says so, or the object as it was last', async () => {
+    for (const answer of [{ kind: 'Status', status: 'Success' }, OBJECT]) {
+      const server = new ScriptedTransport();
+      const kind = { group: '', version: 'v1', plural: 'configmaps', namespaced: true };
+      const deleted = new Resource<KubeObject>(server, kind).delete('a', 'shop');
+      (await server.next('list')).answer(answer);
+      assert.equal(await deleted, undefined);
+    }
+  });
+});
