@@ -14,6 +14,7 @@ import type { Transport } from '../kube/transport.ts';
 import type { ClusterConfiguration } from '../policy/facts.ts';
 import type { Step } from '../policy/plan.ts';
 import { Enforced } from './enforced.ts';
+import { Evidence } from './evidence.ts';
 import { reconcileNamespace, type NamespaceReconciler } from './namespace.ts';
 import {
   NAMESPACES,
@@ -103,6 +104,7 @@ export class Controller {
   readonly #statusWritten = new Map<string, number>();
   readonly #reported = new Set<string>();
   readonly #enforced = new Enforced();
+  readonly #evidence = new Evidence();
   readonly #unseen = new Set<string>();
   #resync: Timer | undefined;
 
@@ -269,6 +271,7 @@ export class Controller {
       sources: this.#sources,
       results: this.results,
       enforced: this.#enforced,
+      evidence: this.#evidence,
       unseen: this.#unseen,
       onWrite: (step, before, after) => observer.onWrite(step, before, after, drift),
     };

@@ -9,7 +9,6 @@ import {
   isAlreadyExists,
   isConflict,
   isNamespaceTerminating,
-  isNotFound,
 } from '../kube/errors.ts';
 import type { Resource } from '../kube/resource.ts';
 import { compile, type LastKnown } from '../policy/compile.ts';
@@ -26,8 +25,9 @@ import {
 } from '../policy/plan.ts';
 import { apply } from './apply.ts';
 import type { Enforced } from './enforced.ts';
+import type { Evidence } from './evidence.ts';
 import { lastKnownFrom } from './last-known.ts';
-import { type NamespaceItem, projectNamespace, projectProfile } from './observed.ts';
+import type { NamespaceItem } from './observed.ts';
 import { DONE, retry } from './outcome.ts';
 import { hasFinalizer } from './profile.ts';
 import type { Outcome } from './queue.ts';
@@ -46,6 +46,7 @@ export interface NamespaceReconciler {
   readonly profiles: Resource<SegmentationProfile>;
   readonly policies: Resource<NetworkPolicy>;
   readonly pods: Resource<KubeObject>;
+  readonly evidence: Evidence;
   /** Namespaces with policies that the cache does not have, as a refused write showed; kept here. */
   readonly unseen: Set<string>;
   readonly onWrite: (step: Step, before: NetworkPolicy | undefined, after: NetworkPolicy | undefined) => void;
@@ -67,6 +68,7 @@ export async function reconcileNamespace(
     results.forgetNamespace(name);
     enforced.note(name, new Map());
     reconciler.unseen.delete(name);
+    reconciler.evidence.forget(name);
     return DONE;
   }
   const concerned = world.concerned(namespace);
@@ -115,7 +117,11 @@ export async function reconcileNamespace(
       reconciler.unseen.add(name);
       return await reconcileNamespace(name, reconciler, signal);
     }
-    if (planned.opens.length > 0 && !(await stillTrue(namespace, concerned, reconciler, signal)))
+    const opens = planned.opens.length > 0;
+    if (
+      planned.steps.length > 0 &&
+      !(await reconciler.evidence.confirms(namespace, concerned, opens, reconciler, signal))
+    )
       return AGAIN;
     await apply(planned.steps, observed, {
       namespace: name,
@@ -245,38 +251,6 @@ async function planFor(
   // Only when several objects are needed does it matter whether a pod could be cut between them.
   if (cautious.steps.length < 2 || (await pods())) return cautious;
   return plan(observed, desired, { hasPods: false, isOurs });
-}
-
-/**
- * Whether live reads confirm what an opening is based on (invariant I4). Where they differ, what was read replaces
- * what was known, and the reconcile starts anew.
- */
-async function stillTrue(
-  namespace: NamespaceItem,
-  concerned: readonly SegmentationProfile[],
-  { world, namespaces, profiles }: NamespaceReconciler,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const live = projectNamespace(await namespaces.get(namespace.key, undefined, { signal }));
-  let same = live.uid === namespace.uid && JSON.stringify(live.labels) === JSON.stringify(namespace.labels);
-  if (!same) world.namespaces.upsert(live);
-  for (const profile of concerned) {
-    const { name, uid, generation, deletionTimestamp } = profile.metadata;
-    try {
-      const current = await profiles.get(name, undefined, { signal });
-      const unchanged =
-        current.metadata.uid === uid &&
-        current.metadata.generation === generation &&
-        current.metadata.deletionTimestamp === deletionTimestamp;
-      if (!unchanged) world.profiles.upsert(projectProfile(current));
-      same &&= unchanged;
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-      // Gone altogether: its policies are the garbage collector's, or were retained. The watch will say so.
-      same = false;
-    }
-  }
-  return same;
 }
 
 function failed(namespace: string, intents: readonly Intent[], error: unknown, results: Results): Outcome {

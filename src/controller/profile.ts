@@ -118,7 +118,7 @@ async function writeStatus(
   { world, results, clock, profiles, reported, onStatus }: ProfileReconciler,
   signal: AbortSignal,
 ): Promise<void> {
-  const { name, generation } = profile.metadata;
+  const { name, generation, uid, resourceVersion } = profile.metadata;
   const matched: string[] = [];
   for (const namespace of world.namespaces.values())
     if (world.selects(profile, namespace)) matched.push(namespace.key);
@@ -136,7 +136,11 @@ async function writeStatus(
   onStatus(profile, status);
   if (sameStatus(profile.status, status)) return;
   // A merge patch leaves out what it does not name: a list that is gone has to be named.
-  const body = { status: { ...status, failures: status.failures ?? null } };
+  // And it must be of the profile as it was judged: a status of an older one would stand until the next change.
+  const body = {
+    metadata: { uid, resourceVersion },
+    status: { ...status, failures: status.failures ?? null },
+  };
   const patched = await profiles.patch(name, undefined, body, { subresource: 'status', signal });
   world.profiles.observe(projectProfile(patched));
 }

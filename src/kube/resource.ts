@@ -176,12 +176,12 @@ export class Resource<T extends KubeObject> {
     const answer = await this.#transport.request<unknown>(request);
     // A Status, or the object as it was last, says that it is gone.
     if (isStatus(answer) && answer.status === 'Success') return undefined;
-    const object = checked<T>(request, answer);
+    const object = checked(request, answer) as T;
     return object.metadata.deletionTimestamp === undefined ? undefined : object;
   }
 
   async #object(request: Request): Promise<T> {
-    return checked<T>(request, await this.#transport.request<unknown>(request));
+    return checked(request, await this.#transport.request<unknown>(request)) as T;
   }
 
   #path(name: string, namespace: string | undefined, subresource?: string): string {
@@ -197,9 +197,9 @@ export class Resource<T extends KubeObject> {
 }
 
 /** A successful answer as the object that it is to be: what stands between us and the server may answer with anything. */
-function checked<T extends KubeObject>(request: Request, answer: unknown): T {
+function checked(request: Request, answer: unknown): KubeObject {
   const metadata = isRecord(answer) ? answer['metadata'] : undefined;
-  if (isRecord(metadata) && typeof metadata['name'] === 'string') return answer as T;
+  if (isRecord(metadata) && typeof metadata['name'] === 'string') return answer as KubeObject;
   throw malformed(request, `not an object: ${excerpt(answer)}`);
 }
 
