@@ -1,0 +1,15 @@
+// An answer of the model as a Transport gives it.
+import { errorOfResponse } from '../../../src/kube/errors.ts';
+import type { RequestName } from '../../../src/kube/errors.ts';
+import type { Answer } from './server.ts';
+
+/**
+ * The body of a successful answer.
+ *
+ * @param now wall clock, milliseconds since the epoch
+ * @throws ApiError
+ */
+export function answerOf(request: RequestName, { status, body, retryAfter }: Answer, now: number): object {
+  if (status < 300) return body;
+  throw errorOfResponse(request, status, JSON.stringify(body), retryAfter, now);
+}

@@ -1,0 +1,147 @@
+// The kinds of objects that the model serves, and what their storage does with them.
+import type { KubeObject, ObjectMeta } from '../../../src/api/meta.ts';
+import type { NetworkPolicySpec } from '../../../src/api/network-policy.ts';
+
+/** Any object; the model looks only at what the API server acts upon. */
+export type Stored = KubeObject & Readonly<Record<string, unknown>>;
+
+export interface Kind {
+  readonly group: string;
+  readonly version: string;
+  readonly plural: string;
+  readonly kind: string;
+  readonly namespaced: boolean;
+  /** Whether `status` is written through a subresource of its own only. */
+  readonly status: boolean;
+  /** Whether `metadata.generation` counts the changes of what is neither metadata nor status. */
+  readonly generation: boolean;
+  /** A DELETE answers with the object as it was last, not with a Status. */
+  readonly returnsDeleted: boolean;
+  /** A PUT without a resourceVersion overwrites whatever is there. */
+  readonly unconditional: boolean;
+  /** Fills in what the server fills in, and leaves out what it does not keep. */
+  readonly complete: (object: Stored) => Stored;
+}
+
+const asItIs = (object: Stored): Stored => object;
+
+function kind(group: string, version: string, plural: string, name: string, rest: Partial<Kind> = {}): Kind {
+  return {
+    group,
+    version,
+    plural,
+    kind: name,
+    namespaced: true,
+    status: false,
+    generation: false,
+    returnsDeleted: false,
+    unconditional: true,
+    complete: asItIs,
+    ...rest,
+  };
+}
+
+const CLUSTER = { namespaced: false } as const;
+const ADMISSION = 'admissionregistration.k8s.io';
+
+export const NAMESPACE = kind('', 'v1', 'namespaces', 'Namespace', {
+  ...CLUSTER,
+  status: true,
+  returnsDeleted: true,
+  complete: completeNamespace,
+});
+export const NETWORK_POLICY = kind('networking.k8s.io', 'v1', 'networkpolicies', 'NetworkPolicy', {
+  generation: true,
+  complete: completePolicy,
+});
+export const PROFILE = kind('segmentation.dev', 'v1alpha1', 'segmentationprofiles', 'SegmentationProfile', {
+  ...CLUSTER,
+  status: true,
+  generation: true,
+  unconditional: false,
+  complete: completeProfile,
+});
+export const SERVICE = kind('', 'v1', 'services', 'Service', { status: true, returnsDeleted: true });
+export const NODE = kind('', 'v1', 'nodes', 'Node', { ...CLUSTER, status: true });
+export const POD = kind('', 'v1', 'pods', 'Pod', { status: true, generation: true, returnsDeleted: true });
+export const ENDPOINT_SLICE = kind('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice', {
+  generation: true,
+});
+
+export const KINDS: readonly Kind[] = [
+  NAMESPACE,
+  NETWORK_POLICY,
+  PROFILE,
+  SERVICE,
+  NODE,
+  POD,
+  ENDPOINT_SLICE,
+  kind('networking.k8s.io', 'v1', 'servicecidrs', 'ServiceCIDR', CLUSTER),
+  kind(ADMISSION, 'v1', 'validatingwebhookconfigurations', 'ValidatingWebhookConfiguration', CLUSTER),
+  kind(ADMISSION, 'v1', 'mutatingwebhookconfigurations', 'MutatingWebhookConfiguration', CLUSTER),
+  kind('apiregistration.k8s.io', 'v1', 'apiservices', 'APIService', CLUSTER),
+  kind('apiextensions.k8s.io', 'v1', 'customresourcedefinitions', 'CustomResourceDefinition', CLUSTER),
+];
+
+function completeNamespace(object: Stored): Stored {
+  const { name, labels } = object.metadata;
+  const { spec = { finalizers: ['kubernetes'] }, status = { phase: 'Active' } } = object;
+  const metadata = { ...object.metadata, labels: { ...labels, 'kubernetes.io/metadata.name': name } };
+  return { ...object, metadata, spec, status };
+}
+
+/** The defaults of networking.k8s.io/v1, and empty lists left out, as Go's `omitempty` does. */
+function completePolicy(object: Stored): Stored {
+  const spec = (object['spec'] ?? {}) as NetworkPolicySpec;
+  const ports = (list: readonly object[] | undefined) =>
+    list?.length
+      ? { ports: list.map((port) => ({ ...port, protocol: 'protocol' in port ? port.protocol : 'TCP' })) }
+      : {};
+  const ingress = spec.ingress?.map((rule) => ({
+    ...(rule.from?.length && { from: rule.from }),
+    ...ports(rule.ports),
+  }));
+  const egress = spec.egress?.map((rule) => ({
+    ...(rule.to?.length && { to: rule.to }),
+    ...ports(rule.ports),
+  }));
+  const types = spec.policyTypes?.length
+    ? spec.policyTypes
+    : ['Ingress', ...(egress?.length ? ['Egress'] : [])];
+  return {
+    ...object,
+    spec: {
+      podSelector: spec.podSelector ?? {},
+      ...(ingress?.length && { ingress }),
+      ...(egress?.length && { egress }),
+      policyTypes: types,
+    },
+  };
+}
+
+/** The defaults of crds/. */
+function completeProfile(object: Stored): Stored {
+  const spec = object['spec'] as Readonly<Record<string, unknown>>;
+  const baseline = {
+    dns: 'Allow',
+    admissionWebhooks: 'Allow',
+    sameNamespace: 'Deny',
+    kubeAPIServer: 'Deny',
+    ingressControllers: 'Deny',
+    monitoring: 'Deny',
+    ...(spec['baseline'] as object | undefined),
+  };
+  const defaults = { mode: 'Enforce', isolation: ['Ingress', 'Egress'], deletionPolicy: 'Delete' };
+  return { ...object, spec: { ...defaults, ...spec, baseline } };
+}
+
+/** Metadata as it is stored: without what is empty. */
+export function tidy(metadata: ObjectMeta): ObjectMeta {
+  return Object.fromEntries(
+    Object.entries(metadata).filter(([, value]) => {
+      if (value === null || value === undefined) return false;
+      if (Array.isArray(value)) return value.length > 0;
+      return typeof value !== 'object' || Object.keys(value).length > 0;
+    }),
+  ) as unknown as ObjectMeta;
+}

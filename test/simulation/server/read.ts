@@ -1,0 +1,132 @@
+// Lists and watches of the model.
+import type { Query } from '../../../src/kube/wire.ts';
+import type { Stored } from './kinds.ts';
+import type { Route } from './route.ts';
+import { selectorOf } from './selector.ts';
+import { badRequest, expired, invalid, Refusal, tooLarge } from './status.ts';
+import type { Revision, Storage } from './storage.ts';
+
+/** A page of a list, consistent unless `resourceVersion` says that less is enough. */
+export function list(storage: Storage, { kind, namespace }: Route, query: Query): object {
+  const limit = Number(query['limit'] ?? 0);
+  const token = typeof query['continue'] === 'string' ? tokenOf(query['continue']) : undefined;
+  const revision = token?.revision ?? revisionOf(storage, query);
+  const contents = storage.snapshot(kind, revision);
+  if (contents === undefined) throw expired('The provided continue parameter is too old');
+  const selects = selectorOf(query['labelSelector'] as string | undefined);
+  const matching = contents.filter(
+    ([key, object]) =>
+      (namespace === undefined || object.metadata.namespace === namespace) &&
+      selects(object) &&
+      (token === undefined || key > token.after),
+  );
+  const page = limit > 0 ? matching.slice(0, limit) : matching;
+  const last = page.at(-1);
+  const more = matching.length - page.length;
+  return {
+    kind: `${kind.kind}List`,
+    apiVersion: kind.group === '' ? kind.version : `${kind.group}/${kind.version}`,
+    metadata: {
+      resourceVersion: String(revision),
+      ...(more > 0 && last !== undefined && { continue: JSON.stringify([revision, last[0]]) }),
+      // Not counted where a selector would have to be applied to the rest.
+      ...(more > 0 && query['labelSelector'] === undefined && { remainingItemCount: more }),
+    },
+    items: page.map(([, object]) => bare(object)),
+  };
+}
+
+/** Items of a list have no type of their own, except where the kind is defined by a CRD. */
+function bare(object: Stored): object {
+  if (object.apiVersion?.startsWith('segmentation.dev/')) return object;
+  const { apiVersion: _, kind: __, ...rest } = object;
+  return rest;
+}
+
+function tokenOf(text: string): { revision: number; after: string } {
+  try {
+    const [revision, after] = JSON.parse(text) as [number, string];
+    return { revision, after };
+  } catch {
+    throw badRequest('continue key is not valid');
+  }
+}
+
+function revisionOf(storage: Storage, { resourceVersion, resourceVersionMatch }: Query): number {
+  const asked = Number(resourceVersion ?? 0);
+  if (asked > storage.revision) throw tooLarge(asked, storage.revision);
+  return resourceVersionMatch === 'Exact' ? asked : storage.revision;
+}
+
+export type Send = (event: object) => void;
+
+/**
+ * Begins a watch: what is to be sent at once is sent at once, and each later change when it happens.
+ *
+ * @returns ends it
+ * @throws Refusal for a query that is refused; a revision that is gone is an ERROR event instead
+ */
+export function watch(storage: Storage, { kind, namespace }: Route, query: Query, send: Send): () => void {
+  const { sendInitialEvents = false, resourceVersionMatch, allowWatchBookmarks = false } = query;
+  if (
+    sendInitialEvents !== false &&
+    (resourceVersionMatch !== 'NotOlderThan' || allowWatchBookmarks !== true)
+  ) {
+    throw invalid(
+      kind,
+      '',
+      'sendInitialEvents needs resourceVersionMatch=NotOlderThan and allowWatchBookmarks',
+    );
+  }
+  const selects = selectorOf(query['labelSelector'] as string | undefined);
+  const matches = (object: Stored | undefined): object is Stored =>
+    object !== undefined &&
+    (namespace === undefined || object.metadata.namespace === namespace) &&
+    selects(object);
+  const deliver = (revision: Revision) => {
+    if (revision.kind !== kind) return;
+    const event = eventOf(revision, matches);
+    if (event !== undefined) send(event);
+  };
+  const asked = Number(query['resourceVersion'] ?? 0);
+  if (asked === 0 || sendInitialEvents === true) {
+    for (const [, object] of storage.snapshot(kind) ?? [])
+      if (matches(object)) send({ type: 'ADDED', object });
+    if (sendInitialEvents === true) send(bookmark(storage, kind, { 'k8s.io/initial-events-end': 'true' }));
+  } else {
+    const missed = asked > storage.revision ? tooLarge(asked, storage.revision) : storage.since(asked);
+    if (missed === undefined || missed instanceof Refusal) {
+      const { status } = missed ?? expired(`too old resource version: ${asked} (${storage.compacted})`);
+      send({ type: 'ERROR', object: status });
+      return () => {};
+    }
+    missed.forEach(deliver);
+  }
+  return storage.subscribe(deliver);
+}
+
+/** An object that begins or ceases to be selected comes or goes for the watcher. */
+function eventOf(
+  { type, object, previous }: Revision,
+  matches: (object: Stored | undefined) => boolean,
+): object | undefined {
+  const was = matches(previous);
+  const is = type !== 'DELETED' && matches(object);
+  if (was && is) return { type: 'MODIFIED', object };
+  if (is) return { type: 'ADDED', object };
+  if (!was || previous === undefined) return undefined;
+  const { resourceVersion } = object.metadata;
+  const last =
+    type === 'DELETED' ? object : { ...previous, metadata: { ...previous.metadata, resourceVersion } };
+  return { type: 'DELETED', object: last };
+}
+
+export function bookmark(
+  storage: Storage,
+  kind: Route['kind'],
+  annotations?: Record<string, string>,
+): object {
+  const metadata = { resourceVersion: String(storage.revision), ...(annotations && { annotations }) };
+  const apiVersion = kind.group === '' ? kind.version : `${kind.group}/${kind.version}`;
+  return { type: 'BOOKMARK', object: { kind: kind.kind, apiVersion, metadata } };
+}

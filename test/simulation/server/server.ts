@@ -1,0 +1,245 @@
+/**
+ * A model of the API server's storage semantics, for simulations only: everything else is tested against the real one,
+ * and so is this model. docs/decisions/0010-simulation.md says what it
+ * leaves out.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Method } from '../../../src/kube/transport.ts';
+import type { Query } from '../../../src/kube/wire.ts';
+import { EPOCH } from '../scheduler.ts';
+import { type Kind, NAMESPACE, type Stored, tidy } from './kinds.ts';
+import { list, type Send, watch } from './read.ts';
+import { keyOf, type Route, routeOf } from './route.ts';
+import {
+  alreadyExists,
+  badRequest,
+  conflict,
+  type FailureStatus,
+  invalid,
+  notFound,
+  Refusal,
+  terminating,
+} from './status.ts';
+import { type Author, Storage } from './storage.ts';
+
+export interface Call {
+  readonly method: Method;
+  readonly path: string;
+  readonly query?: Query | undefined;
+  readonly body?: unknown;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly body: object;
+  /** The header Retry-After, seconds. */
+  readonly retryAfter?: string;
+}
+
+export class Server {
+  readonly storage = new Storage();
+  readonly #now: () => number;
+  #uids = 0;
+
+  /** @param now milliseconds since the simulation began */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Carries out one request, at once. */
+  handle(call: Call, author: Author): Answer {
+    try {
+      const route = routeOf(call.path);
+      const body = call.body as Stored | undefined;
+      switch (call.method) {
+        case 'GET':
+          return ok(
+            route.name === undefined ? list(this.storage, route, call.query ?? {}) : this.#read(route),
+          );
+        case 'POST':
+          return { status: 201, body: this.#create(route, body, author) };
+        case 'PUT':
+          return ok(this.#update(route, () => body, author));
+        case 'PATCH':
+          return ok(this.#update(route, (stored) => merge(stored, body) as Stored, author));
+        case 'DELETE':
+          return ok(this.#delete(route, (body ?? {}) as DeleteOptions, author));
+      }
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      return { status: error.status.code, body: error.status };
+    }
+  }
+
+  /** Begins a watch and returns what ends it, or the refusal. */
+  watch(path: string, query: Query, send: Send): (() => void) | FailureStatus {
+    try {
+      return watch(this.storage, routeOf(path), query, send);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      return error.status;
+    }
+  }
+
+  #read(route: Route): Stored {
+    const stored = this.storage.get(route.kind, keyOf(route.namespace, route.name ?? ''));
+    if (stored === undefined) throw notFound(route.kind, route.name ?? '');
+    return stored;
+  }
+
+  #create({ kind, namespace }: Route, body: Stored | undefined, author: Author): Stored {
+    const name = body?.metadata?.name;
+    if (body === undefined || !name) throw invalid(kind, '', 'name or generateName is required');
+    if (body.metadata.namespace !== undefined && body.metadata.namespace !== namespace)
+      throw badRequest(
+        'the namespace of the provided object does not match the namespace sent on the request',
+      );
+    if (namespace !== undefined) {
+      const home = this.storage.get(NAMESPACE, namespace);
+      if (home === undefined) throw notFound(NAMESPACE, namespace);
+      if (home.metadata.deletionTimestamp !== undefined) throw terminating(kind, name, namespace);
+    }
+    const key = keyOf(namespace, name);
+    if (this.storage.get(kind, key) !== undefined) throw alreadyExists(kind, name);
+    const { labels, annotations, ownerReferences, finalizers } = body.metadata;
+    const metadata = tidy({
+      name,
+      ...(namespace !== undefined && { namespace }),
+      uid: `uid-${++this.#uids}`,
+      ...(kind.generation && { generation: 1 }),
+      creationTimestamp: this.#timestamp(),
+      ...(labels && { labels }),
+      ...(annotations && { annotations }),
+      ...(ownerReferences && { ownerReferences }),
+      ...(finalizers && { finalizers }),
+    });
+    const { status: _, ...rest } = body;
+    return this.storage.put(kind, key, kind.complete({ ...(kind.status ? rest : body), metadata }), author);
+  }
+
+  #update(route: Route, change: (stored: Stored) => Stored | undefined, author: Author): Stored {
+    const { kind, namespace, name = '', subresource } = route;
+    const old = this.#read(route);
+    const wanted = change(old);
+    if (wanted?.metadata === undefined) throw badRequest('no object');
+    if (wanted.metadata.name !== undefined && wanted.metadata.name !== name)
+      throw badRequest('the name of the object does not match the name on the URL');
+    const { uid, resourceVersion } = wanted.metadata;
+    if (!resourceVersion && !kind.unconditional)
+      throw invalid(kind, name, 'metadata.resourceVersion: Invalid value: must be specified for an update');
+    if (uid !== undefined && uid !== old.metadata.uid)
+      throw conflict(
+        kind,
+        name,
+        `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
+      );
+    if (resourceVersion && resourceVersion !== old.metadata.resourceVersion)
+      throw conflict(
+        kind,
+        name,
+        'the object has been modified; please apply your changes to the latest version and try again',
+      );
+    const key = keyOf(namespace, name);
+    const next = kind.complete(this.#changed(kind, old, wanted, subresource));
+    const { deletionTimestamp, finalizers } = next.metadata;
+    const isDone = kind === NAMESPACE ? !namespaceFinalizers(next).length : !finalizers?.length;
+    if (deletionTimestamp !== undefined && isDone) return this.storage.delete(kind, key, next, author);
+    return this.storage.put(kind, key, next, author);
+  }
+
+  /** `old` with what a write of `wanted` may change. */
+  #changed(kind: Kind, old: Stored, wanted: Stored, subresource: string | undefined): Stored {
+    const { status, ...rest } = wanted;
+    if (subresource === 'status') return status === undefined ? without(old, 'status') : { ...old, status };
+    if (subresource === 'finalize') return { ...old, spec: wanted['spec'] };
+    const { labels, annotations, ownerReferences, finalizers = [] } = wanted.metadata;
+    const kept = old.metadata;
+    if (kept.deletionTimestamp !== undefined && finalizers.some((each) => !kept.finalizers?.includes(each)))
+      throw invalid(
+        kind,
+        kept.name,
+        'metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted',
+      );
+    const { name, namespace, uid, creationTimestamp, deletionTimestamp, generation } = kept;
+    const grace = {
+      deletionGracePeriodSeconds:
+        'deletionGracePeriodSeconds' in kept ? kept.deletionGracePeriodSeconds : undefined,
+    };
+    const fixed = { name, namespace, uid, generation, creationTimestamp, deletionTimestamp, ...grace };
+    const metadata = tidy({ ...fixed, labels, annotations, ownerReferences, finalizers });
+    const reported = kind.status && old['status'] !== undefined ? { status: old['status'] } : {};
+    const next = kind.complete({ ...(kind.status ? rest : wanted), ...reported, metadata });
+    if (kind === NAMESPACE) return { ...next, spec: old['spec'] };
+    if (!kind.generation || isDeepStrictEqual(contentOf(old), contentOf(next))) return next;
+    return { ...next, metadata: { ...metadata, generation: (generation ?? 0) + 1 } };
+  }
+
+  #delete(route: Route, { preconditions = {} }: DeleteOptions, author: Author): object {
+    const { kind, namespace, name = '' } = route;
+    const old = this.#read(route);
+    const { uid, resourceVersion, generation, finalizers = [] } = old.metadata;
+    if (preconditions.uid !== undefined && preconditions.uid !== uid)
+      throw conflict(
+        kind,
+        name,
+        `Precondition failed: UID in precondition: ${preconditions.uid}, UID in object meta: ${uid}`,
+      );
+    if (preconditions.resourceVersion !== undefined && preconditions.resourceVersion !== resourceVersion)
+      throw conflict(kind, name, 'Precondition failed: ResourceVersion in precondition differs');
+    const key = keyOf(namespace, name);
+    if (finalizers.length === 0 && kind !== NAMESPACE) {
+      const last = this.storage.delete(kind, key, old, author);
+      if (kind.returnsDeleted) return last;
+      const details = { name, ...(kind.group && { group: kind.group }), kind: kind.plural, uid };
+      return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details };
+    }
+    if (old.metadata.deletionTimestamp !== undefined) return old;
+    const metadata = {
+      ...old.metadata,
+      ...(generation !== undefined && { generation: generation + 1 }),
+      deletionTimestamp: this.#timestamp(),
+      ...(kind !== NAMESPACE && { deletionGracePeriodSeconds: 0 }),
+    };
+    const phase = kind === NAMESPACE ? { status: { phase: 'Terminating' } } : {};
+    return this.storage.put(kind, key, { ...old, ...phase, metadata }, author);
+  }
+
+  /** RFC 3339 in whole seconds. */
+  #timestamp(): string {
+    return `${new Date(EPOCH + this.#now()).toISOString().slice(0, 19)}Z`;
+  }
+}
+
+interface DeleteOptions {
+  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+}
+
+function ok(body: object): Answer {
+  return { status: 200, body };
+}
+
+function namespaceFinalizers(namespace: Stored): readonly string[] {
+  const { finalizers = [] } = (namespace['spec'] ?? {}) as { finalizers?: readonly string[] };
+  return [...finalizers, ...(namespace.metadata.finalizers ?? [])];
+}
+
+/** What `metadata.generation` counts the changes of. */
+function contentOf(object: Stored): object {
+  return without(without(object, 'metadata'), 'status');
+}
+
+function without(object: Stored, field: string): Stored {
+  return Object.fromEntries(Object.entries(object).filter(([key]) => key !== field)) as unknown as Stored;
+}
+
+/** RFC 7386. */
+function merge(target: unknown, patch: unknown): unknown {
+  if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch;
+  const result: Record<string, unknown> =
+    typeof target === 'object' && target !== null && !Array.isArray(target) ? { ...target } : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete result[key];
+    else result[key] = merge(result[key], value);
+  }
+  return result;
+}
