@@ -44,8 +44,25 @@ export class Evidence {
         const { name, uid = '' } = profile.metadata;
         return !isDue(`profile/${name}`, uid) || this.#profile(`profile/${name}`, profile, sources, signal);
       }),
+      !anew || this.#noOther(namespace, concerned, sources, signal),
     ]);
     return results.every(Boolean);
+  }
+
+  /** Whether no other profile selects the namespace: one that a watch was late to tell of may isolate it. */
+  async #noOther(
+    namespace: NamespaceItem,
+    concerned: readonly SegmentationProfile[],
+    { world, profiles }: EvidenceSources,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const known = new Set(concerned.map(({ metadata }) => metadata.name));
+    const others = (await profiles.listAll({ signal })).items
+      .filter(({ metadata }) => !known.has(metadata.name))
+      .map(projectProfile)
+      .filter(({ profile }) => world.selects(profile, namespace));
+    for (const other of others) world.profiles.upsert(other);
+    return others.length === 0;
   }
 
   /** The namespace is gone. */

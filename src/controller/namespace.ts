@@ -14,7 +14,7 @@ import type { Resource } from '../kube/resource.ts';
 import { compile, type LastKnown } from '../policy/compile.ts';
 import type { ClusterFacts } from '../policy/facts.ts';
 import { excess } from '../policy/limits.ts';
-import { fingerprint, isolates } from '../policy/normalize.ts';
+import { fingerprint, isolates, isProfileReference } from '../policy/normalize.ts';
 import {
   isolatesAll,
   plan,
@@ -76,6 +76,16 @@ export async function reconcileNamespace(
   const facts = { name, labels: namespace.labels };
   let intents = concerned.map((profile) => intentOf(profile, namespace, reconciler, facts, view.facts));
   forgetOthers(name, concerned, results);
+  const accepting = intents.filter(({ profile, relation }) => relation === 'enforce' && isAccepting(profile));
+  if (accepting.length > 0) {
+    const failure: Failure = {
+      reason: 'Accepting',
+      message: 'the profile is being taken up',
+      kind: 'waiting',
+    };
+    reportFailure(name, accepting, 'pending', failure, results);
+    return DONE;
+  }
   if (view.missing.size > 0) {
     reportMissing(name, intents, view.missing, reconciler);
     return DONE;
@@ -104,8 +114,12 @@ export async function reconcileNamespace(
     );
     const blocked = await blockedProfiles(name, intents, observed, reconciler, pods);
     const desired = intents.flatMap(({ profile, relation, compiled }) => {
-      if (blocked.has(profile.metadata.name))
-        return observed.filter((each) => world.ownerOfPolicy(each) === profile.metadata.name);
+      const { name: owner, deletionTimestamp } = profile.metadata;
+      if (blocked.has(owner)) {
+        const present = observed.filter((each) => world.ownerOfPolicy(each) === owner);
+        // It goes under Retain: what stays must not be the garbage collector's.
+        return deletionTimestamp === undefined ? present : present.map(disowned);
+      }
       return relation === 'enforce' ? compiled.policies : [];
     });
     const planned = await planFor(observed, desired, world, pods);
@@ -138,6 +152,11 @@ export async function reconcileNamespace(
     if (isAlreadyExists(error)) reconciler.unseen.add(name);
     return failed(name, intents, error, results);
   }
+}
+
+function disowned(policy: NetworkPolicy): NetworkPolicy {
+  const ownerReferences = policy.metadata.ownerReferences?.filter((each) => !isProfileReference(each)) ?? [];
+  return { ...policy, metadata: { ...policy.metadata, ownerReferences } };
 }
 
 function intentOf(
@@ -196,12 +215,19 @@ async function observe(
 }
 
 /**
- * Profiles whose policies stay as they are in this namespace, and why. One without our finalizer is not taken up yet:
- * its deletion would not be ordered. What the API server would refuse for its size is not begun with, since half of it
- * would cut what the other half allows. And one must not begin to isolate pods while a rule has a peer that can't be
- * resolved and never was: what it allows today would be cut (invariants I2 and I3). Where the pods are isolated
- * already, the profile was enforced and somebody deleted its policies, or no pod runs, such a rule just allows nothing
- * yet.
+ * Whether our finalizer is still missing: the profile's deletion would not be ordered. Nothing is changed in its
+ * namespaces meanwhile, for any profile: what another one ceases to allow, or to isolate, this one may take over (I1, I2).
+ */
+function isAccepting(profile: SegmentationProfile): boolean {
+  return !hasFinalizer(profile) && profile.metadata.deletionTimestamp === undefined;
+}
+
+/**
+ * Profiles whose policies stay as they are in this namespace, and why. What the API server would refuse for its size is
+ * not begun with, since half of it would cut what the other half allows. And one must not begin to isolate pods while a
+ * rule has a peer that can't be resolved and never was: what it allows today would be cut (invariants I2 and I3). Where
+ * the pods are isolated already, or will be by another profile, where the profile was enforced and somebody deleted its
+ * policies, or no pod runs, such a rule just allows nothing yet.
  */
 async function blockedProfiles(
   namespace: string,
@@ -211,32 +237,35 @@ async function blockedProfiles(
   pods: () => Promise<boolean>,
 ): Promise<Map<string, Failure>> {
   const blocked = new Map<string, Failure>();
-  for (const { profile, relation, compiled } of intents) {
-    const { name, deletionTimestamp } = profile.metadata;
-    if (relation !== 'enforce') continue;
-    if (!hasFinalizer(profile) && deletionTimestamp === undefined) {
-      blocked.set(name, { reason: 'Accepting', message: 'the profile is being taken up', kind: 'waiting' });
-      continue;
-    }
-    const tooLarge = compiled.policies.map(excess).find((each) => each !== undefined);
-    if (tooLarge !== undefined) {
-      blocked.set(name, { reason: 'PoliciesTooLarge', message: tooLarge, kind: 'stalled' });
-      continue;
-    }
-    const isStanding = (direction: PolicyType) =>
-      enforced.isolates(namespace, name, direction) ||
-      observed.some(
-        (each) =>
-          isolatesAll(each.spec, direction) ||
-          (isolates(each.spec).includes(direction) && world.ownerOfPolicy(each) === name),
-      );
-    const cuts = compiled.unresolved.some(({ held, direction }) => !held && !isStanding(direction));
-    if (cuts && (await pods())) {
-      const message =
-        'not isolated yet: pods run here, and a rule has a peer that is unresolved, from which they would be cut off';
-      blocked.set(name, { reason: 'PeersUnresolved', message, kind: 'waiting' });
-    }
+  const enforcing = intents.filter(({ relation }) => relation === 'enforce');
+  for (const { profile, compiled } of enforcing) {
+    const message = compiled.policies.map(excess).find((each) => each !== undefined);
+    if (message !== undefined)
+      blocked.set(profile.metadata.name, { reason: 'PoliciesTooLarge', message, kind: 'stalled' });
   }
+  const isolated = new Set<PolicyType>();
+  const isStanding = (name: string, direction: PolicyType) =>
+    isolated.has(direction) ||
+    enforced.isolates(namespace, name, direction) ||
+    observed.some(
+      (each) =>
+        isolatesAll(each.spec, direction) ||
+        (isolates(each.spec).includes(direction) && world.ownerOfPolicy(each) === name),
+    );
+  const waits = ({ profile, compiled }: Intent) =>
+    compiled.unresolved.some(({ held, direction }) => !held && !isStanding(profile.metadata.name, direction));
+  // What one profile isolates in any case is no reason for another one to wait, which may then isolate more.
+  let waiting = enforcing.filter(({ profile }) => !blocked.has(profile.metadata.name));
+  for (let ready = waiting; ready.length > 0; ) {
+    ready = waiting.filter((each) => !waits(each));
+    waiting = waiting.filter(waits);
+    for (const { profile } of ready) for (const direction of profile.spec.isolation) isolated.add(direction);
+  }
+  if (waiting.length === 0 || !(await pods())) return blocked;
+  const message =
+    'not isolated yet: pods run here, and a rule has a peer that is unresolved, from which they would be cut off';
+  for (const { profile } of waiting)
+    blocked.set(profile.metadata.name, { reason: 'PeersUnresolved', message, kind: 'waiting' });
   return blocked;
 }
 

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import type { ProfileSpec } from '../../src/api/profile.ts';
+import { Evidence } from '../../src/controller/evidence.ts';
+import { Enforced } from '../../src/controller/enforced.ts';
+import { type NamespaceReconciler, reconcileNamespace } from '../../src/controller/namespace.ts';
+import {
+  NAMESPACES,
+  NETWORK_POLICIES,
+  PODS,
+  PROFILES,
+  projectNamespace,
+  projectPolicy,
+  projectProfile,
+} from '../../src/controller/observed.ts';
+import { Results } from '../../src/controller/results.ts';
+import { Sources } from '../../src/controller/sources.ts';
+import { World } from '../../src/controller/world.ts';
+import { Resource } from '../../src/kube/resource.ts';
+import type { Request, Transport } from '../../src/kube/transport.ts';
+import { CLUSTER_DEFAULTS } from '../../src/options/cluster-defaults.ts';
+import { answerOf } from '../simulation/server/answer.ts';
+import { NAMESPACE, NETWORK_POLICY, PROFILE } from '../simulation/server/kinds.ts';
+import { Server } from '../simulation/server/server.ts';
+import { VirtualClock } from './virtual-clock.ts';
+
+const PROFILE_PATH = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
+
+/** A namespace `shop` with a pod, and profiles, in the model of the API server. */
+describe('a namespace of several profiles', () => {
+  let server: Server;
+  let reconciler: NamespaceReconciler;
+
+  const send = (method: 'POST' | 'PATCH', path: string, body: object) => {
+    const { status } = server.handle({ method, path, body }, 'user');
+    assert.ok(status < 300, `${method} ${path}: ${status}`);
+  };
+  const create = (name: string, spec: Partial<ProfileSpec>, finalizers = ['segmentation.dev/finalizer']) =>
+    send('POST', PROFILE_PATH, {
+      apiVersion: 'segmentation.dev/v1alpha1',
+      kind: 'SegmentationProfile',
+      metadata: { name, finalizers },
+      spec: { namespaceSelector: {}, baseline: { dns: 'Deny', admissionWebhooks: 'Deny' }, ...spec },
+    });
+  const edit = (name: string, spec: Partial<ProfileSpec>) =>
+    send('PATCH', `${PROFILE_PATH}/${name}`, { spec });
+  const policies = () =>
+    (server.storage.snapshot(NETWORK_POLICY) ?? []).map(([, { metadata }]) => metadata.name);
+
+  /** Lets the caches know all that there is, or only those profiles. */
+  const hear = (...profiles: string[]) => {
+    const { world } = reconciler;
+    for (const each of server.storage.values(NAMESPACE)) world.namespaces.upsert(projectNamespace(each));
+    for (const each of server.storage.values(NETWORK_POLICY)) world.policies.upsert(projectPolicy(each));
+    for (const each of server.storage.values(PROFILE))
+      if (profiles.length === 0 || profiles.includes(each.metadata.name))
+        world.profiles.upsert(projectProfile(each));
+  };
+  const reconcile = () => reconcileNamespace('shop', reconciler, new AbortController().signal);
+
+  beforeEach(() => {
+    const clock = new VirtualClock();
+    server = new Server(() => 0);
+    const transport: Transport = {
+      request: async <T>(request: Request) => answerOf(request, server.handle(request, 'operator'), 0) as T,
+      watch: () => assert.fail('nothing is watched'),
+      close: () => Promise.resolve(),
+    };
+    const options = { transport, configuration: CLUSTER_DEFAULTS, clock, random: () => 0.5 };
+    reconciler = {
+      world: new World([]),
+      sources: new Sources(
+        { ...options, onChange: () => {}, onError: () => {} },
+        new AbortController().signal,
+      ),
+      results: new Results(() => {}),
+      enforced: new Enforced(),
+      unseen: new Set(),
+      evidence: new Evidence(),
+      namespaces: new Resource(transport, NAMESPACES),
+      profiles: new Resource(transport, PROFILES),
+      policies: new Resource(transport, NETWORK_POLICIES),
+      pods: new Resource(transport, PODS),
+      onWrite: () => {},
+    };
+    send('POST', '/api/v1/namespaces', { metadata: { name: 'shop' } });
+    send('POST', '/api/v1/namespaces/shop/pods', { metadata: { name: 'web' }, spec: {} });
+  });
+
+  it('is not opened by one while another one isolates it, of which nothing was heard', async () => {
+    create('old', { isolation: ['Ingress'] });
+    hear();
+    await reconcile();
+    edit('old', { mode: 'Audit' });
+    create('new', { isolation: ['Ingress'] });
+    hear('old');
+    assert.equal((await reconcile()).kind, 'again');
+    assert.deepEqual(policies(), ['old.default-deny']);
+    await reconcile();
+    assert.deepEqual(policies(), ['new.default-deny']);
+  });
+
+  it('is not changed at all while one is being taken up, which may take over what another one leaves', async () => {
+    create('old', { isolation: ['Ingress'] });
+    hear();
+    await reconcile();
+    edit('old', { mode: 'Audit' });
+    create('new', { isolation: ['Ingress'] }, []);
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), ['old.default-deny']);
+    assert.equal(reconciler.results.of('new').get('shop')?.failure?.reason, 'Accepting');
+    send('PATCH', `${PROFILE_PATH}/new`, { metadata: { finalizers: ['segmentation.dev/finalizer'] } });
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), ['new.default-deny']);
+  });
+
+  const waiting: Partial<ProfileSpec> = {
+    isolation: ['Ingress'],
+    ingress: [
+      { name: 'tenant', from: [{ sameNamespaceLabels: ['example.com/tenant'] }] },
+      { name: 'world', from: [{ ipBlock: { cidr: '203.0.113.0/24' } }] },
+    ],
+  };
+
+  it('waits with one that would cut an unresolved peer off', async () => {
+    create('waiting', waiting);
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), []);
+    assert.equal(reconciler.results.of('waiting').get('shop')?.failure?.reason, 'PeersUnresolved');
+  });
+
+  it('does not wait where another one isolates it anyway, and cuts what the first one allows', async () => {
+    create('waiting', waiting);
+    create('other', { isolation: ['Ingress'] });
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), ['other.default-deny', 'waiting.default-deny', 'waiting.ingress']);
+  });
+
+  it('is left by one that waits for a peer and is deleted under Retain, with its policies as they are', async () => {
+    create('waiting', { isolation: ['Egress'] });
+    hear();
+    await reconcile();
+    edit('waiting', { ...waiting, deletionPolicy: 'Retain' });
+    hear();
+    await reconcile();
+    const owners = () =>
+      [...server.storage.values(NETWORK_POLICY)].map(({ metadata }) => metadata.ownerReferences?.length ?? 0);
+    assert.deepEqual([policies(), owners()], [['waiting.default-deny'], [1]]);
+    server.handle({ method: 'DELETE', path: `${PROFILE_PATH}/waiting` }, 'user');
+    hear();
+    await reconcile();
+    assert.deepEqual([policies(), owners()], [['waiting.default-deny'], [0]]);
+  });
+
+  it('waits with one for a peer in a direction that no other one isolates', async () => {
+    create('waiting', waiting);
+    create('other', { isolation: ['Egress'] });
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), ['other.default-deny']);
+  });
+});
