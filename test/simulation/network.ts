@@ -1,0 +1,210 @@
+// What lies between the replicas and the API server: requests and watches that take their time, and that fail.
+import { ApiError } from '../../src/kube/errors.ts';
+import { PAGE_SIZE } from '../../src/kube/resource.ts';
+import type { Request, Transport, WatchRequest } from '../../src/kube/transport.ts';
+import { EPOCH, type Scheduler } from './scheduler.ts';
+import { type Dice } from '../integration/operator/model.ts';
+import { answerOf } from './server/answer.ts';
+import type { Answer, Server } from './server/server.ts';
+import { delayOf, FAIR, type Fate, fateOf, STATUS_REASONS, type Weather } from './weather.ts';
+import { WatchSession } from './watch-session.ts';
+
+/** Told of what passes, for the trace and the judge. */
+export interface NetworkObserver {
+  /** A replica sends a request. */
+  onSend(replica: string, request: Request): void;
+  /** The server carried it out. `sent` is when the replica sent it, by the simulation's clock. */
+  onHandled(replica: string, request: Request, answer: Answer, sent: number): void;
+  /** Anything else that is worth a line. */
+  onNote(line: string): void;
+}
+
+/** What a reconcile lists, and no reflector. */
+const POLICIES_OF_ONE = /\/namespaces\/[^/]+\/networkpolicies$/;
+/** What was given up may still be carried out for so long, milliseconds. */
+const LATE_MS = 100;
+const DEFAULT_TIMEOUT = 30_000; // ms, as in src/kube/transport.ts
+
+export class Network {
+  weather: Weather = FAIR;
+  /** Requests that are not at their end, whether or not somebody waits for them. */
+  inFlight = 0;
+  readonly scheduler: Scheduler;
+  readonly server: Server;
+  readonly roll: Dice;
+  readonly observer: NetworkObserver;
+
+  constructor(scheduler: Scheduler, server: Server, roll: Dice, observer: NetworkObserver) {
+    this.scheduler = scheduler;
+    this.server = server;
+    this.roll = roll;
+    this.observer = observer;
+  }
+
+  link(replica: string): Link {
+    return new Link(replica, this);
+  }
+}
+
+/** The connections of one replica. */
+export class Link implements Transport {
+  readonly replica: string;
+  readonly #network: Network;
+  readonly #sessions = new Set<WatchSession>();
+  /** By path: the present watch; undefined while there is none though one is wanted. */
+  readonly #watched = new Map<string, WatchSession | undefined>();
+  /** Whether the latest list of a path was forged. */
+  readonly #forged = new Map<string, boolean>();
+  /** Its process is dead: nobody hears of anything any more. */
+  #dead = false;
+
+  constructor(replica: string, network: Network) {
+    this.replica = replica;
+    this.#network = network;
+  }
+
+  /** The process dies. What it has sent may still arrive. */
+  kill(): void {
+    this.#dead = true;
+    for (const session of this.#sessions) session.abandon();
+    this.#sessions.clear();
+  }
+
+  /** Breaks some of the watches, or leaves them half-open; picked by number. */
+  disturb(choice: number, how: 'cut' | 'hang'): void {
+    const sessions = [...this.#sessions];
+    const session = sessions[choice % Math.max(1, sessions.length)];
+    if (session === undefined) return;
+    this.#network.observer.onNote(`${how} watch ${this.replica} ${session.path}`);
+    if (how === 'cut') session.cut();
+    else session.hang();
+  }
+
+  request<T>(request: Request): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    if (this.#dead) return promise;
+    const { scheduler, server, roll, observer, weather } = this.#network;
+    const { method, path, signal, timeoutMs = DEFAULT_TIMEOUT } = request;
+    const fail = (reason: 'Transport' | 'Timeout' | 'Aborted', message: string) =>
+      end(() => reject(new ApiError({ status: 0, reason, message, method, path })));
+    let isOpen = true;
+    let givenUp = 0;
+    // Whatever comes first decides; the rest comes too late.
+    const end = (settle: () => void) => {
+      if (!isOpen) return;
+      isOpen = false;
+      givenUp = scheduler.time;
+      timer.cancel();
+      signal?.removeEventListener('abort', abort);
+      if (!this.#dead) settle();
+    };
+    const abort = () => fail('Aborted', 'given up');
+    const timer = scheduler.after(timeoutMs, () =>
+      fail('Timeout', `no complete answer came within ${timeoutMs} ms`),
+    );
+    if (signal?.aborted) {
+      abort();
+      return promise;
+    }
+    signal?.addEventListener('abort', abort, { once: true });
+    const sent = scheduler.time;
+    observer.onSend(this.replica, request);
+    // What is sent is text: later changes of the objects do not reach the server.
+    const call = {
+      method,
+      path,
+      query: request.query,
+      body: request.body === undefined ? undefined : JSON.parse(JSON.stringify(request.body)),
+    };
+    const fate = fateOf(weather, method !== 'GET', roll);
+    const isForged = this.#mayForge(request) && roll(100) < weather.forged;
+    const arrivesLate = roll(2) === 0;
+    this.#network.inFlight += 1;
+    scheduler.after(delayOf(weather, roll), () => {
+      if (!isOpen && !(arrivesLate && scheduler.time - givenUp < LATE_MS)) {
+        this.#network.inFlight -= 1;
+        return;
+      }
+      let answer: Answer | undefined;
+      if (fate.kind === 'answered' || fate.committed) {
+        answer = server.handle(call, this.replica);
+        observer.onHandled(this.replica, request, answer, sent);
+        this.#forged.set(path, isForged);
+        if (isForged) answer = forged(answer);
+      }
+      if (fate.kind !== 'answered') observer.onNote(`${told(fate)} ${this.replica} ${method} ${path}`);
+      scheduler.after(delayOf(weather, roll), () => {
+        this.#network.inFlight -= 1;
+        if (fate.kind === 'lost') return fail('Transport', 'connection reset');
+        const result = fate.kind === 'refused' ? refusal(fate.status) : answer!;
+        const now = EPOCH + scheduler.time;
+        end(() => {
+          try {
+            resolve(answerOf(request, result, now) as T);
+          } catch (error) {
+            reject(error);
+          }
+        });
+      });
+    });
+    return promise;
+  }
+
+  watch(request: WatchRequest): AsyncIterable<unknown> {
+    const session = new WatchSession(this.replica, request, this.#network);
+    if (this.#dead) session.abandon();
+    else this.#sessions.add(session);
+    const { path, signal } = request;
+    this.#watched.set(path, session);
+    return session.values(() => {
+      this.#sessions.delete(session);
+      if (this.#watched.get(path) !== session) return;
+      if (signal.aborted) this.#watched.delete(path);
+      else this.#watched.set(path, undefined);
+    });
+  }
+
+  /** Whether every watch stands and has delivered all there is. */
+  get hears(): boolean {
+    return [...this.#watched.values()].every((session) => session?.isUpToDate);
+  }
+
+  /** Lists of a reflector, one of which was true before; never twice in a row, which would be believed. */
+  #mayForge({ method, path, query }: Request): boolean {
+    const isReflectors =
+      method === 'GET' && query?.['limit'] === PAGE_SIZE && query['labelSelector'] === undefined;
+    return isReflectors && !POLICIES_OF_ONE.test(path) && this.#forged.get(path) === false;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+function forged(answer: Answer): Answer {
+  return {
+    status: 200,
+    body: { ...answer.body, items: [], metadata: { ...(answer.body as List).metadata, continue: '' } },
+  };
+}
+
+interface List {
+  readonly metadata: object;
+}
+
+function refusal(code: Extract<Fate, { kind: 'refused' }>['status']): Answer {
+  const status = {
+    kind: 'Status',
+    apiVersion: 'v1',
+    status: 'Failure',
+    reason: STATUS_REASONS[code],
+    message: 'simulated',
+    code,
+  };
+  return { status: code, body: status, ...(code === 429 && { retryAfter: '1' }) };
+}
+
+function told(fate: Exclude<Fate, { kind: 'answered' }>): string {
+  const when = fate.committed ? 'after' : 'before';
+  return fate.kind === 'lost' ? `lost ${when} commit` : `${fate.status} ${when} commit`;
+}

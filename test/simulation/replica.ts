@@ -1,0 +1,83 @@
+// A replica of the operator: the real Controller, as src/operator.ts runs it, in a process that can die at any moment.
+import { Controller, type ControllerObserver } from '../../src/controller/controller.ts';
+import { fenced } from '../../src/kube/fence.ts';
+import { CLUSTER_DEFAULTS } from '../../src/options/cluster-defaults.ts';
+import type { Link, Network } from './network.ts';
+import { ProcessClock } from './scheduler.ts';
+
+export interface ReplicaOptions {
+  readonly name: string;
+  readonly concurrency: number;
+  readonly resyncMs: number;
+  readonly network: Network;
+  /** The controller did what it must never do: it threw where nobody expects it. */
+  readonly onFault: (error: unknown) => void;
+}
+
+export class Replica {
+  readonly name: string;
+  readonly controller: Controller;
+  readonly clock: ProcessClock;
+  readonly link: Link;
+  /** Its caches were filled. */
+  isReady = false;
+  isLeading = false;
+  isAlive = true;
+
+  constructor({ name, concurrency, resyncMs, network, onFault }: ReplicaOptions) {
+    this.name = name;
+    this.clock = new ProcessClock(network.scheduler);
+    this.link = network.link(name);
+    const { roll } = network;
+    this.controller = new Controller({
+      transport: fenced(this.link, () => this.isLeading),
+      configuration: CLUSTER_DEFAULTS,
+      protectedNamespaces: ['kube-system', 'segmentation-system'],
+      concurrency,
+      resyncMs,
+      clock: this.clock,
+      random: () => roll(2 ** 30) / 2 ** 30,
+      observer: observerOf(network, name),
+    });
+    this.controller.watch().then(() => {
+      this.isReady = this.isAlive;
+    }, onFault);
+  }
+
+  /** It holds the Lease. */
+  lead(): void {
+    this.isLeading = true;
+    this.controller.lead();
+  }
+
+  /** It lost the Lease: it writes no more, and ends in order. */
+  retire(): void {
+    this.isLeading = false;
+    this.isAlive = false;
+    void this.controller.stop();
+  }
+
+  /** It ends as by SIGKILL. */
+  crash(): void {
+    this.isLeading = false;
+    this.isAlive = false;
+    this.clock.dead = true;
+    this.link.kill();
+  }
+}
+
+function observerOf({ observer }: Network, name: string): ControllerObserver {
+  return {
+    onWatchError: (resource, error) =>
+      observer.onNote(`${name} watch of ${resource} failed: ${String(error)}`),
+    onRetry: ({ key, error }) => observer.onNote(`${name} ${key} failed: ${String(error)}`),
+    onSynced: () => {},
+    onWrite: () => {},
+    onReconciling: () => {},
+    onReconciled: () => {},
+    onEnforced: () => {},
+    onStatus: () => {},
+    onGone: () => {},
+    onFullSync: () => {},
+  };
+}

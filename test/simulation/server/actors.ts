@@ -1,0 +1,82 @@
+// The parts of kube-controller-manager that the operator lives with: the namespace controller and the garbage collector.
+import type { Dice } from '../../integration/operator/model.ts';
+import type { Scheduler } from '../scheduler.ts';
+import { KINDS, NAMESPACE, PROFILE } from './kinds.ts';
+import type { Server } from './server.ts';
+import type { Revision } from './storage.ts';
+
+const NAMESPACED = KINDS.filter(({ namespaced }) => namespaced);
+
+export function startActors(server: Server, scheduler: Scheduler, roll: Dice): void {
+  const { storage } = server;
+  const collecting = new Set<string>();
+
+  storage.subscribe((revision) => {
+    const { kind, key, type, object, previous } = revision;
+    const ending = object.metadata.deletionTimestamp !== undefined;
+    if (
+      kind === NAMESPACE &&
+      type === 'MODIFIED' &&
+      ending &&
+      previous?.metadata.deletionTimestamp === undefined
+    )
+      emptyLater(key);
+    if (kind === PROFILE && type === 'DELETED')
+      for (const each of dependents(object.metadata.uid)) collectLater(each);
+    if (type !== 'DELETED' && object.metadata.ownerReferences !== undefined) collectLater(pathOf(revision));
+  });
+
+  /** Deletes what is in a terminating namespace, one object after the other, and then the namespace. */
+  function emptyLater(name: string): void {
+    scheduler.after(1 + roll(200), () => {
+      const left = NAMESPACED.flatMap((kind) =>
+        (storage.snapshot(kind) ?? [])
+          .filter(([, { metadata }]) => metadata.namespace === name)
+          .map(([key, object]) => pathOf({ kind, key, object })),
+      );
+      const next = left[roll(Math.max(1, left.length))];
+      if (next !== undefined) {
+        server.handle({ method: 'DELETE', path: next }, 'namespace-controller');
+        emptyLater(name);
+      } else {
+        const path = `/api/v1/namespaces/${name}/finalize`;
+        const body = { metadata: { name }, spec: { finalizers: [] } };
+        server.handle({ method: 'PUT', path, body }, 'namespace-controller');
+      }
+    });
+  }
+
+  function dependents(owner: string | undefined): string[] {
+    return KINDS.flatMap((kind) =>
+      (storage.snapshot(kind) ?? [])
+        .filter(([, { metadata }]) => metadata.ownerReferences?.some(({ uid }) => uid === owner))
+        .map(([key, object]) => pathOf({ kind, key, object })),
+    );
+  }
+
+  /** Deletes an object all of whose owners are gone. */
+  function collectLater(path: string): void {
+    if (collecting.has(path)) return;
+    collecting.add(path);
+    scheduler.after(1 + roll(500), () => {
+      collecting.delete(path);
+      const { status, body } = server.handle({ method: 'GET', path }, 'garbage-collector');
+      if (status !== 200) return;
+      const { ownerReferences = [], uid, resourceVersion } = (body as Revision['object']).metadata;
+      const alive = ownerReferences.some(
+        ({ name, uid: owner }) => storage.get(PROFILE, name)?.metadata.uid === owner,
+      );
+      if (ownerReferences.length === 0 || alive) return;
+      const options = { preconditions: { uid, resourceVersion } };
+      server.handle({ method: 'DELETE', path, body: options }, 'garbage-collector');
+    });
+  }
+}
+
+function pathOf({ kind, key, object }: Pick<Revision, 'kind' | 'key' | 'object'>): string {
+  const base = kind.group === '' ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
+  const { namespace, name } = object.metadata;
+  return namespace === undefined
+    ? `${base}/${kind.plural}/${key}`
+    : `${base}/namespaces/${namespace}/${kind.plural}/${name}`;
+}

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { report, shrink } from './failure.ts';
+import { planOf } from './plan.ts';
+import { simulate } from './simulation.ts';
+
+/** How many schedules run with the unit tests: a fixed number, the first seeds. More: npm run test:simulation. */
+const SCHEDULES = 60;
+
+describe('the controller, in simulated time,', function () {
+  this.timeout(120_000);
+
+  it(`keeps every invariant in ${SCHEDULES} schedules of events and faults`, async () => {
+    const sums = { writes: 0, transitions: 0, openings: 0 };
+    for (let seed = 1; seed <= SCHEDULES; seed++) {
+      const plan = planOf(seed);
+      const { fault, counts } = await simulate(plan);
+      if (fault !== undefined) assert.fail(await report(seed, await shrink(plan)));
+      for (const name of ['writes', 'transitions', 'openings'] as const) sums[name] += counts[name] ?? 0;
+    }
+    const isEnough =
+      sums.writes > 30 * SCHEDULES && sums.transitions > SCHEDULES && sums.openings > SCHEDULES / 4;
+    assert.ok(isEnough, `too little happened to be of use: ${JSON.stringify(sums)}`);
+  });
+
+  it('does the same things at the same times when a seed is run again', async () => {
+    for (const seed of [1, 2, 4]) {
+      const [first, second] = [await simulate(planOf(seed)), await simulate(planOf(seed), true)];
+      assert.ok(second.trace.length > 30, `${second.trace.length} lines`);
+      assert.equal(first.digest, second.digest);
+    }
+    assert.notEqual((await simulate(planOf(1))).digest, (await simulate(planOf(2))).digest);
+  });
+});

@@ -1,0 +1,246 @@
+/**
+ * One schedule: the real controller against the model of the API server, in virtual time, with everything that happens
+ * chosen by seed. The same plan always runs in the same way.
+ */
+import { createHash } from 'node:crypto';
+import { dice, type Dice } from '../integration/operator/model.ts';
+import { unsettled } from './expectation.ts';
+import { Network } from './network.ts';
+import type { Act, Plan, Round } from './plan.ts';
+import { Replica } from './replica.ts';
+import { Scheduler } from './scheduler.ts';
+import { startActors } from './server/actors.ts';
+import { Server } from './server/server.ts';
+import { Users } from './users.ts';
+import { FAIR } from './weather.ts';
+import { Witness } from './witness.ts';
+
+/** From when the faults stop until all is as it should be, milliseconds: a watch that is silent takes 90 s to be noticed. */
+const SETTLE_MS = 300_000;
+/** Nothing may be written for so long once all has settled, milliseconds. */
+const QUIET_MS = 60_000;
+/** A Lease that nobody renews is free after this, milliseconds. */
+const LEASE_MS = 15_000;
+/** Requests in one second beyond which the operator is in a busy loop: all namespaces and profiles at once are less. */
+export const MAX_REQUESTS_PER_SECOND = 250;
+
+export interface Result {
+  /** What went wrong; undefined if nothing did. */
+  readonly fault: string | undefined;
+  /** What happened, one line each; only where it was asked for. */
+  readonly trace: readonly string[];
+  /** Of the trace, whether or not it was asked for. */
+  readonly digest: string;
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+export async function simulate(plan: Plan, traced = false): Promise<Result> {
+  const simulation = new Simulation(plan, traced);
+  return simulation.run();
+}
+
+class Simulation {
+  readonly #plan: Plan;
+  readonly #scheduler = new Scheduler();
+  readonly #server: Server;
+  readonly #network: Network;
+  readonly #witness: Witness;
+  readonly #users: Users;
+  readonly #roll: Dice;
+  readonly #replicas = new Map<string, Replica>();
+  readonly #trace: string[] = [];
+  readonly #digest = createHash('sha1');
+  readonly #traced: boolean;
+  readonly #perSecond = new Map<number, number>();
+  #mostRequests = 0;
+  #fault: string | undefined;
+
+  constructor(plan: Plan, traced: boolean) {
+    this.#plan = plan;
+    this.#traced = traced;
+    this.#roll = dice(plan.seed + 1);
+    this.#server = new Server(() => this.#scheduler.time);
+    this.#witness = new Witness(
+      this.#server.storage,
+      () => this.#scheduler.time,
+      (name) => {
+        const replica = this.#replicas.get(name);
+        return replica && { world: replica.controller.world, leads: replica.isLeading };
+      },
+    );
+    this.#server.storage.subscribe(({ at, type, kind, key, object, author }) => {
+      const content = this.#traced
+        ? JSON.stringify(kind.plural === 'namespaces' ? object.metadata.labels : (object['spec'] ?? ''))
+        : '';
+      this.#note(`${at} ${author} ${type} ${kind.plural} ${key}`, content);
+    });
+    this.#network = new Network(this.#scheduler, this.#server, this.#roll, {
+      onSend: (replica, request) => {
+        this.#witness.onSend(replica, request);
+        const second = Math.floor(this.#scheduler.time / 1000);
+        const count = (this.#perSecond.get(second) ?? 0) + 1;
+        this.#perSecond.set(second, count);
+        this.#mostRequests = Math.max(this.#mostRequests, count);
+        if (count > MAX_REQUESTS_PER_SECOND)
+          this.#fault ??= `I8, a busy loop: ${count} requests in one second, the last ${request.method} ${request.path}`;
+      },
+      onHandled: (replica, request, answer, sent) => {
+        this.#witness.onHandled(replica, request, answer);
+        this.#note(`${replica} ${request.method} ${request.path} ${answer.status}`, ` sent at ${sent}`);
+      },
+      onNote: (line) => this.#note(line),
+    });
+    this.#users = new Users(this.#server);
+    startActors(this.#server, this.#scheduler, this.#roll);
+  }
+
+  async run(): Promise<Result> {
+    this.#users.prepare();
+    this.#witness.beginRound();
+    this.#start();
+    if (this.#plan.hasStandby) this.#start();
+    this.#elect(0);
+    for (const [index, round] of this.#plan.rounds.entries()) {
+      this.#note(`round ${index} ${JSON.stringify(round.weather)}`);
+      await this.#round(round);
+      if (this.#failed) break;
+      this.#witness.beginRound();
+    }
+    for (const replica of this.#replicas.values()) replica.crash();
+    const { counts, fault } = this.#witness;
+    return {
+      fault: fault ?? this.#fault,
+      trace: this.#trace,
+      digest: this.#digest.digest('hex'),
+      counts: {
+        ...counts,
+        rounds: this.#plan.rounds.length,
+        virtualMs: this.#scheduler.time,
+        mostRequests: this.#mostRequests,
+      },
+    };
+  }
+
+  get #failed(): boolean {
+    return (this.#witness.fault ?? this.#fault) !== undefined;
+  }
+
+  async #round({ weather, steps, isQuiet }: Round): Promise<void> {
+    const { writes } = this.#witness.counts;
+    this.#network.weather = weather;
+    for (const { after, act } of steps) {
+      await this.#advance(after);
+      if (this.#failed) return;
+      this.#note(`act ${JSON.stringify(act)}`);
+      this.#act(act);
+    }
+    // The faults go on for a while, in which what was changed is worked on.
+    await this.#advance(this.#roll(20_000));
+    this.#network.weather = FAIR;
+    this.#note('fair weather');
+    await this.#settle();
+    if (isQuiet && this.#witness.counts.writes > writes)
+      this.#fault ??= 'I6, a restart led to writes, though nothing had changed';
+  }
+
+  async #settle(): Promise<void> {
+    let why: string | undefined;
+    let stable = 0;
+    for (const end = this.#scheduler.time + SETTLE_MS; this.#scheduler.time < end; ) {
+      const { writes } = this.#witness.counts;
+      await this.#advance(1000);
+      if (this.#failed) return;
+      why = this.#unsettled();
+      // A status follows what it is about within half a second.
+      stable = why === undefined && this.#witness.counts.writes === writes ? stable + 1 : 0;
+      if (stable === 2) return this.#stayQuiet();
+    }
+    this.#fault ??= `I8, not settled after ${SETTLE_MS / 1000} s: ${why}`;
+  }
+
+  #unsettled(): string | undefined {
+    if (this.#network.inFlight > 0) return 'requests are under way';
+    const alive = [...this.#replicas.values()].filter(({ isAlive }) => isAlive);
+    if (!alive.some(({ isLeading }) => isLeading)) return 'nobody leads';
+    const deaf = alive.find(({ link, isReady }) => !isReady || !link.hears);
+    if (deaf !== undefined) return `${deaf.name} does not hear everything`;
+    return unsettled(this.#witness, this.#server.storage);
+  }
+
+  async #stayQuiet(): Promise<void> {
+    this.#note('settled');
+    const { writes } = this.#witness.counts;
+    await this.#advance(QUIET_MS);
+    if (this.#witness.counts.writes > writes)
+      this.#fault ??= 'I6, something was written though all had settled';
+    const why = this.#failed ? undefined : unsettled(this.#witness, this.#server.storage);
+    if (why !== undefined) this.#fault ??= `I8, no longer settled: ${why}`;
+  }
+
+  async #advance(ms: number): Promise<void> {
+    await this.#scheduler.advance(ms);
+  }
+
+  #act(act: Act): void {
+    const leader = [...this.#replicas.values()].find(({ isLeading }) => isLeading);
+    const standby = [...this.#replicas.values()].find(({ isAlive, isLeading }) => isAlive && !isLeading);
+    switch (act.do) {
+      case 'crash':
+        leader?.crash();
+        return this.#replace(leader);
+      case 'crash standby':
+        standby?.crash();
+        return this.#replace(standby);
+      case 'lose lease':
+        leader?.retire();
+        return this.#replace(leader);
+      case 'cut':
+      case 'hang':
+        (act.whose === 'leader' ? leader : standby)?.link.disturb(act.choice, act.do);
+        return;
+      case 'compact':
+        return this.#server.storage.compact();
+      case 'wall clock':
+        for (const { clock } of this.#replicas.values()) clock.skew = act.skew;
+        return;
+      default:
+        this.#users.act(act);
+    }
+  }
+
+  #replace(ended: Replica | undefined): void {
+    if (ended === undefined) return;
+    this.#replicas.delete(ended.name);
+    this.#scheduler.after(this.#roll(2000), () => this.#start());
+    this.#elect(LEASE_MS);
+  }
+
+  #started = 0;
+
+  #start(): void {
+    const name = `operator-${++this.#started}`;
+    const { concurrency, resyncMs } = this.#plan;
+    const onFault = (error: unknown) => (this.#fault ??= `${name} threw: ${String(error)}`);
+    this.#replicas.set(name, new Replica({ name, concurrency, resyncMs, network: this.#network, onFault }));
+    this.#note(`start ${name}`);
+  }
+
+  /** Lets the replica lead whose caches are filled first, once the Lease is free. */
+  #elect(delay: number): void {
+    this.#scheduler.after(delay, () => {
+      const alive = [...this.#replicas.values()].filter(({ isAlive }) => isAlive);
+      if (alive.some(({ isLeading }) => isLeading)) return;
+      const next = alive.find(({ isReady }) => isReady);
+      if (next === undefined) return this.#elect(500);
+      this.#note(`lead ${next.name}`);
+      next.lead();
+    });
+  }
+
+  /** @param detail is shown, and not part of what is compared */
+  #note(line: string, detail = ''): void {
+    const text = `${this.#scheduler.time} ${line}`;
+    this.#digest.update(text);
+    if (this.#traced) this.#trace.push(detail === '' ? text : `${text} ${detail}`);
+  }
+}

@@ -1,0 +1,166 @@
+// One watch as a replica has it: events in order, each with its lag, until the stream ends, breaks or falls silent.
+import { ApiError, errorOfStatus, type Status } from '../../src/kube/errors.ts';
+import type { WatchRequest } from '../../src/kube/transport.ts';
+import type { Timer } from '../../src/clock.ts';
+import type { Network } from './network.ts';
+import { bookmark } from './server/read.ts';
+import { routeOf } from './server/route.ts';
+import { delayOf, lagOf } from './weather.ts';
+
+/** The server sends a bookmark about this often, milliseconds. */
+const BOOKMARK_MS = 60_000;
+
+export class WatchSession {
+  readonly path: string;
+  readonly #request: WatchRequest;
+  readonly #network: Network;
+  readonly #replica: string;
+  /** Sent by the server, not yet taken by the replica. */
+  readonly #arrived: unknown[] = [];
+  #finish: { readonly error?: unknown } | undefined;
+  #wake = Promise.withResolvers<void>();
+  #unsubscribe: () => void = () => {};
+  readonly #timers: Timer[] = [];
+  #lastArrival = 0;
+  #heard = 0;
+  /** Sent, and not yet arrived. */
+  #underway = 0;
+  #isConnected = false;
+  #isHanging = false;
+  #isAbandoned = false;
+  #previous: unknown;
+
+  constructor(replica: string, request: WatchRequest, network: Network) {
+    this.path = request.path;
+    this.#replica = replica;
+    this.#request = request;
+    this.#network = network;
+    this.#heard = network.scheduler.time;
+  }
+
+  /** The events, until the stream ends; `onEnd` is called then. */
+  async *values(onEnd: () => void): AsyncGenerator<unknown, void, undefined> {
+    const { signal } = this.#request;
+    const abort = () => this.#end({ error: this.#failure('Aborted', 'given up') });
+    try {
+      if (signal.aborted) throw this.#failure('Aborted', 'given up');
+      signal.addEventListener('abort', abort, { once: true });
+      this.#connect();
+      for (;;) {
+        while (this.#arrived.length > 0) yield this.#arrived.shift();
+        if (this.#finish !== undefined) break;
+        await this.#wake.promise;
+        this.#wake = Promise.withResolvers();
+      }
+      if ('error' in this.#finish) throw this.#finish.error;
+    } finally {
+      signal.removeEventListener('abort', abort);
+      this.abandon();
+      onEnd();
+    }
+  }
+
+  get isUpToDate(): boolean {
+    return this.#isConnected && !this.#isHanging && this.#underway === 0 && this.#finish === undefined;
+  }
+
+  /** The connection breaks. */
+  cut(): void {
+    this.#end({ error: this.#failure('Transport', 'connection reset') });
+  }
+
+  /** Nothing comes any more, and nobody says so. */
+  hang(): void {
+    this.#isHanging = true;
+    this.#unsubscribe();
+  }
+
+  /** Nobody listens any more. */
+  abandon(): void {
+    this.#isAbandoned = true;
+    this.#unsubscribe();
+    for (const timer of this.#timers) timer.cancel();
+  }
+
+  #connect(): void {
+    const { roll, weather, server } = this.#network;
+    const { query = {}, stallMs, path } = this.#request;
+    this.#watchSilence(stallMs);
+    const trouble = roll(100) < weather.watches ? 1 + roll(5) : 0;
+    this.#after(delayOf(weather, roll), () => {
+      if (trouble === 1) return this.#refuse({ code: 429, reason: 'TooManyRequests' });
+      if (trouble === 2) return this.#refuse({ code: 500, reason: 'InternalError' });
+      const started = server.watch(path, query, (event) => this.#send(event));
+      if (typeof started !== 'function') return this.#refuse(started);
+      this.#unsubscribe = started;
+      this.#isConnected = true;
+      if (trouble === 3) this.#after(roll(20_000), () => this.cut());
+      if (trouble === 4) this.#after(roll(20_000), () => this.hang());
+      // In order, but far too soon.
+      if (trouble === 5) this.#after(roll(3_000), () => this.#end({}));
+      this.#after(Number(query['timeoutSeconds'] ?? 1800) * 1000, () => this.#end({}));
+      this.#bookmarks();
+    });
+    if (trouble !== 0)
+      this.#network.observer.onNote(`trouble ${trouble} ahead for watch ${this.#replica} ${path}`);
+  }
+
+  #bookmarks(): void {
+    const { roll, server } = this.#network;
+    this.#after(BOOKMARK_MS - 5_000 + roll(10_000), () => {
+      this.#send(bookmark(server.storage, routeOf(this.path).kind));
+      this.#bookmarks();
+    });
+  }
+
+  /** Never earlier than what was sent before, unless the order is forged. */
+  #send(event: unknown): void {
+    if (this.#isHanging) return;
+    const { scheduler, roll, weather } = this.#network;
+    const at = Math.max(this.#lastArrival, scheduler.time + lagOf(weather, roll));
+    this.#lastArrival = at;
+    const isForged = roll(100) < weather.events;
+    this.#underway += 1;
+    this.#after(at - scheduler.time, () => {
+      this.#underway -= 1;
+      if (this.#isHanging) return;
+      this.#heard = scheduler.time;
+      this.#arrived.push(event);
+      // What was sent before comes once more, behind its successor.
+      if (isForged && this.#previous !== undefined && isChange(event)) this.#arrived.push(this.#previous);
+      this.#previous = isChange(event) ? event : undefined;
+      this.#wake.resolve();
+    });
+  }
+
+  /** Ends the stream once nothing came for so long. */
+  #watchSilence(stallMs: number): void {
+    const { scheduler } = this.#network;
+    const left = this.#heard + stallMs - scheduler.time;
+    if (left > 0) this.#after(left, () => this.#watchSilence(stallMs));
+    else this.#end({ error: this.#failure('Stalled', `nothing was received within ${stallMs} ms`) });
+  }
+
+  #refuse(status: Status): void {
+    this.#end({ error: errorOfStatus({ method: 'WATCH', path: this.path }, status) });
+  }
+
+  #end(how: { readonly error?: unknown }): void {
+    if (this.#isAbandoned) return;
+    this.#finish ??= how;
+    this.#wake.resolve();
+  }
+
+  #after(delay: number, run: () => void): void {
+    this.#timers.push(this.#network.scheduler.after(delay, run));
+  }
+
+  #failure(reason: 'Transport' | 'Stalled' | 'Aborted', message: string): ApiError {
+    return new ApiError({ status: 0, reason, message, method: 'WATCH', path: this.path });
+  }
+}
+
+function isChange(event: unknown): boolean {
+  const { type } = event as { type?: string };
+  return type === 'ADDED' || type === 'MODIFIED' || type === 'DELETED';
+}

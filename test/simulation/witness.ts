@@ -1,0 +1,245 @@
+// Judges every revision of the model and every request of the operator by invariants I1 to I6.
+import type { Pod } from '../../src/analysis/cluster.ts';
+import type { KubeObject } from '../../src/api/meta.ts';
+import { LABEL_PROFILE } from '../../src/api/names.ts';
+import type { NetworkPolicy } from '../../src/api/network-policy.ts';
+import type { ProfileStatus } from '../../src/api/profile.ts';
+import { lastKnownFrom } from '../../src/controller/last-known.ts';
+import type { World } from '../../src/controller/world.ts';
+import type { Request } from '../../src/kube/transport.ts';
+import { DIRECTIONS } from '../../src/policy/normalize.ts';
+import { isolatesAll } from '../../src/policy/plan.ts';
+import { Judge } from '../integration/operator/judge.ts';
+import { type Combination, Inputs, policiesOf } from './inputs.ts';
+import { isOperator, Picture } from './picture.ts';
+import { EXTERNAL, NAMESPACES, NODE_ADDRESSES, PROFILES, SETTLED } from './plan.ts';
+import { NAMESPACE, NETWORK_POLICY, PROFILE } from './server/kinds.ts';
+import { routeOf } from './server/route.ts';
+import type { Answer } from './server/server.ts';
+import type { Revision, Storage } from './server/storage.ts';
+import { hasLastingPods, POD_LABELS } from './users.ts';
+
+const CONTAINER = { name: 'http', containerPort: 8080 } as const;
+const PODS: readonly Pod[] = [...SETTLED, 'd'].flatMap((namespace, home) =>
+  POD_LABELS.map((labels, index) => {
+    const ips = [`10.0.${home}.${index + 1}`];
+    return { namespace, name: `pod-${index}`, labels, ips, ports: [CONTAINER] };
+  }),
+);
+/** Remembers verdicts across schedules, as these have much in common. */
+const judge = new Judge(PODS, [...EXTERNAL, ...NODE_ADDRESSES]);
+
+type Policies = readonly NetworkPolicy[];
+type Knowledge = (replica: string) => { readonly world: World; readonly leads: boolean } | undefined;
+
+export class Witness {
+  /** The first thing that went wrong. */
+  fault: string | undefined;
+  readonly inputs = new Inputs();
+  readonly picture: Picture;
+  readonly counts = { revisions: 0, writes: 0, transitions: 0, openings: 0, requests: 0 };
+  readonly #time: () => number;
+  /** What a replica knows, and whether it leads. */
+  readonly #knowledge: Knowledge;
+  /** Of each namespace: what stood when the round began, and what others made of it since. */
+  readonly before = new Map<string, Policies>();
+  readonly #byHand = new Map<string, Policies[]>();
+  /** Of what stood then: what the operator made, and what is marked with no profile that there was. */
+  readonly #abandoned = new Map<string, Policies>();
+  readonly #intents = new Map<string, Policies>();
+  #references = new Map<string, readonly Policies[]>();
+  /** When a replica's latest live read of an object was carried out, by replica and path. */
+  readonly #reads = new Map<string, number>();
+  /** The newest that any leader knew of an object when it wrote, by namespace and object. */
+  readonly #acted = new Map<string, number>();
+  readonly #known = new WeakMap<Request, ReadonlyMap<string, number>>();
+
+  constructor(storage: Storage, time: () => number, knowledge: Knowledge) {
+    this.picture = new Picture(storage, this.inputs);
+    this.#time = time;
+    this.#knowledge = knowledge;
+    storage.subscribe((revision) => this.#onRevision(revision));
+  }
+
+  /** All has settled: what stands now is what the next changes start from. */
+  beginRound(): void {
+    this.inputs.settle();
+    this.#byHand.clear();
+    this.#intents.clear();
+    this.#references.clear();
+    for (const namespace of NAMESPACES) {
+      const policies = this.picture.policies(namespace);
+      this.before.set(namespace, policies);
+      const left = policies.filter(
+        (each) => this.picture.made.has(each.metadata.uid ?? '') && this.picture.ownerOf(each) === undefined,
+      );
+      this.#abandoned.set(namespace, left);
+    }
+  }
+
+  /** What others made of a namespace since the round began. */
+  byHand(namespace: string): readonly Policies[] {
+    return this.#byHand.get(namespace) ?? [];
+  }
+
+  onSend(replica: string, request: Request): void {
+    this.counts.requests += 1;
+    if (request.method === 'GET') return;
+    const why = withoutPrecondition(request);
+    if (why !== undefined) this.#fail(`I4, ${why}: ${request.method} ${request.path}`);
+    const world = this.#knowledge(replica)?.world;
+    const { kind, namespace } = routeOf(request.path);
+    if (world === undefined || kind !== NETWORK_POLICY || namespace === undefined) return;
+    const known = new Map<string, number>();
+    for (const name of PROFILES) {
+      const { uid, generation = 0 } = world.profile(name)?.metadata ?? {};
+      if (uid !== undefined) known.set(`${namespace} profile ${name} ${uid}`, generation);
+    }
+    const { uid, resourceVersion } = world.namespaces.get(namespace) ?? {};
+    if (uid !== undefined) known.set(`${namespace} ${uid}`, Number(resourceVersion));
+    this.#known.set(request, known);
+  }
+
+  onHandled(replica: string, request: Request, { status }: Answer): void {
+    if (status >= 300) return;
+    if (request.method === 'GET') this.#reads.set(`${replica} ${request.path}`, this.#time());
+    else if (this.#knowledge(replica)?.leads) this.#judgeKnowledge(request);
+  }
+
+  /** Nobody acts on something older than what was acted on before, in this process or another one. */
+  #judgeKnowledge(request: Request): void {
+    for (const [what, version] of this.#known.get(request) ?? []) {
+      const newest = this.#acted.get(what) ?? 0;
+      if (version < newest)
+        this.#fail(
+          `I4, ${request.method} ${request.path} goes back: it knows ${version} of ${what}, and ${newest} was acted on`,
+        );
+      this.#acted.set(what, Math.max(version, newest));
+    }
+  }
+
+  #onRevision(revision: Revision): void {
+    this.counts.revisions += 1;
+    const { kind, object, previous, type, author } = revision;
+    const namespace = kind === NAMESPACE ? object.metadata.name : (object.metadata.namespace ?? '');
+    const before = this.picture.policies(namespace);
+    this.picture.follow(revision, this.#time());
+    if (isOperator(author)) this.counts.writes += 1;
+    if (kind !== NETWORK_POLICY || !this.picture.made.has(object.metadata.uid ?? ''))
+      this.#references.clear();
+    if (kind === NAMESPACE) {
+      if (type === 'ADDED') {
+        this.before.set(namespace, []);
+        this.#abandoned.delete(namespace);
+        this.#byHand.delete(namespace);
+      }
+      for (const each of NAMESPACES) this.#judgeNamespace(each, revision);
+    }
+    if (kind === PROFILE && isOperator(author)) this.#judgeStatus(previous, object);
+    if (kind !== NETWORK_POLICY) return;
+    if (isOperator(author)) {
+      this.#judgeOwnership(revision);
+      this.#judgeOpening(namespace, before, revision);
+      if (object.metadata.labels?.['segmentation.dev/role'] === 'transition') this.counts.transitions += 1;
+    } else if (author === 'user') {
+      this.#byHand.set(namespace, [...this.byHand(namespace), this.picture.policies(namespace)]);
+      this.#references.delete(namespace);
+    }
+    this.#judgeNamespace(namespace, revision);
+  }
+
+  /** I1 and I2. */
+  #judgeNamespace(namespace: string, { at, author, type, kind, key }: Revision): void {
+    const { labels } = this.picture;
+    if (!labels.has(namespace)) return;
+    const fault = judge.fault(
+      namespace,
+      this.picture.policies(namespace),
+      this.#referencesOf(namespace),
+      labels,
+      !hasLastingPods(namespace),
+    );
+    if (fault !== undefined)
+      this.#fail(`${fault}, at revision ${at} (${author} ${type} ${kind.plural} ${key})`);
+  }
+
+  #referencesOf(namespace: string): readonly Policies[] {
+    let references = this.#references.get(namespace);
+    if (references !== undefined) return references;
+    const known = [this.before.get(namespace) ?? [], ...this.byHand(namespace)];
+    const intents = this.inputs
+      .combinations(namespace)
+      .flatMap((each) => known.flatMap((base, index) => this.#intent(namespace, each, base, index)));
+    references = [...known, ...new Set(intents)];
+    this.#references.set(namespace, references);
+    return references;
+  }
+
+  /** What stands once a combination of inputs is enforced, with each value of what others own. */
+  #intent(namespace: string, combination: Combination, base: Policies, index: number): Policies[] {
+    const ours = policiesOf(combination, namespace, lastKnownFrom(base));
+    const existing = combination.profiles.map(({ profile }) => profile?.metadata.name);
+    const left = (this.#abandoned.get(namespace) ?? []).filter(
+      ({ metadata }) => !existing.includes(metadata.labels?.[LABEL_PROFILE]),
+    );
+    return this.inputs.values<Policies | undefined>(`foreign ${namespace}`).map((foreign, which) => {
+      const key = `${namespace} ${combination.key} ${index} ${which}`;
+      let policies = this.#intents.get(key);
+      if (policies === undefined) this.#intents.set(key, (policies = [...(foreign ?? []), ...left, ...ours]));
+      return policies;
+    });
+  }
+
+  /** I5. */
+  #judgeOwnership({ type, object, previous, key }: Revision): void {
+    const before = previous ?? object;
+    if (type !== 'ADDED' && !this.picture.made.has(before.metadata.uid ?? ''))
+      this.#fail(`I5, somebody else's policy ${key} was ${type}`);
+  }
+
+  /** I4: pods cease to be isolated only where live reads, and what was true since, say so. */
+  #judgeOpening(namespace: string, before: Policies, { at, author, key }: Revision): void {
+    const after = this.picture.policies(namespace);
+    for (const direction of DIRECTIONS) {
+      const isolated = (policies: Policies) => policies.some(({ spec }) => isolatesAll(spec, direction));
+      if (!isolated(before) || isolated(after)) continue;
+      this.counts.openings += 1;
+      const read = this.#reads.get(`${author} /api/v1/namespaces/${namespace}`);
+      const why = `I4, ${direction} of ${namespace} was opened at revision ${at} by ${key}`;
+      if (read === undefined) return this.#fail(`${why}, and the namespace was never read`);
+      const isMeant = this.inputs
+        .combinations(namespace, read)
+        .some((each) => !isolated(policiesOf(each, namespace, lastKnownFrom(before), true)));
+      if (!isMeant) this.#fail(`${why}, which nothing justified since the live read`);
+    }
+  }
+
+  /** I6: a condition's time changes with its status only. */
+  #judgeStatus(previous: KubeObject | undefined, object: KubeObject): void {
+    const conditions = (of: KubeObject | undefined) =>
+      (of as { status?: ProfileStatus } | undefined)?.status?.conditions ?? [];
+    for (const { type, status, lastTransitionTime } of conditions(object)) {
+      const old = conditions(previous).find((each) => each.type === type);
+      if (old?.status === status && old.lastTransitionTime !== lastTransitionTime)
+        this.#fail(`I6, condition ${type} of ${object.metadata.name} changed its time and not its status`);
+    }
+  }
+
+  #fail(fault: string): void {
+    this.fault ??= fault;
+  }
+}
+
+/** A write that would overwrite what somebody else has written meanwhile. */
+function withoutPrecondition({ method, path, body }: Request): string | undefined {
+  const { metadata, preconditions } = (body ?? {}) as {
+    metadata?: { uid?: string; resourceVersion?: string };
+    preconditions?: { uid?: string; resourceVersion?: string };
+  };
+  const has = (of: { uid?: string; resourceVersion?: string } | undefined) => of?.uid && of.resourceVersion;
+  if (method === 'DELETE' && !has(preconditions)) return 'a delete without preconditions';
+  if (method === 'PUT' && !has(metadata)) return 'an update without preconditions';
+  if (method === 'PATCH' && !path.endsWith('/status') && !has(metadata))
+    return 'a patch without preconditions';
+  return undefined;
+}
