@@ -1,12 +1,13 @@
 /** The real Prometheus scrapes the operator at work, and answers every query of the rules, dashboard and runbooks. */
 import assert from 'node:assert/strict';
+import { parse } from 'yaml';
 import { describeMetrics } from '../../src/telemetry/metrics.ts';
 import { page, quoted, readRepositoryFile, rows, samples } from '../docs/pages.ts';
 import type { ControlPlane } from '../env/index.ts';
 import { goIsThere, skippedWithoutGo } from '../env/go-tool.ts';
 import { sharedControlPlane } from '../env/shared.ts';
 import { eventually, Sandbox } from '../support/cluster.ts';
-import { installOperator, type Operator, Operators } from '../support/operator.ts';
+import { installOperator, Operators } from '../support/operator.ts';
 import {
   alerts,
   buildPrometheus,
@@ -16,6 +17,7 @@ import {
   ruleFile,
   rules,
 } from '../support/prometheus.ts';
+import { scrape, serviceAccountToken } from '../support/scrape.ts';
 import { selectorText, type Selector, usageOf } from '../support/promql.ts';
 
 const JOB = 'segmentation-operator';
@@ -61,7 +63,8 @@ function filled(expression: string): string {
   const operators = new Operators();
   let plane: ControlPlane;
   let box: Sandbox;
-  let operator: Operator;
+  let url: string;
+  let token: string;
   let prometheus: Prometheus;
   let profile: string;
 
@@ -73,8 +76,11 @@ function filled(expression: string): string {
     const kubeconfig = await installOperator(plane);
     // That of a leader which an earlier suite has killed would have to run out first.
     await plane.kubectlRun(['-n', 'segmentation-system', 'delete', 'lease', JOB, '--ignore-not-found']);
-    operator = await operators.start(kubeconfig, '--leader-elect');
-    prometheus = await Prometheus.start(await configuration(operator), { 'rules.yaml': ruleFile() });
+    const operator = await operators.start(kubeconfig, '--leader-elect', '--metrics-secure');
+    url = String((await operator.line('listening'))['metrics']);
+    const how = await configuration(box, url);
+    token = how.token;
+    prometheus = await Prometheus.start(how.configuration, { 'rules.yaml': ruleFile() });
     // What happens before the first scrape would be no increase.
     await settled(async () => assert.equal((await prometheus.query('sum(up)'))[0]?.value, 2));
     profile = await work(box);
@@ -157,7 +163,7 @@ function filled(expression: string): string {
     }
 
     it('nothing that promtool objects to', async () => {
-      const { text } = await operator.get('metrics', '/metrics');
+      const { text } = await scrape(url, { token });
       const { code, output } = await promtool(['check', 'metrics'], text);
       assert.deepEqual([code, output], [0, '']);
     });
@@ -300,20 +306,51 @@ function filled(expression: string): string {
   });
 });
 
-/** One job as the ServiceMonitor makes it, with what Prometheus prefers (OpenMetrics), and one with the older format. */
-async function configuration(operator: Operator): Promise<object> {
-  const { metrics } = await operator.line('listening');
-  const { host } = new URL(String(metrics));
-  const static_configs = [
-    { targets: [host], labels: { namespace: 'segmentation-system', pod: 'a', cluster: 'here' } },
-  ];
-  return {
-    global: { scrape_interval: INTERVAL, scrape_timeout: INTERVAL, evaluation_interval: INTERVAL },
-    rule_files: ['rules.yaml'],
-    scrape_configs: [
-      { job_name: JOB, static_configs },
-      { job_name: 'text', scrape_protocols: ['PrometheusText0.0.4'], static_configs },
+/**
+ * One job as the ServiceMonitor makes it, with what Prometheus prefers (OpenMetrics), and one with the older format. As
+ * in a cluster, Prometheus shows the token of a ServiceAccount that may get metrics.
+ */
+async function configuration(box: Sandbox, url: string): Promise<{ configuration: object; token: string }> {
+  const token = await serviceAccountToken(box.plane, `${box.id}-prometheus`);
+  await box.create('/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRoleBinding',
+    metadata: { name: `${box.id}-metrics-reader` },
+    roleRef: {
+      apiGroup: 'rbac.authorization.k8s.io',
+      kind: 'ClusterRole',
+      name: 'segmentation-operator-metrics-reader',
+    },
+    subjects: [{ kind: 'ServiceAccount', name: `${box.id}-prometheus`, namespace: 'default' }],
+  });
+  const monitor = parse(readRepositoryFile('config/prometheus/service_monitor.yaml')) as {
+    spec: {
+      endpoints: [{ path: string; scheme: string; tlsConfig: { insecureSkipVerify: boolean } }];
+    };
+  };
+  const [{ path, scheme, tlsConfig }] = monitor.spec.endpoints;
+  const job = {
+    metrics_path: path,
+    scheme,
+    authorization: { credentials: token },
+    tls_config: { insecure_skip_verify: tlsConfig.insecureSkipVerify },
+    static_configs: [
+      {
+        targets: [new URL(url).host],
+        labels: { namespace: 'segmentation-system', pod: 'a', cluster: 'here' },
+      },
     ],
+  };
+  return {
+    token,
+    configuration: {
+      global: { scrape_interval: INTERVAL, scrape_timeout: INTERVAL, evaluation_interval: INTERVAL },
+      rule_files: ['rules.yaml'],
+      scrape_configs: [
+        { job_name: JOB, ...job },
+        { job_name: 'text', scrape_protocols: ['PrometheusText0.0.4'], ...job },
+      ],
+    },
   };
 }
 

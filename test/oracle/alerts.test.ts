@@ -6,7 +6,12 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { goIsThere, skippedWithoutGo } from '../env/go-tool.ts';
 import { alerts, buildPrometheus, promtool, ruleFile } from '../support/prometheus.ts';
-import { ALERT_CASES, type AlertCase } from './alert-cases.ts';
+import { REPLICA_CASES } from './alert-cases/replicas.ts';
+import { SEGMENTATION_CASES } from './alert-cases/segmentation.ts';
+import type { AlertCase } from './alert-cases/series.ts';
+import { WORK_CASES } from './alert-cases/work.ts';
+
+const ALERT_CASES = [...REPLICA_CASES, ...SEGMENTATION_CASES, ...WORK_CASES];
 
 (goIsThere ? describe : describe.skip)(`the alerts${skippedWithoutGo}`, function () {
   this.timeout('2m');

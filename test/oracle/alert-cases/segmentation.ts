@@ -1,0 +1,130 @@
+/** What is segmented: is everything as it should be? */
+import {
+  type AlertCase,
+  JOB,
+  PROFILE,
+  conflicts,
+  isReady,
+  namespaces,
+  repairs,
+  unresolved,
+} from './series.ts';
+
+export const SEGMENTATION_CASES: readonly AlertCase[] = [
+  {
+    alert: 'SegmentationNamespacesFailed',
+    when: 'two namespaces of one profile fail for a while',
+    series: {
+      [namespaces('failed')]: '0x5 2x15 0x10',
+      [namespaces('enforced')]: '5x30',
+      [namespaces('failed', 'a', 'other')]: '0x30',
+    },
+    quiet: ['14m', '25m'],
+    fires: {
+      at: '16m',
+      labels: PROFILE,
+      description: 'The profile strict has had failed namespaces for 10 minutes, 2 now. They may be open.',
+    },
+  },
+  {
+    alert: 'SegmentationNamespacesFailed',
+    when: 'they fail on, though another replica leads now',
+    series: { [namespaces('failed')]: '1x5 stale', [namespaces('failed', 'b')]: '_x6 1x20' },
+    quiet: ['9m'],
+    fires: {
+      at: '12m',
+      labels: PROFILE,
+      description: 'The profile strict has had failed namespaces for 10 minutes, 1 now. They may be open.',
+    },
+  },
+  {
+    alert: 'SegmentationNamespacesPending',
+    when: 'a namespace is on its way for long',
+    series: { [namespaces('pending')]: '0x5 1x20 0x10', [namespaces('enforced')]: '5x35' },
+    quiet: ['19m', '30m'],
+    fires: {
+      at: '21m',
+      labels: PROFILE,
+      description:
+        'The profile strict has had namespaces that are not yet as it wants them for 15 minutes, 1 now. They may be ' +
+        'open.',
+    },
+  },
+  {
+    alert: 'SegmentationNamespacesPending',
+    when: 'namespaces come and go',
+    series: { [namespaces('pending')]: '0 1x10 0 3x10 0 1x10 0' },
+    quiet: ['12m', '23m', '33m'],
+  },
+  {
+    alert: 'SegmentationProfileNotReady',
+    when: 'one of two profiles is not Ready for long',
+    series: { [isReady()]: '1x5 0x40 1x5', [isReady('other')]: '1x50' },
+    quiet: ['34m', '48m'],
+    fires: {
+      at: '36m',
+      labels: PROFILE,
+      description: 'The profile strict has not been Ready for 30 minutes.',
+    },
+  },
+  {
+    alert: 'SegmentationProfileNotReady',
+    when: 'a profile that was not Ready is deleted',
+    series: { [isReady()]: '0x20 stale' },
+    quiet: ['29m', '60m'],
+  },
+  {
+    alert: 'SegmentationPeersUnresolved',
+    when: 'a Service stays away for long',
+    series: { [unresolved]: '0x5 3x20 0x5' },
+    quiet: ['19m', '28m'],
+    fires: {
+      at: '21m',
+      labels: PROFILE,
+      description:
+        'The profile strict has named peers that cannot be resolved for 15 minutes, 3 now (counted in each ' +
+        'namespace). Where they were known once, the last known form stays in force.',
+    },
+  },
+  {
+    alert: 'SegmentationPeersUnresolved',
+    when: 'a Service is replaced',
+    series: { [unresolved]: '0x5 3x10 0x30' },
+    quiet: ['15m', '30m'],
+  },
+  {
+    alert: 'SegmentationConflict',
+    when: 'a name stays taken for long',
+    series: { [conflicts]: '0x5 1x40 0x5' },
+    quiet: ['34m', '48m'],
+    fires: {
+      at: '36m',
+      labels: PROFILE,
+      description:
+        'The profile strict needs names that objects of somebody else hold, 1 now. The namespaces are protected all ' +
+        'the same, under alternative names.',
+    },
+  },
+  {
+    alert: 'SegmentationDriftRepeated',
+    when: 'another tool puts its own form back every ten minutes, and then no more',
+    series: {
+      [repairs('a')]: '0x9 1x9 2x9 3x9 4x9 5x9 6x9 7x9 8x9 9x9 9x60',
+      [repairs('b')]: '0x160',
+    },
+    quiet: ['70m', '150m'],
+    fires: {
+      at: '95m',
+      labels: JOB,
+      description:
+        'The segmentation operator has repaired policies again and again for an hour, 3 times in the last 30 ' +
+        'minutes. Between a change and its repair a namespace is more open, or more closed, than it should be.',
+    },
+  },
+  {
+    alert: 'SegmentationDriftRepeated',
+    when: 'somebody deletes a hundred policies once',
+    series: { [repairs('a')]: '0x5 100x120' },
+    quiet: ['20m', '60m', '90m'],
+  },
+];

@@ -1,0 +1,236 @@
+/** The work: is what it rests on fresh, and does it get done? */
+import {
+  type AlertCase,
+  IN_2026,
+  JOB,
+  QUEUE,
+  enforced,
+  fullSync,
+  longest,
+  reconcileErrors,
+  reconciles,
+  requests,
+  series,
+  waiting,
+  watchAge,
+} from './series.ts';
+
+export const WORK_CASES: readonly AlertCase[] = [
+  {
+    alert: 'SegmentationWatchStale',
+    when: 'nothing is heard of one kind for a while',
+    series: { [watchAge('namespaces')]: '0x5 0+60x30 0x10', [watchAge('networkpolicies')]: '20x50' },
+    quiet: ['25m', '40m'],
+    fires: {
+      at: '28m',
+      labels: { ...JOB, pod: 'a', instance: 'a:8080', resource: 'namespaces' },
+      description: 'a has heard nothing of namespaces for 22m 0s. It does not see changes of them.',
+    },
+  },
+  {
+    alert: 'SegmentationWatchStale',
+    when: 'a kind of which nothing changes is heard of every ten minutes',
+    series: { [watchAge('segmentationprofiles')]: '0+60x10 0+60x10 0+60x10 0+60x10' },
+    quiet: ['20m', '31m', '42m'],
+  },
+  {
+    alert: 'SegmentationFullSyncMissing',
+    when: 'the last one becomes older than a day',
+    start: IN_2026,
+    series: { [fullSync('a')]: `${1_767_225_600 - 86_400 + 300}x60`, [fullSync('b')]: '0x60' },
+    quiet: ['34m'],
+    fires: {
+      at: '37m',
+      labels: JOB,
+      description:
+        'The leader has not found or made all namespaces as they should be, either since it began 30 minutes ago or ' +
+        'more, or for more than a day.',
+    },
+  },
+  {
+    alert: 'SegmentationFullSyncMissing',
+    when: 'there was never one',
+    start: IN_2026,
+    series: { [fullSync('a')]: '0x60', [fullSync('b')]: '0x60' },
+    quiet: ['29m'],
+    fires: {
+      at: '31m',
+      labels: JOB,
+      description:
+        'The leader has not found or made all namespaces as they should be, either since it began 30 minutes ago or ' +
+        'more, or for more than a day.',
+    },
+  },
+  {
+    alert: 'SegmentationFullSyncMissing',
+    when: 'the last one is as old as the resync period lets it become',
+    start: IN_2026,
+    series: { [fullSync('a')]: `${1_767_225_600 - 36_000}x60`, [fullSync('b')]: '0x60' },
+    quiet: ['60m'],
+  },
+  {
+    alert: 'SegmentationReconcileErrors',
+    when: 'a fifth fails for a while',
+    series: {
+      [reconciles('namespace', 'success')]: '0+8x60',
+      [reconciles('namespace', 'error')]: '0+2x30 60x30',
+      [reconcileErrors('namespace')]: '0+2x30 60x30',
+      [reconciles('profile', 'success')]: '0+8x60',
+      [reconcileErrors('profile')]: '0x60',
+    },
+    quiet: ['14m', '45m'],
+    fires: {
+      at: '17m',
+      labels: { ...JOB, controller: 'namespace' },
+      description: '20% of the reconciliations of the controller namespace fail.',
+    },
+  },
+  {
+    alert: 'SegmentationReconcileErrors',
+    when: 'little fails, or nothing is reconciled',
+    series: {
+      [reconciles('namespace', 'success')]: '0+95x60',
+      [reconciles('namespace', 'error')]: '0+5x60',
+      [reconcileErrors('namespace')]: '0+5x60',
+      [reconciles('profile', 'success')]: '0x60',
+      [reconcileErrors('profile')]: '0x60',
+    },
+    quiet: ['30m'],
+  },
+  {
+    alert: 'SegmentationAPIErrors',
+    when: 'the API server is busy, then broken, then away, and then well',
+    series: {
+      [requests('GET', '200')]: '0+80x60',
+      [requests('POST', '429')]: '0+20x10 200x50',
+      [requests('POST', '503')]: '0x10 0+20x10 200x40',
+      [requests('POST', '<error>')]: '0x20 0+20x10 200x30',
+    },
+    quiet: ['14m', '50m'],
+    fires: {
+      at: '20m',
+      labels: JOB,
+      description:
+        '20% of the requests of the segmentation operator get no answer, or the answer that the server is busy or ' +
+        'broken.',
+    },
+  },
+  {
+    alert: 'SegmentationAPIErrors',
+    when: 'what was asked for is not there, or has changed, and little fails',
+    series: {
+      [requests('GET', '200')]: '0+10x60',
+      [requests('GET', '503')]: '0+5x60',
+      [requests('GET', '404')]: '0+50x60',
+      [requests('PUT', '409')]: '0+40x60',
+    },
+    quiet: ['30m'],
+  },
+  {
+    alert: 'SegmentationRequestsRefused',
+    when: 'a permission is missing for a while',
+    series: { [requests('GET', '200')]: '0+30x60', [requests('POST', '403')]: '0x5 0+1x30 30x25' },
+    quiet: ['20m', '55m'],
+    fires: {
+      at: '24m',
+      labels: { ...JOB, method: 'POST', code: '403' },
+      description:
+        'POST requests are answered 403: a permission is missing, admission or a quota denies a policy, or the ' +
+        'credentials are no longer accepted.',
+    },
+  },
+  {
+    alert: 'SegmentationRequestsRefused',
+    when: 'a token is refused once, before it is renewed',
+    series: { [requests('GET', '200')]: '0+30x60', [requests('GET', '401')]: '0x5 1x55' },
+    quiet: ['17m', '30m'],
+  },
+  {
+    alert: 'SegmentationQueueBacklog',
+    when: 'more is added than is done for a while',
+    series: { [waiting('live')]: '0x5 80x25 0x10', [waiting('backfill')]: '0x5 70x25 0x10' },
+    quiet: ['19m', '35m'],
+    fires: {
+      at: '21m',
+      labels: { ...JOB, ...QUEUE },
+      description:
+        '150 keys wait in the queue segmentation, and for 15 minutes there were never fewer than 100.',
+    },
+  },
+  {
+    alert: 'SegmentationQueueBacklog',
+    when: 'a profile with ten thousand namespaces is edited',
+    series: { [waiting('live')]: '0x40', [waiting('backfill')]: '0x5 10000-1000x10 0x25' },
+    quiet: ['10m', '20m'],
+  },
+  {
+    alert: 'SegmentationQueueBacklog',
+    when: 'some always wait, and the queue of another program is long',
+    series: {
+      [waiting('live')]: '90x40',
+      [series('workqueue_depth', { job: 'other', ...QUEUE })]: '1000x40',
+    },
+    quiet: ['30m'],
+  },
+  {
+    alert: 'SegmentationWorkerStuck',
+    when: 'a reconciliation takes 20 minutes',
+    series: { [longest]: '0x5 0+60x20 0x5' },
+    quiet: ['12m', '29m'],
+    fires: {
+      at: '15m',
+      labels: { ...JOB, ...QUEUE },
+      description:
+        'A reconciliation in the queue segmentation has run for 9m 0s. Its namespace is not worked on until it ends.',
+    },
+  },
+  {
+    alert: 'SegmentationWorkerStuck',
+    when: 'each takes a minute',
+    series: { [longest]: '0 30 60 0 30 60 0 30 60 0 30 60' },
+    quiet: ['8m', '11m'],
+  },
+  {
+    alert: 'SegmentationEnforcementSlow',
+    when: 'a tenth takes longer than 5 s for a while',
+    series: enforced('0+9x30 270+10x30', '0+10x60'),
+    quiet: ['14m', '45m'],
+    fires: {
+      at: '18m',
+      labels: JOB,
+      description:
+        '10% of the namespaces that were created or relabelled took longer than 5 seconds until they were as their ' +
+        'profiles want them; the objective is 1%.',
+    },
+  },
+  {
+    alert: 'SegmentationEnforcementSlow',
+    when: 'Prometheus 2 has read the bounds from the older text format',
+    series: enforced('0+9x30', '0+10x30', '5'),
+    fires: {
+      at: '18m',
+      labels: JOB,
+      description:
+        '10% of the namespaces that were created or relabelled took longer than 5 seconds until they were as their ' +
+        'profiles want them; the objective is 1%.',
+    },
+  },
+  {
+    alert: 'SegmentationEnforcementSlow',
+    when: 'ten thousand namespaces are created at once, and take a minute',
+    series: enforced('0+1x10 500+1x60', '0+1x10 10000+1x60'),
+    quiet: ['13m', '20m', '40m'],
+  },
+  {
+    alert: 'SegmentationEnforcementSlow',
+    when: 'seven in a thousand take longer than 5 s',
+    series: enforced('0+993x60', '0+1000x60'),
+    quiet: ['30m'],
+  },
+  {
+    alert: 'SegmentationEnforcementSlow',
+    when: 'nothing happens',
+    series: enforced('100x60', '100x60'),
+    quiet: ['30m'],
+  },
+];
