@@ -27,7 +27,7 @@ export interface Command {
   /** Which of the shared groups of flags it takes. `namespaces`: -n and -A narrow what is shown. */
   readonly takes: { readonly cluster: boolean; readonly namespaces: boolean };
   /** What completion offers for its arguments. */
-  readonly completes?: 'profiles' | 'endpoints' | 'shells';
+  readonly completes?: 'profiles' | 'endpoints' | 'shells' | 'files';
   /** Resolves the exit code: one of EXIT. */
   run(call: Call): Promise<number>;
 }

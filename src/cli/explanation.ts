@@ -1,5 +1,5 @@
 /** Explanations for a person: verdict, ends, reasons. */
-import type { Cause, DirectionExplanation, NearMiss } from '../analysis/explain.ts';
+import type { Cause, DirectionExplanation, Explanation, NearMiss } from '../analysis/explain.ts';
 import { formatPorts } from '../analysis/ports.ts';
 import type { Party } from './endpoints.ts';
 import { listed } from './failure.ts';
@@ -154,4 +154,15 @@ function because(egress: DirectionExplanation, ingress: DirectionExplanation): s
       : [isolators(isolatedBy)],
   );
   return [...new Set(texts)].join('; ') || '-';
+}
+
+/** Which end denies, and by what. */
+export function deniedBecause({ egress, ingress }: Pick<Explanation, 'egress' | 'ingress'>): string {
+  return [egress, ingress]
+    .filter(({ allowed }) => !allowed)
+    .map(
+      ({ direction, isolatedBy }) =>
+        `no ${direction.toLowerCase()} rule of ${isolators(isolatedBy)} allows it`,
+    )
+    .join(', and ');
 }

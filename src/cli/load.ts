@@ -88,9 +88,9 @@ export async function load(input: LoadInput): Promise<Snapshot> {
   return loadManifests(input, flags.all('filename'), flags.all('kustomize'));
 }
 
-/** The state that a cluster is in. */
-export async function loadCluster(input: LoadInput): Promise<Snapshot> {
-  const cluster = await readThe(input);
+/** The state that a cluster is in. @param kinds read only these */
+export async function loadCluster(input: LoadInput, kinds?: readonly string[]): Promise<Snapshot> {
+  const cluster = await readThe(input, kinds);
   return snapshot(input, cluster.objects, [], cluster, true);
 }
 
@@ -121,12 +121,16 @@ export async function loadOverlay(input: LoadInput, cluster?: ClusterObjects): P
 }
 
 /** The cluster's objects of the flags. */
-export async function readThe({ flags, process, terminal }: LoadInput): Promise<ClusterObjects> {
+export async function readThe(
+  { flags, process, terminal }: LoadInput,
+  kinds?: readonly string[],
+): Promise<ClusterObjects> {
   const options = {
     kubeconfig: flags.get('kubeconfig'),
     context: flags.get('context'),
     env: process.env,
     version,
+    ...(kinds && { kinds }),
   };
   // What reaches a cluster is most of the program: whoever works on manifests does not wait for it.
   const { readCluster } = await import('./load/cluster.ts');

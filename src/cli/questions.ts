@@ -31,6 +31,12 @@ export interface Answers {
   readonly notes: readonly string[];
 }
 
+interface AskedPorts {
+  readonly service: SnapshotService | undefined;
+  readonly port: string | undefined;
+  readonly everyPort: boolean;
+}
+
 /** One state of policies, made ready for questions. */
 export class Questions {
   readonly snapshot: Snapshot;
@@ -49,11 +55,17 @@ export class Questions {
     this.#classOf = (endpoint) => (endpoint.kind === 'pod' ? classOf(endpoint.pod) : endpoint.ip);
   }
 
-  /** @param port of `--port` @throws CliError for a name that nothing has, or a port that the destination does not have */
-  ask(from: string, to: string, port?: string): Answers {
+  /**
+   * @param port of `--port`
+   * @param everyPort without `port`: all ports, and not only those that the destination says it serves
+   * @throws CliError for a name that nothing has, or a port that the destination does not have
+   */
+  ask(from: string, to: string, port?: string, everyPort = false): Answers {
     const [source, destination] = [findEnd(from, this.snapshot), findEnd(to, this.snapshot)];
     const answers = source.parties.flatMap((a) =>
-      destination.parties.flatMap((b) => this.#between(a, b, destination.service, port)),
+      destination.parties.flatMap((b) =>
+        this.#between(a, b, { service: destination.service, port, everyPort }),
+      ),
     );
     if (answers.length === 0) throw new CliError(this.#nothingToAsk(source.parties, destination.parties));
     return { answers, service: destination.service, notes: [...source.notes, ...destination.notes] };
@@ -65,11 +77,11 @@ export class Questions {
       : 'the two ends are one and the same pod';
   }
 
-  #between(from: Party, to: Party, service: SnapshotService | undefined, port: string | undefined): Answer[] {
+  #between(from: Party, to: Party, asked: AskedPorts): Answer[] {
     if (from.pods.length === 0 && to.pods.length === 0) return [];
     const pairs = this.#pairs(from, to);
     return pairs.flatMap(({ source, destination }) =>
-      this.#ports(from, destination, service, port).map((question): Answer => {
+      this.#ports(from, destination, asked).map((question): Answer => {
         const { protocol } = question;
         const flow = { from: source.endpoint, to: destination.endpoint, port: question.port, protocol };
         return {
@@ -110,14 +122,10 @@ export class Questions {
     );
   }
 
-  #ports(
-    from: Party,
-    to: Party,
-    service: SnapshotService | undefined,
-    port: string | undefined,
-  ): PortQuestion[] {
+  #ports(from: Party, to: Party, { service, port, everyPort }: AskedPorts): PortQuestion[] {
     if (port !== undefined) return portsNamed(port, to, service);
-    const served = portsServed(to, service);
+    // A Service leads to its own ports only; pods can listen on others than those that they name.
+    const served = everyPort && service === undefined ? [] : portsServed(to, service);
     if (served.length > 0) return served;
     const namespaces = new Set([from.namespace, to.namespace]);
     const rules = this.#policies

@@ -28,6 +28,11 @@ export async function run(argv: readonly string[], process: Process): Promise<nu
       terminal.print(`kubectl-segmentation ${version}`);
       return EXIT.yes;
     }
+    if (name === '__complete') {
+      const { completionText } = await import('./completion.ts');
+      terminal.write(await completionText(rest, process));
+      return EXIT.yes;
+    }
     command = commandOf(name);
     const { flags, words } = readFlags(rest, flagsOf(command));
     terminal = new Terminal(process, flags.get('colour'));

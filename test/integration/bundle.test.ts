@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -109,5 +110,33 @@ describe('the bundle of the kubectl plugin', function () {
     );
     assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
     assert.match(stdout, /^networkpolicy\.networking\.k8s\.io\/shop\.default-deny$/m);
+  });
+
+  const run = (command: string, ...args: readonly string[]) => {
+    const env = { PATH: [directory, dirname(process.execPath), process.env['PATH']].join(delimiter) };
+    const { stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8', cwd: root, env });
+    assert.equal(error, undefined, stderr);
+    return stdout;
+  };
+
+  it("completes lines through kubectl's own completion", async () => {
+    const { kubectl } = await locateBinaries();
+    const script = join(directory, 'kubectl_complete-segmentation');
+    writeFileSync(script, run('kubectl-segmentation', 'completion', 'kubectl'), { mode: 0o755 });
+    const complete = (...words: readonly string[]) => run(kubectl, '__complete', 'segmentation', ...words);
+    assert.match(complete('ren'), /^render\tprint the NetworkPolicies/m);
+    assert.match(complete('render', '-o', 'ya'), /^yaml$/m);
+    const ends = complete('explain', '-f', 'config/samples/shop', 'shop-pay');
+    assert.match(ends, /^shop-payments\/deploy\/ledger$/m);
+  });
+
+  it('completes lines in bash', () => {
+    const script = `
+source <(kubectl-segmentation completion bash)
+COMP_WORDS=(kubectl-segmentation render -o j); COMP_CWORD=3; _kubectl_segmentation; echo "\${COMPREPLY[*]}"
+COMP_WORDS=(kubectl-segmentation ex); COMP_CWORD=1; _kubectl_segmentation; echo "\${COMPREPLY[*]}"
+COMP_WORDS=(kubectl-segmentation status -f config/sam); COMP_CWORD=3; _kubectl_segmentation 2>/dev/null; echo "\${COMPREPLY[*]}"
+`;
+    assert.equal(run('bash', '-c', script), 'json\nexplain\nconfig/samples\n');
   });
 });

@@ -16,6 +16,8 @@ export interface ClusterOptions {
   readonly context: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly version: string;
+  /** Only these kinds are read. */
+  readonly kinds?: readonly string[];
 }
 
 export interface ClusterObjects {
@@ -32,7 +34,7 @@ const REQUIRED = new Set(['Namespace', 'NetworkPolicy', 'Pod']);
 
 /** @throws CliError when the cluster can't be reached, or what every answer needs can't be read */
 export async function readCluster(options: ClusterOptions, terminal: Terminal): Promise<ClusterObjects> {
-  const { kubeconfig, context, env, version } = options;
+  const { kubeconfig, context, env, version, kinds } = options;
   const config = asCliError(() => loadKubeConfig({ kubeconfig, context, env }));
   const transport = createTransport(config, {
     userAgent: `kubectl-segmentation/${version} (${process.platform}/${process.arch})`,
@@ -57,7 +59,9 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
       }
     };
     terminal.progress(`reading ${config.context}`);
-    await Promise.all(KNOWN_KINDS.filter(({ listed }) => listed).map(readKind));
+    await Promise.all(
+      KNOWN_KINDS.filter(({ kind, listed }) => listed && kinds?.includes(kind) !== false).map(readKind),
+    );
     return { objects, unread, context: config.context, namespace: config.namespace };
   } finally {
     terminal.progress('');
