@@ -3,7 +3,7 @@ import { ApiError } from '../../src/kube/errors.ts';
 import { PAGE_SIZE } from '../../src/kube/resource.ts';
 import type { Request, Transport, WatchRequest } from '../../src/kube/transport.ts';
 import { EPOCH, type Scheduler } from './scheduler.ts';
-import { type Dice } from '../integration/operator/model.ts';
+import { type Dice } from '../faults/model.ts';
 import { answerOf } from './server/answer.ts';
 import type { Answer, Server } from './server/server.ts';
 import { delayOf, FAIR, type Fate, fateOf, STATUS_REASONS, type Weather } from './weather.ts';

@@ -1,6 +1,6 @@
 // What a schedule consists of, chosen by seed before anything runs, so that parts of it can be left out.
-import { TENANT, MEMBER } from '../integration/operator/changes.ts';
-import { type Dice, dice, pick, randomSpec } from '../integration/operator/model.ts';
+import { TENANT, MEMBER } from '../faults/changes.ts';
+import { type Dice, dice, pick, randomSpec } from '../faults/model.ts';
 import { FAIR, type Weather } from './weather.ts';
 
 /** Namespaces with pods that stay. */

@@ -3,7 +3,7 @@
  * chosen by seed. The same plan always runs in the same way.
  */
 import { createHash } from 'node:crypto';
-import { dice, type Dice } from '../integration/operator/model.ts';
+import { dice, type Dice } from '../faults/model.ts';
 import { unsettled } from './expectation.ts';
 import { Network } from './network.ts';
 import type { Act, Plan, Round } from './plan.ts';

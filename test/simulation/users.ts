@@ -1,6 +1,6 @@
 // Carries out what a plan says that users do. Where there is nothing to do it to, nothing is done.
 import { LABEL_MANAGED_BY, MANAGER } from '../../src/api/names.ts';
-import { MEMBER, serviceSpec, TENANT } from '../integration/operator/changes.ts';
+import { MEMBER, serviceSpec, TENANT } from '../faults/changes.ts';
 import { type Act, EXTERNAL, NAMESPACES, NODE_ADDRESSES, PASSING, SETTLED } from './plan.ts';
 import { NETWORK_POLICY } from './server/kinds.ts';
 import type { Answer, Server } from './server/server.ts';

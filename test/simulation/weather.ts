@@ -1,5 +1,5 @@
 // How badly requests and watches fare at the moment, and what becomes of each, by chance.
-import type { Dice } from '../integration/operator/model.ts';
+import type { Dice } from '../faults/model.ts';
 
 /** In percent of all requests, watches or events. */
 export interface Weather {

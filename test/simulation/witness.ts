@@ -9,7 +9,7 @@ import type { World } from '../../src/controller/world.ts';
 import type { Request } from '../../src/kube/transport.ts';
 import { DIRECTIONS } from '../../src/policy/normalize.ts';
 import { isolatesAll } from '../../src/policy/plan.ts';
-import { Judge } from '../integration/operator/judge.ts';
+import { Judge } from '../support/judge.ts';
 import { type Combination, Inputs, policiesOf } from './inputs.ts';
 import { isOperator, Picture } from './picture.ts';
 import { EXTERNAL, NAMESPACES, NODE_ADDRESSES, PROFILES, SETTLED } from './plan.ts';

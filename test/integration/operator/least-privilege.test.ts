@@ -1,24 +1,12 @@
 // The role in config/rbac is what the operator uses (I7), judged by the API server's audit log.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import type { KubeEvent } from '../../../src/kube/events.ts';
 import type { ControlPlane } from '../../env/index.ts';
 import { sharedControlPlane } from '../../env/shared.ts';
+import { type AuditEvent, auditedRequests, isRefused } from '../../support/audit.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { scrape, serviceAccountToken } from '../../support/scrape.ts';
-import { installOperator, OPERATOR_USER, Operators } from '../../support/operator.ts';
-
-interface AuditEvent {
-  readonly verb: string;
-  readonly user: { readonly username: string };
-  readonly requestReceivedTimestamp: string;
-  readonly responseStatus?: { readonly code?: number };
-  readonly objectRef?: {
-    readonly resource?: string;
-    readonly apiGroup?: string;
-    readonly subresource?: string;
-  };
-}
+import { installOperator, Operators } from '../../support/operator.ts';
 
 interface Rule {
   readonly apiGroups: readonly string[];
@@ -89,13 +77,9 @@ describe("the operator's role", function () {
     [[resource, apiGroup].filter(Boolean).join('.'), subresource].filter(Boolean).join('/');
 
   async function used(since: string): Promise<{ allowed: Set<string>; refused: string[] }> {
-    const events = readFileSync(plane.auditLog ?? '', 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as AuditEvent)
-      .filter((event) => event.user.username === OPERATOR_USER && event.requestReceivedTimestamp >= since);
+    const events = auditedRequests(plane, since);
     const told = (event: AuditEvent) => `${event.verb} ${name(event.objectRef ?? {})}`;
-    const refused = events.filter(({ responseStatus }) => responseStatus?.code === 403);
+    const refused = events.filter(isRefused);
     return {
       allowed: new Set(events.filter((event) => !refused.includes(event)).map(told)),
       refused: refused.map(told),

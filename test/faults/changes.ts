@@ -1,11 +1,20 @@
 // What happens to the cluster in a round, chosen at random, and what the operator may make of it.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LABEL_MANAGED_BY, MANAGER } from '../../../src/api/names.ts';
-import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
-import type { SegmentationProfile } from '../../../src/api/profile.ts';
-import { specKey } from '../../../src/policy/normalize.ts';
-import type { Sandbox } from '../../support/cluster.ts';
-import { combinations, type Dice, type Inputs, intent, pick, randomSpec, serviceFacts } from './model.ts';
+import { LABEL_MANAGED_BY, MANAGER } from '../../src/api/names.ts';
+import type { NetworkPolicy } from '../../src/api/network-policy.ts';
+import type { SegmentationProfile } from '../../src/api/profile.ts';
+import { fingerprint } from '../../src/policy/normalize.ts';
+import type { Sandbox } from '../support/cluster.ts';
+import {
+  combinations,
+  computed,
+  type Dice,
+  type Inputs,
+  intent,
+  pick,
+  randomSpec,
+  serviceFacts,
+} from './model.ts';
 import type { Picture, Revision } from './recorder.ts';
 
 export const TENANT = 'example.com/tenant';
@@ -13,9 +22,8 @@ export const MEMBER = 'example.com/member';
 
 export const isOurs = ({ metadata }: NetworkPolicy): boolean =>
   metadata.labels?.[LABEL_MANAGED_BY] === MANAGER;
-/** Equal for policies that mean the same, whatever their names. */
-export const form = (policies: readonly NetworkPolicy[]): string[] =>
-  policies.map(({ spec }) => specKey(spec)).sort();
+/** Equal for policies that need no write to be the same, whatever their names. */
+export const form = (policies: readonly NetworkPolicy[]): string[] => policies.map(fingerprint).sort();
 
 /** Something that is done in a round, in words and in deed. */
 export interface Change {
@@ -76,6 +84,16 @@ export class Changes {
     return (['p', 'q'] as const)
       .filter((key) => this.#inputs[key] !== undefined)
       .map((key) => this.#name(key));
+  }
+
+  /** How many namespaces a profile selects, and how many policies it asks for there. */
+  expected(name: string): { matched: number; desired: number } {
+    const profile = name === this.#name('p') ? this.#inputs.p : this.#inputs.q;
+    // Each has at least its default-deny.
+    const each = this.#namespaces
+      .map((namespace) => computed(namespace, profile, this.#inputs, this.#backend).length)
+      .filter((policies) => policies > 0);
+    return { matched: each.length, desired: each.reduce((sum, policies) => sum + policies, 0) };
   }
 
   /** Whether somebody else than the operator wrote it. */

@@ -1,9 +1,9 @@
 // Every revision of the NetworkPolicies and Namespaces of a sandbox, from direct watches, in the API server's order.
 import assert from 'node:assert/strict';
-import type { KubeObject, StringMap } from '../../../src/api/meta.ts';
-import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
-import type { ControlPlane } from '../../env/index.ts';
-import { eventually, type Sandbox } from '../../support/cluster.ts';
+import type { KubeObject, StringMap } from '../../src/api/meta.ts';
+import type { NetworkPolicy } from '../../src/api/network-policy.ts';
+import type { ControlPlane } from '../env/index.ts';
+import { eventually, type Sandbox } from '../support/cluster.ts';
 
 export type Revision = { readonly at: number } & (
   | { readonly kind: 'policy'; readonly object: NetworkPolicy; readonly deleted: boolean }
@@ -21,8 +21,6 @@ export interface Picture {
 }
 
 export class Recorder {
-  /** Called with each revision as it arrives, long before `take`. */
-  onRevision: (revision: Revision) => void = () => {};
   readonly #plane: ControlPlane;
   readonly #box: Sandbox;
   readonly #ended = new AbortController();
@@ -78,6 +76,12 @@ export class Recorder {
     return taken;
   }
 
+  /** The API server's latest revision. */
+  async revision(): Promise<string> {
+    const list = (await this.#plane.admin.send('GET', `${NAMESPACES}?limit=1`)) as List<KubeObject>;
+    return list.metadata.resourceVersion;
+  }
+
   async stop(): Promise<void> {
     this.#ended.abort();
     await this.#watching;
@@ -95,9 +99,7 @@ export class Recorder {
         const at = Number(object.metadata.resourceVersion);
         const namespace = kind === 'policy' ? object.metadata.namespace : object.metadata.name;
         if (namespace?.startsWith(this.#box.id) && namespace !== this.#marker) {
-          const revision: Revision = { at, kind, object, deleted: type === 'DELETED' };
-          this.#revisions.push(revision);
-          this.onRevision(revision);
+          this.#revisions.push({ at, kind, object, deleted: type === 'DELETED' });
         }
         this.#seen[kind] = at;
       }

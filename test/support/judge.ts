@@ -5,11 +5,11 @@
 // meanwhile, and every intent that was valid meanwhile. What is allowed must be allowed by one of them; what all of
 // them allow must be allowed. All are judged under the namespace labels of the moment in question, so that a change of
 // labels, which moves flows by itself, is not taken for an act of the operator.
-import { compileView } from '../../../src/analysis/evaluator.ts';
-import type { Endpoint, Pod } from '../../../src/analysis/cluster.ts';
-import type { StringMap } from '../../../src/api/meta.ts';
-import type { NetworkPolicy, NetworkPolicySpec } from '../../../src/api/network-policy.ts';
-import { DIRECTIONS, specKey } from '../../../src/policy/normalize.ts';
+import { compileView } from '../../src/analysis/evaluator.ts';
+import type { Endpoint, Pod } from '../../src/analysis/cluster.ts';
+import type { StringMap } from '../../src/api/meta.ts';
+import type { NetworkPolicy, NetworkPolicySpec } from '../../src/api/network-policy.ts';
+import { DIRECTIONS, specKey } from '../../src/policy/normalize.ts';
 
 type Policies = readonly NetworkPolicy[];
 type Labels = ReadonlyMap<string, StringMap>;

@@ -1,11 +1,11 @@
 // The inputs that the operator works from, their random changes by seed, and what each combination of them asks for.
-import type { StringMap } from '../../../src/api/meta.ts';
-import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
-import type { SegmentationProfile } from '../../../src/api/profile.ts';
-import { CLUSTER_DEFAULTS } from '../../../src/options/cluster-defaults.ts';
-import { compile } from '../../../src/policy/compile.ts';
-import type { ClusterFacts, ServiceFacts } from '../../../src/policy/facts.ts';
-import { matches } from '../../../src/policy/selector.ts';
+import type { StringMap } from '../../src/api/meta.ts';
+import type { NetworkPolicy } from '../../src/api/network-policy.ts';
+import type { SegmentationProfile } from '../../src/api/profile.ts';
+import { CLUSTER_DEFAULTS } from '../../src/options/cluster-defaults.ts';
+import { compile } from '../../src/policy/compile.ts';
+import type { ClusterFacts, ServiceFacts } from '../../src/policy/facts.ts';
+import { matches } from '../../src/policy/selector.ts';
 
 /** Whole numbers below `bound`, the same sequence for the same seed (mulberry32). */
 export type Dice = (bound: number) => number;
@@ -34,12 +34,21 @@ export interface Inputs {
 }
 
 /** The policies that the operator is to keep in a namespace, by these inputs. */
-export function intent(
+export function intent(namespace: string, inputs: Inputs, backend: string): NetworkPolicy[] {
+  return [inputs.p, inputs.q].flatMap((profile) =>
+    profile?.spec.mode === 'Audit' ? [] : computed(namespace, profile, inputs, backend),
+  );
+}
+
+/** What a profile asks for in a namespace, whether it is to be enforced or not; nothing where it does not select it. */
+export function computed(
   namespace: string,
-  { p, q, service, labels }: Inputs,
+  profile: SegmentationProfile | undefined,
+  { service, labels }: Inputs,
   backend: string,
-): NetworkPolicy[] {
+): readonly NetworkPolicy[] {
   const own = labels.get(namespace) ?? {};
+  if (profile === undefined || !matches(profile.spec.namespaceSelector, own)) return [];
   const facts: ClusterFacts = {
     configuration: CLUSTER_DEFAULTS,
     known: () => true,
@@ -49,15 +58,7 @@ export function intent(
     serviceCIDRs: () => [],
     webhookServices: () => [],
   };
-  return [p, q].flatMap((profile) => {
-    if (
-      profile === undefined ||
-      profile.spec.mode === 'Audit' ||
-      !matches(profile.spec.namespaceSelector, own)
-    )
-      return [];
-    return compile(profile, { name: namespace, labels: own }, facts).policies;
-  });
+  return compile(profile, { name: namespace, labels: own }, facts).policies;
 }
 
 /**

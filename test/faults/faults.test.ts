@@ -1,0 +1,56 @@
+// Invariants I1 to I8 while profiles, labels, a Service and generated policies change at random, and everything between
+// the operator and the API server goes wrong in turn. The seed decides what changes and which trouble comes when.
+import assert from 'node:assert/strict';
+import type { ControlPlane } from '../env/index.ts';
+import { sharedControlPlane } from '../env/shared.ts';
+import { auditedRequests, isRefused } from '../support/audit.ts';
+import { Sandbox } from '../support/cluster.ts';
+import { Operators } from '../support/operator.ts';
+import { dice } from './model.ts';
+import { prepareRounds, type Rounds } from './rounds.ts';
+import { SEED, tellReplay } from './seed.ts';
+import { TROUBLES } from './troubles.ts';
+
+/** Rounds without trouble, so that there is something to lose. */
+const PEACEFUL = 4;
+
+const roll = dice(SEED);
+const shuffled = TROUBLES.map((trouble) => ({ trouble, at: roll(2 ** 30) })).sort((a, b) => a.at - b.at);
+
+describe('the invariants hold', function () {
+  this.timeout(120_000);
+  this.bail(true); // a round begins where the one before has settled
+  const operators = new Operators();
+  tellReplay(() => rounds?.told());
+  let plane: ControlPlane;
+  let box: Sandbox;
+  let rounds: Rounds | undefined;
+  let since: string;
+
+  before(async () => {
+    plane = await sharedControlPlane();
+    box = new Sandbox(plane, 'faults');
+    since = new Date().toISOString();
+  });
+  after(async () => {
+    await rounds?.stop();
+    await box.remove();
+  });
+
+  it('while nothing but the cluster changes', async () => {
+    rounds = await prepareRounds(plane, box, operators, roll);
+    for (let round = 0; round < PEACEFUL; round++) await rounds.round();
+  });
+
+  for (const { trouble } of shuffled) it(`with ${trouble.name}`, () => rounds?.round(trouble));
+
+  it('after all of it, with nothing asked for that the role does not grant', () => {
+    assert.deepEqual(auditedRequests(plane, since).filter(isRefused), []);
+    const counts = rounds?.counts ?? { revisions: 0, transitions: 0 };
+    assert.ok(
+      counts.revisions > 50 && counts.transitions > 2,
+      `too little was seen: ${JSON.stringify(counts)}`,
+    );
+    console.log(`      seed ${SEED}: ${JSON.stringify(counts)}`);
+  });
+});

@@ -1,0 +1,14 @@
+// The seed of a run of the fault suite, and how to run it again.
+
+/** Chooses changes and faults, and their order. `npm test` always takes the same; scripts/faults.ts gives others. */
+export const SEED = Number(process.env['FAULTS_SEED'] ?? 1);
+
+/** Registers a hook: where a test fails, it is told how to repeat what was chosen, and what that was. */
+export function tellReplay(story: () => string | undefined = () => undefined): void {
+  afterEach(function () {
+    if (this.currentTest?.state !== 'failed') return;
+    console.error(`      repeat with: npm run test:faults -- --seed ${SEED}`);
+    const told = story();
+    if (told !== undefined) console.error(`      ${told}`);
+  });
+}

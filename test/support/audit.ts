@@ -1,0 +1,29 @@
+// What the API server's audit log says of the operator.
+import { readFileSync } from 'node:fs';
+import type { ControlPlane } from '../env/index.ts';
+import { OPERATOR_USER } from './operator.ts';
+
+export interface AuditEvent {
+  readonly verb: string;
+  readonly user: { readonly username: string };
+  readonly requestURI: string;
+  readonly requestReceivedTimestamp: string;
+  readonly responseStatus?: { readonly code?: number };
+  readonly objectRef?: {
+    readonly resource?: string;
+    readonly apiGroup?: string;
+    readonly subresource?: string;
+  };
+}
+
+/** The operator's requests since then (RFC 3339), as far as they are answered. */
+export function auditedRequests(plane: ControlPlane, since: string): AuditEvent[] {
+  if (plane.auditLog === undefined) throw new Error('this control plane keeps no audit log');
+  return readFileSync(plane.auditLog, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as AuditEvent)
+    .filter((event) => event.user.username === OPERATOR_USER && event.requestReceivedTimestamp >= since);
+}
+
+export const isRefused = ({ responseStatus }: AuditEvent): boolean => responseStatus?.code === 403;
