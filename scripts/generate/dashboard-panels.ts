@@ -346,6 +346,24 @@ export const ROWS: readonly Row[] = [
         [{ expr: quantile(0.99, 'rest_client_request_duration_seconds', ['verb']), legend: '{{verb}}' }],
         { unit: 's' },
       ),
+      graph(
+        'Workers',
+        'Reconciliations under way, and the most that there may be at once.',
+        [
+          {
+            expr: `sum by (controller) (controller_runtime_active_workers{${JOB}})`,
+            legend: '{{controller}}',
+          },
+          { expr: `max(controller_runtime_max_concurrent_reconciles{${JOB}})`, legend: 'most' },
+        ],
+        { width: 12 },
+      ),
+      graph(
+        'Events',
+        'Events about profiles, a second: created, continued, or dropped.',
+        [{ expr: `sum by (result) (${rate(`segmentation_events_total{${JOB}}`)})`, legend: '{{result}}' }],
+        { unit: 'ops', width: 12 },
+      ),
     ],
   },
   {

@@ -1,6 +1,7 @@
 /** The operator itself: is it there, and does one replica lead? */
 import {
   type AlertCase,
+  certificateErrors,
   JOB,
   LEASE,
   NAMESPACE,
@@ -147,5 +148,24 @@ export const REPLICA_CASES: readonly AlertCase[] = [
     when: 'each of two clusters has its leader',
     series: { [leads('a', { cluster: 'x' })]: '1x20', [leads('a', { cluster: 'y' })]: '1x20' },
     quiet: ['10m'],
+  },
+  {
+    alert: 'SegmentationCertificateErrors',
+    when: 'a Secret is broken for a while',
+    series: { [certificateErrors('a')]: '0x5 0+6x30 180x20', [certificateErrors('b')]: '0x60' },
+    quiet: ['20m', '55m'],
+    fires: {
+      at: '23m',
+      labels: { ...JOB, pod: 'a', instance: 'a:8080' },
+      description:
+        'a cannot use the files that its certificate is to be read from. It goes on with the last good one, until ' +
+        'that expires or it restarts.',
+    },
+  },
+  {
+    alert: 'SegmentationCertificateErrors',
+    when: 'certificate and key are replaced one after the other',
+    series: { [certificateErrors('a')]: '0x5 2x50' },
+    quiet: ['10m', '25m'],
   },
 ];

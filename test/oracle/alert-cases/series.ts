@@ -59,6 +59,9 @@ export const reconciles = (controller: string, result: string) =>
   ofLeader('controller_runtime_reconcile_total', { controller, result });
 export const reconcileErrors = (controller: string) =>
   ofLeader('controller_runtime_reconcile_errors_total', { controller });
+export const panics = (controller: string) =>
+  ofLeader('controller_runtime_reconcile_panics_total', { controller });
+export const certificateErrors = (pod: string) => of(pod, 'certwatcher_read_certificate_errors_total');
 export const requests = (method: string, code: string) =>
   ofLeader('rest_client_requests_total', { method, code });
 export const QUEUE = { name: 'segmentation' };

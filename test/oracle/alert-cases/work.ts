@@ -7,6 +7,7 @@ import {
   enforced,
   fullSync,
   longest,
+  panics,
   reconcileErrors,
   reconciles,
   requests,
@@ -20,18 +21,21 @@ export const WORK_CASES: readonly AlertCase[] = [
     alert: 'SegmentationWatchStale',
     when: 'nothing is heard of one kind for a while',
     series: { [watchAge('namespaces')]: '0x5 0+60x30 0x10', [watchAge('networkpolicies')]: '20x50' },
-    quiet: ['25m', '40m'],
+    quiet: ['20m', '40m'],
     fires: {
-      at: '28m',
+      at: '23m',
       labels: { ...JOB, pod: 'a', instance: 'a:8080', resource: 'namespaces' },
-      description: 'a has heard nothing of namespaces for 22m 0s. It does not see changes of them.',
+      description: 'a has heard nothing of namespaces for 17m 0s. It does not see changes of them.',
     },
   },
   {
     alert: 'SegmentationWatchStale',
-    when: 'a kind of which nothing changes is heard of every ten minutes',
-    series: { [watchAge('segmentationprofiles')]: '0+60x10 0+60x10 0+60x10 0+60x10' },
-    quiet: ['20m', '31m', '42m'],
+    when: 'nothing changes, or the API server is away for ten minutes',
+    series: {
+      [watchAge('segmentationprofiles')]: '0 60 20 80 40 0 60 20 80 40 0 60 20 80 40 0 60 20 80 40',
+      [watchAge('namespaces')]: '0x5 0+60x10 0x10',
+    },
+    quiet: ['14m', '16m', '19m'],
   },
   {
     alert: 'SegmentationFullSyncMissing',
@@ -96,6 +100,19 @@ export const WORK_CASES: readonly AlertCase[] = [
       [reconcileErrors('profile')]: '0x60',
     },
     quiet: ['30m'],
+  },
+  {
+    alert: 'SegmentationReconcilePanics',
+    when: 'one key meets a defect each time that it is tried, until it is deleted',
+    series: { [panics('namespace')]: '0x5 0+1x20 20x60', [panics('profile')]: '0x85' },
+    quiet: ['10m', '60m'],
+    fires: {
+      at: '12m',
+      labels: { ...JOB, controller: 'namespace' },
+      description:
+        '6 reconciliations of the controller namespace have failed in the last 30 minutes by a defect of the ' +
+        'operator, not of the cluster. They are tried again.',
+    },
   },
   {
     alert: 'SegmentationAPIErrors',
