@@ -78,13 +78,14 @@ async function demonstrate(): Promise<void> {
   await cluster.kubectl(['apply', '-f', join(config, 'manager/namespace.yaml')]);
   await cluster.kubectl(['apply', '--server-side', '-k', join(config, 'crd')]);
   await cluster.kubectl(['apply', '-k', join(config, 'rbac')]);
+  await cluster.kubectl(['apply', '-k', join(config, 'admission')]);
   await cluster.kubectl([
     'wait',
     '--for=condition=Established',
     '--timeout=30s',
     'crd/segmentationprofiles.segmentation.dev',
   ]);
-  step('install', 'CRD, ServiceAccount and RBAC of config/');
+  step('install', 'CRD, ServiceAccount, RBAC and admission policies of config/');
 
   if (cluster.existing) undo.push(() => farewell(cluster));
   await cluster.kubectl(['apply', '-f', join(config, 'samples/shop/namespaces.yaml')]);
@@ -207,7 +208,7 @@ async function removeSamples(cluster: DemoCluster): Promise<void> {
 function farewell(cluster: DemoCluster): Promise<void> {
   console.log(
     `The sample profiles and the shop are removed from ${cluster.title}. Still there, as other profiles may depend on it:\n` +
-      '  kubectl delete -k config/rbac && kubectl delete -k config/crd\n' +
+      '  kubectl delete -k config/admission -k config/rbac && kubectl delete -k config/crd\n' +
       `  kubectl delete namespace ${NAMESPACE}`,
   );
   return Promise.resolve();

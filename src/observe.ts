@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import { KIND, PLURAL } from './api/names.ts';
 import type { ProfileStatus, SegmentationProfile } from './api/profile.ts';
+import type { AdmissionReport } from './controller/admission-report.ts';
 import type { ControllerObserver } from './controller/controller.ts';
 import { isRepair, writeFields } from './observe/audit.ts';
 import { createEventObserver, type EventSource } from './observe/events.ts';
@@ -26,10 +27,12 @@ export function createObserver(
   const reconciles = {
     namespace: metrics.reconcile('namespace', concurrency),
     profile: metrics.reconcile('profile', concurrency),
+    admission: metrics.reconcile('admission', 1),
   };
-  const reconcilesOf = (key: string) => reconciles[key.startsWith('namespace/') ? 'namespace' : 'profile'];
+  const reconcilesOf = (key: string) => reconciles[key.slice(0, key.indexOf('/')) as keyof typeof reconciles];
   const watchErrors = new Map<string, string>();
   const statuses = new Map<string, string>();
+  const refusing = new Set<string>();
   return {
     onAdd: () => queue.onAdd(),
     onStart: (waited) => queue.onStart(waited),
@@ -87,7 +90,7 @@ export function createObserver(
       metrics.enforced(sinceEventMs);
       logger.debug('namespace enforced', { namespace, ms: Math.round(sinceEventMs) });
     },
-    onStatus: (profile, status, results) => {
+    onStatus: (profile, status, results, admission) => {
       const all = [...results.values()];
       metrics.setProfile(profile.metadata.name, {
         namespaces: {
@@ -101,12 +104,15 @@ export function createObserver(
         conditions: Object.fromEntries(
           (status.conditions ?? []).map((each) => [each.type, each.status === 'True']),
         ),
+        refusing: admission?.refusing ?? 0,
       });
       logStatus(profile, status);
-      events.onStatus(profile, status, results);
+      logRefusal(profile, admission);
+      events.onStatus(profile, status, results, admission);
     },
     onGone: (profile) => {
       metrics.removeProfile(profile);
+      refusing.delete(profile);
       if (statuses.delete(profile)) logger.info('profile gone', { profile });
     },
     onFullSync: () => {
@@ -114,6 +120,26 @@ export function createObserver(
       logger.info('all namespaces reconciled');
     },
   };
+
+  /** One line when pods begin to be refused, and one when that ends. */
+  function logRefusal(
+    { metadata: { name } }: SegmentationProfile,
+    report: AdmissionReport | undefined,
+  ): void {
+    const refuses = report !== undefined && report.refusing > 0;
+    if (refuses === refusing.has(name)) return;
+    if (refuses) {
+      refusing.add(name);
+      logger.warn('pods are refused', {
+        profile: name,
+        namespaces: report.refusing,
+        message: report.message,
+      });
+    } else {
+      refusing.delete(name);
+      logger.info('pods are admitted again', { profile: name });
+    }
+  }
 
   /** One line each time that Ready changes its status or reason. */
   function logStatus(

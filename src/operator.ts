@@ -54,6 +54,7 @@ export async function runOperator(input: OperatorInput, signal: AbortSignal): Pr
   const controller: Controller = new Controller({
     transport: writer,
     configuration: options.cluster,
+    namespace: ownNamespace ?? DEFAULT_NAMESPACE,
     protectedNamespaces: [...options.protectedNamespaces, ownNamespace ?? DEFAULT_NAMESPACE],
     concurrency: options.concurrency,
     resyncMs: options.resyncPeriod,

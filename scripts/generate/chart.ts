@@ -1,6 +1,6 @@
 /**
- * The templates of the Helm chart that follow from config/ and crds/: the CRD, the roles, the fence and the alerts. They
- * are written from these, so that what the chart grants, refuses or tells is what kustomize does.
+ * The templates of the Helm chart that follow from config/ and crds/: the CRD, the roles, the fence, the policies
+ * of admission and the alerts. They are written from these, so that what the chart grants, refuses or tells is what kustomize does.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -47,6 +47,11 @@ export function chartTemplates(root: string): (readonly [path: string, text: str
       'fence.yaml',
       'config/fence',
       `{{- if .Values.fence.enabled }}\n${documents(manifests(root, 'config/fence'))}{{- end }}\n`,
+    ),
+    template(
+      'admission.yaml',
+      'config/admission',
+      `{{- if .Values.admission.enabled }}\n${documents(manifests(root, 'config/admission'))}{{- end }}\n`,
     ),
     template(
       'prometheus.yaml',

@@ -41,6 +41,7 @@ export const NAMED = {
   Direction: 'spec.isolation[]',
   Baseline: 'spec.baseline',
   Allowance: 'spec.baseline.dns',
+  Admission: 'spec.admission',
   IngressRule: 'spec.ingress[]',
   EgressRule: 'spec.egress[]',
   Peer: 'spec.ingress[].from[]',

@@ -1,7 +1,7 @@
 /**
  * The controller: watches profiles, namespaces and policies, turns their changes into keys of the work queue, and
- * reconciles them. Keys are `namespace/NAME` (its policies, for all profiles that concern it) and `profile/NAME`
- * (its finalizer and status).
+ * reconciles them. Keys are `namespace/NAME` (its policies, for all profiles that concern it), `profile/NAME` (its
+ * finalizer and status), and `admission/bindings` (what profiles ask of the API server's own admission).
  */
 import type { KubeObject } from '../api/meta.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
@@ -9,14 +9,21 @@ import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
 import type { Clock, Random, Timer } from '../clock.ts';
 import { Reflector } from '../kube/reflector.ts';
 import { Resource } from '../kube/resource.ts';
-import type { Change, Item, Store } from '../kube/store.ts';
+import { type Change, type Item, Store } from '../kube/store.ts';
 import type { Transport } from '../kube/transport.ts';
+import type { AdmissionBinding } from '../policy/admission/binding.ts';
 import type { ClusterConfiguration } from '../policy/facts.ts';
 import type { Step } from '../policy/plan.ts';
+import { Admission } from './admission.ts';
+import { Probe } from './admission-probe.ts';
+import type { AdmissionReport } from './admission-report.ts';
 import { Enforced } from './enforced.ts';
 import { Evidence } from './evidence.ts';
 import { reconcileNamespace, type NamespaceReconciler } from './namespace.ts';
 import {
+  ADMISSION_BINDINGS,
+  ADMISSION_POLICIES,
+  identity,
   NAMESPACES,
   type NamespaceItem,
   NETWORK_POLICIES,
@@ -35,7 +42,9 @@ import { type NamespaceResult, Results } from './results.ts';
 import { Sources } from './sources.ts';
 import { World } from './world.ts';
 
-export type Key = `namespace/${string}` | `profile/${string}`;
+export type Key = `namespace/${string}` | `profile/${string}` | typeof ADMISSION;
+
+const ADMISSION = 'admission/bindings';
 
 /** Told as it happens; for logs and metrics. Must not throw. */
 export interface ControllerObserver extends QueueObserver<Key> {
@@ -59,6 +68,7 @@ export interface ControllerObserver extends QueueObserver<Key> {
     profile: SegmentationProfile,
     status: ProfileStatus,
     results: ReadonlyMap<string, NamespaceResult>,
+    admission: AdmissionReport | undefined,
   ): void;
   onGone(profile: string): void;
   /** Every namespace was reconciled at least once since the last start or resync. */
@@ -69,6 +79,8 @@ export interface ControllerOptions {
   readonly transport: Transport;
   readonly configuration: ClusterConfiguration;
   readonly protectedNamespaces: readonly string[];
+  /** The operator's own namespace. */
+  readonly namespace: string;
   /** How many keys are reconciled at once. */
   readonly concurrency: number;
   /** All namespaces are looked at again this often, in milliseconds; 0: never. */
@@ -80,6 +92,8 @@ export interface ControllerOptions {
 
 /** Shortest time between two looks at the status of one profile, in milliseconds. */
 const STATUS_INTERVAL = 500;
+/** How soon admission follows what changed, so that changes that come together are one; milliseconds. */
+const ADMISSION_DELAY = 200;
 
 export class Controller {
   readonly world: World;
@@ -92,6 +106,7 @@ export class Controller {
     readonly policies: Resource<NetworkPolicy>;
     readonly pods: Resource<KubeObject>;
   };
+  readonly #admission: Admission;
   readonly #watches: Watched[] = [];
   readonly #stopping = new AbortController();
   readonly #sources: Sources;
@@ -106,13 +121,14 @@ export class Controller {
   readonly #enforced = new Enforced();
   readonly #evidence = new Evidence();
   readonly #unseen = new Set<string>();
+  #watchesBindings = false;
   #resync: Timer | undefined;
 
   constructor(options: ControllerOptions) {
     const { transport, clock, random, observer, concurrency } = options;
     this.#options = options;
     this.world = new World(options.protectedNamespaces);
-    this.results = new Results((profile) => this.#statusChanged(profile));
+    this.results = new Results((profile) => this.#resultsChanged(profile));
     this.#resources = {
       profiles: new Resource(transport, PROFILES),
       namespaces: new Resource(transport, NAMESPACES),
@@ -127,6 +143,18 @@ export class Controller {
       work: (key, signal) => this.#reconcile(key, signal),
     });
     this.#queue.pause();
+    const bindings = new Resource<AdmissionBinding>(transport, ADMISSION_BINDINGS);
+    this.#admission = new Admission({
+      ...this.#resources,
+      world: this.world,
+      results: this.results,
+      bindings,
+      admissionPolicies: new Resource(transport, ADMISSION_POLICIES),
+      probe: new Probe({ ...this.#resources, transport, clock, bindings, namespace: options.namespace }),
+      onNeeded: () => this.#watchBindings(bindings.collection()),
+      onReport: (profile) => this.#statusChanged(profile),
+      onRelease: (namespace) => this.#queue.add(`namespace/${namespace}`, Priority.live),
+    });
     this.#sources = new Sources(
       {
         transport,
@@ -214,6 +242,7 @@ export class Controller {
   }
 
   #addAll(): void {
+    this.#queue.add(ADMISSION, Priority.live);
     for (const { key } of this.world.profiles.values()) this.#queue.add(`profile/${key}`, Priority.live);
     for (const { key } of this.world.namespaces.values())
       this.#queue.add(`namespace/${key}`, Priority.backfill);
@@ -249,9 +278,12 @@ export class Controller {
     let panic = false;
     observer.onReconciling(key);
     try {
-      outcome = key.startsWith('namespace/')
-        ? await this.#reconcileNamespace(name, signal)
-        : await this.#reconcileProfile(name, signal);
+      outcome =
+        key === ADMISSION
+          ? await this.#admission.reconcile(signal)
+          : key.startsWith('namespace/')
+            ? await this.#reconcileNamespace(name, signal)
+            : await this.#reconcileProfile(name, signal);
     } catch (error) {
       outcome = retry(error);
       panic = true;
@@ -273,6 +305,7 @@ export class Controller {
       enforced: this.#enforced,
       evidence: this.#evidence,
       unseen: this.#unseen,
+      admission: this.#admission,
       onWrite: (step, before, after) => observer.onWrite(step, before, after, drift),
     };
     const outcome = await reconcileNamespace(name, reconciler, signal);
@@ -294,9 +327,11 @@ export class Controller {
       ...this.#resources,
       world: this.world,
       results: this.results,
+      admission: this.#admission,
       reported: this.#reported,
       clock,
-      onStatus: (profile, status) => observer.onStatus(profile, status, this.results.of(name)),
+      onStatus: (profile, status, admission) =>
+        observer.onStatus(profile, status, this.results.of(name), admission),
       onGone: (profile) => observer.onGone(profile),
     };
     this.#statusWritten.set(name, clock.monotonic());
@@ -318,6 +353,7 @@ export class Controller {
     if (same && origin === 'own') return;
     this.#queue.add(`profile/${name}`, Priority.live);
     if (same) return;
+    this.#queue.add(ADMISSION, Priority.live);
     if (next === undefined) this.#statusWritten.delete(name);
     const touched = new Set(this.world.namespacesWithPoliciesOf(name));
     for (const namespace of this.world.namespaces.values()) {
@@ -353,6 +389,21 @@ export class Controller {
     const namespace = (next ?? old)?.namespace ?? '';
     this.#drifted.add(namespace);
     this.#queue.add(`namespace/${namespace}`, Priority.drift);
+  }
+
+  #resultsChanged(profile: string): void {
+    this.#statusChanged(profile);
+    if (this.world.profile(profile)?.spec.admission !== undefined)
+      this.#queue.addAfter(ADMISSION, ADMISSION_DELAY, Priority.live);
+  }
+
+  /** Begun once bindings matter: most clusters have none. What is there is read anew each time; this only says when. */
+  #watchBindings(path: string): void {
+    if (this.#watchesBindings) return;
+    this.#watchesBindings = true;
+    const store = new Store<Item>();
+    store.subscribe(() => this.#queue.addAfter(ADMISSION, ADMISSION_DELAY, Priority.drift));
+    void this.#watch(ADMISSION_BINDINGS.plural, path, identity, store);
   }
 
   /** A status is judged soon after a change, and no more often than each interval. */

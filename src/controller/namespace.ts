@@ -24,6 +24,7 @@ import {
   withFreeNames,
 } from '../policy/plan.ts';
 import { apply } from './apply.ts';
+import type { Admission } from './admission.ts';
 import type { Enforced } from './enforced.ts';
 import type { Evidence } from './evidence.ts';
 import { lastKnownFrom } from './last-known.ts';
@@ -42,6 +43,7 @@ export interface NamespaceReconciler {
   readonly sources: Sources;
   readonly results: Results;
   readonly enforced: Enforced;
+  readonly admission: Admission;
   readonly namespaces: Resource<KubeObject>;
   readonly profiles: Resource<SegmentationProfile>;
   readonly policies: Resource<NetworkPolicy>;
@@ -60,7 +62,7 @@ export async function reconcileNamespace(
   reconciler: NamespaceReconciler,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { world, sources, results, enforced } = reconciler;
+  const { world, sources, results, enforced, admission } = reconciler;
   const namespace = world.namespaces.get(name);
   // The namespace controller deletes what is in a terminating namespace; nothing can be created there.
   if (namespace === undefined || namespace.terminating) {
@@ -115,10 +117,12 @@ export async function reconcileNamespace(
     const blocked = await blockedProfiles(name, intents, observed, reconciler, pods);
     const desired = intents.flatMap(({ profile, relation, compiled }) => {
       const { name: owner, deletionTimestamp } = profile.metadata;
-      if (blocked.has(owner)) {
+      // As long as a gate looks for the default-deny, its end would have pods refused: the gate goes first.
+      const held = relation !== 'enforce' && admission.holds(owner, namespace);
+      if (blocked.has(owner) || held) {
         const present = observed.filter((each) => world.ownerOfPolicy(each) === owner);
         // It goes under Retain: what stays must not be the garbage collector's.
-        return deletionTimestamp === undefined ? present : present.map(disowned);
+        return deletionTimestamp === undefined || held ? present : present.map(disowned);
       }
       return relation === 'enforce' ? compiled.policies : [];
     });

@@ -10,6 +10,16 @@ import { fingerprint, isProfileReference } from '../policy/normalize.ts';
 export const PROFILES: ResourceKind = { group: GROUP, version: VERSION, plural: PLURAL, namespaced: false };
 export const NAMESPACES: ResourceKind = { group: '', version: 'v1', plural: 'namespaces', namespaced: false };
 export const PODS: ResourceKind = { group: '', version: 'v1', plural: 'pods', namespaced: true };
+export const ADMISSION_POLICIES: ResourceKind = {
+  group: 'admissionregistration.k8s.io',
+  version: 'v1',
+  plural: 'validatingadmissionpolicies',
+  namespaced: false,
+};
+export const ADMISSION_BINDINGS: ResourceKind = {
+  ...ADMISSION_POLICIES,
+  plural: 'validatingadmissionpolicybindings',
+};
 export const NETWORK_POLICIES: ResourceKind = {
   group: 'networking.k8s.io',
   version: 'v1',

@@ -6,6 +6,8 @@ import type { Clock } from '../clock.ts';
 import { isAborted, isNotFound } from '../kube/errors.ts';
 import type { Resource } from '../kube/resource.ts';
 import { isProfileReference } from '../policy/normalize.ts';
+import type { Admission } from './admission.ts';
+import type { AdmissionReport } from './admission-report.ts';
 import { projectProfile } from './observed.ts';
 import { DONE, retry } from './outcome.ts';
 import type { Outcome } from './queue.ts';
@@ -16,12 +18,17 @@ import type { World } from './world.ts';
 export interface ProfileReconciler {
   readonly world: World;
   readonly results: Results;
+  readonly admission: Admission;
   readonly clock: Clock;
   readonly profiles: Resource<SegmentationProfile>;
   readonly policies: Resource<NetworkPolicy>;
   /** Names of the profiles whose status this process has judged; kept here. */
   readonly reported: Set<string>;
-  readonly onStatus: (profile: SegmentationProfile, status: ProfileStatus) => void;
+  readonly onStatus: (
+    profile: SegmentationProfile,
+    status: ProfileStatus,
+    admission: AdmissionReport | undefined,
+  ) => void;
   /** The profile is gone, or about to be: nothing of it is left. */
   readonly onGone: (profile: string) => void;
 }
@@ -115,7 +122,7 @@ async function setFinalizers(
 
 async function writeStatus(
   profile: SegmentationProfile,
-  { world, results, clock, profiles, reported, onStatus }: ProfileReconciler,
+  { world, results, admission, clock, profiles, reported, onStatus }: ProfileReconciler,
   signal: AbortSignal,
 ): Promise<void> {
   const { name, generation, uid, resourceVersion } = profile.metadata;
@@ -126,14 +133,16 @@ async function writeStatus(
   const standing = profile.status?.observedGeneration === generation && !reported.has(name);
   if (standing && matched.some((namespace) => !results.of(name).has(namespace))) return;
   reported.add(name);
+  const admissionReport = admission.report(profile);
   const status = profileStatus({
     profile,
+    admission: admissionReport,
     matched,
     results: results.of(name),
     removing: namespacesToLeave(profile, world).length,
     now: new Date(clock.now()),
   });
-  onStatus(profile, status);
+  onStatus(profile, status, admissionReport);
   if (sameStatus(profile.status, status)) return;
   // A merge patch leaves out what it does not name: a list that is gone has to be named.
   // And it must be of the profile as it was judged: a status of an older one would stand until the next change.

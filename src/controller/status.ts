@@ -1,6 +1,7 @@
 /** A profile's status from the results of its namespaces. Pure. */
 import { type ConditionValue, mergeConditions } from '../api/conditions.ts';
 import type { ProfileFailure, ProfileStatus, SegmentationProfile } from '../api/profile.ts';
+import type { AdmissionReport } from './admission-report.ts';
 import type { NamespaceResult, Unresolved } from './results.ts';
 
 /** Most failures that the status lists; the schema's bound. */
@@ -17,6 +18,8 @@ export interface StatusInput {
   readonly results: ReadonlyMap<string, NamespaceResult>;
   /** Namespaces that still hold policies which the profile no longer wants. */
   readonly removing: number;
+  /** Undefined where the profile asks for nothing. */
+  readonly admission?: AdmissionReport | undefined;
   readonly now: Date;
 }
 
@@ -45,8 +48,9 @@ export function profileStatus(input: StatusInput): ProfileStatus {
   const conditions = [
     ready(input, tally, done),
     reconciling(input, tally),
-    stalled(tally),
+    stalled(tally, input.admission),
     peersResolved(tally),
+    ...(input.admission ? [admissionReady(input.admission)] : []),
   ].map((condition) => ({ ...condition, observedGeneration: generation }));
   const failures = failuresOf(tally.current);
   return {
@@ -103,7 +107,7 @@ function count(matched: readonly string[], results: StatusInput['results'], gene
 
 type Value = Omit<ConditionValue, 'observedGeneration'>;
 
-function ready({ profile, matched, removing }: StatusInput, tally: Tally, done: number): Value {
+function ready({ profile, matched, removing, admission }: StatusInput, tally: Tally, done: number): Value {
   const say = (status: Value['status'], reason: string, message: string): Value => ({
     type: 'Ready',
     status,
@@ -125,6 +129,11 @@ function ready({ profile, matched, removing }: StatusInput, tally: Tally, done: 
   if (tally.pending.length > 0) return say('False', 'Progressing', waitingMessage(tally));
   if (removing > 0)
     return say('False', 'Progressing', `policies are being removed from ${counted(removing, 'namespace')}`);
+  if (admission?.ready === false) {
+    return admission.reason === 'Progressing'
+      ? say('False', 'Progressing', admission.message)
+      : say('False', 'AdmissionNotReady', admission.message);
+  }
   if (matched.length === 0) {
     return say('True', 'NoNamespaceSelected', 'the namespaceSelector matches no namespace at the moment');
   }
@@ -137,9 +146,10 @@ function ready({ profile, matched, removing }: StatusInput, tally: Tally, done: 
       );
 }
 
-function reconciling({ profile, removing }: StatusInput, tally: Tally): Value {
+function reconciling({ profile, removing, admission }: StatusInput, tally: Tally): Value {
   const deleting = profile.metadata.deletionTimestamp !== undefined;
-  const busy = tally.pending.length > 0 || removing > 0 || deleting;
+  const admitting = admission?.reason === 'Progressing';
+  const busy = tally.pending.length > 0 || removing > 0 || deleting || admitting;
   return busy
     ? {
         type: 'Reconciling',
@@ -150,9 +160,12 @@ function reconciling({ profile, removing }: StatusInput, tally: Tally): Value {
     : { type: 'Reconciling', status: 'False', reason: 'Settled', message: 'nothing is left to do' };
 }
 
-function stalled(tally: Tally): Value {
+function stalled(tally: Tally, admission: AdmissionReport | undefined): Value {
   const stuck = tally.current.filter(([, { failure }]) => failure?.kind === 'stalled');
   const [first] = stuck;
+  if (first === undefined && admission?.stalled) {
+    return { type: 'Stalled', status: 'True', reason: admission.reason, message: brief(admission.message) };
+  }
   return first === undefined
     ? { type: 'Stalled', status: 'False', reason: 'Settled', message: 'nothing needs a person' }
     : {
@@ -177,6 +190,10 @@ function peersResolved({ unresolved }: Tally): Value {
         reason: unresolved[0]?.[1].unresolved[0]?.reason ?? 'Unresolved',
         message: unresolvedMessage(unresolved),
       };
+}
+
+function admissionReady({ ready, reason, message }: AdmissionReport): Value {
+  return { type: 'AdmissionReady', status: ready ? 'True' : 'False', reason, message: brief(message) };
 }
 
 /** Names each distinct rule and peer once, with the first namespace in which it fails. */

@@ -36,6 +36,11 @@ export class World {
     return this.profiles.get(name)?.profile;
   }
 
+  /** Names of the namespaces that no profile ever selects. */
+  get protectedNamespaces(): readonly string[] {
+    return [...this.#protected];
+  }
+
   /** Whether the profile's selector and exclusions pick the namespace. */
   selects({ spec }: SegmentationProfile, namespace: NamespaceItem): boolean {
     return (

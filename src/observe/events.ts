@@ -21,6 +21,7 @@ export const EVENT_REASONS = {
   PeersUnresolved: { type: 'Warning', action: 'ResolvePeers' },
   PeersResolved: { type: 'Normal', action: 'ResolvePeers' },
   Stalled: { type: 'Warning', action: 'Enforce' },
+  PodsRefused: { type: 'Warning', action: 'Admit' },
 } as const satisfies Readonly<Record<string, { type: EventType; action: string }>>;
 
 export interface EventSource {
@@ -123,6 +124,10 @@ export function createEventObserver(
       if (stalled?.status === 'True') {
         tell('Stalled', profile, { note: () => `${stalled.reason}: ${stalled.message}` });
       }
+      const admission = turned(before, status, 'AdmissionReady');
+      if (admission?.reason === 'PodsRefused') {
+        tell('PodsRefused', profile, { note: () => admission.message });
+      }
       for (const { namespace, message } of newConflicts(before, status)) {
         const note = ({ details, ...gathered }: Gathered) =>
           `in ${namespaces(gathered)}: ${details.join('; ')}`;
@@ -159,7 +164,7 @@ function profileOf(...policies: readonly (NetworkPolicy | undefined)[]): string 
 function turned(
   before: ProfileStatus | undefined,
   after: ProfileStatus,
-  type: 'PeersResolved' | 'Stalled',
+  type: 'PeersResolved' | 'Stalled' | 'AdmissionReady',
 ): Condition | undefined {
   const good = type === 'Stalled' ? 'False' : 'True';
   const was = before?.conditions?.find((condition) => condition.type === type);

@@ -23,6 +23,8 @@ export interface ProfileCounts {
   readonly unresolvedPeers: number;
   /** Condition types of its status, and whether each is True. */
   readonly conditions: Readonly<Record<string, boolean>>;
+  /** Namespaces in which pods are refused because the default-deny does not stand there. */
+  readonly refusing: number;
 }
 
 export interface SegmentationMetrics {
@@ -157,12 +159,22 @@ function createProfileGauges(registry: Registry): Map<string, ProfileCounts> {
   });
   sampledGauge(registry, {
     name: 'segmentation_profile_condition',
-    help: "Whether a condition of a profile's status is True (1) or not (0): Ready, Reconciling, Stalled, PeersResolved.",
+    help:
+      "Whether a condition of a profile's status is True (1) or not (0): Ready, Reconciling, Stalled, PeersResolved, " +
+      'AdmissionReady.',
     labelNames: ['profile', 'condition'],
     sample: (set) => {
       for (const [profile, { conditions }] of profiles) {
         for (const [condition, held] of Object.entries(conditions)) set({ profile, condition }, held ? 1 : 0);
       }
+    },
+  });
+  sampledGauge(registry, {
+    name: 'segmentation_refusing_namespaces',
+    help: 'Namespaces in which the gate of a profile refuses new pods, as its default-deny does not stand there.',
+    labelNames: ['profile'],
+    sample: (set) => {
+      for (const [profile, { refusing }] of profiles) set({ profile }, refusing);
     },
   });
   return profiles;

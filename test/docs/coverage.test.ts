@@ -79,7 +79,7 @@ describe('docs/operations.md', () => {
     );
   });
 
-  it('has every permission of config/rbac, and no other', () => {
+  it('has every permission of config/rbac and config/admission, and no other', () => {
     interface Role {
       readonly kind: string;
       readonly rules?: readonly {
@@ -87,7 +87,7 @@ describe('docs/operations.md', () => {
         readonly verbs: readonly string[];
       }[];
     }
-    const roles = globSync('config/rbac/*role.yaml', { cwd: root }).flatMap((file) =>
+    const roles = globSync('config/{rbac,admission}/*role.yaml', { cwd: root }).flatMap((file) =>
       parseAllDocuments(readRepositoryFile(file)).map((document) => document.toJS() as Role),
     );
     const actual = roles

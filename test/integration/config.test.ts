@@ -49,6 +49,10 @@ const ALLOWED: readonly (readonly [resource: string, verbs: readonly string[], n
   ['customresourcedefinitions.apiextensions.k8s.io', ['list', 'watch']],
   ['tokenreviews.authentication.k8s.io', ['create']],
   ['subjectaccessreviews.authorization.k8s.io', ['create']],
+  [
+    'validatingadmissionpolicybindings.admissionregistration.k8s.io',
+    ['list', 'watch', 'create', 'update', 'delete'],
+  ],
   ['leases.coordination.k8s.io', ['create'], NAMESPACE],
   // The API wants Events about cluster-scoped objects there.
   ['events.events.k8s.io', ['create', 'patch'], 'default'],
@@ -179,6 +183,14 @@ describe('config/default', function () {
       }
     });
 
+    it('look whether its own admission policies are installed, and at no others', async () => {
+      const policies = 'validatingadmissionpolicies.admissionregistration.k8s.io';
+      assert.equal(await can('get', policies, '', 'probe.segmentation.dev'), true);
+      assert.equal(await can('get', policies, '', 'somebody-elses'), false);
+      for (const verb of ['list', 'watch', 'create', 'update', 'patch', 'delete'])
+        assert.equal(await can(verb, policies, '', 'probe.segmentation.dev'), false, verb);
+    });
+
     it('neither elect nor tell of Events in other namespaces, nor read secrets', async () => {
       assert.equal(await can('get', 'leases.coordination.k8s.io', 'kube-system'), false);
       assert.equal(await can('create', 'events.events.k8s.io', NAMESPACE), false);
@@ -189,14 +201,21 @@ describe('config/default', function () {
 
     it('use no other resource of the cluster', async () => {
       interface Role {
-        readonly rules: readonly { readonly apiGroups: string[]; readonly resources: string[] }[];
+        readonly rules: readonly {
+          readonly apiGroups: string[];
+          readonly resources: string[];
+          readonly resourceNames?: string[];
+        }[];
       }
       const roles = [
         await get('clusterrole', OPERATOR),
         await get('clusterrole', `${OPERATOR}-metrics-auth`),
+        await get('clusterrole', `${OPERATOR}-admission`),
       ];
       const granted = (roles as Role[])
         .flatMap(({ rules }) => rules)
+        // What is granted by name has tests of its own.
+        .filter(({ resourceNames }) => resourceNames === undefined)
         .flatMap(({ apiGroups, resources }) =>
           resources.map((each) => {
             const [kind = '', subresource] = each.split('/');

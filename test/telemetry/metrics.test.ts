@@ -11,6 +11,7 @@ const COUNTS: ProfileCounts = {
   namespaces: { enforced: 3, pending: 1, failed: 0 },
   policies: { desired: 12, applied: 9 },
   conflicts: 1,
+  refusing: 0,
   unresolvedPeers: 2,
   conditions: { Ready: true, Stalled: false },
 };

@@ -66,6 +66,10 @@ export interface SegmentationProfileSpec {
    */
   baseline: Baseline;
   /**
+   * What the API server itself refuses for the profile's sake, from the first pod on. Nothing unless you ask for it. Needs the policies of config/admission; the condition AdmissionReady tells what is in force.
+   */
+  admission?: Admission;
+  /**
    * What may reach the pods of the selected namespaces. Each rule adds to what is allowed; order has no meaning. Needs Ingress in `isolation`.
    *
    * Items: Allows traffic from the peers of `from` to `ports` of the pods that `podSelector` selects.
@@ -87,7 +91,7 @@ export interface SegmentationProfileStatus {
    */
   observedGeneration?: number;
   /**
-   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule is known.
+   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule is known. AdmissionReady, where `admission` asks for something: it is in force.
    *
    * Items: One aspect of the profile's state.
    */
@@ -135,6 +139,15 @@ export interface Baseline {
    * Ingress from the monitoring stack that the operator is configured with, to scrape metrics.
    */
   monitoring: Allowance;
+}
+/**
+ * What the API server itself refuses for the profile's sake, from the first pod on. Nothing unless you ask for it. Needs the policies of config/admission; the condition AdmissionReady tells what is in force.
+ */
+export interface Admission {
+  /**
+   * Enforce: no pod is admitted to a selected namespace before its default-deny stands. Pods that run already are left alone.
+   */
+  gate: 'Enforce' | 'Disabled';
 }
 /**
  * Allows traffic from the peers of `from` to `ports` of the pods that `podSelector` selects.

@@ -1,4 +1,4 @@
-// The role in config/rbac is what the operator uses (I7), judged by the API server's audit log.
+// The roles in config/rbac and config/admission are what the operator uses (I7), judged by the API server's audit log.
 import assert from 'node:assert/strict';
 import type { KubeEvent } from '../../../src/kube/events.ts';
 import type { ControlPlane } from '../../env/index.ts';
@@ -18,7 +18,7 @@ interface Rule {
  * Lists of what is watched, in pages: only where the server offers no streamed lists, when one failed, and to confirm
  * an empty one. None of that happens here.
  */
-const FALLBACK = /^list (?!networkpolicies|pods)/;
+const FALLBACK = /^list (?!networkpolicies|pods|validatingadmissionpolicybindings)/;
 
 describe("the operator's role", function () {
   this.timeout(60_000);
@@ -43,6 +43,7 @@ describe("the operator's role", function () {
     await box.pod(namespace, 'web', { app: 'web' });
     await box.service(namespace, 'outside', { ports: [{ port: 80 }] });
     const profile = await box.profile('p', {
+      admission: { gate: 'Enforce' },
       egress: [
         { name: 'nodes', to: [{ entity: 'Nodes' }] },
         { name: 'world', to: [{ entity: 'World' }] },
@@ -66,6 +67,8 @@ describe("the operator's role", function () {
         assert.deepEqual(told && { count: told.series?.count }, { count });
       }, 10_000);
     }
+    await box.edit(profile, { excludeNamespaces: ['elsewhere'] });
+    await box.ready(profile, 10_000);
     await box.relabel(namespace, Object.fromEntries(Object.keys(box.label).map((key) => [key, null])));
     await eventually(async () => assert.deepEqual(await box.policyNames(namespace), []));
     await box.removeProfile(profile);
@@ -90,6 +93,7 @@ describe("the operator's role", function () {
     const roles = await Promise.all([
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator', '-o', 'json']),
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-metrics-auth', '-o', 'json']),
+      plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-admission', '-o', 'json']),
       plane.kubectlRun(['-n', 'segmentation-system', 'get', 'roles', '-o', 'json']),
       plane.kubectlRun(['-n', 'default', 'get', 'role', 'segmentation-operator-events', '-o', 'json']),
     ]);

@@ -212,7 +212,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
   });
 
   it('leaves out what is switched off', async () => {
-    const off = ['crds', 'fence', 'networkPolicy', 'podDisruptionBudget'].map(
+    const off = ['crds', 'fence', 'admission', 'networkPolicy', 'podDisruptionBudget'].map(
       (each) => `${each}.enabled=false`,
     );
     const account = ['serviceAccount.create=false', 'serviceAccount.name=mine'];

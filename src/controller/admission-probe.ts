@@ -1,0 +1,115 @@
+/** Asks the API server which bindings it has taken up; how that works is told in src/policy/admission/probe.ts. */
+import type { NetworkPolicy } from '../api/network-policy.ts';
+import type { Clock } from '../clock.ts';
+import { ApiError } from '../kube/errors.ts';
+import type { Resource } from '../kube/resource.ts';
+import type { Transport } from '../kube/transport.ts';
+import { type AdmissionBinding, bindingKey, isOurs } from '../policy/admission/binding.ts';
+import {
+  LABEL_STATE,
+  PARAMETER_NAME,
+  type ProbeAnswer,
+  probeAnswer,
+  probeBinding,
+  probeParameter,
+  probeRequest,
+} from '../policy/admission/probe.ts';
+
+export interface ProbeOptions {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly bindings: Resource<AdmissionBinding>;
+  readonly policies: Resource<NetworkPolicy>;
+  /** The operator's own: where the parameter stands. */
+  readonly namespace: string;
+}
+
+/** How long the cache of parameters may be behind until it is taken for stopped: it follows within milliseconds. */
+const PATIENCE = 5_000;
+
+export class Probe {
+  readonly #options: ProbeOptions;
+  /** Since when the API server has known the binding and not its parameter; monotonic milliseconds. */
+  #behindSince: number | undefined;
+
+  constructor(options: ProbeOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Whether the API server has taken up the bindings that make up `state`. Writes what it needs to ask.
+   *
+   * @param standing the probe's binding as it is
+   * @returns `stopped`: the cache of parameters does not follow any more
+   * @throws ApiError
+   */
+  async ask(
+    state: string,
+    standing: AdmissionBinding | undefined,
+    signal: AbortSignal,
+  ): Promise<ProbeAnswer | 'stopped'> {
+    const { bindings, clock, namespace } = this.#options;
+    const wanted = probeBinding(state, namespace);
+    if (standing === undefined) {
+      await this.#writeParameter(state, signal);
+      await bindings.create(wanted, { signal });
+    } else if (!isOurs(standing) || bindingKey(standing) !== bindingKey(wanted)) {
+      await this.#writeParameter(state, signal);
+      const { uid, resourceVersion } = standing.metadata;
+      const metadata = {
+        ...wanted.metadata,
+        ...(uid && { uid }),
+        ...(resourceVersion && { resourceVersion }),
+      };
+      await bindings.replace({ ...wanted, metadata }, { signal });
+    }
+    const answer = probeAnswer(await this.#refusal(state, signal));
+    if (answer !== 'parametersBehind') {
+      this.#behindSince = undefined;
+      return answer;
+    }
+    await this.#writeParameter(state, signal);
+    this.#behindSince ??= clock.monotonic();
+    return clock.monotonic() - this.#behindSince > PATIENCE ? 'stopped' : answer;
+  }
+
+  /** The message with which the API server refuses the request of the probe; undefined if it does not. */
+  async #refusal(state: string, signal: AbortSignal): Promise<string | undefined> {
+    const { transport, policies, namespace } = this.#options;
+    try {
+      await transport.request({
+        method: 'POST',
+        path: policies.collection(namespace),
+        query: { dryRun: 'All', fieldValidation: 'Strict' },
+        body: probeRequest(state, namespace),
+        signal,
+      });
+      return undefined;
+    } catch (error) {
+      // Only a policy's refusal says something: it names itself.
+      if (error instanceof ApiError && (error.status === 422 || error.status === 403)) {
+        if (error.message.includes('ValidatingAdmissionPolicy')) return error.message;
+      }
+      throw error;
+    }
+  }
+
+  async #writeParameter(state: string, signal: AbortSignal): Promise<void> {
+    const { policies, namespace } = this.#options;
+    const wanted = probeParameter(state, namespace);
+    const fieldSelector = `metadata.name=${PARAMETER_NAME}`;
+    const { items } = await policies.list({ namespace, fieldSelector, limit: 1, signal });
+    const current = items[0]?.metadata;
+    if (current === undefined) {
+      await policies.create(wanted, { signal });
+    } else if (current.labels?.[LABEL_STATE] !== state) {
+      const { uid, resourceVersion } = current;
+      const metadata = {
+        ...wanted.metadata,
+        ...(uid && { uid }),
+        ...(resourceVersion && { resourceVersion }),
+      };
+      await policies.replace({ ...wanted, metadata }, { signal });
+    }
+  }
+}

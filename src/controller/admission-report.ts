@@ -1,0 +1,93 @@
+/** What a profile's status says of its admission. Pure. */
+import type { SegmentationProfile } from '../api/profile.ts';
+import { ApiError, isCollectionMissing } from '../kube/errors.ts';
+
+/** Why nothing can be done. */
+export interface Problem {
+  readonly reason: string;
+  readonly message: string;
+  /** A person must act. */
+  readonly stalled: boolean;
+}
+
+export interface AdmissionReport {
+  /** All that is asked for is in force. */
+  readonly ready: boolean;
+  readonly reason: string;
+  readonly message: string;
+  readonly stalled: boolean;
+  /** How many namespaces' pods are refused now for want of the default-deny. */
+  readonly refusing: number;
+}
+
+export interface ReportInput {
+  readonly profile: SegmentationProfile;
+  readonly problem: Problem | undefined;
+  /** What is written is in force, and nothing is left to be written. */
+  readonly settled: boolean;
+  /** Namespaces that the gate does not cover yet; undefined: more than it can leave out. */
+  readonly leftOut: readonly string[] | undefined;
+  /** Namespaces in which pods are refused. */
+  readonly refused: readonly string[];
+}
+
+/** How many namespaces a message names. */
+const NAMED = 3;
+
+export function reportOf({ profile, problem, settled, leftOut, refused }: ReportInput): AdmissionReport {
+  const say = (status: 'True' | 'False', reason: string, message: string): AdmissionReport => ({
+    ready: status === 'True',
+    reason,
+    message,
+    stalled: false,
+    refusing: refused.length,
+  });
+  if (refused.length > 0) {
+    const trouble = problem === undefined ? '' : `; ${problem.message}`;
+    return say(
+      'False',
+      'PodsRefused',
+      `new pods are refused in ${named(refused)} until the default-deny stands there; to admit them all the same ` +
+        `write \`gate: Disabled\`, or remove the binding if no operator runs${trouble}`,
+    );
+  }
+  if (problem !== undefined) return { ...say('False', problem.reason, problem.message), ...problem };
+  if (profile.spec.mode === 'Audit') return say('True', 'Audited', 'nothing is refused: mode is Audit');
+  if (leftOut === undefined) {
+    return say(
+      'False',
+      'AwaitingDefaultDeny',
+      'the gate is changed once few enough namespaces are without their default-deny',
+    );
+  }
+  if (!settled) return say('False', 'Progressing', 'the API server has not taken everything up yet');
+  if (leftOut.length > 0) {
+    return say(
+      'False',
+      'AwaitingDefaultDeny',
+      `the gate leaves out ${named(leftOut)}, which had no default-deny when it was set up, until it stands there`,
+    );
+  }
+  return say('True', 'InForce', 'no pod is admitted before its default-deny');
+}
+
+/** What a failed request means for admission. */
+export function problemOf(error: unknown): Problem {
+  const message = error instanceof Error ? error.message : String(error);
+  if (isCollectionMissing(error)) {
+    return {
+      reason: 'Unsupported',
+      message: `the API server does not know ValidatingAdmissionPolicies: Kubernetes 1.30 or later is needed (${message})`,
+      stalled: true,
+    };
+  }
+  const reason = error instanceof ApiError ? error.reason : 'Error';
+  const hint = reason === 'Forbidden' ? '; kubectl apply -k config/admission' : '';
+  return { reason, message: `${message}${hint}`, stalled: false };
+}
+
+function named(namespaces: readonly string[]): string {
+  const more = namespaces.length - NAMED;
+  const list = [...namespaces].sort().slice(0, NAMED).join(', ') + (more > 0 ? ` and ${more} more` : '');
+  return `${namespaces.length === 1 ? 'namespace' : `${namespaces.length} namespaces:`} ${list}`;
+}
