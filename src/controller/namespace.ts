@@ -43,7 +43,7 @@ export interface NamespaceReconciler {
   readonly sources: Sources;
   readonly results: Results;
   readonly enforced: Enforced;
-  readonly admission: Admission;
+  readonly admission: Pick<Admission, 'holds'>;
   readonly namespaces: Resource<KubeObject>;
   readonly profiles: Resource<SegmentationProfile>;
   readonly policies: Resource<NetworkPolicy>;

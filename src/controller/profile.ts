@@ -18,7 +18,7 @@ import type { World } from './world.ts';
 export interface ProfileReconciler {
   readonly world: World;
   readonly results: Results;
-  readonly admission: Admission;
+  readonly admission: Pick<Admission, 'report'>;
   readonly clock: Clock;
   readonly profiles: Resource<SegmentationProfile>;
   readonly policies: Resource<NetworkPolicy>;

@@ -73,6 +73,7 @@ describe('a namespace of several profiles', () => {
         new AbortController().signal,
       ),
       results: new Results(() => {}),
+      admission: { holds: () => false },
       enforced: new Enforced(),
       unseen: new Set(),
       evidence: new Evidence(),

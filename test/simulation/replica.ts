@@ -32,6 +32,7 @@ export class Replica {
     this.controller = new Controller({
       transport: fenced(this.link, () => this.isLeading),
       configuration: CLUSTER_DEFAULTS,
+      namespace: 'segmentation-system',
       protectedNamespaces: ['kube-system', 'segmentation-system'],
       concurrency,
       resyncMs,
