@@ -8,8 +8,8 @@
  *
  * Beside each, FILE.LEGAL.txt holds the licence comments of what is bundled.
  */
-import { chmodSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 
@@ -25,6 +25,7 @@ const REQUIRE =
 interface Program {
   readonly entry: string;
   readonly outfile: string;
+  readonly format: 'esm' | 'cjs';
   /** Begins the bundle. */
   readonly banner: string;
 }
@@ -32,16 +33,27 @@ interface Program {
 const operator: Program = {
   entry: 'src/main.ts',
   outfile: resolve(values.outfile ?? join(root, 'dist/operator.mjs')),
+  format: 'esm',
   banner: REQUIRE,
 };
+
+/** What an older Node says by itself is of no help. Modules would be linked before it: hence CommonJS. */
+const NODE_MAJOR = 24;
+const CHECK = `#!/usr/bin/env node
+if (parseInt(process.versions.node, 10) < ${NODE_MAJOR}) {
+  console.error('error: kubectl-segmentation needs Node ${NODE_MAJOR} or later; this is ' + process.version + ' (' + process.execPath + ')');
+  process.exit(2);
+}`;
+
 /** Without an extension: kubectl finds plugins by the name of the file. */
 const plugin: Program = {
   entry: 'src/cli/main.ts',
   outfile: resolve(values.plugin ?? join(root, 'dist/kubectl-segmentation')),
-  banner: REQUIRE,
+  format: 'cjs',
+  banner: CHECK,
 };
 
-async function bundle({ entry, outfile, banner }: Program): Promise<void> {
+async function bundle({ entry, outfile, format, banner }: Program): Promise<void> {
   const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: [entry],
@@ -49,7 +61,7 @@ async function bundle({ entry, outfile, banner }: Program): Promise<void> {
     bundle: true,
     platform: 'node',
     target: 'node24',
-    format: 'esm',
+    format,
     // Names stay as they are written: stack traces and error names are read.
     minifyWhitespace: true,
     minifySyntax: true,
@@ -68,4 +80,6 @@ if (values.plugin === undefined) await bundle(operator);
 if (values.outfile === undefined) {
   await bundle(plugin);
   chmodSync(plugin.outfile, 0o755);
+  // A file without an extension is of the kind that the package around it says.
+  writeFileSync(join(dirname(plugin.outfile), 'package.json'), '{ "type": "commonjs" }\n');
 }

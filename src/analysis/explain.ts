@@ -113,6 +113,8 @@ export function createExplainer(
         const gap: Gap = !forPod ? 'pods' : !forPort ? 'ports' : 'peers';
         // A rule for other peers on any port is close to nothing.
         if (gap === 'peers' && ports === 'any') return [];
+        // And so is one for other pods that everybody reaches.
+        if (gap === 'pods' && peers === 'any') return [];
         const allowed = rulesOf(policy.spec, direction)[index]?.ports ?? [];
         return [
           {
@@ -124,7 +126,7 @@ export function createExplainer(
         ];
       });
     });
-    const rank: Readonly<Record<Gap, number>> = { ports: 0, pods: 1, peers: 2 };
+    const rank: Readonly<Record<Gap, number>> = { ports: 0, peers: 1, pods: 2 };
     return found.sort((a, b) => rank[a.gap] - rank[b.gap]);
   };
 

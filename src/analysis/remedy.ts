@@ -27,6 +27,8 @@ export interface RemedyInput {
   readonly namespaces: ReadonlySet<string>;
   /** All pods of the cluster. */
   readonly pods: readonly Pod[];
+  /** Names of the policies of the namespace: one that is suggested replaces none of them. */
+  readonly policyNames: readonly string[];
 }
 
 export type Remedy = (
@@ -95,7 +97,7 @@ export function remedy(input: RemedyInput): Remedy | undefined {
     policy: {
       apiVersion: 'networking.k8s.io/v1',
       kind: 'NetworkPolicy',
-      metadata: { name: freeName(input.name, []), namespace },
+      metadata: { name: freeName(input.name, input.policyNames), namespace },
       spec: {
         podSelector: inNamespace.selector,
         policyTypes: [direction],

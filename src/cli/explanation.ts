@@ -68,20 +68,22 @@ function reasonLines(party: Party, explanation: DirectionExplanation, paint: Pal
     default:
       return [
         `denied: ${isolators(isolatedBy)} ${new Set(isolatedBy.map(({ profile, policy }) => profile ?? policy)).size === 1 ? 'limits' : 'limit'} ${what}, and no rule allows this`,
-        ...nearMisses.slice(0, 3).map((miss) => paint.dim(missText(miss))),
+        ...nearMisses.slice(0, 2).map((miss) => paint.dim(missText(miss))),
       ];
   }
 }
 
 /** Profiles once each, then other people's policies. */
 function isolators(causes: readonly Cause[]): string {
-  const profiles = [...new Set(causes.flatMap(({ profile }) => profile ?? []))].map(
-    (name) => `profile ${name}`,
-  );
+  const profiles = [...new Set(causes.flatMap(({ profile }) => profile ?? []))];
   const others = causes
     .filter(({ profile }) => profile === undefined)
-    .map(({ namespace, policy }) => `NetworkPolicy ${namespace}/${policy}`);
-  return listed([...profiles, ...others], 4);
+    .map(({ namespace, policy }) => `${namespace}/${policy}`);
+  const parts = [
+    ...(profiles.length > 0 ? [`profile${profiles.length > 1 ? 's' : ''} ${listed(profiles)}`] : []),
+    ...(others.length > 0 ? [`NetworkPolic${others.length > 1 ? 'ies' : 'y'} ${listed(others)}`] : []),
+  ];
+  return parts.join(' and ');
 }
 
 function causeLines(cause: Cause, prefix: string, paint: Palette): string[] {
@@ -95,7 +97,7 @@ function causeText({ namespace, policy, profile, rule, index }: Cause): string {
     return `${ruleText(rule)} of profile ${profile} (${policy})`;
   return index === undefined
     ? object
-    : `rule ${index + 1} of ${object}${profile === undefined ? ', which is not of a profile' : ''}`;
+    : `rule ${index + 1} of ${object}${profile === undefined ? " (not the operator's)" : ''}`;
 }
 
 function ruleText(rule: string): string {

@@ -200,9 +200,11 @@ function tellAssumptions(
   }
   if (defaulted)
     terminal.note(`objects without a namespace are taken to be in ${namespace} (-n NAME for another)`);
-  if (assumed.length > 0) {
+  // Nobody labels it.
+  const unknown = assumed.filter((name) => name !== 'default');
+  if (unknown.length > 0) {
     terminal.note(
-      `there is no manifest of ${counted(assumed.length, 'namespace')} (${listed(assumed)}): only the name is known, no other label`,
+      `there is no manifest of ${counted(unknown.length, 'namespace')} (${listed(unknown)}): only the name is known, no other label`,
     );
   }
 }

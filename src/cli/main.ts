@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** kubectl-segmentation: the process. */
 import { EXIT } from './failure.ts';
 import { run } from './run.ts';
@@ -9,4 +8,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 const { env, stdin, stdout, stderr } = process;
-process.exitCode = await run(process.argv.slice(2), { env, cwd: process.cwd(), stdin, stdout, stderr });
+// No top-level await: the bundle is CommonJS.
+void run(process.argv.slice(2), { env, cwd: process.cwd(), stdin, stdout, stderr }).then((code) => {
+  process.exitCode = code;
+});

@@ -241,6 +241,9 @@ function suggest(
       intents.filter((intent) => intent.profile === profile).map(({ namespace }) => namespace.name),
     ),
     pods: snapshot.pods,
+    policyNames: snapshot.policies
+      .filter(({ metadata }) => metadata.namespace === own.namespace)
+      .map(({ metadata }) => metadata.name),
   });
   return made && { remedy: made, from, to };
 }

@@ -134,6 +134,7 @@ function suggestion(
     profile: isolated ? current : undefined,
     namespaces: world.selected,
     pods: world.pods,
+    policyNames: world.foreign.map(({ metadata }) => metadata.name),
   });
 }
 

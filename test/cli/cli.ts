@@ -9,6 +9,8 @@ export interface Ran {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
+  /** Both, as they came. */
+  readonly output: string;
 }
 
 export interface RunOptions {
@@ -22,7 +24,8 @@ export interface RunOptions {
 /** @param line arguments, separated by spaces; one that has spaces is given as an item of a list */
 export async function cli(line: string | readonly string[], options: RunOptions = {}): Promise<Ran> {
   const { cwd = process.cwd(), stdin = '', env = {}, terminal = false } = options;
-  const [stdout, stderr] = [sink(terminal), sink(terminal)];
+  const output: string[] = [];
+  const [stdout, stderr] = [sink(terminal, output), sink(terminal, output)];
   const argv = typeof line === 'string' ? line.split(' ').filter(Boolean) : line;
   const code = await run(argv, {
     env: { PATH: process.env['PATH'], ...env },
@@ -31,10 +34,13 @@ export async function cli(line: string | readonly string[], options: RunOptions 
     stdout: stdout.stream,
     stderr: stderr.stream,
   });
-  return { code, stdout: stdout.text(), stderr: stderr.text() };
+  return { code, stdout: stdout.text(), stderr: stderr.text(), output: output.join('') };
 }
 
-function sink(terminal: boolean): {
+function sink(
+  terminal: boolean,
+  all: string[],
+): {
   stream: Writable & { isTTY: boolean; columns: number };
   text: () => string;
 } {
@@ -42,6 +48,7 @@ function sink(terminal: boolean): {
   const stream = new Writable({
     write(chunk: Buffer, _encoding, done) {
       chunks.push(chunk.toString());
+      all.push(chunk.toString());
       done();
     },
   });

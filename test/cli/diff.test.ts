@@ -24,7 +24,7 @@ describe('kubectl segmentation diff', () => {
   }
 
   it('says nothing, and exits with 0, where nothing changes', async () => {
-    assert.deepEqual(await cli(`diff ${FROM} -f ${SHOP}`), { code: 0, stdout: '', stderr: '' });
+    assert.deepEqual(await cli(`diff ${FROM} -f ${SHOP}`), { code: 0, stdout: '', stderr: '', output: '' });
   });
 
   it('takes a change of spelling for none', async () => {

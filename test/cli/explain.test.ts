@@ -87,13 +87,13 @@ describe('kubectl segmentation explain', () => {
     [
       `shop/api shop/web -p 80 ${pods}`,
       0,
-      /allowed by rule 1 of NetworkPolicy shop\/web-deny, which is not of a profile/,
+      /allowed by rule 1 of NetworkPolicy shop\/web-deny \(not the operator's\)/,
     ],
     [
       `shop/api shop/web -p 81 ${pods}`,
       1,
       /denied: NetworkPolicy shop\/web-deny limits what reaches it/,
-      /web-deny, which is not of a profile allows it on TCP 80 only/,
+      /web-deny \(not the operator's\) allows it on TCP 80 only/,
       /^ {2}kind: NetworkPolicy$/m,
     ],
     [`shop/api shop/web ${pods}`, 1, /^DENIED .*UDP 53$/m, /^ALLOWED .*TCP 80 \(http\)$/m],

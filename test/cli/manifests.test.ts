@@ -102,11 +102,12 @@ describe('manifests', () => {
       first.stderr,
       /note: objects without a namespace are taken to be in default \(-n NAME for another\)/,
     );
+    const other = await cli('render -o table -f - -n mine', { stdin });
+    assert.match(other.stdout, /^mine +all\.default-deny/m);
     assert.match(
-      first.stderr,
-      /note: there is no manifest of 1 namespace \(default\): only the name is known/,
+      other.stderr,
+      /note: there is no manifest of 1 namespace \(mine\): only the name is known, no other label/,
     );
-    assert.match((await cli('render -o table -f - -n mine', { stdin })).stdout, /^mine +all\.default-deny/m);
   });
 
   const REFUSED: readonly [what: string, text: string, answer: RegExp][] = [

@@ -175,10 +175,10 @@ function findingsOf(
     egress.open.filter((pod) => !openBoth.includes(pod)),
     'reach everything: egress is not isolated',
   );
-  for (const { policy, direction } of unlimited) {
-    findings.push(
-      `${policy.metadata.name} allows ${direction === 'Ingress' ? 'everyone in' : 'everything out'}, on every port`,
-    );
+  for (const [direction, rules] of Map.groupBy(unlimited, (each) => each.direction)) {
+    const names = [...new Set(rules.map(({ policy }) => policy.metadata.name))].sort();
+    const what = direction === 'Ingress' ? 'everyone in' : 'everything out';
+    findings.push(`${listed(names)} ${names.length === 1 ? 'allows' : 'allow'} ${what}, on every port`);
   }
   if (host.length > 0) {
     findings.push(

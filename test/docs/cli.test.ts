@@ -1,0 +1,72 @@
+/** docs/cli.md shows what the plugin prints, and names every command, flag and format. */
+import assert from 'node:assert/strict';
+import { COMMANDS } from '../../src/cli/commands.ts';
+import { flagsOf } from '../../src/cli/help.ts';
+import { readFlags } from '../../src/cli/flags.ts';
+import { page, PAGES, samples } from './pages.ts';
+import { consoleOf, directoryOfPage } from './session.ts';
+
+const cliPage = page('docs/cli.md');
+
+describe('docs/cli.md', () => {
+  let directory: ReturnType<typeof directoryOfPage>;
+  before(() => {
+    directory = directoryOfPage(cliPage);
+  });
+  after(() => directory.remove());
+
+  const sessions = samples(cliPage).filter(({ language }) => language === 'console');
+
+  it('shows a session of each command for manifests', () => {
+    const shown = sessions.map(({ text }) => text).join('');
+    for (const name of ['status', 'explain', 'diff', 'check', 'render', 'matrix']) {
+      assert.ok(shown.includes(`$ kubectl segmentation ${name}`), name);
+    }
+  });
+
+  for (const { text, at } of sessions) {
+    it(`shows what is printed: ${at}`, async () => {
+      assert.equal(text, await consoleOf(text, directory.path));
+    });
+  }
+
+  it('speaks of every command', () => {
+    for (const { name } of COMMANDS) assert.match(cliPage.text, new RegExp(`\`${name}[\` ]`), name);
+  });
+
+  it('speaks of every flag of its own', () => {
+    const flags = new Set(
+      COMMANDS.filter(({ name }) => name !== 'matrix' && name !== 'graph').flatMap((each) =>
+        flagsOf(each).map(({ name }) => name),
+      ),
+    );
+    // Known from kubectl, and the same here.
+    for (const known of ['help', 'namespace', 'all-namespaces', 'output', 'filename', 'kustomize'])
+      flags.delete(known);
+    for (const flag of flags) assert.ok(cliPage.text.includes(`--${flag}`), flag);
+  });
+});
+
+describe('the pages', () => {
+  it('call the plugin with commands and flags that it has', () => {
+    const lines = PAGES.flatMap(samples)
+      .flatMap(({ text, at }) => text.split('\n').map((line) => ({ line, at })))
+      .flatMap(({ line, at }) =>
+        [...line.matchAll(/(?:^|\$ |&& |\()kubectl segmentation ([a-z].*?)(?= *(?:[|>#]|&&|$))/g)].map(
+          ([, call = '']) => ({
+            call,
+            at,
+          }),
+        ),
+      );
+    assert.ok(lines.length >= 8, 'too few lines are found');
+    for (const { call, at } of lines) {
+      const [name, ...rest] = call.split(' ').filter(Boolean);
+      const command = COMMANDS.find((each) => each.name === name);
+      assert.ok(command, `${at}: ${call}`);
+      const { words } = readFlags(rest, flagsOf(command));
+      const [min, max] = command.words;
+      assert.ok(words.length >= min && words.length <= max, `${at}: ${call}`);
+    }
+  });
+});
