@@ -1,7 +1,8 @@
 /**
  * Generates what follows from other files: TypeScript types, the schema for judging manifests and the field reference
- * from the CRD in crds/, the metrics reference from the registry, the code of the page that `graph` writes, the
- * Grafana dashboard from the list of its panels, and the parts of the Helm chart that config/ and crds/ have already.
+ * from the CRD in crds/, the metrics reference from the registry, the schema of the configuration file from what reads
+ * it, the code of the page that `graph` writes, the Grafana dashboard from the list of its panels, and the parts of the
+ * Helm chart that config/ and crds/ have already.
  *
  *   npm run generate              writes the files
  *   npm run generate -- --check   writes nothing; exits with 1 when a file is not what would be written
@@ -10,6 +11,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chartTemplates } from './generate/chart.ts';
+import { configurationSchema } from './generate/configuration.ts';
 import { CRD_PATH, readSchema } from './generate/crd.ts';
 import { dashboard } from './generate/dashboard.ts';
 import { referencePage } from './generate/docs.ts';
@@ -28,6 +30,7 @@ const files: readonly (readonly [path: string, text: string])[] = [
   ['src/cli/graph/generated/page.ts', await pageModule(root)],
   ['docs/api.md', referencePage(schema)],
   ['docs/metrics.md', metricsDocument()],
+  ['config/operator-configuration.schema.json', configurationSchema()],
   ['config/grafana/segmentation-operator.json', dashboard()],
   ...chartTemplates(root),
 ];

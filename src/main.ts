@@ -10,14 +10,12 @@ const GRACE = 20_000;
 
 const { version } = packageJson;
 
+const argv = process.argv.slice(2);
+const { env } = process;
+
 function options(): Options {
   try {
-    const parsed = parseOptions({
-      argv: process.argv.slice(2),
-      env: process.env,
-      readFile: (path) => readFileSync(path, 'utf8'),
-      version,
-    });
+    const parsed = parseOptions({ argv, env, readFile: (path) => readFileSync(path, 'utf8'), version });
     if (parsed.kind === 'options') return parsed.options;
     process.stdout.write(parsed.text.endsWith('\n') ? parsed.text : `${parsed.text}\n`);
     process.exit(0);
@@ -27,6 +25,17 @@ function options(): Options {
       `${error.problems.map((problem) => `segmentation-operator: ${problem}`).join('\n')}\n`,
     );
     process.exit(2);
+  }
+}
+
+/** What would be wrong with these arguments and another configuration file. */
+function problemsWith(text: string): readonly string[] {
+  try {
+    parseOptions({ argv, env, readFile: () => text, version });
+    return [];
+  } catch (error) {
+    if (!(error instanceof OptionsError)) throw error;
+    return error.problems;
   }
 }
 
@@ -56,7 +65,7 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
 // Timers do not keep the process alive, and while the first connection fails nothing else would.
 const alive = setInterval(() => {}, 2 ** 30);
 try {
-  const orderly = await runOperator({ options: chosen, version, logger, env: process.env }, stop.signal);
+  const orderly = await runOperator({ options: chosen, problemsWith, version, logger, env }, stop.signal);
   if (!orderly) logger.error('lost the lease to another replica, ending');
   process.exitCode = orderly ? 0 : 1;
 } catch (error) {

@@ -11,6 +11,7 @@ import { LeaderElector, type Lease, LEASES } from './kube/lease.ts';
 import { Resource } from './kube/resource.ts';
 import { createTransport, type Transport } from './kube/transport.ts';
 import type { Options } from './options.ts';
+import { followConfiguration } from './follow-configuration.ts';
 import { serve } from './serve.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
@@ -22,6 +23,8 @@ const DEFAULT_NAMESPACE = 'segmentation-system';
 
 export interface OperatorInput {
   readonly options: Options;
+  /** What would be wrong with another text of the configuration file. */
+  readonly problemsWith: (text: string) => readonly string[];
   readonly version: string;
   readonly logger: Logger;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -76,6 +79,7 @@ export async function runOperator(input: OperatorInput, signal: AbortSignal): Pr
   metrics.watches(() => controller.watchAges());
 
   let closeEndpoints: (() => Promise<void>) | undefined;
+  const stopFollowing = watchConfiguration(input, metrics, clock);
   try {
     closeEndpoints = await serve({
       options,
@@ -114,11 +118,32 @@ export async function runOperator(input: OperatorInput, signal: AbortSignal): Pr
     });
     return signal.aborted;
   } finally {
+    stopFollowing?.();
     await controller.stop();
     await recorder.close();
     await closeEndpoints?.();
     await transport.close();
   }
+}
+
+/** What is in effect does not change while the process runs; that the file says something else must not go unseen. */
+function watchConfiguration(
+  { options: { configurationFile: file }, problemsWith, logger }: OperatorInput,
+  metrics: Metrics,
+  clock: Clock,
+): (() => void) | undefined {
+  if (file === undefined) return undefined;
+  return followConfiguration(file, clock, (now) => {
+    metrics.configurationStale(now !== undefined);
+    const fields = { file: file.path };
+    if (now === undefined) {
+      logger.info('the configuration file is again what is in effect', fields);
+      return;
+    }
+    const problems = now instanceof Error ? [now.message] : problemsWith(now);
+    if (problems.length === 0) logger.warn('the configuration file has changed, restart to use it', fields);
+    else logger.warn('the configuration file has changed, and would be refused', { ...fields, problems });
+  });
 }
 
 /** Events are the last of things: what goes wrong with them is told once, and nothing waits for them. */

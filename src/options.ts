@@ -37,6 +37,8 @@ export interface Options {
   readonly leaderElection: LeaderElectionOptions;
   /** Never segmented. The operator's own namespace is not in it. */
   readonly protectedNamespaces: readonly string[];
+  /** The file of --config as it was read. */
+  readonly configurationFile: { readonly path: string; readonly text: string } | undefined;
   /** Where things are in this cluster, for the compiler of policies. */
   readonly cluster: ClusterConfiguration;
 }
@@ -110,7 +112,8 @@ export function parseOptions(input: OptionsInput): Parsed {
   };
 
   const path = setting('config');
-  if (path !== undefined) file = readFile(path, input.readFile, problems);
+  const text = path === undefined ? undefined : readFile(path, input.readFile, problems);
+  if (path !== undefined && text !== undefined) file = readConfiguration(text, path, problems);
   const { clusterDNS, protectedNamespaces, resyncPeriod, leaderElection } = file;
   const metricsBindAddress = setting('metricsBindAddress');
   const options: Options = {
@@ -136,6 +139,7 @@ export function parseOptions(input: OptionsInput): Parsed {
       retryPeriod: leaderElection?.retryPeriod ?? DEFAULT_LEASE.retryPeriod,
     },
     protectedNamespaces: protectedNamespaces ?? PROTECTED_NAMESPACES,
+    configurationFile: path === undefined || text === undefined ? undefined : { path, text },
     cluster: {
       clusterDNS: { ...CLUSTER_DEFAULTS.clusterDNS, ...defined(clusterDNS ?? {}) },
       ingressControllers: file.ingressControllers ?? CLUSTER_DEFAULTS.ingressControllers,
@@ -208,9 +212,9 @@ function checkEnvironment(env: OptionsInput['env'], problems: string[]): void {
   }
 }
 
-function readFile(path: string, read: OptionsInput['readFile'], problems: string[]): ConfigurationFile {
+function readFile(path: string, read: OptionsInput['readFile'], problems: string[]): string | undefined {
   try {
-    return readConfiguration(read(path), path, problems);
+    return read(path);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     const reasons = {
@@ -222,7 +226,7 @@ function readFile(path: string, read: OptionsInput['readFile'], problems: string
       reasons[String(code) as keyof typeof reasons] ??
       (error instanceof Error ? error.message : String(error));
     problems.push(`the configuration file ${path} cannot be read: ${reason}`);
-    return {};
+    return undefined;
   }
 }
 

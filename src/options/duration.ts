@@ -2,10 +2,14 @@
 
 const UNITS = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
 
+/** What parseDuration takes, as a regular expression. */
+export const DURATION_PATTERN = '^(0|([0-9]+(\\.[0-9]+)?(ms|h|m|s))+)$';
+const pattern = new RegExp(DURATION_PATTERN);
+
 /** Milliseconds; undefined if `text` is no duration. */
 export function parseDuration(text: string): number | undefined {
   if (text === '0') return 0;
-  if (!/^(\d+(\.\d+)?(ms|h|m|s))+$/.test(text)) return undefined;
+  if (!pattern.test(text)) return undefined;
   let total = 0;
   for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g)) {
     total += Number(amount) * UNITS[unit as keyof typeof UNITS];

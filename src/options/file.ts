@@ -6,6 +6,7 @@ import {
   bindAddress,
   boolean,
   cidr,
+  described,
   duration,
   integer,
   ipAddress,
@@ -17,6 +18,7 @@ import {
   oneOf,
   serviceName,
   type Shape,
+  shaped,
   type Shaped,
 } from './shape.ts';
 
@@ -33,50 +35,89 @@ export const logFormat = oneOf(...LOG_FORMATS);
 const MINUTE = 60_000;
 const leaseTime = duration(1000, 60 * MINUTE, 'from 1s to 1h');
 
+const workloadKeys = object({ namespaceSelector: labelSelector, podSelector: labelSelector }, [
+  'namespaceSelector',
+]);
+
 /** Without a namespaceSelector it would mean pods of whatever namespace a policy is in. */
-const workloadSelector: Shape<WorkloadSelector> = (value, at, problems) => {
-  const read = object({ namespaceSelector: labelSelector, podSelector: labelSelector })(value, at, problems);
+const workloadSelector: Shape<WorkloadSelector> = shaped(workloadKeys.schema, (value, at, problems) => {
+  const read = workloadKeys(value, at, problems);
   if (isRecord(value) && (value.namespaceSelector ?? undefined) === undefined) {
     problems.push(`${at}: namespaceSelector is required ({} for every namespace)`);
   }
   return read;
-};
-
-const shape = object({
-  apiVersion: oneOf(CONFIG_API_VERSION),
-  kind: oneOf(CONFIG_KIND),
-  metrics: object({
-    bindAddress,
-    secure: boolean,
-    certPath: anyText,
-    certName: anyText,
-    certKey: anyText,
-  }),
-  health: object({ bindAddress }),
-  log: object({ level: logLevel, format: logFormat }),
-  concurrency,
-  resyncPeriod: duration(MINUTE, 7 * 24 * 60 * MINUTE, 'from 1m to 168h'),
-  leaderElection: object({
-    enabled: boolean,
-    namespace: namespaceName,
-    leaseDuration: leaseTime,
-    renewDeadline: leaseTime,
-    retryPeriod: duration(100, 60 * MINUTE, 'from 100ms to 1h'),
-  }),
-  protectedNamespaces: list(namespaceName),
-  clusterDNS: object({
-    namespace: namespaceName,
-    service: serviceName,
-    podSelector: labelSelector,
-    nodeLocalAddresses: list(ipAddress),
-  }),
-  ingressControllers: list(workloadSelector),
-  monitoring: list(workloadSelector),
-  nodeCIDRs: list(cidr),
-  podCIDRs: list(cidr),
-  webhookSourceCIDRs: list(cidr),
-  maxNodeAddresses: integer(1, 5000),
 });
+
+const shape = object(
+  {
+    apiVersion: oneOf(CONFIG_API_VERSION),
+    kind: oneOf(CONFIG_KIND),
+    metrics: object({
+      bindAddress: described('Where /metrics is served; "0" for nowhere.', bindAddress),
+      secure: described(
+        'By TLS, to those whom the API server lets get /metrics. Without it: yes, but for a loopback address.',
+        boolean,
+      ),
+      certPath: described(
+        'The directory of the certificate, read again when it changes. Without it: self-signed, in memory.',
+        anyText,
+      ),
+      certName: described('The certificate in certPath.', anyText),
+      certKey: described('Its private key in certPath.', anyText),
+    }),
+    health: object({
+      bindAddress: described('Where /healthz and /readyz are served; "0" for nowhere.', bindAddress),
+    }),
+    log: object({ level: logLevel, format: logFormat }),
+    concurrency: described('How many namespaces are reconciled at once.', concurrency),
+    resyncPeriod: described(
+      'How often every namespace is compared again, without an event; from 1m to 168h.',
+      duration(MINUTE, 7 * 24 * 60 * MINUTE, 'from 1m to 168h'),
+    ),
+    leaderElection: object({
+      enabled: described('Act only while holding the Lease.', boolean),
+      namespace: described("The namespace of the Lease. Without it: the operator's own.", namespaceName),
+      leaseDuration: described('Whole seconds, longer than renewDeadline; at most 1h.', leaseTime),
+      renewDeadline: described('Longer than 1.2 times retryPeriod; at least 1s.', leaseTime),
+      retryPeriod: described('From 100ms.', duration(100, 60 * MINUTE, 'from 100ms to 1h')),
+    }),
+    protectedNamespaces: described(
+      "Never segmented, whatever a profile selects; the operator's own namespace always is among them.",
+      list(namespaceName),
+    ),
+    clusterDNS: described(
+      "The cluster's DNS.",
+      object({
+        namespace: namespaceName,
+        service: serviceName,
+        podSelector: described('What to select while the Service does not exist.', labelSelector),
+        nodeLocalAddresses: described('Of a DNS cache on each node.', list(ipAddress)),
+      }),
+    ),
+    ingressControllers: described(
+      'Where ingress controllers and gateways run, for the peer IngressControllers.',
+      list(workloadSelector),
+    ),
+    monitoring: described('Where monitoring runs, for the peer Monitoring.', list(workloadSelector)),
+    nodeCIDRs: described(
+      "Stands for the peer Nodes instead of the nodes' own addresses, and is left out of World.",
+      list(cidr),
+    ),
+    podCIDRs: described('Left out of World, together with what Nodes report.', list(cidr)),
+    webhookSourceCIDRs: described(
+      "Where the API server's calls to webhooks come from; empty: any address.",
+      list(cidr),
+    ),
+    maxNodeAddresses: described(
+      'Most addresses that the peer Nodes lists one by one, and most ranges that World leaves out.',
+      integer(1, 5000),
+    ),
+  },
+  ['apiVersion', 'kind'],
+);
+
+/** Accepts every file that is accepted here; what it can't say is whether durations are in range and fit together. */
+export const CONFIGURATION_SCHEMA = shape.schema;
 
 export type ConfigurationFile = Shaped<typeof shape>;
 
@@ -100,7 +141,7 @@ export function readConfiguration(text: string, path: string, problems: string[]
     problems.push(`${at}is not valid YAML: ${error instanceof Error ? error.message : String(error)}`);
     return {};
   }
-  if (!isRecord(value) || value.apiVersion === undefined || value.kind === undefined) {
+  if (!isRecord(value) || !value.apiVersion || !value.kind) {
     problems.push(`${at}must begin with "apiVersion: ${CONFIG_API_VERSION}" and "kind: ${CONFIG_KIND}"`);
   }
   return isRecord(value) ? (shape(value, at, problems) ?? {}) : {};

@@ -9,13 +9,17 @@ export interface BindAddress {
 
 export const BIND_ADDRESS_FORMS = '":8080", "127.0.0.1:8080", "[::1]:8080", or "0" for off';
 
+const PORT = '[0-9]{1,4}|[0-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]';
+/** What parseBindAddress takes, as a regular expression. */
+export const BIND_ADDRESS_PATTERN = `^(0|(\\[([0-9a-fA-F:.]+)\\]|([^\\s:\\[\\]]*)):(${PORT}))$`;
+const pattern = new RegExp(BIND_ADDRESS_PATTERN);
+
 /** `off` for "0"; undefined if `text` is no address. */
 export function parseBindAddress(text: string): BindAddress | 'off' | undefined {
   if (text === '0') return 'off';
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]]*)):(\d{1,5})$/.exec(text);
+  const match = pattern.exec(text);
   if (match === null) return undefined;
-  const port = Number(match[3]);
-  return port > 65_535 ? undefined : { host: (match[1] ?? match[2]) || undefined, port };
+  return { host: (match[3] ?? match[4]) || undefined, port: Number(match[5]) };
 }
 
 /** Whether only processes of the same machine (or pod) can connect to it. */

@@ -36,6 +36,8 @@ export interface SegmentationMetrics {
   policyWritten(verb: WriteVerb, reason: WriteReason): void;
   /** One policy that somebody else had changed or deleted was put right. */
   driftRepaired(): void;
+  /** Whether the configuration file says something else than what is in effect. */
+  configurationStale(stale: boolean): void;
   /** What became of an Event about a profile. */
   event(result: EventResult): void;
   /** A namespace is as its profiles want it, `duration` milliseconds after the event that made it differ. */
@@ -76,6 +78,11 @@ export function createSegmentationMetrics(registry: Registry): SegmentationMetri
     registers,
   });
   for (const result of EVENT_RESULTS) events.inc({ result }, 0);
+  const configuration = new Gauge({
+    name: 'segmentation_configuration_stale',
+    help: 'Whether the configuration file has changed since the start (1): a restart would put it into effect.',
+    registers,
+  });
   const enforcement = new Histogram({
     name: 'segmentation_enforcement_seconds',
     help: 'Time from the creation or relabelling of a namespace until it was as its profiles want it.',
@@ -100,6 +107,7 @@ export function createSegmentationMetrics(registry: Registry): SegmentationMetri
     removeProfile: (name) => profiles.delete(name),
     policyWritten: (verb, reason) => writes.inc({ verb, reason }),
     driftRepaired: () => repairs.inc(),
+    configurationStale: (stale) => configuration.set(stale ? 1 : 0),
     event: (result) => events.inc({ result }),
     enforced: (duration) => enforcement.observe(duration / 1000),
     fullSync: (time) => fullSync.set(time / 1000),

@@ -205,6 +205,7 @@ describe('the metrics', () => {
       'segmentation_events_total{result="dropped"}',
       'leader_election_master_status{name="l"}',
       'segmentation_profiles',
+      'segmentation_configuration_stale',
       'segmentation_policy_writes_total{verb="create",reason="missing"}',
       'segmentation_policy_writes_total{verb="create",reason="transition"}',
       'segmentation_policy_writes_total{verb="update",reason="changed"}',

@@ -1,6 +1,6 @@
 /** Reads files of expected verdicts: who is to reach whom, and who is not. */
 import { isMap, isSeq, LineCounter, parseAllDocuments, type Document } from 'yaml';
-import { anyText, isRecord, list, object, oneOf, type Shape } from '../../options/shape.ts';
+import { anyText, isRecord, list, object, oneOf, type Shape, shaped } from '../../options/shape.ts';
 import { CliError } from '../failure.ts';
 
 export interface Expectation {
@@ -21,15 +21,16 @@ const EXPECTED = ['allow', 'deny'] as const;
 /** One text, or a list of texts. */
 function oneOrMore(item: Shape<string>): Shape<readonly string[]> {
   const several = list(item);
-  return (value, at, problems) => {
+  return shaped({ anyOf: [item.schema, several.schema] }, (value, at, problems) => {
     if (Array.isArray(value)) return several(value, at, problems);
     const only = item(value, at, problems);
     return only === undefined ? undefined : [only];
-  };
+  });
 }
 
-const port: Shape<string> = (value, at, problems) =>
-  typeof value === 'number' ? String(value) : anyText(value, at, problems);
+const port: Shape<string> = shaped({ type: ['string', 'number'] }, (value, at, problems) =>
+  typeof value === 'number' ? String(value) : anyText(value, at, problems),
+);
 
 const shape = object({
   name: anyText,

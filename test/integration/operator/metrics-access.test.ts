@@ -14,6 +14,7 @@ import { Fixture } from '../kube/fixture.ts';
 import type { TcpProxy } from '../kube/tcp-proxy.ts';
 
 const authority = createAuthority('metrics-access');
+const CONFIGURATION = 'apiVersion: config.segmentation.dev/v1alpha1\nkind: OperatorConfiguration\n';
 const PATIENCE = 20_000; // ms; the operator looks at its certificate every ten seconds
 
 describe('the metrics endpoint with --metrics-secure', function () {
@@ -63,11 +64,14 @@ describe('the metrics endpoint with --metrics-secure', function () {
     const server = new URL(plane.server);
     proxy = await fixture.proxy(server.href);
     mountCertificate('v1');
+    const config = fixture.write('operator.yaml', `${CONFIGURATION}concurrency: 4\n`);
     operator = await operators.start(
       fixture.via(kubeconfig, proxy.url),
       '--metrics-secure',
       `--metrics-cert-path=${fixture.path('mounted')}`,
+      `--config=${config}`,
     );
+    fixture.write('operator.yaml', `${CONFIGURATION}concurrency: 8\n`);
     url = String((await operator.line('listening'))['metrics']);
   });
   after(async () => {
@@ -112,6 +116,24 @@ describe('the metrics endpoint with --metrics-secure', function () {
     const next = mountCertificate('v2');
     await eventually(async () => assert.equal((await scrape(url)).certificate, next), PATIENCE);
     await operator.line('the certificate of the metrics endpoint was replaced');
+  });
+
+  it('tells meanwhile that the configuration file has changed, which takes a restart', async () => {
+    const { level, file } = await operator.line(
+      'the configuration file has changed, restart to use it',
+      PATIENCE,
+    );
+    assert.deepEqual([level, file], ['warn', fixture.path('operator.yaml')]);
+    const { text } = await scrape(url, { token: tokens.reader });
+    assert.match(text, /^segmentation_configuration_stale 1$/m);
+    assert.match(text, /^controller_runtime_max_concurrent_reconciles\{controller="namespace"\} 4$/m);
+    fixture.write('operator.yaml', `${CONFIGURATION}concurency: 8\n`);
+    const { problems } = await operator.line(
+      'the configuration file has changed, and would be refused',
+      PATIENCE,
+    );
+    const problem = `${fixture.path('operator.yaml')}: concurency: unknown key (did you mean "concurrency"?)`;
+    assert.deepEqual(problems, [problem]);
   });
 
   it('serves nobody but those just known while the API server is away, and says so once in its log', async () => {

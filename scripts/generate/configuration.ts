@@ -1,0 +1,43 @@
+/** The JSON schema of the configuration file, from what reads it. */
+import { parse } from 'yaml';
+import { CONFIG_API_VERSION, CONFIG_KIND, CONFIGURATION_SCHEMA } from '../../src/options/file.ts';
+import { configurationText } from '../../src/options/help.ts';
+import { isRecord, type JsonSchema } from '../../src/options/shape.ts';
+import { parseOptions } from '../../src/options.ts';
+
+/** Their defaults depend on something else; their descriptions say on what. */
+const DEPENDENT = ['metrics.secure'];
+
+/** The text of the file, ending in a line break. */
+export function configurationSchema(): string {
+  const parsed = parseOptions({ argv: [], env: {}, readFile: () => '', version: '' });
+  if (parsed.kind !== 'options') throw new Error(`without arguments there is nothing to ${parsed.kind}`);
+  const { apiVersion: _, kind: __, ...defaults } = parse(configurationText(parsed.options)) as JsonSchema;
+  return `${JSON.stringify(
+    {
+      $schema: 'http://json-schema.org/draft-07/schema#',
+      title: `${CONFIG_KIND} ${CONFIG_API_VERSION}`,
+      description:
+        'The configuration file of the segmentation operator (--config). Generated: npm run generate. It accepts ' +
+        'every file that the operator accepts, and some whose durations are out of range or do not fit together, or ' +
+        'whose addresses are none.',
+      ...withDefaults(CONFIGURATION_SCHEMA, defaults, ''),
+    },
+    undefined,
+    2,
+  )}\n`;
+}
+
+function withDefaults(schema: JsonSchema, value: unknown, at: string): JsonSchema {
+  const { properties } = schema;
+  if (value === undefined || DEPENDENT.includes(at)) return schema;
+  // Lists and selectors are taken or left as a whole.
+  if (!isRecord(properties) || !isRecord(value) || 'matchLabels' in properties) {
+    return { ...schema, default: value };
+  }
+  const filled = Object.entries(properties).map(([key, inner]) => [
+    key,
+    withDefaults(inner as JsonSchema, value[key], at === '' ? key : `${at}.${key}`),
+  ]);
+  return { ...schema, properties: Object.fromEntries(filled) as JsonSchema };
+}
