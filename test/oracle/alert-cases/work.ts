@@ -246,6 +246,18 @@ export const WORK_CASES: readonly AlertCase[] = [
   },
   {
     alert: 'SegmentationEnforcementSlow',
+    when: 'a tenth took longer than 5 s half an hour ago, and few do now',
+    series: enforced('0+900x10 9993+993x50', '0+1000x60'),
+    quiet: ['45m'],
+  },
+  {
+    alert: 'SegmentationEnforcementSlow',
+    when: 'a little too many take longer than 5 s, at the end of an hour in which none did',
+    series: enforced('0+1000x40 40985+985x30', '0+1000x70'),
+    quiet: ['66m'],
+  },
+  {
+    alert: 'SegmentationEnforcementSlow',
     when: 'nothing happens',
     series: enforced('100x60', '100x60'),
     quiet: ['30m'],
