@@ -53,12 +53,42 @@ export class Changes {
     this.#inputs = { p: undefined, q: undefined, service: serviceFacts('a', 8080), labels };
   }
 
-  /** The changes of the next round. `picture`: what stands now, when everything has settled. */
+  /** The changes of the next round, at random. `picture`: what stands now, when everything has settled. */
   next(picture: Picture): Change[] {
+    this.begin();
+    return this.#choose(picture);
+  }
+
+  /** A round begins. */
+  begin(): void {
     this.#unheard = this.#withoutEffect();
     this.#values = [this.#inputs];
     this.#byHand = new Set();
-    return this.#choose(picture);
+  }
+
+  /** Creates or edits a profile. */
+  write(key: 'p' | 'q', spec: object): Change {
+    const box = this.#box;
+    const name = this.#name(key);
+    return {
+      what: `write ${key} ${JSON.stringify(spec)}`,
+      run: async () => {
+        if (this.#inputs[key] === undefined) await box.profile(key, spec as Record<string, unknown>);
+        else await box.edit(name, spec as Record<string, unknown>);
+        const profile: SegmentationProfile = await box.readProfile(name);
+        this.#set({ [key]: profile });
+      },
+    };
+  }
+
+  remove(key: 'p' | 'q'): Change {
+    return {
+      what: `delete ${key}`,
+      run: async () => {
+        this.#set({ [key]: undefined });
+        await this.#box.removeProfile(this.#name(key));
+      },
+    };
   }
 
   /** What the operator is to keep in a namespace from now on. */
@@ -139,32 +169,14 @@ export class Changes {
   }
 
   #edit(key: 'p' | 'q'): Change {
-    const box = this.#box;
-    const name = this.#name(key);
-    if (this.#inputs[key] !== undefined && this.#roll(5) === 0) {
-      return {
-        what: `delete ${key}`,
-        run: async () => {
-          this.#set({ [key]: undefined });
-          await box.removeProfile(name);
-        },
-      };
-    }
+    if (this.#inputs[key] !== undefined && this.#roll(5) === 0) return this.remove(key);
     const spec = randomSpec(
       this.#roll,
-      { ...box.label, [MEMBER]: 'yes' },
+      { ...this.#box.label, [MEMBER]: 'yes' },
       this.#namespaces,
       key === 'q' ? this.#backend : undefined,
     );
-    return {
-      what: `write ${key} ${JSON.stringify(spec)}`,
-      run: async () => {
-        if (this.#inputs[key] === undefined) await box.profile(key, spec as Record<string, unknown>);
-        else await box.edit(name, spec as Record<string, unknown>);
-        const profile: SegmentationProfile = await box.readProfile(name);
-        this.#set({ [key]: profile });
-      },
-    };
+    return this.write(key, spec);
   }
 
   #relabel(): Change {

@@ -9,7 +9,7 @@ import type { ControlPlane } from '../env/index.ts';
 import { eventually, type Sandbox } from '../support/cluster.ts';
 import { installOperator, type Operator, type Operators } from '../support/operator.ts';
 import { ApiProxy } from './api-proxy.ts';
-import { Changes, form, isOurs, MEMBER, serviceSpec, TENANT } from './changes.ts';
+import { type Change, Changes, form, isOurs, MEMBER, serviceSpec, TENANT } from './changes.ts';
 import { Judge } from '../support/judge.ts';
 import type { Dice } from './model.ts';
 import { next, type Picture, Recorder, type Revision } from './recorder.ts';
@@ -98,17 +98,24 @@ export class Rounds {
     this.#operator = setting.launch();
   }
 
+  /** A namespace with pods, and with somebody else's policy. */
+  get crowded(): string {
+    return this.#setting.namespaces[1] ?? '';
+  }
+
   /** What happened in the last round. */
   told(): string {
     return `round ${this.counts.rounds}: ${this.#story.join('; ')}`;
   }
 
-  async round(trouble?: Trouble): Promise<void> {
+  /** @param script what changes; at random without it */
+  async round(trouble?: Trouble, script?: (changes: Changes) => Change[]): Promise<void> {
     const { changes, roll, proxy } = this.#setting;
     const requests = proxy.requests;
     this.counts.rounds += 1;
     this.#story = [trouble?.name ?? 'no trouble'];
-    const chosen = changes.next(this.#picture);
+    if (script !== undefined) changes.begin();
+    const chosen = script?.(changes) ?? changes.next(this.#picture);
     const pauses = chosen.map(() => roll(40)); // ms
     if (trouble !== undefined) await this.#idle(trouble);
     this.#past = await this.#setting.recorder.revision();
@@ -117,13 +124,13 @@ export class Rounds {
       await run();
       await sleep(pauses[index]);
     }
-    if (trouble !== undefined) {
+    if (trouble !== undefined && !trouble.atWrites) {
       await sleep(trouble.lastsMs ?? LASTS);
       await trouble.end?.(this.#field());
       proxy.heal();
-      if (!this.#operator.running) this.#launch();
     }
     await eventually(() => this.#assertSettled(), SETTLE);
+    proxy.heal();
     await this.#replay();
     const asked = proxy.requests - requests;
     assert.ok(asked <= MOST_REQUESTS, `${asked} requests in a round`);
@@ -157,6 +164,7 @@ export class Rounds {
       for (const each of CACHED) assert.notDeepEqual(proxy.watches(each), [], `${each} are not watched`);
     }, SETTLE);
     await trouble.begin(this.#field());
+    if (trouble.atWrites) return;
     await sleep(IDLE);
     const written = (await recorder.take()).filter(({ kind }) => kind === 'policy');
     assert.deepEqual(told(written), '', 'written although nothing had changed');

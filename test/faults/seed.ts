@@ -2,6 +2,8 @@
 
 /** Chooses changes and faults, and their order. `npm test` always takes the same; scripts/faults.ts gives others. */
 export const SEED = Number(process.env['FAULTS_SEED'] ?? 1);
+/** Whether there is time for more than the core. */
+export const EVERYTHING = process.env['FAULTS_SEED'] !== undefined;
 
 /** Registers a hook: where a test fails, it is told how to repeat what was chosen, and what that was. */
 export function tellReplay(story: () => string | undefined = () => undefined): void {

@@ -33,6 +33,8 @@ export interface Trouble {
   readonly end?: (field: Field) => void | Promise<void>;
   /** The operator is made to believe what is not so, so that it may report it in a status. */
   readonly blinds?: boolean;
+  /** It begins with a write, before which nothing differs, and ends with that. */
+  readonly atWrites?: boolean;
 }
 
 const CODES = [409, 429, 500, 503, 504] as const;
@@ -105,18 +107,33 @@ const LINES = [
 /** The kinds of which the operator always has everything. */
 export const CACHED = ['segmentationprofiles', 'namespaces', 'networkpolicies'];
 
-/** Kills the operator at its `turn`-th write from now on. */
-function killAt(field: Field, turn: number, after: boolean): void {
-  const { proxy, tell, restart } = field;
-  let writes = 0;
-  proxy.fault = async (exchange) => {
-    if (exchange.isWrite) writes += 1;
-    if (!exchange.isWrite || writes !== turn) return exchange.pass();
-    tell(`killed ${after ? 'after' : 'before'} write ${turn}: ${exchange.method} ${exchange.path}`);
-    if (after) await exchange.commit();
-    await restart();
-    exchange.reset();
-  };
+/** Kills the operator at its `turn`-th write from now on, before or after it reaches the API server. */
+export class Crash implements Trouble {
+  readonly name: string;
+  readonly atWrites = true;
+  /** Whether there were so many writes. */
+  struck = false;
+  readonly #turn: number;
+  readonly #when: 'before' | 'after';
+
+  constructor(turn: number, when: 'before' | 'after') {
+    this.name = `a kill ${when} write ${turn}`;
+    this.#turn = turn;
+    this.#when = when;
+  }
+
+  begin({ proxy, tell, restart }: Field): void {
+    let writes = 0;
+    proxy.fault = async (exchange) => {
+      if (exchange.isWrite) writes += 1;
+      if (!exchange.isWrite || writes !== this.#turn) return exchange.pass();
+      this.struck = true;
+      tell(`killed ${this.#when} ${exchange.method} ${exchange.path}`);
+      if (this.#when === 'after') await exchange.commit();
+      await restart();
+      exchange.reset();
+    };
+  }
 }
 
 /**
@@ -314,14 +331,6 @@ export const TROUBLES: readonly Trouble[] = [
   },
   staleLists,
   ...CACHED.flatMap((resource) => [forge(resource, false), forge(resource, true)]),
-  {
-    name: 'a kill before a write',
-    begin: (field) => killAt(field, 1 + field.roll(4), false),
-  },
-  {
-    name: 'a kill after a write',
-    begin: (field) => killAt(field, 1 + field.roll(4), true),
-  },
   {
     name: 'a restart among errors',
     begin: async (field) => {
