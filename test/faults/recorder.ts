@@ -1,5 +1,6 @@
 // Every revision of the NetworkPolicies and Namespaces of a sandbox, from direct watches, in the API server's order.
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeObject, StringMap } from '../../src/api/meta.ts';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import type { ControlPlane } from '../env/index.ts';
@@ -10,6 +11,7 @@ export type Revision = { readonly at: number } & (
   | { readonly kind: 'namespace'; readonly object: KubeObject; readonly deleted: boolean }
 );
 
+const RECONNECT = 50; // ms
 const POLICIES = '/apis/networking.k8s.io/v1/networkpolicies';
 const NAMESPACES = '/api/v1/namespaces';
 
@@ -21,6 +23,8 @@ export interface Picture {
 }
 
 export class Recorder {
+  /** Whether revisions were missed, so that `take` does not have them all. */
+  missed = false;
   readonly #plane: ControlPlane;
   readonly #box: Sandbox;
   readonly #ended = new AbortController();
@@ -44,18 +48,24 @@ export class Recorder {
   ): Promise<{ recorder: Recorder; picture: Picture }> {
     await box.createPolicy(marker, 'marker', { podSelector: {}, policyTypes: ['Ingress'] });
     const recorder = new Recorder(plane, box, marker);
-    const policies = (await plane.admin.send('GET', POLICIES)) as List<NetworkPolicy>;
-    const namespaces = (await plane.admin.send('GET', NAMESPACES)) as List<KubeObject>;
+    const from = await recorder.revision();
     recorder.#watching = Promise.all([
-      recorder.#follow('policy', POLICIES, policies.metadata.resourceVersion),
-      recorder.#follow('namespace', NAMESPACES, namespaces.metadata.resourceVersion),
+      recorder.#follow('policy', POLICIES, from),
+      recorder.#follow('namespace', NAMESPACES, from),
     ]);
-    const labels = namespaces.items.map(({ metadata }) => [metadata.name, metadata.labels ?? {}] as const);
-    const picture = {
-      policies: Map.groupBy(policies.items, ({ metadata }) => metadata.namespace ?? ''),
-      labels: new Map(labels.filter(([name]) => name.startsWith(box.id))),
-    };
+    const picture = await recorder.picture();
     return { recorder, picture };
+  }
+
+  /** What stands now. */
+  async picture(): Promise<Picture> {
+    const policies = (await this.#plane.admin.send('GET', POLICIES)) as List<NetworkPolicy>;
+    const namespaces = (await this.#plane.admin.send('GET', NAMESPACES)) as List<KubeObject>;
+    const labels = namespaces.items.map(({ metadata }) => [metadata.name, metadata.labels ?? {}] as const);
+    return {
+      policies: Map.groupBy(policies.items, ({ metadata }) => metadata.namespace ?? ''),
+      labels: new Map(labels.filter(([name]) => name.startsWith(this.#box.id))),
+    };
   }
 
   /** All revisions since the last call, up to this moment. */
@@ -88,25 +98,36 @@ export class Recorder {
   }
 
   async #follow(kind: Revision['kind'], path: string, resourceVersion: string): Promise<void> {
-    try {
-      const events = this.#plane.admin.stream(
-        `${path}?watch=true&resourceVersion=${resourceVersion}`,
-        this.#ended.signal,
-      );
-      for await (const event of events) {
-        const { type, object } = event as { type: string; object: NetworkPolicy };
-        assert.notEqual(type, 'ERROR', JSON.stringify(object));
-        const at = Number(object.metadata.resourceVersion);
-        const namespace = kind === 'policy' ? object.metadata.namespace : object.metadata.name;
-        if (namespace?.startsWith(this.#box.id) && namespace !== this.#marker) {
-          this.#revisions.push({ at, kind, object, deleted: type === 'DELETED' });
+    let from = resourceVersion;
+    while (!this.#ended.signal.aborted) {
+      try {
+        const query = `watch=true&resourceVersion=${from}`;
+        for await (const event of this.#plane.admin.stream(`${path}?${query}`, this.#ended.signal)) {
+          const { type, object } = event as { type: string; object: NetworkPolicy };
+          if (type === 'ERROR') {
+            // An API server that was restarted knows nothing of before.
+            assert.equal((object as { code?: number }).code, 410, JSON.stringify(object));
+            this.missed = true;
+            from = await this.revision();
+            break;
+          }
+          from = object.metadata.resourceVersion ?? '';
+          this.#note(kind, object, type === 'DELETED');
         }
-        this.#seen[kind] = at;
+      } catch (error) {
+        if (error instanceof assert.AssertionError) this.#error = error;
+        // Otherwise the API server is away.
       }
-      throw new Error(`the watch of ${path} ended`);
-    } catch (error) {
-      if (!this.#ended.signal.aborted) this.#error = error;
+      await sleep(RECONNECT);
     }
+  }
+
+  #note(kind: Revision['kind'], object: NetworkPolicy, deleted: boolean): void {
+    const at = Number(object.metadata.resourceVersion);
+    const namespace = kind === 'policy' ? object.metadata.namespace : object.metadata.name;
+    if (namespace?.startsWith(this.#box.id) && namespace !== this.#marker)
+      this.#revisions.push({ at, kind, object, deleted });
+    this.#seen[kind] = at;
   }
 }
 

@@ -16,7 +16,7 @@ import { next, type Picture, Recorder, type Revision } from './recorder.ts';
 import { CACHED, type Field, type Trouble } from './troubles.ts';
 
 /** Longest time until all is as wanted once the trouble has ended, milliseconds: what backs off waits some seconds. */
-const SETTLE = 30_000;
+const SETTLE = 60_000;
 /** For how long the operator is watched while there is trouble and nothing to do. */
 const IDLE = 250; // ms
 /** For how long trouble goes on after the changes, unless it says otherwise. */
@@ -223,6 +223,11 @@ export class Rounds {
         return [namespace, [before, ...changes.everWanted(namespace).map((each) => [...others, ...each])]];
       }),
     );
+    if (recorder.missed) {
+      recorder.missed = false;
+      this.#picture = await recorder.picture();
+      revisions.length = 0; // the end is judged
+    }
     for (const revision of revisions) {
       const { kind, object, deleted, at } = revision;
       this.#picture = next(this.#picture, revision);

@@ -77,7 +77,7 @@ function refuse(exchange: Exchange, code: (typeof CODES)[number], asPage: boolea
   exchange.answer(code, JSON.stringify({ ...status, message: 'made up by a test' }), headers);
 }
 
-function resetWatches(proxy: ApiProxy): void {
+export function resetWatches(proxy: ApiProxy): void {
   for (const watch of proxy.watches()) watch.reset();
 }
 

@@ -202,6 +202,15 @@ export class Operator {
     return this.end();
   }
 
+  /** Freezes it, or lets it go on. */
+  pause(): void {
+    signalProcess(this.#child, 'SIGSTOP');
+  }
+
+  resume(): void {
+    signalProcess(this.#child, 'SIGCONT');
+  }
+
   /** kill -9. */
   async kill(): Promise<void> {
     await endProcess(this.#child, 'SIGKILL');
