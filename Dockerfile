@@ -1,7 +1,6 @@
 # syntax=docker/dockerfile:1
 # The operator as one bundled file on a base without shell or package manager, as a user without rights.
-# Both bases are pinned by tag. To pin them by digest as well, give them as arguments:
-#   docker build --build-arg RUNTIME_IMAGE=gcr.io/distroless/nodejs24-debian13:nonroot@sha256:... .
+# Both bases are pinned by tag. To pin them by digest as well, give them as arguments: docs/operations.md#the-image
 ARG BUILDER_IMAGE=docker.io/library/node:24.21.0-trixie-slim
 ARG RUNTIME_IMAGE=gcr.io/distroless/nodejs24-debian13:nonroot
 
@@ -11,8 +10,11 @@ WORKDIR /build
 COPY package.json package-lock.json ./
 # No install scripts: the build needs none of them.
 RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json ./
-COPY scripts/build.ts scripts/
+COPY tsconfig.json THIRD_PARTY_LICENSES ./
+COPY scripts/build.ts scripts/build.ts
+COPY scripts/build/ scripts/build/
+COPY scripts/supply-chain/ scripts/supply-chain/
+COPY scripts/generate/page.ts scripts/generate/page.ts
 COPY src/ src/
 # What `npm run build` runs for the operator, on the Node that is here already.
 RUN node scripts/build.ts --outfile dist/operator.mjs
@@ -23,6 +25,7 @@ LABEL org.opencontainers.image.title="segmentation-operator" \
       org.opencontainers.image.licenses="Apache-2.0"
 ENV NODE_ENV=production
 WORKDIR /app
+# The bundle, its bill of materials (operator.cdx.json), and the licences of what is in it.
 COPY --from=builder /build/dist/ ./
 USER 65532:65532
 EXPOSE 8080 8081

@@ -1,4 +1,5 @@
-// Everything that can be judged without running the project: types, lint, format, generated files, unused code.
+// Everything that can be judged without running the project: types, lint, format, generated files, unused code,
+// dependencies.
 // All of it runs; each failure shows what its tool printed.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,6 +22,13 @@ const CHECKS: readonly (readonly [title: string, command: string, ...args: strin
     '--check',
   ],
   ['unused code', bin('knip'), '--no-progress'],
+  [
+    'dependencies',
+    process.execPath,
+    '--disable-warning=ExperimentalWarning',
+    'scripts/audit.ts',
+    '--offline',
+  ],
 ];
 
 let failed = false;

@@ -19,6 +19,7 @@ import { metricsDocument } from './generate/metrics.ts';
 import { pageModule } from './generate/page.ts';
 import { schemaDocument } from './generate/schema.ts';
 import { typesModule } from './generate/types.ts';
+import { LICENCES_FILE, licencesText } from './supply-chain/licences.ts';
 
 const root = join(import.meta.dirname, '..');
 const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
@@ -33,6 +34,7 @@ const files: readonly (readonly [path: string, text: string])[] = [
   ['config/operator-configuration.schema.json', configurationSchema()],
   ['config/grafana/segmentation-operator.json', dashboard()],
   ...chartTemplates(root),
+  [LICENCES_FILE, await licencesText(root)],
 ];
 
 for (const [path, text] of files) {

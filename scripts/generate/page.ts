@@ -1,17 +1,16 @@
 /** The code and style of the HTML page (src/cli/graph/page), each as one string that the command line tool carries. */
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { type BuildOptions, build } from 'esbuild';
 
 const PAGE = 'src/cli/graph/page';
 
-/** The module src/cli/graph/generated/page.ts. The same sources give the same text. */
-export async function pageModule(root: string): Promise<string> {
-  const { outputFiles } = await build({
+/** How the page is bundled. */
+export function pageOptions(root: string): BuildOptions {
+  return {
     absWorkingDir: root,
     entryPoints: [join(PAGE, 'main.ts'), join(PAGE, 'style.css')],
     outdir: 'unused',
     bundle: true,
-    write: false,
     format: 'iife',
     target: ['chrome120', 'firefox121', 'safari17.4'],
     minify: true,
@@ -22,7 +21,12 @@ export async function pageModule(root: string): Promise<string> {
       js: '/* Contains d3-force, d3-dispatch, d3-quadtree and d3-timer: Copyright Mike Bostock, ISC licence. */',
     },
     logLevel: 'warning',
-  });
+  };
+}
+
+/** The module src/cli/graph/generated/page.ts. The same sources give the same text. */
+export async function pageModule(root: string): Promise<string> {
+  const { outputFiles } = await build({ ...pageOptions(root), write: false });
   const text = (end: string) =>
     JSON.stringify(outputFiles.find(({ path }) => path.endsWith(end))?.text.trim());
   return [
