@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { KIND, PLURAL } from './api/names.ts';
 import type { ProfileStatus, SegmentationProfile } from './api/profile.ts';
 import type { AdmissionReport } from './controller/admission-report.ts';
-import type { ControllerObserver } from './controller/controller.ts';
+import type { ControllerObserver, Key } from './controller/controller.ts';
 import { isRepair, writeFields } from './observe/audit.ts';
 import { createEventObserver, type EventSource } from './observe/events.ts';
 import type { Outcome } from './controller/queue.ts';
@@ -29,7 +29,7 @@ export function createObserver(
     profile: metrics.reconcile('profile', concurrency),
     admission: metrics.reconcile('admission', 1),
   };
-  const reconcilesOf = (key: string) => reconciles[key.slice(0, key.indexOf('/')) as keyof typeof reconciles];
+  const reconcilesOf = (key: Key) => reconciles[key.slice(0, key.indexOf('/')) as keyof typeof reconciles];
   const watchErrors = new Map<string, string>();
   const statuses = new Map<string, string>();
   const refusing = new Set<string>();
@@ -111,6 +111,7 @@ export function createObserver(
       events.onStatus(profile, status, results, admission);
     },
     onGone: (profile) => {
+      events.onGone(profile);
       metrics.removeProfile(profile);
       refusing.delete(profile);
       if (statuses.delete(profile)) logger.info('profile gone', { profile });

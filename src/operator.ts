@@ -70,6 +70,7 @@ export async function runOperator(input: OperatorInput, signal: AbortSignal): Pr
       options.concurrency,
       {
         record: (occurrence) => recorder.record(occurrence),
+        withdraw: (of) => recorder.withdraw(of),
         profile: (name) => controller.world.profile(name),
         result: (profile, namespace) => controller.results.of(profile).get(namespace),
       },

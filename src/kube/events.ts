@@ -61,6 +61,8 @@ export interface Occurrence extends Part {
   readonly reason: string;
   /** What was done or failed, the same. */
   readonly action: string;
+  /** How long to gather before it is told, milliseconds; a second by default. For what may be over in a moment. */
+  readonly gatherMs?: number;
   /** The text for everything gathered; that of the latest occurrence is asked. Cut at 1024 bytes. */
   readonly note: (gathered: Gathered) => string;
 }
@@ -134,8 +136,7 @@ export class EventRecorder {
 
   record(occurrence: Occurrence): void {
     if (this.#closing.signal.aborted) return;
-    const { regarding, type, reason, action } = occurrence;
-    const key = [regarding.uid, type, reason, action].join(' ');
+    const key = keyOf(occurrence);
     const kind = this.#kinds.get(key) ?? this.#newKind(key, occurrence);
     if (kind === undefined) {
       this.#options.onResult?.('dropped');
@@ -144,6 +145,15 @@ export class EventRecorder {
     kind.occurrence = occurrence;
     (kind.gathering ??= new Gathering()).add(occurrence);
     if (kind.state === 'idle') this.#arm(kind);
+  }
+
+  /** Takes back what was recorded of a kind and not told yet, as it is over. Returns whether there was any. */
+  withdraw(of: Pick<Occurrence, 'regarding' | 'type' | 'reason' | 'action'>): boolean {
+    const kind = this.#kinds.get(keyOf(of));
+    if (kind?.state !== 'armed') return false;
+    kind.gathering = undefined;
+    this.#rest(kind);
+    return true;
   }
 
   /** Tells what is gathered, at once and within two seconds, and nothing any more afterwards. Never rejects. */
@@ -194,7 +204,14 @@ export class EventRecorder {
     };
     kind.timer?.cancel();
     kind.state = 'armed';
-    wake(Math.max(GATHER_MS, kind.toldAt + kind.interval - clock.monotonic()));
+    wake(Math.max(kind.occurrence.gatherMs ?? GATHER_MS, kind.toldAt + kind.interval - clock.monotonic()));
+  }
+
+  /** Forgets it after a while, unless something comes. */
+  #rest(kind: Kind): void {
+    kind.timer?.cancel();
+    kind.state = 'idle';
+    kind.timer = this.#options.clock.schedule(FINISH_MS, () => this.#forget(kind));
   }
 
   #bucket(uid: string): TokenBucket {
@@ -231,8 +248,7 @@ export class EventRecorder {
       kind.toldAt = this.#options.clock.monotonic();
       kind.interval = Math.min(Math.max(2 * kind.interval, 2 * GATHER_MS), MAX_INTERVAL_MS);
       if (this.#closing.signal.aborted) continue;
-      kind.state = 'idle';
-      kind.timer = this.#options.clock.schedule(FINISH_MS, () => this.#forget(kind));
+      this.#rest(kind);
       // What came meanwhile.
       if (kind.gathering !== undefined) this.#arm(kind);
     }
@@ -290,6 +306,10 @@ export class EventRecorder {
     kind.told = { name, note, since: clock.monotonic(), count: 1 };
     return 'created';
   }
+}
+
+function keyOf({ regarding, type, reason, action }: Parameters<EventRecorder['withdraw']>[0]): string {
+  return [regarding.uid, type, reason, action].join(' ');
 }
 
 /** Whether the same request may succeed later. */

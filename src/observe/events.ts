@@ -5,7 +5,7 @@ import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
 import type { ControllerObserver } from '../controller/controller.ts';
 import type { NamespaceResult } from '../controller/results.ts';
-import type { EventType, Occurrence } from '../kube/events.ts';
+import type { EventType, Occurrence, Regarding } from '../kube/events.ts';
 import type { Gathered } from '../kube/gathering.ts';
 import { isProfileReference } from '../policy/normalize.ts';
 import type { Step } from '../policy/plan.ts';
@@ -26,6 +26,8 @@ export const EVENT_REASONS = {
 
 export interface EventSource {
   readonly record: (occurrence: Occurrence) => void;
+  /** Takes back what was not told yet; whether there was any. */
+  readonly withdraw: (of: Pick<Occurrence, 'regarding' | 'type' | 'reason' | 'action'>) => boolean;
   /** As the controller knows them now. */
   readonly profile: (name: string) => SegmentationProfile | undefined;
   readonly result: (profile: string, namespace: string) => NamespaceResult | undefined;
@@ -42,12 +44,14 @@ interface Tally {
   readonly hands: Set<string>;
 }
 
+/** What does not last so long, in milliseconds, is no trouble: a kind of object that is read for the first time. */
+const LASTING = 5000;
 /** How many subjects a note names. */
 const NAMED = 3;
 
 export function createEventObserver(
   source: EventSource,
-): Pick<ControllerObserver, 'onWrite' | 'onReconciled' | 'onStatus'> {
+): Pick<ControllerObserver, 'onWrite' | 'onReconciled' | 'onStatus' | 'onGone'> {
   /** By namespace, then by profile. What is under way, or is to be tried again. */
   const tallies = new Map<string, Map<string, Tally>>();
 
@@ -62,11 +66,31 @@ export function createEventObserver(
   const tell = (
     reason: keyof typeof EVENT_REASONS,
     profile: SegmentationProfile,
-    occurrence: Pick<Occurrence, 'subject' | 'amounts' | 'details' | 'note'>,
+    occurrence: Pick<Occurrence, 'subject' | 'amounts' | 'details' | 'gatherMs' | 'note'>,
   ): void => {
-    const { name, uid = '' } = profile.metadata;
-    const regarding = { apiVersion: API_VERSION, kind: KIND, name, uid };
-    source.record({ regarding, reason, ...EVENT_REASONS[reason], ...occurrence });
+    source.record({ regarding: regard(profile), reason, ...EVENT_REASONS[reason], ...occurrence });
+  };
+
+  const withdraw = (reason: keyof typeof EVENT_REASONS, profile: SegmentationProfile): boolean =>
+    source.withdraw({ regarding: regard(profile), reason, ...EVENT_REASONS[reason] });
+
+  /** Profiles of which it was told last that a peer is unresolved. */
+  const unresolved = new Set<string>();
+
+  const tellPeers = (profile: SegmentationProfile, { status, message }: Condition): void => {
+    const { name } = profile.metadata;
+    if (status === 'False') {
+      const note = () => {
+        unresolved.add(name);
+        return message;
+      };
+      tell('PeersUnresolved', profile, { gatherMs: LASTING, note });
+      return;
+    }
+    // Over before it was told: nothing to tell.
+    if (withdraw('PeersUnresolved', profile) && !unresolved.has(name)) return;
+    unresolved.delete(name);
+    tell('PeersResolved', profile, { note: () => message });
   };
 
   const tellTally = (profile: SegmentationProfile, namespace: string, tally: Tally): void => {
@@ -118,11 +142,15 @@ export function createEventObserver(
     onStatus: (profile, status) => {
       const before = profile.status;
       const peers = turned(before, status, 'PeersResolved');
-      if (peers?.status === 'False') tell('PeersUnresolved', profile, { note: () => peers.message });
-      if (peers?.status === 'True') tell('PeersResolved', profile, { note: () => peers.message });
+      if (peers !== undefined) tellPeers(profile, peers);
       const stalled = turned(before, status, 'Stalled');
       if (stalled?.status === 'True') {
-        tell('Stalled', profile, { note: () => `${stalled.reason}: ${stalled.message}` });
+        tell('Stalled', profile, {
+          gatherMs: LASTING,
+          note: () => `${stalled.reason}: ${stalled.message}`,
+        });
+      } else if (stalled !== undefined) {
+        withdraw('Stalled', profile);
       }
       const admission = turned(before, status, 'AdmissionReady');
       if (admission?.reason === 'PodsRefused') {
@@ -134,7 +162,12 @@ export function createEventObserver(
         tell('Conflict', profile, { subject: namespace, details: [message], note });
       }
     },
+    onGone: (profile) => void unresolved.delete(profile),
   };
+}
+
+function regard({ metadata: { name, uid = '' } }: SegmentationProfile): Regarding {
+  return { apiVersion: API_VERSION, kind: KIND, name, uid };
 }
 
 function emptyTally(): Tally {

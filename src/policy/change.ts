@@ -44,13 +44,23 @@ export function describeChange(
     return after === undefined ? {} : { after: summary(after), ...list('added', after) };
   if (after === undefined) return { before: summary(before), ...list('removed', before) };
   const was = new Set(grantsOf(before));
-  const is = new Set(grantsOf(after));
+  const is = wantedGrants(after);
+  const [added, removed] = [is.difference(was), was.difference(is)];
   return {
     ...differences(formOf(before), formOf(after)),
-    ...bounded('added', is.difference(was), is.difference(was).size),
-    ...bounded('removed', was.difference(is), was.difference(is).size),
+    ...bounded('added', added, added.size),
+    ...bounded('removed', removed, removed.size),
   };
 }
+
+/** Remembered for each specification: compiled policies of many namespaces share theirs. */
+function wantedGrants(policy: NetworkPolicy): ReadonlySet<string> {
+  const known = wanted.get(policy.spec) ?? new Set(grantsOf(policy));
+  wanted.set(policy.spec, known);
+  return known;
+}
+
+const wanted = new WeakMap<NetworkPolicy['spec'], ReadonlySet<string>>();
 
 function summary(policy: NetworkPolicy): PolicyForm {
   const { pods, isolates: directions } = formOf(policy);

@@ -230,6 +230,26 @@ describe('the recorder of Events', () => {
     );
   });
 
+  it('takes back what is over before it was told, and tells it the next time', async () => {
+    const sink = new Sink();
+    const lasting = (subject: string) => sink.recorder.record(occurrence({ subject, gatherMs: 5000 }));
+    lasting('a');
+    await sink.clock.advance(4999);
+    assert.equal(sink.recorder.withdraw(occurrence()), true);
+    assert.equal(sink.recorder.withdraw(occurrence()), false);
+    await sink.clock.advance(MINUTE);
+    assert.equal(sink.created.length, 0);
+    lasting('b');
+    await sink.clock.advance(5000);
+    assert.deepEqual(
+      sink.notes.map((note) => note.split(' ')[0]),
+      ['b'],
+    );
+    assert.equal(sink.recorder.withdraw(occurrence()), false);
+    await sink.clock.advance(7 * MINUTE);
+    assert.equal(sink.recorder.size, 0);
+  });
+
   it('gives up what could not be told for two minutes', async () => {
     const sink = new Sink();
     sink.answer = () => {

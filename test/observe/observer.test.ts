@@ -40,7 +40,12 @@ describe('the observer counts reconciles:', () => {
       const metrics = createMetrics({ version: '1' });
       const queue = metrics.queue('q', () => ({ ready: {}, unfinished: 0, longest: 0 }));
       const logger = createLogger({ level: 'error', format: 'json' });
-      const source = { record: () => {}, profile: () => undefined, result: () => undefined };
+      const source = {
+        record: () => {},
+        withdraw: () => false,
+        profile: () => undefined,
+        result: () => undefined,
+      };
       const observer = createObserver(logger, metrics, queue, 4, source, () => 0);
       const read = async () => parseExposition(await metrics.render('prometheus'));
       observer.onReconciling('namespace/shop');
@@ -57,7 +62,10 @@ describe('the observer counts reconciles:', () => {
       );
       assert.equal(of('reconcile_time_seconds_count'), 1);
       assert.equal(of('max_concurrent_reconciles'), 4);
-      assert.equal(value('controller_runtime_reconcile_total{controller="profile",result="success"}'), 0);
+      for (const other of ['profile', 'admission']) {
+        const succeeded = `controller_runtime_reconcile_total{controller="${other}",result="success"}`;
+        assert.equal(value(succeeded), 0);
+      }
     });
   }
 });

@@ -30,7 +30,7 @@ describe('a profile whose policy would be too large', function () {
   it('is stalled with a remedy, leaves what stood, and recovers when it is made smaller', async () => {
     const namespace = await box.namespace('app');
     const profile = await box.profile('large', { egress: [largeRule(0)] });
-    await box.ready(profile, 2000);
+    await box.ready(profile, 20_000);
     const before = await box.policies(namespace);
 
     await box.edit(profile, { egress: Array.from({ length: 48 }, (_, index) => largeRule(index)) });

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { Controller, type ControllerObserver } from '../../src/controller/controller.ts';
+import { ApiError } from '../../src/kube/errors.ts';
+import type { Request, Transport } from '../../src/kube/transport.ts';
+import { CONFIGURATION } from '../policy/fixture.ts';
+import { eventually } from '../support/cluster.ts';
+import { VirtualClock } from './virtual-clock.ts';
+
+/** An API server that lists what it is given by the last segment of the path, and of which nothing changes. */
+function standing(lists: Readonly<Record<string, readonly object[]>>): Transport {
+  const failure = (status: number, reason: string, path: string) =>
+    new ApiError({ status, reason, message: 'no', method: 'GET', path });
+  return {
+    request: async <T>({ path }: Request): Promise<T> => {
+      const items = lists[path.split('/').at(-1) ?? ''] ?? [];
+      return { metadata: { resourceVersion: '5' }, items } as T;
+    },
+    watch: async function* ({ path, query = {}, signal }) {
+      if ('sendInitialEvents' in query) throw failure(400, 'BadRequest', path);
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      yield* [];
+      throw failure(0, 'Aborted', path);
+    },
+    close: async () => {},
+  };
+}
+
+describe('the controller', () => {
+  it('takes what a reconcile throws for a defect: counted, told, and tried again', async () => {
+    const metadata = { name: 'shop', uid: 'u1', resourceVersion: '2' };
+    // No API server stores such a profile.
+    const broken = { metadata: { ...metadata, name: 'broken', uid: 'u2' }, spec: null };
+    const panics = new Set<string>();
+    const retried = new Map<string, unknown>();
+    const observer = new Proxy({} as ControllerObserver, {
+      get: (_, hook) => {
+        if (hook === 'onReconciled') {
+          return (...[key, , , panic]: Parameters<ControllerObserver['onReconciled']>) =>
+            panic && panics.add(key);
+        }
+        if (hook === 'onRetry') {
+          return ({ key, error }: { key: string; error: unknown }) => retried.set(key, error);
+        }
+        return () => {};
+      },
+    });
+    const controller = new Controller({
+      transport: standing({ namespaces: [{ metadata }], segmentationprofiles: [broken] }),
+      configuration: CONFIGURATION,
+      protectedNamespaces: [],
+      namespace: 'system',
+      concurrency: 2,
+      resyncMs: 0,
+      clock: new VirtualClock(),
+      random: () => 0.5,
+      observer,
+    });
+    try {
+      await controller.watch();
+      controller.lead();
+      await eventually(() => assert.ok(panics.has('namespace/shop') && retried.has('namespace/shop')));
+      assert.ok(retried.get('namespace/shop') instanceof TypeError);
+    } finally {
+      await controller.stop();
+    }
+  });
+});

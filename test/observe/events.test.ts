@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import type { ConditionStatus } from '../../src/api/meta.ts';
+import type { ProfileStatus } from '../../src/api/profile.ts';
+import type { Occurrence } from '../../src/kube/events.ts';
+import { createEventObserver } from '../../src/observe/events.ts';
+import { profile } from '../policy/fixture.ts';
+
+const GATHERED = { subjects: [], subjectCount: 0, amounts: {}, details: [] };
+
+/** Records what is told; `tell` is what time does: whatever was recorded and not withdrawn is told. */
+function observed() {
+  const pending: Occurrence[] = [];
+  const told: string[] = [];
+  const events = createEventObserver({
+    record: (occurrence) => pending.push(occurrence),
+    withdraw: ({ reason }) => {
+      const index = pending.findIndex((each) => each.reason === reason);
+      if (index >= 0) pending.splice(index, 1);
+      return index >= 0;
+    },
+    profile: () => undefined,
+    result: () => undefined,
+  });
+  let status: ProfileStatus | undefined;
+  return {
+    told,
+    tell: () => told.push(...pending.splice(0).map((each) => `${each.reason}: ${each.note(GATHERED)}`)),
+    turn: (type: 'PeersResolved' | 'Stalled', value: ConditionStatus, message: string) => {
+      const condition = { type, status: value, reason: 'R', message, lastTransitionTime: '' };
+      const next: ProfileStatus = { observedGeneration: 1, conditions: [condition] };
+      events.onStatus({ ...profile(), ...(status && { status }) }, next, new Map(), undefined);
+      status = next;
+    },
+  };
+}
+
+describe('of a condition', () => {
+  it('nothing is told while it says the same, or was good from the start', () => {
+    const { turn, tell, told } = observed();
+    turn('PeersResolved', 'True', 'all');
+    turn('PeersResolved', 'True', 'all');
+    turn('PeersResolved', 'False', 'a');
+    tell();
+    turn('PeersResolved', 'False', 'a');
+    tell();
+    assert.deepEqual(told, ['PeersUnresolved: a']);
+  });
+
+  it('nothing is told that is over before it was told', () => {
+    const { turn, tell, told } = observed();
+    turn('PeersResolved', 'False', 'a');
+    turn('PeersResolved', 'True', 'all');
+    tell();
+    assert.deepEqual(told, []);
+    turn('Stalled', 'True', 'stuck');
+    turn('Stalled', 'False', 'fine');
+    tell();
+    assert.deepEqual(told, []);
+  });
+
+  it('the end is told of what was told, also where more had come that was not', () => {
+    const { turn, tell, told } = observed();
+    turn('PeersResolved', 'False', 'a');
+    tell();
+    turn('PeersResolved', 'False', 'a and b');
+    turn('PeersResolved', 'True', 'all');
+    tell();
+    assert.deepEqual(told, ['PeersUnresolved: a', 'PeersResolved: all']);
+    turn('PeersResolved', 'False', 'c');
+    turn('PeersResolved', 'True', 'all');
+    tell();
+    assert.equal(told.length, 2);
+  });
+});
