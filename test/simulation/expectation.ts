@@ -50,7 +50,9 @@ function unsettledNamespace(
       !hasLastingPods(namespace) ||
       [...storage.values(POD)].some(({ metadata }) => metadata.namespace === namespace);
     const mayWait = unresolved.some((each) => !each.held) && hasPods;
-    if (mayWait && staysAs(name, index, namespace, witness).some((each) => isSame(ours, each))) {
+    // What somebody changes by hand meanwhile is not repaired either: nobody knows to which form.
+    const byHand = witness.byHand(namespace).length > 0;
+    if (mayWait && (byHand || staysAs(name, index, namespace, witness).some((each) => isSame(ours, each)))) {
       held.set(name, (held.get(name) ?? new Set()).add(namespace));
       continue;
     }

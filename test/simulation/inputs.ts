@@ -175,7 +175,7 @@ function isEnforced(profile: SegmentationProfile, namespace: string, labels: Str
 /**
  * The policies that all profiles ask for. Those of a retained profile count as if it were there.
  *
- * @param mayWait without those that may wait for a peer before they isolate pods
+ * @param mayWait only of those that must stand: without those that may wait for a peer, or that went before they did
  */
 export function policiesOf(
   combination: Combination,
@@ -184,7 +184,7 @@ export function policiesOf(
   mayWait = false,
 ): NetworkPolicy[] {
   return combination.profiles.flatMap(({ profile, retained }) => {
-    const intent = intentOf(profile ?? retained, namespace, combination, lastKnown);
+    const intent = intentOf(profile ?? (mayWait ? undefined : retained), namespace, combination, lastKnown);
     if (intent === undefined || (mayWait && intent.unresolved.some(({ held }) => !held))) return [];
     return intent.policies;
   });

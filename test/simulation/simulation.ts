@@ -85,7 +85,7 @@ class Simulation {
           this.#fault ??= `I8, a busy loop: ${count} requests in one second, the last ${request.method} ${request.path}`;
       },
       onHandled: (replica, request, answer, sent) => {
-        this.#witness.onHandled(replica, request, answer);
+        this.#witness.onHandled(replica, request, answer, sent);
         this.#note(`${replica} ${request.method} ${request.path} ${answer.status}`, ` sent at ${sent}`);
       },
       onNote: (line) => this.#note(line),

@@ -48,7 +48,7 @@ export class Witness {
   readonly #abandoned = new Map<string, Policies>();
   readonly #intents = new Map<string, Policies>();
   #references = new Map<string, readonly Policies[]>();
-  /** When a replica's latest live read of an object was carried out, by replica and path. */
+  /** When a replica sent its latest live read of an object that was answered, by replica and path. */
   readonly #reads = new Map<string, number>();
   /** The newest that any leader knew of an object when it wrote, by namespace and object. */
   readonly #acted = new Map<string, number>();
@@ -100,9 +100,9 @@ export class Witness {
     this.#known.set(request, known);
   }
 
-  onHandled(replica: string, request: Request, { status }: Answer): void {
+  onHandled(replica: string, request: Request, { status }: Answer, sent: number): void {
     if (status >= 300) return;
-    if (request.method === 'GET') this.#reads.set(`${replica} ${request.path}`, this.#time());
+    if (request.method === 'GET') this.#reads.set(`${replica} ${request.path}`, sent);
     else if (this.#knowledge(replica)?.leads) this.#judgeKnowledge(request);
   }
 

@@ -15,6 +15,8 @@ export interface Kind {
   readonly status: boolean;
   /** Whether `metadata.generation` counts the changes of what is neither metadata nor status. */
   readonly generation: boolean;
+  /** Whether it also counts changes of labels. */
+  readonly labelsCount: boolean;
   /** A DELETE answers with the object as it was last, not with a Status. */
   readonly returnsDeleted: boolean;
   /** A PUT without a resourceVersion overwrites whatever is there. */
@@ -34,6 +36,7 @@ function kind(group: string, version: string, plural: string, name: string, rest
     namespaced: true,
     status: false,
     generation: false,
+    labelsCount: false,
     returnsDeleted: false,
     unconditional: true,
     complete: asItIs,
@@ -66,6 +69,7 @@ export const NODE = kind('', 'v1', 'nodes', 'Node', { ...CLUSTER, status: true }
 export const POD = kind('', 'v1', 'pods', 'Pod', { status: true, generation: true, returnsDeleted: true });
 export const ENDPOINT_SLICE = kind('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice', {
   generation: true,
+  labelsCount: true,
 });
 
 export const KINDS: readonly Kind[] = [
@@ -133,6 +137,10 @@ function completeProfile(object: Stored): Stored {
   };
   const defaults = { mode: 'Enforce', isolation: ['Ingress', 'Egress'], deletionPolicy: 'Delete' };
   return { ...object, spec: { ...defaults, ...spec, baseline } };
+}
+
+export function apiVersionOf({ group, version }: Kind): string {
+  return group === '' ? version : `${group}/${version}`;
 }
 
 /** Metadata as it is stored: without what is empty. */

@@ -1,6 +1,6 @@
 // Lists and watches of the model.
 import type { Query } from '../../../src/kube/wire.ts';
-import type { Stored } from './kinds.ts';
+import { apiVersionOf, type Stored } from './kinds.ts';
 import type { Route } from './route.ts';
 import { selectorOf } from './selector.ts';
 import { badRequest, expired, invalid, Refusal, tooLarge } from './status.ts';
@@ -14,21 +14,22 @@ export function list(storage: Storage, { kind, namespace }: Route, query: Query)
   const contents = storage.snapshot(kind, revision);
   if (contents === undefined) throw expired('The provided continue parameter is too old');
   const selects = selectorOf(query['labelSelector'] as string | undefined);
-  const matching = contents.filter(
-    ([key, object]) =>
-      (namespace === undefined || object.metadata.namespace === namespace) &&
-      selects(object) &&
+  const inScope = contents.filter(
+    ([key, { metadata }]) =>
+      (namespace === undefined || metadata.namespace === namespace) &&
       (token === undefined || key > token.after),
   );
+  const matching = inScope.filter(([, object]) => selects(object));
   const page = limit > 0 ? matching.slice(0, limit) : matching;
-  const last = page.at(-1);
-  const more = matching.length - page.length;
+  const last = page.at(-1)?.[0] ?? '';
+  // A page that is full does not look whether any of the rest is selected.
+  const more = limit > 0 && page.length === limit ? inScope.filter(([key]) => key > last).length : 0;
   return {
     kind: `${kind.kind}List`,
-    apiVersion: kind.group === '' ? kind.version : `${kind.group}/${kind.version}`,
+    apiVersion: apiVersionOf(kind),
     metadata: {
       resourceVersion: String(revision),
-      ...(more > 0 && last !== undefined && { continue: JSON.stringify([revision, last[0]]) }),
+      ...(more > 0 && { continue: JSON.stringify([revision, last]) }),
       // Not counted where a selector would have to be applied to the rest.
       ...(more > 0 && query['labelSelector'] === undefined && { remainingItemCount: more }),
     },
@@ -127,6 +128,5 @@ export function bookmark(
   annotations?: Record<string, string>,
 ): object {
   const metadata = { resourceVersion: String(storage.revision), ...(annotations && { annotations }) };
-  const apiVersion = kind.group === '' ? kind.version : `${kind.group}/${kind.version}`;
-  return { type: 'BOOKMARK', object: { kind: kind.kind, apiVersion, metadata } };
+  return { type: 'BOOKMARK', object: { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata } };
 }

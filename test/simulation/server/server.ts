@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Method } from '../../../src/kube/transport.ts';
 import type { Query } from '../../../src/kube/wire.ts';
 import { EPOCH } from '../scheduler.ts';
-import { type Kind, NAMESPACE, type Stored, tidy } from './kinds.ts';
+import { apiVersionOf, type Kind, NAMESPACE, type Stored, tidy } from './kinds.ts';
 import { list, type Send, watch } from './read.ts';
 import { keyOf, type Route, routeOf } from './route.ts';
 import {
@@ -59,9 +59,9 @@ export class Server {
         case 'POST':
           return { status: 201, body: this.#create(route, body, author) };
         case 'PUT':
-          return ok(this.#update(route, () => body, author));
+          return ok(this.#update(route, () => body, false, author));
         case 'PATCH':
-          return ok(this.#update(route, (stored) => merge(stored, body) as Stored, author));
+          return ok(this.#update(route, (stored) => merge(stored, body) as Stored, true, author));
         case 'DELETE':
           return ok(this.#delete(route, (body ?? {}) as DeleteOptions, author));
       }
@@ -114,10 +114,21 @@ export class Server {
       ...(finalizers && { finalizers }),
     });
     const { status: _, ...rest } = body;
-    return this.storage.put(kind, key, kind.complete({ ...(kind.status ? rest : body), metadata }), author);
+    const type = { apiVersion: apiVersionOf(kind), kind: kind.kind };
+    return this.storage.put(
+      kind,
+      key,
+      kind.complete({ ...(kind.status ? rest : body), ...type, metadata }),
+      author,
+    );
   }
 
-  #update(route: Route, change: (stored: Stored) => Stored | undefined, author: Author): Stored {
+  #update(
+    route: Route,
+    change: (stored: Stored) => Stored | undefined,
+    isPatch: boolean,
+    author: Author,
+  ): Stored {
     const { kind, namespace, name = '', subresource } = route;
     const old = this.#read(route);
     const wanted = change(old);
@@ -125,25 +136,23 @@ export class Server {
     if (wanted.metadata.name !== undefined && wanted.metadata.name !== name)
       throw badRequest('the name of the object does not match the name on the URL');
     const { uid, resourceVersion } = wanted.metadata;
+    const isOther = uid !== undefined && uid !== old.metadata.uid;
+    const stale = () =>
+      conflict(kind, name, 'the object has been modified; apply your changes to the latest version');
+    if (isOther && !isPatch) throw stale();
     if (!resourceVersion && !kind.unconditional)
       throw invalid(kind, name, 'metadata.resourceVersion: Invalid value: must be specified for an update');
-    if (uid !== undefined && uid !== old.metadata.uid)
-      throw conflict(
-        kind,
-        name,
-        `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
-      );
-    if (resourceVersion && resourceVersion !== old.metadata.resourceVersion)
-      throw conflict(
-        kind,
-        name,
-        'the object has been modified; please apply your changes to the latest version and try again',
-      );
+    if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) throw stale();
+    if (isOther) throw invalid(kind, name, `metadata.uid: Invalid value: "${uid}": field is immutable`);
     const key = keyOf(namespace, name);
     const next = kind.complete(this.#changed(kind, old, wanted, subresource));
     const { deletionTimestamp, finalizers } = next.metadata;
     const isDone = kind === NAMESPACE ? !namespaceFinalizers(next).length : !finalizers?.length;
-    if (deletionTimestamp !== undefined && isDone) return this.storage.delete(kind, key, next, author);
+    if (deletionTimestamp !== undefined && isDone) {
+      // Watchers are told what was stored before; the answer has what was sent, and not the revision of the deletion.
+      this.storage.delete(kind, key, old, author);
+      return { ...next, metadata: { ...next.metadata, resourceVersion: old.metadata.resourceVersion ?? '' } };
+    }
     return this.storage.put(kind, key, next, author);
   }
 
@@ -170,7 +179,10 @@ export class Server {
     const reported = kind.status && old['status'] !== undefined ? { status: old['status'] } : {};
     const next = kind.complete({ ...(kind.status ? rest : wanted), ...reported, metadata });
     if (kind === NAMESPACE) return { ...next, spec: old['spec'] };
-    if (!kind.generation || isDeepStrictEqual(contentOf(old), contentOf(next))) return next;
+    const isSame =
+      isDeepStrictEqual(contentOf(old), contentOf(next)) &&
+      (!kind.labelsCount || isDeepStrictEqual(kept.labels, metadata.labels));
+    if (!kind.generation || isSame) return next;
     return { ...next, metadata: { ...metadata, generation: (generation ?? 0) + 1 } };
   }
 
