@@ -58,6 +58,8 @@ export const NAMED = {
   NamespaceCounts: 'status.namespaces',
   PolicyCounts: 'status.policies',
   Failure: 'status.failures[]',
+  AdmissionFindings: 'status.admission',
+  WideningPolicy: 'status.admission.policies[]',
 };
 
 interface CustomResourceDefinition {

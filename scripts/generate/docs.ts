@@ -21,6 +21,8 @@ const SECTIONS: readonly (keyof typeof NAMED)[] = [
   'NamespaceCounts',
   'PolicyCounts',
   'Failure',
+  'AdmissionFindings',
+  'WideningPolicy',
 ];
 
 /** The text of docs/api.md. Throws when a kind of peer has no example. */

@@ -21,6 +21,7 @@ export type EgressRule = ReadonlyDeep<generated.EgressRule>;
 export type Baseline = ReadonlyDeep<generated.Baseline>;
 export type ProfileSpec = ReadonlyDeep<generated.SegmentationProfileSpec>;
 export type ProfileFailure = ReadonlyDeep<generated.Failure>;
+export type WideningPolicy = ReadonlyDeep<generated.WideningPolicy>;
 export type ProfileStatus = ReadonlyDeep<generated.SegmentationProfileStatus>;
 
 export interface SegmentationProfile extends KubeObject {

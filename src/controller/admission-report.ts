@@ -1,5 +1,5 @@
 /** What a profile's status says of its admission. Pure. */
-import type { SegmentationProfile } from '../api/profile.ts';
+import type { SegmentationProfile, WideningPolicy } from '../api/profile.ts';
 import { ApiError, isCollectionMissing } from '../kube/errors.ts';
 
 /** Why nothing can be done. */
@@ -18,6 +18,8 @@ export interface AdmissionReport {
   readonly stalled: boolean;
   /** How many namespaces' pods are refused now for want of the default-deny. */
   readonly refusing: number;
+  /** Policies of others that widen the profile, sorted; undefined where it does not limit them. */
+  readonly widening?: readonly WideningPolicy[];
 }
 
 export interface ReportInput {
@@ -68,7 +70,7 @@ export function reportOf({ profile, problem, settled, leftOut, refused }: Report
       `the gate leaves out ${named(leftOut)}, which had no default-deny when it was set up, until it stands there`,
     );
   }
-  return say('True', 'InForce', 'no pod is admitted before its default-deny');
+  return say('True', 'InForce', `in force: ${inForce(profile).join('; ')}`);
 }
 
 /** What a failed request means for admission. */
@@ -84,6 +86,18 @@ export function problemOf(error: unknown): Problem {
   const reason = error instanceof ApiError ? error.reason : 'Error';
   const hint = reason === 'Forbidden' ? '; kubectl apply -k config/admission' : '';
   return { reason, message: `${message}${hint}`, stalled: false };
+}
+
+function inForce({ spec }: SegmentationProfile): string[] {
+  const { gate, protect, tenantPolicies, tenantPoliciesAction } = spec.admission ?? {};
+  return [
+    ...(gate === 'Enforce' ? ['no pod before its default-deny'] : []),
+    ...(protect === 'Enforce' ? ['policies are protected'] : []),
+    ...(protect === 'Warn' ? ['changes of policies are warned of'] : []),
+    ...(tenantPolicies !== undefined && tenantPolicies !== 'Any'
+      ? [`tenantPolicies ${tenantPolicies} (${tenantPoliciesAction})`]
+      : []),
+  ];
 }
 
 function named(namespaces: readonly string[]): string {

@@ -5,9 +5,9 @@
  * What removes a protection waits for its end to be in force: a default-deny goes only when no gate that looks for it
  * can still refuse a pod (`holds`).
  */
-import type { KubeObject, LabelSelector } from '../api/meta.ts';
+import type { LabelSelector } from '../api/meta.ts';
 import { LABEL_PROFILE, policyName } from '../api/names.ts';
-import type { SegmentationProfile } from '../api/profile.ts';
+import type { SegmentationProfile, WideningPolicy } from '../api/profile.ts';
 import { isAborted, isCollectionMissing, isForbidden, isNotFound } from '../kube/errors.ts';
 import type { Resource } from '../kube/resource.ts';
 import {
@@ -18,9 +18,12 @@ import {
   POLICY_NAMES,
 } from '../policy/admission/binding.ts';
 import { gateOf, wantsGate } from '../policy/admission/gate.ts';
+import { limitsTenants, protectionOf, tenantLimitOf, wantsProtection } from '../policy/admission/protect.ts';
 import { stateOf } from '../policy/admission/probe.ts';
+import { wideningOf } from '../policy/admission/widening.ts';
 import { matches } from '../policy/selector.ts';
 import type { Probe } from './admission-probe.ts';
+import { type AdmissionPolicyObject, missingPolicy } from './admission-policies.ts';
 import { type AdmissionReport, type Problem, problemOf, reportOf } from './admission-report.ts';
 import { type NamespaceItem, projectProfile } from './observed.ts';
 import { DONE, retry } from './outcome.ts';
@@ -32,7 +35,9 @@ export interface AdmissionOptions {
   readonly world: World;
   readonly results: Results;
   readonly bindings: Resource<AdmissionBinding>;
-  readonly admissionPolicies: Resource<KubeObject>;
+  readonly admissionPolicies: Resource<AdmissionPolicyObject>;
+  /** The name by which the API server knows this operator. */
+  readonly account: (signal: AbortSignal) => Promise<string>;
   readonly profiles: Resource<SegmentationProfile>;
   readonly probe: Probe;
   /** Bindings are wanted, or there: from now on their changes matter. */
@@ -90,13 +95,27 @@ export class Admission {
         !this.#isDenied(name, namespace) &&
         this.#covers(name, namespace),
     );
-    return reportOf({
+    const report = reportOf({
       profile,
       problem: this.#problems.get(name),
       settled: this.#settled && this.#generations.get(name) === profile.metadata.generation,
       leftOut: this.#leftOut.has(name) ? this.#leftOut.get(name) : [],
       refused: wantsGate(profile) ? refused.map(({ key }) => key) : [],
     });
+    const limits = (profile.spec.admission?.tenantPolicies ?? 'Any') !== 'Any';
+    return limits ? { ...report, widening: this.#widening(profile) } : report;
+  }
+
+  /** Policies of others in the selected namespaces that allow more than the profile would admit now. */
+  #widening(profile: SegmentationProfile): WideningPolicy[] {
+    const { world } = this.#options;
+    return this.#selected(profile)
+      .flatMap(({ key }) => [...world.policies.byNamespace(key)])
+      .flatMap((item) => {
+        const allows = world.ownerOf(item) === undefined ? wideningOf(profile, item.reach) : undefined;
+        return allows === undefined ? [] : [{ namespace: item.namespace, name: item.name, allows }];
+      })
+      .sort((a, b) => order(a.namespace, b.namespace) || order(a.name, b.name));
   }
 
   async reconcile(signal: AbortSignal): Promise<Outcome> {
@@ -124,7 +143,7 @@ export class Admission {
     if (asking.length === 0 && probing === undefined && ours(standing).length === 0) return DONE;
     onNeeded();
 
-    const missing = asking.length > 0 ? await this.#missingPolicy(['gate', 'probe'], signal) : undefined;
+    const missing = await this.#missing(asking, signal);
     if (missing !== undefined) {
       this.#fail(missing);
       return { kind: 'again', afterMs: MISSING_INTERVAL };
@@ -164,8 +183,20 @@ export class Admission {
     asking: readonly SegmentationProfile[],
     standing: ReadonlyMap<string, AdmissionBinding>,
   ): AdmissionBinding[] {
+    const { protectedNamespaces } = this.#options.world;
+    return [
+      ...this.#gatesFor(asking.filter(wantsGate), standing),
+      ...asking.filter(wantsProtection).map(protectionOf),
+      ...asking.filter(limitsTenants).map((profile) => tenantLimitOf(profile, protectedNamespaces)),
+    ];
+  }
+
+  #gatesFor(
+    asking: readonly SegmentationProfile[],
+    standing: ReadonlyMap<string, AdmissionBinding>,
+  ): AdmissionBinding[] {
     this.#leftOut.clear();
-    return asking.filter(wantsGate).flatMap((profile) => {
+    return asking.flatMap((profile) => {
       const { name } = profile.metadata;
       const current = standing.get(`${name}.${POLICY_NAMES.gate}`);
       const own = current && isOurs(current) ? current : undefined;
@@ -249,22 +280,14 @@ export class Admission {
     standing.set(name, await bindings.replace({ ...binding, metadata }, { signal }));
   }
 
-  /** The problem if one of the policies is not installed. */
-  async #missingPolicy(
-    policies: readonly AdmissionPolicy[],
-    signal: AbortSignal,
-  ): Promise<Problem | undefined> {
-    for (const policy of policies) {
-      const name = POLICY_NAMES[policy];
-      try {
-        await this.#options.admissionPolicies.get(name, undefined, { signal });
-      } catch (error) {
-        if (!isNotFound(error)) throw error;
-        const message = `the ValidatingAdmissionPolicy ${name} is not installed: kubectl apply -k config/admission`;
-        return { reason: 'NotInstalled', message, stalled: false };
-      }
-    }
-    return undefined;
+  async #missing(asking: readonly SegmentationProfile[], signal: AbortSignal): Promise<Problem | undefined> {
+    const wanted: AdmissionPolicy[] = [
+      ...(asking.some(wantsGate) ? (['gate'] as const) : []),
+      ...(asking.some(wantsProtection) ? (['protect'] as const) : []),
+      ...(asking.some(limitsTenants) ? (['tenantPolicies'] as const) : []),
+    ];
+    if (wanted.length === 0) return undefined;
+    return missingPolicy([...wanted, 'probe'], this.#options, signal);
   }
 
   #asking(): SegmentationProfile[] {
@@ -331,10 +354,14 @@ const STOPPED: Problem = {
   stalled: true,
 };
 
-/** Whether the profile asks for anything that needs a binding. */
+/** Whether the profile asks for anything that needs a binding, at least once its mode is Enforce. */
 function asks({ spec, metadata }: SegmentationProfile): boolean {
-  return spec.admission?.gate === 'Enforce' && metadata.deletionTimestamp === undefined;
+  const { gate = 'Disabled', protect = 'Disabled', tenantPolicies = 'Any' } = spec.admission ?? {};
+  const some = gate !== 'Disabled' || protect !== 'Disabled' || tenantPolicies !== 'Any';
+  return some && metadata.deletionTimestamp === undefined;
 }
+
+const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 function ours(bindings: ReadonlyMap<string, AdmissionBinding>): AdmissionBinding[] {
   return [...bindings.values()].filter(isOurs);

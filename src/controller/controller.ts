@@ -15,6 +15,7 @@ import type { AdmissionBinding } from '../policy/admission/binding.ts';
 import type { ClusterConfiguration } from '../policy/facts.ts';
 import type { Step } from '../policy/plan.ts';
 import { Admission } from './admission.ts';
+import { accountOf } from './admission-policies.ts';
 import { Probe } from './admission-probe.ts';
 import type { AdmissionReport } from './admission-report.ts';
 import { Enforced } from './enforced.ts';
@@ -150,6 +151,7 @@ export class Controller {
       results: this.results,
       bindings,
       admissionPolicies: new Resource(transport, ADMISSION_POLICIES),
+      account: accountOf(transport),
       probe: new Probe({ ...this.#resources, transport, clock, bindings, namespace: options.namespace }),
       onNeeded: () => this.#watchBindings(bindings.collection()),
       onReport: (profile) => this.#statusChanged(profile),
@@ -387,8 +389,19 @@ export class Controller {
     }
     if (origin === 'own') return;
     const namespace = (next ?? old)?.namespace ?? '';
+    if (old?.reach !== next?.reach) this.#allowanceChanged(namespace);
     this.#drifted.add(namespace);
     this.#queue.add(`namespace/${namespace}`, Priority.drift);
+  }
+
+  /** What others allow in the namespace is part of the status of profiles that limit it. */
+  #allowanceChanged(name: string): void {
+    const namespace = this.world.namespaces.get(name);
+    if (namespace === undefined) return;
+    for (const { key, profile } of this.world.profiles.values()) {
+      if (profile.spec.admission !== undefined && this.world.selects(profile, namespace))
+        this.#statusChanged(key);
+    }
   }
 
   #resultsChanged(profile: string): void {

@@ -5,6 +5,7 @@ import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { ResourceKind } from '../kube/resource.ts';
 import type { Item } from '../kube/store.ts';
+import { reachOf, type Reach } from '../policy/admission/widening.ts';
 import { fingerprint, isProfileReference } from '../policy/normalize.ts';
 
 export const PROFILES: ResourceKind = { group: GROUP, version: VERSION, plural: PLURAL, namespaced: false };
@@ -45,6 +46,8 @@ export interface PolicyItem extends Item {
   /** Of the profiles that own it by reference. */
   readonly ownerUids: readonly string[];
   readonly fingerprint: string | undefined;
+  /** Whom it allows, roughly. */
+  readonly reach: Reach;
 }
 
 export function projectProfile(raw: object): ProfileItem {
@@ -73,6 +76,7 @@ export function projectPolicy(raw: object): PolicyItem {
     name,
     profile,
     ownerUids,
+    reach: reachOf(policy),
     // Computed for what may be ours, and for what may have been: others' objects are only looked at when planning.
     fingerprint: profile !== undefined || ownerUids.length > 0 ? fingerprint(policy) : undefined,
   };

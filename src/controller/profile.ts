@@ -148,7 +148,11 @@ async function writeStatus(
   // And it must be of the profile as it was judged: a status of an older one would stand until the next change.
   const body = {
     metadata: { uid, resourceVersion },
-    status: { ...status, failures: status.failures ?? null },
+    status: {
+      ...status,
+      admission: status.admission ? { policies: null, ...status.admission } : null,
+      failures: status.failures ?? null,
+    },
   };
   const patched = await profiles.patch(name, undefined, body, { subresource: 'status', signal });
   world.profiles.observe(projectProfile(patched));

@@ -64,8 +64,17 @@ export function profileStatus(input: StatusInput): ProfileStatus {
       summary: `${done}/${matched.length}`,
     },
     policies: { desired: tally.desired, applied: tally.applied },
+    ...findings(input.admission),
     ...(failures.length > 0 && { failures }),
   };
+}
+
+/** What others allow beside the profile, where it limits that. */
+function findings(admission: AdmissionReport | undefined): Pick<ProfileStatus, 'admission'> {
+  if (admission?.widening === undefined) return {};
+  const { length } = admission.widening;
+  const policies = admission.widening.slice(0, MAX_FAILURES);
+  return { admission: { wideningPolicies: length, ...(length > 0 && { policies }) } };
 }
 
 /** Whether two statuses say the same. Both list their fields and conditions in the order that profileStatus gives. */

@@ -28,6 +28,7 @@ const policyItem = (extra: Partial<PolicyItem> = {}): PolicyItem => ({
   profile: undefined,
   ownerUids: [],
   fingerprint: undefined,
+  reach: 0,
   ...extra,
 });
 

@@ -48,6 +48,7 @@ const ALLOWED: readonly (readonly [resource: string, verbs: readonly string[], n
   ['apiservices.apiregistration.k8s.io', ['list', 'watch']],
   ['customresourcedefinitions.apiextensions.k8s.io', ['list', 'watch']],
   ['tokenreviews.authentication.k8s.io', ['create']],
+  ['selfsubjectreviews.authentication.k8s.io', ['create']],
   ['subjectaccessreviews.authorization.k8s.io', ['create']],
   [
     'validatingadmissionpolicybindings.admissionregistration.k8s.io',

@@ -53,6 +53,8 @@ export const REFUSED: readonly RefusedCase[] = [
   { what: 'more excluded namespaces than are handled', spec: { excludeNamespaces: names(1001) }, at: 'spec.excludeNamespaces', because: 'must have at most 1000 items' },
   { what: 'a gate that is switched off as YAML 1.1 has it', spec: { admission: { gate: false } }, at: 'spec.admission.gate', because: 'must be of type string' },
   { what: 'an unknown gate', spec: { admission: { gate: 'Off' } }, at: 'spec.admission.gate', because: 'supported values: "Enforce", "Disabled"' },
+  { what: 'an unknown limit of tenants', spec: { admission: { tenantPolicies: 'Own' } }, at: 'spec.admission.tenantPolicies', because: 'supported values: "Any", "WithinNamespace", "None"' },
+  { what: 'a break-glass group twice', spec: { admission: { breakGlassGroups: ['a', 'a'] } }, at: 'spec.admission.breakGlassGroups[1]', because: 'Duplicate value: "a"' },
   // Selectors
   { what: 'a label key with a space', spec: { namespaceSelector: { matchLabels: { 'my team': 'a' } } }, at: 'spec.namespaceSelector.matchLabels', because: 'each key is a label key: at most 63 letters' },
   { what: 'a label key with two slashes', spec: to({ podSelector: { matchLabels: { 'a/b/c': 'x' } } }), at: 'spec.egress[0].to[0].podSelector.matchLabels', because: 'each key is a label key' },
@@ -129,7 +131,7 @@ export const REFUSED: readonly RefusedCase[] = [
 // biome-ignore format: a table is read by its rows.
 export const ADMITTED: readonly AdmittedCase[] = [
   { what: 'nothing but a namespaceSelector', spec: {} },
-  { what: 'a gate', spec: { admission: { gate: 'Enforce' } } },
+  { what: 'all of admission', spec: { admission: { gate: 'Enforce', protect: 'Warn', tenantPolicies: 'None', tenantPoliciesAction: 'Audit', breakGlassGroups: ['sre:on-call', 'b'] } } },
   { what: 'an empty admission', spec: { admission: {} } },
   { what: 'one direction', spec: { isolation: ['Ingress'], ...from(anyone) } },
   { what: 'an empty list of rules in a direction that is not isolated', spec: { isolation: ['Egress'], ingress: [] } },

@@ -105,6 +105,10 @@ export interface SegmentationProfileStatus {
    */
   policies?: PolicyCounts;
   /**
+   * What `admission` has found in the selected namespaces. Absent where `tenantPolicies` is Any.
+   */
+  admission?: AdmissionFindings;
+  /**
    * Namespaces that are not as they should be, in the order of their names; the first 50 at most.
    *
    * Items: What is wrong in one namespace.
@@ -148,6 +152,24 @@ export interface Admission {
    * Enforce: no pod is admitted to a selected namespace before its default-deny stands. Pods that run already are left alone.
    */
   gate: 'Enforce' | 'Disabled';
+  /**
+   * Enforce refuses, Warn warns of, every change and deletion of the profile's policies by anybody but the operator, Kubernetes' own clean-up and `breakGlassGroups`.
+   */
+  protect: 'Enforce' | 'Warn' | 'Disabled';
+  /**
+   * Which NetworkPolicies others may write in the selected namespaces: policies add up, so that theirs can widen the profile. WithinNamespace: in the isolated directions only peers in the same namespace. None: none. What exists already stays, and is reported in `status.admission`.
+   */
+  tenantPolicies: 'Any' | 'WithinNamespace' | 'None';
+  /**
+   * What happens to a NetworkPolicy that `tenantPolicies` does not want: Enforce refuses it, Warn admits it with a warning, Audit admits it with an annotation in the API server's audit log.
+   */
+  tenantPoliciesAction: 'Enforce' | 'Warn' | 'Audit';
+  /**
+   * Groups of users whom `protect` and `tenantPolicies` do not hold, for emergencies.
+   *
+   * Items: The name of a group, as the API server's authentication gives it.
+   */
+  breakGlassGroups?: string[];
 }
 /**
  * Allows traffic from the peers of `from` to `ports` of the pods that `podSelector` selects.
@@ -411,4 +433,36 @@ export interface Failure {
    * What went wrong, and what to do about it.
    */
   message: string;
+}
+/**
+ * What `admission` has found in the selected namespaces. Absent where `tenantPolicies` is Any.
+ */
+export interface AdmissionFindings {
+  /**
+   * NetworkPolicies of others that allow more than `tenantPolicies` would admit now.
+   */
+  wideningPolicies: number;
+  /**
+   * These policies, in the order of their namespaces; the first 50 at most.
+   *
+   * Items: A NetworkPolicy of somebody else that widens the profile.
+   */
+  policies?: WideningPolicy[];
+}
+/**
+ * A NetworkPolicy of somebody else that widens the profile.
+ */
+export interface WideningPolicy {
+  /**
+   * Its namespace.
+   */
+  namespace: string;
+  /**
+   * Its name.
+   */
+  name: string;
+  /**
+   * What it allows that `tenantPolicies` would not admit.
+   */
+  allows: string;
 }

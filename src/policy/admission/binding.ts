@@ -4,7 +4,14 @@
  */
 import { createHash } from 'node:crypto';
 import type { KubeObject, LabelSelector } from '../../api/meta.ts';
-import { API_VERSION, KIND, LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../api/names.ts';
+import {
+  API_VERSION,
+  KIND,
+  LABEL_MANAGED_BY,
+  LABEL_NAMESPACE_NAME,
+  LABEL_PROFILE,
+  MANAGER,
+} from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 
 /**
@@ -13,6 +20,8 @@ import type { SegmentationProfile } from '../../api/profile.ts';
  */
 export const POLICY_NAMES = {
   gate: 'no-pod-before-default-deny.segmentation.dev',
+  protect: 'protected-policies.segmentation.dev',
+  tenantPolicies: 'tenant-policies.segmentation.dev',
   probe: 'probe.segmentation.dev',
 } as const;
 
@@ -45,6 +54,24 @@ export interface BindingSpec {
 
 export interface AdmissionBinding extends KubeObject {
   readonly spec: BindingSpec;
+}
+
+/** Whether the profile writes policies, and stays: one that does not has nothing refused for its sake. */
+export function isEnforcing({ spec, metadata }: SegmentationProfile): boolean {
+  return spec.mode === 'Enforce' && metadata.deletionTimestamp === undefined;
+}
+
+/** The namespaces that the profile selects, but for its own exclusions and those of `others`. */
+export function namespacesOf({ spec }: SegmentationProfile, others: readonly string[]): LabelSelector {
+  const { matchLabels, matchExpressions = [] } = spec.namespaceSelector;
+  const excluded = new Set([...others, ...(spec.excludeNamespaces ?? [])]);
+  return {
+    ...(matchLabels && { matchLabels }),
+    matchExpressions: [
+      ...matchExpressions,
+      { key: LABEL_NAMESPACE_NAME, operator: 'NotIn', values: [...excluded].sort() },
+    ],
+  };
 }
 
 /** The binding of one policy for one profile. It goes with the profile, whoever removes that. */

@@ -7,16 +7,10 @@
  * out by name until theirs stands. A namespace that is made or labelled later is covered from its first moment.
  */
 import type { LabelSelector, StringMap } from '../../api/meta.ts';
-import {
-  LABEL_MANAGED_BY,
-  LABEL_NAMESPACE_NAME,
-  LABEL_PROFILE,
-  LABEL_ROLE,
-  MANAGER,
-} from '../../api/names.ts';
+import { LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, MANAGER } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { matches } from '../selector.ts';
-import { type AdmissionBinding, profileBinding } from './binding.ts';
+import { type AdmissionBinding, isEnforcing, namespacesOf, profileBinding } from './binding.ts';
 
 /** Most namespaces that a binding leaves out because their default-deny does not stand yet. */
 const MAX_LEFT_OUT = 500;
@@ -36,10 +30,8 @@ export interface Gate {
 }
 
 /** Whether the profile asks for a gate now: one that writes no policies must not have pods wait for them. */
-export function wantsGate({ spec, metadata }: SegmentationProfile): boolean {
-  return (
-    spec.admission?.gate === 'Enforce' && spec.mode === 'Enforce' && metadata.deletionTimestamp === undefined
-  );
+export function wantsGate(profile: SegmentationProfile): boolean {
+  return profile.spec.admission?.gate === 'Enforce' && isEnforcing(profile);
 }
 
 /**
@@ -59,15 +51,7 @@ export function gateOf(
     .map(({ name }) => name)
     .sort();
   if (leftOut.length > MAX_LEFT_OUT) return undefined;
-  const excluded = [...protectedNamespaces, ...(profile.spec.excludeNamespaces ?? []), ...leftOut];
-  const { matchLabels, matchExpressions = [] } = profile.spec.namespaceSelector;
-  const namespaceSelector: LabelSelector = {
-    ...(matchLabels && { matchLabels }),
-    matchExpressions: [
-      ...matchExpressions,
-      { key: LABEL_NAMESPACE_NAME, operator: 'NotIn', values: [...new Set(excluded)].sort() },
-    ],
-  };
+  const namespaceSelector = namespacesOf(profile, [...protectedNamespaces, ...leftOut]);
   const binding = profileBinding(profile, 'gate', {
     validationActions: ['Deny'],
     matchResources: { matchPolicy: 'Equivalent', namespaceSelector, objectSelector: {} },

@@ -43,7 +43,7 @@ describe("the operator's role", function () {
     await box.pod(namespace, 'web', { app: 'web' });
     await box.service(namespace, 'outside', { ports: [{ port: 80 }] });
     const profile = await box.profile('p', {
-      admission: { gate: 'Enforce' },
+      admission: { gate: 'Enforce', protect: 'Warn' },
       egress: [
         { name: 'nodes', to: [{ entity: 'Nodes' }] },
         { name: 'world', to: [{ entity: 'World' }] },

@@ -150,8 +150,8 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     }
     assert.equal(
       text.match(/'system:serviceaccount:net-system:net-segmentation-operator'/g)?.length,
-      2,
-      'the fence is around another account',
+      4,
+      'the fences and exceptions of admission are for another account',
     );
     assert.match(
       text,

@@ -8,9 +8,15 @@ import { probeAnswer, stateOf } from '../../../src/policy/admission/probe.ts';
 import { matches } from '../../../src/policy/selector.ts';
 import { profile } from '../fixture.ts';
 
+const ADMISSION = {
+  gate: 'Enforce',
+  protect: 'Disabled',
+  tenantPolicies: 'Any',
+  tenantPoliciesAction: 'Enforce',
+} as const;
 const gated = (spec: object = {}) => {
   const base = profile({ namespaceSelector: { matchLabels: { team: 'a' } }, ...spec });
-  return { ...base, spec: { ...base.spec, admission: { gate: 'Enforce' as const } } };
+  return { ...base, spec: { ...base.spec, admission: ADMISSION } };
 };
 const namespace = (name: string, denied: boolean, labels: StringMap = { team: 'a' }): GatedNamespace => ({
   name,

@@ -1,0 +1,97 @@
+/** What somebody else's policy allows beyond a profile's limit, and the bindings that keep to it. */
+import assert from 'node:assert/strict';
+import type { NetworkPolicySpec } from '../../../src/api/network-policy.ts';
+import {
+  limitsTenants,
+  protectionOf,
+  tenantLimitOf,
+  wantsProtection,
+} from '../../../src/policy/admission/protect.ts';
+import { reachOf, wideningOf } from '../../../src/policy/admission/widening.ts';
+import { matches } from '../../../src/policy/selector.ts';
+import { profile } from '../fixture.ts';
+
+const ADMISSION = {
+  gate: 'Disabled',
+  protect: 'Disabled',
+  tenantPolicies: 'Any',
+  tenantPoliciesAction: 'Enforce',
+} as const;
+const asking = (admission: object, spec: object = {}) =>
+  profile({ ...spec, admission: { ...ADMISSION, ...admission } });
+const reach = (spec: NetworkPolicySpec) => reachOf({ metadata: { name: 'p', namespace: 'shop' }, spec });
+const own = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'shop' } } };
+
+describe('what a policy of somebody else allows', () => {
+  type Case = readonly [what: string, spec: NetworkPolicySpec, none?: string, within?: string];
+  const cases: readonly Case[] = [
+    ['nothing', { podSelector: {}, policyTypes: ['Ingress', 'Egress'] }],
+    ['everyone', { ingress: [{}] }, 'ingress from everyone', 'ingress from everyone'],
+    ['every port', { egress: [{ ports: [{ port: 53 }] }] }, 'egress to everyone', 'egress to everyone'],
+    [
+      'pods of the namespace',
+      { ingress: [{ from: [{ podSelector: {} }] }] },
+      'ingress from its own namespace',
+    ],
+    ['the namespace by name', { ingress: [{ from: [own] }] }, 'ingress from its own namespace'],
+    [
+      'others',
+      { ingress: [{ from: [{ namespaceSelector: {} }, { ipBlock: { cidr: '10.0.0.0/8' } }] }] },
+      'ingress from addresses, other namespaces',
+      'ingress from addresses, other namespaces',
+    ],
+    ['a direction without effect', { policyTypes: ['Ingress'], egress: [{}] }],
+    [
+      'some of each',
+      { ingress: [{ from: [own] }], egress: [{ to: [{ namespaceSelector: {} }] }] },
+      'ingress from its own namespace; egress to other namespaces',
+      'egress to other namespaces',
+    ],
+  ];
+  for (const [what, spec, none, within] of cases) {
+    it(`is told of ${what}`, () => {
+      assert.equal(wideningOf(asking({ tenantPolicies: 'None' }), reach(spec)), none);
+      assert.equal(wideningOf(asking({ tenantPolicies: 'WithinNamespace' }), reach(spec)), within);
+      assert.equal(wideningOf(asking({}), reach(spec)), undefined);
+    });
+  }
+
+  it('widens nothing in a direction that the profile does not isolate', () => {
+    const ingress = asking({ tenantPolicies: 'None' }, { isolation: ['Ingress'] });
+    assert.equal(wideningOf(ingress, reach({ policyTypes: ['Egress'], egress: [{}] })), undefined);
+  });
+});
+
+describe('the bindings for policies', () => {
+  it('are wanted by a profile that enforces', () => {
+    assert.equal(wantsProtection(asking({ protect: 'Warn' })), true);
+    assert.equal(wantsProtection(asking({ protect: 'Warn' }, { mode: 'Audit' })), false);
+    assert.equal(wantsProtection(profile()), false);
+    assert.equal(limitsTenants(asking({ tenantPolicies: 'None' })), true);
+    assert.equal(limitsTenants(asking({ tenantPolicies: 'None' }, { mode: 'Audit' })), false);
+    assert.equal(limitsTenants(asking({})), false);
+  });
+
+  it('refuse, warn or note as the profile says', () => {
+    const actions = (admission: object) => [
+      protectionOf(asking(admission)).spec.validationActions,
+      tenantLimitOf(asking(admission), []).spec.validationActions,
+    ];
+    assert.deepEqual(actions({ protect: 'Enforce', tenantPoliciesAction: 'Warn' }), [['Deny'], ['Warn']]);
+    assert.deepEqual(actions({ protect: 'Warn', tenantPoliciesAction: 'Audit' }), [['Warn'], ['Audit']]);
+    assert.deepEqual(actions({ tenantPoliciesAction: 'Enforce' })[1], ['Deny']);
+  });
+
+  it('find the policies of the profile, and the namespaces that it selects', () => {
+    const { objectSelector } = protectionOf(asking({ protect: 'Enforce' })).spec.matchResources;
+    const labels = { 'app.kubernetes.io/managed-by': 'segmentation-operator' };
+    assert.equal(matches(objectSelector, { ...labels, 'segmentation.dev/profile': 'segmented' }), true);
+    assert.equal(matches(objectSelector, { ...labels, 'segmentation.dev/profile': 'another' }), false);
+    const limit = tenantLimitOf(asking({}, { excludeNamespaces: ['out'] }), ['kube-system']);
+    const { namespaceSelector } = limit.spec.matchResources;
+    const covered = ['shop', 'out', 'kube-system'].filter((name) =>
+      matches(namespaceSelector, { 'kubernetes.io/metadata.name': name }),
+    );
+    assert.deepEqual(covered, ['shop']);
+  });
+});
