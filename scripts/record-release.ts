@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
 import { localCluster } from './demo/cluster.ts';
 import { DemoOperator } from './demo/operator.ts';
+import { crdEstablished } from '../test/env/crd.ts';
 
 const root = join(import.meta.dirname, '..');
 const fixtures = join(root, 'test/fixtures/upgrade');
@@ -51,8 +52,7 @@ async function record(version: string): Promise<void> {
   try {
     const manifests = await cluster.kubectl(['kustomize', join(root, 'config/default')]);
     await cluster.kubectl(['apply', '-k', join(root, 'config/default')]);
-    const crd = 'crd/segmentationprofiles.segmentation.dev';
-    await cluster.kubectl(['wait', '--for=condition=Established', '--timeout=30s', crd]);
+    await crdEstablished((args) => cluster.kubectl(args));
     for (const file of INPUTS) await cluster.kubectl(['apply', '-f', join(root, file)]);
 
     const operator = new DemoOperator(await cluster.serviceAccountKubeconfig(NAMESPACE, OPERATOR));

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type DemoCluster, existingCluster, localCluster } from './demo/cluster.ts';
 import { DemoOperator, narrate } from './demo/operator.ts';
+import { crdEstablished } from '../test/env/crd.ts';
 
 const NAMESPACE = 'segmentation-system';
 const OPERATOR = 'segmentation-operator';
@@ -79,12 +80,7 @@ async function demonstrate(): Promise<void> {
   await cluster.kubectl(['apply', '--server-side', '-k', join(config, 'crd')]);
   await cluster.kubectl(['apply', '-k', join(config, 'rbac')]);
   await cluster.kubectl(['apply', '-k', join(config, 'admission')]);
-  await cluster.kubectl([
-    'wait',
-    '--for=condition=Established',
-    '--timeout=30s',
-    'crd/segmentationprofiles.segmentation.dev',
-  ]);
+  await crdEstablished((args) => cluster.kubectl(args));
   step('install', 'CRD, ServiceAccount, RBAC and admission policies of config/');
 
   if (cluster.existing) undo.push(() => farewell(cluster));

@@ -7,7 +7,6 @@ import {
   LABEL_PROFILE,
   LABEL_RULE,
   MAX_NAME_LENGTH,
-  PLURAL,
   policyName,
 } from '../../src/api/names.ts';
 import type { ProfileSpec } from '../../src/api/profile.ts';
@@ -15,6 +14,7 @@ import { CRD_PATH, readSchema, type SchemaNode } from '../../scripts/generate/cr
 import type { ControlPlane } from '../env/index.ts';
 import { sharedControlPlane } from '../env/shared.ts';
 import { ADMITTED, largestProfile, REFUSED } from './profile-cases.ts';
+import { crdEstablished } from '../env/crd.ts';
 
 const root = join(import.meta.dirname, '../..');
 const schema = readSchema(join(root, CRD_PATH));
@@ -60,7 +60,7 @@ describe('the SegmentationProfile CRD', function () {
   before(async () => {
     plane = await sharedControlPlane();
     await kubectl(['apply', '--server-side', '--force-conflicts', '-f', join(root, CRD_PATH)]);
-    await kubectl(['wait', '--for=condition=Established', '--timeout=30s', `crd/${PLURAL}.segmentation.dev`]);
+    await crdEstablished(kubectl);
   });
   after(async () => {
     if (created.length > 0) await kubectl(['delete', 'segp', '--ignore-not-found', ...created]);

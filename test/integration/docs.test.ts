@@ -6,6 +6,7 @@ import type { SegmentationProfile } from '../../src/api/profile.ts';
 import { PAGES, samples } from '../docs/pages.ts';
 import type { ControlPlane } from '../env/index.ts';
 import { sharedControlPlane } from '../env/shared.ts';
+import { crdEstablished } from '../env/crd.ts';
 
 const root = join(import.meta.dirname, '../..');
 const shown = PAGES.flatMap(samples).flatMap(({ language, text, at }) =>
@@ -24,8 +25,7 @@ describe('the profiles of the documentation', function () {
   before(async () => {
     plane = await sharedControlPlane();
     await plane.kubectlRun(['apply', '--server-side', '--force-conflicts', '-k', join(root, 'config/crd')]);
-    const crd = 'crd/segmentationprofiles.segmentation.dev';
-    await plane.kubectlRun(['wait', '--for=condition=Established', '--timeout=30s', crd]);
+    await crdEstablished((args) => plane.kubectlRun(args));
   });
 
   it('are in the README and in the guide', () => {

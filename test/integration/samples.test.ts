@@ -7,6 +7,7 @@ import type { SegmentationProfile } from '../../src/api/profile.ts';
 import { matches } from '../../src/policy/selector.ts';
 import type { ControlPlane } from '../env/index.ts';
 import { sharedControlPlane } from '../env/shared.ts';
+import { crdEstablished } from '../env/crd.ts';
 
 const root = join(import.meta.dirname, '../..');
 const directory = join(root, 'config/samples');
@@ -28,8 +29,7 @@ describe('the samples', function () {
   before(async () => {
     plane = await sharedControlPlane();
     await plane.kubectlRun(['apply', '--server-side', '--force-conflicts', '-k', join(root, 'config/crd')]);
-    const crd = 'crd/segmentationprofiles.segmentation.dev';
-    await plane.kubectlRun(['wait', '--for=condition=Established', '--timeout=30s', crd]);
+    await crdEstablished((args) => plane.kubectlRun(args));
   });
 
   it('are admitted together', async () => {

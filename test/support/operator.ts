@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { ControlPlane } from '../env/index.ts';
 import { endProcess, isRunning, ProcessSet, signalProcess } from '../env/processes.ts';
 import { eventually } from './cluster.ts';
+import { crdEstablished } from '../env/crd.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const NAMESPACE = 'segmentation-system';
@@ -45,11 +46,7 @@ export function installOperator(plane: ControlPlane): Promise<string> {
 async function install(plane: ControlPlane): Promise<string> {
   await plane.kubectlRun(['apply', '-k', join(ROOT, 'config/default')]);
   await plane.kubectlRun(['-n', NAMESPACE, 'delete', 'deployment', NAME]);
-  await plane.kubectlRun([
-    'wait',
-    '--for=condition=Established',
-    'crd/segmentationprofiles.segmentation.dev',
-  ]);
+  await crdEstablished((args) => plane.kubectlRun(args));
   return plane.serviceAccountKubeconfig(NAMESPACE, NAME);
 }
 

@@ -7,6 +7,7 @@ import { sharedControlPlane } from '../../env/shared.ts';
 import { consistently, eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, OPERATOR_USER, Operators } from '../../support/operator.ts';
 import { parseExposition } from '../../telemetry/exposition-parser.ts';
+import { crdEstablished } from '../../env/crd.ts';
 
 const CONFIG = join(import.meta.dirname, '../../../config');
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/segmentation-system/leases/segmentation-operator';
@@ -267,11 +268,7 @@ describe('the operator, where something is missing at its start,', function () {
     await plane.kubectlRun(['delete', '-k', join(CONFIG, 'crd'), '--wait=true']);
     await waitsAndRecovers(/the CRD of SegmentationProfile is not installed/, 1, async () => {
       await plane.kubectlRun(['apply', '-k', join(CONFIG, 'crd')]);
-      await plane.kubectlRun([
-        'wait',
-        '--for=condition=Established',
-        'crd/segmentationprofiles.segmentation.dev',
-      ]);
+      await crdEstablished((args) => plane.kubectlRun(args));
     });
   });
 

@@ -7,6 +7,7 @@ import { page, samples } from '../../docs/pages.ts';
 import { type ControlPlane, type NodeAgent, startControlPlane, startNodeAgent } from '../../env/index.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { type Operator, Operators } from '../../support/operator.ts';
+import { crdEstablished } from '../../env/crd.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const NAMESPACE = 'segmentation-system';
@@ -61,7 +62,7 @@ describe('removing the operator', function () {
 
   const install = async () => {
     await kubectl('apply', '-k', join(root, 'config/default'));
-    await kubectl('wait', '--for=condition=Established', `crd/${CRD}`, '--timeout=30s');
+    await crdEstablished((args) => kubectl(...args));
   };
   const startOperator = async () =>
     operators.start(await plane.serviceAccountKubeconfig(NAMESPACE, OPERATOR));

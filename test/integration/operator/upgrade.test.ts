@@ -9,6 +9,7 @@ import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { type ControlPlane, type NodeAgent, startControlPlane, startNodeAgent } from '../../env/index.ts';
 import { consistently, eventually } from '../../support/cluster.ts';
 import { Operators } from '../../support/operator.ts';
+import { crdEstablished } from '../../env/crd.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const fixtures = join(root, 'test/fixtures/upgrade');
@@ -53,7 +54,7 @@ describe('an upgrade', function () {
         plane = await startControlPlane();
         agent = await startNodeAgent(plane);
         await kubectl('apply', '-f', file('install.yaml'));
-        await kubectl('wait', '--for=condition=Established', 'crd/segmentationprofiles.segmentation.dev');
+        await crdEstablished((args) => kubectl(...args));
         await kubectl('apply', '-f', file('cluster.yaml'));
         await restore();
         stored = await list(POLICIES);
