@@ -2,6 +2,7 @@
 // ends; all settles again; then every revision in between is judged.
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Pod } from '../../src/analysis/cluster.ts';
 import { LABEL_ROLE } from '../../src/api/names.ts';
 import type { NetworkPolicy, NetworkPolicySpec } from '../../src/api/network-policy.ts';
@@ -158,17 +159,24 @@ export class Rounds {
           return { resourceVersion: metadata.resourceVersion, status };
         }),
       );
-    const before = await versions();
     // What an earlier round broke is connected again: this trouble is judged by itself.
     await eventually(() => {
       for (const each of CACHED) assert.notDeepEqual(proxy.watches(each), [], `${each} are not watched`);
     }, SETTLE);
+    let before = await versions();
     await trouble.begin(this.#field());
     if (trouble.atWrites) return;
-    await sleep(IDLE);
-    const written = (await recorder.take()).filter(({ kind }) => kind === 'policy');
-    assert.deepEqual(told(written), '', 'written although nothing had changed');
-    if (!trouble.blinds) assert.deepEqual(await versions(), before, 'a profile was written for no reason');
+    const rest = async () => {
+      await sleep(IDLE);
+      const written = (await recorder.take()).filter(({ kind }) => kind === 'policy');
+      assert.deepEqual(told(written), '', 'written although nothing had changed');
+    };
+    await rest();
+    if (trouble.blinds || isDeepStrictEqual(await versions(), before)) return;
+    // The last round's trouble may have been told of, and taken back, only now; but not twice.
+    before = await versions();
+    await rest();
+    assert.deepEqual(await versions(), before, 'profiles are written for no reason');
   }
 
   #field(): Field {

@@ -137,21 +137,22 @@ export class Crash implements Trouble {
 }
 
 /**
- * Answers lists of a whole kind as if there were none. A streamed list stays open until it is ended by 410, as what it left
- * out would never be told.
+ * Answers lists of a whole kind as if there were none: the first one, the second one that is to confirm it too, or those
+ * of a new process. What was believed is ended by 410, as what it left out would never be told.
  */
-function forge(resource: string, atRestart: boolean): Trouble {
+function forge(resource: string, how: 'once' | 'twice' | 'after a restart'): Trouble {
   const held = new Set<ServerResponse>();
+  const atRestart = how === 'after a restart';
   return {
-    name: `an empty list of ${resource} that is not true${atRestart ? ', after a restart' : ''}`,
-    blinds: true,
+    name: `an empty list of ${resource} that is not true, ${how}`,
+    blinds: how !== 'once',
     begin: async ({ proxy, plane, restart, operator }) => {
       let forged = false;
       proxy.fault = async (exchange) => {
         const streamed = exchange.query.get('sendInitialEvents') === 'true';
         const asked =
           exchange.isCollection && exchange.resource === resource && !exchange.query.has('labelSelector');
-        if (!asked || (exchange.isWatch && !streamed)) return exchange.pass();
+        if (!asked || (exchange.isWatch && !streamed) || (how === 'once' && forged)) return exchange.pass();
         const { kind, apiVersion, metadata } = (await plane.admin.send(
           'GET',
           `${exchange.path}?limit=1`,
@@ -165,7 +166,7 @@ function forge(resource: string, atRestart: boolean): Trouble {
           const response = exchange.open();
           held.add(response);
           response.write(`${bookmark(kind.replace(/List$/, ''), apiVersion, resourceVersion)}\n`);
-          forged ||= atRestart;
+          forged ||= how !== 'twice';
         } else {
           exchange.answer(
             200,
@@ -183,6 +184,7 @@ function forge(resource: string, atRestart: boolean): Trouble {
     },
     end: ({ proxy }) => {
       proxy.fault = undefined;
+      if (how === 'once') return; // it was not believed, so that nothing has to be listed anew
       for (const response of held) response.end(`${JSON.stringify({ type: 'ERROR', object: EXPIRED })}\n`);
       held.clear();
       proxy.expire(resource);
@@ -225,8 +227,18 @@ const staleLists: Trouble = {
   },
 };
 
-/** Every kind. */
-export const TROUBLES: readonly Trouble[] = [
+const HOW = ['once', 'twice', 'after a restart'] as const;
+
+/** Every kind of trouble; of the forged lists each kind and each way once, or all combinations. */
+export function troubles(roll: Dice, all: boolean): Trouble[] {
+  const turn = roll(HOW.length);
+  const forged = CACHED.flatMap((resource, index) =>
+    HOW.filter((_, way) => all || way === (index + turn) % HOW.length).map((how) => forge(resource, how)),
+  );
+  return [...TROUBLES, ...forged];
+}
+
+const TROUBLES: readonly Trouble[] = [
   errors(5),
   errors(20),
   errors(50),
@@ -330,7 +342,6 @@ export const TROUBLES: readonly Trouble[] = [
     },
   },
   staleLists,
-  ...CACHED.flatMap((resource) => [forge(resource, false), forge(resource, true)]),
   {
     name: 'a restart among errors',
     begin: async (field) => {
