@@ -18,7 +18,7 @@ export function merged(answers: readonly Answer[]): (readonly Answer[])[] {
 }
 
 /** Ranges of ports are put together. */
-function ports(group: readonly Answer[]): string {
+export function ports(group: readonly Answer[]): string {
   const all = group.map(({ port }) => port);
   return all.every(({ to }) => to !== undefined)
     ? formatPorts(all.map(({ protocol, port, to = port }) => ({ protocol, from: port, to })))
@@ -160,11 +160,10 @@ function because(egress: DirectionExplanation, ingress: DirectionExplanation): s
 
 /** Which end denies, and by what. */
 export function deniedBecause({ egress, ingress }: Pick<Explanation, 'egress' | 'ingress'>): string {
-  return [egress, ingress]
-    .filter(({ allowed }) => !allowed)
-    .map(
-      ({ direction, isolatedBy }) =>
-        `no ${direction.toLowerCase()} rule of ${isolators(isolatedBy)} allows it`,
-    )
-    .join(', and ');
+  const [out, into] = [isolators(egress.isolatedBy), isolators(ingress.isolatedBy)];
+  if (egress.allowed) return `no ingress rule of ${into} allows it`;
+  if (ingress.allowed) return `no egress rule of ${out} allows it`;
+  return out === into
+    ? `neither an egress nor an ingress rule of ${out} allows it`
+    : `no egress rule of ${out} allows it, and no ingress rule of ${into}`;
 }

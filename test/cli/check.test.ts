@@ -45,7 +45,7 @@ describe('kubectl segmentation check', () => {
     assert.equal(code, 1);
     assert.match(
       stdout,
-      /^✗ carts are "paid" <too> & fast\n {4}shop-checkout\/deploy\/cart → shop-payments\/deploy\/payments TCP 8443 \(main\) is denied: no egress rule of profile shop allows it$/m,
+      /^✗ carts are "paid" <too> & fast\n {4}shop-checkout\/deploy\/cart → shop-payments\/deploy\/payments on TCP 8443 \(main\) is denied: no egress rule of profile shop allows it$/m,
     );
     assert.match(
       stdout,
@@ -86,7 +86,7 @@ spec: {containers: [{name: a}]}
       stdin: '- {from: b/other, to: a/web, expect: deny}',
     });
     assert.equal(code, 1);
-    assert.match(stdout, /b\/pod\/other → a\/pod\/web TCP 9999 is allowed: by NetworkPolicy a\/hole/);
+    assert.match(stdout, /b\/pod\/other → a\/pod\/web on TCP 9999 is allowed: by NetworkPolicy a\/hole/);
     assert.equal(
       (
         await cli(`check - -f ${manifests}`, {

@@ -4,14 +4,20 @@ import { COMMANDS } from '../../src/cli/commands.ts';
 import { flagsOf } from '../../src/cli/help.ts';
 import { readFlags } from '../../src/cli/flags.ts';
 import { page, PAGES, samples } from './pages.ts';
-import { consoleOf, directoryOfPage } from './session.ts';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { assertShows, consoleOf, directoryForPage, fileOf } from './session.ts';
 
 const cliPage = page('docs/cli.md');
 
 describe('docs/cli.md', () => {
-  let directory: ReturnType<typeof directoryOfPage>;
+  let directory: ReturnType<typeof directoryForPage>;
   before(() => {
-    directory = directoryOfPage(cliPage);
+    directory = directoryForPage();
+    for (const sample of samples(cliPage)) {
+      const name = fileOf(sample);
+      if (name !== undefined) writeFileSync(join(directory.path, name), sample.text);
+    }
   });
   after(() => directory.remove());
 
@@ -24,9 +30,9 @@ describe('docs/cli.md', () => {
     }
   });
 
-  for (const { text, at } of sessions) {
-    it(`shows what is printed: ${at}`, async () => {
-      assert.equal(text, await consoleOf(text, directory.path));
+  for (const sample of sessions) {
+    it(`shows what is printed: ${sample.at}`, async () => {
+      assertShows(cliPage, sample, await consoleOf(sample.text, directory.path));
     });
   }
 

@@ -1,26 +1,56 @@
-/** Runs what a page shows on a console, and gives what it should show. */
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+/**
+ * Runs what a page shows on a console, and holds the page to what is printed. With UPDATE_PAGES=1 the page is changed
+ * instead: look at the difference before you commit it.
+ */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { cli } from '../cli/cli.ts';
-import { type Page, samples } from './pages.ts';
+import { type Page, type Sample, samples } from './pages.ts';
 
 const root = join(import.meta.dirname, '../..');
 
-/** A directory with the page's files (samples of YAML that begin with a comment that names one), and config/. */
-export function directoryOfPage(page: Page): { path: string; remove: () => void } {
+/** A directory to run a page's commands in, with config/. */
+export function directoryForPage(): { path: string; remove: () => void } {
   const path = mkdtempSync(join(tmpdir(), 'page-'));
   symlinkSync(join(root, 'config'), join(path, 'config'));
-  for (const { language, text } of samples(page)) {
-    const name = /^# ([\w.-]+\.yaml)\n/.exec(text)?.[1];
-    if (language === 'yaml' && name !== undefined) writeFileSync(join(path, name), text);
-  }
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
+/** A sample that is a file: YAML that begins with a comment which names it. Undefined for any other. */
+export function fileOf({ language, text: content }: Sample): string | undefined {
+  return language === 'yaml' ? /^# ([\w.-]+\.yaml)\n/.exec(content)?.[1] : undefined;
+}
+
+/** Holds a console sample to what its commands print; `vary` makes equal what differs from run to run. */
+export function assertShows(
+  page: Page,
+  sample: Sample,
+  actual: string,
+  vary = (shown: string) => shown,
+): void {
+  if (vary(sample.text) === vary(actual)) return;
+  if (process.env['UPDATE_PAGES'] !== '1') assert.equal(vary(sample.text), vary(actual), sample.at);
+  const path = join(root, page.path);
+  const [before, after] = [sample.text, actual].map((shown) => `\`\`\`console\n${shown}\`\`\``);
+  writeFileSync(
+    path,
+    readFileSync(path, 'utf8').replace(before ?? '', () => after ?? ''),
+  );
+}
+
+/** The samples of a page that are files or console sessions, in their order. */
+export function steps(page: Page): Sample[] {
+  return samples(page).filter((sample) => sample.language === 'console' || fileOf(sample) !== undefined);
+}
+
 /** The commands of a block, each after a `$`. */
-export function commandsOf(text: string): string[] {
-  return text.split('\n').flatMap((line) => (line.startsWith('$ ') ? [line.slice(2)] : []));
+export function commandsOf(block: string): string[] {
+  return block.split('\n').flatMap((line) => (line.startsWith('$ ') ? [line.slice(2)] : []));
 }
 
 /**
@@ -28,10 +58,10 @@ export function commandsOf(text: string): string[] {
  *
  * @throws Error for any other command
  */
-export async function consoleOf(text: string, cwd: string): Promise<string> {
+export async function consoleOf(block: string, cwd: string): Promise<string> {
   let status = 0;
   let shown = '';
-  for (const command of commandsOf(text)) {
+  for (const command of commandsOf(block)) {
     shown += `$ ${command}\n`;
     if (command === 'echo $?') {
       shown += `${status}\n`;
@@ -42,6 +72,38 @@ export async function consoleOf(text: string, cwd: string): Promise<string> {
     const { code, output } = await cli(line, { cwd });
     status = code;
     shown += output;
+  }
+  return shown;
+}
+
+/** Longest run of one command, in milliseconds. */
+const COMMAND_TIMEOUT = 90_000;
+
+/**
+ * The block with the output of its commands, run by bash one after the other.
+ *
+ * @throws Error for a command that does not end in time
+ */
+export async function bashConsoleOf(
+  block: string,
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+): Promise<string> {
+  let status = 0;
+  let shown = '';
+  for (const command of commandsOf(block)) {
+    const script = command === 'echo $?' ? `echo ${status}` : `exec 2>&1; ${command}`;
+    const child = spawn('bash', ['-c', script], {
+      cwd,
+      env,
+      timeout: COMMAND_TIMEOUT,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const ended = once(child, 'close') as Promise<[number | null]>;
+    shown += `$ ${command}\n${await text(child.stdout)}`;
+    const [code] = await ended;
+    if (code === null) throw new Error(`did not end within ${COMMAND_TIMEOUT} ms: ${command}\n${shown}`);
+    status = code;
   }
   return shown;
 }

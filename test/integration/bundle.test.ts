@@ -113,7 +113,8 @@ describe('the bundle of the kubectl plugin', function () {
   });
 
   const run = (command: string, ...args: readonly string[]) => {
-    const env = { PATH: [directory, dirname(process.execPath), process.env['PATH']].join(delimiter) };
+    const path = [directory, dirname(process.execPath), process.env['PATH']].join(delimiter);
+    const env = { PATH: path, HOME: directory };
     const { stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8', cwd: root, env });
     assert.equal(error, undefined, stderr);
     return stdout;

@@ -6,7 +6,7 @@ import { type Expectation, readExpectations } from '../check/expectations.ts';
 import { junit, sarif } from '../check/reports.ts';
 import type { Command } from '../command.ts';
 import { CliError, counted, EXIT, listed } from '../failure.ts';
-import { deniedBecause } from '../explanation.ts';
+import { deniedBecause, merged, ports } from '../explanation.ts';
 import { toJson, toYaml } from '../output.ts';
 import { type Answer, Questions } from '../questions.ts';
 import type { Process, Terminal } from '../terminal.ts';
@@ -94,11 +94,15 @@ function judge(expectation: Expectation, questions: Questions): Result {
   if (errors.length > 0) return { expectation, outcome: 'error', messages: [...new Set(errors)], flows };
   const wrong = answers.filter(({ explanation }) => explanation.allowed !== (expect === 'allow'));
   if (wrong.length === 0) return { expectation, outcome: 'passed', messages: [], flows };
-  return { expectation, outcome: 'failed', messages: wrong.map(wrongText), flows };
+  return { expectation, outcome: 'failed', messages: merged(wrong).map(wrongText), flows };
 }
 
-function wrongText({ from, to, port, explanation }: Answer): string {
-  const flow = `${from.label} → ${to.label} ${port.label}`;
+/** Of answers that differ in the port only. */
+function wrongText(group: readonly Answer[]): string {
+  const [answer] = group;
+  if (answer === undefined) return '';
+  const { from, to, explanation } = answer;
+  const flow = `${from.label} → ${to.label} on ${ports(group)}`;
   if (!explanation.allowed) return `${flow} is denied: ${deniedBecause(explanation)}`;
   const causes = [...explanation.egress.allowedBy, ...explanation.ingress.allowedBy];
   const names = causes.map(({ profile, rule, namespace, policy }) =>

@@ -158,11 +158,10 @@ function findingsOf(
   const openBoth = ingress.open.filter((pod) => egress.open.includes(pod));
   const say = (open: readonly WorkloadPod[], what: string) => {
     if (open.length === 0) return;
+    const some = `${counted(open.length, 'pod')} of ${pods.length} (${workloadNames(open)})`;
     const who =
-      open.length === pods.length
-        ? `all ${counted(open.length, 'pod')}`
-        : `${counted(open.length, 'pod')} of ${pods.length} (${workloadNames(open)})`;
-    findings.push(`${who} ${what}`);
+      open.length < pods.length ? some : pods.length === 1 ? 'its only pod' : `all ${pods.length} pods`;
+    findings.push(`${who} ${open.length === 1 ? 'is' : 'are'} ${what}`);
   };
   if (missing.length > 0)
     findings.push(`${counted(missing.length, 'policy', 'policies')} not as wanted yet: ${listed(missing)}`);
@@ -173,7 +172,7 @@ function findingsOf(
   );
   say(
     egress.open.filter((pod) => !openBoth.includes(pod)),
-    'reach everything: egress is not isolated',
+    'free to reach everything: egress is not isolated',
   );
   for (const [direction, rules] of Map.groupBy(unlimited, (each) => each.direction)) {
     const names = [...new Set(rules.map(({ policy }) => policy.metadata.name))].sort();

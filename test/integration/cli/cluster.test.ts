@@ -159,7 +159,7 @@ describe('kubectl segmentation in a cluster', function () {
     assert.match(stdout, new RegExp(`^${namespaces[0]} +Enforced +${profile} +1/1 +1/1$`, 'm'));
     assert.match(stdout, new RegExp(`^${open} +Open +- +0/1 +0/1$`, 'm'));
     assert.match(stdout, /^kube-system +Protected/m);
-    assert.match(stdout, new RegExp(`${open}: all 1 pod open both ways`));
+    assert.match(stdout, new RegExp(`${open}: its only pod is open both ways`));
     assert.match(stdout, new RegExp(`^${profile} +Enforce +2/2 +\\d+ +True +Enforced$`, 'm'));
   });
 
