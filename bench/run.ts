@@ -1,12 +1,19 @@
 /**
- * Runs the benchmarks, one after the other: `npm run bench [NAME ...]`, all without a name. Prints a table, or with
- * `--json` one JSON object of results by name. Each file beside this one exports `run`, which returns named figures.
+ * Runs the benchmarks, one after the other: `npm run bench [-- NAME ...]`, all without a name. Prints a table, or with
+ * `--json` one JSON object of figures by name. `--namespaces N` sets the size of those that need a cluster. Each file
+ * beside this one exports `run`, which returns named figures.
  */
 import { readdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import type { Figures } from './support/figures.ts';
+
+export interface BenchOptions {
+  /** How many namespaces the benchmarks on a control plane segment. */
+  readonly namespaces: number;
+}
 
 interface Benchmark {
-  run(): Promise<Record<string, number>>;
+  run(options: BenchOptions): Promise<Figures>;
 }
 
 const available = readdirSync(import.meta.dirname)
@@ -17,28 +24,33 @@ const available = readdirSync(import.meta.dirname)
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { json: { type: 'boolean', default: false } },
+    options: { json: { type: 'boolean', default: false }, namespaces: { type: 'string', default: '1000' } },
   });
+  const namespaces = Number(values.namespaces);
+  if (!Number.isInteger(namespaces) || namespaces < 1) {
+    console.error(`--namespaces takes a whole number of at least 1, not ${values.namespaces}`);
+    return 2;
+  }
   const unknown = positionals.filter((name) => !available.includes(name));
   if (unknown.length > 0) {
     console.error(`no benchmark ${unknown.join(', ')}; there are ${available.join(', ')}`);
     return 2;
   }
-  const results: Record<string, Record<string, number>> = {};
+  const results: Record<string, Figures> = {};
   for (const name of positionals.length > 0 ? positionals : available) {
     const benchmark = (await import(`./${name}.ts`)) as Benchmark;
-    results[name] = await benchmark.run();
+    results[name] = await benchmark.run({ namespaces });
     if (!values.json) console.log(table(name, results[name]));
   }
   if (values.json) console.log(JSON.stringify(results));
   return 0;
 }
 
-function table(name: string, figures: Readonly<Record<string, number>>): string {
+function table(name: string, figures: Figures): string {
   const width = Math.max(...Object.keys(figures).map((key) => key.length));
   const rows = Object.entries(figures).map(
     ([key, figure]) =>
-      `  ${key.padEnd(width)}  ${figure.toLocaleString('en-US', { maximumFractionDigits: 4 }).padStart(14)}`,
+      `  ${key.padEnd(width)}  ${figure.toLocaleString('en-US', { maximumFractionDigits: 3 }).padStart(14)}`,
   );
   return [name, ...rows].join('\n');
 }

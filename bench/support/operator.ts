@@ -1,0 +1,103 @@
+/** The operator as it is shipped: bundled, and a process of its own under its own ServiceAccount. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cpuSeconds, residentMiB } from './figures.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+/** A directory for the bundle and logs, removed with the process. */
+const directory = mkdtempSync(join(tmpdir(), 'bench-'));
+process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+
+let bundle: Promise<string> | undefined;
+
+async function buildBundle(): Promise<string> {
+  const outfile = join(directory, 'operator.mjs');
+  const args = [join(ROOT, 'scripts/build.ts'), '--outfile', outfile];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const [code] = (await once(child, 'exit')) as [number | null];
+  if (code !== 0) throw new Error('npm run build failed');
+  return outfile;
+}
+
+let count = 0;
+
+/** Starts the operator; resolves once its caches are filled. */
+export async function startOperator(kubeconfig: string, ...nodeOptions: string[]): Promise<Operator> {
+  bundle ??= buildBundle();
+  const main = await bundle;
+  const log = join(directory, `${count++}.log`);
+  const file = openSync(log, 'a');
+  const addresses = ['--metrics-bind-address=127.0.0.1:0', '--health-probe-bind-address=127.0.0.1:0'];
+  const args = [...nodeOptions, main, '--kubeconfig', kubeconfig, '--log-format=json', ...addresses];
+  const started = performance.now();
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', file] });
+  closeSync(file);
+  const operator = new Operator(child, log, started);
+  await operator.line('caches filled');
+  return operator;
+}
+
+export class Operator {
+  readonly pid: number;
+  /** When it was started, on the clock of performance.now. */
+  readonly started: number;
+  readonly #child: ChildProcess;
+  readonly #log: string;
+
+  constructor(child: ChildProcess, log: string, started: number) {
+    this.#child = child;
+    this.#log = log;
+    this.started = started;
+    this.pid = child.pid ?? 0;
+  }
+
+  get cpuSeconds(): number {
+    return cpuSeconds(this.pid);
+  }
+
+  get residentMiB(): { now: number; peak: number } {
+    return residentMiB(this.pid);
+  }
+
+  /** Waits for a line of its log. */
+  async line(message: string): Promise<Readonly<Record<string, unknown>>> {
+    for (;;) {
+      for (const text of readFileSync(this.#log, 'utf8').split('\n')) {
+        if (text.includes(`"msg":"${message}"`)) return JSON.parse(text) as Record<string, unknown>;
+      }
+      if (this.#child.exitCode !== null)
+        throw new Error(`the operator ended:\n${readFileSync(this.#log, 'utf8')}`);
+      await sleep(5);
+    }
+  }
+
+  /** The sum over all series whose name and labels begin with `prefix`. */
+  async metrics(): Promise<(prefix: string) => number> {
+    const { metrics } = await this.line('listening');
+    const text = await (await fetch(`${String(metrics)}/metrics`)).text();
+    const lines = text.split('\n').filter((line) => !line.startsWith('#'));
+    return (prefix) =>
+      lines
+        .filter((line) => line.startsWith(prefix))
+        .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+  }
+
+  /** Freezes it: what happens meanwhile waits for `resume`. */
+  pause(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT');
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill('SIGTERM');
+    if (this.#child.exitCode === null) await once(this.#child, 'exit');
+  }
+}

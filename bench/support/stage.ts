@@ -1,0 +1,158 @@
+/** A control plane of its own for one benchmark, with the operator's CRD and role, and namespaces to segment. */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { KubeObject } from '../../src/api/meta.ts';
+import type { NetworkPolicy } from '../../src/api/network-policy.ts';
+import type { SegmentationProfile } from '../../src/api/profile.ts';
+import { NAMESPACES, NETWORK_POLICIES, PROFILES } from '../../src/controller/observed.ts';
+import { loadKubeConfig } from '../../src/kube/config.ts';
+import { Resource } from '../../src/kube/resource.ts';
+import { createTransport, type Transport } from '../../src/kube/transport.ts';
+import { type ControlPlane, startControlPlane } from '../../test/env/index.ts';
+import { cpuSeconds, inFlight, processesOf } from './figures.ts';
+import type { RawRequest } from './raw.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+/** What the profile below makes: default-deny, egress (DNS), and three rules with pods of their own. */
+export const POLICIES_PER_NAMESPACE = 5;
+const PARALLEL = 32;
+
+export class Stage {
+  readonly plane: ControlPlane;
+  /** Path of a kubeconfig of the operator's ServiceAccount; the raw writer has the same. */
+  readonly kubeconfig: string;
+  readonly namespaces: Resource<KubeObject>;
+  readonly policies: Resource<NetworkPolicy>;
+  readonly profiles: Resource<SegmentationProfile>;
+  readonly #transport: Transport;
+  readonly #servers: readonly number[];
+
+  private constructor(plane: ControlPlane, kubeconfig: string) {
+    this.plane = plane;
+    this.kubeconfig = kubeconfig;
+    this.#transport = createTransport(loadKubeConfig({ kubeconfig: plane.kubeconfig }), {
+      userAgent: 'bench',
+    });
+    this.namespaces = new Resource(this.#transport, NAMESPACES);
+    this.policies = new Resource(this.#transport, NETWORK_POLICIES);
+    this.profiles = new Resource(this.#transport, PROFILES);
+    this.#servers = processesOf(plane.directory);
+  }
+
+  /** Runs `work` on a stage that ends with it. */
+  static async use<T>(work: (stage: Stage) => Promise<T>): Promise<T> {
+    const plane = await startControlPlane();
+    try {
+      await plane.kubectlRun(['apply', '-f', join(ROOT, 'config/manager/namespace.yaml')]);
+      await plane.kubectlRun(['apply', '--server-side', '-k', join(ROOT, 'config/crd')]);
+      await plane.kubectlRun(['apply', '-k', join(ROOT, 'config/rbac')]);
+      const stage = new Stage(
+        plane,
+        await plane.serviceAccountKubeconfig('segmentation-system', 'segmentation-operator'),
+      );
+      try {
+        return await work(stage);
+      } finally {
+        await stage.#transport.close();
+      }
+    } finally {
+      await plane.stop();
+    }
+  }
+
+  /** Seconds of CPU that etcd, the API server and the controller manager have used. */
+  get serverCpuSeconds(): number {
+    return this.#servers.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+  }
+
+  /** Creates the namespaces PREFIX-0, PREFIX-1 and so on, which the profile NAME selects by the label `bench`. */
+  async createNamespaces(prefix: string, count: number, profile?: string): Promise<string[]> {
+    const names = Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
+    await inFlight(names, PARALLEL, (name) => this.createNamespace(name, profile));
+    return names;
+  }
+
+  async createNamespace(name: string, profile?: string): Promise<void> {
+    const labels: Record<string, string> = profile === undefined ? {} : { bench: profile };
+    await this.namespaces.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } });
+  }
+
+  async createProfile(name: string): Promise<void> {
+    await this.profiles.create({
+      apiVersion: 'segmentation.dev/v1alpha1',
+      kind: 'SegmentationProfile',
+      metadata: { name },
+      spec: {
+        namespaceSelector: { matchLabels: { bench: name } },
+        ingress: [ruleFor('web', 'from', 8080), ruleFor('metrics', 'from', 9090)],
+        egress: [ruleFor('api', 'to', 8443)],
+      },
+    } as unknown as SegmentationProfile);
+  }
+
+  /** Changes one rule: one object of each namespace follows. */
+  async editProfile(name: string, port: number): Promise<void> {
+    const ingress = [ruleFor('web', 'from', 8080), ruleFor('metrics', 'from', port)];
+    await this.profiles.patch(name, undefined, { spec: { ingress } });
+  }
+
+  /** Resolves once the profile says that this generation of it is enforced. */
+  async ready(name: string, generation: number): Promise<void> {
+    for (;;) {
+      const { status } = await this.profiles.get(name);
+      const condition = status?.conditions?.find(({ type }) => type === 'Ready');
+      if (condition?.status === 'True' && condition.observedGeneration === generation) return;
+      await sleep(50);
+    }
+  }
+
+  /**
+   * What the operator wrote to the namespace `pattern`, as POSTs of the same size and weight to `namespaces`: owned by
+   * an object of another kind, and with a label that names another manager, so that no operator takes them for its own.
+   */
+  async copies(pattern: string, namespaces: readonly string[]): Promise<RawRequest[]> {
+    const { items } = await this.policies.listAll({ namespace: pattern });
+    const owner = await this.plane.admin.send('GET', '/apis/rbac.authorization.k8s.io/v1/clusterroles/view');
+    const { uid } = (owner as KubeObject).metadata;
+    const bodies = items.map(({ metadata, spec }) => ({
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'NetworkPolicy',
+      metadata: {
+        name: metadata.name,
+        namespace: 'NAMESPACE',
+        labels: { ...metadata.labels, 'app.kubernetes.io/managed-by': 'raw' },
+        annotations: metadata.annotations,
+        ownerReferences: [
+          {
+            apiVersion: 'rbac.authorization.k8s.io/v1',
+            kind: 'ClusterRole',
+            name: 'view',
+            uid,
+            controller: true,
+            blockOwnerDeletion: false,
+          },
+        ],
+      },
+      spec,
+    }));
+    const texts = bodies.map((body) => JSON.stringify(body));
+    return namespaces.flatMap((namespace) =>
+      texts.map(
+        (text): RawRequest => ({
+          method: 'POST',
+          path: `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`,
+          body: text.replace('NAMESPACE', namespace),
+        }),
+      ),
+    );
+  }
+}
+
+function ruleFor(name: string, peers: 'from' | 'to', port: number): Record<string, unknown> {
+  return {
+    name,
+    podSelector: { matchLabels: { app: name } },
+    [peers]: [{ namespaceSelector: { matchLabels: { 'example.com/part-of': 'shop' } } }],
+    ports: [{ protocol: 'TCP', port }],
+  };
+}

@@ -1,0 +1,98 @@
+/** A direct watch on all NetworkPolicies: what was committed, and when, whoever did it. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Agent } from 'undici';
+import { loadKubeConfig } from '../../src/kube/config.ts';
+import { LineSplitter } from '../../src/kube/lines.ts';
+
+const PATH = '/apis/networking.k8s.io/v1/networkpolicies';
+const EVENT = /^\{"type":"(\w+)".*?"metadata":\{"name":"([^"]+)","namespace":"([^"]+)"/;
+
+export type EventType = 'ADDED' | 'MODIFIED' | 'DELETED';
+
+export class Witness {
+  readonly counts: Record<EventType, number> = { ADDED: 0, MODIFIED: 0, DELETED: 0 };
+  /** When each policy was last added, by namespace/name, on the clock of performance.now. */
+  readonly added = new Map<string, number>();
+  readonly #agent: Agent;
+  readonly #waiting = new Set<() => void>();
+
+  private constructor(agent: Agent) {
+    this.#agent = agent;
+  }
+
+  /** @param names only policies whose name begins so are noted */
+  static async start(kubeconfig: string, names: string): Promise<Witness> {
+    const config = loadKubeConfig({ kubeconfig });
+    const tls: Record<string, unknown> = {};
+    await config.load().kubeConfig.applyToHTTPSOptions(tls);
+    const { ca, cert, key } = tls as { ca: Buffer; cert: Buffer; key: Buffer };
+    const agent = new Agent({
+      allowH2: false,
+      connect: { ca, cert, key },
+      bodyTimeout: 0,
+      headersTimeout: 0,
+    });
+    const witness = new Witness(agent);
+    const get = (query: string) =>
+      agent.request({ origin: config.server, path: `${PATH}?${query}`, method: 'GET' });
+    const list = (await (await get('limit=1')).body.json()) as { metadata: { resourceVersion: string } };
+    const { body } = await get(`watch=1&resourceVersion=${list.metadata.resourceVersion}`);
+    const lines = new LineSplitter(2 ** 24);
+    body.on('data', (chunk: Buffer) => {
+      for (const line of lines.push(chunk)) witness.#note(line, names);
+    });
+    body.on('error', () => {});
+    return witness;
+  }
+
+  /** Resolves once as many events of the type were seen, and fails if nothing happens for a minute. */
+  async until(type: EventType, count: number): Promise<void> {
+    await this.#until(
+      () => this.counts[type] >= count,
+      () => `${this.counts[type]} of ${count} ${type}`,
+    );
+  }
+
+  /** Resolves when the policy was added. */
+  async untilAdded(key: string): Promise<number> {
+    await this.#until(
+      () => this.added.has(key),
+      () => `no ${key}`,
+    );
+    return this.added.get(key) ?? Number.NaN;
+  }
+
+  async stop(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  async #until(isTrue: () => boolean, what: () => string): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const check = () => {
+      if (isTrue()) resolve();
+    };
+    this.#waiting.add(check);
+    check();
+    const quiet = new AbortController();
+    const seen = () => this.counts.ADDED + this.counts.MODIFIED + this.counts.DELETED;
+    const stalled = async () => {
+      for (let before = -1; before !== seen(); await sleep(60_000, undefined, { signal: quiet.signal }))
+        before = seen();
+      throw new Error(`nothing happens any more: ${what()}`);
+    };
+    try {
+      await Promise.race([promise, stalled()]);
+    } finally {
+      quiet.abort();
+      this.#waiting.delete(check);
+    }
+  }
+
+  #note(line: string, names: string): void {
+    const [, type, name = '', namespace] = EVENT.exec(line) ?? [];
+    if (type === undefined || !name.startsWith(names)) return;
+    this.counts[type as EventType] += 1;
+    if (type === 'ADDED') this.added.set(`${namespace}/${name}`, performance.now());
+    for (const check of this.#waiting) check();
+  }
+}
