@@ -1,4 +1,4 @@
-/** One abort signal out of a time limit on the injected clock and the callers' signals. */
+/** One end out of a time limit on the injected clock and the callers' signals. */
 import type { Clock, Timer } from '../clock.ts';
 
 export class Deadline {
@@ -7,7 +7,9 @@ export class Deadline {
   readonly #clock: Clock;
   readonly #signals: readonly AbortSignal[];
   readonly #reason: 'Timeout' | 'Stalled';
-  readonly #controller = new AbortController();
+  #controller: AbortController | undefined;
+  #onAbort: (() => void) | undefined;
+  #aborted = false;
   #timer: Timer;
   #due: number;
   #expired = false;
@@ -27,12 +29,28 @@ export class Deadline {
     this.#timer = clock.schedule(milliseconds, this.#check);
     for (const signal of this.#signals) {
       if (signal.aborted) this.#abort();
-      else signal.addEventListener('abort', this.#abort, { once: true });
+      else follow(signal, this.#abort);
     }
   }
 
+  /** Whether it ended: the time ran out, or a signal was aborted. */
+  get aborted(): boolean {
+    return this.#aborted;
+  }
+
+  /** The same as a signal. Made only when asked for: it costs more than all else here. */
   get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#aborted) this.#controller.abort();
+    }
     return this.#controller.signal;
+  }
+
+  /** Calls `callback` when it ends; at once if it has. There is one: a later call replaces it. */
+  onAbort(callback: () => void): void {
+    if (this.#aborted) callback();
+    else this.#onAbort = callback;
   }
 
   /** The reason once the time ran out before anything else ended it. */
@@ -45,10 +63,10 @@ export class Deadline {
     this.#due = this.#clock.monotonic() + this.milliseconds;
   }
 
-  /** Ends it. The signal is no longer aborted by anything. */
+  /** Calls it off: nothing ends it any more. */
   clear(): void {
     this.#timer.cancel();
-    for (const signal of this.#signals) signal.removeEventListener('abort', this.#abort);
+    for (const signal of this.#signals) unfollow(signal, this.#abort);
   }
 
   /** `pending`, or a rejection as soon as the signal is aborted. */
@@ -68,12 +86,40 @@ export class Deadline {
       this.#timer = this.#clock.schedule(left, this.#check);
       return;
     }
-    if (this.signal.aborted) return;
+    if (this.#aborted) return;
     this.#expired = true;
     this.#abort();
   };
 
   readonly #abort = (): void => {
-    if (!this.#controller.signal.aborted) this.#controller.abort();
+    if (this.#aborted) return;
+    this.#aborted = true;
+    this.#controller?.abort();
+    this.#onAbort?.();
   };
+}
+
+/**
+ * Who follows a signal, which has one listener of ours however many these are: adding and removing a listener looks at
+ * all that are there, and a signal of the whole process has as many as there are requests under way.
+ */
+const followers = new WeakMap<AbortSignal, Set<() => void>>();
+
+function follow(signal: AbortSignal, callback: () => void): void {
+  const known = followers.get(signal);
+  if (known !== undefined) {
+    known.add(callback);
+    return;
+  }
+  const callbacks = new Set([callback]);
+  followers.set(signal, callbacks);
+  const tell = () => {
+    for (const each of callbacks) each();
+    callbacks.clear();
+  };
+  signal.addEventListener('abort', tell, { once: true });
+}
+
+function unfollow(signal: AbortSignal, callback: () => void): void {
+  followers.get(signal)?.delete(callback);
 }

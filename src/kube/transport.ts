@@ -17,6 +17,7 @@ import { ApiError, errorOfResponse } from './errors.ts';
 import type { LocalReason, RequestName } from './errors.ts';
 import { LineSplitter, LineTooLongError } from './lines.ts';
 import { proxyFor } from './proxy.ts';
+import { roundTrip } from './round-trip.ts';
 import { describeFailure, malformed, parseJson, pathAndQuery } from './wire.ts';
 import type { Query } from './wire.ts';
 
@@ -179,12 +180,12 @@ class HttpTransport implements Transport {
   /** Runs `attempt`; after a 401 once more if there are other credentials than those that were refused. */
   async #authorised<R>(exchange: Exchange, attempt: (credentials: Credentials) => Promise<R>): Promise<R> {
     const { deadline } = exchange;
-    if (deadline.signal.aborted) throw new Error('aborted before it began');
+    if (deadline.aborted) throw new Error('aborted before it began');
     const credentials = this.#credentials.cached() ?? (await this.#obtain(exchange, this.#credentials.get()));
     try {
       return await attempt(credentials);
     } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 401 || deadline.signal.aborted) throw error;
+      if (!(error instanceof ApiError) || error.status !== 401 || deadline.aborted) throw error;
       const renewed = await this.#obtain(exchange, this.#credentials.replace(credentials));
       if (renewed === credentials) throw error;
       return attempt(renewed);
@@ -195,7 +196,7 @@ class HttpTransport implements Transport {
     try {
       return await exchange.deadline.race(pending);
     } catch (error) {
-      if (exchange.deadline.signal.aborted) throw error;
+      if (exchange.deadline.aborted) throw error;
       const message = describeFailure(error);
       throw new ApiError({ ...exchange.name, status: 0, reason: 'Credentials', message, cause: error });
     }
@@ -206,11 +207,12 @@ class HttpTransport implements Transport {
     let status: number | '<error>' = '<error>';
     let responseBytes: number | undefined;
     try {
-      const response = await this.#send(exchange, credentials);
-      const text = await response.body.text();
-      responseBytes = Buffer.byteLength(text);
-      status = response.statusCode;
-      if (status < 200 || status > 299) throw this.#refusal(exchange, response, text);
+      const pending = roundTrip(this.#connections.for(credentials), this.#options(exchange, credentials));
+      exchange.deadline.onAbort(() => pending.abort());
+      const { text, retryAfter, bytes, ...answer } = await pending.answer;
+      responseBytes = bytes;
+      status = answer.status;
+      if (status < 200 || status > 299) throw this.#refusal(exchange, status, text, retryAfter);
       return text;
     } finally {
       this.#report(exchange, status, started, responseBytes);
@@ -222,9 +224,16 @@ class HttpTransport implements Transport {
     const started = this.#clock.monotonic();
     let status: number | '<error>' = '<error>';
     try {
-      const response = await this.#send(exchange, credentials);
+      const response = await this.#connections.for(credentials).request({
+        ...this.#options(exchange, credentials),
+        signal: exchange.deadline.signal,
+      });
       status = response.statusCode;
-      if (status < 200 || status > 299) throw this.#refusal(exchange, response, await response.body.text());
+      if (status < 200 || status > 299) {
+        const retryAfter = response.headers['retry-after'];
+        const header = Array.isArray(retryAfter) ? retryAfter[0] : retryAfter;
+        throw this.#refusal(exchange, status, await response.body.text(), header);
+      }
       exchange.deadline.extend();
       return response.body;
     } finally {
@@ -232,25 +241,22 @@ class HttpTransport implements Transport {
     }
   }
 
-  #send(exchange: Exchange, credentials: Credentials): Promise<Dispatcher.ResponseData> {
-    const { verb, target, headers, body, deadline } = exchange;
-    return this.#connections.for(credentials).request({
+  #options(exchange: Exchange, credentials: Credentials): Dispatcher.RequestOptions {
+    const { verb, target, headers, body } = exchange;
+    return {
       origin: this.#origin,
       path: this.#prefix + target,
       method: verb === 'WATCH' ? 'GET' : verb,
       headers: [...headers, 'user-agent', this.#userAgent, ...credentials.headers],
       body,
-      signal: deadline.signal,
       // The deadline is ours, on the injected clock.
       headersTimeout: 0,
       bodyTimeout: 0,
-    });
+    };
   }
 
-  #refusal(exchange: Exchange, response: Dispatcher.ResponseData, text: string): ApiError {
-    const retryAfter = response.headers['retry-after'];
-    const header = Array.isArray(retryAfter) ? retryAfter[0] : retryAfter;
-    return errorOfResponse(exchange.name, response.statusCode, text, header, this.#clock.now());
+  #refusal(exchange: Exchange, status: number, text: string, retryAfter: string | undefined): ApiError {
+    return errorOfResponse(exchange.name, status, text, retryAfter, this.#clock.now());
   }
 
   #report(exchange: Exchange, status: number | '<error>', started: number, responseBytes?: number): void {
@@ -270,7 +276,7 @@ class HttpTransport implements Transport {
       const silent = deadline.expired === 'Stalled' ? 'nothing was received' : 'no complete answer came';
       return local(deadline.expired, `${silent} within ${deadline.milliseconds} ms`);
     }
-    if (deadline.signal.aborted) return local('Aborted', 'given up');
+    if (deadline.aborted) return local('Aborted', 'given up');
     if (error instanceof ApiError) return error;
     if (error instanceof LineTooLongError) return malformed({ method, path }, error.message, error);
     return local('Transport', describeFailure(error));

@@ -6,12 +6,20 @@ import type { RequestName } from './errors.ts';
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 export function pathAndQuery(path: string, query: Query | undefined): string {
-  const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries(query ?? {})) {
-    if (value !== undefined) parameters.set(name, String(value));
+  if (query === undefined) return path;
+  let text = written.get(query);
+  if (text === undefined) {
+    const parameters = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) parameters.set(name, String(value));
+    }
+    written.set(query, (text = parameters.toString()));
   }
-  return parameters.size === 0 ? path : `${path}?${parameters.toString()}`;
+  return text === '' ? path : `${path}?${text}`;
 }
+
+/** Queries as text: all writes share theirs. */
+const written = new WeakMap<Query, string>();
 
 /** How much of an answer that makes no sense is quoted, in characters. */
 const EXCERPT = 200;
