@@ -37,7 +37,8 @@ import {
   projectProfile,
 } from './observed.ts';
 import { retry } from './outcome.ts';
-import { type ProfileReconciler, reconcileProfile } from './profile.ts';
+import { PodProbe } from './pods.ts';
+import { hasFinalizer, type ProfileReconciler, reconcileProfile } from './profile.ts';
 import { KeyQueue, type Outcome, Priority, type QueueObserver, type QueueStats } from './queue.ts';
 import { type NamespaceResult, Results } from './results.ts';
 import { Sources } from './sources.ts';
@@ -105,9 +106,9 @@ export class Controller {
     readonly profiles: Resource<SegmentationProfile>;
     readonly namespaces: Resource<KubeObject>;
     readonly policies: Resource<NetworkPolicy>;
-    readonly pods: Resource<KubeObject>;
   };
   readonly #admission: Admission;
+  readonly #pods: PodProbe;
   readonly #watches: Watched[] = [];
   readonly #stopping = new AbortController();
   readonly #sources: Sources;
@@ -121,8 +122,8 @@ export class Controller {
   readonly #reported = new Set<string>();
   readonly #enforced = new Enforced();
   readonly #evidence = new Evidence();
-  readonly #unseen = new Set<string>();
   #watchesBindings = false;
+  readonly #behind = new Set<string>();
   #resync: Timer | undefined;
 
   constructor(options: ControllerOptions) {
@@ -134,8 +135,8 @@ export class Controller {
       profiles: new Resource(transport, PROFILES),
       namespaces: new Resource(transport, NAMESPACES),
       policies: new Resource(transport, NETWORK_POLICIES),
-      pods: new Resource(transport, PODS),
     };
+    this.#pods = new PodProbe(new Resource(transport, PODS), clock);
     this.#queue = new KeyQueue<Key>({
       concurrency,
       clock,
@@ -165,7 +166,8 @@ export class Controller {
         configuration: options.configuration,
         onChange: (namespace) => {
           this.#intended.add(namespace);
-          this.#queue.add(`namespace/${namespace}`, Priority.live);
+          // One Service may concern all namespaces: a new one must not wait behind them.
+          this.#queue.add(`namespace/${namespace}`, Priority.backfill);
         },
         onError: (resource, error, retryInMs) => observer.onWatchError(resource, error, retryInMs),
       },
@@ -306,8 +308,9 @@ export class Controller {
       results: this.results,
       enforced: this.#enforced,
       evidence: this.#evidence,
-      unseen: this.#unseen,
       admission: this.#admission,
+      behind: this.#behind,
+      pods: this.#pods,
       onWrite: (step, before, after) => observer.onWrite(step, before, after, drift),
     };
     const outcome = await reconcileNamespace(name, reconciler, signal);
@@ -357,6 +360,8 @@ export class Controller {
     if (same) return;
     this.#queue.add(ADMISSION, Priority.live);
     if (next === undefined) this.#statusWritten.delete(name);
+    // Nothing is enforced before it has our finalizer, whose event comes next.
+    else if (!hasFinalizer(next.profile) && next.profile.metadata.deletionTimestamp === undefined) return;
     const touched = new Set(this.world.namespacesWithPoliciesOf(name));
     for (const namespace of this.world.namespaces.values()) {
       const selected = [old, next].some(

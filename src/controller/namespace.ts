@@ -28,8 +28,10 @@ import type { Admission } from './admission.ts';
 import type { Enforced } from './enforced.ts';
 import type { Evidence } from './evidence.ts';
 import { lastKnownFrom } from './last-known.ts';
+import { keptPolicies, needsNoReading } from './kept.ts';
 import type { NamespaceItem } from './observed.ts';
 import { DONE, retry } from './outcome.ts';
+import type { PodProbe } from './pods.ts';
 import { hasFinalizer } from './profile.ts';
 import type { Outcome } from './queue.ts';
 import { forgetOthers, noteEnforced, report, reportFailure, reportMissing } from './report.ts';
@@ -47,10 +49,10 @@ export interface NamespaceReconciler {
   readonly namespaces: Resource<KubeObject>;
   readonly profiles: Resource<SegmentationProfile>;
   readonly policies: Resource<NetworkPolicy>;
-  readonly pods: Resource<KubeObject>;
   readonly evidence: Evidence;
-  /** Namespaces with policies that the cache does not have, as a refused write showed; kept here. */
-  readonly unseen: Set<string>;
+  readonly pods: PodProbe;
+  /** Namespaces in which the cache turned out to be behind, until a reconcile succeeds; kept here. */
+  readonly behind: Set<string>;
   readonly onWrite: (step: Step, before: NetworkPolicy | undefined, after: NetworkPolicy | undefined) => void;
 }
 
@@ -62,15 +64,15 @@ export async function reconcileNamespace(
   reconciler: NamespaceReconciler,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { world, sources, results, enforced, admission } = reconciler;
+  const { world, sources, results, enforced, evidence } = reconciler;
   const namespace = world.namespaces.get(name);
   // The namespace controller deletes what is in a terminating namespace; nothing can be created there.
   if (namespace === undefined || namespace.terminating) {
     sources.forget(name);
     results.forgetNamespace(name);
     enforced.note(name, new Map());
-    reconciler.unseen.delete(name);
     reconciler.evidence.forget(name);
+    reconciler.behind.delete(name);
     return DONE;
   }
   const concerned = world.concerned(namespace);
@@ -101,9 +103,13 @@ export async function reconcileNamespace(
   }
 
   try {
-    // A policy that the cache does not know of makes a create fail (its name), or is foreign to us.
-    const empty = isEmpty(name, reconciler);
-    const observed = empty ? [] : await observe(name, reconciler, signal);
+    // What is kept serves for most plans. Reading back peers, and what was in conflict before, take live objects.
+    const kept =
+      unresolved || reconciler.behind.has(name) ? undefined : keptPolicies(world.policies.byNamespace(name));
+    // Begun at once, so that it takes no time of its own.
+    const confirmed = evidence.confirms(namespace, concerned, false, reconciler, signal);
+    confirmed.catch(() => {});
+    let observed = kept ?? (await read(name, reconciler, signal));
     if (unresolved) {
       // What this process wrote counts more than what stands, which somebody may have changed or deleted meanwhile.
       const lastKnown = lastKnownFrom([...observed, ...enforced.held(name)]);
@@ -111,34 +117,22 @@ export async function reconcileNamespace(
         intentOf(profile, namespace, reconciler, facts, view.facts, lastKnown),
       );
     }
-    const pods = lazy(
-      async () => (await reconciler.pods.list({ namespace: name, limit: 1, signal })).items.length > 0,
-    );
+    const pods = lazy(() => reconciler.pods.any(name, signal));
     const blocked = await blockedProfiles(name, intents, observed, reconciler, pods);
-    const desired = intents.flatMap(({ profile, relation, compiled }) => {
-      const { name: owner, deletionTimestamp } = profile.metadata;
-      // As long as a gate looks for the default-deny, its end would have pods refused: the gate goes first.
-      const held = relation !== 'enforce' && admission.holds(owner, namespace);
-      if (blocked.has(owner) || held) {
-        const present = observed.filter((each) => world.ownerOfPolicy(each) === owner);
-        // It goes under Retain: what stays must not be the garbage collector's.
-        return deletionTimestamp === undefined || held ? present : present.map(disowned);
-      }
-      return relation === 'enforce' ? compiled.policies : [];
-    });
-    const planned = await planFor(observed, desired, world, pods);
+    const planFrom = (present: readonly NetworkPolicy[]) =>
+      planFor(present, desiredOf(namespace, intents, blocked, present, reconciler), world, pods);
+    let planned = await planFrom(observed);
+    if (kept !== undefined && !needsNoReading(planned, kept)) {
+      observed = await read(name, reconciler, signal);
+      planned = await planFrom(observed);
+    }
     // What belongs to a profile that went meanwhile passed for somebody else's; its event brings the namespace back.
     if (concerned.some(({ metadata: { name: each, uid } }) => world.profile(each)?.metadata.uid !== uid))
       return AGAIN;
-    // What covers pods that nothing isolates would open them if something did: that is to be seen live (invariant I1).
-    if (empty && planned.steps.some(({ reason }) => reason === 'transition')) {
-      reconciler.unseen.add(name);
-      return await reconcileNamespace(name, reconciler, signal);
-    }
     const opens = planned.opens.length > 0;
     if (
       planned.steps.length > 0 &&
-      !(await reconciler.evidence.confirms(namespace, concerned, opens, reconciler, signal))
+      !(await (opens ? evidence.confirms(namespace, concerned, true, reconciler, signal) : confirmed))
     )
       return AGAIN;
     await apply(planned.steps, observed, {
@@ -148,14 +142,35 @@ export async function reconcileNamespace(
       signal,
       onWrite: reconciler.onWrite,
     });
-    reconciler.unseen.delete(name);
+    reconciler.behind.delete(name);
     noteEnforced(name, intents, blocked, enforced);
     report(name, intents, blocked, planned.conflicts, results);
     return DONE;
   } catch (error) {
-    if (isAlreadyExists(error)) reconciler.unseen.add(name);
+    if (isConflict(error) || isAlreadyExists(error) || isNotFound(error)) reconciler.behind.add(name);
     return failed(name, intents, error, results);
   }
+}
+
+/** What shall stand: what each profile wants, and of those that are blocked what stands already. */
+function desiredOf(
+  namespace: NamespaceItem,
+  intents: readonly Intent[],
+  blocked: ReadonlyMap<string, Failure>,
+  observed: readonly NetworkPolicy[],
+  { world, admission }: NamespaceReconciler,
+): NetworkPolicy[] {
+  return intents.flatMap(({ profile, relation, compiled }) => {
+    const { name, deletionTimestamp } = profile.metadata;
+    // As long as a gate looks for the default-deny, its end would have pods refused: the gate goes first.
+    const held = relation !== 'enforce' && admission.holds(name, namespace);
+    if (blocked.has(name) || held) {
+      const present = observed.filter((each) => world.ownerOfPolicy(each) === name);
+      // It goes under Retain: what stays must not be the garbage collector's.
+      return deletionTimestamp === undefined || held ? present : present.map(disowned);
+    }
+    return relation === 'enforce' ? compiled.policies : [];
+  });
 }
 
 function disowned(policy: NetworkPolicy): NetworkPolicy {
@@ -202,15 +217,8 @@ function converged(
   return same ? conflicts : undefined;
 }
 
-/** Whether the cache says that there are no policies to be changed, and nothing says otherwise. */
-function isEmpty(namespace: string, { world, unseen }: NamespaceReconciler): boolean {
-  return (
-    !unseen.has(namespace) && world.policies.byNamespace(namespace)[Symbol.iterator]().next().done === true
-  );
-}
-
 /** The namespace's policies, live. */
-async function observe(
+async function read(
   namespace: string,
   { policies }: NamespaceReconciler,
   signal: AbortSignal,

@@ -1,12 +1,12 @@
 /** What is kept in memory of the objects that are always watched, and how it is taken from the wire. */
 import type { KubeObject, ObjectMeta, StringMap } from '../api/meta.ts';
-import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER, PLURAL, GROUP, VERSION } from '../api/names.ts';
+import { PLURAL, GROUP, VERSION } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { ResourceKind } from '../kube/resource.ts';
 import type { Item } from '../kube/store.ts';
-import { reachOf, type Reach } from '../policy/admission/widening.ts';
-import { fingerprint, isProfileReference } from '../policy/normalize.ts';
+import type { Reach } from '../policy/admission/widening.ts';
+import { type Body, Bodies } from './bodies.ts';
 
 export const PROFILES: ResourceKind = { group: GROUP, version: VERSION, plural: PLURAL, namespaced: false };
 export const NAMESPACES: ResourceKind = { group: '', version: 'v1', plural: 'namespaces', namespaced: false };
@@ -37,7 +37,7 @@ export interface NamespaceItem extends Item {
   readonly terminating: boolean;
 }
 
-/** A policy, whoever made it. Of its specification only the fingerprint is kept, and only if it may be ours. */
+/** A policy, whoever made it. */
 export interface PolicyItem extends Item {
   readonly namespace: string;
   readonly name: string;
@@ -45,9 +45,12 @@ export interface PolicyItem extends Item {
   readonly profile: string | undefined;
   /** Of the profiles that own it by reference. */
   readonly ownerUids: readonly string[];
+  /** Of its specification and what else is ours of it; only if it may be ours. */
   readonly fingerprint: string | undefined;
   /** Whom it allows, roughly. */
   readonly reach: Reach;
+  /** All else that it holds, shared with other policies; undefined where it is not kept. */
+  readonly body: Body | undefined;
 }
 
 export function projectProfile(raw: object): ProfileItem {
@@ -65,20 +68,23 @@ export function projectNamespace(raw: object): NamespaceItem {
   };
 }
 
+/** Shared by all who project: it holds values only. */
+const bodies = new Bodies();
+
 export function projectPolicy(raw: object): PolicyItem {
   const policy = raw as NetworkPolicy;
-  const { labels = {}, ownerReferences = [], namespace = '', name } = policy.metadata;
-  const profile = labels[LABEL_MANAGED_BY] === MANAGER ? labels[LABEL_PROFILE] : undefined;
-  const ownerUids = ownerReferences.filter(isProfileReference).map(({ uid }) => uid);
+  const { namespace = '', name, deletionTimestamp } = policy.metadata;
+  const { body, shared } = bodies.of(policy);
   return {
     ...identity(raw),
     namespace,
     name,
-    profile,
-    ownerUids,
-    reach: reachOf(policy),
-    // Computed for what may be ours, and for what may have been: others' objects are only looked at when planning.
-    fingerprint: profile !== undefined || ownerUids.length > 0 ? fingerprint(policy) : undefined,
+    profile: body.profile,
+    ownerUids: body.ownerUids,
+    reach: body.reach,
+    fingerprint: body.fingerprint,
+    // One that waits for its finalizers is no ordinary object: whoever deals with it reads it.
+    body: shared && deletionTimestamp === undefined ? body : undefined,
   };
 }
 

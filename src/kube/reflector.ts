@@ -16,7 +16,7 @@ import { listPages, readInitialEvents } from './list.ts';
 import type { Listing } from './list.ts';
 import type { Item, Sink } from './store.ts';
 import type { Transport } from './transport.ts';
-import { parseWatchEvent } from './watch-event.ts';
+import { bookmarkAt, parseWatchEvent, peekWatchEvent } from './watch-event.ts';
 import type { WatchEvent } from './watch-event.ts';
 import type { Query } from './wire.ts';
 
@@ -188,12 +188,29 @@ export class Reflector<T extends Item> {
       this.#contact();
       this.#opened = this.#lastContact;
     };
-    for await (const value of transport.watch({ path, query: full, signal, stallMs, onOpen })) {
+    for await (const value of transport.watch({
+      path,
+      query: full,
+      signal,
+      stallMs,
+      onOpen,
+      peek: this.#peek,
+    })) {
       if (signal.aborted) return;
       this.#contact();
       yield parseWatchEvent({ method: 'WATCH', path }, value);
     }
   }
+
+  /** Most events are the echo of our own writes: what is held already is not parsed again. A list is, as a whole. */
+  readonly #peek = (line: string): object | undefined => {
+    if (this.#revision === undefined) return undefined;
+    const head = peekWatchEvent(line);
+    if (head === undefined || !this.#options.sink.confirm(head.key, head.uid, head.resourceVersion))
+      return undefined;
+    this.#mayHoldItems = true;
+    return bookmarkAt(head.resourceVersion);
+  };
 
   #deliver(event: WatchEvent): void {
     const { project, sink } = this.#options;

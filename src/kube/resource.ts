@@ -29,6 +29,8 @@ export interface ListOptions extends CallOptions {
   readonly fieldSelector?: string | undefined;
   /** Unset: a consistent read. '0': whatever the server has cached. */
   readonly resourceVersion?: string | undefined;
+  /** What a resourceVersion means; with a limit it would be exactly that one. */
+  readonly resourceVersionMatch?: 'NotOlderThan' | undefined;
 }
 
 export interface List<T> {
@@ -79,12 +81,19 @@ export class Resource<T extends KubeObject> {
 
   /** One page. The items have no apiVersion and kind. */
   async list(options: ListOptions = {}): Promise<List<T>> {
-    const { namespace, limit, labelSelector, fieldSelector, resourceVersion } = options;
+    const { namespace, limit, labelSelector, fieldSelector, resourceVersion, resourceVersionMatch } = options;
     const request: Request = {
       ...call(options),
       method: 'GET',
       path: this.collection(namespace),
-      query: { limit, continue: options.continue, labelSelector, fieldSelector, resourceVersion },
+      query: {
+        limit,
+        continue: options.continue,
+        labelSelector,
+        fieldSelector,
+        resourceVersion,
+        resourceVersionMatch,
+      },
     };
     const answer = await this.#transport.request<unknown>(request);
     if (isRecord(answer) && isRecord(answer['metadata']) && Array.isArray(answer['items']))

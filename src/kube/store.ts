@@ -26,6 +26,8 @@ export interface Sink<T> {
   upsert(item: T): void;
   /** Deleted; `item` is its last state, with the revision of the deletion. */
   remove(item: T): void;
+  /** An event of exactly this state came. True if that is what is held, so that it need not be delivered. */
+  confirm(key: string, uid: string, resourceVersion: string): boolean;
 }
 
 /** One effective change. At least one of `old` and `new` is there. */
@@ -95,6 +97,13 @@ export class Store<T extends Item> implements Sink<T> {
     this.#unconfirmed.delete(item.key);
     this.#set(item);
     this.#notify([change(old, item, 'watch')]);
+  }
+
+  confirm(key: string, uid: string, resourceVersion: string): boolean {
+    const held = this.get(key);
+    if (held?.uid !== uid || held.resourceVersion !== resourceVersion) return false;
+    this.#unconfirmed.delete(key);
+    return true;
   }
 
   remove(item: T): void {

@@ -45,6 +45,8 @@ export interface WatchRequest {
   readonly stallMs: number;
   /** Called once the server has begun to answer, which may be long before the first value. Must not throw. */
   readonly onOpen?: (() => void) | undefined;
+  /** Looks at a line before it is parsed. What it returns stands for the line's value, unless that is undefined. */
+  readonly peek?: ((line: string) => object | undefined) | undefined;
 }
 
 export interface Transport {
@@ -145,7 +147,7 @@ class HttpTransport implements Transport {
   }
 
   async *watch(request: WatchRequest): AsyncGenerator<unknown, void, undefined> {
-    const { path, signal, stallMs } = request;
+    const { path, signal, stallMs, peek } = request;
     const deadline = new Deadline(this.#clock, stallMs, [signal, this.#closing.signal], 'Stalled');
     const headers = ['accept', 'application/json'];
     const name = { method: 'WATCH', path } as const;
@@ -158,7 +160,7 @@ class HttpTransport implements Transport {
       let sinceTurn = 0;
       for await (const chunk of stream as AsyncIterable<Buffer>) {
         deadline.extend();
-        for (const line of lines.push(chunk)) yield parseJson(name, line);
+        for (const line of lines.push(chunk)) yield peek?.(line) ?? parseJson(name, line);
         sinceTurn += chunk.length;
         if (sinceTurn < BYTES_PER_TURN) continue;
         sinceTurn = 0;

@@ -42,6 +42,27 @@ export function parseWatchEvent(request: RequestName, value: unknown): WatchEven
   }
 }
 
+/**
+ * How the lines of built-in kinds begin, whose fields come in the order of their Go types: enough to know which state of
+ * which object an event is about. Those of custom resources begin otherwise, and do not match.
+ */
+const HEAD =
+  /^\{"type":"(?:ADDED|MODIFIED)","object":\{"kind":"\w+","apiVersion":"[\w./-]+","metadata":\{"name":"([^"\\]+)",(?:"generateName":"[^"\\]*",)?(?:"namespace":"([^"\\]+)",)?"uid":"([^"\\]+)","resourceVersion":"(\d+)"/;
+
+/** Key, uid and resourceVersion of the object of an event that adds or modifies, from its unparsed line. */
+export function peekWatchEvent(
+  line: string,
+): { readonly key: string; readonly uid: string; readonly resourceVersion: string } | undefined {
+  const [, name, namespace, uid, resourceVersion] = HEAD.exec(line) ?? [];
+  if (name === undefined || uid === undefined || resourceVersion === undefined) return undefined;
+  return { key: namespace === undefined ? name : `${namespace}/${name}`, uid, resourceVersion };
+}
+
+/** What stands for an event that brings nothing but its revision. */
+export function bookmarkAt(resourceVersion: string): object {
+  return { type: 'BOOKMARK', object: { metadata: { resourceVersion } } };
+}
+
 function unexpected(request: RequestName, value: unknown): ApiError {
   return malformed(request, `not a watch event: ${excerpt(value)}`);
 }

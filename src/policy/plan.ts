@@ -263,6 +263,11 @@ export function isolatesAll(spec: NetworkPolicySpec, direction: PolicyType): boo
   return isolates(spec).includes(direction) && selectorKey(spec.podSelector ?? EVERYTHING) === '{}';
 }
 
+/** Whether every pod that `b` isolates in a direction is isolated in it by `a` too. */
+export function isolatesNoLess(a: NetworkPolicySpec, b: NetworkPolicySpec): boolean {
+  return sameSelector(a, b) && isolates(b).every((direction) => isolates(a).includes(direction));
+}
+
 /** Whether the object allows everything in its directions: its presence alone cuts nothing. */
 function isCover(spec: NetworkPolicySpec): boolean {
   return isolates(spec).every((direction) =>

@@ -1,0 +1,103 @@
+/**
+ * What policies hold besides their identity. A profile makes the same few objects in every namespace, so that each
+ * content is kept once, however many policies have it; what is distinct in every namespace is not kept at all.
+ */
+import type { ObjectMeta, OwnerReference, StringMap } from '../api/meta.ts';
+import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../api/names.ts';
+import type { NetworkPolicy, NetworkPolicySpec } from '../api/network-policy.ts';
+import { reachOf, type Reach } from '../policy/admission/widening.ts';
+import { fingerprint, isProfileReference } from '../policy/normalize.ts';
+
+export interface Body {
+  readonly labels?: StringMap;
+  readonly annotations?: StringMap;
+  readonly ownerReferences?: readonly OwnerReference[];
+  readonly finalizers?: readonly string[];
+  /** Names of those who wrote to it, as managedFields has them. */
+  readonly managers: readonly string[];
+  readonly spec: NetworkPolicySpec;
+  /** The profile that its labels name, if they are ours. */
+  readonly profile: string | undefined;
+  /** Of the profiles that own it by reference. */
+  readonly ownerUids: readonly string[];
+  /** Computed for what may be ours, and for what may have been: others' objects are only looked at when planning. */
+  readonly fingerprint: string | undefined;
+  /** Whom it allows, roughly. */
+  readonly reach: Reach;
+}
+
+/** Most contents that are kept. At about 4 kB each, they take no more than a few thousand policies would. */
+const MAX_BODIES = 2048;
+
+export class Bodies {
+  /** By their text; an entry goes when no policy has it any more. */
+  readonly #bodies = new Map<string, WeakRef<Body>>();
+  readonly #max: number;
+  readonly #dropped = new FinalizationRegistry<string>((text) => {
+    if (this.#bodies.get(text)?.deref() === undefined) this.#bodies.delete(text);
+  });
+
+  constructor(max = MAX_BODIES) {
+    this.#max = max;
+  }
+
+  get size(): number {
+    return this.#bodies.size;
+  }
+
+  /**
+   * The content of a policy as it is on the wire, and whether it may be kept: the same object for all policies that
+   * have the same, and not to be kept where there are too many different ones.
+   */
+  of(policy: NetworkPolicy): { readonly body: Body; readonly shared: boolean } {
+    const { labels, annotations, ownerReferences, finalizers, managedFields = [] } = policy.metadata;
+    const managers = managedFields.map(({ manager }) => manager ?? '');
+    const text = JSON.stringify([labels, annotations, ownerReferences, finalizers, managers, policy.spec]);
+    const known = this.#bodies.get(text)?.deref();
+    if (known !== undefined) return { body: known, shared: true };
+    const body = bodyOf(policy, managers);
+    if (this.#bodies.size >= this.#max) return { body, shared: false };
+    this.#bodies.set(text, new WeakRef(body));
+    this.#dropped.register(body, text);
+    return { body, shared: true };
+  }
+}
+
+function bodyOf(policy: NetworkPolicy, managers: readonly string[]): Body {
+  const { labels, annotations, ownerReferences, finalizers } = policy.metadata;
+  const profile = labels?.[LABEL_MANAGED_BY] === MANAGER ? labels[LABEL_PROFILE] : undefined;
+  const ownerUids = (ownerReferences ?? []).filter(isProfileReference).map(({ uid }) => uid);
+  return {
+    ...(labels && { labels }),
+    ...(annotations && { annotations }),
+    ...(ownerReferences && { ownerReferences }),
+    ...(finalizers && { finalizers }),
+    managers,
+    spec: policy.spec,
+    profile,
+    ownerUids,
+    reach: reachOf(policy),
+    fingerprint: profile !== undefined || ownerUids.length > 0 ? fingerprint(policy) : undefined,
+  };
+}
+
+/** The whole policy, but for what nobody here reads (its creation, the fields of each manager). */
+export function policyOf(
+  identity: { namespace: string; name: string; uid: string; resourceVersion: string },
+  body: Body,
+): NetworkPolicy {
+  const { labels, annotations, ownerReferences, finalizers, managers, spec } = body;
+  const { namespace, name, uid, resourceVersion } = identity;
+  const metadata: ObjectMeta = {
+    name,
+    namespace,
+    uid,
+    resourceVersion,
+    ...(labels && { labels }),
+    ...(annotations && { annotations }),
+    ...(ownerReferences && { ownerReferences }),
+    ...(finalizers && { finalizers }),
+    managedFields: managers.map((manager) => ({ manager })),
+  };
+  return { metadata, spec };
+}
