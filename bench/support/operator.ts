@@ -37,6 +37,9 @@ export async function startOperator(kubeconfig: string, ...nodeOptions: string[]
   const started = performance.now();
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', file] });
   closeSync(file);
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
   const operator = new Operator(child, log, started);
   await operator.line('caches filled');
   return operator;
