@@ -89,16 +89,7 @@ export class Stage {
   }
 
   async createProfile(name: string): Promise<void> {
-    await this.profiles.create({
-      apiVersion: 'segmentation.dev/v1alpha1',
-      kind: 'SegmentationProfile',
-      metadata: { name },
-      spec: {
-        namespaceSelector: { matchLabels: { bench: name } },
-        ingress: [ruleFor('web', 'from', 8080), ruleFor('metrics', 'from', 9090)],
-        egress: [ruleFor('api', 'to', 8443)],
-      },
-    } as unknown as SegmentationProfile);
+    await this.profiles.create(profileOf(name));
   }
 
   /** Changes one rule: one object of each namespace follows. */
@@ -157,6 +148,31 @@ export class Stage {
       ),
     );
   }
+}
+
+/** A profile that makes POLICIES_PER_NAMESPACE objects in each namespace with the label `bench: NAME`. */
+export function profileOf(name: string): SegmentationProfile {
+  return {
+    apiVersion: 'segmentation.dev/v1alpha1',
+    kind: 'SegmentationProfile',
+    metadata: { name },
+    spec: {
+      mode: 'Enforce',
+      namespaceSelector: { matchLabels: { bench: name } },
+      isolation: ['Ingress', 'Egress'],
+      deletionPolicy: 'Delete',
+      baseline: {
+        dns: 'Allow',
+        admissionWebhooks: 'Allow',
+        sameNamespace: 'Deny',
+        kubeAPIServer: 'Deny',
+        ingressControllers: 'Deny',
+        monitoring: 'Deny',
+      },
+      ingress: [ruleFor('web', 'from', 8080), ruleFor('metrics', 'from', 9090)],
+      egress: [ruleFor('api', 'to', 8443)],
+    },
+  } as unknown as SegmentationProfile;
 }
 
 function ruleFor(name: string, peers: 'from' | 'to', port: number): Record<string, unknown> {

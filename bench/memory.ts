@@ -1,0 +1,139 @@
+/**
+ * A million watch events through the operator's caches, queue and reconciliation, in this process and without an API
+ * server: what the heap holds after each tenth of them, and the CPU time that a write takes.
+ */
+import { Writable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { systemClock } from '../src/clock.ts';
+import { Controller } from '../src/controller/controller.ts';
+import { createObserver } from '../src/observe.ts';
+import { CLUSTER_DEFAULTS } from '../src/options/cluster-defaults.ts';
+import { createLogger } from '../src/telemetry/logger.ts';
+import { createMetrics } from '../src/telemetry/metrics.ts';
+import type { BenchOptions } from './run.ts';
+import type { Figures } from './support/figures.ts';
+import { profileOf } from './support/stage.ts';
+import { SyntheticServer } from './support/synthetic.ts';
+
+const EVENTS = Number(process.env['EVENTS'] ?? 1_000_000);
+const PARTS = 10;
+/** How many policies are changed by hand before the operator has its turn. */
+const BATCH = 100;
+const NAMESPACES = '/api/v1/namespaces';
+const PROFILES = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
+const POLICIES = '/apis/networking.k8s.io/v1/networkpolicies';
+
+export async function run({ namespaces: count }: BenchOptions): Promise<Figures> {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const heap = () => {
+    collect();
+    collect();
+    return process.memoryUsage().heapUsed / 2 ** 20;
+  };
+  const server = new SyntheticServer();
+  const names = Array.from({ length: count }, (_, index) => `ours-${index}`);
+  for (const name of names) server.put(NAMESPACES, { metadata: { name, labels: { bench: 'bench' } } });
+  server.put(PROFILES, profileOf('bench'));
+
+  const metrics = createMetrics({ version: 'bench' });
+  const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const logger = createLogger({ level: 'info', format: 'json', stream: sink });
+  const queue = metrics.queue('segmentation', () => controller.queueStats());
+  let fullSyncs = 0;
+  const controller: Controller = new Controller({
+    transport: server,
+    configuration: CLUSTER_DEFAULTS,
+    protectedNamespaces: [],
+    concurrency: 32,
+    resyncMs: 0,
+    clock: systemClock,
+    random: Math.random,
+    observer: {
+      ...createObserver(
+        logger,
+        metrics,
+        queue,
+        {
+          record: () => {},
+          profile: (name) => controller.world.profile(name),
+          result: (profile, namespace) => controller.results.of(profile).get(namespace),
+        },
+        () => Date.now(),
+      ),
+      onFullSync: () => {
+        fullSyncs += 1;
+      },
+    },
+  });
+  const alive = setInterval(() => {}, 2 ** 30);
+  try {
+    const coldStarted = process.cpuUsage();
+    await controller.watch();
+    controller.lead();
+    const policies = names.flatMap((name) =>
+      ['default-deny', 'egress', 'egress.api', 'ingress.metrics', 'ingress.web'].map(
+        (kind) => `${name}/bench.${kind}`,
+      ),
+    );
+    const standing = () => policies.every((key) => server.get(POLICIES, key) !== undefined);
+    while (!standing()) await nextTurn();
+    const cold = cpuMs(coldStarted) / policies.length;
+
+    const parts: number[] = [];
+    const started = process.cpuUsage();
+    const before = server.events;
+    let repaired = 0;
+    for (let part = 1; part <= PARTS; part++) {
+      while (server.events < before + (EVENTS * part) / PARTS) {
+        const victims = Array.from(
+          { length: BATCH },
+          (_, index) => policies[(repaired + index * 13) % policies.length] ?? '',
+        );
+        repaired += BATCH;
+        for (const key of new Set(victims)) damage(server, key);
+        const intact = () => victims.every((key) => isIntact(server, key));
+        while (!intact()) await nextTurn();
+      }
+      parts.push(heap());
+    }
+    const first = parts[0] ?? Number.NaN;
+    return {
+      events: server.events - before,
+      policies: policies.length,
+      fullSyncs,
+      coldCpuMsPerWrite: cold,
+      repairCpuMsPerEvent: cpuMs(started) / (server.events - before),
+      heapMiBAfterFirstTenth: first,
+      heapMiBHighest: Math.max(...parts),
+      heapMiBAtTheEnd: parts.at(-1) ?? Number.NaN,
+      heapGrowthRatio: (parts.at(-1) ?? Number.NaN) / first,
+    };
+  } finally {
+    await controller.stop();
+    clearInterval(alive);
+  }
+}
+
+function cpuMs(since: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(since);
+  return (user + system) / 1000;
+}
+
+const DAMAGE = 'example.com/by-hand';
+
+/** Somebody changes the selector of a policy, or deletes it. */
+function damage(server: SyntheticServer, key: string): void {
+  const policy = server.get(POLICIES, key);
+  if (policy === undefined) return;
+  const { uid, resourceVersion } = policy.metadata;
+  if (Number(resourceVersion) % 5 === 0) server.delete(POLICIES, key);
+  else server.put(POLICIES, { ...policy, spec: { podSelector: { matchLabels: { [DAMAGE]: String(uid) } } } });
+}
+
+function isIntact(server: SyntheticServer, key: string): boolean {
+  const policy = server.get(POLICIES, key);
+  return policy !== undefined && !JSON.stringify(policy['spec']).includes(DAMAGE);
+}

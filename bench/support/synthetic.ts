@@ -1,0 +1,163 @@
+/**
+ * An API server's answers without an API server: a transport in this process, with namespaces, one profile and the
+ * policies that are written, whose watches tell of every write. It keeps no history, checks nothing and never fails:
+ * only for measuring what the operator itself costs. What it answers is what a real one would, byte for byte or nearly.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { NetworkPolicy } from '../../src/api/network-policy.ts';
+import type { Request, Transport, WatchRequest } from '../../src/kube/transport.ts';
+
+const POLICIES = '/apis/networking.k8s.io/v1/networkpolicies';
+const POLICY = /^\/apis\/networking\.k8s\.io\/v1\/namespaces\/([^/]+)\/networkpolicies(?:\/([^/]+))?$/;
+const CREATED = '2026-01-01T00:00:00Z';
+
+interface Stored {
+  readonly metadata: Record<string, unknown> & { readonly name: string; readonly namespace?: string };
+  readonly [field: string]: unknown;
+}
+
+export class SyntheticServer implements Transport {
+  readonly #objects = new Map<string, Map<string, Stored>>();
+  readonly #watchers = new Map<string, Set<(line: string) => void>>();
+  #revision = 1;
+  #uids = 0;
+  /** Events that were sent on watches so far. */
+  events = 0;
+
+  /** Puts an object into a collection, by the path of all of them, and tells of it. */
+  put(collection: string, object: object): Stored {
+    const { metadata, ...rest } = object as Stored;
+    const key = `${metadata.namespace ?? ''}/${metadata.name}`;
+    const known = this.#collection(collection).get(key);
+    const { name, namespace, ...others } = metadata;
+    this.#uids += 1;
+    const stored: Stored = {
+      // In the order of the Go types, as the real one has them.
+      kind: collection === POLICIES ? 'NetworkPolicy' : 'Object',
+      apiVersion: collection === POLICIES ? 'networking.k8s.io/v1' : 'v1',
+      ...rest,
+      metadata: {
+        name,
+        ...(namespace !== undefined && { namespace }),
+        ...others,
+        uid: known?.metadata['uid'] ?? `00000000-0000-4000-8000-${String(this.#uids).padStart(12, '0')}`,
+        resourceVersion: String(++this.#revision),
+        generation: 1,
+        creationTimestamp: CREATED,
+        managedFields: [{ manager: 'segmentation-operator', operation: 'Update', time: CREATED }],
+      } as Stored['metadata'],
+    };
+    this.#collection(collection).set(key, ordered(stored));
+    this.#tell(collection, known === undefined ? 'ADDED' : 'MODIFIED', ordered(stored));
+    return ordered(stored);
+  }
+
+  /** Deletes an object and tells of it. */
+  delete(collection: string, key: string): void {
+    const objects = this.#collection(collection);
+    const known = objects.get(key);
+    if (known === undefined) return;
+    objects.delete(key);
+    const metadata = { ...known.metadata, resourceVersion: String(++this.#revision) };
+    this.#tell(collection, 'DELETED', { ...known, metadata });
+  }
+
+  get(collection: string, key: string): Stored | undefined {
+    return this.#collection(collection).get(key);
+  }
+
+  async request<T>({ method, path, body }: Request): Promise<T> {
+    // An answer comes in a later turn of the event loop, as from a socket.
+    await nextTurn();
+    const [, namespace, name] = POLICY.exec(path) ?? [];
+    if (method === 'POST') return this.#answer(this.put(POLICIES, body as NetworkPolicy)) as T;
+    if (method === 'PUT') return this.#answer(this.put(POLICIES, body as NetworkPolicy)) as T;
+    if (method === 'DELETE') {
+      this.delete(POLICIES, `${namespace}/${name}`);
+      return { kind: 'Status' } as T;
+    }
+    if (method === 'PATCH') {
+      const at = path.replace(/\/status$/, '');
+      const [collection, object] = [at.slice(0, at.lastIndexOf('/')), at.slice(at.lastIndexOf('/') + 1)];
+      const found = this.get(collection, `/${object}`);
+      if (found === undefined) throw new Error(`no ${path}`);
+      const patch = body as Stored;
+      const merged = { ...found, ...patch, metadata: { ...found.metadata, ...patch.metadata } };
+      return this.#answer(this.put(collection, merged)) as T;
+    }
+    const items =
+      namespace === undefined
+        ? [...this.#collection(path).values()]
+        : [...this.#collection(POLICIES).values()].filter((each) => each.metadata.namespace === namespace);
+    return this.#answer({ metadata: { resourceVersion: String(this.#revision) }, items }) as T;
+  }
+
+  async *watch({
+    path,
+    query,
+    signal,
+    peek,
+    onOpen,
+  }: WatchRequest): AsyncGenerator<unknown, void, undefined> {
+    onOpen?.();
+    const lines: string[] = [];
+    let wake = Promise.withResolvers<void>();
+    const send = (line: string) => {
+      lines.push(line);
+      wake.resolve();
+    };
+    const watchers = this.#watchers.get(path) ?? new Set();
+    this.#watchers.set(path, watchers.add(send));
+    signal.addEventListener('abort', () => wake.resolve(), { once: true });
+    if (query?.['sendInitialEvents'] === true) {
+      for (const object of this.#collection(path).values()) send(event('ADDED', object));
+      const annotations = { 'k8s.io/initial-events-end': 'true' };
+      send(event('BOOKMARK', { metadata: { resourceVersion: String(this.#revision), annotations } }));
+    }
+    try {
+      while (!signal.aborted) {
+        for (const line of lines.splice(0)) yield peek?.(line) ?? JSON.parse(line);
+        if (lines.length > 0) continue;
+        wake = Promise.withResolvers<void>();
+        await wake.promise;
+      }
+    } finally {
+      watchers.delete(send);
+    }
+  }
+
+  async close(): Promise<void> {}
+
+  #answer(value: object): unknown {
+    return JSON.parse(JSON.stringify(value));
+  }
+
+  #collection(path: string): Map<string, Stored> {
+    let objects = this.#objects.get(path);
+    if (objects === undefined) this.#objects.set(path, (objects = new Map()));
+    return objects;
+  }
+
+  #tell(collection: string, type: string, object: object): void {
+    const line = event(type, object);
+    for (const send of this.#watchers.get(collection) ?? []) {
+      this.events += 1;
+      send(line);
+    }
+  }
+}
+
+function event(type: string, object: object): string {
+  return JSON.stringify({ type, object });
+}
+
+/** Fields and metadata in the order in which the real one writes them. */
+function ordered({ kind, apiVersion, metadata, ...rest }: Stored): Stored {
+  const { name, namespace, uid, resourceVersion, ...others } = metadata;
+  return {
+    kind,
+    apiVersion,
+    metadata: { name, ...(namespace !== undefined && { namespace }), uid, resourceVersion, ...others },
+    ...rest,
+  };
+}
