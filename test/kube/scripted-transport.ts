@@ -83,7 +83,10 @@ export class ScriptedTransport implements Transport {
     });
     try {
       for (;;) {
-        while (values.length > 0) yield values.shift();
+        while (values.length > 0) {
+          const value = values.shift();
+          yield request.peek?.(JSON.stringify(value)) ?? value;
+        }
         if (finish !== undefined) break;
         await wake.promise;
         wake = Promise.withResolvers();

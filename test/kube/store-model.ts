@@ -177,7 +177,10 @@ export class World {
   }
 
   #deliver(event: Event | undefined): void {
-    if (event?.type === 'upsert') this.store.upsert(event.item);
-    else if (event !== undefined) this.store.remove(event.item);
+    if (event === undefined) return;
+    if (event.type === 'remove') return this.store.remove(event.item);
+    // As a Reflector does: what is held already is not delivered.
+    const { key, uid, resourceVersion } = event.item;
+    if (!this.store.confirm(key, uid, resourceVersion)) this.store.upsert(event.item);
   }
 }

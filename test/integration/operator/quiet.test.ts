@@ -59,6 +59,36 @@ describe('the operator is quiet', () => {
     assert.deepEqual(await writes(), before);
   });
 
+  it('but for one write in each namespace where a rule is edited, for which it reads nothing', async () => {
+    const namespaces = [
+      await box.namespace('shop'),
+      await box.namespace('bank'),
+      await box.namespace('post'),
+    ];
+    const rule = (port: number) => ({
+      name: 'to-ledger',
+      podSelector: { matchLabels: { app: 'checkout' } },
+      to: [{ namespaces: ['ledger'] }],
+      ports: [{ port }],
+    });
+    const profile = await box.profile('edited', { egress: [rule(8443)] });
+    await box.ready(profile);
+    const requests = async (method: string) => {
+      const { text } = await operator.get('metrics', '/metrics');
+      return text
+        .split('\n')
+        .filter(
+          (line) => line.startsWith('rest_client_requests_total{') && line.includes(`method="${method}"`),
+        )
+        .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+    };
+    const counts = async () => Promise.all(['GET', 'POST', 'PUT', 'DELETE'].map(requests));
+    const [get = 0, post, put = 0, remove] = await counts();
+    await box.edit(profile, { egress: [rule(9443)] });
+    await box.ready(profile);
+    assert.deepEqual(await counts(), [get, post, put + namespaces.length, remove]);
+  });
+
   it('after a restart', async () => {
     const { profile } = await segmented();
     await consistently(() => operator.running, QUIET);
