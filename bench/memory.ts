@@ -19,6 +19,7 @@ import { SyntheticServer } from './support/synthetic.ts';
 
 const EVENTS = Number(process.env['EVENTS'] ?? 1_000_000);
 const PARTS = 10;
+const CONCURRENCY = 32;
 /** How many policies are changed by hand before the operator has its turn. */
 const BATCH = 100;
 const NAMESPACES = '/api/v1/namespaces';
@@ -47,7 +48,7 @@ export async function run({ namespaces: count }: BenchOptions): Promise<Figures>
     transport: server,
     configuration: CLUSTER_DEFAULTS,
     protectedNamespaces: [],
-    concurrency: 32,
+    concurrency: CONCURRENCY,
     resyncMs: 0,
     clock: systemClock,
     random: Math.random,
@@ -56,6 +57,7 @@ export async function run({ namespaces: count }: BenchOptions): Promise<Figures>
         logger,
         metrics,
         queue,
+        CONCURRENCY,
         {
           record: () => {},
           profile: (name) => controller.world.profile(name),

@@ -360,8 +360,13 @@ export class Controller {
     if (same) return;
     this.#queue.add(ADMISSION, Priority.live);
     if (next === undefined) this.#statusWritten.delete(name);
-    // Nothing is enforced before it has our finalizer, whose event comes next.
-    else if (!hasFinalizer(next.profile) && next.profile.metadata.deletionTimestamp === undefined) return;
+    // Nothing is enforced of a new one before it has our finalizer, whose event comes next.
+    else if (
+      old === undefined &&
+      !hasFinalizer(next.profile) &&
+      next.profile.metadata.deletionTimestamp === undefined
+    )
+      return;
     const touched = new Set(this.world.namespacesWithPoliciesOf(name));
     for (const namespace of this.world.namespaces.values()) {
       const selected = [old, next].some(

@@ -9,6 +9,7 @@ import {
   isAlreadyExists,
   isConflict,
   isNamespaceTerminating,
+  isNotFound,
 } from '../kube/errors.ts';
 import type { Resource } from '../kube/resource.ts';
 import { compile, type LastKnown } from '../policy/compile.ts';

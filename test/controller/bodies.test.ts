@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import { Bodies, policyOf } from '../../src/controller/bodies.ts';
-import { keptPolicies, projectPolicy } from '../../src/controller/observed.ts';
+import { keptPolicies } from '../../src/controller/kept.ts';
+import { projectPolicy } from '../../src/controller/observed.ts';
 
 const policy = (namespace: string, more: Partial<NetworkPolicy['metadata']> = {}): NetworkPolicy => ({
   metadata: {

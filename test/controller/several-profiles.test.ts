@@ -12,6 +12,7 @@ import {
   projectPolicy,
   projectProfile,
 } from '../../src/controller/observed.ts';
+import { PodProbe } from '../../src/controller/pods.ts';
 import { Results } from '../../src/controller/results.ts';
 import { Sources } from '../../src/controller/sources.ts';
 import { World } from '../../src/controller/world.ts';
@@ -75,12 +76,12 @@ describe('a namespace of several profiles', () => {
       results: new Results(() => {}),
       admission: { holds: () => false },
       enforced: new Enforced(),
-      unseen: new Set(),
+      behind: new Set(),
       evidence: new Evidence(),
       namespaces: new Resource(transport, NAMESPACES),
       profiles: new Resource(transport, PROFILES),
       policies: new Resource(transport, NETWORK_POLICIES),
-      pods: new Resource(transport, PODS),
+      pods: new PodProbe(new Resource(transport, PODS), clock),
       onWrite: () => {},
     };
     send('POST', '/api/v1/namespaces', { metadata: { name: 'shop' } });
