@@ -47,6 +47,7 @@ export async function run({ namespaces: count }: BenchOptions): Promise<Figures>
   const controller: Controller = new Controller({
     transport: server,
     configuration: CLUSTER_DEFAULTS,
+    namespace: 'segmentation-system',
     protectedNamespaces: [],
     concurrency: CONCURRENCY,
     resyncMs: 0,

@@ -70,8 +70,10 @@ export class SyntheticServer implements Transport {
     // An answer comes in a later turn of the event loop, as from a socket.
     await nextTurn();
     const [, namespace, name] = POLICY.exec(path) ?? [];
-    if (method === 'POST') return this.#answer(this.put(POLICIES, body as NetworkPolicy)) as T;
-    if (method === 'PUT') return this.#answer(this.put(POLICIES, body as NetworkPolicy)) as T;
+    if (method === 'POST' || method === 'PUT') {
+      const collection = namespace === undefined ? path : POLICIES;
+      return this.#answer(this.put(collection, body as NetworkPolicy)) as T;
+    }
     if (method === 'DELETE') {
       this.delete(POLICIES, `${namespace}/${name}`);
       return { kind: 'Status' } as T;
