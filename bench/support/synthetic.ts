@@ -45,7 +45,7 @@ export class SyntheticServer implements Transport {
         generation: 1,
         creationTimestamp: CREATED,
         managedFields: [{ manager: 'segmentation-operator', operation: 'Update', time: CREATED }],
-      } as Stored['metadata'],
+      },
     };
     this.#collection(collection).set(key, ordered(stored));
     this.#tell(collection, known === undefined ? 'ADDED' : 'MODIFIED', ordered(stored));
@@ -87,6 +87,9 @@ export class SyntheticServer implements Transport {
       const merged = { ...found, ...patch, metadata: { ...found.metadata, ...patch.metadata } };
       return this.#answer(this.put(collection, merged)) as T;
     }
+    const parent = path.slice(0, path.lastIndexOf('/'));
+    const single = this.get(parent, `/${path.slice(parent.length + 1)}`);
+    if (single !== undefined) return this.#answer(single) as T;
     const items =
       namespace === undefined
         ? [...this.#collection(path).values()]

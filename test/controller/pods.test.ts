@@ -92,7 +92,7 @@ describe('whether a namespace has pods', () => {
         reason: 'Timeout',
         message: 'Too large resource version: 10, current: 5',
         details: { causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }] },
-      } as never),
+      }),
     );
     assert.equal(await answer('11', [pod]), undefined);
     assert.equal(await second, true);

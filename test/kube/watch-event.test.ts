@@ -22,7 +22,10 @@ describe('the head of an event', () => {
     ],
     [
       'of an object with a generated name',
-      line('ADDED', policy({ ...{ name: 'web', generateName: 'we' }, ...metadata })),
+      line(
+        'ADDED',
+        policy({ name: 'web', generateName: 'we', namespace: 'shop', uid: 'b0a8', resourceVersion: '17' }),
+      ),
       found,
     ],
     ['of a deletion says nothing', line('DELETED', policy(metadata)), undefined],
