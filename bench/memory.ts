@@ -2,16 +2,12 @@
  * A million watch events through the operator's caches, queue and reconciliation, in this process and without an API
  * server: what the heap holds after each tenth of them, and the CPU time that a write takes.
  */
-import { Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { systemClock } from '../src/clock.ts';
-import { Controller } from '../src/controller/controller.ts';
-import { createObserver } from '../src/observe.ts';
+import { Controller, type ControllerObserver } from '../src/controller/controller.ts';
 import { CLUSTER_DEFAULTS } from '../src/options/cluster-defaults.ts';
-import { createLogger } from '../src/telemetry/logger.ts';
-import { createMetrics } from '../src/telemetry/metrics.ts';
 import type { BenchOptions } from './run.ts';
 import type { Figures } from './support/figures.ts';
 import { profileOf } from './support/stage.ts';
@@ -39,12 +35,7 @@ export async function run({ namespaces: count }: BenchOptions): Promise<Figures>
   for (const name of names) server.put(NAMESPACES, { metadata: { name, labels: { bench: 'bench' } } });
   server.put(PROFILES, profileOf('bench'));
 
-  const metrics = createMetrics({ version: 'bench' });
-  const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const logger = createLogger({ level: 'info', format: 'json', stream: sink });
-  const queue = metrics.queue('segmentation', () => controller.queueStats());
-  let fullSyncs = 0;
-  const controller: Controller = new Controller({
+  const controller = new Controller({
     transport: server,
     configuration: CLUSTER_DEFAULTS,
     namespace: 'segmentation-system',
@@ -53,23 +44,7 @@ export async function run({ namespaces: count }: BenchOptions): Promise<Figures>
     resyncMs: 0,
     clock: systemClock,
     random: Math.random,
-    observer: {
-      ...createObserver(
-        logger,
-        metrics,
-        queue,
-        CONCURRENCY,
-        {
-          record: () => {},
-          profile: (name) => controller.world.profile(name),
-          result: (profile, namespace) => controller.results.of(profile).get(namespace),
-        },
-        () => Date.now(),
-      ),
-      onFullSync: () => {
-        fullSyncs += 1;
-      },
-    },
+    observer: silent,
   });
   const alive = setInterval(() => {}, 2 ** 30);
   try {
@@ -106,7 +81,6 @@ export async function run({ namespaces: count }: BenchOptions): Promise<Figures>
     return {
       events: server.events - before,
       policies: policies.length,
-      fullSyncs,
       coldCpuMsPerWrite: cold,
       repairCpuMsPerEvent: cpuMs(started) / (server.events - before),
       heapMiBAfterFirstTenth: first,
@@ -119,6 +93,9 @@ export async function run({ namespaces: count }: BenchOptions): Promise<Figures>
     clearInterval(alive);
   }
 }
+
+/** Hears everything and tells nobody. */
+const silent = new Proxy({} as ControllerObserver, { get: () => () => {} });
 
 function cpuMs(since: NodeJS.CpuUsage): number {
   const { user, system } = process.cpuUsage(since);
