@@ -69,7 +69,9 @@ export function namespacesOf({ spec }: SegmentationProfile, others: readonly str
     ...(matchLabels && { matchLabels }),
     matchExpressions: [
       ...matchExpressions,
-      { key: LABEL_NAMESPACE_NAME, operator: 'NotIn', values: [...excluded].sort() },
+      ...(excluded.size > 0
+        ? [{ key: LABEL_NAMESPACE_NAME, operator: 'NotIn' as const, values: [...excluded].sort() }]
+        : []),
     ],
   };
 }

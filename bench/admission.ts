@@ -1,0 +1,166 @@
+/**
+ * What the policies of config/admission add to a request, on a real API server: medians of single requests, one after
+ * the other and in turns with and without the policy, as ratios. `noise` is the same with no policy bound.
+ */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SegmentationProfile } from '../src/api/profile.ts';
+import { gateOf } from '../src/policy/admission/gate.ts';
+import { protectionOf, tenantLimitOf } from '../src/policy/admission/protect.ts';
+import type { AdmissionBinding } from '../src/policy/admission/binding.ts';
+import { type ControlPlane, startControlPlane } from '../test/env/index.ts';
+
+const ROUNDS = Number(process.env.ROUNDS ?? 400);
+const MANY = 10;
+const root = join(import.meta.dirname, '..');
+const BINDINGS = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings';
+const PROFILES = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
+let count = 0;
+
+/** Ratios, but for the median of a Pod's creation without any policy, in milliseconds. */
+export async function run(): Promise<Record<string, number>> {
+  const plane = await startControlPlane();
+  try {
+    return await measure(plane);
+  } finally {
+    await plane.stop();
+  }
+}
+
+async function measure(plane: ControlPlane): Promise<Record<string, number>> {
+  const { admin } = plane;
+  await plane.kubectlRun(['apply', '--server-side', '-k', join(root, 'config/crd')]);
+  await plane.kubectlRun([
+    'wait',
+    '--for=condition=Established',
+    'crd/segmentationprofiles.segmentation.dev',
+  ]);
+  await plane.kubectlRun(['apply', '-f', join(root, 'config/manager/namespace.yaml')]);
+  await plane.kubectlRun(['apply', '-k', join(root, 'config/admission')]);
+  await plane.kubectlRun([
+    'wait',
+    '--for=condition=Established',
+    'crd/segmentationprofiles.segmentation.dev',
+  ]);
+  for (const [name, labels] of [
+    ['without', {}],
+    ['with', { bench: 'yes' }],
+  ] as const) {
+    await admin.send('POST', '/api/v1/namespaces', { metadata: { name, labels } });
+  }
+  await sleep(1000); // their default ServiceAccounts
+  const pods = () =>
+    compare((namespace) => admin.send('POST', `/api/v1/namespaces/${namespace}/pods`, pod()));
+  const policies = () =>
+    compare((namespace) => admin.send('POST', policyPath(namespace), policy(`p-${++count}`, {})));
+
+  await pods(); // warm
+  const noise = await pods();
+  const profiles = await Promise.all(
+    Array.from({ length: MANY }, async (_, index) => {
+      const profile = await createProfile(plane, `p${index}`);
+      for (const namespace of ['with', 'without'])
+        await admin.send('POST', policyPath(namespace), deny(profile.metadata.name));
+      return profile;
+    }),
+  );
+  const [first, ...others] = profiles;
+  if (first === undefined) throw new Error('no profile');
+  const gates = (some: readonly SegmentationProfile[]) =>
+    bind(
+      plane,
+      some.map((each) => gateOf(each, [], [], undefined)?.binding).filter((each) => !!each),
+    );
+  await gates([first]);
+  const one = await pods();
+  await gates(others);
+  const many = await pods();
+  const plain = await policies();
+  await bind(plane, [tenantLimitOf(first, [])]);
+  const limited = await policies();
+  const change = (name: (namespace: string) => string) =>
+    compare((namespace) =>
+      admin.send('PATCH', `${policyPath(namespace)}/${name(namespace)}`, {
+        metadata: { annotations: { count: `${++count}` } },
+      }),
+    );
+  await admin.send('POST', policyPath('without'), policy('theirs', {}));
+  await bind(plane, [protectionOf(first)]);
+  const changed = await change((namespace) => (namespace === 'with' ? 'p0.default-deny' : 'theirs'));
+  return {
+    'Pod creation, median ms': noise.without,
+    'noise: Pod creation': noise.ratio,
+    'Pod creation, gate of 1 profile': one.ratio,
+    [`Pod creation, gates of ${MANY} profiles`]: many.ratio,
+    'noise: NetworkPolicy creation': plain.ratio,
+    'NetworkPolicy creation, tenantPolicies': limited.ratio,
+    'NetworkPolicy change, protect (Warn)': changed.ratio,
+  };
+}
+
+/** The same request in both namespaces in turns. */
+async function compare(
+  request: (namespace: string) => Promise<unknown>,
+): Promise<{ without: number; ratio: number }> {
+  const times: Record<'with' | 'without', number[]> = { with: [], without: [] };
+  for (let round = 0; round < ROUNDS; round++) {
+    const order = round % 2 === 0 ? (['with', 'without'] as const) : (['without', 'with'] as const);
+    for (const namespace of order) {
+      const started = performance.now();
+      await request(namespace);
+      times[namespace].push(performance.now() - started);
+    }
+  }
+  const median = (all: number[]) => all.sort((a, b) => a - b)[Math.floor(all.length / 2)] ?? Number.NaN;
+  const without = median(times.without);
+  return { without, ratio: median(times.with) / without };
+}
+
+async function createProfile(plane: ControlPlane, name: string): Promise<SegmentationProfile> {
+  return (await plane.admin.send('POST', PROFILES, {
+    apiVersion: 'segmentation.dev/v1alpha1',
+    kind: 'SegmentationProfile',
+    metadata: { name },
+    spec: {
+      namespaceSelector: { matchLabels: { bench: 'yes' } },
+      admission: {
+        gate: 'Enforce',
+        protect: 'Warn',
+        tenantPolicies: 'WithinNamespace',
+        tenantPoliciesAction: 'Warn',
+      },
+    },
+  })) as SegmentationProfile;
+}
+
+/** Writes bindings, and waits for longer than the API server takes to take them up. */
+async function bind(plane: ControlPlane, bindings: readonly AdmissionBinding[]): Promise<void> {
+  for (const binding of bindings) await plane.admin.send('POST', BINDINGS, binding);
+  await sleep(2500);
+}
+
+const policyPath = (namespace: string) =>
+  `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`;
+
+function pod() {
+  const spec = { containers: [{ name: 'main', image: 'main' }] };
+  return { apiVersion: 'v1', kind: 'Pod', metadata: { name: `pod-${++count}` }, spec };
+}
+
+function policy(name: string, labels: object) {
+  const spec = {
+    podSelector: {},
+    policyTypes: ['Ingress', 'Egress'],
+    ingress: [{ from: [{ podSelector: {} }, { namespaceSelector: { matchLabels: { a: 'b' } } }] }],
+  };
+  return { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name, labels }, spec };
+}
+
+function deny(profile: string) {
+  const { apiVersion, kind, metadata } = policy(`${profile}.default-deny`, {
+    'app.kubernetes.io/managed-by': 'segmentation-operator',
+    'segmentation.dev/profile': profile,
+    'segmentation.dev/role': 'default-deny',
+  });
+  return { apiVersion, kind, metadata, spec: { podSelector: {}, policyTypes: ['Ingress', 'Egress'] } };
+}
