@@ -1,11 +1,11 @@
 // What must hold once everything has settled (I3 and I8), read off the model alone: the policies of each namespace are
 // those that the profiles ask for, and each profile's status says so.
-import type { NetworkPolicy } from '../../src/api/network-policy.ts';
+import type { NetworkPolicy, PolicyType } from '../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../src/api/profile.ts';
 import { lastKnownFrom } from '../../src/controller/last-known.ts';
 import type { LastKnown } from '../../src/policy/compile.ts';
-import { fingerprint, isProfileReference } from '../../src/policy/normalize.ts';
-import { withFreeNames } from '../../src/policy/plan.ts';
+import { DIRECTIONS, fingerprint, isolates, isProfileReference } from '../../src/policy/normalize.ts';
+import { isolatesAll, withFreeNames } from '../../src/policy/plan.ts';
 import { type Combination, hasUnresolved, intentOf, selects } from './inputs.ts';
 import { NAMESPACES, PROFILES } from './plan.ts';
 import { POD } from './server/kinds.ts';
@@ -44,7 +44,11 @@ function unsettledNamespace(
     const ours = now.filter((each) => picture.ownerOf(each) === name);
     const wanted = wantedOf(profile, namespace, combination, witness);
     const taken = new Set(others.map(({ metadata }) => metadata.name));
-    if (wanted.some((each) => isSame(ours, withFreeNames(each, taken).named))) continue;
+    if (wanted.some((each) => isSame(ours, withFreeNames(each, taken).named))) {
+      const direction = DIRECTIONS.find((each) => isolatesTooSoon(each, name, index, namespace, witness));
+      if (direction === undefined) continue;
+      return `${name} isolates ${direction}, and should wait for a peer that was never resolved`;
+    }
     const unresolved = intentOf(profile, namespace, combination, lastKnownFrom(now))?.unresolved ?? [];
     const hasPods =
       !hasLastingPods(namespace) ||
@@ -59,6 +63,35 @@ function unsettledNamespace(
     return `of ${name} there are ${told(ours)}, and there should be ${told(wanted[0] ?? [])}`;
   }
   return undefined;
+}
+
+/** Whether a profile began to isolate pods that are open otherwise, though a peer could not be resolved at any time. */
+function isolatesTooSoon(
+  direction: PolicyType,
+  name: string,
+  index: number,
+  namespace: string,
+  witness: Witness,
+): boolean {
+  const { picture, inputs, before } = witness;
+  const now = picture.policies(namespace);
+  const old = before.get(namespace) ?? [];
+  const all = (policies: readonly NetworkPolicy[]) =>
+    policies.some(({ spec }) => isolatesAll(spec, direction));
+  const isOwn = (each: NetworkPolicy) => picture.ownerOf(each) === name;
+  const isolated = (policies: readonly NetworkPolicy[]) =>
+    policies.some(({ spec }) => isolates(spec).includes(direction));
+  if (!hasLastingPods(namespace) || !isolated(now.filter(isOwn)) || isolated(old.filter(isOwn))) return false;
+  if (all(now.filter((each) => !isOwn(each))) || all(old) || witness.byHand(namespace).length > 0)
+    return false;
+  return inputs.combinations(namespace).every((each) => {
+    const [own, ...others] = [index, 1 - index].map((at) =>
+      intentOf(each.profiles[at]?.profile, namespace, each, lastKnownFrom(old)),
+    );
+    if (own === undefined || !isolated(own.policies)) return true;
+    const waits = own.unresolved.some((peer) => !peer.held && peer.direction === direction);
+    return waits && !others.some((other) => other !== undefined && all(other.policies));
+  });
 }
 
 /** What the policies of a profile that waits for a peer may be: what they were at some time since the round began. */

@@ -159,8 +159,13 @@ export class Link implements Transport {
     return session.values(() => {
       this.#sessions.delete(session);
       if (this.#watched.get(path) !== session) return;
-      if (signal.aborted) this.#watched.delete(path);
-      else this.#watched.set(path, undefined);
+      const forget = () => {
+        if (this.#watched.get(path) === undefined) this.#watched.delete(path);
+      };
+      this.#watched.set(path, undefined);
+      // Nobody wants it any more; perhaps only while the next attempt is waited for.
+      if (signal.aborted) forget();
+      else signal.addEventListener('abort', forget, { once: true });
     });
   }
 

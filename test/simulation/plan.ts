@@ -67,14 +67,14 @@ export function planOf(seed: number): Plan {
     if (kind === 0) return { weather: FAIR, steps: steps(restarts(roll)), isQuiet: true };
     const weather = weatherOf(roll);
     if (kind <= 2)
-      return { weather, steps: steps(among(roll, drifts(roll), troubles(roll))), isQuiet: false };
+      return { weather, steps: steps(among(roll, drifts(roll), troubles(roll, weather))), isQuiet: false };
     if (kind === 3)
-      return { weather, steps: steps(among(roll, foreign(roll), troubles(roll))), isQuiet: false };
+      return { weather, steps: steps(among(roll, foreign(roll), troubles(roll, weather))), isQuiet: false };
     const inputs = [
       ...(index === 0 ? [writeProfile(roll)] : []),
       ...Array.from({ length: 1 + roll(4) }, () => input(roll)),
     ];
-    return { weather, steps: steps(among(roll, inputs, troubles(roll))), isQuiet: false };
+    return { weather, steps: steps(among(roll, inputs, troubles(roll, weather))), isQuiet: false };
   });
   return {
     seed,
@@ -179,8 +179,13 @@ interface Spec {
   readonly egress?: readonly object[];
 }
 
-function troubles(roll: Dice): Act[] {
-  return Array.from({ length: roll(4) }, (): Act => {
+function troubles(roll: Dice, { forged }: Weather): Act[] {
+  // Only where a watch can't go on there is a list to be forged.
+  const relist: Act[] = [
+    { do: 'compact' },
+    ...[0, 1, 2].map((choice): Act => ({ do: 'cut', whose: 'leader', choice })),
+  ];
+  const others = Array.from({ length: roll(4) }, (): Act => {
     const whose = pick(roll, ['leader', 'leader', 'standby'] as const);
     return pick<Act>(roll, [
       { do: 'crash' },
@@ -194,6 +199,7 @@ function troubles(roll: Dice): Act[] {
       { do: 'wall clock', skew: (roll(3) - 1) * 3_600_000 },
     ]);
   });
+  return forged > 0 ? [...others, ...relist] : others;
 }
 
 function restarts(roll: Dice): Act[] {

@@ -22,7 +22,7 @@ const QUIET_MS = 60_000;
 /** A Lease that nobody renews is free after this, milliseconds. */
 const LEASE_MS = 15_000;
 /** Requests in one second beyond which the operator is in a busy loop: all namespaces and profiles at once are less. */
-export const MAX_REQUESTS_PER_SECOND = 250;
+export const MAX_REQUESTS_PER_SECOND = 150;
 
 export interface Result {
   /** What went wrong; undefined if nothing did. */

@@ -205,8 +205,13 @@ export class Witness {
       if (!isolated(before) || isolated(after)) continue;
       this.counts.openings += 1;
       const read = this.#reads.get(`${author} /api/v1/namespaces/${namespace}`);
+      const listed = this.#reads.get(
+        `${author} /apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`,
+      );
       const why = `I4, ${direction} of ${namespace} was opened at revision ${at} by ${key}`;
       if (read === undefined) return this.#fail(`${why}, and the namespace was never read`);
+      // Each plan begins with a list of what stands. A read before that justified an earlier one.
+      if (listed !== undefined && read < listed) return this.#fail(`${why}, and no live read preceded it`);
       const isMeant = this.inputs
         .combinations(namespace, read)
         .some((each) => !isolated(policiesOf(each, namespace, lastKnownFrom(before), true)));
