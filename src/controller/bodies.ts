@@ -5,7 +5,6 @@
 import type { ObjectMeta, OwnerReference, StringMap } from '../api/meta.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../api/names.ts';
 import type { NetworkPolicy, NetworkPolicySpec } from '../api/network-policy.ts';
-import { reachOf, type Reach } from '../policy/admission/widening.ts';
 import { fingerprint, isProfileReference } from '../policy/normalize.ts';
 
 export interface Body {
@@ -22,8 +21,6 @@ export interface Body {
   readonly ownerUids: readonly string[];
   /** Computed for what may be ours, and for what may have been: others' objects are only looked at when planning. */
   readonly fingerprint: string | undefined;
-  /** Whom it allows, roughly. */
-  readonly reach: Reach;
 }
 
 /** Most contents that are kept. At about 4 kB each, they take no more than a few thousand policies would. */
@@ -76,7 +73,6 @@ function bodyOf(policy: NetworkPolicy, managers: readonly string[]): Body {
     spec: policy.spec,
     profile,
     ownerUids,
-    reach: reachOf(policy),
     fingerprint: profile !== undefined || ownerUids.length > 0 ? fingerprint(policy) : undefined,
   };
 }

@@ -5,7 +5,7 @@ import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { ResourceKind } from '../kube/resource.ts';
 import type { Item } from '../kube/store.ts';
-import type { Reach } from '../policy/admission/widening.ts';
+import { reachOf, type Reach } from '../policy/admission/widening.ts';
 import { type Body, Bodies } from './bodies.ts';
 
 export const PROFILES: ResourceKind = { group: GROUP, version: VERSION, plural: PLURAL, namespaced: false };
@@ -81,7 +81,8 @@ export function projectPolicy(raw: object): PolicyItem {
     name,
     profile: body.profile,
     ownerUids: body.ownerUids,
-    reach: body.reach,
+    // Not of the content alone: a peer may name the policy's own namespace.
+    reach: reachOf(policy),
     fingerprint: body.fingerprint,
     // One that waits for its finalizers is no ordinary object: whoever deals with it reads it.
     body: shared && deletionTimestamp === undefined ? body : undefined,

@@ -67,6 +67,19 @@ describe('the policies of a namespace', () => {
     );
   });
 
+  it('reach other namespaces or not by the one that they are in, though their content is the same', () => {
+    const own = (namespace: string) => ({
+      ...policy(namespace),
+      spec: {
+        policyTypes: ['Ingress' as const],
+        ingress: [{ from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'a' } } }] }],
+      },
+    });
+    const [inside, outside] = [projectPolicy(own('a')), projectPolicy(own('b'))];
+    assert.equal(inside.body, outside.body);
+    assert.notEqual(inside.reach, outside.reach);
+  });
+
   it('have to be read where one is being deleted', () => {
     const going = projectPolicy(policy('b', { deletionTimestamp: '2026-01-01T00:00:00Z' }));
     assert.equal(keptPolicies([projectPolicy(policy('a')), going]), undefined);
