@@ -1,6 +1,7 @@
 // Orders of events that chance seldom brings about, forced by holding back what the proxy passes.
 import assert from 'node:assert/strict';
 import type { ControlPlane } from '../env/index.ts';
+import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import { sharedControlPlane } from '../env/shared.ts';
 import { eventually, Sandbox } from '../support/cluster.ts';
 import { installOperator, Operators } from '../support/operator.ts';
@@ -52,4 +53,28 @@ describe('the operator', function () {
     });
     await box.ready(profile, 10_000);
   });
+
+  for (const method of ['PUT', 'DELETE'] as const) {
+    it(`leaves alone what somebody put in the place of a policy just before its ${method}`, async () => {
+      const namespace = await box.namespace('shop');
+      const rule = { name: 'r1', podSelector: { matchLabels: { app: 'a' } } };
+      const from = (cidr: string) => ({ ingress: [{ ...rule, from: [{ ipBlock: { cidr } }] }] });
+      const profile = await box.profile('p', from('203.0.113.0/25'));
+      await operators.start(proxy.kubeconfig);
+      await box.ready(profile, 10_000);
+      const name = `${profile}.ingress.r1`;
+      let theirs: NetworkPolicy | undefined;
+      proxy.fault = async (exchange) => {
+        if (theirs === undefined && exchange.method === method && exchange.path.endsWith(`/${name}`)) {
+          await box.deletePolicy(namespace, name);
+          theirs = await box.createPolicy(namespace, name, { podSelector: {}, policyTypes: ['Ingress'] });
+        }
+        await exchange.pass();
+      };
+      await box.edit(profile, method === 'PUT' ? from('203.0.113.0/24') : { ingress: [] });
+      await eventually(() => assert.ok(theirs !== undefined));
+      await box.ready(profile, 10_000);
+      assert.deepEqual(await box.policy(namespace, name), theirs);
+    });
+  }
 });
