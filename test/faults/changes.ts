@@ -81,6 +81,14 @@ export class Changes {
     };
   }
 
+  /** Makes `p` a profile of several objects in each namespace that it selects. */
+  enforce(): Change {
+    const spec = randomSpec(this.#roll, this.#box.label, this.#namespaces);
+    const isolation = ['Ingress', 'Egress'];
+    const baseline = { dns: 'Allow', sameNamespace: 'Allow', admissionWebhooks: 'Deny' };
+    return this.write('p', { ...spec, mode: 'Enforce', isolation, baseline });
+  }
+
   remove(key: 'p' | 'q'): Change {
     return {
       what: `delete ${key}`,

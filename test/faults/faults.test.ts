@@ -15,7 +15,7 @@ import { troubles } from './troubles.ts';
 const PEACEFUL = 3;
 
 const roll = dice(SEED);
-const shuffled = troubles(roll, EVERYTHING)
+const shuffled = troubles(EVERYTHING)
   .map((trouble) => ({ trouble, at: roll(2 ** 30) }))
   .sort((a, b) => a.at - b.at);
 

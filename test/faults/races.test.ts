@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { ControlPlane } from '../env/index.ts';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import { sharedControlPlane } from '../env/shared.ts';
-import { eventually, Sandbox } from '../support/cluster.ts';
+import { consistently, eventually, Sandbox } from '../support/cluster.ts';
 import { installOperator, Operators } from '../support/operator.ts';
 import { ApiProxy } from './api-proxy.ts';
 
@@ -45,6 +45,10 @@ describe('the operator', function () {
       const tried = proxy.writes.filter(({ resource }) => resource === 'segmentationprofiles/status');
       assert.ok(tried.some(({ at }) => at > edited));
     });
+    await consistently(async () => {
+      const { status } = await box.readProfile(profile);
+      assert.equal(status?.namespaces?.matched, 1, 'the status of an older generation was written');
+    }, 300);
     proxy.lineFault = undefined;
     for (const send of held) send();
     await eventually(async () => {

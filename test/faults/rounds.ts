@@ -20,6 +20,8 @@ import { CACHED, type Field, type Trouble } from './troubles.ts';
 const SETTLE = 60_000;
 /** For how long the operator is watched while there is trouble and nothing to do. */
 const IDLE = 250; // ms
+/** The same where it is misled: it first has to read what peers are resolved from. */
+const LONG_IDLE = 700; // ms
 /** For how long trouble goes on after the changes, unless it says otherwise. */
 const LASTS = 500; // ms
 /** More requests in a round are a busy loop. Without one it takes about a hundred. */
@@ -112,6 +114,7 @@ export class Rounds {
   /** @param script what changes; at random without it */
   async round(trouble?: Trouble, script?: (changes: Changes) => Change[]): Promise<void> {
     const { changes, roll, proxy } = this.#setting;
+    if (trouble?.needsPolicies) await this.round(undefined, (all) => [all.enforce()]);
     const requests = proxy.requests;
     this.counts.rounds += 1;
     this.#story = [trouble?.name ?? 'no trouble'];
@@ -167,7 +170,7 @@ export class Rounds {
     await trouble.begin(this.#field());
     if (trouble.atWrites) return;
     const rest = async () => {
-      await sleep(IDLE);
+      await sleep(trouble.needsPolicies ? LONG_IDLE : IDLE);
       const written = (await recorder.take()).filter(({ kind }) => kind === 'policy');
       assert.deepEqual(told(written), '', 'written although nothing had changed');
     };

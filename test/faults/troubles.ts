@@ -33,6 +33,8 @@ export interface Trouble {
   readonly end?: (field: Field) => void | Promise<void>;
   /** The operator is made to believe what is not so, so that it may report it in a status. */
   readonly blinds?: boolean;
+  /** It says something wrong of policies, so that there must be some, and a change just before. */
+  readonly needsPolicies?: boolean;
   /** It begins with a write, before which nothing differs, and ends with that. */
   readonly atWrites?: boolean;
 }
@@ -146,6 +148,7 @@ function forge(resource: string, how: 'once' | 'twice' | 'after a restart'): Tro
   return {
     name: `an empty list of ${resource} that is not true, ${how}`,
     blinds: how !== 'once',
+    needsPolicies: true,
     begin: async ({ proxy, plane, restart, operator }) => {
       let forged = false;
       proxy.fault = async (exchange) => {
@@ -201,6 +204,7 @@ function bookmark(kind: string, apiVersion: string, resourceVersion: string): st
 /** Lists are as they were before the latest changes, and nothing newer is told until the trouble ends. */
 const staleLists: Trouble = {
   name: 'lists from the past after a restart',
+  needsPolicies: true,
   begin: async ({ proxy, plane, past, restart, operator }) => {
     proxy.fault = async (exchange) => {
       if (!exchange.isCollection || !CACHED.includes(exchange.resource)) return exchange.pass();
@@ -229,13 +233,17 @@ const staleLists: Trouble = {
 
 const HOW = ['once', 'twice', 'after a restart'] as const;
 
-/** Every kind of trouble; of the forged lists each kind and each way once, or all combinations. */
-export function troubles(roll: Dice, all: boolean): Trouble[] {
-  const turn = roll(HOW.length);
-  const forged = CACHED.flatMap((resource, index) =>
-    HOW.filter((_, way) => all || way === (index + turn) % HOW.length).map((how) => forge(resource, how)),
-  );
-  return [...TROUBLES, ...forged];
+/** What the core takes of the forged lists: each kind, each way, and what once went wrong. */
+const FORGED: readonly (readonly [resource: string, how: (typeof HOW)[number]])[] = [
+  ['segmentationprofiles', 'after a restart'],
+  ['namespaces', 'once'],
+  ['networkpolicies', 'twice'],
+];
+
+/** Every kind of trouble, with all ways to forge a list or a few. */
+export function troubles(all: boolean): Trouble[] {
+  const forged = all ? CACHED.flatMap((resource) => HOW.map((how) => [resource, how] as const)) : FORGED;
+  return [...TROUBLES, ...forged.map(([resource, how]) => forge(resource, how))];
 }
 
 const TROUBLES: readonly Trouble[] = [

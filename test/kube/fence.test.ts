@@ -1,0 +1,36 @@
+// Who does not lead does not write.
+import assert from 'node:assert/strict';
+import { isAborted } from '../../src/kube/errors.ts';
+import { fenced } from '../../src/kube/fence.ts';
+import type { Method } from '../../src/kube/transport.ts';
+import { ScriptedTransport } from './scripted-transport.ts';
+
+describe('the fence around what only the leader may write', () => {
+  const path = '/api/v1/namespaces/shop/configmaps/a';
+
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'] as const satisfies Method[]) {
+    it(`lets a ${method} pass as long as we lead, and asks at each`, async () => {
+      const server = new ScriptedTransport();
+      let leads = true;
+      const transport = fenced(server, () => leads);
+      const sent = transport.request({ method, path });
+      (await server.next('list')).answer('done');
+      assert.equal(await sent, 'done');
+      leads = false;
+      await assert.rejects(transport.request({ method, path }), isAborted);
+      assert.deepEqual(await server.waiting(), []);
+    });
+  }
+
+  it('lets a standby read and watch', async () => {
+    const server = new ScriptedTransport();
+    const transport = fenced(server, () => false);
+    const read = transport.request({ method: 'GET', path });
+    (await server.next('list')).answer('read');
+    assert.equal(await read, 'read');
+    const { signal } = new AbortController();
+    const watched = transport.watch({ path, signal, stallMs: 1000 })[Symbol.asyncIterator]().next();
+    (await server.next('watch')).send('event');
+    assert.equal((await watched).value, 'event');
+  });
+});
