@@ -5,7 +5,7 @@ import { selectorKey } from '../policy/selector.ts';
 import { classifier } from './classes.ts';
 import type { ClusterView, Pod } from './cluster.ts';
 import type { PortRange } from './ports.ts';
-import { type GroupName, type Reach, reach } from './reach.ts';
+import { type GroupName, type Link, type Reach, reach } from './reach.ts';
 
 const BOTH: readonly PolicyType[] = ['Ingress', 'Egress'];
 
@@ -112,61 +112,106 @@ export function flowChanges(
   const shared = (pods: readonly Pod[]) =>
     pods.filter((pod) => old?.has(keyOf(pod)) && next?.has(keyOf(pod)));
   // Groups of pods that neither the old nor the new policies tell apart: what passes is then the same for all of them.
-  const part = (pod: Pod) => JSON.stringify([old?.get(keyOf(pod)), next?.get(keyOf(pod))]);
-  const groups = new Map<string, GroupName>();
+  const parts = new Numbers();
+  const groups: { readonly unit: number; readonly group: GroupName }[] = [];
+  const units = new Numbers();
   const look = (view: ClusterView, other: ClusterView) =>
     reach(
       { ...view, pods: shared(view.pods) },
       {
         groupOf: (pod) => {
           const group = groupOf(pod);
-          const name = JSON.stringify([group.namespace, group.kind, group.name, part(pod)]);
-          groups.set(name, group);
-          return { namespace: pod.namespace, kind: group.kind, name };
+          const unit = units.of(JSON.stringify([group.namespace, group.kind, group.name]));
+          const key = keyOf(pod);
+          const part = parts.of(JSON.stringify([unit, old?.get(key), next?.get(key)]));
+          groups[part] ??= { unit, group };
+          return { namespace: pod.namespace, kind: group.kind, name: String(part) };
         },
         isTemplate,
         addressesOf: other.policies,
       },
     );
   const [was, is] = [look(before, after), look(after, before)];
-  return { opened: difference(is, was, groups), closed: difference(was, is, groups) };
+  return { opened: difference(is, was, groups, units), closed: difference(was, is, groups, units) };
 }
 
+/** A number for each text, from 0. */
+class Numbers {
+  readonly #known = new Map<string, number>();
+
+  of(text: string): number {
+    const known = this.#known.get(text);
+    if (known !== undefined) return known;
+    this.#known.set(text, this.#known.size);
+    return this.#known.size - 1;
+  }
+}
+
+/** Above every number of a group: two of them make one key. */
+const MANY = 2 ** 24;
+
 /** What passes in `a` and not in `b`. */
-function difference(a: Reach, b: Reach, groups: ReadonlyMap<string, GroupName>): FlowChange[] {
-  const name = (reach: Reach, index: number) => reach.groups[index]?.name ?? '';
-  const known = new Map(
-    b.links.map((link) => [JSON.stringify([name(b, link.from), name(b, link.to)]), link.ports]),
-  );
-  const found = new Map<string, { from: GroupName; to: GroupName; ports: PortRange[][] }>();
-  const real = (reach: Reach, index: number): GroupName =>
-    groups.get(name(reach, index)) ?? { kind: 'Addresses', name: name(reach, index) };
-  const pairs = new Map<string, number>();
-  for (const link of a.links) {
-    const [from, to] = [real(a, link.from), real(a, link.to)];
-    const key = JSON.stringify([from, to]);
-    pairs.set(key, (pairs.get(key) ?? 0) + 1);
-    const ports = subtract(
-      link.ports,
-      known.get(JSON.stringify([name(a, link.from), name(a, link.to)])) ?? [],
+function difference(
+  a: Reach,
+  b: Reach,
+  parts: readonly { readonly unit: number; readonly group: GroupName }[],
+  units: Numbers,
+): FlowChange[] {
+  // Parts of workloads have numbers; addresses get those above.
+  const addresses = new Numbers();
+  const partOf = (reach: Reach) =>
+    reach.groups.map(({ kind, name }) =>
+      kind === 'Addresses' ? MANY / 2 + addresses.of(name) : Number(name),
     );
-    if (ports.length === 0) continue;
-    const entry = found.get(key) ?? { from, to, ports: [] };
-    entry.ports.push(ports);
+  const [partsA, partsB] = [partOf(a), partOf(b)];
+  const ends = a.groups.map((group, index) => {
+    const known = parts[partsA[index] ?? -1];
+    const name: GroupName = { kind: 'Addresses', name: group.name };
+    return known ?? { unit: units.of(JSON.stringify(['address', group.name])), group: name };
+  });
+  const pairOf = (numbers: readonly number[], { from, to }: Link) =>
+    (numbers[from] ?? 0) * MANY + (numbers[to] ?? 0);
+  const allowed = new Map(b.links.map((link) => [pairOf(partsB, link), link.ports]));
+  const found = new Map<number, { from: GroupName; to: GroupName; lists: PortRange[][]; pairs: number }>();
+  for (const link of a.links) {
+    const [from, to] = [ends[link.from], ends[link.to]];
+    if (from === undefined || to === undefined) continue;
+    const known = allowed.get(pairOf(partsA, link));
+    const ports = known === undefined ? [...link.ports] : subtract(link.ports, known);
+    const key = from.unit * MANY + to.unit;
+    const entry = found.get(key) ?? { from: from.group, to: to.group, lists: [], pairs: 0 };
+    entry.pairs += 1;
+    if (ports.length > 0) entry.lists.push(ports);
     found.set(key, entry);
   }
-  const changes = [...found].map(([key, { from, to, ports }]): FlowChange => {
-    const same = new Set(ports.map((each) => JSON.stringify(each)));
-    return { from, to, ports: union(ports), partial: same.size > 1 || ports.length < (pairs.get(key) ?? 0) };
+  const changes = [...found.values()].flatMap(({ from, to, lists, pairs }): FlowChange[] => {
+    const [first] = lists;
+    if (first === undefined) return [];
+    const same = lists.length === 1 || new Set(lists.map((each) => JSON.stringify(each))).size === 1;
+    return [
+      { from, to, ports: lists.length === 1 ? first : union(lists), partial: !same || lists.length < pairs },
+    ];
   });
-  return withoutImplied(changes).sort((a, b) => compare(order(a), order(b)));
+  return withoutImplied(changes).sort(byEnds);
 }
 
 /** By namespace and name; addresses come last, and any address first of them. */
-function order({ from, to }: FlowChange): string {
-  const rank = ({ namespace = '', kind, name }: GroupName) =>
-    kind === 'Addresses' ? [name === 'any address' ? 1 : 2, name] : [0, namespace, name, kind];
-  return JSON.stringify([rank(from), rank(to)]);
+function byEnds(a: FlowChange, b: FlowChange): number {
+  return compareEnds(a.from, b.from) || compareEnds(a.to, b.to);
+}
+
+function compareEnds(a: GroupName, b: GroupName): number {
+  return (
+    rank(a) - rank(b) ||
+    compare(a.namespace ?? '', b.namespace ?? '') ||
+    compare(a.name, b.name) ||
+    compare(a.kind, b.kind)
+  );
+}
+
+function rank({ kind, name }: GroupName): number {
+  if (kind !== 'Addresses') return 0;
+  return name === ANY ? 1 : 2;
 }
 
 /** By code unit: the same on every machine and locale. */
@@ -174,17 +219,22 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** What `reach` calls addresses that no rule names. */
+const ANY = 'any address';
+
 /** A range of addresses that changes as any address does says nothing more. */
 function withoutImplied(changes: readonly FlowChange[]): FlowChange[] {
-  const key = (from: GroupName, to: GroupName, { ports }: FlowChange) =>
-    JSON.stringify([from.namespace, from.name, to.namespace, to.name, ports]);
-  const any: GroupName = { kind: 'Addresses', name: 'any address' };
-  const known = new Set(changes.map((each) => key(each.from, each.to, each)));
-  return changes.filter((each) => {
-    const { from, to } = each;
-    if (from.kind === 'Addresses' && from.name !== any.name) return !known.has(key(any, to, each));
-    if (to.kind === 'Addresses' && to.name !== any.name) return !known.has(key(from, any, each));
-    return true;
+  const key = (way: 'from' | 'to', { namespace, kind, name }: GroupName, ports: readonly PortRange[]) =>
+    JSON.stringify([way, namespace, kind, name, ports]);
+  const known = new Set(
+    changes.flatMap(({ from, to, ports }) => [
+      ...(rank(from) === 1 ? [key('to', to, ports)] : []),
+      ...(rank(to) === 1 ? [key('from', from, ports)] : []),
+    ]),
+  );
+  return changes.filter(({ from, to, ports }) => {
+    if (rank(from) === 2) return !known.has(key('to', to, ports));
+    return rank(to) !== 2 || !known.has(key('from', from, ports));
   });
 }
 

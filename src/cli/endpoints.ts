@@ -3,7 +3,7 @@ import type { Endpoint } from '../analysis/cluster.ts';
 import { parseAddress, parseCidr } from '../policy/cidr.ts';
 import { selects } from '../policy/peers/service.ts';
 import { matches } from '../policy/selector.ts';
-import { CliError } from './failure.ts';
+import { CliError, listed } from './failure.ts';
 import { type WorkloadPod, workloadKey } from './load/pods.ts';
 import { unknown } from './select.ts';
 import type { Snapshot, SnapshotService } from './snapshot.ts';
@@ -136,7 +136,7 @@ function named(kind: string | undefined, name: string, namespace: string, snapsh
   ].sort();
   if (elsewhere.length > 0)
     throw new CliError(
-      `no ${kind ?? 'workload'} "${name}" in namespace ${namespace}; there is ${elsewhere.join(', ')}`,
+      `no ${kind ?? 'workload'} "${name}" in namespace ${namespace}; there is ${listed(elsewhere, 5)}`,
     );
   if (!snapshot.namespaces.some((each) => each.name === namespace)) {
     throw unknown(

@@ -181,7 +181,7 @@ function findingsOf(
   }
   if (host.length > 0) {
     findings.push(
-      `${counted(host.length, 'pod')} on the host network (${workloadNames(host)}): no policy applies to them`,
+      `${counted(host.length, 'pod')} on the host network (${workloadNames(host)}), which no policy is about`,
     );
   }
   return findings;
