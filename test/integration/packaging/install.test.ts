@@ -54,6 +54,7 @@ const CRD = 'crd/segmentationprofiles.segmentation.dev';
   describe('the chart', () => {
     const NAMESPACE = 'net-system';
     const NAME = 'net-segmentation-operator';
+    let notes: string;
     const helmUpgrade = (chart: string, ...args: readonly string[]) =>
       helm.run('upgrade', '--install', 'net', chart, '--namespace', NAMESPACE, ...args);
 
@@ -76,22 +77,22 @@ const CRD = 'crd/segmentationprofiles.segmentation.dev';
       };
       await helmUpgrade(old);
       assert.equal((await columns()).includes('Mode'), false);
-      await helmUpgrade(CHART);
+      notes = await helmUpgrade(CHART);
       assert.equal((await columns()).includes('Mode'), true);
     });
 
     it('tells what to do next, and warns of an image that can be pulled from nowhere', async () => {
-      const notes = await helmUpgrade(CHART);
       assert.match(notes, new RegExp(`rollout status deployment/${NAME}`));
       assert.match(notes, /WARNING: the image segmentation-operator:v[\d.]+ names no registry/);
       const shown = /kubectl apply -f - <<'EOF'\n(.*?)\n {2}EOF/s.exec(notes)?.[1] ?? '';
       await plane.kubectlRun(['apply', '--dry-run=server', '-f', '-'], { stdin: shown });
       const image = ['--set', 'image.repository=example.com/segmentation-operator'];
-      assert.doesNotMatch(await helmUpgrade(CHART, ...image), /WARNING/);
+      const others = await helmUpgrade(CHART, ...image, '--dry-run=client');
+      assert.match(others, /rollout status/);
+      assert.doesNotMatch(others, /WARNING/);
     });
 
     it('has its pods admitted, also those of values-ha.yaml', async () => {
-      await helmUpgrade(CHART);
       await hasPods(NAMESPACE, NAME, 2);
       await helmUpgrade(CHART, '--values', join(CHART, 'values-ha.yaml'));
       await hasPods(NAMESPACE, NAME, 3);
@@ -154,13 +155,10 @@ const CRD = 'crd/segmentationprofiles.segmentation.dev';
     const image = () =>
       kubectl('-n', NAMESPACE, 'get', 'deploy', NAME, '-o', 'jsonpath={..containers[*].image}');
 
-    it('is the same when it is built again', () => {
-      const files = [build('a.yaml'), build('b.yaml')].map((each) => readFileSync(each, 'utf8'));
-      assert.equal(files[0], files[1]);
-    });
-
-    it('installs everything with the image that was asked for', async () => {
-      await kubectl('apply', '--server-side', '-f', build('install.yaml', '--image', IMAGE));
+    it('installs everything with the image that was asked for, and is the same when it is built again', async () => {
+      const [file, again] = ['install.yaml', 'again.yaml'].map((each) => build(each, '--image', IMAGE));
+      assert.equal(readFileSync(file ?? '', 'utf8'), readFileSync(again ?? '', 'utf8'));
+      await kubectl('apply', '--server-side', '-f', file ?? '');
       assert.equal(await image(), IMAGE);
       await hasPods(NAMESPACE, NAME, 2);
     });
@@ -184,13 +182,8 @@ const CRD = 'crd/segmentationprofiles.segmentation.dev';
       await hasPods(NAMESPACE, NAME, 2);
     });
 
-    const REFUSED: readonly (readonly [what: string, args: readonly string[], says: RegExp])[] = [
-      ['an image that pins nothing', ['--image', 'example.com/op'], /has neither tag nor digest/],
-      ['an image that is none', ['--image', 'Example/op:v1'], /is no image: write NAME:TAG or NAME@sha256/],
-      ['an overlay that is not there', ['--overlay', 'xl'], /config\/overlays has ha/],
-    ];
-    for (const [what, args, says] of REFUSED) {
-      it(`is not built for ${what}`, () => assert.throws(() => build('refused.yaml', ...args), says));
-    }
+    it('is not built for an overlay that is not there', () => {
+      assert.throws(() => build('refused.yaml', '--overlay', 'xl'), /config\/overlays has ha/);
+    });
   });
 });
