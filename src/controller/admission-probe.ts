@@ -26,11 +26,13 @@ export interface ProbeOptions {
 
 /** How long the cache of parameters may be behind until it is taken for stopped: it follows within milliseconds. */
 const PATIENCE = 5_000;
+/** How long the API server may take to take bindings up until it is taken not to: it does so every second. Milliseconds. */
+const LONG_PATIENCE = 15_000;
 
 export class Probe {
   readonly #options: ProbeOptions;
-  /** Since when the API server has known the binding and not its parameter; monotonic milliseconds. */
-  #behindSince: number | undefined;
+  /** The answer that is not the wanted one, and since when it has been given; monotonic milliseconds. */
+  #waiting: { readonly answer: ProbeAnswer; readonly since: number } | undefined;
 
   constructor(options: ProbeOptions) {
     this.#options = options;
@@ -40,14 +42,14 @@ export class Probe {
    * Whether the API server has taken up the bindings that make up `state`. Writes what it needs to ask.
    *
    * @param standing the probe's binding as it is
-   * @returns `stopped`: the cache of parameters does not follow any more
+   * @returns `stopped`: the cache of parameters does not follow any more; `ignored`: nothing is taken up
    * @throws ApiError
    */
   async ask(
     state: string,
     standing: AdmissionBinding | undefined,
     signal: AbortSignal,
-  ): Promise<ProbeAnswer | 'stopped'> {
+  ): Promise<ProbeAnswer | 'stopped' | 'ignored'> {
     const { bindings, clock, namespace } = this.#options;
     const wanted = probeBinding(state, namespace);
     if (standing === undefined) {
@@ -64,13 +66,16 @@ export class Probe {
       await bindings.replace({ ...wanted, metadata }, { signal });
     }
     const answer = probeAnswer(await this.#refusal(state, signal));
-    if (answer !== 'parametersBehind') {
-      this.#behindSince = undefined;
+    if (answer === 'inForce') {
+      this.#waiting = undefined;
       return answer;
     }
-    await this.#writeParameter(state, signal);
-    this.#behindSince ??= clock.monotonic();
-    return clock.monotonic() - this.#behindSince > PATIENCE ? 'stopped' : answer;
+    if (answer === 'parametersBehind') await this.#writeParameter(state, signal);
+    const now = clock.monotonic();
+    if (this.#waiting?.answer !== answer) this.#waiting = { answer, since: now };
+    const waited = now - this.#waiting.since;
+    if (answer === 'parametersBehind') return waited > PATIENCE ? 'stopped' : answer;
+    return waited > LONG_PATIENCE ? 'ignored' : answer;
   }
 
   /** The message with which the API server refuses the request of the probe; undefined if it does not. */

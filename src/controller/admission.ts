@@ -8,7 +8,7 @@
 import type { LabelSelector } from '../api/meta.ts';
 import { LABEL_PROFILE, policyName } from '../api/names.ts';
 import type { SegmentationProfile, WideningPolicy } from '../api/profile.ts';
-import { isAborted, isCollectionMissing, isForbidden, isNotFound } from '../kube/errors.ts';
+import { classify, isAborted, isCollectionMissing, isForbidden, isNotFound } from '../kube/errors.ts';
 import type { Resource } from '../kube/resource.ts';
 import {
   type AdmissionBinding,
@@ -51,7 +51,7 @@ export interface AdmissionOptions {
 /** How soon the API server is asked again whether it has taken the bindings up: it does so every second. Milliseconds. */
 const PROBE_INTERVAL = 100;
 /** How soon something that a person has to bring is looked for again, in milliseconds. */
-const MISSING_INTERVAL = 2_000;
+const MISSING_INTERVAL = 1_000;
 
 export class Admission {
   readonly #options: AdmissionOptions;
@@ -82,6 +82,11 @@ export class Admission {
     const held = !this.#looked || this.#covers(profile, namespace);
     if (held) this.#held.add(namespace.key);
     return held;
+  }
+
+  /** Whether what is in force has been found out, or why not: before, a status of the last process stands (I6). */
+  get isJudged(): boolean {
+    return this.#inForce !== undefined || this.#problems.size > 0 || this.#asking().length === 0;
   }
 
   /** What the profile's status is to say of it; undefined where it asks for nothing. */
@@ -123,7 +128,8 @@ export class Admission {
       return await this.#reconcile(signal);
     } catch (error) {
       if (isAborted(error)) return DONE;
-      this.#fail(problemOf(error));
+      // A conflict or a dropped connection says nothing of what is in force.
+      if (classify(error) !== 'retry') this.#fail(problemOf(error));
       if (!isForbidden(error) && !isCollectionMissing(error)) return retry(error);
       // No permission, no bindings: nothing that this operator could hold or release.
       this.#look();
@@ -165,10 +171,11 @@ export class Admission {
       return DONE;
     }
     const answer = await probe.ask(state, probing, signal);
-    if (answer === 'stopped') this.#fail(STOPPED);
     if (answer !== 'inForce') {
-      this.#tell();
-      return { kind: 'again', afterMs: answer === 'stopped' ? MISSING_INTERVAL : PROBE_INTERVAL };
+      const trouble = TROUBLES[answer];
+      if (trouble === undefined) this.#tell();
+      else this.#fail(trouble);
+      return { kind: 'again', afterMs: trouble === undefined ? PROBE_INTERVAL : MISSING_INTERVAL };
     }
     this.#inForce = state;
     this.#gates.clear();
@@ -346,12 +353,21 @@ export class Admission {
   }
 }
 
-const STOPPED: Problem = {
-  reason: 'CacheStopped',
-  message:
-    'the API server no longer follows the NetworkPolicies that gates look for: restart it ' +
-    '(docs/admission.md#a-cache-that-stopped)',
-  stalled: true,
+const TROUBLES: Partial<Record<Awaited<ReturnType<Probe['ask']>>, Problem>> = {
+  ignored: {
+    reason: 'NotTakenUp',
+    message:
+      'the API server does not take the bindings up: is its admission plugin ValidatingAdmissionPolicy disabled, or ' +
+      'config/admission changed?',
+    stalled: true,
+  },
+  stopped: {
+    reason: 'CacheStopped',
+    message:
+      'the API server no longer follows the NetworkPolicies that gates look for: restart it ' +
+      '(docs/admission.md#a-cache-that-stopped)',
+    stalled: true,
+  },
 };
 
 /** Whether the profile asks for anything that needs a binding, at least once its mode is Enforce. */

@@ -18,7 +18,7 @@ import type { World } from './world.ts';
 export interface ProfileReconciler {
   readonly world: World;
   readonly results: Results;
-  readonly admission: Pick<Admission, 'report'>;
+  readonly admission: Pick<Admission, 'report' | 'isJudged'>;
   readonly clock: Clock;
   readonly profiles: Resource<SegmentationProfile>;
   readonly policies: Resource<NetworkPolicy>;
@@ -131,7 +131,8 @@ async function writeStatus(
     if (world.selects(profile, namespace)) matched.push(namespace.key);
   // After a restart, what the last process reported of this generation stands until all was looked at again (I6).
   const standing = profile.status?.observedGeneration === generation && !reported.has(name);
-  if (standing && matched.some((namespace) => !results.of(name).has(namespace))) return;
+  const looked = matched.every((namespace) => results.of(name).has(namespace)) && admission.isJudged;
+  if (standing && !looked) return;
   reported.add(name);
   const admissionReport = admission.report(profile);
   const status = profileStatus({

@@ -46,7 +46,7 @@ describe('a status', () => {
     reconciler = {
       world: new World([]),
       results: new Results(() => {}),
-      admission: { report: () => undefined },
+      admission: { report: () => undefined, isJudged: true },
       clock,
       profiles: new Resource(transport, PROFILES),
       policies: new Resource(transport, NETWORK_POLICIES),

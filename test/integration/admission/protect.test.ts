@@ -7,7 +7,7 @@ import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, Operators } from '../../support/operator.ts';
 
 const ADMISSION = '/apis/admissionregistration.k8s.io/v1';
-const IN_FORCE = 8000; // ms: twice the API server's refresh of bindings, and a busy machine
+const IN_FORCE = 15_000; // ms: twice the API server's refresh of bindings, and a busy machine
 const EVERYONE = { podSelector: {}, policyTypes: ['Ingress'], ingress: [{}] } as const;
 
 describe('admission', function () {
