@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { ControlPlane } from '../env/index.ts';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import { sharedControlPlane } from '../env/shared.ts';
+import { auditedRequests, isRefused } from '../support/audit.ts';
 import { consistently, eventually, Sandbox } from '../support/cluster.ts';
 import { installOperator, Operators } from '../support/operator.ts';
 import { ApiProxy } from './api-proxy.ts';
@@ -60,6 +61,7 @@ describe('the operator', function () {
 
   for (const method of ['PUT', 'DELETE'] as const) {
     it(`leaves alone what somebody put in the place of a policy just before its ${method}`, async () => {
+      const since = new Date().toISOString();
       const namespace = await box.namespace('shop');
       const rule = { name: 'r1', podSelector: { matchLabels: { app: 'a' } } };
       const from = (cidr: string) => ({ ingress: [{ ...rule, from: [{ ipBlock: { cidr } }] }] });
@@ -79,6 +81,8 @@ describe('the operator', function () {
       await eventually(() => assert.ok(theirs !== undefined));
       await box.ready(profile, 10_000);
       assert.deepEqual(await box.policy(namespace, name), theirs);
+      // The fence around the operator would have refused it too: it was not even tried.
+      assert.deepEqual(auditedRequests(plane, since).filter(isRefused), []);
     });
   }
 });
