@@ -136,7 +136,7 @@ describe('of two replicas', function () {
     const { leader, standby, namespace, profile } = await prepare();
     const held: (() => void)[] = [];
     standby.proxy.lineFault = (line, watch) => {
-      if (watch.resource === 'networkpolicies') watch.send(line);
+      if (!['segmentationprofiles', 'namespaces'].includes(watch.resource)) watch.send(line);
       else held.push(() => watch.send(line));
     };
     await box.edit(profile, { ingress: rules('198.51.100.0/24') });
