@@ -1,0 +1,75 @@
+/** The overlays that docs/operations.md shows are rendered by the real kustomize, and do what the page says. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import { page, samples } from '../../docs/pages.ts';
+import { locateBinaries } from '../../env/index.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const shown = samples(page('docs/operations.md')).filter(({ language }) => language === 'yaml');
+const overlays = shown.filter(({ text }) => /^kind: Kustomization$/m.test(text));
+const configuration = shown.find(({ text }) => /^kind: OperatorConfiguration$/m.test(text))?.text ?? '';
+
+interface Manifest {
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+  readonly [field: string]: unknown;
+}
+
+interface PodSpec {
+  readonly containers: readonly {
+    readonly image: string;
+    readonly args: readonly string[];
+    readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
+  }[];
+  readonly volumes: readonly { readonly name: string; readonly configMap: { readonly name: string } }[];
+}
+
+describe('an overlay of docs/operations.md', function () {
+  this.timeout(30_000);
+  let directory: string;
+
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'overlays-'));
+    for (const folder of ['config', 'crds'])
+      cpSync(join(root, folder), join(directory, folder), { recursive: true });
+  });
+  after(() => rmSync(directory, { recursive: true }));
+
+  async function render(index: number): Promise<Manifest[]> {
+    const folder = join(directory, `overlay-${index}`);
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'kustomization.yaml'), overlays[index]?.text ?? '');
+    writeFileSync(join(folder, 'operator.yaml'), configuration);
+    const { kubectl } = await locateBinaries();
+    const text = execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' });
+    return parseAllDocuments(text).map((document) => document.toJS() as Manifest);
+  }
+
+  it('is there, and so is a configuration', () => {
+    assert.ok(overlays.length >= 2, `${overlays.length} overlays`);
+    assert.notEqual(configuration, '');
+  });
+
+  for (const [index, { at, text }] of overlays.entries()) {
+    it(`is rendered: ${at}`, async () => {
+      const manifests = await render(index);
+      const deployment = manifests.find(({ kind }) => kind === 'Deployment');
+      assert.ok(deployment, 'no Deployment');
+      if (!text.includes('configMapGenerator')) return;
+      // The file reaches the operator, under a name that changes with it.
+      const config = manifests.find(({ kind }) => kind === 'ConfigMap');
+      assert.deepEqual(config?.['data'], { 'operator.yaml': configuration });
+      assert.match(config?.metadata.name ?? '', /^segmentation-operator-\w{10}$/);
+      const { template } = deployment['spec'] as { template: { spec: PodSpec } };
+      const { containers, volumes } = template.spec;
+      const mount = containers[0]?.volumeMounts[0];
+      assert.ok(containers[0]?.args.includes(`--config=${mount?.mountPath}/operator.yaml`));
+      assert.deepEqual(volumes, [{ name: mount?.name, configMap: { name: config?.metadata.name } }]);
+      assert.match(containers[0]?.image ?? '', /^registry\.example\.com\//);
+    });
+  }
+});
