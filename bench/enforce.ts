@@ -24,7 +24,7 @@ async function measure(stage: Stage, { namespaces: count }: BenchOptions): Promi
   const total = count * POLICIES_PER_NAMESPACE;
   const ours = await stage.createNamespaces('ours', count, PROFILE);
   const raws = await stage.createNamespaces('raw', count);
-  const pattern = await pilot(stage);
+  const pattern = await stage.pilot();
   const copies = await stage.copies(pattern, raws);
   const witness = await Witness.start(stage.plane.kubeconfig, `${PROFILE}.`);
 
@@ -142,16 +142,6 @@ async function measure(stage: Stage, { namespaces: count }: BenchOptions): Promi
     }
     return samples;
   }
-}
-
-/** Has the operator write the policies of one namespace, and resolves its name. */
-async function pilot(stage: Stage): Promise<string> {
-  await stage.createProfile('pilot');
-  await stage.createNamespace('pilot', 'pilot');
-  const operator = await startOperator(stage.kubeconfig);
-  await stage.ready('pilot', 1);
-  await operator.stop();
-  return 'pilot';
 }
 
 /** A changed rule for one raw policy of each namespace, as PUTs. */

@@ -10,6 +10,7 @@ import { Resource } from '../../src/kube/resource.ts';
 import { createTransport, type Transport } from '../../src/kube/transport.ts';
 import { type ControlPlane, startControlPlane } from '../../test/env/index.ts';
 import { cpuSeconds, inFlight, processesOf } from './figures.ts';
+import { startOperator } from './operator.ts';
 import type { RawRequest } from './raw.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -90,6 +91,17 @@ export class Stage {
 
   async createProfile(name: string): Promise<void> {
     await this.profiles.create(profileOf(name));
+  }
+
+  /** Has the operator write the policies of one namespace, for `copies`, and resolves its name. */
+  async pilot(): Promise<string> {
+    const name = 'pilot';
+    await this.createProfile(name);
+    await this.createNamespace(name, name);
+    const operator = await startOperator(this.kubeconfig);
+    await this.ready(name, 1);
+    await operator.stop();
+    return name;
   }
 
   /** Changes one rule: one object of each namespace follows. */

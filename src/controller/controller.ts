@@ -94,6 +94,8 @@ export interface ControllerOptions {
 
 /** Shortest time between two looks at the status of one profile, in milliseconds. */
 const STATUS_INTERVAL = 500;
+/** Most of the time that goes into judging one status: 10,000 namespaces take tens of milliseconds. */
+const STATUS_SHARE = 1 / 50;
 /** How soon admission follows what changed, so that changes that come together are one; milliseconds. */
 const ADMISSION_DELAY = 200;
 
@@ -119,6 +121,8 @@ export class Controller {
   /** Namespaces for which something of the intent changed: what is written next there is no repair of drift. */
   readonly #intended = new Set<string>();
   readonly #statusWritten = new Map<string, number>();
+  /** How long judging each profile's status took last, in milliseconds. */
+  readonly #statusCost = new Map<string, number>();
   readonly #reported = new Set<string>();
   readonly #enforced = new Enforced();
   readonly #evidence = new Evidence();
@@ -166,8 +170,7 @@ export class Controller {
         configuration: options.configuration,
         onChange: (namespace) => {
           this.#intended.add(namespace);
-          // One Service may concern all namespaces: a new one must not wait behind them.
-          this.#queue.add(`namespace/${namespace}`, Priority.backfill);
+          this.#backfill(namespace);
         },
         onError: (resource, error, retryInMs) => observer.onWatchError(resource, error, retryInMs),
       },
@@ -317,13 +320,32 @@ export class Controller {
     if (outcome.kind !== 'done' && drift) this.#drifted.add(name);
     if (outcome.kind !== 'done' && intended) this.#intended.add(name);
     if (outcome.kind === 'done' && since !== undefined && this.#events.get(name) === since) {
+      const states = this.#statesOf(name);
+      // It waits for something to be read: it stays as urgent as it is.
+      if (states.includes('pending')) return outcome;
       this.#events.delete(name);
-      const namespace = this.world.namespaces.get(name);
-      if (namespace !== undefined && this.world.concerned(namespace).length > 0) {
+      if (states.length > 0 && !states.includes('failed'))
         observer.onEnforced(name, clock.monotonic() - since);
-      }
     }
     return outcome;
+  }
+
+  /** How the namespace stands with each profile that selects it. */
+  #statesOf(name: string): NamespaceResult['state'][] {
+    const namespace = this.world.namespaces.get(name);
+    if (namespace === undefined) return [];
+    return this.world
+      .concerned(namespace)
+      .filter((profile) => this.world.relation(profile, namespace) !== 'none')
+      .map(({ metadata }) => this.results.of(metadata.name).get(name)?.state ?? 'pending');
+  }
+
+  /** Asks for one of many namespaces that something concerns; one that is new is not put behind the others. */
+  #backfill(namespace: string): void {
+    this.#queue.add(
+      `namespace/${namespace}`,
+      this.#events.has(namespace) ? Priority.live : Priority.backfill,
+    );
   }
 
   #reconcileProfile(name: string, signal: AbortSignal): Promise<Outcome> {
@@ -337,7 +359,11 @@ export class Controller {
       clock,
       onStatus: (profile, status, admission) =>
         observer.onStatus(profile, status, this.results.of(name), admission),
-      onGone: (profile) => observer.onGone(profile),
+      onJudged: (durationMs) => this.#statusCost.set(name, durationMs),
+      onGone: (profile) => {
+        this.#statusCost.delete(profile);
+        observer.onGone(profile);
+      },
     };
     this.#statusWritten.set(name, clock.monotonic());
     return reconcileProfile(name, reconciler, signal);
@@ -376,7 +402,7 @@ export class Controller {
     }
     for (const namespace of touched) {
       this.#intended.add(namespace);
-      this.#queue.add(`namespace/${namespace}`, Priority.backfill);
+      this.#backfill(namespace);
     }
   }
 
@@ -433,7 +459,8 @@ export class Controller {
   #statusChanged(profile: string): void {
     const now = this.#options.clock.monotonic();
     const last = this.#statusWritten.get(profile) ?? Number.NEGATIVE_INFINITY;
-    this.#queue.addAfter(`profile/${profile}`, Math.max(20, last + STATUS_INTERVAL - now), Priority.live);
+    const interval = Math.max(STATUS_INTERVAL, (this.#statusCost.get(profile) ?? 0) / STATUS_SHARE);
+    this.#queue.addAfter(`profile/${profile}`, Math.max(20, last + interval - now), Priority.live);
   }
 }
 

@@ -31,6 +31,8 @@ export interface ProfileReconciler {
   ) => void;
   /** The profile is gone, or about to be: nothing of it is left. */
   readonly onGone: (profile: string) => void;
+  /** How long it took to work out the status, which holds up everything else; milliseconds. */
+  readonly onJudged: (durationMs: number) => void;
 }
 
 export async function reconcileProfile(
@@ -122,10 +124,11 @@ async function setFinalizers(
 
 async function writeStatus(
   profile: SegmentationProfile,
-  { world, results, admission, clock, profiles, reported, onStatus }: ProfileReconciler,
+  { world, results, admission, clock, profiles, reported, onStatus, onJudged }: ProfileReconciler,
   signal: AbortSignal,
 ): Promise<void> {
   const { name, generation, uid, resourceVersion } = profile.metadata;
+  const began = clock.monotonic();
   const matched: string[] = [];
   for (const namespace of world.namespaces.values())
     if (world.selects(profile, namespace)) matched.push(namespace.key);
@@ -144,7 +147,9 @@ async function writeStatus(
     now: new Date(clock.now()),
   });
   onStatus(profile, status, admissionReport);
-  if (sameStatus(profile.status, status)) return;
+  const same = sameStatus(profile.status, status);
+  onJudged(clock.monotonic() - began);
+  if (same) return;
   // A merge patch leaves out what it does not name: a list that is gone has to be named.
   // And it must be of the profile as it was judged: a status of an older one would stand until the next change.
   const body = {

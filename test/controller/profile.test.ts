@@ -53,6 +53,7 @@ describe('a status', () => {
       reported: new Set(),
       onStatus: () => {},
       onGone: () => {},
+      onJudged: () => {},
     };
     create();
     reconciler.world.profiles.upsert(projectProfile(stored()));
