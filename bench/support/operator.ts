@@ -26,14 +26,20 @@ async function buildBundle(): Promise<string> {
 
 let count = 0;
 
+/** What the image gives to node before the bundle. */
+function nodeOptions(): string[] {
+  const entry = /^ENTRYPOINT (\[.*\])$/m.exec(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))?.[1] ?? '[]';
+  return (JSON.parse(entry) as string[]).slice(1, -1);
+}
+
 /** Starts the operator; resolves once its caches are filled. */
-export async function startOperator(kubeconfig: string, ...nodeOptions: string[]): Promise<Operator> {
+export async function startOperator(kubeconfig: string): Promise<Operator> {
   bundle ??= buildBundle();
   const main = await bundle;
   const log = join(directory, `${count++}.log`);
   const file = openSync(log, 'a');
   const addresses = ['--metrics-bind-address=127.0.0.1:0', '--health-probe-bind-address=127.0.0.1:0'];
-  const args = [...nodeOptions, main, '--kubeconfig', kubeconfig, '--log-format=json', ...addresses];
+  const args = [...nodeOptions(), main, '--kubeconfig', kubeconfig, '--log-format=json', ...addresses];
   const started = performance.now();
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', file] });
   closeSync(file);
