@@ -64,6 +64,8 @@ export class Admission {
   readonly #problems = new Map<string, Problem>();
   /** The bindings have been looked at, or can't be. */
   #looked = false;
+  /** No profile asked for anything, and there was no binding: nothing need be read until one asks. */
+  #isUnused = false;
   /** The state of the bindings that is in force, by the probe. */
   #inForce: string | undefined;
   #settled = false;
@@ -139,6 +141,7 @@ export class Admission {
 
   async #reconcile(signal: AbortSignal): Promise<Outcome> {
     const { bindings, probe, onNeeded } = this.#options;
+    if (this.#isUnused && this.#asking().length === 0) return DONE;
     const { items } = await bindings.listAll({ signal });
     const standing = new Map(items.map((each) => [each.metadata.name, each]));
     const probing = standing.get(POLICY_NAMES.probe);
@@ -146,7 +149,8 @@ export class Admission {
     for (const each of ours(standing)) this.#note(each);
     this.#look();
     const asking = this.#asking();
-    if (asking.length === 0 && probing === undefined && ours(standing).length === 0) return DONE;
+    this.#isUnused = asking.length === 0 && probing === undefined && ours(standing).length === 0;
+    if (this.#isUnused) return DONE;
     onNeeded();
 
     const missing = await this.#missing(asking, signal);

@@ -3,10 +3,9 @@ import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import type { ControlPlane } from '../../env/index.ts';
 import { sharedControlPlane } from '../../env/shared.ts';
-import { consistently, eventually, Sandbox } from '../../support/cluster.ts';
+import { consistently, eventually, PROMPTLY, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, Operators } from '../../support/operator.ts';
 
-const SECOND = 1000; // ms
 const QUIET = 700; // ms
 
 describe('the operator resolves peers from the cluster', () => {
@@ -51,7 +50,7 @@ describe('the operator resolves peers from the cluster', () => {
           assert.ok(message.includes(bad), message);
           assert.ok(message.includes(`kubectl label namespace ${bad} example.com/tenant=`), message);
         }
-      }, SECOND);
+      }, PROMPTLY);
       const { failures } = (await box.readProfile(profile)).status ?? {};
       assert.deepEqual(
         failures?.map(({ namespace, reason }) => [namespace, reason]),
@@ -119,12 +118,12 @@ describe('the operator resolves peers from the cluster', () => {
       await box.editService(backend, 'api', { selector: { app: 'api-v2' } });
       await eventually(
         async () => assert.deepEqual(await egressOf(client, profile), grant(backend, 'api-v2', [8080])),
-        SECOND,
+        PROMPTLY,
       );
       await box.editService(backend, 'api', port(80, 'http'));
       await eventually(
         async () => assert.deepEqual(await egressOf(client, profile), grant(backend, 'api-v2', ['http'])),
-        SECOND,
+        PROMPTLY,
       );
       await box.ready(profile);
       assert.deepEqual([await versions(other), (await versions(client))[0]], [untouched, deny]);
@@ -140,7 +139,7 @@ describe('the operator resolves peers from the cluster', () => {
         assert.match(message, new RegExp(`to-api.*${backend}/api`));
         assert.equal((await box.condition(profile, 'Ready')).status, 'False');
       };
-      await eventually(unresolved, SECOND);
+      await eventually(unresolved, PROMPTLY);
       await consistently(async () => assert.deepEqual(await versions(client), standing), QUIET);
 
       await operator.kill();
@@ -157,13 +156,13 @@ describe('the operator resolves peers from the cluster', () => {
       });
       await eventually(async () => {
         assert.deepEqual((await box.policy(client, `${profile}.default-deny`)).spec.podSelector, {});
-      }, SECOND);
+      }, PROMPTLY);
       assert.deepEqual(await egressOf(client, profile), grant(backend, 'api', [8080]));
 
       await box.service(backend, 'api', { selector: { app: 'api-v3' }, ...port(80, 9090) });
       await eventually(
         async () => assert.deepEqual(await egressOf(client, profile), grant(backend, 'api-v3', [9090])),
-        SECOND,
+        PROMPTLY,
       );
       await box.ready(profile);
     });
@@ -176,7 +175,7 @@ describe('the operator resolves peers from the cluster', () => {
       });
       await eventually(
         async () => assert.equal((await box.condition(profile, 'Ready')).reason, 'PeersUnresolved'),
-        SECOND,
+        PROMPTLY,
       );
       assert.deepEqual(await box.policyNames(client), []);
       await box.service(backend, 'api', { selector: { app: 'api' }, ...port(80, 8080) });
@@ -270,10 +269,10 @@ describe('the operator resolves peers from the cluster', () => {
             },
           ],
         );
-      }, SECOND);
+      }, PROMPTLY);
       await box.ready(profile);
       await plane.admin.send('DELETE', `${configurations}/${box.id}`);
-      await eventually(async () => assert.deepEqual(await box.policyNames(namespace), denyOnly), SECOND);
+      await eventually(async () => assert.deepEqual(await box.policyNames(namespace), denyOnly), PROMPTLY);
     });
   });
 
@@ -308,11 +307,11 @@ describe('the operator resolves peers from the cluster', () => {
       }, QUIET);
 
       await box.deletePolicy(namespace, name);
-      await eventually(async () => assert.deepEqual(await box.policyNames(namespace), [name]), SECOND);
+      await eventually(async () => assert.deepEqual(await box.policyNames(namespace), [name]), PROMPTLY);
       assert.notEqual((await box.policy(namespace, name)).metadata.uid, theirs.metadata.uid);
       await eventually(
         async () => assert.equal((await box.readProfile(profile)).status?.failures, undefined),
-        SECOND,
+        PROMPTLY,
       );
     });
   });
