@@ -116,11 +116,14 @@ Closes 9 flows between workloads
   const REFUSED: readonly [line: string, answer: RegExp][] = [
     ['', /name what changes: manifests with -f or -k, or --as-enforced/],
     [FROM, /name what to compare with --from: -f or -k/],
+    ['--from - -f -', /standard input can be read once: name a file for one of the two/],
     [`${FROM} -f ${SHOP} --cluster`, /--from compares manifests: leave --cluster out/],
   ];
   for (const [line, answer] of REFUSED) {
     it(`refuses "${line}", and says what to write`, async () => {
-      const { code, stderr } = await cli(`diff ${line}`);
+      const { code, stderr } = await cli(`diff ${line}`, {
+        stdin: readFileSync(`${SHOP}/profile.yaml`, 'utf8'),
+      });
       assert.equal(code, 2);
       assert.match(stderr, answer);
     });

@@ -79,6 +79,9 @@ interface Content {
 
 async function contents({ files, kustomizations }: ManifestSources, process: Process): Promise<Content[]> {
   const result: Content[] = [];
+  if (files.includes('-') && process.stdin.readableEnded) {
+    throw new CliError('standard input can be read once: name a file for one of the two');
+  }
   for (const file of files) {
     if (file === '-') result.push({ name: 'standard input', content: await text(process.stdin) });
     else result.push(...(await filesAt(resolve(process.cwd, file), file)));
