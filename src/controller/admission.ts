@@ -258,7 +258,8 @@ export class Admission {
       if (!same) world.profiles.upsert(projectProfile(live));
       return same;
     } catch (error) {
-      if (isNotFound(error)) return known === undefined;
+      // Gone for certain, whether or not the watch has said so.
+      if (isNotFound(error)) return true;
       throw error;
     }
   }
@@ -277,6 +278,8 @@ export class Admission {
       return;
     }
     if (current !== undefined && bindingKey(current) === bindingKey(binding)) return;
+    // For a profile that is gone (the watch may not have said so yet) the garbage collector would take it at once.
+    if (current === undefined && !(await this.#isOwned(binding, signal))) return;
     this.#note(binding);
     if (current === undefined) {
       standing.set(name, await bindings.create(binding, { signal }));
@@ -289,6 +292,18 @@ export class Admission {
       ...(resourceVersion && { resourceVersion }),
     };
     standing.set(name, await bindings.replace({ ...binding, metadata }, { signal }));
+  }
+
+  /** Whether the profile that the binding is for exists. */
+  async #isOwned({ metadata }: AdmissionBinding, signal: AbortSignal): Promise<boolean> {
+    try {
+      const name = metadata.labels?.[LABEL_PROFILE] ?? '';
+      const { uid } = (await this.#options.profiles.get(name, undefined, { signal })).metadata;
+      return metadata.ownerReferences?.some((owner) => owner.uid === uid) ?? false;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
   }
 
   async #missing(asking: readonly SegmentationProfile[], signal: AbortSignal): Promise<Problem | undefined> {

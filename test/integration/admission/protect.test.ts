@@ -127,7 +127,8 @@ describe('admission', function () {
       await box.patch(`/apis/segmentation.dev/v1alpha1/segmentationprofiles/${profile}`, {
         metadata: { finalizers: null },
       });
-      await eventually(async () => assert.deepEqual(await box.policyNames(namespace), []), 10_000);
+      // It looks for new kinds of owners every 30 s, and the CRD may be that new.
+      await eventually(async () => assert.deepEqual(await box.policyNames(namespace), []), 45_000);
       const binding = `${ADMISSION}/validatingadmissionpolicybindings/${profile}.protected-policies.segmentation.dev`;
       await eventually(() => assert.rejects(box.read(binding), /404/), 10_000);
     });
