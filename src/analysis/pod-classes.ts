@@ -2,10 +2,11 @@
 import type { PolicyType } from '../api/network-policy.ts';
 import type { Address, IPFamily } from '../policy/cidr.ts';
 import { addressesOf } from './blocks.ts';
+import { classifier } from './classes.ts';
 import { networkPodOf, type Pod } from './cluster.ts';
 import type { PolicyIndex } from './policy-index.ts';
 import { hasNames } from './ports.ts';
-import { type CompiledPeer, type CompiledPolicy, type Rule, selectsParty } from './rules.ts';
+import { type CompiledPeer, type CompiledPolicy, selectsParty } from './rules.ts';
 
 export const DIRECTIONS: readonly PolicyType[] = ['Ingress', 'Egress'];
 const FAMILIES: readonly IPFamily[] = [4, 6];
@@ -34,49 +35,54 @@ export interface ClassifyOptions {
   readonly index: PolicyIndex;
   readonly policyNumbers: ReadonlyMap<CompiledPolicy, number>;
   readonly peerKeys: ReadonlyMap<CompiledPeer, string>;
-  /** Of all policies. */
-  readonly rules: readonly Rule[];
 }
 
 /** By group. Nodes are left out: traffic with the own node is always allowed. */
 export function classify(pods: readonly Pod[], options: ClassifyOptions): PodClass[] {
-  const { index, policyNumbers, peerKeys, rules } = options;
+  const { policyNumbers, peerKeys } = options;
+  const keyOf = classifier([...policyNumbers.keys()].map(({ policy }) => policy));
   const peers = new Map([...peerKeys].map(([peer, key]) => [key, peer]));
-  const byName = rules.some(hasNames);
   const classes = new Map<string, PodClass>();
   for (const original of pods) {
     const { node: _node, ...pod } = original;
-    const subject = networkPodOf({ kind: 'pod', pod }) !== undefined;
-    const selected = new Map<string, readonly IPFamily[]>();
-    for (const [key, peer] of peers) {
-      const families = selectedIn(peer, pod, options);
-      if (families.length > 0) selected.set(key, families);
-    }
-    const selecting = (direction: PolicyType) => (subject ? index.selecting(direction, pod) : []);
-    const own = { Ingress: selecting('Ingress'), Egress: selecting('Egress') };
-    const numbers = (direction: PolicyType) =>
-      own[direction].map((policy) => policyNumbers.get(policy)).join();
-    const ports = byName ? JSON.stringify(pod.ports ?? []) : '';
-    // What a named port stands for depends on the destination: for ingress that is the pod itself.
-    const policyKeys = { Ingress: `${numbers('Ingress')} ${ports}`, Egress: numbers('Egress') };
-    const families = addressesOf(pod).map(({ family }) => family);
     const group = options.groupOf(original);
-    const key = JSON.stringify([group, subject, policyKeys, ports, families, [...selected]]);
-    const known = classes.get(key) ?? {
-      group,
-      pod,
-      families,
-      peers: selected,
-      selecting: own,
-      policyKeys,
-      pods: 0,
-      several: false,
-    };
-    classes.set(key, known);
-    known.pods++;
-    known.several = known.pods > 1 || known.several || options.isTemplate(original);
+    const families = addressesOf(pod).map(({ family }) => family);
+    const key = `${group} ${families.join()} ${keyOf(pod)}`;
+    let own = classes.get(key);
+    if (own === undefined) classes.set(key, (own = classOf(pod, group, families, peers, options)));
+    own.pods++;
+    own.several = own.pods > 1 || own.several || options.isTemplate(original);
   }
   return [...classes.values()].toSorted((a, b) => a.group - b.group);
+}
+
+/** The class that `pod` is the first of; no pod is counted yet. */
+function classOf(
+  pod: Pod,
+  group: number,
+  families: readonly IPFamily[],
+  peers: ReadonlyMap<string, CompiledPeer>,
+  options: ClassifyOptions,
+): PodClass {
+  const isSubject = networkPodOf({ kind: 'pod', pod }) !== undefined;
+  const select = (direction: PolicyType) => (isSubject ? options.index.selecting(direction, pod) : []);
+  const selecting = { Ingress: select('Ingress'), Egress: select('Egress') };
+  const numbers = (direction: PolicyType) =>
+    selecting[direction].map((policy) => options.policyNumbers.get(policy)).join();
+  // What a named port stands for depends on the destination: for ingress that is the pod itself.
+  const named = selecting.Ingress.some((policy) => policy.Ingress?.some(hasNames));
+  const ports = named ? JSON.stringify(pod.ports ?? []) : '';
+  const selected = [...peers].map(([key, peer]) => [key, selectedIn(peer, pod, options)] as const);
+  return {
+    group,
+    pod,
+    families,
+    peers: new Map(selected.filter(([, by]) => by.length > 0)),
+    selecting,
+    policyKeys: { Ingress: `${numbers('Ingress')} ${ports}`, Egress: numbers('Egress') },
+    pods: 0,
+    several: false,
+  };
 }
 
 /** By addresses of which families the peer selects the pod; all of them where it is not by address. */

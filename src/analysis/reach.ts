@@ -111,7 +111,6 @@ class Aggregation {
       index,
       policyNumbers: this.#numbers,
       peerKeys: this.#peerKeys,
-      rules,
     });
   }
 
