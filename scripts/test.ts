@@ -1,4 +1,6 @@
 // Runs the tests. `--unit` leaves out those that need a control plane; everything else is mocha's: a path, --grep.
+// Without a path, files run side by side: most tests wait for a control plane more than they compute.
+import { availableParallelism } from 'node:os';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
@@ -9,7 +11,11 @@ const NEED_CONTROL_PLANE = ['test/integration/**', 'test/faults/**', 'test/oracl
 const args = process.argv.slice(2);
 const unit = args.includes('--unit');
 const forMocha = args.filter((arg) => arg !== '--unit');
-const ignored = unit ? ['--parallel', ...NEED_CONTROL_PLANE.flatMap((glob) => ['--ignore', glob])] : [];
+const ignored = unit ? NEED_CONTROL_PLANE.flatMap((glob) => ['--ignore', glob]) : [];
+const all = forMocha.every((arg) => arg.startsWith('-'));
+/** Each has a control plane of its own, of about half a gigabyte. */
+const jobs = unit ? availableParallelism() : Math.min(4, Math.max(2, Math.floor(availableParallelism() / 2)));
+const parallel = all || unit ? ['--parallel', '--jobs', String(jobs)] : [];
 
 try {
   // Before mocha starts, because a build takes longer than any test may.
@@ -20,7 +26,7 @@ try {
 }
 
 const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js');
-const child = spawn(process.execPath, [...process.execArgv, mocha, ...ignored, ...forMocha], {
+const child = spawn(process.execPath, [...process.execArgv, mocha, ...parallel, ...ignored, ...forMocha], {
   stdio: 'inherit',
 });
 process.on('SIGINT', () => {}); // the terminal sends it to mocha too

@@ -2,4 +2,10 @@
 import type { RootHookObject } from 'mocha';
 import { stopSharedControlPlane } from '../env/shared.ts';
 
-export const mochaHooks: RootHookObject = { afterAll: stopSharedControlPlane };
+/**
+ * In parallel each of mocha's workers has a control plane of its own, and runs the root hooks after every file: there it
+ * stays for the next file, and ends with the worker.
+ */
+const isWorker = process.env['MOCHA_WORKER_ID'] !== undefined;
+
+export const mochaHooks: RootHookObject = isWorker ? {} : { afterAll: stopSharedControlPlane };

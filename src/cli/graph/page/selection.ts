@@ -28,5 +28,8 @@ export function shown(model: Model, { level, search, namespaces, peers, addresse
   const visible = new Set(
     isFiltered && peers ? [...chosen, ...links.flatMap(({ from, to }) => [from, to])] : chosen,
   );
-  return { nodes: candidates.filter((node) => visible.has(node)), links };
+  // Addresses that nobody talks with are only in the way.
+  const linked = new Set(links.flatMap(({ from, to }) => [from, to]));
+  const nodes = candidates.filter((node) => visible.has(node) && (node.ns !== undefined || linked.has(node)));
+  return { nodes, links };
 }
