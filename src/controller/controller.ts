@@ -94,7 +94,7 @@ export interface ControllerOptions {
 
 /** Shortest time between two looks at the status of one profile, in milliseconds. */
 const STATUS_INTERVAL = 500;
-/** Most of the time that goes into judging one status: 10,000 namespaces take tens of milliseconds. */
+/** Most of the time that goes into judging one status, which looks at all namespaces of the profile at once. */
 const STATUS_SHARE = 1 / 50;
 /** How soon admission follows what changed, so that changes that come together are one; milliseconds. */
 const ADMISSION_DELAY = 200;
