@@ -149,7 +149,8 @@ export class Admission {
     for (const each of ours(standing)) this.#note(each);
     this.#look();
     const asking = this.#asking();
-    this.#isUnused = asking.length === 0 && probing === undefined && ours(standing).length === 0;
+    // Nothing is asked for, nothing stands, and nothing that stood can still refuse a pod: the probe rests.
+    this.#isUnused = asking.length === 0 && ours(standing).length === 0 && this.#gates.size === 0;
     if (this.#isUnused) return DONE;
     onNeeded();
 
