@@ -23,7 +23,9 @@ export const CERTIFICATE_POLL = 10_000;
  */
 export async function readCertificate({ directory, cert, key }: CertificateFiles): Promise<CertificatePair> {
   const [certPath, keyPath] = [join(directory, cert), join(directory, key)];
-  const [certPem, keyPem] = await Promise.all([read(certPath), read(keyPath)]);
+  // One after the other: of two that are missing, the same is told each time.
+  const certPem = await read(certPath);
+  const keyPem = await read(keyPath);
   let parsed: X509Certificate;
   try {
     parsed = new X509Certificate(certPem);

@@ -7,7 +7,7 @@ import type { ControlPlane } from '../env/index.ts';
 import { goIsThere, skippedWithoutGo } from '../env/go-tool.ts';
 import { sharedControlPlane } from '../env/shared.ts';
 import { eventually, Sandbox } from '../support/cluster.ts';
-import { installOperator, type Operator, Operators } from '../support/operator.ts';
+import { installOperator, type Operator, Operators, vacateLease } from '../support/operator.ts';
 import {
   alerts,
   buildPrometheus,
@@ -75,8 +75,7 @@ function filled(expression: string): string {
     plane = await sharedControlPlane();
     box = new Sandbox(plane, 'monitoring');
     const kubeconfig = await installOperator(plane);
-    // That of a leader which an earlier suite has killed would have to run out first.
-    await plane.kubectlRun(['-n', 'segmentation-system', 'delete', 'lease', JOB, '--ignore-not-found']);
+    await vacateLease(plane);
     operator = await operators.start(kubeconfig, '--leader-elect', '--metrics-secure');
     url = String((await operator.line('listening'))['metrics']);
     const how = await configuration(box, url);

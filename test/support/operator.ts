@@ -50,6 +50,11 @@ async function install(plane: ControlPlane): Promise<string> {
   return plane.serviceAccountKubeconfig(NAMESPACE, NAME);
 }
 
+/** Takes away the Lease of a leader that was killed, as an earlier suite may have left it: it would have to run out. */
+export async function vacateLease(plane: ControlPlane): Promise<void> {
+  await plane.kubectlRun(['-n', NAMESPACE, 'delete', 'lease', NAME, '--ignore-not-found']);
+}
+
 /** The operators of one suite. Registers hooks that end them, and that print their logs where a test fails. */
 export class Operators {
   #processes: ProcessSet | undefined;

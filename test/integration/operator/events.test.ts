@@ -5,7 +5,7 @@ import type { KubeEvent } from '../../../src/kube/events.ts';
 import type { ControlPlane } from '../../env/index.ts';
 import { sharedControlPlane } from '../../env/shared.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
-import { installOperator, type Operator, Operators } from '../../support/operator.ts';
+import { installOperator, type Operator, Operators, vacateLease } from '../../support/operator.ts';
 
 const EVENTS = '/apis/events.k8s.io/v1/namespaces/default/events';
 const PATIENCE = 10_000; // ms; an Event takes a second or two
@@ -16,8 +16,6 @@ describe("the profile's Events", function () {
   let plane: ControlPlane;
   let leader: Operator;
   let standby: Operator;
-  // In order, before what is left is killed: the next suite does not have to wait for the Lease to run out.
-  after(() => Promise.all([leader, standby].filter(({ running }) => running).map((each) => each.stop())));
   const operators = new Operators();
   const boxes: Sandbox[] = [];
   const stories = new Map<string, Promise<void>>();
@@ -166,6 +164,7 @@ describe("the profile's Events", function () {
   before(async () => {
     plane = await sharedControlPlane();
     const kubeconfig = await installOperator(plane);
+    await vacateLease(plane);
     leader = await operators.start(kubeconfig, '--leader-elect');
     await leader.line('leading');
     standby = await operators.start(kubeconfig, '--leader-elect');

@@ -6,7 +6,7 @@ import { sharedControlPlane } from '../../env/shared.ts';
 import { type AuditEvent, auditedRequests, isRefused } from '../../support/audit.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { scrape, serviceAccountToken } from '../../support/scrape.ts';
-import { installOperator, Operators } from '../../support/operator.ts';
+import { installOperator, Operators, vacateLease } from '../../support/operator.ts';
 
 interface Rule {
   readonly apiGroups: readonly string[];
@@ -35,6 +35,7 @@ describe("the operator's role", function () {
   /** Everything that the operator does: elect, resolve every kind of peer, write, repair, open, end. */
   async function everything(): Promise<void> {
     const kubeconfig = await installOperator(plane);
+    await vacateLease(plane); // so that it has to make one
     const operator = await operators.start(kubeconfig, '--leader-elect', '--metrics-secure');
     const { metrics } = await operator.line('listening');
     const token = await serviceAccountToken(plane, box.id);

@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { type ControlPlane, startControlPlane } from '../../env/index.ts';
 import { sharedControlPlane } from '../../env/shared.ts';
 import { consistently, eventually, Sandbox } from '../../support/cluster.ts';
-import { installOperator, type Operator, OPERATOR_USER, Operators } from '../../support/operator.ts';
+import {
+  installOperator,
+  type Operator,
+  OPERATOR_USER,
+  Operators,
+  vacateLease,
+} from '../../support/operator.ts';
 import { parseExposition } from '../../telemetry/exposition-parser.ts';
 import { crdEstablished } from '../../env/crd.ts';
 
@@ -134,7 +140,8 @@ describe("the operator's process", () => {
     let config: string;
     const started: Operator[] = [];
 
-    before(() => {
+    before(async () => {
+      await vacateLease(plane);
       config = join(plane.directory, 'election.yaml');
       writeFileSync(config, ELECTION);
     });
