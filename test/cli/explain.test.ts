@@ -254,4 +254,18 @@ describe('kubectl segmentation explain', () => {
     assert.equal((await cli(line, { stdin })).code, 0);
     assert.equal((await cli(`${line} --as-enforced`, { stdin })).code, 1);
   });
+
+  it('says why it suggests no rule for pods of the host network whose addresses are not known', async () => {
+    const agent = `
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent, namespace: monitoring}
+spec: {template: {metadata: {labels: {app: agent}}, spec: {hostNetwork: true, containers: []}}}
+`;
+    const line = 'explain monitoring/agent shop-payments/payments --port 8443 -f config/samples/shop -f -';
+    const { code, stdout, stderr } = await cli(line, { stdin: agent });
+    assert.equal(code, 1);
+    assert.doesNotMatch(stdout, /To allow it/);
+    assert.match(stderr, /only an ipBlock with the addresses of its nodes could allow monitoring\/ds\/agent/);
+  });
 });

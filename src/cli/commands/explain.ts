@@ -1,5 +1,6 @@
 /** `explain`: whether one end reaches another, why, and what to add if it should. */
 import { stripVTControlCharacters } from 'node:util';
+import type { Pod } from '../../analysis/cluster.ts';
 import type { DirectionExplanation } from '../../analysis/explain.ts';
 import { rulesOf } from '../../policy/normalize.ts';
 import type { Call, Command } from '../command.ts';
@@ -94,6 +95,10 @@ export const explain: Command = {
   },
 };
 
+function isWithoutAddress({ hostNetwork, ips }: Pod): boolean {
+  return hostNetwork === true && ips.length === 0;
+}
+
 /** What a person should know that policies alone do not say. */
 function caveats(answers: readonly Answer[], snapshot: Snapshot, { flags }: Call): string[] {
   const found: string[] = [];
@@ -106,6 +111,15 @@ function caveats(answers: readonly Answer[], snapshot: Snapshot, { flags }: Call
   if (outside) {
     found.push(
       'what comes from outside may arrive with the address of a load balancer or a node instead of its own',
+    );
+  }
+  const unknown = answers
+    .filter(({ explanation }) => !explanation.allowed)
+    .flatMap(({ from, to }) => [from, to])
+    .find((party) => party.pods.length > 0 && party.pods.every(isWithoutAddress));
+  if (unknown !== undefined) {
+    found.push(
+      `only an ipBlock with the addresses of its nodes could allow ${unknown.label}, which is on the host network; they are not known here`,
     );
   }
   if (pods.some(({ template }) => template) && usesAddresses(snapshot, namespaces)) {
