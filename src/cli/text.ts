@@ -3,17 +3,10 @@ import type { LabelSelector } from '../api/meta.ts';
 import { listed } from './failure.ts';
 import { LABEL_NAMESPACE_NAME } from '../api/names.ts';
 import type { NetworkPolicyPeer, NetworkPolicyPort } from '../api/network-policy.ts';
+import { selectorTerms } from '../policy/selector.ts';
 
-export function selectorText({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
-  const parts = [
-    ...Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`),
-    ...matchExpressions.map(({ key, operator, values = [] }) => {
-      if (operator === 'Exists') return key;
-      if (operator === 'DoesNotExist') return `!${key}`;
-      return `${key} ${operator === 'In' ? 'in' : 'notin'} (${values.join(',')})`;
-    }),
-  ];
-  return parts.join(',') || '<none>';
+export function selectorText(selector: LabelSelector): string {
+  return selectorTerms(selector).join(',') || '<none>';
 }
 
 export function portText({ protocol = 'TCP', port, endPort }: NetworkPolicyPort): string {

@@ -3,7 +3,7 @@ import type { LabelSelector } from '../api/meta.ts';
 import { ANNOTATION_RULES, LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE } from '../api/names.ts';
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '../api/network-policy.ts';
 import { DIRECTIONS, isolates, isProfileReference, rulesOf } from './normalize.ts';
-import { canonicalSelector, EVERYTHING } from './selector.ts';
+import { EVERYTHING, canonicalSelector, selectorTerms } from './selector.ts';
 
 /** The parts of a policy that differ; an absent one does not. */
 export interface PolicyForm {
@@ -136,16 +136,7 @@ function portText({ protocol = 'TCP', port, endPort }: NetworkPolicyPort): strin
 
 /** As `kubectl get --selector` takes it. */
 function selectorText(selector: LabelSelector): string {
-  const { matchLabels = {}, matchExpressions = [] } = canonicalSelector(selector);
-  const parts = [
-    ...Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`),
-    ...matchExpressions.map(({ key, operator, values = [] }) => {
-      if (operator === 'Exists') return key;
-      if (operator === 'DoesNotExist') return `!${key}`;
-      return `${key} ${operator === 'In' ? 'in' : 'notin'} (${values.join(',')})`;
-    }),
-  ];
-  return parts.length === 0 ? 'all' : parts.join(',');
+  return selectorTerms(canonicalSelector(selector)).join(',') || 'all';
 }
 
 function orNull(text: string | undefined): string | null {

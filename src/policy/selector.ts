@@ -63,6 +63,18 @@ export function selectorKey(selector: LabelSelector): string {
   return JSON.stringify(canonicalSelector(selector));
 }
 
+/** Its requirements as `kubectl get --selector` takes them; none for one that selects everything. */
+export function selectorTerms({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string[] {
+  return [
+    ...Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`),
+    ...matchExpressions.map(({ key, operator, values = [] }) => {
+      if (operator === 'Exists') return key;
+      if (operator === 'DoesNotExist') return `!${key}`;
+      return `${key} ${operator === 'In' ? 'in' : 'notin'} (${values.join(',')})`;
+    }),
+  ];
+}
+
 function meets({ key, operator, values = [] }: LabelSelectorRequirement, labels: StringMap): boolean {
   const value = valueOf(labels, key);
   switch (operator) {

@@ -1,9 +1,9 @@
 // Where the binaries of the control plane come from. In this order: the directory KUBEBUILDER_ASSETS, the user's
 // cache, a build from Go modules, the official archives. What was built or downloaded stays in the cache.
 import { existsSync, mkdirSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { buildBinaries, findGo } from './build.ts';
+import { cacheDirectory } from './cache.ts';
 import { type DownloadSites, downloadBinaries, OFFICIAL_SITES } from './download.ts';
 import { withLock } from './lock.ts';
 import { type Progress, showProgress } from './progress.ts';
@@ -51,7 +51,10 @@ async function fillCache(
 ): Promise<Partial<Binaries>> {
   const platform = options.platform ?? ownPlatform();
   const version = kubernetesVersion();
-  const directory = join(cacheDirectory(environment), `${version}-${platform.os}-${platform.arch}`);
+  const directory = join(
+    cacheDirectory('control-plane', environment),
+    `${version}-${platform.os}-${platform.arch}`,
+  );
   const missing = () => wanted.filter((name) => !existsSync(join(directory, name)));
   if (missing().length > 0) {
     mkdirSync(directory, { recursive: true });
@@ -78,10 +81,4 @@ async function fillCache(
 function pathsIn(directory: string, names: readonly BinaryName[]): Partial<Binaries> {
   const paths = names.map((name) => [name, join(directory, name)] as const);
   return Object.fromEntries(paths.filter(([, path]) => existsSync(path)));
-}
-
-function cacheDirectory(environment: NodeJS.ProcessEnv): string {
-  const usual =
-    process.platform === 'darwin' ? join(homedir(), 'Library', 'Caches') : join(homedir(), '.cache');
-  return join(environment['XDG_CACHE_HOME'] || usual, 'segmentation-operator', 'control-plane');
 }

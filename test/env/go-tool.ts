@@ -5,10 +5,10 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { findGo } from './build.ts';
+import { cacheDirectory } from './cache.ts';
 import { withLock } from './lock.ts';
 import { ProcessSet } from './processes.ts';
 import { showProgress, withElapsed } from './progress.ts';
@@ -42,7 +42,7 @@ export async function goTool(tool: GoTool): Promise<string> {
   const go = await findGo('go', process.env);
   if (go === undefined) throw new Error(`${tool.title} is built with Go ${requiredGo()} or later`);
   const module = join(import.meta.dirname, 'tools', tool.module);
-  const directory = join(cacheDirectory(), 'segmentation-operator', 'tools');
+  const directory = cacheDirectory('tools');
   const binary = join(directory, `${tool.name}-${digest(module, tool)}`);
   if (existsSync(binary)) return binary;
   mkdirSync(directory, { recursive: true });
@@ -98,9 +98,4 @@ function digest(module: string, tool: GoTool): string {
   const hash = createHash('sha256').update(JSON.stringify([process.platform, process.arch, tool]));
   for (const name of readdirSync(module).toSorted()) hash.update(readFileSync(join(module, name)));
   return hash.digest('hex').slice(0, 16);
-}
-
-function cacheDirectory(): string {
-  const usual = process.platform === 'darwin' ? join('Library', 'Caches') : '.cache';
-  return process.env['XDG_CACHE_HOME'] || join(homedir(), usual);
 }

@@ -6,10 +6,10 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { cacheDirectory } from './cache.ts';
 import { withLock } from './lock.ts';
 import { showProgress, withElapsed } from './progress.ts';
 import { workDirectory } from './target.ts';
@@ -29,7 +29,7 @@ export async function npmTools(folder: string, title: string): Promise<NpmTools>
   const sources = join(import.meta.dirname, 'tools', folder);
   const hash = createHash('sha256');
   for (const name of FILES) hash.update(readFileSync(join(sources, name)));
-  const parent = join(cacheDirectory(), 'segmentation-operator', 'tools');
+  const parent = cacheDirectory('tools');
   const directory = join(parent, `${folder}-${hash.digest('hex').slice(0, 16)}`);
   if (!existsSync(directory)) {
     mkdirSync(parent, { recursive: true });
@@ -62,9 +62,4 @@ export async function npmTools(folder: string, title: string): Promise<NpmTools>
     path: (file) => join(directory, 'node_modules', file),
     load: async <T>(name: string) => (await import(pathToFileURL(resolve(name)).href)) as T,
   };
-}
-
-function cacheDirectory(): string {
-  const usual = process.platform === 'darwin' ? join('Library', 'Caches') : '.cache';
-  return process.env['XDG_CACHE_HOME'] || join(homedir(), usual);
 }

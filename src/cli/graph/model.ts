@@ -1,7 +1,8 @@
 /** A reach as the renderings need it: names to show, and what each rule is for. */
 import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
-import { ANNOTATION_RULES, LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../api/names.ts';
+import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../api/names.ts';
 import type { GroupName, Reach } from '../../analysis/reach.ts';
+import { notesOf } from '../../policy/notes.ts';
 
 /** What a rule of a policy is for, as far as the policy says. */
 export interface RuleOrigin {
@@ -22,21 +23,16 @@ export function profileOf({ metadata: { labels = {} } }: NetworkPolicy): string 
 }
 
 /** One for each rule that the policy notes, in order; a description stands with the first rule of its source. */
-export function originsOf({ metadata }: NetworkPolicy): readonly RuleOrigin[] {
-  try {
-    const notes: unknown = JSON.parse(metadata.annotations?.[ANNOTATION_RULES] ?? '[]');
-    if (!Array.isArray(notes)) return [];
-    const descriptions = new Map<string, string>();
-    return notes.map((note: unknown): RuleOrigin => {
-      const { rule, description } = (note ?? {}) as Readonly<Record<string, unknown>>;
-      if (typeof rule !== 'string') return {};
-      if (typeof description === 'string') descriptions.set(rule, description);
-      const known = descriptions.get(rule);
-      return { rule, ...(known !== undefined && { description: known }) };
-    });
-  } catch {
-    return []; // somebody wrote something else there
-  }
+export function originsOf(policy: NetworkPolicy): readonly RuleOrigin[] {
+  const descriptions = new Map<string, string>();
+  return notesOf(policy).map((note): RuleOrigin => {
+    // Somebody may have written something else there.
+    const { rule, description }: Readonly<Record<string, unknown>> = { ...note };
+    if (typeof rule !== 'string') return {};
+    if (typeof description === 'string') descriptions.set(rule, description);
+    const known = descriptions.get(rule);
+    return { rule, ...(known !== undefined && { description: known }) };
+  });
 }
 
 /** The part of a reach in which one end is in one of the namespaces; addresses stay. */
