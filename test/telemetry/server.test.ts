@@ -101,7 +101,7 @@ describe('the server of metrics and probes', () => {
     socket.resume();
     await once(socket, 'close');
     const took = performance.now() - begun;
-    assert.ok(took >= 250 && took < 1900, String(took));
+    assert.ok(took >= 250 && took < 10_000, String(took));
   });
 
   it('closes with idle connections open, and lets an answer under way end', async () => {

@@ -11,6 +11,8 @@ import type { ControlPlane } from '../../env/index.ts';
 import { Fixture, namespaces, until } from './fixture.ts';
 
 const NAMESPACE = 'kube-lease';
+/** What a busy machine may take longer, in milliseconds; less than waiting for a Lease to run out would. */
+const SLACK = 1500;
 const TIMES = { leaseDurationMs: 2000, renewDeadlineMs: 1200, retryPeriodMs: 300 };
 
 describe('leader election', function () {
@@ -74,7 +76,7 @@ describe('leader election', function () {
       return second.elector.leading;
     });
     const took = performance.now() - since;
-    assert.ok(took <= TIMES.leaseDurationMs + TIMES.retryPeriodMs + 200, `${took} ms`);
+    assert.ok(took <= TIMES.leaseDurationMs + TIMES.retryPeriodMs + SLACK, `${took} ms`);
     assert.equal(overlap, false);
     assert.equal(first.ended, true, 'its work was told to end');
     const lease = await new Resource<Lease>(admin, LEASES).get('cut-off', NAMESPACE);
@@ -89,7 +91,7 @@ describe('leader election', function () {
     await first.stop();
     const since = performance.now();
     await until('the second leads', () => second.elector.leading);
-    assert.ok(performance.now() - since < TIMES.retryPeriodMs + 200);
+    assert.ok(performance.now() - since < TIMES.retryPeriodMs + SLACK);
   });
 
   it('goes on although its connections are reset again and again', async () => {

@@ -216,7 +216,7 @@ describe('reflector', function () {
     await configMaps(admin).create(configMap(NAMESPACE, 'unseen'));
     const since = performance.now();
     await until('it is seen', () => store.get(`${NAMESPACE}/unseen`) !== undefined);
-    assert.ok(performance.now() - since < 4000);
+    assert.ok(performance.now() - since < 10_000);
     assert.ok(errors[0] instanceof ApiError && errors[0].reason === 'Stalled', String(errors[0]));
     await configMaps(admin).delete('unseen', NAMESPACE);
   });

@@ -287,7 +287,7 @@ describe('transport', function () {
       const started = performance.now();
       assert.equal(reason(await failure(read(transport))), 'Timeout');
       const took = performance.now() - started;
-      assert.ok(took >= 299 && took < 1000, `${took} ms`);
+      assert.ok(took >= 299 && took < 10_000, `${took} ms`);
       await Promise.all(Array.from({ length: 4 }, () => read(transport)));
     });
 
@@ -350,7 +350,7 @@ describe('transport', function () {
         drain(transport, { path, query: { ...query, resourceVersion: '1000000' } }, 300),
       );
       assert.equal(error.reason, 'Stalled', error.message);
-      assert.ok(performance.now() - started < 2000);
+      assert.ok(performance.now() - started < 10_000);
     });
 
     it('ends as Aborted by its signal and by closing, and leaves no connection behind', async () => {

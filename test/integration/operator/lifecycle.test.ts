@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ControlPlane, startControlPlane } from '../../env/index.ts';
 import { sharedControlPlane } from '../../env/shared.ts';
-import { consistently, eventually, Sandbox } from '../../support/cluster.ts';
+import { consistently, eventually, PROMPTLY, Sandbox } from '../../support/cluster.ts';
 import {
   installOperator,
   type Operator,
@@ -24,8 +24,8 @@ const ELECTION = `apiVersion: config.segmentation.dev/v1alpha1
 kind: OperatorConfiguration
 leaderElection: {enabled: true, leaseDuration: 3s, renewDeadline: 2s, retryPeriod: 500ms}
 `;
-/** A process of a busy machine needs a while to start, and the namespace's policies to be written. */
-const SLACK = 1500; // ms
+/** How long a test waits beyond that: a process of a busy machine needs a while to start. */
+const SLACK = 10_000; // ms
 
 describe("the operator's process", () => {
   const operators = new Operators();
@@ -48,7 +48,7 @@ describe("the operator's process", () => {
         const operator = await operators.start(kubeconfig);
         const asked = performance.now();
         assert.deepEqual(await operator.stop(signal), { code: 0, signal: null });
-        assert.ok(performance.now() - asked < 3000);
+        assert.ok(performance.now() - asked < PROMPTLY);
         assert.deepEqual(
           operator.lines().filter(({ level }) => level === 'error'),
           [],
@@ -184,7 +184,7 @@ describe("the operator's process", () => {
       assert.deepEqual(await first.stop(), { code: 0, signal: null });
       const ended = performance.now();
       await second.line('leading');
-      assert.ok(performance.now() - ended < RETRY_PERIOD + SLACK);
+      assert.ok(performance.now() - ended < LEASE_DURATION, 'it did not wait for the Lease to run out');
       assert.deepEqual(await second.stop(), { code: 0, signal: null });
       assert.equal(await holder(), '');
     });
@@ -215,7 +215,7 @@ describe("the operator's process", () => {
       assert.notEqual(await holder(), first);
       await eventually(async () => {
         assert.equal((await box.readProfile(profile)).status?.namespaces?.summary, '2/2');
-      }, SLACK);
+      });
       for (const namespace of [before, after]) {
         assert.deepEqual(writesIn(namespace), ['create 201', 'create 201'], namespace);
       }
