@@ -223,6 +223,23 @@ const PAYMENTS = 'payments/Deployment/payments';
     });
   }
 
+  it("has the system's colours until others are chosen", async () => {
+    const back = () => page.evaluate('getComputedStyle(document.body).backgroundColor');
+    const [light, dark] = ['rgb(246, 247, 249)', 'rgb(17, 21, 28)'];
+    for (const [theme, own, other] of [
+      ['light', light, dark],
+      ['dark', dark, light],
+    ] as const) {
+      await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }]);
+      await open(SHOP_REACH);
+      assert.equal(await back(), own, theme);
+      for (const expected of [other, own]) {
+        await page.click('button.theme');
+        assert.equal(await back(), expected, theme);
+      }
+    }
+  });
+
   it('is drawn, not blank', async () => {
     // Somebody should look at these; that they are more than an empty page can be told by their size.
     for (const view of ['graph', 'matrix', 'list']) {
