@@ -140,7 +140,7 @@ spec: {containers: [{name: a}]}
         ['flow-unknown', 1],
       ],
     );
-    assert.equal(results[0]?.locations[0]?.physicalLocation.artifactLocation.uri, file('bad'));
+    assert.equal(results[0]?.locations[0]?.physicalLocation.artifactLocation.uri, `file://${file('bad')}`);
     const rules = new Set(runs[0]?.tool.driver.rules.map(({ id }) => id));
     assert.ok(results.every(({ ruleId }) => rules.has(ruleId)));
   });

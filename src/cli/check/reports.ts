@@ -1,4 +1,6 @@
 /** The results of checks for CI: JUnit XML and SARIF 2.1.0. */
+import { isAbsolute, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { version } from '../version.ts';
 import type { Result } from '../commands/check.ts';
 
@@ -37,21 +39,43 @@ function xml(text: string): string {
 }
 
 const RULES = [
-  { id: 'flow-denied', text: 'A flow that is expected to be allowed is denied.' },
-  { id: 'flow-allowed', text: 'A flow that is expected to be denied is allowed.' },
-  { id: 'flow-unknown', text: 'An end of a flow is not there.' },
+  {
+    id: 'flow-denied',
+    name: 'FlowDenied',
+    text: 'A flow that is expected to be allowed is denied.',
+    help: 'See `kubectl segmentation explain FROM TO` for the policy that denies it, and for the smallest rule that would allow it.',
+  },
+  {
+    id: 'flow-allowed',
+    name: 'FlowAllowed',
+    text: 'A flow that is expected to be denied is allowed.',
+    help: 'The message names the rules and policies that allow it; without one, no policy limits its ends. See `kubectl segmentation explain FROM TO`.',
+  },
+  {
+    id: 'flow-unknown',
+    name: 'FlowUnknown',
+    text: 'An end of a flow is not there.',
+    help: 'No workload, pod, Service or namespace has that name. Correct the name, or add the manifests that hold it with -f.',
+  },
 ] as const;
 
-/** As GitHub code scanning reads it: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html */
-export function sarif(results: readonly Result[]): string {
+/**
+ * As GitHub code scanning reads it: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+ *
+ * @param cwd absolute path: what is below it is named from there, as code scanning wants it of what is in a repository
+ */
+export function sarif(results: readonly Result[], cwd: string): string {
   const run = {
     tool: {
       driver: {
         name: 'kubectl-segmentation',
         semanticVersion: version,
-        rules: RULES.map(({ id, text }) => ({
+        rules: RULES.map(({ id, name, text, help }) => ({
           id,
+          name,
           shortDescription: { text },
+          fullDescription: { text }, // code scanning requires it, and the help
+          help: { text: help },
           defaultConfiguration: { level: 'error' },
         })),
       },
@@ -65,7 +89,7 @@ export function sarif(results: readonly Result[]): string {
         locations: [
           {
             physicalLocation: {
-              artifactLocation: { uri: file.split('/').map(encodeURIComponent).join('/') },
+              artifactLocation: { uri: uriOf(file, cwd) },
               region: { startLine: line },
             },
           },
@@ -78,4 +102,10 @@ export function sarif(results: readonly Result[]): string {
     runs: [run],
   };
   return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+function uriOf(file: string, cwd: string): string {
+  const path = isAbsolute(file) ? relative(cwd, file) : file;
+  if (isAbsolute(file) && path.startsWith('..')) return pathToFileURL(file).href;
+  return path.split('/').map(encodeURIComponent).join('/');
 }

@@ -55,7 +55,7 @@ export const check: Command = {
     const snapshot = await load();
     const questions = new Questions(snapshot, snapshot.effective(flags.has('as-enforced')));
     const results = expectations.map((each) => judge(each, questions));
-    print(results, format, terminal);
+    print(results, format, process.cwd, terminal);
     if (results.some(({ outcome }) => outcome === 'error')) return EXIT.failure;
     return results.every(({ outcome }) => outcome === 'passed') ? EXIT.yes : EXIT.no;
   },
@@ -111,12 +111,12 @@ function wrongText(group: readonly Answer[]): string {
   return `${flow} is allowed: ${names.length === 0 ? 'no policy limits it' : `by ${listed([...new Set(names)])}`}`;
 }
 
-function print(results: readonly Result[], format: string, terminal: Terminal): void {
+function print(results: readonly Result[], format: string, cwd: string, terminal: Terminal): void {
   switch (format) {
     case 'junit':
       return terminal.write(junit(results));
     case 'sarif':
-      return terminal.write(sarif(results));
+      return terminal.write(sarif(results, cwd));
     case 'json':
     case 'yaml': {
       const document = results.map(({ expectation, ...rest }) => ({ ...expectation, ...rest }));

@@ -1,0 +1,87 @@
+/** What `check -o sarif` writes, judged by the validator of those who edit the standard. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { cli, directoryOf } from '../cli/cli.ts';
+import { npmTools } from '../env/npm-tool.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const CHECKS = `
+- {name: a "quoted" & <marked> name, from: shop-checkout/cart, to: shop-payments/payments, expect: allow}
+- {from: shop-checkout/checkout, to: shop-payments/payments, port: 8443, expect: deny}
+- {from: shop-checkout/chekout, to: shop-payments/payments, expect: allow}
+`;
+
+interface Finding {
+  readonly ruleId: string;
+  readonly level?: 'none' | 'note' | 'warning' | 'error';
+}
+
+describe('the SARIF that check writes', function () {
+  this.timeout('5m'); // for the download, the first time
+  const directory = directoryOf({ 'checks.yaml': CHECKS, 'sub dir/ß.yaml': CHECKS });
+  let validator: string;
+
+  before(async () => {
+    const tools = await npmTools('sarif', 'a validator of SARIF for tests');
+    validator = tools.path(`@microsoft/sarif-multitool-${process.platform}/Sarif.Multitool`);
+    chmodSync(validator, 0o755); // npm's installation scripts were not run
+  });
+
+  /** What is wrong. Warnings are advice: no public page about the tool exists to name, for instance. */
+  async function findings(sarif: string): Promise<string[]> {
+    const [input, output] = [join(directory, 'in.sarif'), join(directory, 'out.sarif')];
+    writeFileSync(input, sarif);
+    const rules = ['--rule-kind', 'Sarif;Ghas', '--level', 'Error;Warning;Note', '--kind', 'Fail'];
+    await promisify(execFile)(
+      validator,
+      ['validate', input, '--output', output, '--log', 'ForceOverwrite', ...rules],
+      {
+        env: {
+          ...process.env,
+          DOTNET_SYSTEM_GLOBALIZATION_INVARIANT: '1',
+          DOTNET_BUNDLE_EXTRACT_BASE_DIR: directory,
+        },
+      },
+    ).catch(() => {}); // it exits with 1 where it finds something
+    const { runs } = JSON.parse(readFileSync(output, 'utf8')) as { runs: { results: Finding[] }[] };
+    return runs
+      .flatMap(({ results }) => results)
+      .map(({ ruleId, level = 'warning' }) => `${level} ${ruleId}`)
+      .filter((each) => each.startsWith('error '));
+  }
+
+  for (const [what, file, cwd, uri] of [
+    ['a file in the working directory', 'checks.yaml', directory, 'checks.yaml'],
+    [
+      'one below it, by its whole path',
+      join(directory, 'sub dir/ß.yaml'),
+      directory,
+      'sub%20dir/%C3%9F.yaml',
+    ],
+    ['one elsewhere', join(directory, 'checks.yaml'), ROOT, `file://${directory}/checks.yaml`],
+    ['standard input', '-', directory, 'standard%20input'],
+  ] as const) {
+    it(`is as the standard and code scanning want it, for ${what}`, async () => {
+      const argv = ['check', file, '-f', join(ROOT, 'config/samples/shop'), '-o', 'sarif'];
+      const { stdout } = await cli(argv, { cwd, stdin: CHECKS });
+      assert.deepEqual(await findings(stdout), []);
+      assert.deepEqual(
+        [...stdout.matchAll(/"uri": "(.*)"/g)].map(([, found]) => found),
+        [uri, uri, uri],
+      );
+    });
+  }
+
+  it('would be objected to', async () => {
+    const { stdout } = await cli(
+      ['check', 'checks.yaml', '-f', join(ROOT, 'config/samples/shop'), '-o', 'sarif'],
+      {
+        cwd: directory,
+      },
+    );
+    assert.ok((await findings(stdout.replace('"startLine": 2', '"startLine": -2'))).length > 0);
+  });
+});
