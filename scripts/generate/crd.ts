@@ -2,31 +2,19 @@
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'yaml';
+import type { Schema } from '../../src/cli/schema/schema.ts';
 
 export const CRD_PATH = 'crds/segmentation.dev_segmentationprofiles.yaml';
 
-/** A node of the CRD's structural schema: the part of it that the generators read. */
-export interface SchemaNode {
+/** A node of the CRD's structural schema, with what the generators read of it beside what a judge of objects does. */
+export interface SchemaNode extends Schema {
   readonly type?: 'object' | 'array' | 'string' | 'integer' | 'boolean' | 'number';
   readonly description?: string;
-  readonly default?: unknown;
-  readonly enum?: readonly string[];
   readonly format?: string;
-  readonly required?: readonly string[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly additionalProperties?: SchemaNode;
   readonly items?: SchemaNode;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly minLength?: number;
-  readonly maxLength?: number;
-  readonly maxItems?: number;
-  readonly maxProperties?: number;
-  readonly pattern?: string;
-  readonly 'x-kubernetes-int-or-string'?: boolean;
   readonly 'x-kubernetes-list-type'?: 'atomic' | 'set' | 'map';
-  readonly 'x-kubernetes-list-map-keys'?: readonly string[];
-  readonly 'x-kubernetes-validations'?: readonly { readonly rule: string; readonly message?: string }[];
 }
 
 /**
