@@ -40,8 +40,7 @@ export function describeChange(
   before: NetworkPolicy | undefined,
   after: NetworkPolicy | undefined,
 ): PolicyChange {
-  if (before === undefined)
-    return after === undefined ? {} : { after: summary(after), ...list('added', after) };
+  if (before === undefined) return after === undefined ? {} : creationOf(after);
   if (after === undefined) return { before: summary(before), ...list('removed', before) };
   const was = new Set(grantsOf(before));
   const is = wantedGrants(after);
@@ -62,16 +61,26 @@ function wantedGrants(policy: NetworkPolicy): ReadonlySet<string> {
 
 const wanted = new WeakMap<NetworkPolicy['spec'], ReadonlySet<string>>();
 
-function summary(policy: NetworkPolicy): PolicyForm {
-  const { pods, isolates: directions } = formOf(policy);
-  return { pods, isolates: directions };
+/** Remembered in the same way. */
+function creationOf(policy: NetworkPolicy): PolicyChange {
+  const known = created.get(policy.spec) ?? { after: summary(policy), ...list('added', policy) };
+  created.set(policy.spec, known);
+  return known;
 }
 
-function formOf({ metadata, spec }: NetworkPolicy): Required<PolicyForm> {
-  const { labels, annotations, ownerReferences = [] } = metadata;
+const created = new WeakMap<NetworkPolicy['spec'], PolicyChange>();
+
+function summary({ spec }: NetworkPolicy): Required<Pick<PolicyForm, 'pods' | 'isolates'>> {
   return {
     pods: brief(selectorText(spec.podSelector ?? EVERYTHING)),
     isolates: isolates(spec).join(', '),
+  };
+}
+
+function formOf(policy: NetworkPolicy): Required<PolicyForm> {
+  const { labels, annotations, ownerReferences = [] } = policy.metadata;
+  return {
+    ...summary(policy),
     labels: Object.fromEntries(OURS.map((key) => [key, labels?.[key] ?? null])),
     owner: ownerReferences.find(isProfileReference)?.uid ?? null,
     rules: orNull(annotations?.[ANNOTATION_RULES]),

@@ -1,6 +1,7 @@
 /**
  * Structured logs on winston: one line per event, for people (text) or for machines (json). What is logged is put in
- * order and rid of secrets here; winston carries the lines to the stream.
+ * order and rid of secrets here; winston carries the lines to the stream, those of one turn of the event loop together:
+ * a write for each would cost more than all else here (docs/decisions/0012-performance.md).
  */
 import { once } from 'node:events';
 import { createLogger as createWinston, format, transports } from 'winston';
@@ -53,7 +54,20 @@ export function createLogger(options: LoggerOptions): Logger {
   const threshold = LEVELS[options.level];
   const stacks = options.level === 'debug';
 
+  let pending: string[] = [];
+  let flushing: NodeJS.Immediate | undefined;
+  const flush = () => {
+    clearImmediate(flushing);
+    flushing = undefined;
+    if (pending.length === 0) return;
+    const message = pending.join('\n');
+    pending = [];
+    // Of no line in particular: what is not wanted was left out before.
+    sink.log({ level: 'error', message });
+  };
+
   const close = async (): Promise<void> => {
+    flush();
     const finished = once(sink, 'finish');
     sink.end();
     await finished;
@@ -70,7 +84,10 @@ export function createLogger(options: LoggerOptions): Logger {
         message,
         plainFields(fields ? { ...bound, ...fields } : bound, stacks),
       );
-      sink.log({ level, message: line });
+      pending.push(line);
+      // What may be the last words is out when this returns.
+      if (LEVELS[level] <= LEVELS.warn) flush();
+      else flushing ??= setImmediate(flush);
     };
     return {
       debug: (message, fields) => write('debug', message, fields),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { Writable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createLogger, type LoggerOptions } from '../../src/telemetry/logger.ts';
 import { VirtualClock } from '../controller/virtual-clock.ts';
 
@@ -24,7 +25,12 @@ function capture(options: Partial<LoggerOptions> & { isTTY?: boolean } = {}) {
     env: {},
     ...options,
   });
-  return { log, text: () => written.join(''), lines: () => written.join('').split('\n').slice(0, -1) };
+  return {
+    log,
+    written,
+    text: () => written.join(''),
+    lines: () => written.join('').split('\n').slice(0, -1),
+  };
 }
 
 class ApiError extends Error {
@@ -36,7 +42,7 @@ class ApiError extends Error {
 }
 
 describe('the log as json', () => {
-  it('is one object a line: ts, level, msg, then the fields as they were given', () => {
+  it('is one object a line: ts, level, msg, then the fields as they were given', async () => {
     const { log, lines } = capture();
     log.info('policy written', {
       namespace: 'shop',
@@ -44,6 +50,7 @@ describe('the log as json', () => {
       count: 2,
       nested: { deep: [1, null, true] },
     });
+    await nextTurn();
     assert.deepEqual(lines(), [
       '{"ts":"2026-01-01T00:00:00.000Z","level":"info","msg":"policy written","namespace":"shop","verb":"create",' +
         '"count":2,"nested":{"deep":[1,null,true]}}',
@@ -107,7 +114,7 @@ describe('the log as json', () => {
     }
   });
 
-  it('never shows a credential, by key or by form, at any depth', () => {
+  it('never shows a credential, by key or by form, at any depth', async () => {
     const { log, text } = capture({ level: 'debug' });
     const secret = 'c2VjcmV0LXZhbHVl';
     log.info(`sent Authorization: Bearer ${secret}`, {
@@ -117,11 +124,12 @@ describe('the log as json', () => {
       map: new Map([['refresh_token', secret]]),
       error: new Error(`401 for Basic ${secret}`, { cause: new Error(`Bearer ${secret}`) }),
     });
+    await nextTurn();
     assert.ok(!text().includes(secret));
     assert.match(text(), /"accept":"json"/);
   });
 
-  it('takes any value: circular, deep, bigint, date, set, symbol, function, NaN', () => {
+  it('takes any value: circular, deep, bigint, date, set, symbol, function, NaN', async () => {
     const { log, lines } = capture();
     const circular: Record<string, unknown> = {};
     circular.self = circular;
@@ -136,6 +144,7 @@ describe('the log as json', () => {
       nan: NaN,
       none: undefined,
     });
+    await nextTurn();
     const line = JSON.parse(lines()[0]!);
     assert.equal(line.big, '10');
     assert.equal(line.date, '1970-01-01T00:00:00.000Z');
@@ -144,6 +153,38 @@ describe('the log as json', () => {
     assert.equal(line.nan, 'NaN');
     assert.equal(line.run, '[function run]');
     assert.ok(!('none' in line));
+  });
+});
+
+describe('the log', () => {
+  it('writes the lines of one turn of the event loop together', async () => {
+    const { log, written, lines } = capture();
+    for (const name of ['a', 'b', 'c']) log.info(name);
+    await nextTurn();
+    assert.deepEqual(
+      lines().map((line) => (JSON.parse(line) as { msg: string }).msg),
+      ['a', 'b', 'c'],
+    );
+    assert.equal(written.length, 1);
+  });
+
+  for (const level of ['warn', 'error'] as const) {
+    it(`has written a line of level ${level}, and those before it, when the call returns`, () => {
+      const { log, lines } = capture();
+      log.info('before');
+      log[level]('the last words');
+      assert.deepEqual(
+        lines().map((line) => (JSON.parse(line) as { msg: string }).msg),
+        ['before', 'the last words'],
+      );
+    });
+  }
+
+  it('has written every line when it is closed', async () => {
+    const { log, lines } = capture();
+    log.info('one');
+    await log.close();
+    assert.equal(lines().length, 1);
   });
 });
 
@@ -172,9 +213,10 @@ describe('the log as text', () => {
     assert.match(lines()[0]!, / ERROR failed error=changed attempt=2$/);
   });
 
-  it('cannot be made to forge a line or drive the terminal', () => {
+  it('cannot be made to forge a line or drive the terminal', async () => {
     const { log, lines } = capture({ format: 'text' });
     log.info('a\nb\r\u001b[31m', { field: 'c\nd\u001b[2J\u009b' });
+    await nextTurn();
     assert.equal(lines().length, 1);
     // oxlint-disable-next-line no-control-regex
     assert.doesNotMatch(lines()[0]!, /[\u0000-\u001f\u007f-\u009f]/);
