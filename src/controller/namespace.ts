@@ -289,10 +289,11 @@ async function planFor(
   pods: () => Promise<boolean>,
 ): Promise<Plan> {
   const isOurs = (policy: NetworkPolicy) => world.ownerOfPolicy(policy) !== undefined;
-  const cautious = plan(observed, desired, { hasPods: true, isOurs });
-  // Only when several objects are needed does it matter whether a pod could be cut between them.
-  if (cautious.steps.length < 2 || (await pods())) return cautious;
-  return plan(observed, desired, { hasPods: false, isOurs });
+  const empty = plan(observed, desired, { hasPods: false, isOurs });
+  // Only when several objects are needed does it matter whether a pod could be cut between them: for fewer the plans
+  // are the same.
+  if (empty.steps.length < 2 || !(await pods())) return empty;
+  return plan(observed, desired, { hasPods: true, isOurs });
 }
 
 function failed(namespace: string, intents: readonly Intent[], error: unknown, results: Results): Outcome {
