@@ -1,5 +1,6 @@
 /** One end out of a time limit on the injected clock and the callers' signals. */
 import type { Clock, Timer } from '../clock.ts';
+import { scheduleShared } from './shared-timer.ts';
 
 export class Deadline {
   /** The limit, in milliseconds. */
@@ -26,7 +27,11 @@ export class Deadline {
     this.#reason = reason;
     this.#signals = signals.filter((signal) => signal !== undefined);
     this.#due = clock.monotonic() + milliseconds;
-    this.#timer = clock.schedule(milliseconds, this.#check);
+    // What only ends by its answer shares a timer with its like; what is extended again and again has its own.
+    this.#timer =
+      reason === 'Stalled'
+        ? clock.schedule(milliseconds, this.#check)
+        : scheduleShared(clock, milliseconds, this.#check);
     for (const signal of this.#signals) {
       if (signal.aborted) this.#abort();
       else follow(signal, this.#abort);
