@@ -121,7 +121,7 @@ export class SyntheticServer implements Transport {
     }
     try {
       while (!signal.aborted) {
-        for (const line of lines.splice(0)) yield peek?.(line) ?? JSON.parse(line);
+        for (const line of lines.splice(0)) if (peek?.(line) !== true) yield JSON.parse(line);
         if (lines.length > 0) continue;
         wake = Promise.withResolvers<void>();
         await wake.promise;

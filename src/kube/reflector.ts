@@ -16,7 +16,7 @@ import { listPages, readInitialEvents } from './list.ts';
 import type { Listing } from './list.ts';
 import type { Item, Sink } from './store.ts';
 import type { Transport } from './transport.ts';
-import { bookmarkAt, parseWatchEvent, peekWatchEvent } from './watch-event.ts';
+import { parseWatchEvent, peekWatchEvent } from './watch-event.ts';
 import type { WatchEvent } from './watch-event.ts';
 import type { Query } from './wire.ts';
 
@@ -203,13 +203,15 @@ export class Reflector<T extends Item> {
   }
 
   /** Most events are the echo of our own writes: what is held already is not parsed again. A list is, as a whole. */
-  readonly #peek = (line: string): object | undefined => {
-    if (this.#revision === undefined) return undefined;
+  readonly #peek = (line: string): boolean => {
+    if (this.#revision === undefined) return false;
     const head = peekWatchEvent(line);
     if (head === undefined || !this.#options.sink.confirm(head.key, head.uid, head.resourceVersion))
-      return undefined;
+      return false;
     this.#mayHoldItems = true;
-    return bookmarkAt(head.resourceVersion);
+    this.#contact();
+    this.#advance(head.resourceVersion);
+    return true;
   };
 
   #deliver(event: WatchEvent): void {

@@ -45,8 +45,8 @@ export interface WatchRequest {
   readonly stallMs: number;
   /** Called once the server has begun to answer, which may be long before the first value. Must not throw. */
   readonly onOpen?: (() => void) | undefined;
-  /** Looks at a line before it is parsed. What it returns stands for the line's value, unless that is undefined. */
-  readonly peek?: ((line: string) => object | undefined) | undefined;
+  /** Looks at a line before it is parsed. True: that was all, the line is not parsed, and brings no value. */
+  readonly peek?: ((line: string) => boolean) | undefined;
 }
 
 export interface Transport {
@@ -160,7 +160,7 @@ class HttpTransport implements Transport {
       let sinceTurn = 0;
       for await (const chunk of stream as AsyncIterable<Buffer>) {
         deadline.extend();
-        for (const line of lines.push(chunk)) yield peek?.(line) ?? parseJson(name, line);
+        for (const line of lines.push(chunk)) if (peek?.(line) !== true) yield parseJson(name, line);
         sinceTurn += chunk.length;
         if (sinceTurn < BYTES_PER_TURN) continue;
         sinceTurn = 0;

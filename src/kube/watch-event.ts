@@ -58,11 +58,6 @@ export function peekWatchEvent(
   return { key: namespace === undefined ? name : `${namespace}/${name}`, uid, resourceVersion };
 }
 
-/** What stands for an event that brings nothing but its revision. */
-export function bookmarkAt(resourceVersion: string): object {
-  return { type: 'BOOKMARK', object: { metadata: { resourceVersion } } };
-}
-
 function unexpected(request: RequestName, value: unknown): ApiError {
   return malformed(request, `not a watch event: ${excerpt(value)}`);
 }

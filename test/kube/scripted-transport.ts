@@ -85,7 +85,7 @@ export class ScriptedTransport implements Transport {
       for (;;) {
         while (values.length > 0) {
           const value = values.shift();
-          yield request.peek?.(JSON.stringify(value)) ?? value;
+          if (request.peek?.(JSON.stringify(value)) !== true) yield value;
         }
         if (finish !== undefined) break;
         await wake.promise;
