@@ -156,6 +156,23 @@ export const ROWS: readonly Row[] = [
         `sum(increase(segmentation_drift_repairs_total{${JOB}}[$__range]))`,
         { colours: ZERO_IS_GOOD },
       ),
+      stat(
+        'Refusing pods',
+        'Namespaces in which a gate refuses new pods.',
+        sumOf(`segmentation_refusing_namespaces{${PROFILE}}`),
+        {
+          colours: [
+            [null, 'green'],
+            [1, 'red'],
+          ],
+        },
+      ),
+      stat(
+        'Stale configuration',
+        'Replicas whose configuration file has changed since they started.',
+        `sum(segmentation_configuration_stale{${JOB}})`,
+        { colours: ZERO_IS_GOOD },
+      ),
     ],
   },
   {

@@ -9,6 +9,7 @@ import {
   memory,
   memoryLimit,
   series,
+  stale,
   start,
   up,
 } from './series.ts';
@@ -167,5 +168,24 @@ export const REPLICA_CASES: readonly AlertCase[] = [
     when: 'certificate and key are replaced one after the other',
     series: { [certificateErrors('a')]: '0x5 2x50' },
     quiet: ['10m', '25m'],
+  },
+  {
+    alert: 'SegmentationConfigurationStale',
+    when: 'a ConfigMap is edited in place, and one replica is restarted',
+    series: { [stale('a')]: '0x5 1x60 0x10', [stale('b')]: '0x5 1x10 0x60' },
+    quiet: ['34m', '70m'],
+    fires: {
+      at: '37m',
+      labels: { ...JOB, pod: 'a', instance: 'a:8080' },
+      description:
+        'The configuration file of a has been another than the one that is in effect for 30 minutes. It takes effect ' +
+        'by a restart, unless it is refused.',
+    },
+  },
+  {
+    alert: 'SegmentationConfigurationStale',
+    when: 'a rollout takes a while, or the edit is taken back',
+    series: { [stale('a')]: '0x5 1x25 stale', [stale('b')]: '0x5 1x20 0x40' },
+    quiet: ['29m', '40m', '60m'],
   },
 ];

@@ -6,6 +6,7 @@ import {
   conflicts,
   isReady,
   namespaces,
+  refusing,
   repairs,
   unresolved,
 } from './series.ts';
@@ -55,6 +56,25 @@ export const SEGMENTATION_CASES: readonly AlertCase[] = [
     when: 'namespaces come and go',
     series: { [namespaces('pending')]: '0 1x10 0 3x10 0 1x10 0' },
     quiet: ['12m', '23m', '33m'],
+  },
+  {
+    alert: 'SegmentationPodsRefused',
+    when: 'a gate refuses pods for a while',
+    series: { [refusing()]: '0x5 2x10 0x10', [refusing('other')]: '0x25' },
+    quiet: ['9m', '17m'],
+    fires: {
+      at: '11m',
+      labels: PROFILE,
+      description:
+        'The gate of the profile strict has refused new pods for 5 minutes, in 2 namespaces now, as the default-deny ' +
+        'does not stand there. Pods that run already are left alone.',
+    },
+  },
+  {
+    alert: 'SegmentationPodsRefused',
+    when: 'new namespaces come one after the other, each of them isolated within a minute',
+    series: { [refusing()]: '0 1 0 1 0 1 1 0 1 0 1 0 1 0 1' },
+    quiet: ['3m', '8m', '14m'],
   },
   {
     alert: 'SegmentationProfileNotReady',

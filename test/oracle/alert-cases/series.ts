@@ -62,6 +62,8 @@ export const reconcileErrors = (controller: string) =>
 export const panics = (controller: string) =>
   ofLeader('controller_runtime_reconcile_panics_total', { controller });
 export const certificateErrors = (pod: string) => of(pod, 'certwatcher_read_certificate_errors_total');
+export const stale = (pod: string) => of(pod, 'segmentation_configuration_stale');
+export const refusing = (profile = 'strict') => ofLeader('segmentation_refusing_namespaces', { profile });
 export const requests = (method: string, code: string) =>
   ofLeader('rest_client_requests_total', { method, code });
 export const QUEUE = { name: 'segmentation' };
