@@ -10,7 +10,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { chartTemplates } from './generate/chart.ts';
+import { chartTemplates, valuesSchema } from './generate/chart.ts';
 import { configurationSchema } from './generate/configuration.ts';
 import { CRD_PATH, readSchema } from './generate/crd.ts';
 import { dashboard } from './generate/dashboard.ts';
@@ -34,6 +34,7 @@ const files: readonly (readonly [path: string, text: string])[] = [
   ['config/operator-configuration.schema.json', configurationSchema()],
   ['config/grafana/segmentation-operator.json', dashboard()],
   ...chartTemplates(root),
+  valuesSchema(root),
   [LICENCES_FILE, await licencesText(root)],
 ];
 

@@ -1,10 +1,12 @@
 /**
  * The templates of the Helm chart that follow from config/ and crds/: the CRD, the roles, the fence, the policies
- * of admission and the alerts. They are written from these, so that what the chart grants, refuses or tells is what kustomize does.
+ * of admission and the alerts. They are written from these, so that what the chart grants, refuses or tells is what
+ * kustomize does. And the schema of its values, which knows the configuration file as the operator does.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, parseAllDocuments, stringify } from 'yaml';
+import { configurationShape } from './configuration.ts';
 import { CRD_PATH } from './crd.ts';
 
 const CHART = 'charts/segmentation-operator';
@@ -21,6 +23,9 @@ const MORE_LABELS = [
   '    {{- toYaml . | nindent 4 }}',
   '    {{- end }}',
 ];
+/** Where the alerts' links lead, as config/ has it. */
+const RUNBOOKS = 'https://segmentation.dev/docs/runbooks.md';
+const RELEASE_RUNBOOKS = '{{ .Values.prometheus.runbooks }}';
 const PROTECTED = '{{ include "segmentation-operator.protectedNamespaces" . }}';
 
 interface Manifest {
@@ -59,6 +64,20 @@ export function chartTemplates(root: string): (readonly [path: string, text: str
       `{{- if .Values.prometheus.enabled }}\n${documents(manifests(root, 'config/prometheus'), MORE_LABELS)}{{- end }}\n`,
     ),
   ];
+}
+
+/** The schema of the chart's values: that of the hand-written ones, and for `config` that of the configuration file. */
+export function valuesSchema(root: string): readonly [path: string, text: string] {
+  const source = readFileSync(join(root, 'scripts/generate/values.schema.json'), 'utf8');
+  const { properties, ...schema } = JSON.parse(source) as { readonly properties: object };
+  const description =
+    "The operator's configuration file, without apiVersion, kind, and what is set by the chart.";
+  const values = { ...properties, config: { ...configurationShape(), description } };
+  // Helm's regular expressions know no lookahead: such a pattern is taken without it, and lets a little more pass.
+  const withoutLookahead = (key: string, value: unknown) =>
+    key === 'pattern' && typeof value === 'string' ? value.replaceAll(/\(\?[=!][^)]*\)/g, '') : value;
+  const text = JSON.stringify({ ...schema, properties: values }, withoutLookahead, 2);
+  return [`${CHART}/values.schema.json`, `${text}\n`];
 }
 
 /** The text as it is, descriptions and comments included, with the chart's labels and the annotation that keeps it. */
@@ -160,6 +179,7 @@ function adaptedSpec(
       return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, adapt(each)]));
     if (typeof value !== 'string') return value;
     return value
+      .replace(`${RUNBOOKS}#`, () => `${fill(RELEASE_RUNBOOKS)}#`)
       .replace(user, `'system:serviceaccount:${fill(RELEASE_NAMESPACE)}:${fill(SERVICE_ACCOUNT)}'`)
       .replace(new RegExp(`\\[[^\\]]*'${NAMESPACE}'[^\\]]*\\]`), () => fill(PROTECTED));
   };

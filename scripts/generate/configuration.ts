@@ -8,11 +8,21 @@ import { parseOptions } from '../../src/options.ts';
 /** Their defaults depend on something else; their descriptions say on what. */
 const DEPENDENT = ['metrics.secure'];
 
-/** The text of the file, ending in a line break. */
-export function configurationSchema(): string {
+/** What the file may hold, beside apiVersion and kind: a schema whose values need not be there. */
+export function configurationShape(): JsonSchema {
+  const { required: _, ...schema } = withDefaultsOfAll();
+  return schema;
+}
+
+function withDefaultsOfAll(): JsonSchema {
   const parsed = parseOptions({ argv: [], env: {}, readFile: () => '', version: '' });
   if (parsed.kind !== 'options') throw new Error(`without arguments there is nothing to ${parsed.kind}`);
   const { apiVersion: _, kind: __, ...defaults } = parse(configurationText(parsed.options)) as JsonSchema;
+  return withDefaults(CONFIGURATION_SCHEMA, defaults, '');
+}
+
+/** The text of the file, ending in a line break. */
+export function configurationSchema(): string {
   return `${JSON.stringify(
     {
       $schema: 'http://json-schema.org/draft-07/schema#',
@@ -21,7 +31,7 @@ export function configurationSchema(): string {
         'The configuration file of the segmentation operator (--config). Generated: npm run generate. It accepts ' +
         'every file that the operator accepts, and some whose durations are out of range or do not fit together, or ' +
         'whose addresses are none.',
-      ...withDefaults(CONFIGURATION_SCHEMA, defaults, ''),
+      ...withDefaultsOfAll(),
     },
     undefined,
     2,

@@ -52,8 +52,16 @@ app.kubernetes.io/component: controller
 {{- fail (printf "config.%s.bindAddress is set by the chart, as the Service, the probes and the NetworkPolicies depend on it: leave it out" $key) -}}
 {{- end -}}
 {{- end -}}
-{{- if hasKey (.Values.config.leaderElection | default dict) "enabled" -}}
-{{- fail "config.leaderElection.enabled is set by the chart: leave it out" -}}
+{{- range $key := list "enabled" "namespace" -}}
+{{- if hasKey ($.Values.config.leaderElection | default dict) $key -}}
+{{- fail (printf "config.leaderElection.%s is set by the chart, which grants a Lease in the release's namespace: leave it out" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if hasKey (.Values.config.metrics | default dict) "certPath" -}}
+{{- fail "config.metrics.certPath names a directory that no volume fills: give the Secret as metrics.certSecret" -}}
+{{- end -}}
+{{- if and .Values.prometheus.enabled (eq (toString (.Values.config.metrics | default dict).secure) "false") -}}
+{{- fail "config.metrics.secure is false, but the ServiceMonitor of prometheus.enabled scrapes by TLS: leave one of them out" -}}
 {{- end -}}
 {{- if .Values.config -}}
 {{- merge (dict "apiVersion" "config.segmentation.dev/v1alpha1" "kind" "OperatorConfiguration") .Values.config | toYaml -}}

@@ -121,6 +121,19 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     }
   });
 
+  it('links each alert to the copy of the runbooks that it is told', async () => {
+    const rule = (
+      await template('--set', 'prometheus.enabled=true,prometheus.runbooks=https://wiki.example.com/r.md')
+    ).find(({ kind }) => kind === 'PrometheusRule') as unknown as {
+      spec: { groups: { rules: { alert?: string; annotations?: { runbook_url: string } }[] }[] };
+    };
+    const named = rule.spec.groups.flatMap(({ rules }) => rules).filter(({ alert }) => alert !== undefined);
+    assert.ok(named.length >= 20);
+    for (const { alert = '', annotations } of named) {
+      assert.equal(annotations?.runbook_url, `https://wiki.example.com/r.md#${alert.toLowerCase()}`);
+    }
+  });
+
   it('has the version of the operator', () => {
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
     const chart = parse(readFileSync(join(CHART, 'Chart.yaml'), 'utf8')) as Record<string, unknown>;
@@ -247,6 +260,16 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     ['config.kind=OperatorConfiguration', /config\.kind is set by the chart: leave it out/],
     ['config.metrics.bindAddress=:1', /config\.metrics\.bindAddress is set by the chart, as the Service/],
     ['config.leaderElection.enabled=true', /config\.leaderElection\.enabled is set by the chart/],
+    ['config.leaderElection.namespace=x', /config\.leaderElection\.namespace is set by the chart/],
+    ['config.metrics.certPath=/x', /config\.metrics\.certPath .*: give the Secret as metrics\.certSecret/],
+    ['config.logg.level=debug', /at '\/config': additional properties 'logg' not allowed/],
+    ['config.log.level=loud', /at '\/config\/log\/level': value must be one of 'debug', 'info'/],
+    ['config.concurrency=0', /at '\/config\/concurrency': minimum: got 0, want 1/],
+    [
+      'prometheus.enabled=true,config.metrics.secure=false',
+      /config\.metrics\.secure is false, but the ServiceMonitor .* scrapes by TLS/,
+    ],
+    ['prometheus.runbooks=docs', /at '\/prometheus\/runbooks': 'docs' does not match pattern/],
   ];
   for (const [set, says] of REFUSED) {
     it(`refuses ${set}, and says why`, () => assert.rejects(template('--set', set), says));
