@@ -66,7 +66,7 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
 const alive = setInterval(() => {}, 2 ** 30);
 try {
   const orderly = await runOperator({ options: chosen, problemsWith, version, logger, env }, stop.signal);
-  if (!orderly) logger.error('lost the lease to another replica, ending');
+  if (!orderly) logger.error('lost the Lease, ending');
   process.exitCode = orderly ? 0 : 1;
 } catch (error) {
   logger.error(error instanceof Error ? error.message : String(error));

@@ -222,9 +222,10 @@ function enforcedNote(gathered: Gathered, generation: number): string {
 
 function repairNote(gathered: Gathered): string {
   const { changed = 0, deleted = 0, added = 0 } = gathered.amounts;
-  const what = parts([changed, 'changed'], [deleted, 'deleted'], [added, 'added']);
   const who = gathered.details.length === 0 ? '' : ` by ${gathered.details.join(', ')}`;
-  return `put right what was done to policies in ${namespaces(gathered)}: ${what}${who}`;
+  // Who deleted is not known: what is gone has no managedFields.
+  const what = [`${parts([changed, 'changed'], [added, 'added'])}${who}`, parts([deleted, 'deleted'])];
+  return `put right what was done to policies in ${namespaces(gathered)}: ${what.filter(Boolean).join('; ')}`;
 }
 
 function openedNote(gathered: Gathered): string {

@@ -3,6 +3,7 @@ import type { ConditionStatus } from '../../src/api/meta.ts';
 import type { ProfileStatus } from '../../src/api/profile.ts';
 import type { Occurrence } from '../../src/kube/events.ts';
 import { createEventObserver } from '../../src/observe/events.ts';
+import type { Step } from '../../src/policy/plan.ts';
 import { profile } from '../policy/fixture.ts';
 
 const GATHERED = { subjects: [], subjectCount: 0, amounts: {}, details: [] };
@@ -70,5 +71,48 @@ describe('of a condition', () => {
     turn('PeersResolved', 'True', 'all');
     tell();
     assert.equal(told.length, 2);
+  });
+});
+
+describe('of a repair', () => {
+  /** What is told of one reconcile of the namespace shop in which these policies were put right. */
+  function repaired(...writes: readonly (readonly [verb: Step['verb'], manager?: string])[]): string {
+    const told: Occurrence[] = [];
+    const events = createEventObserver({
+      record: (occurrence) => told.push(occurrence),
+      withdraw: () => false,
+      profile: () => profile(),
+      result: () => undefined,
+    });
+    const labels = { 'segmentation.dev/profile': 'segmented' };
+    const policy = { metadata: { name: 'segmented.egress', namespace: 'shop', labels }, spec: {} };
+    for (const [verb, manager] of writes) {
+      const managedFields = manager === undefined ? [] : [{ manager }];
+      const before = { ...policy, metadata: { ...policy.metadata, managedFields } };
+      const step: Step =
+        verb === 'delete'
+          ? { verb, reason: 'unwanted', name: policy.metadata.name }
+          : { verb, reason: 'missing', policy };
+      events.onWrite(step, verb === 'create' ? undefined : before, policy, true);
+    }
+    events.onReconciled('namespace/shop', 1, { kind: 'done' }, false);
+    const [{ note, amounts = {}, details = [] } = assert.fail('nothing was told')] = told;
+    return note({ subjects: ['shop'], subjectCount: 1, amounts, details });
+  }
+  const CASES: readonly (readonly [says: string, ...Parameters<typeof repaired>])[] = [
+    ['1 changed by kubectl-edit', ['update', 'kubectl-edit']],
+    ['2 changed by argocd, kubectl-edit', ['update', 'argocd'], ['update', 'kubectl-edit']],
+    ['1 changed', ['update']],
+    ['1 deleted', ['create']],
+  ];
+  for (const [says, ...writes] of CASES) {
+    it(`it says "${says}"`, () => {
+      assert.equal(repaired(...writes), `put right what was done to policies in namespace shop: ${says}`);
+    });
+  }
+
+  it('nobody is blamed for a deletion: the object that would tell who is gone', () => {
+    const told = repaired(['create'], ['update', 'kubectl-edit'], ['delete', 'argocd']);
+    assert.match(told, /: 1 changed, 1 added by kubectl-edit, argocd; 1 deleted$/);
   });
 });

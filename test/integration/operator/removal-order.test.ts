@@ -26,6 +26,7 @@ function commandsAfter(line: string): string {
 }
 
 const IN_ORDER = commandsAfter('## Removal');
+const BOUND = commandsAfter('Remove what it had bound:');
 const RETAINED = commandsAfter('If the policies are to stay');
 const INSTALL_AGAIN = commandsAfter('**Install again**');
 const BY_HAND = commandsAfter('**By hand**');
@@ -68,7 +69,9 @@ describe('removing the operator', function () {
     operators.start(await plane.serviceAccountKubeconfig(NAMESPACE, OPERATOR));
 
   /** An installation at work: one profile that takes its policies with it, and one that leaves them. */
-  async function atWork(): Promise<{ operator: Operator; namespace: string; profile: string; kept: string }> {
+  async function atWork(
+    more: object = {},
+  ): Promise<{ operator: Operator; namespace: string; profile: string; kept: string }> {
     await install();
     const operator = await startOperator();
     box = new Sandbox(plane, 'removal');
@@ -76,7 +79,10 @@ describe('removing the operator', function () {
     const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web' }, spec: POD };
     // Without its default ServiceAccount, which takes a moment to be there, a Pod is refused.
     await eventually(() => plane.admin.send('POST', `/api/v1/namespaces/${namespace}/pods`, pod));
-    const profile = await box.profile('gone', { ingress: [{ name: 'in', from: [{ podSelector: {} }] }] });
+    const profile = await box.profile('gone', {
+      ingress: [{ name: 'in', from: [{ podSelector: {} }] }],
+      ...more,
+    });
     const kept = await box.profile('kept', { deletionPolicy: 'Retain' });
     await Promise.all([box.ready(profile, 10_000), box.ready(kept, 10_000)]);
     return { operator, namespace, profile, kept };
@@ -97,6 +103,7 @@ describe('removing the operator', function () {
       'clusterrole',
       'clusterrolebinding',
       'validatingadmissionpolicy',
+      'validatingadmissionpolicybinding',
       'namespace',
     ]) {
       const names = await kubectl('get', kind, '-o', 'name');
@@ -163,12 +170,19 @@ describe('removing the operator', function () {
     await nothingIsLeft();
   });
 
-  it('in order: nothing is left', async () => {
-    const { operator } = await atWork();
+  // The last one: an API server that has lost all bindings has to be restarted before admission works again.
+  it('in order: nothing is left but its probe, which has a command of its own', async () => {
+    const { operator } = await atWork({ admission: { protect: 'Enforce' } });
     await run(IN_ORDER);
     await run(RETAINED);
+    await operator.stop();
+    const bound = await kubectl('get', 'validatingadmissionpolicybinding', '-o', 'name');
+    assert.equal(
+      bound,
+      'validatingadmissionpolicybinding.admissionregistration.k8s.io/probe.segmentation.dev\n',
+    );
+    await run(BOUND);
     await run(THE_REST); // does no harm where nothing is left
     await nothingIsLeft();
-    await operator.stop();
   });
 });
