@@ -66,7 +66,7 @@ async function demonstrate(): Promise<void> {
   let started = performance.now();
   const step = (title: string, text: string) => {
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    console.log(`  ${title.padEnd(10)} ${text.padEnd(66)} ${seconds.padStart(5)} s`);
+    console.log(`  ${title.padEnd(10)} ${text.padEnd(67)} ${seconds.padStart(5)} s`);
     started = performance.now();
     stopping.signal.throwIfAborted();
   };
@@ -79,9 +79,10 @@ async function demonstrate(): Promise<void> {
   await cluster.kubectl(['apply', '-f', join(config, 'manager/namespace.yaml')]);
   await cluster.kubectl(['apply', '--server-side', '-k', join(config, 'crd')]);
   await cluster.kubectl(['apply', '-k', join(config, 'rbac')]);
+  await cluster.kubectl(['apply', '-k', join(config, 'fence')]);
   await cluster.kubectl(['apply', '-k', join(config, 'admission')]);
   await crdEstablished((args) => cluster.kubectl(args));
-  step('install', 'CRD, ServiceAccount, RBAC and admission policies of config/');
+  step('install', 'CRD, ServiceAccount, RBAC, fence and admission policies of config/');
 
   if (cluster.existing) undo.push(() => farewell(cluster));
   await cluster.kubectl(['apply', '-f', join(config, 'samples/shop/namespaces.yaml')]);
@@ -204,7 +205,8 @@ async function removeSamples(cluster: DemoCluster): Promise<void> {
 function farewell(cluster: DemoCluster): Promise<void> {
   console.log(
     `The sample profiles and the shop are removed from ${cluster.title}. Still there, as other profiles may depend on it:\n` +
-      '  kubectl delete -k config/admission -k config/rbac && kubectl delete -k config/crd\n' +
+      '  kubectl delete -k config/admission && kubectl delete -k config/fence\n' +
+      '  kubectl delete -k config/rbac && kubectl delete -k config/crd\n' +
       `  kubectl delete namespace ${NAMESPACE}`,
   );
   return Promise.resolve();

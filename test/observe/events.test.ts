@@ -74,9 +74,11 @@ describe('of a condition', () => {
   });
 });
 
+type Write = readonly [verb: Step['verb'], manager?: string];
+
 describe('of a repair', () => {
   /** What is told of one reconcile of the namespace shop in which these policies were put right. */
-  function repaired(...writes: readonly (readonly [verb: Step['verb'], manager?: string])[]): string {
+  function repaired(...writes: readonly Write[]): string {
     const told: Occurrence[] = [];
     const events = createEventObserver({
       record: (occurrence) => told.push(occurrence),
@@ -99,7 +101,7 @@ describe('of a repair', () => {
     const [{ note, amounts = {}, details = [] } = assert.fail('nothing was told')] = told;
     return note({ subjects: ['shop'], subjectCount: 1, amounts, details });
   }
-  const CASES: readonly (readonly [says: string, ...Parameters<typeof repaired>])[] = [
+  const CASES: readonly (readonly [says: string, ...Write[]])[] = [
     ['1 changed by kubectl-edit', ['update', 'kubectl-edit']],
     ['2 changed by argocd, kubectl-edit', ['update', 'argocd'], ['update', 'kubectl-edit']],
     ['1 changed', ['update']],

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { alternativeName, policyName, transitionName } from '../../../src/api/names.ts';
+import { loadKubeConfig } from '../../../src/kube/config.ts';
+import { createTransport } from '../../../src/kube/transport.ts';
 import { PROTECTED_NAMESPACES } from '../../../src/options/cluster-defaults.ts';
 import type { ControlPlane } from '../../env/index.ts';
 import { sharedControlPlane } from '../../env/shared.ts';
@@ -189,6 +191,58 @@ describe('the fence around the operator', function () {
       it(`refuses it to change ${what}`, () =>
         assert.rejects(patch(body), /it may write the status, and its own finalizer .*, nothing else/));
     }
+  });
+
+  describe('of Events', () => {
+    const EVENTS = '/apis/events.k8s.io/v1/namespaces/default/events';
+    const PROFILE = { apiVersion: 'segmentation.dev/v1alpha1', kind: 'SegmentationProfile', name: 'p' };
+    const event = (regarding: object, reportingController: string) => ({
+      apiVersion: 'events.k8s.io/v1',
+      kind: 'Event',
+      metadata: { name: `${box.id}.fence`, namespace: 'default' },
+      eventTime: '2026-01-01T00:00:00.000000Z',
+      type: 'Normal',
+      reason: 'Enforced',
+      action: 'Enforce',
+      reportingController,
+      reportingInstance: 'test',
+      regarding,
+    });
+    const NOT_ITS = /it tells of SegmentationProfiles only, in its own name/;
+
+    it('lets it write its own, about a profile', () =>
+      request('create', EVENTS, event(PROFILE, 'segmentation-operator')));
+
+    const REFUSED: readonly (readonly [what: string, regarding: object, controller: string])[] = [
+      ['about something else', { apiVersion: 'v1', kind: 'Node', name: 'n' }, 'segmentation-operator'],
+      ['about a kind of the same name', { ...PROFILE, apiVersion: 'x.io/v1' }, 'segmentation-operator'],
+      ["in somebody else's name", PROFILE, 'kubelet'],
+    ];
+    for (const [what, regarding, controller] of REFUSED) {
+      it(`refuses it to write one ${what}`, () =>
+        assert.rejects(request('create', EVENTS, event(regarding, controller)), NOT_ITS));
+    }
+
+    // Not by kubectl, which reads first what it changes: the operator may not.
+    it("refuses it to change somebody else's", async () => {
+      await box.create(EVENTS, event({ kind: 'Node', name: 'n' }, 'kubelet'));
+      const transport = createTransport(loadKubeConfig({ kubeconfig: token }), {
+        userAgent: 'test',
+        env: {},
+      });
+      const patch = (name: string, body: object) =>
+        transport.request({
+          method: 'PATCH',
+          path: `${EVENTS}/${name}?dryRun=All`,
+          contentType: 'application/merge-patch+json',
+          body,
+        });
+      try {
+        await assert.rejects(patch(`${box.id}.fence`, { metadata: { labels: { a: 'b' } } }), NOT_ITS);
+      } finally {
+        await transport.close();
+      }
+    });
   });
 
   it('protects the namespaces that the operator protects by default, and its own', () => {

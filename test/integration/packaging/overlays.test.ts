@@ -12,6 +12,7 @@ const root = join(import.meta.dirname, '../../..');
 const shown = samples(page('docs/operations.md')).filter(({ language }) => language === 'yaml');
 const overlays = shown.filter(({ text }) => /^kind: Kustomization$/m.test(text));
 const configuration = shown.find(({ text }) => /^kind: OperatorConfiguration$/m.test(text))?.text ?? '';
+const namespace = shown.find(({ text }) => /^kind: ConfigMap$/m.test(text))?.text ?? '';
 
 interface Manifest {
   readonly kind: string;
@@ -44,14 +45,16 @@ describe('an overlay of docs/operations.md', function () {
     mkdirSync(folder);
     writeFileSync(join(folder, 'kustomization.yaml'), overlays[index]?.text ?? '');
     writeFileSync(join(folder, 'operator.yaml'), configuration);
+    writeFileSync(join(folder, 'namespace.yaml'), namespace);
     const { kubectl } = await locateBinaries();
     const text = execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' });
     return parseAllDocuments(text).map((document) => document.toJS() as Manifest);
   }
 
   it('is there, and so is a configuration', () => {
-    assert.ok(overlays.length >= 2, `${overlays.length} overlays`);
+    assert.ok(overlays.length >= 3, `${overlays.length} overlays`);
     assert.notEqual(configuration, '');
+    assert.notEqual(namespace, '');
   });
 
   for (const [index, { at, text }] of overlays.entries()) {

@@ -105,6 +105,25 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     });
   }
 
+  it('is the same in another namespace, by config/namespace', async () => {
+    const outfile = join(directory, 'install.yaml');
+    const script = join(root, 'scripts/build-install.ts');
+    const args = ['--overlay', 'ha', '--namespace', 'network-security', '--outfile', outfile];
+    execFileSync(process.execPath, [script, ...args], { stdio: 'pipe' });
+    const text = readFileSync(outfile, 'utf8');
+    assert.doesNotMatch(text, /segmentation-system/);
+    const [namespace, ...expected] = documents(text).sort(
+      (a, b) => Number(b.kind === 'Namespace') - Number(a.kind === 'Namespace'),
+    );
+    assert.equal(namespace && title(namespace), 'Namespace network-security');
+    const values = ['--values', join(CHART, 'values-ha.yaml'), '--namespace', 'network-security'];
+    const actual = documents(await helm.run('template', RELEASE, CHART, ...values));
+    assert.deepEqual([...byTitle(actual).keys()].sort(), [...byTitle(expected).keys()].sort());
+    for (const [key, manifest] of byTitle(expected)) {
+      assert.deepEqual(plain(byTitle(actual).get(key)), plain(manifest), key);
+    }
+  });
+
   it('has the ServiceMonitor and the alerts of config/prometheus, when they are asked for', async () => {
     const files = ['service_monitor.yaml', 'prometheus_rule.yaml'];
     const expected = files.flatMap((file) =>
@@ -163,7 +182,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     }
     assert.equal(
       text.match(/'system:serviceaccount:net-system:net-segmentation-operator'/g)?.length,
-      4,
+      5,
       'the fences and exceptions of admission are for another account',
     );
     assert.match(
