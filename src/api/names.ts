@@ -25,16 +25,21 @@ export const LABEL_NAMESPACE_NAME = 'kubernetes.io/metadata.name';
 export const ANNOTATION_RULES = `${GROUP}/rules`;
 
 /**
+ * `partial-deny`: the default-deny of a profile that does not begin with one of its directions yet; a gate does not
+ * take it for the whole.
  * `transition`: an object that exists only while several others are written, so that no flow is cut meanwhile
  * (an allow-all, or the coming form of an object whose pod selector changes).
  */
-export type Role = 'default-deny' | 'ingress' | 'egress' | 'transition';
+export type Role = NamedRole | 'partial-deny' | 'transition';
+
+/** A role that names its objects. */
+export type NamedRole = 'default-deny' | 'ingress' | 'egress';
 
 /** Longest name of a profile, and of a rule, in characters. The CRD enforces both. */
 export const MAX_NAME_LENGTH = 63;
 
 /** The object name of a profile's policy; `rule` for a rule that has its own object. */
-export function policyName(profile: string, role: Exclude<Role, 'transition'>, rule?: string): string {
+export function policyName(profile: string, role: NamedRole, rule?: string): string {
   return rule === undefined ? `${profile}.${role}` : `${profile}.${role}.${rule}`;
 }
 

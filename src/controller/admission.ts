@@ -326,12 +326,12 @@ export class Admission {
     return [...world.namespaces.values()].filter((namespace) => world.selects(profile, namespace));
   }
 
-  /** Whether the profile's default-deny is known to stand in the namespace. */
+  /** Whether the profile's default-deny is known to stand in the namespace, as a gate looks for it. */
   #isDenied(profile: string, { key }: NamespaceItem): boolean {
     const { world, results } = this.#options;
     if (results.of(profile).get(key)?.state === 'enforced') return true;
     const deny = world.policies.get(`${key}/${policyName(profile, 'default-deny')}`);
-    return deny !== undefined && deny.profile === profile;
+    return deny !== undefined && deny.profile === profile && !deny.isPartial;
   }
 
   #covers(profile: string, { labels }: NamespaceItem): boolean {

@@ -1,8 +1,36 @@
-/** What the cache keeps of a namespace's policies, and which plans may be made from it without reading them. Pure. */
+/** What the cache keeps of a namespace's policies, and what may be decided from it without reading them. No I/O. */
 import type { NetworkPolicy } from '../api/network-policy.ts';
-import { isolatesNoLess, type Plan } from '../policy/plan.ts';
+import { fingerprint } from '../policy/normalize.ts';
+import { isolatesNoLess, type Plan, withFreeNames } from '../policy/plan.ts';
 import { policyOf } from './bodies.ts';
+import type { Intent } from './desired.ts';
 import type { PolicyItem } from './observed.ts';
+import type { World } from './world.ts';
+
+/**
+ * The names that somebody else holds, if what the cache knows is exactly what is wanted: then nothing is read and
+ * nothing written (invariant I6). Undefined if anything differs.
+ */
+export function converged(
+  namespace: string,
+  intents: readonly Intent[],
+  world: World,
+): readonly string[] | undefined {
+  const desired = intents.flatMap(({ relation, compiled }) =>
+    relation === 'enforce' ? compiled.policies : [],
+  );
+  const ours = new Map<string, string | undefined>();
+  const taken = new Set<string>();
+  for (const item of world.policies.byNamespace(namespace)) {
+    if (world.ownerOf(item) === undefined) taken.add(item.name);
+    else ours.set(item.name, item.fingerprint);
+  }
+  const { named, conflicts } = withFreeNames(desired, taken);
+  const same =
+    ours.size === named.length &&
+    named.every((policy) => ours.get(policy.metadata.name) === fingerprint(policy));
+  return same ? conflicts : undefined;
+}
 
 /** The policies as they are kept; undefined where one of them has to be read. */
 export function keptPolicies(items: Iterable<PolicyItem>): NetworkPolicy[] | undefined {

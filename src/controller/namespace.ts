@@ -1,6 +1,6 @@
 /** Reconciles one namespace, for all profiles that concern it: gather, compile, plan, apply, report. */
 import type { KubeObject } from '../api/meta.ts';
-import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
+import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import {
   ApiError,
@@ -14,31 +14,23 @@ import {
 import type { Resource } from '../kube/resource.ts';
 import { compile, type LastKnown } from '../policy/compile.ts';
 import type { ClusterFacts } from '../policy/facts.ts';
-import { excess } from '../policy/limits.ts';
-import { fingerprint, isolates, isProfileReference } from '../policy/normalize.ts';
-import {
-  isolatesAll,
-  plan,
-  type Plan,
-  PlanTooComplexError,
-  type Step,
-  withFreeNames,
-} from '../policy/plan.ts';
+import { plan, type Plan, PlanTooComplexError, type Step } from '../policy/plan.ts';
 import { apply } from './apply.ts';
 import type { Admission } from './admission.ts';
+import { desiredOf, type Intent } from './desired.ts';
 import type { Enforced } from './enforced.ts';
 import type { Evidence } from './evidence.ts';
 import { lastKnownFrom } from './last-known.ts';
-import { keptPolicies, needsNoReading } from './kept.ts';
+import { converged, keptPolicies, needsNoReading } from './kept.ts';
 import type { NamespaceItem } from './observed.ts';
 import { DONE, retry } from './outcome.ts';
 import type { PodProbe } from './pods.ts';
 import { hasFinalizer } from './profile.ts';
 import type { Outcome } from './queue.ts';
 import { forgetOthers, noteEnforced, report, reportFailure, reportMissing } from './report.ts';
-import type { Failure, Intent } from './report.ts';
-import type { Results } from './results.ts';
+import type { Failure, Results } from './results.ts';
 import type { Sources } from './sources.ts';
+import { type Ground, postponed, type Postponed } from './waiting.ts';
 import type { World } from './world.ts';
 
 export interface NamespaceReconciler {
@@ -65,157 +57,136 @@ export async function reconcileNamespace(
   reconciler: NamespaceReconciler,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { world, sources, results, enforced, evidence } = reconciler;
+  const { world, sources, results, enforced } = reconciler;
   const namespace = world.namespaces.get(name);
   // The namespace controller deletes what is in a terminating namespace; nothing can be created there.
-  if (namespace === undefined || namespace.terminating) {
-    sources.forget(name);
-    results.forgetNamespace(name);
-    enforced.note(name, new Map());
-    reconciler.evidence.forget(name);
-    reconciler.behind.delete(name);
-    return DONE;
-  }
+  if (namespace === undefined || namespace.terminating) return forget(name, reconciler);
   const concerned = world.concerned(namespace);
   const view = sources.view(name);
-  const facts = { name, labels: namespace.labels };
-  let intents = concerned.map((profile) => intentOf(profile, namespace, reconciler, facts, view.facts));
+  const gathered: Gathered = { namespace, concerned, facts: view.facts };
+  const intents = intentsOf(gathered, world);
   forgetOthers(name, concerned, results);
   const accepting = intents.filter(({ profile, relation }) => relation === 'enforce' && isAccepting(profile));
   if (accepting.length > 0) {
-    const failure: Failure = {
-      reason: 'Accepting',
-      message: 'the profile is being taken up',
-      kind: 'waiting',
-    };
-    reportFailure(name, accepting, 'pending', failure, results);
+    reportFailure(name, accepting, 'pending', ACCEPTING, results);
     return DONE;
   }
   if (view.missing.size > 0) {
     reportMissing(name, intents, view.missing, reconciler);
     return DONE;
   }
-  const unresolved = intents.some(({ compiled }) => compiled.unresolved.length > 0);
-  const settled = unresolved ? undefined : converged(name, intents, world);
-  if (settled !== undefined) {
-    noteEnforced(name, intents, new Map(), enforced);
-    report(name, intents, new Map(), settled, results);
+  const conflicts = hasUnresolved(intents) ? undefined : converged(name, intents, world);
+  if (conflicts !== undefined) {
+    noteEnforced(name, intents, NONE, enforced);
+    report(name, intents, NONE, conflicts, results);
     return DONE;
   }
-
   try {
-    // What is kept serves for most plans. Reading back peers, and what was in conflict before, take live objects.
-    const kept =
-      unresolved || reconciler.behind.has(name) ? undefined : keptPolicies(world.policies.byNamespace(name));
-    // Begun at once, so that it takes no time of its own.
-    const confirmed = evidence.confirms(namespace, concerned, false, reconciler, signal);
-    confirmed.catch(() => {});
-    let observed = kept ?? (await read(name, reconciler, signal));
-    if (unresolved) {
-      // What this process wrote counts more than what stands, which somebody may have changed or deleted meanwhile.
-      const lastKnown = lastKnownFrom([...observed, ...enforced.held(name)]);
-      intents = concerned.map((profile) =>
-        intentOf(profile, namespace, reconciler, facts, view.facts, lastKnown),
-      );
-    }
-    const pods = lazy(() => reconciler.pods.any(name, signal));
-    const blocked = await blockedProfiles(name, intents, observed, reconciler, pods);
-    const planFrom = (present: readonly NetworkPolicy[]) =>
-      planFor(present, desiredOf(namespace, intents, blocked, present, reconciler), world, pods);
-    let planned = await planFrom(observed);
-    if (kept !== undefined && !needsNoReading(planned, kept)) {
-      observed = await read(name, reconciler, signal);
-      planned = await planFrom(observed);
-    }
-    // What belongs to a profile that went meanwhile passed for somebody else's; its event brings the namespace back.
-    if (concerned.some(({ metadata: { name: each, uid } }) => world.profile(each)?.metadata.uid !== uid))
-      return AGAIN;
-    const opens = planned.opens.length > 0;
-    if (
-      planned.steps.length > 0 &&
-      !(await (opens ? evidence.confirms(namespace, concerned, true, reconciler, signal) : confirmed))
-    )
-      return AGAIN;
-    await apply(planned.steps, observed, {
-      namespace: name,
-      policies: reconciler.policies,
-      store: world.policies,
-      signal,
-      onWrite: reconciler.onWrite,
-    });
-    reconciler.behind.delete(name);
-    noteEnforced(name, intents, blocked, enforced);
-    report(name, intents, blocked, planned.conflicts, results);
-    return DONE;
+    return await enforce(gathered, intents, reconciler, signal);
   } catch (error) {
     if (isConflict(error) || isAlreadyExists(error) || isNotFound(error)) reconciler.behind.add(name);
     return failed(name, intents, error, results);
   }
 }
 
-/** What shall stand: what each profile wants, and of those that are blocked what stands already. */
-function desiredOf(
-  namespace: NamespaceItem,
-  intents: readonly Intent[],
-  blocked: ReadonlyMap<string, Failure>,
-  observed: readonly NetworkPolicy[],
-  { world, admission }: NamespaceReconciler,
-): NetworkPolicy[] {
-  return intents.flatMap(({ profile, relation, compiled }) => {
-    const { name, deletionTimestamp } = profile.metadata;
-    // As long as a gate looks for the default-deny, its end would have pods refused: the gate goes first.
-    const held = relation !== 'enforce' && admission.holds(name, namespace);
-    if (blocked.has(name) || held) {
-      const present = observed.filter((each) => world.ownerOfPolicy(each) === name);
-      // It goes under Retain: what stays must not be the garbage collector's.
-      return deletionTimestamp === undefined || held ? present : present.map(disowned);
-    }
-    return relation === 'enforce' ? compiled.policies : [];
+/** What a reconcile works from. */
+interface Gathered {
+  readonly namespace: NamespaceItem;
+  /** The profiles that concern it. */
+  readonly concerned: readonly SegmentationProfile[];
+  readonly facts: ClusterFacts;
+}
+
+const NONE: ReadonlyMap<string, Postponed> = new Map();
+
+const ACCEPTING: Failure = {
+  reason: 'Accepting',
+  message: 'the profile is being taken up',
+  kind: 'waiting',
+};
+
+/** Makes what stands what is wanted, and reports it. @throws ApiError, PlanTooComplexError */
+async function enforce(
+  gathered: Gathered,
+  resolved: readonly Intent[],
+  reconciler: NamespaceReconciler,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { world, results, enforced, evidence, admission } = reconciler;
+  const { namespace, concerned } = gathered;
+  const name = namespace.key;
+  const unresolved = hasUnresolved(resolved);
+  // What is kept serves for most plans. Reading back peers, and what was in conflict before, take live objects.
+  const kept =
+    unresolved || reconciler.behind.has(name) ? undefined : keptPolicies(world.policies.byNamespace(name));
+  // Begun at once, so that it takes no time of its own.
+  const confirmed = evidence.confirms(namespace, concerned, false, reconciler, signal);
+  confirmed.catch(() => {});
+  let observed = kept ?? (await read(name, reconciler, signal));
+  // What this process wrote counts more than what stands, which somebody may have changed or deleted meanwhile.
+  const lastKnown = unresolved ? lastKnownFrom([...observed, ...enforced.held(name)]) : undefined;
+  const intents = unresolved ? intentsOf(gathered, world, lastKnown) : resolved;
+  const pods = lazy(() => reconciler.pods.any(name, signal));
+  const waits = await postponedIn(name, intents, observed, reconciler, pods);
+  const planFrom = (present: readonly NetworkPolicy[]) => {
+    const desired = desiredOf(intents, waits, {
+      observed: present,
+      ownerOf: (policy) => world.ownerOfPolicy(policy),
+      isGated: (profile) => admission.holds(profile, namespace),
+    });
+    return planFor(present, desired, world, pods);
+  };
+  let planned = await planFrom(observed);
+  if (kept !== undefined && !needsNoReading(planned, kept)) {
+    observed = await read(name, reconciler, signal);
+    planned = await planFrom(observed);
+  }
+  // What belongs to a profile that went meanwhile passed for somebody else's; its event brings the namespace back.
+  if (concerned.some(({ metadata: { name: each, uid } }) => world.profile(each)?.metadata.uid !== uid))
+    return AGAIN;
+  const opens = planned.opens.length > 0;
+  if (
+    planned.steps.length > 0 &&
+    !(await (opens ? evidence.confirms(namespace, concerned, true, reconciler, signal) : confirmed))
+  )
+    return AGAIN;
+  await apply(planned.steps, observed, {
+    namespace: name,
+    policies: reconciler.policies,
+    store: world.policies,
+    signal,
+    onWrite: reconciler.onWrite,
+  });
+  reconciler.behind.delete(name);
+  noteEnforced(name, intents, waits, enforced);
+  report(name, intents, waits, planned.conflicts, results);
+  return DONE;
+}
+
+function forget(
+  name: string,
+  { sources, results, enforced, evidence, behind }: NamespaceReconciler,
+): Outcome {
+  sources.forget(name);
+  results.forgetNamespace(name);
+  enforced.note(name, new Map());
+  evidence.forget(name);
+  behind.delete(name);
+  return DONE;
+}
+
+function intentsOf({ namespace, concerned, facts }: Gathered, world: World, lastKnown?: LastKnown): Intent[] {
+  const own = { name: namespace.key, labels: namespace.labels };
+  return concerned.map((profile) => {
+    const relation = world.relation(profile, namespace);
+    const compiled =
+      relation === 'none' ? { policies: [], unresolved: [] } : compile(profile, own, facts, lastKnown);
+    return { profile, relation, compiled };
   });
 }
 
-function disowned(policy: NetworkPolicy): NetworkPolicy {
-  const ownerReferences = policy.metadata.ownerReferences?.filter((each) => !isProfileReference(each)) ?? [];
-  return { ...policy, metadata: { ...policy.metadata, ownerReferences } };
-}
-
-function intentOf(
-  profile: SegmentationProfile,
-  namespace: NamespaceItem,
-  { world }: NamespaceReconciler,
-  facts: { name: string; labels: NamespaceItem['labels'] },
-  cluster: ClusterFacts,
-  lastKnown?: LastKnown,
-): Intent {
-  const relation = world.relation(profile, namespace);
-  const compiled =
-    relation === 'none' ? { policies: [], unresolved: [] } : compile(profile, facts, cluster, lastKnown);
-  return { profile, relation, compiled };
-}
-
-/**
- * The names that somebody else holds, if what the cache knows is exactly what is wanted: then nothing is read and
- * nothing written (invariant I6). Undefined if anything differs.
- */
-function converged(
-  namespace: string,
-  intents: readonly Intent[],
-  world: World,
-): readonly string[] | undefined {
-  const desired = intents.flatMap(({ relation, compiled }) =>
-    relation === 'enforce' ? compiled.policies : [],
-  );
-  const ours = new Map<string, string | undefined>();
-  const taken = new Set<string>();
-  for (const item of world.policies.byNamespace(namespace)) {
-    if (world.ownerOf(item) === undefined) taken.add(item.name);
-    else ours.set(item.name, item.fingerprint);
-  }
-  const { named, conflicts } = withFreeNames(desired, taken);
-  const same =
-    ours.size === named.length &&
-    named.every((policy) => ours.get(policy.metadata.name) === fingerprint(policy));
-  return same ? conflicts : undefined;
+function hasUnresolved(intents: readonly Intent[]): boolean {
+  return intents.some(({ compiled }) => compiled.unresolved.length > 0);
 }
 
 /** The namespace's policies, live. */
@@ -235,51 +206,24 @@ function isAccepting(profile: SegmentationProfile): boolean {
   return !hasFinalizer(profile) && profile.metadata.deletionTimestamp === undefined;
 }
 
-/**
- * Profiles whose policies stay as they are in this namespace, and why. What the API server would refuse for its size is
- * not begun with, since half of it would cut what the other half allows. And one must not begin to isolate pods while a
- * rule has a peer that can't be resolved and never was: what it allows today would be cut (invariants I2 and I3). Where
- * the pods are isolated already, or will be by another profile, where the profile was enforced and somebody deleted its
- * policies, or no pod runs, such a rule just allows nothing yet.
- */
-async function blockedProfiles(
+/** What is not begun with. Whether a pod runs is asked only where it matters. */
+async function postponedIn(
   namespace: string,
   intents: readonly Intent[],
   observed: readonly NetworkPolicy[],
   { world, enforced }: NamespaceReconciler,
   pods: () => Promise<boolean>,
-): Promise<Map<string, Failure>> {
-  const blocked = new Map<string, Failure>();
+): Promise<ReadonlyMap<string, Postponed>> {
   const enforcing = intents.filter(({ relation }) => relation === 'enforce');
-  for (const { profile, compiled } of enforcing) {
-    const message = compiled.policies.map(excess).find((each) => each !== undefined);
-    if (message !== undefined)
-      blocked.set(profile.metadata.name, { reason: 'PoliciesTooLarge', message, kind: 'stalled' });
-  }
-  const isolated = new Set<PolicyType>();
-  const isStanding = (name: string, direction: PolicyType) =>
-    isolated.has(direction) ||
-    enforced.isolates(namespace, name, direction) ||
-    observed.some(
-      (each) =>
-        isolatesAll(each.spec, direction) ||
-        (isolates(each.spec).includes(direction) && world.ownerOfPolicy(each) === name),
-    );
-  const waits = ({ profile, compiled }: Intent) =>
-    compiled.unresolved.some(({ held, direction }) => !held && !isStanding(profile.metadata.name, direction));
-  // What one profile isolates in any case is no reason for another one to wait, which may then isolate more.
-  let waiting = enforcing.filter(({ profile }) => !blocked.has(profile.metadata.name));
-  for (let ready = waiting; ready.length > 0; ) {
-    ready = waiting.filter((each) => !waits(each));
-    waiting = waiting.filter(waits);
-    for (const { profile } of ready) for (const direction of profile.spec.isolation) isolated.add(direction);
-  }
-  if (waiting.length === 0 || !(await pods())) return blocked;
-  const message =
-    'not isolated yet: pods run here, and a rule has a peer that is unresolved, from which they would be cut off';
-  for (const { profile } of waiting)
-    blocked.set(profile.metadata.name, { reason: 'PeersUnresolved', message, kind: 'waiting' });
-  return blocked;
+  const ground: Ground = {
+    observed,
+    hasPods: true,
+    ownerOf: (policy) => world.ownerOfPolicy(policy),
+    wasEnforced: (profile, direction) => enforced.isolates(namespace, profile, direction),
+  };
+  const cautious = postponed(enforcing, ground);
+  const waits = [...cautious.values()].some(({ failure }) => failure.kind === 'waiting');
+  return waits && !(await pods()) ? postponed(enforcing, { ...ground, hasPods: false }) : cautious;
 }
 
 async function planFor(

@@ -1,6 +1,6 @@
 /** What is kept in memory of the objects that are always watched, and how it is taken from the wire. */
 import type { KubeObject, ObjectMeta, StringMap } from '../api/meta.ts';
-import { PLURAL, GROUP, VERSION } from '../api/names.ts';
+import { GROUP, LABEL_ROLE, PLURAL, VERSION } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { ResourceKind } from '../kube/resource.ts';
@@ -47,6 +47,8 @@ export interface PolicyItem extends Item {
   readonly ownerUids: readonly string[];
   /** Of its specification and what else is ours of it; only if it may be ours. */
   readonly fingerprint: string | undefined;
+  /** Only on the default-deny of a profile that waits in one of its directions. */
+  readonly isPartial?: true;
   /** Whom it allows, roughly. */
   readonly reach: Reach;
   /** All else that it holds, shared with other policies; undefined where it is not kept. */
@@ -73,7 +75,7 @@ const bodies = new Bodies();
 
 export function projectPolicy(raw: object): PolicyItem {
   const policy = raw as NetworkPolicy;
-  const { namespace = '', name, deletionTimestamp } = policy.metadata;
+  const { namespace = '', name, labels, deletionTimestamp } = policy.metadata;
   const { body, shared } = bodies.of(policy);
   return {
     ...identity(raw),
@@ -81,6 +83,7 @@ export function projectPolicy(raw: object): PolicyItem {
     name,
     profile: body.profile,
     ownerUids: body.ownerUids,
+    ...(labels?.[LABEL_ROLE] === 'partial-deny' && { isPartial: true }),
     // Not of the content alone: a peer may name the policy's own namespace.
     reach: reachOf(policy),
     fingerprint: body.fingerprint,

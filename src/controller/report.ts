@@ -1,43 +1,29 @@
 /** What is noted of one namespace after a reconcile: its results for the profiles' status, and what stands now. */
 import type { SegmentationProfile } from '../api/profile.ts';
-import type { Compiled } from '../policy/compile.ts';
 import type { Source } from '../policy/facts.ts';
+import { begun, type Intent } from './desired.ts';
 import type { Enforced } from './enforced.ts';
-import type { NamespaceResult, Results } from './results.ts';
+import type { Failure, NamespaceResult, Results } from './results.ts';
 import type { Sources } from './sources.ts';
+import type { Postponed } from './waiting.ts';
 import type { Relation } from './world.ts';
-
-export type Failure = NonNullable<NamespaceResult['failure']>;
-
-/** What one profile wants in the namespace. */
-export interface Intent {
-  readonly profile: SegmentationProfile;
-  readonly relation: Relation;
-  readonly compiled: Compiled;
-}
 
 /** Remembers what stands now. Drift must find it, whatever was deleted. */
 export function noteEnforced(
   namespace: string,
   intents: readonly Intent[],
-  blocked: ReadonlyMap<string, Failure>,
+  postponed: ReadonlyMap<string, Postponed>,
   enforced: Enforced,
 ): void {
-  const standing = intents.filter(
-    ({ profile, relation }) => relation === 'enforce' && !blocked.has(profile.metadata.name),
-  );
-  enforced.note(
-    namespace,
-    new Map(
-      standing.map(({ profile, compiled }) => [
-        profile.metadata.name,
-        {
-          isolation: profile.spec.isolation,
-          held: compiled.unresolved.some(({ held }) => held) ? compiled.policies : [],
-        },
-      ]),
-    ),
-  );
+  const standing = intents.flatMap((intent) => {
+    const { profile, relation, compiled } = intent;
+    const waits = postponed.get(profile.metadata.name);
+    const isolation = profile.spec.isolation.filter((each) => !waits?.directions.includes(each));
+    if (relation !== 'enforce' || isolation.length === 0) return [];
+    const held = compiled.unresolved.some((each) => each.held) ? begun(intent, waits) : [];
+    return [[profile.metadata.name, { isolation, held }] as const];
+  });
+  enforced.note(namespace, new Map(standing));
 }
 
 /** A profile that no longer concerns the namespace has no result there. */
@@ -50,15 +36,16 @@ export function forgetOthers(
   for (const profile of results.profiles()) if (!names.has(profile)) results.delete(profile, namespace);
 }
 
-/** The reconcile is done: everything stands but what is blocked. */
+/** The reconcile is done: everything stands but what is postponed. */
 export function report(
   namespace: string,
   intents: readonly Intent[],
-  blocked: ReadonlyMap<string, Failure>,
+  postponed: ReadonlyMap<string, Postponed>,
   conflicts: readonly string[],
   results: Results,
 ): void {
-  for (const { profile, relation, compiled } of intents) {
+  for (const intent of intents) {
+    const { profile, relation, compiled } = intent;
     const { name, generation = 0 } = profile.metadata;
     if (relation === 'none') {
       results.delete(name, namespace);
@@ -66,12 +53,16 @@ export function report(
     }
     const { unresolved, policies } = compiled;
     const own = new Set(policies.map(({ metadata }) => metadata.name));
-    const failure = blocked.get(name);
+    const waits = postponed.get(name);
+    const failure = waits?.failure;
+    // A default-deny of fewer directions is not as it should be.
+    const present = begun(intent, waits);
+    const applied = present === policies ? present : present.filter((each) => policies.includes(each));
     results.set(name, namespace, {
       generation,
       state: stateOf(relation, failure),
       desired: policies.length,
-      applied: failure || relation === 'audit' ? 0 : policies.length,
+      applied: applied.length,
       unresolved,
       conflicts: conflicts.filter((conflict) => own.has(conflict)),
       ...(failure && { failure }),

@@ -22,7 +22,13 @@ export interface NamespaceResult {
   /** Names that somebody else's objects hold; ours stand under alternative ones. */
   readonly conflicts: readonly string[];
   /** Why it is pending or failed. */
-  readonly failure?: { readonly reason: string; readonly message: string; readonly kind: Classification };
+  readonly failure?: Failure;
+}
+
+export interface Failure {
+  readonly reason: string;
+  readonly message: string;
+  readonly kind: Classification;
 }
 
 export class Results {

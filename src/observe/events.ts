@@ -124,7 +124,7 @@ export function createEventObserver(
       const tally = tallyOf(policy?.metadata.namespace ?? '', profile);
       if (isRepair(step, drift)) return count(tally, step, before);
       if (step.reason !== 'transition') tally[`${step.verb}d`] += 1;
-      if (policy?.metadata.labels?.[LABEL_ROLE] === 'default-deny') {
+      if (/^(default|partial)-deny$/.test(policy?.metadata.labels?.[LABEL_ROLE] ?? '')) {
         tally.opened = step.verb === 'delete' && after === undefined;
       }
     },

@@ -17,7 +17,7 @@ import {
   LABEL_RULE,
   MANAGER,
   policyName,
-  type Role,
+  type NamedRole,
 } from '../api/names.ts';
 import type { NetworkPolicy, NetworkPolicySpec, PolicyType } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
@@ -135,7 +135,7 @@ class PolicyTemplate {
 
   constructor(
     profile: SegmentationProfile,
-    role: Exclude<Role, 'transition'>,
+    role: NamedRole,
     policyTypes: readonly PolicyType[],
     rule?: string,
     podSelector: LabelSelector = {},

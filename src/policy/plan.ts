@@ -275,6 +275,11 @@ function isCover(spec: NetworkPolicySpec): boolean {
   );
 }
 
+/** Whether a policy is a short-lived one that allows everything: what no other one isolates is open. */
+export function isTransitionalCover(policy: NetworkPolicy): boolean {
+  return isTransition(policy) && isCover(policy.spec);
+}
+
 function isTransition({ metadata }: NetworkPolicy): boolean {
   return metadata.labels?.[LABEL_ROLE] === 'transition';
 }
@@ -296,7 +301,7 @@ function coversFor(
       policy !== undefined && isolates(policy.spec).includes(direction) && carriesRules(policy.spec);
     const beginning = changes.filter(({ gains, wanted }) => gains && allows(wanted)).length;
     const ceasing = changes.filter(
-      ({ loses, old }) => loses && old && allows(old) && !(isTransition(old) && isCover(old.spec)),
+      ({ loses, old }) => loses && old && allows(old) && !isTransitionalCover(old),
     ).length;
     const selectors = [
       ...(beginning > 1 ? uncovered(before, direction) : []),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import type { ProfileSpec } from '../../src/api/profile.ts';
 import { Evidence } from '../../src/controller/evidence.ts';
 import { Enforced } from '../../src/controller/enforced.ts';
@@ -24,6 +25,9 @@ import { NAMESPACE, NETWORK_POLICY, PROFILE } from '../simulation/server/kinds.t
 import { Server } from '../simulation/server/server.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
+const POLICIES_PATH = '/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies';
+/** Nothing is given up. */
+const NEVER = new AbortController().signal;
 const PROFILE_PATH = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
 
 /** A namespace `shop` with a pod, and profiles, in the model of the API server. */
@@ -52,11 +56,14 @@ describe('a namespace of several profiles', () => {
     const { world } = reconciler;
     for (const each of server.storage.values(NAMESPACE)) world.namespaces.upsert(projectNamespace(each));
     for (const each of server.storage.values(NETWORK_POLICY)) world.policies.upsert(projectPolicy(each));
+    const known = [...world.policies.byNamespace('shop')];
+    for (const { key, uid } of known)
+      if (server.storage.get(NETWORK_POLICY, key) === undefined) world.policies.forget(key, uid);
     for (const each of server.storage.values(PROFILE))
       if (profiles.length === 0 || profiles.includes(each.metadata.name))
         world.profiles.upsert(projectProfile(each));
   };
-  const reconcile = () => reconcileNamespace('shop', reconciler, new AbortController().signal);
+  const reconcile = () => reconcileNamespace('shop', reconciler, NEVER);
 
   beforeEach(() => {
     const clock = new VirtualClock();
@@ -141,20 +148,29 @@ describe('a namespace of several profiles', () => {
     assert.deepEqual(policies(), ['other.default-deny', 'waiting.default-deny', 'waiting.ingress']);
   });
 
-  it('is left by one that waits for a peer and is deleted under Retain, with its policies as they are', async () => {
-    create('waiting', { isolation: ['Egress'] });
+  /** More than the API server takes in one policy. */
+  const tooLarge: Partial<ProfileSpec> = {
+    isolation: ['Egress'],
+    egress: Array.from({ length: 256 }, (_, high) => ({
+      name: `r${high}`,
+      to: Array.from({ length: 160 }, (_, low) => ({ ipBlock: { cidr: `10.${high}.${low}.0/24` } })),
+    })),
+  };
+
+  it('is left by one that is too large and is deleted under Retain, with its policies as they are', async () => {
+    create('large', { isolation: ['Egress'] });
     hear();
     await reconcile();
-    edit('waiting', { ...waiting, deletionPolicy: 'Retain' });
+    edit('large', { ...tooLarge, deletionPolicy: 'Retain' });
     hear();
     await reconcile();
     const owners = () =>
       [...server.storage.values(NETWORK_POLICY)].map(({ metadata }) => metadata.ownerReferences?.length ?? 0);
-    assert.deepEqual([policies(), owners()], [['waiting.default-deny'], [1]]);
-    server.handle({ method: 'DELETE', path: `${PROFILE_PATH}/waiting` }, 'user');
+    assert.deepEqual([policies(), owners()], [['large.default-deny'], [1]]);
+    server.handle({ method: 'DELETE', path: `${PROFILE_PATH}/large` }, 'user');
     hear();
     await reconcile();
-    assert.deepEqual([policies(), owners()], [['waiting.default-deny'], [0]]);
+    assert.deepEqual([policies(), owners()], [['large.default-deny'], [0]]);
   });
 
   it('waits with one for a peer in a direction that no other one isolates', async () => {
@@ -163,5 +179,110 @@ describe('a namespace of several profiles', () => {
     hear();
     await reconcile();
     assert.deepEqual(policies(), ['other.default-deny']);
+  });
+
+  /** Waits for the label in Ingress, and has a rule in Egress. */
+  const halfWaiting: Partial<ProfileSpec> = {
+    ...waiting,
+    isolation: ['Ingress', 'Egress'],
+    egress: [{ name: 'world', to: [{ ipBlock: { cidr: '203.0.113.0/24' } }] }],
+  };
+  const standing = (name: string) =>
+    server.storage.get(NETWORK_POLICY, `shop/${name}`) as unknown as NetworkPolicy | undefined;
+  const deny = (name: string) => standing(name)?.spec.policyTypes;
+  const role = (name: string) => standing(name)?.metadata.labels?.['segmentation.dev/role'];
+
+  it('is isolated in one direction by a profile that waits in the other, so that no other one cuts it', async () => {
+    create('waiting', halfWaiting);
+    create('other', { isolation: ['Egress'] });
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), ['other.default-deny', 'waiting.default-deny', 'waiting.egress']);
+    assert.deepEqual(deny('waiting.default-deny'), ['Egress']);
+    // A gate is not to take it for the whole.
+    assert.equal(role('waiting.default-deny'), 'partial-deny');
+  });
+
+  it('is not lost to a gate because an edit adds a direction in which the profile waits', async () => {
+    create('waiting', { isolation: ['Egress'] });
+    hear();
+    await reconcile();
+    edit('waiting', halfWaiting);
+    hear();
+    await reconcile();
+    assert.deepEqual(deny('waiting.default-deny'), ['Egress']);
+    assert.equal(role('waiting.default-deny'), 'default-deny');
+    assert.equal(reconciler.results.of('waiting').get('shop')?.state, 'pending');
+  });
+
+  it('is not reported as enforced by a profile that waits in one direction', async () => {
+    create('waiting', halfWaiting);
+    hear();
+    await reconcile();
+    const { state, desired, applied, failure } = reconciler.results.of('waiting').get('shop') ?? {};
+    assert.deepEqual([state, desired, applied, failure?.kind], ['pending', 3, 1, 'waiting']);
+    assert.match(
+      failure?.message ?? '',
+      /^not isolated yet in Ingress: pods run here, and a rule has a peer/,
+    );
+  });
+
+  it('is isolated in the other direction too once the peer is found', async () => {
+    create('waiting', halfWaiting);
+    hear();
+    await reconcile();
+    send('PATCH', '/api/v1/namespaces/shop', { metadata: { labels: { 'example.com/tenant': 'red' } } });
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), ['waiting.default-deny', 'waiting.egress', 'waiting.ingress']);
+    assert.deepEqual(deny('waiting.default-deny'), ['Ingress', 'Egress']);
+    assert.equal(role('waiting.default-deny'), 'default-deny');
+    assert.equal(reconciler.results.of('waiting').get('shop')?.state, 'enforced');
+  });
+
+  it('remembers only the directions that it was isolated in', async () => {
+    create('waiting', halfWaiting);
+    hear();
+    await reconcile();
+    for (const name of policies())
+      server.handle({ method: 'DELETE', path: `${POLICIES_PATH}/${name}` }, 'user');
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), ['waiting.default-deny', 'waiting.egress']);
+    assert.deepEqual(deny('waiting.default-deny'), ['Egress']);
+  });
+
+  it('is no longer isolated in a direction that a profile gives up for one in which it waits', async () => {
+    create('waiting', { isolation: ['Egress'] });
+    hear();
+    await reconcile();
+    edit('waiting', waiting);
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), []);
+  });
+
+  it('keeps a default-deny that a gate still looks for, though its profile waits for another one', async () => {
+    create('waiting', { isolation: ['Egress'] });
+    hear();
+    await reconcile();
+    edit('waiting', waiting);
+    hear();
+    await reconcileNamespace('shop', { ...reconciler, admission: { holds: () => true } }, NEVER);
+    assert.deepEqual(deny('waiting.default-deny'), ['Egress']);
+    await reconcile();
+    assert.deepEqual(policies(), []);
+  });
+
+  it('is not isolated by one profile while what another one allows is too large to be written', async () => {
+    create('large', tooLarge);
+    create('other', { isolation: ['Ingress', 'Egress'] });
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), ['other.default-deny']);
+    assert.deepEqual(deny('other.default-deny'), ['Ingress']);
+    const { failure } = reconciler.results.of('other').get('shop') ?? {};
+    assert.match(failure?.message ?? '', /^not isolated yet in Egress: .* what profile large allows/);
+    assert.equal(reconciler.results.of('large').get('shop')?.failure?.kind, 'stalled');
   });
 });

@@ -3,64 +3,93 @@
 import type { NetworkPolicy, PolicyType } from '../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../src/api/profile.ts';
 import { lastKnownFrom } from '../../src/controller/last-known.ts';
-import type { LastKnown } from '../../src/policy/compile.ts';
+import type { Compiled, LastKnown } from '../../src/policy/compile.ts';
 import { DIRECTIONS, fingerprint, isolates, isProfileReference } from '../../src/policy/normalize.ts';
 import { isolatesAll, withFreeNames } from '../../src/policy/plan.ts';
-import { type Combination, hasUnresolved, intentOf, selects } from './inputs.ts';
+import {
+  type Combination,
+  hasUnresolved,
+  intentOf,
+  neverKnown,
+  selects,
+  withoutDirections,
+} from './inputs.ts';
 import { NAMESPACES, PROFILES } from './plan.ts';
 import { POD } from './server/kinds.ts';
 import type { Storage } from './server/storage.ts';
 import { hasLastingPods } from './users.ts';
 import type { Witness } from './witness.ts';
 
+/** What a profile's status has to say of its namespaces. */
+interface Seen {
+  /** Namespaces in which it waits for a peer before it isolates pods. */
+  waiting: number;
+  desired: number;
+  applied: number;
+}
+
 /** What does not hold yet, in words; undefined once everything does. */
 export function unsettled(witness: Witness, storage: Storage): string | undefined {
-  const held = new Map<string, Set<string>>();
+  const seen = new Map(
+    PROFILES.map((name): [string, Seen] => [name, { waiting: 0, desired: 0, applied: 0 }]),
+  );
   for (const namespace of NAMESPACES) {
-    const why = unsettledNamespace(namespace, witness, storage, held);
+    const why = unsettledNamespace(namespace, witness, storage, seen);
     if (why !== undefined) return `${namespace}: ${why}`;
   }
-  for (const name of PROFILES) {
-    const why = unsettledProfile(name, witness, held.get(name) ?? new Set());
+  for (const [name, each] of seen) {
+    const why = unsettledProfile(name, witness, each);
     if (why !== undefined) return `profile ${name}: ${why}`;
   }
   return undefined;
 }
 
-/** @param held gets the namespaces in which each profile waits for a peer before it isolates pods */
+/** @param seen is added to */
 function unsettledNamespace(
   namespace: string,
   witness: Witness,
   storage: Storage,
-  held: Map<string, Set<string>>,
+  seen: ReadonlyMap<string, Seen>,
 ): string | undefined {
   const { picture, inputs } = witness;
   const now = picture.policies(namespace);
   const combination = inputs.present(namespace);
   if (combination.labels === undefined) return undefined;
-  const others = now.filter((each) => picture.ownerOf(each) === undefined);
+  const taken = new Set(
+    now.filter((each) => picture.ownerOf(each) === undefined).map(({ metadata }) => metadata.name),
+  );
   for (const [index, { profile }] of combination.profiles.entries()) {
     const name = PROFILES[index] ?? '';
     const ours = now.filter((each) => picture.ownerOf(each) === name);
     const wanted = wantedOf(profile, namespace, combination, witness);
-    const taken = new Set(others.map(({ metadata }) => metadata.name));
-    if (wanted.some((each) => isSame(ours, withFreeNames(each, taken).named))) {
-      const direction = DIRECTIONS.find((each) => isolatesTooSoon(each, name, index, namespace, witness));
-      if (direction === undefined) continue;
-      return `${name} isolates ${direction}, and should wait for a peer that was never resolved`;
-    }
-    const unresolved = intentOf(profile, namespace, combination, lastKnownFrom(now))?.unresolved ?? [];
-    const hasPods =
-      !hasLastingPods(namespace) ||
-      [...storage.values(POD)].some(({ metadata }) => metadata.namespace === namespace);
-    const mayWait = unresolved.some((each) => !each.held) && hasPods;
-    // What somebody changes by hand meanwhile is not repaired either: nobody knows to which form.
-    const byHand = witness.byHand(namespace).length > 0;
-    if (mayWait && (byHand || staysAs(name, index, namespace, witness).some((each) => isSame(ours, each)))) {
-      held.set(name, (held.get(name) ?? new Set()).add(namespace));
-      continue;
-    }
-    return `of ${name} there are ${told(ours)}, and there should be ${told(wanted[0] ?? [])}`;
+    const waits = mayWait(name, index, namespace, witness, storage);
+    // One that was whole when a direction was added keeps its role.
+    const roles = waits.length > 1 ? ['partial-deny', 'default-deny'] : ['default-deny'];
+    const found = waits
+      .map((directions) => ({
+        directions,
+        form: wanted.find((each) =>
+          roles.some((role) =>
+            isSame(ours, withFreeNames(withoutDirections(each, directions, role), taken).named),
+          ),
+        ),
+      }))
+      .find(({ form }) => form !== undefined);
+    if (found?.form === undefined)
+      return `of ${name} there are ${told(ours)}, and there should be ${told(wanted[0] ?? [])}`;
+    const { directions, form } = found;
+    const soon = DIRECTIONS.find(
+      (each) => !directions.includes(each) && isolatesTooSoon(each, name, index, namespace, witness),
+    );
+    if (soon !== undefined)
+      return `${name} isolates ${soon}, and should wait for a peer that was never resolved`;
+    const counts = seen.get(name)!;
+    if (directions.length > 0) counts.waiting += 1;
+    counts.desired += form.length;
+    // A default-deny of fewer directions is not the one that is wanted.
+    counts.applied += form.filter(
+      ({ spec }) => !isolates(spec).some((each) => directions.includes(each)),
+    ).length;
   }
   return undefined;
 }
@@ -89,24 +118,35 @@ function isolatesTooSoon(
       intentOf(each.profiles[at]?.profile, namespace, each, lastKnownFrom(old)),
     );
     if (own === undefined || !isolated(own.policies)) return true;
-    const waits = own.unresolved.some((peer) => !peer.held && peer.direction === direction);
-    return waits && !others.some((other) => other !== undefined && all(other.policies));
+    const isReady = (other: Compiled | undefined) =>
+      other !== undefined && all(other.policies) && !neverKnown(other).includes(direction);
+    return neverKnown(own).includes(direction) && !others.some(isReady);
   });
 }
 
-/** What the policies of a profile that waits for a peer may be: what they were at some time since the round began. */
-function staysAs(
+/**
+ * The sets of directions in which a profile may wait for a peer: nothing was ever known of it, pods run that would be
+ * cut, and nobody else isolates them.
+ */
+function mayWait(
   name: string,
   index: number,
   namespace: string,
-  { picture, inputs, before }: Witness,
-): (readonly NetworkPolicy[])[] {
-  const old = before.get(namespace) ?? [];
-  const intents = inputs.combinations(namespace).map((each) => {
-    const { profile } = each.profiles[index] ?? {};
-    return intentOf(profile, namespace, each, lastKnownFrom(old))?.policies ?? [];
-  });
-  return [[], old.filter((each) => picture.ownerOf(each) === name), ...intents];
+  { picture, inputs }: Witness,
+  storage: Storage,
+): (readonly PolicyType[])[] {
+  const now = picture.policies(namespace);
+  const combination = inputs.present(namespace);
+  const intent = intentOf(combination.profiles[index]?.profile, namespace, combination, lastKnownFrom(now));
+  const hasPods =
+    !hasLastingPods(namespace) ||
+    [...storage.values(POD)].some(({ metadata }) => metadata.namespace === namespace);
+  if (intent === undefined || !hasPods) return [[]];
+  const others = now.filter((each) => picture.ownerOf(each) !== name);
+  const open = neverKnown(intent).filter(
+    (direction) => !others.some(({ spec }) => isolatesAll(spec, direction)),
+  );
+  return [[], ...open.map((each) => [each]), ...(open.length > 1 ? [open] : [])];
 }
 
 /**
@@ -141,11 +181,7 @@ function wantedOf(
   ];
 }
 
-function unsettledProfile(
-  name: string,
-  { picture, inputs }: Witness,
-  held: ReadonlySet<string>,
-): string | undefined {
+function unsettledProfile(name: string, { picture, inputs }: Witness, seen: Seen): string | undefined {
   const profile = picture.profile(name);
   const policies = NAMESPACES.flatMap((namespace) => picture.policies(namespace));
   if (profile === undefined) {
@@ -165,16 +201,15 @@ function unsettledProfile(
   const { namespaces, policies: counts } = status?.namespaces ? status : {};
   if (namespaces?.matched !== matched.length)
     return `it matches ${matched.length} namespaces, and says ${namespaces?.matched}`;
-  const ours = policies.filter((each) => picture.ownerOf(each) === name);
   const isAudit = spec.mode === 'Audit';
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
   const resolved = status?.conditions?.find(({ type }) => type === 'PeersResolved');
-  const enforced = isAudit ? 0 : matched.length - held.size;
+  const enforced = isAudit ? 0 : matched.length - seen.waiting;
   if (namespaces.enforced !== enforced)
     return `${enforced} namespaces are enforced, and it says ${namespaces.enforced}`;
   if (namespaces.failed > 0) return `${namespaces.failed} namespaces failed: ${ready?.message}`;
-  if (held.size === 0 && !isAudit && (counts?.applied !== ours.length || counts.desired !== ours.length))
-    return `there are ${ours.length} policies, and it says ${counts?.applied} of ${counts?.desired}`;
+  if (!isAudit && (counts?.applied !== seen.applied || counts.desired !== seen.desired))
+    return `there are ${seen.applied} of ${seen.desired} policies, and it says ${counts?.applied} of ${counts?.desired}`;
   const isReady = !matched.some(([namespace]) =>
     hasUnresolved(profile, namespace, inputs.present(namespace)),
   );

@@ -1,12 +1,14 @@
 // What the operator works from, as it changed in the model: every value that an input had since a round began, and
 // what each combination of values asks for.
 import type { StringMap } from '../../src/api/meta.ts';
-import type { NetworkPolicy } from '../../src/api/network-policy.ts';
+import { LABEL_ROLE } from '../../src/api/names.ts';
+import type { NetworkPolicy, PolicyType } from '../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../src/api/profile.ts';
 import { endpointFacts, nodeFacts, serviceFacts } from '../../src/controller/source-facts.ts';
 import { CLUSTER_DEFAULTS } from '../../src/options/cluster-defaults.ts';
 import { compile, type Compiled, type LastKnown } from '../../src/policy/compile.ts';
 import type { ClusterFacts } from '../../src/policy/facts.ts';
+import { DIRECTIONS, isolates } from '../../src/policy/normalize.ts';
 import { matches } from '../../src/policy/selector.ts';
 import { PROFILES } from './plan.ts';
 import type { Stored } from './server/kinds.ts';
@@ -22,6 +24,8 @@ export interface ProfileValue {
   readonly profile: SegmentationProfile | undefined;
   /** What it asked for before it was deleted under Retain: its policies stay. */
   readonly retained?: SegmentationProfile;
+  /** The labels that the namespace had then. */
+  readonly labels?: StringMap;
 }
 
 /** One value of every input that bears on a namespace. */
@@ -62,10 +66,21 @@ export class Inputs {
   combinations(namespace: string, from = Number.NEGATIVE_INFINITY): Combination[] {
     const [p = [], q = []] = PROFILES.map((name) => this.#valid<ProfileValue>(`profile ${name}`, from));
     const combined: Combination[] = [];
-    for (const labels of this.#valid<StringMap | undefined>(`labels ${namespace}`, from))
+    const labelled = this.#valid<StringMap | undefined>(`labels ${namespace}`, from);
+    // What was retained is what was enforced before, whatever became of the namespace's labels since.
+    const [ps = [], qs = []] = [p, q].map((values) =>
+      values.flatMap(({ id, since, value }) => {
+        const then = value.retained === undefined ? [] : labelled.filter((labels) => labels.since <= since);
+        return [
+          { id: `${id}`, value },
+          ...then.map((labels) => ({ id: `${id} ${labels.id}`, value: { ...value, labels: labels.value } })),
+        ];
+      }),
+    );
+    for (const labels of labelled)
       for (const facts of this.#factValues(from))
-        for (const first of p)
-          for (const second of q)
+        for (const first of ps)
+          for (const second of qs)
             combined.push({
               profiles: [first.value, second.value],
               labels: labels.value,
@@ -175,7 +190,7 @@ function isEnforced(profile: SegmentationProfile, namespace: string, labels: Str
 /**
  * The policies that all profiles ask for. Those of a retained profile count as if it were there.
  *
- * @param mayWait only of those that must stand: without those that may wait for a peer, or that went before they did
+ * @param mayWait only of those that must stand: without directions that may wait for a peer, or profiles that are gone
  */
 export function policiesOf(
   combination: Combination,
@@ -183,9 +198,45 @@ export function policiesOf(
   lastKnown: LastKnown,
   mayWait = false,
 ): NetworkPolicy[] {
-  return combination.profiles.flatMap(({ profile, retained }) => {
-    const intent = intentOf(profile ?? (mayWait ? undefined : retained), namespace, combination, lastKnown);
-    if (intent === undefined || (mayWait && intent.unresolved.some(({ held }) => !held))) return [];
-    return intent.policies;
+  return combination.profiles.flatMap(({ profile, retained, labels }) => {
+    const intent =
+      profile === undefined && !mayWait
+        ? intentOf(retained, namespace, { ...combination, labels }, lastKnown)
+        : intentOf(profile, namespace, combination, lastKnown);
+    if (intent === undefined) return [];
+    return mayWait ? withoutDirections(intent.policies, neverKnown(intent)) : intent.policies;
+  });
+}
+
+/** Whether any profile has a peer in the namespace that can't be resolved: what it is kept as depends on what stood. */
+export function isUnresolved(combination: Combination, namespace: string): boolean {
+  return combination.profiles.some(({ profile, retained, labels }) =>
+    [
+      intentOf(profile, namespace, combination, () => []),
+      intentOf(retained, namespace, { ...combination, labels }, () => []),
+    ].some((intent) => intent !== undefined && intent.unresolved.length > 0),
+  );
+}
+
+/** The directions in which a peer can't be resolved, and is not kept as it was. */
+export function neverKnown({ unresolved }: Compiled): PolicyType[] {
+  return DIRECTIONS.filter((direction) =>
+    unresolved.some((each) => !each.held && each.direction === direction),
+  );
+}
+
+/** The policies of a profile that has not begun with some directions; `role` is that of a default-deny of fewer. */
+export function withoutDirections(
+  policies: readonly NetworkPolicy[],
+  directions: readonly PolicyType[],
+  role = 'partial-deny',
+): NetworkPolicy[] {
+  return policies.flatMap((policy) => {
+    const { metadata, spec } = policy;
+    const policyTypes = isolates(spec).filter((type) => !directions.includes(type));
+    if (policyTypes.length === isolates(spec).length) return [policy];
+    if (policyTypes.length === 0) return [];
+    const labels = { ...metadata.labels, [LABEL_ROLE]: role };
+    return [{ ...policy, metadata: { ...metadata, labels }, spec: { ...spec, policyTypes } }];
   });
 }

@@ -7,10 +7,10 @@ import type { ProfileStatus } from '../../src/api/profile.ts';
 import { lastKnownFrom } from '../../src/controller/last-known.ts';
 import type { World } from '../../src/controller/world.ts';
 import type { Request } from '../../src/kube/transport.ts';
-import { DIRECTIONS } from '../../src/policy/normalize.ts';
+import { DIRECTIONS, fingerprint } from '../../src/policy/normalize.ts';
 import { isolatesAll } from '../../src/policy/plan.ts';
 import { Judge } from '../support/judge.ts';
-import { type Combination, Inputs, policiesOf } from './inputs.ts';
+import { type Combination, Inputs, isUnresolved, policiesOf } from './inputs.ts';
 import { isOperator, Picture } from './picture.ts';
 import { EXTERNAL, NAMESPACES, NODE_ADDRESSES, PROFILES, SETTLED } from './plan.ts';
 import { NAMESPACE, NETWORK_POLICY, PROFILE } from './server/kinds.ts';
@@ -30,6 +30,7 @@ const PODS: readonly Pod[] = [...SETTLED, 'd'].flatMap((namespace, home) =>
 const judge = new Judge(PODS, [...EXTERNAL, ...NODE_ADDRESSES]);
 
 type Policies = readonly NetworkPolicy[];
+const NOTHING: Policies = [];
 type Knowledge = (replica: string) => { readonly world: World; readonly leads: boolean } | undefined;
 
 export class Witness {
@@ -44,9 +45,16 @@ export class Witness {
   /** Of each namespace: what stood when the round began, and what others made of it since. */
   readonly before = new Map<string, Policies>();
   readonly #byHand = new Map<string, Policies[]>();
+  /** Of each namespace: all that stood since the round began. What is known of a peer is read back from it. */
+  readonly #stood = new Map<string, Policies[]>();
   /** Of what stood then: what the operator made, and what is marked with no profile that there was. */
   readonly #abandoned = new Map<string, Policies>();
+  /** What each combination asks for, by it and what is known of peers; and the same value for the same policies. */
   readonly #intents = new Map<string, Policies>();
+  readonly #contents = new Map<string, Policies>();
+  readonly #sums = new Map<string, Policies>();
+  readonly #ids = new WeakMap<Policies, number>();
+  #nextId = 0;
   #references = new Map<string, readonly Policies[]>();
   /** When a replica sent its latest live read of an object that was answered, by replica and path. */
   readonly #reads = new Map<string, number>();
@@ -65,7 +73,10 @@ export class Witness {
   beginRound(): void {
     this.inputs.settle();
     this.#byHand.clear();
+    this.#stood.clear();
     this.#intents.clear();
+    this.#contents.clear();
+    this.#sums.clear();
     this.#references.clear();
     for (const namespace of NAMESPACES) {
       const policies = this.picture.policies(namespace);
@@ -152,42 +163,65 @@ export class Witness {
   #judgeNamespace(namespace: string, { at, author, type, kind, key }: Revision): void {
     const { labels } = this.picture;
     if (!labels.has(namespace)) return;
+    const now = this.picture.policies(namespace);
     const fault = judge.fault(
       namespace,
-      this.picture.policies(namespace),
+      now,
       this.#referencesOf(namespace),
       labels,
       !hasLastingPods(namespace),
     );
     if (fault !== undefined)
       this.#fail(`${fault}, at revision ${at} (${author} ${type} ${kind.plural} ${key})`);
+    const stood = this.#stood.get(namespace) ?? [];
+    if (stood.at(-1) !== now) this.#stood.set(namespace, [...stood, now]);
   }
 
   #referencesOf(namespace: string): readonly Policies[] {
     let references = this.#references.get(namespace);
     if (references !== undefined) return references;
     const known = [this.before.get(namespace) ?? [], ...this.byHand(namespace)];
-    const intents = this.inputs
-      .combinations(namespace)
-      .flatMap((each) => known.flatMap((base, index) => this.#intent(namespace, each, base, index)));
+    const bases = [...known, ...(this.#stood.get(namespace) ?? [])];
+    const combinations = this.inputs.combinations(namespace);
+    const isFixed = combinations.every((each) => !isUnresolved(each, namespace));
+    const intents = combinations.flatMap((each) =>
+      (isFixed ? known : bases).flatMap((base) => this.#intent(namespace, each, base)),
+    );
     references = [...known, ...new Set(intents)];
-    this.#references.set(namespace, references);
+    if (isFixed) this.#references.set(namespace, references);
     return references;
   }
 
   /** What stands once a combination of inputs is enforced, with each value of what others own. */
-  #intent(namespace: string, combination: Combination, base: Policies, index: number): Policies[] {
-    const ours = policiesOf(combination, namespace, lastKnownFrom(base));
+  #intent(namespace: string, combination: Combination, base: Policies): Policies[] {
+    const key = `${namespace} ${combination.key} ${this.#idOf(base)}`;
+    let ours = this.#intents.get(key);
+    if (ours === undefined) this.#intents.set(key, (ours = this.#ours(namespace, combination, base)));
+    return this.inputs.values<Policies | undefined>(`foreign ${namespace}`).map((foreign = NOTHING) => {
+      const same = `${this.#idOf(foreign)} ${this.#idOf(ours)}`;
+      let policies = this.#sums.get(same);
+      if (policies === undefined) this.#sums.set(same, (policies = [...foreign, ...ours]));
+      return policies;
+    });
+  }
+
+  /** The same value for the same policies. */
+  #ours(namespace: string, combination: Combination, base: Policies): Policies {
     const existing = combination.profiles.map(({ profile }) => profile?.metadata.name);
     const left = (this.#abandoned.get(namespace) ?? []).filter(
       ({ metadata }) => !existing.includes(metadata.labels?.[LABEL_PROFILE]),
     );
-    return this.inputs.values<Policies | undefined>(`foreign ${namespace}`).map((foreign, which) => {
-      const key = `${namespace} ${combination.key} ${index} ${which}`;
-      let policies = this.#intents.get(key);
-      if (policies === undefined) this.#intents.set(key, (policies = [...(foreign ?? []), ...left, ...ours]));
-      return policies;
-    });
+    const ours = [...left, ...policiesOf(combination, namespace, lastKnownFrom(base))];
+    const content = ours.map((each) => `${each.metadata.name} ${fingerprint(each)}`).join();
+    const known = this.#contents.get(`${namespace} ${content}`);
+    if (known === undefined) this.#contents.set(`${namespace} ${content}`, ours);
+    return known ?? ours;
+  }
+
+  #idOf(policies: Policies): number {
+    let id = this.#ids.get(policies);
+    if (id === undefined) this.#ids.set(policies, (id = this.#nextId++));
+    return id;
   }
 
   /** I5. */

@@ -167,7 +167,7 @@ describe('the operator resolves peers from the cluster', () => {
       await box.ready(profile);
     });
 
-    it('isolates no running pods while it never was resolved, and does once it is', async () => {
+    it('isolates running pods only in the other direction while it never was resolved, and in both once it is', async () => {
       const [client, backend] = [await box.namespace('client'), await box.namespace('backend', null)];
       await box.pod(client, 'web', { app: 'web' });
       const profile = await box.profile('early', {
@@ -177,9 +177,15 @@ describe('the operator resolves peers from the cluster', () => {
         async () => assert.equal((await box.condition(profile, 'Ready')).reason, 'PeersUnresolved'),
         PROMPTLY,
       );
-      assert.deepEqual(await box.policyNames(client), []);
+      const deny = `${profile}.default-deny`;
+      const isolated = async () => (await box.policy(client, deny)).spec.policyTypes;
+      await eventually(async () => assert.deepEqual(await isolated(), ['Ingress']), PROMPTLY);
+      assert.deepEqual(await box.policyNames(client), [deny]);
+      const { failures } = (await box.readProfile(profile)).status ?? {};
+      assert.match(failures?.[0]?.message ?? '', /^not isolated yet in Egress: /);
       await box.service(backend, 'api', { selector: { app: 'api' }, ...port(80, 8080) });
       await box.ready(profile);
+      assert.deepEqual(await isolated(), ['Ingress', 'Egress']);
       assert.ok((await box.policyNames(client)).includes(`${profile}.egress`));
     });
   });
