@@ -76,7 +76,7 @@ export function namespacesToLeave(profile: SegmentationProfile, world: World): s
   const retain = profile.spec.deletionPolicy === 'Retain';
   const deleting = profile.metadata.deletionTimestamp !== undefined;
   const { name, uid = '' } = profile.metadata;
-  return [...world.namespacesWithPoliciesOf(name)].filter((each) => {
+  return world.namespacesWithPoliciesOf(name, (each) => {
     const namespace = world.namespaces.get(each);
     if (deleting && retain) {
       return [...world.policies.byNamespace(each)].some(

@@ -101,15 +101,16 @@ export class World {
   }
 
   /**
-   * Namespaces with policies of this profile. Of a profile that is gone (or not read yet) those that are still marked
-   * with its name.
+   * Namespaces with policies of this profile, of those that `concern`. Of a profile that is gone (or not read yet) those
+   * that are still marked with its name.
    */
-  namespacesWithPoliciesOf(profile: string): string[] {
+  namespacesWithPoliciesOf(profile: string, concern: (namespace: string) => boolean = () => true): string[] {
     const uid = this.profiles.get(profile)?.uid;
     const byName = [...(this.#marked.get(nameMark(profile))?.keys() ?? [])];
-    if (uid === undefined) return byName;
+    if (uid === undefined) return byName.filter(concern);
     const candidates = new Set([...byName, ...(this.#marked.get(uidMark(uid))?.keys() ?? [])]);
     return [...candidates].filter((namespace) => {
+      if (!concern(namespace)) return false;
       for (const item of this.policies.byNamespace(namespace))
         if (this.ownerOf(item) === profile) return true;
       return false;

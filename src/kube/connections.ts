@@ -1,4 +1,5 @@
 /** The kept-alive connections to one server, direct or through a proxy, replaced as a whole where they must be. */
+import { createSecureContext } from 'node:tls';
 import { Agent, ProxyAgent } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../clock.ts';
@@ -18,14 +19,19 @@ interface Pool {
 }
 
 export class Connections {
+  readonly #isTls: boolean;
   readonly #proxy: string | undefined;
   readonly #clock: Clock;
   #pool: Pool | undefined;
   /** Pools that only finish what they have begun. */
   readonly #retired = new Set<Dispatcher>();
 
-  /** @param proxy its URL (http, https or socks5); undefined: direct connections */
-  constructor(proxy: string | undefined, clock: Clock) {
+  /**
+   * @param isTls whether the server is spoken to by TLS
+   * @param proxy its URL (http, https or socks5); undefined: direct connections
+   */
+  constructor(isTls: boolean, proxy: string | undefined, clock: Clock) {
+    this.#isTls = isTls;
     this.#proxy = proxy;
     this.#clock = clock;
   }
@@ -66,6 +72,8 @@ export class Connections {
   #open(credentials: Credentials): Dispatcher {
     const tls = {
       ...credentials.tls,
+      // One for all connections: reading certificates anew for each costs more than its handshake.
+      ...(this.#isTls && { secureContext: createSecureContext(credentials.tls) }),
       timeout: CONNECT_TIMEOUT_MS,
       keepAlive: true,
       keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,

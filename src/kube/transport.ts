@@ -121,6 +121,7 @@ class HttpTransport implements Transport {
     this.#clock = options.clock ?? systemClock;
     this.#onRequest = options.onRequest;
     this.#connections = new Connections(
+      url.protocol === 'https:',
       config.proxyUrl ?? proxyFor(url, options.env ?? process.env),
       this.#clock,
     );

@@ -8,7 +8,7 @@ const MAX_OBJECT = 1024 * 1024;
 
 /** Why the policy would be refused for its size, and what to do about it; undefined if it would not be. */
 export function excess({ metadata, spec }: NetworkPolicy): string | undefined {
-  const annotations = bytes(metadata.annotations ?? {});
+  const annotations = metadata.annotations === undefined ? 0 : bytes(metadata.annotations);
   const object = bytes(spec) + annotations;
   if (annotations <= MAX_ANNOTATIONS && object <= MAX_OBJECT) return undefined;
   const what =
@@ -21,9 +21,14 @@ export function excess({ metadata, spec }: NetworkPolicy): string | undefined {
   );
 }
 
-function bytes(value: unknown): number {
-  return Buffer.byteLength(JSON.stringify(value));
+/** Remembered: compiled policies of many namespaces share these parts. */
+function bytes(value: object): number {
+  let size = sizes.get(value);
+  if (size === undefined) sizes.set(value, (size = Buffer.byteLength(JSON.stringify(value))));
+  return size;
 }
+
+const sizes = new WeakMap<object, number>();
 
 function kibibytes(size: number): string {
   return `${Math.ceil(size / 1024)} KiB`;

@@ -128,10 +128,9 @@ export function plan(
     const final = put(change, wanted, reason);
     const adds = carriesRules(wanted.spec) ? gains : denyGains;
     const removes = old !== undefined && carriesRules(old.spec) ? losses : denyLosses;
-    const alone = changes.every((other) => other === change || !meet(other, change));
     if (old === undefined || !change.loses) adds.push(final);
     else if (!change.gains) removes.push(final);
-    else if (alone) adds.push(final);
+    else if (changes.every((other) => other === change || !meet(other, change))) adds.push(final);
     else if (sameSelector(old.spec, wanted.spec)) {
       adds.push(put(change, { ...wanted, spec: union(old.spec, wanted.spec) }, 'transition'));
       removes.push(final);

@@ -1,7 +1,7 @@
 /**
  * Structured logs on winston: one line per event, for people (text) or for machines (json). What is logged is put in
- * order and rid of secrets here; winston carries the lines to the stream, those of one turn of the event loop together:
- * a write for each would cost more than all else here (docs/decisions/0012-performance.md).
+ * order and rid of secrets here; winston carries the lines to the stream, those of a moment together: a write for each
+ * would cost more than all else here (docs/decisions/0012-performance.md).
  */
 import { once } from 'node:events';
 import { createLogger as createWinston, format, transports } from 'winston';
@@ -37,6 +37,9 @@ export interface LoggerOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
+/** How long a line that is no warning may wait for others, in milliseconds. */
+const GATHER_MS = 20;
+
 /** As winston has it: what is more severe is lower. */
 const LEVELS: Readonly<Record<LogLevel, number>> = { error: 0, warn: 1, info: 2, debug: 3 };
 
@@ -55,9 +58,9 @@ export function createLogger(options: LoggerOptions): Logger {
   const stacks = options.level === 'debug';
 
   let pending: string[] = [];
-  let flushing: NodeJS.Immediate | undefined;
+  let flushing: NodeJS.Timeout | undefined;
   const flush = () => {
-    clearImmediate(flushing);
+    clearTimeout(flushing);
     flushing = undefined;
     if (pending.length === 0) return;
     const message = pending.join('\n');
@@ -87,7 +90,7 @@ export function createLogger(options: LoggerOptions): Logger {
       pending.push(line);
       // What may be the last words is out when this returns.
       if (LEVELS[level] <= LEVELS.warn) flush();
-      else flushing ??= setImmediate(flush);
+      else flushing ??= setTimeout(flush, GATHER_MS);
     };
     return {
       debug: (message, fields) => write('debug', message, fields),
