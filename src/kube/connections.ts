@@ -72,7 +72,7 @@ export class Connections {
   #open(credentials: Credentials): Dispatcher {
     const tls = {
       ...credentials.tls,
-      // One for all connections: reading certificates anew for each costs more than its handshake.
+      // One for all connections: each would read the certificates anew, and keep them.
       ...(this.#isTls && { secureContext: createSecureContext(credentials.tls) }),
       timeout: CONNECT_TIMEOUT_MS,
       keepAlive: true,
