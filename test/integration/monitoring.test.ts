@@ -1,6 +1,5 @@
 /** The real Prometheus scrapes the operator at work, and answers every query of the rules, dashboard and runbooks. */
 import assert from 'node:assert/strict';
-import { parse } from 'yaml';
 import { describeMetrics } from '../../src/telemetry/metrics.ts';
 import { page, quoted, readRepositoryFile, rows, samples } from '../docs/pages.ts';
 import type { ControlPlane } from '../env/index.ts';
@@ -17,11 +16,10 @@ import {
   ruleFile,
   rules,
 } from '../support/prometheus.ts';
-import { scrape, serviceAccountToken } from '../support/scrape.ts';
+import { scrape } from '../support/scrape.ts';
 import { selectorText, type Selector, usageOf } from '../support/promql.ts';
+import { configuration, JOB, work } from './monitoring/fixture.ts';
 
-const JOB = 'segmentation-operator';
-const INTERVAL = '500ms';
 const SETTLED = 15_000; // ms: many scrapes and evaluations
 /** What stands for Grafana's variables; ten minutes are longer than all that this test does. */
 const VARIABLES: Readonly<Record<string, string>> = {
@@ -309,70 +307,3 @@ function filled(expression: string): string {
     assert.deepEqual(faults, []);
   });
 });
-
-/**
- * One job as the ServiceMonitor makes it, with what Prometheus prefers (OpenMetrics), and one with the older format. As
- * in a cluster, Prometheus shows the token of a ServiceAccount that may get metrics.
- */
-async function configuration(box: Sandbox, url: string): Promise<{ configuration: object; token: string }> {
-  const token = await serviceAccountToken(box.plane, `${box.id}-prometheus`);
-  await box.create('/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'ClusterRoleBinding',
-    metadata: { name: `${box.id}-metrics-reader` },
-    roleRef: {
-      apiGroup: 'rbac.authorization.k8s.io',
-      kind: 'ClusterRole',
-      name: 'segmentation-operator-metrics-reader',
-    },
-    subjects: [{ kind: 'ServiceAccount', name: `${box.id}-prometheus`, namespace: 'default' }],
-  });
-  const monitor = parse(readRepositoryFile('config/prometheus/service_monitor.yaml')) as {
-    spec: {
-      endpoints: [{ path: string; scheme: string; tlsConfig: { insecureSkipVerify: boolean } }];
-    };
-  };
-  const [{ path, scheme, tlsConfig }] = monitor.spec.endpoints;
-  const job = {
-    metrics_path: path,
-    scheme,
-    authorization: { credentials: token },
-    tls_config: { insecure_skip_verify: tlsConfig.insecureSkipVerify },
-    static_configs: [
-      {
-        targets: [new URL(url).host],
-        labels: { namespace: 'segmentation-system', pod: 'a', cluster: 'here' },
-      },
-    ],
-  };
-  return {
-    token,
-    configuration: {
-      global: { scrape_interval: INTERVAL, scrape_timeout: INTERVAL, evaluation_interval: INTERVAL },
-      rule_files: ['rules.yaml'],
-      scrape_configs: [
-        { job_name: JOB, ...job },
-        { job_name: 'text', scrape_protocols: ['PrometheusText0.0.4'], ...job },
-      ],
-    },
-  };
-}
-
-/** Something of everything: policies, a repaired deletion, a taken name, a peer that is not there. Resolves the profile. */
-async function work(box: Sandbox): Promise<string> {
-  const [first, second] = [await box.namespace('first'), await box.namespace('second')];
-  const name = `${box.id}-strict`;
-  await box.createPolicy(second, `${name}.default-deny`, { podSelector: {}, policyTypes: ['Ingress'] });
-  const profile = await box.profile('strict');
-  assert.equal(profile, name);
-  await eventually(async () => assert.equal((await box.condition(profile, 'Ready')).status, 'True'));
-  await box.deletePolicy(first, `${profile}.default-deny`);
-  await eventually(() => box.policy(first, `${profile}.default-deny`));
-  const late = await box.namespace('late');
-  await eventually(() => box.policy(late, `${profile}.default-deny`));
-  await box.edit(profile, {
-    egress: [{ name: 'to-nowhere', to: [{ service: { namespace: first, name: 'nowhere' } }] }],
-  });
-  await eventually(async () => assert.equal((await box.condition(profile, 'PeersResolved')).status, 'False'));
-  return profile;
-}

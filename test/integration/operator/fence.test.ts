@@ -214,7 +214,7 @@ describe('the fence around the operator', function () {
       request('create', EVENTS, event(PROFILE, 'segmentation-operator')));
 
     const REFUSED: readonly (readonly [what: string, regarding: object, controller: string])[] = [
-      ['about something else', { apiVersion: 'v1', kind: 'Node', name: 'n' }, 'segmentation-operator'],
+      ['about something else', { ...PROFILE, kind: 'Node' }, 'segmentation-operator'],
       ['about a kind of the same name', { ...PROFILE, apiVersion: 'x.io/v1' }, 'segmentation-operator'],
       ["in somebody else's name", PROFILE, 'kubelet'],
     ];

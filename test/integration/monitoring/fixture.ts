@@ -1,0 +1,79 @@
+/** What the real Prometheus is set to scrape in its test, and what the operator has to tell it. */
+import assert from 'node:assert/strict';
+import { parse } from 'yaml';
+import { readRepositoryFile } from '../../docs/pages.ts';
+import { eventually, type Sandbox } from '../../support/cluster.ts';
+import { serviceAccountToken } from '../../support/scrape.ts';
+
+export const JOB = 'segmentation-operator';
+const INTERVAL = '500ms';
+
+/**
+ * One job as the ServiceMonitor makes it, with what Prometheus prefers (OpenMetrics), and one with the older format. As
+ * in a cluster, Prometheus shows the token of a ServiceAccount that may get metrics.
+ */
+export async function configuration(
+  box: Sandbox,
+  url: string,
+): Promise<{ configuration: object; token: string }> {
+  const token = await serviceAccountToken(box.plane, `${box.id}-prometheus`);
+  await box.create('/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRoleBinding',
+    metadata: { name: `${box.id}-metrics-reader` },
+    roleRef: {
+      apiGroup: 'rbac.authorization.k8s.io',
+      kind: 'ClusterRole',
+      name: 'segmentation-operator-metrics-reader',
+    },
+    subjects: [{ kind: 'ServiceAccount', name: `${box.id}-prometheus`, namespace: 'default' }],
+  });
+  const monitor = parse(readRepositoryFile('config/prometheus/service_monitor.yaml')) as {
+    spec: {
+      endpoints: [{ path: string; scheme: string; tlsConfig: { insecureSkipVerify: boolean } }];
+    };
+  };
+  const [{ path, scheme, tlsConfig }] = monitor.spec.endpoints;
+  const job = {
+    metrics_path: path,
+    scheme,
+    authorization: { credentials: token },
+    tls_config: { insecure_skip_verify: tlsConfig.insecureSkipVerify },
+    static_configs: [
+      {
+        targets: [new URL(url).host],
+        labels: { namespace: 'segmentation-system', pod: 'a', cluster: 'here' },
+      },
+    ],
+  };
+  return {
+    token,
+    configuration: {
+      global: { scrape_interval: INTERVAL, scrape_timeout: INTERVAL, evaluation_interval: INTERVAL },
+      rule_files: ['rules.yaml'],
+      scrape_configs: [
+        { job_name: JOB, ...job },
+        { job_name: 'text', scrape_protocols: ['PrometheusText0.0.4'], ...job },
+      ],
+    },
+  };
+}
+
+/** Something of everything: policies, a repaired deletion, a taken name, a peer that is not there. Resolves the profile. */
+export async function work(box: Sandbox): Promise<string> {
+  const [first, second] = [await box.namespace('first'), await box.namespace('second')];
+  const name = `${box.id}-strict`;
+  await box.createPolicy(second, `${name}.default-deny`, { podSelector: {}, policyTypes: ['Ingress'] });
+  const profile = await box.profile('strict');
+  assert.equal(profile, name);
+  await eventually(async () => assert.equal((await box.condition(profile, 'Ready')).status, 'True'));
+  await box.deletePolicy(first, `${profile}.default-deny`);
+  await eventually(() => box.policy(first, `${profile}.default-deny`));
+  const late = await box.namespace('late');
+  await eventually(() => box.policy(late, `${profile}.default-deny`));
+  await box.edit(profile, {
+    egress: [{ name: 'to-nowhere', to: [{ service: { namespace: first, name: 'nowhere' } }] }],
+  });
+  await eventually(async () => assert.equal((await box.condition(profile, 'PeersResolved')).status, 'False'));
+  return profile;
+}
