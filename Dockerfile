@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # The operator as one bundled file on a base without shell or package manager, as a user without rights.
-# Both bases are pinned by tag. To pin them by digest as well, give them as arguments: docs/operations.md#the-image
+# `npm run pin:images` adds the digests of both bases; others can be given as arguments: docs/operations.md#the-image
 ARG BUILDER_IMAGE=docker.io/library/node:24.21.0-trixie-slim
 ARG RUNTIME_IMAGE=gcr.io/distroless/nodejs24-debian13:nonroot
 
@@ -20,9 +20,11 @@ COPY src/ src/
 RUN node scripts/build.ts --outfile dist/operator.mjs
 
 FROM ${RUNTIME_IMAGE}
+ARG RUNTIME_IMAGE
 LABEL org.opencontainers.image.title="segmentation-operator" \
       org.opencontainers.image.description="Turns SegmentationProfiles into NetworkPolicies in every namespace that they select" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="${RUNTIME_IMAGE}"
 ENV NODE_ENV=production
 WORKDIR /app
 # The bundle, its bill of materials (operator.cdx.json), and the licences of what is in it.

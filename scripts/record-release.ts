@@ -3,12 +3,15 @@
  * work. Done once, before a release; the test of upgrades starts from each recorded version.
  *
  *   npm run record:release -- v0.2.0     writes test/fixtures/upgrade/v0.2.0
+ *
+ * A release is refused as long as the Dockerfile's bases are not pinned by digest; a pre-release (v0.2.0-rc.1) is not.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
 import { localCluster } from './demo/cluster.ts';
 import { DemoOperator } from './demo/operator.ts';
+import { unpinned } from './images/dockerfile.ts';
 import { crdEstablished } from '../test/env/crd.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -48,6 +51,11 @@ async function record(version: string): Promise<void> {
   if (existsSync(directory))
     throw new Error(`${directory} is there already: what was released does not change`);
 
+  // Before anything has a version of its own that people will build.
+  const problems = version.includes('-') ? [] : unpinned(readFileSync(join(root, 'Dockerfile'), 'utf8'));
+  if (problems.length > 0) {
+    throw new Error([...problems, 'A release is built from what is pinned: npm run pin:images'].join('\n'));
+  }
   const cluster = await localCluster();
   try {
     const manifests = await cluster.kubectl(['kustomize', join(root, 'config/default')]);
