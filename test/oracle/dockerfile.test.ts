@@ -1,0 +1,50 @@
+/** The Dockerfile, judged by BuildKit as `docker build --check` does (test/env/tools/dockerfile). */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readRepositoryFile } from '../docs/pages.ts';
+import { goIsThere, goTool, skippedWithoutGo } from '../env/go-tool.ts';
+
+const DIGEST = `sha256:${'a'.repeat(64)}`;
+const dockerfile = readRepositoryFile('Dockerfile');
+
+(goIsThere ? describe : describe.skip)(`to BuildKit the Dockerfile${skippedWithoutGo}`, function () {
+  this.timeout('30s');
+  let judge: string;
+
+  before(async function () {
+    this.timeout('20m');
+    judge = await goTool({
+      name: 'dockerfile-check',
+      module: 'dockerfile',
+      package: '.',
+      title: 'the check of Dockerfiles by BuildKit',
+      usualTime: 'it takes about a minute on 2 cores',
+    });
+  });
+
+  const complaints = (text: string): string[] => {
+    const { status, stdout, stderr } = spawnSync(judge, { input: text, encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    return stdout.split('\n').filter(Boolean);
+  };
+
+  it('gives no cause for complaint', () => assert.deepEqual(complaints(dockerfile), []));
+
+  it('nor with bases that are pinned by digest', () => {
+    const pinned = dockerfile.replace(/^(ARG \w+_IMAGE=\S+?)(@\S+)?$/gm, `$1@${DIGEST}`);
+    assert.equal(pinned.split(DIGEST).length, 3);
+    assert.deepEqual(complaints(pinned), []);
+  });
+
+  const BROKEN: readonly (readonly [find: string, replace: string, says: RegExp])[] = [
+    ['WORKDIR', 'WORKDIRR', /unknown instruction: WORKDIRR/],
+    ['FROM ${RUNTIME_IMAGE}\nARG RUNTIME_IMAGE', 'FROM ${RUNTIME_IMAGE}', /UndefinedVar: .*RUNTIME_IMAGE/],
+    ['FROM ${RUNTIME_IMAGE}', 'FROM ${RUNTIME}', /UndefinedArgInFrom|base name .* should not be blank/],
+  ];
+  for (const [find, replace, says] of BROKEN) {
+    it(`would give cause with ${JSON.stringify(replace)}`, () => {
+      assert.ok(dockerfile.includes(find));
+      assert.match(complaints(dockerfile.replaceAll(find, replace)).join('\n'), says);
+    });
+  }
+});
