@@ -60,7 +60,7 @@ export interface Plan {
   readonly steps: readonly Step[];
   /** Names that somebody else's object holds; our object stands under an alternative name. */
   readonly conflicts: readonly string[];
-  /** Directions in which pods cease to be isolated for good. */
+  /** Directions in which pods may cease to be isolated for good, all or some of them. */
   readonly opens: readonly PolicyType[];
 }
 
@@ -86,11 +86,7 @@ export function plan(
   const ours = new Map(observed.filter(context.isOurs).map((policy) => [policy.metadata.name, policy]));
   const changes = changesOf(ours, named);
   const after = [...foreign, ...named];
-  const opens = DIRECTIONS.filter(
-    (direction) =>
-      observed.some(({ spec }) => isolatesAll(spec, direction)) &&
-      !after.some(({ spec }) => isolatesAll(spec, direction)),
-  );
+  const opens = DIRECTIONS.filter((direction) => isOpened(direction, observed, after));
   if (changes.length === 0) return { steps: [], conflicts, opens };
 
   const gains: Step[] = [];
@@ -155,6 +151,20 @@ export function plan(
     ...covers.map(({ metadata }): Step => ({ verb: 'delete', reason: 'transition', name: metadata.name })),
   );
   return { steps: [...steps, ...uniqueDeletes([...cleanUp, ...finished])], conflicts, opens };
+}
+
+function isOpened(
+  direction: PolicyType,
+  before: readonly NetworkPolicy[],
+  after: readonly NetworkPolicy[],
+): boolean {
+  if (after.some(({ spec }) => isolatesAll(spec, direction))) return false;
+  const selectors = (policies: readonly NetworkPolicy[]) =>
+    policies
+      .filter(({ spec }) => isolates(spec).includes(direction))
+      .map(({ spec }) => selectorKey(spec.podSelector ?? EVERYTHING));
+  const kept = new Set(selectors(after));
+  return selectors(before).some((each) => !kept.has(each));
 }
 
 /** `desired`, each under its own name or, where that is taken, the first free alternative one. */

@@ -264,3 +264,29 @@ describe('plan, case by case', () => {
     ]);
   });
 });
+
+describe('a plan opens', () => {
+  const opens = (before: readonly NetworkPolicy[], after: readonly NetworkPolicy[]) =>
+    plan(before, after, { hasPods: true, isOurs }).opens;
+  const web = ours('p.ingress.web', { selector: WEB, allows: ['192.0.2.1'] });
+
+  it('a direction whose default-deny goes, and no other one', () => {
+    assert.deepEqual(opens([deny(['Ingress', 'Egress'])], [deny(['Egress'])]), ['Ingress']);
+  });
+
+  it('what is left of it, when a plan that went half way is taken up again', () => {
+    assert.deepEqual(opens([web], []), ['Ingress']);
+  });
+
+  it('nothing where the default-deny stays, or somebody else has one', () => {
+    assert.deepEqual(opens([deny(), web], [deny()]), []);
+    assert.deepEqual(opens([made('theirs', {}), web], []), []);
+  });
+
+  it('nothing where the same pods stay isolated', () => {
+    const other = ours('p.ingress.web', { selector: WEB, allows: ['192.0.2.2'] });
+    assert.deepEqual(opens([web], [other]), []);
+    assert.deepEqual(opens([web, made('theirs', { selector: WEB })], []), []);
+    assert.deepEqual(opens([web, made('theirs', { selector: API })], []), ['Ingress']);
+  });
+});

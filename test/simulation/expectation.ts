@@ -210,9 +210,10 @@ function unsettledProfile(name: string, { picture, inputs }: Witness, seen: Seen
   if (namespaces.failed > 0) return `${namespaces.failed} namespaces failed: ${ready?.message}`;
   if (!isAudit && (counts?.applied !== seen.applied || counts.desired !== seen.desired))
     return `there are ${seen.applied} of ${seen.desired} policies, and it says ${counts?.applied} of ${counts?.desired}`;
-  const isReady = !matched.some(([namespace]) =>
-    hasUnresolved(profile, namespace, inputs.present(namespace)),
-  );
+  const isReady = !matched.some(([namespace]) => {
+    const present = inputs.present(namespace);
+    return hasUnresolved(present.profiles[PROFILES.indexOf(name)]?.profile ?? profile, namespace, present);
+  });
   if (resolved?.status !== (isReady ? 'True' : 'False'))
     return `PeersResolved is ${resolved?.status}: ${resolved?.message}`;
   if (ready?.status !== (isReady ? 'True' : 'False')) return `Ready is ${ready?.status}: ${ready?.message}`;

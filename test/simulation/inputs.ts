@@ -165,17 +165,48 @@ export function intentOf(
 ): Compiled | undefined {
   if (profile === undefined || labels === undefined || !isEnforced(profile, namespace, labels))
     return undefined;
+  const compiled = compiledOf(profile, namespace, labels, facts);
+  // What was known last matters only to what can't be resolved now.
+  if (compiled.unresolved.length === 0) return compiled;
   return compile(profile, { name: namespace, labels }, facts, lastKnown);
+}
+
+/** By profile, namespace labels and facts, none of which is changed in place; then by namespace. */
+const compilations = new WeakMap<object, WeakMap<object, WeakMap<object, Map<string, Compiled>>>>();
+
+/** Nothing is known of peers that can't be resolved. */
+function compiledOf(
+  profile: SegmentationProfile,
+  namespace: string,
+  labels: StringMap,
+  facts: ClusterFacts,
+): Compiled {
+  const inner = <V>(
+    of: { get(key: object): V | undefined; set(key: object, value: V): unknown },
+    key: object,
+    made: V,
+  ) => of.get(key) ?? (of.set(key, made), made);
+  const byName = inner(
+    inner(inner(compilations, profile, new WeakMap()), labels, new WeakMap()),
+    facts,
+    new Map(),
+  );
+  let compiled = byName.get(namespace);
+  if (compiled === undefined)
+    byName.set(namespace, (compiled = compile(profile, { name: namespace, labels }, facts)));
+  return compiled;
 }
 
 /** Whether a profile has a peer in the namespace that can't be resolved, whether or not it enforces anything there. */
 export function hasUnresolved(
   profile: SegmentationProfile,
   namespace: string,
-  { labels = {}, facts }: Combination,
+  { labels = NO_LABELS, facts }: Combination,
 ): boolean {
-  return compile(profile, { name: namespace, labels }, facts).unresolved.length > 0;
+  return compiledOf(profile, namespace, labels, facts).unresolved.length > 0;
 }
+
+const NO_LABELS: StringMap = {};
 
 export function selects({ spec }: SegmentationProfile, namespace: string, labels: StringMap): boolean {
   return !(spec.excludeNamespaces ?? []).includes(namespace) && matches(spec.namespaceSelector, labels);

@@ -8,7 +8,7 @@ export const SETTLED = ['a', 'b', 'c'] as const;
 /** Namespaces whose pods, and which themselves, come and go. */
 export const PASSING = ['d', 'e'] as const;
 export const NAMESPACES: readonly string[] = [...SETTLED, ...PASSING];
-export const PROFILES = ['p', 'q'] as const;
+export const PROFILES: readonly string[] = ['p', 'q'];
 
 export type Act =
   | { readonly do: 'write profile'; readonly name: string; readonly spec: object }

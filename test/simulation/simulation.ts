@@ -49,7 +49,8 @@ class Simulation {
   readonly #roll: Dice;
   readonly #replicas = new Map<string, Replica>();
   readonly #trace: string[] = [];
-  readonly #digest = createHash('sha1');
+  /** All that is told in the trace, without details. */
+  readonly #told: string[] = [];
   readonly #traced: boolean;
   readonly #perSecond = new Map<number, number>();
   #mostRequests = 0;
@@ -111,7 +112,7 @@ class Simulation {
     return {
       fault: fault ?? this.#fault,
       trace: this.#trace,
-      digest: this.#digest.digest('hex'),
+      digest: createHash('sha1').update(this.#told.join('\n')).digest('hex'),
       counts: {
         ...counts,
         rounds: this.#plan.rounds.length,
@@ -240,7 +241,7 @@ class Simulation {
   /** @param detail is shown, and not part of what is compared */
   #note(line: string, detail = ''): void {
     const text = `${this.#scheduler.time} ${line}`;
-    this.#digest.update(text);
+    this.#told.push(text);
     if (this.#traced) this.#trace.push(detail === '' ? text : `${text} ${detail}`);
   }
 }

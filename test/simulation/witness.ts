@@ -1,14 +1,15 @@
 // Judges every revision of the model and every request of the operator by invariants I1 to I6.
 import type { Pod } from '../../src/analysis/cluster.ts';
-import type { KubeObject } from '../../src/api/meta.ts';
+import type { KubeObject, StringMap } from '../../src/api/meta.ts';
 import { LABEL_PROFILE } from '../../src/api/names.ts';
-import type { NetworkPolicy } from '../../src/api/network-policy.ts';
+import type { NetworkPolicy, PolicyType } from '../../src/api/network-policy.ts';
 import type { ProfileStatus } from '../../src/api/profile.ts';
 import { lastKnownFrom } from '../../src/controller/last-known.ts';
 import type { World } from '../../src/controller/world.ts';
 import type { Request } from '../../src/kube/transport.ts';
-import { DIRECTIONS, fingerprint } from '../../src/policy/normalize.ts';
-import { isolatesAll } from '../../src/policy/plan.ts';
+import { DIRECTIONS, fingerprint, isolates } from '../../src/policy/normalize.ts';
+import { isTransitionalCover } from '../../src/policy/plan.ts';
+import { matches } from '../../src/policy/selector.ts';
 import { Judge } from '../support/judge.ts';
 import { type Combination, Inputs, isUnresolved, policiesOf } from './inputs.ts';
 import { isOperator, Picture } from './picture.ts';
@@ -231,12 +232,14 @@ export class Witness {
       this.#fail(`I5, somebody else's policy ${key} was ${type}`);
   }
 
-  /** I4: pods cease to be isolated only where live reads, and what was true since, say so. */
+  /** I4: a pod ceases to be isolated only where live reads, and what was true since, say so. */
   #judgeOpening(namespace: string, before: Policies, { at, author, key }: Revision): void {
     const after = this.picture.policies(namespace);
     for (const direction of DIRECTIONS) {
-      const isolated = (policies: Policies) => policies.some(({ spec }) => isolatesAll(spec, direction));
-      if (!isolated(before) || isolated(after)) continue;
+      const opened = POD_LABELS.filter(
+        (pod) => isIsolated(pod, direction, before) && !isIsolated(pod, direction, after),
+      );
+      if (opened.length === 0) continue;
       this.counts.openings += 1;
       const read = this.#reads.get(`${author} /api/v1/namespaces/${namespace}`);
       const listed = this.#reads.get(
@@ -246,9 +249,10 @@ export class Witness {
       if (read === undefined) return this.#fail(`${why}, and the namespace was never read`);
       // Each plan begins with a list of what stands. A read before that justified an earlier one.
       if (listed !== undefined && read < listed) return this.#fail(`${why}, and no live read preceded it`);
-      const isMeant = this.inputs
-        .combinations(namespace, read)
-        .some((each) => !isolated(policiesOf(each, namespace, lastKnownFrom(before), true)));
+      const isMeant = this.inputs.combinations(namespace, read).some((each) => {
+        const meant = policiesOf(each, namespace, lastKnownFrom(before), true);
+        return opened.every((pod) => !isIsolated(pod, direction, meant));
+      });
       if (!isMeant) this.#fail(`${why}, which nothing justified since the live read`);
     }
   }
@@ -267,6 +271,16 @@ export class Witness {
   #fail(fault: string): void {
     this.fault ??= fault;
   }
+}
+
+/** Whether anything isolates a pod but what only keeps it open meanwhile. */
+function isIsolated(pod: StringMap, direction: PolicyType, policies: Policies): boolean {
+  return policies.some(
+    (each) =>
+      isolates(each.spec).includes(direction) &&
+      matches(each.spec.podSelector ?? {}, pod) &&
+      !isTransitionalCover(each),
+  );
 }
 
 /** A write that would overwrite what somebody else has written meanwhile. */

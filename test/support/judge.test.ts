@@ -1,7 +1,16 @@
 // The judge of the fault suite and the simulation can object.
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import type { Pod } from '../../src/analysis/cluster.ts';
-import type { NetworkPolicy, NetworkPolicySpec } from '../../src/api/network-policy.ts';
+import { compileView } from '../../src/analysis/evaluator.ts';
+import type { StringMap } from '../../src/api/meta.ts';
+import type {
+  NetworkPolicy,
+  NetworkPolicyPeer,
+  NetworkPolicySpec,
+  PolicyType,
+} from '../../src/api/network-policy.ts';
+import { DIRECTIONS } from '../../src/policy/normalize.ts';
 import { Judge } from './judge.ts';
 
 describe('the judge of the invariants', () => {
@@ -48,4 +57,56 @@ describe('the judge of the invariants', () => {
       assert.match(judge.fault('shop', now, references, labels) ?? '', fault ?? /^$/);
     });
   }
+
+  it('sees of a sum of policies what the evaluator sees of them together', () => {
+    const labelled = (name: string, of: StringMap): Pod => ({
+      ...pod,
+      name,
+      labels: of,
+      ips: [`10.0.0.${name}`],
+    });
+    const pods = [labelled('1', { app: 'a' }), labelled('2', { app: 'b' }), labelled('3', {})];
+    const many = new Judge(pods);
+    const peer = fc.constantFrom<NetworkPolicyPeer>(
+      { podSelector: { matchLabels: { app: 'a' } } },
+      { namespaceSelector: {} },
+      { ipBlock: { cidr: '203.0.113.0/24', except: ['203.0.113.128/25'] } },
+    );
+    const peers = fc.array(fc.record({ peers: fc.array(peer, { maxLength: 2 }) }), { maxLength: 2 });
+    const spec = fc
+      .record({
+        podSelector: fc.constantFrom({}, { matchLabels: { app: 'a' } }, { matchLabels: { app: 'b' } }),
+        policyTypes: fc.constantFrom<PolicyType[]>(['Ingress'], ['Egress'], ['Ingress', 'Egress'], []),
+        ingress: peers,
+        egress: peers,
+      })
+      .map(({ ingress, egress, ...rest }) => ({
+        ...rest,
+        ingress: ingress.map((each) => ({ from: each.peers })),
+        egress: egress.map((each) => ({ to: each.peers })),
+      }));
+    const specs = fc
+      .array(spec, { maxLength: 4 })
+      .map((all) => all.map((each, index) => policy(`p${index}`, each)));
+    const different = new Set<number>();
+    fc.assert(
+      fc.property(specs, (policies) => {
+        const evaluator = compileView({ namespaces: [{ name: 'shop', labels: {} }], policies });
+        const expected = pods.flatMap((own) =>
+          DIRECTIONS.flatMap((direction) =>
+            pods.flatMap((other) =>
+              [53, 8080, 9090]
+                .filter((port) => evaluator.allows(direction, own, { kind: 'pod', pod: other }, port, 'TCP'))
+                .map((port) => `${direction} of shop/${own.name}, peer shop/${other.name}, port ${port}`),
+            ),
+          ),
+        );
+        const seen = many.allowed('shop', policies, labels).filter((flow) => flow.includes('peer shop/'));
+        assert.deepEqual(seen, expected);
+        different.add(seen.length);
+      }),
+      { numRuns: 300 },
+    );
+    assert.ok(different.size > 10, `${different.size} numbers of flows`);
+  });
 });

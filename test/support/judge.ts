@@ -5,11 +5,14 @@
 // meanwhile, and every intent that was valid meanwhile. What is allowed must be allowed by one of them; what all of
 // them allow must be allowed. All are judged under the namespace labels of the moment in question, so that a change of
 // labels, which moves flows by itself, is not taken for an act of the operator.
+//
+// NetworkPolicies add up: a pod's end of a flow is open unless a policy isolates it, and then each policy that allows it
+// is enough. So the evaluator is asked about each policy by itself, once, and what stands is the sum of what stands.
 import { compileView } from '../../src/analysis/evaluator.ts';
 import type { Endpoint, Pod } from '../../src/analysis/cluster.ts';
 import type { StringMap } from '../../src/api/meta.ts';
-import type { NetworkPolicy, NetworkPolicySpec } from '../../src/api/network-policy.ts';
-import { DIRECTIONS, specKey } from '../../src/policy/normalize.ts';
+import type { NetworkPolicy, NetworkPolicySpec, PolicyType } from '../../src/api/network-policy.ts';
+import { DIRECTIONS, isolates, specKey } from '../../src/policy/normalize.ts';
 
 type Policies = readonly NetworkPolicy[];
 type Labels = ReadonlyMap<string, StringMap>;
@@ -17,15 +20,40 @@ type Labels = ReadonlyMap<string, StringMap>;
 const PORTS = [53, 8080, 9090];
 /** One of a range that rules allow, one of its exceptions, and one that nothing names. */
 const OUTSIDE: readonly string[] = ['203.0.113.7', '203.0.113.129', '198.51.100.1'];
-/** Verdicts that are remembered; beyond that all are forgotten. */
+const WORLD: Endpoint = { kind: 'external', ip: '198.51.100.1' };
+/** Policies that are remembered; beyond that all are forgotten. */
 const MAX_KNOWN = 50_000;
+
+/** One end of an attempt to connect. */
+interface Flow {
+  readonly pod: Pod;
+  readonly direction: PolicyType;
+  readonly peer: Endpoint;
+  readonly port: number;
+}
+
+/** A bit for each flow of a namespace, 32 in an element. */
+type Bits = Uint32Array;
+
+/** What one policy does by itself. */
+interface Effect {
+  readonly isolates: Bits;
+  readonly allows: Bits;
+}
 
 export class Judge {
   readonly #pods: readonly Pod[];
   readonly #peers: readonly Endpoint[];
-  readonly #known = new Map<string, Uint8Array>();
-  /** Of values that are not changed in place. */
-  readonly #keys = new WeakMap<Policies | Labels | NetworkPolicySpec, string>();
+  readonly #flows = new Map<string, readonly Flow[]>();
+  /** By namespace, namespace labels and specification. */
+  readonly #effects = new Map<string, Map<string, Effect>>();
+  #known = 0;
+  /** Of values that are not changed in place: by the place, which is a namespace with the labels of all. */
+  readonly #sums = new WeakMap<Policies, Map<string, Bits>>();
+  readonly #bounds = new WeakMap<readonly Policies[], Map<string, readonly [some: Bits, every: Bits]>>();
+  readonly #keys = new WeakMap<NetworkPolicySpec, string>();
+  readonly #labels = new WeakMap<Labels, number>();
+  readonly #ids = new Map<string, number>();
 
   /** @param outside addresses to judge besides those that nothing but ipBlocks names */
   constructor(pods: readonly Pod[], outside: readonly string[] = []) {
@@ -48,62 +76,138 @@ export class Judge {
     labels: Labels,
     mayCut = false,
   ): string | undefined {
-    const verdicts = this.#verdicts(namespace, now, labels);
-    const others = references.map((each) => this.#verdicts(namespace, each, labels));
-    const index = verdicts.findIndex(
-      (verdict, at) => (verdict === 1 || !mayCut) && others.every((each) => each[at] !== verdict),
-    );
-    if (index === -1) return undefined;
-    const flow = this.#flows(namespace)[index];
-    return verdicts[index] === 1 ? `I1, wider than it ever was or is to be: ${flow}` : `I2, cut: ${flow}`;
+    const place = `${namespace} ${this.#idOf(labels)}`;
+    const verdicts = this.#sum(place, namespace, now, labels);
+    const [some, every] = remembered(this.#bounds, references, place, () => {
+      const all = references.map((each) => this.#sum(place, namespace, each, labels));
+      return [combined(all, (a, b) => a | b, 0), combined(all, (a, b) => a & b, ~0)] as const;
+    });
+    for (const [index, verdict] of verdicts.entries()) {
+      const wider = verdict & ~(some[index] ?? 0);
+      const cut = mayCut ? 0 : ~verdict & (every[index] ?? 0);
+      const bit = 31 - Math.clz32(wider | cut);
+      const flow = this.#flowsOf(namespace)[32 * index + bit];
+      if (bit >= 0 && flow !== undefined)
+        return (wider >>> bit) & 1
+          ? `I1, wider than it ever was or is to be: ${told(flow)}`
+          : `I2, cut: ${told(flow)}`;
+    }
+    return undefined;
   }
 
-  /** In the order of #flows: 1 where a flow is allowed. */
-  #verdicts(namespace: string, policies: Policies, labels: Labels): Uint8Array {
-    const specs = this.#key(policies, () =>
-      JSON.stringify(policies.map(({ spec }) => this.#key(spec, () => specKey(spec))).sort()),
-    );
-    const names = this.#key(labels, () => JSON.stringify([...labels].sort(byName)));
-    const key = `${namespace} ${names} ${specs}`;
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    const namespaces = [...labels].map(([name, each]) => ({ name, labels: each }));
-    const evaluator = compileView({ namespaces, policies });
-    const verdicts = Uint8Array.from(
-      this.#each(namespace, (pod, direction, peer, port) =>
-        evaluator.allows(direction, pod, peer, port, 'TCP') ? 1 : 0,
-      ),
-    );
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
-    this.#known.set(key, verdicts);
-    return verdicts;
+  /** What is allowed where all these policies stand, in words. */
+  allowed(namespace: string, policies: Policies, labels: Labels): string[] {
+    const bits = this.#sum(`${namespace} ${this.#idOf(labels)}`, namespace, policies, labels);
+    return this.#flowsOf(namespace)
+      .filter((_, index) => ((bits[index >> 5] ?? 0) >>> (index & 31)) & 1)
+      .map(told);
   }
 
-  #key(value: Policies | Labels | NetworkPolicySpec, make: () => string): string {
-    let key = this.#keys.get(value);
-    if (key === undefined) this.#keys.set(value, (key = make()));
-    return key;
-  }
-
-  #flows(namespace: string): string[] {
-    return this.#each(namespace, (pod, direction, peer, port) => {
-      const other = peer.kind === 'pod' ? `${peer.pod.namespace}/${peer.pod.name}` : peer.ip;
-      return `${direction} of ${pod.namespace}/${pod.name}, peer ${other}, port ${port}`;
+  /** A bit for each flow that is allowed where all these policies stand. */
+  #sum(place: string, namespace: string, policies: Policies, labels: Labels): Bits {
+    return remembered(this.#sums, policies, place, () => {
+      const effects = policies.map(({ spec }) => this.#effect(place, namespace, spec, labels));
+      const length = Math.ceil(this.#flowsOf(namespace).length / 32);
+      return Uint32Array.from({ length }, (_, index) => {
+        let [isolated, allowed] = [0, 0];
+        for (const { isolates, allows } of effects) {
+          isolated |= isolates[index] ?? 0;
+          allowed |= allows[index] ?? 0;
+        }
+        return ~isolated | allowed;
+      });
     });
   }
 
-  #each<T>(
-    namespace: string,
-    visit: (pod: Pod, direction: (typeof DIRECTIONS)[number], peer: Endpoint, port: number) => T,
-  ): T[] {
-    return this.#pods
-      .filter((pod) => pod.namespace === namespace)
-      .flatMap((pod) =>
-        DIRECTIONS.flatMap((direction) =>
-          this.#peers.flatMap((peer) => PORTS.map((port) => visit(pod, direction, peer, port))),
-        ),
-      );
+  #effect(place: string, namespace: string, spec: NetworkPolicySpec, labels: Labels): Effect {
+    let key = this.#keys.get(spec);
+    if (key === undefined) this.#keys.set(spec, (key = specKey(spec)));
+    let known = this.#effects.get(place);
+    if (known === undefined) this.#effects.set(place, (known = new Map()));
+    let effect = known.get(key);
+    if (effect !== undefined) return effect;
+    effect = this.#evaluated(namespace, spec, labels);
+    if (++this.#known > MAX_KNOWN) {
+      this.#effects.clear();
+      this.#known = 0;
+    } else known.set(key, effect);
+    return effect;
+  }
+
+  /** As the evaluator has it. */
+  #evaluated(namespace: string, spec: NetworkPolicySpec, labels: Labels): Effect {
+    const namespaces = [...labels].map(([name, each]) => ({ name, labels: each }));
+    const only = (each: NetworkPolicySpec) =>
+      compileView({ namespaces, policies: [{ metadata: { namespace, name: 'only' }, spec: each }] });
+    const { ingress: _in, egress: _out, ...rest } = spec;
+    const deny = only({ ...rest, policyTypes: isolates(spec) });
+    const whole = only(spec);
+    const flows = this.#flowsOf(namespace);
+    const isolated = new Uint32Array(Math.ceil(flows.length / 32));
+    const allowed = new Uint32Array(isolated.length);
+    let open: readonly [Pod, PolicyType] | undefined;
+    for (const [index, { direction, pod, peer, port }] of flows.entries()) {
+      // Whom nobody isolates from the world nobody isolates at all.
+      if (open?.[0] === pod && open[1] === direction) continue;
+      if (deny.allows(direction, pod, peer, port, 'TCP')) {
+        if (deny.allows(direction, pod, WORLD, port, 'TCP')) open = [pod, direction];
+        continue;
+      }
+      const bit = 1 << (index & 31);
+      isolated[index >> 5]! |= bit;
+      if (whole.allows(direction, pod, peer, port, 'TCP')) allowed[index >> 5]! |= bit;
+    }
+    return { isolates: isolated, allows: allowed };
+  }
+
+  #idOf(labels: Labels): number {
+    let id = this.#labels.get(labels);
+    if (id === undefined) {
+      const key = JSON.stringify([...labels].sort(([a], [b]) => (a < b ? -1 : 1)));
+      this.#ids.set(key, (id = this.#ids.get(key) ?? this.#ids.size));
+      this.#labels.set(labels, id);
+    }
+    return id;
+  }
+
+  #flowsOf(namespace: string): readonly Flow[] {
+    let flows = this.#flows.get(namespace);
+    if (flows === undefined) {
+      flows = this.#pods
+        .filter((pod) => pod.namespace === namespace)
+        .flatMap((pod) =>
+          DIRECTIONS.flatMap((direction) =>
+            this.#peers.flatMap((peer) => PORTS.map((port) => ({ pod, direction, peer, port }))),
+          ),
+        );
+      this.#flows.set(namespace, flows);
+    }
+    return flows;
   }
 }
 
-const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]) => (a < b ? -1 : 1);
+function told({ direction, pod, peer, port }: Flow): string {
+  const other = peer.kind === 'pod' ? `${peer.pod.namespace}/${peer.pod.name}` : peer.ip;
+  return `${direction} of ${pod.namespace}/${pod.name}, peer ${other}, port ${port}`;
+}
+
+/** Of no lists at all: `none` in every bit. */
+function combined(all: readonly Bits[], join: (a: number, b: number) => number, none: number): Bits {
+  const result = new Uint32Array(all[0]?.length ?? 0).fill(none);
+  for (const bits of all)
+    for (const [index, each] of bits.entries()) result[index] = join(result[index] ?? none, each);
+  return result;
+}
+
+function remembered<K extends object, V>(
+  known: WeakMap<K, Map<string, V>>,
+  of: K,
+  place: string,
+  make: () => V,
+): V {
+  let values = known.get(of);
+  if (values === undefined) known.set(of, (values = new Map()));
+  let value = values.get(place);
+  if (value === undefined) values.set(place, (value = make()));
+  return value;
+}
