@@ -156,6 +156,7 @@ function cluster(): ClusterFacts {
     nodes: () => [...nodes],
     serviceCIDRs: () => ['10.96.0.0/16', 'fd02::/112'],
     webhookServices: () => [],
+    serviceAccount: () => undefined,
   };
 }
 

@@ -52,6 +52,12 @@ export const PEER_EXAMPLES: Readonly<Record<string, readonly PeerExample[]>> = {
       peer: { service: { namespace: 'payments', name: 'ledger' } },
     },
   ],
+  serviceAccount: [
+    {
+      allows: 'the pods of the namespace `payments` that run as the ServiceAccount `ledger`',
+      peer: { serviceAccount: { namespace: 'payments', name: 'ledger' } },
+    },
+  ],
   entity: [
     { allows: "addresses outside the cluster, without the cloud's metadata", peer: { entity: 'World' } },
   ],

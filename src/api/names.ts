@@ -18,6 +18,8 @@ export const LABEL_MANAGED_BY = 'app.kubernetes.io/managed-by';
 export const LABEL_PROFILE = `${GROUP}/profile`;
 export const LABEL_ROLE = `${GROUP}/role`;
 export const LABEL_RULE = `${GROUP}/rule`;
+/** Set by the API server on every pod of some namespaces, to the name of its account (config/service-accounts). */
+export const LABEL_SERVICE_ACCOUNT = `${GROUP}/service-account`;
 /** Set by the API server on every namespace to its own name, and not changeable (KEP-2161). */
 export const LABEL_NAMESPACE_NAME = 'kubernetes.io/metadata.name';
 

@@ -1,6 +1,6 @@
 /** What commands look at: one state of a cluster, read or described by manifests, and what its profiles want of it. Pure. */
 import type { KubeObject, ObjectMeta } from '../api/meta.ts';
-import { KIND } from '../api/names.ts';
+import { KIND, LABEL_SERVICE_ACCOUNT } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { Namespace } from '../analysis/cluster.ts';
@@ -18,11 +18,12 @@ import {
   webhookServices,
 } from '../controller/source-facts.ts';
 import { type Relation, World } from '../controller/world.ts';
+import { accountsOf } from '../policy/admission/accounts.ts';
 import { compile, type Compiled } from '../policy/compile.ts';
 import type { ClusterConfiguration, ClusterFacts, EndpointFacts, ServiceFacts } from '../policy/facts.ts';
 import { withFreeNames } from '../policy/plan.ts';
 import type { ObjectSet } from './load/objects.ts';
-import { podsOf, type WorkloadPod } from './load/pods.ts';
+import { labelledByAccount, podsOf, type WorkloadPod } from './load/pods.ts';
 
 export interface SnapshotNamespace extends Namespace {
   readonly terminating: boolean;
@@ -103,7 +104,8 @@ export class Snapshot {
       }))
       .sort(byName);
     this.profiles = objects.of<SegmentationProfile>(KIND).sort((a, b) => byName(a.metadata, b.metadata));
-    this.pods = podsOf(objects);
+    const named = this.profiles.flatMap(accountsOf).map(({ namespace }) => namespace);
+    this.pods = labelledByAccount(podsOf(objects), new Set(named));
     this.policies = objects.of<NetworkPolicy>('NetworkPolicy');
     this.services = objects.of<Service>('Service').map(({ metadata, spec }) => ({
       namespace: metadata.namespace ?? '',
@@ -113,7 +115,7 @@ export class Snapshot {
     this.nodes = objects
       .of<KubeObject & RawNode>('Node')
       .map((node) => ({ name: node.metadata.name, addresses: nodeFacts(node).addresses }));
-    this.facts = factsOf(objects, input);
+    this.facts = factsOf(objects, this.pods, input);
     this.#world = new World(input.protectedNamespaces);
     for (const profile of this.profiles) this.#world.profiles.upsert(projectProfile(withIdentity(profile)));
     for (const policy of this.policies) this.#world.policies.upsert(projectPolicy(withIdentity(policy)));
@@ -209,7 +211,11 @@ const WEBHOOK_KINDS = [
  * The facts that the compiler asks for. Of manifests, Nodes and the API server's addresses are known only if they are
  * among them: a folder of manifests seldom describes the cluster itself.
  */
-function factsOf(objects: ObjectSet, { unread, configuration, origin }: SnapshotInput): ClusterFacts {
+function factsOf(
+  objects: ObjectSet,
+  pods: readonly WorkloadPod[],
+  { unread, configuration, origin }: SnapshotInput,
+): ClusterFacts {
   const fromCluster = origin !== MANIFESTS;
   const has = (kind: string) => !unread.has(kind) && (fromCluster || objects.of(kind).length > 0);
   const services = new Map(
@@ -247,6 +253,7 @@ function factsOf(objects: ObjectSet, { unread, configuration, origin }: Snapshot
         case 'webhooks':
           return WEBHOOK_KINDS.every((kind) => !unread.has(kind));
         default:
+          if (source.startsWith('serviceAccounts/')) return !unread.has('Pod');
           return (
             !unread.has('EndpointSlice') &&
             (fromCluster || source !== 'endpointSlices/default' || slices.has('default/kubernetes'))
@@ -259,6 +266,15 @@ function factsOf(objects: ObjectSet, { unread, configuration, origin }: Snapshot
     serviceCIDRs: () => ranges,
     webhookServices: (namespace) =>
       webhooks.filter((each) => each.namespace === namespace).sort((a, b) => byName(a, b) || a.port - b.port),
+    serviceAccount: (namespace, name) => {
+      const there = pods.filter((pod) => pod.namespace === namespace && !pod.hostNetwork);
+      const isOf = ({ serviceAccount }: WorkloadPod) => serviceAccount === name;
+      const isLabelled = ({ labels }: WorkloadPod) => labels[LABEL_SERVICE_ACCOUNT] === name;
+      return {
+        unlabelled: there.filter((pod) => isOf(pod) && !isLabelled(pod)).length,
+        mislabelled: there.filter((pod) => isLabelled(pod) && !isOf(pod)).length,
+      };
+    },
   };
 }
 

@@ -65,7 +65,10 @@ export class Probe {
       };
       await bindings.replace({ ...wanted, metadata }, { signal });
     }
-    const answer = probeAnswer(await this.#refusal(state, signal));
+    const { transport, policies } = this.#options;
+    const answer = probeAnswer(
+      await dryRunRefusal(transport, policies.collection(namespace), probeRequest(state, namespace), signal),
+    );
     if (answer === 'inForce') {
       this.#waiting = undefined;
       return answer;
@@ -76,27 +79,6 @@ export class Probe {
     const waited = now - this.#waiting.since;
     if (answer === 'parametersBehind') return waited > PATIENCE ? 'stopped' : answer;
     return waited > LONG_PATIENCE ? 'ignored' : answer;
-  }
-
-  /** The message with which the API server refuses the request of the probe; undefined if it does not. */
-  async #refusal(state: string, signal: AbortSignal): Promise<string | undefined> {
-    const { transport, policies, namespace } = this.#options;
-    try {
-      await transport.request({
-        method: 'POST',
-        path: policies.collection(namespace),
-        query: { dryRun: 'All', fieldValidation: 'Strict' },
-        body: probeRequest(state, namespace),
-        signal,
-      });
-      return undefined;
-    } catch (error) {
-      // Only a policy's refusal says something: it names itself.
-      if (error instanceof ApiError && (error.status === 422 || error.status === 403)) {
-        if (error.message.includes('ValidatingAdmissionPolicy')) return error.message;
-      }
-      throw error;
-    }
   }
 
   async #writeParameter(state: string, signal: AbortSignal): Promise<void> {
@@ -116,5 +98,29 @@ export class Probe {
       };
       await policies.replace({ ...wanted, metadata }, { signal });
     }
+  }
+}
+
+/**
+ * The message with which an admission policy refuses `body`, posted to `path` as a dry run; undefined if none does.
+ *
+ * @throws ApiError
+ */
+export async function dryRunRefusal(
+  transport: Transport,
+  path: string,
+  body: NetworkPolicy,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    const query = { dryRun: 'All', fieldValidation: 'Strict' };
+    await transport.request({ method: 'POST', path, query, body, signal });
+    return undefined;
+  } catch (error) {
+    // Only a policy's refusal says something: it names itself.
+    if (error instanceof ApiError && (error.status === 422 || error.status === 403)) {
+      if (error.message.includes('ValidatingAdmissionPolicy')) return error.message;
+    }
+    throw error;
   }
 }

@@ -5,7 +5,7 @@
  * What removes a protection waits for its end to be in force: a default-deny goes only when no gate that looks for it
  * can still refuse a pod (`holds`).
  */
-import type { LabelSelector } from '../api/meta.ts';
+import type { KubeObject, LabelSelector } from '../api/meta.ts';
 import { LABEL_PROFILE, policyName } from '../api/names.ts';
 import type { SegmentationProfile, WideningPolicy } from '../api/profile.ts';
 import { classify, isAborted, isCollectionMissing, isForbidden, isNotFound } from '../kube/errors.ts';
@@ -42,6 +42,8 @@ export interface AdmissionOptions {
   readonly probe: Probe;
   /** Bindings are wanted, or there: from now on their changes matter. */
   readonly onNeeded: () => void;
+  /** What bindings there are, whosever. */
+  readonly onRead: (bindings: readonly KubeObject[]) => void;
   /** What is reported of the profile may have changed. */
   readonly onReport: (profile: string) => void;
   /** Nothing holds the policies of the namespace any more. */
@@ -143,6 +145,7 @@ export class Admission {
     const { bindings, probe, onNeeded } = this.#options;
     if (this.#isUnused && this.#asking().length === 0) return DONE;
     const { items } = await bindings.listAll({ signal });
+    this.#options.onRead(items);
     const standing = new Map(items.map((each) => [each.metadata.name, each]));
     const probing = standing.get(POLICY_NAMES.probe);
     standing.delete(POLICY_NAMES.probe);

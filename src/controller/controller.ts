@@ -1,19 +1,23 @@
 /**
  * The controller: watches profiles, namespaces and policies, turns their changes into keys of the work queue, and
  * reconciles them. Keys are `namespace/NAME` (its policies, for all profiles that concern it), `profile/NAME` (its
- * finalizer and status), and `admission/bindings` (what profiles ask of the API server's own admission).
+ * finalizer and status), `admission/bindings` (what profiles ask of the API server's own admission), and
+ * `admission/accounts` (what peers by ServiceAccount rely on).
  */
 import type { KubeObject } from '../api/meta.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
 import type { Clock, Random, Timer } from '../clock.ts';
 import { Reflector } from '../kube/reflector.ts';
-import { Resource } from '../kube/resource.ts';
+import { Resource, type ResourceKind } from '../kube/resource.ts';
 import { type Change, type Item, Store } from '../kube/store.ts';
 import type { Transport } from '../kube/transport.ts';
 import type { AdmissionBinding } from '../policy/admission/binding.ts';
 import type { ClusterConfiguration } from '../policy/facts.ts';
 import type { Step } from '../policy/plan.ts';
+import { ACCOUNT_NAMES, accountsOf } from '../policy/admission/accounts.ts';
+import { AccountBindings } from './account-bindings.ts';
+import { Accounts } from './accounts.ts';
 import { Admission } from './admission.ts';
 import { accountOf } from './admission-policies.ts';
 import { Probe } from './admission-probe.ts';
@@ -25,6 +29,7 @@ import {
   ADMISSION_BINDINGS,
   ADMISSION_POLICIES,
   identity,
+  MUTATING_BINDINGS,
   NAMESPACES,
   type NamespaceItem,
   NETWORK_POLICIES,
@@ -44,9 +49,10 @@ import { type NamespaceResult, Results } from './results.ts';
 import { Sources } from './sources.ts';
 import { World } from './world.ts';
 
-export type Key = `namespace/${string}` | `profile/${string}` | typeof ADMISSION;
+export type Key = `namespace/${string}` | `profile/${string}` | typeof ADMISSION | typeof ACCOUNTS;
 
 const ADMISSION = 'admission/bindings';
+const ACCOUNTS = 'admission/accounts';
 
 /** Told as it happens; for logs and metrics. Must not throw. */
 export interface ControllerObserver extends QueueObserver<Key> {
@@ -110,6 +116,7 @@ export class Controller {
     readonly policies: Resource<NetworkPolicy>;
   };
   readonly #admission: Admission;
+  readonly #accounts: Accounts;
   readonly #pods: PodProbe;
   readonly #watches: Watched[] = [];
   readonly #stopping = new AbortController();
@@ -126,7 +133,8 @@ export class Controller {
   readonly #reported = new Set<string>();
   readonly #enforced = new Enforced();
   readonly #evidence = new Evidence();
-  #watchesBindings = false;
+  /** Paths of the bindings that are watched. */
+  readonly #bindingWatches = new Set<string>();
   readonly #behind = new Set<string>();
   #resync: Timer | undefined;
 
@@ -158,12 +166,36 @@ export class Controller {
       admissionPolicies: new Resource(transport, ADMISSION_POLICIES),
       account: accountOf(transport),
       probe: new Probe({ ...this.#resources, transport, clock, bindings, namespace: options.namespace }),
-      onNeeded: () => this.#watchBindings(bindings.collection()),
+      onNeeded: () => this.#watchBindings(ADMISSION_BINDINGS, bindings.collection()),
+      onRead: (items) => {
+        const stands = items.some(({ metadata }) => metadata.name === ACCOUNT_NAMES.guard);
+        if (stands && this.#accounts.noteStanding()) this.#queue.add(ACCOUNTS, Priority.live);
+      },
       onReport: (profile) => this.#statusChanged(profile),
       onRelease: (namespace) => this.#queue.add(`namespace/${namespace}`, Priority.live),
     });
+    const accountBindings = new AccountBindings(
+      transport,
+      this.#resources.policies,
+      clock,
+      options.namespace,
+    );
+    this.#accounts = new Accounts({
+      ...this.#resources,
+      world: this.world,
+      bindings: accountBindings,
+      pods: new Resource(transport, PODS),
+      clock,
+      random,
+      onNeeded: () => {
+        this.#watchBindings(ADMISSION_BINDINGS, bindings.collection());
+        this.#watchBindings(MUTATING_BINDINGS, accountBindings.labels.collection());
+      },
+      onChange: (account) => this.#sources.accountChanged(account),
+    });
     this.#sources = new Sources(
       {
+        accounts: this.#accounts,
         transport,
         clock,
         random,
@@ -250,6 +282,7 @@ export class Controller {
 
   #addAll(): void {
     this.#queue.add(ADMISSION, Priority.live);
+    this.#queue.add(ACCOUNTS, Priority.live);
     for (const { key } of this.world.profiles.values()) this.#queue.add(`profile/${key}`, Priority.live);
     for (const { key } of this.world.namespaces.values())
       this.#queue.add(`namespace/${key}`, Priority.backfill);
@@ -288,9 +321,11 @@ export class Controller {
       outcome =
         key === ADMISSION
           ? await this.#admission.reconcile(signal)
-          : key.startsWith('namespace/')
-            ? await this.#reconcileNamespace(name, signal)
-            : await this.#reconcileProfile(name, signal);
+          : key === ACCOUNTS
+            ? await this.#accounts.reconcile(signal)
+            : key.startsWith('namespace/')
+              ? await this.#reconcileNamespace(name, signal)
+              : await this.#reconcileProfile(name, signal);
     } catch (error) {
       outcome = retry(error);
       panic = true;
@@ -385,6 +420,8 @@ export class Controller {
     this.#queue.add(`profile/${name}`, Priority.live);
     if (same) return;
     this.#queue.add(ADMISSION, Priority.live);
+    if ([old, next].some((item) => item !== undefined && accountsOf(item.profile).length > 0))
+      this.#queue.add(ACCOUNTS, Priority.live);
     if (next === undefined) this.#statusWritten.delete(name);
     // Nothing is enforced of a new one before it has our finalizer, whose event comes next.
     else if (
@@ -423,6 +460,8 @@ export class Controller {
       const profile = item && this.world.ownerOf(item);
       if (profile !== undefined) this.#statusChanged(profile);
     }
+    if (old?.reliesOn.join() !== next?.reliesOn.join())
+      this.#queue.addAfter(ACCOUNTS, ADMISSION_DELAY, Priority.live);
     if (origin === 'own') return;
     const namespace = (next ?? old)?.namespace ?? '';
     if (old?.reach !== next?.reach) this.#allowanceChanged(namespace);
@@ -447,12 +486,15 @@ export class Controller {
   }
 
   /** Begun once bindings matter: most clusters have none. What is there is read anew each time; this only says when. */
-  #watchBindings(path: string): void {
-    if (this.#watchesBindings) return;
-    this.#watchesBindings = true;
+  #watchBindings({ plural }: ResourceKind, path: string): void {
+    if (this.#bindingWatches.has(path)) return;
+    this.#bindingWatches.add(path);
     const store = new Store<Item>();
-    store.subscribe(() => this.#queue.addAfter(ADMISSION, ADMISSION_DELAY, Priority.drift));
-    void this.#watch(ADMISSION_BINDINGS.plural, path, identity, store);
+    store.subscribe(() => {
+      for (const key of [ADMISSION, ACCOUNTS] as const)
+        this.#queue.addAfter(key, ADMISSION_DELAY, Priority.drift);
+    });
+    void this.#watch(plural, path, identity, store);
   }
 
   /** A status is judged soon after a change, and no more often than each interval. */

@@ -5,6 +5,7 @@ import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { ResourceKind } from '../kube/resource.ts';
 import type { Item } from '../kube/store.ts';
+import { reliedOn } from '../policy/admission/accounts.ts';
 import { reachOf, type Reach } from '../policy/admission/widening.ts';
 import { type Body, Bodies } from './bodies.ts';
 
@@ -20,6 +21,11 @@ export const ADMISSION_POLICIES: ResourceKind = {
 export const ADMISSION_BINDINGS: ResourceKind = {
   ...ADMISSION_POLICIES,
   plural: 'validatingadmissionpolicybindings',
+};
+export const MUTATING_POLICIES: ResourceKind = { ...ADMISSION_POLICIES, plural: 'mutatingadmissionpolicies' };
+export const MUTATING_BINDINGS: ResourceKind = {
+  ...ADMISSION_POLICIES,
+  plural: 'mutatingadmissionpolicybindings',
 };
 export const NETWORK_POLICIES: ResourceKind = {
   group: 'networking.k8s.io',
@@ -51,6 +57,8 @@ export interface PolicyItem extends Item {
   readonly isPartial?: true;
   /** Whom it allows, roughly. */
   readonly reach: Reach;
+  /** Namespaces whose pods' label of their ServiceAccount it relies on. */
+  readonly reliesOn: readonly string[];
   /** All else that it holds, shared with other policies; undefined where it is not kept. */
   readonly body: Body | undefined;
 }
@@ -86,6 +94,7 @@ export function projectPolicy(raw: object): PolicyItem {
     ...(labels?.[LABEL_ROLE] === 'partial-deny' && { isPartial: true }),
     // Not of the content alone: a peer may name the policy's own namespace.
     reach: reachOf(policy),
+    reliesOn: reliedOn(policy),
     fingerprint: body.fingerprint,
     // One that waits for its finalizers is no ordinary object: whoever deals with it reads it.
     body: shared && deletionTimestamp === undefined ? body : undefined,

@@ -12,6 +12,7 @@ import type {
   ClusterFacts,
   EndpointFacts,
   NodeFacts,
+  ServiceAccountFacts,
   ServiceFacts,
   Source,
   WebhookService,
@@ -29,6 +30,12 @@ export interface SourcesOptions {
   readonly configuration: ClusterConfiguration;
   readonly clock: Clock;
   readonly random: Random;
+  /** What is known of the pods that run as a ServiceAccount, by NAMESPACE/NAME; told of by `accountChanged`. */
+  readonly accounts: {
+    facts(account: string): ServiceAccountFacts | undefined;
+    /** Why nothing is known. */
+    readonly failure: string | undefined;
+  };
   /** Something that the namespace's compilation looked at has changed, or can be read now. */
   readonly onChange: (namespace: string) => void;
   readonly onError: (resource: string, error: unknown, retryInMs: number) => void;
@@ -72,7 +79,11 @@ export class Sources {
     const facts: ClusterFacts = {
       configuration: this.#options.configuration,
       known: (source) => {
-        const known = this.#watchesOf(source).every((watch) => watch.synced);
+        const account = accountOf(source);
+        const known =
+          account === undefined
+            ? this.#watchesOf(source).every((watch) => watch.synced)
+            : this.#options.accounts.facts(account) !== undefined;
         look(`source ${source}`);
         if (!known) missing.add(source);
         return known;
@@ -104,8 +115,14 @@ export class Sources {
           .filter((service) => service.namespace === ns)
           .sort((a, b) => (a.name === b.name ? a.port - b.port : a.name < b.name ? -1 : 1));
       },
+      serviceAccount: (ns, name) => this.#options.accounts.facts(`${ns}/${name}`),
     };
     return { facts, missing };
+  }
+
+  /** What is known of an account, NAMESPACE/NAME, has changed. */
+  accountChanged(account: string): void {
+    this.#tell(`source serviceAccounts/${account}`);
   }
 
   /** The namespace is not compiled any more. */
@@ -136,6 +153,7 @@ export class Sources {
 
   /** Why a source can't be read, if that is known. */
   whyMissing(source: Source): string | undefined {
+    if (accountOf(source) !== undefined) return this.#options.accounts.failure;
     for (const watch of this.#watchesOf(source)) {
       const error = this.#errors.get(watch.path);
       if (error !== undefined) return error;
@@ -271,6 +289,12 @@ export class Sources {
     });
     return watch;
   }
+}
+
+/** NAMESPACE/NAME where the source is about a ServiceAccount. */
+function accountOf(source: Source): string | undefined {
+  const prefix = 'serviceAccounts/';
+  return source.startsWith(prefix) ? source.slice(prefix.length) : undefined;
 }
 
 /** The Service that stands for the API server, in every cluster. */

@@ -31,6 +31,8 @@ export interface ListOptions extends CallOptions {
   readonly resourceVersion?: string | undefined;
   /** What a resourceVersion means; with a limit it would be exactly that one. */
   readonly resourceVersionMatch?: 'NotOlderThan' | undefined;
+  /** The items have nothing but metadata. */
+  readonly metadataOnly?: boolean | undefined;
 }
 
 export interface List<T> {
@@ -52,6 +54,9 @@ export interface DeleteOptions extends CallOptions {
 export const PAGE_SIZE = 500;
 /** How often a list whose continue token expired is started again before it fails. */
 export const LIST_RESTARTS = 3;
+
+/** https://kubernetes.io/docs/reference/using-api/api-concepts/#partialobjectmetadata */
+const METADATA = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
 /** Sent with every write: the server names us in managedFields, and refuses fields that it does not know. */
 const WRITE: Query = { fieldManager: MANAGER, fieldValidation: 'Strict' };
@@ -86,6 +91,7 @@ export class Resource<T extends KubeObject> {
       ...call(options),
       method: 'GET',
       path: this.collection(namespace),
+      ...(options.metadataOnly && { accept: METADATA }),
       query: {
         limit,
         continue: options.continue,
@@ -96,8 +102,12 @@ export class Resource<T extends KubeObject> {
       },
     };
     const answer = await this.#transport.request<unknown>(request);
-    if (isRecord(answer) && isRecord(answer['metadata']) && Array.isArray(answer['items']))
-      return answer as unknown as List<T>;
+    if (isRecord(answer) && isRecord(answer['metadata'])) {
+      if (Array.isArray(answer['items'])) return answer as unknown as List<T>;
+      // An empty list of this kind has none (a nil slice in Go is null in JSON).
+      if (options.metadataOnly && answer['items'] === null)
+        return { ...(answer as unknown as List<T>), items: [] };
+    }
     throw malformed(request, `not a list: ${excerpt(answer)}`);
   }
 

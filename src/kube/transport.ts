@@ -32,6 +32,8 @@ export interface Request {
   readonly body?: unknown;
   /** Default application/json. */
   readonly contentType?: string | undefined;
+  /** Default application/json; another one has to be JSON all the same. */
+  readonly accept?: string | undefined;
   /** From now until the whole answer is there; default 30 000 ms. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -132,7 +134,7 @@ class HttpTransport implements Transport {
     const { method, path, signal, timeoutMs = this.#timeoutMs } = request;
     const deadline = new Deadline(this.#clock, timeoutMs, [signal, this.#closing.signal]);
     const body = request.body === undefined ? null : JSON.stringify(request.body);
-    const headers = ['accept', 'application/json'];
+    const headers = ['accept', request.accept ?? 'application/json'];
     if (body !== null) headers.push('content-type', request.contentType ?? 'application/json');
     const name = { method, path };
     const target = pathAndQuery(path, request.query);

@@ -11,7 +11,14 @@ export interface NamespaceFacts {
  * A kind of object that some peers are resolved from. Only those that a profile needs are watched.
  * `endpointSlices/NAMESPACE` is watched in that namespace only, the others in the whole cluster.
  */
-export type Source = 'services' | 'nodes' | 'serviceCIDRs' | 'webhooks' | `endpointSlices/${string}`;
+export type Source =
+  | 'services'
+  | 'nodes'
+  | 'serviceCIDRs'
+  | 'webhooks'
+  | `endpointSlices/${string}`
+  /** `serviceAccounts/NAMESPACE/NAME`: what is known of the pods that run as it. */
+  | `serviceAccounts/${string}`;
 
 export interface ServicePort {
   readonly name?: string;
@@ -40,6 +47,19 @@ export interface NodeFacts {
   /** InternalIPs. */
   readonly addresses: readonly string[];
   readonly podCIDRs: readonly string[];
+}
+
+/** Why pods can't be told apart by their account. */
+export type AccountProblem = 'Unsupported' | 'NotInstalled' | 'NameTaken' | 'NotTakenUp' | 'NotGuarded';
+
+/** Of the pods that run as one ServiceAccount. */
+export interface ServiceAccountFacts {
+  /** Why the label that tells them means nothing now; undefined where it can be relied on. */
+  readonly problem?: { readonly reason: AccountProblem; readonly message: string };
+  /** Pods of the account that have no such label: they are from before. */
+  readonly unlabelled: number;
+  /** Pods that have the account's label and run as another one. */
+  readonly mislabelled: number;
 }
 
 /** A Service that the API server calls: behind a webhook, an APIService or a CRD conversion. */
@@ -87,4 +107,5 @@ export interface ClusterFacts {
   nodes(): readonly NodeFacts[];
   serviceCIDRs(): readonly string[];
   webhookServices(namespace: string): readonly WebhookService[];
+  serviceAccount(namespace: string, name: string): ServiceAccountFacts | undefined;
 }

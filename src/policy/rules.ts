@@ -39,7 +39,10 @@ export interface UnresolvedPeer {
   readonly peer: string;
   readonly reason: UnresolvedReason;
   readonly message: string;
-  /** Whether the last known form stands in for it. If not, the rule allows nothing for this peer. */
+  /**
+   * Whether the last known form stands in for it. If not, the rule allows nothing for this peer, or for what of it is
+   * not resolved.
+   */
   readonly held: boolean;
 }
 
@@ -104,6 +107,8 @@ export class PreparedRule {
         rules.set(resolution, made);
       }
       noted.push(...made);
+      if (resolution.incomplete)
+        unresolved.push({ direction, rule: name, peer: label, ...resolution.incomplete, held: false });
     }
     return { noted, unresolved };
   }

@@ -77,7 +77,12 @@ describe('a namespace of several profiles', () => {
     reconciler = {
       world: new World([]),
       sources: new Sources(
-        { ...options, onChange: () => {}, onError: () => {} },
+        {
+          accounts: { facts: () => undefined, failure: undefined },
+          ...options,
+          onChange: () => {},
+          onError: () => {},
+        },
         new AbortController().signal,
       ),
       results: new Results(() => {}),

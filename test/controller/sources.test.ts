@@ -30,6 +30,7 @@ class Fixture {
   readonly #end = new AbortController();
   readonly sources = new Sources(
     {
+      accounts: { facts: () => undefined, failure: undefined },
       transport: this.server,
       configuration: {} as ClusterConfiguration,
       clock: this.clock,

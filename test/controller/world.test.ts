@@ -29,6 +29,7 @@ const policyItem = (extra: Partial<PolicyItem> = {}): PolicyItem => ({
   ownerUids: [],
   fingerprint: undefined,
   reach: 0,
+  reliesOn: [],
   body: undefined,
   ...extra,
 });

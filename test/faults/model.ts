@@ -57,6 +57,7 @@ export function computed(
     nodes: () => [],
     serviceCIDRs: () => [],
     webhookServices: () => [],
+    serviceAccount: () => undefined,
   };
   return compile(profile, { name: namespace, labels: own }, facts).policies;
 }

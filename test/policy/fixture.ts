@@ -8,6 +8,7 @@ import type {
   EndpointFacts,
   NamespaceFacts,
   NodeFacts,
+  ServiceAccountFacts,
   ServiceFacts,
   Source,
   WebhookService,
@@ -62,6 +63,8 @@ export interface FactsInput {
   nodes?: readonly Partial<NodeFacts>[];
   serviceCIDRs?: readonly string[];
   webhooks?: readonly WebhookService[];
+  /** By namespace/name; one that is not listed is well. */
+  accounts?: Readonly<Record<string, Partial<ServiceAccountFacts>>>;
   configuration?: Partial<ClusterConfiguration>;
   /** Sources that can't be read. */
   unknown?: Source[];
@@ -83,6 +86,11 @@ export function facts(input: FactsInput = {}): ClusterFacts {
     nodes: () => nodes.map((node) => ({ addresses: [], podCIDRs: [], ...node })),
     serviceCIDRs: () => serviceCIDRs,
     webhookServices: (namespace) => webhooks.filter((each) => each.namespace === namespace),
+    serviceAccount: (namespace, name) => ({
+      unlabelled: 0,
+      mislabelled: 0,
+      ...input.accounts?.[`${namespace}/${name}`],
+    }),
   };
 }
 

@@ -153,6 +153,7 @@ function factsOf(
     nodes: () => nodes.map((each) => nodeFacts(each as never)),
     serviceCIDRs: () => [],
     webhookServices: () => [],
+    serviceAccount: () => undefined,
   };
 }
 

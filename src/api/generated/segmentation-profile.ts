@@ -190,7 +190,7 @@ export interface IngressRule {
   /**
    * Required. Who may connect: at least one peer. For everyone write `entity: Any`.
    *
-   * Items: The other side of the traffic, in exactly one way: `podSelector` or `namespaceSelector` or both together, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service` or `entity`.
+   * Items: The other side of the traffic, in exactly one way: `podSelector` or `namespaceSelector` or both together, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount` or `entity`.
    */
   from: Peer[];
   /**
@@ -219,7 +219,7 @@ export interface EgressRule {
   /**
    * Required. What may be reached: at least one peer. For everything write `entity: Any`.
    *
-   * Items: The other side of the traffic, in exactly one way: `podSelector` or `namespaceSelector` or both together, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service` or `entity`.
+   * Items: The other side of the traffic, in exactly one way: `podSelector` or `namespaceSelector` or both together, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount` or `entity`.
    */
   to: Peer[];
   /**
@@ -230,7 +230,7 @@ export interface EgressRule {
   ports?: Port[];
 }
 /**
- * The other side of the traffic, in exactly one way: `podSelector` or `namespaceSelector` or both together, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service` or `entity`.
+ * The other side of the traffic, in exactly one way: `podSelector` or `namespaceSelector` or both together, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount` or `entity`.
  */
 export interface Peer {
   /**
@@ -261,6 +261,19 @@ export interface Peer {
    * The pods behind a Service: those that its selector selects or, for a Service without selector, the addresses of its EndpointSlices. In `to` of a rule without `ports`, the ports that the Service leads to are allowed, and no others.
    */
   service?: ServiceReference;
+  /**
+   * The pods that run as a ServiceAccount. The API server labels each new pod of that namespace with its account, by the policies of config/service-accounts (Kubernetes 1.36 or later), and keeps everybody from writing that label. Pods that were there before have to be created anew; the status counts them.
+   */
+  serviceAccount?: {
+    /**
+     * The namespace of the ServiceAccount, and of its pods.
+     */
+    namespace: string;
+    /**
+     * The name of the ServiceAccount, of at most 63 characters. `default` is the account of the pods that name none.
+     */
+    name: string;
+  };
   /**
    * Something that every cluster has, found by the operator. KubeAPIServer: the API server's addresses. ClusterDNS: the pods of the cluster's DNS. Nodes: the addresses of all nodes. IngressControllers and Monitoring: what the operator is configured with under these names. World: every address but the cluster's own and link-local ones (cloud metadata). Any: everyone, without limit.
    */

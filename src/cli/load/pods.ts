@@ -1,5 +1,6 @@
 /** Pods, and what runs them: of a cluster the Pods themselves, of manifests what each workload's template makes. */
 import type { KubeObject, OwnerReference, StringMap } from '../../api/meta.ts';
+import { LABEL_SERVICE_ACCOUNT } from '../../api/names.ts';
 import type { ContainerPort, Pod } from '../../analysis/cluster.ts';
 import type { ObjectSet } from './objects.ts';
 
@@ -15,6 +16,8 @@ export interface WorkloadPod extends Pod {
   readonly serviceAccount: string;
   /** Stands for all pods of its workload: there is a template, and no pod yet. */
   readonly template: boolean;
+  /** Still to be created, or to be created anew. */
+  readonly fresh: boolean;
 }
 
 interface RawContainer {
@@ -116,9 +119,30 @@ export function podsOf(objects: ObjectSet): WorkloadPod[] {
     const template = made.get(workloadKey(pod.workload));
     if (template === undefined) return pod;
     const { labels, ports, hostNetwork, serviceAccount } = template;
-    return { ...pod, labels, serviceAccount, ...(ports && { ports }), ...(hostNetwork && { hostNetwork }) };
+    return {
+      ...pod,
+      fresh: true,
+      labels,
+      serviceAccount,
+      ...(ports && { ports }),
+      ...(hostNetwork && { hostNetwork }),
+    };
   });
   return [...living, ...[...made].filter(([key]) => !byWorkload.has(key)).map(([, pod]) => pod)];
+}
+
+/** The same pods as the API server labels them in `namespaces` when they are created (config/service-accounts). */
+export function labelledByAccount(
+  pods: readonly WorkloadPod[],
+  namespaces: ReadonlySet<string>,
+): WorkloadPod[] {
+  return pods.map((pod) => {
+    if (!pod.fresh || !namespaces.has(pod.namespace)) return pod;
+    const { [LABEL_SERVICE_ACCOUNT]: _, ...others } = pod.labels;
+    const label: StringMap =
+      pod.serviceAccount.length > 63 ? {} : { [LABEL_SERVICE_ACCOUNT]: pod.serviceAccount };
+    return { ...pod, labels: { ...others, ...label } };
+  });
 }
 
 export function workloadKey({ kind, namespace, name }: Workload): string {
@@ -138,6 +162,8 @@ function podOf(raw: RawPod): WorkloadPod {
     ...(spec.nodeName && { node: spec.nodeName }),
     workload: ownerOf(raw),
     template: false,
+    // A manifest says nothing of how it runs.
+    fresh: status.phase === undefined,
   };
 }
 
@@ -157,6 +183,7 @@ function templatePod(kind: string, object: RawWorkload): WorkloadPod | undefined
     ...networkOf(template.spec ?? {}),
     workload: { kind, namespace, name },
     template: true,
+    fresh: true,
   };
 }
 

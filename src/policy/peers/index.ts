@@ -7,6 +7,7 @@ import { remembered } from './remembered.ts';
 import { type PeerContext, type Resolution, unresolved } from './resolution.ts';
 import { namespacesPeer, sameNamespaceLabelsPeer, selectorPeer } from './selectors.ts';
 import { servicePeer } from './service.ts';
+import { serviceAccountPeer } from './service-account.ts';
 
 /** A peer that says itself whom it means; undefined for one that has to be resolved. */
 export function fixedPeer(peer: Peer): NetworkPolicyPeer | undefined {
@@ -28,6 +29,7 @@ export function resolvePeer(peer: Peer, context: PeerContext): Resolution {
 /** Peers that are the same in every namespace, and cost to resolve. */
 const clusterPeer = remembered((peer: Peer, context): Resolution => {
   if (peer.service !== undefined) return servicePeer(peer.service, context);
+  if (peer.serviceAccount !== undefined) return serviceAccountPeer(peer.serviceAccount, context);
   if (peer.entity !== undefined) return entityPeer(peer.entity, context);
   // A peer of a later version of the schema than this operator knows; never to be taken for "everyone".
   return unresolved(
@@ -42,6 +44,8 @@ const clusterPeer = remembered((peer: Peer, context): Resolution => {
  */
 export function peerLabel(peer: Peer): string {
   if (peer.service !== undefined) return `service ${peer.service.namespace}/${peer.service.name}`;
+  if (peer.serviceAccount !== undefined)
+    return `serviceAccount ${peer.serviceAccount.namespace}/${peer.serviceAccount.name}`;
   if (peer.entity !== undefined) return `entity ${peer.entity}`;
   if (peer.sameNamespaceLabels !== undefined) {
     return `sameNamespaceLabels ${peer.sameNamespaceLabels.join(', ')}`;
@@ -49,6 +53,6 @@ export function peerLabel(peer: Peer): string {
   return `of an unknown kind: ${JSON.stringify(peer)}`;
 }
 
-function isResolved({ service, entity, sameNamespaceLabels }: Peer): boolean {
-  return service !== undefined || entity !== undefined || sameNamespaceLabels !== undefined;
+function isResolved({ service, serviceAccount, entity, sameNamespaceLabels }: Peer): boolean {
+  return [service, serviceAccount, entity, sameNamespaceLabels].some((each) => each !== undefined);
 }

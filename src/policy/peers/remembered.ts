@@ -57,6 +57,7 @@ function recording(cluster: ClusterFacts): { asked: Answered[]; facts: ClusterFa
       nodes: () => ask((facts) => facts.nodes()),
       serviceCIDRs: () => ask((facts) => facts.serviceCIDRs()),
       webhookServices: (namespace) => ask((facts) => facts.webhookServices(namespace)),
+      serviceAccount: (namespace, name) => ask((facts) => facts.serviceAccount(namespace, name)),
     },
   };
 }

@@ -1,6 +1,6 @@
 /** What a peer resolves to, shared by the resolvers beside this file. */
 import type { NetworkPolicyPeer, NetworkPolicyPort } from '../../api/network-policy.ts';
-import type { ClusterFacts, NamespaceFacts } from '../facts.ts';
+import type { AccountProblem, ClusterFacts, NamespaceFacts } from '../facts.ts';
 
 /** At least one: an empty `from` or `to` would mean everyone (invariant I3). */
 export type AtLeastOne<T> = readonly [T, ...T[]];
@@ -19,12 +19,21 @@ export type UnresolvedReason =
   | 'NoPorts'
   | 'NotConfigured'
   | 'TooManyAddresses'
-  | 'SourceUnavailable';
+  | 'SourceUnavailable'
+  | 'PodsUnlabelled'
+  | 'PodsMislabelled'
+  | AccountProblem;
 
 /** `message` says what is wrong and what to write instead, without naming profile, rule or namespace. */
+export interface Unresolved {
+  readonly reason: UnresolvedReason;
+  readonly message: string;
+}
+
+/** `incomplete`: what is granted is right, and there is more that the peer means and that can't be granted. */
 export type Resolution =
-  | { readonly grants: AtLeastOne<Grant> }
-  | { readonly reason: UnresolvedReason; readonly message: string };
+  | { readonly grants: AtLeastOne<Grant>; readonly incomplete?: Unresolved }
+  | Unresolved;
 
 export interface PeerContext {
   /**

@@ -729,7 +729,7 @@ table('entities of the configuration, and Any', [
   [
     'a peer that this version does not know is never everyone',
     'Ingress',
-    [{ serviceAccount: 'x' } as Peer],
+    [{ fqdn: 'x' } as Peer],
     {},
     { reason: 'NotConfigured', message: /does not know this kind of peer; upgrade/ },
   ],

@@ -1,0 +1,58 @@
+/** The peer `serviceAccount`: the pods that run as it, by the label that the API server keeps on them. */
+import { LABEL_SERVICE_ACCOUNT } from '../../api/names.ts';
+import type { NetworkPolicyPeer } from '../../api/network-policy.ts';
+import { type PeerContext, type Resolution, resolved, unresolved } from './resolution.ts';
+import { podsIn } from './selectors.ts';
+
+export function serviceAccountPeer(
+  { namespace, name }: { namespace: string; name: string },
+  { cluster }: PeerContext,
+): Resolution {
+  const facts = cluster.known(`serviceAccounts/${namespace}/${name}`)
+    ? cluster.serviceAccount(namespace, name)
+    : undefined;
+  if (facts === undefined) {
+    return unresolved(
+      'SourceUnavailable',
+      `the pods of ServiceAccount ${namespace}/${name} are not known yet`,
+    );
+  }
+  // A label that somebody may have written means nothing.
+  if (facts.problem !== undefined) return unresolved(facts.problem.reason, facts.problem.message);
+  if (facts.mislabelled > 0) {
+    return unresolved(
+      'PodsMislabelled',
+      `${pods(facts.mislabelled)} of namespace ${namespace} ${facts.mislabelled === 1 ? 'has' : 'have'} the label ` +
+        `${LABEL_SERVICE_ACCOUNT}=${name} and run${facts.mislabelled === 1 ? 's' : ''} as another account: delete ` +
+        `what kubectl -n ${namespace} get pods -l ${LABEL_SERVICE_ACCOUNT}=${name} ` +
+        `--field-selector spec.serviceAccountName!=${name} shows`,
+    );
+  }
+  const grant = { peers: [accountPods(namespace, name)] } as const;
+  if (facts.unlabelled === 0) return resolved(grant);
+  return {
+    ...resolved(grant),
+    incomplete: {
+      reason: 'PodsUnlabelled',
+      message:
+        `${pods(facts.unlabelled)} of ServiceAccount ${namespace}/${name} ${facts.unlabelled === 1 ? 'is' : 'are'} ` +
+        `from before such pods were labelled, and not meant: have them created anew, as by kubectl -n ${namespace} ` +
+        `rollout restart deployment,statefulset,daemonset (kubectl -n ${namespace} get pods ` +
+        `-l '!${LABEL_SERVICE_ACCOUNT}' --field-selector spec.serviceAccountName=${name} shows which)`,
+    },
+  };
+}
+
+/** The pods with that label in that namespace. */
+export function accountPods(namespace: string, name: string): NetworkPolicyPeer {
+  return podsIn(namespace, { matchLabels: { [LABEL_SERVICE_ACCOUNT]: name } });
+}
+
+/** Counting ends at `MOST_COUNTED`. */
+function pods(count: number): string {
+  if (count > MOST_COUNTED) return `more than ${MOST_COUNTED} pods`;
+  return count === 1 ? '1 pod' : `${count} pods`;
+}
+
+/** Most pods that are counted for one account; what is more counts as one more. */
+export const MOST_COUNTED = 500;
