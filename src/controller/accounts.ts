@@ -56,7 +56,7 @@ const SETTLE = 1_500;
 /** A request that was under way then has ended by now, in milliseconds: the API server gives each a minute. */
 const UNDER_WAY = 70_000;
 /** How often pods are counted while some are not as they should be, and while all are; milliseconds. */
-const RECOUNT = 10_000;
+const RECOUNT = 5_000;
 const RECOUNT_CLEAN = 300_000;
 /** How long nothing may need a namespace's bindings until they go, in milliseconds: a reconcile may be under way. */
 const GRACE = 5_000;
@@ -221,7 +221,7 @@ export class Accounts {
   /** Counts the pods of the accounts whose time it is. */
   async #count(signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#options;
-    for (const [key, known] of [...this.#known]) {
+    for (const [key, known] of this.#known) {
       const since = this.#guarded.get(known.account.namespace);
       const now = clock.monotonic();
       if (since === undefined) continue;

@@ -26,6 +26,8 @@ import type { Progress } from './progress.ts';
 export interface ControlPlaneOptions {
   /** Writes an audit log: level Metadata, one JSON line for each completed request. */
   readonly auditLog?: boolean;
+  /** Flags of kube-apiserver beside the usual ones. */
+  readonly apiServerArguments?: readonly string[];
   /** Told about the steps that take long (a build, a download); by default they are shown on stderr. */
   readonly onProgress?: Progress;
 }
@@ -47,7 +49,7 @@ const PORT_ATTEMPTS = 5;
 export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const binaries = await locateBinaries({ onProgress: options.onProgress });
   for (let attempt = 1; ; attempt++) {
-    const plane = new ControlPlane(binaries, await freePort(), options.auditLog ?? false);
+    const plane = new ControlPlane(binaries, await freePort(), options);
     try {
       await plane.start();
       return plane;
@@ -81,7 +83,8 @@ export class ControlPlane {
   readonly #components = new Map<ComponentName, ChildProcess>();
 
   /** Lays out the data directory; nothing runs until `start()`. */
-  constructor(binaries: Binaries, port: number, auditLog: boolean) {
+  constructor(binaries: Binaries, port: number, options: ControlPlaneOptions) {
+    const { auditLog = false, apiServerArguments: more = [] } = options;
     const directory = join(tmpdir(), `control-plane-${randomBytes(6).toString('hex')}`);
     this.#binaries = binaries;
     this.#processes = new ProcessSet(directory);
@@ -96,7 +99,10 @@ export class ControlPlane {
     this.admin = new ApiClient(admin);
     this.#arguments = {
       etcd: etcdArguments(directory),
-      'kube-apiserver': apiServerArguments({ directory, port, pki: this.#pki, auditLog: this.auditLog }),
+      'kube-apiserver': [
+        ...apiServerArguments({ directory, port, pki: this.#pki, auditLog: this.auditLog }),
+        ...more,
+      ],
       'kube-controller-manager': controllerManagerArguments({
         directory,
         server: this.server,

@@ -98,6 +98,10 @@ export const REFUSED: readonly RefusedCase[] = [
   { what: 'an unknown entity', spec: to({ entity: 'Internet' }), at: 'spec.egress[0].to[0].entity', because: 'supported values: "KubeAPIServer", "ClusterDNS"' },
   { what: 'a service without its namespace', spec: to({ service: { name: 'a' } }), at: 'spec.egress[0].to[0].service.namespace', because: 'Required value' },
   { what: 'a service by its DNS name', spec: to({ service: { namespace: 'shop', name: 'checkout.shop.svc' } }), at: 'spec.egress[0].to[0].service.name', because: '`checkout` rather than `checkout.shop.svc`' },
+  { what: 'a service account by its user name', spec: from({ serviceAccount: { namespace: 'shop', name: 'system:serviceaccount:shop:web' } }), at: 'spec.ingress[0].from[0].serviceAccount.name', because: 'should match' },
+  { what: 'a service account whose name is no label', spec: from({ serviceAccount: { namespace: 'shop', name: 'a'.repeat(64) } }), at: 'spec.ingress[0].from[0].serviceAccount.name', because: 'at most 63 characters: use an account with a shorter name, or a podSelector' },
+  { what: 'a service account without its namespace', spec: from({ serviceAccount: { name: 'web' } }), at: 'spec.ingress[0].from[0].serviceAccount.namespace', because: 'Required value' },
+  { what: 'a service account beside a selector', spec: to({ serviceAccount: { namespace: 'a', name: 'b' }, podSelector: {} }), at: 'spec.egress[0].to[0]', because: ONE_KIND },
   // Addresses
   { what: 'an ipBlock without cidr', spec: to({ ipBlock: {} }), at: 'spec.egress[0].to[0].ipBlock.cidr', because: 'Required value' },
   { what: 'a host name for a cidr', spec: to({ ipBlock: { cidr: 'example.com' } }), at: 'spec.egress[0].to[0].ipBlock.cidr', because: 'write a network and its prefix length, such as `203.0.113.0/24`' },
@@ -143,7 +147,7 @@ export const ADMITTED: readonly AdmittedCase[] = [
   { what: 'IPv6 in any spelling', spec: to({ ipBlock: { cidr: '2001:DB8:0:0::/32', except: ['2001:db8:0001::/48'] } }) },
   { what: 'ports of every kind', spec: ports({}, { port: 1 }, { protocol: 'UDP', port: 65_535 }, { protocol: 'SCTP', port: 'a' }, { port: '9p-x' }, { port: 80, endPort: 80 }, { port: 1024, endPort: 65_535 }) },
   { what: 'every entity in both directions', spec: everyEntity() },
-  { what: 'the longest names', spec: { ingress: [{ name: 'r'.repeat(63), from: [{ namespaces: ['n'.repeat(63)] }] }] } },
+  { what: 'the longest names', spec: { ingress: [{ name: 'r'.repeat(63), from: [{ namespaces: ['n'.repeat(63)] }, { serviceAccount: { namespace: 'n', name: `${'a'.repeat(61)}.b` } }] }] } },
   ...Object.values(PEER_EXAMPLES).flatMap((examples) =>
     examples.map(({ allows, peer }) => ({
       what: `the example that allows ${allows}`,

@@ -1,6 +1,6 @@
 /** What a peer resolves to, shared by the resolvers beside this file. */
 import type { NetworkPolicyPeer, NetworkPolicyPort } from '../../api/network-policy.ts';
-import type { AccountProblem, ClusterFacts, NamespaceFacts } from '../facts.ts';
+import type { ClusterFacts, NamespaceFacts } from '../facts.ts';
 
 /** At least one: an empty `from` or `to` would mean everyone (invariant I3). */
 export type AtLeastOne<T> = readonly [T, ...T[]];
@@ -22,7 +22,11 @@ export type UnresolvedReason =
   | 'SourceUnavailable'
   | 'PodsUnlabelled'
   | 'PodsMislabelled'
-  | AccountProblem;
+  | 'Unsupported'
+  | 'NotInstalled'
+  | 'NameTaken'
+  | 'NotTakenUp'
+  | 'NotGuarded';
 
 /** `message` says what is wrong and what to write instead, without naming profile, rule or namespace. */
 export interface Unresolved {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { NetworkPolicyPort, PolicyType } from '../../../src/api/network-policy.ts';
 import type { Peer } from '../../../src/api/profile.ts';
 import type { DirectionRule } from '../../../src/policy/normalize.ts';
+import { MOST_COUNTED } from '../../../src/policy/peers/service-account.ts';
 import { compileRule, type FactsInput } from '../fixture.ts';
 
 type Expected = DirectionRule[] | { reason: string; message: RegExp };
@@ -39,6 +40,76 @@ const blocks = (...cidrs: string[]) => cidrs.map((cidr) => ({ ipBlock: { cidr } 
 const tcp = (port: number | string) => ({ protocol: 'TCP' as const, port });
 const udp = (port: number | string) => ({ protocol: 'UDP' as const, port });
 const api = { matchLabels: { app: 'api' } };
+
+const account: Peer = { serviceAccount: { namespace: 'data', name: 'api' } };
+const labelled = [
+  {
+    namespaceSelector: inNamespace('data'),
+    podSelector: { matchLabels: { 'segmentation.dev/service-account': 'api' } },
+  },
+];
+const accounts = (of: NonNullable<FactsInput['accounts']>[string]) => ({ accounts: { 'data/api': of } });
+
+table('serviceAccount', [
+  ['is its pods by their label', 'Ingress', [account], {}, [{ peers: labelled }]],
+  [
+    'is its pods on the ports of the rule',
+    'Egress',
+    [account],
+    { own: [tcp(443)] },
+    [{ peers: labelled, ports: [tcp(443)] }],
+  ],
+  ['implies no ports', 'Egress', [account], {}, [{ peers: labelled }]],
+  [
+    'whose pods are not known is unresolved',
+    'Ingress',
+    [account],
+    { unknown: ['serviceAccounts/data/api'] },
+    { reason: 'SourceUnavailable', message: /data\/api are not known yet/ },
+  ],
+  [
+    'whose label means nothing is unresolved',
+    'Egress',
+    [account],
+    accounts({ problem: { reason: 'Unsupported', message: 'needs 1.36' } }),
+    { reason: 'Unsupported', message: /^needs 1.36$/ },
+  ],
+  [
+    'whose label somebody else carries is unresolved',
+    'Ingress',
+    [account],
+    accounts({ mislabelled: 1, unlabelled: 2 }),
+    {
+      reason: 'PodsMislabelled',
+      message:
+        /^1 pod of namespace data has the label \S+=api and runs as another account: delete what kubectl -n data get pods/,
+    },
+  ],
+]);
+
+describe('serviceAccount', () => {
+  it('is the pods that have their label, and unresolved for those that have not', () => {
+    const { rules, unresolved } = compileRule('Ingress', [account], accounts({ unlabelled: 2 }));
+    assert.deepEqual(rules, [{ peers: labelled }]);
+    const [{ message, ...rest } = { message: '' }, ...others] = unresolved;
+    assert.deepEqual(others, []);
+    assert.deepEqual(rest, {
+      direction: 'Ingress',
+      rule: 'rule',
+      peer: 'serviceAccount data/api',
+      reason: 'PodsUnlabelled',
+      held: false,
+    });
+    assert.match(message, /^2 pods of ServiceAccount data\/api are .* kubectl -n data rollout restart/);
+  });
+
+  it('counts no further than is counted', () => {
+    const message = (unlabelled: number) =>
+      compileRule('Ingress', [account], accounts({ unlabelled })).unresolved[0]?.message ?? '';
+    assert.match(message(MOST_COUNTED), new RegExp(`^${MOST_COUNTED} pods`));
+    assert.match(message(MOST_COUNTED + 1), new RegExp(`^more than ${MOST_COUNTED} pods`));
+  });
+});
 
 table('selector peers', [
   [
