@@ -59,6 +59,11 @@ export function chartTemplates(root: string): (readonly [path: string, text: str
       `{{- if .Values.admission.enabled }}\n${documents(manifests(root, 'config/admission'))}{{- end }}\n`,
     ),
     template(
+      'service-accounts.yaml',
+      'config/service-accounts',
+      `{{- if .Values.serviceAccounts.enabled }}\n${documents(manifests(root, 'config/service-accounts'))}{{- end }}\n`,
+    ),
+    template(
       'prometheus.yaml',
       'config/prometheus',
       `{{- if .Values.prometheus.enabled }}\n${documents(manifests(root, 'config/prometheus'), MORE_LABELS)}{{- end }}\n`,

@@ -1,5 +1,6 @@
-// The roles in config/rbac and config/admission are what the operator uses (I7), judged by the API server's audit log.
+// The roles in config/rbac, config/admission and config/service-accounts are what the operator uses (I7), judged by the API server's audit log.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import type { KubeEvent } from '../../../src/kube/events.ts';
 import type { ControlPlane } from '../../env/index.ts';
 import { sharedControlPlane } from '../../env/shared.ts';
@@ -40,6 +41,7 @@ describe("the operator's role", function () {
     const { metrics } = await operator.line('listening');
     const token = await serviceAccountToken(plane, box.id);
     assert.equal((await scrape(String(metrics), { token })).status, 403);
+    await plane.kubectlRun(['apply', '-k', join(import.meta.dirname, '../../../config/service-accounts')]);
     const namespace = await box.namespace('app');
     await box.pod(namespace, 'web', { app: 'web' });
     await box.service(namespace, 'outside', { ports: [{ port: 80 }] });
@@ -47,6 +49,7 @@ describe("the operator's role", function () {
       admission: { gate: 'Enforce', protect: 'Warn' },
       egress: [
         { name: 'nodes', to: [{ entity: 'Nodes' }] },
+        { name: 'account', to: [{ serviceAccount: { namespace: box.id, name: 'nobody' } }] },
         { name: 'world', to: [{ entity: 'World' }] },
         { name: 'api', podSelector: { matchLabels: { app: 'web' } }, to: [{ entity: 'KubeAPIServer' }] },
       ],
@@ -68,12 +71,21 @@ describe("the operator's role", function () {
         assert.deepEqual(told && { count: told.series?.count }, { count });
       }, 10_000);
     }
-    await box.edit(profile, { excludeNamespaces: ['elsewhere'] });
+    const another = { serviceAccount: { namespace: `${box.id}-2`, name: 'nobody' } };
+    await box.edit(profile, {
+      excludeNamespaces: ['elsewhere'],
+      egress: [{ name: 'account', to: [another] }],
+    });
     await box.ready(profile, 10_000);
     await box.relabel(namespace, Object.fromEntries(Object.keys(box.label).map((key) => [key, null])));
     await eventually(async () => assert.deepEqual(await box.policyNames(namespace), []));
     await box.removeProfile(profile);
     await eventually(() => assert.rejects(box.readProfile(profile)));
+    const label = '/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings/';
+    await eventually(
+      () => assert.rejects(box.read(`${label}service-account-label.segmentation.dev`), /404/),
+      15_000,
+    );
     await operator.stop();
   }
 
@@ -95,6 +107,7 @@ describe("the operator's role", function () {
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator', '-o', 'json']),
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-metrics-auth', '-o', 'json']),
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-admission', '-o', 'json']),
+      plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-service-accounts', '-o', 'json']),
       plane.kubectlRun(['-n', 'segmentation-system', 'get', 'roles', '-o', 'json']),
       plane.kubectlRun(['-n', 'default', 'get', 'role', 'segmentation-operator-events', '-o', 'json']),
     ]);

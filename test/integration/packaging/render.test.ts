@@ -140,6 +140,17 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     }
   });
 
+  it('has what peers by ServiceAccount need, where it is asked for', async () => {
+    const { kubectl } = await locateBinaries();
+    const folder = join(root, 'config/service-accounts');
+    const expected = documents(execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' }));
+    assert.equal(expected.length, 6);
+    const actual = await template('--set', 'serviceAccounts.enabled=true');
+    assert.equal(actual.length, (await template()).length + expected.length);
+    for (const manifest of expected)
+      assert.deepEqual(plain(byTitle(actual).get(title(manifest))), plain(manifest), title(manifest));
+  });
+
   it('links each alert to the copy of the runbooks that it is told', async () => {
     const rule = (
       await template('--set', 'prometheus.enabled=true,prometheus.runbooks=https://wiki.example.com/r.md')
