@@ -12,6 +12,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json THIRD_PARTY_LICENSES ./
 COPY scripts/build.ts scripts/build.ts
+COPY scripts/arguments.ts scripts/arguments.ts
 COPY scripts/build/ scripts/build/
 COPY scripts/supply-chain/ scripts/supply-chain/
 COPY scripts/generate/page.ts scripts/generate/page.ts

@@ -9,7 +9,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { flags } from './arguments.ts';
 import { advisoryProblems } from './supply-chain/advisories.ts';
 import { contents, OPERATOR, PLUGIN } from './build/programs.ts';
 import { type Lockfile, packagesOf } from './supply-chain/bundled.ts';
@@ -31,7 +31,7 @@ const LICENCES = [
 ];
 
 const root = join(import.meta.dirname, '..');
-const { values } = parseArgs({ options: { offline: { type: 'boolean', default: false } } });
+const values = flags({ offline: { type: 'boolean', default: false } });
 const read = (file: string): unknown => JSON.parse(readFileSync(join(root, file), 'utf8'));
 
 const lockfile = read('package-lock.json') as Lockfile;

@@ -11,16 +11,14 @@
  */
 import { chmodSync, copyFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { flags } from './arguments.ts';
 import { bundle, OPERATOR, PLUGIN, type Program } from './build/programs.ts';
 import { packagesOf } from './supply-chain/bundled.ts';
 import { LICENCES_FILE } from './supply-chain/licences.ts';
 import { billOfMaterials } from './supply-chain/sbom.ts';
 
 const root = join(import.meta.dirname, '..');
-const { values } = parseArgs({
-  options: { outfile: { type: 'string' }, plugin: { type: 'string' } },
-});
+const values = flags({ outfile: { type: 'string' }, plugin: { type: 'string' } });
 
 async function write(program: Program, given: string | undefined): Promise<string> {
   const outfile = resolve(given ?? join(root, 'dist', program.file));

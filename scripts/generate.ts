@@ -9,7 +9,7 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { flags } from './arguments.ts';
 import { chartTemplates, valuesSchema } from './generate/chart.ts';
 import { configurationSchema } from './generate/configuration.ts';
 import { CRD_PATH, readSchema } from './generate/crd.ts';
@@ -22,7 +22,7 @@ import { typesModule } from './generate/types.ts';
 import { LICENCES_FILE, licencesText } from './supply-chain/licences.ts';
 
 const root = join(import.meta.dirname, '..');
-const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
+const values = flags({ check: { type: 'boolean', default: false } });
 
 const schema = readSchema(join(root, CRD_PATH));
 const files: readonly (readonly [path: string, text: string])[] = [
