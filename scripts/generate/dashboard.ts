@@ -1,5 +1,29 @@
 /** config/grafana: a dashboard of what the operator exposes, as Grafana imports it. */
+import type { Dashboard, Panel as GrafanaPanel, RowPanel } from '@grafana/schema';
+import type { Options as HeatmapOptions } from '@grafana/schema/dist/esm/raw/composable/heatmap/panelcfg/x/HeatmapPanelCfg_types.gen';
+import type { Options as StatOptions } from '@grafana/schema/dist/esm/raw/composable/stat/panelcfg/x/StatPanelCfg_types.gen';
+import type { Options as TableOptions } from '@grafana/schema/dist/esm/raw/composable/table/panelcfg/x/TablePanelCfg_types.gen';
+import type {
+  FieldConfig as TimeSeriesFields,
+  Options as TimeSeriesOptions,
+} from '@grafana/schema/dist/esm/raw/composable/timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen';
 import { JOB, type Panel, ROWS, type Row } from './dashboard-panels.ts';
+
+/** As Grafana's own types have it; the names of its enumerations as they are in JSON. */
+type Plain<T> = T extends string
+  ? `${T}`
+  : T extends readonly (infer E)[]
+    ? readonly Plain<E>[]
+    : T extends object
+      ? { readonly [K in keyof T]: Plain<T[K]> }
+      : T;
+/** The same, of which Grafana knows the defaults. */
+type Given<T> = Partial<{
+  readonly [K in keyof T]: T[K] extends readonly unknown[] ? Plain<T[K]> : Given<Plain<T[K]>>;
+}>;
+type Variable = NonNullable<NonNullable<Dashboard['templating']>['list']>[number];
+/** With the text that Grafana's list of variables shows, which its types leave out. */
+type QueryVariable = Plain<Variable> & { readonly definition: string };
 
 const DATASOURCE = { type: 'prometheus', uid: '${datasource}' };
 
@@ -12,41 +36,37 @@ const VARIABLES = [
 
 /** The file's text, ending in a line break. */
 export function dashboard(): string {
-  return `${JSON.stringify(
-    {
-      uid: 'segmentation-operator',
-      title: 'Segmentation operator',
-      description: 'What is enforced where, what was written and why, how fast and how fresh.',
-      tags: ['kubernetes', 'network-policy'],
-      schemaVersion: 39,
-      version: 1,
-      editable: true,
-      graphTooltip: 1, // one crosshair for all panels
-      refresh: '1m',
-      time: { from: 'now-6h', to: 'now' },
-      timezone: 'browser',
-      annotations: { list: [] },
-      links: [],
-      templating: { list: [datasourceVariable(), ...VARIABLES.map(variable)] },
-      panels: layOut(ROWS),
-    },
-    null,
-    2,
-  )}\n`;
+  const model: Plain<Dashboard> = {
+    uid: 'segmentation-operator',
+    title: 'Segmentation operator',
+    description: 'What is enforced where, what was written and why, how fast and how fresh.',
+    tags: ['kubernetes', 'network-policy'],
+    schemaVersion: 39,
+    version: 1,
+    editable: true,
+    graphTooltip: 1, // one crosshair for all panels
+    refresh: '1m',
+    time: { from: 'now-6h', to: 'now' },
+    timezone: 'browser',
+    annotations: { list: [] },
+    links: [],
+    templating: { list: [datasourceVariable(), ...VARIABLES.map(variable)] },
+    panels: layOut(ROWS),
+  };
+  return `${JSON.stringify(model, null, 2)}\n`;
 }
 
-function datasourceVariable(): object {
+function datasourceVariable(): Plain<Variable> {
   return {
     type: 'datasource',
     name: 'datasource',
     label: 'Data source',
     query: 'prometheus',
-    current: {},
     hide: 0,
   };
 }
 
-function variable({ name, label, metric, all }: (typeof VARIABLES)[number]): object {
+function variable({ name, label, metric, all }: (typeof VARIABLES)[number]): QueryVariable {
   const query = `label_values(${metric}, ${name})`;
   return {
     type: 'query',
@@ -60,14 +80,14 @@ function variable({ name, label, metric, all }: (typeof VARIABLES)[number]): obj
     multi: all,
     includeAll: all,
     ...(all && { allValue: '.*' }),
-    current: all ? { text: 'All', value: '$__all' } : {},
+    ...(all && { current: { text: 'All', value: '$__all' } }),
     hide: 0,
   };
 }
 
 /** From left to right and from top to bottom, each row under a title. */
-function layOut(rows: readonly Row[]): object[] {
-  const panels: object[] = [];
+function layOut(rows: readonly Row[]): Plain<GrafanaPanel | RowPanel>[] {
+  const panels: Plain<GrafanaPanel | RowPanel>[] = [];
   let y = 0;
   for (const { title, panels: own } of rows) {
     panels.push({
@@ -104,7 +124,7 @@ function render({
   colours,
   stacked,
   columns,
-}: Panel): object {
+}: Panel): Plain<GrafanaPanel> {
   const instant = type === 'stat' || type === 'table';
   const steps = colours?.map(([value, color]) => ({ value, color })) ?? [{ value: null, color: 'blue' }];
   return {
@@ -127,14 +147,7 @@ function render({
         min: 0,
         color: { mode: type === 'stat' ? 'thresholds' : 'palette-classic' },
         thresholds: { mode: 'absolute', steps },
-        custom:
-          type === 'timeseries'
-            ? {
-                fillOpacity: stacked ? 30 : 5,
-                stacking: { mode: stacked ? 'normal' : 'none' },
-                thresholdsStyle: { mode: colours ? 'dashed' : 'off' },
-              }
-            : {},
+        custom: type === 'timeseries' ? fieldsOf(stacked === true, colours !== undefined) : {},
       },
       overrides: [],
     },
@@ -144,7 +157,9 @@ function render({
 }
 
 /** One row for each value of the labels, with these columns in this order. */
-function columnsOnly(columns: Readonly<Record<string, string>>): object[] {
+function columnsOnly(
+  columns: Readonly<Record<string, string>>,
+): NonNullable<Plain<GrafanaPanel>['transformations']> {
   return [
     { id: 'merge', options: {} },
     { id: 'filterFieldsByName', options: { include: { names: Object.keys(columns) } } },
@@ -158,18 +173,34 @@ function columnsOnly(columns: Readonly<Record<string, string>>): object[] {
   ];
 }
 
-function optionsOf(type: Panel['type'], unit: string): object {
+function optionsOf(type: Panel['type'], unit: string): Readonly<Record<string, unknown>> {
   switch (type) {
     case 'stat':
-      return { reduceOptions: { calcs: ['lastNotNull'] }, colorMode: 'value', graphMode: 'none' };
+      return {
+        reduceOptions: { calcs: ['lastNotNull'] },
+        colorMode: 'value',
+        graphMode: 'none',
+      } satisfies Given<StatOptions>;
     case 'heatmap':
-      return { calculate: false, yAxis: { unit }, color: { scheme: 'Blues', mode: 'scheme' } };
+      return {
+        calculate: false,
+        yAxis: { unit },
+        color: { scheme: 'Blues', mode: 'scheme' },
+      } satisfies Given<HeatmapOptions>;
     case 'timeseries':
       return {
         legend: { displayMode: 'list', placement: 'bottom' },
         tooltip: { mode: 'multi', sort: 'desc' },
-      };
+      } satisfies Given<TimeSeriesOptions>;
     case 'table':
-      return { showHeader: true };
+      return { showHeader: true } satisfies Given<TableOptions>;
   }
+}
+
+function fieldsOf(stacked: boolean, bounded: boolean) {
+  return {
+    fillOpacity: stacked ? 30 : 5,
+    stacking: { mode: stacked ? 'normal' : 'none' },
+    thresholdsStyle: { mode: bounded ? 'dashed' : 'off' },
+  } satisfies Given<TimeSeriesFields>;
 }
