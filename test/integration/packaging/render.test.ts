@@ -170,6 +170,15 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     assert.deepEqual([chart['version'], chart['appVersion']], [version, version]);
   });
 
+  it('is refused by a Kubernetes that is older than what it needs', async () => {
+    const older = template('--kube-version', '1.32.0');
+    await assert.rejects(
+      older,
+      /requires kubeVersion: >=1\.33\.0-0 .* incompatible with Kubernetes v1\.32\.0/,
+    );
+    await template('--kube-version', '1.33.0');
+  });
+
   it('goes to another namespace, under another name, as a whole', async () => {
     const text = await helm.run('template', 'net', CHART, '--namespace', 'net-system');
     assert.doesNotMatch(text, /segmentation-system/);
