@@ -139,7 +139,7 @@ export class Controller {
   #resync: Timer | undefined;
 
   constructor(options: ControllerOptions) {
-    const { transport, clock, random, observer, concurrency } = options;
+    const { transport, clock, random, observer, concurrency, resyncMs } = options;
     this.#options = options;
     this.world = new World(options.protectedNamespaces);
     this.results = new Results((profile) => this.#resultsChanged(profile));
@@ -199,6 +199,7 @@ export class Controller {
         transport,
         clock,
         random,
+        ...(resyncMs > 0 && { relistMs: resyncMs }),
         configuration: options.configuration,
         onChange: (namespace) => {
           this.#intended.add(namespace);
@@ -294,7 +295,7 @@ export class Controller {
     project: (raw: object) => T,
     sink: Store<T>,
   ): Promise<void> {
-    const { transport, clock, random, observer } = this.#options;
+    const { transport, clock, random, observer, resyncMs } = this.#options;
     const reflector = new Reflector<T>({
       transport,
       path,
@@ -302,6 +303,7 @@ export class Controller {
       sink,
       clock,
       random,
+      ...(resyncMs > 0 && { relistMs: resyncMs }),
       onError: (error, retryInMs) => observer.onWatchError(resource, error, retryInMs),
       onList: ({ items }) => observer.onSynced(resource, items),
     });

@@ -30,6 +30,8 @@ export interface SourcesOptions {
   readonly configuration: ClusterConfiguration;
   readonly clock: Clock;
   readonly random: Random;
+  /** As of a reflector. */
+  readonly relistMs?: number;
   /** What is known of the pods that run as a ServiceAccount, by NAMESPACE/NAME; told of by `accountChanged`. */
   readonly accounts: {
     facts(account: string): ServiceAccountFacts | undefined;
@@ -254,13 +256,14 @@ export class Sources {
     const running = this.#watches.get(path);
     // A path is only ever asked for by the one method above that names its type.
     if (running !== undefined) return running as Watch<T>;
-    const { transport, clock, random, onError } = this.#options;
+    const { transport, clock, random, relistMs, onError } = this.#options;
     const store = new Store<FactItem<T>>();
     const reflector = new Reflector<FactItem<T>>({
       transport,
       path,
       clock,
       random,
+      ...(relistMs !== undefined && { relistMs }),
       sink: store,
       project: (raw) => ({ ...identity(raw), facts: facts(raw as never) }),
       onError: (error, retryInMs) => {

@@ -31,7 +31,7 @@ export interface ReflectorOptions<T extends Item> {
   readonly random: Random;
   /** Longest silence of a watch, milliseconds; default 90 000, as the server sends a bookmark about every minute. */
   readonly stallMs?: number;
-  /** A new list at least this often although nothing failed, against events lost on the way, milliseconds; default: never. */
+  /** A new list this often, at the end of a watch, against events lost on the way, milliseconds; default: never. */
   readonly relistMs?: number;
   /** A failure, and the milliseconds until the next attempt. */
   readonly onError?: (error: unknown, retryInMs: number) => void;
@@ -82,6 +82,10 @@ export class Reflector<T extends Item> {
   /** False once the server refused a streamed list. */
   #streams = true;
   #listedAt = 0;
+  /** Where the watch would go on if the list that was due should fail. */
+  #interrupted: string | undefined;
+  /** The list that was due has failed: not again before the watch has told something. */
+  #putOff = false;
   /** Whether the sink may hold something, so that an empty list needs confirmation. */
   #mayHoldItems = false;
   /** Failures in a row without an event or bookmark. */
@@ -111,6 +115,7 @@ export class Reflector<T extends Item> {
     while (!signal.aborted) {
       this.#opened = undefined;
       try {
+        if (this.#isListDue) [this.#interrupted, this.#revision] = [this.#revision, undefined];
         if (this.#revision !== undefined) await this.#watch(this.#revision, signal);
         // After a failure the two ways take turns, so that what breaks one of them does not keep us blind.
         else if (this.#streams && this.#failures % 2 === 0) await this.#streamList(signal);
@@ -124,11 +129,15 @@ export class Reflector<T extends Item> {
 
   /** Watches from `revision` until the server ends it. */
   async #watch(revision: string, signal: AbortSignal): Promise<void> {
-    const { clock, relistMs } = this.#options;
-    const started = clock.monotonic();
+    const started = this.#options.clock.monotonic();
     for await (const event of this.#events({ resourceVersion: revision }, signal)) this.#deliver(event);
     this.#ended(started);
-    if (relistMs !== undefined && clock.monotonic() - this.#listedAt >= relistMs) this.#revision = undefined;
+  }
+
+  /** Whether it is time for a list although a watch could go on. */
+  get #isListDue(): boolean {
+    const { clock, relistMs = Number.POSITIVE_INFINITY } = this.#options;
+    return !this.#putOff && clock.monotonic() - this.#listedAt >= relistMs;
   }
 
   /** A watch that begins with the present contents, and goes on as any other. */
@@ -238,6 +247,8 @@ export class Reflector<T extends Item> {
 
   #advance(revision: string): void {
     this.#revision = revision;
+    this.#interrupted = undefined;
+    this.#putOff = false;
     this.#failures = 0;
     this.#badAnswers = 0;
   }
@@ -264,10 +275,15 @@ export class Reflector<T extends Item> {
     if (classify(error) === 'waiting') delay = Math.min(delay, WAITING_MAX_MS);
     if (error instanceof ApiError && error.retryAfterMs !== undefined)
       delay = Math.max(delay, error.retryAfterMs);
+    const interrupted = this.#interrupted;
+    this.#interrupted = undefined;
     if (this.#mustList(error)) {
       // An expired revision after a healthy watch is ordinary: the list need not wait.
       if (isGone(error) && healthy) delay = 0;
       this.#revision = undefined;
+    } else if (interrupted !== undefined) {
+      this.#revision = interrupted;
+      this.#putOff = true;
     }
     onError?.(error, delay);
     await sleep(clock, delay, signal);

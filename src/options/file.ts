@@ -71,7 +71,7 @@ const shape = object(
     log: object({ level: logLevel, format: logFormat }),
     concurrency: described('How many namespaces are reconciled at once.', concurrency),
     resyncPeriod: described(
-      'How often every namespace is compared again, without an event; from 1m to 168h.',
+      'How often all is listed and every namespace compared again, without an event; from 1m to 168h.',
       duration(MINUTE, 7 * 24 * 60 * MINUTE, 'from 1m to 168h'),
     ),
     leaderElection: object({

@@ -412,6 +412,34 @@ describe('Reflector', () => {
       await fixture.server.next('watch');
     });
 
+    it('keeps what a list that is due shows again', async () => {
+      const other = new Fixture({ relistMs: 60_000 });
+      const watch = await other.synced('a', 'b');
+      await other.clock.advance(61_000);
+      watch.end();
+      const list = await other.server.next('watch');
+      list.send(added('a', 1), listEnd(20));
+      await flush();
+      assert.deepEqual(other.names, ['a']);
+      await other.stop();
+      await fixture.server.next('watch');
+    });
+
+    it('goes on watching where a list that is due fails', async () => {
+      const other = new Fixture({ relistMs: 60_000 });
+      const watch = await other.synced('a');
+      await other.clock.advance(61_000);
+      watch.end();
+      const list = await other.server.next('watch');
+      assert.equal(list.query['sendInitialEvents'], true);
+      list.fail(failure(503, 'ServiceUnavailable'));
+      await other.clock.advance(10_000);
+      const next = await other.server.next('watch');
+      assert.equal(next.query['resourceVersion'], '10');
+      await other.stop();
+      await fixture.server.next('watch');
+    });
+
     it('says when something last came', async () => {
       const { clock, reflector } = fixture;
       const watch = await fixture.synced('a');

@@ -164,7 +164,9 @@ function wantedOf(
   const first = intentOf(profile, namespace, combination, forms[0]!);
   if (first === undefined) return [[]];
   if (first.unresolved.length === 0) return [first.policies];
-  forms.push(...witness.byHand(namespace).map(lastKnownFrom));
+  // Whoever wrote it remembers it, whatever somebody's hand makes of it.
+  const byHand = witness.remembers ? [] : witness.byHand(namespace);
+  forms.push(...byHand.map(lastKnownFrom));
   // What was enforced for a while within the round is what is known last: with the peer resolved, or without the rule.
   const between = inputs
     .combinations(namespace)
@@ -174,7 +176,7 @@ function wantedOf(
         .map((version) => intentOf(version, namespace, each, forms[0]!)?.policies ?? []),
     );
   forms.push(...between.map(lastKnownFrom));
-  if (witness.byHand(namespace).length > 0) forms.push(lastKnownFrom(picture.policies(namespace)));
+  if (byHand.length > 0) forms.push(lastKnownFrom(picture.policies(namespace)));
   return [
     first.policies,
     ...forms.map((form) => intentOf(profile, namespace, combination, form)?.policies ?? []),

@@ -41,6 +41,24 @@ export class Network {
     this.observer = observer;
   }
 
+  /** Until when a process does not run, by replica. */
+  readonly #frozen = new Map<string, number>();
+
+  freeze(replica: string, until: number): void {
+    this.#frozen.set(replica, until);
+  }
+
+  isFrozen(replica: string): boolean {
+    return (this.#frozen.get(replica) ?? 0) > this.scheduler.time;
+  }
+
+  /** Runs what a replica does once it can: at once, unless it is frozen. */
+  whenAwake(replica: string, run: () => void): void {
+    const left = (this.#frozen.get(replica) ?? 0) - this.scheduler.time;
+    if (left > 0) this.scheduler.after(left, () => this.whenAwake(replica, run));
+    else run();
+  }
+
   link(replica: string): Link {
     return new Link(replica, this);
   }
@@ -100,7 +118,9 @@ export class Link implements Transport {
     };
     const abort = () => fail('Aborted', 'given up');
     const timer = scheduler.after(timeoutMs, () =>
-      fail('Timeout', `no complete answer came within ${timeoutMs} ms`),
+      this.#network.whenAwake(this.replica, () =>
+        fail('Timeout', `no complete answer came within ${timeoutMs} ms`),
+      ),
     );
     if (signal?.aborted) {
       abort();
@@ -109,6 +129,8 @@ export class Link implements Transport {
     signal?.addEventListener('abort', abort, { once: true });
     const sent = scheduler.time;
     observer.onSend(this.replica, request);
+    // It may have died of it.
+    if (this.#dead) return promise;
     // What is sent is text: later changes of the objects do not reach the server.
     const call = {
       method,
@@ -135,15 +157,17 @@ export class Link implements Transport {
       if (fate.kind !== 'answered') observer.onNote(`${told(fate)} ${this.replica} ${method} ${path}`);
       scheduler.after(delayOf(weather, roll), () => {
         this.#network.inFlight -= 1;
-        if (fate.kind === 'lost') return fail('Transport', 'connection reset');
-        const result = fate.kind === 'refused' ? refusal(fate.status) : answer!;
-        const now = EPOCH + scheduler.time;
-        end(() => {
-          try {
-            resolve(answerOf(request, result, now) as T);
-          } catch (error) {
-            reject(error);
-          }
+        this.#network.whenAwake(this.replica, () => {
+          if (fate.kind === 'lost') return fail('Transport', 'connection reset');
+          const result = fate.kind === 'refused' ? refusal(fate.status) : answer!;
+          const now = EPOCH + scheduler.time;
+          end(() => {
+            try {
+              resolve(answerOf(request, result, now) as T);
+            } catch (error) {
+              reject(error);
+            }
+          });
         });
       });
     });

@@ -31,6 +31,9 @@ export type Act =
       readonly spec: object | undefined;
     }
   | { readonly do: 'drift'; readonly namespace: string; readonly choice: number; readonly how: number }
+  /** At the n-th request that the leader sends from now on. */
+  | { readonly do: 'crash at'; readonly request: number; readonly when: 'before' | 'after' }
+  | { readonly do: 'freeze'; readonly ms: number }
   | { readonly do: 'crash' | 'crash standby' | 'lose lease' | 'compact' }
   | { readonly do: 'cut' | 'hang'; readonly whose: 'leader' | 'standby'; readonly choice: number }
   | { readonly do: 'wall clock'; readonly skew: number };
@@ -76,13 +79,63 @@ export function planOf(seed: number): Plan {
     ];
     return { weather, steps: steps(among(roll, inputs, troubles(roll, weather))), isQuiet: false };
   });
-  return {
+  const plan: Plan = {
     seed,
     concurrency: 1 + roll(4),
     resyncMs: pick(roll, [0, 0, 45_000, 600_000]),
     hasStandby: roll(2) === 0,
     rounds,
   };
+  // The other half stays what it was before these were thought of: seeds are written down in many places.
+  return seed % 4 === 0 || seed % 4 === 3 ? harsher(plan, dice(seed + 2), () => id++) : plan;
+}
+
+/** Crashes at requests, processes that stand still, and, in the last round, events that are lost. */
+function harsher(plan: Plan, roll: Dice, nextId: () => number): Plan {
+  const isLossy = roll(8) === 0;
+  const rounds = plan.rounds.map((round, index): Round => {
+    const acts: Act[] = Array.from({ length: roll(3) }, () =>
+      roll(3) === 0
+        ? { do: 'freeze', ms: pick(roll, [roll(10_000), 10_000 + roll(50_000)]) }
+        : { do: 'crash at', request: 1 + roll(60), when: pick(roll, ['before', 'after'] as const) },
+    );
+    const steps = [...round.steps];
+    for (const act of acts)
+      steps.splice(roll(steps.length + 1), 0, { id: nextId(), after: pause(roll), act });
+    const isLast = index === plan.rounds.length - 1;
+    const lost = isLossy && isLast && !round.isQuiet ? pick(roll, [5, 30]) : 0;
+    return { ...round, steps, weather: { ...round.weather, lost } };
+  });
+  const forgetful = roll(3) === 0 ? driftsOfUnresolved(roll, nextId) : [];
+  return {
+    ...plan,
+    rounds: [...rounds.slice(0, -1), ...forgetful, ...rounds.slice(-1)],
+    ...(isLossy && { resyncMs: 45_000 }),
+  };
+}
+
+/** What peers were resolved to goes; then somebody takes away policies that show what it was. */
+function driftsOfUnresolved(roll: Dice, nextId: () => number): Round[] {
+  const round = (acts: readonly Act[]): Round => ({
+    weather: FAIR,
+    steps: acts.map((act) => ({ id: nextId(), after: pause(roll), act })),
+    isQuiet: false,
+  });
+  return [
+    round([
+      { do: 'delete service' },
+      { do: 'endpoints', addresses: [] },
+      ...SETTLED.map((namespace): Act => ({ do: 'label', namespace, labels: { [TENANT]: null } })),
+    ]),
+    round(
+      SETTLED.map((namespace) => ({
+        do: 'drift',
+        namespace,
+        choice: roll(1000),
+        how: pick(roll, [0, 0, 7 * roll(100) + 3]),
+      })),
+    ),
+  ];
 }
 
 function pause(roll: Dice): number {
@@ -97,6 +150,7 @@ function weatherOf(roll: Dice): Weather {
     watches: level(),
     events: pick(roll, [0, 0, 10, 50]),
     forged: pick(roll, [0, 0, 50]),
+    lost: 0,
   };
 }
 

@@ -19,6 +19,7 @@ export class Replica {
   readonly controller: Controller;
   readonly clock: ProcessClock;
   readonly link: Link;
+  readonly #network: Network;
   /** Its caches were filled. */
   isReady = false;
   isLeading = false;
@@ -26,6 +27,7 @@ export class Replica {
 
   constructor({ name, concurrency, resyncMs, network, onFault }: ReplicaOptions) {
     this.name = name;
+    this.#network = network;
     this.clock = new ProcessClock(network.scheduler);
     this.link = network.link(name);
     const { roll } = network;
@@ -49,6 +51,16 @@ export class Replica {
   lead(): void {
     this.isLeading = true;
     this.controller.lead();
+  }
+
+  /** It does not run for a while, as by SIGSTOP and SIGCONT. */
+  freeze(until: number): void {
+    this.clock.frozenUntil = until;
+    this.#network.freeze(this.name, until);
+  }
+
+  get isFrozen(): boolean {
+    return this.#network.isFrozen(this.name);
   }
 
   /** It lost the Lease: it writes no more, and ends in order. */

@@ -76,6 +76,8 @@ function settle(): Promise<void> {
 /** The clock of one process. Once the process is dead, none of its timers fires. */
 export class ProcessClock implements Clock {
   dead = false;
+  /** Its timers fire no earlier; by the simulation's clock. */
+  frozenUntil = 0;
   /** What the wall clock shows more than it should, milliseconds. */
   skew = 0;
   readonly #scheduler: Scheduler;
@@ -93,9 +95,14 @@ export class ProcessClock implements Clock {
   }
 
   schedule(delay: number, callback: () => void): Timer {
-    return this.#scheduler.after(delay, () => {
-      if (!this.dead) callback();
-    });
+    let timer: Timer;
+    const fire = () => {
+      const left = this.frozenUntil - this.#scheduler.time;
+      if (left > 0) timer = this.#scheduler.after(left, fire);
+      else if (!this.dead) callback();
+    };
+    timer = this.#scheduler.after(delay, fire);
+    return { cancel: () => timer.cancel() };
   }
 }
 

@@ -19,8 +19,12 @@ import { Witness } from './witness.ts';
 const SETTLE_MS = 300_000;
 /** Nothing may be written for so long once all has settled, milliseconds. */
 const QUIET_MS = 60_000;
+/** The same where events were lost: they are found by the next list, at the end of a watch, milliseconds. */
+const RELIST_MS = 700_000;
 /** A Lease that nobody renews is free after this, milliseconds. */
 const LEASE_MS = 15_000;
+/** Its holder writes no more so long after it renewed it last, milliseconds. */
+const RENEW_MS = 10_000;
 /** Requests in one second beyond which the operator is in a busy loop: all namespaces and profiles at once are less. */
 export const MAX_REQUESTS_PER_SECOND = 150;
 
@@ -77,6 +81,7 @@ class Simulation {
     });
     this.#network = new Network(this.#scheduler, this.#server, this.#roll, {
       onSend: (replica, request) => {
+        if (this.#isTrap(replica, 'before')) return;
         this.#witness.onSend(replica, request);
         const second = Math.floor(this.#scheduler.time / 1000);
         const count = (this.#perSecond.get(second) ?? 0) + 1;
@@ -88,6 +93,7 @@ class Simulation {
       onHandled: (replica, request, answer, sent) => {
         this.#witness.onHandled(replica, request, answer, sent);
         this.#note(`${replica} ${request.method} ${request.path} ${answer.status}`, ` sent at ${sent}`);
+        this.#isTrap(replica, 'after');
       },
       onNote: (line) => this.#note(line),
     });
@@ -139,15 +145,15 @@ class Simulation {
     await this.#advance(this.#roll(20_000));
     this.#network.weather = FAIR;
     this.#note('fair weather');
-    await this.#settle();
+    await this.#settle(weather.lost > 0 ? SETTLE_MS + RELIST_MS : SETTLE_MS);
     if (isQuiet && this.#witness.counts.writes > writes)
       this.#fault ??= 'I6, a restart led to writes, though nothing had changed';
   }
 
-  async #settle(): Promise<void> {
+  async #settle(most: number): Promise<void> {
     let why: string | undefined;
     let stable = 0;
-    for (const end = this.#scheduler.time + SETTLE_MS; this.#scheduler.time < end; ) {
+    for (const end = this.#scheduler.time + most; this.#scheduler.time < end; ) {
       const { writes } = this.#witness.counts;
       await this.#advance(1000);
       if (this.#failed) return;
@@ -156,7 +162,7 @@ class Simulation {
       stable = why === undefined && this.#witness.counts.writes === writes ? stable + 1 : 0;
       if (stable === 2) return this.#stayQuiet();
     }
-    this.#fault ??= `I8, not settled after ${SETTLE_MS / 1000} s: ${why}`;
+    this.#fault ??= `I8, not settled after ${most / 1000} s: ${why}`;
   }
 
   #unsettled(): string | undefined {
@@ -189,6 +195,11 @@ class Simulation {
       case 'crash':
         leader?.crash();
         return this.#replace(leader);
+      case 'crash at':
+        this.#trap = { left: act.request, when: act.when };
+        return;
+      case 'freeze':
+        return this.#freeze(leader, act.ms);
       case 'crash standby':
         standby?.crash();
         return this.#replace(standby);
@@ -207,6 +218,34 @@ class Simulation {
       default:
         this.#users.act(act);
     }
+  }
+
+  #trap: { left: number; when: 'before' | 'after' } | undefined;
+
+  /** Ends the leader before it sends, or after the server has carried out, the request that was chosen. */
+  #isTrap(replica: string, when: 'before' | 'after'): boolean {
+    const ended = this.#replicas.get(replica);
+    if (this.#trap?.when !== when || ended?.isLeading !== true || --this.#trap.left > 0) return false;
+    this.#note(`crash ${replica} ${when} a request`);
+    this.#trap = undefined;
+    ended.crash();
+    this.#replace(ended);
+    return true;
+  }
+
+  /** The leader does not run for a while. It may lose the Lease meanwhile, and know of it only by its clock. */
+  #freeze(leader: Replica | undefined, ms: number): void {
+    if (leader === undefined || leader.isFrozen) return;
+    leader.freeze(this.#scheduler.time + ms);
+    if (ms < RENEW_MS) return;
+    this.#scheduler.after(RENEW_MS, () => (leader.isLeading = false));
+    this.#elect(LEASE_MS);
+    // It runs again before it finds out.
+    this.#scheduler.after(ms + this.#roll(100), () => {
+      if (!leader.isAlive) return;
+      leader.retire();
+      this.#replace(leader);
+    });
   }
 
   #replace(ended: Replica | undefined): void {
@@ -231,9 +270,10 @@ class Simulation {
     this.#scheduler.after(delay, () => {
       const alive = [...this.#replicas.values()].filter(({ isAlive }) => isAlive);
       if (alive.some(({ isLeading }) => isLeading)) return;
-      const next = alive.find(({ isReady }) => isReady);
+      const next = alive.find(({ isReady, isFrozen }) => isReady && !isFrozen);
       if (next === undefined) return this.#elect(500);
       this.#note(`lead ${next.name}`);
+      this.#witness.remembers = false;
       next.lead();
     });
   }

@@ -66,7 +66,8 @@ export class WatchSession {
 
   /** The connection breaks. */
   cut(): void {
-    this.#end({ error: this.#failure('Transport', 'connection reset') });
+    const error = this.#failure('Transport', 'connection reset');
+    this.#network.whenAwake(this.#replica, () => this.#end({ error }));
   }
 
   /** Nothing comes any more, and nobody says so. */
@@ -116,21 +117,24 @@ export class WatchSession {
   /** Never earlier than what was sent before, unless the order is forged. */
   #send(event: unknown): void {
     if (this.#isHanging) return;
-    const { scheduler, roll, weather } = this.#network;
+    const { scheduler, roll, weather, observer } = this.#network;
+    if (weather.lost > 0 && isChange(event) && roll(100) < weather.lost)
+      return observer.onNote(`lost event of watch ${this.#replica} ${this.path}`);
     const at = Math.max(this.#lastArrival, scheduler.time + lagOf(weather, roll));
     this.#lastArrival = at;
     const isForged = roll(100) < weather.events;
     this.#underway += 1;
-    this.#after(at - scheduler.time, () => {
+    const arrive = () => {
       this.#underway -= 1;
-      if (this.#isHanging) return;
+      if (this.#isHanging || this.#isAbandoned) return;
       this.#heard = scheduler.time;
       this.#arrived.push(event);
       // What was sent before comes once more, behind its successor.
       if (isForged && this.#previous !== undefined && isChange(event)) this.#arrived.push(this.#previous);
       this.#previous = isChange(event) ? event : undefined;
       this.#wake.resolve();
-    });
+    };
+    this.#after(at - scheduler.time, () => this.#network.whenAwake(this.#replica, arrive));
   }
 
   /** Ends the stream once nothing came for so long. */
@@ -138,7 +142,10 @@ export class WatchSession {
     const { scheduler } = this.#network;
     const left = this.#heard + stallMs - scheduler.time;
     if (left > 0) this.#after(left, () => this.#watchSilence(stallMs));
-    else this.#end({ error: this.#failure('Stalled', `nothing was received within ${stallMs} ms`) });
+    else {
+      const error = this.#failure('Stalled', `nothing was received within ${stallMs} ms`);
+      this.#network.whenAwake(this.#replica, () => this.#end({ error }));
+    }
   }
 
   #refuse(status: Status): void {

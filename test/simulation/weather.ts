@@ -13,9 +13,11 @@ export interface Weather {
   readonly events: number;
   /** Lists that are empty although they should not be. */
   readonly forged: number;
+  /** Events that never come, though the watch is sound. */
+  readonly lost: number;
 }
 
-export const FAIR: Weather = { failures: 0, slow: 0, watches: 0, events: 0, forged: 0 };
+export const FAIR: Weather = { failures: 0, slow: 0, watches: 0, events: 0, forged: 0, lost: 0 };
 
 export type Fate =
   | { readonly kind: 'answered' }

@@ -73,6 +73,7 @@ export class Witness {
   /** All has settled: what stands now is what the next changes start from. */
   beginRound(): void {
     this.inputs.settle();
+    this.remembers = true;
     this.#byHand.clear();
     this.#stood.clear();
     this.#intents.clear();
@@ -89,6 +90,9 @@ export class Witness {
     }
   }
 
+  /** Whether one process leads since the round began, and so remembers what it wrote before. */
+  remembers = true;
+
   /** What others made of a namespace since the round began. */
   byHand(namespace: string): readonly Policies[] {
     return this.#byHand.get(namespace) ?? [];
@@ -99,7 +103,8 @@ export class Witness {
     if (request.method === 'GET') return;
     const why = withoutPrecondition(request);
     if (why !== undefined) this.#fail(`I4, ${why}: ${request.method} ${request.path}`);
-    const world = this.#knowledge(replica)?.world;
+    const { world, leads = false } = this.#knowledge(replica) ?? {};
+    if (!leads) this.#fail(`I4, ${replica} writes and does not lead: ${request.method} ${request.path}`);
     const { kind, namespace } = routeOf(request.path);
     if (world === undefined || kind !== NETWORK_POLICY || namespace === undefined) return;
     const known = new Map<string, number>();
@@ -208,9 +213,9 @@ export class Witness {
 
   /** The same value for the same policies. */
   #ours(namespace: string, combination: Combination, base: Policies): Policies {
-    const existing = combination.profiles.map(({ profile }) => profile?.metadata.name);
+    const existing = new Set(combination.profiles.map(({ profile }) => profile?.metadata.name ?? ''));
     const left = (this.#abandoned.get(namespace) ?? []).filter(
-      ({ metadata }) => !existing.includes(metadata.labels?.[LABEL_PROFILE]),
+      ({ metadata }) => !existing.has(metadata.labels?.[LABEL_PROFILE] ?? 'nobody'),
     );
     const ours = [...left, ...policiesOf(combination, namespace, lastKnownFrom(base))];
     const content = ours.map((each) => `${each.metadata.name} ${fingerprint(each)}`).join();
