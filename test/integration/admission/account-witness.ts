@@ -1,6 +1,8 @@
 // Judges by every revision of pods and policies, from direct watches: is a pod let in as an account that it does not run as?
 import type { KubeObject } from '../../../src/api/meta.ts';
 import { LABEL_SERVICE_ACCOUNT } from '../../../src/api/names.ts';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import { reliedOn } from '../../../src/policy/admission/accounts.ts';
 import type { ControlPlane } from '../../env/index.ts';
 import { eventually } from '../../support/cluster.ts';
 
@@ -9,89 +11,95 @@ interface Event {
   readonly object: KubeObject & { readonly spec?: { readonly serviceAccountName?: string } };
 }
 
+const PODS = '/api/v1/pods';
+const END = 'witness-end';
+
 export class Witness {
   readonly #plane: ControlPlane;
-  readonly #pods: string;
+  readonly #namespace: string;
   readonly #policies: string;
   readonly #ended = new AbortController();
   readonly #events: Event[] = [];
   readonly #watches: Promise<void>[];
   #failure: unknown;
 
-  /** Watches pods of `client` and policies of `server` from now on. */
-  static async begin(plane: ControlPlane, client: string, server: string): Promise<Witness> {
+  /** Watches all pods, and the policies of `namespace`, from now on. */
+  static async begin(plane: ControlPlane, namespace: string): Promise<Witness> {
     const { metadata } = (await plane.admin.send('GET', '/api/v1/namespaces?limit=1')) as {
       metadata: { resourceVersion: string };
     };
-    return new Witness(plane, client, server, metadata.resourceVersion);
+    return new Witness(plane, namespace, metadata.resourceVersion);
   }
 
-  private constructor(plane: ControlPlane, client: string, server: string, since: string) {
+  private constructor(plane: ControlPlane, namespace: string, since: string) {
     this.#plane = plane;
-    this.#pods = `/api/v1/namespaces/${client}/pods`;
-    this.#policies = `/apis/networking.k8s.io/v1/namespaces/${server}/networkpolicies`;
-    this.#watches = [this.#pods, this.#policies].map(async (path) => {
-      try {
-        for await (const event of plane.admin.stream(
-          `${path}?watch=1&resourceVersion=${since}`,
-          this.#ended.signal,
-        ))
-          this.#events.push(event as Event);
-      } catch (error) {
-        if (!this.#ended.signal.aborted) this.#failure = error;
+    this.#namespace = namespace;
+    this.#policies = `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`;
+    this.#watches = [PODS, this.#policies].map(async (path) => {
+      // The API server ends a watch that it finds too slow: it goes on from where it was.
+      for (let from = since; !this.#ended.signal.aborted; ) {
+        try {
+          const query = `?watch=1&resourceVersion=${from}`;
+          for await (const each of plane.admin.stream(path + query, this.#ended.signal)) {
+            const event = each as Event;
+            if (!['ADDED', 'MODIFIED', 'DELETED'].includes(event.type)) throw new Error(JSON.stringify(each));
+            from = event.object.metadata.resourceVersion ?? from;
+            this.#events.push(event);
+          }
+        } catch (error) {
+          this.#failure = error;
+          return;
+        }
       }
     });
   }
 
-  /** Pods that the policy let in though their label was not true, each with the revision of that. */
-  async end(policy: string): Promise<string[]> {
+  /** Pods whose label was not true while a policy relied on it, each with a revision of that. */
+  async end(): Promise<string[]> {
     // A last object of each kind, so that nothing before it is still on its way.
-    const name = 'witness-end';
+    const metadata = { name: END };
     const selector = { podSelector: { matchLabels: { none: 'none' } }, policyTypes: ['Ingress'] };
-    await this.#plane.admin.send('POST', this.#policies, {
-      apiVersion: 'networking.k8s.io/v1',
-      kind: 'NetworkPolicy',
-      metadata: { name },
-      spec: selector,
-    });
     const spec = { containers: [{ name: 'main', image: 'main' }] };
-    await this.#plane.admin.send('POST', this.#pods, {
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name },
-      spec,
-    });
+    await this.#plane.admin.send('POST', this.#policies, { metadata, spec: selector });
+    await this.#plane.admin.send('POST', `/api/v1/namespaces/${this.#namespace}/pods`, { metadata, spec });
     await eventually(() => {
-      if (
-        this.#events.filter(({ object, type }) => type === 'ADDED' && object.metadata.name === name).length <
-        2
-      )
-        throw new Error(`the watches are behind, ${this.#events.length} events`, { cause: this.#failure });
-    });
+      const last = this.#events.filter(
+        ({ type, object: { metadata } }) =>
+          type === 'ADDED' && metadata.name === END && metadata.namespace === this.#namespace,
+      );
+      if (last.length < 2)
+        throw new Error(`the watches are behind, after ${this.#events.length} events`, {
+          cause: this.#failure,
+        });
+    }, 20_000);
     this.#ended.abort();
     await Promise.all(this.#watches);
-    return judge(this.#events, policy);
+    return judge(this.#events);
   }
 }
 
-function judge(events: readonly Event[], policy: string): string[] {
+function judge(events: readonly Event[]): string[] {
   const revision = ({ object }: Event) => Number(object.metadata.resourceVersion);
-  const forged = new Set<string>();
-  let relies = false;
+  /** Names of pods whose label is not true, by namespace. */
+  const lying = new Map<string, Set<string>>();
+  /** Namespaces whose label a policy relies on, by the policy. */
+  const relied = new Map<string, readonly string[]>();
   const found: string[] = [];
   for (const event of events.toSorted((a, b) => revision(a) - revision(b))) {
     const { type, object } = event;
-    const { name, labels } = object.metadata;
+    const { namespace = '', name, labels } = object.metadata;
     const account = object.spec?.serviceAccountName;
     if (account === undefined) {
-      if (name === policy)
-        relies = type !== 'DELETED' && JSON.stringify(object.spec).includes(LABEL_SERVICE_ACCOUNT);
+      relied.set(name, type === 'DELETED' ? [] : reliedOn(object as unknown as NetworkPolicy));
     } else {
       const label = labels?.[LABEL_SERVICE_ACCOUNT];
-      if (type !== 'DELETED' && label !== undefined && label !== account) forged.add(name);
-      else forged.delete(name);
+      const there = lying.get(namespace) ?? new Set();
+      lying.set(namespace, there);
+      if (type !== 'DELETED' && label !== undefined && label !== account) there.add(name);
+      else there.delete(name);
     }
-    if (relies) for (const each of forged) found.push(`${each} at ${revision(event)}`);
+    for (const each of [...relied.values()].flat())
+      for (const pod of lying.get(each) ?? []) found.push(`${each}/${pod} at ${revision(event)}`);
   }
   return found;
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parse, stringify } from 'yaml';
 import type { KubeObject, StringMap } from '../../../src/api/meta.ts';
 import { LABEL_SERVICE_ACCOUNT as LABEL } from '../../../src/api/names.ts';
@@ -66,8 +67,7 @@ class Scene {
     labels: StringMap = {},
     more: object = {},
   ): Promise<string | undefined | Error> {
-    const containers = [{ name: 'main', image: 'main' }];
-    const spec = { containers, serviceAccountName: account, terminationGracePeriodSeconds: 0, ...more };
+    const spec = { ...podSpec(account), ...more };
     const body = { apiVersion: 'v1', kind: 'Pod', metadata: { name, labels }, spec };
     return eventually(async () => {
       try {
@@ -97,6 +97,11 @@ class Scene {
     const guard = await this.box.read(`${GUARDS}/${GUARD}`).catch(() => undefined);
     return coveredBy(guard as GuardBinding | undefined).includes(this.client);
   }
+}
+
+function podSpec(account: string) {
+  const containers = [{ name: 'main', image: 'main' }];
+  return { containers, serviceAccountName: account, terminationGracePeriodSeconds: 0 };
 }
 
 const pods = (namespace: string) => `/api/v1/namespaces/${namespace}/pods`;
@@ -163,37 +168,77 @@ describe('a peer by ServiceAccount', function () {
         ]);
       },
 
-      'waits for pods with a label that is not true, and lets none in, whatever is created meanwhile': async (
+      'lets no pod in whose label is not true, in 20 namespaces while all of them are written to': async (
         at,
       ) => {
-        const witness = await Witness.begin(plane, at.client, at.server);
-        assert.equal(await at.pod('early', 'default', { [LABEL]: 'web' }), 'web');
+        const { box } = at;
+        const witness = await Witness.begin(plane, at.server);
+        const clients = await Promise.all(
+          Array.from({ length: 20 }, (_, each) => box.namespace(`n${each}`, null)),
+        );
         const stopping = new AbortController();
-        const answers = { refused: 0, true: 0, forged: 1 };
-        const writers = Array.from({ length: 4 }, async (_, writer) => {
+        const answers = { forged: 0, overwritten: 0, refused: 0, true: 0 };
+        const write = async (method: 'POST' | 'PATCH', path: string, body: object) => {
+          const made = (await plane.admin.send(method, path, body).catch(() => undefined)) as
+            | KubeObject
+            | undefined;
+          return made?.metadata?.labels?.[LABEL];
+        };
+        const forging = { [LABEL]: 'web' };
+        const writers = clients.map(async (client) => {
+          const metadata = { name: 'web' };
+          await plane.admin.send('POST', `/api/v1/namespaces/${client}/serviceaccounts`, { metadata });
+          const create = (name: string, account: string) =>
+            write('POST', pods(client), { metadata: { name, labels: forging }, spec: podSpec(account) });
           for (let count = 0; !stopping.signal.aborted; count++) {
-            const account = count % 3 === 0 ? 'web' : 'default';
-            const label = await at.pod(
-              `w${writer}-${count}`,
-              account,
-              count % 2 === 0 ? { [LABEL]: 'web' } : {},
-            );
-            answers[
-              label instanceof Error ? 'refused' : label === 'web' && account !== 'web' ? 'forged' : 'true'
-            ]++;
+            if ((await create(`true-${count}`, 'web')) === 'web') answers.true++;
+            const made = await create(`lying-${count}`, 'default');
+            if (made === 'web') answers.forged++;
+            else if (made === 'default') answers.overwritten++;
+            const path = `${pods(client)}/lying-${count}`;
+            const target = { kind: 'Node', name: 'n1' };
+            const later = [
+              await write('PATCH', path, { metadata: { labels: forging } }),
+              await write('PATCH', `${path}/status`, { metadata: { labels: forging } }),
+              await write('POST', `${path}/binding`, {
+                apiVersion: 'v1',
+                kind: 'Binding',
+                metadata: { name: `lying-${count}`, labels: forging },
+                target,
+              }),
+            ];
+            if (made === 'default' && later.every((each) => each === undefined)) answers.refused++;
+            await sleep(700);
           }
         });
-        const profile = await at.box.profile('p', at.from());
-        await at.says(profile, 'PodsMislabelled', /delete what kubectl .* shows/);
-        stopping.abort();
-        await Promise.all(writers);
-        assert.equal(await at.isRuled(profile), false);
-        const forged = ['-l', `${LABEL}=web`, '--field-selector', 'spec.serviceAccountName!=web'];
-        await plane.kubectlRun(['-n', at.client, 'delete', 'pods', ...forged, '--wait=false']);
-        await eventually(async () => assert.equal(await at.isRuled(profile), true), IN_FORCE);
-        // Of those that came before the guard, and after it.
-        assert.ok(answers.forged > 1 && answers.true > 1, JSON.stringify(answers));
-        assert.deepEqual(await witness.end(`${profile}.ingress`), []);
+        try {
+          await eventually(() => assert.ok(answers.forged >= 20, JSON.stringify(answers)), IN_FORCE);
+          const profile = await box.profile('p', {
+            ingress: [
+              {
+                name: 'web',
+                from: clients.map((namespace) => ({ serviceAccount: { namespace, name: 'web' } })),
+              },
+            ],
+          });
+          await at.says(profile, 'PodsMislabelled', /delete what kubectl .* shows/);
+          assert.equal(await at.isRuled(profile), false);
+          await eventually(() => assert.ok(answers.refused >= 20, JSON.stringify(answers)), IN_FORCE);
+          const lying = ['-l', `${LABEL}=web`, '--field-selector', 'spec.serviceAccountName!=web'];
+          await Promise.all(
+            clients.map((each) => plane.kubectlRun(['-n', each, 'delete', 'pods', ...lying, '--wait=false'])),
+          );
+          // Written to all the time, also while the rule comes to stand.
+          await eventually(async () => {
+            const { spec } = await box.policy(at.server, `${profile}.ingress`);
+            assert.equal(spec.ingress?.length, 20);
+          }, IN_FORCE);
+        } finally {
+          stopping.abort();
+          await Promise.all(writers);
+        }
+        assert.deepEqual(await witness.end(), []);
+        assert.ok(answers.true > 20, JSON.stringify(answers));
       },
 
       'counts the pods from before, and does not begin to isolate until they are gone': async (at) => {
@@ -201,7 +246,7 @@ describe('a peer by ServiceAccount', function () {
         await at.pod('other', 'default');
         await at.pod('host', 'web', {}, { hostNetwork: true });
         await at.box.pod(at.server, 'payments');
-        const profile = await at.box.profile('p', at.from());
+        const profile = await at.box.profile('p', { ...at.from(), isolation: ['Ingress'] });
         const told = `ingress rule web, peer serviceAccount ${at.client}/web, in namespace ${at.server}: 2 pods .* kubectl -n ${at.client} rollout restart`;
         await at.says(profile, 'PodsUnlabelled', new RegExp(told));
         assert.deepEqual(await at.box.policyNames(at.server), []);
