@@ -1,4 +1,8 @@
-/** A profile's status from the results of its namespaces. Pure. */
+/**
+ * A profile's status from the results of its namespaces. Pure.
+ *
+ * It looks at all of them at once, while nothing else is done: one pass, and only what is in trouble is put in order.
+ */
 import { type ConditionValue, mergeConditions } from '../api/conditions.ts';
 import type { ProfileFailure, ProfileStatus, SegmentationProfile } from '../api/profile.ts';
 import type { AdmissionReport } from './admission-report.ts';
@@ -25,11 +29,13 @@ export interface StatusInput {
 
 interface Tally {
   readonly enforced: number;
+  readonly audited: number;
   readonly pending: readonly string[];
   readonly failed: readonly string[];
   readonly desired: number;
   readonly applied: number;
-  readonly current: readonly Current[];
+  /** The namespaces of which there is something to tell, by name. */
+  readonly troubled: readonly Current[];
   /** Of these, those with peers that can't be resolved. */
   readonly unresolved: readonly Current[];
 }
@@ -38,13 +44,11 @@ interface Tally {
 type Current = readonly [namespace: string, result: NamespaceResult];
 
 export function profileStatus(input: StatusInput): ProfileStatus {
-  const { profile, results, now } = input;
-  // What is named first must not depend on the order in which namespaces became known, which a restart changes (I6).
-  const matched = [...input.matched].sort(order);
+  const { profile, matched, results, now } = input;
   const { generation = 0 } = profile.metadata;
   const tally = count(matched, results, generation);
   const audit = profile.spec.mode === 'Audit';
-  const done = audit ? tally.current.filter(([, { state }]) => state === 'audited').length : tally.enforced;
+  const done = audit ? tally.audited : tally.enforced;
   const conditions = [
     ready(input, tally, done),
     reconciling(input, tally),
@@ -52,7 +56,7 @@ export function profileStatus(input: StatusInput): ProfileStatus {
     peersResolved(tally),
     ...(input.admission ? [admissionReady(input.admission)] : []),
   ].map((condition) => ({ ...condition, observedGeneration: generation }));
-  const failures = failuresOf(tally.current);
+  const failures = failuresOf(tally.troubled);
   return {
     observedGeneration: generation,
     conditions: mergeConditions(profile.status?.conditions ?? [], conditions, now),
@@ -93,8 +97,8 @@ function canonical(value: unknown): string {
 function count(matched: readonly string[], results: StatusInput['results'], generation: number): Tally {
   const pending: string[] = [];
   const failed: string[] = [];
-  const current: Current[] = [];
-  let [enforced, desired, applied] = [0, 0, 0];
+  const troubled: Current[] = [];
+  let [enforced, audited, desired, applied] = [0, 0, 0, 0];
   for (const namespace of matched) {
     const result = results.get(namespace);
     if (result !== undefined) {
@@ -105,13 +109,18 @@ function count(matched: readonly string[], results: StatusInput['results'], gene
       pending.push(namespace);
       continue;
     }
-    current.push([namespace, result]);
+    const { failure, conflicts, unresolved } = result;
+    if (failure !== undefined || conflicts.length > 0 || unresolved.length > 0)
+      troubled.push([namespace, result]);
     if (result.state === 'enforced') enforced += 1;
+    else if (result.state === 'audited') audited += 1;
     else if (result.state === 'failed') failed.push(namespace);
     else if (result.state === 'pending') pending.push(namespace);
   }
-  const unresolved = current.filter(([, result]) => result.unresolved.length > 0);
-  return { enforced, pending, failed, desired, applied, current, unresolved };
+  // What is named first must not depend on the order in which namespaces became known, which a restart changes (I6).
+  troubled.sort(([a], [b]) => order(a, b));
+  const unresolved = troubled.filter(([, result]) => result.unresolved.length > 0);
+  return { enforced, audited, pending, failed, desired, applied, troubled, unresolved };
 }
 
 type Value = Omit<ConditionValue, 'observedGeneration'>;
@@ -170,7 +179,7 @@ function reconciling({ profile, removing, admission }: StatusInput, tally: Tally
 }
 
 function stalled(tally: Tally, admission: AdmissionReport | undefined): Value {
-  const stuck = tally.current.filter(([, { failure }]) => failure?.kind === 'stalled');
+  const stuck = tally.troubled.filter(([, { failure }]) => failure?.kind === 'stalled');
   const [first] = stuck;
   if (first === undefined && admission?.stalled) {
     return { type: 'Stalled', status: 'True', reason: admission.reason, message: brief(admission.message) };
@@ -228,10 +237,10 @@ function ruleAndPeer({ direction, rule, peer }: Unresolved): string {
   return `${direction.toLowerCase()} rule ${rule}, peer ${brief(peer)}`;
 }
 
-function waitingMessage({ pending, current }: Tally, removing = 0): string {
-  const [first] = pending;
+function waitingMessage({ pending, troubled }: Tally, removing = 0): string {
+  const [first] = smallest(pending, 1);
   const why =
-    first === undefined ? undefined : current.find(([namespace]) => namespace === first)?.[1].failure;
+    first === undefined ? undefined : troubled.find(([namespace]) => namespace === first)?.[1].failure;
   const parts = [
     ...(first === undefined
       ? []
@@ -244,9 +253,9 @@ function waitingMessage({ pending, current }: Tally, removing = 0): string {
 }
 
 /** What a person should look at: by namespace, the first of them. */
-function failuresOf(current: readonly Current[]): ProfileFailure[] {
+function failuresOf(troubled: readonly Current[]): ProfileFailure[] {
   const failures: ProfileFailure[] = [];
-  for (const [namespace, { failure, conflicts, unresolved }] of current) {
+  for (const [namespace, { failure, conflicts, unresolved }] of troubled) {
     const found = [
       ...(failure ? [{ namespace, reason: failure.reason, message: brief(failure.message) }] : []),
       ...(conflicts.length > 0
@@ -275,7 +284,19 @@ const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 function named(names: readonly string[]): string {
   const more = names.length - NAMED;
-  return [...names].sort().slice(0, NAMED).join(', ') + (more > 0 ? ` and ${more} more` : '');
+  return smallest(names, NAMED).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+
+/** The first `count` of the names in order, without putting all of them in order: there may be ten thousand. */
+function smallest(names: readonly string[], count: number): string[] {
+  const found: string[] = [];
+  for (const name of names) {
+    if (found.length === count && order(name, found[count - 1] ?? '') >= 0) continue;
+    found.push(name);
+    found.sort(order);
+    found.length = Math.min(found.length, count);
+  }
+  return found;
 }
 
 function counted(number: number, singular: string, plural = `${singular}s`): string {
