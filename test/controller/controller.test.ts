@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { FINALIZER } from '../../src/api/names.ts';
 import { Controller, type ControllerObserver } from '../../src/controller/controller.ts';
 import { ApiError } from '../../src/kube/errors.ts';
 import type { Request, Transport } from '../../src/kube/transport.ts';
@@ -60,6 +61,73 @@ describe('the controller', () => {
       controller.lead();
       await eventually(() => assert.ok(panics.has('namespace/shop') && retried.has('namespace/shop')));
       assert.ok(retried.get('namespace/shop') instanceof TypeError);
+    } finally {
+      await controller.stop();
+    }
+  });
+
+  it('keeps a new namespace ahead of a backfill whose inputs are read only now', async () => {
+    const named = (name: string, resourceVersion = '2') => ({
+      metadata: { name, uid: `uid-${name}`, resourceVersion, labels: {} },
+    });
+    const baseline = {
+      dns: 'Deny',
+      admissionWebhooks: 'Allow',
+      sameNamespace: 'Deny',
+      kubeAPIServer: 'Deny',
+      ingressControllers: 'Deny',
+      monitoring: 'Deny',
+    };
+    const spec = { mode: 'Enforce', namespaceSelector: {}, isolation: ['Ingress'], baseline };
+    const profile = { metadata: { ...named('p').metadata, generation: 1, finalizers: [FINALIZER] }, spec };
+    const old = Array.from({ length: 30 }, (_, index) => named(`old-${index}`));
+    const server = standing({ namespaces: old, segmentationprofiles: [profile] });
+    const inputs = Promise.withResolvers<void>();
+    const news = Promise.withResolvers<void>();
+    const transport: Transport = {
+      ...server,
+      request: async <T>(request: Request): Promise<T> => {
+        // What names webhooks is read late.
+        if (/webhookconfigurations|apiservices|customresourcedefinitions/.test(request.path))
+          await inputs.promise;
+        return server.request<T>(request);
+      },
+      watch: async function* (request) {
+        if (request.path === '/api/v1/namespaces' && !('sendInitialEvents' in (request.query ?? {}))) {
+          await news.promise;
+          yield { type: 'ADDED', object: named('new', '9') };
+        }
+        yield* server.watch(request);
+      },
+    };
+    const reconciled: string[] = [];
+    const observer = new Proxy({} as ControllerObserver, {
+      get: (_, hook) =>
+        hook === 'onReconciling'
+          ? (key: string) => key.startsWith('namespace/') && reconciled.push(key)
+          : () => {},
+    });
+    const controller = new Controller({
+      transport,
+      configuration: CONFIGURATION,
+      protectedNamespaces: [],
+      namespace: 'system',
+      concurrency: 1,
+      resyncMs: 0,
+      clock: new VirtualClock(),
+      random: () => 0.5,
+      observer,
+    });
+    try {
+      await controller.watch();
+      controller.lead();
+      await eventually(() => assert.equal(new Set(reconciled).size, old.length));
+      news.resolve();
+      await eventually(() => assert.ok(reconciled.includes('namespace/new')));
+      reconciled.length = 0;
+      inputs.resolve();
+      await eventually(() => assert.ok(reconciled.length > 1));
+      assert.equal(reconciled[0], 'namespace/new');
     } finally {
       await controller.stop();
     }
