@@ -154,6 +154,14 @@ describe('the image', function () {
     ]);
   });
 
+  it('starts Node with options that this version has, and with a collection of garbage to be asked for', () => {
+    const [, entry = '[]'] = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfile) ?? [];
+    const flags = (JSON.parse(entry) as string[]).slice(1, -1);
+    const args = [...flags, '--print', 'typeof gc'];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'function\n', stderr: '' });
+  });
+
   it('takes both base images as arguments, so that they can be pinned by digest', () => {
     const bases = [...dockerfile.matchAll(/^FROM (?:--platform=\S+ )?(\S+)/gm)].map(([, base]) => base);
     assert.deepEqual(bases, ['${BUILDER_IMAGE}', '${RUNTIME_IMAGE}']);
