@@ -82,6 +82,8 @@ export class Reflector<T extends Item> {
   /** False once the server refused a streamed list. */
   #streams = true;
   #listedAt = 0;
+  /** Something came on the present watch. */
+  #told = false;
   /** Where the watch would go on if the list that was due should fail. */
   #interrupted: string | undefined;
   /** The list that was due has failed: not again before the watch has told something. */
@@ -114,6 +116,7 @@ export class Reflector<T extends Item> {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       this.#opened = undefined;
+      this.#told = false;
       try {
         if (this.#isListDue) [this.#interrupted, this.#revision] = [this.#revision, undefined];
         if (this.#revision !== undefined) await this.#watch(this.#revision, signal);
@@ -207,6 +210,7 @@ export class Reflector<T extends Item> {
     })) {
       if (signal.aborted) return;
       this.#contact();
+      this.#told = true;
       yield parseWatchEvent({ method: 'WATCH', path }, value);
     }
   }
@@ -219,6 +223,7 @@ export class Reflector<T extends Item> {
       return false;
     this.#mayHoldItems = true;
     this.#contact();
+    this.#told = true;
     this.#advance(head.resourceVersion);
     return true;
   };
@@ -291,6 +296,9 @@ export class Reflector<T extends Item> {
 
   #mustList(error: unknown): boolean {
     if (isGone(error) || isCollectionMissing(error) || isTooLargeResourceVersion(error)) return true;
+    // From a revision that it has not reached, as after a restored backup, a server tells nothing, not even bookmarks.
+    const isSilent = this.#opened !== undefined && !this.#told;
+    if (isSilent && error instanceof ApiError && error.reason === 'Stalled') return true;
     this.#failures += 1;
     if (isBadAnswer(error)) this.#badAnswers += 1;
     return this.#failures >= FAILURES_BEFORE_LIST || this.#badAnswers >= BAD_ANSWERS_BEFORE_LIST;

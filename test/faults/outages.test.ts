@@ -30,12 +30,14 @@ class Outage implements Trouble {
     this.#up = up;
   }
 
-  begin({ proxy, roll, plane }: Field): void {
+  begin({ proxy, roll, plane, changed }: Field): void {
     let left = 1 + roll(3);
     proxy.fault = async (exchange) => {
       if (exchange.isWrite && exchange.resource === 'networkpolicies') left -= 1;
       if (left === 0) {
         left = -1;
+        // Whoever made the change has the answer: it is the operator's request that fails.
+        await changed();
         this.over = this.#happen(plane);
       }
       await exchange.pass();

@@ -92,6 +92,8 @@ export class Rounds {
   #operator: Operator;
   #picture: Picture;
   #story: string[] = [];
+  /** The change that is being made, or was made last. */
+  #changing: Promise<unknown> = Promise.resolve();
   /** A revision from before the latest changes. */
   #past = '';
 
@@ -125,7 +127,8 @@ export class Rounds {
     this.#past = await this.#setting.recorder.revision();
     for (const [index, { what, run }] of chosen.entries()) {
       this.#story.push(what);
-      await run();
+      this.#changing = run();
+      await this.#changing;
       await sleep(pauses[index]);
     }
     if (trouble !== undefined && !trouble.atWrites) {
@@ -189,6 +192,7 @@ export class Rounds {
       roll,
       plane,
       past: this.#past,
+      changed: async () => void (await this.#changing),
       operator: () => this.#operator,
       restart: async () => {
         await this.#operator.kill();

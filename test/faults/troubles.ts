@@ -14,6 +14,8 @@ export interface Field {
   readonly roll: Dice;
   /** A resourceVersion at which everything was as it was before the latest changes. */
   readonly past: string;
+  /** Resolves once the change that is being made is answered. */
+  readonly changed: () => Promise<void>;
   /** The one that runs now. */
   readonly operator: () => Operator;
   /** Kills the operator and starts another. */

@@ -109,6 +109,15 @@ describe('the model of the API server', function () {
     await firstOfBoth(path, {}, 2);
   });
 
+  it('says that a revision is not reached yet as the real one does', async () => {
+    const path = '/apis/networking.k8s.io/v1/namespaces/default/networkpolicies';
+    const silence = await firstOfBoth(path, { resourceVersion: '999999999', timeoutSeconds: 1 }, 1);
+    assert.deepEqual(silence, []);
+    const query = { limit: 1, resourceVersion: '999999999', resourceVersionMatch: 'NotOlderThan' };
+    const refused = await both({ method: 'GET', path, query });
+    assert.deepEqual(refused, { status: 504, reason: 'Timeout', name: undefined });
+  });
+
   it('ends a namespace and what is in it, and what nobody owns any more, as the real one does', async () => {
     for (const side of [real, model]) await disown(side);
     const namespace = `${id}-ending`;
@@ -184,7 +193,8 @@ function transportTo(server: Server): Transport {
           reason: started.reason,
           message: '',
         });
-      while (!signal.aborted) {
+      const end = performance.now() + 1000 * Number(query['timeoutSeconds'] ?? Number.POSITIVE_INFINITY);
+      while (!signal.aborted && performance.now() < end) {
         yield* events.splice(0);
         await new Promise((resolve) => setImmediate(resolve));
       }

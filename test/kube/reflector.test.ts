@@ -510,6 +510,19 @@ describe('Reflector', () => {
       assert.equal((await server.next('watch')).query['sendInitialEvents'], true);
     });
 
+    it('lists where a watch goes on in silence, as from a revision that the server has not reached', async () => {
+      const { server, clock } = fixture;
+      (await fixture.synced('a')).fail(failure(0, 'Transport'));
+      await clock.advance(800);
+      const silent = await server.next('watch');
+      assert.equal(silent.query['resourceVersion'], '10');
+      silent.open();
+      await flush();
+      silent.fail(failure(0, 'Stalled'));
+      await clock.advance(30_000);
+      await server.next('list');
+    });
+
     it('waits as long as the server asks', async () => {
       const { server, clock } = fixture;
       (await server.next('watch')).fail(failure(429, 'TooManyRequests', { retryAfterMs: 17_000 }));

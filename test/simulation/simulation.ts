@@ -134,6 +134,7 @@ class Simulation {
 
   async #round({ weather, steps, isQuiet }: Round): Promise<void> {
     const { writes } = this.#witness.counts;
+    this.#seen = undefined;
     this.#network.weather = weather;
     for (const { after, act } of steps) {
       await this.#advance(after);
@@ -171,7 +172,17 @@ class Simulation {
     if (!alive.some(({ isLeading }) => isLeading)) return 'nobody leads';
     const deaf = alive.find(({ link, isReady }) => !isReady || !link.hears);
     if (deaf !== undefined) return `${deaf.name} does not hear everything`;
-    return unsettled(this.#witness, this.#server.storage);
+    return this.#expected();
+  }
+
+  #seen: { readonly revision: number; readonly why: string | undefined } | undefined;
+
+  /** What is not as it should be; the same as long as nothing is written. */
+  #expected(): string | undefined {
+    const { storage } = this.#server;
+    if (this.#seen?.revision !== storage.revision)
+      this.#seen = { revision: storage.revision, why: unsettled(this.#witness, storage) };
+    return this.#seen.why;
   }
 
   async #stayQuiet(): Promise<void> {
@@ -180,7 +191,7 @@ class Simulation {
     await this.#advance(QUIET_MS);
     if (this.#witness.counts.writes > writes)
       this.#fault ??= 'I6, something was written though all had settled';
-    const why = this.#failed ? undefined : unsettled(this.#witness, this.#server.storage);
+    const why = this.#failed ? undefined : this.#expected();
     if (why !== undefined) this.#fault ??= `I8, no longer settled: ${why}`;
   }
 

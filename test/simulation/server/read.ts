@@ -3,7 +3,7 @@ import type { Query } from '../../../src/kube/wire.ts';
 import { apiVersionOf, type Stored } from './kinds.ts';
 import type { Route } from './route.ts';
 import { selectorOf } from './selector.ts';
-import { badRequest, expired, invalid, Refusal, tooLarge } from './status.ts';
+import { badRequest, expired, invalid, tooLarge } from './status.ts';
 import type { Revision, Storage } from './storage.ts';
 
 /** A page of a list, consistent unless `resourceVersion` says that less is enough. */
@@ -95,15 +95,16 @@ export function watch(storage: Storage, { kind, namespace }: Route, query: Query
       if (matches(object)) send({ type: 'ADDED', object });
     if (sendInitialEvents === true) send(bookmark(storage, kind, { 'k8s.io/initial-events-end': 'true' }));
   } else {
-    const missed = asked > storage.revision ? tooLarge(asked, storage.revision) : storage.since(asked);
-    if (missed === undefined || missed instanceof Refusal) {
-      const { status } = missed ?? expired(`too old resource version: ${asked} (${storage.compacted})`);
+    const missed = storage.since(asked);
+    if (missed === undefined) {
+      const { status } = expired(`too old resource version: ${asked} (${storage.compacted})`);
       send({ type: 'ERROR', object: status });
       return () => {};
     }
     missed.forEach(deliver);
   }
-  return storage.subscribe(deliver);
+  // From a revision that is not reached yet there is silence until it is.
+  return storage.subscribe((revision) => revision.at > asked && deliver(revision));
 }
 
 /** An object that begins or ceases to be selected comes or goes for the watcher. */
