@@ -1,5 +1,5 @@
 /**
- * What the policies of config/admission add to a request, on a real API server: medians of single requests, one after
+ * What the policies of config/admission and config/service-accounts add to a request, on a real API server: medians of single requests, one after
  * the other and in turns with and without the policy, as ratios. `noise` is the same with no policy bound.
  */
 import { join } from 'node:path';
@@ -7,13 +7,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { SegmentationProfile } from '../src/api/profile.ts';
 import { gateOf } from '../src/policy/admission/gate.ts';
 import { protectionOf, tenantLimitOf } from '../src/policy/admission/protect.ts';
-import type { AdmissionBinding } from '../src/policy/admission/binding.ts';
+import type { KubeObject } from '../src/api/meta.ts';
+import { guardBinding, labelBinding } from '../src/policy/admission/accounts.ts';
 import { type ControlPlane, startControlPlane } from '../test/env/index.ts';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 400);
 const MANY = 10;
 const root = join(import.meta.dirname, '..');
 const BINDINGS = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings';
+const MUTATING_BINDINGS = '/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings';
 const PROFILES = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
 let count = 0;
 
@@ -47,6 +49,7 @@ async function measure(plane: ControlPlane): Promise<Record<string, number>> {
 
   await pods(); // warm
   const noise = await pods();
+  const accounts = await measureAccounts(plane, pods);
   const profiles = await Promise.all(
     Array.from({ length: MANY }, async (_, index) => {
       const profile = await createProfile(plane, `p${index}`);
@@ -81,11 +84,46 @@ async function measure(plane: ControlPlane): Promise<Record<string, number>> {
   return {
     'Pod creation, median ms': noise.without,
     'noise: Pod creation': noise.ratio,
+    ...accounts,
     'Pod creation, gate of 1 profile': one.ratio,
     [`Pod creation, gates of ${MANY} profiles`]: many.ratio,
     'noise: NetworkPolicy creation': plain.ratio,
     'NetworkPolicy creation, tenantPolicies': limited.ratio,
     'NetworkPolicy change, protect (Warn)': changed.ratio,
+  };
+}
+
+/** What label and guard of peers by ServiceAccount add, to a Pod's creation and to what kubelets write of it. */
+async function measureAccounts(
+  plane: ControlPlane,
+  pods: () => Promise<{ ratio: number }>,
+): Promise<Record<string, number>> {
+  const { admin } = plane;
+  for (const namespace of ['with', 'without'])
+    await admin.send('POST', `/api/v1/namespaces/${namespace}/pods`, {
+      ...pod(),
+      metadata: { name: 'status' },
+    });
+  const status = () =>
+    compare((namespace) =>
+      admin.send('PATCH', `/api/v1/namespaces/${namespace}/pods/status/status`, {
+        status: { message: `${++count}` },
+      }),
+    );
+  const noise = await status();
+  await plane.kubectlRun(['apply', '-k', join(root, 'config/service-accounts')]);
+  const [label, guard] = [labelBinding(['with']), guardBinding(['with'])];
+  await admin.send('POST', MUTATING_BINDINGS, label);
+  await bind(plane, [guard]);
+  const created = await pods();
+  const written = await status();
+  await admin.send('DELETE', `${MUTATING_BINDINGS}/${label.metadata.name}`);
+  await admin.send('DELETE', `${BINDINGS}/${guard.metadata.name}`);
+  await bind(plane, []);
+  return {
+    'Pod creation, labelled and guarded': created.ratio,
+    'noise: status of a Pod': noise.ratio,
+    'status of a Pod, guarded': written.ratio,
   };
 }
 
@@ -132,7 +170,7 @@ async function createProfile(plane: ControlPlane, name: string): Promise<Segment
 }
 
 /** Writes bindings, and waits for longer than the API server takes to take them up. */
-async function bind(plane: ControlPlane, bindings: readonly AdmissionBinding[]): Promise<void> {
+async function bind(plane: ControlPlane, bindings: readonly KubeObject[]): Promise<void> {
   for (const binding of bindings) await plane.admin.send('POST', BINDINGS, binding);
   await sleep(2500);
 }

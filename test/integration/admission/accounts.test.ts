@@ -18,6 +18,7 @@ const LABELS = `${ADMISSION}/mutatingadmissionpolicybindings`;
 const GUARD = 'service-account-guard.segmentation.dev';
 const CONFIG = join(import.meta.dirname, '../../../config/service-accounts');
 const CRD = join(import.meta.dirname, '../../../crds/segmentation.dev_segmentationprofiles.yaml');
+const GRACE = 5500; // ms; a little more than the guard stays where nothing needs it
 const IN_FORCE = 30_000; // ms: the API server's refresh of bindings, the next count of pods, a busy machine
 
 /** A namespace whose pods are clients, one in which they are let in, and what tests ask of both. */
@@ -306,7 +307,7 @@ describe('a peer by ServiceAccount', function () {
         await eventually(() => assert.rejects(at.box.readProfile(each), /404/), IN_FORCE);
       assert.equal(await at.isRuled(retained), true);
       // Longer than it stays where nothing needs it.
-      await consistently(async () => assert.equal(await at.isCovered(), true), 6000);
+      await consistently(async () => assert.equal(await at.isCovered(), true), GRACE);
       await at.box.deletePolicy(at.server, `${retained}.ingress`);
       await eventually(async () => {
         for (const path of [GUARDS, LABELS]) {
