@@ -1,8 +1,9 @@
 # syntax=docker/dockerfile:1
 # The operator as one bundled file on a base without shell or package manager, as a user without rights.
-# `npm run pin:images` adds the digests of both bases; others can be given as arguments: docs/operations.md#the-image
-ARG BUILDER_IMAGE=docker.io/library/node:24.21.0-trixie-slim
-ARG RUNTIME_IMAGE=gcr.io/distroless/nodejs24-debian13:nonroot
+# `npm run pin:images` moves both bases to what their tags stand for by then; others can be given as arguments:
+# docs/operations.md#the-image
+ARG BUILDER_IMAGE=docker.io/library/node:24.21.0-trixie-slim@sha256:173f125896c3b47ddf056734c7ea789d04595a6a08769a8f78e0df642781fb66
+ARG RUNTIME_IMAGE=gcr.io/distroless/nodejs24-debian13:nonroot@sha256:9eeb7f5887d0e239e78264b06f7f11d2e14be534050481803a9e4728fcdd278e
 
 # The bundle is the same for every platform: it is built once, on the builder's own.
 FROM --platform=$BUILDPLATFORM ${BUILDER_IMAGE} AS builder

@@ -4,7 +4,6 @@ import { spawnSync } from 'node:child_process';
 import { readRepositoryFile } from '../docs/pages.ts';
 import { goIsThere, goTool, skippedWithoutGo } from '../env/go-tool.ts';
 
-const DIGEST = `sha256:${'a'.repeat(64)}`;
 const dockerfile = readRepositoryFile('Dockerfile');
 
 (goIsThere ? describe : describe.skip)(`to BuildKit the Dockerfile${skippedWithoutGo}`, function () {
@@ -30,10 +29,10 @@ const dockerfile = readRepositoryFile('Dockerfile');
 
   it('gives no cause for complaint', () => assert.deepEqual(complaints(dockerfile), []));
 
-  it('nor with bases that are pinned by digest', () => {
-    const pinned = dockerfile.replace(/^(ARG \w+_IMAGE=\S+?)(@\S+)?$/gm, `$1@${DIGEST}`);
-    assert.equal(pinned.split(DIGEST).length, 3);
-    assert.deepEqual(complaints(pinned), []);
+  it('nor with bases that are given by tag alone', () => {
+    const byTag = dockerfile.replaceAll(/@sha256:[0-9a-f]{64}$/gm, '');
+    assert.notEqual(byTag, dockerfile);
+    assert.deepEqual(complaints(byTag), []);
   });
 
   const BROKEN: readonly (readonly [find: string, replace: string, says: RegExp])[] = [

@@ -103,12 +103,14 @@ describe('pinning the base images', () => {
 });
 
 describe('the Dockerfile', () => {
-  it('has two bases, each with a tag of its own', () => {
-    const bases = basesOf(readFileSync(join(root, 'Dockerfile'), 'utf8'));
+  it('has two bases, each with a tag of its own, and pinned by digest', () => {
+    const text = readFileSync(join(root, 'Dockerfile'), 'utf8');
+    const bases = basesOf(text);
     assert.deepEqual(
       bases.map(({ argument }) => argument),
       ['BUILDER_IMAGE', 'RUNTIME_IMAGE'],
     );
-    for (const { reference } of bases) assert.match(reference, /^[\w.]+\/[\w./-]+:(?!latest)[\w.-]+(@|$)/);
+    for (const { reference } of bases) assert.match(reference, /^[\w.]+\/[\w./-]+:(?!latest)[\w.-]+@/);
+    assert.deepEqual(unpinned(text), []);
   });
 });
