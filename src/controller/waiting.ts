@@ -76,11 +76,12 @@ function staysOpen(
   if (!hasPods || standing.some(({ spec }) => isolatesAll(spec, direction))) return false;
   const isolating = enforcing.filter(({ profile }) => profile.spec.isolation.includes(direction));
   const able = isolating.filter(({ profile }) => !tooLarge.has(profile.metadata.name));
-  const began = able.some(
-    ({ profile: { metadata } }) =>
-      wasEnforced(metadata.name, direction) || standing.some((each) => ownerOf(each) === metadata.name),
-  );
-  if (began) return false;
+  // Also by a profile that leaves: the pods that its last policies isolate would be open until the peer is known.
+  const began = standing.some((each) => {
+    const owner = ownerOf(each);
+    return owner !== undefined && !tooLarge.has(owner);
+  });
+  if (began || able.some(({ profile: { metadata } }) => wasEnforced(metadata.name, direction))) return false;
   return able.length < isolating.length || able.every((each) => isUnknown(direction, each.compiled));
 }
 

@@ -106,6 +106,21 @@ describe('what is not begun with in a namespace', () => {
     assert.deepEqual(told([waiting], ground([deny(['Ingress'], { matchLabels: { app: 'a' } })])), still);
   });
 
+  it('is nothing where a profile that leaves isolates some pods, which would be open', () => {
+    const left = (policyTypes: PolicyType[]): NetworkPolicy => ({
+      metadata: {
+        name: 'left.ingress.r1',
+        namespace: 'shop',
+        labels: { [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: 'left', [LABEL_ROLE]: 'ingress' },
+      },
+      spec: { podSelector: { matchLabels: { app: 'a' } }, policyTypes, ingress: [{}] },
+    });
+    assert.deepEqual(told([waiting], ground([left(['Ingress'])])), []);
+    assert.deepEqual(told([waiting], ground([left(['Egress'])])), [
+      'waiting Ingress PeersUnresolved waiting',
+    ]);
+  });
+
   it('is a direction that only a cover isolates, which allows everything', () => {
     const role = (role: string): NetworkPolicy => ({
       metadata: {
@@ -183,9 +198,8 @@ describe('what is not begun with in a namespace', () => {
             all.some(({ spec }) => isolatesAll(spec, direction));
           if (begins(observed) || !begins(desired)) continue;
           const able = intents.some(({ profile, compiled }) => {
-            const { name } = profile.metadata;
             const has = observed.some(
-              (each) => on.ownerOf(each) === name && isolates(each.spec).includes(direction),
+              (each) => on.ownerOf(each) !== undefined && isolates(each.spec).includes(direction),
             );
             const unknown = compiled.unresolved.some((each) => each.direction === direction && !each.held);
             return profile.spec.isolation.includes(direction) && (has || !unknown);

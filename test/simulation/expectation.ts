@@ -108,9 +108,12 @@ function isolatesTooSoon(
   const all = (policies: readonly NetworkPolicy[]) =>
     policies.some(({ spec }) => isolatesAll(spec, direction));
   const isOwn = (each: NetworkPolicy) => picture.ownerOf(each) === name;
+  // Of any profile: where one leaves, what its last policies isolated must not be open until the peer is known.
+  const isOurs = (each: NetworkPolicy) => picture.ownerOf(each) !== undefined;
   const isolated = (policies: readonly NetworkPolicy[]) =>
     policies.some(({ spec }) => isolates(spec).includes(direction));
-  if (!hasLastingPods(namespace) || !isolated(now.filter(isOwn)) || isolated(old.filter(isOwn))) return false;
+  if (!hasLastingPods(namespace) || !isolated(now.filter(isOwn)) || isolated(old.filter(isOurs)))
+    return false;
   if (all(now.filter((each) => !isOwn(each))) || all(old) || witness.byHand(namespace).length > 0)
     return false;
   return inputs.combinations(namespace).every((each) => {
