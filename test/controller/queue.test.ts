@@ -299,13 +299,14 @@ describe('the work queue', () => {
 
   it('takes 100,000 keys, and a more urgent one among them, in linear time', async () => {
     const { queue, runs } = harness({ concurrency: 16 });
-    const before = performance.now();
+    const before = process.cpuUsage();
     for (let index = 0; index < 100_000; index += 1) queue.add(`key-${index}`, Priority.backfill);
     queue.add('key-99999', Priority.live);
     await queue.idle();
     assert.equal(runs.length, 100_000);
     assert.equal(runs[0]?.[0], 'key-99999');
-    // A quadratic queue takes minutes; this one well under two seconds.
-    assert.ok(performance.now() - before < 10_000);
-  }).timeout(30_000);
+    // A quadratic queue takes minutes; this one well under two seconds, on a busy machine, too: of a processor's time.
+    const { user, system } = process.cpuUsage(before);
+    assert.ok(user + system < 20_000_000, `${user + system} µs`);
+  }).timeout(120_000);
 });
