@@ -1,10 +1,10 @@
 /** The chart and config/, rendered by the real helm and kustomize, are the same; and the chart's values do what they say. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { parse, parseAllDocuments } from 'yaml';
+import { join, relative } from 'node:path';
+import { parse, parseAllDocuments, stringify } from 'yaml';
 import { readConfiguration } from '../../../src/options/file.ts';
 import { locateBinaries } from '../../env/index.ts';
 import { goIsThere, skippedWithoutGo } from '../../env/go-tool.ts';
@@ -121,6 +121,35 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     assert.deepEqual([...byTitle(actual).keys()].sort(), [...byTitle(expected).keys()].sort());
     for (const [key, manifest] of byTitle(expected)) {
       assert.deepEqual(plain(byTitle(actual).get(key)), plain(manifest), key);
+    }
+  });
+
+  it('names no other namespace with config/service-accounts either, by config/namespace', async () => {
+    mkdirSync(join(root, 'dist'), { recursive: true });
+    const folder = mkdtempSync(join(root, 'dist/namespace-'));
+    try {
+      const path = (name: string) => relative(folder, join(root, 'config', name));
+      const named = {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: {
+          name: 'segmentation-operator-namespace',
+          annotations: { 'config.kubernetes.io/local-config': 'true' },
+        },
+        data: { namespace: 'network-security' },
+      };
+      const kustomization = {
+        resources: [path('default'), path('service-accounts'), 'namespace.yaml'],
+        components: [path('namespace')],
+      };
+      writeFileSync(join(folder, 'namespace.yaml'), stringify(named));
+      writeFileSync(join(folder, 'kustomization.yaml'), stringify(kustomization));
+      const { kubectl } = await locateBinaries();
+      const text = execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' });
+      assert.match(text, /service-account-guard\.segmentation\.dev/);
+      assert.doesNotMatch(text, /segmentation-system/);
+    } finally {
+      rmSync(folder, { recursive: true });
     }
   });
 
