@@ -15,7 +15,7 @@ import { SyntheticServer } from './support/synthetic.ts';
 
 const EVENTS = Number(process.env['EVENTS'] ?? 1_000_000);
 const PARTS = 10;
-const CONCURRENCY = 32;
+const CONCURRENCY = 16;
 /** How many policies are changed by hand before the operator has its turn. */
 const BATCH = 100;
 const NAMESPACES = '/api/v1/namespaces';

@@ -77,7 +77,7 @@ export const SETTINGS: { readonly [K in keyof Scalars]: Setting<Scalars[K]> } = 
     shape: concurrency,
     fromText: toNumber,
     inFile: (file) => file.concurrency,
-    fallback: 32,
+    fallback: 16,
   },
   leaderElect: {
     flag: 'leader-elect',
