@@ -5,7 +5,8 @@ import { loadKubeConfig } from '../../src/kube/config.ts';
 import { LineSplitter } from '../../src/kube/lines.ts';
 
 const PATH = '/apis/networking.k8s.io/v1/networkpolicies';
-const EVENT = /^\{"type":"(\w+)".*?"metadata":\{"name":"([^"]+)","namespace":"([^"]+)"/;
+const EVENT =
+  /^\{"type":"(\w+)".*?"metadata":\{"name":"([^"]+)","namespace":"([^"]+)".*?"resourceVersion":"(\d+)"/;
 
 export type EventType = 'ADDED' | 'MODIFIED' | 'DELETED';
 
@@ -14,6 +15,8 @@ export class Witness {
   /** When each policy was last added, by namespace/name, on the clock of performance.now. */
   readonly added = new Map<string, number>();
   readonly #agent: Agent;
+  /** Of the last event. */
+  #revision = '';
   readonly #waiting = new Set<() => void>();
 
   private constructor(agent: Agent) {
@@ -36,13 +39,26 @@ export class Witness {
     const get = (query: string) =>
       agent.request({ origin: config.server, path: `${PATH}?${query}`, method: 'GET' });
     const list = (await (await get('limit=1')).body.json()) as { metadata: { resourceVersion: string } };
-    const { body } = await get(`watch=1&resourceVersion=${list.metadata.resourceVersion}`);
-    const lines = new LineSplitter(2 ** 24);
-    body.on('data', (chunk: Buffer) => {
-      for (const line of lines.push(chunk)) witness.#note(line, names);
+    witness.#revision = list.metadata.resourceVersion;
+    const watch = async () => (await get(`watch=1&resourceVersion=${witness.#revision}`)).body;
+    const first = await watch();
+    witness.#follow(first, watch, names).catch((error: unknown) => {
+      if (!agent.destroyed) throw error;
     });
-    body.on('error', () => {});
     return witness;
+  }
+
+  /** Goes on where a watch ended: the API server ends one that falls behind. */
+  async #follow(
+    first: AsyncIterable<Buffer>,
+    again: () => Promise<AsyncIterable<Buffer>>,
+    names: string,
+  ): Promise<void> {
+    for (let body = first; !this.#agent.destroyed; body = await again()) {
+      const lines = new LineSplitter(2 ** 24);
+      for await (const chunk of untilBroken(body))
+        for (const line of lines.push(chunk)) this.#note(line, names);
+    }
   }
 
   /** Resolves once as many events of the type were seen, and fails if nothing happens for a minute. */
@@ -89,10 +105,20 @@ export class Witness {
   }
 
   #note(line: string, names: string): void {
-    const [, type, name = '', namespace] = EVENT.exec(line) ?? [];
-    if (type === undefined || !name.startsWith(names)) return;
+    const [, type, name = '', namespace, revision] = EVENT.exec(line) ?? [];
+    if (revision === undefined) throw new Error(`the watch of the benchmark was told ${line.slice(0, 300)}`);
+    this.#revision = revision;
+    if (!name.startsWith(names)) return;
     this.counts[type as EventType] += 1;
     if (type === 'ADDED') this.added.set(`${namespace}/${name}`, performance.now());
     for (const check of this.#waiting) check();
+  }
+}
+
+async function* untilBroken(body: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  try {
+    yield* body;
+  } catch {
+    // A reset is an end like any other.
   }
 }

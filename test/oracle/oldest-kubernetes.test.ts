@@ -64,8 +64,11 @@ const OLDEST = /k8s\.io\/apiextensions-apiserver v0\.(\d+)\./.exec(module)?.[1] 
     const chart = readRepositoryFile('charts/segmentation-operator/Chart.yaml');
     assert.match(chart, new RegExp(`^kubeVersion: ">=1\\.${OLDEST}\\.0-0"$`, 'm'));
     for (const path of ['README.md', 'docs/guide.md', 'docs/operations.md', 'docs/troubleshooting.md']) {
-      const named = [...page(path).text.matchAll(/Kubernetes 1\.(\d+) or later/g)].map(([, minor]) => minor);
-      assert.deepEqual([...new Set(named)], [OLDEST], path);
+      const named = [...page(path).text.matchAll(/Kubernetes 1\.(\d+) or later/g)].map(([, minor]) =>
+        Number(minor),
+      );
+      // A later one is that of a part, as peers by ServiceAccount.
+      assert.equal(Math.min(...named), Number(OLDEST), path);
     }
   });
 });
