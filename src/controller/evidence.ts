@@ -67,7 +67,11 @@ export class Evidence {
     signal: AbortSignal,
   ): Promise<boolean> {
     const known = new Set(concerned.map(({ metadata }) => metadata.name));
-    const others = (await profiles.listAll({ signal })).items
+    const { items } = await profiles.listAll({ signal });
+    // A list without those that are there is no evidence of what is not.
+    const listed = new Set(items.map(({ metadata }) => metadata.name));
+    if (!known.isSubsetOf(listed)) return false;
+    const others = items
       .filter(({ metadata }) => !known.has(metadata.name))
       .map(projectProfile)
       .filter(({ profile }) => world.selects(profile, namespace));

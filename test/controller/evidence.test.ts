@@ -142,3 +142,46 @@ function namespace(
 function failure(status: number, reason: string): ApiError {
   return new ApiError({ method: 'GET', path: COLLECTION, status, reason, message: reason });
 }
+
+describe('the confirmation of an opening', () => {
+  const profileNamed = (name: string): SegmentationProfile => ({
+    metadata: { name, uid: name, generation: 1, resourceVersion: '5' },
+    spec: { namespaceSelector: {}, isolation: ['Egress'] } as unknown as SegmentationProfile['spec'],
+  });
+  const own = profileNamed('own');
+
+  async function confirmed(listed: readonly SegmentationProfile[]): Promise<boolean> {
+    const [name, shop] = namespace('shop');
+    const transport: Transport = {
+      request: <T>({ path }: Request) =>
+        Promise.resolve(
+          (path === `${COLLECTION}/${name}`
+            ? shop
+            : path.endsWith('/own')
+              ? own
+              : { metadata: { resourceVersion: '900' }, items: listed }) as T,
+        ),
+      watch: () => assert.fail('nothing is watched'),
+      close: () => Promise.resolve(),
+    };
+    const world = new World([]);
+    const known = projectNamespace(shop);
+    world.namespaces.upsert(known);
+    const sources = {
+      world,
+      namespaces: new Resource<KubeObject>(transport, NAMESPACES),
+      profiles: new Resource<SegmentationProfile>(transport, PROFILES),
+    };
+    return new Evidence().confirms(known, [own], true, sources, new AbortController().signal);
+  }
+
+  it('takes a list of the profiles in which no other one selects the namespace', async () => {
+    assert.equal(await confirmed([own]), true);
+    assert.equal(await confirmed([own, profileNamed('unheard-of')]), false);
+  });
+
+  it('is not had from a list that lacks what is there', async () => {
+    assert.equal(await confirmed([]), false);
+    assert.equal(await confirmed([profileNamed('another')]), false);
+  });
+});
