@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { locateBinaries } from '../test/env/index.ts';
 import { type ImageReference, parseImage } from './install/image-reference.ts';
+import { namespaceChoice } from './install/namespace-choice.ts';
 
 const root = join(import.meta.dirname, '..');
 const overlays = join(root, 'config/overlays');
@@ -85,16 +86,8 @@ function render(
       ...(image && { images: [{ name: 'segmentation-operator', ...image }] }),
     };
     writeFileSync(join(directory, 'kustomization.yaml'), stringify(kustomization));
-    const named = {
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: {
-        name: 'segmentation-operator-namespace',
-        annotations: { 'config.kubernetes.io/local-config': 'true' },
-      },
-      data: { namespace },
-    };
-    if (namespace !== undefined) writeFileSync(join(directory, 'namespace.yaml'), stringify(named));
+    if (namespace !== undefined)
+      writeFileSync(join(directory, 'namespace.yaml'), stringify(namespaceChoice(namespace)));
     const { status, stdout, stderr, error } = spawnSync(kubectl, ['kustomize', directory], {
       encoding: 'utf8',
     });

@@ -5,6 +5,7 @@
 import type { ObjectMeta, OwnerReference, StringMap } from '../api/meta.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../api/names.ts';
 import type { NetworkPolicy, NetworkPolicySpec } from '../api/network-policy.ts';
+import { reliedOn } from '../policy/admission/accounts.ts';
 import { fingerprint, isProfileReference } from '../policy/normalize.ts';
 
 export interface Body {
@@ -19,6 +20,8 @@ export interface Body {
   readonly profile: string | undefined;
   /** Of the profiles that own it by reference. */
   readonly ownerUids: readonly string[];
+  /** Namespaces whose pods' label of their ServiceAccount it relies on. */
+  readonly reliesOn: readonly string[];
   /** Computed for what may be ours, and for what may have been: others' objects are only looked at when planning. */
   readonly fingerprint: string | undefined;
 }
@@ -73,6 +76,7 @@ function bodyOf(policy: NetworkPolicy, managers: readonly string[]): Body {
     spec: policy.spec,
     profile,
     ownerUids,
+    reliesOn: reliedOn(policy),
     fingerprint: profile !== undefined || ownerUids.length > 0 ? fingerprint(policy) : undefined,
   };
 }

@@ -5,7 +5,6 @@ import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { ResourceKind } from '../kube/resource.ts';
 import type { Item } from '../kube/store.ts';
-import { reliedOn } from '../policy/admission/accounts.ts';
 import { reachOf, type Reach } from '../policy/admission/widening.ts';
 import { type Body, Bodies } from './bodies.ts';
 
@@ -91,10 +90,10 @@ export function projectPolicy(raw: object): PolicyItem {
     name,
     profile: body.profile,
     ownerUids: body.ownerUids,
+    reliesOn: body.reliesOn,
     ...(labels?.[LABEL_ROLE] === 'partial-deny' && { isPartial: true }),
     // Not of the content alone: a peer may name the policy's own namespace.
     reach: reachOf(policy),
-    reliesOn: reliedOn(policy),
     fingerprint: body.fingerprint,
     // One that waits for its finalizers is no ordinary object: whoever deals with it reads it.
     body: shared && deletionTimestamp === undefined ? body : undefined,

@@ -45,17 +45,11 @@ describe('the controller', () => {
         return () => {};
       },
     });
-    const controller = new Controller({
-      transport: standing({ namespaces: [{ metadata }], segmentationprofiles: [broken] }),
-      configuration: CONFIGURATION,
-      protectedNamespaces: [],
-      namespace: 'system',
-      concurrency: 2,
-      resyncMs: 0,
-      clock: new VirtualClock(),
-      random: () => 0.5,
+    const controller = controllerOf(
+      standing({ namespaces: [{ metadata }], segmentationprofiles: [broken] }),
       observer,
-    });
+      2,
+    );
     try {
       await controller.watch();
       controller.lead();
@@ -107,17 +101,7 @@ describe('the controller', () => {
           ? (key: string) => key.startsWith('namespace/') && reconciled.push(key)
           : () => {},
     });
-    const controller = new Controller({
-      transport,
-      configuration: CONFIGURATION,
-      protectedNamespaces: [],
-      namespace: 'system',
-      concurrency: 1,
-      resyncMs: 0,
-      clock: new VirtualClock(),
-      random: () => 0.5,
-      observer,
-    });
+    const controller = controllerOf(transport, observer, 1);
     try {
       await controller.watch();
       controller.lead();
@@ -133,3 +117,17 @@ describe('the controller', () => {
     }
   });
 });
+
+function controllerOf(transport: Transport, observer: ControllerObserver, concurrency: number): Controller {
+  return new Controller({
+    transport,
+    configuration: CONFIGURATION,
+    protectedNamespaces: [],
+    namespace: 'system',
+    concurrency,
+    resyncMs: 0,
+    clock: new VirtualClock(),
+    random: () => 0.5,
+    observer,
+  });
+}

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parse, parseAllDocuments, stringify } from 'yaml';
+import { namespaceChoice } from '../../../scripts/install/namespace-choice.ts';
 import { readConfiguration } from '../../../src/options/file.ts';
 import { locateBinaries } from '../../env/index.ts';
 import { goIsThere, skippedWithoutGo } from '../../env/go-tool.ts';
@@ -129,20 +130,11 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     const folder = mkdtempSync(join(root, 'dist/namespace-'));
     try {
       const path = (name: string) => relative(folder, join(root, 'config', name));
-      const named = {
-        apiVersion: 'v1',
-        kind: 'ConfigMap',
-        metadata: {
-          name: 'segmentation-operator-namespace',
-          annotations: { 'config.kubernetes.io/local-config': 'true' },
-        },
-        data: { namespace: 'network-security' },
-      };
       const kustomization = {
         resources: [path('default'), path('service-accounts'), 'namespace.yaml'],
         components: [path('namespace')],
       };
-      writeFileSync(join(folder, 'namespace.yaml'), stringify(named));
+      writeFileSync(join(folder, 'namespace.yaml'), stringify(namespaceChoice('network-security')));
       writeFileSync(join(folder, 'kustomization.yaml'), stringify(kustomization));
       const { kubectl } = await locateBinaries();
       const text = execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' });
