@@ -7,7 +7,7 @@ import type { ControllerObserver, Key } from './controller/controller.ts';
 import { isRepair, writeFields } from './observe/audit.ts';
 import { createEventObserver, type EventSource } from './observe/events.ts';
 import type { Outcome } from './controller/queue.ts';
-import { PlanTooComplexError } from './policy/plan.ts';
+import { PlanTooComplexError } from './policy/transition.ts';
 import type { Metrics, QueueMetrics } from './telemetry/metrics.ts';
 import { ApiError, classify } from './kube/errors.ts';
 import type { Logger } from './telemetry/logger.ts';

@@ -21,7 +21,7 @@ import { type Relation, World } from '../controller/world.ts';
 import { accountsOf } from '../policy/admission/accounts.ts';
 import { compile, type Compiled } from '../policy/compile.ts';
 import type { ClusterConfiguration, ClusterFacts, EndpointFacts, ServiceFacts } from '../policy/facts.ts';
-import { withFreeNames } from '../policy/plan.ts';
+import { withFreeNames } from '../policy/free-names.ts';
 import type { ObjectSet } from './load/objects.ts';
 import { labelledByAccount, podsOf, type WorkloadPod } from './load/pods.ts';
 

@@ -1,7 +1,9 @@
 /** What the cache keeps of a namespace's policies, and what may be decided from it without reading them. No I/O. */
 import type { NetworkPolicy } from '../api/network-policy.ts';
+import { isolatesNoLess } from '../policy/effect.ts';
+import { withFreeNames } from '../policy/free-names.ts';
 import { fingerprint } from '../policy/normalize.ts';
-import { isolatesNoLess, type Plan, withFreeNames } from '../policy/plan.ts';
+import type { Plan } from '../policy/plan.ts';
 import { policyOf } from './bodies.ts';
 import type { Intent } from './desired.ts';
 import type { PolicyItem } from './observed.ts';

@@ -14,7 +14,8 @@ import {
 import type { Resource } from '../kube/resource.ts';
 import { compile, type LastKnown } from '../policy/compile.ts';
 import type { ClusterFacts } from '../policy/facts.ts';
-import { plan, type Plan, PlanTooComplexError, type Step } from '../policy/plan.ts';
+import { plan, type Plan, type Step } from '../policy/plan.ts';
+import { PlanTooComplexError } from '../policy/transition.ts';
 import { apply } from './apply.ts';
 import type { Admission } from './admission.ts';
 import { desiredOf, type Intent } from './desired.ts';

@@ -9,9 +9,10 @@
 import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { Compiled } from '../policy/compile.ts';
+import { isolatesAll } from '../policy/effect.ts';
 import { excess } from '../policy/limits.ts';
 import { DIRECTIONS, isolates } from '../policy/normalize.ts';
-import { isolatesAll, isTransitionalCover } from '../policy/plan.ts';
+import { isTransitionalCover } from '../policy/transition.ts';
 import type { Failure } from './results.ts';
 
 /** What a profile does not do yet. */

@@ -9,7 +9,7 @@ import { lastKnownFrom } from '../../src/controller/last-known.ts';
 import { type Ground, postponed } from '../../src/controller/waiting.ts';
 import { compile } from '../../src/policy/compile.ts';
 import { DIRECTIONS, isolates } from '../../src/policy/normalize.ts';
-import { isolatesAll } from '../../src/policy/plan.ts';
+import { isolatesAll } from '../../src/policy/effect.ts';
 import { facts, profile } from '../policy/fixture.ts';
 import { Judge } from '../support/judge.ts';
 

@@ -124,7 +124,7 @@ describe('docs/troubleshooting.md', () => {
     const reasons = [
       ...found('src/controller/*.ts', /\bsay\(\s*'(?:True|False)',\s*'(\w+)'/g),
       ...found('src/controller/*.ts', /\breason: (?:\w+ \? 'Deleting' : )?'([A-Z]\w+)'/g),
-      ...found('src/policy/plan.ts', /class (\w+Error) extends Error/g),
+      ...found('src/policy/*.ts', /class (\w+Error) extends Error/g),
     ];
     assert.ok(reasons.includes('Enforced') && reasons.includes('Accepting'), reasons.join());
     assert.deepEqual(

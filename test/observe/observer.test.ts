@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Outcome } from '../../src/controller/queue.ts';
 import { ApiError } from '../../src/kube/errors.ts';
 import { createObserver } from '../../src/observe.ts';
-import { PlanTooComplexError } from '../../src/policy/plan.ts';
+import { PlanTooComplexError } from '../../src/policy/transition.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { parseExposition } from '../telemetry/exposition-parser.ts';

@@ -9,7 +9,8 @@ import {
 import type { LabelSelector } from '../../src/api/meta.ts';
 import type { NetworkPolicy, PolicyType } from '../../src/api/network-policy.ts';
 import { withRules } from '../../src/policy/normalize.ts';
-import { plan, PlanTooComplexError, type Step } from '../../src/policy/plan.ts';
+import { plan, type Step } from '../../src/policy/plan.ts';
+import { PlanTooComplexError } from '../../src/policy/transition.ts';
 
 const isOurs = (policy: NetworkPolicy) => policy.metadata.labels?.[LABEL_MANAGED_BY] === MANAGER;
 const WEB: LabelSelector = { matchLabels: { app: 'web' } };

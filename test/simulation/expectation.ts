@@ -5,7 +5,8 @@ import type { SegmentationProfile } from '../../src/api/profile.ts';
 import { lastKnownFrom } from '../../src/controller/last-known.ts';
 import type { Compiled, LastKnown } from '../../src/policy/compile.ts';
 import { DIRECTIONS, fingerprint, isolates, isProfileReference } from '../../src/policy/normalize.ts';
-import { isolatesAll, withFreeNames } from '../../src/policy/plan.ts';
+import { isolatesAll } from '../../src/policy/effect.ts';
+import { withFreeNames } from '../../src/policy/free-names.ts';
 import {
   type Combination,
   hasUnresolved,

@@ -8,7 +8,7 @@ import { lastKnownFrom } from '../../src/controller/last-known.ts';
 import type { World } from '../../src/controller/world.ts';
 import type { Request } from '../../src/kube/transport.ts';
 import { DIRECTIONS, fingerprint, isolates } from '../../src/policy/normalize.ts';
-import { isTransitionalCover } from '../../src/policy/plan.ts';
+import { isTransitionalCover } from '../../src/policy/transition.ts';
 import { matches } from '../../src/policy/selector.ts';
 import { Judge } from '../support/judge.ts';
 import { type Combination, Inputs, isUnresolved, policiesOf } from './inputs.ts';
