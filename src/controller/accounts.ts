@@ -11,27 +11,21 @@
  * there, whosever it is, by live lists.
  */
 import type { KubeObject } from '../api/meta.ts';
-import { LABEL_MANAGED_BY, LABEL_SERVICE_ACCOUNT, MANAGER } from '../api/names.ts';
-import type { NetworkPolicy } from '../api/network-policy.ts';
-import type { SegmentationProfile } from '../api/profile.ts';
-import type { Clock, Random } from '../clock.ts';
+import { LABEL_SERVICE_ACCOUNT } from '../api/names.ts';
+import type { Random } from '../clock.ts';
 import { isAborted, isCollectionMissing, isForbidden } from '../kube/errors.ts';
 import type { Resource } from '../kube/resource.ts';
-import { type Account, accountsOf, labelledFor, reliedOn } from '../policy/admission/accounts.ts';
+import { type Account, accountsOf } from '../policy/admission/accounts.ts';
 import type { ServiceAccountFacts } from '../policy/facts.ts';
 import { MOST_COUNTED } from '../policy/peers/service-account.ts';
-import type { AccountBindings, Standing, Trouble } from './account-bindings.ts';
+import type { AccountBindings, Trouble } from './account-bindings.ts';
+import { AccountNamespaces, type AccountNamespacesOptions } from './account-namespaces.ts';
 import { DONE, retry } from './outcome.ts';
 import type { Outcome } from './queue.ts';
-import type { World } from './world.ts';
 
-export interface AccountsOptions {
-  readonly world: World;
+export interface AccountsOptions extends AccountNamespacesOptions {
   readonly bindings: AccountBindings;
-  readonly profiles: Resource<SegmentationProfile>;
-  readonly policies: Resource<NetworkPolicy>;
   readonly pods: Resource<KubeObject>;
-  readonly clock: Clock;
   readonly random: Random;
   /** Bindings are wanted, or there: from now on their changes matter. */
   readonly onNeeded: () => void;
@@ -58,17 +52,14 @@ const UNDER_WAY = 70_000;
 /** How often pods are counted while some are not as they should be, and while all are; milliseconds. */
 const RECOUNT = 5_000;
 const RECOUNT_CLEAN = 300_000;
-/** How long nothing may need a namespace's bindings until they go, in milliseconds: a reconcile may be under way. */
-const GRACE = 5_000;
 
 export class Accounts {
   readonly #options: AccountsOptions;
+  readonly #namespaces: AccountNamespaces;
   /** By NAMESPACE/NAME. */
   readonly #known = new Map<string, Known>();
   /** Since when the guard has been in force in each namespace, without a gap; monotonic milliseconds. */
   readonly #guarded = new Map<string, number>();
-  /** Since when nothing has needed the bindings in a namespace; monotonic milliseconds. */
-  readonly #unneeded = new Map<string, number>();
   /** Bindings may stand; until one was seen or wanted nothing is read. */
   #mayStand = false;
   /** The state of the bindings that is in force, by the probe. */
@@ -80,6 +71,7 @@ export class Accounts {
 
   constructor(options: AccountsOptions) {
     this.#options = options;
+    this.#namespaces = new AccountNamespaces(options);
   }
 
   /** What is known of the pods of an account; undefined as long as it has to be found out. */
@@ -120,7 +112,8 @@ export class Accounts {
 
   async #reconcile(signal: AbortSignal): Promise<Outcome> {
     const { bindings, onNeeded } = this.#options;
-    const needed = this.#needed();
+    this.#follow();
+    const needed = this.#namespaces.needed();
     if (needed.wanted.size === 0 && !this.#mayStand) {
       this.#judgeUnguarded(new Set());
       return DONE;
@@ -137,8 +130,10 @@ export class Accounts {
     const taken = bindings.taken(before);
     if (taken !== undefined) return this.#fail(taken);
 
-    const namespaces = await this.#namespacesFor(needed, before, signal);
-    this.#judgeUnguarded(new Set(namespaces));
+    const namespaces = await this.#namespaces.covering(needed, before.covered, signal);
+    const covered = new Set(namespaces);
+    for (const each of this.#guarded.keys()) if (!covered.has(each)) this.#guarded.delete(each);
+    this.#judgeUnguarded(covered);
     if (namespaces.length === 0) {
       this.#lapse();
       await bindings.remove(before, signal);
@@ -164,58 +159,14 @@ export class Accounts {
     return this.#next();
   }
 
-  /** Follows the profiles; and which namespaces are needed, by what is watched. */
-  #needed(): { wanted: Set<string>; relied: Set<string> } {
-    const { world } = this.#options;
+  /** Knows exactly the accounts that profiles name. */
+  #follow(): void {
     const named = new Map<string, Account>();
-    const wanted = new Set<string>();
-    for (const { profile } of world.profiles.values()) {
+    for (const { profile } of this.#options.world.profiles.values())
       for (const account of accountsOf(profile)) named.set(`${account.namespace}/${account.name}`, account);
-      for (const namespace of labelledFor(profile)) wanted.add(namespace);
-    }
     for (const key of this.#known.keys()) if (!named.has(key)) this.#known.delete(key);
     for (const [key, account] of named)
       if (!this.#known.has(key)) this.#known.set(key, { account, facts: undefined, due: 0 });
-    const relied = new Set<string>();
-    for (const { reliesOn, fingerprint } of world.policies.values()) {
-      for (const namespace of reliesOn) {
-        relied.add(namespace);
-        // A retained one of ours, whose binding somebody took away.
-        if (fingerprint !== undefined) wanted.add(namespace);
-      }
-    }
-    return { wanted, relied };
-  }
-
-  /** The namespaces to be covered now: what is needed, and what must not go yet. Sorted. */
-  async #namespacesFor(
-    { wanted, relied }: { readonly wanted: ReadonlySet<string>; readonly relied: ReadonlySet<string> },
-    { covered }: Standing,
-    signal: AbortSignal,
-  ): Promise<string[]> {
-    const now = this.#options.clock.monotonic();
-    const unneeded = covered.filter((each) => !wanted.has(each) && !relied.has(each));
-    for (const each of this.#unneeded.keys()) if (!unneeded.includes(each)) this.#unneeded.delete(each);
-    for (const each of unneeded) if (!this.#unneeded.has(each)) this.#unneeded.set(each, now);
-    const due = unneeded.filter((each) => now - (this.#unneeded.get(each) ?? now) >= GRACE);
-    const live = due.length > 0 ? await this.#neededLive(signal) : new Set<string>();
-    const gone = new Set(due.filter((each) => !live.has(each)));
-    for (const each of gone) {
-      this.#unneeded.delete(each);
-      this.#guarded.delete(each);
-    }
-    return [...new Set([...wanted, ...covered.filter((each) => !gone.has(each))])].sort();
-  }
-
-  /** The same question to the API server, whose answer decides: what is watched may be behind (I4). */
-  async #neededLive(signal: AbortSignal): Promise<Set<string>> {
-    const { profiles, policies } = this.#options;
-    const labelSelector = `${LABEL_MANAGED_BY}=${MANAGER}`;
-    const [named, made] = await Promise.all([
-      profiles.listAll({ signal }),
-      policies.listAll({ labelSelector, signal }),
-    ]);
-    return new Set([...named.items.flatMap(labelledFor), ...made.items.flatMap(reliedOn)]);
   }
 
   /** Counts the pods of the accounts whose time it is. */
@@ -259,7 +210,7 @@ export class Accounts {
       ...[...this.#known.values()]
         .filter(({ account }) => this.#guarded.has(account.namespace))
         .map(({ due }) => due),
-      ...[...this.#unneeded.values()].map((since) => since + GRACE),
+      ...this.#namespaces.due(),
     ];
     return times.length === 0
       ? DONE

@@ -17,6 +17,7 @@
  */
 import PQueue from 'p-queue';
 import type { Clock, Random, Timer } from '../clock.ts';
+import { ReadyList } from './ready-list.ts';
 
 /** How urgent a request is; a higher number runs first. */
 export const Priority = { live: 40, drift: 30, retry: 20, backfill: 10 } as const;
@@ -87,42 +88,8 @@ interface Entry<K> {
   notBefore: number;
   /** At most one of the following three is set: it waits, is ready, or runs. */
   timer: { readonly at: number; readonly timer: Timer } | undefined;
-  ready: { readonly list: ReadyList<K>; readonly since: number } | undefined;
+  ready: { readonly list: ReadyList<Entry<K>>; readonly since: number } | undefined;
   runningSince: number | undefined;
-}
-
-/** Keys of one priority, first come, first served; every operation is O(1). */
-class ReadyList<K> {
-  readonly #entries = new Set<Entry<K>>();
-  // One iterator for as long as it lasts: a new one would step over the holes of all removed entries each time.
-  #cursor = this.#entries.values();
-
-  get size(): number {
-    return this.#entries.size;
-  }
-
-  append(entry: Entry<K>): void {
-    this.#entries.add(entry);
-  }
-
-  remove(entry: Entry<K>): void {
-    this.#entries.delete(entry);
-  }
-
-  shift(): Entry<K> | undefined {
-    if (this.#entries.size === 0) return undefined;
-    let next = this.#cursor.next();
-    if (next.done) {
-      this.#cursor = this.#entries.values();
-      next = this.#cursor.next();
-    }
-    if (next.value) this.#entries.delete(next.value);
-    return next.value;
-  }
-
-  clear(): void {
-    this.#entries.clear();
-  }
 }
 
 const DEFAULT_BACKOFF: Backoff = { baseMs: 200, maxMs: 60_000 };
@@ -138,10 +105,10 @@ export class KeyQueue<K extends string> {
   readonly #running = new Set<Entry<K>>();
   readonly #closing = new AbortController();
   /** Highest priority first. p-queue holds one task for each entry in them. */
-  readonly #ready: ReadonlyMap<Priority, ReadyList<K>> = new Map(
+  readonly #ready: ReadonlyMap<Priority, ReadyList<Entry<K>>> = new Map(
     Object.values(Priority)
       .sort((a, b) => b - a)
-      .map((priority) => [priority, new ReadyList<K>()]),
+      .map((priority) => [priority, new ReadyList<Entry<K>>()]),
   );
 
   constructor(options: QueueOptions<K>) {
