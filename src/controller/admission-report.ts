@@ -1,6 +1,10 @@
-/** What a profile's status says of its admission. Pure. */
+/** What a profile's status says of its admission. No I/O. */
 import type { SegmentationProfile, WideningPolicy } from '../api/profile.ts';
 import { ApiError, isCollectionMissing } from '../kube/errors.ts';
+import { wideningOf } from '../policy/admission/widening.ts';
+import type { Probe } from './admission-probe.ts';
+import type { NamespaceItem } from './observed.ts';
+import type { World } from './world.ts';
 
 /** Why nothing can be done. */
 export interface Problem {
@@ -73,6 +77,24 @@ export function reportOf({ profile, problem, settled, leftOut, refused }: Report
   return say('True', 'InForce', `in force: ${inForce(profile).join('; ')}`);
 }
 
+/** What an answer of the probe means that waiting does not change. */
+export const PROBE_PROBLEMS: Partial<Record<Awaited<ReturnType<Probe['ask']>>, Problem>> = {
+  ignored: {
+    reason: 'NotTakenUp',
+    message:
+      'the API server does not take the bindings up: is its admission plugin ValidatingAdmissionPolicy disabled, or ' +
+      'config/admission changed?',
+    stalled: true,
+  },
+  stopped: {
+    reason: 'CacheStopped',
+    message:
+      'the API server no longer follows the NetworkPolicies that gates look for: restart it ' +
+      '(docs/admission.md#a-cache-that-stopped)',
+    stalled: true,
+  },
+};
+
 /** What a failed request means for admission. */
 export function problemOf(error: unknown): Problem {
   const message = error instanceof Error ? error.message : String(error);
@@ -87,6 +109,23 @@ export function problemOf(error: unknown): Problem {
   const hint = reason === 'Forbidden' ? '; kubectl apply -k config/admission' : '';
   return { reason, message: `${message}${hint}`, stalled: false };
 }
+
+/** Policies of others in the namespaces that allow more than the profile would admit now, sorted. */
+export function wideningPolicies(
+  profile: SegmentationProfile,
+  namespaces: readonly NamespaceItem[],
+  world: World,
+): WideningPolicy[] {
+  return namespaces
+    .flatMap(({ key }) => [...world.policies.byNamespace(key)])
+    .flatMap((item) => {
+      const allows = world.ownerOf(item) === undefined ? wideningOf(profile, item.reach) : undefined;
+      return allows === undefined ? [] : [{ namespace: item.namespace, name: item.name, allows }];
+    })
+    .sort((a, b) => order(a.namespace, b.namespace) || order(a.name, b.name));
+}
+
+const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 function inForce({ spec }: SegmentationProfile): string[] {
   const { gate, protect, tenantPolicies, tenantPoliciesAction } = spec.admission ?? {};

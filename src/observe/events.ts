@@ -3,7 +3,7 @@ import type { Condition } from '../api/meta.ts';
 import { API_VERSION, KIND, LABEL_PROFILE, LABEL_ROLE } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
-import type { ControllerObserver } from '../controller/controller.ts';
+import type { ControllerObserver } from '../controller/observer.ts';
 import type { NamespaceResult } from '../controller/results.ts';
 import type { EventType, Occurrence, Regarding } from '../kube/events.ts';
 import type { Gathered } from '../kube/gathering.ts';

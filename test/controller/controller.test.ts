@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { FINALIZER } from '../../src/api/names.ts';
-import { Controller, type ControllerObserver } from '../../src/controller/controller.ts';
+import { Controller } from '../../src/controller/controller.ts';
+import type { ControllerObserver } from '../../src/controller/observer.ts';
 import { ApiError } from '../../src/kube/errors.ts';
 import type { Request, Transport } from '../../src/kube/transport.ts';
 import { CONFIGURATION } from '../policy/fixture.ts';

@@ -1,5 +1,6 @@
 // A replica of the operator: the real Controller, as src/operator.ts runs it, in a process that can die at any moment.
-import { Controller, type ControllerObserver } from '../../src/controller/controller.ts';
+import { Controller } from '../../src/controller/controller.ts';
+import type { ControllerObserver } from '../../src/controller/observer.ts';
 import { fenced } from '../../src/kube/fence.ts';
 import { CLUSTER_DEFAULTS } from '../../src/options/cluster-defaults.ts';
 import type { Link, Network } from './network.ts';
