@@ -5,7 +5,7 @@ import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { Namespace } from '../analysis/cluster.ts';
 import { lastKnownFrom } from '../controller/last-known.ts';
-import { projectPolicy, projectProfile } from '../controller/observed.ts';
+import { projectProfile } from '../controller/observed.ts';
 import {
   endpointFacts,
   nodeFacts,
@@ -118,7 +118,8 @@ export class Snapshot {
     this.facts = factsOf(objects, this.pods, input);
     this.#world = new World(input.protectedNamespaces);
     for (const profile of this.profiles) this.#world.profiles.upsert(projectProfile(withIdentity(profile)));
-    for (const policy of this.policies) this.#world.policies.upsert(projectPolicy(withIdentity(policy)));
+    const { policies } = this.#world;
+    for (const policy of this.policies) policies.upsert(policies.project(withIdentity(policy)));
   }
 
   /** The name of the profile that a policy belongs to; undefined for everybody else's. */

@@ -2,14 +2,13 @@
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import { isNotFound } from '../kube/errors.ts';
 import type { Resource } from '../kube/resource.ts';
-import type { Store } from '../kube/store.ts';
 import type { Step } from '../policy/plan.ts';
-import { type PolicyItem, projectPolicy } from './observed.ts';
+import type { PolicyStore } from './policy-store.ts';
 
 export interface ApplyContext {
   readonly namespace: string;
   readonly policies: Resource<NetworkPolicy>;
-  readonly store: Store<PolicyItem>;
+  readonly store: PolicyStore;
   readonly signal: AbortSignal;
   /** Called after each write, with the object as it was and as it is. */
   readonly onWrite: (step: Step, before: NetworkPolicy | undefined, after: NetworkPolicy | undefined) => void;
@@ -53,7 +52,7 @@ export async function apply(
     if (after === undefined) live.delete(name);
     else {
       live.set(name, after);
-      store.observe(projectPolicy(after));
+      store.observe(store.project(after));
     }
     onWrite(step, before, after);
   }

@@ -30,12 +30,11 @@ export interface Body {
 const MAX_BODIES = 2048;
 
 export class Bodies {
-  /** By their text; an entry goes when no policy has it any more. */
-  readonly #bodies = new Map<string, WeakRef<Body>>();
+  /** By their text. */
+  readonly #bodies = new Map<string, Body>();
+  /** Of each of them: its text, and how many policies in the cache have it. */
+  readonly #uses = new Map<Body, { readonly text: string; count: number }>();
   readonly #max: number;
-  readonly #dropped = new FinalizationRegistry<string>((text) => {
-    if (this.#bodies.get(text)?.deref() === undefined) this.#bodies.delete(text);
-  });
 
   constructor(max = MAX_BODIES) {
     this.#max = max;
@@ -47,19 +46,43 @@ export class Bodies {
 
   /**
    * The content of a policy as it is on the wire, and whether it may be kept: the same object for all policies that
-   * have the same, and not to be kept where there are too many different ones.
+   * have the same, and not to be kept where there are too many different ones. Which it is depends on nothing but what
+   * was asked and told before, and never on when garbage is collected: runs can be repeated.
    */
   of(policy: NetworkPolicy): { readonly body: Body; readonly shared: boolean } {
     const { labels, annotations, ownerReferences, finalizers, managedFields = [] } = policy.metadata;
     const managers = managedFields.map(({ manager }) => manager ?? '');
     const text = JSON.stringify([labels, annotations, ownerReferences, finalizers, managers, policy.spec]);
-    const known = this.#bodies.get(text)?.deref();
+    const known = this.#bodies.get(text);
     if (known !== undefined) return { body: known, shared: true };
     const body = bodyOf(policy, managers);
     if (this.#bodies.size >= this.#max) return { body, shared: false };
-    this.#bodies.set(text, new WeakRef(body));
-    this.#dropped.register(body, text);
+    this.#bodies.set(text, body);
+    this.#uses.set(body, { text, count: 0 });
     return { body, shared: true };
+  }
+
+  /** A policy in the cache has it from now on. */
+  hold(body: Body): void {
+    const use = this.#uses.get(body);
+    if (use !== undefined) use.count += 1;
+  }
+
+  /** A policy in the cache had it until now. */
+  release(body: Body): void {
+    const use = this.#uses.get(body);
+    if (use === undefined || --use.count > 0) return;
+    this.#uses.delete(body);
+    this.#bodies.delete(use.text);
+  }
+
+  /** The cache has taken a whole list: what no policy has by now came with one that was outdated. */
+  sweep(): void {
+    for (const [body, { text, count }] of this.#uses) {
+      if (count > 0) continue;
+      this.#uses.delete(body);
+      this.#bodies.delete(text);
+    }
   }
 }
 

@@ -6,7 +6,7 @@ import type { SegmentationProfile } from '../api/profile.ts';
 import type { ResourceKind } from '../kube/resource.ts';
 import type { Item } from '../kube/store.ts';
 import { reachOf, type Reach } from '../policy/admission/widening.ts';
-import { type Body, Bodies } from './bodies.ts';
+import type { Body, Bodies } from './bodies.ts';
 
 export const PROFILES: ResourceKind = { group: GROUP, version: VERSION, plural: PLURAL, namespaced: false };
 export const NAMESPACES: ResourceKind = { group: '', version: 'v1', plural: 'namespaces', namespaced: false };
@@ -77,10 +77,8 @@ export function projectNamespace(raw: object): NamespaceItem {
   };
 }
 
-/** Shared by all who project: it holds values only. */
-const bodies = new Bodies();
-
-export function projectPolicy(raw: object): PolicyItem {
+/** @param bodies those of the cache that the item is for */
+export function projectPolicy(raw: object, bodies: Bodies): PolicyItem {
   const policy = raw as NetworkPolicy;
   const { namespace = '', name, labels, deletionTimestamp } = policy.metadata;
   const { body, shared } = bodies.of(policy);

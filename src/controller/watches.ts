@@ -13,10 +13,8 @@ import type { Transport } from '../kube/transport.ts';
 import {
   identity,
   type NamespaceItem,
-  type PolicyItem,
   type ProfileItem,
   projectNamespace,
-  projectPolicy,
   projectProfile,
 } from './observed.ts';
 import type { ControllerObserver } from './observer.ts';
@@ -73,7 +71,7 @@ export class Watches {
     await Promise.all([
       this.#start<ProfileItem>('segmentationprofiles', profiles.collection(), projectProfile, world.profiles),
       this.#start<NamespaceItem>('namespaces', namespaces.collection(), projectNamespace, world.namespaces),
-      this.#start<PolicyItem>('networkpolicies', policies.collection(), projectPolicy, world.policies),
+      this.#start('networkpolicies', policies.collection(), world.policies.project, world.policies),
     ]);
   }
 

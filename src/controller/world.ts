@@ -6,6 +6,7 @@ import { type Change, Store } from '../kube/store.ts';
 import { isProfileReference } from '../policy/normalize.ts';
 import { matches } from '../policy/selector.ts';
 import type { NamespaceItem, PolicyItem, ProfileItem } from './observed.ts';
+import { PolicyStore } from './policy-store.ts';
 
 /** What a profile means for a namespace. */
 export type Relation =
@@ -19,7 +20,7 @@ export type Relation =
 export class World {
   readonly profiles = new Store<ProfileItem>();
   readonly namespaces = new Store<NamespaceItem>();
-  readonly policies = new Store<PolicyItem>();
+  readonly policies = new PolicyStore();
   readonly #protected: ReadonlySet<string>;
   /** Marks that somebody took off objects of ours, by the uid of the object: the name of the profile. */
   readonly #stripped = new Map<string, string>();

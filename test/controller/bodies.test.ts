@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import { Bodies, policyOf } from '../../src/controller/bodies.ts';
 import { keptPolicies } from '../../src/controller/kept.ts';
-import { projectPolicy } from '../../src/controller/observed.ts';
+import { PolicyStore } from '../../src/controller/policy-store.ts';
 
 const policy = (namespace: string, more: Partial<NetworkPolicy['metadata']> = {}): NetworkPolicy => ({
   metadata: {
@@ -58,9 +58,49 @@ describe('the contents of policies', () => {
   });
 });
 
+describe('the store of policies', () => {
+  const other = (namespace: string, resourceVersion: string) =>
+    policy(namespace, { labels: {}, resourceVersion });
+
+  it('lets go of a content with the last policy that has it', () => {
+    const bodies = new Bodies(1);
+    const store = new PolicyStore(bodies);
+    for (const namespace of ['a', 'b']) store.upsert(store.project(policy(namespace)));
+    store.remove(store.project(policy('a', { resourceVersion: '8' })));
+    assert.equal(store.project(other('b', '9')).body, undefined);
+    store.remove(store.project(policy('b', { resourceVersion: '9' })));
+    assert.equal(bodies.size, 0);
+    assert.ok(store.project(other('c', '10')).body);
+  });
+
+  it('keeps a content that a policy has before and after a change', () => {
+    const bodies = new Bodies();
+    const store = new PolicyStore(bodies);
+    store.upsert(store.project(policy('a')));
+    const before = store.get('a/shop.ingress')?.body;
+    store.upsert(store.project(policy('a', { resourceVersion: '8' })));
+    assert.equal(store.get('a/shop.ingress')?.body, before);
+    store.upsert(store.project(other('a', '9')));
+    assert.equal(bodies.size, 1);
+  });
+
+  it('lets go, at the next list, of what came with an event that was outdated', () => {
+    const bodies = new Bodies(2);
+    const store = new PolicyStore(bodies);
+    store.upsert(store.project(policy('a', { resourceVersion: '8' })));
+    store.upsert(store.project(other('a', '7')));
+    assert.equal(bodies.size, 2);
+    store.replace([policy('a', { resourceVersion: '8' })].map(store.project), '9');
+    assert.equal(bodies.size, 1);
+    assert.equal(store.project(policy('b')).body, store.get('a/shop.ingress')?.body);
+  });
+});
+
 describe('the policies of a namespace', () => {
+  const project = (raw: NetworkPolicy) => new PolicyStore().project(raw);
+
   it('are those that are kept', () => {
-    const kept = keptPolicies([projectPolicy(policy('a')), projectPolicy(policy('b'))]);
+    const kept = keptPolicies([project(policy('a')), project(policy('b'))]);
     assert.deepEqual(
       kept?.map(({ metadata }) => metadata.uid),
       ['uid-a', 'uid-b'],
@@ -75,13 +115,14 @@ describe('the policies of a namespace', () => {
         ingress: [{ from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'a' } } }] }],
       },
     });
-    const [inside, outside] = [projectPolicy(own('a')), projectPolicy(own('b'))];
+    const [inside, outside] = ['a', 'b'].map(own).map(new PolicyStore().project);
+    assert.ok(inside && outside);
     assert.equal(inside.body, outside.body);
     assert.notEqual(inside.reach, outside.reach);
   });
 
   it('have to be read where one is being deleted', () => {
-    const going = projectPolicy(policy('b', { deletionTimestamp: '2026-01-01T00:00:00Z' }));
-    assert.equal(keptPolicies([projectPolicy(policy('a')), going]), undefined);
+    const going = project(policy('b', { deletionTimestamp: '2026-01-01T00:00:00Z' }));
+    assert.equal(keptPolicies([project(policy('a')), going]), undefined);
   });
 });

@@ -3,7 +3,6 @@ import { FINALIZER, LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../src/a
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import { Enforced } from '../../src/controller/enforced.ts';
 import { type NamespaceReconciler, reconcileNamespace } from '../../src/controller/namespace.ts';
-import { projectPolicy } from '../../src/controller/observed.ts';
 import { Results } from '../../src/controller/results.ts';
 import { World } from '../../src/controller/world.ts';
 import { facts, profile } from '../policy/fixture.ts';
@@ -34,7 +33,7 @@ describe('the reconciliation of a namespace', () => {
       labels: {},
       terminating: false,
     });
-    world.policies.upsert(projectPolicy(RETAINED));
+    world.policies.upsert(world.policies.project(RETAINED));
     const written: string[] = [];
     const reconciler = {
       world,

@@ -10,7 +10,6 @@ import {
   PODS,
   PROFILES,
   projectNamespace,
-  projectPolicy,
   projectProfile,
 } from '../../src/controller/observed.ts';
 import { PodProbe } from '../../src/controller/pods.ts';
@@ -55,7 +54,8 @@ describe('a namespace of several profiles', () => {
   const hear = (...profiles: string[]) => {
     const { world } = reconciler;
     for (const each of server.storage.values(NAMESPACE)) world.namespaces.upsert(projectNamespace(each));
-    for (const each of server.storage.values(NETWORK_POLICY)) world.policies.upsert(projectPolicy(each));
+    for (const each of server.storage.values(NETWORK_POLICY))
+      world.policies.upsert(world.policies.project(each));
     const known = [...world.policies.byNamespace('shop')];
     for (const { key, uid } of known)
       if (server.storage.get(NETWORK_POLICY, key) === undefined) world.policies.forget(key, uid);
