@@ -128,16 +128,40 @@ export function errorOfResponse(
 
 /** The error that a metav1.Status tells, for instance in an ERROR event of a watch. */
 export function errorOfStatus(request: RequestName, status: Status, retryAfterMs?: number): ApiError {
-  const code = typeof status.code === 'number' ? status.code : 500;
-  const seconds = status.details?.retryAfterSeconds;
+  const code = Number.isFinite(status.code) ? Number(status.code) : 500;
+  const details = detailsOf(status.details);
   return new ApiError({
     ...request,
     status: code,
-    reason: status.reason || REASONS[code] || 'Unknown',
-    message: status.message || 'no explanation was given',
-    retryAfterMs: retryAfterMs ?? (typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : undefined),
-    details: status.details,
+    reason: textOf(status.reason) || REASONS[code] || 'Unknown',
+    message: textOf(status.message) || 'no explanation was given',
+    retryAfterMs: retryAfterMs ?? boundedWait((details?.retryAfterSeconds ?? 0) * 1000),
+    details,
   });
+}
+
+/** What stands between us and the server may answer with anything: only what is as it should be is taken over. */
+function detailsOf(value: unknown): Status['details'] {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { name, kind, retryAfterSeconds, causes }: Record<string, unknown> = { ...value };
+  return {
+    ...(typeof name === 'string' && { name }),
+    ...(typeof kind === 'string' && { kind }),
+    ...(typeof retryAfterSeconds === 'number' && { retryAfterSeconds }),
+    ...(Array.isArray(causes) && { causes: causes.map(causeOf) }),
+  };
+}
+
+function causeOf(value: unknown): { readonly reason?: string; readonly message?: string } {
+  const { reason, message }: Record<string, unknown> = { ...(value as object | null) };
+  return {
+    ...(typeof reason === 'string' && { reason }),
+    ...(typeof message === 'string' && { message }),
+  };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 function parseStatus(body: string): Status | undefined {
@@ -155,7 +179,7 @@ export function isStatus(value: unknown): value is Status {
   return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'Status';
 }
 
-/** Longest wait that a Retry-After header can ask for, in milliseconds: a broken proxy must not stop us. */
+/** Longest wait that a server can ask for, in milliseconds: a broken proxy must not stop us. */
 const MAX_RETRY_AFTER = 120_000;
 
 /** Milliseconds that a Retry-After header (RFC 9110, 10.2.3) asks to wait; undefined when it says nothing usable. */
@@ -163,7 +187,11 @@ export function parseRetryAfter(header: string | undefined, now: number): number
   if (header === undefined || header.trim() === '') return undefined;
   const seconds = Number(header);
   const wait = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - now;
-  return wait > 0 ? Math.min(wait, MAX_RETRY_AFTER) : undefined;
+  return boundedWait(wait);
+}
+
+function boundedWait(milliseconds: number): number | undefined {
+  return milliseconds > 0 ? Math.min(milliseconds, MAX_RETRY_AFTER) : undefined;
 }
 
 /**

@@ -91,7 +91,9 @@ async function listOnce<T>(source: PageSource<T>, signal: AbortSignal): Promise<
       throw malformed({ method: 'GET', path }, `not a list: ${excerpt(page)}`);
     }
     for (const object of raw as object[]) items.push(project(object));
-    next = page.metadata?.continue || undefined;
-    if (next === undefined) return { items, resourceVersion };
+    const following = page.metadata?.continue || undefined;
+    if (following === undefined) return { items, resourceVersion };
+    if (following === next) throw malformed({ method: 'GET', path }, 'the page leads to itself');
+    next = following;
   }
 }

@@ -33,7 +33,7 @@ export interface ReflectorOptions<T extends Item> {
   readonly stallMs?: number;
   /** A new list this often, at the end of a watch, against events lost on the way, milliseconds; default: never. */
   readonly relistMs?: number;
-  /** A failure, and the milliseconds until the next attempt. */
+  /** A failure, and the milliseconds until the next attempt. Must not throw. */
   readonly onError?: (error: unknown, retryInMs: number) => void;
   /** A list was delivered: the first one, or one that a failure made necessary. */
   readonly onList?: (list: ListInfo) => void;
@@ -273,13 +273,13 @@ export class Reflector<T extends Item> {
 
   /** Decides where to go on after a failure, and waits. */
   async #recover(error: unknown, signal: AbortSignal): Promise<void> {
-    const { clock, onError } = this.#options;
+    const { clock, onError, stallMs = STALL_MS } = this.#options;
     const healthy = this.#opened !== undefined && clock.monotonic() - this.#opened >= HEALTHY_MS;
     if (healthy) this.#backoff.reset();
     let delay = this.#backoff.next();
     if (classify(error) === 'waiting') delay = Math.min(delay, WAITING_MAX_MS);
     if (error instanceof ApiError && error.retryAfterMs !== undefined)
-      delay = Math.max(delay, error.retryAfterMs);
+      delay = Math.max(delay, Math.min(error.retryAfterMs, stallMs));
     const interrupted = this.#interrupted;
     this.#interrupted = undefined;
     if (this.#mustList(error)) {
@@ -299,6 +299,8 @@ export class Reflector<T extends Item> {
     // From a revision that it has not reached, as after a restored backup, a server tells nothing, not even bookmarks.
     const isSilent = this.#opened !== undefined && !this.#told;
     if (isSilent && error instanceof ApiError && error.reason === 'Stalled') return true;
+    // It has too much to do, and a list costs it more than the watch.
+    if (this.#revision !== undefined && error instanceof ApiError && error.status === 429) return false;
     this.#failures += 1;
     if (isBadAnswer(error)) this.#badAnswers += 1;
     return this.#failures >= FAILURES_BEFORE_LIST || this.#badAnswers >= BAD_ANSWERS_BEFORE_LIST;
@@ -310,5 +312,5 @@ type Events = AsyncGenerator<WatchEvent, void, undefined>;
 /** The server answered, but not so that a watch can go on; or we could not take what it said. */
 function isBadAnswer(error: unknown): boolean {
   if (!(error instanceof ApiError)) return true;
-  return error.status !== 0 && ![401, 403, 429].includes(error.status);
+  return error.status !== 0 && ![401, 403].includes(error.status);
 }

@@ -32,6 +32,7 @@ export function parseWatchEvent(request: RequestName, value: unknown): WatchEven
     case 'ADDED':
     case 'MODIFIED':
     case 'DELETED':
+      if (typeof object['metadata']['name'] !== 'string') throw unexpected(request, value);
       return { type, object, resourceVersion };
     case 'BOOKMARK': {
       const initialEventsEnd = isRecord(annotations) && annotations['k8s.io/initial-events-end'] === 'true';

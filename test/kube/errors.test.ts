@@ -27,6 +27,18 @@ function answer(code: number, status?: Partial<Status>, retryAfter?: string): Ap
   return errorOfResponse(REQUEST, code, body, retryAfter, NOW);
 }
 
+const questions = {
+  isNotFound,
+  isCollectionMissing,
+  isConflict,
+  isAlreadyExists,
+  isGone,
+  isForbidden,
+  isNamespaceTerminating,
+  isAborted,
+  isTooLargeResourceVersion,
+};
+
 function local(reason: string): ApiError {
   return new ApiError({ ...REQUEST, status: 0, reason, message: 'x' });
 }
@@ -102,6 +114,28 @@ describe('an error of the API server', () => {
     assert.equal(answer(429, { details: { retryAfterSeconds: 2 } }).retryAfterMs, 2000);
     assert.equal(answer(429, {}).retryAfterMs, undefined);
   });
+
+  it('waits no longer for a Status than for a header, whatever it asks for', () => {
+    for (const retryAfterSeconds of [86_400, 1e300])
+      assert.equal(answer(429, { details: { retryAfterSeconds } }).retryAfterMs, 120_000);
+    assert.equal(answer(429, { details: { retryAfterSeconds: -5 } }).retryAfterMs, undefined);
+  });
+
+  it('is read from a Status whose fields are not what they should be', () => {
+    const odd = [7, 'text', null, true, [null], { causes: 'text' }, { causes: [null, 7, { reason: 7 }] }];
+    const codes = ['410', null, Number.NaN];
+    for (const value of odd) {
+      for (const code of [500, ...codes]) {
+        const status = { kind: 'Status', code, message: value, reason: value, details: value };
+        const error = errorOfStatus(REQUEST, status as unknown as Status);
+        assert.equal(error.status, 500);
+        assert.equal(typeof error.reason, 'string');
+        for (const question of Object.values(questions))
+          assert.equal(question(error), false, JSON.stringify(status));
+        assert.equal(classify(error), 'retry');
+      }
+    }
+  });
 });
 
 describe('a Retry-After header', () => {
@@ -131,17 +165,6 @@ describe('the questions to an error', () => {
     reason: 'Timeout',
     details: { causes: [{ reason: 'ResourceVersionTooLarge' }] },
   });
-  const questions = {
-    isNotFound,
-    isCollectionMissing,
-    isConflict,
-    isAlreadyExists,
-    isGone,
-    isForbidden,
-    isNamespaceTerminating,
-    isAborted,
-    isTooLargeResourceVersion,
-  };
   const cases: [string, unknown, (keyof typeof questions)[]][] = [
     ['a missing object', answer(404, { details: { name: 'a' } }), ['isNotFound']],
     ['a missing kind', answer(404, {}), ['isNotFound', 'isCollectionMissing']],

@@ -189,6 +189,16 @@ describe('Reflector', () => {
       assert.deepEqual(fixture.names, ['a']);
     });
 
+    it('does not follow a token that leads to itself', async () => {
+      const { server } = fixture;
+      (await server.next('watch')).fail(failure(422, 'Invalid'));
+      (await server.next('list')).answer(page(10, ['a'], 'token'));
+      (await server.next('list')).answer(page(10, ['a'], 'token'));
+      assert.deepEqual(await server.waiting(), []);
+      assert.match(fixture.errors[0]?.message ?? '', /Malformed: the page leads to itself/);
+      assert.deepEqual(fixture.names, []);
+    });
+
     it('backs off where the tokens expire again and again', async () => {
       const { server } = fixture;
       (await server.next('watch')).fail(failure(422, 'Invalid'));
@@ -352,6 +362,10 @@ describe('Reflector', () => {
       ['null', null],
       ['an event without an object', { type: 'ADDED' }],
       ['an object without a resourceVersion', { type: 'ADDED', object: { metadata: { name: 'x' } } }],
+      [
+        'an object without a name',
+        { type: 'ADDED', object: { metadata: { uid: 'u', resourceVersion: '11' } } },
+      ],
       ['an unknown type', { type: 'RENAMED', object: thing('x', 11) }],
       ['an ERROR without a Status', { type: 'ERROR', object: 'x' }],
     ] as const) {
@@ -521,6 +535,42 @@ describe('Reflector', () => {
       silent.fail(failure(0, 'Stalled'));
       await clock.advance(30_000);
       await server.next('list');
+    });
+
+    it('survives a Status that is none', async () => {
+      const { server, clock } = fixture;
+      let watch = await fixture.synced('a');
+      for (const odd of [{ details: { causes: 'x' } }, { details: { causes: [null] } }, { message: {} }]) {
+        watch.send({ type: 'ERROR', object: { kind: 'Status', code: 500, ...odd } });
+        await clock.advance(30_000);
+        watch = await server.next('watch');
+        watch.send(bookmark(11));
+        await flush();
+      }
+      assert.deepEqual(fixture.names, ['a']);
+    });
+
+    it('waits as long as an ERROR event asks, and goes on watching where it was', async () => {
+      const { server, clock } = fixture;
+      let watch = await fixture.synced('a');
+      for (let times = 0; times < 8; times++) {
+        const status = { kind: 'Status', code: 429, reason: 'TooManyRequests', message: 'later' };
+        watch.send({ type: 'ERROR', object: { ...status, details: { retryAfterSeconds: 30 } } });
+        await clock.advance(29_999);
+        assert.deepEqual(await server.waiting(), []);
+        await clock.advance(1);
+        watch = await server.next('watch');
+        assert.equal(watch.query['resourceVersion'], '10', 'a list costs a busy server more than a watch');
+      }
+    });
+
+    it('waits no longer than its stall limit, whatever the server asks', async () => {
+      const other = new Fixture({ stallMs: 60_000 });
+      (await other.server.next('watch')).fail(failure(429, 'TooManyRequests', { retryAfterMs: 120_000 }));
+      await other.clock.advance(60_000);
+      await other.server.next('list');
+      await other.stop();
+      await fixture.server.next('watch');
     });
 
     it('waits as long as the server asks', async () => {
