@@ -5,7 +5,9 @@
  * leaseDuration / renewDeadline. Clocks may be wrong by any amount: nobody compares a time in the Lease with a clock of
  * its own; what counts is for how long a replica has itself seen the Lease unchanged (as client-go's leaderelection).
  *
- * Caveat: a request that is already on its way when leadership ends can still arrive. Writes carry preconditions.
+ * Caveats: the monotonic clock of a machine that is suspended stands still, so that it is one of these clocks. Whoever
+ * starts anew takes a Lease that was deleted or emptied by hand, though its holder may not know yet. A request that is
+ * already on its way when leadership ends can still arrive. In all of these cases writes carry preconditions.
  */
 import type { KubeObject } from '../api/meta.ts';
 import { sleep } from '../clock.ts';
@@ -59,6 +61,8 @@ export interface LeaderElectorOptions {
 
 /** Jitter bound of client-go, which its option check includes. */
 const JITTER = 1.2;
+/** How often a Lease is given back that turns out to be newer than it was known. */
+const RELEASE_TRIES = 3;
 
 export class LeaderElector {
   readonly #options: LeaderElectorOptions;
@@ -103,7 +107,7 @@ export class LeaderElector {
 
   /**
    * Whether we lead at this very moment. To be asked just before a write: after a pause of the whole process (SIGSTOP, a
-   * suspended machine) it is false at once, before any timer has run.
+   * machine that had no time for it) it is false at once, before any timer has run.
    */
   get leading(): boolean {
     return this.#clock.monotonic() < this.#leadsUntil;
@@ -204,18 +208,20 @@ export class LeaderElector {
         this.#hold(await leases.create(object, call), asked);
         return true;
       }
-      const mine = current.spec?.holderIdentity === identity;
-      if (!mine && current.spec?.holderIdentity && this.#clock.monotonic() < this.#expiry()) return false;
-      const taken = mine
-        ? {}
-        : { acquireTime: stamp, leaseTransitions: (current.spec?.leaseTransitions ?? 0) + 1 };
+      if (this.#isTaken()) return false;
+      const taken =
+        current.spec?.holderIdentity === identity
+          ? {}
+          : { acquireTime: stamp, leaseTransitions: (current.spec?.leaseTransitions ?? 0) + 1 };
       const next = { ...current, spec: { ...current.spec, ...spec, ...taken } };
       this.#hold(await leases.replace(next, call), asked);
       return true;
     } catch (error) {
-      if (!isConflict(error) && !isAlreadyExists(error) && !isNotFound(error)) throw error;
+      // That it is not found when it is made means that its namespace does not exist.
+      const isGone = isNotFound(error) && error.method !== 'POST';
+      if (!isConflict(error) && !isAlreadyExists(error) && !isGone) throw error;
       // Somebody was faster, or deleted it: who holds it is for the next attempt to see, which reads it.
-      this.#lease = isNotFound(error) ? undefined : this.#lease;
+      if (isGone) this.#lease = undefined;
       if (!this.leading) return false;
       this.#options.onSlowPath?.();
       await this.#observe(call);
@@ -231,6 +237,8 @@ export class LeaderElector {
       lease = await leases.get(name, namespace, call);
     } catch (error) {
       if (!isNotFound(error)) throw error;
+      // Deleted by hand: its holder, who may not know yet, keeps the time that it has.
+      if (this.#isTaken()) return;
     }
     if (lease?.metadata.resourceVersion !== this.#lease?.metadata.resourceVersion) {
       this.#seenAt = this.#clock.monotonic();
@@ -252,9 +260,17 @@ export class LeaderElector {
     this.#announced = this.#options.identity;
   }
 
-  /** When the Lease as we see it runs out, monotonic milliseconds. */
+  /** When the Lease as we see it runs out, monotonic milliseconds. One that does not say so lasts as long as ours. */
   #expiry(): number {
-    return this.#seenAt + (this.#lease?.spec?.leaseDurationSeconds ?? 0) * 1000;
+    const seconds = this.#lease?.spec?.leaseDurationSeconds;
+    return this.#seenAt + (seconds === undefined ? this.#leaseDurationMs : seconds * 1000);
+  }
+
+  /** Whether somebody else holds it, and it has not run out. */
+  #isTaken(): boolean {
+    const holder = this.#lease?.spec?.holderIdentity;
+    if (!holder || holder === this.#options.identity) return false;
+    return this.#clock.monotonic() < this.#expiry();
   }
 
   /** Lets the next one lead at once, unless somebody already does. Never rejects. */
@@ -262,15 +278,27 @@ export class LeaderElector {
     const held = this.#lease;
     this.#leadsUntil = Number.NEGATIVE_INFINITY;
     this.#lease = undefined;
-    if (held?.spec?.holderIdentity !== this.#options.identity) return;
-    const released = { holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(this.#clock.now()) };
     try {
-      await this.#options.leases.replace(
-        { ...held, spec: { ...held.spec, ...released } },
-        { timeoutMs: this.#retryPeriodMs },
-      );
+      await this.#giveBack(held);
     } catch (error) {
       if (!isConflict(error) && !isNotFound(error)) this.#options.onError?.(error);
+    }
+  }
+
+  async #giveBack(held: Lease | undefined): Promise<void> {
+    const { leases, namespace, name, identity } = this.#options;
+    const call = { timeoutMs: this.#retryPeriodMs };
+    const released = { holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(this.#clock.now()) };
+    let lease = held;
+    for (let tries = 1; lease?.spec?.holderIdentity === identity; tries += 1) {
+      try {
+        await leases.replace({ ...lease, spec: { ...lease.spec, ...released } }, call);
+        return;
+      } catch (error) {
+        if (!isConflict(error) || tries === RELEASE_TRIES) throw error;
+        // A renewal that was given up has arrived all the same, or somebody else has taken it.
+        lease = await leases.get(name, namespace, call);
+      }
     }
   }
 

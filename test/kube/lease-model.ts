@@ -61,6 +61,7 @@ type Leases = LeaderElectorOptions['leases'];
 
 export class LeaseModel {
   lease: Lease | undefined;
+  hasNamespace = true;
   readonly #base: VirtualClock;
   readonly #random: Random;
   readonly #network: Network;
@@ -80,6 +81,7 @@ export class LeaseModel {
       get: (_name, _namespace, options) => send('GET', options, () => this.#read()),
       create: (object, options) =>
         send('POST', options, () => {
+          if (!this.hasNamespace) throw refused('POST', 404, 'NotFound');
           if (this.lease !== undefined) throw refused('POST', 409, 'AlreadyExists');
           return this.#write(object);
         }),

@@ -204,6 +204,76 @@ describe('LeaderElector', () => {
     await end();
   });
 
+  it('gives the Lease back although it ends within a renewal whose answer it does not see', async () => {
+    const network = { latencyMs: 10, loss: 0 };
+    const { clock, model, replicas, end } = setUp(['a'], network);
+    await clock.advance(1000);
+    const before = model.lease?.metadata.resourceVersion;
+    network.latencyMs = 400;
+    while (model.lease?.metadata.resourceVersion === before) await clock.advance(1);
+    const stopped = replicas[0]?.stop(); // committed, and the answer is on its way
+    await clock.advance(RETRY);
+    await stopped;
+    assert.equal(model.lease?.spec?.holderIdentity, '');
+    await end();
+  });
+
+  it('gives back nothing that somebody else has taken', async () => {
+    const { clock, model, replicas, end } = setUp(['a']);
+    await clock.advance(1000);
+    const lease = model.lease;
+    assert.ok(lease !== undefined);
+    const spec = { ...lease.spec, holderIdentity: 'thief' };
+    model.lease = { metadata: { ...lease.metadata, resourceVersion: '777' }, spec };
+    const stopped = replicas[0]?.stop();
+    await clock.advance(RETRY);
+    await stopped;
+    assert.equal(model.lease.spec?.holderIdentity, 'thief');
+    await end();
+  });
+
+  it('leaves its time to a leader whose Lease was deleted by hand', async () => {
+    const { clock, model, leading, end } = setUp(['a', 'b']);
+    await clock.advance(20_000);
+    const [first] = leading();
+    first?.host.pause();
+    model.lease = undefined;
+    const since = clock.monotonic();
+    while (leading().length === 0 || leading()[0] === first) {
+      await clock.advance(50, () => assert.ok(leading().length <= 1, 'both lead'));
+      assert.ok(clock.monotonic() - since <= LEASE + 2 * RETRY, 'nobody takes over');
+    }
+    assert.ok(clock.monotonic() - since >= LEASE - 2 * RETRY);
+    await end();
+  });
+
+  it('does not take a Lease from which somebody removed for how long it lasts', async () => {
+    const { clock, model, leading, end } = setUp(['a', 'b']);
+    await clock.advance(20_000);
+    const lease = model.lease;
+    assert.ok(lease !== undefined);
+    const { leaseDurationSeconds: _, ...spec } = lease.spec ?? {};
+    const [first] = leading();
+    first?.host.pause();
+    model.lease = { metadata: { ...lease.metadata, resourceVersion: '777' }, spec };
+    await clock.advance(2 * RETRY, () => assert.deepEqual(leading(), [first]));
+    first?.host.resume();
+    await clock.advance(2 * RETRY, () => assert.deepEqual(leading(), [first]));
+    assert.equal(model.lease.spec?.leaseDurationSeconds, LEASE / 1000);
+    await end();
+  });
+
+  it('says that it can not make the Lease where its namespace does not exist', async () => {
+    const { clock, model, replicas, leading, end } = setUp(['a']);
+    model.hasNamespace = false;
+    await clock.advance(10_000);
+    assert.match(String(replicas[0]?.errors[0]), /POST \/lease: 404 NotFound/);
+    model.hasNamespace = true;
+    await clock.advance(2 * RETRY);
+    assert.equal(leading().length, 1);
+    await end();
+  });
+
   it('counts the changes of holder', async () => {
     const { clock, model, leading, end } = setUp(['a', 'b']);
     await clock.advance(1000);
