@@ -18,6 +18,11 @@ export interface Credentials {
 const FRESH_MS = 10_000;
 /** Older than this, a request waits for the renewal. Milliseconds. */
 const STALE_MS = 60_000;
+/**
+ * Longest renewal, milliseconds: less than the deadline of a request, which then goes on with what there is. A plugin that
+ * asks something waits for ever for an answer.
+ */
+const RENEWAL_MS = 20_000;
 
 /** Options as client-node fills them in. */
 interface FilledOptions {
@@ -98,7 +103,7 @@ export class CredentialSource {
     if (this.#user === undefined || (anew && !keep)) this.#user = this.#config.load();
     const { kubeConfig, headers: extra } = this.#user;
     const filled: FilledOptions = {};
-    await kubeConfig.applyToHTTPSOptions(filled);
+    await this.#inTime(kubeConfig.applyToHTTPSOptions(filled));
     const headers: string[] = [];
     const add = (name: string, value: unknown) => {
       if (typeof value === 'string' && value.trim() !== '') headers.push(name.toLowerCase(), value.trim());
@@ -112,6 +117,17 @@ export class CredentialSource {
     for (const [name, value] of Object.entries(material))
       if (value !== undefined && value !== null) tls[name] = value;
     return { headers, tls, tlsId: JSON.stringify(tls) };
+  }
+
+  /** `pending`, or a rejection where that takes too long. */
+  #inTime(pending: Promise<unknown>): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.schedule(RENEWAL_MS, () => {
+        const what = 'an exec plugin that waits for input, or a provider that does not answer';
+        reject(new Error(`no credentials within ${RENEWAL_MS / 1000} s: ${what}`));
+      });
+      pending.then(resolve, reject).finally(() => timer.cancel());
+    });
   }
 }
 
