@@ -18,9 +18,17 @@ export interface Pending {
   abort(): void;
 }
 
-/** Rejects with undici's error where no complete answer comes, also after `abort`. */
-export function roundTrip(dispatcher: Dispatcher, options: Dispatcher.DispatchOptions): Pending {
-  const exchange = new RoundTrip();
+/**
+ * Rejects with undici's error where no complete answer comes, also after `abort`.
+ *
+ * @param guard called just before anything is sent; what it throws is what the answer rejects with instead
+ */
+export function roundTrip(
+  dispatcher: Dispatcher,
+  options: Dispatcher.DispatchOptions,
+  guard?: () => void,
+): Pending {
+  const exchange = new RoundTrip(guard);
   dispatcher.dispatch(options, exchange);
   return exchange;
 }
@@ -29,6 +37,7 @@ class RoundTrip implements Dispatcher.DispatchHandler, Pending {
   readonly answer: Promise<Answer>;
   readonly #resolve: (answer: Answer) => void;
   readonly #reject: (error: unknown) => void;
+  readonly #guard: (() => void) | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #isAborted = false;
   #status = 0;
@@ -37,7 +46,8 @@ class RoundTrip implements Dispatcher.DispatchHandler, Pending {
   #first: Buffer | undefined;
   #rest: Buffer[] | undefined;
 
-  constructor() {
+  constructor(guard: (() => void) | undefined) {
+    this.#guard = guard;
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     this.answer = promise;
     this.#resolve = resolve;
@@ -55,6 +65,13 @@ class RoundTrip implements Dispatcher.DispatchHandler, Pending {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#isAborted) controller.abort(new Error('given up'));
+    else {
+      try {
+        this.#guard?.();
+      } catch (error) {
+        controller.abort(error as Error);
+      }
+    }
   }
 
   onResponseStart(

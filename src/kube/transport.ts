@@ -37,6 +37,11 @@ export interface Request {
   /** From now until the whole answer is there; default 30 000 ms. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Called when there is a connection for it, just before it is written there: credentials and connections may take
+   * seconds. What it throws, the request fails with, and nothing is sent.
+   */
+  readonly guard?: (() => void) | undefined;
 }
 
 export interface WatchRequest {
@@ -138,7 +143,7 @@ class HttpTransport implements Transport {
     if (body !== null) headers.push('content-type', request.contentType ?? 'application/json');
     const name = { method, path };
     const target = pathAndQuery(path, request.query);
-    const exchange = { name, verb: method, target, headers, body, deadline };
+    const exchange = { name, verb: method, target, headers, body, deadline, guard: request.guard };
     try {
       const text = await this.#authorised(exchange, (credentials) => this.#exchange(exchange, credentials));
       return parseJson(name, text) as T;
@@ -212,7 +217,8 @@ class HttpTransport implements Transport {
     let status: number | '<error>' = '<error>';
     let responseBytes: number | undefined;
     try {
-      const pending = roundTrip(this.#connections.for(credentials), this.#options(exchange, credentials));
+      const connections = this.#connections.for(credentials);
+      const pending = roundTrip(connections, this.#options(exchange, credentials), exchange.guard);
       exchange.deadline.onAbort(() => pending.abort());
       const { text, retryAfter, bytes, ...answer } = await pending.answer;
       responseBytes = bytes;
@@ -296,4 +302,5 @@ interface Exchange {
   readonly headers: readonly string[];
   readonly body: string | null;
   readonly deadline: Deadline;
+  readonly guard?: Request['guard'];
 }
