@@ -20,7 +20,7 @@ import type { ServiceAccountFacts } from '../policy/facts.ts';
 import { MOST_COUNTED } from '../policy/peers/service-account.ts';
 import type { AccountBindings, Trouble } from './account-bindings.ts';
 import { AccountNamespaces, type AccountNamespacesOptions } from './account-namespaces.ts';
-import { DONE, retry } from './outcome.ts';
+import { DONE, givenUp, retry } from './outcome.ts';
 import type { Outcome } from './queue.ts';
 
 export interface AccountsOptions extends AccountNamespacesOptions {
@@ -97,7 +97,7 @@ export class Accounts {
       this.#failure = undefined;
       return outcome;
     } catch (error) {
-      if (isAborted(error)) return DONE;
+      if (isAborted(error)) return givenUp(error, signal);
       const trouble = troubleOf(error);
       if (trouble !== undefined) return this.#fail(trouble);
       const message = error instanceof Error ? error.message : String(error);

@@ -32,7 +32,7 @@ import {
   wideningPolicies,
 } from './admission-report.ts';
 import type { NamespaceItem } from './observed.ts';
-import { DONE, retry } from './outcome.ts';
+import { DONE, givenUp, retry } from './outcome.ts';
 import type { Outcome } from './queue.ts';
 import type { Results } from './results.ts';
 
@@ -119,7 +119,7 @@ export class Admission {
     try {
       return await this.#reconcile(signal);
     } catch (error) {
-      if (isAborted(error)) return DONE;
+      if (isAborted(error)) return givenUp(error, signal);
       // A conflict or a dropped connection says nothing of what is in force.
       if (classify(error) !== 'retry') this.#fail(problemOf(error));
       if (!isForbidden(error) && !isCollectionMissing(error)) return retry(error);

@@ -24,7 +24,7 @@ import type { Evidence } from './evidence.ts';
 import { lastKnownFrom } from './last-known.ts';
 import { converged, keptPolicies, needsNoReading } from './kept.ts';
 import type { NamespaceItem } from './observed.ts';
-import { DONE, retry } from './outcome.ts';
+import { DONE, givenUp, retry } from './outcome.ts';
 import type { PodProbe } from './pods.ts';
 import { hasFinalizer } from './profile.ts';
 import type { Outcome } from './queue.ts';
@@ -86,7 +86,7 @@ export async function reconcileNamespace(
     return await enforce(gathered, intents, reconciler, signal);
   } catch (error) {
     if (isConflict(error) || isAlreadyExists(error) || isNotFound(error)) reconciler.behind.add(name);
-    return failed(name, intents, error, results);
+    return isAborted(error) ? givenUp(error, signal) : failed(name, intents, error, results);
   }
 }
 
@@ -242,8 +242,6 @@ async function planFor(
 }
 
 function failed(namespace: string, intents: readonly Intent[], error: unknown, results: Results): Outcome {
-  // Shutting down, or no longer the leader: nothing failed.
-  if (isAborted(error)) return DONE;
   if (isNamespaceTerminating(error)) return DONE;
   // Somebody wrote first: not a failure of the namespace, but backed off from like one, so that nobody fights.
   if (isConflict(error) || isAlreadyExists(error)) return retry(error);

@@ -9,3 +9,8 @@ export function retry(error: unknown): Outcome {
   const retryAfterMs = error instanceof ApiError ? error.retryAfterMs : undefined;
   return { kind: 'retry', error, ...(retryAfterMs !== undefined && { retryAfterMs }) };
 }
+
+/** A request was given up: as we end, or because we did not lead at that moment, which may have been the last word or not. */
+export function givenUp(error: unknown, signal: AbortSignal): Outcome {
+  return signal.aborted ? DONE : retry(error);
+}

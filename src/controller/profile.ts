@@ -9,7 +9,7 @@ import { isProfileReference } from '../policy/normalize.ts';
 import type { Admission } from './admission.ts';
 import type { AdmissionReport } from './admission-report.ts';
 import { projectProfile } from './observed.ts';
-import { DONE, retry } from './outcome.ts';
+import { DONE, givenUp, retry } from './outcome.ts';
 import type { Outcome } from './queue.ts';
 import type { Results } from './results.ts';
 import { profileStatus, sameStatus } from './status.ts';
@@ -66,7 +66,8 @@ export async function reconcileProfile(
     await writeStatus(world.profile(name) ?? profile, reconciler, signal);
     return DONE;
   } catch (error) {
-    if (isAborted(error) || isNotFound(error)) return DONE;
+    if (isAborted(error)) return givenUp(error, signal);
+    if (isNotFound(error)) return DONE;
     return retry(error);
   }
 }

@@ -61,6 +61,41 @@ describe('the controller', () => {
     }
   });
 
+  it('tries again what was given up although it goes on, as when it leads again after a lapse', async () => {
+    const named = (name: string) => ({
+      metadata: { name, uid: `uid-${name}`, resourceVersion: '2', generation: 1, finalizers: [FINALIZER] },
+    });
+    const baseline = { dns: 'Deny', admissionWebhooks: 'Deny', sameNamespace: 'Deny' };
+    const spec = { mode: 'Enforce', namespaceSelector: {}, isolation: ['Ingress'], baseline };
+    const lists = { namespaces: [named('shop')], segmentationprofiles: [{ ...named('p'), spec }] };
+    const server = standing(lists);
+    const transport: Transport = {
+      ...server,
+      request: async <T>(request: Request): Promise<T> => {
+        const { method, path } = request;
+        const [plural = '', name = ''] = path.split('/').slice(-2);
+        if (method !== 'GET')
+          throw new ApiError({ status: 0, reason: 'Aborted', message: 'not leading', method, path });
+        const object = lists[plural as keyof typeof lists]?.find(({ metadata }) => metadata.name === name);
+        return object === undefined ? server.request<T>(request) : (object as T);
+      },
+    };
+    const retried = new Set<string>();
+    const observer = new Proxy({} as ControllerObserver, {
+      get: (_, hook) => (hook === 'onRetry' ? ({ key }: { key: string }) => retried.add(key) : () => {}),
+    });
+    const clock = new VirtualClock();
+    const controller = controllerOf(transport, observer, 2, clock);
+    try {
+      await controller.watch();
+      controller.lead();
+      await clock.advance(1000);
+      await eventually(() => assert.deepEqual([...retried].sort(), ['namespace/shop', 'profile/p']));
+    } finally {
+      await controller.stop();
+    }
+  });
+
   it('keeps a new namespace ahead of a backfill whose inputs are read only now', async () => {
     const named = (name: string, resourceVersion = '2') => ({
       metadata: { name, uid: `uid-${name}`, resourceVersion, labels: {} },
@@ -119,7 +154,12 @@ describe('the controller', () => {
   });
 });
 
-function controllerOf(transport: Transport, observer: ControllerObserver, concurrency: number): Controller {
+function controllerOf(
+  transport: Transport,
+  observer: ControllerObserver,
+  concurrency: number,
+  clock = new VirtualClock(),
+): Controller {
   return new Controller({
     transport,
     configuration: CONFIGURATION,
@@ -127,7 +167,7 @@ function controllerOf(transport: Transport, observer: ControllerObserver, concur
     namespace: 'system',
     concurrency,
     resyncMs: 0,
-    clock: new VirtualClock(),
+    clock,
     random: () => 0.5,
     observer,
   });
