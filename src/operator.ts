@@ -21,6 +21,9 @@ const LEASE_NAME = 'segmentation-operator';
 /** Where the operator runs when nothing says otherwise; also what config/ installs into. */
 const DEFAULT_NAMESPACE = 'segmentation-system';
 
+/** How long what has begun may take to come to its end when the operator ends, in milliseconds. */
+const COMPLETION = 5_000;
+
 export interface OperatorInput {
   readonly options: Options;
   /** What would be wrong with another text of the configuration file. */
@@ -114,6 +117,7 @@ export async function runOperator(input: OperatorInput, signal: AbortSignal): Pr
     if (election === undefined) {
       controller.lead();
       await aborted(signal);
+      await controller.stop(COMPLETION);
       return true;
     }
     await election.run(signal, async (term) => {
@@ -122,7 +126,7 @@ export async function runOperator(input: OperatorInput, signal: AbortSignal): Pr
       controller.lead();
       await aborted(term);
       leadership?.held(false);
-      await controller.stop();
+      await controller.stop(Math.min(COMPLETION, election.leadsForMs));
       await recorder.close();
     });
     return signal.aborted;

@@ -2,7 +2,7 @@
  * The controller: watches profiles, namespaces and policies, turns their changes into keys of the work queue, and
  * reconciles them.
  */
-import type { Clock, Random, Timer } from '../clock.ts';
+import { type Clock, type Random, sleep, type Timer } from '../clock.ts';
 import { Resource, type ResourceKind } from '../kube/resource.ts';
 import type { Transport } from '../kube/transport.ts';
 import { ACCOUNT_NAMES } from '../policy/admission/accounts.ts';
@@ -180,9 +180,17 @@ export class Controller {
     void this.#firstSync();
   }
 
-  /** Stops watching and reconciling, aborts writes under way, and resolves when all has ended. */
-  async stop(): Promise<void> {
+  /**
+   * Begins nothing any more, lets what has begun come to its end for as long as `graceMs`, aborts the rest, stops watching,
+   * and resolves when all has ended.
+   */
+  async stop(graceMs = 0): Promise<void> {
     this.#resync?.cancel();
+    this.#queue.pause();
+    if (graceMs > 0) {
+      const { clock } = this.#options;
+      await Promise.race([this.#queue.settled(), sleep(clock, graceMs, this.#stopping.signal)]);
+    }
     this.#stopping.abort();
     await this.#queue.close();
     await this.#watches.ended();

@@ -139,6 +139,11 @@ export class KeyQueue<K extends string> {
     this.#slots.start();
   }
 
+  /** Resolves once nothing runs, which while paused stays so. */
+  settled(): Promise<void> {
+    return this.#slots.onPendingZero();
+  }
+
   get paused(): boolean {
     return this.#slots.isPaused;
   }
@@ -161,7 +166,7 @@ export class KeyQueue<K extends string> {
       this.#slots.clear();
       this.#closing.abort(new Error('the work queue is closed'));
     }
-    return this.#slots.onPendingZero();
+    return this.settled();
   }
 
   stats(): QueueStats {

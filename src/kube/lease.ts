@@ -110,7 +110,12 @@ export class LeaderElector {
    * machine that had no time for it) it is false at once, before any timer has run.
    */
   get leading(): boolean {
-    return this.#clock.monotonic() < this.#leadsUntil;
+    return this.leadsForMs > 0;
+  }
+
+  /** For how long we may still lead without another renewal, milliseconds; 0 when we do not. */
+  get leadsForMs(): number {
+    return Math.max(0, this.#leadsUntil - this.#clock.monotonic());
   }
 
   /**

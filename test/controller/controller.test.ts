@@ -96,6 +96,48 @@ describe('the controller', () => {
     }
   });
 
+  for (const [what, answers] of [
+    ['awaits the answer to a write when it is told to end', true],
+    ['awaits no answer for longer than it has time', false],
+  ] as const) {
+    it(what, async () => {
+      const metadata = { name: 'p', uid: 'u1', resourceVersion: '2', generation: 1 };
+      const spec = { namespaceSelector: {}, isolation: ['Ingress'], baseline: {} };
+      const server = standing({ segmentationprofiles: [{ metadata, spec }] });
+      const answer = Promise.withResolvers<object>();
+      const wrote: Request[] = [];
+      let aborted = false;
+      const transport: Transport = {
+        ...server,
+        request: async <T>(request: Request): Promise<T> => {
+          if (request.method === 'GET') return server.request<T>(request);
+          wrote.push(request);
+          const giveUp = () => {
+            aborted = true;
+            answer.reject(new Error('aborted'));
+          };
+          request.signal?.addEventListener('abort', giveUp);
+          const object = await answer.promise;
+          request.signal?.removeEventListener('abort', giveUp);
+          return object as T;
+        },
+      };
+      const clock = new VirtualClock();
+      const controller = controllerOf(transport, silent, 2, clock);
+      await controller.watch();
+      controller.lead();
+      await eventually(() => assert.equal(wrote.length, 1));
+      let stopped = false;
+      const stopping = controller.stop(5000).then(() => (stopped = true));
+      await clock.advance(4999);
+      assert.deepEqual([aborted, stopped, wrote.length], [false, false, 1]);
+      if (answers) answer.resolve({ metadata: { ...metadata, finalizers: [FINALIZER] }, spec });
+      else await clock.advance(1);
+      await stopping;
+      assert.equal(aborted, !answers);
+    });
+  }
+
   it('keeps a new namespace ahead of a backfill whose inputs are read only now', async () => {
     const named = (name: string, resourceVersion = '2') => ({
       metadata: { name, uid: `uid-${name}`, resourceVersion, labels: {} },
@@ -153,6 +195,9 @@ describe('the controller', () => {
     }
   });
 });
+
+/** Told everything, and makes nothing of it. */
+const silent = new Proxy({} as ControllerObserver, { get: () => () => {} });
 
 function controllerOf(
   transport: Transport,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { ControlPlane } from '../env/index.ts';
 import { sharedControlPlane } from '../env/shared.ts';
 import { consistently, eventually, Sandbox } from '../support/cluster.ts';
-import { installOperator, type Operator, Operators } from '../support/operator.ts';
+import { type Exit, installOperator, type Operator, Operators } from '../support/operator.ts';
 import { ApiProxy, type Exchange } from './api-proxy.ts';
 
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/segmentation-system/leases/segmentation-operator';
@@ -119,6 +119,34 @@ describe('of two replicas', function () {
     assert.deepEqual(await leader.operator.end(), { code: 1, signal: null });
     assert.deepEqual(leader.proxy.writes.filter(guarded).slice(before.writes), [], 'written after its time');
     assert.deepEqual(await versions(namespace), before.versions);
+  });
+
+  it('a leader that is told to end completes what it has begun, and gives the Lease back after that', async () => {
+    const { leader, standby, namespace, profile } = await prepare();
+    let ended: Promise<Exit> | undefined;
+    leader.proxy.fault = async (exchange: Exchange) => {
+      if (ended === undefined && exchange.method === 'PUT' && exchange.resource === 'networkpolicies') {
+        ended = leader.operator.stop();
+        await leader.operator.line('stopping');
+      }
+      await exchange.pass();
+    };
+    const before = leader.proxy.writes.length;
+    await box.edit(profile, { ingress: rules('198.51.100.0/24') });
+    await eventually(() => assert.ok(ended !== undefined, 'no write within which to end'));
+    assert.deepEqual(await ended, { code: 0, signal: null });
+    const written = leader.proxy.writes
+      .slice(before)
+      .filter(({ resource }) => resource === 'networkpolicies');
+    assert.ok(written.length > 3, 'one after the other, and then what was allowed before is taken away');
+    assert.equal(leader.proxy.writes.at(-1)?.resource, 'leases');
+    await standby.operator.line('leading', RENEW_DEADLINE);
+    await box.ready(profile, 10_000);
+    assert.equal(await allowed(namespace, profile), '198.51.100.0/24');
+    assert.deepEqual(
+      standby.proxy.writes.filter(({ resource }) => resource === 'networkpolicies'),
+      [],
+    );
   });
 
   it('a leader that is cut off makes no write after its time, and the other one takes over', async () => {
