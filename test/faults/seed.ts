@@ -4,12 +4,14 @@
 export const SEED = Number(process.env['FAULTS_SEED'] ?? 1);
 /** Whether there is time for more than the core. */
 export const EVERYTHING = process.env['FAULTS_SEED'] !== undefined;
+/** More faults are other choices by the same seed: the core is repeated as it is. */
+const REPLAY = EVERYTHING ? `npm run test:faults -- --seed ${SEED}` : 'npm test -- test/faults';
 
 /** Registers a hook: where a test fails, it is told how to repeat what was chosen, and what that was. */
 export function tellReplay(story: () => string | undefined = () => undefined): void {
   afterEach(function () {
     if (this.currentTest?.state !== 'failed') return;
-    console.error(`      repeat with: npm run test:faults -- --seed ${SEED}`);
+    console.error(`      seed ${SEED}${EVERYTHING ? '' : ', the core'}; repeat with: ${REPLAY}`);
     const told = story();
     if (told !== undefined) console.error(`      ${told}`);
   });
