@@ -2,10 +2,10 @@
  * Live reads of what a write is based on (invariant I4).
  *
  * An opening is always confirmed. Every other write is confirmed once: until this process has read a namespace and its
- * profiles itself, its caches may be older than what the process before it enforced (a standby whose watch lags, a list
- * from a server that does). From then on they only go forward, and nobody else writes. Where many namespaces are to be
- * confirmed at once, as in a backfill, one consistent list of all of them does it: each read costs the API server and
- * etcd about as much as half a write.
+ * profiles itself, and that there are no others, its caches may be older than what the process before it enforced (a
+ * standby whose watch lags, a list from a server that does). From then on they only go forward, and nobody else writes.
+ * Where many namespaces are to be confirmed at once, as in a backfill, one consistent list of all of them does it: each
+ * read costs the API server and etcd about as much as half a write.
  */
 import type { KubeObject } from '../api/meta.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
@@ -31,6 +31,9 @@ export class Evidence {
   #reading = 0;
   /** The list that is under way. */
   #list: Promise<void> | undefined;
+  /** The first list of the profiles while it is under way, and whether it was taken. */
+  #firstProfiles: Promise<readonly SegmentationProfile[]> | undefined;
+  #knowsAllProfiles = false;
 
   /**
    * Whether the namespace and the profiles are as they are known. Where they differ, what was read replaces what was
@@ -54,29 +57,34 @@ export class Evidence {
         const isKnown = !anew && this.#profiles.get(name) === uid;
         return isKnown || this.#profile(profile, sources, signal);
       }),
-      !anew || this.#noOther(namespace, concerned, sources, signal),
+      (!anew && this.#knowsAllProfiles) || this.#noOther(namespace, concerned, anew, sources, signal),
     ]);
     return results.every(Boolean);
   }
 
-  /** Whether no other profile selects the namespace: one that a watch was late to tell of may isolate it. */
+  /**
+   * Whether no other profile selects the namespace. One that a watch was late to tell of may isolate it, or allow what
+   * the others would cut: the process before this one may have known of it long since.
+   */
   async #noOther(
     namespace: NamespaceItem,
     concerned: readonly SegmentationProfile[],
+    anew: boolean,
     { world, profiles }: EvidenceSources,
     signal: AbortSignal,
   ): Promise<boolean> {
     const known = new Set(concerned.map(({ metadata }) => metadata.name));
-    const { items } = await profiles.listAll({ signal });
+    const list = async () => (await profiles.listAll({ signal })).items;
+    const items = await (anew
+      ? list()
+      : (this.#firstProfiles ??= list().finally(() => (this.#firstProfiles = undefined))));
     // A list without those that are there is no evidence of what is not.
     const listed = new Set(items.map(({ metadata }) => metadata.name));
     if (!known.isSubsetOf(listed)) return false;
-    const others = items
-      .filter(({ metadata }) => !known.has(metadata.name))
-      .map(projectProfile)
-      .filter(({ profile }) => world.selects(profile, namespace));
+    const others = items.filter(({ metadata }) => !known.has(metadata.name)).map(projectProfile);
     for (const other of others) world.profiles.upsert(other);
-    return others.length === 0;
+    this.#knowsAllProfiles = true;
+    return !others.some(({ profile }) => world.selects(profile, namespace));
   }
 
   /** The namespace is gone. */

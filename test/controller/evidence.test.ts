@@ -22,9 +22,13 @@ describe('the confirmation of many namespaces', () => {
 
   const transport: Transport = {
     request: async <T>(request: Request) => {
-      asked.push(request.query?.['limit'] === undefined ? request.path : 'list');
+      asked.push(
+        request.path === COLLECTION && request.query?.['limit'] !== undefined ? 'list' : request.path,
+      );
       await Promise.resolve();
       fault(request);
+      if (request.path.endsWith('/segmentationprofiles'))
+        return { metadata: { resourceVersion: '900' }, items: [] } as T;
       if (request.path !== COLLECTION) {
         const found = live.get(request.path.slice(COLLECTION.length + 1));
         if (found === undefined) throw failure(404, 'NotFound');
@@ -143,28 +147,38 @@ function failure(status: number, reason: string): ApiError {
   return new ApiError({ method: 'GET', path: COLLECTION, status, reason, message: reason });
 }
 
-describe('the confirmation of an opening', () => {
+describe('the confirmation by profiles', () => {
   const profileNamed = (name: string): SegmentationProfile => ({
     metadata: { name, uid: name, generation: 1, resourceVersion: '5' },
     spec: { namespaceSelector: {}, isolation: ['Egress'] } as unknown as SegmentationProfile['spec'],
   });
   const own = profileNamed('own');
 
-  async function confirmed(listed: readonly SegmentationProfile[]): Promise<boolean> {
+  let asked: string[];
+  let evidence: Evidence;
+  let world: World;
+  beforeEach(() => {
+    asked = [];
+    evidence = new Evidence();
+    world = new World([]);
+  });
+
+  async function confirmed(listed: readonly SegmentationProfile[], anew: boolean): Promise<boolean> {
     const [name, shop] = namespace('shop');
     const transport: Transport = {
-      request: <T>({ path }: Request) =>
-        Promise.resolve(
+      request: <T>({ path }: Request) => {
+        asked.push(path);
+        return Promise.resolve(
           (path === `${COLLECTION}/${name}`
             ? shop
             : path.endsWith('/own')
               ? own
               : { metadata: { resourceVersion: '900' }, items: listed }) as T,
-        ),
+        );
+      },
       watch: () => assert.fail('nothing is watched'),
       close: () => Promise.resolve(),
     };
-    const world = new World([]);
     const known = projectNamespace(shop);
     world.namespaces.upsert(known);
     const sources = {
@@ -172,16 +186,29 @@ describe('the confirmation of an opening', () => {
       namespaces: new Resource<KubeObject>(transport, NAMESPACES),
       profiles: new Resource<SegmentationProfile>(transport, PROFILES),
     };
-    return new Evidence().confirms(known, [own], true, sources, new AbortController().signal);
+    return evidence.confirms(known, [own], anew, sources, new AbortController().signal);
   }
 
-  it('takes a list of the profiles in which no other one selects the namespace', async () => {
-    assert.equal(await confirmed([own]), true);
-    assert.equal(await confirmed([own, profileNamed('unheard-of')]), false);
+  it('takes, before an opening, a list in which no other one selects the namespace', async () => {
+    assert.equal(await confirmed([own], true), true);
+    assert.equal(await confirmed([own, profileNamed('unheard-of')], true), false);
   });
 
   it('is not had from a list that lacks what is there', async () => {
-    assert.equal(await confirmed([]), false);
-    assert.equal(await confirmed([profileNamed('another')]), false);
+    for (const anew of [true, false]) {
+      assert.equal(await confirmed([], anew), false);
+      assert.equal(await confirmed([profileNamed('another')], anew), false);
+    }
+  });
+
+  it('takes one such list before anything is written, and learns of whom the watch did not tell', async () => {
+    assert.equal(await confirmed([own, profileNamed('unheard-of')], false), false);
+    assert.deepEqual(
+      [...world.profiles.values()].map(({ key }) => key),
+      ['unheard-of'],
+    );
+    asked.length = 0;
+    assert.equal(await confirmed([own, profileNamed('unheard-of')], false), true);
+    assert.ok(!asked.some((path) => path.endsWith('/segmentationprofiles')), asked.join());
   });
 });
