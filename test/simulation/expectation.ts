@@ -1,20 +1,13 @@
 // What must hold once everything has settled (I3 and I8), read off the model alone: the policies of each namespace are
 // those that the profiles ask for, and each profile's status says so.
 import type { NetworkPolicy, PolicyType } from '../../src/api/network-policy.ts';
-import type { SegmentationProfile } from '../../src/api/profile.ts';
 import { lastKnownFrom } from '../../src/controller/last-known.ts';
-import type { Compiled, LastKnown } from '../../src/policy/compile.ts';
+import type { Compiled } from '../../src/policy/compile.ts';
 import { DIRECTIONS, fingerprint, isolates, isProfileReference } from '../../src/policy/normalize.ts';
 import { isolatesAll } from '../../src/policy/effect.ts';
 import { withFreeNames } from '../../src/policy/free-names.ts';
-import {
-  type Combination,
-  hasUnresolved,
-  intentOf,
-  neverKnown,
-  selects,
-  withoutDirections,
-} from './inputs.ts';
+import { hasUnresolved, intentOf, neverKnown, selects, withoutDirections } from './inputs.ts';
+import { asItStands, misremembered } from './known-peers.ts';
 import { NAMESPACES, PROFILES } from './plan.ts';
 import { POD } from './server/kinds.ts';
 import type { Storage } from './server/storage.ts';
@@ -29,13 +22,41 @@ interface Seen {
   applied: number;
 }
 
-/** What does not hold yet, in words; undefined once everything does. */
-export function unsettled(witness: Witness, storage: Storage): string | undefined {
+export interface Verdict {
+  /** What does not hold yet, in words; undefined once everything does. */
+  readonly why: string | undefined;
+  /** Some profile waits for a peer, as it may: but it may also not have come to look yet. */
+  readonly isWaiting: boolean;
+  /** One waits, as it may while pods are there, where none is any more: at the next look it will not. */
+  readonly isOutdated: boolean;
+}
+
+/** How what stands compares with what the profiles ask for. */
+export function judged(witness: Witness, storage: Storage): Verdict {
   const seen = new Map(
     PROFILES.map((name): [string, Seen] => [name, { waiting: 0, desired: 0, applied: 0 }]),
   );
+  const waiting = new Set<string>();
+  const why = unsettled(witness, seen, waiting);
+  const isWaiting = waiting.size > 0;
+  return { why, isWaiting, isOutdated: [...waiting].some((namespace) => !hasPods(namespace, storage)) };
+}
+
+function hasPods(namespace: string, storage: Storage): boolean {
+  return [...storage.values(POD)].some(({ metadata }) => metadata.namespace === namespace);
+}
+
+/**
+ * @param seen is added to
+ * @param waiting the namespaces in which a profile waits; is added to
+ */
+function unsettled(
+  witness: Witness,
+  seen: ReadonlyMap<string, Seen>,
+  waiting: Set<string>,
+): string | undefined {
   for (const namespace of NAMESPACES) {
-    const why = unsettledNamespace(namespace, witness, storage, seen);
+    const why = unsettledNamespace(namespace, witness, seen, waiting);
     if (why !== undefined) return `${namespace}: ${why}`;
   }
   for (const [name, each] of seen) {
@@ -45,12 +66,11 @@ export function unsettled(witness: Witness, storage: Storage): string | undefine
   return undefined;
 }
 
-/** @param seen is added to */
 function unsettledNamespace(
   namespace: string,
   witness: Witness,
-  storage: Storage,
   seen: ReadonlyMap<string, Seen>,
+  waiting: Set<string>,
 ): string | undefined {
   const { picture, inputs } = witness;
   const now = picture.policies(namespace);
@@ -62,33 +82,31 @@ function unsettledNamespace(
   for (const [index, { profile }] of combination.profiles.entries()) {
     const name = PROFILES[index] ?? '';
     const ours = now.filter((each) => picture.ownerOf(each) === name);
-    const wanted = wantedOf(profile, namespace, combination, witness);
-    const waits = mayWait(name, index, namespace, witness, storage);
+    const { intent, kept } = asItStands(profile, namespace, combination, now);
+    const wanted = intent?.policies ?? [];
+    const waits = mayWait(name, index, namespace, witness);
     // One that was whole when a direction was added keeps its role.
     const roles = waits.length > 1 ? ['partial-deny', 'default-deny'] : ['default-deny'];
-    const found = waits
-      .map((directions) => ({
-        directions,
-        form: wanted.find((each) =>
-          roles.some((role) =>
-            isSame(ours, withFreeNames(withoutDirections(each, directions, role), taken).named),
-          ),
-        ),
-      }))
-      .find(({ form }) => form !== undefined);
-    if (found?.form === undefined)
-      return `of ${name} there are ${told(ours)}, and there should be ${told(wanted[0] ?? [])}`;
-    const { directions, form } = found;
+    const directions = waits.find((each) =>
+      roles.some((role) => isSame(ours, withFreeNames(withoutDirections(wanted, each, role), taken).named)),
+    );
+    if (directions === undefined)
+      return `of ${name} there are ${told(ours)}, and there should be ${told(wanted)}`;
+    const lost = misremembered(kept, index, namespace, witness);
+    if (lost !== undefined) return `of ${name}, ${lost}`;
     const soon = DIRECTIONS.find(
       (each) => !directions.includes(each) && isolatesTooSoon(each, name, index, namespace, witness),
     );
     if (soon !== undefined)
       return `${name} isolates ${soon}, and should wait for a peer that was never resolved`;
     const counts = seen.get(name)!;
-    if (directions.length > 0) counts.waiting += 1;
-    counts.desired += form.length;
+    if (directions.length > 0) {
+      counts.waiting += 1;
+      waiting.add(namespace);
+    }
+    counts.desired += wanted.length;
     // A default-deny of fewer directions is not the one that is wanted.
-    counts.applied += form.filter(
+    counts.applied += wanted.filter(
       ({ spec }) => !isolates(spec).some((each) => directions.includes(each)),
     ).length;
   }
@@ -129,62 +147,24 @@ function isolatesTooSoon(
 }
 
 /**
- * The sets of directions in which a profile may wait for a peer: nothing was ever known of it, pods run that would be
- * cut, and nobody else isolates them.
+ * The sets of directions in which a profile may wait for a peer: nothing was ever known of it, pods run (or ran, when
+ * somebody looked) that would be cut, and nobody else isolates them.
  */
 function mayWait(
   name: string,
   index: number,
   namespace: string,
   { picture, inputs }: Witness,
-  storage: Storage,
 ): (readonly PolicyType[])[] {
   const now = picture.policies(namespace);
   const combination = inputs.present(namespace);
   const intent = intentOf(combination.profiles[index]?.profile, namespace, combination, lastKnownFrom(now));
-  const hasPods =
-    !hasLastingPods(namespace) ||
-    [...storage.values(POD)].some(({ metadata }) => metadata.namespace === namespace);
-  if (intent === undefined || !hasPods) return [[]];
+  if (intent === undefined) return [[]];
   const others = now.filter((each) => picture.ownerOf(each) !== name);
   const open = neverKnown(intent).filter(
     (direction) => !others.some(({ spec }) => isolatesAll(spec, direction)),
   );
   return [[], ...open.map((each) => [each]), ...(open.length > 1 ? [open] : [])];
-}
-
-/**
- * What a profile asks for, in each form that a peer that can't be resolved may be kept in: as it stands, as it stood
- * when the round began, or as somebody's hand left it. What stood must be kept where nobody else has taken it away.
- */
-function wantedOf(
-  profile: SegmentationProfile | undefined,
-  namespace: string,
-  combination: Combination,
-  witness: Witness,
-): (readonly NetworkPolicy[])[] {
-  const { picture, inputs } = witness;
-  const forms: LastKnown[] = [lastKnownFrom(witness.before.get(namespace) ?? [])];
-  const first = intentOf(profile, namespace, combination, forms[0]!);
-  if (first === undefined) return [[]];
-  if (first.unresolved.length === 0) return [first.policies];
-  // Whoever wrote it remembers it, whatever somebody's hand makes of it.
-  const byHand = witness.remembers ? [] : witness.byHand(namespace);
-  forms.push(...byHand.map(lastKnownFrom));
-  // What was enforced for a while within the round is what is known last: with the peer resolved, or without the rule.
-  const between = inputs
-    .combinations(namespace)
-    .flatMap((each) =>
-      [profile, ...each.profiles.map((value) => value.profile)]
-        .filter((version) => version === undefined || version.metadata.name === profile?.metadata.name)
-        .map((version) => intentOf(version, namespace, each, forms[0]!)?.policies ?? []),
-    );
-  forms.push(...between.map(lastKnownFrom));
-  if (byHand.length > 0) forms.push(lastKnownFrom(picture.policies(namespace)));
-  return [
-    first.policies,
-    ...forms.map((form) => intentOf(profile, namespace, combination, form)?.policies ?? []),
-  ];
 }
 
 function unsettledProfile(name: string, { picture, inputs }: Witness, seen: Seen): string | undefined {

@@ -21,7 +21,10 @@ export interface NetworkObserver {
 
 /** What a reconcile lists, and no reflector. */
 const POLICIES_OF_ONE = /\/namespaces\/[^/]+\/networkpolicies$/;
-/** What was given up may still be carried out for so long, milliseconds. */
+/**
+ * What was given up, or whose sender died, may still be carried out for so long, milliseconds: then the API server knows
+ * that the connection is closed, and drops what it has not begun.
+ */
 const LATE_MS = 100;
 const DEFAULT_TIMEOUT = 30_000; // ms, as in src/kube/transport.ts
 
@@ -71,10 +74,10 @@ export class Link implements Transport {
   readonly #sessions = new Set<WatchSession>();
   /** By path: the present watch; undefined while there is none though one is wanted. */
   readonly #watched = new Map<string, WatchSession | undefined>();
-  /** Whether the latest list of a path was forged. */
-  readonly #forged = new Map<string, boolean>();
-  /** Its process is dead: nobody hears of anything any more. */
-  #dead = false;
+  /** Of the lists that were asked for, by the signal that ends the asking and by path. */
+  readonly #listings = new WeakMap<AbortSignal, Map<string, Listing>>();
+  /** When its process died: nobody hears of anything any more. */
+  #died: number | undefined;
 
   constructor(replica: string, network: Network) {
     this.replica = replica;
@@ -83,7 +86,7 @@ export class Link implements Transport {
 
   /** The process dies. What it has sent may still arrive. */
   kill(): void {
-    this.#dead = true;
+    this.#died = this.#network.scheduler.time;
     for (const session of this.#sessions) session.abandon();
     this.#sessions.clear();
   }
@@ -100,7 +103,7 @@ export class Link implements Transport {
 
   request<T>(request: Request): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    if (this.#dead) return promise;
+    if (this.#died !== undefined) return promise;
     const { scheduler, server, roll, observer, weather } = this.#network;
     const { method, path, signal, timeoutMs = DEFAULT_TIMEOUT } = request;
     const fail = (reason: 'Transport' | 'Timeout' | 'Aborted', message: string) =>
@@ -114,7 +117,7 @@ export class Link implements Transport {
       givenUp = scheduler.time;
       timer.cancel();
       signal?.removeEventListener('abort', abort);
-      if (!this.#dead) settle();
+      if (this.#died === undefined) settle();
     };
     const abort = () => fail('Aborted', 'given up');
     const timer = scheduler.after(timeoutMs, () =>
@@ -130,7 +133,7 @@ export class Link implements Transport {
     const sent = scheduler.time;
     observer.onSend(this.replica, request);
     // It may have died of it.
-    if (this.#dead) return promise;
+    if (this.#died !== undefined) return promise;
     // What is sent is text: later changes of the objects do not reach the server.
     const call = {
       method,
@@ -139,11 +142,13 @@ export class Link implements Transport {
       body: request.body === undefined ? undefined : JSON.parse(JSON.stringify(request.body)),
     };
     const fate = fateOf(weather, method !== 'GET', roll);
-    const isForged = this.#mayForge(request) && roll(100) < weather.forged;
+    const listing = isListing(request) ? this.#listingOf(request) : undefined;
+    const isForged = listing !== undefined && mayForge(request, listing) && roll(100) < weather.forged;
     const arrivesLate = roll(2) === 0;
     this.#network.inFlight += 1;
     scheduler.after(delayOf(weather, roll), () => {
-      if (!isOpen && !(arrivesLate && scheduler.time - givenUp < LATE_MS)) {
+      const since = isOpen ? this.#died : givenUp;
+      if (since !== undefined && !(arrivesLate && scheduler.time - since < LATE_MS)) {
         this.#network.inFlight -= 1;
         return;
       }
@@ -151,7 +156,6 @@ export class Link implements Transport {
       if (fate.kind === 'answered' || fate.committed) {
         answer = server.handle(call, this.replica);
         observer.onHandled(this.replica, request, answer, sent);
-        this.#forged.set(path, isForged);
         if (isForged) answer = forged(answer);
       }
       if (fate.kind !== 'answered') observer.onNote(`${told(fate)} ${this.replica} ${method} ${path}`);
@@ -163,7 +167,9 @@ export class Link implements Transport {
           const now = EPOCH + scheduler.time;
           end(() => {
             try {
-              resolve(answerOf(request, result, now) as T);
+              const value = answerOf(request, result, now);
+              if (listing !== undefined) note(listing, value as List, isForged);
+              resolve(value as T);
             } catch (error) {
               reject(error);
             }
@@ -175,8 +181,11 @@ export class Link implements Transport {
   }
 
   watch(request: WatchRequest): AsyncIterable<unknown> {
-    const session = new WatchSession(this.replica, request, this.#network);
-    if (this.#dead) session.abandon();
+    const session = new WatchSession(this.replica, request, this.#network, (items) => {
+      const listing = this.#listingOf(request);
+      if (listing !== undefined) listing.holds = items > 0;
+    });
+    if (this.#died !== undefined) session.abandon();
     else this.#sessions.add(session);
     const { path, signal } = request;
     this.#watched.set(path, session);
@@ -198,16 +207,45 @@ export class Link implements Transport {
     return [...this.#watched.values()].every((session) => session?.isUpToDate);
   }
 
-  /** Lists of a reflector, one of which was true before; never twice in a row, which would be believed. */
-  #mayForge({ method, path, query }: Request): boolean {
-    const isReflectors =
-      method === 'GET' && query?.['limit'] === PAGE_SIZE && query['labelSelector'] === undefined;
-    return isReflectors && !POLICIES_OF_ONE.test(path) && this.#forged.get(path) === false;
+  /** Of whoever asks for a path, as told by the signal. */
+  #listingOf({ path, signal }: Request | WatchRequest): Listing | undefined {
+    if (signal === undefined) return undefined;
+    let listings = this.#listings.get(signal);
+    if (listings === undefined) this.#listings.set(signal, (listings = new Map()));
+    let listing = listings.get(path);
+    if (listing === undefined) listings.set(path, (listing = { holds: false, isForged: false }));
+    return listing;
   }
 
   close(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+/** What became of the latest list of a collection. */
+interface Listing {
+  /** It had something in it: whoever has it will not believe an empty one at once. */
+  holds: boolean;
+  /** It was said to be empty. Not twice in a row, which would be believed. */
+  isForged: boolean;
+}
+
+/** Of a whole collection. */
+function isListing({ method, path, query }: Request): boolean {
+  if (method !== 'GET' || query?.['limit'] !== PAGE_SIZE || query['labelSelector'] !== undefined)
+    return false;
+  return !POLICIES_OF_ONE.test(path);
+}
+
+/** A reflector's list once it holds something, and one that serves as evidence. */
+function mayForge({ timeoutMs }: Request, { holds, isForged }: Listing): boolean {
+  // Only reflectors say how long a page may take.
+  return !isForged && (holds || timeoutMs === undefined);
+}
+
+function note(listing: Listing, { items }: List, isForged: boolean): void {
+  listing.isForged = isForged;
+  if (!isForged && items !== undefined) listing.holds = items.length > 0;
 }
 
 function forged(answer: Answer): Answer {
@@ -219,6 +257,7 @@ function forged(answer: Answer): Answer {
 
 interface List {
   readonly metadata: object;
+  readonly items?: readonly object[];
 }
 
 function refusal(code: Extract<Fate, { kind: 'refused' }>['status']): Answer {

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { dice, type Dice } from '../faults/model.ts';
-import { unsettled } from './expectation.ts';
+import { judged, type Verdict } from './expectation.ts';
 import { Network } from './network.ts';
 import type { Act, Plan, Round } from './plan.ts';
 import { Replica } from './replica.ts';
@@ -134,6 +134,7 @@ class Simulation {
 
   async #round({ weather, steps, isQuiet }: Round): Promise<void> {
     const { writes } = this.#witness.counts;
+    const isOutdated = this.#seen?.isOutdated;
     this.#seen = undefined;
     this.#network.weather = weather;
     for (const { after, act } of steps) {
@@ -147,7 +148,7 @@ class Simulation {
     this.#network.weather = FAIR;
     this.#note('fair weather');
     await this.#settle(weather.lost > 0 ? SETTLE_MS + RELIST_MS : SETTLE_MS);
-    if (isQuiet && this.#witness.counts.writes > writes)
+    if (isQuiet && !isOutdated && this.#witness.counts.writes > writes)
       this.#fault ??= 'I6, a restart led to writes, though nothing had changed';
   }
 
@@ -172,26 +173,32 @@ class Simulation {
     if (!alive.some(({ isLeading }) => isLeading)) return 'nobody leads';
     const deaf = alive.find(({ link, isReady }) => !isReady || !link.hears);
     if (deaf !== undefined) return `${deaf.name} does not hear everything`;
-    return this.#expected();
+    const { why, isWaiting } = this.#expected();
+    if (why !== undefined || !isWaiting) return why;
+    // That nothing stands may also mean that nobody has looked, after an error.
+    const { running, waiting, ready } = alive.find(({ isLeading }) => isLeading)!.controller.queueStats();
+    const left = running + waiting + Object.values(ready).reduce((sum, count) => sum + count, 0);
+    return left > 0 ? `a peer is waited for, and ${left} keys are still to be worked on` : undefined;
   }
 
-  #seen: { readonly revision: number; readonly why: string | undefined } | undefined;
+  #seen: (Verdict & { readonly revision: number }) | undefined;
 
   /** What is not as it should be; the same as long as nothing is written. */
-  #expected(): string | undefined {
+  #expected(): Verdict {
     const { storage } = this.#server;
     if (this.#seen?.revision !== storage.revision)
-      this.#seen = { revision: storage.revision, why: unsettled(this.#witness, storage) };
-    return this.#seen.why;
+      this.#seen = { revision: storage.revision, ...judged(this.#witness, storage) };
+    return this.#seen;
   }
 
   async #stayQuiet(): Promise<void> {
     this.#note('settled');
     const { writes } = this.#witness.counts;
+    const { isOutdated } = this.#expected();
     await this.#advance(QUIET_MS);
-    if (this.#witness.counts.writes > writes)
+    if (this.#witness.counts.writes > writes && !isOutdated)
       this.#fault ??= 'I6, something was written though all had settled';
-    const why = this.#failed ? undefined : this.#expected();
+    const why = this.#failed ? undefined : this.#expected().why;
     if (why !== undefined) this.#fault ??= `I8, no longer settled: ${why}`;
   }
 

@@ -30,11 +30,17 @@ export class WatchSession {
   #isAbandoned = false;
   #previous: unknown;
 
-  constructor(replica: string, request: WatchRequest, network: Network) {
+  readonly #onListed: (items: number) => void;
+  /** How many objects the list that is being streamed has so far. */
+  #streamed = 0;
+
+  /** @param onListed told how much there was, once the replica has a streamed list */
+  constructor(replica: string, request: WatchRequest, network: Network, onListed: (items: number) => void) {
     this.path = request.path;
     this.#replica = replica;
     this.#request = request;
     this.#network = network;
+    this.#onListed = onListed;
     this.#heard = network.scheduler.time;
   }
 
@@ -95,6 +101,7 @@ export class WatchSession {
       if (typeof started !== 'function') return this.#refuse(started);
       this.#unsubscribe = started;
       this.#isConnected = true;
+      this.#network.whenAwake(this.#replica, () => this.#isAbandoned || this.#request.onOpen?.());
       if (trouble === 3) this.#after(roll(20_000), () => this.cut());
       if (trouble === 4) this.#after(roll(20_000), () => this.hang());
       // In order, but far too soon.
@@ -129,6 +136,8 @@ export class WatchSession {
       if (this.#isHanging || this.#isAbandoned) return;
       this.#heard = scheduler.time;
       this.#arrived.push(event);
+      if (isInitialEventsEnd(event)) this.#onListed(this.#streamed);
+      else this.#streamed += 1;
       // What was sent before comes once more, behind its successor.
       if (isForged && this.#previous !== undefined && isChange(event)) this.#arrived.push(this.#previous);
       this.#previous = isChange(event) ? event : undefined;
@@ -170,4 +179,9 @@ export class WatchSession {
 function isChange(event: unknown): boolean {
   const { type } = event as { type?: string };
   return type === 'ADDED' || type === 'MODIFIED' || type === 'DELETED';
+}
+
+function isInitialEventsEnd(event: unknown): boolean {
+  const { type, object } = event as { type?: string; object?: { metadata?: { annotations?: object } } };
+  return type === 'BOOKMARK' && object?.metadata?.annotations !== undefined;
 }

@@ -57,7 +57,7 @@ export class Witness {
   readonly #ids = new WeakMap<Policies, number>();
   #nextId = 0;
   #references = new Map<string, readonly Policies[]>();
-  /** When a replica sent its latest live read of an object that was answered, by replica and path. */
+  /** When a replica sent the latest live read of an object that was answered, by replica and path. */
   readonly #reads = new Map<string, number>();
   /** The newest that any leader knew of an object when it wrote, by namespace and object. */
   readonly #acted = new Map<string, number>();
@@ -119,8 +119,11 @@ export class Witness {
 
   onHandled(replica: string, request: Request, { status }: Answer, sent: number): void {
     if (status >= 300) return;
-    if (request.method === 'GET') this.#reads.set(`${replica} ${request.path}`, sent);
-    else if (this.#knowledge(replica)?.leads) this.#judgeKnowledge(request);
+    if (request.method === 'GET') {
+      const read = `${replica} ${request.path}`;
+      // One that was sent before may be answered after.
+      this.#reads.set(read, Math.max(sent, this.#reads.get(read) ?? 0));
+    } else if (this.#knowledge(replica)?.leads) this.#judgeKnowledge(request);
   }
 
   /** Nobody acts on something older than what was acted on before, in this process or another one. */
