@@ -50,7 +50,7 @@ describe('options', () => {
       metricsBindAddress: ':8080',
       metricsSecurity: { enabled: true, certPath: undefined, certName: 'tls.crt', certKey: 'tls.key' },
       healthProbeBindAddress: ':8081',
-      concurrency: 16,
+      concurrency: 32,
       resyncPeriod: 36_000_000,
       logLevel: 'info',
       logFormat: 'json',
@@ -449,7 +449,7 @@ describe('questions instead of a run', () => {
       ]) {
         assert.match(parsed.text, new RegExp(`^  --${flag}( [A-Z]+)? {2,}\\S`, 'm'));
       }
-      assert.match(parsed.text, /--concurrency N .*\[16\]/);
+      assert.match(parsed.text, /--concurrency N .*\[32\]/);
       assert.ok(parsed.text.split('\n').every((line) => line.length <= 110));
     }
   });

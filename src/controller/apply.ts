@@ -4,12 +4,14 @@ import { isNotFound } from '../kube/errors.ts';
 import type { Resource } from '../kube/resource.ts';
 import type { Step } from '../policy/plan.ts';
 import type { PolicyStore } from './policy-store.ts';
+import type { Send } from './turns.ts';
 
 export interface ApplyContext {
   readonly namespace: string;
   readonly policies: Resource<NetworkPolicy>;
   readonly store: PolicyStore;
   readonly signal: AbortSignal;
+  readonly send: Send;
   /** Called after each write, with the object as it was and as it is. */
   readonly onWrite: (step: Step, before: NetworkPolicy | undefined, after: NetworkPolicy | undefined) => void;
 }
@@ -24,7 +26,7 @@ export async function apply(
   observed: readonly NetworkPolicy[],
   context: ApplyContext,
 ): Promise<void> {
-  const { namespace, policies, store, signal, onWrite } = context;
+  const { namespace, policies, store, signal, send, onWrite } = context;
   const live = new Map(observed.map((policy) => [policy.metadata.name, policy]));
   for (const step of steps) {
     signal.throwIfAborted();
@@ -32,7 +34,7 @@ export async function apply(
     const before = live.get(name);
     let after: NetworkPolicy | undefined;
     if (step.verb === 'create') {
-      after = await policies.create(step.policy, { signal });
+      after = await send(() => policies.create(step.policy, { signal }));
     } else {
       if (before === undefined)
         throw new Error(`step ${step.verb} of ${namespace}/${name}, which was not observed`);
@@ -43,7 +45,7 @@ export async function apply(
           ...(uid && { uid }),
           ...(resourceVersion && { resourceVersion }),
         };
-        after = await policies.replace({ ...step.policy, metadata }, { signal });
+        after = await send(() => policies.replace({ ...step.policy, metadata }, { signal }));
       } else {
         after = await remove(name, before, context);
         if (after === undefined) store.forget(`${namespace}/${name}`, uid ?? '');
@@ -67,7 +69,8 @@ async function remove(
   const { uid, resourceVersion } = before.metadata;
   const preconditions = { ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) };
   try {
-    return await context.policies.delete(name, context.namespace, { preconditions, signal: context.signal });
+    const { policies, namespace, signal, send } = context;
+    return await send(() => policies.delete(name, namespace, { preconditions, signal }));
   } catch (error) {
     if (isNotFound(error)) return undefined;
     throw error;

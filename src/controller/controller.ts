@@ -37,6 +37,7 @@ import { type NamespaceResult, Results } from './results.ts';
 import { Sources } from './sources.ts';
 import { StatusPace } from './status-pace.ts';
 import { type WatchedResources, Watches } from './watches.ts';
+import { atOnce, Turns } from './turns.ts';
 import { World } from './world.ts';
 
 export interface ControllerOptions {
@@ -73,6 +74,7 @@ export class Controller {
   readonly #enforced = new Enforced();
   readonly #evidence = new Evidence();
   readonly #behind = new Set<string>();
+  readonly #turns = new Turns();
   #resync: Timer | undefined;
 
   constructor(options: ControllerOptions) {
@@ -235,6 +237,7 @@ export class Controller {
   async #reconcileNamespace(name: string, signal: AbortSignal): Promise<Outcome> {
     const { observer } = this.#options;
     const cause = this.#causes.take(name);
+    const isUrgent = cause.since !== undefined;
     const reconciler: NamespaceReconciler = {
       ...this.#resources,
       world: this.world,
@@ -245,9 +248,11 @@ export class Controller {
       admission: this.#admission,
       behind: this.#behind,
       pods: this.#pods,
+      send: isUrgent ? atOnce : this.#turns.inTurn,
       onWrite: (step, before, after) => observer.onWrite(step, before, after, cause.drift),
     };
-    const outcome = await reconcileNamespace(name, reconciler, signal);
+    const run = () => reconcileNamespace(name, reconciler, signal);
+    const outcome = await (isUrgent ? this.#turns.urgently(run) : run());
     if (outcome.kind === 'done') this.#noteEnforced(name, cause);
     else this.#causes.giveBack(name, cause);
     return outcome;

@@ -119,7 +119,7 @@ export class EventHandlers {
       const profile = item && this.#world.ownerOf(item);
       if (profile !== undefined) this.statusChanged(profile);
     }
-    if (old?.reliesOn.join() !== next?.reliesOn.join())
+    if ((old?.reliesOn.join() ?? '') !== (next?.reliesOn.join() ?? ''))
       this.#queue.addAfter(ACCOUNTS, ADMISSION_DELAY, Priority.live);
     if (origin === 'own') return;
     const namespace = (next ?? old)?.namespace ?? '';

@@ -32,6 +32,7 @@ import { forgetOthers, noteEnforced, report, reportFailure, reportMissing } from
 import type { Failure, Results } from './results.ts';
 import type { Sources } from './sources.ts';
 import { type Ground, postponed, type Postponed } from './waiting.ts';
+import type { Send } from './turns.ts';
 import type { World } from './world.ts';
 
 export interface NamespaceReconciler {
@@ -47,6 +48,8 @@ export interface NamespaceReconciler {
   readonly pods: PodProbe;
   /** Namespaces in which the cache turned out to be behind, until a reconcile succeeds; kept here. */
   readonly behind: Set<string>;
+  /** How the requests of this reconcile are sent: nobody waits for some of them, and somebody for others. */
+  readonly send: Send;
   readonly onWrite: (step: Step, before: NetworkPolicy | undefined, after: NetworkPolicy | undefined) => void;
 }
 
@@ -127,7 +130,7 @@ async function enforce(
   // What this process wrote counts more than what stands, which somebody may have changed or deleted meanwhile.
   const lastKnown = unresolved ? lastKnownFrom([...observed, ...enforced.held(name)]) : undefined;
   const intents = unresolved ? intentsOf(gathered, world, lastKnown) : resolved;
-  const pods = lazy(() => reconciler.pods.any(name, signal));
+  const pods = lazy(() => reconciler.send(() => reconciler.pods.any(name, signal)));
   const waits = await postponedIn(name, intents, observed, reconciler, pods);
   const planFrom = (present: readonly NetworkPolicy[]) => {
     const desired = desiredOf(intents, waits, {
@@ -156,6 +159,7 @@ async function enforce(
     policies: reconciler.policies,
     store: world.policies,
     signal,
+    send: reconciler.send,
     onWrite: reconciler.onWrite,
   });
   reconciler.behind.delete(name);

@@ -77,7 +77,7 @@ export const SETTINGS: { readonly [K in keyof Scalars]: Setting<Scalars[K]> } = 
     shape: concurrency,
     fromText: toNumber,
     inFile: (file) => file.concurrency,
-    fallback: 16,
+    fallback: 32,
   },
   leaderElect: {
     flag: 'leader-elect',

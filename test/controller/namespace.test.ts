@@ -4,6 +4,7 @@ import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import { Enforced } from '../../src/controller/enforced.ts';
 import { type NamespaceReconciler, reconcileNamespace } from '../../src/controller/namespace.ts';
 import { Results } from '../../src/controller/results.ts';
+import { atOnce } from '../../src/controller/turns.ts';
 import { World } from '../../src/controller/world.ts';
 import { facts, profile } from '../policy/fixture.ts';
 
@@ -56,6 +57,7 @@ describe('the reconciliation of a namespace', () => {
         },
       },
       pods: { list: async () => ({ items: [] }) },
+      send: atOnce,
       onWrite: () => {},
     } as unknown as NamespaceReconciler;
     await reconcileNamespace('shop', reconciler, new AbortController().signal);

@@ -15,6 +15,7 @@ import {
 import { PodProbe } from '../../src/controller/pods.ts';
 import { Results } from '../../src/controller/results.ts';
 import { Sources } from '../../src/controller/sources.ts';
+import { atOnce } from '../../src/controller/turns.ts';
 import { World } from '../../src/controller/world.ts';
 import { Resource } from '../../src/kube/resource.ts';
 import type { Request, Transport } from '../../src/kube/transport.ts';
@@ -89,6 +90,7 @@ describe('a namespace of several profiles', () => {
       admission: { holds: () => false },
       enforced: new Enforced(),
       behind: new Set(),
+      send: atOnce,
       evidence: new Evidence(),
       namespaces: new Resource(transport, NAMESPACES),
       profiles: new Resource(transport, PROFILES),
