@@ -1,54 +1,92 @@
 /**
- * Runs simulations, one seed after the other: `npm run test:simulation -- --minutes N [--from S]`, or one of them again
- * with `--seed S`. Ends at the first fault, with a schedule that was made small. Nothing but the processor is used.
+ * Runs simulations, one seed after the other, on all cores: `npm run test:simulation -- --minutes N [--from S]`, or one
+ * of them again with `--seed S`. Ends at the first fault, with a schedule that was made small; with `--keep-going` it
+ * only names each seed that fails. Nothing but the processor is used.
  */
 import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { report, shrink } from './failure.ts';
 import { planOf } from './plan.ts';
+import { simulateAll } from './pool.ts';
 import { simulate } from './simulation.ts';
+import type { Outcome } from './worker.ts';
 
 const { values } = parseArgs({
   options: {
-    minutes: { type: 'string', default: '1' },
+    minutes: { type: 'string' },
+    schedules: { type: 'string' },
     from: { type: 'string' },
+    jobs: { type: 'string', default: String(availableParallelism()) },
+    'keep-going': { type: 'boolean', default: false },
     seed: { type: 'string' },
     trace: { type: 'string' },
   },
 });
 
 async function main(): Promise<number> {
-  const only = values.seed === undefined ? undefined : wholeNumber('seed', values.seed);
-  const first = only ?? wholeNumber('from', values.from ?? String(Math.floor(Math.random() * 2 ** 30)));
-  const minutes = Number(values.minutes);
+  return values.seed === undefined ? many() : one(wholeNumber('seed', values.seed));
+}
+
+async function one(seed: number): Promise<number> {
+  const { fault, counts } = await simulate(planOf(seed));
+  if (fault !== undefined) return explain(seed, fault);
+  console.log(`seed ${seed} keeps every invariant: ${told(counts)}`);
+  return 0;
+}
+
+async function many(): Promise<number> {
+  const first = wholeNumber('from', values.from ?? String(Math.floor(Math.random() * 2 ** 30)));
+  const jobs = wholeNumber('jobs', values.jobs);
+  if (jobs < 1) throw new Error(`--jobs is how many threads to use, such as 2, and not ${values.jobs}`);
+  const schedules =
+    values.schedules === undefined ? Number.POSITIVE_INFINITY : wholeNumber('schedules', values.schedules);
+  const minutes = Number(values.minutes ?? (values.schedules === undefined ? 1 : Number.POSITIVE_INFINITY));
   if (!(minutes > 0)) throw new Error(`--minutes is how long to run, such as 10, and not ${values.minutes}`);
   const started = performance.now();
   const end = started + minutes * 60_000;
-  const sums = new Map<string, number>();
-  let schedules = 0;
-  for (let seed = first; only === undefined ? performance.now() < end : seed === only; seed++) {
-    const plan = planOf(seed);
-    const { fault, counts } = await simulate(plan);
-    schedules += 1;
-    for (const [name, count] of Object.entries(counts)) sums.set(name, (sums.get(name) ?? 0) + count);
-    if (fault === undefined) continue;
-    console.error(`SEED ${seed}: ${fault}\nmaking the schedule smaller ...`);
-    const smallest = await shrink(plan);
-    if (values.trace !== undefined) {
-      const { trace } = await simulate(smallest, true);
-      writeFileSync(values.trace, `${trace.join('\n')}\n`);
-    }
-    console.error(await report(seed, smallest));
-    return 1;
-  }
-  const seconds = (performance.now() - started) / 1000;
-  const cpu = process.cpuUsage();
-  const rate = (schedules * 60) / ((cpu.user + cpu.system) / 1e6);
+  const keepsGoing = values['keep-going'];
+  const failed: Outcome[] = [];
+  const sums: Record<string, number> = {};
+  let [begun, done] = [0, 0];
+  const next = () => {
+    const isOver = begun >= schedules || performance.now() >= end || (!keepsGoing && failed.length > 0);
+    return isOver ? undefined : first + begun++;
+  };
+  await simulateAll(next, jobs, (outcome) => {
+    done += 1;
+    for (const [name, count] of Object.entries(outcome.counts)) sums[name] = (sums[name] ?? 0) + count;
+    if (outcome.fault === undefined) return;
+    failed.push(outcome);
+    if (keepsGoing) console.error(`SEED ${outcome.seed}: ${outcome.fault}`);
+  });
+  const took = (performance.now() - started) / 60_000;
+  const { user, system } = process.cpuUsage();
   console.log(
-    `${schedules} schedules from seed ${first} in ${seconds.toFixed(1)} s (${rate.toFixed(0)} per minute of one core): ` +
-      [...sums].map(([name, sum]) => `${name} ${Math.round(sum).toLocaleString('en-US')}`).join(', '),
+    `${done} schedules from seed ${first} in ${took.toFixed(1)} minutes: ${Math.round(done / took)} a minute with ` +
+      `${jobs} threads, ${Math.round((done * 60e6) / (user + system))} per minute of one core; ${told(sums)}`,
   );
-  return 0;
+  const [worst] = failed;
+  if (worst === undefined) return 0;
+  return keepsGoing ? 1 : explain(worst.seed, worst.fault ?? '');
+}
+
+/** Makes the schedule of a seed that fails small, and tells it. */
+async function explain(seed: number, fault: string): Promise<number> {
+  console.error(`SEED ${seed}: ${fault}\nmaking the schedule smaller ...`);
+  const smallest = await shrink(planOf(seed));
+  if (values.trace !== undefined) {
+    const { trace } = await simulate(smallest, true);
+    writeFileSync(values.trace, `${trace.join('\n')}\n`);
+  }
+  console.error(await report(seed, smallest));
+  return 1;
+}
+
+function told(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .map(([name, count]) => `${name} ${Math.round(count).toLocaleString('en-US')}`)
+    .join(', ');
 }
 
 function wholeNumber(option: string, text: string): number {

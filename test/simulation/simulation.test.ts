@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { report, shrink } from './failure.ts';
 import { planOf } from './plan.ts';
+import { simulateAll } from './pool.ts';
 import { simulate } from './simulation.ts';
 
 /** Schedules that broke an invariant once, or that the judge was wrong about. */
@@ -30,12 +31,21 @@ describe('the controller, in simulated time,', function () {
       if (fault !== undefined) assert.fail(await report(seed, planOf(seed)));
     });
 
-  it('does the same things at the same times when a seed is run again', async () => {
-    for (const seed of [1, 2, 4]) {
-      const [first, second] = [await simulate(planOf(seed)), await simulate(planOf(seed), true)];
-      assert.ok(second.trace.length > 30, `${second.trace.length} lines`);
-      assert.equal(first.digest, second.digest);
+  it('does the same things at the same times when a seed is run again, alone or after others', async () => {
+    const seeds = [SCHEDULES, 4];
+    // Each in a thread that has run nothing else; here all of the above came before.
+    const left = [...seeds];
+    const alone = new Map<number, string>();
+    await simulateAll(
+      () => left.pop(),
+      seeds.length,
+      ({ seed, digest }) => alone.set(seed, digest),
+    );
+    for (const seed of seeds) {
+      const { trace, digest } = await simulate(planOf(seed), true);
+      assert.ok(trace.length > 30, `${trace.length} lines`);
+      assert.equal(digest, alone.get(seed));
     }
-    assert.notEqual((await simulate(planOf(1))).digest, (await simulate(planOf(2))).digest);
+    assert.notEqual(alone.get(4), alone.get(SCHEDULES));
   });
 });
