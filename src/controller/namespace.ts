@@ -119,6 +119,12 @@ async function enforce(
   const { world, results, enforced, evidence, admission } = reconciler;
   const { namespace, concerned } = gathered;
   const name = namespace.key;
+  const compiled = new Set(concerned.map(({ metadata }) => metadata.name));
+  // Of a profile that comes meanwhile nothing is compiled: what it once retained stays. Its event brings the namespace back.
+  const ownerOf = (policy: NetworkPolicy) => {
+    const owner = world.ownerOfPolicy(policy);
+    return owner !== undefined && compiled.has(owner) ? owner : undefined;
+  };
   const unresolved = hasUnresolved(resolved);
   // What is kept serves for most plans. Reading back peers, and what was in conflict before, take live objects.
   const kept =
@@ -131,14 +137,14 @@ async function enforce(
   const lastKnown = unresolved ? lastKnownFrom([...observed, ...enforced.held(name)]) : undefined;
   const intents = unresolved ? intentsOf(gathered, world, lastKnown) : resolved;
   const pods = lazy(() => reconciler.send(() => reconciler.pods.any(name, signal)));
-  const waits = await postponedIn(name, intents, observed, reconciler, pods);
+  const waits = await postponedIn(name, intents, { observed, ownerOf }, reconciler, pods);
   const planFrom = (present: readonly NetworkPolicy[]) => {
     const desired = desiredOf(intents, waits, {
       observed: present,
-      ownerOf: (policy) => world.ownerOfPolicy(policy),
+      ownerOf,
       isGated: (profile) => admission.holds(profile, namespace),
     });
-    return planFor(present, desired, world, pods);
+    return planFor(present, desired, (policy) => ownerOf(policy) !== undefined, pods);
   };
   let planned = await planFrom(observed);
   if (kept !== undefined && !needsNoReading(planned, kept)) {
@@ -215,15 +221,14 @@ function isAccepting(profile: SegmentationProfile): boolean {
 async function postponedIn(
   namespace: string,
   intents: readonly Intent[],
-  observed: readonly NetworkPolicy[],
-  { world, enforced }: NamespaceReconciler,
+  standing: Pick<Ground, 'observed' | 'ownerOf'>,
+  { enforced }: NamespaceReconciler,
   pods: () => Promise<boolean>,
 ): Promise<ReadonlyMap<string, Postponed>> {
   const enforcing = intents.filter(({ relation }) => relation === 'enforce');
   const ground: Ground = {
-    observed,
+    ...standing,
     hasPods: true,
-    ownerOf: (policy) => world.ownerOfPolicy(policy),
     wasEnforced: (profile, direction) => enforced.isolates(namespace, profile, direction),
   };
   const cautious = postponed(enforcing, ground);
@@ -234,10 +239,9 @@ async function postponedIn(
 async function planFor(
   observed: readonly NetworkPolicy[],
   desired: readonly NetworkPolicy[],
-  world: World,
+  isOurs: (policy: NetworkPolicy) => boolean,
   pods: () => Promise<boolean>,
 ): Promise<Plan> {
-  const isOurs = (policy: NetworkPolicy) => world.ownerOfPolicy(policy) !== undefined;
   const empty = plan(observed, desired, { hasPods: false, isOurs });
   // Only when several objects are needed does it matter whether a pod could be cut between them: for fewer the plans
   // are the same.

@@ -34,6 +34,8 @@ const PROFILE_PATH = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
 describe('a namespace of several profiles', () => {
   let server: Server;
   let reconciler: NamespaceReconciler;
+  /** Called before the operator's request is carried out. */
+  let meanwhile: (request: Request) => void;
 
   const send = (method: 'POST' | 'PATCH', path: string, body: object) => {
     const { status } = server.handle({ method, path, body }, 'user');
@@ -69,8 +71,12 @@ describe('a namespace of several profiles', () => {
   beforeEach(() => {
     const clock = new VirtualClock();
     server = new Server(() => 0);
+    meanwhile = () => {};
     const transport: Transport = {
-      request: async <T>(request: Request) => answerOf(request, server.handle(request, 'operator'), 0) as T,
+      request: async <T>(request: Request) => {
+        meanwhile(request);
+        return answerOf(request, server.handle(request, 'operator'), 0) as T;
+      },
       watch: () => assert.fail('nothing is watched'),
       close: () => Promise.resolve(),
     };
@@ -129,6 +135,54 @@ describe('a namespace of several profiles', () => {
     hear();
     await reconcile();
     assert.deepEqual(policies(), ['new.default-deny']);
+  });
+
+  /** Deletes a profile, whose policies stay. */
+  const retire = (name: string) => {
+    server.handle({ method: 'DELETE', path: `${PROFILE_PATH}/${name}` }, 'user');
+    send('PATCH', `${PROFILE_PATH}/${name}`, { metadata: { finalizers: null } });
+  };
+  const kept: Partial<ProfileSpec> = { isolation: ['Ingress'], deletionPolicy: 'Retain' };
+
+  it('keeps what one has retained that comes back while others are enforced', async () => {
+    create('kept', kept);
+    hear();
+    await reconcile();
+    const { uid = '' } = reconciler.world.profile('kept')?.metadata ?? {};
+    retire('kept');
+    reconciler.world.profiles.forget('kept', uid);
+    create('other', {
+      isolation: ['Ingress', 'Egress'],
+      egress: [{ name: 'any', to: [{ entity: 'Any' }] }],
+    });
+    create('kept', kept);
+    hear('other');
+    meanwhile = ({ path }) => {
+      if (path.endsWith('/pods')) hear();
+    };
+    await reconcile();
+    assert.deepEqual(policies(), ['kept.default-deny', 'other.default-deny', 'other.egress']);
+  });
+
+  it('is not written to for a profile that goes while it is read', async () => {
+    create('going', { ...kept, ingress: [{ name: 'any', from: [{ entity: 'Any' }] }] });
+    hear();
+    await reconcile();
+    for (const { key } of reconciler.world.policies.values())
+      server.handle(
+        { method: 'DELETE', path: `${POLICIES_PATH}/${key.slice(key.indexOf('/') + 1)}` },
+        'user',
+      );
+    hear();
+    const { uid = '' } = reconciler.world.profile('going')?.metadata ?? {};
+    let reads = 0;
+    meanwhile = ({ method, path }) => {
+      assert.equal(method, 'GET', path);
+      reads += 1;
+      if (path.endsWith('/pods')) reconciler.world.profiles.forget('going', uid);
+    };
+    assert.equal((await reconcile()).kind, 'again');
+    assert.ok(reads > 0);
   });
 
   const waiting: Partial<ProfileSpec> = {
