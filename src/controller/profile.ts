@@ -88,18 +88,35 @@ export function namespacesToLeave(profile: SegmentationProfile, world: World): s
   });
 }
 
-/** Whether nothing of the profile is left to be removed, by the cache and then, as the watch may lag, by a live list. */
+/**
+ * Whether each namespace has what the profile asked for last, or can't have it before somebody acts. What is retained
+ * must not be half of a plan: nobody would complete it, or take its covers away, once the profile is gone.
+ */
+function isComplete(profile: SegmentationProfile, { world, results }: ProfileReconciler): boolean {
+  const { name, generation } = profile.metadata;
+  for (const namespace of world.namespaces.values()) {
+    if (world.relation(profile, namespace) !== 'enforce') continue;
+    const result = results.of(name).get(namespace.key);
+    if (result === undefined || result.generation !== generation) return false;
+    if (result.failure?.kind === 'retry') return false;
+  }
+  return true;
+}
+
+/** Whether nothing is left to be done, by the cache and then, as the watch may lag, by a live list. */
 async function isReleased(
   profile: SegmentationProfile,
-  { world, policies }: ProfileReconciler,
+  reconciler: ProfileReconciler,
   signal: AbortSignal,
 ): Promise<boolean> {
+  const { world, policies } = reconciler;
   const { name, uid } = profile.metadata;
   if (namespacesToLeave(profile, world).length > 0) return false;
   const labelSelector = `${LABEL_MANAGED_BY}=${MANAGER},${LABEL_PROFILE}=${name}`;
   if (profile.spec.deletionPolicy !== 'Retain') {
     return (await policies.list({ labelSelector, limit: 1, signal })).items.length === 0;
   }
+  if (!isComplete(profile, reconciler)) return false;
   const { items } = await policies.listAll({ labelSelector, signal });
   return !items.some(({ metadata }) =>
     metadata.ownerReferences?.some((reference) => isProfileReference(reference) && reference.uid === uid),

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import type { ProfileStatus, SegmentationProfile } from '../../src/api/profile.ts';
-import { NETWORK_POLICIES, projectProfile, PROFILES } from '../../src/controller/observed.ts';
+import {
+  NETWORK_POLICIES,
+  projectNamespace,
+  projectProfile,
+  PROFILES,
+} from '../../src/controller/observed.ts';
 import { type ProfileReconciler, reconcileProfile } from '../../src/controller/profile.ts';
-import { Results } from '../../src/controller/results.ts';
+import { type NamespaceResult, Results } from '../../src/controller/results.ts';
 import { World } from '../../src/controller/world.ts';
 import { Resource } from '../../src/kube/resource.ts';
 import type { Request, Transport } from '../../src/kube/transport.ts';
@@ -12,7 +17,7 @@ import { VirtualClock } from './virtual-clock.ts';
 
 const PATH = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
 
-describe('a status', () => {
+describe('a profile', () => {
   let server: Server;
   let reconciler: ProfileReconciler;
   const stored = () =>
@@ -59,26 +64,70 @@ describe('a status', () => {
     reconciler.world.profiles.upsert(projectProfile(stored()));
   });
 
-  it('is written where nothing has changed', async () => {
+  describe('that is deleted under Retain', () => {
+    const result: NamespaceResult = {
+      generation: 2,
+      state: 'enforced',
+      desired: 1,
+      applied: 1,
+      unresolved: [],
+      conflicts: [],
+    };
+    const isGone = async () => {
+      await reconcile();
+      return server.handle({ method: 'GET', path: `${PATH}/shop` }, 'user').status === 404;
+    };
+
+    beforeEach(() => {
+      edit({ spec: { deletionPolicy: 'Retain' } });
+      server.handle({ method: 'DELETE', path: `${PATH}/shop` }, 'user');
+      reconciler.world.profiles.upsert(projectProfile(stored()));
+      const { generation = 0 } = stored().metadata;
+      assert.equal(generation, 3);
+      const name = 'a';
+      reconciler.world.namespaces.upsert(
+        projectNamespace({ metadata: { name, uid: 'n1', resourceVersion: '50', labels: {} } }),
+      );
+    });
+
+    it('goes once each namespace has what it asked for last', async () => {
+      assert.equal(await isGone(), false, 'the namespace was not looked at');
+      reconciler.results.set('shop', 'a', result);
+      assert.equal(await isGone(), false, 'it was by an older version');
+      const failure = { reason: 'InternalError', message: 'etcd', kind: 'retry' } as const;
+      reconciler.results.set('shop', 'a', { ...result, generation: 3, state: 'pending', failure });
+      assert.equal(await isGone(), false, 'and half a plan is carried out');
+      reconciler.results.set('shop', 'a', { ...result, generation: 3 });
+      assert.equal(await isGone(), true);
+    });
+
+    it('does not wait for what somebody else has to do', async () => {
+      const failure = { reason: 'PeersUnresolved', message: 'no such Service', kind: 'waiting' } as const;
+      reconciler.results.set('shop', 'a', { ...result, generation: 3, state: 'pending', failure });
+      assert.equal(await isGone(), true);
+    });
+  });
+
+  it('has a status that is written where nothing has changed', async () => {
     assert.equal((await reconcile()).kind, 'done');
     assert.equal(stored().status?.observedGeneration, 1);
   });
 
-  it('is not written over an edit that was not heard of, which the answer would hide', async () => {
+  it('has a status that is not written over an edit that was not heard of, which the answer would hide', async () => {
     edit({ spec: { mode: 'Audit' } });
     assert.equal((await reconcile()).kind, 'retry');
     assert.equal(stored().status, undefined);
     assert.equal(reconciler.world.profile('shop')?.spec.mode, 'Enforce');
   });
 
-  it('is not written over what another replica has reported', async () => {
+  it('has a status that is not written over what another replica has reported', async () => {
     const status: ProfileStatus = { observedGeneration: 1 };
     server.handle({ method: 'PATCH', path: `${PATH}/shop/status`, body: { status } }, 'another');
     assert.equal((await reconcile()).kind, 'retry');
     assert.deepEqual(stored().status, status);
   });
 
-  it('is not written to another profile of the same name', async () => {
+  it('has a status that is not written to another profile of the same name', async () => {
     edit({ metadata: { finalizers: null } });
     server.handle({ method: 'DELETE', path: `${PATH}/shop` }, 'user');
     create();
