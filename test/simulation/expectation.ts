@@ -6,6 +6,7 @@ import type { Compiled } from '../../src/policy/compile.ts';
 import { DIRECTIONS, fingerprint, isolates, isProfileReference } from '../../src/policy/normalize.ts';
 import { isolatesAll } from '../../src/policy/effect.ts';
 import { withFreeNames } from '../../src/policy/free-names.ts';
+import { isTransitionalCover } from '../../src/policy/transition.ts';
 import { hasUnresolved, intentOf, neverKnown, selects, withoutDirections } from './inputs.ts';
 import { asItStands, misremembered } from './known-peers.ts';
 import { NAMESPACES, PROFILES } from './plan.ts';
@@ -76,6 +77,8 @@ function unsettledNamespace(
   const now = picture.policies(namespace);
   const combination = inputs.present(namespace);
   if (combination.labels === undefined) return undefined;
+  const cover = now.find((each) => picture.made.has(each.metadata.uid ?? '') && isTransitionalCover(each));
+  if (cover !== undefined) return `${cover.metadata.name} was to be there for a moment`;
   const taken = new Set(
     now.filter((each) => picture.ownerOf(each) === undefined).map(({ metadata }) => metadata.name),
   );

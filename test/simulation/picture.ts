@@ -74,7 +74,7 @@ export class Picture {
           SegmentationProfile | undefined,
           SegmentationProfile,
         ];
-        if (isGone) this.#retire(present, time);
+        if (isGone) this.#inputs.note(`profile ${name}`, gone(present), time);
         else if (old?.metadata.generation !== present.metadata.generation || old?.metadata.uid !== uid)
           this.#inputs.note(`profile ${name}`, { profile: present } satisfies ProfileValue, time);
         return;
@@ -90,17 +90,10 @@ export class Picture {
         return;
     }
   }
-
-  /** A profile is gone. Under Retain its policies stay as they are: as its last version has it, or one before. */
-  #retire(last: SegmentationProfile, time: number): void {
-    const input = `profile ${last.metadata.name}`;
-    const versions = this.#inputs
-      .values<ProfileValue>(input)
-      .flatMap(({ profile }) => (profile?.metadata.uid === last.metadata.uid ? [profile] : []));
-    const retained = last.spec.deletionPolicy === 'Retain' ? [...versions, last] : [];
-    for (const each of retained) this.#inputs.note(input, { profile: undefined, retained: each }, time);
-    if (retained.length === 0) this.#inputs.note(input, { profile: undefined }, time);
-  }
 }
 
 const NONE: readonly NetworkPolicy[] = [];
+
+function gone(last: SegmentationProfile): ProfileValue {
+  return { profile: undefined, ...(last.spec.deletionPolicy === 'Retain' && { retained: last }) };
+}

@@ -147,15 +147,17 @@ class Simulation {
     await this.#advance(this.#roll(20_000));
     this.#network.weather = FAIR;
     this.#note('fair weather');
-    await this.#settle(weather.lost > 0 ? SETTLE_MS + RELIST_MS : SETTLE_MS);
+    // What was lost is known to nobody before each watch has come to its end, with a list.
+    if (weather.lost > 0) await this.#advance(RELIST_MS);
+    await this.#settle();
     if (isQuiet && !isOutdated && this.#witness.counts.writes > writes)
       this.#fault ??= 'I6, a restart led to writes, though nothing had changed';
   }
 
-  async #settle(most: number): Promise<void> {
+  async #settle(): Promise<void> {
     let why: string | undefined;
     let stable = 0;
-    for (const end = this.#scheduler.time + most; this.#scheduler.time < end; ) {
+    for (const end = this.#scheduler.time + SETTLE_MS; this.#scheduler.time < end; ) {
       const { writes } = this.#witness.counts;
       await this.#advance(1000);
       if (this.#failed) return;
@@ -164,7 +166,7 @@ class Simulation {
       stable = why === undefined && this.#witness.counts.writes === writes ? stable + 1 : 0;
       if (stable === 2) return this.#stayQuiet();
     }
-    this.#fault ??= `I8, not settled after ${most / 1000} s: ${why}`;
+    this.#fault ??= `I8, not settled after ${SETTLE_MS / 1000} s: ${why}`;
   }
 
   #unsettled(): string | undefined {
