@@ -34,7 +34,7 @@ export async function apply(
     const before = live.get(name);
     let after: NetworkPolicy | undefined;
     if (step.verb === 'create') {
-      after = await send(() => policies.create(step.policy, { signal }));
+      after = await send(() => policies.create(step.policy, { signal, parse: store.parse }));
     } else {
       if (before === undefined)
         throw new Error(`step ${step.verb} of ${namespace}/${name}, which was not observed`);
@@ -45,7 +45,9 @@ export async function apply(
           ...(uid && { uid }),
           ...(resourceVersion && { resourceVersion }),
         };
-        after = await send(() => policies.replace({ ...step.policy, metadata }, { signal }));
+        after = await send(() =>
+          policies.replace({ ...step.policy, metadata }, { signal, parse: store.parse }),
+        );
       } else {
         after = await remove(name, before, context);
         if (after === undefined) store.forget(`${namespace}/${name}`, uid ?? '');

@@ -4,7 +4,7 @@ import { isolatesNoLess } from '../policy/effect.ts';
 import { withFreeNames } from '../policy/free-names.ts';
 import { fingerprint } from '../policy/normalize.ts';
 import type { Plan } from '../policy/plan.ts';
-import { policyOf } from './bodies.ts';
+import { SharedPolicy } from './bodies.ts';
 import type { Intent } from './desired.ts';
 import type { PolicyItem } from './observed.ts';
 import type { World } from './world.ts';
@@ -39,7 +39,7 @@ export function keptPolicies(items: Iterable<PolicyItem>): NetworkPolicy[] | und
   const policies: NetworkPolicy[] = [];
   for (const item of items) {
     if (item.body === undefined) return undefined;
-    policies.push(policyOf(item, item.body));
+    policies.push(new SharedPolicy(item, item.body));
   }
   return policies;
 }

@@ -1,12 +1,12 @@
 /** What is kept in memory of the objects that are always watched, and how it is taken from the wire. */
 import type { KubeObject, ObjectMeta, StringMap } from '../api/meta.ts';
-import { GROUP, LABEL_ROLE, PLURAL, VERSION } from '../api/names.ts';
+import { GROUP, PLURAL, VERSION } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { ResourceKind } from '../kube/resource.ts';
 import type { Item } from '../kube/store.ts';
 import { reachOf, type Reach } from '../policy/admission/widening.ts';
-import type { Body, Bodies } from './bodies.ts';
+import type { Body, Bodies, PolicyIdentity } from './bodies.ts';
 
 export const PROFILES: ResourceKind = { group: GROUP, version: VERSION, plural: PLURAL, namespaced: false };
 export const NAMESPACES: ResourceKind = { group: '', version: 'v1', plural: 'namespaces', namespaced: false };
@@ -53,7 +53,7 @@ export interface PolicyItem extends Item {
   /** Of its specification and what else is ours of it; only if it may be ours. */
   readonly fingerprint: string | undefined;
   /** Only on the default-deny of a profile that waits in one of its directions. */
-  readonly isPartial?: true;
+  readonly isPartial?: boolean;
   /** Whom it allows, roughly. */
   readonly reach: Reach;
   /** Namespaces whose pods' label of their ServiceAccount it relies on. */
@@ -80,22 +80,64 @@ export function projectNamespace(raw: object): NamespaceItem {
 /** @param bodies those of the cache that the item is for */
 export function projectPolicy(raw: object, bodies: Bodies): PolicyItem {
   const policy = raw as NetworkPolicy;
-  const { namespace = '', name, labels, deletionTimestamp } = policy.metadata;
+  const { namespace = '', name, uid = '', resourceVersion = '', deletionTimestamp } = policy.metadata;
   const { body, shared } = bodies.of(policy);
-  return {
-    ...identity(raw),
-    namespace,
-    name,
-    profile: body.profile,
-    ownerUids: body.ownerUids,
-    reliesOn: body.reliesOn,
-    ...(labels?.[LABEL_ROLE] === 'partial-deny' && { isPartial: true }),
-    // Not of the content alone: a peer may name the policy's own namespace.
-    reach: reachOf(policy),
-    fingerprint: body.fingerprint,
+  return new CachedPolicy(
+    { namespace, name, uid, resourceVersion },
+    // Of some not of the content alone: a peer may name the policy's own namespace.
+    body.reach ?? reachOf(policy),
+    body,
     // One that waits for its finalizers is no ordinary object: whoever deals with it reads it.
-    body: shared && deletionTimestamp === undefined ? body : undefined,
-  };
+    shared && deletionTimestamp === undefined,
+  );
+}
+
+type Facts = Pick<Body, 'profile' | 'ownerUids' | 'fingerprint' | 'isPartial' | 'reliesOn'>;
+
+/** There are as many as policies in the cluster: what several have in common is not repeated in each. */
+class CachedPolicy implements PolicyItem {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly reach: Reach;
+  readonly body: Body | undefined;
+  readonly #facts: Facts;
+
+  constructor(identity: PolicyIdentity, reach: Reach, body: Body, isKept: boolean) {
+    this.namespace = identity.namespace;
+    this.name = identity.name;
+    this.uid = identity.uid;
+    this.resourceVersion = identity.resourceVersion;
+    this.reach = reach;
+    this.body = isKept ? body : undefined;
+    const { profile, ownerUids, fingerprint, isPartial, reliesOn } = body;
+    this.#facts = isKept ? body : { profile, ownerUids, fingerprint, isPartial, reliesOn };
+  }
+
+  get key(): string {
+    return `${this.namespace}/${this.name}`;
+  }
+
+  get profile(): string | undefined {
+    return this.#facts.profile;
+  }
+
+  get ownerUids(): readonly string[] {
+    return this.#facts.ownerUids;
+  }
+
+  get fingerprint(): string | undefined {
+    return this.#facts.fingerprint;
+  }
+
+  get isPartial(): boolean {
+    return this.#facts.isPartial;
+  }
+
+  get reliesOn(): readonly string[] {
+    return this.#facts.reliesOn;
+  }
 }
 
 /** Key, uid and resourceVersion of any object. */

@@ -9,7 +9,7 @@ import type { Clock, Random } from '../clock.ts';
 import { Reflector } from '../kube/reflector.ts';
 import type { Resource, ResourceKind } from '../kube/resource.ts';
 import { type Item, Store } from '../kube/store.ts';
-import type { Transport } from '../kube/transport.ts';
+import type { Parse, Transport } from '../kube/transport.ts';
 import {
   identity,
   type NamespaceItem,
@@ -71,7 +71,13 @@ export class Watches {
     await Promise.all([
       this.#start<ProfileItem>('segmentationprofiles', profiles.collection(), projectProfile, world.profiles),
       this.#start<NamespaceItem>('namespaces', namespaces.collection(), projectNamespace, world.namespaces),
-      this.#start('networkpolicies', policies.collection(), world.policies.project, world.policies),
+      this.#start(
+        'networkpolicies',
+        policies.collection(),
+        world.policies.project,
+        world.policies,
+        world.policies.parse,
+      ),
     ]);
   }
 
@@ -95,12 +101,14 @@ export class Watches {
     path: string,
     project: (raw: object) => T,
     sink: Store<T>,
+    parse?: Parse,
   ): Promise<void> {
     const { transport, clock, random, observer, resyncMs } = this.#options;
     const reflector = new Reflector<T>({
       transport,
       path,
       project,
+      ...(parse && { parse }),
       sink,
       clock,
       random,

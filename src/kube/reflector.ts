@@ -15,7 +15,7 @@ import { ApiError, classify, isCollectionMissing, isGone, isTooLargeResourceVers
 import { listPages, readInitialEvents } from './list.ts';
 import type { Listing } from './list.ts';
 import type { Item, Sink } from './store.ts';
-import type { Transport } from './transport.ts';
+import type { Parse, Transport } from './transport.ts';
 import { parseWatchEvent, peekWatchEvent } from './watch-event.ts';
 import type { WatchEvent } from './watch-event.ts';
 import type { Query } from './wire.ts';
@@ -26,6 +26,8 @@ export interface ReflectorOptions<T extends Item> {
   readonly path: string;
   /** What is kept of an object as it is on the wire; called once for each, at once. */
   readonly project: (raw: object) => T;
+  /** How the lines of a watch are read, instead of JSON.parse. */
+  readonly parse?: Parse;
   readonly sink: Sink<T>;
   readonly clock: Clock;
   readonly random: Random;
@@ -192,7 +194,7 @@ export class Reflector<T extends Item> {
   }
 
   async *#events(query: Query, signal: AbortSignal): Events {
-    const { transport, path, random, stallMs = STALL_MS } = this.#options;
+    const { transport, path, random, stallMs = STALL_MS, parse } = this.#options;
     const { least, most } = WATCH_SECONDS;
     const timeoutSeconds = Math.floor(least + random() * (most - least));
     const full = { ...query, watch: true, allowWatchBookmarks: true, timeoutSeconds };
@@ -207,6 +209,7 @@ export class Reflector<T extends Item> {
       stallMs,
       onOpen,
       peek: this.#peek,
+      parse,
     })) {
       if (signal.aborted) return;
       this.#contact();

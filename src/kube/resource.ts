@@ -2,7 +2,7 @@
 import type { KubeObject } from '../api/meta.ts';
 import { MANAGER } from '../api/names.ts';
 import { isGone, isStatus } from './errors.ts';
-import type { Request, Transport } from './transport.ts';
+import type { Parse, Request, Transport } from './transport.ts';
 import { excerpt, isRecord, malformed, type Query } from './wire.ts';
 
 export interface ResourceKind {
@@ -40,7 +40,12 @@ export interface List<T> {
   readonly items: readonly T[];
 }
 
-export interface WriteOptions extends CallOptions {
+export interface CreateOptions extends CallOptions {
+  /** How the answer is read, instead of JSON.parse. */
+  readonly parse?: Parse | undefined;
+}
+
+export interface WriteOptions extends CreateOptions {
   readonly subresource?: 'status' | undefined;
 }
 
@@ -136,9 +141,10 @@ export class Resource<T extends KubeObject> {
   }
 
   /** The object as stored, with uid and resourceVersion. */
-  async create(object: T, options: CallOptions = {}): Promise<T> {
+  async create(object: T, options: CreateOptions = {}): Promise<T> {
     return this.#object({
       ...call(options),
+      parse: options.parse,
       method: 'POST',
       path: this.collection(this.#scope(object.metadata.namespace)),
       query: WRITE,
@@ -156,6 +162,7 @@ export class Resource<T extends KubeObject> {
     if (!resourceVersion) throw new TypeError(`replace of ${name} without a resourceVersion`);
     return this.#object({
       ...call(options),
+      parse: options.parse,
       method: 'PUT',
       path: this.#path(name, namespace, options.subresource),
       query: WRITE,
@@ -175,6 +182,7 @@ export class Resource<T extends KubeObject> {
   ): Promise<T> {
     return this.#object({
       ...call(options),
+      parse: options.parse,
       method: 'PATCH',
       path: this.#path(name, namespace, options.subresource),
       query: WRITE,

@@ -16,6 +16,9 @@ export interface Item {
   readonly key: string;
   readonly uid: string;
   readonly resourceVersion: string;
+  /** The two halves of the key, where they are at hand. */
+  readonly namespace?: string;
+  readonly name?: string;
 }
 
 /** Where a Reflector delivers to. */
@@ -66,6 +69,11 @@ export class Store<T extends Item> implements Sink<T> {
     return this.#items.get(namespace)?.get(name);
   }
 
+  #held(item: T): T | undefined {
+    const [namespace, name] = placeOf(item);
+    return this.#items.get(namespace)?.get(name);
+  }
+
   /** The objects of a namespace, in no particular order. */
   byNamespace(namespace: string): Iterable<T> {
     return this.#items.get(namespace)?.values() ?? [];
@@ -88,7 +96,7 @@ export class Store<T extends Item> implements Sink<T> {
 
   upsert(item: T): void {
     if (this.#isDeleted(item.uid) || this.#isListed(item)) return;
-    const old = this.get(item.key);
+    const old = this.#held(item);
     if (old !== undefined && compareResourceVersions(item.resourceVersion, old.resourceVersion) <= 0) {
       // The event of our own write, usually: from now on the watch vouches for it.
       if (item.resourceVersion === old.resourceVersion) this.#unconfirmed.delete(item.key);
@@ -109,7 +117,7 @@ export class Store<T extends Item> implements Sink<T> {
   remove(item: T): void {
     this.#forgotten.delete(item.uid);
     this.#rememberDeleted(item.uid);
-    const old = this.get(item.key);
+    const old = this.#held(item);
     if (old === undefined) return;
     const newer = compareResourceVersions(old.resourceVersion, item.resourceVersion) > 0;
     // Created anew under the same name, which we know already.
@@ -125,7 +133,7 @@ export class Store<T extends Item> implements Sink<T> {
       // Deleted by us after this list began.
       if (this.#forgotten.get(item.uid)?.listed === false) continue;
       listed.add(item.key);
-      const old = this.get(item.key);
+      const old = this.#held(item);
       if (old !== undefined && this.#isNewerThanList(old, resourceVersion)) continue;
       this.#unconfirmed.delete(item.key);
       if (old?.uid === item.uid && old.resourceVersion === item.resourceVersion) continue;
@@ -148,7 +156,7 @@ export class Store<T extends Item> implements Sink<T> {
   /** The answer to our own create or update: visible at once, and no longer news when its event comes. */
   observe(item: T): void {
     if (this.#isDeleted(item.uid) || this.#isListed(item)) return;
-    const old = this.get(item.key);
+    const old = this.#held(item);
     if (old !== undefined && compareResourceVersions(item.resourceVersion, old.resourceVersion) <= 0) return;
     // Created anew under the same name, which a list that is under way need not know.
     if (old !== undefined && old.uid !== item.uid) this.#forgotten.set(old.uid, { listed: false });
@@ -193,7 +201,7 @@ export class Store<T extends Item> implements Sink<T> {
   }
 
   #set(item: T): void {
-    const [namespace, name] = split(item.key);
+    const [namespace, name] = placeOf(item);
     let names = this.#items.get(namespace);
     if (names === undefined) {
       names = new Map();
@@ -207,7 +215,7 @@ export class Store<T extends Item> implements Sink<T> {
   }
 
   #unset(item: T): void {
-    const [namespace, name] = split(item.key);
+    const [namespace, name] = placeOf(item);
     const names = this.#items.get(namespace);
     if (names?.delete(name)) this.#size -= 1;
     if (names?.size === 0) this.#items.delete(namespace);
@@ -244,6 +252,11 @@ function age(marks: Map<string, Mark>): void {
 
 function change<T>(old: T | undefined, next: T | undefined, origin: Change<T>['origin']): Change<T> {
   return { ...(old === undefined ? {} : { old }), ...(next === undefined ? {} : { new: next }), origin };
+}
+
+function placeOf(item: Item): [namespace: string, name: string] {
+  const { namespace, name } = item;
+  return namespace === undefined || name === undefined ? split(item.key) : [namespace, name];
 }
 
 /** Namespace ('' without one) and name of a key. */

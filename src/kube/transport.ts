@@ -42,7 +42,11 @@ export interface Request {
    * seconds. What it throws, the request fails with, and nothing is sent.
    */
   readonly guard?: (() => void) | undefined;
+  readonly parse?: Parse | undefined;
 }
+
+/** Instead of JSON.parse, for who knows most of what comes. @throws SyntaxError */
+export type Parse = (text: string) => unknown;
 
 export interface WatchRequest {
   readonly path: string;
@@ -54,6 +58,7 @@ export interface WatchRequest {
   readonly onOpen?: (() => void) | undefined;
   /** Looks at a line before it is parsed. True: that was all, the line is not parsed, and brings no value. */
   readonly peek?: ((line: string) => boolean) | undefined;
+  readonly parse?: Parse | undefined;
 }
 
 export interface Transport {
@@ -146,7 +151,7 @@ class HttpTransport implements Transport {
     const exchange = { name, verb: method, target, headers, body, deadline, guard: request.guard };
     try {
       const text = await this.#authorised(exchange, (credentials) => this.#exchange(exchange, credentials));
-      return parseJson(name, text) as T;
+      return parseJson(name, text, request.parse) as T;
     } catch (error) {
       throw this.#failure(name, error, deadline);
     } finally {
@@ -155,7 +160,7 @@ class HttpTransport implements Transport {
   }
 
   async *watch(request: WatchRequest): AsyncGenerator<unknown, void, undefined> {
-    const { path, signal, stallMs, peek } = request;
+    const { path, signal, stallMs, peek, parse } = request;
     const deadline = new Deadline(this.#clock, stallMs, [signal, this.#closing.signal], 'Stalled');
     const headers = ['accept', 'application/json'];
     const name = { method: 'WATCH', path } as const;
@@ -168,7 +173,7 @@ class HttpTransport implements Transport {
       let sinceTurn = 0;
       for await (const chunk of stream as AsyncIterable<Buffer>) {
         deadline.extend();
-        for (const line of lines.push(chunk)) if (peek?.(line) !== true) yield parseJson(name, line);
+        for (const line of lines.push(chunk)) if (peek?.(line) !== true) yield parseJson(name, line, parse);
         sinceTurn += chunk.length;
         if (sinceTurn < BYTES_PER_TURN) continue;
         sinceTurn = 0;

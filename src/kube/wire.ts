@@ -25,9 +25,13 @@ const written = new WeakMap<Query, string>();
 const EXCERPT = 200;
 
 /** @throws ApiError of reason Malformed, quoting the beginning of `text` */
-export function parseJson(request: RequestName, text: string): unknown {
+export function parseJson(
+  request: RequestName,
+  text: string,
+  parse: (text: string) => unknown = JSON.parse,
+): unknown {
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch (error) {
     throw malformed(request, `not JSON: ${text.slice(0, EXCERPT)}`, error);
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
-import { Bodies, policyOf } from '../../src/controller/bodies.ts';
+import { Bodies, SharedPolicy } from '../../src/controller/bodies.ts';
 import { keptPolicies } from '../../src/controller/kept.ts';
 import { PolicyStore } from '../../src/controller/policy-store.ts';
 
@@ -54,7 +54,8 @@ describe('the contents of policies', () => {
   it('make the policy again, but for what nobody reads', () => {
     const { body } = new Bodies().of(policy('a'));
     const identity = { namespace: 'a', name: 'shop.ingress', uid: 'uid-a', resourceVersion: '7' };
-    assert.deepEqual(policyOf(identity, body), policy('a', { managedFields: [{ manager: 'kubectl-edit' }] }));
+    const { metadata, spec } = new SharedPolicy(identity, body);
+    assert.deepEqual({ metadata, spec }, policy('a', { managedFields: [{ manager: 'kubectl-edit' }] }));
   });
 });
 

@@ -1,5 +1,9 @@
 // Requests for one kind, answered by a real API server.
 import assert from 'node:assert/strict';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import { SharedPolicy } from '../../../src/controller/bodies.ts';
+import { NETWORK_POLICIES } from '../../../src/controller/observed.ts';
+import { PolicyStore } from '../../../src/controller/policy-store.ts';
 import {
   ApiError,
   classify,
@@ -49,6 +53,47 @@ describe('resource', () => {
     assert.deepEqual(patched.data, { b: '1' });
     assert.equal(await maps.delete('life', NAMESPACE), undefined);
     assert.ok(isNotFound(await rejected(maps.get('life', NAMESPACE))));
+  });
+
+  it('compares what a policy says that is known, and parses it no more', async () => {
+    const policies = new Resource<NetworkPolicy>(admin, NETWORK_POLICIES);
+    const { parse, project } = new PolicyStore();
+    const write = async (name: string) => {
+      const metadata = { name, namespace: NAMESPACE, labels: { app: 'a' } };
+      const policy = {
+        apiVersion: 'networking.k8s.io/v1',
+        kind: 'NetworkPolicy',
+        metadata,
+        spec: { podSelector: {} },
+      };
+      const answer = await policies.create(policy, { parse });
+      project(answer);
+      return answer;
+    };
+    const parsed = [await write('first'), await write('second')];
+    const compared = await write('third');
+    assert.deepEqual(
+      [...parsed, compared].map((each) => each instanceof SharedPolicy),
+      [false, false, true],
+    );
+    const { metadata, spec } = await policies.get('third', NAMESPACE);
+    assert.deepEqual(compared.spec, spec);
+    const { name, namespace, uid, resourceVersion, labels } = metadata;
+    const managedFields = [{ manager: 'segmentation-operator' }];
+    assert.deepEqual(compared.metadata, { name, namespace, uid, resourceVersion, labels, managedFields });
+
+    const end = new AbortController();
+    const query = { watch: true, sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' };
+    const path = policies.collection(NAMESPACE);
+    const names: string[] = [];
+    for await (const value of admin.watch({ path, query, signal: end.signal, stallMs: 60_000, parse })) {
+      const { object } = value as { readonly object: NetworkPolicy };
+      assert.ok(object instanceof SharedPolicy);
+      names.push(object.metadata.name);
+      if (names.length === 3) break;
+    }
+    end.abort();
+    assert.deepEqual(names.sort(), ['first', 'second', 'third']);
   });
 
   it('signs its writes', async () => {
