@@ -1,10 +1,12 @@
 /** What the tests of src/kube share: kubeconfigs in variants, transports that are closed, small waits. */
+import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../../../src/api/meta.ts';
 import { loadKubeConfig } from '../../../src/kube/config.ts';
+import { ApiError } from '../../../src/kube/errors.ts';
 import { Resource } from '../../../src/kube/resource.ts';
 import { createTransport } from '../../../src/kube/transport.ts';
 import type { RequestInfo, Transport, TransportOptions } from '../../../src/kube/transport.ts';
@@ -83,6 +85,23 @@ export class Fixture {
 
 export function namespaces(transport: Transport): Resource<KubeObject> {
   return new Resource(transport, { group: '', version: 'v1', plural: 'namespaces', namespaced: false });
+}
+
+/** A request that every user may make; resolves its answer. */
+export function readNamespace(transport: Transport): Promise<KubeObject> {
+  return namespaces(transport).get('default');
+}
+
+/** The error with which a request fails: an ApiError of one line. @throws if the request succeeds */
+export async function failure(pending: Promise<unknown>): Promise<ApiError> {
+  return pending.then(
+    () => assert.fail('it succeeded'),
+    (error: unknown) => {
+      assert.ok(error instanceof ApiError, String(error));
+      assert.doesNotMatch(error.message, /\n/);
+      return error;
+    },
+  );
 }
 
 export function configMaps(transport: Transport): Resource<ConfigMap> {

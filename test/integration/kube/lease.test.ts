@@ -15,8 +15,7 @@ const NAMESPACE = 'kube-lease';
 const SLACK = 1500;
 const TIMES = { leaseDurationMs: 2000, renewDeadlineMs: 1200, retryPeriodMs: 300 };
 
-describe('leader election', function () {
-  this.timeout(15_000);
+describe('leader election', () => {
   let plane: ControlPlane;
   let fixture: Fixture;
   let admin: Transport;

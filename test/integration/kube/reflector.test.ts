@@ -63,8 +63,7 @@ class Follower {
   }
 }
 
-describe('reflector', function () {
-  this.timeout(20_000);
+describe('reflector', () => {
   let plane: ControlPlane;
   let fixture: Fixture;
   let admin: Transport;

@@ -15,8 +15,7 @@ interface Config {
   readonly users: readonly [{ readonly user: { readonly token: string } }];
 }
 
-describe('the API server is reached', function () {
-  this.timeout(20_000);
+describe('the API server is reached', () => {
   let plane: ControlPlane;
   let fixture: Fixture;
 
