@@ -18,8 +18,7 @@ const spec = (account?: string) => ({
   ...(account && { serviceAccountName: account }),
 });
 
-describe('the label of a pod that says its ServiceAccount', function () {
-  this.timeout(60_000);
+describe('the label of a pod that says its ServiceAccount', () => {
   let plane: ControlPlane;
   const pods = (namespace: string) => `/api/v1/namespaces/${namespace}/pods`;
   const labelOf = ({ metadata }: KubeObject) => metadata.labels?.[LABEL];

@@ -14,8 +14,7 @@ const WITHOUT = [
   `--runtime-config=${V1}/mutatingadmissionpolicies=false,${V1}/mutatingadmissionpolicybindings=false`,
 ];
 
-describe('a peer by ServiceAccount, where there are no MutatingAdmissionPolicies', function () {
-  this.timeout(60_000);
+describe('a peer by ServiceAccount, where there are no MutatingAdmissionPolicies', () => {
   const operators = new Operators();
   let plane: ControlPlane;
 

@@ -1,45 +1,25 @@
 // Protection of our policies and limits for others', on a real API server: each verb, by whom, and in which strength.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import type { ControlPlane } from '../../env/index.ts';
-import { sharedControlPlane } from '../../env/shared.ts';
-import { eventually, Sandbox } from '../../support/cluster.ts';
-import { installOperator, type Operator, Operators } from '../../support/operator.ts';
+import { eventually } from '../../support/cluster.ts';
+import { OperatorSuite } from '../../support/suite.ts';
 
 const ADMISSION = '/apis/admissionregistration.k8s.io/v1';
 const IN_FORCE = 15_000; // ms: twice the API server's refresh of bindings, and a busy machine
 const EVERYONE = { podSelector: {}, policyTypes: ['Ingress'], ingress: [{}] } as const;
 
-describe('admission', function () {
-  this.timeout(60_000);
-  const operators = new Operators();
-  let plane: ControlPlane;
-  let kubeconfig: string;
-  let operator: Operator;
-  let box: Sandbox;
-
-  before(async () => {
-    plane = await sharedControlPlane();
-    kubeconfig = await installOperator(plane);
-    operator = await operators.start(kubeconfig);
-  });
-  beforeEach(() => {
-    box = new Sandbox(plane, 'protect');
-  });
-  afterEach(async () => {
-    if (!operator.running) operator = await operators.start(kubeconfig);
-    await box.remove();
-  });
+describe('admission', () => {
+  const at = new OperatorSuite('protect');
 
   const isInForce = (profile: string) =>
     eventually(async () => {
-      const { status, reason, message } = await box.condition(profile, 'AdmissionReady');
+      const { status, reason, message } = await at.box.condition(profile, 'AdmissionReady');
       assert.equal(status, 'True', `${reason}: ${message}`);
-      await box.ready(profile, 0);
+      await at.box.ready(profile, 0);
     }, IN_FORCE);
   /** Runs kubectl as a user of these groups beside cluster-admin's; resolves what it prints to stderr and stdout. */
   const kubectl = (args: readonly string[], stdin = '', groups: readonly string[] = ['system:masters']) =>
-    plane.kubectlRun(['--as=tenant', ...groups.map((group) => `--as-group=${group}`), ...args], { stdin });
+    at.plane.kubectlRun(['--as=tenant', ...groups.map((group) => `--as-group=${group}`), ...args], { stdin });
   const policy = (name: string, spec: object, labels: object = {}) =>
     JSON.stringify({
       apiVersion: 'networking.k8s.io/v1',
@@ -54,8 +34,8 @@ describe('admission', function () {
     let deny: string;
 
     beforeEach(async () => {
-      namespace = await box.namespace('shop');
-      profile = await box.profile('strict', {
+      namespace = await at.box.namespace('shop');
+      profile = await at.box.profile('strict', {
         admission: { protect: 'Enforce', breakGlassGroups: ['sre'] },
       });
       await isInForce(profile);
@@ -63,7 +43,7 @@ describe('admission', function () {
     });
 
     it('refuses every way to change or delete a policy, and names the profile to edit', async () => {
-      const before = await box.policies(namespace);
+      const before = await at.box.policies(namespace);
       const says = new RegExp(`is made and kept by SegmentationProfile ${profile}: edit the profile`);
       const n = ['-n', namespace];
       const patch = (body: object) => [
@@ -93,7 +73,7 @@ describe('admission', function () {
         await assert.rejects(kubectl(args, stdin), says, way);
       }
       const collection = `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`;
-      await assert.rejects(plane.admin.send('DELETE', collection), says, 'deletecollection');
+      await assert.rejects(at.plane.admin.send('DELETE', collection), says, 'deletecollection');
       const labels = {
         'app.kubernetes.io/managed-by': 'segmentation-operator',
         'segmentation.dev/profile': profile,
@@ -102,51 +82,51 @@ describe('admission', function () {
         kubectl([...n, 'create', '-f', '-'], policy('forged', EVERYONE, labels)),
         /has the labels of those that SegmentationProfile .* makes: leave out/,
       );
-      await box.createPolicy(namespace, 'theirs', { podSelector: {}, policyTypes: ['Ingress'] });
-      await assert.rejects(box.patchPolicy(namespace, 'theirs', { metadata: { labels } }), says);
-      await box.deletePolicy(namespace, 'theirs');
-      assert.deepEqual(await box.policies(namespace), before);
+      await at.box.createPolicy(namespace, 'theirs', { podSelector: {}, policyTypes: ['Ingress'] });
+      await assert.rejects(at.box.patchPolicy(namespace, 'theirs', { metadata: { labels } }), says);
+      await at.box.deletePolicy(namespace, 'theirs');
+      assert.deepEqual(await at.box.policies(namespace), before);
     });
 
     it('lets the operator write, and those of a break-glass group', async () => {
-      await box.edit(profile, { egress: [{ name: 'out', to: [{ entity: 'Any' }] }] });
-      await box.ready(profile, IN_FORCE);
+      await at.box.edit(profile, { egress: [{ name: 'out', to: [{ entity: 'Any' }] }] });
+      await at.box.ready(profile, IN_FORCE);
       await kubectl(['-n', namespace, 'delete', 'netpol', deny], '', ['system:masters', 'sre']);
-      await eventually(() => box.policy(namespace, deny));
+      await eventually(() => at.box.policy(namespace, deny));
     });
 
     it('lets a namespace be deleted, and all that is in it', async () => {
-      await operator.stop();
-      await plane.admin.send('DELETE', `/api/v1/namespaces/${namespace}`);
-      await eventually(() => assert.rejects(box.read(`/api/v1/namespaces/${namespace}`), /404/), 20_000);
+      await at.operator.stop();
+      await at.plane.admin.send('DELETE', `/api/v1/namespaces/${namespace}`);
+      await eventually(() => assert.rejects(at.box.read(`/api/v1/namespaces/${namespace}`), /404/), 20_000);
     });
 
     it('lets the garbage collector take what a profile leaves behind, also where the operator is away', async () => {
-      await operator.stop();
-      await box.removeProfile(profile);
-      await box.patch(`/apis/segmentation.dev/v1alpha1/segmentationprofiles/${profile}`, {
+      await at.operator.stop();
+      await at.box.removeProfile(profile);
+      await at.box.patch(`/apis/segmentation.dev/v1alpha1/segmentationprofiles/${profile}`, {
         metadata: { finalizers: null },
       });
       // It looks for new kinds of owners every 30 s, and the CRD may be that new.
-      await eventually(async () => assert.deepEqual(await box.policyNames(namespace), []), 45_000);
+      await eventually(async () => assert.deepEqual(await at.box.policyNames(namespace), []), 45_000);
       const binding = `${ADMISSION}/validatingadmissionpolicybindings/${profile}.protected-policies.segmentation.dev`;
-      await eventually(() => assert.rejects(box.read(binding), /404/), 10_000);
+      await eventually(() => assert.rejects(at.box.read(binding), /404/), 10_000);
     });
 
     it('goes with the profile, and without it', async () => {
-      await box.edit(profile, { admission: { protect: 'Disabled' } });
+      await at.box.edit(profile, { admission: { protect: 'Disabled' } });
       await eventually(
-        () => box.patchPolicy(namespace, deny, { metadata: { annotations: { a: 'b' } } }),
+        () => at.box.patchPolicy(namespace, deny, { metadata: { annotations: { a: 'b' } } }),
         IN_FORCE,
       );
-      await box.removeProfile(profile);
-      await eventually(async () => assert.deepEqual(await box.policyNames(namespace), []));
+      await at.box.removeProfile(profile);
+      await eventually(async () => assert.deepEqual(await at.box.policyNames(namespace), []));
     });
   });
 
   it('with protect: Warn warns and admits', async () => {
-    const namespace = await box.namespace('shop');
-    const profile = await box.profile('strict', { admission: { protect: 'Warn' } });
+    const namespace = await at.box.namespace('shop');
+    const profile = await at.box.profile('strict', { admission: { protect: 'Warn' } });
     await isInForce(profile);
     const args = ['-n', namespace, 'delete', 'netpol', `${profile}.default-deny`, '--dry-run=server'];
     assert.match(await kubectl(args), /deleted/);
@@ -159,23 +139,23 @@ describe('admission', function () {
     const text = readFileSync(new URL('../../../config/admission/protect.yaml', import.meta.url), 'utf8');
     const other = text.replace('segmentation-system:segmentation-operator', 'elsewhere:another');
     assert.notEqual(other, text);
-    await plane.kubectlRun(['apply', '-f', '-'], { stdin: other });
+    await at.plane.kubectlRun(['apply', '-f', '-'], { stdin: other });
     try {
-      const namespace = await box.namespace('shop');
-      const profile = await box.profile('strict', { admission: { protect: 'Enforce' } });
+      const namespace = await at.box.namespace('shop');
+      const profile = await at.box.profile('strict', { admission: { protect: 'Enforce' } });
       await eventually(async () => {
-        const { reason, message } = await box.condition(profile, 'AdmissionReady');
+        const { reason, message } = await at.box.condition(profile, 'AdmissionReady');
         assert.equal(reason, 'OtherAccount');
         assert.ok(
           message.includes(name) && message.includes('segmentation-system:segmentation-operator'),
           message,
         );
-        assert.equal((await box.policyNames(namespace)).length, 2);
+        assert.equal((await at.box.policyNames(namespace)).length, 2);
       }, IN_FORCE);
-      await plane.kubectlRun(['apply', '-f', '-'], { stdin: text });
+      await at.plane.kubectlRun(['apply', '-f', '-'], { stdin: text });
       await isInForce(profile);
     } finally {
-      await plane.kubectlRun(['apply', '-f', '-'], { stdin: text });
+      await at.plane.kubectlRun(['apply', '-f', '-'], { stdin: text });
     }
   });
 
@@ -193,8 +173,8 @@ describe('admission', function () {
     });
 
     it('WithinNamespace admits peers of the namespace, and refuses all others', async () => {
-      const namespace = await box.namespace('shop');
-      const profile = await box.profile('strict', { admission: { tenantPolicies: 'WithinNamespace' } });
+      const namespace = await at.box.namespace('shop');
+      const profile = await at.box.profile('strict', { admission: { tenantPolicies: 'WithinNamespace' } });
       await isInForce(profile);
       const create = (spec: object) =>
         kubectl(['-n', namespace, 'create', '--dry-run=server', '-f', '-'], policy('theirs', spec));
@@ -210,28 +190,28 @@ describe('admission', function () {
         says,
         'no peers',
       );
-      const other = await box.namespace('other', null);
+      const other = await at.box.namespace('other', null);
       await kubectl(['-n', other, 'create', '-f', '-'], policy('theirs', EVERYONE));
     });
 
     it('counts only the directions that the profile isolates', async () => {
-      const namespace = await box.namespace('shop');
-      const profile = await box.profile('strict', {
+      const namespace = await at.box.namespace('shop');
+      const profile = await at.box.profile('strict', {
         isolation: ['Ingress'],
         admission: { tenantPolicies: 'WithinNamespace' },
       });
       await isInForce(profile);
-      await box.createPolicy(namespace, 'out', { podSelector: {}, policyTypes: ['Egress'], egress: [{}] });
-      await assert.rejects(box.createPolicy(namespace, 'in', EVERYONE), /within the namespace/);
+      await at.box.createPolicy(namespace, 'out', { podSelector: {}, policyTypes: ['Egress'], egress: [{}] });
+      await assert.rejects(at.box.createPolicy(namespace, 'in', EVERYONE), /within the namespace/);
     });
 
     it('None refuses all of others, reports those that were there, and lets them be deleted', async () => {
-      const namespace = await box.namespace('shop');
-      await box.createPolicy(namespace, 'theirs', EVERYONE);
-      await box.createPolicy(namespace, 'within', local as never);
-      const profile = await box.profile('strict', { admission: { tenantPolicies: 'None' } });
+      const namespace = await at.box.namespace('shop');
+      await at.box.createPolicy(namespace, 'theirs', EVERYONE);
+      await at.box.createPolicy(namespace, 'within', local as never);
+      const profile = await at.box.profile('strict', { admission: { tenantPolicies: 'None' } });
       await isInForce(profile);
-      const found = async () => (await box.readProfile(profile)).status?.admission;
+      const found = async () => (await at.box.readProfile(profile)).status?.admission;
       assert.deepEqual(await found(), {
         wideningPolicies: 2,
         policies: [
@@ -240,36 +220,36 @@ describe('admission', function () {
         ],
       });
       await assert.rejects(
-        box.createPolicy(namespace, 'more', local as never),
+        at.box.createPolicy(namespace, 'more', local as never),
         /admits no other NetworkPolicies/,
       );
       await assert.rejects(
-        box.patchPolicy(namespace, 'theirs', { spec: { ingress: null } }),
+        at.box.patchPolicy(namespace, 'theirs', { spec: { ingress: null } }),
         /admits no other/,
       );
-      await box.patchPolicy(namespace, 'theirs', { metadata: { labels: { a: 'b' } } });
-      await box.deletePolicy(namespace, 'theirs');
+      await at.box.patchPolicy(namespace, 'theirs', { metadata: { labels: { a: 'b' } } });
+      await at.box.deletePolicy(namespace, 'theirs');
       await eventually(async () => assert.equal((await found())?.wideningPolicies, 1));
-      await box.edit(profile, { admission: { tenantPolicies: 'WithinNamespace' } });
+      await at.box.edit(profile, { admission: { tenantPolicies: 'WithinNamespace' } });
       await eventually(async () => assert.deepEqual(await found(), { wideningPolicies: 0 }));
-      await box.edit(profile, { admission: null });
+      await at.box.edit(profile, { admission: null });
       await eventually(async () => assert.equal(await found(), undefined));
     });
 
     it('in the strength Warn warns, and in the strength Audit tells the audit log', async () => {
-      const namespace = await box.namespace('shop');
+      const namespace = await at.box.namespace('shop');
       const admission = { tenantPolicies: 'None', tenantPoliciesAction: 'Warn' };
-      const profile = await box.profile('strict', { admission });
+      const profile = await at.box.profile('strict', { admission });
       await isInForce(profile);
       const args = ['-n', namespace, 'create', '--dry-run=server', '-f', '-'];
       assert.match(await kubectl(args, policy('theirs', EVERYONE)), /created/);
       const warned = kubectl([...args, '--warnings-as-errors'], policy('theirs', EVERYONE));
       await assert.rejects(warned, /Warning: .*admits no other/);
-      await box.edit(profile, { admission: { tenantPoliciesAction: 'Audit' } });
+      await at.box.edit(profile, { admission: { tenantPoliciesAction: 'Audit' } });
       await isInForce(profile);
-      await box.createPolicy(namespace, 'audited', EVERYONE);
+      await at.box.createPolicy(namespace, 'audited', EVERYONE);
       await eventually(() => {
-        const line = readFileSync(plane.auditLog ?? '', 'utf8')
+        const line = readFileSync(at.plane.auditLog ?? '', 'utf8')
           .split('\n')
           .find((each) => each.includes(`"${namespace}"`) && each.includes('"audited"'));
         assert.match(line ?? '', /validation.policy.admission.k8s.io\/validation_failure.*admits no other/);
