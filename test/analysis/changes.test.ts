@@ -14,9 +14,7 @@ const policy = (name: string, spec: NetworkPolicySpec): NetworkPolicy => ({
   spec,
 });
 
-describe('the change of flows', function () {
-  this.timeout('1m');
-
+describe('the change of flows', () => {
   it('is, for every two pods and every port, what the evaluator says before and after', () => {
     fc.assert(
       fc.property(namespaces, pods, policies(4), policies(4), (namespaces, generated, old, next) => {

@@ -35,9 +35,7 @@ function assertNotNarrower(
   }
 }
 
-describe('the evaluator', function () {
-  this.timeout('1m');
-
+describe('the evaluator', () => {
   it('lets a rule that is added narrow nothing', () => {
     fc.assert(
       fc.property(
@@ -132,9 +130,7 @@ describe('the evaluator', function () {
   });
 });
 
-describe('the matrix', function () {
-  this.timeout('1m');
-
+describe('the matrix', () => {
   const ports = [
     { port: 53, protocol: 'UDP' },
     { port: 80, protocol: 'TCP' },

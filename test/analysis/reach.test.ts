@@ -33,9 +33,7 @@ function linkOf({ groups, links }: Reach, from: GroupName, to: GroupName): Link 
   return links.find((link) => link.from === index(from) && link.to === index(to));
 }
 
-describe('a reach', function () {
-  this.timeout('1m');
-
+describe('a reach', () => {
   it('says of each two groups on which ports any of their pods may talk, and whether all may alike', () => {
     const view = fc.record({ namespaces, pods, policies: policies(5) }).map(withoutNodes);
     fc.assert(

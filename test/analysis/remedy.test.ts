@@ -56,9 +56,7 @@ function policiesOf({ namespaces, selected, foreign }: World, of: SegmentationPr
   return [...own, ...foreign];
 }
 
-describe('the rule that is suggested for a denied flow', function () {
-  this.timeout('1m');
-
+describe('the rule that is suggested for a denied flow', () => {
   it('allows the flow, and opens nothing but this port between these pods and those that it names', () => {
     fc.assert(
       fc.property(

@@ -15,8 +15,7 @@ const skipped = browserIsThere ? '' : ' (skipped: set CHROME_PATH to a Chrome or
 const CHECKOUT = 'checkout/Deployment/checkout';
 const PAYMENTS = 'payments/Deployment/payments';
 
-(browserIsThere ? describe : describe.skip)(`the graph page in a browser${skipped}`, function () {
-  this.timeout('1m');
+(browserIsThere ? describe : describe.skip)(`the graph page in a browser${skipped}`, () => {
   let tools: NpmTools;
   let browser: Browser;
   let directory: string;

@@ -20,7 +20,6 @@ const shuffled = troubles(EVERYTHING)
   .sort((a, b) => a.at - b.at);
 
 describe('the invariants hold', function () {
-  this.timeout(120_000);
   this.bail(true); // a round begins where the one before has settled
   const operators = new Operators();
   tellReplay(() => rounds?.told());

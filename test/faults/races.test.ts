@@ -8,8 +8,7 @@ import { consistently, eventually, Sandbox } from '../support/cluster.ts';
 import { installOperator, Operators } from '../support/operator.ts';
 import { ApiProxy } from './api-proxy.ts';
 
-describe('the operator', function () {
-  this.timeout(60_000);
+describe('the operator', () => {
   const operators = new Operators();
   let plane: ControlPlane;
   let proxy: ApiProxy;

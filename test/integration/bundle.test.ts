@@ -29,8 +29,7 @@ function build(outfile: string): void {
   assert.doesNotMatch(stdout, /kubectl-segmentation/);
 }
 
-describe('the bundle', function () {
-  this.timeout(60_000);
+describe('the bundle', () => {
   let directory: string;
   let app: string;
   let node: string;
@@ -85,8 +84,7 @@ describe('the bundle', function () {
   });
 });
 
-describe('the bundle of the kubectl plugin', function () {
-  this.timeout(60_000);
+describe('the bundle of the kubectl plugin', () => {
   let directory: string;
 
   before(() => {

@@ -59,8 +59,7 @@ const ALLOWED: readonly (readonly [resource: string, verbs: readonly string[], n
   ['events.events.k8s.io', ['create', 'patch'], 'default'],
 ];
 
-describe('config/default', function () {
-  this.timeout(120_000);
+describe('config/default', () => {
   let plane: ControlPlane;
   let deployment: Deployment;
 

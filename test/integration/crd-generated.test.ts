@@ -24,8 +24,7 @@ function generate(directory: string, ...args: readonly string[]) {
   return { status, output: stdout + stderr };
 }
 
-describe('the generated files', function () {
-  this.timeout(60_000);
+describe('the generated files', () => {
   let copy: string;
 
   beforeEach(() => {

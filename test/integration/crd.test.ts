@@ -37,8 +37,7 @@ function profile(name: string, spec: object): object {
 const documents = (objects: readonly object[]) => objects.map((each) => JSON.stringify(each)).join('\n---\n');
 const created: string[] = [];
 
-describe('the SegmentationProfile CRD', function () {
-  this.timeout(120_000);
+describe('the SegmentationProfile CRD', () => {
   let plane: ControlPlane;
 
   const kubectl = (args: readonly string[], ...objects: readonly object[]) =>

@@ -18,8 +18,7 @@ const shown = PAGES.flatMap(samples).flatMap(({ language, text, at }) =>
     : [],
 );
 
-describe('the profiles of the documentation', function () {
-  this.timeout(120_000);
+describe('the profiles of the documentation', () => {
   let plane: ControlPlane;
 
   before(async () => {

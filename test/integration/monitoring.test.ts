@@ -56,8 +56,7 @@ function filled(expression: string): string {
   return Object.entries(VARIABLES).reduce((text, [name, value]) => text.replaceAll(name, value), expression);
 }
 
-(goIsThere ? describe : describe.skip)(`Prometheus${skippedWithoutGo}`, function () {
-  this.timeout('1m');
+(goIsThere ? describe : describe.skip)(`Prometheus${skippedWithoutGo}`, () => {
   const operators = new Operators();
   let plane: ControlPlane;
   let box: Sandbox;

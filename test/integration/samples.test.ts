@@ -22,8 +22,7 @@ function labelOf(text: string): Readonly<Record<string, string>> {
   return { [key]: value };
 }
 
-describe('the samples', function () {
-  this.timeout(120_000);
+describe('the samples', () => {
   let plane: ControlPlane;
 
   before(async () => {

@@ -24,8 +24,7 @@ import { Side } from './simulation-side.ts';
 const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 const REQUESTS = 400;
 
-describe('the model of the API server', function () {
-  this.timeout(60_000);
+describe('the model of the API server', () => {
   const id = `model-${randomBytes(3).toString('hex')}`;
   let fixture: Fixture;
   let real: Side;

@@ -42,8 +42,7 @@ const PROGRAMS: readonly (readonly [
 ];
 
 for (const [program, flag, file, holds, not] of PROGRAMS) {
-  describe(`beside the bundle of ${program}`, function () {
-    this.timeout(60_000);
+  describe(`beside the bundle of ${program}`, () => {
     let directory: string;
     let text: string;
     let bill: Bill;
@@ -118,8 +117,7 @@ for (const [program, flag, file, holds, not] of PROGRAMS) {
   });
 }
 
-describe('the image', function () {
-  this.timeout(60_000);
+describe('the image', () => {
   const dockerfile = readFileSync(join(root, 'Dockerfile'), 'utf8');
   let context: string;
 

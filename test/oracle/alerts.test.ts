@@ -13,8 +13,7 @@ import { WORK_CASES } from './alert-cases/work.ts';
 
 const ALERT_CASES = [...REPLICA_CASES, ...SEGMENTATION_CASES, ...WORK_CASES];
 
-(goIsThere ? describe : describe.skip)(`the alerts${skippedWithoutGo}`, function () {
-  this.timeout('2m');
+(goIsThere ? describe : describe.skip)(`the alerts${skippedWithoutGo}`, () => {
   let directory: string;
   let rules: string;
 

@@ -26,8 +26,7 @@ const CYCLONUS = {
   usualTime: 'at most 2 minutes on 2 cores',
 };
 
-(goIsThere ? describe : describe.skip)(`independent code${skippedWithoutGo}`, function () {
-  this.timeout('2m');
+(goIsThere ? describe : describe.skip)(`independent code${skippedWithoutGo}`, () => {
   let oracle: Oracle;
 
   before(async function () {

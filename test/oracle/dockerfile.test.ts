@@ -6,8 +6,7 @@ import { goIsThere, goTool, skippedWithoutGo } from '../env/go-tool.ts';
 
 const dockerfile = readRepositoryFile('Dockerfile');
 
-(goIsThere ? describe : describe.skip)(`to BuildKit the Dockerfile${skippedWithoutGo}`, function () {
-  this.timeout('30s');
+(goIsThere ? describe : describe.skip)(`to BuildKit the Dockerfile${skippedWithoutGo}`, () => {
   let judge: string;
 
   before(async function () {

@@ -10,8 +10,7 @@ const root = join(import.meta.dirname, '../..');
 const module = readRepositoryFile('test/env/tools/oldest-kubernetes/go.mod');
 const OLDEST = /k8s\.io\/apiextensions-apiserver v0\.(\d+)\./.exec(module)?.[1] ?? '';
 
-(goIsThere ? describe : describe.skip)(`to Kubernetes 1.${OLDEST}${skippedWithoutGo}`, function () {
-  this.timeout('60s');
+(goIsThere ? describe : describe.skip)(`to Kubernetes 1.${OLDEST}${skippedWithoutGo}`, () => {
   let judge: string;
   let manifests: string;
 

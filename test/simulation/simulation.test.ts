@@ -9,9 +9,7 @@ const ONCE_BROKEN = [562, 6009, 236_704_510, 236_705_078];
 /** How many schedules run with the unit tests: a fixed number, the first seeds. More: npm run test:simulation. */
 const SCHEDULES = 60;
 
-describe('the controller, in simulated time,', function () {
-  this.timeout(120_000);
-
+describe('the controller, in simulated time,', () => {
   it(`keeps every invariant in ${SCHEDULES} schedules of events and faults`, async () => {
     const sums = { writes: 0, transitions: 0, openings: 0 };
     for (let seed = 1; seed <= SCHEDULES; seed++) {

@@ -16,7 +16,7 @@ const NAME = 'segmentation-operator';
 /** How the API server names the operator. */
 export const OPERATOR_USER = `system:serviceaccount:${NAMESPACE}:${NAME}`;
 
-const START = 15_000; // ms until it listens; about half a second on an idle machine
+const START = 60_000; // ms until it listens; about half a second on an idle machine
 
 /** How a process ended; one of the two is null. */
 export interface Exit {
@@ -79,10 +79,11 @@ export class Operators {
     this.#processes ??= new ProcessSet(join(tmpdir(), `operators-${randomBytes(6).toString('hex')}`));
     const log = join(this.#processes.directory, `${this.#started.length}.log`);
     const addresses = ['--metrics-bind-address=127.0.0.1:0', '--health-probe-bind-address=127.0.0.1:0'];
+    const { PATH, NODE_COMPILE_CACHE } = process.env;
     const child = this.#processes.start(
       process.execPath,
       [join(ROOT, 'src/main.ts'), '--log-format=json', ...addresses, ...args],
-      { log, environment: { PATH: process.env['PATH'], HOME: this.#processes.directory } },
+      { log, environment: { PATH, NODE_COMPILE_CACHE, HOME: this.#processes.directory } },
     );
     const operator = new Operator(child, log);
     this.#started.push(operator);

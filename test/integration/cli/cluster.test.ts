@@ -26,8 +26,7 @@ const RULES = {
   egress: [{ name: 'to-nodes', to: [{ entity: 'Nodes' }] }],
 };
 
-describe('kubectl segmentation in a cluster', function () {
-  this.timeout(60_000);
+describe('kubectl segmentation in a cluster', () => {
   const operators = new Operators();
   let plane: ControlPlane;
   let sandbox: Sandbox;

@@ -11,8 +11,7 @@ import { installOperator, Operators } from '../../support/operator.ts';
 const root = join(import.meta.dirname, '../../..');
 const tutorial = page('docs/tutorial.md');
 
-describe('docs/tutorial.md', function () {
-  this.timeout(120_000);
+describe('docs/tutorial.md', () => {
   const operators = new Operators();
   const directory = directoryForPage();
   let plane: ControlPlane;

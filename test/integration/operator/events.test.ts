@@ -11,8 +11,7 @@ const EVENTS = '/apis/events.k8s.io/v1/namespaces/default/events';
 const PATIENCE = 10_000; // ms; an Event takes a second or two
 const root = join(import.meta.dirname, '../../..');
 
-describe("the profile's Events", function () {
-  this.timeout(30_000);
+describe("the profile's Events", () => {
   let plane: ControlPlane;
   let leader: Operator;
   let standby: Operator;

@@ -24,8 +24,7 @@ const NOT_MARKED = /it lacks the labels .* or its name is not made of that profi
 const NOT_OWN = /is not the segmentation operator's: .* put the labels .* back, or delete it/;
 const PROTECTED = /the namespace is protected\. .* change `protectedNamespaces`/;
 
-describe('the fence around the operator', function () {
-  this.timeout(60_000);
+describe('the fence around the operator', () => {
   const operators = new Operators();
   let plane: ControlPlane;
   let token: string;

@@ -21,8 +21,7 @@ interface Rule {
  */
 const FALLBACK = /^list (?!networkpolicies|pods|validatingadmissionpolicybindings)/;
 
-describe("the operator's role", function () {
-  this.timeout(60_000);
+describe("the operator's role", () => {
   const operators = new Operators();
   let plane: ControlPlane;
   let box: Sandbox;

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ControlPlane, startControlPlane } from '../../env/index.ts';
 import { sharedControlPlane } from '../../env/shared.ts';
-import { consistently, eventually, PROMPTLY, Sandbox } from '../../support/cluster.ts';
+import { consistently, eventually, Sandbox } from '../../support/cluster.ts';
 import {
   installOperator,
   type Operator,
@@ -17,15 +17,16 @@ import { crdEstablished } from '../../env/crd.ts';
 
 const CONFIG = join(import.meta.dirname, '../../../config');
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/segmentation-system/leases/segmentation-operator';
-/** Milliseconds, as in the configuration file below. */
+const GRACE = 30_000; // ms, as in config/manager
+/** Milliseconds, as in the configuration below. */
 const LEASE_DURATION = 3000;
 const RETRY_PERIOD = 500;
-const ELECTION = `apiVersion: config.segmentation.dev/v1alpha1
+const election = (leaseDuration: string) => `apiVersion: config.segmentation.dev/v1alpha1
 kind: OperatorConfiguration
-leaderElection: {enabled: true, leaseDuration: 3s, renewDeadline: 2s, retryPeriod: 500ms}
+leaderElection: {enabled: true, leaseDuration: ${leaseDuration}, renewDeadline: 2s, retryPeriod: 500ms}
 `;
 /** How long a test waits beyond that: a process of a busy machine needs a while to start. */
-const SLACK = 10_000; // ms
+const SLACK = 30_000; // ms
 
 describe("the operator's process", () => {
   const operators = new Operators();
@@ -48,7 +49,7 @@ describe("the operator's process", () => {
         const operator = await operators.start(kubeconfig);
         const asked = performance.now();
         assert.deepEqual(await operator.stop(signal), { code: 0, signal: null });
-        assert.ok(performance.now() - asked < PROMPTLY);
+        assert.ok(performance.now() - asked < GRACE, 'Kubernetes would have killed it');
         assert.deepEqual(
           operator.lines().filter(({ level }) => level === 'error'),
           [],
@@ -137,17 +138,14 @@ describe("the operator's process", () => {
   });
 
   describe('with --leader-elect', () => {
-    let config: string;
     const started: Operator[] = [];
 
-    before(async () => {
-      await vacateLease(plane);
-      config = join(plane.directory, 'election.yaml');
-      writeFileSync(config, ELECTION);
-    });
+    before(() => vacateLease(plane));
     afterEach(() => Promise.all(started.splice(0).map((operator) => operator.kill())));
 
-    async function startReplica(): Promise<Operator> {
+    async function startReplica(leaseDuration = '3s'): Promise<Operator> {
+      const config = join(plane.directory, `election-${leaseDuration}.yaml`);
+      writeFileSync(config, election(leaseDuration));
       const operator = await operators.start(kubeconfig, `--config=${config}`);
       started.push(operator);
       return operator;
@@ -174,17 +172,15 @@ describe("the operator's process", () => {
         )
         .map(({ verb, responseStatus }) => `${verb} ${responseStatus.code}`);
 
-    it('gives its Lease up when it ends, and the next one leads at once', async () => {
-      const first = await startReplica();
-      await first.line('leading', LEASE_DURATION + RETRY_PERIOD + SLACK);
-      const second = await startReplica();
+    it('gives its Lease up when it ends, and the next one leads without waiting for it to run out', async () => {
+      const first = await startReplica('10m');
+      await first.line('leading');
+      const second = await startReplica('10m');
       assert.equal(leads(second), false);
       const status = 'leader_election_master_status{name="segmentation-operator"}';
       assert.deepEqual([await first.metric(status), await second.metric(status)], [1, 0]);
       assert.deepEqual(await first.stop(), { code: 0, signal: null });
-      const ended = performance.now();
       await second.line('leading');
-      assert.ok(performance.now() - ended < LEASE_DURATION, 'it did not wait for the Lease to run out');
       assert.deepEqual(await second.stop(), { code: 0, signal: null });
       assert.equal(await holder(), '');
     });
@@ -223,8 +219,7 @@ describe("the operator's process", () => {
   });
 });
 
-describe('the operator, where something is missing at its start,', function () {
-  this.timeout(60_000);
+describe('the operator, where something is missing at its start,', () => {
   const operators = new Operators();
   const RECOVERY = 15_000; // ms: its longest pause between two attempts, and some
   let plane: ControlPlane;

@@ -1,9 +1,7 @@
 // What the API server would refuse for its size.
 import assert from 'node:assert/strict';
-import type { ControlPlane } from '../../env/index.ts';
-import { sharedControlPlane } from '../../env/shared.ts';
-import { eventually, Sandbox } from '../../support/cluster.ts';
-import { installOperator, Operators } from '../../support/operator.ts';
+import { eventually } from '../../support/cluster.ts';
+import { OperatorSuite } from '../../support/suite.ts';
 
 /** In milliseconds: every write of so large a profile takes the API server a while, the more on a busy machine. */
 const PATIENCE = 40_000;
@@ -17,48 +15,38 @@ function largeRule(index: number): object {
   return { name: `r${index}`, to: Array.from({ length: 50 }, (_, i) => ({ ipBlock: block(i) })) };
 }
 
-describe('a profile whose policy would be too large', function () {
-  this.timeout(120_000);
-  const operators = new Operators();
-  let plane: ControlPlane;
-  let box: Sandbox;
-
-  before(async () => {
-    plane = await sharedControlPlane();
-    await operators.start(await installOperator(plane));
-    box = new Sandbox(plane, 'limits');
-  });
-  after(() => box.remove());
+describe('a profile whose policy would be too large', () => {
+  const at = new OperatorSuite('limits');
 
   it('is stalled with a remedy, leaves what stood, and recovers when it is made smaller', async () => {
-    const namespace = await box.namespace('app');
-    const profile = await box.profile('large', { egress: [largeRule(0)] });
-    await box.ready(profile, PATIENCE);
-    const before = await box.policies(namespace);
+    const namespace = await at.box.namespace('app');
+    const profile = await at.box.profile('large', { egress: [largeRule(0)] });
+    await at.box.ready(profile, PATIENCE);
+    const before = await at.box.policies(namespace);
 
-    await box.edit(profile, { egress: Array.from({ length: 48 }, (_, index) => largeRule(index)) });
+    await at.box.edit(profile, { egress: Array.from({ length: 48 }, (_, index) => largeRule(index)) });
     await eventually(async () => {
       for (const [type, status] of [
         ['Ready', 'False'],
         ['Stalled', 'True'],
       ] as const) {
-        assert.equal((await box.condition(profile, type)).status, status, type);
+        assert.equal((await at.box.condition(profile, type)).status, status, type);
       }
-      const { reason, message } = await box.condition(profile, 'Stalled');
+      const { reason, message } = await at.box.condition(profile, 'Stalled');
       assert.equal(reason, 'PoliciesTooLarge');
       assert.match(message, /egress would have \d+ KiB, more than 1024 KiB; use fewer or wider peers/);
     }, PATIENCE);
-    assert.deepEqual(await box.policies(namespace), before);
+    assert.deepEqual(await at.box.policies(namespace), before);
     await eventually(async () => {
-      const text = await plane.kubectlRun(['events', '--for', `segp/${profile}`]);
+      const text = await at.plane.kubectlRun(['events', '--for', `segp/${profile}`]);
       assert.match(
         text,
         / Warning +Stalled +SegmentationProfile\S+ +PoliciesTooLarge: 1 namespace can't go on/,
       );
     }, PATIENCE);
 
-    await box.edit(profile, { egress: [largeRule(1)] });
-    await box.ready(profile, PATIENCE);
-    assert.notDeepEqual(await box.policies(namespace), before);
+    await at.box.edit(profile, { egress: [largeRule(1)] });
+    await at.box.ready(profile, PATIENCE);
+    assert.notDeepEqual(await at.box.policies(namespace), before);
   });
 });

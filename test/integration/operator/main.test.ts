@@ -2,10 +2,8 @@
 import assert from 'node:assert/strict';
 import { LABEL_MANAGED_BY } from '../../../src/api/names.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
-import type { ControlPlane } from '../../env/index.ts';
-import { sharedControlPlane } from '../../env/shared.ts';
 import { consistently, eventually, PROMPTLY, Sandbox } from '../../support/cluster.ts';
-import { installOperator, Operators } from '../../support/operator.ts';
+import { OperatorSuite } from '../../support/suite.ts';
 
 const QUIET = 700; // ms: longer than the operator waits before it writes a status once more
 
@@ -31,22 +29,11 @@ const content = ({ metadata: { name, labels, annotations, ownerReferences }, spe
 });
 
 describe('the operator', () => {
-  const operators = new Operators();
-  let plane: ControlPlane;
-  let box: Sandbox;
-
-  before(async () => {
-    plane = await sharedControlPlane();
-    await operators.start(await installOperator(plane));
-  });
-  beforeEach(() => {
-    box = new Sandbox(plane, 'main');
-  });
-  afterEach(() => box.remove());
+  const at = new OperatorSuite('main');
 
   /** A namespace with the policies of a profile that is Ready. */
   async function segmented(
-    within = box,
+    within = at.box,
   ): Promise<{ namespace: string; profile: string; policies: NetworkPolicy[] }> {
     const namespace = await within.namespace('shop');
     const profile = await within.profile('strict', { ingress: [fromStorefront], egress: [toLedger] });
@@ -56,10 +43,10 @@ describe('the operator', () => {
 
   describe('given a profile', () => {
     it('is Ready for its generation', async () => {
-      const namespace = await box.namespace('shop');
-      const profile = await box.profile('strict', { ingress: [fromStorefront], egress: [toLedger] });
-      await box.ready(profile, PROMPTLY);
-      const { status } = await box.readProfile(profile);
+      const namespace = await at.box.namespace('shop');
+      const profile = await at.box.profile('strict', { ingress: [fromStorefront], egress: [toLedger] });
+      await at.box.ready(profile, PROMPTLY);
+      const { status } = await at.box.readProfile(profile);
       assert.deepEqual(status?.namespaces, {
         matched: 1,
         enforced: 1,
@@ -68,12 +55,12 @@ describe('the operator', () => {
         summary: '1/1',
       });
       assert.deepEqual(status?.policies, { desired: 4, applied: 4 });
-      assert.equal((await box.policies(namespace)).length, 4);
+      assert.equal((await at.box.policies(namespace)).length, 4);
     });
 
     it('writes exactly its policies, labelled, annotated and owned by it', async () => {
       const { namespace, profile } = await segmented();
-      const { uid } = (await box.readProfile(profile)).metadata;
+      const { uid } = (await at.box.readProfile(profile)).metadata;
       const labels = (role: string, rule?: string) => ({
         [LABEL_MANAGED_BY]: 'segmentation-operator',
         'segmentation.dev/profile': profile,
@@ -91,7 +78,7 @@ describe('the operator', () => {
           blockOwnerDeletion: false,
         },
       ];
-      const [deny, egress, ledger, ingress, ...more] = (await box.policies(namespace)).map(content);
+      const [deny, egress, ledger, ingress, ...more] = (await at.box.policies(namespace)).map(content);
       assert.deepEqual(more, []);
       assert.deepEqual(deny, {
         name: `${profile}.default-deny`,
@@ -134,27 +121,27 @@ describe('the operator', () => {
 
     it('follows an edit, and removes the object of a rule that is gone', async () => {
       const { namespace, profile } = await segmented();
-      const generation = await box.edit(profile, {
+      const generation = await at.box.edit(profile, {
         egress: [],
         ingress: [{ ...fromStorefront, ports: [{ port: 9443 }] }],
       });
-      await box.ready(profile, PROMPTLY);
-      assert.equal((await box.readProfile(profile)).status?.observedGeneration, generation);
-      assert.deepEqual(await box.policyNames(namespace), [
+      await at.box.ready(profile, PROMPTLY);
+      assert.equal((await at.box.readProfile(profile)).status?.observedGeneration, generation);
+      assert.deepEqual(await at.box.policyNames(namespace), [
         `${profile}.default-deny`,
         `${profile}.egress`,
         `${profile}.ingress`,
       ]);
-      const { spec } = await box.policy(namespace, `${profile}.ingress`);
+      const { spec } = await at.box.policy(namespace, `${profile}.ingress`);
       assert.deepEqual(spec.ingress?.[0]?.ports, [{ protocol: 'TCP', port: 9443 }]);
     });
 
     it('leaves the policies alone that an edit does not change', async () => {
       const { namespace, profile, policies } = await segmented();
-      await box.edit(profile, { ingress: [{ ...fromStorefront, ports: [{ port: 9443 }] }] });
-      await box.ready(profile);
+      await at.box.edit(profile, { ingress: [{ ...fromStorefront, ports: [{ port: 9443 }] }] });
+      await at.box.ready(profile);
       const now = new Map(
-        (await box.policies(namespace)).map(({ metadata }) => [metadata.name, metadata.resourceVersion]),
+        (await at.box.policies(namespace)).map(({ metadata }) => [metadata.name, metadata.resourceVersion]),
       );
       const changed = policies.filter(({ metadata }) => now.get(metadata.name) !== metadata.resourceVersion);
       assert.deepEqual(
@@ -164,19 +151,19 @@ describe('the operator', () => {
     });
 
     it('isolates a namespace with pods through a transition object, and leaves none', async () => {
-      const namespace = await box.namespace('shop');
-      await box.pod(namespace, 'checkout', { app: 'checkout' });
+      const namespace = await at.box.namespace('shop');
+      await at.box.pod(namespace, 'checkout', { app: 'checkout' });
       const seen: string[] = [];
       const ended = new AbortController();
       const path = `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies?watch=true&resourceVersion=0`;
       const watching = (async () => {
-        for await (const event of plane.admin.stream(path, ended.signal)) {
+        for await (const event of at.plane.admin.stream(path, ended.signal)) {
           const { type, object } = event as { type: string; object: NetworkPolicy };
           seen.push(`${type} ${object.metadata.labels?.['segmentation.dev/role']}`);
         }
       })().catch(() => {});
-      const profile = await box.profile('strict', { ingress: [fromStorefront], egress: [toLedger] });
-      await box.ready(profile);
+      const profile = await at.box.profile('strict', { ingress: [fromStorefront], egress: [toLedger] });
+      await at.box.ready(profile);
       await eventually(() =>
         assert.equal(seen.filter((each) => each.startsWith('DELETED')).length > 0, true),
       );
@@ -186,7 +173,7 @@ describe('the operator', () => {
       assert.equal(seen[0], 'ADDED transition', seen.join());
       assert.ok(seen.indexOf('DELETED transition') > denied, seen.join());
       assert.deepEqual(
-        (await box.policies(namespace)).filter(
+        (await at.box.policies(namespace)).filter(
           ({ metadata }) => metadata.labels?.['segmentation.dev/role'] === 'transition',
         ),
         [],
@@ -197,9 +184,9 @@ describe('the operator', () => {
   describe('repairs', () => {
     it('all policies of a namespace, deleted at once', async () => {
       const { namespace, policies } = await segmented();
-      await plane.kubectlRun(['-n', namespace, 'delete', 'netpol', '--all', '--wait=false']);
+      await at.plane.kubectlRun(['-n', namespace, 'delete', 'netpol', '--all', '--wait=false']);
       await eventually(async () => {
-        const now = await box.policies(namespace);
+        const now = await at.box.policies(namespace);
         assert.deepEqual(now.map(content), policies.map(content));
         assert.ok(
           now.every(({ metadata }, index) => metadata.uid !== policies[index]?.metadata.uid),
@@ -242,7 +229,7 @@ describe('the operator', () => {
       let shop: Awaited<ReturnType<typeof segmented>>;
 
       before(async () => {
-        own = new Sandbox(plane, 'drift');
+        own = new Sandbox(at.plane, 'drift');
         shop = await segmented(own);
       });
       after(() => own.remove());
@@ -272,56 +259,64 @@ describe('the operator', () => {
         annotations: { note: 'b' },
         finalizers: ['example.com/theirs'],
       };
-      const { metadata } = await box.patchPolicy(namespace, name, { metadata: theirs });
+      const { metadata } = await at.box.patchPolicy(namespace, name, { metadata: theirs });
       await consistently(async () => {
-        assert.equal((await box.policy(namespace, name)).metadata.resourceVersion, metadata.resourceVersion);
+        assert.equal(
+          (await at.box.policy(namespace, name)).metadata.resourceVersion,
+          metadata.resourceVersion,
+        );
       }, QUIET);
-      await box.patchPolicy(namespace, name, { spec: { ingress: [{}] } });
+      await at.box.patchPolicy(namespace, name, { spec: { ingress: [{}] } });
       await eventually(async () => {
-        const now = await box.policy(namespace, name);
+        const now = await at.box.policy(namespace, name);
         assert.notDeepEqual(now.spec.ingress, [{}]);
         assert.partialDeepStrictEqual(now.metadata, theirs);
       });
-      await box.patchPolicy(namespace, name, { metadata: { finalizers: null } });
+      await at.box.patchPolicy(namespace, name, { metadata: { finalizers: null } });
     });
   });
 
   describe('selects namespaces', () => {
     it('that are labelled in, and lets go of those that are labelled out', async () => {
-      const profile = await box.profile('strict');
-      await box.ready(profile);
-      const namespace = await box.namespace('late', null);
-      assert.deepEqual(await box.policyNames(namespace), []);
-      await plane.kubectlRun(['label', 'namespace', namespace, `test.segmentation.dev/suite=${box.id}`]);
+      const profile = await at.box.profile('strict');
+      await at.box.ready(profile);
+      const namespace = await at.box.namespace('late', null);
+      assert.deepEqual(await at.box.policyNames(namespace), []);
+      await at.plane.kubectlRun([
+        'label',
+        'namespace',
+        namespace,
+        `test.segmentation.dev/suite=${at.box.id}`,
+      ]);
       const names = [`${profile}.default-deny`, `${profile}.egress`];
-      await eventually(async () => assert.deepEqual(await box.policyNames(namespace), names), PROMPTLY);
+      await eventually(async () => assert.deepEqual(await at.box.policyNames(namespace), names), PROMPTLY);
       await eventually(async () => {
-        assert.equal((await box.readProfile(profile)).status?.namespaces?.summary, '1/1');
+        assert.equal((await at.box.readProfile(profile)).status?.namespaces?.summary, '1/1');
       }, PROMPTLY);
-      await plane.kubectlRun(['label', 'namespace', namespace, 'test.segmentation.dev/suite-']);
-      await eventually(async () => assert.deepEqual(await box.policyNames(namespace), []), PROMPTLY);
+      await at.plane.kubectlRun(['label', 'namespace', namespace, 'test.segmentation.dev/suite-']);
+      await eventually(async () => assert.deepEqual(await at.box.policyNames(namespace), []), PROMPTLY);
       await eventually(async () => {
-        assert.equal((await box.condition(profile, 'Ready')).reason, 'NoNamespaceSelected');
+        assert.equal((await at.box.condition(profile, 'Ready')).reason, 'NoNamespaceSelected');
       }, PROMPTLY);
     });
 
     it('but for those that it excludes, also when they are excluded later', async () => {
-      const [first, second] = [await box.namespace('first'), await box.namespace('second')];
-      const profile = await box.profile('strict', { excludeNamespaces: [first] });
-      await box.ready(profile);
-      assert.deepEqual(await box.policyNames(first), []);
-      assert.notDeepEqual(await box.policyNames(second), []);
-      await box.edit(profile, { excludeNamespaces: [second] });
-      await box.ready(profile);
+      const [first, second] = [await at.box.namespace('first'), await at.box.namespace('second')];
+      const profile = await at.box.profile('strict', { excludeNamespaces: [first] });
+      await at.box.ready(profile);
+      assert.deepEqual(await at.box.policyNames(first), []);
+      assert.notDeepEqual(await at.box.policyNames(second), []);
+      await at.box.edit(profile, { excludeNamespaces: [second] });
+      await at.box.ready(profile);
       await eventually(async () => {
-        assert.deepEqual(await box.policyNames(second), []);
-        assert.notDeepEqual(await box.policyNames(first), []);
+        assert.deepEqual(await at.box.policyNames(second), []);
+        assert.notDeepEqual(await at.box.policyNames(first), []);
       }, PROMPTLY);
     });
 
     it('never those that are protected, even if all are selected', async () => {
-      const own = await box.namespace('own');
-      const { items } = (await box.read('/api/v1/namespaces')) as unknown as {
+      const own = await at.box.namespace('own');
+      const { items } = (await at.box.read('/api/v1/namespaces')) as unknown as {
         items: { metadata: { name: string } }[];
       };
       const isProtected = ['kube-system', 'kube-public', 'kube-node-lease', 'segmentation-system'];
@@ -329,11 +324,11 @@ describe('the operator', () => {
       const others = items
         .map(({ metadata }) => metadata.name)
         .filter((each) => each !== own && !isProtected.includes(each));
-      const profile = await box.profile('all', { namespaceSelector: {}, excludeNamespaces: others });
-      await eventually(async () => assert.notDeepEqual(await box.policyNames(own), []));
-      await box.ready(profile);
+      const profile = await at.box.profile('all', { namespaceSelector: {}, excludeNamespaces: others });
+      await eventually(async () => assert.notDeepEqual(await at.box.policyNames(own), []));
+      await at.box.ready(profile);
       for (const namespace of isProtected) {
-        const names = await box.policyNames(namespace);
+        const names = await at.box.policyNames(namespace);
         assert.deepEqual(
           names.filter((name) => name.startsWith(`${profile}.`)),
           [],

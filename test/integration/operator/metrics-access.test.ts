@@ -17,8 +17,7 @@ const authority = createAuthority('metrics-access');
 const CONFIGURATION = 'apiVersion: config.segmentation.dev/v1alpha1\nkind: OperatorConfiguration\n';
 const PATIENCE = 20_000; // ms; the operator looks at its certificate every ten seconds
 
-describe('the metrics endpoint with --metrics-secure', function () {
-  this.timeout(60_000);
+describe('the metrics endpoint with --metrics-secure', () => {
   const operators = new Operators();
   const fixture = new Fixture();
   let plane: ControlPlane;

@@ -1,67 +1,51 @@
 // Peers that are resolved from the cluster: they follow it, and hold what they knew while it can't be known.
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
-import type { ControlPlane } from '../../env/index.ts';
-import { sharedControlPlane } from '../../env/shared.ts';
-import { consistently, eventually, PROMPTLY, Sandbox } from '../../support/cluster.ts';
-import { installOperator, type Operator, Operators } from '../../support/operator.ts';
+import { consistently, eventually, PROMPTLY } from '../../support/cluster.ts';
+import { OperatorSuite } from '../../support/suite.ts';
 
 const QUIET = 700; // ms
 
 describe('the operator resolves peers from the cluster', () => {
-  const operators = new Operators();
-  let plane: ControlPlane;
-  let kubeconfig: string;
-  let operator: Operator;
-  let box: Sandbox;
-
-  before(async () => {
-    plane = await sharedControlPlane();
-    kubeconfig = await installOperator(plane);
-    operator = await operators.start(kubeconfig);
-  });
-  beforeEach(() => {
-    box = new Sandbox(plane, 'peers');
-  });
-  afterEach(() => box.remove());
+  const at = new OperatorSuite('peers');
 
   const versions = async (namespace: string) =>
-    (await box.policies(namespace)).map(({ metadata }) => `${metadata.name} ${metadata.resourceVersion}`);
+    (await at.box.policies(namespace)).map(({ metadata }) => `${metadata.name} ${metadata.resourceVersion}`);
 
   const egressOf = async (
     namespace: string,
     profile: string,
     rule?: string,
   ): Promise<NetworkPolicy['spec']['egress']> =>
-    (await box.policy(namespace, [profile, 'egress', ...(rule ? [rule] : [])].join('.'))).spec.egress;
+    (await at.box.policy(namespace, [profile, 'egress', ...(rule ? [rule] : [])].join('.'))).spec.egress;
 
   describe('sameNamespaceLabels', () => {
     const rule = { name: 'from-own-tenant', from: [{ sameNamespaceLabels: ['example.com/tenant'] }] };
 
     it('names rule, namespace and remedy where the label is missing, and recovers when it is set', async () => {
-      const good = await box.namespace('good', { 'example.com/tenant': 'a' });
-      const bad = await box.namespace('bad');
-      const profile = await box.profile('tenants', { ingress: [rule] });
+      const good = await at.box.namespace('good', { 'example.com/tenant': 'a' });
+      const bad = await at.box.namespace('bad');
+      const profile = await at.box.profile('tenants', { ingress: [rule] });
       await eventually(async () => {
         for (const type of ['PeersResolved', 'Ready']) {
-          const { status, message } = await box.condition(profile, type);
+          const { status, message } = await at.box.condition(profile, type);
           assert.equal(status, 'False', type);
           assert.match(message, /from-own-tenant/);
           assert.ok(message.includes(bad), message);
           assert.ok(message.includes(`kubectl label namespace ${bad} example.com/tenant=`), message);
         }
       }, PROMPTLY);
-      const { failures } = (await box.readProfile(profile)).status ?? {};
+      const { failures } = (await at.box.readProfile(profile)).status ?? {};
       assert.deepEqual(
         failures?.map(({ namespace, reason }) => [namespace, reason]),
         [[bad, 'NamespaceLabelMissing']],
       );
-      assert.ok((await box.policyNames(good)).includes(`${profile}.ingress`));
+      assert.ok((await at.box.policyNames(good)).includes(`${profile}.ingress`));
 
-      await box.relabel(bad, { 'example.com/tenant': 'b' });
-      await box.ready(profile);
-      assert.equal((await box.condition(profile, 'PeersResolved')).status, 'True');
-      assert.deepEqual((await box.policy(bad, `${profile}.ingress`)).spec.ingress, [
+      await at.box.relabel(bad, { 'example.com/tenant': 'b' });
+      await at.box.ready(profile);
+      assert.equal((await at.box.condition(profile, 'PeersResolved')).status, 'True');
+      assert.deepEqual((await at.box.policy(bad, `${profile}.ingress`)).spec.ingress, [
         { from: [{ namespaceSelector: { matchLabels: { 'example.com/tenant': 'b' } } }] },
       ]);
     });
@@ -89,25 +73,25 @@ describe('the operator resolves peers from the cluster', () => {
       profile: string;
     }> {
       const [client, backend, other] = await Promise.all([
-        box.namespace('client', { role: 'client' }),
-        box.namespace('backend', null),
-        box.namespace('other', { role: 'other' }),
+        at.box.namespace('client', { role: 'client' }),
+        at.box.namespace('backend', null),
+        at.box.namespace('other', { role: 'other' }),
       ]);
-      await box.service(backend, 'api', { selector: { app: 'api' }, ...port(80, 8080) });
+      await at.box.service(backend, 'api', { selector: { app: 'api' }, ...port(80, 8080) });
       const select = (role: string) => ({
-        namespaceSelector: { matchLabels: { ...box.label, role } },
+        namespaceSelector: { matchLabels: { ...at.box.label, role } },
         isolation: ['Egress'],
         baseline: { dns: 'Deny' },
       });
-      const profile = await box.profile('client', {
+      const profile = await at.box.profile('client', {
         ...select('client'),
         egress: [{ name: 'to-api', to: [{ service: { namespace: backend, name: 'api' } }] }],
       });
-      const others = await box.profile('other', {
+      const others = await at.box.profile('other', {
         ...select('other'),
         egress: [{ name: 'out', to: [{ podSelector: {} }] }],
       });
-      await Promise.all([box.ready(profile), box.ready(others)]);
+      await Promise.all([at.box.ready(profile), at.box.ready(others)]);
       assert.deepEqual(await egressOf(client, profile), grant(backend, 'api', [8080]));
       return { client, backend, other, profile };
     }
@@ -115,87 +99,87 @@ describe('the operator resolves peers from the cluster', () => {
     it('follows its selector and its ports, and touches only the namespaces that use it', async () => {
       const { client, backend, other, profile } = await clientOfApi();
       const [untouched, [deny]] = [await versions(other), await versions(client)];
-      await box.editService(backend, 'api', { selector: { app: 'api-v2' } });
+      await at.box.editService(backend, 'api', { selector: { app: 'api-v2' } });
       await eventually(
         async () => assert.deepEqual(await egressOf(client, profile), grant(backend, 'api-v2', [8080])),
         PROMPTLY,
       );
-      await box.editService(backend, 'api', port(80, 'http'));
+      await at.box.editService(backend, 'api', port(80, 'http'));
       await eventually(
         async () => assert.deepEqual(await egressOf(client, profile), grant(backend, 'api-v2', ['http'])),
         PROMPTLY,
       );
-      await box.ready(profile);
+      await at.box.ready(profile);
       assert.deepEqual([await versions(other), (await versions(client))[0]], [untouched, deny]);
     });
 
     it('keeps the last known pods when it is deleted, also after a restart, and says so', async () => {
       const { client, backend, profile } = await clientOfApi();
       const standing = await versions(client);
-      await box.deleteService(backend, 'api');
+      await at.box.deleteService(backend, 'api');
       const unresolved = async () => {
-        const { status, reason, message } = await box.condition(profile, 'PeersResolved');
+        const { status, reason, message } = await at.box.condition(profile, 'PeersResolved');
         assert.deepEqual([status, reason], ['False', 'ServiceNotFound']);
         assert.match(message, new RegExp(`to-api.*${backend}/api`));
-        assert.equal((await box.condition(profile, 'Ready')).status, 'False');
+        assert.equal((await at.box.condition(profile, 'Ready')).status, 'False');
       };
       await eventually(unresolved, PROMPTLY);
       await consistently(async () => assert.deepEqual(await versions(client), standing), QUIET);
 
-      await operator.kill();
-      operator = await operators.start(kubeconfig);
-      await operator.line('all namespaces reconciled');
+      await at.operator.kill();
+      await at.restart();
+      await at.operator.line('all namespaces reconciled');
       await consistently(async () => {
         assert.deepEqual(await versions(client), standing);
         await unresolved();
       }, QUIET);
 
       // What is wanted besides goes on, and drift is repaired to what was known.
-      await box.patchPolicy(client, `${profile}.default-deny`, {
+      await at.box.patchPolicy(client, `${profile}.default-deny`, {
         spec: { podSelector: { matchLabels: { app: 'none' } } },
       });
       await eventually(async () => {
-        assert.deepEqual((await box.policy(client, `${profile}.default-deny`)).spec.podSelector, {});
+        assert.deepEqual((await at.box.policy(client, `${profile}.default-deny`)).spec.podSelector, {});
       }, PROMPTLY);
       assert.deepEqual(await egressOf(client, profile), grant(backend, 'api', [8080]));
 
-      await box.service(backend, 'api', { selector: { app: 'api-v3' }, ...port(80, 9090) });
+      await at.box.service(backend, 'api', { selector: { app: 'api-v3' }, ...port(80, 9090) });
       await eventually(
         async () => assert.deepEqual(await egressOf(client, profile), grant(backend, 'api-v3', [9090])),
         PROMPTLY,
       );
-      await box.ready(profile);
+      await at.box.ready(profile);
     });
 
     it('isolates running pods only in the other direction while it never was resolved, and in both once it is', async () => {
-      const [client, backend] = [await box.namespace('client'), await box.namespace('backend', null)];
-      await box.pod(client, 'web', { app: 'web' });
-      const profile = await box.profile('early', {
+      const [client, backend] = [await at.box.namespace('client'), await at.box.namespace('backend', null)];
+      await at.box.pod(client, 'web', { app: 'web' });
+      const profile = await at.box.profile('early', {
         egress: [{ name: 'to-api', to: [{ service: { namespace: backend, name: 'api' } }] }],
       });
       await eventually(
-        async () => assert.equal((await box.condition(profile, 'Ready')).reason, 'PeersUnresolved'),
+        async () => assert.equal((await at.box.condition(profile, 'Ready')).reason, 'PeersUnresolved'),
         PROMPTLY,
       );
       const deny = `${profile}.default-deny`;
-      const isolated = async () => (await box.policy(client, deny)).spec.policyTypes;
+      const isolated = async () => (await at.box.policy(client, deny)).spec.policyTypes;
       await eventually(async () => assert.deepEqual(await isolated(), ['Ingress']), PROMPTLY);
-      assert.deepEqual(await box.policyNames(client), [deny]);
-      const { failures } = (await box.readProfile(profile)).status ?? {};
+      assert.deepEqual(await at.box.policyNames(client), [deny]);
+      const { failures } = (await at.box.readProfile(profile)).status ?? {};
       assert.match(failures?.[0]?.message ?? '', /^not isolated yet in Egress: /);
-      await box.service(backend, 'api', { selector: { app: 'api' }, ...port(80, 8080) });
-      await box.ready(profile);
+      await at.box.service(backend, 'api', { selector: { app: 'api' }, ...port(80, 8080) });
+      await at.box.ready(profile);
       assert.deepEqual(await isolated(), ['Ingress', 'Egress']);
-      assert.ok((await box.policyNames(client)).includes(`${profile}.egress`));
+      assert.ok((await at.box.policyNames(client)).includes(`${profile}.egress`));
     });
   });
 
   describe('entity', () => {
     it('KubeAPIServer is its virtual address and every address behind it', async () => {
-      const namespace = await box.namespace('client');
-      const profile = await box.profile('api', { baseline: { dns: 'Deny', kubeAPIServer: 'Allow' } });
-      await box.ready(profile);
-      const { subsets = [] } = (await box.read(
+      const namespace = await at.box.namespace('client');
+      const profile = await at.box.profile('api', { baseline: { dns: 'Deny', kubeAPIServer: 'Allow' } });
+      await at.box.ready(profile);
+      const { subsets = [] } = (await at.box.read(
         '/api/v1/namespaces/default/endpoints/kubernetes',
       )) as unknown as {
         subsets?: { addresses: { ip: string }[]; ports: { port: number }[] }[];
@@ -211,12 +195,12 @@ describe('the operator resolves peers from the cluster', () => {
     });
 
     it('World leaves out pods, Services and link-local addresses', async () => {
-      const namespace = await box.namespace('client');
-      const profile = await box.profile('world', {
+      const namespace = await at.box.namespace('client');
+      const profile = await at.box.profile('world', {
         baseline: { dns: 'Deny' },
         egress: [{ name: 'out', to: [{ entity: 'World' }] }],
       });
-      await box.ready(profile);
+      await at.box.ready(profile);
       const blocks = (await egressOf(namespace, profile))?.map(({ to }) => to?.[0]?.ipBlock);
       assert.deepEqual(
         blocks?.map((block) => block?.cidr),
@@ -230,19 +214,19 @@ describe('the operator resolves peers from the cluster', () => {
 
   describe('baseline admissionWebhooks', () => {
     it('lets the API server reach the pods behind a webhook, as long as it is configured', async () => {
-      const namespace = await box.namespace('hooks');
-      await box.service(namespace, 'guard', {
+      const namespace = await at.box.namespace('hooks');
+      await at.box.service(namespace, 'guard', {
         selector: { app: 'guard' },
         ports: [{ port: 443, targetPort: 9443 }],
       });
-      const profile = await box.profile('strict');
-      await box.ready(profile);
-      const denyOnly = await box.policyNames(namespace);
+      const profile = await at.box.profile('strict');
+      await at.box.ready(profile);
+      const denyOnly = await at.box.policyNames(namespace);
       const configurations = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
-      await box.create(configurations, {
+      await at.box.create(configurations, {
         apiVersion: 'admissionregistration.k8s.io/v1',
         kind: 'ValidatingWebhookConfiguration',
-        metadata: { name: box.id },
+        metadata: { name: at.box.id },
         webhooks: [
           {
             name: 'guard.example.com',
@@ -262,7 +246,7 @@ describe('the operator resolves peers from the cluster', () => {
         ],
       });
       await eventually(async () => {
-        const added = (await box.policies(namespace)).filter(
+        const added = (await at.box.policies(namespace)).filter(
           ({ metadata }) => !denyOnly.includes(metadata.name),
         );
         assert.deepEqual(
@@ -276,30 +260,30 @@ describe('the operator resolves peers from the cluster', () => {
           ],
         );
       }, PROMPTLY);
-      await box.ready(profile);
-      await plane.admin.send('DELETE', `${configurations}/${box.id}`);
-      await eventually(async () => assert.deepEqual(await box.policyNames(namespace), denyOnly), PROMPTLY);
+      await at.box.ready(profile);
+      await at.plane.admin.send('DELETE', `${configurations}/${at.box.id}`);
+      await eventually(async () => assert.deepEqual(await at.box.policyNames(namespace), denyOnly), PROMPTLY);
     });
   });
 
   describe('where somebody else holds a name that it needs', () => {
     it('protects the namespace under another name, reports it, and goes back when the name is free', async () => {
-      const namespace = await box.namespace('shop');
-      const name = `${box.id}-strict.default-deny`;
-      const theirs = await box.createPolicy(namespace, name, {
+      const namespace = await at.box.namespace('shop');
+      const name = `${at.box.id}-strict.default-deny`;
+      const theirs = await at.box.createPolicy(namespace, name, {
         podSelector: { matchLabels: { app: 'x' } },
         policyTypes: ['Ingress'],
       });
-      const profile = await box.profile('strict', { baseline: { dns: 'Deny' } });
-      await box.ready(profile);
+      const profile = await at.box.profile('strict', { baseline: { dns: 'Deny' } });
+      await at.box.ready(profile);
 
-      const [ours, ...more] = (await box.policies(namespace)).filter(
+      const [ours, ...more] = (await at.box.policies(namespace)).filter(
         ({ metadata }) => metadata.name !== name,
       );
       assert.deepEqual(more, []);
       assert.match(ours?.metadata.name ?? '', new RegExp(`^${profile}\\.alternative\\.`));
       assert.deepEqual(ours?.spec, { podSelector: {}, policyTypes: ['Ingress', 'Egress'] });
-      const { failures } = (await box.readProfile(profile)).status ?? {};
+      const { failures } = (await at.box.readProfile(profile)).status ?? {};
       assert.deepEqual(
         failures?.map((each) => [each.namespace, each.reason]),
         [[namespace, 'Conflict']],
@@ -307,16 +291,16 @@ describe('the operator resolves peers from the cluster', () => {
       assert.ok(failures?.[0]?.message.includes(name), failures?.[0]?.message);
       await consistently(async () => {
         assert.equal(
-          (await box.policy(namespace, name)).metadata.resourceVersion,
+          (await at.box.policy(namespace, name)).metadata.resourceVersion,
           theirs.metadata.resourceVersion,
         );
       }, QUIET);
 
-      await box.deletePolicy(namespace, name);
-      await eventually(async () => assert.deepEqual(await box.policyNames(namespace), [name]), PROMPTLY);
-      assert.notEqual((await box.policy(namespace, name)).metadata.uid, theirs.metadata.uid);
+      await at.box.deletePolicy(namespace, name);
+      await eventually(async () => assert.deepEqual(await at.box.policyNames(namespace), [name]), PROMPTLY);
+      assert.notEqual((await at.box.policy(namespace, name)).metadata.uid, theirs.metadata.uid);
       await eventually(
-        async () => assert.equal((await box.readProfile(profile)).status?.failures, undefined),
+        async () => assert.equal((await at.box.readProfile(profile)).status?.failures, undefined),
         PROMPTLY,
       );
     });

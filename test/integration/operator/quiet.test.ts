@@ -1,46 +1,30 @@
 // A cluster that is as it should be gets no writes (I6), counted by the API server.
 import assert from 'node:assert/strict';
-import type { ControlPlane } from '../../env/index.ts';
-import { sharedControlPlane } from '../../env/shared.ts';
 import { auditedRequests } from '../../support/audit.ts';
-import { consistently, eventually, Sandbox } from '../../support/cluster.ts';
-import { installOperator, type Operator, Operators } from '../../support/operator.ts';
+import { consistently, eventually } from '../../support/cluster.ts';
+import { OperatorSuite } from '../../support/suite.ts';
 
 const QUIET = 700; // ms: longer than the operator waits before it writes a status once more
 
 describe('the operator is quiet', () => {
-  const operators = new Operators();
-  let plane: ControlPlane;
-  let kubeconfig: string;
-  let operator: Operator;
-  let box: Sandbox;
-
-  before(async () => {
-    plane = await sharedControlPlane();
-    kubeconfig = await installOperator(plane);
-    operator = await operators.start(kubeconfig);
-  });
-  beforeEach(() => {
-    box = new Sandbox(plane, 'quiet');
-  });
-  afterEach(() => box.remove());
+  const at = new OperatorSuite('quiet');
 
   /** A namespace with the policies of a profile that is Ready. */
   async function segmented(): Promise<{ namespace: string; profile: string }> {
-    const namespace = await box.namespace('shop');
+    const namespace = await at.box.namespace('shop');
     const rule = {
       name: 'to-ledger',
       podSelector: { matchLabels: { app: 'checkout' } },
       to: [{ entity: 'KubeAPIServer' }],
     };
-    const profile = await box.profile('strict', { egress: [rule] });
-    await box.ready(profile);
+    const profile = await at.box.profile('strict', { egress: [rule] });
+    await at.box.ready(profile);
     return { namespace, profile };
   }
 
   /** Writes that the API server has counted, but for the namespace controller's, which deletes collections. */
   async function writes(): Promise<string[]> {
-    const text = String(await plane.admin.send('GET', '/metrics'));
+    const text = String(await at.plane.admin.send('GET', '/metrics'));
     return text
       .split('\n')
       .filter(
@@ -56,15 +40,15 @@ describe('the operator is quiet', () => {
     await segmented();
     const before = await writes();
     assert.notDeepEqual(before, []);
-    await consistently(() => operator.running, QUIET);
+    await consistently(() => assert.ok(at.operator.running), QUIET);
     assert.deepEqual(await writes(), before);
   });
 
   it('but for one write in each namespace where a rule is edited, for which it reads nothing', async () => {
     const namespaces = [
-      await box.namespace('shop'),
-      await box.namespace('bank'),
-      await box.namespace('post'),
+      await at.box.namespace('shop'),
+      await at.box.namespace('bank'),
+      await at.box.namespace('post'),
     ];
     const rule = (port: number) => ({
       name: 'to-ledger',
@@ -72,12 +56,12 @@ describe('the operator is quiet', () => {
       to: [{ namespaces: ['ledger'] }],
       ports: [{ port }],
     });
-    const profile = await box.profile('edited', { egress: [rule(8443)] });
-    await box.ready(profile);
+    const profile = await at.box.profile('edited', { egress: [rule(8443)] });
+    await at.box.ready(profile);
     const since = new Date().toISOString();
-    await box.edit(profile, { egress: [rule(9443)] });
-    await box.ready(profile);
-    const asked = auditedRequests(plane, since)
+    await at.box.edit(profile, { egress: [rule(9443)] });
+    await at.box.ready(profile);
+    const asked = auditedRequests(at.plane, since)
       .filter(
         ({ verb, objectRef }) =>
           verb !== 'watch' && objectRef?.resource !== 'events' && !objectRef?.subresource,
@@ -91,31 +75,31 @@ describe('the operator is quiet', () => {
 
   it('after a restart', async () => {
     const { profile } = await segmented();
-    await consistently(() => operator.running, QUIET);
+    await consistently(() => assert.ok(at.operator.running), QUIET);
     const before = await writes();
-    assert.deepEqual(await operator.stop(), { code: 0, signal: null });
-    operator = await operators.start(kubeconfig);
-    await operator.line('all namespaces reconciled');
+    assert.deepEqual(await at.operator.stop(), { code: 0, signal: null });
+    await at.restart();
+    await at.operator.line('all namespaces reconciled');
     await eventually(async () => {
       assert.equal(
-        await operator.metric(`segmentation_namespaces{profile="${profile}",state="enforced"}`),
+        await at.operator.metric(`segmentation_namespaces{profile="${profile}",state="enforced"}`),
         1,
       );
     });
-    await consistently(() => operator.running, QUIET);
+    await consistently(() => assert.ok(at.operator.running), QUIET);
     assert.deepEqual(await writes(), before);
   });
 
   it('when a namespace, a pod or a policy of somebody else changes in what does not concern it', async () => {
     const { namespace } = await segmented();
-    await box.createPolicy(namespace, 'theirs', { podSelector: {}, policyTypes: ['Ingress'] });
-    await consistently(() => operator.running, QUIET);
+    await at.box.createPolicy(namespace, 'theirs', { podSelector: {}, policyTypes: ['Ingress'] });
+    await consistently(() => assert.ok(at.operator.running), QUIET);
     const before = await writes();
-    await box.patch(`/api/v1/namespaces/${namespace}`, {
+    await at.box.patch(`/api/v1/namespaces/${namespace}`, {
       metadata: { annotations: { note: 'x' }, labels: { other: 'y' } },
     });
-    await box.pod(namespace, 'checkout', { app: 'checkout' });
-    await consistently(() => operator.running, QUIET);
+    await at.box.pod(namespace, 'checkout', { app: 'checkout' });
+    await consistently(() => assert.ok(at.operator.running), QUIET);
     assert.deepEqual(await writes(), before);
   });
 });

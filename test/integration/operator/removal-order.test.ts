@@ -32,8 +32,7 @@ const INSTALL_AGAIN = commandsAfter('**Install again**');
 const BY_HAND = commandsAfter('**By hand**');
 const THE_REST = commandsAfter('installation itself:');
 
-describe('removing the operator', function () {
-  this.timeout(60_000);
+describe('removing the operator', () => {
   const operators = new Operators();
   // Of its own: it is emptied. Without nodes: a namespace whose pods run takes long to be deleted.
   let plane: ControlPlane;

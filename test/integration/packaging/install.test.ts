@@ -13,8 +13,7 @@ import { Operators } from '../../support/operator.ts';
 const root = join(import.meta.dirname, '../../..');
 const CRD = 'crd/segmentationprofiles.segmentation.dev';
 
-(goIsThere ? describe : describe.skip)(`installing${skippedWithoutGo}`, function () {
-  this.timeout(60_000);
+(goIsThere ? describe : describe.skip)(`installing${skippedWithoutGo}`, () => {
   const operators = new Operators();
   let plane: ControlPlane; // of its own: there can be one operator in a cluster
   let agent: NodeAgent;

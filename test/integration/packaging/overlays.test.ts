@@ -29,8 +29,7 @@ interface PodSpec {
   readonly volumes: readonly { readonly name: string; readonly configMap: { readonly name: string } }[];
 }
 
-describe('an overlay of docs/operations.md', function () {
-  this.timeout(30_000);
+describe('an overlay of docs/operations.md', () => {
   let directory: string;
 
   before(() => {

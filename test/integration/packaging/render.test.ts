@@ -70,8 +70,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
   ['values-ha.yaml, config/overlays/ha', 'config/overlays/ha', ['--values', join(CHART, 'values-ha.yaml')]],
 ];
 
-(goIsThere ? describe : describe.skip)(`the chart${skippedWithoutGo}`, function () {
-  this.timeout(60_000);
+(goIsThere ? describe : describe.skip)(`the chart${skippedWithoutGo}`, () => {
   let directory: string;
   let helm: Helm;
 
