@@ -153,5 +153,5 @@ describe('the work queue, against its model', () => {
       ),
       { numRuns: 1000 },
     );
-  }).timeout(60_000);
+  });
 });

@@ -33,8 +33,7 @@ function storeWithLog(): { store: Store<Item>; log: string[] } {
 }
 
 describe('Store', () => {
-  it('never goes back, keeps our own writes and ends as the server, in any order of events, lists and answers', function () {
-    this.timeout(20_000);
+  it('never goes back, keeps our own writes and ends as the server, in any order of events, lists and answers', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40, size: 'max' }), fc.boolean(), (steps, answersFirst) => {
         const world = new World();

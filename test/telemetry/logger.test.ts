@@ -271,5 +271,5 @@ describe('the last line of the log', () => {
     const lines = stderr.trimEnd().split('\n');
     assert.equal(lines.length, 501);
     assert.equal(JSON.parse(lines.at(-1)!).msg, 'last');
-  }).timeout(10_000);
+  });
 });
