@@ -42,7 +42,7 @@ describe('of two replicas', function () {
     await box.remove();
   });
 
-  async function start(): Promise<Replica> {
+  async function start(preload?: string): Promise<Replica> {
     const proxy = await ApiProxy.start(await installOperator(plane));
     const config = join(plane.directory, 'leaders.yaml');
     const times = 'leaseDuration: 4s, renewDeadline: 3s, retryPeriod: 500ms';
@@ -54,7 +54,10 @@ describe('of two replicas', function () {
         `leaderElection: {enabled: true, ${times}}`,
       ].join('\n'),
     );
-    const operator = operators.launch([`--kubeconfig=${proxy.kubeconfig}`, `--config=${config}`]);
+    const operator = operators.launch(
+      [`--kubeconfig=${proxy.kubeconfig}`, `--config=${config}`, '--log-level=debug'],
+      preload,
+    );
     replicas.push({ proxy, operator });
     await operator.line('caches filled');
     return { proxy, operator };
@@ -119,6 +122,23 @@ describe('of two replicas', function () {
     assert.deepEqual(await leader.operator.end(), { code: 1, signal: null });
     assert.deepEqual(leader.proxy.writes.filter(guarded).slice(before.writes), [], 'written after its time');
     assert.deepEqual(await versions(namespace), before.versions);
+  });
+
+  it('a leader whose time passed unnoticed writes nothing, though no timer has told it to end', async () => {
+    const leader = await start(join(import.meta.dirname, '../support/late-clock.ts'));
+    await leader.operator.line('leading');
+    const namespace = await box.namespace('shop');
+    const profile = await box.profile('p');
+    await box.ready(profile, 10_000);
+    leader.proxy.fault = (exchange: Exchange) =>
+      exchange.resource === 'leases' ? undefined : exchange.pass();
+    await leader.operator.skipMinute();
+    const before = leader.proxy.writes.length;
+    await box.deletePolicy(namespace, `${profile}.default-deny`);
+    assert.deepEqual(await leader.operator.end(), { code: 1, signal: null });
+    assert.deepEqual(leader.proxy.writes.slice(before).filter(guarded), []);
+    const refused = leader.operator.log().includes('this replica does not lead');
+    assert.ok(refused, 'it did not try to write');
   });
 
   it('a leader that is told to end completes what it has begun, and gives the Lease back after that', async () => {

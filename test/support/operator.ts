@@ -74,15 +74,25 @@ export class Operators {
     after(() => this.end());
   }
 
-  /** Starts one; resolves at once. It listens on free ports. */
-  launch(args: readonly string[]): Operator {
+  /**
+   * Starts one; resolves at once. It listens on free ports.
+   *
+   * @param preload a module that its process loads first
+   */
+  launch(args: readonly string[], preload?: string): Operator {
     this.#processes ??= new ProcessSet(join(tmpdir(), `operators-${randomBytes(6).toString('hex')}`));
     const log = join(this.#processes.directory, `${this.#started.length}.log`);
     const addresses = ['--metrics-bind-address=127.0.0.1:0', '--health-probe-bind-address=127.0.0.1:0'];
     const { PATH, NODE_COMPILE_CACHE } = process.env;
     const child = this.#processes.start(
       process.execPath,
-      [join(ROOT, 'src/main.ts'), '--log-format=json', ...addresses, ...args],
+      [
+        ...(preload === undefined ? [] : ['--import', preload]),
+        join(ROOT, 'src/main.ts'),
+        '--log-format=json',
+        ...addresses,
+        ...args,
+      ],
       { log, environment: { PATH, NODE_COMPILE_CACHE, HOME: this.#processes.directory } },
     );
     const operator = new Operator(child, log);
@@ -212,6 +222,12 @@ export class Operator {
 
   resume(): void {
     signalProcess(this.#child, 'SIGCONT');
+  }
+
+  /** Moves its monotonic clock a minute on, without any timer; only where it was started with `late-clock.ts`. */
+  async skipMinute(): Promise<void> {
+    signalProcess(this.#child, 'SIGUSR2');
+    await this.line('a minute was skipped');
   }
 
   /** kill -9. */
