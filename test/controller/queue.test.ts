@@ -6,6 +6,7 @@ import {
   Priority,
   type QueueOptions,
 } from '../../src/controller/queue.ts';
+import { sleep } from '../../src/clock.ts';
 import { flush, VirtualClock } from './virtual-clock.ts';
 
 /** A queue whose runs are recorded, and end with what `answers` holds for the key, in turn, then with `done`. */
@@ -131,6 +132,29 @@ describe('the work queue', () => {
         [2, 400],
       ],
     );
+  });
+
+  it('gets through with a backfill though more keys than there are slots fail for ever, before it in order', async () => {
+    const clock = new VirtualClock();
+    const done = new Set<string>();
+    const { queue } = harness({
+      clock,
+      concurrency: 2,
+      work: async (key) => {
+        await sleep(clock, 10);
+        if (key.startsWith('bad')) return refused();
+        done.add(key);
+        return { kind: 'done' };
+      },
+    });
+    for (let i = 0; i < 50; i++) queue.add(`bad-${i}`, Priority.live);
+    await clock.advance(300); // by now they fail at the priority of a retry, which is above that of a backfill
+    for (let i = 0; i < 200; i++) queue.add(`good-${i}`, Priority.backfill);
+    await clock.advance(3000);
+    assert.equal(done.size, 200, 'two slots need a second for them, and two for those that fail');
+    const closed = queue.close();
+    await clock.advance(10);
+    await closed;
   });
 
   it('keeps to a wait that the server asked for, whatever is added', async () => {

@@ -10,6 +10,8 @@ export class Host implements Clock {
   readonly #base: VirtualClock;
   readonly #offset: number;
   readonly #late: (() => void)[] = [];
+  /** How far its wall clock was put forward or back, milliseconds. */
+  #jumped = 0;
   #paused = false;
 
   /** @param offset of both of its clocks against the others', milliseconds */
@@ -19,7 +21,7 @@ export class Host implements Clock {
   }
 
   now(): number {
-    return this.#base.now() + this.#offset;
+    return this.#base.now() + this.#offset + this.#jumped;
   }
 
   monotonic(): number {
@@ -38,6 +40,11 @@ export class Host implements Clock {
         timer.cancel();
       },
     };
+  }
+
+  /** Somebody sets its wall clock. */
+  jump(by: number): void {
+    this.#jumped += by;
   }
 
   pause(): void {

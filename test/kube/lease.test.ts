@@ -10,6 +10,7 @@ import type { Network } from './lease-model.ts';
 
 const LEASE = 15_000;
 const RETRY = 2000;
+const WEEK = 7 * 24 * 3_600_000;
 
 class Replica {
   readonly host: Host;
@@ -94,6 +95,7 @@ describe('LeaderElector', () => {
           const draw = chance();
           if (draw < 0.1) host.pause();
           else if (draw < 0.2) host.resume();
+          else if (draw < 0.3) host.jump((chance() - 0.5) * WEEK);
         }
         await clock.advance(chance() * 5000, check);
       }
