@@ -4,7 +4,7 @@ import { Controller } from '../../src/controller/controller.ts';
 import type { ControllerObserver } from '../../src/controller/observer.ts';
 import { ApiError } from '../../src/kube/errors.ts';
 import type { Request, Transport } from '../../src/kube/transport.ts';
-import { CONFIGURATION } from '../policy/fixture.ts';
+import { CONFIGURATION, NOTHING_ALLOWED } from '../policy/fixture.ts';
 import { eventually } from '../support/cluster.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -91,6 +91,60 @@ describe('the controller', () => {
       controller.lead();
       await clock.advance(1000);
       await eventually(() => assert.deepEqual([...retried].sort(), ['namespace/shop', 'profile/p']));
+    } finally {
+      await controller.stop();
+    }
+  });
+
+  it('decides nothing on a cache that is older than its own last write, though no watch tells of it', async () => {
+    const named = (name: string, resourceVersion = '2') => ({
+      metadata: { name, uid: `uid-${name}`, resourceVersion, generation: 1, finalizers: [FINALIZER] },
+    });
+    const spec = {
+      mode: 'Enforce',
+      namespaceSelector: {},
+      isolation: ['Ingress'],
+      baseline: NOTHING_ALLOWED,
+    };
+    const lists = { namespaces: [named('shop')], segmentationprofiles: [{ ...named('p'), spec }] };
+    const server = standing(lists);
+    const touched = Promise.withResolvers<void>();
+    const written: string[] = [];
+    const transport: Transport = {
+      ...server,
+      request: async <T>(request: Request): Promise<T> => {
+        const { method, path, body } = request;
+        const [plural = '', name = ''] = path.split('/').slice(-2);
+        if (method === 'POST' && name === 'networkpolicies') {
+          const { metadata, ...rest } = body as ReturnType<typeof named>;
+          written.push(metadata.name);
+          return { ...rest, metadata: { ...metadata, uid: 'u', resourceVersion: '20' } } as T;
+        }
+        if (method !== 'GET') return { ...named('p', '21'), spec } as T;
+        const object = lists[plural as keyof typeof lists]?.find(({ metadata }) => metadata.name === name);
+        return object === undefined ? server.request<T>(request) : (object as T);
+      },
+      watch: async function* (request) {
+        if (request.path === '/api/v1/namespaces' && !('sendInitialEvents' in (request.query ?? {}))) {
+          await touched.promise;
+          const { metadata } = named('shop', '30');
+          yield { type: 'MODIFIED', object: { metadata: { ...metadata, labels: { a: 'b' } } } };
+        }
+        yield* server.watch(request);
+      },
+    };
+    let reconciled = 0;
+    const observer = new Proxy({} as ControllerObserver, {
+      get: (_, hook) => (hook === 'onEnforced' ? () => (reconciled += 1) : () => {}),
+    });
+    const controller = controllerOf(transport, observer, 1);
+    try {
+      await controller.watch();
+      controller.lead();
+      await eventually(() => assert.deepEqual(written, ['p.default-deny']));
+      touched.resolve();
+      await eventually(() => assert.ok(reconciled > 0));
+      assert.deepEqual(written, ['p.default-deny']);
     } finally {
       await controller.stop();
     }
