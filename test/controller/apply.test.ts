@@ -42,6 +42,7 @@ class Server {
       policies: this.policies as unknown as ApplyContext['policies'],
       store: this.store,
       signal: new AbortController().signal,
+      send: (request) => request(),
       onWrite: () => known.push(this.known()),
     });
     return known;
