@@ -63,8 +63,15 @@ export const LIST_RESTARTS = 3;
 /** https://kubernetes.io/docs/reference/using-api/api-concepts/#partialobjectmetadata */
 const METADATA = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
+/**
+ * The server drops a write that hangs there for so long, in its queues, in somebody's webhook or in etcd. A leader that
+ * stands still can't give up what it has sent, and about now another replica takes over (by default, 15 s after a Lease
+ * that is renewed every 2 s). A webhook that is down and ignored takes 10 s, and must not keep everything from us.
+ */
+const DROPPED = { timeout: '13s' } as const;
+
 /** Sent with every write: the server names us in managedFields, and refuses fields that it does not know. */
-const WRITE: Query = { fieldManager: MANAGER, fieldValidation: 'Strict' };
+const WRITE: Query = { fieldManager: MANAGER, fieldValidation: 'Strict', ...DROPPED };
 
 /** The client of one kind. Every method rejects with an ApiError. */
 export class Resource<T extends KubeObject> {
@@ -198,6 +205,7 @@ export class Resource<T extends KubeObject> {
       ...call(options),
       method: 'DELETE',
       path: this.#path(name, namespace),
+      query: DROPPED,
       body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions, propagationPolicy },
     };
     const answer = await this.#transport.request<unknown>(request);

@@ -141,12 +141,16 @@ export class Link implements Transport {
       query: request.query,
       body: request.body === undefined ? undefined : JSON.parse(JSON.stringify(request.body)),
     };
-    const fate = fateOf(weather, method !== 'GET', roll);
+    const drawn = fateOf(weather, method !== 'GET', roll);
     const listing = isListing(request) ? this.#listingOf(request) : undefined;
     const isForged = listing !== undefined && mayForge(request, listing) && roll(100) < weather.forged;
     const arrivesLate = roll(2) === 0;
     this.#network.inFlight += 1;
-    scheduler.after(delayOf(weather, roll), () => {
+    const delay = delayOf(weather, roll);
+    // The server drops what takes longer than it was told to.
+    const limit = Number.parseInt(String(request.query?.['timeout'] ?? ''), 10) * 1000;
+    const fate: Fate = delay > limit ? { kind: 'refused', status: 504, committed: false } : drawn;
+    scheduler.after(delay > limit ? limit : delay, () => {
       const since = isOpen ? this.#died : givenUp;
       if (since !== undefined && !(arrivesLate && scheduler.time - since < LATE_MS)) {
         this.#network.inFlight -= 1;
