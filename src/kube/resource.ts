@@ -142,8 +142,15 @@ export class Resource<T extends KubeObject> {
       const resourceVersion = next === undefined ? options.resourceVersion : undefined;
       const page = await this.list({ ...options, resourceVersion, limit: PAGE_SIZE, continue: next });
       for (const item of page.items) items.push(item);
-      next = page.metadata.continue || undefined;
-      if (next === undefined) return { metadata: { resourceVersion: page.metadata.resourceVersion }, items };
+      const following = page.metadata.continue || undefined;
+      if (following === undefined)
+        return { metadata: { resourceVersion: page.metadata.resourceVersion }, items };
+      if (following === next)
+        throw malformed(
+          { method: 'GET', path: this.collection(options.namespace) },
+          'the page leads to itself',
+        );
+      next = following;
     }
   }
 

@@ -7,6 +7,7 @@ import { sharedControlPlane } from '../env/shared.ts';
 import { consistently, eventually, Sandbox } from '../support/cluster.ts';
 import { type Exit, installOperator, type Operator, Operators } from '../support/operator.ts';
 import { ApiProxy, type Exchange } from './api-proxy.ts';
+import { CACHED } from './troubles.ts';
 
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/segmentation-system/leases/segmentation-operator';
 const TAKEOVER = 20_000; // ms; the lease lasts for four seconds
@@ -143,6 +144,7 @@ describe('of two replicas', function () {
 
   it('a leader that is told to end completes what it has begun, and gives the Lease back after that', async () => {
     const { leader, standby, namespace, profile } = await prepare();
+    for (const each of CACHED) assert.equal(standby.proxy.watches(each).length, 1, `${each} are kept warm`);
     let ended: Promise<Exit> | undefined;
     leader.proxy.fault = async (exchange: Exchange) => {
       if (ended === undefined && exchange.method === 'PUT' && exchange.resource === 'networkpolicies') {

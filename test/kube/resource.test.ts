@@ -36,6 +36,21 @@ describe('resource', () => {
     }
   }
 
+  it('does not follow the token of a page that leads to itself', async () => {
+    const server = new ScriptedTransport();
+    const kind = { group: '', version: 'v1', plural: 'configmaps', namespaced: true };
+    const refused = assert.rejects(
+      new Resource<KubeObject>(server, kind).listAll(),
+      /200 Malformed: the page leads to itself/,
+    );
+    for (const _ of [1, 2]) {
+      const call = await server.next('list');
+      call.answer({ metadata: { resourceVersion: '1', continue: 'token' }, items: [OBJECT] });
+    }
+    await refused;
+    assert.deepEqual(await server.waiting(), []);
+  });
+
   it('takes a delete for done where a Status says so, or the object as it was last', async () => {
     for (const answer of [{ kind: 'Status', status: 'Success' }, OBJECT]) {
       const server = new ScriptedTransport();
