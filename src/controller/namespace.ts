@@ -119,12 +119,8 @@ async function enforce(
   const { world, results, enforced, evidence, admission } = reconciler;
   const { namespace, concerned } = gathered;
   const name = namespace.key;
-  const compiled = new Set(concerned.map(({ metadata }) => metadata.name));
-  // Of a profile that comes meanwhile nothing is compiled: what it once retained stays. Its event brings the namespace back.
-  const ownerOf = (policy: NetworkPolicy) => {
-    const owner = world.ownerOfPolicy(policy);
-    return owner !== undefined && compiled.has(owner) ? owner : undefined;
-  };
+  const ownerOf = (policy: NetworkPolicy) => world.ownerOfPolicy(policy);
+  const heardOf = new Set([...world.profiles.values()].map(({ uid }) => uid));
   const unresolved = hasUnresolved(resolved);
   // What is kept serves for most plans. Reading back peers, and what was in conflict before, take live objects.
   const kept =
@@ -151,15 +147,21 @@ async function enforce(
     observed = await read(name, reconciler, signal);
     planned = await planFrom(observed);
   }
-  // What belongs to a profile that went meanwhile passed for somebody else's; its event brings the namespace back.
-  if (concerned.some(({ metadata: { name: each, uid } }) => world.profile(each)?.metadata.uid !== uid))
-    return AGAIN;
   const opens = planned.opens.length > 0;
   if (
     planned.steps.length > 0 &&
     !(await (opens ? evidence.confirms(namespace, concerned, true, reconciler, signal) : confirmed))
   )
     return AGAIN;
+  // What belongs to a profile that went meanwhile passed for somebody else's, and of one that came nothing is compiled,
+  // though its policies may stand here. Their events bring the namespace back.
+  const uidOf = (profile: string | undefined) => profile && world.profile(profile)?.metadata.uid;
+  const went = concerned.some(({ metadata }) => uidOf(metadata.name) !== metadata.uid);
+  const came = observed.some((policy) => {
+    const uid = uidOf(ownerOf(policy));
+    return uid !== undefined && !heardOf.has(uid);
+  });
+  if (went || came) return AGAIN;
   await apply(planned.steps, observed, {
     namespace: name,
     policies: reconciler.policies,

@@ -160,8 +160,28 @@ describe('a namespace of several profiles', () => {
     meanwhile = ({ path }) => {
       if (path.endsWith('/pods')) hear();
     };
+    assert.equal((await reconcile()).kind, 'again');
+    assert.deepEqual(policies(), ['kept.default-deny']);
     await reconcile();
     assert.deepEqual(policies(), ['kept.default-deny', 'other.default-deny', 'other.egress']);
+  });
+
+  it('is left by all at once, also by one of which nothing was heard', async () => {
+    const namespaceSelector = { matchLabels: { team: 'a' } };
+    const label = (team: string | null) =>
+      send('PATCH', '/api/v1/namespaces/shop', { metadata: { labels: { team } } });
+    label('a');
+    create('heard-of', { namespaceSelector, isolation: ['Egress'] });
+    create('unheard-of', { namespaceSelector, isolation: ['Egress'] });
+    hear();
+    await reconcile();
+    label(null);
+    reconciler = { ...reconciler, world: new World([]), evidence: new Evidence(), enforced: new Enforced() };
+    hear('heard-of');
+    assert.equal((await reconcile()).kind, 'again');
+    assert.deepEqual(policies(), ['heard-of.default-deny', 'unheard-of.default-deny']);
+    await reconcile();
+    assert.deepEqual(policies(), []);
   });
 
   it('is not written to for a profile that goes while it is read', async () => {
