@@ -13,6 +13,7 @@ import { Accounts } from './accounts.ts';
 import { Admission } from './admission.ts';
 import { accountOf } from './admission-policies.ts';
 import { Probe } from './admission-probe.ts';
+import { Breath } from './breath.ts';
 import { type Cause, Causes } from './causes.ts';
 import { Enforced } from './enforced.ts';
 import { EventHandlers } from './event-handlers.ts';
@@ -91,11 +92,13 @@ export class Controller {
       policies: new Resource(transport, NETWORK_POLICIES),
     };
     this.#pods = new PodProbe(new Resource(transport, PODS), clock);
+    const breath = new Breath(clock);
     this.#queue = new KeyQueue<Key>({
       concurrency,
       clock,
       random,
       observer,
+      breath: () => breath.take(),
       work: (key, signal) => this.#reconcile(key, signal),
     });
     this.#queue.pause();

@@ -70,6 +70,8 @@ export interface QueueOptions<K extends string> {
   readonly random: Random;
   readonly backoff?: Backoff;
   readonly observer?: QueueObserver<K>;
+  /** Waited for before each run. */
+  readonly breath?: (() => Promise<void> | undefined) | undefined;
 }
 
 /** The n-th failure in a row waits between half and all of `baseMs * 2^(n-1)`, capped at `maxMs`. */
@@ -100,6 +102,7 @@ export class KeyQueue<K extends string> {
   readonly #random: Random;
   readonly #backoff: Backoff;
   readonly #observer: QueueObserver<K>;
+  readonly #breath: QueueOptions<K>['breath'];
   readonly #slots: PQueue;
   readonly #entries = new Map<K, Entry<K>>();
   readonly #running = new Set<Entry<K>>();
@@ -117,6 +120,7 @@ export class KeyQueue<K extends string> {
     this.#random = options.random;
     this.#backoff = options.backoff ?? DEFAULT_BACKOFF;
     this.#observer = options.observer ?? {};
+    this.#breath = options.breath;
     this.#slots = new PQueue({ concurrency: options.concurrency });
   }
 
@@ -253,6 +257,7 @@ export class KeyQueue<K extends string> {
   readonly #runNext = async (): Promise<void> => {
     // The events of one turn are all in before the choice is made, and no caller of `add` runs `work`.
     await Promise.resolve();
+    await this.#breath?.();
     if (this.#slots.isPaused) return this.#takeSlot();
     const entry = this.#shiftReady();
     if (entry?.wanted === undefined || entry.ready === undefined) return;

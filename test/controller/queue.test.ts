@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { systemClock } from '../../src/clock.ts';
+import { Breath } from '../../src/controller/breath.ts';
 import {
   type Failure,
   KeyQueue,
@@ -48,6 +50,27 @@ describe('the work queue', () => {
       runs.map(([key]) => key),
       ['three', 'five', 'two', 'one', 'four'],
     );
+  });
+
+  it('lets the event loop turn between runs that never wait', async () => {
+    let turns = 0;
+    const ticking = setInterval(() => (turns += 1), 1);
+    const breath = new Breath(systemClock);
+    const { queue } = harness({
+      clock: systemClock,
+      concurrency: 8,
+      breath: () => breath.take(),
+      work: async () => {
+        // All of it on the processor.
+        for (const end = performance.now() + 0.2; performance.now() < end; );
+        return { kind: 'done' };
+      },
+    });
+    for (let index = 0; index < 500; index++) queue.add(`key-${index}`, Priority.backfill);
+    await queue.idle();
+    clearInterval(ticking);
+    // A hundred milliseconds of work: as one turn, none would have come in between.
+    assert.ok(turns > 3, `the event loop turned ${turns} times`);
   });
 
   it('does not begin work before add has returned', async () => {
