@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BenchOptions } from './run.ts';
 import { type Figures, inFlight, percentile, timed } from './support/figures.ts';
 import { startOperator } from './support/operator.ts';
-import { best, type RawRequest, type RawResult, sendRaw } from './support/raw.ts';
+import { type RawRequest, Yardstick } from './support/raw.ts';
 import { POLICIES_PER_NAMESPACE, Stage } from './support/stage.ts';
 import { Witness } from './support/witness.ts';
 
@@ -28,9 +28,8 @@ async function measure(stage: Stage, { namespaces: count }: BenchOptions): Promi
   const copies = await stage.copies(pattern, raws);
   const witness = await Witness.start(stage.plane.kubeconfig, `${PROFILE}.`);
 
-  // The raw writer before and after, as the machine's speed may change meanwhile.
-  const half = copies.length / 2;
-  const created: RawResult[] = await sendRaw(stage.kubeconfig, copies.slice(0, half));
+  const creates = new Yardstick(stage.kubeconfig, copies);
+  await creates.before();
 
   const operator = await startOperator(stage.kubeconfig);
   const before = { own: operator.cpuSeconds, server: stage.serverCpuSeconds };
@@ -40,18 +39,16 @@ async function measure(stage: Stage, { namespaces: count }: BenchOptions): Promi
     await witness.until('ADDED', total);
   });
   const cold = { own: operator.cpuSeconds - before.own, server: stage.serverCpuSeconds - before.server };
-  const lag = (await operator.metrics())('nodejs_eventloop_lag_p99_seconds') * 1000;
+  const lag = await operator.eventLoopDelayP99Ms();
   await stage.ready(PROFILE, 1);
   const coldReadyRss = operator.residentMiB.now;
 
   const serverBefore = stage.serverCpuSeconds;
-  const rest = await sendRaw(stage.kubeconfig, copies.slice(half));
-  const rawServerMs = ((stage.serverCpuSeconds - serverBefore) * 1000) / (copies.length - half);
-  created.push(...rest);
-  const rawCreate = best(created);
+  const rawCreate = await creates.after();
+  const rawServerMs = ((stage.serverCpuSeconds - serverBefore) * 1000) / creates.left;
 
-  const updates = await putsOf(stage, raws);
-  const updated = await sendRaw(stage.kubeconfig, updates.slice(0, updates.length / 2));
+  const updates = new Yardstick(stage.kubeconfig, await putsOf(stage, raws));
+  await updates.before();
   const editCpu = operator.cpuSeconds;
   const editSeconds = await timed(async () => {
     await stage.editProfile(PROFILE, 9091);
@@ -60,8 +57,7 @@ async function measure(stage: Stage, { namespaces: count }: BenchOptions): Promi
   const editCpuMs = ((operator.cpuSeconds - editCpu) * 1000) / count;
   await stage.ready(PROFILE, 2);
   const editWrites = witness.counts.MODIFIED + witness.counts.ADDED + witness.counts.DELETED - total;
-  updated.push(...(await sendRaw(stage.kubeconfig, updates.slice(updates.length / 2))));
-  const rawUpdate = best(updated);
+  const rawUpdate = await updates.after();
 
   const repairSeconds = await repair();
   const idle = await newNamespaces();

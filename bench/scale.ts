@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BenchOptions } from './run.ts';
 import { type Figures, percentile } from './support/figures.ts';
 import { startOperator } from './support/operator.ts';
-import { best, sendRaw } from './support/raw.ts';
+import { Yardstick } from './support/raw.ts';
 import { POLICIES_PER_NAMESPACE, Stage } from './support/stage.ts';
 import { Witness } from './support/witness.ts';
 
@@ -25,7 +25,8 @@ async function measure(stage: Stage, count: number): Promise<Figures> {
   const raws = await stage.createNamespaces('raw', RAW);
   const copies = await stage.copies(await stage.pilot(), raws);
   const witness = await Witness.start(stage.plane.kubeconfig, `${PROFILE}.`);
-  const raw = best(await sendRaw(stage.kubeconfig, copies));
+  const creates = new Yardstick(stage.kubeconfig, copies);
+  await creates.before();
 
   const operator = await startOperator(stage.kubeconfig);
   const emptyMiB = operator.residentMiB.now;
@@ -46,9 +47,10 @@ async function measure(stage: Stage, count: number): Promise<Figures> {
   await witness.until('ADDED', all);
   const seconds = (performance.now() - started) / 1000;
   const cpuMs = ((operator.cpuSeconds - cpu) * 1000) / all;
-  const lagMs = (await operator.metrics())('nodejs_eventloop_lag_p99_seconds') * 1000;
+  const lagMs = await operator.eventLoopDelayP99Ms();
   await stage.ready(PROFILE, 1);
   const memory = operator.residentMiB;
+  const raw = await creates.after();
   await operator.stop();
 
   const again = await startOperator(stage.kubeconfig);

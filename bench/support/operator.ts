@@ -26,6 +26,9 @@ async function buildBundle(): Promise<string> {
 
 let count = 0;
 
+/** Between two samples of the event loop's delay, as prom-client has it. */
+const SAMPLING_MS = 10;
+
 /** What the image gives to node before the bundle. */
 function nodeOptions(): string[] {
   const entry = /^ENTRYPOINT (\[.*\])$/m.exec(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))?.[1] ?? '[]';
@@ -94,6 +97,14 @@ export class Operator {
       lines
         .filter((line) => line.startsWith(prefix))
         .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+  }
+
+  /**
+   * How long something had to wait for the event loop, since this was asked last. The histogram of Node has the time
+   * between two samples in each of them, which is no delay.
+   */
+  async eventLoopDelayP99Ms(): Promise<number> {
+    return (await this.metrics())('nodejs_eventloop_lag_p99_seconds') * 1000 - SAMPLING_MS;
   }
 
   /** Freezes it: what happens meanwhile waits for `resume`. */

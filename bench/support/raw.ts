@@ -32,17 +32,66 @@ export interface Best {
 
 const FLIGHTS = [1, 2, 4, 8, 16, 32, 64];
 
+/** Of the requests, those that only find out how many in flight are best. */
+const SCANNED = 0.2;
+/** So many numbers in flight are measured. */
+const CONTENDERS = 2;
+
 /**
- * Sends `requests` in equal shares with 1 to 64 in flight. Calls for the same yardstick may be spread over a run, so
- * that a machine that slows down or speeds up does so for both: see `best`.
+ * The raw writer's rate before and after something, so that a machine that slows down or speeds up does so for both. How
+ * many in flight are best is found out with requests of their own: the best of many short measurements would be as good
+ * as chance made it.
  */
-export async function sendRaw(kubeconfig: string, requests: readonly RawRequest[]): Promise<RawResult[]> {
+export class Yardstick {
+  readonly #kubeconfig: string;
+  readonly #requests: readonly RawRequest[];
+  readonly #results: RawResult[] = [];
+  #flights: readonly number[] = FLIGHTS;
+
+  /** @param requests all of equal weight; they are divided among all measurements */
+  constructor(kubeconfig: string, requests: readonly RawRequest[]) {
+    this.#kubeconfig = kubeconfig;
+    this.#requests = requests;
+  }
+
+  async before(): Promise<void> {
+    const scanned = await this.#send(0, SCANNED, FLIGHTS);
+    const rates = scanned
+      .map(({ flight, count, seconds }) => ({ flight, rate: count / seconds }))
+      .sort((a, b) => b.rate - a.rate);
+    this.#flights = rates.slice(0, CONTENDERS).map(({ flight }) => flight);
+    this.#results.push(...(await this.#send(SCANNED, (1 + SCANNED) / 2, this.#flights)));
+  }
+
+  /** How many requests `after` will send. */
+  get left(): number {
+    return this.#requests.length - Math.round((this.#requests.length * (1 + SCANNED)) / 2);
+  }
+
+  async after(): Promise<Best> {
+    this.#results.push(...(await this.#send((1 + SCANNED) / 2, 1, this.#flights)));
+    return best(this.#results);
+  }
+
+  #send(from: number, to: number, flights: readonly number[]): Promise<RawResult[]> {
+    const { length } = this.#requests;
+    const requests = this.#requests.slice(Math.round(length * from), Math.round(length * to));
+    return sendRaw(this.#kubeconfig, requests, flights);
+  }
+}
+
+/** Sends `requests` in equal shares, with each of `flights` in flight. */
+async function sendRaw(
+  kubeconfig: string,
+  requests: readonly RawRequest[],
+  flights: readonly number[],
+): Promise<RawResult[]> {
   const child = fork(join(import.meta.dirname, 'raw-writer.ts'), [kubeconfig], { stdio: 'inherit' });
   try {
     await message(child);
-    const share = Math.ceil(requests.length / FLIGHTS.length);
+    const share = Math.ceil(requests.length / flights.length);
     const results: RawResult[] = [];
-    for (const [index, flight] of FLIGHTS.entries()) {
+    for (const [index, flight] of flights.entries()) {
       const phase: RawPhase = { flight, requests: requests.slice(index * share, (index + 1) * share) };
       if (phase.requests.length === 0) continue;
       child.send(phase);
@@ -55,7 +104,7 @@ export async function sendRaw(kubeconfig: string, requests: readonly RawRequest[
 }
 
 /** The number in flight with the highest rate, over all results that have it. */
-export function best(results: readonly RawResult[]): Best {
+function best(results: readonly RawResult[]): Best {
   const sum = (of: readonly RawResult[], figure: 'count' | 'seconds' | 'cpuSeconds') =>
     of.reduce((total, each) => total + each[figure], 0);
   const rates = [...Map.groupBy(results, ({ flight }) => flight)].map(([flight, of]) => ({
