@@ -92,7 +92,11 @@ export function createObserver(
       logger.debug('namespace enforced', { namespace, ms: Math.round(sinceEventMs) });
     },
     onStatus: (profile, status, results, admission) => {
-      const all = [...results.values()];
+      let [conflicts, unresolvedPeers] = [0, 0];
+      for (const result of results.values()) {
+        conflicts += result.conflicts.length;
+        unresolvedPeers += result.unresolved.length;
+      }
       metrics.setProfile(profile.metadata.name, {
         namespaces: {
           enforced: status.namespaces?.enforced ?? 0,
@@ -100,8 +104,8 @@ export function createObserver(
           failed: status.namespaces?.failed ?? 0,
         },
         policies: status.policies ?? { desired: 0, applied: 0 },
-        conflicts: all.reduce((sum, { conflicts }) => sum + conflicts.length, 0),
-        unresolvedPeers: all.reduce((sum, { unresolved }) => sum + unresolved.length, 0),
+        conflicts,
+        unresolvedPeers,
         conditions: Object.fromEntries(
           (status.conditions ?? []).map((each) => [each.type, each.status === 'True']),
         ),

@@ -152,15 +152,15 @@ async function writeStatus(
     if (world.selects(profile, namespace)) matched.push(namespace.key);
   // After a restart, what the last process reported of this generation stands until all was looked at again (I6).
   const standing = profile.status?.observedGeneration === generation && !reported.has(name);
-  const looked = matched.every((namespace) => results.of(name).has(namespace)) && admission.isJudged;
-  if (standing && !looked) return;
+  const known = results.of(name);
+  if (standing && !(admission.isJudged && matched.every((namespace) => known.has(namespace)))) return;
   reported.add(name);
   const admissionReport = admission.report(profile);
   const status = profileStatus({
     profile,
     admission: admissionReport,
     matched,
-    results: results.of(name),
+    results: known,
     removing: namespacesToLeave(profile, world).length,
     now: new Date(clock.now()),
   });

@@ -47,7 +47,7 @@ export class World {
     return (
       !namespace.terminating &&
       !this.#protected.has(namespace.key) &&
-      !(spec.excludeNamespaces ?? []).includes(namespace.key) &&
+      spec.excludeNamespaces?.includes(namespace.key) !== true &&
       matches(spec.namespaceSelector, namespace.labels)
     );
   }
@@ -107,15 +107,22 @@ export class World {
    */
   namespacesWithPoliciesOf(profile: string, concern: (namespace: string) => boolean = () => true): string[] {
     const uid = this.profiles.get(profile)?.uid;
-    const byName = [...(this.#marked.get(nameMark(profile))?.keys() ?? [])];
-    if (uid === undefined) return byName.filter(concern);
-    const candidates = new Set([...byName, ...(this.#marked.get(uidMark(uid))?.keys() ?? [])]);
-    return [...candidates].filter((namespace) => {
-      if (!concern(namespace)) return false;
-      for (const item of this.policies.byNamespace(namespace))
-        if (this.ownerOf(item) === profile) return true;
-      return false;
-    });
+    const byName = this.#marked.get(nameMark(profile));
+    const found: string[] = [];
+    // Asked of all namespaces, and often: nothing is copied.
+    for (const namespace of byName?.keys() ?? [])
+      if (concern(namespace) && (uid === undefined || this.#hasPolicyOf(profile, namespace)))
+        found.push(namespace);
+    for (const namespace of (uid !== undefined && this.#marked.get(uidMark(uid))?.keys()) || []) {
+      const isNew = byName?.has(namespace) !== true;
+      if (isNew && concern(namespace) && this.#hasPolicyOf(profile, namespace)) found.push(namespace);
+    }
+    return found;
+  }
+
+  #hasPolicyOf(profile: string, namespace: string): boolean {
+    for (const item of this.policies.byNamespace(namespace)) if (this.ownerOf(item) === profile) return true;
+    return false;
   }
 
   #follow({ old, new: next }: Change<PolicyItem>): void {

@@ -80,7 +80,7 @@ export class Store<T extends Item> implements Sink<T> {
   }
 
   *values(): Generator<T, void, undefined> {
-    for (const names of this.#items.values()) yield* names.values();
+    for (const names of this.#items.values()) for (const item of names.values()) yield item;
   }
 
   /**
