@@ -10,7 +10,7 @@
 import type { KubeObject } from '../api/meta.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import { isGone, isNotFound } from '../kube/errors.ts';
-import { PAGE_SIZE, type Resource } from '../kube/resource.ts';
+import { type List, PAGE_SIZE, type Resource } from '../kube/resource.ts';
 import { type NamespaceItem, projectNamespace, projectProfile } from './observed.ts';
 import type { World } from './world.ts';
 
@@ -32,7 +32,7 @@ export class Evidence {
   /** The list that is under way. */
   #list: Promise<void> | undefined;
   /** The first list of the profiles while it is under way, and whether it was taken. */
-  #firstProfiles: Promise<readonly SegmentationProfile[]> | undefined;
+  #firstProfiles: Promise<List<SegmentationProfile>> | undefined;
   #knowsAllProfiles = false;
 
   /**
@@ -74,15 +74,15 @@ export class Evidence {
     signal: AbortSignal,
   ): Promise<boolean> {
     const known = new Set(concerned.map(({ metadata }) => metadata.name));
-    const list = async () => (await profiles.listAll({ signal })).items;
-    const items = await (anew
+    const list = () => profiles.listAll({ signal });
+    const { items, metadata } = await (anew
       ? list()
       : (this.#firstProfiles ??= list().finally(() => (this.#firstProfiles = undefined))));
     // A list without those that are there is no evidence of what is not.
     const listed = new Set(items.map(({ metadata }) => metadata.name));
     if (!known.isSubsetOf(listed)) return false;
     const others = items.filter(({ metadata }) => !known.has(metadata.name)).map(projectProfile);
-    for (const other of others) world.profiles.upsert(other);
+    for (const other of others) world.profiles.learn(other, metadata.resourceVersion);
     this.#knowsAllProfiles = true;
     return !others.some(({ profile }) => world.selects(profile, namespace));
   }

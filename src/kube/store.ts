@@ -107,6 +107,15 @@ export class Store<T extends Item> implements Sink<T> {
     this.#notify([change(old, item, 'watch')]);
   }
 
+  /** It was there in a list as of `resourceVersion`, whatever an older list said, or lacked. */
+  learn(item: T, resourceVersion: string): void {
+    if (this.get(item.key) !== undefined || compareResourceVersions(resourceVersion, this.#listed) <= 0)
+      return this.upsert(item);
+    if (this.#isDeleted(item.uid)) return;
+    this.#set(item);
+    this.#notify([change(undefined, item, 'watch')]);
+  }
+
   confirm(key: string, uid: string, resourceVersion: string): boolean {
     const held = this.get(key);
     if (held?.uid !== uid || held.resourceVersion !== resourceVersion) return false;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { KubeObject } from '../../src/api/meta.ts';
 import type { SegmentationProfile } from '../../src/api/profile.ts';
 import { Evidence } from '../../src/controller/evidence.ts';
-import { NAMESPACES, PROFILES, projectNamespace } from '../../src/controller/observed.ts';
+import { NAMESPACES, PROFILES, projectNamespace, projectProfile } from '../../src/controller/observed.ts';
 import { World } from '../../src/controller/world.ts';
 import { ApiError } from '../../src/kube/errors.ts';
 import { Resource } from '../../src/kube/resource.ts';
@@ -202,10 +202,11 @@ describe('the confirmation by profiles', () => {
   });
 
   it('takes one such list before anything is written, and learns of whom the watch did not tell', async () => {
+    world.profiles.replace([projectProfile(own)], '800');
     assert.equal(await confirmed([own, profileNamed('unheard-of')], false), false);
     assert.deepEqual(
       [...world.profiles.values()].map(({ key }) => key),
-      ['unheard-of'],
+      ['own', 'unheard-of'],
     );
     asked.length = 0;
     assert.equal(await confirmed([own, profileNamed('unheard-of')], false), true);

@@ -109,6 +109,19 @@ describe('Store', () => {
     assert.equal(store.get('b/x')?.resourceVersion, '62', 'although this uid was once deleted');
   });
 
+  it('learns from a newer list of what its own one lacked, and not from an older one', () => {
+    const { store, log } = storeWithLog();
+    store.replace([], '50');
+    store.upsert(item('c', 40));
+    store.learn(item('c', 40), '50');
+    assert.deepEqual(log, []);
+    store.learn(item('c', 40), '51');
+    assert.deepEqual(log, ['watch: - > c@40']);
+    store.remove(item('c', 60));
+    store.learn(item('c', 40), '59');
+    assert.equal(store.get('c'), undefined);
+  });
+
   it('knows that an object is gone when another has its name, though its deletion was never seen', () => {
     const { store } = storeWithLog();
     store.observe(item('a/x', 2, 'first'));
