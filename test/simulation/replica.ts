@@ -78,6 +78,12 @@ export class Replica {
     this.clock.dead = true;
     this.link.kill();
   }
+
+  /** Once all is over: Node keeps what listens to a signal that was made of several for as long as none is aborted. */
+  dispose(): void {
+    this.crash();
+    void this.controller.stop();
+  }
 }
 
 function observerOf({ observer }: Network, name: string): ControllerObserver {

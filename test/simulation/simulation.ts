@@ -113,7 +113,7 @@ class Simulation {
       if (this.#failed) break;
       this.#witness.beginRound();
     }
-    for (const replica of this.#replicas.values()) replica.crash();
+    for (const replica of this.#started) replica.dispose();
     const { counts, fault } = this.#witness;
     return {
       fault: fault ?? this.#fault,
@@ -275,13 +275,15 @@ class Simulation {
     this.#elect(LEASE_MS);
   }
 
-  #started = 0;
+  readonly #started: Replica[] = [];
 
   #start(): void {
-    const name = `operator-${++this.#started}`;
+    const name = `operator-${this.#started.length + 1}`;
     const { concurrency, resyncMs } = this.#plan;
     const onFault = (error: unknown) => (this.#fault ??= `${name} threw: ${String(error)}`);
-    this.#replicas.set(name, new Replica({ name, concurrency, resyncMs, network: this.#network, onFault }));
+    const replica = new Replica({ name, concurrency, resyncMs, network: this.#network, onFault });
+    this.#replicas.set(name, replica);
+    this.#started.push(replica);
     this.#note(`start ${name}`);
   }
 
