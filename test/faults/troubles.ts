@@ -247,10 +247,11 @@ const FORGED: readonly (readonly [resource: string, how: (typeof HOW)[number]])[
   ['networkpolicies', 'twice'],
 ];
 
-/** Every kind of trouble, with all ways to forge a list or a few. */
+/** Every kind of trouble, with all ways to forge lists and to be behind, or a few. */
 export function troubles(all: boolean): Trouble[] {
   const forged = all ? CACHED.flatMap((resource) => HOW.map((how) => [resource, how] as const)) : FORGED;
-  return [...TROUBLES, ...forged.map(([resource, how]) => forge(resource, how))];
+  const stale = all ? [staleLists('policies', ['networkpolicies'])] : [];
+  return [...TROUBLES, ...forged.map(([resource, how]) => forge(resource, how)), ...stale];
 }
 
 const TROUBLES: readonly Trouble[] = [
@@ -358,7 +359,6 @@ const TROUBLES: readonly Trouble[] = [
   },
   staleLists('everything', CACHED),
   staleLists('what is intended', ['segmentationprofiles', 'namespaces']),
-  staleLists('policies', ['networkpolicies']),
   {
     name: 'a restart among errors',
     begin: async (field) => {
