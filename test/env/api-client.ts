@@ -22,7 +22,7 @@ export class ApiError extends Error {
   }
 }
 
-const REQUEST_TIMEOUT = 10_000; // ms
+const REQUEST_TIMEOUT = 60_000; // ms, as the API server has for a request itself
 
 export class ApiClient {
   readonly #server: string;

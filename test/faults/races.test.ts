@@ -32,7 +32,7 @@ describe('the operator', () => {
     const namespace = await box.namespace('shop');
     const profile = await box.profile('p');
     await operators.start(proxy.kubeconfig);
-    await box.ready(profile, 10_000);
+    await box.ready(profile);
     const held: (() => void)[] = [];
     proxy.lineFault = (line, watch) => {
       if (watch.resource !== 'segmentationprofiles') watch.send(line);
@@ -55,7 +55,7 @@ describe('the operator', () => {
       const { spec } = await box.policy(namespace, `${profile}.default-deny`);
       assert.deepEqual(spec.policyTypes, ['Ingress']);
     });
-    await box.ready(profile, 10_000);
+    await box.ready(profile);
   });
 
   for (const method of ['PUT', 'DELETE'] as const) {
@@ -66,7 +66,7 @@ describe('the operator', () => {
       const from = (cidr: string) => ({ ingress: [{ ...rule, from: [{ ipBlock: { cidr } }] }] });
       const profile = await box.profile('p', from('203.0.113.0/25'));
       await operators.start(proxy.kubeconfig);
-      await box.ready(profile, 10_000);
+      await box.ready(profile);
       const name = `${profile}.ingress.r1`;
       let theirs: NetworkPolicy | undefined;
       proxy.fault = async (exchange) => {
@@ -78,7 +78,7 @@ describe('the operator', () => {
       };
       await box.edit(profile, method === 'PUT' ? from('203.0.113.0/24') : { ingress: [] });
       await eventually(() => assert.ok(theirs !== undefined));
-      await box.ready(profile, 10_000);
+      await box.ready(profile);
       assert.deepEqual(await box.policy(namespace, name), theirs);
       // The fence around the operator would have refused it too: it was not even tried.
       assert.deepEqual(auditedRequests(plane, since).filter(isRefused), []);

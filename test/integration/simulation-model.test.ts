@@ -141,7 +141,7 @@ describe('the model of the API server', () => {
           await scheduler.advance(1000);
           const answer = await side.send({ method: 'GET', path: name });
           assert.partialDeepStrictEqual(answer, expected);
-        }, 15_000);
+        }, 60_000);
     };
     await eachUntil(`${path}/goes`, gone);
     await eachUntil(`${path}/stays`, { metadata: { deleted: true } });

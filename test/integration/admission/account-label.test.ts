@@ -11,7 +11,7 @@ import { eventually } from '../../support/cluster.ts';
 const ADMISSION = '/apis/admissionregistration.k8s.io/v1';
 const POLICIES = join(import.meta.dirname, '../../../config/service-accounts');
 const LONG = `${'a'.repeat(63)}.b`;
-const IN_FORCE = 15_000; // ms: the API server takes bindings up every second
+const IN_FORCE = 30_000; // ms: the API server takes bindings up every second
 const spec = (account?: string) => ({
   containers: [{ name: 'main', image: 'main' }],
   terminationGracePeriodSeconds: 0,

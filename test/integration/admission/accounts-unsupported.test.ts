@@ -42,7 +42,7 @@ describe('a peer by ServiceAccount, where there are no MutatingAdmissionPolicies
       const { status, reason, message } = await box.condition(profile, 'PeersResolved');
       assert.deepEqual([status, reason], ['False', 'Unsupported'], message);
       assert.match(message, /need Kubernetes 1.36 or later; name the pods by a podSelector instead/);
-    }, 15_000);
+    });
     const { spec } = await box.policy(server, `${profile}.ingress`);
     assert.deepEqual(
       spec.ingress?.map((rule) => rule.from?.length),

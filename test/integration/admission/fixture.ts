@@ -6,7 +6,7 @@ import type { ControlPlane } from '../../env/index.ts';
 import { eventually } from '../../support/cluster.ts';
 
 const ADMISSION = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings';
-const REFRESH = 5000; // ms: the API server takes bindings up every second
+const REFRESH = 30_000; // ms: the API server takes bindings up every second
 let count = 0;
 
 /** Why the API server refuses a pod in the namespace; undefined if it does not. */

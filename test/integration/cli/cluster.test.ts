@@ -61,7 +61,7 @@ describe('kubectl segmentation in a cluster', () => {
       ],
     });
     await operators.start(kubeconfig);
-    await sandbox.ready(profile, 5000);
+    await sandbox.ready(profile);
   });
   after(async () => {
     await operators.end();
@@ -101,7 +101,7 @@ describe('kubectl segmentation in a cluster', () => {
     );
     const { items } = JSON.parse(stdout) as { items: NetworkPolicy[] };
     await sandbox.edit(profile, { baseline: { dns: 'Deny' } });
-    await sandbox.ready(profile, 5000);
+    await sandbox.ready(profile);
     const standing = await sandbox.policies(namespaces[0] ?? '');
     assert.deepEqual(
       byName(
@@ -134,7 +134,7 @@ describe('kubectl segmentation in a cluster', () => {
     );
     assert.match(stdout, new RegExp(`\\+ to all pods of ${namespaces[0]} on TCP 8080  \\(to-web\\)`));
     await sandbox.edit(profile, { egress: changed.spec.egress });
-    await sandbox.ready(profile, 5000);
+    await sandbox.ready(profile);
     assert.deepEqual((await inCluster(`diff -f ${file} -o name`)).stdout, '');
   });
 

@@ -8,7 +8,7 @@ import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, Operators, vacateLease } from '../../support/operator.ts';
 
 const EVENTS = '/apis/events.k8s.io/v1/namespaces/default/events';
-const PATIENCE = 10_000; // ms; an Event takes a second or two
+const PATIENCE = 30_000; // ms; an Event takes a second or two
 const root = join(import.meta.dirname, '../../..');
 
 describe("the profile's Events", () => {

@@ -37,7 +37,7 @@ describe('the fence around the operator', () => {
     box = new Sandbox(plane, 'fence');
     shop = await box.namespace('shop');
     // The API server takes a moment to know a new policy.
-    await eventually(() => assert.rejects(create(shop, 'unmarked', {}), NOT_MARKED), 15_000);
+    await eventually(() => assert.rejects(create(shop, 'unmarked', {}), NOT_MARKED));
   });
   after(() => box.remove());
 

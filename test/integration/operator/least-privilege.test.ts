@@ -53,7 +53,7 @@ describe("the operator's role", () => {
         { name: 'api', podSelector: { matchLabels: { app: 'web' } }, to: [{ entity: 'KubeAPIServer' }] },
       ],
     });
-    await box.ready(profile, 10_000);
+    await box.ready(profile);
     // Twice the same: one Event, and then the second of its series.
     for (const count of [undefined, 2]) {
       await box.patchPolicy(namespace, `${profile}.egress`, { spec: { egress: null } });
@@ -68,23 +68,20 @@ describe("the operator's role", () => {
           ({ regarding, reason }) => regarding.name === profile && reason === 'DriftRepaired',
         );
         assert.deepEqual(told && { count: told.series?.count }, { count });
-      }, 10_000);
+      });
     }
     const another = { serviceAccount: { namespace: `${box.id}-2`, name: 'nobody' } };
     await box.edit(profile, {
       excludeNamespaces: ['elsewhere'],
       egress: [{ name: 'account', to: [another] }],
     });
-    await box.ready(profile, 10_000);
+    await box.ready(profile);
     await box.relabel(namespace, Object.fromEntries(Object.keys(box.label).map((key) => [key, null])));
     await eventually(async () => assert.deepEqual(await box.policyNames(namespace), []));
     await box.removeProfile(profile);
     await eventually(() => assert.rejects(box.readProfile(profile)));
     const label = '/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings/';
-    await eventually(
-      () => assert.rejects(box.read(`${label}service-account-label.segmentation.dev`), /404/),
-      15_000,
-    );
+    await eventually(() => assert.rejects(box.read(`${label}service-account-label.segmentation.dev`), /404/));
     await operator.stop();
   }
 

@@ -221,7 +221,7 @@ describe("the operator's process", () => {
 
 describe('the operator, where something is missing at its start,', () => {
   const operators = new Operators();
-  const RECOVERY = 15_000; // ms: its longest pause between two attempts, and some
+  const RECOVERY = 60_000; // ms: its longest pause between two attempts, and some
   let plane: ControlPlane;
   let kubeconfig: string;
   let box: Sandbox;

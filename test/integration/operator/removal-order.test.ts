@@ -62,7 +62,7 @@ describe('removing the operator', () => {
   const install = async () => {
     await kubectl('apply', '-k', join(root, 'config/default'));
     await crdEstablished((args) => kubectl(...args));
-    await eventually(() => kubectl('get', 'segp'), 10_000); // served, too
+    await eventually(() => kubectl('get', 'segp')); // served, too
   };
   const startOperator = async () =>
     operators.start(await plane.serviceAccountKubeconfig(NAMESPACE, OPERATOR));
@@ -83,7 +83,7 @@ describe('removing the operator', () => {
       ...more,
     });
     const kept = await box.profile('kept', { deletionPolicy: 'Retain' });
-    await Promise.all([box.ready(profile, 10_000), box.ready(kept, 10_000)]);
+    await Promise.all([box.ready(profile), box.ready(kept)]);
     return { operator, namespace, profile, kept };
   }
 

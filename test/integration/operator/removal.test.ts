@@ -120,7 +120,7 @@ describe('the operator, when a profile ends', () => {
     await at.plane.admin.send('DELETE', `/api/v1/namespaces/${namespace}`);
     await at.box.removeProfile(profile);
     // The namespace controller begins to empty it after 5 s.
-    await eventually(() => assert.rejects(at.box.readProfile(profile), /404/), 15_000);
+    await eventually(() => assert.rejects(at.box.readProfile(profile), /404/), 40_000);
     assert.deepEqual(await at.box.policyNames(namespace), []);
   });
 

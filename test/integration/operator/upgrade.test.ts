@@ -54,7 +54,7 @@ describe('an upgrade', () => {
         await kubectl('apply', '-f', file('install.yaml'));
         await crdEstablished((args) => kubectl(...args));
         await kubectl('apply', '-f', file('cluster.yaml'));
-        await eventually(() => list(PROFILES), 10_000); // served, too
+        await eventually(() => list(PROFILES)); // served, too
         await restore();
         stored = await list(POLICIES);
         profiles = await list(PROFILES);
@@ -163,7 +163,7 @@ describe('an upgrade', () => {
       it('can be taken back: the old manifests apply, and what is stored stays', async () => {
         await kubectl('apply', '-f', file('install.yaml'));
         // For a moment after its CRD changed, the API server asks to try again.
-        const now = await eventually(() => list<SegmentationProfile>(PROFILES), 10_000);
+        const now = await eventually(() => list<SegmentationProfile>(PROFILES));
         assert.deepEqual(
           now.items.map(({ metadata, spec }) => ({ name: metadata.name, uid: metadata.uid, spec })),
           profiles.items.map(({ metadata, spec }) => ({ name: metadata.name, uid: metadata.uid, spec })),
