@@ -4,17 +4,20 @@ import { availableParallelism } from 'node:os';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { locateBinaries } from '../test/env/index.ts';
+import { NEED_CONTROL_PLANE, testFiles } from './test/files.ts';
 
-const NEED_CONTROL_PLANE = ['test/integration/**', 'test/faults/**', 'test/oracle/**', 'test/browser/**'];
-
+const root = join(import.meta.dirname, '..');
 const args = process.argv.slice(2);
 const unit = args.includes('--unit');
 const forMocha = args.filter((arg) => arg !== '--unit');
-const ignored = unit ? NEED_CONTROL_PLANE.flatMap((glob) => ['--ignore', glob]) : [];
 const all = forMocha.every((arg) => arg.startsWith('-'));
-/** Each has a control plane of its own, of about half a gigabyte. */
-const jobs = unit ? availableParallelism() : Math.min(4, Math.max(2, Math.floor(availableParallelism() / 2)));
+/**
+ * More than there are processors, as their tests wait most of the time; not many more, as each has a control plane of its
+ * own, of about half a gigabyte.
+ */
+const jobs = unit ? availableParallelism() : Math.min(4, availableParallelism() + 1);
 const parallel = all || unit ? ['--parallel', '--jobs', String(jobs)] : [];
 
 try {
@@ -26,8 +29,13 @@ try {
 }
 
 const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js');
-const child = spawn(process.execPath, [...process.execArgv, mocha, ...parallel, ...ignored, ...forMocha], {
+const files = all ? testFiles(root, unit) : [];
+const ignored = unit ? NEED_CONTROL_PLANE.flatMap((glob) => ['--ignore', glob]) : [];
+const mochaArguments = [...parallel, ...ignored, ...forMocha, ...files];
+const child = spawn(process.execPath, [...process.execArgv, mocha, ...mochaArguments], {
   stdio: 'inherit',
+  // Tests start the operator often, and half of what it takes to start is compiling.
+  env: { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compiled'), ...process.env },
 });
 process.on('SIGINT', () => {}); // the terminal sends it to mocha too
 for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));

@@ -1,0 +1,65 @@
+// Which files have tests, in the order in which they begin: where several processes take them in turn, what takes longest
+// has to be begun first, so that all are busy to the end.
+import { globSync } from 'node:fs';
+
+/** Tests that need a control plane, or tools that have to be built. */
+export const NEED_CONTROL_PLANE = ['integration', 'faults', 'oracle', 'browser'].map(
+  (folder) => `test/${folder}/**`,
+);
+
+/** Those that take more than some ten seconds, longest first. The order of the others makes no difference. */
+const LONGEST = [
+  'integration/operator/removal-order',
+  'integration/admission/gate',
+  'faults/faults',
+  'integration/admission/accounts-away',
+  'integration/admission/accounts',
+  'integration/cli/tutorial',
+  'integration/operator/lifecycle',
+  'faults/outages',
+  'faults/kills',
+  'integration/cli/cluster',
+  'faults/leaders',
+  'integration/operator/upgrade',
+  'integration/packaging/install',
+  'browser/graph',
+  'integration/kube/reflector',
+  'integration/operator/main',
+  'integration/env/lifecycle',
+  'integration/admission/accounts-unsupported',
+  'integration/operator/least-privilege',
+  'integration/operator/limits',
+  'integration/operator/removal',
+  'integration/crd-generated',
+  'integration/bundle',
+  'integration/admission/protect',
+  'integration/operator/quiet',
+  'integration/operator/events',
+  'integration/operator/peers',
+  'faults/races',
+  'integration/admission/account-label',
+  'integration/simulation-model',
+  'simulation/simulation',
+].map((name) => `test/${name}.test.ts`);
+
+/**
+ * Paths from `root`.
+ *
+ * @param unit only those that need no control plane
+ * @throws Error if a file that is named here is not there
+ */
+export function testFiles(root: string, unit: boolean): string[] {
+  const found = new Set(globSync('test/**/*.test.ts', { cwd: root }).sort());
+  const absent = LONGEST.filter((file) => !found.has(file));
+  if (absent.length > 0)
+    throw new Error(`scripts/test/files.ts names what is not there: ${absent.join(', ')}`);
+  const needing = new Set(
+    globSync(
+      NEED_CONTROL_PLANE.map((glob) => `${glob}/*.test.ts`),
+      { cwd: root },
+    ),
+  );
+  const of = (isNeeding: boolean) => [...found].filter((file) => needing.has(file) === isNeeding);
+  const ordered = new Set([...LONGEST, ...of(true), ...of(false)]);
+  return [...ordered].filter((file) => !unit || !needing.has(file));
+}
