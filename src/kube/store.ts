@@ -107,9 +107,9 @@ export class Store<T extends Item> implements Sink<T> {
     this.#notify([change(old, item, 'watch')]);
   }
 
-  /** It was there in a list as of `resourceVersion`, whatever an older list said, or lacked. */
+  /** It was there in a list as of `resourceVersion`, whatever a list that is no newer said, or lacked. */
   learn(item: T, resourceVersion: string): void {
-    if (this.get(item.key) !== undefined || compareResourceVersions(resourceVersion, this.#listed) <= 0)
+    if (this.get(item.key) !== undefined || compareResourceVersions(resourceVersion, this.#listed) < 0)
       return this.upsert(item);
     if (this.#isDeleted(item.uid)) return;
     this.#set(item);
