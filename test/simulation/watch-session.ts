@@ -9,6 +9,8 @@ import { delayOf, lagOf } from './weather.ts';
 
 /** The server sends a bookmark about this often, milliseconds. */
 const BOOKMARK_MS = 60_000;
+/** What the operator also reads live, so that a list that lacks something is found out. */
+const COMPARED = /\/(namespaces|networkpolicies|segmentationprofiles)$/;
 
 export class WatchSession {
   readonly path: string;
@@ -33,6 +35,8 @@ export class WatchSession {
   readonly #onListed: (items: number) => void;
   /** How many objects the list that is being streamed has so far. */
   #streamed = 0;
+  /** The server has not sent all of it yet. */
+  #isListing: boolean;
 
   /** @param onListed told how much there was, once the replica has a streamed list */
   constructor(replica: string, request: WatchRequest, network: Network, onListed: (items: number) => void) {
@@ -41,6 +45,7 @@ export class WatchSession {
     this.#request = request;
     this.#network = network;
     this.#onListed = onListed;
+    this.#isListing = request.query?.['sendInitialEvents'] === true;
     this.#heard = network.scheduler.time;
   }
 
@@ -125,7 +130,9 @@ export class WatchSession {
   #send(event: unknown): void {
     if (this.#isHanging) return;
     const { scheduler, roll, weather, observer } = this.#network;
-    if (weather.lost > 0 && isChange(event) && roll(100) < weather.lost)
+    if (isInitialEventsEnd(event)) this.#isListing = false;
+    const mayBeLost = isChange(event) && !(this.#isListing && !COMPARED.test(this.path));
+    if (weather.lost > 0 && mayBeLost && roll(100) < weather.lost)
       return observer.onNote(`lost event of watch ${this.#replica} ${this.path}`);
     const at = Math.max(this.#lastArrival, scheduler.time + lagOf(weather, roll));
     this.#lastArrival = at;
