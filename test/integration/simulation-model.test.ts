@@ -91,6 +91,19 @@ describe('the model of the API server', () => {
     return expected;
   };
 
+  it('takes a status that names another uid, as the real one does', async () => {
+    const profiles = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
+    const path = `${profiles}/${id}-status`;
+    const metadata = { name: `${id}-status` };
+    const type = { apiVersion: 'segmentation.dev/v1alpha1', kind: 'SegmentationProfile' };
+    await both(post(profiles, { ...type, metadata, spec: { namespaceSelector: {} } }));
+    const body = { metadata: { uid: 'another' }, status: { observedGeneration: 1 } };
+    const contentType = 'application/merge-patch+json';
+    await both({ method: 'PATCH', path: `${path}/status`, contentType, body });
+    await both({ method: 'PATCH', path, contentType, body });
+    await both({ method: 'DELETE', path });
+  });
+
   it('streams a list as the real one does', async () => {
     const namespace = `${id}-streamed`;
     const path = `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`;

@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Method } from '../../../src/kube/transport.ts';
 import type { Query } from '../../../src/kube/wire.ts';
 import { EPOCH } from '../scheduler.ts';
-import { apiVersionOf, type Kind, NAMESPACE, type Stored, tidy } from './kinds.ts';
+import { apiVersionOf, type Kind, NAMESPACE, PROFILE, type Stored, tidy } from './kinds.ts';
 import { list, type Send, watch } from './read.ts';
 import { keyOf, type Route, routeOf } from './route.ts';
 import {
@@ -143,7 +143,9 @@ export class Server {
     if (!resourceVersion && !kind.unconditional)
       throw invalid(kind, name, 'metadata.resourceVersion: Invalid value: must be specified for an update');
     if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) throw stale();
-    if (isOther) throw invalid(kind, name, `metadata.uid: Invalid value: "${uid}": field is immutable`);
+    // A write of a custom resource's status is given the metadata that is stored, before it is judged.
+    if (isOther && !(kind === PROFILE && subresource === 'status'))
+      throw invalid(kind, name, `metadata.uid: Invalid value: "${uid}": field is immutable`);
     const key = keyOf(namespace, name);
     const next = kind.complete(this.#changed(kind, old, wanted, subresource));
     const { deletionTimestamp, finalizers } = next.metadata;
