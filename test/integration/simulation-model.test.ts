@@ -130,6 +130,12 @@ describe('the model of the API server', () => {
     assert.deepEqual(refused, { status: 504, reason: 'Timeout', name: undefined });
   });
 
+  it('says that a revision is forgotten as the real one does, which has no history of a CRD before it was there', async () => {
+    const path = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
+    const events = await firstOfBoth(path, { resourceVersion: '1', allowWatchBookmarks: true }, 1);
+    assert.deepEqual(events, [{ type: 'ERROR', code: 410, reason: 'Expired' }]);
+  });
+
   it('ends a namespace and what is in it, and what nobody owns any more, as the real one does', async () => {
     for (const side of [real, model]) await disown(side);
     const namespace = `${id}-ending`;

@@ -78,7 +78,12 @@ export class Side {
     try {
       const full = { path, query: { watch: true, ...query }, signal: ended.signal, stallMs: 5000 };
       for await (const event of this.#transport.watch(full)) {
-        events.push(this.#event(event as { type: string; object: Raw }));
+        const { type, object } = event as { type: string; object: Raw };
+        events.push(
+          type === 'ERROR'
+            ? { type, code: object['code'], reason: object['reason'] }
+            : this.#event({ type, object }),
+        );
         if (events.length === count) break;
       }
     } catch (error) {
