@@ -72,19 +72,18 @@ export async function reconcileProfile(
   }
 }
 
-/** Namespaces that still hold policies which the profile no longer wants there (under Retain: that name it as owner). */
+/** Namespaces that still hold policies which the profile no longer wants there (under Retain also: that name it as owner). */
 export function namespacesToLeave(profile: SegmentationProfile, world: World): string[] {
   const retain = profile.spec.deletionPolicy === 'Retain';
   const deleting = profile.metadata.deletionTimestamp !== undefined;
   const { name, uid = '' } = profile.metadata;
   return world.namespacesWithPoliciesOf(name, (each) => {
     const namespace = world.namespaces.get(each);
-    if (deleting && retain) {
-      return [...world.policies.byNamespace(each)].some(
-        (item) => world.ownerOf(item) === name && item.ownerUids.includes(uid),
-      );
-    }
-    return namespace !== undefined && world.relation(profile, namespace) !== 'enforce';
+    if (namespace !== undefined && world.relation(profile, namespace) !== 'enforce') return true;
+    if (!deleting || !retain) return false;
+    return [...world.policies.byNamespace(each)].some(
+      (item) => world.ownerOf(item) === name && item.ownerUids.includes(uid),
+    );
   });
 }
 

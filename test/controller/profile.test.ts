@@ -101,6 +101,36 @@ describe('a profile', () => {
       assert.equal(await isGone(), true);
     });
 
+    it('goes once nothing of it is left where it does not select the namespace any more', async () => {
+      reconciler.results.set('shop', 'a', { ...result, generation: 3 });
+      const { world } = reconciler;
+      world.namespaces.upsert(
+        projectNamespace({
+          metadata: {
+            name: 'left',
+            uid: 'n2',
+            resourceVersion: '51',
+            deletionTimestamp: '2026-01-01T00:00:00Z',
+          },
+        }),
+      );
+      const labels = {
+        'app.kubernetes.io/managed-by': 'segmentation-operator',
+        'segmentation.dev/profile': 'shop',
+      };
+      const metadata = {
+        name: 'shop.transition.1',
+        namespace: 'left',
+        uid: 'p1',
+        resourceVersion: '52',
+        labels,
+      };
+      world.policies.upsert(world.policies.project({ metadata, spec: { podSelector: {} } }));
+      assert.equal(await isGone(), false);
+      world.policies.forget('left/shop.transition.1', 'p1');
+      assert.equal(await isGone(), true);
+    });
+
     it('does not wait for what somebody else has to do', async () => {
       const failure = { reason: 'PeersUnresolved', message: 'no such Service', kind: 'waiting' } as const;
       reconciler.results.set('shop', 'a', { ...result, generation: 3, state: 'pending', failure });
