@@ -1,6 +1,6 @@
 /**
  * The model of the API server that simulations run against, compared with the real one: the same requests, chosen at
- * random by seed, are sent to both. SEED=N repeats a run.
+ * random by seed, are sent to both. SEED=N asks for others than those of every run.
  *
  * Compared are status codes, reasons, causes, whole objects and, by their order of appearance, uids and
  * resourceVersions; and in the end the events of a watch that was open all the time.
@@ -21,7 +21,7 @@ import { dice } from '../faults/model.ts';
 import { RandomRequests } from './simulation-requests.ts';
 import { Side } from './simulation-side.ts';
 
-const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+const SEED = Number(process.env['SEED'] ?? 1);
 const REQUESTS = 400;
 
 describe('the model of the API server', () => {
