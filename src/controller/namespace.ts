@@ -192,8 +192,11 @@ function intentsOf({ namespace, concerned, facts }: Gathered, world: World, last
   const own = { name: namespace.key, labels: namespace.labels };
   return concerned.map((profile) => {
     const relation = world.relation(profile, namespace);
+    // What was known of a peer is told by policies that stand, and under Audit none does for long.
     const compiled =
-      relation === 'none' ? { policies: [], unresolved: [] } : compile(profile, own, facts, lastKnown);
+      relation === 'none'
+        ? { policies: [], unresolved: [] }
+        : compile(profile, own, facts, relation === 'enforce' ? lastKnown : undefined);
     return { profile, relation, compiled };
   });
 }

@@ -7,7 +7,7 @@ import { simulate } from './simulation.ts';
 /** Schedules that broke an invariant once, or that the judge was wrong about. */
 const ONCE_BROKEN = [
   562, 6009, 236_704_510, 236_705_078, 305_116_655, 664_214_176, 906_694, 907_655, 2_001_095, 3_000_015,
-  88_304_652, 88_306_664, 640_000_924, 640_003_686,
+  88_304_652, 88_306_664, 640_000_924, 640_003_686, 770_003_708, 770_005_255,
 ];
 /** How many schedules run with the unit tests: a fixed number, the first seeds. More: npm run test:simulation. */
 const SCHEDULES = 60;

@@ -175,12 +175,12 @@ class Simulation {
     if (!alive.some(({ isLeading }) => isLeading)) return 'nobody leads';
     const deaf = alive.find(({ link, isReady }) => !isReady || !link.hears);
     if (deaf !== undefined) return `${deaf.name} does not hear everything`;
-    const { why, isWaiting } = this.#expected();
-    if (why !== undefined || !isWaiting) return why;
-    // That nothing stands may also mean that nobody has looked, after an error.
+    const { why } = this.#expected();
+    if (why !== undefined) return why;
+    // That all stands, or may not stand yet, need not mean that the operator has looked, after an error.
     const { running, waiting, ready } = alive.find(({ isLeading }) => isLeading)!.controller.queueStats();
     const left = running + waiting + Object.values(ready).reduce((sum, count) => sum + count, 0);
-    return left > 0 ? `a peer is waited for, and ${left} keys are still to be worked on` : undefined;
+    return left > 0 ? `${left} keys are still to be worked on` : undefined;
   }
 
   #seen: (Verdict & { readonly revision: number }) | undefined;
