@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts';
 import { isAborted, isNotFound } from '../kube/errors.ts';
 import type { Resource } from '../kube/resource.ts';
 import { isProfileReference } from '../policy/normalize.ts';
+import { isTransition } from '../policy/transition.ts';
 import type { Admission } from './admission.ts';
 import type { AdmissionReport } from './admission-report.ts';
 import { projectProfile } from './observed.ts';
@@ -117,8 +118,13 @@ async function isReleased(
   }
   if (!isComplete(profile, reconciler)) return false;
   const { items } = await policies.listAll({ labelSelector, signal });
-  return !items.some(({ metadata }) =>
-    metadata.ownerReferences?.some((reference) => isProfileReference(reference) && reference.uid === uid),
+  return !items.some(
+    (policy) =>
+      // Where a namespace waits for something, half a plan may be carried out all the same. Nobody would take it away.
+      isTransition(policy) ||
+      policy.metadata.ownerReferences?.some(
+        (reference) => isProfileReference(reference) && reference.uid === uid,
+      ),
   );
 }
 

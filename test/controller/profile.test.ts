@@ -101,6 +101,29 @@ describe('a profile', () => {
       assert.equal(await isGone(), true);
     });
 
+    it('stays while a short-lived policy of it stands, whatever the namespace waits for', async () => {
+      const failure = { reason: 'SourceUnavailable', message: 'nodes', kind: 'waiting' } as const;
+      reconciler.results.set('shop', 'a', { ...result, generation: 3, state: 'pending', failure });
+      const path = '/apis/networking.k8s.io/v1/namespaces/a/networkpolicies';
+      const labels = {
+        'app.kubernetes.io/managed-by': 'segmentation-operator',
+        'segmentation.dev/profile': 'shop',
+        'segmentation.dev/role': 'transition',
+      };
+      const cover = {
+        apiVersion: 'networking.k8s.io/v1',
+        kind: 'NetworkPolicy',
+        metadata: { name: 'shop.transition.1', labels },
+        spec: { podSelector: {}, ingress: [{}] },
+      };
+      const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'a' } };
+      server.handle({ method: 'POST', path: '/api/v1/namespaces', body: namespace }, 'user');
+      assert.equal(server.handle({ method: 'POST', path, body: cover }, 'operator').status, 201);
+      assert.equal(await isGone(), false);
+      server.handle({ method: 'DELETE', path: `${path}/shop.transition.1` }, 'operator');
+      assert.equal(await isGone(), true);
+    });
+
     it('goes once nothing of it is left where it does not select the namespace any more', async () => {
       reconciler.results.set('shop', 'a', { ...result, generation: 3 });
       const { world } = reconciler;
