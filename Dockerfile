@@ -33,6 +33,6 @@ WORKDIR /app
 COPY --from=builder /build/dist/ ./
 USER 65532:65532
 EXPOSE 8080 8081
-# A smaller young generation than the default 2 x 32 MB, a heap that at most doubles before garbage is collected, and a
+# A young generation that is smaller than the default 2 x 32 MB, and has its size at once, a heap that at most doubles before garbage is collected, and a
 # collection once all was read: see docs/decisions/0012-performance.md.
-ENTRYPOINT ["/nodejs/bin/node", "--max-semi-space-size=8", "--heap-growing-percent=100", "--expose-gc", "/app/operator.mjs"]
+ENTRYPOINT ["/nodejs/bin/node", "--min-semi-space-size=8", "--max-semi-space-size=8", "--heap-growing-percent=100", "--expose-gc", "/app/operator.mjs"]
