@@ -5,7 +5,7 @@
 import type { EgressRule, IngressRule, Peer, SegmentationProfile } from '../src/api/profile.ts';
 import { compile } from '../src/policy/compile.ts';
 import type { ClusterFacts, EndpointFacts, NamespaceFacts, ServiceFacts } from '../src/policy/facts.ts';
-import { fingerprint } from '../src/policy/normalize.ts';
+import { fingerprint } from '../src/policy/semantics/normalize.ts';
 
 const NAMESPACES = 10_000;
 const RULES = 20;

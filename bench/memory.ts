@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { systemClock } from '../src/clock.ts';
+import { systemClock } from '../src/util/clock.ts';
 import { Controller } from '../src/controller/controller.ts';
 import type { ControllerObserver } from '../src/controller/observer.ts';
 import { CLUSTER_DEFAULTS } from '../src/options/cluster-defaults.ts';

@@ -11,7 +11,7 @@ const bin = (name: string) => join(root, 'node_modules', '.bin', name);
 
 const CHECKS: readonly (readonly [title: string, command: string, ...args: string[]])[] = [
   ['types', bin('tsc'), '-p', '.'],
-  ['types of the page', bin('tsc'), '-p', 'src/cli/graph/page'],
+  ['types of the page', bin('tsc'), '-p', 'src/cli/page'],
   ['lint', bin('oxlint'), '--type-aware', '--deny-warnings'],
   ['format', bin('biome'), 'format'],
   [

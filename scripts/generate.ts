@@ -28,7 +28,7 @@ const schema = readSchema(join(root, CRD_PATH));
 const files: readonly (readonly [path: string, text: string])[] = [
   ['src/api/generated/segmentation-profile.ts', await typesModule(schema)],
   ['src/api/generated/segmentation-profile.schema.json', schemaDocument(schema)],
-  ['src/cli/graph/generated/page.ts', await pageModule(root)],
+  ['src/cli/generated/page.ts', await pageModule(root)],
   ['docs/api.md', referencePage(schema)],
   ['docs/metrics.md', metricsDocument()],
   ['config/operator-configuration.schema.json', configurationSchema()],

@@ -12,7 +12,7 @@ import { parseAllDocuments, stringify } from 'yaml';
 import { localCluster } from './demo/cluster.ts';
 import { DemoOperator } from './demo/operator.ts';
 import { unpinned } from './images/dockerfile.ts';
-import { crdEstablished } from '../test/env/crd.ts';
+import { crdEstablished } from '../test/env/plane/crd.ts';
 
 const root = join(import.meta.dirname, '..');
 const fixtures = join(root, 'test/fixtures/upgrade');

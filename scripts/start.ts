@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type DemoCluster, existingCluster, localCluster } from './demo/cluster.ts';
 import { DemoOperator, narrate } from './demo/operator.ts';
-import { crdEstablished } from '../test/env/crd.ts';
+import { crdEstablished } from '../test/env/plane/crd.ts';
 
 const NAMESPACE = 'segmentation-system';
 const OPERATOR = 'segmentation-operator';

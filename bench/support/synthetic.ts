@@ -5,7 +5,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
-import type { Request, Transport, WatchRequest } from '../../src/kube/transport.ts';
+import type { Request, Transport, WatchRequest } from '../../src/kube/http/transport.ts';
 
 const POLICIES = '/apis/networking.k8s.io/v1/networkpolicies';
 const POLICY = /^\/apis\/networking\.k8s\.io\/v1\/namespaces\/([^/]+)\/networkpolicies(?:\/([^/]+))?$/;

@@ -26,7 +26,7 @@ export interface Program {
 
 export const OPERATOR: Program = {
   name: 'segmentation-operator',
-  entry: 'src/main.ts',
+  entry: 'src/operator/main.ts',
   format: 'esm',
   banner: REQUIRE,
   file: 'operator.mjs',

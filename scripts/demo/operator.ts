@@ -17,7 +17,7 @@ export class DemoOperator {
   readonly metrics: Promise<string>;
 
   constructor(kubeconfig: string) {
-    const main = join(import.meta.dirname, '../../src/main.ts');
+    const main = join(import.meta.dirname, '../../src/operator/main.ts');
     const flags = ['--kubeconfig', kubeconfig, '--log-format=json'];
     const addresses = ['--metrics-bind-address=127.0.0.1:0', '--health-probe-bind-address=127.0.0.1:0'];
     // A group of its own: Ctrl-C in the terminal must reach the demonstration first, which ends things in order.

@@ -3,7 +3,7 @@ import { parse } from 'yaml';
 import { CONFIG_API_VERSION, CONFIG_KIND, CONFIGURATION_SCHEMA } from '../../src/options/file.ts';
 import { configurationText } from '../../src/options/help.ts';
 import { isRecord, type JsonSchema } from '../../src/options/shape.ts';
-import { parseOptions } from '../../src/options.ts';
+import { parseOptions } from '../../src/options/parse.ts';
 
 /** Their defaults depend on something else; their descriptions say on what. */
 const DEPENDENT = ['metrics.secure'];

@@ -1,5 +1,5 @@
 /** docs/metrics.md, from the registry itself. */
-import { describeMetrics } from '../../src/telemetry/metrics.ts';
+import { describeMetrics } from '../../src/observability/metrics/registry.ts';
 
 /** Not there on other systems, where the document must come out the same. */
 const LINUX_ONLY = [

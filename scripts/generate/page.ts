@@ -1,8 +1,8 @@
-/** The code and style of the HTML page (src/cli/graph/page), each as one string that the command line tool carries. */
+/** The code and style of the HTML page (src/cli/page), each as one string that the command line tool carries. */
 import { join } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
 
-const PAGE = 'src/cli/graph/page';
+const PAGE = 'src/cli/page';
 
 /** How the page is bundled. */
 export function pageOptions(root: string): BuildOptions {
@@ -24,7 +24,7 @@ export function pageOptions(root: string): BuildOptions {
   };
 }
 
-/** The module src/cli/graph/generated/page.ts. The same sources give the same text. */
+/** The module src/cli/generated/page.ts. The same sources give the same text. */
 export async function pageModule(root: string): Promise<string> {
   const { outputFiles } = await build({ ...pageOptions(root), write: false });
   const text = (end: string) =>

@@ -30,15 +30,15 @@ const LONGEST = [
   'integration/operator/least-privilege',
   'integration/operator/limits',
   'integration/operator/removal',
-  'integration/crd-generated',
-  'integration/bundle',
+  'integration/api/crd-generated',
+  'integration/packaging/bundle',
   'integration/admission/protect',
   'integration/operator/quiet',
   'integration/operator/events',
   'integration/operator/peers',
   'faults/races',
   'integration/admission/account-label',
-  'integration/simulation-model',
+  'integration/simulation/model',
   'simulation/simulation',
 ].map((name) => `test/${name}.test.ts`);
 

@@ -1,10 +1,10 @@
 /** What a change of policies changes: which of them, which of their rules, and which flows open or close. Pure. */
 import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
-import { type DirectionRule, isolates, ruleKey, rulesOf, specKey } from '../policy/normalize.ts';
-import { selectorKey } from '../policy/selector.ts';
-import { classifier } from './classes.ts';
+import { type DirectionRule, isolates, ruleKey, rulesOf, specKey } from '../policy/semantics/normalize.ts';
+import { selectorKey } from '../policy/semantics/selector.ts';
+import { classifier } from './model/classes.ts';
 import type { ClusterView, Pod } from './cluster.ts';
-import type { PortRange } from './ports.ts';
+import type { PortRange } from './model/ports.ts';
 import { type GroupName, type Link, type Reach, reach } from './reach.ts';
 
 const BOTH: readonly PolicyType[] = ['Ingress', 'Egress'];

@@ -1,7 +1,7 @@
 /** What an evaluation is about: pods, namespaces, policies, and the flows between endpoints. */
 import type { StringMap } from '../api/meta.ts';
 import type { NetworkPolicy, Protocol } from '../api/network-policy.ts';
-import type { IPFamily } from '../policy/cidr.ts';
+import type { IPFamily } from '../policy/semantics/cidr.ts';
 
 export interface ContainerPort {
   readonly name?: string;

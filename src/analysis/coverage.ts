@@ -1,8 +1,8 @@
 /** How far NetworkPolicies cover the pods: who is isolated in which direction, and which rules leave a direction open. Pure. */
 import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
-import { isolates, rulesOf } from '../policy/normalize.ts';
+import { isolates, rulesOf } from '../policy/semantics/normalize.ts';
 import { networkPodOf, type ClusterView, type Pod } from './cluster.ts';
-import { PolicyIndex } from './policy-index.ts';
+import { PolicyIndex } from './model/policy-index.ts';
 
 export interface DirectionCoverage<P extends Pod = Pod> {
   /** Pods that a policy isolates in this direction. */

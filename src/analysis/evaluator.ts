@@ -10,7 +10,7 @@
  * docs/decisions/evaluator.md gives the sources.
  */
 import type { NetworkPolicy, PolicyType, Protocol } from '../api/network-policy.ts';
-import { type Address, type IPFamily, parseAddress } from '../policy/cidr.ts';
+import { type Address, type IPFamily, parseAddress } from '../policy/semantics/cidr.ts';
 import {
   type ClusterView,
   type Endpoint,
@@ -20,8 +20,8 @@ import {
   nodeOf,
   type Pod,
 } from './cluster.ts';
-import { PolicyIndex } from './policy-index.ts';
-import { type CompiledPolicy, type Party, type Rule, selectsParty, selectsPort } from './rules.ts';
+import { PolicyIndex } from './model/policy-index.ts';
+import { type CompiledPolicy, type Party, type Rule, selectsParty, selectsPort } from './model/rules.ts';
 
 export interface EvaluatorOptions {
   /** Whether an `ipBlock` finds pods by their addresses (true by default). Some plugins, as Cilium, find only others. */

@@ -4,12 +4,12 @@
  */
 import type { LabelSelector } from '../api/meta.ts';
 import type { NetworkPolicy, NetworkPolicyPort, PolicyType } from '../api/network-policy.ts';
-import { rulesOf } from '../policy/normalize.ts';
+import { rulesOf } from '../policy/semantics/normalize.ts';
 import { notesOf } from '../policy/notes.ts';
-import { matches } from '../policy/selector.ts';
+import { matches } from '../policy/semantics/selector.ts';
 import { type ClusterView, type Flow, networkPodOf } from './cluster.ts';
 import type { DirectionVerdict, Evaluator, Reason } from './evaluator.ts';
-import { compilePolicy, selectsParty, selectsPort } from './rules.ts';
+import { compilePolicy, selectsParty, selectsPort } from './model/rules.ts';
 
 /** A policy or one of its rules, and what it is for. */
 export interface Cause {

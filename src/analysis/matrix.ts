@@ -4,12 +4,12 @@
  */
 import type { StringMap } from '../api/meta.ts';
 import type { PolicyType, Protocol } from '../api/network-policy.ts';
-import { type IPFamily, parseAddress } from '../policy/cidr.ts';
-import { BitSet } from './bitset.ts';
+import { type IPFamily, parseAddress } from '../policy/semantics/cidr.ts';
+import { BitSet } from './model/bitset.ts';
 import { type ClusterView, networkPodOf, nodeOf, type Pod } from './cluster.ts';
 import type { EvaluatorOptions } from './evaluator.ts';
-import { PolicyIndex } from './policy-index.ts';
-import { type Party, type Rule, selectsParty, selectsPort } from './rules.ts';
+import { PolicyIndex } from './model/policy-index.ts';
+import { type Party, type Rule, selectsParty, selectsPort } from './model/rules.ts';
 
 export interface MatrixPort {
   readonly port: number;

@@ -5,14 +5,14 @@
  * Not part of it: a pod's traffic with itself, and with its own node, both of which every network plugin allows.
  */
 import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
-import type { IPFamily } from '../policy/cidr.ts';
-import { type AddressBlock, blockOf, covers } from './blocks.ts';
+import type { IPFamily } from '../policy/semantics/cidr.ts';
+import { type AddressBlock, blockOf, covers } from './model/blocks.ts';
 import { type ClusterView, networkPodOf, type Pod } from './cluster.ts';
 import type { EvaluatorOptions } from './evaluator.ts';
-import { classify, DIRECTIONS, type PodClass } from './pod-classes.ts';
-import { PolicyIndex } from './policy-index.ts';
-import { formatRulePorts, type PortMask, type PortRange, PortSpace } from './ports.ts';
-import { type CompiledPeer, compilePolicy, type CompiledPolicy, type Rule } from './rules.ts';
+import { classify, DIRECTIONS, type PodClass } from './model/pod-classes.ts';
+import { PolicyIndex } from './model/policy-index.ts';
+import { formatRulePorts, type PortMask, type PortRange, PortSpace } from './model/ports.ts';
+import { type CompiledPeer, compilePolicy, type CompiledPolicy, type Rule } from './model/rules.ts';
 
 /** What a pod is counted as. */
 export interface GroupName {

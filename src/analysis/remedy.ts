@@ -6,8 +6,8 @@ import type { LabelSelector } from '../api/meta.ts';
 import { LABEL_NAMESPACE_NAME } from '../api/names.ts';
 import type { NetworkPolicy, NetworkPolicyPeer, PolicyType, Protocol } from '../api/network-policy.ts';
 import type { EgressRule, IngressRule, Peer, SegmentationProfile } from '../api/profile.ts';
-import { singleAddressCidr } from '../policy/cidr.ts';
-import { matches } from '../policy/selector.ts';
+import { singleAddressCidr } from '../policy/semantics/cidr.ts';
+import { matches } from '../policy/semantics/selector.ts';
 import type { Pod } from './cluster.ts';
 
 export interface RemedyInput {

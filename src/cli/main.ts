@@ -1,6 +1,6 @@
 /** kubectl-segmentation: the process. */
-import { EXIT } from './failure.ts';
-import { run } from './run.ts';
+import { EXIT } from './shell/failure.ts';
+import { run } from './shell/run.ts';
 
 // A reader that has seen enough (`| head`) closes the pipe: there is nobody left to write to.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -2,7 +2,7 @@
  * Why each namespace is to be reconciled: since when an event waits for its policies, and whether what is written next
  * repairs drift. No I/O.
  */
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../util/clock.ts';
 
 export interface Cause {
   /** When the latest event of the namespace came, until its policies stand; monotonic milliseconds. */

@@ -2,24 +2,24 @@
  * The controller: watches profiles, namespaces and policies, turns their changes into keys of the work queue, and
  * reconciles them.
  */
-import { type Clock, type Random, sleep, type Timer } from '../clock.ts';
+import { type Clock, type Random, sleep, type Timer } from '../util/clock.ts';
 import { Resource, type ResourceKind } from '../kube/resource.ts';
-import type { Transport } from '../kube/transport.ts';
+import type { Transport } from '../kube/http/transport.ts';
 import { ACCOUNT_NAMES } from '../policy/admission/accounts.ts';
 import type { AdmissionBinding } from '../policy/admission/binding.ts';
 import type { ClusterConfiguration } from '../policy/facts.ts';
-import { AccountBindings } from './account-bindings.ts';
-import { Accounts } from './accounts.ts';
-import { Admission } from './admission.ts';
-import { accountOf } from './admission-policies.ts';
-import { Probe } from './admission-probe.ts';
-import { Breath } from './breath.ts';
+import { AccountBindings } from './service-accounts/bindings.ts';
+import { Accounts } from './service-accounts/reconcile.ts';
+import { Admission } from './admission/reconcile.ts';
+import { accountOf } from './admission/policies.ts';
+import { Probe } from './admission/probe.ts';
+import { Breath } from './queue/event-loop-yield.ts';
 import { type Cause, Causes } from './causes.ts';
-import { Enforced } from './enforced.ts';
-import { EventHandlers } from './event-handlers.ts';
-import { Evidence } from './evidence.ts';
-import { ACCOUNTS, ADMISSION, type Key } from './key.ts';
-import { reconcileNamespace, type NamespaceReconciler } from './namespace.ts';
+import { Enforced } from './namespace/enforced.ts';
+import { EventHandlers } from './triggers.ts';
+import { Evidence } from './namespace/live-confirmation.ts';
+import { ACCOUNTS, ADMISSION, type Key } from './queue/key.ts';
+import { reconcileNamespace, type NamespaceReconciler } from './namespace/reconcile.ts';
 import {
   ADMISSION_BINDINGS,
   ADMISSION_POLICIES,
@@ -28,18 +28,18 @@ import {
   NETWORK_POLICIES,
   PODS,
   PROFILES,
-} from './observed.ts';
+} from '../cluster-state/items.ts';
 import type { ControllerObserver } from './observer.ts';
-import { retry } from './outcome.ts';
-import { PodProbe } from './pods.ts';
-import { type ProfileReconciler, reconcileProfile } from './profile.ts';
-import { KeyQueue, type Outcome, Priority, type QueueStats } from './queue.ts';
+import { retry } from './queue/outcome.ts';
+import { PodProbe } from './namespace/pods.ts';
+import { type ProfileReconciler, reconcileProfile } from './profile/reconcile.ts';
+import { KeyQueue, type Outcome, Priority, type QueueStats } from './queue/key-queue.ts';
 import { type NamespaceResult, Results } from './results.ts';
-import { Sources } from './sources.ts';
-import { StatusPace } from './status-pace.ts';
+import { Sources } from '../cluster-state/peer-sources/sources.ts';
+import { StatusPace } from './profile/status-pace.ts';
 import { type WatchedResources, Watches } from './watches.ts';
-import { atOnce, Turns } from './turns.ts';
-import { World } from './world.ts';
+import { atOnce, Turns } from './queue/request-lanes.ts';
+import { World } from '../cluster-state/state.ts';
 
 export interface ControllerOptions {
   readonly transport: Transport;

@@ -1,10 +1,10 @@
 /** What the controller tells of its doings as they happen. */
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
-import type { Step } from '../policy/plan.ts';
-import type { AdmissionReport } from './admission-report.ts';
-import type { Key } from './key.ts';
-import type { Outcome, QueueObserver } from './queue.ts';
+import type { Step } from '../policy/planning/plan.ts';
+import type { AdmissionReport } from './admission/report.ts';
+import type { Key } from './queue/key.ts';
+import type { Outcome, QueueObserver } from './queue/key-queue.ts';
 import type { NamespaceResult } from './results.ts';
 
 /** For logs and metrics. Must not throw. */

@@ -5,20 +5,20 @@
 import type { KubeObject } from '../api/meta.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
-import type { Clock, Random } from '../clock.ts';
-import { Reflector } from '../kube/reflector.ts';
+import type { Clock, Random } from '../util/clock.ts';
+import { Reflector } from '../kube/watch/reflector.ts';
 import type { Resource, ResourceKind } from '../kube/resource.ts';
-import { type Item, Store } from '../kube/store.ts';
-import type { Parse, Transport } from '../kube/transport.ts';
+import { type Item, Store } from '../kube/watch/store.ts';
+import type { Parse, Transport } from '../kube/http/transport.ts';
 import {
   identity,
   type NamespaceItem,
   type ProfileItem,
   projectNamespace,
   projectProfile,
-} from './observed.ts';
+} from '../cluster-state/items.ts';
 import type { ControllerObserver } from './observer.ts';
-import type { World } from './world.ts';
+import type { World } from '../cluster-state/state.ts';
 
 export interface WatchesOptions {
   readonly transport: Transport;

@@ -13,12 +13,12 @@
  * the API allows no change of an Event's note.
  */
 import type { KubeObject } from '../api/meta.ts';
-import { type Clock, type Random, sleep, type Timer } from '../clock.ts';
+import { type Clock, type Random, sleep, type Timer } from '../util/clock.ts';
 import { ApiError, isAborted, isNotFound } from './errors.ts';
-import { type Gathered, Gathering, type Part } from './gathering.ts';
+import { type Gathered, Gathering, type Part } from './event-series.ts';
 import { microTime } from './micro-time.ts';
 import type { Resource, ResourceKind } from './resource.ts';
-import { TokenBucket } from './token-bucket.ts';
+import { TokenBucket } from '../util/token-bucket.ts';
 
 export const EVENTS: ResourceKind = {
   group: 'events.k8s.io',

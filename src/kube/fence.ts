@@ -1,6 +1,6 @@
 /** A transport that refuses to write unless it is allowed to at that very moment: for what only the leader may do. */
 import { ApiError } from './errors.ts';
-import type { Request, Transport } from './transport.ts';
+import type { Request, Transport } from './http/transport.ts';
 
 /**
  * `transport`, whose writes fail with an ApiError of reason Aborted while `mayWrite` is false: when they are asked for, and

@@ -10,8 +10,8 @@
  * already on its way when leadership ends can still arrive. In all of these cases writes carry preconditions.
  */
 import type { KubeObject } from '../api/meta.ts';
-import { sleep } from '../clock.ts';
-import type { Clock, Random } from '../clock.ts';
+import { sleep } from '../util/clock.ts';
+import type { Clock, Random } from '../util/clock.ts';
 import { isAlreadyExists, isConflict, isNotFound } from './errors.ts';
 import { microTime } from './micro-time.ts';
 import type { Resource, ResourceKind } from './resource.ts';

@@ -2,8 +2,8 @@
 import type { KubeObject } from '../api/meta.ts';
 import { MANAGER } from '../api/names.ts';
 import { isGone, isStatus } from './errors.ts';
-import type { Parse, Request, Transport } from './transport.ts';
-import { excerpt, isRecord, malformed, type Query } from './wire.ts';
+import type { Parse, Request, Transport } from './http/transport.ts';
+import { excerpt, isRecord, malformed, type Query } from './http/wire.ts';
 
 export interface ResourceKind {
   /** '' for the core group. */

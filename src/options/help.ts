@@ -1,6 +1,6 @@
 /** What --help and --print-config print. */
 import { stringify } from 'yaml';
-import type { Options } from '../options.ts';
+import type { Options } from './parse.ts';
 import { formatDuration } from './duration.ts';
 import { CONFIG_API_VERSION, CONFIG_KIND } from './file.ts';
 import { ENVIRONMENT_PREFIX, environmentName, QUESTIONS, type Setting, SETTINGS } from './settings.ts';

@@ -2,7 +2,7 @@
  * The settings that flags and environment variables can give: one table, from which parsing, the help text and the
  * names of the variables follow.
  */
-import type { LogFormat, LogLevel } from '../telemetry/logger.ts';
+import type { LogFormat, LogLevel } from '../observability/logs/logger.ts';
 import { type ConfigurationFile, concurrency, LOG_FORMATS, LOG_LEVELS, logFormat, logLevel } from './file.ts';
 import { anyText, bindAddress, boolean, namespaceName, type Shape } from './shape.ts';
 

@@ -4,8 +4,8 @@
  * whatever it accepts, and as little more as a schema can say.
  */
 import type { LabelSelector, LabelSelectorRequirement, StringMap } from '../api/meta.ts';
-import { canonicalCidr, formatAddress, parseAddress } from '../policy/cidr.ts';
-import { BIND_ADDRESS_FORMS, BIND_ADDRESS_PATTERN, parseBindAddress } from '../telemetry/bind-address.ts';
+import { canonicalCidr, formatAddress, parseAddress } from '../policy/semantics/cidr.ts';
+import { BIND_ADDRESS_FORMS, BIND_ADDRESS_PATTERN, parseBindAddress } from './bind-address.ts';
 import { DURATION_PATTERN, parseDuration } from './duration.ts';
 import { didYouMean } from './suggest.ts';
 

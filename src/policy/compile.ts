@@ -23,9 +23,9 @@ import type { NetworkPolicy, NetworkPolicySpec, PolicyType } from '../api/networ
 import type { SegmentationProfile } from '../api/profile.ts';
 import { baselineRules, webhookRules } from './baseline.ts';
 import type { ClusterFacts, NamespaceFacts } from './facts.ts';
-import { type DirectionRule, DIRECTIONS, withRules } from './normalize.ts';
+import { type DirectionRule, DIRECTIONS, withRules } from './semantics/normalize.ts';
 import { type NotedRule, PreparedRule, type SourceRule, unique, type UnresolvedPeer } from './rules.ts';
-import { selectorKey } from './selector.ts';
+import { selectorKey } from './semantics/selector.ts';
 
 export type { RuleNote, UnresolvedPeer } from './rules.ts';
 

@@ -8,7 +8,7 @@ import type { LabelSelector } from '../api/meta.ts';
 import type { NetworkPolicyPeer, NetworkPolicyPort, PolicyType } from '../api/network-policy.ts';
 import type { Peer } from '../api/profile.ts';
 import type { ClusterFacts, NamespaceFacts } from './facts.ts';
-import { type DirectionRule, peerKey, portKey, ruleKey } from './normalize.ts';
+import { type DirectionRule, peerKey, portKey, ruleKey } from './semantics/normalize.ts';
 import { fixedPeer, peerLabel, resolvePeer } from './peers/index.ts';
 import type { Grant, PeerContext, Resolution, UnresolvedReason } from './peers/resolution.ts';
 

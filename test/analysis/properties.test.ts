@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import type { NetworkPolicy, NetworkPolicySpec, PolicyType } from '../../src/api/network-policy.ts';
 import type { ClusterView, Flow } from '../../src/analysis/cluster.ts';
-import { BitSet } from '../../src/analysis/bitset.ts';
+import { BitSet } from '../../src/analysis/model/bitset.ts';
 import { compileView } from '../../src/analysis/evaluator.ts';
 import { matrix } from '../../src/analysis/matrix.ts';
 import { egressRule, ingressRule, namespaces, pods, policies, policySpec, scenario } from './arbitrary.ts';

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import type { Protocol } from '../../src/api/network-policy.ts';
 import type { ClusterView, Endpoint, Pod } from '../../src/analysis/cluster.ts';
 import { compileView } from '../../src/analysis/evaluator.ts';
-import { formatPorts, formatRulePorts, type PortRange } from '../../src/analysis/ports.ts';
+import { formatPorts, formatRulePorts, type PortRange } from '../../src/analysis/model/ports.ts';
 import { type GroupName, type Link, type Reach, reach } from '../../src/analysis/reach.ts';
 import { namespaces, pods, policies } from './arbitrary.ts';
 

@@ -6,7 +6,7 @@ import type { SegmentationProfile } from '../../src/api/profile.ts';
 import { compileView } from '../../src/analysis/evaluator.ts';
 import type { Flow, Namespace, Pod } from '../../src/analysis/cluster.ts';
 import { type Remedy, remedy, selectorFor } from '../../src/analysis/remedy.ts';
-import { admitProfile } from '../../src/cli/load/profile.ts';
+import { admitProfile } from '../../src/cli/snapshot/profile.ts';
 import { compile } from '../../src/policy/compile.ts';
 import { facts, profile } from '../policy/fixture.ts';
 import { flow, labels, namespaces, pods, selector } from './arbitrary.ts';

@@ -1,5 +1,5 @@
 /** A headless Chromium for tests of pages: the one of the browser tools, or the one that CHROME_PATH names. */
-import type { NpmTools } from '../env/npm-tool.ts';
+import type { NpmTools } from '../env/tooling/npm-tool.ts';
 
 /** What the tests use of Puppeteer's Page (https://pptr.dev/api/puppeteer.page). */
 export interface Page {

@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { toHtml } from '../../src/cli/graph/html.ts';
-import { toDot, toMermaid } from '../../src/cli/graph/text.ts';
+import { toHtml } from '../../src/cli/reach/html.ts';
+import { toDot, toMermaid } from '../../src/cli/reach/text.ts';
 import type { Reach } from '../../src/analysis/reach.ts';
-import { EVIL, largeReach, SHOP_REACH } from '../cli/graph/fixture.ts';
-import { type NpmTools, npmTools } from '../env/npm-tool.ts';
+import { EVIL, largeReach, SHOP_REACH } from '../cli/reach/fixture.ts';
+import { type NpmTools, npmTools } from '../env/tooling/npm-tool.ts';
 import { type Browser, browserIsThere, launchBrowser, type Page } from './chromium.ts';
 
 const skipped = browserIsThere ? '' : ' (skipped: set CHROME_PATH to a Chrome or Chromium)';

@@ -6,7 +6,7 @@ import { parseAllDocuments } from 'yaml';
 import type { Endpoint, Pod } from '../../src/analysis/cluster.ts';
 import { compileView } from '../../src/analysis/evaluator.ts';
 import type { NetworkPolicy, Protocol } from '../../src/api/network-policy.ts';
-import { isolates } from '../../src/policy/normalize.ts';
+import { isolates } from '../../src/policy/semantics/normalize.ts';
 
 const file = join(import.meta.dirname, '../../config/network-policy/network_policies.yaml');
 const policies = parseAllDocuments(readFileSync(file, 'utf8')).map((each) => each.toJS() as NetworkPolicy);

@@ -3,10 +3,10 @@ import { FINALIZER } from '../../src/api/names.ts';
 import { Controller } from '../../src/controller/controller.ts';
 import type { ControllerObserver } from '../../src/controller/observer.ts';
 import { ApiError } from '../../src/kube/errors.ts';
-import type { Request, Transport } from '../../src/kube/transport.ts';
+import type { Request, Transport } from '../../src/kube/http/transport.ts';
 import { CONFIGURATION, NOTHING_ALLOWED } from '../policy/fixture.ts';
 import { eventually } from '../support/cluster.ts';
-import { VirtualClock } from './virtual-clock.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 /** An API server that lists what it is given by the last segment of the path, and of which nothing changes. */
 function standing(lists: Readonly<Record<string, readonly object[]>>): Transport {

@@ -1,8 +1,8 @@
 /** docs/cli.md shows what the plugin prints, and names every command, flag and format. */
 import assert from 'node:assert/strict';
-import { COMMANDS } from '../../src/cli/commands.ts';
-import { flagsOf } from '../../src/cli/help.ts';
-import { readFlags } from '../../src/cli/flags.ts';
+import { COMMANDS } from '../../src/cli/commands/registry.ts';
+import { flagsOf } from '../../src/cli/shell/help.ts';
+import { readFlags } from '../../src/cli/shell/flags.ts';
 import { page, PAGES, samples } from './pages.ts';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -7,11 +7,11 @@ import browserTools from '../env/tools/browser/package.json' with { type: 'json'
 import sarifTools from '../env/tools/sarif/package.json' with { type: 'json' };
 import packageJson from '../../package.json' with { type: 'json' };
 import { KIND } from '../../src/api/names.ts';
-import { EVENT_REASONS } from '../../src/observe/events.ts';
+import { EVENT_REASONS } from '../../src/observability/profile-events.ts';
 import { readConfiguration } from '../../src/options/file.ts';
 import { configurationText } from '../../src/options/help.ts';
 import { environmentName, type Setting, SETTINGS } from '../../src/options/settings.ts';
-import { parseOptions } from '../../src/options.ts';
+import { parseOptions } from '../../src/options/parse.ts';
 import { page, quoted, readRepositoryFile, rows, samples } from './pages.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -122,9 +122,9 @@ describe('docs/troubleshooting.md', () => {
 
   it('has every reason that the controller gives', () => {
     const reasons = [
-      ...found('src/controller/*.ts', /\bsay\(\s*'(?:True|False)',\s*'(\w+)'/g),
-      ...found('src/controller/*.ts', /\breason: (?:\w+ \? 'Deleting' : )?'([A-Z]\w+)'/g),
-      ...found('src/policy/*.ts', /class (\w+Error) extends Error/g),
+      ...found('src/controller/**/*.ts', /\bsay\(\s*'(?:True|False)',\s*'(\w+)'/g),
+      ...found('src/controller/**/*.ts', /\breason: (?:\w+ \? 'Deleting' : )?'([A-Z]\w+)'/g),
+      ...found('src/policy/**/*.ts', /class (\w+Error) extends Error/g),
     ];
     assert.ok(reasons.includes('Enforced') && reasons.includes('Accepting'), reasons.join());
     assert.deepEqual(
@@ -143,8 +143,10 @@ describe('docs/troubleshooting.md', () => {
 
   it('has every warning and error of the log', () => {
     const lines = [
-      ...found('src/*.ts', /logger(?:\.(?:warn|error)|\[[^\]]+\])\(\s*'([^']+)'/g),
-      ...found('src/observe.ts', /what: ['`]([^'`]+)['`]/g).map((line) => line.replace('${KIND}', KIND)),
+      ...found('src/{operator,observability}/*.ts', /logger(?:\.(?:warn|error)|\[[^\]]+\])\(\s*'([^']+)'/g),
+      ...found('src/observability/observer.ts', /what: ['`]([^'`]+)['`]/g).map((line) =>
+        line.replace('${KIND}', KIND),
+      ),
     ];
     assert.ok(lines.includes('reconcile failed, will try again') && lines.length >= 9, lines.join());
     assert.deepEqual(

@@ -7,7 +7,7 @@ import { createServer, type Server } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, type Dispatcher, request } from 'undici';
-import { createAuthority, issueServing, privatePem } from '../env/x509.ts';
+import { createAuthority, issueServing, privatePem } from '../env/plane/x509.ts';
 
 /** What a fault may do with a request. It has to do one of these, once; what throws resets the connection. */
 export interface Exchange {

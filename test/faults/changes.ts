@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LABEL_MANAGED_BY, MANAGER } from '../../src/api/names.ts';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../src/api/profile.ts';
-import { fingerprint } from '../../src/policy/normalize.ts';
+import { fingerprint } from '../../src/policy/semantics/normalize.ts';
 import type { Sandbox } from '../support/cluster.ts';
 import {
   combinations,

@@ -2,7 +2,7 @@
 // the operator and the API server goes wrong in turn. The seed decides what changes and which trouble comes when.
 import assert from 'node:assert/strict';
 import type { ControlPlane } from '../env/index.ts';
-import { sharedControlPlane } from '../env/shared.ts';
+import { sharedControlPlane } from '../env/plane/shared.ts';
 import { auditedRequests, isRefused } from '../support/audit.ts';
 import { Sandbox } from '../support/cluster.ts';
 import { Operators } from '../support/operator.ts';

@@ -2,7 +2,7 @@
 // write at which the operator was to be killed. `npm test` takes a few of these writes, by seed.
 import assert from 'node:assert/strict';
 import type { ControlPlane } from '../env/index.ts';
-import { sharedControlPlane } from '../env/shared.ts';
+import { sharedControlPlane } from '../env/plane/shared.ts';
 import { Sandbox } from '../support/cluster.ts';
 import { Operators } from '../support/operator.ts';
 import { dice } from './model.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ControlPlane } from '../env/index.ts';
-import { sharedControlPlane } from '../env/shared.ts';
+import { sharedControlPlane } from '../env/plane/shared.ts';
 import { consistently, eventually, Sandbox } from '../support/cluster.ts';
 import { type Exit, installOperator, type Operator, Operators } from '../support/operator.ts';
 import { ApiProxy, type Exchange } from './api-proxy.ts';

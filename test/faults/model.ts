@@ -5,7 +5,7 @@ import type { SegmentationProfile } from '../../src/api/profile.ts';
 import { CLUSTER_DEFAULTS } from '../../src/options/cluster-defaults.ts';
 import { compile } from '../../src/policy/compile.ts';
 import type { ClusterFacts, ServiceFacts } from '../../src/policy/facts.ts';
-import { matches } from '../../src/policy/selector.ts';
+import { matches } from '../../src/policy/semantics/selector.ts';
 
 /** Whole numbers below `bound`, the same sequence for the same seed (mulberry32). */
 export type Dice = (bound: number) => number;

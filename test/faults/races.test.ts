@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { ControlPlane } from '../env/index.ts';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
-import { sharedControlPlane } from '../env/shared.ts';
+import { sharedControlPlane } from '../env/plane/shared.ts';
 import { auditedRequests, isRefused } from '../support/audit.ts';
 import { consistently, eventually, Sandbox } from '../support/cluster.ts';
 import { installOperator, Operators } from '../support/operator.ts';

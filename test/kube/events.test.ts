@@ -7,7 +7,7 @@ import {
   type KubeEvent,
   type Occurrence,
 } from '../../src/kube/events.ts';
-import { VirtualClock } from '../controller/virtual-clock.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 const MINUTE = 60_000;
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { isAborted } from '../../src/kube/errors.ts';
 import { fenced } from '../../src/kube/fence.ts';
-import type { Method } from '../../src/kube/transport.ts';
+import type { Method } from '../../src/kube/http/transport.ts';
 import { ScriptedTransport } from './scripted-transport.ts';
 
 describe('the fence around what only the leader may write', () => {

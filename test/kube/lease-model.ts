@@ -1,9 +1,9 @@
 /** One Lease as the API server keeps it, behind a network that delays, loses and answers too late; hosts that pause. */
-import type { Clock, Random, Timer } from '../../src/clock.ts';
+import type { Clock, Random, Timer } from '../../src/util/clock.ts';
 import { ApiError } from '../../src/kube/errors.ts';
 import type { LeaderElectorOptions, Lease } from '../../src/kube/lease.ts';
 import type { CallOptions } from '../../src/kube/resource.ts';
-import type { VirtualClock } from '../controller/virtual-clock.ts';
+import type { VirtualClock } from '../support/virtual-clock.ts';
 
 /** A machine: clocks of its own, and a process that can be stopped and continued. */
 export class Host implements Clock {

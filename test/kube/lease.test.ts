@@ -1,10 +1,10 @@
 // Leader election on a virtual clock: never two leaders, and always one again.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { sleep } from '../../src/clock.ts';
+import { sleep } from '../../src/util/clock.ts';
 import { LeaderElector } from '../../src/kube/lease.ts';
 import type { LeaderElectorOptions } from '../../src/kube/lease.ts';
-import { VirtualClock } from '../controller/virtual-clock.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 import { Host, LeaseModel, seeded } from './lease-model.ts';
 import type { Network } from './lease-model.ts';
 

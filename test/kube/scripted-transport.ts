@@ -1,7 +1,7 @@
 /** Our own Transport interface with the test at the other end: it sees each call and decides what comes of it. */
 import { ApiError } from '../../src/kube/errors.ts';
-import type { Request, Transport, WatchRequest } from '../../src/kube/transport.ts';
-import { flush } from '../controller/virtual-clock.ts';
+import type { Request, Transport, WatchRequest } from '../../src/kube/http/transport.ts';
+import { flush } from '../support/virtual-clock.ts';
 
 export interface ListCall {
   readonly kind: 'list';

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { goIsThere, skippedWithoutGo } from '../env/go-tool.ts';
+import { goIsThere, skippedWithoutGo } from '../env/tooling/go-tool.ts';
 import { alerts, buildPrometheus, promtool, ruleFile } from '../support/prometheus.ts';
 import { REPLICA_CASES } from './alert-cases/replicas.ts';
 import { SEGMENTATION_CASES } from './alert-cases/segmentation.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readRepositoryFile } from '../docs/pages.ts';
-import { goIsThere, goTool, skippedWithoutGo } from '../env/go-tool.ts';
+import { goIsThere, goTool, skippedWithoutGo } from '../env/tooling/go-tool.ts';
 
 const dockerfile = readRepositoryFile('Dockerfile');
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { page, readRepositoryFile } from '../docs/pages.ts';
-import { goIsThere, goTool, skippedWithoutGo } from '../env/go-tool.ts';
+import { goIsThere, goTool, skippedWithoutGo } from '../env/tooling/go-tool.ts';
 import { locateBinaries } from '../env/index.ts';
 
 const root = join(import.meta.dirname, '../..');

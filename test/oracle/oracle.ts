@@ -9,7 +9,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { LabelSelector, StringMap } from '../../src/api/meta.ts';
 import type { Protocol } from '../../src/api/network-policy.ts';
 import type { ClusterView, Endpoint, Flow } from '../../src/analysis/cluster.ts';
-import type { IPFamily } from '../../src/policy/cidr.ts';
+import type { IPFamily } from '../../src/policy/semantics/cidr.ts';
 
 /** The pod of that index, or an address. */
 type EndpointReference = { readonly pod: number } | { readonly ip: string };

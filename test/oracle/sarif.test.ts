@@ -5,7 +5,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cli, directoryOf } from '../cli/cli.ts';
-import { npmTools } from '../env/npm-tool.ts';
+import { npmTools } from '../env/tooling/npm-tool.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const CHECKS = `

@@ -18,7 +18,13 @@ import type {
 } from '../../src/api/profile.ts';
 import { LABEL_SERVICE_ACCOUNT } from '../../src/api/names.ts';
 import { compile } from '../../src/policy/compile.ts';
-import { DIRECTIONS, fingerprint, isolates, rulesOf, withRules } from '../../src/policy/normalize.ts';
+import {
+  DIRECTIONS,
+  fingerprint,
+  isolates,
+  rulesOf,
+  withRules,
+} from '../../src/policy/semantics/normalize.ts';
 import { flow, labels, namespaces, pods, selector } from '../analysis/arbitrary.ts';
 import { facts, type FactsInput, profile } from './fixture.ts';
 

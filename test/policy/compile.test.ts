@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { SegmentationProfile } from '../../src/api/profile.ts';
 import { compile, type LastKnown } from '../../src/policy/compile.ts';
-import { rulesOf } from '../../src/policy/normalize.ts';
+import { rulesOf } from '../../src/policy/semantics/normalize.ts';
 import { facts, type FactsInput, named, profile, SHOP } from './fixture.ts';
 
 const policiesOf = (made: SegmentationProfile, input: FactsInput = {}, lastKnown?: LastKnown) =>

@@ -13,7 +13,7 @@ import type {
   Source,
   WebhookService,
 } from '../../src/policy/facts.ts';
-import { type DirectionRule, rulesOf } from '../../src/policy/normalize.ts';
+import { type DirectionRule, rulesOf } from '../../src/policy/semantics/normalize.ts';
 
 export const NOTHING_ALLOWED: Baseline = {
   dns: 'Deny',

@@ -1,10 +1,10 @@
-// A replica of the operator: the real Controller, as src/operator.ts runs it, in a process that can die at any moment.
+// A replica of the operator: the real Controller, as src/operator/wiring.ts runs it, in a process that can die at any moment.
 import { Controller } from '../../src/controller/controller.ts';
 import type { ControllerObserver } from '../../src/controller/observer.ts';
 import { fenced } from '../../src/kube/fence.ts';
 import { CLUSTER_DEFAULTS } from '../../src/options/cluster-defaults.ts';
-import type { Link, Network } from './network.ts';
-import { ProcessClock } from './scheduler.ts';
+import type { Link, Network } from './faults/network.ts';
+import { ProcessClock } from './schedule/scheduler.ts';
 
 export interface ReplicaOptions {
   readonly name: string;

@@ -6,8 +6,8 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { report, shrink } from './failure.ts';
-import { planOf } from './plan.ts';
+import { report, shrink } from './judge/failure.ts';
+import { planOf } from './schedule/plan.ts';
 import { simulateAll } from './pool.ts';
 import { simulate } from './simulation.ts';
 import type { Outcome } from './worker.ts';

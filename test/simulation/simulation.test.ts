@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { report, shrink } from './failure.ts';
-import { planOf } from './plan.ts';
+import { report, shrink } from './judge/failure.ts';
+import { planOf } from './schedule/plan.ts';
 import { simulateAll } from './pool.ts';
 import { simulate } from './simulation.ts';
 

@@ -4,16 +4,16 @@
  */
 import { createHash } from 'node:crypto';
 import { dice, type Dice } from '../faults/model.ts';
-import { judged, type Verdict } from './expectation.ts';
-import { Network } from './network.ts';
-import type { Act, Plan, Round } from './plan.ts';
+import { judged, type Verdict } from './judge/expectation.ts';
+import { Network } from './faults/network.ts';
+import type { Act, Plan, Round } from './schedule/plan.ts';
 import { Replica } from './replica.ts';
-import { Scheduler } from './scheduler.ts';
+import { Scheduler } from './schedule/scheduler.ts';
 import { startActors } from './server/actors.ts';
 import { Server } from './server/server.ts';
-import { Users } from './users.ts';
-import { FAIR } from './weather.ts';
-import { Witness } from './witness.ts';
+import { Users } from './schedule/users.ts';
+import { FAIR } from './faults/weather.ts';
+import { Witness } from './judge/witness.ts';
 
 /** From when the faults stop until all is as it should be, milliseconds: a watch that is silent takes 90 s to be noticed. */
 const SETTLE_MS = 300_000;

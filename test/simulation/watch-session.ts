@@ -1,11 +1,11 @@
 // One watch as a replica has it: events in order, each with its lag, until the stream ends, breaks or falls silent.
 import { ApiError, errorOfStatus, type Status } from '../../src/kube/errors.ts';
-import type { WatchRequest } from '../../src/kube/transport.ts';
-import type { Timer } from '../../src/clock.ts';
-import type { Network } from './network.ts';
+import type { WatchRequest } from '../../src/kube/http/transport.ts';
+import type { Timer } from '../../src/util/clock.ts';
+import type { Network } from './faults/network.ts';
 import { bookmark } from './server/read.ts';
 import { routeOf } from './server/route.ts';
-import { delayOf, lagOf } from './weather.ts';
+import { delayOf, lagOf } from './faults/weather.ts';
 
 /** The server sends a bookmark about this often, milliseconds. */
 const BOOKMARK_MS = 60_000;

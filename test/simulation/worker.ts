@@ -1,6 +1,6 @@
 // Runs schedules in a thread of its own: seeds come as messages, and what became of each goes back as one.
 import { parentPort } from 'node:worker_threads';
-import { planOf } from './plan.ts';
+import { planOf } from './schedule/plan.ts';
 import { type Result, simulate } from './simulation.ts';
 
 /** What became of a schedule. */

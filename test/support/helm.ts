@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type GoTool, goTool } from '../env/go-tool.ts';
+import { type GoTool, goTool } from '../env/tooling/go-tool.ts';
 
 const VERSION = 'v4.3.1';
 const HELM: GoTool = {

@@ -1,6 +1,6 @@
 // Root hooks of every mocha run.
 import type { RootHookObject } from 'mocha';
-import { stopSharedControlPlane } from '../env/shared.ts';
+import { stopSharedControlPlane } from '../env/plane/shared.ts';
 
 /**
  * In parallel each of mocha's workers has a control plane of its own, and runs the root hooks after every file: there it

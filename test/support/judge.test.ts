@@ -10,7 +10,7 @@ import type {
   NetworkPolicySpec,
   PolicyType,
 } from '../../src/api/network-policy.ts';
-import { DIRECTIONS } from '../../src/policy/normalize.ts';
+import { DIRECTIONS } from '../../src/policy/semantics/normalize.ts';
 import { Judge } from './judge.ts';
 
 describe('the judge of the invariants', () => {

@@ -12,7 +12,7 @@ import { compileView } from '../../src/analysis/evaluator.ts';
 import type { Endpoint, Pod } from '../../src/analysis/cluster.ts';
 import type { StringMap } from '../../src/api/meta.ts';
 import type { NetworkPolicy, NetworkPolicySpec, PolicyType } from '../../src/api/network-policy.ts';
-import { DIRECTIONS, isolates, specKey } from '../../src/policy/normalize.ts';
+import { DIRECTIONS, isolates, specKey } from '../../src/policy/semantics/normalize.ts';
 
 type Policies = readonly NetworkPolicy[];
 type Labels = ReadonlyMap<string, StringMap>;

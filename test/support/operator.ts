@@ -6,9 +6,9 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ControlPlane } from '../env/index.ts';
-import { endProcess, isRunning, ProcessSet, signalProcess } from '../env/processes.ts';
+import { endProcess, isRunning, ProcessSet, signalProcess } from '../env/plane/processes.ts';
 import { eventually } from './cluster.ts';
-import { crdEstablished } from '../env/crd.ts';
+import { crdEstablished } from '../env/plane/crd.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const NAMESPACE = 'segmentation-system';
@@ -88,7 +88,7 @@ export class Operators {
       process.execPath,
       [
         ...(preload === undefined ? [] : ['--import', preload]),
-        join(ROOT, 'src/main.ts'),
+        join(ROOT, 'src/operator/main.ts'),
         '--log-format=json',
         ...addresses,
         ...args,

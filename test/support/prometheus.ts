@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { parse, stringify } from 'yaml';
-import { goTool } from '../env/go-tool.ts';
-import { isRunning, ProcessSet } from '../env/processes.ts';
+import { goTool } from '../env/tooling/go-tool.ts';
+import { isRunning, ProcessSet } from '../env/plane/processes.ts';
 import { eventually } from './cluster.ts';
 
 const ROOT = join(import.meta.dirname, '../..');

@@ -1,6 +1,6 @@
 // What most suites begin with that ask what the operator does to a cluster.
 import type { ControlPlane } from '../env/index.ts';
-import { sharedControlPlane } from '../env/shared.ts';
+import { sharedControlPlane } from '../env/plane/shared.ts';
 import { Sandbox } from './cluster.ts';
 import { installOperator, type Operator, Operators } from './operator.ts';
 

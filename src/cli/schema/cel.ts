@@ -7,7 +7,7 @@ import {
   formatCidr,
   parseAddress,
   parseCidr,
-} from '../../policy/cidr.ts';
+} from '../../policy/semantics/cidr.ts';
 
 export interface CelRule {
   readonly rule: string;

@@ -9,7 +9,7 @@
 import type { LabelSelector, StringMap } from '../../api/meta.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, MANAGER } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
-import { matches } from '../selector.ts';
+import { matches } from '../semantics/selector.ts';
 import { type AdmissionBinding, isEnforcing, namespacesOf, profileBinding } from './binding.ts';
 
 /** Most namespaces that a binding leaves out because their default-deny does not stand yet. */

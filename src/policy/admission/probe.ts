@@ -11,7 +11,7 @@
  */
 import { LABEL_MANAGED_BY, LABEL_NAMESPACE_NAME, MANAGER } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
-import { NOTHING } from '../selector.ts';
+import { NOTHING } from '../semantics/selector.ts';
 import { type AdmissionBinding, digest, POLICY_NAMES } from './binding.ts';
 
 /** The NetworkPolicy that the probe looks for. It selects no pod. */

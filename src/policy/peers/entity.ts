@@ -9,7 +9,7 @@ import {
   mergeCidrs,
   parseCidr,
   singleAddressCidr,
-} from '../cidr.ts';
+} from '../semantics/cidr.ts';
 import type { WorkloadSelector } from '../facts.ts';
 import { addressPeers } from './ip-block.ts';
 import {

@@ -1,6 +1,6 @@
 /** Peers that are addresses. */
 import type { IPBlock, NetworkPolicyPeer } from '../../api/network-policy.ts';
-import { canonicalCidr, singleAddressCidr } from '../cidr.ts';
+import { canonicalCidr, singleAddressCidr } from '../semantics/cidr.ts';
 
 /** The schema has checked the CIDRs; here they are only brought into their one spelling. */
 export function ipBlockPeer({ cidr, except = [] }: IPBlock): NetworkPolicyPeer {

@@ -5,7 +5,7 @@ import type { KubeObject, StringMap } from '../../../src/api/meta.ts';
 import { LABEL_SERVICE_ACCOUNT as LABEL } from '../../../src/api/names.ts';
 import { coveredBy, type GuardBinding } from '../../../src/policy/admission/accounts.ts';
 import type { ControlPlane } from '../../env/index.ts';
-import { sharedControlPlane } from '../../env/shared.ts';
+import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, Operators } from '../../support/operator.ts';
 

@@ -14,11 +14,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { locateBinaries } from '../../env/binaries.ts';
-import { BINARY_NAMES, kubernetesVersion, ownPlatform } from '../../env/target.ts';
+import { locateBinaries } from '../../env/tooling/binaries.ts';
+import { BINARY_NAMES, kubernetesVersion, ownPlatform } from '../../env/tooling/target.ts';
 import { eventually, processesWith, runScript } from '../../support/process-table.ts';
 
-const MODULE = new URL('../../env/binaries.ts', import.meta.url).href;
+const MODULE = new URL('../../env/tooling/binaries.ts', import.meta.url).href;
 
 /** `go list` says that Go is recent enough; `go build ... -o OUTPUT PACKAGE` takes $SECONDS_EACH. */
 const GO = `#!/bin/sh

@@ -17,8 +17,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { type LocateOptions, locateBinaries } from '../../env/binaries.ts';
-import { BINARY_NAMES, kubernetesVersion, type Platform } from '../../env/target.ts';
+import { type LocateOptions, locateBinaries } from '../../env/tooling/binaries.ts';
+import { BINARY_NAMES, kubernetesVersion, type Platform } from '../../env/tooling/target.ts';
 
 const LINUX: Platform = { os: 'linux', arch: 'amd64' };
 const MINOR = kubernetesVersion().split('.').slice(0, 2).join('.');

@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { withLock } from '../../env/lock.ts';
+import { withLock } from '../../env/tooling/lock.ts';
 import { runScript } from '../../support/process-table.ts';
 
-const MODULE = new URL('../../env/lock.ts', import.meta.url).href;
+const MODULE = new URL('../../env/tooling/lock.ts', import.meta.url).href;
 
 describe('the lock between processes', () => {
   let directory: string;

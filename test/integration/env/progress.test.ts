@@ -1,6 +1,6 @@
 // Progress as a terminal and as a pipe see it.
 import assert from 'node:assert/strict';
-import { showProgress, withElapsed } from '../../env/progress.ts';
+import { showProgress, withElapsed } from '../../env/tooling/progress.ts';
 
 const output = (isTTY: boolean, columns = 40) => {
   const written: string[] = [];

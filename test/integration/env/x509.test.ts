@@ -1,7 +1,7 @@
 // The certificates that the control plane makes for itself, judged by OpenSSL (through node:crypto).
 import assert from 'node:assert/strict';
 import { createPublicKey, X509Certificate } from 'node:crypto';
-import { createAuthority, issueClient, issueServing } from '../../env/x509.ts';
+import { createAuthority, issueClient, issueServing } from '../../env/plane/x509.ts';
 
 describe('certificates', () => {
   const authority = createAuthority('authority');

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import type { ControlPlane } from '../../env/index.ts';
-import { sharedControlPlane } from '../../env/shared.ts';
+import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { Sandbox } from '../../support/cluster.ts';
 import { failure, Fixture, type Kubeconfig, readNamespace as read } from './fixture.ts';
 

@@ -8,8 +8,8 @@ import type { KubeObject } from '../../../src/api/meta.ts';
 import { loadKubeConfig } from '../../../src/kube/config.ts';
 import { ApiError } from '../../../src/kube/errors.ts';
 import { Resource } from '../../../src/kube/resource.ts';
-import { createTransport } from '../../../src/kube/transport.ts';
-import type { RequestInfo, Transport, TransportOptions } from '../../../src/kube/transport.ts';
+import { createTransport } from '../../../src/kube/http/transport.ts';
+import type { RequestInfo, Transport, TransportOptions } from '../../../src/kube/http/transport.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
 export interface Kubeconfig {

@@ -8,7 +8,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { KubeObject } from '../../../src/api/meta.ts';
 import { ApiError } from '../../../src/kube/errors.ts';
 import { Resource } from '../../../src/kube/resource.ts';
-import type { Transport } from '../../../src/kube/transport.ts';
+import type { Transport } from '../../../src/kube/http/transport.ts';
 import { sharedControlPlane } from '../../env/index.ts';
 import { eventually } from '../../support/cluster.ts';
 import { configMap, configMaps, Fixture, namespaces } from './fixture.ts';

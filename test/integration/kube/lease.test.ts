@@ -1,11 +1,11 @@
 // Two electors and a Lease on a real API server.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { systemClock } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/util/clock.ts';
 import { LEASES, LeaderElector } from '../../../src/kube/lease.ts';
 import type { Lease } from '../../../src/kube/lease.ts';
 import { Resource } from '../../../src/kube/resource.ts';
-import type { Transport } from '../../../src/kube/transport.ts';
+import type { Transport } from '../../../src/kube/http/transport.ts';
 import { sharedControlPlane } from '../../env/index.ts';
 import type { ControlPlane } from '../../env/index.ts';
 import { Fixture, namespaces, until } from './fixture.ts';

@@ -1,13 +1,13 @@
 // The reflector against a real API server, through what happens to servers, networks and permissions.
 import assert from 'node:assert/strict';
-import { systemClock } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/util/clock.ts';
 import { ApiError } from '../../../src/kube/errors.ts';
-import { Reflector } from '../../../src/kube/reflector.ts';
-import type { ListInfo, ReflectorOptions } from '../../../src/kube/reflector.ts';
+import { Reflector } from '../../../src/kube/watch/reflector.ts';
+import type { ListInfo, ReflectorOptions } from '../../../src/kube/watch/reflector.ts';
 import { Resource } from '../../../src/kube/resource.ts';
-import { Store } from '../../../src/kube/store.ts';
-import type { Item } from '../../../src/kube/store.ts';
-import type { Transport } from '../../../src/kube/transport.ts';
+import { Store } from '../../../src/kube/watch/store.ts';
+import type { Item } from '../../../src/kube/watch/store.ts';
+import type { Transport } from '../../../src/kube/http/transport.ts';
 import { sharedControlPlane, startControlPlane } from '../../env/index.ts';
 import type { ControlPlane } from '../../env/index.ts';
 import { configMap, configMaps, Fixture, namespaces, until } from './fixture.ts';

@@ -1,9 +1,9 @@
 // Requests for one kind, answered by a real API server.
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
-import { SharedPolicy } from '../../../src/controller/bodies.ts';
-import { NETWORK_POLICIES } from '../../../src/controller/observed.ts';
-import { PolicyStore } from '../../../src/controller/policy-store.ts';
+import { SharedPolicy } from '../../../src/cluster-state/policies/content-pool.ts';
+import { NETWORK_POLICIES } from '../../../src/cluster-state/items.ts';
+import { PolicyStore } from '../../../src/cluster-state/policies/store.ts';
 import {
   ApiError,
   classify,
@@ -14,7 +14,7 @@ import {
   isNotFound,
 } from '../../../src/kube/errors.ts';
 import { Resource } from '../../../src/kube/resource.ts';
-import type { Transport } from '../../../src/kube/transport.ts';
+import type { Transport } from '../../../src/kube/http/transport.ts';
 import { sharedControlPlane } from '../../env/index.ts';
 import { configMap, configMaps, Fixture, namespaces } from './fixture.ts';
 import type { ConfigMap } from './fixture.ts';

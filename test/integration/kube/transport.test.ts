@@ -1,9 +1,9 @@
 // Requests of the transport that fail at a real API server: nobody listens, deadlines, signals, broken connections.
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import { systemClock } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/util/clock.ts';
 import type { ControlPlane } from '../../env/index.ts';
-import { sharedControlPlane } from '../../env/shared.ts';
+import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { configMap, configMaps, failure, Fixture, namespaces, readNamespace as read } from './fixture.ts';
 
 describe('a request of the transport', () => {

@@ -1,8 +1,8 @@
 // A watch of the transport on a real API server: long lines, silence, and its end.
 import assert from 'node:assert/strict';
-import type { Transport } from '../../../src/kube/transport.ts';
+import type { Transport } from '../../../src/kube/http/transport.ts';
 import type { ControlPlane } from '../../env/index.ts';
-import { sharedControlPlane } from '../../env/shared.ts';
+import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { Sandbox } from '../../support/cluster.ts';
 import { configMap, configMaps, failure, Fixture, readNamespace as read, until } from './fixture.ts';
 

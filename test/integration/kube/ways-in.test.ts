@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { loadKubeConfig } from '../../../src/kube/config.ts';
-import { createTransport } from '../../../src/kube/transport.ts';
+import { createTransport } from '../../../src/kube/http/transport.ts';
 import { sharedControlPlane } from '../../env/index.ts';
 import type { ControlPlane } from '../../env/index.ts';
 import { Fixture, namespaces } from './fixture.ts';

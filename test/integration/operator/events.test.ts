@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { KubeEvent } from '../../../src/kube/events.ts';
 import type { ControlPlane } from '../../env/index.ts';
-import { sharedControlPlane } from '../../env/shared.ts';
+import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, Operators, vacateLease } from '../../support/operator.ts';
 

@@ -7,10 +7,10 @@ import { parseAllDocuments } from 'yaml';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { alternativeName, policyName, transitionName } from '../../../src/api/names.ts';
 import { loadKubeConfig } from '../../../src/kube/config.ts';
-import { createTransport } from '../../../src/kube/transport.ts';
+import { createTransport } from '../../../src/kube/http/transport.ts';
 import { PROTECTED_NAMESPACES } from '../../../src/options/cluster-defaults.ts';
 import type { ControlPlane } from '../../env/index.ts';
-import { sharedControlPlane } from '../../env/shared.ts';
+import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, Operators } from '../../support/operator.ts';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ControlPlane, startControlPlane } from '../../env/index.ts';
-import { sharedControlPlane } from '../../env/shared.ts';
+import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { consistently, eventually, Sandbox } from '../../support/cluster.ts';
 import {
   installOperator,
@@ -12,8 +12,8 @@ import {
   Operators,
   vacateLease,
 } from '../../support/operator.ts';
-import { parseExposition } from '../../telemetry/exposition-parser.ts';
-import { crdEstablished } from '../../env/crd.ts';
+import { parseExposition } from '../../observability/metrics/exposition-parser.ts';
+import { crdEstablished } from '../../env/plane/crd.ts';
 
 const CONFIG = join(import.meta.dirname, '../../../config');
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/segmentation-system/leases/segmentation-operator';

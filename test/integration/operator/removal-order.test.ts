@@ -7,7 +7,7 @@ import { page, samples } from '../../docs/pages.ts';
 import { type ControlPlane, startControlPlane } from '../../env/index.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { type Operator, Operators } from '../../support/operator.ts';
-import { crdEstablished } from '../../env/crd.ts';
+import { crdEstablished } from '../../env/plane/crd.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const NAMESPACE = 'segmentation-system';

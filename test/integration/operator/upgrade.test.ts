@@ -9,7 +9,7 @@ import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { type ControlPlane, type NodeAgent, startControlPlane, startNodeAgent } from '../../env/index.ts';
 import { consistently, eventually } from '../../support/cluster.ts';
 import { Operators } from '../../support/operator.ts';
-import { crdEstablished } from '../../env/crd.ts';
+import { crdEstablished } from '../../env/plane/crd.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const fixtures = join(root, 'test/fixtures/upgrade');

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { goIsThere, skippedWithoutGo } from '../../env/go-tool.ts';
+import { goIsThere, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
 import { type ControlPlane, type NodeAgent, startControlPlane, startNodeAgent } from '../../env/index.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { CHART, Helm } from '../../support/helm.ts';

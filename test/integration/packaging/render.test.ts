@@ -8,7 +8,7 @@ import { parse, parseAllDocuments, stringify } from 'yaml';
 import { namespaceChoice } from '../../../scripts/install/namespace-choice.ts';
 import { readConfiguration } from '../../../src/options/file.ts';
 import { locateBinaries } from '../../env/index.ts';
-import { goIsThere, skippedWithoutGo } from '../../env/go-tool.ts';
+import { goIsThere, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
 import { CHART, Helm } from '../../support/helm.ts';
 
 const root = join(import.meta.dirname, '../../..');

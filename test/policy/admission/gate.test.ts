@@ -5,7 +5,7 @@ import type { LabelSelector, StringMap } from '../../../src/api/meta.ts';
 import { bindingKey } from '../../../src/policy/admission/binding.ts';
 import { type GatedNamespace, gateOf, wantsGate } from '../../../src/policy/admission/gate.ts';
 import { probeAnswer, stateOf } from '../../../src/policy/admission/probe.ts';
-import { matches } from '../../../src/policy/selector.ts';
+import { matches } from '../../../src/policy/semantics/selector.ts';
 import { profile } from '../fixture.ts';
 
 const ADMISSION = {

@@ -8,7 +8,7 @@ import {
   wantsProtection,
 } from '../../../src/policy/admission/protect.ts';
 import { reachOf, wideningOf } from '../../../src/policy/admission/widening.ts';
-import { matches } from '../../../src/policy/selector.ts';
+import { matches } from '../../../src/policy/semantics/selector.ts';
 import { profile } from '../fixture.ts';
 
 const ADMISSION = {

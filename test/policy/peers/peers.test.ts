@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { NetworkPolicyPort, PolicyType } from '../../../src/api/network-policy.ts';
 import type { Peer } from '../../../src/api/profile.ts';
-import type { DirectionRule } from '../../../src/policy/normalize.ts';
+import type { DirectionRule } from '../../../src/policy/semantics/normalize.ts';
 import { MOST_COUNTED } from '../../../src/policy/peers/service-account.ts';
 import { compileRule, type FactsInput } from '../fixture.ts';
 

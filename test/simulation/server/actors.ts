@@ -1,6 +1,6 @@
 // The parts of kube-controller-manager that the operator lives with: the namespace controller and the garbage collector.
 import type { Dice } from '../../faults/model.ts';
-import type { Scheduler } from '../scheduler.ts';
+import type { Scheduler } from '../schedule/scheduler.ts';
 import { KINDS, NAMESPACE, PROFILE } from './kinds.ts';
 import type { Server } from './server.ts';
 import type { Revision } from './storage.ts';

@@ -1,5 +1,5 @@
 // Lists and watches of the model.
-import type { Query } from '../../../src/kube/wire.ts';
+import type { Query } from '../../../src/kube/http/wire.ts';
 import { apiVersionOf, type Stored } from './kinds.ts';
 import type { Route } from './route.ts';
 import { selectorOf } from './selector.ts';

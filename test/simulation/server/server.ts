@@ -4,9 +4,9 @@
  * leaves out.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Method } from '../../../src/kube/transport.ts';
-import type { Query } from '../../../src/kube/wire.ts';
-import { EPOCH } from '../scheduler.ts';
+import type { Method } from '../../../src/kube/http/transport.ts';
+import type { Query } from '../../../src/kube/http/wire.ts';
+import { EPOCH } from '../schedule/scheduler.ts';
 import { apiVersionOf, type Kind, NAMESPACE, PROFILE, type Stored, tidy } from './kinds.ts';
 import { list, type Send, watch } from './read.ts';
 import { keyOf, type Route, routeOf } from './route.ts';

@@ -1,0 +1,42 @@
+/** Addresses outside of the pods, as the rules of policies name them: an `ipBlock`, or any address at all. */
+import {
+  type Address,
+  type Cidr,
+  containsCidr,
+  formatCidr,
+  parseAddress,
+} from '../../policy/semantics/cidr.ts';
+import type { Pod } from '../cluster.ts';
+import type { CompiledPeer } from './rules.ts';
+
+export interface AddressBlock {
+  /** For a person, and the same for the same addresses written alike. */
+  readonly text: string;
+  readonly ranges: 'all' | { readonly cidr: Cidr; readonly except: readonly Cidr[] };
+}
+
+/** The block of a peer; undefined for one that is about pods. */
+export function blockOf(peer: CompiledPeer): AddressBlock | undefined {
+  if (peer.kind !== 'ipBlock') return undefined;
+  const { cidr, except } = peer;
+  const holes = except.map(formatCidr);
+  const text =
+    holes.length === 0 ? formatCidr(cidr) : `${formatCidr(cidr)} except ${holes.toSorted().join(', ')}`;
+  return { text, ranges: { cidr, except } };
+}
+
+/** Whether the peer allows every address of the block. */
+export function covers(peer: CompiledPeer, { ranges }: AddressBlock): boolean {
+  if (peer.kind !== 'ipBlock' || ranges === 'all') return false;
+  if (!containsCidr(peer.cidr, ranges.cidr)) return false;
+  return peer.except.every(
+    (hole) =>
+      ranges.except.some((own) => containsCidr(own, hole)) ||
+      !(containsCidr(hole, ranges.cidr) || containsCidr(ranges.cidr, hole)),
+  );
+}
+
+/** A pod's addresses; none while it is pending. */
+export function addressesOf(pod: Pod): Address[] {
+  return pod.ips.map(parseAddress).filter((address) => address !== undefined);
+}

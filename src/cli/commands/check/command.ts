@@ -1,0 +1,157 @@
+/** `check`: policy tests. Expected verdicts, held to manifests or to a cluster. */
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { type Expectation, readExpectations } from './expectations.ts';
+import { junit, sarif } from './reports.ts';
+import type { Command } from '../../shell/command.ts';
+import { CliError, counted, EXIT, listed } from '../../shell/failure.ts';
+import { deniedBecause, merged, ports } from '../explain/explanation.ts';
+import { toJson, toYaml } from '../../shell/output.ts';
+import { type Answer, Questions } from '../explain/questions.ts';
+import type { Process, Terminal } from '../../shell/terminal.ts';
+import { AS_ENFORCED } from '../explain/command.ts';
+
+export interface Result {
+  readonly expectation: Expectation;
+  /** `error`: an end is not there, so nothing can be said. */
+  readonly outcome: 'passed' | 'failed' | 'error';
+  /** Why it did not pass. */
+  readonly messages: readonly string[];
+  /** How many flows were looked at. */
+  readonly flows: number;
+}
+
+export const check: Command = {
+  name: 'check',
+  summary: 'test who reaches whom against a file of expectations, for CI',
+  usage: 'FILE ...',
+  words: [1, Number.POSITIVE_INFINITY],
+  description: [
+    'Holds expected verdicts to the cluster, or to manifests (-f, -k). A file is YAML:',
+    '  checks:\n' +
+      '    - name: orders are paid             # what a report calls it\n' +
+      '      from: shop-checkout/checkout      # an end, or a list of them, as explain takes them\n' +
+      '      to: shop-payments/svc/payments\n' +
+      '      port: 8443                        # or a list; without it, every port that TO serves\n' +
+      '      expect: allow                     # or deny: not one of the flows may pass, on any port without port',
+    'Exits with 0 if all pass, with 1 if some fail, with 2 if an end of a check is not there. FILE - is standard input.',
+  ],
+  examples: [
+    { what: 'the cluster', line: 'check flows.yaml' },
+    {
+      what: 'manifests, in CI, with a report',
+      line: 'check flows.yaml -k overlays/production -o junit > report.xml',
+    },
+    { what: 'for code scanning', line: 'check flows.yaml -f deploy/ -o sarif > segmentation.sarif' },
+    { what: 'before a profile under Audit is enforced', line: 'check flows.yaml --as-enforced' },
+  ],
+  flags: [AS_ENFORCED],
+  formats: ['table', 'wide', 'json', 'yaml', 'name', 'junit', 'sarif'],
+  takes: { cluster: true, namespaces: false },
+  completes: 'files',
+  async run({ words, flags, format, terminal, process, load }) {
+    const expectations = (await Promise.all(words.map((file) => read(file, process)))).flat();
+    const snapshot = await load();
+    const questions = new Questions(snapshot, snapshot.effective(flags.has('as-enforced')));
+    const results = expectations.map((each) => judge(each, questions));
+    print(results, format, process.cwd, terminal);
+    if (results.some(({ outcome }) => outcome === 'error')) return EXIT.failure;
+    return results.every(({ outcome }) => outcome === 'passed') ? EXIT.yes : EXIT.no;
+  },
+};
+
+async function read(file: string, process: Process): Promise<Expectation[]> {
+  if (file === '-') return readExpectations(await text(process.stdin), 'standard input');
+  try {
+    return readExpectations(await readFile(resolve(process.cwd, file), 'utf8'), file);
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    throw new CliError(
+      `${file}: ${code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'is a directory; name the files' : String(error)}`,
+    );
+  }
+}
+
+function judge(expectation: Expectation, questions: Questions): Result {
+  const { from, to, ports, expect } = expectation;
+  const answers: Answer[] = [];
+  const errors: string[] = [];
+  for (const source of from) {
+    for (const destination of to) {
+      for (const port of ports.length > 0 ? ports : [undefined]) {
+        try {
+          answers.push(...questions.ask(source, destination, port, expect === 'deny').answers);
+        } catch (error) {
+          if (!(error instanceof CliError)) throw error;
+          errors.push(error.message);
+        }
+      }
+    }
+  }
+  const flows = answers.length;
+  if (errors.length > 0) return { expectation, outcome: 'error', messages: [...new Set(errors)], flows };
+  const wrong = answers.filter(({ explanation }) => explanation.allowed !== (expect === 'allow'));
+  if (wrong.length === 0) return { expectation, outcome: 'passed', messages: [], flows };
+  return { expectation, outcome: 'failed', messages: merged(wrong).map(wrongText), flows };
+}
+
+/** Of answers that differ in the port only. */
+function wrongText(group: readonly Answer[]): string {
+  const [answer] = group;
+  if (answer === undefined) return '';
+  const { from, to, explanation } = answer;
+  const flow = `${from.label} → ${to.label} on ${ports(group)}`;
+  if (!explanation.allowed) return `${flow} is denied: ${deniedBecause(explanation)}`;
+  const causes = [...explanation.egress.allowedBy, ...explanation.ingress.allowedBy];
+  const names = causes.map(({ profile, rule, namespace, policy }) =>
+    profile && rule ? `rule ${rule} of profile ${profile}` : `NetworkPolicy ${namespace}/${policy}`,
+  );
+  return `${flow} is allowed: ${names.length === 0 ? 'no policy limits it' : `by ${listed([...new Set(names)])}`}`;
+}
+
+function print(results: readonly Result[], format: string, cwd: string, terminal: Terminal): void {
+  switch (format) {
+    case 'junit':
+      return terminal.write(junit(results));
+    case 'sarif':
+      return terminal.write(sarif(results, cwd));
+    case 'json':
+    case 'yaml': {
+      const document = results.map(({ expectation, ...rest }) => ({ ...expectation, ...rest }));
+      return terminal.write(format === 'json' ? toJson({ checks: document }) : toYaml({ checks: document }));
+    }
+    case 'name':
+      for (const { expectation, outcome } of results)
+        if (outcome !== 'passed') terminal.print(expectation.name);
+      return undefined;
+    default:
+      return show(results, format === 'wide', terminal);
+  }
+}
+
+/** Most messages of one check that are shown. */
+const MOST = 5;
+
+function show(results: readonly Result[], wide: boolean, terminal: Terminal): void {
+  const { paint } = terminal;
+  const signs = { passed: paint.green('✓'), failed: paint.red('✗'), error: paint.yellow('!') };
+  for (const { expectation, outcome, messages, flows } of results) {
+    const where = wide
+      ? paint.dim(`  ${expectation.file}:${expectation.line}, ${counted(flows, 'flow')}`)
+      : '';
+    terminal.print(`${signs[outcome]} ${expectation.name}${where}`);
+    const shown = wide ? messages : messages.slice(0, MOST);
+    for (const message of shown) terminal.print(`    ${message}`);
+    if (messages.length > shown.length)
+      terminal.print(paint.dim(`    and ${messages.length - shown.length} more (-o wide)`));
+  }
+  const count = (outcome: Result['outcome']) => results.filter((each) => each.outcome === outcome).length;
+  const parts = [
+    paint.green(`${count('passed')} passed`),
+    ...(count('failed') > 0 ? [paint.red(`${count('failed')} failed`)] : []),
+    ...(count('error') > 0 ? [paint.yellow(`${count('error')} could not be judged`)] : []),
+  ];
+  terminal.print('', parts.join(', '));
+}

@@ -1,0 +1,103 @@
+/** Reads files of expected verdicts: who is to reach whom, and who is not. */
+import { isMap, isSeq, LineCounter, parseAllDocuments, type Document } from 'yaml';
+import { anyText, isRecord, list, object, oneOf, type Shape, shaped } from '../../../options/shape.ts';
+import { CliError } from '../../shell/failure.ts';
+
+export interface Expectation {
+  /** What a report calls it. */
+  readonly name: string;
+  readonly from: readonly string[];
+  readonly to: readonly string[];
+  /** As `--port` takes them; empty: those that the destination serves. */
+  readonly ports: readonly string[];
+  readonly expect: 'allow' | 'deny';
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+}
+
+const EXPECTED = ['allow', 'deny'] as const;
+
+/** One text, or a list of texts. */
+function oneOrMore(item: Shape<string>): Shape<readonly string[]> {
+  const several = list(item);
+  return shaped({ anyOf: [item.schema, several.schema] }, (value, at, problems) => {
+    if (Array.isArray(value)) return several(value, at, problems);
+    const only = item(value, at, problems);
+    return only === undefined ? undefined : [only];
+  });
+}
+
+const port: Shape<string> = shaped({ type: ['string', 'number'] }, (value, at, problems) =>
+  typeof value === 'number' ? String(value) : anyText(value, at, problems),
+);
+
+const shape = object({
+  name: anyText,
+  from: oneOrMore(anyText),
+  to: oneOrMore(anyText),
+  port: oneOrMore(port),
+  expect: oneOf(...EXPECTED),
+});
+
+const EXAMPLE = 'checks: [{from: shop/web, to: shop/svc/api, port: 8080, expect: allow}]';
+
+/** @param file as it is named in messages @throws CliError with everything that is wrong */
+export function readExpectations(text: string, file: string): Expectation[] {
+  const lineCounter = new LineCounter();
+  const parsed = parseAllDocuments(text, { lineCounter, logLevel: 'silent' });
+  const documents: readonly Document[] = Array.isArray(parsed) ? parsed : [];
+  const problems: string[] = [];
+  const found = documents.flatMap((document): Expectation[] => {
+    const [error] = document.errors;
+    if (error !== undefined)
+      throw new CliError(
+        `${file}: not valid YAML: ${(error.message.split('\n')[0] ?? '').replace(/:$/, '')}`,
+      );
+    const { contents } = document;
+    const checks = isMap(contents) ? contents.get('checks', true) : contents;
+    if (!isSeq(checks)) {
+      problems.push(`${file}: no list of checks; write ${EXAMPLE}`);
+      return [];
+    }
+    const others = isMap(contents)
+      ? Object.keys(document.toJS() as object).filter((key) => key !== 'checks')
+      : [];
+    for (const key of others) problems.push(`${file}: unknown key ${key}; write the list under checks`);
+    return checks.items.flatMap((item): Expectation[] => {
+      const offset = (item as { readonly range?: readonly number[] | null }).range?.[0] ?? 0;
+      const { line } = lineCounter.linePos(offset);
+      const value: unknown = (item as { toJS(document: Document): unknown }).toJS(document);
+      const one = expectation(value, file, line, problems);
+      return one === undefined ? [] : [one];
+    });
+  });
+  if (problems.length > 0) throw new CliError(problems.join('\n'));
+  if (found.length === 0) throw new CliError(`${file}: no checks in it; write ${EXAMPLE}`);
+  return found;
+}
+
+function expectation(
+  value: unknown,
+  file: string,
+  line: number,
+  problems: string[],
+): Expectation | undefined {
+  const at = `${file}:${line}: `;
+  const before = problems.length;
+  const read = shape(value, at, problems);
+  if (isRecord(value)) {
+    for (const key of ['from', 'to', 'expect']) {
+      if (value[key] === undefined)
+        problems.push(
+          `${at}${key} is missing; write ${key === 'expect' ? 'allow or deny' : 'an end, such as shop/deploy/web'}`,
+        );
+    }
+  }
+  if (read === undefined || problems.length > before) return undefined;
+  const { from = [], to = [], port = [], expect = 'allow' } = read;
+  const name =
+    read.name ??
+    `${from.join(', ')} ${expect === 'allow' ? 'reaches' : 'does not reach'} ${to.join(', ')}${port.length > 0 ? ` on ${port.join(', ')}` : ''}`;
+  return { name, from, to, ports: port, expect, file, line };
+}

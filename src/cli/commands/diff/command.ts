@@ -1,0 +1,184 @@
+/** `diff`: what a changed profile or policy would change: namespaces, policies, rules, and flows. */
+import { type FlowChange, flowChanges, type PolicyChange, policyChanges } from '../../../analysis/changes.ts';
+import type { Pod } from '../../../analysis/cluster.ts';
+import type { GroupName } from '../../../analysis/reach.ts';
+import type { NetworkPolicy } from '../../../api/network-policy.ts';
+import type { Call, Command } from '../../shell/command.ts';
+import { showChanges } from './changes.ts';
+import { EXIT, UsageError } from '../../shell/failure.ts';
+import {
+  loadCluster,
+  loadManifests,
+  type LoadInput,
+  loadOverlay,
+  readThe,
+  snapshot,
+} from '../../snapshot/load.ts';
+import type { WorkloadPod } from '../../snapshot/pods.ts';
+import { toJson, toYaml } from '../../shell/output.ts';
+import type { Snapshot } from '../../snapshot/snapshot.ts';
+import { AS_ENFORCED } from '../explain/command.ts';
+import { tellUnresolved } from '../render/command.ts';
+
+export interface Changes {
+  /** Namespaces that a profile selects now and did not before, and the other way round. */
+  readonly namespaces: readonly NamespaceChange[];
+  readonly policies: readonly PolicyChange[];
+  readonly opened: readonly FlowChange[];
+  readonly closed: readonly FlowChange[];
+}
+
+export interface NamespaceChange {
+  readonly change: 'selected' | 'released';
+  readonly namespace: string;
+  readonly profile: string;
+}
+
+export const diff: Command = {
+  name: 'diff',
+  summary: 'what a change would change: namespaces, policies, rules, and flows that open or close',
+  usage: '',
+  words: [0, 0],
+  description: [
+    'Compares the cluster with what it would be with manifests applied (-f, -k), with every profile enforced that is\n' +
+      'under Audit (--as-enforced), or both; or, with --from, two versions of manifests. It shows which namespaces,\n' +
+      'policies and rules change, and which flows between the pods that there are open or close, by workload.',
+    'Exits with 0 if nothing changes, with 1 if something does, with 2 if it can not tell, as kubectl diff does.',
+  ],
+  examples: [
+    { what: 'a changed profile against the cluster', line: 'diff -f shop.yaml' },
+    { what: 'what enforcing would cut that is open under Audit', line: 'diff --as-enforced' },
+    {
+      what: 'two versions without a cluster, with every flow',
+      line: 'diff --from base/ -f changed/ -o wide',
+    },
+    {
+      what: 'the last commit, in CI',
+      line: 'git worktree add old HEAD~1 && kubectl segmentation diff --from old/deploy -f deploy',
+    },
+  ],
+  flags: [
+    {
+      name: 'from',
+      value: 'PATH',
+      repeated: true,
+      completes: 'files',
+      help: 'manifests to compare with, instead of the cluster',
+    },
+    AS_ENFORCED,
+  ],
+  formats: ['table', 'wide', 'json', 'yaml', 'name'],
+  takes: { cluster: true, namespaces: true },
+  async run(call) {
+    const { format, flags, terminal, namespace } = call;
+    const [before, after] = await states(call);
+    const changes = narrowed(compare(before, after, flags.has('as-enforced')), namespace);
+    if (format === 'json' || format === 'yaml') {
+      terminal.write(format === 'json' ? toJson(documentOf(changes)) : toYaml(documentOf(changes)));
+    } else if (format === 'name') {
+      for (const each of changes.policies) terminal.print(nameOf(each));
+    } else {
+      showChanges(changes, format === 'wide', terminal);
+    }
+    tellUnresolved(after.intents(), terminal);
+    const { namespaces, policies, opened, closed } = changes;
+    return namespaces.length + policies.length + opened.length + closed.length === 0 ? EXIT.yes : EXIT.no;
+  },
+};
+
+async function states({ flags, process, terminal, namespace }: Call): Promise<readonly [Snapshot, Snapshot]> {
+  const input: LoadInput = { flags, namespace, process, terminal };
+  const given = flags.has('filename') || flags.has('kustomize');
+  if (flags.has('from')) {
+    if (flags.has('cluster')) throw new UsageError('--from compares manifests: leave --cluster out');
+    const before = await loadManifests(input, flags.all('from'));
+    const after = given ? await loadManifests(input, flags.all('filename'), flags.all('kustomize')) : before;
+    if (given || flags.has('as-enforced')) return [before, after];
+    throw new UsageError('name what to compare with --from: -f or -k');
+  }
+  if (given) {
+    const cluster = await readThe(input);
+    return [snapshot(input, cluster.objects, [], cluster, true), await loadOverlay(input, cluster)];
+  }
+  if (!flags.has('as-enforced'))
+    throw new UsageError('name what changes: manifests with -f or -k, or --as-enforced');
+  const state = await loadCluster(input);
+  return [state, state];
+}
+
+function compare(before: Snapshot, after: Snapshot, asEnforced: boolean): Changes {
+  const [old, next] = [before.effective(), after.effective(asEnforced)];
+  const workloads = new Map<Pod, WorkloadPod>([...before.pods, ...after.pods].map((pod) => [pod, pod]));
+  const groupOf = (pod: Pod): GroupName =>
+    workloads.get(pod)?.workload ?? { namespace: pod.namespace, kind: 'Pod', name: pod.name };
+  const view = (snapshot: Snapshot, policies: readonly NetworkPolicy[]) => ({
+    namespaces: snapshot.namespaces,
+    pods: snapshot.pods,
+    policies,
+  });
+  return {
+    namespaces: namespaceChanges(before, after),
+    policies: policyChanges(old, next),
+    ...flowChanges(
+      view(before, old),
+      view(after, next),
+      groupOf,
+      (pod) => workloads.get(pod)?.template === true,
+    ),
+  };
+}
+
+function namespaceChanges(before: Snapshot, after: Snapshot): NamespaceChange[] {
+  const selected = (snapshot: Snapshot) =>
+    new Map(
+      snapshot
+        .intents()
+        .map(({ profile, namespace }) => [
+          `${namespace.name}/${profile.metadata.name}`,
+          { namespace: namespace.name, profile: profile.metadata.name },
+        ]),
+    );
+  const [old, next] = [selected(before), selected(after)];
+  const only = (a: typeof old, b: typeof old, change: NamespaceChange['change']) =>
+    [...a].flatMap(([key, each]) => (b.has(key) ? [] : [{ change, ...each }]));
+  return [...only(next, old, 'selected'), ...only(old, next, 'released')];
+}
+
+/** What has to do with one namespace. */
+function narrowed(changes: Changes, namespace: string | undefined): Changes {
+  if (namespace === undefined) return changes;
+  const flow = ({ from, to }: FlowChange) => from.namespace === namespace || to.namespace === namespace;
+  return {
+    namespaces: changes.namespaces.filter((each) => each.namespace === namespace),
+    policies: changes.policies.filter(
+      ({ before, after }) => (after ?? before)?.metadata.namespace === namespace,
+    ),
+    opened: changes.opened.filter(flow),
+    closed: changes.closed.filter(flow),
+  };
+}
+
+function nameOf({ before, after }: PolicyChange): string {
+  const { namespace, name } = (after ?? before)?.metadata ?? {};
+  return `${namespace}/${name}`;
+}
+
+function documentOf({ namespaces, policies, opened, closed }: Changes): object {
+  const end = ({ namespace, kind, name }: GroupName) => ({
+    ...(namespace !== undefined && { namespace }),
+    kind,
+    name,
+  });
+  const flows = (list: readonly FlowChange[]) =>
+    list.map(({ from, to, ports, partial }) => ({ from: end(from), to: end(to), ports, partial }));
+  return {
+    namespaces,
+    policies: policies.map((each) => ({
+      namespace: (each.after ?? each.before)?.metadata.namespace,
+      name: (each.after ?? each.before)?.metadata.name,
+      change: each.change,
+      rules: each.rules.map(({ direction, change, rule }) => ({ direction, change, ...rule })),
+    })),
+    flows: { opened: flows(opened), closed: flows(closed) },
+  };
+}

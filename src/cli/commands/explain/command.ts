@@ -1,0 +1,238 @@
+/** `explain`: whether one end reaches another, why, and what to add if it should. */
+import { stripVTControlCharacters } from 'node:util';
+import type { Pod } from '../../../analysis/cluster.ts';
+import type { DirectionExplanation } from '../../../analysis/explain.ts';
+import { rulesOf } from '../../../policy/semantics/normalize.ts';
+import type { Call, Command } from '../../shell/command.ts';
+import { merged, overview, told } from './explanation.ts';
+import { counted, EXIT } from '../../shell/failure.ts';
+import type { Flag } from '../../shell/flags.ts';
+import { toJson, toYaml } from '../../shell/output.ts';
+import { type Answer, Questions, type Suggestion, suggestions } from './questions.ts';
+import type { Snapshot } from '../../snapshot/snapshot.ts';
+import type { Terminal } from '../../shell/terminal.ts';
+import { suggestionText, suggestionValue } from './remedy.ts';
+
+export const AS_ENFORCED: Flag = {
+  name: 'as-enforced',
+  help: 'answer as if every profile were enforced now, those under Audit too',
+};
+
+/** Most answers that are told one by one, and most rules that are suggested. */
+const MOST_TOLD = 4;
+const MOST_SUGGESTED = 4;
+
+export const explain: Command = {
+  name: 'explain',
+  summary: 'say whether one end reaches another, why, and what to add if it should',
+  usage: 'FROM TO',
+  words: [2, 2],
+  description: [
+    'Says whether FROM reaches TO, and why: at each end, the policy, the profile and the rule that decide. Where it\n' +
+      'is denied, it shows the smallest rule that would allow it. An end is a workload, pod or Service (cart,\n' +
+      'deploy/cart, svc/cart, or with its namespace shop/deploy/cart), a namespace (ns/shop), a node (node/a) or an\n' +
+      'IP address. Ports are those of the pods; at a Service, its own lead to them.',
+    'What it says is what NetworkPolicies mean, and not a measurement: the network plugin has to enforce them, and\n' +
+      'service meshes, cloud firewalls, and policies of other kinds may deny more. NetworkPolicies never limit pods on\n' +
+      "the host network, a pod's traffic to itself, or what comes from its own node.",
+    'Exits with 0 if all of it is allowed, with 1 if something is denied.',
+  ],
+  examples: [
+    {
+      what: 'every port that payments serves',
+      line: 'explain shop-checkout/deploy/checkout shop-payments/svc/payments',
+    },
+    { what: 'one port', line: 'explain checkout shop-payments/payments --port 8443 -n shop-checkout' },
+    { what: 'an address outside the cluster', line: 'explain shop-storefront/web 203.0.113.7 --port 443' },
+    {
+      what: 'every pair of workloads of two namespaces',
+      line: 'explain ns/shop-storefront ns/shop-payments',
+    },
+    { what: 'before a profile under Audit is enforced', line: 'explain web db -n shop --as-enforced' },
+    {
+      what: 'with a changed profile, before it is applied',
+      line: 'explain web db -n shop -f profile.yaml --cluster',
+    },
+  ],
+  flags: [
+    {
+      name: 'port',
+      short: 'p',
+      value: 'PORT',
+      help: 'a port or its name, such as 8443, 53/UDP or http [those that TO serves]',
+    },
+    AS_ENFORCED,
+  ],
+  formats: ['table', 'wide', 'json', 'yaml', 'name'],
+  takes: { cluster: true, namespaces: false },
+  completes: 'endpoints',
+  async run(call) {
+    const { words, flags, format, terminal } = call;
+    const snapshot = await call.load();
+    const [from = '', to = ''] = words;
+    const policies = snapshot.effective(flags.has('as-enforced'));
+    const { answers, service, notes } = new Questions(snapshot, policies).ask(from, to, flags.get('port'));
+    const suggested = suggestions(answers, snapshot, snapshot.intents());
+    const remarks = [...notes, ...caveats(answers, snapshot, call)];
+    if (
+      service !== undefined &&
+      answers.some(({ port }) => service.ports.every((each) => each.port !== port.port))
+    ) {
+      remarks.push(
+        `Service ${service.namespace}/${service.name} leads to other ports of its pods; policies see those`,
+      );
+    }
+    if (format === 'json' || format === 'yaml') {
+      const document = documentOf(answers, suggested, remarks);
+      terminal.write(format === 'json' ? toJson(document) : toYaml(document));
+    } else if (format === 'name') {
+      for (const name of decidingPolicies(answers)) terminal.print(name);
+    } else {
+      show(answers, suggested, format === 'wide', terminal, policiesByName(policies));
+    }
+    if (format !== 'json' && format !== 'yaml') for (const each of remarks) terminal.note(each);
+    return answers.every(({ explanation }) => explanation.allowed) ? EXIT.yes : EXIT.no;
+  },
+};
+
+function isWithoutAddress({ hostNetwork, ips }: Pod): boolean {
+  return hostNetwork === true && ips.length === 0;
+}
+
+/** What a person should know that policies alone do not say. */
+function caveats(answers: readonly Answer[], snapshot: Snapshot, { flags }: Call): string[] {
+  const found: string[] = [];
+  const parties = answers.flatMap(({ from, to }) => [from, to]);
+  const pods = parties.flatMap((party) => party.pods);
+  const namespaces = new Set(parties.flatMap(({ namespace }) => namespace ?? []));
+  const outside = answers.some(
+    ({ from }) => from.endpoint.kind === 'external' && from.endpoint.node === undefined,
+  );
+  if (outside) {
+    found.push(
+      'what comes from outside may arrive with the address of a load balancer or a node instead of its own',
+    );
+  }
+  const unknown = answers
+    .filter(({ explanation }) => !explanation.allowed)
+    .flatMap(({ from, to }) => [from, to])
+    .find((party) => party.pods.length > 0 && party.pods.every(isWithoutAddress));
+  if (unknown !== undefined) {
+    found.push(
+      `only an ipBlock with the addresses of its nodes could allow ${unknown.label}, which is on the host network; they are not known here`,
+    );
+  }
+  if (pods.some(({ template }) => template) && usesAddresses(snapshot, namespaces)) {
+    found.push('pods of manifests have no addresses yet: rules with an ipBlock are taken not to hold them');
+  }
+  if (!snapshot.standing || flags.has('as-enforced')) return found;
+  for (const { profile, namespace, relation } of snapshot.intents()) {
+    const { name } = profile.metadata;
+    if (relation === 'audit' && namespaces.has(namespace.name)) {
+      found.push(
+        `profile ${name} selects ${namespace.name} under Audit and enforces nothing yet; --as-enforced shows what it would do`,
+      );
+    }
+  }
+  for (const profile of snapshot.profiles) {
+    const ready = profile.status?.conditions?.find(({ type }) => type === 'Ready');
+    const concerned = snapshot
+      .intents()
+      .some((each) => each.profile === profile && namespaces.has(each.namespace.name));
+    if (concerned && ready?.status === 'False')
+      found.push(`profile ${profile.metadata.name} is not Ready: ${ready.message}`);
+  }
+  return found;
+}
+
+function usesAddresses(snapshot: Snapshot, namespaces: ReadonlySet<string>): boolean {
+  return snapshot
+    .effective()
+    .some(
+      ({ metadata, spec }) =>
+        namespaces.has(metadata.namespace ?? '') &&
+        (['Ingress', 'Egress'] as const).some((direction) =>
+          rulesOf(spec, direction).some(({ peers = [] }) =>
+            peers.some(({ ipBlock }) => ipBlock !== undefined),
+          ),
+        ),
+    );
+}
+
+function show(
+  answers: readonly Answer[],
+  suggested: readonly Suggestion[],
+  wide: boolean,
+  terminal: Terminal,
+  policies: ReadonlyMap<string, object>,
+): void {
+  const { paint } = terminal;
+  const groups = merged(answers);
+  if (groups.length <= MOST_TOLD || (wide && groups.length <= 5 * MOST_TOLD)) {
+    terminal.print(groups.map((group) => told(group, paint).join('\n')).join('\n\n'));
+    if (wide) showPolicies(answers, policies, terminal);
+  } else {
+    terminal.print(...overview(groups, paint));
+  }
+  if (suggested.length === 0) return;
+  if (suggested.length > MOST_SUGGESTED) {
+    terminal.note(
+      `${counted(suggested.length, 'rule')} would have to be added; name two workloads to see theirs`,
+    );
+    return;
+  }
+  terminal.print(...suggestionText(suggested, paint));
+}
+
+function decidingPolicies(answers: readonly Answer[]): string[] {
+  const causes = answers.flatMap(({ explanation: { egress, ingress } }) =>
+    [egress, ingress].flatMap(({ allowedBy, isolatedBy, reason }) =>
+      reason === 'Rule' ? allowedBy : isolatedBy,
+    ),
+  );
+  return [...new Set(causes.map(({ namespace, policy }) => `${namespace}/${policy}`))].sort();
+}
+
+function policiesByName(policies: ReturnType<Snapshot['effective']>): Map<string, object> {
+  return new Map(
+    policies.map((policy) => [`${policy.metadata.namespace}/${policy.metadata.name}`, policy.spec]),
+  );
+}
+
+function showPolicies(
+  answers: readonly Answer[],
+  policies: ReadonlyMap<string, object>,
+  terminal: Terminal,
+): void {
+  for (const name of decidingPolicies(answers)) {
+    const spec = policies.get(name);
+    if (spec !== undefined)
+      terminal.print('', terminal.paint.dim(`# NetworkPolicy ${name}`), toYaml({ spec }).trimEnd());
+  }
+}
+
+function documentOf(
+  answers: readonly Answer[],
+  suggested: readonly Suggestion[],
+  notes: readonly string[],
+): object {
+  return {
+    allowed: answers.every(({ explanation }) => explanation.allowed),
+    flows: answers.map(({ from, to, port, explanation }) => ({
+      from: from.label,
+      to: to.label,
+      protocol: port.protocol,
+      port: port.port,
+      ...(port.to !== undefined && { endPort: port.to }),
+      allowed: explanation.allowed,
+      egress: sideOf(explanation.egress),
+      ingress: sideOf(explanation.ingress),
+    })),
+    suggestions: suggested.map(suggestionValue),
+    notes: notes.map((note) => stripVTControlCharacters(note)),
+  };
+}
+
+function sideOf({ allowed, reason, isolatedBy, allowedBy, nearMisses }: DirectionExplanation): object {
+  return { allowed, reason, isolatedBy, allowedBy, nearMisses };
+}

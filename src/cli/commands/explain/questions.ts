@@ -1,0 +1,255 @@
+/** Asks whether one end reaches another, and why: for every pair of workloads, on every port that matters. */
+import type { MatrixPort } from '../../../analysis/matrix.ts';
+import { classifier } from '../../../analysis/model/classes.ts';
+import type { Endpoint } from '../../../analysis/cluster.ts';
+import { compileView, type Evaluator } from '../../../analysis/evaluator.ts';
+import { createExplainer, type Explainer, type Explanation } from '../../../analysis/explain.ts';
+import { formatPorts, segmentsOf } from '../../../analysis/model/ports.ts';
+import { compilePolicy } from '../../../analysis/model/rules.ts';
+import { type Remedy, remedy } from '../../../analysis/remedy.ts';
+import type { NetworkPolicy, PolicyType } from '../../../api/network-policy.ts';
+import type { SegmentationProfile } from '../../../api/profile.ts';
+import { findEnd, type Party } from '../../snapshot/endpoints.ts';
+import { CliError } from '../../shell/failure.ts';
+import { type WorkloadPod, workloadKey } from '../../snapshot/pods.ts';
+import { type PortQuestion, portsNamed, portsServed } from '../../snapshot/ports.ts';
+import type { Intent, Snapshot, SnapshotService } from '../../snapshot/snapshot.ts';
+
+export interface Answer {
+  readonly from: Party;
+  readonly to: Party;
+  readonly port: PortQuestion;
+  readonly explanation: Explanation;
+  /** Some pods of the two workloads for which the answer is another one are in an answer of their own. */
+  readonly partial: boolean;
+}
+
+export interface Answers {
+  readonly answers: readonly Answer[];
+  /** The Service by which the destination was named. */
+  readonly service: SnapshotService | undefined;
+  readonly notes: readonly string[];
+}
+
+interface AskedPorts {
+  readonly service: SnapshotService | undefined;
+  readonly port: string | undefined;
+  readonly everyPort: boolean;
+}
+
+/** One state of policies, made ready for questions. */
+export class Questions {
+  readonly snapshot: Snapshot;
+  readonly #policies: readonly NetworkPolicy[];
+  readonly #evaluator: Evaluator;
+  readonly #explainer: Explainer;
+  readonly #classOf: (endpoint: Endpoint) => string;
+
+  constructor(snapshot: Snapshot, policies: readonly NetworkPolicy[]) {
+    this.snapshot = snapshot;
+    this.#policies = policies;
+    const view = { namespaces: snapshot.namespaces, policies };
+    this.#evaluator = compileView(view);
+    this.#explainer = createExplainer(view, this.#evaluator, (policy) => snapshot.ownerOf(policy));
+    const classOf = classifier(policies);
+    this.#classOf = (endpoint) => (endpoint.kind === 'pod' ? classOf(endpoint.pod) : endpoint.ip);
+  }
+
+  /**
+   * @param port of `--port`
+   * @param everyPort without `port`: all ports, and not only those that the destination says it serves
+   * @throws CliError for a name that nothing has, or a port that the destination does not have
+   */
+  ask(from: string, to: string, port?: string, everyPort = false): Answers {
+    const [source, destination] = [findEnd(from, this.snapshot), findEnd(to, this.snapshot)];
+    const answers = source.parties.flatMap((a) =>
+      destination.parties.flatMap((b) =>
+        this.#between(a, b, { service: destination.service, port, everyPort }),
+      ),
+    );
+    if (answers.length === 0) throw new CliError(this.#nothingToAsk(source.parties, destination.parties));
+    return { answers, service: destination.service, notes: [...source.notes, ...destination.notes] };
+  }
+
+  #nothingToAsk(from: readonly Party[], to: readonly Party[]): string {
+    return [...from, ...to].every(({ pods }) => pods.length === 0)
+      ? 'neither end is a pod of this cluster: no NetworkPolicy is about it'
+      : 'the two ends are one and the same pod';
+  }
+
+  #between(from: Party, to: Party, asked: AskedPorts): Answer[] {
+    if (from.pods.length === 0 && to.pods.length === 0) return [];
+    const pairs = this.#pairs(from, to);
+    return pairs.flatMap(({ source, destination }) =>
+      this.#ports(from, destination, asked).map((question): Answer => {
+        const { protocol } = question;
+        const flow = { from: source.endpoint, to: destination.endpoint, port: question.port, protocol };
+        return {
+          from: source,
+          to: destination,
+          port: question,
+          explanation: this.#explainer.explain(flow),
+          partial: pairs.length > 1,
+        };
+      }),
+    );
+  }
+
+  /** One pair of pods for each two classes that differ in what policies make of them. */
+  #pairs(from: Party, to: Party): { source: Party; destination: Party }[] {
+    const pairs = [];
+    for (const source of this.#classes(from)) {
+      for (const destination of this.#classes(to)) {
+        const apart =
+          from === to || sharesPod(source, destination)
+            ? different(source, destination)
+            : ([source, destination] as const);
+        if (apart !== undefined) pairs.push({ source: apart[0], destination: apart[1] });
+      }
+    }
+    return pairs;
+  }
+
+  #classes(party: Party): Party[] {
+    if (party.pods.length === 0) return [party];
+    return [...Map.groupBy(party.pods, (pod) => this.#classOf({ kind: 'pod', pod })).values()].map(
+      (pods, _, all) => {
+        const [pod] = pods;
+        // Pods of one workload that policies treat differently are named one by one.
+        const label = all.length > 1 && pod !== undefined ? `${pod.namespace}/${pod.name}` : party.label;
+        return { ...party, label, pods, ...(pod && { endpoint: { kind: 'pod' as const, pod } }) };
+      },
+    );
+  }
+
+  #ports(from: Party, to: Party, { service, port, everyPort }: AskedPorts): PortQuestion[] {
+    if (port !== undefined) return portsNamed(port, to, service);
+    // A Service leads to its own ports only; pods can listen on others than those that they name.
+    const served = everyPort && service === undefined ? [] : portsServed(to, service);
+    if (served.length > 0) return served;
+    const namespaces = new Set([from.namespace, to.namespace]);
+    const rules = this.#policies
+      .filter(({ metadata }) => namespaces.has(metadata.namespace))
+      .map(compilePolicy)
+      .flatMap(({ Ingress = [], Egress = [] }) => [...Ingress, ...Egress]);
+    const ranges = segmentsOf(rules, to.pods.slice(0, 1));
+    const merged: PortQuestion[] = [];
+    let last = '';
+    for (const { protocol, from: first, to: end } of ranges) {
+      const { endpoint: source } = from;
+      const text =
+        protocol +
+        JSON.stringify(this.#explainer.explain({ from: source, to: to.endpoint, port: first, protocol }));
+      const previous = merged.at(-1);
+      if (text === last && previous !== undefined)
+        merged[merged.length - 1] = ranged(previous.port, end, protocol);
+      else merged.push(ranged(first, end, protocol));
+      last = text;
+    }
+    return merged;
+  }
+}
+
+function ranged(from: number, to: number, protocol: PortQuestion['protocol']): PortQuestion {
+  return { protocol, port: from, to, label: formatPorts([{ protocol, from, to }]) };
+}
+
+function sharesPod(a: Party, b: Party): boolean {
+  return a.pods.some((pod) => b.pods.includes(pod));
+}
+
+/** Two pods of these classes that are not one and the same; undefined where there is only one, or a template's pod to itself. */
+function different(source: Party, destination: Party): readonly [Party, Party] | undefined {
+  for (const a of source.pods) {
+    const b = destination.pods.find((pod) => pod !== a);
+    if (b === undefined) continue;
+    return [
+      { ...source, endpoint: { kind: 'pod', pod: a } },
+      { ...destination, endpoint: { kind: 'pod', pod: b } },
+    ];
+  }
+  const [only] = source.pods;
+  if (only?.template !== true) return undefined;
+  // A template stands for several pods: another one of the same kind.
+  return [
+    source,
+    { ...destination, endpoint: { kind: 'pod', pod: { ...only, name: `${only.name} (another)` } } },
+  ];
+}
+
+export interface Suggestion {
+  readonly remedy: Remedy;
+  readonly from: Party;
+  readonly to: Party;
+}
+
+/** What to add for each denied end, once for all ports of a pair. */
+export function suggestions(
+  answers: readonly Answer[],
+  snapshot: Snapshot,
+  intents: readonly Intent[],
+): Suggestion[] {
+  const denied = answers.filter(({ explanation }) => !explanation.allowed);
+  const found: Suggestion[] = [];
+  // Each adds to the profile what those before it have added.
+  const changed = new Map<string, SegmentationProfile>();
+  const pairs = Map.groupBy(denied, ({ from, to }) => `${from.label} ${to.label}`);
+  for (const group of pairs.values()) {
+    for (const direction of ['Egress', 'Ingress'] as const) {
+      const side = direction === 'Egress' ? 'egress' : 'ingress';
+      const open = group.filter(({ explanation }) => !explanation[side].allowed);
+      const suggestion = suggest(open, direction, snapshot, intents, changed);
+      if (suggestion === undefined) continue;
+      if (suggestion.remedy.kind === 'rule')
+        changed.set(suggestion.remedy.profile, suggestion.remedy.changed);
+      found.push(suggestion);
+    }
+  }
+  return found;
+}
+
+function suggest(
+  open: readonly Answer[],
+  direction: PolicyType,
+  snapshot: Snapshot,
+  intents: readonly Intent[],
+  changed: ReadonlyMap<string, SegmentationProfile>,
+): Suggestion | undefined {
+  const [first] = open;
+  if (first === undefined) return undefined;
+  const { from, to, explanation } = first;
+  const [own, other] = direction === 'Egress' ? [from, to] : [to, from];
+  const { isolatedBy } = explanation[direction === 'Egress' ? 'egress' : 'ingress'];
+  const names = isolatedBy.flatMap(({ profile }) => profile ?? []);
+  const profile = snapshot.profiles.find(
+    ({ metadata, spec }) => names.includes(metadata.name) && spec.isolation.includes(direction),
+  );
+  const ports: MatrixPort[] = open.every(({ port }) => port.to === undefined || port.to === port.port)
+    ? open.map(({ port }) => port)
+    : [];
+  const made = remedy({
+    direction,
+    subjects: likewise(own.pods, snapshot),
+    peer:
+      other.pods.length > 0
+        ? { pods: likewise(other.pods, snapshot) }
+        : { addresses: other.endpoint.kind === 'external' ? [other.endpoint.ip] : [] },
+    ports,
+    name: direction === 'Egress' ? `${from.name}-to-${to.name}` : `${to.name}-from-${from.name}`,
+    profile: profile && (changed.get(profile.metadata.name) ?? profile),
+    namespaces: new Set(
+      intents.filter((intent) => intent.profile === profile).map(({ namespace }) => namespace.name),
+    ),
+    pods: snapshot.pods,
+    policyNames: snapshot.policies
+      .filter(({ metadata }) => metadata.namespace === own.namespace)
+      .map(({ metadata }) => metadata.name),
+  });
+  return made && { remedy: made, from, to };
+}
+
+/** All pods of the workloads of these: a rule is for a workload, whichever of its pods was asked about. */
+function likewise(pods: readonly WorkloadPod[], { pods: all }: Snapshot): readonly WorkloadPod[] {
+  const workloads = new Set(pods.map(({ workload }) => workloadKey(workload)));
+  return all.filter(({ workload }) => workloads.has(workloadKey(workload)));
+}

@@ -1,0 +1,61 @@
+/** `matrix`: who may talk to whom, as a table. */
+import type { Command } from '../../shell/command.ts';
+import { counted, EXIT } from '../../shell/failure.ts';
+import { BY_FLAG, reachOf } from '../../reach/of-snapshot.ts';
+import { type CellKind, linkRows, matrixText } from '../../reach/table.ts';
+import { toCsv, toDocument } from '../../reach/text.ts';
+import { table, toJson, toYaml } from '../../shell/output.ts';
+
+export const matrix: Command = {
+  name: 'matrix',
+  summary: 'who may talk to whom, by workload or namespace, as a table',
+  usage: '',
+  words: [0, 0],
+  description: [
+    'Shows who may talk to whom: rows to columns, where the terminal is wide enough, and otherwise a line for each two\n' +
+      "that may, with the ports. Other people's policies count as they do in the cluster.",
+    'Not shown, because it is always allowed: a pod to itself, and what comes from its own node. Addresses outside of\n' +
+      'the pods are shown as the rules name them.',
+  ],
+  examples: [
+    { what: 'the whole cluster by namespace', line: 'matrix --by namespace' },
+    {
+      what: 'the workloads of one namespace and whom they talk to, with ports',
+      line: 'matrix -n shop-checkout -o wide',
+    },
+    { what: 'for a spreadsheet', line: 'matrix -o csv > matrix.csv' },
+    {
+      what: 'who can be reached from everywhere, for a script',
+      line: `kubectl segmentation matrix -o json | jq -r '.links[] | select(.from == "any address").to'`,
+    },
+  ],
+  flags: [BY_FLAG],
+  formats: ['table', 'wide', 'csv', 'json', 'yaml'],
+  takes: { cluster: true, namespaces: true },
+  async run({ flags, format, terminal, namespace, load }) {
+    const reach = reachOf(await load(), flags.get('by'), namespace, terminal);
+    if (format === 'csv') terminal.write(toCsv(reach));
+    else if (format === 'json') terminal.write(toJson(toDocument(reach)));
+    else if (format === 'yaml') terminal.write(toYaml(toDocument(reach)));
+    else {
+      const { paint, width } = terminal;
+      const colours: Readonly<Record<CellKind, (text: string) => string>> = {
+        open: paint.yellow,
+        some: paint.green,
+        none: paint.dim,
+      };
+      const drawn =
+        format === 'wide' || width === undefined
+          ? undefined
+          : matrixText(reach, width, (kind, text) => colours[kind](text));
+      if (drawn !== undefined) terminal.print(...drawn.lines, '', paint.dim(drawn.legend));
+      else if (reach.links.length > 0) terminal.print(...table(['FROM', 'TO', 'PORTS'], linkRows(reach)));
+      if (drawn === undefined && format === 'table' && width !== undefined && reach.groups.length > 0) {
+        terminal.note(
+          `${counted(reach.groups.length, 'row')} and columns do not fit this terminal: a line for each two that may talk`,
+        );
+      }
+    }
+    return EXIT.yes;
+  },
+};

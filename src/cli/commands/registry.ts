@@ -1,0 +1,12 @@
+/** The commands, in the order in which the help text lists them. A new one is registered here. */
+import type { Command } from '../shell/command.ts';
+import { check } from './check/command.ts';
+import { completion } from './completion/command.ts';
+import { diff } from './diff/command.ts';
+import { explain } from './explain/command.ts';
+import { graph } from './graph/command.ts';
+import { matrix } from './matrix/command.ts';
+import { render } from './render/command.ts';
+import { status } from './status/command.ts';
+
+export const COMMANDS: readonly Command[] = [status, explain, diff, check, render, matrix, graph, completion];

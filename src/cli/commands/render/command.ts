@@ -1,0 +1,124 @@
+/** `render`: the NetworkPolicies that profiles stand for, exactly as the operator writes them. */
+import type { KubeObject } from '../../../api/meta.ts';
+import { ANNOTATION_RULES } from '../../../api/names.ts';
+import type { Command } from '../../shell/command.ts';
+import { counted, EXIT } from '../../shell/failure.ts';
+import { objectsText, table } from '../../shell/output.ts';
+import { selectorText } from '../../shell/text.ts';
+import { namespacesNamed, profilesNamed } from '../../snapshot/select.ts';
+import type { Intent, Snapshot } from '../../snapshot/snapshot.ts';
+import type { Terminal } from '../../shell/terminal.ts';
+
+export const render: Command = {
+  name: 'render',
+  summary: 'print the NetworkPolicies that profiles stand for',
+  usage: '[PROFILE ...]',
+  words: [0, Number.POSITIVE_INFINITY],
+  description: [
+    'Prints the NetworkPolicies of each namespace that a profile selects, exactly as the operator writes them: for\n' +
+      'review, for GitOps, and for clusters without the operator. Of a profile under Audit, it prints those that\n' +
+      'Enforce would write.',
+    'Exits with 1 when a peer of a rule can not be resolved: what is printed then lacks what that peer allows.',
+  ],
+  examples: [
+    { what: 'every policy of every profile of the cluster', line: 'render' },
+    {
+      what: 'what a profile on disk stands for, in the namespaces of a folder',
+      line: 'render -f shop.yaml -f namespaces/',
+    },
+    { what: 'what it would stand for in the cluster', line: 'render -f shop.yaml --cluster' },
+    {
+      what: 'without an operator',
+      line: 'kubectl segmentation render shop -n shop-checkout | kubectl apply -f -',
+    },
+  ],
+  flags: [],
+  formats: ['yaml', 'json', 'table', 'wide', 'name'],
+  takes: { cluster: true, namespaces: true },
+  completes: 'profiles',
+  async run({ words, format, terminal, namespace, load }) {
+    const snapshot = await load();
+    const profiles = profilesNamed(snapshot, words);
+    const namespaces = new Set(namespacesNamed(snapshot, namespace).map(({ name }) => name));
+    const intents = snapshot
+      .intents()
+      .filter((intent) => profiles.includes(intent.profile) && namespaces.has(intent.namespace.name));
+    print(intents, format, terminal);
+    tell(intents, words.length > 0 ? profiles.length : snapshot.profiles.length, snapshot, terminal);
+    return tellUnresolved(intents, terminal) > 0 ? EXIT.no : EXIT.yes;
+  },
+};
+
+function print(intents: readonly Intent[], format: string, terminal: Terminal): void {
+  const policies = intents.flatMap((intent) => intent.policies);
+  if (format === 'yaml' || format === 'json') {
+    terminal.write(objectsText(policies, format));
+  } else if (format === 'name') {
+    // As kubectl names what it creates.
+    for (const { metadata } of policies) terminal.print(`networkpolicy.networking.k8s.io/${metadata.name}`);
+  } else if (policies.length > 0) {
+    const wide = format === 'wide';
+    terminal.print(
+      ...table(
+        ['NAMESPACE', 'NAME', 'POD-SELECTOR', 'DIRECTIONS', 'RULES', ...(wide ? ['FOR'] : [])],
+        policies.map((policy) => {
+          const { spec, metadata } = policy;
+          return [
+            metadata.namespace ?? '',
+            metadata.name,
+            selectorText(spec.podSelector ?? {}),
+            (spec.policyTypes ?? []).join(','),
+            String((spec.ingress ?? []).length + (spec.egress ?? []).length),
+            ...(wide ? [rulesText(policy)] : []),
+          ];
+        }),
+      ),
+    );
+  }
+}
+
+/** What a person should know about the answer. */
+function tell(intents: readonly Intent[], profiles: number, snapshot: Snapshot, terminal: Terminal): void {
+  if (intents.length === 0) {
+    terminal.warn(
+      profiles === 0
+        ? `no SegmentationProfile in ${snapshot.origin === 'manifests' ? 'the manifests' : snapshot.origin}`
+        : `no namespace is selected: of ${counted(snapshot.namespaces.length, 'namespace')}, none has the labels that the profiles ask for`,
+    );
+  }
+  const audited = new Set(
+    intents.filter(({ relation }) => relation === 'audit').map(({ profile }) => profile.metadata.name),
+  );
+  for (const name of audited)
+    terminal.note(`profile ${name} is under Audit: the operator writes none of its policies`);
+  for (const { conflicts, profile, namespace } of intents) {
+    for (const name of conflicts) {
+      terminal.note(
+        `profile ${profile.metadata.name} in ${namespace.name}: the name ${name} is taken, so another stands for it`,
+      );
+    }
+  }
+}
+
+/** Names each peer that can't be resolved once, and returns how many there are. */
+export function tellUnresolved(intents: readonly Intent[], terminal: Terminal): number {
+  const told = new Set<string>();
+  for (const { profile, namespace, compiled } of intents) {
+    for (const { rule, peer, message, held } of compiled.unresolved) {
+      const key = `${profile.metadata.name} ${rule} ${peer}`;
+      if (told.has(key)) continue;
+      told.add(key);
+      terminal.warn(
+        `profile ${profile.metadata.name}, rule ${rule}, in ${namespace.name}: ${peer} is not resolved: ${message}` +
+          (held ? ' (what was known last stands for it)' : ''),
+      );
+    }
+  }
+  return told.size;
+}
+
+/** The rules of the profile that an object carries. */
+function rulesText({ metadata }: KubeObject): string {
+  const notes = JSON.parse(metadata.annotations?.[ANNOTATION_RULES] ?? '[]') as { readonly rule: string }[];
+  return [...new Set(notes.map(({ rule }) => rule))].join(', ') || 'isolation';
+}

@@ -1,0 +1,304 @@
+/** `status`: at a glance, which namespaces are segmented and by what, and where there are holes. */
+import { coverage, type NamespaceCoverage } from '../../../analysis/coverage.ts';
+import type { SegmentationProfile } from '../../../api/profile.ts';
+import { fingerprint } from '../../../policy/semantics/normalize.ts';
+import type { Command } from '../../shell/command.ts';
+import { counted, EXIT, listed } from '../../shell/failure.ts';
+import type { WorkloadPod } from '../../snapshot/pods.ts';
+import { type Cell, table, toJson, toYaml } from '../../shell/output.ts';
+import { namespacesNamed } from '../../snapshot/select.ts';
+import type { Intent, Snapshot, SnapshotNamespace } from '../../snapshot/snapshot.ts';
+import type { Palette, Terminal } from '../../shell/terminal.ts';
+import { tellUnresolved } from '../render/command.ts';
+
+/**
+ * - `Enforced`: every policy of its profiles stands
+ * - `Pending`: some of them do not
+ * - `Audit`: its profiles only compute
+ * - `Foreign`: no profile, but other people's policies
+ * - `Open`: neither
+ * - `Protected`: never segmented
+ */
+type State = 'Enforced' | 'Pending' | 'Audit' | 'Foreign' | 'Open' | 'Protected';
+
+interface NamespaceStatus {
+  readonly name: string;
+  readonly state: State;
+  readonly profiles: readonly string[];
+  readonly pods: number;
+  readonly ingressIsolated: number;
+  readonly egressIsolated: number;
+  readonly hostNetworkPods: number;
+  readonly policies: number;
+  /** What needs a look, in sentences. */
+  readonly findings: readonly string[];
+}
+
+interface ProfileStatus {
+  readonly name: string;
+  readonly mode: string;
+  readonly namespaces: string;
+  readonly policies: number;
+  readonly ready: string;
+  readonly reason: string;
+  readonly message: string;
+}
+
+export const status: Command = {
+  name: 'status',
+  summary: 'which namespaces are segmented, by what, and where there are holes',
+  usage: '',
+  words: [0, 0],
+  description: [
+    'Shows which namespaces are segmented and by which profile, how many of their pods are isolated in each\n' +
+      'direction, and what needs a look: open pods, rules for everyone, policies that are not as they should be.',
+    'States: Enforced (all policies stand), Pending (some do not), Audit (computed only), Foreign (only policies of\n' +
+      'others), Open (no policy), Protected (never segmented: system namespaces).',
+  ],
+  examples: [
+    { what: 'the whole cluster', line: 'status' },
+    { what: 'one namespace, with every column', line: 'status -n shop-checkout -o wide' },
+    { what: 'what manifests would lead to', line: 'status -k overlays/production' },
+    {
+      what: 'the open namespaces, for a script',
+      line: `kubectl segmentation status -o json | jq -r '.namespaces[] | select(.state == "Open").name'`,
+    },
+  ],
+  flags: [],
+  formats: ['table', 'wide', 'json', 'yaml', 'name'],
+  takes: { cluster: true, namespaces: true },
+  async run({ format, terminal, namespace, load }) {
+    const snapshot = await load();
+    const namespaces = namespacesNamed(snapshot, namespace);
+    const rows = namespaceRows(snapshot, namespaces);
+    const profiles = snapshot.profiles.map((profile) => profileRow(profile, snapshot));
+    if (format === 'json' || format === 'yaml') {
+      const document = { source: snapshot.origin, profiles, namespaces: rows };
+      terminal.write(format === 'json' ? toJson(document) : toYaml(document));
+    } else if (format === 'name') {
+      for (const { name } of rows) terminal.print(`namespace/${name}`);
+    } else {
+      show(snapshot, profiles, rows, format === 'wide', terminal);
+    }
+    const shown = new Set(namespaces);
+    tellUnresolved(
+      snapshot.intents().filter((intent) => shown.has(intent.namespace)),
+      terminal,
+    );
+    const unread = snapshot.unread.get('SegmentationProfile');
+    if (unread !== undefined) terminal.warn(unread);
+    return EXIT.yes;
+  },
+};
+
+function namespaceRows(snapshot: Snapshot, namespaces: readonly SnapshotNamespace[]): NamespaceStatus[] {
+  const covered = coverage({ namespaces, pods: snapshot.pods, policies: snapshot.effective() });
+  const intents = Map.groupBy(snapshot.intents(), ({ namespace }) => namespace.name);
+  const policies = Map.groupBy(snapshot.effective(), ({ metadata }) => metadata.namespace ?? '');
+  return namespaces.map((namespace) => {
+    const { name } = namespace;
+    const wanted = intents.get(name) ?? [];
+    const cover = covered.get(name) ?? EMPTY;
+    const missing = wanted.flatMap((intent) => notAsWanted(intent, snapshot));
+    const state = stateOf(namespace, wanted, missing, (policies.get(name) ?? []).length, snapshot);
+    return {
+      name,
+      state,
+      profiles: wanted.map(({ profile }) => profile.metadata.name),
+      pods: cover.pods.length,
+      ingressIsolated: cover.ingress.isolated.length,
+      egressIsolated: cover.egress.isolated.length,
+      hostNetworkPods: cover.host.length,
+      policies: (policies.get(name) ?? []).length,
+      findings: state === 'Protected' ? [] : findingsOf(cover, missing),
+    };
+  });
+}
+
+const EMPTY: NamespaceCoverage<WorkloadPod> = {
+  pods: [],
+  host: [],
+  ingress: { isolated: [], open: [] },
+  egress: { isolated: [], open: [] },
+  unlimited: [],
+};
+
+/** Names of policies that are missing in the cluster or say something else. */
+function notAsWanted({ relation, policies, namespace }: Intent, snapshot: Snapshot): string[] {
+  if (relation !== 'enforce' || !snapshot.standing) return [];
+  const standing = new Map(
+    snapshot.policies
+      .filter(({ metadata }) => metadata.namespace === namespace.name)
+      .map((policy) => [policy.metadata.name, fingerprint(policy)]),
+  );
+  return policies
+    .filter((policy) => standing.get(policy.metadata.name) !== fingerprint(policy))
+    .map(({ metadata }) => metadata.name);
+}
+
+function stateOf(
+  { name }: SnapshotNamespace,
+  intents: readonly Intent[],
+  missing: readonly string[],
+  policies: number,
+  snapshot: Snapshot,
+): State {
+  if (snapshot.protectedNamespaces.has(name)) return 'Protected';
+  if (intents.some(({ relation }) => relation === 'enforce'))
+    return missing.length > 0 ? 'Pending' : 'Enforced';
+  if (intents.length > 0) return 'Audit';
+  return policies > 0 ? 'Foreign' : 'Open';
+}
+
+function findingsOf(
+  { pods, host, ingress, egress, unlimited }: NamespaceCoverage<WorkloadPod>,
+  missing: readonly string[],
+): string[] {
+  const findings: string[] = [];
+  const openBoth = ingress.open.filter((pod) => egress.open.includes(pod));
+  const say = (open: readonly WorkloadPod[], what: string) => {
+    if (open.length === 0) return;
+    const some = `${counted(open.length, 'pod')} of ${pods.length} (${workloadNames(open)})`;
+    const who =
+      open.length < pods.length ? some : pods.length === 1 ? 'its only pod' : `all ${pods.length} pods`;
+    findings.push(`${who} ${open.length === 1 ? 'is' : 'are'} ${what}`);
+  };
+  if (missing.length > 0)
+    findings.push(`${counted(missing.length, 'policy', 'policies')} not as wanted yet: ${listed(missing)}`);
+  say(openBoth, 'open both ways: anyone reaches in, anything is reached');
+  say(
+    ingress.open.filter((pod) => !openBoth.includes(pod)),
+    'open to everyone: ingress is not isolated',
+  );
+  say(
+    egress.open.filter((pod) => !openBoth.includes(pod)),
+    'free to reach everything: egress is not isolated',
+  );
+  for (const [direction, rules] of Map.groupBy(unlimited, (each) => each.direction)) {
+    const names = [...new Set(rules.map(({ policy }) => policy.metadata.name))].sort();
+    const what = direction === 'Ingress' ? 'everyone in' : 'everything out';
+    findings.push(`${listed(names)} ${names.length === 1 ? 'allows' : 'allow'} ${what}, on every port`);
+  }
+  if (host.length > 0) {
+    findings.push(
+      `${counted(host.length, 'pod')} on the host network (${workloadNames(host)}), which no policy is about`,
+    );
+  }
+  return findings;
+}
+
+/** Each workload once. */
+function workloadNames(pods: readonly WorkloadPod[]): string {
+  return listed([...new Set(pods.map(({ workload }) => workload.name))].sort());
+}
+
+function profileRow(profile: SegmentationProfile, snapshot: Snapshot): ProfileStatus {
+  const { name, generation } = profile.metadata;
+  const intents = snapshot.intents().filter((intent) => intent.profile === profile);
+  const desired = intents.reduce((sum, { policies }) => sum + policies.length, 0);
+  const condition = profile.status?.conditions?.find(({ type }) => type === 'Ready');
+  if (!snapshot.standing || condition === undefined) {
+    return {
+      name,
+      mode: profile.spec.mode,
+      namespaces: String(intents.length),
+      policies: desired,
+      ready: snapshot.standing ? 'Unknown' : '-',
+      reason: snapshot.standing ? 'NoStatus' : '-',
+      message: snapshot.standing ? 'the operator has not reported yet: is it running?' : '',
+    };
+  }
+  const stale = profile.status?.observedGeneration !== generation;
+  return {
+    name,
+    mode: profile.spec.mode,
+    namespaces: profile.status?.namespaces?.summary ?? String(intents.length),
+    policies: profile.status?.policies?.applied ?? 0,
+    ready: stale ? 'Unknown' : condition.status,
+    reason: stale ? 'Stale' : condition.reason,
+    message: stale ? 'the operator has not seen the last change yet' : condition.message,
+  };
+}
+
+function show(
+  snapshot: Snapshot,
+  profiles: readonly ProfileStatus[],
+  rows: readonly NamespaceStatus[],
+  wide: boolean,
+  terminal: Terminal,
+): void {
+  const { paint } = terminal;
+  const counts = rows.filter(({ state }) => state !== 'Protected');
+  const total = (key: 'pods' | 'ingressIsolated' | 'egressIsolated') =>
+    counts.reduce((sum, row) => sum + row[key], 0);
+  const pods = total('pods');
+  terminal.print(
+    `${paint.bold('Pods isolated')} in ${counted(counts.length, 'namespace')} of ${snapshot.origin} (system namespaces aside)`,
+    `  ingress  ${bar(total('ingressIsolated'), pods, paint)}`,
+    `  egress   ${bar(total('egressIsolated'), pods, paint)}`,
+    '',
+  );
+  if (profiles.length > 0) terminal.print(...profileTable(profiles, wide, paint), '');
+  terminal.print(...namespaceTable(rows, wide, paint));
+  const attention = rows.flatMap(({ name, findings }) => findings.map((finding) => ({ name, finding })));
+  const unready = profiles.filter(({ ready, message }) => ready !== 'True' && message !== '');
+  if (attention.length + unready.length === 0) return;
+  terminal.print('', paint.bold('Needs a look'));
+  for (const { name, message } of unready) terminal.print(`  ${paint.red('•')} profile ${name}: ${message}`);
+  for (const { name, finding } of attention) terminal.print(`  ${paint.yellow('•')} ${name}: ${finding}`);
+}
+
+/** Cells of the bar. */
+const BAR = 20;
+
+function bar(part: number, whole: number, paint: Palette): string {
+  if (whole === 0) return 'no pods';
+  // Full only where all are, empty only where none is.
+  const cells =
+    part === whole ? BAR : Math.min(BAR - 1, Math.max(part > 0 ? 1 : 0, Math.round((part / whole) * BAR)));
+  const colour = part === whole ? paint.green : part === 0 ? paint.red : paint.yellow;
+  return `${colour('█'.repeat(cells))}${paint.dim('░'.repeat(BAR - cells))}  ${part} of ${whole} pods`;
+}
+
+function profileTable(profiles: readonly ProfileStatus[], wide: boolean, paint: Palette): string[] {
+  return table(
+    ['PROFILE', 'MODE', 'NAMESPACES', 'POLICIES', 'READY', 'REASON', ...(wide ? ['MESSAGE'] : [])],
+    profiles.map(({ name, mode, namespaces, policies, ready, reason, message }) => [
+      name,
+      mode,
+      namespaces,
+      String(policies),
+      { text: ready, paint: ready === 'True' ? paint.green : ready === '-' ? paint.dim : paint.red },
+      reason,
+      ...(wide ? [message] : []),
+    ]),
+  );
+}
+
+function namespaceTable(rows: readonly NamespaceStatus[], wide: boolean, paint: Palette): string[] {
+  const colours: Readonly<Record<State, (text: string) => string>> = {
+    Enforced: paint.green,
+    Pending: paint.yellow,
+    Audit: paint.cyan,
+    Foreign: paint.cyan,
+    Open: paint.red,
+    Protected: paint.dim,
+  };
+  const share = (part: number, { pods, state }: NamespaceStatus): Cell => {
+    if (pods === 0) return { text: '-', paint: paint.dim };
+    const colour =
+      state === 'Protected' ? paint.dim : part === pods ? paint.green : part === 0 ? paint.red : paint.yellow;
+    return { text: `${part}/${pods}`, paint: colour };
+  };
+  return table(
+    ['NAMESPACE', 'STATE', 'PROFILES', 'INGRESS', 'EGRESS', ...(wide ? ['POLICIES', 'HOST-NETWORK'] : [])],
+    rows.map((row) => [
+      row.name,
+      { text: row.state, paint: colours[row.state] },
+      row.profiles.join(',') || '-',
+      share(row.ingressIsolated, row),
+      share(row.egressIsolated, row),
+      ...(wide ? [String(row.policies), String(row.hostNetworkPods)] : []),
+    ]),
+  );
+}

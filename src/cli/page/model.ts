@@ -1,0 +1,196 @@
+/** The page's data as the views ask for it: nodes at a level, links between them, and why. */
+import type { PageData, PageGroup, PagePolicy, PageRule } from '../reach/page-data.ts';
+
+export type Level = 'namespaces' | 'workloads';
+export type Direction = 'ingress' | 'egress';
+
+export interface Node {
+  readonly id: string;
+  readonly label: string;
+  /** A namespace, or the namespace of a workload; undefined for addresses. */
+  readonly ns: string | undefined;
+  readonly kind: string;
+  /** Indices in the data's groups. */
+  readonly groups: readonly number[];
+  readonly pods: number;
+  readonly host: number;
+  readonly isolated: readonly [ingress: number, egress: number];
+}
+
+export interface Link {
+  readonly from: Node;
+  readonly to: Node;
+  readonly ports: string;
+  readonly everyPort: boolean;
+  /** Not for all of their pods. */
+  readonly partial: boolean;
+}
+
+/** What one policy has to say of one end of a pair. */
+export interface Finding {
+  readonly policy: PagePolicy;
+  /** The rules of it that let the other end through. */
+  readonly rules: readonly PageRule[];
+}
+
+export class Model {
+  readonly data: PageData;
+  readonly namespaces: readonly string[];
+  readonly #nodes: Readonly<Record<Level, readonly Node[]>>;
+  readonly #links: Readonly<Record<Level, ReadonlyMap<Node, ReadonlyMap<Node, Link>>>>;
+  readonly #byId: ReadonlyMap<string, Node>;
+
+  constructor(data: PageData) {
+    this.data = data;
+    const names = data.groups.map(({ ns }) => ns).filter((ns) => ns !== undefined);
+    this.namespaces = [...new Set(names)].sort();
+    const workloads = data.groups.map((group, index) => workloadNode(group, index));
+    const outside = workloads.filter(({ ns }) => ns === undefined);
+    const byNamespace = this.namespaces.map((ns) => namespaceNode(ns, data.groups));
+    this.#nodes = { workloads, namespaces: [...byNamespace, ...outside] };
+    this.#links = { workloads: this.#collect('workloads'), namespaces: this.#collect('namespaces') };
+    this.#byId = new Map([...this.#nodes.namespaces, ...workloads].map((node) => [node.id, node]));
+  }
+
+  nodes(level: Level): readonly Node[] {
+    return this.#nodes[level];
+  }
+
+  /** A node of either level. */
+  node(id: string | undefined): Node | undefined {
+    return id === undefined ? undefined : this.#byId.get(id);
+  }
+
+  links(level: Level): Link[] {
+    return [...this.#links[level].values()].flatMap((links) => [...links.values()]);
+  }
+
+  /** Undefined where nothing may pass. Two nodes of different levels are asked by their workloads. */
+  link(from: Node, to: Node): Link | undefined {
+    for (const level of ['namespaces', 'workloads'] as const) {
+      const known = this.#links[level].get(from)?.get(to);
+      if (known !== undefined) return known;
+    }
+    const between = this.between(from, to);
+    return between.length === 0 ? undefined : merged(from, to, between, false);
+  }
+
+  /** The links between the workloads of two nodes. */
+  between(from: Node, to: Node): Link[] {
+    return from.groups.flatMap((a) =>
+      to.groups.flatMap((b) => {
+        const [source, destination] = [this.#nodes.workloads[a], this.#nodes.workloads[b]];
+        if (source === undefined || destination === undefined) return [];
+        return this.#links.workloads.get(source)?.get(destination) ?? [];
+      }),
+    );
+  }
+
+  /** Every link of a node, at its own level. */
+  linksOf(node: Node): { readonly out: readonly Link[]; readonly in: readonly Link[] } {
+    const level: Level =
+      this.#nodes.namespaces.includes(node) && node.ns !== undefined ? 'namespaces' : 'workloads';
+    const links = this.links(level);
+    return { out: links.filter(({ from }) => from === node), in: links.filter(({ to }) => to === node) };
+  }
+
+  /** The policies that isolate any pod of a node, each with its rules that let any of `other` through. */
+  findings(node: Node, direction: Direction, other: Node): Finding[] {
+    return this.policies(node, direction).map((policy) => ({
+      policy,
+      rules: (policy[direction] ?? []).filter(
+        ({ peers }) => peers === 'any' || peers.some((peer) => other.groups.includes(peer)),
+      ),
+    }));
+  }
+
+  policies(node: Node, direction: Direction): PagePolicy[] {
+    const indices = new Set(node.groups.flatMap((group) => this.data.groups[group]?.[direction] ?? []));
+    return [...indices].map((index) => this.data.policies[index]).filter((policy) => policy !== undefined);
+  }
+
+  #collect(level: Level): Map<Node, Map<Node, Link>> {
+    const nodeOf = new Map<number, Node>();
+    for (const node of this.#nodes[level]) for (const group of node.groups) nodeOf.set(group, node);
+    const collected = new Map<Node, Map<Node, { ports: Set<number>; partial: boolean; count: number }>>();
+    const { links } = this.data;
+    for (let at = 0; at < links.length; at += 3) {
+      const [from, to, packed = 0] = [
+        nodeOf.get(links[at] ?? -1),
+        nodeOf.get(links[at + 1] ?? -1),
+        links[at + 2],
+      ];
+      if (from === undefined || to === undefined) continue;
+      const row =
+        collected.get(from) ?? new Map<Node, { ports: Set<number>; partial: boolean; count: number }>();
+      collected.set(from, row);
+      const entry = row.get(to) ?? { ports: new Set<number>(), partial: false, count: 0 };
+      row.set(to, entry);
+      entry.ports.add(packed >> 1);
+      entry.partial ||= (packed & 1) === 1;
+      entry.count++;
+    }
+    const result = new Map<Node, Map<Node, Link>>();
+    for (const [from, row] of collected) {
+      const links = [...row].map(([to, { ports, partial, count }]): [Node, Link] => {
+        const all = from.groups.length * to.groups.length;
+        const texts = [...ports].map((index) => this.data.ports[index] ?? '');
+        return [to, describe(from, to, texts, partial || count < all || ports.size > 1)];
+      });
+      result.set(from, new Map(links));
+    }
+    return result;
+  }
+}
+
+function merged(from: Node, to: Node, links: readonly Link[], partial: boolean): Link {
+  const texts = new Set(links.map(({ ports }) => ports));
+  return describe(from, to, [...texts], partial || links.length < from.groups.length * to.groups.length);
+}
+
+function describe(from: Node, to: Node, texts: readonly string[], partial: boolean): Link {
+  const everyPort = texts.includes('all ports');
+  const ports = everyPort ? 'all ports' : texts.join('; ');
+  return { from, to, ports, everyPort, partial };
+}
+
+function workloadNode({ ns, kind, name, pods, host, isolated }: PageGroup, index: number): Node {
+  const id = ns === undefined ? `outside ${name}` : `${ns}/${kind}/${name}`;
+  return {
+    id,
+    label: ns === undefined ? name : `${ns}/${name}`,
+    ns,
+    kind,
+    groups: [index],
+    pods,
+    host,
+    isolated,
+  };
+}
+
+function namespaceNode(ns: string, groups: readonly PageGroup[]): Node {
+  const members = groups.map((group, index) => ({ group, index })).filter(({ group }) => group.ns === ns);
+  const sum = (of: (group: PageGroup) => number) =>
+    members.reduce((total, { group }) => total + of(group), 0);
+  return {
+    id: ns,
+    label: ns,
+    ns,
+    kind: 'Namespace',
+    groups: members.map(({ index }) => index),
+    pods: sum(({ pods }) => pods),
+    host: sum(({ host }) => host),
+    isolated: [sum(({ isolated }) => isolated[0]), sum(({ isolated }) => isolated[1])],
+  };
+}
+
+export type Isolation = 'closed' | 'partly' | 'open' | 'host' | 'outside';
+
+/** How closed a node is. `host`: all of its pods are of the host network, to which no policy applies. */
+export function isolation({ pods, host, isolated: [ingress, egress] }: Node): Isolation {
+  const subject = pods - host;
+  if (pods === 0) return 'outside';
+  if (subject === 0) return 'host';
+  if (ingress === 0 && egress === 0) return 'open';
+  return ingress >= subject && egress >= subject ? 'closed' : 'partly';
+}

@@ -1,0 +1,106 @@
+/**
+ * A reach as one HTML page that needs nothing else: no network, no files. Its code and style are in page/, bundled
+ * into generated/page.ts.
+ */
+import { createHash } from 'node:crypto';
+import { EVERY_PORT, formatPorts } from '../../analysis/model/ports.ts';
+import type { Reach, ReachRule } from '../../analysis/reach.ts';
+import { SCRIPT, STYLE } from '../generated/page.ts';
+import { originsOf, profileOf, type RuleOrigin } from './model.ts';
+import type { PageData, PageRule } from './page-data.ts';
+
+export interface PageText {
+  /** Of the page. */
+  readonly title: string;
+  /** Where the objects were read, and when. */
+  readonly source: string;
+}
+
+/** @param reach of workloads: the page puts them together by namespace itself */
+export function toHtml(reach: Reach, text: PageText): string {
+  // The browser runs this script and no other, whatever names and descriptions hold.
+  const policy = [
+    "default-src 'none'",
+    `script-src '${integrity(SCRIPT)}'`,
+    `style-src '${integrity(STYLE)}'`,
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<title>${escapeHtml(text.title)}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<noscript>This page draws with JavaScript, which is off here.</noscript>
+<script type="application/json" id="data">${scriptJson(pageData(reach, text))}</script>
+<script>${SCRIPT}</script>
+</body>
+</html>
+`;
+}
+
+export function pageData({ groups, links, policies }: Reach, { title, source }: PageText): PageData {
+  const ports = [formatPorts(EVERY_PORT)];
+  const numbers = new Map([[ports[0] ?? '', 0]]);
+  const portsIndex = (text: string) => {
+    const index = numbers.get(text) ?? ports.push(text) - 1;
+    numbers.set(text, index);
+    return index;
+  };
+  const texts = new Map<unknown, string>();
+  return {
+    title,
+    source,
+    groups: groups.map(({ namespace, kind, name, pods, hostNetwork, isolated, selectedBy }) => ({
+      ...(namespace !== undefined && { ns: namespace }),
+      kind,
+      name,
+      pods,
+      host: hostNetwork,
+      isolated: [isolated.Ingress, isolated.Egress],
+      ingress: selectedBy.Ingress,
+      egress: selectedBy.Egress,
+    })),
+    links: links.flatMap(({ from, to, ports: ranges, partial }) => {
+      const known = texts.get(ranges) ?? formatPorts(ranges);
+      texts.set(ranges, known);
+      return [from, to, 2 * portsIndex(known) + (partial ? 1 : 0)];
+    }),
+    ports,
+    policies: policies.map(({ policy, Ingress, Egress }) => {
+      const origins = originsOf(policy);
+      const profile = profileOf(policy);
+      return {
+        ns: policy.metadata.namespace ?? 'default',
+        name: policy.metadata.name,
+        ...(profile !== undefined && { profile }),
+        ...(Ingress && { ingress: pageRules(Ingress, origins) }),
+        ...(Egress && { egress: pageRules(Egress, origins) }),
+      };
+    }),
+  };
+}
+
+/** The notes of a policy are about the rules of its one direction that has rules. */
+function pageRules(rules: readonly ReachRule[], origins: readonly RuleOrigin[]): PageRule[] {
+  return rules.map(({ peers, ports }, index) => ({ peers, ports, ...origins[index] }));
+}
+
+function integrity(text: string): string {
+  return `sha256-${createHash('sha256').update(text).digest('base64')}`;
+}
+
+/** JSON that can't end its script element (https://html.spec.whatwg.org/#restrictions-for-contents-of-script-elements). */
+function scriptJson(value: unknown): string {
+  return JSON.stringify(value).replaceAll('<', '\\u003c');
+}
+
+function escapeHtml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
+}

@@ -1,0 +1,37 @@
+/** The reach of a snapshot, as the flags of `matrix` and `graph` ask for it. */
+import { type GroupName, type Reach, reach } from '../../analysis/reach.ts';
+import type { Pod } from '../../analysis/cluster.ts';
+import type { Flag } from '../shell/flags.ts';
+import type { WorkloadPod } from '../snapshot/pods.ts';
+import { namespacesNamed } from '../snapshot/select.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { Terminal } from '../shell/terminal.ts';
+import { narrowed } from './model.ts';
+
+export const BY_FLAG: Flag = {
+  name: 'by',
+  value: 'UNIT',
+  choices: ['workload', 'namespace'],
+  help: 'what to put together: the pods of a workload (default), or of a namespace',
+};
+
+/** @param namespace only what has an end there, with the other ends. @throws CliError if there is no such namespace */
+export function reachOf(
+  snapshot: Snapshot,
+  by: string | undefined,
+  namespace: string | undefined,
+  terminal: Terminal,
+): Reach {
+  const chosen = namespacesNamed(snapshot, namespace);
+  const pods = new Map<Pod, WorkloadPod>(snapshot.pods.map((pod) => [pod, pod]));
+  const groupOf = (pod: Pod): GroupName =>
+    by === 'namespace'
+      ? { namespace: pod.namespace, kind: 'Namespace', name: pod.namespace }
+      : (pods.get(pod)?.workload ?? { namespace: pod.namespace, kind: 'Pod', name: pod.name });
+  const view = { namespaces: snapshot.namespaces, pods: snapshot.pods, policies: snapshot.effective() };
+  const whole = reach(view, { groupOf, isTemplate: (pod) => pods.get(pod)?.template === true });
+  if (snapshot.pods.length === 0) {
+    terminal.note(`there are no pods in ${snapshot.origin}: nothing talks to anything`);
+  }
+  return namespace === undefined ? whole : narrowed(whole, new Set(chosen.map(({ name }) => name)));
+}

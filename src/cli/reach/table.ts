@@ -1,0 +1,59 @@
+/** A reach in a terminal: a matrix where it fits, and a list of links. */
+import { EVERY_PORT, formatPorts } from '../../analysis/model/ports.ts';
+import type { Reach } from '../../analysis/reach.ts';
+import { groupText } from './model.ts';
+
+/** How a cell is to be shown, for whoever has colours. */
+export type CellKind = 'open' | 'some' | 'none';
+
+export interface MatrixText {
+  readonly lines: readonly string[];
+  /** What the marks mean, as the last thing to print. */
+  readonly legend: string;
+}
+
+const MARKS: Readonly<Record<CellKind, string>> = { open: '●', some: '○', none: '·' };
+const GAP = ' ';
+
+/**
+ * Rows may talk to columns. Columns are numbered like the rows, since names would not fit.
+ *
+ * @param width columns of the terminal
+ * @returns undefined if it does not fit
+ */
+export function matrixText(
+  { groups, links }: Reach,
+  width: number,
+  paint: (kind: CellKind, text: string) => string = (_, text) => text,
+): MatrixText | undefined {
+  const digits = String(groups.length).length;
+  const names = groups.map((group, index) => `${String(index + 1).padStart(digits)} ${groupText(group)}`);
+  const widest = Math.max(...names.map((name) => name.length), 0);
+  if (widest + GAP.length + groups.length * (digits + GAP.length) > width) return undefined;
+  const cells = groups.map(() => groups.map((): CellKind => 'none'));
+  for (const { from, to, ports } of links) {
+    const row = cells[from];
+    if (row) row[to] = ports === EVERY_PORT ? 'open' : 'some';
+  }
+  const pad = (text: string) => text.padStart(digits);
+  const head = `${' '.repeat(widest + GAP.length)}${groups.map((_, index) => pad(String(index + 1))).join(GAP)}`;
+  const rows = cells.map((row, index) => {
+    const marks = row.map((kind) => ' '.repeat(digits - 1) + paint(kind, MARKS[kind]));
+    return `${(names[index] ?? '').padEnd(widest + GAP.length)}${marks.join(GAP)}`;
+  });
+  const legend = `A row may talk to a column: ${MARKS.open} on all ports, ${MARKS.some} on some, ${MARKS.none} not at all.`;
+  return { lines: [head, ...rows], legend };
+}
+
+/** FROM, TO, PORTS of each link, for a table. */
+export function linkRows({ groups, links }: Reach): [from: string, to: string, ports: string][] {
+  const text = (index: number) => {
+    const group = groups[index];
+    return group === undefined ? '' : groupText(group);
+  };
+  return links.map(({ from, to, ports, partial }) => [
+    text(from),
+    text(to),
+    partial ? `${formatPorts(ports)} (some pods)` : formatPorts(ports),
+  ]);
+}

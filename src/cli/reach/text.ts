@@ -1,0 +1,162 @@
+/** A reach as text: CSV for spreadsheets, JSON for programs, Mermaid and Graphviz's DOT for documents. */
+import { EVERY_PORT, formatPorts } from '../../analysis/model/ports.ts';
+import type { Group, Link, Reach } from '../../analysis/reach.ts';
+import { groupText } from './model.ts';
+
+const CSV_HEAD = [
+  'from_namespace',
+  'from_kind',
+  'from_name',
+  'to_namespace',
+  'to_kind',
+  'to_name',
+  'ports',
+  'all_pods',
+];
+
+/** RFC 4180, a line for each link. `all_pods`: `no` where only some of the pods may. */
+export function toCsv({ groups, links }: Reach): string {
+  const of = (index: number) => {
+    const { namespace = '', kind, name } = at(groups, index);
+    return [namespace, kind, name];
+  };
+  const rows = links.map(({ from, to, ports, partial }) => [
+    ...of(from),
+    ...of(to),
+    formatPorts(ports),
+    partial ? 'no' : 'yes',
+  ]);
+  return [CSV_HEAD, ...rows].map((row) => `${row.map(quoteCsv).join(',')}\r\n`).join('');
+}
+
+function quoteCsv(field: string): string {
+  return /[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
+}
+
+/** What `-o json` prints: groups with ids, and links between ids. */
+export interface ReachDocument {
+  readonly groups: readonly {
+    readonly id: string;
+    readonly namespace?: string;
+    readonly kind: string;
+    readonly name: string;
+    readonly pods: number;
+    readonly isolated: { readonly ingress: number; readonly egress: number };
+  }[];
+  readonly links: readonly {
+    readonly from: string;
+    readonly to: string;
+    readonly ports: 'all' | Link['ports'];
+    /** Only some of the pods may. */
+    readonly partial: boolean;
+  }[];
+}
+
+export function toDocument({ groups, links }: Reach): ReachDocument {
+  return {
+    groups: groups.map((group) => {
+      const { namespace, kind, name, pods, isolated } = group;
+      return {
+        id: idOf(group),
+        ...(namespace !== undefined && { namespace }),
+        kind,
+        name,
+        pods,
+        isolated: { ingress: isolated.Ingress, egress: isolated.Egress },
+      };
+    }),
+    links: links.map(({ from, to, ports, partial }) => ({
+      from: idOf(at(groups, from)),
+      to: idOf(at(groups, to)),
+      ports: ports === EVERY_PORT ? 'all' : ports,
+      partial,
+    })),
+  };
+}
+
+/** Unique: workloads of different kinds may have one name. */
+function idOf({ namespace, kind, name }: Group): string {
+  return kind === 'Namespace' || namespace === undefined ? name : `${namespace}/${kind}/${name}`;
+}
+
+/** A Mermaid flowchart (https://mermaid.js.org), which GitHub and GitLab draw in Markdown. */
+export function toMermaid(reach: Reach): string {
+  const lines = ['flowchart LR'];
+  for (const [namespace, members] of byNamespace(reach)) {
+    const inner = members.map(({ index, text, isOutside }) =>
+      isOutside ? `n${index}(["${mermaidText(text)}"])` : `n${index}["${mermaidText(text)}"]`,
+    );
+    if (namespace === undefined) lines.push(...inner.map((line) => `  ${line}`));
+    else {
+      lines.push(`  subgraph ns${members[0]?.index ?? 0}["${mermaidText(namespace)}"]`);
+      lines.push(...inner.map((line) => `    ${line}`), '  end');
+    }
+  }
+  for (const { from, to, ports, partial } of reach.links) {
+    const arrow = partial ? '-.->' : '-->';
+    lines.push(`  n${from} ${arrow}|"${mermaidText(formatPorts(ports))}"| n${to}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** Within quotes only quotes and what could begin an entity or a tag are special. */
+function mermaidText(text: string): string {
+  return text
+    .replaceAll('#', '#35;')
+    .replaceAll('"', '#quot;')
+    .replaceAll('<', '#lt;')
+    .replaceAll('>', '#gt;');
+}
+
+/** A digraph for Graphviz (https://graphviz.org): `| dot -Tsvg`. */
+export function toDot(reach: Reach): string {
+  const lines = [
+    'digraph segmentation {',
+    '  rankdir=LR; compound=true;',
+    '  node [shape=box, style=rounded, fontname="sans-serif"];',
+    '  edge [fontname="sans-serif", fontsize=10];',
+  ];
+  for (const [namespace, members] of byNamespace(reach)) {
+    const inner = members.map(({ index, text, isOutside }) =>
+      isOutside ? `n${index} [label=${dotText(text)}, shape=oval];` : `n${index} [label=${dotText(text)}];`,
+    );
+    if (namespace === undefined) lines.push(...inner.map((line) => `  ${line}`));
+    else {
+      lines.push(`  subgraph cluster_${members[0]?.index ?? 0} {`, `    label=${dotText(namespace)};`);
+      lines.push(...inner.map((line) => `    ${line}`), '  }');
+    }
+  }
+  for (const { from, to, ports, partial } of reach.links) {
+    const style = partial ? ', style=dashed' : '';
+    lines.push(`  n${from} -> n${to} [label=${dotText(formatPorts(ports))}${style}];`);
+  }
+  lines.push('}');
+  return `${lines.join('\n')}\n`;
+}
+
+function dotText(text: string): string {
+  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+}
+
+interface Member {
+  readonly index: number;
+  readonly text: string;
+  readonly isOutside: boolean;
+}
+
+/** The groups under their namespaces; namespaces themselves, and addresses, under none. */
+function byNamespace({ groups }: Reach): Map<string | undefined, Member[]> {
+  const members = groups.map((group, index) => ({
+    namespace: group.kind === 'Namespace' ? undefined : group.namespace,
+    index,
+    text: group.kind === 'Namespace' || group.namespace === undefined ? groupText(group) : group.name,
+    isOutside: group.namespace === undefined,
+  }));
+  return Map.groupBy(members, ({ namespace }) => namespace);
+}
+
+function at<T>(list: readonly T[], index: number): T {
+  const item = list[index];
+  if (item === undefined) throw new RangeError(`no item ${index}`);
+  return item;
+}

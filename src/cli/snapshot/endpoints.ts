@@ -1,0 +1,263 @@
+/** The ends of a flow as a person names them: `deploy/cart`, `shop/svc/cart`, `ns/shop`, `10.0.0.1`. */
+import type { Endpoint } from '../../analysis/cluster.ts';
+import { parseAddress, parseCidr } from '../../policy/semantics/cidr.ts';
+import { selects } from '../../policy/peers/service.ts';
+import { matches } from '../../policy/semantics/selector.ts';
+import { CliError, listed } from '../shell/failure.ts';
+import { type WorkloadPod, workloadKey } from './pods.ts';
+import { unknown } from './select.ts';
+import type { Snapshot, SnapshotService } from './snapshot.ts';
+
+/** One end: pods of one workload, or an address. */
+export interface Party {
+  /** Such as `shop-checkout/deploy/cart`, which is also how it can be named. */
+  readonly label: string;
+  /** The name alone. */
+  readonly name: string;
+  readonly namespace?: string;
+  /** Empty for an address. */
+  readonly pods: readonly WorkloadPod[];
+  /** One of them, or the address. */
+  readonly endpoint: Endpoint;
+}
+
+export interface End {
+  readonly parties: readonly Party[];
+  /** The Service by which the pods were named. */
+  readonly service?: SnapshotService;
+  /** What a person should know about how the name was read. */
+  readonly notes: readonly string[];
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  po: 'Pod',
+  pod: 'Pod',
+  pods: 'Pod',
+  deploy: 'Deployment',
+  deployment: 'Deployment',
+  deployments: 'Deployment',
+  sts: 'StatefulSet',
+  statefulset: 'StatefulSet',
+  statefulsets: 'StatefulSet',
+  ds: 'DaemonSet',
+  daemonset: 'DaemonSet',
+  daemonsets: 'DaemonSet',
+  rs: 'ReplicaSet',
+  replicaset: 'ReplicaSet',
+  job: 'Job',
+  jobs: 'Job',
+  cj: 'CronJob',
+  cronjob: 'CronJob',
+  cronjobs: 'CronJob',
+  svc: 'Service',
+  service: 'Service',
+  services: 'Service',
+  ns: 'Namespace',
+  namespace: 'Namespace',
+  namespaces: 'Namespace',
+  no: 'Node',
+  node: 'Node',
+  nodes: 'Node',
+};
+const SHORT: Readonly<Record<string, string>> = {
+  Deployment: 'deploy',
+  StatefulSet: 'sts',
+  DaemonSet: 'ds',
+  ReplicaSet: 'rs',
+  CronJob: 'cj',
+};
+
+/** How the end of a flow is written, for messages. */
+export const END_FORMS =
+  'NAME, KIND/NAME, NAMESPACE/NAME, NAMESPACE/KIND/NAME, ns/NAME, node/NAME or an IP address';
+
+/** @throws CliError for a name that nothing has, with what may be meant */
+export function findEnd(text: string, snapshot: Snapshot): End {
+  if (parseAddress(text) !== undefined) return addressEnd(text, snapshot);
+  if (parseCidr(text) !== undefined) throw new CliError(`${text} is a range: name one address of it`);
+  const parts = text.split('/');
+  if (parts.some((part) => part === '') || parts.length > 3)
+    throw new CliError(`"${text}" names no end of a flow: write ${END_FORMS}`);
+  const [first = '', second = '', third = ''] = parts;
+  if (parts.length === 1) return named(undefined, first, snapshot.namespace, snapshot);
+  if (parts.length === 3) return named(kindOf(second, text), third, first, snapshot);
+  const kind = KINDS[first.toLowerCase()];
+  return kind === undefined
+    ? named(undefined, second, first, snapshot)
+    : named(kind, second, snapshot.namespace, snapshot);
+}
+
+function kindOf(word: string, text: string): string {
+  const kind = KINDS[word.toLowerCase()];
+  if (kind !== undefined) return kind;
+  throw new CliError(
+    `"${text}": ${word} is no kind that has pods: write pod, deploy, sts, ds, job, cj or svc`,
+  );
+}
+
+function named(kind: string | undefined, name: string, namespace: string, snapshot: Snapshot): End {
+  if (kind === 'Namespace') return namespaceEnd(name, snapshot);
+  if (kind === 'Node') return nodeEnd(name, snapshot);
+  const pods = snapshot.pods.filter((pod) => pod.namespace === namespace);
+  const service = snapshot.services.find((each) => each.namespace === namespace && each.name === name);
+  if (kind === 'Service') {
+    if (service !== undefined) return serviceEnd(service, snapshot);
+    throw unknown(
+      'Service',
+      name,
+      snapshot.services.filter((each) => each.namespace === namespace).map((each) => each.name),
+      `namespace ${namespace}`,
+    );
+  }
+  const found = pods.filter(
+    ({ workload }) => workload.name === name && (kind === undefined || workload.kind === kind),
+  );
+  if (found.length > 0) return { parties: parties(found), notes: [] };
+  const pod = pods.find((each) => each.name === name && !each.template);
+  if (pod !== undefined && (kind === undefined || kind === 'Pod')) {
+    return {
+      parties: parties([pod]).map((party) => ({ ...party, label: `${namespace}/pod/${name}` })),
+      notes: [],
+    };
+  }
+  if (kind === undefined && service !== undefined) return serviceEnd(service, snapshot);
+  const known =
+    kind === 'Pod'
+      ? pods.map((pod) => pod.name)
+      : pods
+          .filter(({ workload }) => kind === undefined || workload.kind === kind)
+          .map(({ workload }) => workload.name);
+  const services =
+    kind === undefined
+      ? snapshot.services.filter((each) => each.namespace === namespace).map((each) => each.name)
+      : [];
+  const elsewhere = [
+    ...new Set(snapshot.pods.filter(({ workload }) => workload.name === name).map((pod) => labelOf(pod))),
+  ].sort();
+  if (elsewhere.length > 0)
+    throw new CliError(
+      `no ${kind ?? 'workload'} "${name}" in namespace ${namespace}; there is ${listed(elsewhere, 5)}`,
+    );
+  if (!snapshot.namespaces.some((each) => each.name === namespace)) {
+    throw unknown(
+      'namespace',
+      namespace,
+      snapshot.namespaces.map((each) => each.name),
+      snapshot.origin,
+    );
+  }
+  throw unknown(
+    kind ?? 'workload, pod or Service',
+    name,
+    [...new Set([...known, ...services])],
+    `namespace ${namespace}`,
+  );
+}
+
+function namespaceEnd(name: string, snapshot: Snapshot): End {
+  if (!snapshot.namespaces.some((each) => each.name === name)) {
+    throw unknown(
+      'namespace',
+      name,
+      snapshot.namespaces.map((each) => each.name),
+      snapshot.origin,
+    );
+  }
+  const found = snapshot.pods.filter((pod) => pod.namespace === name);
+  if (found.length === 0) throw new CliError(`namespace ${name} has no pods: nothing can connect there`);
+  return { parties: parties(found), notes: [] };
+}
+
+function nodeEnd(name: string, snapshot: Snapshot): End {
+  const node = snapshot.nodes.find((each) => each.name === name);
+  if (node === undefined)
+    throw unknown(
+      'Node',
+      name,
+      snapshot.nodes.map((each) => each.name),
+      snapshot.origin,
+    );
+  const [ip] = node.addresses;
+  if (ip === undefined) throw new CliError(`Node ${name} has no InternalIP`);
+  return { parties: [address(ip, `node/${name}`, name)], notes: [] };
+}
+
+function serviceEnd(service: SnapshotService, snapshot: Snapshot): End {
+  const { namespace, name } = service;
+  const label = `${namespace}/svc/${name}`;
+  if (service.type === 'ExternalName') {
+    throw new CliError(
+      `Service ${namespace}/${name} is a DNS alias (ExternalName): policies see addresses, so name the address that it leads to`,
+    );
+  }
+  if (selects(service)) {
+    const found = snapshot.pods.filter(
+      (pod) => pod.namespace === namespace && matches({ matchLabels: service.selector }, pod.labels),
+    );
+    if (found.length === 0)
+      throw new CliError(
+        `Service ${namespace}/${name} has no pods: its selector matches none in ${namespace}`,
+      );
+    return { parties: parties(found), service, notes: [] };
+  }
+  const addresses = [
+    ...new Set(snapshot.facts.endpoints(namespace, name).flatMap((slice) => slice.addresses)),
+  ];
+  if (addresses.length === 0)
+    throw new CliError(
+      `Service ${namespace}/${name} has neither a selector nor EndpointSlices with addresses`,
+    );
+  return { parties: addresses.map((ip) => address(ip, `${label} (${ip})`)), service, notes: [] };
+}
+
+/** An address may be a pod's, a Service's or a node's: policies treat it as what it is. */
+function addressEnd(ip: string, snapshot: Snapshot): End {
+  const pod = snapshot.pods.find((each) => each.hostNetwork !== true && each.ips.includes(ip));
+  if (pod !== undefined)
+    return { parties: parties([pod]), notes: [`${ip} is the address of pod ${pod.namespace}/${pod.name}`] };
+  const service = snapshot.services.find(({ clusterIPs }) => clusterIPs.includes(ip));
+  if (service !== undefined) {
+    const end = serviceEnd(service, snapshot);
+    return {
+      ...end,
+      notes: [`${ip} is Service ${service.namespace}/${service.name}: policies see the pods behind it`],
+    };
+  }
+  const node = snapshot.nodes.find(({ addresses }) => addresses.includes(ip));
+  if (node !== undefined)
+    return {
+      parties: [address(ip, `node/${node.name}`, node.name)],
+      notes: [`${ip} is the address of node ${node.name}`],
+    };
+  return { parties: [address(ip, ip)], notes: [] };
+}
+
+function address(ip: string, label: string, node?: string): Party {
+  return {
+    label,
+    name: label.replace(/^.*\//, ''),
+    pods: [],
+    endpoint: { kind: 'external', ip, ...(node !== undefined && { node }) },
+  };
+}
+
+/** A party for each workload. */
+export function parties(pods: readonly WorkloadPod[]): Party[] {
+  return [...Map.groupBy(pods, ({ workload }) => workloadKey(workload)).values()].flatMap((group) => {
+    const [first] = group;
+    if (first === undefined) return [];
+    return [
+      {
+        label: labelOf(first),
+        name: first.workload.name,
+        namespace: first.namespace,
+        pods: group,
+        endpoint: { kind: 'pod' as const, pod: first },
+      },
+    ];
+  });
+}
+
+export function labelOf({ workload }: WorkloadPod): string {
+  return `${workload.namespace}/${SHORT[workload.kind] ?? workload.kind.toLowerCase()}/${workload.name}`;
+}

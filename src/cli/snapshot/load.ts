@@ -1,0 +1,233 @@
+/** From the flags of a command to a snapshot: the cluster, manifests, or manifests laid over the cluster. */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
+import { type Options, OptionsError, parseOptions } from '../../options/parse.ts';
+import { CliError, counted, listed } from '../shell/failure.ts';
+import type { Flag, Flags } from '../shell/flags.ts';
+import type { ClusterObjects } from './cluster.ts';
+import { assumedNamespace, type Manifests, readManifests } from './manifests.ts';
+import { ObjectSet } from './objects.ts';
+import { MANIFESTS, Snapshot } from './snapshot.ts';
+import type { Process, Terminal } from '../shell/terminal.ts';
+import { version } from '../shell/version.ts';
+
+/** Where a command reads from. */
+export const SOURCE_FLAGS: readonly Flag[] = [
+  {
+    name: 'filename',
+    short: 'f',
+    value: 'PATH',
+    repeated: true,
+    completes: 'files',
+    help: 'read manifests: a file, a directory with all below it, or - for standard input',
+  },
+  {
+    name: 'kustomize',
+    short: 'k',
+    value: 'DIR',
+    repeated: true,
+    completes: 'directories',
+    help: 'the same for what kubectl kustomize makes of a directory',
+  },
+  { name: 'cluster', help: 'lay the manifests over the cluster, as if they were applied' },
+];
+
+export const CLUSTER_FLAGS: readonly Flag[] = [
+  {
+    name: 'kubeconfig',
+    value: 'FILE',
+    completes: 'files',
+    help: 'how to reach the API server [KUBECONFIG, ~/.kube/config]',
+  },
+  {
+    name: 'context',
+    value: 'NAME',
+    completes: 'contexts',
+    help: 'context of the kubeconfig [its current context]',
+  },
+  {
+    name: 'config',
+    value: 'FILE',
+    completes: 'files',
+    help: "the operator's configuration file (clusterDNS, protectedNamespaces ...), if it has one",
+  },
+  {
+    name: 'operator-namespace',
+    value: 'NAME',
+    completes: 'namespaces',
+    help: 'where the operator runs; it is never segmented [segmentation-system]',
+  },
+];
+
+const OPERATOR_NAMESPACE = 'segmentation-system';
+
+export interface LoadInput {
+  readonly flags: Flags;
+  /** Of -n: where names without a namespace are. */
+  readonly namespace: string | undefined;
+  readonly process: Process;
+  readonly terminal: Terminal;
+}
+
+/** What the flags name. Assumptions are told as notes. @throws CliError */
+export async function load(input: LoadInput): Promise<Snapshot> {
+  const { flags } = input;
+  const given = flags.has('filename') || flags.has('kustomize');
+  if (flags.has('cluster') && !given) {
+    throw new CliError(
+      '--cluster lays manifests over the cluster: name them with -f or -k, or leave --cluster out',
+    );
+  }
+  if (!given) return loadCluster(input);
+  if (flags.has('cluster')) return loadOverlay(input);
+  for (const name of ['context', 'kubeconfig']) {
+    if (flags.has(name))
+      throw new CliError(`with -f or -k no cluster is read: add --cluster, or leave --${name} out`);
+  }
+  return loadManifests(input, flags.all('filename'), flags.all('kustomize'));
+}
+
+/** The state that a cluster is in. @param kinds read only these */
+export async function loadCluster(input: LoadInput, kinds?: readonly string[]): Promise<Snapshot> {
+  const cluster = await readThe(input, kinds);
+  return snapshot(input, cluster.objects, [], cluster, true);
+}
+
+/** The state that manifests describe. */
+export async function loadManifests(
+  input: LoadInput,
+  files: readonly string[],
+  kustomizations: readonly string[] = [],
+): Promise<Snapshot> {
+  const namespace = input.namespace ?? 'default';
+  const manifests = await readManifests({ files, kustomizations, namespace }, input.process);
+  tellAssumptions(manifests, input, namespace);
+  return snapshot(input, complete(manifests), manifests.assumed, undefined, false);
+}
+
+/** The state that a cluster would be in with the manifests applied, and every profile enforced. */
+export async function loadOverlay(input: LoadInput, cluster?: ClusterObjects): Promise<Snapshot> {
+  const { flags } = input;
+  const base = cluster ?? (await readThe(input));
+  const namespace = input.namespace ?? base.namespace ?? 'default';
+  const sources = { files: flags.all('filename'), kustomizations: flags.all('kustomize'), namespace };
+  const manifests = await readManifests(sources, input.process);
+  const missing = manifests.assumed.filter((name) => base.objects.get('Namespace', name) === undefined);
+  const known = { ...manifests, assumed: missing };
+  tellAssumptions(known, input, namespace);
+  const objects = base.objects.with(adopted(complete(known), base.objects));
+  return snapshot(input, objects, missing, base, false);
+}
+
+/** The cluster's objects of the flags. */
+export async function readThe(
+  { flags, process, terminal }: LoadInput,
+  kinds?: readonly string[],
+): Promise<ClusterObjects> {
+  const options = {
+    kubeconfig: flags.get('kubeconfig'),
+    context: flags.get('context'),
+    env: process.env,
+    version,
+    ...(kinds && { kinds }),
+  };
+  // What reaches a cluster is most of the program: whoever works on manifests does not wait for it.
+  const { readCluster } = await import('./cluster.ts');
+  return readCluster(options, terminal);
+}
+
+export function snapshot(
+  input: LoadInput,
+  objects: ObjectSet,
+  assumed: readonly string[],
+  cluster: ClusterObjects | undefined,
+  standing: boolean,
+): Snapshot {
+  const { cluster: configuration, protectedNamespaces } = operatorConfiguration(input);
+  return new Snapshot({
+    objects,
+    assumed,
+    unread: cluster?.unread ?? new Map(),
+    configuration,
+    protectedNamespaces,
+    origin: cluster === undefined ? MANIFESTS : `context ${cluster.context}`,
+    standing,
+    namespace: input.namespace ?? cluster?.namespace ?? 'default',
+  });
+}
+
+/** The manifests' objects, and the namespaces that they take for granted. */
+function complete({ objects, assumed }: Manifests): ObjectSet {
+  const namespaces = new ObjectSet();
+  for (const name of assumed) namespaces.put('Namespace', assumedNamespace(name));
+  // The API server puts its name on each namespace.
+  for (const namespace of objects.of('Namespace')) {
+    const { metadata } = namespace;
+    const labels = { ...metadata.labels, [LABEL_NAMESPACE_NAME]: metadata.name };
+    namespaces.put('Namespace', { ...namespace, metadata: { ...metadata, labels } });
+  }
+  return objects.with(namespaces);
+}
+
+/** Applied over an object that is there, a manifest keeps its identity: the uid is what owns policies. */
+function adopted(manifests: ObjectSet, there: ObjectSet): ObjectSet {
+  const result = new ObjectSet();
+  for (const [kind, object] of manifests.entries()) {
+    const { name, namespace } = object.metadata;
+    const live = there.get(kind, name, namespace)?.metadata;
+    const { uid, resourceVersion, generation } = live ?? {};
+    const identity = {
+      ...(uid && { uid }),
+      ...(resourceVersion && { resourceVersion }),
+      ...(generation && { generation }),
+    };
+    result.put(kind, { ...object, metadata: { ...object.metadata, ...identity } });
+  }
+  return result;
+}
+
+function tellAssumptions(
+  { objects, assumed, defaulted }: Manifests,
+  { terminal, flags }: LoadInput,
+  namespace: string,
+): void {
+  if (objects.size === 0) {
+    const named = [...flags.all('filename'), ...flags.all('kustomize')].join(', ');
+    throw new CliError(
+      `${named}: no object of a kind that matters here (profiles, namespaces, workloads, services, policies)`,
+    );
+  }
+  if (defaulted)
+    terminal.note(`objects without a namespace are taken to be in ${namespace} (-n NAME for another)`);
+  // Nobody labels it.
+  const unknown = assumed.filter((name) => name !== 'default');
+  if (unknown.length > 0) {
+    terminal.note(
+      `there is no manifest of ${counted(unknown.length, 'namespace')} (${listed(unknown)}): only the name is known, no other label`,
+    );
+  }
+}
+
+/** What the operator of the cluster is configured with, as far as policies depend on it. */
+function operatorConfiguration({
+  flags,
+  process,
+}: LoadInput): Pick<Options, 'cluster' | 'protectedNamespaces'> {
+  const path = flags.get('config');
+  const own = flags.get('operator-namespace') ?? OPERATOR_NAMESPACE;
+  try {
+    const parsed = parseOptions({
+      argv: path === undefined ? [] : [`--config=${path}`],
+      env: {},
+      readFile: (file) => readFileSync(resolve(process.cwd, file), 'utf8'),
+      version,
+    });
+    if (parsed.kind !== 'options') throw new TypeError(`unexpected ${parsed.kind}`);
+    const { cluster, protectedNamespaces } = parsed.options;
+    return { cluster, protectedNamespaces: [...protectedNamespaces, own] };
+  } catch (error) {
+    if (error instanceof OptionsError) throw new CliError(error.problems.join('\n'));
+    throw error;
+  }
+}

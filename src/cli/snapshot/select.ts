@@ -1,0 +1,40 @@
+/** Picks what arguments name, and says what there is instead where a name is not found. */
+import type { SegmentationProfile } from '../../api/profile.ts';
+import { didYouMean } from '../../options/suggest.ts';
+import { CliError, listed } from '../shell/failure.ts';
+import type { Snapshot, SnapshotNamespace } from './snapshot.ts';
+
+/** The profiles of these names; all without names. @throws CliError for a name that no profile has */
+export function profilesNamed(snapshot: Snapshot, names: readonly string[]): readonly SegmentationProfile[] {
+  const known = snapshot.profiles.map(({ metadata }) => metadata.name);
+  for (const name of names) {
+    if (!known.includes(name)) throw unknown('SegmentationProfile', name, known, snapshot.origin);
+  }
+  return names.length === 0
+    ? snapshot.profiles
+    : snapshot.profiles.filter(({ metadata }) => names.includes(metadata.name));
+}
+
+/** The namespace of this name; all without one. @throws CliError for a name that no namespace has */
+export function namespacesNamed(snapshot: Snapshot, name: string | undefined): readonly SnapshotNamespace[] {
+  if (name === undefined) return snapshot.namespaces;
+  const found = snapshot.namespaces.filter((each) => each.name === name);
+  if (found.length > 0) return found;
+  throw unknown(
+    'namespace',
+    name,
+    snapshot.namespaces.map((each) => each.name),
+    snapshot.origin,
+  );
+}
+
+/** "there is no X named Y in Z", with what may be meant. */
+export function unknown(what: string, name: string, known: readonly string[], origin: string): CliError {
+  const meant = didYouMean(name, known);
+  const there = known.length === 0 ? 'there is none' : `there is ${listed([...known].sort(), 5)}`;
+  return new CliError(`no ${what} "${name}" in ${originOf(origin)}${meant || `; ${there}`}`);
+}
+
+function originOf(origin: string): string {
+  return origin === 'manifests' ? 'the manifests' : origin;
+}

@@ -1,0 +1,283 @@
+/** What commands look at: one state of a cluster, read or described by manifests, and what its profiles want of it. Pure. */
+import type { KubeObject, ObjectMeta } from '../../api/meta.ts';
+import { KIND, LABEL_SERVICE_ACCOUNT } from '../../api/names.ts';
+import type { NetworkPolicy } from '../../api/network-policy.ts';
+import type { SegmentationProfile } from '../../api/profile.ts';
+import type { Namespace } from '../../analysis/cluster.ts';
+import { lastKnownFrom } from '../../policy/peers/last-known.ts';
+import { projectProfile } from '../../cluster-state/items.ts';
+import {
+  endpointFacts,
+  nodeFacts,
+  type RawEndpointSlice,
+  type RawNode,
+  type RawService,
+  type RawWebhookUser,
+  serviceCIDRs,
+  serviceFacts,
+  webhookServices,
+} from '../../cluster-state/peer-sources/facts.ts';
+import { type Relation, World } from '../../cluster-state/state.ts';
+import { accountsOf } from '../../policy/admission/accounts.ts';
+import { compile, type Compiled } from '../../policy/compile.ts';
+import type { ClusterConfiguration, ClusterFacts, EndpointFacts, ServiceFacts } from '../../policy/facts.ts';
+import { withFreeNames } from '../../policy/planning/free-names.ts';
+import type { ObjectSet } from './objects.ts';
+import { labelledByAccount, podsOf, type WorkloadPod } from './pods.ts';
+
+export interface SnapshotNamespace extends Namespace {
+  readonly terminating: boolean;
+  /** Nothing but its name is known: no manifest describes it. */
+  readonly assumed: boolean;
+}
+
+export interface SnapshotService extends ServiceFacts {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export interface SnapshotInput {
+  readonly objects: ObjectSet;
+  readonly assumed: readonly string[];
+  /** Kinds that could not be read, and why. */
+  readonly unread: ReadonlyMap<string, string>;
+  readonly configuration: ClusterConfiguration;
+  /** Never segmented. */
+  readonly protectedNamespaces: readonly string[];
+  /** For messages: "context kind-dev", "manifests". */
+  readonly origin: string;
+  /** Whether policies stand in a cluster as they are here, or are still to be made from the profiles. */
+  readonly standing: boolean;
+  /** Where names without a namespace are looked for. */
+  readonly namespace: string;
+}
+
+/** What one profile wants in one namespace. */
+export interface Intent {
+  readonly profile: SegmentationProfile;
+  readonly namespace: SnapshotNamespace;
+  readonly relation: Exclude<Relation, 'none'>;
+  readonly compiled: Compiled;
+  /** The policies under the names that the operator gives them beside other people's. */
+  readonly policies: readonly NetworkPolicy[];
+  /** Names of policies that somebody else's objects have. */
+  readonly conflicts: readonly string[];
+}
+
+export class Snapshot {
+  readonly origin: string;
+  readonly standing: boolean;
+  /** Where names without a namespace are looked for. */
+  readonly namespace: string;
+  readonly unread: ReadonlyMap<string, string>;
+  readonly configuration: ClusterConfiguration;
+  readonly protectedNamespaces: ReadonlySet<string>;
+  /** By name. */
+  readonly namespaces: readonly SnapshotNamespace[];
+  /** By name. */
+  readonly profiles: readonly SegmentationProfile[];
+  readonly pods: readonly WorkloadPod[];
+  /** Everybody's, as they were read. */
+  readonly policies: readonly NetworkPolicy[];
+  readonly services: readonly SnapshotService[];
+  /** Names and addresses. */
+  readonly nodes: readonly { readonly name: string; readonly addresses: readonly string[] }[];
+  readonly facts: ClusterFacts;
+  readonly #world: World;
+  #intents: readonly Intent[] | undefined;
+
+  constructor(input: SnapshotInput) {
+    const { objects, assumed } = input;
+    this.origin = input.origin;
+    this.standing = input.standing;
+    this.namespace = input.namespace;
+    this.unread = input.unread;
+    this.configuration = input.configuration;
+    this.protectedNamespaces = new Set(input.protectedNamespaces);
+    this.namespaces = objects
+      .of('Namespace')
+      .map(({ metadata }) => ({
+        name: metadata.name,
+        labels: metadata.labels ?? {},
+        terminating: metadata.deletionTimestamp !== undefined,
+        assumed: assumed.includes(metadata.name),
+      }))
+      .sort(byName);
+    this.profiles = objects.of<SegmentationProfile>(KIND).sort((a, b) => byName(a.metadata, b.metadata));
+    const named = this.profiles.flatMap(accountsOf).map(({ namespace }) => namespace);
+    this.pods = labelledByAccount(podsOf(objects), new Set(named));
+    this.policies = objects.of<NetworkPolicy>('NetworkPolicy');
+    this.services = objects.of<Service>('Service').map(({ metadata, spec }) => ({
+      namespace: metadata.namespace ?? '',
+      name: metadata.name,
+      ...withPortNames(serviceFacts({ spec: spec ?? {} }), spec?.ports ?? []),
+    }));
+    this.nodes = objects
+      .of<KubeObject & RawNode>('Node')
+      .map((node) => ({ name: node.metadata.name, addresses: nodeFacts(node).addresses }));
+    this.facts = factsOf(objects, this.pods, input);
+    this.#world = new World(input.protectedNamespaces);
+    for (const profile of this.profiles) this.#world.profiles.upsert(projectProfile(withIdentity(profile)));
+    const { policies } = this.#world;
+    for (const policy of this.policies) policies.upsert(policies.project(withIdentity(policy)));
+  }
+
+  /** The name of the profile that a policy belongs to; undefined for everybody else's. */
+  ownerOf(policy: NetworkPolicy): string | undefined {
+    return this.#world.ownerOfPolicy(withIdentity(policy));
+  }
+
+  /** What each profile wants in each namespace that it selects, also under Audit. By namespace, then by profile. */
+  intents(): readonly Intent[] {
+    return (this.#intents ??= this.#compile());
+  }
+
+  #compile(): Intent[] {
+    const byNamespace = Map.groupBy(this.policies, ({ metadata }) => metadata.namespace ?? '');
+    return this.namespaces.flatMap((namespace) => {
+      const present = byNamespace.get(namespace.name) ?? [];
+      const taken = new Set(
+        present.filter((policy) => this.ownerOf(policy) === undefined).map(({ metadata }) => metadata.name),
+      );
+      const lastKnown = lastKnownFrom(present);
+      return this.profiles.flatMap((profile): Intent[] => {
+        const relation = this.relation(profile, namespace);
+        if (relation === 'none') return [];
+        const compiled = compile(profile, namespace, this.facts, lastKnown);
+        const { named, conflicts } = withFreeNames(compiled.policies, taken);
+        return [{ profile, namespace, relation, compiled, policies: named, conflicts }];
+      });
+    });
+  }
+
+  relation(profile: SegmentationProfile, { name, labels, terminating }: SnapshotNamespace): Relation {
+    return this.#world.relation(profile, { key: name, uid: '', resourceVersion: '', labels, terminating });
+  }
+
+  /**
+   * The policies that decide: as they stand in a cluster, or, of manifests, those that the profiles make together with
+   * everybody else's. `asEnforced`: as if every profile were enforced now, those under Audit too.
+   */
+  effective(asEnforced = false): readonly NetworkPolicy[] {
+    return this.standing && !asEnforced ? this.policies : this.intended(asEnforced);
+  }
+
+  /** The policies that there are once every profile is enforced (`audited`: those under Audit too), with other people's. */
+  intended(audited = false): readonly NetworkPolicy[] {
+    const foreign = this.policies.filter((policy) => this.ownerOf(policy) === undefined);
+    const wanted = this.intents().filter(({ relation }) => audited || relation === 'enforce');
+    return [...foreign, ...wanted.flatMap(({ policies }) => policies)];
+  }
+}
+
+/** The compiler has no use for the names of a Service's ports; a person has. */
+function withPortNames(service: ServiceFacts, raw: ServiceFacts['ports']): ServiceFacts {
+  return {
+    ...service,
+    ports: service.ports.map((port, index) => {
+      const name = raw[index]?.name;
+      return { ...port, ...(name && { name }) };
+    }),
+  };
+}
+
+type Service = KubeObject & Partial<RawService>;
+
+const byName = (a: { readonly name: string }, b: { readonly name: string }) =>
+  a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+
+/** Stores tell objects apart by uid, which manifests have none of. */
+function withIdentity<T extends KubeObject>(object: T): T {
+  const { uid, resourceVersion } = object.metadata;
+  if (uid !== undefined && resourceVersion !== undefined) return object;
+  const { namespace = '', name }: ObjectMeta = object.metadata;
+  return {
+    ...object,
+    metadata: {
+      ...object.metadata,
+      uid: uid ?? `${namespace}/${name}`,
+      resourceVersion: resourceVersion ?? '0',
+    },
+  };
+}
+
+const WEBHOOK_KINDS = [
+  'ValidatingWebhookConfiguration',
+  'MutatingWebhookConfiguration',
+  'APIService',
+  'CustomResourceDefinition',
+];
+
+/**
+ * The facts that the compiler asks for. Of manifests, Nodes and the API server's addresses are known only if they are
+ * among them: a folder of manifests seldom describes the cluster itself.
+ */
+function factsOf(
+  objects: ObjectSet,
+  pods: readonly WorkloadPod[],
+  { unread, configuration, origin }: SnapshotInput,
+): ClusterFacts {
+  const fromCluster = origin !== MANIFESTS;
+  const has = (kind: string) => !unread.has(kind) && (fromCluster || objects.of(kind).length > 0);
+  const services = new Map(
+    objects
+      .of<Service>('Service')
+      .map(({ metadata, spec }) => [
+        `${metadata.namespace}/${metadata.name}`,
+        serviceFacts({ spec: spec ?? {} }),
+      ]),
+  );
+  const slices = Map.groupBy(
+    objects
+      .of<RawEndpointSlice>('EndpointSlice')
+      .sort((a, b) => byName(a.metadata, b.metadata))
+      .map((slice) => ({ namespace: slice.metadata.namespace, ...endpointFacts(slice) })),
+    ({ namespace, service }) => `${namespace}/${service}`,
+  );
+  const nodes = objects.of<KubeObject & RawNode>('Node').map(nodeFacts);
+  const ranges = objects
+    .of<KubeObject & Parameters<typeof serviceCIDRs>[0]>('ServiceCIDR')
+    .flatMap(serviceCIDRs);
+  const webhooks = WEBHOOK_KINDS.flatMap((kind) =>
+    objects.of<KubeObject & RawWebhookUser>(kind).flatMap(webhookServices),
+  );
+  return {
+    configuration,
+    known: (source) => {
+      switch (source) {
+        case 'services':
+          return !unread.has('Service');
+        case 'nodes':
+          return has('Node');
+        case 'serviceCIDRs':
+          return has('ServiceCIDR');
+        case 'webhooks':
+          return WEBHOOK_KINDS.every((kind) => !unread.has(kind));
+        default:
+          if (source.startsWith('serviceAccounts/')) return !unread.has('Pod');
+          return (
+            !unread.has('EndpointSlice') &&
+            (fromCluster || source !== 'endpointSlices/default' || slices.has('default/kubernetes'))
+          );
+      }
+    },
+    service: (namespace, name) => services.get(`${namespace}/${name}`),
+    endpoints: (namespace, service): readonly EndpointFacts[] => slices.get(`${namespace}/${service}`) ?? [],
+    nodes: () => nodes,
+    serviceCIDRs: () => ranges,
+    webhookServices: (namespace) =>
+      webhooks.filter((each) => each.namespace === namespace).sort((a, b) => byName(a, b) || a.port - b.port),
+    serviceAccount: (namespace, name) => {
+      const there = pods.filter((pod) => pod.namespace === namespace && !pod.hostNetwork);
+      const isOf = ({ serviceAccount }: WorkloadPod) => serviceAccount === name;
+      const isLabelled = ({ labels }: WorkloadPod) => labels[LABEL_SERVICE_ACCOUNT] === name;
+      return {
+        unlabelled: there.filter((pod) => isOf(pod) && !isLabelled(pod)).length,
+        mislabelled: there.filter((pod) => isLabelled(pod) && !isOf(pod)).length,
+      };
+    },
+  };
+}
+
+/** The origin of a snapshot that no cluster has a part in. */
+export const MANIFESTS = 'manifests';

@@ -1,0 +1,99 @@
+/** What is kept of the objects that peers are resolved from, taken from the wire. Pure. */
+import type { KubeObject } from '../../api/meta.ts';
+import type { EndpointFacts, NodeFacts, ServiceFacts, WebhookService } from '../../policy/facts.ts';
+
+export interface RawService {
+  readonly spec: {
+    readonly type?: string;
+    readonly selector?: Record<string, string>;
+    readonly ports?: ServiceFacts['ports'];
+    readonly clusterIP?: string;
+    readonly clusterIPs?: readonly string[];
+  };
+}
+
+export function serviceFacts({ spec }: RawService): ServiceFacts {
+  const { type = 'ClusterIP', selector, ports = [], clusterIP } = spec;
+  const clusterIPs = (spec.clusterIPs ?? (clusterIP ? [clusterIP] : [])).filter(
+    (ip) => ip !== 'None' && ip !== '',
+  );
+  return {
+    type,
+    ...(selector && { selector }),
+    ports: ports.map(({ protocol, port, targetPort }) => ({
+      ...(protocol && { protocol }),
+      port,
+      // 0 stands for "as port" in objects of old clients.
+      ...(targetPort !== undefined && targetPort !== 0 && { targetPort }),
+    })),
+    clusterIPs,
+  };
+}
+
+export interface RawEndpointSlice extends KubeObject {
+  readonly endpoints?: readonly { readonly addresses?: readonly string[] }[] | null;
+  readonly ports?: EndpointFacts['ports'] | null;
+}
+
+export function endpointFacts({
+  metadata,
+  endpoints,
+  ports,
+}: RawEndpointSlice): EndpointFacts & { service: string } {
+  return {
+    service: metadata.labels?.['kubernetes.io/service-name'] ?? '',
+    addresses: (endpoints ?? []).flatMap(({ addresses = [] }) => addresses),
+    ports: (ports ?? []).map(({ port, protocol }) => ({
+      ...(port !== undefined && { port }),
+      ...(protocol && { protocol }),
+    })),
+  };
+}
+
+export interface RawNode {
+  readonly spec?: { readonly podCIDR?: string; readonly podCIDRs?: readonly string[] };
+  readonly status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
+}
+
+export function nodeFacts({ spec = {}, status = {} }: RawNode): NodeFacts {
+  return {
+    addresses: (status.addresses ?? [])
+      .filter(({ type }) => type === 'InternalIP')
+      .map(({ address }) => address),
+    podCIDRs: spec.podCIDRs ?? (spec.podCIDR ? [spec.podCIDR] : []),
+  };
+}
+
+export function serviceCIDRs({ spec }: { spec?: { cidrs?: readonly string[] } }): readonly string[] {
+  return spec?.cidrs ?? [];
+}
+
+interface ServiceReference {
+  readonly namespace?: string;
+  readonly name?: string;
+  readonly port?: number;
+}
+
+export interface RawWebhookUser {
+  readonly webhooks?: readonly { readonly clientConfig?: { readonly service?: ServiceReference } }[];
+  readonly spec?: {
+    readonly service?: ServiceReference | null;
+    readonly conversion?: {
+      readonly webhook?: { readonly clientConfig?: { readonly service?: ServiceReference } };
+    };
+  };
+}
+
+/** Of a webhook configuration, an APIService or a CRD. The port defaults to 443 in all of them. */
+export function webhookServices({ webhooks = [], spec }: RawWebhookUser): readonly WebhookService[] {
+  const references = [
+    ...webhooks.map(({ clientConfig }) => clientConfig?.service),
+    spec?.service,
+    spec?.conversion?.webhook?.clientConfig?.service,
+  ];
+  return references.flatMap((reference) =>
+    reference?.namespace && reference.name
+      ? [{ namespace: reference.namespace, name: reference.name, port: reference.port ?? 443 }]
+      : [],
+  );
+}

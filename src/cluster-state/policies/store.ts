@@ -1,0 +1,33 @@
+/** What is known of all policies. Those that hold the same share it, as long as any of them is here. */
+import { Store } from '../../kube/watch/store.ts';
+import { Bodies } from './content-pool.ts';
+import type { PolicyItem } from '../items.ts';
+import { PolicyReader } from './reader.ts';
+
+export class PolicyStore extends Store<PolicyItem> {
+  readonly #bodies: Bodies;
+  readonly #reader: PolicyReader;
+  /** What the API server writes of a policy, instead of JSON.parse. */
+  readonly parse: PolicyReader['parse'];
+  /** A policy as it is on the wire, as this store takes it. */
+  readonly project: PolicyReader['project'];
+
+  constructor(bodies = new Bodies()) {
+    super();
+    this.#bodies = bodies;
+    this.#reader = new PolicyReader(bodies);
+    this.parse = this.#reader.parse;
+    this.project = this.#reader.project;
+    this.subscribe(({ old, new: next }) => {
+      // The new one first: what both of them have stays.
+      if (next?.body !== undefined) bodies.hold(next.body);
+      if (old?.body !== undefined) bodies.release(old.body);
+    });
+  }
+
+  override replace(items: readonly PolicyItem[], resourceVersion: string): void {
+    super.replace(items, resourceVersion);
+    this.#bodies.sweep();
+    this.#reader.sweep();
+  }
+}

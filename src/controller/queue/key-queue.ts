@@ -1,0 +1,337 @@
+/**
+ * The work queue: keys in, one run of `work` per key at a time, with the semantics of client-go's workqueue and
+ * controller-runtime's priority queue.
+ *
+ * Guarantees
+ * - A key is in the queue at most once, and never runs twice at once.
+ * - Every `add` is followed by a run that starts after it, unless the queue is closed first. An `add` while the
+ *   key runs is answered by one more run.
+ * - Of several requests for a key the earliest time and the highest priority hold. Of the keys that are ready,
+ *   the highest priority runs first and, within it, the one that has been ready for longest.
+ * - A failed key waits exponentially longer each time, with jitter. An `add` cuts that wait short (the failures
+ *   count on), except for a wait that the server asked for (Retry-After), which is kept to its end.
+ * Caveat: priorities are strict, so a steady stream of live events can starve a backfill.
+ *
+ * p-queue owns the slots and says when one is free; which key takes it is decided only then. Handing p-queue a
+ * task per key and priority instead would leave superseded tasks behind, and its own setPriority is O(n).
+ */
+import PQueue from 'p-queue';
+import type { Clock, Random, Timer } from '../../util/clock.ts';
+import { ReadyList } from './ready-list.ts';
+
+/** How urgent a request is; a higher number runs first. */
+export const Priority = { live: 40, drift: 30, retry: 20, backfill: 10 } as const;
+export type PriorityName = keyof typeof Priority;
+export type Priority = (typeof Priority)[PriorityName];
+
+export type Outcome =
+  | { readonly kind: 'done' }
+  /** All is well, look again after `afterMs`. `priority` defaults to that of the run. */
+  | { readonly kind: 'again'; readonly afterMs: number; readonly priority?: Priority }
+  /** It failed: back off, and for no less than `retryAfterMs`, the wait that the server asked for. */
+  | { readonly kind: 'retry'; readonly error: unknown; readonly retryAfterMs?: number };
+
+/** What is told as it happens. Times are in milliseconds. The hooks must not throw. */
+export interface QueueObserver<K extends string = string> {
+  /** A key became ready to run. */
+  onAdd?(priority: Priority): void;
+  /** A key began to run, `waited` after it became ready. */
+  onStart?(waited: number): void;
+  onDone?(worked: number, outcome: Outcome['kind']): void;
+  /** A run failed (by its outcome or by a throw) for the `failures`-th time in a row. */
+  onRetry?(failure: Failure<K>): void;
+}
+
+export interface Failure<K extends string = string> {
+  readonly key: K;
+  readonly error: unknown;
+  readonly failures: number;
+  /** Milliseconds until the key runs again, if nothing is added before. */
+  readonly delay: number;
+}
+
+export interface QueueStats {
+  /** Keys that only lack a free slot (or are held by `pause`), by priority. */
+  readonly ready: Readonly<Record<PriorityName, number>>;
+  /** Keys whose time has not come. */
+  readonly waiting: number;
+  readonly running: number;
+  /** Age of the running work in milliseconds: of all together, and of the oldest. */
+  readonly unfinished: number;
+  readonly longest: number;
+}
+
+export interface QueueOptions<K extends string> {
+  /** How many keys run at once, at least 1. */
+  readonly concurrency: number;
+  /** The signal is aborted by `close`. A throw counts as a `retry` outcome. */
+  readonly work: (key: K, signal: AbortSignal) => Promise<Outcome>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly backoff?: Backoff;
+  readonly observer?: QueueObserver<K>;
+  /** Waited for before each run. */
+  readonly breath?: (() => Promise<void> | undefined) | undefined;
+}
+
+/** The n-th failure in a row waits between half and all of `baseMs * 2^(n-1)`, capped at `maxMs`. */
+export interface Backoff {
+  readonly baseMs: number;
+  readonly maxMs: number;
+}
+
+interface Entry<K> {
+  readonly key: K;
+  /** The run that is asked for: not before `due` (on the monotonic clock). */
+  wanted: { due: number; priority: Priority } | undefined;
+  /** Failures in a row. */
+  failures: number;
+  /** The server wants no run before this, whatever is added. */
+  notBefore: number;
+  /** At most one of the following three is set: it waits, is ready, or runs. */
+  timer: { readonly at: number; readonly timer: Timer } | undefined;
+  ready: { readonly list: ReadyList<Entry<K>>; readonly since: number } | undefined;
+  runningSince: number | undefined;
+}
+
+const DEFAULT_BACKOFF: Backoff = { baseMs: 200, maxMs: 60_000 };
+
+export class KeyQueue<K extends string> {
+  readonly #work: QueueOptions<K>['work'];
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #backoff: Backoff;
+  readonly #observer: QueueObserver<K>;
+  readonly #breath: QueueOptions<K>['breath'];
+  readonly #slots: PQueue;
+  readonly #entries = new Map<K, Entry<K>>();
+  readonly #running = new Set<Entry<K>>();
+  readonly #closing = new AbortController();
+  /** Highest priority first. p-queue holds one task for each entry in them. */
+  readonly #ready: ReadonlyMap<Priority, ReadyList<Entry<K>>> = new Map(
+    Object.values(Priority)
+      .sort((a, b) => b - a)
+      .map((priority) => [priority, new ReadyList<Entry<K>>()]),
+  );
+
+  constructor(options: QueueOptions<K>) {
+    this.#work = options.work;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#backoff = options.backoff ?? DEFAULT_BACKOFF;
+    this.#observer = options.observer ?? {};
+    this.#breath = options.breath;
+    this.#slots = new PQueue({ concurrency: options.concurrency });
+  }
+
+  /** Asks for a run of `key` as soon as a slot is free. Never calls `work` before it returns. */
+  add(key: K, priority: Priority): void {
+    this.#request(key, this.#clock.monotonic(), priority);
+  }
+
+  /** Asks for a run of `key` in `delay` milliseconds. Throws a RangeError if that is not a finite number. */
+  addAfter(key: K, delay: number, priority: Priority): void {
+    this.#request(key, this.#clock.monotonic() + checkedDelay(delay), priority);
+  }
+
+  /** No run begins after this returns; keys are still accepted. Work under way goes on. */
+  pause(): void {
+    this.#slots.pause();
+  }
+
+  resume(): void {
+    this.#slots.start();
+  }
+
+  /** Resolves once nothing runs, which while paused stays so. */
+  settled(): Promise<void> {
+    return this.#slots.onPendingZero();
+  }
+
+  get paused(): boolean {
+    return this.#slots.isPaused;
+  }
+
+  setConcurrency(concurrency: number): void {
+    this.#slots.concurrency = concurrency;
+  }
+
+  /** Resolves once no key is ready or running. Keys that wait for their time do not count. */
+  idle(): Promise<void> {
+    return this.#slots.onIdle();
+  }
+
+  /** Accepts no more, drops what has not begun, aborts the work under way and resolves once that has settled. */
+  close(): Promise<void> {
+    if (!this.#closing.signal.aborted) {
+      for (const entry of this.#entries.values()) entry.timer?.timer.cancel();
+      for (const list of this.#ready.values()) list.clear();
+      this.#entries.clear();
+      this.#slots.clear();
+      this.#closing.abort(new Error('the work queue is closed'));
+    }
+    return this.settled();
+  }
+
+  stats(): QueueStats {
+    const now = this.#clock.monotonic();
+    const ages = [...this.#running].map((entry) => now - (entry.runningSince ?? now));
+    const count = (name: PriorityName) => this.#ready.get(Priority[name])?.size ?? 0;
+    const ready = {
+      live: count('live'),
+      drift: count('drift'),
+      retry: count('retry'),
+      backfill: count('backfill'),
+    };
+    const total = ready.live + ready.drift + ready.retry + ready.backfill;
+    return {
+      ready,
+      waiting: Math.max(0, this.#entries.size - total - this.#running.size),
+      running: this.#running.size,
+      unfinished: ages.reduce((sum, age) => sum + age, 0),
+      longest: Math.max(0, ...ages),
+    };
+  }
+
+  #request(key: K, due: number, priority: Priority): void {
+    if (this.#closing.signal.aborted) return;
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      entry = {
+        key,
+        wanted: undefined,
+        failures: 0,
+        notBefore: 0,
+        timer: undefined,
+        ready: undefined,
+        runningSince: undefined,
+      };
+      this.#entries.set(key, entry);
+    }
+    want(entry, due, priority);
+    if (entry.runningSince === undefined) this.#place(entry);
+  }
+
+  /** Puts an entry that does not run where its wanted run belongs: a timer, a ready list, or nowhere. */
+  #place(entry: Entry<K>): void {
+    const { wanted } = entry;
+    if (wanted === undefined) {
+      this.#entries.delete(entry.key);
+      return;
+    }
+    const now = this.#clock.monotonic();
+    const due = Math.max(wanted.due, entry.notBefore);
+    if (due > now) {
+      if (entry.timer?.at === due) return;
+      entry.timer?.timer.cancel();
+      // A timer may fire a little early, and long delays are cut: then it is simply placed again.
+      const timer = this.#clock.schedule(due - now, () => {
+        entry.timer = undefined;
+        this.#place(entry);
+      });
+      entry.timer = { at: due, timer };
+      return;
+    }
+    entry.timer?.timer.cancel();
+    entry.timer = undefined;
+    const list = this.#ready.get(wanted.priority);
+    if (list === undefined) throw new RangeError(`not a priority: ${String(wanted.priority)}`);
+    if (entry.ready?.list === list) return;
+    list.append(entry);
+    if (entry.ready === undefined) {
+      entry.ready = { list, since: now };
+      this.#observer.onAdd?.(wanted.priority);
+      this.#takeSlot();
+    } else {
+      entry.ready.list.remove(entry);
+      entry.ready = { list, since: entry.ready.since };
+    }
+  }
+
+  /** Asks p-queue for one slot. Its promise rejects only when `close` clears it, which p-queue marks as handled. */
+  #takeSlot(): void {
+    void this.#slots.add(this.#runNext);
+  }
+
+  /** What every slot is used for, one function for all keys. */
+  readonly #runNext = async (): Promise<void> => {
+    // The events of one turn are all in before the choice is made, and no caller of `add` runs `work`.
+    await Promise.resolve();
+    await this.#breath?.();
+    if (this.#slots.isPaused) return this.#takeSlot();
+    const entry = this.#shiftReady();
+    if (entry?.wanted === undefined || entry.ready === undefined) return;
+
+    const started = this.#clock.monotonic();
+    const { priority } = entry.wanted;
+    this.#observer.onStart?.(started - entry.ready.since);
+    entry.ready = undefined;
+    entry.wanted = undefined;
+    entry.runningSince = started;
+    this.#running.add(entry);
+
+    const outcome = await this.#attempt(entry.key);
+
+    const ended = this.#clock.monotonic();
+    this.#running.delete(entry);
+    entry.runningSince = undefined;
+    if (this.#closing.signal.aborted) return;
+    this.#observer.onDone?.(ended - started, outcome.kind);
+    if (outcome.kind === 'retry') this.#fail(entry, outcome, ended);
+    else {
+      entry.failures = 0;
+      if (outcome.kind === 'again') want(entry, ended + outcome.afterMs, outcome.priority ?? priority);
+    }
+    this.#place(entry);
+  };
+
+  async #attempt(key: K): Promise<Outcome> {
+    try {
+      const outcome = await this.#work(key, this.#closing.signal);
+      if (outcome.kind === 'again') checkedDelay(outcome.afterMs);
+      if (outcome.kind === 'retry') checkedDelay(outcome.retryAfterMs ?? 0);
+      return outcome;
+    } catch (error) {
+      return { kind: 'retry', error };
+    }
+  }
+
+  #fail(entry: Entry<K>, outcome: Outcome & { kind: 'retry' }, now: number): void {
+    entry.failures += 1;
+    const { baseMs, maxMs } = this.#backoff;
+    const full = Math.min(maxMs, baseMs * 2 ** (entry.failures - 1));
+    const wait = full * (0.5 + this.#random() / 2);
+    entry.notBefore = now + (outcome.retryAfterMs ?? 0);
+    const wanted = want(entry, now + wait, Priority.retry);
+    this.#observer.onRetry?.({
+      key: entry.key,
+      error: outcome.error,
+      failures: entry.failures,
+      delay: Math.max(0, wanted.due - now, entry.notBefore - now),
+    });
+  }
+
+  #shiftReady(): Entry<K> | undefined {
+    for (const list of this.#ready.values()) {
+      const entry = list.shift();
+      if (entry) return entry;
+    }
+    return undefined;
+  }
+}
+
+/** Joins a request with what is already wanted: the earliest time and the highest priority. */
+function want(entry: Entry<unknown>, due: number, priority: Priority): { due: number; priority: Priority } {
+  const { wanted } = entry;
+  if (wanted === undefined) return (entry.wanted = { due, priority });
+  wanted.due = Math.min(wanted.due, due);
+  if (priority > wanted.priority) wanted.priority = priority;
+  return wanted;
+}
+
+/** A wait that is not a number would be a busy loop or a lost key. Negative means now. */
+function checkedDelay(delay: number): number {
+  if (!Number.isFinite(delay))
+    throw new RangeError(`a delay must be a finite number of milliseconds, not ${delay}`);
+  return Math.max(0, delay);
+}

@@ -1,0 +1,99 @@
+/** The two ways to read a whole collection: a watch that begins with it, and pages. Items are projected one by one. */
+import { ApiError, isGone } from '../errors.ts';
+import { LIST_RESTARTS, PAGE_SIZE } from '../resource.ts';
+import type { Item } from './store.ts';
+import type { Transport } from '../http/transport.ts';
+import type { WatchEvent } from './watch-event.ts';
+import { excerpt, malformed } from '../http/wire.ts';
+
+export interface Listing<T> {
+  readonly items: readonly T[];
+  readonly resourceVersion: string;
+}
+
+/**
+ * The initial events of a watch with sendInitialEvents (KEP-3157), up to the bookmark that ends them; later events stay
+ * in `events`. Undefined when this is not such a watch: the server ignored the parameter.
+ *
+ * @param path of the collection, for the error
+ * @throws whatever `events` throws, and an ApiError of reason Transport when these end first
+ */
+export async function readInitialEvents<T extends Item>(
+  events: AsyncGenerator<WatchEvent, void, undefined>,
+  project: (raw: object) => T,
+  path: string,
+): Promise<Listing<T> | undefined> {
+  const items = new Map<string, T>();
+  for (;;) {
+    const next = await events.next();
+    if (next.done === true) {
+      const message = 'the streamed list ended before it was complete';
+      throw new ApiError({ method: 'WATCH', path, status: 0, reason: 'Transport', message });
+    }
+    const event = next.value;
+    if (event.type === 'BOOKMARK') {
+      // No other bookmark comes before the one that ends the list.
+      if (!event.initialEventsEnd) return undefined;
+      return { items: [...items.values()], resourceVersion: event.resourceVersion };
+    }
+    const item = project(event.object);
+    if (event.type === 'DELETED') items.delete(item.key);
+    else items.set(item.key, item);
+  }
+}
+
+export interface PageSource<T> {
+  readonly transport: Transport;
+  readonly path: string;
+  readonly project: (raw: object) => T;
+  /** Called as each page arrives. */
+  readonly onPage: () => void;
+}
+
+/** Deadline of one page, milliseconds, as client-go has it for lists. */
+const PAGE_TIMEOUT_MS = 60_000;
+
+interface Page {
+  readonly metadata?: { readonly resourceVersion?: unknown; readonly continue?: string };
+  readonly items?: unknown;
+}
+
+/** The collection as of one revision, read consistently; begun anew where a page's token expires (410). */
+export async function listPages<T>(source: PageSource<T>, signal: AbortSignal): Promise<Listing<T>> {
+  for (let restarts = 0; ; restarts++) {
+    try {
+      return await listOnce(source, signal);
+    } catch (error) {
+      if (!isGone(error) || restarts >= LIST_RESTARTS) throw error;
+    }
+  }
+}
+
+async function listOnce<T>(source: PageSource<T>, signal: AbortSignal): Promise<Listing<T>> {
+  const { transport, path, project, onPage } = source;
+  const items: T[] = [];
+  let next: string | undefined;
+  for (;;) {
+    // Without a resourceVersion on purpose: the first page is a consistent read, the others follow its token.
+    const query = { limit: PAGE_SIZE, continue: next };
+    const page = await transport.request<Page>({
+      method: 'GET',
+      path,
+      query,
+      signal,
+      timeoutMs: PAGE_TIMEOUT_MS,
+    });
+    onPage();
+    const resourceVersion = page?.metadata?.resourceVersion;
+    // A nil slice in Go is null in JSON: some aggregated API servers answer so for an empty list.
+    const raw = page?.items === null ? [] : page?.items;
+    if (typeof resourceVersion !== 'string' || resourceVersion === '' || !Array.isArray(raw)) {
+      throw malformed({ method: 'GET', path }, `not a list: ${excerpt(page)}`);
+    }
+    for (const object of raw as object[]) items.push(project(object));
+    const following = page.metadata?.continue || undefined;
+    if (following === undefined) return { items, resourceVersion };
+    if (following === next) throw malformed({ method: 'GET', path }, 'the page leads to itself');
+    next = following;
+  }
+}

@@ -1,0 +1,64 @@
+/** The values of a watch, checked: metav1.WatchEvent. */
+import { errorOfStatus, isStatus } from '../errors.ts';
+import type { ApiError, RequestName } from '../errors.ts';
+import { excerpt, isRecord, malformed } from '../http/wire.ts';
+
+export type WatchEvent =
+  | {
+      readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
+      readonly object: object;
+      readonly resourceVersion: string;
+    }
+  | {
+      readonly type: 'BOOKMARK';
+      readonly resourceVersion: string;
+      /** The streamed list is complete (KEP-3157). */
+      readonly initialEventsEnd: boolean;
+    };
+
+/**
+ * The event that `value` is.
+ *
+ * @throws ApiError with the Status of an ERROR event, or of reason Malformed for anything that is no event
+ */
+export function parseWatchEvent(request: RequestName, value: unknown): WatchEvent {
+  if (!isRecord(value)) throw unexpected(request, value);
+  const { type, object } = value;
+  if (type === 'ERROR' && isStatus(object)) throw errorOfStatus(request, object);
+  if (!isRecord(object) || !isRecord(object['metadata'])) throw unexpected(request, value);
+  const { resourceVersion, annotations } = object['metadata'];
+  if (typeof resourceVersion !== 'string' || resourceVersion === '') throw unexpected(request, value);
+  switch (type) {
+    case 'ADDED':
+    case 'MODIFIED':
+    case 'DELETED':
+      if (typeof object['metadata']['name'] !== 'string') throw unexpected(request, value);
+      return { type, object, resourceVersion };
+    case 'BOOKMARK': {
+      const initialEventsEnd = isRecord(annotations) && annotations['k8s.io/initial-events-end'] === 'true';
+      return { type, resourceVersion, initialEventsEnd };
+    }
+    default:
+      throw unexpected(request, value);
+  }
+}
+
+/**
+ * How the lines of built-in kinds begin, whose fields come in the order of their Go types: enough to know which state of
+ * which object an event is about. Those of custom resources begin otherwise, and do not match.
+ */
+const HEAD =
+  /^\{"type":"(?:ADDED|MODIFIED)","object":\{"kind":"\w+","apiVersion":"[\w./-]+","metadata":\{"name":"([^"\\]+)",(?:"generateName":"[^"\\]*",)?(?:"namespace":"([^"\\]+)",)?"uid":"([^"\\]+)","resourceVersion":"(\d+)"/;
+
+/** Key, uid and resourceVersion of the object of an event that adds or modifies, from its unparsed line. */
+export function peekWatchEvent(
+  line: string,
+): { readonly key: string; readonly uid: string; readonly resourceVersion: string } | undefined {
+  const [, name, namespace, uid, resourceVersion] = HEAD.exec(line) ?? [];
+  if (name === undefined || uid === undefined || resourceVersion === undefined) return undefined;
+  return { key: namespace === undefined ? name : `${namespace}/${name}`, uid, resourceVersion };
+}
+
+function unexpected(request: RequestName, value: unknown): ApiError {
+  return malformed(request, `not a watch event: ${excerpt(value)}`);
+}

@@ -1,0 +1,141 @@
+/**
+ * Label selectors: metav1.LabelSelector, as k8s.io/apimachinery evaluates it.
+ *
+ * No function here takes an absent selector. What absence means differs from field to field (an absent
+ * `podSelector` of a policy selects every pod, an absent `namespaceSelector` of a peer the policy's own
+ * namespace), so the caller has to say it: `spec.podSelector ?? EVERYTHING`.
+ */
+import type { LabelSelector, LabelSelectorRequirement, StringMap } from '../../api/meta.ts';
+
+/** The empty selector: it matches all labels. */
+export const EVERYTHING: LabelSelector = {};
+
+/** The canonical selector that matches no labels; its key is never set on anything. */
+export const NOTHING: LabelSelector = {
+  matchExpressions: [
+    { key: 'segmentation.dev/none', operator: 'DoesNotExist' },
+    { key: 'segmentation.dev/none', operator: 'Exists' },
+  ],
+};
+
+/** Whether `labels` meet every requirement of `selector`. NotIn and DoesNotExist hold where the key is absent. */
+export function matches(selector: LabelSelector, labels: StringMap): boolean {
+  for (const key in selector.matchLabels) {
+    if (valueOf(labels, key) !== selector.matchLabels[key]) return false;
+  }
+  return selector.matchExpressions?.every((requirement) => meets(requirement, labels)) ?? true;
+}
+
+/**
+ * The one form of all selectors that match the same labels: two selectors are equivalent exactly if their
+ * canonical forms are equal. Keys and values are sorted, a single value is in `matchLabels`, redundant
+ * requirements are gone, and a contradiction is NOTHING. (Keys are independent of each other and their values
+ * unbounded, so each key has one simplest constraint.)
+ */
+export function canonicalSelector(selector: LabelSelector): LabelSelector {
+  const matchLabels: [string, string][] = [];
+  const matchExpressions: LabelSelectorRequirement[] = [];
+  for (const [key, constraint] of [...constraints(selector)].sort(([a], [b]) => compare(a, b))) {
+    const { presence, allowed, refused } = constraint;
+    if (presence === 'contradiction') return NOTHING;
+    if (presence === 'absent') {
+      matchExpressions.push({ key, operator: 'DoesNotExist' });
+    } else if (allowed === undefined) {
+      // `Exists` sorts before `NotIn`.
+      if (presence === 'present') matchExpressions.push({ key, operator: 'Exists' });
+      if (refused.size > 0) matchExpressions.push({ key, operator: 'NotIn', values: sorted(refused) });
+    } else {
+      const values = sorted(allowed.difference(refused));
+      const [only] = values;
+      if (only === undefined) return NOTHING;
+      if (values.length === 1) matchLabels.push([key, only]);
+      else matchExpressions.push({ key, operator: 'In', values });
+    }
+  }
+  return {
+    ...(matchLabels.length > 0 && { matchLabels: Object.fromEntries(matchLabels) }),
+    ...(matchExpressions.length > 0 && { matchExpressions }),
+  };
+}
+
+/** A string that is equal for two selectors exactly if they match the same labels. */
+export function selectorKey(selector: LabelSelector): string {
+  return JSON.stringify(canonicalSelector(selector));
+}
+
+/** Its requirements as `kubectl get --selector` takes them; none for one that selects everything. */
+export function selectorTerms({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string[] {
+  return [
+    ...Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`),
+    ...matchExpressions.map(({ key, operator, values = [] }) => {
+      if (operator === 'Exists') return key;
+      if (operator === 'DoesNotExist') return `!${key}`;
+      return `${key} ${operator === 'In' ? 'in' : 'notin'} (${values.join(',')})`;
+    }),
+  ];
+}
+
+function meets({ key, operator, values = [] }: LabelSelectorRequirement, labels: StringMap): boolean {
+  const value = valueOf(labels, key);
+  switch (operator) {
+    case 'In':
+      return value !== undefined && values.includes(value);
+    case 'NotIn':
+      return value === undefined || !values.includes(value);
+    case 'Exists':
+      return value !== undefined;
+    case 'DoesNotExist':
+      return value === undefined;
+    default:
+      // An operator that no released API has: it can't be shown to hold.
+      return false;
+  }
+}
+
+/** `constructor` and the like are valid label keys: only own properties are labels. */
+function valueOf(labels: StringMap, key: string): string | undefined {
+  return Object.hasOwn(labels, key) ? labels[key] : undefined;
+}
+
+/** What a selector asks of one key. */
+interface Constraint {
+  presence: 'any' | 'present' | 'absent' | 'contradiction';
+  /** Undefined: every value. */
+  allowed: ReadonlySet<string> | undefined;
+  refused: Set<string>;
+}
+
+function constraints(selector: LabelSelector): Map<string, Constraint> {
+  const result = new Map<string, Constraint>();
+  const at = (key: string): Constraint => {
+    const constraint = result.get(key) ?? { presence: 'any', allowed: undefined, refused: new Set<string>() };
+    result.set(key, constraint);
+    return constraint;
+  };
+  const require = (constraint: Constraint, presence: 'present' | 'absent') => {
+    constraint.presence =
+      constraint.presence === 'any' || constraint.presence === presence ? presence : 'contradiction';
+  };
+  const allow = (constraint: Constraint, values: Iterable<string>) => {
+    const set = new Set(values);
+    require(constraint, 'present');
+    constraint.allowed = constraint.allowed?.intersection(set) ?? set;
+  };
+  for (const [key, value] of Object.entries(selector.matchLabels ?? {})) allow(at(key), [value]);
+  for (const { key, operator, values = [] } of selector.matchExpressions ?? []) {
+    const constraint = at(key);
+    if (operator === 'In') allow(constraint, values);
+    else if (operator === 'NotIn') for (const value of values) constraint.refused.add(value);
+    else require(constraint, operator === 'Exists' ? 'present' : 'absent');
+  }
+  return result;
+}
+
+function sorted(values: ReadonlySet<string>): string[] {
+  return [...values].sort(compare);
+}
+
+/** By code unit: the same on every machine and locale. */
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

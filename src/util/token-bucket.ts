@@ -1,0 +1,31 @@
+/** A token bucket: so many at once, and then one in each interval. */
+import type { Clock } from './clock.ts';
+
+export class TokenBucket {
+  readonly #clock: Clock;
+  readonly #burst: number;
+  readonly #intervalMs: number;
+  #tokens: number;
+  /** Up to when tokens were added, monotonic milliseconds. */
+  #filledAt: number;
+
+  /** @param intervalMs time in which one token comes back, milliseconds */
+  constructor(clock: Clock, burst: number, intervalMs: number) {
+    this.#clock = clock;
+    this.#burst = burst;
+    this.#intervalMs = intervalMs;
+    this.#tokens = burst;
+    this.#filledAt = clock.monotonic();
+  }
+
+  /** Takes a token, and returns 0; or takes none and returns the milliseconds until there is one. */
+  take(): number {
+    const now = this.#clock.monotonic();
+    this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#filledAt) / this.#intervalMs);
+    this.#filledAt = now;
+    // Sums of fractions may miss a whole by a rounding error.
+    if (this.#tokens < 1 - 1e-9) return (1 - this.#tokens) * this.#intervalMs;
+    this.#tokens = Math.max(0, this.#tokens - 1);
+    return 0;
+  }
+}

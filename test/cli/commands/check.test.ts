@@ -1,0 +1,211 @@
+/** `check`: expectations held to manifests, and reports that CI systems read. */
+import assert from 'node:assert/strict';
+import { parse } from 'yaml';
+import { cli, directoryOf } from '../cli.ts';
+
+const SHOP = '-f config/samples/shop';
+
+const GOOD = `checks:
+  - name: orders are paid
+    from: shop-checkout/checkout
+    to: shop-payments/svc/payments
+    port: 8443
+    expect: allow
+  - from: ns/shop-storefront
+    to: [shop-payments/payments, shop-payments/ledger]
+    expect: deny
+`;
+const BAD = `${GOOD}
+  - name: carts are "paid" <too> & fast
+    from: shop-checkout/cart
+    to: shop-payments/svc/payments
+    expect: allow
+  - from: shop-checkout/checkout
+    to: shop-payments/payments
+    port: [main, 8444]
+    expect: deny
+`;
+const MISSING = `- {from: shop-checkout/chekout, to: shop-payments/payments, expect: allow}\n`;
+
+describe('kubectl segmentation check', () => {
+  const directory = directoryOf({ 'good.yaml': GOOD, 'bad.yaml': BAD, 'missing.yaml': MISSING });
+  const file = (name: string) => `${directory}/${name}.yaml`;
+
+  it('passes where everything is as expected', async () => {
+    const { code, stdout } = await cli(`check ${file('good')} ${SHOP}`);
+    assert.equal(code, 0);
+    assert.equal(
+      stdout,
+      '✓ orders are paid\n✓ ns/shop-storefront does not reach shop-payments/payments, shop-payments/ledger\n\n2 passed\n',
+    );
+  });
+
+  it('fails where a flow is not as expected, and says which and why', async () => {
+    const { code, stdout } = await cli(`check ${file('bad')} ${SHOP}`);
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      /^✗ carts are "paid" <too> & fast\n {4}shop-checkout\/deploy\/cart → shop-payments\/deploy\/payments on TCP 8443 \(main\) is denied: no egress rule of profile shop allows it$/m,
+    );
+    assert.match(
+      stdout,
+      /^✗ shop-checkout\/checkout does not reach shop-payments\/payments on main, 8444\n.* is allowed: by rule checkout-to-payments of profile shop, rule payments-from-checkout of profile shop$/m,
+    );
+    assert.match(stdout, /^2 passed, 2 failed$/m);
+  });
+
+  it('can not judge what is not there, and is no success then', async () => {
+    const { code, stdout } = await cli(`check ${file('good')} ${file('missing')} ${SHOP}`);
+    assert.equal(code, 2);
+    assert.match(
+      stdout,
+      /^! shop-checkout\/chekout reaches shop-payments\/payments\n {4}no workload, pod or Service "chekout" in namespace shop-checkout \(did you mean "checkout"\?\)$/m,
+    );
+    assert.match(stdout, /^2 passed, 1 could not be judged$/m);
+  });
+
+  it('looks at every port where a denial names none, and not only at those that are declared', async () => {
+    const policy = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: hole, namespace: a}
+spec: {podSelector: {}, ingress: [{ports: [{port: 9999}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: a}
+spec: {containers: [{name: a, ports: [{containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: other, namespace: b}
+spec: {containers: [{name: a}]}
+`;
+    const manifests = directoryOf({ 'policy.yaml': policy });
+    const { code, stdout } = await cli(`check - -f ${manifests}`, {
+      stdin: '- {from: b/other, to: a/web, expect: deny}',
+    });
+    assert.equal(code, 1);
+    assert.match(stdout, /b\/pod\/other → a\/pod\/web on TCP 9999 is allowed: by NetworkPolicy a\/hole/);
+    assert.equal(
+      (
+        await cli(`check - -f ${manifests}`, {
+          stdin: '- {from: b/other, to: a/web, port: 80, expect: deny}',
+        })
+      ).code,
+      0,
+    );
+  });
+
+  it('reports to CI as JUnit XML', async () => {
+    const { code, stdout } = await cli(`check ${file('bad')} ${file('missing')} ${SHOP} -o junit`);
+    assert.equal(code, 2);
+    assert.match(
+      stdout,
+      /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites name="kubectl segmentation check" tests="5" failures="2" errors="1">\n/,
+    );
+    assert.match(
+      stdout,
+      /<testcase name="carts are &quot;paid&quot; &lt;too&gt; &amp; fast" classname="[^"]+" file="[^"]+" line="11">\n +<failure message="/,
+    );
+    assert.match(stdout, /<testcase name="orders are paid" [^>]+ line="2"\/>/);
+    assert.match(stdout, /<error message="no workload, pod or Service &quot;chekout&quot;/);
+    assert.equal(stdout.split('<testcase').length - 1, 5);
+    assert.equal(stdout.split('</testcase>').length - 1, 3);
+  });
+
+  it('reports to code scanning as SARIF, with the place of each check', async () => {
+    const { stdout } = await cli(`check ${file('bad')} ${file('missing')} ${SHOP} -o sarif`);
+    interface Sarif {
+      version: string;
+      runs: {
+        tool: { driver: { rules: { id: string }[] } };
+        results: {
+          ruleId: string;
+          message: { text: string };
+          locations: {
+            physicalLocation: { artifactLocation: { uri: string }; region: { startLine: number } };
+          }[];
+        }[];
+      }[];
+    }
+    const { version, runs } = JSON.parse(stdout) as Sarif;
+    assert.equal(version, '2.1.0');
+    const results = runs[0]?.results ?? [];
+    assert.deepEqual(
+      results.map(({ ruleId, locations }) => [ruleId, locations[0]?.physicalLocation.region.startLine]),
+      [
+        ['flow-denied', 11],
+        ['flow-allowed', 15],
+        ['flow-unknown', 1],
+      ],
+    );
+    assert.equal(results[0]?.locations[0]?.physicalLocation.artifactLocation.uri, `file://${file('bad')}`);
+    const rules = new Set(runs[0]?.tool.driver.rules.map(({ id }) => id));
+    assert.ok(results.every(({ ruleId }) => rules.has(ruleId)));
+  });
+
+  it('says the same in the other formats', async () => {
+    const json = await cli(`check ${file('bad')} ${SHOP} -o json`);
+    const { checks } = JSON.parse(json.stdout) as {
+      checks: { name: string; outcome: string; flows: number }[];
+    };
+    assert.deepEqual(
+      checks.map(({ outcome }) => outcome),
+      ['passed', 'passed', 'failed', 'failed'],
+    );
+    assert.deepEqual(parse((await cli(`check ${file('bad')} ${SHOP} -o yaml`)).stdout), { checks });
+    const names = (await cli(`check ${file('bad')} ${SHOP} -o name`)).stdout;
+    assert.equal(
+      names,
+      'carts are "paid" <too> & fast\nshop-checkout/checkout does not reach shop-payments/payments on main, 8444\n',
+    );
+    assert.match(
+      (await cli(`check ${file('good')} ${SHOP} -o wide`)).stdout,
+      /^✓ orders are paid {2}.*good\.yaml:2, 1 flow$/m,
+    );
+  });
+
+  const REFUSED: readonly [what: string, text: string, answer: RegExp][] = [
+    ['nothing', '', /standard input: no checks in it|standard input: no list of checks/],
+    ['no list', 'checks: 3', /standard input: no list of checks; write checks: \[\{from:/],
+    [
+      'an unknown key beside the list',
+      'checks: []\ncheck: []\n',
+      /standard input: unknown key check; write the list under checks/,
+    ],
+    [
+      'a check without an end',
+      '- {from: a/b, expect: allow}',
+      /standard input:1: to is missing; write an end, such as shop\/deploy\/web/,
+    ],
+    [
+      'a check without a verdict',
+      '- {from: a/b, to: c/d}',
+      /standard input:1: expect is missing; write allow or deny/,
+    ],
+    [
+      'an unknown verdict',
+      '\n- {from: a/b, to: c/d, expect: allowed}',
+      /standard input:2: \.expect: "allowed" is not one of allow, deny|standard input:2: expect: "allowed" is not one of allow, deny/,
+    ],
+    [
+      'an unknown key',
+      '- {from: a/b, to: c/d, expect: allow, prot: 3}',
+      /standard input:1: prot: unknown key \(did you mean "port"\?\)/,
+    ],
+    ['what is no YAML', '- {', /standard input: not valid YAML/],
+  ];
+  for (const [what, stdin, answer] of REFUSED) {
+    it(`refuses a file with ${what}`, async () => {
+      const { code, stderr } = await cli(`check - ${SHOP}`, { stdin });
+      assert.equal(code, 2);
+      assert.match(stderr, answer);
+    });
+  }
+
+  it('refuses a file that is not there, and a directory', async () => {
+    assert.match((await cli(`check none.yaml ${SHOP}`)).stderr, /none\.yaml: no such file/);
+    assert.match((await cli(`check ${directory} ${SHOP}`)).stderr, /is a directory; name the files/);
+  });
+});

@@ -1,0 +1,271 @@
+/** `explain`: verdicts with their reasons, the ways to name an end, and rules to paste. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { parse, parseAllDocuments, stringify } from 'yaml';
+import type { SegmentationProfile } from '../../../src/api/profile.ts';
+import { cli, directoryOf } from '../cli.ts';
+
+const SHOP = '-f config/samples/shop';
+const PODS = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web-deny, namespace: shop}
+spec: {podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {matchLabels: {app: api}}}], ports: [{port: 80}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web}}
+spec: {nodeName: node-1, containers: [{name: a, ports: [{containerPort: 80, name: http}, {containerPort: 53, protocol: UDP}]}]}
+status: {podIP: 10.0.0.1}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: agent, namespace: shop, labels: {app: agent}}
+spec: {hostNetwork: true, nodeName: node-1, containers: [{name: a}]}
+status: {podIP: 192.168.0.1}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api, namespace: shop}
+spec: {template: {metadata: {labels: {app: api}}, spec: {containers: [{name: a}]}}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: data}
+spec: {template: {metadata: {labels: {app: db}}, spec: {containers: [{name: a, ports: [{containerPort: 5432}]}]}}}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: backup, namespace: data}
+spec: {jobTemplate: {spec: {template: {metadata: {labels: {app: backup}}, spec: {containers: [{name: a}]}}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: front, namespace: shop}
+spec: {clusterIP: 10.96.0.9, selector: {app: web}, ports: [{name: public, port: 8000, targetPort: http}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: alias, namespace: shop}
+spec: {type: ExternalName, externalName: example.com}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: lonely, namespace: shop}
+spec: {selector: {app: none}, ports: [{port: 1}]}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: empty}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: node-1}
+status: {addresses: [{type: InternalIP, address: 192.168.0.1}]}
+`;
+
+describe('kubectl segmentation explain', () => {
+  const directory = directoryOf({ 'pods.yaml': PODS });
+  const pods = `-f ${directory}/pods.yaml`;
+
+  const TOLD: readonly [line: string, code: number, ...lines: RegExp[]][] = [
+    [
+      `shop-checkout/checkout shop-payments/svc/payments ${SHOP}`,
+      0,
+      /^ALLOWED {2}shop-checkout\/deploy\/checkout → shop-payments\/deploy\/payments {2}TCP 8443 \(main\)$/m,
+      /✓ Egress {3}allowed by rule checkout-to-payments of profile shop \(shop\.egress\.checkout-to-payments\)$/m,
+      /✓ Ingress {2}allowed by rule payments-from-checkout of profile shop .*: Orders are paid\.$/m,
+    ],
+    [
+      `cart shop-payments/payments -n shop-checkout ${SHOP}`,
+      1,
+      /^DENIED {2}shop-checkout\/deploy\/cart/m,
+      /✗ Egress {3}denied: profile shop limits what it reaches, and no rule allows this$/m,
+      /close: rule checkout-to-payments of profile shop \(.*\) is for pods app=checkout only$/m,
+      /^To allow it, add this to the spec of SegmentationProfile shop:$/m,
+    ],
+    [
+      `shop/api shop/web -p 80 ${pods}`,
+      0,
+      /allowed by rule 1 of NetworkPolicy shop\/web-deny \(not the operator's\)/,
+    ],
+    [
+      `shop/api shop/web -p 81 ${pods}`,
+      1,
+      /denied: NetworkPolicy shop\/web-deny limits what reaches it/,
+      /web-deny \(not the operator's\) allows it on TCP 80 only/,
+      /^ {2}kind: NetworkPolicy$/m,
+    ],
+    [`shop/api shop/web ${pods}`, 1, /^DENIED .*UDP 53$/m, /^ALLOWED .*TCP 80 \(http\)$/m],
+    [
+      `shop/api shop/svc/front ${pods}`,
+      0,
+      /^ALLOWED .*TCP 80 \(http\)$/m,
+      /note: Service shop\/front leads to other ports of its pods; policies see those/,
+    ],
+    [`shop/api shop/front --port public ${pods}`, 0, /^ALLOWED .*TCP 80/m],
+    [`shop/api shop/front --port 8000 ${pods}`, 0, /^ALLOWED .*TCP 80/m],
+    [
+      `shop/api 10.96.0.9 ${pods}`,
+      0,
+      /note: 10\.96\.0\.9 is Service shop\/front: policies see the pods behind it/,
+    ],
+    [`shop/api 10.0.0.1 -p http ${pods}`, 0, /note: 10\.0\.0\.1 is the address of pod shop\/web/],
+    [
+      `shop/pod/agent shop/web -p 9 ${pods}`,
+      0,
+      /Egress {3}not limited: shop\/pod\/agent is on the host network/,
+      /Ingress {2}allowed: a pod's own node always reaches it/,
+    ],
+    [
+      `node/node-1 shop/web -p 9 ${pods}`,
+      0,
+      /Egress {3}not limited: node\/node-1 is no pod/,
+      /a pod's own node always reaches it/,
+    ],
+    [`192.168.0.1 shop/web -p 9 ${pods}`, 0, /note: 192\.168\.0\.1 is the address of node node-1/],
+    [
+      `shop/web shop/agent ${pods}`,
+      0,
+      /Ingress {2}not limited: shop\/pod\/agent is on the host network/,
+      /  all ports$/m,
+    ],
+    [
+      `data/sts/db data/cj/backup ${pods}`,
+      0,
+      /not limited: no policy isolates the egress of data\/statefulset\/db|data\/sts\/db/,
+    ],
+    [`shop/api shop/api ${pods}`, 0, /^ALLOWED {2}shop\/deploy\/api → shop\/deploy\/api/m],
+    [
+      `203.0.113.7 shop/web -p 80 ${pods}`,
+      1,
+      /cidr: 203\.0\.113\.7\/32/,
+      /note: what comes from outside may arrive with the address of a load balancer/,
+    ],
+    [`2001:db8::7 shop/web -p 80 ${pods}`, 1, /cidr: 2001:db8::7\/128/],
+    [
+      `ns/shop-checkout ns/shop-payments ${SHOP}`,
+      1,
+      /^ALLOWED {2}shop-checkout\/deploy\/checkout → shop-payments\/deploy\/payments/m,
+      /note: 5 rules would have to be added; name two workloads to see theirs/,
+    ],
+    [`shop/api data/db -o wide ${pods}`, 0, /TCP 5432/],
+    [`shop/api shop/web -p 80 -o wide ${pods}`, 0, /# NetworkPolicy shop\/web-deny\nspec:/],
+    [`shop/api shop/web -p 80 -o name ${pods}`, 0, /^shop\/web-deny$/m],
+  ];
+  for (const [line, expected, ...told] of TOLD) {
+    it(`tells ${line.replace(/ -f \S+/, '')}`, async () => {
+      const { code, stdout, stderr } = await cli(`explain ${line}`);
+      for (const each of told) assert.match(stdout + stderr, each);
+      assert.equal(code, expected, stdout + stderr);
+    });
+  }
+
+  const REFUSED: readonly [line: string, answer: RegExp][] = [
+    ['shop/apy shop/web', /no workload, pod or Service "apy" in namespace shop \(did you mean "api"\?\)/],
+    ['api shop/web', /no workload "api" in namespace default; there is shop\/deploy\/api/],
+    ['shoq/x shop/web', /no namespace "shoq" in the manifests \(did you mean "shop"\?\)/],
+    [
+      'shop/deploi/api shop/web',
+      /"shop\/deploi\/api": deploi is no kind that has pods: write pod, deploy, sts, ds, job, cj or svc/,
+    ],
+    ['shop/svc/web shop/web', /no Service "web" in namespace shop; there is alias, front, lonely/],
+    ['shop/api shop/alias', /Service shop\/alias is a DNS alias \(ExternalName\): policies see addresses/],
+    ['shop/api shop/lonely', /Service shop\/lonely has no pods: its selector matches none in shop/],
+    ['shop/api ns/empty', /namespace empty has no pods/],
+    ['shop/api node/node-2', /no Node "node-2" in the manifests \(did you mean "node-1"\?\)/],
+    ['shop/api 10.0.0.0/8', /10\.0\.0\.0\/8 is a range: name one address of it/],
+    ['shop//api shop/web', /"shop\/\/api" names no end of a flow: write NAME, KIND\/NAME/],
+    ['10.1.1.1 10.1.1.2', /neither end is a pod of this cluster/],
+    ['shop/web shop/web', /the two ends are one and the same pod/],
+    ['shop/api', /explain needs FROM TO, and was given only shop\/api/],
+    ['shop/api shop/web -p 70000', /--port 70000: ports are from 1 to 65535/],
+    [
+      'shop/api shop/web -p 80/TCQ',
+      /--port 80\/TCQ: write a port or its name, such as 8443, 53\/UDP or http/,
+    ],
+    ['shop/api shop/web -p htp', /--port htp: shop\/pod\/web has no port of that name; it has http/],
+    ['shop/api shop/front -p 9', /--port 9: Service shop\/front has no such port; it has 8000 \(public\)/],
+  ];
+  for (const [line, answer] of REFUSED) {
+    it(`refuses ${line}, and says why`, async () => {
+      const { code, stdout, stderr } = await cli(`explain ${line} ${pods}`);
+      assert.deepEqual({ code, stdout }, { code: 2, stdout: '' });
+      assert.match(stderr, answer);
+    });
+  }
+
+  it('suggests rules that, pasted into the profile, allow what was denied', async () => {
+    const line = 'explain shop-checkout/cart shop-payments/ledger';
+    const { stdout } = await cli(`${line} ${SHOP}`);
+    const pasted = parse(stdout.slice(stdout.indexOf(':\n\n') + 3)) as object;
+    const text = readFileSync('config/samples/shop/profile.yaml', 'utf8');
+    const profile = parse(text) as SegmentationProfile;
+    const { egress = [], ingress = [] } = pasted as SegmentationProfile['spec'];
+    assert.deepEqual([egress.length, ingress.length], [1, 1]);
+    const spec = {
+      ...profile.spec,
+      egress: [...(profile.spec.egress ?? []), ...egress],
+      ingress: [...(profile.spec.ingress ?? []), ...ingress],
+    };
+    const others = ['namespaces', 'workloads'].map((name) =>
+      readFileSync(`config/samples/shop/${name}.yaml`, 'utf8'),
+    );
+    const stdin = [stringify({ ...profile, spec }), ...others].join('\n---\n');
+    const after = await cli(`${line} -f -`, { stdin });
+    assert.equal(after.code, 0, after.stdout + after.stderr);
+    // And the other workload of the namespace gained nothing.
+    assert.equal((await cli('explain shop-checkout/checkout shop-payments/ledger -f -', { stdin })).code, 1);
+  });
+
+  it('says the same to programs, with a patch', async () => {
+    const { stdout, code } = await cli(`explain shop-checkout/cart shop-payments/payments ${SHOP} -o json`);
+    const { allowed, flows, suggestions } = JSON.parse(stdout) as {
+      allowed: boolean;
+      flows: { port: number; egress: { allowed: boolean }; ingress: { allowedBy: { rule: string }[] } }[];
+      suggestions: { profile: string; patch: { op: string; path: string; value: { name: string } }[] }[];
+    };
+    assert.deepEqual({ code, allowed, flows: flows.length }, { code: 1, allowed: false, flows: 1 });
+    assert.equal(flows[0]?.port, 8443);
+    assert.deepEqual(flows[0]?.egress.allowed, false);
+    assert.equal(flows[0]?.ingress.allowedBy[0]?.rule, 'payments-from-checkout');
+    const [{ path, value } = { path: '', value: { name: '' } }] = suggestions[0]?.patch ?? [];
+    assert.deepEqual(
+      { path, name: value.name, profile: suggestions[0]?.profile },
+      { path: '/spec/egress/-', name: 'cart-to-payments', profile: 'shop' },
+    );
+    const yaml = await cli(`explain shop-checkout/cart shop-payments/payments ${SHOP} -o yaml`);
+    assert.deepEqual(parse(yaml.stdout), JSON.parse(stdout));
+  });
+
+  it('answers as if a profile under Audit were enforced, when it is asked to', async () => {
+    const files = ['profile', 'namespaces', 'workloads'].map((name) =>
+      readFileSync(`config/samples/shop/${name}.yaml`, 'utf8'),
+    );
+    const stdin = files
+      .join('\n---\n')
+      .replace('spec:\n  namespaceSelector', 'spec:\n  mode: Audit\n  namespaceSelector');
+    assert.ok(
+      parseAllDocuments(stdin).some(
+        (each) => (each.toJS() as { spec?: { mode?: string } }).spec?.mode === 'Audit',
+      ),
+    );
+    const line = 'explain shop-checkout/cart shop-payments/ledger -f -';
+    assert.equal((await cli(line, { stdin })).code, 0);
+    assert.equal((await cli(`${line} --as-enforced`, { stdin })).code, 1);
+  });
+
+  it('says why it suggests no rule for pods of the host network whose addresses are not known', async () => {
+    const agent = `
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent, namespace: monitoring}
+spec: {template: {metadata: {labels: {app: agent}}, spec: {hostNetwork: true, containers: []}}}
+`;
+    const line = 'explain monitoring/agent shop-payments/payments --port 8443 -f config/samples/shop -f -';
+    const { code, stdout, stderr } = await cli(line, { stdin: agent });
+    assert.equal(code, 1);
+    assert.doesNotMatch(stdout, /To allow it/);
+    assert.match(stderr, /only an ipBlock with the addresses of its nodes could allow monitoring\/ds\/agent/);
+  });
+});

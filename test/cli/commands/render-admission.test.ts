@@ -1,0 +1,71 @@
+/** Manifests are judged as the API server judges them: by the same table of cases that it is held to. */
+import assert from 'node:assert/strict';
+import { API_VERSION, KIND } from '../../../src/api/names.ts';
+import type { SegmentationProfile } from '../../../src/api/profile.ts';
+import { admitProfile } from '../../../src/cli/snapshot/profile.ts';
+import { ADMITTED, largestProfile, REFUSED } from '../../integration/api/profile-cases.ts';
+
+const profile = (spec: object, name = 'case') => ({
+  apiVersion: API_VERSION,
+  kind: KIND,
+  metadata: { name },
+  spec: { namespaceSelector: {}, ...spec },
+});
+
+describe('a profile from a manifest', () => {
+  for (const { what, spec, at, because } of REFUSED) {
+    it(`is refused with ${what}`, () => {
+      const { problems } = admitProfile(profile(spec));
+      const found = problems.find((each) => each.at === at && each.message.includes(because));
+      assert.ok(found, `nothing at ${at} says "${because}": ${JSON.stringify(problems)}`);
+    });
+  }
+
+  for (const { what, spec } of ADMITTED) {
+    it(`is admitted with ${what}`, () => {
+      const { problems, value } = admitProfile(profile(spec));
+      assert.deepEqual(problems, []);
+      assert.partialDeepStrictEqual((value as { spec: object }).spec, spec);
+    });
+  }
+
+  it('is admitted at the largest size', () => {
+    assert.deepEqual(admitProfile(profile(largestProfile())).problems, []);
+  });
+
+  it('is refused with a name that has dots', () => {
+    const { problems } = admitProfile(profile({}, 'team.a'));
+    assert.match(problems[0]?.message ?? '', /`team-a` rather than `team\.a`/);
+  });
+
+  it('is refused with a field that is misspelt, and told how it is written', () => {
+    const { problems } = admitProfile(profile({ namespaceSelecter: {} }));
+    assert.deepEqual(problems, [
+      { at: 'spec.namespaceSelecter', message: 'unknown field (did you mean "namespaceSelector"?)' },
+    ]);
+  });
+
+  it('gets the defaults that the API server fills in', () => {
+    const { value } = admitProfile(
+      profile({
+        baseline: { sameNamespace: 'Allow' },
+        ingress: [{ name: 'a', from: [{ entity: 'Any' }], ports: [{ port: 80 }] }],
+      }),
+    );
+    assert.deepEqual((value as SegmentationProfile).spec, {
+      mode: 'Enforce',
+      namespaceSelector: {},
+      isolation: ['Ingress', 'Egress'],
+      deletionPolicy: 'Delete',
+      baseline: {
+        dns: 'Allow',
+        admissionWebhooks: 'Allow',
+        sameNamespace: 'Allow',
+        kubeAPIServer: 'Deny',
+        ingressControllers: 'Deny',
+        monitoring: 'Deny',
+      },
+      ingress: [{ name: 'a', from: [{ entity: 'Any' }], ports: [{ protocol: 'TCP', port: 80 }] }],
+    });
+  });
+});

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import {
+  endpointFacts,
+  nodeFacts,
+  serviceCIDRs,
+  serviceFacts,
+  webhookServices,
+} from '../../../src/cluster-state/peer-sources/facts.ts';
+
+describe('what is kept of a Service', () => {
+  for (const [name, spec, facts] of [
+    [
+      'with everything',
+      {
+        type: 'ClusterIP',
+        selector: { app: 'api' },
+        ports: [{ name: 'http', port: 80, targetPort: 'main', protocol: 'TCP' }],
+        clusterIP: '10.96.0.7',
+        clusterIPs: ['10.96.0.7', 'fd00::7'],
+      },
+      {
+        type: 'ClusterIP',
+        selector: { app: 'api' },
+        ports: [{ protocol: 'TCP', port: 80, targetPort: 'main' }],
+        clusterIPs: ['10.96.0.7', 'fd00::7'],
+      },
+    ],
+    [
+      'headless, without ports',
+      { selector: { app: 'db' }, clusterIP: 'None', clusterIPs: ['None'] },
+      { type: 'ClusterIP', selector: { app: 'db' }, ports: [], clusterIPs: [] },
+    ],
+    [
+      'of an old client: one address, target port 0 for "as the port"',
+      { ports: [{ port: 53, targetPort: 0 }], clusterIP: '10.96.0.10' },
+      { type: 'ClusterIP', ports: [{ port: 53 }], clusterIPs: ['10.96.0.10'] },
+    ],
+    ['that is an alias', { type: 'ExternalName' }, { type: 'ExternalName', ports: [], clusterIPs: [] }],
+  ] as const) {
+    it(name, () => assert.deepEqual(serviceFacts({ spec }), facts));
+  }
+});
+
+describe('what is kept of an EndpointSlice', () => {
+  const metadata = { name: 'api-x', labels: { 'kubernetes.io/service-name': 'api' } };
+
+  it('is its Service, every address and every port', () => {
+    const slice = {
+      metadata,
+      endpoints: [{ addresses: ['192.0.2.1'] }, { addresses: ['192.0.2.2', '192.0.2.3'] }],
+      ports: [{ name: 'https', port: 6443, protocol: 'TCP' as const }],
+    };
+    assert.deepEqual(endpointFacts(slice), {
+      service: 'api',
+      addresses: ['192.0.2.1', '192.0.2.2', '192.0.2.3'],
+      ports: [{ port: 6443, protocol: 'TCP' }],
+    });
+  });
+
+  it('is nothing of one that has null where lists should be', () => {
+    const empty = { service: 'api', addresses: [], ports: [] };
+    assert.deepEqual(endpointFacts({ metadata, endpoints: null, ports: null }), empty);
+  });
+});
+
+describe('what is kept of a Node', () => {
+  it('is its InternalIPs and pod CIDRs of all families', () => {
+    const node = {
+      spec: { podCIDR: '10.244.0.0/24', podCIDRs: ['10.244.0.0/24', 'fd00:10::/64'] },
+      status: {
+        addresses: [
+          { type: 'InternalIP', address: '192.0.2.10' },
+          { type: 'InternalIP', address: '2001:db8::10' },
+          { type: 'ExternalIP', address: '198.51.100.1' },
+          { type: 'Hostname', address: 'node' },
+        ],
+      },
+    };
+    assert.deepEqual(nodeFacts(node), {
+      addresses: ['192.0.2.10', '2001:db8::10'],
+      podCIDRs: ['10.244.0.0/24', 'fd00:10::/64'],
+    });
+  });
+
+  it('is nothing of one that has just joined', () => {
+    assert.deepEqual(nodeFacts({}), { addresses: [], podCIDRs: [] });
+  });
+});
+
+describe('the Services that the API server calls', () => {
+  const service = { namespace: 'hooks', name: 'guard' };
+  for (const [name, object, services] of [
+    [
+      'for the webhooks of a configuration',
+      {
+        webhooks: [{ clientConfig: { service: { ...service, port: 8443 } } }, { clientConfig: { service } }],
+      },
+      [
+        { ...service, port: 8443 },
+        { ...service, port: 443 },
+      ],
+    ],
+    ['for a webhook by URL: none', { webhooks: [{ clientConfig: { url: 'https://example.com' } }] }, []],
+    ['for an APIService', { spec: { service } }, [{ ...service, port: 443 }]],
+    ['for an APIService of the API server itself: none', { spec: { service: null } }, []],
+    [
+      'for the conversion of a CRD',
+      {
+        spec: {
+          conversion: {
+            strategy: 'Webhook',
+            webhook: { clientConfig: { service: { ...service, port: 9443 } } },
+          },
+        },
+      },
+      [{ ...service, port: 9443 }],
+    ],
+    ['for a CRD without conversion: none', { spec: { conversion: { strategy: 'None' } } }, []],
+    ['for a configuration without webhooks: none', {}, []],
+  ] as const) {
+    it(name, () =>
+      assert.deepEqual(webhookServices(object as Parameters<typeof webhookServices>[0]), services),
+    );
+  }
+});
+
+describe('the ranges of a ServiceCIDR', () => {
+  it('are its own', () => {
+    assert.deepEqual(serviceCIDRs({ spec: { cidrs: ['10.96.0.0/16', 'fd00:96::/112'] } }), [
+      '10.96.0.0/16',
+      'fd00:96::/112',
+    ]);
+    assert.deepEqual(serviceCIDRs({}), []);
+  });
+});

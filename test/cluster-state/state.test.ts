@@ -1,0 +1,282 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import type { ProfileSpec } from '../../src/api/profile.ts';
+import type { NamespaceItem, PolicyItem, ProfileItem } from '../../src/cluster-state/items.ts';
+import { type Relation, World } from '../../src/cluster-state/state.ts';
+import { profile } from '../policy/fixture.ts';
+
+const namespace = (key: string, extra: Partial<NamespaceItem> = {}): NamespaceItem => ({
+  key,
+  uid: `ns-${key}`,
+  resourceVersion: '1',
+  labels: { team: 'red' },
+  terminating: false,
+  ...extra,
+});
+const profileItem = (name: string, uid: string, resourceVersion = '1'): ProfileItem => ({
+  key: name,
+  uid,
+  resourceVersion,
+  profile: { ...profile(), metadata: { name, uid } },
+});
+const policyItem = (extra: Partial<PolicyItem> = {}): PolicyItem => ({
+  key: 'shop/x',
+  namespace: 'shop',
+  name: 'x',
+  uid: 'x',
+  resourceVersion: '1',
+  profile: undefined,
+  ownerUids: [],
+  fingerprint: undefined,
+  reach: 0,
+  reliesOn: [],
+  body: undefined,
+  ...extra,
+});
+
+describe('what a profile means for a namespace', () => {
+  const world = new World(['kube-system']);
+  const deleted = '2026-01-01T00:00:00Z';
+  const cases: [
+    name: string,
+    spec: Partial<ProfileSpec>,
+    deletionTimestamp: string | undefined,
+    item: NamespaceItem,
+    relation: Relation,
+  ][] = [
+    ['is to enforce where it selects it', {}, undefined, namespace('shop'), 'enforce'],
+    [
+      'is nothing where its selector does not match',
+      { namespaceSelector: { matchLabels: { team: 'blue' } } },
+      undefined,
+      namespace('shop'),
+      'none',
+    ],
+    ['is nothing where the namespace is protected', {}, undefined, namespace('kube-system'), 'none'],
+    [
+      'is nothing where the namespace is excluded',
+      { excludeNamespaces: ['shop'] },
+      undefined,
+      namespace('shop'),
+      'none',
+    ],
+    [
+      'is nothing where the namespace is terminating',
+      {},
+      undefined,
+      namespace('shop', { terminating: true }),
+      'none',
+    ],
+    ['is to compute only under Audit', { mode: 'Audit' }, undefined, namespace('shop'), 'audit'],
+    ['is nothing once it is being deleted', {}, deleted, namespace('shop'), 'none'],
+    [
+      'is to enforce still when it is deleted under Retain',
+      { deletionPolicy: 'Retain' },
+      deleted,
+      namespace('shop'),
+      'enforce',
+    ],
+    [
+      'is nothing for a protected namespace under Retain',
+      { deletionPolicy: 'Retain' },
+      deleted,
+      namespace('kube-system'),
+      'none',
+    ],
+  ];
+  for (const [name, spec, deletionTimestamp, item, relation] of cases) {
+    it(name, () => {
+      const made = profile(spec);
+      const given = {
+        ...made,
+        metadata: { ...made.metadata, ...(deletionTimestamp && { deletionTimestamp }) },
+      };
+      assert.equal(world.relation(given, item), relation);
+    });
+  }
+});
+
+describe('whose a policy is', () => {
+  let world: World;
+  beforeEach(() => {
+    world = new World([]);
+    world.profiles.upsert(profileItem('p', 'uid-p'));
+    world.profiles.upsert(profileItem('q', 'uid-q'));
+  });
+  const owner = (extra: Partial<PolicyItem>) => world.ownerOf(policyItem(extra));
+
+  it('is told by its labels', () => assert.equal(owner({ profile: 'p' }), 'p'));
+  it('is told by its owner', () => assert.equal(owner({ ownerUids: ['gone', 'uid-q'] }), 'q'));
+  it('is told by its owner where the label was changed to one of no profile', () =>
+    assert.equal(owner({ profile: 'typo', ownerUids: ['uid-p'] }), 'p'));
+  it('is nobody’s of ours without either', () => assert.equal(owner({}), undefined));
+  it('is not that of a profile that is gone: it was retained', () =>
+    assert.equal(owner({ profile: 'gone', ownerUids: ['uid-gone'] }), undefined));
+
+  for (const [name, marks] of [
+    ['stripped of everything', {}],
+    ['given the label of no profile', { profile: 'typo' }],
+  ] as const) {
+    it(`is remembered when it is ${name}, until it is gone`, () => {
+      world.policies.upsert(policyItem({ profile: 'p' }));
+      const stripped = policyItem({ resourceVersion: '2', ...marks });
+      world.policies.upsert(stripped);
+      assert.equal(world.ownerOf(stripped), 'p');
+      assert.deepEqual([...world.namespacesWithPoliciesOf('p')], ['shop']);
+      world.policies.upsert(policyItem({ resourceVersion: '3', ...marks }));
+      assert.equal(world.ownerOf(policyItem({ ...marks })), 'p');
+      world.policies.remove(policyItem({ resourceVersion: '4', ...marks }));
+      assert.equal(world.ownerOf(policyItem({ ...marks })), undefined);
+      assert.deepEqual([...world.namespacesWithPoliciesOf('p')], []);
+    });
+  }
+
+  it('is not remembered for another object of the same name', () => {
+    world.policies.upsert(policyItem({ profile: 'p' }));
+    world.policies.upsert(policyItem({ uid: 'y', resourceVersion: '2' }));
+    assert.equal(owner({ uid: 'y' }), undefined);
+  });
+
+  it('is not remembered of one that was retained, and then taken over by somebody', () => {
+    world.policies.upsert(policyItem({ profile: 'later' }));
+    world.policies.upsert(policyItem({ resourceVersion: '2' }));
+    world.profiles.upsert(profileItem('later', 'uid-later'));
+    assert.equal(owner({}), undefined);
+  });
+
+  it('is the same for a whole object', () => {
+    const ownerReferences = [
+      { apiVersion: 'segmentation.dev/v1beta9', kind: 'SegmentationProfile', name: 'p', uid: 'uid-p' },
+    ];
+    assert.equal(world.ownerOfPolicy({ metadata: { name: 'x', ownerReferences }, spec: {} }), 'p');
+    assert.equal(
+      world.ownerOfPolicy({ metadata: { name: 'x', labels: { 'segmentation.dev/profile': 'p' } }, spec: {} }),
+      undefined,
+    );
+    assert.equal(
+      world.ownerOfPolicy({
+        metadata: {
+          name: 'x',
+          labels: {
+            'segmentation.dev/profile': 'p',
+            'app.kubernetes.io/managed-by': 'segmentation-operator',
+          },
+        },
+        spec: {},
+      }),
+      'p',
+    );
+  });
+});
+
+describe('the profiles that concern a namespace', () => {
+  it('are those that select it or have policies there, by name', () => {
+    const world = new World([]);
+    world.profiles.upsert(profileItem('z', 'uid-z'));
+    const other: ProfileItem = {
+      ...profileItem('a', 'uid-a'),
+      profile: {
+        ...profile({ namespaceSelector: { matchLabels: { team: 'blue' } } }),
+        metadata: { name: 'a', uid: 'uid-a' },
+      },
+    };
+    world.profiles.upsert(other);
+    const concerned = () => world.concerned(namespace('shop')).map(({ metadata }) => metadata.name);
+    assert.deepEqual(concerned(), ['z']);
+    world.policies.upsert(policyItem({ ownerUids: ['uid-a'] }));
+    assert.deepEqual(concerned(), ['a', 'z']);
+  });
+});
+
+describe('the namespaces that have policies of a profile', () => {
+  const NAMES = ['p', 'q'];
+  const event = fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        type: fc.constant('policy' as const),
+        namespace: fc.constantFrom('a', 'b'),
+        name: fc.constantFrom('x', 'y'),
+        anew: fc.boolean(),
+        profile: fc.constantFrom(undefined, ...NAMES, 'typo'),
+        owners: fc.subarray(['p-1', 'p-2', 'q-1']),
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        type: fc.constant('remove' as const),
+        namespace: fc.constantFrom('a', 'b'),
+        name: fc.constantFrom('x', 'y'),
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        type: fc.constant('profile' as const),
+        name: fc.constantFrom(...NAMES),
+        uid: fc.constantFrom('1', '2'),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ type: fc.constant('profileGone' as const), name: fc.constantFrom(...NAMES) }),
+    },
+    { weight: 1, arbitrary: fc.constant({ type: 'list' as const }) },
+  );
+
+  it('are what a recount gives, after any sequence of events', () => {
+    let found = 0;
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 30 }), (events) => {
+        const world = new World([]);
+        let revision = 1;
+        for (const each of events) {
+          const resourceVersion = String((revision += 1));
+          if (each.type === 'policy') {
+            const key = `${each.namespace}/${each.name}`;
+            const old = world.policies.get(key);
+            const uid = each.anew || old === undefined ? `uid-${revision}` : old.uid;
+            world.policies.upsert(
+              policyItem({
+                key,
+                namespace: each.namespace,
+                name: each.name,
+                uid,
+                resourceVersion,
+                profile: each.profile,
+                ownerUids: each.owners,
+              }),
+            );
+          } else if (each.type === 'remove') {
+            const old = world.policies.get(`${each.namespace}/${each.name}`);
+            if (old) world.policies.remove({ ...old, resourceVersion });
+          } else if (each.type === 'profile') {
+            const uid = `${each.name}-${each.uid}`;
+            world.profiles.upsert(profileItem(each.name, uid, resourceVersion));
+          } else if (each.type === 'profileGone') {
+            const old = world.profiles.get(each.name);
+            if (old) world.profiles.remove({ ...old, resourceVersion });
+          } else {
+            // A list that has lost half of them.
+            world.policies.replace(
+              [...world.policies.values()].filter(({ name }) => name === 'x'),
+              resourceVersion,
+            );
+          }
+          for (const name of NAMES.filter((known) => world.profile(known) !== undefined)) {
+            const recount = new Set(
+              [...world.policies.values()]
+                .filter((item) => world.ownerOf(item) === name)
+                .map((item) => item.namespace),
+            );
+            assert.deepEqual([...world.namespacesWithPoliciesOf(name)].sort(), [...recount].sort());
+            found += recount.size;
+          }
+        }
+      }),
+      { numRuns: 1500 },
+    );
+    assert.ok(found > 500, `only ${found} namespaces were found`);
+  });
+});

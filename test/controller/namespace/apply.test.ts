@@ -1,0 +1,106 @@
+// What each step of a plan asks of the API server, and what is known after it.
+import assert from 'node:assert/strict';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import { apply, type ApplyContext } from '../../../src/controller/namespace/apply.ts';
+import { PolicyStore } from '../../../src/cluster-state/policies/store.ts';
+import { ApiError } from '../../../src/kube/errors.ts';
+import type { DeleteOptions } from '../../../src/kube/resource.ts';
+import type { Step } from '../../../src/policy/planning/plan.ts';
+
+const policy = (name: string, more: object = {}): NetworkPolicy => ({
+  apiVersion: 'networking.k8s.io/v1',
+  kind: 'NetworkPolicy',
+  metadata: { name, namespace: 'shop', ...more },
+  spec: { podSelector: {}, policyTypes: ['Ingress'] },
+});
+const refused = (status: number, reason: string) =>
+  new ApiError({ status, reason, message: 'no', method: 'DELETE', path: '/p', details: { name: 'p' } });
+
+/** An API server that keeps policies, and notes what was asked for. */
+class Server {
+  readonly asked: string[] = [];
+  readonly store = new PolicyStore();
+  failure: ApiError | undefined;
+  #revision = 10;
+
+  readonly policies = {
+    create: async (object: NetworkPolicy) => this.#stored('create', object, `uid-${object.metadata.name}`),
+    replace: async (object: NetworkPolicy) => this.#stored('replace', object, object.metadata.uid ?? 'none'),
+    delete: async (name: string, namespace: string, { preconditions }: DeleteOptions) => {
+      this.asked.push(`delete ${namespace}/${name} ${JSON.stringify(preconditions)}`);
+      if (this.failure !== undefined) throw this.failure;
+      return undefined;
+    },
+  };
+
+  /** Carries out `steps` on `observed`; resolves what the store holds after each. */
+  async apply(steps: readonly Step[], observed: readonly NetworkPolicy[] = []): Promise<string[][]> {
+    for (const each of observed) this.store.upsert(this.store.project(each));
+    const known: string[][] = [];
+    await apply(steps, observed, {
+      namespace: 'shop',
+      policies: this.policies as unknown as ApplyContext['policies'],
+      store: this.store,
+      signal: new AbortController().signal,
+      send: (request) => request(),
+      onWrite: () => known.push(this.known()),
+    });
+    return known;
+  }
+
+  known(): string[] {
+    return [...this.store.values()].map(({ name, resourceVersion }) => `${name}@${resourceVersion}`);
+  }
+
+  #stored(verb: string, object: NetworkPolicy, uid: string): NetworkPolicy {
+    const { name, resourceVersion } = object.metadata;
+    this.asked.push(`${verb} ${name} ${JSON.stringify({ uid: object.metadata.uid, resourceVersion })}`);
+    if (this.failure !== undefined) throw this.failure;
+    this.#revision += 1;
+    return { ...object, metadata: { ...object.metadata, uid, resourceVersion: String(this.#revision) } };
+  }
+}
+
+const step = (verb: 'create' | 'update', name: string): Step => ({
+  verb,
+  reason: 'changed',
+  policy: policy(name),
+});
+const removal: Step = { verb: 'delete', reason: 'unwanted', name: 'p' };
+const P = policy('p', { uid: 'uid-p', resourceVersion: '7' });
+
+describe('carrying out a plan', () => {
+  it('knows each write before the next one, and builds the next one on it', async () => {
+    const server = new Server();
+    const steps = [step('create', 'p'), step('update', 'p'), step('create', 'q'), removal];
+    assert.deepEqual(await server.apply(steps), [['p@11'], ['p@12'], ['p@12', 'q@13'], ['q@13']]);
+    assert.deepEqual(server.asked, [
+      'create p {}',
+      'replace p {"uid":"uid-p","resourceVersion":"11"}',
+      'create q {}',
+      'delete shop/p {"uid":"uid-p","resourceVersion":"12"}',
+    ]);
+  });
+
+  it('knows what it has deleted as gone, also when the event of an older state comes late', async () => {
+    const server = new Server();
+    await server.apply([removal], [P]);
+    assert.deepEqual(server.asked, ['delete shop/p {"uid":"uid-p","resourceVersion":"7"}']);
+    server.store.upsert(server.store.project(policy('p', { uid: 'uid-p', resourceVersion: '9' })));
+    assert.deepEqual(server.known(), []);
+  });
+
+  it('takes what somebody else has deleted meanwhile for deleted', async () => {
+    const server = new Server();
+    server.failure = refused(404, 'NotFound');
+    assert.deepEqual(await server.apply([removal], [P]), [[]]);
+  });
+
+  it('stops at the first step that fails, and knows nothing of it', async () => {
+    const server = new Server();
+    server.failure = refused(409, 'Conflict');
+    await assert.rejects(server.apply([step('update', 'p'), removal], [P]), /409 Conflict/);
+    assert.equal(server.asked.length, 1);
+    assert.deepEqual(server.known(), ['p@7']);
+  });
+});

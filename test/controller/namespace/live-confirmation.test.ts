@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict';
+import type { KubeObject } from '../../../src/api/meta.ts';
+import type { SegmentationProfile } from '../../../src/api/profile.ts';
+import { Evidence } from '../../../src/controller/namespace/live-confirmation.ts';
+import { NAMESPACES, PROFILES, projectNamespace, projectProfile } from '../../../src/cluster-state/items.ts';
+import { World } from '../../../src/cluster-state/state.ts';
+import { ApiError } from '../../../src/kube/errors.ts';
+import { Resource } from '../../../src/kube/resource.ts';
+import type { Request, Transport } from '../../../src/kube/http/transport.ts';
+
+const COLLECTION = '/api/v1/namespaces';
+const MANY = 40;
+
+describe('the confirmation of many namespaces', () => {
+  let evidence: Evidence;
+  let world: World;
+  /** As the server has them; what is known is what was there when a test began. */
+  let live: Map<string, KubeObject>;
+  let asked: string[];
+  /** Answers instead of the server. */
+  let fault: (request: Request) => void;
+
+  const transport: Transport = {
+    request: async <T>(request: Request) => {
+      asked.push(
+        request.path === COLLECTION && request.query?.['limit'] !== undefined ? 'list' : request.path,
+      );
+      await Promise.resolve();
+      fault(request);
+      if (request.path.endsWith('/segmentationprofiles'))
+        return { metadata: { resourceVersion: '900' }, items: [] } as T;
+      if (request.path !== COLLECTION) {
+        const found = live.get(request.path.slice(COLLECTION.length + 1));
+        if (found === undefined) throw failure(404, 'NotFound');
+        return found as T;
+      }
+      // Two pages.
+      const half = [...live.values()].length / 2;
+      const isFirst = request.query?.['continue'] === undefined;
+      const items = [...live.values()].slice(isFirst ? 0 : half, isFirst ? half : undefined);
+      return { metadata: { resourceVersion: '900', continue: isFirst ? 'more' : '' }, items } as T;
+    },
+    watch: () => assert.fail('nothing is watched'),
+    close: () => Promise.resolve(),
+  };
+
+  beforeEach(() => {
+    evidence = new Evidence();
+    world = new World([]);
+    asked = [];
+    fault = () => {};
+    live = new Map(Array.from({ length: MANY }, (_, index) => namespace(`ns-${index}`)));
+    for (const each of live.values()) world.namespaces.upsert(projectNamespace(each));
+  });
+
+  async function confirm(anew = false): Promise<string[]> {
+    const sources = {
+      world,
+      namespaces: new Resource<KubeObject>(transport, NAMESPACES),
+      profiles: new Resource<SegmentationProfile>(transport, PROFILES),
+    };
+    const names = [...world.namespaces.values()];
+    const { signal } = new AbortController();
+    const answers = await Promise.all(
+      names.map((each) => evidence.confirms(each, [], anew, sources, signal)),
+    );
+    return names.filter((_, index) => answers[index] !== true).map(({ key }) => key);
+  }
+
+  const lists = () => asked.filter((each) => each === 'list').length;
+
+  it('takes one list, and a few single reads', async () => {
+    assert.deepEqual(await confirm(), []);
+    assert.equal(lists(), 2, 'pages');
+    assert.ok(asked.length - lists() < MANY / 2, `${asked.length} requests`);
+    asked.length = 0;
+    assert.deepEqual(await confirm(), []);
+    assert.deepEqual(asked, [], 'once is enough');
+  });
+
+  it('does not confirm what differs, and learns what it is', async () => {
+    live.set(...namespace('ns-30', { labels: { team: 'b' }, resourceVersion: '800' }));
+    live.set(...namespace('ns-31', { uid: 'another', resourceVersion: '801' }));
+    assert.deepEqual(await confirm(), ['ns-30', 'ns-31']);
+    assert.deepEqual(world.namespaces.get('ns-30')?.labels, { team: 'b' });
+    assert.equal(world.namespaces.get('ns-31')?.uid, 'another');
+    assert.deepEqual(await confirm(), []);
+  });
+
+  it('does not confirm what was changed while the list was read', async () => {
+    fault = ({ query, path }) => {
+      if (path !== COLLECTION || query?.['continue'] === undefined) return;
+      const changed = namespace('ns-10', { labels: { team: 'c' }, resourceVersion: '950' });
+      live.set(...changed);
+      world.namespaces.upsert(projectNamespace(changed[1]));
+    };
+    assert.deepEqual(await confirm(), ['ns-10']);
+  });
+
+  it('reads what is not in the list by itself', async () => {
+    const late = namespace('late', { resourceVersion: '950' });
+    world.namespaces.upsert(projectNamespace(late[1]));
+    fault = ({ path }) => {
+      if (path === `${COLLECTION}/late`) live.set(...late);
+    };
+    assert.deepEqual(await confirm(), []);
+    assert.ok(asked.includes(`${COLLECTION}/late`));
+  });
+
+  it('reads the rest by itself where the list takes longer than the server keeps its revision', async () => {
+    fault = ({ query }) => {
+      if (query?.['continue'] !== undefined) throw failure(410, 'Expired');
+    };
+    assert.deepEqual(await confirm(), []);
+    assert.ok(asked.includes(`${COLLECTION}/ns-${MANY - 1}`));
+    assert.ok(!asked.includes(`${COLLECTION}/ns-15`));
+  });
+
+  it('fails for those that wait for a list that fails, and is tried again', async () => {
+    fault = ({ path }) => {
+      if (path === COLLECTION) throw failure(503, 'ServiceUnavailable');
+    };
+    await assert.rejects(confirm(), { status: 503 });
+    fault = () => {};
+    assert.deepEqual(await confirm(), []);
+  });
+
+  it('reads each by itself, and again, before something is opened', async () => {
+    assert.deepEqual(await confirm(), []);
+    asked.length = 0;
+    fault = ({ path }) => {
+      if (!path.startsWith(COLLECTION)) throw failure(503, 'ServiceUnavailable');
+    };
+    await assert.rejects(confirm(true), { status: 503 });
+    assert.equal(asked.filter((path) => path.startsWith(`${COLLECTION}/`)).length, MANY);
+  });
+});
+
+function namespace(
+  name: string,
+  { uid = `uid-${name}`, labels = {}, resourceVersion = '100' }: Partial<KubeObject['metadata']> = {},
+): [string, KubeObject] {
+  return [name, { metadata: { name, uid, labels, resourceVersion } }];
+}
+
+function failure(status: number, reason: string): ApiError {
+  return new ApiError({ method: 'GET', path: COLLECTION, status, reason, message: reason });
+}
+
+describe('the confirmation by profiles', () => {
+  const profileNamed = (name: string): SegmentationProfile => ({
+    metadata: { name, uid: name, generation: 1, resourceVersion: '5' },
+    spec: { namespaceSelector: {}, isolation: ['Egress'] } as unknown as SegmentationProfile['spec'],
+  });
+  const own = profileNamed('own');
+
+  let asked: string[];
+  let evidence: Evidence;
+  let world: World;
+  beforeEach(() => {
+    asked = [];
+    evidence = new Evidence();
+    world = new World([]);
+  });
+
+  async function confirmed(listed: readonly SegmentationProfile[], anew: boolean): Promise<boolean> {
+    const [name, shop] = namespace('shop');
+    const transport: Transport = {
+      request: <T>({ path }: Request) => {
+        asked.push(path);
+        return Promise.resolve(
+          (path === `${COLLECTION}/${name}`
+            ? shop
+            : path.endsWith('/own')
+              ? own
+              : { metadata: { resourceVersion: '900' }, items: listed }) as T,
+        );
+      },
+      watch: () => assert.fail('nothing is watched'),
+      close: () => Promise.resolve(),
+    };
+    const known = projectNamespace(shop);
+    world.namespaces.upsert(known);
+    const sources = {
+      world,
+      namespaces: new Resource<KubeObject>(transport, NAMESPACES),
+      profiles: new Resource<SegmentationProfile>(transport, PROFILES),
+    };
+    return evidence.confirms(known, [own], anew, sources, new AbortController().signal);
+  }
+
+  it('takes, before an opening, a list in which no other one selects the namespace', async () => {
+    assert.equal(await confirmed([own], true), true);
+    assert.equal(await confirmed([own, profileNamed('unheard-of')], true), false);
+  });
+
+  it('is not had from a list that lacks what is there', async () => {
+    for (const anew of [true, false]) {
+      assert.equal(await confirmed([], anew), false);
+      assert.equal(await confirmed([profileNamed('another')], anew), false);
+    }
+  });
+
+  it('takes one such list before anything is written, and learns of whom the watch did not tell', async () => {
+    world.profiles.replace([projectProfile(own)], '800');
+    assert.equal(await confirmed([own, profileNamed('unheard-of')], false), false);
+    assert.deepEqual(
+      [...world.profiles.values()].map(({ key }) => key),
+      ['own', 'unheard-of'],
+    );
+    asked.length = 0;
+    assert.equal(await confirmed([own, profileNamed('unheard-of')], false), true);
+    assert.ok(!asked.some((path) => path.endsWith('/segmentationprofiles')), asked.join());
+  });
+});

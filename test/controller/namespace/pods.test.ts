@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { PODS } from '../../../src/cluster-state/items.ts';
+import { PodProbe } from '../../../src/controller/namespace/pods.ts';
+import { ApiError } from '../../../src/kube/errors.ts';
+import { Resource } from '../../../src/kube/resource.ts';
+import { ScriptedTransport } from '../../kube/scripted-transport.ts';
+import { VirtualClock } from '../../support/virtual-clock.ts';
+
+const pod = { metadata: { name: 'web' } };
+
+describe('whether a namespace has pods', () => {
+  let server: ScriptedTransport;
+  let clock: VirtualClock;
+  let ask: () => Promise<boolean>;
+
+  beforeEach(() => {
+    server = new ScriptedTransport();
+    clock = new VirtualClock();
+    const probe = new PodProbe(new Resource(server, PODS), clock);
+    ask = () => probe.any('shop', new AbortController().signal);
+  });
+
+  /** Answers the next question, and tells the revision that it was to be at least of. */
+  async function answer(resourceVersion: string, items: object[] = []): Promise<unknown> {
+    const list = await server.next('list');
+    list.answer({ metadata: { resourceVersion }, items });
+    const { limit, resourceVersion: least, resourceVersionMatch: match } = list.query;
+    assert.equal(limit, 1);
+    assert.equal(match, least === undefined ? undefined : 'NotOlderThan');
+    return least;
+  }
+
+  it('is read consistently at first, and after a pause', async () => {
+    const first = ask();
+    assert.equal(await answer('10', [pod]), undefined);
+    assert.equal(await first, true);
+    await clock.advance(251);
+    const later = ask();
+    assert.equal(await answer('20'), undefined);
+    assert.equal(await later, false);
+  });
+
+  it('is read from a cache that is no older than the last consistent read, for a moment', async () => {
+    const first = ask();
+    await answer('10');
+    await first;
+    await clock.advance(100);
+    const second = ask();
+    assert.equal(await answer('12', [pod]), '10');
+    assert.equal(await second, true);
+  });
+
+  it('counts the moment from the question, as the answer may have been long on its way', async () => {
+    const first = ask();
+    await clock.advance(251);
+    await answer('10');
+    await first;
+    const second = ask();
+    assert.equal(await answer('20'), undefined);
+    await second;
+  });
+
+  it('is read consistently by one, before the moment ends, while others go on', async () => {
+    const first = ask();
+    await answer('10');
+    await first;
+    await clock.advance(130);
+    const renewing = ask();
+    const other = ask();
+    const renewal = await server.next('list');
+    assert.equal(renewal.query['resourceVersion'], undefined);
+    assert.equal(await answer('15'), '10');
+    assert.equal(await other, false);
+    renewal.answer({ metadata: { resourceVersion: '20' }, items: [] });
+    assert.equal(await renewing, false);
+    const next = ask();
+    assert.equal(await answer('21'), '20');
+    await next;
+  });
+
+  it('is read consistently where the server that answers is behind', async () => {
+    const first = ask();
+    await answer('10');
+    await first;
+    const second = ask();
+    const list = await server.next('list');
+    list.fail(
+      new ApiError({
+        method: 'GET',
+        path: list.kind,
+        status: 504,
+        reason: 'Timeout',
+        message: 'Too large resource version: 10, current: 5',
+        details: { causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }] },
+      }),
+    );
+    assert.equal(await answer('11', [pod]), undefined);
+    assert.equal(await second, true);
+  });
+
+  it('is not known where the question fails', async () => {
+    const failing = ask();
+    (await server.next('list')).fail(new Error('no'));
+    await assert.rejects(failing, /no/);
+  });
+});

@@ -1,0 +1,369 @@
+import assert from 'node:assert/strict';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import type { ProfileSpec } from '../../../src/api/profile.ts';
+import { Evidence } from '../../../src/controller/namespace/live-confirmation.ts';
+import { Enforced } from '../../../src/controller/namespace/enforced.ts';
+import { type NamespaceReconciler, reconcileNamespace } from '../../../src/controller/namespace/reconcile.ts';
+import {
+  NAMESPACES,
+  NETWORK_POLICIES,
+  PODS,
+  PROFILES,
+  projectNamespace,
+  projectProfile,
+} from '../../../src/cluster-state/items.ts';
+import { PodProbe } from '../../../src/controller/namespace/pods.ts';
+import { Results } from '../../../src/controller/results.ts';
+import { Sources } from '../../../src/cluster-state/peer-sources/sources.ts';
+import { atOnce } from '../../../src/controller/queue/request-lanes.ts';
+import { World } from '../../../src/cluster-state/state.ts';
+import { Resource } from '../../../src/kube/resource.ts';
+import type { Request, Transport } from '../../../src/kube/http/transport.ts';
+import { CLUSTER_DEFAULTS } from '../../../src/options/cluster-defaults.ts';
+import { answerOf } from '../../simulation/server/answer.ts';
+import { NAMESPACE, NETWORK_POLICY, PROFILE } from '../../simulation/server/kinds.ts';
+import { Server } from '../../simulation/server/server.ts';
+import { VirtualClock } from '../../support/virtual-clock.ts';
+
+const POLICIES_PATH = '/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies';
+/** Nothing is given up. */
+const NEVER = new AbortController().signal;
+const PROFILE_PATH = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
+
+/** A namespace `shop` with a pod, and profiles, in the model of the API server. */
+describe('a namespace of several profiles', () => {
+  let server: Server;
+  let reconciler: NamespaceReconciler;
+  /** Called before the operator's request is carried out. */
+  let meanwhile: (request: Request) => void;
+
+  const send = (method: 'POST' | 'PATCH', path: string, body: object) => {
+    const { status } = server.handle({ method, path, body }, 'user');
+    assert.ok(status < 300, `${method} ${path}: ${status}`);
+  };
+  const create = (name: string, spec: Partial<ProfileSpec>, finalizers = ['segmentation.dev/finalizer']) =>
+    send('POST', PROFILE_PATH, {
+      apiVersion: 'segmentation.dev/v1alpha1',
+      kind: 'SegmentationProfile',
+      metadata: { name, finalizers },
+      spec: { namespaceSelector: {}, baseline: { dns: 'Deny', admissionWebhooks: 'Deny' }, ...spec },
+    });
+  const edit = (name: string, spec: Partial<ProfileSpec>) =>
+    send('PATCH', `${PROFILE_PATH}/${name}`, { spec });
+  const policies = () =>
+    (server.storage.snapshot(NETWORK_POLICY) ?? []).map(([, { metadata }]) => metadata.name);
+
+  /** Lets the caches know all that there is, or only those profiles. */
+  const hear = (...profiles: string[]) => {
+    const { world } = reconciler;
+    for (const each of server.storage.values(NAMESPACE)) world.namespaces.upsert(projectNamespace(each));
+    for (const each of server.storage.values(NETWORK_POLICY))
+      world.policies.upsert(world.policies.project(each));
+    const known = [...world.policies.byNamespace('shop')];
+    for (const { key, uid } of known)
+      if (server.storage.get(NETWORK_POLICY, key) === undefined) world.policies.forget(key, uid);
+    for (const each of server.storage.values(PROFILE))
+      if (profiles.length === 0 || profiles.includes(each.metadata.name))
+        world.profiles.upsert(projectProfile(each));
+  };
+  const reconcile = () => reconcileNamespace('shop', reconciler, NEVER);
+
+  beforeEach(() => {
+    const clock = new VirtualClock();
+    server = new Server(() => 0);
+    meanwhile = () => {};
+    const transport: Transport = {
+      request: async <T>(request: Request) => {
+        meanwhile(request);
+        return answerOf(request, server.handle(request, 'operator'), 0) as T;
+      },
+      watch: () => assert.fail('nothing is watched'),
+      close: () => Promise.resolve(),
+    };
+    const options = { transport, configuration: CLUSTER_DEFAULTS, clock, random: () => 0.5 };
+    reconciler = {
+      world: new World([]),
+      sources: new Sources(
+        {
+          accounts: { facts: () => undefined, failure: undefined },
+          ...options,
+          onChange: () => {},
+          onError: () => {},
+        },
+        new AbortController().signal,
+      ),
+      results: new Results(() => {}),
+      admission: { holds: () => false },
+      enforced: new Enforced(),
+      behind: new Set(),
+      send: atOnce,
+      evidence: new Evidence(),
+      namespaces: new Resource(transport, NAMESPACES),
+      profiles: new Resource(transport, PROFILES),
+      policies: new Resource(transport, NETWORK_POLICIES),
+      pods: new PodProbe(new Resource(transport, PODS), clock),
+      onWrite: () => {},
+    };
+    send('POST', '/api/v1/namespaces', { metadata: { name: 'shop' } });
+    send('POST', '/api/v1/namespaces/shop/pods', { metadata: { name: 'web' }, spec: {} });
+  });
+
+  it('is not opened by one while another one isolates it, of which nothing was heard', async () => {
+    create('old', { isolation: ['Ingress'] });
+    hear();
+    await reconcile();
+    edit('old', { mode: 'Audit' });
+    create('new', { isolation: ['Ingress'] });
+    hear('old');
+    assert.equal((await reconcile()).kind, 'again');
+    assert.deepEqual(policies(), ['old.default-deny']);
+    await reconcile();
+    assert.deepEqual(policies(), ['new.default-deny']);
+  });
+
+  it('is not changed at all while one is being taken up, which may take over what another one leaves', async () => {
+    create('old', { isolation: ['Ingress'] });
+    hear();
+    await reconcile();
+    edit('old', { mode: 'Audit' });
+    create('new', { isolation: ['Ingress'] }, []);
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), ['old.default-deny']);
+    assert.equal(reconciler.results.of('new').get('shop')?.failure?.reason, 'Accepting');
+    send('PATCH', `${PROFILE_PATH}/new`, { metadata: { finalizers: ['segmentation.dev/finalizer'] } });
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), ['new.default-deny']);
+  });
+
+  /** Deletes a profile, whose policies stay. */
+  const retire = (name: string) => {
+    server.handle({ method: 'DELETE', path: `${PROFILE_PATH}/${name}` }, 'user');
+    send('PATCH', `${PROFILE_PATH}/${name}`, { metadata: { finalizers: null } });
+  };
+  const kept: Partial<ProfileSpec> = { isolation: ['Ingress'], deletionPolicy: 'Retain' };
+
+  it('keeps what one has retained that comes back while others are enforced', async () => {
+    create('kept', kept);
+    hear();
+    await reconcile();
+    const { uid = '' } = reconciler.world.profile('kept')?.metadata ?? {};
+    retire('kept');
+    reconciler.world.profiles.forget('kept', uid);
+    create('other', {
+      isolation: ['Ingress', 'Egress'],
+      egress: [{ name: 'any', to: [{ entity: 'Any' }] }],
+    });
+    create('kept', kept);
+    hear('other');
+    meanwhile = ({ path }) => {
+      if (path.endsWith('/pods')) hear();
+    };
+    assert.equal((await reconcile()).kind, 'again');
+    assert.deepEqual(policies(), ['kept.default-deny']);
+    await reconcile();
+    assert.deepEqual(policies(), ['kept.default-deny', 'other.default-deny', 'other.egress']);
+  });
+
+  it('is left by all at once, also by one of which nothing was heard', async () => {
+    const namespaceSelector = { matchLabels: { team: 'a' } };
+    const label = (team: string | null) =>
+      send('PATCH', '/api/v1/namespaces/shop', { metadata: { labels: { team } } });
+    label('a');
+    create('heard-of', { namespaceSelector, isolation: ['Egress'] });
+    create('unheard-of', { namespaceSelector, isolation: ['Egress'] });
+    hear();
+    await reconcile();
+    label(null);
+    reconciler = { ...reconciler, world: new World([]), evidence: new Evidence(), enforced: new Enforced() };
+    hear('heard-of');
+    assert.equal((await reconcile()).kind, 'again');
+    assert.deepEqual(policies(), ['heard-of.default-deny', 'unheard-of.default-deny']);
+    await reconcile();
+    assert.deepEqual(policies(), []);
+  });
+
+  it('is not written to for a profile that goes while it is read', async () => {
+    create('going', { ...kept, ingress: [{ name: 'any', from: [{ entity: 'Any' }] }] });
+    hear();
+    await reconcile();
+    for (const { key } of reconciler.world.policies.values())
+      server.handle(
+        { method: 'DELETE', path: `${POLICIES_PATH}/${key.slice(key.indexOf('/') + 1)}` },
+        'user',
+      );
+    hear();
+    const { uid = '' } = reconciler.world.profile('going')?.metadata ?? {};
+    let reads = 0;
+    meanwhile = ({ method, path }) => {
+      assert.equal(method, 'GET', path);
+      reads += 1;
+      if (path.endsWith('/pods')) reconciler.world.profiles.forget('going', uid);
+    };
+    assert.equal((await reconcile()).kind, 'again');
+    assert.ok(reads > 0);
+  });
+
+  const waiting: Partial<ProfileSpec> = {
+    isolation: ['Ingress'],
+    ingress: [
+      { name: 'tenant', from: [{ sameNamespaceLabels: ['example.com/tenant'] }] },
+      { name: 'world', from: [{ ipBlock: { cidr: '203.0.113.0/24' } }] },
+    ],
+  };
+
+  it('waits with one that would cut an unresolved peer off', async () => {
+    create('waiting', waiting);
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), []);
+    assert.equal(reconciler.results.of('waiting').get('shop')?.failure?.reason, 'PeersUnresolved');
+  });
+
+  it('does not wait where another one isolates it anyway, and cuts what the first one allows', async () => {
+    create('waiting', waiting);
+    create('other', { isolation: ['Ingress'] });
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), ['other.default-deny', 'waiting.default-deny', 'waiting.ingress']);
+  });
+
+  /** More than the API server takes in one policy. */
+  const tooLarge: Partial<ProfileSpec> = {
+    isolation: ['Egress'],
+    egress: Array.from({ length: 256 }, (_, high) => ({
+      name: `r${high}`,
+      to: Array.from({ length: 160 }, (_, low) => ({ ipBlock: { cidr: `10.${high}.${low}.0/24` } })),
+    })),
+  };
+
+  it('is left by one that is too large and is deleted under Retain, with its policies as they are', async () => {
+    create('large', { isolation: ['Egress'] });
+    hear();
+    await reconcile();
+    edit('large', { ...tooLarge, deletionPolicy: 'Retain' });
+    hear();
+    await reconcile();
+    const owners = () =>
+      [...server.storage.values(NETWORK_POLICY)].map(({ metadata }) => metadata.ownerReferences?.length ?? 0);
+    assert.deepEqual([policies(), owners()], [['large.default-deny'], [1]]);
+    server.handle({ method: 'DELETE', path: `${PROFILE_PATH}/large` }, 'user');
+    hear();
+    await reconcile();
+    assert.deepEqual([policies(), owners()], [['large.default-deny'], [0]]);
+  });
+
+  it('waits with one for a peer in a direction that no other one isolates', async () => {
+    create('waiting', waiting);
+    create('other', { isolation: ['Egress'] });
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), ['other.default-deny']);
+  });
+
+  /** Waits for the label in Ingress, and has a rule in Egress. */
+  const halfWaiting: Partial<ProfileSpec> = {
+    ...waiting,
+    isolation: ['Ingress', 'Egress'],
+    egress: [{ name: 'world', to: [{ ipBlock: { cidr: '203.0.113.0/24' } }] }],
+  };
+  const standing = (name: string) =>
+    server.storage.get(NETWORK_POLICY, `shop/${name}`) as unknown as NetworkPolicy | undefined;
+  const deny = (name: string) => standing(name)?.spec.policyTypes;
+  const role = (name: string) => standing(name)?.metadata.labels?.['segmentation.dev/role'];
+
+  it('is isolated in one direction by a profile that waits in the other, so that no other one cuts it', async () => {
+    create('waiting', halfWaiting);
+    create('other', { isolation: ['Egress'] });
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), ['other.default-deny', 'waiting.default-deny', 'waiting.egress']);
+    assert.deepEqual(deny('waiting.default-deny'), ['Egress']);
+    // A gate is not to take it for the whole.
+    assert.equal(role('waiting.default-deny'), 'partial-deny');
+  });
+
+  it('is not lost to a gate because an edit adds a direction in which the profile waits', async () => {
+    create('waiting', { isolation: ['Egress'] });
+    hear();
+    await reconcile();
+    edit('waiting', halfWaiting);
+    hear();
+    await reconcile();
+    assert.deepEqual(deny('waiting.default-deny'), ['Egress']);
+    assert.equal(role('waiting.default-deny'), 'default-deny');
+    assert.equal(reconciler.results.of('waiting').get('shop')?.state, 'pending');
+  });
+
+  it('is not reported as enforced by a profile that waits in one direction', async () => {
+    create('waiting', halfWaiting);
+    hear();
+    await reconcile();
+    const { state, desired, applied, failure } = reconciler.results.of('waiting').get('shop') ?? {};
+    assert.deepEqual([state, desired, applied, failure?.kind], ['pending', 3, 1, 'waiting']);
+    assert.match(
+      failure?.message ?? '',
+      /^not isolated yet in Ingress: pods run here, and a rule has a peer/,
+    );
+  });
+
+  it('is isolated in the other direction too once the peer is found', async () => {
+    create('waiting', halfWaiting);
+    hear();
+    await reconcile();
+    send('PATCH', '/api/v1/namespaces/shop', { metadata: { labels: { 'example.com/tenant': 'red' } } });
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), ['waiting.default-deny', 'waiting.egress', 'waiting.ingress']);
+    assert.deepEqual(deny('waiting.default-deny'), ['Ingress', 'Egress']);
+    assert.equal(role('waiting.default-deny'), 'default-deny');
+    assert.equal(reconciler.results.of('waiting').get('shop')?.state, 'enforced');
+  });
+
+  it('remembers only the directions that it was isolated in', async () => {
+    create('waiting', halfWaiting);
+    hear();
+    await reconcile();
+    for (const name of policies())
+      server.handle({ method: 'DELETE', path: `${POLICIES_PATH}/${name}` }, 'user');
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), ['waiting.default-deny', 'waiting.egress']);
+    assert.deepEqual(deny('waiting.default-deny'), ['Egress']);
+  });
+
+  it('is no longer isolated in a direction that a profile gives up for one in which it waits', async () => {
+    create('waiting', { isolation: ['Egress'] });
+    hear();
+    await reconcile();
+    edit('waiting', waiting);
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), []);
+  });
+
+  it('keeps a default-deny that a gate still looks for, though its profile waits for another one', async () => {
+    create('waiting', { isolation: ['Egress'] });
+    hear();
+    await reconcile();
+    edit('waiting', waiting);
+    hear();
+    await reconcileNamespace('shop', { ...reconciler, admission: { holds: () => true } }, NEVER);
+    assert.deepEqual(deny('waiting.default-deny'), ['Egress']);
+    await reconcile();
+    assert.deepEqual(policies(), []);
+  });
+
+  it('is not isolated by one profile while what another one allows is too large to be written', async () => {
+    create('large', tooLarge);
+    create('other', { isolation: ['Ingress', 'Egress'] });
+    hear();
+    await reconcile();
+    assert.deepEqual(policies(), ['other.default-deny']);
+    assert.deepEqual(deny('other.default-deny'), ['Ingress']);
+    const { failure } = reconciler.results.of('other').get('shop') ?? {};
+    assert.match(failure?.message ?? '', /^not isolated yet in Egress: .* what profile large allows/);
+    assert.equal(reconciler.results.of('large').get('shop')?.failure?.kind, 'stalled');
+  });
+});

@@ -1,0 +1,315 @@
+import assert from 'node:assert/strict';
+import type { ProfileStatus, SegmentationProfile } from '../../../src/api/profile.ts';
+import type { NamespaceResult, Unresolved } from '../../../src/controller/results.ts';
+import {
+  MAX_FAILURES,
+  profileStatus,
+  sameStatus,
+  type StatusInput,
+} from '../../../src/controller/profile/status.ts';
+import { profile } from '../../policy/fixture.ts';
+
+const NOW = new Date('2026-01-02T03:04:05.678Z');
+const LATER = new Date('2026-01-02T04:00:00Z');
+const enforced: NamespaceResult = {
+  generation: 3,
+  state: 'enforced',
+  desired: 2,
+  applied: 2,
+  unresolved: [],
+  conflicts: [],
+};
+const failure = (kind: 'waiting' | 'retry' | 'stalled', message = 'it broke') => ({
+  reason: 'Broken',
+  message,
+  kind,
+});
+const pending: NamespaceResult = { ...enforced, state: 'pending', applied: 0, failure: failure('retry') };
+const failed: NamespaceResult = { ...enforced, state: 'failed', applied: 1, failure: failure('waiting') };
+const gone: Unresolved = {
+  direction: 'Egress',
+  rule: 'to-db',
+  peer: 'service data/db',
+  reason: 'ServiceNotFound',
+  message: 'Service data/db does not exist; create it',
+};
+const unresolved: NamespaceResult = { ...enforced, unresolved: [gone] };
+
+interface Given {
+  results?: Record<string, NamespaceResult>;
+  /** Besides those that have results. */
+  unknown?: string[];
+  removing?: number;
+  profile?: SegmentationProfile;
+  now?: Date;
+}
+
+function statusOf(given: Given): ProfileStatus {
+  const { results = {}, unknown = [] } = given;
+  const input: StatusInput = {
+    profile: given.profile ?? profile(),
+    matched: [...Object.keys(results), ...unknown],
+    results: new Map(Object.entries(results)),
+    removing: given.removing ?? 0,
+    now: given.now ?? NOW,
+  };
+  return profileStatus(input);
+}
+
+/** `Ready=True/Enforced` and so on. */
+const brief = ({ conditions = [] }: ProfileStatus) =>
+  conditions.map(({ type, status, reason }) => `${type}=${status}/${reason}`).join(' ');
+const messageOf = ({ conditions = [] }: ProfileStatus, type: string) =>
+  conditions.find((each) => each.type === type)?.message ?? '';
+
+const audit = profile({ mode: 'Audit' });
+const deleting: SegmentationProfile = {
+  ...profile(),
+  metadata: { ...profile().metadata, deletionTimestamp: '2026-01-01T00:00:00Z' },
+};
+const audited: NamespaceResult = { ...enforced, state: 'audited', applied: 0 };
+const settled = 'Reconciling=False/Settled Stalled=False/Settled PeersResolved=True/Resolved';
+
+const cases: [name: string, given: Given, conditions: string, counts: string, ready: RegExp][] = [
+  [
+    'everything in place',
+    { results: { a: enforced, b: enforced } },
+    `Ready=True/Enforced ${settled}`,
+    '2/2 matched 2 enforced 2 pending 0 failed 0 policies 4/4',
+    /^4 policies in 2 namespaces as wanted$/,
+  ],
+  [
+    'one namespace',
+    { results: { a: { ...enforced, desired: 1, applied: 1 } } },
+    `Ready=True/Enforced ${settled}`,
+    '1/1 matched 1 enforced 1 pending 0 failed 0 policies 1/1',
+    /^1 policy in 1 namespace as wanted$/,
+  ],
+  [
+    'no namespace selected',
+    {},
+    `Ready=True/NoNamespaceSelected ${settled}`,
+    '0/0 matched 0 enforced 0 pending 0 failed 0 policies 0/0',
+    /matches no namespace/,
+  ],
+  [
+    'a namespace not looked at yet',
+    { results: { a: enforced }, unknown: ['b'] },
+    'Ready=False/Progressing Reconciling=True/Progressing Stalled=False/Settled PeersResolved=True/Resolved',
+    '1/2 matched 2 enforced 1 pending 1 failed 0 policies 2/2',
+    /1 namespace pending: b/,
+  ],
+  [
+    'a result of another generation',
+    { results: { a: enforced, b: { ...failed, generation: 2 } } },
+    'Ready=False/Progressing Reconciling=True/Progressing Stalled=False/Settled PeersResolved=True/Resolved',
+    '1/2 matched 2 enforced 1 pending 1 failed 0 policies 3/4',
+    /1 namespace pending: b$/,
+  ],
+  [
+    'a namespace that is tried again',
+    { results: { a: pending } },
+    'Ready=False/Progressing Reconciling=True/Progressing Stalled=False/Settled PeersResolved=True/Resolved',
+    '0/1 matched 1 enforced 0 pending 1 failed 0 policies 0/2',
+    /1 namespace pending: a \(it broke\)/,
+  ],
+  [
+    'a namespace that failed',
+    { results: { a: enforced, b: failed } },
+    `Ready=False/NamespacesFailed ${settled}`,
+    '1/2 matched 2 enforced 1 pending 0 failed 1 policies 3/4',
+    /1 namespace failed: b; see .status.failures/,
+  ],
+  [
+    'a namespace that needs a person',
+    { results: { a: { ...failed, failure: failure('stalled') } } },
+    'Ready=False/NamespacesFailed Reconciling=False/Settled Stalled=True/Broken PeersResolved=True/Resolved',
+    '0/1 matched 1 enforced 0 pending 0 failed 1 policies 1/2',
+    /1 namespace failed: a/,
+  ],
+  [
+    'a peer that is unresolved',
+    { results: { a: unresolved, b: enforced } },
+    'Ready=False/PeersUnresolved Reconciling=False/Settled Stalled=False/Settled PeersResolved=False/ServiceNotFound',
+    '2/2 matched 2 enforced 2 pending 0 failed 0 policies 4/4',
+    /^egress rule to-db, peer service data\/db, in namespace a: Service data\/db does not exist; create it$/,
+  ],
+  [
+    'policies that are still being removed',
+    { results: { a: enforced }, removing: 2 },
+    'Ready=False/Progressing Reconciling=True/Progressing Stalled=False/Settled PeersResolved=True/Resolved',
+    '1/1 matched 1 enforced 1 pending 0 failed 0 policies 2/2',
+    /removed from 2 namespaces/,
+  ],
+  [
+    'Audit',
+    { profile: audit, results: { a: audited, b: audited } },
+    `Ready=True/Audited ${settled}`,
+    '2/2 matched 2 enforced 0 pending 0 failed 0 policies 0/4',
+    /2 namespaces computed, nothing is enforced/,
+  ],
+  [
+    'Audit with an unresolved peer',
+    { profile: audit, results: { a: { ...audited, unresolved: [gone] } } },
+    'Ready=False/PeersUnresolved Reconciling=False/Settled Stalled=False/Settled PeersResolved=False/ServiceNotFound',
+    '1/1 matched 1 enforced 0 pending 0 failed 0 policies 0/2',
+    /to-db/,
+  ],
+  [
+    'a profile that is being deleted',
+    { profile: deleting, results: { a: enforced }, removing: 1 },
+    'Ready=False/Deleting Reconciling=True/Deleting Stalled=False/Settled PeersResolved=True/Resolved',
+    '1/1 matched 1 enforced 1 pending 0 failed 0 policies 2/2',
+    /1 namespace to go/,
+  ],
+  [
+    'a conflict of names',
+    { results: { a: { ...enforced, conflicts: ['segmented.ingress'] } } },
+    `Ready=True/Enforced ${settled}`,
+    '1/1 matched 1 enforced 1 pending 0 failed 0 policies 2/2',
+    /as wanted/,
+  ],
+];
+
+describe('the status of a profile', () => {
+  for (const [name, given, conditions, counts, ready] of cases) {
+    it(`says how it stands: ${name}`, () => {
+      const status = statusOf(given);
+      const { matched, enforced: done, pending: waiting, failed: broken, summary } = status.namespaces!;
+      assert.equal(brief(status), conditions);
+      assert.equal(
+        `${summary} matched ${matched} enforced ${done} pending ${waiting} failed ${broken} policies ${status.policies!.applied}/${status.policies!.desired}`,
+        counts,
+      );
+      assert.match(messageOf(status, 'Ready'), ready);
+      assert.equal(status.observedGeneration, 3);
+      for (const { observedGeneration, lastTransitionTime, reason } of status.conditions ?? []) {
+        assert.equal(observedGeneration, 3);
+        assert.equal(lastTransitionTime, '2026-01-02T03:04:05Z');
+        assert.match(reason, /^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/);
+      }
+    });
+  }
+
+  it('moves a transition time only with the status of its condition', () => {
+    const before = statusOf({ results: { a: enforced } });
+    const next = statusOf({
+      results: { a: unresolved },
+      profile: { ...profile(), status: before },
+      now: LATER,
+    });
+    const times = Object.fromEntries(
+      (next.conditions ?? []).map(({ type, lastTransitionTime }) => [type, lastTransitionTime]),
+    );
+    const [then, now] = ['2026-01-02T03:04:05Z', '2026-01-02T04:00:00Z'];
+    assert.deepEqual(times, { Ready: now, Reconciling: then, Stalled: then, PeersResolved: now });
+    assert.ok(
+      sameStatus(
+        before,
+        statusOf({ results: { a: enforced }, profile: { ...profile(), status: before }, now: LATER }),
+      ),
+    );
+  });
+
+  it('is the same for any order in which namespaces became known', () => {
+    const results = {
+      a: unresolved,
+      b: pending,
+      c: { ...failed, failure: failure('stalled') },
+      d: { ...unresolved, unresolved: [{ ...gone, rule: 'x', reason: 'NoPorts' }] },
+    };
+    const turned = Object.fromEntries(Object.entries(results).toReversed());
+    for (const unknown of [[], ['0']])
+      assert.ok(sameStatus(statusOf({ results, unknown }), statusOf({ results: turned, unknown })));
+  });
+
+  it('names each unresolved rule and peer once for its direction, at most three, and counts the rest', () => {
+    const peers = (...rules: string[]) => ({
+      ...enforced,
+      unresolved: rules.map((rule) => ({ ...gone, rule })),
+    });
+    const both = { ...enforced, unresolved: [gone, { ...gone, direction: 'Ingress' as const }] };
+    assert.match(
+      messageOf(statusOf({ results: { a: both } }), 'PeersResolved'),
+      /^egress rule to-db, [^;]*; create it; ingress rule to-db/,
+    );
+    const message = messageOf(
+      statusOf({ results: { a: peers('r1', 'r2', 'r3', 'r4', 'r5'), b: peers('r1') } }),
+      'PeersResolved',
+    );
+    assert.match(
+      message,
+      /rule r1, .* in namespace a: .* \(and in 1 more\); egress rule r2.*; egress rule r3.*; and 2 more$/,
+    );
+  });
+});
+
+describe('the failures of a status', () => {
+  it('are absent without any', () =>
+    assert.equal('failures' in statusOf({ results: { a: enforced } }), false));
+
+  it('hold what failed, what conflicts and what is unresolved, sorted', () => {
+    const { failures } = statusOf({ results: { b: failed, a: { ...unresolved, conflicts: ['x', 'y'] } } });
+    assert.deepEqual(
+      failures?.map(({ namespace, reason }) => `${namespace} ${reason}`),
+      ['a Conflict', 'a ServiceNotFound', 'b Broken'],
+    );
+    assert.match(failures?.[0]?.message ?? '', /^x, y: the name belongs to somebody else's object/);
+    assert.equal(
+      failures?.[1]?.message,
+      'egress rule to-db, peer service data/db: Service data/db does not exist; create it',
+    );
+  });
+
+  it('are the first of many, and their messages bounded', () => {
+    const long = { ...failed, failure: failure('stalled', 'x'.repeat(100_000)) };
+    const status = statusOf({
+      results: Object.fromEntries(
+        Array.from({ length: 80 }, (_, i) => [`ns-${String(i).padStart(2, '0')}`, long]),
+      ),
+    });
+    assert.equal(status.failures?.length, MAX_FAILURES);
+    assert.equal(status.failures[0]?.namespace, 'ns-00');
+    assert.equal(status.failures.at(-1)?.namespace, 'ns-49');
+    assert.ok(JSON.stringify(status).length < 100_000);
+    for (const { message } of status.conditions ?? [])
+      assert.ok(message.length < 2000, 'a condition repeats too much');
+  });
+
+  it('are bounded, and told in short, for 10,000 namespaces', () => {
+    const results = Object.fromEntries(
+      Array.from({ length: 10_000 }, (_, i) => [
+        `ns-${(i * 7919) % 10_000}`,
+        i % 3 === 0 ? failed : unresolved,
+      ]),
+    );
+    const input: StatusInput = {
+      profile: profile(),
+      matched: Object.keys(results),
+      results: new Map(Object.entries(results)),
+      removing: 0,
+      now: NOW,
+    };
+    const { conditions = [], failures = [] } = profileStatus(input);
+    for (const { message } of conditions) assert.ok(message.length < 500, message);
+    assert.equal(failures.length, MAX_FAILURES);
+  });
+});
+
+describe('sameStatus', () => {
+  const status = statusOf({ results: { a: unresolved } });
+  it('ignores the order of keys', () => {
+    const turned = JSON.parse(JSON.stringify(status), (_, value: unknown) =>
+      value !== null && typeof value === 'object' && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).toReversed())
+        : value,
+    ) as ProfileStatus;
+    assert.notEqual(JSON.stringify(turned), JSON.stringify(status));
+    assert.ok(sameStatus(turned, status));
+  });
+  it('sees any other difference, and none as a status', () => {
+    assert.equal(sameStatus(undefined, status), false);
+    assert.equal(sameStatus({ ...status, observedGeneration: 4 }, status), false);
+    assert.equal(sameStatus({ ...status, failures: [] }, status), false);
+  });
+});

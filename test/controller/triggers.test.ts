@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { LABEL_NAMESPACE_NAME, LABEL_SERVICE_ACCOUNT } from '../../src/api/names.ts';
+import { Causes } from '../../src/controller/causes.ts';
+import { EventHandlers } from '../../src/controller/triggers.ts';
+import { StatusPace } from '../../src/controller/profile/status-pace.ts';
+import { World } from '../../src/cluster-state/state.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+
+/** A policy with one peer: pods with labels, in the namespace `bank`. */
+function policy(name: string, labels: Record<string, string>): object {
+  const namespaceSelector = { matchLabels: { [LABEL_NAMESPACE_NAME]: 'bank' } };
+  const from = [{ namespaceSelector, podSelector: { matchLabels: labels } }];
+  return {
+    metadata: { name, namespace: 'shop', uid: `uid-${name}`, resourceVersion: '7' },
+    spec: { podSelector: {}, policyTypes: ['Ingress'], ingress: [{ from }] },
+  };
+}
+
+describe('event handlers', () => {
+  it('look at the accounts for policies that rely on one, and for no others', () => {
+    const clock = new VirtualClock();
+    const world = new World([]);
+    const asked: string[] = [];
+    const queue = { add: (key: string) => asked.push(key), addAfter: (key: string) => asked.push(key) };
+    new EventHandlers(world, queue, new Causes(clock), new StatusPace(clock)).subscribe();
+
+    world.policies.upsert(world.policies.project(policy('plain', { app: 'web' })));
+    assert.deepEqual(asked, ['namespace/shop']);
+    asked.length = 0;
+    world.policies.upsert(world.policies.project(policy('relying', { [LABEL_SERVICE_ACCOUNT]: 'web' })));
+    assert.deepEqual(asked, ['admission/accounts', 'namespace/shop']);
+  });
+});

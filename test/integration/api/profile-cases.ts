@@ -1,0 +1,185 @@
+/** Profiles that the API server refuses, each with the words that say what to write instead, and ones that it admits. */
+import { PEER_EXAMPLES } from '../../../scripts/generate/peer-examples.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+export interface RefusedCase {
+  readonly what: string;
+  /** Merged over a spec that is admitted; `undefined` takes a field away. */
+  readonly spec: Json;
+  /** The field that the answer names. */
+  readonly at: string;
+  readonly because: string;
+}
+
+export interface AdmittedCase {
+  readonly what: string;
+  readonly spec: Json;
+}
+
+const anyone = { entity: 'Any' };
+const from = (...peers: readonly unknown[]): Json => ({ ingress: [{ name: 'rule', from: peers }] });
+const to = (...peers: readonly unknown[]): Json => ({ egress: [{ name: 'rule', to: peers }] });
+const ports = (...list: readonly unknown[]): Json => ({
+  egress: [{ name: 'rule', to: [anyone], ports: list }],
+});
+const selector = (matchExpressions: readonly unknown[]): Json => ({
+  namespaceSelector: { matchExpressions },
+});
+const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `n${index}`);
+const rules = (count: number): unknown[] => names(count).map((name) => ({ name, from: [anyone] }));
+
+const ONE_KIND = 'a peer is of one kind: write a peer of its own for each';
+const EMPTY_PEER = 'an empty peer names nobody';
+const RULE_NAME = "a rule's name is part of a policy's name: write lower-case letters";
+
+/** Each has one fault. */
+// biome-ignore format: a table is read by its rows.
+export const REFUSED: readonly RefusedCase[] = [
+  // The profile as a whole
+  { what: 'no namespaceSelector', spec: { namespaceSelector: undefined }, at: 'spec', because: 'say which namespaces to isolate: `namespaceSelector: {matchLabels:' },
+  { what: 'a namespaceSelector without a value', spec: { namespaceSelector: null }, at: 'spec', because: 'say which namespaces to isolate' },
+  { what: 'an unknown mode', spec: { mode: 'audit' }, at: 'spec.mode', because: 'supported values: "Enforce", "Audit"' },
+  { what: 'an unknown deletionPolicy', spec: { deletionPolicy: 'Orphan' }, at: 'spec.deletionPolicy', because: 'supported values: "Delete", "Retain"' },
+  { what: 'no isolation', spec: { isolation: [] }, at: 'spec.isolation', because: 'write at least one of Ingress and Egress' },
+  { what: 'a direction twice', spec: { isolation: ['Egress', 'Egress'] }, at: 'spec.isolation', because: 'write each direction once' },
+  { what: 'three directions', spec: { isolation: ['Ingress', 'Egress', 'Ingress'] }, at: 'spec.isolation', because: 'must have at most 2 items' },
+  { what: 'an unknown direction', spec: { isolation: ['Inbound'] }, at: 'spec.isolation[0]', because: 'supported values: "Ingress", "Egress"' },
+  { what: 'ingress rules without isolation for ingress', spec: { isolation: ['Egress'], ...from(anyone) }, at: 'spec.ingress', because: 'add Ingress to spec.isolation, or remove the rules' },
+  { what: 'egress rules without isolation for egress', spec: { isolation: ['Ingress'], ...to(anyone) }, at: 'spec.egress', because: 'add Egress to spec.isolation, or remove the rules' },
+  { what: 'a baseline entry that is neither Allow nor Deny', spec: { baseline: { dns: true } }, at: 'spec.baseline.dns', because: 'must be of type string' },
+  { what: 'a pattern in excludeNamespaces', spec: { excludeNamespaces: ['team-*'] }, at: 'spec.excludeNamespaces[0]', because: 'names are exact, `*` is not understood: write the name of each namespace' },
+  { what: 'an excluded namespace twice', spec: { excludeNamespaces: ['a', 'a'] }, at: 'spec.excludeNamespaces[1]', because: 'Duplicate value: "a"' },
+  { what: 'more excluded namespaces than are handled', spec: { excludeNamespaces: names(1001) }, at: 'spec.excludeNamespaces', because: 'must have at most 1000 items' },
+  { what: 'a gate that is switched off as YAML 1.1 has it', spec: { admission: { gate: false } }, at: 'spec.admission.gate', because: 'must be of type string' },
+  { what: 'an unknown gate', spec: { admission: { gate: 'Off' } }, at: 'spec.admission.gate', because: 'supported values: "Enforce", "Disabled"' },
+  { what: 'an unknown limit of tenants', spec: { admission: { tenantPolicies: 'Own' } }, at: 'spec.admission.tenantPolicies', because: 'supported values: "Any", "WithinNamespace", "None"' },
+  { what: 'a break-glass group twice', spec: { admission: { breakGlassGroups: ['a', 'a'] } }, at: 'spec.admission.breakGlassGroups[1]', because: 'Duplicate value: "a"' },
+  // Selectors
+  { what: 'a label key with a space', spec: { namespaceSelector: { matchLabels: { 'my team': 'a' } } }, at: 'spec.namespaceSelector.matchLabels', because: 'each key is a label key: at most 63 letters' },
+  { what: 'a label key with two slashes', spec: to({ podSelector: { matchLabels: { 'a/b/c': 'x' } } }), at: 'spec.egress[0].to[0].podSelector.matchLabels', because: 'each key is a label key' },
+  { what: 'a label value with a space', spec: { namespaceSelector: { matchLabels: { team: 'a b' } } }, at: 'spec.namespaceSelector.matchLabels.team', because: 'should match' },
+  { what: 'a label value that is too long', spec: { namespaceSelector: { matchLabels: { team: 'a'.repeat(64) } } }, at: 'spec.namespaceSelector.matchLabels.team', because: 'may not be more than 63' },
+  { what: 'a label value that is a number', spec: { namespaceSelector: { matchLabels: { team: 7 } } }, at: 'spec.namespaceSelector.matchLabels.team', because: 'must be of type string' },
+  { what: 'In without values', spec: selector([{ key: 'team', operator: 'In' }]), at: 'spec.namespaceSelector.matchExpressions[0]', because: 'In and NotIn compare with a list: write `values: [VALUE]`' },
+  { what: 'NotIn with no values in the list', spec: selector([{ key: 'team', operator: 'NotIn', values: [] }]), at: 'spec.namespaceSelector.matchExpressions[0]', because: 'In and NotIn compare with a list' },
+  { what: 'Exists with values', spec: selector([{ key: 'team', operator: 'Exists', values: ['a'] }]), at: 'spec.namespaceSelector.matchExpressions[0]', because: 'Exists and DoesNotExist look at the key only: remove `values`' },
+  { what: 'DoesNotExist with values', spec: from({ namespaceSelector: { matchExpressions: [{ key: 'team', operator: 'DoesNotExist', values: ['a'] }] } }), at: 'spec.ingress[0].from[0].namespaceSelector.matchExpressions[0]', because: 'Exists and DoesNotExist look at the key only' },
+  { what: 'an unknown operator', spec: selector([{ key: 'team', operator: 'Equals', values: ['a'] }]), at: 'spec.namespaceSelector.matchExpressions[0].operator', because: 'supported values: "In", "NotIn", "Exists", "DoesNotExist"' },
+  { what: 'an expression without a key', spec: selector([{ operator: 'Exists' }]), at: 'spec.namespaceSelector.matchExpressions[0].key', because: 'Required value' },
+  { what: 'an expression on a key that is none', spec: selector([{ key: '-team', operator: 'Exists' }]), at: 'spec.namespaceSelector.matchExpressions[0].key', because: 'should match' },
+  // Rules
+  { what: 'a rule without a name', spec: { ingress: [{ from: [anyone] }] }, at: 'spec.ingress[0].name', because: 'Required value' },
+  { what: 'two rules of one name', spec: { ingress: [{ name: 'a', from: [anyone] }, { name: 'a', from: [anyone] }] }, at: 'spec.ingress[1]', because: 'Duplicate value: {"name":"a"}' },
+  { what: 'a rule name with a dot', spec: { egress: [{ name: 'to.payments', to: [anyone] }] }, at: 'spec.egress[0].name', because: RULE_NAME },
+  { what: 'a rule name in capitals', spec: { ingress: [{ name: 'Shop', from: [anyone] }] }, at: 'spec.ingress[0].name', because: RULE_NAME },
+  { what: 'a rule name that ends in a dash', spec: { ingress: [{ name: 'shop-', from: [anyone] }] }, at: 'spec.ingress[0].name', because: RULE_NAME },
+  { what: 'a rule name that is too long', spec: { ingress: [{ name: 'a'.repeat(64), from: [anyone] }] }, at: 'spec.ingress[0].name', because: 'may not be more than 63' },
+  { what: 'an ingress rule without from', spec: { ingress: [{ name: 'rule' }] }, at: 'spec.ingress[0]', because: 'for everyone write `from: [{entity: Any}]`' },
+  { what: 'an egress rule without to', spec: { egress: [{ name: 'rule' }] }, at: 'spec.egress[0]', because: 'for everything write `to: [{entity: Any}]`' },
+  { what: 'an empty from', spec: from(), at: 'spec.ingress[0].from', because: 'an empty `from` would mean everyone in a NetworkPolicy' },
+  { what: 'an empty to', spec: to(), at: 'spec.egress[0].to', because: 'an empty `to` would mean everything in a NetworkPolicy' },
+  { what: 'a from without a value', spec: { ingress: [{ name: 'rule', from: null }] }, at: 'spec.ingress[0]', because: 'for everyone write `from: [{entity: Any}]`' },
+  { what: 'a description that is too long', spec: { ingress: [{ name: 'rule', description: 'x'.repeat(513), from: [anyone] }] }, at: 'spec.ingress[0].description', because: 'may not be more than 512' },
+  { what: 'more rules than are handled', spec: { ingress: rules(65) }, at: 'spec.ingress', because: 'must have at most 64 items' },
+  { what: 'more peers than are handled', spec: from(...names(51).map(() => anyone)), at: 'spec.ingress[0].from', because: 'must have at most 50 items' },
+  // Peers
+  { what: 'an empty peer', spec: from({}), at: 'spec.ingress[0].from[0]', because: EMPTY_PEER },
+  { what: 'a selector beside names', spec: from({ podSelector: {}, namespaces: ['a'] }), at: 'spec.ingress[0].from[0]', because: ONE_KIND },
+  { what: 'a selector beside an address', spec: to({ namespaceSelector: {}, ipBlock: { cidr: '10.0.0.0/8' } }), at: 'spec.egress[0].to[0]', because: ONE_KIND },
+  { what: 'a service beside an entity', spec: to({ service: { namespace: 'a', name: 'b' }, entity: 'World' }), at: 'spec.egress[0].to[0]', because: ONE_KIND },
+  { what: 'names beside labels of the same namespace', spec: to({ namespaces: ['a'], sameNamespaceLabels: ['team'] }), at: 'spec.egress[0].to[0]', because: ONE_KIND },
+  { what: 'a podSelector without a value', spec: from({ podSelector: null }), at: 'spec.ingress[0].from[0]', because: EMPTY_PEER },
+  { what: 'no namespaces', spec: from({ namespaces: [] }), at: 'spec.ingress[0].from[0].namespaces', because: 'name at least one namespace' },
+  { what: 'all namespaces by a star', spec: from({ namespaces: ['*'] }), at: 'spec.ingress[0].from[0].namespaces[0]', because: 'names are exact, `*` is not understood' },
+  { what: 'a namespace name with a dot', spec: from({ namespaces: ['a.b'] }), at: 'spec.ingress[0].from[0].namespaces[0]', because: 'should match' },
+  { what: 'no labels of the same namespace', spec: from({ sameNamespaceLabels: [] }), at: 'spec.ingress[0].from[0].sameNamespaceLabels', because: 'name at least one label key, such as `[team]`' },
+  { what: 'a label with its value where a key is meant', spec: from({ sameNamespaceLabels: ['team=a'] }), at: 'spec.ingress[0].from[0].sameNamespaceLabels[0]', because: 'should match' },
+  { what: 'an unknown entity', spec: to({ entity: 'Internet' }), at: 'spec.egress[0].to[0].entity', because: 'supported values: "KubeAPIServer", "ClusterDNS"' },
+  { what: 'a service without its namespace', spec: to({ service: { name: 'a' } }), at: 'spec.egress[0].to[0].service.namespace', because: 'Required value' },
+  { what: 'a service by its DNS name', spec: to({ service: { namespace: 'shop', name: 'checkout.shop.svc' } }), at: 'spec.egress[0].to[0].service.name', because: '`checkout` rather than `checkout.shop.svc`' },
+  { what: 'a service account by its user name', spec: from({ serviceAccount: { namespace: 'shop', name: 'system:serviceaccount:shop:web' } }), at: 'spec.ingress[0].from[0].serviceAccount.name', because: 'should match' },
+  { what: 'a service account whose name is no label', spec: from({ serviceAccount: { namespace: 'shop', name: 'a'.repeat(64) } }), at: 'spec.ingress[0].from[0].serviceAccount.name', because: 'at most 63 characters: use an account with a shorter name, or a podSelector' },
+  { what: 'a service account without its namespace', spec: from({ serviceAccount: { name: 'web' } }), at: 'spec.ingress[0].from[0].serviceAccount.namespace', because: 'Required value' },
+  { what: 'a service account beside a selector', spec: to({ serviceAccount: { namespace: 'a', name: 'b' }, podSelector: {} }), at: 'spec.egress[0].to[0]', because: ONE_KIND },
+  // Addresses
+  { what: 'an ipBlock without cidr', spec: to({ ipBlock: {} }), at: 'spec.egress[0].to[0].ipBlock.cidr', because: 'Required value' },
+  { what: 'a host name for a cidr', spec: to({ ipBlock: { cidr: 'example.com' } }), at: 'spec.egress[0].to[0].ipBlock.cidr', because: 'write a network and its prefix length, such as `203.0.113.0/24`' },
+  { what: 'a single IPv4 address', spec: to({ ipBlock: { cidr: '203.0.113.7' } }), at: 'spec.egress[0].to[0].ipBlock.cidr', because: 'write `203.0.113.7/32`' },
+  { what: 'a single IPv6 address', spec: to({ ipBlock: { cidr: '2001:db8::7' } }), at: 'spec.egress[0].to[0].ipBlock.cidr', because: 'write `2001:db8::7/128`' },
+  { what: 'a prefix length that is too long', spec: to({ ipBlock: { cidr: '10.0.0.0/33' } }), at: 'spec.egress[0].to[0].ipBlock.cidr', because: 'write a network and its prefix length' },
+  { what: 'an address with leading zeros', spec: to({ ipBlock: { cidr: '010.0.0.0/8' } }), at: 'spec.egress[0].to[0].ipBlock.cidr', because: 'write a network and its prefix length' },
+  { what: 'an IPv4 address inside an IPv6 one', spec: to({ ipBlock: { cidr: '::ffff:10.0.0.0/104' } }), at: 'spec.egress[0].to[0].ipBlock.cidr', because: 'write a network and its prefix length' },
+  { what: 'bits after the prefix', spec: to({ ipBlock: { cidr: '10.1.2.3/8' } }), at: 'spec.egress[0].to[0].ipBlock.cidr', because: 'write `10.0.0.0/8` for the network' },
+  { what: 'IPv6 bits after the prefix', spec: to({ ipBlock: { cidr: '2001:db8::1/32' } }), at: 'spec.egress[0].to[0].ipBlock.cidr', because: 'write `2001:db8::/32` for the network' },
+  { what: 'an except that is no network', spec: to({ ipBlock: { cidr: '10.0.0.0/8', except: ['10.1.0.0'] } }), at: 'spec.egress[0].to[0].ipBlock.except[0]', because: 'write `10.1.0.0/32`' },
+  { what: 'an except outside its cidr', spec: to({ ipBlock: { cidr: '10.0.0.0/8', except: ['192.168.0.0/16'] } }), at: 'spec.egress[0].to[0].ipBlock.except', because: 'lies inside `cidr` and is smaller than it' },
+  { what: 'an except as large as its cidr', spec: to({ ipBlock: { cidr: '10.0.0.0/8', except: ['10.0.0.0/8'] } }), at: 'spec.egress[0].to[0].ipBlock.except', because: 'lies inside `cidr` and is smaller than it' },
+  { what: 'an except larger than its cidr', spec: to({ ipBlock: { cidr: '10.0.0.0/8', except: ['0.0.0.0/0'] } }), at: 'spec.egress[0].to[0].ipBlock.except', because: 'lies inside `cidr` and is smaller than it' },
+  { what: 'an IPv6 except of an IPv4 cidr', spec: to({ ipBlock: { cidr: '0.0.0.0/0', except: ['fe80::/10'] } }), at: 'spec.egress[0].to[0].ipBlock.except', because: 'lies inside `cidr` and is smaller than it' },
+  { what: 'bits after the prefix in an except', spec: to({ ipBlock: { cidr: '10.0.0.0/8', except: ['10.1.2.3/16'] } }), at: 'spec.egress[0].to[0].ipBlock.except[0]', because: 'write `10.1.0.0/16` for the network' },
+  // Ports
+  { what: 'port 0', spec: ports({ port: 0 }), at: 'spec.egress[0].ports[0].port', because: 'should be greater than or equal to 1' },
+  { what: 'port 65536', spec: ports({ port: 65_536 }), at: 'spec.egress[0].ports[0].port', because: 'should be less than or equal to 65535' },
+  { what: 'a port number in quotes', spec: ports({ port: '8080' }), at: 'spec.egress[0].ports[0].port', because: 'should match' },
+  { what: 'a port name with a capital letter', spec: ports({ port: 'Http' }), at: 'spec.egress[0].ports[0].port', because: 'should match' },
+  { what: 'a port name with two dashes', spec: ports({ port: 'http--alt' }), at: 'spec.egress[0].ports[0].port', because: 'should match' },
+  { what: 'a port name that is too long', spec: ports({ port: 'a'.repeat(16) }), at: 'spec.egress[0].ports[0].port', because: 'may not be more than 15' },
+  { what: 'an endPort without port', spec: ports({ endPort: 90 }), at: 'spec.egress[0].ports[0]', because: 'write `port: NUMBER` before `endPort`' },
+  { what: 'an endPort after a port name', spec: ports({ port: 'http', endPort: 90 }), at: 'spec.egress[0].ports[0]', because: 'write `port: NUMBER` before `endPort`' },
+  { what: 'an endPort below port', spec: ports({ port: 90, endPort: 80 }), at: 'spec.egress[0].ports[0]', because: 'write a number that is not below `port`' },
+  { what: 'an endPort beyond all ports', spec: ports({ port: 90, endPort: 70_000 }), at: 'spec.egress[0].ports[0].endPort', because: 'should be less than or equal to 65535' },
+  { what: 'an unknown protocol', spec: ports({ protocol: 'tcp', port: 80 }), at: 'spec.egress[0].ports[0].protocol', because: 'supported values: "TCP", "UDP", "SCTP"' },
+];
+
+// biome-ignore format: a table is read by its rows.
+export const ADMITTED: readonly AdmittedCase[] = [
+  { what: 'nothing but a namespaceSelector', spec: {} },
+  { what: 'all of admission', spec: { admission: { gate: 'Enforce', protect: 'Warn', tenantPolicies: 'None', tenantPoliciesAction: 'Audit', breakGlassGroups: ['sre:on-call', 'b'] } } },
+  { what: 'an empty admission', spec: { admission: {} } },
+  { what: 'one direction', spec: { isolation: ['Ingress'], ...from(anyone) } },
+  { what: 'an empty list of rules in a direction that is not isolated', spec: { isolation: ['Egress'], ingress: [] } },
+  { what: 'rules of one name in both directions', spec: { ...from(anyone), ...to(anyone) } },
+  { what: 'a rule for some pods', spec: { ingress: [{ name: 'a', description: 'why:\n"this"', podSelector: { matchLabels: { app: 'a' } }, from: [anyone] }] } },
+  { what: 'every operator of selectors', spec: selector([{ key: 'a', operator: 'In', values: ['x', ''] }, { key: 'b.example/c', operator: 'NotIn', values: ['y'] }, { key: 'd', operator: 'Exists' }, { key: 'e', operator: 'DoesNotExist' }]) },
+  { what: 'label keys with a prefix, and empty values', spec: { namespaceSelector: { matchLabels: { 'example.com/a_B.c-9': '', [`${'a'.repeat(63)}.b/${'c'.repeat(63)}`]: 'V_1.2-x' } } } },
+  { what: 'every address, and one', spec: to({ ipBlock: { cidr: '0.0.0.0/0' } }, { ipBlock: { cidr: '::/0' } }, { ipBlock: { cidr: '203.0.113.7/32' } }) },
+  { what: 'IPv6 in any spelling', spec: to({ ipBlock: { cidr: '2001:DB8:0:0::/32', except: ['2001:db8:0001::/48'] } }) },
+  { what: 'ports of every kind', spec: ports({}, { port: 1 }, { protocol: 'UDP', port: 65_535 }, { protocol: 'SCTP', port: 'a' }, { port: '9p-x' }, { port: 80, endPort: 80 }, { port: 1024, endPort: 65_535 }) },
+  { what: 'every entity in both directions', spec: everyEntity() },
+  { what: 'the longest names', spec: { ingress: [{ name: 'r'.repeat(63), from: [{ namespaces: ['n'.repeat(63)] }, { serviceAccount: { namespace: 'n', name: `${'a'.repeat(61)}.b` } }] }] } },
+  ...Object.values(PEER_EXAMPLES).flatMap((examples) =>
+    examples.map(({ allows, peer }) => ({
+      what: `the example that allows ${allows}`,
+      spec: { ...from(peer), ...to(peer) },
+    })),
+  ),
+];
+
+function everyEntity(): Json {
+  const peers = [
+    'KubeAPIServer',
+    'ClusterDNS',
+    'Nodes',
+    'IngressControllers',
+    'Monitoring',
+    'World',
+    'Any',
+  ].map((entity) => ({ entity }));
+  return { ...from(...peers), ...to(...peers) };
+}
+
+/** 6,400 addresses with exceptions, near what etcd takes: whatever the schema admits must fit the cost budget of CEL. */
+export function largestProfile(): Json {
+  const rule = (index: number, field: 'from' | 'to') => ({
+    name: `rule-${index}`,
+    [field]: Array.from({ length: 50 }, (_, peer) => ({
+      ipBlock: {
+        cidr: `10.${index}.${peer}.0/24`,
+        except: Array.from({ length: 8 }, (_, part) => `10.${index}.${peer}.${part * 16}/28`),
+      },
+    })),
+  });
+  const all = Array.from({ length: 64 }, (_, index) => index);
+  return { ingress: all.map((index) => rule(index, 'from')), egress: all.map((index) => rule(index, 'to')) };
+}

@@ -1,0 +1,48 @@
+/** Every SegmentationProfile that the documentation shows is one that the API server accepts. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import type { SegmentationProfile } from '../../../src/api/profile.ts';
+import { PAGES, samples } from '../../docs/pages.ts';
+import type { ControlPlane } from '../../env/index.ts';
+import { sharedControlPlane } from '../../env/plane/shared.ts';
+import { crdEstablished } from '../../env/plane/crd.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const shown = PAGES.flatMap(samples).flatMap(({ language, text, at }) =>
+  language === 'yaml'
+    ? parseAllDocuments(text)
+        .map((document) => document.toJS() as Partial<SegmentationProfile> | null)
+        .filter((profile) => profile?.kind === 'SegmentationProfile')
+        .map((profile) => ({ at, profile }))
+    : [],
+);
+
+describe('the profiles of the documentation', () => {
+  let plane: ControlPlane;
+
+  before(async () => {
+    plane = await sharedControlPlane();
+    await plane.kubectlRun(['apply', '--server-side', '--force-conflicts', '-k', join(root, 'config/crd')]);
+    await crdEstablished((args) => plane.kubectlRun(args));
+  });
+
+  it('are in the README and in the guide', () => {
+    for (const page of ['README.md', 'docs/guide.md']) {
+      assert.ok(
+        shown.some(({ at }) => at.startsWith(`${page}:`)),
+        page,
+      );
+    }
+  });
+
+  for (const { at, profile } of shown) {
+    it(`are admitted, and no field of them is changed: ${at}`, async () => {
+      const stdin = JSON.stringify(profile);
+      const stored = await plane.kubectlRun(['apply', '--dry-run=server', '-o', 'json', '-f', '-'], {
+        stdin,
+      });
+      assert.partialDeepStrictEqual((JSON.parse(stored) as SegmentationProfile).spec, profile?.spec);
+    });
+  }
+});

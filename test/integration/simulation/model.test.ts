@@ -1,0 +1,223 @@
+/**
+ * The model of the API server that simulations run against, compared with the real one: the same requests, chosen at
+ * random by seed, are sent to both. SEED=N asks for others than those of every run.
+ *
+ * Compared are status codes, reasons, causes, whole objects and, by their order of appearance, uids and
+ * resourceVersions; and in the end the events of a watch that was open all the time.
+ */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { ApiError } from '../../../src/kube/errors.ts';
+import type { Request, Transport } from '../../../src/kube/http/transport.ts';
+import { sharedControlPlane } from '../../env/plane/shared.ts';
+import { Scheduler } from '../../simulation/schedule/scheduler.ts';
+import { startActors } from '../../simulation/server/actors.ts';
+import { Server } from '../../simulation/server/server.ts';
+import { answerOf } from '../../simulation/server/answer.ts';
+import { eventually } from '../../support/cluster.ts';
+import { installOperator } from '../../support/operator.ts';
+import { Fixture } from '../kube/fixture.ts';
+import { dice } from '../../faults/model.ts';
+import { RandomRequests } from './requests.ts';
+import { Side } from './side.ts';
+
+const SEED = Number(process.env['SEED'] ?? 1);
+const REQUESTS = 400;
+
+describe('the model of the API server', () => {
+  const id = `model-${randomBytes(3).toString('hex')}`;
+  let fixture: Fixture;
+  let real: Side;
+  let model: Side;
+  /** Of what the model does by itself. */
+  const scheduler = new Scheduler();
+
+  before(async () => {
+    const plane = await sharedControlPlane();
+    await installOperator(plane); // for its CRD; no operator runs
+    fixture = new Fixture();
+    await eventually(
+      () => plane.admin.send('GET', '/apis/segmentation.dev/v1alpha1/segmentationprofiles'),
+      15_000,
+    );
+    real = new Side(id, fixture.transport(plane.kubeconfig));
+    const server = new Server(() => scheduler.time);
+    startActors(server, scheduler, dice(SEED));
+    model = new Side(id, transportTo(server));
+  });
+  after(async () => {
+    for (const side of [real, model]) side.close();
+    for (const name of [id, `${id}-streamed`])
+      await real.send({ method: 'DELETE', path: `/api/v1/namespaces/${name}` });
+    await fixture.clean();
+  });
+
+  const both = async (request: Request): Promise<unknown> => {
+    const [expected, actual] = [await real.send(request), await model.send(request)];
+    assert.deepEqual(actual, expected, `${request.method} ${request.path} ${JSON.stringify(request.body)}`);
+    return expected;
+  };
+
+  it('answers as the real one does, and tells the same to watchers', async () => {
+    try {
+      for (const request of RandomRequests.setUp(id)) await both(request);
+      const watches = RandomRequests.collections(id);
+      for (const side of [real, model]) for (const path of watches) await side.watch(path);
+      const requests = new RandomRequests(id, SEED);
+      for (let index = 0; index < REQUESTS; index++) {
+        const make = requests.next();
+        const [expected, actual] = [await real.send(make(real)), await model.send(make(model))];
+        const { method, path, query, body } = make(model);
+        const told = `request ${index}: ${method} ${path} ${JSON.stringify(query)} ${JSON.stringify(body)}`;
+        assert.deepEqual(actual, expected, told);
+      }
+      await eventually(() => {
+        for (const path of watches) assert.deepEqual(model.events(path), real.events(path), path);
+      });
+      assert.ok(watches.some((path) => real.events(path).length > 15));
+      assert.ok(
+        real.refused > REQUESTS / 20 && real.refused < REQUESTS * 0.9,
+        `${real.refused} were refused`,
+      );
+    } catch (error) {
+      console.error(`SEED=${SEED}`);
+      throw error;
+    }
+  });
+
+  const firstOfBoth = async (path: string, query: Request['query'], count: number): Promise<unknown[]> => {
+    const [expected, actual] = [await real.first(path, query, count), await model.first(path, query, count)];
+    assert.deepEqual(actual, expected);
+    return expected;
+  };
+
+  it('takes a status that names another uid, as the real one does', async () => {
+    const profiles = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
+    const path = `${profiles}/${id}-status`;
+    const metadata = { name: `${id}-status` };
+    const type = { apiVersion: 'segmentation.dev/v1alpha1', kind: 'SegmentationProfile' };
+    await both(post(profiles, { ...type, metadata, spec: { namespaceSelector: {} } }));
+    const body = { metadata: { uid: 'another' }, status: { observedGeneration: 1 } };
+    const contentType = 'application/merge-patch+json';
+    await both({ method: 'PATCH', path: `${path}/status`, contentType, body });
+    await both({ method: 'PATCH', path, contentType, body });
+    await both({ method: 'DELETE', path });
+  });
+
+  it('streams a list as the real one does', async () => {
+    const namespace = `${id}-streamed`;
+    const path = `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`;
+    await both(post('/api/v1/namespaces', { metadata: { name: namespace } }));
+    for (const name of ['b', 'a']) await both(post(path, { metadata: { name }, spec: { podSelector: {} } }));
+    const query = {
+      sendInitialEvents: true,
+      resourceVersionMatch: 'NotOlderThan',
+      allowWatchBookmarks: true,
+    };
+    const events = await firstOfBoth(path, query, 3);
+    assert.deepEqual(events[2], { type: 'BOOKMARK', annotations: { 'k8s.io/initial-events-end': 'true' } });
+    const refused = await firstOfBoth(path, { sendInitialEvents: true }, 1);
+    assert.deepEqual(refused, [{ status: 422, reason: 'Invalid' }]);
+    await firstOfBoth(path, {}, 2);
+  });
+
+  it('says that a revision is not reached yet as the real one does', async () => {
+    const path = '/apis/networking.k8s.io/v1/namespaces/default/networkpolicies';
+    const silence = await firstOfBoth(path, { resourceVersion: '999999999', timeoutSeconds: 1 }, 1);
+    assert.deepEqual(silence, []);
+    const query = { limit: 1, resourceVersion: '999999999', resourceVersionMatch: 'NotOlderThan' };
+    const refused = await both({ method: 'GET', path, query });
+    assert.deepEqual(refused, { status: 504, reason: 'Timeout', name: undefined });
+  });
+
+  it('says that a revision is forgotten as the real one does, which has no history of a CRD before it was there', async () => {
+    const path = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
+    const events = await firstOfBoth(path, { resourceVersion: '1', allowWatchBookmarks: true }, 1);
+    assert.deepEqual(events, [{ type: 'ERROR', code: 410, reason: 'Expired' }]);
+  });
+
+  it('ends a namespace and what is in it, and what nobody owns any more, as the real one does', async () => {
+    for (const side of [real, model]) await disown(side);
+    const namespace = `${id}-ending`;
+    const path = `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`;
+    const spec = { podSelector: {} };
+    await both(post('/api/v1/namespaces', { metadata: { name: namespace } }));
+    await both(post(path, { metadata: { name: 'goes' }, spec }));
+    await both(post(path, { metadata: { name: 'stays', finalizers: ['example.com/hold'] }, spec }));
+    await real.send({ method: 'DELETE', path: `/api/v1/namespaces/${namespace}` });
+    await model.send({ method: 'DELETE', path: `/api/v1/namespaces/${namespace}` });
+    const refused = await both(post(path, { metadata: { name: 'late' }, spec }));
+    assert.deepEqual(refused, {
+      status: 403,
+      reason: 'Forbidden',
+      name: 'late',
+      causes: ['NamespaceTerminating'],
+    });
+    const gone = { status: 404, reason: 'NotFound' };
+    const eachUntil = async (name: string, expected: object) => {
+      for (const side of [real, model])
+        await eventually(async () => {
+          await scheduler.advance(1000);
+          const answer = await side.send({ method: 'GET', path: name });
+          assert.partialDeepStrictEqual(answer, expected);
+        }, 60_000);
+    };
+    await eachUntil(`${path}/goes`, gone);
+    await eachUntil(`${path}/stays`, { metadata: { deleted: true } });
+    await both({
+      method: 'PATCH',
+      path: `${path}/stays`,
+      contentType: 'application/merge-patch+json',
+      body: { metadata: { finalizers: null } },
+    });
+    await eachUntil(`/api/v1/namespaces/${namespace}`, gone);
+    await both(post(path, { metadata: { name: 'late' }, spec }));
+    await eachUntil(`/apis/networking.k8s.io/v1/namespaces/${id}/networkpolicies/owned`, gone);
+  });
+
+  /** Creates a policy and the profile that owns it, and deletes the profile. */
+  const disown = async (side: Side): Promise<void> => {
+    const path = `/apis/networking.k8s.io/v1/namespaces/${id}/networkpolicies`;
+    const profiles = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
+    const [name, type] = [
+      `${id}-owner`,
+      { apiVersion: 'segmentation.dev/v1alpha1', kind: 'SegmentationProfile' },
+    ];
+    const spec = { namespaceSelector: { matchLabels: { app: 'a' } } };
+    await side.send(post(profiles, { ...type, metadata: { name }, spec }));
+    const uid = side.seen(`${profiles}/${name}`).at(-1)?.uid ?? '';
+    const metadata = { name: 'owned', ownerReferences: [{ ...type, name, uid }] };
+    await side.send(post(path, { metadata, spec: { podSelector: {} } }));
+    assert.ok(side.seen(`${path}/owned`).length > 0);
+    await side.send({ method: 'DELETE', path: `${profiles}/${name}` });
+  };
+});
+
+function post(path: string, body: object): Request {
+  return { method: 'POST', path, body };
+}
+
+function transportTo(server: Server): Transport {
+  return {
+    request: async <T>(request: Request) => answerOf(request, server.handle(request, 'test'), 0) as T,
+    async *watch({ path, query = {}, signal }) {
+      const events: unknown[] = [];
+      const started = server.watch(path, query, (event) => events.push(event));
+      if (typeof started !== 'function')
+        throw new ApiError({
+          method: 'WATCH',
+          path,
+          status: started.code,
+          reason: started.reason,
+          message: '',
+        });
+      const end = performance.now() + 1000 * Number(query['timeoutSeconds'] ?? Number.POSITIVE_INFINITY);
+      while (!signal.aborted && performance.now() < end) {
+        yield* events.splice(0);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      started();
+    },
+    close: () => Promise.resolve(),
+  };
+}

@@ -1,0 +1,262 @@
+// Random requests for comparing two servers: the choices are made once, what they refer to is looked up in each.
+import type { Request } from '../../../src/kube/http/transport.ts';
+import { type Dice, dice, pick } from '../../faults/model.ts';
+import type { Seen, Side } from './side.ts';
+
+/** A request as it is for one of the servers. */
+export type For = (side: Side) => Request;
+
+interface Kind {
+  readonly collection: string;
+  readonly head: object;
+  /** Contents of an object, complete. */
+  readonly contents: readonly object[];
+  /**
+   * Others to create one with. To the real server an empty list that is sent differs from the absent one that is stored,
+   * so that a PUT of it counts as a change; the operator never sends one.
+   */
+  readonly first?: readonly object[];
+  readonly names: readonly string[];
+}
+
+const NAMESPACES = '/api/v1/namespaces';
+const WRITE = { fieldManager: 'comparison', fieldValidation: 'Strict' };
+const FINALIZERS = [undefined, undefined, undefined, ['example.com/hold']];
+const LABELS = [undefined, { tier: 'x' }, { tier: 'y', app: 'a' }];
+
+export class RandomRequests {
+  readonly #roll: Dice;
+  readonly #kinds: readonly Kind[];
+
+  constructor(id: string, seed: number) {
+    this.#roll = dice(seed);
+    this.#kinds = kindsOf(id);
+  }
+
+  static setUp(id: string): Request[] {
+    return [{ method: 'POST', path: '/api/v1/namespaces', body: { metadata: { name: id } } }];
+  }
+
+  static collections(id: string): string[] {
+    return kindsOf(id)
+      .slice(0, 4)
+      .map(({ collection }) => collection);
+  }
+
+  next(): For {
+    const roll = this.#roll;
+    // Policies and profiles are what the operator writes.
+    const kind = this.#kinds[pick(roll, [0, 0, 0, 1, 1, 1, 2, 3, 4])] as Kind;
+    const path = `${kind.collection}/${pick(roll, kind.names)}`;
+    if (kind.collection === NAMESPACES) return this.#relabel(path);
+    switch (roll(12)) {
+      case 0:
+        return () => ({ method: 'GET', path });
+      case 1:
+        return this.#list(kind);
+      case 2:
+      case 3:
+      case 4:
+        return this.#create(kind, path);
+      case 5:
+      case 6:
+        // A PUT also creates a Service, which the model leaves out: nobody does that in a simulation.
+        return kind.collection.endsWith('/services') ? this.#delete(path) : this.#replace(kind, path);
+      case 7:
+      case 8:
+      case 9:
+        return this.#patch(kind, path);
+      case 10:
+        return kind.collection.includes('segmentation.dev') ? this.#report(path) : this.#delete(path);
+      default:
+        return this.#delete(path);
+    }
+  }
+
+  /** What becomes of a namespace that ends is compared apart. */
+  #relabel(path: string): For {
+    const labels = pick(this.#roll, [{ tier: 'x' }, { tier: null }, { 'kubernetes.io/metadata.name': null }]);
+    const refer = this.#reference(path);
+    const contentType = 'application/merge-patch+json';
+    return (side) => ({
+      method: 'PATCH',
+      path,
+      query: WRITE,
+      contentType,
+      body: { metadata: { labels, ...refer(side) } },
+    });
+  }
+
+  #list({ collection }: Kind): For {
+    const limit = pick(this.#roll, [undefined, 1, 2]);
+    const labelSelector = pick(this.#roll, [undefined, 'tier', '!tier', 'tier=x', 'tier!=x,app']);
+    const isNext = this.#roll(2) === 0;
+    // The profiles and namespaces of others are none of this test's business.
+    const path = collection.includes('/namespaces/') ? collection : undefined;
+    if (path === undefined) return () => ({ method: 'GET', path: `${collection}/no-such-name` });
+    return ({ token }) => ({
+      method: 'GET',
+      path,
+      query: isNext && token !== undefined ? { limit, continue: token } : { limit, labelSelector },
+    });
+  }
+
+  #create(kind: Kind, path: string): For {
+    const contents = pick(this.#roll, [...kind.contents, ...(kind.first ?? [])]);
+    const body = { ...kind.head, ...contents, metadata: this.#metadata(path) };
+    const away = kind.collection.includes('/namespaces/') && this.#roll(12) === 0;
+    const collection = away
+      ? kind.collection.replace(/\/namespaces\/[^/]+/, '/namespaces/nowhere')
+      : kind.collection;
+    return () => ({ method: 'POST', path: collection, query: WRITE, body });
+  }
+
+  #replace(kind: Kind, path: string): For {
+    const metadata = this.#metadata(path);
+    const contents = this.#contents(kind);
+    const refer = this.#reference(path);
+    return (side) => ({
+      method: 'PUT',
+      path,
+      query: WRITE,
+      body: { ...kind.head, ...contents, metadata: { ...metadata, ...refer(side) } },
+    });
+  }
+
+  #patch(kind: Kind, path: string): For {
+    const roll = this.#roll;
+    const refer = this.#reference(path);
+    const metadata = pick(roll, [
+      {},
+      {},
+      { labels: pick(roll, [null, { tier: 'x' }, { tier: null }]) },
+      { annotations: { note: pick(roll, ['a', 'b', null]) } },
+      { finalizers: pick(roll, [null, [], ['example.com/hold'], ['example.com/hold', 'example.com/other']]) },
+    ]);
+    const change = roll(2) === 0 ? this.#contents(kind) : {};
+    const contentType = 'application/merge-patch+json';
+    return (side) => ({
+      method: 'PATCH',
+      path,
+      query: WRITE,
+      contentType,
+      body: { ...change, metadata: { ...metadata, ...refer(side) } },
+    });
+  }
+
+  /** A status, with or without other changes, which are to be ignored. */
+  #report(path: string): For {
+    const refer = this.#reference(path);
+    const status = { observedGeneration: this.#roll(3) };
+    const more = pick(this.#roll, [{}, { spec: { mode: 'Audit' } }]);
+    const contentType = 'application/merge-patch+json';
+    return (side) => ({
+      method: 'PATCH',
+      path: `${path}/status`,
+      query: WRITE,
+      contentType,
+      body: { ...more, status, metadata: refer(side) },
+    });
+  }
+
+  #delete(path: string): For {
+    const refer = this.#reference(path);
+    return (side) => ({
+      method: 'DELETE',
+      path,
+      body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: refer(side) },
+    });
+  }
+
+  #contents({ contents }: Kind): object {
+    return pick(this.#roll, contents);
+  }
+
+  #metadata(path: string): object {
+    const finalizers = pick(this.#roll, FINALIZERS);
+    const labels = pick(this.#roll, LABELS);
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    return { name, ...(finalizers && { finalizers }), ...(labels && { labels }) };
+  }
+
+  /** The uid, the resourceVersion or both of a state that the object was seen in; most often the latest. */
+  #reference(path: string): (side: Side) => Partial<Seen> {
+    const what = this.#roll(5);
+    const back = pick(this.#roll, [1, 1, 1, 1, 2, 3]);
+    return (side) => {
+      const seen = side.seen(path).at(-back);
+      if (what === 0 || seen === undefined) return {};
+      const { uid, resourceVersion } = seen;
+      return what === 1 ? { uid } : what === 2 ? { resourceVersion } : { uid, resourceVersion };
+    };
+  }
+}
+
+function kindsOf(id: string): readonly Kind[] {
+  const names = ['one', 'two', 'three'];
+  const own = names.map((name) => `${id}-${name}`);
+  const selector = { matchLabels: { app: 'a' } };
+  const from = [{ namespaceSelector: {} }];
+  return [
+    {
+      collection: `/apis/networking.k8s.io/v1/namespaces/${id}/networkpolicies`,
+      head: { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy' },
+      names,
+      contents: [
+        { spec: { podSelector: {} } },
+        { spec: { podSelector: {}, policyTypes: ['Ingress'] } },
+        { spec: { podSelector: selector, policyTypes: ['Ingress', 'Egress'] } },
+        { spec: { podSelector: {}, egress: [{ ports: [{ port: 53, protocol: 'UDP' }, { port: 53 }] }] } },
+        { spec: { podSelector: selector, ingress: [{ from, ports: [{ port: 'http' }] }, {}] } },
+        {
+          spec: {
+            podSelector: selector,
+            ingress: [{ from, ports: [{ port: 'http', protocol: 'TCP' }] }, {}],
+          },
+        },
+        { spec: { podSelector: {}, ingress: [{ from: [{ ipBlock: { cidr: '192.0.2.0/24' } }] }] } },
+      ],
+      first: [
+        { spec: { podSelector: selector, policyTypes: ['Ingress', 'Egress'], ingress: [] } },
+        { spec: { podSelector: {}, ingress: [{ from: [], ports: [] }], policyTypes: ['Ingress'] } },
+      ],
+    },
+    {
+      collection: '/apis/segmentation.dev/v1alpha1/segmentationprofiles',
+      head: { apiVersion: 'segmentation.dev/v1alpha1', kind: 'SegmentationProfile' },
+      names: own,
+      contents: [
+        { spec: { namespaceSelector: selector } },
+        { spec: { namespaceSelector: selector, mode: 'Audit', baseline: { dns: 'Deny' } } },
+        { spec: { namespaceSelector: selector, isolation: ['Ingress'], deletionPolicy: 'Retain' } },
+        { spec: { namespaceSelector: selector }, status: { observedGeneration: 7 } },
+        { spec: { namespaceSelector: selector, ingress: [{ name: 'in', from: [{ entity: 'Any' }] }] } },
+      ],
+    },
+    {
+      collection: `/apis/discovery.k8s.io/v1/namespaces/${id}/endpointslices`,
+      head: { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice' },
+      names,
+      contents: [
+        {
+          addressType: 'IPv4',
+          endpoints: [{ addresses: ['192.0.2.1'] }],
+          ports: [{ name: 'a', port: 80, protocol: 'TCP' }],
+        },
+        { addressType: 'IPv4', endpoints: [], ports: [] },
+      ],
+    },
+    {
+      collection: NAMESPACES,
+      head: { apiVersion: 'v1', kind: 'Namespace' },
+      names: [id],
+      contents: [{}],
+    },
+    {
+      collection: `/api/v1/namespaces/${id}/services`,
+      head: { apiVersion: 'v1', kind: 'Service' },
+      names: ['web'],
+      contents: [{ spec: { clusterIP: 'None', ports: [{ port: 80, targetPort: 80, protocol: 'TCP' }] } }],
+    },
+  ];
+}

@@ -1,0 +1,172 @@
+// One of the two servers that are compared: what it answers and tells watchers, without what differs by nature.
+import type { KubeObject } from '../../../src/api/meta.ts';
+import { ApiError } from '../../../src/kube/errors.ts';
+import type { Request, Transport } from '../../../src/kube/http/transport.ts';
+
+/** A state that an object was seen in. */
+export interface Seen {
+  readonly uid: string;
+  readonly resourceVersion: string;
+}
+
+type Raw = KubeObject & Readonly<Record<string, unknown>>;
+
+export class Side {
+  /** Requests that were refused. */
+  refused = 0;
+  readonly #id: string;
+  readonly #transport: Transport;
+  readonly #ended = new AbortController();
+  /** By path of the object: its states, oldest first. */
+  readonly #seen = new Map<string, Seen[]>();
+  /** Numbers for uids, and for the resourceVersions of each object, in the order in which they appear. */
+  readonly #numbers = new Map<string, Map<string, number>>();
+  readonly #events = new Map<string, unknown[]>();
+  /** Of the latest list that has more. */
+  token: string | undefined;
+
+  /** @param id the namespace, and the beginning of the names of cluster-scoped objects, that are compared */
+  constructor(id: string, transport: Transport) {
+    this.#id = id;
+    this.#transport = transport;
+  }
+
+  /** The states that an object was seen in. */
+  seen(path: string): readonly Seen[] {
+    return this.#seen.get(path) ?? [];
+  }
+
+  /** The answer, as it is compared. */
+  async send(request: Request): Promise<unknown> {
+    try {
+      const answer = await this.#transport.request<Raw>(request);
+      if ('items' in answer) return this.#list(answer);
+      if (answer.kind === 'Status') return { status: answer['status'] };
+      return this.#object(answer, `${request.method} ${request.path}`);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status === 0) throw error;
+      this.refused += 1;
+      const { status, reason, details } = error;
+      const causes = details?.causes
+        ?.map((cause) => cause.reason)
+        .filter((each) => each === 'NamespaceTerminating');
+      return { status, reason, name: details?.name, ...(causes?.length && { causes }) };
+    }
+  }
+
+  /** Watches a collection from now on. */
+  async watch(path: string): Promise<void> {
+    const list = await this.#transport.request<{ metadata: { resourceVersion: string } }>({
+      method: 'GET',
+      path,
+    });
+    const events: unknown[] = [];
+    this.#events.set(path, events);
+    const query = { watch: true, resourceVersion: list.metadata.resourceVersion };
+    void this.#follow(path, query, events);
+  }
+
+  /** What the watch of a collection has told. */
+  events(path: string): readonly unknown[] {
+    return this.#events.get(path) ?? [];
+  }
+
+  /** The first events of a watch, up to the `count`-th one, or the one that refuses it. */
+  async first(path: string, query: Request['query'], count: number): Promise<unknown[]> {
+    const events: unknown[] = [];
+    const ended = new AbortController();
+    try {
+      const full = { path, query: { watch: true, ...query }, signal: ended.signal, stallMs: 5000 };
+      for await (const event of this.#transport.watch(full)) {
+        const { type, object } = event as { type: string; object: Raw };
+        events.push(
+          type === 'ERROR'
+            ? { type, code: object['code'], reason: object['reason'] }
+            : this.#event({ type, object }),
+        );
+        if (events.length === count) break;
+      }
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status === 0) throw error;
+      events.push({ status: error.status, reason: error.reason });
+    }
+    ended.abort();
+    return events;
+  }
+
+  close(): void {
+    this.#ended.abort();
+  }
+
+  async #follow(path: string, query: Request['query'], events: unknown[]): Promise<void> {
+    try {
+      const watched = this.#transport.watch({ path, query, signal: this.#ended.signal, stallMs: 60_000 });
+      for await (const value of watched) {
+        const event = value as { type: string; object: Raw };
+        const { name, namespace = name } = event.object.metadata;
+        if (namespace.startsWith(this.#id)) events.push(this.#event(event));
+      }
+    } catch (error) {
+      if (!this.#ended.signal.aborted) events.push(error);
+    }
+  }
+
+  #event({ type, object }: { type: string; object: Raw }): unknown {
+    if (type === 'BOOKMARK') return { type, annotations: object.metadata.annotations };
+    if (type === 'ERROR') return { type, code: object['code'], reason: object['reason'] };
+    return { type, object: this.#object(object) };
+  }
+
+  #list(answer: Raw): unknown {
+    const { metadata, items } = answer as unknown as {
+      metadata: { continue?: string; remainingItemCount?: number };
+      items: readonly Raw[];
+    };
+    this.token = metadata.continue || undefined;
+    return {
+      more: this.token !== undefined,
+      left: metadata.remainingItemCount,
+      items: items.map((each) => this.#object(each)),
+    };
+  }
+
+  /** @param request the one that this answers; a watch and a list tell nothing that a request may refer to */
+  #object(object: Raw, request?: string): unknown {
+    const { metadata, kind, spec, status } = object;
+    const { namespace = '', name, uid = '', resourceVersion = '' } = metadata;
+    const { managedFields: _, creationTimestamp, deletionTimestamp, ...rest } = metadata;
+    const path = request
+      ?.replace(/^(POST) (.*)$/, `$1 $2/${name}`)
+      .replace(/^\S+ /, '')
+      .replace(/\/status$/, '');
+    if (path !== undefined) {
+      const seen = this.#seen.get(path) ?? [];
+      if (seen.at(-1)?.resourceVersion !== resourceVersion)
+        this.#seen.set(path, [...seen, { uid, resourceVersion }]);
+    }
+    // The server fills in much of other kinds that the operator never looks at.
+    const isWhole = kind === 'SegmentationProfile' || isPolicy(spec);
+    return {
+      kind,
+      metadata: {
+        ...rest,
+        uid: this.#number('uid', uid),
+        resourceVersion: this.#number(`${uid} ${namespace}/${name}`, resourceVersion),
+        created: creationTimestamp !== undefined,
+        deleted: deletionTimestamp !== undefined,
+      },
+      ...(isWhole && { spec, status }),
+    };
+  }
+
+  #number(of: string, value: string): number {
+    const numbers = this.#numbers.get(of) ?? new Map<string, number>();
+    this.#numbers.set(of, numbers);
+    if (!numbers.has(value)) numbers.set(value, numbers.size);
+    return numbers.get(value) ?? -1;
+  }
+}
+
+function isPolicy(spec: unknown): boolean {
+  return typeof spec === 'object' && spec !== null && 'podSelector' in spec;
+}

@@ -1,0 +1,197 @@
+// The store against a simple model of the API server, and the cases that it is made for.
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { compareResourceVersions } from '../../../src/kube/watch/resource-version.ts';
+import { Store } from '../../../src/kube/watch/store.ts';
+import type { Change, Item } from '../../../src/kube/watch/store.ts';
+import { World } from './store-model.ts';
+import type { Step } from './store-model.ts';
+
+const key = fc.constantFrom('a/x', 'c');
+const own = fc.boolean();
+const which = fc.nat(9);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ do: fc.constant('write' as const), key, own }),
+  fc.record({ do: fc.constant('delete' as const), key, own }),
+  fc.record({ do: fc.constantFrom('answer' as const, 'repeat' as const), which }),
+  fc.record({ do: fc.constant('watch' as const), count: fc.integer({ min: 1, max: 4 }) }),
+  fc.record({ do: fc.constantFrom('swap' as const, 'beginList' as const, 'endList' as const) }),
+);
+
+function item(key: string, resourceVersion: number, uid = `uid-${key}`): Item {
+  return { key, uid, resourceVersion: String(resourceVersion) };
+}
+
+function storeWithLog(): { store: Store<Item>; log: string[] } {
+  const store = new Store<Item>();
+  const log: string[] = [];
+  const name = (item?: Item) => (item === undefined ? '-' : `${item.key}@${item.resourceVersion}`);
+  store.subscribe((change: Change<Item>) =>
+    log.push(`${change.origin}: ${name(change.old)} > ${name(change.new)}`),
+  );
+  return { store, log };
+}
+
+describe('Store', () => {
+  it('never goes back, keeps our own writes and ends as the server, in any order of events, lists and answers', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40, size: 'max' }), fc.boolean(), (steps, answersFirst) => {
+        const world = new World();
+        for (const step of steps) {
+          world.run(step);
+          world.check();
+        }
+        world.settle(answersFirst);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it('tells of every effective change from the watch, with what was before', () => {
+    const { store, log } = storeWithLog();
+    store.replace([item('a/x', 1)], '1');
+    store.upsert(item('a/x', 2));
+    store.upsert(item('a/x', 2));
+    store.remove(item('a/x', 3));
+    assert.deepEqual(log, ['watch: - > a/x@1', 'watch: a/x@1 > a/x@2', 'watch: a/x@2 > -']);
+  });
+
+  it('tells of our own write once, as our own, and not again when its event comes', () => {
+    const { store, log } = storeWithLog();
+    store.replace([], '1');
+    store.observe(item('a/x', 2));
+    store.upsert(item('a/x', 2));
+    store.forget('a/x', 'uid-a/x');
+    store.remove(item('a/x', 3));
+    assert.deepEqual(log, ['own: - > a/x@2', 'own: a/x@2 > -']);
+  });
+
+  it('confirms an event of the very state that it holds, and of no other', () => {
+    const store = new Store<Item>();
+    store.replace([item('a/x', 1)], '1');
+    store.observe(item('a/x', 3));
+    assert.equal(store.confirm('a/x', 'uid-a/x', '3'), true);
+    assert.equal(store.confirm('a/x', 'uid-a/x', '2'), false);
+    assert.equal(store.confirm('a/x', 'uid-a/x', '4'), false);
+    assert.equal(store.confirm('a/x', 'another', '3'), false);
+    assert.equal(store.confirm('a/y', 'uid-a/y', '3'), false);
+  });
+
+  it('tells the difference of a list, and nothing of what stayed', () => {
+    const { store, log } = storeWithLog();
+    store.replace([item('a/x', 1), item('a/y', 1), item('b/x', 1)], '1');
+    log.length = 0;
+    store.replace([item('a/x', 1), item('b/x', 5), item('b/y', 5)], '6');
+    assert.deepEqual(log, ['watch: b/x@1 > b/x@5', 'watch: - > b/y@5', 'watch: a/y@1 > -']);
+  });
+
+  it('does not bring back what we deleted by a list from before, but believes the list after it', () => {
+    const { store } = storeWithLog();
+    store.replace([item('a/x', 1)], '1');
+    store.forget('a/x', 'uid-a/x');
+    store.replace([item('a/x', 1)], '2');
+    assert.equal(store.get('a/x'), undefined);
+    store.replace([item('a/x', 1)], '3');
+    assert.equal(store.get('a/x')?.resourceVersion, '1');
+  });
+
+  it('follows a list whose revisions are older than before, as after a restored backup', () => {
+    const { store } = storeWithLog();
+    store.replace([item('a/x', 100)], '100');
+    store.upsert(item('a/x', 110));
+    store.remove(item('b/x', 111));
+    store.replace([item('a/x', 50), item('b/x', 49)], '60');
+    assert.equal(store.get('a/x')?.resourceVersion, '50');
+    assert.equal(store.get('b/x')?.resourceVersion, '49');
+    store.upsert(item('a/x', 61));
+    assert.equal(store.get('a/x')?.resourceVersion, '61');
+    store.upsert(item('b/x', 62));
+    assert.equal(store.get('b/x')?.resourceVersion, '62', 'although this uid was once deleted');
+  });
+
+  it('learns from a list of what its own one lacked, unless that is newer', () => {
+    const { store, log } = storeWithLog();
+    store.replace([], '50');
+    store.upsert(item('c', 40));
+    store.learn(item('c', 40), '49');
+    assert.deepEqual(log, []);
+    store.learn(item('c', 40), '50');
+    assert.deepEqual(log, ['watch: - > c@40']);
+    store.remove(item('c', 60));
+    store.learn(item('c', 40), '59');
+    assert.equal(store.get('c'), undefined);
+  });
+
+  it('knows that an object is gone when another has its name, though its deletion was never seen', () => {
+    const { store } = storeWithLog();
+    store.observe(item('a/x', 2, 'first'));
+    store.observe(item('a/x', 4, 'second'));
+    store.forget('a/x', 'second');
+    store.observe(item('a/x', 1, 'first'));
+    assert.equal(store.get('a/x'), undefined);
+  });
+
+  it('does not bring back what another of ours has replaced by a list from before', () => {
+    const { store } = storeWithLog();
+    store.replace([item('a/x', 1, 'first')], '1');
+    store.observe(item('a/x', 4, 'second'));
+    store.forget('a/x', 'second');
+    store.forget('a/x', 'first');
+    store.replace([item('a/x', 1, 'first')], '2');
+    assert.equal(store.get('a/x'), undefined);
+  });
+
+  it('finds the objects of a namespace', () => {
+    const { store } = storeWithLog();
+    store.replace([item('a/x', 1), item('a/y', 1), item('ab/x', 1), item('c', 1)], '1');
+    const keys = (namespace: string) => [...store.byNamespace(namespace)].map(({ key }) => key);
+    assert.deepEqual(
+      [keys('a'), keys('ab'), keys(''), keys('nowhere')],
+      [['a/x', 'a/y'], ['ab/x'], ['c'], []],
+    );
+  });
+
+  it('calls every listener although one throws, and reports that to the deliverer', () => {
+    const store = new Store<Item>();
+    const seen: string[] = [];
+    store.subscribe(() => {
+      throw new Error('broken');
+    });
+    const end = store.subscribe((change) => seen.push(change.new?.key ?? '-'));
+    assert.throws(() => store.replace([item('a/x', 1), item('a/y', 1)], '1'), /broken/);
+    assert.deepEqual(seen, ['a/x', 'a/y']);
+    end();
+    assert.throws(() => store.upsert(item('a/x', 2)), /broken/);
+    assert.deepEqual(seen, ['a/x', 'a/y']);
+  });
+
+  it('remembers a bounded number of deletions', () => {
+    const { store } = storeWithLog();
+    store.replace([], '1');
+    for (let i = 0; i < 10_000; i++) store.remove(item(`a/${i}`, 2 + i));
+    store.upsert(item('a/9999', 5));
+    assert.equal(store.size, 0, 'a late event of a recent deletion changes nothing');
+    store.upsert(item('a/1', 3));
+    assert.equal(store.size, 1, 'one of a deletion long ago is not recognised: memory stays bounded');
+  });
+});
+
+describe('compareResourceVersions', () => {
+  it('orders as numbers, beyond what a double can hold', () => {
+    const ascending = [
+      '',
+      '0',
+      '9',
+      '10',
+      '99',
+      '9007199254740993',
+      '9007199254740994',
+      '18446744073709551615',
+    ];
+    for (const [i, a] of ascending.entries()) {
+      for (const [j, b] of ascending.entries()) {
+        assert.equal(Math.sign(compareResourceVersions(a, b)), Math.sign(i - j), `${a} against ${b}`);
+      }
+    }
+  });
+});

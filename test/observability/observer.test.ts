@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import type { Outcome } from '../../src/controller/queue/key-queue.ts';
+import { ApiError } from '../../src/kube/errors.ts';
+import { createObserver } from '../../src/observability/observer.ts';
+import { PlanTooComplexError } from '../../src/policy/planning/transition.ts';
+import { createLogger } from '../../src/observability/logs/logger.ts';
+import { createMetrics } from '../../src/observability/metrics/registry.ts';
+import { parseExposition } from './metrics/exposition-parser.ts';
+
+const refused = (status: number) =>
+  new ApiError({ status, reason: 'R', message: 'm', method: 'PUT', path: '/p' });
+const retry = (error: unknown): Outcome => ({ kind: 'retry', error });
+
+interface Counted {
+  readonly result: 'success' | 'error' | 'requeue_after';
+  readonly errors: number;
+  readonly terminal: number;
+  readonly panics: number;
+}
+
+const none = { errors: 0, terminal: 0, panics: 0 };
+const CASES: readonly (readonly [what: string, outcome: Outcome, panic: boolean, counted: Counted])[] = [
+  ['one that is done', { kind: 'done' }, false, { ...none, result: 'success' }],
+  ['one that looks again', { kind: 'again', afterMs: 5 }, false, { ...none, result: 'requeue_after' }],
+  ['a transient error', retry(refused(503)), false, { ...none, result: 'error', errors: 1 }],
+  ['a missing permission', retry(refused(403)), false, { ...none, result: 'error', errors: 1 }],
+  ['a refusal', retry(refused(422)), false, { ...none, result: 'error', errors: 1, terminal: 1 }],
+  [
+    'a plan that is not to be had',
+    retry(new PlanTooComplexError('x')),
+    false,
+    { ...none, result: 'error', errors: 1, terminal: 1 },
+  ],
+  ['a defect', retry(new TypeError('x')), true, { ...none, result: 'error', errors: 1, panics: 1 }],
+];
+
+describe('the observer counts reconciles:', () => {
+  for (const [what, outcome, panic, { result, errors, terminal, panics }] of CASES) {
+    it(what, async () => {
+      const metrics = createMetrics({ version: '1' });
+      const queue = metrics.queue('q', () => ({ ready: {}, unfinished: 0, longest: 0 }));
+      const logger = createLogger({ level: 'error', format: 'json' });
+      const source = {
+        record: () => {},
+        withdraw: () => false,
+        profile: () => undefined,
+        result: () => undefined,
+      };
+      const observer = createObserver(logger, metrics, queue, 4, source, () => 0);
+      const read = async () => parseExposition(await metrics.render('prometheus'));
+      observer.onReconciling('namespace/shop');
+      const active = 'controller_runtime_active_workers{controller="namespace"}';
+      assert.equal((await read()).value(active), 1);
+      observer.onReconciled('namespace/shop', 20, outcome, panic);
+      const { value } = await read();
+      const of = (name: string) => value(`controller_runtime_${name}{controller="namespace"}`);
+      assert.equal(value(active), 0);
+      assert.equal(value(`controller_runtime_reconcile_total{controller="namespace",result="${result}"}`), 1);
+      assert.deepEqual(
+        [of('reconcile_errors_total'), of('terminal_reconcile_errors_total'), of('reconcile_panics_total')],
+        [errors, terminal, panics],
+      );
+      assert.equal(of('reconcile_time_seconds_count'), 1);
+      assert.equal(of('max_concurrent_reconciles'), 4);
+      for (const other of ['profile', 'admission']) {
+        const succeeded = `controller_runtime_reconcile_total{controller="${other}",result="success"}`;
+        assert.equal(value(succeeded), 0);
+      }
+    });
+  }
+});

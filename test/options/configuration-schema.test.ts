@@ -1,0 +1,223 @@
+// The JSON schema of the configuration file, by a validator that knows nothing of the parser.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv } from 'ajv';
+import fc from 'fast-check';
+import { parse } from 'yaml';
+import { configurationSchema } from '../../scripts/generate/configuration.ts';
+import { readConfiguration } from '../../src/options/file.ts';
+import { isRecord, type JsonSchema } from '../../src/options/shape.ts';
+import { type Options, OptionsError, parseOptions } from '../../src/options/parse.ts';
+import { page, samples } from '../docs/pages.ts';
+
+const path = join(import.meta.dirname, '../../config/operator-configuration.schema.json');
+const schema = JSON.parse(readFileSync(path, 'utf8')) as JsonSchema;
+const ajv = new Ajv({ strict: true, allowUnionTypes: true, strictTypes: false, strictRequired: false });
+const validate = ajv.compile(schema);
+
+/** What a schema can't say of a text. */
+const BEYOND = /is not (a duration|a CIDR|an IP address)/;
+
+const accepted = (document: unknown) => validate(JSON.parse(JSON.stringify(document)));
+
+function problemsOf(document: unknown): string[] {
+  const problems: string[] = [];
+  readConfiguration(JSON.stringify(document), 'c.yaml', problems);
+  return problems;
+}
+
+function optionsOf(text: string): Options {
+  const parsed = parseOptions({ argv: ['--config=c'], env: {}, readFile: () => text, version: '1' });
+  return parsed.kind === 'options' ? parsed.options : assert.fail(parsed.kind);
+}
+
+function printed(text: string): string {
+  const argv = ['--config=c', '--print-config'];
+  const parsed = parseOptions({ argv, env: {}, readFile: () => text, version: '1' });
+  return parsed.kind === 'print-config' ? parsed.text : assert.fail(parsed.kind);
+}
+
+const HEAD = { apiVersion: 'config.segmentation.dev/v1alpha1', kind: 'OperatorConfiguration' };
+const TEXTS = [
+  '',
+  '0',
+  ':8080',
+  '127.0.0.1:1',
+  '[::1]:65535',
+  ':65536',
+  ':00080',
+  'x:1',
+  '10.0.0.0/8',
+  'fd00::/8',
+  '::1',
+  '10.0.0.1',
+  '1.2.3.4/33',
+  '1.2.3.4.5',
+  '15s',
+  '1h30m',
+  '1.5m',
+  '99h',
+  '-1s',
+  '5',
+  'kube-system',
+  'A',
+  'a.b',
+  '-a',
+  'a-',
+  'a'.repeat(63),
+  'a'.repeat(64),
+  'app',
+  'example.com/app',
+  '/app',
+  'a/',
+  'a/b/c',
+  'A_b.c',
+  'ä',
+  'info',
+  'json',
+  'In',
+  'Exists',
+  'true',
+  'v1',
+  ' x',
+  'x\n',
+];
+const NUMBERS = [0, 1, 16, 250, 256, 257, 5000, 5001, -1, 1.5];
+const junk = fc.constantFrom<unknown>(null, true, false, {}, [], [null], ...TEXTS, ...NUMBERS);
+
+/** Values of the schema's form with things that may or may not be right in them. */
+function documents(node: JsonSchema): fc.Arbitrary<unknown> {
+  const { properties, additionalProperties, items, enum: allowed, type } = node;
+  const types = [type].flat();
+  const either = (fitting: fc.Arbitrary<unknown>, weight = 12) =>
+    fc.oneof({ arbitrary: fitting, weight }, { arbitrary: junk, weight: 1 });
+  if (Array.isArray(allowed)) return either(fc.constantFrom(...(allowed as unknown[])));
+  if (isRecord(properties)) {
+    const keys = Object.keys(properties);
+    const some = fc.uniqueArray(fc.constantFrom(...keys, ...keys, ...keys, 'unknown'), { maxLength: 4 });
+    return either(
+      some.chain((chosen) =>
+        fc.record(
+          Object.fromEntries(
+            chosen.map((key) => [key, key === 'unknown' ? junk : documents(properties[key] as JsonSchema)]),
+          ),
+        ),
+      ),
+    );
+  }
+  if (isRecord(additionalProperties)) {
+    const inner = documents(additionalProperties);
+    return either(
+      fc.dictionary(fc.constantFrom('app', 'example.com/tier', 'a b', '/x'), inner, { maxKeys: 2 }),
+    );
+  }
+  if (isRecord(items)) return either(fc.array(documents(items), { maxLength: 2 }));
+  if (types.includes('boolean')) return either(fc.boolean());
+  if (types.includes('integer')) return either(fc.constantFrom(...NUMBERS));
+  const { pattern } = node;
+  const fitting = TEXTS.filter((text) => typeof pattern !== 'string' || new RegExp(pattern).test(text));
+  return either(
+    fc.oneof(
+      { arbitrary: fc.constantFrom(...fitting), weight: 8 },
+      { arbitrary: fc.constantFrom(...TEXTS), weight: 1 },
+      { arbitrary: fc.string({ maxLength: 8 }), weight: 1 },
+    ),
+  );
+}
+
+const configurations = fc.oneof(
+  {
+    arbitrary: documents(schema).map((document) =>
+      isRecord(document) ? { ...document, ...HEAD } : document,
+    ),
+    weight: 20,
+  },
+  { arbitrary: documents(schema), weight: 1 },
+);
+
+describe('the JSON schema of the configuration file', () => {
+  it('is generated from the parser (npm run generate)', () => {
+    assert.equal(readFileSync(path, 'utf8'), configurationSchema());
+  });
+
+  it('accepts the file of docs/operations.md, and what --print-config prints', () => {
+    const sample = samples(page('docs/operations.md')).find(({ text }) =>
+      text.includes('kind: OperatorConfiguration'),
+    );
+    assert.ok(sample);
+    for (const text of [sample.text, printed(sample.text), printed(JSON.stringify(HEAD))]) {
+      assert.ok(accepted(parse(text)), ajv.errorsText(validate.errors));
+    }
+  });
+
+  for (const [what, change] of [
+    ['an unknown key', { metrics: { bindAdress: ':1' } }],
+    ['another apiVersion', { apiVersion: 'v1' }],
+    ['an apiVersion that is left empty', { apiVersion: null }],
+    ['a number in quotes', { concurrency: '16' }],
+    ['a workload of any namespace that does not say so', { monitoring: [{ podSelector: {} }] }],
+  ] as const) {
+    it(`refuses ${what}, as the parser does`, () => {
+      assert.equal(accepted({ ...HEAD, ...change }), false);
+      assert.notDeepEqual(problemsOf({ ...HEAD, ...change }), []);
+    });
+  }
+
+  it('describes every key, and gives the defaults that are in effect', () => {
+    const defaults = optionsOf(JSON.stringify(HEAD));
+    const told = schema['properties'] as Record<string, JsonSchema>;
+    assert.equal(told['concurrency']?.['default'], defaults.concurrency);
+    assert.deepEqual(told['monitoring']?.['default'], defaults.cluster.monitoring);
+    const bare = Object.entries(told).filter(
+      ([key, { description, properties }]) =>
+        !Object.hasOwn(HEAD, key) && description === undefined && properties === undefined,
+    );
+    assert.deepEqual(bare, []);
+  });
+
+  it('accepts what the parser accepts, and refuses what it refuses, but for the values of texts', () => {
+    const seen = { accepted: 0, refused: 0, beyond: 0 };
+    fc.assert(
+      fc.property(configurations, (document) => {
+        const problems = problemsOf(document);
+        if (accepted(document)) {
+          assert.deepEqual(
+            problems.filter((problem) => !BEYOND.test(problem)),
+            [],
+          );
+          seen[problems.length === 0 ? 'accepted' : 'beyond'] += 1;
+        } else {
+          assert.notDeepEqual(problems, [], ajv.errorsText(validate.errors));
+          seen.refused += 1;
+        }
+      }),
+      { numRuns: 2000 },
+    );
+    assert.ok(seen.accepted > 200 && seen.refused > 200 && seen.beyond > 20, JSON.stringify(seen));
+  });
+
+  it('is met by what --print-config prints of any file, which means the same as that file', () => {
+    let tried = 0;
+    fc.assert(
+      fc.property(configurations, (document) => {
+        const text = JSON.stringify(document);
+        let options: Options;
+        try {
+          options = optionsOf(text);
+        } catch (error) {
+          assert.ok(error instanceof OptionsError);
+          return;
+        }
+        tried += 1;
+        const again = printed(text);
+        assert.ok(accepted(parse(again)), ajv.errorsText(validate.errors));
+        const effective = { ...options, configurationFile: undefined };
+        assert.deepEqual({ ...optionsOf(again), configurationFile: undefined }, effective);
+        assert.equal(printed(again), again);
+      }),
+      { numRuns: 500 },
+    );
+    assert.ok(tried > 50, String(tried));
+  });
+});

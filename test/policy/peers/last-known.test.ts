@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { alternativeName } from '../../../src/api/names.ts';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
+import { compile } from '../../../src/policy/compile.ts';
+import { facts, profile, SHOP } from '../fixture.ts';
+
+const database = { service: { namespace: 'data', name: 'db' } };
+const made = profile({
+  egress: [
+    { name: 'r', to: [database, { entity: 'Any' }] },
+    { name: 'own', podSelector: { matchLabels: { app: 'web' } }, to: [database] },
+  ],
+});
+const there = facts({ services: { 'data/db': { selector: { app: 'db' }, ports: [{ port: 5432 }] } } });
+const { policies } = compile(made, SHOP, there);
+const rule = {
+  peers: [
+    {
+      namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'data' } },
+      podSelector: { matchLabels: { app: 'db' } },
+    },
+  ],
+  ports: [{ protocol: 'TCP', port: 5432 }],
+};
+const ask = (observed: readonly NetworkPolicy[], peer = 'service data/db') =>
+  lastKnownFrom(observed)('segmented.egress', 'Egress', 'r', peer);
+const withMetadata = (change: (metadata: NetworkPolicy['metadata']) => Partial<NetworkPolicy['metadata']>) =>
+  policies.map((policy) => ({ ...policy, metadata: { ...policy.metadata, ...change(policy.metadata) } }));
+
+describe('what a peer was last known as', () => {
+  const cases: [name: string, observed: readonly NetworkPolicy[], found: boolean][] = [
+    ['is what the live object carries for it', policies, true],
+    [
+      'is found under an alternative name',
+      withMetadata(({ name }) => ({ name: alternativeName('segmented', name) })),
+      true,
+    ],
+    [
+      'is found under the alternative of an alternative',
+      withMetadata(({ name }) => ({
+        name: alternativeName('segmented', alternativeName('segmented', name)),
+      })),
+      true,
+    ],
+    ['is found where the labels were taken off, by the owner', withMetadata(() => ({ labels: {} })), true],
+    [
+      'is not read from somebody else’s object',
+      withMetadata(() => ({ labels: {}, ownerReferences: [] })),
+      false,
+    ],
+    [
+      'is not read from the object of another profile',
+      withMetadata(({ labels }) => ({
+        labels: { ...labels, 'segmentation.dev/profile': 'other' },
+        ownerReferences: [],
+      })),
+      false,
+    ],
+    [
+      'is not read from a short-lived object',
+      withMetadata(({ labels }) => ({
+        labels: { ...labels, 'segmentation.dev/role': 'transition' },
+        ownerReferences: [],
+      })),
+      false,
+    ],
+    ['is nothing without notes', withMetadata(() => ({ annotations: {} })), false],
+    [
+      'is nothing with notes that can not be read',
+      withMetadata(() => ({ annotations: { 'segmentation.dev/rules': '{[' } })),
+      false,
+    ],
+    [
+      'is nothing with notes that are no list',
+      withMetadata(() => ({ annotations: { 'segmentation.dev/rules': '{"0":{"rule":"r"}}' } })),
+      false,
+    ],
+    [
+      'is nothing with notes of nothing',
+      withMetadata(() => ({ annotations: { 'segmentation.dev/rules': '[null, 1]' } })),
+      false,
+    ],
+    ['is nothing where nothing stands', [], false],
+  ];
+  for (const [name, observed, found] of cases) {
+    it(name, () => assert.deepEqual(ask(observed), found ? [rule] : []));
+  }
+
+  it('is never everyone', () => {
+    assert.deepEqual(ask(policies, 'entity Any'), []);
+    const emptied = policies.map((policy) => ({
+      ...policy,
+      spec: { ...policy.spec, egress: policy.spec.egress?.map(() => ({ to: [] })) ?? [] },
+    }));
+    assert.deepEqual(ask(emptied), []);
+  });
+
+  it('is another for another rule, object or direction', () => {
+    const lastKnown = lastKnownFrom(policies);
+    assert.deepEqual(lastKnown('segmented.egress.own', 'Egress', 'own', 'service data/db'), [rule]);
+    assert.deepEqual(lastKnown('segmented.egress', 'Egress', 'own', 'service data/db'), []);
+    assert.deepEqual(lastKnown('segmented.egress', 'Ingress', 'r', 'service data/db'), []);
+  });
+
+  it('keeps the policies as they are when the Service goes', () => {
+    const after = compile(made, SHOP, facts(), lastKnownFrom(policies));
+    assert.equal(JSON.stringify(after.policies), JSON.stringify(policies));
+    assert.ok(after.unresolved.length > 0 && after.unresolved.every(({ held }) => held));
+  });
+});

@@ -1,0 +1,293 @@
+import assert from 'node:assert/strict';
+import {
+  alternativeName,
+  LABEL_MANAGED_BY,
+  LABEL_PROFILE,
+  LABEL_ROLE,
+  MANAGER,
+} from '../../../src/api/names.ts';
+import type { LabelSelector } from '../../../src/api/meta.ts';
+import type { NetworkPolicy, PolicyType } from '../../../src/api/network-policy.ts';
+import { withRules } from '../../../src/policy/semantics/normalize.ts';
+import { plan, type Step } from '../../../src/policy/planning/plan.ts';
+import { PlanTooComplexError } from '../../../src/policy/planning/transition.ts';
+
+const isOurs = (policy: NetworkPolicy) => policy.metadata.labels?.[LABEL_MANAGED_BY] === MANAGER;
+const WEB: LabelSelector = { matchLabels: { app: 'web' } };
+const API: LabelSelector = { matchLabels: { app: 'api' } };
+
+interface Given {
+  readonly selector?: LabelSelector;
+  readonly types?: readonly PolicyType[];
+  /** Addresses that a rule each allows; 'everyone' for a rule without peers. */
+  readonly allows?: readonly string[];
+  readonly role?: string;
+}
+
+function made(
+  name: string,
+  { selector = {}, types = ['Ingress'], allows = [] }: Given,
+  labels?: Record<string, string>,
+): NetworkPolicy {
+  const spec = { podSelector: selector, policyTypes: types };
+  const rules = allows.map((each) =>
+    each === 'everyone' ? {} : { peers: [{ ipBlock: { cidr: `${each}/32` } }] },
+  );
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name, namespace: 'shop', ...(labels && { labels }) },
+    spec: rules.length > 0 ? withRules(spec, types[0] ?? 'Ingress', rules) : spec,
+  };
+}
+
+const ours = (name: string, given: Given) =>
+  made(name, given, {
+    [LABEL_MANAGED_BY]: MANAGER,
+    [LABEL_PROFILE]: 'p',
+    [LABEL_ROLE]: given.role ?? 'ingress',
+  });
+const deny = (types: readonly PolicyType[] = ['Ingress']) =>
+  ours('p.default-deny', { types, role: 'default-deny' });
+
+/** `create p.ingress`; a transition object by its role, as its name is a digest. */
+function told(steps: readonly Step[]): string[] {
+  return steps.map((step) => {
+    const name = step.verb === 'delete' ? step.name : step.policy.metadata.name;
+    return `${step.verb} ${name.replace(/transition\..*/, 'transition')}${step.reason === 'transition' && step.verb === 'update' ? ' to the union' : ''}`;
+  });
+}
+
+const CASES: readonly {
+  readonly name: string;
+  readonly before: readonly NetworkPolicy[];
+  readonly wanted: readonly NetworkPolicy[];
+  readonly hasPods?: boolean;
+  readonly steps: readonly string[];
+}[] = [
+  { name: 'nothing to do', before: [deny()], wanted: [deny()], steps: [] },
+  {
+    name: 'first enforcement with one object of rules: that goes first, and no other is needed',
+    before: [],
+    wanted: [deny(), ours('p.ingress', { allows: ['192.0.2.1'] })],
+    steps: ['create p.ingress', 'create p.default-deny'],
+  },
+  {
+    name: 'first enforcement with several: under a cover',
+    before: [],
+    wanted: [
+      deny(),
+      ours('p.ingress', { allows: ['192.0.2.1'] }),
+      ours('p.ingress.r', { selector: WEB, allows: ['192.0.2.2'] }),
+    ],
+    steps: [
+      'create p.transition',
+      'create p.ingress',
+      'create p.ingress.r',
+      'create p.default-deny',
+      'delete p.transition',
+    ],
+  },
+  {
+    name: 'first enforcement without pods: the deny first',
+    before: [],
+    wanted: [
+      deny(),
+      ours('p.ingress', { allows: ['192.0.2.1'] }),
+      ours('p.ingress.r', { selector: WEB, allows: ['192.0.2.2'] }),
+    ],
+    hasPods: false,
+    steps: ['create p.default-deny', 'create p.ingress', 'create p.ingress.r'],
+  },
+  {
+    name: "first enforcement where somebody's policy isolates every pod already: no cover, which would open",
+    before: [made('theirs', { allows: ['198.51.100.1'] })],
+    wanted: [
+      deny(),
+      ours('p.ingress', { allows: ['192.0.2.1'] }),
+      ours('p.ingress.r', { selector: WEB, allows: ['192.0.2.2'] }),
+    ],
+    steps: ['create p.ingress', 'create p.ingress.r', 'create p.default-deny'],
+  },
+  {
+    name: 'removal of several: under a cover, the deny first',
+    before: [
+      deny(),
+      ours('p.ingress', { allows: ['192.0.2.1'] }),
+      ours('p.ingress.r', { selector: WEB, allows: ['192.0.2.2'] }),
+    ],
+    wanted: [],
+    steps: [
+      'create p.transition',
+      'delete p.default-deny',
+      'delete p.ingress',
+      'delete p.ingress.r',
+      'delete p.transition',
+    ],
+  },
+  {
+    name: 'a changed rule alone: one write',
+    before: [deny(), ours('p.ingress', { allows: ['192.0.2.1'] })],
+    wanted: [deny(), ours('p.ingress', { allows: ['192.0.2.2'] })],
+    steps: ['update p.ingress'],
+  },
+  {
+    name: 'a flow that moves from one object to another: it is in both for a moment',
+    before: [
+      deny(),
+      ours('p.ingress', { allows: ['192.0.2.1'] }),
+      ours('p.ingress.r', { selector: WEB, allows: ['192.0.2.2'] }),
+    ],
+    wanted: [
+      deny(),
+      ours('p.ingress', { allows: ['192.0.2.1', '192.0.2.2'] }),
+      ours('p.ingress.r', { selector: WEB, allows: ['192.0.2.3'] }),
+    ],
+    steps: ['update p.ingress', 'update p.ingress.r to the union', 'update p.ingress.r'],
+  },
+  {
+    name: 'two rules that swap their pods: each coming form stands beside the old one',
+    before: [
+      deny(),
+      ours('p.ingress.r', { selector: WEB, allows: ['192.0.2.1'] }),
+      ours('p.ingress.s', { selector: API, allows: ['192.0.2.1'] }),
+    ],
+    wanted: [
+      deny(),
+      ours('p.ingress.r', { selector: API, allows: ['192.0.2.1'] }),
+      ours('p.ingress.s', { selector: WEB, allows: ['192.0.2.1'] }),
+    ],
+    steps: [
+      'create p.transition',
+      'create p.transition',
+      'update p.ingress.r',
+      'update p.ingress.s',
+      'delete p.transition',
+      'delete p.transition',
+    ],
+  },
+  {
+    name: 'isolation widened: the allows of the new direction before its deny',
+    before: [deny()],
+    wanted: [
+      deny(['Ingress', 'Egress']),
+      ours('p.egress', { types: ['Egress'], allows: ['192.0.2.1'], role: 'egress' }),
+    ],
+    steps: ['create p.egress', 'update p.default-deny'],
+  },
+  {
+    name: 'isolation narrowed: the deny of the old direction before its allows',
+    before: [
+      deny(['Ingress', 'Egress']),
+      ours('p.egress', { types: ['Egress'], allows: ['192.0.2.1'], role: 'egress' }),
+    ],
+    wanted: [deny()],
+    steps: ['update p.default-deny', 'delete p.egress'],
+  },
+  {
+    name: 'what a crash left behind: a coming form goes before the cover that keeps its pods open',
+    before: [
+      ours('p.transition.1', { role: 'transition', allows: ['everyone'] }),
+      ours('p.transition.2', { role: 'transition', selector: WEB, allows: ['192.0.2.1'] }),
+    ],
+    wanted: [],
+    steps: ['delete p.transition', 'delete p.transition'],
+  },
+];
+
+describe('plan, case by case', () => {
+  for (const { name, before, wanted, hasPods = true, steps } of CASES) {
+    it(name, () => assert.deepEqual(told(plan(before, wanted, { hasPods, isOurs }).steps), steps));
+  }
+
+  it('deletes a left-over coming form before a left-over cover, whatever their names', () => {
+    for (const [cover, form] of [
+      ['p.transition.1', 'p.transition.2'],
+      ['p.transition.2', 'p.transition.1'],
+    ] as const) {
+      const before = [
+        ours(cover, { role: 'transition', allows: ['everyone'] }),
+        ours(form, { role: 'transition', selector: WEB, allows: ['192.0.2.1'] }),
+      ];
+      const { steps } = plan(before, [], { hasPods: true, isOurs });
+      assert.deepEqual(
+        steps.map((step) => step.verb === 'delete' && step.name),
+        [form, cover],
+      );
+    }
+  });
+
+  it('covers exactly the pods that no policy of others isolates', () => {
+    const before = [made('theirs', { selector: { matchLabels: { app: 'web', tier: 'front' } } })];
+    const wanted = [
+      deny(),
+      ours('p.ingress', { allows: ['192.0.2.1'] }),
+      ours('p.ingress.r', { selector: API, allows: ['192.0.2.2'] }),
+    ];
+    const { steps } = plan(before, wanted, { hasPods: true, isOurs });
+    const covers = steps.flatMap((step) =>
+      step.verb === 'create' && step.reason === 'transition' ? [step.policy.spec.podSelector] : [],
+    );
+    assert.deepEqual(covers, [
+      { matchExpressions: [{ key: 'app', operator: 'NotIn', values: ['web'] }] },
+      { matchExpressions: [{ key: 'tier', operator: 'NotIn', values: ['front'] }] },
+    ]);
+  });
+
+  it('refuses, with a remedy, where others isolate by more label combinations than can be covered', () => {
+    const before = Array.from({ length: 6 }, (_, index) =>
+      made(`theirs-${index}`, { selector: { matchLabels: { [`a${index}`]: 'x', [`b${index}`]: 'x' } } }),
+    );
+    const wanted = [
+      deny(),
+      ours('p.ingress', { allows: ['192.0.2.1'] }),
+      ours('p.ingress.r', { selector: API, allows: ['192.0.2.2'] }),
+    ];
+    assert.throws(
+      () => plan(before, wanted, { hasPods: true, isOurs }),
+      (error) =>
+        error instanceof PlanTooComplexError &&
+        /give one of them an empty podSelector, or remove it/.test(error.message),
+    );
+  });
+
+  it('stands under another name, the same each time, while its own is taken', () => {
+    const theirs = made('p.default-deny', { selector: WEB });
+    const { steps, conflicts } = plan([theirs], [deny()], { hasPods: true, isOurs });
+    assert.deepEqual(conflicts, ['p.default-deny']);
+    assert.deepEqual(told(steps), [`create ${alternativeName('p', 'p.default-deny')}`]);
+    const standing = steps.flatMap((step) => (step.verb === 'create' ? [step.policy] : []));
+    assert.deepEqual(plan([theirs, ...standing], [deny()], { hasPods: true, isOurs }).steps, []);
+    // Back under its own name once that is free.
+    assert.deepEqual(told(plan(standing, [deny()], { hasPods: true, isOurs }).steps), [
+      'create p.default-deny',
+      `delete ${standing[0]?.metadata.name}`,
+    ]);
+  });
+});
+
+describe('a plan opens', () => {
+  const opens = (before: readonly NetworkPolicy[], after: readonly NetworkPolicy[]) =>
+    plan(before, after, { hasPods: true, isOurs }).opens;
+  const web = ours('p.ingress.web', { selector: WEB, allows: ['192.0.2.1'] });
+
+  it('a direction whose default-deny goes, and no other one', () => {
+    assert.deepEqual(opens([deny(['Ingress', 'Egress'])], [deny(['Egress'])]), ['Ingress']);
+  });
+
+  it('what is left of it, when a plan that went half way is taken up again', () => {
+    assert.deepEqual(opens([web], []), ['Ingress']);
+  });
+
+  it('nothing where the default-deny stays, or somebody else has one', () => {
+    assert.deepEqual(opens([deny(), web], [deny()]), []);
+    assert.deepEqual(opens([made('theirs', {}), web], []), []);
+  });
+
+  it('nothing where the same pods stay isolated', () => {
+    const other = ours('p.ingress.web', { selector: WEB, allows: ['192.0.2.2'] });
+    assert.deepEqual(opens([web], [other]), []);
+    assert.deepEqual(opens([web, made('theirs', { selector: WEB })], []), []);
+    assert.deepEqual(opens([web, made('theirs', { selector: API })], []), ['Ingress']);
+  });
+});

@@ -1,0 +1,65 @@
+// A schedule that failed, made as small as it gets, and told so that it can be run again.
+import type { Plan } from '../schedule/plan.ts';
+import { FAIR } from '../faults/weather.ts';
+import { type Result, simulate } from '../simulation.ts';
+
+/** Lines of the trace that are shown: what went wrong is at its end. */
+const SHOWN = 60;
+
+/** Leaves out what the fault does not need: steps one by one, rounds, bad weather. `tries`: simulations at most. */
+export async function shrink(plan: Plan, tries = 400): Promise<Plan> {
+  let smallest = plan;
+  let left = tries;
+  const accepts = async (candidate: Plan): Promise<boolean> => {
+    if (left-- <= 0 || (await simulate(candidate)).fault === undefined) return false;
+    smallest = candidate;
+    return true;
+  };
+  for (;;) {
+    const before = smallest;
+    for (let index = smallest.rounds.length - 1; index >= 0; index--)
+      await accepts({ ...smallest, rounds: smallest.rounds.filter((_, at) => at !== index) });
+    for (const id of idsOf(smallest).toReversed())
+      await accepts(keeping(smallest, new Set(idsOf(smallest).filter((each) => each !== id))));
+    for (const index of smallest.rounds.keys())
+      if (smallest.rounds[index]?.weather !== FAIR)
+        await accepts({
+          ...smallest,
+          rounds: smallest.rounds.map((round, at) => (at === index ? { ...round, weather: FAIR } : round)),
+        });
+    if (smallest.hasStandby) await accepts({ ...smallest, hasStandby: false });
+    if (smallest === before || left <= 0) return smallest;
+  }
+}
+
+function idsOf({ rounds }: Plan): number[] {
+  return rounds.flatMap(({ steps }) => steps.map(({ id }) => id));
+}
+
+function keeping(plan: Plan, ids: ReadonlySet<number>): Plan {
+  const rounds = plan.rounds.map((round) => ({
+    ...round,
+    steps: round.steps.filter(({ id }) => ids.has(id)),
+  }));
+  return { ...plan, rounds };
+}
+
+/** The fault, what led to it, and the command that repeats it. */
+export async function report(seed: number, plan: Plan): Promise<string> {
+  const { fault, trace }: Result = await simulate(plan, true);
+  const acts = plan.rounds.flatMap(({ weather, steps }, index) => [
+    `round ${index}, weather ${JSON.stringify(weather)}`,
+    ...steps.map(({ after, act }) => `  ${after} ms later: ${JSON.stringify(act)}`),
+  ]);
+  const omitted = trace.length - SHOWN;
+  return [
+    `SEED ${seed}: ${fault}`,
+    `replay: npm run test:simulation -- --seed ${seed}`,
+    '',
+    `the schedule, as far as the fault needs it (concurrency ${plan.concurrency}, standby ${plan.hasStandby}):`,
+    ...acts,
+    '',
+    `the end of its trace${omitted > 0 ? ` (${omitted} lines before; --trace FILE writes all)` : ''}:`,
+    ...trace.slice(-SHOWN),
+  ].join('\n');
+}

@@ -1,0 +1,274 @@
+// What the operator works from, as it changed in the model: every value that an input had since a round began, and
+// what each combination of values asks for.
+import type { StringMap } from '../../../src/api/meta.ts';
+import { LABEL_ROLE } from '../../../src/api/names.ts';
+import type { NetworkPolicy, PolicyType } from '../../../src/api/network-policy.ts';
+import type { SegmentationProfile } from '../../../src/api/profile.ts';
+import { endpointFacts, nodeFacts, serviceFacts } from '../../../src/cluster-state/peer-sources/facts.ts';
+import { CLUSTER_DEFAULTS } from '../../../src/options/cluster-defaults.ts';
+import { compile, type Compiled, type LastKnown } from '../../../src/policy/compile.ts';
+import type { ClusterFacts } from '../../../src/policy/facts.ts';
+import { DIRECTIONS, isolates } from '../../../src/policy/semantics/normalize.ts';
+import { matches } from '../../../src/policy/semantics/selector.ts';
+import { PROFILES } from './plan.ts';
+import type { Stored } from '../server/kinds.ts';
+
+/** A value of an input, from `since` until the next one. */
+interface Value<T> {
+  readonly since: number;
+  readonly id: number;
+  readonly value: T;
+}
+
+export interface ProfileValue {
+  readonly profile: SegmentationProfile | undefined;
+  /** What it asked for before it was deleted under Retain: its policies stay. */
+  readonly retained?: SegmentationProfile;
+  /** The labels that the namespace had then. */
+  readonly labels?: StringMap;
+}
+
+/** One value of every input that bears on a namespace. */
+export interface Combination {
+  readonly profiles: readonly ProfileValue[];
+  /** Undefined: there is no such namespace. */
+  readonly labels: StringMap | undefined;
+  readonly facts: ClusterFacts;
+  /** Equal for equal combinations. */
+  readonly key: string;
+}
+
+let ids = 0;
+
+export class Inputs {
+  readonly #values = new Map<string, Value<unknown>[]>();
+  readonly #facts = new Map<string, ClusterFacts>();
+
+  /** Notes what an input is from now on. */
+  note(input: string, value: unknown, time: number): void {
+    const values = this.#values.get(input) ?? initial(input);
+    values.push({ since: time, id: ids++, value });
+    this.#values.set(input, values);
+  }
+
+  /** All is heard of: only the present values count from now on. */
+  settle(): void {
+    for (const [input, values] of this.#values) {
+      const last = values.at(-1)!;
+      // What was retained is nobody's from now on.
+      const value = isProfileValue(last.value) ? { profile: last.value.profile } : last.value;
+      this.#values.set(input, [{ ...last, value }]);
+    }
+    this.#facts.clear();
+  }
+
+  /** All combinations of the values that were valid at some time since `from`. */
+  combinations(namespace: string, from = Number.NEGATIVE_INFINITY): Combination[] {
+    const [p = [], q = []] = PROFILES.map((name) => this.#valid<ProfileValue>(`profile ${name}`, from));
+    const combined: Combination[] = [];
+    const labelled = this.#valid<StringMap | undefined>(`labels ${namespace}`, from);
+    // What was retained is what was enforced before, whatever became of the namespace's labels since.
+    const [ps = [], qs = []] = [p, q].map((values) =>
+      values.flatMap(({ id, since, value }) => {
+        const then = value.retained === undefined ? [] : labelled.filter((labels) => labels.since <= since);
+        return [
+          { id: `${id}`, value },
+          ...then.map((labels) => ({ id: `${id} ${labels.id}`, value: { ...value, labels: labels.value } })),
+        ];
+      }),
+    );
+    for (const labels of labelled)
+      for (const facts of this.#factValues(from))
+        for (const first of ps)
+          for (const second of qs)
+            combined.push({
+              profiles: [first.value, second.value],
+              labels: labels.value,
+              facts: facts.value,
+              key: `${labels.id} ${facts.key} ${first.id} ${second.id}`,
+            });
+    return combined;
+  }
+
+  /** The values of one input that were valid at some time since `from`. */
+  values<T>(input: string, from = Number.NEGATIVE_INFINITY): T[] {
+    return this.#valid<T>(input, from).map(({ value }) => value);
+  }
+
+  /** The present values. */
+  present(namespace: string): Combination {
+    return this.combinations(namespace, Number.POSITIVE_INFINITY)[0]!;
+  }
+
+  #valid<T>(input: string, from: number): Value<T>[] {
+    const values = (this.#values.get(input) ?? initial(input)) as Value<T>[];
+    return values.filter(
+      (_, index) =>
+        (values[index + 1]?.since ?? Number.POSITIVE_INFINITY) > from || index === values.length - 1,
+    );
+  }
+
+  #factValues(from: number): { key: string; value: ClusterFacts }[] {
+    const made: { key: string; value: ClusterFacts }[] = [];
+    for (const service of this.#valid<Stored | undefined>('service', from))
+      for (const slices of this.#valid<readonly Stored[] | undefined>('slices', from))
+        for (const nodes of this.#valid<readonly Stored[] | undefined>('nodes', from)) {
+          const key = `${service.id},${slices.id},${nodes.id}`;
+          let value = this.#facts.get(key);
+          if (value === undefined)
+            this.#facts.set(key, (value = factsOf(service.value, slices.value ?? [], nodes.value ?? [])));
+          made.push({ key, value });
+        }
+    return made;
+  }
+}
+
+/** What an input is before anything was heard of it. */
+function initial(input: string): Value<unknown>[] {
+  return [{ since: 0, id: -1, value: input.startsWith('profile ') ? { profile: undefined } : undefined }];
+}
+
+function isProfileValue(value: unknown): value is ProfileValue {
+  return typeof value === 'object' && value !== null && 'profile' in value;
+}
+
+function factsOf(
+  service: Stored | undefined,
+  slices: readonly Stored[],
+  nodes: readonly Stored[],
+): ClusterFacts {
+  const api = service && serviceFacts(service as never);
+  const endpoints = slices.map((each) => endpointFacts(each as never));
+  return {
+    configuration: CLUSTER_DEFAULTS,
+    known: () => true,
+    service: (namespace, name) => {
+      if (namespace === 'a' && name === 'api') return api;
+      if (namespace === 'b' && name === 'ext')
+        return { type: 'ClusterIP', ports: [{ port: 443 }], clusterIPs: [] };
+      return undefined;
+    },
+    endpoints: (namespace, name) =>
+      namespace === 'b' ? endpoints.filter((each) => each.service === name) : [],
+    nodes: () => nodes.map((each) => nodeFacts(each as never)),
+    serviceCIDRs: () => [],
+    webhookServices: () => [],
+    serviceAccount: () => undefined,
+  };
+}
+
+/** What a profile asks for in a namespace; undefined where it enforces nothing there. */
+export function intentOf(
+  profile: SegmentationProfile | undefined,
+  namespace: string,
+  { labels, facts }: Combination,
+  lastKnown: LastKnown,
+): Compiled | undefined {
+  if (profile === undefined || labels === undefined || !isEnforced(profile, namespace, labels))
+    return undefined;
+  const compiled = compiledOf(profile, namespace, labels, facts);
+  // What was known last matters only to what can't be resolved now.
+  if (compiled.unresolved.length === 0) return compiled;
+  return compile(profile, { name: namespace, labels }, facts, lastKnown);
+}
+
+/** By profile, namespace labels and facts, none of which is changed in place; then by namespace. */
+const compilations = new WeakMap<object, WeakMap<object, WeakMap<object, Map<string, Compiled>>>>();
+
+/** Nothing is known of peers that can't be resolved. */
+function compiledOf(
+  profile: SegmentationProfile,
+  namespace: string,
+  labels: StringMap,
+  facts: ClusterFacts,
+): Compiled {
+  const inner = <V>(
+    of: { get(key: object): V | undefined; set(key: object, value: V): unknown },
+    key: object,
+    made: V,
+  ) => of.get(key) ?? (of.set(key, made), made);
+  const byName = inner(
+    inner(inner(compilations, profile, new WeakMap()), labels, new WeakMap()),
+    facts,
+    new Map(),
+  );
+  let compiled = byName.get(namespace);
+  if (compiled === undefined)
+    byName.set(namespace, (compiled = compile(profile, { name: namespace, labels }, facts)));
+  return compiled;
+}
+
+/** Whether a profile has a peer in the namespace that can't be resolved, whether or not it enforces anything there. */
+export function hasUnresolved(
+  profile: SegmentationProfile,
+  namespace: string,
+  { labels = NO_LABELS, facts }: Combination,
+): boolean {
+  return compiledOf(profile, namespace, labels, facts).unresolved.length > 0;
+}
+
+const NO_LABELS: StringMap = {};
+
+export function selects({ spec }: SegmentationProfile, namespace: string, labels: StringMap): boolean {
+  return !(spec.excludeNamespaces ?? []).includes(namespace) && matches(spec.namespaceSelector, labels);
+}
+
+function isEnforced(profile: SegmentationProfile, namespace: string, labels: StringMap): boolean {
+  const { spec, metadata } = profile;
+  if (metadata.deletionTimestamp !== undefined && spec.deletionPolicy !== 'Retain') return false;
+  return spec.mode !== 'Audit' && selects(profile, namespace, labels);
+}
+
+/**
+ * The policies that all profiles ask for. Those of a retained profile count as if it were there.
+ *
+ * @param mayWait only of those that must stand: without directions that may wait for a peer, or profiles that are gone
+ */
+export function policiesOf(
+  combination: Combination,
+  namespace: string,
+  lastKnown: LastKnown,
+  mayWait = false,
+): NetworkPolicy[] {
+  return combination.profiles.flatMap(({ profile, retained, labels }) => {
+    const intent =
+      profile === undefined && !mayWait
+        ? intentOf(retained, namespace, { ...combination, labels }, lastKnown)
+        : intentOf(profile, namespace, combination, lastKnown);
+    if (intent === undefined) return [];
+    return mayWait ? withoutDirections(intent.policies, neverKnown(intent)) : intent.policies;
+  });
+}
+
+/** Whether any profile has a peer in the namespace that can't be resolved: what it is kept as depends on what stood. */
+export function isUnresolved(combination: Combination, namespace: string): boolean {
+  return combination.profiles.some(({ profile, retained, labels }) =>
+    [
+      intentOf(profile, namespace, combination, () => []),
+      intentOf(retained, namespace, { ...combination, labels }, () => []),
+    ].some((intent) => intent !== undefined && intent.unresolved.length > 0),
+  );
+}
+
+/** The directions in which a peer can't be resolved, and is not kept as it was. */
+export function neverKnown({ unresolved }: Compiled): PolicyType[] {
+  return DIRECTIONS.filter((direction) =>
+    unresolved.some((each) => !each.held && each.direction === direction),
+  );
+}
+
+/** The policies of a profile that has not begun with some directions; `role` is that of a default-deny of fewer. */
+export function withoutDirections(
+  policies: readonly NetworkPolicy[],
+  directions: readonly PolicyType[],
+  role = 'partial-deny',
+): NetworkPolicy[] {
+  return policies.flatMap((policy) => {
+    const { metadata, spec } = policy;
+    const policyTypes = isolates(spec).filter((type) => !directions.includes(type));
+    if (policyTypes.length === isolates(spec).length) return [policy];
+    if (policyTypes.length === 0) return [];
+    const labels = { ...metadata.labels, [LABEL_ROLE]: role };
+    return [{ ...policy, metadata: { ...metadata, labels }, spec: { ...spec, policyTypes } }];
+  });
+}

@@ -1,0 +1,296 @@
+// What a schedule consists of, chosen by seed before anything runs, so that parts of it can be left out.
+import { TENANT, MEMBER } from '../../faults/changes.ts';
+import { type Dice, dice, pick, randomSpec } from '../../faults/model.ts';
+import { FAIR, type Weather } from '../faults/weather.ts';
+
+/** Namespaces with pods that stay. */
+export const SETTLED = ['a', 'b', 'c'] as const;
+/** Namespaces whose pods, and which themselves, come and go. */
+export const PASSING = ['d', 'e'] as const;
+export const NAMESPACES: readonly string[] = [...SETTLED, ...PASSING];
+export const PROFILES: readonly string[] = ['p', 'q'];
+
+export type Act =
+  | { readonly do: 'write profile'; readonly name: string; readonly spec: object }
+  | { readonly do: 'delete profile'; readonly name: string }
+  | {
+      readonly do: 'label';
+      readonly namespace: string;
+      readonly labels: Readonly<Record<string, string | null>>;
+    }
+  | { readonly do: 'create namespace' | 'delete namespace'; readonly namespace: string }
+  | { readonly do: 'pods'; readonly namespace: string; readonly count: number }
+  | { readonly do: 'service'; readonly app: string; readonly port: number }
+  | { readonly do: 'delete service' }
+  | { readonly do: 'endpoints'; readonly addresses: readonly string[] }
+  | { readonly do: 'node'; readonly name: string; readonly address: string | undefined }
+  | {
+      readonly do: 'foreign policy';
+      readonly namespace: string;
+      readonly name: string;
+      readonly spec: object | undefined;
+    }
+  | { readonly do: 'drift'; readonly namespace: string; readonly choice: number; readonly how: number }
+  /** At the n-th request that the leader sends from now on. */
+  | { readonly do: 'crash at'; readonly request: number; readonly when: 'before' | 'after' }
+  | { readonly do: 'freeze'; readonly ms: number }
+  | { readonly do: 'crash' | 'crash standby' | 'lose lease' | 'compact' }
+  | { readonly do: 'cut' | 'hang'; readonly whose: 'leader' | 'standby'; readonly choice: number }
+  | { readonly do: 'wall clock'; readonly skew: number };
+
+export interface Step {
+  /** Its number in the whole plan. */
+  readonly id: number;
+  /** Milliseconds after the one before. */
+  readonly after: number;
+  readonly act: Act;
+}
+
+export interface Round {
+  readonly weather: Weather;
+  readonly steps: readonly Step[];
+  /** Nothing but restarts and what is no input: not one write may follow. */
+  readonly isQuiet: boolean;
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly concurrency: number;
+  readonly resyncMs: number;
+  readonly hasStandby: boolean;
+  readonly rounds: readonly Round[];
+}
+
+export function planOf(seed: number): Plan {
+  const roll = dice(seed);
+  let id = 0;
+  const steps = (acts: readonly Act[]): Step[] => acts.map((act) => ({ id: id++, after: pause(roll), act }));
+  const rounds = Array.from({ length: 2 + roll(3) }, (_, index): Round => {
+    const kind = index === 0 ? 5 : roll(12);
+    if (kind === 0) return { weather: FAIR, steps: steps(restarts(roll)), isQuiet: true };
+    const weather = weatherOf(roll);
+    if (kind <= 2)
+      return { weather, steps: steps(among(roll, drifts(roll), troubles(roll, weather))), isQuiet: false };
+    if (kind === 3)
+      return { weather, steps: steps(among(roll, foreign(roll), troubles(roll, weather))), isQuiet: false };
+    const inputs = [
+      ...(index === 0 ? [writeProfile(roll)] : []),
+      ...Array.from({ length: 1 + roll(4) }, () => input(roll)),
+    ];
+    return { weather, steps: steps(among(roll, inputs, troubles(roll, weather))), isQuiet: false };
+  });
+  const plan: Plan = {
+    seed,
+    concurrency: 1 + roll(4),
+    resyncMs: pick(roll, [0, 0, 45_000, 600_000]),
+    hasStandby: roll(2) === 0,
+    rounds,
+  };
+  // The other half stays what it was before these were thought of: seeds are written down in many places.
+  return seed % 4 === 0 || seed % 4 === 3 ? harsher(plan, dice(seed + 2), () => id++) : plan;
+}
+
+/** Crashes at requests, processes that stand still, and, in the last round, events that are lost. */
+function harsher(plan: Plan, roll: Dice, nextId: () => number): Plan {
+  const isLossy = roll(8) === 0;
+  const rounds = plan.rounds.map((round, index): Round => {
+    const acts: Act[] = Array.from({ length: roll(3) }, () =>
+      roll(3) === 0
+        ? { do: 'freeze', ms: pick(roll, [roll(10_000), 10_000 + roll(50_000)]) }
+        : { do: 'crash at', request: 1 + roll(60), when: pick(roll, ['before', 'after'] as const) },
+    );
+    const steps = [...round.steps];
+    for (const act of acts)
+      steps.splice(roll(steps.length + 1), 0, { id: nextId(), after: pause(roll), act });
+    const isLast = index === plan.rounds.length - 1;
+    const lost = isLossy && isLast && !round.isQuiet ? pick(roll, [5, 30]) : 0;
+    return { ...round, steps, weather: { ...round.weather, lost } };
+  });
+  const forgetful = roll(3) === 0 ? driftsOfUnresolved(roll, nextId) : [];
+  return {
+    ...plan,
+    rounds: [...rounds.slice(0, -1), ...forgetful, ...rounds.slice(-1)],
+    ...(isLossy && { resyncMs: 45_000 }),
+  };
+}
+
+/** What peers were resolved to goes; then somebody takes away policies that show what it was. */
+function driftsOfUnresolved(roll: Dice, nextId: () => number): Round[] {
+  const round = (acts: readonly Act[]): Round => ({
+    weather: FAIR,
+    steps: acts.map((act) => ({ id: nextId(), after: pause(roll), act })),
+    isQuiet: false,
+  });
+  return [
+    round([
+      { do: 'delete service' },
+      { do: 'endpoints', addresses: [] },
+      ...SETTLED.map((namespace): Act => ({ do: 'label', namespace, labels: { [TENANT]: null } })),
+    ]),
+    round(
+      SETTLED.map((namespace) => ({
+        do: 'drift',
+        namespace,
+        choice: roll(1000),
+        how: pick(roll, [0, 0, 7 * roll(100) + 3]),
+      })),
+    ),
+  ];
+}
+
+function pause(roll: Dice): number {
+  return pick(roll, [0, roll(5), roll(30), roll(300), roll(3_000)]);
+}
+
+function weatherOf(roll: Dice): Weather {
+  const level = () => pick(roll, [0, 0, 5, 20, 50]);
+  return {
+    failures: level(),
+    slow: pick(roll, [0, 0, 0, 5, 20]),
+    watches: level(),
+    events: pick(roll, [0, 0, 10, 50]),
+    forged: pick(roll, [0, 0, 50]),
+    lost: 0,
+  };
+}
+
+/** Both lists, each in its order. */
+function among(roll: Dice, acts: readonly Act[], others: readonly Act[]): Act[] {
+  const mixed = [...acts];
+  for (const other of others) mixed.splice(roll(mixed.length + 1), 0, other);
+  return mixed;
+}
+
+function input(roll: Dice): Act {
+  const kind = roll(14);
+  if (kind < 5) return writeProfile(roll);
+  if (kind === 5) return { do: 'delete profile', name: pick(roll, PROFILES) };
+  if (kind < 9) {
+    const labels = pick<Readonly<Record<string, string | null>>>(roll, [
+      { [TENANT]: pick(roll, ['red', 'blue', null]) },
+      { [MEMBER]: pick(roll, ['yes', 'no']) },
+    ]);
+    return { do: 'label', namespace: pick(roll, NAMESPACES), labels };
+  }
+  if (kind === 9) return { do: 'service', app: pick(roll, ['a', 'b']), port: pick(roll, [8080, 9090]) };
+  if (kind === 10)
+    return pick<Act>(roll, [{ do: 'delete service' }, { do: 'service', app: 'b', port: 9090 }]);
+  if (kind === 11) {
+    const addresses = pick(roll, [[], [EXTERNAL[0]], [EXTERNAL[1]], EXTERNAL]);
+    return { do: 'endpoints', addresses: addresses as string[] };
+  }
+  if (kind === 12)
+    return {
+      do: 'node',
+      name: pick(roll, ['n1', 'n2']),
+      address: pick(roll, [...NODE_ADDRESSES, undefined]),
+    };
+  const namespace = pick(roll, PASSING);
+  return pick<Act>(roll, [
+    { do: 'create namespace', namespace },
+    { do: 'delete namespace', namespace },
+    { do: 'pods', namespace, count: roll(3) },
+  ]);
+}
+
+/** Of the Service without selector. */
+export const EXTERNAL = ['192.0.2.10', '192.0.2.11'] as const;
+export const NODE_ADDRESSES = ['192.0.2.101', '192.0.2.102'] as const;
+
+function writeProfile(roll: Dice): Act {
+  const name = pick(roll, PROFILES);
+  const spec = randomSpec(
+    roll,
+    { [MEMBER]: 'yes' },
+    NAMESPACES.slice(0, 4),
+    roll(3) === 0 ? 'a' : undefined,
+  ) as Spec;
+  const egress = [...(spec.egress ?? [])];
+  const ingress = [...(spec.ingress ?? [])];
+  if (spec.isolation.includes('Egress') && roll(5) === 0)
+    egress.push({ name: 'to-ext', to: [{ service: { namespace: 'b', name: 'ext' } }] });
+  if (spec.isolation.includes('Ingress') && roll(5) === 0)
+    ingress.push({ name: 'from-nodes', from: [{ entity: 'Nodes' }], ports: [{ port: 8080 }] });
+  const webhooks = roll(6) === 0 ? { admissionWebhooks: 'Allow' } : {};
+  return {
+    do: 'write profile',
+    name,
+    spec: {
+      ...spec,
+      ingress,
+      egress,
+      baseline: { ...spec.baseline, ...webhooks },
+      deletionPolicy: roll(4) === 0 ? 'Retain' : 'Delete',
+      excludeNamespaces: roll(6) === 0 ? [pick(roll, NAMESPACES)] : [],
+    },
+  };
+}
+
+interface Spec {
+  readonly isolation: readonly string[];
+  readonly baseline: object;
+  readonly ingress?: readonly object[];
+  readonly egress?: readonly object[];
+}
+
+function troubles(roll: Dice, { forged }: Weather): Act[] {
+  // Only where a watch can't go on there is a list to be forged.
+  const relist: Act[] = [
+    { do: 'compact' },
+    ...[0, 1, 2].map((choice): Act => ({ do: 'cut', whose: 'leader', choice })),
+  ];
+  const others = Array.from({ length: roll(4) }, (): Act => {
+    const whose = pick(roll, ['leader', 'leader', 'standby'] as const);
+    return pick<Act>(roll, [
+      { do: 'crash' },
+      { do: 'crash' },
+      { do: 'lose lease' },
+      { do: 'crash standby' },
+      { do: 'cut', whose, choice: roll(100) },
+      { do: 'cut', whose, choice: roll(100) },
+      { do: 'hang', whose, choice: roll(100) },
+      { do: 'compact' },
+      { do: 'wall clock', skew: (roll(3) - 1) * 3_600_000 },
+    ]);
+  });
+  return forged > 0 ? [...others, ...relist] : others;
+}
+
+function restarts(roll: Dice): Act[] {
+  return Array.from({ length: 1 + roll(3) }, () =>
+    pick<Act>(roll, [
+      { do: 'crash' },
+      { do: 'lose lease' },
+      { do: 'compact' },
+      { do: 'cut', whose: 'leader', choice: roll(100) },
+    ]),
+  );
+}
+
+/** At most one hand in each namespace: what is changed while a plan is carried out is seen by the next plan only. */
+function drifts(roll: Dice): Act[] {
+  return SETTLED.filter(() => roll(2) === 0).map((namespace) => ({
+    do: 'drift',
+    namespace,
+    choice: roll(1000),
+    how: roll(1000),
+  }));
+}
+
+/** Also under names that the operator needs. */
+const FOREIGN_NAMES = ['theirs', 'p.default-deny', 'p.ingress', 'q.egress', 'other'];
+
+function foreign(roll: Dice): Act[] {
+  const only = (app: string) => ({
+    podSelector: { matchLabels: { app } },
+    policyTypes: ['Ingress'],
+    ingress: [{ from: [{ ipBlock: { cidr: '203.0.113.0/25' } }] }],
+  });
+  const deny = { podSelector: {}, policyTypes: ['Ingress', 'Egress'] };
+  return SETTLED.filter(() => roll(2) === 0).map((namespace) => ({
+    do: 'foreign policy',
+    namespace,
+    name: pick(roll, FOREIGN_NAMES),
+    spec: pick(roll, [only('a'), only('b'), deny, undefined, undefined]),
+  }));
+}

@@ -1,0 +1,140 @@
+// Carries out what a plan says that users do. Where there is nothing to do it to, nothing is done.
+import { LABEL_MANAGED_BY, MANAGER } from '../../../src/api/names.ts';
+import { MEMBER, serviceSpec, TENANT } from '../../faults/changes.ts';
+import { type Act, EXTERNAL, NAMESPACES, NODE_ADDRESSES, PASSING, SETTLED } from './plan.ts';
+import { NETWORK_POLICY } from '../server/kinds.ts';
+import type { Answer, Server } from '../server/server.ts';
+
+export const USER = 'user';
+export const POD_LABELS = [{ app: 'a' }, { app: 'b', tier: 'x' }, {}] as const;
+
+const PROFILES = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
+const policies = (namespace: string) => `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`;
+const NS = '/api/v1/namespaces';
+const SLICES = '/apis/discovery.k8s.io/v1/namespaces/b/endpointslices';
+
+const DRIFTS: readonly (object | undefined)[] = [
+  undefined,
+  { spec: { podSelector: { matchLabels: { app: 'a' } } } },
+  { spec: { ingress: [{}], policyTypes: ['Ingress'] } },
+  { spec: { egress: [{ to: [{ ipBlock: { cidr: '198.51.100.0/24' } }] }], policyTypes: ['Egress'] } },
+  { metadata: { labels: null } },
+  { metadata: { labels: null, ownerReferences: null } },
+  { metadata: { annotations: null } },
+];
+
+export class Users {
+  readonly #server: Server;
+
+  constructor(server: Server) {
+    this.#server = server;
+  }
+
+  /** The cluster as a schedule finds it. */
+  prepare(): void {
+    for (const namespace of ['kube-system', 'default', ...NAMESPACES.slice(0, -1)])
+      this.#createNamespace(namespace);
+    for (const namespace of SETTLED)
+      POD_LABELS.forEach((labels, index) => this.#pod(namespace, `pod-${index}`, labels));
+    this.act({ do: 'service', app: 'a', port: 8080 });
+    const body = { metadata: { name: 'ext' }, spec: { ports: [{ port: 443 }] } };
+    this.#send('POST', `${NS}/b/services`, body);
+    this.act({ do: 'endpoints', addresses: [EXTERNAL[0]] });
+    this.act({ do: 'node', name: 'n1', address: NODE_ADDRESSES[0] });
+  }
+
+  act(act: Act): void {
+    switch (act.do) {
+      case 'write profile':
+        return this.#put(PROFILES, act.name, { spec: act.spec });
+      case 'delete profile':
+        return void this.#send('DELETE', `${PROFILES}/${act.name}`);
+      case 'label':
+        return void this.#send('PATCH', `${NS}/${act.namespace}`, { metadata: { labels: act.labels } });
+      case 'create namespace':
+        return this.#createNamespace(act.namespace);
+      case 'delete namespace':
+        return void this.#send('DELETE', `${NS}/${act.namespace}`);
+      case 'pods':
+        for (let index = 0; index < 3; index++) {
+          if (index < act.count) this.#pod(act.namespace, `pod-${index}`, POD_LABELS[index] ?? {});
+          else this.#send('DELETE', `${NS}/${act.namespace}/pods/pod-${index}`);
+        }
+        return;
+      case 'service':
+        return this.#put(`${NS}/a/services`, 'api', { spec: serviceSpec(act.app, act.port) });
+      case 'delete service':
+        return void this.#send('DELETE', `${NS}/a/services/api`);
+      case 'endpoints': {
+        const endpoints = act.addresses.map((address) => ({ addresses: [address] }));
+        const metadata = { labels: { 'kubernetes.io/service-name': 'ext' } };
+        return this.#put(SLICES, 'ext-1', { metadata, endpoints, ports: [{ port: 443, protocol: 'TCP' }] });
+      }
+      case 'node': {
+        if (act.address === undefined) return void this.#send('DELETE', `/api/v1/nodes/${act.name}`);
+        this.#send('POST', '/api/v1/nodes', { metadata: { name: act.name }, spec: {} });
+        const addresses = [{ type: 'InternalIP', address: act.address }];
+        return void this.#send('PATCH', `/api/v1/nodes/${act.name}/status`, { status: { addresses } });
+      }
+      case 'foreign policy':
+        return this.#foreign(act);
+      case 'drift':
+        return this.#drift(act);
+      default:
+        throw new Error(`users don't ${act.do}`);
+    }
+  }
+
+  #createNamespace(name: string): void {
+    const labels = { [TENANT]: name === 'a' || name === 'c' ? 'blue' : 'red', [MEMBER]: 'yes' };
+    const mine = NAMESPACES.includes(name) ? { labels } : {};
+    this.#send('POST', NS, { metadata: { name, ...mine } });
+  }
+
+  #pod(namespace: string, name: string, labels: object): void {
+    this.#send('POST', `${NS}/${namespace}/pods`, { metadata: { name, labels }, spec: {} });
+  }
+
+  #put(
+    collection: string,
+    name: string,
+    body: { readonly metadata?: object; readonly [field: string]: unknown },
+  ): void {
+    const { status } = this.#send('PATCH', `${collection}/${name}`, body);
+    if (status === 404) this.#send('POST', collection, { ...body, metadata: { ...body.metadata, name } });
+  }
+
+  /** Only what is somebody else's: the operator's own objects are for drift. */
+  #foreign({ namespace, name, spec }: Extract<Act, { do: 'foreign policy' }>): void {
+    const present = this.#server.storage.get(NETWORK_POLICY, `${namespace}/${name}`);
+    if (present?.metadata.labels?.[LABEL_MANAGED_BY] === MANAGER) return;
+    if (spec === undefined) this.#send('DELETE', `${policies(namespace)}/${name}`);
+    else if (present === undefined) this.#send('POST', policies(namespace), { metadata: { name }, spec });
+    else this.#send('PUT', `${policies(namespace)}/${name}`, { metadata: { name }, spec });
+  }
+
+  #drift({ namespace, choice, how }: Extract<Act, { do: 'drift' }>): void {
+    const ours = (this.#server.storage.snapshot(NETWORK_POLICY) ?? []).filter(
+      ([, { metadata }]) =>
+        metadata.namespace === namespace && metadata.labels?.[LABEL_MANAGED_BY] === MANAGER,
+    );
+    const policy = ours[choice % Math.max(1, ours.length)]?.[1];
+    if (policy === undefined) return;
+    const path = `${policies(namespace)}/${policy.metadata.name}`;
+    const patch = DRIFTS[how % DRIFTS.length];
+    if (patch === undefined) this.#send('DELETE', path);
+    else this.#send('PATCH', path, patch);
+  }
+
+  #send(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: object): Answer {
+    const type = path.startsWith(PROFILES)
+      ? { apiVersion: 'segmentation.dev/v1alpha1', kind: 'SegmentationProfile' }
+      : {};
+    return this.#server.handle({ method, path, body: method === 'POST' ? { ...type, ...body } : body }, USER);
+  }
+}
+
+/** Whether its pods are there for good, so that cutting one is a fault. */
+export function hasLastingPods(namespace: string): boolean {
+  return !(PASSING as readonly string[]).includes(namespace);
+}
