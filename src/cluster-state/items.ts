@@ -6,7 +6,7 @@ import type { SegmentationProfile } from '../api/profile.ts';
 import type { ResourceKind } from '../kube/resource.ts';
 import type { Item } from '../kube/watch/store.ts';
 import { reachOf, type Reach } from '../policy/admission/widening.ts';
-import type { Body, Bodies, PolicyIdentity } from './policies/content-pool.ts';
+import type { PolicyContent, PolicyContentPool, PolicyIdentity } from './policies/content-pool.ts';
 
 export const PROFILES: ResourceKind = { group: GROUP, version: VERSION, plural: PLURAL, namespaced: false };
 export const NAMESPACES: ResourceKind = { group: '', version: 'v1', plural: 'namespaces', namespaced: false };
@@ -59,7 +59,7 @@ export interface PolicyItem extends Item {
   /** Namespaces whose pods' label of their ServiceAccount it relies on. */
   readonly reliesOn: readonly string[];
   /** All else that it holds, shared with other policies; undefined where it is not kept. */
-  readonly body: Body | undefined;
+  readonly body: PolicyContent | undefined;
 }
 
 export function projectProfile(raw: object): ProfileItem {
@@ -78,7 +78,7 @@ export function projectNamespace(raw: object): NamespaceItem {
 }
 
 /** @param bodies those of the cache that the item is for */
-export function projectPolicy(raw: object, bodies: Bodies): PolicyItem {
+export function projectPolicy(raw: object, bodies: PolicyContentPool): PolicyItem {
   const policy = raw as NetworkPolicy;
   const { namespace = '', name, uid = '', resourceVersion = '', deletionTimestamp } = policy.metadata;
   const { body, shared } = bodies.of(policy);
@@ -92,7 +92,7 @@ export function projectPolicy(raw: object, bodies: Bodies): PolicyItem {
   );
 }
 
-type Facts = Pick<Body, 'profile' | 'ownerUids' | 'fingerprint' | 'isPartial' | 'reliesOn'>;
+type Facts = Pick<PolicyContent, 'profile' | 'ownerUids' | 'fingerprint' | 'isPartial' | 'reliesOn'>;
 
 /** There are as many as policies in the cluster: what several have in common is not repeated in each. */
 class CachedPolicy implements PolicyItem {
@@ -101,10 +101,10 @@ class CachedPolicy implements PolicyItem {
   readonly uid: string;
   readonly resourceVersion: string;
   readonly reach: Reach;
-  readonly body: Body | undefined;
+  readonly body: PolicyContent | undefined;
   readonly #facts: Facts;
 
-  constructor(identity: PolicyIdentity, reach: Reach, body: Body, isKept: boolean) {
+  constructor(identity: PolicyIdentity, reach: Reach, body: PolicyContent, isKept: boolean) {
     this.namespace = identity.namespace;
     this.name = identity.name;
     this.uid = identity.uid;

@@ -17,7 +17,7 @@ export type Relation =
   /** It has nothing to do with the namespace (any more). */
   | 'none';
 
-export class World {
+export class ClusterState {
   readonly profiles = new Store<ProfileItem>();
   readonly namespaces = new Store<NamespaceItem>();
   readonly policies = new PolicyStore();

@@ -13,11 +13,11 @@ import { Accounts } from './service-accounts/reconcile.ts';
 import { Admission } from './admission/reconcile.ts';
 import { accountOf } from './admission/policies.ts';
 import { Probe } from './admission/probe.ts';
-import { Breath } from './queue/event-loop-yield.ts';
+import { EventLoopYield } from './queue/event-loop-yield.ts';
 import { type Cause, Causes } from './causes.ts';
 import { Enforced } from './namespace/enforced.ts';
 import { EventHandlers } from './triggers.ts';
-import { Evidence } from './namespace/live-confirmation.ts';
+import { LiveConfirmation } from './namespace/live-confirmation.ts';
 import { ACCOUNTS, ADMISSION, type Key } from './queue/key.ts';
 import { reconcileNamespace, type NamespaceReconciler } from './namespace/reconcile.ts';
 import {
@@ -35,11 +35,11 @@ import { PodProbe } from './namespace/pods.ts';
 import { type ProfileReconciler, reconcileProfile } from './profile/reconcile.ts';
 import { KeyQueue, type Outcome, Priority, type QueueStats } from './queue/key-queue.ts';
 import { type NamespaceResult, Results } from './results.ts';
-import { Sources } from '../cluster-state/peer-sources/sources.ts';
+import { PeerSources } from '../cluster-state/peer-sources/sources.ts';
 import { StatusPace } from './profile/status-pace.ts';
 import { type WatchedResources, Watches } from './watches.ts';
-import { atOnce, Turns } from './queue/request-lanes.ts';
-import { World } from '../cluster-state/state.ts';
+import { atOnce, RequestLanes } from './queue/request-lanes.ts';
+import { ClusterState } from '../cluster-state/state.ts';
 
 export interface ControllerOptions {
   readonly transport: Transport;
@@ -57,7 +57,7 @@ export interface ControllerOptions {
 }
 
 export class Controller {
-  readonly world: World;
+  readonly clusterState: ClusterState;
   readonly results: Results;
   readonly #options: ControllerOptions;
   readonly #queue: KeyQueue<Key>;
@@ -67,21 +67,21 @@ export class Controller {
   readonly #pods: PodProbe;
   readonly #watches: Watches;
   readonly #stopping = new AbortController();
-  readonly #sources: Sources;
+  readonly #sources: PeerSources;
   readonly #causes: Causes;
   readonly #pace: StatusPace;
   readonly #handlers: EventHandlers;
   readonly #reported = new Set<string>();
   readonly #enforced = new Enforced();
-  readonly #evidence = new Evidence();
+  readonly #evidence = new LiveConfirmation();
   readonly #behind = new Set<string>();
-  readonly #turns = new Turns();
+  readonly #turns = new RequestLanes();
   #resync: Timer | undefined;
 
   constructor(options: ControllerOptions) {
     const { transport, clock, random, observer, concurrency, resyncMs } = options;
     this.#options = options;
-    this.world = new World(options.protectedNamespaces);
+    this.clusterState = new ClusterState(options.protectedNamespaces);
     this.results = new Results((profile) => this.#handlers.resultsChanged(profile));
     this.#watches = new Watches(options, this.#stopping.signal);
     this.#causes = new Causes(clock);
@@ -92,7 +92,7 @@ export class Controller {
       policies: new Resource(transport, NETWORK_POLICIES),
     };
     this.#pods = new PodProbe(new Resource(transport, PODS), clock);
-    const breath = new Breath(clock);
+    const breath = new EventLoopYield(clock);
     this.#queue = new KeyQueue<Key>({
       concurrency,
       clock,
@@ -102,14 +102,14 @@ export class Controller {
       work: (key, signal) => this.#reconcile(key, signal),
     });
     this.#queue.pause();
-    this.#handlers = new EventHandlers(this.world, this.#queue, this.#causes, this.#pace);
+    this.#handlers = new EventHandlers(this.clusterState, this.#queue, this.#causes, this.#pace);
     const bindings = new Resource<AdmissionBinding>(transport, ADMISSION_BINDINGS);
     // Begun once bindings matter: most clusters have none.
     const followBindings = (kind: ResourceKind, resource: { collection(): string }) =>
       this.#watches.follow(kind, resource.collection(), () => this.#handlers.bindingsChanged());
     this.#admission = new Admission({
       ...this.#resources,
-      world: this.world,
+      clusterState: this.clusterState,
       results: this.results,
       bindings,
       admissionPolicies: new Resource(transport, ADMISSION_POLICIES),
@@ -131,7 +131,7 @@ export class Controller {
     );
     this.#accounts = new Accounts({
       ...this.#resources,
-      world: this.world,
+      clusterState: this.clusterState,
       bindings: accountBindings,
       pods: new Resource(transport, PODS),
       clock,
@@ -142,7 +142,7 @@ export class Controller {
       },
       onChange: (account) => this.#sources.accountChanged(account),
     });
-    this.#sources = new Sources(
+    this.#sources = new PeerSources(
       {
         accounts: this.#accounts,
         transport,
@@ -173,7 +173,7 @@ export class Controller {
 
   /** Fills the caches and keeps them; resolves once they are complete. Writes nothing. A standby stays here. */
   async watch(): Promise<void> {
-    await this.#watches.feed(this.world, this.#resources);
+    await this.#watches.feed(this.clusterState, this.#resources);
     if (this.#stopping.signal.aborted) return;
     this.#handlers.subscribe();
     this.#handlers.addAll();
@@ -243,7 +243,7 @@ export class Controller {
     const isUrgent = cause.since !== undefined;
     const reconciler: NamespaceReconciler = {
       ...this.#resources,
-      world: this.world,
+      clusterState: this.clusterState,
       sources: this.#sources,
       results: this.results,
       enforced: this.#enforced,
@@ -251,11 +251,11 @@ export class Controller {
       admission: this.#admission,
       behind: this.#behind,
       pods: this.#pods,
-      send: isUrgent ? atOnce : this.#turns.inTurn,
+      send: isUrgent ? atOnce : this.#turns.sendBackground,
       onWrite: (step, before, after) => observer.onWrite(step, before, after, cause.drift),
     };
     const run = () => reconcileNamespace(name, reconciler, signal);
-    const outcome = await (isUrgent ? this.#turns.urgently(run) : run());
+    const outcome = await (isUrgent ? this.#turns.runForeground(run) : run());
     if (outcome.kind === 'done') this.#noteEnforced(name, cause);
     else this.#causes.giveBack(name, cause);
     return outcome;
@@ -274,11 +274,11 @@ export class Controller {
 
   /** How the namespace stands with each profile that selects it. */
   #statesOf(name: string): NamespaceResult['state'][] {
-    const namespace = this.world.namespaces.get(name);
+    const namespace = this.clusterState.namespaces.get(name);
     if (namespace === undefined) return [];
-    return this.world
+    return this.clusterState
       .concerned(namespace)
-      .filter((profile) => this.world.relation(profile, namespace) !== 'none')
+      .filter((profile) => this.clusterState.relation(profile, namespace) !== 'none')
       .map(({ metadata }) => this.results.of(metadata.name).get(name)?.state ?? 'pending');
   }
 
@@ -286,7 +286,7 @@ export class Controller {
     const { clock, observer } = this.#options;
     const reconciler: ProfileReconciler = {
       ...this.#resources,
-      world: this.world,
+      clusterState: this.clusterState,
       results: this.results,
       admission: this.#admission,
       reported: this.#reported,

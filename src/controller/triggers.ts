@@ -7,24 +7,24 @@ import type { NamespaceItem, PolicyItem, ProfileItem } from '../cluster-state/it
 import { hasFinalizer } from './profile/reconcile.ts';
 import { type KeyQueue, Priority } from './queue/key-queue.ts';
 import type { StatusPace } from './profile/status-pace.ts';
-import type { World } from '../cluster-state/state.ts';
+import type { ClusterState } from '../cluster-state/state.ts';
 
 /** How soon admission follows what changed, so that changes that come together are one; milliseconds. */
 const ADMISSION_DELAY = 200;
 
 export class EventHandlers {
-  readonly #world: World;
+  readonly #clusterState: ClusterState;
   readonly #queue: Pick<KeyQueue<Key>, 'add' | 'addAfter'>;
   readonly #causes: Causes;
   readonly #pace: StatusPace;
 
   constructor(
-    world: World,
+    clusterState: ClusterState,
     queue: Pick<KeyQueue<Key>, 'add' | 'addAfter'>,
     causes: Causes,
     pace: StatusPace,
   ) {
-    this.#world = world;
+    this.#clusterState = clusterState;
     this.#queue = queue;
     this.#causes = causes;
     this.#pace = pace;
@@ -32,17 +32,18 @@ export class EventHandlers {
 
   /** From now on changes of the watched state are handled. */
   subscribe(): void {
-    this.#world.profiles.subscribe((change) => this.#profileChanged(change));
-    this.#world.namespaces.subscribe((change) => this.#namespaceChanged(change));
-    this.#world.policies.subscribe((change) => this.#policyChanged(change));
+    this.#clusterState.profiles.subscribe((change) => this.#profileChanged(change));
+    this.#clusterState.namespaces.subscribe((change) => this.#namespaceChanged(change));
+    this.#clusterState.policies.subscribe((change) => this.#policyChanged(change));
   }
 
   /** Asks for everything. */
   addAll(): void {
     this.#queue.add(ADMISSION, Priority.live);
     this.#queue.add(ACCOUNTS, Priority.live);
-    for (const { key } of this.#world.profiles.values()) this.#queue.add(`profile/${key}`, Priority.live);
-    for (const { key } of this.#world.namespaces.values())
+    for (const { key } of this.#clusterState.profiles.values())
+      this.#queue.add(`profile/${key}`, Priority.live);
+    for (const { key } of this.#clusterState.namespaces.values())
       this.#queue.add(`namespace/${key}`, Priority.backfill);
   }
 
@@ -92,10 +93,10 @@ export class EventHandlers {
       next.profile.metadata.deletionTimestamp === undefined
     )
       return;
-    const touched = new Set(this.#world.namespacesWithPoliciesOf(name));
-    for (const namespace of this.#world.namespaces.values()) {
+    const touched = new Set(this.#clusterState.namespacesWithPoliciesOf(name));
+    for (const namespace of this.#clusterState.namespaces.values()) {
       const selected = [old, next].some(
-        (item) => item !== undefined && this.#world.selects(item.profile, namespace),
+        (item) => item !== undefined && this.#clusterState.selects(item.profile, namespace),
       );
       if (selected) touched.add(namespace.key);
     }
@@ -111,12 +112,12 @@ export class EventHandlers {
     else this.#causes.event(key);
     this.#queue.add(`namespace/${key}`, Priority.live);
     // How many namespaces a profile selects is part of its status, whether or not policies change.
-    for (const { key: profile } of this.#world.profiles.values()) this.statusChanged(profile);
+    for (const { key: profile } of this.#clusterState.profiles.values()) this.statusChanged(profile);
   }
 
   #policyChanged({ old, new: next, origin }: Change<PolicyItem>): void {
     for (const item of [old, next]) {
-      const profile = item && this.#world.ownerOf(item);
+      const profile = item && this.#clusterState.ownerOf(item);
       if (profile !== undefined) this.statusChanged(profile);
     }
     if ((old?.reliesOn.join() ?? '') !== (next?.reliesOn.join() ?? ''))
@@ -130,10 +131,10 @@ export class EventHandlers {
 
   /** What others allow in the namespace is part of the status of profiles that limit it. */
   #allowanceChanged(name: string): void {
-    const namespace = this.#world.namespaces.get(name);
+    const namespace = this.#clusterState.namespaces.get(name);
     if (namespace === undefined) return;
-    for (const { key, profile } of this.#world.profiles.values()) {
-      if (profile.spec.admission !== undefined && this.#world.selects(profile, namespace))
+    for (const { key, profile } of this.#clusterState.profiles.values()) {
+      if (profile.spec.admission !== undefined && this.#clusterState.selects(profile, namespace))
         this.statusChanged(key);
     }
   }
@@ -141,7 +142,7 @@ export class EventHandlers {
   /** What is known of the profile's namespaces has changed. */
   resultsChanged(profile: string): void {
     this.statusChanged(profile);
-    if (this.#world.profile(profile)?.spec.admission !== undefined)
+    if (this.#clusterState.profile(profile)?.spec.admission !== undefined)
       this.#queue.addAfter(ADMISSION, ADMISSION_DELAY, Priority.live);
   }
 

@@ -18,7 +18,7 @@ import {
   projectProfile,
 } from '../cluster-state/items.ts';
 import type { ControllerObserver } from './observer.ts';
-import type { World } from '../cluster-state/state.ts';
+import type { ClusterState } from '../cluster-state/state.ts';
 
 export interface WatchesOptions {
   readonly transport: Transport;
@@ -67,16 +67,29 @@ export class Watches {
   }
 
   /** Fills the watched state and keeps it; resolves once it is complete, or the signal has come. */
-  async feed(world: World, { profiles, namespaces, policies }: WatchedResources): Promise<void> {
+  async feed(
+    clusterState: ClusterState,
+    { profiles, namespaces, policies }: WatchedResources,
+  ): Promise<void> {
     await Promise.all([
-      this.#start<ProfileItem>('segmentationprofiles', profiles.collection(), projectProfile, world.profiles),
-      this.#start<NamespaceItem>('namespaces', namespaces.collection(), projectNamespace, world.namespaces),
+      this.#start<ProfileItem>(
+        'segmentationprofiles',
+        profiles.collection(),
+        projectProfile,
+        clusterState.profiles,
+      ),
+      this.#start<NamespaceItem>(
+        'namespaces',
+        namespaces.collection(),
+        projectNamespace,
+        clusterState.namespaces,
+      ),
       this.#start(
         'networkpolicies',
         policies.collection(),
-        world.policies.project,
-        world.policies,
-        world.policies.parse,
+        clusterState.policies.project,
+        clusterState.policies,
+        clusterState.policies.parse,
       ),
     ]);
   }

@@ -65,7 +65,7 @@ export async function runOperator(input: OperatorInput, signal: AbortSignal): Pr
     {
       record: (occurrence) => recorder.record(occurrence),
       withdraw: (of) => recorder.withdraw(of),
-      profile: (name) => controller.world.profile(name),
+      profile: (name) => controller.clusterState.profile(name),
       result: (profile, namespace) => controller.results.of(profile).get(namespace),
     },
     () => clock.now(),
@@ -110,9 +110,9 @@ export async function runOperator(input: OperatorInput, signal: AbortSignal): Pr
     if (signal.aborted) return true;
     collectGarbage();
     logger.info('caches filled', {
-      profiles: controller.world.profiles.size,
-      namespaces: controller.world.namespaces.size,
-      policies: controller.world.policies.size,
+      profiles: controller.clusterState.profiles.size,
+      namespaces: controller.clusterState.namespaces.size,
+      policies: controller.clusterState.policies.size,
     });
     if (election === undefined) {
       controller.lead();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { ProfileSpec } from '../../src/api/profile.ts';
 import type { NamespaceItem, PolicyItem, ProfileItem } from '../../src/cluster-state/items.ts';
-import { type Relation, World } from '../../src/cluster-state/state.ts';
+import { type Relation, ClusterState } from '../../src/cluster-state/state.ts';
 import { profile } from '../policy/fixture.ts';
 
 const namespace = (key: string, extra: Partial<NamespaceItem> = {}): NamespaceItem => ({
@@ -35,7 +35,7 @@ const policyItem = (extra: Partial<PolicyItem> = {}): PolicyItem => ({
 });
 
 describe('what a profile means for a namespace', () => {
-  const world = new World(['kube-system']);
+  const clusterState = new ClusterState(['kube-system']);
   const deleted = '2026-01-01T00:00:00Z';
   const cases: [
     name: string,
@@ -91,19 +91,19 @@ describe('what a profile means for a namespace', () => {
         ...made,
         metadata: { ...made.metadata, ...(deletionTimestamp && { deletionTimestamp }) },
       };
-      assert.equal(world.relation(given, item), relation);
+      assert.equal(clusterState.relation(given, item), relation);
     });
   }
 });
 
 describe('whose a policy is', () => {
-  let world: World;
+  let clusterState: ClusterState;
   beforeEach(() => {
-    world = new World([]);
-    world.profiles.upsert(profileItem('p', 'uid-p'));
-    world.profiles.upsert(profileItem('q', 'uid-q'));
+    clusterState = new ClusterState([]);
+    clusterState.profiles.upsert(profileItem('p', 'uid-p'));
+    clusterState.profiles.upsert(profileItem('q', 'uid-q'));
   });
-  const owner = (extra: Partial<PolicyItem>) => world.ownerOf(policyItem(extra));
+  const owner = (extra: Partial<PolicyItem>) => clusterState.ownerOf(policyItem(extra));
 
   it('is told by its labels', () => assert.equal(owner({ profile: 'p' }), 'p'));
   it('is told by its owner', () => assert.equal(owner({ ownerUids: ['gone', 'uid-q'] }), 'q'));
@@ -118,29 +118,29 @@ describe('whose a policy is', () => {
     ['given the label of no profile', { profile: 'typo' }],
   ] as const) {
     it(`is remembered when it is ${name}, until it is gone`, () => {
-      world.policies.upsert(policyItem({ profile: 'p' }));
+      clusterState.policies.upsert(policyItem({ profile: 'p' }));
       const stripped = policyItem({ resourceVersion: '2', ...marks });
-      world.policies.upsert(stripped);
-      assert.equal(world.ownerOf(stripped), 'p');
-      assert.deepEqual([...world.namespacesWithPoliciesOf('p')], ['shop']);
-      world.policies.upsert(policyItem({ resourceVersion: '3', ...marks }));
-      assert.equal(world.ownerOf(policyItem({ ...marks })), 'p');
-      world.policies.remove(policyItem({ resourceVersion: '4', ...marks }));
-      assert.equal(world.ownerOf(policyItem({ ...marks })), undefined);
-      assert.deepEqual([...world.namespacesWithPoliciesOf('p')], []);
+      clusterState.policies.upsert(stripped);
+      assert.equal(clusterState.ownerOf(stripped), 'p');
+      assert.deepEqual([...clusterState.namespacesWithPoliciesOf('p')], ['shop']);
+      clusterState.policies.upsert(policyItem({ resourceVersion: '3', ...marks }));
+      assert.equal(clusterState.ownerOf(policyItem({ ...marks })), 'p');
+      clusterState.policies.remove(policyItem({ resourceVersion: '4', ...marks }));
+      assert.equal(clusterState.ownerOf(policyItem({ ...marks })), undefined);
+      assert.deepEqual([...clusterState.namespacesWithPoliciesOf('p')], []);
     });
   }
 
   it('is not remembered for another object of the same name', () => {
-    world.policies.upsert(policyItem({ profile: 'p' }));
-    world.policies.upsert(policyItem({ uid: 'y', resourceVersion: '2' }));
+    clusterState.policies.upsert(policyItem({ profile: 'p' }));
+    clusterState.policies.upsert(policyItem({ uid: 'y', resourceVersion: '2' }));
     assert.equal(owner({ uid: 'y' }), undefined);
   });
 
   it('is not remembered of one that was retained, and then taken over by somebody', () => {
-    world.policies.upsert(policyItem({ profile: 'later' }));
-    world.policies.upsert(policyItem({ resourceVersion: '2' }));
-    world.profiles.upsert(profileItem('later', 'uid-later'));
+    clusterState.policies.upsert(policyItem({ profile: 'later' }));
+    clusterState.policies.upsert(policyItem({ resourceVersion: '2' }));
+    clusterState.profiles.upsert(profileItem('later', 'uid-later'));
     assert.equal(owner({}), undefined);
   });
 
@@ -148,13 +148,16 @@ describe('whose a policy is', () => {
     const ownerReferences = [
       { apiVersion: 'segmentation.dev/v1beta9', kind: 'SegmentationProfile', name: 'p', uid: 'uid-p' },
     ];
-    assert.equal(world.ownerOfPolicy({ metadata: { name: 'x', ownerReferences }, spec: {} }), 'p');
+    assert.equal(clusterState.ownerOfPolicy({ metadata: { name: 'x', ownerReferences }, spec: {} }), 'p');
     assert.equal(
-      world.ownerOfPolicy({ metadata: { name: 'x', labels: { 'segmentation.dev/profile': 'p' } }, spec: {} }),
+      clusterState.ownerOfPolicy({
+        metadata: { name: 'x', labels: { 'segmentation.dev/profile': 'p' } },
+        spec: {},
+      }),
       undefined,
     );
     assert.equal(
-      world.ownerOfPolicy({
+      clusterState.ownerOfPolicy({
         metadata: {
           name: 'x',
           labels: {
@@ -171,8 +174,8 @@ describe('whose a policy is', () => {
 
 describe('the profiles that concern a namespace', () => {
   it('are those that select it or have policies there, by name', () => {
-    const world = new World([]);
-    world.profiles.upsert(profileItem('z', 'uid-z'));
+    const clusterState = new ClusterState([]);
+    clusterState.profiles.upsert(profileItem('z', 'uid-z'));
     const other: ProfileItem = {
       ...profileItem('a', 'uid-a'),
       profile: {
@@ -180,10 +183,10 @@ describe('the profiles that concern a namespace', () => {
         metadata: { name: 'a', uid: 'uid-a' },
       },
     };
-    world.profiles.upsert(other);
-    const concerned = () => world.concerned(namespace('shop')).map(({ metadata }) => metadata.name);
+    clusterState.profiles.upsert(other);
+    const concerned = () => clusterState.concerned(namespace('shop')).map(({ metadata }) => metadata.name);
     assert.deepEqual(concerned(), ['z']);
-    world.policies.upsert(policyItem({ ownerUids: ['uid-a'] }));
+    clusterState.policies.upsert(policyItem({ ownerUids: ['uid-a'] }));
     assert.deepEqual(concerned(), ['a', 'z']);
   });
 });
@@ -229,15 +232,15 @@ describe('the namespaces that have policies of a profile', () => {
     let found = 0;
     fc.assert(
       fc.property(fc.array(event, { maxLength: 30 }), (events) => {
-        const world = new World([]);
+        const clusterState = new ClusterState([]);
         let revision = 1;
         for (const each of events) {
           const resourceVersion = String((revision += 1));
           if (each.type === 'policy') {
             const key = `${each.namespace}/${each.name}`;
-            const old = world.policies.get(key);
+            const old = clusterState.policies.get(key);
             const uid = each.anew || old === undefined ? `uid-${revision}` : old.uid;
-            world.policies.upsert(
+            clusterState.policies.upsert(
               policyItem({
                 key,
                 namespace: each.namespace,
@@ -249,28 +252,28 @@ describe('the namespaces that have policies of a profile', () => {
               }),
             );
           } else if (each.type === 'remove') {
-            const old = world.policies.get(`${each.namespace}/${each.name}`);
-            if (old) world.policies.remove({ ...old, resourceVersion });
+            const old = clusterState.policies.get(`${each.namespace}/${each.name}`);
+            if (old) clusterState.policies.remove({ ...old, resourceVersion });
           } else if (each.type === 'profile') {
             const uid = `${each.name}-${each.uid}`;
-            world.profiles.upsert(profileItem(each.name, uid, resourceVersion));
+            clusterState.profiles.upsert(profileItem(each.name, uid, resourceVersion));
           } else if (each.type === 'profileGone') {
-            const old = world.profiles.get(each.name);
-            if (old) world.profiles.remove({ ...old, resourceVersion });
+            const old = clusterState.profiles.get(each.name);
+            if (old) clusterState.profiles.remove({ ...old, resourceVersion });
           } else {
             // A list that has lost half of them.
-            world.policies.replace(
-              [...world.policies.values()].filter(({ name }) => name === 'x'),
+            clusterState.policies.replace(
+              [...clusterState.policies.values()].filter(({ name }) => name === 'x'),
               resourceVersion,
             );
           }
-          for (const name of NAMES.filter((known) => world.profile(known) !== undefined)) {
+          for (const name of NAMES.filter((known) => clusterState.profile(known) !== undefined)) {
             const recount = new Set(
-              [...world.policies.values()]
-                .filter((item) => world.ownerOf(item) === name)
+              [...clusterState.policies.values()]
+                .filter((item) => clusterState.ownerOf(item) === name)
                 .map((item) => item.namespace),
             );
-            assert.deepEqual([...world.namespacesWithPoliciesOf(name)].sort(), [...recount].sort());
+            assert.deepEqual([...clusterState.namespacesWithPoliciesOf(name)].sort(), [...recount].sort());
             found += recount.size;
           }
         }

@@ -3,7 +3,7 @@ import { LABEL_NAMESPACE_NAME, LABEL_SERVICE_ACCOUNT } from '../../src/api/names
 import { Causes } from '../../src/controller/causes.ts';
 import { EventHandlers } from '../../src/controller/triggers.ts';
 import { StatusPace } from '../../src/controller/profile/status-pace.ts';
-import { World } from '../../src/cluster-state/state.ts';
+import { ClusterState } from '../../src/cluster-state/state.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 /** A policy with one peer: pods with labels, in the namespace `bank`. */
@@ -19,15 +19,17 @@ function policy(name: string, labels: Record<string, string>): object {
 describe('event handlers', () => {
   it('look at the accounts for policies that rely on one, and for no others', () => {
     const clock = new VirtualClock();
-    const world = new World([]);
+    const clusterState = new ClusterState([]);
     const asked: string[] = [];
     const queue = { add: (key: string) => asked.push(key), addAfter: (key: string) => asked.push(key) };
-    new EventHandlers(world, queue, new Causes(clock), new StatusPace(clock)).subscribe();
+    new EventHandlers(clusterState, queue, new Causes(clock), new StatusPace(clock)).subscribe();
 
-    world.policies.upsert(world.policies.project(policy('plain', { app: 'web' })));
+    clusterState.policies.upsert(clusterState.policies.project(policy('plain', { app: 'web' })));
     assert.deepEqual(asked, ['namespace/shop']);
     asked.length = 0;
-    world.policies.upsert(world.policies.project(policy('relying', { [LABEL_SERVICE_ACCOUNT]: 'web' })));
+    clusterState.policies.upsert(
+      clusterState.policies.project(policy('relying', { [LABEL_SERVICE_ACCOUNT]: 'web' })),
+    );
     assert.deepEqual(asked, ['admission/accounts', 'namespace/shop']);
   });
 });

@@ -214,16 +214,16 @@ export class ApiProxy {
     response.flushHeaders();
     const seen: string[] = [];
     let turn: Promise<unknown> = Promise.resolve();
-    const inTurn = (act: () => unknown) => {
+    const sendBackground = (act: () => unknown) => {
       turn = turn.then(act);
     };
     const watch: Watch = {
       resource,
       seen,
-      send: (line) => inTurn(() => response.write(`${line}\n`)),
-      pause: (ms) => inTurn(() => sleep(ms)),
+      send: (line) => sendBackground(() => response.write(`${line}\n`)),
+      pause: (ms) => sendBackground(() => sleep(ms)),
       reset: () => void response.socket?.destroy(),
-      end: () => inTurn(() => response.end()),
+      end: () => sendBackground(() => response.end()),
     };
     this.#watches.add(watch);
     response.on('close', () => this.#watches.delete(watch));

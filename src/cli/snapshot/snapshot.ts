@@ -17,7 +17,7 @@ import {
   serviceFacts,
   webhookServices,
 } from '../../cluster-state/peer-sources/facts.ts';
-import { type Relation, World } from '../../cluster-state/state.ts';
+import { type Relation, ClusterState } from '../../cluster-state/state.ts';
 import { accountsOf } from '../../policy/admission/accounts.ts';
 import { compile, type Compiled } from '../../policy/compile.ts';
 import type { ClusterConfiguration, ClusterFacts, EndpointFacts, ServiceFacts } from '../../policy/facts.ts';
@@ -83,7 +83,7 @@ export class Snapshot {
   /** Names and addresses. */
   readonly nodes: readonly { readonly name: string; readonly addresses: readonly string[] }[];
   readonly facts: ClusterFacts;
-  readonly #world: World;
+  readonly #clusterState: ClusterState;
   #intents: readonly Intent[] | undefined;
 
   constructor(input: SnapshotInput) {
@@ -116,15 +116,16 @@ export class Snapshot {
       .of<KubeObject & RawNode>('Node')
       .map((node) => ({ name: node.metadata.name, addresses: nodeFacts(node).addresses }));
     this.facts = factsOf(objects, this.pods, input);
-    this.#world = new World(input.protectedNamespaces);
-    for (const profile of this.profiles) this.#world.profiles.upsert(projectProfile(withIdentity(profile)));
-    const { policies } = this.#world;
+    this.#clusterState = new ClusterState(input.protectedNamespaces);
+    for (const profile of this.profiles)
+      this.#clusterState.profiles.upsert(projectProfile(withIdentity(profile)));
+    const { policies } = this.#clusterState;
     for (const policy of this.policies) policies.upsert(policies.project(withIdentity(policy)));
   }
 
   /** The name of the profile that a policy belongs to; undefined for everybody else's. */
   ownerOf(policy: NetworkPolicy): string | undefined {
-    return this.#world.ownerOfPolicy(withIdentity(policy));
+    return this.#clusterState.ownerOfPolicy(withIdentity(policy));
   }
 
   /** What each profile wants in each namespace that it selects, also under Audit. By namespace, then by profile. */
@@ -151,7 +152,13 @@ export class Snapshot {
   }
 
   relation(profile: SegmentationProfile, { name, labels, terminating }: SnapshotNamespace): Relation {
-    return this.#world.relation(profile, { key: name, uid: '', resourceVersion: '', labels, terminating });
+    return this.#clusterState.relation(profile, {
+      key: name,
+      uid: '',
+      resourceVersion: '',
+      labels,
+      terminating,
+    });
   }
 
   /**

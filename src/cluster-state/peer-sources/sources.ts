@@ -46,14 +46,14 @@ export interface SourcesOptions {
 /** What one compilation was shown, and what it looked at. */
 export interface Viewing {
   readonly facts: ClusterFacts;
-  /** Sources that were asked for and are not read yet. */
+  /** PeerSources that were asked for and are not read yet. */
   readonly missing: ReadonlySet<Source>;
 }
 
 /** For how long a watch goes on that no compilation needs any more, in milliseconds. */
 const UNUSED_MS = 60_000;
 
-export class Sources {
+export class PeerSources {
   readonly #options: SourcesOptions;
   readonly #signal: AbortSignal;
   readonly #watches = new Map<string, AnyWatch>();

@@ -15,7 +15,7 @@ import { reliedOn } from '../../policy/admission/accounts.ts';
 import { type Reach, reachOf } from '../../policy/admission/widening.ts';
 import { fingerprint, isProfileReference } from '../../policy/semantics/normalize.ts';
 
-export interface Body {
+export interface PolicyContent {
   readonly labels?: StringMap;
   readonly annotations?: StringMap;
   readonly ownerReferences?: readonly OwnerReference[];
@@ -40,11 +40,11 @@ export interface Body {
 /** Most contents that are kept. At about 4 kB each, they take no more than a few thousand policies would. */
 const MAX_BODIES = 2048;
 
-export class Bodies {
+export class PolicyContentPool {
   /** By their text. */
-  readonly #bodies = new Map<string, Body>();
+  readonly #bodies = new Map<string, PolicyContent>();
   /** Of each of them: its text, and how many policies in the cache have it. */
-  readonly #uses = new Map<Body, { readonly text: string; count: number }>();
+  readonly #uses = new Map<PolicyContent, { readonly text: string; count: number }>();
   readonly #max: number;
 
   constructor(max = MAX_BODIES) {
@@ -60,7 +60,7 @@ export class Bodies {
    * have the same, and not to be kept where there are too many different ones. Which it is depends on nothing but what
    * was asked and told before, and never on when garbage is collected: runs can be repeated.
    */
-  of(policy: NetworkPolicy): { readonly body: Body; readonly shared: boolean } {
+  of(policy: NetworkPolicy): { readonly body: PolicyContent; readonly shared: boolean } {
     const own = SharedPolicy.bodyOf(policy);
     if (own !== undefined && this.has(own)) return { body: own, shared: true };
     const { labels, annotations, ownerReferences, finalizers, managedFields = [] } = policy.metadata;
@@ -76,18 +76,18 @@ export class Bodies {
   }
 
   /** Whether it is shared with those who come. */
-  has(body: Body): boolean {
+  has(body: PolicyContent): boolean {
     return this.#uses.has(body);
   }
 
   /** A policy in the cache has it from now on. */
-  hold(body: Body): void {
+  hold(body: PolicyContent): void {
     const use = this.#uses.get(body);
     if (use !== undefined) use.count += 1;
   }
 
   /** A policy in the cache had it until now. */
-  release(body: Body): void {
+  release(body: PolicyContent): void {
     const use = this.#uses.get(body);
     if (use === undefined || --use.count > 0) return;
     this.#uses.delete(body);
@@ -104,7 +104,7 @@ export class Bodies {
   }
 }
 
-function bodyOf(policy: NetworkPolicy, managers: readonly string[]): Body {
+function bodyOf(policy: NetworkPolicy, managers: readonly string[]): PolicyContent {
   const { labels, annotations, ownerReferences, finalizers } = policy.metadata;
   const profile = labels?.[LABEL_MANAGED_BY] === MANAGER ? labels[LABEL_PROFILE] : undefined;
   const ownerUids = (ownerReferences ?? []).filter(isProfileReference).map(({ uid }) => uid);
@@ -137,9 +137,9 @@ export interface PolicyIdentity {
 export class SharedPolicy implements NetworkPolicy {
   readonly metadata: ObjectMeta;
   readonly spec: NetworkPolicySpec;
-  readonly #body: Body;
+  readonly #body: PolicyContent;
 
-  constructor({ namespace, name, uid, resourceVersion }: PolicyIdentity, body: Body) {
+  constructor({ namespace, name, uid, resourceVersion }: PolicyIdentity, body: PolicyContent) {
     const { labels, annotations, ownerReferences, finalizers, managedFields, spec } = body;
     this.metadata = {
       name,
@@ -157,7 +157,7 @@ export class SharedPolicy implements NetworkPolicy {
   }
 
   /** Its content, if the policy is one of these. */
-  static bodyOf(policy: NetworkPolicy): Body | undefined {
+  static bodyOf(policy: NetworkPolicy): PolicyContent | undefined {
     return #body in policy ? policy.#body : undefined;
   }
 }

@@ -2,13 +2,13 @@
  * Takes policies from the wire for the cache. Texts whose content is known are compared, and all others parsed: nearly
  * every one of a list, and every answer to a write of ours but the first few, says what another one has said before.
  */
-import { type Bodies, type Body, SharedPolicy } from './content-pool.ts';
+import { type PolicyContentPool, type PolicyContent, SharedPolicy } from './content-pool.ts';
 import { type PolicyItem, projectPolicy } from '../items.ts';
 import { detached, type PolicyHead, readHead, TextPattern } from './text.ts';
 
 interface Known {
   readonly pattern: TextPattern;
-  readonly body: Body;
+  readonly body: PolicyContent;
   /** Of the policy that had it last: in every namespace it has the same. */
   name: string;
 }
@@ -21,7 +21,7 @@ const MAX_NAMESPACES = 256;
 const EVENTS = ['ADDED', 'MODIFIED'].map((type) => ({ type, start: `{"type":"${type}","object":` }));
 
 export class PolicyReader {
-  readonly #bodies: Bodies;
+  readonly #bodies: PolicyContentPool;
   /** By the length of the text after the head, which is the same for all policies with one content. */
   readonly #known = new Map<number, Known[]>();
   /** So that the policies of a namespace share its name. */
@@ -29,7 +29,7 @@ export class PolicyReader {
   /** The policy that was parsed last, and its text: when its content is known, the text is, too. */
   #parsed: { readonly policy: unknown; readonly head: PolicyHead; readonly rest: string } | undefined;
 
-  constructor(bodies: Bodies) {
+  constructor(bodies: PolicyContentPool) {
     this.#bodies = bodies;
   }
 
@@ -84,7 +84,7 @@ export class PolicyReader {
     return undefined;
   }
 
-  #learn(rest: string, body: Body, name: string): void {
+  #learn(rest: string, body: PolicyContent, name: string): void {
     const alike = this.#known.get(rest.length) ?? [];
     // With another order of its fields, a content may have several texts.
     alike.unshift({ pattern: new TextPattern(rest), body, name });

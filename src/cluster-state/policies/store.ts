@@ -1,18 +1,18 @@
 /** What is known of all policies. Those that hold the same share it, as long as any of them is here. */
 import { Store } from '../../kube/watch/store.ts';
-import { Bodies } from './content-pool.ts';
+import { PolicyContentPool } from './content-pool.ts';
 import type { PolicyItem } from '../items.ts';
 import { PolicyReader } from './reader.ts';
 
 export class PolicyStore extends Store<PolicyItem> {
-  readonly #bodies: Bodies;
+  readonly #bodies: PolicyContentPool;
   readonly #reader: PolicyReader;
   /** What the API server writes of a policy, instead of JSON.parse. */
   readonly parse: PolicyReader['parse'];
   /** A policy as it is on the wire, as this store takes it. */
   readonly project: PolicyReader['project'];
 
-  constructor(bodies = new Bodies()) {
+  constructor(bodies = new PolicyContentPool()) {
     super();
     this.#bodies = bodies;
     this.#reader = new PolicyReader(bodies);

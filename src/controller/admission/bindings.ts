@@ -6,10 +6,10 @@ import type { Resource } from '../../kube/resource.ts';
 import { type AdmissionBinding, bindingKey, isOurs } from '../../policy/admission/binding.ts';
 import type { Problem } from './report.ts';
 import { projectProfile } from '../../cluster-state/items.ts';
-import type { World } from '../../cluster-state/state.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
 
 export interface AdmissionBindingsOptions {
-  readonly world: World;
+  readonly clusterState: ClusterState;
   readonly bindings: Resource<AdmissionBinding>;
   readonly profiles: Resource<SegmentationProfile>;
 }
@@ -88,8 +88,8 @@ export class AdmissionBindings {
 
   /** Whether the profile is live what it is in the cache. What was read replaces what was known. */
   async #isCurrent(name: string, signal: AbortSignal): Promise<boolean> {
-    const { world, profiles } = this.#options;
-    const known = world.profile(name)?.metadata;
+    const { clusterState, profiles } = this.#options;
+    const known = clusterState.profile(name)?.metadata;
     try {
       const live = await profiles.get(name, undefined, { signal });
       const { uid, generation, deletionTimestamp } = live.metadata;
@@ -97,7 +97,7 @@ export class AdmissionBindings {
         known?.uid === uid &&
         known?.generation === generation &&
         known?.deletionTimestamp === deletionTimestamp;
-      if (!same) world.profiles.upsert(projectProfile(live));
+      if (!same) clusterState.profiles.upsert(projectProfile(live));
       return same;
     } catch (error) {
       // Gone for certain, whether or not the watch has said so.

@@ -116,7 +116,10 @@ export class Admission {
     });
     const limits = (profile.spec.admission?.tenantPolicies ?? 'Any') !== 'Any';
     return limits
-      ? { ...report, widening: wideningPolicies(profile, this.#selected(profile), this.#options.world) }
+      ? {
+          ...report,
+          widening: wideningPolicies(profile, this.#selected(profile), this.#options.clusterState),
+        }
       : report;
   }
 
@@ -192,7 +195,7 @@ export class Admission {
     asking: readonly SegmentationProfile[],
     standing: ReadonlyMap<string, AdmissionBinding>,
   ): AdmissionBinding[] {
-    const { protectedNamespaces } = this.#options.world;
+    const { protectedNamespaces } = this.#options.clusterState;
     return [
       ...this.#gatesFor(asking.filter(wantsGate), standing),
       ...asking.filter(wantsProtection).map(protectionOf),
@@ -214,7 +217,7 @@ export class Admission {
         labels: namespace.labels,
         denied: this.#isDenied(name, namespace),
       }));
-      const { protectedNamespaces } = this.#options.world;
+      const { protectedNamespaces } = this.#options.clusterState;
       const gate = gateOf(profile, selected, protectedNamespaces, selectorOf(own));
       this.#leftOut.set(name, gate?.leftOut);
       return gate?.binding ?? own ?? [];
@@ -232,19 +235,21 @@ export class Admission {
   }
 
   #asking(): SegmentationProfile[] {
-    return [...this.#options.world.profiles.values()].map(({ profile }) => profile).filter(asks);
+    return [...this.#options.clusterState.profiles.values()].map(({ profile }) => profile).filter(asks);
   }
 
   #selected(profile: SegmentationProfile): NamespaceItem[] {
-    const { world } = this.#options;
-    return [...world.namespaces.values()].filter((namespace) => world.selects(profile, namespace));
+    const { clusterState } = this.#options;
+    return [...clusterState.namespaces.values()].filter((namespace) =>
+      clusterState.selects(profile, namespace),
+    );
   }
 
   /** Whether the profile's default-deny is known to stand in the namespace, as a gate looks for it. */
   #isDenied(profile: string, { key }: NamespaceItem): boolean {
-    const { world, results } = this.#options;
+    const { clusterState, results } = this.#options;
     if (results.of(profile).get(key)?.state === 'enforced') return true;
-    const deny = world.policies.get(`${key}/${policyName(profile, 'default-deny')}`);
+    const deny = clusterState.policies.get(`${key}/${policyName(profile, 'default-deny')}`);
     return deny !== undefined && deny.profile === profile && !deny.isPartial;
   }
 

@@ -4,7 +4,7 @@ import { ApiError, isCollectionMissing } from '../../kube/errors.ts';
 import { wideningOf } from '../../policy/admission/widening.ts';
 import type { Probe } from './probe.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
-import type { World } from '../../cluster-state/state.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
 
 /** Why nothing can be done. */
 export interface Problem {
@@ -114,12 +114,12 @@ export function problemOf(error: unknown): Problem {
 export function wideningPolicies(
   profile: SegmentationProfile,
   namespaces: readonly NamespaceItem[],
-  world: World,
+  clusterState: ClusterState,
 ): WideningPolicy[] {
   return namespaces
-    .flatMap(({ key }) => [...world.policies.byNamespace(key)])
+    .flatMap(({ key }) => [...clusterState.policies.byNamespace(key)])
     .flatMap((item) => {
-      const allows = world.ownerOf(item) === undefined ? wideningOf(profile, item.reach) : undefined;
+      const allows = clusterState.ownerOf(item) === undefined ? wideningOf(profile, item.reach) : undefined;
       return allows === undefined ? [] : [{ namespace: item.namespace, name: item.name, allows }];
     })
     .sort((a, b) => order(a.namespace, b.namespace) || order(a.name, b.name));

@@ -7,7 +7,7 @@ import type { Plan } from '../../policy/planning/plan.ts';
 import { SharedPolicy } from '../../cluster-state/policies/content-pool.ts';
 import type { Intent } from './desired.ts';
 import type { PolicyItem } from '../../cluster-state/items.ts';
-import type { World } from '../../cluster-state/state.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
 
 /**
  * The names that somebody else holds, if what the cache knows is exactly what is wanted: then nothing is read and
@@ -16,15 +16,15 @@ import type { World } from '../../cluster-state/state.ts';
 export function converged(
   namespace: string,
   intents: readonly Intent[],
-  world: World,
+  clusterState: ClusterState,
 ): readonly string[] | undefined {
   const desired = intents.flatMap(({ relation, compiled }) =>
     relation === 'enforce' ? compiled.policies : [],
   );
   const ours = new Map<string, string | undefined>();
   const taken = new Set<string>();
-  for (const item of world.policies.byNamespace(namespace)) {
-    if (world.ownerOf(item) === undefined) taken.add(item.name);
+  for (const item of clusterState.policies.byNamespace(namespace)) {
+    if (clusterState.ownerOf(item) === undefined) taken.add(item.name);
     else ours.set(item.name, item.fingerprint);
   }
   const { named, conflicts } = withFreeNames(desired, taken);

@@ -12,10 +12,10 @@ import type { SegmentationProfile } from '../../api/profile.ts';
 import { isGone, isNotFound } from '../../kube/errors.ts';
 import { type List, PAGE_SIZE, type Resource } from '../../kube/resource.ts';
 import { type NamespaceItem, projectNamespace, projectProfile } from '../../cluster-state/items.ts';
-import type { World } from '../../cluster-state/state.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
 
 export interface EvidenceSources {
-  readonly world: World;
+  readonly clusterState: ClusterState;
   readonly namespaces: Resource<KubeObject>;
   readonly profiles: Resource<SegmentationProfile>;
 }
@@ -23,7 +23,7 @@ export interface EvidenceSources {
 /** So many namespaces are read one by one at the same time; more of them are confirmed by a list. */
 const SINGLY = 8;
 
-export class Evidence {
+export class LiveConfirmation {
   /** The uids of the namespaces and profiles that were read live and found as they were known, by name. */
   readonly #namespaces = new Map<string, string>();
   readonly #profiles = new Map<string, string>();
@@ -70,7 +70,7 @@ export class Evidence {
     namespace: NamespaceItem,
     concerned: readonly SegmentationProfile[],
     anew: boolean,
-    { world, profiles }: EvidenceSources,
+    { clusterState, profiles }: EvidenceSources,
     signal: AbortSignal,
   ): Promise<boolean> {
     const known = new Set(concerned.map(({ metadata }) => metadata.name));
@@ -82,9 +82,9 @@ export class Evidence {
     const listed = new Set(items.map(({ metadata }) => metadata.name));
     if (!known.isSubsetOf(listed)) return false;
     const others = items.filter(({ metadata }) => !known.has(metadata.name)).map(projectProfile);
-    for (const other of others) world.profiles.learn(other, metadata.resourceVersion);
+    for (const other of others) clusterState.profiles.learn(other, metadata.resourceVersion);
     this.#knowsAllProfiles = true;
-    return !others.some(({ profile }) => world.selects(profile, namespace));
+    return !others.some(({ profile }) => clusterState.selects(profile, namespace));
   }
 
   /** The namespace is gone. */
@@ -101,7 +101,7 @@ export class Evidence {
     // An opening is confirmed by a read of its own, begun after it was decided on.
     if (!anew && this.#reading >= SINGLY) {
       await (this.#list ??= this.#listNamespaces(sources, signal).finally(() => (this.#list = undefined)));
-      const held = sources.world.namespaces.get(known.key);
+      const held = sources.clusterState.namespaces.get(known.key);
       if (this.#namespaces.get(known.key) === known.uid && held !== undefined && isSame(held, known))
         return true;
     }
@@ -128,23 +128,23 @@ export class Evidence {
         throw error;
       }
       for (const live of page.items.map(projectNamespace)) {
-        const held = sources.world.namespaces.get(live.key);
+        const held = sources.clusterState.namespaces.get(live.key);
         if (held !== undefined) this.#compare(held, live, sources);
       }
       next = page.metadata.continue || undefined;
     } while (next !== undefined);
   }
 
-  #compare(known: NamespaceItem, live: NamespaceItem, { world }: EvidenceSources): boolean {
+  #compare(known: NamespaceItem, live: NamespaceItem, { clusterState }: EvidenceSources): boolean {
     const same = isSame(known, live);
     if (same) this.#namespaces.set(known.key, known.uid);
-    else world.namespaces.upsert(live);
+    else clusterState.namespaces.upsert(live);
     return same;
   }
 
   async #profile(
     { metadata }: SegmentationProfile,
-    { world, profiles }: EvidenceSources,
+    { clusterState, profiles }: EvidenceSources,
     signal: AbortSignal,
   ): Promise<boolean> {
     const { name, uid = '', generation, deletionTimestamp } = metadata;
@@ -155,7 +155,7 @@ export class Evidence {
         current.metadata.generation === generation &&
         current.metadata.deletionTimestamp === deletionTimestamp;
       if (same) this.#profiles.set(name, uid);
-      else world.profiles.upsert(projectProfile(current));
+      else clusterState.profiles.upsert(projectProfile(current));
       return same;
     } catch (error) {
       // Gone altogether: its policies are the garbage collector's, or were retained. The watch will say so.

@@ -20,7 +20,7 @@ import { apply } from './apply.ts';
 import type { Admission } from '../admission/reconcile.ts';
 import { desiredOf, type Intent } from './desired.ts';
 import type { Enforced } from './enforced.ts';
-import type { Evidence } from './live-confirmation.ts';
+import type { LiveConfirmation } from './live-confirmation.ts';
 import { lastKnownFrom } from '../../policy/peers/last-known.ts';
 import { converged, keptPolicies, needsNoReading } from './cached-policies.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
@@ -30,21 +30,21 @@ import { hasFinalizer } from '../profile/reconcile.ts';
 import type { Outcome } from '../queue/key-queue.ts';
 import { forgetOthers, noteEnforced, report, reportFailure, reportMissing } from './report.ts';
 import type { Failure, Results } from '../results.ts';
-import type { Sources } from '../../cluster-state/peer-sources/sources.ts';
+import type { PeerSources } from '../../cluster-state/peer-sources/sources.ts';
 import { type Ground, postponed, type Postponed } from './postponed.ts';
 import type { Send } from '../queue/request-lanes.ts';
-import type { World } from '../../cluster-state/state.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
 
 export interface NamespaceReconciler {
-  readonly world: World;
-  readonly sources: Sources;
+  readonly clusterState: ClusterState;
+  readonly sources: PeerSources;
   readonly results: Results;
   readonly enforced: Enforced;
   readonly admission: Pick<Admission, 'holds'>;
   readonly namespaces: Resource<KubeObject>;
   readonly profiles: Resource<SegmentationProfile>;
   readonly policies: Resource<NetworkPolicy>;
-  readonly evidence: Evidence;
+  readonly evidence: LiveConfirmation;
   readonly pods: PodProbe;
   /** Namespaces in which the cache turned out to be behind, until a reconcile succeeds; kept here. */
   readonly behind: Set<string>;
@@ -61,14 +61,14 @@ export async function reconcileNamespace(
   reconciler: NamespaceReconciler,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { world, sources, results, enforced } = reconciler;
-  const namespace = world.namespaces.get(name);
+  const { clusterState, sources, results, enforced } = reconciler;
+  const namespace = clusterState.namespaces.get(name);
   // The namespace controller deletes what is in a terminating namespace; nothing can be created there.
   if (namespace === undefined || namespace.terminating) return forget(name, reconciler);
-  const concerned = world.concerned(namespace);
+  const concerned = clusterState.concerned(namespace);
   const view = sources.view(name);
   const gathered: Gathered = { namespace, concerned, facts: view.facts };
-  const intents = intentsOf(gathered, world);
+  const intents = intentsOf(gathered, clusterState);
   forgetOthers(name, concerned, results);
   const accepting = intents.filter(({ profile, relation }) => relation === 'enforce' && isAccepting(profile));
   if (accepting.length > 0) {
@@ -79,7 +79,7 @@ export async function reconcileNamespace(
     reportMissing(name, intents, view.missing, reconciler);
     return DONE;
   }
-  const conflicts = hasUnresolved(intents) ? undefined : converged(name, intents, world);
+  const conflicts = hasUnresolved(intents) ? undefined : converged(name, intents, clusterState);
   if (conflicts !== undefined) {
     noteEnforced(name, intents, NONE, enforced);
     report(name, intents, NONE, conflicts, results);
@@ -116,22 +116,24 @@ async function enforce(
   reconciler: NamespaceReconciler,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { world, results, enforced, evidence, admission } = reconciler;
+  const { clusterState, results, enforced, evidence, admission } = reconciler;
   const { namespace, concerned } = gathered;
   const name = namespace.key;
-  const ownerOf = (policy: NetworkPolicy) => world.ownerOfPolicy(policy);
-  const heardOf = new Set([...world.profiles.values()].map(({ uid }) => uid));
+  const ownerOf = (policy: NetworkPolicy) => clusterState.ownerOfPolicy(policy);
+  const heardOf = new Set([...clusterState.profiles.values()].map(({ uid }) => uid));
   const unresolved = hasUnresolved(resolved);
   // What is kept serves for most plans. Reading back peers, and what was in conflict before, take live objects.
   const kept =
-    unresolved || reconciler.behind.has(name) ? undefined : keptPolicies(world.policies.byNamespace(name));
+    unresolved || reconciler.behind.has(name)
+      ? undefined
+      : keptPolicies(clusterState.policies.byNamespace(name));
   // Begun at once, so that it takes no time of its own.
   const confirmed = evidence.confirms(namespace, concerned, false, reconciler, signal);
   confirmed.catch(() => {});
   let observed = kept ?? (await read(name, reconciler, signal));
   // What this process wrote counts more than what stands, which somebody may have changed or deleted meanwhile.
   const lastKnown = unresolved ? lastKnownFrom([...observed, ...enforced.held(name)]) : undefined;
-  const intents = unresolved ? intentsOf(gathered, world, lastKnown) : resolved;
+  const intents = unresolved ? intentsOf(gathered, clusterState, lastKnown) : resolved;
   const pods = lazy(() => reconciler.send(() => reconciler.pods.any(name, signal)));
   const waits = await postponedIn(name, intents, { observed, ownerOf }, reconciler, pods);
   const planFrom = (present: readonly NetworkPolicy[]) => {
@@ -155,7 +157,7 @@ async function enforce(
     return AGAIN;
   // What belongs to a profile that went meanwhile passed for somebody else's, and of one that came nothing is compiled,
   // though its policies may stand here. Their events bring the namespace back.
-  const uidOf = (profile: string | undefined) => profile && world.profile(profile)?.metadata.uid;
+  const uidOf = (profile: string | undefined) => profile && clusterState.profile(profile)?.metadata.uid;
   const went = concerned.some(({ metadata }) => uidOf(metadata.name) !== metadata.uid);
   const came = observed.some((policy) => {
     const uid = uidOf(ownerOf(policy));
@@ -165,7 +167,7 @@ async function enforce(
   await apply(planned.steps, observed, {
     namespace: name,
     policies: reconciler.policies,
-    store: world.policies,
+    store: clusterState.policies,
     signal,
     send: reconciler.send,
     onWrite: reconciler.onWrite,
@@ -188,10 +190,14 @@ function forget(
   return DONE;
 }
 
-function intentsOf({ namespace, concerned, facts }: Gathered, world: World, lastKnown?: LastKnown): Intent[] {
+function intentsOf(
+  { namespace, concerned, facts }: Gathered,
+  clusterState: ClusterState,
+  lastKnown?: LastKnown,
+): Intent[] {
   const own = { name: namespace.key, labels: namespace.labels };
   return concerned.map((profile) => {
-    const relation = world.relation(profile, namespace);
+    const relation = clusterState.relation(profile, namespace);
     // What was known of a peer is told by policies that stand, and under Audit none does for long.
     const compiled =
       relation === 'none'

@@ -4,7 +4,7 @@ import type { Source } from '../../policy/facts.ts';
 import { begun, type Intent } from './desired.ts';
 import type { Enforced } from './enforced.ts';
 import type { Failure, NamespaceResult, Results } from '../results.ts';
-import type { Sources } from '../../cluster-state/peer-sources/sources.ts';
+import type { PeerSources } from '../../cluster-state/peer-sources/sources.ts';
 import type { Postponed } from './postponed.ts';
 import type { Relation } from '../../cluster-state/state.ts';
 
@@ -78,7 +78,7 @@ export function reportMissing(
   namespace: string,
   intents: readonly Intent[],
   missing: ReadonlySet<Source>,
-  { results, sources }: { readonly results: Results; readonly sources: Sources },
+  { results, sources }: { readonly results: Results; readonly sources: PeerSources },
 ): void {
   const sorted = [...missing].sort();
   const why = sorted.map((source) => sources.whyMissing(source)).find((each) => each !== undefined);

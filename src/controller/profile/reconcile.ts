@@ -14,10 +14,10 @@ import { DONE, givenUp, retry } from '../queue/outcome.ts';
 import type { Outcome } from '../queue/key-queue.ts';
 import type { Results } from '../results.ts';
 import { profileStatus, sameStatus } from './status.ts';
-import type { World } from '../../cluster-state/state.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
 
 export interface ProfileReconciler {
-  readonly world: World;
+  readonly clusterState: ClusterState;
   readonly results: Results;
   readonly admission: Pick<Admission, 'report' | 'isJudged'>;
   readonly clock: Clock;
@@ -41,8 +41,8 @@ export async function reconcileProfile(
   reconciler: ProfileReconciler,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { world, results } = reconciler;
-  const profile = world.profile(name);
+  const { clusterState, results } = reconciler;
+  const profile = clusterState.profile(name);
   if (profile === undefined) {
     results.forgetProfile(name);
     reconciler.reported.delete(name);
@@ -64,7 +64,7 @@ export async function reconcileProfile(
     if (!deleting && !hasFinalizer(profile)) {
       await setFinalizers(profile, reconciler, [...(profile.metadata.finalizers ?? []), FINALIZER], signal);
     }
-    await writeStatus(world.profile(name) ?? profile, reconciler, signal);
+    await writeStatus(clusterState.profile(name) ?? profile, reconciler, signal);
     return DONE;
   } catch (error) {
     if (isAborted(error)) return givenUp(error, signal);
@@ -74,16 +74,16 @@ export async function reconcileProfile(
 }
 
 /** Namespaces that still hold policies which the profile no longer wants there (under Retain also: that name it as owner). */
-export function namespacesToLeave(profile: SegmentationProfile, world: World): string[] {
+export function namespacesToLeave(profile: SegmentationProfile, clusterState: ClusterState): string[] {
   const retain = profile.spec.deletionPolicy === 'Retain';
   const deleting = profile.metadata.deletionTimestamp !== undefined;
   const { name, uid = '' } = profile.metadata;
-  return world.namespacesWithPoliciesOf(name, (each) => {
-    const namespace = world.namespaces.get(each);
-    if (namespace !== undefined && world.relation(profile, namespace) !== 'enforce') return true;
+  return clusterState.namespacesWithPoliciesOf(name, (each) => {
+    const namespace = clusterState.namespaces.get(each);
+    if (namespace !== undefined && clusterState.relation(profile, namespace) !== 'enforce') return true;
     if (!deleting || !retain) return false;
-    return [...world.policies.byNamespace(each)].some(
-      (item) => world.ownerOf(item) === name && item.ownerUids.includes(uid),
+    return [...clusterState.policies.byNamespace(each)].some(
+      (item) => clusterState.ownerOf(item) === name && item.ownerUids.includes(uid),
     );
   });
 }
@@ -92,10 +92,10 @@ export function namespacesToLeave(profile: SegmentationProfile, world: World): s
  * Whether each namespace has what the profile asked for last, or can't have it before somebody acts. What is retained
  * must not be half of a plan: nobody would complete it, or take its covers away, once the profile is gone.
  */
-function isComplete(profile: SegmentationProfile, { world, results }: ProfileReconciler): boolean {
+function isComplete(profile: SegmentationProfile, { clusterState, results }: ProfileReconciler): boolean {
   const { name, generation } = profile.metadata;
-  for (const namespace of world.namespaces.values()) {
-    if (world.relation(profile, namespace) !== 'enforce') continue;
+  for (const namespace of clusterState.namespaces.values()) {
+    if (clusterState.relation(profile, namespace) !== 'enforce') continue;
     const result = results.of(name).get(namespace.key);
     if (result === undefined || result.generation !== generation) return false;
     if (result.failure?.kind === 'retry') return false;
@@ -109,9 +109,9 @@ async function isReleased(
   reconciler: ProfileReconciler,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { world, policies } = reconciler;
+  const { clusterState, policies } = reconciler;
   const { name, uid } = profile.metadata;
-  if (namespacesToLeave(profile, world).length > 0) return false;
+  if (namespacesToLeave(profile, clusterState).length > 0) return false;
   const labelSelector = `${LABEL_MANAGED_BY}=${MANAGER},${LABEL_PROFILE}=${name}`;
   if (profile.spec.deletionPolicy !== 'Retain') {
     return (await policies.list({ labelSelector, limit: 1, signal })).items.length === 0;
@@ -130,7 +130,7 @@ async function isReleased(
 
 async function setFinalizers(
   { metadata }: SegmentationProfile,
-  { profiles, world }: ProfileReconciler,
+  { profiles, clusterState }: ProfileReconciler,
   finalizers: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
@@ -142,19 +142,19 @@ async function setFinalizers(
     { signal },
   );
   // Upserted as news, not as our own write: namespaces wait for the finalizer.
-  if (finalizers.includes(FINALIZER)) world.profiles.upsert(projectProfile(patched));
+  if (finalizers.includes(FINALIZER)) clusterState.profiles.upsert(projectProfile(patched));
 }
 
 async function writeStatus(
   profile: SegmentationProfile,
-  { world, results, admission, clock, profiles, reported, onStatus, onJudged }: ProfileReconciler,
+  { clusterState, results, admission, clock, profiles, reported, onStatus, onJudged }: ProfileReconciler,
   signal: AbortSignal,
 ): Promise<void> {
   const { name, generation, uid, resourceVersion } = profile.metadata;
   const began = clock.monotonic();
   const matched: string[] = [];
-  for (const namespace of world.namespaces.values())
-    if (world.selects(profile, namespace)) matched.push(namespace.key);
+  for (const namespace of clusterState.namespaces.values())
+    if (clusterState.selects(profile, namespace)) matched.push(namespace.key);
   // After a restart, what the last process reported of this generation stands until all was looked at again (I6).
   const standing = profile.status?.observedGeneration === generation && !reported.has(name);
   const known = results.of(name);
@@ -166,7 +166,7 @@ async function writeStatus(
     admission: admissionReport,
     matched,
     results: known,
-    removing: namespacesToLeave(profile, world).length,
+    removing: namespacesToLeave(profile, clusterState).length,
     now: new Date(clock.now()),
   });
   onStatus(profile, status, admissionReport);
@@ -184,7 +184,7 @@ async function writeStatus(
     },
   };
   const patched = await profiles.patch(name, undefined, body, { subresource: 'status', signal });
-  world.profiles.observe(projectProfile(patched));
+  clusterState.profiles.observe(projectProfile(patched));
 }
 
 /** Whether our finalizer is on the profile. Before it is, nothing is enforced: deletion would not be ordered. */

@@ -8,7 +8,7 @@ import type { Clock } from '../../util/clock.ts';
 const TURN_MS = 5;
 const RUNS = 16;
 
-export class Breath {
+export class EventLoopYield {
   readonly #clock: Clock;
   /** When the event loop last turned for sure, and how often something was begun since. */
   #turned: number;

@@ -11,13 +11,13 @@ export type Send = <T>(request: () => Promise<T>) => Promise<T>;
 
 export const atOnce: Send = (request) => request();
 
-export class Turns {
+export class RequestLanes {
   #urgent = 0;
   #underWay = 0;
   readonly #waiting: (() => void)[] = [];
 
   /** Runs `work` as urgent: its own requests wait for nobody. */
-  async urgently<T>(work: () => Promise<T>): Promise<T> {
+  async runForeground<T>(work: () => Promise<T>): Promise<T> {
     this.#urgent += 1;
     try {
       return await work();
@@ -28,7 +28,7 @@ export class Turns {
   }
 
   /** Sends a request that is not urgent. Those that wait go on in the order in which they came. */
-  readonly inTurn: Send = async (request) => {
+  readonly sendBackground: Send = async (request) => {
     while (this.#urgent > 0 && this.#underWay >= LANES)
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#underWay += 1;

@@ -9,10 +9,10 @@ import type { SegmentationProfile } from '../../api/profile.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Resource } from '../../kube/resource.ts';
 import { labelledFor, reliedOn } from '../../policy/admission/accounts.ts';
-import type { World } from '../../cluster-state/state.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
 
 export interface AccountNamespacesOptions {
-  readonly world: World;
+  readonly clusterState: ClusterState;
   readonly profiles: Resource<SegmentationProfile>;
   readonly policies: Resource<NetworkPolicy>;
   readonly clock: Clock;
@@ -39,12 +39,12 @@ export class AccountNamespaces {
 
   /** What is needed, by what is watched. */
   needed(): Needed {
-    const { world } = this.#options;
+    const { clusterState } = this.#options;
     const wanted = new Set<string>();
-    for (const { profile } of world.profiles.values())
+    for (const { profile } of clusterState.profiles.values())
       for (const namespace of labelledFor(profile)) wanted.add(namespace);
     const relied = new Set<string>();
-    for (const { reliesOn, fingerprint } of world.policies.values()) {
+    for (const { reliesOn, fingerprint } of clusterState.policies.values()) {
       for (const namespace of reliesOn) {
         relied.add(namespace);
         // A retained one of ours, whose binding somebody took away.

@@ -162,7 +162,7 @@ export class Accounts {
   /** Knows exactly the accounts that profiles name. */
   #follow(): void {
     const named = new Map<string, Account>();
-    for (const { profile } of this.#options.world.profiles.values())
+    for (const { profile } of this.#options.clusterState.profiles.values())
       for (const account of accountsOf(profile)) named.set(`${account.namespace}/${account.name}`, account);
     for (const key of this.#known.keys()) if (!named.has(key)) this.#known.delete(key);
     for (const [key, account] of named)

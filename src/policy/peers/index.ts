@@ -1,4 +1,4 @@
-/** Turns one peer of a profile's rule into the peers of NetworkPolicies, and names it. */
+/** RequestLanes one peer of a profile's rule into the peers of NetworkPolicies, and names it. */
 import type { NetworkPolicyPeer } from '../../api/network-policy.ts';
 import type { Peer } from '../../api/profile.ts';
 import { entityPeer } from './entity.ts';

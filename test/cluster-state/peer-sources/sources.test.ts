@@ -1,6 +1,6 @@
 // What peers are resolved from: watched while somebody needs it, and told to those who looked.
 import assert from 'node:assert/strict';
-import { Sources } from '../../../src/cluster-state/peer-sources/sources.ts';
+import { PeerSources } from '../../../src/cluster-state/peer-sources/sources.ts';
 import type { ClusterConfiguration } from '../../../src/policy/facts.ts';
 import { ScriptedTransport, type WatchCall } from '../../kube/scripted-transport.ts';
 import { flush, VirtualClock } from '../../support/virtual-clock.ts';
@@ -28,7 +28,7 @@ class Fixture {
   readonly server = new ScriptedTransport();
   readonly told: string[] = [];
   readonly #end = new AbortController();
-  readonly sources = new Sources(
+  readonly sources = new PeerSources(
     {
       accounts: { facts: () => undefined, failure: undefined },
       transport: this.server,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
-import { Bodies, SharedPolicy } from '../../../src/cluster-state/policies/content-pool.ts';
+import { PolicyContentPool, SharedPolicy } from '../../../src/cluster-state/policies/content-pool.ts';
 import { keptPolicies } from '../../../src/controller/namespace/cached-policies.ts';
 import { PolicyStore } from '../../../src/cluster-state/policies/store.ts';
 
@@ -21,7 +21,7 @@ const policy = (namespace: string, more: Partial<NetworkPolicy['metadata']> = {}
 
 describe('the contents of policies', () => {
   it('are kept once for all that have the same', () => {
-    const bodies = new Bodies();
+    const bodies = new PolicyContentPool();
     const one = bodies.of(policy('a'));
     const two = bodies.of(policy('b'));
     assert.equal(one.body, two.body);
@@ -29,7 +29,7 @@ describe('the contents of policies', () => {
   });
 
   it('differ where anything does that is kept', () => {
-    const bodies = new Bodies();
+    const bodies = new PolicyContentPool();
     const variants = [
       policy('a'),
       policy('a', { labels: { x: 'y' } }),
@@ -43,7 +43,7 @@ describe('the contents of policies', () => {
   });
 
   it('are not kept beyond their number, though they are still told', () => {
-    const bodies = new Bodies(1);
+    const bodies = new PolicyContentPool(1);
     const first = bodies.of(policy('a'));
     const other = bodies.of(policy('a', { labels: {} }));
     assert.deepEqual([first.shared, other.shared, bodies.size], [true, false, 1]);
@@ -52,7 +52,7 @@ describe('the contents of policies', () => {
   });
 
   it('make the policy again, but for what nobody reads', () => {
-    const { body } = new Bodies().of(policy('a'));
+    const { body } = new PolicyContentPool().of(policy('a'));
     const identity = { namespace: 'a', name: 'shop.ingress', uid: 'uid-a', resourceVersion: '7' };
     const { metadata, spec } = new SharedPolicy(identity, body);
     assert.deepEqual({ metadata, spec }, policy('a', { managedFields: [{ manager: 'kubectl-edit' }] }));
@@ -64,7 +64,7 @@ describe('the store of policies', () => {
     policy(namespace, { labels: {}, resourceVersion });
 
   it('lets go of a content with the last policy that has it', () => {
-    const bodies = new Bodies(1);
+    const bodies = new PolicyContentPool(1);
     const store = new PolicyStore(bodies);
     for (const namespace of ['a', 'b']) store.upsert(store.project(policy(namespace)));
     store.remove(store.project(policy('a', { resourceVersion: '8' })));
@@ -75,7 +75,7 @@ describe('the store of policies', () => {
   });
 
   it('keeps a content that a policy has before and after a change', () => {
-    const bodies = new Bodies();
+    const bodies = new PolicyContentPool();
     const store = new PolicyStore(bodies);
     store.upsert(store.project(policy('a')));
     const before = store.get('a/shop.ingress')?.body;
@@ -86,7 +86,7 @@ describe('the store of policies', () => {
   });
 
   it('lets go, at the next list, of what came with an event that was outdated', () => {
-    const bodies = new Bodies(2);
+    const bodies = new PolicyContentPool(2);
     const store = new PolicyStore(bodies);
     store.upsert(store.project(policy('a', { resourceVersion: '8' })));
     store.upsert(store.project(other('a', '7')));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
-import { Bodies, SharedPolicy } from '../../../src/cluster-state/policies/content-pool.ts';
+import { PolicyContentPool, SharedPolicy } from '../../../src/cluster-state/policies/content-pool.ts';
 import type { PolicyItem } from '../../../src/cluster-state/items.ts';
 import { PolicyReader } from '../../../src/cluster-state/policies/reader.ts';
 
@@ -49,7 +49,7 @@ function read(reader: PolicyReader, text: string): { readonly item: PolicyItem; 
 }
 
 /** A reader that knows what the default policy holds. */
-function taught(bodies = new Bodies()): PolicyReader {
+function taught(bodies = new PolicyContentPool()): PolicyReader {
   const reader = new PolicyReader(bodies);
   for (const namespace of ['one', 'two']) assert.ok(read(reader, answer(written(namespace))).parsed);
   return reader;
@@ -118,7 +118,7 @@ describe('the reader of policies', () => {
   it('takes no label or annotation for a time', () => {
     const times = { time: '2026-01-02T03:04:05Z' };
     const texts = ['one', 'two'].map((namespace) => answer(written(namespace, { annotations: times })));
-    const reader = new PolicyReader(new Bodies());
+    const reader = new PolicyReader(new PolicyContentPool());
     for (const text of texts) read(reader, text);
     assert.equal(read(reader, texts[0] ?? '').parsed, false);
     const other = { time: '2027-01-02T03:04:05Z' };
@@ -126,7 +126,7 @@ describe('the reader of policies', () => {
   });
 
   it('forgets a content with the last policy that had it', () => {
-    const bodies = new Bodies();
+    const bodies = new PolicyContentPool();
     const reader = taught(bodies);
     const { item } = read(reader, answer(written('three')));
     assert.ok(item.body !== undefined);
@@ -194,7 +194,7 @@ describe('the reader of policies', () => {
           const contents = bases.flatMap((base) =>
             teams.map((team) => ({ ...base, labels: { ...base.labels, team } })),
           );
-          const reader = new PolicyReader(new Bodies());
+          const reader = new PolicyReader(new PolicyContentPool());
           for (const { pick, namespace, asEvent, ...identity } of sights) {
             const {
               ours,
@@ -212,7 +212,7 @@ describe('the reader of policies', () => {
             const policy = written(namespace, more, of);
             const { item, parsed } = read(reader, asEvent ? event(policy) : answer(policy));
             if (!parsed) compared += 1;
-            const plain = new PolicyReader(new Bodies()).project(
+            const plain = new PolicyReader(new PolicyContentPool()).project(
               JSON.parse(JSON.stringify(policy)) as object,
             );
             assert.deepEqual(factsOf(item), factsOf(plain));

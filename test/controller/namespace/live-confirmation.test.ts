@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import type { KubeObject } from '../../../src/api/meta.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
-import { Evidence } from '../../../src/controller/namespace/live-confirmation.ts';
+import { LiveConfirmation } from '../../../src/controller/namespace/live-confirmation.ts';
 import { NAMESPACES, PROFILES, projectNamespace, projectProfile } from '../../../src/cluster-state/items.ts';
-import { World } from '../../../src/cluster-state/state.ts';
+import { ClusterState } from '../../../src/cluster-state/state.ts';
 import { ApiError } from '../../../src/kube/errors.ts';
 import { Resource } from '../../../src/kube/resource.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
@@ -12,8 +12,8 @@ const COLLECTION = '/api/v1/namespaces';
 const MANY = 40;
 
 describe('the confirmation of many namespaces', () => {
-  let evidence: Evidence;
-  let world: World;
+  let evidence: LiveConfirmation;
+  let clusterState: ClusterState;
   /** As the server has them; what is known is what was there when a test began. */
   let live: Map<string, KubeObject>;
   let asked: string[];
@@ -45,21 +45,21 @@ describe('the confirmation of many namespaces', () => {
   };
 
   beforeEach(() => {
-    evidence = new Evidence();
-    world = new World([]);
+    evidence = new LiveConfirmation();
+    clusterState = new ClusterState([]);
     asked = [];
     fault = () => {};
     live = new Map(Array.from({ length: MANY }, (_, index) => namespace(`ns-${index}`)));
-    for (const each of live.values()) world.namespaces.upsert(projectNamespace(each));
+    for (const each of live.values()) clusterState.namespaces.upsert(projectNamespace(each));
   });
 
   async function confirm(anew = false): Promise<string[]> {
     const sources = {
-      world,
+      clusterState,
       namespaces: new Resource<KubeObject>(transport, NAMESPACES),
       profiles: new Resource<SegmentationProfile>(transport, PROFILES),
     };
-    const names = [...world.namespaces.values()];
+    const names = [...clusterState.namespaces.values()];
     const { signal } = new AbortController();
     const answers = await Promise.all(
       names.map((each) => evidence.confirms(each, [], anew, sources, signal)),
@@ -82,8 +82,8 @@ describe('the confirmation of many namespaces', () => {
     live.set(...namespace('ns-30', { labels: { team: 'b' }, resourceVersion: '800' }));
     live.set(...namespace('ns-31', { uid: 'another', resourceVersion: '801' }));
     assert.deepEqual(await confirm(), ['ns-30', 'ns-31']);
-    assert.deepEqual(world.namespaces.get('ns-30')?.labels, { team: 'b' });
-    assert.equal(world.namespaces.get('ns-31')?.uid, 'another');
+    assert.deepEqual(clusterState.namespaces.get('ns-30')?.labels, { team: 'b' });
+    assert.equal(clusterState.namespaces.get('ns-31')?.uid, 'another');
     assert.deepEqual(await confirm(), []);
   });
 
@@ -92,14 +92,14 @@ describe('the confirmation of many namespaces', () => {
       if (path !== COLLECTION || query?.['continue'] === undefined) return;
       const changed = namespace('ns-10', { labels: { team: 'c' }, resourceVersion: '950' });
       live.set(...changed);
-      world.namespaces.upsert(projectNamespace(changed[1]));
+      clusterState.namespaces.upsert(projectNamespace(changed[1]));
     };
     assert.deepEqual(await confirm(), ['ns-10']);
   });
 
   it('reads what is not in the list by itself', async () => {
     const late = namespace('late', { resourceVersion: '950' });
-    world.namespaces.upsert(projectNamespace(late[1]));
+    clusterState.namespaces.upsert(projectNamespace(late[1]));
     fault = ({ path }) => {
       if (path === `${COLLECTION}/late`) live.set(...late);
     };
@@ -155,12 +155,12 @@ describe('the confirmation by profiles', () => {
   const own = profileNamed('own');
 
   let asked: string[];
-  let evidence: Evidence;
-  let world: World;
+  let evidence: LiveConfirmation;
+  let clusterState: ClusterState;
   beforeEach(() => {
     asked = [];
-    evidence = new Evidence();
-    world = new World([]);
+    evidence = new LiveConfirmation();
+    clusterState = new ClusterState([]);
   });
 
   async function confirmed(listed: readonly SegmentationProfile[], anew: boolean): Promise<boolean> {
@@ -180,9 +180,9 @@ describe('the confirmation by profiles', () => {
       close: () => Promise.resolve(),
     };
     const known = projectNamespace(shop);
-    world.namespaces.upsert(known);
+    clusterState.namespaces.upsert(known);
     const sources = {
-      world,
+      clusterState,
       namespaces: new Resource<KubeObject>(transport, NAMESPACES),
       profiles: new Resource<SegmentationProfile>(transport, PROFILES),
     };
@@ -202,10 +202,10 @@ describe('the confirmation by profiles', () => {
   });
 
   it('takes one such list before anything is written, and learns of whom the watch did not tell', async () => {
-    world.profiles.replace([projectProfile(own)], '800');
+    clusterState.profiles.replace([projectProfile(own)], '800');
     assert.equal(await confirmed([own, profileNamed('unheard-of')], false), false);
     assert.deepEqual(
-      [...world.profiles.values()].map(({ key }) => key),
+      [...clusterState.profiles.values()].map(({ key }) => key),
       ['own', 'unheard-of'],
     );
     asked.length = 0;

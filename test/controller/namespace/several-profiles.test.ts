@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import type { ProfileSpec } from '../../../src/api/profile.ts';
-import { Evidence } from '../../../src/controller/namespace/live-confirmation.ts';
+import { LiveConfirmation } from '../../../src/controller/namespace/live-confirmation.ts';
 import { Enforced } from '../../../src/controller/namespace/enforced.ts';
 import { type NamespaceReconciler, reconcileNamespace } from '../../../src/controller/namespace/reconcile.ts';
 import {
@@ -14,9 +14,9 @@ import {
 } from '../../../src/cluster-state/items.ts';
 import { PodProbe } from '../../../src/controller/namespace/pods.ts';
 import { Results } from '../../../src/controller/results.ts';
-import { Sources } from '../../../src/cluster-state/peer-sources/sources.ts';
+import { PeerSources } from '../../../src/cluster-state/peer-sources/sources.ts';
 import { atOnce } from '../../../src/controller/queue/request-lanes.ts';
-import { World } from '../../../src/cluster-state/state.ts';
+import { ClusterState } from '../../../src/cluster-state/state.ts';
 import { Resource } from '../../../src/kube/resource.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
 import { CLUSTER_DEFAULTS } from '../../../src/options/cluster-defaults.ts';
@@ -55,16 +55,17 @@ describe('a namespace of several profiles', () => {
 
   /** Lets the caches know all that there is, or only those profiles. */
   const hear = (...profiles: string[]) => {
-    const { world } = reconciler;
-    for (const each of server.storage.values(NAMESPACE)) world.namespaces.upsert(projectNamespace(each));
+    const { clusterState } = reconciler;
+    for (const each of server.storage.values(NAMESPACE))
+      clusterState.namespaces.upsert(projectNamespace(each));
     for (const each of server.storage.values(NETWORK_POLICY))
-      world.policies.upsert(world.policies.project(each));
-    const known = [...world.policies.byNamespace('shop')];
+      clusterState.policies.upsert(clusterState.policies.project(each));
+    const known = [...clusterState.policies.byNamespace('shop')];
     for (const { key, uid } of known)
-      if (server.storage.get(NETWORK_POLICY, key) === undefined) world.policies.forget(key, uid);
+      if (server.storage.get(NETWORK_POLICY, key) === undefined) clusterState.policies.forget(key, uid);
     for (const each of server.storage.values(PROFILE))
       if (profiles.length === 0 || profiles.includes(each.metadata.name))
-        world.profiles.upsert(projectProfile(each));
+        clusterState.profiles.upsert(projectProfile(each));
   };
   const reconcile = () => reconcileNamespace('shop', reconciler, NEVER);
 
@@ -82,8 +83,8 @@ describe('a namespace of several profiles', () => {
     };
     const options = { transport, configuration: CLUSTER_DEFAULTS, clock, random: () => 0.5 };
     reconciler = {
-      world: new World([]),
-      sources: new Sources(
+      clusterState: new ClusterState([]),
+      sources: new PeerSources(
         {
           accounts: { facts: () => undefined, failure: undefined },
           ...options,
@@ -97,7 +98,7 @@ describe('a namespace of several profiles', () => {
       enforced: new Enforced(),
       behind: new Set(),
       send: atOnce,
-      evidence: new Evidence(),
+      evidence: new LiveConfirmation(),
       namespaces: new Resource(transport, NAMESPACES),
       profiles: new Resource(transport, PROFILES),
       policies: new Resource(transport, NETWORK_POLICIES),
@@ -148,9 +149,9 @@ describe('a namespace of several profiles', () => {
     create('kept', kept);
     hear();
     await reconcile();
-    const { uid = '' } = reconciler.world.profile('kept')?.metadata ?? {};
+    const { uid = '' } = reconciler.clusterState.profile('kept')?.metadata ?? {};
     retire('kept');
-    reconciler.world.profiles.forget('kept', uid);
+    reconciler.clusterState.profiles.forget('kept', uid);
     create('other', {
       isolation: ['Ingress', 'Egress'],
       egress: [{ name: 'any', to: [{ entity: 'Any' }] }],
@@ -176,7 +177,12 @@ describe('a namespace of several profiles', () => {
     hear();
     await reconcile();
     label(null);
-    reconciler = { ...reconciler, world: new World([]), evidence: new Evidence(), enforced: new Enforced() };
+    reconciler = {
+      ...reconciler,
+      clusterState: new ClusterState([]),
+      evidence: new LiveConfirmation(),
+      enforced: new Enforced(),
+    };
     hear('heard-of');
     assert.equal((await reconcile()).kind, 'again');
     assert.deepEqual(policies(), ['heard-of.default-deny', 'unheard-of.default-deny']);
@@ -188,18 +194,18 @@ describe('a namespace of several profiles', () => {
     create('going', { ...kept, ingress: [{ name: 'any', from: [{ entity: 'Any' }] }] });
     hear();
     await reconcile();
-    for (const { key } of reconciler.world.policies.values())
+    for (const { key } of reconciler.clusterState.policies.values())
       server.handle(
         { method: 'DELETE', path: `${POLICIES_PATH}/${key.slice(key.indexOf('/') + 1)}` },
         'user',
       );
     hear();
-    const { uid = '' } = reconciler.world.profile('going')?.metadata ?? {};
+    const { uid = '' } = reconciler.clusterState.profile('going')?.metadata ?? {};
     let reads = 0;
     meanwhile = ({ method, path }) => {
       assert.equal(method, 'GET', path);
       reads += 1;
-      if (path.endsWith('/pods')) reconciler.world.profiles.forget('going', uid);
+      if (path.endsWith('/pods')) reconciler.clusterState.profiles.forget('going', uid);
     };
     assert.equal((await reconcile()).kind, 'again');
     assert.ok(reads > 0);
@@ -209,7 +215,7 @@ describe('a namespace of several profiles', () => {
     isolation: ['Ingress'],
     ingress: [
       { name: 'tenant', from: [{ sameNamespaceLabels: ['example.com/tenant'] }] },
-      { name: 'world', from: [{ ipBlock: { cidr: '203.0.113.0/24' } }] },
+      { name: 'clusterState', from: [{ ipBlock: { cidr: '203.0.113.0/24' } }] },
     ],
   };
 
@@ -266,7 +272,7 @@ describe('a namespace of several profiles', () => {
   const halfWaiting: Partial<ProfileSpec> = {
     ...waiting,
     isolation: ['Ingress', 'Egress'],
-    egress: [{ name: 'world', to: [{ ipBlock: { cidr: '203.0.113.0/24' } }] }],
+    egress: [{ name: 'clusterState', to: [{ ipBlock: { cidr: '203.0.113.0/24' } }] }],
   };
   const standing = (name: string) =>
     server.storage.get(NETWORK_POLICY, `shop/${name}`) as unknown as NetworkPolicy | undefined;

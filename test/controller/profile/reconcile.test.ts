@@ -8,7 +8,7 @@ import {
 } from '../../../src/cluster-state/items.ts';
 import { type ProfileReconciler, reconcileProfile } from '../../../src/controller/profile/reconcile.ts';
 import { type NamespaceResult, Results } from '../../../src/controller/results.ts';
-import { World } from '../../../src/cluster-state/state.ts';
+import { ClusterState } from '../../../src/cluster-state/state.ts';
 import { Resource } from '../../../src/kube/resource.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
 import { Server } from '../../simulation/server/server.ts';
@@ -49,7 +49,7 @@ describe('a profile', () => {
       close: () => Promise.resolve(),
     };
     reconciler = {
-      world: new World([]),
+      clusterState: new ClusterState([]),
       results: new Results(() => {}),
       admission: { report: () => undefined, isJudged: true },
       clock,
@@ -61,7 +61,7 @@ describe('a profile', () => {
       onJudged: () => {},
     };
     create();
-    reconciler.world.profiles.upsert(projectProfile(stored()));
+    reconciler.clusterState.profiles.upsert(projectProfile(stored()));
   });
 
   describe('that is deleted under Retain', () => {
@@ -81,11 +81,11 @@ describe('a profile', () => {
     beforeEach(() => {
       edit({ spec: { deletionPolicy: 'Retain' } });
       server.handle({ method: 'DELETE', path: `${PATH}/shop` }, 'user');
-      reconciler.world.profiles.upsert(projectProfile(stored()));
+      reconciler.clusterState.profiles.upsert(projectProfile(stored()));
       const { generation = 0 } = stored().metadata;
       assert.equal(generation, 3);
       const name = 'a';
-      reconciler.world.namespaces.upsert(
+      reconciler.clusterState.namespaces.upsert(
         projectNamespace({ metadata: { name, uid: 'n1', resourceVersion: '50', labels: {} } }),
       );
     });
@@ -126,8 +126,8 @@ describe('a profile', () => {
 
     it('goes once nothing of it is left where it does not select the namespace any more', async () => {
       reconciler.results.set('shop', 'a', { ...result, generation: 3 });
-      const { world } = reconciler;
-      world.namespaces.upsert(
+      const { clusterState } = reconciler;
+      clusterState.namespaces.upsert(
         projectNamespace({
           metadata: {
             name: 'left',
@@ -148,9 +148,9 @@ describe('a profile', () => {
         resourceVersion: '52',
         labels,
       };
-      world.policies.upsert(world.policies.project({ metadata, spec: { podSelector: {} } }));
+      clusterState.policies.upsert(clusterState.policies.project({ metadata, spec: { podSelector: {} } }));
       assert.equal(await isGone(), false);
-      world.policies.forget('left/shop.transition.1', 'p1');
+      clusterState.policies.forget('left/shop.transition.1', 'p1');
       assert.equal(await isGone(), true);
     });
 
@@ -170,7 +170,7 @@ describe('a profile', () => {
     edit({ spec: { mode: 'Audit' } });
     assert.equal((await reconcile()).kind, 'retry');
     assert.equal(stored().status, undefined);
-    assert.equal(reconciler.world.profile('shop')?.spec.mode, 'Enforce');
+    assert.equal(reconciler.clusterState.profile('shop')?.spec.mode, 'Enforce');
   });
 
   it('has a status that is not written over what another replica has reported', async () => {

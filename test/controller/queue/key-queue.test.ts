@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { systemClock } from '../../../src/util/clock.ts';
-import { Breath } from '../../../src/controller/queue/event-loop-yield.ts';
+import { EventLoopYield } from '../../../src/controller/queue/event-loop-yield.ts';
 import {
   type Failure,
   KeyQueue,
@@ -55,7 +55,7 @@ describe('the work queue', () => {
   it('lets the event loop turn between runs that never wait', async () => {
     let turns = 0;
     const ticking = setInterval(() => (turns += 1), 1);
-    const breath = new Breath(systemClock);
+    const breath = new EventLoopYield(systemClock);
     const { queue } = harness({
       clock: systemClock,
       concurrency: 8,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { Turns } from '../../../src/controller/queue/request-lanes.ts';
+import { RequestLanes } from '../../../src/controller/queue/request-lanes.ts';
 
 /** A request that goes on until it is let go. */
 function request(): {
@@ -23,19 +23,19 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('turns', () => {
   it('holds nothing back while nothing is urgent', async () => {
-    const turns = new Turns();
+    const turns = new RequestLanes();
     const requests = Array.from({ length: 100 }, request);
-    for (const { send } of requests) void turns.inTurn(send);
+    for (const { send } of requests) void turns.sendBackground(send);
     await settled();
     assert.ok(requests.every(({ begun }) => begun));
   });
 
   it('has few requests under way beside what is urgent, in the order in which they came', async () => {
-    const turns = new Turns();
+    const turns = new RequestLanes();
     const urgent = request();
-    void turns.urgently(urgent.send);
+    void turns.runForeground(urgent.send);
     const requests = Array.from({ length: 20 }, request);
-    for (const { send } of requests) void turns.inTurn(send);
+    for (const { send } of requests) void turns.sendBackground(send);
     await settled();
     assert.deepEqual(begunOf(requests), [0, 1, 2, 3, 4, 5, 6, 7]);
     requests[3]?.end();
@@ -47,29 +47,31 @@ describe('turns', () => {
   });
 
   it('lets what is urgent pass, however much is under way', async () => {
-    const turns = new Turns();
-    for (let index = 0; index < 50; index++) void turns.inTurn(request().send);
+    const turns = new RequestLanes();
+    for (let index = 0; index < 50; index++) void turns.sendBackground(request().send);
     const urgent = request();
-    void turns.urgently(urgent.send);
+    void turns.runForeground(urgent.send);
     await settled();
     assert.ok(urgent.begun);
   });
 
   it('goes on after failures, and passes on what requests resolve and reject with', async () => {
-    const turns = new Turns();
+    const turns = new RequestLanes();
     const end = Promise.withResolvers<void>();
-    void turns.urgently(() => end.promise);
-    const failing = Array.from({ length: 20 }, () => turns.inTurn(() => Promise.reject(new Error('no'))));
-    const last = turns.inTurn(async () => 'answer');
+    void turns.runForeground(() => end.promise);
+    const failing = Array.from({ length: 20 }, () =>
+      turns.sendBackground(() => Promise.reject(new Error('no'))),
+    );
+    const last = turns.sendBackground(async () => 'answer');
     for (const each of failing) await assert.rejects(each, /no/);
     assert.equal(await last, 'answer');
     end.resolve();
     await assert.rejects(
-      turns.urgently(() => Promise.reject(new Error('urgent'))),
+      turns.runForeground(() => Promise.reject(new Error('urgent'))),
       /urgent/,
     );
     const requests = Array.from({ length: 20 }, request);
-    for (const { send } of requests) void turns.inTurn(send);
+    for (const { send } of requests) void turns.sendBackground(send);
     await settled();
     assert.equal(begunOf(requests).length, 20);
   });
@@ -82,7 +84,7 @@ describe('turns', () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.array(action, { maxLength: 60 }), async (actions) => {
-        const turns = new Turns();
+        const turns = new RequestLanes();
         const all: ReturnType<typeof request>[] = [];
         const ended: Promise<void>[] = [];
         const open: ReturnType<typeof request>[] = [];
@@ -94,7 +96,9 @@ describe('turns', () => {
             const next = request();
             all.push(next);
             open.push(next);
-            ended.push(each.kind === 'urgent' ? turns.urgently(next.send) : turns.inTurn(next.send));
+            ended.push(
+              each.kind === 'urgent' ? turns.runForeground(next.send) : turns.sendBackground(next.send),
+            );
           }
           await settled();
         }

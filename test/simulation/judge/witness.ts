@@ -5,7 +5,7 @@ import { LABEL_PROFILE } from '../../../src/api/names.ts';
 import type { NetworkPolicy, PolicyType } from '../../../src/api/network-policy.ts';
 import type { ProfileStatus } from '../../../src/api/profile.ts';
 import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
-import type { World } from '../../../src/cluster-state/state.ts';
+import type { ClusterState } from '../../../src/cluster-state/state.ts';
 import type { Request } from '../../../src/kube/http/transport.ts';
 import { DIRECTIONS, fingerprint, isolates } from '../../../src/policy/semantics/normalize.ts';
 import { isTransitionalCover } from '../../../src/policy/planning/transition.ts';
@@ -32,7 +32,9 @@ const judge = new Judge(PODS, [...EXTERNAL, ...NODE_ADDRESSES]);
 
 type Policies = readonly NetworkPolicy[];
 const NOTHING: Policies = [];
-type Knowledge = (replica: string) => { readonly world: World; readonly leads: boolean } | undefined;
+type Knowledge = (
+  replica: string,
+) => { readonly clusterState: ClusterState; readonly leads: boolean } | undefined;
 
 export class Witness {
   /** The first thing that went wrong. */
@@ -103,16 +105,16 @@ export class Witness {
     if (request.method === 'GET') return;
     const why = withoutPrecondition(request);
     if (why !== undefined) this.#fail(`I4, ${why}: ${request.method} ${request.path}`);
-    const { world, leads = false } = this.#knowledge(replica) ?? {};
+    const { clusterState, leads = false } = this.#knowledge(replica) ?? {};
     if (!leads) this.#fail(`I4, ${replica} writes and does not lead: ${request.method} ${request.path}`);
     const { kind, namespace } = routeOf(request.path);
-    if (world === undefined || kind !== NETWORK_POLICY || namespace === undefined) return;
+    if (clusterState === undefined || kind !== NETWORK_POLICY || namespace === undefined) return;
     const known = new Map<string, number>();
     for (const name of PROFILES) {
-      const { uid, generation = 0 } = world.profile(name)?.metadata ?? {};
+      const { uid, generation = 0 } = clusterState.profile(name)?.metadata ?? {};
       if (uid !== undefined) known.set(`${namespace} profile ${name} ${uid}`, generation);
     }
-    const { uid, resourceVersion } = world.namespaces.get(namespace) ?? {};
+    const { uid, resourceVersion } = clusterState.namespaces.get(namespace) ?? {};
     if (uid !== undefined) known.set(`${namespace} ${uid}`, Number(resourceVersion));
     this.#known.set(request, known);
   }
