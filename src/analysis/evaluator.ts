@@ -7,7 +7,7 @@
  * - a pod's own node always reaches it;
  * - a pod of the host network is its node: no policy is about it, selectors don't find it, CIDRs do;
  * - a CIDR finds pods by their addresses too (`podsInIPBlocks`).
- * docs/decisions/evaluator.md gives the sources.
+ * docs/decisions/0011-evaluator.md gives the sources.
  */
 import type { NetworkPolicy, PolicyType, Protocol } from '../api/network-policy.ts';
 import { type Address, type IPFamily, parseAddress } from '../policy/semantics/cidr.ts';

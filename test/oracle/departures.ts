@@ -1,5 +1,5 @@
 /**
- * Where cyclonus v0.5.6 departs from the API's specification: docs/decisions/evaluator.md has the table and the
+ * Where cyclonus v0.5.6 departs from the API's specification: docs/decisions/0011-evaluator.md has the table and the
  * sources. Each departure rewrites a case so that an evaluator that keeps to the specification gives cyclonus'
  * answer for it, and leaves every other case as it is: nothing is left out of the comparison.
  */
