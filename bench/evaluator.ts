@@ -3,7 +3,7 @@
  * is set up for the tiny clusters of property tests. Prints one JSON object when run by itself.
  */
 import { compileView } from '../src/analysis/evaluator.ts';
-import { matrix } from '../src/analysis/matrix.ts';
+import { podMatrix } from '../src/analysis/pod-matrix.ts';
 import type { ClusterView, Endpoint } from '../src/analysis/cluster.ts';
 import type { NetworkPolicy } from '../src/api/network-policy.ts';
 
@@ -18,7 +18,7 @@ const PORTS = [53, 80, 443, 3000, 5432, 6379, 8080, 8443, 9090, 9092].map((port)
 export async function run(): Promise<Record<string, number>> {
   const view = cluster();
   const start = performance.now();
-  const reachable = matrix(view, { ports: PORTS, family: 4 });
+  const reachable = podMatrix(view, { ports: PORTS, family: 4 });
   const built = performance.now();
   const allowed = reachable.count();
   const end = performance.now();

@@ -2,10 +2,10 @@
 import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
 import { type DirectionRule, isolates, ruleKey, rulesOf, specKey } from '../policy/semantics/normalize.ts';
 import { selectorKey } from '../policy/semantics/selector.ts';
-import { classifier } from './model/classes.ts';
+import { classifier } from './model/pod-classifier.ts';
 import type { ClusterView, Pod } from './cluster.ts';
 import type { PortRange } from './model/ports.ts';
-import { type GroupName, type Link, type Reach, reach } from './reach.ts';
+import { type GroupName, type GroupLink, type Reach, computeReach } from './reach.ts';
 
 const BOTH: readonly PolicyType[] = ['Ingress', 'Egress'];
 
@@ -116,7 +116,7 @@ export function flowChanges(
   const groups: { readonly unit: number; readonly group: GroupName }[] = [];
   const units = new Numbers();
   const look = (view: ClusterView, other: ClusterView) =>
-    reach(
+    computeReach(
       { ...view, pods: shared(view.pods) },
       {
         groupOf: (pod) => {
@@ -169,7 +169,7 @@ function difference(
     const name: GroupName = { kind: 'Addresses', name: group.name };
     return known ?? { unit: units.of(JSON.stringify(['address', group.name])), group: name };
   });
-  const pairOf = (numbers: readonly number[], { from, to }: Link) =>
+  const pairOf = (numbers: readonly number[], { from, to }: GroupLink) =>
     (numbers[from] ?? 0) * MANY + (numbers[to] ?? 0);
   const allowed = new Map(b.links.map((link) => [pairOf(partsB, link), link.ports]));
   const found = new Map<number, { from: GroupName; to: GroupName; lists: PortRange[][]; pairs: number }>();

@@ -21,7 +21,7 @@ import {
   type Pod,
 } from './cluster.ts';
 import { PolicyIndex } from './model/policy-index.ts';
-import { type CompiledPolicy, type Party, type Rule, selectsParty, selectsPort } from './model/rules.ts';
+import { type CompiledPolicy, type RemoteEnd, type Rule, selectsRemote, selectsPort } from './model/rules.ts';
 
 export interface EvaluatorOptions {
   /** Whether an `ipBlock` finds pods by their addresses (true by default). Some plugins, as Cilium, find only others. */
@@ -157,7 +157,7 @@ class PolicyEvaluator implements Evaluator {
   #matcher(direction: PolicyType, flow: Flow): (rule: Rule) => boolean {
     const other = direction === 'Ingress' ? flow.from : flow.to;
     const pod = networkPodOf(other);
-    const party: Party = {
+    const remote: RemoteEnd = {
       pod,
       namespaceLabels: pod === undefined ? {} : this.#index.labelsOf(pod.namespace),
       address: () => this.#addressOf(other, flow),
@@ -166,7 +166,7 @@ class PolicyEvaluator implements Evaluator {
     const containerPorts = destination && (destination.ports ?? []);
     return ({ peers, ports }) =>
       selectsPort(ports, flow.port, flow.protocol, containerPorts) &&
-      selectsParty(peers, party, this.#podsInIPBlocks);
+      selectsRemote(peers, remote, this.#podsInIPBlocks);
   }
 
   /** The address that `endpoint`, one of the flow's two, uses; undefined if it has none of the flow's family. */

@@ -9,10 +9,10 @@ import { notesOf } from '../policy/notes.ts';
 import { matches } from '../policy/semantics/selector.ts';
 import { type ClusterView, type Flow, networkPodOf } from './cluster.ts';
 import type { DirectionVerdict, Evaluator, Reason } from './evaluator.ts';
-import { compilePolicy, selectsParty, selectsPort } from './model/rules.ts';
+import { compilePolicy, selectsRemote, selectsPort } from './model/rules.ts';
 
 /** A policy or one of its rules, and what it is for. */
-export interface Cause {
+export interface PolicyReference {
   readonly namespace: string;
   readonly policy: string;
   /** The profile that it belongs to; absent for other people's policies. */
@@ -34,7 +34,7 @@ export type Gap =
   /** It allows other peers on this port. */
   | 'peers';
 
-export interface NearMiss extends Cause {
+export interface NearMiss extends PolicyReference {
   readonly gap: Gap;
   /** Whom the policy is for, where that is the gap. */
   readonly podSelector?: LabelSelector;
@@ -47,8 +47,8 @@ export interface DirectionExplanation {
   readonly allowed: boolean;
   readonly reason: Reason;
   /** The policies that isolate the pod in this direction. */
-  readonly isolatedBy: readonly Cause[];
-  readonly allowedBy: readonly Cause[];
+  readonly isolatedBy: readonly PolicyReference[];
+  readonly allowedBy: readonly PolicyReference[];
   /** Where nothing allows it: rules of the pod's namespace that miss it by one thing; closest first. */
   readonly nearMisses: readonly NearMiss[];
 }
@@ -72,7 +72,7 @@ export function createExplainer(
   const labels = new Map(view.namespaces.map((each) => [each.name, each.labels]));
   const byNamespace = Map.groupBy(view.policies, ({ metadata }) => metadata.namespace ?? 'default');
 
-  const causeOf = (policy: NetworkPolicy, index?: number): Cause => {
+  const referenceTo = (policy: NetworkPolicy, index?: number): PolicyReference => {
     const profile = ownerOf(policy);
     const notes = profile === undefined || index === undefined ? [] : notesOf(policy);
     const rule = index === undefined ? undefined : notes[index]?.rule;
@@ -92,7 +92,7 @@ export function createExplainer(
     const pod = networkPodOf(own);
     if (pod === undefined) return [];
     const peer = networkPodOf(other);
-    const party = {
+    const remote = {
       pod: peer,
       namespaceLabels: peer === undefined ? {} : (labels.get(peer.namespace) ?? {}),
       address: () => undefined,
@@ -102,7 +102,7 @@ export function createExplainer(
       const compiled = compilePolicy(policy);
       const forPod = matches(compiled.podSelector, pod.labels);
       return (compiled[direction] ?? []).flatMap(({ peers, ports }, index): NearMiss[] => {
-        const forPeer = selectsParty(peers, party, true);
+        const forPeer = selectsRemote(peers, remote, true);
         const forPort = selectsPort(
           ports,
           flow.port,
@@ -118,7 +118,7 @@ export function createExplainer(
         const allowed = rulesOf(policy.spec, direction)[index]?.ports ?? [];
         return [
           {
-            ...causeOf(policy, index),
+            ...referenceTo(policy, index),
             gap,
             ...(gap === 'pods' && { podSelector: compiled.podSelector }),
             ...(gap === 'ports' && { ports: allowed }),
@@ -134,8 +134,8 @@ export function createExplainer(
     direction,
     allowed: verdict.allowed,
     reason: verdict.reason,
-    isolatedBy: verdict.policies.map((policy) => causeOf(policy)),
-    allowedBy: verdict.allowedBy.map(({ policy, rule }) => causeOf(policy, rule)),
+    isolatedBy: verdict.policies.map((policy) => referenceTo(policy)),
+    allowedBy: verdict.allowedBy.map(({ policy, rule }) => referenceTo(policy, rule)),
     nearMisses: verdict.allowed ? [] : nearMisses(direction, flow),
   });
 

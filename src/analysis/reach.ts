@@ -6,7 +6,7 @@
  */
 import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
 import type { IPFamily } from '../policy/semantics/cidr.ts';
-import { type AddressBlock, blockOf, covers } from './model/blocks.ts';
+import { type AddressBlock, blockOf, covers } from './model/address-blocks.ts';
 import { type ClusterView, networkPodOf, type Pod } from './cluster.ts';
 import type { EvaluatorOptions } from './evaluator.ts';
 import { classify, DIRECTIONS, type PodClass } from './model/pod-classes.ts';
@@ -35,7 +35,7 @@ export interface Group extends GroupName {
 }
 
 /** What may pass between two groups; there is none where nothing may. */
-export interface Link {
+export interface GroupLink {
   /** Indices in `groups`. */
   readonly from: number;
   readonly to: number;
@@ -63,7 +63,7 @@ export interface Reach {
   /** Sorted by namespace and name; addresses come last. */
   readonly groups: readonly Group[];
   /** By `from`, then `to`. */
-  readonly links: readonly Link[];
+  readonly links: readonly GroupLink[];
   /** Those that select any pod. */
   readonly policies: readonly ReachPolicy[];
 }
@@ -76,11 +76,11 @@ export interface ReachOptions extends EvaluatorOptions {
   readonly addressesOf?: readonly NetworkPolicy[];
 }
 
-export function reach(view: ClusterView, options: ReachOptions): Reach {
-  return new Aggregation(view, options).result();
+export function computeReach(view: ClusterView, options: ReachOptions): Reach {
+  return new ReachBuilder(view, options).result();
 }
 
-class Aggregation {
+class ReachBuilder {
   readonly #names: readonly GroupName[];
   readonly #blocks: readonly AddressBlock[];
   readonly #policies: readonly CompiledPolicy[];
@@ -159,7 +159,7 @@ class Aggregation {
   }
 
   /** For each pair of groups, the union over their classes. */
-  #podLinks(): Link[] {
+  #podLinks(): GroupLink[] {
     const masks = new Map<IPFamily, { readonly out: PairMasks; readonly in: PairMasks }>();
     for (const family of [4, 6] as const) {
       masks.set(family, { out: this.#masks('Egress', family), in: this.#masks('Ingress', family) });
@@ -212,7 +212,7 @@ class Aggregation {
     return this.#allowed(policies, direction, selects, destination && (destination.ports ?? []));
   }
 
-  #blockLinks(): Link[] {
+  #blockLinks(): GroupLink[] {
     const width = this.#names.length;
     return this.#blocks.flatMap((block, index) =>
       DIRECTIONS.flatMap((direction) => {

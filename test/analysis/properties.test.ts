@@ -4,7 +4,7 @@ import type { NetworkPolicy, NetworkPolicySpec, PolicyType } from '../../src/api
 import type { ClusterView, Flow } from '../../src/analysis/cluster.ts';
 import { BitSet } from '../../src/analysis/model/bitset.ts';
 import { compileView } from '../../src/analysis/evaluator.ts';
-import { matrix } from '../../src/analysis/matrix.ts';
+import { podMatrix } from '../../src/analysis/pod-matrix.ts';
 import { egressRule, ingressRule, namespaces, pods, policies, policySpec, scenario } from './arbitrary.ts';
 
 const RUNS = { numRuns: 1000 };
@@ -146,7 +146,7 @@ describe('the matrix', () => {
         const crowd = view.pods.flatMap((pod) =>
           Array.from({ length: 15 }, (_, i) => ({ ...pod, name: `${pod.name}-${i}` })),
         );
-        const reachable = matrix({ ...view, pods: crowd }, { ports, family, podsInIPBlocks });
+        const reachable = podMatrix({ ...view, pods: crowd }, { ports, family, podsInIPBlocks });
         const evaluator = compileView(view, { podsInIPBlocks });
         let allowed = 0;
         for (const [i, from] of crowd.entries()) {

@@ -4,7 +4,7 @@ import type { Protocol } from '../../src/api/network-policy.ts';
 import type { ClusterView, Endpoint, Pod } from '../../src/analysis/cluster.ts';
 import { compileView } from '../../src/analysis/evaluator.ts';
 import { formatPorts, formatRulePorts, type PortRange } from '../../src/analysis/model/ports.ts';
-import { type GroupName, type Link, type Reach, reach } from '../../src/analysis/reach.ts';
+import { type GroupName, type GroupLink, type Reach, computeReach } from '../../src/analysis/reach.ts';
 import { namespaces, pods, policies } from './arbitrary.ts';
 
 const PROTOCOLS: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];
@@ -22,10 +22,10 @@ const withoutNodes = (view: ClusterView): ClusterView => ({
   pods: view.pods.map(({ node: _node, ...pod }) => pod),
 });
 
-const has = (link: Link | undefined, port: number, protocol: Protocol) =>
+const has = (link: GroupLink | undefined, port: number, protocol: Protocol) =>
   link?.ports.some((range) => range.protocol === protocol && range.from <= port && port <= range.to) ?? false;
 
-function linkOf({ groups, links }: Reach, from: GroupName, to: GroupName): Link | undefined {
+function linkOf({ groups, links }: Reach, from: GroupName, to: GroupName): GroupLink | undefined {
   const index = (name: GroupName) =>
     groups.findIndex(
       (group) => group.namespace === name.namespace && group.kind === name.kind && group.name === name.name,
@@ -38,7 +38,7 @@ describe('a reach', () => {
     const view = fc.record({ namespaces, pods, policies: policies(5) }).map(withoutNodes);
     fc.assert(
       fc.property(view, (view) => {
-        const result = reach(view, { groupOf: workload });
+        const result = computeReach(view, { groupOf: workload });
         const evaluator = compileView(view);
         const groups = Map.groupBy(view.pods, (pod) => JSON.stringify(workload(pod)));
         for (const [source, froms] of groups) {
@@ -86,7 +86,7 @@ describe('a reach', () => {
     const view = fc.record({ namespaces, pods, policies: policies(5) }).map(withoutNodes);
     fc.assert(
       fc.property(view, (view) => {
-        const result = reach(view, { groupOf: workload });
+        const result = computeReach(view, { groupOf: workload });
         const evaluator = compileView(view);
         for (const { kind, name } of result.groups) {
           if (kind !== 'Addresses') continue;
@@ -120,7 +120,7 @@ describe('a reach', () => {
       labels: { app },
       ips: [],
     });
-    const result = reach(
+    const result = computeReach(
       {
         namespaces: [
           { name: 'a', labels: { team: 'x' } },
@@ -186,8 +186,8 @@ describe('a reach', () => {
     const pods: Pod[] = [{ namespace: 'a', name: 'web', labels: {}, ips: [] }];
     const view = { namespaces: [], policies: [], pods };
     const own = ({ links }: Reach) => links.filter(({ from, to }) => from === 0 && to === 0).length;
-    assert.equal(own(reach(view, { groupOf: workload })), 0);
-    assert.equal(own(reach(view, { groupOf: workload, isTemplate: () => true })), 1);
+    assert.equal(own(computeReach(view, { groupOf: workload })), 0);
+    assert.equal(own(computeReach(view, { groupOf: workload, isTemplate: () => true })), 1);
   });
 
   it('writes ports as people do', () => {

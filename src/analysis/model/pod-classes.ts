@@ -1,12 +1,12 @@
 /** Pods that no policy of a view tells apart, so that a question about all of them is asked once. */
 import type { PolicyType } from '../../api/network-policy.ts';
 import type { Address, IPFamily } from '../../policy/semantics/cidr.ts';
-import { addressesOf } from './blocks.ts';
-import { classifier } from './classes.ts';
+import { addressesOf } from './address-blocks.ts';
+import { classifier } from './pod-classifier.ts';
 import { networkPodOf, type Pod } from '../cluster.ts';
 import type { PolicyIndex } from './policy-index.ts';
 import { hasNames } from './ports.ts';
-import { type CompiledPeer, type CompiledPolicy, selectsParty } from './rules.ts';
+import { type CompiledPeer, type CompiledPolicy, selectsRemote } from './rules.ts';
 
 export const DIRECTIONS: readonly PolicyType[] = ['Ingress', 'Egress'];
 const FAMILIES: readonly IPFamily[] = [4, 6];
@@ -91,9 +91,9 @@ function selectedIn(
   pod: Pod,
   { index, podsInIPBlocks }: ClassifyOptions,
 ): readonly IPFamily[] {
-  const party = { pod: networkPodOf({ kind: 'pod', pod }), namespaceLabels: index.labelsOf(pod.namespace) };
+  const remote = { pod: networkPodOf({ kind: 'pod', pod }), namespaceLabels: index.labelsOf(pod.namespace) };
   const selects = (address: Address | undefined) =>
-    selectsParty([peer], { ...party, address: () => address }, podsInIPBlocks);
+    selectsRemote([peer], { ...remote, address: () => address }, podsInIPBlocks);
   if (peer.kind !== 'ipBlock') return selects(undefined) ? FAMILIES : [];
   return addressesOf(pod)
     .filter(selects)

@@ -106,7 +106,7 @@ function compilePort({ protocol = 'TCP', port, endPort }: NetworkPolicyPort): Co
 }
 
 /** The other end of a flow, as far as peers can tell it apart. */
-export interface Party {
+export interface RemoteEnd {
   /** Undefined outside the pod network. */
   readonly pod: Pod | undefined;
   readonly namespaceLabels: StringMap;
@@ -114,10 +114,10 @@ export interface Party {
   readonly address: () => Address | undefined;
 }
 
-/** Whether a rule's peers include `party`; `podsInIPBlocks`: whether CIDRs find pods. */
-export function selectsParty(
+/** Whether a rule's peers include `remote`; `podsInIPBlocks`: whether CIDRs find pods. */
+export function selectsRemote(
   peers: Rule['peers'],
-  { pod, namespaceLabels, address }: Party,
+  { pod, namespaceLabels, address }: RemoteEnd,
   podsInIPBlocks: boolean,
 ): boolean {
   if (peers === 'any') return true;

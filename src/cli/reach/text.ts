@@ -1,6 +1,6 @@
 /** A reach as text: CSV for spreadsheets, JSON for programs, Mermaid and Graphviz's DOT for documents. */
 import { EVERY_PORT, formatPorts } from '../../analysis/model/ports.ts';
-import type { Group, Link, Reach } from '../../analysis/reach.ts';
+import type { Group, GroupLink, Reach } from '../../analysis/reach.ts';
 import { groupText } from './model.ts';
 
 const CSV_HEAD = [
@@ -46,7 +46,7 @@ export interface ReachDocument {
   readonly links: readonly {
     readonly from: string;
     readonly to: string;
-    readonly ports: 'all' | Link['ports'];
+    readonly ports: 'all' | GroupLink['ports'];
     /** Only some of the pods may. */
     readonly partial: boolean;
   }[];

@@ -8,7 +8,7 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { Command } from './command.ts';
 import { COMMANDS } from '../commands/registry.ts';
-import { labelOf } from '../snapshot/endpoints.ts';
+import { labelOf } from '../snapshot/flow-ends.ts';
 import { type Flag, Flags } from './flags.ts';
 import { flagsOf } from './help.ts';
 import { loadCluster, loadManifests, type LoadInput } from '../snapshot/load.ts';

@@ -2,7 +2,7 @@
 import type { ContainerPort } from '../../analysis/cluster.ts';
 import type { Protocol } from '../../api/network-policy.ts';
 import type { ServicePort } from '../../policy/facts.ts';
-import type { Party } from './endpoints.ts';
+import type { FlowEnd } from './flow-ends.ts';
 import { CliError } from '../shell/failure.ts';
 import type { SnapshotService } from './snapshot.ts';
 
@@ -23,7 +23,7 @@ export interface PortQuestion {
  */
 export function portsNamed(
   text: string,
-  destination: Party,
+  destination: FlowEnd,
   service: SnapshotService | undefined,
 ): PortQuestion[] {
   const [, name = '', protocolText] = /^([^/]+)(?:\/(\w+))?$/.exec(text) ?? [];
@@ -66,7 +66,7 @@ export function portsNamed(
 }
 
 /** The ports that a destination says it serves. */
-export function portsServed(destination: Party, service: SnapshotService | undefined): PortQuestion[] {
+export function portsServed(destination: FlowEnd, service: SnapshotService | undefined): PortQuestion[] {
   const own = containerPorts(destination);
   const all =
     service === undefined
@@ -75,7 +75,7 @@ export function portsServed(destination: Party, service: SnapshotService | undef
   return [...new Map(all.map((each) => [`${each.protocol} ${each.port}`, each])).values()];
 }
 
-function containerPorts({ pods }: Party): readonly ContainerPort[] {
+function containerPorts({ pods }: FlowEnd): readonly ContainerPort[] {
   return pods[0]?.ports ?? [];
 }
 

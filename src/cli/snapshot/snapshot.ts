@@ -53,7 +53,7 @@ export interface SnapshotInput {
 }
 
 /** What one profile wants in one namespace. */
-export interface Intent {
+export interface ProfileIntent {
   readonly profile: SegmentationProfile;
   readonly namespace: SnapshotNamespace;
   readonly relation: Exclude<Relation, 'none'>;
@@ -84,7 +84,7 @@ export class Snapshot {
   readonly nodes: readonly { readonly name: string; readonly addresses: readonly string[] }[];
   readonly facts: ClusterFacts;
   readonly #clusterState: ClusterState;
-  #intents: readonly Intent[] | undefined;
+  #intents: readonly ProfileIntent[] | undefined;
 
   constructor(input: SnapshotInput) {
     const { objects, assumed } = input;
@@ -129,11 +129,11 @@ export class Snapshot {
   }
 
   /** What each profile wants in each namespace that it selects, also under Audit. By namespace, then by profile. */
-  intents(): readonly Intent[] {
+  intents(): readonly ProfileIntent[] {
     return (this.#intents ??= this.#compile());
   }
 
-  #compile(): Intent[] {
+  #compile(): ProfileIntent[] {
     const byNamespace = Map.groupBy(this.policies, ({ metadata }) => metadata.namespace ?? '');
     return this.namespaces.flatMap((namespace) => {
       const present = byNamespace.get(namespace.name) ?? [];
@@ -141,7 +141,7 @@ export class Snapshot {
         present.filter((policy) => this.ownerOf(policy) === undefined).map(({ metadata }) => metadata.name),
       );
       const lastKnown = lastKnownFrom(present);
-      return this.profiles.flatMap((profile): Intent[] => {
+      return this.profiles.flatMap((profile): ProfileIntent[] => {
         const relation = this.relation(profile, namespace);
         if (relation === 'none') return [];
         const compiled = compile(profile, namespace, this.facts, lastKnown);

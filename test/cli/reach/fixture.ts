@@ -1,7 +1,7 @@
 /** A small shop under a profile, an old namespace with a policy of its own, and monitoring, which is open. */
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import type { ClusterView, Pod } from '../../../src/analysis/cluster.ts';
-import { type Reach, reach } from '../../../src/analysis/reach.ts';
+import { type Reach, computeReach } from '../../../src/analysis/reach.ts';
 
 /** What somebody may write who means no good. */
 export const EVIL = `</script><img src=x onerror="document.title='owned'">"; --> <!--`;
@@ -92,7 +92,7 @@ const VIEW: ClusterView = {
   ],
 };
 
-export const SHOP_REACH: Reach = reach(VIEW, { groupOf: workloadOf });
+export const SHOP_REACH: Reach = computeReach(VIEW, { groupOf: workloadOf });
 
 export function workloadOf({ namespace, labels }: Pod) {
   return { namespace, kind: 'Deployment', name: labels['app'] ?? '' };
@@ -101,7 +101,7 @@ export function workloadOf({ namespace, labels }: Pod) {
 /** As many namespaces, each with `workloads` workloads, in teams of five that may talk to each other. */
 export function largeReach(namespaces: number, workloads: number): Reach {
   const names = Array.from({ length: namespaces }, (_, index) => `team-${index}`);
-  return reach(
+  return computeReach(
     {
       namespaces: names.map((name, index) => ({ name, labels: { team: String(Math.floor(index / 5)) } })),
       pods: names.flatMap((namespace) =>

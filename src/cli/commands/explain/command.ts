@@ -102,9 +102,9 @@ function isWithoutAddress({ hostNetwork, ips }: Pod): boolean {
 /** What a person should know that policies alone do not say. */
 function caveats(answers: readonly Answer[], snapshot: Snapshot, { flags }: Call): string[] {
   const found: string[] = [];
-  const parties = answers.flatMap(({ from, to }) => [from, to]);
-  const pods = parties.flatMap((party) => party.pods);
-  const namespaces = new Set(parties.flatMap(({ namespace }) => namespace ?? []));
+  const ends = answers.flatMap(({ from, to }) => [from, to]);
+  const pods = ends.flatMap((end) => end.pods);
+  const namespaces = new Set(ends.flatMap(({ namespace }) => namespace ?? []));
   const outside = answers.some(
     ({ from }) => from.endpoint.kind === 'external' && from.endpoint.node === undefined,
   );
@@ -116,7 +116,7 @@ function caveats(answers: readonly Answer[], snapshot: Snapshot, { flags }: Call
   const unknown = answers
     .filter(({ explanation }) => !explanation.allowed)
     .flatMap(({ from, to }) => [from, to])
-    .find((party) => party.pods.length > 0 && party.pods.every(isWithoutAddress));
+    .find((end) => end.pods.length > 0 && end.pods.every(isWithoutAddress));
   if (unknown !== undefined) {
     found.push(
       `only an ipBlock with the addresses of its nodes could allow ${unknown.label}, which is on the host network; they are not known here`,

@@ -1,7 +1,12 @@
 /** Explanations for a person: verdict, ends, reasons. */
-import type { Cause, DirectionExplanation, Explanation, NearMiss } from '../../../analysis/explain.ts';
+import type {
+  PolicyReference,
+  DirectionExplanation,
+  Explanation,
+  NearMiss,
+} from '../../../analysis/explain.ts';
 import { formatPorts } from '../../../analysis/model/ports.ts';
-import type { Party } from '../../snapshot/endpoints.ts';
+import type { FlowEnd } from '../../snapshot/flow-ends.ts';
 import { listed } from '../../shell/failure.ts';
 import { type Cell, table } from '../../shell/output.ts';
 import type { Answer } from './questions.ts';
@@ -41,22 +46,22 @@ export function told(group: readonly Answer[], paint: Palette): string[] {
 /** Where the lines of an end begin. */
 const INDENT = ' '.repeat(13);
 
-function end(title: string, party: Party, explanation: DirectionExplanation, paint: Palette): string[] {
-  const [mark, ...lines] = reasonLines(party, explanation, paint);
+function end(title: string, end: FlowEnd, explanation: DirectionExplanation, paint: Palette): string[] {
+  const [mark, ...lines] = reasonLines(end, explanation, paint);
   const sign = explanation.allowed ? paint.green('✓') : paint.red('✗');
   return [`  ${sign} ${title.padEnd(8)} ${mark ?? ''}`, ...lines.map((line) => INDENT + line)];
 }
 
-function reasonLines(party: Party, explanation: DirectionExplanation, paint: Palette): string[] {
+function reasonLines(end: FlowEnd, explanation: DirectionExplanation, paint: Palette): string[] {
   const { direction, reason, isolatedBy, allowedBy, nearMisses } = explanation;
   const what = direction === 'Egress' ? 'what it reaches' : 'what reaches it';
   switch (reason) {
     case 'NotSubject':
-      return party.pods.length > 0
-        ? [`not limited: ${party.label} is on the host network, and no NetworkPolicy is about it`]
-        : [`not limited: ${party.label} is no pod, and no NetworkPolicy of this cluster is about it`];
+      return end.pods.length > 0
+        ? [`not limited: ${end.label} is on the host network, and no NetworkPolicy is about it`]
+        : [`not limited: ${end.label} is no pod, and no NetworkPolicy of this cluster is about it`];
     case 'NotIsolated':
-      return [`not limited: no policy isolates the ${direction.toLowerCase()} of ${party.label}`];
+      return [`not limited: no policy isolates the ${direction.toLowerCase()} of ${end.label}`];
     case 'Self':
       return ['allowed: a pod always reaches itself'];
     case 'LocalNode':
@@ -74,7 +79,7 @@ function reasonLines(party: Party, explanation: DirectionExplanation, paint: Pal
 }
 
 /** Profiles once each, then other people's policies. */
-function isolators(causes: readonly Cause[]): string {
+function isolators(causes: readonly PolicyReference[]): string {
   const profiles = [...new Set(causes.flatMap(({ profile }) => profile ?? []))];
   const others = causes
     .filter(({ profile }) => profile === undefined)
@@ -86,12 +91,12 @@ function isolators(causes: readonly Cause[]): string {
   return parts.join(' and ');
 }
 
-function causeLines(cause: Cause, prefix: string, paint: Palette): string[] {
+function causeLines(cause: PolicyReference, prefix: string, paint: Palette): string[] {
   const { description } = cause;
   return [`${prefix}${causeText(cause)}${description === undefined ? '' : `: ${paint.cyan(description)}`}`];
 }
 
-function causeText({ namespace, policy, profile, rule, index }: Cause): string {
+function causeText({ namespace, policy, profile, rule, index }: PolicyReference): string {
   const object = `NetworkPolicy ${namespace}/${policy}`;
   if (profile !== undefined && rule !== undefined)
     return `${ruleText(rule)} of profile ${profile} (${policy})`;

@@ -1,6 +1,6 @@
 /** Asks whether one end reaches another, and why: for every pair of workloads, on every port that matters. */
-import type { MatrixPort } from '../../../analysis/matrix.ts';
-import { classifier } from '../../../analysis/model/classes.ts';
+import type { PortNumber } from '../../../analysis/pod-matrix.ts';
+import { classifier } from '../../../analysis/model/pod-classifier.ts';
 import type { Endpoint } from '../../../analysis/cluster.ts';
 import { compileView, type Evaluator } from '../../../analysis/evaluator.ts';
 import { createExplainer, type Explainer, type Explanation } from '../../../analysis/explain.ts';
@@ -9,15 +9,15 @@ import { compilePolicy } from '../../../analysis/model/rules.ts';
 import { type Remedy, remedy } from '../../../analysis/remedy.ts';
 import type { NetworkPolicy, PolicyType } from '../../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../../api/profile.ts';
-import { findEnd, type Party } from '../../snapshot/endpoints.ts';
+import { findEnds, type FlowEnd } from '../../snapshot/flow-ends.ts';
 import { CliError } from '../../shell/failure.ts';
 import { type WorkloadPod, workloadKey } from '../../snapshot/pods.ts';
 import { type PortQuestion, portsNamed, portsServed } from '../../snapshot/ports.ts';
-import type { Intent, Snapshot, SnapshotService } from '../../snapshot/snapshot.ts';
+import type { ProfileIntent, Snapshot, SnapshotService } from '../../snapshot/snapshot.ts';
 
 export interface Answer {
-  readonly from: Party;
-  readonly to: Party;
+  readonly from: FlowEnd;
+  readonly to: FlowEnd;
   readonly port: PortQuestion;
   readonly explanation: Explanation;
   /** Some pods of the two workloads for which the answer is another one are in an answer of their own. */
@@ -61,23 +61,21 @@ export class Questions {
    * @throws CliError for a name that nothing has, or a port that the destination does not have
    */
   ask(from: string, to: string, port?: string, everyPort = false): Answers {
-    const [source, destination] = [findEnd(from, this.snapshot), findEnd(to, this.snapshot)];
-    const answers = source.parties.flatMap((a) =>
-      destination.parties.flatMap((b) =>
-        this.#between(a, b, { service: destination.service, port, everyPort }),
-      ),
+    const [source, destination] = [findEnds(from, this.snapshot), findEnds(to, this.snapshot)];
+    const answers = source.ends.flatMap((a) =>
+      destination.ends.flatMap((b) => this.#between(a, b, { service: destination.service, port, everyPort })),
     );
-    if (answers.length === 0) throw new CliError(this.#nothingToAsk(source.parties, destination.parties));
+    if (answers.length === 0) throw new CliError(this.#nothingToAsk(source.ends, destination.ends));
     return { answers, service: destination.service, notes: [...source.notes, ...destination.notes] };
   }
 
-  #nothingToAsk(from: readonly Party[], to: readonly Party[]): string {
+  #nothingToAsk(from: readonly FlowEnd[], to: readonly FlowEnd[]): string {
     return [...from, ...to].every(({ pods }) => pods.length === 0)
       ? 'neither end is a pod of this cluster: no NetworkPolicy is about it'
       : 'the two ends are one and the same pod';
   }
 
-  #between(from: Party, to: Party, asked: AskedPorts): Answer[] {
+  #between(from: FlowEnd, to: FlowEnd, asked: AskedPorts): Answer[] {
     if (from.pods.length === 0 && to.pods.length === 0) return [];
     const pairs = this.#pairs(from, to);
     return pairs.flatMap(({ source, destination }) =>
@@ -96,7 +94,7 @@ export class Questions {
   }
 
   /** One pair of pods for each two classes that differ in what policies make of them. */
-  #pairs(from: Party, to: Party): { source: Party; destination: Party }[] {
+  #pairs(from: FlowEnd, to: FlowEnd): { source: FlowEnd; destination: FlowEnd }[] {
     const pairs = [];
     for (const source of this.#classes(from)) {
       for (const destination of this.#classes(to)) {
@@ -110,19 +108,19 @@ export class Questions {
     return pairs;
   }
 
-  #classes(party: Party): Party[] {
-    if (party.pods.length === 0) return [party];
-    return [...Map.groupBy(party.pods, (pod) => this.#classOf({ kind: 'pod', pod })).values()].map(
+  #classes(end: FlowEnd): FlowEnd[] {
+    if (end.pods.length === 0) return [end];
+    return [...Map.groupBy(end.pods, (pod) => this.#classOf({ kind: 'pod', pod })).values()].map(
       (pods, _, all) => {
         const [pod] = pods;
         // Pods of one workload that policies treat differently are named one by one.
-        const label = all.length > 1 && pod !== undefined ? `${pod.namespace}/${pod.name}` : party.label;
-        return { ...party, label, pods, ...(pod && { endpoint: { kind: 'pod' as const, pod } }) };
+        const label = all.length > 1 && pod !== undefined ? `${pod.namespace}/${pod.name}` : end.label;
+        return { ...end, label, pods, ...(pod && { endpoint: { kind: 'pod' as const, pod } }) };
       },
     );
   }
 
-  #ports(from: Party, to: Party, { service, port, everyPort }: AskedPorts): PortQuestion[] {
+  #ports(from: FlowEnd, to: FlowEnd, { service, port, everyPort }: AskedPorts): PortQuestion[] {
     if (port !== undefined) return portsNamed(port, to, service);
     // A Service leads to its own ports only; pods can listen on others than those that they name.
     const served = everyPort && service === undefined ? [] : portsServed(to, service);
@@ -154,12 +152,12 @@ function ranged(from: number, to: number, protocol: PortQuestion['protocol']): P
   return { protocol, port: from, to, label: formatPorts([{ protocol, from, to }]) };
 }
 
-function sharesPod(a: Party, b: Party): boolean {
+function sharesPod(a: FlowEnd, b: FlowEnd): boolean {
   return a.pods.some((pod) => b.pods.includes(pod));
 }
 
 /** Two pods of these classes that are not one and the same; undefined where there is only one, or a template's pod to itself. */
-function different(source: Party, destination: Party): readonly [Party, Party] | undefined {
+function different(source: FlowEnd, destination: FlowEnd): readonly [FlowEnd, FlowEnd] | undefined {
   for (const a of source.pods) {
     const b = destination.pods.find((pod) => pod !== a);
     if (b === undefined) continue;
@@ -179,15 +177,15 @@ function different(source: Party, destination: Party): readonly [Party, Party] |
 
 export interface Suggestion {
   readonly remedy: Remedy;
-  readonly from: Party;
-  readonly to: Party;
+  readonly from: FlowEnd;
+  readonly to: FlowEnd;
 }
 
 /** What to add for each denied end, once for all ports of a pair. */
 export function suggestions(
   answers: readonly Answer[],
   snapshot: Snapshot,
-  intents: readonly Intent[],
+  intents: readonly ProfileIntent[],
 ): Suggestion[] {
   const denied = answers.filter(({ explanation }) => !explanation.allowed);
   const found: Suggestion[] = [];
@@ -212,7 +210,7 @@ function suggest(
   open: readonly Answer[],
   direction: PolicyType,
   snapshot: Snapshot,
-  intents: readonly Intent[],
+  intents: readonly ProfileIntent[],
   changed: ReadonlyMap<string, SegmentationProfile>,
 ): Suggestion | undefined {
   const [first] = open;
@@ -224,7 +222,7 @@ function suggest(
   const profile = snapshot.profiles.find(
     ({ metadata, spec }) => names.includes(metadata.name) && spec.isolation.includes(direction),
   );
-  const ports: MatrixPort[] = open.every(({ port }) => port.to === undefined || port.to === port.port)
+  const ports: PortNumber[] = open.every(({ port }) => port.to === undefined || port.to === port.port)
     ? open.map(({ port }) => port)
     : [];
   const made = remedy({

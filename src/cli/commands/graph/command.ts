@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import type { Command } from '../../shell/command.ts';
 import { CliError, counted, EXIT, UsageError } from '../../shell/failure.ts';
 import { toHtml } from '../../reach/html.ts';
-import { BY_FLAG, reachOf } from '../../reach/of-snapshot.ts';
+import { BY_FLAG, reachOf } from '../../reach/snapshot-reach.ts';
 import { toDot, toMermaid } from '../../reach/text.ts';
 
 /** Mermaid refuses more by default (`maxEdges`). */

@@ -6,7 +6,7 @@ import { counted, EXIT } from '../../shell/failure.ts';
 import { objectsText, table } from '../../shell/output.ts';
 import { selectorText } from '../../shell/text.ts';
 import { namespacesNamed, profilesNamed } from '../../snapshot/select.ts';
-import type { Intent, Snapshot } from '../../snapshot/snapshot.ts';
+import type { ProfileIntent, Snapshot } from '../../snapshot/snapshot.ts';
 import type { Terminal } from '../../shell/terminal.ts';
 
 export const render: Command = {
@@ -49,7 +49,7 @@ export const render: Command = {
   },
 };
 
-function print(intents: readonly Intent[], format: string, terminal: Terminal): void {
+function print(intents: readonly ProfileIntent[], format: string, terminal: Terminal): void {
   const policies = intents.flatMap((intent) => intent.policies);
   if (format === 'yaml' || format === 'json') {
     terminal.write(objectsText(policies, format));
@@ -78,7 +78,12 @@ function print(intents: readonly Intent[], format: string, terminal: Terminal): 
 }
 
 /** What a person should know about the answer. */
-function tell(intents: readonly Intent[], profiles: number, snapshot: Snapshot, terminal: Terminal): void {
+function tell(
+  intents: readonly ProfileIntent[],
+  profiles: number,
+  snapshot: Snapshot,
+  terminal: Terminal,
+): void {
   if (intents.length === 0) {
     terminal.warn(
       profiles === 0
@@ -101,7 +106,7 @@ function tell(intents: readonly Intent[], profiles: number, snapshot: Snapshot, 
 }
 
 /** Names each peer that can't be resolved once, and returns how many there are. */
-export function tellUnresolved(intents: readonly Intent[], terminal: Terminal): number {
+export function tellUnresolved(intents: readonly ProfileIntent[], terminal: Terminal): number {
   const told = new Set<string>();
   for (const { profile, namespace, compiled } of intents) {
     for (const { rule, peer, message, held } of compiled.unresolved) {

@@ -7,7 +7,7 @@ import { counted, EXIT, listed } from '../../shell/failure.ts';
 import type { WorkloadPod } from '../../snapshot/pods.ts';
 import { type Cell, table, toJson, toYaml } from '../../shell/output.ts';
 import { namespacesNamed } from '../../snapshot/select.ts';
-import type { Intent, Snapshot, SnapshotNamespace } from '../../snapshot/snapshot.ts';
+import type { ProfileIntent, Snapshot, SnapshotNamespace } from '../../snapshot/snapshot.ts';
 import type { Palette, Terminal } from '../../shell/terminal.ts';
 import { tellUnresolved } from '../render/command.ts';
 
@@ -124,7 +124,7 @@ const EMPTY: NamespaceCoverage<WorkloadPod> = {
 };
 
 /** Names of policies that are missing in the cluster or say something else. */
-function notAsWanted({ relation, policies, namespace }: Intent, snapshot: Snapshot): string[] {
+function notAsWanted({ relation, policies, namespace }: ProfileIntent, snapshot: Snapshot): string[] {
   if (relation !== 'enforce' || !snapshot.standing) return [];
   const standing = new Map(
     snapshot.policies
@@ -138,7 +138,7 @@ function notAsWanted({ relation, policies, namespace }: Intent, snapshot: Snapsh
 
 function stateOf(
   { name }: SnapshotNamespace,
-  intents: readonly Intent[],
+  intents: readonly ProfileIntent[],
   missing: readonly string[],
   policies: number,
   snapshot: Snapshot,

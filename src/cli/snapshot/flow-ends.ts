@@ -9,7 +9,7 @@ import { unknown } from './select.ts';
 import type { Snapshot, SnapshotService } from './snapshot.ts';
 
 /** One end: pods of one workload, or an address. */
-export interface Party {
+export interface FlowEnd {
   /** Such as `shop-checkout/deploy/cart`, which is also how it can be named. */
   readonly label: string;
   /** The name alone. */
@@ -21,8 +21,8 @@ export interface Party {
   readonly endpoint: Endpoint;
 }
 
-export interface End {
-  readonly parties: readonly Party[];
+export interface NamedEnds {
+  readonly ends: readonly FlowEnd[];
   /** The Service by which the pods were named. */
   readonly service?: SnapshotService;
   /** What a person should know about how the name was read. */
@@ -72,7 +72,7 @@ export const END_FORMS =
   'NAME, KIND/NAME, NAMESPACE/NAME, NAMESPACE/KIND/NAME, ns/NAME, node/NAME or an IP address';
 
 /** @throws CliError for a name that nothing has, with what may be meant */
-export function findEnd(text: string, snapshot: Snapshot): End {
+export function findEnds(text: string, snapshot: Snapshot): NamedEnds {
   if (parseAddress(text) !== undefined) return addressEnd(text, snapshot);
   if (parseCidr(text) !== undefined) throw new CliError(`${text} is a range: name one address of it`);
   const parts = text.split('/');
@@ -95,7 +95,7 @@ function kindOf(word: string, text: string): string {
   );
 }
 
-function named(kind: string | undefined, name: string, namespace: string, snapshot: Snapshot): End {
+function named(kind: string | undefined, name: string, namespace: string, snapshot: Snapshot): NamedEnds {
   if (kind === 'Namespace') return namespaceEnd(name, snapshot);
   if (kind === 'Node') return nodeEnd(name, snapshot);
   const pods = snapshot.pods.filter((pod) => pod.namespace === namespace);
@@ -112,11 +112,11 @@ function named(kind: string | undefined, name: string, namespace: string, snapsh
   const found = pods.filter(
     ({ workload }) => workload.name === name && (kind === undefined || workload.kind === kind),
   );
-  if (found.length > 0) return { parties: parties(found), notes: [] };
+  if (found.length > 0) return { ends: workloadEnds(found), notes: [] };
   const pod = pods.find((each) => each.name === name && !each.template);
   if (pod !== undefined && (kind === undefined || kind === 'Pod')) {
     return {
-      parties: parties([pod]).map((party) => ({ ...party, label: `${namespace}/pod/${name}` })),
+      ends: workloadEnds([pod]).map((end) => ({ ...end, label: `${namespace}/pod/${name}` })),
       notes: [],
     };
   }
@@ -154,7 +154,7 @@ function named(kind: string | undefined, name: string, namespace: string, snapsh
   );
 }
 
-function namespaceEnd(name: string, snapshot: Snapshot): End {
+function namespaceEnd(name: string, snapshot: Snapshot): NamedEnds {
   if (!snapshot.namespaces.some((each) => each.name === name)) {
     throw unknown(
       'namespace',
@@ -165,10 +165,10 @@ function namespaceEnd(name: string, snapshot: Snapshot): End {
   }
   const found = snapshot.pods.filter((pod) => pod.namespace === name);
   if (found.length === 0) throw new CliError(`namespace ${name} has no pods: nothing can connect there`);
-  return { parties: parties(found), notes: [] };
+  return { ends: workloadEnds(found), notes: [] };
 }
 
-function nodeEnd(name: string, snapshot: Snapshot): End {
+function nodeEnd(name: string, snapshot: Snapshot): NamedEnds {
   const node = snapshot.nodes.find((each) => each.name === name);
   if (node === undefined)
     throw unknown(
@@ -179,10 +179,10 @@ function nodeEnd(name: string, snapshot: Snapshot): End {
     );
   const [ip] = node.addresses;
   if (ip === undefined) throw new CliError(`Node ${name} has no InternalIP`);
-  return { parties: [address(ip, `node/${name}`, name)], notes: [] };
+  return { ends: [address(ip, `node/${name}`, name)], notes: [] };
 }
 
-function serviceEnd(service: SnapshotService, snapshot: Snapshot): End {
+function serviceEnd(service: SnapshotService, snapshot: Snapshot): NamedEnds {
   const { namespace, name } = service;
   const label = `${namespace}/svc/${name}`;
   if (service.type === 'ExternalName') {
@@ -198,7 +198,7 @@ function serviceEnd(service: SnapshotService, snapshot: Snapshot): End {
       throw new CliError(
         `Service ${namespace}/${name} has no pods: its selector matches none in ${namespace}`,
       );
-    return { parties: parties(found), service, notes: [] };
+    return { ends: workloadEnds(found), service, notes: [] };
   }
   const addresses = [
     ...new Set(snapshot.facts.endpoints(namespace, name).flatMap((slice) => slice.addresses)),
@@ -207,14 +207,14 @@ function serviceEnd(service: SnapshotService, snapshot: Snapshot): End {
     throw new CliError(
       `Service ${namespace}/${name} has neither a selector nor EndpointSlices with addresses`,
     );
-  return { parties: addresses.map((ip) => address(ip, `${label} (${ip})`)), service, notes: [] };
+  return { ends: addresses.map((ip) => address(ip, `${label} (${ip})`)), service, notes: [] };
 }
 
 /** An address may be a pod's, a Service's or a node's: policies treat it as what it is. */
-function addressEnd(ip: string, snapshot: Snapshot): End {
+function addressEnd(ip: string, snapshot: Snapshot): NamedEnds {
   const pod = snapshot.pods.find((each) => each.hostNetwork !== true && each.ips.includes(ip));
   if (pod !== undefined)
-    return { parties: parties([pod]), notes: [`${ip} is the address of pod ${pod.namespace}/${pod.name}`] };
+    return { ends: workloadEnds([pod]), notes: [`${ip} is the address of pod ${pod.namespace}/${pod.name}`] };
   const service = snapshot.services.find(({ clusterIPs }) => clusterIPs.includes(ip));
   if (service !== undefined) {
     const end = serviceEnd(service, snapshot);
@@ -226,13 +226,13 @@ function addressEnd(ip: string, snapshot: Snapshot): End {
   const node = snapshot.nodes.find(({ addresses }) => addresses.includes(ip));
   if (node !== undefined)
     return {
-      parties: [address(ip, `node/${node.name}`, node.name)],
+      ends: [address(ip, `node/${node.name}`, node.name)],
       notes: [`${ip} is the address of node ${node.name}`],
     };
-  return { parties: [address(ip, ip)], notes: [] };
+  return { ends: [address(ip, ip)], notes: [] };
 }
 
-function address(ip: string, label: string, node?: string): Party {
+function address(ip: string, label: string, node?: string): FlowEnd {
   return {
     label,
     name: label.replace(/^.*\//, ''),
@@ -241,8 +241,8 @@ function address(ip: string, label: string, node?: string): Party {
   };
 }
 
-/** A party for each workload. */
-export function parties(pods: readonly WorkloadPod[]): Party[] {
+/** One end for each workload. */
+export function workloadEnds(pods: readonly WorkloadPod[]): FlowEnd[] {
   return [...Map.groupBy(pods, ({ workload }) => workloadKey(workload)).values()].flatMap((group) => {
     const [first] = group;
     if (first === undefined) return [];

@@ -1,5 +1,5 @@
 /** The reach of a snapshot, as the flags of `matrix` and `graph` ask for it. */
-import { type GroupName, type Reach, reach } from '../../analysis/reach.ts';
+import { type GroupName, type Reach, computeReach } from '../../analysis/reach.ts';
 import type { Pod } from '../../analysis/cluster.ts';
 import type { Flag } from '../shell/flags.ts';
 import type { WorkloadPod } from '../snapshot/pods.ts';
@@ -29,7 +29,7 @@ export function reachOf(
       ? { namespace: pod.namespace, kind: 'Namespace', name: pod.namespace }
       : (pods.get(pod)?.workload ?? { namespace: pod.namespace, kind: 'Pod', name: pod.name });
   const view = { namespaces: snapshot.namespaces, pods: snapshot.pods, policies: snapshot.effective() };
-  const whole = reach(view, { groupOf, isTemplate: (pod) => pods.get(pod)?.template === true });
+  const whole = computeReach(view, { groupOf, isTemplate: (pod) => pods.get(pod)?.template === true });
   if (snapshot.pods.length === 0) {
     terminal.note(`there are no pods in ${snapshot.origin}: nothing talks to anything`);
   }

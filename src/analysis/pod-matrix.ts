@@ -9,53 +9,53 @@ import { BitSet } from './model/bitset.ts';
 import { type ClusterView, networkPodOf, nodeOf, type Pod } from './cluster.ts';
 import type { EvaluatorOptions } from './evaluator.ts';
 import { PolicyIndex } from './model/policy-index.ts';
-import { type Party, type Rule, selectsParty, selectsPort } from './model/rules.ts';
+import { type RemoteEnd, type Rule, selectsRemote, selectsPort } from './model/rules.ts';
 
-export interface MatrixPort {
+export interface PortNumber {
   readonly port: number;
   readonly protocol: Protocol;
 }
 
-export interface MatrixOptions extends EvaluatorOptions {
-  readonly ports: readonly MatrixPort[];
+export interface PodMatrixOptions extends EvaluatorOptions {
+  readonly ports: readonly PortNumber[];
   /** Which of their addresses the pods use. */
   readonly family: IPFamily;
 }
 
-export interface Matrix {
+export interface PodMatrix {
   /** Indices in the view's `pods` and the options' `ports`. */
   allowed(from: number, to: number, port: number): boolean;
   /** How many (from, to, port) are allowed, those of a pod to itself included. */
   count(): number;
 }
 
-export function matrix(view: ClusterView, options: MatrixOptions): Matrix {
+export function podMatrix(view: ClusterView, options: PodMatrixOptions): PodMatrix {
   return new BitMatrix(view, options);
 }
 
 /** For each port, the pods at the other end. Shared by all pods that are alike. */
 type Row = readonly BitSet[];
 
-class BitMatrix implements Matrix {
+class BitMatrix implements PodMatrix {
   readonly #index: PolicyIndex;
   readonly #pods: readonly Pod[];
-  readonly #ports: readonly MatrixPort[];
+  readonly #ports: readonly PortNumber[];
   readonly #podsInIPBlocks: boolean;
   readonly #everyone: BitSet;
-  readonly #parties: readonly Party[];
+  readonly #remotes: readonly RemoteEnd[];
   readonly #nodes: readonly (string | undefined)[];
   readonly #peers = new Map<Rule, BitSet>();
   /** Where a pod may connect to, and from where it may be reached. */
   readonly #egress: readonly Row[];
   readonly #ingress: readonly Row[];
 
-  constructor(view: ClusterView, { ports, family, podsInIPBlocks = true }: MatrixOptions) {
+  constructor(view: ClusterView, { ports, family, podsInIPBlocks = true }: PodMatrixOptions) {
     this.#index = new PolicyIndex(view);
     this.#pods = view.pods;
     this.#ports = ports;
     this.#podsInIPBlocks = podsInIPBlocks;
     this.#everyone = BitSet.of(view.pods.map(() => true));
-    this.#parties = view.pods.map((pod) => partyOf(pod, this.#index.labelsOf(pod.namespace), family));
+    this.#remotes = view.pods.map((pod) => remoteOf(pod, this.#index.labelsOf(pod.namespace), family));
     this.#nodes = view.pods.map((pod) => nodeOf({ kind: 'pod', pod }));
     this.#egress = this.#rows('Egress');
     this.#ingress = this.#rows('Ingress');
@@ -102,7 +102,7 @@ class BitMatrix implements Matrix {
     });
   }
 
-  #row(direction: PolicyType, pod: Pod, rules: readonly Rule[], { port, protocol }: MatrixPort): BitSet {
+  #row(direction: PolicyType, pod: Pod, rules: readonly Rule[], { port, protocol }: PortNumber): BitSet {
     const row = new BitSet(this.#pods.length);
     for (const rule of rules) {
       if (direction === 'Egress' && hasNames(rule)) {
@@ -119,7 +119,7 @@ class BitMatrix implements Matrix {
     if (rule.peers === 'any') return this.#everyone;
     let set = this.#peers.get(rule);
     if (set === undefined) {
-      const selected = this.#parties.map((party) => selectsParty(rule.peers, party, this.#podsInIPBlocks));
+      const selected = this.#remotes.map((remote) => selectsRemote(rule.peers, remote, this.#podsInIPBlocks));
       set = BitSet.of(selected);
       this.#peers.set(rule, set);
     }
@@ -136,7 +136,7 @@ function portsOf(pod: Pod): Pod['ports'] {
   return networkPodOf({ kind: 'pod', pod }) && (pod.ports ?? []);
 }
 
-function partyOf(pod: Pod, namespaceLabels: StringMap, family: IPFamily): Party {
+function remoteOf(pod: Pod, namespaceLabels: StringMap, family: IPFamily): RemoteEnd {
   const address = pod.ips.map(parseAddress).find((candidate) => candidate?.family === family);
   return { pod: networkPodOf({ kind: 'pod', pod }), namespaceLabels, address: () => address };
 }
