@@ -18,7 +18,7 @@ import { type Cause, Causes } from './causes.ts';
 import { Enforced } from './namespace/enforced.ts';
 import { EventHandlers } from './triggers.ts';
 import { LiveConfirmation } from './namespace/live-confirmation.ts';
-import { ACCOUNTS, ADMISSION, type Key } from './queue/key.ts';
+import { encodeKey, type Key, namespaceKey, SERVICE_ACCOUNTS } from './queue/key.ts';
 import { reconcileNamespace, type NamespaceReconciler } from './namespace/reconcile.ts';
 import {
   ADMISSION_BINDINGS,
@@ -92,13 +92,14 @@ export class Controller {
       policies: new Resource(transport, NETWORK_POLICIES),
     };
     this.#pods = new PodProbe(new Resource(transport, PODS), clock);
-    const breath = new EventLoopYield(clock);
+    const eventLoop = new EventLoopYield(clock);
     this.#queue = new KeyQueue<Key>({
       concurrency,
       clock,
       random,
       observer,
-      breath: () => breath.take(),
+      identify: encodeKey,
+      beforeRun: () => eventLoop.beforeRun(),
       work: (key, signal) => this.#reconcile(key, signal),
     });
     this.#queue.pause();
@@ -118,10 +119,10 @@ export class Controller {
       onNeeded: () => followBindings(ADMISSION_BINDINGS, bindings),
       onRead: (items) => {
         const stands = items.some(({ metadata }) => metadata.name === ACCOUNT_NAMES.guard);
-        if (stands && this.#accounts.noteStanding()) this.#queue.add(ACCOUNTS, Priority.live);
+        if (stands && this.#accounts.noteStanding()) this.#queue.add(SERVICE_ACCOUNTS, Priority.live);
       },
       onReport: (profile) => this.#handlers.statusChanged(profile),
-      onRelease: (namespace) => this.#queue.add(`namespace/${namespace}`, Priority.live),
+      onRelease: (namespace) => this.#queue.add(namespaceKey(namespace), Priority.live),
     });
     const accountBindings = new AccountBindings(
       transport,
@@ -216,25 +217,30 @@ export class Controller {
   async #reconcile(key: Key, signal: AbortSignal): Promise<Outcome> {
     const { clock, observer } = this.#options;
     const started = clock.monotonic();
-    const name = key.slice(key.indexOf('/') + 1);
     let outcome: Outcome;
     let panic = false;
     observer.onReconciling(key);
     try {
-      outcome =
-        key === ADMISSION
-          ? await this.#admission.reconcile(signal)
-          : key === ACCOUNTS
-            ? await this.#accounts.reconcile(signal)
-            : key.startsWith('namespace/')
-              ? await this.#reconcileNamespace(name, signal)
-              : await this.#reconcileProfile(name, signal);
+      outcome = await this.#reconcileKey(key, signal);
     } catch (error) {
       outcome = retry(error);
       panic = true;
     }
     observer.onReconciled(key, clock.monotonic() - started, outcome, panic);
     return outcome;
+  }
+
+  #reconcileKey(key: Key, signal: AbortSignal): Promise<Outcome> {
+    switch (key.kind) {
+      case 'namespace':
+        return this.#reconcileNamespace(key.name, signal);
+      case 'profile':
+        return this.#reconcileProfile(key.name, signal);
+      case 'admission':
+        return this.#admission.reconcile(signal);
+      case 'service-accounts':
+        return this.#accounts.reconcile(signal);
+    }
   }
 
   async #reconcileNamespace(name: string, signal: AbortSignal): Promise<Outcome> {

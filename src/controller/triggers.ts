@@ -2,7 +2,7 @@
 import type { Change } from '../kube/watch/store.ts';
 import { accountsOf } from '../policy/admission/accounts.ts';
 import type { Causes } from './causes.ts';
-import { ACCOUNTS, ADMISSION, type Key } from './queue/key.ts';
+import { ADMISSION, type Key, namespaceKey, profileKey, SERVICE_ACCOUNTS } from './queue/key.ts';
 import type { NamespaceItem, PolicyItem, ProfileItem } from '../cluster-state/items.ts';
 import { hasFinalizer } from './profile/reconcile.ts';
 import { type KeyQueue, Priority } from './queue/key-queue.ts';
@@ -40,11 +40,11 @@ export class EventHandlers {
   /** Asks for everything. */
   addAll(): void {
     this.#queue.add(ADMISSION, Priority.live);
-    this.#queue.add(ACCOUNTS, Priority.live);
+    this.#queue.add(SERVICE_ACCOUNTS, Priority.live);
     for (const { key } of this.#clusterState.profiles.values())
-      this.#queue.add(`profile/${key}`, Priority.live);
+      this.#queue.add(profileKey(key), Priority.live);
     for (const { key } of this.#clusterState.namespaces.values())
-      this.#queue.add(`namespace/${key}`, Priority.backfill);
+      this.#queue.add(namespaceKey(key), Priority.backfill);
   }
 
   /** What is intended in the namespace has changed, or what that depends on. */
@@ -55,14 +55,14 @@ export class EventHandlers {
 
   /** A binding of admission has changed, whosever it is. What there is is read anew each time. */
   bindingsChanged(): void {
-    for (const key of [ADMISSION, ACCOUNTS] as const)
+    for (const key of [ADMISSION, SERVICE_ACCOUNTS])
       this.#queue.addAfter(key, ADMISSION_DELAY, Priority.drift);
   }
 
   /** Asks for one of many namespaces that something concerns; one that is new is not put behind the others. */
   #backfill(namespace: string): void {
     this.#queue.add(
-      `namespace/${namespace}`,
+      namespaceKey(namespace),
       this.#causes.waits(namespace) ? Priority.live : Priority.backfill,
     );
   }
@@ -80,11 +80,11 @@ export class EventHandlers {
     const same = intent(old) === intent(next);
     // The answer to our own write of the status may be the first to tell what somebody else has changed.
     if (same && origin === 'own') return;
-    this.#queue.add(`profile/${name}`, Priority.live);
+    this.#queue.add(profileKey(name), Priority.live);
     if (same) return;
     this.#queue.add(ADMISSION, Priority.live);
     if ([old, next].some((item) => item !== undefined && accountsOf(item.profile).length > 0))
-      this.#queue.add(ACCOUNTS, Priority.live);
+      this.#queue.add(SERVICE_ACCOUNTS, Priority.live);
     if (next === undefined) this.#pace.forget(name);
     // Nothing is enforced of a new one before it has our finalizer, whose event comes next.
     else if (
@@ -110,7 +110,7 @@ export class EventHandlers {
     if (relevant(old) === relevant(next)) return;
     if (next === undefined || next.terminating) this.#causes.settle(key);
     else this.#causes.event(key);
-    this.#queue.add(`namespace/${key}`, Priority.live);
+    this.#queue.add(namespaceKey(key), Priority.live);
     // How many namespaces a profile selects is part of its status, whether or not policies change.
     for (const { key: profile } of this.#clusterState.profiles.values()) this.statusChanged(profile);
   }
@@ -121,12 +121,12 @@ export class EventHandlers {
       if (profile !== undefined) this.statusChanged(profile);
     }
     if ((old?.reliesOn.join() ?? '') !== (next?.reliesOn.join() ?? ''))
-      this.#queue.addAfter(ACCOUNTS, ADMISSION_DELAY, Priority.live);
+      this.#queue.addAfter(SERVICE_ACCOUNTS, ADMISSION_DELAY, Priority.live);
     if (origin === 'own') return;
     const namespace = (next ?? old)?.namespace ?? '';
     if (old?.reach !== next?.reach) this.#allowanceChanged(namespace);
     this.#causes.drift(namespace);
-    this.#queue.add(`namespace/${namespace}`, Priority.drift);
+    this.#queue.add(namespaceKey(namespace), Priority.drift);
   }
 
   /** What others allow in the namespace is part of the status of profiles that limit it. */
@@ -148,6 +148,6 @@ export class EventHandlers {
 
   /** A status is judged soon after a change, and no more often than it is worth. */
   statusChanged(profile: string): void {
-    this.#queue.addAfter(`profile/${profile}`, this.#pace.delay(profile), Priority.live);
+    this.#queue.addAfter(profileKey(profile), this.#pace.delay(profile), Priority.live);
   }
 }

@@ -29,8 +29,8 @@ export function createObserver(
     namespace: metrics.reconcile('namespace', concurrency),
     profile: metrics.reconcile('profile', concurrency),
     admission: metrics.reconcile('admission', 1),
+    'service-accounts': metrics.reconcile('service-accounts', 1),
   };
-  const reconcilesOf = (key: Key) => reconciles[key.slice(0, key.indexOf('/')) as keyof typeof reconciles];
   const watchErrors = new Map<string, string>();
   const statuses = new Map<string, string>();
   const refusing = new Set<string>();
@@ -40,11 +40,10 @@ export function createObserver(
     onDone: (worked) => queue.onDone(worked),
     onRetry: ({ key, error, failures, delay }) => {
       queue.onRetry();
-      const [kind, name] = key.split('/');
       // A single conflict or dropped connection is everyday life; what keeps failing is not.
       const level = failures > 1 || classify(error) !== 'retry' ? 'warn' : 'debug';
       logger[level]('reconcile failed, will try again', {
-        [kind ?? 'key']: name,
+        ...keyFields(key),
         failures,
         inMs: Math.round(delay),
         error,
@@ -76,12 +75,12 @@ export function createObserver(
       }
       events.onWrite(step, before, after, drift);
     },
-    onReconciling: (key) => reconcilesOf(key).start(),
+    onReconciling: (key) => reconciles[key.kind].start(),
     onReconciled: (key, durationMs, outcome, panic) => {
       events.onReconciled(key, durationMs, outcome, panic);
       const result =
         outcome.kind === 'done' ? 'success' : outcome.kind === 'retry' ? 'error' : 'requeue_after';
-      reconcilesOf(key).done(
+      reconciles[key.kind].done(
         result,
         durationMs,
         panic ? 'panic' : isTerminal(outcome) ? 'terminal' : undefined,
@@ -166,6 +165,19 @@ export function createObserver(
       namespaces: namespaces?.summary,
       message: ready.message,
     });
+  }
+}
+
+/** The log fields that name a key. */
+function keyFields(key: Key): Record<string, string> {
+  switch (key.kind) {
+    case 'namespace':
+    case 'profile':
+      return { [key.kind]: key.name };
+    case 'admission':
+      return { admission: 'bindings' };
+    case 'service-accounts':
+      return { admission: 'accounts' };
   }
 }
 

@@ -129,9 +129,10 @@ export function createEventObserver(
       }
     },
     onReconciled: (key, _, outcome) => {
-      const namespace = key.startsWith('namespace/') ? key.slice('namespace/'.length) : '';
+      if (key.kind !== 'namespace' || outcome.kind !== 'done') return;
+      const namespace = key.name;
       const profiles = tallies.get(namespace);
-      if (profiles === undefined || outcome.kind !== 'done') return;
+      if (profiles === undefined) return;
       tallies.delete(namespace);
       for (const [name, tally] of profiles) {
         const profile = source.profile(name);

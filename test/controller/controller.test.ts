@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { FINALIZER } from '../../src/api/names.ts';
 import { Controller } from '../../src/controller/controller.ts';
 import type { ControllerObserver } from '../../src/controller/observer.ts';
+import { encodeKey, type Key } from '../../src/controller/queue/key.ts';
 import { ApiError } from '../../src/kube/errors.ts';
 import type { Request, Transport } from '../../src/kube/http/transport.ts';
 import { CONFIGURATION, NOTHING_ALLOWED } from '../policy/fixture.ts';
@@ -38,10 +39,10 @@ describe('the controller', () => {
       get: (_, hook) => {
         if (hook === 'onReconciled') {
           return (...[key, , , panic]: Parameters<ControllerObserver['onReconciled']>) =>
-            panic && panics.add(key);
+            panic && panics.add(encodeKey(key));
         }
         if (hook === 'onRetry') {
-          return ({ key, error }: { key: string; error: unknown }) => retried.set(key, error);
+          return ({ key, error }: { key: Key; error: unknown }) => retried.set(encodeKey(key), error);
         }
         return () => {};
       },
@@ -82,7 +83,8 @@ describe('the controller', () => {
     };
     const retried = new Set<string>();
     const observer = new Proxy({} as ControllerObserver, {
-      get: (_, hook) => (hook === 'onRetry' ? ({ key }: { key: string }) => retried.add(key) : () => {}),
+      get: (_, hook) =>
+        hook === 'onRetry' ? ({ key }: { key: Key }) => retried.add(encodeKey(key)) : () => {},
     });
     const clock = new VirtualClock();
     const controller = controllerOf(transport, observer, 2, clock);
@@ -230,7 +232,7 @@ describe('the controller', () => {
     const observer = new Proxy({} as ControllerObserver, {
       get: (_, hook) =>
         hook === 'onReconciling'
-          ? (key: string) => key.startsWith('namespace/') && reconciled.push(key)
+          ? (key: Key) => key.kind === 'namespace' && reconciled.push(key.name)
           : () => {},
     });
     const controller = controllerOf(transport, observer, 1);
@@ -239,11 +241,11 @@ describe('the controller', () => {
       controller.lead();
       await eventually(() => assert.equal(new Set(reconciled).size, old.length));
       news.resolve();
-      await eventually(() => assert.ok(reconciled.includes('namespace/new')));
+      await eventually(() => assert.ok(reconciled.includes('new')));
       reconciled.length = 0;
       inputs.resolve();
       await eventually(() => assert.ok(reconciled.length > 1));
-      assert.equal(reconciled[0], 'namespace/new');
+      assert.equal(reconciled[0], 'new');
     } finally {
       await controller.stop();
     }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { LABEL_NAMESPACE_NAME, LABEL_SERVICE_ACCOUNT } from '../../src/api/names.ts';
 import { Causes } from '../../src/controller/causes.ts';
 import { EventHandlers } from '../../src/controller/triggers.ts';
+import { encodeKey, type Key } from '../../src/controller/queue/key.ts';
 import { StatusPace } from '../../src/controller/profile/status-pace.ts';
 import { ClusterState } from '../../src/cluster-state/state.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
@@ -21,7 +22,8 @@ describe('event handlers', () => {
     const clock = new VirtualClock();
     const clusterState = new ClusterState([]);
     const asked: string[] = [];
-    const queue = { add: (key: string) => asked.push(key), addAfter: (key: string) => asked.push(key) };
+    const ask = (key: Key) => asked.push(encodeKey(key));
+    const queue = { add: ask, addAfter: ask };
     new EventHandlers(clusterState, queue, new Causes(clock), new StatusPace(clock)).subscribe();
 
     clusterState.policies.upsert(clusterState.policies.project(policy('plain', { app: 'web' })));
@@ -30,6 +32,6 @@ describe('event handlers', () => {
     clusterState.policies.upsert(
       clusterState.policies.project(policy('relying', { [LABEL_SERVICE_ACCOUNT]: 'web' })),
     );
-    assert.deepEqual(asked, ['admission/accounts', 'namespace/shop']);
+    assert.deepEqual(asked, ['service-accounts', 'namespace/shop']);
   });
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { ADMISSION, type Key, namespaceKey, SERVICE_ACCOUNTS } from '../../src/controller/queue/key.ts';
 import type { Outcome } from '../../src/controller/queue/key-queue.ts';
 import { ApiError } from '../../src/kube/errors.ts';
 import { createObserver } from '../../src/observability/observer.ts';
@@ -18,6 +19,7 @@ interface Counted {
   readonly panics: number;
 }
 
+const SHOP = namespaceKey('shop');
 const none = { errors: 0, terminal: 0, panics: 0 };
 const CASES: readonly (readonly [what: string, outcome: Outcome, panic: boolean, counted: Counted])[] = [
   ['one that is done', { kind: 'done' }, false, { ...none, result: 'success' }],
@@ -37,21 +39,12 @@ const CASES: readonly (readonly [what: string, outcome: Outcome, panic: boolean,
 describe('the observer counts reconciles:', () => {
   for (const [what, outcome, panic, { result, errors, terminal, panics }] of CASES) {
     it(what, async () => {
-      const metrics = createMetrics({ version: '1' });
-      const queue = metrics.queue('q', () => ({ ready: {}, unfinished: 0, longest: 0 }));
-      const logger = createLogger({ level: 'error', format: 'json' });
-      const source = {
-        record: () => {},
-        withdraw: () => false,
-        profile: () => undefined,
-        result: () => undefined,
-      };
-      const observer = createObserver(logger, metrics, queue, 4, source, () => 0);
+      const { observer, metrics } = observed(4);
       const read = async () => parseExposition(await metrics.render('prometheus'));
-      observer.onReconciling('namespace/shop');
+      observer.onReconciling(SHOP);
       const active = 'controller_runtime_active_workers{controller="namespace"}';
       assert.equal((await read()).value(active), 1);
-      observer.onReconciled('namespace/shop', 20, outcome, panic);
+      observer.onReconciled(SHOP, 20, outcome, panic);
       const { value } = await read();
       const of = (name: string) => value(`controller_runtime_${name}{controller="namespace"}`);
       assert.equal(value(active), 0);
@@ -62,10 +55,41 @@ describe('the observer counts reconciles:', () => {
       );
       assert.equal(of('reconcile_time_seconds_count'), 1);
       assert.equal(of('max_concurrent_reconciles'), 4);
-      for (const other of ['profile', 'admission']) {
+      for (const other of ['profile', 'admission', 'service-accounts']) {
         const succeeded = `controller_runtime_reconcile_total{controller="${other}",result="success"}`;
         assert.equal(value(succeeded), 0);
       }
     });
   }
+
+  it('no controller has more reconciles under way than it says it can have', async () => {
+    const { observer, metrics } = observed(1);
+    const keys: readonly Key[] = [
+      namespaceKey('shop'),
+      { kind: 'profile', name: 'web' },
+      ADMISSION,
+      SERVICE_ACCOUNTS,
+    ];
+    // Two keys never run as one: of one worker for each controller, each of these keys takes its own.
+    for (const key of keys) observer.onReconciling(key);
+    const { value } = parseExposition(await metrics.render('prometheus'));
+    for (const { kind } of keys) {
+      const of = (name: string) => value(`controller_runtime_${name}{controller="${kind}"}`) ?? Number.NaN;
+      assert.ok(of('active_workers') <= of('max_concurrent_reconciles'), kind);
+    }
+  });
 });
+
+/** An observer with metrics of its own, for a queue with so many workers. */
+function observed(concurrency: number) {
+  const metrics = createMetrics({ version: '1' });
+  const queue = metrics.queue('q', () => ({ ready: {}, unfinished: 0, longest: 0 }));
+  const logger = createLogger({ level: 'error', format: 'json' });
+  const source = {
+    record: () => {},
+    withdraw: () => false,
+    profile: () => undefined,
+    result: () => undefined,
+  };
+  return { metrics, observer: createObserver(logger, metrics, queue, concurrency, source, () => 0) };
+}

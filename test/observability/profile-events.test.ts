@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ConditionStatus } from '../../src/api/meta.ts';
 import type { ProfileStatus } from '../../src/api/profile.ts';
+import { namespaceKey } from '../../src/controller/queue/key.ts';
 import type { Occurrence } from '../../src/kube/events.ts';
 import { createEventObserver } from '../../src/observability/profile-events.ts';
 import type { Step } from '../../src/policy/planning/plan.ts';
@@ -97,7 +98,7 @@ describe('of a repair', () => {
           : { verb, reason: 'missing', policy };
       events.onWrite(step, verb === 'create' ? undefined : before, policy, true);
     }
-    events.onReconciled('namespace/shop', 1, { kind: 'done' }, false);
+    events.onReconciled(namespaceKey('shop'), 1, { kind: 'done' }, false);
     const [{ note, amounts = {}, details = [] } = assert.fail('nothing was told')] = told;
     return note({ subjects: ['shop'], subjectCount: 1, amounts, details });
   }

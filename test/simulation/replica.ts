@@ -1,6 +1,7 @@
 // A replica of the operator: the real Controller, as src/operator/wiring.ts runs it, in a process that can die at any moment.
 import { Controller } from '../../src/controller/controller.ts';
 import type { ControllerObserver } from '../../src/controller/observer.ts';
+import { encodeKey } from '../../src/controller/queue/key.ts';
 import { fenced } from '../../src/kube/fence.ts';
 import { CLUSTER_DEFAULTS } from '../../src/options/cluster-defaults.ts';
 import type { Link, Network } from './faults/network.ts';
@@ -90,7 +91,7 @@ function observerOf({ observer }: Network, name: string): ControllerObserver {
   return {
     onWatchError: (resource, error) =>
       observer.onNote(`${name} watch of ${resource} failed: ${String(error)}`),
-    onRetry: ({ key, error }) => observer.onNote(`${name} ${key} failed: ${String(error)}`),
+    onRetry: ({ key, error }) => observer.onNote(`${name} ${encodeKey(key)} failed: ${String(error)}`),
     onSynced: () => {},
     onWrite: () => {},
     onReconciling: () => {},

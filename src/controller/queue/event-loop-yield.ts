@@ -20,8 +20,8 @@ export class EventLoopYield {
     this.#turned = clock.monotonic();
   }
 
-  /** Called before each run. What it returns, the run has to wait for: all others that begin meanwhile wait for the same. */
-  take(): Promise<void> | undefined {
+  /** Called before each run. The run waits for the promise, if any; runs that begin meanwhile wait for the same one. */
+  beforeRun(): Promise<void> | undefined {
     this.#runs += 1;
     const isLong = this.#runs >= RUNS && this.#clock.monotonic() - this.#turned >= TURN_MS;
     if (isLong) this.#waiting ??= this.#turn();

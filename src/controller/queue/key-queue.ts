@@ -32,7 +32,7 @@ export type Outcome =
   | { readonly kind: 'retry'; readonly error: unknown; readonly retryAfterMs?: number };
 
 /** What is told as it happens. Times are in milliseconds. The hooks must not throw. */
-export interface QueueObserver<K extends string = string> {
+export interface QueueObserver<K> {
   /** A key became ready to run. */
   onAdd?(priority: Priority): void;
   /** A key began to run, `waited` after it became ready. */
@@ -42,7 +42,7 @@ export interface QueueObserver<K extends string = string> {
   onRetry?(failure: Failure<K>): void;
 }
 
-export interface Failure<K extends string = string> {
+export interface Failure<K> {
   readonly key: K;
   readonly error: unknown;
   readonly failures: number;
@@ -61,7 +61,9 @@ export interface QueueStats {
   readonly longest: number;
 }
 
-export interface QueueOptions<K extends string> {
+export interface QueueOptions<K> {
+  /** The identity of a key: keys with the same string are one entry of the queue. */
+  readonly identify: (key: K) => string;
   /** How many keys run at once, at least 1. */
   readonly concurrency: number;
   /** The signal is aborted by `close`. A throw counts as a `retry` outcome. */
@@ -70,8 +72,8 @@ export interface QueueOptions<K extends string> {
   readonly random: Random;
   readonly backoff?: Backoff;
   readonly observer?: QueueObserver<K>;
-  /** Waited for before each run. */
-  readonly breath?: (() => Promise<void> | undefined) | undefined;
+  /** Called before each run, which begins once the promise, if any, has resolved. */
+  readonly beforeRun?: (() => Promise<void> | undefined) | undefined;
 }
 
 /** The n-th failure in a row waits between half and all of `baseMs * 2^(n-1)`, capped at `maxMs`. */
@@ -82,6 +84,7 @@ export interface Backoff {
 
 interface Entry<K> {
   readonly key: K;
+  readonly id: string;
   /** The run that is asked for: not before `due` (on the monotonic clock). */
   wanted: { due: number; priority: Priority } | undefined;
   /** Failures in a row. */
@@ -96,15 +99,17 @@ interface Entry<K> {
 
 const DEFAULT_BACKOFF: Backoff = { baseMs: 200, maxMs: 60_000 };
 
-export class KeyQueue<K extends string> {
+export class KeyQueue<K> {
+  readonly #identify: QueueOptions<K>['identify'];
   readonly #work: QueueOptions<K>['work'];
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #backoff: Backoff;
   readonly #observer: QueueObserver<K>;
-  readonly #breath: QueueOptions<K>['breath'];
+  readonly #beforeRun: QueueOptions<K>['beforeRun'];
   readonly #slots: PQueue;
-  readonly #entries = new Map<K, Entry<K>>();
+  /** By the identity of the key. */
+  readonly #entries = new Map<string, Entry<K>>();
   readonly #running = new Set<Entry<K>>();
   readonly #closing = new AbortController();
   /** Highest priority first. p-queue holds one task for each entry in them. */
@@ -115,12 +120,13 @@ export class KeyQueue<K extends string> {
   );
 
   constructor(options: QueueOptions<K>) {
+    this.#identify = options.identify;
     this.#work = options.work;
     this.#clock = options.clock;
     this.#random = options.random;
     this.#backoff = options.backoff ?? DEFAULT_BACKOFF;
     this.#observer = options.observer ?? {};
-    this.#breath = options.breath;
+    this.#beforeRun = options.beforeRun;
     this.#slots = new PQueue({ concurrency: options.concurrency });
   }
 
@@ -195,10 +201,12 @@ export class KeyQueue<K extends string> {
 
   #request(key: K, due: number, priority: Priority): void {
     if (this.#closing.signal.aborted) return;
-    let entry = this.#entries.get(key);
+    const id = this.#identify(key);
+    let entry = this.#entries.get(id);
     if (entry === undefined) {
       entry = {
         key,
+        id,
         wanted: undefined,
         failures: 0,
         notBefore: 0,
@@ -206,7 +214,7 @@ export class KeyQueue<K extends string> {
         ready: undefined,
         runningSince: undefined,
       };
-      this.#entries.set(key, entry);
+      this.#entries.set(id, entry);
     }
     want(entry, due, priority);
     if (entry.runningSince === undefined) this.#place(entry);
@@ -216,7 +224,7 @@ export class KeyQueue<K extends string> {
   #place(entry: Entry<K>): void {
     const { wanted } = entry;
     if (wanted === undefined) {
-      this.#entries.delete(entry.key);
+      this.#entries.delete(entry.id);
       return;
     }
     const now = this.#clock.monotonic();
@@ -257,7 +265,7 @@ export class KeyQueue<K extends string> {
   readonly #runNext = async (): Promise<void> => {
     // The events of one turn are all in before the choice is made, and no caller of `add` runs `work`.
     await Promise.resolve();
-    await this.#breath?.();
+    await this.#beforeRun?.();
     if (this.#slots.isPaused) return this.#takeSlot();
     const entry = this.#shiftReady();
     if (entry?.wanted === undefined || entry.ready === undefined) return;

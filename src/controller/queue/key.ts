@@ -1,9 +1,27 @@
-/**
- * The keys of the work queue: `namespace/NAME` (its policies, for all profiles that concern it), `profile/NAME` (its
- * finalizer and status), `admission/bindings` (what profiles ask of the API server's own admission), and
- * `admission/accounts` (what peers by ServiceAccount rely on).
- */
-export type Key = `namespace/${string}` | `profile/${string}` | typeof ADMISSION | typeof ACCOUNTS;
+/** The keys of the work queue. */
 
-export const ADMISSION = 'admission/bindings';
-export const ACCOUNTS = 'admission/accounts';
+export type Key =
+  /** A namespace: its policies, for all profiles that concern it. */
+  | { readonly kind: 'namespace'; readonly name: string }
+  /** A profile: its finalizer and its status. */
+  | { readonly kind: 'profile'; readonly name: string }
+  /** The admission bindings that profiles ask for, all together. */
+  | { readonly kind: 'admission' }
+  /** The bindings that peers by ServiceAccount rely on, all together. */
+  | { readonly kind: 'service-accounts' };
+
+export const ADMISSION: Key = { kind: 'admission' };
+export const SERVICE_ACCOUNTS: Key = { kind: 'service-accounts' };
+
+export function namespaceKey(name: string): Key {
+  return { kind: 'namespace', name };
+}
+
+export function profileKey(name: string): Key {
+  return { kind: 'profile', name };
+}
+
+/** One string for each key: equal keys have equal strings. Names of namespaces and profiles have no slash. */
+export function encodeKey(key: Key): string {
+  return 'name' in key ? `${key.kind}/${key.name}` : key.kind;
+}

@@ -15,9 +15,10 @@ import { flush, VirtualClock } from '../../support/virtual-clock.ts';
 function harness(options: Partial<QueueOptions<string>> & { answers?: Record<string, Outcome[]> } = {}) {
   const clock = new VirtualClock();
   const runs: Array<[key: string, at: number]> = [];
-  const failures: Failure[] = [];
+  const failures: Failure<string>[] = [];
   const waits: number[] = [];
   const queue = new KeyQueue<string>({
+    identify: (key) => key,
     concurrency: 1,
     clock,
     random: () => 1,
@@ -55,11 +56,11 @@ describe('the work queue', () => {
   it('lets the event loop turn between runs that never wait', async () => {
     let turns = 0;
     const ticking = setInterval(() => (turns += 1), 1);
-    const breath = new EventLoopYield(systemClock);
+    const eventLoop = new EventLoopYield(systemClock);
     const { queue } = harness({
       clock: systemClock,
       concurrency: 8,
-      breath: () => breath.take(),
+      beforeRun: () => eventLoop.beforeRun(),
       work: async () => {
         // All of it on the processor.
         for (const end = performance.now() + 0.2; performance.now() < end; );
@@ -93,6 +94,7 @@ describe('the work queue', () => {
   it('runs a key again when it was added during its run, with the highest priority noted', async () => {
     const order: string[] = [];
     const queue: KeyQueue<string> = new KeyQueue({
+      identify: (key) => key,
       concurrency: 1,
       clock: new VirtualClock(),
       random: Math.random,

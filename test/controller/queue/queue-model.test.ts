@@ -59,6 +59,7 @@ async function play(steps: Step[], concurrency: number, random: number): Promise
   const lastStart = new Map<string, number>();
   let moment = 0;
   const queue = new KeyQueue<string>({
+    identify: (key) => key,
     concurrency,
     clock,
     random: () => random,

@@ -267,6 +267,7 @@ describe('the metrics', () => {
     const metrics = createMetrics({ version: '1' });
     const clock = new VirtualClock();
     const queue: KeyQueue<string> = new KeyQueue({
+      identify: (key) => key,
       concurrency: 1,
       clock,
       random: () => 1,
