@@ -1,7 +1,7 @@
 /** The JSON schema of the configuration file, from what reads it. */
 import { parse } from 'yaml';
 import { CONFIG_API_VERSION, CONFIG_KIND, CONFIGURATION_SCHEMA } from '../../src/options/file.ts';
-import { configurationText } from '../../src/options/help.ts';
+import { configurationText } from '../../src/options/print-config.ts';
 import { isRecord, type JsonSchema } from '../../src/options/shape.ts';
 import { parseOptions } from '../../src/options/parse.ts';
 

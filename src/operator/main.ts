@@ -1,14 +1,13 @@
 /** The operator's process: options, signals, exit codes. */
 import { readFileSync } from 'node:fs';
-import packageJson from '../../package.json' with { type: 'json' };
 import { runOperator } from './wiring.ts';
-import { type Options, OptionsError, parseOptions } from '../options/parse.ts';
+import { type Options, OptionsError } from '../options/options.ts';
+import { parseOptions } from '../options/parse.ts';
 import { createLogger } from '../observability/logs/logger.ts';
+import { version } from '../util/version.ts';
 
 /** Longest orderly end, in milliseconds; below the 30 s after which Kubernetes kills the Pod. */
 const GRACE = 20_000;
-
-const { version } = packageJson;
 
 const argv = process.argv.slice(2);
 const { env } = process;

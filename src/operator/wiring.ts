@@ -10,7 +10,7 @@ import { fenced } from '../kube/fence.ts';
 import { LeaderElector, type Lease, LEASES } from '../kube/lease.ts';
 import { Resource } from '../kube/resource.ts';
 import { createTransport, type Transport } from '../kube/http/transport.ts';
-import type { Options } from '../options/parse.ts';
+import type { Options } from '../options/options.ts';
 import { followConfiguration } from './follow-configuration.ts';
 import { serve } from './endpoints/serve.ts';
 import type { Logger } from '../observability/logs/logger.ts';

@@ -1,12 +1,22 @@
 /**
- * What the operator was asked to do: flags, then SEGMENTATION_* variables, then the configuration file, then
- * defaults. Pure but for reading the file. Everything that is wrong is reported at once, and nothing is ignored.
+ * The operator's options from flags, then SEGMENTATION_* variables, then the configuration file, then defaults. Pure but
+ * for reading the file, which the caller passes in. Everything that is wrong is reported at once, and nothing that is
+ * given is ignored.
  */
-import { parseArgs } from 'node:util';
+import { readCommandLine } from '../util/command-line.ts';
+import { didYouMean } from '../util/suggest.ts';
+import { isLoopback, parseBindAddress } from './bind-address.ts';
 import { CLUSTER_DEFAULTS, PROTECTED_NAMESPACES } from './cluster-defaults.ts';
 import { formatDuration } from './duration.ts';
 import { type ConfigurationFile, readConfiguration } from './file.ts';
-import { configurationText, helpText } from './help.ts';
+import { helpText } from './help.ts';
+import {
+  type ConfigurationSource,
+  type LeaderElectionOptions,
+  type Options,
+  OptionsError,
+} from './options.ts';
+import { configurationText } from './print-config.ts';
 import {
   ENVIRONMENT_PREFIX,
   environmentName,
@@ -16,52 +26,6 @@ import {
   type Setting,
   SETTINGS,
 } from './settings.ts';
-import { didYouMean } from './suggest.ts';
-import type { ClusterConfiguration } from '../policy/facts.ts';
-import { isLoopback, parseBindAddress } from './bind-address.ts';
-import type { LogFormat, LogLevel } from '../observability/logs/logger.ts';
-
-/** All durations are in milliseconds. */
-export interface Options {
-  /** Undefined: KUBECONFIG, the pod's own account, or ~/.kube/config. */
-  readonly kubeconfig: string | undefined;
-  readonly context: string | undefined;
-  readonly metricsBindAddress: string;
-  readonly metricsSecurity: MetricsSecurity;
-  readonly healthProbeBindAddress: string;
-  readonly concurrency: number;
-  /** How often every namespace is looked at again without an event. */
-  readonly resyncPeriod: number;
-  readonly logLevel: LogLevel;
-  readonly logFormat: LogFormat;
-  readonly leaderElection: LeaderElectionOptions;
-  /** Never segmented. The operator's own namespace is not in it. */
-  readonly protectedNamespaces: readonly string[];
-  /** The file of --config as it was read. */
-  readonly configurationFile: { readonly path: string; readonly text: string } | undefined;
-  /** Where things are in this cluster, for the compiler of policies. */
-  readonly cluster: ClusterConfiguration;
-}
-
-export interface MetricsSecurity {
-  /** By TLS, and only for those whom the API server lets get /metrics. */
-  readonly enabled: boolean;
-  /** Undefined: a self-signed certificate. */
-  readonly certPath: string | undefined;
-  /** The files in it. */
-  readonly certName: string;
-  readonly certKey: string;
-}
-
-export interface LeaderElectionOptions {
-  readonly enabled: boolean;
-  /** Of the Lease; undefined: the operator's own. */
-  readonly namespace: string | undefined;
-  /** Whole seconds, longer than `renewDeadline`, which is longer than `retryPeriod`. */
-  readonly leaseDuration: number;
-  readonly renewDeadline: number;
-  readonly retryPeriod: number;
-}
 
 export interface OptionsInput {
   /** Without the executable and the script. */
@@ -76,20 +40,9 @@ export type Parsed =
   | { readonly kind: 'options'; readonly options: Options }
   | { readonly kind: 'help' | 'version' | 'print-config'; readonly text: string };
 
-/** Everything that is wrong with the command line, the environment and the file, one line each. */
-export class OptionsError extends Error {
-  override readonly name = 'OptionsError';
-  readonly problems: readonly string[];
-
-  constructor(problems: readonly string[]) {
-    super(problems.join('\n'));
-    this.problems = problems;
-  }
-}
-
 const DEFAULT_LEASE = { leaseDuration: 15_000, renewDeadline: 10_000, retryPeriod: 2000 };
 const DEFAULT_RESYNC = 10 * 3_600_000;
-/** client-go adds up to a fifth of the period to each retry; one must fit before the deadline. */
+/** client-go adds up to a fifth of the period to each retry; one retry must fit before the deadline. */
 const RETRY_JITTER = 1.2;
 
 /** @throws OptionsError */
@@ -100,23 +53,44 @@ export function parseOptions(input: OptionsInput): Parsed {
   if (flags.has('version')) return { kind: 'version', text: `segmentation-operator ${input.version}` };
   checkEnvironment(input.env, problems);
 
-  let file: ConfigurationFile = {};
-  const setting = <K extends keyof Scalars>(name: K): Scalars[K] => {
-    const { flag, shape, fromText, inFile, fallback }: Setting<Scalars[K]> = SETTINGS[name];
-    const variable = environmentName(flag);
-    const given = flags.get(flag);
-    const text = given ?? (input.env[variable] || undefined);
-    if (text === undefined) return inFile?.(file) ?? fallback;
-    const source = given === undefined ? variable : `--${flag}`;
-    return shape(fromText ? fromText(text) : text, source, problems) ?? fallback;
-  };
+  const path = readSetting('config', { flags, env: input.env, file: {}, problems });
+  const source = path === undefined ? undefined : readSource(path, input.readFile, problems);
+  const file = source === undefined ? {} : readConfiguration(source.text, source.path, problems);
+  const options = combine({ flags, env: input.env, file, problems }, source);
+  problems.push(
+    ...leaseProblems(options.leaderElection),
+    ...certificateProblems(options),
+    ...portProblems(options),
+  );
+  if (problems.length > 0) throw new OptionsError(problems);
+  if (flags.has('print-config')) return { kind: 'print-config', text: configurationText(options) };
+  return { kind: 'options', options };
+}
 
-  const path = setting('config');
-  const text = path === undefined ? undefined : readFile(path, input.readFile, problems);
-  if (path !== undefined && text !== undefined) file = readConfiguration(text, path, problems);
-  const { clusterDNS, protectedNamespaces, resyncPeriod, leaderElection } = file;
+/** The places that give options, strongest first, and where their problems are collected. */
+interface Layers {
+  /** The text of each flag. */
+  readonly flags: ReadonlyMap<string, string>;
+  readonly env: OptionsInput['env'];
+  readonly file: ConfigurationFile;
+  readonly problems: string[];
+}
+
+function readSetting<K extends keyof Scalars>(name: K, { flags, env, file, problems }: Layers): Scalars[K] {
+  const { flag, shape, fromText, inFile, fallback }: Setting<Scalars[K]> = SETTINGS[name];
+  const variable = environmentName(flag);
+  const given = flags.get(flag);
+  const text = given ?? (env[variable] || undefined);
+  if (text === undefined) return inFile?.(file) ?? fallback;
+  const source = given === undefined ? variable : `--${flag}`;
+  return shape(fromText ? fromText(text) : text, source, problems) ?? fallback;
+}
+
+function combine(layers: Layers, configurationFile: ConfigurationSource | undefined): Options {
+  const { file } = layers;
+  const setting = <K extends keyof Scalars>(name: K) => readSetting(name, layers);
   const metricsBindAddress = setting('metricsBindAddress');
-  const options: Options = {
+  return {
     kubeconfig: setting('kubeconfig'),
     context: setting('context'),
     metricsBindAddress,
@@ -128,20 +102,20 @@ export function parseOptions(input: OptionsInput): Parsed {
     },
     healthProbeBindAddress: setting('healthProbeBindAddress'),
     concurrency: setting('concurrency'),
-    resyncPeriod: resyncPeriod ?? DEFAULT_RESYNC,
+    resyncPeriod: file.resyncPeriod ?? DEFAULT_RESYNC,
     logLevel: setting('logLevel'),
     logFormat: setting('logFormat'),
     leaderElection: {
       enabled: setting('leaderElect'),
       namespace: setting('leaderElectionNamespace'),
-      leaseDuration: leaderElection?.leaseDuration ?? DEFAULT_LEASE.leaseDuration,
-      renewDeadline: leaderElection?.renewDeadline ?? DEFAULT_LEASE.renewDeadline,
-      retryPeriod: leaderElection?.retryPeriod ?? DEFAULT_LEASE.retryPeriod,
+      leaseDuration: file.leaderElection?.leaseDuration ?? DEFAULT_LEASE.leaseDuration,
+      renewDeadline: file.leaderElection?.renewDeadline ?? DEFAULT_LEASE.renewDeadline,
+      retryPeriod: file.leaderElection?.retryPeriod ?? DEFAULT_LEASE.retryPeriod,
     },
-    protectedNamespaces: protectedNamespaces ?? PROTECTED_NAMESPACES,
-    configurationFile: path === undefined || text === undefined ? undefined : { path, text },
+    protectedNamespaces: file.protectedNamespaces ?? PROTECTED_NAMESPACES,
+    configurationFile,
     cluster: {
-      clusterDNS: { ...CLUSTER_DEFAULTS.clusterDNS, ...defined(clusterDNS ?? {}) },
+      clusterDNS: { ...CLUSTER_DEFAULTS.clusterDNS, ...defined(file.clusterDNS ?? {}) },
       ingressControllers: file.ingressControllers ?? CLUSTER_DEFAULTS.ingressControllers,
       monitoring: file.monitoring ?? CLUSTER_DEFAULTS.monitoring,
       nodeCIDRs: file.nodeCIDRs ?? CLUSTER_DEFAULTS.nodeCIDRs,
@@ -150,58 +124,31 @@ export function parseOptions(input: OptionsInput): Parsed {
       maxNodeAddresses: file.maxNodeAddresses ?? CLUSTER_DEFAULTS.maxNodeAddresses,
     },
   };
-  checkTogether(options, problems);
-  if (problems.length > 0) throw new OptionsError(problems);
-  if (flags.has('print-config')) return { kind: 'print-config', text: configurationText(options) };
-  return { kind: 'options', options };
 }
 
-/** The text that each flag on the command line was given; the last one counts. */
+/** The text of each flag on the command line; where a flag is repeated, the last one counts. */
 function readFlags(argv: readonly string[], problems: string[]): Map<string, string> {
-  const settings = new Map<string, { readonly takesValue: boolean }>(
-    Object.values(SETTINGS).map(({ flag, value }) => [flag, { takesValue: value !== undefined }]),
-  );
-  const known = [...settings.keys(), ...Object.keys(QUESTIONS)];
-  const { tokens } = parseArgs({
+  const definitions = [
+    ...Object.values(SETTINGS).map(({ flag, value }) => ({ name: flag, takesValue: value !== undefined })),
+    ...Object.keys(QUESTIONS).map((name) => ({
+      name,
+      takesValue: false,
+      ...(name === 'help' && { short: 'h' }),
+    })),
+  ];
+  const { flags, errors } = readCommandLine(
     // Go's flags may begin with one dash.
-    args: argv.map((argument) => (/^-[a-z][a-z]/.test(argument) ? `-${argument}` : argument)),
-    options: {
-      ...Object.fromEntries(
-        known.map((flag) => [
-          flag,
-          { type: settings.get(flag)?.takesValue ? ('string' as const) : ('boolean' as const) },
-        ]),
-      ),
-      help: { type: 'boolean', short: 'h' },
-    },
-    strict: false,
-    tokens: true,
-  });
-  const flags = new Map<string, string>();
-  let mayBeItsValue = false;
-  for (const token of tokens) {
-    if (token.kind === 'positional' && !mayBeItsValue) problems.push(`unexpected argument "${token.value}"`);
-    mayBeItsValue = false;
-    if (token.kind !== 'option') continue;
-    const { name, rawName, value, inlineValue } = token;
-    if (!known.includes(name)) {
-      mayBeItsValue = true;
-      problems.push(
-        `unknown flag ${rawName}${didYouMean(
-          rawName,
-          known.map((flag) => `--${flag}`),
-        )}`,
-      );
-    } else if (!settings.get(name)?.takesValue) {
-      flags.set(name, value ?? 'true');
-    } else if (value === undefined || value === '' || (!inlineValue && value.startsWith('-'))) {
-      mayBeItsValue = true;
-      problems.push(`--${name}: a value is needed`);
-    } else {
-      flags.set(name, value);
-    }
+    argv.map((argument) => (/^-[a-z][a-z]/.test(argument) ? `-${argument}` : argument)),
+    { flags: definitions, takesWords: false },
+  );
+  const known = definitions.map(({ name }) => `--${name}`);
+  for (const error of errors) {
+    if (error.kind === 'unknown-flag')
+      problems.push(`unknown flag ${error.flag}${didYouMean(error.flag, known)}`);
+    else if (error.kind === 'missing-value') problems.push(`--${error.name}: a value is needed`);
+    else problems.push(`unexpected argument "${error.argument}"`);
   }
-  return flags;
+  return new Map(flags.map(({ name, value }) => [name, value ?? 'true']));
 }
 
 function checkEnvironment(env: OptionsInput['env'], problems: string[]): void {
@@ -212,9 +159,13 @@ function checkEnvironment(env: OptionsInput['env'], problems: string[]): void {
   }
 }
 
-function readFile(path: string, read: OptionsInput['readFile'], problems: string[]): string | undefined {
+function readSource(
+  path: string,
+  read: OptionsInput['readFile'],
+  problems: string[],
+): ConfigurationSource | undefined {
   try {
-    return read(path);
+    return { path, text: read(path) };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     const reasons = {
@@ -230,41 +181,41 @@ function readFile(path: string, read: OptionsInput['readFile'], problems: string
   }
 }
 
-function checkTogether(options: Options, problems: string[]): void {
-  const { leaseDuration, renewDeadline, retryPeriod } = options.leaderElection;
-  const said = (name: 'leaseDuration' | 'renewDeadline' | 'retryPeriod') =>
-    `leaderElection.${name} (${formatDuration(options.leaderElection[name])})`;
+function leaseProblems(lease: LeaderElectionOptions): string[] {
+  const { leaseDuration, renewDeadline, retryPeriod } = lease;
+  const named = (name: 'leaseDuration' | 'renewDeadline' | 'retryPeriod') =>
+    `leaderElection.${name} (${formatDuration(lease[name])})`;
+  const problems: string[] = [];
   if (leaseDuration % 1000 !== 0)
-    problems.push(`${said('leaseDuration')} must be whole seconds, as a Lease holds it`);
+    problems.push(`${named('leaseDuration')} must be whole seconds, as a Lease holds it`);
   if (leaseDuration <= renewDeadline) {
-    problems.push(`${said('leaseDuration')} must be longer than ${said('renewDeadline')}`);
+    problems.push(`${named('leaseDuration')} must be longer than ${named('renewDeadline')}`);
   }
   if (renewDeadline <= retryPeriod * RETRY_JITTER) {
     problems.push(
-      `${said('renewDeadline')} must be longer than ${RETRY_JITTER} times ${said('retryPeriod')}`,
+      `${named('renewDeadline')} must be longer than ${RETRY_JITTER} times ${named('retryPeriod')}`,
     );
   }
-  const { enabled, certPath } = options.metricsSecurity;
-  if (certPath !== undefined && !enabled) {
-    problems.push(
-      `--${SETTINGS.metricsCertPath.flag} (${certPath}) has no use without --${SETTINGS.metricsSecure.flag}: add that, or leave it out`,
-    );
-  }
-  const metrics = parseBindAddress(options.metricsBindAddress);
-  const health = parseBindAddress(options.healthProbeBindAddress);
-  if (
-    typeof metrics === 'object' &&
-    typeof health === 'object' &&
-    metrics.port !== 0 &&
-    metrics.port === health.port
-  ) {
-    if (metrics.host === health.host || metrics.host === undefined || health.host === undefined) {
-      problems.push(
-        `--${SETTINGS.metricsBindAddress.flag} and --${SETTINGS.healthProbeBindAddress.flag} both ask for port ` +
-          `${metrics.port}; give them different ports`,
-      );
-    }
-  }
+  return problems;
+}
+
+function certificateProblems({ metricsSecurity: { enabled, certPath } }: Options): string[] {
+  if (certPath === undefined || enabled) return [];
+  const [path, secure] = [SETTINGS.metricsCertPath.flag, SETTINGS.metricsSecure.flag];
+  return [`--${path} (${certPath}) has no use without --${secure}: add that, or leave it out`];
+}
+
+function portProblems({ metricsBindAddress, healthProbeBindAddress }: Options): string[] {
+  const metrics = parseBindAddress(metricsBindAddress);
+  const health = parseBindAddress(healthProbeBindAddress);
+  if (typeof metrics !== 'object' || typeof health !== 'object') return [];
+  if (metrics.port === 0 || metrics.port !== health.port) return [];
+  const overlap = metrics.host === health.host || metrics.host === undefined || health.host === undefined;
+  if (!overlap) return [];
+  return [
+    `--${SETTINGS.metricsBindAddress.flag} and --${SETTINGS.healthProbeBindAddress.flag} both ask for port ` +
+      `${metrics.port}; give them different ports`,
+  ];
 }
 
 /** `object` without its undefined values. */

@@ -7,7 +7,7 @@ import type { LabelSelector, LabelSelectorRequirement, StringMap } from '../api/
 import { canonicalCidr, formatAddress, parseAddress } from '../policy/semantics/cidr.ts';
 import { BIND_ADDRESS_FORMS, BIND_ADDRESS_PATTERN, parseBindAddress } from './bind-address.ts';
 import { DURATION_PATTERN, parseDuration } from './duration.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMean } from '../util/suggest.ts';
 
 /** A JSON schema (draft 7), as far as it is written here. */
 export interface JsonSchema {

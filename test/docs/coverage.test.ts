@@ -9,7 +9,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { KIND } from '../../src/api/names.ts';
 import { EVENT_REASONS } from '../../src/observability/profile-events.ts';
 import { readConfiguration } from '../../src/options/file.ts';
-import { configurationText } from '../../src/options/help.ts';
+import { configurationText } from '../../src/options/print-config.ts';
 import { environmentName, type Setting, SETTINGS } from '../../src/options/settings.ts';
 import { parseOptions } from '../../src/options/parse.ts';
 import { page, quoted, readRepositoryFile, rows, samples } from './pages.ts';

@@ -8,7 +8,8 @@ import { parse } from 'yaml';
 import { configurationSchema } from '../../scripts/generate/configuration.ts';
 import { readConfiguration } from '../../src/options/file.ts';
 import { isRecord, type JsonSchema } from '../../src/options/shape.ts';
-import { type Options, OptionsError, parseOptions } from '../../src/options/parse.ts';
+import { type Options, OptionsError } from '../../src/options/options.ts';
+import { parseOptions } from '../../src/options/parse.ts';
 import { page, samples } from '../docs/pages.ts';
 
 const path = join(import.meta.dirname, '../../config/operator-configuration.schema.json');

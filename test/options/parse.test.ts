@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { type Options, OptionsError, parseOptions } from '../../src/options/parse.ts';
+import { type Options, OptionsError } from '../../src/options/options.ts';
+import { parseOptions } from '../../src/options/parse.ts';
 
 const HEADER = 'apiVersion: config.segmentation.dev/v1alpha1\nkind: OperatorConfiguration\n';
 

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { isRecord } from '../../options/shape.ts';
-import { didYouMean } from '../../options/suggest.ts';
+import { didYouMean } from '../../util/suggest.ts';
 import { type CelRule, judge } from './cel.ts';
 
 /** A node of a structural schema: the parts that the project's CRDs use. */

@@ -1,24 +1,24 @@
-/** Command lines: which flags there are, what they were given, and what is wrong with them. */
-import { parseArgs } from 'node:util';
-import { didYouMean } from '../../options/suggest.ts';
+/** Flags of the plugin's commands: how a command declares them, and their values on a command line. */
+import { type CommandLineError, readCommandLine } from '../../util/command-line.ts';
+import { didYouMean } from '../../util/suggest.ts';
 import { UsageError } from './failure.ts';
 
 export interface Flag {
   /** Without the dashes. */
   readonly name: string;
   readonly short?: string;
-  /** What stands for the value in the help text; absent for a flag that is on when it is there. */
+  /** The value's name in the help text; absent for a flag that takes no value. */
   readonly value?: string;
   /** May be given several times. */
   readonly repeated?: boolean;
   /** The only values that it takes. */
   readonly choices?: readonly string[];
-  /** What completion offers for the value. */
+  /** The kind of name that shell completion offers for the value. */
   readonly completes?: 'files' | 'directories' | 'namespaces' | 'contexts' | 'profiles';
   readonly help: string;
 }
 
-/** What a command line says. */
+/** The flags that a command line gives. */
 export class Flags {
   readonly #given: ReadonlyMap<string, readonly string[]>;
 
@@ -26,12 +26,12 @@ export class Flags {
     this.#given = given;
   }
 
-  /** Whether the flag is there, with whatever value. */
+  /** True if the flag is given, with any value. */
   has(name: string): boolean {
     return this.#given.has(name);
   }
 
-  /** The last value; undefined without the flag. */
+  /** The last value; undefined if the flag is not given. */
   get(name: string): string | undefined {
     return this.#given.get(name)?.at(-1);
   }
@@ -44,7 +44,7 @@ export class Flags {
 
 export interface CommandLine {
   readonly flags: Flags;
-  /** What is no flag, in order. */
+  /** The arguments that are no flags, in order. */
   readonly words: readonly string[];
 }
 
@@ -54,30 +54,20 @@ export interface CommandLine {
  * @throws UsageError
  */
 export function readFlags(argv: readonly string[], known: readonly Flag[]): CommandLine {
-  const options = Object.fromEntries(
-    known.map(({ name, short, value }) => [
+  const { flags, words, errors } = readCommandLine(argv, {
+    flags: known.map(({ name, short, value }) => ({
       name,
-      { type: value === undefined ? ('boolean' as const) : ('string' as const), ...(short && { short }) },
-    ]),
-  );
-  const { tokens } = parseArgs({
-    args: [...argv],
-    options,
-    strict: false,
-    tokens: true,
-    allowPositionals: true,
+      ...(short && { short }),
+      takesValue: value !== undefined,
+    })),
+    takesWords: true,
   });
+  const [error] = errors;
+  if (error !== undefined) throw new UsageError(errorText(error, known));
   const given = new Map<string, string[]>();
-  const words: string[] = [];
-  for (const token of tokens) {
-    if (token.kind === 'positional') words.push(token.value);
-    if (token.kind !== 'option') continue;
-    const flag = known.find(({ name }) => name === token.name);
-    if (flag === undefined) {
-      const names = known.flatMap(({ name, short }) => (short ? [name, short] : [name]));
-      throw new UsageError(`unknown flag ${token.rawName}${didYouMean(token.name, names)}`);
-    }
-    given.set(flag.name, [...(given.get(flag.name) ?? []), valueOf(flag, token.value, token.inlineValue)]);
+  for (const { name, value } of flags) {
+    const flag = known.find((each) => each.name === name);
+    if (flag !== undefined) given.set(name, [...(given.get(name) ?? []), valueOf(flag, value)]);
   }
   for (const { name, repeated } of known) {
     if (repeated !== true && (given.get(name)?.length ?? 0) > 1)
@@ -86,17 +76,28 @@ export function readFlags(argv: readonly string[], known: readonly Flag[]): Comm
   return { flags: new Flags(given), words };
 }
 
-function valueOf(flag: Flag, value: string | undefined, inline: boolean | undefined): string {
+function errorText(error: CommandLineError, known: readonly Flag[]): string {
+  switch (error.kind) {
+    case 'unknown-flag': {
+      const names = known.flatMap(({ name, short }) => (short ? [name, short] : [name]));
+      return `unknown flag ${error.flag}${didYouMean(error.flag.replace(/^-+/, ''), names)}`;
+    }
+    case 'missing-value':
+      return `--${error.name} needs a value: ${known.find(({ name }) => name === error.name)?.value}`;
+    case 'unexpected-argument':
+      return `unexpected argument ${error.argument}`;
+  }
+}
+
+function valueOf(flag: Flag, value: string | undefined): string {
   if (flag.value === undefined) {
     if (value === undefined || value === 'true') return 'true';
     throw new UsageError(`--${flag.name} takes no value, but was given "${value}"`);
   }
-  // `-o=json` as kubectl understands it; parseArgs leaves the sign with the value of a short flag.
-  const text = inline === true && value?.startsWith('=') ? value.slice(1) : value;
-  if (text === undefined || text === '') throw new UsageError(`--${flag.name} needs a value: ${flag.value}`);
+  const text = value ?? '';
   if (flag.choices !== undefined && !flag.choices.includes(text)) {
-    const known = flag.choices.join(', ');
-    throw new UsageError(`--${flag.name} ${text}: not one of ${known}${didYouMean(text, flag.choices)}`);
+    const choices = flag.choices.join(', ');
+    throw new UsageError(`--${flag.name} ${text}: not one of ${choices}${didYouMean(text, flag.choices)}`);
   }
   return text;
 }

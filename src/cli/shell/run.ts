@@ -1,5 +1,5 @@
 /** One run of the plugin: from a command line to an exit code. Everything that it touches is in `process`. */
-import { didYouMean } from '../../options/suggest.ts';
+import { didYouMean } from '../../util/suggest.ts';
 import type { Command } from './command.ts';
 import { COMMANDS } from '../commands/registry.ts';
 import { CliError, EXIT, UsageError } from './failure.ts';
@@ -7,7 +7,7 @@ import { type Flags, readFlags } from './flags.ts';
 import { CALLED, commandHelp, flagsOf, overview } from './help.ts';
 import { load } from '../snapshot/load.ts';
 import { type Process, Terminal } from './terminal.ts';
-import { version } from './version.ts';
+import { version } from '../../util/version.ts';
 
 /** @param argv without the executable and the script. Resolves the exit code; rejects for a defect only. */
 export async function run(argv: readonly string[], process: Process): Promise<number> {

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
-import { type Options, OptionsError, parseOptions } from '../../options/parse.ts';
+import { type Options, OptionsError } from '../../options/options.ts';
+import { parseOptions } from '../../options/parse.ts';
 import { CliError, counted, listed } from '../shell/failure.ts';
 import type { Flag, Flags } from '../shell/flags.ts';
 import type { ClusterObjects } from './cluster.ts';
@@ -10,7 +11,7 @@ import { assumedNamespace, type Manifests, readManifests } from './manifests.ts'
 import { ObjectSet } from './objects.ts';
 import { MANIFESTS, Snapshot } from './snapshot.ts';
 import type { Process, Terminal } from '../shell/terminal.ts';
-import { version } from '../shell/version.ts';
+import { version } from '../../util/version.ts';
 
 /** Where a command reads from. */
 export const SOURCE_FLAGS: readonly Flag[] = [

@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { LineCounter, parseAllDocuments } from 'yaml';
 import type { KubeObject } from '../../api/meta.ts';
 import { GROUP, KIND, LABEL_NAMESPACE_NAME } from '../../api/names.ts';
-import { didYouMean } from '../../options/suggest.ts';
+import { didYouMean } from '../../util/suggest.ts';
 import { isRecord } from '../../options/shape.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Process } from '../shell/terminal.ts';

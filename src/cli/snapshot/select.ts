@@ -1,6 +1,6 @@
 /** Picks what arguments name, and says what there is instead where a name is not found. */
 import type { SegmentationProfile } from '../../api/profile.ts';
-import { didYouMean } from '../../options/suggest.ts';
+import { didYouMean } from '../../util/suggest.ts';
 import { CliError, listed } from '../shell/failure.ts';
 import type { Snapshot, SnapshotNamespace } from './snapshot.ts';
 

@@ -1,7 +1,7 @@
 /** The endpoints that tell of the operator: probes, and metrics, open or guarded. */
 import type { Clock } from '../../util/clock.ts';
 import type { Transport } from '../../kube/http/transport.ts';
-import type { Options } from '../../options/parse.ts';
+import type { Options } from '../../options/options.ts';
 import { createAccess, guarded } from './access.ts';
 import { followCertificate, readCertificate, selfSignedCertificate } from './certificate.ts';
 import { errorMessage } from '../../observability/logs/log-value.ts';

@@ -1,7 +1,7 @@
 /** The results of checks for CI: JUnit XML and SARIF 2.1.0. */
 import { isAbsolute, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { version } from '../../shell/version.ts';
+import { version } from '../../../util/version.ts';
 import type { Result } from './command.ts';
 
 /** As Jenkins, GitLab and GitHub actions read it: https://github.com/testmoapp/junitxml */

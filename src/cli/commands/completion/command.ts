@@ -1,7 +1,7 @@
 /** `completion`: the scripts that make a shell, or kubectl, ask the plugin what could come next. */
 import type { Command } from '../../shell/command.ts';
 import { SHELLS } from '../../shell/shells.ts';
-import { didYouMean } from '../../../options/suggest.ts';
+import { didYouMean } from '../../../util/suggest.ts';
 import { EXIT, UsageError } from '../../shell/failure.ts';
 
 /** What a line that begins with this name is completed by. */

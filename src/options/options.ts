@@ -1,0 +1,62 @@
+/** The operator's options, as flags, environment, configuration file and defaults give them together. */
+import type { LogFormat, LogLevel } from '../observability/logs/logger.ts';
+import type { ClusterConfiguration } from '../policy/facts.ts';
+
+/** All durations are in milliseconds. */
+export interface Options {
+  /** Undefined: KUBECONFIG, the pod's own service account, or ~/.kube/config. */
+  readonly kubeconfig: string | undefined;
+  readonly context: string | undefined;
+  readonly metricsBindAddress: string;
+  readonly metricsSecurity: MetricsSecurity;
+  readonly healthProbeBindAddress: string;
+  /** How many namespaces are reconciled at once. */
+  readonly concurrency: number;
+  /** How often every namespace is reconciled without an event. */
+  readonly resyncPeriod: number;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  readonly leaderElection: LeaderElectionOptions;
+  /** Namespaces that no profile ever selects. The operator's own namespace is added where it is known. */
+  readonly protectedNamespaces: readonly string[];
+  /** The file of --config as it was read at the start. */
+  readonly configurationFile: ConfigurationSource | undefined;
+  /** Where DNS, ingress controllers and monitoring run in this cluster, for the compiler of policies. */
+  readonly cluster: ClusterConfiguration;
+}
+
+export interface ConfigurationSource {
+  readonly path: string;
+  readonly text: string;
+}
+
+export interface MetricsSecurity {
+  /** True: /metrics is served by TLS, and only to clients whom the API server lets get it. */
+  readonly enabled: boolean;
+  /** The directory of the certificate; undefined: a self-signed certificate. */
+  readonly certPath: string | undefined;
+  /** File names within `certPath`. */
+  readonly certName: string;
+  readonly certKey: string;
+}
+
+export interface LeaderElectionOptions {
+  readonly enabled: boolean;
+  /** The namespace of the Lease; undefined: the operator's own. */
+  readonly namespace: string | undefined;
+  /** Whole seconds, longer than `renewDeadline`, which is longer than `retryPeriod`. */
+  readonly leaseDuration: number;
+  readonly renewDeadline: number;
+  readonly retryPeriod: number;
+}
+
+/** The command line, the environment and the file are wrong in these ways, each a line. */
+export class OptionsError extends Error {
+  override readonly name = 'OptionsError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.problems = problems;
+  }
+}
