@@ -5,7 +5,7 @@ import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { ResourceKind } from '../kube/resource.ts';
 import type { Item } from '../kube/watch/store.ts';
-import { reachOf, type Reach } from '../policy/admission/widening.ts';
+import { peerScopesOf, type PeerScopes } from '../policy/admission/widening.ts';
 import type { PolicyContent, PolicyContentPool, PolicyIdentity } from './policies/content-pool.ts';
 
 export const PROFILES: ResourceKind = { group: GROUP, version: VERSION, plural: PLURAL, namespaced: false };
@@ -55,7 +55,7 @@ export interface PolicyItem extends Item {
   /** Only on the default-deny of a profile that waits in one of its directions. */
   readonly isPartial?: boolean;
   /** Whom it allows, roughly. */
-  readonly reach: Reach;
+  readonly peerScopes: PeerScopes;
   /** Namespaces whose pods' label of their ServiceAccount it relies on. */
   readonly reliesOn: readonly string[];
   /** All else that it holds, shared with other policies; undefined where it is not kept. */
@@ -85,7 +85,7 @@ export function projectPolicy(raw: object, bodies: PolicyContentPool): PolicyIte
   return new CachedPolicy(
     { namespace, name, uid, resourceVersion },
     // Of some not of the content alone: a peer may name the policy's own namespace.
-    body.reach ?? reachOf(policy),
+    body.peerScopes ?? peerScopesOf(policy),
     body,
     // One that waits for its finalizers is no ordinary object: whoever deals with it reads it.
     shared && deletionTimestamp === undefined,
@@ -100,16 +100,16 @@ class CachedPolicy implements PolicyItem {
   readonly name: string;
   readonly uid: string;
   readonly resourceVersion: string;
-  readonly reach: Reach;
+  readonly peerScopes: PeerScopes;
   readonly body: PolicyContent | undefined;
   readonly #facts: Facts;
 
-  constructor(identity: PolicyIdentity, reach: Reach, body: PolicyContent, isKept: boolean) {
+  constructor(identity: PolicyIdentity, peerScopes: PeerScopes, body: PolicyContent, isKept: boolean) {
     this.namespace = identity.namespace;
     this.name = identity.name;
     this.uid = identity.uid;
     this.resourceVersion = identity.resourceVersion;
-    this.reach = reach;
+    this.peerScopes = peerScopes;
     this.body = isKept ? body : undefined;
     const { profile, ownerUids, fingerprint, isPartial, reliesOn } = body;
     this.#facts = isKept ? body : { profile, ownerUids, fingerprint, isPartial, reliesOn };

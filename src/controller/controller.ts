@@ -9,7 +9,7 @@ import { ACCOUNT_NAMES } from '../policy/admission/accounts.ts';
 import type { AdmissionBinding } from '../policy/admission/binding.ts';
 import type { ClusterConfiguration } from '../policy/facts.ts';
 import { AccountBindings } from './service-accounts/bindings.ts';
-import { Accounts } from './service-accounts/reconcile.ts';
+import { ServiceAccounts } from './service-accounts/reconcile.ts';
 import { Admission } from './admission/reconcile.ts';
 import { accountOf } from './admission/policies.ts';
 import { Probe } from './admission/probe.ts';
@@ -63,7 +63,7 @@ export class Controller {
   readonly #queue: KeyQueue<Key>;
   readonly #resources: WatchedResources;
   readonly #admission: Admission;
-  readonly #accounts: Accounts;
+  readonly #accounts: ServiceAccounts;
   readonly #pods: PodProbe;
   readonly #watches: Watches;
   readonly #stopping = new AbortController();
@@ -130,7 +130,7 @@ export class Controller {
       clock,
       options.namespace,
     );
-    this.#accounts = new Accounts({
+    this.#accounts = new ServiceAccounts({
       ...this.#resources,
       clusterState: this.clusterState,
       bindings: accountBindings,

@@ -124,7 +124,7 @@ export class EventHandlers {
       this.#queue.addAfter(SERVICE_ACCOUNTS, ADMISSION_DELAY, Priority.live);
     if (origin === 'own') return;
     const namespace = (next ?? old)?.namespace ?? '';
-    if (old?.reach !== next?.reach) this.#allowanceChanged(namespace);
+    if (old?.peerScopes !== next?.peerScopes) this.#allowanceChanged(namespace);
     this.#causes.drift(namespace);
     this.#queue.add(namespaceKey(namespace), Priority.drift);
   }

@@ -50,12 +50,12 @@ export interface NodeFacts {
 }
 
 /** Why pods can't be told apart by their account. */
-export type AccountProblem = 'Unsupported' | 'NotInstalled' | 'NameTaken' | 'NotTakenUp' | 'NotGuarded';
+export type AccountFailureReason = 'Unsupported' | 'NotInstalled' | 'NameTaken' | 'NotTakenUp' | 'NotGuarded';
 
 /** Of the pods that run as one ServiceAccount. */
 export interface ServiceAccountFacts {
   /** Why the label that tells them means nothing now; undefined where it can be relied on. */
-  readonly problem?: { readonly reason: AccountProblem; readonly message: string };
+  readonly failure?: { readonly reason: AccountFailureReason; readonly message: string };
   /** Pods of the account that have no such label: they are from before. */
   readonly unlabelled: number;
   /** Pods that have the account's label and run as another one. */

@@ -28,7 +28,7 @@ const policyItem = (extra: Partial<PolicyItem> = {}): PolicyItem => ({
   profile: undefined,
   ownerUids: [],
   fingerprint: undefined,
-  reach: 0,
+  peerScopes: 0,
   reliesOn: [],
   body: undefined,
   ...extra,

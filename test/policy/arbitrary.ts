@@ -146,7 +146,7 @@ export const clusterFacts: fc.Arbitrary<FactsInput> = fc
     accounts: {
       'beta/partly': { unlabelled: 2 },
       'beta/forged': { mislabelled: 1 },
-      'beta/unsupported': { problem: { reason: 'Unsupported', message: 'too old' } },
+      'beta/unsupported': { failure: { reason: 'Unsupported', message: 'too old' } },
     },
     endpoints: { 'beta/static': fixed, 'default/kubernetes': server },
     nodes,

@@ -94,7 +94,7 @@ function plainPeer(
   if (peer.serviceAccount) {
     const { namespace, name } = peer.serviceAccount;
     const account = given.accounts?.[`${namespace}/${name}`];
-    if (account?.problem !== undefined || (account?.mislabelled ?? 0) > 0) return [];
+    if (account?.failure !== undefined || (account?.mislabelled ?? 0) > 0) return [];
     const podSelector = { matchLabels: { [LABEL_SERVICE_ACCOUNT]: name } };
     return on([{ namespaceSelector: isNamed(namespace), podSelector }], own);
   }

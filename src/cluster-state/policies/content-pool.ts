@@ -12,7 +12,7 @@ import {
 } from '../../api/names.ts';
 import type { NetworkPolicy, NetworkPolicySpec } from '../../api/network-policy.ts';
 import { reliedOn } from '../../policy/admission/accounts.ts';
-import { type Reach, reachOf } from '../../policy/admission/widening.ts';
+import { type PeerScopes, peerScopesOf } from '../../policy/admission/widening.ts';
 import { fingerprint, isProfileReference } from '../../policy/semantics/normalize.ts';
 
 export interface PolicyContent {
@@ -34,7 +34,7 @@ export interface PolicyContent {
   /** The default-deny of a profile that waits in one of its directions. */
   readonly isPartial: boolean;
   /** Whom it allows, roughly; undefined where that depends on the namespace, as one of its peers names a namespace. */
-  readonly reach: Reach | undefined;
+  readonly peerScopes: PeerScopes | undefined;
 }
 
 /** Most contents that are kept. At about 4 kB each, they take no more than a few thousand policies would. */
@@ -121,7 +121,7 @@ function bodyOf(policy: NetworkPolicy, managers: readonly string[]): PolicyConte
     reliesOn: reliedOn(policy),
     fingerprint: profile !== undefined || ownerUids.length > 0 ? fingerprint(policy) : undefined,
     isPartial: labels?.[LABEL_ROLE] === 'partial-deny',
-    reach: namesNamespaces ? undefined : reachOf(policy),
+    peerScopes: namesNamespaces ? undefined : peerScopesOf(policy),
   };
 }
 

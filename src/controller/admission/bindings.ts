@@ -3,8 +3,8 @@ import { LABEL_PROFILE } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { isNotFound } from '../../kube/errors.ts';
 import type { Resource } from '../../kube/resource.ts';
-import { type AdmissionBinding, bindingKey, isOurs } from '../../policy/admission/binding.ts';
-import type { Problem } from './report.ts';
+import { type AdmissionBinding, bindingKey, isOwnBinding } from '../../policy/admission/binding.ts';
+import type { AdmissionFailure } from './report.ts';
 import { projectProfile } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 
@@ -60,11 +60,11 @@ export class AdmissionBindings {
     binding: AdmissionBinding,
     standing: Map<string, AdmissionBinding>,
     signal: AbortSignal,
-  ): Promise<Problem | undefined> {
+  ): Promise<AdmissionFailure | undefined> {
     const { bindings } = this.#options;
     const { name } = binding.metadata;
     const current = standing.get(name);
-    if (current !== undefined && !isOurs(current)) {
+    if (current !== undefined && !isOwnBinding(current)) {
       const message = `the binding ${name} is somebody else's: remove it`;
       return { reason: 'NameTaken', message, stalled: true };
     }
@@ -126,5 +126,5 @@ export function profileOf({ metadata }: AdmissionBinding): string {
 
 /** Those of the bindings that are ours. */
 export function ours(bindings: ReadonlyMap<string, AdmissionBinding>): AdmissionBinding[] {
-  return [...bindings.values()].filter(isOurs);
+  return [...bindings.values()].filter(isOwnBinding);
 }

@@ -4,7 +4,7 @@ import { isNotFound } from '../../kube/errors.ts';
 import type { Resource } from '../../kube/resource.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import { type AdmissionPolicy, POLICY_NAMES } from '../../policy/admission/binding.ts';
-import type { Problem } from './report.ts';
+import type { AdmissionFailure } from './report.ts';
 
 /** admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy, as far as it is read. */
 export interface AdmissionPolicyObject extends KubeObject {
@@ -20,7 +20,7 @@ interface Installed {
 const EXCEPTING: readonly AdmissionPolicy[] = ['protect', 'tenantPolicies'];
 
 /**
- * The problem if one of `policies` is not installed, or excepts another account than the operator's.
+ * The failure if one of `policies` is not installed, or excepts another account than the operator's.
  *
  * @throws ApiError
  */
@@ -28,7 +28,7 @@ export async function missingPolicy(
   policies: readonly AdmissionPolicy[],
   { admissionPolicies, account }: Installed,
   signal: AbortSignal,
-): Promise<Problem | undefined> {
+): Promise<AdmissionFailure | undefined> {
   for (const policy of policies) {
     const name = POLICY_NAMES[policy];
     try {

@@ -4,7 +4,7 @@ import type { Clock } from '../../util/clock.ts';
 import { ApiError } from '../../kube/errors.ts';
 import type { Resource } from '../../kube/resource.ts';
 import type { Transport } from '../../kube/http/transport.ts';
-import { type AdmissionBinding, bindingKey, isOurs } from '../../policy/admission/binding.ts';
+import { type AdmissionBinding, bindingKey, isOwnBinding } from '../../policy/admission/binding.ts';
 import {
   LABEL_STATE,
   PARAMETER_NAME,
@@ -55,7 +55,7 @@ export class Probe {
     if (standing === undefined) {
       await this.#writeParameter(state, signal);
       await bindings.create(wanted, { signal });
-    } else if (!isOurs(standing) || bindingKey(standing) !== bindingKey(wanted)) {
+    } else if (!isOwnBinding(standing) || bindingKey(standing) !== bindingKey(wanted)) {
       await this.#writeParameter(state, signal);
       const { uid, resourceVersion } = standing.metadata;
       const metadata = {

@@ -13,7 +13,7 @@ import type { Resource } from '../../kube/resource.ts';
 import {
   type AdmissionBinding,
   type AdmissionPolicy,
-  isOurs,
+  isOwnBinding,
   POLICY_NAMES,
 } from '../../policy/admission/binding.ts';
 import { gateOf, wantsGate } from '../../policy/admission/gate.ts';
@@ -30,9 +30,9 @@ import { type AdmissionPolicyObject, missingPolicy } from './policies.ts';
 import type { Probe } from './probe.ts';
 import {
   type AdmissionReport,
-  PROBE_PROBLEMS,
-  type Problem,
-  problemOf,
+  PROBE_FAILURES,
+  type AdmissionFailure,
+  failureOf,
   reportOf,
   wideningPolicies,
 } from './report.ts';
@@ -68,7 +68,7 @@ export class Admission {
   readonly #gates: Gates;
   /** Namespaces that a gate does not cover yet, by profile; undefined: too many of them for a gate. */
   readonly #leftOut = new Map<string, readonly string[] | undefined>();
-  readonly #problems = new Map<string, Problem>();
+  readonly #failures = new Map<string, AdmissionFailure>();
   /** No profile asked for anything, and there was no binding: nothing need be read until one asks. */
   #isUnused = false;
   /** The state of the bindings that is in force, by the probe. */
@@ -93,7 +93,7 @@ export class Admission {
 
   /** Whether what is in force has been found out, or why not: before, a status of the last process stands (I6). */
   get isJudged(): boolean {
-    return this.#inForce !== undefined || this.#problems.size > 0 || this.#asking().length === 0;
+    return this.#inForce !== undefined || this.#failures.size > 0 || this.#asking().length === 0;
   }
 
   /** What the profile's status is to say of it; undefined where it asks for nothing. */
@@ -109,7 +109,7 @@ export class Admission {
     );
     const report = reportOf({
       profile,
-      problem: this.#problems.get(name),
+      failure: this.#failures.get(name),
       settled: this.#settled && this.#generations.get(name) === profile.metadata.generation,
       leftOut: this.#leftOut.has(name) ? this.#leftOut.get(name) : [],
       refused: wantsGate(profile) ? refused.map(({ key }) => key) : [],
@@ -129,7 +129,7 @@ export class Admission {
     } catch (error) {
       if (isAborted(error)) return givenUp(error, signal);
       // A conflict or a dropped connection says nothing of what is in force.
-      if (classify(error) !== 'retry') this.#fail(problemOf(error));
+      if (classify(error) !== 'retry') this.#fail(failureOf(error));
       if (!isForbidden(error) && !isCollectionMissing(error)) return retry(error);
       // No permission, no bindings: nothing that this operator could hold or release.
       this.#gates.look();
@@ -158,7 +158,7 @@ export class Admission {
       this.#fail(missing);
       return { kind: 'again', afterMs: MISSING_INTERVAL };
     }
-    this.#problems.clear();
+    this.#failures.clear();
     const desired = this.#desired(asking, standing);
     if (!(await this.#bindings.remove(desired, standing, signal))) return { kind: 'again', afterMs: 1000 };
     // Until the probe was answered once, the API server may not follow the NetworkPolicies that a gate looks for: a
@@ -167,8 +167,8 @@ export class Admission {
       ({ metadata }) => this.#inForce !== undefined || standing.has(metadata.name),
     );
     for (const binding of writable) {
-      const problem = await this.#bindings.put(binding, standing, signal);
-      if (problem !== undefined) this.#problems.set(profileOf(binding), problem);
+      const failure = await this.#bindings.put(binding, standing, signal);
+      if (failure !== undefined) this.#failures.set(profileOf(binding), failure);
     }
 
     const state = stateOf(ours(standing));
@@ -179,10 +179,10 @@ export class Admission {
     }
     const answer = await probe.ask(state, probing, signal);
     if (answer !== 'inForce') {
-      const trouble = PROBE_PROBLEMS[answer];
-      if (trouble === undefined) this.#tell();
-      else this.#fail(trouble);
-      return { kind: 'again', afterMs: trouble === undefined ? PROBE_INTERVAL : MISSING_INTERVAL };
+      const failure = PROBE_FAILURES[answer];
+      if (failure === undefined) this.#tell();
+      else this.#fail(failure);
+      return { kind: 'again', afterMs: failure === undefined ? PROBE_INTERVAL : MISSING_INTERVAL };
     }
     this.#inForce = state;
     this.#settled = writable.length === desired.length;
@@ -211,7 +211,7 @@ export class Admission {
     return asking.flatMap((profile) => {
       const { name } = profile.metadata;
       const current = standing.get(`${name}.${POLICY_NAMES.gate}`);
-      const own = current && isOurs(current) ? current : undefined;
+      const own = current && isOwnBinding(current) ? current : undefined;
       const selected = this.#selected(profile).map((namespace) => ({
         name: namespace.key,
         labels: namespace.labels,
@@ -224,7 +224,10 @@ export class Admission {
     });
   }
 
-  async #missing(asking: readonly SegmentationProfile[], signal: AbortSignal): Promise<Problem | undefined> {
+  async #missing(
+    asking: readonly SegmentationProfile[],
+    signal: AbortSignal,
+  ): Promise<AdmissionFailure | undefined> {
     const wanted: AdmissionPolicy[] = [
       ...(asking.some(wantsGate) ? (['gate'] as const) : []),
       ...(asking.some(wantsProtection) ? (['protect'] as const) : []),
@@ -254,8 +257,8 @@ export class Admission {
   }
 
   /** Nothing can be done for any profile. */
-  #fail(problem: Problem): void {
-    for (const { metadata } of this.#asking()) this.#problems.set(metadata.name, problem);
+  #fail(failure: AdmissionFailure): void {
+    for (const { metadata } of this.#asking()) this.#failures.set(metadata.name, failure);
     this.#settled = false;
     this.#tell();
   }

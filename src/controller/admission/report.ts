@@ -7,7 +7,7 @@ import type { NamespaceItem } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 
 /** Why nothing can be done. */
-export interface Problem {
+export interface AdmissionFailure {
   readonly reason: string;
   readonly message: string;
   /** A person must act. */
@@ -28,7 +28,7 @@ export interface AdmissionReport {
 
 export interface ReportInput {
   readonly profile: SegmentationProfile;
-  readonly problem: Problem | undefined;
+  readonly failure: AdmissionFailure | undefined;
   /** What is written is in force, and nothing is left to be written. */
   readonly settled: boolean;
   /** Namespaces that the gate does not cover yet; undefined: more than it can leave out. */
@@ -40,7 +40,7 @@ export interface ReportInput {
 /** How many namespaces a message names. */
 const NAMED = 3;
 
-export function reportOf({ profile, problem, settled, leftOut, refused }: ReportInput): AdmissionReport {
+export function reportOf({ profile, failure, settled, leftOut, refused }: ReportInput): AdmissionReport {
   const say = (status: 'True' | 'False', reason: string, message: string): AdmissionReport => ({
     ready: status === 'True',
     reason,
@@ -49,15 +49,15 @@ export function reportOf({ profile, problem, settled, leftOut, refused }: Report
     refusing: refused.length,
   });
   if (refused.length > 0) {
-    const trouble = problem === undefined ? '' : `; ${problem.message}`;
+    const also = failure === undefined ? '' : `; ${failure.message}`;
     return say(
       'False',
       'PodsRefused',
       `new pods are refused in ${named(refused)} until the default-deny stands there; to admit them all the same ` +
-        `write \`gate: Disabled\`, or remove the binding if no operator runs${trouble}`,
+        `write \`gate: Disabled\`, or remove the binding if no operator runs${also}`,
     );
   }
-  if (problem !== undefined) return { ...say('False', problem.reason, problem.message), ...problem };
+  if (failure !== undefined) return { ...say('False', failure.reason, failure.message), ...failure };
   if (profile.spec.mode === 'Audit') return say('True', 'Audited', 'nothing is refused: mode is Audit');
   if (leftOut === undefined) {
     return say(
@@ -78,7 +78,7 @@ export function reportOf({ profile, problem, settled, leftOut, refused }: Report
 }
 
 /** What an answer of the probe means that waiting does not change. */
-export const PROBE_PROBLEMS: Partial<Record<Awaited<ReturnType<Probe['ask']>>, Problem>> = {
+export const PROBE_FAILURES: Partial<Record<Awaited<ReturnType<Probe['ask']>>, AdmissionFailure>> = {
   ignored: {
     reason: 'NotTakenUp',
     message:
@@ -96,7 +96,7 @@ export const PROBE_PROBLEMS: Partial<Record<Awaited<ReturnType<Probe['ask']>>, P
 };
 
 /** What a failed request means for admission. */
-export function problemOf(error: unknown): Problem {
+export function failureOf(error: unknown): AdmissionFailure {
   const message = error instanceof Error ? error.message : String(error);
   if (isCollectionMissing(error)) {
     return {
@@ -119,7 +119,8 @@ export function wideningPolicies(
   return namespaces
     .flatMap(({ key }) => [...clusterState.policies.byNamespace(key)])
     .flatMap((item) => {
-      const allows = clusterState.ownerOf(item) === undefined ? wideningOf(profile, item.reach) : undefined;
+      const allows =
+        clusterState.ownerOf(item) === undefined ? wideningOf(profile, item.peerScopes) : undefined;
       return allows === undefined ? [] : [{ namespace: item.namespace, name: item.name, allows }];
     })
     .sort((a, b) => order(a.namespace, b.namespace) || order(a.name, b.name));

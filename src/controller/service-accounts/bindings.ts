@@ -23,7 +23,7 @@ import {
   type MutatingBinding,
 } from '../../policy/admission/accounts.ts';
 import { digest } from '../../policy/admission/binding.ts';
-import type { AccountProblem } from '../../policy/facts.ts';
+import type { AccountFailureReason } from '../../policy/facts.ts';
 import { dryRunRefusal } from '../admission/probe.ts';
 import {
   ADMISSION_BINDINGS,
@@ -32,8 +32,8 @@ import {
   MUTATING_POLICIES,
 } from '../../cluster-state/items.ts';
 
-export interface Trouble {
-  readonly reason: AccountProblem;
+export interface AccountFailure {
+  readonly reason: AccountFailureReason;
   readonly message: string;
 }
 
@@ -99,7 +99,7 @@ export class AccountBindings {
    *
    * @throws ApiError
    */
-  async installed(signal: AbortSignal): Promise<string | Trouble> {
+  async installed(signal: AbortSignal): Promise<string | AccountFailure> {
     const wanted = [
       [this.#mutating, 'MutatingAdmissionPolicy', ACCOUNT_NAMES.label],
       [this.#validating, 'ValidatingAdmissionPolicy', ACCOUNT_NAMES.guard],
@@ -122,7 +122,7 @@ export class AccountBindings {
   }
 
   /** A name of ours that somebody else holds. */
-  taken({ label, guard, probes }: Standing): Trouble | undefined {
+  taken({ label, guard, probes }: Standing): AccountFailure | undefined {
     const theirs = [label, guard, probes.label, probes.guard].find((each) => each && !isAccountBinding(each));
     if (theirs === undefined) return undefined;
     return {
@@ -156,10 +156,10 @@ export class AccountBindings {
   /**
    * Whether the API server has taken up what makes up `state`. Writes what it needs to ask.
    *
-   * @returns a Trouble where it has not for too long
+   * @returns a AccountFailure where it has not for too long
    * @throws ApiError
    */
-  async ask(state: string, { probes }: Standing, signal: AbortSignal): Promise<boolean | Trouble> {
+  async ask(state: string, { probes }: Standing, signal: AbortSignal): Promise<boolean | AccountFailure> {
     const wanted = accountProbes(state, this.#namespace);
     await write(this.labels, wanted.label, probes.label, signal);
     await write(this.#guards, wanted.guard, probes.guard, signal);

@@ -18,12 +18,12 @@ import type { Resource } from '../../kube/resource.ts';
 import { type Account, accountsOf } from '../../policy/admission/accounts.ts';
 import type { ServiceAccountFacts } from '../../policy/facts.ts';
 import { MOST_COUNTED } from '../../policy/peers/service-account.ts';
-import type { AccountBindings, Trouble } from './bindings.ts';
+import type { AccountBindings, AccountFailure } from './bindings.ts';
 import { AccountNamespaces, type AccountNamespacesOptions } from './namespaces.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
 import type { Outcome } from '../queue/key-queue.ts';
 
-export interface AccountsOptions extends AccountNamespacesOptions {
+export interface ServiceAccountsOptions extends AccountNamespacesOptions {
   readonly bindings: AccountBindings;
   readonly pods: Resource<KubeObject>;
   readonly random: Random;
@@ -53,8 +53,8 @@ const UNDER_WAY = 70_000;
 const RECOUNT = 5_000;
 const RECOUNT_CLEAN = 300_000;
 
-export class Accounts {
-  readonly #options: AccountsOptions;
+export class ServiceAccounts {
+  readonly #options: ServiceAccountsOptions;
   readonly #namespaces: AccountNamespaces;
   /** By NAMESPACE/NAME. */
   readonly #known = new Map<string, Known>();
@@ -69,7 +69,7 @@ export class Accounts {
   /** Why it can't be found out how things stand. */
   #failure: string | undefined;
 
-  constructor(options: AccountsOptions) {
+  constructor(options: ServiceAccountsOptions) {
     this.#options = options;
     this.#namespaces = new AccountNamespaces(options);
   }
@@ -98,8 +98,8 @@ export class Accounts {
       return outcome;
     } catch (error) {
       if (isAborted(error)) return givenUp(error, signal);
-      const trouble = troubleOf(error);
-      if (trouble !== undefined) return this.#fail(trouble);
+      const failure = failureOf(error);
+      if (failure !== undefined) return this.#fail(failure);
       const message = error instanceof Error ? error.message : String(error);
       const news = this.#failure !== message;
       this.#failure = message;
@@ -217,12 +217,12 @@ export class Accounts {
       : { kind: 'again', afterMs: Math.max(PROBE_INTERVAL, Math.min(...times) - now) };
   }
 
-  /** Accounts of namespaces that nothing is bound in, as only profiles name them that write no policies. */
+  /** ServiceAccounts of namespaces that nothing is bound in, as only profiles name them that write no policies. */
   #judgeUnguarded(covered: ReadonlySet<string>): void {
     for (const [key, known] of this.#known) {
       const { namespace } = known.account;
-      if (!covered.has(namespace)) this.#set(key, known, problem(UNGUARDED));
-      else if (known.facts?.problem?.reason === UNGUARDED.reason) this.#set(key, known, undefined);
+      if (!covered.has(namespace)) this.#set(key, known, failing(UNGUARDED));
+      else if (known.facts?.failure?.reason === UNGUARDED.reason) this.#set(key, known, undefined);
     }
   }
 
@@ -230,7 +230,7 @@ export class Accounts {
   #lapse(): void {
     this.#unsettle();
     for (const known of this.#known.values()) {
-      if (known.facts?.problem === undefined) known.facts = undefined;
+      if (known.facts?.failure === undefined) known.facts = undefined;
       known.due = 0;
     }
   }
@@ -241,11 +241,11 @@ export class Accounts {
     this.#guarded.clear();
   }
 
-  #fail(trouble: Trouble): Outcome {
+  #fail(failure: AccountFailure): Outcome {
     this.#unsettle();
     for (const [key, known] of this.#known) {
       known.due = 0;
-      this.#set(key, known, problem(trouble));
+      this.#set(key, known, failing(failure));
     }
     return { kind: 'again', afterMs: MISSING_INTERVAL };
   }
@@ -258,18 +258,18 @@ export class Accounts {
   }
 }
 
-const UNGUARDED: Trouble = {
+const UNGUARDED: AccountFailure = {
   reason: 'NotGuarded',
   message:
     'the pods of its namespace are not labelled, as no profile that enforces names it: they are once one has `mode: Enforce`',
 };
 
-function problem({ reason, message }: Trouble): ServiceAccountFacts {
-  return { problem: { reason, message }, unlabelled: 0, mislabelled: 0 };
+function failing({ reason, message }: AccountFailure): ServiceAccountFacts {
+  return { failure: { reason, message }, unlabelled: 0, mislabelled: 0 };
 }
 
 /** What a failed request means; undefined for what passes. */
-function troubleOf(error: unknown): Trouble | undefined {
+function failureOf(error: unknown): AccountFailure | undefined {
   const message = error instanceof Error ? error.message : String(error);
   if (isCollectionMissing(error)) {
     return {

@@ -96,7 +96,7 @@ export function profileBinding(
 }
 
 /** Whether the binding is one that this operator writes. */
-export function isOurs({ metadata }: KubeObject): boolean {
+export function isOwnBinding({ metadata }: KubeObject): boolean {
   return metadata.labels?.[LABEL_MANAGED_BY] === MANAGER;
 }
 

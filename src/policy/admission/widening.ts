@@ -12,26 +12,26 @@ const KINDS = ['everyone', 'addresses', 'other namespaces', 'its own namespace']
 type Kind = (typeof KINDS)[number];
 
 /** Which kinds a policy allows in each direction, a bit for each: it is kept of every policy of the cluster. */
-export type Reach = number;
+export type PeerScopes = number;
 
-export function reachOf({ metadata, spec }: NetworkPolicy): Reach {
-  let reach = 0;
+export function peerScopesOf({ metadata, spec }: NetworkPolicy): PeerScopes {
+  let scopes = 0;
   for (const direction of isolates(spec)) {
     for (const { peers } of rulesOf(spec, direction)) {
       const kinds = peers?.map((peer) => kindOf(peer, metadata.namespace ?? '')) ?? (['everyone'] as const);
-      for (const kind of kinds) reach |= bit(direction, kind);
+      for (const kind of kinds) scopes |= bit(direction, kind);
     }
   }
-  return reach;
+  return scopes;
 }
 
-/** In words what of `reach` widens the profile; undefined if nothing does. */
-export function wideningOf({ spec }: SegmentationProfile, reach: Reach): string | undefined {
+/** In words what of `scopes` widens the profile; undefined if nothing does. */
+export function wideningOf({ spec }: SegmentationProfile, scopes: PeerScopes): string | undefined {
   const limit = spec.admission?.tenantPolicies ?? 'Any';
   if (limit === 'Any') return undefined;
   const parts = DIRECTIONS.filter((each) => spec.isolation.includes(each)).flatMap((direction) => {
     const kinds = KINDS.filter(
-      (kind) => (reach & bit(direction, kind)) !== 0 && (limit === 'None' || kind !== 'its own namespace'),
+      (kind) => (scopes & bit(direction, kind)) !== 0 && (limit === 'None' || kind !== 'its own namespace'),
     );
     const word = direction === 'Ingress' ? 'ingress from' : 'egress to';
     return kinds.length > 0 ? [`${word} ${kinds.join(', ')}`] : [];

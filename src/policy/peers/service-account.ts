@@ -18,7 +18,7 @@ export function serviceAccountPeer(
     );
   }
   // A label that somebody may have written means nothing.
-  if (facts.problem !== undefined) return unresolved(facts.problem.reason, facts.problem.message);
+  if (facts.failure !== undefined) return unresolved(facts.failure.reason, facts.failure.message);
   if (facts.mislabelled > 0) {
     return unresolved(
       'PodsMislabelled',

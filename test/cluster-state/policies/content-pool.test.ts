@@ -119,7 +119,7 @@ describe('the policies of a namespace', () => {
     const [inside, outside] = ['a', 'b'].map(own).map(new PolicyStore().project);
     assert.ok(inside && outside);
     assert.equal(inside.body, outside.body);
-    assert.notEqual(inside.reach, outside.reach);
+    assert.notEqual(inside.peerScopes, outside.peerScopes);
   });
 
   it('have to be read where one is being deleted', () => {

@@ -230,8 +230,18 @@ function reader(of: PolicyReader, text: string): unknown {
 }
 
 function factsOf(item: PolicyItem): unknown {
-  const { key, namespace, name, uid, resourceVersion, reach, profile, ownerUids, fingerprint, isPartial } =
-    item;
+  const {
+    key,
+    namespace,
+    name,
+    uid,
+    resourceVersion,
+    peerScopes,
+    profile,
+    ownerUids,
+    fingerprint,
+    isPartial,
+  } = item;
   const { body, reliesOn } = item;
   return {
     key,
@@ -239,7 +249,7 @@ function factsOf(item: PolicyItem): unknown {
     name,
     uid,
     resourceVersion,
-    reach,
+    peerScopes,
     profile,
     ownerUids,
     fingerprint,

@@ -14,7 +14,7 @@ import {
   labelledFor,
   reliedOn,
 } from '../../../src/policy/admission/accounts.ts';
-import { isOurs } from '../../../src/policy/admission/binding.ts';
+import { isOwnBinding } from '../../../src/policy/admission/binding.ts';
 import { compile } from '../../../src/policy/compile.ts';
 import { facts, profile, SHOP } from '../fixture.ts';
 
@@ -118,7 +118,7 @@ describe('a binding for ServiceAccounts', () => {
     const probes = accountProbes('state', 'system');
     for (const each of [labelBinding(['a']), guardBinding(['a']), probes.label, probes.guard]) {
       assert.equal(isAccountBinding(each), true);
-      assert.equal(isOurs(each), false);
+      assert.equal(isOwnBinding(each), false);
     }
   });
 });

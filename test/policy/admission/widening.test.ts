@@ -7,7 +7,7 @@ import {
   tenantLimitOf,
   wantsProtection,
 } from '../../../src/policy/admission/protect.ts';
-import { reachOf, wideningOf } from '../../../src/policy/admission/widening.ts';
+import { peerScopesOf, wideningOf } from '../../../src/policy/admission/widening.ts';
 import { matches } from '../../../src/policy/semantics/selector.ts';
 import { profile } from '../fixture.ts';
 
@@ -19,7 +19,8 @@ const ADMISSION = {
 } as const;
 const asking = (admission: object, spec: object = {}) =>
   profile({ ...spec, admission: { ...ADMISSION, ...admission } });
-const reach = (spec: NetworkPolicySpec) => reachOf({ metadata: { name: 'p', namespace: 'shop' }, spec });
+const scopes = (spec: NetworkPolicySpec) =>
+  peerScopesOf({ metadata: { name: 'p', namespace: 'shop' }, spec });
 const own = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'shop' } } };
 
 describe('what a policy of somebody else allows', () => {
@@ -50,15 +51,15 @@ describe('what a policy of somebody else allows', () => {
   ];
   for (const [what, spec, none, within] of cases) {
     it(`is told of ${what}`, () => {
-      assert.equal(wideningOf(asking({ tenantPolicies: 'None' }), reach(spec)), none);
-      assert.equal(wideningOf(asking({ tenantPolicies: 'WithinNamespace' }), reach(spec)), within);
-      assert.equal(wideningOf(asking({}), reach(spec)), undefined);
+      assert.equal(wideningOf(asking({ tenantPolicies: 'None' }), scopes(spec)), none);
+      assert.equal(wideningOf(asking({ tenantPolicies: 'WithinNamespace' }), scopes(spec)), within);
+      assert.equal(wideningOf(asking({}), scopes(spec)), undefined);
     });
   }
 
   it('widens nothing in a direction that the profile does not isolate', () => {
     const ingress = asking({ tenantPolicies: 'None' }, { isolation: ['Ingress'] });
-    assert.equal(wideningOf(ingress, reach({ policyTypes: ['Egress'], egress: [{}] })), undefined);
+    assert.equal(wideningOf(ingress, scopes({ policyTypes: ['Egress'], egress: [{}] })), undefined);
   });
 });
 

@@ -71,7 +71,7 @@ table('serviceAccount', [
     'whose label means nothing is unresolved',
     'Egress',
     [account],
-    accounts({ problem: { reason: 'Unsupported', message: 'needs 1.36' } }),
+    accounts({ failure: { reason: 'Unsupported', message: 'needs 1.36' } }),
     { reason: 'Unsupported', message: /^needs 1.36$/ },
   ],
   [
