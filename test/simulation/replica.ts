@@ -1,10 +1,11 @@
-// A replica of the operator: the real Controller, as src/operator/wiring.ts runs it, in a process that can die at any moment.
+/** A replica of the operator: the real Controller, as src/operator/wiring.ts runs it, in a process that can die any time. */
 import { Controller } from '../../src/controller/controller.ts';
 import type { ControllerObserver } from '../../src/controller/observer.ts';
 import { encodeKey } from '../../src/controller/queue/key.ts';
 import { fenced } from '../../src/kube/fence.ts';
 import { CLUSTER_DEFAULTS } from '../../src/options/cluster-defaults.ts';
-import type { Link, Network } from './faults/network.ts';
+import { Link } from './faults/link.ts';
+import type { Network } from './faults/network.ts';
 import { ProcessClock } from './schedule/scheduler.ts';
 
 export interface ReplicaOptions {
@@ -12,8 +13,8 @@ export interface ReplicaOptions {
   readonly concurrency: number;
   readonly resyncMs: number;
   readonly network: Network;
-  /** The controller did what it must never do: it threw where nobody expects it. */
-  readonly onFault: (error: unknown) => void;
+  /** The controller threw an error that nothing catches. */
+  readonly onUncaught: (error: unknown) => void;
 }
 
 export class Replica {
@@ -22,16 +23,16 @@ export class Replica {
   readonly clock: ProcessClock;
   readonly link: Link;
   readonly #network: Network;
-  /** Its caches were filled. */
+  /** Its caches are filled. */
   isReady = false;
   isLeading = false;
   isAlive = true;
 
-  constructor({ name, concurrency, resyncMs, network, onFault }: ReplicaOptions) {
+  constructor({ name, concurrency, resyncMs, network, onUncaught }: ReplicaOptions) {
     this.name = name;
     this.#network = network;
     this.clock = new ProcessClock(network.scheduler);
-    this.link = network.link(name);
+    this.link = new Link(name, network);
     const { roll } = network;
     this.controller = new Controller({
       transport: fenced(this.link, () => this.isLeading),
@@ -46,16 +47,16 @@ export class Replica {
     });
     this.controller.watch().then(() => {
       this.isReady = this.isAlive;
-    }, onFault);
+    }, onUncaught);
   }
 
-  /** It holds the Lease. */
+  /** The replica acquires the Lease. */
   lead(): void {
     this.isLeading = true;
     this.controller.lead();
   }
 
-  /** It does not run for a while, as by SIGSTOP and SIGCONT. */
+  /** The process does not run until then, as between SIGSTOP and SIGCONT. */
   freeze(until: number): void {
     this.clock.frozenUntil = until;
     this.#network.freeze(this.name, until);
@@ -65,14 +66,14 @@ export class Replica {
     return this.#network.isFrozen(this.name);
   }
 
-  /** It lost the Lease: it writes no more, and ends in order. */
+  /** The replica lost the Lease: it stops writing and shuts down. */
   retire(): void {
     this.isLeading = false;
     this.isAlive = false;
     void this.controller.stop();
   }
 
-  /** It ends as by SIGKILL. */
+  /** The process ends, as by SIGKILL. */
   crash(): void {
     this.isLeading = false;
     this.isAlive = false;
@@ -80,7 +81,7 @@ export class Replica {
     this.link.kill();
   }
 
-  /** Once all is over: Node keeps what listens to a signal that was made of several for as long as none is aborted. */
+  /** Releases the controller. Node keeps listeners of `AbortSignal.any` until one of its signals is aborted. */
   dispose(): void {
     this.crash();
     void this.controller.stop();

@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { report, shrink } from './judge/failure.ts';
+import { report, shrink } from './judge/report.ts';
 import { planOf } from './schedule/plan.ts';
 import { simulateAll } from './pool.ts';
 import { simulate } from './simulation.ts';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { report, shrink } from './judge/failure.ts';
+import { report, shrink } from './judge/report.ts';
 import { planOf } from './schedule/plan.ts';
 import { simulateAll } from './pool.ts';
 import { simulate } from './simulation.ts';

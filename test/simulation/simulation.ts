@@ -4,16 +4,16 @@
  */
 import { createHash } from 'node:crypto';
 import { dice, type Dice } from '../faults/model.ts';
-import { judged, type Verdict } from './judge/expectation.ts';
+import { compareWithIntent, type Convergence } from './judge/convergence.ts';
 import { Network } from './faults/network.ts';
-import type { Act, Plan, Round } from './schedule/plan.ts';
+import type { Action, Plan, Round } from './schedule/plan.ts';
 import { Replica } from './replica.ts';
 import { Scheduler } from './schedule/scheduler.ts';
-import { startActors } from './server/actors.ts';
+import { startControllers } from './server/controllers.ts';
 import { Server } from './server/server.ts';
 import { Users } from './schedule/users.ts';
-import { FAIR } from './faults/weather.ts';
-import { Witness } from './judge/witness.ts';
+import { NO_FAULTS } from './faults/rates.ts';
+import { Recorder } from './judge/recorder.ts';
 
 /** From when the faults stop until all is as it should be, milliseconds: a watch that is silent takes 90 s to be noticed. */
 const SETTLE_MS = 300_000;
@@ -51,7 +51,7 @@ class Simulation {
   readonly #scheduler = new Scheduler();
   readonly #server: Server;
   readonly #network: Network;
-  readonly #witness: Witness;
+  readonly #recorder: Recorder;
   readonly #users: Users;
   readonly #roll: Dice;
   readonly #replicas = new Map<string, Replica>();
@@ -68,7 +68,7 @@ class Simulation {
     this.#traced = traced;
     this.#roll = dice(plan.seed + 1);
     this.#server = new Server(() => this.#scheduler.time);
-    this.#witness = new Witness(
+    this.#recorder = new Recorder(
       this.#server.storage,
       () => this.#scheduler.time,
       (name) => {
@@ -85,7 +85,7 @@ class Simulation {
     this.#network = new Network(this.#scheduler, this.#server, this.#roll, {
       onSend: (replica, request) => {
         if (this.#isTrap(replica, 'before')) return;
-        this.#witness.onSend(replica, request);
+        this.#recorder.onSend(replica, request);
         const second = Math.floor(this.#scheduler.time / 1000);
         const count = (this.#perSecond.get(second) ?? 0) + 1;
         this.#perSecond.set(second, count);
@@ -94,30 +94,30 @@ class Simulation {
           this.#fault ??= `I8, a busy loop: ${count} requests in one second, the last ${request.method} ${request.path}`;
       },
       onHandled: (replica, request, answer, sent) => {
-        this.#witness.onHandled(replica, request, answer, sent);
+        this.#recorder.onHandled(replica, request, answer, sent);
         this.#note(`${replica} ${request.method} ${request.path} ${answer.status}`, ` sent at ${sent}`);
         this.#isTrap(replica, 'after');
       },
       onNote: (line) => this.#note(line),
     });
     this.#users = new Users(this.#server);
-    startActors(this.#server, this.#scheduler, this.#roll);
+    startControllers(this.#server, this.#scheduler, this.#roll);
   }
 
   async run(): Promise<Result> {
     this.#users.prepare();
-    this.#witness.beginRound();
+    this.#recorder.beginRound();
     this.#start();
     if (this.#plan.hasStandby) this.#start();
     this.#elect(0);
     for (const [index, round] of this.#plan.rounds.entries()) {
-      this.#note(`round ${index} ${JSON.stringify(round.weather)}`);
+      this.#note(`round ${index} ${JSON.stringify(round.rates)}`);
       await this.#round(round);
       if (this.#failed) break;
-      this.#witness.beginRound();
+      this.#recorder.beginRound();
     }
     for (const replica of this.#started) replica.dispose();
-    const { counts, fault } = this.#witness;
+    const { counts, fault } = this.#recorder;
     return {
       fault: fault ?? this.#fault,
       trace: this.#trace,
@@ -132,28 +132,28 @@ class Simulation {
   }
 
   get #failed(): boolean {
-    return (this.#witness.fault ?? this.#fault) !== undefined;
+    return (this.#recorder.fault ?? this.#fault) !== undefined;
   }
 
-  async #round({ weather, steps, isQuiet }: Round): Promise<void> {
-    const { writes } = this.#witness.counts;
+  async #round({ rates, steps, isQuiet }: Round): Promise<void> {
+    const { writes } = this.#recorder.counts;
     const isOutdated = this.#seen?.isOutdated;
     this.#seen = undefined;
-    this.#network.weather = weather;
-    for (const { after, act } of steps) {
+    this.#network.rates = rates;
+    for (const { after, action } of steps) {
       await this.#advance(after);
       if (this.#failed) return;
-      this.#note(`act ${JSON.stringify(act)}`);
-      this.#act(act);
+      this.#note(`action ${JSON.stringify(action)}`);
+      this.#perform(action);
     }
     // The faults go on for a while, in which what was changed is worked on.
     await this.#advance(this.#roll(20_000));
-    this.#network.weather = FAIR;
-    this.#note('fair weather');
+    this.#network.rates = NO_FAULTS;
+    this.#note('fair rates');
     // What was lost is known to nobody before each watch has come to its end, with a list.
-    if (weather.lost > 0) await this.#advance(RELIST_MS);
+    if (rates.lost > 0) await this.#advance(RELIST_MS);
     await this.#settle();
-    if (isQuiet && !isOutdated && this.#witness.counts.writes > writes)
+    if (isQuiet && !isOutdated && this.#recorder.counts.writes > writes)
       this.#fault ??= 'I6, a restart led to writes, though nothing had changed';
   }
 
@@ -161,12 +161,12 @@ class Simulation {
     let why: string | undefined;
     let stable = 0;
     for (const end = this.#scheduler.time + SETTLE_MS; this.#scheduler.time < end; ) {
-      const { writes } = this.#witness.counts;
+      const { writes } = this.#recorder.counts;
       await this.#advance(1000);
       if (this.#failed) return;
       why = this.#unsettled();
       // A status follows what it is about within half a second.
-      stable = why === undefined && this.#witness.counts.writes === writes ? stable + 1 : 0;
+      stable = why === undefined && this.#recorder.counts.writes === writes ? stable + 1 : 0;
       if (stable === 2) return this.#stayQuiet();
     }
     this.#fault ??= `I8, not settled after ${SETTLE_MS / 1000} s: ${why}`;
@@ -176,7 +176,7 @@ class Simulation {
     if (this.#network.inFlight > 0) return 'requests are under way';
     const alive = [...this.#replicas.values()].filter(({ isAlive }) => isAlive);
     if (!alive.some(({ isLeading }) => isLeading)) return 'nobody leads';
-    const deaf = alive.find(({ link, isReady }) => !isReady || !link.hears);
+    const deaf = alive.find(({ link, isReady }) => !isReady || !link.isUpToDate);
     if (deaf !== undefined) return `${deaf.name} does not hear everything`;
     const { why } = this.#expected();
     if (why !== undefined) return why;
@@ -186,22 +186,22 @@ class Simulation {
     return left > 0 ? `${left} keys are still to be worked on` : undefined;
   }
 
-  #seen: (Verdict & { readonly revision: number }) | undefined;
+  #seen: (Convergence & { readonly revision: number }) | undefined;
 
   /** What is not as it should be; the same as long as nothing is written. */
-  #expected(): Verdict {
+  #expected(): Convergence {
     const { storage } = this.#server;
     if (this.#seen?.revision !== storage.revision)
-      this.#seen = { revision: storage.revision, ...judged(this.#witness, storage) };
+      this.#seen = { revision: storage.revision, ...compareWithIntent(this.#recorder, storage) };
     return this.#seen;
   }
 
   async #stayQuiet(): Promise<void> {
     this.#note('settled');
-    const { writes } = this.#witness.counts;
+    const { writes } = this.#recorder.counts;
     const { isOutdated } = this.#expected();
     await this.#advance(QUIET_MS);
-    if (this.#witness.counts.writes > writes && !isOutdated)
+    if (this.#recorder.counts.writes > writes && !isOutdated)
       this.#fault ??= 'I6, something was written though all had settled';
     const why = this.#failed ? undefined : this.#expected().why;
     if (why !== undefined) this.#fault ??= `I8, no longer settled: ${why}`;
@@ -211,18 +211,18 @@ class Simulation {
     await this.#scheduler.advance(ms);
   }
 
-  #act(act: Act): void {
+  #perform(action: Action): void {
     const leader = [...this.#replicas.values()].find(({ isLeading }) => isLeading);
     const standby = [...this.#replicas.values()].find(({ isAlive, isLeading }) => isAlive && !isLeading);
-    switch (act.do) {
+    switch (action.do) {
       case 'crash':
         leader?.crash();
         return this.#replace(leader);
       case 'crash at':
-        this.#trap = { left: act.request, when: act.when };
+        this.#trap = { left: action.request, when: action.when };
         return;
       case 'freeze':
-        return this.#freeze(leader, act.ms);
+        return this.#freeze(leader, action.ms);
       case 'crash standby':
         standby?.crash();
         return this.#replace(standby);
@@ -231,15 +231,15 @@ class Simulation {
         return this.#replace(leader);
       case 'cut':
       case 'hang':
-        (act.whose === 'leader' ? leader : standby)?.link.disturb(act.choice, act.do);
+        (action.whose === 'leader' ? leader : standby)?.link.disturb(action.choice, action.do);
         return;
       case 'compact':
         return this.#server.storage.compact();
       case 'wall clock':
-        for (const { clock } of this.#replicas.values()) clock.skew = act.skew;
+        for (const { clock } of this.#replicas.values()) clock.skew = action.skew;
         return;
       default:
-        this.#users.act(act);
+        this.#users.perform(action);
     }
   }
 
@@ -283,8 +283,8 @@ class Simulation {
   #start(): void {
     const name = `operator-${this.#started.length + 1}`;
     const { concurrency, resyncMs } = this.#plan;
-    const onFault = (error: unknown) => (this.#fault ??= `${name} threw: ${String(error)}`);
-    const replica = new Replica({ name, concurrency, resyncMs, network: this.#network, onFault });
+    const onUncaught = (error: unknown) => (this.#fault ??= `${name} threw: ${String(error)}`);
+    const replica = new Replica({ name, concurrency, resyncMs, network: this.#network, onUncaught });
     this.#replicas.set(name, replica);
     this.#started.push(replica);
     this.#note(`start ${name}`);
@@ -298,7 +298,7 @@ class Simulation {
       const next = alive.find(({ isReady, isFrozen }) => isReady && !isFrozen);
       if (next === undefined) return this.#elect(500);
       this.#note(`lead ${next.name}`);
-      this.#witness.remembers = false;
+      this.#recorder.remembers = false;
       next.lead();
     });
   }

@@ -11,7 +11,7 @@ import { ApiError } from '../../../src/kube/errors.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
 import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { Scheduler } from '../../simulation/schedule/scheduler.ts';
-import { startActors } from '../../simulation/server/actors.ts';
+import { startControllers } from '../../simulation/server/controllers.ts';
 import { Server } from '../../simulation/server/server.ts';
 import { answerOf } from '../../simulation/server/answer.ts';
 import { eventually } from '../../support/cluster.ts';
@@ -42,7 +42,7 @@ describe('the model of the API server', () => {
     );
     real = new Side(id, fixture.transport(plane.kubeconfig));
     const server = new Server(() => scheduler.time);
-    startActors(server, scheduler, dice(SEED));
+    startControllers(server, scheduler, dice(SEED));
     model = new Side(id, transportTo(server));
   });
   after(async () => {

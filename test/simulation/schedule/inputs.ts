@@ -222,21 +222,21 @@ function isEnforced(profile: SegmentationProfile, namespace: string, labels: Str
 /**
  * The policies that all profiles ask for. Those of a retained profile count as if it were there.
  *
- * @param mayWait only of those that must stand: without directions that may wait for a peer, or profiles that are gone
+ * @param allowedPostponements only of those that must stand: without directions that may wait for a peer, or profiles that are gone
  */
 export function policiesOf(
   combination: Combination,
   namespace: string,
   lastKnown: LastKnown,
-  mayWait = false,
+  allowedPostponements = false,
 ): NetworkPolicy[] {
   return combination.profiles.flatMap(({ profile, retained, labels }) => {
     const intent =
-      profile === undefined && !mayWait
+      profile === undefined && !allowedPostponements
         ? intentOf(retained, namespace, { ...combination, labels }, lastKnown)
         : intentOf(profile, namespace, combination, lastKnown);
     if (intent === undefined) return [];
-    return mayWait ? withoutDirections(intent.policies, neverKnown(intent)) : intent.policies;
+    return allowedPostponements ? withoutDirections(intent.policies, neverKnown(intent)) : intent.policies;
   });
 }
 

@@ -1,16 +1,16 @@
 // What a schedule consists of, chosen by seed before anything runs, so that parts of it can be left out.
 import { TENANT, MEMBER } from '../../faults/changes.ts';
 import { type Dice, dice, pick, randomSpec } from '../../faults/model.ts';
-import { FAIR, type Weather } from '../faults/weather.ts';
+import { NO_FAULTS, type FaultRates } from '../faults/rates.ts';
 
 /** Namespaces with pods that stay. */
-export const SETTLED = ['a', 'b', 'c'] as const;
+export const STABLE = ['a', 'b', 'c'] as const;
 /** Namespaces whose pods, and which themselves, come and go. */
-export const PASSING = ['d', 'e'] as const;
-export const NAMESPACES: readonly string[] = [...SETTLED, ...PASSING];
+export const TRANSIENT = ['d', 'e'] as const;
+export const NAMESPACES: readonly string[] = [...STABLE, ...TRANSIENT];
 export const PROFILES: readonly string[] = ['p', 'q'];
 
-export type Act =
+export type Action =
   | { readonly do: 'write profile'; readonly name: string; readonly spec: object }
   | { readonly do: 'delete profile'; readonly name: string }
   | {
@@ -43,11 +43,11 @@ export interface Step {
   readonly id: number;
   /** Milliseconds after the one before. */
   readonly after: number;
-  readonly act: Act;
+  readonly action: Action;
 }
 
 export interface Round {
-  readonly weather: Weather;
+  readonly rates: FaultRates;
   readonly steps: readonly Step[];
   /** Nothing but restarts and what is no input: not one write may follow. */
   readonly isQuiet: boolean;
@@ -64,20 +64,29 @@ export interface Plan {
 export function planOf(seed: number): Plan {
   const roll = dice(seed);
   let id = 0;
-  const steps = (acts: readonly Act[]): Step[] => acts.map((act) => ({ id: id++, after: pause(roll), act }));
+  const steps = (actions: readonly Action[]): Step[] =>
+    actions.map((action) => ({ id: id++, after: pause(roll), action }));
   const rounds = Array.from({ length: 2 + roll(3) }, (_, index): Round => {
     const kind = index === 0 ? 5 : roll(12);
-    if (kind === 0) return { weather: FAIR, steps: steps(restarts(roll)), isQuiet: true };
-    const weather = weatherOf(roll);
+    if (kind === 0) return { rates: NO_FAULTS, steps: steps(randomRestarts(roll)), isQuiet: true };
+    const rates = ratesOf(roll);
     if (kind <= 2)
-      return { weather, steps: steps(among(roll, drifts(roll), troubles(roll, weather))), isQuiet: false };
+      return {
+        rates,
+        steps: steps(interleaved(roll, randomDrifts(roll), randomFaults(roll, rates))),
+        isQuiet: false,
+      };
     if (kind === 3)
-      return { weather, steps: steps(among(roll, foreign(roll), troubles(roll, weather))), isQuiet: false };
+      return {
+        rates,
+        steps: steps(interleaved(roll, randomForeignPolicies(roll), randomFaults(roll, rates))),
+        isQuiet: false,
+      };
     const inputs = [
       ...(index === 0 ? [writeProfile(roll)] : []),
-      ...Array.from({ length: 1 + roll(4) }, () => input(roll)),
+      ...Array.from({ length: 1 + roll(4) }, () => randomInput(roll)),
     ];
-    return { weather, steps: steps(among(roll, inputs, troubles(roll, weather))), isQuiet: false };
+    return { rates, steps: steps(interleaved(roll, inputs, randomFaults(roll, rates))), isQuiet: false };
   });
   const plan: Plan = {
     seed,
@@ -87,24 +96,24 @@ export function planOf(seed: number): Plan {
     rounds,
   };
   // The other half stays what it was before these were thought of: seeds are written down in many places.
-  return seed % 4 === 0 || seed % 4 === 3 ? harsher(plan, dice(seed + 2), () => id++) : plan;
+  return seed % 4 === 0 || seed % 4 === 3 ? withProcessFaults(plan, dice(seed + 2), () => id++) : plan;
 }
 
 /** Crashes at requests, processes that stand still, and, in the last round, events that are lost. */
-function harsher(plan: Plan, roll: Dice, nextId: () => number): Plan {
+function withProcessFaults(plan: Plan, roll: Dice, nextId: () => number): Plan {
   const isLossy = roll(8) === 0;
   const rounds = plan.rounds.map((round, index): Round => {
-    const acts: Act[] = Array.from({ length: roll(3) }, () =>
+    const actions: Action[] = Array.from({ length: roll(3) }, () =>
       roll(3) === 0
         ? { do: 'freeze', ms: pick(roll, [roll(10_000), 10_000 + roll(50_000)]) }
         : { do: 'crash at', request: 1 + roll(60), when: pick(roll, ['before', 'after'] as const) },
     );
     const steps = [...round.steps];
-    for (const act of acts)
-      steps.splice(roll(steps.length + 1), 0, { id: nextId(), after: pause(roll), act });
+    for (const action of actions)
+      steps.splice(roll(steps.length + 1), 0, { id: nextId(), after: pause(roll), action });
     const isLast = index === plan.rounds.length - 1;
     const lost = isLossy && isLast && !round.isQuiet ? pick(roll, [5, 30]) : 0;
-    return { ...round, steps, weather: { ...round.weather, lost } };
+    return { ...round, steps, rates: { ...round.rates, lost } };
   });
   const forgetful = roll(3) === 0 ? driftsOfUnresolved(roll, nextId) : [];
   return {
@@ -116,19 +125,19 @@ function harsher(plan: Plan, roll: Dice, nextId: () => number): Plan {
 
 /** What peers were resolved to goes; then somebody takes away policies that show what it was. */
 function driftsOfUnresolved(roll: Dice, nextId: () => number): Round[] {
-  const round = (acts: readonly Act[]): Round => ({
-    weather: FAIR,
-    steps: acts.map((act) => ({ id: nextId(), after: pause(roll), act })),
+  const round = (actions: readonly Action[]): Round => ({
+    rates: NO_FAULTS,
+    steps: actions.map((action) => ({ id: nextId(), after: pause(roll), action })),
     isQuiet: false,
   });
   return [
     round([
       { do: 'delete service' },
       { do: 'endpoints', addresses: [] },
-      ...SETTLED.map((namespace): Act => ({ do: 'label', namespace, labels: { [TENANT]: null } })),
+      ...STABLE.map((namespace): Action => ({ do: 'label', namespace, labels: { [TENANT]: null } })),
     ]),
     round(
-      SETTLED.map((namespace) => ({
+      STABLE.map((namespace) => ({
         do: 'drift',
         namespace,
         choice: roll(1000),
@@ -142,7 +151,7 @@ function pause(roll: Dice): number {
   return pick(roll, [0, roll(5), roll(30), roll(300), roll(3_000)]);
 }
 
-function weatherOf(roll: Dice): Weather {
+function ratesOf(roll: Dice): FaultRates {
   const level = () => pick(roll, [0, 0, 5, 20, 50]);
   return {
     failures: level(),
@@ -155,13 +164,13 @@ function weatherOf(roll: Dice): Weather {
 }
 
 /** Both lists, each in its order. */
-function among(roll: Dice, acts: readonly Act[], others: readonly Act[]): Act[] {
-  const mixed = [...acts];
+function interleaved(roll: Dice, actions: readonly Action[], others: readonly Action[]): Action[] {
+  const mixed = [...actions];
   for (const other of others) mixed.splice(roll(mixed.length + 1), 0, other);
   return mixed;
 }
 
-function input(roll: Dice): Act {
+function randomInput(roll: Dice): Action {
   const kind = roll(14);
   if (kind < 5) return writeProfile(roll);
   if (kind === 5) return { do: 'delete profile', name: pick(roll, PROFILES) };
@@ -174,7 +183,7 @@ function input(roll: Dice): Act {
   }
   if (kind === 9) return { do: 'service', app: pick(roll, ['a', 'b']), port: pick(roll, [8080, 9090]) };
   if (kind === 10)
-    return pick<Act>(roll, [{ do: 'delete service' }, { do: 'service', app: 'b', port: 9090 }]);
+    return pick<Action>(roll, [{ do: 'delete service' }, { do: 'service', app: 'b', port: 9090 }]);
   if (kind === 11) {
     const addresses = pick(roll, [[], [EXTERNAL[0]], [EXTERNAL[1]], EXTERNAL]);
     return { do: 'endpoints', addresses: addresses as string[] };
@@ -185,8 +194,8 @@ function input(roll: Dice): Act {
       name: pick(roll, ['n1', 'n2']),
       address: pick(roll, [...NODE_ADDRESSES, undefined]),
     };
-  const namespace = pick(roll, PASSING);
-  return pick<Act>(roll, [
+  const namespace = pick(roll, TRANSIENT);
+  return pick<Action>(roll, [
     { do: 'create namespace', namespace },
     { do: 'delete namespace', namespace },
     { do: 'pods', namespace, count: roll(3) },
@@ -197,7 +206,7 @@ function input(roll: Dice): Act {
 export const EXTERNAL = ['192.0.2.10', '192.0.2.11'] as const;
 export const NODE_ADDRESSES = ['192.0.2.101', '192.0.2.102'] as const;
 
-function writeProfile(roll: Dice): Act {
+function writeProfile(roll: Dice): Action {
   const name = pick(roll, PROFILES);
   const spec = randomSpec(
     roll,
@@ -233,15 +242,15 @@ interface Spec {
   readonly egress?: readonly object[];
 }
 
-function troubles(roll: Dice, { forged }: Weather): Act[] {
+function randomFaults(roll: Dice, { forged }: FaultRates): Action[] {
   // Only where a watch can't go on there is a list to be forged.
-  const relist: Act[] = [
+  const relist: Action[] = [
     { do: 'compact' },
-    ...[0, 1, 2].map((choice): Act => ({ do: 'cut', whose: 'leader', choice })),
+    ...[0, 1, 2].map((choice): Action => ({ do: 'cut', whose: 'leader', choice })),
   ];
-  const others = Array.from({ length: roll(4) }, (): Act => {
+  const others = Array.from({ length: roll(4) }, (): Action => {
     const whose = pick(roll, ['leader', 'leader', 'standby'] as const);
-    return pick<Act>(roll, [
+    return pick<Action>(roll, [
       { do: 'crash' },
       { do: 'crash' },
       { do: 'lose lease' },
@@ -256,9 +265,9 @@ function troubles(roll: Dice, { forged }: Weather): Act[] {
   return forged > 0 ? [...others, ...relist] : others;
 }
 
-function restarts(roll: Dice): Act[] {
+function randomRestarts(roll: Dice): Action[] {
   return Array.from({ length: 1 + roll(3) }, () =>
-    pick<Act>(roll, [
+    pick<Action>(roll, [
       { do: 'crash' },
       { do: 'lose lease' },
       { do: 'compact' },
@@ -268,8 +277,8 @@ function restarts(roll: Dice): Act[] {
 }
 
 /** At most one hand in each namespace: what is changed while a plan is carried out is seen by the next plan only. */
-function drifts(roll: Dice): Act[] {
-  return SETTLED.filter(() => roll(2) === 0).map((namespace) => ({
+function randomDrifts(roll: Dice): Action[] {
+  return STABLE.filter(() => roll(2) === 0).map((namespace) => ({
     do: 'drift',
     namespace,
     choice: roll(1000),
@@ -280,14 +289,14 @@ function drifts(roll: Dice): Act[] {
 /** Also under names that the operator needs. */
 const FOREIGN_NAMES = ['theirs', 'p.default-deny', 'p.ingress', 'q.egress', 'other'];
 
-function foreign(roll: Dice): Act[] {
+function randomForeignPolicies(roll: Dice): Action[] {
   const only = (app: string) => ({
     podSelector: { matchLabels: { app } },
     policyTypes: ['Ingress'],
     ingress: [{ from: [{ ipBlock: { cidr: '203.0.113.0/25' } }] }],
   });
   const deny = { podSelector: {}, policyTypes: ['Ingress', 'Egress'] };
-  return SETTLED.filter(() => roll(2) === 0).map((namespace) => ({
+  return STABLE.filter(() => roll(2) === 0).map((namespace) => ({
     do: 'foreign policy',
     namespace,
     name: pick(roll, FOREIGN_NAMES),

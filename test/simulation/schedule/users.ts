@@ -1,7 +1,7 @@
 // Carries out what a plan says that users do. Where there is nothing to do it to, nothing is done.
 import { LABEL_MANAGED_BY, MANAGER } from '../../../src/api/names.ts';
 import { MEMBER, serviceSpec, TENANT } from '../../faults/changes.ts';
-import { type Act, EXTERNAL, NAMESPACES, NODE_ADDRESSES, PASSING, SETTLED } from './plan.ts';
+import { type Action, EXTERNAL, NAMESPACES, NODE_ADDRESSES, TRANSIENT, STABLE } from './plan.ts';
 import { NETWORK_POLICY } from '../server/kinds.ts';
 import type { Answer, Server } from '../server/server.ts';
 
@@ -34,54 +34,54 @@ export class Users {
   prepare(): void {
     for (const namespace of ['kube-system', 'default', ...NAMESPACES.slice(0, -1)])
       this.#createNamespace(namespace);
-    for (const namespace of SETTLED)
+    for (const namespace of STABLE)
       POD_LABELS.forEach((labels, index) => this.#pod(namespace, `pod-${index}`, labels));
-    this.act({ do: 'service', app: 'a', port: 8080 });
+    this.perform({ do: 'service', app: 'a', port: 8080 });
     const body = { metadata: { name: 'ext' }, spec: { ports: [{ port: 443 }] } };
     this.#send('POST', `${NS}/b/services`, body);
-    this.act({ do: 'endpoints', addresses: [EXTERNAL[0]] });
-    this.act({ do: 'node', name: 'n1', address: NODE_ADDRESSES[0] });
+    this.perform({ do: 'endpoints', addresses: [EXTERNAL[0]] });
+    this.perform({ do: 'node', name: 'n1', address: NODE_ADDRESSES[0] });
   }
 
-  act(act: Act): void {
-    switch (act.do) {
+  perform(action: Action): void {
+    switch (action.do) {
       case 'write profile':
-        return this.#put(PROFILES, act.name, { spec: act.spec });
+        return this.#put(PROFILES, action.name, { spec: action.spec });
       case 'delete profile':
-        return void this.#send('DELETE', `${PROFILES}/${act.name}`);
+        return void this.#send('DELETE', `${PROFILES}/${action.name}`);
       case 'label':
-        return void this.#send('PATCH', `${NS}/${act.namespace}`, { metadata: { labels: act.labels } });
+        return void this.#send('PATCH', `${NS}/${action.namespace}`, { metadata: { labels: action.labels } });
       case 'create namespace':
-        return this.#createNamespace(act.namespace);
+        return this.#createNamespace(action.namespace);
       case 'delete namespace':
-        return void this.#send('DELETE', `${NS}/${act.namespace}`);
+        return void this.#send('DELETE', `${NS}/${action.namespace}`);
       case 'pods':
         for (let index = 0; index < 3; index++) {
-          if (index < act.count) this.#pod(act.namespace, `pod-${index}`, POD_LABELS[index] ?? {});
-          else this.#send('DELETE', `${NS}/${act.namespace}/pods/pod-${index}`);
+          if (index < action.count) this.#pod(action.namespace, `pod-${index}`, POD_LABELS[index] ?? {});
+          else this.#send('DELETE', `${NS}/${action.namespace}/pods/pod-${index}`);
         }
         return;
       case 'service':
-        return this.#put(`${NS}/a/services`, 'api', { spec: serviceSpec(act.app, act.port) });
+        return this.#put(`${NS}/a/services`, 'api', { spec: serviceSpec(action.app, action.port) });
       case 'delete service':
         return void this.#send('DELETE', `${NS}/a/services/api`);
       case 'endpoints': {
-        const endpoints = act.addresses.map((address) => ({ addresses: [address] }));
+        const endpoints = action.addresses.map((address) => ({ addresses: [address] }));
         const metadata = { labels: { 'kubernetes.io/service-name': 'ext' } };
         return this.#put(SLICES, 'ext-1', { metadata, endpoints, ports: [{ port: 443, protocol: 'TCP' }] });
       }
       case 'node': {
-        if (act.address === undefined) return void this.#send('DELETE', `/api/v1/nodes/${act.name}`);
-        this.#send('POST', '/api/v1/nodes', { metadata: { name: act.name }, spec: {} });
-        const addresses = [{ type: 'InternalIP', address: act.address }];
-        return void this.#send('PATCH', `/api/v1/nodes/${act.name}/status`, { status: { addresses } });
+        if (action.address === undefined) return void this.#send('DELETE', `/api/v1/nodes/${action.name}`);
+        this.#send('POST', '/api/v1/nodes', { metadata: { name: action.name }, spec: {} });
+        const addresses = [{ type: 'InternalIP', address: action.address }];
+        return void this.#send('PATCH', `/api/v1/nodes/${action.name}/status`, { status: { addresses } });
       }
       case 'foreign policy':
-        return this.#foreign(act);
+        return this.#writeForeignPolicy(action);
       case 'drift':
-        return this.#drift(act);
+        return this.#drift(action);
       default:
-        throw new Error(`users don't ${act.do}`);
+        throw new Error(`users don't ${action.do}`);
     }
   }
 
@@ -105,7 +105,7 @@ export class Users {
   }
 
   /** Only what is somebody else's: the operator's own objects are for drift. */
-  #foreign({ namespace, name, spec }: Extract<Act, { do: 'foreign policy' }>): void {
+  #writeForeignPolicy({ namespace, name, spec }: Extract<Action, { do: 'foreign policy' }>): void {
     const present = this.#server.storage.get(NETWORK_POLICY, `${namespace}/${name}`);
     if (present?.metadata.labels?.[LABEL_MANAGED_BY] === MANAGER) return;
     if (spec === undefined) this.#send('DELETE', `${policies(namespace)}/${name}`);
@@ -113,7 +113,7 @@ export class Users {
     else this.#send('PUT', `${policies(namespace)}/${name}`, { metadata: { name }, spec });
   }
 
-  #drift({ namespace, choice, how }: Extract<Act, { do: 'drift' }>): void {
+  #drift({ namespace, choice, how }: Extract<Action, { do: 'drift' }>): void {
     const ours = (this.#server.storage.snapshot(NETWORK_POLICY) ?? []).filter(
       ([, { metadata }]) =>
         metadata.namespace === namespace && metadata.labels?.[LABEL_MANAGED_BY] === MANAGER,
@@ -135,6 +135,6 @@ export class Users {
 }
 
 /** Whether its pods are there for good, so that cutting one is a fault. */
-export function hasLastingPods(namespace: string): boolean {
-  return !(PASSING as readonly string[]).includes(namespace);
+export function hasStablePods(namespace: string): boolean {
+  return !(TRANSIENT as readonly string[]).includes(namespace);
 }

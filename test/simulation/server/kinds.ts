@@ -2,7 +2,7 @@
 import type { KubeObject, ObjectMeta } from '../../../src/api/meta.ts';
 import type { NetworkPolicySpec } from '../../../src/api/network-policy.ts';
 
-/** Any object; the model looks only at what the API server acts upon. */
+/** Any object; the model looks only at what the API server actions upon. */
 export type Stored = KubeObject & Readonly<Record<string, unknown>>;
 
 export interface Kind {

@@ -143,7 +143,7 @@ export class Server {
     if (!resourceVersion && !kind.unconditional)
       throw invalid(kind, name, 'metadata.resourceVersion: Invalid value: must be specified for an update');
     if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) throw stale();
-    // A write of a custom resource's status is given the metadata that is stored, before it is judged.
+    // A write of a custom resource's status is given the metadata that is stored, before it is compareWithIntent.
     if (isOther && !(kind === PROFILE && subresource === 'status'))
       throw invalid(kind, name, `metadata.uid: Invalid value: "${uid}": field is immutable`);
     const key = keyOf(namespace, name);

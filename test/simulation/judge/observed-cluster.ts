@@ -10,11 +10,11 @@ import type { Revision, Storage } from '../server/storage.ts';
 
 export const isOperator = (author: string): boolean => author.startsWith('operator');
 
-export class Picture {
+export class ObservedCluster {
   /** Not changed in place. Namespaces that are ending, or gone, are not in it. */
   labels: ReadonlyMap<string, StringMap> = new Map();
   /** By the uid of each policy that the operator made: its name for the profile. */
-  readonly made = new Map<string, string>();
+  readonly operatorPolicies = new Map<string, string>();
   readonly #policies = new Map<string, readonly NetworkPolicy[]>();
   readonly #inputs: Inputs;
   readonly #storage: Storage;
@@ -48,12 +48,13 @@ export class Picture {
     const isGone = type === 'DELETED';
     switch (kind) {
       case NETWORK_POLICY: {
-        if (type === 'ADDED' && isOperator(author)) this.made.set(uid, labels[LABEL_PROFILE] ?? '');
+        if (type === 'ADDED' && isOperator(author))
+          this.operatorPolicies.set(uid, labels[LABEL_PROFILE] ?? '');
         const others = this.policies(namespace).filter(({ metadata }) => metadata.name !== name);
         this.#policies.set(namespace, isGone ? others : [...others, object as unknown as NetworkPolicy]);
-        if (!this.made.has(uid)) {
+        if (!this.operatorPolicies.has(uid)) {
           const foreign = this.policies(namespace).filter(
-            ({ metadata }) => !this.made.has(metadata.uid ?? ''),
+            ({ metadata }) => !this.operatorPolicies.has(metadata.uid ?? ''),
           );
           this.#inputs.note(`foreign ${namespace}`, foreign, time);
         }

@@ -12,16 +12,16 @@ import { isTransitionalCover } from '../../../src/policy/planning/transition.ts'
 import { matches } from '../../../src/policy/semantics/selector.ts';
 import { Judge } from '../../support/judge.ts';
 import { type Combination, Inputs, isUnresolved, policiesOf } from '../schedule/inputs.ts';
-import { isOperator, Picture } from './picture.ts';
-import { EXTERNAL, NAMESPACES, NODE_ADDRESSES, PROFILES, SETTLED } from '../schedule/plan.ts';
+import { isOperator, ObservedCluster } from './observed-cluster.ts';
+import { EXTERNAL, NAMESPACES, NODE_ADDRESSES, PROFILES, STABLE } from '../schedule/plan.ts';
 import { NAMESPACE, NETWORK_POLICY, PROFILE } from '../server/kinds.ts';
 import { routeOf } from '../server/route.ts';
 import type { Answer } from '../server/server.ts';
 import type { Revision, Storage } from '../server/storage.ts';
-import { hasLastingPods, POD_LABELS } from '../schedule/users.ts';
+import { hasStablePods, POD_LABELS } from '../schedule/users.ts';
 
 const CONTAINER = { name: 'http', containerPort: 8080 } as const;
-const PODS: readonly Pod[] = [...SETTLED, 'd'].flatMap((namespace, home) =>
+const PODS: readonly Pod[] = [...STABLE, 'd'].flatMap((namespace, home) =>
   POD_LABELS.map((labels, index) => {
     const ips = [`10.0.${home}.${index + 1}`];
     return { namespace, name: `pod-${index}`, labels, ips, ports: [CONTAINER] };
@@ -32,30 +32,30 @@ const judge = new Judge(PODS, [...EXTERNAL, ...NODE_ADDRESSES]);
 
 type Policies = readonly NetworkPolicy[];
 const NOTHING: Policies = [];
-type Knowledge = (
+type ReplicaState = (
   replica: string,
 ) => { readonly clusterState: ClusterState; readonly leads: boolean } | undefined;
 
-export class Witness {
+export class Recorder {
   /** The first thing that went wrong. */
   fault: string | undefined;
   readonly inputs = new Inputs();
-  readonly picture: Picture;
+  readonly observed: ObservedCluster;
   readonly counts = { revisions: 0, writes: 0, transitions: 0, openings: 0, requests: 0 };
   readonly #time: () => number;
   /** What a replica knows, and whether it leads. */
-  readonly #knowledge: Knowledge;
+  readonly #replicaState: ReplicaState;
   /** Of each namespace: what stood when the round began, and what others made of it since. */
   readonly before = new Map<string, Policies>();
-  readonly #byHand = new Map<string, Policies[]>();
+  readonly #userEdits = new Map<string, Policies[]>();
   /** Of each namespace: all that stood since the round began. What is known of a peer is read back from it. */
-  readonly #stood = new Map<string, Policies[]>();
+  readonly #seenPolicies = new Map<string, Policies[]>();
   /** Of what stood then: what the operator made, and what is marked with no profile that there was. */
-  readonly #abandoned = new Map<string, Policies>();
+  readonly #orphans = new Map<string, Policies>();
   /** What each combination asks for, by it and what is known of peers; and the same value for the same policies. */
   readonly #intents = new Map<string, Policies>();
   readonly #contents = new Map<string, Policies>();
-  readonly #sums = new Map<string, Policies>();
+  readonly #unions = new Map<string, Policies>();
   readonly #ids = new WeakMap<Policies, number>();
   #nextId = 0;
   #references = new Map<string, readonly Policies[]>();
@@ -65,10 +65,10 @@ export class Witness {
   readonly #acted = new Map<string, number>();
   readonly #known = new WeakMap<Request, ReadonlyMap<string, number>>();
 
-  constructor(storage: Storage, time: () => number, knowledge: Knowledge) {
-    this.picture = new Picture(storage, this.inputs);
+  constructor(storage: Storage, time: () => number, replicaState: ReplicaState) {
+    this.observed = new ObservedCluster(storage, this.inputs);
     this.#time = time;
-    this.#knowledge = knowledge;
+    this.#replicaState = replicaState;
     storage.subscribe((revision) => this.#onRevision(revision));
   }
 
@@ -76,19 +76,21 @@ export class Witness {
   beginRound(): void {
     this.inputs.settle();
     this.remembers = true;
-    this.#byHand.clear();
-    this.#stood.clear();
+    this.#userEdits.clear();
+    this.#seenPolicies.clear();
     this.#intents.clear();
     this.#contents.clear();
-    this.#sums.clear();
+    this.#unions.clear();
     this.#references.clear();
     for (const namespace of NAMESPACES) {
-      const policies = this.picture.policies(namespace);
+      const policies = this.observed.policies(namespace);
       this.before.set(namespace, policies);
       const left = policies.filter(
-        (each) => this.picture.made.has(each.metadata.uid ?? '') && this.picture.ownerOf(each) === undefined,
+        (each) =>
+          this.observed.operatorPolicies.has(each.metadata.uid ?? '') &&
+          this.observed.ownerOf(each) === undefined,
       );
-      this.#abandoned.set(namespace, left);
+      this.#orphans.set(namespace, left);
     }
   }
 
@@ -96,8 +98,8 @@ export class Witness {
   remembers = true;
 
   /** What others made of a namespace since the round began. */
-  byHand(namespace: string): readonly Policies[] {
-    return this.#byHand.get(namespace) ?? [];
+  userEdits(namespace: string): readonly Policies[] {
+    return this.#userEdits.get(namespace) ?? [];
   }
 
   onSend(replica: string, request: Request): void {
@@ -105,7 +107,7 @@ export class Witness {
     if (request.method === 'GET') return;
     const why = withoutPrecondition(request);
     if (why !== undefined) this.#fail(`I4, ${why}: ${request.method} ${request.path}`);
-    const { clusterState, leads = false } = this.#knowledge(replica) ?? {};
+    const { clusterState, leads = false } = this.#replicaState(replica) ?? {};
     if (!leads) this.#fail(`I4, ${replica} writes and does not lead: ${request.method} ${request.path}`);
     const { kind, namespace } = routeOf(request.path);
     if (clusterState === undefined || kind !== NETWORK_POLICY || namespace === undefined) return;
@@ -125,10 +127,10 @@ export class Witness {
       const read = `${replica} ${request.path}`;
       // One that was sent before may be answered after.
       this.#reads.set(read, Math.max(sent, this.#reads.get(read) ?? 0));
-    } else if (this.#knowledge(replica)?.leads) this.#judgeKnowledge(request);
+    } else if (this.#replicaState(replica)?.leads) this.#judgeKnowledge(request);
   }
 
-  /** Nobody acts on something older than what was acted on before, in this process or another one. */
+  /** Nobody actions on something older than what was acted on before, in this process or another one. */
   #judgeKnowledge(request: Request): void {
     for (const [what, version] of this.#known.get(request) ?? []) {
       const newest = this.#acted.get(what) ?? 0;
@@ -144,16 +146,16 @@ export class Witness {
     this.counts.revisions += 1;
     const { kind, object, previous, type, author } = revision;
     const namespace = kind === NAMESPACE ? object.metadata.name : (object.metadata.namespace ?? '');
-    const before = this.picture.policies(namespace);
-    this.picture.follow(revision, this.#time());
+    const before = this.observed.policies(namespace);
+    this.observed.follow(revision, this.#time());
     if (isOperator(author)) this.counts.writes += 1;
-    if (kind !== NETWORK_POLICY || !this.picture.made.has(object.metadata.uid ?? ''))
+    if (kind !== NETWORK_POLICY || !this.observed.operatorPolicies.has(object.metadata.uid ?? ''))
       this.#references.clear();
     if (kind === NAMESPACE) {
       if (type === 'ADDED') {
         this.before.set(namespace, []);
-        this.#abandoned.delete(namespace);
-        this.#byHand.delete(namespace);
+        this.#orphans.delete(namespace);
+        this.#userEdits.delete(namespace);
       }
       for (const each of NAMESPACES) this.#judgeNamespace(each, revision);
     }
@@ -164,7 +166,7 @@ export class Witness {
       this.#judgeOpening(namespace, before, revision);
       if (object.metadata.labels?.['segmentation.dev/role'] === 'transition') this.counts.transitions += 1;
     } else if (author === 'user') {
-      this.#byHand.set(namespace, [...this.byHand(namespace), this.picture.policies(namespace)]);
+      this.#userEdits.set(namespace, [...this.userEdits(namespace), this.observed.policies(namespace)]);
       this.#references.delete(namespace);
     }
     this.#judgeNamespace(namespace, revision);
@@ -172,27 +174,27 @@ export class Witness {
 
   /** I1 and I2. */
   #judgeNamespace(namespace: string, { at, author, type, kind, key }: Revision): void {
-    const { labels } = this.picture;
+    const { labels } = this.observed;
     if (!labels.has(namespace)) return;
-    const now = this.picture.policies(namespace);
+    const now = this.observed.policies(namespace);
     const fault = judge.fault(
       namespace,
       now,
       this.#referencesOf(namespace),
       labels,
-      !hasLastingPods(namespace),
+      !hasStablePods(namespace),
     );
     if (fault !== undefined)
       this.#fail(`${fault}, at revision ${at} (${author} ${type} ${kind.plural} ${key})`);
-    const stood = this.#stood.get(namespace) ?? [];
-    if (stood.at(-1) !== now) this.#stood.set(namespace, [...stood, now]);
+    const stood = this.#seenPolicies.get(namespace) ?? [];
+    if (stood.at(-1) !== now) this.#seenPolicies.set(namespace, [...stood, now]);
   }
 
   #referencesOf(namespace: string): readonly Policies[] {
     let references = this.#references.get(namespace);
     if (references !== undefined) return references;
-    const known = [this.before.get(namespace) ?? [], ...this.byHand(namespace)];
-    const bases = [...known, ...(this.#stood.get(namespace) ?? [])];
+    const known = [this.before.get(namespace) ?? [], ...this.userEdits(namespace)];
+    const bases = [...known, ...(this.#seenPolicies.get(namespace) ?? [])];
     const combinations = this.inputs.combinations(namespace);
     const isFixed = combinations.every((each) => !isUnresolved(each, namespace));
     const intents = combinations.flatMap((each) =>
@@ -210,8 +212,8 @@ export class Witness {
     if (ours === undefined) this.#intents.set(key, (ours = this.#ours(namespace, combination, base)));
     return this.inputs.values<Policies | undefined>(`foreign ${namespace}`).map((foreign = NOTHING) => {
       const same = `${this.#idOf(foreign)} ${this.#idOf(ours)}`;
-      let policies = this.#sums.get(same);
-      if (policies === undefined) this.#sums.set(same, (policies = [...foreign, ...ours]));
+      let policies = this.#unions.get(same);
+      if (policies === undefined) this.#unions.set(same, (policies = [...foreign, ...ours]));
       return policies;
     });
   }
@@ -219,7 +221,7 @@ export class Witness {
   /** The same value for the same policies. */
   #ours(namespace: string, combination: Combination, base: Policies): Policies {
     const existing = new Set(combination.profiles.map(({ profile }) => profile?.metadata.name ?? ''));
-    const left = (this.#abandoned.get(namespace) ?? []).filter(
+    const left = (this.#orphans.get(namespace) ?? []).filter(
       ({ metadata }) => !existing.has(metadata.labels?.[LABEL_PROFILE] ?? 'nobody'),
     );
     const ours = [...left, ...policiesOf(combination, namespace, lastKnownFrom(base))];
@@ -238,13 +240,13 @@ export class Witness {
   /** I5. */
   #judgeOwnership({ type, object, previous, key }: Revision): void {
     const before = previous ?? object;
-    if (type !== 'ADDED' && !this.picture.made.has(before.metadata.uid ?? ''))
+    if (type !== 'ADDED' && !this.observed.operatorPolicies.has(before.metadata.uid ?? ''))
       this.#fail(`I5, somebody else's policy ${key} was ${type}`);
   }
 
   /** I4: a pod ceases to be isolated only where live reads, and what was true since, say so. */
   #judgeOpening(namespace: string, before: Policies, { at, author, key }: Revision): void {
-    const after = this.picture.policies(namespace);
+    const after = this.observed.policies(namespace);
     for (const direction of DIRECTIONS) {
       const opened = POD_LABELS.filter(
         (pod) => isIsolated(pod, direction, before) && !isIsolated(pod, direction, after),

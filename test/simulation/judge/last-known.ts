@@ -6,7 +6,7 @@ import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
 import type { Compiled, LastKnown } from '../../../src/policy/compile.ts';
 import type { DirectionRule } from '../../../src/policy/semantics/normalize.ts';
 import { type Combination, intentOf } from '../schedule/inputs.ts';
-import type { Witness } from './witness.ts';
+import type { Recorder } from './recorder.ts';
 
 /** A peer of a rule in one object of the profile. */
 type Peer = readonly [object: string, direction: PolicyType, rule: string, peer: string];
@@ -18,7 +18,7 @@ interface Kept {
 }
 
 /** What a profile asks for, with unresolved peers in the form in which they stand; undefined where it enforces nothing. */
-export function asItStands(
+export function intentAsEnforced(
   profile: SegmentationProfile | undefined,
   namespace: string,
   combination: Combination,
@@ -35,13 +35,13 @@ export function asItStands(
 }
 
 /** What is wrong with what is kept, in words; undefined if nothing is. */
-export function misremembered(
+export function wrongLastKnown(
   kept: readonly Kept[],
   index: number,
   namespace: string,
-  witness: Witness,
+  recorder: Recorder,
 ): string | undefined {
-  const { inputs, before, remembers } = witness;
+  const { inputs, before, remembers } = recorder;
   const first = lastKnownFrom(before.get(namespace) ?? []);
   let forms: readonly LastKnown[] | undefined;
   /** What the profile asked for at any time since the round began. */
@@ -50,7 +50,7 @@ export function misremembered(
       .combinations(namespace)
       .map((each) => intentOf(each.profiles[index]?.profile, namespace, each, first)?.policies ?? [])
       .map(lastKnownFrom));
-  const byHand = witness.byHand(namespace).map(lastKnownFrom);
+  const userEdits = recorder.userEdits(namespace).map(lastKnownFrom);
   const atFirst = inputs.combinations(namespace)[0];
   const held =
     (atFirst && intentOf(atFirst.profiles[index]?.profile, namespace, atFirst, first)?.unresolved) ?? [];
@@ -64,7 +64,7 @@ export function misremembered(
       held.some(
         (each) => each.held && each.direction === direction && each.rule === rule && each.peer === label,
       );
-    if (!isRemembered && byHand.some(isForm)) continue;
+    if (!isRemembered && userEdits.some(isForm)) continue;
     // Nothing was known of it, and nothing has to be by now.
     if (rules.length === 0 && first(...peer).length === 0) continue;
     if (asked().some(isForm)) continue;

@@ -1,12 +1,12 @@
 // A schedule that failed, made as small as it gets, and told so that it can be run again.
 import type { Plan } from '../schedule/plan.ts';
-import { FAIR } from '../faults/weather.ts';
+import { NO_FAULTS } from '../faults/rates.ts';
 import { type Result, simulate } from '../simulation.ts';
 
 /** Lines of the trace that are shown: what went wrong is at its end. */
 const SHOWN = 60;
 
-/** Leaves out what the fault does not need: steps one by one, rounds, bad weather. `tries`: simulations at most. */
+/** Leaves out what the fault does not need: steps one by one, rounds, bad rates. `tries`: simulations at most. */
 export async function shrink(plan: Plan, tries = 400): Promise<Plan> {
   let smallest = plan;
   let left = tries;
@@ -22,10 +22,10 @@ export async function shrink(plan: Plan, tries = 400): Promise<Plan> {
     for (const id of idsOf(smallest).toReversed())
       await accepts(keeping(smallest, new Set(idsOf(smallest).filter((each) => each !== id))));
     for (const index of smallest.rounds.keys())
-      if (smallest.rounds[index]?.weather !== FAIR)
+      if (smallest.rounds[index]?.rates !== NO_FAULTS)
         await accepts({
           ...smallest,
-          rounds: smallest.rounds.map((round, at) => (at === index ? { ...round, weather: FAIR } : round)),
+          rounds: smallest.rounds.map((round, at) => (at === index ? { ...round, rates: NO_FAULTS } : round)),
         });
     if (smallest.hasStandby) await accepts({ ...smallest, hasStandby: false });
     if (smallest === before || left <= 0) return smallest;
@@ -47,9 +47,9 @@ function keeping(plan: Plan, ids: ReadonlySet<number>): Plan {
 /** The fault, what led to it, and the command that repeats it. */
 export async function report(seed: number, plan: Plan): Promise<string> {
   const { fault, trace }: Result = await simulate(plan, true);
-  const acts = plan.rounds.flatMap(({ weather, steps }, index) => [
-    `round ${index}, weather ${JSON.stringify(weather)}`,
-    ...steps.map(({ after, act }) => `  ${after} ms later: ${JSON.stringify(act)}`),
+  const actions = plan.rounds.flatMap(({ rates, steps }, index) => [
+    `round ${index}, weather ${JSON.stringify(rates)}`,
+    ...steps.map(({ after, action }) => `  ${after} ms later: ${JSON.stringify(action)}`),
   ]);
   const omitted = trace.length - SHOWN;
   return [
@@ -57,7 +57,7 @@ export async function report(seed: number, plan: Plan): Promise<string> {
     `replay: npm run test:simulation -- --seed ${seed}`,
     '',
     `the schedule, as far as the fault needs it (concurrency ${plan.concurrency}, standby ${plan.hasStandby}):`,
-    ...acts,
+    ...actions,
     '',
     `the end of its trace${omitted > 0 ? ` (${omitted} lines before; --trace FILE writes all)` : ''}:`,
     ...trace.slice(-SHOWN),

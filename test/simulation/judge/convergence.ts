@@ -13,12 +13,12 @@ import { isolatesAll } from '../../../src/policy/planning/effect.ts';
 import { withFreeNames } from '../../../src/policy/planning/free-names.ts';
 import { isTransitionalCover } from '../../../src/policy/planning/transition.ts';
 import { hasUnresolved, intentOf, neverKnown, selects, withoutDirections } from '../schedule/inputs.ts';
-import { asItStands, misremembered } from './known-peers.ts';
+import { intentAsEnforced, wrongLastKnown } from './last-known.ts';
 import { NAMESPACES, PROFILES } from '../schedule/plan.ts';
 import { POD } from '../server/kinds.ts';
 import type { Storage } from '../server/storage.ts';
-import { hasLastingPods } from '../schedule/users.ts';
-import type { Witness } from './witness.ts';
+import { hasStablePods } from '../schedule/users.ts';
+import type { Recorder } from './recorder.ts';
 
 /** What a profile's status has to say of its namespaces. */
 interface Seen {
@@ -28,7 +28,7 @@ interface Seen {
   applied: number;
 }
 
-export interface Verdict {
+export interface Convergence {
   /** What does not hold yet, in words; undefined once everything does. */
   readonly why: string | undefined;
   /** Some profile waits for a peer, as it may: but it may also not have come to look yet. */
@@ -38,12 +38,12 @@ export interface Verdict {
 }
 
 /** How what stands compares with what the profiles ask for. */
-export function judged(witness: Witness, storage: Storage): Verdict {
+export function compareWithIntent(recorder: Recorder, storage: Storage): Convergence {
   const seen = new Map(
     PROFILES.map((name): [string, Seen] => [name, { waiting: 0, desired: 0, applied: 0 }]),
   );
   const waiting = new Set<string>();
-  const why = unsettled(witness, seen, waiting);
+  const why = unsettled(recorder, seen, waiting);
   const isWaiting = waiting.size > 0;
   return { why, isWaiting, isOutdated: [...waiting].some((namespace) => !hasPods(namespace, storage)) };
 }
@@ -57,16 +57,16 @@ function hasPods(namespace: string, storage: Storage): boolean {
  * @param waiting the namespaces in which a profile waits; is added to
  */
 function unsettled(
-  witness: Witness,
+  recorder: Recorder,
   seen: ReadonlyMap<string, Seen>,
   waiting: Set<string>,
 ): string | undefined {
   for (const namespace of NAMESPACES) {
-    const why = unsettledNamespace(namespace, witness, seen, waiting);
+    const why = unsettledNamespace(namespace, recorder, seen, waiting);
     if (why !== undefined) return `${namespace}: ${why}`;
   }
   for (const [name, each] of seen) {
-    const why = unsettledProfile(name, witness, each);
+    const why = unsettledProfile(name, recorder, each);
     if (why !== undefined) return `profile ${name}: ${why}`;
   }
   return undefined;
@@ -74,25 +74,27 @@ function unsettled(
 
 function unsettledNamespace(
   namespace: string,
-  witness: Witness,
+  recorder: Recorder,
   seen: ReadonlyMap<string, Seen>,
   waiting: Set<string>,
 ): string | undefined {
-  const { picture, inputs } = witness;
-  const now = picture.policies(namespace);
+  const { observed, inputs } = recorder;
+  const now = observed.policies(namespace);
   const combination = inputs.present(namespace);
   if (combination.labels === undefined) return undefined;
-  const cover = now.find((each) => picture.made.has(each.metadata.uid ?? '') && isTransitionalCover(each));
+  const cover = now.find(
+    (each) => observed.operatorPolicies.has(each.metadata.uid ?? '') && isTransitionalCover(each),
+  );
   if (cover !== undefined) return `${cover.metadata.name} was to be there for a moment`;
   const taken = new Set(
-    now.filter((each) => picture.ownerOf(each) === undefined).map(({ metadata }) => metadata.name),
+    now.filter((each) => observed.ownerOf(each) === undefined).map(({ metadata }) => metadata.name),
   );
   for (const [index, { profile }] of combination.profiles.entries()) {
     const name = PROFILES[index] ?? '';
-    const ours = now.filter((each) => picture.ownerOf(each) === name);
-    const { intent, kept } = asItStands(profile, namespace, combination, now);
+    const ours = now.filter((each) => observed.ownerOf(each) === name);
+    const { intent, kept } = intentAsEnforced(profile, namespace, combination, now);
     const wanted = intent?.policies ?? [];
-    const waits = mayWait(name, index, namespace, witness);
+    const waits = allowedPostponements(name, index, namespace, recorder);
     // One that was whole when a direction was added keeps its role.
     const roles = waits.length > 1 ? ['partial-deny', 'default-deny'] : ['default-deny'];
     const directions = waits.find((each) =>
@@ -100,10 +102,10 @@ function unsettledNamespace(
     );
     if (directions === undefined)
       return `of ${name} there are ${told(ours)}, and there should be ${told(wanted)}`;
-    const lost = misremembered(kept, index, namespace, witness);
+    const lost = wrongLastKnown(kept, index, namespace, recorder);
     if (lost !== undefined) return `of ${name}, ${lost}`;
     const soon = DIRECTIONS.find(
-      (each) => !directions.includes(each) && isolatesTooSoon(each, name, index, namespace, witness),
+      (each) => !directions.includes(each) && isolatesTooSoon(each, name, index, namespace, recorder),
     );
     if (soon !== undefined)
       return `${name} isolates ${soon}, and should wait for a peer that was never resolved`;
@@ -127,21 +129,20 @@ function isolatesTooSoon(
   name: string,
   index: number,
   namespace: string,
-  witness: Witness,
+  recorder: Recorder,
 ): boolean {
-  const { picture, inputs, before } = witness;
-  const now = picture.policies(namespace);
+  const { observed, inputs, before } = recorder;
+  const now = observed.policies(namespace);
   const old = before.get(namespace) ?? [];
   const all = (policies: readonly NetworkPolicy[]) =>
     policies.some(({ spec }) => isolatesAll(spec, direction));
-  const isOwn = (each: NetworkPolicy) => picture.ownerOf(each) === name;
+  const isOwn = (each: NetworkPolicy) => observed.ownerOf(each) === name;
   // Of any profile: where one leaves, what its last policies isolated must not be open until the peer is known.
-  const isOurs = (each: NetworkPolicy) => picture.ownerOf(each) !== undefined;
+  const isOurs = (each: NetworkPolicy) => observed.ownerOf(each) !== undefined;
   const isolated = (policies: readonly NetworkPolicy[]) =>
     policies.some(({ spec }) => isolates(spec).includes(direction));
-  if (!hasLastingPods(namespace) || !isolated(now.filter(isOwn)) || isolated(old.filter(isOurs)))
-    return false;
-  if (all(now.filter((each) => !isOwn(each))) || all(old) || witness.byHand(namespace).length > 0)
+  if (!hasStablePods(namespace) || !isolated(now.filter(isOwn)) || isolated(old.filter(isOurs))) return false;
+  if (all(now.filter((each) => !isOwn(each))) || all(old) || recorder.userEdits(namespace).length > 0)
     return false;
   return inputs.combinations(namespace).every((each) => {
     const [own, ...others] = [index, 1 - index].map((at) =>
@@ -158,26 +159,26 @@ function isolatesTooSoon(
  * The sets of directions in which a profile may wait for a peer: nothing was ever known of it, pods run (or ran, when
  * somebody looked) that would be cut, and nobody else isolates them.
  */
-function mayWait(
+function allowedPostponements(
   name: string,
   index: number,
   namespace: string,
-  { picture, inputs }: Witness,
+  { observed, inputs }: Recorder,
 ): (readonly PolicyType[])[] {
-  const now = picture.policies(namespace);
+  const now = observed.policies(namespace);
   const combination = inputs.present(namespace);
   const intent = intentOf(combination.profiles[index]?.profile, namespace, combination, lastKnownFrom(now));
   if (intent === undefined) return [[]];
-  const others = now.filter((each) => picture.ownerOf(each) !== name);
+  const others = now.filter((each) => observed.ownerOf(each) !== name);
   const open = neverKnown(intent).filter(
     (direction) => !others.some(({ spec }) => isolatesAll(spec, direction)),
   );
   return [[], ...open.map((each) => [each]), ...(open.length > 1 ? [open] : [])];
 }
 
-function unsettledProfile(name: string, { picture, inputs }: Witness, seen: Seen): string | undefined {
-  const profile = picture.profile(name);
-  const policies = NAMESPACES.flatMap((namespace) => picture.policies(namespace));
+function unsettledProfile(name: string, { observed, inputs }: Recorder, seen: Seen): string | undefined {
+  const profile = observed.profile(name);
+  const policies = NAMESPACES.flatMap((namespace) => observed.policies(namespace));
   if (profile === undefined) {
     const left = policies.find(({ metadata }) =>
       metadata.ownerReferences?.some((each) => isProfileReference(each) && each.name === name),
@@ -189,7 +190,7 @@ function unsettledProfile(name: string, { picture, inputs }: Witness, seen: Seen
   const { metadata, spec, status } = profile;
   if (metadata.deletionTimestamp !== undefined) return 'it is still being deleted';
   if (status?.observedGeneration !== metadata.generation) return 'its status is of an older generation';
-  const matched = [...picture.labels].filter(
+  const matched = [...observed.labels].filter(
     ([namespace, labels]) => NAMESPACES.includes(namespace) && selects(profile, namespace, labels),
   );
   const { namespaces, policies: counts } = status?.namespaces ? status : {};

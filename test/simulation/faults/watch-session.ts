@@ -1,44 +1,50 @@
-// One watch as a replica has it: events in order, each with its lag, until the stream ends, breaks or falls silent.
-import { ApiError, errorOfStatus, type Status } from '../../src/kube/errors.ts';
-import type { WatchRequest } from '../../src/kube/http/transport.ts';
-import type { Timer } from '../../src/util/clock.ts';
-import type { Network } from './faults/network.ts';
-import { bookmark } from './server/read.ts';
-import { routeOf } from './server/route.ts';
-import { delayOf, lagOf } from './faults/weather.ts';
+/** One watch of a replica: events in order, each with its lag, until the stream ends, breaks or falls silent. */
+import { ApiError, errorOfStatus, type Status } from '../../../src/kube/errors.ts';
+import type { WatchRequest } from '../../../src/kube/http/transport.ts';
+import type { Timer } from '../../../src/util/clock.ts';
+import { pick } from '../../faults/model.ts';
+import type { Network } from './network.ts';
+import { bookmark } from '../server/read.ts';
+import { routeOf } from '../server/route.ts';
+import { delayOf, lagOf } from './rates.ts';
 
-/** The server sends a bookmark about this often, milliseconds. */
+/** About how often the server sends a bookmark, milliseconds. */
 const BOOKMARK_MS = 60_000;
-/** What the operator also reads live, so that a list that lacks something is found out. */
-const COMPARED = /\/(namespaces|networkpolicies|segmentationprofiles)$/;
+/** Kinds that the operator also reads live, so that it notices if a streamed list lacks an object. */
+const CONFIRMED_LIVE = /\/(namespaces|networkpolicies|segmentationprofiles)$/;
+
+type WatchFault = 'too many requests' | 'internal error' | 'cut' | 'hang' | 'early end';
+/** The order is part of what a seed means. */
+const FAULTS: readonly WatchFault[] = ['too many requests', 'internal error', 'cut', 'hang', 'early end'];
 
 export class WatchSession {
   readonly path: string;
   readonly #request: WatchRequest;
   readonly #network: Network;
   readonly #replica: string;
-  /** Sent by the server, not yet taken by the replica. */
+  /** Events that have arrived, and that the replica has not taken yet. */
   readonly #arrived: unknown[] = [];
   #finish: { readonly error?: unknown } | undefined;
   #wake = Promise.withResolvers<void>();
   #unsubscribe: () => void = () => {};
   readonly #timers: Timer[] = [];
   #lastArrival = 0;
+  /** When the last event arrived. */
   #heard = 0;
-  /** Sent, and not yet arrived. */
-  #underway = 0;
+  /** Events that were sent, and have not arrived yet. */
+  #inTransit = 0;
   #isConnected = false;
   #isHanging = false;
   #isAbandoned = false;
   #previous: unknown;
 
   readonly #onListed: (items: number) => void;
-  /** How many objects the list that is being streamed has so far. */
+  /** Objects of the streamed list that have arrived so far. */
   #streamed = 0;
-  /** The server has not sent all of it yet. */
+  /** The server is still sending the streamed list. */
   #isListing: boolean;
 
-  /** @param onListed told how much there was, once the replica has a streamed list */
+  /** @param onListed receives the number of objects once the replica has a complete streamed list */
   constructor(replica: string, request: WatchRequest, network: Network, onListed: (items: number) => void) {
     this.path = request.path;
     this.#replica = replica;
@@ -49,7 +55,7 @@ export class WatchSession {
     this.#heard = network.scheduler.time;
   }
 
-  /** The events, until the stream ends; `onEnd` is called then. */
+  /** The events until the stream ends, which calls `onEnd`. */
   async *values(onEnd: () => void): AsyncGenerator<unknown, void, undefined> {
     const { signal } = this.#request;
     const abort = () => this.#end({ error: this.#failure('Aborted', 'given up') });
@@ -72,7 +78,7 @@ export class WatchSession {
   }
 
   get isUpToDate(): boolean {
-    return this.#isConnected && !this.#isHanging && this.#underway === 0 && this.#finish === undefined;
+    return this.#isConnected && !this.#isHanging && this.#inTransit === 0 && this.#finish === undefined;
   }
 
   /** The connection breaks. */
@@ -81,13 +87,13 @@ export class WatchSession {
     this.#network.whenAwake(this.#replica, () => this.#end({ error }));
   }
 
-  /** Nothing comes any more, and nobody says so. */
+  /** The connection stays open, and no event arrives on it any more. */
   hang(): void {
     this.#isHanging = true;
     this.#unsubscribe();
   }
 
-  /** Nobody listens any more. */
+  /** The replica has stopped reading. */
   abandon(): void {
     this.#isAbandoned = true;
     this.#unsubscribe();
@@ -95,27 +101,26 @@ export class WatchSession {
   }
 
   #connect(): void {
-    const { roll, weather, server } = this.#network;
+    const { roll, rates, server } = this.#network;
     const { query = {}, stallMs, path } = this.#request;
     this.#watchSilence(stallMs);
-    const trouble = roll(100) < weather.watches ? 1 + roll(5) : 0;
-    this.#after(delayOf(weather, roll), () => {
-      if (trouble === 1) return this.#refuse({ code: 429, reason: 'TooManyRequests' });
-      if (trouble === 2) return this.#refuse({ code: 500, reason: 'InternalError' });
+    const fault = roll(100) < rates.watches ? pick(roll, FAULTS) : undefined;
+    this.#after(delayOf(rates, roll), () => {
+      if (fault === 'too many requests') return this.#refuse({ code: 429, reason: 'TooManyRequests' });
+      if (fault === 'internal error') return this.#refuse({ code: 500, reason: 'InternalError' });
       const started = server.watch(path, query, (event) => this.#send(event));
       if (typeof started !== 'function') return this.#refuse(started);
       this.#unsubscribe = started;
       this.#isConnected = true;
       this.#network.whenAwake(this.#replica, () => this.#isAbandoned || this.#request.onOpen?.());
-      if (trouble === 3) this.#after(roll(20_000), () => this.cut());
-      if (trouble === 4) this.#after(roll(20_000), () => this.hang());
-      // In order, but far too soon.
-      if (trouble === 5) this.#after(roll(3_000), () => this.#end({}));
+      if (fault === 'cut') this.#after(roll(20_000), () => this.cut());
+      if (fault === 'hang') this.#after(roll(20_000), () => this.hang());
+      if (fault === 'early end') this.#after(roll(3_000), () => this.#end({}));
       this.#after(Number(query['timeoutSeconds'] ?? 1800) * 1000, () => this.#end({}));
       this.#bookmarks();
     });
-    if (trouble !== 0)
-      this.#network.observer.onNote(`trouble ${trouble} ahead for watch ${this.#replica} ${path}`);
+    if (fault !== undefined)
+      this.#network.observer.onNote(`fault ahead: ${fault} of watch ${this.#replica} ${path}`);
   }
 
   #bookmarks(): void {
@@ -126,26 +131,26 @@ export class WatchSession {
     });
   }
 
-  /** Never earlier than what was sent before, unless the order is forged. */
+  /** Delivers an event after its lag, and never before an event that was sent earlier. */
   #send(event: unknown): void {
     if (this.#isHanging) return;
-    const { scheduler, roll, weather, observer } = this.#network;
+    const { scheduler, roll, rates, observer } = this.#network;
     if (isInitialEventsEnd(event)) this.#isListing = false;
-    const mayBeLost = isChange(event) && !(this.#isListing && !COMPARED.test(this.path));
-    if (weather.lost > 0 && mayBeLost && roll(100) < weather.lost)
+    const mayBeLost = isChange(event) && !(this.#isListing && !CONFIRMED_LIVE.test(this.path));
+    if (rates.lost > 0 && mayBeLost && roll(100) < rates.lost)
       return observer.onNote(`lost event of watch ${this.#replica} ${this.path}`);
-    const at = Math.max(this.#lastArrival, scheduler.time + lagOf(weather, roll));
+    const at = Math.max(this.#lastArrival, scheduler.time + lagOf(rates, roll));
     this.#lastArrival = at;
-    const isForged = roll(100) < weather.events;
-    this.#underway += 1;
+    const isForged = roll(100) < rates.events;
+    this.#inTransit += 1;
     const arrive = () => {
-      this.#underway -= 1;
+      this.#inTransit -= 1;
       if (this.#isHanging || this.#isAbandoned) return;
       this.#heard = scheduler.time;
       this.#arrived.push(event);
       if (isInitialEventsEnd(event)) this.#onListed(this.#streamed);
       else this.#streamed += 1;
-      // What was sent before comes once more, behind its successor.
+      // The previous event arrives once more, after its successor.
       if (isForged && this.#previous !== undefined && isChange(event)) this.#arrived.push(this.#previous);
       this.#previous = isChange(event) ? event : undefined;
       this.#wake.resolve();
@@ -153,7 +158,7 @@ export class WatchSession {
     this.#after(at - scheduler.time, () => this.#network.whenAwake(this.#replica, arrive));
   }
 
-  /** Ends the stream once nothing came for so long. */
+  /** Ends the stream when no event has arrived for `stallMs`. */
   #watchSilence(stallMs: number): void {
     const { scheduler } = this.#network;
     const left = this.#heard + stallMs - scheduler.time;

@@ -7,7 +7,7 @@ import type { Revision } from './storage.ts';
 
 const NAMESPACED = KINDS.filter(({ namespaced }) => namespaced);
 
-export function startActors(server: Server, scheduler: Scheduler, roll: Dice): void {
+export function startControllers(server: Server, scheduler: Scheduler, roll: Dice): void {
   const { storage } = server;
   const collecting = new Set<string>();
 
