@@ -1,8 +1,8 @@
-/** kubectl-segmentation: the process. */
+/** Entry point of kubectl-segmentation: runs a command with the streams of this process, and sets the exit code. */
 import { EXIT } from './shell/failure.ts';
 import { run } from './shell/run.ts';
 
-// A reader that has seen enough (`| head`) closes the pipe: there is nobody left to write to.
+// `| head` closes the pipe once it has its lines: that is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? EXIT.yes : EXIT.failure);
 });

@@ -1,4 +1,4 @@
-/** Runs the plugin within this process, as a terminal or a pipe would. */
+/** Runs the plugin in the process of the test, with streams that stand for a terminal or a pipe. */
 import { mkdtempSync, rmSync, writeFileSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -9,7 +9,7 @@ export interface Ran {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
-  /** Both, as they came. */
+  /** Stdout and stderr, interleaved in order of writing. */
   readonly output: string;
 }
 
@@ -17,11 +17,11 @@ export interface RunOptions {
   readonly cwd?: string;
   readonly stdin?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Whether output and remarks go to a terminal. */
+  /** True if stdout and stderr are a terminal. */
   readonly terminal?: boolean;
 }
 
-/** @param line arguments, separated by spaces; one that has spaces is given as an item of a list */
+/** @param line arguments separated by spaces, or a list of arguments if any of them holds a space */
 export async function cli(line: string | readonly string[], options: RunOptions = {}): Promise<Ran> {
   const { cwd = process.cwd(), stdin = '', env = {}, terminal = false } = options;
   const output: string[] = [];
@@ -55,7 +55,7 @@ function sink(
   return { stream: Object.assign(stream, { isTTY: terminal, columns: 100 }), text: () => chunks.join('') };
 }
 
-/** A directory of these files for the tests of a suite; it is removed after them. */
+/** Writes files into a temporary directory, which is removed after the suite. */
 export function directoryOf(files: Readonly<Record<string, string>>): string {
   const directory = mkdtempSync(join(tmpdir(), 'segmentation-cli-'));
   for (const [name, text] of Object.entries(files)) {

@@ -1,4 +1,4 @@
-/** Evaluates a CRD's CEL rules, with those functions of Kubernetes' CEL libraries that the project's CRDs use. Pure. */
+/** Evaluates CEL rules of CRDs, with the functions of Kubernetes' CEL libraries that this project's CRDs use. Pure. */
 import { Environment } from '@marcbachmann/cel-js';
 import {
   type Cidr,
@@ -13,11 +13,11 @@ export interface CelRule {
   readonly rule: string;
   readonly message?: string;
   readonly messageExpression?: string;
-  /** Relative to the value: `.ingress`. */
+  /** Path of the violation, relative to the value: `.ingress`. */
   readonly fieldPath?: string;
 }
 
-/** The message of a rule that does not hold for `self`; undefined for one that does. */
+/** The message of a rule that `self` violates; undefined if the rule holds. */
 export function judge({ rule, message, messageExpression }: CelRule, self: unknown): string | undefined {
   const context = { self: celValue(self), format: new Formats() };
   if (run(rule, context) === true) return undefined;
@@ -38,7 +38,7 @@ function run(expression: string, context: object): unknown {
   return program(context);
 }
 
-/** Whole numbers are CEL's int, which is a BigInt there. */
+/** Integers become BigInt, the library's representation of CEL's int. */
 function celValue(value: unknown): unknown {
   if (typeof value === 'number') return BigInt(value);
   if (Array.isArray(value)) return value.map(celValue);
@@ -46,7 +46,7 @@ function celValue(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, celValue(each)]));
 }
 
-/** Stricter than NetworkPolicy: no leading zeros, and no IPv4 address inside an IPv6 one. */
+/** CEL's ip() and cidr() are stricter than NetworkPolicy: no leading zeros, no IPv4 address inside an IPv6 one. */
 function isStrict(text: string): boolean {
   const address = parseAddress(text.split('/')[0] ?? '');
   if (address === undefined || /(^|\.)0\d/.test(text)) return false;
@@ -81,7 +81,7 @@ class CelIP {
 const NAME =
   /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 
-/** `format.qualifiedName()`: the names of labels and annotations. */
+/** `format.qualifiedName()`: keys of labels and annotations. */
 class Formats {
   readonly qualifiedName = new QualifiedName();
 }
@@ -89,7 +89,7 @@ class QualifiedName {
   readonly pattern = NAME;
 }
 
-/** What validation found: nothing, or a reason. */
+/** Result of `validate`: CEL's optional list of messages, of which only the presence is used. */
 class Findings {
   readonly found: boolean;
 

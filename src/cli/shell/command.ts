@@ -1,11 +1,12 @@
-/** What a command is. Each stands in a file of its own under commands/, and is registered in commands.ts. */
+/** The interface of a command. Each command has a folder under commands/, and an entry in commands/registry.ts. */
 import type { Flag, Flags } from './flags.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { Process, Terminal } from './terminal.ts';
 
 export interface Example {
+  /** Comment above the example in the help text. */
   readonly what: string;
-  /** After `kubectl segmentation`; further lines of a script stand as they are. */
+  /** Follows `kubectl segmentation`; a line that already has it, such as a pipe, is shown unchanged. */
   readonly line: string;
 }
 
@@ -13,22 +14,22 @@ export interface Command {
   readonly name: string;
   /** One line for the list of commands, without a full stop. */
   readonly summary: string;
-  /** The arguments as the help text shows them, such as `FROM TO`; empty for none. */
+  /** Arguments for the help text, such as `FROM TO`; empty if the command takes none. */
   readonly usage: string;
-  /** Fewest and most arguments. */
+  /** Least and largest number of arguments. */
   readonly words: readonly [min: number, max: number];
   /** Paragraphs of the help text. */
   readonly description: readonly string[];
   readonly examples: readonly Example[];
-  /** Its own flags, after those that all commands have. */
+  /** Flags of this command alone. */
   readonly flags: readonly Flag[];
-  /** What `-o` takes, the default first; empty for a command without `-o`. */
+  /** Values of `-o`, the default first; empty for a command without `-o`. */
   readonly formats: readonly string[];
-  /** Which of the shared groups of flags it takes. `namespaces`: -n and -A narrow what is shown. */
+  /** Shared groups of flags: those that choose cluster or manifests, and -n with -A to narrow the output. */
   readonly takes: { readonly cluster: boolean; readonly namespaces: boolean };
-  /** What completion offers for its arguments. */
+  /** Candidates that completion offers for the arguments. */
   readonly completes?: 'profiles' | 'endpoints' | 'shells' | 'files';
-  /** Resolves the exit code: one of EXIT. */
+  /** Resolves to an exit code of EXIT. */
   run(call: Call): Promise<number>;
 }
 
@@ -40,8 +41,8 @@ export interface Call {
   readonly format: string;
   readonly process: Process;
   readonly terminal: Terminal;
-  /** The namespace of -n; undefined without it, and with -A. */
+  /** Value of -n; undefined without it, and with -A. */
   readonly namespace: string | undefined;
-  /** Reads what the flags name: the cluster, manifests, or manifests laid over the cluster. @throws CliError */
+  /** Reads the snapshot that the flags choose: cluster, manifests, or manifests over the cluster. @throws CliError */
   readonly load: () => Promise<Snapshot>;
 }

@@ -1,6 +1,6 @@
 /**
- * What could stand next on a command line. The protocol is cobra's, which kubectl speaks with its plugins: candidates,
- * a line each, with a description after a tab, and at the end a colon and what the shell may add of its own.
+ * Shell completion. The output follows cobra's protocol, which kubectl uses with its plugins: one candidate per line,
+ * with an optional description after a tab, then a colon and a directive that tells the shell what to add itself.
  */
 import { parse } from 'yaml';
 import { readFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ import { SHELLS } from './shells.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { type Process, Terminal } from './terminal.ts';
 
-/** cobra's ShellCompDirective: nothing else, files too, directories only. */
+/** Values of cobra's ShellCompDirective: candidates only, files as well, directories only. */
 const DIRECTIVE = { none: 4, files: 0, directories: 16 } as const;
 
 interface Completion {
@@ -24,7 +24,7 @@ interface Completion {
   readonly directive: number;
 }
 
-/** @param words of the command line after the plugin's name; the last one is being written */
+/** @param words the command line after the plugin's name; the last word is the one to complete */
 export async function completionText(words: readonly string[], process: Process): Promise<string> {
   const { candidates, directive } = await complete(words, process);
   const current = prefixOf(words.at(-1) ?? '');
@@ -34,7 +34,7 @@ export async function completionText(words: readonly string[], process: Process)
   return [...lines, `:${directive}`, ''].join('\n');
 }
 
-/** Of `--flag=value` the value is being written. */
+/** The text that candidates must begin with: the value in `--flag=value`, otherwise the whole word. */
 function prefixOf(word: string): string {
   return /^--[\w-]+=/.test(word) ? word.slice(word.indexOf('=') + 1) : word;
 }
@@ -54,7 +54,7 @@ async function complete(words: readonly string[], process: Process): Promise<Com
   const flags = flagsOf(command);
   const current = rest.at(-1) ?? '';
   const given = givenFlags(rest.slice(0, -1), flags);
-  const valued = flagBefore(rest, flags);
+  const valued = flagAwaitingValue(rest, flags);
   if (valued !== undefined) return valuesOf(valued, given, process);
   if (current.startsWith('-')) {
     const open = flags.filter(({ name, repeated }) => repeated === true || !given.has(name));
@@ -63,8 +63,8 @@ async function complete(words: readonly string[], process: Process): Promise<Com
   return argumentsOf(command, given, process);
 }
 
-/** The flag whose value is being written. */
-function flagBefore(words: readonly string[], flags: readonly Flag[]): Flag | undefined {
+/** The flag whose value is the last word; undefined if that word is no value. */
+function flagAwaitingValue(words: readonly string[], flags: readonly Flag[]): Flag | undefined {
   const current = words.at(-1) ?? '';
   const inline = /^--([\w-]+)=/.exec(current)?.[1];
   if (inline !== undefined) return flags.find(({ name }) => name === inline);
@@ -75,7 +75,7 @@ function flagBefore(words: readonly string[], flags: readonly Flag[]): Flag | un
   );
 }
 
-/** What the line says so far, leniently: it is not complete yet. */
+/** Flags on the line so far. Unknown and incomplete ones are skipped, as the line is still being typed. */
 function givenFlags(words: readonly string[], flags: readonly Flag[]): Flags {
   const given = new Map<string, string[]>();
   for (const [index, word] of words.entries()) {
@@ -123,7 +123,7 @@ function argumentsOf({ completes }: Command, given: Flags, process: Process): Pr
   }
 }
 
-/** Workloads and Services with their namespaces, and the namespaces themselves. */
+/** Ends of flows: workloads and Services with their namespaces, and the namespaces themselves. */
 function endpoints({ namespaces, pods, services, namespace }: Snapshot): string[] {
   const local = pods.filter((pod) => pod.namespace === namespace).map(({ workload }) => workload.name);
   return [
@@ -134,7 +134,7 @@ function endpoints({ namespaces, pods, services, namespace }: Snapshot): string[
   ];
 }
 
-/** Names from the cluster or the manifests of the line. Whatever goes wrong, there are just no names. */
+/** Names from the cluster or manifests that the line chooses. Any error yields no candidates. */
 async function named(
   flags: Flags,
   process: Process,
@@ -156,7 +156,7 @@ async function named(
   }
 }
 
-/** A terminal that shows nothing: remarks would end up in the middle of the line. */
+/** A terminal that discards everything: a note would appear in the middle of the typed line. */
 function silent(process: Process): Terminal {
   const sink = { write: () => true, isTTY: false } as unknown as Process['stdout'];
   return new Terminal({ ...process, stdout: sink, stderr: sink });

@@ -1,14 +1,14 @@
-/** Ends a command with a message for the person who typed it. */
+/** Exit codes, and the errors that end a command with a message to the user. */
 
-/** What the process exits with. `no` is an answer (differs, denied, failed); `failure` means that there is none. */
+/** Exit codes. `no` is an answer (denied, differs, a check failed); `failure` means that there is no answer. */
 export const EXIT = { yes: 0, no: 1, failure: 2 } as const;
 
-/** The question can't be answered. The message is for a person, without the command's name, and says what to do. */
+/** The command can't answer. The message is for the user, says what to do, and does not repeat the command's name. */
 export class CliError extends Error {
   override readonly name: string = 'CliError';
 }
 
-/** The command line is wrong: the message is followed by where to find help. */
+/** The command line is wrong. The message is followed by a pointer to the help text. */
 export class UsageError extends CliError {
   override readonly name = 'UsageError';
 }
@@ -18,7 +18,7 @@ export function counted(number: number, singular: string, plural = `${singular}s
   return `${number} ${number === 1 ? singular : plural}`;
 }
 
-/** The first names of a list, and how many more there are. */
+/** The first `most` names, and the number of the rest: `a, b, c and 2 more`. */
 export function listed(names: readonly string[], most = 3): string {
   const more = names.length - most;
   return names.slice(0, most).join(', ') + (more > 0 ? ` and ${more} more` : '');

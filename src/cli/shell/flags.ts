@@ -11,7 +11,7 @@ export interface Flag {
   readonly value?: string;
   /** May be given several times. */
   readonly repeated?: boolean;
-  /** The only values that it takes. */
+  /** Allowed values; absent if any text is allowed. */
   readonly choices?: readonly string[];
   /** The kind of name that shell completion offers for the value. */
   readonly completes?: 'files' | 'directories' | 'namespaces' | 'contexts' | 'profiles';
@@ -36,7 +36,7 @@ export class Flags {
     return this.#given.get(name)?.at(-1);
   }
 
-  /** Every value, in order. */
+  /** All values, in order. */
   all(name: string): readonly string[] {
     return this.#given.get(name) ?? [];
   }
@@ -49,7 +49,7 @@ export interface CommandLine {
 }
 
 /**
- * Reads a command line strictly: an unknown flag, a missing value or a value that is not among the choices is an error.
+ * Parses a command line. An unknown flag, a missing value, or a value that is not among the choices is an error.
  *
  * @throws UsageError
  */

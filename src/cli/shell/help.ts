@@ -1,14 +1,14 @@
-/** The help texts, made of what the commands say of themselves. */
+/** Help texts, generated from the descriptions of commands and flags. */
 import type { Command } from './command.ts';
 import type { Flag } from './flags.ts';
 import { CLUSTER_FLAGS, SOURCE_FLAGS } from '../snapshot/load.ts';
 import type { Palette } from './terminal.ts';
 import { COLOUR_CHOICES } from './terminal.ts';
 
-/** How the commands are called: as kubectl's plugin. */
+/** The program as users call it: a plugin of kubectl. */
 export const CALLED = 'kubectl segmentation';
 
-/** Flags of every command. */
+/** Flags that every command has. */
 export const COMMON_FLAGS: readonly Flag[] = [
   {
     name: 'colour',
@@ -24,7 +24,7 @@ const NAMESPACE_FLAGS: readonly Flag[] = [
   { name: 'all-namespaces', short: 'A', help: 'every namespace; the default' },
 ];
 
-/** For commands whose arguments are names: where those are looked for that name no namespace. */
+/** -n for commands whose arguments are names: the namespace of names without one. */
 const SCOPE_FLAG: Flag = {
   name: 'namespace',
   short: 'n',
@@ -33,7 +33,7 @@ const SCOPE_FLAG: Flag = {
   help: 'where names without a namespace are [the namespace of the context]',
 };
 
-/** All flags of a command under the titles of the help text. */
+/** Flags of a command, grouped under the titles of the help text. */
 export function flagGroups({ flags, formats, takes }: Command): [title: string, flags: readonly Flag[]][] {
   const output: Flag[] =
     formats.length === 0
@@ -89,7 +89,7 @@ export function commandHelp(command: Command, { bold }: Palette): string {
   ].join('\n\n');
 }
 
-/** The line of an example as it is typed: one that pipes begins with something else. */
+/** The command line of an example as the user types it; a pipe already holds the program's name. */
 export function exampleLine(line: string): string {
   return line.includes(CALLED) ? line : `${CALLED} ${line}`;
 }

@@ -1,16 +1,16 @@
-/** The formats of `-o`: tables as kubectl prints them, and objects as YAML, JSON or names. */
+/** Formats of `-o`: tables in kubectl's layout, and objects as YAML or JSON. */
 import { stripVTControlCharacters } from 'node:util';
 import { stringify } from 'yaml';
 import type { KubeObject } from '../../api/meta.ts';
 import type { Paint } from './terminal.ts';
 
-/** Spaces between columns, as kubectl has them. */
+/** Space between columns, as in kubectl's tables. */
 const GAP = '   ';
 
-/** A cell: its text, and how to colour it. */
+/** A cell of a table: text, optionally with a colour. */
 export type Cell = string | { readonly text: string; readonly paint: Paint };
 
-/** Lines of aligned columns under a head in capitals. No line ends in spaces. */
+/** The lines of a table with aligned columns. No line ends in spaces. */
 export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string[] {
   const cells = [
     head,
@@ -29,12 +29,12 @@ export function table(head: readonly string[], rows: readonly (readonly Cell[])[
   return [line(head), ...rows.map(line)];
 }
 
-/** Columns that a text takes. */
+/** Number of terminal columns that a text takes, without its colour codes. */
 function width(text: string): number {
   return Array.from(stripVTControlCharacters(text)).length;
 }
 
-/** One YAML document, block style, as kubectl writes it: no anchors, no folded lines. */
+/** A YAML document in block style, without anchors and without folded lines, as kubectl writes it. */
 export function toYaml(value: unknown): string {
   return stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
 }
@@ -43,7 +43,7 @@ export function toJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-/** Objects for `kubectl apply -f -`: YAML documents, or one List in JSON. */
+/** Objects in a form that `kubectl apply -f -` takes: YAML documents, or a List in JSON. */
 export function objectsText(objects: readonly KubeObject[], format: 'yaml' | 'json'): string {
   if (format === 'json') return toJson({ apiVersion: 'v1', kind: 'List', items: objects });
   return objects.map((object) => `---\n${toYaml(object)}`).join('');

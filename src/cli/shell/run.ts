@@ -1,15 +1,15 @@
-/** One run of the plugin: from a command line to an exit code. Everything that it touches is in `process`. */
+/** Runs the plugin: from a command line to an exit code. All I/O goes through `process`. */
 import { didYouMean } from '../../util/suggest.ts';
 import type { Command } from './command.ts';
 import { COMMANDS } from '../commands/registry.ts';
 import { CliError, EXIT, UsageError } from './failure.ts';
-import { type Flags, readFlags } from './flags.ts';
+import { type CommandLine, readFlags } from './flags.ts';
 import { CALLED, commandHelp, flagsOf, overview } from './help.ts';
 import { load } from '../snapshot/load.ts';
 import { type Process, Terminal } from './terminal.ts';
 import { version } from '../../util/version.ts';
 
-/** @param argv without the executable and the script. Resolves the exit code; rejects for a defect only. */
+/** @param argv arguments without the executable and the script. Resolves to the exit code. */
 export async function run(argv: readonly string[], process: Process): Promise<number> {
   let terminal = new Terminal(process);
   let command: Command | undefined;
@@ -40,7 +40,7 @@ export async function run(argv: readonly string[], process: Process): Promise<nu
       terminal.print(commandHelp(command, terminal.paint));
       return EXIT.yes;
     }
-    return await call(command, flags, words, process, terminal);
+    return await runCommand(command, { flags, words }, process, terminal);
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
     terminal.error(error.message);
@@ -64,10 +64,9 @@ function commandOf(name: string): Command {
   );
 }
 
-function call(
+function runCommand(
   command: Command,
-  flags: Flags,
-  words: readonly string[],
+  { flags, words }: CommandLine,
   process: Process,
   terminal: Terminal,
 ): Promise<number> {

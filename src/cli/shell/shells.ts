@@ -1,2 +1,2 @@
-/** What `completion` has a script for: three shells, and kubectl's own completion. */
+/** Values of `completion SHELL`; `kubectl` stands for kubectl's own completion of plugins. */
 export const SHELLS = ['bash', 'zsh', 'fish', 'kubectl'] as const;

@@ -1,9 +1,9 @@
-/** Where a command writes: its output, its remarks, and what a terminal can show that a pipe should not get. */
+/** Output of a command: results on stdout, remarks on stderr; colours and progress only on a terminal. */
 import type { Readable, Writable } from 'node:stream';
 
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
-/** Select Graphic Rendition: begin and end of each style (ECMA-48). */
+/** Start and end codes of each style (ECMA-48, Select Graphic Rendition). */
 const CODES: Readonly<Record<Style, readonly [number, number]>> = {
   bold: [1, 22],
   dim: [2, 22],
@@ -16,7 +16,7 @@ const CODES: Readonly<Record<Style, readonly [number, number]>> = {
 export type Paint = (text: string) => string;
 export type Palette = Readonly<Record<Style, Paint>>;
 
-/** The process as a command sees it; tests give one of their own. */
+/** The parts of `node:process` that commands use; tests pass their own. */
 export interface Process {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
@@ -29,7 +29,7 @@ export const COLOUR_CHOICES = ['auto', 'always', 'never'] as const;
 
 export class Terminal {
   readonly #process: Process;
-  /** For what is written to the output. */
+  /** Colours for stdout. */
   readonly paint: Palette;
   readonly #paintRemarks: Palette;
   #progress = '';
@@ -42,18 +42,18 @@ export class Terminal {
     this.#paintRemarks = palette(wantsColour(process, process.stderr.isTTY === true, colour));
   }
 
-  /** Columns of the terminal that the output goes to; undefined where it is none. */
+  /** Columns of the terminal on stdout; undefined if stdout is no terminal. */
   get width(): number | undefined {
     return this.#process.stdout.isTTY === true ? this.#process.stdout.columns : undefined;
   }
 
-  /** Writes to the output, as it is. */
+  /** Writes a text to stdout unchanged. */
   write(text: string): void {
     this.#clear();
     this.#process.stdout.write(text);
   }
 
-  /** Writes lines to the output. */
+  /** Writes lines to stdout. */
   print(...lines: readonly string[]): void {
     this.write(lines.map((line) => `${line}\n`).join(''));
   }
@@ -64,7 +64,7 @@ export class Terminal {
     this.#process.stderr.write(`${line}\n`);
   }
 
-  /** Says on stderr what a person should know about the answer. */
+  /** Writes a note to stderr: an assumption behind the answer. Equal remarks are written once. */
   note(text: string): void {
     this.#remark(this.#paintRemarks.cyan('note'), text);
   }
@@ -77,7 +77,7 @@ export class Terminal {
     this.#remark(this.#paintRemarks.red('error'), text);
   }
 
-  /** Shows on a terminal what is being waited for; the next call, or any output, replaces it. */
+  /** Shows progress on a terminal. The next call, or any output, replaces it; an empty text clears it. */
   progress(text: string): void {
     if (this.#process.stderr.isTTY !== true || text === this.#progress) return;
     this.#clear();
@@ -86,7 +86,7 @@ export class Terminal {
   }
 
   #remark(label: string, text: string): void {
-    // Two states that are compared may call for the same remark.
+    // Commands that load two snapshots would repeat the remarks that both cause.
     if (this.#remarks.has(text)) return;
     this.#remarks.add(text);
     this.say(`${label}: ${text}`);
@@ -101,7 +101,7 @@ export class Terminal {
 
 function wantsColour({ env }: Process, isTerminal: boolean, colour: string): boolean {
   if (colour !== 'auto') return colour === 'always';
-  // https://no-color.org: set and not empty, whatever the value.
+  // https://no-color.org: any value but the empty one.
   if (env['NO_COLOR']) return false;
   if (env['FORCE_COLOR']) return env['FORCE_COLOR'] !== '0';
   return isTerminal && env['TERM'] !== 'dumb';

@@ -1,4 +1,4 @@
-/** Parts of policies in few words, as kubectl writes them. */
+/** Short texts for selectors, ports and peers of policies, in kubectl's notation. */
 import type { LabelSelector } from '../../api/meta.ts';
 import { listed } from './failure.ts';
 import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
@@ -15,7 +15,7 @@ export function portText({ protocol = 'TCP', port, endPort }: NetworkPolicyPort)
     : `${protocol} ${port}${endPort === undefined ? '' : `-${endPort}`}`;
 }
 
-/** Most peers that are named. */
+/** Number of peers that a text names; the rest is counted. */
 const MOST_PEERS = 4;
 
 export function peersText(peers: readonly NetworkPolicyPeer[] | undefined): string {
@@ -40,7 +40,7 @@ function peerText({ ipBlock, namespaceSelector, podSelector }: NetworkPolicyPeer
   return text === '<none>' ? `${pods} of every namespace` : `${pods} of namespaces ${text}`;
 }
 
-/** The namespaces that a selector names, if it does nothing else. */
+/** The namespaces that a selector lists by name; undefined if it selects by anything else. */
 function namesOf({ matchLabels = {}, matchExpressions = [] }: LabelSelector): readonly string[] | undefined {
   const [[key, value] = [], ...others] = Object.entries(matchLabels);
   const [expression, ...more] = matchExpressions;

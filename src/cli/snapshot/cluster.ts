@@ -1,4 +1,4 @@
-/** Reads a cluster: the objects that commands need, page by page, cut down to what is used. Nothing is written. */
+/** Reads from a cluster the objects that commands need, page by page and trimmed. Never writes. */
 import type { KubeObject } from '../../api/meta.ts';
 import { KIND } from '../../api/names.ts';
 import { loadKubeConfig } from '../../kube/config.ts';
@@ -16,23 +16,23 @@ export interface ClusterOptions {
   readonly context: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly version: string;
-  /** Only these kinds are read. */
+  /** Kinds to read; all known kinds if absent. */
   readonly kinds?: readonly string[];
 }
 
 export interface ClusterObjects {
   readonly objects: ObjectSet;
-  /** The kinds that could not be read, and why. */
+  /** Kinds that could not be read, with the reason. */
   readonly unread: ReadonlyMap<string, string>;
   readonly context: string;
-  /** Of the context. */
+  /** Default namespace of the context. */
   readonly namespace: string | undefined;
 }
 
-/** Without these there is no answer; of the others a missing one leaves some peers unresolved. */
+/** Kinds without which no command can answer. Without another kind, some peers are unresolved. */
 const REQUIRED = new Set(['Namespace', 'NetworkPolicy', 'Pod']);
 
-/** @throws CliError when the cluster can't be reached, or what every answer needs can't be read */
+/** @throws CliError if the cluster can't be reached, or a required kind can't be listed */
 export async function readCluster(options: ClusterOptions, terminal: Terminal): Promise<ClusterObjects> {
   const { kubeconfig, context, env, version, kinds } = options;
   const config = asCliError(() => loadKubeConfig({ kubeconfig, context, env }));
@@ -86,7 +86,7 @@ async function listKind(
   );
 }
 
-/** The items of a list don't say their kind; who wrote which field is of no use here. */
+/** Adds apiVersion and kind, which items of a list lack, and drops managedFields. */
 function trimmed(raw: object, { kind, group, version }: KnownKind): KubeObject {
   const { metadata, ...rest } = raw as KubeObject;
   const { managedFields: _, ...kept } = metadata;

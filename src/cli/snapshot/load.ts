@@ -1,4 +1,4 @@
-/** From the flags of a command to a snapshot: the cluster, manifests, or manifests laid over the cluster. */
+/** Loads the snapshot that a command's flags choose: the cluster, manifests, or manifests over the cluster. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
@@ -13,7 +13,7 @@ import { MANIFESTS, Snapshot } from './snapshot.ts';
 import type { Process, Terminal } from '../shell/terminal.ts';
 import { version } from '../../util/version.ts';
 
-/** Where a command reads from. */
+/** Flags that choose manifests. */
 export const SOURCE_FLAGS: readonly Flag[] = [
   {
     name: 'filename',
@@ -29,11 +29,12 @@ export const SOURCE_FLAGS: readonly Flag[] = [
     value: 'DIR',
     repeated: true,
     completes: 'directories',
-    help: 'the same for what kubectl kustomize makes of a directory',
+    help: 'read the output of kubectl kustomize for a directory',
   },
   { name: 'cluster', help: 'lay the manifests over the cluster, as if they were applied' },
 ];
 
+/** Flags that choose a cluster and describe its operator. */
 export const CLUSTER_FLAGS: readonly Flag[] = [
   {
     name: 'kubeconfig',
@@ -65,13 +66,13 @@ const OPERATOR_NAMESPACE = 'segmentation-system';
 
 export interface LoadInput {
   readonly flags: Flags;
-  /** Of -n: where names without a namespace are. */
+  /** Value of -n: the namespace of names without one. */
   readonly namespace: string | undefined;
   readonly process: Process;
   readonly terminal: Terminal;
 }
 
-/** What the flags name. Assumptions are told as notes. @throws CliError */
+/** Loads the snapshot, and writes assumptions as notes. @throws CliError */
 export async function load(input: LoadInput): Promise<Snapshot> {
   const { flags } = input;
   const given = flags.has('filename') || flags.has('kustomize');
@@ -89,13 +90,13 @@ export async function load(input: LoadInput): Promise<Snapshot> {
   return loadManifests(input, flags.all('filename'), flags.all('kustomize'));
 }
 
-/** The state that a cluster is in. @param kinds read only these */
+/** The cluster as it is. @param kinds only these kinds are read; all if absent */
 export async function loadCluster(input: LoadInput, kinds?: readonly string[]): Promise<Snapshot> {
-  const cluster = await readThe(input, kinds);
-  return snapshot(input, cluster.objects, [], cluster, true);
+  const cluster = await readClusterOf(input, kinds);
+  return createSnapshot(input, { objects: cluster.objects, cluster, isObserved: true });
 }
 
-/** The state that manifests describe. */
+/** The cluster that manifests describe. */
 export async function loadManifests(
   input: LoadInput,
   files: readonly string[],
@@ -103,26 +104,30 @@ export async function loadManifests(
 ): Promise<Snapshot> {
   const namespace = input.namespace ?? 'default';
   const manifests = await readManifests({ files, kustomizations, namespace }, input.process);
-  tellAssumptions(manifests, input, namespace);
-  return snapshot(input, complete(manifests), manifests.assumed, undefined, false);
+  noteAssumptions(manifests, input, namespace);
+  return createSnapshot(input, {
+    objects: complete(manifests),
+    assumed: manifests.assumed,
+    isObserved: false,
+  });
 }
 
-/** The state that a cluster would be in with the manifests applied, and every profile enforced. */
+/** The cluster as it would be with the manifests applied and every profile enforced. */
 export async function loadOverlay(input: LoadInput, cluster?: ClusterObjects): Promise<Snapshot> {
   const { flags } = input;
-  const base = cluster ?? (await readThe(input));
+  const base = cluster ?? (await readClusterOf(input));
   const namespace = input.namespace ?? base.namespace ?? 'default';
   const sources = { files: flags.all('filename'), kustomizations: flags.all('kustomize'), namespace };
   const manifests = await readManifests(sources, input.process);
   const missing = manifests.assumed.filter((name) => base.objects.get('Namespace', name) === undefined);
   const known = { ...manifests, assumed: missing };
-  tellAssumptions(known, input, namespace);
-  const objects = base.objects.with(adopted(complete(known), base.objects));
-  return snapshot(input, objects, missing, base, false);
+  noteAssumptions(known, input, namespace);
+  const objects = base.objects.with(withLiveIdentity(complete(known), base.objects));
+  return createSnapshot(input, { objects, assumed: missing, cluster: base, isObserved: false });
 }
 
-/** The cluster's objects of the flags. */
-export async function readThe(
+/** Reads the objects of the cluster that the flags choose. */
+export async function readClusterOf(
   { flags, process, terminal }: LoadInput,
   kinds?: readonly string[],
 ): Promise<ClusterObjects> {
@@ -133,17 +138,24 @@ export async function readThe(
     version,
     ...(kinds && { kinds }),
   };
-  // What reaches a cluster is most of the program: whoever works on manifests does not wait for it.
+  // Loaded on demand: the API client is most of the program, and manifests do not need it.
   const { readCluster } = await import('./cluster.ts');
   return readCluster(options, terminal);
 }
 
-export function snapshot(
+interface SnapshotSource {
+  readonly objects: ObjectSet;
+  /** Namespaces without a manifest. */
+  readonly assumed?: readonly string[];
+  /** The cluster that was read, if any. */
+  readonly cluster?: ClusterObjects;
+  /** True if the policies are those of the cluster; false if they follow from the profiles. */
+  readonly isObserved: boolean;
+}
+
+export function createSnapshot(
   input: LoadInput,
-  objects: ObjectSet,
-  assumed: readonly string[],
-  cluster: ClusterObjects | undefined,
-  standing: boolean,
+  { objects, assumed = [], cluster, isObserved }: SnapshotSource,
 ): Snapshot {
   const { cluster: configuration, protectedNamespaces } = operatorConfiguration(input);
   return new Snapshot({
@@ -153,16 +165,16 @@ export function snapshot(
     configuration,
     protectedNamespaces,
     origin: cluster === undefined ? MANIFESTS : `context ${cluster.context}`,
-    standing,
+    isObserved,
     namespace: input.namespace ?? cluster?.namespace ?? 'default',
   });
 }
 
-/** The manifests' objects, and the namespaces that they take for granted. */
+/** The objects of the manifests, together with the namespaces that they assume. */
 function complete({ objects, assumed }: Manifests): ObjectSet {
   const namespaces = new ObjectSet();
   for (const name of assumed) namespaces.put('Namespace', assumedNamespace(name));
-  // The API server puts its name on each namespace.
+  // The API server labels each namespace with its name.
   for (const namespace of objects.of('Namespace')) {
     const { metadata } = namespace;
     const labels = { ...metadata.labels, [LABEL_NAMESPACE_NAME]: metadata.name };
@@ -171,13 +183,12 @@ function complete({ objects, assumed }: Manifests): ObjectSet {
   return objects.with(namespaces);
 }
 
-/** Applied over an object that is there, a manifest keeps its identity: the uid is what owns policies. */
-function adopted(manifests: ObjectSet, there: ObjectSet): ObjectSet {
+/** Gives each manifest the identity of the object that it would update: policies are owned by uid. */
+function withLiveIdentity(manifests: ObjectSet, live: ObjectSet): ObjectSet {
   const result = new ObjectSet();
   for (const [kind, object] of manifests.entries()) {
     const { name, namespace } = object.metadata;
-    const live = there.get(kind, name, namespace)?.metadata;
-    const { uid, resourceVersion, generation } = live ?? {};
+    const { uid, resourceVersion, generation } = live.get(kind, name, namespace)?.metadata ?? {};
     const identity = {
       ...(uid && { uid }),
       ...(resourceVersion && { resourceVersion }),
@@ -188,7 +199,7 @@ function adopted(manifests: ObjectSet, there: ObjectSet): ObjectSet {
   return result;
 }
 
-function tellAssumptions(
+function noteAssumptions(
   { objects, assumed, defaulted }: Manifests,
   { terminal, flags }: LoadInput,
   namespace: string,
@@ -201,7 +212,7 @@ function tellAssumptions(
   }
   if (defaulted)
     terminal.note(`objects without a namespace are taken to be in ${namespace} (-n NAME for another)`);
-  // Nobody labels it.
+  // The namespace default is there in every cluster, and usually has no other label.
   const unknown = assumed.filter((name) => name !== 'default');
   if (unknown.length > 0) {
     terminal.note(
@@ -210,7 +221,7 @@ function tellAssumptions(
   }
 }
 
-/** What the operator of the cluster is configured with, as far as policies depend on it. */
+/** The parts of the operator's configuration that policies depend on. */
 function operatorConfiguration({
   flags,
   process,

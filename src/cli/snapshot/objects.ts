@@ -1,15 +1,15 @@
-/** The kinds that commands know, and a set of such objects, wherever they were read. */
+/** The kinds that commands read, and a set of objects of these kinds. Pure. */
 import type { KubeObject } from '../../api/meta.ts';
 import { API_VERSION, GROUP, KIND, PLURAL } from '../../api/names.ts';
 
 export interface KnownKind {
   readonly kind: string;
-  /** '' for the core group. Objects of every version of it are read. */
+  /** '' for the core group. */
   readonly group: string;
   readonly version: string;
   readonly plural: string;
   readonly namespaced: boolean;
-  /** Whether a cluster is asked for it: workloads are not, their pods are. */
+  /** True if the kind is listed in a cluster. Workloads are not: their pods are. */
   readonly listed: boolean;
 }
 
@@ -72,11 +72,11 @@ export function knownKind({ apiVersion = '', kind }: KubeObject): KnownKind | un
   return KNOWN_KINDS.find((each) => each.kind === kind && each.group === groupOf(apiVersion));
 }
 
-/** Objects of known kinds, each once, in the order in which they came. */
+/** Objects of known kinds, unique by kind, namespace and name, in order of insertion. */
 export class ObjectSet {
   readonly #objects = new Map<string, Map<string, KubeObject>>();
 
-  /** The later object of one kind, namespace and name replaces the earlier one. */
+  /** Replaces an earlier object of the same kind, namespace and name. */
   put(kind: string, object: KubeObject): void {
     const { namespace = '', name } = object.metadata;
     let ofKind = this.#objects.get(kind);
@@ -89,21 +89,21 @@ export class ObjectSet {
   }
 
   of<T extends KubeObject>(kind: string): T[] {
-    // A kind's objects have the shape that the kind has: they came from the API server, or were checked.
+    // The cast is safe: objects come from the API server, or were checked against the schema of their kind.
     return [...(this.#objects.get(kind)?.values() ?? [])] as T[];
   }
 
-  /** Every object with its kind. */
+  /** All objects with their kinds. */
   *entries(): Generator<[kind: string, object: KubeObject]> {
     for (const [kind, objects] of this.#objects) for (const object of objects.values()) yield [kind, object];
   }
 
-  /** How many there are, of all kinds. */
+  /** Number of objects of all kinds. */
   get size(): number {
     return [...this.#objects.values()].reduce((sum, { size }) => sum + size, 0);
   }
 
-  /** These objects, with those of `other` over them. */
+  /** A new set of these objects, in which those of `other` replace equal names. */
   with(other: ObjectSet): ObjectSet {
     const result = new ObjectSet();
     for (const each of [this, other]) for (const [kind, object] of each.entries()) result.put(kind, object);

@@ -1,10 +1,10 @@
-/** Pods, and what runs them: of a cluster the Pods themselves, of manifests what each workload's template makes. */
+/** Pods and their workloads: Pods of a cluster, or the pods that templates of workloads among manifests make. Pure. */
 import type { KubeObject, OwnerReference, StringMap } from '../../api/meta.ts';
 import { LABEL_SERVICE_ACCOUNT } from '../../api/names.ts';
 import type { ContainerPort, Pod } from '../../analysis/cluster.ts';
 import type { ObjectSet } from './objects.ts';
 
-/** What runs pods: of a Deployment the Deployment, not its ReplicaSets. A Pod of its own is its own workload. */
+/** The controller of pods as users know it: a Deployment, not its ReplicaSets. A Pod without controller is its own. */
 export interface Workload {
   readonly kind: string;
   readonly namespace: string;
@@ -14,9 +14,9 @@ export interface Workload {
 export interface WorkloadPod extends Pod {
   readonly workload: Workload;
   readonly serviceAccount: string;
-  /** Stands for all pods of its workload: there is a template, and no pod yet. */
+  /** True if this stands for all pods of its workload, of which there is a template and no pod. */
   readonly template: boolean;
-  /** Still to be created, or to be created anew. */
+  /** True if the pod is still to be created, or will be replaced. */
   readonly fresh: boolean;
 }
 
@@ -65,7 +65,7 @@ const TEMPLATED = [
   'Job',
 ] as const;
 
-/** Of a Pod what is needed here; a cluster's are cut down to this as they are read. */
+/** A Pod with only the fields that are read here, which keeps large clusters small in memory. */
 export function trimmedPod(raw: object): KubeObject {
   const { metadata, spec = {}, status = {} } = raw as RawPod;
   const { name, namespace, labels, ownerReferences, deletionTimestamp } = metadata;
@@ -99,8 +99,8 @@ export function trimmedPod(raw: object): KubeObject {
 }
 
 /**
- * The pods of a set of objects. Finished ones have no network and are left out. A workload's manifest stands for one
- * pod or, where its pods are there too, says what they will look like.
+ * The pods of a set of objects. Finished pods have no network and are left out. The template of a workload stands for
+ * one pod or, if pods of the workload exist, replaces their labels and ports.
  */
 export function podsOf(objects: ObjectSet): WorkloadPod[] {
   const pods = objects
@@ -131,7 +131,7 @@ export function podsOf(objects: ObjectSet): WorkloadPod[] {
   return [...living, ...[...made].filter(([key]) => !byWorkload.has(key)).map(([, pod]) => pod)];
 }
 
-/** The same pods as the API server labels them in `namespaces` when they are created (config/service-accounts). */
+/** Adds the account label that the API server sets on new pods in `namespaces` (config/service-accounts). */
 export function labelledByAccount(
   pods: readonly WorkloadPod[],
   namespaces: ReadonlySet<string>,
@@ -162,7 +162,7 @@ function podOf(raw: RawPod): WorkloadPod {
     ...(spec.nodeName && { node: spec.nodeName }),
     workload: ownerOf(raw),
     template: false,
-    // A manifest says nothing of how it runs.
+    // A Pod of a cluster has a phase; a manifest has none.
     fresh: status.phase === undefined,
   };
 }
@@ -173,7 +173,7 @@ function templatePod(kind: string, object: RawWorkload): WorkloadPod | undefined
   const template = kind === 'CronJob' ? spec.jobTemplate?.spec?.template : spec.template;
   if (template === undefined || spec.replicas === 0) return undefined;
   const owner = object.metadata.ownerReferences?.find(({ controller }) => controller === true);
-  // Its owner's template stands for it.
+  // The template of the owner stands for it.
   if (owner !== undefined) return undefined;
   return {
     namespace,
@@ -203,7 +203,7 @@ function networkOf(spec: RawPodSpec): Pick<WorkloadPod, 'ports' | 'hostNetwork' 
   };
 }
 
-/** The controller that a person knows. ReplicaSets and Jobs have their owner's name and a suffix of a known form. */
+/** The workload of a Pod. Names of ReplicaSets and scheduled Jobs are their owner's name and a known suffix. */
 function ownerOf({ metadata }: RawPod): Workload {
   const { name, namespace = '', labels = {}, ownerReferences = [] } = metadata;
   const owner: OwnerReference | undefined = ownerReferences.find(({ controller }) => controller === true);

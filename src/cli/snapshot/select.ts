@@ -1,10 +1,10 @@
-/** Picks what arguments name, and says what there is instead where a name is not found. */
+/** Finds the objects that arguments name; an error lists the names that exist. */
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { didYouMean } from '../../util/suggest.ts';
 import { CliError, listed } from '../shell/failure.ts';
 import type { Snapshot, SnapshotNamespace } from './snapshot.ts';
 
-/** The profiles of these names; all without names. @throws CliError for a name that no profile has */
+/** The profiles of these names; all profiles if there is no name. @throws CliError if a name is not found */
 export function profilesNamed(snapshot: Snapshot, names: readonly string[]): readonly SegmentationProfile[] {
   const known = snapshot.profiles.map(({ metadata }) => metadata.name);
   for (const name of names) {
@@ -15,7 +15,7 @@ export function profilesNamed(snapshot: Snapshot, names: readonly string[]): rea
     : snapshot.profiles.filter(({ metadata }) => names.includes(metadata.name));
 }
 
-/** The namespace of this name; all without one. @throws CliError for a name that no namespace has */
+/** The namespace of this name; all namespaces if there is no name. @throws CliError if it is not found */
 export function namespacesNamed(snapshot: Snapshot, name: string | undefined): readonly SnapshotNamespace[] {
   if (name === undefined) return snapshot.namespaces;
   const found = snapshot.namespaces.filter((each) => each.name === name);
@@ -28,7 +28,7 @@ export function namespacesNamed(snapshot: Snapshot, name: string | undefined): r
   );
 }
 
-/** "there is no X named Y in Z", with what may be meant. */
+/** An error for a name that is not found, with a similar name or the names that exist. */
 export function unknown(what: string, name: string, known: readonly string[], origin: string): CliError {
   const meant = didYouMean(name, known);
   const there = known.length === 0 ? 'there is none' : `there is ${listed([...known].sort(), 5)}`;

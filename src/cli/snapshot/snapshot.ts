@@ -47,7 +47,7 @@ export interface SnapshotInput {
   /** For messages: "context kind-dev", "manifests". */
   readonly origin: string;
   /** Whether policies stand in a cluster as they are here, or are still to be made from the profiles. */
-  readonly standing: boolean;
+  readonly isObserved: boolean;
   /** Where names without a namespace are looked for. */
   readonly namespace: string;
 }
@@ -66,7 +66,7 @@ export interface ProfileIntent {
 
 export class Snapshot {
   readonly origin: string;
-  readonly standing: boolean;
+  readonly isObserved: boolean;
   /** Where names without a namespace are looked for. */
   readonly namespace: string;
   readonly unread: ReadonlyMap<string, string>;
@@ -89,7 +89,7 @@ export class Snapshot {
   constructor(input: SnapshotInput) {
     const { objects, assumed } = input;
     this.origin = input.origin;
-    this.standing = input.standing;
+    this.isObserved = input.isObserved;
     this.namespace = input.namespace;
     this.unread = input.unread;
     this.configuration = input.configuration;
@@ -166,7 +166,7 @@ export class Snapshot {
    * everybody else's. `asEnforced`: as if every profile were enforced now, those under Audit too.
    */
   effective(asEnforced = false): readonly NetworkPolicy[] {
-    return this.standing && !asEnforced ? this.policies : this.intended(asEnforced);
+    return this.isObserved && !asEnforced ? this.policies : this.intended(asEnforced);
   }
 
   /** The policies that there are once every profile is enforced (`audited`: those under Audit too), with other people's. */

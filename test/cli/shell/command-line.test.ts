@@ -1,4 +1,4 @@
-/** What the plugin makes of a command line, and what it says to one that it can't follow. */
+/** Command lines of the plugin: help, errors, and the forms of flags. */
 import assert from 'node:assert/strict';
 import { COMMANDS } from '../../../src/cli/commands/registry.ts';
 import { flagsOf } from '../../../src/cli/shell/help.ts';
@@ -6,8 +6,8 @@ import { cli } from '../cli.ts';
 
 const SHOP = 'config/samples/shop';
 
-describe('the command line of kubectl segmentation', () => {
-  it('lists the commands without one', async () => {
+describe('kubectl segmentation', () => {
+  it('lists the commands if it is called without one', async () => {
     const { code, stdout } = await cli('');
     assert.equal(code, 0);
     for (const { name, summary } of COMMANDS)
@@ -15,7 +15,7 @@ describe('the command line of kubectl segmentation', () => {
   });
 
   for (const command of COMMANDS) {
-    it(`has help for ${command.name}, with examples and every flag, the same in three ways`, async () => {
+    it(`prints the same help for ${command.name}, with examples and every flag, on --help, -h and help`, async () => {
       const { code, stdout } = await cli(`${command.name} --help`);
       assert.equal(code, 0);
       assert.ok(command.examples.length >= 2, 'too few examples');
@@ -25,7 +25,7 @@ describe('the command line of kubectl segmentation', () => {
       assert.equal((await cli(`${command.name} -h`)).stdout, stdout);
     });
 
-    it(`has help for ${command.name} that fits a terminal of 120 columns`, async () => {
+    it(`prints help for ${command.name} that fits 120 columns`, async () => {
       const { stdout } = await cli(`${command.name} --help`);
       assert.deepEqual(
         stdout.split('\n').filter((line) => line.length > 120),
@@ -75,32 +75,32 @@ describe('the command line of kubectl segmentation', () => {
       `render -f ${SHOP} --context dev`,
       /no cluster is read: add --cluster, or leave --context out/,
     ],
-    ['a kubeconfig that is not there', 'status --kubeconfig none', /--kubeconfig none: no such file/],
+    ['a kubeconfig that does not exist', 'status --kubeconfig none', /--kubeconfig none: no such file/],
     [
-      'a profile that is not there',
+      'a profile that does not exist',
       `render -f ${SHOP} shp`,
       /no SegmentationProfile "shp" in the manifests \(did you mean "shop"\?\)/,
     ],
     [
-      'a namespace that is not there',
+      'a namespace that does not exist',
       `render -f ${SHOP} -n shop-payment`,
       /no namespace "shop-payment" in the manifests \(did you mean "shop-payments"\?\)/,
     ],
     [
-      'a configuration that is not there',
+      'a configuration file that does not exist',
       `render -f ${SHOP} --config none.yaml`,
       /configuration file none\.yaml cannot be read: there is no such file/,
     ],
   ];
   for (const [what, line, answer] of REFUSED) {
-    it(`refuses ${what}, and says what to write instead`, async () => {
+    it(`refuses ${what} with exit code 2, and says what to write instead`, async () => {
       const { code, stdout, stderr } = await cli(line);
       assert.deepEqual({ code, stdout }, { code: 2, stdout: '' });
       assert.match(stderr, answer);
     });
   }
 
-  it('reads values in every way that kubectl does', async () => {
+  it('takes the value of -o in every form that kubectl does', async () => {
     const expected = await cli(`render -f ${SHOP} -o name`);
     assert.equal(expected.code, 0);
     for (const output of ['-oname', '-o=name', '--output name', '--output=name']) {
@@ -108,7 +108,7 @@ describe('the command line of kubectl segmentation', () => {
     }
   });
 
-  it('colours a terminal, and neither a pipe nor one that asks for none', async () => {
+  it('colours a terminal, but no pipe, and obeys NO_COLOR and --colour', async () => {
     const coloured = (text: string) => text.includes('\u001b[3');
     assert.ok(coloured((await cli(`status -f ${SHOP}`, { terminal: true })).stdout));
     assert.ok(!coloured((await cli(`status -f ${SHOP}`)).stdout));

@@ -1,4 +1,4 @@
-/** What could stand next on a command line, in the words of cobra's protocol. */
+/** Shell completion, in cobra's protocol. */
 import assert from 'node:assert/strict';
 import { COMMANDS } from '../../../src/cli/commands/registry.ts';
 import { flagsOf } from '../../../src/cli/shell/help.ts';
@@ -21,7 +21,7 @@ async function complete(...words: string[]): Promise<{ values: string[]; directi
 }
 
 describe('completion', () => {
-  it('offers every command, and those that begin as written', async () => {
+  it('offers every command, narrowed by the prefix that is typed', async () => {
     assert.deepEqual(
       (await complete('')).values,
       COMMANDS.map(({ name }) => name),
@@ -41,7 +41,7 @@ describe('completion', () => {
     assert.ok(!values.includes('--port') && values.includes('--filename'), values.join());
   });
 
-  it('offers the values of a flag', async () => {
+  it('offers the values of a flag in both forms, -o VALUE and --output=VALUE', async () => {
     assert.deepEqual(await complete('render', '-o', ''), {
       values: ['yaml', 'json', 'table', 'wide', 'name'],
       directive: NOTHING,
@@ -64,7 +64,7 @@ describe('completion', () => {
     );
   });
 
-  it('offers profiles, ends of flows, files and shells as arguments', async () => {
+  it('offers profiles, ends of flows, files and shells for arguments', async () => {
     assert.deepEqual((await complete('render', '-f', SHOP, '')).values, ['shop']);
     assert.deepEqual((await complete('explain', '-f', SHOP, 'shop-payments/')).values, [
       'shop-payments/deploy/ledger',
@@ -80,7 +80,7 @@ describe('completion', () => {
     assert.deepEqual((await complete('completion', '')).values, [...SHELLS]);
   });
 
-  it('offers nothing where there is nothing to offer, whatever goes wrong', async () => {
+  it('offers nothing, and prints no error, if candidates can not be read', async () => {
     for (const words of [
       ['none', ''],
       ['status', ''],
@@ -91,7 +91,7 @@ describe('completion', () => {
     }
   });
 
-  it('has a script for each shell, and says which there are', async () => {
+  it('has a script for each shell, and lists the shells for an unknown one', async () => {
     for (const shell of SHELLS) {
       const { code, stdout } = await cli(`completion ${shell}`);
       assert.equal(code, 0);

@@ -1,4 +1,4 @@
-/** What a terminal shows that a pipe does not get: progress and colours; and tables as kubectl prints them. */
+/** Progress, remarks and colours of a terminal, and tables. */
 import assert from 'node:assert/strict';
 import { Readable, Writable } from 'node:stream';
 import { table } from '../../../src/cli/shell/output.ts';
@@ -20,8 +20,8 @@ function processWith(isTTY: boolean): { process: Process; written: string[] } {
   return { process: { env: {}, cwd: '/', ...streams }, written };
 }
 
-describe('a terminal', () => {
-  it('shows what is waited for, and clears it before anything else is written', () => {
+describe('Terminal', () => {
+  it('shows progress, and clears it before it writes anything else', () => {
     const { process, written } = processWith(true);
     const terminal = new Terminal(process, 'never');
     terminal.progress('reading: 500 objects');
@@ -30,7 +30,7 @@ describe('a terminal', () => {
     assert.deepEqual(written, ['reading: 500 objects', '\r\u001b[K', 'done\n']);
   });
 
-  it('gets no progress where it is none', () => {
+  it('writes no progress to a pipe', () => {
     const { process, written } = processWith(false);
     const terminal = new Terminal(process);
     terminal.progress('reading');
@@ -39,7 +39,7 @@ describe('a terminal', () => {
     assert.equal(terminal.width, undefined);
   });
 
-  it('is told a remark once', () => {
+  it('writes equal remarks once', () => {
     const { process, written } = processWith(false);
     const terminal = new Terminal(process);
     terminal.note('a');
@@ -49,8 +49,8 @@ describe('a terminal', () => {
   });
 });
 
-describe('a table', () => {
-  it('is aligned by what is seen, whatever the colours, and no line ends in spaces', () => {
+describe('table', () => {
+  it('aligns columns by visible width, and ends no line in spaces', () => {
     const red = (text: string) => `\u001b[31m${text}\u001b[39m`;
     const lines = table(
       ['NAME', 'STATE', 'LAST'],

@@ -1,4 +1,4 @@
-/** Manifests in every form in which people have them. */
+/** Manifests: files, directories, standard input, Lists, and the errors for those that can't be read. */
 import assert from 'node:assert/strict';
 import { parse, parseAllDocuments } from 'yaml';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
@@ -39,7 +39,7 @@ describe('manifests', () => {
   });
   const expected = ['shop/all.default-deny', 'shop/all.egress'];
 
-  it('are read from a directory with all below it', async () => {
+  it('are read from a directory and its subdirectories', async () => {
     assert.deepEqual(await names(`-f ${directory}`), expected);
   });
 
@@ -47,7 +47,7 @@ describe('manifests', () => {
     assert.deepEqual(await names(`-f ${directory}/profile.yaml -f ${directory}/namespace.json`), expected);
   });
 
-  it('are read from standard input, several to a text', async () => {
+  it('are read from standard input, several documents in one text', async () => {
     assert.deepEqual(await names('-f -', `${PROFILE}---${WEB}`), expected);
   });
 
@@ -59,7 +59,7 @@ describe('manifests', () => {
     );
   });
 
-  it('are read from a list of one kind, as the API server answers it', async () => {
+  it('are read from a list of one kind, whose items have no kind, as the API server returns it', async () => {
     const { spec, metadata } = parse(PROFILE) as { spec: object; metadata: object };
     const list = {
       apiVersion: 'segmentation.dev/v1alpha1',
@@ -69,7 +69,7 @@ describe('manifests', () => {
     assert.deepEqual(await names('-f -', `${JSON.stringify(list)}`.concat(`\n---${WEB}`)), expected);
   });
 
-  it('are rendered as kubectl apply reads them', async () => {
+  it('are rendered as documents that kubectl apply reads', async () => {
     const { stdout } = await cli(`render -f ${directory}`);
     const documents = parseAllDocuments(stdout).map((each) => each.toJS() as NetworkPolicy);
     assert.deepEqual(
@@ -83,7 +83,7 @@ describe('manifests', () => {
     );
   });
 
-  it('stand for the same policies, whichever of the formats is asked for', async () => {
+  it('are rendered to the same policies as YAML and as JSON', async () => {
     const json = await cli(`render -f ${SHOP} -o json`);
     const yaml = await cli(`render -f ${SHOP}`);
     const { items } = JSON.parse(json.stdout) as { items: unknown[] };
@@ -94,7 +94,7 @@ describe('manifests', () => {
     );
   });
 
-  it('that name no namespace are taken to be in default or in that of -n, and it says so', async () => {
+  it('without a namespace are taken to be in default, or in the namespace of -n, with a note', async () => {
     const stdin = `${PROFILE}---${WEB.replace(', namespace: shop', '')}`;
     const first = await cli('render -o table -f -', { stdin });
     assert.match(first.stdout, /^default +all\.default-deny/m);
@@ -144,14 +144,14 @@ describe('manifests', () => {
     ],
   ];
   for (const [what, stdin, answer] of REFUSED) {
-    it(`${what} are refused`, async () => {
+    it(`${what} are refused with exit code 2`, async () => {
       const { code, stderr } = await cli('render -f -', { stdin });
       assert.equal(code, 2);
       assert.match(stderr, answer);
     });
   }
 
-  it('that are not there are refused, and so is a directory without any', async () => {
+  it('at a path that does not exist, or in a directory without manifests, are refused', async () => {
     assert.match((await cli('render -f nowhere')).stderr, /nowhere: no such file or directory/);
     assert.match(
       (await cli('render -f docs/decisions')).stderr,
@@ -159,7 +159,7 @@ describe('manifests', () => {
     );
   });
 
-  it('with a peer that the manifests do not resolve are rendered without it, and the exit code tells', async () => {
+  it('with a peer that they do not resolve are rendered without its rule, with exit code 1', async () => {
     const stdin = PROFILE.replace(
       '{}}',
       '{}, egress: [{name: to-api, to: [{service: {namespace: a, name: b}}]}]}',

@@ -1,4 +1,4 @@
-/** The plugin against a cluster in which the operator works: what it renders is what stands there. */
+/** The plugin on a cluster in which the operator runs: it renders the policies that the operator writes. */
 import assert from 'node:assert/strict';
 import { parseAllDocuments } from 'yaml';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
@@ -117,7 +117,7 @@ describe('kubectl segmentation in a cluster', () => {
     );
   });
 
-  it('tells what a changed manifest would change, and nothing once it is applied', async () => {
+  it('shows as diff what a changed manifest would change, and no difference once it is applied', async () => {
     const { metadata, spec } = await sandbox.readProfile(profile);
     const rule = { name: 'to-web', to: [{ namespaces: [namespaces[0]] }], ports: [{ port: 8080 }] };
     const changed = {
@@ -138,7 +138,7 @@ describe('kubectl segmentation in a cluster', () => {
     assert.deepEqual((await inCluster(`diff -f ${file} -o name`)).stdout, '');
   });
 
-  it('explains by the policies that stand', async () => {
+  it('explains flows by the policies in the cluster', async () => {
     const { code, stdout } = await inCluster(`explain web ${namespaces[1]}/db --port 80 -n ${namespaces[0]}`);
     assert.equal(code, 2, stdout);
     const outside = await inCluster(`explain 10.2.0.1 ${namespaces[0]}/web --port 8080`);
@@ -150,7 +150,7 @@ describe('kubectl segmentation in a cluster', () => {
     assert.equal((await inCluster(`explain 10.1.0.1 ${namespaces[0]}/web --port 8080`)).code, 1);
   });
 
-  it('shows in its status what is enforced, and what is not', async () => {
+  it('shows in status which namespaces are enforced, open and protected', async () => {
     const open = await sandbox.namespace('open', null);
     await sandbox.pod(open, 'legacy', { app: 'legacy' });
     const { code, stdout } = await inCluster('status');
@@ -162,7 +162,7 @@ describe('kubectl segmentation in a cluster', () => {
     assert.match(stdout, new RegExp(`^${profile} +Enforce +2/2 +\\d+ +True +Enforced$`, 'm'));
   });
 
-  it('names in its status a policy that is gone while no operator runs', async () => {
+  it('names in status a policy that was deleted while no operator runs', async () => {
     await operators.end();
     await sandbox.deletePolicy(namespaces[0] ?? '', `${profile}.default-deny`);
     const { stdout } = await inCluster(`status -n ${namespaces[0]}`);
@@ -170,7 +170,7 @@ describe('kubectl segmentation in a cluster', () => {
     assert.match(stdout, new RegExp(`1 policy not as wanted yet: ${profile}\\.default-deny`));
   });
 
-  it('says who may not read what, and how to be allowed to', async () => {
+  it('names the missing permission, and the ClusterRole that grants it', async () => {
     const kubeconfig = await plane.serviceAccountKubeconfig(namespaces[0] ?? '', 'default');
     const { code, stderr } = await cli(`status --kubeconfig ${kubeconfig}`);
     assert.equal(code, 2);
@@ -180,7 +180,7 @@ describe('kubectl segmentation in a cluster', () => {
     );
   });
 
-  it('says which server it does not reach', async () => {
+  it('names the server that it can not reach', async () => {
     const directory = directoryFor(
       `apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]\ncontexts: [{name: c, context: {cluster: c, user: c}}]\nusers: [{name: c, user: {}}]\n`,
     );

@@ -1,4 +1,4 @@
-/** docs/tutorial.md, command by command, on a control plane of its own with the operator and the plugin's bundle. */
+/** Runs docs/tutorial.md command by command, with the operator and the bundled plugin, on its own control plane. */
 import { spawnSync } from 'node:child_process';
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -57,7 +57,7 @@ describe('docs/tutorial.md', () => {
   }
 });
 
-/** Ages, and the spaces that make room for them, differ from run to run. */
+/** Replaces ages and trailing spaces, which differ from run to run. */
 function withoutAges(text: string): string {
   return text.replaceAll(/\b\d+(ms|s|m)\b/g, 'AGE').replaceAll(/ +$/gm, '');
 }

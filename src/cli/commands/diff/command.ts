@@ -7,12 +7,12 @@ import type { Call, Command } from '../../shell/command.ts';
 import { showChanges } from './changes.ts';
 import { EXIT, UsageError } from '../../shell/failure.ts';
 import {
+  createSnapshot,
   loadCluster,
   loadManifests,
   type LoadInput,
   loadOverlay,
-  readThe,
-  snapshot,
+  readClusterOf,
 } from '../../snapshot/load.ts';
 import type { WorkloadPod } from '../../snapshot/pods.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
@@ -97,8 +97,8 @@ async function states({ flags, process, terminal, namespace }: Call): Promise<re
     throw new UsageError('name what to compare with --from: -f or -k');
   }
   if (given) {
-    const cluster = await readThe(input);
-    return [snapshot(input, cluster.objects, [], cluster, true), await loadOverlay(input, cluster)];
+    const cluster = await readClusterOf(input);
+    return [createSnapshot(input, { objects: cluster.objects, cluster, isObserved: true }), await loadOverlay(input, cluster)];
   }
   if (!flags.has('as-enforced'))
     throw new UsageError('name what changes: manifests with -f or -k, or --as-enforced');

@@ -125,7 +125,7 @@ function caveats(answers: readonly Answer[], snapshot: Snapshot, { flags }: Call
   if (pods.some(({ template }) => template) && usesAddresses(snapshot, namespaces)) {
     found.push('pods of manifests have no addresses yet: rules with an ipBlock are taken not to hold them');
   }
-  if (!snapshot.standing || flags.has('as-enforced')) return found;
+  if (!snapshot.isObserved || flags.has('as-enforced')) return found;
   for (const { profile, namespace, relation } of snapshot.intents()) {
     const { name } = profile.metadata;
     if (relation === 'audit' && namespaces.has(namespace.name)) {

@@ -125,7 +125,7 @@ const EMPTY: NamespaceCoverage<WorkloadPod> = {
 
 /** Names of policies that are missing in the cluster or say something else. */
 function notAsWanted({ relation, policies, namespace }: ProfileIntent, snapshot: Snapshot): string[] {
-  if (relation !== 'enforce' || !snapshot.standing) return [];
+  if (relation !== 'enforce' || !snapshot.isObserved) return [];
   const standing = new Map(
     snapshot.policies
       .filter(({ metadata }) => metadata.namespace === namespace.name)
@@ -197,15 +197,15 @@ function profileRow(profile: SegmentationProfile, snapshot: Snapshot): ProfileSt
   const intents = snapshot.intents().filter((intent) => intent.profile === profile);
   const desired = intents.reduce((sum, { policies }) => sum + policies.length, 0);
   const condition = profile.status?.conditions?.find(({ type }) => type === 'Ready');
-  if (!snapshot.standing || condition === undefined) {
+  if (!snapshot.isObserved || condition === undefined) {
     return {
       name,
       mode: profile.spec.mode,
       namespaces: String(intents.length),
       policies: desired,
-      ready: snapshot.standing ? 'Unknown' : '-',
-      reason: snapshot.standing ? 'NoStatus' : '-',
-      message: snapshot.standing ? 'the operator has not reported yet: is it running?' : '',
+      ready: snapshot.isObserved ? 'Unknown' : '-',
+      reason: snapshot.isObserved ? 'NoStatus' : '-',
+      message: snapshot.isObserved ? 'the operator has not reported yet: is it running?' : '',
     };
   }
   const stale = profile.status?.observedGeneration !== generation;
