@@ -1,4 +1,4 @@
-/** The ends of a flow as a person names them: `deploy/cart`, `shop/svc/cart`, `ns/shop`, `10.0.0.1`. */
+/** Resolves the names that users give to ends of flows: `deploy/cart`, `shop/svc/cart`, `ns/shop`, `10.0.0.1`. */
 import type { Endpoint } from '../../analysis/cluster.ts';
 import { parseAddress, parseCidr } from '../../policy/semantics/cidr.ts';
 import { selects } from '../../policy/peers/service.ts';
@@ -8,24 +8,24 @@ import { type WorkloadPod, workloadKey } from './pods.ts';
 import { unknown } from './select.ts';
 import type { Snapshot, SnapshotService } from './snapshot.ts';
 
-/** One end: pods of one workload, or an address. */
+/** One end of a flow: the pods of one workload, or an address. */
 export interface FlowEnd {
-  /** Such as `shop-checkout/deploy/cart`, which is also how it can be named. */
+  /** Full name, such as `shop-checkout/deploy/cart`, which users can give as well. */
   readonly label: string;
-  /** The name alone. */
+  /** Name without kind and namespace. */
   readonly name: string;
   readonly namespace?: string;
   /** Empty for an address. */
   readonly pods: readonly WorkloadPod[];
-  /** One of them, or the address. */
+  /** The first of the pods, or the address. */
   readonly endpoint: Endpoint;
 }
 
 export interface NamedEnds {
   readonly ends: readonly FlowEnd[];
-  /** The Service by which the pods were named. */
+  /** The Service that was named, if any. */
   readonly service?: SnapshotService;
-  /** What a person should know about how the name was read. */
+  /** Notes for the user on how the name was read. */
   readonly notes: readonly string[];
 }
 
@@ -67,11 +67,11 @@ const SHORT: Readonly<Record<string, string>> = {
   CronJob: 'cj',
 };
 
-/** How the end of a flow is written, for messages. */
+/** Forms of an end, for messages. */
 export const END_FORMS =
   'NAME, KIND/NAME, NAMESPACE/NAME, NAMESPACE/KIND/NAME, ns/NAME, node/NAME or an IP address';
 
-/** @throws CliError for a name that nothing has, with what may be meant */
+/** @throws CliError if nothing has the name, with similar names */
 export function findEnds(text: string, snapshot: Snapshot): NamedEnds {
   if (parseAddress(text) !== undefined) return addressEnd(text, snapshot);
   if (parseCidr(text) !== undefined) throw new CliError(`${text} is a range: name one address of it`);
@@ -79,12 +79,14 @@ export function findEnds(text: string, snapshot: Snapshot): NamedEnds {
   if (parts.some((part) => part === '') || parts.length > 3)
     throw new CliError(`"${text}" names no end of a flow: write ${END_FORMS}`);
   const [first = '', second = '', third = ''] = parts;
-  if (parts.length === 1) return named(undefined, first, snapshot.namespace, snapshot);
-  if (parts.length === 3) return named(kindOf(second, text), third, first, snapshot);
+  if (parts.length === 1)
+    return named({ kind: undefined, namespace: snapshot.namespace, name: first }, snapshot);
+  if (parts.length === 3)
+    return named({ kind: kindOf(second, text), namespace: first, name: third }, snapshot);
   const kind = KINDS[first.toLowerCase()];
   return kind === undefined
-    ? named(undefined, second, first, snapshot)
-    : named(kind, second, snapshot.namespace, snapshot);
+    ? named({ kind: undefined, namespace: first, name: second }, snapshot)
+    : named({ kind, namespace: snapshot.namespace, name: second }, snapshot);
 }
 
 function kindOf(word: string, text: string): string {
@@ -95,20 +97,23 @@ function kindOf(word: string, text: string): string {
   );
 }
 
-function named(kind: string | undefined, name: string, namespace: string, snapshot: Snapshot): NamedEnds {
+/** A name with its parts told apart. */
+interface QualifiedName {
+  readonly kind: string | undefined;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+function named(wanted: QualifiedName, snapshot: Snapshot): NamedEnds {
+  const { kind, namespace, name } = wanted;
   if (kind === 'Namespace') return namespaceEnd(name, snapshot);
   if (kind === 'Node') return nodeEnd(name, snapshot);
-  const pods = snapshot.pods.filter((pod) => pod.namespace === namespace);
   const service = snapshot.services.find((each) => each.namespace === namespace && each.name === name);
   if (kind === 'Service') {
     if (service !== undefined) return serviceEnd(service, snapshot);
-    throw unknown(
-      'Service',
-      name,
-      snapshot.services.filter((each) => each.namespace === namespace).map((each) => each.name),
-      `namespace ${namespace}`,
-    );
+    throw unknown('Service', name, serviceNames(namespace, snapshot), `namespace ${namespace}`);
   }
+  const pods = snapshot.pods.filter((pod) => pod.namespace === namespace);
   const found = pods.filter(
     ({ workload }) => workload.name === name && (kind === undefined || workload.kind === kind),
   );
@@ -121,37 +126,47 @@ function named(kind: string | undefined, name: string, namespace: string, snapsh
     };
   }
   if (kind === undefined && service !== undefined) return serviceEnd(service, snapshot);
-  const known =
-    kind === 'Pod'
-      ? pods.map((pod) => pod.name)
-      : pods
-          .filter(({ workload }) => kind === undefined || workload.kind === kind)
-          .map(({ workload }) => workload.name);
-  const services =
-    kind === undefined
-      ? snapshot.services.filter((each) => each.namespace === namespace).map((each) => each.name)
-      : [];
+  throw nameNotFound(wanted, pods, snapshot);
+}
+
+/** The error for a name that no workload, Pod or Service has: it lists the same name elsewhere, or names nearby. */
+function nameNotFound(
+  { kind, namespace, name }: QualifiedName,
+  pods: readonly WorkloadPod[],
+  snapshot: Snapshot,
+): CliError {
   const elsewhere = [
     ...new Set(snapshot.pods.filter(({ workload }) => workload.name === name).map((pod) => labelOf(pod))),
   ].sort();
   if (elsewhere.length > 0)
-    throw new CliError(
+    return new CliError(
       `no ${kind ?? 'workload'} "${name}" in namespace ${namespace}; there is ${listed(elsewhere, 5)}`,
     );
   if (!snapshot.namespaces.some((each) => each.name === namespace)) {
-    throw unknown(
+    return unknown(
       'namespace',
       namespace,
       snapshot.namespaces.map((each) => each.name),
       snapshot.origin,
     );
   }
-  throw unknown(
+  const known =
+    kind === 'Pod'
+      ? pods.map((pod) => pod.name)
+      : pods
+          .filter(({ workload }) => kind === undefined || workload.kind === kind)
+          .map(({ workload }) => workload.name);
+  const services = kind === undefined ? serviceNames(namespace, snapshot) : [];
+  return unknown(
     kind ?? 'workload, pod or Service',
     name,
     [...new Set([...known, ...services])],
     `namespace ${namespace}`,
   );
+}
+
+function serviceNames(namespace: string, { services }: Snapshot): string[] {
+  return services.filter((each) => each.namespace === namespace).map((each) => each.name);
 }
 
 function namespaceEnd(name: string, snapshot: Snapshot): NamedEnds {
@@ -210,7 +225,7 @@ function serviceEnd(service: SnapshotService, snapshot: Snapshot): NamedEnds {
   return { ends: addresses.map((ip) => address(ip, `${label} (${ip})`)), service, notes: [] };
 }
 
-/** An address may be a pod's, a Service's or a node's: policies treat it as what it is. */
+/** The pod, Service or node that has the address: policies see these, not the address. */
 function addressEnd(ip: string, snapshot: Snapshot): NamedEnds {
   const pod = snapshot.pods.find((each) => each.hostNetwork !== true && each.ips.includes(ip));
   if (pod !== undefined)

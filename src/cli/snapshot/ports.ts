@@ -1,4 +1,4 @@
-/** The ports that a question is about: those that are named, or those that the destination serves. */
+/** The ports that a question is about: those of --port, or those that the destination serves. */
 import type { ContainerPort } from '../../analysis/cluster.ts';
 import type { Protocol } from '../../api/network-policy.ts';
 import type { ServicePort } from '../../policy/facts.ts';
@@ -6,20 +6,20 @@ import type { FlowEnd } from './flow-ends.ts';
 import { CliError } from '../shell/failure.ts';
 import type { SnapshotService } from './snapshot.ts';
 
-/** A port to ask about: one, or a range of ports that no rule tells apart. */
+/** A port, or a range of ports that no rule tells apart. */
 export interface PortQuestion {
   readonly protocol: Protocol;
   readonly port: number;
-  /** Last of a range. */
+  /** Last port of a range. */
   readonly to?: number;
   readonly label: string;
 }
 
 /**
- * The ports of `--port`: a number, or the name of a port of the destination, after which /UDP or /SCTP may follow. At a
- * Service they are its own ports, which lead to those of its pods.
+ * The ports of `--port`: a number or the name of a port of the destination, with /UDP or /SCTP unless it is TCP. The
+ * ports of a Service lead to target ports of its pods.
  *
- * @throws CliError for a port that the destination does not have
+ * @throws CliError if the destination has no such port
  */
 export function portsNamed(
   text: string,
@@ -42,7 +42,7 @@ export function portsNamed(
         (given === undefined || (each.protocol ?? 'TCP') === given),
     );
     if (found.length > 0) return found.flatMap((each) => targetsOf(each, own));
-    // The port of the pods is understood too.
+    // A number may also be a port of the pods.
     if (number === undefined || !own.some(({ containerPort }) => containerPort === number)) {
       const known = service.ports.map(
         ({ port, name, protocol }) =>
@@ -65,7 +65,7 @@ export function portsNamed(
   );
 }
 
-/** The ports that a destination says it serves. */
+/** The ports that a destination declares. */
 export function portsServed(destination: FlowEnd, service: SnapshotService | undefined): PortQuestion[] {
   const own = containerPorts(destination);
   const all =
@@ -79,7 +79,7 @@ function containerPorts({ pods }: FlowEnd): readonly ContainerPort[] {
   return pods[0]?.ports ?? [];
 }
 
-/** The pods' ports behind one of a Service. */
+/** The target ports of a Service's port on its pods. */
 function targetsOf(
   { port, targetPort = port, protocol = 'TCP' }: ServicePort,
   own: readonly ContainerPort[],

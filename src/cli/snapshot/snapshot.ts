@@ -1,4 +1,4 @@
-/** What commands look at: one state of a cluster, read or described by manifests, and what its profiles want of it. Pure. */
+/** One state of a cluster, read or described by manifests, and the policies that its profiles ask for. Pure. */
 import type { KubeObject, ObjectMeta } from '../../api/meta.ts';
 import { KIND, LABEL_SERVICE_ACCOUNT } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
@@ -20,14 +20,21 @@ import {
 import { type Relation, ClusterState } from '../../cluster-state/state.ts';
 import { accountsOf } from '../../policy/admission/accounts.ts';
 import { compile, type Compiled } from '../../policy/compile.ts';
-import type { ClusterConfiguration, ClusterFacts, EndpointFacts, ServiceFacts } from '../../policy/facts.ts';
+import type {
+  ClusterConfiguration,
+  ClusterFacts,
+  EndpointFacts,
+  ServiceAccountFacts,
+  ServiceFacts,
+  Source,
+} from '../../policy/facts.ts';
 import { withFreeNames } from '../../policy/planning/free-names.ts';
 import type { ObjectSet } from './objects.ts';
 import { labelledByAccount, podsOf, type WorkloadPod } from './pods.ts';
 
 export interface SnapshotNamespace extends Namespace {
   readonly terminating: boolean;
-  /** Nothing but its name is known: no manifest describes it. */
+  /** True if no manifest describes the namespace, so that only its name is known. */
   readonly assumed: boolean;
 }
 
@@ -39,48 +46,48 @@ export interface SnapshotService extends ServiceFacts {
 export interface SnapshotInput {
   readonly objects: ObjectSet;
   readonly assumed: readonly string[];
-  /** Kinds that could not be read, and why. */
+  /** Kinds that could not be read, with the reason. */
   readonly unread: ReadonlyMap<string, string>;
   readonly configuration: ClusterConfiguration;
-  /** Never segmented. */
+  /** Namespaces that no profile selects. */
   readonly protectedNamespaces: readonly string[];
   /** For messages: "context kind-dev", "manifests". */
   readonly origin: string;
-  /** Whether policies stand in a cluster as they are here, or are still to be made from the profiles. */
+  /** True if the policies are those of a cluster; false if they still have to be compiled from the profiles. */
   readonly isObserved: boolean;
-  /** Where names without a namespace are looked for. */
+  /** The namespace of names without one. */
   readonly namespace: string;
 }
 
-/** What one profile wants in one namespace. */
+/** The compiled policies of one profile for one namespace, with its relation. */
 export interface ProfileIntent {
   readonly profile: SegmentationProfile;
   readonly namespace: SnapshotNamespace;
   readonly relation: Exclude<Relation, 'none'>;
   readonly compiled: Compiled;
-  /** The policies under the names that the operator gives them beside other people's. */
+  /** The compiled policies, under names that no foreign policy has. */
   readonly policies: readonly NetworkPolicy[];
-  /** Names of policies that somebody else's objects have. */
+  /** Names that foreign policies have taken. */
   readonly conflicts: readonly string[];
 }
 
 export class Snapshot {
   readonly origin: string;
   readonly isObserved: boolean;
-  /** Where names without a namespace are looked for. */
+  /** The namespace of names without one. */
   readonly namespace: string;
   readonly unread: ReadonlyMap<string, string>;
   readonly configuration: ClusterConfiguration;
   readonly protectedNamespaces: ReadonlySet<string>;
-  /** By name. */
+  /** Sorted by name. */
   readonly namespaces: readonly SnapshotNamespace[];
-  /** By name. */
+  /** Sorted by name. */
   readonly profiles: readonly SegmentationProfile[];
   readonly pods: readonly WorkloadPod[];
-  /** Everybody's, as they were read. */
+  /** Own and foreign policies, as they were read. */
   readonly policies: readonly NetworkPolicy[];
   readonly services: readonly SnapshotService[];
-  /** Names and addresses. */
+  /** Nodes, each with its InternalIPs. */
   readonly nodes: readonly { readonly name: string; readonly addresses: readonly string[] }[];
   readonly facts: ClusterFacts;
   readonly #clusterState: ClusterState;
@@ -115,7 +122,7 @@ export class Snapshot {
     this.nodes = objects
       .of<KubeObject & RawNode>('Node')
       .map((node) => ({ name: node.metadata.name, addresses: nodeFacts(node).addresses }));
-    this.facts = factsOf(objects, this.pods, input);
+    this.facts = factsOf(input, this.pods);
     this.#clusterState = new ClusterState(input.protectedNamespaces);
     for (const profile of this.profiles)
       this.#clusterState.profiles.upsert(projectProfile(withIdentity(profile)));
@@ -123,12 +130,12 @@ export class Snapshot {
     for (const policy of this.policies) policies.upsert(policies.project(withIdentity(policy)));
   }
 
-  /** The name of the profile that a policy belongs to; undefined for everybody else's. */
+  /** The name of the profile that owns a policy; undefined for a foreign policy. */
   ownerOf(policy: NetworkPolicy): string | undefined {
     return this.#clusterState.ownerOfPolicy(withIdentity(policy));
   }
 
-  /** What each profile wants in each namespace that it selects, also under Audit. By namespace, then by profile. */
+  /** The intent of each profile for each namespace that it selects, Audit included; by namespace, then by profile. */
   intents(): readonly ProfileIntent[] {
     return (this.#intents ??= this.#compile());
   }
@@ -162,14 +169,14 @@ export class Snapshot {
   }
 
   /**
-   * The policies that decide: as they stand in a cluster, or, of manifests, those that the profiles make together with
-   * everybody else's. `asEnforced`: as if every profile were enforced now, those under Audit too.
+   * The policies that decide about flows: those observed in a cluster or, for manifests, those compiled from the
+   * profiles together with foreign ones. `asEnforced`: as if every profile were enforced now, Audit included.
    */
   effective(asEnforced = false): readonly NetworkPolicy[] {
     return this.isObserved && !asEnforced ? this.policies : this.intended(asEnforced);
   }
 
-  /** The policies that there are once every profile is enforced (`audited`: those under Audit too), with other people's. */
+  /** The policies once every profile is enforced (`audited`: profiles under Audit too), and foreign ones. */
   intended(audited = false): readonly NetworkPolicy[] {
     const foreign = this.policies.filter((policy) => this.ownerOf(policy) === undefined);
     const wanted = this.intents().filter(({ relation }) => audited || relation === 'enforce');
@@ -177,7 +184,7 @@ export class Snapshot {
   }
 }
 
-/** The compiler has no use for the names of a Service's ports; a person has. */
+/** Adds the names of a Service's ports, which the compiler does not need but users write. */
 function withPortNames(service: ServiceFacts, raw: ServiceFacts['ports']): ServiceFacts {
   return {
     ...service,
@@ -193,7 +200,7 @@ type Service = KubeObject & Partial<RawService>;
 const byName = (a: { readonly name: string }, b: { readonly name: string }) =>
   a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 
-/** Stores tell objects apart by uid, which manifests have none of. */
+/** Adds uid and resourceVersion, by which stores tell objects apart and which manifests lack. */
 function withIdentity<T extends KubeObject>(object: T): T {
   const { uid, resourceVersion } = object.metadata;
   if (uid !== undefined && resourceVersion !== undefined) return object;
@@ -216,16 +223,11 @@ const WEBHOOK_KINDS = [
 ];
 
 /**
- * The facts that the compiler asks for. Of manifests, Nodes and the API server's addresses are known only if they are
- * among them: a folder of manifests seldom describes the cluster itself.
+ * The cluster facts for the compiler. Among manifests, Nodes and the addresses of the API server count as unknown
+ * unless a manifest describes them: a folder of manifests seldom describes the cluster itself.
  */
-function factsOf(
-  objects: ObjectSet,
-  pods: readonly WorkloadPod[],
-  { unread, configuration, origin }: SnapshotInput,
-): ClusterFacts {
-  const fromCluster = origin !== MANIFESTS;
-  const has = (kind: string) => !unread.has(kind) && (fromCluster || objects.of(kind).length > 0);
+function factsOf(input: SnapshotInput, pods: readonly WorkloadPod[]): ClusterFacts {
+  const { objects, configuration } = input;
   const services = new Map(
     objects
       .of<Service>('Service')
@@ -250,41 +252,57 @@ function factsOf(
   );
   return {
     configuration,
-    known: (source) => {
-      switch (source) {
-        case 'services':
-          return !unread.has('Service');
-        case 'nodes':
-          return has('Node');
-        case 'serviceCIDRs':
-          return has('ServiceCIDR');
-        case 'webhooks':
-          return WEBHOOK_KINDS.every((kind) => !unread.has(kind));
-        default:
-          if (source.startsWith('serviceAccounts/')) return !unread.has('Pod');
-          return (
-            !unread.has('EndpointSlice') &&
-            (fromCluster || source !== 'endpointSlices/default' || slices.has('default/kubernetes'))
-          );
-      }
-    },
+    known: (source) => isKnown(source, input),
     service: (namespace, name) => services.get(`${namespace}/${name}`),
     endpoints: (namespace, service): readonly EndpointFacts[] => slices.get(`${namespace}/${service}`) ?? [],
     nodes: () => nodes,
     serviceCIDRs: () => ranges,
     webhookServices: (namespace) =>
       webhooks.filter((each) => each.namespace === namespace).sort((a, b) => byName(a, b) || a.port - b.port),
-    serviceAccount: (namespace, name) => {
-      const there = pods.filter((pod) => pod.namespace === namespace && !pod.hostNetwork);
-      const isOf = ({ serviceAccount }: WorkloadPod) => serviceAccount === name;
-      const isLabelled = ({ labels }: WorkloadPod) => labels[LABEL_SERVICE_ACCOUNT] === name;
-      return {
-        unlabelled: there.filter((pod) => isOf(pod) && !isLabelled(pod)).length,
-        mislabelled: there.filter((pod) => isLabelled(pod) && !isOf(pod)).length,
-      };
-    },
+    serviceAccount: (namespace, name) => accountCounts(pods, namespace, name),
   };
 }
 
-/** The origin of a snapshot that no cluster has a part in. */
+/** True if the objects behind a peer source were read or, among manifests, described. */
+function isKnown(source: Source, { objects, unread, origin }: SnapshotInput): boolean {
+  const fromCluster = origin !== MANIFESTS;
+  const isDescribed = (kind: string) => !unread.has(kind) && (fromCluster || objects.of(kind).length > 0);
+  switch (source) {
+    case 'services':
+      return !unread.has('Service');
+    case 'nodes':
+      return isDescribed('Node');
+    case 'serviceCIDRs':
+      return isDescribed('ServiceCIDR');
+    case 'webhooks':
+      return WEBHOOK_KINDS.every((kind) => !unread.has(kind));
+    case 'endpointSlices/default':
+      // The addresses of the API server.
+      return (
+        !unread.has('EndpointSlice') &&
+        (fromCluster ||
+          objects
+            .of<RawEndpointSlice>('EndpointSlice')
+            .some(
+              (slice) =>
+                slice.metadata.namespace === 'default' && endpointFacts(slice).service === 'kubernetes',
+            ))
+      );
+    default:
+      return !unread.has(source.startsWith('serviceAccounts/') ? 'Pod' : 'EndpointSlice');
+  }
+}
+
+/** Pods of a service account whose account label is missing, and pods of another account that carry it. */
+function accountCounts(pods: readonly WorkloadPod[], namespace: string, name: string): ServiceAccountFacts {
+  const there = pods.filter((pod) => pod.namespace === namespace && !pod.hostNetwork);
+  const isOf = ({ serviceAccount }: WorkloadPod) => serviceAccount === name;
+  const isLabelled = ({ labels }: WorkloadPod) => labels[LABEL_SERVICE_ACCOUNT] === name;
+  return {
+    unlabelled: there.filter((pod) => isOf(pod) && !isLabelled(pod)).length,
+    mislabelled: there.filter((pod) => isLabelled(pod) && !isOf(pod)).length,
+  };
+}
+
+/** The origin of a snapshot that was read from manifests alone. */
 export const MANIFESTS = 'manifests';

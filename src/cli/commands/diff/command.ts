@@ -98,7 +98,10 @@ async function states({ flags, process, terminal, namespace }: Call): Promise<re
   }
   if (given) {
     const cluster = await readClusterOf(input);
-    return [createSnapshot(input, { objects: cluster.objects, cluster, isObserved: true }), await loadOverlay(input, cluster)];
+    return [
+      createSnapshot(input, { objects: cluster.objects, cluster, isObserved: true }),
+      await loadOverlay(input, cluster),
+    ];
   }
   if (!flags.has('as-enforced'))
     throw new UsageError('name what changes: manifests with -f or -k, or --as-enforced');
