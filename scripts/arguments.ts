@@ -1,5 +1,6 @@
 /** The flags of a script. */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { errorMessage } from '../src/util/error-message.ts';
 
 /** Their values; what is no flag, or lacks its value, ends the process (exit code 2) with what is wrong in a line. */
 export function flags<const T extends NonNullable<ParseArgsConfig['options']>>(options: T) {
@@ -9,7 +10,7 @@ export function flags<const T extends NonNullable<ParseArgsConfig['options']>>(o
     const known = Object.entries(options).map(([name, { type }]) =>
       type === 'boolean' ? `[--${name}]` : `[--${name} ${name.toUpperCase()}]`,
     );
-    console.error(`${error instanceof Error ? error.message : String(error)}\nflags: ${known.join(' ')}`);
+    console.error(`${errorMessage(error)}\nflags: ${known.join(' ')}`);
     process.exit(2);
   }
 }

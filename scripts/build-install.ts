@@ -15,6 +15,7 @@ import { stringify } from 'yaml';
 import { locateBinaries } from '../test/env/index.ts';
 import { type ImageReference, parseImage } from './install/image-reference.ts';
 import { namespaceChoice } from './install/namespace-choice.ts';
+import { errorMessage } from '../src/util/error-message.ts';
 
 const root = join(import.meta.dirname, '..');
 const overlays = join(root, 'config/overlays');
@@ -31,7 +32,7 @@ try {
     console.error(`Its image is ${named}, which names no registry: give yours with --image.`);
   }
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  console.error(errorMessage(error));
   process.exitCode = 1;
 }
 

@@ -1,6 +1,7 @@
 // The local control plane alone, for trying things by hand: prints its KUBECONFIG and stays until Ctrl-C.
 import { once } from 'node:events';
 import { startControlPlane, startNodeAgent } from '../test/env/index.ts';
+import { errorMessage } from '../src/util/error-message.ts';
 
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopping.abort());
@@ -28,6 +29,6 @@ try {
   await agent.stop();
   await plane.stop();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  console.error(errorMessage(error));
   process.exitCode = 1;
 }

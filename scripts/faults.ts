@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { errorMessage } from '../src/util/error-message.ts';
 
 const USAGE = 'usage: npm run test:faults -- [--minutes N] [--seed S]';
 
@@ -16,7 +17,7 @@ function options(): { minutes: number; seed: number } {
     if (!Number.isSafeInteger(seed)) throw new Error(`--seed must be a whole number, not ${values.seed}`);
     return { minutes, seed };
   } catch (error) {
-    console.error(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+    console.error(`${errorMessage(error)}\n${USAGE}`);
     process.exit(2);
   }
 }

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { basesOf, unpinned, withDigest } from './images/dockerfile.ts';
 import { digestOf } from './images/registry.ts';
+import { errorMessage } from '../src/util/error-message.ts';
 
 try {
   const { values } = parseArgs({
@@ -19,7 +20,7 @@ try {
   });
   await (values.check ? check(values.file) : pin(values.file));
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  console.error(errorMessage(error));
   process.exitCode = 1;
 }
 

@@ -13,6 +13,7 @@ import { localCluster } from './demo/cluster.ts';
 import { DemoOperator } from './demo/operator.ts';
 import { unpinned } from './images/dockerfile.ts';
 import { crdEstablished } from '../test/env/plane/crd.ts';
+import { errorMessage } from '../src/util/error-message.ts';
 
 const root = join(import.meta.dirname, '..');
 const fixtures = join(root, 'test/fixtures/upgrade');
@@ -41,7 +42,7 @@ interface Stored {
 try {
   await record(process.argv[2] ?? '');
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  console.error(errorMessage(error));
   process.exitCode = 1;
 }
 

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { type DemoCluster, existingCluster, localCluster } from './demo/cluster.ts';
 import { DemoOperator, narrate } from './demo/operator.ts';
 import { crdEstablished } from '../test/env/plane/crd.ts';
+import { errorMessage } from '../src/util/error-message.ts';
 
 const NAMESPACE = 'segmentation-system';
 const OPERATOR = 'segmentation-operator';
@@ -39,13 +40,13 @@ else {
     await demonstrate();
   } catch (error) {
     if (!stopping.signal.aborted) {
-      console.error(`\n${error instanceof Error ? error.message : String(error)}`);
+      console.error(`\n${errorMessage(error)}`);
       process.exitCode = 1;
     }
   }
   if (undo.length > 0) console.log('\nEnding ...');
   for (const step of undo.toReversed()) {
-    await step().catch((error: unknown) => console.error(error instanceof Error ? error.message : error));
+    await step().catch((error: unknown) => console.error(errorMessage(error)));
   }
 }
 
@@ -56,7 +57,7 @@ function readArguments(): { context: string | undefined; help: boolean } {
     });
     return { context: values.context, help: values.help ?? false };
   } catch (error) {
-    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    console.error(`${errorMessage(error)}\n\n${USAGE}`);
     process.exit(2);
   }
 }

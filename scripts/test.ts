@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { locateBinaries } from '../test/env/index.ts';
 import { NEED_CONTROL_PLANE, testFiles } from './test/files.ts';
+import { errorMessage } from '../src/util/error-message.ts';
 
 const root = join(import.meta.dirname, '..');
 const args = process.argv.slice(2);
@@ -24,7 +25,7 @@ try {
   // Before mocha starts, because a build takes longer than any test may.
   if (!unit) await locateBinaries();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  console.error(errorMessage(error));
   process.exit(1);
 }
 

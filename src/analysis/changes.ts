@@ -6,6 +6,7 @@ import { classifier } from './model/pod-classifier.ts';
 import type { ClusterView, Pod } from './cluster.ts';
 import type { PortRange } from './model/ports.ts';
 import { type GroupName, type GroupLink, type Reach, computeReach } from './reach.ts';
+import { compareText } from '../util/order.ts';
 
 const BOTH: readonly PolicyType[] = ['Ingress', 'Egress'];
 
@@ -203,20 +204,15 @@ function byEnds(a: FlowChange, b: FlowChange): number {
 function compareEnds(a: GroupName, b: GroupName): number {
   return (
     rank(a) - rank(b) ||
-    compare(a.namespace ?? '', b.namespace ?? '') ||
-    compare(a.name, b.name) ||
-    compare(a.kind, b.kind)
+    compareText(a.namespace ?? '', b.namespace ?? '') ||
+    compareText(a.name, b.name) ||
+    compareText(a.kind, b.kind)
   );
 }
 
 function rank({ kind, name }: GroupName): number {
   if (kind !== 'Addresses') return 0;
   return name === ANY ? 1 : 2;
-}
-
-/** By code unit: the same on every machine and locale. */
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** What `reach` calls addresses that no rule names. */

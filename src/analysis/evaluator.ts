@@ -22,6 +22,7 @@ import {
 } from './cluster.ts';
 import { PolicyIndex } from './model/policy-index.ts';
 import { type CompiledPolicy, type RemoteEnd, type Rule, selectsRemote, selectsPort } from './model/rules.ts';
+import { byObjectName } from '../util/order.ts';
 
 export interface EvaluatorOptions {
   /** Whether an `ipBlock` finds pods by their addresses (true by default). Some plugins, as Cilium, find only others. */
@@ -123,7 +124,7 @@ class PolicyEvaluator implements Evaluator {
   #judge(direction: PolicyType, flow: Flow): DirectionVerdict {
     const [exempt, selecting] = this.#exemption(direction, flow);
     const passes = this.#matcher(direction, flow);
-    const compiled = selecting.toSorted((a, b) => (a.policy.metadata.name < b.policy.metadata.name ? -1 : 1));
+    const compiled = selecting.toSorted((a, b) => byObjectName(a.policy, b.policy));
     const allowedBy = compiled.flatMap((policy) =>
       (policy[direction] ?? []).flatMap((rule, index) =>
         passes(rule) ? [{ policy: policy.policy, rule: index }] : [],

@@ -13,6 +13,7 @@ import { classify, DIRECTIONS, type PodClass } from './model/pod-classes.ts';
 import { PolicyIndex } from './model/policy-index.ts';
 import { formatRulePorts, type PortMask, type PortRange, PortSpace } from './model/ports.ts';
 import { type CompiledPeer, compilePolicy, type CompiledPolicy, type Rule } from './model/rules.ts';
+import { byKey, compareText } from '../util/order.ts';
 
 /** What a pod is counted as. */
 export interface GroupName {
@@ -94,14 +95,14 @@ class ReachBuilder {
     const index = new PolicyIndex(view);
     const subjects = view.pods.filter((pod) => networkPodOf({ kind: 'pod', pod }));
     const selecting = DIRECTIONS.flatMap((each) => subjects.flatMap((pod) => index.selecting(each, pod)));
-    this.#policies = [...new Set(selecting)].toSorted((a, b) => compare(policyKey(a), policyKey(b)));
+    this.#policies = [...new Set(selecting)].toSorted((a, b) => compareText(policyKey(a), policyKey(b)));
     this.#numbers = new Map(this.#policies.map((policy, index) => [policy, index]));
     const rules = this.#policies.flatMap((policy) => DIRECTIONS.flatMap((each) => policy[each] ?? []));
     this.#ports = new PortSpace(rules, view.pods);
     this.#blocks = blocksOf([...rules, ...(options.addressesOf ?? []).flatMap(allRules)]);
     this.#peerKeys = keysOf(rules);
     const names = new Map(view.pods.map((pod) => [groupKey(options.groupOf(pod)), options.groupOf(pod)]));
-    const sorted = [...names].toSorted(([a], [b]) => compare(a, b));
+    const sorted = [...names].toSorted(byKey);
     this.#names = sorted.map(([, name]) => name);
     const groups = new Map(sorted.map(([key], index) => [key, index]));
     this.#classes = classify(view.pods, {
@@ -330,9 +331,4 @@ function groupKey({ namespace = '', name, kind }: GroupName): string {
 
 function policyKey({ namespace, policy }: CompiledPolicy): string {
   return JSON.stringify([namespace, policy.metadata.name]);
-}
-
-/** By code unit: the same on every machine and locale. */
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -9,6 +9,7 @@ import type { EgressRule, IngressRule, Peer, SegmentationProfile } from '../api/
 import { singleAddressCidr } from '../policy/semantics/cidr.ts';
 import { matches } from '../policy/semantics/selector.ts';
 import type { Pod } from './cluster.ts';
+import { compareText } from '../util/order.ts';
 
 export interface RemedyInput {
   /** Of the end that denies. */
@@ -178,7 +179,7 @@ export function selectorFor(
   const [first, ...rest] = members;
   const shared = Object.entries(first?.labels ?? {})
     .filter(([key, value]) => !PASSING.test(key) && rest.every(({ labels }) => labels[key] === value))
-    .sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1));
+    .sort(([a], [b]) => rank(a) - rank(b) || compareText(a, b));
   const caught = (selector: LabelSelector) => others.filter(({ labels }) => matches(selector, labels));
   for (const labels of [...shared.map((label) => [label]), ...pairs(shared), shared]) {
     const selector = labels.length === 0 ? {} : { matchLabels: Object.fromEntries(labels) };

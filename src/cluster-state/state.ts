@@ -7,6 +7,7 @@ import { isProfileReference } from '../policy/semantics/normalize.ts';
 import { matches } from '../policy/semantics/selector.ts';
 import type { NamespaceItem, PolicyItem, ProfileItem } from './items.ts';
 import { PolicyStore } from './policies/store.ts';
+import { byObjectName } from '../util/order.ts';
 
 /** What a profile means for a namespace. */
 export type Relation =
@@ -70,7 +71,7 @@ export class ClusterState {
     return [...this.profiles.values()]
       .map(({ profile }) => profile)
       .filter((profile) => present.has(profile.metadata.name) || this.selects(profile, namespace))
-      .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+      .sort(byObjectName);
   }
 
   /**

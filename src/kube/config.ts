@@ -10,6 +10,7 @@ import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import type { Cluster, User } from '@kubernetes/client-node';
 import { parse } from 'yaml';
+import { errorMessage } from '../util/error-message.ts';
 
 export interface KubeConfigOptions {
   /** A kubeconfig file; it wins over everything else. */
@@ -267,5 +268,5 @@ function absolute(directory: string, path: string): string {
 }
 
 function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? '';
+  return errorMessage(error).split('\n', 1)[0] ?? '';
 }

@@ -3,6 +3,7 @@ import type { KubeObject } from '../api/meta.ts';
 import { MANAGER } from '../api/names.ts';
 import { isGone, isStatus } from './errors.ts';
 import type { Parse, Request, Transport } from './http/transport.ts';
+import type { Preconditions } from './preconditions.ts';
 import { excerpt, isRecord, malformed, type Query } from './http/wire.ts';
 
 export interface ResourceKind {
@@ -51,7 +52,7 @@ export interface WriteOptions extends CreateOptions {
 
 export interface DeleteOptions extends CallOptions {
   /** The delete fails with a conflict unless the object still is the one that is meant. */
-  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string } | undefined;
+  readonly preconditions?: Preconditions | undefined;
   readonly propagationPolicy?: 'Background' | 'Foreground' | 'Orphan' | undefined;
 }
 

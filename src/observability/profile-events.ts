@@ -10,6 +10,7 @@ import type { Gathered } from '../kube/event-series.ts';
 import { isProfileReference } from '../policy/semantics/normalize.ts';
 import type { Step } from '../policy/planning/plan.ts';
 import { changedBy, isRepair } from './audit-line.ts';
+import { shortList } from '../util/list-text.ts';
 
 /** Every reason that an Event can have, with its type and action. docs/troubleshooting.md explains each. */
 export const EVENT_REASONS = {
@@ -248,7 +249,5 @@ function parts(...counted: readonly (readonly [count: number, what: string])[]):
 /** `namespace a`, or `12 namespaces (a, b, c and 9 more)`. */
 function namespaces({ subjects, subjectCount }: Pick<Gathered, 'subjects' | 'subjectCount'>): string {
   if (subjectCount === 1) return `namespace ${subjects[0]}`;
-  const more = subjectCount - Math.min(subjects.length, NAMED);
-  const named = subjects.slice(0, NAMED).join(', ');
-  return `${subjectCount} namespaces (${named}${more > 0 ? ` and ${more} more` : ''})`;
+  return `${subjectCount} namespaces (${shortList(subjects, { most: NAMED, total: subjectCount })})`;
 }

@@ -5,6 +5,7 @@ import { type Options, OptionsError } from '../options/options.ts';
 import { parseOptions } from '../options/parse.ts';
 import { createLogger } from '../observability/logs/logger.ts';
 import { version } from '../util/version.ts';
+import { errorMessage } from '../util/error-message.ts';
 
 /** Longest orderly end, in milliseconds; below the 30 s after which Kubernetes kills the Pod. */
 const GRACE = 20_000;
@@ -68,7 +69,7 @@ try {
   if (!orderly) logger.error('lost the Lease, ending');
   process.exitCode = orderly ? 0 : 1;
 } catch (error) {
-  logger.error(error instanceof Error ? error.message : String(error));
+  logger.error(errorMessage(error));
   process.exitCode = 1;
 } finally {
   clearInterval(alive);

@@ -21,6 +21,7 @@ import {
   shaped,
   type Shaped,
 } from './shape.ts';
+import { errorMessage } from '../util/error-message.ts';
 
 export const CONFIG_API_VERSION = 'config.segmentation.dev/v1alpha1';
 export const CONFIG_KIND = 'OperatorConfiguration';
@@ -138,7 +139,7 @@ export function readConfiguration(text: string, path: string, problems: string[]
     value = document?.toJS();
   } catch (error) {
     // An alias without its anchor, or so many that they would expand without bound.
-    problems.push(`${at}is not valid YAML: ${error instanceof Error ? error.message : String(error)}`);
+    problems.push(`${at}is not valid YAML: ${errorMessage(error)}`);
     return {};
   }
   if (!isRecord(value) || !value.apiVersion || !value.kind) {

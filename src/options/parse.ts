@@ -26,6 +26,7 @@ import {
   type Setting,
   SETTINGS,
 } from './settings.ts';
+import { errorMessage } from '../util/error-message.ts';
 
 export interface OptionsInput {
   /** Without the executable and the script. */
@@ -173,9 +174,7 @@ function readSource(
       EACCES: 'permission denied',
       EISDIR: 'it is a directory',
     };
-    const reason =
-      reasons[String(code) as keyof typeof reasons] ??
-      (error instanceof Error ? error.message : String(error));
+    const reason = reasons[String(code) as keyof typeof reasons] ?? errorMessage(error);
     problems.push(`the configuration file ${path} cannot be read: ${reason}`);
     return undefined;
   }

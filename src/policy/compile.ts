@@ -26,6 +26,7 @@ import type { ClusterFacts, NamespaceFacts } from './facts.ts';
 import { type DirectionRule, DIRECTIONS, withRules } from './semantics/normalize.ts';
 import { type NotedRule, PreparedRule, type SourceRule, unique, type UnresolvedPeer } from './rules.ts';
 import { selectorKey } from './semantics/selector.ts';
+import { byObjectName } from '../util/order.ts';
 
 export type { RuleNote, UnresolvedPeer } from './rules.ts';
 
@@ -76,7 +77,7 @@ export function compile(
     // default-deny says the same.
     if (noted.length > 0) policies.push(object.in(namespace, noted));
   }
-  return { policies: policies.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)), unresolved };
+  return { policies: policies.sort(byObjectName), unresolved };
 }
 
 interface Prepared {

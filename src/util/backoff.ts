@@ -1,35 +1,23 @@
 /** Exponential backoff with jitter. */
 import type { Random } from './clock.ts';
 
-export interface BackoffOptions {
-  /** First delay, milliseconds. */
+export interface BackoffLimits {
+  /** Longest first delay, milliseconds. */
   readonly initialMs: number;
-  /** Longest delay, milliseconds, before jitter. */
+  /** Longest delay, milliseconds. */
   readonly maxMs: number;
 }
 
-/** Delays of d/2 to 3d/2 (so d on average) for d = initial, twice that, and so on up to the longest. */
-export class Backoff {
-  readonly #initial: number;
-  readonly #max: number;
-  readonly #random: Random;
-  #failures = 0;
+/** Doublings after which every limit is reached: the delay stays finite after years of failures. */
+const MOST_DOUBLINGS = 30;
 
-  constructor({ initialMs, maxMs }: BackoffOptions, random: Random) {
-    this.#initial = initialMs;
-    this.#max = maxMs;
-    this.#random = random;
-  }
-
-  /** Milliseconds to wait after one more failure. */
-  next(): number {
-    // 2 ** 30 is far beyond every limit, and keeps the product finite after years of failures.
-    const delay = Math.min(this.#max, this.#initial * 2 ** Math.min(this.#failures, 30));
-    this.#failures += 1;
-    return delay * (0.5 + this.#random());
-  }
-
-  reset(): void {
-    this.#failures = 0;
-  }
+/**
+ * The delay after the n-th failure in a row: between half and all of `initialMs * 2^(n-1)`, capped at `maxMs`.
+ *
+ * @param failures failures in a row, at least 1
+ * @returns milliseconds
+ */
+export function backoffMs(failures: number, { initialMs, maxMs }: BackoffLimits, random: Random): number {
+  const longest = Math.min(maxMs, initialMs * 2 ** Math.min(failures - 1, MOST_DOUBLINGS));
+  return longest * (0.5 + random() / 2);
 }

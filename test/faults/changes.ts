@@ -16,6 +16,7 @@ import {
   serviceFacts,
 } from './model.ts';
 import type { Picture, Revision } from './recorder.ts';
+import { byObjectName } from '../../src/util/order.ts';
 
 export const TENANT = 'example.com/tenant';
 export const MEMBER = 'example.com/member';
@@ -231,9 +232,7 @@ export class Changes {
   /** At most one write to each namespace: what is changed while a plan is carried out is seen by the next plan only. */
   #drift(picture: Picture): Change[] {
     return this.#namespaces.flatMap((namespace): Change[] => {
-      const ours = (picture.policies.get(namespace) ?? [])
-        .filter(isOurs)
-        .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+      const ours = (picture.policies.get(namespace) ?? []).filter(isOurs).sort(byObjectName);
       const choice = this.#roll(1000);
       const how = this.#roll(DRIFTS.length + 1);
       const policy = ours[choice % Math.max(1, ours.length)];

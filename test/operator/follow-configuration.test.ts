@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CONFIGURATION_POLL, followConfiguration } from '../../src/operator/follow-configuration.ts';
+import { followConfiguration } from '../../src/operator/follow-configuration.ts';
+import { FILE_POLL_MS } from '../../src/util/poll-file.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 import { eventually } from '../support/cluster.ts';
 
@@ -31,7 +32,7 @@ describe('the configuration file', () => {
     /** A look has ended when it has armed the timer of the next. */
     const look = async () => {
       const { nextAt } = clock;
-      await clock.advance(CONFIGURATION_POLL);
+      await clock.advance(FILE_POLL_MS);
       await eventually(() => assert.ok(clock.nextAt !== undefined && clock.nextAt !== nextAt));
     };
     await look();

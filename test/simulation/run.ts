@@ -11,6 +11,7 @@ import { planOf } from './schedule/plan.ts';
 import { simulateAll } from './pool.ts';
 import { simulate } from './simulation.ts';
 import type { Outcome } from './worker.ts';
+import { errorMessage } from '../../src/util/error-message.ts';
 
 const { values } = parseArgs({
   options: {
@@ -99,7 +100,7 @@ function wholeNumber(option: string, text: string): number {
 main().then(
   (code) => (process.exitCode = code),
   (error: unknown) => {
-    console.error(error instanceof Error ? error.message : error);
+    console.error(errorMessage(error));
     process.exitCode = 2;
   },
 );

@@ -13,6 +13,7 @@ import type { Endpoint, Pod } from '../../src/analysis/cluster.ts';
 import type { StringMap } from '../../src/api/meta.ts';
 import type { NetworkPolicy, NetworkPolicySpec, PolicyType } from '../../src/api/network-policy.ts';
 import { DIRECTIONS, isolates, specKey } from '../../src/policy/semantics/normalize.ts';
+import { byKey } from '../../src/util/order.ts';
 
 type Policies = readonly NetworkPolicy[];
 type Labels = ReadonlyMap<string, StringMap>;
@@ -163,7 +164,7 @@ export class Judge {
   #idOf(labels: Labels): number {
     let id = this.#labels.get(labels);
     if (id === undefined) {
-      const key = JSON.stringify([...labels].sort(([a], [b]) => (a < b ? -1 : 1)));
+      const key = JSON.stringify([...labels].sort(byKey));
       this.#ids.set(key, (id = this.#ids.get(key) ?? this.#ids.size));
       this.#labels.set(labels, id);
     }

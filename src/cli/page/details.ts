@@ -1,6 +1,8 @@
 /** Beside the view: what is known of one node, or why two may talk or not. */
-import { button, type Child, counted, h } from './dom.ts';
+import { button, type Child, h } from './dom.ts';
 import { type Direction, type Finding, isolation, type Link, type Model, type Node } from './model.ts';
+import { shortList } from '../../util/list-text.ts';
+import { counted } from '../../util/list-text.ts';
 
 type Select = (node: Node, second?: Node) => void;
 
@@ -188,6 +190,5 @@ function allowance({ policy, rules }: Finding): HTMLElement {
 
 function names(findings: readonly Finding[]): string {
   const all = findings.map(({ policy }) => `${policy.ns}/${policy.name}`);
-  const first = all.slice(0, 3).join(', ');
-  return all.length > 3 ? `${first} and ${all.length - 3} more` : first;
+  return shortList(all);
 }

@@ -36,8 +36,3 @@ function fill<T extends Element>(element: T, attributes: Attributes, children: r
   element.append(...children.filter((child) => child !== undefined && child !== false));
   return element;
 }
-
-/** As in `1 pod`, `3 pods`. */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
-}

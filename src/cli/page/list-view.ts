@@ -1,7 +1,8 @@
 /** The list: one line for each link. */
-import { button, counted, h } from './dom.ts';
+import { button, h } from './dom.ts';
 import type { Node } from './model.ts';
 import type { Shown } from './selection.ts';
+import { counted } from '../../util/list-text.ts';
 
 const STEP = 500;
 

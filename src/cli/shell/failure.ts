@@ -12,14 +12,3 @@ export class CliError extends Error {
 export class UsageError extends CliError {
   override readonly name = 'UsageError';
 }
-
-/** `1 namespace`, `2 namespaces`. */
-export function counted(number: number, singular: string, plural = `${singular}s`): string {
-  return `${number} ${number === 1 ? singular : plural}`;
-}
-
-/** The first `most` names, and the number of the rest: `a, b, c and 2 more`. */
-export function listed(names: readonly string[], most = 3): string {
-  const more = names.length - most;
-  return names.slice(0, most).join(', ') + (more > 0 ? ` and ${more} more` : '');
-}

@@ -1,9 +1,9 @@
 /** Short texts for selectors, ports and peers of policies, in kubectl's notation. */
 import type { LabelSelector } from '../../api/meta.ts';
-import { listed } from './failure.ts';
 import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
 import type { NetworkPolicyPeer, NetworkPolicyPort } from '../../api/network-policy.ts';
 import { selectorTerms } from '../../policy/semantics/selector.ts';
+import { shortList } from '../../util/list-text.ts';
 
 export function selectorText(selector: LabelSelector): string {
   return selectorTerms(selector).join(',') || '<none>';
@@ -21,13 +21,13 @@ const MOST_PEERS = 4;
 export function peersText(peers: readonly NetworkPolicyPeer[] | undefined): string {
   if (peers === undefined || peers.length === 0) return 'everyone';
   const texts = peers.map(peerText);
-  return listed(texts, MOST_PEERS);
+  return shortList(texts, { most: MOST_PEERS });
 }
 
 function peerText({ ipBlock, namespaceSelector, podSelector }: NetworkPolicyPeer): string {
   if (ipBlock !== undefined) {
     const { cidr, except = [] } = ipBlock;
-    return except.length === 0 ? cidr : `${cidr} except ${listed(except)}`;
+    return except.length === 0 ? cidr : `${cidr} except ${shortList(except)}`;
   }
   const pods =
     podSelector === undefined || selectorText(podSelector) === '<none>'

@@ -10,6 +10,7 @@ import { CliError } from '../shell/failure.ts';
 import type { Terminal } from '../shell/terminal.ts';
 import { KNOWN_KINDS, type KnownKind, ObjectSet } from './objects.ts';
 import { trimmedPod } from './pods.ts';
+import { errorMessage } from '../../util/error-message.ts';
 
 export interface ClusterOptions {
   readonly kubeconfig: string | undefined;
@@ -94,7 +95,7 @@ function trimmed(raw: object, { kind, group, version }: KnownKind): KubeObject {
 }
 
 function explained(error: unknown, { kind, plural }: KnownKind, server: string): string {
-  if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof ApiError)) return errorMessage(error);
   const { status, message } = error;
   if (status === 403) {
     return (
@@ -116,8 +117,6 @@ function asCliError<T>(attempt: () => T): T {
   try {
     return attempt();
   } catch (error) {
-    throw new CliError(
-      `${error instanceof Error ? error.message : String(error)}; or work on manifests (-f)`,
-    );
+    throw new CliError(`${errorMessage(error)}; or work on manifests (-f)`);
   }
 }

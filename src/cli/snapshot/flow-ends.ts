@@ -3,10 +3,11 @@ import type { Endpoint } from '../../analysis/cluster.ts';
 import { parseAddress, parseCidr } from '../../policy/semantics/cidr.ts';
 import { selects } from '../../policy/peers/service.ts';
 import { matches } from '../../policy/semantics/selector.ts';
-import { CliError, listed } from '../shell/failure.ts';
+import { CliError } from '../shell/failure.ts';
 import { type WorkloadPod, workloadKey } from './pods.ts';
 import { unknown } from './select.ts';
 import type { Snapshot, SnapshotService } from './snapshot.ts';
+import { shortList } from '../../util/list-text.ts';
 
 /** One end of a flow: the pods of one workload, or an address. */
 export interface FlowEnd {
@@ -140,7 +141,7 @@ function nameNotFound(
   ].sort();
   if (elsewhere.length > 0)
     return new CliError(
-      `no ${kind ?? 'workload'} "${name}" in namespace ${namespace}; there is ${listed(elsewhere, 5)}`,
+      `no ${kind ?? 'workload'} "${name}" in namespace ${namespace}; there is ${shortList(elsewhere, { most: 5 })}`,
     );
   if (!snapshot.namespaces.some((each) => each.name === namespace)) {
     return unknown(

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
 import { type Options, OptionsError } from '../../options/options.ts';
 import { parseOptions } from '../../options/parse.ts';
-import { CliError, counted, listed } from '../shell/failure.ts';
+import { CliError } from '../shell/failure.ts';
 import type { Flag, Flags } from '../shell/flags.ts';
 import type { ClusterObjects } from './cluster.ts';
 import { assumedNamespace, type Manifests, readManifests } from './manifests.ts';
@@ -12,6 +12,7 @@ import { ObjectSet } from './objects.ts';
 import { MANIFESTS, Snapshot } from './snapshot.ts';
 import type { Process, Terminal } from '../shell/terminal.ts';
 import { version } from '../../util/version.ts';
+import { counted, shortList } from '../../util/list-text.ts';
 
 /** Flags that choose manifests. */
 export const SOURCE_FLAGS: readonly Flag[] = [
@@ -216,7 +217,7 @@ function noteAssumptions(
   const unknown = assumed.filter((name) => name !== 'default');
   if (unknown.length > 0) {
     terminal.note(
-      `there is no manifest of ${counted(unknown.length, 'namespace')} (${listed(unknown)}): only the name is known, no other label`,
+      `there is no manifest of ${counted(unknown.length, 'namespace')} (${shortList(unknown)}): only the name is known, no other label`,
     );
   }
 }

@@ -12,6 +12,7 @@ import { CliError } from '../shell/failure.ts';
 import type { Process } from '../shell/terminal.ts';
 import { groupOf, knownKind, ObjectSet } from './objects.ts';
 import { checkedProfile } from './profile.ts';
+import { errorMessage } from '../../util/error-message.ts';
 
 export interface ManifestSources {
   /** Paths, and `-` for standard input. */
@@ -158,9 +159,7 @@ function documents(content: string, name: string): Document[] {
     try {
       return { value: document.toJS() as unknown, at: `${name}:${line}` };
     } catch (error) {
-      throw new CliError(
-        `${name}: not valid YAML: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      throw new CliError(`${name}: not valid YAML: ${errorMessage(error)}`);
     }
   });
 }

@@ -1,8 +1,9 @@
 /** Finds the objects that arguments name; an error lists the names that exist. */
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { didYouMean } from '../../util/suggest.ts';
-import { CliError, listed } from '../shell/failure.ts';
+import { CliError } from '../shell/failure.ts';
 import type { Snapshot, SnapshotNamespace } from './snapshot.ts';
+import { shortList } from '../../util/list-text.ts';
 
 /** The profiles of these names; all profiles if there is no name. @throws CliError if a name is not found */
 export function profilesNamed(snapshot: Snapshot, names: readonly string[]): readonly SegmentationProfile[] {
@@ -31,7 +32,8 @@ export function namespacesNamed(snapshot: Snapshot, name: string | undefined): r
 /** An error for a name that is not found, with a similar name or the names that exist. */
 export function unknown(what: string, name: string, known: readonly string[], origin: string): CliError {
   const meant = didYouMean(name, known);
-  const there = known.length === 0 ? 'there is none' : `there is ${listed([...known].sort(), 5)}`;
+  const there =
+    known.length === 0 ? 'there is none' : `there is ${shortList([...known].sort(), { most: 5 })}`;
   return new CliError(`no ${what} "${name}" in ${originOf(origin)}${meant || `; ${there}`}`);
 }
 

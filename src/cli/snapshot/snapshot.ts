@@ -31,6 +31,7 @@ import type {
 import { withFreeNames } from '../../policy/planning/free-names.ts';
 import type { ObjectSet } from './objects.ts';
 import { labelledByAccount, podsOf, type WorkloadPod } from './pods.ts';
+import { byName, byObjectName } from '../../util/order.ts';
 
 export interface SnapshotNamespace extends Namespace {
   readonly terminating: boolean;
@@ -110,7 +111,7 @@ export class Snapshot {
         assumed: assumed.includes(metadata.name),
       }))
       .sort(byName);
-    this.profiles = objects.of<SegmentationProfile>(KIND).sort((a, b) => byName(a.metadata, b.metadata));
+    this.profiles = objects.of<SegmentationProfile>(KIND).sort(byObjectName);
     const named = this.profiles.flatMap(accountsOf).map(({ namespace }) => namespace);
     this.pods = labelledByAccount(podsOf(objects), new Set(named));
     this.policies = objects.of<NetworkPolicy>('NetworkPolicy');
@@ -197,9 +198,6 @@ function withPortNames(service: ServiceFacts, raw: ServiceFacts['ports']): Servi
 
 type Service = KubeObject & Partial<RawService>;
 
-const byName = (a: { readonly name: string }, b: { readonly name: string }) =>
-  a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
-
 /** Adds uid and resourceVersion, by which stores tell objects apart and which manifests lack. */
 function withIdentity<T extends KubeObject>(object: T): T {
   const { uid, resourceVersion } = object.metadata;
@@ -239,7 +237,7 @@ function factsOf(input: SnapshotInput, pods: readonly WorkloadPod[]): ClusterFac
   const slices = Map.groupBy(
     objects
       .of<RawEndpointSlice>('EndpointSlice')
-      .sort((a, b) => byName(a.metadata, b.metadata))
+      .sort(byObjectName)
       .map((slice) => ({ namespace: slice.metadata.namespace, ...endpointFacts(slice) })),
     ({ namespace, service }) => `${namespace}/${service}`,
   );

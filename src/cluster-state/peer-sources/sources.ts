@@ -20,6 +20,8 @@ import type {
 import { identity } from '../items.ts';
 import { RetainedEndpoints } from './retained-endpoints.ts';
 import { endpointFacts, nodeFacts, serviceCIDRs, serviceFacts, webhookServices } from './facts.ts';
+import { errorMessage } from '../../util/error-message.ts';
+import { byName, compareText } from '../../util/order.ts';
 
 interface FactItem<T> extends Item {
   readonly facts: T;
@@ -98,7 +100,7 @@ export class PeerSources {
         look(`endpointSlices/${ns} ${service}`);
         const slices = [...this.#endpointSlices(ns).store.values()]
           .filter(({ facts }) => facts.service === service)
-          .sort((a, b) => (a.key < b.key ? -1 : 1))
+          .sort((a, b) => compareText(a.key, b.key))
           .map((item) => item.facts);
         return isAPIServer(ns, service) ? this.#apiServer.with(slices) : slices;
       },
@@ -115,7 +117,7 @@ export class PeerSources {
         return this.#webhooks()
           .flatMap(({ store }) => [...store.values()].flatMap((item) => item.facts))
           .filter((service) => service.namespace === ns)
-          .sort((a, b) => (a.name === b.name ? a.port - b.port : a.name < b.name ? -1 : 1));
+          .sort((a, b) => byName(a, b) || a.port - b.port);
       },
       serviceAccount: (ns, name) => this.#options.accounts.facts(`${ns}/${name}`),
     };
@@ -267,7 +269,7 @@ export class PeerSources {
       sink: store,
       project: (raw) => ({ ...identity(raw), facts: facts(raw as never) }),
       onError: (error, retryInMs) => {
-        const message = error instanceof Error ? error.message : String(error);
+        const message = errorMessage(error);
         const news = this.#errors.get(path) !== message;
         this.#errors.set(path, message);
         onError(resource, error, retryInMs);

@@ -7,6 +7,7 @@ import { type AdmissionBinding, bindingKey, isOwnBinding } from '../../policy/ad
 import type { AdmissionFailure } from './report.ts';
 import { projectProfile } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
+import { preconditionsOf } from '../../kube/preconditions.ts';
 
 export interface AdmissionBindingsOptions {
   readonly clusterState: ClusterState;
@@ -38,8 +39,8 @@ export class AdmissionBindings {
     const wanted = new Set(desired.map(({ metadata }) => metadata.name));
     for (const binding of ours(standing).filter(({ metadata }) => !wanted.has(metadata.name))) {
       if (!(await this.#isCurrent(profileOf(binding), signal))) return false;
-      const { name, uid, resourceVersion } = binding.metadata;
-      const preconditions = { ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) };
+      const { name } = binding.metadata;
+      const preconditions = preconditionsOf(binding);
       try {
         await this.#options.bindings.delete(name, undefined, { preconditions, signal });
       } catch (error) {
@@ -76,12 +77,7 @@ export class AdmissionBindings {
       standing.set(name, await bindings.create(binding, { signal }));
       return undefined;
     }
-    const { uid, resourceVersion } = current.metadata;
-    const metadata = {
-      ...binding.metadata,
-      ...(uid && { uid }),
-      ...(resourceVersion && { resourceVersion }),
-    };
+    const metadata = { ...binding.metadata, ...preconditionsOf(current) };
     standing.set(name, await bindings.replace({ ...binding, metadata }, { signal }));
     return undefined;
   }

@@ -14,6 +14,7 @@ import {
   probeParameter,
   probeRequest,
 } from '../../policy/admission/probe.ts';
+import { preconditionsOf } from '../../kube/preconditions.ts';
 
 export interface ProbeOptions {
   readonly transport: Transport;
@@ -57,12 +58,7 @@ export class Probe {
       await bindings.create(wanted, { signal });
     } else if (!isOwnBinding(standing) || bindingKey(standing) !== bindingKey(wanted)) {
       await this.#writeParameter(state, signal);
-      const { uid, resourceVersion } = standing.metadata;
-      const metadata = {
-        ...wanted.metadata,
-        ...(uid && { uid }),
-        ...(resourceVersion && { resourceVersion }),
-      };
+      const metadata = { ...wanted.metadata, ...preconditionsOf(standing) };
       await bindings.replace({ ...wanted, metadata }, { signal });
     }
     const { transport, policies } = this.#options;
@@ -86,16 +82,11 @@ export class Probe {
     const wanted = probeParameter(state, namespace);
     const fieldSelector = `metadata.name=${PARAMETER_NAME}`;
     const { items } = await policies.list({ namespace, fieldSelector, limit: 1, signal });
-    const current = items[0]?.metadata;
+    const current = items[0];
     if (current === undefined) {
       await policies.create(wanted, { signal });
-    } else if (current.labels?.[LABEL_STATE] !== state) {
-      const { uid, resourceVersion } = current;
-      const metadata = {
-        ...wanted.metadata,
-        ...(uid && { uid }),
-        ...(resourceVersion && { resourceVersion }),
-      };
+    } else if (current.metadata.labels?.[LABEL_STATE] !== state) {
+      const metadata = { ...wanted.metadata, ...preconditionsOf(current) };
       await policies.replace({ ...wanted, metadata }, { signal });
     }
   }

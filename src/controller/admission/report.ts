@@ -5,6 +5,9 @@ import { wideningOf } from '../../policy/admission/widening.ts';
 import type { Probe } from './probe.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
+import { errorMessage } from '../../util/error-message.ts';
+import { compareText } from '../../util/order.ts';
+import { shortList } from '../../util/list-text.ts';
 
 /** Why nothing can be done. */
 export interface AdmissionFailure {
@@ -97,7 +100,7 @@ export const PROBE_FAILURES: Partial<Record<Awaited<ReturnType<Probe['ask']>>, A
 
 /** What a failed request means for admission. */
 export function failureOf(error: unknown): AdmissionFailure {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorMessage(error);
   if (isCollectionMissing(error)) {
     return {
       reason: 'Unsupported',
@@ -123,10 +126,8 @@ export function wideningPolicies(
         clusterState.ownerOf(item) === undefined ? wideningOf(profile, item.peerScopes) : undefined;
       return allows === undefined ? [] : [{ namespace: item.namespace, name: item.name, allows }];
     })
-    .sort((a, b) => order(a.namespace, b.namespace) || order(a.name, b.name));
+    .sort((a, b) => compareText(a.namespace, b.namespace) || compareText(a.name, b.name));
 }
-
-const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 function inForce({ spec }: SegmentationProfile): string[] {
   const { gate, protect, tenantPolicies, tenantPoliciesAction } = spec.admission ?? {};
@@ -141,7 +142,6 @@ function inForce({ spec }: SegmentationProfile): string[] {
 }
 
 function named(namespaces: readonly string[]): string {
-  const more = namespaces.length - NAMED;
-  const list = [...namespaces].sort().slice(0, NAMED).join(', ') + (more > 0 ? ` and ${more} more` : '');
+  const list = shortList([...namespaces].sort(), { most: NAMED });
   return `${namespaces.length === 1 ? 'namespace' : `${namespaces.length} namespaces:`} ${list}`;
 }

@@ -5,6 +5,7 @@ import type { Resource } from '../../kube/resource.ts';
 import type { Step } from '../../policy/planning/plan.ts';
 import type { PolicyStore } from '../../cluster-state/policies/store.ts';
 import type { Send } from '../queue/request-lanes.ts';
+import { preconditionsOf } from '../../kube/preconditions.ts';
 
 export interface ApplyContext {
   readonly namespace: string;
@@ -38,19 +39,14 @@ export async function apply(
     } else {
       if (before === undefined)
         throw new Error(`step ${step.verb} of ${namespace}/${name}, which was not observed`);
-      const { uid, resourceVersion } = before.metadata;
       if (step.verb === 'update') {
-        const metadata = {
-          ...step.policy.metadata,
-          ...(uid && { uid }),
-          ...(resourceVersion && { resourceVersion }),
-        };
+        const metadata = { ...step.policy.metadata, ...preconditionsOf(before) };
         after = await send(() =>
           policies.replace({ ...step.policy, metadata }, { signal, parse: store.parse }),
         );
       } else {
         after = await remove(name, before, context);
-        if (after === undefined) store.forget(`${namespace}/${name}`, uid ?? '');
+        if (after === undefined) store.forget(`${namespace}/${name}`, before.metadata.uid ?? '');
       }
     }
     if (after === undefined) live.delete(name);
@@ -68,8 +64,7 @@ async function remove(
   before: NetworkPolicy,
   context: ApplyContext,
 ): Promise<NetworkPolicy | undefined> {
-  const { uid, resourceVersion } = before.metadata;
-  const preconditions = { ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) };
+  const preconditions = preconditionsOf(before);
   try {
     const { policies, namespace, signal, send } = context;
     return await send(() => policies.delete(name, namespace, { preconditions, signal }));

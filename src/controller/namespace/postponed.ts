@@ -14,6 +14,7 @@ import { excess } from '../../policy/limits.ts';
 import { DIRECTIONS, isolates } from '../../policy/semantics/normalize.ts';
 import { isTransitionalCover } from '../../policy/planning/transition.ts';
 import type { Failure } from '../results.ts';
+import { listText } from '../../util/list-text.ts';
 
 /** What a profile does not do yet. */
 export interface Postponed {
@@ -96,7 +97,7 @@ function waitingFor(
   compiled: Compiled,
   tooLarge: readonly string[],
 ): Failure {
-  const what = `not isolated yet in ${directions.join(' and ')}: pods run here, and`;
+  const what = `not isolated yet in ${listText(directions)}: pods run here, and`;
   if (directions.some((each) => isUnknown(each, compiled))) {
     const message = `${what} a rule has a peer that is unresolved, from which they would be cut off`;
     return { reason: 'PeersUnresolved', message, kind: 'waiting' };

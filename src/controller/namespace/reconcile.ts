@@ -34,6 +34,7 @@ import type { PeerSources } from '../../cluster-state/peer-sources/sources.ts';
 import { type Ground, postponed, type Postponed } from './postponed.ts';
 import type { Send } from '../queue/request-lanes.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
+import { errorMessage } from '../../util/error-message.ts';
 
 export interface NamespaceReconciler {
   readonly clusterState: ClusterState;
@@ -266,7 +267,7 @@ function failed(namespace: string, intents: readonly Intent[], error: unknown, r
   if (isConflict(error) || isAlreadyExists(error)) return retry(error);
   const kind = error instanceof PlanTooComplexError ? 'stalled' : classify(error);
   const reason = error instanceof ApiError ? error.reason : error instanceof Error ? error.name : 'Error';
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorMessage(error);
   reportFailure(
     namespace,
     intents,

@@ -15,6 +15,7 @@ import type { Outcome } from '../queue/key-queue.ts';
 import type { Results } from '../results.ts';
 import { profileStatus, sameStatus } from './status.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
+import { preconditionsOf } from '../../kube/preconditions.ts';
 
 export interface ProfileReconciler {
   readonly clusterState: ClusterState;
@@ -129,18 +130,13 @@ async function isReleased(
 }
 
 async function setFinalizers(
-  { metadata }: SegmentationProfile,
+  profile: SegmentationProfile,
   { profiles, clusterState }: ProfileReconciler,
   finalizers: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { name, uid, resourceVersion } = metadata;
-  const patched = await profiles.patch(
-    name,
-    undefined,
-    { metadata: { uid, resourceVersion, finalizers } },
-    { signal },
-  );
+  const body = { metadata: { ...preconditionsOf(profile), finalizers } };
+  const patched = await profiles.patch(profile.metadata.name, undefined, body, { signal });
   // Upserted as news, not as our own write: namespaces wait for the finalizer.
   if (finalizers.includes(FINALIZER)) clusterState.profiles.upsert(projectProfile(patched));
 }
@@ -150,7 +146,7 @@ async function writeStatus(
   { clusterState, results, admission, clock, profiles, reported, onStatus, onJudged }: ProfileReconciler,
   signal: AbortSignal,
 ): Promise<void> {
-  const { name, generation, uid, resourceVersion } = profile.metadata;
+  const { name, generation } = profile.metadata;
   const began = clock.monotonic();
   const matched: string[] = [];
   for (const namespace of clusterState.namespaces.values())
@@ -176,7 +172,7 @@ async function writeStatus(
   // A merge patch leaves out what it does not name: a list that is gone has to be named.
   // And it must be of the profile as it was judged: a status of an older one would stand until the next change.
   const body = {
-    metadata: { uid, resourceVersion },
+    metadata: preconditionsOf(profile),
     status: {
       ...status,
       admission: status.admission ? { policies: null, ...status.admission } : null,

@@ -7,6 +7,9 @@ import { type ConditionValue, mergeConditions } from '../../api/conditions.ts';
 import type { ProfileFailure, ProfileStatus, SegmentationProfile } from '../../api/profile.ts';
 import type { AdmissionReport } from '../admission/report.ts';
 import type { NamespaceResult, Unresolved } from '../results.ts';
+import { byKey, compareText, smallest } from '../../util/order.ts';
+import { canonicalJSON } from '../../util/canonical-json.ts';
+import { counted, shortList } from '../../util/list-text.ts';
 
 /** Most failures that the status lists; the schema's bound. */
 export const MAX_FAILURES = 50;
@@ -83,15 +86,7 @@ function findings(admission: AdmissionReport | undefined): Pick<ProfileStatus, '
 
 /** Whether two statuses say the same. Both list their fields and conditions in the order that profileStatus gives. */
 export function sameStatus(a: ProfileStatus | undefined, b: ProfileStatus): boolean {
-  return a !== undefined && canonical(a) === canonical(b);
-}
-
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, each: unknown) =>
-    each !== null && typeof each === 'object' && !Array.isArray(each)
-      ? Object.fromEntries(Object.entries(each).sort(([x], [y]) => (x < y ? -1 : 1)))
-      : each,
-  );
+  return a !== undefined && canonicalJSON(a) === canonicalJSON(b);
 }
 
 function count(matched: readonly string[], results: StatusInput['results'], generation: number): Tally {
@@ -118,7 +113,7 @@ function count(matched: readonly string[], results: StatusInput['results'], gene
     else if (result.state === 'pending') pending.push(namespace);
   }
   // What is named first must not depend on the order in which namespaces became known, which a restart changes (I6).
-  troubled.sort(([a], [b]) => order(a, b));
+  troubled.sort(byKey);
   const unresolved = troubled.filter(([, result]) => result.unresolved.length > 0);
   return { enforced, audited, pending, failed, desired, applied, troubled, unresolved };
 }
@@ -267,7 +262,9 @@ function failuresOf(troubled: readonly Current[]): ProfileFailure[] {
         message: `${ruleAndPeer(peer)}: ${brief(peer.message)}`,
       })),
     ];
-    failures.push(...found.sort((a, b) => order(a.reason, b.reason) || order(a.message, b.message)));
+    failures.push(
+      ...found.sort((a, b) => compareText(a.reason, b.reason) || compareText(a.message, b.message)),
+    );
     if (failures.length >= MAX_FAILURES) break;
   }
   return failures.slice(0, MAX_FAILURES);
@@ -280,25 +277,6 @@ function brief(message: string): string {
   return message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)}…` : message;
 }
 
-const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
-
 function named(names: readonly string[]): string {
-  const more = names.length - NAMED;
-  return smallest(names, NAMED).join(', ') + (more > 0 ? ` and ${more} more` : '');
-}
-
-/** The first `count` of the names in order, without putting all of them in order: there may be ten thousand. */
-function smallest(names: readonly string[], count: number): string[] {
-  const found: string[] = [];
-  for (const name of names) {
-    if (found.length === count && order(name, found[count - 1] ?? '') >= 0) continue;
-    found.push(name);
-    found.sort(order);
-    found.length = Math.min(found.length, count);
-  }
-  return found;
-}
-
-function counted(number: number, singular: string, plural = `${singular}s`): string {
-  return `${number} ${number === 1 ? singular : plural}`;
+  return shortList(smallest(names, NAMED), { most: NAMED, total: names.length });
 }

@@ -18,6 +18,7 @@
 import PQueue from 'p-queue';
 import type { Clock, Random, Timer } from '../../util/clock.ts';
 import { ReadyList } from './ready-list.ts';
+import { backoffMs, type BackoffLimits } from '../../util/backoff.ts';
 
 /** How urgent a request is; a higher number runs first. */
 export const Priority = { live: 40, drift: 30, retry: 20, backfill: 10 } as const;
@@ -70,16 +71,11 @@ export interface QueueOptions<K> {
   readonly work: (key: K, signal: AbortSignal) => Promise<Outcome>;
   readonly clock: Clock;
   readonly random: Random;
-  readonly backoff?: Backoff;
+  /** Delays after failures of a key. */
+  readonly backoff?: BackoffLimits;
   readonly observer?: QueueObserver<K>;
   /** Called before each run, which begins once the promise, if any, has resolved. */
   readonly beforeRun?: (() => Promise<void> | undefined) | undefined;
-}
-
-/** The n-th failure in a row waits between half and all of `baseMs * 2^(n-1)`, capped at `maxMs`. */
-export interface Backoff {
-  readonly baseMs: number;
-  readonly maxMs: number;
 }
 
 interface Entry<K> {
@@ -97,14 +93,14 @@ interface Entry<K> {
   runningSince: number | undefined;
 }
 
-const DEFAULT_BACKOFF: Backoff = { baseMs: 200, maxMs: 60_000 };
+const DEFAULT_BACKOFF: BackoffLimits = { initialMs: 200, maxMs: 60_000 };
 
 export class KeyQueue<K> {
   readonly #identify: QueueOptions<K>['identify'];
   readonly #work: QueueOptions<K>['work'];
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #backoff: Backoff;
+  readonly #backoff: BackoffLimits;
   readonly #observer: QueueObserver<K>;
   readonly #beforeRun: QueueOptions<K>['beforeRun'];
   readonly #slots: PQueue;
@@ -306,9 +302,7 @@ export class KeyQueue<K> {
 
   #fail(entry: Entry<K>, outcome: Outcome & { kind: 'retry' }, now: number): void {
     entry.failures += 1;
-    const { baseMs, maxMs } = this.#backoff;
-    const full = Math.min(maxMs, baseMs * 2 ** (entry.failures - 1));
-    const wait = full * (0.5 + this.#random() / 2);
+    const wait = backoffMs(entry.failures, this.#backoff, this.#random);
     entry.notBefore = now + (outcome.retryAfterMs ?? 0);
     const wanted = want(entry, now + wait, Priority.retry);
     this.#observer.onRetry?.({

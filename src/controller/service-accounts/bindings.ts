@@ -31,6 +31,7 @@ import {
   MUTATING_BINDINGS,
   MUTATING_POLICIES,
 } from '../../cluster-state/items.ts';
+import { preconditionsOf } from '../../kube/preconditions.ts';
 
 export interface AccountFailure {
   readonly reason: AccountFailureReason;
@@ -193,8 +194,7 @@ async function write<T extends MutatingBinding | GuardBinding>(
 ): Promise<T> {
   if (current === undefined) return resource.create(wanted, { signal });
   if (accountBindingKey(current) === accountBindingKey(wanted)) return current;
-  const { uid, resourceVersion } = current.metadata;
-  const metadata = { ...wanted.metadata, ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) };
+  const metadata = { ...wanted.metadata, ...preconditionsOf(current) };
   return resource.replace({ ...wanted, metadata }, { signal });
 }
 
@@ -204,10 +204,9 @@ async function erase<T extends KubeObject>(
   signal: AbortSignal,
 ): Promise<void> {
   if (current === undefined || !isAccountBinding(current)) return;
-  const { name, uid, resourceVersion } = current.metadata;
-  const preconditions = { ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) };
+  const preconditions = preconditionsOf(current);
   try {
-    await resource.delete(name, undefined, { preconditions, signal });
+    await resource.delete(current.metadata.name, undefined, { preconditions, signal });
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }

@@ -22,6 +22,7 @@ import type { AccountBindings, AccountFailure } from './bindings.ts';
 import { AccountNamespaces, type AccountNamespacesOptions } from './namespaces.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
 import type { Outcome } from '../queue/key-queue.ts';
+import { errorMessage } from '../../util/error-message.ts';
 
 export interface ServiceAccountsOptions extends AccountNamespacesOptions {
   readonly bindings: AccountBindings;
@@ -100,7 +101,7 @@ export class ServiceAccounts {
       if (isAborted(error)) return givenUp(error, signal);
       const failure = failureOf(error);
       if (failure !== undefined) return this.#fail(failure);
-      const message = error instanceof Error ? error.message : String(error);
+      const message = errorMessage(error);
       const news = this.#failure !== message;
       this.#failure = message;
       // Whoever waits for it reports why.
@@ -270,7 +271,7 @@ function failing({ reason, message }: AccountFailure): ServiceAccountFacts {
 
 /** What a failed request means; undefined for what passes. */
 function failureOf(error: unknown): AccountFailure | undefined {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorMessage(error);
   if (isCollectionMissing(error)) {
     return {
       reason: 'Unsupported',

@@ -10,7 +10,7 @@
  */
 import { sleep } from '../../util/clock.ts';
 import type { Clock, Random } from '../../util/clock.ts';
-import { Backoff } from '../../util/backoff.ts';
+import { backoffMs } from '../../util/backoff.ts';
 import { ApiError, classify, isCollectionMissing, isGone, isTooLargeResourceVersion } from '../errors.ts';
 import { listPages, readInitialEvents } from './list.ts';
 import type { Listing } from './list.ts';
@@ -50,8 +50,8 @@ export interface ListInfo {
 }
 
 const STALL_MS = 90_000;
-/** As client-go begins; it ends sooner, since we are one client, and blind until the next attempt. */
-const BACKOFF = { initialMs: 800, maxMs: 8_000 };
+/** About as client-go begins; capped earlier, since we are one client, and blind until the next attempt. */
+const BACKOFF = { initialMs: 1_000, maxMs: 12_000 };
 /** Longest wait for a permission or a CRD: these appear while somebody watches the operator start. Milliseconds. */
 const WAITING_MAX_MS = 5_000;
 /**
@@ -73,7 +73,6 @@ export class Reflector<T extends Item> {
   /** Resolved at the first delivered list. Stays pending if `run` ends before; it never rejects. */
   readonly synced: Promise<void>;
   readonly #options: ReflectorOptions<T>;
-  readonly #backoff: Backoff;
   readonly #resolveSynced: () => void;
   #hasSynced = false;
   #lastContact: number;
@@ -92,13 +91,14 @@ export class Reflector<T extends Item> {
   #putOff = false;
   /** Whether the sink may hold something, so that an empty list needs confirmation. */
   #mayHoldItems = false;
+  /** Attempts in a row that failed before a watch was healthy, for the backoff. */
+  #attempts = 0;
   /** Failures in a row without an event or bookmark. */
   #failures = 0;
   #badAnswers = 0;
 
   constructor(options: ReflectorOptions<T>) {
     this.#options = options;
-    this.#backoff = new Backoff(BACKOFF, options.random);
     this.#lastContact = options.clock.monotonic();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.synced = promise;
@@ -276,10 +276,10 @@ export class Reflector<T extends Item> {
 
   /** Decides where to go on after a failure, and waits. */
   async #recover(error: unknown, signal: AbortSignal): Promise<void> {
-    const { clock, onError, stallMs = STALL_MS } = this.#options;
+    const { clock, random, onError, stallMs = STALL_MS } = this.#options;
     const healthy = this.#opened !== undefined && clock.monotonic() - this.#opened >= HEALTHY_MS;
-    if (healthy) this.#backoff.reset();
-    let delay = this.#backoff.next();
+    this.#attempts = healthy ? 1 : this.#attempts + 1;
+    let delay = backoffMs(this.#attempts, BACKOFF, random);
     if (classify(error) === 'waiting') delay = Math.min(delay, WAITING_MAX_MS);
     if (error instanceof ApiError && error.retryAfterMs !== undefined)
       delay = Math.max(delay, Math.min(error.retryAfterMs, stallMs));

@@ -30,7 +30,7 @@ export function withoutCredentials(text: string): string {
 }
 
 /** The messages of an error and its causes in one line, a message that the one before already contains left out. */
-export function errorMessage(error: unknown): string {
+export function messageWithCauses(error: unknown): string {
   const messages: string[] = [];
   let next = error;
   for (let count = 0; next !== undefined && next !== null && count < MAX_CAUSES; count += 1) {
@@ -45,7 +45,7 @@ export function errorMessage(error: unknown): string {
 function ownMessage(error: Error): string {
   if (error.message !== '') return error.message;
   const inner =
-    error instanceof AggregateError ? error.errors.map((each) => errorMessage(each)).join('; ') : '';
+    error instanceof AggregateError ? error.errors.map((each) => messageWithCauses(each)).join('; ') : '';
   return inner || error.name;
 }
 
@@ -72,7 +72,7 @@ function plainObject(value: object, stacks: boolean, depth: number): Plain {
 }
 
 function plainError(error: Error, stacks: boolean, depth: number): Plain {
-  const result: Record<string, Plain> = { message: errorMessage(error) };
+  const result: Record<string, Plain> = { message: messageWithCauses(error) };
   if (error.name !== 'Error') result.name = error.name;
   for (const key of ERROR_KEYS) {
     const value = (error as Error & Readonly<Record<string, unknown>>)[key];

@@ -5,6 +5,7 @@
  * other format is wrong after the first such scrape; nor does it write the floats that OpenMetrics asks for.
  */
 import type { Registry } from 'prom-client';
+import { byName } from '../../util/order.ts';
 
 export type ExpositionFormat = 'prometheus' | 'openmetrics';
 
@@ -36,8 +37,7 @@ export function negotiateFormat(accept: string | undefined): ExpositionFormat {
 export async function render(registry: Registry, format: ExpositionFormat): Promise<string> {
   const families: readonly Family[] = await registry.getMetricsAsJSON();
   const lines: string[] = [];
-  for (const family of families.toSorted((a, b) => (a.name < b.name ? -1 : 1)))
-    writeFamily(lines, family, format);
+  for (const family of families.toSorted(byName)) writeFamily(lines, family, format);
   if (format === 'openmetrics') lines.push('# EOF');
   return `${lines.join('\n')}\n`;
 }

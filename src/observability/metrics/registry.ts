@@ -22,6 +22,7 @@ import {
   type RequestMeasurement,
 } from './runtime-metrics.ts';
 import { createSegmentationMetrics, type SegmentationMetrics } from './segmentation-metrics.ts';
+import { byName } from '../../util/order.ts';
 
 export type {
   QueueMetrics,
@@ -80,7 +81,7 @@ export function describeMetrics(): MetricDescription[] {
   }[];
   return metrics
     .map(({ name, type, labelNames, help }) => ({ name, type, labels: labelNames, help }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
+    .sort(byName);
 }
 
 function register(registry: Registry, version: string): Metrics {

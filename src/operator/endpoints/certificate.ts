@@ -4,6 +4,8 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../../util/clock.ts';
+import { asError } from '../../util/error-message.ts';
+import { pollFile } from '../../util/poll-file.ts';
 import { type CertificatePair, selfSigned } from './x509.ts';
 
 export interface CertificateFiles {
@@ -12,9 +14,6 @@ export interface CertificateFiles {
   readonly cert: string;
   readonly key: string;
 }
-
-/** How often files are looked at, milliseconds; as controller-runtime's certwatcher. */
-export const CERTIFICATE_POLL = 10_000;
 
 /**
  * The pair that the files hold.
@@ -56,8 +55,7 @@ export interface CertificateFollower {
 
 /**
  * Calls `use` with each new pair that the files hold, and `onError` once for each way in which they can't be used: what
- * was in use stays. Files are read and compared, which finds every way of replacing them, a mounted Secret's too: there
- * a symbolic link higher up is swapped.
+ * was in use stays.
  *
  * @returns ends it
  */
@@ -67,30 +65,29 @@ export function followCertificate(
   clock: Clock,
   { use, onRead, onError }: CertificateFollower,
 ): () => void {
-  let known = current;
-  let trouble: string | undefined;
-  let ended = false;
-  const look = async (): Promise<void> => {
-    try {
-      const pair = await readCertificate(files);
-      trouble = undefined;
-      onRead(false);
-      if (ended || (pair.cert === known.cert && pair.key === known.key)) return;
-      known = pair;
-      use(pair);
-    } catch (error) {
-      onRead(true);
-      const failure = error instanceof Error ? error : new Error(String(error));
-      if (!ended && failure.message !== trouble) onError(failure);
-      trouble = failure.message;
-    }
-  };
-  const arm = () => clock.schedule(CERTIFICATE_POLL, () => void look().finally(() => (timer = arm())));
-  let timer = arm();
-  return () => {
-    ended = true;
-    timer.cancel();
-  };
+  let inUse = textOf(current);
+  return pollFile({
+    clock,
+    read: () => readCertificate(files),
+    textOf,
+    current,
+    onRead: (error) => onRead(error !== undefined),
+    onChange: (pair) => {
+      if (textOf(pair) === inUse) return;
+      inUse = textOf(pair);
+      try {
+        use(pair);
+      } catch (error) {
+        onRead(true);
+        onError(asError(error));
+      }
+    },
+    onError,
+  });
+}
+
+function textOf({ cert, key }: CertificatePair): string {
+  return `${cert}\n${key}`;
 }
 
 const REASONS: Readonly<Record<string, string>> = {

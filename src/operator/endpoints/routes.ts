@@ -2,6 +2,7 @@
 import { CONTENT_TYPES, negotiateFormat } from '../../observability/metrics/exposition.ts';
 import type { Metrics } from '../../observability/metrics/registry.ts';
 import type { Route } from './server.ts';
+import { errorMessage } from '../../util/error-message.ts';
 
 const PLAIN = 'text/plain; charset=utf-8';
 
@@ -61,6 +62,6 @@ function run(check: Check): string | undefined {
   try {
     return check();
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return errorMessage(error);
   }
 }

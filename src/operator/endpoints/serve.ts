@@ -4,7 +4,7 @@ import type { Transport } from '../../kube/http/transport.ts';
 import type { Options } from '../../options/options.ts';
 import { createAccess, guarded } from './access.ts';
 import { followCertificate, readCertificate, selfSignedCertificate } from './certificate.ts';
-import { errorMessage } from '../../observability/logs/log-value.ts';
+import { messageWithCauses } from '../../observability/logs/log-value.ts';
 import type { Logger } from '../../observability/logs/logger.ts';
 import type { Metrics } from '../../observability/metrics/registry.ts';
 import { type Check, healthRoutes, metricsRoutes } from './routes.ts';
@@ -66,7 +66,7 @@ async function serveSecurely(
     transport,
     clock,
     onResult: (failure) => {
-      const what = failure && errorMessage(failure.error);
+      const what = failure && messageWithCauses(failure.error);
       if (failure !== undefined) {
         logger[what === trouble ? 'debug' : 'warn'](
           'a scrape was refused: the API server could not be asked who it is',

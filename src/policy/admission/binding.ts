@@ -13,6 +13,7 @@ import {
   MANAGER,
 } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
+import { canonicalJSON } from '../../util/canonical-json.ts';
 
 /**
  * The ValidatingAdmissionPolicies, by what they are for. The API server's refusals name the policy and its binding, and
@@ -124,10 +125,6 @@ export function bindingKey({ metadata, spec }: AdmissionBinding): string {
 
 /** 16 hexadecimal digits, the same for values of the same contents. */
 export function digest(value: unknown): string {
-  const text = JSON.stringify(value, (_, each: unknown) =>
-    each !== null && typeof each === 'object' && !Array.isArray(each)
-      ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : each,
-  );
+  const text = canonicalJSON(value);
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }

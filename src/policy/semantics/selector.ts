@@ -6,6 +6,7 @@
  * namespace), so the caller has to say it: `spec.podSelector ?? EVERYTHING`.
  */
 import type { LabelSelector, LabelSelectorRequirement, StringMap } from '../../api/meta.ts';
+import { byKey, compareText } from '../../util/order.ts';
 
 /** The empty selector: it matches all labels. */
 export const EVERYTHING: LabelSelector = {};
@@ -35,7 +36,7 @@ export function matches(selector: LabelSelector, labels: StringMap): boolean {
 export function canonicalSelector(selector: LabelSelector): LabelSelector {
   const matchLabels: [string, string][] = [];
   const matchExpressions: LabelSelectorRequirement[] = [];
-  for (const [key, constraint] of [...constraints(selector)].sort(([a], [b]) => compare(a, b))) {
+  for (const [key, constraint] of [...constraints(selector)].sort(byKey)) {
     const { presence, allowed, refused } = constraint;
     if (presence === 'contradiction') return NOTHING;
     if (presence === 'absent') {
@@ -132,10 +133,5 @@ function constraints(selector: LabelSelector): Map<string, Constraint> {
 }
 
 function sorted(values: ReadonlySet<string>): string[] {
-  return [...values].sort(compare);
-}
-
-/** By code unit: the same on every machine and locale. */
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  return [...values].sort(compareText);
 }

@@ -117,7 +117,7 @@ describe('the work queue', () => {
     const answers = {
       a: [...Array.from({ length: 4 }, () => refused()), { kind: 'done' } as const, refused()],
     };
-    const { clock, queue, runs } = harness({ answers, backoff: { baseMs: 100, maxMs: 350 } });
+    const { clock, queue, runs } = harness({ answers, backoff: { initialMs: 100, maxMs: 350 } });
     queue.add('a', Priority.live);
     await clock.advance(100 + 200 + 350 + 350);
     queue.add('a', Priority.live);

@@ -6,7 +6,7 @@ import { QueueModel } from './queue-model.ts';
 import { flush, VirtualClock } from '../../support/virtual-clock.ts';
 
 const KEYS = ['a', 'b', 'c', 'd'];
-const BACKOFF = { baseMs: 100, maxMs: 1500 };
+const BACKOFF = { initialMs: 100, maxMs: 1500 };
 
 type Request = { key: string; delay: number | undefined; priority: Priority };
 type Step =

@@ -3,7 +3,8 @@
  * It does not choose what runs; it judges each start that the queue makes, and says what it still owes.
  */
 import assert from 'node:assert/strict';
-import type { Backoff, Outcome, Priority } from '../../../src/controller/queue/key-queue.ts';
+import type { Outcome, Priority } from '../../../src/controller/queue/key-queue.ts';
+import type { BackoffLimits } from '../../../src/util/backoff.ts';
 
 interface Wish {
   due: number;
@@ -22,12 +23,12 @@ interface Key {
 export class QueueModel {
   readonly #keys = new Map<string, Key>();
   readonly #concurrency: number;
-  readonly #backoff: Backoff;
+  readonly #backoff: BackoffLimits;
   readonly #random: number;
   paused = false;
   now = 0;
 
-  constructor(concurrency: number, backoff: Backoff, random: number) {
+  constructor(concurrency: number, backoff: BackoffLimits, random: number) {
     this.#concurrency = concurrency;
     this.#backoff = backoff;
     this.#random = random;
@@ -70,8 +71,8 @@ export class QueueModel {
     key.running = undefined;
     if (outcome.kind === 'retry') {
       key.failures += 1;
-      const { baseMs, maxMs } = this.#backoff;
-      const wait = Math.min(maxMs, baseMs * 2 ** (key.failures - 1)) * (0.5 + this.#random / 2);
+      const { initialMs, maxMs } = this.#backoff;
+      const wait = Math.min(maxMs, initialMs * 2 ** (key.failures - 1)) * (0.5 + this.#random / 2);
       key.notBefore = this.now + (outcome.retryAfterMs ?? 0);
       this.request(name, this.now + wait, 20);
       return;

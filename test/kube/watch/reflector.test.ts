@@ -7,6 +7,7 @@ import { Store } from '../../../src/kube/watch/store.ts';
 import type { Item } from '../../../src/kube/watch/store.ts';
 import { VirtualClock, flush } from '../../support/virtual-clock.ts';
 import { ScriptedTransport } from '../scripted-transport.ts';
+import { errorMessage } from '../../../src/util/error-message.ts';
 
 const PATH = '/api/v1/things';
 
@@ -65,7 +66,7 @@ class Fixture {
       clock: this.clock,
       random: () => 0.5,
       onError: (error, retryIn) => {
-        this.errors.push({ message: error instanceof Error ? error.message : String(error), retryIn });
+        this.errors.push({ message: errorMessage(error), retryIn });
       },
       onList: (list) => this.lists.push(list),
       ...options,
@@ -393,7 +394,7 @@ describe('Reflector', () => {
       });
       (await broken.server.next('watch')).send(added('a', 1));
       await broken.clock.advance(0);
-      assert.deepEqual(broken.errors, [{ message: 'unexpected shape', retryIn: 800 }]);
+      assert.deepEqual(broken.errors, [{ message: 'unexpected shape', retryIn: 750 }]);
       await broken.stop();
       await fixture.server.next('watch');
     });
@@ -596,7 +597,7 @@ describe('Reflector', () => {
       await flush();
       assert.deepEqual(
         errors.map(({ retryIn }) => retryIn),
-        [800, 1600, 3200, 800],
+        [750, 1500, 3000, 750],
       );
     });
 
@@ -612,7 +613,7 @@ describe('Reflector', () => {
       }
       assert.deepEqual(
         errors.map(({ retryIn }) => retryIn),
-        [800, 800, 800],
+        [750, 750, 750],
       );
     });
 

@@ -5,7 +5,6 @@ import { Agent } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  CERTIFICATE_POLL,
   followCertificate,
   readCertificate,
   selfSignedCertificate,
@@ -16,6 +15,7 @@ import { VirtualClock } from '../../support/virtual-clock.ts';
 import { createAuthority, issueServing } from '../../env/plane/x509.ts';
 import { eventually } from '../../support/cluster.ts';
 import { scrape } from '../../support/scrape.ts';
+import { FILE_POLL_MS } from '../../../src/util/poll-file.ts';
 
 const authority = createAuthority('scrape-test');
 const newPair = () => {
@@ -114,7 +114,7 @@ describe('the certificate of the metrics endpoint', () => {
       const [socket] = Object.values(agent.freeSockets).flat();
       assert.ok(socket);
       secret.swap(next);
-      await clock.advance(CERTIFICATE_POLL);
+      await clock.advance(FILE_POLL_MS);
       await eventually(() => assert.equal(replaced, 1));
       assert.equal((await scrape(server.url, { ca })).certificate, fingerprint(next.cert));
       assert.equal((await scrape(server.url, { ca, agent })).text, 'all');
@@ -142,7 +142,7 @@ describe('the certificate of the metrics endpoint', () => {
     /** The next look has ended when it has armed the timer of the one after it. */
     const look = async () => {
       const { nextAt } = clock;
-      await clock.advance(CERTIFICATE_POLL);
+      await clock.advance(FILE_POLL_MS);
       await eventually(() => assert.ok(clock.nextAt !== undefined && clock.nextAt !== nextAt));
     };
     await look();

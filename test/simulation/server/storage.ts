@@ -1,6 +1,7 @@
 // What etcd and the storage layer above it do: one revision for all objects, and a history of what changed at each.
 import { isDeepStrictEqual } from 'node:util';
 import type { Kind, Stored } from './kinds.ts';
+import { byKey } from '../../../src/util/order.ts';
 
 /** Who wrote: a replica of the operator, a user, a controller of the cluster. */
 export type Author = string;
@@ -84,7 +85,7 @@ export class Storage {
       if (change.previous === undefined) objects.delete(change.key);
       else objects.set(change.key, change.previous);
     }
-    return [...objects].sort(([a], [b]) => (a < b ? -1 : 1));
+    return [...objects].sort(byKey);
   }
 
   #of(kind: Kind): Map<string, Stored> {

@@ -5,12 +5,13 @@ import { text } from 'node:stream/consumers';
 import { type Expectation, readExpectations } from './expectations.ts';
 import { junit, sarif } from './reports.ts';
 import type { Command } from '../../shell/command.ts';
-import { CliError, counted, EXIT, listed } from '../../shell/failure.ts';
+import { CliError, EXIT } from '../../shell/failure.ts';
 import { deniedBecause, merged, ports } from '../explain/explanation.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
 import { type Answer, Questions } from '../explain/questions.ts';
 import type { Process, Terminal } from '../../shell/terminal.ts';
 import { AS_ENFORCED } from '../explain/command.ts';
+import { counted, shortList } from '../../../util/list-text.ts';
 
 export interface Result {
   readonly expectation: Expectation;
@@ -108,7 +109,7 @@ function wrongText(group: readonly Answer[]): string {
   const names = causes.map(({ profile, rule, namespace, policy }) =>
     profile && rule ? `rule ${rule} of profile ${profile}` : `NetworkPolicy ${namespace}/${policy}`,
   );
-  return `${flow} is allowed: ${names.length === 0 ? 'no policy limits it' : `by ${listed([...new Set(names)])}`}`;
+  return `${flow} is allowed: ${names.length === 0 ? 'no policy limits it' : `by ${shortList([...new Set(names)])}`}`;
 }
 
 function print(results: readonly Result[], format: string, cwd: string, terminal: Terminal): void {

@@ -6,11 +6,12 @@ import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import { isolates } from '../../../policy/semantics/normalize.ts';
 import { notesOf } from '../../../policy/notes.ts';
 import type { Changes } from './command.ts';
-import { counted, listed } from '../../shell/failure.ts';
 import { table } from '../../shell/output.ts';
 import type { Paint, Palette, Terminal } from '../../shell/terminal.ts';
 import { groupText } from '../../reach/model.ts';
 import { peersText, selectorText } from '../../shell/text.ts';
+import { listText } from '../../../util/list-text.ts';
+import { counted, shortList } from '../../../util/list-text.ts';
 
 /** More flows than this are put together by namespace, unless all are asked for. */
 const MOST_FLOWS = 24;
@@ -63,7 +64,7 @@ function policyLines(policies: readonly PolicyChange[], wide: boolean, paint: Pa
     const place =
       group.length === 1
         ? `${namespace}/${name}`
-        : `${name}  in ${wide ? names.join(', ') : `${counted(names.length, 'namespace')}: ${listed(names)}`}`;
+        : `${name}  in ${wide ? names.join(', ') : `${counted(names.length, 'namespace')}: ${shortList(names)}`}`;
     const colour = { added: paint.green, removed: paint.red, changed: paint.yellow }[change];
     return [colour(`  ${{ added: '+', removed: '-', changed: '~' }[change]} ${place}`), ...details];
   });
@@ -79,7 +80,7 @@ function detailLines(
   if (change === 'added') return wide ? allRules(policy, paint.green, '+') : [];
   if (change === 'removed') return wide ? allRules(policy, paint.red, '-') : [];
   const pods = selectorText(policy.spec.podSelector ?? {});
-  const now = `now for ${pods === '<none>' ? 'all pods' : `pods ${pods}`}, isolating ${isolates(policy.spec).join(' and ')}`;
+  const now = `now for ${pods === '<none>' ? 'all pods' : `pods ${pods}`}, isolating ${listText(isolates(policy.spec))}`;
   return [
     ...(scope ? [paint.yellow(`      ~ ${now}`)] : []),
     ...rules.map((each) => ruleLine(each, each.change === 'added' ? after : before, paint)),

@@ -5,13 +5,14 @@ import type { DirectionExplanation } from '../../../analysis/explain.ts';
 import { rulesOf } from '../../../policy/semantics/normalize.ts';
 import type { Call, Command } from '../../shell/command.ts';
 import { merged, overview, told } from './explanation.ts';
-import { counted, EXIT } from '../../shell/failure.ts';
+import { EXIT } from '../../shell/failure.ts';
 import type { Flag } from '../../shell/flags.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
 import { type Answer, Questions, type Suggestion, suggestions } from './questions.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import type { Terminal } from '../../shell/terminal.ts';
 import { suggestionText, suggestionValue } from './remedy.ts';
+import { counted } from '../../../util/list-text.ts';
 
 export const AS_ENFORCED: Flag = {
   name: 'as-enforced',

@@ -7,11 +7,12 @@ import type {
 } from '../../../analysis/explain.ts';
 import { formatPorts } from '../../../analysis/model/ports.ts';
 import type { FlowEnd } from '../../snapshot/flow-ends.ts';
-import { listed } from '../../shell/failure.ts';
 import { type Cell, table } from '../../shell/output.ts';
 import type { Answer } from './questions.ts';
 import type { Palette } from '../../shell/terminal.ts';
 import { portText, selectorText } from '../../shell/text.ts';
+import { listText } from '../../../util/list-text.ts';
+import { shortList } from '../../../util/list-text.ts';
 
 /** Answers of one pair that differ in the port only are told together. */
 export function merged(answers: readonly Answer[]): (readonly Answer[])[] {
@@ -85,10 +86,10 @@ function isolators(causes: readonly PolicyReference[]): string {
     .filter(({ profile }) => profile === undefined)
     .map(({ namespace, policy }) => `${namespace}/${policy}`);
   const parts = [
-    ...(profiles.length > 0 ? [`profile${profiles.length > 1 ? 's' : ''} ${listed(profiles)}`] : []),
-    ...(others.length > 0 ? [`NetworkPolic${others.length > 1 ? 'ies' : 'y'} ${listed(others)}`] : []),
+    ...(profiles.length > 0 ? [`profile${profiles.length > 1 ? 's' : ''} ${shortList(profiles)}`] : []),
+    ...(others.length > 0 ? [`NetworkPolic${others.length > 1 ? 'ies' : 'y'} ${shortList(others)}`] : []),
   ];
-  return parts.join(' and ');
+  return listText(parts);
 }
 
 function causeLines(cause: PolicyReference, prefix: string, paint: Palette): string[] {

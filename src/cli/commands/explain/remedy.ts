@@ -2,10 +2,10 @@
 import type { Remedy } from '../../../analysis/remedy.ts';
 import type { Pod } from '../../../analysis/cluster.ts';
 import { KIND } from '../../../api/names.ts';
-import { listed } from '../../shell/failure.ts';
 import { toYaml } from '../../shell/output.ts';
 import type { Suggestion } from './questions.ts';
 import type { Palette } from '../../shell/terminal.ts';
+import { shortList } from '../../../util/list-text.ts';
 
 /** What to add, for each profile once, and the policies to apply. */
 export function suggestionText(suggested: readonly Suggestion[], paint: Palette): string[] {
@@ -49,7 +49,7 @@ function rulesByDirection(remedies: readonly Extract<Remedy, { kind: 'rule' }>[]
 /** What labels can't tell apart. */
 function alsoText(remedies: readonly Remedy[]): string {
   const say = (pods: readonly Pod[], what: string) =>
-    pods.length === 0 ? [] : [`${what} ${listed(names(pods))}, whose labels are the same`];
+    pods.length === 0 ? [] : [`${what} ${shortList(names(pods))}, whose labels are the same`];
   const parts = [
     ...say(
       remedies.flatMap(({ alsoSubjects }) => alsoSubjects),

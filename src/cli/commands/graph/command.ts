@@ -2,10 +2,12 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from '../../shell/command.ts';
-import { CliError, counted, EXIT, UsageError } from '../../shell/failure.ts';
+import { CliError, EXIT, UsageError } from '../../shell/failure.ts';
 import { toHtml } from '../../reach/html.ts';
 import { BY_FLAG, reachOf } from '../../reach/snapshot-reach.ts';
 import { toDot, toMermaid } from '../../reach/text.ts';
+import { errorMessage } from '../../../util/error-message.ts';
+import { counted } from '../../../util/list-text.ts';
 
 /** Mermaid refuses more by default (`maxEdges`). */
 const MERMAID_EDGES = 500;
@@ -73,7 +75,7 @@ export const graph: Command = {
       try {
         writeFileSync(resolve(process.cwd, file), text);
       } catch (error) {
-        throw new CliError(`can't write ${file}: ${error instanceof Error ? error.message : String(error)}`);
+        throw new CliError(`can't write ${file}: ${errorMessage(error)}`);
       }
       terminal.note(
         `wrote ${file}: ${counted(reach.groups.length, 'group')}, ${counted(reach.links.length, 'link')}`,

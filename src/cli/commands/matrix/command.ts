@@ -1,10 +1,11 @@
 /** `matrix`: who may talk to whom, as a table. */
 import type { Command } from '../../shell/command.ts';
-import { counted, EXIT } from '../../shell/failure.ts';
+import { EXIT } from '../../shell/failure.ts';
 import { BY_FLAG, reachOf } from '../../reach/snapshot-reach.ts';
 import { type CellKind, linkRows, matrixText } from '../../reach/table.ts';
 import { toCsv, toDocument } from '../../reach/text.ts';
 import { table, toJson, toYaml } from '../../shell/output.ts';
+import { counted } from '../../../util/list-text.ts';
 
 export const matrix: Command = {
   name: 'matrix',

@@ -2,12 +2,13 @@
 import type { KubeObject } from '../../../api/meta.ts';
 import { ANNOTATION_RULES } from '../../../api/names.ts';
 import type { Command } from '../../shell/command.ts';
-import { counted, EXIT } from '../../shell/failure.ts';
+import { EXIT } from '../../shell/failure.ts';
 import { objectsText, table } from '../../shell/output.ts';
 import { selectorText } from '../../shell/text.ts';
 import { namespacesNamed, profilesNamed } from '../../snapshot/select.ts';
 import type { ProfileIntent, Snapshot } from '../../snapshot/snapshot.ts';
 import type { Terminal } from '../../shell/terminal.ts';
+import { counted } from '../../../util/list-text.ts';
 
 export const render: Command = {
   name: 'render',

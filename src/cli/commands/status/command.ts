@@ -3,13 +3,14 @@ import { coverage, type NamespaceCoverage } from '../../../analysis/coverage.ts'
 import type { SegmentationProfile } from '../../../api/profile.ts';
 import { fingerprint } from '../../../policy/semantics/normalize.ts';
 import type { Command } from '../../shell/command.ts';
-import { counted, EXIT, listed } from '../../shell/failure.ts';
+import { EXIT } from '../../shell/failure.ts';
 import type { WorkloadPod } from '../../snapshot/pods.ts';
 import { type Cell, table, toJson, toYaml } from '../../shell/output.ts';
 import { namespacesNamed } from '../../snapshot/select.ts';
 import type { ProfileIntent, Snapshot, SnapshotNamespace } from '../../snapshot/snapshot.ts';
 import type { Palette, Terminal } from '../../shell/terminal.ts';
 import { tellUnresolved } from '../render/command.ts';
+import { counted, shortList } from '../../../util/list-text.ts';
 
 /**
  * - `Enforced`: every policy of its profiles stands
@@ -164,7 +165,9 @@ function findingsOf(
     findings.push(`${who} ${open.length === 1 ? 'is' : 'are'} ${what}`);
   };
   if (missing.length > 0)
-    findings.push(`${counted(missing.length, 'policy', 'policies')} not as wanted yet: ${listed(missing)}`);
+    findings.push(
+      `${counted(missing.length, 'policy', 'policies')} not as wanted yet: ${shortList(missing)}`,
+    );
   say(openBoth, 'open both ways: anyone reaches in, anything is reached');
   say(
     ingress.open.filter((pod) => !openBoth.includes(pod)),
@@ -177,7 +180,7 @@ function findingsOf(
   for (const [direction, rules] of Map.groupBy(unlimited, (each) => each.direction)) {
     const names = [...new Set(rules.map(({ policy }) => policy.metadata.name))].sort();
     const what = direction === 'Ingress' ? 'everyone in' : 'everything out';
-    findings.push(`${listed(names)} ${names.length === 1 ? 'allows' : 'allow'} ${what}, on every port`);
+    findings.push(`${shortList(names)} ${names.length === 1 ? 'allows' : 'allow'} ${what}, on every port`);
   }
   if (host.length > 0) {
     findings.push(
@@ -189,7 +192,7 @@ function findingsOf(
 
 /** Each workload once. */
 function workloadNames(pods: readonly WorkloadPod[]): string {
-  return listed([...new Set(pods.map(({ workload }) => workload.name))].sort());
+  return shortList([...new Set(pods.map(({ workload }) => workload.name))].sort());
 }
 
 function profileRow(profile: SegmentationProfile, snapshot: Snapshot): ProfileStatus {
