@@ -149,7 +149,7 @@ function cluster(): ClusterFacts {
       webhookSourceCIDRs: [],
       maxNodeAddresses: 1000,
     },
-    known: () => true,
+    isKnown: () => true,
     service: (namespace, name) => services.get(`${namespace}/${name}`),
     endpoints: (namespace, service) => endpoints.get(`${namespace}/${service}`) ?? [],
     // A list of its own for each question, as from a store.

@@ -65,13 +65,13 @@ export interface PolicyItem extends Item {
 export function projectProfile(raw: object): ProfileItem {
   const { metadata, ...rest } = raw as SegmentationProfile;
   const { managedFields: _, ...kept } = metadata;
-  return { ...identity(raw), profile: { ...rest, metadata: kept } };
+  return { ...projectKeyOnly(raw), profile: { ...rest, metadata: kept } };
 }
 
 export function projectNamespace(raw: object): NamespaceItem {
   const { metadata } = raw as KubeObject;
   return {
-    ...identity(raw),
+    ...projectKeyOnly(raw),
     labels: metadata.labels ?? {},
     terminating: metadata.deletionTimestamp !== undefined,
   };
@@ -140,8 +140,8 @@ class CachedPolicy implements PolicyItem {
   }
 }
 
-/** Key, uid and resourceVersion of any object. */
-export function identity(raw: object): Item {
+/** Of any object: its key, uid and resourceVersion, and nothing of what it says. */
+export function projectKeyOnly(raw: object): Item {
   const { namespace, name, uid = '', resourceVersion = '' }: ObjectMeta = (raw as KubeObject).metadata;
   return { key: namespace === undefined ? name : `${namespace}/${name}`, uid, resourceVersion };
 }

@@ -11,9 +11,9 @@ import type { Resource, ResourceKind } from '../kube/resource.ts';
 import { type Item, Store } from '../kube/watch/store.ts';
 import type { Parse, Transport } from '../kube/http/transport.ts';
 import {
-  identity,
   type NamespaceItem,
   type ProfileItem,
+  projectKeyOnly,
   projectNamespace,
   projectProfile,
 } from '../cluster-state/items.ts';
@@ -100,7 +100,7 @@ export class Watches {
     this.#followed.add(path);
     const store = new Store<Item>();
     store.subscribe(onChange);
-    void this.#start(plural, path, identity, store);
+    void this.#start(plural, path, projectKeyOnly, store);
   }
 
   /** Resolves when all have ended. */

@@ -56,9 +56,9 @@ export function webhookRules(
   namespace: NamespaceFacts,
   cluster: ClusterFacts,
 ): SourceRule[] {
-  if (baseline.admissionWebhooks !== 'Allow' || !cluster.known('webhooks')) return [];
+  if (baseline.admissionWebhooks !== 'Allow' || !cluster.isKnown({ kind: 'webhooks' })) return [];
   const called = cluster.webhookServices(namespace.name);
-  if (called.length === 0 || !cluster.known('services')) return [];
+  if (called.length === 0 || !cluster.isKnown({ kind: 'services' })) return [];
   const { webhookSourceCIDRs } = cluster.configuration;
   const peers: Peer[] =
     webhookSourceCIDRs.length > 0

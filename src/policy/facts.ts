@@ -8,17 +8,29 @@ export interface NamespaceFacts {
 }
 
 /**
- * A kind of object that some peers are resolved from. Only those that a profile needs are watched.
- * `endpointSlices/NAMESPACE` is watched in that namespace only, the others in the whole cluster.
+ * Objects that some peers are resolved from. Only those that a profile needs are read: EndpointSlices of one namespace,
+ * the pods that run as one ServiceAccount, and of the other kinds all in the cluster.
  */
-export type Source =
-  | 'services'
-  | 'nodes'
-  | 'serviceCIDRs'
-  | 'webhooks'
-  | `endpointSlices/${string}`
-  /** `serviceAccounts/NAMESPACE/NAME`: what is known of the pods that run as it. */
-  | `serviceAccounts/${string}`;
+export type PeerSource =
+  | { readonly kind: 'services' }
+  | { readonly kind: 'nodes' }
+  | { readonly kind: 'serviceCIDRs' }
+  /** The objects that name Services for the API server to call. */
+  | { readonly kind: 'webhooks' }
+  | { readonly kind: 'endpointSlices'; readonly namespace: string }
+  | { readonly kind: 'serviceAccounts'; readonly namespace: string; readonly name: string };
+
+/** One string for each source, which messages show too: `services`, `endpointSlices/NAMESPACE`. */
+export function encodePeerSource(source: PeerSource): string {
+  switch (source.kind) {
+    case 'endpointSlices':
+      return `${source.kind}/${source.namespace}`;
+    case 'serviceAccounts':
+      return `${source.kind}/${source.namespace}/${source.name}`;
+    default:
+      return source.kind;
+  }
+}
 
 export interface ServicePort {
   readonly name?: string;
@@ -97,11 +109,11 @@ export interface ClusterConfiguration {
   readonly maxNodeAddresses: number;
 }
 
-/** Look-ups are only made of sources that `known` says are there. */
+/** Objects are only looked up in sources that are known. No method has an effect: what is unknown stays so. */
 export interface ClusterFacts {
   readonly configuration: ClusterConfiguration;
-  /** Whether the source was read completely at least once, and is still watched. */
-  known(source: Source): boolean;
+  /** True if the source was read completely at least once, and is still kept current. */
+  isKnown(source: PeerSource): boolean;
   service(namespace: string, name: string): ServiceFacts | undefined;
   endpoints(namespace: string, service: string): readonly EndpointFacts[];
   nodes(): readonly NodeFacts[];

@@ -51,7 +51,7 @@ export function computed(
   if (profile === undefined || !matches(profile.spec.namespaceSelector, own)) return [];
   const facts: ClusterFacts = {
     configuration: CLUSTER_DEFAULTS,
-    known: () => true,
+    isKnown: () => true,
     service: (of, name) => (of === backend && name === 'api' ? service : undefined),
     endpoints: () => [],
     nodes: () => [],

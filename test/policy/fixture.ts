@@ -2,16 +2,16 @@
 import type { NetworkPolicy, NetworkPolicyPort, PolicyType } from '../../src/api/network-policy.ts';
 import type { Baseline, Peer, ProfileSpec, SegmentationProfile } from '../../src/api/profile.ts';
 import { compile, type UnresolvedPeer } from '../../src/policy/compile.ts';
-import type {
-  ClusterConfiguration,
-  ClusterFacts,
-  EndpointFacts,
-  NamespaceFacts,
-  NodeFacts,
-  ServiceAccountFacts,
-  ServiceFacts,
-  Source,
-  WebhookService,
+import {
+  type ClusterConfiguration,
+  type ClusterFacts,
+  encodePeerSource,
+  type EndpointFacts,
+  type NamespaceFacts,
+  type NodeFacts,
+  type ServiceAccountFacts,
+  type ServiceFacts,
+  type WebhookService,
 } from '../../src/policy/facts.ts';
 import { type DirectionRule, rulesOf } from '../../src/policy/semantics/normalize.ts';
 
@@ -66,8 +66,8 @@ export interface FactsInput {
   /** By namespace/name; one that is not listed is well. */
   accounts?: Readonly<Record<string, Partial<ServiceAccountFacts>>>;
   configuration?: Partial<ClusterConfiguration>;
-  /** Sources that can't be read. */
-  unknown?: Source[];
+  /** Sources that can't be read, as `encodePeerSource` names them. */
+  unknown?: readonly string[];
 }
 
 export function facts(input: FactsInput = {}): ClusterFacts {
@@ -80,7 +80,7 @@ export function facts(input: FactsInput = {}): ClusterFacts {
   );
   return {
     configuration: { ...CONFIGURATION, ...input.configuration },
-    known: (source) => !unknown.includes(source),
+    isKnown: (source) => !unknown.includes(encodePeerSource(source)),
     service: (namespace, name) => complete[`${namespace}/${name}`],
     endpoints: (namespace, service) => endpoints[`${namespace}/${service}`] ?? [],
     nodes: () => nodes.map((node) => ({ addresses: [], podCIDRs: [], ...node })),

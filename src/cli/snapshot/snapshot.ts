@@ -26,7 +26,7 @@ import type {
   EndpointFacts,
   ServiceAccountFacts,
   ServiceFacts,
-  Source,
+  PeerSource,
 } from '../../policy/facts.ts';
 import { withFreeNames } from '../../policy/planning/free-names.ts';
 import type { ObjectSet } from './objects.ts';
@@ -250,7 +250,7 @@ function factsOf(input: SnapshotInput, pods: readonly WorkloadPod[]): ClusterFac
   );
   return {
     configuration,
-    known: (source) => isKnown(source, input),
+    isKnown: (source) => isKnown(source, input),
     service: (namespace, name) => services.get(`${namespace}/${name}`),
     endpoints: (namespace, service): readonly EndpointFacts[] => slices.get(`${namespace}/${service}`) ?? [],
     nodes: () => nodes,
@@ -262,10 +262,10 @@ function factsOf(input: SnapshotInput, pods: readonly WorkloadPod[]): ClusterFac
 }
 
 /** True if the objects behind a peer source were read or, among manifests, described. */
-function isKnown(source: Source, { objects, unread, origin }: SnapshotInput): boolean {
+function isKnown(source: PeerSource, { objects, unread, origin }: SnapshotInput): boolean {
   const fromCluster = origin !== MANIFESTS;
   const isDescribed = (kind: string) => !unread.has(kind) && (fromCluster || objects.of(kind).length > 0);
-  switch (source) {
+  switch (source.kind) {
     case 'services':
       return !unread.has('Service');
     case 'nodes':
@@ -274,20 +274,21 @@ function isKnown(source: Source, { objects, unread, origin }: SnapshotInput): bo
       return isDescribed('ServiceCIDR');
     case 'webhooks':
       return WEBHOOK_KINDS.every((kind) => !unread.has(kind));
-    case 'endpointSlices/default':
-      // The addresses of the API server.
+    case 'serviceAccounts':
+      return !unread.has('Pod');
+    case 'endpointSlices':
+      if (unread.has('EndpointSlice')) return false;
+      // The API server's own addresses are known only if a manifest has them.
       return (
-        !unread.has('EndpointSlice') &&
-        (fromCluster ||
-          objects
-            .of<RawEndpointSlice>('EndpointSlice')
-            .some(
-              (slice) =>
-                slice.metadata.namespace === 'default' && endpointFacts(slice).service === 'kubernetes',
-            ))
+        fromCluster ||
+        source.namespace !== 'default' ||
+        objects
+          .of<RawEndpointSlice>('EndpointSlice')
+          .some(
+            (slice) =>
+              slice.metadata.namespace === 'default' && endpointFacts(slice).service === 'kubernetes',
+          )
       );
-    default:
-      return !unread.has(source.startsWith('serviceAccounts/') ? 'Pod' : 'EndpointSlice');
   }
 }
 

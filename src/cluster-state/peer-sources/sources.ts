@@ -1,322 +1,230 @@
 /**
- * The objects that peers are resolved from: Services, EndpointSlices, Nodes, ServiceCIDRs and what names webhooks.
- * Each kind is watched from the first time that a compilation asks for it until none does, and a change is told to
- * exactly the namespaces whose compilation looked at it.
+ * The objects that peers are resolved from: Services, EndpointSlices, Nodes, ServiceCIDRs, the objects that name
+ * webhooks, and what the controller finds out of service accounts.
+ *
+ * Reading the facts never starts a watch. A source is watched from the first time that a namespace subscribes to it
+ * until no namespace does, and a change is told to exactly the namespaces that depend on it.
  */
 import type { Clock, Random, Timer } from '../../util/clock.ts';
-import { Reflector } from '../../kube/watch/reflector.ts';
-import { type Item, Store } from '../../kube/watch/store.ts';
-import type { Transport } from '../../kube/http/transport.ts';
-import type {
-  ClusterConfiguration,
-  ClusterFacts,
-  EndpointFacts,
-  NodeFacts,
-  ServiceAccountFacts,
-  ServiceFacts,
-  Source,
-  WebhookService,
-} from '../../policy/facts.ts';
-import { identity } from '../items.ts';
-import { RetainedEndpoints } from './retained-endpoints.ts';
-import { endpointFacts, nodeFacts, serviceCIDRs, serviceFacts, webhookServices } from './facts.ts';
-import { errorMessage } from '../../util/error-message.ts';
 import { byName, compareText } from '../../util/order.ts';
+import type { Transport } from '../../kube/http/transport.ts';
+import type { Account } from '../../policy/admission/accounts.ts';
+import {
+  type ClusterConfiguration,
+  type ClusterFacts,
+  type EndpointFacts,
+  encodePeerSource,
+  type PeerSource,
+  type ServiceAccountFacts,
+  type WebhookService,
+} from '../../policy/facts.ts';
+import { type Dependency, encodeDependency } from './dependencies.ts';
+import { RetainedEndpoints } from './retained-endpoints.ts';
+import { type AnySourceWatch, type SourceListener, SourceWatch } from './source-watch.ts';
+import type { FactsOf, SourceOf, WatchedKind } from './watched-resources.ts';
 
-interface FactItem<T> extends Item {
-  readonly facts: T;
-}
-
-export interface SourcesOptions {
+export interface PeerSourcesOptions {
   readonly transport: Transport;
   readonly configuration: ClusterConfiguration;
   readonly clock: Clock;
   readonly random: Random;
   /** As of a reflector. */
   readonly relistMs?: number;
-  /** What is known of the pods that run as a ServiceAccount, by NAMESPACE/NAME; told of by `accountChanged`. */
+  /** The facts of service accounts; `accountChanged` tells when they have changed. */
   readonly accounts: {
-    facts(account: string): ServiceAccountFacts | undefined;
-    /** Why nothing is known. */
+    /** Undefined as long as nothing is known. */
+    facts(account: Account): ServiceAccountFacts | undefined;
+    /** Why nothing is known, if finding out has failed. */
     readonly failure: string | undefined;
   };
-  /** Something that the namespace's compilation looked at has changed, or can be read now. */
+  /** Something that the namespace depends on has changed, can be read now, or can't be read for a new reason. */
   readonly onChange: (namespace: string) => void;
   readonly onError: (resource: string, error: unknown, retryInMs: number) => void;
 }
 
-/** What one compilation was shown, and what it looked at. */
-export interface Viewing {
-  readonly facts: ClusterFacts;
-  /** PeerSources that were asked for and are not read yet. */
-  readonly missing: ReadonlySet<Source>;
+/** A dependency, and the namespaces that have it. */
+interface Subscribed {
+  readonly dependency: Dependency;
+  readonly dependents: Set<string>;
 }
 
-/** For how long a watch goes on that no compilation needs any more, in milliseconds. */
+/** How long a watch goes on that no namespace needs any more, in milliseconds. */
 const UNUSED_MS = 60_000;
 
+const SERVICES = { kind: 'services' } as const;
+const NODES = { kind: 'nodes' } as const;
+const SERVICE_CIDRS = { kind: 'serviceCIDRs' } as const;
+const WEBHOOKS = { kind: 'webhooks' } as const;
+
+/** The Service that stands for the API server, in every cluster. */
+const API_SERVER = { kind: 'endpoints', namespace: 'default', service: 'kubernetes' } as const;
+
 export class PeerSources {
-  readonly #options: SourcesOptions;
+  readonly #options: PeerSourcesOptions;
   readonly #signal: AbortSignal;
-  readonly #watches = new Map<string, AnyWatch>();
-  /** What was looked at -> by the compilations of which namespaces. */
-  readonly #lookers = new Map<string, Set<string>>();
-  readonly #looked = new Map<string, Set<string>>();
-  readonly #errors = new Map<string, string>();
+  /** By the encoding of the source. */
+  readonly #watches = new Map<string, AnySourceWatch>();
+  /** By the encoding of the dependency. */
+  readonly #subscribed = new Map<string, Subscribed>();
+  /** By namespace. */
+  readonly #dependencies = new Map<string, ReadonlySet<Subscribed>>();
   readonly #apiServer: RetainedEndpoints;
   #sweep: Timer | undefined;
+  /** What has been read so far. */
+  readonly facts: ClusterFacts;
 
   /** @param signal ends all watches */
-  constructor(options: SourcesOptions, signal: AbortSignal) {
+  constructor(options: PeerSourcesOptions, signal: AbortSignal) {
     this.#options = options;
     this.#signal = signal;
-    this.#apiServer = new RetainedEndpoints(options.clock, () =>
-      this.#tell('endpointSlices/default kubernetes'),
-    );
-  }
-
-  /** Facts for compiling the policies of `namespace`. A later call for the same namespace replaces what it looked at. */
-  view(namespace: string): Viewing {
-    this.forget(namespace);
-    const missing = new Set<Source>();
-    const look = (what: string) => this.#look(namespace, what);
-    const facts: ClusterFacts = {
-      configuration: this.#options.configuration,
-      known: (source) => {
-        const account = accountOf(source);
-        const known =
-          account === undefined
-            ? this.#watchesOf(source).every((watch) => watch.synced)
-            : this.#options.accounts.facts(account) !== undefined;
-        look(`source ${source}`);
-        if (!known) missing.add(source);
-        return known;
-      },
-      service: (ns, name) => {
-        look(`services ${ns}/${name}`);
-        return this.#services().store.get(`${ns}/${name}`)?.facts;
-      },
-      endpoints: (ns, service) => {
-        look(`endpointSlices/${ns} ${service}`);
-        const slices = [...this.#endpointSlices(ns).store.values()]
-          .filter(({ facts }) => facts.service === service)
-          .sort((a, b) => compareText(a.key, b.key))
-          .map((item) => item.facts);
-        return isAPIServer(ns, service) ? this.#apiServer.with(slices) : slices;
-      },
-      nodes: () => {
-        look('nodes');
-        return [...this.#nodes().store.values()].map((item) => item.facts);
-      },
-      serviceCIDRs: () => {
-        look('serviceCIDRs');
-        return [...this.#serviceCIDRs().store.values()].flatMap((item) => item.facts);
-      },
-      webhookServices: (ns) => {
-        look(`webhooks ${ns}`);
-        return this.#webhooks()
-          .flatMap(({ store }) => [...store.values()].flatMap((item) => item.facts))
-          .filter((service) => service.namespace === ns)
-          .sort((a, b) => byName(a, b) || a.port - b.port);
-      },
-      serviceAccount: (ns, name) => this.#options.accounts.facts(`${ns}/${name}`),
+    this.#apiServer = new RetainedEndpoints(options.clock, () => this.#notifyDependents(API_SERVER));
+    this.facts = {
+      configuration: options.configuration,
+      isKnown: (source) => this.#isKnown(source),
+      service: (namespace, name) => this.#watch(SERVICES)?.get(`${namespace}/${name}`),
+      endpoints: (namespace, service) => this.#endpoints(namespace, service),
+      nodes: () =>
+        this.#watch(NODES)
+          ?.items()
+          .map(({ facts }) => facts) ?? [],
+      serviceCIDRs: () =>
+        this.#watch(SERVICE_CIDRS)
+          ?.items()
+          .flatMap(({ facts }) => facts) ?? [],
+      webhookServices: (namespace) => this.#webhookServices(namespace),
+      serviceAccount: (namespace, name) => options.accounts.facts({ namespace, name }),
     };
-    return { facts, missing };
   }
 
-  /** What is known of an account, NAMESPACE/NAME, has changed. */
-  accountChanged(account: string): void {
-    this.#tell(`source serviceAccounts/${account}`);
-  }
-
-  /** The namespace is not compiled any more. */
-  forget(namespace: string): void {
-    for (const what of this.#looked.get(namespace) ?? []) {
-      const lookers = this.#lookers.get(what);
-      lookers?.delete(namespace);
-      if (lookers?.size !== 0) continue;
-      this.#lookers.delete(what);
-      if (what.startsWith('source ')) this.#sweepLater();
+  /**
+   * From now on the namespace depends on exactly these: `onChange` is called when one of them changes. Watches the
+   * sources among them.
+   *
+   * @param dependencies by their encodings
+   */
+  subscribe(namespace: string, dependencies: ReadonlyMap<string, Dependency>): void {
+    const before = this.#dependencies.get(namespace);
+    const now = new Set<Subscribed>();
+    for (const [id, dependency] of dependencies) {
+      let subscribed = this.#subscribed.get(id);
+      if (subscribed === undefined)
+        this.#subscribed.set(id, (subscribed = { dependency, dependents: new Set() }));
+      subscribed.dependents.add(namespace);
+      now.add(subscribed);
+      if (dependency.kind === 'source') this.#start(dependency.source);
     }
-    this.#looked.delete(namespace);
+    this.#dependencies.set(namespace, now);
+    for (const each of before ?? []) if (!now.has(each)) this.#removeDependent(each, namespace);
   }
 
-  /** Ends the watches that no compilation has asked for since. Compilations come and go: not at once. */
-  #sweepLater(): void {
-    if (this.#sweep !== undefined) return;
-    this.#sweep = this.#options.clock.schedule(UNUSED_MS, () => {
-      this.#sweep = undefined;
-      for (const [path, watch] of this.#watches) {
-        if (this.#lookers.has(`source ${watch.source}`)) continue;
-        this.#watches.delete(path);
-        this.#errors.delete(path);
-        watch.end();
-      }
-    });
+  /** The namespace depends on nothing any more. */
+  unsubscribe(namespace: string): void {
+    const before = this.#dependencies.get(namespace);
+    this.#dependencies.delete(namespace);
+    for (const each of before ?? []) this.#removeDependent(each, namespace);
   }
 
-  /** Why a source can't be read, if that is known. */
-  whyMissing(source: Source): string | undefined {
-    if (accountOf(source) !== undefined) return this.#options.accounts.failure;
-    for (const watch of this.#watchesOf(source)) {
-      const error = this.#errors.get(watch.path);
-      if (error !== undefined) return error;
-    }
-    return undefined;
+  /** The facts of an account have changed. */
+  accountChanged({ namespace, name }: Account): void {
+    this.#notifyDependents({ kind: 'source', source: { kind: 'serviceAccounts', namespace, name } });
+  }
+
+  /** Why a source can't be read; undefined if it can, if its first read is under way, or if nobody subscribed to it. */
+  readError(source: PeerSource): string | undefined {
+    if (source.kind === 'serviceAccounts') return this.#options.accounts.failure;
+    return this.#watches.get(encodePeerSource(source))?.error;
   }
 
   /** Milliseconds since each watched resource was last heard of; of several watches of one, the longest. */
   ages(): Map<string, number> {
-    const now = this.#options.clock.monotonic();
     const ages = new Map<string, number>();
-    for (const { resource, reflector } of this.#watches.values()) {
-      ages.set(resource, Math.max(ages.get(resource) ?? 0, now - reflector.lastContact));
+    for (const watch of this.#watches.values()) {
+      for (const [resource, age] of watch.ages()) ages.set(resource, Math.max(ages.get(resource) ?? 0, age));
     }
     return ages;
   }
 
-  #look(namespace: string, what: string): void {
-    let lookers = this.#lookers.get(what);
-    if (lookers === undefined) this.#lookers.set(what, (lookers = new Set()));
-    lookers.add(namespace);
-    let looked = this.#looked.get(namespace);
-    if (looked === undefined) this.#looked.set(namespace, (looked = new Set()));
-    looked.add(what);
+  #isKnown(source: PeerSource): boolean {
+    return source.kind === 'serviceAccounts'
+      ? this.#options.accounts.facts(source) !== undefined
+      : (this.#watches.get(encodePeerSource(source))?.isRead ?? false);
   }
 
-  #tell(what: string): void {
-    for (const namespace of this.#lookers.get(what) ?? []) this.#options.onChange(namespace);
+  /** The EndpointSlices of a Service, sorted. An address of the API server that vanished stays for a while. */
+  #endpoints(namespace: string, service: string): readonly EndpointFacts[] {
+    const slices = (this.#watch({ kind: 'endpointSlices', namespace })?.items() ?? [])
+      .filter(({ facts }) => facts.service === service)
+      .sort((a, b) => compareText(a.key, b.key))
+      .map(({ facts }) => facts);
+    return isAPIServer(namespace, service) ? this.#apiServer.with(slices) : slices;
   }
 
-  #watchesOf(source: Source): readonly AnyWatch[] {
-    switch (source) {
-      case 'services':
-        return [this.#services()];
-      case 'nodes':
-        return [this.#nodes()];
-      case 'serviceCIDRs':
-        return [this.#serviceCIDRs()];
-      case 'webhooks':
-        return this.#webhooks();
-      default:
-        return [this.#endpointSlices(source.slice('endpointSlices/'.length))];
-    }
+  #webhookServices(namespace: string): readonly WebhookService[] {
+    return (this.#watch(WEBHOOKS)?.items() ?? [])
+      .flatMap(({ facts }) => facts)
+      .filter((service) => service.namespace === namespace)
+      .sort((a, b) => byName(a, b) || a.port - b.port);
   }
 
-  #services(): Watch<ServiceFacts> {
-    return this.#watch('services', 'services', '/api/v1/services', serviceFacts, ({ key }) => [
-      `services ${key}`,
-    ]);
+  /** The watch of a source, if there is one. */
+  #watch<K extends WatchedKind>(source: SourceOf<K>): SourceWatch<K> | undefined {
+    // Only `#start` puts watches there, each under its own source.
+    return this.#watches.get(encodePeerSource(source)) as SourceWatch<K> | undefined;
   }
 
-  #endpointSlices(namespace: string): Watch<EndpointFacts & { service: string }> {
-    const source: Source = `endpointSlices/${namespace}`;
-    const path = `/apis/discovery.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/endpointslices`;
-    const begun = this.#watches.has(path);
-    const watch = this.#watch('endpointslices', source, path, endpointFacts, ({ facts }) => [
-      `${source} ${facts.service}`,
-    ]);
-    if (!begun) {
-      watch.store.subscribe(({ old, new: next }) => {
-        if (isAPIServer(namespace, (next ?? old)?.facts.service))
-          this.#apiServer.note(old?.facts, next?.facts);
-      });
-    }
-    return watch;
-  }
-
-  #nodes(): Watch<NodeFacts> {
-    return this.#watch('nodes', 'nodes', '/api/v1/nodes', nodeFacts, () => ['nodes']);
-  }
-
-  #serviceCIDRs(): Watch<readonly string[]> {
-    const path = '/apis/networking.k8s.io/v1/servicecidrs';
-    return this.#watch('servicecidrs', 'serviceCIDRs', path, serviceCIDRs, () => ['serviceCIDRs']);
-  }
-
-  /** Everything that names a Service for the API server to call. */
-  #webhooks(): readonly Watch<readonly WebhookService[]>[] {
-    const named = ({ facts }: FactItem<readonly WebhookService[]>) =>
-      facts.map(({ namespace }) => `webhooks ${namespace}`);
-    const admission = '/apis/admissionregistration.k8s.io/v1';
-    return [
-      ['validatingwebhookconfigurations', `${admission}/validatingwebhookconfigurations`] as const,
-      ['mutatingwebhookconfigurations', `${admission}/mutatingwebhookconfigurations`] as const,
-      ['apiservices', '/apis/apiregistration.k8s.io/v1/apiservices'] as const,
-      ['customresourcedefinitions', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'] as const,
-    ].map(([resource, path]) => this.#watch(resource, 'webhooks', path, webhookServices, named));
-  }
-
-  /** The one watch of a path, begun at the first call. */
-  #watch<T>(
-    resource: string,
-    source: Source,
-    path: string,
-    facts: (raw: never) => T,
-    touches: (item: FactItem<T>) => readonly string[],
-  ): Watch<T> {
-    const running = this.#watches.get(path);
-    // A path is only ever asked for by the one method above that names its type.
-    if (running !== undefined) return running as Watch<T>;
+  /** Watches a source, unless it is watched already. */
+  #start(source: PeerSource): void {
+    const id = encodePeerSource(source);
+    if (source.kind === 'serviceAccounts' || this.#watches.has(id)) return;
     const { transport, clock, random, relistMs, onError } = this.#options;
-    const store = new Store<FactItem<T>>();
-    const reflector = new Reflector<FactItem<T>>({
-      transport,
-      path,
-      clock,
-      random,
-      ...(relistMs !== undefined && { relistMs }),
-      sink: store,
-      project: (raw) => ({ ...identity(raw), facts: facts(raw as never) }),
-      onError: (error, retryInMs) => {
-        const message = errorMessage(error);
-        const news = this.#errors.get(path) !== message;
-        this.#errors.set(path, message);
-        onError(resource, error, retryInMs);
-        // Whoever waits for it reports why.
-        if (news && !watch.synced) this.#tell(`source ${source}`);
-      },
-      onList: () => this.#errors.delete(path),
+    const options = { transport, clock, random, ...(relistMs !== undefined && { relistMs }), onError };
+    const listener = {
+      onReadable: () => this.#notifyDependents({ kind: 'source', source }),
+      onChange: (dependencies: readonly Dependency[]) =>
+        dependencies.forEach((each) => this.#notifyDependents(each)),
+    };
+    const watch =
+      source.kind === 'endpointSlices'
+        ? new SourceWatch(source, options, { ...listener, onObject: this.#retainer(source) }, this.#signal)
+        : new SourceWatch(source, options, listener, this.#signal);
+    this.#watches.set(id, watch);
+  }
+
+  /** Retains addresses of the API server that vanish from the EndpointSlices of its namespace. */
+  #retainer({
+    namespace,
+  }: SourceOf<'endpointSlices'>): SourceListener<FactsOf['endpointSlices']>['onObject'] {
+    return (old, next) => {
+      if (isAPIServer(namespace, (next ?? old)?.service)) this.#apiServer.note(old, next);
+    };
+  }
+
+  #notifyDependents(dependency: Dependency): void {
+    for (const namespace of this.#subscribed.get(encodeDependency(dependency))?.dependents ?? [])
+      this.#options.onChange(namespace);
+  }
+
+  #removeDependent({ dependency, dependents }: Subscribed, namespace: string): void {
+    dependents.delete(namespace);
+    if (dependents.size > 0) return;
+    this.#subscribed.delete(encodeDependency(dependency));
+    if (dependency.kind === 'source') this.#sweepLater();
+  }
+
+  /** Ends the watches that no namespace needs by then. A profile that is edited may need them again at once. */
+  #sweepLater(): void {
+    if (this.#sweep !== undefined) return;
+    this.#sweep = this.#options.clock.schedule(UNUSED_MS, () => {
+      this.#sweep = undefined;
+      for (const [id, watch] of this.#watches) {
+        if (this.#subscribed.has(encodeDependency({ kind: 'source', source: watch.source }))) continue;
+        this.#watches.delete(id);
+        watch.end();
+      }
     });
-    const ended = new AbortController();
-    const end = () => ended.abort();
-    const watch: Watch<T> = { resource, source, path, store, reflector, end, synced: false };
-    this.#watches.set(path, watch);
-    store.subscribe((change) => {
-      if (!watch.synced || JSON.stringify(change.old?.facts) === JSON.stringify(change.new?.facts)) return;
-      const touched = [change.old, change.new].flatMap((item) => (item === undefined ? [] : touches(item)));
-      for (const what of new Set(touched)) this.#tell(what);
-    });
-    void reflector.run(AbortSignal.any([this.#signal, ended.signal]));
-    void reflector.synced.then(() => {
-      watch.synced = true;
-      if (this.#watchesOf(source).every((each) => each.synced)) this.#tell(`source ${source}`);
-    });
-    return watch;
   }
 }
 
-/** NAMESPACE/NAME where the source is about a ServiceAccount. */
-function accountOf(source: Source): string | undefined {
-  const prefix = 'serviceAccounts/';
-  return source.startsWith(prefix) ? source.slice(prefix.length) : undefined;
-}
-
-/** The Service that stands for the API server, in every cluster. */
 function isAPIServer(namespace: string, service: string | undefined): boolean {
-  return namespace === 'default' && service === 'kubernetes';
-}
-
-interface AnyWatch {
-  readonly resource: string;
-  readonly source: Source;
-  readonly path: string;
-  readonly end: () => void;
-  readonly reflector: { readonly lastContact: number };
-  /** Read completely at least once. It stays so when the watch fails later: the last known facts hold. */
-  synced: boolean;
-}
-
-interface Watch<T> extends AnyWatch {
-  readonly store: Store<FactItem<T>>;
+  return namespace === API_SERVER.namespace && service === API_SERVER.service;
 }

@@ -13,7 +13,6 @@ import {
 } from '../../kube/errors.ts';
 import type { Resource } from '../../kube/resource.ts';
 import { compile, type LastKnown } from '../../policy/compile.ts';
-import type { ClusterFacts } from '../../policy/facts.ts';
 import { plan, type Plan, type Step } from '../../policy/planning/plan.ts';
 import { PlanTooComplexError } from '../../policy/planning/transition.ts';
 import { apply } from './apply.ts';
@@ -30,6 +29,7 @@ import { hasFinalizer } from '../profile/reconcile.ts';
 import type { Outcome } from '../queue/key-queue.ts';
 import { forgetOthers, noteEnforced, report, reportFailure, reportMissing } from './report.ts';
 import type { Failure, Results } from '../results.ts';
+import { RecordedFacts } from '../../cluster-state/peer-sources/dependencies.ts';
 import type { PeerSources } from '../../cluster-state/peer-sources/sources.ts';
 import { type Ground, postponed, type Postponed } from './postponed.ts';
 import type { Send } from '../queue/request-lanes.ts';
@@ -67,17 +67,19 @@ export async function reconcileNamespace(
   // The namespace controller deletes what is in a terminating namespace; nothing can be created there.
   if (namespace === undefined || namespace.terminating) return forget(name, reconciler);
   const concerned = clusterState.concerned(namespace);
-  const view = sources.view(name);
-  const gathered: Gathered = { namespace, concerned, facts: view.facts };
+  const facts = new RecordedFacts(sources.facts);
+  const gathered: Gathered = { namespace, concerned, facts };
   const intents = intentsOf(gathered, clusterState);
+  sources.subscribe(name, facts.dependencies);
   forgetOthers(name, concerned, results);
   const accepting = intents.filter(({ profile, relation }) => relation === 'enforce' && isAccepting(profile));
   if (accepting.length > 0) {
     reportFailure(name, accepting, 'pending', ACCEPTING, results);
     return DONE;
   }
-  if (view.missing.size > 0) {
-    reportMissing(name, intents, view.missing, reconciler);
+  const { missing } = facts;
+  if (missing.length > 0) {
+    reportMissing(name, intents, missing, reconciler);
     return DONE;
   }
   const conflicts = hasUnresolved(intents) ? undefined : converged(name, intents, clusterState);
@@ -99,7 +101,7 @@ interface Gathered {
   readonly namespace: NamespaceItem;
   /** The profiles that concern it. */
   readonly concerned: readonly SegmentationProfile[];
-  readonly facts: ClusterFacts;
+  readonly facts: RecordedFacts;
 }
 
 const NONE: ReadonlyMap<string, Postponed> = new Map();
@@ -135,6 +137,8 @@ async function enforce(
   // What this process wrote counts more than what stands, which somebody may have changed or deleted meanwhile.
   const lastKnown = unresolved ? lastKnownFrom([...observed, ...enforced.held(name)]) : undefined;
   const intents = unresolved ? intentsOf(gathered, clusterState, lastKnown) : resolved;
+  // The facts may have changed while the policies were read.
+  reconciler.sources.subscribe(name, gathered.facts.dependencies);
   const pods = lazy(() => reconciler.send(() => reconciler.pods.any(name, signal)));
   const waits = await postponedIn(name, intents, { observed, ownerOf }, reconciler, pods);
   const planFrom = (present: readonly NetworkPolicy[]) => {
@@ -183,7 +187,7 @@ function forget(
   name: string,
   { sources, results, enforced, evidence, behind }: NamespaceReconciler,
 ): Outcome {
-  sources.forget(name);
+  sources.unsubscribe(name);
   results.forgetNamespace(name);
   enforced.note(name, new Map());
   evidence.forget(name);

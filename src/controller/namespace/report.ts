@@ -1,6 +1,6 @@
 /** What is noted of one namespace after a reconcile: its results for the profiles' status, and what stands now. */
 import type { SegmentationProfile } from '../../api/profile.ts';
-import type { Source } from '../../policy/facts.ts';
+import { encodePeerSource, type PeerSource } from '../../policy/facts.ts';
 import { begun, type Intent } from './desired.ts';
 import type { Enforced } from './enforced.ts';
 import type { Failure, NamespaceResult, Results } from '../results.ts';
@@ -77,13 +77,12 @@ export function report(
 export function reportMissing(
   namespace: string,
   intents: readonly Intent[],
-  missing: ReadonlySet<Source>,
+  missing: readonly PeerSource[],
   { results, sources }: { readonly results: Results; readonly sources: PeerSources },
 ): void {
-  const sorted = [...missing].sort();
-  const why = sorted.map((source) => sources.whyMissing(source)).find((each) => each !== undefined);
+  const why = missing.map((source) => sources.readError(source)).find((each) => each !== undefined);
   if (why === undefined) return;
-  const message = `waiting to read ${sorted.join(', ')}: ${why}`;
+  const message = `waiting to read ${missing.map(encodePeerSource).join(', ')}: ${why}`;
   reportFailure(
     namespace,
     intents,

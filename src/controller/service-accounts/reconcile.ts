@@ -30,8 +30,8 @@ export interface ServiceAccountsOptions extends AccountNamespacesOptions {
   readonly random: Random;
   /** Bindings are wanted, or there: from now on their changes matter. */
   readonly onNeeded: () => void;
-  /** What is known of the account has changed; NAMESPACE/NAME. */
-  readonly onChange: (account: string) => void;
+  /** What is known of the account has changed. */
+  readonly onChange: (account: Account) => void;
 }
 
 /** Of one account that a profile names. */
@@ -76,8 +76,8 @@ export class ServiceAccounts {
   }
 
   /** What is known of the pods of an account; undefined as long as it has to be found out. */
-  facts(account: string): ServiceAccountFacts | undefined {
-    return this.#known.get(account)?.facts;
+  facts({ namespace, name }: Account): ServiceAccountFacts | undefined {
+    return this.#known.get(`${namespace}/${name}`)?.facts;
   }
 
   /** Why nothing is known of it, if that takes a reason. */
@@ -105,8 +105,8 @@ export class ServiceAccounts {
       const news = this.#failure !== message;
       this.#failure = message;
       // Whoever waits for it reports why.
-      for (const [key, { facts }] of this.#known)
-        if (news && facts === undefined) this.#options.onChange(key);
+      for (const { account, facts } of this.#known.values())
+        if (news && facts === undefined) this.#options.onChange(account);
       return retry(error);
     }
   }
@@ -173,7 +173,7 @@ export class ServiceAccounts {
   /** Counts the pods of the accounts whose time it is. */
   async #count(signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#options;
-    for (const [key, known] of this.#known) {
+    for (const known of this.#known.values()) {
       const since = this.#guarded.get(known.account.namespace);
       const now = clock.monotonic();
       if (since === undefined) continue;
@@ -183,7 +183,7 @@ export class ServiceAccounts {
       const clean = facts.unlabelled === 0 && facts.mislabelled === 0;
       const interval = (clean ? RECOUNT_CLEAN : RECOUNT) * (0.9 + 0.2 * random());
       known.due = now < since + UNDER_WAY ? Math.min(now + interval, since + UNDER_WAY) : now + interval;
-      this.#set(key, known, facts);
+      this.#set(known, facts);
     }
   }
 
@@ -220,10 +220,10 @@ export class ServiceAccounts {
 
   /** ServiceAccounts of namespaces that nothing is bound in, as only profiles name them that write no policies. */
   #judgeUnguarded(covered: ReadonlySet<string>): void {
-    for (const [key, known] of this.#known) {
+    for (const known of this.#known.values()) {
       const { namespace } = known.account;
-      if (!covered.has(namespace)) this.#set(key, known, failing(UNGUARDED));
-      else if (known.facts?.failure?.reason === UNGUARDED.reason) this.#set(key, known, undefined);
+      if (!covered.has(namespace)) this.#set(known, failing(UNGUARDED));
+      else if (known.facts?.failure?.reason === UNGUARDED.reason) this.#set(known, undefined);
     }
   }
 
@@ -244,18 +244,18 @@ export class ServiceAccounts {
 
   #fail(failure: AccountFailure): Outcome {
     this.#unsettle();
-    for (const [key, known] of this.#known) {
+    for (const known of this.#known.values()) {
       known.due = 0;
-      this.#set(key, known, failing(failure));
+      this.#set(known, failing(failure));
     }
     return { kind: 'again', afterMs: MISSING_INTERVAL };
   }
 
   /** Facts that say the same stay the same object: what was made of them is remembered by it. */
-  #set(key: string, known: Known, facts: ServiceAccountFacts | undefined): void {
+  #set(known: Known, facts: ServiceAccountFacts | undefined): void {
     if (JSON.stringify(known.facts) === JSON.stringify(facts)) return;
     known.facts = facts;
-    this.#options.onChange(key);
+    this.#options.onChange(known.account);
   }
 }
 

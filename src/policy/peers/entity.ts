@@ -58,7 +58,7 @@ export function entityPeer(entity: Entity, context: PeerContext): Resolution {
  */
 function clusterDNS({ cluster, impliesPorts }: PeerContext): Resolution {
   const { namespace, service: name, podSelector, nodeLocalAddresses } = cluster.configuration.clusterDNS;
-  const service = cluster.known('services') ? cluster.service(namespace, name) : undefined;
+  const service = cluster.isKnown({ kind: 'services' }) ? cluster.service(namespace, name) : undefined;
   const found = service !== undefined && selects(service) ? service : undefined;
   const standard = [
     { protocol: 'UDP', port: 53 },
@@ -82,7 +82,10 @@ function clusterDNS({ cluster, impliesPorts }: PeerContext): Resolution {
 
 /** The Service `default/kubernetes` and every address behind it, each with its own port. */
 function kubeAPIServer({ cluster, impliesPorts }: PeerContext): Resolution {
-  if (!cluster.known('services') || !cluster.known('endpointSlices/default')) {
+  if (
+    !cluster.isKnown({ kind: 'services' }) ||
+    !cluster.isKnown({ kind: 'endpointSlices', namespace: 'default' })
+  ) {
     return unresolved('SourceUnavailable', 'the Service default/kubernetes cannot be read yet');
   }
   const behind = endpointGrants(cluster.endpoints('default', 'kubernetes'), impliesPorts);
@@ -103,7 +106,7 @@ function nodes({ cluster }: PeerContext): Resolution {
     (cidr): NetworkPolicyPeer => ({ ipBlock: { cidr: canonicalCidr(cidr) ?? cidr } }),
   );
   if (isAtLeastOne(ranges)) return resolved({ peers: ranges });
-  if (!cluster.known('nodes')) return unresolved('SourceUnavailable', 'Nodes cannot be read yet');
+  if (!cluster.isKnown({ kind: 'nodes' })) return unresolved('SourceUnavailable', 'Nodes cannot be read yet');
   const peers = addressPeers(cluster.nodes().flatMap(({ addresses }) => addresses));
   if (peers.length > maxNodeAddresses) {
     return unresolved(
@@ -119,7 +122,7 @@ function nodes({ cluster }: PeerContext): Resolution {
 
 /** All addresses but the cluster's own and link-local ones. One peer per family, each in a rule of its own. */
 function world({ cluster }: PeerContext): Resolution {
-  if (!cluster.known('nodes') || !cluster.known('serviceCIDRs')) {
+  if (!cluster.isKnown({ kind: 'nodes' }) || !cluster.isKnown({ kind: 'serviceCIDRs' })) {
     return unresolved('SourceUnavailable', "the cluster's own address ranges cannot be read yet");
   }
   const { podCIDRs, nodeCIDRs, maxNodeAddresses } = cluster.configuration;

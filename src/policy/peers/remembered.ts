@@ -51,7 +51,7 @@ function recording(cluster: ClusterFacts): { asked: Answered[]; facts: ClusterFa
       get configuration() {
         return ask(({ configuration }) => configuration);
       },
-      known: (source) => ask((facts) => facts.known(source)),
+      isKnown: (source) => ask((facts) => facts.isKnown(source)),
       service: (namespace, name) => ask((facts) => facts.service(namespace, name)),
       endpoints: (namespace, service) => ask((facts) => facts.endpoints(namespace, service)),
       nodes: () => ask((facts) => facts.nodes()),

@@ -8,7 +8,7 @@ export function serviceAccountPeer(
   { namespace, name }: { namespace: string; name: string },
   { cluster }: PeerContext,
 ): Resolution {
-  const facts = cluster.known(`serviceAccounts/${namespace}/${name}`)
+  const facts = cluster.isKnown({ kind: 'serviceAccounts', namespace, name })
     ? cluster.serviceAccount(namespace, name)
     : undefined;
   if (facts === undefined) {

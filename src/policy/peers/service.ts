@@ -17,7 +17,8 @@ export function servicePeer(
   { namespace, name }: { namespace: string; name: string },
   { cluster, impliesPorts }: PeerContext,
 ): Resolution {
-  if (!cluster.known('services')) return unresolved('SourceUnavailable', 'Services cannot be read yet');
+  if (!cluster.isKnown({ kind: 'services' }))
+    return unresolved('SourceUnavailable', 'Services cannot be read yet');
   const service = cluster.service(namespace, name);
   if (service === undefined) {
     return unresolved(
@@ -39,7 +40,7 @@ export function servicePeer(
       ? resolved({ peers, ports })
       : unresolved('NoPorts', `Service ${namespace}/${name} has no ports; list the rule's ports`);
   }
-  if (!cluster.known(`endpointSlices/${namespace}`)) {
+  if (!cluster.isKnown({ kind: 'endpointSlices', namespace })) {
     return unresolved('SourceUnavailable', `EndpointSlices of namespace ${namespace} cannot be read yet`);
   }
   return atLeastOne(

@@ -1,11 +1,12 @@
-// What peers are resolved from: watched while somebody needs it, and told to those who looked.
 import assert from 'node:assert/strict';
+import { RecordedFacts } from '../../../src/cluster-state/peer-sources/dependencies.ts';
 import { PeerSources } from '../../../src/cluster-state/peer-sources/sources.ts';
 import type { ClusterConfiguration } from '../../../src/policy/facts.ts';
 import { ScriptedTransport, type WatchCall } from '../../kube/scripted-transport.ts';
 import { flush, VirtualClock } from '../../support/virtual-clock.ts';
 
 const MINUTE = 60_000; // ms
+const SERVICES = { kind: 'services' } as const;
 
 const service = (name: string, revision: number, app: string) => ({
   metadata: { namespace: 'shop', name, uid: `uid-${name}`, resourceVersion: String(revision) },
@@ -26,7 +27,8 @@ const listEnd = (revision: number) => ({
 class Fixture {
   readonly clock = new VirtualClock();
   readonly server = new ScriptedTransport();
-  readonly told: string[] = [];
+  /** The namespaces that were notified, in order. */
+  readonly notified: string[] = [];
   readonly #end = new AbortController();
   readonly sources = new PeerSources(
     {
@@ -35,17 +37,19 @@ class Fixture {
       configuration: {} as ClusterConfiguration,
       clock: this.clock,
       random: () => 0.5,
-      onChange: (namespace) => this.told.push(namespace),
+      onChange: (namespace) => this.notified.push(namespace),
       onError: () => {},
     },
     this.#end.signal,
   );
 
-  /** Looks at a Service as a compilation for `namespace` does. */
-  look(namespace: string, name = 'api'): { known: boolean; selector: unknown } {
-    const { facts } = this.sources.view(namespace);
-    const known = facts.known('services');
-    return { known, selector: known ? facts.service('shop', name)?.selector : undefined };
+  /** Asks for a Service, as compiling a peer of a rule does, and subscribes the namespace to what was asked. */
+  compile(namespace: string, name = 'api'): { isKnown: boolean; selector: unknown } {
+    const facts = new RecordedFacts(this.sources.facts);
+    const isKnown = facts.isKnown(SERVICES);
+    const selector = isKnown ? facts.service('shop', name)?.selector : undefined;
+    this.sources.subscribe(namespace, facts.dependencies);
+    return { isKnown, selector };
   }
 
   /** The watch of Services, with what it begins with. */
@@ -62,73 +66,88 @@ class Fixture {
   }
 }
 
-describe('the sources of peers', () => {
+describe('peer sources', () => {
   let fixture: Fixture;
   beforeEach(() => {
     fixture = new Fixture();
   });
   afterEach(() => fixture.end());
 
-  it('are not watched before anybody asks', async () => {
-    fixture.sources.view('a');
+  it('are not watched because somebody reads their facts', async () => {
+    const { facts } = fixture.sources;
+    assert.equal(facts.isKnown(SERVICES), false);
+    assert.equal(facts.service('shop', 'api'), undefined);
+    assert.deepEqual(facts.endpoints('default', 'kubernetes'), []);
+    assert.equal(fixture.sources.readError(SERVICES), undefined);
     assert.deepEqual(await fixture.server.waiting(), []);
   });
 
-  it('are missing until they were read, and tell those who wait', async () => {
-    assert.deepEqual(fixture.look('a'), { known: false, selector: undefined });
-    assert.deepEqual([...fixture.sources.view('b').missing], []);
+  it('are watched once a namespace subscribes to them, and notify it when they have been read', async () => {
+    assert.deepEqual(fixture.compile('a'), { isKnown: false, selector: undefined });
+    fixture.sources.subscribe('b', new Map());
     await fixture.filled(service('api', 1, 'api'));
-    assert.deepEqual(fixture.told, ['a']);
-    assert.deepEqual(fixture.look('a'), { known: true, selector: { app: 'api' } });
+    assert.deepEqual(fixture.notified, ['a']);
+    assert.deepEqual(fixture.compile('a'), { isKnown: true, selector: { app: 'api' } });
   });
 
-  it('are watched once, whoever asks', async () => {
-    fixture.look('a');
-    fixture.look('b');
+  it('are watched once for all namespaces', async () => {
+    fixture.compile('a');
+    fixture.compile('b');
     assert.deepEqual(await fixture.server.waiting(), ['watch']);
   });
 
-  it('tell a change to those who looked at what changed, and to nobody of what did not', async () => {
-    fixture.look('a');
+  it('notify the namespaces that depend on an object of a change of its facts, and no others', async () => {
+    fixture.compile('a');
     const watch = await fixture.filled(service('api', 1, 'api'), service('other', 1, 'other'));
-    fixture.look('a');
-    fixture.look('b', 'other');
-    fixture.told.length = 0;
+    fixture.compile('a');
+    fixture.compile('b', 'other');
+    fixture.notified.length = 0;
     watch.send({ type: 'MODIFIED', object: service('api', 11, 'api-v2') });
     await flush();
-    assert.deepEqual(fixture.told, ['a']);
+    assert.deepEqual(fixture.notified, ['a']);
     // Only its resourceVersion is new.
     watch.send({ type: 'MODIFIED', object: service('other', 12, 'other') });
     await flush();
-    assert.deepEqual(fixture.told, ['a']);
+    assert.deepEqual(fixture.notified, ['a']);
   });
 
-  it('are watched no longer than somebody needs them, and anew when somebody does again', async () => {
-    fixture.look('a');
+  it('notify a namespace no longer of an object that its last compilation did not ask for', async () => {
+    fixture.compile('a');
+    const watch = await fixture.filled(service('api', 1, 'api'), service('other', 1, 'other'));
+    fixture.compile('a');
+    fixture.compile('a', 'other');
+    fixture.notified.length = 0;
+    watch.send({ type: 'MODIFIED', object: service('api', 11, 'api-v2') });
+    await flush();
+    assert.deepEqual(fixture.notified, []);
+  });
+
+  it('are watched until a minute after the last namespace needed them, and anew when one needs them again', async () => {
+    fixture.compile('a');
     const watch = await fixture.filled(service('api', 1, 'api'));
-    fixture.look('a');
-    fixture.look('b');
-    fixture.sources.forget('a');
+    fixture.compile('a');
+    fixture.compile('b');
+    fixture.sources.unsubscribe('a');
     await fixture.clock.advance(2 * MINUTE);
     assert.equal(watch.closed, false, 'b still needs it');
 
-    fixture.sources.forget('b');
+    fixture.sources.unsubscribe('b');
     await fixture.clock.advance(MINUTE - 1);
     assert.equal(watch.closed, false, 'not at once');
     await fixture.clock.advance(1);
     await flush();
     assert.equal(watch.closed, true);
 
-    assert.deepEqual(fixture.look('a'), { known: false, selector: undefined });
+    assert.deepEqual(fixture.compile('a'), { isKnown: false, selector: undefined });
     await fixture.filled(service('api', 20, 'api-v3'));
-    assert.deepEqual(fixture.look('a'), { known: true, selector: { app: 'api-v3' } });
+    assert.deepEqual(fixture.compile('a'), { isKnown: true, selector: { app: 'api-v3' } });
   });
 
-  it('stay watched across a compilation, which forgets what it looked at before it looks again', async () => {
-    fixture.look('a');
+  it('stay watched while a namespace is compiled again and again', async () => {
+    fixture.compile('a');
     const watch = await fixture.filled(service('api', 1, 'api'));
     for (let i = 0; i < 5; i++) {
-      fixture.look('a');
+      fixture.compile('a');
       await fixture.clock.advance(MINUTE);
     }
     assert.equal(watch.closed, false);

@@ -141,7 +141,7 @@ function factsOf(
   const endpoints = slices.map((each) => endpointFacts(each as never));
   return {
     configuration: CLUSTER_DEFAULTS,
-    known: () => true,
+    isKnown: () => true,
     service: (namespace, name) => {
       if (namespace === 'a' && name === 'api') return api;
       if (namespace === 'b' && name === 'ext')
