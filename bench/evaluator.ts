@@ -40,7 +40,7 @@ export async function run(): Promise<Record<string, number>> {
   const buildStart = performance.now();
   for (let i = 0; i < builds; i++) {
     const [from, to] = [endpoints[i % 50], view.pods[(i * 7) % 50]];
-    if (from && to) compileView(tiny).allows('Ingress', to, from, 8080, 'TCP', 4);
+    if (from && to) compileView(tiny).allows('Ingress', to, from, { port: 8080, protocol: 'TCP', family: 4 });
   }
   const buildSeconds = (performance.now() - buildStart) / 1000;
 

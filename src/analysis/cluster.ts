@@ -1,4 +1,4 @@
-/** What an evaluation is about: pods, namespaces, policies, and the flows between endpoints. */
+/** The input of an evaluation: pods, namespaces, policies, and flows between endpoints. */
 import type { StringMap } from '../api/meta.ts';
 import type { NetworkPolicy, Protocol } from '../api/network-policy.ts';
 import type { IPFamily } from '../policy/semantics/cidr.ts';
@@ -14,9 +14,9 @@ export interface Pod {
   readonly namespace: string;
   readonly name: string;
   readonly labels: StringMap;
-  /** One address, or one of each family; none while it is pending. */
+  /** One address, or one of each family; empty while the pod is pending. */
   readonly ips: readonly string[];
-  /** Of all containers that can receive traffic. */
+  /** The ports of all containers that can receive traffic. */
   readonly ports?: readonly ContainerPort[];
   readonly hostNetwork?: boolean;
   /** `spec.nodeName`. */
@@ -25,7 +25,7 @@ export interface Pod {
 
 export interface Namespace {
   readonly name: string;
-  /** `kubernetes.io/metadata.name` need not be among them: the API server sets it, and so does the evaluator. */
+  /** `kubernetes.io/metadata.name` may be missing: the evaluator sets it, as the API server does. */
   readonly labels: StringMap;
 }
 
@@ -35,7 +35,7 @@ export interface ClusterView {
   readonly policies: readonly NetworkPolicy[];
 }
 
-/** `external`: an address that is no pod's; `node` where it is an address of that node. */
+/** An end of a flow. `external` is an address outside the pod network; `node` names the node whose address it is. */
 export type Endpoint =
   | { readonly kind: 'pod'; readonly pod: Pod }
   | { readonly kind: 'external'; readonly ip: string; readonly node?: string };
@@ -44,19 +44,19 @@ export type Endpoint =
 export interface Flow {
   readonly from: Endpoint;
   readonly to: Endpoint;
-  /** Destination port, after any Service was resolved. */
+  /** Destination port: the pod's, not the Service's. */
   readonly port: number;
   readonly protocol: Protocol;
-  /** Which of their addresses dual-stack pods use. Absent: the first of the source's that the destination has too. */
+  /** The address family that dual-stack pods use. Default: the source's first family that the destination has too. */
   readonly family?: IPFamily;
 }
 
-/** The pod of an endpoint, if it is of the pod network: one of the host network counts as its node. */
+/** The endpoint's pod, if it has an address of its own in the pod network. A pod on the host network counts as its node. */
 export function networkPodOf(endpoint: Endpoint): Pod | undefined {
   return endpoint.kind === 'pod' && endpoint.pod.hostNetwork !== true ? endpoint.pod : undefined;
 }
 
-/** The node that an endpoint is, if it is known to be one. */
+/** The node whose network the endpoint uses; undefined for a pod of the pod network and for an unknown address. */
 export function nodeOf(endpoint: Endpoint): string | undefined {
   if (endpoint.kind === 'external') return endpoint.node;
   return endpoint.pod.hostNetwork === true ? endpoint.pod.node : undefined;

@@ -1,4 +1,4 @@
-/** How far NetworkPolicies cover the pods: who is isolated in which direction, and which rules leave a direction open. Pure. */
+/** How far NetworkPolicies cover the pods: which pods are isolated in which direction, and which rules allow everything. Pure. */
 import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
 import { isolates, rulesOf } from '../policy/semantics/normalize.ts';
 import { networkPodOf, type ClusterView, type Pod } from './cluster.ts';
@@ -7,18 +7,18 @@ import { PolicyIndex } from './model/policy-index.ts';
 export interface DirectionCoverage<P extends Pod = Pod> {
   /** Pods that a policy isolates in this direction. */
   readonly isolated: readonly P[];
-  /** Pods that none does. */
+  /** Pods that no policy isolates in this direction. */
   readonly open: readonly P[];
 }
 
 export interface NamespaceCoverage<P extends Pod = Pod> {
   /** Pods of the pod network. */
   readonly pods: readonly P[];
-  /** Pods of the host network: no policy is about them. */
+  /** Pods on the host network, to which no policy applies. */
   readonly host: readonly P[];
   readonly ingress: DirectionCoverage<P>;
   readonly egress: DirectionCoverage<P>;
-  /** Rules that let everyone in or everything out, whatever the port. */
+  /** Rules that allow every peer on every port. */
   readonly unlimited: readonly UnlimitedRule[];
 }
 

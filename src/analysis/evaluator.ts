@@ -1,15 +1,15 @@
 /**
- * The judge: whether NetworkPolicies let a flow pass, by the semantics that the API documents and nothing else
- * (k8s.io/api/networking/v1). Written independently of the compiler and the planner, which it judges.
+ * Decides if NetworkPolicies allow a flow, by the semantics that the API documents and nothing else
+ * (k8s.io/api/networking/v1). Shares no code with the compiler and the planner, whose output it judges in tests.
  *
- * Where the API leaves a choice to the network plugin, this takes the one that most make:
+ * Where the API leaves a choice to the network plugin, the evaluator takes the one that most plugins make:
  * - a pod always reaches itself;
  * - a pod's own node always reaches it;
- * - a pod of the host network is its node: no policy is about it, selectors don't find it, CIDRs do;
- * - a CIDR finds pods by their addresses too (`podsInIPBlocks`).
- * docs/decisions/0011-evaluator.md gives the sources.
+ * - a pod on the host network counts as its node: policies don't apply to it, selectors don't match it, CIDRs do;
+ * - a CIDR matches pods by their addresses too (`podsInIPBlocks`).
+ * docs/decisions/evaluator.md gives the sources.
  */
-import type { NetworkPolicy, PolicyType, Protocol } from '../api/network-policy.ts';
+import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
 import { type Address, type IPFamily, parseAddress } from '../policy/semantics/cidr.ts';
 import {
   type ClusterView,
@@ -20,23 +20,27 @@ import {
   nodeOf,
   type Pod,
 } from './cluster.ts';
-import { PolicyIndex } from './model/policy-index.ts';
-import { type CompiledPolicy, type RemoteEnd, type Rule, selectsRemote, selectsPort } from './model/rules.ts';
 import { byObjectName } from '../util/order.ts';
+import { PolicyIndex } from './model/policy-index.ts';
+import {
+  type CompiledPolicy,
+  type PeerMatching,
+  type RemoteEnd,
+  type Rule,
+  selectsPort,
+  selectsRemote,
+} from './model/rules.ts';
 
-export interface EvaluatorOptions {
-  /** Whether an `ipBlock` finds pods by their addresses (true by default). Some plugins, as Cilium, find only others. */
-  readonly podsInIPBlocks?: boolean;
-}
+export type EvaluatorOptions = Partial<PeerMatching>;
 
 /**
- * Why one end lets the flow pass or not.
- * - `NotSubject`: no policy is about this end (it is outside the pod network)
- * - `NotIsolated`: no policy selects the pod for this direction
- * - `Self`: a pod and itself
- * - `LocalNode`: from the pod's own node
- * - `Rule`: a rule allows it
- * - `NoRule`: policies select the pod, and none of their rules allows it
+ * Why one end allows or denies a flow.
+ * - `NotSubject`: policies don't apply to this end, as it is outside the pod network
+ * - `NotIsolated`: no policy isolates the pod in this direction
+ * - `Self`: the flow is from a pod to itself
+ * - `LocalNode`: the flow comes from the pod's own node
+ * - `Rule`: a rule allows the flow
+ * - `NoRule`: policies isolate the pod, and none of their rules allows the flow (the only denial)
  */
 export type Reason = 'NotSubject' | 'NotIsolated' | 'Self' | 'LocalNode' | 'Rule' | 'NoRule';
 
@@ -52,50 +56,46 @@ export interface DirectionVerdict {
   readonly reason: Reason;
   /** The policies that isolate the pod in this direction, by name. */
   readonly policies: readonly NetworkPolicy[];
-  /** Every rule of theirs that allows the flow. */
+  /** Every rule of these policies that allows the flow. */
   readonly allowedBy: readonly RuleReference[];
 }
 
 export interface Verdict {
   readonly allowed: boolean;
-  /** At the source. */
+  /** The source's end. */
   readonly egress: DirectionVerdict;
-  /** At the destination. */
+  /** The destination's end. */
   readonly ingress: DirectionVerdict;
 }
+
+/** A destination port, and the address family that the flow uses (see `Flow`). */
+export type PortAndFamily = Pick<Flow, 'port' | 'protocol' | 'family'>;
 
 export interface Evaluator {
   verdict(flow: Flow): Verdict;
   /**
-   * One end only: whether `pod` may receive from (`Ingress`) or connect to (`Egress`) `peer`. Cheaper than
-   * `verdict`: it stops at the first rule that allows.
+   * True if the policies of `pod` allow it to receive from `peer` (`Ingress`) or to connect to `peer` (`Egress`). The
+   * policies of the peer are ignored. Cheaper than `verdict`, as it stops at the first rule that allows.
    */
-  allows(
-    direction: PolicyType,
-    pod: Pod,
-    peer: Endpoint,
-    port: number,
-    protocol: Protocol,
-    family?: IPFamily,
-  ): boolean;
+  allows(direction: PolicyType, pod: Pod, peer: Endpoint, on: PortAndFamily): boolean;
 }
 
-/** Indexes the policies once. Neither the view nor what it holds may be changed afterwards. */
+/** Indexes the policies once. The caller must not change the view or its objects afterwards. */
 export function compileView(
   view: Pick<ClusterView, 'namespaces' | 'policies'>,
   options: EvaluatorOptions = {},
 ): Evaluator {
-  return new PolicyEvaluator(new PolicyIndex(view), options.podsInIPBlocks ?? true);
+  return new PolicyEvaluator(new PolicyIndex(view), { podsInIPBlocks: options.podsInIPBlocks ?? true });
 }
 
 class PolicyEvaluator implements Evaluator {
   readonly #index: PolicyIndex;
-  readonly #podsInIPBlocks: boolean;
+  readonly #matching: PeerMatching;
   readonly #addresses = new Map<string, Address | undefined>();
 
-  constructor(index: PolicyIndex, podsInIPBlocks: boolean) {
+  constructor(index: PolicyIndex, matching: PeerMatching) {
     this.#index = index;
-    this.#podsInIPBlocks = podsInIPBlocks;
+    this.#matching = matching;
   }
 
   verdict(flow: Flow): Verdict {
@@ -104,17 +104,10 @@ class PolicyEvaluator implements Evaluator {
     return { allowed: egress.allowed && ingress.allowed, egress, ingress };
   }
 
-  allows(
-    direction: PolicyType,
-    pod: Pod,
-    peer: Endpoint,
-    port: number,
-    protocol: Protocol,
-    family?: IPFamily,
-  ): boolean {
+  allows(direction: PolicyType, pod: Pod, peer: Endpoint, on: PortAndFamily): boolean {
     const subject: Endpoint = { kind: 'pod', pod };
     const [from, to] = direction === 'Ingress' ? [peer, subject] : [subject, peer];
-    const flow: Flow = { from, to, port, protocol, ...(family !== undefined && { family }) };
+    const flow: Flow = { from, to, ...on };
     const [reason, policies] = this.#exemption(direction, flow);
     if (reason !== undefined) return true;
     const passes = this.#matcher(direction, flow);
@@ -140,7 +133,7 @@ class PolicyEvaluator implements Evaluator {
     };
   }
 
-  /** Why no rule is needed, if none is, and the policies that isolate this end. */
+  /** The reason why this end needs no rule, if there is one, and the policies that isolate it. */
   #exemption(direction: PolicyType, flow: Flow): [Reason | undefined, readonly CompiledPolicy[]] {
     const [own, other] = direction === 'Ingress' ? [flow.to, flow.from] : [flow.from, flow.to];
     const pod = networkPodOf(own);
@@ -154,7 +147,7 @@ class PolicyEvaluator implements Evaluator {
     return [undefined, policies];
   }
 
-  /** Whether a rule of this end's policies allows the flow. */
+  /** Returns a function that is true for the rules of this end's policies that allow the flow. */
   #matcher(direction: PolicyType, flow: Flow): (rule: Rule) => boolean {
     const other = direction === 'Ingress' ? flow.from : flow.to;
     const pod = networkPodOf(other);
@@ -167,10 +160,10 @@ class PolicyEvaluator implements Evaluator {
     const containerPorts = destination && (destination.ports ?? []);
     return ({ peers, ports }) =>
       selectsPort(ports, flow.port, flow.protocol, containerPorts) &&
-      selectsRemote(peers, remote, this.#podsInIPBlocks);
+      selectsRemote(peers, remote, this.#matching);
   }
 
-  /** The address that `endpoint`, one of the flow's two, uses; undefined if it has none of the flow's family. */
+  /** The address that `endpoint`, an end of the flow, uses; undefined if it has none of the flow's family. */
   #addressOf(endpoint: Endpoint, flow: Flow): Address | undefined {
     const own = this.#addressesOf(endpoint);
     const family = flow.family ?? this.#commonFamily(flow) ?? own[0]?.family;

@@ -1,44 +1,51 @@
 /**
- * Why a flow passes or not, at each of its ends: the policies that isolate the pod, the rules that allow the flow, and
- * where a policy is a profile's, which rule of the profile that is. Pure.
+ * Why a flow is allowed or denied at each of its ends: the policies that isolate the pod, the rules that allow the
+ * flow, and the profile's rule behind each. Pure.
  */
-import type { LabelSelector } from '../api/meta.ts';
+import type { LabelSelector, StringMap } from '../api/meta.ts';
 import type { NetworkPolicy, NetworkPolicyPort, PolicyType } from '../api/network-policy.ts';
 import { rulesOf } from '../policy/semantics/normalize.ts';
 import { notesOf } from '../policy/notes.ts';
 import { matches } from '../policy/semantics/selector.ts';
 import { type ClusterView, type Flow, networkPodOf } from './cluster.ts';
 import type { DirectionVerdict, Evaluator, Reason } from './evaluator.ts';
-import { compilePolicy, selectsRemote, selectsPort } from './model/rules.ts';
+import {
+  type CompiledPolicy,
+  compilePolicy,
+  type RemoteEnd,
+  type Rule,
+  selectsPort,
+  selectsRemote,
+} from './model/rules.ts';
 
-/** A policy or one of its rules, and what it is for. */
+/** Names a policy, or a rule of it, and says what it is for. */
 export interface PolicyReference {
   readonly namespace: string;
   readonly policy: string;
-  /** The profile that it belongs to; absent for other people's policies. */
+  /** The profile that the policy belongs to; absent for a foreign policy. */
   readonly profile?: string;
   /** Index in the policy's `ingress` or `egress`; absent for the policy as a whole. */
   readonly index?: number;
   /** The profile's rule, or `baseline.NAME`. */
   readonly rule?: string;
-  /** What the profile says that the rule is for. */
+  /** The description of the profile's rule. */
   readonly description?: string;
 }
 
-/** Why a rule that is close does not allow the flow. */
+/** The condition of a flow that a rule does not meet, although it meets the others. */
 export type Gap =
-  /** It is for other pods of the namespace. */
+  /** The rule is for other pods of the namespace. */
   | 'pods'
-  /** It allows the peer on other ports. */
+  /** The rule allows the peer on other ports. */
   | 'ports'
-  /** It allows other peers on this port. */
+  /** The rule allows other peers on this port. */
   | 'peers';
 
 export interface NearMiss extends PolicyReference {
   readonly gap: Gap;
-  /** Whom the policy is for, where that is the gap. */
+  /** The pods that the policy is for, if `gap` is `pods`. */
   readonly podSelector?: LabelSelector;
-  /** What the rule allows, where that is the gap. */
+  /** The ports that the rule allows, if `gap` is `ports`. */
   readonly ports?: readonly NetworkPolicyPort[];
 }
 
@@ -49,7 +56,7 @@ export interface DirectionExplanation {
   /** The policies that isolate the pod in this direction. */
   readonly isolatedBy: readonly PolicyReference[];
   readonly allowedBy: readonly PolicyReference[];
-  /** Where nothing allows it: rules of the pod's namespace that miss it by one thing; closest first. */
+  /** Of a denied flow: rules of the pod's namespace that fail one condition only, the likeliest mistakes first. */
   readonly nearMisses: readonly NearMiss[];
 }
 
@@ -59,21 +66,48 @@ export interface Explanation {
   readonly ingress: DirectionExplanation;
 }
 
-export interface Explainer {
-  explain(flow: Flow): Explanation;
-}
+const GAP_ORDER: readonly Gap[] = ['ports', 'peers', 'pods'];
 
-/** @param ownerOf the name of the profile that a policy belongs to, if it is one's */
-export function createExplainer(
-  view: Pick<ClusterView, 'namespaces' | 'policies'>,
-  evaluator: Evaluator,
-  ownerOf: (policy: NetworkPolicy) => string | undefined,
-): Explainer {
-  const labels = new Map(view.namespaces.map((each) => [each.name, each.labels]));
-  const byNamespace = Map.groupBy(view.policies, ({ metadata }) => metadata.namespace ?? 'default');
+export class Explainer {
+  readonly #evaluator: Evaluator;
+  readonly #ownerOf: (policy: NetworkPolicy) => string | undefined;
+  readonly #labels: ReadonlyMap<string, StringMap>;
+  readonly #policies: ReadonlyMap<string, readonly CompiledPolicy[]>;
 
-  const referenceTo = (policy: NetworkPolicy, index?: number): PolicyReference => {
-    const profile = ownerOf(policy);
+  /** @param ownerOf returns the name of the profile that a policy belongs to; undefined for a foreign policy */
+  constructor(
+    view: Pick<ClusterView, 'namespaces' | 'policies'>,
+    evaluator: Evaluator,
+    ownerOf: (policy: NetworkPolicy) => string | undefined,
+  ) {
+    this.#evaluator = evaluator;
+    this.#ownerOf = ownerOf;
+    this.#labels = new Map(view.namespaces.map((each) => [each.name, each.labels]));
+    this.#policies = Map.groupBy(view.policies.map(compilePolicy), ({ namespace }) => namespace);
+  }
+
+  explain(flow: Flow): Explanation {
+    const { allowed, egress, ingress } = this.#evaluator.verdict(flow);
+    return {
+      allowed,
+      egress: this.#explainEnd('Egress', egress, flow),
+      ingress: this.#explainEnd('Ingress', ingress, flow),
+    };
+  }
+
+  #explainEnd(direction: PolicyType, verdict: DirectionVerdict, flow: Flow): DirectionExplanation {
+    return {
+      direction,
+      allowed: verdict.allowed,
+      reason: verdict.reason,
+      isolatedBy: verdict.policies.map((policy) => this.#referenceTo(policy)),
+      allowedBy: verdict.allowedBy.map(({ policy, rule }) => this.#referenceTo(policy, rule)),
+      nearMisses: verdict.allowed ? [] : this.#nearMisses(direction, flow),
+    };
+  }
+
+  #referenceTo(policy: NetworkPolicy, index?: number): PolicyReference {
+    const profile = this.#ownerOf(policy);
     const notes = profile === undefined || index === undefined ? [] : notesOf(policy);
     const rule = index === undefined ? undefined : notes[index]?.rule;
     const description = notes.find((note) => note?.rule === rule && note?.description)?.description;
@@ -85,68 +119,61 @@ export function createExplainer(
       ...(rule !== undefined && { rule }),
       ...(description !== undefined && { description }),
     };
-  };
+  }
 
-  const nearMisses = (direction: PolicyType, flow: Flow): NearMiss[] => {
+  #nearMisses(direction: PolicyType, flow: Flow): NearMiss[] {
     const [own, other] = direction === 'Ingress' ? [flow.to, flow.from] : [flow.from, flow.to];
     const pod = networkPodOf(own);
     if (pod === undefined) return [];
     const peer = networkPodOf(other);
-    const remote = {
+    const remote: RemoteEnd = {
       pod: peer,
-      namespaceLabels: peer === undefined ? {} : (labels.get(peer.namespace) ?? {}),
+      namespaceLabels: peer === undefined ? {} : (this.#labels.get(peer.namespace) ?? {}),
       address: () => undefined,
     };
     const destination = networkPodOf(flow.to);
-    const found = (byNamespace.get(pod.namespace) ?? []).flatMap((policy): NearMiss[] => {
-      const compiled = compilePolicy(policy);
-      const forPod = matches(compiled.podSelector, pod.labels);
-      return (compiled[direction] ?? []).flatMap(({ peers, ports }, index): NearMiss[] => {
-        const forPeer = selectsRemote(peers, remote, true);
-        const forPort = selectsPort(
-          ports,
-          flow.port,
-          flow.protocol,
-          destination && (destination.ports ?? []),
-        );
-        if ([forPod, forPeer, forPort].filter(Boolean).length !== 2) return [];
-        const gap: Gap = !forPod ? 'pods' : !forPort ? 'ports' : 'peers';
-        // A rule for other peers on any port is close to nothing.
-        if (gap === 'peers' && ports === 'any') return [];
-        // And so is one for other pods that everybody reaches.
-        if (gap === 'pods' && peers === 'any') return [];
-        const allowed = rulesOf(policy.spec, direction)[index]?.ports ?? [];
-        return [
-          {
-            ...referenceTo(policy, index),
-            gap,
-            ...(gap === 'pods' && { podSelector: compiled.podSelector }),
-            ...(gap === 'ports' && { ports: allowed }),
-          },
-        ];
+    const containerPorts = destination && (destination.ports ?? []);
+    const found = (this.#policies.get(pod.namespace) ?? []).flatMap((policy) => {
+      const isForPod = matches(policy.podSelector, pod.labels);
+      return (policy[direction] ?? []).flatMap((rule, index): NearMiss[] => {
+        const gap = gapOf(rule, {
+          isForPod,
+          isForPeer: selectsRemote(rule.peers, remote, { podsInIPBlocks: true }),
+          isForPort: selectsPort(rule.ports, flow.port, flow.protocol, containerPorts),
+        });
+        return gap === undefined ? [] : [this.#nearMiss(policy, direction, index, gap)];
       });
     });
-    const rank: Readonly<Record<Gap, number>> = { ports: 0, peers: 1, pods: 2 };
-    return found.sort((a, b) => rank[a.gap] - rank[b.gap]);
-  };
+    return found.sort((a, b) => GAP_ORDER.indexOf(a.gap) - GAP_ORDER.indexOf(b.gap));
+  }
 
-  const explained = (direction: PolicyType, verdict: DirectionVerdict, flow: Flow): DirectionExplanation => ({
-    direction,
-    allowed: verdict.allowed,
-    reason: verdict.reason,
-    isolatedBy: verdict.policies.map((policy) => referenceTo(policy)),
-    allowedBy: verdict.allowedBy.map(({ policy, rule }) => referenceTo(policy, rule)),
-    nearMisses: verdict.allowed ? [] : nearMisses(direction, flow),
-  });
+  #nearMiss(
+    { policy, podSelector }: CompiledPolicy,
+    direction: PolicyType,
+    index: number,
+    gap: Gap,
+  ): NearMiss {
+    const ports = rulesOf(policy.spec, direction)[index]?.ports ?? [];
+    return {
+      ...this.#referenceTo(policy, index),
+      gap,
+      ...(gap === 'pods' && { podSelector }),
+      ...(gap === 'ports' && { ports }),
+    };
+  }
+}
 
-  return {
-    explain: (flow) => {
-      const { allowed, egress, ingress } = evaluator.verdict(flow);
-      return {
-        allowed,
-        egress: explained('Egress', egress, flow),
-        ingress: explained('Ingress', ingress, flow),
-      };
-    },
-  };
+interface Conditions {
+  readonly isForPod: boolean;
+  readonly isForPeer: boolean;
+  readonly isForPort: boolean;
+}
+
+/** The one condition that a rule fails; undefined if it fails another number of them, or is too general to be a near miss. */
+function gapOf({ peers, ports }: Rule, { isForPod, isForPeer, isForPort }: Conditions): Gap | undefined {
+  if ([isForPod, isForPeer, isForPort].filter(Boolean).length !== 2) return undefined;
+  // A rule for every peer says nothing of this one, nor a rule for every port of this port.
+  if (!isForPod) return peers === 'any' ? undefined : 'pods';
+  if (!isForPort) return 'ports';
+  return ports === 'any' ? undefined : 'peers';
 }

@@ -1,6 +1,6 @@
 /**
- * Every pod to every pod on a list of ports: the same answers as the evaluator's, by whole rows. Pods that the
- * same policies select share a row, a rule's peers are one bit set of pods, and a question is then two bits.
+ * Verdicts for every pair of pods on a list of ports, equal to the evaluator's. Pods that the same policies select
+ * share a row, and a rule's peers are one bit set of pods, so that a verdict is a look-up of two bits.
  */
 import type { StringMap } from '../api/meta.ts';
 import type { PolicyType, Protocol } from '../api/network-policy.ts';
@@ -9,7 +9,8 @@ import { BitSet } from './model/bitset.ts';
 import { type ClusterView, networkPodOf, nodeOf, type Pod } from './cluster.ts';
 import type { EvaluatorOptions } from './evaluator.ts';
 import { PolicyIndex } from './model/policy-index.ts';
-import { type RemoteEnd, type Rule, selectsRemote, selectsPort } from './model/rules.ts';
+import { hasNames } from './model/ports.ts';
+import { type PeerMatching, type RemoteEnd, type Rule, selectsPort, selectsRemote } from './model/rules.ts';
 
 export interface PortNumber {
   readonly port: number;
@@ -18,14 +19,14 @@ export interface PortNumber {
 
 export interface PodMatrixOptions extends EvaluatorOptions {
   readonly ports: readonly PortNumber[];
-  /** Which of their addresses the pods use. */
+  /** The address family that the pods use. */
   readonly family: IPFamily;
 }
 
 export interface PodMatrix {
-  /** Indices in the view's `pods` and the options' `ports`. */
+  /** True if the flow is allowed. Takes indices in the view's `pods` and the options' `ports`. */
   allowed(from: number, to: number, port: number): boolean;
-  /** How many (from, to, port) are allowed, those of a pod to itself included. */
+  /** The number of allowed (from, to, port), those of a pod to itself included. */
   count(): number;
 }
 
@@ -33,19 +34,19 @@ export function podMatrix(view: ClusterView, options: PodMatrixOptions): PodMatr
   return new BitMatrix(view, options);
 }
 
-/** For each port, the pods at the other end. Shared by all pods that are alike. */
+/** For each port, the pods that the policies of one end allow at the other. Shared by pods of equal policies. */
 type Row = readonly BitSet[];
 
 class BitMatrix implements PodMatrix {
   readonly #index: PolicyIndex;
   readonly #pods: readonly Pod[];
   readonly #ports: readonly PortNumber[];
-  readonly #podsInIPBlocks: boolean;
+  readonly #matching: PeerMatching;
   readonly #everyone: BitSet;
   readonly #remotes: readonly RemoteEnd[];
   readonly #nodes: readonly (string | undefined)[];
   readonly #peers = new Map<Rule, BitSet>();
-  /** Where a pod may connect to, and from where it may be reached. */
+  /** By pod. */
   readonly #egress: readonly Row[];
   readonly #ingress: readonly Row[];
 
@@ -53,7 +54,7 @@ class BitMatrix implements PodMatrix {
     this.#index = new PolicyIndex(view);
     this.#pods = view.pods;
     this.#ports = ports;
-    this.#podsInIPBlocks = podsInIPBlocks;
+    this.#matching = { podsInIPBlocks };
     this.#everyone = BitSet.of(view.pods.map(() => true));
     this.#remotes = view.pods.map((pod) => remoteOf(pod, this.#index.labelsOf(pod.namespace), family));
     this.#nodes = view.pods.map((pod) => nodeOf({ kind: 'pod', pod }));
@@ -90,7 +91,7 @@ class BitMatrix implements PodMatrix {
       const policies = pod.hostNetwork === true ? [] : this.#index.selecting(direction, pod);
       if (policies.length === 0) return everyone;
       const rules = policies.flatMap((policy) => policy[direction] ?? []);
-      // What a named port stands for at the destination depends on the destination.
+      // A named port is resolved at the destination, which for ingress is the pod itself.
       const names = direction === 'Ingress' && rules.some(hasNames) ? JSON.stringify(pod.ports ?? []) : '';
       const key = `${policies.map((policy) => numberOf(numbers, policy)).join()} ${names}`;
       let row = known.get(key);
@@ -119,7 +120,7 @@ class BitMatrix implements PodMatrix {
     if (rule.peers === 'any') return this.#everyone;
     let set = this.#peers.get(rule);
     if (set === undefined) {
-      const selected = this.#remotes.map((remote) => selectsRemote(rule.peers, remote, this.#podsInIPBlocks));
+      const selected = this.#remotes.map((remote) => selectsRemote(rule.peers, remote, this.#matching));
       set = BitSet.of(selected);
       this.#peers.set(rule, set);
     }
@@ -127,11 +128,7 @@ class BitMatrix implements PodMatrix {
   }
 }
 
-function hasNames({ ports }: Rule): boolean {
-  return ports !== 'any' && ports.some((port) => 'name' in port);
-}
-
-/** What a named port can stand for: nothing outside the pod network. */
+/** The ports that a named port is resolved to; undefined outside the pod network. */
 function portsOf(pod: Pod): Pod['ports'] {
   return networkPodOf({ kind: 'pod', pod }) && (pod.ports ?? []);
 }

@@ -1,21 +1,21 @@
 /**
- * Who may talk to whom, by groups of pods (workloads, or namespaces) instead of single pods, with the exact ports.
- * Pods that no policy tells apart are looked at once, so that a thousand pods cost little more than their workloads.
+ * The reach of a view: which groups of pods (workloads or namespaces) may talk to which, on which ports. It visits one
+ * pod of each class that all policies treat alike, so that a thousand pods cost little more than their workloads.
  *
- * Not part of it: a pod's traffic with itself, and with its own node, both of which every network plugin allows.
+ * A reach leaves out the traffic of a pod with itself and with its own node, which every network plugin allows. Pure.
  */
 import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
 import type { IPFamily } from '../policy/semantics/cidr.ts';
 import { type AddressBlock, blockOf, covers } from './model/address-blocks.ts';
+import { byKey, compareText } from '../util/order.ts';
 import { type ClusterView, networkPodOf, type Pod } from './cluster.ts';
 import type { EvaluatorOptions } from './evaluator.ts';
 import { classify, DIRECTIONS, type PodClass } from './model/pod-classes.ts';
 import { PolicyIndex } from './model/policy-index.ts';
 import { formatRulePorts, type PortMask, type PortRange, PortSpace } from './model/ports.ts';
 import { type CompiledPeer, compilePolicy, type CompiledPolicy, type Rule } from './model/rules.ts';
-import { byKey, compareText } from '../util/order.ts';
 
-/** What a pod is counted as. */
+/** The workload or namespace to which a pod is counted, or a block of addresses. */
 export interface GroupName {
   /** Absent for addresses. */
   readonly namespace?: string;
@@ -25,55 +25,55 @@ export interface GroupName {
 }
 
 export interface Group extends GroupName {
-  /** None for addresses. */
+  /** Number of pods; 0 for addresses. */
   readonly pods: number;
-  /** How many of the pods are of the host network, to which no policy applies. */
+  /** Number of pods on the host network, to which no policy applies. */
   readonly hostNetwork: number;
-  /** How many of the pods some policy isolates. */
+  /** Number of pods that a policy isolates. */
   readonly isolated: Readonly<Record<PolicyType, number>>;
-  /** Indices in `policies` of those that select any of the pods. */
+  /** The policies that select any of the pods, as indices in `policies`. */
   readonly selectedBy: Readonly<Record<PolicyType, readonly number[]>>;
 }
 
-/** What may pass between two groups; there is none where nothing may. */
+/** The ports on which a group may connect to another. A pair of groups without an allowed port has no link. */
 export interface GroupLink {
   /** Indices in `groups`. */
   readonly from: number;
   readonly to: number;
-  /** Those that may pass between at least one pod of each. */
+  /** The ports that are allowed between at least one pod of each group. */
   readonly ports: readonly PortRange[];
-  /** Not the same for all of their pods. */
+  /** True if the allowed ports differ between pods of the groups. */
   readonly partial: boolean;
 }
 
 export interface ReachRule {
-  /** Indices in `groups` of those of which some pod is a peer; or everything. */
+  /** The groups with a pod that is a peer of the rule, as indices in `groups`; `any` for a rule without peers. */
   readonly peers: readonly number[] | 'any';
-  /** For a person. */
+  /** Text for people. */
   readonly ports: string;
 }
 
 export interface ReachPolicy {
   readonly policy: NetworkPolicy;
-  /** The rules of each direction that the policy isolates, in its own order. */
+  /** The rules of each direction that the policy isolates, in the policy's order. */
   readonly Ingress?: readonly ReachRule[];
   readonly Egress?: readonly ReachRule[];
 }
 
 export interface Reach {
-  /** Sorted by namespace and name; addresses come last. */
+  /** Sorted by namespace and name; addresses are last. */
   readonly groups: readonly Group[];
-  /** By `from`, then `to`. */
+  /** Sorted by `from`, then `to`. */
   readonly links: readonly GroupLink[];
-  /** Those that select any pod. */
+  /** The policies that select any pod. */
   readonly policies: readonly ReachPolicy[];
 }
 
 export interface ReachOptions extends EvaluatorOptions {
   readonly groupOf: (pod: Pod) => GroupName;
-  /** Whether the pod stands for several alike, as the one of a workload's template does. */
+  /** True if the pod stands for several, as the pod of a workload's template does. */
   readonly isTemplate?: (pod: Pod) => boolean;
-  /** Other policies, whose address blocks are groups too: two views that are compared need the same. */
+  /** Other policies whose address blocks become groups too, so that two views can be compared. */
   readonly addressesOf?: readonly NetworkPolicy[];
 }
 
@@ -86,7 +86,7 @@ class ReachBuilder {
   readonly #blocks: readonly AddressBlock[];
   readonly #policies: readonly CompiledPolicy[];
   readonly #numbers: ReadonlyMap<CompiledPolicy, number>;
-  /** Peers that are written alike have one key. */
+  /** Equal peers have equal keys. */
   readonly #peerKeys: ReadonlyMap<CompiledPeer, string>;
   readonly #classes: readonly PodClass[];
   readonly #ports: PortSpace;
@@ -108,7 +108,7 @@ class ReachBuilder {
     this.#classes = classify(view.pods, {
       groupOf: (pod) => groups.get(groupKey(options.groupOf(pod))) ?? -1,
       isTemplate: options.isTemplate ?? (() => false),
-      podsInIPBlocks: options.podsInIPBlocks ?? true,
+      matching: { podsInIPBlocks: options.podsInIPBlocks ?? true },
       index,
       policyNumbers: this.#numbers,
       peerKeys: this.#peerKeys,
@@ -159,7 +159,7 @@ class ReachBuilder {
     }));
   }
 
-  /** For each pair of groups, the union over their classes. */
+  /** The links between groups of pods. The ports of a link are the union over the classes of its groups. */
   #podLinks(): GroupLink[] {
     const masks = new Map<IPFamily, { readonly out: PairMasks; readonly in: PairMasks }>();
     for (const family of [4, 6] as const) {
@@ -169,8 +169,8 @@ class ReachBuilder {
     const width = this.#names.length;
     for (const [a, from] of this.#classes.entries()) {
       for (const [b, to] of this.#classes.entries()) {
-        // A single pod has nobody of its class to talk to.
-        if (a === b && !from.several) continue;
+        // A class of one pod has no other pod of its class to talk to.
+        if (a === b && !from.hasSeveral) continue;
         let open: PortMask = 0n;
         for (const family of familiesOf(from, to)) {
           const both = masks.get(family);
@@ -186,10 +186,7 @@ class ReachBuilder {
     );
   }
 
-  /**
-   * On which ports the pods of one class may talk with those of another, as far as their own policies say. Classes
-   * that the same policies select share the answer.
-   */
+  /** Returns a look-up of the ports that the policies of one class allow with another. Classes of equal policies share rows. */
   #masks(direction: PolicyType, family: IPFamily): PairMasks {
     const rows = new Map<string, readonly PortMask[]>();
     const ofClass = this.#classes.map((own) => {
@@ -228,7 +225,7 @@ class ReachBuilder {
     );
   }
 
-  /** The ports on which all addresses of the block may be reached, or may reach the pods. */
+  /** The ports that the policies of a class allow with every address of the block. */
   #openToBlock({ selecting, pod }: PodClass, direction: PolicyType, block: AddressBlock): PortMask {
     const policies = selecting[direction];
     if (policies.length === 0) return this.#ports.every;
@@ -236,7 +233,7 @@ class ReachBuilder {
     return this.#allowed(policies, direction, (peer) => covers(peer, block), named);
   }
 
-  /** The union over all rules with a peer that is selected. */
+  /** The ports of all rules that have a peer which `selects` accepts. */
   #allowed(
     policies: readonly CompiledPolicy[],
     direction: PolicyType,
@@ -282,12 +279,12 @@ function allRules(policy: NetworkPolicy): Rule[] {
   return DIRECTIONS.flatMap((each) => compiled[each] ?? []);
 }
 
-/** By (class of the policies, class of the other end). */
+/** From the class whose policies decide and the class at the other end to the allowed ports. */
 type PairMasks = (own: number, other: number) => PortMask;
 
 interface Union {
   open: PortMask;
-  /** The mask of the first. */
+  /** The ports of the first pair of classes, with which those of the others are compared. */
   readonly first: PortMask;
   partial: boolean;
 }
@@ -315,9 +312,11 @@ function blocksOf(rules: readonly Rule[]): AddressBlock[] {
   return [...distinct.values()];
 }
 
-const ANY_ADDRESS: AddressBlock = { text: 'any address', ranges: 'all' };
+/** The name of the group that stands for any address outside of the pods. */
+export const ANY_ADDRESS_NAME = 'any address';
+const ANY_ADDRESS: AddressBlock = { text: ANY_ADDRESS_NAME, ranges: 'all' };
 
-/** The families in which the pods of two classes can talk; one that is pending may get any address. */
+/** The families in which pods of two classes can talk. A pending pod may get an address of any family. */
 function familiesOf(from: PodClass, to: PodClass): readonly IPFamily[] {
   if (from.families.length === 0 && to.families.length === 0) return [4];
   if (from.families.length === 0) return to.families;

@@ -1,26 +1,27 @@
+/** Ends of a flow with rules of their own: the host network, the pod's node, the pod itself. */
 import { from, policy, shop, table, to } from './fixture.ts';
 
-table('pods of the host network', [
-  ['no policy isolates them', [policy('ops', 'deny', {})], 'shop/web > ops/agent TCP/80', true],
+table('pods on the host network', [
+  ['they are not isolated', [policy('ops', 'deny', {})], 'shop/web > ops/agent TCP/80', true],
   [
-    'no policy keeps them from sending',
+    'their egress is not isolated',
     [policy('ops', 'deny', { policyTypes: ['Egress'] })],
     'ops/agent > data/bare TCP/80',
     true,
   ],
   [
-    'selectors do not find them',
+    'selectors do not match them',
     shop({ ingress: [{ from: [{ namespaceSelector: {} }] }] }),
     'ops/agent > shop/api TCP/80',
     false,
   ],
-  ['egress selectors do not find them', to({ namespaceSelector: {} }), 'shop/web > ops/agent TCP/80', false],
-  ['CIDRs find them', to({ ipBlock: { cidr: '192.168.0.0/24' } }), 'shop/web > ops/agent TCP/80', true],
+  ['egress selectors do not match them', to({ namespaceSelector: {} }), 'shop/web > ops/agent TCP/80', false],
+  ['CIDRs match them', to({ ipBlock: { cidr: '192.168.0.0/24' } }), 'shop/web > ops/agent TCP/80', true],
   ['they reach the pods of their node', shop({}), 'ops/agent > shop/web TCP/80', true],
   ['they do not reach the pods of other nodes', shop({}), 'ops/agent > shop/api TCP/80', false],
 ]);
 
-table('a pod’s own node and itself', [
+table("a pod's traffic with itself and its own node", [
   ['the own node reaches an isolated pod', shop({}), '192.168.0.9@node-1 > shop/web TCP/80', true],
   ['another node does not', shop({}), '192.168.0.9@node-2 > shop/web TCP/80', false],
   ['an address of unknown node does not', shop({}), '192.168.0.9 > shop/web TCP/80', false],
@@ -45,22 +46,22 @@ table('a pod’s own node and itself', [
   ],
 ]);
 
-table('what the API server would refuse', [
-  ['a peer without parts is no one', from({}), 'shop/api > shop/web TCP/80', false],
+table('objects that the API server would refuse', [
+  ['a peer without fields matches nobody', from({}), 'shop/api > shop/web TCP/80', false],
   [
-    'a peer of both kinds is no one',
+    'a peer of both kinds matches nobody',
     from({ podSelector: {}, ipBlock: { cidr: '0.0.0.0/0' } }),
     'shop/api > shop/web TCP/80',
     false,
   ],
   [
-    'a malformed CIDR is no one',
+    'a malformed CIDR matches nobody',
     from({ ipBlock: { cidr: '10.0.0.0' } }),
     'shop/api > shop/web TCP/80',
     false,
   ],
   [
-    'a malformed except makes its block no one',
+    'a malformed except makes its ipBlock match nobody',
     from({ ipBlock: { cidr: '0.0.0.0/0', except: ['x'] } }),
     'shop/api > shop/web TCP/80',
     false,

@@ -97,7 +97,7 @@ type Case = [name: string, policies: NetworkPolicy[], flow: string, allowed: boo
 
 /** One test for each case. */
 export function table(title: string, cases: readonly Case[]): void {
-  describe(title, () => {
+  describe(`the evaluator on ${title}`, () => {
     for (const [name, policies, flow, allowed] of cases) {
       it(`${name} (${flow}: ${allowed ? 'allowed' : 'denied'})`, () => {
         assert.equal(verdictOf(policies, flow).allowed, allowed);

@@ -1,7 +1,7 @@
 import { from, policy, shop, table, to, web } from './fixture.ts';
 
 table('isolation', [
-  ['no policy leaves everything open', [], 'shop/api > shop/web TCP/8080', true],
+  ['without a policy everything is open', [], 'shop/api > shop/web TCP/8080', true],
   [
     'a policy of another namespace isolates nothing here',
     [policy('data', 'p', {})],
@@ -103,8 +103,13 @@ table('absent and empty lists', [
   ['absent ingress denies', shop({ policyTypes: ['Ingress'] }), 'data/db > shop/web TCP/80', false],
   ['empty ingress denies', shop({ ingress: [] }), 'data/db > shop/web TCP/80', false],
   ['an empty rule allows all', shop({ ingress: [{}] }), '198.51.100.7 > shop/web SCTP/1', true],
-  ['an empty from is everyone', shop({ ingress: [{ from: [] }] }), '198.51.100.7 > shop/web TCP/80', true],
-  ['an empty to is everyone', to(), 'shop/web > 198.51.100.7 TCP/80', true],
+  [
+    'an empty from allows every peer',
+    shop({ ingress: [{ from: [] }] }),
+    '198.51.100.7 > shop/web TCP/80',
+    true,
+  ],
+  ['an empty to allows every peer', to(), 'shop/web > 198.51.100.7 TCP/80', true],
   [
     'an empty from with ports is everyone on those ports',
     shop({ ingress: [{ from: [], ports: [{ port: 80 }] }] }),

@@ -1,3 +1,11 @@
+/** Ports of rules, as numbers, ranges and names, and the arithmetic and text of port ranges. */
+import assert from 'node:assert/strict';
+import {
+  formatPorts,
+  formatRulePorts,
+  type PortRange,
+  subtractPorts,
+} from '../../src/analysis/model/ports.ts';
 import { onPorts, shop, table, toPorts } from './fixture.ts';
 
 table('ports', [
@@ -102,3 +110,32 @@ table('named ports', [
     false,
   ],
 ]);
+
+describe('formatPorts', () => {
+  it('joins ports of a protocol, and names whole protocols', () => {
+    const tcp = (from: number, to = from): PortRange => ({ protocol: 'TCP', from, to });
+    assert.equal(
+      formatPorts([tcp(80), tcp(8000, 8100), { protocol: 'UDP', from: 53, to: 53 }]),
+      'TCP 80, 8000-8100; UDP 53',
+    );
+    assert.equal(formatPorts([tcp(1, 65_535)]), 'all TCP ports');
+    assert.equal(formatRulePorts(), 'all ports');
+    assert.equal(
+      formatRulePorts([{ port: 'http' }, { port: 1, endPort: 9 }, { protocol: 'UDP' }]),
+      'TCP http, 1-9; all UDP ports',
+    );
+  });
+});
+
+describe('subtractPorts', () => {
+  it('keeps the ports on both sides of each removed range', () => {
+    const tcp = (from: number, to: number) => ({ protocol: 'TCP' as const, from, to });
+    assert.deepEqual(subtractPorts([tcp(1, 100)], [tcp(10, 20), tcp(50, 50)]), [
+      tcp(1, 9),
+      tcp(21, 49),
+      tcp(51, 100),
+    ]);
+    assert.deepEqual(subtractPorts([tcp(1, 100)], [{ protocol: 'UDP', from: 1, to: 100 }]), [tcp(1, 100)]);
+    assert.deepEqual(subtractPorts([tcp(5, 9)], [tcp(1, 100)]), []);
+  });
+});

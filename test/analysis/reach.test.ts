@@ -1,9 +1,10 @@
+/** The reach of a view, compared with the evaluator's verdicts on its pods. */
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import type { Protocol } from '../../src/api/network-policy.ts';
 import type { ClusterView, Endpoint, Pod } from '../../src/analysis/cluster.ts';
 import { compileView } from '../../src/analysis/evaluator.ts';
-import { formatPorts, formatRulePorts, type PortRange } from '../../src/analysis/model/ports.ts';
+import { formatPorts } from '../../src/analysis/model/ports.ts';
 import { type GroupName, type GroupLink, type Reach, computeReach } from '../../src/analysis/reach.ts';
 import { namespaces, pods, policies } from './arbitrary.ts';
 
@@ -16,7 +17,7 @@ const workload = (pod: Pod): GroupName => ({
   name: pod.labels['app'] ?? 'none',
 });
 
-/** Traffic with the own node is not part of a reach. */
+/** A reach leaves out traffic of a pod with its own node, so the pods here have no nodes. */
 const withoutNodes = (view: ClusterView): ClusterView => ({
   ...view,
   pods: view.pods.map(({ node: _node, ...pod }) => pod),
@@ -33,8 +34,8 @@ function linkOf({ groups, links }: Reach, from: GroupName, to: GroupName): Group
   return links.find((link) => link.from === index(from) && link.to === index(to));
 }
 
-describe('a reach', () => {
-  it('says of each two groups on which ports any of their pods may talk, and whether all may alike', () => {
+describe('computeReach', () => {
+  it('gives each pair of groups the ports that any of their pods may use, and marks differences as partial', () => {
     const view = fc.record({ namespaces, pods, policies: policies(5) }).map(withoutNodes);
     fc.assert(
       fc.property(view, (view) => {
@@ -76,7 +77,7 @@ describe('a reach', () => {
     );
   });
 
-  it('says which addresses that a rule names may be reached, and may reach in', () => {
+  it('lists a port of an address block only if every address of the block is allowed on it', () => {
     const outside: Readonly<Record<string, readonly string[]>> = {
       'any address': ['203.0.113.1', '2001:db9::1'],
       '198.51.100.0/24': ['198.51.100.7', '198.51.100.200'],
@@ -101,7 +102,7 @@ describe('a reach', () => {
                 for (const port of PORTS) {
                   const listed = has(link, port, 'TCP') && link?.partial === false;
                   const { allowed } = evaluator.verdict({ from, to, port, protocol: 'TCP' });
-                  // A smaller block may be open where the larger one is not, never the other way round.
+                  // A smaller block may be open on a port on which the larger one is not, but never the reverse.
                   if (listed) assert.ok(allowed, `${name} ${ip} ${port}`);
                 }
               }
@@ -113,7 +114,7 @@ describe('a reach', () => {
     );
   });
 
-  it('names the policies of each group, and the groups that each of their rules lets through', () => {
+  it('lists the policies that select each group, and the groups that each rule allows', () => {
     const pod = (namespace: string, app: string, name = app): Pod => ({
       namespace,
       name,
@@ -182,25 +183,11 @@ describe('a reach', () => {
     ]);
   });
 
-  it('lets the pod of a template talk to its like, and a single pod to nobody', () => {
+  it('links a workload to itself if its template stands for several pods, and not if it is a single pod', () => {
     const pods: Pod[] = [{ namespace: 'a', name: 'web', labels: {}, ips: [] }];
     const view = { namespaces: [], policies: [], pods };
     const own = ({ links }: Reach) => links.filter(({ from, to }) => from === 0 && to === 0).length;
     assert.equal(own(computeReach(view, { groupOf: workload })), 0);
     assert.equal(own(computeReach(view, { groupOf: workload, isTemplate: () => true })), 1);
-  });
-
-  it('writes ports as people do', () => {
-    const tcp = (from: number, to = from): PortRange => ({ protocol: 'TCP', from, to });
-    assert.equal(
-      formatPorts([tcp(80), tcp(8000, 8100), { protocol: 'UDP', from: 53, to: 53 }]),
-      'TCP 80, 8000-8100; UDP 53',
-    );
-    assert.equal(formatPorts([tcp(1, 65_535)]), 'all TCP ports');
-    assert.equal(formatRulePorts(), 'all ports');
-    assert.equal(
-      formatRulePorts([{ port: 'http' }, { port: 1, endPort: 9 }, { protocol: 'UDP' }]),
-      'TCP http, 1-9; all UDP ports',
-    );
   });
 });

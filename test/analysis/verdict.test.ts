@@ -1,7 +1,8 @@
+/** The reasons, policies and rules of a verdict. */
 import assert from 'node:assert/strict';
 import { endpoint, policy, verdictOf, web } from './fixture.ts';
 
-describe('a verdict', () => {
+describe('the verdict of the evaluator', () => {
   const deny = policy('shop', 'deny', { policyTypes: ['Ingress', 'Egress'] });
   const allow = policy('shop', 'allow', {
     podSelector: web,
@@ -18,13 +19,13 @@ describe('a verdict', () => {
     ['ops/web > data/db TCP/81', 'NotIsolated', 'NotIsolated'],
   ];
   for (const [flow, egress, ingress] of reasons) {
-    it(`says why: ${flow}: ${egress} at the source, ${ingress} at the destination`, () => {
+    it(`has for ${flow} the reason ${egress} at the source and ${ingress} at the destination`, () => {
       const verdict = verdictOf([deny, allow], flow);
       assert.deepEqual([verdict.egress.reason, verdict.ingress.reason], [egress, ingress]);
     });
   }
 
-  it('names the policies that isolate, by name, and every rule that allows', () => {
+  it('lists the isolating policies by name, and every rule that allows the flow', () => {
     const { ingress, egress } = verdictOf([deny, allow], 'shop/api > shop/web TCP/80');
     assert.deepEqual(ingress, {
       allowed: true,
@@ -45,13 +46,13 @@ describe('a verdict', () => {
     });
   });
 
-  it('says that an end is not isolated where no policy selects it for that direction', () => {
+  it('marks an end as not isolated if no policy selects it in that direction', () => {
     const { ingress, egress } = verdictOf([allow], 'shop/web > data/db TCP/80');
     assert.deepEqual([egress.isolated, ingress.isolated], [false, false]);
     assert.equal(verdictOf([allow], 'data/db > shop/web TCP/80').ingress.isolated, true);
   });
 
-  it('takes a policy without namespace for one of default, as kubectl does', () => {
+  it('counts a policy without a namespace to the namespace default, as kubectl does', () => {
     const from = endpoint('shop/api');
     const to = { kind: 'pod' as const, pod: { namespace: 'default', name: 'x', labels: {}, ips: [] } };
     const flow = { from, to, port: 80, protocol: 'TCP' as const };

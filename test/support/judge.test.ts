@@ -96,7 +96,9 @@ describe('the judge of the invariants', () => {
           DIRECTIONS.flatMap((direction) =>
             pods.flatMap((other) =>
               [53, 8080, 9090]
-                .filter((port) => evaluator.allows(direction, own, { kind: 'pod', pod: other }, port, 'TCP'))
+                .filter((port) =>
+                  evaluator.allows(direction, own, { kind: 'pod', pod: other }, { port, protocol: 'TCP' }),
+                )
                 .map((port) => `${direction} of shop/${own.name}, peer shop/${other.name}, port ${port}`),
             ),
           ),

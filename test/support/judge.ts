@@ -150,13 +150,14 @@ export class Judge {
     for (const [index, { direction, pod, peer, port }] of flows.entries()) {
       // Whom nobody isolates from the world nobody isolates at all.
       if (open?.[0] === pod && open[1] === direction) continue;
-      if (deny.allows(direction, pod, peer, port, 'TCP')) {
-        if (deny.allows(direction, pod, WORLD, port, 'TCP')) open = [pod, direction];
+      const on = { port, protocol: 'TCP' } as const;
+      if (deny.allows(direction, pod, peer, on)) {
+        if (deny.allows(direction, pod, WORLD, on)) open = [pod, direction];
         continue;
       }
       const bit = 1 << (index & 31);
       isolated[index >> 5]! |= bit;
-      if (whole.allows(direction, pod, peer, port, 'TCP')) allowed[index >> 5]! |= bit;
+      if (whole.allows(direction, pod, peer, on)) allowed[index >> 5]! |= bit;
     }
     return { isolates: isolated, allows: allowed };
   }

@@ -1,4 +1,4 @@
-/** Addresses outside of the pods, as the rules of policies name them: an `ipBlock`, or any address at all. */
+/** Addresses outside of the pods, as rules of policies name them: an `ipBlock`, or any address. */
 import {
   type Address,
   type Cidr,
@@ -10,12 +10,12 @@ import type { Pod } from '../cluster.ts';
 import type { CompiledPeer } from './rules.ts';
 
 export interface AddressBlock {
-  /** For a person, and the same for the same addresses written alike. */
+  /** Text for people. Blocks with equal text have equal ranges. */
   readonly text: string;
   readonly ranges: 'all' | { readonly cidr: Cidr; readonly except: readonly Cidr[] };
 }
 
-/** The block of a peer; undefined for one that is about pods. */
+/** The address block that a peer names; undefined for a peer that selects pods. */
 export function blockOf(peer: CompiledPeer): AddressBlock | undefined {
   if (peer.kind !== 'ipBlock') return undefined;
   const { cidr, except } = peer;
@@ -25,7 +25,7 @@ export function blockOf(peer: CompiledPeer): AddressBlock | undefined {
   return { text, ranges: { cidr, except } };
 }
 
-/** Whether the peer allows every address of the block. */
+/** True if the peer includes every address of the block. */
 export function covers(peer: CompiledPeer, { ranges }: AddressBlock): boolean {
   if (peer.kind !== 'ipBlock' || ranges === 'all') return false;
   if (!containsCidr(peer.cidr, ranges.cidr)) return false;
@@ -36,7 +36,7 @@ export function covers(peer: CompiledPeer, { ranges }: AddressBlock): boolean {
   );
 }
 
-/** A pod's addresses; none while it is pending. */
+/** A pod's addresses; empty while the pod is pending. */
 export function addressesOf(pod: Pod): Address[] {
   return pod.ips.map(parseAddress).filter((address) => address !== undefined);
 }

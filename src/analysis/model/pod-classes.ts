@@ -1,4 +1,4 @@
-/** Pods that no policy of a view tells apart, so that a question about all of them is asked once. */
+/** Divides the pods of each group into classes that all policies treat alike, so that a reach visits one pod of each. */
 import type { PolicyType } from '../../api/network-policy.ts';
 import type { Address, IPFamily } from '../../policy/semantics/cidr.ts';
 import { addressesOf } from './address-blocks.ts';
@@ -6,38 +6,38 @@ import { classifier } from './pod-classifier.ts';
 import { networkPodOf, type Pod } from '../cluster.ts';
 import type { PolicyIndex } from './policy-index.ts';
 import { hasNames } from './ports.ts';
-import { type CompiledPeer, type CompiledPolicy, selectsRemote } from './rules.ts';
+import { type CompiledPeer, type CompiledPolicy, type PeerMatching, selectsRemote } from './rules.ts';
 
 export const DIRECTIONS: readonly PolicyType[] = ['Ingress', 'Egress'];
 const FAMILIES: readonly IPFamily[] = [4, 6];
 
-/** Pods of one group that no policy tells apart. */
+/** Pods of one group that all policies treat alike. */
 export interface PodClass {
   readonly group: number;
-  /** One of them. */
+  /** A pod of the class. */
   readonly pod: Pod;
-  /** Of their addresses; none while they are pending. */
+  /** The families of the pods' addresses; empty while they are pending. */
   readonly families: readonly IPFamily[];
-  /** The peers that select them, by key, and with addresses of which families. */
+  /** The peers that select the pods, by key, with the address families in which they do. */
   readonly peers: ReadonlyMap<string, readonly IPFamily[]>;
   readonly selecting: Readonly<Record<PolicyType, readonly CompiledPolicy[]>>;
-  /** Equal for classes whose own policies say the same of everybody. */
+  /** Classes with equal keys are isolated by the same policies, whose named ports mean the same for both. */
   readonly policyKeys: Readonly<Record<PolicyType, string>>;
   pods: number;
-  /** More than one pod, or one that stands for several. */
-  several: boolean;
+  /** True if the class has more than one pod, or a pod that stands for several. */
+  hasSeveral: boolean;
 }
 
 export interface ClassifyOptions {
   readonly groupOf: (pod: Pod) => number;
   readonly isTemplate: (pod: Pod) => boolean;
-  readonly podsInIPBlocks: boolean;
+  readonly matching: PeerMatching;
   readonly index: PolicyIndex;
   readonly policyNumbers: ReadonlyMap<CompiledPolicy, number>;
   readonly peerKeys: ReadonlyMap<CompiledPeer, string>;
 }
 
-/** By group. Nodes are left out: traffic with the own node is always allowed. */
+/** The classes of `pods`, sorted by group. Nodes are ignored, as a pod's own node always reaches it. */
 export function classify(pods: readonly Pod[], options: ClassifyOptions): PodClass[] {
   const { policyNumbers, peerKeys } = options;
   const keyOf = classifier([...policyNumbers.keys()].map(({ policy }) => policy));
@@ -49,19 +49,21 @@ export function classify(pods: readonly Pod[], options: ClassifyOptions): PodCla
     const families = addressesOf(pod).map(({ family }) => family);
     const key = `${group} ${families.join()} ${keyOf(pod)}`;
     let own = classes.get(key);
-    if (own === undefined) classes.set(key, (own = classOf(pod, group, families, peers, options)));
+    if (own === undefined) classes.set(key, (own = emptyClass(pod, { group, families, peers }, options)));
     own.pods++;
-    own.several = own.pods > 1 || own.several || options.isTemplate(original);
+    own.hasSeveral = own.pods > 1 || own.hasSeveral || options.isTemplate(original);
   }
   return [...classes.values()].toSorted((a, b) => a.group - b.group);
 }
 
-/** The class that `pod` is the first of; no pod is counted yet. */
-function classOf(
+/** The class of `pod`, in which no pod is counted yet. */
+function emptyClass(
   pod: Pod,
-  group: number,
-  families: readonly IPFamily[],
-  peers: ReadonlyMap<string, CompiledPeer>,
+  {
+    group,
+    families,
+    peers,
+  }: Pick<PodClass, 'group' | 'families'> & { readonly peers: ReadonlyMap<string, CompiledPeer> },
   options: ClassifyOptions,
 ): PodClass {
   const isSubject = networkPodOf({ kind: 'pod', pod }) !== undefined;
@@ -69,10 +71,10 @@ function classOf(
   const selecting = { Ingress: select('Ingress'), Egress: select('Egress') };
   const numbers = (direction: PolicyType) =>
     selecting[direction].map((policy) => options.policyNumbers.get(policy)).join();
-  // What a named port stands for depends on the destination: for ingress that is the pod itself.
+  // A named port is resolved at the destination, which for ingress is the pod itself.
   const named = selecting.Ingress.some((policy) => policy.Ingress?.some(hasNames));
   const ports = named ? JSON.stringify(pod.ports ?? []) : '';
-  const selected = [...peers].map(([key, peer]) => [key, selectedIn(peer, pod, options)] as const);
+  const selected = [...peers].map(([key, peer]) => [key, familiesSelected(peer, pod, options)] as const);
   return {
     group,
     pod,
@@ -81,19 +83,19 @@ function classOf(
     selecting,
     policyKeys: { Ingress: `${numbers('Ingress')} ${ports}`, Egress: numbers('Egress') },
     pods: 0,
-    several: false,
+    hasSeveral: false,
   };
 }
 
-/** By addresses of which families the peer selects the pod; all of them where it is not by address. */
-function selectedIn(
+/** The address families in which the peer selects the pod. A peer that is no ipBlock selects it in all or in none. */
+function familiesSelected(
   peer: CompiledPeer,
   pod: Pod,
-  { index, podsInIPBlocks }: ClassifyOptions,
+  { index, matching }: ClassifyOptions,
 ): readonly IPFamily[] {
   const remote = { pod: networkPodOf({ kind: 'pod', pod }), namespaceLabels: index.labelsOf(pod.namespace) };
   const selects = (address: Address | undefined) =>
-    selectsRemote([peer], { ...remote, address: () => address }, podsInIPBlocks);
+    selectsRemote([peer], { ...remote, address: () => address }, matching);
   if (peer.kind !== 'ipBlock') return selects(undefined) ? FAMILIES : [];
   return addressesOf(pod)
     .filter(selects)

@@ -1,4 +1,4 @@
-/** The policies and namespaces of a view, so that those that matter to a pod are found at once. */
+/** The policies and namespaces of a view, indexed by namespace and, once asked, by pod. */
 import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
 import type { StringMap } from '../../api/meta.ts';
 import type { PolicyType } from '../../api/network-policy.ts';
@@ -26,7 +26,7 @@ export class PolicyIndex {
     }
   }
 
-  /** The policies that isolate `pod`, one of the pod network, in `direction`: the same list each time it is asked. */
+  /** The policies that isolate `pod`, a pod of the pod network, in `direction`. Each call returns the same list. */
   selecting(direction: PolicyType, pod: Pod): readonly CompiledPolicy[] {
     const cache = this.#selecting[direction];
     let selecting = cache.get(pod);
@@ -39,7 +39,7 @@ export class PolicyIndex {
     return selecting;
   }
 
-  /** The labels of a namespace; one that the view does not list has only its name. */
+  /** The labels of a namespace. A namespace that the view does not list has only its name label. */
   labelsOf(namespace: string): StringMap {
     return this.#labels.get(namespace) ?? { [LABEL_NAMESPACE_NAME]: namespace };
   }

@@ -1,9 +1,9 @@
-/** Sets of destination ports: of a view's policies, and for a person. */
+/** Sets of destination ports, and their text for people. */
 import type { NetworkPolicyPort, Protocol } from '../../api/network-policy.ts';
 import type { ContainerPort, Pod } from '../cluster.ts';
 import { type CompiledPort, type Rule, selectsPort } from './rules.ts';
 
-/** Ports of one protocol, both ends included. */
+/** Ports of one protocol, `from` and `to` included. */
 export interface PortRange {
   readonly protocol: Protocol;
   readonly from: number;
@@ -20,12 +20,12 @@ export const EVERY_PORT: readonly PortRange[] = PROTOCOLS.map((protocol) => ({
   to: LAST,
 }));
 
-/** A set of ports of one PortSpace: a bit for each of its segments. */
+/** A set of ports of one PortSpace, with a bit for each of its segments. */
 export type PortMask = bigint;
 
 /**
- * All ports, cut into segments of which each rule of a view allows all ports or none. A set of ports is then a number,
- * and what two sets have in common one operation.
+ * All ports, divided into segments of which each rule of a view allows all ports or none. A set of ports is then a
+ * number, and an intersection of two sets is one operation.
  */
 export class PortSpace {
   readonly #segments: readonly PortRange[];
@@ -33,14 +33,14 @@ export class PortSpace {
   readonly #ranges = new Map<PortMask, readonly PortRange[]>();
   readonly #masks = new WeakMap<Rule, PortMask>();
 
-  /** @param pods whose named ports the rules may mean */
+  /** @param pods the destinations whose port names the rules may use */
   constructor(rules: Iterable<Rule>, pods: Iterable<Pod>) {
     this.#segments = segmentsOf(rules, pods);
     this.every = (1n << BigInt(this.#segments.length)) - 1n;
     this.#ranges.set(this.every, EVERY_PORT);
   }
 
-  /** The ports of a rule, where names stand for `containerPorts`; undefined for a destination that is no pod. */
+  /** The ports of a rule. Names are resolved in `containerPorts`, which is undefined outside the pod network. */
   maskOf(rule: Rule, containerPorts: readonly ContainerPort[] | undefined): PortMask {
     if (rule.ports === 'any') return this.every;
     if (hasNames(rule)) return this.#select(rule, containerPorts);
@@ -49,7 +49,7 @@ export class PortSpace {
     return mask;
   }
 
-  /** In order, and as few as possible; the same list for the same mask. */
+  /** The fewest ranges with these ports, in order. Each call with an equal mask returns the same list. */
   rangesOf(mask: PortMask): readonly PortRange[] {
     let ranges = this.#ranges.get(mask);
     if (ranges === undefined) {
@@ -67,12 +67,16 @@ export class PortSpace {
   }
 }
 
-/** Whether what the rule's ports stand for depends on the destination. */
+/** True if the rule has named ports, which mean different numbers at different destinations. */
 export function hasNames({ ports }: Rule): boolean {
   return ports !== 'any' && ports.some((port) => 'name' in port);
 }
 
-/** All ports, in ranges of which each rule allows all or none. @param pods whose named ports the rules may mean */
+/**
+ * All ports, in ranges of which each rule allows all ports or none.
+ *
+ * @param pods the destinations whose port names the rules may use
+ */
 export function segmentsOf(rules: Iterable<Rule>, pods: Iterable<Pod>): PortRange[] {
   const starts = new Map(PROTOCOLS.map((protocol) => [protocol, new Set([1])]));
   const cut = (protocol: Protocol, from: number, to: number) => {
@@ -96,7 +100,7 @@ export function segmentsOf(rules: Iterable<Rule>, pods: Iterable<Pod>): PortRang
   });
 }
 
-/** The same ports in as few ranges as possible; `ranges` are disjoint and in order. */
+/** Joins adjacent ranges. `ranges` are disjoint and in order. */
 function joined(ranges: readonly PortRange[]): PortRange[] {
   const result: PortRange[] = [];
   for (const range of ranges) {
@@ -108,7 +112,7 @@ function joined(ranges: readonly PortRange[]): PortRange[] {
   return result;
 }
 
-/** As in `TCP 80, 8000-8100; UDP 53`; `all ports` and `all TCP ports` where that is so. */
+/** Text such as `TCP 80, 8000-8100; UDP 53`, `all TCP ports` or `all ports`. */
 export function formatPorts(ranges: readonly PortRange[]): string {
   const whole = ranges.filter(({ from, to }) => from <= 1 && to === LAST).map(({ protocol }) => protocol);
   if (whole.length === PROTOCOLS.length) return 'all ports';
@@ -121,7 +125,7 @@ export function formatPorts(ranges: readonly PortRange[]): string {
   return parts.join('; ');
 }
 
-/** A rule's ports as they are written, in the same form; names stay names. */
+/** Text of a rule's ports, in the form of `formatPorts`; names are not resolved. */
 export function formatRulePorts(ports: readonly NetworkPolicyPort[] = []): string {
   if (ports.length === 0) return 'all ports';
   const parts = PROTOCOLS.flatMap((protocol) => {
@@ -134,4 +138,36 @@ export function formatRulePorts(ports: readonly NetworkPolicyPort[] = []): strin
     return [`${protocol} ${[...new Set(texts)].join(', ')}`];
   });
   return parts.join('; ');
+}
+
+/** The ports of `a` that are not in `b`. Both lists are disjoint and in order, and so is the result. */
+export function subtractPorts(a: readonly PortRange[], b: readonly PortRange[]): PortRange[] {
+  return a.flatMap((range) => {
+    let rest = [range];
+    for (const hole of b) {
+      if (hole.protocol !== range.protocol) continue;
+      rest = rest.flatMap(({ protocol, from, to }) =>
+        [
+          { protocol, from, to: Math.min(to, hole.from - 1) },
+          { protocol, from: Math.max(from, hole.to + 1), to },
+        ].filter((part) => part.from <= part.to),
+      );
+    }
+    return rest;
+  });
+}
+
+/** The fewest ranges with the ports of all lists, in order. */
+export function unionPorts(lists: readonly (readonly PortRange[])[]): PortRange[] {
+  const sorted = lists
+    .flat()
+    .toSorted((a, b) => PROTOCOLS.indexOf(a.protocol) - PROTOCOLS.indexOf(b.protocol) || a.from - b.from);
+  const result: PortRange[] = [];
+  for (const range of sorted) {
+    const last = result.at(-1);
+    if (last?.protocol === range.protocol && range.from <= last.to + 1) {
+      result[result.length - 1] = { ...last, to: Math.max(last.to, range.to) };
+    } else result.push(range);
+  }
+  return result;
 }

@@ -1,4 +1,4 @@
-/** NetworkPolicies made ready for evaluation: defaults applied, CIDRs parsed, empty lists told from absent parts. */
+/** NetworkPolicies prepared for evaluation: defaults applied, CIDRs parsed, and `any` spelt out. */
 import type { LabelSelector, StringMap } from '../../api/meta.ts';
 import type {
   IPBlock,
@@ -17,7 +17,7 @@ export interface CompiledPolicy {
   readonly policy: NetworkPolicy;
   readonly namespace: string;
   readonly podSelector: LabelSelector;
-  /** The rules of each direction that the policy isolates; a direction that it leaves alone is absent. */
+  /** The rules of each direction that the policy isolates; absent for a direction that it does not isolate. */
   readonly Ingress?: readonly Rule[];
   readonly Egress?: readonly Rule[];
 }
@@ -32,10 +32,10 @@ export interface Rule {
 export type CompiledPeer =
   | { readonly kind: 'pods'; readonly podSelector: LabelSelector; readonly namespaces: NamespaceMatch }
   | { readonly kind: 'ipBlock'; readonly cidr: Cidr; readonly except: readonly Cidr[] }
-  /** A peer that the API server refuses (no part, both kinds, or no CIDR). */
+  /** A peer that the API server refuses, as it has no field, fields of both kinds, or an invalid CIDR. */
   | { readonly kind: 'nothing' };
 
-/** A peer without namespaceSelector is about the policy's own namespace. */
+/** `name` stands for the policy's own namespace, where a peer has no namespaceSelector. */
 export type NamespaceMatch = { readonly name: string } | { readonly selector: LabelSelector };
 
 export type CompiledPort =
@@ -105,20 +105,25 @@ function compilePort({ protocol = 'TCP', port, endPort }: NetworkPolicyPort): Co
   return { protocol, from: port, to: endPort ?? port };
 }
 
-/** The other end of a flow, as far as peers can tell it apart. */
+/** The end of a flow that a rule's peers are matched against. */
 export interface RemoteEnd {
   /** Undefined outside the pod network. */
   readonly pod: Pod | undefined;
   readonly namespaceLabels: StringMap;
-  /** The address that the flow uses; undefined for a pod that has none. Asked only where a CIDR is to be matched. */
+  /** The address that the flow uses; undefined for a pod without one. Called only to match a CIDR. */
   readonly address: () => Address | undefined;
 }
 
-/** Whether a rule's peers include `remote`; `podsInIPBlocks`: whether CIDRs find pods. */
+export interface PeerMatching {
+  /** True (the default) if an `ipBlock` matches pods by their addresses. With some plugins, as Cilium, it does not. */
+  readonly podsInIPBlocks: boolean;
+}
+
+/** True if a rule's peers include `remote`. */
 export function selectsRemote(
   peers: Rule['peers'],
   { pod, namespaceLabels, address }: RemoteEnd,
-  podsInIPBlocks: boolean,
+  { podsInIPBlocks }: PeerMatching,
 ): boolean {
   if (peers === 'any') return true;
   return peers.some((peer) => {
@@ -137,8 +142,8 @@ export function selectsRemote(
 }
 
 /**
- * Whether a rule's ports include `port`. A name stands for the ports of that name and protocol on the
- * destination pod; `containerPorts` is undefined for a destination that is no pod, where a name stands for none.
+ * True if a rule's ports include `port`. A named port stands for the ports of that name and protocol in
+ * `containerPorts`, those of the destination pod; with undefined, for a destination outside the pod network, for none.
  */
 export function selectsPort(
   ports: Rule['ports'],

@@ -1,13 +1,13 @@
 /** The page: filters on the left, a view in the middle, and beside it what is known of what was selected. */
 import type { PageData } from '../reach/page-data.ts';
-import { nodeDetails, pairDetails } from './details.ts';
+import { nodeDetails, pairDetails } from './views/details.ts';
 import { button, h } from './dom.ts';
-import { graphView } from './graph-view.ts';
-import { listView } from './list-view.ts';
-import { matrixView } from './matrix-view.ts';
-import { type Level, Model, type Node } from './model.ts';
-import { shown } from './selection.ts';
-import { readState, type State, type View, VIEWS, writeState } from './state.ts';
+import { graphView } from './views/graph/view.ts';
+import { listView } from './views/list.ts';
+import { matrixView } from './views/matrix.ts';
+import { type Level, Model, type Node } from './model/nodes.ts';
+import { shown } from './model/selection.ts';
+import { readState, type State, type View, VIEWS, writeState } from './model/view-state.ts';
 import { counted } from '../../util/list-text.ts';
 
 /** Workloads that can be taken in at once; with more, the page begins with namespaces. */

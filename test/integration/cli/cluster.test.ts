@@ -167,7 +167,7 @@ describe('kubectl segmentation in a cluster', () => {
     await sandbox.deletePolicy(namespaces[0] ?? '', `${profile}.default-deny`);
     const { stdout } = await inCluster(`status -n ${namespaces[0]}`);
     assert.match(stdout, new RegExp(`^${namespaces[0]} +Pending`, 'm'));
-    assert.match(stdout, new RegExp(`1 policy not as wanted yet: ${profile}\\.default-deny`));
+    assert.match(stdout, new RegExp(`1 policy missing or changed: ${profile}\\.default-deny`));
   });
 
   it('names the missing permission, and the ClusterRole that grants it', async () => {

@@ -227,7 +227,8 @@ function allowed(state: State): Set<string> {
     for (const direction of DIRECTIONS) {
       for (const ip of [...ADDRESSES, '198.51.100.9']) {
         const peer: Endpoint = { kind: 'external', ip };
-        if (evaluator.allows(direction, pod, peer, 8080, 'TCP')) flows.add(`${pod.name} ${direction} ${ip}`);
+        if (evaluator.allows(direction, pod, peer, { port: 8080, protocol: 'TCP' }))
+          flows.add(`${pod.name} ${direction} ${ip}`);
       }
     }
   }

@@ -1,27 +1,17 @@
-/** `check`: policy tests. Expected verdicts, held to manifests or to a cluster. */
+/** `check`: policy tests, which compare expected verdicts with those of manifests or of a cluster. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type Expectation, readExpectations } from './expectations.ts';
+import { type CheckResult, judge } from './judge.ts';
 import { junit, sarif } from './reports.ts';
 import type { Command } from '../../shell/command.ts';
 import { CliError, EXIT } from '../../shell/failure.ts';
-import { deniedBecause, merged, ports } from '../explain/explanation.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
-import { type Answer, Questions } from '../explain/questions.ts';
+import { Questions } from '../explain/questions.ts';
 import type { Process, Terminal } from '../../shell/terminal.ts';
 import { AS_ENFORCED } from '../explain/command.ts';
-import { counted, shortList } from '../../../util/list-text.ts';
-
-export interface Result {
-  readonly expectation: Expectation;
-  /** `error`: an end is not there, so nothing can be said. */
-  readonly outcome: 'passed' | 'failed' | 'error';
-  /** Why it did not pass. */
-  readonly messages: readonly string[];
-  /** How many flows were looked at. */
-  readonly flows: number;
-}
+import { counted } from '../../../util/list-text.ts';
 
 export const check: Command = {
   name: 'check',
@@ -75,44 +65,7 @@ async function read(file: string, process: Process): Promise<Expectation[]> {
   }
 }
 
-function judge(expectation: Expectation, questions: Questions): Result {
-  const { from, to, ports, expect } = expectation;
-  const answers: Answer[] = [];
-  const errors: string[] = [];
-  for (const source of from) {
-    for (const destination of to) {
-      for (const port of ports.length > 0 ? ports : [undefined]) {
-        try {
-          answers.push(...questions.ask(source, destination, port, expect === 'deny').answers);
-        } catch (error) {
-          if (!(error instanceof CliError)) throw error;
-          errors.push(error.message);
-        }
-      }
-    }
-  }
-  const flows = answers.length;
-  if (errors.length > 0) return { expectation, outcome: 'error', messages: [...new Set(errors)], flows };
-  const wrong = answers.filter(({ explanation }) => explanation.allowed !== (expect === 'allow'));
-  if (wrong.length === 0) return { expectation, outcome: 'passed', messages: [], flows };
-  return { expectation, outcome: 'failed', messages: merged(wrong).map(wrongText), flows };
-}
-
-/** Of answers that differ in the port only. */
-function wrongText(group: readonly Answer[]): string {
-  const [answer] = group;
-  if (answer === undefined) return '';
-  const { from, to, explanation } = answer;
-  const flow = `${from.label} → ${to.label} on ${ports(group)}`;
-  if (!explanation.allowed) return `${flow} is denied: ${deniedBecause(explanation)}`;
-  const causes = [...explanation.egress.allowedBy, ...explanation.ingress.allowedBy];
-  const names = causes.map(({ profile, rule, namespace, policy }) =>
-    profile && rule ? `rule ${rule} of profile ${profile}` : `NetworkPolicy ${namespace}/${policy}`,
-  );
-  return `${flow} is allowed: ${names.length === 0 ? 'no policy limits it' : `by ${shortList([...new Set(names)])}`}`;
-}
-
-function print(results: readonly Result[], format: string, cwd: string, terminal: Terminal): void {
+function print(results: readonly CheckResult[], format: string, cwd: string, terminal: Terminal): void {
   switch (format) {
     case 'junit':
       return terminal.write(junit(results));
@@ -132,10 +85,10 @@ function print(results: readonly Result[], format: string, cwd: string, terminal
   }
 }
 
-/** Most messages of one check that are shown. */
-const MOST = 5;
+/** Messages of one check that are shown without `-o wide`. */
+const MAX_MESSAGES = 5;
 
-function show(results: readonly Result[], wide: boolean, terminal: Terminal): void {
+function show(results: readonly CheckResult[], wide: boolean, terminal: Terminal): void {
   const { paint } = terminal;
   const signs = { passed: paint.green('✓'), failed: paint.red('✗'), error: paint.yellow('!') };
   for (const { expectation, outcome, messages, flows } of results) {
@@ -143,12 +96,13 @@ function show(results: readonly Result[], wide: boolean, terminal: Terminal): vo
       ? paint.dim(`  ${expectation.file}:${expectation.line}, ${counted(flows, 'flow')}`)
       : '';
     terminal.print(`${signs[outcome]} ${expectation.name}${where}`);
-    const shown = wide ? messages : messages.slice(0, MOST);
+    const shown = wide ? messages : messages.slice(0, MAX_MESSAGES);
     for (const message of shown) terminal.print(`    ${message}`);
     if (messages.length > shown.length)
       terminal.print(paint.dim(`    and ${messages.length - shown.length} more (-o wide)`));
   }
-  const count = (outcome: Result['outcome']) => results.filter((each) => each.outcome === outcome).length;
+  const count = (outcome: CheckResult['outcome']) =>
+    results.filter((each) => each.outcome === outcome).length;
   const parts = [
     paint.green(`${count('passed')} passed`),
     ...(count('failed') > 0 ? [paint.red(`${count('failed')} failed`)] : []),

@@ -1,14 +1,14 @@
-/** Reads files of expected verdicts: who is to reach whom, and who is not. */
+/** Reads files of expectations: the flows that should be allowed or denied. Pure. */
 import { isMap, isSeq, LineCounter, parseAllDocuments, type Document } from 'yaml';
 import { anyText, isRecord, list, object, oneOf, type Shape, shaped } from '../../../options/shape.ts';
 import { CliError } from '../../shell/failure.ts';
 
 export interface Expectation {
-  /** What a report calls it. */
+  /** The name in reports. */
   readonly name: string;
   readonly from: readonly string[];
   readonly to: readonly string[];
-  /** As `--port` takes them; empty: those that the destination serves. */
+  /** Ports in the syntax of `--port`; empty for the ports that the destination serves. */
   readonly ports: readonly string[];
   readonly expect: 'allow' | 'deny';
   readonly file: string;
@@ -18,7 +18,7 @@ export interface Expectation {
 
 const EXPECTED = ['allow', 'deny'] as const;
 
-/** One text, or a list of texts. */
+/** Accepts an item, or a list of items. */
 function oneOrMore(item: Shape<string>): Shape<readonly string[]> {
   const several = list(item);
   return shaped({ anyOf: [item.schema, several.schema] }, (value, at, problems) => {
@@ -42,7 +42,10 @@ const shape = object({
 
 const EXAMPLE = 'checks: [{from: shop/web, to: shop/svc/api, port: 8080, expect: allow}]';
 
-/** @param file as it is named in messages @throws CliError with everything that is wrong */
+/**
+ * @param file the name of the file in messages
+ * @throws CliError with every error of the file
+ */
 export function readExpectations(text: string, file: string): Expectation[] {
   const lineCounter = new LineCounter();
   const parsed = parseAllDocuments(text, { lineCounter, logLevel: 'silent' });

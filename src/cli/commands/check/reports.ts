@@ -1,15 +1,15 @@
-/** The results of checks for CI: JUnit XML and SARIF 2.1.0. */
+/** Reports of checks for CI systems: JUnit XML and SARIF 2.1.0. Pure. */
 import { isAbsolute, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { version } from '../../../util/version.ts';
-import type { Result } from './command.ts';
+import type { CheckResult } from './judge.ts';
 
-/** As Jenkins, GitLab and GitHub actions read it: https://github.com/testmoapp/junitxml */
-export function junit(results: readonly Result[]): string {
+/** JUnit XML as Jenkins, GitLab and GitHub actions read it: https://github.com/testmoapp/junitxml */
+export function junit(results: readonly CheckResult[]): string {
   const files = Map.groupBy(results, ({ expectation }) => expectation.file);
-  const count = (list: readonly Result[], outcome: Result['outcome']) =>
+  const count = (list: readonly CheckResult[], outcome: CheckResult['outcome']) =>
     list.filter((each) => each.outcome === outcome).length;
-  const totals = (list: readonly Result[]) =>
+  const totals = (list: readonly CheckResult[]) =>
     `tests="${list.length}" failures="${count(list, 'failed')}" errors="${count(list, 'error')}"`;
   const suites = [...files].map(([file, list]) => {
     const cases = list.map(({ expectation: { name, line }, outcome, messages }) => {
@@ -23,7 +23,7 @@ export function junit(results: readonly Result[]): string {
   return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="kubectl segmentation check" ${totals(results)}>\n${suites.join('\n')}\n</testsuites>\n`;
 }
 
-/** Characters that XML 1.0 does not know, not even escaped. */
+/** Characters that XML 1.0 forbids, even escaped. */
 // eslint-disable-next-line no-control-regex
 const FORBIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g;
 
@@ -60,11 +60,11 @@ const RULES = [
 ] as const;
 
 /**
- * As GitHub code scanning reads it: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+ * SARIF as GitHub code scanning reads it: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
  *
- * @param cwd absolute path: what is below it is named from there, as code scanning wants it of what is in a repository
+ * @param cwd absolute path; files below it are named relative to it, as code scanning requires for files of a repository
  */
-export function sarif(results: readonly Result[], cwd: string): string {
+export function sarif(results: readonly CheckResult[], cwd: string): string {
   const run = {
     tool: {
       driver: {
@@ -74,7 +74,7 @@ export function sarif(results: readonly Result[], cwd: string): string {
           id,
           name,
           shortDescription: { text },
-          fullDescription: { text }, // code scanning requires it, and the help
+          fullDescription: { text }, // code scanning requires this and the help
           help: { text: help },
           defaultConfiguration: { level: 'error' },
         })),

@@ -1,10 +1,10 @@
-/** `diff`: what a changed profile or policy would change: namespaces, policies, rules, and flows. */
-import { type FlowChange, flowChanges, type PolicyChange, policyChanges } from '../../../analysis/changes.ts';
-import type { Pod } from '../../../analysis/cluster.ts';
+/** `diff`: the namespaces, policies, rules and flows that a changed profile or policy would change. */
+import type { FlowChange } from '../../../analysis/flow-changes.ts';
+import type { PolicyChange } from '../../../analysis/policy-changes.ts';
 import type { GroupName } from '../../../analysis/reach.ts';
-import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import type { Call, Command } from '../../shell/command.ts';
-import { showChanges } from './changes.ts';
+import { changesIn, compareSnapshots, type SnapshotChanges } from './compare.ts';
+import { changesText } from './text.ts';
 import { EXIT, UsageError } from '../../shell/failure.ts';
 import {
   createSnapshot,
@@ -14,25 +14,10 @@ import {
   loadOverlay,
   readClusterOf,
 } from '../../snapshot/load.ts';
-import type { WorkloadPod } from '../../snapshot/pods.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import { AS_ENFORCED } from '../explain/command.ts';
 import { tellUnresolved } from '../render/command.ts';
-
-export interface Changes {
-  /** Namespaces that a profile selects now and did not before, and the other way round. */
-  readonly namespaces: readonly NamespaceChange[];
-  readonly policies: readonly PolicyChange[];
-  readonly opened: readonly FlowChange[];
-  readonly closed: readonly FlowChange[];
-}
-
-export interface NamespaceChange {
-  readonly change: 'selected' | 'released';
-  readonly namespace: string;
-  readonly profile: string;
-}
 
 export const diff: Command = {
   name: 'diff',
@@ -72,13 +57,20 @@ export const diff: Command = {
   async run(call) {
     const { format, flags, terminal, namespace } = call;
     const [before, after] = await states(call);
-    const changes = narrowed(compare(before, after, flags.has('as-enforced')), namespace);
+    const all = compareSnapshots({
+      before,
+      after,
+      policiesBefore: before.effective(),
+      policiesAfter: after.effective(flags.has('as-enforced')),
+    });
+    const changes = namespace === undefined ? all : changesIn(all, namespace);
     if (format === 'json' || format === 'yaml') {
       terminal.write(format === 'json' ? toJson(documentOf(changes)) : toYaml(documentOf(changes)));
     } else if (format === 'name') {
       for (const each of changes.policies) terminal.print(nameOf(each));
     } else {
-      showChanges(changes, format === 'wide', terminal);
+      const text = changesText(changes, { wide: format === 'wide', paint: terminal.paint });
+      if (text !== undefined) terminal.print(text);
     }
     tellUnresolved(after.intents(), terminal);
     const { namespaces, policies, opened, closed } = changes;
@@ -109,64 +101,12 @@ async function states({ flags, process, terminal, namespace }: Call): Promise<re
   return [state, state];
 }
 
-function compare(before: Snapshot, after: Snapshot, asEnforced: boolean): Changes {
-  const [old, next] = [before.effective(), after.effective(asEnforced)];
-  const workloads = new Map<Pod, WorkloadPod>([...before.pods, ...after.pods].map((pod) => [pod, pod]));
-  const groupOf = (pod: Pod): GroupName =>
-    workloads.get(pod)?.workload ?? { namespace: pod.namespace, kind: 'Pod', name: pod.name };
-  const view = (snapshot: Snapshot, policies: readonly NetworkPolicy[]) => ({
-    namespaces: snapshot.namespaces,
-    pods: snapshot.pods,
-    policies,
-  });
-  return {
-    namespaces: namespaceChanges(before, after),
-    policies: policyChanges(old, next),
-    ...flowChanges(
-      view(before, old),
-      view(after, next),
-      groupOf,
-      (pod) => workloads.get(pod)?.template === true,
-    ),
-  };
-}
-
-function namespaceChanges(before: Snapshot, after: Snapshot): NamespaceChange[] {
-  const selected = (snapshot: Snapshot) =>
-    new Map(
-      snapshot
-        .intents()
-        .map(({ profile, namespace }) => [
-          `${namespace.name}/${profile.metadata.name}`,
-          { namespace: namespace.name, profile: profile.metadata.name },
-        ]),
-    );
-  const [old, next] = [selected(before), selected(after)];
-  const only = (a: typeof old, b: typeof old, change: NamespaceChange['change']) =>
-    [...a].flatMap(([key, each]) => (b.has(key) ? [] : [{ change, ...each }]));
-  return [...only(next, old, 'selected'), ...only(old, next, 'released')];
-}
-
-/** What has to do with one namespace. */
-function narrowed(changes: Changes, namespace: string | undefined): Changes {
-  if (namespace === undefined) return changes;
-  const flow = ({ from, to }: FlowChange) => from.namespace === namespace || to.namespace === namespace;
-  return {
-    namespaces: changes.namespaces.filter((each) => each.namespace === namespace),
-    policies: changes.policies.filter(
-      ({ before, after }) => (after ?? before)?.metadata.namespace === namespace,
-    ),
-    opened: changes.opened.filter(flow),
-    closed: changes.closed.filter(flow),
-  };
-}
-
 function nameOf({ before, after }: PolicyChange): string {
   const { namespace, name } = (after ?? before)?.metadata ?? {};
   return `${namespace}/${name}`;
 }
 
-function documentOf({ namespaces, policies, opened, closed }: Changes): object {
+function documentOf({ namespaces, policies, opened, closed }: SnapshotChanges): object {
   const end = ({ namespace, kind, name }: GroupName) => ({
     ...(namespace !== undefined && { namespace }),
     kind,

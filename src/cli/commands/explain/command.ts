@@ -1,10 +1,10 @@
-/** `explain`: whether one end reaches another, why, and what to add if it should. */
+/** `explain`: says if one end reaches another, why, and which rule would allow it. */
 import { stripVTControlCharacters } from 'node:util';
 import type { Pod } from '../../../analysis/cluster.ts';
 import type { DirectionExplanation } from '../../../analysis/explain.ts';
 import { rulesOf } from '../../../policy/semantics/normalize.ts';
 import type { Call, Command } from '../../shell/command.ts';
-import { merged, overview, told } from './explanation.ts';
+import { answerTable, explanationLines, groupByVerdict } from './explanation.ts';
 import { EXIT } from '../../shell/failure.ts';
 import type { Flag } from '../../shell/flags.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
@@ -19,9 +19,11 @@ export const AS_ENFORCED: Flag = {
   help: 'answer as if every profile were enforced now, those under Audit too',
 };
 
-/** Most answers that are told one by one, and most rules that are suggested. */
-const MOST_TOLD = 4;
-const MOST_SUGGESTED = 4;
+/** Groups of answers that are explained one by one; more are shown as a table. */
+const MAX_EXPLAINED = 4;
+const MAX_EXPLAINED_WIDE = 20;
+/** Rules that are suggested; more are only counted. */
+const MAX_SUGGESTED = 4;
 
 export const explain: Command = {
   name: 'explain',
@@ -89,7 +91,7 @@ export const explain: Command = {
     } else if (format === 'name') {
       for (const name of decidingPolicies(answers)) terminal.print(name);
     } else {
-      show(answers, suggested, format === 'wide', terminal, policiesByName(policies));
+      show(answers, suggested, { wide: format === 'wide', policies: policiesByName(policies), terminal });
     }
     if (format !== 'json' && format !== 'yaml') for (const each of remarks) terminal.note(each);
     return answers.every(({ explanation }) => explanation.allowed) ? EXIT.yes : EXIT.no;
@@ -100,7 +102,7 @@ function isWithoutAddress({ hostNetwork, ips }: Pod): boolean {
   return hostNetwork === true && ips.length === 0;
 }
 
-/** What a person should know that policies alone do not say. */
+/** Facts about the ends that the policies alone do not show. */
 function caveats(answers: readonly Answer[], snapshot: Snapshot, { flags }: Call): string[] {
   const found: string[] = [];
   const ends = answers.flatMap(({ from, to }) => [from, to]);
@@ -160,23 +162,27 @@ function usesAddresses(snapshot: Snapshot, namespaces: ReadonlySet<string>): boo
     );
 }
 
+interface ShowOptions {
+  readonly wide: boolean;
+  readonly policies: ReadonlyMap<string, object>;
+  readonly terminal: Terminal;
+}
+
 function show(
   answers: readonly Answer[],
   suggested: readonly Suggestion[],
-  wide: boolean,
-  terminal: Terminal,
-  policies: ReadonlyMap<string, object>,
+  { wide, policies, terminal }: ShowOptions,
 ): void {
   const { paint } = terminal;
-  const groups = merged(answers);
-  if (groups.length <= MOST_TOLD || (wide && groups.length <= 5 * MOST_TOLD)) {
-    terminal.print(groups.map((group) => told(group, paint).join('\n')).join('\n\n'));
+  const groups = groupByVerdict(answers);
+  if (groups.length <= MAX_EXPLAINED || (wide && groups.length <= MAX_EXPLAINED_WIDE)) {
+    terminal.print(groups.map((group) => explanationLines(group, paint).join('\n')).join('\n\n'));
     if (wide) showPolicies(answers, policies, terminal);
   } else {
-    terminal.print(...overview(groups, paint));
+    terminal.print(...answerTable(groups, paint));
   }
   if (suggested.length === 0) return;
-  if (suggested.length > MOST_SUGGESTED) {
+  if (suggested.length > MAX_SUGGESTED) {
     terminal.note(
       `${counted(suggested.length, 'rule')} would have to be added; name two workloads to see theirs`,
     );
@@ -186,12 +192,12 @@ function show(
 }
 
 function decidingPolicies(answers: readonly Answer[]): string[] {
-  const causes = answers.flatMap(({ explanation: { egress, ingress } }) =>
+  const deciding = answers.flatMap(({ explanation: { egress, ingress } }) =>
     [egress, ingress].flatMap(({ allowedBy, isolatedBy, reason }) =>
       reason === 'Rule' ? allowedBy : isolatedBy,
     ),
   );
-  return [...new Set(causes.map(({ namespace, policy }) => `${namespace}/${policy}`))].sort();
+  return [...new Set(deciding.map(({ namespace, policy }) => `${namespace}/${policy}`))].sort();
 }
 
 function policiesByName(policies: ReturnType<Snapshot['effective']>): Map<string, object> {

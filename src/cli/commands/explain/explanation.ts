@@ -1,4 +1,4 @@
-/** Explanations for a person: verdict, ends, reasons. */
+/** Text of explanations: verdict, ends and reasons. Pure. */
 import type {
   PolicyReference,
   DirectionExplanation,
@@ -14,8 +14,8 @@ import { portText, selectorText } from '../../shell/text.ts';
 import { listText } from '../../../util/list-text.ts';
 import { shortList } from '../../../util/list-text.ts';
 
-/** Answers of one pair that differ in the port only are told together. */
-export function merged(answers: readonly Answer[]): (readonly Answer[])[] {
+/** Groups answers that differ in the port only. */
+export function groupByVerdict(answers: readonly Answer[]): (readonly Answer[])[] {
   return [
     ...Map.groupBy(answers, ({ from, to, explanation }) =>
       JSON.stringify([from.label, to.label, explanation]),
@@ -23,31 +23,32 @@ export function merged(answers: readonly Answer[]): (readonly Answer[])[] {
   ];
 }
 
-/** Ranges of ports are put together. */
-export function ports(group: readonly Answer[]): string {
+/** Text of the ports of a group of answers; ranges are joined. */
+export function portsOf(group: readonly Answer[]): string {
   const all = group.map(({ port }) => port);
   return all.every(({ to }) => to !== undefined)
     ? formatPorts(all.map(({ protocol, port, to = port }) => ({ protocol, from: port, to })))
     : all.map(({ label }) => label).join(', ');
 }
 
-export function told(group: readonly Answer[], paint: Palette): string[] {
+/** The verdict on a group of answers, with the reasons at each end. */
+export function explanationLines(group: readonly Answer[], paint: Palette): string[] {
   const [answer] = group;
   if (answer === undefined) return [];
   const { from, to, explanation } = answer;
   const verdict = explanation.allowed ? paint.green('ALLOWED') : paint.red('DENIED');
   return [
-    `${paint.bold(verdict)}  ${paint.bold(from.label)} → ${paint.bold(to.label)}  ${ports(group)}`,
+    `${paint.bold(verdict)}  ${paint.bold(from.label)} → ${paint.bold(to.label)}  ${portsOf(group)}`,
     '',
-    ...end('Egress', from, explanation.egress, paint),
-    ...end('Ingress', to, explanation.ingress, paint),
+    ...endLines('Egress', from, explanation.egress, paint),
+    ...endLines('Ingress', to, explanation.ingress, paint),
   ];
 }
 
-/** Where the lines of an end begin. */
+/** Aligns the lines of an end with the text after its title. */
 const INDENT = ' '.repeat(13);
 
-function end(title: string, end: FlowEnd, explanation: DirectionExplanation, paint: Palette): string[] {
+function endLines(title: string, end: FlowEnd, explanation: DirectionExplanation, paint: Palette): string[] {
   const [mark, ...lines] = reasonLines(end, explanation, paint);
   const sign = explanation.allowed ? paint.green('✓') : paint.red('✗');
   return [`  ${sign} ${title.padEnd(8)} ${mark ?? ''}`, ...lines.map((line) => INDENT + line)];
@@ -68,8 +69,8 @@ function reasonLines(end: FlowEnd, explanation: DirectionExplanation, paint: Pal
     case 'LocalNode':
       return ["allowed: a pod's own node always reaches it"];
     case 'Rule':
-      return allowedBy.flatMap((cause, index) =>
-        causeLines(cause, index === 0 ? 'allowed by ' : 'and by ', paint),
+      return allowedBy.map((allowing, index) =>
+        allowingLine(allowing, index === 0 ? 'allowed by ' : 'and by ', paint),
       );
     default:
       return [
@@ -79,10 +80,10 @@ function reasonLines(end: FlowEnd, explanation: DirectionExplanation, paint: Pal
   }
 }
 
-/** Profiles once each, then other people's policies. */
-function isolators(causes: readonly PolicyReference[]): string {
-  const profiles = [...new Set(causes.flatMap(({ profile }) => profile ?? []))];
-  const others = causes
+/** Text of the policies that isolate a pod: each profile once, then foreign policies. */
+function isolators(policies: readonly PolicyReference[]): string {
+  const profiles = [...new Set(policies.flatMap(({ profile }) => profile ?? []))];
+  const others = policies
     .filter(({ profile }) => profile === undefined)
     .map(({ namespace, policy }) => `${namespace}/${policy}`);
   const parts = [
@@ -92,12 +93,12 @@ function isolators(causes: readonly PolicyReference[]): string {
   return listText(parts);
 }
 
-function causeLines(cause: PolicyReference, prefix: string, paint: Palette): string[] {
-  const { description } = cause;
-  return [`${prefix}${causeText(cause)}${description === undefined ? '' : `: ${paint.cyan(description)}`}`];
+function allowingLine(allowing: PolicyReference, prefix: string, paint: Palette): string {
+  const { description } = allowing;
+  return `${prefix}${referenceText(allowing)}${description === undefined ? '' : `: ${paint.cyan(description)}`}`;
 }
 
-function causeText({ namespace, policy, profile, rule, index }: PolicyReference): string {
+function referenceText({ namespace, policy, profile, rule, index }: PolicyReference): string {
   const object = `NetworkPolicy ${namespace}/${policy}`;
   if (profile !== undefined && rule !== undefined)
     return `${ruleText(rule)} of profile ${profile} (${policy})`;
@@ -117,10 +118,11 @@ function missText(miss: NearMiss): string {
     pods: `is for pods ${selectorText(podSelector)} only`,
     peers: 'allows this port to others only',
   };
-  return `close: ${causeText(miss)} ${detail[gap]}`;
+  return `close: ${referenceText(miss)} ${detail[gap]}`;
 }
 
-export function overview(groups: readonly (readonly Answer[])[], paint: Palette): string[] {
+/** A table with a line for each group of answers. */
+export function answerTable(groups: readonly (readonly Answer[])[], paint: Palette): string[] {
   const side = ({ allowed, reason }: DirectionExplanation): Cell =>
     allowed
       ? {
@@ -140,7 +142,7 @@ export function overview(groups: readonly (readonly Answer[])[], paint: Palette)
           allowed ? { text: 'ALLOWED', paint: paint.green } : { text: 'DENIED', paint: paint.red },
           from.label,
           to.label,
-          ports(group),
+          portsOf(group),
           side(egress),
           side(ingress),
           because(egress, ingress),
@@ -164,7 +166,7 @@ function because(egress: DirectionExplanation, ingress: DirectionExplanation): s
   return [...new Set(texts)].join('; ') || '-';
 }
 
-/** Which end denies, and by what. */
+/** Text that names the ends that deny a flow, and the profiles or policies that isolate them. */
 export function deniedBecause({ egress, ingress }: Pick<Explanation, 'egress' | 'ingress'>): string {
   const [out, into] = [isolators(egress.isolatedBy), isolators(ingress.isolatedBy)];
   if (egress.allowed) return `no ingress rule of ${into} allows it`;

@@ -3,7 +3,7 @@ import type { PortNumber } from '../../../analysis/pod-matrix.ts';
 import { classifier } from '../../../analysis/model/pod-classifier.ts';
 import type { Endpoint } from '../../../analysis/cluster.ts';
 import { compileView, type Evaluator } from '../../../analysis/evaluator.ts';
-import { createExplainer, type Explainer, type Explanation } from '../../../analysis/explain.ts';
+import { Explainer, type Explanation } from '../../../analysis/explain.ts';
 import { formatPorts, segmentsOf } from '../../../analysis/model/ports.ts';
 import { compilePolicy } from '../../../analysis/model/rules.ts';
 import { type Remedy, remedy } from '../../../analysis/remedy.ts';
@@ -50,7 +50,7 @@ export class Questions {
     this.#policies = policies;
     const view = { namespaces: snapshot.namespaces, policies };
     this.#evaluator = compileView(view);
-    this.#explainer = createExplainer(view, this.#evaluator, (policy) => snapshot.ownerOf(policy));
+    this.#explainer = new Explainer(view, this.#evaluator, (policy) => snapshot.ownerOf(policy));
     const classOf = classifier(policies);
     this.#classOf = (endpoint) => (endpoint.kind === 'pod' ? classOf(endpoint.pod) : endpoint.ip);
   }

@@ -1,4 +1,4 @@
-/** `status`: at a glance, which namespaces are segmented and by what, and where there are holes. */
+/** `status`: shows which namespaces are segmented, by which profiles, and where there are holes. */
 import { coverage, type NamespaceCoverage } from '../../../analysis/coverage.ts';
 import type { SegmentationProfile } from '../../../api/profile.ts';
 import { fingerprint } from '../../../policy/semantics/normalize.ts';
@@ -13,12 +13,13 @@ import { tellUnresolved } from '../render/command.ts';
 import { counted, shortList } from '../../../util/list-text.ts';
 
 /**
- * - `Enforced`: every policy of its profiles stands
- * - `Pending`: some of them do not
- * - `Audit`: its profiles only compute
- * - `Foreign`: no profile, but other people's policies
+ * How a namespace is segmented.
+ * - `Enforced`: every policy of its profiles exists
+ * - `Pending`: some of these policies are missing or differ
+ * - `Audit`: its profiles compute policies and write none
+ * - `Foreign`: no profile selects it, but it has foreign policies
  * - `Open`: neither
- * - `Protected`: never segmented
+ * - `Protected`: no profile ever selects it
  */
 type State = 'Enforced' | 'Pending' | 'Audit' | 'Foreign' | 'Open' | 'Protected';
 
@@ -31,7 +32,7 @@ interface NamespaceStatus {
   readonly egressIsolated: number;
   readonly hostNetworkPods: number;
   readonly policies: number;
-  /** What needs a look, in sentences. */
+  /** Holes and differences that a person should look at. */
   readonly findings: readonly string[];
 }
 
@@ -79,7 +80,7 @@ export const status: Command = {
     } else if (format === 'name') {
       for (const { name } of rows) terminal.print(`namespace/${name}`);
     } else {
-      show(snapshot, profiles, rows, format === 'wide', terminal);
+      show({ origin: snapshot.origin, profiles, rows }, format === 'wide', terminal);
     }
     const shown = new Set(namespaces);
     tellUnresolved(
@@ -96,22 +97,23 @@ function namespaceRows(snapshot: Snapshot, namespaces: readonly SnapshotNamespac
   const covered = coverage({ namespaces, pods: snapshot.pods, policies: snapshot.effective() });
   const intents = Map.groupBy(snapshot.intents(), ({ namespace }) => namespace.name);
   const policies = Map.groupBy(snapshot.effective(), ({ metadata }) => metadata.namespace ?? '');
-  return namespaces.map((namespace) => {
-    const { name } = namespace;
-    const wanted = intents.get(name) ?? [];
+  return namespaces.map(({ name }) => {
+    const own = intents.get(name) ?? [];
     const cover = covered.get(name) ?? EMPTY;
-    const missing = wanted.flatMap((intent) => notAsWanted(intent, snapshot));
-    const state = stateOf(namespace, wanted, missing, (policies.get(name) ?? []).length, snapshot);
+    const diverging = own.flatMap((intent) => divergingPolicies(intent, snapshot));
+    const count = (policies.get(name) ?? []).length;
+    const isProtected = snapshot.protectedNamespaces.has(name);
+    const state = stateOf({ isProtected, intents: own, diverging, policies: count });
     return {
       name,
       state,
-      profiles: wanted.map(({ profile }) => profile.metadata.name),
+      profiles: own.map(({ profile }) => profile.metadata.name),
       pods: cover.pods.length,
       ingressIsolated: cover.ingress.isolated.length,
       egressIsolated: cover.egress.isolated.length,
       hostNetworkPods: cover.host.length,
-      policies: (policies.get(name) ?? []).length,
-      findings: state === 'Protected' ? [] : findingsOf(cover, missing),
+      policies: count,
+      findings: state === 'Protected' ? [] : findingsOf(cover, diverging),
     };
   });
 }
@@ -124,8 +126,8 @@ const EMPTY: NamespaceCoverage<WorkloadPod> = {
   unlimited: [],
 };
 
-/** Names of policies that are missing in the cluster or say something else. */
-function notAsWanted({ relation, policies, namespace }: ProfileIntent, snapshot: Snapshot): string[] {
+/** Names of desired policies that are missing in the cluster, or that differ there. */
+function divergingPolicies({ relation, policies, namespace }: ProfileIntent, snapshot: Snapshot): string[] {
   if (relation !== 'enforce' || !snapshot.isObserved) return [];
   const standing = new Map(
     snapshot.policies
@@ -137,43 +139,46 @@ function notAsWanted({ relation, policies, namespace }: ProfileIntent, snapshot:
     .map(({ metadata }) => metadata.name);
 }
 
-function stateOf(
-  { name }: SnapshotNamespace,
-  intents: readonly ProfileIntent[],
-  missing: readonly string[],
-  policies: number,
-  snapshot: Snapshot,
-): State {
-  if (snapshot.protectedNamespaces.has(name)) return 'Protected';
+interface StateInput {
+  readonly isProtected: boolean;
+  readonly intents: readonly ProfileIntent[];
+  readonly diverging: readonly string[];
+  /** Number of policies in the namespace. */
+  readonly policies: number;
+}
+
+function stateOf({ isProtected, intents, diverging, policies }: StateInput): State {
+  if (isProtected) return 'Protected';
   if (intents.some(({ relation }) => relation === 'enforce'))
-    return missing.length > 0 ? 'Pending' : 'Enforced';
+    return diverging.length > 0 ? 'Pending' : 'Enforced';
   if (intents.length > 0) return 'Audit';
   return policies > 0 ? 'Foreign' : 'Open';
 }
 
 function findingsOf(
   { pods, host, ingress, egress, unlimited }: NamespaceCoverage<WorkloadPod>,
-  missing: readonly string[],
+  diverging: readonly string[],
 ): string[] {
   const findings: string[] = [];
   const openBoth = ingress.open.filter((pod) => egress.open.includes(pod));
-  const say = (open: readonly WorkloadPod[], what: string) => {
+  const addOpen = (open: readonly WorkloadPod[], what: string) => {
     if (open.length === 0) return;
     const some = `${counted(open.length, 'pod')} of ${pods.length} (${workloadNames(open)})`;
     const who =
       open.length < pods.length ? some : pods.length === 1 ? 'its only pod' : `all ${pods.length} pods`;
     findings.push(`${who} ${open.length === 1 ? 'is' : 'are'} ${what}`);
   };
-  if (missing.length > 0)
+  if (diverging.length > 0) {
     findings.push(
-      `${counted(missing.length, 'policy', 'policies')} not as wanted yet: ${shortList(missing)}`,
+      `${counted(diverging.length, 'policy', 'policies')} missing or changed: ${shortList(diverging)}`,
     );
-  say(openBoth, 'open both ways: anyone reaches in, anything is reached');
-  say(
+  }
+  addOpen(openBoth, 'open both ways: anyone reaches in, anything is reached');
+  addOpen(
     ingress.open.filter((pod) => !openBoth.includes(pod)),
     'open to everyone: ingress is not isolated',
   );
-  say(
+  addOpen(
     egress.open.filter((pod) => !openBoth.includes(pod)),
     'free to reach everything: egress is not isolated',
   );
@@ -190,7 +195,7 @@ function findingsOf(
   return findings;
 }
 
-/** Each workload once. */
+/** The names of the pods' workloads. */
 function workloadNames(pods: readonly WorkloadPod[]): string {
   return shortList([...new Set(pods.map(({ workload }) => workload.name))].sort());
 }
@@ -223,20 +228,21 @@ function profileRow(profile: SegmentationProfile, snapshot: Snapshot): ProfileSt
   };
 }
 
-function show(
-  snapshot: Snapshot,
-  profiles: readonly ProfileStatus[],
-  rows: readonly NamespaceStatus[],
-  wide: boolean,
-  terminal: Terminal,
-): void {
+interface StatusReport {
+  /** Where the snapshot was read from. */
+  readonly origin: string;
+  readonly profiles: readonly ProfileStatus[];
+  readonly rows: readonly NamespaceStatus[];
+}
+
+function show({ origin, profiles, rows }: StatusReport, wide: boolean, terminal: Terminal): void {
   const { paint } = terminal;
   const counts = rows.filter(({ state }) => state !== 'Protected');
   const total = (key: 'pods' | 'ingressIsolated' | 'egressIsolated') =>
     counts.reduce((sum, row) => sum + row[key], 0);
   const pods = total('pods');
   terminal.print(
-    `${paint.bold('Pods isolated')} in ${counted(counts.length, 'namespace')} of ${snapshot.origin} (system namespaces aside)`,
+    `${paint.bold('Pods isolated')} in ${counted(counts.length, 'namespace')} of ${origin} (system namespaces aside)`,
     `  ingress  ${bar(total('ingressIsolated'), pods, paint)}`,
     `  egress   ${bar(total('egressIsolated'), pods, paint)}`,
     '',
@@ -251,12 +257,12 @@ function show(
   for (const { name, finding } of attention) terminal.print(`  ${paint.yellow('•')} ${name}: ${finding}`);
 }
 
-/** Cells of the bar. */
+/** Width of the bar, in characters. */
 const BAR = 20;
 
 function bar(part: number, whole: number, paint: Palette): string {
   if (whole === 0) return 'no pods';
-  // Full only where all are, empty only where none is.
+  // A full bar means all pods, an empty one none: anything between is rounded to neither.
   const cells =
     part === whole ? BAR : Math.min(BAR - 1, Math.max(part > 0 ? 1 : 0, Math.round((part / whole) * BAR)));
   const colour = part === whole ? paint.green : part === 0 ? paint.red : paint.yellow;

@@ -1,8 +1,7 @@
 /** Beside the view: what is known of one node, or why two may talk or not. */
-import { button, type Child, h } from './dom.ts';
-import { type Direction, type Finding, isolation, type Link, type Model, type Node } from './model.ts';
-import { shortList } from '../../util/list-text.ts';
-import { counted } from '../../util/list-text.ts';
+import { button, type Child, h } from '../dom.ts';
+import { type Direction, type Finding, isolation, type Link, type Model, type Node } from '../model/nodes.ts';
+import { counted, shortList } from '../../../util/list-text.ts';
 
 type Select = (node: Node, second?: Node) => void;
 

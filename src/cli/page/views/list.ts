@@ -1,8 +1,8 @@
 /** The list: one line for each link. */
-import { button, h } from './dom.ts';
-import type { Node } from './model.ts';
-import type { Shown } from './selection.ts';
-import { counted } from '../../util/list-text.ts';
+import { button, h } from '../dom.ts';
+import type { Node } from '../model/nodes.ts';
+import type { Shown } from '../model/selection.ts';
+import { counted } from '../../../util/list-text.ts';
 
 const STEP = 500;
 

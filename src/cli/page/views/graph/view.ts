@@ -1,11 +1,11 @@
 /** The graph: cards, and curves between those that may talk. */
-import { button, h, svg } from './dom.ts';
+import { button, h, svg } from '../../dom.ts';
 import { type Card, layout, ROW_HEIGHT, TITLE_HEIGHT } from './layout.ts';
-import { type Isolation, isolation, type Link, type Node } from './model.ts';
+import { type Isolation, isolation, type Link, type Node } from '../../model/nodes.ts';
 import { PanZoom } from './pan-zoom.ts';
-import type { Shown } from './selection.ts';
-import type { State } from './state.ts';
-import { counted } from '../../util/list-text.ts';
+import type { Shown } from '../../model/selection.ts';
+import type { State } from '../../model/view-state.ts';
+import { counted } from '../../../../util/list-text.ts';
 
 /** More curves than this at once show nothing; then only those of what is selected are drawn. */
 const MOST_CURVES = 800;

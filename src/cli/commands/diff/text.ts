@@ -1,42 +1,48 @@
-/** Changes for a person: namespaces, policies with their rules, and flows by workload. */
-import type { FlowChange, PolicyChange, RuleChange } from '../../../analysis/changes.ts';
+/** Text of the changes between two snapshots, for a terminal. Pure. */
+import type { FlowChange } from '../../../analysis/flow-changes.ts';
 import { formatPorts, formatRulePorts } from '../../../analysis/model/ports.ts';
+import type { PolicyChange, RuleChange } from '../../../analysis/policy-changes.ts';
 import type { GroupName } from '../../../analysis/reach.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
-import { isolates } from '../../../policy/semantics/normalize.ts';
 import { notesOf } from '../../../policy/notes.ts';
-import type { Changes } from './command.ts';
-import { table } from '../../shell/output.ts';
-import type { Paint, Palette, Terminal } from '../../shell/terminal.ts';
+import { isolates } from '../../../policy/semantics/normalize.ts';
 import { groupText } from '../../reach/model.ts';
+import { table } from '../../shell/output.ts';
+import type { Paint, Palette } from '../../shell/terminal.ts';
 import { peersText, selectorText } from '../../shell/text.ts';
-import { listText } from '../../../util/list-text.ts';
-import { counted, shortList } from '../../../util/list-text.ts';
+import type { NamespaceChange, SnapshotChanges } from './compare.ts';
+import { counted, listText, shortList } from '../../../util/list-text.ts';
 
-/** More flows than this are put together by namespace, unless all are asked for. */
-const MOST_FLOWS = 24;
+export interface TextOptions {
+  /** True for `-o wide`: every rule and every flow in a line of its own. */
+  readonly wide: boolean;
+  readonly paint: Palette;
+}
 
-export function showChanges(changes: Changes, wide: boolean, terminal: Terminal): void {
-  const { paint } = terminal;
+/** Above this number, flows are summarised by namespace unless `wide`. */
+const MAX_FLOWS = 24;
+
+/** Undefined if nothing changes. */
+export function changesText(changes: SnapshotChanges, options: TextOptions): string | undefined {
+  const { paint } = options;
   const { namespaces, policies, opened, closed } = changes;
   const sections: string[][] = [];
-  if (namespaces.length > 0) {
-    const lines = namespaces.map(({ change, namespace, profile }) =>
-      change === 'selected'
-        ? paint.green(`  + ${namespace}: selected by profile ${profile}`)
-        : paint.red(`  - ${namespace}: no longer selected by profile ${profile}`),
-    );
-    sections.push([paint.bold('Namespaces'), ...lines]);
-  }
-  if (policies.length > 0)
-    sections.push([policiesTitle(policies, paint), ...policyLines(policies, wide, paint)]);
-  if (opened.length > 0) sections.push(flowLines('open', opened, wide, paint.green, paint));
-  if (closed.length > 0) sections.push(flowLines('close', closed, wide, paint.red, paint));
-  if (sections.length === 0) return;
+  if (namespaces.length > 0)
+    sections.push([paint.bold('Namespaces'), ...namespaces.map((each) => namespaceLine(each, paint))]);
+  if (policies.length > 0) sections.push([policiesTitle(policies, paint), ...policyLines(policies, options)]);
+  if (opened.length > 0) sections.push(flowLines('open', opened, options));
+  if (closed.length > 0) sections.push(flowLines('close', closed, options));
+  if (sections.length === 0) return undefined;
   if (policies.length > 0 && opened.length + closed.length === 0) {
     sections.push([paint.dim('No flow between the pods that there are opens or closes.')]);
   }
-  terminal.print(sections.map((lines) => lines.join('\n')).join('\n\n'));
+  return sections.map((lines) => lines.join('\n')).join('\n\n');
+}
+
+function namespaceLine({ change, namespace, profile }: NamespaceChange, paint: Palette): string {
+  return change === 'selected'
+    ? paint.green(`  + ${namespace}: selected by profile ${profile}`)
+    : paint.red(`  - ${namespace}: no longer selected by profile ${profile}`);
 }
 
 function policiesTitle(policies: readonly PolicyChange[], paint: Palette): string {
@@ -47,15 +53,18 @@ function policiesTitle(policies: readonly PolicyChange[], paint: Palette): strin
   return `${paint.bold('NetworkPolicies')} ${parts.join(', ')}`;
 }
 
-/** What changes in the same way in several namespaces is told once. */
-function policyLines(policies: readonly PolicyChange[], wide: boolean, paint: Palette): string[] {
-  const told = policies.map((each) => ({
+/** Equal changes in several namespaces are listed once, with the namespaces. */
+function policyLines(policies: readonly PolicyChange[], options: TextOptions): string[] {
+  const { wide, paint } = options;
+  const described = policies.map((each) => ({
     namespace: (each.after ?? each.before)?.metadata.namespace ?? '',
     name: (each.after ?? each.before)?.metadata.name ?? '',
     change: each.change,
-    details: detailLines(each, wide, paint),
+    details: detailLines(each, options),
   }));
-  const groups = Map.groupBy(told, ({ name, change, details }) => JSON.stringify([name, change, details]));
+  const groups = Map.groupBy(described, ({ name, change, details }) =>
+    JSON.stringify([name, change, details]),
+  );
   return [...groups.values()].flatMap((group) => {
     const [first] = group;
     if (first === undefined) return [];
@@ -72,8 +81,7 @@ function policyLines(policies: readonly PolicyChange[], wide: boolean, paint: Pa
 
 function detailLines(
   { change, before, after, rules, scope }: PolicyChange,
-  wide: boolean,
-  paint: Palette,
+  { wide, paint }: TextOptions,
 ): string[] {
   const policy = after ?? before;
   if (policy === undefined) return [];
@@ -109,28 +117,22 @@ function allRules({ spec }: NetworkPolicy, paint: Paint, sign: string): string[]
 function flowLines(
   verb: 'open' | 'close',
   flows: readonly FlowChange[],
-  wide: boolean,
-  colour: Paint,
-  paint: Palette,
+  { wide, paint }: TextOptions,
 ): string[] {
-  const sign = verb === 'open' ? '+' : '-';
-  const title = `${paint.bold(verb === 'open' ? 'Opens' : 'Closes')} ${counted(flows.length, 'flow')} between workloads`;
-  const rows =
-    wide || flows.length <= MOST_FLOWS
-      ? flows.map(({ from, to, ports, partial }) => [
-          groupText(from),
-          '→',
-          groupText(to),
-          formatPorts(ports) + (partial ? ' (some pods)' : ''),
-        ])
-      : byNamespace(flows);
-  // The head is of no use here: three columns and an arrow speak for themselves.
-  const lines = table(['', '', '', ''], rows).slice(1);
+  const [word, sign, colour] =
+    verb === 'open' ? (['Opens', '+', paint.green] as const) : (['Closes', '-', paint.red] as const);
+  const title = `${paint.bold(word)} ${counted(flows.length, 'flow')} between workloads`;
+  const rows = wide || flows.length <= MAX_FLOWS ? flows.map(flowRow) : rowsByNamespace(flows);
+  const lines = table(['', '', '', ''], rows).slice(1); // without the head, which is empty
   const more = rows.length < flows.length ? [paint.dim('  (by namespace; -o wide lists each)')] : [];
   return [title, ...lines.map((line) => colour(`  ${sign} ${line}`)), ...more];
 }
 
-function byNamespace(flows: readonly FlowChange[]): string[][] {
+function flowRow({ from, to, ports, partial }: FlowChange): string[] {
+  return [groupText(from), '→', groupText(to), formatPorts(ports) + (partial ? ' (some pods)' : '')];
+}
+
+function rowsByNamespace(flows: readonly FlowChange[]): string[][] {
   const place = ({ namespace, name }: GroupName) => (namespace === undefined ? name : `ns/${namespace}`);
   const groups = Map.groupBy(flows, ({ from, to }) => `${place(from)} ${place(to)}`);
   return [...groups.values()].flatMap((group) => {

@@ -1,5 +1,5 @@
 /** What the page shows, kept in the address so that it can be shared and gone back to. */
-import type { Level } from './model.ts';
+import type { Level } from './nodes.ts';
 
 export const VIEWS = ['graph', 'matrix', 'list'] as const;
 export type View = (typeof VIEWS)[number];

@@ -1,6 +1,6 @@
 /** Where the graph's cards stand: a card for each namespace, with a row for each of its workloads. */
 import { forceLink, forceManyBody, forceSimulation, forceX, forceY } from 'd3-force';
-import type { Link, Node } from './model.ts';
+import type { Link, Node } from '../../model/nodes.ts';
 
 export interface Row {
   readonly node: Node;

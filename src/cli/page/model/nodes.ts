@@ -1,5 +1,5 @@
 /** The page's data as the views ask for it: nodes at a level, links between them, and why. */
-import type { PageData, PageGroup, PagePolicy, PageRule } from '../reach/page-data.ts';
+import type { PageData, PageGroup, PagePolicy, PageRule } from '../../reach/page-data.ts';
 
 export type Level = 'namespaces' | 'workloads';
 export type Direction = 'ingress' | 'egress';

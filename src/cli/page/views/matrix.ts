@@ -1,9 +1,9 @@
 /** The matrix: rows may talk to columns. */
-import { h } from './dom.ts';
-import { isolation, type Link, type Model, type Node } from './model.ts';
-import type { Shown } from './selection.ts';
-import type { State } from './state.ts';
-import { counted } from '../../util/list-text.ts';
+import { h } from '../dom.ts';
+import { isolation, type Link, type Model, type Node } from '../model/nodes.ts';
+import type { Shown } from '../model/selection.ts';
+import type { State } from '../model/view-state.ts';
+import { counted } from '../../../util/list-text.ts';
 
 /** A larger table is slow to lay out, and nobody reads it. */
 const MOST = 160;

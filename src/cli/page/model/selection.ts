@@ -1,6 +1,6 @@
 /** Which nodes and links of a level the filters leave. */
-import type { Link, Model, Node } from './model.ts';
-import type { State } from './state.ts';
+import type { Link, Model, Node } from './nodes.ts';
+import type { State } from './view-state.ts';
 
 export interface Shown {
   readonly nodes: readonly Node[];

@@ -1,0 +1,84 @@
+/** Compares two snapshots: the namespaces that profiles select, the policies, and the flows that these allow. Pure. */
+import { type FlowChange, flowChanges } from '../../../analysis/flow-changes.ts';
+import { type PolicyChange, policyChanges } from '../../../analysis/policy-changes.ts';
+import type { Pod } from '../../../analysis/cluster.ts';
+import type { GroupName } from '../../../analysis/reach.ts';
+import type { NetworkPolicy } from '../../../api/network-policy.ts';
+import type { WorkloadPod } from '../../snapshot/pods.ts';
+import type { Snapshot } from '../../snapshot/snapshot.ts';
+
+export interface SnapshotChanges {
+  readonly namespaces: readonly NamespaceChange[];
+  readonly policies: readonly PolicyChange[];
+  readonly opened: readonly FlowChange[];
+  readonly closed: readonly FlowChange[];
+}
+
+/** A namespace that a profile begins, or ceases, to select. */
+export interface NamespaceChange {
+  readonly change: 'selected' | 'released';
+  readonly namespace: string;
+  readonly profile: string;
+}
+
+/** The two states that are compared. They may differ in the policies that count as enforced alone. */
+export interface Comparison {
+  readonly before: Snapshot;
+  readonly after: Snapshot;
+  readonly policiesBefore: readonly NetworkPolicy[];
+  readonly policiesAfter: readonly NetworkPolicy[];
+}
+
+export function compareSnapshots({
+  before,
+  after,
+  policiesBefore,
+  policiesAfter,
+}: Comparison): SnapshotChanges {
+  const workloads = new Map<Pod, WorkloadPod>([...before.pods, ...after.pods].map((pod) => [pod, pod]));
+  const groupOf = (pod: Pod): GroupName =>
+    workloads.get(pod)?.workload ?? { namespace: pod.namespace, kind: 'Pod', name: pod.name };
+  const viewOf = ({ namespaces, pods }: Snapshot, policies: readonly NetworkPolicy[]) => ({
+    namespaces,
+    pods,
+    policies,
+  });
+  return {
+    namespaces: namespaceChanges(before, after),
+    policies: policyChanges(policiesBefore, policiesAfter),
+    ...flowChanges(viewOf(before, policiesBefore), viewOf(after, policiesAfter), {
+      groupOf,
+      isTemplate: (pod) => workloads.get(pod)?.template === true,
+    }),
+  };
+}
+
+function namespaceChanges(before: Snapshot, after: Snapshot): NamespaceChange[] {
+  const selected = (snapshot: Snapshot) =>
+    new Map(
+      snapshot
+        .intents()
+        .map(({ profile, namespace }) => [
+          `${namespace.name}/${profile.metadata.name}`,
+          { namespace: namespace.name, profile: profile.metadata.name },
+        ]),
+    );
+  const [old, next] = [selected(before), selected(after)];
+  const only = (a: typeof old, b: typeof old, change: NamespaceChange['change']) =>
+    [...a].flatMap(([key, each]) => (b.has(key) ? [] : [{ change, ...each }]));
+  return [...only(next, old, 'selected'), ...only(old, next, 'released')];
+}
+
+/** The changes of a namespace: of its policies, and of flows from or to its pods. */
+export function changesIn(changes: SnapshotChanges, namespace: string): SnapshotChanges {
+  const isOfNamespace = ({ from, to }: FlowChange) =>
+    from.namespace === namespace || to.namespace === namespace;
+  return {
+    namespaces: changes.namespaces.filter((each) => each.namespace === namespace),
+    policies: changes.policies.filter(
+      ({ before, after }) => (after ?? before)?.metadata.namespace === namespace,
+    ),
+    opened: changes.opened.filter(isOfNamespace),
+    closed: changes.closed.filter(isOfNamespace),
+  };
+}
