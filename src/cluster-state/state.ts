@@ -2,7 +2,7 @@
 import type { SegmentationProfile } from '../api/profile.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
-import { type Change, Store } from '../kube/watch/store.ts';
+import { type StoreChange, Store } from '../kube/watch/store.ts';
 import { isProfileReference } from '../policy/semantics/normalize.ts';
 import { matches } from '../policy/semantics/selector.ts';
 import type { NamespaceItem, PolicyItem, ProfileItem } from './items.ts';
@@ -126,7 +126,7 @@ export class ClusterState {
     return false;
   }
 
-  #follow({ old, new: next }: Change<PolicyItem>): void {
+  #follow({ old, new: next }: StoreChange<PolicyItem>): void {
     if (old !== undefined) this.#count(old, -1);
     if (old !== undefined && next?.uid !== old.uid) this.#stripped.delete(old.uid);
     if (old !== undefined && next !== undefined && next.uid === old.uid) {

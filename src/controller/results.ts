@@ -1,6 +1,6 @@
 /** How each namespace stands with each profile that selects it, as the last reconcile left it. */
 import type { PolicyType } from '../api/network-policy.ts';
-import type { Classification } from '../kube/errors.ts';
+import type { FailureKind } from '../kube/errors.ts';
 
 /** A peer of a rule that can't be resolved in the namespace. */
 export interface Unresolved {
@@ -28,7 +28,7 @@ export interface NamespaceResult {
 export interface Failure {
   readonly reason: string;
   readonly message: string;
-  readonly kind: Classification;
+  readonly kind: FailureKind;
 }
 
 export class Results {

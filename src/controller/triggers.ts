@@ -1,5 +1,5 @@
 /** Which keys of the work queue a change asks for: of what is watched, of what was found out, of what is intended. No I/O. */
-import type { Change } from '../kube/watch/store.ts';
+import type { StoreChange } from '../kube/watch/store.ts';
 import { accountsOf } from '../policy/admission/accounts.ts';
 import type { Causes } from './causes.ts';
 import { ADMISSION, type Key, namespaceKey, profileKey, SERVICE_ACCOUNTS } from './queue/key.ts';
@@ -67,7 +67,7 @@ export class EventHandlers {
     );
   }
 
-  #profileChanged({ old, new: next, origin }: Change<ProfileItem>): void {
+  #profileChanged({ old, new: next, origin }: StoreChange<ProfileItem>): void {
     const name = (next ?? old)?.key ?? '';
     const intent = (item: ProfileItem | undefined) =>
       item &&
@@ -103,7 +103,7 @@ export class EventHandlers {
     for (const namespace of touched) this.intentChanged(namespace);
   }
 
-  #namespaceChanged({ old, new: next }: Change<NamespaceItem>): void {
+  #namespaceChanged({ old, new: next }: StoreChange<NamespaceItem>): void {
     const key = (next ?? old)?.key ?? '';
     const relevant = (item: NamespaceItem | undefined) =>
       item && JSON.stringify([item.uid, item.labels, item.terminating]);
@@ -115,7 +115,7 @@ export class EventHandlers {
     for (const { key: profile } of this.#clusterState.profiles.values()) this.statusChanged(profile);
   }
 
-  #policyChanged({ old, new: next, origin }: Change<PolicyItem>): void {
+  #policyChanged({ old, new: next, origin }: StoreChange<PolicyItem>): void {
     for (const item of [old, next]) {
       const profile = item && this.#clusterState.ownerOf(item);
       if (profile !== undefined) this.statusChanged(profile);

@@ -1,6 +1,6 @@
-/** What can go wrong between this process and the API server, as one typed error, and what to do about it. */
+/** Failures of requests to the API server, as one type of error, and their classification. */
 
-/** metav1.Status, as far as it is read here. */
+/** The fields of metav1.Status that are read here. */
 export interface Status {
   readonly kind?: string;
   /** Success or Failure. */
@@ -28,18 +28,18 @@ export type LocalReason =
   | 'Malformed'
   /** The caller's signal was aborted, or the transport closed. */
   | 'Aborted'
-  /** The credentials of the kubeconfig could not be had: an exec plugin failed, a file is unreadable. */
+  /** The kubeconfig's credentials can't be obtained: an exec plugin failed, or a file is unreadable. */
   | 'Credentials';
 
 export interface ApiErrorInit {
-  /** HTTP status, or the code of a watch's ERROR event; 0: no answer. */
+  /** HTTP status, or the code of a watch's ERROR event; 0 without an answer. */
   readonly status: number;
   readonly reason: string;
-  /** Without the method and path, which are put in front. */
+  /** Without method and path, which the constructor prepends. */
   readonly message: string;
   readonly method: string;
   readonly path: string;
-  /** What the server asked to wait, in milliseconds. */
+  /** Delay that the server asked for, milliseconds. */
   readonly retryAfterMs?: number | undefined;
   readonly details?: Status['details'] | undefined;
   readonly cause?: unknown;
@@ -67,7 +67,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Longest text of a server's answer that a message repeats, in characters. */
+/** Longest excerpt of a server's answer in a message, characters. */
 const MAX_MESSAGE = 1000;
 
 function oneLine(text: string): string {
@@ -75,7 +75,7 @@ function oneLine(text: string): string {
   return line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}...` : line;
 }
 
-/** Reasons for answers without a metav1.Status (from a proxy or load balancer), after apimachinery's errors. */
+/** Reasons of answers without a metav1.Status (from a proxy or load balancer), after apimachinery's errors. */
 const REASONS: Readonly<Record<number, string>> = {
   400: 'BadRequest',
   401: 'Unauthorized',
@@ -94,26 +94,24 @@ const REASONS: Readonly<Record<number, string>> = {
   504: 'Timeout',
 };
 
-/** Where a failure happened. */
+/** The request that failed; the method of a watch is WATCH. */
 export interface RequestName {
   readonly method: string;
   readonly path: string;
 }
 
-/**
- * The error of an answer that is not a success.
- *
- * @param body the body as text; best a metav1.Status, otherwise quoted in the message
- * @param retryAfter the Retry-After header: seconds, or an HTTP date
- * @param now wall clock, milliseconds since the epoch, for the date form
- */
-export function errorOfResponse(
-  request: RequestName,
-  status: number,
-  body: string,
-  retryAfter: string | undefined,
-  now: number,
-): ApiError {
+/** A response with a status other than 2xx. */
+export interface ErrorResponse {
+  readonly status: number;
+  /** A metav1.Status as JSON; any other text is quoted in the error's message. */
+  readonly body: string;
+  /** The Retry-After header: seconds, or an HTTP date. */
+  readonly retryAfter?: string | undefined;
+}
+
+/** @param now wall clock, milliseconds since the epoch, for a Retry-After that is a date */
+export function errorOfResponse(request: RequestName, response: ErrorResponse, now: number): ApiError {
+  const { status, body, retryAfter } = response;
   const parsed = parseStatus(body);
   const headerMs = parseRetryAfter(retryAfter, now);
   if (parsed !== undefined) return errorOfStatus(request, { ...parsed, code: status }, headerMs);
@@ -126,7 +124,7 @@ export function errorOfResponse(
   });
 }
 
-/** The error that a metav1.Status tells, for instance in an ERROR event of a watch. */
+/** The error of a metav1.Status, such as the object of a watch's ERROR event. */
 export function errorOfStatus(request: RequestName, status: Status, retryAfterMs?: number): ApiError {
   const code = Number.isFinite(status.code) ? Number(status.code) : 500;
   const details = detailsOf(status.details);
@@ -140,7 +138,7 @@ export function errorOfStatus(request: RequestName, status: Status, retryAfterMs
   });
 }
 
-/** What stands between us and the server may answer with anything: only what is as it should be is taken over. */
+/** Keeps only fields of the right type: a proxy or load balancer may answer with anything. */
 function detailsOf(value: unknown): Status['details'] {
   if (typeof value !== 'object' || value === null) return undefined;
   const { name, kind, retryAfterSeconds, causes }: Record<string, unknown> = { ...value };
@@ -179,10 +177,10 @@ export function isStatus(value: unknown): value is Status {
   return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'Status';
 }
 
-/** Longest wait that a server can ask for, in milliseconds: a broken proxy must not stop us. */
+/** Longest delay that a server can ask for, milliseconds: a broken proxy must not stop us. */
 const MAX_RETRY_AFTER = 120_000;
 
-/** Milliseconds that a Retry-After header (RFC 9110, 10.2.3) asks to wait; undefined when it says nothing usable. */
+/** The delay of a Retry-After header (RFC 9110, 10.2.3), milliseconds; undefined if it has none that is usable. */
 export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
   if (header === undefined || header.trim() === '') return undefined;
   const seconds = Number(header);
@@ -195,19 +193,19 @@ function boundedWait(milliseconds: number): number | undefined {
 }
 
 /**
- * What a failure asks for. *stalled*: a person must act, the same request fails the same way. *waiting*: an input
- * or a permission is missing, and may come. *retry*: transient, or the state moved on; gather anew after a backoff.
+ * Kind of failure. *stalled*: a person must act, the same request would fail again. *waiting*: an input or a permission
+ * is missing, and may come. *retry*: transient, or the state has changed; gather again after a backoff.
  */
-export type Classification = 'stalled' | 'waiting' | 'retry';
+export type FailureKind = 'stalled' | 'waiting' | 'retry';
 
-/** Answers that say nothing about the request's merit, or that a fresh look at the state resolves. */
+/** Statuses that do not condemn the request itself, or that reading the state again resolves. */
 const TRANSIENT: ReadonlySet<number> = new Set([408, 409, 410, 425, 429]);
 
-export function classify(error: unknown): Classification {
+export function classify(error: unknown): FailureKind {
   if (!(error instanceof ApiError)) return 'retry';
   const { status } = error;
   if (error.reason === 'Credentials' || status === 401 || status === 403) return 'waiting';
-  // A missing object is a change that a fresh look resolves; a missing collection is an API not (yet) installed.
+  // Reading again resolves a missing object; a missing collection is an API that is not installed yet.
   if (status === 404) return isCollectionMissing(error) ? 'waiting' : 'retry';
   if (status >= 400 && status < 500 && !TRANSIENT.has(status)) return 'stalled';
   return 'retry';
@@ -217,12 +215,12 @@ export function isNotFound(error: unknown): error is ApiError {
   return error instanceof ApiError && error.status === 404;
 }
 
-/** The kind itself is not served: its CRD is not installed, or not yet established. */
+/** The API server does not serve the kind: its CRD is not installed, or not established yet. */
 export function isCollectionMissing(error: unknown): error is ApiError {
   return isNotFound(error) && !error.details?.name;
 }
 
-/** Somebody else wrote first: a resourceVersion or uid precondition failed. */
+/** A write conflict: another client wrote first, so a precondition on resourceVersion or uid failed. */
 export function isConflict(error: unknown): error is ApiError {
   return error instanceof ApiError && error.status === 409 && error.reason === 'Conflict';
 }
@@ -243,7 +241,7 @@ export function isForbidden(error: unknown): error is ApiError {
   return error instanceof ApiError && error.status === 403;
 }
 
-/** The namespace is being deleted, so nothing can be created in it (admission plugin NamespaceLifecycle). */
+/** The namespace is terminating, and refuses new objects (admission plugin NamespaceLifecycle). */
 export function isNamespaceTerminating(error: unknown): error is ApiError {
   return (
     isForbidden(error) &&
@@ -251,12 +249,12 @@ export function isNamespaceTerminating(error: unknown): error is ApiError {
   );
 }
 
-/** The caller's own signal ended the request: nothing is wrong with the server. */
+/** The caller aborted the request, or the replica does not lead: nothing is wrong with the server. */
 export function isAborted(error: unknown): error is ApiError {
   return error instanceof ApiError && error.reason === 'Aborted';
 }
 
-/** The resourceVersion is one that the server has not reached, as after etcd was restored from a backup. */
+/** The server has not reached the resourceVersion, for example because etcd was restored from a backup. */
 export function isTooLargeResourceVersion(error: unknown): error is ApiError {
   return (
     error instanceof ApiError &&

@@ -5,8 +5,9 @@ import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
 import type { ControllerObserver } from '../controller/observer.ts';
 import type { NamespaceResult } from '../controller/results.ts';
-import type { EventType, Occurrence, Regarding } from '../kube/events.ts';
-import type { Gathered } from '../kube/event-series.ts';
+import type { EventType, Regarding } from '../kube/events/event.ts';
+import type { Occurrence } from '../kube/events/recorder.ts';
+import type { OccurrenceSummary } from '../kube/events/summary.ts';
 import { isProfileReference } from '../policy/semantics/normalize.ts';
 import type { Step } from '../policy/planning/plan.ts';
 import { changedBy, isRepair } from './audit-line.ts';
@@ -67,7 +68,7 @@ export function createEventObserver(
   const tell = (
     reason: keyof typeof EVENT_REASONS,
     profile: SegmentationProfile,
-    occurrence: Pick<Occurrence, 'subject' | 'amounts' | 'details' | 'gatherMs' | 'note'>,
+    occurrence: Pick<Occurrence, 'subject' | 'amounts' | 'details' | 'delayMs' | 'note'>,
   ): void => {
     source.record({ regarding: regard(profile), reason, ...EVENT_REASONS[reason], ...occurrence });
   };
@@ -85,7 +86,7 @@ export function createEventObserver(
         unresolved.add(name);
         return message;
       };
-      tell('PeersUnresolved', profile, { gatherMs: LASTING, note });
+      tell('PeersUnresolved', profile, { delayMs: LASTING, note });
       return;
     }
     // Over before it was told: nothing to tell.
@@ -105,7 +106,7 @@ export function createEventObserver(
     const amounts = { created, updated, deleted };
     const result = source.result(profile.metadata.name, namespace);
     if (result?.state === 'enforced' && result.generation === generation) {
-      const note = (gathered: Gathered) => enforcedNote(gathered, generation);
+      const note = (gathered: OccurrenceSummary) => enforcedNote(gathered, generation);
       tell('Enforced', profile, { subject, amounts, note });
     } else if (opened && (result === undefined || result.state === 'audited')) {
       if (deletionTimestamp !== undefined) {
@@ -148,7 +149,7 @@ export function createEventObserver(
       const stalled = turned(before, status, 'Stalled');
       if (stalled?.status === 'True') {
         tell('Stalled', profile, {
-          gatherMs: LASTING,
+          delayMs: LASTING,
           note: () => `${stalled.reason}: ${stalled.message}`,
         });
       } else if (stalled !== undefined) {
@@ -159,7 +160,7 @@ export function createEventObserver(
         tell('PodsRefused', profile, { note: () => admission.message });
       }
       for (const { namespace, message } of newConflicts(before, status)) {
-        const note = ({ details, ...gathered }: Gathered) =>
+        const note = ({ details, ...gathered }: OccurrenceSummary) =>
           `in ${namespaces(gathered)}: ${details.join('; ')}`;
         tell('Conflict', profile, { subject: namespace, details: [message], note });
       }
@@ -216,13 +217,13 @@ function newConflicts(before: ProfileStatus | undefined, after: ProfileStatus) {
   return conflicts(after).filter(({ namespace, message }) => !known.has(`${namespace} ${message}`));
 }
 
-function enforcedNote(gathered: Gathered, generation: number): string {
+function enforcedNote(gathered: OccurrenceSummary, generation: number): string {
   const { created = 0, updated = 0, deleted = 0 } = gathered.amounts;
   const written = parts([created, 'created'], [updated, 'updated'], [deleted, 'deleted']);
   return `generation ${generation} stands in ${namespaces(gathered)}; policies: ${written}`;
 }
 
-function repairNote(gathered: Gathered): string {
+function repairNote(gathered: OccurrenceSummary): string {
   const { changed = 0, deleted = 0, added = 0 } = gathered.amounts;
   const who = gathered.details.length === 0 ? '' : ` by ${gathered.details.join(', ')}`;
   // Who deleted is not known: what is gone has no managedFields.
@@ -230,11 +231,11 @@ function repairNote(gathered: Gathered): string {
   return `put right what was done to policies in ${namespaces(gathered)}: ${what.filter(Boolean).join('; ')}`;
 }
 
-function openedNote(gathered: Gathered): string {
+function openedNote(gathered: OccurrenceSummary): string {
   return `no longer enforced in ${namespaces(gathered)}, as ${gathered.details.join(', ')}`;
 }
 
-function removedNote(gathered: Gathered): string {
+function removedNote(gathered: OccurrenceSummary): string {
   const { deleted = 0 } = gathered.amounts;
   return `${deleted} policies removed from ${namespaces(gathered)}, as the profile is being deleted`;
 }
@@ -247,7 +248,10 @@ function parts(...counted: readonly (readonly [count: number, what: string])[]):
 }
 
 /** `namespace a`, or `12 namespaces (a, b, c and 9 more)`. */
-function namespaces({ subjects, subjectCount }: Pick<Gathered, 'subjects' | 'subjectCount'>): string {
+function namespaces({
+  subjects,
+  subjectCount,
+}: Pick<OccurrenceSummary, 'subjects' | 'subjectCount'>): string {
   if (subjectCount === 1) return `namespace ${subjects[0]}`;
   return `${subjectCount} namespaces (${shortList(subjects, { most: NAMED, total: subjectCount })})`;
 }

@@ -24,7 +24,7 @@ const NOW = Date.UTC(2026, 0, 1);
 function answer(code: number, status?: Partial<Status>, retryAfter?: string): ApiError {
   const body =
     status === undefined ? '' : JSON.stringify({ kind: 'Status', status: 'Failure', code, ...status });
-  return errorOfResponse(REQUEST, code, body, retryAfter, NOW);
+  return errorOfResponse(REQUEST, { status: code, body, retryAfter }, NOW);
 }
 
 const questions = {
@@ -54,7 +54,7 @@ describe('an error of the API server', () => {
     ['a kind that is not served', answer(404, { reason: 'NotFound', details: {} }), 'waiting'],
     [
       'a group that is not served',
-      errorOfResponse(REQUEST, 404, '404 page not found\n', undefined, NOW),
+      errorOfResponse(REQUEST, { status: 404, body: '404 page not found\n' }, NOW),
       'waiting',
     ],
     [
@@ -85,17 +85,20 @@ describe('an error of the API server', () => {
   });
 
   it('quotes no more than the beginning of a long answer', () => {
-    const error = errorOfResponse(REQUEST, 502, `<html>${'x'.repeat(100_000)}`, undefined, NOW);
+    const error = errorOfResponse(REQUEST, { status: 502, body: `<html>${'x'.repeat(100_000)}` }, NOW);
     assert.ok(error.message.length < 1100);
     assert.match(error.message, /502 Unknown: <html>x+\.\.\.$/);
   });
 
   it('takes the reason from the HTTP status where a proxy answered', () => {
-    assert.equal(errorOfResponse(REQUEST, 503, 'no upstream', undefined, NOW).reason, 'ServiceUnavailable');
+    assert.equal(
+      errorOfResponse(REQUEST, { status: 503, body: 'no upstream' }, NOW).reason,
+      'ServiceUnavailable',
+    );
   });
 
   it('takes the HTTP status, not the one in the body', () => {
-    const error = errorOfResponse(REQUEST, 403, '{"kind":"Status","code":500}', undefined, NOW);
+    const error = errorOfResponse(REQUEST, { status: 403, body: '{"kind":"Status","code":500}' }, NOW);
     assert.equal(error.status, 403);
   });
 

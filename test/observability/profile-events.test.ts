@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { ConditionStatus } from '../../src/api/meta.ts';
 import type { ProfileStatus } from '../../src/api/profile.ts';
 import { namespaceKey } from '../../src/controller/queue/key.ts';
-import type { Occurrence } from '../../src/kube/events.ts';
+import type { Occurrence } from '../../src/kube/events/recorder.ts';
 import { createEventObserver } from '../../src/observability/profile-events.ts';
 import type { Step } from '../../src/policy/planning/plan.ts';
 import { profile } from '../policy/fixture.ts';

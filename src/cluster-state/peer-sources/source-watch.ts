@@ -3,7 +3,7 @@ import type { Clock, Random } from '../../util/clock.ts';
 import { errorMessage } from '../../util/error-message.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import { Reflector } from '../../kube/watch/reflector.ts';
-import { type Change, type Item, Store } from '../../kube/watch/store.ts';
+import { type StoreChange, type Item, Store } from '../../kube/watch/store.ts';
 import { projectKeyOnly } from '../items.ts';
 import { type Dependency, encodeDependency } from './dependencies.ts';
 import {
@@ -142,7 +142,7 @@ export class SourceWatch<K extends WatchedKind> {
 
   #changed(
     { resource, isRead }: ResourceWatch<FactsOf[K]>,
-    { old, new: next }: Change<FactItem<FactsOf[K]>>,
+    { old, new: next }: StoreChange<FactItem<FactsOf[K]>>,
   ): void {
     this.#listener.onObject?.(old?.facts, next?.facts);
     if (!isRead || JSON.stringify(old?.facts) === JSON.stringify(next?.facts)) return;

@@ -82,7 +82,7 @@ export class LiveConfirmation {
     const listed = new Set(items.map(({ metadata }) => metadata.name));
     if (!known.isSubsetOf(listed)) return false;
     const others = items.filter(({ metadata }) => !known.has(metadata.name)).map(projectProfile);
-    for (const other of others) clusterState.profiles.learn(other, metadata.resourceVersion);
+    for (const other of others) clusterState.profiles.addListed(other, metadata.resourceVersion);
     this.#knowsAllProfiles = true;
     return !others.some(({ profile }) => clusterState.selects(profile, namespace));
   }

@@ -272,7 +272,7 @@ class HttpTransport implements Transport {
   }
 
   #refusal(exchange: Exchange, status: number, text: string, retryAfter: string | undefined): ApiError {
-    return errorOfResponse(exchange.name, status, text, retryAfter, this.#clock.now());
+    return errorOfResponse(exchange.name, { status, body: text, retryAfter }, this.#clock.now());
   }
 
   #report(exchange: Exchange, status: number | '<error>', started: number, responseBytes?: number): void {

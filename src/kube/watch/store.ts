@@ -34,14 +34,14 @@ export interface Sink<T> {
 }
 
 /** One effective change. At least one of `old` and `new` is there. */
-export interface Change<T> {
+export interface StoreChange<T> {
   readonly old?: T;
   readonly new?: T;
   /** `own`: the answer to our own write (`observe`, `forget`), whose event does not follow as another change. */
   readonly origin: 'watch' | 'own';
 }
 
-export type Listener<T> = (change: Change<T>) => void;
+export type StoreListener<T> = (change: StoreChange<T>) => void;
 
 /** How many deletions are remembered against events that come late, beyond our own. */
 const REMEMBERED_DELETIONS = 4096;
@@ -49,7 +49,7 @@ const REMEMBERED_DELETIONS = 4096;
 export class Store<T extends Item> implements Sink<T> {
   /** By namespace ('' for cluster-scoped kinds), then by name. */
   readonly #items = new Map<string, Map<string, T>>();
-  readonly #listeners = new Set<Listener<T>>();
+  readonly #listeners = new Set<StoreListener<T>>();
   /** Written by us, by key, and not yet seen in an event or list. */
   readonly #unconfirmed = new Map<string, Mark>();
   /** Deleted by us, by uid, and not yet seen as deleted. */
@@ -89,7 +89,7 @@ export class Store<T extends Item> implements Sink<T> {
    *
    * @returns ends the subscription
    */
-  subscribe(listener: Listener<T>): () => void {
+  subscribe(listener: StoreListener<T>): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -108,7 +108,7 @@ export class Store<T extends Item> implements Sink<T> {
   }
 
   /** It was there in a list as of `resourceVersion`, whatever a list that is no newer said, or lacked. */
-  learn(item: T, resourceVersion: string): void {
+  addListed(item: T, resourceVersion: string): void {
     if (this.get(item.key) !== undefined || compareResourceVersions(resourceVersion, this.#listed) < 0)
       return this.upsert(item);
     if (this.#isDeleted(item.uid)) return;
@@ -136,7 +136,7 @@ export class Store<T extends Item> implements Sink<T> {
   }
 
   replace(items: readonly T[], resourceVersion: string): void {
-    const changes: Change<T>[] = [];
+    const changes: StoreChange<T>[] = [];
     const listed = new Set<string>();
     for (const item of items) {
       // Deleted by us after this list began.
@@ -231,7 +231,7 @@ export class Store<T extends Item> implements Sink<T> {
     this.#unconfirmed.delete(item.key);
   }
 
-  #notify(changes: readonly Change<T>[]): void {
+  #notify(changes: readonly StoreChange<T>[]): void {
     const errors: unknown[] = [];
     for (const change of changes) {
       for (const listener of this.#listeners) {
@@ -259,7 +259,11 @@ function age(marks: Map<string, Mark>): void {
   }
 }
 
-function change<T>(old: T | undefined, next: T | undefined, origin: Change<T>['origin']): Change<T> {
+function change<T>(
+  old: T | undefined,
+  next: T | undefined,
+  origin: StoreChange<T>['origin'],
+): StoreChange<T> {
   return { ...(old === undefined ? {} : { old }), ...(next === undefined ? {} : { new: next }), origin };
 }
 

@@ -1,7 +1,7 @@
 // What a person finds out from the profile's Events and the audit trail in the log, judged by kubectl.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import type { KubeEvent } from '../../../src/kube/events.ts';
+import type { KubeEvent } from '../../../src/kube/events/event.ts';
 import type { ControlPlane } from '../../env/index.ts';
 import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';

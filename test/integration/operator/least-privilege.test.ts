@@ -1,7 +1,7 @@
 // The roles in config/rbac, config/admission and config/service-accounts are what the operator uses (I7), judged by the API server's audit log.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import type { KubeEvent } from '../../../src/kube/events.ts';
+import type { KubeEvent } from '../../../src/kube/events/event.ts';
 import type { ControlPlane } from '../../env/index.ts';
 import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { type AuditEvent, auditedRequests, isRefused } from '../../support/audit.ts';

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { Store } from '../../../src/kube/watch/store.ts';
-import type { Change, Item } from '../../../src/kube/watch/store.ts';
+import type { StoreChange, Item } from '../../../src/kube/watch/store.ts';
 
 interface Event {
   readonly type: 'upsert' | 'remove';
@@ -38,7 +38,7 @@ export class World {
   readonly #shown = new Map<string, number>();
   /** The contents as a subscriber knows them. */
   readonly #followed = new Map<string, Item>();
-  readonly changes: Change<Item>[] = [];
+  readonly changes: StoreChange<Item>[] = [];
 
   constructor() {
     this.store.subscribe((change) => {

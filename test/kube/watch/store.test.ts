@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { compareResourceVersions } from '../../../src/kube/watch/resource-version.ts';
 import { Store } from '../../../src/kube/watch/store.ts';
-import type { Change, Item } from '../../../src/kube/watch/store.ts';
+import type { StoreChange, Item } from '../../../src/kube/watch/store.ts';
 import { World } from './store-model.ts';
 import type { Step } from './store-model.ts';
 
@@ -26,7 +26,7 @@ function storeWithLog(): { store: Store<Item>; log: string[] } {
   const store = new Store<Item>();
   const log: string[] = [];
   const name = (item?: Item) => (item === undefined ? '-' : `${item.key}@${item.resourceVersion}`);
-  store.subscribe((change: Change<Item>) =>
+  store.subscribe((change: StoreChange<Item>) =>
     log.push(`${change.origin}: ${name(change.old)} > ${name(change.new)}`),
   );
   return { store, log };
@@ -113,12 +113,12 @@ describe('Store', () => {
     const { store, log } = storeWithLog();
     store.replace([], '50');
     store.upsert(item('c', 40));
-    store.learn(item('c', 40), '49');
+    store.addListed(item('c', 40), '49');
     assert.deepEqual(log, []);
-    store.learn(item('c', 40), '50');
+    store.addListed(item('c', 40), '50');
     assert.deepEqual(log, ['watch: - > c@40']);
     store.remove(item('c', 60));
-    store.learn(item('c', 40), '59');
+    store.addListed(item('c', 40), '59');
     assert.equal(store.get('c'), undefined);
   });
 

@@ -11,5 +11,5 @@ import type { Answer } from './server.ts';
  */
 export function answerOf(request: RequestName, { status, body, retryAfter }: Answer, now: number): object {
   if (status < 300) return body;
-  throw errorOfResponse(request, status, JSON.stringify(body), retryAfter, now);
+  throw errorOfResponse(request, { status, body: JSON.stringify(body), retryAfter }, now);
 }

@@ -1,39 +1,40 @@
-/** What is known of like occurrences until an Event tells of them together. Its size is bounded, however many come. */
+/** Summarises occurrences for one Event, in bounded memory however many there are. */
 
-/** The sum of what was gathered; the text of an Event is made of it. */
-export interface Gathered {
-  /** Distinct subjects, in the order of their names: all of them, or as many as are remembered. */
+/** The summary of several occurrences, from which an Event's note is made. */
+export interface OccurrenceSummary {
+  /** Distinct subjects in alphabetical order, at most MAX_SUBJECTS. */
   readonly subjects: readonly string[];
-  /** How many subjects there were; beyond those remembered one that came again counts again. */
+  /** Number of subjects. May over-count above MAX_SUBJECTS: duplicates are no longer detected. */
   readonly subjectCount: number;
-  /** The sums of the occurrences' amounts. */
+  /** Sums of the occurrences' amounts, by name. */
   readonly amounts: Readonly<Record<string, number>>;
-  /** Distinct details, the first few. */
+  /** The first few distinct details. */
   readonly details: readonly string[];
 }
 
-export interface Part {
-  /** What it happened to, such as a namespace. */
+/** The part of an occurrence that is summarised. */
+export interface OccurrenceFacts {
+  /** The object that it happened to, such as a namespace. */
   readonly subject?: string | undefined;
-  /** A few numbers under fixed names. */
+  /** Counts under fixed names, such as `created`. */
   readonly amounts?: Readonly<Record<string, number>> | undefined;
   readonly details?: readonly string[] | undefined;
 }
 
-/** Subjects beyond these are only counted. */
+/** Subjects that are remembered; further ones are only counted. */
 export const MAX_SUBJECTS = 1000;
 const MAX_DETAILS = 5;
 
-export class Gathering {
+export class Summariser {
   readonly #subjects = new Set<string>();
   readonly #details = new Set<string>();
   readonly #amounts: Record<string, number> = {};
-  #uncounted = 0;
+  #unnamedSubjects = 0;
 
-  add({ subject, amounts = {}, details = [] }: Part): void {
+  add({ subject, amounts = {}, details = [] }: OccurrenceFacts): void {
     if (subject !== undefined && !this.#subjects.has(subject)) {
       if (this.#subjects.size < MAX_SUBJECTS) this.#subjects.add(subject);
-      else this.#uncounted += 1;
+      else this.#unnamedSubjects += 1;
     }
     for (const [name, amount] of Object.entries(amounts)) {
       this.#amounts[name] = (this.#amounts[name] ?? 0) + amount;
@@ -41,10 +42,10 @@ export class Gathering {
     for (const detail of details) if (this.#details.size < MAX_DETAILS) this.#details.add(detail);
   }
 
-  sum(): Gathered {
+  summary(): OccurrenceSummary {
     return {
       subjects: [...this.#subjects].sort(),
-      subjectCount: this.#subjects.size + this.#uncounted,
+      subjectCount: this.#subjects.size + this.#unnamedSubjects,
       amounts: this.#amounts,
       details: [...this.#details],
     };

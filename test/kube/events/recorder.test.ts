@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import { ApiError } from '../../src/kube/errors.ts';
+import { ApiError } from '../../../src/kube/errors.ts';
+import type { KubeEvent } from '../../../src/kube/events/event.ts';
 import {
   type EventRecorderOptions,
   EventRecorder,
   type EventResult,
-  type KubeEvent,
   type Occurrence,
-} from '../../src/kube/events.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+} from '../../../src/kube/events/recorder.ts';
+import { VirtualClock } from '../../support/virtual-clock.ts';
 
 const MINUTE = 60_000;
 
@@ -232,7 +232,7 @@ describe('the recorder of Events', () => {
 
   it('takes back what is over before it was told, and tells it the next time', async () => {
     const sink = new Sink();
-    const lasting = (subject: string) => sink.recorder.record(occurrence({ subject, gatherMs: 5000 }));
+    const lasting = (subject: string) => sink.recorder.record(occurrence({ subject, delayMs: 5000 }));
     lasting('a');
     await sink.clock.advance(4999);
     assert.equal(sink.recorder.withdraw(occurrence()), true);
