@@ -1,15 +1,15 @@
-// Simulates seeds side by side, one thread for each core.
+/** Runs seeds in parallel, in worker threads. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Outcome } from './worker.ts';
 
-/** Nearly all that a schedule makes is garbage at its end. Megabytes, for each thread. */
-const YOUNG_GENERATION = 64;
+/** Megabytes for each thread. Large, as nearly all objects of a schedule are garbage at its end. */
+const YOUNG_GENERATION_MB = 64;
 
 /**
- * Simulates the seeds that `next` gives until it gives none, each in one of `jobs` threads.
+ * Simulates the seeds that `next` returns, until it returns undefined, in `jobs` threads.
  *
- * @param onOutcome told as each one is done, in any order
+ * @param onOutcome called for each seed when it is done, in any order
  */
 export async function simulateAll(
   next: () => number | undefined,
@@ -20,7 +20,7 @@ export async function simulateAll(
     const first = next();
     if (first === undefined) return;
     const worker = new Worker(new URL('worker.ts', import.meta.url), {
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION },
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
     try {
       for (let seed: number | undefined = first; seed !== undefined; seed = next()) {

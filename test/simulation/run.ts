@@ -1,7 +1,7 @@
 /**
- * Runs simulations, one seed after the other, on all cores: `npm run test:simulation -- --minutes N [--from S]`, or one
- * of them again with `--seed S`. Ends at the first fault, with a schedule that was made small; with `--keep-going` it
- * only names each seed that fails. Nothing but the processor is used.
+ * Runs simulations on all cores, seed by seed: `npm run test:simulation -- --minutes N [--from S]`, or one of them again
+ * with `--seed S`. Stops at the first broken invariant, and prints a schedule reduced to what breaks it. With
+ * `--keep-going` it prints the seeds that fail and goes on.
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -26,17 +26,17 @@ const { values } = parseArgs({
 });
 
 async function main(): Promise<number> {
-  return values.seed === undefined ? many() : one(wholeNumber('seed', values.seed));
+  return values.seed === undefined ? runMany() : runOne(wholeNumber('seed', values.seed));
 }
 
-async function one(seed: number): Promise<number> {
-  const { fault, counts } = await simulate(planOf(seed));
-  if (fault !== undefined) return explain(seed, fault);
-  console.log(`seed ${seed} keeps every invariant: ${told(counts)}`);
+async function runOne(seed: number): Promise<number> {
+  const { breach, counts } = await simulate(planOf(seed));
+  if (breach !== undefined) return explain(seed, breach);
+  console.log(`seed ${seed} keeps every invariant: ${totals(counts)}`);
   return 0;
 }
 
-async function many(): Promise<number> {
+async function runMany(): Promise<number> {
   const first = wholeNumber('from', values.from ?? String(Math.floor(Math.random() * 2 ** 30)));
   const jobs = wholeNumber('jobs', values.jobs);
   if (jobs < 1) throw new Error(`--jobs is how many threads to use, such as 2, and not ${values.jobs}`);
@@ -57,34 +57,34 @@ async function many(): Promise<number> {
   await simulateAll(next, jobs, (outcome) => {
     done += 1;
     for (const [name, count] of Object.entries(outcome.counts)) sums[name] = (sums[name] ?? 0) + count;
-    if (outcome.fault === undefined) return;
+    if (outcome.breach === undefined) return;
     failed.push(outcome);
-    if (keepsGoing) console.error(`SEED ${outcome.seed}: ${outcome.fault}`);
+    if (keepsGoing) console.error(`SEED ${outcome.seed}: ${outcome.breach}`);
   });
   const took = (performance.now() - started) / 60_000;
   const { user, system } = process.cpuUsage();
   console.log(
     `${done} schedules from seed ${first} in ${took.toFixed(1)} minutes: ${Math.round(done / took)} a minute with ` +
-      `${jobs} threads, ${Math.round((done * 60e6) / (user + system))} per minute of one core; ${told(sums)}`,
+      `${jobs} threads, ${Math.round((done * 60e6) / (user + system))} per minute of one core; ${totals(sums)}`,
   );
   const [worst] = failed;
   if (worst === undefined) return 0;
-  return keepsGoing ? 1 : explain(worst.seed, worst.fault ?? '');
+  return keepsGoing ? 1 : explain(worst.seed, worst.breach ?? '');
 }
 
-/** Makes the schedule of a seed that fails small, and tells it. */
-async function explain(seed: number, fault: string): Promise<number> {
-  console.error(`SEED ${seed}: ${fault}\nmaking the schedule smaller ...`);
+/** Reduces the schedule of a seed that fails, and prints it. */
+async function explain(seed: number, breach: string): Promise<number> {
+  console.error(`SEED ${seed}: ${breach}\nreducing the schedule ...`);
   const smallest = await shrink(planOf(seed));
   if (values.trace !== undefined) {
-    const { trace } = await simulate(smallest, true);
+    const { trace } = await simulate(smallest, { isTraced: true });
     writeFileSync(values.trace, `${trace.join('\n')}\n`);
   }
   console.error(await report(seed, smallest));
   return 1;
 }
 
-function told(counts: Readonly<Record<string, number>>): string {
+function totals(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
     .map(([name, count]) => `${name} ${Math.round(count).toLocaleString('en-US')}`)
     .join(', ');

@@ -1,6 +1,6 @@
 /**
- * One schedule: the real controller against the model of the API server, in virtual time, with everything that happens
- * chosen by seed. The same plan always runs in the same way.
+ * Runs one schedule: the real controller against the model of the API server, in virtual time. The plan's seed chooses
+ * every event, fault and delay, so the same plan always runs in the same way.
  */
 import { createHash } from 'node:crypto';
 import { dice, type Dice } from '../faults/model.ts';
@@ -15,34 +15,34 @@ import { Users } from './schedule/users.ts';
 import { NO_FAULTS } from './faults/rates.ts';
 import { Recorder } from './judge/recorder.ts';
 
-/** From when the faults stop until all is as it should be, milliseconds: a watch that is silent takes 90 s to be noticed. */
-const SETTLE_MS = 300_000;
-/** Nothing may be written for so long once all has settled, milliseconds. */
+/** Time to converge after the faults end, milliseconds. A silent watch alone is noticed only after 90 s. */
+const CONVERGE_MS = 300_000;
+/** Time without a write that shows a converged cluster (I6), milliseconds. */
 const QUIET_MS = 60_000;
-/** The same where events were lost: they are found by the next list, at the end of a watch, milliseconds. */
+/** Time until each watch has ended and its reflector has listed, which finds lost events, milliseconds. */
 const RELIST_MS = 700_000;
-/** A Lease that nobody renews is free after this, milliseconds. */
+/** Lease duration: after it, another replica may take the Lease, milliseconds. */
 const LEASE_MS = 15_000;
-/** Its holder writes no more so long after it renewed it last, milliseconds. */
+/** Renew deadline: after it, the holder stops writing, milliseconds. */
 const RENEW_MS = 10_000;
 /**
- * Requests in one second beyond which the operator is in a busy loop: three edits of all profiles within a second, each of
- * which rewrites all namespaces, take 150 to 200, and a loop of four workers, with some 5 ms for each answer, 800.
+ * More requests in one second show a busy loop. Three edits of all profiles in a second, each of which rewrites all
+ * namespaces, take 150 to 200. A loop of four workers, with some 5 ms for each answer, sends 800.
  */
 export const MAX_REQUESTS_PER_SECOND = 300;
 
 export interface Result {
-  /** What went wrong; undefined if nothing did. */
-  readonly fault: string | undefined;
-  /** What happened, one line each; only where it was asked for. */
+  /** The first broken invariant, in words; undefined if all were kept. */
+  readonly breach: string | undefined;
+  /** The events of the run, a line for each; empty unless asked for. */
   readonly trace: readonly string[];
-  /** Of the trace, whether or not it was asked for. */
+  /** SHA-1 of the trace, also if the trace was not asked for. */
   readonly digest: string;
   readonly counts: Readonly<Record<string, number>>;
 }
 
-export async function simulate(plan: Plan, traced = false): Promise<Result> {
-  const simulation = new Simulation(plan, traced);
+export async function simulate(plan: Plan, { isTraced = false } = {}): Promise<Result> {
+  const simulation = new Simulation(plan, isTraced);
   return simulation.run();
 }
 
@@ -56,16 +56,16 @@ class Simulation {
   readonly #roll: Dice;
   readonly #replicas = new Map<string, Replica>();
   readonly #trace: string[] = [];
-  /** All that is told in the trace, without details. */
-  readonly #told: string[] = [];
-  readonly #traced: boolean;
-  readonly #perSecond = new Map<number, number>();
+  /** The trace without details, of which the digest is made. */
+  readonly #lines: string[] = [];
+  readonly #isTraced: boolean;
+  readonly #requestsPerSecond = new Map<number, number>();
   #mostRequests = 0;
-  #fault: string | undefined;
+  #breach: string | undefined;
 
-  constructor(plan: Plan, traced: boolean) {
+  constructor(plan: Plan, isTraced: boolean) {
     this.#plan = plan;
-    this.#traced = traced;
+    this.#isTraced = isTraced;
     this.#roll = dice(plan.seed + 1);
     this.#server = new Server(() => this.#scheduler.time);
     this.#recorder = new Recorder(
@@ -77,31 +77,35 @@ class Simulation {
       },
     );
     this.#server.storage.subscribe(({ at, type, kind, key, object, author }) => {
-      const content = this.#traced
+      const content = this.#isTraced
         ? JSON.stringify(kind.plural === 'namespaces' ? object.metadata.labels : (object['spec'] ?? ''))
         : '';
       this.#note(`${at} ${author} ${type} ${kind.plural} ${key}`, content);
     });
     this.#network = new Network(this.#scheduler, this.#server, this.#roll, {
       onSend: (replica, request) => {
-        if (this.#isTrap(replica, 'before')) return;
+        if (this.#springTrap(replica, 'before')) return;
         this.#recorder.onSend(replica, request);
-        const second = Math.floor(this.#scheduler.time / 1000);
-        const count = (this.#perSecond.get(second) ?? 0) + 1;
-        this.#perSecond.set(second, count);
-        this.#mostRequests = Math.max(this.#mostRequests, count);
-        if (count > MAX_REQUESTS_PER_SECOND)
-          this.#fault ??= `I8, a busy loop: ${count} requests in one second, the last ${request.method} ${request.path}`;
+        this.#countRequest(`${request.method} ${request.path}`);
       },
       onHandled: (replica, request, answer, sent) => {
         this.#recorder.onHandled(replica, request, answer, sent);
         this.#note(`${replica} ${request.method} ${request.path} ${answer.status}`, ` sent at ${sent}`);
-        this.#isTrap(replica, 'after');
+        this.#springTrap(replica, 'after');
       },
       onNote: (line) => this.#note(line),
     });
     this.#users = new Users(this.#server);
     startControllers(this.#server, this.#scheduler, this.#roll);
+  }
+
+  #countRequest(request: string): void {
+    const second = Math.floor(this.#scheduler.time / 1000);
+    const count = (this.#requestsPerSecond.get(second) ?? 0) + 1;
+    this.#requestsPerSecond.set(second, count);
+    this.#mostRequests = Math.max(this.#mostRequests, count);
+    if (count > MAX_REQUESTS_PER_SECOND)
+      this.#breach ??= `I8, a busy loop: ${count} requests in one second, the last ${request}`;
   }
 
   async run(): Promise<Result> {
@@ -117,11 +121,11 @@ class Simulation {
       this.#recorder.beginRound();
     }
     for (const replica of this.#started) replica.dispose();
-    const { counts, fault } = this.#recorder;
+    const { counts, breach } = this.#recorder;
     return {
-      fault: fault ?? this.#fault,
+      breach: breach ?? this.#breach,
       trace: this.#trace,
-      digest: createHash('sha1').update(this.#told.join('\n')).digest('hex'),
+      digest: createHash('sha1').update(this.#lines.join('\n')).digest('hex'),
       counts: {
         ...counts,
         rounds: this.#plan.rounds.length,
@@ -132,13 +136,13 @@ class Simulation {
   }
 
   get #failed(): boolean {
-    return (this.#recorder.fault ?? this.#fault) !== undefined;
+    return (this.#recorder.breach ?? this.#breach) !== undefined;
   }
 
   async #round({ rates, steps, isQuiet }: Round): Promise<void> {
     const { writes } = this.#recorder.counts;
-    const isOutdated = this.#seen?.isOutdated;
-    this.#seen = undefined;
+    const isOutdated = this.#compared?.isOutdated;
+    this.#compared = undefined;
     this.#network.rates = rates;
     for (const { after, action } of steps) {
       await this.#advance(after);
@@ -146,65 +150,65 @@ class Simulation {
       this.#note(`action ${JSON.stringify(action)}`);
       this.#perform(action);
     }
-    // The faults go on for a while, in which what was changed is worked on.
+    // The operator works on the changes while the faults go on.
     await this.#advance(this.#roll(20_000));
     this.#network.rates = NO_FAULTS;
-    this.#note('fair rates');
-    // What was lost is known to nobody before each watch has come to its end, with a list.
+    this.#note('faults end');
+    // Only the list after the end of each watch finds lost events.
     if (rates.lost > 0) await this.#advance(RELIST_MS);
-    await this.#settle();
+    await this.#converge();
     if (isQuiet && !isOutdated && this.#recorder.counts.writes > writes)
-      this.#fault ??= 'I6, a restart led to writes, though nothing had changed';
+      this.#breach ??= 'I6, a restart caused writes, though nothing had changed';
   }
 
-  async #settle(): Promise<void> {
-    let why: string | undefined;
+  async #converge(): Promise<void> {
+    let unmet: string | undefined;
     let stable = 0;
-    for (const end = this.#scheduler.time + SETTLE_MS; this.#scheduler.time < end; ) {
+    for (const end = this.#scheduler.time + CONVERGE_MS; this.#scheduler.time < end; ) {
       const { writes } = this.#recorder.counts;
       await this.#advance(1000);
       if (this.#failed) return;
-      why = this.#unsettled();
-      // A status follows what it is about within half a second.
-      stable = why === undefined && this.#recorder.counts.writes === writes ? stable + 1 : 0;
+      unmet = this.#unmet();
+      // Status is written within half a second of the change that it reports.
+      stable = unmet === undefined && this.#recorder.counts.writes === writes ? stable + 1 : 0;
       if (stable === 2) return this.#stayQuiet();
     }
-    this.#fault ??= `I8, not settled after ${SETTLE_MS / 1000} s: ${why}`;
+    this.#breach ??= `I8, not converged after ${CONVERGE_MS / 1000} s: ${unmet}`;
   }
 
-  #unsettled(): string | undefined {
-    if (this.#network.inFlight > 0) return 'requests are under way';
+  #unmet(): string | undefined {
+    if (this.#network.inFlight > 0) return 'requests are in flight';
     const alive = [...this.#replicas.values()].filter(({ isAlive }) => isAlive);
-    if (!alive.some(({ isLeading }) => isLeading)) return 'nobody leads';
-    const deaf = alive.find(({ link, isReady }) => !isReady || !link.isUpToDate);
-    if (deaf !== undefined) return `${deaf.name} does not hear everything`;
-    const { why } = this.#expected();
-    if (why !== undefined) return why;
-    // That all stands, or may not stand yet, need not mean that the operator has looked, after an error.
+    if (!alive.some(({ isLeading }) => isLeading)) return 'no replica leads';
+    const behind = alive.find(({ link, isReady }) => !isReady || !link.isUpToDate);
+    if (behind !== undefined) return `watches of ${behind.name} are behind`;
+    const { unmet } = this.#comparison();
+    if (unmet !== undefined) return unmet;
+    // The policies can be right although a key still waits for its retry.
     const { running, waiting, ready } = alive.find(({ isLeading }) => isLeading)!.controller.queueStats();
     const left = running + waiting + Object.values(ready).reduce((sum, count) => sum + count, 0);
-    return left > 0 ? `${left} keys are still to be worked on` : undefined;
+    return left > 0 ? `${left} keys are in the queue` : undefined;
   }
 
-  #seen: (Convergence & { readonly revision: number }) | undefined;
+  #compared: (Convergence & { readonly revision: number }) | undefined;
 
-  /** What is not as it should be; the same as long as nothing is written. */
-  #expected(): Convergence {
+  /** Compares the cluster with the intent; cached until the next write. */
+  #comparison(): Convergence {
     const { storage } = this.#server;
-    if (this.#seen?.revision !== storage.revision)
-      this.#seen = { revision: storage.revision, ...compareWithIntent(this.#recorder, storage) };
-    return this.#seen;
+    if (this.#compared?.revision !== storage.revision)
+      this.#compared = { revision: storage.revision, ...compareWithIntent(this.#recorder, storage) };
+    return this.#compared;
   }
 
   async #stayQuiet(): Promise<void> {
-    this.#note('settled');
+    this.#note('converged');
     const { writes } = this.#recorder.counts;
-    const { isOutdated } = this.#expected();
+    const { isOutdated } = this.#comparison();
     await this.#advance(QUIET_MS);
     if (this.#recorder.counts.writes > writes && !isOutdated)
-      this.#fault ??= 'I6, something was written though all had settled';
-    const why = this.#failed ? undefined : this.#expected().why;
-    if (why !== undefined) this.#fault ??= `I8, no longer settled: ${why}`;
+      this.#breach ??= 'I6, a write to a converged cluster';
+    const unmet = this.#failed ? undefined : this.#comparison().unmet;
+    if (unmet !== undefined) this.#breach ??= `I8, no longer converged: ${unmet}`;
   }
 
   async #advance(ms: number): Promise<void> {
@@ -245,8 +249,8 @@ class Simulation {
 
   #trap: { left: number; when: 'before' | 'after' } | undefined;
 
-  /** Ends the leader before it sends, or after the server has carried out, the request that was chosen. */
-  #isTrap(replica: string, when: 'before' | 'after'): boolean {
+  /** Kills the leader before it sends the chosen request, or after the server has carried it out. True if it did. */
+  #springTrap(replica: string, when: 'before' | 'after'): boolean {
     const ended = this.#replicas.get(replica);
     if (this.#trap?.when !== when || ended?.isLeading !== true || --this.#trap.left > 0) return false;
     this.#note(`crash ${replica} ${when} a request`);
@@ -256,14 +260,14 @@ class Simulation {
     return true;
   }
 
-  /** The leader does not run for a while. It may lose the Lease meanwhile, and know of it only by its clock. */
+  /** Stops the leader's process for a while. It may lose the Lease meanwhile, and learns of that only by its clock. */
   #freeze(leader: Replica | undefined, ms: number): void {
     if (leader === undefined || leader.isFrozen) return;
     leader.freeze(this.#scheduler.time + ms);
     if (ms < RENEW_MS) return;
     this.#scheduler.after(RENEW_MS, () => (leader.isLeading = false));
     this.#elect(LEASE_MS);
-    // It runs again before it finds out.
+    // The process runs a moment before it notices.
     this.#scheduler.after(ms + this.#roll(100), () => {
       if (!leader.isAlive) return;
       leader.retire();
@@ -283,14 +287,14 @@ class Simulation {
   #start(): void {
     const name = `operator-${this.#started.length + 1}`;
     const { concurrency, resyncMs } = this.#plan;
-    const onUncaught = (error: unknown) => (this.#fault ??= `${name} threw: ${String(error)}`);
+    const onUncaught = (error: unknown) => (this.#breach ??= `${name} threw: ${String(error)}`);
     const replica = new Replica({ name, concurrency, resyncMs, network: this.#network, onUncaught });
     this.#replicas.set(name, replica);
     this.#started.push(replica);
     this.#note(`start ${name}`);
   }
 
-  /** Lets the replica lead whose caches are filled first, once the Lease is free. */
+  /** After `delay`, the first replica with filled caches acquires the free Lease. */
   #elect(delay: number): void {
     this.#scheduler.after(delay, () => {
       const alive = [...this.#replicas.values()].filter(({ isAlive }) => isAlive);
@@ -298,15 +302,15 @@ class Simulation {
       const next = alive.find(({ isReady, isFrozen }) => isReady && !isFrozen);
       if (next === undefined) return this.#elect(500);
       this.#note(`lead ${next.name}`);
-      this.#recorder.remembers = false;
+      this.#recorder.hasSameLeader = false;
       next.lead();
     });
   }
 
-  /** @param detail is shown, and not part of what is compared */
+  /** @param detail is part of the trace, and not of the digest */
   #note(line: string, detail = ''): void {
     const text = `${this.#scheduler.time} ${line}`;
-    this.#told.push(text);
-    if (this.#traced) this.#trace.push(detail === '' ? text : `${text} ${detail}`);
+    this.#lines.push(text);
+    if (this.#isTraced) this.#trace.push(detail === '' ? text : `${text} ${detail}`);
   }
 }

@@ -1,6 +1,9 @@
-// What must hold once everything has settled (I3 and I8), read off the model alone: the policies of each namespace are
-// those that the profiles ask for, and each profile's status says so.
+/**
+ * The judge of a converged cluster (I3 and I8). It reads the model only: the policies of each namespace are those that
+ * the profiles ask for, and the status of each profile says so.
+ */
 import type { NetworkPolicy, PolicyType } from '../../../src/api/network-policy.ts';
+import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
 import type { Compiled } from '../../../src/policy/compile.ts';
 import {
@@ -13,206 +16,246 @@ import { isolatesAll } from '../../../src/policy/planning/effect.ts';
 import { withFreeNames } from '../../../src/policy/planning/free-names.ts';
 import { isTransitionalCover } from '../../../src/policy/planning/transition.ts';
 import { hasUnresolved, intentOf, neverKnown, selects, withoutDirections } from '../schedule/inputs.ts';
-import { intentAsEnforced, wrongLastKnown } from './last-known.ts';
+import { intentAsEnforced, type ProfileInNamespace, wrongLastKnown } from './last-known.ts';
 import { NAMESPACES, PROFILES } from '../schedule/plan.ts';
 import { POD } from '../server/kinds.ts';
 import type { Storage } from '../server/storage.ts';
 import { hasStablePods } from '../schedule/users.ts';
 import type { Recorder } from './recorder.ts';
 
-/** What a profile's status has to say of its namespaces. */
-interface Seen {
-  /** Namespaces in which it waits for a peer before it isolates pods. */
-  waiting: number;
+/** The counts that a profile's status has to report. */
+interface ProfileCounts {
+  /** Namespaces in which a direction is postponed. */
+  postponed: number;
   desired: number;
   applied: number;
 }
 
 export interface Convergence {
-  /** What does not hold yet, in words; undefined once everything does. */
-  readonly why: string | undefined;
-  /** Some profile waits for a peer, as it may: but it may also not have come to look yet. */
-  readonly isWaiting: boolean;
-  /** One waits, as it may while pods are there, where none is any more: at the next look it will not. */
+  /** The first expectation that is not met yet, in words; undefined if the cluster has converged. */
+  readonly unmet: string | undefined;
+  /**
+   * A direction is postponed in a namespace whose pods are gone. That is allowed, and the next reconcile of the namespace
+   * will isolate it, so that a write may still follow.
+   */
   readonly isOutdated: boolean;
 }
 
-/** How what stands compares with what the profiles ask for. */
+/** Collects counts and postponements while the namespaces are compared. */
+interface Tally {
+  readonly counts: ReadonlyMap<string, ProfileCounts>;
+  /** Namespaces with a postponed direction. */
+  readonly postponed: Set<string>;
+}
+
+/** Compares policies and status with the intent of the profiles. */
 export function compareWithIntent(recorder: Recorder, storage: Storage): Convergence {
-  const seen = new Map(
-    PROFILES.map((name): [string, Seen] => [name, { waiting: 0, desired: 0, applied: 0 }]),
-  );
-  const waiting = new Set<string>();
-  const why = unsettled(recorder, seen, waiting);
-  const isWaiting = waiting.size > 0;
-  return { why, isWaiting, isOutdated: [...waiting].some((namespace) => !hasPods(namespace, storage)) };
+  const tally: Tally = {
+    counts: new Map(PROFILES.map((name) => [name, { postponed: 0, desired: 0, applied: 0 }])),
+    postponed: new Set(),
+  };
+  const unmet = unmetExpectation(recorder, tally);
+  return { unmet, isOutdated: [...tally.postponed].some((namespace) => !hasPods(namespace, storage)) };
 }
 
 function hasPods(namespace: string, storage: Storage): boolean {
   return [...storage.values(POD)].some(({ metadata }) => metadata.namespace === namespace);
 }
 
-/**
- * @param seen is added to
- * @param waiting the namespaces in which a profile waits; is added to
- */
-function unsettled(
-  recorder: Recorder,
-  seen: ReadonlyMap<string, Seen>,
-  waiting: Set<string>,
-): string | undefined {
+function unmetExpectation(recorder: Recorder, tally: Tally): string | undefined {
   for (const namespace of NAMESPACES) {
-    const why = unsettledNamespace(namespace, recorder, seen, waiting);
-    if (why !== undefined) return `${namespace}: ${why}`;
+    const unmet = unmetInNamespace(namespace, recorder, tally);
+    if (unmet !== undefined) return `${namespace}: ${unmet}`;
   }
-  for (const [name, each] of seen) {
-    const why = unsettledProfile(name, recorder, each);
-    if (why !== undefined) return `profile ${name}: ${why}`;
+  for (const [name, counts] of tally.counts) {
+    const unmet = unmetInStatus(name, recorder, counts);
+    if (unmet !== undefined) return `profile ${name}: ${unmet}`;
   }
   return undefined;
 }
 
-function unsettledNamespace(
-  namespace: string,
-  recorder: Recorder,
-  seen: ReadonlyMap<string, Seen>,
-  waiting: Set<string>,
-): string | undefined {
+function unmetInNamespace(namespace: string, recorder: Recorder, tally: Tally): string | undefined {
   const { observed, inputs } = recorder;
-  const now = observed.policies(namespace);
-  const combination = inputs.present(namespace);
-  if (combination.labels === undefined) return undefined;
-  const cover = now.find(
+  const policies = observed.policies(namespace);
+  const { labels, profiles } = inputs.current(namespace);
+  if (labels === undefined) return undefined;
+  const cover = policies.find(
     (each) => observed.operatorPolicies.has(each.metadata.uid ?? '') && isTransitionalCover(each),
   );
-  if (cover !== undefined) return `${cover.metadata.name} was to be there for a moment`;
-  const taken = new Set(
-    now.filter((each) => observed.ownerOf(each) === undefined).map(({ metadata }) => metadata.name),
-  );
-  for (const [index, { profile }] of combination.profiles.entries()) {
-    const name = PROFILES[index] ?? '';
-    const ours = now.filter((each) => observed.ownerOf(each) === name);
-    const { intent, kept } = intentAsEnforced(profile, namespace, combination, now);
-    const wanted = intent?.policies ?? [];
-    const waits = allowedPostponements(name, index, namespace, recorder);
-    // One that was whole when a direction was added keeps its role.
-    const roles = waits.length > 1 ? ['partial-deny', 'default-deny'] : ['default-deny'];
-    const directions = waits.find((each) =>
-      roles.some((role) => isSame(ours, withFreeNames(withoutDirections(wanted, each, role), taken).named)),
-    );
-    if (directions === undefined)
-      return `of ${name} there are ${told(ours)}, and there should be ${told(wanted)}`;
-    const lost = wrongLastKnown(kept, index, namespace, recorder);
-    if (lost !== undefined) return `of ${name}, ${lost}`;
-    const soon = DIRECTIONS.find(
-      (each) => !directions.includes(each) && isolatesTooSoon(each, name, index, namespace, recorder),
-    );
-    if (soon !== undefined)
-      return `${name} isolates ${soon}, and should wait for a peer that was never resolved`;
-    const counts = seen.get(name)!;
-    if (directions.length > 0) {
-      counts.waiting += 1;
-      waiting.add(namespace);
-    }
-    counts.desired += wanted.length;
-    // A default-deny of fewer directions is not the one that is wanted.
-    counts.applied += wanted.filter(
-      ({ spec }) => !isolates(spec).some((each) => directions.includes(each)),
-    ).length;
+  if (cover !== undefined) return `the cover ${cover.metadata.name} is left`;
+  for (const [index, { profile }] of profiles.entries()) {
+    const unmet = unmetByProfile({ name: PROFILES[index] ?? '', index, namespace, recorder }, profile, tally);
+    if (unmet !== undefined) return unmet;
   }
   return undefined;
 }
 
-/** Whether a profile began to isolate pods that are open otherwise, though a peer could not be resolved at any time. */
-function isolatesTooSoon(
-  direction: PolicyType,
-  name: string,
-  index: number,
-  namespace: string,
-  recorder: Recorder,
-): boolean {
-  const { observed, inputs, before } = recorder;
-  const now = observed.policies(namespace);
-  const old = before.get(namespace) ?? [];
-  const all = (policies: readonly NetworkPolicy[]) =>
-    policies.some(({ spec }) => isolatesAll(spec, direction));
-  const isOwn = (each: NetworkPolicy) => observed.ownerOf(each) === name;
-  // Of any profile: where one leaves, what its last policies isolated must not be open until the peer is known.
-  const isOurs = (each: NetworkPolicy) => observed.ownerOf(each) !== undefined;
-  const isolated = (policies: readonly NetworkPolicy[]) =>
-    policies.some(({ spec }) => isolates(spec).includes(direction));
-  if (!hasStablePods(namespace) || !isolated(now.filter(isOwn)) || isolated(old.filter(isOurs))) return false;
-  if (all(now.filter((each) => !isOwn(each))) || all(old) || recorder.userEdits(namespace).length > 0)
-    return false;
-  return inputs.combinations(namespace).every((each) => {
-    const [own, ...others] = [index, 1 - index].map((at) =>
-      intentOf(each.profiles[at]?.profile, namespace, each, lastKnownFrom(old)),
-    );
-    if (own === undefined || !isolated(own.policies)) return true;
-    const isReady = (other: Compiled | undefined) =>
-      other !== undefined && all(other.policies) && !neverKnown(other).includes(direction);
-    return neverKnown(own).includes(direction) && !others.some(isReady);
-  });
+function unmetByProfile(
+  where: ProfileInNamespace,
+  profile: SegmentationProfile | undefined,
+  { counts, postponed }: Tally,
+): string | undefined {
+  const { name, namespace, recorder } = where;
+  const { observed, inputs } = recorder;
+  const policies = observed.policies(namespace);
+  const own = policies.filter((each) => observed.ownerOf(each) === name);
+  const combination = inputs.current(namespace);
+  const { intent, lastKnown } = intentAsEnforced(profile, namespace, combination, policies);
+  const desired = intent?.policies ?? [];
+  const foreignNames = policies
+    .filter((each) => observed.ownerOf(each) === undefined)
+    .map(({ metadata }) => metadata.name);
+  const directions = postponedDirections(where, desired, own, new Set(foreignNames));
+  if (directions === undefined)
+    return `${name} has the policies ${textOf(own)}, and should have ${textOf(desired)}`;
+  const lost = wrongLastKnown(lastKnown, where);
+  if (lost !== undefined) return `${name}: ${lost}`;
+  const early = DIRECTIONS.find((each) => !directions.includes(each) && isIsolatedTooEarly(each, where));
+  if (early !== undefined) return `${name} isolates ${early}, though a peer was never resolved`;
+  const count = counts.get(name)!;
+  if (directions.length > 0) {
+    count.postponed += 1;
+    postponed.add(namespace);
+  }
+  count.desired += desired.length;
+  // A default-deny without the postponed directions does not count as applied.
+  count.applied += desired.filter(
+    ({ spec }) => !isolates(spec).some((each) => directions.includes(each)),
+  ).length;
+  return undefined;
+}
+
+/** The postponed directions with which the own policies equal the desired ones; undefined if there are none such. */
+function postponedDirections(
+  where: ProfileInNamespace,
+  desired: readonly NetworkPolicy[],
+  own: readonly NetworkPolicy[],
+  foreignNames: ReadonlySet<string>,
+): readonly PolicyType[] | undefined {
+  const allowed = allowedPostponements(where);
+  // A default-deny that was complete before an edit added a direction keeps its role.
+  const roles = allowed.length > 1 ? ['partial-deny', 'default-deny'] : ['default-deny'];
+  return allowed.find((each) =>
+    roles.some((role) =>
+      isSame(own, withFreeNames(withoutDirections(desired, each, role), foreignNames).named),
+    ),
+  );
 }
 
 /**
- * The sets of directions in which a profile may wait for a peer: nothing was ever known of it, pods run (or ran, when
- * somebody looked) that would be cut, and nobody else isolates them.
+ * The sets of directions that a profile may postpone: those with a peer that was never resolved, and that no other policy
+ * isolates for all pods.
  */
-function allowedPostponements(
-  name: string,
-  index: number,
-  namespace: string,
-  { observed, inputs }: Recorder,
-): (readonly PolicyType[])[] {
-  const now = observed.policies(namespace);
-  const combination = inputs.present(namespace);
-  const intent = intentOf(combination.profiles[index]?.profile, namespace, combination, lastKnownFrom(now));
+function allowedPostponements({
+  name,
+  index,
+  namespace,
+  recorder,
+}: ProfileInNamespace): (readonly PolicyType[])[] {
+  const { observed, inputs } = recorder;
+  const policies = observed.policies(namespace);
+  const combination = inputs.current(namespace);
+  const { profile } = combination.profiles[index] ?? {};
+  const intent = intentOf(profile, namespace, combination, lastKnownFrom(policies));
   if (intent === undefined) return [[]];
-  const others = now.filter((each) => observed.ownerOf(each) !== name);
+  const others = policies.filter((each) => observed.ownerOf(each) !== name);
   const open = neverKnown(intent).filter(
     (direction) => !others.some(({ spec }) => isolatesAll(spec, direction)),
   );
   return [[], ...open.map((each) => [each]), ...(open.length > 1 ? [open] : [])];
 }
 
-function unsettledProfile(name: string, { observed, inputs }: Recorder, seen: Seen): string | undefined {
-  const profile = observed.profile(name);
-  const policies = NAMESPACES.flatMap((namespace) => observed.policies(namespace));
-  if (profile === undefined) {
-    const left = policies.find(({ metadata }) =>
-      metadata.ownerReferences?.some((each) => isProfileReference(each) && each.name === name),
+/** True if a profile began to isolate pods that were open, though a peer was unresolved all the time. */
+function isIsolatedTooEarly(
+  direction: PolicyType,
+  { name, index, namespace, recorder }: ProfileInNamespace,
+): boolean {
+  const { observed, inputs, policiesAtStart } = recorder;
+  const policies = observed.policies(namespace);
+  const old = policiesAtStart.get(namespace) ?? [];
+  const isolatesEveryPod = (of: readonly NetworkPolicy[]) =>
+    of.some(({ spec }) => isolatesAll(spec, direction));
+  const isolatesSome = (of: readonly NetworkPolicy[]) =>
+    of.some(({ spec }) => isolates(spec).includes(direction));
+  const isOwn = (each: NetworkPolicy) => observed.ownerOf(each) === name;
+  // Policies of any profile: pods that the policies of a leaving profile isolated must not become open.
+  const isOfAnyProfile = (each: NetworkPolicy) => observed.ownerOf(each) !== undefined;
+  if (!hasStablePods(namespace) || !isolatesSome(policies.filter(isOwn))) return false;
+  if (isolatesSome(old.filter(isOfAnyProfile)) || isolatesEveryPod(old)) return false;
+  if (isolatesEveryPod(policies.filter((each) => !isOwn(each))) || recorder.userEdits(namespace).length > 0)
+    return false;
+  return inputs.combinations(namespace).every((each) => {
+    const [own, ...others] = [index, 1 - index].map((at) =>
+      intentOf(each.profiles[at]?.profile, namespace, each, lastKnownFrom(old)),
     );
-    return (
-      left && `it is gone, and ${left.metadata.namespace}/${left.metadata.name} still names it as its owner`
-    );
-  }
-  const { metadata, spec, status } = profile;
+    if (own === undefined || !isolatesSome(own.policies)) return true;
+    const isolatesNow = (other: Compiled | undefined) =>
+      other !== undefined && isolatesEveryPod(other.policies) && !neverKnown(other).includes(direction);
+    return neverKnown(own).includes(direction) && !others.some(isolatesNow);
+  });
+}
+
+function unmetInStatus(name: string, recorder: Recorder, counts: ProfileCounts): string | undefined {
+  const profile = recorder.observed.profile(name);
+  if (profile === undefined) return ownedByDeleted(name, recorder);
+  const { metadata, status } = profile;
   if (metadata.deletionTimestamp !== undefined) return 'it is still being deleted';
   if (status?.observedGeneration !== metadata.generation) return 'its status is of an older generation';
-  const matched = [...observed.labels].filter(
-    ([namespace, labels]) => NAMESPACES.includes(namespace) && selects(profile, namespace, labels),
+  return unmetInCounts(profile, recorder, counts) ?? unmetInConditions(profile, recorder);
+}
+
+/** No policy may name a deleted profile as its owner: the garbage collector would delete a retained one. */
+function ownedByDeleted(name: string, { observed }: Recorder): string | undefined {
+  const owned = NAMESPACES.flatMap((namespace) => observed.policies(namespace)).find(({ metadata }) =>
+    metadata.ownerReferences?.some((each) => isProfileReference(each) && each.name === name),
   );
-  const { namespaces, policies: counts } = status?.namespaces ? status : {};
-  if (namespaces?.matched !== matched.length)
-    return `it matches ${matched.length} namespaces, and says ${namespaces?.matched}`;
+  return owned && `it is deleted, and still the owner of ${owned.metadata.namespace}/${owned.metadata.name}`;
+}
+
+function unmetInCounts(
+  profile: SegmentationProfile,
+  recorder: Recorder,
+  { postponed, desired, applied }: ProfileCounts,
+): string | undefined {
+  const { spec, status } = profile;
+  const { namespaces, policies } = status?.namespaces ? status : {};
+  const matched = matchedNamespaces(profile, recorder).length;
+  if (namespaces?.matched !== matched)
+    return `it matches ${matched} namespaces, and its status says ${namespaces?.matched}`;
   const isAudit = spec.mode === 'Audit';
-  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
-  const resolved = status?.conditions?.find(({ type }) => type === 'PeersResolved');
-  const enforced = isAudit ? 0 : matched.length - seen.waiting;
+  const enforced = isAudit ? 0 : matched - postponed;
   if (namespaces.enforced !== enforced)
-    return `${enforced} namespaces are enforced, and it says ${namespaces.enforced}`;
-  if (namespaces.failed > 0) return `${namespaces.failed} namespaces failed: ${ready?.message}`;
-  if (!isAudit && (counts?.applied !== seen.applied || counts.desired !== seen.desired))
-    return `there are ${seen.applied} of ${seen.desired} policies, and it says ${counts?.applied} of ${counts?.desired}`;
-  const isReady = !matched.some(([namespace]) => {
-    const present = inputs.present(namespace);
-    return hasUnresolved(present.profiles[PROFILES.indexOf(name)]?.profile ?? profile, namespace, present);
-  });
-  if (resolved?.status !== (isReady ? 'True' : 'False'))
-    return `PeersResolved is ${resolved?.status}: ${resolved?.message}`;
-  if (ready?.status !== (isReady ? 'True' : 'False')) return `Ready is ${ready?.status}: ${ready?.message}`;
+    return `${enforced} namespaces are enforced, and its status says ${namespaces.enforced}`;
+  if (namespaces.failed > 0)
+    return `${namespaces.failed} namespaces failed: ${conditionOf(profile, 'Ready')?.message}`;
+  if (!isAudit && (policies?.applied !== applied || policies.desired !== desired))
+    return `it has ${applied} of ${desired} policies, and its status says ${policies?.applied} of ${policies?.desired}`;
   return undefined;
+}
+
+function unmetInConditions(profile: SegmentationProfile, recorder: Recorder): string | undefined {
+  const { inputs } = recorder;
+  const index = PROFILES.indexOf(profile.metadata.name);
+  const isResolved = !matchedNamespaces(profile, recorder).some((namespace) => {
+    const current = inputs.current(namespace);
+    return hasUnresolved(current.profiles[index]?.profile ?? profile, namespace, current);
+  });
+  for (const type of ['PeersResolved', 'Ready']) {
+    const condition = conditionOf(profile, type);
+    if (condition?.status !== (isResolved ? 'True' : 'False'))
+      return `${type} is ${condition?.status}: ${condition?.message}`;
+  }
+  return undefined;
+}
+
+function matchedNamespaces(profile: SegmentationProfile, { observed }: Recorder): string[] {
+  return [...observed.labels]
+    .filter(([namespace, labels]) => NAMESPACES.includes(namespace) && selects(profile, namespace, labels))
+    .map(([namespace]) => namespace);
+}
+
+function conditionOf({ status }: SegmentationProfile, type: string) {
+  return status?.conditions?.find((each) => each.type === type);
 }
 
 function isSame(a: readonly NetworkPolicy[], b: readonly NetworkPolicy[]): boolean {
@@ -224,6 +267,6 @@ function isSame(a: readonly NetworkPolicy[], b: readonly NetworkPolicy[]): boole
   return key(a) === key(b);
 }
 
-function told(policies: readonly NetworkPolicy[]): string {
+function textOf(policies: readonly NetworkPolicy[]): string {
   return `[${policies.map(({ metadata, spec }) => `${metadata.name} ${JSON.stringify(spec)}`).join(', ')}]`;
 }

@@ -1,5 +1,7 @@
-// What a profile keeps of peers that can't be resolved now (I3), compared with what was known of them: it must be a form
-// that each had, and none may be lost that nobody took away.
+/**
+ * The judge of last known peers (I3): an unresolved peer keeps a form that it had, and loses it only if a user deleted the
+ * policies that show it.
+ */
 import type { NetworkPolicy, PolicyType } from '../../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
@@ -8,69 +10,75 @@ import type { DirectionRule } from '../../../src/policy/semantics/normalize.ts';
 import { type Combination, intentOf } from '../schedule/inputs.ts';
 import type { Recorder } from './recorder.ts';
 
-/** A peer of a rule in one object of the profile. */
+/** One profile in one namespace. */
+export interface ProfileInNamespace {
+  readonly name: string;
+  /** Of the profile, in PROFILES. */
+  readonly index: number;
+  readonly namespace: string;
+  readonly recorder: Recorder;
+}
+
+/** A peer of a rule in one object of the profile: the arguments of LastKnown. */
 type Peer = readonly [object: string, direction: PolicyType, rule: string, peer: string];
 
-/** A peer that can't be resolved, and the rules that stand for it; none: nothing is known of it. */
-interface Kept {
+/** An unresolved peer, and the rules that stand for it; without rules, no last known form exists. */
+interface KnownPeer {
   readonly peer: Peer;
   readonly rules: readonly DirectionRule[];
 }
 
-/** What a profile asks for, with unresolved peers in the form in which they stand; undefined where it enforces nothing. */
+/** The profile intent with unresolved peers as the observed policies have them, and a list of these peers. */
 export function intentAsEnforced(
   profile: SegmentationProfile | undefined,
   namespace: string,
   combination: Combination,
-  now: readonly NetworkPolicy[],
-): { readonly intent: Compiled | undefined; readonly kept: readonly Kept[] } {
-  const kept: Kept[] = [];
-  const standing = lastKnownFrom(now);
+  observed: readonly NetworkPolicy[],
+): { readonly intent: Compiled | undefined; readonly lastKnown: readonly KnownPeer[] } {
+  const lastKnown: KnownPeer[] = [];
+  const read = lastKnownFrom(observed);
   const recording: LastKnown = (...peer) => {
-    const rules = standing(...peer);
-    kept.push({ peer, rules });
+    const rules = read(...peer);
+    lastKnown.push({ peer, rules });
     return rules;
   };
-  return { intent: intentOf(profile, namespace, combination, recording), kept };
+  return { intent: intentOf(profile, namespace, combination, recording), lastKnown };
 }
 
-/** What is wrong with what is kept, in words; undefined if nothing is. */
+/** Describes the first last known peer that is wrong; undefined if all are right. */
 export function wrongLastKnown(
-  kept: readonly Kept[],
-  index: number,
-  namespace: string,
-  recorder: Recorder,
+  lastKnown: readonly KnownPeer[],
+  { index, namespace, recorder }: ProfileInNamespace,
 ): string | undefined {
-  const { inputs, before, remembers } = recorder;
-  const first = lastKnownFrom(before.get(namespace) ?? []);
-  let forms: readonly LastKnown[] | undefined;
-  /** What the profile asked for at any time since the round began. */
-  const asked = () =>
-    (forms ??= inputs
-      .combinations(namespace)
-      .map((each) => intentOf(each.profiles[index]?.profile, namespace, each, first)?.policies ?? [])
-      .map(lastKnownFrom));
-  const userEdits = recorder.userEdits(namespace).map(lastKnownFrom);
-  const atFirst = inputs.combinations(namespace)[0];
-  const held =
-    (atFirst && intentOf(atFirst.profiles[index]?.profile, namespace, atFirst, first)?.unresolved) ?? [];
-  for (const { peer, rules } of kept) {
+  const { inputs, policiesAtStart, hasSameLeader } = recorder;
+  const atStart = lastKnownFrom(policiesAtStart.get(namespace) ?? []);
+  const combinations = inputs.combinations(namespace);
+  const intent = (each: Combination) => intentOf(each.profiles[index]?.profile, namespace, each, atStart);
+  let intended: readonly LastKnown[] | undefined;
+  /** The forms that the profile asked for at any time in the round. */
+  const intendedForms = () =>
+    (intended ??= combinations.map((each) => lastKnownFrom(intent(each)?.policies ?? [])));
+  const editedForms = recorder.userEdits(namespace).map(lastKnownFrom);
+  const held = (combinations[0] && intent(combinations[0])?.unresolved) ?? [];
+  for (const { peer, rules } of lastKnown) {
     const [object, direction, rule, label] = peer;
     const isForm = (form: LastKnown) => JSON.stringify(form(...peer)) === JSON.stringify(rules);
-    if (isForm(first)) continue;
-    // Whoever wrote it while it could not be resolved remembers it, whatever somebody's hand makes of it.
+    if (isForm(atStart)) continue;
+    // The leader remembers the forms that it wrote for unresolved peers, also if a user changes the policies.
     const isRemembered =
-      remembers &&
+      hasSameLeader &&
       held.some(
         (each) => each.held && each.direction === direction && each.rule === rule && each.peer === label,
       );
-    if (!isRemembered && userEdits.some(isForm)) continue;
-    // Nothing was known of it, and nothing has to be by now.
-    if (rules.length === 0 && first(...peer).length === 0) continue;
-    if (asked().some(isForm)) continue;
-    const stands =
-      rules.length === 0 ? 'is forgotten' : `is kept as ${JSON.stringify(rules)}, which it never was`;
-    return `peer ${label} of ${rule} in ${object} ${stands}`;
+    if (!isRemembered && editedForms.some(isForm)) continue;
+    // No form existed when the round began, and none exists now.
+    if (rules.length === 0 && atStart(...peer).length === 0) continue;
+    if (intendedForms().some(isForm)) continue;
+    const fault =
+      rules.length === 0
+        ? 'lost its last known form'
+        : `is kept as ${JSON.stringify(rules)}, which it never was`;
+    return `peer ${label} of rule ${rule} in ${object} ${fault}`;
   }
   return undefined;
 }

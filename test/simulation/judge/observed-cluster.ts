@@ -1,4 +1,4 @@
-// What stands in the model, as the judge needs it: read off the revisions, never asked of the operator.
+/** The state of the model, followed from its revisions and never asked of the operator, and the inputs that change with it. */
 import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../../src/api/names.ts';
 import type { StringMap } from '../../../src/api/meta.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
@@ -11,9 +11,9 @@ import type { Revision, Storage } from '../server/storage.ts';
 export const isOperator = (author: string): boolean => author.startsWith('operator');
 
 export class ObservedCluster {
-  /** Not changed in place. Namespaces that are ending, or gone, are not in it. */
+  /** Labels of the namespaces that are not terminating. Replaced at each change. */
   labels: ReadonlyMap<string, StringMap> = new Map();
-  /** By the uid of each policy that the operator made: its name for the profile. */
+  /** The profile's name in the labels of each policy that the operator created, by the policy's uid. */
   readonly operatorPolicies = new Map<string, string>();
   readonly #policies = new Map<string, readonly NetworkPolicy[]>();
   readonly #inputs: Inputs;
@@ -24,7 +24,7 @@ export class ObservedCluster {
     this.#inputs = inputs;
   }
 
-  /** The policies of a namespace; a new list after each change. */
+  /** The policies of a namespace. A new list after each change. */
   policies(namespace: string): readonly NetworkPolicy[] {
     return this.#policies.get(namespace) ?? NONE;
   }
@@ -33,7 +33,7 @@ export class ObservedCluster {
     return this.#storage.get(PROFILE, name) as SegmentationProfile | undefined;
   }
 
-  /** The existing profile that a policy is marked with; what is not marked is nobody's, or somebody else's. */
+  /** The existing profile that a policy belongs to by its labels or owner; undefined for a foreign policy. */
   ownerOf({ metadata: { labels = {}, ownerReferences = [] } }: NetworkPolicy): string | undefined {
     const name = labels[LABEL_MANAGED_BY] === MANAGER ? labels[LABEL_PROFILE] : undefined;
     if (name !== undefined && this.profile(name) !== undefined) return name;
@@ -42,52 +42,52 @@ export class ObservedCluster {
     )?.name;
   }
 
-  /** Follows one revision, and notes what it means as an input. `time`: milliseconds of the simulation. */
+  /** Applies a revision, and records the inputs that it changes. `time` is the simulation's, in milliseconds. */
   follow({ kind, type, object, previous, author }: Revision, time: number): void {
     const { name, namespace = '', uid = '', labels = {}, deletionTimestamp } = object.metadata;
-    const isGone = type === 'DELETED';
+    const isDeleted = type === 'DELETED';
     switch (kind) {
       case NETWORK_POLICY: {
         if (type === 'ADDED' && isOperator(author))
           this.operatorPolicies.set(uid, labels[LABEL_PROFILE] ?? '');
         const others = this.policies(namespace).filter(({ metadata }) => metadata.name !== name);
-        this.#policies.set(namespace, isGone ? others : [...others, object as unknown as NetworkPolicy]);
+        this.#policies.set(namespace, isDeleted ? others : [...others, object as unknown as NetworkPolicy]);
         if (!this.operatorPolicies.has(uid)) {
           const foreign = this.policies(namespace).filter(
             ({ metadata }) => !this.operatorPolicies.has(metadata.uid ?? ''),
           );
-          this.#inputs.note(`foreign ${namespace}`, foreign, time);
+          this.#inputs.record(`foreign ${namespace}`, foreign, time);
         }
         return;
       }
       case NAMESPACE: {
         const next = new Map(this.labels);
-        if (isGone || deletionTimestamp !== undefined) next.delete(name);
+        if (isDeleted || deletionTimestamp !== undefined) next.delete(name);
         else next.set(name, labels);
-        const [old, present] = [this.labels.get(name), next.get(name)];
-        if (JSON.stringify(old) === JSON.stringify(present)) return;
+        const [old, current] = [this.labels.get(name), next.get(name)];
+        if (JSON.stringify(old) === JSON.stringify(current)) return;
         this.labels = next;
-        this.#inputs.note(`labels ${name}`, present, time);
+        this.#inputs.record(`labels ${name}`, current, time);
         return;
       }
       case PROFILE: {
-        const [old, present] = [previous, object] as unknown as [
+        const [old, current] = [previous, object] as unknown as [
           SegmentationProfile | undefined,
           SegmentationProfile,
         ];
-        if (isGone) this.#inputs.note(`profile ${name}`, gone(present), time);
-        else if (old?.metadata.generation !== present.metadata.generation || old?.metadata.uid !== uid)
-          this.#inputs.note(`profile ${name}`, { profile: present } satisfies ProfileValue, time);
+        if (isDeleted) this.#inputs.record(`profile ${name}`, deleted(current), time);
+        else if (old?.metadata.generation !== current.metadata.generation || old?.metadata.uid !== uid)
+          this.#inputs.record(`profile ${name}`, { profile: current } satisfies ProfileValue, time);
         return;
       }
       case SERVICE:
-        if (name === 'api') this.#inputs.note('service', isGone ? undefined : object, time);
+        if (name === 'api') this.#inputs.record('service', isDeleted ? undefined : object, time);
         return;
       case ENDPOINT_SLICE:
-        this.#inputs.note('slices', [...this.#storage.values(ENDPOINT_SLICE)], time);
+        this.#inputs.record('slices', [...this.#storage.values(ENDPOINT_SLICE)], time);
         return;
       case NODE:
-        this.#inputs.note('nodes', [...this.#storage.values(NODE)], time);
+        this.#inputs.record('nodes', [...this.#storage.values(NODE)], time);
         return;
     }
   }
@@ -95,6 +95,6 @@ export class ObservedCluster {
 
 const NONE: readonly NetworkPolicy[] = [];
 
-function gone(last: SegmentationProfile): ProfileValue {
+function deleted(last: SegmentationProfile): ProfileValue {
   return { profile: undefined, ...(last.spec.deletionPolicy === 'Retain' && { retained: last }) };
 }

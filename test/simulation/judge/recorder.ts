@@ -1,4 +1,4 @@
-// Judges every revision of the model and every request of the operator by invariants I1 to I6.
+/** Judges every revision of the model and every request of the operator by the invariants I1, I2, and I4 to I6. */
 import type { Pod } from '../../../src/analysis/cluster.ts';
 import type { KubeObject, StringMap } from '../../../src/api/meta.ts';
 import { LABEL_PROFILE } from '../../../src/api/names.ts';
@@ -27,7 +27,7 @@ const PODS: readonly Pod[] = [...STABLE, 'd'].flatMap((namespace, home) =>
     return { namespace, name: `pod-${index}`, labels, ips, ports: [CONTAINER] };
   }),
 );
-/** Remembers verdicts across schedules, as these have much in common. */
+/** Shared by all schedules: its cached verdicts hold for any of them. */
 const judge = new Judge(PODS, [...EXTERNAL, ...NODE_ADDRESSES]);
 
 type Policies = readonly NetworkPolicy[];
@@ -37,33 +37,39 @@ type ReplicaState = (
 ) => { readonly clusterState: ClusterState; readonly leads: boolean } | undefined;
 
 export class Recorder {
-  /** The first thing that went wrong. */
-  fault: string | undefined;
+  /** The first broken invariant, in words. */
+  breach: string | undefined;
   readonly inputs = new Inputs();
   readonly observed: ObservedCluster;
+  /** True if no replica was elected in this round, so that the leader remembers its own writes. */
+  hasSameLeader = true;
   readonly counts = { revisions: 0, writes: 0, transitions: 0, openings: 0, requests: 0 };
   readonly #time: () => number;
-  /** What a replica knows, and whether it leads. */
+  /** The cluster state of a replica, and whether it leads; undefined for a dead one. */
   readonly #replicaState: ReplicaState;
-  /** Of each namespace: what stood when the round began, and what others made of it since. */
-  readonly before = new Map<string, Policies>();
+  /** The policies of each namespace when the round began. */
+  readonly policiesAtStart = new Map<string, Policies>();
+  /** The policies of each namespace after each change by a user in this round. */
   readonly #userEdits = new Map<string, Policies[]>();
-  /** Of each namespace: all that stood since the round began. What is known of a peer is read back from it. */
+  /** Every state of the policies of each namespace in this round: last known peers are read back from any of them. */
   readonly #seenPolicies = new Map<string, Policies[]>();
-  /** Of what stood then: what the operator made, and what is marked with no profile that there was. */
+  /** The operator's policies that belonged to no existing profile when the round began. */
   readonly #orphans = new Map<string, Policies>();
-  /** What each combination asks for, by it and what is known of peers; and the same value for the same policies. */
+  /** The own policies of each combination and each state that peers are read back from. */
   readonly #intents = new Map<string, Policies>();
+  /** One shared list for equal policies, so that the judge's caches hit. */
   readonly #contents = new Map<string, Policies>();
+  /** Foreign and own policies together. */
   readonly #unions = new Map<string, Policies>();
   readonly #ids = new WeakMap<Policies, number>();
   #nextId = 0;
   #references = new Map<string, readonly Policies[]>();
-  /** When a replica sent the latest live read of an object that was answered, by replica and path. */
-  readonly #reads = new Map<string, number>();
-  /** The newest that any leader knew of an object when it wrote, by namespace and object. */
-  readonly #acted = new Map<string, number>();
-  readonly #known = new WeakMap<Request, ReadonlyMap<string, number>>();
+  /** When a replica sent its latest successful GET of a path, by replica and path. */
+  readonly #liveReads = new Map<string, number>();
+  /** The newest version of each object that any leader knew when it wrote, by namespace and object. */
+  readonly #actedOn = new Map<string, number>();
+  /** The versions that the leader knew when it sent a request. */
+  readonly #knownVersions = new WeakMap<Request, ReadonlyMap<string, number>>();
 
   constructor(storage: Storage, time: () => number, replicaState: ReplicaState) {
     this.observed = new ObservedCluster(storage, this.inputs);
@@ -72,10 +78,10 @@ export class Recorder {
     storage.subscribe((revision) => this.#onRevision(revision));
   }
 
-  /** All has settled: what stands now is what the next changes start from. */
+  /** The cluster has converged: the next round starts from its current state. */
   beginRound(): void {
-    this.inputs.settle();
-    this.remembers = true;
+    this.inputs.forgetPast();
+    this.hasSameLeader = true;
     this.#userEdits.clear();
     this.#seenPolicies.clear();
     this.#intents.clear();
@@ -84,7 +90,7 @@ export class Recorder {
     this.#references.clear();
     for (const namespace of NAMESPACES) {
       const policies = this.observed.policies(namespace);
-      this.before.set(namespace, policies);
+      this.policiesAtStart.set(namespace, policies);
       const left = policies.filter(
         (each) =>
           this.observed.operatorPolicies.has(each.metadata.uid ?? '') &&
@@ -94,10 +100,7 @@ export class Recorder {
     }
   }
 
-  /** Whether one process leads since the round began, and so remembers what it wrote before. */
-  remembers = true;
-
-  /** What others made of a namespace since the round began. */
+  /** The policies of a namespace after each change by a user in this round. */
   userEdits(namespace: string): readonly Policies[] {
     return this.#userEdits.get(namespace) ?? [];
   }
@@ -108,7 +111,8 @@ export class Recorder {
     const why = withoutPrecondition(request);
     if (why !== undefined) this.#fail(`I4, ${why}: ${request.method} ${request.path}`);
     const { clusterState, leads = false } = this.#replicaState(replica) ?? {};
-    if (!leads) this.#fail(`I4, ${replica} writes and does not lead: ${request.method} ${request.path}`);
+    if (!leads)
+      this.#fail(`I4, ${replica} writes although it does not lead: ${request.method} ${request.path}`);
     const { kind, namespace } = routeOf(request.path);
     if (clusterState === undefined || kind !== NETWORK_POLICY || namespace === undefined) return;
     const known = new Map<string, number>();
@@ -118,27 +122,27 @@ export class Recorder {
     }
     const { uid, resourceVersion } = clusterState.namespaces.get(namespace) ?? {};
     if (uid !== undefined) known.set(`${namespace} ${uid}`, Number(resourceVersion));
-    this.#known.set(request, known);
+    this.#knownVersions.set(request, known);
   }
 
   onHandled(replica: string, request: Request, { status }: Answer, sent: number): void {
     if (status >= 300) return;
     if (request.method === 'GET') {
       const read = `${replica} ${request.path}`;
-      // One that was sent before may be answered after.
-      this.#reads.set(read, Math.max(sent, this.#reads.get(read) ?? 0));
-    } else if (this.#replicaState(replica)?.leads) this.#judgeKnowledge(request);
+      // Answers may arrive out of order.
+      this.#liveReads.set(read, Math.max(sent, this.#liveReads.get(read) ?? 0));
+    } else if (this.#replicaState(replica)?.leads) this.#judgeKnownVersions(request);
   }
 
-  /** Nobody actions on something older than what was acted on before, in this process or another one. */
-  #judgeKnowledge(request: Request): void {
-    for (const [what, version] of this.#known.get(request) ?? []) {
-      const newest = this.#acted.get(what) ?? 0;
+  /** I4: no leader acts on an older version of an object than this leader, or a former one, acted on before. */
+  #judgeKnownVersions(request: Request): void {
+    for (const [object, version] of this.#knownVersions.get(request) ?? []) {
+      const newest = this.#actedOn.get(object) ?? 0;
       if (version < newest)
         this.#fail(
-          `I4, ${request.method} ${request.path} goes back: it knows ${version} of ${what}, and ${newest} was acted on`,
+          `I4, ${request.method} ${request.path} is stale: it knows version ${version} of ${object}, and ${newest} was acted on`,
         );
-      this.#acted.set(what, Math.max(version, newest));
+      this.#actedOn.set(object, Math.max(version, newest));
     }
   }
 
@@ -153,11 +157,11 @@ export class Recorder {
       this.#references.clear();
     if (kind === NAMESPACE) {
       if (type === 'ADDED') {
-        this.before.set(namespace, []);
+        this.policiesAtStart.set(namespace, []);
         this.#orphans.delete(namespace);
         this.#userEdits.delete(namespace);
       }
-      for (const each of NAMESPACES) this.#judgeNamespace(each, revision);
+      for (const each of NAMESPACES) this.#judgePolicies(each, revision);
     }
     if (kind === PROFILE && isOperator(author)) this.#judgeStatus(previous, object);
     if (kind !== NETWORK_POLICY) return;
@@ -169,23 +173,23 @@ export class Recorder {
       this.#userEdits.set(namespace, [...this.userEdits(namespace), this.observed.policies(namespace)]);
       this.#references.delete(namespace);
     }
-    this.#judgeNamespace(namespace, revision);
+    this.#judgePolicies(namespace, revision);
   }
 
   /** I1 and I2. */
-  #judgeNamespace(namespace: string, { at, author, type, kind, key }: Revision): void {
+  #judgePolicies(namespace: string, { at, author, type, kind, key }: Revision): void {
     const { labels } = this.observed;
     if (!labels.has(namespace)) return;
     const now = this.observed.policies(namespace);
-    const fault = judge.fault(
+    const breach = judge.fault(
       namespace,
       now,
       this.#referencesOf(namespace),
       labels,
       !hasStablePods(namespace),
     );
-    if (fault !== undefined)
-      this.#fail(`${fault}, at revision ${at} (${author} ${type} ${kind.plural} ${key})`);
+    if (breach !== undefined)
+      this.#fail(`${breach}, at revision ${at} (${author} ${type} ${kind.plural} ${key})`);
     const stood = this.#seenPolicies.get(namespace) ?? [];
     if (stood.at(-1) !== now) this.#seenPolicies.set(namespace, [...stood, now]);
   }
@@ -193,7 +197,7 @@ export class Recorder {
   #referencesOf(namespace: string): readonly Policies[] {
     let references = this.#references.get(namespace);
     if (references !== undefined) return references;
-    const known = [this.before.get(namespace) ?? [], ...this.userEdits(namespace)];
+    const known = [this.policiesAtStart.get(namespace) ?? [], ...this.userEdits(namespace)];
     const bases = [...known, ...(this.#seenPolicies.get(namespace) ?? [])];
     const combinations = this.inputs.combinations(namespace);
     const isFixed = combinations.every((each) => !isUnresolved(each, namespace));
@@ -205,30 +209,30 @@ export class Recorder {
     return references;
   }
 
-  /** What stands once a combination of inputs is enforced, with each value of what others own. */
+  /** The policies when a combination of inputs is enforced, beside each state of the foreign policies. */
   #intent(namespace: string, combination: Combination, base: Policies): Policies[] {
     const key = `${namespace} ${combination.key} ${this.#idOf(base)}`;
-    let ours = this.#intents.get(key);
-    if (ours === undefined) this.#intents.set(key, (ours = this.#ours(namespace, combination, base)));
+    let own = this.#intents.get(key);
+    if (own === undefined) this.#intents.set(key, (own = this.#ownPolicies(namespace, combination, base)));
     return this.inputs.values<Policies | undefined>(`foreign ${namespace}`).map((foreign = NOTHING) => {
-      const same = `${this.#idOf(foreign)} ${this.#idOf(ours)}`;
-      let policies = this.#unions.get(same);
-      if (policies === undefined) this.#unions.set(same, (policies = [...foreign, ...ours]));
+      const pair = `${this.#idOf(foreign)} ${this.#idOf(own)}`;
+      let policies = this.#unions.get(pair);
+      if (policies === undefined) this.#unions.set(pair, (policies = [...foreign, ...own]));
       return policies;
     });
   }
 
-  /** The same value for the same policies. */
-  #ours(namespace: string, combination: Combination, base: Policies): Policies {
+  /** The operator's policies for a combination of inputs. Equal policies are one list. */
+  #ownPolicies(namespace: string, combination: Combination, base: Policies): Policies {
     const existing = new Set(combination.profiles.map(({ profile }) => profile?.metadata.name ?? ''));
     const left = (this.#orphans.get(namespace) ?? []).filter(
       ({ metadata }) => !existing.has(metadata.labels?.[LABEL_PROFILE] ?? 'nobody'),
     );
-    const ours = [...left, ...policiesOf(combination, namespace, lastKnownFrom(base))];
-    const content = ours.map((each) => `${each.metadata.name} ${fingerprint(each)}`).join();
+    const own = [...left, ...policiesOf(combination, namespace, lastKnownFrom(base))];
+    const content = own.map((each) => `${each.metadata.name} ${fingerprint(each)}`).join();
     const known = this.#contents.get(`${namespace} ${content}`);
-    if (known === undefined) this.#contents.set(`${namespace} ${content}`, ours);
-    return known ?? ours;
+    if (known === undefined) this.#contents.set(`${namespace} ${content}`, own);
+    return known ?? own;
   }
 
   #idOf(policies: Policies): number {
@@ -241,10 +245,10 @@ export class Recorder {
   #judgeOwnership({ type, object, previous, key }: Revision): void {
     const before = previous ?? object;
     if (type !== 'ADDED' && !this.observed.operatorPolicies.has(before.metadata.uid ?? ''))
-      this.#fail(`I5, somebody else's policy ${key} was ${type}`);
+      this.#fail(`I5, the operator changed the foreign policy ${key}: ${type}`);
   }
 
-  /** I4: a pod ceases to be isolated only where live reads, and what was true since, say so. */
+  /** I4: a write ends a pod's isolation only if the inputs justify it at some time since the live reads. */
   #judgeOpening(namespace: string, before: Policies, { at, author, key }: Revision): void {
     const after = this.observed.policies(namespace);
     for (const direction of DIRECTIONS) {
@@ -253,39 +257,41 @@ export class Recorder {
       );
       if (opened.length === 0) continue;
       this.counts.openings += 1;
-      const read = this.#reads.get(`${author} /api/v1/namespaces/${namespace}`);
-      const listed = this.#reads.get(
+      const read = this.#liveReads.get(`${author} /api/v1/namespaces/${namespace}`);
+      const listed = this.#liveReads.get(
         `${author} /apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`,
       );
       const why = `I4, ${direction} of ${namespace} was opened at revision ${at} by ${key}`;
-      if (read === undefined) return this.#fail(`${why}, and the namespace was never read`);
-      // Each plan begins with a list of what stands. A read before that justified an earlier one.
+      if (read === undefined) return this.#fail(`${why}, and the namespace was never read live`);
+      // A plan that opens begins with a live list. A namespace read before that list belongs to an earlier plan.
       if (listed !== undefined && read < listed) return this.#fail(`${why}, and no live read preceded it`);
-      const isMeant = this.inputs.combinations(namespace, read).some((each) => {
-        const meant = policiesOf(each, namespace, lastKnownFrom(before), true);
-        return opened.every((pod) => !isIsolated(pod, direction, meant));
+      const isJustified = this.inputs.combinations(namespace, read).some((each) => {
+        const required = policiesOf(each, namespace, lastKnownFrom(before), { required: true });
+        return opened.every((pod) => !isIsolated(pod, direction, required));
       });
-      if (!isMeant) this.#fail(`${why}, which nothing justified since the live read`);
+      if (!isJustified) this.#fail(`${why}, which no input has justified since the live read`);
     }
   }
 
-  /** I6: a condition's time changes with its status only. */
+  /** I6: lastTransitionTime changes only with the status of its condition. */
   #judgeStatus(previous: KubeObject | undefined, object: KubeObject): void {
     const conditions = (of: KubeObject | undefined) =>
       (of as { status?: ProfileStatus } | undefined)?.status?.conditions ?? [];
     for (const { type, status, lastTransitionTime } of conditions(object)) {
       const old = conditions(previous).find((each) => each.type === type);
       if (old?.status === status && old.lastTransitionTime !== lastTransitionTime)
-        this.#fail(`I6, condition ${type} of ${object.metadata.name} changed its time and not its status`);
+        this.#fail(
+          `I6, condition ${type} of ${object.metadata.name} changed lastTransitionTime and not its status`,
+        );
     }
   }
 
-  #fail(fault: string): void {
-    this.fault ??= fault;
+  #fail(breach: string): void {
+    this.breach ??= breach;
   }
 }
 
-/** Whether anything isolates a pod but what only keeps it open meanwhile. */
+/** True if a policy other than a cover isolates the pod. */
 function isIsolated(pod: StringMap, direction: PolicyType, policies: Policies): boolean {
   return policies.some(
     (each) =>
@@ -295,7 +301,7 @@ function isIsolated(pod: StringMap, direction: PolicyType, policies: Policies): 
   );
 }
 
-/** A write that would overwrite what somebody else has written meanwhile. */
+/** Describes a write that could overwrite a concurrent change; undefined if its preconditions prevent that. */
 function withoutPrecondition({ method, path, body }: Request): string | undefined {
   const { metadata, preconditions } = (body ?? {}) as {
     metadata?: { uid?: string; resourceVersion?: string };

@@ -1,17 +1,21 @@
-// A schedule that failed, made as small as it gets, and told so that it can be run again.
+/** Reduces a schedule that broke an invariant, and reports it with the command that repeats it. */
 import type { Plan } from '../schedule/plan.ts';
 import { NO_FAULTS } from '../faults/rates.ts';
 import { type Result, simulate } from '../simulation.ts';
 
-/** Lines of the trace that are shown: what went wrong is at its end. */
-const SHOWN = 60;
+/** Lines of the trace in a report: its end, where the invariant broke. */
+const TRACE_LINES = 60;
 
-/** Leaves out what the fault does not need: steps one by one, rounds, bad rates. `tries`: simulations at most. */
+/**
+ * Leaves out rounds, steps and fault rates without which the schedule still breaks an invariant.
+ *
+ * @param tries simulations at most
+ */
 export async function shrink(plan: Plan, tries = 400): Promise<Plan> {
   let smallest = plan;
   let left = tries;
   const accepts = async (candidate: Plan): Promise<boolean> => {
-    if (left-- <= 0 || (await simulate(candidate)).fault === undefined) return false;
+    if (left-- <= 0 || (await simulate(candidate)).breach === undefined) return false;
     smallest = candidate;
     return true;
   };
@@ -44,22 +48,22 @@ function keeping(plan: Plan, ids: ReadonlySet<number>): Plan {
   return { ...plan, rounds };
 }
 
-/** The fault, what led to it, and the command that repeats it. */
+/** The broken invariant, the schedule, the end of the trace, and the command that repeats it. */
 export async function report(seed: number, plan: Plan): Promise<string> {
-  const { fault, trace }: Result = await simulate(plan, true);
+  const { breach, trace }: Result = await simulate(plan, { isTraced: true });
   const actions = plan.rounds.flatMap(({ rates, steps }, index) => [
-    `round ${index}, weather ${JSON.stringify(rates)}`,
+    `round ${index}, fault rates ${JSON.stringify(rates)}`,
     ...steps.map(({ after, action }) => `  ${after} ms later: ${JSON.stringify(action)}`),
   ]);
-  const omitted = trace.length - SHOWN;
+  const omitted = trace.length - TRACE_LINES;
   return [
-    `SEED ${seed}: ${fault}`,
+    `SEED ${seed}: ${breach}`,
     `replay: npm run test:simulation -- --seed ${seed}`,
     '',
-    `the schedule, as far as the fault needs it (concurrency ${plan.concurrency}, standby ${plan.hasStandby}):`,
+    `the reduced schedule (concurrency ${plan.concurrency}, standby ${plan.hasStandby}):`,
     ...actions,
     '',
     `the end of its trace${omitted > 0 ? ` (${omitted} lines before; --trace FILE writes all)` : ''}:`,
-    ...trace.slice(-SHOWN),
+    ...trace.slice(-TRACE_LINES),
   ].join('\n');
 }

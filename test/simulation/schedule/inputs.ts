@@ -1,5 +1,8 @@
-// What the operator works from, as it changed in the model: every value that an input had since a round began, and
-// what each combination of values asks for.
+/**
+ * The operator's inputs (profiles, namespace labels, cluster facts): every value that they had since the round began, and
+ * the policies that each combination of values asks for. The operator watches each kind by itself, so it may act on any
+ * combination.
+ */
 import type { StringMap } from '../../../src/api/meta.ts';
 import { LABEL_ROLE } from '../../../src/api/names.ts';
 import type { NetworkPolicy, PolicyType } from '../../../src/api/network-policy.ts';
@@ -13,7 +16,7 @@ import { matches } from '../../../src/policy/semantics/selector.ts';
 import { PROFILES } from './plan.ts';
 import type { Stored } from '../server/kinds.ts';
 
-/** A value of an input, from `since` until the next one. */
+/** A value of an input, valid from `since` until the next value. */
 interface Value<T> {
   readonly since: number;
   readonly id: number;
@@ -22,16 +25,16 @@ interface Value<T> {
 
 export interface ProfileValue {
   readonly profile: SegmentationProfile | undefined;
-  /** What it asked for before it was deleted under Retain: its policies stay. */
+  /** The profile before it was deleted under Retain: its policies stay. */
   readonly retained?: SegmentationProfile;
-  /** The labels that the namespace had then. */
+  /** The labels of the namespace at that time. */
   readonly labels?: StringMap;
 }
 
-/** One value of every input that bears on a namespace. */
+/** One value of each input of a namespace. */
 export interface Combination {
   readonly profiles: readonly ProfileValue[];
-  /** Undefined: there is no such namespace. */
+  /** Undefined if the namespace does not exist. */
   readonly labels: StringMap | undefined;
   readonly facts: ClusterFacts;
   /** Equal for equal combinations. */
@@ -44,18 +47,18 @@ export class Inputs {
   readonly #values = new Map<string, Value<unknown>[]>();
   readonly #facts = new Map<string, ClusterFacts>();
 
-  /** Notes what an input is from now on. */
-  note(input: string, value: unknown, time: number): void {
+  /** Records the value of an input from now on. */
+  record(input: string, value: unknown, time: number): void {
     const values = this.#values.get(input) ?? initial(input);
     values.push({ since: time, id: ids++, value });
     this.#values.set(input, values);
   }
 
-  /** All is heard of: only the present values count from now on. */
-  settle(): void {
+  /** The operator has seen all changes: from now on only the current values count. */
+  forgetPast(): void {
     for (const [input, values] of this.#values) {
       const last = values.at(-1)!;
-      // What was retained is nobody's from now on.
+      // Retained policies are foreign from now on.
       const value = isProfileValue(last.value) ? { profile: last.value.profile } : last.value;
       this.#values.set(input, [{ ...last, value }]);
     }
@@ -67,7 +70,7 @@ export class Inputs {
     const [p = [], q = []] = PROFILES.map((name) => this.#valid<ProfileValue>(`profile ${name}`, from));
     const combined: Combination[] = [];
     const labelled = this.#valid<StringMap | undefined>(`labels ${namespace}`, from);
-    // What was retained is what was enforced before, whatever became of the namespace's labels since.
+    // Retained policies follow the labels that the namespace had when the profile was deleted.
     const [ps = [], qs = []] = [p, q].map((values) =>
       values.flatMap(({ id, since, value }) => {
         const then = value.retained === undefined ? [] : labelled.filter((labels) => labels.since <= since);
@@ -95,8 +98,8 @@ export class Inputs {
     return this.#valid<T>(input, from).map(({ value }) => value);
   }
 
-  /** The present values. */
-  present(namespace: string): Combination {
+  /** The current value of each input. */
+  current(namespace: string): Combination {
     return this.combinations(namespace, Number.POSITIVE_INFINITY)[0]!;
   }
 
@@ -123,7 +126,7 @@ export class Inputs {
   }
 }
 
-/** What an input is before anything was heard of it. */
+/** The value of an input before its first change. */
 function initial(input: string): Value<unknown>[] {
   return [{ since: 0, id: -1, value: input.startsWith('profile ') ? { profile: undefined } : undefined }];
 }
@@ -157,7 +160,7 @@ function factsOf(
   };
 }
 
-/** What a profile asks for in a namespace; undefined where it enforces nothing there. */
+/** The profile intent for a namespace; undefined if the profile enforces nothing there. */
 export function intentOf(
   profile: SegmentationProfile | undefined,
   namespace: string,
@@ -167,15 +170,15 @@ export function intentOf(
   if (profile === undefined || labels === undefined || !isEnforced(profile, namespace, labels))
     return undefined;
   const compiled = compiledOf(profile, namespace, labels, facts);
-  // What was known last matters only to what can't be resolved now.
+  // Last known peers matter only to unresolved peers.
   if (compiled.unresolved.length === 0) return compiled;
   return compile(profile, { name: namespace, labels }, facts, lastKnown);
 }
 
-/** By profile, namespace labels and facts, none of which is changed in place; then by namespace. */
+/** Cached by the identity of profile, namespace labels and facts, which are never changed in place; then by namespace. */
 const compilations = new WeakMap<object, WeakMap<object, WeakMap<object, Map<string, Compiled>>>>();
 
-/** Nothing is known of peers that can't be resolved. */
+/** Compiles without last known peers. */
 function compiledOf(
   profile: SegmentationProfile,
   namespace: string,
@@ -198,7 +201,7 @@ function compiledOf(
   return compiled;
 }
 
-/** Whether a profile has a peer in the namespace that can't be resolved, whether or not it enforces anything there. */
+/** True if the profile has an unresolved peer in the namespace, also in Audit. */
 export function hasUnresolved(
   profile: SegmentationProfile,
   namespace: string,
@@ -220,27 +223,27 @@ function isEnforced(profile: SegmentationProfile, namespace: string, labels: Str
 }
 
 /**
- * The policies that all profiles ask for. Those of a retained profile count as if it were there.
+ * The policies that all profiles ask for, including retained ones of deleted profiles.
  *
- * @param allowedPostponements only of those that must stand: without directions that may wait for a peer, or profiles that are gone
+ * @param required leaves out postponed directions and retained policies: the rest must exist
  */
 export function policiesOf(
   combination: Combination,
   namespace: string,
   lastKnown: LastKnown,
-  allowedPostponements = false,
+  { required = false } = {},
 ): NetworkPolicy[] {
   return combination.profiles.flatMap(({ profile, retained, labels }) => {
     const intent =
-      profile === undefined && !allowedPostponements
+      profile === undefined && !required
         ? intentOf(retained, namespace, { ...combination, labels }, lastKnown)
         : intentOf(profile, namespace, combination, lastKnown);
     if (intent === undefined) return [];
-    return allowedPostponements ? withoutDirections(intent.policies, neverKnown(intent)) : intent.policies;
+    return required ? withoutDirections(intent.policies, neverKnown(intent)) : intent.policies;
   });
 }
 
-/** Whether any profile has a peer in the namespace that can't be resolved: what it is kept as depends on what stood. */
+/** True if any profile has an unresolved peer in the namespace, so that its intent depends on earlier policies. */
 export function isUnresolved(combination: Combination, namespace: string): boolean {
   return combination.profiles.some(({ profile, retained, labels }) =>
     [
@@ -250,14 +253,14 @@ export function isUnresolved(combination: Combination, namespace: string): boole
   );
 }
 
-/** The directions in which a peer can't be resolved, and is not kept as it was. */
+/** The directions with an unresolved peer that has no last known form. */
 export function neverKnown({ unresolved }: Compiled): PolicyType[] {
   return DIRECTIONS.filter((direction) =>
     unresolved.some((each) => !each.held && each.direction === direction),
   );
 }
 
-/** The policies of a profile that has not begun with some directions; `role` is that of a default-deny of fewer. */
+/** The policies of a profile with postponed directions; `role` is the label of a default-deny without them. */
 export function withoutDirections(
   policies: readonly NetworkPolicy[],
   directions: readonly PolicyType[],

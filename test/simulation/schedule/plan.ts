@@ -1,11 +1,15 @@
-// What a schedule consists of, chosen by seed before anything runs, so that parts of it can be left out.
+/**
+ * The plan of a schedule, chosen by seed before the run, so that a report can leave parts of it out. Pure.
+ *
+ * The order of random draws is part of what a seed means: a new draw goes after all others.
+ */
 import { TENANT, MEMBER } from '../../faults/changes.ts';
 import { type Dice, dice, pick, randomSpec } from '../../faults/model.ts';
 import { NO_FAULTS, type FaultRates } from '../faults/rates.ts';
 
-/** Namespaces with pods that stay. */
+/** Namespaces whose pods exist all the time. */
 export const STABLE = ['a', 'b', 'c'] as const;
-/** Namespaces whose pods, and which themselves, come and go. */
+/** Namespaces that are created and deleted, and so are their pods. */
 export const TRANSIENT = ['d', 'e'] as const;
 export const NAMESPACES: readonly string[] = [...STABLE, ...TRANSIENT];
 export const PROFILES: readonly string[] = ['p', 'q'];
@@ -31,7 +35,7 @@ export type Action =
       readonly spec: object | undefined;
     }
   | { readonly do: 'drift'; readonly namespace: string; readonly choice: number; readonly how: number }
-  /** At the n-th request that the leader sends from now on. */
+  /** At the leader's n-th request from now on. */
   | { readonly do: 'crash at'; readonly request: number; readonly when: 'before' | 'after' }
   | { readonly do: 'freeze'; readonly ms: number }
   | { readonly do: 'crash' | 'crash standby' | 'lose lease' | 'compact' }
@@ -39,9 +43,9 @@ export type Action =
   | { readonly do: 'wall clock'; readonly skew: number };
 
 export interface Step {
-  /** Its number in the whole plan. */
+  /** Unique in the plan. */
   readonly id: number;
-  /** Milliseconds after the one before. */
+  /** Milliseconds after the previous step. */
   readonly after: number;
   readonly action: Action;
 }
@@ -49,7 +53,7 @@ export interface Step {
 export interface Round {
   readonly rates: FaultRates;
   readonly steps: readonly Step[];
-  /** Nothing but restarts and what is no input: not one write may follow. */
+  /** The round only restarts replicas and disturbs watches, so no write may follow (I6). */
   readonly isQuiet: boolean;
 }
 
@@ -95,11 +99,11 @@ export function planOf(seed: number): Plan {
     hasStandby: roll(2) === 0,
     rounds,
   };
-  // The other half stays what it was before these were thought of: seeds are written down in many places.
+  // Other seeds keep the meaning that they had before process faults were added.
   return seed % 4 === 0 || seed % 4 === 3 ? withProcessFaults(plan, dice(seed + 2), () => id++) : plan;
 }
 
-/** Crashes at requests, processes that stand still, and, in the last round, events that are lost. */
+/** Adds crashes at requests, frozen processes and, in the last round, lost events. */
 function withProcessFaults(plan: Plan, roll: Dice, nextId: () => number): Plan {
   const isLossy = roll(8) === 0;
   const rounds = plan.rounds.map((round, index): Round => {
@@ -115,15 +119,15 @@ function withProcessFaults(plan: Plan, roll: Dice, nextId: () => number): Plan {
     const lost = isLossy && isLast && !round.isQuiet ? pick(roll, [5, 30]) : 0;
     return { ...round, steps, rates: { ...round.rates, lost } };
   });
-  const forgetful = roll(3) === 0 ? driftsOfUnresolved(roll, nextId) : [];
+  const unresolvedDrifts = roll(3) === 0 ? driftsOfUnresolved(roll, nextId) : [];
   return {
     ...plan,
-    rounds: [...rounds.slice(0, -1), ...forgetful, ...rounds.slice(-1)],
+    rounds: [...rounds.slice(0, -1), ...unresolvedDrifts, ...rounds.slice(-1)],
     ...(isLossy && { resyncMs: 45_000 }),
   };
 }
 
-/** What peers were resolved to goes; then somebody takes away policies that show what it was. */
+/** Deletes the objects that peers were resolved to, and then policies that show the last known peers. */
 function driftsOfUnresolved(roll: Dice, nextId: () => number): Round[] {
   const round = (actions: readonly Action[]): Round => ({
     rates: NO_FAULTS,
@@ -163,7 +167,7 @@ function ratesOf(roll: Dice): FaultRates {
   };
 }
 
-/** Both lists, each in its order. */
+/** Mixes both lists; each keeps its order. */
 function interleaved(roll: Dice, actions: readonly Action[], others: readonly Action[]): Action[] {
   const mixed = [...actions];
   for (const other of others) mixed.splice(roll(mixed.length + 1), 0, other);
@@ -202,7 +206,7 @@ function randomInput(roll: Dice): Action {
   ]);
 }
 
-/** Of the Service without selector. */
+/** Addresses of the Service without selector. */
 export const EXTERNAL = ['192.0.2.10', '192.0.2.11'] as const;
 export const NODE_ADDRESSES = ['192.0.2.101', '192.0.2.102'] as const;
 
@@ -243,7 +247,7 @@ interface Spec {
 }
 
 function randomFaults(roll: Dice, { forged }: FaultRates): Action[] {
-  // Only where a watch can't go on there is a list to be forged.
+  // A list can be forged only after a watch has ended.
   const relist: Action[] = [
     { do: 'compact' },
     ...[0, 1, 2].map((choice): Action => ({ do: 'cut', whose: 'leader', choice })),
@@ -276,7 +280,7 @@ function randomRestarts(roll: Dice): Action[] {
   );
 }
 
-/** At most one hand in each namespace: what is changed while a plan is carried out is seen by the next plan only. */
+/** At most one change in each namespace, as only the next plan sees a change that is made during a plan. */
 function randomDrifts(roll: Dice): Action[] {
   return STABLE.filter(() => roll(2) === 0).map((namespace) => ({
     do: 'drift',
@@ -286,7 +290,7 @@ function randomDrifts(roll: Dice): Action[] {
   }));
 }
 
-/** Also under names that the operator needs. */
+/** Some of them are names that the operator needs. */
 const FOREIGN_NAMES = ['theirs', 'p.default-deny', 'p.ingress', 'q.egress', 'other'];
 
 function randomForeignPolicies(roll: Dice): Action[] {

@@ -1,4 +1,4 @@
-// Virtual time: everything that happens in a simulation is an entry of one schedule, and happens one after the other.
+/** Virtual time: all events of a simulation are entries of one queue, and run one after the other. */
 import type { Clock, Timer } from '../../../src/util/clock.ts';
 
 interface Entry {
@@ -11,7 +11,7 @@ export class Scheduler {
   /** Milliseconds since the simulation began. */
   time = 0;
   #order = 0;
-  /** A binary heap: the earliest first, and of the same time the one that was asked for first. */
+  /** A binary heap: the earliest entry first, and entries of the same time in the order in which they were added. */
   readonly #heap: Entry[] = [];
 
   /** Runs `run` in `delay` milliseconds. */
@@ -21,16 +21,16 @@ export class Scheduler {
     return { cancel: () => (entry.run = undefined) };
   }
 
-  /** Runs all that is due within the next `ms`, each with all promise reactions that follow from it. */
+  /** Runs all entries of the next `ms` milliseconds, each with the promise reactions that it causes. */
   async advance(ms: number): Promise<void> {
     const until = this.time + ms;
-    await settle();
+    await runReactions();
     for (let next = this.#heap[0]; next !== undefined && next.at <= until; next = this.#heap[0]) {
       this.#pop();
       if (next.run === undefined) continue;
       this.time = next.at;
       next.run();
-      await settle();
+      await runReactions();
     }
     this.time = until;
   }
@@ -68,17 +68,17 @@ function before(a: Entry, b: Entry): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
-/** Lets every promise reaction that can run do so: Node empties their queue before it goes on with the next tick. */
-function settle(): Promise<void> {
+/** Runs all promise reactions that are ready: Node empties the microtask queue before the next tick. */
+function runReactions(): Promise<void> {
   return new Promise((resolve) => process.nextTick(resolve));
 }
 
-/** The clock of one process. Once the process is dead, none of its timers fires. */
+/** The clock of one process. After the process has died, none of its timers fires. */
 export class ProcessClock implements Clock {
   dead = false;
-  /** Its timers fire no earlier; by the simulation's clock. */
+  /** Timers of a frozen process wait until then, by the simulation's clock. */
   frozenUntil = 0;
-  /** What the wall clock shows more than it should, milliseconds. */
+  /** How far the wall clock is ahead, milliseconds. */
   skew = 0;
   readonly #scheduler: Scheduler;
 
@@ -106,5 +106,5 @@ export class ProcessClock implements Clock {
   }
 }
 
-/** What the wall clock shows when a simulation begins. */
+/** Wall clock time at the start of a simulation, milliseconds since the epoch. */
 export const EPOCH = Date.UTC(2026, 0, 1);

@@ -1,4 +1,4 @@
-// Carries out what a plan says that users do. Where there is nothing to do it to, nothing is done.
+/** Carries out the users' actions of a plan. An action on an object that does not exist does nothing. */
 import { LABEL_MANAGED_BY, MANAGER } from '../../../src/api/names.ts';
 import { MEMBER, serviceSpec, TENANT } from '../../faults/changes.ts';
 import { type Action, EXTERNAL, NAMESPACES, NODE_ADDRESSES, TRANSIENT, STABLE } from './plan.ts';
@@ -30,7 +30,7 @@ export class Users {
     this.#server = server;
   }
 
-  /** The cluster as a schedule finds it. */
+  /** Creates the objects that every schedule begins with. */
   prepare(): void {
     for (const namespace of ['kube-system', 'default', ...NAMESPACES.slice(0, -1)])
       this.#createNamespace(namespace);
@@ -81,14 +81,14 @@ export class Users {
       case 'drift':
         return this.#drift(action);
       default:
-        throw new Error(`users don't ${action.do}`);
+        throw new Error(`not a user's action: ${action.do}`);
     }
   }
 
   #createNamespace(name: string): void {
     const labels = { [TENANT]: name === 'a' || name === 'c' ? 'blue' : 'red', [MEMBER]: 'yes' };
-    const mine = NAMESPACES.includes(name) ? { labels } : {};
-    this.#send('POST', NS, { metadata: { name, ...mine } });
+    const metadata = { name, ...(NAMESPACES.includes(name) && { labels }) };
+    this.#send('POST', NS, { metadata });
   }
 
   #pod(namespace: string, name: string, labels: object): void {
@@ -104,21 +104,21 @@ export class Users {
     if (status === 404) this.#send('POST', collection, { ...body, metadata: { ...body.metadata, name } });
   }
 
-  /** Only what is somebody else's: the operator's own objects are for drift. */
+  /** Writes or deletes a foreign policy. Own policies are left to #drift. */
   #writeForeignPolicy({ namespace, name, spec }: Extract<Action, { do: 'foreign policy' }>): void {
-    const present = this.#server.storage.get(NETWORK_POLICY, `${namespace}/${name}`);
-    if (present?.metadata.labels?.[LABEL_MANAGED_BY] === MANAGER) return;
+    const existing = this.#server.storage.get(NETWORK_POLICY, `${namespace}/${name}`);
+    if (existing?.metadata.labels?.[LABEL_MANAGED_BY] === MANAGER) return;
     if (spec === undefined) this.#send('DELETE', `${policies(namespace)}/${name}`);
-    else if (present === undefined) this.#send('POST', policies(namespace), { metadata: { name }, spec });
+    else if (existing === undefined) this.#send('POST', policies(namespace), { metadata: { name }, spec });
     else this.#send('PUT', `${policies(namespace)}/${name}`, { metadata: { name }, spec });
   }
 
   #drift({ namespace, choice, how }: Extract<Action, { do: 'drift' }>): void {
-    const ours = (this.#server.storage.snapshot(NETWORK_POLICY) ?? []).filter(
+    const own = (this.#server.storage.snapshot(NETWORK_POLICY) ?? []).filter(
       ([, { metadata }]) =>
         metadata.namespace === namespace && metadata.labels?.[LABEL_MANAGED_BY] === MANAGER,
     );
-    const policy = ours[choice % Math.max(1, ours.length)]?.[1];
+    const policy = own[choice % Math.max(1, own.length)]?.[1];
     if (policy === undefined) return;
     const path = `${policies(namespace)}/${policy.metadata.name}`;
     const patch = DRIFTS[how % DRIFTS.length];
@@ -134,7 +134,7 @@ export class Users {
   }
 }
 
-/** Whether its pods are there for good, so that cutting one is a fault. */
+/** True if the namespace's pods exist all the time, so that cutting one breaks I2. */
 export function hasStablePods(namespace: string): boolean {
   return !(TRANSIENT as readonly string[]).includes(namespace);
 }

@@ -1,4 +1,4 @@
-// The parts of kube-controller-manager that the operator lives with: the namespace controller and the garbage collector.
+/** Models of two controllers of kube-controller-manager: the namespace controller and the garbage collector. */
 import type { Dice } from '../../faults/model.ts';
 import type { Scheduler } from '../schedule/scheduler.ts';
 import { KINDS, NAMESPACE, PROFILE } from './kinds.ts';
@@ -26,7 +26,7 @@ export function startControllers(server: Server, scheduler: Scheduler, roll: Dic
     if (type !== 'DELETED' && object.metadata.ownerReferences !== undefined) collectLater(pathOf(revision));
   });
 
-  /** Deletes what is in a terminating namespace, one object after the other, and then the namespace. */
+  /** Deletes the objects of a terminating namespace, one after the other, and then the namespace. */
   function emptyLater(name: string): void {
     scheduler.after(1 + roll(200), () => {
       const left = NAMESPACED.flatMap((kind) =>
@@ -54,7 +54,7 @@ export function startControllers(server: Server, scheduler: Scheduler, roll: Dic
     );
   }
 
-  /** Deletes an object all of whose owners are gone. */
+  /** Deletes an object whose owners are all deleted. */
   function collectLater(path: string): void {
     if (collecting.has(path)) return;
     collecting.add(path);

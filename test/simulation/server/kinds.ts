@@ -1,8 +1,8 @@
-// The kinds of objects that the model serves, and what their storage does with them.
+/** The kinds that the model serves, and how the API server stores each. Pure. */
 import type { KubeObject, ObjectMeta } from '../../../src/api/meta.ts';
 import type { NetworkPolicySpec } from '../../../src/api/network-policy.ts';
 
-/** Any object; the model looks only at what the API server actions upon. */
+/** An object of any kind. The model reads only the fields that the API server itself acts on. */
 export type Stored = KubeObject & Readonly<Record<string, unknown>>;
 
 export interface Kind {
@@ -11,17 +11,17 @@ export interface Kind {
   readonly plural: string;
   readonly kind: string;
   readonly namespaced: boolean;
-  /** Whether `status` is written through a subresource of its own only. */
+  /** True if `status` is a subresource. */
   readonly status: boolean;
-  /** Whether `metadata.generation` counts the changes of what is neither metadata nor status. */
+  /** True if `metadata.generation` counts changes outside of metadata and status. */
   readonly generation: boolean;
-  /** Whether it also counts changes of labels. */
+  /** True if `metadata.generation` also counts changes of labels. */
   readonly labelsCount: boolean;
-  /** A DELETE answers with the object as it was last, not with a Status. */
+  /** True if a DELETE answers with the deleted object, not with a Status. */
   readonly returnsDeleted: boolean;
-  /** A PUT without a resourceVersion overwrites whatever is there. */
+  /** True if a PUT without a resourceVersion overwrites any version. */
   readonly unconditional: boolean;
-  /** Fills in what the server fills in, and leaves out what it does not keep. */
+  /** Applies the server's defaults, and drops fields that the server does not store. */
   readonly complete: (object: Stored) => Stored;
 }
 
@@ -94,7 +94,7 @@ function completeNamespace(object: Stored): Stored {
   return { ...object, metadata, spec, status };
 }
 
-/** The defaults of networking.k8s.io/v1, and empty lists left out, as Go's `omitempty` does. */
+/** Applies the defaults of networking.k8s.io/v1, and drops empty lists, as Go's `omitempty` does. */
 function completePolicy(object: Stored): Stored {
   const spec = (object['spec'] ?? {}) as NetworkPolicySpec;
   const ports = (list: readonly object[] | undefined) =>
@@ -123,7 +123,7 @@ function completePolicy(object: Stored): Stored {
   };
 }
 
-/** The defaults of crds/. */
+/** Applies the defaults of the CRD in crds/. */
 function completeProfile(object: Stored): Stored {
   const spec = object['spec'] as Readonly<Record<string, unknown>>;
   const baseline = {
@@ -143,8 +143,8 @@ export function apiVersionOf({ group, version }: Kind): string {
   return group === '' ? version : `${group}/${version}`;
 }
 
-/** Metadata as it is stored: without what is empty. */
-export function tidy(metadata: ObjectMeta): ObjectMeta {
+/** Metadata without empty fields, as it is stored. */
+export function withoutEmpty(metadata: ObjectMeta): ObjectMeta {
   return Object.fromEntries(
     Object.entries(metadata).filter(([, value]) => {
       if (value === null || value === undefined) return false;

@@ -1,4 +1,4 @@
-// Lists and watches of the model.
+/** Lists and watches of the model. */
 import type { Query } from '../../../src/kube/http/wire.ts';
 import { apiVersionOf, type Stored } from './kinds.ts';
 import type { Route } from './route.ts';
@@ -6,7 +6,11 @@ import { selectorOf } from './selector.ts';
 import { badRequest, expired, invalid, tooLarge } from './status.ts';
 import type { Revision, Storage } from './storage.ts';
 
-/** A page of a list, consistent unless `resourceVersion` says that less is enough. */
+/**
+ * A page of a list. It is consistent unless `resourceVersion` allows an older state.
+ *
+ * @throws Refusal 410 for an expired continue token, 504 for a revision that does not exist yet
+ */
 export function list(storage: Storage, { kind, namespace }: Route, query: Query): object {
   const limit = Number(query['limit'] ?? 0);
   const token = typeof query['continue'] === 'string' ? tokenOf(query['continue']) : undefined;
@@ -22,7 +26,7 @@ export function list(storage: Storage, { kind, namespace }: Route, query: Query)
   const matching = inScope.filter(([, object]) => selects(object));
   const page = limit > 0 ? matching.slice(0, limit) : matching;
   const last = page.at(-1)?.[0] ?? '';
-  // A page that is full does not look whether any of the rest is selected.
+  // After a full page, the API server does not check if the selector matches any of the rest.
   const more = limit > 0 && page.length === limit ? inScope.filter(([key]) => key > last).length : 0;
   return {
     kind: `${kind.kind}List`,
@@ -30,15 +34,15 @@ export function list(storage: Storage, { kind, namespace }: Route, query: Query)
     metadata: {
       resourceVersion: String(revision),
       ...(more > 0 && { continue: JSON.stringify([revision, last]) }),
-      // Not counted where a selector would have to be applied to the rest.
+      // The API server omits the count if a selector would have to be applied to the rest.
       ...(more > 0 && query['labelSelector'] === undefined && { remainingItemCount: more }),
     },
-    items: page.map(([, object]) => bare(object)),
+    items: page.map(([, object]) => withoutType(object)),
   };
 }
 
-/** Items of a list have no type of their own, except where the kind is defined by a CRD. */
-function bare(object: Stored): object {
+/** Items of a list have no apiVersion and kind, except custom resources. */
+function withoutType(object: Stored): object {
   if (object.apiVersion?.startsWith('segmentation.dev/')) return object;
   const { apiVersion: _, kind: __, ...rest } = object;
   return rest;
@@ -62,10 +66,10 @@ function revisionOf(storage: Storage, { resourceVersion, resourceVersionMatch }:
 export type Send = (event: object) => void;
 
 /**
- * Begins a watch: what is to be sent at once is sent at once, and each later change when it happens.
+ * Starts a watch. Sends initial events at once, and later events as they happen.
  *
- * @returns ends it
- * @throws Refusal for a query that is refused; a revision that is gone is an ERROR event instead
+ * @returns a function that ends the watch
+ * @throws Refusal for an invalid query. A compacted revision is not thrown, but sent as an ERROR event
  */
 export function watch(storage: Storage, { kind, namespace }: Route, query: Query, send: Send): () => void {
   const { sendInitialEvents = false, resourceVersionMatch, allowWatchBookmarks = false } = query;
@@ -103,11 +107,11 @@ export function watch(storage: Storage, { kind, namespace }: Route, query: Query
     }
     missed.forEach(deliver);
   }
-  // From a revision that is not reached yet there is silence until it is.
+  // A watch from a future revision sends nothing until the storage reaches it.
   return storage.subscribe((revision) => revision.at > asked && deliver(revision));
 }
 
-/** An object that begins or ceases to be selected comes or goes for the watcher. */
+/** The event for a watcher with a selector: an object that begins to match is ADDED, one that ceases to match DELETED. */
 function eventOf(
   { type, object, previous }: Revision,
   matches: (object: Stored | undefined) => boolean,

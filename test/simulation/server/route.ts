@@ -1,11 +1,11 @@
-// What a path of the API names.
+/** Parses a path of the API into kind, namespace, name and subresource. Pure. */
 import { type Kind, KINDS } from './kinds.ts';
 import { noSuchPath } from './status.ts';
 
 export interface Route {
   readonly kind: Kind;
   readonly namespace: string | undefined;
-  /** Absent: the collection. */
+  /** Undefined for the collection. */
   readonly name: string | undefined;
   readonly subresource: string | undefined;
 }
@@ -13,10 +13,10 @@ export interface Route {
 const PATH =
   /^\/api(?:s\/([^/]+))?\/([^/]+)(?:\/namespaces\/([^/]+)(?=\/[^/]+))?\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/;
 
-/** @throws Refusal 404 for what is not served */
+/** @throws Refusal 404 for a path that the model does not serve */
 export function routeOf(path: string): Route {
   const [, group = '', version, namespace, plural, name, subresource] = PATH.exec(path) ?? [];
-  // /api/v1/namespaces/NAME/status is of the namespace itself.
+  // /api/v1/namespaces/NAME/status is a subresource of the Namespace, not an object in it.
   if (group === '' && namespace !== undefined && (plural === 'status' || plural === 'finalize')) {
     return { kind: served('', 'namespaces'), namespace: undefined, name: namespace, subresource: plural };
   }

@@ -1,4 +1,7 @@
-// Label selectors of lists and watches: `key=value`, `key==value`, `key!=value`, `key`, `!key`, joined by commas.
+/**
+ * Parses label selectors of lists and watches: `key=value`, `key==value`, `key!=value`, `key` and `!key`, joined by commas.
+ * Pure.
+ */
 import type { StringMap } from '../../../src/api/meta.ts';
 import type { Stored } from './kinds.ts';
 import { badRequest } from './status.ts';

@@ -1,13 +1,12 @@
 /**
- * A model of the API server's storage semantics, for simulations only: everything else is tested against the real one,
- * and so is this model. docs/decisions/0010-simulation.md says what it
- * leaves out.
+ * A model of the API server's storage semantics, for simulations only. All other tests use a real API server, and one of
+ * them compares this model with it. docs/decisions/0010-simulation.md says what the model leaves out.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Method } from '../../../src/kube/http/transport.ts';
 import type { Query } from '../../../src/kube/http/wire.ts';
 import { EPOCH } from '../schedule/scheduler.ts';
-import { apiVersionOf, type Kind, NAMESPACE, PROFILE, type Stored, tidy } from './kinds.ts';
+import { apiVersionOf, type Kind, NAMESPACE, PROFILE, type Stored, withoutEmpty } from './kinds.ts';
 import { list, type Send, watch } from './read.ts';
 import { keyOf, type Route, routeOf } from './route.ts';
 import {
@@ -46,7 +45,7 @@ export class Server {
     this.#now = now;
   }
 
-  /** Carries out one request, at once. */
+  /** Carries out a request synchronously. */
   handle(call: Call, author: Author): Answer {
     try {
       const route = routeOf(call.path);
@@ -59,9 +58,9 @@ export class Server {
         case 'POST':
           return { status: 201, body: this.#create(route, body, author) };
         case 'PUT':
-          return ok(this.#update(route, () => body, false, author));
+          return ok(this.#update(route, 'PUT', () => body, author));
         case 'PATCH':
-          return ok(this.#update(route, (stored) => merge(stored, body) as Stored, true, author));
+          return ok(this.#update(route, 'PATCH', (stored) => merge(stored, body) as Stored, author));
         case 'DELETE':
           return ok(this.#delete(route, (body ?? {}) as DeleteOptions, author));
       }
@@ -71,7 +70,7 @@ export class Server {
     }
   }
 
-  /** Begins a watch and returns what ends it, or the refusal. */
+  /** Starts a watch. Returns a function that ends it, or the refusal. */
   watch(path: string, query: Query, send: Send): (() => void) | FailureStatus {
     try {
       return watch(this.storage, routeOf(path), query, send);
@@ -102,7 +101,7 @@ export class Server {
     const key = keyOf(namespace, name);
     if (this.storage.get(kind, key) !== undefined) throw alreadyExists(kind, name);
     const { labels, annotations, ownerReferences, finalizers } = body.metadata;
-    const metadata = tidy({
+    const metadata = withoutEmpty({
       name,
       ...(namespace !== undefined && { namespace }),
       uid: `uid-${++this.#uids}`,
@@ -125,8 +124,8 @@ export class Server {
 
   #update(
     route: Route,
+    method: 'PUT' | 'PATCH',
     change: (stored: Stored) => Stored | undefined,
-    isPatch: boolean,
     author: Author,
   ): Stored {
     const { kind, namespace, name = '', subresource } = route;
@@ -139,11 +138,11 @@ export class Server {
     const isOther = uid !== undefined && uid !== old.metadata.uid;
     const stale = () =>
       conflict(kind, name, 'the object has been modified; apply your changes to the latest version');
-    if (isOther && !isPatch) throw stale();
+    if (isOther && method === 'PUT') throw stale();
     if (!resourceVersion && !kind.unconditional)
       throw invalid(kind, name, 'metadata.resourceVersion: Invalid value: must be specified for an update');
     if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) throw stale();
-    // A write of a custom resource's status is given the metadata that is stored, before it is compareWithIntent.
+    // A write of a custom resource's status takes the stored metadata before the uid is validated.
     if (isOther && !(kind === PROFILE && subresource === 'status'))
       throw invalid(kind, name, `metadata.uid: Invalid value: "${uid}": field is immutable`);
     const key = keyOf(namespace, name);
@@ -151,14 +150,14 @@ export class Server {
     const { deletionTimestamp, finalizers } = next.metadata;
     const isDone = kind === NAMESPACE ? !namespaceFinalizers(next).length : !finalizers?.length;
     if (deletionTimestamp !== undefined && isDone) {
-      // Watchers are told what was stored before; the answer has what was sent, and not the revision of the deletion.
+      // Watchers receive the stored object. The response has the sent object, without the revision of the deletion.
       this.storage.delete(kind, key, old, author);
       return { ...next, metadata: { ...next.metadata, resourceVersion: old.metadata.resourceVersion ?? '' } };
     }
     return this.storage.put(kind, key, next, author);
   }
 
-  /** `old` with what a write of `wanted` may change. */
+  /** `old` with the fields of `wanted` that a write to this subresource may change. */
   #changed(kind: Kind, old: Stored, wanted: Stored, subresource: string | undefined): Stored {
     const { status, ...rest } = wanted;
     if (subresource === 'status') return status === undefined ? without(old, 'status') : { ...old, status };
@@ -177,7 +176,7 @@ export class Server {
         'deletionGracePeriodSeconds' in kept ? kept.deletionGracePeriodSeconds : undefined,
     };
     const fixed = { name, namespace, uid, generation, creationTimestamp, deletionTimestamp, ...grace };
-    const metadata = tidy({ ...fixed, labels, annotations, ownerReferences, finalizers });
+    const metadata = withoutEmpty({ ...fixed, labels, annotations, ownerReferences, finalizers });
     const reported = kind.status && old['status'] !== undefined ? { status: old['status'] } : {};
     const next = kind.complete({ ...(kind.status ? rest : wanted), ...reported, metadata });
     if (kind === NAMESPACE) return { ...next, spec: old['spec'] };
@@ -218,7 +217,7 @@ export class Server {
     return this.storage.put(kind, key, { ...old, ...phase, metadata }, author);
   }
 
-  /** RFC 3339 in whole seconds. */
+  /** The current time as RFC 3339, in whole seconds. */
   #timestamp(): string {
     return `${new Date(EPOCH + this.#now()).toISOString().slice(0, 19)}Z`;
   }
@@ -237,7 +236,7 @@ function namespaceFinalizers(namespace: Stored): readonly string[] {
   return [...finalizers, ...(namespace.metadata.finalizers ?? [])];
 }
 
-/** What `metadata.generation` counts the changes of. */
+/** The fields whose changes `metadata.generation` counts. */
 function contentOf(object: Stored): object {
   return without(without(object, 'metadata'), 'status');
 }
@@ -246,7 +245,7 @@ function without(object: Stored, field: string): Stored {
   return Object.fromEntries(Object.entries(object).filter(([key]) => key !== field)) as unknown as Stored;
 }
 
-/** RFC 7386. */
+/** JSON merge patch (RFC 7386). */
 function merge(target: unknown, patch: unknown): unknown {
   if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch;
   const result: Record<string, unknown> =

@@ -1,4 +1,4 @@
-// Refusals, as the API server words them for programs: status code, reason and details of metav1.Status.
+/** Refusals with the status code, reason and details of metav1.Status that the API server answers with. Pure. */
 import type { Kind } from './kinds.ts';
 
 export interface FailureStatus {
@@ -28,28 +28,32 @@ export class Refusal extends Error {
   }
 }
 
-const of = ({ group, plural }: Kind, name: string) => ({ name, ...(group && { group }), kind: plural });
+const detailsOf = ({ group, plural }: Kind, name: string) => ({
+  name,
+  ...(group && { group }),
+  kind: plural,
+});
 
 export function notFound(kind: Kind, name: string): Refusal {
-  return new Refusal(404, 'NotFound', `${kind.plural} "${name}" not found`, of(kind, name));
+  return new Refusal(404, 'NotFound', `${kind.plural} "${name}" not found`, detailsOf(kind, name));
 }
 
-/** The kind is not served. */
+/** The path names no kind that is served. */
 export function noSuchPath(): Refusal {
   return new Refusal(404, 'NotFound', 'the server could not find the requested resource', {});
 }
 
 export function alreadyExists(kind: Kind, name: string): Refusal {
-  return new Refusal(409, 'AlreadyExists', `${kind.plural} "${name}" already exists`, of(kind, name));
+  return new Refusal(409, 'AlreadyExists', `${kind.plural} "${name}" already exists`, detailsOf(kind, name));
 }
 
 export function conflict(kind: Kind, name: string, why: string): Refusal {
   const message = `Operation cannot be fulfilled on ${kind.plural} "${name}": ${why}`;
-  return new Refusal(409, 'Conflict', message, of(kind, name));
+  return new Refusal(409, 'Conflict', message, detailsOf(kind, name));
 }
 
 export function invalid(kind: Kind, name: string, message: string): Refusal {
-  return new Refusal(422, 'Invalid', message, of(kind, name));
+  return new Refusal(422, 'Invalid', message, detailsOf(kind, name));
 }
 
 export function badRequest(message: string): Refusal {
@@ -64,7 +68,7 @@ export function terminating(kind: Kind, name: string, namespace: string): Refusa
     'Forbidden',
     `${kind.plural} "${name}" is forbidden: unable to create new content in ${message}`,
     {
-      ...of(kind, name),
+      ...detailsOf(kind, name),
       causes,
     },
   );

@@ -1,9 +1,9 @@
-// What etcd and the storage layer above it do: one revision for all objects, and a history of what changed at each.
+/** Models etcd and the API server's storage layer: one revision counter for all objects, and a history of changes. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Kind, Stored } from './kinds.ts';
 import { byKey } from '../../../src/util/order.ts';
 
-/** Who wrote: a replica of the operator, a user, a controller of the cluster. */
+/** The name of the writer: a replica of the operator, a user, or a controller of the cluster. */
 export type Author = string;
 
 /** One change of one object. */
@@ -12,19 +12,19 @@ export interface Revision {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
   readonly kind: Kind;
   readonly key: string;
-  /** As it is; of a deletion as it was last, with the revision of the deletion. */
+  /** The new object; for a deletion, the last state with the revision of the deletion. */
   readonly object: Stored;
   readonly previous: Stored | undefined;
   readonly author: Author;
 }
 
-/** The first revision: short of a power of ten, so that its length changes soon. */
+/** The first revision. Just below a power of ten, so that comparing revisions as text soon fails. */
 const FIRST = 90;
 
 export class Storage {
   /** The newest revision. */
   revision = FIRST;
-  /** Changes up to this revision are forgotten. */
+  /** The history begins after this revision. */
   compacted = FIRST;
   #history: Revision[] = [];
   readonly #objects = new Map<Kind, Map<string, Stored>>();
@@ -38,16 +38,17 @@ export class Storage {
     return this.#of(kind).values();
   }
 
-  /** Called at every change, at once. */
+  /** Calls the listener synchronously at every change. Returns a function that unsubscribes. */
   subscribe(listener: (revision: Revision) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Stores `object` and returns it with its new revision; the same object again, without one, if nothing changed. */
+  /** Stores `object` and returns it with its new revision. Without a change, returns the stored object and no new revision. */
   put(kind: Kind, key: string, object: Stored, author: Author): Stored {
     const previous = this.get(kind, key);
-    if (previous !== undefined && isDeepStrictEqual(plain(previous), plain(object))) return previous;
+    if (previous !== undefined && isDeepStrictEqual(withoutRevision(previous), withoutRevision(object)))
+      return previous;
     const stored = this.#stamped(object);
     this.#of(kind).set(key, stored);
     const type = previous === undefined ? 'ADDED' : 'MODIFIED';
@@ -63,19 +64,19 @@ export class Storage {
     return object;
   }
 
-  /** Forgets the history up to now, as etcd's compaction does every few minutes. */
+  /** Drops the history up to now, as etcd's compaction does every few minutes. */
   compact(): void {
     this.compacted = this.revision;
     this.#history = [];
   }
 
-  /** Changes after a revision, oldest first; undefined where they are forgotten. */
+  /** Changes after a revision, oldest first; undefined if they are compacted. */
   since(revision: number): readonly Revision[] | undefined {
     if (revision < this.compacted) return undefined;
     return this.#history.filter(({ at }) => at > revision);
   }
 
-  /** The objects of a kind as they were at a revision, in the order of their keys; undefined where that is forgotten. */
+  /** The objects of a kind at a revision, in order of their keys; undefined if that revision is compacted. */
   snapshot(kind: Kind, revision = this.revision): (readonly [key: string, object: Stored])[] | undefined {
     if (revision < this.compacted) return undefined;
     const objects = new Map(this.#of(kind));
@@ -97,7 +98,7 @@ export class Storage {
   #stamped(object: Stored): Stored {
     this.revision += 1;
     const metadata = { ...object.metadata, resourceVersion: String(this.revision) };
-    return frozen({ ...object, metadata });
+    return deepFrozen({ ...object, metadata });
   }
 
   #record(revision: Revision): void {
@@ -106,14 +107,14 @@ export class Storage {
   }
 }
 
-/** Without the revision, which says nothing of the contents. */
-function plain(object: Stored): object {
+/** The object without its revision, to compare contents. */
+function withoutRevision(object: Stored): object {
   return { ...object, metadata: { ...object.metadata, resourceVersion: '' } };
 }
 
-/** Readers share what is stored, so nobody may change it. */
-function frozen<T extends object>(value: T): T {
+/** Freezes the object and everything in it, as all readers share it. */
+function deepFrozen<T extends object>(value: T): T {
   if (Object.isFrozen(value)) return value;
-  for (const each of Object.values(value)) if (typeof each === 'object' && each !== null) frozen(each);
+  for (const each of Object.values(value)) if (typeof each === 'object' && each !== null) deepFrozen(each);
   return Object.freeze(value);
 }
