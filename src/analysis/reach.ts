@@ -4,13 +4,13 @@
  *
  * A reach leaves out the traffic of a pod with itself and with its own node, which every network plugin allows. Pure.
  */
-import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
+import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../api/network-policy.ts';
 import type { IPFamily } from '../policy/semantics/cidr.ts';
 import { type AddressBlock, blockOf, covers } from './model/address-blocks.ts';
 import { byKey, compareText } from '../util/order.ts';
 import { type ClusterView, networkPodOf, type Pod } from './cluster.ts';
 import type { EvaluatorOptions } from './evaluator.ts';
-import { classify, DIRECTIONS, type PodClass } from './model/pod-classes.ts';
+import { classify, type PodClass } from './model/pod-classes.ts';
 import { PolicyIndex } from './model/policy-index.ts';
 import { formatRulePorts, type PortMask, type PortRange, PortSpace } from './model/ports.ts';
 import { type CompiledPeer, compilePolicy, type CompiledPolicy, type Rule } from './model/rules.ts';

@@ -1,7 +1,7 @@
 /** Status conditions, after the API conventions and kstatus. */
 import type { Condition } from './meta.ts';
 
-/** What a condition says, without when it began to. */
+/** A condition without its `lastTransitionTime`. */
 export type ConditionValue = Omit<Condition, 'lastTransitionTime'>;
 
 /**

@@ -23,34 +23,32 @@ export const LABEL_SERVICE_ACCOUNT = `${GROUP}/service-account`;
 /** Set by the API server on every namespace to its own name, and not changeable (KEP-2161). */
 export const LABEL_NAMESPACE_NAME = 'kubernetes.io/metadata.name';
 
-/** What each rule of an object is for, in the order of the object's rules: a JSON array of RuleNote. */
+/** A JSON array with a RuleNote for each rule of a policy, in the order of its rules. */
 export const ANNOTATION_RULES = `${GROUP}/rules`;
 
 /**
- * `partial-deny`: the default-deny of a profile that does not begin with one of its directions yet; a gate does not
- * take it for the whole.
- * `transition`: an object that exists only while several others are written, so that no flow is cut meanwhile
- * (an allow-all, or the coming form of an object whose pod selector changes).
+ * `partial-deny`: the default-deny while one of the profile's directions is postponed; a gate does not accept it.
+ * `transition`: a cover or a bridge, which exists only while a plan is carried out.
  */
 export type Role = NamedRole | 'partial-deny' | 'transition';
 
-/** A role that names its objects. */
+/** A role that is a part of its policies' names. */
 export type NamedRole = 'default-deny' | 'ingress' | 'egress';
 
 /** Longest name of a profile, and of a rule, in characters. The CRD enforces both. */
 export const MAX_NAME_LENGTH = 63;
 
-/** The object name of a profile's policy; `rule` for a rule that has its own object. */
+/** The name of a profile's policy; with `rule`, of the policy of a single rule. */
 export function policyName(profile: string, role: NamedRole, rule?: string): string {
   return rule === undefined ? `${profile}.${role}` : `${profile}.${role}.${rule}`;
 }
 
-/** The name of a short-lived object; `purpose` is unique within the profile and namespace. */
+/** The name of a transition policy; `purpose` is unique within the profile and namespace. */
 export function transitionName(profile: string, purpose: string): string {
   return `${profile}.transition.${digest(purpose)}`;
 }
 
-/** The name that is used while `name` is taken by somebody else's object: the same for the same name, always. */
+/** The name that a policy gets while a foreign policy has `name`; always the same one. */
 export function alternativeName(profile: string, name: string): string {
   return `${profile}.alternative.${digest(name)}`;
 }

@@ -2,6 +2,10 @@
 import type { KubeObject, LabelSelector } from './meta.ts';
 
 export type PolicyType = 'Ingress' | 'Egress';
+
+/** Both directions, in the order in which policies list them. */
+export const DIRECTIONS: readonly PolicyType[] = ['Ingress', 'Egress'];
+
 export type Protocol = 'TCP' | 'UDP' | 'SCTP';
 
 export interface IPBlock {

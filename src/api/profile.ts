@@ -7,7 +7,7 @@ import type { KubeObject } from './meta.ts';
 
 export type { Allowance, DeletionPolicy, Entity, Mode } from './generated/segmentation-profile.ts';
 
-/** Nothing that was read from the API server is changed in place. */
+/** Objects of the API server are never changed in place. */
 type ReadonlyDeep<T> = T extends readonly (infer Item)[]
   ? readonly ReadonlyDeep<Item>[]
   : T extends object

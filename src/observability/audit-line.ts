@@ -1,7 +1,7 @@
 /** The audit trail of a write: what, why, before and after, and in case of drift whose hand it was. */
 import { LABEL_PROFILE, LABEL_ROLE, LABEL_RULE, MANAGER } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
-import { describeChange } from '../policy/planning/change.ts';
+import { summarizeChange } from '../policy/planning/change-summary.ts';
 import type { Step } from '../policy/planning/plan.ts';
 
 /** The fields of its line in the log; bounded in size. */
@@ -22,7 +22,7 @@ export function writeFields(
     rule: metadata.labels?.[LABEL_RULE],
     reason: isRepair(step, drift) ? `drift: ${step.reason}` : step.reason,
     ...(hands.length > 0 && { changedBy: hands.join(', ') }),
-    ...describeChange(before, wanted),
+    ...summarizeChange(before, wanted),
     resourceVersion: after?.metadata.resourceVersion,
   };
 }

@@ -1,4 +1,7 @@
-/** What nearly every workload needs, as rules like those that a user writes; their names start with `baseline.`. */
+/**
+ * The baseline of a profile: flows that nearly every workload needs, as rules like those that a user writes. Their names
+ * start with `baseline.`. Pure.
+ */
 import { createHash } from 'node:crypto';
 import type { NetworkPolicyPort, PolicyType } from '../api/network-policy.ts';
 import type { Baseline, Peer } from '../api/profile.ts';
@@ -41,6 +44,7 @@ const ENTRIES: readonly BaselineEntry[] = [
   },
 ];
 
+/** The rules of the allowed entries for one direction; all but those for webhooks, which depend on the namespace. */
 export function baselineRules(baseline: Baseline, direction: PolicyType): SourceRule[] {
   return ENTRIES.filter(
     ({ key, directions }) => directions.includes(direction) && baseline[key] === 'Allow',
@@ -48,8 +52,8 @@ export function baselineRules(baseline: Baseline, direction: PolicyType): Source
 }
 
 /**
- * A rule for each Service of the namespace that the API server calls: its pods, on their target ports. Webhooks that
- * name a Service that doesn't exist have no pods to allow anything for.
+ * One ingress rule for each Service of the namespace that the API server calls: to the Service's pods, on their target
+ * ports. A Service that doesn't exist has no pods, and gets no rule.
  */
 export function webhookRules(
   baseline: Baseline,
@@ -59,20 +63,16 @@ export function webhookRules(
   if (baseline.admissionWebhooks !== 'Allow' || !cluster.isKnown({ kind: 'webhooks' })) return [];
   const called = cluster.webhookServices(namespace.name);
   if (called.length === 0 || !cluster.isKnown({ kind: 'services' })) return [];
-  const { webhookSourceCIDRs } = cluster.configuration;
-  const peers: Peer[] =
-    webhookSourceCIDRs.length > 0
-      ? webhookSourceCIDRs.map((cidr) => ({ ipBlock: { cidr } }))
-      : [{ entity: 'Any' }];
+  const peers = webhookCallers(cluster);
   const rules: SourceRule[] = [];
-  for (const [name, uses] of Map.groupBy(called, (each) => each.name)) {
+  for (const [name, calls] of Map.groupBy(called, (each) => each.name)) {
     const service = cluster.service(namespace.name, name);
     if (service === undefined || !selects(service)) continue;
-    const wanted = new Set(uses.map(({ port }) => port));
-    const ports: NetworkPolicyPort[] = targetPorts(service.ports.filter(({ port }) => wanted.has(port)));
+    const calledPorts = new Set(calls.map(({ port }) => port));
+    const ports: NetworkPolicyPort[] = targetPorts(service.ports.filter(({ port }) => calledPorts.has(port)));
     if (ports.length === 0) continue;
     rules.push({
-      // The Service's name can be as long as a label's value, which the rule's name becomes: a digest fits.
+      // The rule's name becomes a label's value. The name of a Service can fill that alone, so a digest stands for it.
       name: `baseline.webhook.${createHash('sha256').update(name).digest('hex').slice(0, 12)}`,
       direction: 'Ingress',
       description: `the API server calls Service ${name}`,
@@ -82,4 +82,10 @@ export function webhookRules(
     });
   }
   return rules;
+}
+
+/** The peers that the API server's calls to webhooks come from. */
+function webhookCallers({ configuration: { webhookSourceCIDRs } }: ClusterFacts): readonly Peer[] {
+  if (webhookSourceCIDRs.length === 0) return [{ entity: 'Any' }];
+  return webhookSourceCIDRs.map((cidr) => ({ ipBlock: { cidr } }));
 }

@@ -1,10 +1,9 @@
 /**
- * Compiles a profile into the NetworkPolicies of one namespace. Pure and deterministic: the same profile and facts
- * give the same objects, byte for byte. (What is remembered between calls only saves time: it is used where every
- * input is the same, and objects that are handed out may share parts, which nobody changes.)
+ * Compiles a profile to the NetworkPolicies of one namespace. Pure and deterministic: equal profiles and facts give
+ * equal policies, byte for byte. Caches only save time; policies may share parts, which nobody changes.
  *
- * Shapes that widely used engines get wrong are not emitted: no object with rules covers both directions, and an
- * ipBlock with `except` has a rule of its own.
+ * Shapes that widely used engines get wrong are not written: no policy with rules covers both directions, and an ipBlock
+ * with `except` has a rule of its own.
  */
 import type { LabelSelector, ObjectMeta, OwnerReference } from '../api/meta.ts';
 import {
@@ -19,11 +18,16 @@ import {
   policyName,
   type NamedRole,
 } from '../api/names.ts';
-import type { NetworkPolicy, NetworkPolicySpec, PolicyType } from '../api/network-policy.ts';
+import {
+  DIRECTIONS,
+  type NetworkPolicy,
+  type NetworkPolicySpec,
+  type PolicyType,
+} from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import { baselineRules, webhookRules } from './baseline.ts';
 import type { ClusterFacts, NamespaceFacts } from './facts.ts';
-import { type DirectionRule, DIRECTIONS, withRules } from './semantics/normalize.ts';
+import { type DirectionRule, withRules } from './semantics/normalize.ts';
 import { type NotedRule, PreparedRule, type SourceRule, unique, type UnresolvedPeer } from './rules.ts';
 import { selectorKey } from './semantics/selector.ts';
 import { byObjectName } from '../util/order.ts';
@@ -38,11 +42,11 @@ export interface Compiled {
 }
 
 /**
- * The rules that an object carried so far for a peer that can't be resolved now; empty when nothing is known.
- * `object` is the name of the policy without an alternative for a taken name.
+ * The rules that a policy carried so far for a peer that is unresolved now; empty if nothing is known. `policy` is the
+ * name that the policy was compiled with, also where it exists under an alternative name.
  */
 export type LastKnown = (
-  object: string,
+  policy: string,
   direction: PolicyType,
   rule: string,
   peer: string,
@@ -50,45 +54,56 @@ export type LastKnown = (
 
 const nothingKnown: LastKnown = () => [];
 
-/** The policies that `profile` wants in `namespace`, and the peers that could not be resolved. */
+/** The policies that `profile` desires in `namespace`, and the peers that are unresolved there. */
 export function compile(
   profile: SegmentationProfile,
   namespace: NamespaceFacts,
   cluster: ClusterFacts,
   lastKnown: LastKnown = nothingKnown,
 ): Compiled {
-  let prepared = preparations.get(profile);
-  if (prepared === undefined) preparations.set(profile, (prepared = prepare(profile)));
+  const { defaultDeny, allows } = prepared(profile);
   const webhooks = profile.spec.isolation.includes('Ingress')
-    ? objectsOf(profile, 'Ingress', webhookRules(profile.spec.baseline, namespace, cluster))
+    ? allowsOf(profile, 'Ingress', webhookRules(profile.spec.baseline, namespace, cluster))
     : [];
   const unresolved: UnresolvedPeer[] = [];
-  const policies = [prepared.deny.in(namespace, [])];
-  for (const object of [...prepared.objects, ...webhooks]) {
+  const policies = [defaultDeny.in(namespace, [])];
+  for (const allow of [...allows, ...webhooks]) {
     const noted: NotedRule[] = [];
-    for (const rule of object.rules) {
-      const result = rule.compile(namespace, cluster, (name, peer) =>
-        lastKnown(object.name, object.direction, name, peer),
+    for (const rule of allow.rules) {
+      const compiled = rule.compile(namespace, cluster, (name, peer) =>
+        lastKnown(allow.policy.name, allow.direction, name, peer),
       );
-      noted.push(...result.noted);
-      unresolved.push(...result.unresolved);
+      noted.push(...compiled.noted);
+      unresolved.push(...compiled.unresolved);
     }
-    // A rule of its own without any peer that resolves would be an object that selects pods and allows nothing: the
-    // default-deny says the same.
-    if (noted.length > 0) policies.push(object.in(namespace, noted));
+    // Without rules the policy would isolate its pods and allow nothing, as the default-deny does already.
+    if (noted.length > 0) policies.push(allow.policy.in(namespace, noted));
   }
   return { policies: policies.sort(byObjectName), unresolved };
 }
 
-interface Prepared {
-  readonly deny: PolicyTemplate;
-  readonly objects: readonly RuleObject[];
+interface PreparedProfile {
+  readonly defaultDeny: PolicyTemplate;
+  readonly allows: readonly AllowTemplate[];
 }
 
-/** By the profile as it was read: an edited one is another value. */
-const preparations = new WeakMap<SegmentationProfile, Prepared>();
+/** A policy with rules, all of one direction. */
+interface AllowTemplate {
+  readonly policy: PolicyTemplate;
+  readonly direction: PolicyType;
+  readonly rules: readonly PreparedRule[];
+}
 
-function prepare(profile: SegmentationProfile): Prepared {
+/** The parts of a profile's policies that are the same in every namespace. Cached: an edited profile is another value. */
+function prepared(profile: SegmentationProfile): PreparedProfile {
+  let known = preparations.get(profile);
+  if (known === undefined) preparations.set(profile, (known = prepare(profile)));
+  return known;
+}
+
+const preparations = new WeakMap<SegmentationProfile, PreparedProfile>();
+
+function prepare(profile: SegmentationProfile): PreparedProfile {
   const { isolation, baseline, ingress = [], egress = [] } = profile.spec;
   const rules = {
     Ingress: ingress.map(({ from, ...rule }): SourceRule => ({ ...rule, direction: 'Ingress', peers: from })),
@@ -96,51 +111,52 @@ function prepare(profile: SegmentationProfile): Prepared {
   };
   const isolated = DIRECTIONS.filter((direction) => isolation.includes(direction));
   return {
-    deny: new PolicyTemplate(profile, 'default-deny', isolated),
-    objects: isolated.flatMap((direction) =>
-      objectsOf(profile, direction, [...baselineRules(baseline, direction), ...rules[direction]]),
+    defaultDeny: new PolicyTemplate(profile, { role: 'default-deny', policyTypes: isolated }),
+    allows: isolated.flatMap((direction) =>
+      allowsOf(profile, direction, [...baselineRules(baseline, direction), ...rules[direction]]),
     ),
   };
 }
 
-/** Rules for all pods share one object, which then changes atomically; the others have one each. */
-function objectsOf(
+/** Rules for all pods share one policy, which then changes atomically; each other rule has a policy of its own. */
+function allowsOf(
   profile: SegmentationProfile,
   direction: PolicyType,
   sources: readonly SourceRule[],
-): RuleObject[] {
-  const ofOwn = ({ name, podSelector }: SourceRule) =>
+): AllowTemplate[] {
+  const ownPolicy = ({ name, podSelector }: SourceRule) =>
     podSelector === undefined || selectorKey(podSelector) === '{}' ? undefined : name;
-  return [...Map.groupBy(sources, ofOwn)].map(
-    ([rule, group]) =>
-      new RuleObject(
-        profile,
-        direction,
-        rule,
-        rule === undefined ? {} : (group[0]?.podSelector ?? {}),
-        group,
-      ),
-  );
+  const role = direction === 'Ingress' ? 'ingress' : 'egress';
+  return [...Map.groupBy(sources, ownPolicy)].map(([rule, group]) => {
+    const podSelector = rule === undefined ? {} : (group[0]?.podSelector ?? {});
+    return {
+      policy: new PolicyTemplate(profile, { role, policyTypes: [direction], rule, podSelector }),
+      direction,
+      rules: group.map((source) => new PreparedRule(source)),
+    };
+  });
 }
 
-/** One object of a profile, but for the namespace that it is in. */
+interface TemplateOptions {
+  readonly role: NamedRole;
+  readonly policyTypes: readonly PolicyType[];
+  /** The rule that has the policy to itself. */
+  readonly rule?: string | undefined;
+  readonly podSelector?: LabelSelector;
+}
+
+/** One policy of a profile, without its namespace and rules. */
 class PolicyTemplate {
   readonly name: string;
   readonly #labels: Readonly<Record<string, string>>;
   readonly #owners: readonly OwnerReference[] | undefined;
   readonly #spec: NetworkPolicySpec;
-  /** What was made last: in most namespaces an object has the same rules. */
+  /** The content that was compiled last: in most namespaces a policy has the same rules. */
   #last:
     | { noted: readonly NotedRule[]; spec: NetworkPolicySpec; annotations: ObjectMeta['annotations'] }
     | undefined;
 
-  constructor(
-    profile: SegmentationProfile,
-    role: NamedRole,
-    policyTypes: readonly PolicyType[],
-    rule?: string,
-    podSelector: LabelSelector = {},
-  ) {
+  constructor(profile: SegmentationProfile, { role, policyTypes, rule, podSelector = {} }: TemplateOptions) {
     const { name } = profile.metadata;
     this.name = policyName(name, role, rule);
     this.#labels = {
@@ -153,10 +169,10 @@ class PolicyTemplate {
     this.#spec = { podSelector, policyTypes };
   }
 
-  /** The object with these rules, which are of its one direction; without any it only isolates. */
+  /** The policy in `namespace` with these rules, which are of its one direction; without rules it only isolates. */
   in(namespace: NamespaceFacts, noted: readonly NotedRule[]): NetworkPolicy {
     if (this.#last === undefined || !isSameList(this.#last.noted, noted))
-      this.#last = { noted, ...this.#make(noted) };
+      this.#last = { noted, ...this.#content(noted) };
     const { spec, annotations } = this.#last;
     return {
       apiVersion: 'networking.k8s.io/v1',
@@ -172,7 +188,7 @@ class PolicyTemplate {
     };
   }
 
-  #make(noted: readonly NotedRule[]): { spec: NetworkPolicySpec; annotations: ObjectMeta['annotations'] } {
+  #content(noted: readonly NotedRule[]): { spec: NetworkPolicySpec; annotations: ObjectMeta['annotations'] } {
     const [direction] = this.#spec.policyTypes ?? [];
     if (noted.length === 0 || direction === undefined) return { spec: this.#spec, annotations: undefined };
     const distinct = unique(noted, ({ identity }) => identity);
@@ -190,25 +206,7 @@ class PolicyTemplate {
   }
 }
 
-/** An object that has rules: all of one direction. */
-class RuleObject extends PolicyTemplate {
-  readonly direction: PolicyType;
-  readonly rules: readonly PreparedRule[];
-
-  constructor(
-    profile: SegmentationProfile,
-    direction: PolicyType,
-    rule: string | undefined,
-    podSelector: LabelSelector,
-    sources: readonly SourceRule[],
-  ) {
-    super(profile, direction === 'Ingress' ? 'ingress' : 'egress', [direction], rule, podSelector);
-    this.direction = direction;
-    this.rules = sources.map((source) => new PreparedRule(source));
-  }
-}
-
-/** Absent under Retain, so that the garbage collector leaves the policies when the profile goes. */
+/** Absent under Retain, so that the garbage collector leaves the policies when the profile is deleted. */
 function ownerReferences({ spec, metadata }: SegmentationProfile): OwnerReference[] | undefined {
   const { name, uid } = metadata;
   if (spec.deletionPolicy === 'Retain' || uid === undefined) return undefined;

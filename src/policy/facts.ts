@@ -1,4 +1,4 @@
-/** What the compiler may know of the cluster besides the profile. Plain values: whoever gathers them does the I/O. */
+/** The plain values of the cluster that the compiler is given beside the profile. The caller reads them. */
 import type { LabelSelector, StringMap } from '../api/meta.ts';
 import type { Protocol } from '../api/network-policy.ts';
 
@@ -36,13 +36,13 @@ export interface ServicePort {
   readonly name?: string;
   readonly protocol?: Protocol;
   readonly port: number;
-  /** Absent: the same as `port`. */
+  /** Absent: equal to `port`. */
   readonly targetPort?: number | string;
 }
 
 export interface ServiceFacts {
   readonly type: string;
-  /** Absent or empty: the Service has no selector, and its EndpointSlices are kept by somebody else. */
+  /** Absent or empty: the Service has no selector, and others write its EndpointSlices. */
   readonly selector?: StringMap;
   readonly ports: readonly ServicePort[];
   /** Without "None". */
@@ -61,16 +61,16 @@ export interface NodeFacts {
   readonly podCIDRs: readonly string[];
 }
 
-/** Why pods can't be told apart by their account. */
+/** Why the label of a service account proves nothing. */
 export type AccountFailureReason = 'Unsupported' | 'NotInstalled' | 'NameTaken' | 'NotTakenUp' | 'NotGuarded';
 
-/** Of the pods that run as one ServiceAccount. */
+/** The pods that run as one ServiceAccount. */
 export interface ServiceAccountFacts {
-  /** Why the label that tells them means nothing now; undefined where it can be relied on. */
+  /** Why the account's label can't be relied on; absent if it can. */
   readonly failure?: { readonly reason: AccountFailureReason; readonly message: string };
-  /** Pods of the account that have no such label: they are from before. */
+  /** Pods of the account without its label: they were created before the API server set it. */
   readonly unlabelled: number;
-  /** Pods that have the account's label and run as another one. */
+  /** Pods with the account's label that run as another account. */
   readonly mislabelled: number;
 }
 
@@ -81,13 +81,13 @@ export interface WebhookService {
   readonly port: number;
 }
 
-/** The pods that a configured selector pair stands for; both absent is never allowed. */
+/** A pair of selectors of the operator's configuration; at least one is present. */
 export interface WorkloadSelector {
   readonly namespaceSelector?: LabelSelector;
   readonly podSelector?: LabelSelector;
 }
 
-/** What the operator's own configuration says about the cluster. */
+/** The part of the operator's own configuration that describes the cluster. */
 export interface ClusterConfiguration {
   readonly clusterDNS: {
     /** The Service whose pods and target ports are allowed; where it doesn't exist, `podSelector` and port 53. */
@@ -99,17 +99,17 @@ export interface ClusterConfiguration {
   };
   readonly ingressControllers: readonly WorkloadSelector[];
   readonly monitoring: readonly WorkloadSelector[];
-  /** Used instead of the nodes' own addresses where not empty. */
+  /** If not empty, used instead of the addresses that Nodes report. */
   readonly nodeCIDRs: readonly string[];
   /** Added to the pod CIDRs that nodes report. */
   readonly podCIDRs: readonly string[];
-  /** Where the API server's calls to webhooks come from; empty: any address. */
+  /** Source addresses of the API server's calls to webhooks; empty: any address. */
   readonly webhookSourceCIDRs: readonly string[];
   /** Most node addresses that a rule lists one by one. */
   readonly maxNodeAddresses: number;
 }
 
-/** Objects are only looked up in sources that are known. No method has an effect: what is unknown stays so. */
+/** A source is only queried if it is known. A query has no effect: it does not make an unknown source known. */
 export interface ClusterFacts {
   readonly configuration: ClusterConfiguration;
   /** True if the source was read completely at least once, and is still kept current. */

@@ -1,12 +1,12 @@
-/** What the API server takes: a policy beyond it is refused, and a person has to make the profile smaller. */
+/** Size limits of the API server: it refuses a larger policy, and a person has to make the profile smaller. Pure. */
 import type { NetworkPolicy } from '../api/network-policy.ts';
 
 /** Most bytes of all annotations of an object (apimachinery, TotalAnnotationSizeLimitB). */
 const MAX_ANNOTATIONS = 256 * 1024;
-/** etcd takes requests of 1.5 MiB; what the server adds (managedFields name each field again) has to fit as well. */
+/** Most bytes of a policy. etcd takes 1.5 MiB, and managedFields, which name each field again, have to fit as well. */
 const MAX_OBJECT = 1024 * 1024;
 
-/** Why the policy would be refused for its size, and what to do about it; undefined if it would not be. */
+/** Why the API server would refuse the policy for its size, and what to do about it; undefined if it is small enough. */
 export function excess({ metadata, spec }: NetworkPolicy): string | undefined {
   const annotations = metadata.annotations === undefined ? 0 : bytes(metadata.annotations);
   const object = bytes(spec) + annotations;
@@ -21,7 +21,7 @@ export function excess({ metadata, spec }: NetworkPolicy): string | undefined {
   );
 }
 
-/** Remembered: compiled policies of many namespaces share these parts. */
+/** Size as JSON, in bytes. Cached, because compiled policies of many namespaces share their parts. */
 function bytes(value: object): number {
   let size = sizes.get(value);
   if (size === undefined) sizes.set(value, (size = Buffer.byteLength(JSON.stringify(value))));

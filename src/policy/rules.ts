@@ -1,24 +1,25 @@
 /**
- * From the rules of a profile to the rules of NetworkPolicies, each with a note of what it is for.
+ * Compiles rules of a profile to rules of NetworkPolicies, each with a note that says which rule of the profile it was
+ * written for. Pure.
  *
- * What depends on the profile alone is made once for each profile, and what a peer resolved to becomes rules once for
- * each resolution: the same object then stands in the policies of every namespace.
+ * The part of a rule that depends on the profile alone is compiled once for each profile, and each resolution of a peer
+ * once: the policies of all namespaces share these objects.
  */
 import type { LabelSelector } from '../api/meta.ts';
 import type { NetworkPolicyPeer, NetworkPolicyPort, PolicyType } from '../api/network-policy.ts';
 import type { Peer } from '../api/profile.ts';
 import type { ClusterFacts, NamespaceFacts } from './facts.ts';
 import { type DirectionRule, peerKey, portKey, ruleKey } from './semantics/normalize.ts';
-import { fixedPeer, peerLabel, resolvePeer } from './peers/index.ts';
+import { classifyPeer, resolvePeer } from './peers/index.ts';
 import type { Grant, PeerContext, Resolution, UnresolvedReason } from './peers/resolution.ts';
 
-/** What one rule of a generated object is for. Stored on the object, in the order of its rules. */
+/** Which rule of the profile a rule of a policy was written for. Stored on the policy, in the order of its rules. */
 export interface RuleNote {
   /** A rule of the profile, or `baseline.NAME`. */
   readonly rule: string;
-  /** Only for a peer that is resolved from the cluster: what its last known form is found by. */
+  /** Only for a dynamic peer: its last known form is found by this label. */
   readonly peer?: string;
-  /** Of the profile's rule; only on the first note of each. */
+  /** The description of the profile's rule; only on the first note of each rule. */
   readonly description?: string;
 }
 
@@ -39,51 +40,52 @@ export interface UnresolvedPeer {
   readonly peer: string;
   readonly reason: UnresolvedReason;
   readonly message: string;
-  /**
-   * Whether the last known form stands in for it. If not, the rule allows nothing for this peer, or for what of it is
-   * not resolved.
-   */
-  readonly held: boolean;
+  /** True if the last known form stays in force. If false, the rule allows nothing for the part that is unresolved. */
+  readonly hasLastKnown: boolean;
 }
 
+/** A rule of a policy, with its notes as JSON. */
 export interface NotedRule {
   readonly rule: DirectionRule;
   /** The name of the profile's rule. */
   readonly source: string;
-  /** The RuleNote as JSON: for the first rule of those with one source, and for the others. */
+  /** The note for the first of the rules of one source, and the note for the others. */
   readonly firstNote: string;
   readonly note: string;
-  /** Equal for rules that say the same for the same purpose: one of them is enough. */
+  /** Equal for rules that allow the same for the same source: one of them is enough. */
   readonly identity: string;
 }
 
-/** The rules that an object carried so far for a peer that can't be resolved now; empty when nothing is known. */
+/** The last known rules of a peer of a rule, within one policy; empty if nothing is known. */
 type LastKnownOfRule = (rule: string, peer: string) => readonly DirectionRule[];
 
-/** A rule of a profile, with the parts that are the same in every namespace made already. */
+/** A rule of a profile, with the parts that are the same in every namespace compiled already. */
 export class PreparedRule {
   readonly #source: SourceRule;
-  /** For the peers that say themselves what they stand for. */
   readonly #fixed: readonly NotedRule[];
   readonly #dynamic: readonly DynamicPeer[];
 
   constructor(source: SourceRule) {
     this.#source = source;
-    this.#fixed = fixedRules(source).map((rule) => this.#noted(rule));
-    const labelled = new Map(
-      source.peers.filter((peer) => fixedPeer(peer) === undefined).map((peer) => [peerLabel(peer), peer]),
-    );
-    this.#dynamic = [...labelled].map(([label, peer]) => ({ label, peer, rules: new WeakMap() }));
+    const peers = source.peers.map(classifyPeer);
+    const fixed = peers.flatMap((each) => (each.kind === 'fixed' ? [each.fixed] : []));
+    this.#fixed = splitRules(fixed, source.ports).map((rule) => this.#noted(rule));
+    const dynamic = peers.flatMap((each) => (each.kind === 'dynamic' ? [each] : []));
+    this.#dynamic = unique(dynamic, ({ label }) => label).map(({ label, peer }) => ({
+      label,
+      peer,
+      rules: new WeakMap(),
+    }));
   }
 
-  /** The rules for one namespace, and the peers that can't be resolved there. */
+  /** The rules for one namespace, and the peers that are unresolved there. */
   compile(
     namespace: NamespaceFacts,
     cluster: ClusterFacts,
     lastKnown: LastKnownOfRule,
   ): { noted: readonly NotedRule[]; unresolved: readonly UnresolvedPeer[] } {
     if (this.#dynamic.length === 0) return { noted: this.#fixed, unresolved: [] };
-    const { name, direction, ports } = this.#source;
+    const { name: rule, direction, ports } = this.#source;
     const context: PeerContext = {
       namespace,
       cluster,
@@ -91,26 +93,32 @@ export class PreparedRule {
     };
     const noted = [...this.#fixed];
     const unresolved: UnresolvedPeer[] = [];
-    for (const { peer, label, rules } of this.#dynamic) {
+    for (const dynamic of this.#dynamic) {
+      const { peer, label } = dynamic;
       const resolution = resolvePeer(peer, context);
-      if ('reason' in resolution) {
-        const last = lastKnown(name, label);
-        noted.push(...last.map((rule) => this.#noted(rule, label)));
-        unresolved.push({ direction, rule: name, peer: label, ...resolution, held: last.length > 0 });
+      if (resolution.kind === 'unresolved') {
+        const { reason, message } = resolution;
+        const rules = lastKnown(rule, label);
+        noted.push(...rules.map((each) => this.#noted(each, label)));
+        unresolved.push({ direction, rule, peer: label, reason, message, hasLastKnown: rules.length > 0 });
         continue;
       }
-      let made = rules.get(resolution);
-      if (made === undefined) {
-        made = resolution.grants
-          .flatMap((grant) => grantRules(grant, ports))
-          .map((rule) => this.#noted(rule, label));
-        rules.set(resolution, made);
-      }
-      noted.push(...made);
-      if (resolution.incomplete)
-        unresolved.push({ direction, rule: name, peer: label, ...resolution.incomplete, held: false });
+      noted.push(...this.#rulesOf(dynamic, resolution));
+      if (resolution.kind === 'partly-resolved')
+        unresolved.push({ direction, rule, peer: label, ...resolution.missing, hasLastKnown: false });
     }
     return { noted, unresolved };
+  }
+
+  #rulesOf({ label, rules }: DynamicPeer, resolution: Granting): readonly NotedRule[] {
+    let noted = rules.get(resolution);
+    if (noted === undefined) {
+      noted = resolution.grants
+        .flatMap((grant) => grantRules(grant, this.#source.ports))
+        .map((rule) => this.#noted(rule, label));
+      rules.set(resolution, noted);
+    }
+    return noted;
   }
 
   #noted(rule: DirectionRule, peer?: string): NotedRule {
@@ -121,34 +129,28 @@ export class PreparedRule {
       source: name,
       firstNote: JSON.stringify({ ...note, ...(description && { description }) }),
       note: JSON.stringify(note),
-      // The note belongs to the identity: a dynamic peer must find its own last known form, whoever else shares it.
+      // Two sources may allow the same through dynamic peers. Each keeps its rule, so that each finds its last known form.
       identity: `${peer === undefined ? '' : `${name} ${peer}`} ${ruleKey(rule)}`,
     };
   }
 }
 
+type Granting = Exclude<Resolution, { kind: 'unresolved' }>;
+
 interface DynamicPeer {
   readonly label: string;
   readonly peer: Peer;
-  /** What was made of a resolution; resolutions are remembered where they are the same for many namespaces. */
+  /** The rules that each resolution compiled to; namespaces share resolutions. */
   readonly rules: WeakMap<Resolution, readonly NotedRule[]>;
 }
 
-/** The rules for peers that say themselves whom they mean. */
-function fixedRules({ peers, ports }: SourceRule): DirectionRule[] {
-  return splitRules(
-    peers.flatMap((peer) => fixedPeer(peer) ?? []),
-    ports,
-  );
-}
-
-/** The rules of a grant. Its ports are only there where the profile's rule has none of its own. */
+/** The rules of a grant; its ports are present only if the profile's rule has none of its own. */
 function grantRules(grant: Grant, own: readonly NetworkPolicyPort[] | undefined): DirectionRule[] {
   const ports = grant.ports ?? own;
   return grant.peers === 'everyone' ? [withPorts({}, ports)] : splitRules(grant.peers, ports);
 }
 
-/** One rule for all peers without exceptions and one for each with: engines confuse several in one rule. */
+/** One rule for all peers without `except`, and one for each with it: engines confuse several in one rule. */
 function splitRules(
   peers: readonly NetworkPolicyPeer[],
   ports: readonly NetworkPolicyPort[] | undefined,
@@ -161,7 +163,7 @@ function splitRules(
   );
 }
 
-/** The protocol is written out, as the API server would fill it in: what is sent equals what is stored. */
+/** The protocol is written out, as the API server would default it: the stored policy equals the one that was sent. */
 function withPorts(rule: DirectionRule, ports: readonly NetworkPolicyPort[] | undefined): DirectionRule {
   if (!isGiven(ports)) return rule;
   return {
@@ -170,7 +172,7 @@ function withPorts(rule: DirectionRule, ports: readonly NetworkPolicyPort[] | un
   };
 }
 
-/** An empty list of ports means the same as none. */
+/** False for an empty list too: it means every port, as an absent one does. */
 function isGiven(ports: readonly NetworkPolicyPort[] | undefined): ports is readonly NetworkPolicyPort[] {
   return ports !== undefined && ports.length > 0;
 }

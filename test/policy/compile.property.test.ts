@@ -2,22 +2,17 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { compileView } from '../../src/analysis/evaluator.ts';
 import type { Pod } from '../../src/analysis/cluster.ts';
-import type {
-  NetworkPolicy,
-  NetworkPolicyPeer,
-  NetworkPolicyPort,
-  PolicyType,
+import {
+  DIRECTIONS,
+  type NetworkPolicy,
+  type NetworkPolicyPeer,
+  type NetworkPolicyPort,
+  type PolicyType,
 } from '../../src/api/network-policy.ts';
 import type { Baseline, Peer, SegmentationProfile } from '../../src/api/profile.ts';
 import { LABEL_SERVICE_ACCOUNT } from '../../src/api/names.ts';
 import { compile } from '../../src/policy/compile.ts';
-import {
-  DIRECTIONS,
-  fingerprint,
-  isolates,
-  rulesOf,
-  withRules,
-} from '../../src/policy/semantics/normalize.ts';
+import { fingerprint, isolates, rulesOf, withRules } from '../../src/policy/semantics/normalize.ts';
 import { flow, labels, namespaces, pods } from '../analysis/arbitrary.ts';
 import { clusterFacts, NAMESPACE, profiles } from './arbitrary.ts';
 import { facts, type FactsInput } from './fixture.ts';
@@ -225,8 +220,8 @@ const withAccounts = (list: readonly Pod[]) =>
     return { ...pod, labels: { ...pod.labels, [LABEL_SERVICE_ACCOUNT]: account } };
   });
 
-describe('compile, for generated profiles and clusters', () => {
-  it('means the same as a plain translation', () => {
+describe('compile of generated profiles and clusters', () => {
+  it('allows the same flows as a plain translation of each peer', () => {
     const cluster = fc
       .record({ namespaces, pods: pods.map(inAlpha).map(withAccounts) })
       .chain(({ namespaces, pods }) =>
@@ -258,7 +253,7 @@ describe('compile, for generated profiles and clusters', () => {
     );
   });
 
-  it('never writes an empty list of peers, nor a rule without peers but for Any', () => {
+  it('never writes an empty list of peers, and a rule without peers only for Any', () => {
     fc.assert(
       fc.property(profiles, clusterFacts, labels, (made, given, own) => {
         for (const { metadata, spec } of compile(made, { name: NAMESPACE, labels: own }, facts(given))
@@ -287,7 +282,7 @@ describe('compile, for generated profiles and clusters', () => {
     );
   });
 
-  it('always isolates as asked, and gives every other object one direction and at least one rule', () => {
+  it('isolates the directions of the profile, and gives every other policy one direction and a rule', () => {
     fc.assert(
       fc.property(profiles, clusterFacts, (made, given) => {
         const [deny, ...others] = compile(made, { name: NAMESPACE, labels: {} }, facts(given)).policies;
@@ -306,7 +301,7 @@ describe('compile, for generated profiles and clusters', () => {
     );
   });
 
-  it('gives the same bytes for the same input, and the same meaning for any order of keys', () => {
+  it('returns equal bytes for equal input, and equal meaning for any order of keys', () => {
     fc.assert(
       fc.property(profiles, clusterFacts, labels, (made, given, own) => {
         const run = (p: SegmentationProfile, input: FactsInput, of: Readonly<Record<string, string>>) =>
@@ -323,12 +318,12 @@ describe('compile, for generated profiles and clusters', () => {
     );
   });
 
-  it('reports a peer as unresolved exactly if it stands for nobody, or for some only; holds what was known of the first', () => {
-    const held = { peers: [{ ipBlock: { cidr: '192.0.2.99/32' } }] };
+  it('reports exactly the peers that grant nothing or too little, and keeps the last known form of the former', () => {
+    const before = { peers: [{ ipBlock: { cidr: '192.0.2.99/32' } }] };
     fc.assert(
       fc.property(profiles, clusterFacts, labels, (made, given, own) => {
         const { policies, unresolved } = compile(made, { name: NAMESPACE, labels: own }, facts(given), () => [
-          held,
+          before,
         ]);
         const { spec } = made;
         const expected = new Set<string>();
@@ -356,19 +351,19 @@ describe('compile, for generated profiles and clusters', () => {
             .sort(),
           [...expected].sort(),
         );
-        for (const { direction, rule, peer, reason, held: isHeld } of unresolved) {
-          assert.equal(isHeld, reason !== 'PodsUnlabelled');
-          if (!isHeld) continue;
+        for (const { direction, rule, peer, reason, hasLastKnown } of unresolved) {
+          assert.equal(hasLastKnown, reason !== 'PodsUnlabelled');
+          if (!hasLastKnown) continue;
           const found = policies.some(({ metadata, spec }) => {
             const notes = JSON.parse(metadata.annotations?.['segmentation.dev/rules'] ?? '[]') as {
               rule: string;
               peer?: string;
             }[];
             return rulesOf(spec, direction).some(
-              (each, i) => notes[i]?.rule === rule && notes[i]?.peer === peer && each.peers === held.peers,
+              (each, i) => notes[i]?.rule === rule && notes[i]?.peer === peer && each.peers === before.peers,
             );
           });
-          assert.ok(found, `${rule} ${peer} is not held`);
+          assert.ok(found, `${rule} ${peer} lost its last known form`);
         }
       }),
       { numRuns: 600 },

@@ -15,8 +15,8 @@ const notesOf = (made: SegmentationProfile, name: string, input?: FactsInput): u
 const web = { matchLabels: { app: 'web' } };
 const anyone = [{ entity: 'Any' as const }];
 
-describe('the objects of a profile', () => {
-  it('are a default-deny alone where nothing is allowed', () => {
+describe('the policies of a profile', () => {
+  it('are a default-deny alone if nothing is allowed', () => {
     assert.deepEqual(policiesOf(profile()), [
       {
         apiVersion: 'networking.k8s.io/v1',
@@ -76,7 +76,7 @@ describe('the objects of a profile', () => {
     ['Ingress', 'egress'],
     ['Egress', 'ingress'],
   ] as const) {
-    it(`are of one direction where only ${direction} is isolated`, () => {
+    it(`have one direction if only ${direction} is isolated`, () => {
       const made = profile({
         isolation: [direction],
         baseline: { sameNamespace: 'Allow', dns: 'Allow', monitoring: 'Allow', admissionWebhooks: 'Allow' },
@@ -93,7 +93,7 @@ describe('the objects of a profile', () => {
     });
   }
 
-  it('list the directions in one order, however the profile does', () => {
+  it('list the directions in one order, whatever the order in the profile', () => {
     const [deny] = policiesOf(profile({ isolation: ['Egress', 'Ingress'] }));
     assert.deepEqual(deny?.spec.policyTypes, ['Ingress', 'Egress']);
   });
@@ -106,7 +106,7 @@ describe('the objects of a profile', () => {
     }
   });
 
-  it('do not change with what does not change their meaning: the generation, the mode, what is excluded', () => {
+  it('do not depend on the generation, the selector and the excluded namespaces of the profile', () => {
     const made = profile({ ingress: [{ name: 'a', from: anyone }] });
     const edited: SegmentationProfile = {
       ...made,
@@ -116,7 +116,7 @@ describe('the objects of a profile', () => {
     assert.equal(JSON.stringify(policiesOf(edited)), JSON.stringify(policiesOf(made)));
   });
 
-  it('leave out a rule that nobody is left of, rather than write one without peers', () => {
+  it('leave out a rule whose peers are all unresolved, rather than write it without peers', () => {
     const missing = [{ service: { namespace: 'data', name: 'gone' } }];
     const made = profile({
       ingress: [{ name: 'a', from: missing }],
@@ -150,7 +150,7 @@ describe('the objects of a profile', () => {
     }
   });
 
-  it('are the same whatever was compiled before, for other namespaces and other facts', () => {
+  it('do not depend on earlier compilations for other namespaces and facts', () => {
     const made = profile({
       baseline: { dns: 'Allow', kubeAPIServer: 'Allow' },
       egress: [{ name: 'own', to: [{ sameNamespaceLabels: ['team'] }, { entity: 'Nodes' }] }],
@@ -177,8 +177,8 @@ describe('the objects of a profile', () => {
   });
 });
 
-describe('the notes on an object', () => {
-  it('say what each of its rules is for, in order: the rule, the peer that was resolved, the description once', () => {
+describe('the notes on a policy', () => {
+  it('name, in order, the source of each rule, its dynamic peer, and once its description', () => {
     const made = profile({
       baseline: { sameNamespace: 'Allow' },
       egress: [
@@ -205,7 +205,7 @@ describe('the notes on an object', () => {
     assert.equal(named(policiesOf(made, input), 'segmented.egress')?.spec.egress?.length, 5);
   });
 
-  it('name the first of two rules that say the same, which is written once', () => {
+  it('name the first of two sources that allow the same, which is written once', () => {
     const made = profile({
       ingress: [
         { name: 'a', from: [{ podSelector: web }] },
@@ -215,7 +215,7 @@ describe('the notes on an object', () => {
     assert.deepEqual(notesOf(made, 'segmented.ingress'), [{ rule: 'a' }]);
   });
 
-  it('keep a resolved peer of each rule, though another rule resolves to the same', () => {
+  it('name the dynamic peer of each source, though another source resolves to the same', () => {
     const to = [{ service: { namespace: 'data', name: 'api' } }];
     const made = profile({
       egress: [
@@ -231,7 +231,7 @@ describe('the notes on an object', () => {
   });
 });
 
-describe('a peer that can not be resolved', () => {
+describe('an unresolved peer', () => {
   const gone = { service: { namespace: 'data', name: 'gone' } };
   const made = profile({
     egress: [{ name: 'a', to: [gone, { podSelector: web }, gone] }],
@@ -242,15 +242,15 @@ describe('a peer that can not be resolved', () => {
   it('is reported once for each rule, direction and peer', () => {
     const { unresolved } = compile(made, SHOP, facts());
     assert.deepEqual(
-      unresolved.map(({ direction, rule, peer, held }) => ({ direction, rule, peer, held })),
+      unresolved.map(({ direction, rule, peer, hasLastKnown }) => ({ direction, rule, peer, hasLastKnown })),
       [
-        { direction: 'Ingress', rule: 'a', peer: 'service data/gone', held: false },
-        { direction: 'Egress', rule: 'a', peer: 'service data/gone', held: false },
+        { direction: 'Ingress', rule: 'a', peer: 'service data/gone', hasLastKnown: false },
+        { direction: 'Egress', rule: 'a', peer: 'service data/gone', hasLastKnown: false },
       ],
     );
   });
 
-  it('is asked of the object that carried it, and stays as it was', () => {
+  it('keeps the last known rules of the policy that carried it', () => {
     const asked: string[][] = [];
     const { policies, unresolved } = compile(made, SHOP, facts(), (...question) => {
       asked.push(question);
@@ -261,7 +261,7 @@ describe('a peer that can not be resolved', () => {
       ['segmented.egress', 'Egress', 'a', 'service data/gone'],
     ]);
     assert.deepEqual(
-      unresolved.map(({ held }) => held),
+      unresolved.map(({ hasLastKnown }) => hasLastKnown),
       [false, true],
     );
     const object = named(policies, 'segmented.egress');
@@ -326,12 +326,12 @@ describe('baseline admissionWebhooks', () => {
       [expected(9443)],
     ],
     [
-      'takes all ports of one Service together, by number or name',
+      'joins the ports of one Service, by number or name',
       { webhooks: [hook(443), hook(8443), hook(443)], services: hooks },
       [expected(9443, 'conversion')],
     ],
     [
-      'asks for the configured sources',
+      'allows only the configured sources',
       {
         webhooks: [hook(443)],
         services: hooks,
@@ -349,23 +349,27 @@ describe('baseline admissionWebhooks', () => {
         },
       ],
     ],
-    ['ignores a Service that does not exist', { webhooks: [hook(443)] }, []],
+    ['allows nothing for a Service that does not exist', { webhooks: [hook(443)] }, []],
     [
-      'ignores a Service without selector',
+      'allows nothing for a Service without selector',
       { webhooks: [hook(443)], services: { 'shop/hook': { ports: [{ port: 443 }] } } },
       [],
     ],
     [
-      'ignores an ExternalName, whatever it selects',
+      'allows nothing for an ExternalName, whatever it selects',
       {
         webhooks: [hook(443)],
         services: { 'shop/hook': { type: 'ExternalName', selector: { app: 'x' }, ports: [{ port: 443 }] } },
       },
       [],
     ],
-    ['ignores a port that the Service does not have', { webhooks: [hook(444)], services: hooks }, []],
     [
-      'ignores Services of other namespaces',
+      'allows nothing for a port that the Service does not have',
+      { webhooks: [hook(444)], services: hooks },
+      [],
+    ],
+    [
+      'allows nothing for Services of other namespaces',
       { webhooks: [hook(443, 'hook', 'data')], services: { ...hooks, 'data/hook': hooks['shop/hook'] } },
       [],
     ],
@@ -379,7 +383,7 @@ describe('baseline admissionWebhooks', () => {
     it(name, () => assert.deepEqual(specs(input), wanted));
   }
 
-  it('has an object for each Service', () => {
+  it('writes a policy for each Service', () => {
     const services = { ...hooks, 'shop/other': { selector: { app: 'other' }, ports: [{ port: 443 }] } };
     const policies = policiesOf(made, { webhooks: [hook(443), hook(443, 'other')], services }).slice(1);
     assert.equal(new Set(policies.map(({ metadata }) => metadata.name)).size, 2);

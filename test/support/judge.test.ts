@@ -4,13 +4,13 @@ import fc from 'fast-check';
 import type { Pod } from '../../src/analysis/cluster.ts';
 import { compileView } from '../../src/analysis/evaluator.ts';
 import type { StringMap } from '../../src/api/meta.ts';
-import type {
-  NetworkPolicy,
-  NetworkPolicyPeer,
-  NetworkPolicySpec,
-  PolicyType,
+import {
+  DIRECTIONS,
+  type NetworkPolicy,
+  type NetworkPolicyPeer,
+  type NetworkPolicySpec,
+  type PolicyType,
 } from '../../src/api/network-policy.ts';
-import { DIRECTIONS } from '../../src/policy/semantics/normalize.ts';
 import { Judge } from './judge.ts';
 
 describe('the judge of the invariants', () => {

@@ -11,8 +11,13 @@
 import { compileView } from '../../src/analysis/evaluator.ts';
 import type { Endpoint, Pod } from '../../src/analysis/cluster.ts';
 import type { StringMap } from '../../src/api/meta.ts';
-import type { NetworkPolicy, NetworkPolicySpec, PolicyType } from '../../src/api/network-policy.ts';
-import { DIRECTIONS, isolates, specKey } from '../../src/policy/semantics/normalize.ts';
+import {
+  DIRECTIONS,
+  type NetworkPolicy,
+  type NetworkPolicySpec,
+  type PolicyType,
+} from '../../src/api/network-policy.ts';
+import { isolates, specKey } from '../../src/policy/semantics/normalize.ts';
 import { byKey } from '../../src/util/order.ts';
 
 type Policies = readonly NetworkPolicy[];

@@ -8,7 +8,6 @@ import type { PolicyIndex } from './policy-index.ts';
 import { hasNames } from './ports.ts';
 import { type CompiledPeer, type CompiledPolicy, type PeerMatching, selectsRemote } from './rules.ts';
 
-export const DIRECTIONS: readonly PolicyType[] = ['Ingress', 'Egress'];
 const FAMILIES: readonly IPFamily[] = [4, 6];
 
 /** Pods of one group that all policies treat alike. */

@@ -6,12 +6,12 @@
  * that is unknown, and never was known, or policies that the API server would refuse for their size. Once somebody
  * isolates it in any case, waiting would only cut what the other rules allow.
  */
-import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
+import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { Compiled } from '../../policy/compile.ts';
 import { isolatesAll } from '../../policy/planning/effect.ts';
 import { excess } from '../../policy/limits.ts';
-import { DIRECTIONS, isolates } from '../../policy/semantics/normalize.ts';
+import { isolates } from '../../policy/semantics/normalize.ts';
 import { isTransitionalCover } from '../../policy/planning/transition.ts';
 import type { Failure } from '../results.ts';
 import { listText } from '../../util/list-text.ts';
@@ -89,7 +89,7 @@ function staysOpen(
 
 /** Whether a peer of a rule can't be resolved, and never was. */
 function isUnknown(direction: PolicyType, { unresolved }: Compiled): boolean {
-  return unresolved.some((each) => each.direction === direction && !each.held);
+  return unresolved.some((each) => each.direction === direction && !each.hasLastKnown);
 }
 
 function waitingFor(

@@ -20,7 +20,7 @@ export function noteEnforced(
     const waits = postponed.get(profile.metadata.name);
     const isolation = profile.spec.isolation.filter((each) => !waits?.directions.includes(each));
     if (relation !== 'enforce' || isolation.length === 0) return [];
-    const held = compiled.unresolved.some((each) => each.held) ? begun(intent, waits) : [];
+    const held = compiled.unresolved.some((each) => each.hasLastKnown) ? begun(intent, waits) : [];
     return [[profile.metadata.name, { isolation, held }] as const];
   });
   enforced.note(namespace, new Map(standing));

@@ -8,9 +8,9 @@
  */
 import type { KubeObject, LabelSelector, StringMap } from '../../api/meta.ts';
 import { GROUP, LABEL_NAMESPACE_NAME, LABEL_SERVICE_ACCOUNT } from '../../api/names.ts';
-import type { NetworkPolicy } from '../../api/network-policy.ts';
+import { DIRECTIONS, type NetworkPolicy } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
-import { DIRECTIONS, rulesOf } from '../semantics/normalize.ts';
+import { rulesOf } from '../semantics/normalize.ts';
 import { type BindingSpec, digest, isEnforcing, type ResourceRule } from './binding.ts';
 import { probeRequest } from './probe.ts';
 

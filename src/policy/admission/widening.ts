@@ -3,9 +3,14 @@
  * config/admission/tenant_policies.yaml for policies that were there before.
  */
 import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
-import type { NetworkPolicy, NetworkPolicyPeer, PolicyType } from '../../api/network-policy.ts';
+import {
+  DIRECTIONS,
+  type NetworkPolicy,
+  type NetworkPolicyPeer,
+  type PolicyType,
+} from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
-import { DIRECTIONS, isolates, rulesOf } from '../semantics/normalize.ts';
+import { isolates, rulesOf } from '../semantics/normalize.ts';
 
 /** Whom a policy allows; from the most to the least. */
 const KINDS = ['everyone', 'addresses', 'other namespaces', 'its own namespace'] as const;

@@ -1,4 +1,4 @@
-/** The peer `entity`: parts of the cluster, and of the world around it, that have a name of their own. */
+/** The peer `entity`: parts of the cluster, and the world outside, that every cluster has. Pure. */
 import type { NetworkPolicyPeer } from '../../api/network-policy.ts';
 import type { Entity } from '../../api/profile.ts';
 import {
@@ -13,18 +13,18 @@ import {
 import type { WorkloadSelector } from '../facts.ts';
 import { addressPeers } from './ip-block.ts';
 import {
-  atLeastOne,
   type Grant,
   isAtLeastOne,
   type PeerContext,
   type Resolution,
   resolved,
+  resolvedIfAny,
   unresolved,
 } from './resolution.ts';
 import { namespaceNamed } from './selectors.ts';
 import { endpointGrants, selects, targetPorts } from './service.ts';
 
-/** Cloud metadata services answer on link-local addresses; none of them is part of the world. */
+/** Cloud metadata services answer on these addresses. A pod that reaches them can take the node's credentials. */
 const LINK_LOCAL = ['169.254.0.0/16', 'fe80::/10', 'fd00:ec2::254/128', 'fd20:ce::254/128'];
 
 export function entityPeer(entity: Entity, context: PeerContext): Resolution {
@@ -44,7 +44,7 @@ export function entityPeer(entity: Entity, context: PeerContext): Resolution {
     case 'Monitoring':
       return workloads(context.cluster.configuration.monitoring, 'monitoring');
     default:
-      // Of a later version of the schema than this operator knows.
+      // An entity of a later version of the schema.
       return unresolved(
         'NotConfigured',
         `this version of the operator does not know ${String(entity)}; upgrade it`,
@@ -80,7 +80,7 @@ function clusterDNS({ cluster, impliesPorts }: PeerContext): Resolution {
     : resolved(pods);
 }
 
-/** The Service `default/kubernetes` and every address behind it, each with its own port. */
+/** The ClusterIPs of the Service `default/kubernetes`, and each address of its EndpointSlices, with their own ports. */
 function kubeAPIServer({ cluster, impliesPorts }: PeerContext): Resolution {
   if (
     !cluster.isKnown({ kind: 'services' }) ||
@@ -90,16 +90,16 @@ function kubeAPIServer({ cluster, impliesPorts }: PeerContext): Resolution {
   }
   const behind = endpointGrants(cluster.endpoints('default', 'kubernetes'), impliesPorts);
   const service = cluster.service('default', 'kubernetes');
-  const virtual = addressPeers(service?.clusterIPs ?? []);
+  const clusterIPs = addressPeers(service?.clusterIPs ?? []);
   const ports = (service?.ports ?? []).map(({ protocol, port }) => ({ protocol: protocol ?? 'TCP', port }));
-  // The virtual address alone is not enough: engines judge the address after its translation.
-  if (behind.length === 0 || ports.length === 0 || !isAtLeastOne(virtual)) {
+  // The ClusterIP alone is not enough: engines judge the address after its translation.
+  if (behind.length === 0 || ports.length === 0 || !isAtLeastOne(clusterIPs)) {
     return unresolved('NoEndpoints', 'the Service default/kubernetes has no addresses at the moment');
   }
-  return resolved({ peers: virtual, ...(impliesPorts && { ports }) }, ...behind);
+  return resolved({ peers: clusterIPs, ...(impliesPorts && { ports }) }, ...behind);
 }
 
-/** The nodes' InternalIPs, or the configured ranges. */
+/** The configured ranges of the nodes or, without any, the InternalIP of each Node. */
 function nodes({ cluster }: PeerContext): Resolution {
   const { nodeCIDRs, maxNodeAddresses } = cluster.configuration;
   const ranges = nodeCIDRs.map(
@@ -120,7 +120,7 @@ function nodes({ cluster }: PeerContext): Resolution {
     : unresolved('NoEndpoints', 'no Node has an InternalIP at the moment');
 }
 
-/** All addresses but the cluster's own and link-local ones. One peer per family, each in a rule of its own. */
+/** Every address but the cluster's own and link-local ones: one ipBlock for each family, in a grant of its own. */
 function world({ cluster }: PeerContext): Resolution {
   if (!cluster.isKnown({ kind: 'nodes' }) || !cluster.isKnown({ kind: 'serviceCIDRs' })) {
     return unresolved('SourceUnavailable', "the cluster's own address ranges cannot be read yet");
@@ -130,12 +130,12 @@ function world({ cluster }: PeerContext): Resolution {
   const pods = parsed([...podCIDRs, ...nodes.flatMap((node) => node.podCIDRs)]);
   const services = parsed(cluster.serviceCIDRs());
   const families = new Set(pods.map(({ family }) => family));
-  // Services of a family lead to pods of that family: not to know where those are would make them part of the world.
-  const unknown = services.find(({ family }) => !families.has(family));
-  if (families.size === 0 || unknown !== undefined) {
+  // A Service's family is a family of pods. Without the pods' ranges of that family, pods would count as the world.
+  const uncovered = services.find(({ family }) => !families.has(family));
+  if (families.size === 0 || uncovered !== undefined) {
     return unresolved(
       'NotConfigured',
-      `no Node reports its ${unknown ? `IPv${unknown.family} ` : ''}pod CIDRs; set podCIDRs in the operator's ` +
+      `no Node reports its ${uncovered ? `IPv${uncovered.family} ` : ''}pod CIDRs; set podCIDRs in the operator's ` +
         'configuration, or else the pods of the cluster would count as the world',
     );
   }
@@ -148,9 +148,9 @@ function world({ cluster }: PeerContext): Resolution {
         "set podCIDRs and nodeCIDRs in the operator's configuration",
     );
   }
-  // The API server wants exceptions to be smaller than the range: what fills a family leaves no world there.
+  // The API server refuses an exception as large as the range: a family without any other address is left out.
   const open = parsed(['0.0.0.0/0', '::/0']).filter((all) => !own.some((each) => containsCidr(each, all)));
-  return atLeastOne(
+  return resolvedIfAny(
     open.map((all): Grant => {
       const except = own.filter(({ family }) => family === all.family).map(formatCidr);
       return { peers: [{ ipBlock: { cidr: formatCidr(all), except } }] };
@@ -164,6 +164,7 @@ function parsed(cidrs: readonly string[]): Cidr[] {
   return cidrs.flatMap((cidr) => parseCidr(cidr) ?? []);
 }
 
+/** The pods of a list of the operator's configuration, whose key is `key`. */
 function workloads(configured: readonly WorkloadSelector[], key: string): Resolution {
   const peers = configured.map(
     ({ namespaceSelector, podSelector }): NetworkPolicyPeer => ({

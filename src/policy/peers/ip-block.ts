@@ -1,8 +1,8 @@
-/** Peers that are addresses. */
+/** Peers that are addresses. Pure. */
 import type { IPBlock, NetworkPolicyPeer } from '../../api/network-policy.ts';
 import { canonicalCidr, singleAddressCidr } from '../semantics/cidr.ts';
 
-/** The schema has checked the CIDRs; here they are only brought into their one spelling. */
+/** The block with its CIDRs in their canonical spelling; the schema has checked that they are CIDRs. */
 export function ipBlockPeer({ cidr, except = [] }: IPBlock): NetworkPolicyPeer {
   const exceptions = [...new Set(except.map((each) => canonicalCidr(each) ?? each))];
   return {
@@ -10,7 +10,7 @@ export function ipBlockPeer({ cidr, except = [] }: IPBlock): NetworkPolicyPeer {
   };
 }
 
-/** One peer for each address that can be read, /32 or /128, each once. */
+/** One peer (/32 or /128) for each distinct IP address; text that is no address is left out. */
 export function addressPeers(addresses: readonly string[]): NetworkPolicyPeer[] {
   const cidrs = addresses.flatMap((address) => singleAddressCidr(address) ?? []);
   return [...new Set(cidrs)].sort().map((cidr) => ({ ipBlock: { cidr } }));

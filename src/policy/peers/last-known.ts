@@ -1,4 +1,4 @@
-/** Reads back from live objects what a peer that can't be resolved now was resolved to before (invariant I3). Pure. */
+/** Reads the last known form of an unresolved peer back from observed policies (invariant I3). Pure. */
 import {
   LABEL_MANAGED_BY,
   LABEL_PROFILE,
@@ -12,28 +12,29 @@ import type { LastKnown } from '../compile.ts';
 import { isProfileReference, rulesOf } from '../semantics/normalize.ts';
 import { notesOf } from '../notes.ts';
 
+/** The last known rules that `observed`, policies of one namespace, carry for a peer. */
 export function lastKnownFrom(observed: readonly NetworkPolicy[]): LastKnown {
-  // By the names that the objects were made with: one may stand under an alternative name.
-  const byName = new Map(observed.map((policy) => [originalName(policy), policy]));
+  // By the names that the policies were compiled with: a policy may exist under an alternative name.
+  const byName = new Map(observed.map((policy) => [compiledName(policy), policy]));
   return (object, direction, rule, peer) => {
     const policy = byName.get(object);
     if (policy === undefined) return [];
     const notes = notesOf(policy);
-    // A rule without peers means everyone: it stands for no peer but `entity: Any`, which is always resolved.
+    // A rule without peers allows everyone. Only `entity: Any` compiles to it, and that is never unresolved.
     return rulesOf(policy.spec, direction).filter(
       (each, index) => notes[index]?.rule === rule && notes[index]?.peer === peer && each.peers !== undefined,
     );
   };
 }
 
-/** The name that the object was made for; undefined for somebody else's, and for short-lived ones. */
-function originalName({ metadata }: NetworkPolicy): string | undefined {
+/** The name that the policy was compiled with; undefined for foreign and transition policies. */
+function compiledName({ metadata }: NetworkPolicy): string | undefined {
   const { name, labels = {}, ownerReferences = [] } = metadata;
   const { [LABEL_MANAGED_BY]: manager, [LABEL_PROFILE]: profile, [LABEL_ROLE]: role } = labels;
   if (manager === MANAGER && profile !== undefined && (role === 'ingress' || role === 'egress')) {
     return policyName(profile, role, labels[LABEL_RULE]);
   }
-  // Its labels were taken off or changed; they are put back, with the rules that it carries.
+  // Somebody removed or changed the labels. The owner and the name still tell.
   const owner = ownerReferences.find(isProfileReference);
   return owner !== undefined && name.startsWith(`${owner.name}.`) ? name : undefined;
 }

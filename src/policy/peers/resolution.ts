@@ -1,11 +1,11 @@
-/** What a peer resolves to, shared by the resolvers beside this file. */
+/** The result of resolving a peer, shared by the resolvers beside this file. Pure. */
 import type { NetworkPolicyPeer, NetworkPolicyPort } from '../../api/network-policy.ts';
 import type { ClusterFacts, NamespaceFacts } from '../facts.ts';
 
-/** At least one: an empty `from` or `to` would mean everyone (invariant I3). */
+/** An empty `from` or `to` would mean everyone (invariant I3), so an empty list has no such type. */
 export type AtLeastOne<T> = readonly [T, ...T[]];
 
-/** A set of peers, with the ports that the peer itself implies where `impliesPorts` asks for them. */
+/** Peers that a flow may come from or go to; `ports` are those that the peer implies, where `impliesPorts` asks for them. */
 export interface Grant {
   readonly peers: AtLeastOne<NetworkPolicyPeer> | 'everyone';
   readonly ports?: readonly NetworkPolicyPort[];
@@ -34,15 +34,19 @@ export interface Unresolved {
   readonly message: string;
 }
 
-/** `incomplete`: what is granted is right, and there is more that the peer means and that can't be granted. */
+/**
+ * `partly-resolved`: the grants are right, but the peer means more than them, and `missing` says what.
+ * `unresolved`: the last known form of the peer stays in force.
+ */
 export type Resolution =
-  | { readonly grants: AtLeastOne<Grant>; readonly incomplete?: Unresolved }
-  | Unresolved;
+  | { readonly kind: 'resolved'; readonly grants: AtLeastOne<Grant> }
+  | { readonly kind: 'partly-resolved'; readonly grants: AtLeastOne<Grant>; readonly missing: Unresolved }
+  | ({ readonly kind: 'unresolved' } & Unresolved);
 
 export interface PeerContext {
   /**
-   * Whether the ports that a peer serves are the rule's: for a destination, where the rule lists none of its own.
-   * Where the peer is the source, its ports say nothing about the destination.
+   * True if the ports that a peer serves are the rule's: for a destination, where the rule lists no ports of its own.
+   * Of a source the ports say nothing about the destination.
    */
   readonly impliesPorts: boolean;
   readonly namespace: NamespaceFacts;
@@ -50,16 +54,24 @@ export interface PeerContext {
 }
 
 export function resolved(...grants: AtLeastOne<Grant>): Resolution {
-  return { grants };
+  return { kind: 'resolved', grants };
+}
+
+export function partlyResolved(grants: AtLeastOne<Grant>, missing: Unresolved): Resolution {
+  return { kind: 'partly-resolved', grants, missing };
 }
 
 export function unresolved(reason: UnresolvedReason, message: string): Resolution {
-  return { reason, message };
+  return { kind: 'unresolved', reason, message };
 }
 
-/** A resolution that grants all of `grants`, or says `reason` where there is none. */
-export function atLeastOne(grants: readonly Grant[], reason: UnresolvedReason, message: string): Resolution {
-  return isAtLeastOne(grants) ? { grants } : { reason, message };
+/** Resolved to all of `grants`; unresolved, with `reason` and `message`, if there are none. */
+export function resolvedIfAny(
+  grants: readonly Grant[],
+  reason: UnresolvedReason,
+  message: string,
+): Resolution {
+  return isAtLeastOne(grants) ? resolved(...grants) : unresolved(reason, message);
 }
 
 export function isAtLeastOne<T>(items: readonly T[]): items is AtLeastOne<T> {

@@ -1,10 +1,10 @@
-/** Peers that are label selectors: as written, by namespace name, and by labels shared with the namespace. */
+/** Peers that are label selectors: as written, by namespace name, and by labels shared with the namespace. Pure. */
 import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
 import type { NetworkPolicyPeer } from '../../api/network-policy.ts';
 import type { LabelSelector } from '../../api/meta.ts';
 import { type PeerContext, type Resolution, resolved, unresolved } from './resolution.ts';
 
-/** Only the parts that are there: an absent selector and an empty one differ. */
+/** The selectors that are present: an absent selector and an empty one differ. */
 export function selectorPeer({ namespaceSelector, podSelector }: NetworkPolicyPeer): NetworkPolicyPeer {
   return { ...(namespaceSelector && { namespaceSelector }), ...(podSelector && { podSelector }) };
 }
@@ -41,10 +41,10 @@ export function sameNamespaceLabelsPeer(keys: readonly string[], { namespace }: 
   return resolution;
 }
 
-/** One resolution for all namespaces of a tenant, so that its rules are made once; by the peer's keys, then by values. */
+/** By the peer's keys, then by values: one resolution for all namespaces of a tenant, so that its rules are made once. */
 const resolutions = new WeakMap<readonly string[], Map<string, Resolution>>();
 
-/** Selects namespaces by name, through the label that the API server keeps on each. */
+/** Selects namespaces by name, through the label that the API server sets on each. */
 export function namespaceNamed(...names: string[]): LabelSelector {
   const unique = [...new Set(names)].sort();
   return unique.length === 1
@@ -52,7 +52,7 @@ export function namespaceNamed(...names: string[]): LabelSelector {
     : { matchExpressions: [{ key: LABEL_NAMESPACE_NAME, operator: 'In', values: unique }] };
 }
 
-/** `podSelector` in the namespace `name`. */
+/** The pods of namespace `name` that `podSelector` selects. */
 export function podsIn(name: string, podSelector: LabelSelector): NetworkPolicyPeer {
   return { namespaceSelector: namespaceNamed(name), podSelector };
 }

@@ -1,7 +1,7 @@
-/** The peer `serviceAccount`: the pods that run as it, by the label that the API server keeps on them. */
+/** The peer `serviceAccount`: the pods that run as it, by the label that the API server keeps on them. Pure. */
 import { LABEL_SERVICE_ACCOUNT } from '../../api/names.ts';
 import type { NetworkPolicyPeer } from '../../api/network-policy.ts';
-import { type PeerContext, type Resolution, resolved, unresolved } from './resolution.ts';
+import { partlyResolved, type PeerContext, type Resolution, resolved, unresolved } from './resolution.ts';
 import { podsIn } from './selectors.ts';
 
 export function serviceAccountPeer(
@@ -17,7 +17,7 @@ export function serviceAccountPeer(
       `the pods of ServiceAccount ${namespace}/${name} are not known yet`,
     );
   }
-  // A label that somebody may have written means nothing.
+  // A label that anybody may write proves nothing.
   if (facts.failure !== undefined) return unresolved(facts.failure.reason, facts.failure.message);
   if (facts.mislabelled > 0) {
     return unresolved(
@@ -30,29 +30,26 @@ export function serviceAccountPeer(
   }
   const grant = { peers: [accountPods(namespace, name)] } as const;
   if (facts.unlabelled === 0) return resolved(grant);
-  return {
-    ...resolved(grant),
-    incomplete: {
-      reason: 'PodsUnlabelled',
-      message:
-        `${pods(facts.unlabelled)} of ServiceAccount ${namespace}/${name} ${facts.unlabelled === 1 ? 'is' : 'are'} ` +
-        `from before such pods were labelled, and not meant: have them created anew, as by kubectl -n ${namespace} ` +
-        `rollout restart deployment,statefulset,daemonset (kubectl -n ${namespace} get pods ` +
-        `-l '!${LABEL_SERVICE_ACCOUNT}' --field-selector spec.serviceAccountName=${name} shows which)`,
-    },
-  };
+  return partlyResolved([grant], {
+    reason: 'PodsUnlabelled',
+    message:
+      `${pods(facts.unlabelled)} of ServiceAccount ${namespace}/${name} ${facts.unlabelled === 1 ? 'is' : 'are'} ` +
+      `from before such pods were labelled, and not meant: have them created anew, as by kubectl -n ${namespace} ` +
+      `rollout restart deployment,statefulset,daemonset (kubectl -n ${namespace} get pods ` +
+      `-l '!${LABEL_SERVICE_ACCOUNT}' --field-selector spec.serviceAccountName=${name} shows which)`,
+  });
 }
 
-/** The pods with that label in that namespace. */
+/** The pods of `namespace` that are labelled with the account `name`. */
 export function accountPods(namespace: string, name: string): NetworkPolicyPeer {
   return podsIn(namespace, { matchLabels: { [LABEL_SERVICE_ACCOUNT]: name } });
 }
 
-/** Counting ends at `MOST_COUNTED`. */
+/** A number of pods in words; counting ends at `MOST_COUNTED`. */
 function pods(count: number): string {
   if (count > MOST_COUNTED) return `more than ${MOST_COUNTED} pods`;
   return count === 1 ? '1 pod' : `${count} pods`;
 }
 
-/** Most pods that are counted for one account; what is more counts as one more. */
+/** Most pods that are counted for one account; a larger number is reported as one more. */
 export const MOST_COUNTED = 500;

@@ -1,14 +1,14 @@
-/** The peer `service`: the pods behind a Service, or the addresses of one that has no selector. */
+/** The peer `service`: the pods behind a Service, or the addresses of a Service without selector. Pure. */
 import type { NetworkPolicyPort } from '../../api/network-policy.ts';
 import type { EndpointFacts, ServiceFacts, ServicePort } from '../facts.ts';
 import { addressPeers } from './ip-block.ts';
 import {
-  atLeastOne,
   type Grant,
   isAtLeastOne,
   type PeerContext,
   type Resolution,
   resolved,
+  resolvedIfAny,
   unresolved,
 } from './resolution.ts';
 import { podsIn } from './selectors.ts';
@@ -43,7 +43,7 @@ export function servicePeer(
   if (!cluster.isKnown({ kind: 'endpointSlices', namespace })) {
     return unresolved('SourceUnavailable', `EndpointSlices of namespace ${namespace} cannot be read yet`);
   }
-  return atLeastOne(
+  return resolvedIfAny(
     endpointGrants(cluster.endpoints(namespace, name), impliesPorts),
     'NoEndpoints',
     `Service ${namespace}/${name} has neither a selector nor EndpointSlices with addresses` +
@@ -51,7 +51,7 @@ export function servicePeer(
   );
 }
 
-/** A grant for each EndpointSlice that has addresses (and ports, where they are implied). */
+/** One grant for each EndpointSlice that has addresses and, where ports are implied, ports. */
 export function endpointGrants(slices: readonly EndpointFacts[], impliesPorts: boolean): Grant[] {
   return slices.flatMap((slice): Grant[] => {
     const peers = addressPeers(slice.addresses);
@@ -64,7 +64,7 @@ export function endpointGrants(slices: readonly EndpointFacts[], impliesPorts: b
   });
 }
 
-/** Whether pods are behind the Service: the selector of an ExternalName has no effect. */
+/** True if the Service selects pods. The selector of an ExternalName has no effect. */
 export function selects(
   service: ServiceFacts,
 ): service is ServiceFacts & { selector: Record<string, string> } {
@@ -75,7 +75,7 @@ export function selects(
   );
 }
 
-/** The ports of the pods behind a Service: numbers, or names that each pod gives its own number. */
+/** The ports of the pods behind a Service: numbers, or names of container ports. */
 export function targetPorts(ports: readonly ServicePort[]): NetworkPolicyPort[] {
   return ports.map(({ protocol, port, targetPort }) => ({
     protocol: protocol ?? 'TCP',

@@ -1,16 +1,9 @@
-/** What one policy does by itself: whom it isolates and what it allows, also compared with another form of it. Pure. */
-import type { NetworkPolicySpec, PolicyType } from '../../api/network-policy.ts';
-import {
-  type DirectionRule,
-  DIRECTIONS,
-  isolates,
-  ruleKey,
-  rulesOf,
-  withRules,
-} from '../semantics/normalize.ts';
+/** The effect of a single policy: the pods that it isolates and the flows that it allows. Pure. */
+import { DIRECTIONS, type NetworkPolicySpec, type PolicyType } from '../../api/network-policy.ts';
+import { type DirectionRule, isolates, ruleKey, rulesOf, withRules } from '../semantics/normalize.ts';
 import { EVERYTHING, selectorKey } from '../semantics/selector.ts';
 
-/** Whether `a` isolates a direction or holds a rule there that `b` does not. Both select the same pods. */
+/** True if `a` isolates a direction, or has a rule there, that `b` does not. Both select the same pods. */
 export function exceeds(a: NetworkPolicySpec, b: NetworkPolicySpec): boolean {
   return isolates(a).some((direction) => {
     if (!isolates(b).includes(direction)) return true;
@@ -19,26 +12,26 @@ export function exceeds(a: NetworkPolicySpec, b: NetworkPolicySpec): boolean {
   });
 }
 
-/** All that either form isolates and allows; both select the same pods. Wanted rules first, as their notes count. */
-export function union(old: NetworkPolicySpec, wanted: NetworkPolicySpec): NetworkPolicySpec {
+/** The union of two forms of a policy, which select the same pods. Desired rules come first: the notes are theirs. */
+export function union(observed: NetworkPolicySpec, desired: NetworkPolicySpec): NetworkPolicySpec {
   const policyTypes = DIRECTIONS.filter(
-    (each) => isolates(old).includes(each) || isolates(wanted).includes(each),
+    (each) => isolates(observed).includes(each) || isolates(desired).includes(each),
   );
   return policyTypes.reduce<NetworkPolicySpec>(
     (spec, direction) => {
-      const rules = [wanted, old].flatMap((form) => activeRules(form, direction));
+      const rules = [desired, observed].flatMap((form) => activeRules(form, direction));
       return withRules(spec, direction, [...new Map(rules.map((rule) => [ruleKey(rule), rule])).values()]);
     },
-    { podSelector: wanted.podSelector ?? {}, policyTypes },
+    { podSelector: desired.podSelector ?? {}, policyTypes },
   );
 }
 
-/** The rules of a direction that have an effect: those of one that is isolated. */
+/** The rules of a direction; none if the direction is not isolated, as they have no effect then. */
 function activeRules(spec: NetworkPolicySpec, direction: PolicyType): DirectionRule[] {
   return isolates(spec).includes(direction) ? rulesOf(spec, direction) : [];
 }
 
-/** Whether it allows anything. */
+/** True if the policy allows anything. */
 export function carriesRules(spec: NetworkPolicySpec): boolean {
   return DIRECTIONS.some((direction) => activeRules(spec, direction).length > 0);
 }
@@ -47,17 +40,17 @@ export function sameSelector(a: NetworkPolicySpec, b: NetworkPolicySpec): boolea
   return selectorKey(a.podSelector ?? EVERYTHING) === selectorKey(b.podSelector ?? EVERYTHING);
 }
 
-/** Whether `spec` isolates every pod of its namespace in `direction`. */
+/** True if the policy isolates every pod of its namespace in `direction`. */
 export function isolatesAll(spec: NetworkPolicySpec, direction: PolicyType): boolean {
   return isolates(spec).includes(direction) && selectorKey(spec.podSelector ?? EVERYTHING) === '{}';
 }
 
-/** Whether every pod that `b` isolates in a direction is isolated in it by `a` too. */
+/** True if `a` isolates every pod in every direction that `b` isolates it in. */
 export function isolatesNoLess(a: NetworkPolicySpec, b: NetworkPolicySpec): boolean {
   return sameSelector(a, b) && isolates(b).every((direction) => isolates(a).includes(direction));
 }
 
-/** Whether the object allows everything in its directions: its presence alone cuts nothing. */
+/** True if the policy allows everything in its directions: by itself it cuts nothing. */
 export function isCover(spec: NetworkPolicySpec): boolean {
   return isolates(spec).every((direction) =>
     rulesOf(spec, direction).some(({ peers, ports }) => !peers && !ports),

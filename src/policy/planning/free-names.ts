@@ -1,8 +1,8 @@
-/** The names under which policies stand where somebody else holds the names that they would have. Pure. */
+/** Alternative names for desired policies whose names foreign policies have. Pure. */
 import { alternativeName, LABEL_PROFILE } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 
-/** `desired`, each under its own name or, where that is taken, the first free alternative one. */
+/** `desired`, each under its own name or, if that is in `taken`, its first free alternative name. */
 export function withFreeNames(
   desired: readonly NetworkPolicy[],
   taken: ReadonlySet<string>,
@@ -14,7 +14,7 @@ export function withFreeNames(
     conflicts.push(name);
     const profile = policy.metadata.labels?.[LABEL_PROFILE] ?? '';
     let alternative = alternativeName(profile, name);
-    // Somebody who also took the alternative meant it; the chain goes on, and is the same each time.
+    // The chain of alternatives is the same each time, so that the policy keeps its name.
     while (taken.has(alternative)) alternative = alternativeName(profile, alternative);
     return { ...policy, metadata: { ...policy.metadata, name: alternative } };
   });

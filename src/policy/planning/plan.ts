@@ -1,20 +1,18 @@
 /**
- * The planner: from the policies that stand in a namespace and those that are wanted, the writes that lead from one
- * to the other. Pure.
+ * The planner: the writes that lead from the observed policies of a namespace to the desired ones. Pure.
  *
  * Guarantees, for each pod, each direction and each peer, at every prefix of the steps, and again when planning
- * starts anew from any prefix (a crash, a conflict):
- *   I1 never wider: what is allowed was allowed before or is allowed by what is wanted;
- *   I2 never cut:   what was allowed before and is allowed by what is wanted is allowed all the time.
- * Assumptions: writes are carried out in order, each before the next, and a failed one ends the plan. What another
- * writer changes meanwhile is seen at the next planning. With `hasPods` false there is no flow to cut, and the denies
- * go first.
+ * starts anew from any prefix (a crash, a write conflict):
+ *   I1 never wider: a flow is allowed only if it was allowed before or is allowed by the desired policies;
+ *   I2 never cut:   a flow that was allowed before and is allowed by the desired policies is allowed all the time.
+ * Assumptions: writes are carried out in order, each after the one before it succeeded. The next planning sees the
+ * changes that another writer makes meanwhile. With `hasPods` false there is no flow to cut, and the denies go first.
  *
- * How: what adds goes before what removes. An object that does both while others change in the same direction is
- * first the union of its two forms. One whose pod selector changes while others change has its coming form written
- * beside it meanwhile. And since the first policy that selects a pod isolates it, pods that become (or cease to be)
- * isolated through several objects with rules are covered by an allow-all object meanwhile, which selects exactly
- * pods that are not isolated before (or after).
+ * How: additions go before removals. A policy that gains and loses rules, while others change in the same direction, is
+ * first updated to the union of its two forms. If its pod selector changes too, a bridge carries its desired form
+ * meanwhile. The first policy that selects a pod isolates it; so pods that become (or cease to be) isolated through
+ * several policies with rules are covered by an allow-all policy meanwhile, which selects exactly the pods that are
+ * not isolated before (or after).
  */
 import type { ObjectMeta } from '../../api/meta.ts';
 import {
@@ -24,112 +22,161 @@ import {
   LABEL_ROLE,
   LABEL_RULE,
 } from '../../api/names.ts';
-import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
-import { type Change, changesOf, meet } from './diff.ts';
+import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../api/network-policy.ts';
+import { isolates, isProfileReference } from '../semantics/normalize.ts';
+import { EVERYTHING, selectorKey } from '../semantics/selector.ts';
+import { policyDeltas, type PolicyDelta, shareDirection } from './delta.ts';
 import { carriesRules, isCover, isolatesAll, sameSelector, union } from './effect.ts';
 import { withFreeNames } from './free-names.ts';
-import { DIRECTIONS, isolates, isProfileReference } from '../semantics/normalize.ts';
-import { EVERYTHING, selectorKey } from '../semantics/selector.ts';
 import { bridgeFor, coversFor, isTransition } from './transition.ts';
 
 /** Why a write is made; also a label of the metrics. */
 export type StepReason = 'missing' | 'changed' | 'unwanted' | 'transition';
 
-/** `policy` is the whole object to send; for update and delete it carries no resourceVersion, the executor adds it. */
+/** `policy` is the whole object to send. For an update it has no resourceVersion: whoever sends it adds that. */
 export type Step =
   | { readonly verb: 'create' | 'update'; readonly reason: StepReason; readonly policy: NetworkPolicy }
   | { readonly verb: 'delete'; readonly reason: StepReason; readonly name: string };
 
 export interface PlanContext {
-  /** Whether any pod runs in the namespace, as far as is known; true when in doubt. */
+  /** False only if the namespace is known to have no pods. */
   readonly hasPods: boolean;
-  /** Whether an observed policy is ours to change. Everything else is only taken into account. */
+  /** True if an observed policy is an own one. A foreign policy is taken into account, and never changed. */
   readonly isOurs: (policy: NetworkPolicy) => boolean;
 }
 
 export interface Plan {
   readonly steps: readonly Step[];
-  /** Names that somebody else's object holds; our object stands under an alternative name. */
+  /** Names of desired policies that foreign policies have; the own policy gets an alternative name. */
   readonly conflicts: readonly string[];
-  /** Directions in which pods may cease to be isolated for good, all or some of them. */
+  /** Directions in which some or all pods may cease to be isolated for good. */
   readonly opens: readonly PolicyType[];
 }
 
 /**
- * The steps from `observed` (all policies of the namespace) to `desired` (ours). Empty exactly if nothing differs.
- * Throws PlanTooComplexError where foreign policies leave no bounded way that meets both guarantees.
+ * The steps from `observed` (all policies of the namespace) to `desired` (own policies). Empty exactly if nothing differs.
+ * Throws PlanTooComplexError if foreign policies leave no bounded way that meets both guarantees.
  */
 export function plan(
   observed: readonly NetworkPolicy[],
   desired: readonly NetworkPolicy[],
-  context: PlanContext,
+  { hasPods, isOurs }: PlanContext,
 ): Plan {
-  const foreign = observed.filter((policy) => !context.isOurs(policy));
+  const foreign = observed.filter((policy) => !isOurs(policy));
+  const own = new Map(observed.filter(isOurs).map((policy) => [policy.metadata.name, policy]));
   const { named, conflicts } = withFreeNames(desired, new Set(foreign.map(({ metadata }) => metadata.name)));
-  const ours = new Map(observed.filter(context.isOurs).map((policy) => [policy.metadata.name, policy]));
-  const changes = changesOf(ours, named);
+  const deltas = policyDeltas(own, named);
   const after = [...foreign, ...named];
   const opens = DIRECTIONS.filter((direction) => isOpened(direction, observed, after));
-  if (changes.length === 0) return { steps: [], conflicts, opens };
-
-  const gains: Step[] = [];
-  const denyGains: Step[] = [];
-  const denyLosses: Step[] = [];
-  const losses: Step[] = [];
-  const cleanUp: Step[] = [];
-  const finished: Step[] = [];
-  const put = ({ old }: Change, policy: NetworkPolicy, reason: StepReason): Step =>
-    old === undefined
-      ? { verb: 'create', reason, policy }
-      : { verb: 'update', reason, policy: merged(old, policy) };
-
-  for (const change of changes) {
-    if (change.wanted === undefined) {
-      const { metadata, spec } = change.old;
-      if (isTransition(change.old)) {
-        // A bridge goes before a cover: it isolates, and the cover is what then keeps its pods open.
-        (isCover(spec) ? finished : cleanUp).push({
-          verb: 'delete',
-          reason: 'transition',
-          name: metadata.name,
-        });
-      } else {
-        (carriesRules(spec) ? losses : denyLosses).push({
-          verb: 'delete',
-          reason: 'unwanted',
-          name: metadata.name,
-        });
-      }
-      continue;
-    }
-    const { old, wanted } = change;
-    const reason = old === undefined ? 'missing' : 'changed';
-    const final = put(change, wanted, reason);
-    const adds = carriesRules(wanted.spec) ? gains : denyGains;
-    const removes = old !== undefined && carriesRules(old.spec) ? losses : denyLosses;
-    if (old === undefined || !change.loses) adds.push(final);
-    else if (!change.gains) removes.push(final);
-    else if (changes.every((other) => other === change || !meet(other, change))) adds.push(final);
-    else if (sameSelector(old.spec, wanted.spec)) {
-      adds.push(put(change, { ...wanted, spec: union(old.spec, wanted.spec) }, 'transition'));
-      removes.push(final);
-    } else {
-      const bridge = bridgeFor(wanted);
-      if (!ours.has(bridge.metadata.name))
-        adds.push({ verb: 'create', reason: 'transition', policy: bridge });
-      removes.push(final);
-      cleanUp.push({ verb: 'delete', reason: 'transition', name: bridge.metadata.name });
-    }
-  }
-
-  const covers = context.hasPods ? coversFor(observed, after, changes, ours) : [];
-  const steps = context.hasPods
-    ? [...covers.map(create), ...gains, ...denyGains, ...denyLosses, ...losses]
-    : [...denyGains, ...gains, ...denyLosses, ...losses];
-  finished.push(
-    ...covers.map(({ metadata }): Step => ({ verb: 'delete', reason: 'transition', name: metadata.name })),
+  if (deltas.length === 0) return { steps: [], conflicts, opens };
+  const staged = deltas.flatMap((delta) => stagesOf(delta, deltas, own));
+  const covers = hasPods ? coversFor({ before: observed, after, deltas, own }) : [];
+  staged.push(
+    ...covers.flatMap((cover): StagedStep[] => [
+      { stage: 'cover', step: createTransition(cover) },
+      { stage: 'uncover', step: deleteTransition(cover) },
+    ]),
   );
-  return { steps: [...steps, ...uniqueDeletes([...cleanUp, ...finished])], conflicts, opens };
+  return { steps: inOrder(staged, hasPods), conflicts, opens };
+}
+
+/** Groups of steps; within a group, order does not matter to the guarantees. */
+type Stage =
+  | 'cover'
+  | 'addRules'
+  | 'addDenies'
+  | 'removeDenies'
+  | 'removeRules'
+  // A bridge is deleted before a cover: the bridge isolates pods, and the cover keeps them open.
+  | 'removeBridges'
+  | 'uncover';
+
+const STAGES: readonly Stage[] = [
+  'cover',
+  'addRules',
+  'addDenies',
+  'removeDenies',
+  'removeRules',
+  'removeBridges',
+  'uncover',
+];
+const STAGES_WITHOUT_PODS: readonly Stage[] = [
+  'addDenies',
+  'addRules',
+  'removeDenies',
+  'removeRules',
+  'removeBridges',
+  'uncover',
+];
+
+interface StagedStep {
+  readonly stage: Stage;
+  readonly step: Step;
+}
+
+function inOrder(staged: readonly StagedStep[], hasPods: boolean): Step[] {
+  const steps = (hasPods ? STAGES : STAGES_WITHOUT_PODS).flatMap((stage) =>
+    staged.flatMap((each) => (each.stage === stage ? [each.step] : [])),
+  );
+  // A transition policy that a crash left behind and that this plan uses again is to be deleted twice.
+  const deleted = new Set<string>();
+  return steps.filter((step) => {
+    if (step.verb !== 'delete') return true;
+    const isFirst = !deleted.has(step.name);
+    deleted.add(step.name);
+    return isFirst;
+  });
+}
+
+/** The steps for one delta, each with its stage. */
+function stagesOf(
+  delta: PolicyDelta,
+  deltas: readonly PolicyDelta[],
+  own: ReadonlyMap<string, NetworkPolicy>,
+): StagedStep[] {
+  const { observed, desired } = delta;
+  if (desired === undefined) return [deletion(delta.observed)];
+  const add: Stage = carriesRules(desired.spec) ? 'addRules' : 'addDenies';
+  if (observed === undefined)
+    return [{ stage: add, step: { verb: 'create', reason: 'missing', policy: desired } }];
+  const remove: Stage = carriesRules(observed.spec) ? 'removeRules' : 'removeDenies';
+  const final = update(observed, desired, 'changed');
+  if (!delta.loses) return [{ stage: add, step: final }];
+  if (!delta.gains) return [{ stage: remove, step: final }];
+  // No other policy changes in this direction: a single write changes all at once.
+  if (deltas.every((other) => other === delta || !shareDirection(other, delta)))
+    return [{ stage: add, step: final }];
+  if (sameSelector(observed.spec, desired.spec)) {
+    const both = { ...desired, spec: union(observed.spec, desired.spec) };
+    return [
+      { stage: add, step: update(observed, both, 'transition') },
+      { stage: remove, step: final },
+    ];
+  }
+  const bridge = bridgeFor(desired);
+  return [
+    ...(own.has(bridge.metadata.name) ? [] : [{ stage: add, step: createTransition(bridge) }]),
+    { stage: remove, step: final },
+    { stage: 'removeBridges', step: deleteTransition(bridge) },
+  ];
+}
+
+function deletion(policy: NetworkPolicy): StagedStep {
+  const { metadata, spec } = policy;
+  if (isTransition(policy))
+    return { stage: isCover(spec) ? 'uncover' : 'removeBridges', step: deleteTransition(policy) };
+  return {
+    stage: carriesRules(spec) ? 'removeRules' : 'removeDenies',
+    step: { verb: 'delete', reason: 'unwanted', name: metadata.name },
+  };
+}
+
+function createTransition(policy: NetworkPolicy): Step {
+  return { verb: 'create', reason: 'transition', policy };
+}
+
+function deleteTransition({ metadata }: NetworkPolicy): Step {
+  return { verb: 'delete', reason: 'transition', name: metadata.name };
 }
 
 function isOpened(
@@ -142,40 +189,32 @@ function isOpened(
     policies
       .filter(({ spec }) => isolates(spec).includes(direction))
       .map(({ spec }) => selectorKey(spec.podSelector ?? EVERYTHING));
-  const kept = new Set(selectors(after));
-  return selectors(before).some((each) => !kept.has(each));
+  const isolatedAfter = new Set(selectors(after));
+  return selectors(before).some((each) => !isolatedAfter.has(each));
 }
 
-/** What is sent to make `old` into `wanted`: labels, annotations, owners and finalizers of others are kept. */
-function merged(old: NetworkPolicy, wanted: NetworkPolicy): NetworkPolicy {
-  const { labels = {}, annotations = {}, ownerReferences = [], finalizers, name, namespace } = old.metadata;
-  const managed = [LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE];
+/** The update of `observed` to `desired`, which keeps labels, annotations, owners and finalizers of others. */
+function update(observed: NetworkPolicy, desired: NetworkPolicy, reason: StepReason): Step {
+  const { labels, annotations, ownerReferences = [], finalizers, name, namespace } = observed.metadata;
   const metadata: ObjectMeta = {
     name,
     ...(namespace !== undefined && { namespace }),
     ...(finalizers && { finalizers }),
-    labels: { ...without(labels, managed), ...wanted.metadata.labels },
-    annotations: { ...without(annotations, [ANNOTATION_RULES]), ...wanted.metadata.annotations },
+    labels: { ...without(labels, OWN_LABELS), ...desired.metadata.labels },
+    annotations: { ...without(annotations, [ANNOTATION_RULES]), ...desired.metadata.annotations },
     ownerReferences: [
       ...ownerReferences.filter((reference) => !isProfileReference(reference)),
-      ...(wanted.metadata.ownerReferences ?? []),
+      ...(desired.metadata.ownerReferences ?? []),
     ],
   };
-  return { ...wanted, metadata };
+  return { verb: 'update', reason, policy: { ...desired, metadata } };
 }
 
-function without(map: Readonly<Record<string, string>>, keys: readonly string[]): Record<string, string> {
+const OWN_LABELS = [LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE];
+
+function without(
+  map: Readonly<Record<string, string>> = {},
+  keys: readonly string[] = [],
+): Record<string, string> {
   return Object.fromEntries(Object.entries(map).filter(([key]) => !keys.includes(key)));
-}
-
-function create(policy: NetworkPolicy): Step {
-  return { verb: 'create', reason: 'transition', policy };
-}
-
-function uniqueDeletes(steps: readonly Step[]): Step[] {
-  return [
-    ...new Map(
-      steps.map((step) => [step.verb === 'delete' ? step.name : step.policy.metadata.name, step]),
-    ).values(),
-  ];
 }

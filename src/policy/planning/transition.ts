@@ -1,25 +1,30 @@
 /**
- * The short-lived objects that a plan goes through: bridges, which hold the coming form of an object beside it, and
- * covers, which keep open the pods that no other policy isolates. Pure.
+ * The transition policies of a plan: bridges, which carry the desired form of a policy beside its observed form, and
+ * covers, which keep pods open that no other policy isolates. Pure.
  */
 import type { LabelSelector } from '../../api/meta.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, MANAGER, transitionName } from '../../api/names.ts';
-import type { NetworkPolicy, NetworkPolicySpec, PolicyType } from '../../api/network-policy.ts';
+import {
+  DIRECTIONS,
+  type NetworkPolicy,
+  type NetworkPolicySpec,
+  type PolicyType,
+} from '../../api/network-policy.ts';
 import { complement } from '../semantics/selector-complement.ts';
-import type { Change } from './diff.ts';
+import type { PolicyDelta } from './delta.ts';
 import { carriesRules, isCover } from './effect.ts';
-import { DIRECTIONS, fingerprint, isolates, isProfileReference, withRules } from '../semantics/normalize.ts';
+import { fingerprint, isolates, isProfileReference, withRules } from '../semantics/normalize.ts';
 import { EVERYTHING, selectorKey } from '../semantics/selector.ts';
 
-/** Most allow-all objects that a transition may take; reached only with many multi-label foreign selectors. */
+/** Most covers of one direction; more are needed only beside many foreign policies that select by several labels. */
 const MAX_COVERS = 32;
 
-/** The cover of pods that other policies do not isolate would take too many objects. */
+/** The pods that other policies do not isolate can't be covered by few enough policies. */
 export class PlanTooComplexError extends Error {
   override name = 'PlanTooComplexError';
 }
 
-/** Whether a policy is a short-lived one that allows everything: what no other one isolates is open. */
+/** True for a cover that a plan created: pods that no other policy isolates are open under it. */
 export function isTransitionalCover(policy: NetworkPolicy): boolean {
   return isTransition(policy) && isCover(policy.spec);
 }
@@ -28,31 +33,34 @@ export function isTransition({ metadata }: NetworkPolicy): boolean {
   return metadata.labels?.[LABEL_ROLE] === 'transition';
 }
 
+/** All policies of the namespace before and after the plan, its deltas, and the observed own policies by name. */
+interface CoverInput {
+  readonly before: readonly NetworkPolicy[];
+  readonly after: readonly NetworkPolicy[];
+  readonly deltas: readonly PolicyDelta[];
+  readonly own: ReadonlyMap<string, NetworkPolicy>;
+}
+
 /**
- * The allow-all objects that the transition needs. In a direction where two or more objects begin to allow something,
- * pods that no policy isolates yet would be cut between the first and the last; where two or more cease to, so would
- * pods that no policy isolates in the end.
+ * The covers that a plan creates. If two or more policies begin to allow something in a direction, pods that no policy
+ * isolates before would be cut between the first write and the last. If two or more cease to, so would pods that no
+ * policy isolates after.
  */
-export function coversFor(
-  before: readonly NetworkPolicy[],
-  after: readonly NetworkPolicy[],
-  changes: readonly Change[],
-  ours: ReadonlyMap<string, NetworkPolicy>,
-): NetworkPolicy[] {
+export function coversFor({ before, after, deltas, own }: CoverInput): NetworkPolicy[] {
   const covers = DIRECTIONS.flatMap((direction) => {
-    // Written among the objects with rules, though it may (changed by hand) only isolate in this direction.
+    // A policy that was changed by hand may have rules, and yet only isolate in this direction.
     const allows = (policy: NetworkPolicy | undefined) =>
       policy !== undefined && isolates(policy.spec).includes(direction) && carriesRules(policy.spec);
-    const beginning = changes.filter(({ gains, wanted }) => gains && allows(wanted)).length;
-    const ceasing = changes.filter(
-      ({ loses, old }) => loses && old && allows(old) && !isTransitionalCover(old),
+    const beginning = deltas.filter(({ gains, desired }) => gains && allows(desired)).length;
+    const ceasing = deltas.filter(
+      ({ loses, observed }) => loses && observed && allows(observed) && !isTransitionalCover(observed),
     ).length;
     const selectors = [
       ...(beginning > 1 ? uncovered(before, direction) : []),
       ...(ceasing > 1 ? uncovered(after, direction) : []),
     ];
-    const model = changes.find(({ old, wanted }) => allows(old) || allows(wanted));
-    const owner = model?.wanted ?? model?.old;
+    const model = deltas.find(({ observed, desired }) => allows(observed) || allows(desired));
+    const owner = model?.desired ?? model?.observed;
     if (owner === undefined) return [];
     const distinct = new Map(selectors.map((selector) => [selectorKey(selector), selector]));
     return [...distinct].map(([key, podSelector]) =>
@@ -63,7 +71,7 @@ export function coversFor(
       ),
     );
   });
-  return covers.filter(({ metadata }) => !ours.has(metadata.name));
+  return covers.filter(({ metadata }) => !own.has(metadata.name));
 }
 
 /** Selectors that together match exactly the pods that none of `policies` isolates in `direction`. */
@@ -80,12 +88,12 @@ function uncovered(policies: readonly NetworkPolicy[], direction: PolicyType): r
   );
 }
 
-/** The object that holds the coming form of a policy while the old one still stands under its name. */
-export function bridgeFor(wanted: NetworkPolicy): NetworkPolicy {
-  return transitional(wanted, `form ${fingerprint(wanted)} of ${wanted.metadata.name}`, wanted.spec);
+/** The policy that carries the desired form of a policy until its observed form is updated. */
+export function bridgeFor(desired: NetworkPolicy): NetworkPolicy {
+  return transitional(desired, `form ${fingerprint(desired)} of ${desired.metadata.name}`, desired.spec);
 }
 
-/** A short-lived object beside `owner`, with its namespace, profile and owner. */
+/** A transition policy with the namespace, profile and ownerReferences of `owner`. */
 function transitional(owner: NetworkPolicy, purpose: string, spec: NetworkPolicySpec): NetworkPolicy {
   const profile =
     owner.metadata.labels?.[LABEL_PROFILE] ??

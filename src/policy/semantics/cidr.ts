@@ -1,7 +1,7 @@
 /**
  * IP addresses and CIDRs, read exactly as the API server reads them (k8s.io/utils/net ParseCIDRSloppy): leading
  * zeros are decimal, never octal; bits beyond the prefix are dropped; an IPv4-mapped IPv6 address is IPv4.
- * General libraries differ on each of these, and a policy must mean the same here as where it is stored.
+ * General libraries differ on each of these, and a policy must mean here what it means to the API server. Pure.
  */
 
 export type IPFamily = 4 | 6;
@@ -49,17 +49,17 @@ export function parseCidr(text: string): Cidr | undefined {
   return cidr.first >> 32n === MAPPED ? range(4, prefix - 96, cidr.first & 0xffffffffn) : cidr;
 }
 
-/** The one spelling of a range: RFC 5952 for IPv6, no bits beyond the prefix. */
+/** The canonical spelling of a range: RFC 5952 for IPv6, no bits beyond the prefix. */
 export function formatCidr(cidr: Cidr): string {
   return `${formatAddress({ family: cidr.family, value: cidr.first })}/${cidr.prefix}`;
 }
 
-/** The one spelling of an address: dotted decimal, or RFC 5952. */
+/** The canonical spelling of an address: dotted decimal, or RFC 5952. */
 export function formatAddress({ family, value }: Address): string {
   return family === 4 ? dotted(value) : formatIPv6(value);
 }
 
-/** The one spelling of the CIDR that `text` spells; undefined if it spells none. */
+/** The canonical spelling of the CIDR that `text` spells; undefined if it spells none. */
 export function canonicalCidr(text: string): string | undefined {
   const cidr = parseCidr(text);
   return cidr && formatCidr(cidr);
@@ -80,14 +80,14 @@ export function containsAddress(cidr: Cidr, address: Address): boolean {
   return cidr.family === address.family && cidr.first <= address.value && address.value <= cidr.last;
 }
 
-/** Whether `outer` holds every address of `inner`; a range contains itself. */
+/** True if `outer` holds every address of `inner`; a range contains itself. */
 export function containsCidr(outer: Cidr, inner: Cidr): boolean {
   return outer.family === inner.family && outer.first <= inner.first && inner.last <= outer.last;
 }
 
 /**
- * The shortest list of CIDRs that holds exactly the same addresses: IPv4 before IPv6, then ascending. The same
- * addresses give the same list, however they were spelled.
+ * The shortest list of CIDRs that holds exactly the addresses of `cidrs`: IPv4 before IPv6, then ascending. Equal
+ * sets of addresses give equal lists, however they were spelled.
  */
 export function mergeCidrs(cidrs: readonly Cidr[]): Cidr[] {
   const sorted = [...cidrs].sort(compareCidrs);

@@ -1,7 +1,7 @@
 /**
- * The normal form of a NetworkPolicy's specification: equal for all spellings that the API gives one meaning
- * (defaults, key and list order, absent against empty lists, CIDR spelling), so that a comparison of normal forms
- * never causes a write that changes nothing (invariant I6), nor misses one that does.
+ * Keys that are equal for all spellings to which the API gives one meaning: defaults, order of keys and lists, absent and
+ * empty lists, spelling of CIDRs. A comparison by keys never causes a write that changes nothing (invariant I6), and
+ * never misses one that changes something. Pure; keys are cached by object.
  */
 import { hash } from 'node:crypto';
 import {
@@ -13,18 +13,16 @@ import {
   LABEL_ROLE,
   LABEL_RULE,
 } from '../../api/names.ts';
-import type {
-  NetworkPolicy,
-  NetworkPolicyPeer,
-  NetworkPolicyPort,
-  NetworkPolicySpec,
-  PolicyType,
+import {
+  DIRECTIONS,
+  type NetworkPolicy,
+  type NetworkPolicyPeer,
+  type NetworkPolicyPort,
+  type NetworkPolicySpec,
+  type PolicyType,
 } from '../../api/network-policy.ts';
 import { canonicalCidr } from './cidr.ts';
 import { EVERYTHING, selectorKey } from './selector.ts';
-
-/** The two directions; also the two values of `policyTypes`. */
-export const DIRECTIONS: readonly PolicyType[] = ['Ingress', 'Egress'];
 
 /** A rule of either direction, with `from` or `to` under one name. Absent `peers`: everyone. Absent `ports`: all. */
 export interface DirectionRule {
@@ -32,7 +30,7 @@ export interface DirectionRule {
   readonly ports?: readonly NetworkPolicyPort[];
 }
 
-/** The rules of one direction as they stand in `spec`, in their order, whether or not the direction is isolated. */
+/** The rules of one direction in the order of `spec`, also if the direction is not isolated. */
 export function rulesOf(spec: NetworkPolicySpec, direction: PolicyType): DirectionRule[] {
   const rules =
     direction === 'Ingress'
@@ -44,7 +42,7 @@ export function rulesOf(spec: NetworkPolicySpec, direction: PolicyType): Directi
   }));
 }
 
-/** `spec` with the rules of `direction` replaced. */
+/** A copy of `spec` with other rules of `direction`. */
 export function withRules(
   spec: NetworkPolicySpec,
   direction: PolicyType,
@@ -64,7 +62,7 @@ export function withRules(
       };
 }
 
-/** The directions that `spec` isolates its pods in; absent means Ingress, and Egress where it has egress rules. */
+/** The directions in which `spec` isolates its pods. Absent policyTypes mean Ingress, and Egress if it has egress rules. */
 export function isolates(spec: NetworkPolicySpec): readonly PolicyType[] {
   const { policyTypes, egress } = spec;
   if (policyTypes !== undefined && policyTypes.length > 0) {
@@ -73,12 +71,12 @@ export function isolates(spec: NetworkPolicySpec): readonly PolicyType[] {
   return egress !== undefined && egress.length > 0 ? DIRECTIONS : ['Ingress'];
 }
 
-/** A string that is equal for rules of the same meaning. */
+/** Equal for rules of the same meaning. */
 export function ruleKey({ peers, ports }: DirectionRule): string {
   return `${peersKey(peers)} ${portsKey(ports)}`;
 }
 
-/** A string that is equal for specifications of the same meaning. Rules of a direction that is not isolated count. */
+/** Equal for specs of the same meaning. Rules of a direction that is not isolated count. */
 export function specKey(spec: NetworkPolicySpec): string {
   const rules = DIRECTIONS.map((direction) =>
     [...new Set(rulesOf(spec, direction).map(ruleKey))].sort().join('\n'),
@@ -88,8 +86,8 @@ export function specKey(spec: NetworkPolicySpec): string {
 }
 
 /**
- * A digest of everything of a policy that this operator is responsible for: the specification's meaning, our labels
- * and annotation, and which profile owns it. Two policies with the same fingerprint need no write.
+ * A digest of the parts of a policy that the operator writes: the meaning of its spec, our labels and annotation, and the
+ * owning profile. An observed policy with the fingerprint of the desired one needs no write.
  */
 export function fingerprint({ metadata, spec }: NetworkPolicy): string {
   const { labels, annotations, ownerReferences } = metadata;
@@ -105,18 +103,18 @@ export function fingerprint({ metadata, spec }: NetworkPolicy): string {
   return text;
 }
 
-/** By specification: compiled policies of many namespaces share theirs, with the other parts. */
+/** By spec: compiled policies of many namespaces share their spec, and the other parts with it. */
 const fingerprints = new WeakMap<
   NetworkPolicySpec,
   Pick<NetworkPolicy['metadata'], 'labels' | 'annotations' | 'ownerReferences'> & { readonly text: string }
 >();
 
-/** Whether an ownerReference names a SegmentationProfile, of any version of the API. */
+/** True if an ownerReference names a SegmentationProfile, of any version of the API. */
 export function isProfileReference(reference: { apiVersion: string; kind: string }): boolean {
   return reference.kind === KIND && reference.apiVersion.startsWith(`${GROUP}/`);
 }
 
-/** A string that is equal for peers of the same meaning. An absent selector and `{}` differ: see the API. */
+/** Equal for peers of the same meaning. An absent namespaceSelector and `{}` differ. */
 export function peerKey(peer: NetworkPolicyPeer): string {
   if (peer.ipBlock !== undefined) {
     const { cidr, except = [] } = peer.ipBlock;
@@ -129,7 +127,7 @@ export function peerKey(peer: NetworkPolicyPeer): string {
   ]);
 }
 
-/** A string that is equal for ports of the same meaning. */
+/** Equal for ports of the same meaning. */
 export function portKey(port: NetworkPolicyPort): string {
   const end = port.endPort === port.port ? undefined : port.endPort;
   return JSON.stringify([port.protocol ?? 'TCP', port.port ?? null, end ?? null]);
@@ -138,12 +136,12 @@ export function portKey(port: NetworkPolicyPort): string {
 const peersKey = listKey(peerKey);
 const portsKey = listKey(portKey);
 
-/** Longest key of a list that is kept as it is, in characters. */
+/** Longest key of a list that is not replaced by its digest, in characters. */
 const MAX_KEY_LENGTH = 256;
 
 /**
- * The key of a list without order and repeats; `*` where it is absent or empty. Remembered for each list: rules of many
- * objects share theirs, and lists of addresses are long.
+ * The key of a list, regardless of order and repeats; `*` if it is absent or empty. Cached by list: rules of many policies
+ * share theirs, and lists of addresses are long.
  */
 function listKey<T>(key: (item: T) => string): (items: readonly T[] | undefined) => string {
   const known = new WeakMap<readonly T[], string>();
@@ -159,7 +157,7 @@ function listKey<T>(key: (item: T) => string): (items: readonly T[] | undefined)
   };
 }
 
-/** The canonical spelling; what no parser accepts is compared as it is written. */
+/** The canonical spelling; text that is no CIDR is compared as it is. */
 function spelled(cidr: string): string {
   return canonicalCidr(cidr) ?? cidr;
 }

@@ -1,10 +1,10 @@
-/** What label selectors leave over, as label selectors: these know no "or" and no "not", but several together do. */
+/** The complement of label selectors, as label selectors: one has no "or" and no "not", but several together do. Pure. */
 import type { LabelSelector, LabelSelectorRequirement } from '../../api/meta.ts';
 import { canonicalSelector, EVERYTHING, NOTHING } from './selector.ts';
 
 /**
  * Selectors of which at least one matches exactly those labels that none of `selectors` matches: the product of the
- * negations of their requirements, without what matches nothing or is part of another. Empty if nothing is left over;
+ * negations of their requirements, without selectors that match nothing or less than another. Empty if nothing is left over;
  * undefined if more than `most` would be needed on the way.
  */
 export function complement(
@@ -32,7 +32,7 @@ export function complement(
   return left;
 }
 
-/** Drops selectors whose requirements include all of another's: what they match, the other matches too. */
+/** Drops selectors whose requirements include all of another's: the other one matches the same labels, and more. */
 function withoutParts(selectors: readonly LabelSelector[]): LabelSelector[] {
   const all = selectors.map((selector) => {
     const requirements = new Set(requirementsOf(selector).map((each) => JSON.stringify(each)));

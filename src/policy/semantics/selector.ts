@@ -19,7 +19,7 @@ export const NOTHING: LabelSelector = {
   ],
 };
 
-/** Whether `labels` meet every requirement of `selector`. NotIn and DoesNotExist hold where the key is absent. */
+/** True if `labels` meet every requirement of `selector`. NotIn and DoesNotExist hold if the key is absent. */
 export function matches(selector: LabelSelector, labels: StringMap): boolean {
   for (const key in selector.matchLabels) {
     if (valueOf(labels, key) !== selector.matchLabels[key]) return false;
@@ -28,8 +28,7 @@ export function matches(selector: LabelSelector, labels: StringMap): boolean {
 }
 
 /**
- * The one form of all selectors that match the same labels: two selectors are equivalent exactly if their
- * canonical forms are equal. Keys and values are sorted, a single value is in `matchLabels`, redundant
+ * The canonical form of a selector: two selectors match the same labels exactly if their canonical forms are equal. Keys and values are sorted, a single value is in `matchLabels`, redundant
  * requirements are gone, and a contradiction is NOTHING. (Keys are independent of each other and their values
  * unbounded, so each key has one simplest constraint.)
  */
@@ -59,12 +58,12 @@ export function canonicalSelector(selector: LabelSelector): LabelSelector {
   };
 }
 
-/** A string that is equal for two selectors exactly if they match the same labels. */
+/** Equal for two selectors exactly if they match the same labels. */
 export function selectorKey(selector: LabelSelector): string {
   return JSON.stringify(canonicalSelector(selector));
 }
 
-/** Its requirements as `kubectl get --selector` takes them; none for one that selects everything. */
+/** The requirements as `kubectl get --selector` takes them; none if the selector is empty. */
 export function selectorTerms({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string[] {
   return [
     ...Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`),
@@ -88,17 +87,17 @@ function meets({ key, operator, values = [] }: LabelSelectorRequirement, labels:
     case 'DoesNotExist':
       return value === undefined;
     default:
-      // An operator that no released API has: it can't be shown to hold.
+      // No released API has another operator. An unknown requirement is not met, so that nothing is opened by it.
       return false;
   }
 }
 
-/** `constructor` and the like are valid label keys: only own properties are labels. */
+/** The label's value. Only own properties are labels: `constructor` is a valid key. */
 function valueOf(labels: StringMap, key: string): string | undefined {
   return Object.hasOwn(labels, key) ? labels[key] : undefined;
 }
 
-/** What a selector asks of one key. */
+/** The requirements of a selector on one key. */
 interface Constraint {
   presence: 'any' | 'present' | 'absent' | 'contradiction';
   /** Undefined: every value. */

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { StringMap } from '../../../src/api/meta.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, MANAGER } from '../../../src/api/names.ts';
-import type { NetworkPolicy, PolicyType } from '../../../src/api/network-policy.ts';
+import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../../src/api/network-policy.ts';
 import type { Peer, SegmentationProfile } from '../../../src/api/profile.ts';
 import { desiredOf, type Intent } from '../../../src/controller/namespace/desired.ts';
 import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
 import { type Ground, postponed } from '../../../src/controller/namespace/postponed.ts';
 import { compile } from '../../../src/policy/compile.ts';
-import { DIRECTIONS, isolates } from '../../../src/policy/semantics/normalize.ts';
+import { isolates } from '../../../src/policy/semantics/normalize.ts';
 import { isolatesAll } from '../../../src/policy/planning/effect.ts';
 import { facts, profile } from '../../policy/fixture.ts';
 import { Judge } from '../../support/judge.ts';
@@ -201,7 +201,9 @@ describe('what is not begun with in a namespace', () => {
             const has = observed.some(
               (each) => on.ownerOf(each) !== undefined && isolates(each.spec).includes(direction),
             );
-            const unknown = compiled.unresolved.some((each) => each.direction === direction && !each.held);
+            const unknown = compiled.unresolved.some(
+              (each) => each.direction === direction && !each.hasLastKnown,
+            );
             return profile.spec.isolation.includes(direction) && (has || !unknown);
           });
           assert.ok(able, `${direction} is isolated, and nobody knows all of its peers`);

@@ -28,9 +28,9 @@ const ask = (observed: readonly NetworkPolicy[], peer = 'service data/db') =>
 const withMetadata = (change: (metadata: NetworkPolicy['metadata']) => Partial<NetworkPolicy['metadata']>) =>
   policies.map((policy) => ({ ...policy, metadata: { ...policy.metadata, ...change(policy.metadata) } }));
 
-describe('what a peer was last known as', () => {
+describe('the last known form of a peer', () => {
   const cases: [name: string, observed: readonly NetworkPolicy[], found: boolean][] = [
-    ['is what the live object carries for it', policies, true],
+    ['is read from the observed policy', policies, true],
     [
       'is found under an alternative name',
       withMetadata(({ name }) => ({ name: alternativeName('segmented', name) })),
@@ -43,14 +43,10 @@ describe('what a peer was last known as', () => {
       })),
       true,
     ],
-    ['is found where the labels were taken off, by the owner', withMetadata(() => ({ labels: {} })), true],
+    ['is found by the owner if the labels were removed', withMetadata(() => ({ labels: {} })), true],
+    ['is not read from a foreign policy', withMetadata(() => ({ labels: {}, ownerReferences: [] })), false],
     [
-      'is not read from somebody else’s object',
-      withMetadata(() => ({ labels: {}, ownerReferences: [] })),
-      false,
-    ],
-    [
-      'is not read from the object of another profile',
+      'is not read from a policy of another profile',
       withMetadata(({ labels }) => ({
         labels: { ...labels, 'segmentation.dev/profile': 'other' },
         ownerReferences: [],
@@ -58,30 +54,30 @@ describe('what a peer was last known as', () => {
       false,
     ],
     [
-      'is not read from a short-lived object',
+      'is not read from a transition policy',
       withMetadata(({ labels }) => ({
         labels: { ...labels, 'segmentation.dev/role': 'transition' },
         ownerReferences: [],
       })),
       false,
     ],
-    ['is nothing without notes', withMetadata(() => ({ annotations: {} })), false],
+    ['is unknown without notes', withMetadata(() => ({ annotations: {} })), false],
     [
-      'is nothing with notes that can not be read',
+      'is unknown if the notes are no JSON',
       withMetadata(() => ({ annotations: { 'segmentation.dev/rules': '{[' } })),
       false,
     ],
     [
-      'is nothing with notes that are no list',
+      'is unknown if the notes are no list',
       withMetadata(() => ({ annotations: { 'segmentation.dev/rules': '{"0":{"rule":"r"}}' } })),
       false,
     ],
     [
-      'is nothing with notes of nothing',
+      'is unknown if the notes name no rule',
       withMetadata(() => ({ annotations: { 'segmentation.dev/rules': '[null, 1]' } })),
       false,
     ],
-    ['is nothing where nothing stands', [], false],
+    ['is unknown without policies', [], false],
   ];
   for (const [name, observed, found] of cases) {
     it(name, () => assert.deepEqual(ask(observed), found ? [rule] : []));
@@ -96,16 +92,16 @@ describe('what a peer was last known as', () => {
     assert.deepEqual(ask(emptied), []);
   });
 
-  it('is another for another rule, object or direction', () => {
+  it('belongs to one rule, policy and direction', () => {
     const lastKnown = lastKnownFrom(policies);
     assert.deepEqual(lastKnown('segmented.egress.own', 'Egress', 'own', 'service data/db'), [rule]);
     assert.deepEqual(lastKnown('segmented.egress', 'Egress', 'own', 'service data/db'), []);
     assert.deepEqual(lastKnown('segmented.egress', 'Ingress', 'r', 'service data/db'), []);
   });
 
-  it('keeps the policies as they are when the Service goes', () => {
+  it('keeps the policies as they are when the Service is deleted', () => {
     const after = compile(made, SHOP, facts(), lastKnownFrom(policies));
     assert.equal(JSON.stringify(after.policies), JSON.stringify(policies));
-    assert.ok(after.unresolved.length > 0 && after.unresolved.every(({ held }) => held));
+    assert.ok(after.unresolved.length > 0 && after.unresolved.every(({ hasLastKnown }) => hasLastKnown));
   });
 });

@@ -29,7 +29,7 @@ function table(title: string, cases: readonly Case[]): void {
         assert.equal(unresolved[0]?.reason, expected.reason);
         assert.match(unresolved[0]?.message ?? '', expected.message);
         assert.equal(unresolved[0]?.rule, 'rule');
-        assert.equal(unresolved[0]?.held, false);
+        assert.equal(unresolved[0]?.hasLastKnown, false);
       });
     }
   });
@@ -50,10 +50,10 @@ const labelled = [
 ];
 const accounts = (of: NonNullable<FactsInput['accounts']>[string]) => ({ accounts: { 'data/api': of } });
 
-table('serviceAccount', [
-  ['is its pods by their label', 'Ingress', [account], {}, [{ peers: labelled }]],
+table('peer serviceAccount', [
+  ['becomes the pods with its label', 'Ingress', [account], {}, [{ peers: labelled }]],
   [
-    'is its pods on the ports of the rule',
+    'becomes the pods with its label, on the ports of the rule',
     'Egress',
     [account],
     { own: [tcp(443)] },
@@ -61,21 +61,21 @@ table('serviceAccount', [
   ],
   ['implies no ports', 'Egress', [account], {}, [{ peers: labelled }]],
   [
-    'whose pods are not known is unresolved',
+    'is unresolved while its pods are not known',
     'Ingress',
     [account],
     { unknown: ['serviceAccounts/data/api'] },
     { reason: 'SourceUnavailable', message: /data\/api are not known yet/ },
   ],
   [
-    'whose label means nothing is unresolved',
+    'is unresolved while its label proves nothing',
     'Egress',
     [account],
     accounts({ failure: { reason: 'Unsupported', message: 'needs 1.36' } }),
     { reason: 'Unsupported', message: /^needs 1.36$/ },
   ],
   [
-    'whose label somebody else carries is unresolved',
+    'is unresolved while a pod of another account has its label',
     'Ingress',
     [account],
     accounts({ mislabelled: 1, unlabelled: 2 }),
@@ -87,8 +87,8 @@ table('serviceAccount', [
   ],
 ]);
 
-describe('serviceAccount', () => {
-  it('is the pods that have their label, and unresolved for those that have not', () => {
+describe('peer serviceAccount', () => {
+  it('becomes the labelled pods, and is reported as unresolved for the others', () => {
     const { rules, unresolved } = compileRule('Ingress', [account], accounts({ unlabelled: 2 }));
     assert.deepEqual(rules, [{ peers: labelled }]);
     const [{ message, ...rest } = { message: '' }, ...others] = unresolved;
@@ -98,12 +98,12 @@ describe('serviceAccount', () => {
       rule: 'rule',
       peer: 'serviceAccount data/api',
       reason: 'PodsUnlabelled',
-      held: false,
+      hasLastKnown: false,
     });
     assert.match(message, /^2 pods of ServiceAccount data\/api are .* kubectl -n data rollout restart/);
   });
 
-  it('counts no further than is counted', () => {
+  it('reports more pods than are counted as more', () => {
     const message = (unlabelled: number) =>
       compileRule('Ingress', [account], accounts({ unlabelled })).unresolved[0]?.message ?? '';
     assert.match(message(MOST_COUNTED), new RegExp(`^${MOST_COUNTED} pods`));
@@ -111,7 +111,7 @@ describe('serviceAccount', () => {
   });
 });
 
-table('selector peers', [
+table('peers with selectors', [
   [
     'keep what is written: pods of the same namespace',
     'Ingress',
@@ -184,16 +184,16 @@ table('ports of a rule', [
   ],
 ]);
 
-table('namespaces', [
+table('peer namespaces', [
   [
-    'one is a label',
+    'becomes matchLabels for one name',
     'Ingress',
     [{ namespaces: ['data'] }],
     {},
     [{ peers: [{ namespaceSelector: inNamespace('data') }] }],
   ],
   [
-    'several are one expression, sorted and each once',
+    'becomes one expression for several names, sorted and without repeats',
     'Egress',
     [{ namespaces: ['web', 'data', 'web'] }],
     {},
@@ -212,7 +212,7 @@ table('namespaces', [
     ],
   ],
   [
-    'one that is named twice is a label',
+    'becomes matchLabels for one name that is listed twice',
     'Egress',
     [{ namespaces: ['data', 'data'] }],
     {},
@@ -220,23 +220,23 @@ table('namespaces', [
   ],
 ]);
 
-table('sameNamespaceLabels', [
+table('peer sameNamespaceLabels', [
   [
-    'is the value of the namespace',
+    'becomes the namespaces with the value of the own namespace',
     'Ingress',
     [{ sameNamespaceLabels: ['team'] }],
     {},
     [{ peers: [{ namespaceSelector: { matchLabels: { team: 'red' } } }] }],
   ],
   [
-    'asks for all of several keys',
+    'requires all of several keys',
     'Egress',
     [{ sameNamespaceLabels: ['team', 'stage'] }],
     {},
     [{ peers: [{ namespaceSelector: { matchLabels: { team: 'red', stage: 'prod' } } }] }],
   ],
   [
-    'is unresolved where one is missing, and says how to set it',
+    'is unresolved without one of the labels, with the command that sets it',
     'Ingress',
     [{ sameNamespaceLabels: ['team', 'tenant'] }],
     {},
@@ -246,7 +246,7 @@ table('sameNamespaceLabels', [
     },
   ],
   [
-    'does not take what JavaScript objects inherit for a label',
+    'takes only own properties for labels',
     'Ingress',
     [{ sameNamespaceLabels: ['constructor'] }],
     {},
@@ -254,7 +254,7 @@ table('sameNamespaceLabels', [
   ],
 ]);
 
-table('ipBlock', [
+table('peer ipBlock', [
   [
     'is IPv4 or IPv6',
     'Egress',
@@ -263,7 +263,7 @@ table('ipBlock', [
     [{ peers: blocks('203.0.113.0/24', '2001:db8::/32') }],
   ],
   [
-    'is spelled in one way, and so each range once',
+    'is written in its canonical spelling, each range once',
     'Ingress',
     [{ ipBlock: { cidr: '2001:DB8:0::/32' } }, { ipBlock: { cidr: '2001:db8::/32' } }],
     {},
@@ -308,16 +308,16 @@ const selecting = services({
   ],
 });
 
-table('service', [
+table('peer service', [
   [
-    'is its pods on its target ports, each once',
+    'becomes its pods on its target ports, each once',
     'Egress',
     [service],
     selecting,
     [{ peers: behind, ports: [tcp(8080), tcp('https'), udp(53)] }],
   ],
   [
-    'is its pods on the ports of the rule instead',
+    'becomes its pods on the ports of the rule if there are any',
     'Egress',
     [service],
     { ...selecting, own: [tcp(9090)] },
@@ -325,7 +325,7 @@ table('service', [
   ],
   ['is its pods, without ports, as a source', 'Ingress', [service], selecting, [{ peers: behind }]],
   [
-    'is its pods on the ports of the rule, as a source',
+    'becomes its pods on the ports of the rule, as a source',
     'Ingress',
     [service],
     { ...selecting, own: [tcp(80)] },
@@ -360,14 +360,14 @@ table('service', [
     [{ peers: behind }],
   ],
   [
-    'that does not exist is unresolved',
+    'is unresolved if it does not exist',
     'Egress',
     [service],
     {},
     { reason: 'ServiceNotFound', message: /Service data\/api does not exist; create it/ },
   ],
   [
-    'of type ExternalName is refused',
+    'is unresolved for the type ExternalName',
     'Egress',
     [service],
     services({ type: 'ExternalName', selector: { app: 'api' } }),
@@ -613,7 +613,7 @@ table('entity Nodes', [
     [{ peers: blocks('192.168.0.10/32', '192.168.0.9/32', 'fd01::10/128') }],
   ],
   [
-    'is the configured ranges instead',
+    'becomes the configured ranges if there are any',
     'Ingress',
     [{ entity: 'Nodes' }],
     { ...nodes, configuration: { nodeCIDRs: ['192.168.0.0/24', 'FD01::/64'] } },
@@ -748,7 +748,7 @@ table('entity World', [
 ]);
 
 const nginx = { namespaceSelector: inNamespace('ingress-nginx'), podSelector: api };
-table('entities of the configuration, and Any', [
+table('entities IngressControllers, Monitoring and Any', [
   [
     'IngressControllers is what is configured',
     'Ingress',

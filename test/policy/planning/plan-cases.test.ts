@@ -50,8 +50,8 @@ const ours = (name: string, given: Given) =>
 const deny = (types: readonly PolicyType[] = ['Ingress']) =>
   ours('p.default-deny', { types, role: 'default-deny' });
 
-/** `create p.ingress`; a transition object by its role, as its name is a digest. */
-function told(steps: readonly Step[]): string[] {
+/** `create p.ingress`; a transition policy by its role, as its name is a digest. */
+function outline(steps: readonly Step[]): string[] {
   return steps.map((step) => {
     const name = step.verb === 'delete' ? step.name : step.policy.metadata.name;
     return `${step.verb} ${name.replace(/transition\..*/, 'transition')}${step.reason === 'transition' && step.verb === 'update' ? ' to the union' : ''}`;
@@ -61,21 +61,21 @@ function told(steps: readonly Step[]): string[] {
 const CASES: readonly {
   readonly name: string;
   readonly before: readonly NetworkPolicy[];
-  readonly wanted: readonly NetworkPolicy[];
+  readonly desired: readonly NetworkPolicy[];
   readonly hasPods?: boolean;
   readonly steps: readonly string[];
 }[] = [
-  { name: 'nothing to do', before: [deny()], wanted: [deny()], steps: [] },
+  { name: 'writes nothing if nothing differs', before: [deny()], desired: [deny()], steps: [] },
   {
-    name: 'first enforcement with one object of rules: that goes first, and no other is needed',
+    name: 'first enforcement through one policy with rules: creates it before the default-deny',
     before: [],
-    wanted: [deny(), ours('p.ingress', { allows: ['192.0.2.1'] })],
+    desired: [deny(), ours('p.ingress', { allows: ['192.0.2.1'] })],
     steps: ['create p.ingress', 'create p.default-deny'],
   },
   {
-    name: 'first enforcement with several: under a cover',
+    name: 'first enforcement through several policies with rules: creates them under a cover',
     before: [],
-    wanted: [
+    desired: [
       deny(),
       ours('p.ingress', { allows: ['192.0.2.1'] }),
       ours('p.ingress.r', { selector: WEB, allows: ['192.0.2.2'] }),
@@ -89,9 +89,9 @@ const CASES: readonly {
     ],
   },
   {
-    name: 'first enforcement without pods: the deny first',
+    name: 'first enforcement in a namespace without pods: creates the default-deny first',
     before: [],
-    wanted: [
+    desired: [
       deny(),
       ours('p.ingress', { allows: ['192.0.2.1'] }),
       ours('p.ingress.r', { selector: WEB, allows: ['192.0.2.2'] }),
@@ -100,9 +100,9 @@ const CASES: readonly {
     steps: ['create p.default-deny', 'create p.ingress', 'create p.ingress.r'],
   },
   {
-    name: "first enforcement where somebody's policy isolates every pod already: no cover, which would open",
+    name: 'first enforcement beside a foreign policy that isolates every pod: creates no cover, which would open',
     before: [made('theirs', { allows: ['198.51.100.1'] })],
-    wanted: [
+    desired: [
       deny(),
       ours('p.ingress', { allows: ['192.0.2.1'] }),
       ours('p.ingress.r', { selector: WEB, allows: ['192.0.2.2'] }),
@@ -110,13 +110,13 @@ const CASES: readonly {
     steps: ['create p.ingress', 'create p.ingress.r', 'create p.default-deny'],
   },
   {
-    name: 'removal of several: under a cover, the deny first',
+    name: 'removal of several policies with rules: deletes the default-deny first, under a cover',
     before: [
       deny(),
       ours('p.ingress', { allows: ['192.0.2.1'] }),
       ours('p.ingress.r', { selector: WEB, allows: ['192.0.2.2'] }),
     ],
-    wanted: [],
+    desired: [],
     steps: [
       'create p.transition',
       'delete p.default-deny',
@@ -126,19 +126,19 @@ const CASES: readonly {
     ],
   },
   {
-    name: 'a changed rule alone: one write',
+    name: 'a changed rule of a single policy: one update',
     before: [deny(), ours('p.ingress', { allows: ['192.0.2.1'] })],
-    wanted: [deny(), ours('p.ingress', { allows: ['192.0.2.2'] })],
+    desired: [deny(), ours('p.ingress', { allows: ['192.0.2.2'] })],
     steps: ['update p.ingress'],
   },
   {
-    name: 'a flow that moves from one object to another: it is in both for a moment',
+    name: 'a flow that moves to another policy: is in both meanwhile',
     before: [
       deny(),
       ours('p.ingress', { allows: ['192.0.2.1'] }),
       ours('p.ingress.r', { selector: WEB, allows: ['192.0.2.2'] }),
     ],
-    wanted: [
+    desired: [
       deny(),
       ours('p.ingress', { allows: ['192.0.2.1', '192.0.2.2'] }),
       ours('p.ingress.r', { selector: WEB, allows: ['192.0.2.3'] }),
@@ -146,13 +146,13 @@ const CASES: readonly {
     steps: ['update p.ingress', 'update p.ingress.r to the union', 'update p.ingress.r'],
   },
   {
-    name: 'two rules that swap their pods: each coming form stands beside the old one',
+    name: 'two policies that swap their pod selectors: bridges carry both desired forms',
     before: [
       deny(),
       ours('p.ingress.r', { selector: WEB, allows: ['192.0.2.1'] }),
       ours('p.ingress.s', { selector: API, allows: ['192.0.2.1'] }),
     ],
-    wanted: [
+    desired: [
       deny(),
       ours('p.ingress.r', { selector: API, allows: ['192.0.2.1'] }),
       ours('p.ingress.s', { selector: WEB, allows: ['192.0.2.1'] }),
@@ -167,40 +167,40 @@ const CASES: readonly {
     ],
   },
   {
-    name: 'isolation widened: the allows of the new direction before its deny',
+    name: 'a direction added to the isolation: creates its allows before its deny',
     before: [deny()],
-    wanted: [
+    desired: [
       deny(['Ingress', 'Egress']),
       ours('p.egress', { types: ['Egress'], allows: ['192.0.2.1'], role: 'egress' }),
     ],
     steps: ['create p.egress', 'update p.default-deny'],
   },
   {
-    name: 'isolation narrowed: the deny of the old direction before its allows',
+    name: 'a direction removed from the isolation: deletes its deny before its allows',
     before: [
       deny(['Ingress', 'Egress']),
       ours('p.egress', { types: ['Egress'], allows: ['192.0.2.1'], role: 'egress' }),
     ],
-    wanted: [deny()],
+    desired: [deny()],
     steps: ['update p.default-deny', 'delete p.egress'],
   },
   {
-    name: 'what a crash left behind: a coming form goes before the cover that keeps its pods open',
+    name: 'transition policies that a crash left: deletes a bridge before the cover of its pods',
     before: [
       ours('p.transition.1', { role: 'transition', allows: ['everyone'] }),
       ours('p.transition.2', { role: 'transition', selector: WEB, allows: ['192.0.2.1'] }),
     ],
-    wanted: [],
+    desired: [],
     steps: ['delete p.transition', 'delete p.transition'],
   },
 ];
 
-describe('plan, case by case', () => {
-  for (const { name, before, wanted, hasPods = true, steps } of CASES) {
-    it(name, () => assert.deepEqual(told(plan(before, wanted, { hasPods, isOurs }).steps), steps));
+describe('plan', () => {
+  for (const { name, before, desired, hasPods = true, steps } of CASES) {
+    it(name, () => assert.deepEqual(outline(plan(before, desired, { hasPods, isOurs }).steps), steps));
   }
 
-  it('deletes a left-over coming form before a left-over cover, whatever their names', () => {
+  it('deletes a left-over bridge before a left-over cover, whatever their names', () => {
     for (const [cover, form] of [
       ['p.transition.1', 'p.transition.2'],
       ['p.transition.2', 'p.transition.1'],
@@ -217,14 +217,14 @@ describe('plan, case by case', () => {
     }
   });
 
-  it('covers exactly the pods that no policy of others isolates', () => {
+  it('covers exactly the pods that no foreign policy isolates', () => {
     const before = [made('theirs', { selector: { matchLabels: { app: 'web', tier: 'front' } } })];
-    const wanted = [
+    const desired = [
       deny(),
       ours('p.ingress', { allows: ['192.0.2.1'] }),
       ours('p.ingress.r', { selector: API, allows: ['192.0.2.2'] }),
     ];
-    const { steps } = plan(before, wanted, { hasPods: true, isOurs });
+    const { steps } = plan(before, desired, { hasPods: true, isOurs });
     const covers = steps.flatMap((step) =>
       step.verb === 'create' && step.reason === 'transition' ? [step.policy.spec.podSelector] : [],
     );
@@ -234,34 +234,34 @@ describe('plan, case by case', () => {
     ]);
   });
 
-  it('refuses, with a remedy, where others isolate by more label combinations than can be covered', () => {
+  it('throws an error with a remedy if foreign policies isolate by too many label combinations', () => {
     const before = Array.from({ length: 6 }, (_, index) =>
       made(`theirs-${index}`, { selector: { matchLabels: { [`a${index}`]: 'x', [`b${index}`]: 'x' } } }),
     );
-    const wanted = [
+    const desired = [
       deny(),
       ours('p.ingress', { allows: ['192.0.2.1'] }),
       ours('p.ingress.r', { selector: API, allows: ['192.0.2.2'] }),
     ];
     assert.throws(
-      () => plan(before, wanted, { hasPods: true, isOurs }),
+      () => plan(before, desired, { hasPods: true, isOurs }),
       (error) =>
         error instanceof PlanTooComplexError &&
         /give one of them an empty podSelector, or remove it/.test(error.message),
     );
   });
 
-  it('stands under another name, the same each time, while its own is taken', () => {
+  it('uses one alternative name while a foreign policy has the name', () => {
     const theirs = made('p.default-deny', { selector: WEB });
     const { steps, conflicts } = plan([theirs], [deny()], { hasPods: true, isOurs });
     assert.deepEqual(conflicts, ['p.default-deny']);
-    assert.deepEqual(told(steps), [`create ${alternativeName('p', 'p.default-deny')}`]);
-    const standing = steps.flatMap((step) => (step.verb === 'create' ? [step.policy] : []));
-    assert.deepEqual(plan([theirs, ...standing], [deny()], { hasPods: true, isOurs }).steps, []);
+    assert.deepEqual(outline(steps), [`create ${alternativeName('p', 'p.default-deny')}`]);
+    const created = steps.flatMap((step) => (step.verb === 'create' ? [step.policy] : []));
+    assert.deepEqual(plan([theirs, ...created], [deny()], { hasPods: true, isOurs }).steps, []);
     // Back under its own name once that is free.
-    assert.deepEqual(told(plan(standing, [deny()], { hasPods: true, isOurs }).steps), [
+    assert.deepEqual(outline(plan(created, [deny()], { hasPods: true, isOurs }).steps), [
       'create p.default-deny',
-      `delete ${standing[0]?.metadata.name}`,
+      `delete ${created[0]?.metadata.name}`,
     ]);
   });
 });
@@ -271,20 +271,20 @@ describe('a plan opens', () => {
     plan(before, after, { hasPods: true, isOurs }).opens;
   const web = ours('p.ingress.web', { selector: WEB, allows: ['192.0.2.1'] });
 
-  it('a direction whose default-deny goes, and no other one', () => {
+  it('a direction whose default-deny is deleted, and no other one', () => {
     assert.deepEqual(opens([deny(['Ingress', 'Egress'])], [deny(['Egress'])]), ['Ingress']);
   });
 
-  it('what is left of it, when a plan that went half way is taken up again', () => {
+  it('a direction that an interrupted plan left half open', () => {
     assert.deepEqual(opens([web], []), ['Ingress']);
   });
 
-  it('nothing where the default-deny stays, or somebody else has one', () => {
+  it('no direction with a default-deny that stays, or a foreign one', () => {
     assert.deepEqual(opens([deny(), web], [deny()]), []);
     assert.deepEqual(opens([made('theirs', {}), web], []), []);
   });
 
-  it('nothing where the same pods stay isolated', () => {
+  it('no direction in which the same pods stay isolated', () => {
     const other = ours('p.ingress.web', { selector: WEB, allows: ['192.0.2.2'] });
     assert.deepEqual(opens([web], [other]), []);
     assert.deepEqual(opens([web, made('theirs', { selector: WEB })], []), []);

@@ -11,8 +11,13 @@ import {
   MANAGER,
 } from '../../../src/api/names.ts';
 import type { LabelSelector } from '../../../src/api/meta.ts';
-import type { NetworkPolicy, NetworkPolicySpec, PolicyType } from '../../../src/api/network-policy.ts';
-import { DIRECTIONS, fingerprint, withRules } from '../../../src/policy/semantics/normalize.ts';
+import {
+  DIRECTIONS,
+  type NetworkPolicy,
+  type NetworkPolicySpec,
+  type PolicyType,
+} from '../../../src/api/network-policy.ts';
+import { fingerprint, withRules } from '../../../src/policy/semantics/normalize.ts';
 import { plan, type PlanContext, type Step } from '../../../src/policy/planning/plan.ts';
 
 /** PROPERTY_RUNS=20 looks twenty times as long. */
@@ -22,7 +27,7 @@ const NAMESPACE = 'shop';
 const isOurs = (policy: NetworkPolicy) => policy.metadata.labels?.[LABEL_MANAGED_BY] === MANAGER;
 const context = (hasPods = true): PlanContext => ({ hasPods, isOurs });
 
-/** Peers are addresses, a rule is the address that it allows: what is allowed can be read off as a set. */
+/** A rule allows one address, so that the allowed flows are a set of addresses for each pod. */
 const ADDRESSES = ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4'];
 /** In the place of an address: a rule that names no peers. */
 const EVERYONE: string = 'everyone';
@@ -85,7 +90,7 @@ const someAddresses: fc.Arbitrary<string[]> = fc.oneof(
 );
 const someSelector = fc.constantFrom(...SELECTORS);
 
-/** What one profile wants in the namespace: undefined, it does not select it. */
+/** The desired policies of one profile; none if it does not select the namespace. */
 const profilePolicies = (profile: string): fc.Arbitrary<NetworkPolicy[]> =>
   fc
     .option(
@@ -158,7 +163,7 @@ const foreign = fc
     ).values(),
   ]);
 
-/** Drift: some of ours are gone, or were changed by hand. */
+/** Drift: own policies that somebody deleted or changed. */
 const drift = fc.array(
   fc.record({
     at: fc.nat(20),
@@ -216,7 +221,7 @@ function apply(state: State, step: Step): State {
   return state.map((each) => (each === existing ? step.policy : each));
 }
 
-/** Everything that is allowed: one entry for each pod, direction and address. */
+/** The allowed flows: an entry for each pod, direction and address. */
 function allowed(state: State): Set<string> {
   const evaluator = compileView({
     namespaces: [{ name: NAMESPACE, labels: {} }],
@@ -253,7 +258,7 @@ function run(state: State, desired: State): State[] {
 const summary = (state: State) => state.map((each) => `${each.metadata.name} ${fingerprint(each)}`).sort();
 
 describe('plan', () => {
-  it('is never wider than before or after, and never cuts what both allow, at any prefix', () => {
+  it('never opens a flow that neither form allows, nor cuts one that both allow, at any prefix', () => {
     fc.assert(
       fc.property(ours, drift, foreign, ours, (old, changes, others, desired) => {
         const start = [
@@ -271,7 +276,7 @@ describe('plan', () => {
     );
   });
 
-  it('keeps to it when planning starts anew from any prefix', () => {
+  it('holds both guarantees when planning starts anew from any prefix', () => {
     fc.assert(
       fc.property(ours, foreign, ours, (old, others, desired) => {
         const start = [
@@ -290,7 +295,7 @@ describe('plan', () => {
     );
   });
 
-  it('keeps to it when the intent changes at any prefix', () => {
+  it('holds both guarantees when the intent changes at any prefix', () => {
     fc.assert(
       fc.property(ours, foreign, ours, ours, (old, others, desired, changed) => {
         const start = [
@@ -309,7 +314,7 @@ describe('plan', () => {
     );
   });
 
-  it('reaches what is wanted, leaves the objects of others alone, and then has nothing to do', () => {
+  it('reaches the desired policies, leaves foreign ones alone, and then plans nothing', () => {
     fc.assert(
       fc.property(ours, drift, foreign, ours, fc.boolean(), (old, changes, others, desired, hasPods) => {
         const start = [

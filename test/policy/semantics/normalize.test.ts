@@ -136,7 +136,7 @@ const different: Pair[] = [
   ],
 ];
 
-describe('the key of a specification', () => {
+describe('the key of a spec', () => {
   for (const [name, one, other] of same) {
     it(`is the same for ${name}`, () => assert.equal(specKey(one), specKey(other)));
   }
@@ -144,7 +144,7 @@ describe('the key of a specification', () => {
     it(`tells apart ${name}`, () => assert.notEqual(specKey(one), specKey(other)));
   }
 
-  it('is the same for two specifications only if they mean the same', () => {
+  it('is equal only for specs that allow the same flows', () => {
     // A second form that is often equal: with lists reversed and defaults written out, and sometimes one part dropped.
     const mutation = fc.record({
       spec: policySpec,
@@ -176,7 +176,7 @@ describe('the key of a specification', () => {
     assert.ok(equal > 400, `only ${equal} pairs had equal keys`);
   });
 
-  it('survives what the API server does to a specification that it stores', () => {
+  it('is equal for a spec and the form in which the API server stores it', () => {
     fc.assert(
       fc.property(policySpec, (spec) => assert.equal(specKey(stored(spec)), specKey(spec))),
       { numRuns: 500 },
@@ -236,29 +236,29 @@ describe('the fingerprint of a policy', () => {
       'owners of another kind',
       { ownerReferences: [owner, { apiVersion: 'v1', kind: 'ConfigMap', name: 'c', uid: 'c' }] },
     ],
-    ['what the API server adds', { resourceVersion: '1', uid: 'x', generation: 2 }],
+    ['fields that the API server adds', { resourceVersion: '1', uid: 'x', generation: 2 }],
   ];
   for (const [name, metadata] of unmoved) {
-    it(`does not see ${name}`, () => assert.equal(fingerprint(changed(metadata)), fingerprint(policy)));
+    it(`does not depend on ${name}`, () => assert.equal(fingerprint(changed(metadata)), fingerprint(policy)));
   }
 
   const moved: [string, Partial<NetworkPolicy['metadata']>][] = [
     [
-      'a label of ours that is gone',
+      'a removed label of ours',
       { labels: { ...labels, 'segmentation.dev/role': undefined as unknown as string } },
     ],
-    ['a label of ours that is changed', { labels: { ...labels, 'segmentation.dev/profile': 'q' } }],
-    ['our annotation changed', { annotations: { 'segmentation.dev/rules': '[]' } }],
-    ['our annotation gone', { annotations: {} }],
-    ['our annotation empty', { annotations: { 'segmentation.dev/rules': '' } }],
-    ['the owner gone', { ownerReferences: [] }],
-    ['the owner with another uid', { ownerReferences: [{ ...owner, uid: 'v' }] }],
+    ['a changed label of ours', { labels: { ...labels, 'segmentation.dev/profile': 'q' } }],
+    ['a changed annotation of ours', { annotations: { 'segmentation.dev/rules': '[]' } }],
+    ['a removed annotation of ours', { annotations: {} }],
+    ['an emptied annotation of ours', { annotations: { 'segmentation.dev/rules': '' } }],
+    ['a removed owner', { ownerReferences: [] }],
+    ['an owner with another uid', { ownerReferences: [{ ...owner, uid: 'v' }] }],
   ];
   for (const [name, metadata] of moved) {
-    it(`sees ${name}`, () => assert.notEqual(fingerprint(changed(metadata)), fingerprint(policy)));
+    it(`depends on ${name}`, () => assert.notEqual(fingerprint(changed(metadata)), fingerprint(policy)));
   }
 
-  it('sees another meaning, and not another spelling', () => {
+  it('depends on the meaning of the spec, and not on its spelling', () => {
     assert.notEqual(fingerprint({ ...policy, spec: { ingress: [] } }), fingerprint(policy));
     assert.equal(
       fingerprint({ ...policy, spec: { ingress: [{ from: [] }], policyTypes: ['Ingress'] } }),

@@ -24,7 +24,7 @@ const selector: fc.Arbitrary<LabelSelector> = fc.record(
 const labels = fc.dictionary(key, fc.constantFrom('a', 'b', 'c', ''), { maxKeys: 3 });
 
 describe('complement', () => {
-  it('matches exactly what none of the selectors matches', () => {
+  it('matches exactly the labels that none of the selectors matches', () => {
     fc.assert(
       fc.property(
         fc.array(selector, { maxLength: 3 }),
@@ -47,20 +47,20 @@ describe('complement', () => {
   });
 
   for (const [name, selectors, left] of [
-    ['everything is left over by nothing', [], [{}]],
-    ['nothing is left over by everything', [{}], []],
+    ['of no selector is everything', [], [{}]],
+    ['of the empty selector is nothing', [{}], []],
     [
-      'one label leaves over whatever does not have it',
+      'of one label is every object without it',
       [{ matchLabels: { app: 'web' } }],
       [{ matchExpressions: [{ key: 'app', operator: 'NotIn', values: ['web'] }] }],
     ],
     [
-      'what one selector covers of another is not said twice',
+      'of a selector and a narrower one is the complement of the former',
       [{ matchLabels: { app: 'web' } }, { matchLabels: { app: 'web', tier: 'front' } }],
       [{ matchExpressions: [{ key: 'app', operator: 'NotIn', values: ['web'] }] }],
     ],
     [
-      'a contradiction takes nothing away',
+      'of a contradiction is everything',
       [{ matchExpressions: [{ key: 'a', operator: 'In', values: [] }] }],
       [{}],
     ],
@@ -68,7 +68,7 @@ describe('complement', () => {
     it(name, () => assert.deepEqual(complement(selectors as readonly LabelSelector[], 32), left));
   }
 
-  it('gives up rather than to need more selectors than it may', () => {
+  it('is undefined if it needs more selectors than allowed', () => {
     const pairs = Array.from({ length: 6 }, (_, i) => ({ matchLabels: { [`a${i}`]: 'x', [`b${i}`]: 'x' } }));
     assert.equal(complement(pairs, 32), undefined);
     assert.equal(complement(pairs, 64)?.length, 64);

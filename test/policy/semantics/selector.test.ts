@@ -87,7 +87,7 @@ describe('a label selector', () => {
   }
 });
 
-describe('the canonical form of a selector', () => {
+describe('the canonical form of a label selector', () => {
   const cases: [name: string, selector: LabelSelector, expected: LabelSelector][] = [
     ['drops empty parts', { matchLabels: {}, matchExpressions: [] }, EVERYTHING],
     [
@@ -183,7 +183,7 @@ describe('the canonical form of a selector', () => {
   );
   const matching = (selector: LabelSelector) => universe.map((labels) => matches(selector, labels));
 
-  it('matches the same labels', () => {
+  it('matches the labels that the selector matches', () => {
     fc.assert(
       fc.property(selector, (selector) => {
         assert.deepEqual(matching(canonicalSelector(selector)), matching(selector));

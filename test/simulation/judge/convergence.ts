@@ -2,16 +2,11 @@
  * The judge of a converged cluster (I3 and I8). It reads the model only: the policies of each namespace are those that
  * the profiles ask for, and the status of each profile says so.
  */
-import type { NetworkPolicy, PolicyType } from '../../../src/api/network-policy.ts';
+import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
 import type { Compiled } from '../../../src/policy/compile.ts';
-import {
-  DIRECTIONS,
-  fingerprint,
-  isolates,
-  isProfileReference,
-} from '../../../src/policy/semantics/normalize.ts';
+import { fingerprint, isolates, isProfileReference } from '../../../src/policy/semantics/normalize.ts';
 import { isolatesAll } from '../../../src/policy/planning/effect.ts';
 import { withFreeNames } from '../../../src/policy/planning/free-names.ts';
 import { isTransitionalCover } from '../../../src/policy/planning/transition.ts';

@@ -68,7 +68,8 @@ export function wrongLastKnown(
     const isRemembered =
       hasSameLeader &&
       held.some(
-        (each) => each.held && each.direction === direction && each.rule === rule && each.peer === label,
+        (each) =>
+          each.hasLastKnown && each.direction === direction && each.rule === rule && each.peer === label,
       );
     if (!isRemembered && editedForms.some(isForm)) continue;
     // No form existed when the round began, and none exists now.

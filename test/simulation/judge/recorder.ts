@@ -2,12 +2,12 @@
 import type { Pod } from '../../../src/analysis/cluster.ts';
 import type { KubeObject, StringMap } from '../../../src/api/meta.ts';
 import { LABEL_PROFILE } from '../../../src/api/names.ts';
-import type { NetworkPolicy, PolicyType } from '../../../src/api/network-policy.ts';
+import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../../src/api/network-policy.ts';
 import type { ProfileStatus } from '../../../src/api/profile.ts';
 import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
 import type { ClusterState } from '../../../src/cluster-state/state.ts';
 import type { Request } from '../../../src/kube/http/transport.ts';
-import { DIRECTIONS, fingerprint, isolates } from '../../../src/policy/semantics/normalize.ts';
+import { fingerprint, isolates } from '../../../src/policy/semantics/normalize.ts';
 import { isTransitionalCover } from '../../../src/policy/planning/transition.ts';
 import { matches } from '../../../src/policy/semantics/selector.ts';
 import { Judge } from '../../support/judge.ts';

@@ -5,13 +5,13 @@
  */
 import type { StringMap } from '../../../src/api/meta.ts';
 import { LABEL_ROLE } from '../../../src/api/names.ts';
-import type { NetworkPolicy, PolicyType } from '../../../src/api/network-policy.ts';
+import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { endpointFacts, nodeFacts, serviceFacts } from '../../../src/cluster-state/peer-sources/facts.ts';
 import { CLUSTER_DEFAULTS } from '../../../src/options/cluster-defaults.ts';
 import { compile, type Compiled, type LastKnown } from '../../../src/policy/compile.ts';
 import type { ClusterFacts } from '../../../src/policy/facts.ts';
-import { DIRECTIONS, isolates } from '../../../src/policy/semantics/normalize.ts';
+import { isolates } from '../../../src/policy/semantics/normalize.ts';
 import { matches } from '../../../src/policy/semantics/selector.ts';
 import { PROFILES } from './plan.ts';
 import type { Stored } from '../server/kinds.ts';
@@ -256,7 +256,7 @@ export function isUnresolved(combination: Combination, namespace: string): boole
 /** The directions with an unresolved peer that has no last known form. */
 export function neverKnown({ unresolved }: Compiled): PolicyType[] {
   return DIRECTIONS.filter((direction) =>
-    unresolved.some((each) => !each.held && each.direction === direction),
+    unresolved.some((each) => !each.hasLastKnown && each.direction === direction),
   );
 }
 

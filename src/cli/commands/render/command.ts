@@ -110,13 +110,13 @@ function tell(
 export function tellUnresolved(intents: readonly ProfileIntent[], terminal: Terminal): number {
   const told = new Set<string>();
   for (const { profile, namespace, compiled } of intents) {
-    for (const { rule, peer, message, held } of compiled.unresolved) {
+    for (const { rule, peer, message, hasLastKnown } of compiled.unresolved) {
       const key = `${profile.metadata.name} ${rule} ${peer}`;
       if (told.has(key)) continue;
       told.add(key);
       terminal.warn(
         `profile ${profile.metadata.name}, rule ${rule}, in ${namespace.name}: ${peer} is not resolved: ${message}` +
-          (held ? ' (what was known last stands for it)' : ''),
+          (hasLastKnown ? ' (what was known last stands for it)' : ''),
       );
     }
   }

@@ -1,4 +1,4 @@
-/** What differs between two forms of a policy, in few words of bounded length, for people and their logs. Pure. */
+/** A summary of a change of a policy for logs, bounded in length. Pure. */
 import type { LabelSelector } from '../../api/meta.ts';
 import {
   ANNOTATION_RULES,
@@ -7,50 +7,56 @@ import {
   LABEL_ROLE,
   LABEL_RULE,
 } from '../../api/names.ts';
-import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '../../api/network-policy.ts';
-import { DIRECTIONS, isolates, isProfileReference, rulesOf } from '../semantics/normalize.ts';
+import {
+  DIRECTIONS,
+  type NetworkPolicy,
+  type NetworkPolicyPeer,
+  type NetworkPolicyPort,
+} from '../../api/network-policy.ts';
+import { isolates, isProfileReference, rulesOf } from '../semantics/normalize.ts';
 import { EVERYTHING, canonicalSelector, selectorTerms } from '../semantics/selector.ts';
 
-/** The parts of a policy that differ; an absent one does not. */
-export interface PolicyForm {
+/** The parts of a policy that differ from its other form. */
+export interface FormSummary {
   /** As kubectl writes selectors; `all` for every pod. */
   readonly pods?: string;
   /** `Ingress`, `Egress` or both. */
   readonly isolates?: string;
-  /** Of our labels; null: not there. */
+  /** Our labels; null: absent. */
   readonly labels?: Readonly<Record<string, string | null>>;
   /** The uid of the owning profile; null: none. */
   readonly owner?: string | null;
-  /** The annotation that says which rule each entry comes from. */
+  /** The annotation with the notes. */
   readonly rules?: string | null;
 }
 
-export interface PolicyChange {
+export interface ChangeSummary {
   /** Absent for a new policy. */
-  readonly before?: PolicyForm;
-  /** Absent for one that is deleted. */
-  readonly after?: PolicyForm;
-  /** What is allowed in addition: `Ingress from pods(app=web) on TCP 8443`; at most 20 and how many more. */
+  readonly before?: FormSummary;
+  /** Absent for a deleted policy. */
+  readonly after?: FormSummary;
+  /** Flows that become allowed: `Ingress from pods(app=web) on TCP 8443`; at most 20, and the number of others. */
   readonly added?: readonly string[];
-  /** What is allowed no longer. */
+  /** Flows that cease to be allowed, in the same form. */
   readonly removed?: readonly string[];
 }
 
 const MAX_ENTRIES = 20;
 /** Characters. */
 const MAX_TEXT = 200;
-const OURS = [LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE];
+const OWN_LABELS = [LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE];
 
-/** From `before` to `after`; undefined: there was, or is to be, no such policy. */
-export function describeChange(
+/** The summary of a change from `before` to `after`; undefined for a policy that does not exist. */
+export function summarizeChange(
   before: NetworkPolicy | undefined,
   after: NetworkPolicy | undefined,
-): PolicyChange {
-  if (before === undefined) return after === undefined ? {} : creationOf(after);
+): ChangeSummary {
+  if (before === undefined) return after === undefined ? {} : creationSummary(after);
   if (after === undefined) return { before: summary(before), ...list('removed', before) };
-  const was = new Set(grantsOf(before));
-  const is = wantedGrants(after);
-  const [added, removed] = [is.difference(was), was.difference(is)];
+  const grantsBefore = new Set(grantsOf(before));
+  const grantsAfter = cachedGrants(after);
+  const added = grantsAfter.difference(grantsBefore);
+  const removed = grantsBefore.difference(grantsAfter);
   return {
     ...differences(formOf(before), formOf(after)),
     ...bounded('added', added, added.size),
@@ -58,46 +64,46 @@ export function describeChange(
   };
 }
 
-/** Remembered for each specification: compiled policies of many namespaces share theirs. */
-function wantedGrants(policy: NetworkPolicy): ReadonlySet<string> {
-  const known = wanted.get(policy.spec) ?? new Set(grantsOf(policy));
-  wanted.set(policy.spec, known);
+/** Cached by spec: compiled policies of many namespaces share theirs. */
+function cachedGrants(policy: NetworkPolicy): ReadonlySet<string> {
+  const known = grantCache.get(policy.spec) ?? new Set(grantsOf(policy));
+  grantCache.set(policy.spec, known);
   return known;
 }
 
-const wanted = new WeakMap<NetworkPolicy['spec'], ReadonlySet<string>>();
+const grantCache = new WeakMap<NetworkPolicy['spec'], ReadonlySet<string>>();
 
-/** Remembered in the same way. */
-function creationOf(policy: NetworkPolicy): PolicyChange {
-  const known = created.get(policy.spec) ?? { after: summary(policy), ...list('added', policy) };
-  created.set(policy.spec, known);
+/** Cached by spec too. */
+function creationSummary(policy: NetworkPolicy): ChangeSummary {
+  const known = creationCache.get(policy.spec) ?? { after: summary(policy), ...list('added', policy) };
+  creationCache.set(policy.spec, known);
   return known;
 }
 
-const created = new WeakMap<NetworkPolicy['spec'], PolicyChange>();
+const creationCache = new WeakMap<NetworkPolicy['spec'], ChangeSummary>();
 
-function summary({ spec }: NetworkPolicy): Required<Pick<PolicyForm, 'pods' | 'isolates'>> {
+function summary({ spec }: NetworkPolicy): Required<Pick<FormSummary, 'pods' | 'isolates'>> {
   return {
     pods: brief(selectorText(spec.podSelector ?? EVERYTHING)),
     isolates: isolates(spec).join(', '),
   };
 }
 
-function formOf(policy: NetworkPolicy): Required<PolicyForm> {
+function formOf(policy: NetworkPolicy): Required<FormSummary> {
   const { labels, annotations, ownerReferences = [] } = policy.metadata;
   return {
     ...summary(policy),
-    labels: Object.fromEntries(OURS.map((key) => [key, labels?.[key] ?? null])),
+    labels: Object.fromEntries(OWN_LABELS.map((key) => [key, labels?.[key] ?? null])),
     owner: ownerReferences.find(isProfileReference)?.uid ?? null,
     rules: orNull(annotations?.[ANNOTATION_RULES]),
   };
 }
 
-function differences(before: Required<PolicyForm>, after: Required<PolicyForm>): PolicyChange {
+function differences(before: Required<FormSummary>, after: Required<FormSummary>): ChangeSummary {
   const keys = (['pods', 'isolates', 'owner', 'rules'] as const).filter((key) => before[key] !== after[key]);
-  const labels = OURS.filter((key) => before.labels[key] !== after.labels[key]);
+  const labels = OWN_LABELS.filter((key) => before.labels[key] !== after.labels[key]);
   if (keys.length + labels.length === 0) return {};
-  const form = (of: Required<PolicyForm>): PolicyForm => ({
+  const form = (of: Required<FormSummary>): FormSummary => ({
     ...Object.fromEntries(keys.map((key) => [key, of[key]])),
     ...(labels.length > 0 && {
       labels: Object.fromEntries(labels.map((key) => [key, of.labels[key] ?? null])),
@@ -106,7 +112,7 @@ function differences(before: Required<PolicyForm>, after: Required<PolicyForm>):
   return { before: form(before), after: form(after) };
 }
 
-function list(key: 'added' | 'removed', policy: NetworkPolicy): PolicyChange {
+function list(key: 'added' | 'removed', policy: NetworkPolicy): ChangeSummary {
   const count = DIRECTIONS.flatMap((direction) => rulesOf(policy.spec, direction)).reduce(
     (sum, { peers }) => sum + (peers?.length ?? 1),
     0,
@@ -114,14 +120,14 @@ function list(key: 'added' | 'removed', policy: NetworkPolicy): PolicyChange {
   return bounded(key, grantsOf(policy), count);
 }
 
-/** Nothing where there are none. */
-function bounded(key: 'added' | 'removed', grants: Iterable<string>, count: number): PolicyChange {
+/** The first entries under `key`, and how many more there are; no key if there are none. */
+function bounded(key: 'added' | 'removed', grants: Iterable<string>, count: number): ChangeSummary {
   if (count === 0) return {};
   const first = Iterator.from(grants).take(MAX_ENTRIES).map(brief).toArray();
   return { [key]: count > first.length ? [...first, `and ${count - first.length} more`] : first };
 }
 
-/** One text for each peer of each rule, with the rule's ports. */
+/** A text for each peer of each rule, with the rule's ports. */
 function* grantsOf({ spec }: NetworkPolicy): Generator<string, void, undefined> {
   for (const direction of DIRECTIONS) {
     for (const { peers, ports } of rulesOf(spec, direction)) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { NetworkPolicy, NetworkPolicySpec } from '../../../src/api/network-policy.ts';
-import { describeChange, type PolicyChange } from '../../../src/policy/planning/change.ts';
+import { summarizeChange, type ChangeSummary } from '../../../src/policy/planning/change-summary.ts';
 
 const LABELS = {
   'app.kubernetes.io/managed-by': 'segmentation-operator',
@@ -35,7 +35,7 @@ const CASES: readonly (readonly [
   what: string,
   before: NetworkPolicy | undefined,
   after: NetworkPolicy | undefined,
-  change: PolicyChange,
+  change: ChangeSummary,
 ])[] = [
   [
     'a new policy: whom it selects, what it isolates and allows',
@@ -123,9 +123,9 @@ const CASES: readonly (readonly [
   ],
 ];
 
-describe('the description of a change', () => {
+describe('the summary of a change', () => {
   for (const [what, before, after, change] of CASES) {
-    it(`tells ${what}`, () => assert.deepEqual(describeChange(before, after), change));
+    it(`tells ${what}`, () => assert.deepEqual(summarizeChange(before, after), change));
   }
 
   it('is bounded, however large the policies are', () => {
@@ -141,15 +141,15 @@ describe('the description of a change', () => {
       { annotations: { 'segmentation.dev/rules': 'x'.repeat(9000) } },
     );
     for (const change of [
-      describeChange(before, after),
-      describeChange(undefined, after),
-      describeChange(before, undefined),
+      summarizeChange(before, after),
+      summarizeChange(undefined, after),
+      summarizeChange(before, undefined),
     ]) {
       assert.ok(JSON.stringify(change).length < 10_000, String(JSON.stringify(change).length));
     }
-    const { added, removed } = describeChange(before, after);
+    const { added, removed } = summarizeChange(before, after);
     assert.deepEqual([added?.length, added?.at(-1)], [21, 'and 3980 more']);
     assert.deepEqual([removed?.length, removed?.at(-1)], [21, 'and 4980 more']);
-    assert.equal(describeChange(undefined, after).added?.at(-1), 'and 3980 more');
+    assert.equal(summarizeChange(undefined, after).added?.at(-1), 'and 3980 more');
   });
 });
