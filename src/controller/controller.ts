@@ -218,15 +218,15 @@ export class Controller {
     const { clock, observer } = this.#options;
     const started = clock.monotonic();
     let outcome: Outcome;
-    let panic = false;
+    let panicked = false;
     observer.onReconciling(key);
     try {
       outcome = await this.#reconcileKey(key, signal);
     } catch (error) {
       outcome = retry(error);
-      panic = true;
+      panicked = true;
     }
-    observer.onReconciled(key, clock.monotonic() - started, outcome, panic);
+    observer.onReconciled(key, { durationMs: clock.monotonic() - started, outcome, panicked });
     return outcome;
   }
 
@@ -258,7 +258,7 @@ export class Controller {
       behind: this.#behind,
       pods: this.#pods,
       send: isUrgent ? atOnce : this.#turns.sendBackground,
-      onWrite: (step, before, after) => observer.onWrite(step, before, after, cause.drift),
+      onWrite: (step, before, after) => observer.onWrite({ step, before, after, isDriftOnly: cause.drift }),
     };
     const run = () => reconcileNamespace(name, reconciler, signal);
     const outcome = await (isUrgent ? this.#turns.runForeground(run) : run());

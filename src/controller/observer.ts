@@ -1,4 +1,4 @@
-/** What the controller tells of its doings as they happen. */
+/** What the controller reports of its work while it does it. Must not throw. */
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
 import type { Step } from '../policy/planning/plan.ts';
@@ -7,24 +7,32 @@ import type { Key } from './queue/key.ts';
 import type { Outcome, QueueObserver } from './queue/key-queue.ts';
 import type { NamespaceResult } from './results.ts';
 
-/** For logs and metrics. Must not throw. */
+/** One write of a policy, with the object before and after it; absent where there is none. */
+export interface PolicyWrite {
+  readonly step: Step;
+  readonly before: NetworkPolicy | undefined;
+  readonly after: NetworkPolicy | undefined;
+  /** True if drift is the only cause: somebody changed or deleted a policy, and the intent is what it was. */
+  readonly isDriftOnly: boolean;
+}
+
+export interface ReconcileEnd {
+  readonly durationMs: number;
+  readonly outcome: Outcome;
+  /** True if the reconcile threw, which is a defect. Refusals of the API server are in the outcome. */
+  readonly panicked: boolean;
+}
+
 export interface ControllerObserver extends QueueObserver<Key> {
   /** A watch failed and is tried again in `retryInMs`. */
   onWatchError(resource: string, error: unknown, retryInMs: number): void;
   onSynced(resource: string, items: number): void;
-  /** A policy was written. `drift`: nothing of the intent had changed, somebody changed or deleted the policy. */
-  onWrite(
-    step: Step,
-    before: NetworkPolicy | undefined,
-    after: NetworkPolicy | undefined,
-    drift: boolean,
-  ): void;
+  onWrite(write: PolicyWrite): void;
   onReconciling(key: Key): void;
-  /** `panic`: it threw, which is a defect; what the API server answers is in the outcome. */
-  onReconciled(key: Key, durationMs: number, outcome: Outcome, panic: boolean): void;
-  /** Milliseconds from the namespace's event to its policies standing. */
+  onReconciled(key: Key, end: ReconcileEnd): void;
+  /** All policies of a namespace are in place, `sinceEventMs` after the event that asked for them. */
   onEnforced(namespace: string, sinceEventMs: number): void;
-  /** What the profile's status says now, whether or not it had to be written. */
+  /** The status of a profile was judged, whether or not it had to be written. */
   onStatus(
     profile: SegmentationProfile,
     status: ProfileStatus,
@@ -32,6 +40,6 @@ export interface ControllerObserver extends QueueObserver<Key> {
     admission: AdmissionReport | undefined,
   ): void;
   onGone(profile: string): void;
-  /** Every namespace was reconciled at least once since the last start or resync. */
+  /** Every namespace was reconciled at least once since the start or the last resync. */
   onFullSync(): void;
 }

@@ -67,23 +67,25 @@ export function createObserver(
       if (watchErrors.delete(resource)) logger.info('watch recovered', { resource, items });
       else logger.debug('listed', { resource, items });
     },
-    onWrite: (step, before, after, drift) => {
+    onWrite: (write) => {
+      const { step, before, after, isDriftOnly } = write;
       metrics.policyWritten(step.verb, step.reason);
-      if (isRepair(step, drift)) metrics.driftRepaired();
+      if (isRepair(step, isDriftOnly)) metrics.driftRepaired();
       if (logger.enabled('info')) {
-        logger.info(`policy ${step.verb}d`, writeFields(step, before, after, drift));
+        logger.info(`policy ${step.verb}d`, writeFields(step, before, after, isDriftOnly));
       }
-      events.onWrite(step, before, after, drift);
+      events.onWrite(write);
     },
     onReconciling: (key) => reconciles[key.kind].start(),
-    onReconciled: (key, durationMs, outcome, panic) => {
-      events.onReconciled(key, durationMs, outcome, panic);
+    onReconciled: (key, end) => {
+      const { durationMs, outcome, panicked } = end;
+      events.onReconciled(key, end);
       const result =
         outcome.kind === 'done' ? 'success' : outcome.kind === 'retry' ? 'error' : 'requeue_after';
       reconciles[key.kind].done(
         result,
         durationMs,
-        panic ? 'panic' : isTerminal(outcome) ? 'terminal' : undefined,
+        panicked ? 'panic' : isTerminal(outcome) ? 'terminal' : undefined,
       );
     },
     onEnforced: (namespace, sinceEventMs) => {

@@ -119,18 +119,18 @@ export function createEventObserver(
   };
 
   return {
-    onWrite: (step, before, after, drift) => {
+    onWrite: ({ step, before, after, isDriftOnly }) => {
       const policy = step.verb === 'delete' ? before : step.policy;
       const profile = policy && profileOf(policy, before);
       if (profile === undefined) return;
       const tally = tallyOf(policy?.metadata.namespace ?? '', profile);
-      if (isRepair(step, drift)) return count(tally, step, before);
+      if (isRepair(step, isDriftOnly)) return count(tally, step, before);
       if (step.reason !== 'transition') tally[`${step.verb}d`] += 1;
       if (/^(default|partial)-deny$/.test(policy?.metadata.labels?.[LABEL_ROLE] ?? '')) {
         tally.opened = step.verb === 'delete' && after === undefined;
       }
     },
-    onReconciled: (key, _, outcome) => {
+    onReconciled: (key, { outcome }) => {
       if (key.kind !== 'namespace' || outcome.kind !== 'done') return;
       const namespace = key.name;
       const profiles = tallies.get(namespace);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { FINALIZER } from '../../src/api/names.ts';
 import { Controller } from '../../src/controller/controller.ts';
-import type { ControllerObserver } from '../../src/controller/observer.ts';
+import type { ControllerObserver, ReconcileEnd } from '../../src/controller/observer.ts';
 import { encodeKey, type Key } from '../../src/controller/queue/key.ts';
 import { ApiError } from '../../src/kube/errors.ts';
 import type { Request, Transport } from '../../src/kube/http/transport.ts';
@@ -38,8 +38,7 @@ describe('the controller', () => {
     const observer = new Proxy({} as ControllerObserver, {
       get: (_, hook) => {
         if (hook === 'onReconciled') {
-          return (...[key, , , panic]: Parameters<ControllerObserver['onReconciled']>) =>
-            panic && panics.add(encodeKey(key));
+          return (key: Key, { panicked }: ReconcileEnd) => panicked && panics.add(encodeKey(key));
         }
         if (hook === 'onRetry') {
           return ({ key, error }: { key: Key; error: unknown }) => retried.set(encodeKey(key), error);

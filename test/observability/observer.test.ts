@@ -21,7 +21,7 @@ interface Counted {
 
 const SHOP = namespaceKey('shop');
 const none = { errors: 0, terminal: 0, panics: 0 };
-const CASES: readonly (readonly [what: string, outcome: Outcome, panic: boolean, counted: Counted])[] = [
+const CASES: readonly (readonly [what: string, outcome: Outcome, panicked: boolean, counted: Counted])[] = [
   ['one that is done', { kind: 'done' }, false, { ...none, result: 'success' }],
   ['one that looks again', { kind: 'again', afterMs: 5 }, false, { ...none, result: 'requeue_after' }],
   ['a transient error', retry(refused(503)), false, { ...none, result: 'error', errors: 1 }],
@@ -37,14 +37,14 @@ const CASES: readonly (readonly [what: string, outcome: Outcome, panic: boolean,
 ];
 
 describe('the observer counts reconciles:', () => {
-  for (const [what, outcome, panic, { result, errors, terminal, panics }] of CASES) {
+  for (const [what, outcome, panicked, { result, errors, terminal, panics }] of CASES) {
     it(what, async () => {
       const { observer, metrics } = observed(4);
       const read = async () => parseExposition(await metrics.render('prometheus'));
       observer.onReconciling(SHOP);
       const active = 'controller_runtime_active_workers{controller="namespace"}';
       assert.equal((await read()).value(active), 1);
-      observer.onReconciled(SHOP, 20, outcome, panic);
+      observer.onReconciled(SHOP, { durationMs: 20, outcome, panicked });
       const { value } = await read();
       const of = (name: string) => value(`controller_runtime_${name}{controller="namespace"}`);
       assert.equal(value(active), 0);

@@ -96,9 +96,18 @@ describe('of a repair', () => {
         verb === 'delete'
           ? { verb, reason: 'unwanted', name: policy.metadata.name }
           : { verb, reason: 'missing', policy };
-      events.onWrite(step, verb === 'create' ? undefined : before, policy, true);
+      events.onWrite({
+        step,
+        before: verb === 'create' ? undefined : before,
+        after: policy,
+        isDriftOnly: true,
+      });
     }
-    events.onReconciled(namespaceKey('shop'), 1, { kind: 'done' }, false);
+    events.onReconciled(namespaceKey('shop'), {
+      durationMs: 1,
+      outcome: { kind: 'done' },
+      panicked: false,
+    });
     const [{ note, amounts = {}, details = [] } = assert.fail('nothing was told')] = told;
     return note({ subjects: ['shop'], subjectCount: 1, amounts, details });
   }
