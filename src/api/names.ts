@@ -1,6 +1,7 @@
 /**
- * The names, labels and annotations that this project puts on objects. Nothing is ever truncated: the CRD bounds
- * the names of profiles and rules so that every name and label value made of them is valid.
+ * The names, labels and annotations that this project writes. The CRD bounds the names of profiles and rules, so that
+ * they are valid as the values of labels. A name that is too long for an object is shortened with a digest of the whole,
+ * so that no two names become one. Pure.
  */
 import { createHash } from 'node:crypto';
 
@@ -38,19 +39,46 @@ export type NamedRole = 'default-deny' | 'ingress' | 'egress';
 /** Longest name of a profile, and of a rule, in characters. The CRD enforces both. */
 export const MAX_NAME_LENGTH = 63;
 
+/** Longest name of a generated policy, in characters. Some engines do not enforce policies with longer names. */
+export const MAX_POLICY_NAME_LENGTH = 63;
+
 /** The name of a profile's policy; with `rule`, of the policy of a single rule. */
 export function policyName(profile: string, role: NamedRole, rule?: string): string {
-  return rule === undefined ? `${profile}.${role}` : `${profile}.${role}.${rule}`;
+  return generatedName(profile, role, rule);
 }
 
 /** The name of a transition policy; `purpose` is unique within the profile and namespace. */
 export function transitionName(profile: string, purpose: string): string {
-  return `${profile}.transition.${digest(purpose)}`;
+  return generatedName(profile, 'transition', digest(purpose));
 }
 
 /** The name that a policy gets while a foreign policy has `name`; always the same one. */
 export function alternativeName(profile: string, name: string): string {
-  return `${profile}.alternative.${digest(name)}`;
+  return generatedName(profile, 'alternative', digest(name));
+}
+
+/**
+ * `PROFILE.ROLE.SUFFIX`. If that is too long: the beginnings of profile and suffix, with a digest of the whole behind the
+ * role, where no name that is short enough has one: `PROFIL.ROLE-0123456789.SUFF`. config/fence knows this form too.
+ */
+function generatedName(profile: string, role: string, suffix?: string): string {
+  const tail = suffix === undefined ? '' : `.${suffix}`;
+  const name = `${profile}.${role}${tail}`;
+  if (name.length <= MAX_POLICY_NAME_LENGTH) return name;
+  const marked = `.${role}-${digest(name).slice(0, SHORT_DIGEST_LENGTH)}`;
+  const room = MAX_POLICY_NAME_LENGTH - marked.length;
+  const half = Math.floor(room / 2);
+  // A part that is shorter than its half leaves the rest to the other part.
+  const forProfile = Math.max(half, room - tail.length);
+  const forTail = room - Math.min(profile.length, forProfile);
+  return `${beginning(profile, forProfile)}${marked}${beginning(tail, forTail)}`;
+}
+
+const SHORT_DIGEST_LENGTH = 10;
+
+/** The first `length` characters, without a dash or dot at the end, where names must not have one. */
+function beginning(text: string, length: number): string {
+  return text.slice(0, length).replace(/[-.]+$/, '');
 }
 
 function digest(text: string): string {

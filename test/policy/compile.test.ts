@@ -142,7 +142,7 @@ describe('the policies of a profile', () => {
     assert.equal(policies.length, 3);
     for (const { metadata } of policies) {
       assert.match(metadata.name, /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/);
-      assert.ok(metadata.name.length <= 253);
+      assert.ok(metadata.name.length <= 63, metadata.name);
       for (const value of Object.values(metadata.labels ?? {})) {
         assert.match(value, /^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/);
         assert.ok(value.length <= 63, value);

@@ -35,6 +35,11 @@ function compiledName({ metadata }: NetworkPolicy): string | undefined {
     return policyName(profile, role, labels[LABEL_RULE]);
   }
   // Somebody removed or changed the labels. The owner and the name still tell.
-  const owner = ownerReferences.find(isProfileReference);
-  return owner !== undefined && name.startsWith(`${owner.name}.`) ? name : undefined;
+  const owner = ownerReferences.find(isProfileReference)?.name;
+  if (owner === undefined) return undefined;
+  const [first = '', named, ...rule] = name.split('.');
+  // Releases before v0.2.0 did not shorten names.
+  if (first === owner && (named === 'ingress' || named === 'egress'))
+    return policyName(owner, named, rule.length > 0 ? rule.join('.') : undefined);
+  return owner.startsWith(first) ? name : undefined;
 }

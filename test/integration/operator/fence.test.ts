@@ -74,7 +74,16 @@ describe('the fence around the operator', () => {
       alternativeName('p', 'p.ingress'),
       transitionName('p', 'anything'),
     ];
+    const long = 'a-profile-whose-name-leaves-no-room-for-anything-behind-it';
+    const SHORTENED: readonly string[] = [
+      policyName(long, 'default-deny'),
+      policyName(long, 'egress', 'to-payments'),
+      alternativeName(long, 'any'),
+      transitionName(long, 'anything'),
+    ];
     for (const name of NAMES) it(name, () => create(shop, name, OURS));
+    for (const name of SHORTENED)
+      it(name, () => create(shop, name, { ...OURS, 'segmentation.dev/profile': long }));
   });
 
   describe('refuses it to create', () => {
@@ -84,6 +93,7 @@ describe('the fence around the operator', () => {
       ['a policy of no profile', 'p.ingress', { [MANAGED_BY]: 'segmentation-operator' }],
       ['a policy under a name that is not made of the profile', 'q.ingress', OURS],
       ['a policy under a name that it never makes', 'p.anything', OURS],
+      ['a policy under a shortened name of another profile', 'q.ingress-0123456789.a', OURS],
     ];
     for (const [what, name, labels] of REFUSED) {
       it(what, () => assert.rejects(create(shop, name, labels), NOT_MARKED));

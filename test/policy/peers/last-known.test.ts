@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { alternativeName } from '../../../src/api/names.ts';
+import { alternativeName, policyName } from '../../../src/api/names.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
 import { compile } from '../../../src/policy/compile.ts';
@@ -44,6 +44,11 @@ describe('the last known form of a peer', () => {
       true,
     ],
     ['is found by the owner if the labels were removed', withMetadata(() => ({ labels: {} })), true],
+    [
+      'is found under the longer name that an earlier release wrote',
+      withMetadata(({ name }) => ({ name: name + '-of-an-earlier-release' })),
+      true,
+    ],
     ['is not read from a foreign policy', withMetadata(() => ({ labels: {}, ownerReferences: [] })), false],
     [
       'is not read from a policy of another profile',
@@ -82,6 +87,21 @@ describe('the last known form of a peer', () => {
   for (const [name, observed, found] of cases) {
     it(name, () => assert.deepEqual(ask(observed), found ? [rule] : []));
   }
+
+  it('is found by the owner under a name that an earlier release did not shorten', () => {
+    const name = 'p'.repeat(63);
+    const long = { ...made, metadata: { ...made.metadata, name } };
+    const observed = compile(long, SHOP, there).policies.map((policy) => ({
+      ...policy,
+      metadata: {
+        ...policy.metadata,
+        name: `${name}.${policy.metadata.labels?.['segmentation.dev/role']}`,
+        labels: {},
+      },
+    }));
+    const lastKnown = lastKnownFrom(observed);
+    assert.deepEqual(lastKnown(policyName(name, 'egress'), 'Egress', 'r', 'service data/db'), [rule]);
+  });
 
   it('is never everyone', () => {
     assert.deepEqual(ask(policies, 'entity Any'), []);

@@ -185,6 +185,27 @@ const CASES: readonly {
     steps: ['update p.default-deny', 'delete p.egress'],
   },
   {
+    name: 'policies whose names are shortened now: creates each under its new name before it deletes the old one',
+    before: [
+      ours('p.default-deny-old', { types: ['Ingress'], role: 'default-deny' }),
+      ours('p.ingress-old', { allows: ['192.0.2.1'] }),
+      ours('p.ingress.r-old', { selector: WEB, allows: ['192.0.2.2'] }),
+    ],
+    desired: [
+      deny(),
+      ours('p.ingress', { allows: ['192.0.2.1'] }),
+      ours('p.ingress.r', { selector: WEB, allows: ['192.0.2.2'] }),
+    ],
+    steps: [
+      'create p.ingress',
+      'create p.ingress.r',
+      'create p.default-deny',
+      'delete p.default-deny-old',
+      'delete p.ingress-old',
+      'delete p.ingress.r-old',
+    ],
+  },
+  {
     name: 'transition policies that a crash left: deletes a bridge before the cover of its pods',
     before: [
       ours('p.transition.1', { role: 'transition', allows: ['everyone'] }),

@@ -276,6 +276,23 @@ describe('plan', () => {
     );
   });
 
+  it('holds both guarantees when policies have the names that an earlier release gave them', () => {
+    fc.assert(
+      fc.property(ours, foreign, ours, (old, others, desired) => {
+        const renamed = old.map((each) => ({
+          ...each,
+          metadata: { ...each.metadata, name: `${each.metadata.name}-of-an-earlier-release` },
+        }));
+        const start = [...renamed, ...others];
+        const states = run(start, desired);
+        const before = allowed(start);
+        const after = allowed(states.at(-1) ?? []);
+        states.forEach((state, index) => assertBetween(allowed(state), before, after, `after step ${index}`));
+      }),
+      { numRuns: runs(150) },
+    );
+  });
+
   it('holds both guarantees when planning starts anew from any prefix', () => {
     fc.assert(
       fc.property(ours, foreign, ours, (old, others, desired) => {
