@@ -63,7 +63,10 @@ async function measure(plane: ControlPlane): Promise<Record<string, number>> {
   const gates = (some: readonly SegmentationProfile[]) =>
     bind(
       plane,
-      some.map((each) => gateOf(each, [], [], undefined)?.binding).filter((each) => !!each),
+      some.flatMap((each) => {
+        const gate = gateOf(each, [], [], undefined);
+        return gate.kind === 'bound' ? [gate.binding] : [];
+      }),
     );
   await gates([first]);
   const one = await pods();

@@ -12,7 +12,7 @@ import { AccountBindings } from './service-accounts/bindings.ts';
 import { ServiceAccounts } from './service-accounts/reconcile.ts';
 import { Admission } from './admission/reconcile.ts';
 import { accountOf } from './admission/policies.ts';
-import { Probe } from './admission/probe.ts';
+import { AdmissionProbe } from './admission/probe.ts';
 import { EventLoopYield } from './queue/event-loop-yield.ts';
 import { type Cause, Causes } from './causes.ts';
 import { Enforced } from './namespace/enforced.ts';
@@ -110,12 +110,13 @@ export class Controller {
       this.#watches.follow(kind, resource.collection(), () => this.#handlers.bindingsChanged());
     this.#admission = new Admission({
       ...this.#resources,
+      clock,
       clusterState: this.clusterState,
       results: this.results,
       bindings,
       admissionPolicies: new Resource(transport, ADMISSION_POLICIES),
       account: accountOf(transport),
-      probe: new Probe({ ...this.#resources, transport, clock, bindings, namespace: options.namespace }),
+      probe: new AdmissionProbe({ ...this.#resources, transport, bindings, namespace: options.namespace }),
       onNeeded: () => followBindings(ADMISSION_BINDINGS, bindings),
       onRead: (items) => {
         const stands = items.some(({ metadata }) => metadata.name === ACCOUNT_NAMES.guard);

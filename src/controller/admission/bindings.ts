@@ -1,13 +1,13 @@
-/** Writes and removes the admission bindings that profiles ask for; a removal only after live reads (invariant I4). */
+/** Writes and deletes the admission bindings that profiles ask for. A binding is deleted only after live reads (I4). */
 import { LABEL_PROFILE } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
+import { projectProfile } from '../../cluster-state/items.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
 import { isNotFound } from '../../kube/errors.ts';
 import type { Resource } from '../../kube/resource.ts';
 import { type AdmissionBinding, bindingKey, isOwnBinding } from '../../policy/admission/binding.ts';
+import { deleteObject, writeObject } from './object-writes.ts';
 import type { AdmissionFailure } from './report.ts';
-import { projectProfile } from '../../cluster-state/items.ts';
-import type { ClusterState } from '../../cluster-state/state.ts';
-import { preconditionsOf } from '../../kube/preconditions.ts';
 
 export interface AdmissionBindingsOptions {
   readonly clusterState: ClusterState;
@@ -15,99 +15,97 @@ export interface AdmissionBindingsOptions {
   readonly profiles: Resource<SegmentationProfile>;
 }
 
+/** Called before each request that changes a binding. */
+export interface WriteHooks {
+  onWrite(binding: AdmissionBinding): void;
+  onDelete(): void;
+}
+
+/** The bindings as the API server last returned them, by name. Writes keep it up to date. */
+export type ObservedBindings = Map<string, AdmissionBinding>;
+
 export class AdmissionBindings {
   readonly #options: AdmissionBindingsOptions;
-  readonly #onWrite: (binding: AdmissionBinding) => void;
+  readonly #hooks: WriteHooks;
 
-  /** @param onWrite the binding is about to be written */
-  constructor(options: AdmissionBindingsOptions, onWrite: (binding: AdmissionBinding) => void) {
+  constructor(options: AdmissionBindingsOptions, hooks: WriteHooks) {
     this.#options = options;
-    this.#onWrite = onWrite;
+    this.#hooks = hooks;
   }
 
   /**
-   * Takes away what no profile asks for any more, after live reads that confirm it; also from `standing`.
+   * Deletes the own bindings that are not desired.
    *
-   * @returns false where they do not
+   * @returns false if a live read shows another profile than the cache: decide anew
    * @throws ApiError
    */
-  async remove(
+  async deleteOthers(
     desired: readonly AdmissionBinding[],
-    standing: Map<string, AdmissionBinding>,
+    observed: ObservedBindings,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const wanted = new Set(desired.map(({ metadata }) => metadata.name));
-    for (const binding of ours(standing).filter(({ metadata }) => !wanted.has(metadata.name))) {
-      if (!(await this.#isCurrent(profileOf(binding), signal))) return false;
-      const { name } = binding.metadata;
-      const preconditions = preconditionsOf(binding);
-      try {
-        await this.#options.bindings.delete(name, undefined, { preconditions, signal });
-      } catch (error) {
-        if (!isNotFound(error)) throw error;
-      }
-      standing.delete(name);
+    const names = new Set(desired.map(({ metadata }) => metadata.name));
+    for (const binding of ownBindings(observed).filter(({ metadata }) => !names.has(metadata.name))) {
+      if (!(await this.#isProfileCurrent(profileOf(binding), signal))) return false;
+      this.#hooks.onDelete();
+      await deleteObject(this.#options.bindings, binding, signal);
+      observed.delete(binding.metadata.name);
     }
     return true;
   }
 
   /**
-   * Makes the binding as it is wanted, and `standing` with it.
+   * Creates or updates the binding if it differs from the desired one.
    *
-   * @returns what a person must do first
+   * @returns why it can't be written, if a person must act first
    * @throws ApiError
    */
-  async put(
-    binding: AdmissionBinding,
-    standing: Map<string, AdmissionBinding>,
+  async write(
+    desired: AdmissionBinding,
+    observed: ObservedBindings,
     signal: AbortSignal,
   ): Promise<AdmissionFailure | undefined> {
-    const { bindings } = this.#options;
-    const { name } = binding.metadata;
-    const current = standing.get(name);
+    const { name } = desired.metadata;
+    const current = observed.get(name);
     if (current !== undefined && !isOwnBinding(current)) {
-      const message = `the binding ${name} is somebody else's: remove it`;
-      return { reason: 'NameTaken', message, stalled: true };
+      const message = `ValidatingAdmissionPolicyBinding ${name} is foreign and has a name that the operator needs: delete it`;
+      return { reason: 'NameTaken', message, kind: 'stalled' };
     }
-    if (current !== undefined && bindingKey(current) === bindingKey(binding)) return undefined;
-    // For a profile that is gone (the watch may not have said so yet) the garbage collector would take it at once.
-    if (current === undefined && !(await this.#isOwned(binding, signal))) return undefined;
-    this.#onWrite(binding);
-    if (current === undefined) {
-      standing.set(name, await bindings.create(binding, { signal }));
-      return undefined;
-    }
-    const metadata = { ...binding.metadata, ...preconditionsOf(current) };
-    standing.set(name, await bindings.replace({ ...binding, metadata }, { signal }));
+    if (current !== undefined && bindingKey(current) === bindingKey(desired)) return undefined;
+    // The garbage collector would delete the binding of a deleted profile at once; the watch may not have told of that.
+    if (current === undefined && !(await this.#isOwnerPresent(desired, signal))) return undefined;
+    this.#hooks.onWrite(desired);
+    observed.set(name, await writeObject(this.#options.bindings, desired, current, signal));
     return undefined;
   }
 
-  /** Whether the profile is live what it is in the cache. What was read replaces what was known. */
-  async #isCurrent(name: string, signal: AbortSignal): Promise<boolean> {
+  /**
+   * True if the live profile equals the cached one, or is gone for certain, whatever the watch has told. A profile that
+   * differs is put into the cache.
+   */
+  async #isProfileCurrent(name: string, signal: AbortSignal): Promise<boolean> {
     const { clusterState, profiles } = this.#options;
-    const known = clusterState.profile(name)?.metadata;
+    const cached = clusterState.profile(name)?.metadata;
     try {
       const live = await profiles.get(name, undefined, { signal });
       const { uid, generation, deletionTimestamp } = live.metadata;
-      const same =
-        known?.uid === uid &&
-        known?.generation === generation &&
-        known?.deletionTimestamp === deletionTimestamp;
-      if (!same) clusterState.profiles.upsert(projectProfile(live));
-      return same;
+      const isCurrent =
+        cached?.uid === uid &&
+        cached?.generation === generation &&
+        cached?.deletionTimestamp === deletionTimestamp;
+      if (!isCurrent) clusterState.profiles.upsert(projectProfile(live));
+      return isCurrent;
     } catch (error) {
-      // Gone for certain, whether or not the watch has said so.
       if (isNotFound(error)) return true;
       throw error;
     }
   }
 
-  /** Whether the profile that the binding is for exists. */
-  async #isOwned(binding: AdmissionBinding, signal: AbortSignal): Promise<boolean> {
+  /** True if the profile that owns the binding exists. */
+  async #isOwnerPresent(binding: AdmissionBinding, signal: AbortSignal): Promise<boolean> {
     try {
-      const { profiles } = this.#options;
-      const { uid } = (await profiles.get(profileOf(binding), undefined, { signal })).metadata;
-      return binding.metadata.ownerReferences?.some((owner) => owner.uid === uid) ?? false;
+      const { metadata } = await this.#options.profiles.get(profileOf(binding), undefined, { signal });
+      return binding.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid) ?? false;
     } catch (error) {
       if (isNotFound(error)) return false;
       throw error;
@@ -115,12 +113,12 @@ export class AdmissionBindings {
   }
 }
 
-/** The name of the profile that the binding is for. */
+/** The name of the profile that the binding belongs to. */
 export function profileOf({ metadata }: AdmissionBinding): string {
   return metadata.labels?.[LABEL_PROFILE] ?? '';
 }
 
-/** Those of the bindings that are ours. */
-export function ours(bindings: ReadonlyMap<string, AdmissionBinding>): AdmissionBinding[] {
+/** The bindings that this operator writes. */
+export function ownBindings(bindings: ReadonlyMap<string, AdmissionBinding>): AdmissionBinding[] {
   return [...bindings.values()].filter(isOwnBinding);
 }

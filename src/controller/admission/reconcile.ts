@@ -1,125 +1,153 @@
 /**
- * Keeps the admission bindings that profiles ask for: gather, decide, write, and learn by a probe when the API server
- * has taken them up. One key of the work queue, for all profiles: the API server takes up all bindings at once.
+ * Reconciles the admission bindings that profiles ask for: read, decide, delete and write, and ask by a probe until the
+ * API server has taken them up. One key of the work queue serves all profiles, because the API server takes up all
+ * bindings at once.
  *
- * What removes a protection waits for its end to be in force: a default-deny goes only when no gate that looks for it
- * can still refuse a pod (`holds`).
+ * A protection is removed only after the end of what depends on it is in force: a default-deny is deleted only when no
+ * gate that looks for it can still refuse a pod (`holds`).
  */
 import type { KubeObject } from '../../api/meta.ts';
 import { policyName } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
+import type { NamespaceItem } from '../../cluster-state/items.ts';
 import { classify, isAborted, isCollectionMissing, isForbidden } from '../../kube/errors.ts';
-import type { Resource } from '../../kube/resource.ts';
 import {
   type AdmissionBinding,
   type AdmissionPolicy,
   isOwnBinding,
   POLICY_NAMES,
 } from '../../policy/admission/binding.ts';
-import { gateOf, wantsGate } from '../../policy/admission/gate.ts';
+import { type Gate, gateOf, wantsGate } from '../../policy/admission/gate.ts';
+import { type ProbeAnswer, stateOf } from '../../policy/admission/probe.ts';
 import {
-  limitsTenants,
   protectionOf,
   tenantLimitOf,
   wantsProtection,
+  wantsTenantLimit,
 } from '../../policy/admission/protect.ts';
-import { stateOf } from '../../policy/admission/probe.ts';
-import { AdmissionBindings, type AdmissionBindingsOptions, ours, profileOf } from './bindings.ts';
-import { Gates, selectorOf } from './gates.ts';
-import { type AdmissionPolicyObject, missingPolicy } from './policies.ts';
-import type { Probe } from './probe.ts';
 import {
-  type AdmissionReport,
-  PROBE_FAILURES,
+  advance,
+  isFollowed,
+  overdue,
+  type TakeUp,
+  type TakeUpEvent,
+  UNKNOWN,
+} from '../../policy/admission/take-up.ts';
+import type { Clock } from '../../util/clock.ts';
+import type { Outcome } from '../queue/key-queue.ts';
+import { DONE, givenUp, retry } from '../queue/outcome.ts';
+import type { Results } from '../results.ts';
+import { ActiveGates, selectorOf } from './active-gates.ts';
+import {
+  AdmissionBindings,
+  type AdmissionBindingsOptions,
+  type ObservedBindings,
+  ownBindings,
+  profileOf,
+} from './bindings.ts';
+import { type PolicyCheckOptions, policyFailure } from './policies.ts';
+import type { AdmissionProbe } from './probe.ts';
+import {
   type AdmissionFailure,
+  type AdmissionReport,
   failureOf,
+  PROBE_FAILURES,
   reportOf,
   wideningPolicies,
 } from './report.ts';
-import type { NamespaceItem } from '../../cluster-state/items.ts';
-import { DONE, givenUp, retry } from '../queue/outcome.ts';
-import type { Outcome } from '../queue/key-queue.ts';
-import type { Results } from '../results.ts';
 
-export interface AdmissionOptions extends AdmissionBindingsOptions {
+export interface AdmissionOptions extends AdmissionBindingsOptions, PolicyCheckOptions {
+  readonly clock: Clock;
   readonly results: Results;
-  readonly admissionPolicies: Resource<AdmissionPolicyObject>;
-  /** The name by which the API server knows this operator. */
-  readonly account: (signal: AbortSignal) => Promise<string>;
-  readonly probe: Probe;
-  /** Bindings are wanted, or there: from now on their changes matter. */
+  readonly probe: AdmissionProbe;
+  /** Bindings are asked for, or exist: from now on their changes matter. */
   readonly onNeeded: () => void;
-  /** What bindings there are, whosever. */
+  /** All ValidatingAdmissionPolicyBindings of the cluster were read. */
   readonly onRead: (bindings: readonly KubeObject[]) => void;
-  /** What is reported of the profile may have changed. */
+  /** The report of the profile may have changed. */
   readonly onReport: (profile: string) => void;
-  /** Nothing holds the policies of the namespace any more. */
+  /** `holds` was true for the namespace, and may be false now. */
   readonly onRelease: (namespace: string) => void;
 }
 
-/** How soon the API server is asked again whether it has taken the bindings up: it does so every second. Milliseconds. */
-const PROBE_INTERVAL = 100;
-/** How soon something that a person has to bring is looked for again, in milliseconds. */
-const MISSING_INTERVAL = 1_000;
+type Unconfirmed = Exclude<ProbeAnswer, 'inForce'>;
+
+/** The bindings as they were read. */
+interface Observation {
+  readonly bindings: ObservedBindings;
+  readonly probe: AdmissionBinding | undefined;
+}
+
+/** Until the API server is asked again whether it has taken up the bindings, which it does every second. */
+const PROBE_INTERVAL_MS = 100;
+/** Until the operator looks again for an object that a person has to create. */
+const MISSING_INTERVAL_MS = 1_000;
+/** Until bindings are decided anew after a live read showed another profile than the cache. */
+const STALE_INTERVAL_MS = 1_000;
+/**
+ * How long the probe may give an answer. The API server takes up bindings every second, and its cache of parameters
+ * follows within milliseconds.
+ */
+const PATIENCE_MS: Readonly<Record<Unconfirmed, number>> = { notYet: 15_000, parametersBehind: 5_000 };
 
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #bindings: AdmissionBindings;
-  readonly #gates: Gates;
-  /** Namespaces that a gate does not cover yet, by profile; undefined: too many of them for a gate. */
-  readonly #leftOut = new Map<string, readonly string[] | undefined>();
+  readonly #activeGates: ActiveGates;
+  /** By profile, as decided last. */
+  readonly #gates = new Map<string, Gate>();
+  /** By profile. */
   readonly #failures = new Map<string, AdmissionFailure>();
-  /** No profile asked for anything, and there was no binding: nothing need be read until one asks. */
+  #takeUp: TakeUp<Unconfirmed> = UNKNOWN;
+  /** True if no profile asked for anything and no binding existed: nothing is read until a profile asks. */
   #isUnused = false;
-  /** The state of the bindings that is in force, by the probe. */
-  #inForce: string | undefined;
-  #settled = false;
-  /** Generations of the profiles whose bindings make up the state in force. */
+  /** True if all desired bindings are in force. */
+  #isSettled = false;
+  /** Generations of the profiles for which bindings were last in force. */
   readonly #generations = new Map<string, number | undefined>();
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
-    this.#gates = new Gates(options.onRelease);
-    this.#bindings = new AdmissionBindings(options, (binding) => this.#gates.note(binding));
+    this.#activeGates = new ActiveGates(options.onRelease);
+    this.#bindings = new AdmissionBindings(options, {
+      onWrite: (binding) => {
+        this.#advance({ kind: 'writing' });
+        this.#activeGates.add(binding);
+      },
+      onDelete: () => this.#advance({ kind: 'writing' }),
+    });
   }
 
   /**
-   * Whether a gate of the profile may still refuse pods in the namespace for want of its default-deny. If so, the
-   * namespace is told by `onRelease` when that has ended.
+   * True if the default-deny has to stay in the namespace, because a gate of the profile may still refuse pods for lack of
+   * it. Then `onRelease` is called when to ask again.
    */
   holds(profile: string, namespace: NamespaceItem): boolean {
-    return this.#gates.holds(profile, namespace);
+    return this.#activeGates.holds(profile, namespace);
   }
 
-  /** Whether what is in force has been found out, or why not: before, a status of the last process stands (I6). */
+  /**
+   * True if the operator knows what is in force, or why it can't know. Until then a profile keeps the status that the last
+   * process wrote (I6).
+   */
   get isJudged(): boolean {
-    return this.#inForce !== undefined || this.#failures.size > 0 || this.#asking().length === 0;
+    return isFollowed(this.#takeUp) || this.#failures.size > 0 || this.#asking().length === 0;
   }
 
-  /** What the profile's status is to say of it; undefined where it asks for nothing. */
+  /** The report for the profile's status; undefined if the profile asks for nothing. */
   report(profile: SegmentationProfile): AdmissionReport | undefined {
-    const { name } = profile.metadata;
+    const { name, generation } = profile.metadata;
     if (!asks(profile)) return undefined;
-    // One that is merely on its way is not worth a report: it has no result yet, or one without a failure.
-    const refused = this.#selected(profile).filter(
-      (namespace) =>
-        this.#options.results.of(name).get(namespace.key)?.failure !== undefined &&
-        !this.#isDenied(name, namespace) &&
-        this.#gates.covers(name, namespace),
-    );
+    const selected = this.#selected(profile);
     const report = reportOf({
       profile,
       failure: this.#failures.get(name),
-      settled: this.#settled && this.#generations.get(name) === profile.metadata.generation,
-      leftOut: this.#leftOut.has(name) ? this.#leftOut.get(name) : [],
-      refused: wantsGate(profile) ? refused.map(({ key }) => key) : [],
+      isSettled: this.#isSettled && this.#generations.get(name) === generation,
+      gate: this.#gates.get(name),
+      refused: wantsGate(profile) ? this.#refused(name, selected) : [],
     });
-    const limits = (profile.spec.admission?.tenantPolicies ?? 'Any') !== 'Any';
-    return limits
-      ? {
-          ...report,
-          widening: wideningPolicies(profile, this.#selected(profile), this.#options.clusterState),
-        }
+    return limitsTenants(profile)
+      ? { ...report, widening: wideningPolicies(profile, selected, this.#options.clusterState) }
       : report;
   }
 
@@ -128,115 +156,120 @@ export class Admission {
       return await this.#reconcile(signal);
     } catch (error) {
       if (isAborted(error)) return givenUp(error, signal);
-      // A conflict or a dropped connection says nothing of what is in force.
-      if (classify(error) !== 'retry') this.#fail(failureOf(error));
+      // A write conflict or a dropped connection says nothing of what is in force.
+      if (classify(error) !== 'retry') this.#setFailure(failureOf(error));
       if (!isForbidden(error) && !isCollectionMissing(error)) return retry(error);
-      // No permission, no bindings: nothing that this operator could hold or release.
-      this.#gates.look();
-      return this.#asking().length > 0 ? { kind: 'again', afterMs: MISSING_INTERVAL } : DONE;
+      // Without the permission to read bindings this operator has none: nothing is held.
+      this.#activeGates.markRead();
+      return this.#asking().length > 0 ? { kind: 'again', afterMs: MISSING_INTERVAL_MS } : DONE;
     }
   }
 
   async #reconcile(signal: AbortSignal): Promise<Outcome> {
-    const { probe, onNeeded, onRead } = this.#options;
     if (this.#isUnused && this.#asking().length === 0) return DONE;
-    const { items } = await this.#options.bindings.listAll({ signal });
-    onRead(items);
-    const standing = new Map(items.map((each) => [each.metadata.name, each]));
-    const probing = standing.get(POLICY_NAMES.probe);
-    standing.delete(POLICY_NAMES.probe);
-    for (const each of ours(standing)) this.#gates.note(each);
-    this.#gates.look();
+    const observed = await this.#read(signal);
     const asking = this.#asking();
-    // Nothing is asked for, nothing stands, and nothing that stood can still refuse a pod: the probe rests.
-    this.#isUnused = asking.length === 0 && ours(standing).length === 0 && this.#gates.isEmpty;
+    const isUnbound = ownBindings(observed.bindings).length === 0 && this.#activeGates.isEmpty;
+    this.#isUnused = asking.length === 0 && isUnbound;
     if (this.#isUnused) return DONE;
-    onNeeded();
+    this.#options.onNeeded();
 
-    const missing = await this.#missing(asking, signal);
-    if (missing !== undefined) {
-      this.#fail(missing);
-      return { kind: 'again', afterMs: MISSING_INTERVAL };
-    }
+    const failure = await policyFailure(policiesFor(asking), this.#options, signal);
+    if (failure !== undefined) return this.#fail(failure);
     this.#failures.clear();
-    const desired = this.#desired(asking, standing);
-    if (!(await this.#bindings.remove(desired, standing, signal))) return { kind: 'again', afterMs: 1000 };
-    // Until the probe was answered once, the API server may not follow the NetworkPolicies that a gate looks for: a
-    // first gate would refuse pods where all is well.
-    const writable = desired.filter(
-      ({ metadata }) => this.#inForce !== undefined || standing.has(metadata.name),
-    );
+
+    const desired = this.#desired(asking, observed.bindings);
+    if (!(await this.#bindings.deleteOthers(desired, observed.bindings, signal)))
+      return { kind: 'again', afterMs: STALE_INTERVAL_MS };
+    const isComplete = await this.#write(desired, observed.bindings, signal);
+    return (await this.#isInForce(observed, signal)) ? this.#settle(asking, isComplete) : this.#awaitTakeUp();
+  }
+
+  async #read(signal: AbortSignal): Promise<Observation> {
+    const { items } = await this.#options.bindings.listAll({ signal });
+    this.#options.onRead(items);
+    const bindings: ObservedBindings = new Map(items.map((each) => [each.metadata.name, each]));
+    const probe = bindings.get(POLICY_NAMES.probe);
+    bindings.delete(POLICY_NAMES.probe);
+    const own = ownBindings(bindings);
+    for (const each of own) this.#activeGates.add(each);
+    this.#activeGates.markRead();
+    this.#advance({ kind: 'stored', state: stateOf(own) });
+    return { bindings, probe };
+  }
+
+  /** @returns true if every desired binding could be written now, or failed by itself */
+  async #write(
+    desired: readonly AdmissionBinding[],
+    observed: ObservedBindings,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    // Before the first answer of the probe, the API server may not follow the NetworkPolicies that a gate looks for: a new
+    // gate would refuse pods in namespaces that have their default-deny.
+    const isProven = isFollowed(this.#takeUp);
+    const writable = desired.filter(({ metadata }) => isProven || observed.has(metadata.name));
     for (const binding of writable) {
-      const failure = await this.#bindings.put(binding, standing, signal);
+      const failure = await this.#bindings.write(binding, observed, signal);
       if (failure !== undefined) this.#failures.set(profileOf(binding), failure);
     }
-
-    const state = stateOf(ours(standing));
-    this.#settled = state === this.#inForce && writable.length === desired.length;
-    if (state === this.#inForce) {
-      this.#tell(asking);
-      return DONE;
-    }
-    const answer = await probe.ask(state, probing, signal);
-    if (answer !== 'inForce') {
-      const failure = PROBE_FAILURES[answer];
-      if (failure === undefined) this.#tell();
-      else this.#fail(failure);
-      return { kind: 'again', afterMs: failure === undefined ? PROBE_INTERVAL : MISSING_INTERVAL };
-    }
-    this.#inForce = state;
-    this.#settled = writable.length === desired.length;
-    this.#gates.replace(ours(standing));
-    this.#tell(asking);
-    return this.#settled ? DONE : { kind: 'again', afterMs: 0 };
+    return writable.length === desired.length;
   }
 
-  #desired(
-    asking: readonly SegmentationProfile[],
-    standing: ReadonlyMap<string, AdmissionBinding>,
-  ): AdmissionBinding[] {
+  /** Asks the probe if that is needed to know. @throws ApiError */
+  async #isInForce({ bindings, probe }: Observation, signal: AbortSignal): Promise<boolean> {
+    const own = ownBindings(bindings);
+    const state = stateOf(own);
+    this.#advance({ kind: 'stored', state });
+    if (this.#takeUp.stage === 'inForce') return true;
+    this.#isSettled = false;
+    const answer = await this.#options.probe.ask(state, probe, signal);
+    this.#advance({ kind: 'answered', state, answer, nowMs: this.#options.clock.monotonic() });
+    if (answer !== 'inForce') return false;
+    this.#activeGates.replace(own);
+    return true;
+  }
+
+  #settle(asking: readonly SegmentationProfile[], isComplete: boolean): Outcome {
+    this.#isSettled = isComplete;
+    for (const { metadata } of asking) this.#generations.set(metadata.name, metadata.generation);
+    this.#reportAll();
+    return isComplete ? DONE : { kind: 'again', afterMs: 0 };
+  }
+
+  #awaitTakeUp(): Outcome {
+    const answer = overdue(this.#takeUp, PATIENCE_MS, this.#options.clock.monotonic());
+    if (answer !== undefined) return this.#fail(PROBE_FAILURES[answer]);
+    this.#reportAll();
+    return { kind: 'again', afterMs: PROBE_INTERVAL_MS };
+  }
+
+  #desired(asking: readonly SegmentationProfile[], observed: ObservedBindings): AdmissionBinding[] {
     const { protectedNamespaces } = this.#options.clusterState;
+    this.#gates.clear();
     return [
-      ...this.#gatesFor(asking.filter(wantsGate), standing),
+      ...asking.filter(wantsGate).flatMap((profile) => this.#gateBinding(profile, observed)),
       ...asking.filter(wantsProtection).map(protectionOf),
-      ...asking.filter(limitsTenants).map((profile) => tenantLimitOf(profile, protectedNamespaces)),
+      ...asking.filter(wantsTenantLimit).map((profile) => tenantLimitOf(profile, protectedNamespaces)),
     ];
   }
 
-  #gatesFor(
-    asking: readonly SegmentationProfile[],
-    standing: ReadonlyMap<string, AdmissionBinding>,
-  ): AdmissionBinding[] {
-    this.#leftOut.clear();
-    return asking.flatMap((profile) => {
-      const { name } = profile.metadata;
-      const current = standing.get(`${name}.${POLICY_NAMES.gate}`);
-      const own = current && isOwnBinding(current) ? current : undefined;
-      const selected = this.#selected(profile).map((namespace) => ({
-        name: namespace.key,
-        labels: namespace.labels,
-        denied: this.#isDenied(name, namespace),
-      }));
-      const { protectedNamespaces } = this.#options.clusterState;
-      const gate = gateOf(profile, selected, protectedNamespaces, selectorOf(own));
-      this.#leftOut.set(name, gate?.leftOut);
-      return gate?.binding ?? own ?? [];
-    });
+  /** The gate's binding; the observed one, if any, while too many namespaces lack their default-deny. */
+  #gateBinding(profile: SegmentationProfile, observed: ObservedBindings): AdmissionBinding[] {
+    const { name } = profile.metadata;
+    const current = observed.get(`${name}.${POLICY_NAMES.gate}`);
+    const own = current && isOwnBinding(current) ? current : undefined;
+    const selected = this.#selected(profile).map((namespace) => ({
+      name: namespace.key,
+      labels: namespace.labels,
+      isDenied: this.#isDenied(name, namespace),
+    }));
+    const gate = gateOf(profile, selected, this.#options.clusterState.protectedNamespaces, selectorOf(own));
+    this.#gates.set(name, gate);
+    const binding = gate.kind === 'bound' ? gate.binding : own;
+    return binding === undefined ? [] : [binding];
   }
 
-  async #missing(
-    asking: readonly SegmentationProfile[],
-    signal: AbortSignal,
-  ): Promise<AdmissionFailure | undefined> {
-    const wanted: AdmissionPolicy[] = [
-      ...(asking.some(wantsGate) ? (['gate'] as const) : []),
-      ...(asking.some(wantsProtection) ? (['protect'] as const) : []),
-      ...(asking.some(limitsTenants) ? (['tenantPolicies'] as const) : []),
-    ];
-    if (wanted.length === 0) return undefined;
-    return missingPolicy([...wanted, 'probe'], this.#options, signal);
-  }
-
+  /** The profiles that ask for anything that needs a binding. */
   #asking(): SegmentationProfile[] {
     return [...this.#options.clusterState.profiles.values()].map(({ profile }) => profile).filter(asks);
   }
@@ -248,7 +281,23 @@ export class Admission {
     );
   }
 
-  /** Whether the profile's default-deny is known to stand in the namespace, as a gate looks for it. */
+  /**
+   * Names of the namespaces in which the gate refuses pods and the default-deny could not be written. A namespace whose
+   * default-deny is on its way has no failure.
+   */
+  #refused(profile: string, selected: readonly NamespaceItem[]): string[] {
+    const results = this.#options.results.of(profile);
+    return selected
+      .filter(
+        (namespace) =>
+          results.get(namespace.key)?.failure !== undefined &&
+          !this.#isDenied(profile, namespace) &&
+          this.#activeGates.mayRefuse(profile, namespace),
+      )
+      .map(({ key }) => key);
+  }
+
+  /** True if the profile's default-deny is known to exist in the namespace, in the form that a gate looks for. */
   #isDenied(profile: string, { key }: NamespaceItem): boolean {
     const { clusterState, results } = this.#options;
     if (results.of(profile).get(key)?.state === 'enforced') return true;
@@ -256,23 +305,44 @@ export class Admission {
     return deny !== undefined && deny.profile === profile && !deny.isPartial;
   }
 
-  /** Nothing can be done for any profile. */
-  #fail(failure: AdmissionFailure): void {
-    for (const { metadata } of this.#asking()) this.#failures.set(metadata.name, failure);
-    this.#settled = false;
-    this.#tell();
+  #advance(event: TakeUpEvent<Unconfirmed>): void {
+    this.#takeUp = advance(this.#takeUp, event);
   }
 
-  /** @param done profiles whose bindings are as they should be now */
-  #tell(done: readonly SegmentationProfile[] = []): void {
-    for (const { metadata } of done) this.#generations.set(metadata.name, metadata.generation);
+  #fail(failure: AdmissionFailure): Outcome {
+    this.#setFailure(failure);
+    return { kind: 'again', afterMs: MISSING_INTERVAL_MS };
+  }
+
+  /** Sets the failure for every profile that asks. */
+  #setFailure(failure: AdmissionFailure): void {
+    for (const { metadata } of this.#asking()) this.#failures.set(metadata.name, failure);
+    this.#isSettled = false;
+    this.#reportAll();
+  }
+
+  #reportAll(): void {
     for (const { metadata } of this.#asking()) this.#options.onReport(metadata.name);
   }
 }
 
-/** Whether the profile asks for anything that needs a binding, at least once its mode is Enforce. */
-function asks({ spec, metadata }: SegmentationProfile): boolean {
-  const { gate = 'Disabled', protect = 'Disabled', tenantPolicies = 'Any' } = spec.admission ?? {};
-  const some = gate !== 'Disabled' || protect !== 'Disabled' || tenantPolicies !== 'Any';
-  return some && metadata.deletionTimestamp === undefined;
+/** True if the profile asks for anything that needs a binding, at least once its mode is Enforce. */
+function asks(profile: SegmentationProfile): boolean {
+  const { gate = 'Disabled', protect = 'Disabled' } = profile.spec.admission ?? {};
+  const isAsking = gate !== 'Disabled' || protect !== 'Disabled' || limitsTenants(profile);
+  return isAsking && profile.metadata.deletionTimestamp === undefined;
+}
+
+function limitsTenants({ spec }: SegmentationProfile): boolean {
+  return (spec.admission?.tenantPolicies ?? 'Any') !== 'Any';
+}
+
+/** The policies that the profiles' bindings need; with any, also the probe's. */
+function policiesFor(asking: readonly SegmentationProfile[]): AdmissionPolicy[] {
+  const policies: AdmissionPolicy[] = [
+    ...(asking.some(wantsGate) ? (['gate'] as const) : []),
+    ...(asking.some(wantsProtection) ? (['protect'] as const) : []),
+    ...(asking.some(wantsTenantLimit) ? (['tenantPolicies'] as const) : []),
+  ];
+  return policies.length > 0 ? [...policies, 'probe'] : [];
 }

@@ -1,119 +1,123 @@
-/** What a profile's status says of its admission. No I/O. */
+/** The condition AdmissionReady of a profile, and the foreign policies that widen it. No I/O. */
 import type { SegmentationProfile, WideningPolicy } from '../../api/profile.ts';
-import { ApiError, isCollectionMissing } from '../../kube/errors.ts';
-import { wideningOf } from '../../policy/admission/widening.ts';
-import type { Probe } from './probe.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
+import { ApiError, isCollectionMissing } from '../../kube/errors.ts';
+import type { Gate } from '../../policy/admission/gate.ts';
+import type { ProbeAnswer } from '../../policy/admission/probe.ts';
+import { wideningOf } from '../../policy/admission/widening.ts';
 import { errorMessage } from '../../util/error-message.ts';
-import { compareText } from '../../util/order.ts';
 import { shortList } from '../../util/list-text.ts';
+import { compareText } from '../../util/order.ts';
 
-/** Why nothing can be done. */
+/** Why the operator can't bring into force what a profile asks for. */
 export interface AdmissionFailure {
   readonly reason: string;
   readonly message: string;
-  /** A person must act. */
-  readonly stalled: boolean;
+  /** *stalled*: a person must act. *waiting*: something is missing that may come. */
+  readonly kind: 'stalled' | 'waiting';
 }
 
 export interface AdmissionReport {
-  /** All that is asked for is in force. */
+  /** True if everything that the profile asks for is in force. */
   readonly ready: boolean;
   readonly reason: string;
   readonly message: string;
+  /** True if a person must act. */
   readonly stalled: boolean;
-  /** How many namespaces' pods are refused now for want of the default-deny. */
+  /** The number of namespaces in which pods are refused until their default-deny exists. */
   readonly refusing: number;
-  /** Policies of others that widen the profile, sorted; undefined where it does not limit them. */
+  /** Foreign policies that widen the profile, sorted; undefined if the profile does not limit them. */
   readonly widening?: readonly WideningPolicy[];
 }
 
 export interface ReportInput {
   readonly profile: SegmentationProfile;
   readonly failure: AdmissionFailure | undefined;
-  /** What is written is in force, and nothing is left to be written. */
-  readonly settled: boolean;
-  /** Namespaces that the gate does not cover yet; undefined: more than it can leave out. */
-  readonly leftOut: readonly string[] | undefined;
+  /** True if every binding that the profile asks for is in force. */
+  readonly isSettled: boolean;
+  /** The profile's gate; undefined if it has none. */
+  readonly gate: Gate | undefined;
   /** Namespaces in which pods are refused. */
   readonly refused: readonly string[];
 }
 
-/** How many namespaces a message names. */
-const NAMED = 3;
-
-export function reportOf({ profile, failure, settled, leftOut, refused }: ReportInput): AdmissionReport {
-  const say = (status: 'True' | 'False', reason: string, message: string): AdmissionReport => ({
-    ready: status === 'True',
-    reason,
-    message,
-    stalled: false,
-    refusing: refused.length,
-  });
-  if (refused.length > 0) {
-    const also = failure === undefined ? '' : `; ${failure.message}`;
-    return say(
-      'False',
-      'PodsRefused',
-      `new pods are refused in ${named(refused)} until the default-deny stands there; to admit them all the same ` +
-        `write \`gate: Disabled\`, or remove the binding if no operator runs${also}`,
-    );
+export function reportOf(input: ReportInput): AdmissionReport {
+  const { profile, failure, isSettled, refused } = input;
+  const refusing = refused.length;
+  if (refusing > 0) return { ...notReady('PodsRefused', refusalMessage(refused, failure)), refusing };
+  if (failure !== undefined) {
+    const { reason, message, kind } = failure;
+    return { ...notReady(reason, message), stalled: kind === 'stalled' };
   }
-  if (failure !== undefined) return { ...say('False', failure.reason, failure.message), ...failure };
-  if (profile.spec.mode === 'Audit') return say('True', 'Audited', 'nothing is refused: mode is Audit');
-  if (leftOut === undefined) {
-    return say(
-      'False',
+  if (profile.spec.mode === 'Audit') return ready('Audited', 'nothing is refused: mode is Audit');
+  if (input.gate?.kind === 'tooManyLeftOut') {
+    return notReady(
       'AwaitingDefaultDeny',
-      'the gate is changed once few enough namespaces are without their default-deny',
+      'too many selected namespaces lack their default-deny: the gate is changed once there are fewer',
     );
   }
-  if (!settled) return say('False', 'Progressing', 'the API server has not taken everything up yet');
+  if (!isSettled) return notReady('Progressing', 'the API server has not taken up all bindings yet');
+  const leftOut = input.gate?.leftOut ?? [];
   if (leftOut.length > 0) {
-    return say(
-      'False',
+    return notReady(
       'AwaitingDefaultDeny',
-      `the gate leaves out ${named(leftOut)}, which had no default-deny when it was set up, until it stands there`,
+      `the gate leaves out ${named(leftOut)}, which had no default-deny when the gate was set up, until it exists there`,
     );
   }
-  return say('True', 'InForce', `in force: ${inForce(profile).join('; ')}`);
+  return ready('InForce', `in force: ${inForce(profile).join('; ')}`);
 }
 
-/** What an answer of the probe means that waiting does not change. */
-export const PROBE_FAILURES: Partial<Record<Awaited<ReturnType<Probe['ask']>>, AdmissionFailure>> = {
-  ignored: {
+function ready(reason: string, message: string): AdmissionReport {
+  return { ready: true, reason, message, stalled: false, refusing: 0 };
+}
+
+function notReady(reason: string, message: string): AdmissionReport {
+  return { ...ready(reason, message), ready: false };
+}
+
+function refusalMessage(refused: readonly string[], failure: AdmissionFailure | undefined): string {
+  const also = failure === undefined ? '' : `; ${failure.message}`;
+  return (
+    `new pods are refused in ${named(refused)} until the default-deny exists there; to admit them without it ` +
+    `write \`gate: Disabled\`, or delete the binding if no operator runs${also}`
+  );
+}
+
+/** The failure that an answer of the probe means once it is overdue. */
+export const PROBE_FAILURES: Readonly<Record<Exclude<ProbeAnswer, 'inForce'>, AdmissionFailure>> = {
+  notYet: {
     reason: 'NotTakenUp',
     message:
-      'the API server does not take the bindings up: is its admission plugin ValidatingAdmissionPolicy disabled, or ' +
-      'config/admission changed?',
-    stalled: true,
+      'the API server does not take up the bindings: enable its admission plugin ValidatingAdmissionPolicy if that is ' +
+      'disabled, and apply config/admission again if its policies were changed',
+    kind: 'stalled',
   },
-  stopped: {
+  parametersBehind: {
     reason: 'CacheStopped',
     message:
       'the API server no longer follows the NetworkPolicies that gates look for: restart it ' +
       '(docs/admission.md#a-cache-that-stopped)',
-    stalled: true,
+    kind: 'stalled',
   },
 };
 
-/** What a failed request means for admission. */
+/** The failure that a failed request means. */
 export function failureOf(error: unknown): AdmissionFailure {
   const message = errorMessage(error);
   if (isCollectionMissing(error)) {
     return {
       reason: 'Unsupported',
-      message: `the API server does not know ValidatingAdmissionPolicies: Kubernetes 1.30 or later is needed (${message})`,
-      stalled: true,
+      message: `the API server has no ValidatingAdmissionPolicies: Kubernetes 1.30 or later is needed (${message})`,
+      kind: 'stalled',
     };
   }
   const reason = error instanceof ApiError ? error.reason : 'Error';
   const hint = reason === 'Forbidden' ? '; kubectl apply -k config/admission' : '';
-  return { reason, message: `${message}${hint}`, stalled: false };
+  return { reason, message: `${message}${hint}`, kind: 'waiting' };
 }
 
-/** Policies of others in the namespaces that allow more than the profile would admit now, sorted. */
+/** Foreign policies in the namespaces that allow more than the profile would admit now, sorted. */
 export function wideningPolicies(
   profile: SegmentationProfile,
   namespaces: readonly NamespaceItem[],
@@ -121,14 +125,15 @@ export function wideningPolicies(
 ): WideningPolicy[] {
   return namespaces
     .flatMap(({ key }) => [...clusterState.policies.byNamespace(key)])
-    .flatMap((item) => {
-      const allows =
-        clusterState.ownerOf(item) === undefined ? wideningOf(profile, item.peerScopes) : undefined;
-      return allows === undefined ? [] : [{ namespace: item.namespace, name: item.name, allows }];
+    .filter((item) => clusterState.ownerOf(item) === undefined)
+    .flatMap(({ namespace, name, peerScopes }) => {
+      const allows = wideningOf(profile, peerScopes);
+      return allows === undefined ? [] : [{ namespace, name, allows }];
     })
     .sort((a, b) => compareText(a.namespace, b.namespace) || compareText(a.name, b.name));
 }
 
+/** Each part of `spec.admission` that is in force, in words. */
 function inForce({ spec }: SegmentationProfile): string[] {
   const { gate, protect, tenantPolicies, tenantPoliciesAction } = spec.admission ?? {};
   return [
@@ -142,6 +147,6 @@ function inForce({ spec }: SegmentationProfile): string[] {
 }
 
 function named(namespaces: readonly string[]): string {
-  const list = shortList([...namespaces].sort(), { most: NAMED });
+  const list = shortList(namespaces.toSorted(compareText));
   return `${namespaces.length === 1 ? 'namespace' : `${namespaces.length} namespaces:`} ${list}`;
 }

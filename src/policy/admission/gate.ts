@@ -1,10 +1,10 @@
 /**
- * The gate: no pod is admitted to a selected namespace before the profile's default-deny stands there. Pure.
+ * The gate: no pod is admitted to a selected namespace before the profile's default-deny exists there. Pure.
  *
- * The binding selects namespaces as the profile does, and looks for the default-deny by its labels (not by its name,
- * which somebody else's object may hold) in the namespace of the pod. It is never extended over a namespace that has
- * no default-deny: those that are there when the gate is set up, or when its profile comes to select more, are left
- * out by name until theirs stands. A namespace that is made or labelled later is covered from its first moment.
+ * The gate's binding selects namespaces as the profile does. It finds the default-deny in the namespace of the pod by
+ * labels, because a foreign object may hold its name. The gate is never extended over a namespace without default-deny:
+ * namespaces that exist when the gate is set up, or when its profile comes to select more, are left out by name until
+ * their default-deny exists. A namespace that is created or labelled later is covered from its first moment.
  */
 import type { LabelSelector, StringMap } from '../../api/meta.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, MANAGER } from '../../api/names.ts';
@@ -12,45 +12,44 @@ import type { SegmentationProfile } from '../../api/profile.ts';
 import { matches } from '../semantics/selector.ts';
 import { type AdmissionBinding, isEnforcing, namespacesOf, profileBinding } from './binding.ts';
 
-/** Most namespaces that a binding leaves out because their default-deny does not stand yet. */
+/** Most namespaces that a binding leaves out by name. */
 const MAX_LEFT_OUT = 500;
 
 /** A namespace that the profile selects. */
 export interface GatedNamespace {
   readonly name: string;
   readonly labels: StringMap;
-  /** Whether the profile's default-deny is known to stand there. */
-  readonly denied: boolean;
+  /** True if the profile's default-deny is known to exist there. */
+  readonly isDenied: boolean;
 }
 
-export interface Gate {
-  readonly binding: AdmissionBinding;
-  /** Namespaces that the profile selects and the gate does not cover yet, sorted. */
-  readonly leftOut: readonly string[];
-}
+export type Gate =
+  /** `leftOut`: names of the selected namespaces that the gate does not cover yet, sorted. */
+  | { readonly kind: 'bound'; readonly binding: AdmissionBinding; readonly leftOut: readonly string[] }
+  /** Too many namespaces lack their default-deny for a binding to name them: the current gate stays as it is. */
+  | { readonly kind: 'tooManyLeftOut' };
 
-/** Whether the profile asks for a gate now: one that writes no policies must not have pods wait for them. */
+/** True if the profile asks for a gate. A profile that writes no policies must not have pods wait for them. */
 export function wantsGate(profile: SegmentationProfile): boolean {
   return profile.spec.admission?.gate === 'Enforce' && isEnforcing(profile);
 }
 
 /**
- * The gate's binding as it may be now.
+ * The gate that the profile may have now.
  *
- * @param standing the namespaceSelector of the binding that is there; undefined without one
- * @returns undefined where too many namespaces wait for their default-deny: whatever is there stays meanwhile
+ * @param current the namespaceSelector of the observed gate; undefined if there is none
  */
 export function gateOf(
   profile: SegmentationProfile,
   selected: readonly GatedNamespace[],
   protectedNamespaces: readonly string[],
-  standing: LabelSelector | undefined,
-): Gate | undefined {
+  current: LabelSelector | undefined,
+): Gate {
   const leftOut = selected
-    .filter(({ labels, denied }) => !denied && !(standing && matches(standing, labels)))
+    .filter(({ labels, isDenied }) => !isDenied && !(current && matches(current, labels)))
     .map(({ name }) => name)
     .sort();
-  if (leftOut.length > MAX_LEFT_OUT) return undefined;
+  if (leftOut.length > MAX_LEFT_OUT) return { kind: 'tooManyLeftOut' };
   const namespaceSelector = namespacesOf(profile, [...protectedNamespaces, ...leftOut]);
   const binding = profileBinding(profile, 'gate', {
     validationActions: ['Deny'],
@@ -66,5 +65,5 @@ export function gateOf(
       parameterNotFoundAction: 'Deny',
     },
   });
-  return { binding, leftOut };
+  return { kind: 'bound', binding, leftOut };
 }

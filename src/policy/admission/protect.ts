@@ -25,7 +25,7 @@ export function protectionOf(profile: SegmentationProfile): AdmissionBinding {
   });
 }
 
-export function limitsTenants(profile: SegmentationProfile): boolean {
+export function wantsTenantLimit(profile: SegmentationProfile): boolean {
   const { tenantPolicies = 'Any' } = profile.spec.admission ?? {};
   return tenantPolicies !== 'Any' && isEnforcing(profile);
 }

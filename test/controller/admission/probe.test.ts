@@ -1,89 +1,74 @@
-/** What the probe makes of the API server's answers over time, and what it writes to ask. */
+/** The answers that the admission probe gets, and its writes. */
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
-import { Probe } from '../../../src/controller/admission/probe.ts';
 import { ADMISSION_BINDINGS, NETWORK_POLICIES } from '../../../src/cluster-state/items.ts';
+import { AdmissionProbe } from '../../../src/controller/admission/probe.ts';
 import { errorOfStatus } from '../../../src/kube/errors.ts';
-import { Resource } from '../../../src/kube/resource.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
+import { Resource } from '../../../src/kube/resource.ts';
 import type { AdmissionBinding } from '../../../src/policy/admission/binding.ts';
 import { probeBinding } from '../../../src/policy/admission/probe.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
 
 const DENIED = "ValidatingAdmissionPolicy 'probe.segmentation.dev' denied request: ";
-const ANSWERS = {
-  admitted: undefined,
-  'no parameter': `${DENIED}no params found for policy binding`,
-  found: `${DENIED}the probe found its parameter`,
-} as const;
 
-describe('the probe', () => {
-  let clock: VirtualClock;
-  let answer: keyof typeof ANSWERS;
+describe('the admission probe', () => {
+  /** The message with which the dry run is refused; undefined: it is admitted. */
+  let refusal: string | undefined;
   let writes: string[];
-  let probe: Probe;
-  const standing = probeBinding('s1', 'ops');
-  const signal = new AbortController().signal;
+  let probe: AdmissionProbe;
+  const observed = probeBinding('s1', 'ops');
+  const { signal } = new AbortController();
 
   beforeEach(() => {
-    clock = new VirtualClock();
-    answer = 'admitted';
+    refusal = undefined;
     writes = [];
     const handle = (request: Request): unknown => {
       const { method, path, query } = request;
       if (method === 'GET') return { metadata: { resourceVersion: '1' }, items: [] };
-      if (query?.['dryRun'] === undefined) writes.push(`${method} ${path.split('/').at(-1)}`);
-      const message = ANSWERS[answer];
-      if (query?.['dryRun'] !== undefined && message !== undefined)
-        throw errorOfStatus(request, { kind: 'Status', code: 422, reason: 'Invalid', message });
-      return request.body;
+      if (query?.['dryRun'] === undefined) {
+        writes.push(`${method} ${path.split('/').at(-1)}`);
+        return request.body;
+      }
+      if (refusal === undefined) return request.body;
+      throw errorOfStatus(request, { kind: 'Status', code: 422, reason: 'Invalid', message: refusal });
     };
     const transport: Transport = {
       request: async <T>(request: Request) => handle(request) as T,
-      watch: () => assert.fail('nothing is watched'),
+      watch: () => assert.fail('the probe watches nothing'),
       close: () => Promise.resolve(),
     };
-    probe = new Probe({
+    probe = new AdmissionProbe({
       transport,
-      clock,
       bindings: new Resource<AdmissionBinding>(transport, ADMISSION_BINDINGS),
       policies: new Resource<NetworkPolicy>(transport, NETWORK_POLICIES),
       namespace: 'ops',
     });
   });
 
-  const ask = () => probe.ask('s1', standing, signal);
-
-  it('writes its parameter and then its binding, where they are not there', async () => {
+  it('creates its parameter and then its binding, if they do not exist', async () => {
     await probe.ask('s1', undefined, signal);
     assert.deepEqual(writes, ['POST networkpolicies', 'POST validatingadmissionpolicybindings']);
   });
 
-  it('writes nothing where its binding is of the state that it asks about', async () => {
-    answer = 'found';
-    assert.equal(await ask(), 'inForce');
+  it('writes nothing if its binding is for the state that it asks about', async () => {
+    refusal = `${DENIED}the probe found its parameter`;
+    assert.equal(await probe.ask('s1', observed, signal), 'inForce');
     assert.deepEqual(writes, []);
   });
 
-  it('gives up on bindings that are not taken up, and goes on to ask', async () => {
-    assert.equal(await ask(), 'notYet');
-    await clock.advance(14_000);
-    assert.equal(await ask(), 'notYet');
-    await clock.advance(2_000);
-    assert.equal(await ask(), 'ignored');
-    answer = 'found';
-    assert.equal(await ask(), 'inForce');
+  it('answers that bindings are not taken up yet, as long as its request is admitted', async () => {
+    assert.equal(await probe.ask('s1', observed, signal), 'notYet');
+    assert.deepEqual(writes, []);
   });
 
-  it('takes a cache that stays behind for stopped, counting from when it was first behind', async () => {
-    await ask();
-    await clock.advance(4_000);
-    answer = 'no parameter';
-    assert.equal(await ask(), 'parametersBehind');
-    await clock.advance(4_000);
-    assert.equal(await ask(), 'parametersBehind');
-    await clock.advance(2_000);
-    assert.equal(await ask(), 'stopped');
-    assert.ok(writes.includes('POST networkpolicies'), 'it makes sure that the parameter is there');
+  it('creates its parameter again if the API server does not find it', async () => {
+    refusal = `${DENIED}no params found for policy binding`;
+    assert.equal(await probe.ask('s1', observed, signal), 'parametersBehind');
+    assert.deepEqual(writes, ['POST networkpolicies']);
+  });
+
+  it('fails if something else than an admission policy refuses its request', async () => {
+    refusal = 'admission webhook "x" denied the request';
+    await assert.rejects(probe.ask('s1', observed, signal), /admission webhook "x"/);
   });
 });

@@ -131,6 +131,16 @@ describe('the gate', () => {
     );
   });
 
+  it('lets the default-deny go if it is disabled before the API server has taken it up', async () => {
+    const namespace = await box.namespace('shop');
+    const profile = await box.profile('strict', { admission: { protect: 'Enforce' } });
+    await isInForce(profile);
+    await box.edit(profile, gate);
+    await eventually(() => bindingOf(profile));
+    await box.edit(profile, { admission: { gate: 'Disabled' }, excludeNamespaces: [namespace] });
+    await eventually(async () => assert.deepEqual(await box.policyNames(namespace), []), IN_FORCE);
+  });
+
   it('keeps the default-deny of a retained profile, and goes itself', async () => {
     const namespace = await box.namespace('shop');
     const profile = await box.profile('strict', { ...gate, deletionPolicy: 'Retain' });
@@ -281,7 +291,7 @@ describe('the gate', () => {
         spec: { policyName: 'theirs', validationActions: ['Audit'] },
       });
       const profile = await box.profile('strict', gate);
-      await says(profile, 'NameTaken', /is somebody else's/);
+      await says(profile, 'NameTaken', /is foreign and has a name that the operator needs: delete it/);
       assert.equal((await box.condition(profile, 'Stalled')).reason, 'NameTaken');
       await plane.admin.send('DELETE', `${BINDINGS}/${name}`);
       await isInForce(profile);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { NetworkPolicySpec } from '../../../src/api/network-policy.ts';
 import {
-  limitsTenants,
+  wantsTenantLimit,
   protectionOf,
   tenantLimitOf,
   wantsProtection,
@@ -68,9 +68,9 @@ describe('the bindings for policies', () => {
     assert.equal(wantsProtection(asking({ protect: 'Warn' })), true);
     assert.equal(wantsProtection(asking({ protect: 'Warn' }, { mode: 'Audit' })), false);
     assert.equal(wantsProtection(profile()), false);
-    assert.equal(limitsTenants(asking({ tenantPolicies: 'None' })), true);
-    assert.equal(limitsTenants(asking({ tenantPolicies: 'None' }, { mode: 'Audit' })), false);
-    assert.equal(limitsTenants(asking({})), false);
+    assert.equal(wantsTenantLimit(asking({ tenantPolicies: 'None' })), true);
+    assert.equal(wantsTenantLimit(asking({ tenantPolicies: 'None' }, { mode: 'Audit' })), false);
+    assert.equal(wantsTenantLimit(asking({})), false);
   });
 
   it('refuse, warn or note as the profile says', () => {
