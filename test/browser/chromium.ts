@@ -1,7 +1,7 @@
-/** A headless Chromium for tests of pages: the one of the browser tools, or the one that CHROME_PATH names. */
+/** A headless Chromium for tests of pages: that of the browser tools, or the executable at CHROME_PATH. */
 import type { NpmTools } from '../env/tooling/npm-tool.ts';
 
-/** What the tests use of Puppeteer's Page (https://pptr.dev/api/puppeteer.page). */
+/** The methods of Puppeteer's Page that the tests use (https://pptr.dev/api/puppeteer.page). */
 export interface Page {
   goto(url: string): Promise<unknown>;
   setContent(html: string): Promise<unknown>;
@@ -42,12 +42,12 @@ interface Puppeteer {
 
 const given = process.env['CHROME_PATH'];
 
-/** Whether a browser can run here; the package of the browser tools holds one for Linux on x64. */
+/** True if a browser can run here. The package of the browser tools has one for Linux on x64. */
 export const browserIsThere = given !== undefined || (process.platform === 'linux' && process.arch === 'x64');
 
 export async function launchBrowser(tools: NpmTools): Promise<Browser> {
   const puppeteer = await tools.load<Puppeteer>('puppeteer-core');
-  // Tests open only pages that they made, and some machines allow no sandbox.
+  // Some machines allow no sandbox, and the tests open no pages but their own.
   if (given !== undefined) {
     return puppeteer.default.launch({ executablePath: given, args: ['--no-sandbox'], headless: true });
   }

@@ -1,4 +1,4 @@
-/** The page and the diagrams, judged by what draws them: a real Chromium, axe, Mermaid and Graphviz. */
+/** The page in a real Chromium, with axe for accessibility, and the diagrams in Mermaid and Graphviz. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -46,7 +46,7 @@ const PAYMENTS = 'payments/Deployment/payments';
     await page.close();
   });
 
-  /** Opens the page of a reach; `state` as in its address. */
+  /** Opens the page of a reach. @param state the fragment of its address */
   async function open(reach: Reach, state: Readonly<Record<string, string>> = {}): Promise<void> {
     const file = join(directory, 'page.html');
     writeFileSync(file, toHtml(reach, { title: 'Who may talk to whom', source: `test ${EVIL}` }));
@@ -77,7 +77,7 @@ const PAYMENTS = 'payments/Deployment/payments';
     );
   });
 
-  it('explains a pair that is clicked: policies, rules, and their descriptions as they are written', async () => {
+  it('explains a clicked pair with its policies and rules, and shows descriptions as literal text', async () => {
     await open(SHOP_REACH, { view: 'matrix' });
     await page.click('[aria-label="checkout/checkout to payments/payments: TCP 8443"]');
     const said = await details();
@@ -89,7 +89,7 @@ const PAYMENTS = 'payments/Deployment/payments';
     assert.equal((await hash()).get('from'), CHECKOUT);
   });
 
-  it('says of a pair that may not talk which policies deny it', async () => {
+  it('names the policies that deny a pair', async () => {
     await open(SHOP_REACH, { from: 'checkout/Deployment/cart', to: PAYMENTS });
     const said = await details();
     assert.match(said, /Nothing may pass/);
@@ -97,11 +97,11 @@ const PAYMENTS = 'payments/Deployment/payments';
       said,
       /Denied: isolated by checkout\/shop\.default-deny, and no rule of theirs lets payments\/payments through/,
     );
-    // The other end would let it in.
+    // The destination would allow it.
     assert.match(said, /from-checkout: TCP 8443/);
   });
 
-  it('says what no policy is about', async () => {
+  it('says that no policy applies to addresses and to pods on the host network', async () => {
     await open(SHOP_REACH, { from: 'monitoring/Deployment/node-exporter', to: 'old/Deployment/billing' });
     assert.match(await details(), /Of the host network: NetworkPolicies don't apply/);
     await open(SHOP_REACH, { from: 'outside any address', to: 'old/Deployment/billing' });
@@ -110,7 +110,7 @@ const PAYMENTS = 'payments/Deployment/payments';
     assert.match(said, /1 pod open: no policy isolates them/);
   });
 
-  it('answers for two ends that are typed, and says which name is not there', async () => {
+  it('explains two typed ends, and names the one that does not exist', async () => {
     await open(SHOP_REACH);
     await page.type('.ask label:nth-of-type(1) input', 'checkout/checkout');
     await page.keyboard.press('Enter');
@@ -121,7 +121,7 @@ const PAYMENTS = 'payments/Deployment/payments';
     assert.match(await details(), /There is no payments\/nobody/);
   });
 
-  it('finds by search and by namespace, and shows whom they talk to', async () => {
+  it('filters by name and by namespace, with or without the other ends of links', async () => {
     await open(SHOP_REACH, { view: 'list' });
     await page.keyboard.press('/');
     await page.type('nav input[type=search]', 'payments');
@@ -131,14 +131,14 @@ const PAYMENTS = 'payments/Deployment/payments';
     assert.match(String(await text('.count')), /1 workload, 0 links/);
   });
 
-  it('is worked by keys alone', async () => {
+  it('can be used by keyboard alone', async () => {
     await open(SHOP_REACH, { view: 'matrix' });
     await focus('td.cell[tabindex="0"]');
     for (const key of ['ArrowDown', 'ArrowRight', 'ArrowRight', 'End', 'ArrowLeft', 'ArrowLeft'])
       await page.keyboard.press(key);
     await page.keyboard.press('Enter');
     assert.match(await details(), /checkout\/checkout → payments\/payments/);
-    // The focus stays where it was.
+    // The focus must survive the new drawing.
     assert.match(
       String(await page.evaluate("document.activeElement.getAttribute('aria-label')")),
       /^checkout\/checkout to payments/,
@@ -161,7 +161,7 @@ const PAYMENTS = 'payments/Deployment/payments';
     assert.deepEqual(trouble, []);
   });
 
-  it('goes back to what was selected before', async () => {
+  it("returns to the earlier selection with the browser's back button", async () => {
     await open(SHOP_REACH, { from: CHECKOUT });
     await page.click('.links button');
     await page.waitForFunction("location.hash.includes('to=')");
@@ -183,7 +183,7 @@ const PAYMENTS = 'payments/Deployment/payments';
     assert.equal(await transform(), before);
   });
 
-  it('puts a hundred namespaces on one screen, and a thousand workloads in reach', async () => {
+  it('draws a hundred namespaces and a thousand workloads', async () => {
     const large = largeReach(100, 10);
     await open(large);
     assert.equal(await count('.card'), 101);
@@ -208,7 +208,7 @@ const PAYMENTS = 'payments/Deployment/payments';
   });
 
   for (const theme of ['light', 'dark']) {
-    it(`has nothing against it by axe, in ${theme}`, async () => {
+    it(`passes the checks of axe in ${theme}`, async () => {
       await page.setBypassCSP(true);
       await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }]);
       for (const view of ['graph', 'matrix', 'list']) {
@@ -222,7 +222,7 @@ const PAYMENTS = 'payments/Deployment/payments';
     });
   }
 
-  it("has the system's colours until others are chosen", async () => {
+  it('follows the colour scheme of the system until another is chosen', async () => {
     const back = () => page.evaluate('getComputedStyle(document.body).backgroundColor');
     const [light, dark] = ['rgb(246, 247, 249)', 'rgb(17, 21, 28)'];
     for (const [theme, own, other] of [
@@ -240,7 +240,7 @@ const PAYMENTS = 'payments/Deployment/payments';
   });
 
   it('is drawn, not blank', async () => {
-    // Somebody should look at these; that they are more than an empty page can be told by their size.
+    // The screenshots are for people; an empty page would be smaller than this.
     for (const view of ['graph', 'matrix', 'list']) {
       await open(SHOP_REACH, { view, from: CHECKOUT, to: PAYMENTS });
       const path = join(directory, `${view}.png`);
@@ -249,7 +249,7 @@ const PAYMENTS = 'payments/Deployment/payments';
     }
   });
 
-  it('comes as a flowchart that Mermaid reads', async () => {
+  it('is a flowchart that Mermaid parses', async () => {
     await page.setContent('<p>mermaid</p>');
     await page.addScriptTag({ path: tools.path('mermaid/dist/mermaid.min.js') });
     for (const reach of [SHOP_REACH, withNames(EVIL)]) {
@@ -260,7 +260,7 @@ const PAYMENTS = 'payments/Deployment/payments';
     }
   });
 
-  it('comes as a graph that Graphviz draws, with each name as it is', async () => {
+  it('is a graph that Graphviz draws, with every name unchanged', async () => {
     interface Viz {
       instance(): Promise<{ renderJSON(dot: string): { objects: { label?: string }[]; edges: unknown[] } }>;
     }
@@ -269,12 +269,12 @@ const PAYMENTS = 'payments/Deployment/payments';
     const { objects, edges } = viz.renderJSON(toDot(withNames(name)));
     assert.equal(edges.length, SHOP_REACH.links.length);
     assert.ok(objects.some(({ label }) => label === 'payments'));
-    // Graphviz gives the label back as it is written: escaped.
+    // Graphviz returns labels in their escaped form.
     assert.ok(objects.some(({ label }) => label?.replaceAll('\\\\', '\\') === name));
   });
 });
 
-/** The shop with one group of another name. */
+/** The reach of the shop, with another name for one of its groups. */
 function withNames(name: string): Reach {
   return {
     ...SHOP_REACH,

@@ -1,4 +1,4 @@
-/** The rules of config/prometheus, judged by promtool. */
+/** The alert rules of config/prometheus, tested by promtool. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,7 +28,7 @@ const ALERT_CASES = [...REPLICA_CASES, ...SEGMENTATION_CASES, ...WORK_CASES];
     if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
   });
 
-  it('are rules that Prometheus accepts', async () => {
+  it('are accepted by Prometheus', async () => {
     const { code, output } = await promtool(['check', 'rules', '--lint=all', '--lint-fatal', rules]);
     assert.equal(code, 0, output);
   });
@@ -40,7 +40,7 @@ const ALERT_CASES = [...REPLICA_CASES, ...SEGMENTATION_CASES, ...WORK_CASES];
     for (const cases of [firing, quiet]) assert.deepEqual([...new Set(cases)].sort(), names.toSorted());
   });
 
-  it('fire when they should, telling what is the matter, and not when they should not', async () => {
+  it('fire in the cases that say so, with the summary, and in no other', async () => {
     const tests = join(directory, 'tests.yaml');
     writeFileSync(
       tests,
@@ -51,7 +51,7 @@ const ALERT_CASES = [...REPLICA_CASES, ...SEGMENTATION_CASES, ...WORK_CASES];
   });
 });
 
-/** A case as promtool's unit tests have it. Summary and runbook are the rule's own: nothing in them varies. */
+/** A case in the form of promtool's unit tests, with the rule's own summary and runbook. */
 function unitTest({ alert, when, series, quiet = [], fires, start }: AlertCase): object {
   const rule = alerts().find((each) => each.alert === alert);
   const expected = fires && {

@@ -1,4 +1,4 @@
-/** Addresses and CIDRs in every spelling, near one another, and text that is almost one. */
+/** Generated addresses and CIDRs in every spelling, close to each other, and invalid text that resembles them. */
 import * as fc from 'fast-check';
 
 const octet = fc.oneof(fc.constantFrom('0', '1', '10', '255', '010', '256'), fc.nat(255).map(String));

@@ -1,6 +1,6 @@
 /**
- * The evaluator, the selectors and the CIDRs compared with independent code on generated clusters. A failure
- * prints the smallest case found, as YAML, with the seed and path to run it again.
+ * The evaluator, selectors and CIDRs, compared with independent code on generated clusters. A failure prints the
+ * smallest counterexample as YAML, with the seed and path that repeat it.
  */
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
@@ -35,7 +35,7 @@ const CYCLONUS = {
   });
   after(() => oracle?.[Symbol.asyncDispose]());
 
-  it('of cyclonus gives the verdicts of the evaluator, but for the known departures', async () => {
+  it('of cyclonus agrees with the evaluator, except for the known departures', async () => {
     const judged = { allowed: 0, denied: 0 };
     await holds(CLUSTERS, scenario, async ({ view, flows }) => {
       const answer = await ask(oracle, flowCase(view, flows));
@@ -47,7 +47,7 @@ const CYCLONUS = {
       });
       assert.deepEqual(own, answer.flows);
     });
-    // Agreement says something only if both answers are common.
+    // Agreement proves something only if both verdicts are frequent.
     assert.ok(judged.allowed > 2 * CLUSTERS && judged.denied > CLUSTERS, JSON.stringify(judged));
   });
 
@@ -62,7 +62,7 @@ const CYCLONUS = {
     });
   }
 
-  it('of the API server matches the same labels', () =>
+  it('of the API server matches the same labels as our selectors', () =>
     holds(
       LISTS,
       fc.array(fc.record({ selector, labels }), { minLength: 1, maxLength: 20 }),
@@ -76,7 +76,7 @@ const CYCLONUS = {
       },
     ));
 
-  it('of the API server reads the same CIDRs', () =>
+  it('of the API server reads the same CIDRs as our parser', () =>
     holds(
       LISTS,
       fc.array(fc.record({ cidr: cidrText, ip: addressText }), { minLength: 1, maxLength: 20 }),
@@ -92,7 +92,7 @@ const CYCLONUS = {
     ));
 });
 
-/** What the oracle answers; the API server must accept the policies, and cyclonus be able to judge them. */
+/** The oracle's verdicts. Fails if the API server would refuse the policies, or cyclonus can't evaluate them. */
 async function ask(oracle: Oracle, question: OracleCase): Promise<OracleAnswer> {
   const answer = await oracle.ask(question);
   assert.deepEqual([answer.invalid, answer.panic], [undefined, undefined]);

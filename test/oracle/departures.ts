@@ -18,7 +18,7 @@ interface Departure {
   readonly name: string;
   readonly view: ClusterView;
   readonly flow: Flow;
-  /** Whether each lets the flow pass. */
+  /** The verdicts of the evaluator and of cyclonus. */
   readonly cyclonus: boolean;
   readonly specification: boolean;
 }
@@ -43,7 +43,7 @@ function departure(
 
 const noOne: LabelSelector = { matchLabels: { app: 'nobody' } };
 
-/** One case for each departure: if cyclonus mends it, the rewriting below has to go. */
+/** A case for each departure. If cyclonus changes, the case fails, and its rewriting below can be removed. */
 export const DEPARTURES: readonly Departure[] = [
   departure(
     [
@@ -69,7 +69,7 @@ export const DEPARTURES: readonly Departure[] = [
   ),
 ];
 
-/** What an evaluator of the specification has to be asked to hear what cyclonus says. */
+/** Rewrites a case so that the specification's verdict on it is cyclonus' verdict on the original. */
 export function asCyclonusReadsPolicy(policy: NetworkPolicy): NetworkPolicy {
   const peers = (list: readonly NetworkPolicyPeer[]) =>
     list.map((peer) => ({
@@ -92,8 +92,8 @@ export function asCyclonusReadsPolicy(policy: NetworkPolicy): NetworkPolicy {
 }
 
 /**
- * 1. NotIn: cyclonus wants the key to be there.
- * 2. matchLabels with the empty value: cyclonus takes an absent key for it.
+ * 1. NotIn: cyclonus requires the key to exist.
+ * 2. matchLabels with the empty value: in cyclonus an absent key matches too.
  */
 export function asCyclonusReadsSelector(selector: LabelSelector): LabelSelector {
   const matchLabels: Record<string, string> = {};
@@ -111,8 +111,8 @@ export function asCyclonusReadsSelector(selector: LabelSelector): LabelSelector 
 }
 
 /**
- * 3. A pod and itself: to cyclonus, two pods that are alike.
- * 4. A pod's own node: to cyclonus, an address as any other.
+ * 3. A pod and itself: cyclonus judges them as two equal pods.
+ * 4. A pod's own node: cyclonus judges it as any other address.
  */
 export function asCyclonusReadsFlow(flow: Flow): Flow {
   const anywhere = (end: Flow['from']): Flow['from'] => {

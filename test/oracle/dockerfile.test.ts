@@ -1,4 +1,4 @@
-/** The Dockerfile, judged by BuildKit as `docker build --check` does (test/env/tools/dockerfile). */
+/** The Dockerfile under the checks of `docker build --check`, by BuildKit's own code (test/env/tools/dockerfile). */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readRepositoryFile } from '../docs/pages.ts';
@@ -6,7 +6,7 @@ import { goIsThere, goTool, skippedWithoutGo } from '../env/tooling/go-tool.ts';
 
 const dockerfile = readRepositoryFile('Dockerfile');
 
-(goIsThere ? describe : describe.skip)(`to BuildKit the Dockerfile${skippedWithoutGo}`, () => {
+(goIsThere ? describe : describe.skip)(`BuildKit's check of the Dockerfile${skippedWithoutGo}`, () => {
   let judge: string;
 
   before(async function () {
@@ -26,9 +26,9 @@ const dockerfile = readRepositoryFile('Dockerfile');
     return stdout.split('\n').filter(Boolean);
   };
 
-  it('gives no cause for complaint', () => assert.deepEqual(complaints(dockerfile), []));
+  it('finds nothing', () => assert.deepEqual(complaints(dockerfile), []));
 
-  it('nor with bases that are given by tag alone', () => {
+  it('finds nothing if base images are given by tag alone', () => {
     const byTag = dockerfile.replaceAll(/@sha256:[0-9a-f]{64}$/gm, '');
     assert.notEqual(byTag, dockerfile);
     assert.deepEqual(complaints(byTag), []);
@@ -40,7 +40,7 @@ const dockerfile = readRepositoryFile('Dockerfile');
     ['FROM ${RUNTIME_IMAGE}', 'FROM ${RUNTIME}', /UndefinedArgInFrom|base name .* should not be blank/],
   ];
   for (const [find, replace, says] of BROKEN) {
-    it(`would give cause with ${JSON.stringify(replace)}`, () => {
+    it(`finds the fault in ${JSON.stringify(replace)}`, () => {
       assert.ok(dockerfile.includes(find));
       assert.match(complaints(dockerfile.replaceAll(find, replace)).join('\n'), says);
     });

@@ -1,6 +1,6 @@
 /**
- * The independent evaluator as a child process: one JSON case in, one JSON answer out, a line each, in order
- * (test/env/tools/cyclonus/main.go).
+ * The independent evaluator as a child process. It reads one JSON case a line, and writes one JSON answer a line, in
+ * the order of the cases (test/env/tools/cyclonus/main.go).
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ import type { Protocol } from '../../src/api/network-policy.ts';
 import type { ClusterView, Endpoint, Flow } from '../../src/analysis/cluster.ts';
 import type { IPFamily } from '../../src/policy/semantics/cidr.ts';
 
-/** The pod of that index, or an address. */
+/** The index of a pod, or an address. */
 type EndpointReference = { readonly pod: number } | { readonly ip: string };
 
 export interface OracleCase extends Partial<ClusterView> {
@@ -27,7 +27,7 @@ export interface OracleCase extends Partial<ClusterView> {
 }
 
 export interface OracleAnswer {
-  /** What the API server has against the policies. */
+  /** The errors of the API server's validation. */
   readonly invalid?: readonly string[];
   readonly panic?: string;
   readonly flows?: readonly { readonly egress: boolean; readonly ingress: boolean }[];
@@ -36,7 +36,7 @@ export interface OracleAnswer {
   readonly cidrs?: readonly { readonly canonical: string; readonly contains: boolean }[];
 }
 
-/** The case that asks for these flows; each must name its family, and its pods must be the view's. */
+/** The case of these flows. Each must have a family, and its pods must be objects of the view. */
 export function flowCase(view: ClusterView, flows: readonly Flow[]): OracleCase {
   const reference = (endpoint: Endpoint): EndpointReference =>
     endpoint.kind === 'external' ? { ip: endpoint.ip } : { pod: view.pods.indexOf(endpoint.pod) };

@@ -1,4 +1,4 @@
-/** What `check -o sarif` writes, judged by the validator of those who edit the standard. */
+/** The output of `check -o sarif`, checked by the SARIF multitool of the standard's editors. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
@@ -19,18 +19,18 @@ interface Finding {
   readonly level?: 'none' | 'note' | 'warning' | 'error';
 }
 
-describe('the SARIF that check writes', function () {
-  this.timeout('5m'); // for the download, the first time
+describe('the validator of SARIF', function () {
+  this.timeout('5m'); // the first run downloads it
   const directory = directoryOf({ 'checks.yaml': CHECKS, 'sub dir/ß.yaml': CHECKS });
   let validator: string;
 
   before(async () => {
     const tools = await npmTools('sarif', 'a validator of SARIF for tests');
     validator = tools.path(`@microsoft/sarif-multitool-${process.platform}/Sarif.Multitool`);
-    chmodSync(validator, 0o755); // npm's installation scripts were not run
+    chmodSync(validator, 0o755); // npm did not run the package's installation script
   });
 
-  /** What is wrong. Warnings are advice: no public page about the tool exists to name, for instance. */
+  /** The errors. Warnings are left out: one, for instance, asks for a public page about the tool. */
   async function findings(sarif: string): Promise<string[]> {
     const [input, output] = [join(directory, 'in.sarif'), join(directory, 'out.sarif')];
     writeFileSync(input, sarif);
@@ -45,7 +45,7 @@ describe('the SARIF that check writes', function () {
           DOTNET_BUNDLE_EXTRACT_BASE_DIR: directory,
         },
       },
-    ).catch(() => {}); // it exits with 1 where it finds something
+    ).catch(() => {}); // exits with 1 if it finds anything
     const { runs } = JSON.parse(readFileSync(output, 'utf8')) as { runs: { results: Finding[] }[] };
     return runs
       .flatMap(({ results }) => results)
@@ -64,7 +64,7 @@ describe('the SARIF that check writes', function () {
     ['one elsewhere', join(directory, 'checks.yaml'), ROOT, `file://${directory}/checks.yaml`],
     ['standard input', '-', directory, 'standard%20input'],
   ] as const) {
-    it(`is as the standard and code scanning want it, for ${what}`, async () => {
+    it(`accepts the output of check -o sarif for ${what}`, async () => {
       const argv = ['check', file, '-f', join(ROOT, 'config/samples/shop'), '-o', 'sarif'];
       const { stdout } = await cli(argv, { cwd, stdin: CHECKS });
       assert.deepEqual(await findings(stdout), []);
@@ -75,7 +75,7 @@ describe('the SARIF that check writes', function () {
     });
   }
 
-  it('would be objected to', async () => {
+  it('refuses a line number below 1', async () => {
     const { stdout } = await cli(
       ['check', 'checks.yaml', '-f', join(ROOT, 'config/samples/shop'), '-o', 'sarif'],
       {

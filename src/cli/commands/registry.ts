@@ -1,4 +1,4 @@
-/** The commands, in the order in which the help text lists them. A new one is registered here. */
+/** The commands, in the order of the help text. A new command is registered here. */
 import type { Command } from '../shell/command.ts';
 import { check } from './check/command.ts';
 import { completion } from './completion/command.ts';

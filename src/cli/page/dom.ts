@@ -1,4 +1,4 @@
-/** Elements, made in one expression. Text becomes text nodes: what a cluster names its objects is never markup. */
+/** Creates elements in one expression. Text becomes text nodes, so that names from a cluster are never markup. */
 
 export type Child = Node | string | undefined | false;
 type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;

@@ -1,6 +1,6 @@
 /**
- * A reach as one HTML page that needs nothing else: no network, no files. Its code and style are in page/, bundled
- * into generated/page.ts.
+ * A reach as one HTML page without references to other resources. The page's code and style are in src/cli/page, and
+ * bundled into src/cli/generated/page.ts. Pure.
  */
 import { createHash } from 'node:crypto';
 import { EVERY_PORT, formatPorts } from '../../analysis/model/ports.ts';
@@ -10,15 +10,14 @@ import { originsOf, profileOf, type RuleOrigin } from './model.ts';
 import type { PageData, PageRule } from './page-data.ts';
 
 export interface PageText {
-  /** Of the page. */
   readonly title: string;
-  /** Where the objects were read, and when. */
+  /** Where and when the objects were read. */
   readonly source: string;
 }
 
-/** @param reach of workloads: the page puts them together by namespace itself */
+/** @param reach a reach by workload: the page itself can join workloads by namespace */
 export function toHtml(reach: Reach, text: PageText): string {
-  // The browser runs this script and no other, whatever names and descriptions hold.
+  // The browser runs no script but the page's own, even if a name or description has one in it.
   const policy = [
     "default-src 'none'",
     `script-src '${integrity(SCRIPT)}'`,
@@ -87,7 +86,7 @@ export function pageData({ groups, links, policies }: Reach, { title, source }: 
   };
 }
 
-/** The notes of a policy are about the rules of its one direction that has rules. */
+/** A profile's policy has rules in one direction only, and its notes are about these. */
 function pageRules(rules: readonly ReachRule[], origins: readonly RuleOrigin[]): PageRule[] {
   return rules.map(({ peers, ports }, index) => ({ peers, ports, ...origins[index] }));
 }
@@ -96,7 +95,7 @@ function integrity(text: string): string {
   return `sha256-${createHash('sha256').update(text).digest('base64')}`;
 }
 
-/** JSON that can't end its script element (https://html.spec.whatwg.org/#restrictions-for-contents-of-script-elements). */
+/** JSON without `<`, so that it can't end the script element (https://html.spec.whatwg.org/#restrictions-for-contents-of-script-elements). */
 function scriptJson(value: unknown): string {
   return JSON.stringify(value).replaceAll('<', '\\u003c');
 }

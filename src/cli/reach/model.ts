@@ -1,32 +1,32 @@
-/** A reach as the renderings need it: names to show, and what each rule is for. */
+/** The parts of a reach that every output needs: names of groups, and the profile's rule behind each rule. Pure. */
 import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../api/names.ts';
 import type { GroupName, Reach } from '../../analysis/reach.ts';
 import { notesOf } from '../../policy/notes.ts';
 
-/** What a rule of a policy is for, as far as the policy says. */
+/** The profile's rule behind a rule of a policy, as the policy's annotation names it. */
 export interface RuleOrigin {
   /** The profile's rule, or `baseline.NAME`. */
   readonly rule?: string;
   readonly description?: string;
 }
 
-/** The name of a group as people write it: `namespace/name`, with the kind where it is no namespace. */
+/** The name of a group for people: `namespace/name`, or the name of a namespace or address block. */
 export function groupText({ namespace, kind, name }: GroupName): string {
   if (namespace === undefined) return name;
   return kind === 'Namespace' ? namespace : `${namespace}/${name}`;
 }
 
-/** The profile that a policy is of; undefined for somebody else's. */
+/** The profile that a policy belongs to; undefined for a foreign policy. */
 export function profileOf({ metadata: { labels = {} } }: NetworkPolicy): string | undefined {
   return labels[LABEL_MANAGED_BY] === MANAGER ? labels[LABEL_PROFILE] : undefined;
 }
 
-/** One for each rule that the policy notes, in order; a description stands with the first rule of its source. */
+/** The origin of each rule of a policy, in order. The annotation has a description only with the first rule of its origin. */
 export function originsOf(policy: NetworkPolicy): readonly RuleOrigin[] {
   const descriptions = new Map<string, string>();
   return notesOf(policy).map((note): RuleOrigin => {
-    // Somebody may have written something else there.
+    // The annotation may have been edited to anything.
     const { rule, description }: Readonly<Record<string, unknown>> = { ...note };
     if (typeof rule !== 'string') return {};
     if (typeof description === 'string') descriptions.set(rule, description);
@@ -35,8 +35,8 @@ export function originsOf(policy: NetworkPolicy): readonly RuleOrigin[] {
   });
 }
 
-/** The part of a reach in which one end is in one of the namespaces; addresses stay. */
-export function narrowed(whole: Reach, namespaces: ReadonlySet<string>): Reach {
+/** The links that have an end in one of the namespaces, with their groups. */
+export function reachWithin(whole: Reach, namespaces: ReadonlySet<string>): Reach {
   const inside = whole.groups.map(({ namespace }) => namespace !== undefined && namespaces.has(namespace));
   const links = whole.links.filter(({ from, to }) => inside[from] === true || inside[to] === true);
   const linked = new Set(links.flatMap(({ from, to }) => [from, to]));

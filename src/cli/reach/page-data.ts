@@ -1,15 +1,16 @@
 /**
- * What the HTML page is given, as compact as a page for hundreds of workloads needs it: indices instead of names.
- * Shared by the code that makes it and the page's own code.
+ * The data of the HTML page, shared by the code that writes it and the page's own code. It has indices instead of
+ * names, so that a page for hundreds of workloads stays small.
  */
 
-/** `pods: 0` for addresses. Numbers of pods: [ingress, egress]. */
+/** A workload, or a block of addresses, whose `pods` is 0. */
 export interface PageGroup {
   readonly ns?: string;
   readonly kind: string;
   readonly name: string;
   readonly pods: number;
   readonly host: number;
+  /** Numbers of isolated pods. */
   readonly isolated: readonly [ingress: number, egress: number];
   /** Indices in `policies`. */
   readonly ingress: readonly number[];
@@ -17,7 +18,7 @@ export interface PageGroup {
 }
 
 export interface PageRule {
-  /** Indices in `groups`, or everything. */
+  /** Indices in `groups`; `any` for a rule without peers. */
   readonly peers: readonly number[] | 'any';
   readonly ports: string;
   readonly rule?: string;
@@ -34,12 +35,12 @@ export interface PagePolicy {
 
 export interface PageData {
   readonly title: string;
-  /** Where the objects were read, and when. */
+  /** Where and when the objects were read. */
   readonly source: string;
   readonly groups: readonly PageGroup[];
-  /** Distinct sets of ports, for a person; the first is every port. */
+  /** Texts of distinct sets of ports; the first is every port. */
   readonly ports: readonly string[];
-  /** Three numbers for each link: from, to, and twice the index of its ports, plus one where only some pods may. */
+  /** Three numbers for each link: from, to, and twice the index of its ports, plus one if it is partial. */
   readonly links: readonly number[];
   readonly policies: readonly PagePolicy[];
 }

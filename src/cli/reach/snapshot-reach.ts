@@ -1,4 +1,4 @@
-/** The reach of a snapshot, as the flags of `matrix` and `graph` ask for it. */
+/** The reach of a snapshot, by the flags of `matrix` and `graph`. */
 import { type GroupName, type Reach, computeReach } from '../../analysis/reach.ts';
 import type { Pod } from '../../analysis/cluster.ts';
 import type { Flag } from '../shell/flags.ts';
@@ -6,13 +6,13 @@ import type { WorkloadPod } from '../snapshot/pods.ts';
 import { namespacesNamed } from '../snapshot/select.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { Terminal } from '../shell/terminal.ts';
-import { narrowed } from './model.ts';
+import { reachWithin } from './model.ts';
 
 export const BY_FLAG: Flag = {
   name: 'by',
   value: 'UNIT',
   choices: ['workload', 'namespace'],
-  help: 'what to put together: the pods of a workload (default), or of a namespace',
+  help: 'group pods by workload (default) or by namespace',
 };
 
 /** @param namespace only what has an end there, with the other ends. @throws CliError if there is no such namespace */
@@ -33,5 +33,5 @@ export function reachOf(
   if (snapshot.pods.length === 0) {
     terminal.note(`there are no pods in ${snapshot.origin}: nothing talks to anything`);
   }
-  return namespace === undefined ? whole : narrowed(whole, new Set(chosen.map(({ name }) => name)));
+  return namespace === undefined ? whole : reachWithin(whole, new Set(chosen.map(({ name }) => name)));
 }

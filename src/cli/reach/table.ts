@@ -1,14 +1,14 @@
-/** A reach in a terminal: a matrix where it fits, and a list of links. */
+/** A reach in a terminal: a matrix if it fits, or a list of links. Pure. */
 import { EVERY_PORT, formatPorts } from '../../analysis/model/ports.ts';
 import type { Reach } from '../../analysis/reach.ts';
 import { groupText } from './model.ts';
 
-/** How a cell is to be shown, for whoever has colours. */
+/** The ports of a cell: all, some, or none. */
 export type CellKind = 'open' | 'some' | 'none';
 
 export interface MatrixText {
   readonly lines: readonly string[];
-  /** What the marks mean, as the last thing to print. */
+  /** Explains the marks. */
   readonly legend: string;
 }
 
@@ -16,9 +16,9 @@ const MARKS: Readonly<Record<CellKind, string>> = { open: '●', some: '○', no
 const GAP = ' ';
 
 /**
- * Rows may talk to columns. Columns are numbered like the rows, since names would not fit.
+ * Rows may talk to columns. Columns have the numbers of the rows, as names would not fit.
  *
- * @param width columns of the terminal
+ * @param width width of the terminal, in characters
  * @returns undefined if it does not fit
  */
 export function matrixText(
@@ -45,7 +45,7 @@ export function matrixText(
   return { lines: [head, ...rows], legend };
 }
 
-/** FROM, TO, PORTS of each link, for a table. */
+/** The cells FROM, TO and PORTS of each link. */
 export function linkRows({ groups, links }: Reach): [from: string, to: string, ports: string][] {
   const text = (index: number) => {
     const group = groups[index];

@@ -1,4 +1,4 @@
-/** A reach as text: CSV for spreadsheets, JSON for programs, Mermaid and Graphviz's DOT for documents. */
+/** A reach as text: CSV for spreadsheets, JSON for programs, Mermaid and Graphviz's DOT for documents. Pure. */
 import { EVERY_PORT, formatPorts } from '../../analysis/model/ports.ts';
 import type { Group, GroupLink, Reach } from '../../analysis/reach.ts';
 import { groupText } from './model.ts';
@@ -14,7 +14,7 @@ const CSV_HEAD = [
   'all_pods',
 ];
 
-/** RFC 4180, a line for each link. `all_pods`: `no` where only some of the pods may. */
+/** CSV by RFC 4180, with a line for each link. `all_pods` is `no` for a partial link. */
 export function toCsv({ groups, links }: Reach): string {
   const of = (index: number) => {
     const { namespace = '', kind, name } = at(groups, index);
@@ -33,7 +33,7 @@ function quoteCsv(field: string): string {
   return /[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
 }
 
-/** What `-o json` prints: groups with ids, and links between ids. */
+/** The document of `-o json`: groups with ids, and links between ids. */
 export interface ReachDocument {
   readonly groups: readonly {
     readonly id: string;
@@ -47,7 +47,7 @@ export interface ReachDocument {
     readonly from: string;
     readonly to: string;
     readonly ports: 'all' | GroupLink['ports'];
-    /** Only some of the pods may. */
+    /** True if the ports differ between pods of the groups. */
     readonly partial: boolean;
   }[];
 }
@@ -74,7 +74,7 @@ export function toDocument({ groups, links }: Reach): ReachDocument {
   };
 }
 
-/** Unique: workloads of different kinds may have one name. */
+/** Has the kind in it, as workloads of different kinds may have the same name. */
 function idOf({ namespace, kind, name }: Group): string {
   return kind === 'Namespace' || namespace === undefined ? name : `${namespace}/${kind}/${name}`;
 }
@@ -99,7 +99,7 @@ export function toMermaid(reach: Reach): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** Within quotes only quotes and what could begin an entity or a tag are special. */
+/** Escapes the characters that are special within quotes: quotes, and the beginnings of entities and tags. */
 function mermaidText(text: string): string {
   return text
     .replaceAll('#', '#35;')
@@ -144,7 +144,7 @@ interface Member {
   readonly isOutside: boolean;
 }
 
-/** The groups under their namespaces; namespaces themselves, and addresses, under none. */
+/** The groups by namespace; groups that are namespaces or addresses have the key undefined. */
 function byNamespace({ groups }: Reach): Map<string | undefined, Member[]> {
   const members = groups.map((group, index) => ({
     namespace: group.kind === 'Namespace' ? undefined : group.namespace,

@@ -1,4 +1,4 @@
-/** `check`: expectations held to manifests, and reports that CI systems read. */
+/** `check`: expectations compared with manifests, and reports for CI systems. */
 import assert from 'node:assert/strict';
 import { parse } from 'yaml';
 import { cli, directoryOf } from '../cli.ts';
@@ -31,7 +31,7 @@ describe('kubectl segmentation check', () => {
   const directory = directoryOf({ 'good.yaml': GOOD, 'bad.yaml': BAD, 'missing.yaml': MISSING });
   const file = (name: string) => `${directory}/${name}.yaml`;
 
-  it('passes where everything is as expected', async () => {
+  it('passes if every flow is as expected', async () => {
     const { code, stdout } = await cli(`check ${file('good')} ${SHOP}`);
     assert.equal(code, 0);
     assert.equal(
@@ -40,7 +40,7 @@ describe('kubectl segmentation check', () => {
     );
   });
 
-  it('fails where a flow is not as expected, and says which and why', async () => {
+  it('fails with exit code 1, the flow and the reason if a flow is not as expected', async () => {
     const { code, stdout } = await cli(`check ${file('bad')} ${SHOP}`);
     assert.equal(code, 1);
     assert.match(
@@ -54,7 +54,7 @@ describe('kubectl segmentation check', () => {
     assert.match(stdout, /^2 passed, 2 failed$/m);
   });
 
-  it('can not judge what is not there, and is no success then', async () => {
+  it('exits with 2 if an end of a check does not exist', async () => {
     const { code, stdout } = await cli(`check ${file('good')} ${file('missing')} ${SHOP}`);
     assert.equal(code, 2);
     assert.match(
@@ -64,7 +64,7 @@ describe('kubectl segmentation check', () => {
     assert.match(stdout, /^2 passed, 1 could not be judged$/m);
   });
 
-  it('looks at every port where a denial names none, and not only at those that are declared', async () => {
+  it('checks every port, not only declared ones, if a denial names no port', async () => {
     const policy = `
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -97,7 +97,7 @@ spec: {containers: [{name: a}]}
     );
   });
 
-  it('reports to CI as JUnit XML', async () => {
+  it('writes JUnit XML for CI', async () => {
     const { code, stdout } = await cli(`check ${file('bad')} ${file('missing')} ${SHOP} -o junit`);
     assert.equal(code, 2);
     assert.match(
@@ -114,7 +114,7 @@ spec: {containers: [{name: a}]}
     assert.equal(stdout.split('</testcase>').length - 1, 3);
   });
 
-  it('reports to code scanning as SARIF, with the place of each check', async () => {
+  it('writes SARIF for code scanning, with the line of each check', async () => {
     const { stdout } = await cli(`check ${file('bad')} ${file('missing')} ${SHOP} -o sarif`);
     interface Sarif {
       version: string;
@@ -145,7 +145,7 @@ spec: {containers: [{name: a}]}
     assert.ok(results.every(({ ruleId }) => rules.has(ruleId)));
   });
 
-  it('says the same in the other formats', async () => {
+  it('prints JSON, YAML, names and the wide table', async () => {
     const json = await cli(`check ${file('bad')} ${SHOP} -o json`);
     const { checks } = JSON.parse(json.stdout) as {
       checks: { name: string; outcome: string; flows: number }[];
@@ -167,8 +167,8 @@ spec: {containers: [{name: a}]}
   });
 
   const REFUSED: readonly [what: string, text: string, answer: RegExp][] = [
-    ['nothing', '', /standard input: no checks in it|standard input: no list of checks/],
-    ['no list', 'checks: 3', /standard input: no list of checks; write checks: \[\{from:/],
+    ['nothing in it', '', /standard input: no checks in it|standard input: no list of checks/],
+    ['no list of checks', 'checks: 3', /standard input: no list of checks; write checks: \[\{from:/],
     [
       'an unknown key beside the list',
       'checks: []\ncheck: []\n',
@@ -194,7 +194,7 @@ spec: {containers: [{name: a}]}
       '- {from: a/b, to: c/d, expect: allow, prot: 3}',
       /standard input:1: prot: unknown key \(did you mean "port"\?\)/,
     ],
-    ['what is no YAML', '- {', /standard input: not valid YAML/],
+    ['invalid YAML', '- {', /standard input: not valid YAML/],
   ];
   for (const [what, stdin, answer] of REFUSED) {
     it(`refuses a file with ${what}`, async () => {
@@ -204,7 +204,7 @@ spec: {containers: [{name: a}]}
     });
   }
 
-  it('refuses a file that is not there, and a directory', async () => {
+  it('refuses a file that does not exist, and a directory', async () => {
     assert.match((await cli(`check none.yaml ${SHOP}`)).stderr, /none\.yaml: no such file/);
     assert.match((await cli(`check ${directory} ${SHOP}`)).stderr, /is a directory; name the files/);
   });

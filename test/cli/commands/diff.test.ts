@@ -1,4 +1,4 @@
-/** `diff`: what changes, told for a person and for programs, with the exit codes of kubectl diff. */
+/** `diff`: changes as text and as documents, with the exit codes of kubectl diff. */
 import assert from 'node:assert/strict';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,11 +23,11 @@ describe('kubectl segmentation diff', () => {
     return path;
   }
 
-  it('says nothing, and exits with 0, where nothing changes', async () => {
+  it('prints nothing, and exits with 0, if nothing changes', async () => {
     assert.deepEqual(await cli(`diff ${FROM} -f ${SHOP}`), { code: 0, stdout: '', stderr: '', output: '' });
   });
 
-  it('takes a change of spelling for none', async () => {
+  it('ignores a change of spelling', async () => {
     const path = changed('spelling', [
       /- namespaces: \[shop-checkout\]/,
       '- namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: [shop-checkout]}]}',
@@ -35,7 +35,7 @@ describe('kubectl segmentation diff', () => {
     assert.equal((await cli(`diff ${FROM} -f ${path}`)).code, 0);
   });
 
-  it('tells the rules that change and the flows that close, each change once for all namespaces', async () => {
+  it('lists changed rules and closed flows, and equal changes of several namespaces once', async () => {
     const path = changed('strict', ['sameNamespace: Allow', 'sameNamespace: Deny']);
     const { code, stdout } = await cli(`diff ${FROM} -f ${path}`);
     assert.equal(code, 1);
@@ -61,7 +61,7 @@ Closes 9 flows between workloads
     );
   });
 
-  it('tells rules that change without a flow that does', async () => {
+  it('lists changed rules that open and close no flow', async () => {
     const path = changed('wider', [
       '- namespaces: [shop-checkout]',
       '- namespaces: [shop-checkout, shop-storefront]',
@@ -74,7 +74,7 @@ Closes 9 flows between workloads
     assert.match(stdout, /No flow between the pods that there are opens or closes\./);
   });
 
-  it('tells what opens where a profile goes, and many flows by namespace', async () => {
+  it('lists the flows that open without the profile, and summarises many flows by namespace', async () => {
     const { code, stdout } = await cli(`diff ${FROM} -f ${SHOP}/namespaces.yaml -f ${SHOP}/workloads.yaml`);
     assert.equal(code, 1);
     assert.match(stdout, /^ {2}- shop-checkout: no longer selected by profile shop$/m);
@@ -85,7 +85,7 @@ Closes 9 flows between workloads
     assert.match(wide.stdout, /^ {2}\+ shop-payments\/ledger +→ {3}any address +all ports$/m);
   });
 
-  it('tells what enforcing would do that is under Audit', async () => {
+  it('shows with --as-enforced the effects of a profile under Audit', async () => {
     const path = changed('audit', ['spec:\n', 'spec:\n  mode: Audit\n']);
     const { code, stdout } = await cli(`diff --from ${path} --as-enforced`);
     assert.equal(code, 1);
@@ -93,7 +93,7 @@ Closes 9 flows between workloads
     assert.match(stdout, /^Closes 26 flows between workloads$/m);
   });
 
-  it('says the same to programs', async () => {
+  it('prints JSON, YAML and names for programs', async () => {
     const path = changed('json', ['name: checkout-to-payments', 'name: checkout-pays']);
     const json = await cli(`diff ${FROM} -f ${path} -o json -n shop-checkout`);
     const document = JSON.parse(json.stdout) as {
@@ -120,7 +120,7 @@ Closes 9 flows between workloads
     [`${FROM} -f ${SHOP} --cluster`, /--from compares manifests: leave --cluster out/],
   ];
   for (const [line, answer] of REFUSED) {
-    it(`refuses "${line}", and says what to write`, async () => {
+    it(`refuses "${line}" with exit code 2, and says what to write`, async () => {
       const { code, stderr } = await cli(`diff ${line}`, {
         stdin: readFileSync(`${SHOP}/profile.yaml`, 'utf8'),
       });

@@ -68,7 +68,7 @@ describe('kubectl segmentation explain', () => {
   const directory = directoryOf({ 'pods.yaml': PODS });
   const pods = `-f ${directory}/pods.yaml`;
 
-  const TOLD: readonly [line: string, code: number, ...lines: RegExp[]][] = [
+  const ANSWERS: readonly [line: string, code: number, ...lines: RegExp[]][] = [
     [
       `shop-checkout/checkout shop-payments/svc/payments ${SHOP}`,
       0,
@@ -153,10 +153,10 @@ describe('kubectl segmentation explain', () => {
     [`shop/api shop/web -p 80 -o wide ${pods}`, 0, /# NetworkPolicy shop\/web-deny\nspec:/],
     [`shop/api shop/web -p 80 -o name ${pods}`, 0, /^shop\/web-deny$/m],
   ];
-  for (const [line, expected, ...told] of TOLD) {
-    it(`tells ${line.replace(/ -f \S+/, '')}`, async () => {
+  for (const [line, expected, ...expectations] of ANSWERS) {
+    it(`answers "${line.replace(/ -f \S+/, '')}"`, async () => {
       const { code, stdout, stderr } = await cli(`explain ${line}`);
-      for (const each of told) assert.match(stdout + stderr, each);
+      for (const each of expectations) assert.match(stdout + stderr, each);
       assert.equal(code, expected, stdout + stderr);
     });
   }
@@ -188,14 +188,14 @@ describe('kubectl segmentation explain', () => {
     ['shop/api shop/front -p 9', /--port 9: Service shop\/front has no such port; it has 8000 \(public\)/],
   ];
   for (const [line, answer] of REFUSED) {
-    it(`refuses ${line}, and says why`, async () => {
+    it(`refuses "${line}" with exit code 2, and says why`, async () => {
       const { code, stdout, stderr } = await cli(`explain ${line} ${pods}`);
       assert.deepEqual({ code, stdout }, { code: 2, stdout: '' });
       assert.match(stderr, answer);
     });
   }
 
-  it('suggests rules that, pasted into the profile, allow what was denied', async () => {
+  it('suggests rules that, pasted into the profile, allow the denied flow', async () => {
     const line = 'explain shop-checkout/cart shop-payments/ledger';
     const { stdout } = await cli(`${line} ${SHOP}`);
     const pasted = parse(stdout.slice(stdout.indexOf(':\n\n') + 3)) as object;
@@ -214,11 +214,11 @@ describe('kubectl segmentation explain', () => {
     const stdin = [stringify({ ...profile, spec }), ...others].join('\n---\n');
     const after = await cli(`${line} -f -`, { stdin });
     assert.equal(after.code, 0, after.stdout + after.stderr);
-    // And the other workload of the namespace gained nothing.
+    // The other workload of the namespace must gain nothing.
     assert.equal((await cli('explain shop-checkout/checkout shop-payments/ledger -f -', { stdin })).code, 1);
   });
 
-  it('says the same to programs, with a patch', async () => {
+  it('prints JSON and YAML with a JSON patch for each suggestion', async () => {
     const { stdout, code } = await cli(`explain shop-checkout/cart shop-payments/payments ${SHOP} -o json`);
     const { allowed, flows, suggestions } = JSON.parse(stdout) as {
       allowed: boolean;
@@ -238,7 +238,7 @@ describe('kubectl segmentation explain', () => {
     assert.deepEqual(parse(yaml.stdout), JSON.parse(stdout));
   });
 
-  it('answers as if a profile under Audit were enforced, when it is asked to', async () => {
+  it('answers with --as-enforced as if a profile under Audit were enforced', async () => {
     const files = ['profile', 'namespaces', 'workloads'].map((name) =>
       readFileSync(`config/samples/shop/${name}.yaml`, 'utf8'),
     );
@@ -255,7 +255,7 @@ describe('kubectl segmentation explain', () => {
     assert.equal((await cli(`${line} --as-enforced`, { stdin })).code, 1);
   });
 
-  it('says why it suggests no rule for pods of the host network whose addresses are not known', async () => {
+  it('says why it suggests no rule for pods on the host network without known addresses', async () => {
     const agent = `
 apiVersion: apps/v1
 kind: DaemonSet

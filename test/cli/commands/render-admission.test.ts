@@ -1,4 +1,4 @@
-/** Manifests are judged as the API server judges them: by the same table of cases that it is held to. */
+/** Profiles from manifests: admitted and refused by the table of cases with which the API server is tested. */
 import assert from 'node:assert/strict';
 import { API_VERSION, KIND } from '../../../src/api/names.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
@@ -38,7 +38,7 @@ describe('a profile from a manifest', () => {
     assert.match(problems[0]?.message ?? '', /`team-a` rather than `team\.a`/);
   });
 
-  it('is refused with a field that is misspelt, and told how it is written', () => {
+  it('is refused with a misspelt field, and the right spelling', () => {
     const { problems } = admitProfile(profile({ namespaceSelecter: {} }));
     assert.deepEqual(problems, [
       { at: 'spec.namespaceSelecter', message: 'unknown field (did you mean "namespaceSelector"?)' },

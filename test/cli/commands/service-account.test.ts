@@ -1,4 +1,4 @@
-/** Peers by ServiceAccount on manifests: their pods are those that the API server will label. */
+/** Peers by ServiceAccount on manifests. They select the pods that the API server will label. */
 import assert from 'node:assert/strict';
 import { parseAllDocuments } from 'yaml';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
@@ -41,7 +41,7 @@ kind: Deployment
 metadata: {name: api, namespace: server}
 spec: {template: {metadata: {labels: {app: api}}, spec: {containers: [{name: a, ports: [{containerPort: 80}]}]}}}
 `;
-/** A pod that runs, from before its account was named. */
+/** A running pod that was created before a profile named its account, so that it has no label. */
 const RUNNING = `
 ---
 apiVersion: v1
@@ -86,14 +86,14 @@ describe('a peer by ServiceAccount, on manifests', () => {
     });
   }
 
-  it('leaves out what runs without the label, and says so', async () => {
+  it('leaves out running pods without the label, and warns of them', async () => {
     const { stdout } = await cli(`explain client/pod/old server/api -f ${directory}/running.yaml`);
     assert.match(stdout, /^DENIED /m);
     const { output } = await cli(`render -f ${directory}/running.yaml`);
     assert.match(output, /1 pod of ServiceAccount client\/web is from before such pods were labelled/);
   });
 
-  it('is refused where its name can be no label, as the API server does', async () => {
+  it('is refused if the name of the account is too long for a label, as by the API server', async () => {
     const { code, stderr } = await cli(`render -f ${directory}/long.yaml`);
     assert.notEqual(code, 0);
     assert.match(stderr, /at most 63 characters: use an account with a shorter name, or a podSelector/);

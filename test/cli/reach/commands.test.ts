@@ -66,7 +66,7 @@ describe('kubectl segmentation matrix', () => {
     assert.equal((await cli('matrix -f - -o wide', options)).stdout, stdout);
   });
 
-  it('says why it lists where the matrix does not fit', async () => {
+  it('lists links if the matrix does not fit, and says so', async () => {
     const many = Array.from({ length: 60 }, (_, index) =>
       MANIFESTS.split('---').at(-1)?.replace('name: api', `name: api-${index}`),
     );
@@ -78,12 +78,12 @@ describe('kubectl segmentation matrix', () => {
     assert.match(stderr, /63 rows and columns do not fit this terminal/);
   });
 
-  it('puts the pods of a namespace together', async () => {
+  it('groups pods by namespace with --by namespace', async () => {
     const { stdout } = await cli('matrix -f - --by namespace', options);
     assert.match(stdout, /^front +back +TCP 8080$/m);
   });
 
-  it('is narrowed to what has an end in a namespace', async () => {
+  it('is narrowed by -n to links with an end in the namespace', async () => {
     const { stdout } = await cli('matrix -f - -n back -o csv', options);
     assert.match(stdout, /^front,Deployment,web,back,Deployment,api,TCP 8080,yes\r$/m);
     assert.doesNotMatch(stdout, /front,Deployment,web,front/);
@@ -92,7 +92,7 @@ describe('kubectl segmentation matrix', () => {
     assert.match(stderr, /no namespace "bak" in the manifests \(did you mean "back"\?\)/);
   });
 
-  it('is JSON and YAML for programs', async () => {
+  it('prints JSON and YAML for programs', async () => {
     const { links } = JSON.parse((await cli('matrix -f - -o json', options)).stdout) as ReachDocument;
     assert.deepEqual(
       links.find(({ to }) => to === 'back/Deployment/api'),
@@ -106,7 +106,7 @@ describe('kubectl segmentation matrix', () => {
     assert.match((await cli('matrix -f - -o yaml', options)).stdout, /^ {2}- from: front\/Deployment\/web$/m);
   });
 
-  it('says that there are no pods', async () => {
+  it('notes that there are no pods', async () => {
     const { code, stderr } = await cli('matrix -f -', {
       stdin: MANIFESTS.split('---').slice(0, 3).join('---'),
     });
@@ -132,7 +132,7 @@ describe('kubectl segmentation graph', () => {
     assert.match((await cli('graph -f -', options)).stdout, /^<!doctype html>/);
   });
 
-  it('does not fill a terminal with a page', async () => {
+  it('refuses to write a page to a terminal', async () => {
     const { code, stdout, stderr } = await cli('graph -f -', { ...options, terminal: true });
     assert.deepEqual([code, stdout], [2, '']);
     assert.match(stderr, /add --write segmentation\.html, or -o mermaid/);
@@ -145,7 +145,7 @@ describe('kubectl segmentation graph', () => {
     assert.match((await cli('graph -f - --by namespace', options)).stderr, /--by is for diagrams/);
   });
 
-  it('says what is wrong with a file that can not be written', async () => {
+  it('names a file that can not be written, and the reason', async () => {
     const { code, stderr } = await cli('graph -f - --write no/such/folder.html', {
       ...options,
       cwd: directory,

@@ -1,9 +1,9 @@
-/** A small shop under a profile, an old namespace with a policy of its own, and monitoring, which is open. */
+/** A small shop under a profile, an old namespace with a foreign policy, and monitoring, which is open. */
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import type { ClusterView, Pod } from '../../../src/analysis/cluster.ts';
 import { type Reach, computeReach } from '../../../src/analysis/reach.ts';
 
-/** What somebody may write who means no good. */
+/** Text that would run a script if it were written as markup. */
 export const EVIL = `</script><img src=x onerror="document.title='owned'">"; --> <!--`;
 
 const named = (name: string) => ({ matchLabels: { 'kubernetes.io/metadata.name': name } });

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { pageData, toHtml } from '../../../src/cli/reach/html.ts';
-import { groupText, narrowed } from '../../../src/cli/reach/model.ts';
+import { groupText, reachWithin } from '../../../src/cli/reach/model.ts';
 import { linkRows, matrixText } from '../../../src/cli/reach/table.ts';
 import { toCsv, toDocument, toDot, toMermaid } from '../../../src/cli/reach/text.ts';
 import { EVIL, SHOP_REACH } from './fixture.ts';
 
 const TEXT = { title: 'Who may talk to whom', source: 'test' };
 
-describe('a reach as text', () => {
-  it('is a list of links, marked where only some pods may', () => {
+describe('the text of a reach', () => {
+  it('lists links, and marks partial ones', () => {
     const rows = linkRows(SHOP_REACH);
     assert.deepEqual(
       rows.filter(([from]) => from === 'checkout/checkout'),
@@ -32,7 +32,7 @@ describe('a reach as text', () => {
     assert.equal(lines.at(-1), '');
   });
 
-  it('is JSON whose links name its groups', () => {
+  it('is JSON whose links name groups by id', () => {
     const { groups, links } = toDocument(SHOP_REACH);
     const ids = new Set(groups.map(({ id }) => id));
     assert.equal(ids.size, groups.length);
@@ -53,14 +53,14 @@ describe('a reach as text', () => {
     );
   });
 
-  it('is Mermaid and DOT with namespaces around their workloads', () => {
+  it('is Mermaid and DOT with workloads inside of their namespaces', () => {
     assert.match(toMermaid(SHOP_REACH), /subgraph ns\d+\["payments"\]\n {4}n\d+\["payments"\]\n {2}end/);
     assert.match(toMermaid(SHOP_REACH), /n\d+ -\.->\|"all ports"\| n\d+/);
     assert.match(toDot(SHOP_REACH), /subgraph cluster_\d+ \{\n {4}label="payments";/);
     assert.match(toDot(SHOP_REACH), /label="TCP 8443"\];/);
   });
 
-  it('is a matrix where the terminal is wide enough', () => {
+  it('is a matrix if the terminal is wide enough', () => {
     assert.equal(matrixText(SHOP_REACH, 40), undefined);
     const { lines = [] } = matrixText(SHOP_REACH, 80) ?? {};
     assert.deepEqual(lines, [
@@ -76,8 +76,8 @@ describe('a reach as text', () => {
     ]);
   });
 
-  it('narrows to namespaces and those that they talk to', () => {
-    const part = narrowed(SHOP_REACH, new Set(['payments']));
+  it('can be reachWithin to namespaces and the groups that they talk to', () => {
+    const part = reachWithin(SHOP_REACH, new Set(['payments']));
     assert.deepEqual(part.groups.map(groupText), [
       'checkout/checkout',
       'monitoring/prometheus',
@@ -94,8 +94,8 @@ describe('a reach as text', () => {
   });
 });
 
-describe('the page', () => {
-  it('carries the origin of each rule', () => {
+describe('the HTML page of a reach', () => {
+  it('has the origin of each rule in its data', () => {
     const { policies } = pageData(SHOP_REACH, TEXT);
     const one = policies.find(({ name }) => name === 'shop.ingress.from-checkout');
     assert.equal(one?.profile, 'shop');
@@ -104,7 +104,7 @@ describe('the page', () => {
     assert.equal(policies.find(({ name }) => name === 'tenant')?.profile, undefined);
   });
 
-  it('has no markup in it but its own, and names no other resource', () => {
+  it('has no markup of object names, and refers to no other resource', () => {
     const html = toHtml(SHOP_REACH, { title: `A & B ${EVIL}`, source: EVIL });
     assert.ok(!html.includes('<img'));
     assert.equal(html.match(/<\/script>/g)?.length, 2);

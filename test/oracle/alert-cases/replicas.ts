@@ -1,4 +1,4 @@
-/** The operator itself: is it there, and does one replica lead? */
+/** Alerts about replicas: one runs, and one leads. */
 import {
   type AlertCase,
   certificateErrors,

@@ -1,4 +1,4 @@
-/** What is segmented: is everything as it should be? */
+/** Alerts about profiles and namespaces: all are enforced. */
 import {
   type AlertCase,
   JOB,

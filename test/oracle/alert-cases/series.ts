@@ -1,20 +1,20 @@
 /**
- * When each alert of config/prometheus is to fire, and when not. Series and times are written as promtool's unit tests
- * have them: one sample a minute, `0x5 1x10` is six times 0, then eleven times 1.
+ * The series in which alerts of config/prometheus should fire, and those in which they should not. Series and times
+ * have the notation of promtool's unit tests: one sample a minute, `0x5 1x10` is six times 0, then eleven times 1.
  */
 type SeriesLabels = Readonly<Record<string, string>>;
 
 export interface AlertCase {
   readonly alert: string;
-  /** What happens. */
+  /** The situation, for the test's name. */
   readonly when: string;
   /** Samples by series. */
   readonly series: SeriesLabels;
-  /** When it does not fire. */
+  /** The times at which the alert must not fire. */
   readonly quiet?: readonly string[];
-  /** When it fires, for which labels besides its severity, and what it then tells. */
+  /** The time at which the alert must fire, its labels besides those of the rule, and its description. */
   readonly fires?: { readonly at: string; readonly labels: SeriesLabels; readonly description: string };
-  /** The time of the first sample, where the rule looks at the clock. */
+  /** The time of the first sample, for rules that compare with the current time. */
   readonly start?: string;
 }
 

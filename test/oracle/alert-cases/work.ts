@@ -1,4 +1,4 @@
-/** The work: is what it rests on fresh, and does it get done? */
+/** Alerts about the operator's work: its watches are fresh, and its queue advances. */
 import {
   type AlertCase,
   IN_2026,

@@ -1,10 +1,10 @@
-/** `completion`: the scripts that make a shell, or kubectl, ask the plugin what could come next. */
+/** `completion`: prints scripts by which a shell, or kubectl, asks the plugin for candidates. */
 import type { Command } from '../../shell/command.ts';
 import { SHELLS } from '../../shell/shells.ts';
 import { didYouMean } from '../../../util/suggest.ts';
 import { EXIT, UsageError } from '../../shell/failure.ts';
 
-/** What a line that begins with this name is completed by. */
+/** The executable whose command lines the scripts complete. */
 const PROGRAM = 'kubectl-segmentation';
 
 const SCRIPTS: Readonly<Record<string, string>> = {

@@ -17,7 +17,7 @@ import {
 import { toJson, toYaml } from '../../shell/output.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import { AS_ENFORCED } from '../explain/command.ts';
-import { tellUnresolved } from '../render/command.ts';
+import { warnOfUnresolved } from '../render/command.ts';
 
 export const diff: Command = {
   name: 'diff',
@@ -72,7 +72,7 @@ export const diff: Command = {
       const text = changesText(changes, { wide: format === 'wide', paint: terminal.paint });
       if (text !== undefined) terminal.print(text);
     }
-    tellUnresolved(after.intents(), terminal);
+    warnOfUnresolved(after.intents(), terminal);
     const { namespaces, policies, opened, closed } = changes;
     return namespaces.length + policies.length + opened.length + closed.length === 0 ? EXIT.yes : EXIT.no;
   },

@@ -1,4 +1,4 @@
-/** `graph`: who may talk to whom, as a picture: one HTML page, Mermaid, or Graphviz's DOT. */
+/** `graph`: draws who may talk to whom: as an HTML page, in Mermaid, or in Graphviz's DOT. */
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from '../../shell/command.ts';
@@ -9,7 +9,7 @@ import { toDot, toMermaid } from '../../reach/text.ts';
 import { errorMessage } from '../../../util/error-message.ts';
 import { counted } from '../../../util/list-text.ts';
 
-/** Mermaid refuses more by default (`maxEdges`). */
+/** The default limit of Mermaid (`maxEdges`). */
 const MERMAID_EDGES = 500;
 
 export const graph: Command = {

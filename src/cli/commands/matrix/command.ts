@@ -1,4 +1,4 @@
-/** `matrix`: who may talk to whom, as a table. */
+/** `matrix`: shows who may talk to whom as a table. */
 import type { Command } from '../../shell/command.ts';
 import { EXIT } from '../../shell/failure.ts';
 import { BY_FLAG, reachOf } from '../../reach/snapshot-reach.ts';

@@ -1,4 +1,4 @@
-/** `render`: the NetworkPolicies that profiles stand for, exactly as the operator writes them. */
+/** `render`: prints the NetworkPolicies of profiles exactly as the operator writes them. */
 import type { KubeObject } from '../../../api/meta.ts';
 import { ANNOTATION_RULES } from '../../../api/names.ts';
 import type { Command } from '../../shell/command.ts';
@@ -45,8 +45,8 @@ export const render: Command = {
       .intents()
       .filter((intent) => profiles.includes(intent.profile) && namespaces.has(intent.namespace.name));
     print(intents, format, terminal);
-    tell(intents, words.length > 0 ? profiles.length : snapshot.profiles.length, snapshot, terminal);
-    return tellUnresolved(intents, terminal) > 0 ? EXIT.no : EXIT.yes;
+    addRemarks(intents, profiles.length, snapshot, terminal);
+    return warnOfUnresolved(intents, terminal) > 0 ? EXIT.no : EXIT.yes;
   },
 };
 
@@ -55,7 +55,7 @@ function print(intents: readonly ProfileIntent[], format: string, terminal: Term
   if (format === 'yaml' || format === 'json') {
     terminal.write(objectsText(policies, format));
   } else if (format === 'name') {
-    // As kubectl names what it creates.
+    // The form in which kubectl names created objects.
     for (const { metadata } of policies) terminal.print(`networkpolicy.networking.k8s.io/${metadata.name}`);
   } else if (policies.length > 0) {
     const wide = format === 'wide';
@@ -78,8 +78,8 @@ function print(intents: readonly ProfileIntent[], format: string, terminal: Term
   }
 }
 
-/** What a person should know about the answer. */
-function tell(
+/** Notes that nothing is selected, that a profile is under Audit, and that a policy has another name. */
+function addRemarks(
   intents: readonly ProfileIntent[],
   profiles: number,
   snapshot: Snapshot,
@@ -106,24 +106,24 @@ function tell(
   }
 }
 
-/** Names each peer that can't be resolved once, and returns how many there are. */
-export function tellUnresolved(intents: readonly ProfileIntent[], terminal: Terminal): number {
-  const told = new Set<string>();
+/** Warns of each unresolved peer once, and returns their number. */
+export function warnOfUnresolved(intents: readonly ProfileIntent[], terminal: Terminal): number {
+  const known = new Set<string>();
   for (const { profile, namespace, compiled } of intents) {
     for (const { rule, peer, message, hasLastKnown } of compiled.unresolved) {
       const key = `${profile.metadata.name} ${rule} ${peer}`;
-      if (told.has(key)) continue;
-      told.add(key);
+      if (known.has(key)) continue;
+      known.add(key);
       terminal.warn(
         `profile ${profile.metadata.name}, rule ${rule}, in ${namespace.name}: ${peer} is not resolved: ${message}` +
           (hasLastKnown ? ' (what was known last stands for it)' : ''),
       );
     }
   }
-  return told.size;
+  return known.size;
 }
 
-/** The rules of the profile that an object carries. */
+/** The rules of the profile that a policy has in it. */
 function rulesText({ metadata }: KubeObject): string {
   const notes = JSON.parse(metadata.annotations?.[ANNOTATION_RULES] ?? '[]') as { readonly rule: string }[];
   return [...new Set(notes.map(({ rule }) => rule))].join(', ') || 'isolation';

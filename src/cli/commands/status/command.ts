@@ -9,7 +9,7 @@ import { type Cell, table, toJson, toYaml } from '../../shell/output.ts';
 import { namespacesNamed } from '../../snapshot/select.ts';
 import type { ProfileIntent, Snapshot, SnapshotNamespace } from '../../snapshot/snapshot.ts';
 import type { Palette, Terminal } from '../../shell/terminal.ts';
-import { tellUnresolved } from '../render/command.ts';
+import { warnOfUnresolved } from '../render/command.ts';
 import { counted, shortList } from '../../../util/list-text.ts';
 
 /**
@@ -83,7 +83,7 @@ export const status: Command = {
       show({ origin: snapshot.origin, profiles, rows }, format === 'wide', terminal);
     }
     const shown = new Set(namespaces);
-    tellUnresolved(
+    warnOfUnresolved(
       snapshot.intents().filter((intent) => shown.has(intent.namespace)),
       terminal,
     );

@@ -1,4 +1,4 @@
-/** The page's data as the views ask for it: nodes at a level, links between them, and why. */
+/** The page's data as views need it: nodes at a level, links between them, and the policies behind them. */
 import type { PageData, PageGroup, PagePolicy, PageRule } from '../../reach/page-data.ts';
 
 export type Level = 'namespaces' | 'workloads';
@@ -7,7 +7,7 @@ export type Direction = 'ingress' | 'egress';
 export interface Node {
   readonly id: string;
   readonly label: string;
-  /** A namespace, or the namespace of a workload; undefined for addresses. */
+  /** The namespace, or that of the workload; undefined for addresses. */
   readonly ns: string | undefined;
   readonly kind: string;
   /** Indices in the data's groups. */
@@ -22,15 +22,24 @@ export interface Link {
   readonly to: Node;
   readonly ports: string;
   readonly everyPort: boolean;
-  /** Not for all of their pods. */
+  /** True if only some of their pods may use the ports. */
   readonly partial: boolean;
 }
 
-/** What one policy has to say of one end of a pair. */
+/** A policy that isolates an end of a pair. */
 export interface Finding {
   readonly policy: PagePolicy;
-  /** The rules of it that let the other end through. */
+  /** Its rules that allow the other end. */
   readonly rules: readonly PageRule[];
+}
+
+/** The links between the groups of two nodes, put together. */
+interface LinkParts {
+  /** Indices in the data's ports. */
+  readonly ports: Set<number>;
+  partial: boolean;
+  /** Number of links. */
+  count: number;
 }
 
 export class Model {
@@ -65,14 +74,14 @@ export class Model {
     return [...this.#links[level].values()].flatMap((links) => [...links.values()]);
   }
 
-  /** Undefined where nothing may pass. Two nodes of different levels are asked by their workloads. */
+  /** Undefined if nothing is allowed. The link of nodes of different levels joins those of their workloads. */
   link(from: Node, to: Node): Link | undefined {
     for (const level of ['namespaces', 'workloads'] as const) {
       const known = this.#links[level].get(from)?.get(to);
       if (known !== undefined) return known;
     }
     const between = this.between(from, to);
-    return between.length === 0 ? undefined : merged(from, to, between, false);
+    return between.length === 0 ? undefined : joinLinks(from, to, between);
   }
 
   /** The links between the workloads of two nodes. */
@@ -94,7 +103,7 @@ export class Model {
     return { out: links.filter(({ from }) => from === node), in: links.filter(({ to }) => to === node) };
   }
 
-  /** The policies that isolate any pod of a node, each with its rules that let any of `other` through. */
+  /** The policies that isolate any pod of a node, each with the rules that allow any group of `other`. */
   findings(node: Node, direction: Direction, other: Node): Finding[] {
     return this.policies(node, direction).map((policy) => ({
       policy,
@@ -112,7 +121,7 @@ export class Model {
   #collect(level: Level): Map<Node, Map<Node, Link>> {
     const nodeOf = new Map<number, Node>();
     for (const node of this.#nodes[level]) for (const group of node.groups) nodeOf.set(group, node);
-    const collected = new Map<Node, Map<Node, { ports: Set<number>; partial: boolean; count: number }>>();
+    const collected = new Map<Node, Map<Node, LinkParts>>();
     const { links } = this.data;
     for (let at = 0; at < links.length; at += 3) {
       const [from, to, packed = 0] = [
@@ -121,8 +130,7 @@ export class Model {
         links[at + 2],
       ];
       if (from === undefined || to === undefined) continue;
-      const row =
-        collected.get(from) ?? new Map<Node, { ports: Set<number>; partial: boolean; count: number }>();
+      const row = collected.get(from) ?? new Map<Node, LinkParts>();
       collected.set(from, row);
       const entry = row.get(to) ?? { ports: new Set<number>(), partial: false, count: 0 };
       row.set(to, entry);
@@ -135,7 +143,7 @@ export class Model {
       const links = [...row].map(([to, { ports, partial, count }]): [Node, Link] => {
         const all = from.groups.length * to.groups.length;
         const texts = [...ports].map((index) => this.data.ports[index] ?? '');
-        return [to, describe(from, to, texts, partial || count < all || ports.size > 1)];
+        return [to, createLink(from, to, texts, partial || count < all || ports.size > 1)];
       });
       result.set(from, new Map(links));
     }
@@ -143,12 +151,13 @@ export class Model {
   }
 }
 
-function merged(from: Node, to: Node, links: readonly Link[], partial: boolean): Link {
+/** Joins links between workloads to one between the nodes that these belong to. */
+function joinLinks(from: Node, to: Node, links: readonly Link[]): Link {
   const texts = new Set(links.map(({ ports }) => ports));
-  return describe(from, to, [...texts], partial || links.length < from.groups.length * to.groups.length);
+  return createLink(from, to, [...texts], links.length < from.groups.length * to.groups.length);
 }
 
-function describe(from: Node, to: Node, texts: readonly string[], partial: boolean): Link {
+function createLink(from: Node, to: Node, texts: readonly string[], partial: boolean): Link {
   const everyPort = texts.includes('all ports');
   const ports = everyPort ? 'all ports' : texts.join('; ');
   return { from, to, ports, everyPort, partial };
@@ -186,7 +195,7 @@ function namespaceNode(ns: string, groups: readonly PageGroup[]): Node {
 
 export type Isolation = 'closed' | 'partly' | 'open' | 'host' | 'outside';
 
-/** How closed a node is. `host`: all of its pods are of the host network, to which no policy applies. */
+/** How far a node is isolated. `host`: all of its pods are on the host network, to which no policy applies. */
 export function isolation({ pods, host, isolated: [ingress, egress] }: Node): Isolation {
   const subject = pods - host;
   if (pods === 0) return 'outside';

@@ -1,4 +1,4 @@
-/** Which nodes and links of a level the filters leave. */
+/** The nodes and links of a level that pass the filters. */
 import type { Link, Model, Node } from './nodes.ts';
 import type { State } from './view-state.ts';
 
@@ -7,7 +7,7 @@ export interface Shown {
   readonly links: readonly Link[];
 }
 
-export function shown(model: Model, { level, search, namespaces, peers, addresses }: State): Shown {
+export function filtered(model: Model, { level, search, namespaces, peers, addresses }: State): Shown {
   const wanted = search.trim().toLowerCase();
   const isFiltered = wanted !== '' || namespaces.length > 0;
   const candidates = model.nodes(level).filter(({ ns }) => addresses || ns !== undefined);
@@ -28,7 +28,7 @@ export function shown(model: Model, { level, search, namespaces, peers, addresse
   const visible = new Set(
     isFiltered && peers ? [...chosen, ...links.flatMap(({ from, to }) => [from, to])] : chosen,
   );
-  // Addresses that nobody talks with are only in the way.
+  // Addresses without a link are left out.
   const linked = new Set(links.flatMap(({ from, to }) => [from, to]));
   const nodes = candidates.filter((node) => visible.has(node) && (node.ns !== undefined || linked.has(node)));
   return { nodes, links };

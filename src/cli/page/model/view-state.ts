@@ -1,4 +1,4 @@
-/** What the page shows, kept in the address so that it can be shared and gone back to. */
+/** The state of the page. It is kept in the address, for bookmarks and the history. */
 import type { Level } from './nodes.ts';
 
 export const VIEWS = ['graph', 'matrix', 'list'] as const;
@@ -7,13 +7,13 @@ export type View = (typeof VIEWS)[number];
 export interface State {
   readonly view: View;
   readonly level: Level;
-  /** Text to look for in names. */
+  /** A part of the names to show; empty for all. */
   readonly search: string;
-  /** Those to show; empty for all. */
+  /** The namespaces to show; empty for all. */
   readonly namespaces: readonly string[];
-  /** Whether those that the shown ones talk with are shown too. */
+  /** True if nodes that the filtered ones talk with are shown too. */
   readonly peers: boolean;
-  /** Whether addresses outside of the cluster are shown. */
+  /** True if addresses outside of the cluster are shown. */
   readonly addresses: boolean;
   /** Ids of nodes. */
   readonly from: string | undefined;

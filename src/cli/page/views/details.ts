@@ -1,12 +1,12 @@
-/** Beside the view: what is known of one node, or why two may talk or not. */
+/** Details of the selection: the links and policies of a node, or why a pair is allowed or denied. */
 import { button, type Child, h } from '../dom.ts';
 import { type Direction, type Finding, isolation, type Link, type Model, type Node } from '../model/nodes.ts';
 import { counted, shortList } from '../../../util/list-text.ts';
 
 type Select = (node: Node, second?: Node) => void;
 
-/** More than this of one list is cut, with the number of the rest. */
-const MOST = 60;
+/** Items of a list that are shown; the rest is counted. */
+const MAX_ITEMS = 60;
 
 export function nodeDetails(model: Model, node: Node, select: Select): HTMLElement {
   const { in: incoming, out } = model.linksOf(node);
@@ -100,8 +100,8 @@ function workloadList(links: readonly Link[], select: Select): HTMLElement {
 }
 
 function cut(items: readonly HTMLElement[]): HTMLElement[] {
-  if (items.length <= MOST) return [...items];
-  return [...items.slice(0, MOST), h('li', { class: 'note' }, `and ${items.length - MOST} more`)];
+  if (items.length <= MAX_ITEMS) return [...items];
+  return [...items.slice(0, MAX_ITEMS), h('li', { class: 'note' }, `and ${items.length - MAX_ITEMS} more`)];
 }
 
 export function pairDetails(model: Model, from: Node, to: Node, select: Select): HTMLElement {
@@ -123,14 +123,14 @@ export function pairDetails(model: Model, from: Node, to: Node, select: Select):
       {},
       button({ class: 'link' }, 'the other way round', () => select(to, from)),
     ),
-    end(model, 'egress', from, to),
-    end(model, 'ingress', to, from),
+    endDetails(model, 'egress', from, to),
+    endDetails(model, 'ingress', to, from),
     between.length > 0 && workloadList(between, select),
   );
 }
 
-/** One end: at the source what lets it out, at the destination what lets it in. */
-function end(model: Model, direction: Direction, node: Node, other: Node): HTMLElement {
+/** One end of a pair: the rules that allow egress at the source, or ingress at the destination. */
+function endDetails(model: Model, direction: Direction, node: Node, other: Node): HTMLElement {
   const title = direction === 'egress' ? `Leaving ${node.label}` : `Entering ${node.label}`;
   const section = (...children: readonly Child[]) =>
     h('section', { class: 'end' }, h('h3', {}, title), ...children);
@@ -151,7 +151,7 @@ function end(model: Model, direction: Direction, node: Node, other: Node): HTMLE
           ? 'Open: no policy isolates it.'
           : `${counted(node.pods - node.host - isolated, 'pod')} open: no policy isolates them.`,
       ),
-    ...allowing.slice(0, MOST).map(allowance),
+    ...allowing.slice(0, MAX_ITEMS).map(allowingPolicy),
     isolated > 0 &&
       allowing.length === 0 &&
       h(
@@ -162,7 +162,7 @@ function end(model: Model, direction: Direction, node: Node, other: Node): HTMLE
   );
 }
 
-function allowance({ policy, rules }: Finding): HTMLElement {
+function allowingPolicy({ policy, rules }: Finding): HTMLElement {
   return h(
     'div',
     { class: 'policy' },

@@ -1,9 +1,10 @@
-/** The list: one line for each link. */
+/** The list: a line for each link. */
 import { button, h } from '../dom.ts';
 import type { Node } from '../model/nodes.ts';
 import type { Shown } from '../model/selection.ts';
 import { counted } from '../../../util/list-text.ts';
 
+/** Links that are added at a time. */
 const STEP = 500;
 
 export function listView({ links }: Shown, select: (node: Node, second?: Node) => void): HTMLElement {

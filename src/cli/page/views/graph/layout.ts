@@ -1,17 +1,17 @@
-/** Where the graph's cards stand: a card for each namespace, with a row for each of its workloads. */
+/** The positions of the graph's cards: a card for each namespace, with a row for each of its workloads. */
 import { forceLink, forceManyBody, forceSimulation, forceX, forceY } from 'd3-force';
 import type { Link, Node } from '../../model/nodes.ts';
 
 export interface Row {
   readonly node: Node;
   readonly text: string;
-  /** Top, within the card. */
+  /** Its top, from the top of the card. */
   readonly y: number;
 }
 
 export interface Card {
   readonly title: string;
-  /** The card as a whole, where it is a node itself. */
+  /** The node that the card as a whole stands for; undefined for a card with rows. */
   readonly node: Node | undefined;
   readonly rows: readonly Row[];
   readonly width: number;
@@ -23,10 +23,11 @@ export interface Card {
 
 export const TITLE_HEIGHT = 30;
 export const ROW_HEIGHT = 24;
-const CHARACTER = 7.4; // wide, of the font used
+/** Average width of a character, in pixels. */
+const CHARACTER = 7.4;
 const PADDING = 44;
 const ROUNDS = 300;
-/** Between cards: more sideways, where the curves leave. */
+/** Space between cards. It is wider at the sides, where curves leave. */
 const GAP_X = 48;
 const GAP_Y = 22;
 
@@ -51,28 +52,28 @@ export function layout(nodes: readonly Node[], links: readonly Link[], byNamespa
     edges.set(`${cards.indexOf(source)} ${cards.indexOf(target)}`, { source, target });
   }
   const sizes = cards.map(({ width, height }) => Math.sqrt(width * height));
-  const reach = 60 + sizes.reduce((sum, size) => sum + size, 0) / Math.max(sizes.length, 1);
-  // The same data gives the same picture: d3-force draws its random numbers from a fixed seed.
+  const distance = 60 + sizes.reduce((sum, size) => sum + size, 0) / Math.max(sizes.length, 1);
+  // d3-force has a fixed seed, so that equal data gives an equal picture.
   forceSimulation(cards)
     .force(
       'links',
       forceLink<Card, { source: Card; target: Card }>([...edges.values()])
-        .distance(reach)
+        .distance(distance)
         .strength(0.05),
     )
-    .force('apart', forceManyBody().strength(-reach))
+    .force('apart', forceManyBody().strength(-distance))
     .force('collide', () => separate(cards))
     .force('x', forceX(0).strength(0.06))
     // Cards are wider than high.
     .force('y', forceY(0).strength(0.04))
     .stop()
     .tick(ROUNDS);
-  // What the forces still hold together is told apart without them.
+  // Forces may leave overlaps: these are removed without forces.
   for (let round = 0; round < ROUNDS && separate(cards); round++);
   return cards;
 }
 
-/** Moves cards that overlap apart, along the shorter way. Returns whether any did. */
+/** Moves overlapping cards apart, along the shorter way. Returns true if any overlapped. */
 function separate(cards: readonly Card[]): boolean {
   let moved = false;
   for (const [index, a] of cards.entries()) {

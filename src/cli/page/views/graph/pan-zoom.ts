@@ -1,4 +1,4 @@
-/** Moves and scales what is in an SVG: by wheel, drag, pinch of a touchpad, keys and buttons. */
+/** Moves and scales the content of an SVG: by wheel, drag, pinch of a touchpad, keys and buttons. */
 
 const STEP = 1.25;
 const FARTHEST = 0.05;
@@ -47,7 +47,7 @@ export class PanZoom {
     this.#show();
   }
 
-  /** Brings a point into view, no smaller than can be read. */
+  /** Centres a point, and zooms in until it is readable. */
   reveal(x: number, y: number): void {
     const { width, height } = this.#frame.getBoundingClientRect();
     this.#scale = Math.max(this.#scale, 0.7);
@@ -84,7 +84,7 @@ export class PanZoom {
     if (start.button !== 0) return;
     const [fromX, fromY] = [start.clientX - this.#x, start.clientY - this.#y];
     const move = (event: PointerEvent) => {
-      // A click that trembles is a click.
+      // A click with a shaking hand is not a drag.
       if (Math.hypot(event.clientX - start.clientX, event.clientY - start.clientY) < 4) return;
       this.#frame.classList.add('dragging');
       this.#x = event.clientX - fromX;
@@ -93,7 +93,7 @@ export class PanZoom {
     };
     const end = () => {
       window.removeEventListener('pointermove', move);
-      // The click that follows the end of a drag is still part of it.
+      // The end of a drag fires a click, which must not select anything.
       setTimeout(() => this.#frame.classList.remove('dragging'));
     };
     window.addEventListener('pointermove', move);

@@ -1,16 +1,20 @@
-/** The graph: cards, and curves between those that may talk. */
+/** The graph: a card for each namespace, a row for each workload, and curves between those that may talk. */
 import { button, h, svg } from '../../dom.ts';
 import { type Card, layout, ROW_HEIGHT, TITLE_HEIGHT } from './layout.ts';
 import { type Isolation, isolation, type Link, type Node } from '../../model/nodes.ts';
-import { PanZoom } from './pan-zoom.ts';
+import { type Box, PanZoom } from './pan-zoom.ts';
 import type { Shown } from '../../model/selection.ts';
 import type { State } from '../../model/view-state.ts';
 import { counted } from '../../../../util/list-text.ts';
 
-/** More curves than this at once show nothing; then only those of what is selected are drawn. */
-const MOST_CURVES = 800;
-/** From here on they are drawn thin. */
+/** More curves than this are unreadable: then only those of the selected nodes are drawn. */
+const MAX_CURVES = 800;
+/** More curves than this are drawn thin. */
 const MANY_CURVES = 150;
+/** With so many nodes or fewer, the selected one is in view anyway. */
+const FEW_PLACES = 12;
+
+type Select = (node: Node, second?: Node) => void;
 
 const ISOLATION: Readonly<Record<Isolation, string>> = {
   closed: 'isolated both ways',
@@ -20,20 +24,18 @@ const ISOLATION: Readonly<Record<Isolation, string>> = {
   outside: 'addresses',
 };
 
+/** A node in the graph: a card, or a row of one. */
 interface Place {
   readonly node: Node;
   readonly element: SVGGElement;
   readonly card: Card;
-  /** Of the row, or the card. */
+  /** The middle of the row, or of the title, from the top of the card. */
   readonly y: number;
 }
 
-export function graphView(
-  { nodes, links }: Shown,
-  { level, from, to }: State,
-  select: (node: Node, second?: Node) => void,
-): HTMLElement {
-  const cards = layout(nodes, links, level === 'namespaces');
+export function graphView(shown: Shown, state: State, select: Select): HTMLElement {
+  const { nodes, links } = shown;
+  const cards = layout(nodes, links, state.level === 'namespaces');
   const content = svg('g');
   const curves = svg('g', { class: 'curves' });
   content.append(curves);
@@ -43,67 +45,105 @@ export function graphView(
     content,
   );
   frame.prepend(arrowheads());
-  const places = cards.flatMap((card) => draw(card, content, level));
+  const places = cards.flatMap((card) => drawCard(card, content, state.level));
   const panZoom = new PanZoom(frame, content);
   const box = bounds(cards);
-
-  const all = links.filter((link) => link.from !== link.to);
-  const few = all.length <= MOST_CURVES;
-  const selected = [from, to].filter((id) => id !== undefined);
-  const placeOf = new Map(places.map((place) => [place.node, place]));
-  const isSelected = (node: Node) => selected.includes(node.id);
-  const related = (link: Link) =>
-    from !== undefined && to !== undefined
-      ? link.from.id === from && link.to.id === to
-      : isSelected(link.from) || isSelected(link.to);
-  const near = new Set(all.filter(related).flatMap((link) => [link.from, link.to]));
-  const isFocused = places.some(({ node }) => isSelected(node));
-  frame.classList.toggle('focused', isFocused);
-  frame.classList.toggle('many', all.length > MANY_CURVES && !isFocused);
-  for (const { node, element } of places) {
-    element.classList.toggle('selected', isSelected(node));
-    element.classList.toggle('near', isSelected(node) || near.has(node));
-    element.addEventListener('click', () => {
-      if (!frame.classList.contains('dragging')) select(node);
-    });
-  }
-  for (const link of all) {
-    const strong = isFocused && related(link);
-    if (!strong && (isFocused || !few)) continue;
-    const [source, target] = [placeOf.get(link.from), placeOf.get(link.to)];
-    if (source !== undefined && target !== undefined) {
-      const element = curve(link, source, target);
-      element.addEventListener('click', () => select(link.from, link.to));
-      curves.append(element);
-    }
-  }
-
-  const roving = keys(places, panZoom, select, () => panZoom.fit(box));
-  frame.addEventListener('keydown', roving);
+  const between = links.filter((link) => link.from !== link.to);
+  const focus = new Focus(places, between, state);
+  markPlaces(places, focus, frame, select);
+  frame.classList.toggle('focused', focus.exists);
+  frame.classList.toggle('many', between.length > MANY_CURVES && !focus.exists);
+  curves.append(...drawCurves(focus.links, places, select));
+  frame.addEventListener(
+    'keydown',
+    keyboard(places, panZoom, select, () => panZoom.fit(box)),
+  );
   requestAnimationFrame(() => {
     panZoom.fit(box);
-    const [first] = places.filter(({ node }) => isSelected(node));
-    if (first !== undefined && places.length > 12) panZoom.reveal(first.card.x, first.card.y);
+    const selected = places.find(({ node }) => focus.isSelected(node));
+    if (selected !== undefined && places.length > FEW_PLACES)
+      panZoom.reveal(selected.card.x, selected.card.y);
   });
-  const hint =
-    nodes.length === 0
-      ? 'Nothing matches the filters.'
-      : few || isFocused
-        ? ''
-        : `${counted(all.length, 'link')}: too many to draw at once. Select a ${level === 'namespaces' ? 'namespace' : 'workload'} to see its own, or narrow the filters.`;
+  const hint = hintText(shown, focus, state);
   return h(
     'div',
     { class: 'canvas' },
     frame,
     hint !== '' && h('p', { class: 'hint' }, hint),
-    h(
-      'div',
-      { class: 'zoom', role: 'group', 'aria-label': 'Zoom' },
-      button({ title: 'Closer (+)', 'aria-label': 'Closer' }, '+', () => panZoom.zoomIn()),
-      button({ title: 'Farther (−)', 'aria-label': 'Farther' }, '−', () => panZoom.zoomOut()),
-      button({ title: 'Everything (0)', 'aria-label': 'Show everything' }, '⤢', () => panZoom.fit(box)),
-    ),
+    zoomButtons(panZoom, box),
     legend(),
+  );
+}
+
+/** The nodes that are selected, and the links to draw: those of the selection, or all if there are not too many. */
+class Focus {
+  /** True if a node of the graph is selected. */
+  readonly exists: boolean;
+  readonly links: readonly Link[];
+  /** True if too many links are allowed to draw them. */
+  readonly isTooMany: boolean;
+  readonly #ids: readonly string[];
+  readonly #near: ReadonlySet<Node>;
+
+  constructor(places: readonly Place[], links: readonly Link[], { from, to }: State) {
+    this.#ids = [from, to].filter((id) => id !== undefined);
+    const isRelated = (link: Link) =>
+      from !== undefined && to !== undefined
+        ? link.from.id === from && link.to.id === to
+        : this.isSelected(link.from) || this.isSelected(link.to);
+    const related = links.filter(isRelated);
+    this.#near = new Set(related.flatMap((link) => [link.from, link.to]));
+    this.exists = places.some(({ node }) => this.isSelected(node));
+    this.isTooMany = !this.exists && links.length > MAX_CURVES;
+    this.links = this.exists ? related : this.isTooMany ? [] : links;
+  }
+
+  isSelected(node: Node): boolean {
+    return this.#ids.includes(node.id);
+  }
+
+  /** True for the selected nodes and those that they may talk with. */
+  isNear(node: Node): boolean {
+    return this.isSelected(node) || this.#near.has(node);
+  }
+}
+
+function markPlaces(places: readonly Place[], focus: Focus, frame: SVGSVGElement, select: Select): void {
+  for (const { node, element } of places) {
+    element.classList.toggle('selected', focus.isSelected(node));
+    element.classList.toggle('near', focus.isNear(node));
+    element.addEventListener('click', () => {
+      if (!frame.classList.contains('dragging')) select(node);
+    });
+  }
+}
+
+function drawCurves(links: readonly Link[], places: readonly Place[], select: Select): SVGPathElement[] {
+  const placeOf = new Map(places.map((place) => [place.node, place]));
+  return links.flatMap((link) => {
+    const [source, target] = [placeOf.get(link.from), placeOf.get(link.to)];
+    if (source === undefined || target === undefined) return [];
+    const element = curve(link, source, target);
+    element.addEventListener('click', () => select(link.from, link.to));
+    return [element];
+  });
+}
+
+function hintText({ nodes, links }: Shown, { isTooMany }: Focus, { level }: State): string {
+  if (nodes.length === 0) return 'Nothing matches the filters.';
+  if (!isTooMany) return '';
+  const count = links.filter(({ from, to }) => from !== to).length;
+  const noun = level === 'namespaces' ? 'namespace' : 'workload';
+  return `${counted(count, 'link')}: too many to draw at once. Select a ${noun} to see its own, or narrow the filters.`;
+}
+
+function zoomButtons(panZoom: PanZoom, box: Box): HTMLElement {
+  return h(
+    'div',
+    { class: 'zoom', role: 'group', 'aria-label': 'Zoom' },
+    button({ title: 'Closer (+)', 'aria-label': 'Closer' }, '+', () => panZoom.zoomIn()),
+    button({ title: 'Farther (−)', 'aria-label': 'Farther' }, '−', () => panZoom.zoomOut()),
+    button({ title: 'Everything (0)', 'aria-label': 'Show everything' }, '⤢', () => panZoom.fit(box)),
   );
 }
 
@@ -119,7 +159,8 @@ function legend(): HTMLElement {
   );
 }
 
-function draw(card: Card, content: SVGGElement, level: State['level']): Place[] {
+/** Draws a card, and returns the places of its nodes. */
+function drawCard(card: Card, content: SVGGElement, level: State['level']): Place[] {
   const { title, node, rows, width, height, x, y } = card;
   const [left, top] = [x - width / 2, y - height / 2];
   const group = svg('g', {
@@ -131,7 +172,7 @@ function draw(card: Card, content: SVGGElement, level: State['level']): Place[] 
   content.append(group);
   if (node !== undefined) {
     const pods = level === 'namespaces' && node.pods > 0 ? `, ${counted(node.pods, 'pod')}` : '';
-    name(group, `${title}${pods}, ${words(node)}`);
+    label(group, `${title}${pods}, ${isolationText(node)}`);
     return [{ node, element: group, card, y: TITLE_HEIGHT / 2 }];
   }
   return rows.map((row) => {
@@ -142,30 +183,31 @@ function draw(card: Card, content: SVGGElement, level: State['level']): Place[] 
       svg('circle', { cx: 16, cy: ROW_HEIGHT / 2, r: 4 }),
       svg('text', { x: 28, y: ROW_HEIGHT / 2 + 4.5 }, row.text),
     );
-    name(
+    label(
       element,
-      `${row.node.label}, ${row.node.kind}, ${counted(row.node.pods, 'pod')}, ${words(row.node)}`,
+      `${row.node.label}, ${row.node.kind}, ${counted(row.node.pods, 'pod')}, ${isolationText(row.node)}`,
     );
     group.append(element);
     return { node: row.node, element, card, y: row.y + ROW_HEIGHT / 2 };
   });
 }
 
-function name(element: SVGGElement, text: string): void {
+/** Makes an element a button for keyboards and screen readers. */
+function label(element: SVGGElement, text: string): void {
   element.setAttribute('role', 'button');
   element.setAttribute('tabindex', '-1');
   element.setAttribute('aria-label', text);
   element.prepend(svg('title', {}, text));
 }
 
-function words(node: Node): string {
+function isolationText(node: Node): string {
   return ISOLATION[isolation(node)];
 }
 
 function curve(link: Link, source: Place, target: Place): SVGPathElement {
   const rightwards = target.card.x >= source.card.x;
   const side = rightwards ? 1 : -1;
-  // Of cards above each other the curve leaves and enters on the same side.
+  // Between cards above each other, the curve leaves and enters on the same side.
   const inside = Math.abs(target.card.x - source.card.x) < (source.card.width + target.card.width) / 2;
   const x1 = source.card.x + (side * source.card.width) / 2;
   const x2 = target.card.x + ((inside ? side : -side) * target.card.width) / 2;
@@ -198,7 +240,7 @@ function arrowheads(): SVGDefsElement {
   return svg('defs', {}, head('head-some'), head('head-every'));
 }
 
-function bounds(cards: readonly Card[]): { x: number; y: number; width: number; height: number } {
+function bounds(cards: readonly Card[]): Box {
   const left = Math.min(...cards.map(({ x, width }) => x - width / 2), 0);
   const top = Math.min(...cards.map(({ y, height }) => y - height / 2), 0);
   const right = Math.max(...cards.map(({ x, width }) => x + width / 2), 1);
@@ -206,8 +248,8 @@ function bounds(cards: readonly Card[]): { x: number; y: number; width: number; 
   return { x: left, y: top, width: right - left, height: bottom - top };
 }
 
-/** One node takes part in the order of tabs; arrows go to the nearest in their direction. */
-function keys(
+/** Handles keys of the graph. One place takes part in the order of tabs; an arrow goes to the nearest in its direction. */
+function keyboard(
   places: readonly Place[],
   panZoom: PanZoom,
   select: (node: Node) => void,
