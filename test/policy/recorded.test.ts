@@ -26,11 +26,12 @@ interface Recorded {
 }
 
 const path = join(import.meta.dirname, '../fixtures/policies/recorded.jsonl.gz');
-const recorded = gunzipSync(readFileSync(path))
-  .toString()
-  .trim()
-  .split('\n')
-  .map((line) => JSON.parse(line) as Recorded);
+const read = () =>
+  gunzipSync(readFileSync(path))
+    .toString()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Recorded);
 
 function compiled({
   profile,
@@ -47,10 +48,15 @@ const text = (policies: readonly NetworkPolicy[]) =>
   policies.map((policy) => JSON.stringify(policy)).join('\n');
 
 describe('compile', () => {
-  if (process.env.UPDATE_RECORDED) {
-    const lines = recorded.map((each) => `${JSON.stringify({ ...each, ...compiled(each) })}\n`);
-    writeFileSync(path, gzipSync(lines.join(''), { level: 9 }));
-  }
+  let recorded: readonly Recorded[];
+
+  before(() => {
+    if (process.env.UPDATE_RECORDED) {
+      const lines = read().map((each) => `${JSON.stringify({ ...each, ...compiled(each) })}\n`);
+      writeFileSync(path, gzipSync(lines.join(''), { level: 9 }));
+    }
+    recorded = read();
+  });
 
   for (const kind of ['samples', 'generated profiles'] as const) {
     it(`writes the recorded policies of ${kind}, byte for byte`, () => {

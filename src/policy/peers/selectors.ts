@@ -14,7 +14,11 @@ export function namespacesPeer(names: readonly string[]): NetworkPolicyPeer {
   return { namespaceSelector: namespaceNamed(...names) };
 }
 
-/** All pods of the namespaces that carry the same values of the labels `keys` as the namespace itself. */
+/**
+ * All pods of the namespaces that have the same values of the labels `keys` as the namespace itself. Its own pods have a
+ * peer of their own: when a label of the namespace changes, the namespaceSelector ceases to match it at once, before the
+ * operator can update the policy.
+ */
 export function sameNamespaceLabelsPeer(keys: readonly string[], { namespace }: PeerContext): Resolution {
   const matchLabels: Record<string, string> = {};
   const missing: string[] = [];
@@ -35,7 +39,7 @@ export function sameNamespaceLabelsPeer(keys: readonly string[], { namespace }: 
   const values = JSON.stringify(matchLabels);
   let resolution = known.get(values);
   if (resolution === undefined) {
-    resolution = resolved({ peers: [{ namespaceSelector: { matchLabels } }] });
+    resolution = resolved({ peers: [{ namespaceSelector: { matchLabels } }, { podSelector: {} }] });
     known.set(values, resolution);
   }
   return resolution;

@@ -46,7 +46,9 @@ describe('the operator resolves peers from the cluster', () => {
       await at.box.ready(profile);
       assert.equal((await at.box.condition(profile, 'PeersResolved')).status, 'True');
       assert.deepEqual((await at.box.policy(bad, `${profile}.ingress`)).spec.ingress, [
-        { from: [{ namespaceSelector: { matchLabels: { 'example.com/tenant': 'b' } } }] },
+        {
+          from: [{ namespaceSelector: { matchLabels: { 'example.com/tenant': 'b' } } }, { podSelector: {} }],
+        },
       ]);
     });
   });

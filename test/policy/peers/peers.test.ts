@@ -222,18 +222,22 @@ table('peer namespaces', [
 
 table('peer sameNamespaceLabels', [
   [
-    'becomes the namespaces with the value of the own namespace',
+    'becomes the namespaces with the value of the own namespace, and its own pods',
     'Ingress',
     [{ sameNamespaceLabels: ['team'] }],
     {},
-    [{ peers: [{ namespaceSelector: { matchLabels: { team: 'red' } } }] }],
+    [{ peers: [{ namespaceSelector: { matchLabels: { team: 'red' } } }, { podSelector: {} }] }],
   ],
   [
     'requires all of several keys',
     'Egress',
     [{ sameNamespaceLabels: ['team', 'stage'] }],
     {},
-    [{ peers: [{ namespaceSelector: { matchLabels: { team: 'red', stage: 'prod' } } }] }],
+    [
+      {
+        peers: [{ namespaceSelector: { matchLabels: { team: 'red', stage: 'prod' } } }, { podSelector: {} }],
+      },
+    ],
   ],
   [
     'is unresolved without one of the labels, with the command that sets it',
