@@ -1,8 +1,8 @@
 /**
- * Where the API server is and who we are there: --kubeconfig, KUBECONFIG, the Pod's own ServiceAccount or
- * ~/.kube/config, in this order, as controller-runtime does. Parsing and authentication are client-node's; what it
- * leaves out of the kubeconfig format is added here (tokenFile, impersonated groups, exec plugins' environment,
- * merging of several files after kubectl's rules).
+ * Finds the API server's address and the user's credentials: --kubeconfig, KUBECONFIG, the Pod's own ServiceAccount or
+ * ~/.kube/config, in this order, as controller-runtime does. client-node parses and authenticates. This file adds the
+ * parts of the kubeconfig format that client-node lacks: tokenFile, impersonated groups, the environment of exec plugins,
+ * and kubectl's rules for merging several files.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -13,19 +13,19 @@ import { parse } from 'yaml';
 import { errorMessage } from '../util/error-message.ts';
 
 export interface KubeConfigOptions {
-  /** A kubeconfig file; it wins over everything else. */
+  /** Path of a kubeconfig; it has precedence over all other sources. */
   readonly kubeconfig?: string | undefined;
-  /** A context of the kubeconfig other than its current one. */
+  /** Context of the kubeconfig; its current-context by default. */
   readonly context?: string | undefined;
-  /** Defaults to process.env. */
+  /** Environment variables; process.env by default. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Where the Pod's ServiceAccount is mounted; defaults to the well-known path. */
+  /** Mount path of the Pod's ServiceAccount; the well-known path by default. */
   readonly serviceAccountRoot?: string;
 }
 
-/** A loaded configuration. `load` reads its files anew, with empty caches of credentials. */
+/** A configuration that was found and checked. */
 export interface ClusterConfig {
-  /** For a log line: "in-cluster ServiceAccount", or the files. */
+  /** Text for a log line: "in-cluster ServiceAccount", or the files. */
   readonly source: string;
   readonly context: string;
   /** The API server's URL, without a trailing slash. */
@@ -34,12 +34,13 @@ export interface ClusterConfig {
   readonly namespace: string | undefined;
   /** Proxy of the kubeconfig's cluster entry. */
   readonly proxyUrl: string | undefined;
+  /** Reads the files again, with empty caches of credentials. */
   load(): LoadedUser;
 }
 
 export interface LoadedUser {
   readonly kubeConfig: KubeConfig;
-  /** Headers of impersonation that client-node does not know. */
+  /** Impersonation headers that client-node does not set. */
   readonly headers: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -48,7 +49,7 @@ const SERVICE_ACCOUNT_ROOT = '/var/run/secrets/kubernetes.io/serviceaccount';
 /**
  * Finds and checks the configuration.
  *
- * @throws Error with one line that says what is wrong and what to write instead
+ * @throws Error whose message is one line: the mistake, and the correct setting
  */
 export function loadKubeConfig(options: KubeConfigOptions = {}): ClusterConfig {
   const env = options.env ?? process.env;
@@ -133,7 +134,7 @@ function loadInCluster({ root, server }: InCluster): LoadedUser {
   return { kubeConfig, headers: {} };
 }
 
-/** Merged as kubectl does: the first file that sets a name, or the current context, wins. */
+/** Merges the files as kubectl does: the first file that sets a name, or the current context, wins. */
 function loadFiles({ files, label }: Files, wanted: string | undefined): LoadedUser {
   const clusters = new Map<string, Cluster>();
   const users = new Map<string, User>();
@@ -146,11 +147,11 @@ function loadFiles({ files, label }: Files, wanted: string | undefined): LoadedU
     try {
       part.loadFromFile(file);
     } catch (error) {
-      throw new Error(`${file}: not a valid kubeconfig: ${messageOf(error)}`, { cause: error });
+      throw new Error(`${file}: not a valid kubeconfig: ${firstLineOf(error)}`, { cause: error });
     }
     current ??= part.getCurrentContext() || undefined;
-    for (const cluster of part.getClusters()) first(clusters, cluster);
-    for (const context of part.getContexts()) first(contexts, context);
+    for (const cluster of part.getClusters()) addUnlessNamed(clusters, cluster);
+    for (const context of part.getContexts()) addUnlessNamed(contexts, context);
     for (const user of part.getUsers()) {
       if (users.has(user.name)) continue;
       const extension = document.users.get(user.name) ?? {};
@@ -181,7 +182,7 @@ function loadFiles({ files, label }: Files, wanted: string | undefined): LoadedU
   }
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromOptions({
-    // client-node refuses http (as of `kubectl proxy`) unless verification is off; without TLS it means nothing.
+    // client-node refuses http (as of `kubectl proxy`) unless verification is off, which has no effect without TLS.
     clusters: [cluster.server.startsWith('http:') ? { ...cluster, skipTLSVerify: true } : cluster],
     users: [...users.values()],
     contexts: [context],
@@ -190,11 +191,11 @@ function loadFiles({ files, label }: Files, wanted: string | undefined): LoadedU
   return { kubeConfig, headers: headers.get(context.user) ?? {} };
 }
 
-function first<V extends { name: string }>(into: Map<string, V>, value: V): void {
+function addUnlessNamed<V extends { name: string }>(into: Map<string, V>, value: V): void {
   if (!into.has(value.name)) into.set(value.name, value);
 }
 
-/** Fields of a kubeconfig's user that client-node does not read. */
+/** Fields of a kubeconfig's user that client-node ignores. */
 interface UserExtension {
   readonly tokenFile?: string;
   readonly 'as-uid'?: string;
@@ -207,7 +208,7 @@ function readDocument(file: string): { users: Map<string, UserExtension> } {
   try {
     value = parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw new Error(`${file}: can't be read as a kubeconfig: ${messageOf(error)}`, { cause: error });
+    throw new Error(`${file}: can't be read as a kubeconfig: ${firstLineOf(error)}`, { cause: error });
   }
   if (typeof value !== 'object' || value === null || !('clusters' in value) || !('contexts' in value)) {
     throw new Error(`${file}: not a kubeconfig: it has no clusters or no contexts`);
@@ -222,7 +223,7 @@ function readDocument(file: string): { users: Map<string, UserExtension> } {
 
 function completeUser(user: User, extension: UserExtension, directory: string): User {
   if (extension.tokenFile) {
-    // A tokenFile wins over a token, and is read again as it rotates (client-go, AuthInfo).
+    // A tokenFile has precedence over a token, and is read again when it rotates (client-go, AuthInfo).
     const { token: _static, ...rest } = user;
     return { ...rest, authProvider: tokenFileProvider(absolute(directory, extension.tokenFile)) };
   }
@@ -236,13 +237,13 @@ interface ExecConfig {
   readonly env?: readonly { readonly name: string; readonly value: string }[] | null;
 }
 
-/** An exec plugin is told its API version and that nobody can answer its questions (KEP-541). */
+/** Adds the variable by which an exec plugin learns its API version and that no terminal is attached (KEP-541). */
 function completeExec(exec: ExecConfig, directory: string): ExecConfig {
   const info = { kind: 'ExecCredential', apiVersion: exec.apiVersion, spec: { interactive: false } };
   const command = exec.command ?? '';
   return {
     ...exec,
-    // A path with a separator is relative to the kubeconfig, a bare name is looked up in PATH.
+    // A command with a separator is relative to the kubeconfig; a bare name is looked up in PATH.
     command: /[\\/]/.test(command) ? absolute(directory, command) : command,
     args: exec.args ?? [],
     env: [...(exec.env ?? []), { name: 'KUBERNETES_EXEC_INFO', value: JSON.stringify(info) }],
@@ -267,6 +268,6 @@ function absolute(directory: string, path: string): string {
   return isAbsolute(path) ? path : join(directory, path);
 }
 
-function messageOf(error: unknown): string {
+function firstLineOf(error: unknown): string {
   return errorMessage(error).split('\n', 1)[0] ?? '';
 }

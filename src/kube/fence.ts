@@ -1,10 +1,10 @@
-/** A transport that refuses to write unless it is allowed to at that very moment: for what only the leader may do. */
+/** A transport that refuses writes unless the replica leads. */
 import { ApiError } from './errors.ts';
 import type { Request, Transport } from './http/transport.ts';
 
 /**
- * `transport`, whose writes fail with an ApiError of reason Aborted while `mayWrite` is false: when they are asked for, and
- * when a connection is there on which they are sent. Reads go on.
+ * Wraps a transport so that a write fails with an ApiError of reason Aborted if `mayWrite` returns false: at the call, or
+ * later, just before the request is written to a connection. Reads are not restricted.
  */
 export function fenced(transport: Transport, mayWrite: () => boolean): Transport {
   return {

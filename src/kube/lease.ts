@@ -1,13 +1,13 @@
 /**
  * Leader election by a coordination.k8s.io/v1 Lease, so that one replica writes at a time.
  *
- * Guarantees: two replicas lead at once only if their monotonic clocks run at rates that differ by more than
- * leaseDuration / renewDeadline. Clocks may be wrong by any amount: nobody compares a time in the Lease with a clock of
- * its own; what counts is for how long a replica has itself seen the Lease unchanged (as client-go's leaderelection).
+ * Guarantees: two replicas lead at the same time only if the rates of their monotonic clocks differ by more than
+ * leaseDuration / renewDeadline. Wall clocks may be wrong by any amount: no replica compares a time in the Lease with its
+ * own clock. Each measures for how long it has seen the Lease unchanged (as client-go's leaderelection).
  *
- * Caveats: the monotonic clock of a machine that is suspended stands still, so that it is one of these clocks. Whoever
- * starts anew takes a Lease that was deleted or emptied by hand, though its holder may not know yet. A request that is
- * already on its way when leadership ends can still arrive. In all of these cases writes carry preconditions.
+ * Caveats: the monotonic clock of a suspended machine stands still, which is such a difference in rates. A replica that
+ * starts takes a Lease that was deleted or emptied by hand, though its holder may not know yet. A request that was sent
+ * before leadership ended can still arrive. For all of these cases, writes carry preconditions.
  */
 import type { KubeObject } from '../api/meta.ts';
 import { sleep } from '../util/clock.ts';
@@ -41,27 +41,27 @@ export interface LeaderElectorOptions {
   readonly leases: Pick<Resource<Lease>, 'get' | 'create' | 'replace'>;
   readonly namespace: string;
   readonly name: string;
-  /** Unique to this process: two that share it would both lead. */
+  /** Instance identity, unique to the process: two processes with the same one would both lead. */
   readonly identity: string;
   readonly clock: Clock;
   readonly random: Random;
-  /** For how long others leave the Lease alone after its last renewal, milliseconds, whole seconds; default 15 000. */
+  /** Time after the last renewal in which no other replica takes the Lease, milliseconds, whole seconds; default 15 000. */
   readonly leaseDurationMs?: number;
-  /** For how long a leader that can't renew goes on, milliseconds; default 10 000. */
+  /** Time after which a leader that can't renew stops leading, milliseconds; default 10 000. */
   readonly renewDeadlineMs?: number;
-  /** Between two attempts to acquire or renew, milliseconds; default 2 000. */
+  /** Time between two attempts to acquire or renew, milliseconds; default 2 000. */
   readonly retryPeriodMs?: number;
-  /** While leading, the Lease was found written by somebody else, and had to be read before it could be renewed. */
+  /** Called when another client wrote the Lease while this replica leads, so that it must be read before the renewal. */
   readonly onSlowPath?: () => void;
-  /** An attempt failed. A conflict with another replica is no failure. */
+  /** Called when an attempt failed. A write conflict with another replica is no failure. */
   readonly onError?: (error: unknown) => void;
-  /** Somebody else holds the Lease; called when that becomes known and when it changes. */
+  /** Called when another replica is first seen to hold the Lease, and when the holder changes. */
   readonly onNewLeader?: (identity: string) => void;
 }
 
-/** Jitter bound of client-go, which its option check includes. */
+/** client-go's bound of the jitter, which its check of the options includes. */
 const JITTER = 1.2;
-/** How often a Lease is given back that turns out to be newer than it was known. */
+/** Attempts to release the Lease; each one after the first follows a write conflict. */
 const RELEASE_TRIES = 3;
 
 export class LeaderElector {
@@ -70,13 +70,14 @@ export class LeaderElector {
   readonly #leaseDurationMs: number;
   readonly #renewDeadlineMs: number;
   readonly #retryPeriodMs: number;
-  /** The Lease as it was last seen. */
+  /** The Lease as last read or written. */
   #lease: Lease | undefined;
-  /** When it was first seen so, or when our successful renewal began; monotonic, milliseconds. */
+  /** When `#lease` was first seen, or when the renewal that wrote it began; monotonic, milliseconds. */
   #seenAt = 0;
-  /** Until when we may lead without another renewal; monotonic, milliseconds. */
+  /** End of the time in which this replica may lead without another renewal; monotonic, milliseconds. */
   #leadsUntil = Number.NEGATIVE_INFINITY;
-  #announced: string | undefined;
+  /** The holder that was last reported to `onNewLeader`, or this replica. */
+  #knownHolder: string | undefined;
 
   /** @throws RangeError unless leaseDuration > renewDeadline > 1.2 x retryPeriod > 0 */
   constructor(options: LeaderElectorOptions) {
@@ -106,23 +107,23 @@ export class LeaderElector {
   }
 
   /**
-   * Whether we lead at this very moment. To be asked just before a write: after a pause of the whole process (SIGSTOP, a
-   * machine that had no time for it) it is false at once, before any timer has run.
+   * True if this replica leads now. Ask it just before each write: after a pause of the whole process (SIGSTOP, a machine
+   * without time for it) it is false at once, before any timer has fired.
    */
   get leading(): boolean {
     return this.leadsForMs > 0;
   }
 
-  /** For how long we may still lead without another renewal, milliseconds; 0 when we do not. */
+  /** Remaining time in which this replica may lead without another renewal, milliseconds; 0 if it does not lead. */
   get leadsForMs(): number {
     return Math.max(0, this.#leadsUntil - this.#clock.monotonic());
   }
 
   /**
-   * One term: waits for leadership, runs `lead`, and returns when that has ended. The signal given to `lead` is aborted
-   * when `signal` is, when the Lease is lost, and at the renew deadline. Whoever wants to lead again calls it again.
+   * Runs one term: waits for leadership, runs `lead`, and returns when `lead` has ended. The signal given to `lead` is
+   * aborted when `signal` is, when the Lease is lost, and at the renew deadline. Call it again to lead again.
    *
-   * The Lease is given up only after `lead` has returned, so that a successor never overlaps with what `lead` still does.
+   * The Lease is released only after `lead` has returned, so that a successor never overlaps with it.
    *
    * @throws only what `lead` throws
    */
@@ -140,7 +141,7 @@ export class LeaderElector {
     }
   }
 
-  /** True as the leader; false when `signal` was aborted first. */
+  /** True once this replica leads; false if `signal` was aborted first. */
   async #acquire(signal: AbortSignal): Promise<boolean> {
     while (!signal.aborted) {
       try {
@@ -153,16 +154,16 @@ export class LeaderElector {
     return false;
   }
 
-  /** Below the retry period, so that a failover takes no longer than that and the lease duration. */
+  /** Milliseconds, at most the retry period: a failover takes no longer than that and the lease duration. */
   #untilNextAttempt(): number {
     const pause = this.#retryPeriodMs * (0.75 + 0.25 * this.#options.random());
     const left = this.#expiry() - this.#clock.monotonic();
     return left > 0 ? Math.min(pause, left + 50 * this.#options.random()) : pause;
   }
 
-  /** Renews until `signal` is aborted or leadership is lost. Never rejects. */
+  /** Renews the Lease until `signal` is aborted or leadership is lost. Never rejects. */
   async #renew(signal: AbortSignal): Promise<void> {
-    // The deadline is a timer of its own: a renewal that hangs must not delay it.
+    // The renew deadline has its own timer, which a renewal that hangs can't delay.
     const lost = new AbortController();
     const either = AbortSignal.any([signal, lost.signal]);
     const check = () => {
@@ -185,17 +186,17 @@ export class LeaderElector {
   }
 
   /**
-   * Tries once to become, or to stay, the holder.
+   * Tries once to acquire or renew the Lease.
    *
-   * @returns whether we hold the Lease; false when somebody else does
-   * @throws ApiError when that is not known
+   * @returns true if this replica holds the Lease, false if another one does
+   * @throws ApiError if the holder is unknown
    */
   async #attempt(signal: AbortSignal): Promise<boolean> {
     const { leases, namespace, name, identity } = this.#options;
-    // Half of the deadline: a connection that hangs leaves time for an attempt on another.
+    // Half of the renew deadline: after a connection that hangs, there is time for an attempt on another.
     const call = { signal, timeoutMs: this.#renewDeadlineMs / 2 };
-    // The present as it was when we asked: the server's answer may take a while, and others count from its commit.
-    const asked = this.#clock.monotonic();
+    // Our time counts from before the request: its answer may take a while, and other replicas count from its commit.
+    const startedAt = this.#clock.monotonic();
     const stamp = microTime(this.#clock.now());
     const spec = {
       holderIdentity: identity,
@@ -203,14 +204,14 @@ export class LeaderElector {
       renewTime: stamp,
     };
     try {
-      // While we lead, nobody else writes it: what we wrote last is what it is, and one request does.
+      // While we lead, no other replica writes the Lease: it is as we wrote it, and needs no read before the renewal.
       if (!this.leading || this.#lease === undefined) await this.#observe(call);
       const current = this.#lease;
       if (current === undefined) {
         const metadata = { namespace, name };
         const created = { ...spec, acquireTime: stamp, leaseTransitions: 0 };
         const object = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec: created };
-        this.#hold(await leases.create(object, call), asked);
+        this.#hold(await leases.create(object, call), startedAt);
         return true;
       }
       if (this.#isTaken()) return false;
@@ -219,13 +220,13 @@ export class LeaderElector {
           ? {}
           : { acquireTime: stamp, leaseTransitions: (current.spec?.leaseTransitions ?? 0) + 1 };
       const next = { ...current, spec: { ...current.spec, ...spec, ...taken } };
-      this.#hold(await leases.replace(next, call), asked);
+      this.#hold(await leases.replace(next, call), startedAt);
       return true;
     } catch (error) {
-      // That it is not found when it is made means that its namespace does not exist.
+      // A create that is answered with 404 means that the namespace does not exist.
       const isGone = isNotFound(error) && error.method !== 'POST';
       if (!isConflict(error) && !isAlreadyExists(error) && !isGone) throw error;
-      // Somebody was faster, or deleted it: who holds it is for the next attempt to see, which reads it.
+      // Another client wrote or deleted the Lease first. The next attempt reads it, and sees the holder.
       if (isGone) this.#lease = undefined;
       if (!this.leading) return false;
       this.#options.onSlowPath?.();
@@ -234,7 +235,7 @@ export class LeaderElector {
     }
   }
 
-  /** Reads the Lease; the time counts from now if it is not as it was. */
+  /** Reads the Lease. If it has changed, its duration counts from now. */
   async #observe(call: { signal: AbortSignal; timeoutMs: number }): Promise<void> {
     const { leases, namespace, name } = this.#options;
     let lease: Lease | undefined;
@@ -242,55 +243,55 @@ export class LeaderElector {
       lease = await leases.get(name, namespace, call);
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      // Deleted by hand: its holder, who may not know yet, keeps the time that it has.
+      // Deleted by hand: the last holder may not know yet, and keeps its remaining time.
       if (this.#isTaken()) return;
     }
     if (lease?.metadata.resourceVersion !== this.#lease?.metadata.resourceVersion) {
       this.#seenAt = this.#clock.monotonic();
     }
     this.#lease = lease;
-    this.#announce(lease?.spec?.holderIdentity);
+    this.#reportHolder(lease?.spec?.holderIdentity);
   }
 
-  #announce(holder: string | undefined): void {
-    if (holder === undefined || holder === '' || holder === this.#announced) return;
-    this.#announced = holder;
+  #reportHolder(holder: string | undefined): void {
+    if (holder === undefined || holder === '' || holder === this.#knownHolder) return;
+    this.#knownHolder = holder;
     if (holder !== this.#options.identity) this.#options.onNewLeader?.(holder);
   }
 
-  #hold(lease: Lease, asked: number): void {
+  #hold(lease: Lease, startedAt: number): void {
     this.#lease = lease;
-    this.#seenAt = asked;
-    this.#leadsUntil = asked + this.#renewDeadlineMs;
-    this.#announced = this.#options.identity;
+    this.#seenAt = startedAt;
+    this.#leadsUntil = startedAt + this.#renewDeadlineMs;
+    this.#knownHolder = this.#options.identity;
   }
 
-  /** When the Lease as we see it runs out, monotonic milliseconds. One that does not say so lasts as long as ours. */
+  /** When the Lease expires as seen from here, monotonic milliseconds. One without a duration lasts as long as ours. */
   #expiry(): number {
     const seconds = this.#lease?.spec?.leaseDurationSeconds;
     return this.#seenAt + (seconds === undefined ? this.#leaseDurationMs : seconds * 1000);
   }
 
-  /** Whether somebody else holds it, and it has not run out. */
+  /** True if another replica holds the Lease, and it has not expired. */
   #isTaken(): boolean {
     const holder = this.#lease?.spec?.holderIdentity;
     if (!holder || holder === this.#options.identity) return false;
     return this.#clock.monotonic() < this.#expiry();
   }
 
-  /** Lets the next one lead at once, unless somebody already does. Never rejects. */
+  /** Releases the Lease, so that another replica can lead at once, unless one already does. Never rejects. */
   async #release(): Promise<void> {
     const held = this.#lease;
     this.#leadsUntil = Number.NEGATIVE_INFINITY;
     this.#lease = undefined;
     try {
-      await this.#giveBack(held);
+      await this.#clearHolder(held);
     } catch (error) {
       if (!isConflict(error) && !isNotFound(error)) this.#options.onError?.(error);
     }
   }
 
-  async #giveBack(held: Lease | undefined): Promise<void> {
+  async #clearHolder(held: Lease | undefined): Promise<void> {
     const { leases, namespace, name, identity } = this.#options;
     const call = { timeoutMs: this.#retryPeriodMs };
     const released = { holderIdentity: '', leaseDurationSeconds: 1, renewTime: microTime(this.#clock.now()) };
@@ -301,7 +302,7 @@ export class LeaderElector {
         return;
       } catch (error) {
         if (!isConflict(error) || tries === RELEASE_TRIES) throw error;
-        // A renewal that was given up has arrived all the same, or somebody else has taken it.
+        // An aborted renewal has arrived all the same, or another replica has taken the Lease.
         lease = await leases.get(name, namespace, call);
       }
     }

@@ -1,4 +1,4 @@
-/** Requests for the objects of one kind: paths, options and the parameters that every write of ours carries. */
+/** Requests for objects of one kind: their paths, options, and the parameters of every write. */
 import type { KubeObject } from '../api/meta.ts';
 import { MANAGER } from '../api/names.ts';
 import { isGone, isStatus } from './errors.ts';
@@ -21,18 +21,18 @@ export interface CallOptions {
 }
 
 export interface ListOptions extends CallOptions {
-  /** Only this namespace; all of them without it. */
+  /** The namespace; all namespaces by default. */
   readonly namespace?: string | undefined;
-  /** Longest page, in objects. */
+  /** Objects in a page, at most. */
   readonly limit?: number | undefined;
   readonly continue?: string | undefined;
   readonly labelSelector?: string | undefined;
   readonly fieldSelector?: string | undefined;
-  /** Unset: a consistent read. '0': whatever the server has cached. */
+  /** Absent: a consistent read. '0': any state that the server has cached. */
   readonly resourceVersion?: string | undefined;
-  /** What a resourceVersion means; with a limit it would be exactly that one. */
+  /** Meaning of `resourceVersion`: without it, a limited list would be of exactly that version. */
   readonly resourceVersionMatch?: 'NotOlderThan' | undefined;
-  /** The items have nothing but metadata. */
+  /** Requests items that have only metadata. */
   readonly metadataOnly?: boolean | undefined;
 }
 
@@ -42,7 +42,7 @@ export interface List<T> {
 }
 
 export interface CreateOptions extends CallOptions {
-  /** How the answer is read, instead of JSON.parse. */
+  /** Parser of the answer; JSON.parse by default. */
   readonly parse?: Parse | undefined;
 }
 
@@ -51,28 +51,29 @@ export interface WriteOptions extends CreateOptions {
 }
 
 export interface DeleteOptions extends CallOptions {
-  /** The delete fails with a conflict unless the object still is the one that is meant. */
+  /** Identity of the object: the delete fails with a write conflict if the object is another or has changed. */
   readonly preconditions?: Preconditions | undefined;
   readonly propagationPolicy?: 'Background' | 'Foreground' | 'Orphan' | undefined;
 }
 
-/** Pages of a list, in objects. */
+/** Objects in a page of a list. */
 export const PAGE_SIZE = 500;
-/** How often a list whose continue token expired is started again before it fails. */
+/** Restarts of a list whose continue token expired, before the list fails. */
 export const LIST_RESTARTS = 3;
 
 /** https://kubernetes.io/docs/reference/using-api/api-concepts/#partialobjectmetadata */
 const METADATA = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
 /**
- * The server drops a write that hangs there for so long, in its queues, in somebody's webhook or in etcd. A leader that
- * stands still can't give up what it has sent, and about now another replica takes over (by default, 15 s after a Lease
- * that is renewed every 2 s). A webhook that is down and ignored takes 10 s, and must not keep everything from us.
+ * The API server drops a write that waits longer in its queues, a webhook or etcd. A leader whose process is paused can't
+ * abort a request that it has sent, and after this time another replica may lead (by default, 15 s after the last of
+ * the renewals, which come every 2 s). It is longer than the 10 s of a webhook that is down and whose failure is
+ * ignored, or such a webhook would block every write.
  */
-const DROPPED = { timeout: '13s' } as const;
+const WRITE_TIMEOUT = { timeout: '13s' } as const;
 
-/** Sent with every write: the server names us in managedFields, and refuses fields that it does not know. */
-const WRITE: Query = { fieldManager: MANAGER, fieldValidation: 'Strict', ...DROPPED };
+/** Parameters of every write: the server records our field manager, and refuses unknown fields. */
+const WRITE: Query = { fieldManager: MANAGER, fieldValidation: 'Strict', ...WRITE_TIMEOUT };
 
 /** The client of one kind. Every method rejects with an ApiError. */
 export class Resource<T extends KubeObject> {
@@ -86,7 +87,7 @@ export class Resource<T extends KubeObject> {
     this.#base = kind.group === '' ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
   }
 
-  /** Path of the collection: in one namespace, or in all without it. Also what a Reflector watches. */
+  /** Path of the collection, in a namespace or in all of them. A Reflector watches such a path. */
   collection(namespace?: string): string {
     const scope = namespace === undefined ? '' : `/namespaces/${segment(namespace)}`;
     return `${this.#base}${scope}/${this.kind.plural}`;
@@ -117,14 +118,14 @@ export class Resource<T extends KubeObject> {
     const answer = await this.#transport.request<unknown>(request);
     if (isRecord(answer) && isRecord(answer['metadata'])) {
       if (Array.isArray(answer['items'])) return answer as unknown as List<T>;
-      // An empty list of this kind has none (a nil slice in Go is null in JSON).
+      // An empty metadata-only list has null for items: a nil slice in Go is null in JSON.
       if (options.metadataOnly && answer['items'] === null)
         return { ...(answer as unknown as List<T>), items: [] };
     }
     throw malformed(request, `not a list: ${excerpt(answer)}`);
   }
 
-  /** Every object, as of one revision, in pages of 500; started again where a page's token expires. */
+  /** All objects as of one revision, read in pages; starts again if a page's token expires. */
   async listAll(options: Omit<ListOptions, 'limit' | 'continue'> = {}): Promise<List<T>> {
     for (let restarts = 0; ; restarts++) {
       try {
@@ -139,7 +140,7 @@ export class Resource<T extends KubeObject> {
     const items: T[] = [];
     let next: string | undefined;
     for (;;) {
-      // A continued page must not name a resourceVersion: its token does.
+      // A continued page must not have a resourceVersion: its token contains one.
       const resourceVersion = next === undefined ? options.resourceVersion : undefined;
       const page = await this.list({ ...options, resourceVersion, limit: PAGE_SIZE, continue: next });
       for (const item of page.items) items.push(item);
@@ -168,9 +169,9 @@ export class Resource<T extends KubeObject> {
   }
 
   /**
-   * PUT: the object becomes exactly this one, unless somebody else wrote since `metadata.resourceVersion`.
+   * PUT: replaces the whole object, unless another client wrote since `metadata.resourceVersion`.
    *
-   * @throws TypeError without a resourceVersion: such a PUT would overwrite whatever is there
+   * @throws TypeError without a resourceVersion: such a PUT would overwrite any state
    */
   async replace(object: T, options: WriteOptions = {}): Promise<T> {
     const { name, namespace, resourceVersion } = object.metadata;
@@ -186,8 +187,8 @@ export class Resource<T extends KubeObject> {
   }
 
   /**
-   * JSON merge patch (RFC 7386): null removes a field, an array is replaced as a whole. With
-   * `metadata.resourceVersion` (and `uid`) in it, it fails with a conflict where somebody else wrote first.
+   * JSON merge patch (RFC 7386): null removes a field, an array is replaced as a whole. A patch with
+   * `metadata.resourceVersion` (and `uid`) fails with a write conflict if another client wrote first.
    */
   async patch(
     name: string,
@@ -206,18 +207,18 @@ export class Resource<T extends KubeObject> {
     });
   }
 
-  /** The object where it stays for its finalizers (it has a deletionTimestamp then); undefined once it is gone. */
+  /** The object, with a deletionTimestamp, if finalizers keep it; undefined if it is gone. */
   async delete(name: string, namespace?: string, options: DeleteOptions = {}): Promise<T | undefined> {
     const { preconditions, propagationPolicy } = options;
     const request: Request = {
       ...call(options),
       method: 'DELETE',
       path: this.#path(name, namespace),
-      query: DROPPED,
+      query: WRITE_TIMEOUT,
       body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions, propagationPolicy },
     };
     const answer = await this.#transport.request<unknown>(request);
-    // A Status, or the object as it was last, says that it is gone.
+    // The answer for an object that is gone is a Status or the object's last state.
     if (isStatus(answer) && answer.status === 'Success') return undefined;
     const object = checked(request, answer) as T;
     return object.metadata.deletionTimestamp === undefined ? undefined : object;
@@ -239,7 +240,7 @@ export class Resource<T extends KubeObject> {
   }
 }
 
-/** A successful answer as the object that it is to be: what stands between us and the server may answer with anything. */
+/** Checks that a successful answer is an object: a proxy or load balancer may answer with anything. */
 function checked(request: Request, answer: unknown): KubeObject {
   const metadata = isRecord(answer) ? answer['metadata'] : undefined;
   if (isRecord(metadata) && typeof metadata['name'] === 'string') return answer as KubeObject;
@@ -250,7 +251,7 @@ function call({ signal, timeoutMs }: CallOptions): CallOptions {
   return { signal, timeoutMs };
 }
 
-/** One segment of a path. A name that would leave its place in the path is refused rather than sent. */
+/** Encodes a name as one segment of a path. Refuses names that would change the path. */
 function segment(name: string): string {
   if (name === '' || name === '.' || name === '..')
     throw new TypeError(`"${name}" is not the name of an object`);

@@ -1,36 +1,36 @@
-/** Time and chance, injected everywhere so that schedules can be replayed. */
+/** Clock and randomness. They are injected everywhere, so that schedules can be replayed. */
 
-/** Something that was scheduled and can be called off. */
+/** A scheduled callback, which can be cancelled. */
 export interface Timer {
   cancel(): void;
 }
 
 export interface Clock {
-  /** Wall clock, milliseconds since the epoch. It may jump. */
+  /** Wall clock, milliseconds since the epoch. May jump. */
   now(): number;
-  /** Milliseconds since some fixed moment. It never goes back. */
+  /** Milliseconds since an arbitrary fixed moment. Never goes back. */
   monotonic(): number;
   /** Runs `callback` once after `delay` milliseconds. A pending timer does not keep the process alive. */
   schedule(delay: number, callback: () => void): Timer;
 }
 
-/** A number in [0, 1), as Math.random. */
+/** Returns a number in [0, 1), as Math.random. */
 export type Random = () => number;
 
-/** Longest delay that a Node timer takes; a longer one would fire at once. */
-const MAX_TIMER = 2 ** 31 - 1;
+/** Longest delay of a Node timer, milliseconds; a longer one would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   schedule: (delay, callback) => {
-    const timer = setTimeout(callback, Math.min(Math.max(delay, 0), MAX_TIMER));
+    const timer = setTimeout(callback, Math.min(Math.max(delay, 0), MAX_TIMER_MS));
     timer.unref();
     return { cancel: () => clearTimeout(timer) };
   },
 };
 
-/** Resolves after `delay` milliseconds, or as soon as `signal` is aborted; it never rejects. */
+/** Resolves after `delay` milliseconds, or as soon as `signal` is aborted. Never rejects. */
 export function sleep(clock: Clock, delay: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();

@@ -1,6 +1,6 @@
-/** "Did you mean ...?" */
+/** Suggests a known name for a misspelt one. */
 
-/** ` (did you mean "X"?)` for the known name that `name` is a slip of, else nothing. */
+/** Returns ` (did you mean "X"?)` for the known name nearest to `name`; empty if none is near. */
 export function didYouMean(name: string, known: Iterable<string>): string {
   let best: { readonly name: string; readonly distance: number } | undefined;
   for (const candidate of known) {
@@ -11,7 +11,7 @@ export function didYouMean(name: string, known: Iterable<string>): string {
   return best !== undefined && best.distance <= allowed ? ` (did you mean "${best.name}"?)` : '';
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. */
+/** Number of insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, index) => index);

@@ -1,4 +1,4 @@
-/** A token bucket: so many at once, and then one in each interval. */
+/** A token bucket: allows a burst, and one more in each interval. */
 import type { Clock } from './clock.ts';
 
 export class TokenBucket {
@@ -6,10 +6,10 @@ export class TokenBucket {
   readonly #burst: number;
   readonly #intervalMs: number;
   #tokens: number;
-  /** Up to when tokens were added, monotonic milliseconds. */
+  /** When tokens were last added, monotonic milliseconds. */
   #filledAt: number;
 
-  /** @param intervalMs time in which one token comes back, milliseconds */
+  /** @param intervalMs time in which one token is added, milliseconds */
   constructor(clock: Clock, burst: number, intervalMs: number) {
     this.#clock = clock;
     this.#burst = burst;
@@ -18,12 +18,12 @@ export class TokenBucket {
     this.#filledAt = clock.monotonic();
   }
 
-  /** Takes a token, and returns 0; or takes none and returns the milliseconds until there is one. */
+  /** Takes a token and returns 0; if there is none, returns the milliseconds until the next one. */
   take(): number {
     const now = this.#clock.monotonic();
     this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#filledAt) / this.#intervalMs);
     this.#filledAt = now;
-    // Sums of fractions may miss a whole by a rounding error.
+    // A sum of fractions may miss a whole number by a rounding error.
     if (this.#tokens < 1 - 1e-9) return (1 - this.#tokens) * this.#intervalMs;
     this.#tokens = Math.max(0, this.#tokens - 1);
     return 0;

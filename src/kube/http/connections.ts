@@ -1,21 +1,29 @@
-/** The kept-alive connections to one server, direct or through a proxy, replaced as a whole where they must be. */
+/** Keep-alive connections to one server, direct or through a proxy. All of them are replaced together. */
 import { createSecureContext } from 'node:tls';
 import { Agent, ProxyAgent } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../../util/clock.ts';
 import type { Credentials } from './credentials.ts';
 
-/** Idle connections are given up before the API server (90 s) or a load balancer (60 s) does so unannounced. */
+/** Idle connections are closed before the API server (90 s) or a load balancer (60 s) closes them. */
 const KEEP_ALIVE_MS = 45_000;
 const CONNECT_TIMEOUT_MS = 10_000;
-/** First TCP keep-alive probe, as client-go has it. */
+/** Idle time before the first TCP keep-alive probe, as client-go's. */
 const TCP_KEEP_ALIVE_MS = 30_000;
 
 interface Pool {
   readonly dispatcher: Dispatcher;
   readonly tlsId: string;
-  /** Monotonic, milliseconds. */
-  readonly since: number;
+  /** Monotonic milliseconds. */
+  readonly openedAt: number;
+}
+
+export interface ConnectionsOptions {
+  /** True if the server's URL is https. */
+  readonly isTls: boolean;
+  /** URL of a proxy (http, https or socks5); undefined for direct connections. */
+  readonly proxy: string | undefined;
+  readonly clock: Clock;
 }
 
 export class Connections {
@@ -23,40 +31,36 @@ export class Connections {
   readonly #proxy: string | undefined;
   readonly #clock: Clock;
   #pool: Pool | undefined;
-  /** Pools that only finish what they have begun. */
+  /** Pools that finish their requests and get no new ones. */
   readonly #retired = new Set<Dispatcher>();
 
-  /**
-   * @param isTls whether the server is spoken to by TLS
-   * @param proxy its URL (http, https or socks5); undefined: direct connections
-   */
-  constructor(isTls: boolean, proxy: string | undefined, clock: Clock) {
+  constructor({ isTls, proxy, clock }: ConnectionsOptions) {
     this.#isTls = isTls;
     this.#proxy = proxy;
     this.#clock = clock;
   }
 
-  /** What to send a request by. A rotated client certificate or CA gets new connections. */
-  for(credentials: Credentials): Dispatcher {
+  /** The dispatcher for requests with these credentials. A rotated client certificate or CA gets new connections. */
+  dispatcherFor(credentials: Credentials): Dispatcher {
     if (this.#pool !== undefined && this.#pool.tlsId !== credentials.tlsId) this.#retire(this.#pool);
     this.#pool ??= {
       dispatcher: this.#open(credentials),
       tlsId: credentials.tlsId,
-      since: this.#clock.monotonic(),
+      openedAt: this.#clock.monotonic(),
     };
     return this.#pool.dispatcher;
   }
 
   /**
-   * Nothing came back on one connection for `silence` milliseconds: those opened before may be as dead (a node went away
-   * without a word), and none of them is used again. What is under way on them goes on.
+   * Called when a connection was silent for `silentMs`. All connections that are at least as old may be dead too (a node
+   * that vanished closes none), and get no new requests. Their requests in flight continue.
    */
-  distrust(silence: number): void {
-    if (this.#pool !== undefined && this.#clock.monotonic() - this.#pool.since >= silence)
+  retireSilent(silentMs: number): void {
+    if (this.#pool !== undefined && this.#clock.monotonic() - this.#pool.openedAt >= silentMs)
       this.#retire(this.#pool);
   }
 
-  /** Breaks every connection. */
+  /** Closes all connections; requests in flight fail. */
   async destroy(): Promise<void> {
     if (this.#pool !== undefined) this.#retire(this.#pool);
     await Promise.all([...this.#retired].map((dispatcher) => dispatcher.destroy()));
@@ -72,7 +76,7 @@ export class Connections {
   #open(credentials: Credentials): Dispatcher {
     const tls = {
       ...credentials.tls,
-      // One for all connections: each would read the certificates anew, and keep them.
+      // Shared by all connections: otherwise each would parse the certificates again, and keep them in memory.
       ...(this.#isTls && { secureContext: createSecureContext(credentials.tls) }),
       timeout: CONNECT_TIMEOUT_MS,
       keepAlive: true,

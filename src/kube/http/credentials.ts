@@ -1,30 +1,30 @@
 /**
- * What a request is authorised with: headers and TLS material of a kubeconfig, had from client-node (which runs exec
- * plugins and knows the auth providers), cached so that a request costs nothing, and renewed as files and tokens rotate.
+ * Credentials of requests: headers and TLS material of a kubeconfig, from client-node (which runs exec plugins and knows
+ * the auth providers). They are cached, so that a request costs nothing, and renewed as files and tokens rotate.
  */
 import type { ConnectionOptions } from 'node:tls';
 import type { Clock } from '../../util/clock.ts';
 import type { ClusterConfig, LoadedUser } from '../config.ts';
 
 export interface Credentials {
-  /** Flat name, value, name, value list, as undici takes them. */
+  /** Names and values by turns, as undici takes them. */
   readonly headers: readonly string[];
   readonly tls: ConnectionOptions;
-  /** Equal for equal TLS material, so that connections are replaced only when a certificate was. */
+  /** Equal for equal TLS material: connections are replaced only if it has changed. */
   readonly tlsId: string;
 }
 
-/** Older than this, credentials are renewed in the background. Milliseconds. */
+/** Age from which credentials are renewed in the background, milliseconds. */
 const FRESH_MS = 10_000;
-/** Older than this, a request waits for the renewal. Milliseconds. */
+/** Age from which requests wait for the renewal, milliseconds. */
 const STALE_MS = 60_000;
 /**
- * Longest renewal, milliseconds: less than the deadline of a request, which then goes on with what there is. A plugin that
- * asks something waits for ever for an answer.
+ * Longest renewal, milliseconds. It is shorter than the deadline of a request, which can continue with the old
+ * credentials. An exec plugin that prompts for input would wait for ever.
  */
 const RENEWAL_MS = 20_000;
 
-/** Options as client-node fills them in. */
+/** The fields of the request options that client-node sets. */
 interface FilledOptions {
   headers?: Record<string, unknown>;
   auth?: string | null;
@@ -37,7 +37,7 @@ interface FilledOptions {
   servername?: string;
 }
 
-/** The source of credentials of one kubeconfig. A renewal that fails leaves the last good ones in use. */
+/** The credentials of one kubeconfig. After a failed renewal the last valid ones stay in use. */
 export class CredentialSource {
   readonly #config: ClusterConfig;
   readonly #clock: Clock;
@@ -51,44 +51,46 @@ export class CredentialSource {
     this.#clock = clock;
   }
 
-  /** The cached credentials when they are fresh; undefined when `get` must be awaited. Never blocks. */
+  /** The cached credentials, which may start a renewal; undefined if they are too old, and `get` must be awaited. */
   cached(): Credentials | undefined {
     if (this.#current === undefined) return undefined;
     const age = this.#clock.monotonic() - this.#obtainedAt;
     if (age < FRESH_MS) return this.#current;
     if (age >= STALE_MS) return undefined;
-    this.#renew(false).catch(ignore);
+    this.#renew('cached').catch(ignore);
     return this.#current;
   }
 
-  /** @throws whatever client-node says when there are no credentials at all */
+  /** @throws client-node's error if there never were credentials */
   async get(): Promise<Credentials> {
-    return this.cached() ?? (await this.#renew(false));
+    return this.cached() ?? (await this.#renew('cached'));
   }
 
   /**
-   * Credentials other than `rejected`, which the server answered with 401: files are read again and an exec plugin
-   * runs again. Returns `rejected` itself when there are no others.
+   * Replaces credentials that the server rejected with 401: reads files and runs exec plugins again.
+   *
+   * @returns `rejected` itself if there are no others
    */
   async replace(rejected: Credentials): Promise<Credentials> {
     if (this.#current !== undefined && this.#current !== rejected) return this.#current;
-    // A renewal that is under way may have begun with the caches that gave us what was rejected.
+    // A renewal that has begun may use the caches from which the rejected credentials came.
     await this.#pending?.catch(ignore);
-    return this.#current !== undefined && this.#current !== rejected ? this.#current : this.#renew(true);
+    return this.#current !== undefined && this.#current !== rejected ? this.#current : this.#renew('reload');
   }
 
-  #renew(anew: boolean): Promise<Credentials> {
-    this.#pending ??= this.#obtain(anew).finally(() => {
+  /** @param source `reload` reads the kubeconfig again, with empty caches */
+  #renew(source: 'cached' | 'reload'): Promise<Credentials> {
+    this.#pending ??= this.#obtain(source).finally(() => {
       this.#pending = undefined;
     });
     return this.#pending;
   }
 
-  async #obtain(anew: boolean): Promise<Credentials> {
+  async #obtain(source: 'cached' | 'reload'): Promise<Credentials> {
     try {
-      const next = await this.#ask(anew);
+      const next = await this.#read(source);
       const before = this.#current;
-      // The same object while nothing changed: its identity says whether a 401 concerns the present credentials.
+      // Equal credentials keep their identity, by which `replace` knows whether a 401 concerns the current ones.
       this.#current = before !== undefined && equal(before, next) ? before : next;
     } catch (error) {
       if (this.#current === undefined) throw error;
@@ -97,13 +99,13 @@ export class CredentialSource {
     return this.#current;
   }
 
-  async #ask(anew: boolean): Promise<Credentials> {
-    // The oidc provider keeps its refresh token in memory only, so its state must not be dropped.
+  async #read(source: 'cached' | 'reload'): Promise<Credentials> {
+    // The oidc provider keeps its refresh token in memory only: a reload would lose it.
     const keep = this.#user?.kubeConfig.getCurrentUser()?.authProvider?.name === 'oidc';
-    if (this.#user === undefined || (anew && !keep)) this.#user = this.#config.load();
+    if (this.#user === undefined || (source === 'reload' && !keep)) this.#user = this.#config.load();
     const { kubeConfig, headers: extra } = this.#user;
     const filled: FilledOptions = {};
-    await this.#inTime(kubeConfig.applyToHTTPSOptions(filled));
+    await this.#withTimeout(kubeConfig.applyToHTTPSOptions(filled));
     const headers: string[] = [];
     const add = (name: string, value: unknown) => {
       if (typeof value === 'string' && value.trim() !== '') headers.push(name.toLowerCase(), value.trim());
@@ -119,8 +121,8 @@ export class CredentialSource {
     return { headers, tls, tlsId: JSON.stringify(tls) };
   }
 
-  /** `pending`, or a rejection where that takes too long. */
-  #inTime(pending: Promise<unknown>): Promise<unknown> {
+  /** Rejects if `pending` takes longer than RENEWAL_MS. */
+  #withTimeout(pending: Promise<unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const timer = this.#clock.schedule(RENEWAL_MS, () => {
         const what = 'an exec plugin that waits for input, or a provider that does not answer';

@@ -1,9 +1,9 @@
-/** One end out of a time limit on the injected clock and the callers' signals. */
+/** The end of a request: a time limit on the injected clock, or an abort by one of the callers' signals. */
 import type { Clock, Timer } from '../../util/clock.ts';
 import { scheduleShared } from './shared-timer.ts';
 
 export class Deadline {
-  /** The limit, in milliseconds. */
+  /** The time limit, milliseconds. */
   readonly milliseconds: number;
   readonly #clock: Clock;
   readonly #signals: readonly AbortSignal[];
@@ -15,7 +15,7 @@ export class Deadline {
   #due: number;
   #expired = false;
 
-  /** @param reason what running out of time is called in the ApiError */
+  /** @param reason the reason of the ApiError if the time runs out */
   constructor(
     clock: Clock,
     milliseconds: number,
@@ -27,7 +27,7 @@ export class Deadline {
     this.#reason = reason;
     this.#signals = signals.filter((signal) => signal !== undefined);
     this.#due = clock.monotonic() + milliseconds;
-    // What only ends by its answer shares a timer with its like; what is extended again and again has its own.
+    // Requests share timers. A watch has its own, as its deadline is extended again and again.
     this.#timer =
       reason === 'Stalled'
         ? clock.schedule(milliseconds, this.#check)
@@ -38,12 +38,12 @@ export class Deadline {
     }
   }
 
-  /** Whether it ended: the time ran out, or a signal was aborted. */
+  /** True once the time ran out or a signal was aborted. */
   get aborted(): boolean {
     return this.#aborted;
   }
 
-  /** The same as a signal. Made only when asked for: it costs more than all else here. */
+  /** The end as a signal, created at the first use: it costs more than the rest of this class. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -52,29 +52,29 @@ export class Deadline {
     return this.#controller.signal;
   }
 
-  /** Calls `callback` when it ends; at once if it has. There is one: a later call replaces it. */
+  /** Calls `callback` at the end, at once if that has come. A later call replaces the callback. */
   onAbort(callback: () => void): void {
     if (this.#aborted) callback();
     else this.#onAbort = callback;
   }
 
-  /** The reason once the time ran out before anything else ended it. */
+  /** The reason if the time ran out before a signal was aborted. */
   get expired(): 'Timeout' | 'Stalled' | undefined {
     return this.#expired ? this.#reason : undefined;
   }
 
-  /** Starts the time anew. Costs no timer, as it is called for every chunk. */
+  /** Restarts the time limit. Sets no timer, as it is called for every chunk. */
   extend(): void {
     this.#due = this.#clock.monotonic() + this.milliseconds;
   }
 
-  /** Calls it off: nothing ends it any more. */
+  /** Cancels the time limit and ignores the signals from now on. */
   clear(): void {
     this.#timer.cancel();
     for (const signal of this.#signals) unfollow(signal, this.#abort);
   }
 
-  /** `pending`, or a rejection as soon as the signal is aborted. */
+  /** Rejects at the end if `pending` has not settled before. */
   race<T>(pending: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const stop = () => reject(new Error('the deadline passed'));
@@ -105,8 +105,8 @@ export class Deadline {
 }
 
 /**
- * Who follows a signal, which has one listener of ours however many these are: adding and removing a listener looks at
- * all that are there, and a signal of the whole process has as many as there are requests under way.
+ * Callbacks by signal. Each signal has one listener of ours: adding and removing a listener scans all of them, and the
+ * process's own signal would have one for each request in flight.
  */
 const followers = new WeakMap<AbortSignal, Set<() => void>>();
 
@@ -118,11 +118,11 @@ function follow(signal: AbortSignal, callback: () => void): void {
   }
   const callbacks = new Set([callback]);
   followers.set(signal, callbacks);
-  const tell = () => {
+  const abort = () => {
     for (const each of callbacks) each();
     callbacks.clear();
   };
-  signal.addEventListener('abort', tell, { once: true });
+  signal.addEventListener('abort', abort, { once: true });
 }
 
 function unfollow(signal: AbortSignal, callback: () => void): void {

@@ -1,6 +1,6 @@
-/** Newline-delimited bytes into lines: the framing of a watch. */
+/** Splits newline-delimited bytes into lines: the framing of a watch. */
 
-/** A line is longer than it may be. */
+/** A line exceeds the longest length. */
 export class LineTooLongError extends Error {
   override readonly name = 'LineTooLongError';
 }
@@ -8,40 +8,40 @@ export class LineTooLongError extends Error {
 const NEWLINE = 0x0a;
 
 /**
- * Splits chunks into lines of UTF-8 text, without the newline; empty lines are left out. A character split over two
- * chunks is whole in its line, since a newline byte is never part of another character.
+ * Splits chunks into lines of UTF-8 text, without newlines and empty lines. A character that two chunks share is decoded
+ * as a whole: a newline byte is never part of another character.
  */
 export class LineSplitter {
   readonly #maxBytes: number;
-  /** Chunks of the unfinished line; joined once, so that a long line costs linear time. */
+  /** Chunks of the unfinished line, joined when it is complete: a long line takes linear time. */
   #parts: Buffer[] = [];
   #pending = 0;
 
-  /** @param maxBytes longest line, without its newline */
+  /** @param maxBytes longest line, bytes without the newline */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
-  /** Bytes of the line that is not finished yet. */
+  /** Bytes of the unfinished line. */
   get pending(): number {
     return this.#pending;
   }
 
   /**
-   * The lines that `chunk` completes. The splitter keeps a reference to the chunk's last, unfinished part.
+   * Yields the lines that `chunk` completes. Keeps a reference to the chunk's last, unfinished part.
    *
    * @throws LineTooLongError
    */
   *push(chunk: Buffer): Generator<string, void, undefined> {
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
-      this.#bound(this.#pending + end - start);
+      this.#checkLength(this.#pending + end - start);
       const line = this.#finish(chunk, start, end);
       start = end + 1;
       if (line !== '') yield line;
     }
     if (start < chunk.length) {
-      this.#bound(this.#pending + chunk.length - start);
+      this.#checkLength(this.#pending + chunk.length - start);
       this.#parts.push(chunk.subarray(start));
       this.#pending += chunk.length - start;
     }
@@ -55,7 +55,7 @@ export class LineSplitter {
     return line;
   }
 
-  #bound(length: number): void {
+  #checkLength(length: number): void {
     if (length > this.#maxBytes) throw new LineTooLongError(`a line of more than ${this.#maxBytes} bytes`);
   }
 }

@@ -1,14 +1,14 @@
-/** Which proxy a server is reached through: the kubeconfig's, else the environment's, by the rules of Go's clients. */
+/** Chooses a proxy from the environment, by the rules of Go's clients. The kubeconfig's proxy has precedence over it. */
 import { BlockList, isIP } from 'node:net';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The proxy's URL, or undefined for a direct connection.
+ * Reads HTTPS_PROXY (HTTP_PROXY for an http server) and NO_PROXY, in upper or lower case, as
+ * golang.org/x/net/http/httpproxy does: NO_PROXY lists host names (which include their subdomains), addresses and CIDRs,
+ * each with an optional port, or `*`. Loopback addresses and localhost are always direct.
  *
- * HTTPS_PROXY (HTTP_PROXY for an http server) and NO_PROXY, in capitals or not, as golang.org/x/net/http/httpproxy
- * reads them: NO_PROXY holds host names (and their subdomains), addresses, CIDRs (as of the Service range), each
- * with an optional port, or `*`. Loopback addresses and localhost are always direct.
+ * @returns the proxy's URL; undefined for a direct connection
  */
 export function proxyFor(server: URL, env: Environment): string | undefined {
   const variable = server.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';

@@ -1,6 +1,7 @@
 /**
- * One request and its whole answer, on undici's dispatch: its `request` makes a stream, a promise and an abort signal
- * of each answer, which for small JSON costs more than the rest of the exchange (docs/decisions/0012-performance.md).
+ * Sends one request and reads the whole answer, with undici's `dispatch`. undici's `request` creates a stream, a promise and
+ * an abort signal for each answer, which costs more than the rest of the exchange if the answer is small JSON
+ * (docs/decisions/0012-performance.md).
  */
 import type { Dispatcher } from 'undici';
 
@@ -8,32 +9,32 @@ export interface Answer {
   readonly status: number;
   readonly retryAfter: string | undefined;
   readonly text: string;
-  /** How long it is on the wire. */
+  /** Length of the body on the wire. */
   readonly bytes: number;
 }
 
-export interface Pending {
+export interface PendingAnswer {
   readonly answer: Promise<Answer>;
-  /** Gives up: the connection is closed, as what still comes on it is of no use. Harmless once the answer is there. */
+  /** Closes the connection and rejects the answer. No effect once the answer is complete. */
   abort(): void;
 }
 
 /**
- * Rejects with undici's error where no complete answer comes, also after `abort`.
+ * The answer rejects with undici's error if it is not complete, and after `abort`.
  *
- * @param guard called just before anything is sent; what it throws is what the answer rejects with instead
+ * @param guard called just before the request is sent; an error that it throws rejects the answer, and nothing is sent
  */
 export function roundTrip(
   dispatcher: Dispatcher,
   options: Dispatcher.DispatchOptions,
   guard?: () => void,
-): Pending {
+): PendingAnswer {
   const exchange = new RoundTrip(guard);
   dispatcher.dispatch(options, exchange);
   return exchange;
 }
 
-class RoundTrip implements Dispatcher.DispatchHandler, Pending {
+class RoundTrip implements Dispatcher.DispatchHandler, PendingAnswer {
   readonly answer: Promise<Answer>;
   readonly #resolve: (answer: Answer) => void;
   readonly #reject: (error: unknown) => void;
@@ -42,7 +43,7 @@ class RoundTrip implements Dispatcher.DispatchHandler, Pending {
   #isAborted = false;
   #status = 0;
   #retryAfter: string | undefined;
-  /** Nearly every answer is one chunk. */
+  /** First chunk of the body. Nearly every answer has only one. */
   #first: Buffer | undefined;
   #rest: Buffer[] | undefined;
 
@@ -58,7 +59,7 @@ class RoundTrip implements Dispatcher.DispatchHandler, Pending {
     this.#isAborted = true;
     const reason = new Error('given up');
     this.#controller?.abort(reason);
-    // Without a controller it still waits for a connection: it ends itself as soon as it has one.
+    // Without a controller the request waits for a connection. `onRequestStart` aborts it as soon as there is one.
     this.#reject(reason);
   }
 
@@ -79,7 +80,7 @@ class RoundTrip implements Dispatcher.DispatchHandler, Pending {
     status: number,
     headers: Readonly<Record<string, string | string[] | undefined>>,
   ): void {
-    // An informational answer (1xx) comes before the real one.
+    // Informational answers (1xx) come before the final one.
     this.#status = status;
     if (status <= 299) return;
     const retryAfter = headers['retry-after'];

@@ -1,17 +1,17 @@
 /**
- * Time limits of many requests on one timer: all that wait equally long are due in the order in which they began, so
- * that only the first of them needs a timer. One for each request would cost more than the rest of its bookkeeping.
+ * One timer for the time limits of many requests. Limits of equal length expire in the order in which they began, so only
+ * the first needs a timer. A timer for each request would cost more than the rest of its bookkeeping.
  */
 import type { Clock, Timer } from '../../util/clock.ts';
 
 interface Waiting {
-  /** Monotonic, milliseconds. */
-  readonly due: number;
+  /** Monotonic milliseconds. */
+  readonly dueAt: number;
   readonly callback: () => void;
 }
 
-/** Those that wait for the same time, the first due first. */
-class Waiters {
+/** Waiting callbacks with the same delay, in the order in which they are due. */
+class SharedTimer {
   readonly #clock: Clock;
   readonly #waiting = new Set<Waiting>();
   #timer: Timer | undefined;
@@ -21,9 +21,9 @@ class Waiters {
   }
 
   add(delay: number, callback: () => void): Timer {
-    const entry = { due: this.#clock.monotonic() + delay, callback };
+    const entry = { dueAt: this.#clock.monotonic() + delay, callback };
     this.#waiting.add(entry);
-    this.#timer ??= this.#clock.schedule(delay, this.#call);
+    this.#timer ??= this.#clock.schedule(delay, this.#fire);
     return { cancel: () => this.#remove(entry) };
   }
 
@@ -34,12 +34,12 @@ class Waiters {
     this.#timer = undefined;
   }
 
-  readonly #call = (): void => {
+  readonly #fire = (): void => {
     this.#timer = undefined;
     for (const entry of this.#waiting) {
-      const left = entry.due - this.#clock.monotonic();
+      const left = entry.dueAt - this.#clock.monotonic();
       if (left > 0) {
-        this.#timer ??= this.#clock.schedule(left, this.#call);
+        this.#timer ??= this.#clock.schedule(left, this.#fire);
         return;
       }
       this.#waiting.delete(entry);
@@ -48,13 +48,14 @@ class Waiters {
   };
 }
 
-const waiters = new WeakMap<Clock, Map<number, Waiters>>();
+/** Timers by clock, then by delay. */
+const timers = new WeakMap<Clock, Map<number, SharedTimer>>();
 
-/** As `clock.schedule`, for delays of which there are few different ones. */
+/** Like `clock.schedule`, for few distinct delays. */
 export function scheduleShared(clock: Clock, delay: number, callback: () => void): Timer {
-  let ofClock = waiters.get(clock);
-  if (ofClock === undefined) waiters.set(clock, (ofClock = new Map()));
+  let ofClock = timers.get(clock);
+  if (ofClock === undefined) timers.set(clock, (ofClock = new Map()));
   let ofDelay = ofClock.get(delay);
-  if (ofDelay === undefined) ofClock.set(delay, (ofDelay = new Waiters(clock)));
+  if (ofDelay === undefined) ofClock.set(delay, (ofDelay = new SharedTimer(clock)));
   return ofDelay.add(delay, callback);
 }

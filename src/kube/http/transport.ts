@@ -1,8 +1,8 @@
 /**
- * HTTP to the API server: kept-alive connections, TLS and authentication from the kubeconfig, a deadline on every
- * request, and every failure an ApiError. It repeats nothing but what a 401 refused, once, with renewed credentials.
+ * HTTP to the API server: keep-alive connections, TLS and authentication from the kubeconfig, a deadline for every request.
+ * Every failure is an ApiError. A request is repeated only after a 401, once, with renewed credentials.
  *
- * HTTP/1.1 on purpose: as fast as HTTP/2 here, and a connection that died costs one request, not every one.
+ * It uses HTTP/1.1, which is as fast as HTTP/2 here: a broken connection fails one request, not all of them.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
@@ -25,50 +25,50 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export interface Request {
   readonly method: Method;
-  /** Absolute, with its segments encoded; it is put behind the path of the server's URL, if that has one. */
+  /** Absolute path with encoded segments. It is appended to the path of the server's URL. */
   readonly path: string;
   readonly query?: Query | undefined;
   /** Sent as JSON. */
   readonly body?: unknown;
   /** Default application/json. */
   readonly contentType?: string | undefined;
-  /** Default application/json; another one has to be JSON all the same. */
+  /** Default application/json; another type must be JSON too. */
   readonly accept?: string | undefined;
-  /** From now until the whole answer is there; default 30 000 ms. */
+  /** Deadline for the complete answer, milliseconds from the call; default 30 000. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /**
-   * Called when there is a connection for it, just before it is written there: credentials and connections may take
-   * seconds. What it throws, the request fails with, and nothing is sent.
+   * Called just before the request is written to a connection: obtaining credentials and connections may take seconds. An
+   * error that it throws fails the request, and nothing is sent.
    */
   readonly guard?: (() => void) | undefined;
   readonly parse?: Parse | undefined;
 }
 
-/** Instead of JSON.parse, for who knows most of what comes. @throws SyntaxError */
+/** Replacement of JSON.parse, for callers that know most of the text beforehand. @throws SyntaxError */
 export type Parse = (text: string) => unknown;
 
 export interface WatchRequest {
   readonly path: string;
   readonly query?: Query | undefined;
   readonly signal: AbortSignal;
-  /** Longest silence, before the answer and within it, in milliseconds. */
+  /** Longest silence before and within the answer, milliseconds. */
   readonly stallMs: number;
-  /** Called once the server has begun to answer, which may be long before the first value. Must not throw. */
+  /** Called when the server begins to answer, which may be long before the first value. Must not throw. */
   readonly onOpen?: (() => void) | undefined;
-  /** Looks at a line before it is parsed. True: that was all, the line is not parsed, and brings no value. */
+  /** Called with each line before it is parsed. True if the line needs no parsing, and makes no value. */
   readonly peek?: ((line: string) => boolean) | undefined;
   readonly parse?: Parse | undefined;
 }
 
 export interface Transport {
-  /** The parsed JSON of a successful answer. @throws ApiError */
+  /** Returns the parsed JSON of a successful answer. @throws ApiError */
   request<T>(request: Request): Promise<T>;
   /**
-   * The values of a newline-delimited JSON answer, as they come; ends when the server ends it.
+   * Yields the values of a newline-delimited JSON answer as they come, until the server ends it.
    *
-   * @throws ApiError of reason Stalled after `stallMs` without a byte, Malformed for a line that is no JSON, longer
-   *   than 16 MiB or cut off by the end; Transport when the connection breaks
+   * @throws ApiError of reason Stalled after `stallMs` without a byte; Malformed for a line that is no JSON, longer than
+   *   16 MiB or incomplete; Transport if the connection breaks
    */
   watch(request: WatchRequest): AsyncIterable<unknown>;
   /** Ends open requests and watches with an error of reason Aborted. */
@@ -79,11 +79,11 @@ export interface RequestInfo {
   /** The HTTP method, or WATCH. */
   readonly verb: Method | 'WATCH';
   readonly host: string;
-  /** The HTTP status, or '<error>' when no answer came, as client-go's rest_client metrics have it. */
+  /** The HTTP status; '<error>' without an answer, as in client-go's rest_client metrics. */
   readonly status: number | '<error>';
-  /** Until the whole answer; for a watch until its headers. Milliseconds. */
+  /** Milliseconds until the complete answer; for a watch, until its headers. */
   readonly durationMs: number;
-  /** Of the bodies; undefined where there is none, or it is a stream. */
+  /** Sizes of the bodies; undefined without one, and for a stream. */
   readonly requestBytes: number | undefined;
   readonly responseBytes: number | undefined;
   readonly path: string;
@@ -94,16 +94,16 @@ export interface TransportOptions {
   readonly clock?: Clock;
   /** Deadline of a request that sets none, milliseconds. */
   readonly timeoutMs?: number;
-  /** Called for every HTTP exchange, a repeated one too. Must not throw. */
+  /** Called for every HTTP exchange, repeated ones included. Must not throw. */
   readonly onRequest?: (info: RequestInfo) => void;
-  /** For HTTPS_PROXY and the like; defaults to process.env. */
+  /** Environment variables, for HTTPS_PROXY and the like; process.env by default. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
-const DEFAULT_TIMEOUT = 30_000;
-/** Longest line of a watch, bytes: etcd bounds objects at 1.5 MiB, aggregated API servers may be more generous. */
-const MAX_LINE = 16 * 1024 * 1024;
-/** After so many bytes of a watch others get their turn: a streamed list can fill the event loop for a second. */
+const DEFAULT_TIMEOUT_MS = 30_000;
+/** Longest line of a watch, bytes: etcd limits objects to 1.5 MiB, aggregated API servers may have higher limits. */
+const MAX_LINE_BYTES = 16 * 1024 * 1024;
+/** Bytes of a watch between two yields to the event loop, which a streamed list could block for a second. */
 const BYTES_PER_TURN = 128 * 1024;
 
 export function createTransport(config: ClusterConfig, options: TransportOptions): Transport {
@@ -113,7 +113,7 @@ export function createTransport(config: ClusterConfig, options: TransportOptions
 class HttpTransport implements Transport {
   readonly #origin: string;
   readonly #host: string;
-  /** Path of the server's URL, as a management proxy has it (https://rancher/k8s/clusters/c-1). */
+  /** Path of the server's URL, such as that of a management proxy (https://rancher/k8s/clusters/c-1). */
   readonly #prefix: string;
   readonly #connections: Connections;
   readonly #userAgent: string;
@@ -129,14 +129,14 @@ class HttpTransport implements Transport {
     this.#host = url.host;
     this.#prefix = url.pathname.replace(/\/+$/, '');
     this.#userAgent = options.userAgent;
-    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT;
+    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.#clock = options.clock ?? systemClock;
     this.#onRequest = options.onRequest;
-    this.#connections = new Connections(
-      url.protocol === 'https:',
-      config.proxyUrl ?? proxyFor(url, options.env ?? process.env),
-      this.#clock,
-    );
+    this.#connections = new Connections({
+      isTls: url.protocol === 'https:',
+      proxy: config.proxyUrl ?? proxyFor(url, options.env ?? process.env),
+      clock: this.#clock,
+    });
     this.#credentials = new CredentialSource(config, this.#clock);
   }
 
@@ -169,14 +169,14 @@ class HttpTransport implements Transport {
     try {
       const stream = await this.#authorised(exchange, (credentials) => this.#open(exchange, credentials));
       request.onOpen?.();
-      const lines = new LineSplitter(MAX_LINE);
-      let sinceTurn = 0;
+      const lines = new LineSplitter(MAX_LINE_BYTES);
+      let bytesSinceTurn = 0;
       for await (const chunk of stream as AsyncIterable<Buffer>) {
         deadline.extend();
         for (const line of lines.push(chunk)) if (peek?.(line) !== true) yield parseJson(name, line, parse);
-        sinceTurn += chunk.length;
-        if (sinceTurn < BYTES_PER_TURN) continue;
-        sinceTurn = 0;
+        bytesSinceTurn += chunk.length;
+        if (bytesSinceTurn < BYTES_PER_TURN) continue;
+        bytesSinceTurn = 0;
         await nextTurn();
       }
       if (lines.pending > 0) throw malformed(name, 'the stream ended within a line');
@@ -192,7 +192,7 @@ class HttpTransport implements Transport {
     await this.#connections.destroy();
   }
 
-  /** Runs `attempt`; after a 401 once more if there are other credentials than those that were refused. */
+  /** Runs `attempt`; after a 401, runs it once more if there are other credentials. */
   async #authorised<R>(exchange: Exchange, attempt: (credentials: Credentials) => Promise<R>): Promise<R> {
     const { deadline } = exchange;
     if (deadline.aborted) throw new Error('aborted before it began');
@@ -222,7 +222,7 @@ class HttpTransport implements Transport {
     let status: number | '<error>' = '<error>';
     let responseBytes: number | undefined;
     try {
-      const connections = this.#connections.for(credentials);
+      const connections = this.#connections.dispatcherFor(credentials);
       const pending = roundTrip(connections, this.#options(exchange, credentials), exchange.guard);
       exchange.deadline.onAbort(() => pending.abort());
       const { text, retryAfter, bytes, ...answer } = await pending.answer;
@@ -235,12 +235,12 @@ class HttpTransport implements Transport {
     }
   }
 
-  /** Resolves with the body of a successful answer as soon as its headers are there. */
+  /** Resolves with the body of a successful answer as soon as its headers have come. */
   async #open(exchange: Exchange, credentials: Credentials): Promise<Dispatcher.ResponseData['body']> {
     const started = this.#clock.monotonic();
     let status: number | '<error>' = '<error>';
     try {
-      const response = await this.#connections.for(credentials).request({
+      const response = await this.#connections.dispatcherFor(credentials).request({
         ...this.#options(exchange, credentials),
         signal: exchange.deadline.signal,
       });
@@ -265,7 +265,7 @@ class HttpTransport implements Transport {
       method: verb === 'WATCH' ? 'GET' : verb,
       headers: [...headers, 'user-agent', this.#userAgent, ...credentials.headers],
       body,
-      // The deadline is ours, on the injected clock.
+      // `Deadline` limits the time instead, on the injected clock.
       headersTimeout: 0,
       bodyTimeout: 0,
     };
@@ -288,7 +288,7 @@ class HttpTransport implements Transport {
     const local = (reason: LocalReason, message: string) =>
       new ApiError({ method, path, status: 0, reason, message, cause: error });
     if (deadline.expired !== undefined) {
-      this.#connections.distrust(deadline.milliseconds);
+      this.#connections.retireSilent(deadline.milliseconds);
       const silent = deadline.expired === 'Stalled' ? 'nothing was received' : 'no complete answer came';
       return local(deadline.expired, `${silent} within ${deadline.milliseconds} ms`);
     }
@@ -302,7 +302,7 @@ class HttpTransport implements Transport {
 interface Exchange {
   readonly name: RequestName;
   readonly verb: Method | 'WATCH';
-  /** Path and query. */
+  /** Path with query. */
   readonly target: string;
   readonly headers: readonly string[];
   readonly body: string | null;

@@ -1,30 +1,30 @@
-/** Requests and answers as text: paths with queries, JSON, and what a broken connection says for itself. */
+/** Requests and answers as text: paths with queries, JSON, and messages of broken connections. */
 import { ApiError } from '../errors.ts';
 import type { RequestName } from '../errors.ts';
 
-/** Parameters of a request; undefined ones are left out. */
+/** Query parameters; undefined ones are omitted. */
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 export function pathAndQuery(path: string, query: Query | undefined): string {
   if (query === undefined) return path;
-  let text = written.get(query);
+  let text = queryTexts.get(query);
   if (text === undefined) {
     const parameters = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) parameters.set(name, String(value));
     }
-    written.set(query, (text = parameters.toString()));
+    queryTexts.set(query, (text = parameters.toString()));
   }
   return text === '' ? path : `${path}?${text}`;
 }
 
-/** Queries as text: all writes share theirs. */
-const written = new WeakMap<Query, string>();
+/** Cached texts of queries: all writes share one query. */
+const queryTexts = new WeakMap<Query, string>();
 
-/** How much of an answer that makes no sense is quoted, in characters. */
+/** Longest quotation of a malformed answer, characters. */
 const EXCERPT = 200;
 
-/** @throws ApiError of reason Malformed, quoting the beginning of `text` */
+/** @throws ApiError of reason Malformed that quotes the beginning of `text` */
 export function parseJson(
   request: RequestName,
   text: string,
@@ -37,7 +37,7 @@ export function parseJson(
   }
 }
 
-/** The error of a successful answer that can't be understood. */
+/** The error of an answer with status 2xx that can't be understood. */
 export function malformed({ method, path }: RequestName, message: string, cause?: unknown): ApiError {
   return new ApiError({ method, path, status: 200, reason: 'Malformed', message, cause });
 }
@@ -46,12 +46,12 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-/** The beginning of a value, as JSON, for a message. */
+/** The beginning of a value as JSON, for a message. */
 export function excerpt(value: unknown): string {
   return `${JSON.stringify(value)}`.slice(0, EXCERPT);
 }
 
-/** A connection's failure for a person: the messages of undici and Node, with what they keep in causes and codes. */
+/** Describes a connection's failure to a person: messages of undici and Node, with their causes and codes. */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';

@@ -1,4 +1,4 @@
-/** The two ways to read a whole collection: a watch that begins with it, and pages. Items are projected one by one. */
+/** Two ways to read a whole collection: the initial events of a watch, and pages. Objects are projected one by one. */
 import { ApiError, isGone } from '../errors.ts';
 import { LIST_RESTARTS, PAGE_SIZE } from '../resource.ts';
 import type { Item } from './store.ts';
@@ -12,11 +12,12 @@ export interface Listing<T> {
 }
 
 /**
- * The initial events of a watch with sendInitialEvents (KEP-3157), up to the bookmark that ends them; later events stay
- * in `events`. Undefined when this is not such a watch: the server ignored the parameter.
+ * Reads the initial events of a watch with sendInitialEvents (KEP-3157), up to the bookmark that ends them. Later events
+ * stay in `events`.
  *
- * @param path of the collection, for the error
- * @throws whatever `events` throws, and an ApiError of reason Transport when these end first
+ * @param path path of the collection, for the error
+ * @returns undefined if the server ignored the parameter
+ * @throws errors of `events`, and an ApiError of reason Transport if the events end before the bookmark
  */
 export async function readInitialEvents<T extends Item>(
   events: AsyncGenerator<WatchEvent, void, undefined>,
@@ -32,7 +33,7 @@ export async function readInitialEvents<T extends Item>(
     }
     const event = next.value;
     if (event.type === 'BOOKMARK') {
-      // No other bookmark comes before the one that ends the list.
+      // The first bookmark ends the initial events, or the server sent none.
       if (!event.initialEventsEnd) return undefined;
       return { items: [...items.values()], resourceVersion: event.resourceVersion };
     }
@@ -50,7 +51,7 @@ export interface PageSource<T> {
   readonly onPage: () => void;
 }
 
-/** Deadline of one page, milliseconds, as client-go has it for lists. */
+/** Deadline of one page, milliseconds, as client-go's for lists. */
 const PAGE_TIMEOUT_MS = 60_000;
 
 interface Page {
@@ -58,7 +59,7 @@ interface Page {
   readonly items?: unknown;
 }
 
-/** The collection as of one revision, read consistently; begun anew where a page's token expires (410). */
+/** Reads the collection as of one revision, consistently; starts again if a page's token expires (410). */
 export async function listPages<T>(source: PageSource<T>, signal: AbortSignal): Promise<Listing<T>> {
   for (let restarts = 0; ; restarts++) {
     try {
@@ -74,7 +75,7 @@ async function listOnce<T>(source: PageSource<T>, signal: AbortSignal): Promise<
   const items: T[] = [];
   let next: string | undefined;
   for (;;) {
-    // Without a resourceVersion on purpose: the first page is a consistent read, the others follow its token.
+    // No resourceVersion: the first page is a consistent read, and the others follow its token.
     const query = { limit: PAGE_SIZE, continue: next };
     const page = await transport.request<Page>({
       method: 'GET',
@@ -85,7 +86,7 @@ async function listOnce<T>(source: PageSource<T>, signal: AbortSignal): Promise<
     });
     onPage();
     const resourceVersion = page?.metadata?.resourceVersion;
-    // A nil slice in Go is null in JSON: some aggregated API servers answer so for an empty list.
+    // Some aggregated API servers answer null for an empty list: a nil slice in Go is null in JSON.
     const raw = page?.items === null ? [] : page?.items;
     if (typeof resourceVersion !== 'string' || resourceVersion === '' || !Array.isArray(raw)) {
       throw malformed({ method: 'GET', path }, `not a list: ${excerpt(page)}`);

@@ -1,12 +1,12 @@
 /**
- * Keeps a sink the same as a collection of the API server: lists it, watches it, and goes on doing so through whatever
- * happens to connections, servers and permissions.
+ * Keeps a sink equal to a collection of the API server: lists it, watches it, and recovers from failures of connections,
+ * servers and permissions.
  *
- * - The list is streamed (KEP-3157) where the server offers that, and read in pages elsewhere. It is always consistent.
- * - A watch that breaks resumes from its last revision. A list follows where that revision is gone, or where watches
- *   from it fail again and again.
- * - Nothing received for `stallMs` is a failure. Failures back off exponentially; they never end `run`.
- * - What the sink holds stays while nothing can be read, and an empty list is believed only when a second one agrees.
+ * - The list is streamed (KEP-3157) if the server offers that, and read in pages otherwise. It is always consistent.
+ * - A watch that breaks resumes from its last revision. The reflector lists again if that revision is gone, or if watches
+ *   from it fail repeatedly.
+ * - Silence for `stallMs` is a failure. Failures back off exponentially; they never end `run`.
+ * - The sink keeps its items while the server can't be read, and an empty list needs a second one that agrees.
  */
 import { sleep } from '../../util/clock.ts';
 import type { Clock, Random } from '../../util/clock.ts';
@@ -24,20 +24,20 @@ export interface ReflectorOptions<T extends Item> {
   readonly transport: Transport;
   /** Path of the collection. */
   readonly path: string;
-  /** What is kept of an object as it is on the wire; called once for each, at once. */
+  /** Makes the item that the sink keeps of an object. Called once for each object, as soon as it is parsed. */
   readonly project: (raw: object) => T;
-  /** How the lines of a watch are read, instead of JSON.parse. */
+  /** Parser of a watch's lines; JSON.parse by default. */
   readonly parse?: Parse;
   readonly sink: Sink<T>;
   readonly clock: Clock;
   readonly random: Random;
-  /** Longest silence of a watch, milliseconds; default 90 000, as the server sends a bookmark about every minute. */
+  /** Longest silence of a watch, milliseconds; default 90 000: the server sends a bookmark about every minute. */
   readonly stallMs?: number;
-  /** A new list this often, at the end of a watch, against events lost on the way, milliseconds; default: never. */
+  /** Time between lists that guard against lost events, milliseconds; a list comes at the end of a watch. Default: never. */
   readonly relistMs?: number;
-  /** A failure, and the milliseconds until the next attempt. Must not throw. */
+  /** Called for each failure, with the milliseconds until the next attempt. Must not throw. */
   readonly onError?: (error: unknown, retryInMs: number) => void;
-  /** A list was delivered: the first one, or one that a failure made necessary. */
+  /** Called after each list that was delivered to the sink. */
   readonly onList?: (list: ListInfo) => void;
 }
 
@@ -45,51 +45,48 @@ export interface ListInfo {
   readonly items: number;
   readonly resourceVersion: string;
   readonly how: 'streamed' | 'paged';
-  /** Milliseconds from the first request to its delivery. */
+  /** Milliseconds from the first request to the delivery. */
   readonly durationMs: number;
 }
 
 const STALL_MS = 90_000;
-/** About as client-go begins; capped earlier, since we are one client, and blind until the next attempt. */
+/** Begins about as client-go does. The cap is lower: this is one client, and the sink is stale until the next attempt. */
 const BACKOFF = { initialMs: 1_000, maxMs: 12_000 };
-/** Longest wait for a permission or a CRD: these appear while somebody watches the operator start. Milliseconds. */
+/** Longest wait for a permission or a CRD, milliseconds: they appear while a person watches the operator start. */
 const WAITING_MAX_MS = 5_000;
-/**
- * A watch that was open for this long was healthy, whether or not anything happened on it: what fails afterwards begins
- * the backoff anew. Milliseconds.
- */
+/** A watch that was open for so long was healthy, even without events: the backoff of a later failure starts anew. Milliseconds. */
 const HEALTHY_MS = 1_000;
-/** A watch that the server ends earlier than this is a failure, or it would be asked for again without pause. Milliseconds. */
+/** A watch that the server ends earlier has failed: without a backoff it would be repeated at once. Milliseconds. */
 const SHORTEST_WATCH_MS = 1_000;
-/** Bounds of a watch's own timeout, seconds, as client-go has them: spread, so that replicas do not reconnect together. */
+/** Bounds of a watch's timeout, seconds, as client-go's. It is random, so that replicas do not reconnect together. */
 const WATCH_SECONDS = { least: 300, most: 600 };
-/** Failures in a row at one revision, after which a list is tried instead. */
+/** Failures in a row of watches from one revision, after which the reflector lists. */
 const FAILURES_BEFORE_LIST = 5;
-/** The same where the server did answer, but with something that the same question may well get again. */
+/** Like FAILURES_BEFORE_LIST, for answers that a repeated watch would probably get again. */
 const BAD_ANSWERS_BEFORE_LIST = 2;
 
-/** Runs once: make a new one to start again. */
+/** Runs once: create another one to start again. */
 export class Reflector<T extends Item> {
-  /** Resolved at the first delivered list. Stays pending if `run` ends before; it never rejects. */
+  /** Resolves when the first list is delivered. Stays pending if `run` ends before; never rejects. */
   readonly synced: Promise<void>;
   readonly #options: ReflectorOptions<T>;
   readonly #resolveSynced: () => void;
   #hasSynced = false;
   #lastContact: number;
-  /** When the server began to answer the latest watch; undefined while it has not. */
-  #opened: number | undefined;
-  /** Where the next watch begins; undefined: with a list. */
+  /** When the server began to answer the current watch; undefined before that. Monotonic milliseconds. */
+  #openedAt: number | undefined;
+  /** Revision from which the next watch starts; undefined if a list is needed. */
   #revision: string | undefined;
-  /** False once the server refused a streamed list. */
-  #streams = true;
+  /** False once the server refused to stream a list. */
+  #offersStreaming = true;
   #listedAt = 0;
-  /** Something came on the present watch. */
-  #told = false;
-  /** Where the watch would go on if the list that was due should fail. */
-  #interrupted: string | undefined;
-  /** The list that was due has failed: not again before the watch has told something. */
-  #putOff = false;
-  /** Whether the sink may hold something, so that an empty list needs confirmation. */
+  /** True once the current watch has delivered an event or bookmark. */
+  #hasReceived = false;
+  /** Revision from which to resume the watch that a due list interrupted, should the list fail. */
+  #interruptedRevision: string | undefined;
+  /** True after a due list has failed: the next one waits until the watch has delivered an event or bookmark. */
+  #isListPostponed = false;
+  /** True if the sink may have items, so that an empty list needs confirmation. */
   #mayHoldItems = false;
   /** Attempts in a row that failed before a watch was healthy, for the backoff. */
   #attempts = 0;
@@ -109,7 +106,7 @@ export class Reflector<T extends Item> {
     return this.#hasSynced;
   }
 
-  /** When something last came from the server (before that: when this was made), on the monotonic clock, milliseconds. */
+  /** When the server last answered or sent something; at first, when the reflector was created. Monotonic milliseconds. */
   get lastContact(): number {
     return this.#lastContact;
   }
@@ -117,13 +114,13 @@ export class Reflector<T extends Item> {
   /** Lists and watches until `signal` is aborted. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      this.#opened = undefined;
-      this.#told = false;
+      this.#openedAt = undefined;
+      this.#hasReceived = false;
       try {
-        if (this.#isListDue) [this.#interrupted, this.#revision] = [this.#revision, undefined];
+        if (this.#isListDue) [this.#interruptedRevision, this.#revision] = [this.#revision, undefined];
         if (this.#revision !== undefined) await this.#watch(this.#revision, signal);
-        // After a failure the two ways take turns, so that what breaks one of them does not keep us blind.
-        else if (this.#streams && this.#failures % 2 === 0) await this.#streamList(signal);
+        // After a failure the two kinds of list alternate, in case only one of them is broken.
+        else if (this.#offersStreaming && this.#failures % 2 === 0) await this.#streamList(signal);
         else await this.#pagedList(signal);
       } catch (error) {
         if (signal.aborted) return;
@@ -132,20 +129,20 @@ export class Reflector<T extends Item> {
     }
   }
 
-  /** Watches from `revision` until the server ends it. */
+  /** Watches from `revision` until the server ends the watch. */
   async #watch(revision: string, signal: AbortSignal): Promise<void> {
     const started = this.#options.clock.monotonic();
     for await (const event of this.#events({ resourceVersion: revision }, signal)) this.#deliver(event);
-    this.#ended(started);
+    this.#checkDuration(started);
   }
 
-  /** Whether it is time for a list although a watch could go on. */
+  /** True if `relistMs` have passed since the last list, although a watch could resume. */
   get #isListDue(): boolean {
     const { clock, relistMs = Number.POSITIVE_INFINITY } = this.#options;
-    return !this.#putOff && clock.monotonic() - this.#listedAt >= relistMs;
+    return !this.#isListPostponed && clock.monotonic() - this.#listedAt >= relistMs;
   }
 
-  /** A watch that begins with the present contents, and goes on as any other. */
+  /** Runs a watch that begins with the contents of the collection. */
   async #streamList(signal: AbortSignal): Promise<void> {
     const started = this.#options.clock.monotonic();
     const events = this.#events({ sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' }, signal);
@@ -157,38 +154,38 @@ export class Reflector<T extends Item> {
       }
       this.#replace(list, 'streamed', started);
       for await (const event of events) this.#deliver(event);
-      this.#ended(started);
+      this.#checkDuration(started);
     } finally {
       await events.return();
     }
   }
 
-  /** The streamed list; undefined where the server does not offer one, or not now. */
+  /** The streamed list; undefined if the server does not offer one, or is silent. */
   async #initialEvents(events: Events, signal: AbortSignal): Promise<Listing<T> | undefined> {
     try {
       const list = await readInitialEvents(events, this.#options.project, this.#options.path);
-      if (list === undefined) this.#streams = false;
+      if (list === undefined) this.#offersStreaming = false;
       return list;
     } catch (error) {
       if (signal.aborted || !(error instanceof ApiError)) throw error;
-      // Refused: 400 or 422, as the version and feature gate have it; the answer will stay the same.
-      if (error.status === 400 || error.status === 422) this.#streams = false;
+      // 400 or 422, depending on version and feature gate: the server will never stream.
+      if (error.status === 400 || error.status === 422) this.#offersStreaming = false;
       else if (error.reason !== 'Stalled') throw error;
       return undefined;
     }
   }
 
-  /** @param seen a list that was read just before, which this one is to confirm if both are empty */
-  async #pagedList(signal: AbortSignal, seen?: Listing<T>): Promise<void> {
+  /** @param before a list that was read just before: if it was empty, the paged list confirms it */
+  async #pagedList(signal: AbortSignal, before?: Listing<T>): Promise<void> {
     const { clock } = this.#options;
     const started = clock.monotonic();
     const source = { ...this.#options, onPage: () => this.#contact() };
     let list = await listPages(source, signal);
-    if (seen === undefined && this.#isSuspect(list)) list = await listPages(source, signal);
+    if (before === undefined && this.#isSuspect(list)) list = await listPages(source, signal);
     this.#replace(list, 'paged', started);
   }
 
-  /** Whether a list is one that could make everything disappear at once (invariant I4). */
+  /** True for a list that would remove all items at once (invariant I4). */
   #isSuspect(list: Listing<T>): boolean {
     return list.items.length === 0 && this.#mayHoldItems;
   }
@@ -200,7 +197,7 @@ export class Reflector<T extends Item> {
     const full = { ...query, watch: true, allowWatchBookmarks: true, timeoutSeconds };
     const onOpen = () => {
       this.#contact();
-      this.#opened = this.#lastContact;
+      this.#openedAt = this.#lastContact;
     };
     for await (const value of transport.watch({
       path,
@@ -213,12 +210,12 @@ export class Reflector<T extends Item> {
     })) {
       if (signal.aborted) return;
       this.#contact();
-      this.#told = true;
+      this.#hasReceived = true;
       yield parseWatchEvent({ method: 'WATCH', path }, value);
     }
   }
 
-  /** Most events are the echo of our own writes: what is held already is not parsed again. A list is, as a whole. */
+  /** Skips events of states that the sink has, without parsing: most events repeat our own writes. Lists are parsed. */
   readonly #peek = (line: string): boolean => {
     if (this.#revision === undefined) return false;
     const head = peekWatchEvent(line);
@@ -226,7 +223,7 @@ export class Reflector<T extends Item> {
       return false;
     this.#mayHoldItems = true;
     this.#contact();
-    this.#told = true;
+    this.#hasReceived = true;
     this.#advance(head.resourceVersion);
     return true;
   };
@@ -255,8 +252,8 @@ export class Reflector<T extends Item> {
 
   #advance(revision: string): void {
     this.#revision = revision;
-    this.#interrupted = undefined;
-    this.#putOff = false;
+    this.#interruptedRevision = undefined;
+    this.#isListPostponed = false;
     this.#failures = 0;
     this.#badAnswers = 0;
   }
@@ -265,8 +262,8 @@ export class Reflector<T extends Item> {
     this.#lastContact = this.#options.clock.monotonic();
   }
 
-  /** The server ended a watch in order. */
-  #ended(started: number): void {
+  /** Called when the server ended a watch. @throws ApiError if it ended too early */
+  #checkDuration(started: number): void {
     const lasted = this.#options.clock.monotonic() - started;
     if (lasted >= SHORTEST_WATCH_MS) return;
     const { path } = this.#options;
@@ -274,24 +271,24 @@ export class Reflector<T extends Item> {
     throw new ApiError({ method: 'WATCH', path, status: 0, reason: 'Transport', message });
   }
 
-  /** Decides where to go on after a failure, and waits. */
+  /** Decides how to continue after a failure, and waits for the backoff. */
   async #recover(error: unknown, signal: AbortSignal): Promise<void> {
     const { clock, random, onError, stallMs = STALL_MS } = this.#options;
-    const healthy = this.#opened !== undefined && clock.monotonic() - this.#opened >= HEALTHY_MS;
+    const healthy = this.#openedAt !== undefined && clock.monotonic() - this.#openedAt >= HEALTHY_MS;
     this.#attempts = healthy ? 1 : this.#attempts + 1;
     let delay = backoffMs(this.#attempts, BACKOFF, random);
     if (classify(error) === 'waiting') delay = Math.min(delay, WAITING_MAX_MS);
     if (error instanceof ApiError && error.retryAfterMs !== undefined)
       delay = Math.max(delay, Math.min(error.retryAfterMs, stallMs));
-    const interrupted = this.#interrupted;
-    this.#interrupted = undefined;
+    const revision = this.#interruptedRevision;
+    this.#interruptedRevision = undefined;
     if (this.#mustList(error)) {
-      // An expired revision after a healthy watch is ordinary: the list need not wait.
+      // A revision may expire during a healthy watch: the list need not wait.
       if (isGone(error) && healthy) delay = 0;
       this.#revision = undefined;
-    } else if (interrupted !== undefined) {
-      this.#revision = interrupted;
-      this.#putOff = true;
+    } else if (revision !== undefined) {
+      this.#revision = revision;
+      this.#isListPostponed = true;
     }
     onError?.(error, delay);
     await sleep(clock, delay, signal);
@@ -299,10 +296,10 @@ export class Reflector<T extends Item> {
 
   #mustList(error: unknown): boolean {
     if (isGone(error) || isCollectionMissing(error) || isTooLargeResourceVersion(error)) return true;
-    // From a revision that it has not reached, as after a restored backup, a server tells nothing, not even bookmarks.
-    const isSilent = this.#opened !== undefined && !this.#told;
+    // A server sends nothing, not even bookmarks, from a revision that it has not reached (after a restored backup).
+    const isSilent = this.#openedAt !== undefined && !this.#hasReceived;
     if (isSilent && error instanceof ApiError && error.reason === 'Stalled') return true;
-    // It has too much to do, and a list costs it more than the watch.
+    // The server is overloaded, and a list costs more than the watch.
     if (this.#revision !== undefined && error instanceof ApiError && error.status === 429) return false;
     this.#failures += 1;
     if (isBadAnswer(error)) this.#badAnswers += 1;
@@ -312,7 +309,7 @@ export class Reflector<T extends Item> {
 
 type Events = AsyncGenerator<WatchEvent, void, undefined>;
 
-/** The server answered, but not so that a watch can go on; or we could not take what it said. */
+/** True for an answer with which a watch can't continue, and for failures to process the answer. */
 function isBadAnswer(error: unknown): boolean {
   if (!(error instanceof ApiError)) return true;
   return error.status !== 0 && ![401, 403].includes(error.status);

@@ -1,4 +1,4 @@
-/** Order of resourceVersions: decimal numbers of any length, comparable within one kind (KEP-5504). */
+/** Orders resourceVersions: decimal numbers of any length, comparable within one kind (KEP-5504). */
 
 /** Negative, zero or positive as `a` is older than, the same as or newer than `b`. */
 export function compareResourceVersions(a: string, b: string): number {

@@ -1,63 +1,62 @@
 /**
- * What is known of the objects of one kind: fed by a Reflector and by the answers to our own writes, in whatever order
- * these arrive.
+ * The known objects of one kind, from a Reflector and from the answers to our own writes, which may arrive in any order.
  *
- * Guarantees: an object never goes back to an older resourceVersion; what we wrote is there at once and is not undone
- * by events or lists from before the write; what we deleted does not come back by them either. After the watch caught
- * up, the contents are the server's.
+ * Guarantees: an object never returns to an older resourceVersion. Our writes are visible at once, and events or lists
+ * from before a write do not undo it; nor do they bring back an object that we deleted. Once the watch has caught up, the
+ * contents are the server's.
  *
- * Caveat: it never decides on its own that something is gone. Only a deletion or a list says so.
+ * Caveat: the store never concludes by itself that an object is gone. Only a deletion or a list removes it.
  */
 import { compareResourceVersions } from './resource-version.ts';
 
-/** What a store needs to know of an object; kinds add what they keep of it. */
+/** The fields of an object that a store needs. Kinds add the fields that they keep. */
 export interface Item {
   /** namespace/name, or the name alone for a cluster-scoped kind. */
   readonly key: string;
   readonly uid: string;
   readonly resourceVersion: string;
-  /** The two halves of the key, where they are at hand. */
+  /** The parts of the key. Without them, the store splits the key. */
   readonly namespace?: string;
   readonly name?: string;
 }
 
-/** Where a Reflector delivers to. */
+/** The receiver of a Reflector's items. */
 export interface Sink<T> {
-  /** The complete contents as of a revision. */
+  /** Replaces all items with the complete contents as of a revision. */
   replace(items: readonly T[], resourceVersion: string): void;
-  /** Added or modified. May be repeated, or older than what was delivered before. */
+  /** Adds or modifies an item. May be repeated, or older than an item that was delivered before. */
   upsert(item: T): void;
-  /** Deleted; `item` is its last state, with the revision of the deletion. */
+  /** Removes an item; `item` is its last state, with the revision of the deletion. */
   remove(item: T): void;
-  /** An event of exactly this state came. True if that is what is held, so that it need not be delivered. */
+  /** Reports an event of exactly this state. True if the sink has that state, so that the event need not be delivered. */
   confirm(key: string, uid: string, resourceVersion: string): boolean;
 }
 
-/** One effective change. At least one of `old` and `new` is there. */
+/** A change of the contents. At least one of `old` and `new` is present. */
 export interface StoreChange<T> {
   readonly old?: T;
   readonly new?: T;
-  /** `own`: the answer to our own write (`observe`, `forget`), whose event does not follow as another change. */
+  /** `own`: from the answer to our own write (`observe`, `forget`). The write's event makes no further change. */
   readonly origin: 'watch' | 'own';
 }
 
 export type StoreListener<T> = (change: StoreChange<T>) => void;
 
-/** How many deletions are remembered against events that come late, beyond our own. */
+/** Observed deletions that are remembered, so that late events do not undo them. */
 const REMEMBERED_DELETIONS = 4096;
 
 export class Store<T extends Item> implements Sink<T> {
-  /** By namespace ('' for cluster-scoped kinds), then by name. */
+  /** Items by namespace ('' for cluster-scoped kinds), then by name. */
   readonly #items = new Map<string, Map<string, T>>();
   readonly #listeners = new Set<StoreListener<T>>();
-  /** Written by us, by key, and not yet seen in an event or list. */
+  /** Our own writes that no event or list has confirmed yet, by key. */
   readonly #unconfirmed = new Map<string, Mark>();
-  /** Deleted by us, by uid, and not yet seen as deleted. */
+  /** Our own deletions that no event or list has confirmed yet, by uid. */
   readonly #forgotten = new Map<string, Mark>();
-  /** Uids seen as deleted since the last list, oldest first. A uid never comes back, so events of it are late ones. */
+  /** Uids deleted since the last list, oldest first. A uid is never used again, so its further events are late ones. */
   readonly #deleted = new Set<string>();
-  /** The revision of the last list: what is not newer is contained in it, as it is or as its absence. */
-  #listed = '';
+  /** Revision of the last list, which decides all states that are not newer: it contained them, or they are outdated. */
+  #listRevision = '';
   #size = 0;
 
   get size(): number {
@@ -69,7 +68,7 @@ export class Store<T extends Item> implements Sink<T> {
     return this.#items.get(namespace)?.get(name);
   }
 
-  #held(item: T): T | undefined {
+  #current(item: T): T | undefined {
     const [namespace, name] = placeOf(item);
     return this.#items.get(namespace)?.get(name);
   }
@@ -84,8 +83,8 @@ export class Store<T extends Item> implements Sink<T> {
   }
 
   /**
-   * Calls `listener` after every effective change. It must not throw; if it does, the others are still called, and the
-   * error is then thrown to whoever delivered the change.
+   * Calls `listener` after every change. It should not throw: if it does, the other listeners are called all the same, and
+   * the method that made the change throws the error.
    *
    * @returns ends the subscription
    */
@@ -96,9 +95,9 @@ export class Store<T extends Item> implements Sink<T> {
 
   upsert(item: T): void {
     if (this.#isDeleted(item.uid) || this.#isListed(item)) return;
-    const old = this.#held(item);
+    const old = this.#current(item);
     if (old !== undefined && compareResourceVersions(item.resourceVersion, old.resourceVersion) <= 0) {
-      // The event of our own write, usually: from now on the watch vouches for it.
+      // Usually the event of our own write, which is now confirmed.
       if (item.resourceVersion === old.resourceVersion) this.#unconfirmed.delete(item.key);
       return;
     }
@@ -107,9 +106,9 @@ export class Store<T extends Item> implements Sink<T> {
     this.#notify([change(old, item, 'watch')]);
   }
 
-  /** It was there in a list as of `resourceVersion`, whatever a list that is no newer said, or lacked. */
+  /** Adds an object from a list at `resourceVersion`, even if an equal or older list omitted it. */
   addListed(item: T, resourceVersion: string): void {
-    if (this.get(item.key) !== undefined || compareResourceVersions(resourceVersion, this.#listed) < 0)
+    if (this.get(item.key) !== undefined || compareResourceVersions(resourceVersion, this.#listRevision) < 0)
       return this.upsert(item);
     if (this.#isDeleted(item.uid)) return;
     this.#set(item);
@@ -117,8 +116,8 @@ export class Store<T extends Item> implements Sink<T> {
   }
 
   confirm(key: string, uid: string, resourceVersion: string): boolean {
-    const held = this.get(key);
-    if (held?.uid !== uid || held.resourceVersion !== resourceVersion) return false;
+    const current = this.get(key);
+    if (current?.uid !== uid || current.resourceVersion !== resourceVersion) return false;
     this.#unconfirmed.delete(key);
     return true;
   }
@@ -126,10 +125,10 @@ export class Store<T extends Item> implements Sink<T> {
   remove(item: T): void {
     this.#forgotten.delete(item.uid);
     this.#rememberDeleted(item.uid);
-    const old = this.#held(item);
+    const old = this.#current(item);
     if (old === undefined) return;
     const newer = compareResourceVersions(old.resourceVersion, item.resourceVersion) > 0;
-    // Created anew under the same name, which we know already.
+    // A newer object of the same name is known already.
     if (old.uid !== item.uid && newer) return;
     this.#unset(old);
     this.#notify([change(old, undefined, 'watch')]);
@@ -139,10 +138,10 @@ export class Store<T extends Item> implements Sink<T> {
     const changes: StoreChange<T>[] = [];
     const listed = new Set<string>();
     for (const item of items) {
-      // Deleted by us after this list began.
+      // We deleted the object after this list began.
       if (this.#forgotten.get(item.uid)?.listed === false) continue;
       listed.add(item.key);
-      const old = this.#held(item);
+      const old = this.#current(item);
       if (old !== undefined && this.#isNewerThanList(old, resourceVersion)) continue;
       this.#unconfirmed.delete(item.key);
       if (old?.uid === item.uid && old.resourceVersion === item.resourceVersion) continue;
@@ -155,26 +154,26 @@ export class Store<T extends Item> implements Sink<T> {
       changes.push(change(old, undefined, 'watch'));
     }
     this.#deleted.clear();
-    this.#listed = resourceVersion;
-    // This list may have begun before our latest writes; the next one cannot have.
+    this.#listRevision = resourceVersion;
+    // This list may have begun before our latest writes; the next one begins after them.
     age(this.#unconfirmed);
     age(this.#forgotten);
     this.#notify(changes);
   }
 
-  /** The answer to our own create or update: visible at once, and no longer news when its event comes. */
+  /** Applies the answer to our own create or update at once. Its event makes no further change. */
   observe(item: T): void {
     if (this.#isDeleted(item.uid) || this.#isListed(item)) return;
-    const old = this.#held(item);
+    const old = this.#current(item);
     if (old !== undefined && compareResourceVersions(item.resourceVersion, old.resourceVersion) <= 0) return;
-    // Created anew under the same name, which a list that is under way need not know.
+    // The object replaces one of the same name, which a list that has begun may still contain.
     if (old !== undefined && old.uid !== item.uid) this.#forgotten.set(old.uid, { listed: false });
     this.#set(item);
     this.#unconfirmed.set(item.key, { listed: false });
     this.#notify([change(old, item, 'own')]);
   }
 
-  /** Our own delete was confirmed by the server: the object with this uid is gone. */
+  /** Applies the answer to our own delete at once: the object with this uid is gone. */
   forget(key: string, uid: string): void {
     if (this.#deleted.has(uid)) return;
     this.#forgotten.set(uid, { listed: false });
@@ -185,18 +184,18 @@ export class Store<T extends Item> implements Sink<T> {
   }
 
   #isListed(item: T): boolean {
-    return compareResourceVersions(item.resourceVersion, this.#listed) <= 0;
+    return compareResourceVersions(item.resourceVersion, this.#listRevision) <= 0;
   }
 
   #isDeleted(uid: string): boolean {
     return this.#forgotten.has(uid) || this.#deleted.has(uid);
   }
 
-  /** Whether we wrote `held` after the list of this revision, so that the list can't know of it. */
-  #isNewerThanList(held: T, listRevision: string): boolean {
-    const mark = this.#unconfirmed.get(held.key);
+  /** True if we wrote `item` after the list of this revision, which can't contain the write. */
+  #isNewerThanList(item: T, listRevision: string): boolean {
+    const mark = this.#unconfirmed.get(item.key);
     if (mark === undefined || mark.listed) return false;
-    return compareResourceVersions(held.resourceVersion, listRevision) > 0;
+    return compareResourceVersions(item.resourceVersion, listRevision) > 0;
   }
 
   #rememberDeleted(uid: string): void {
@@ -218,7 +217,7 @@ export class Store<T extends Item> implements Sink<T> {
     }
     const before = names.get(name);
     if (before === undefined) this.#size += 1;
-    // Created anew under the same name: the one before is gone, whether or not its deletion was seen.
+    // The item replaces one of the same name, which is gone even if its deletion was not seen.
     else if (before.uid !== item.uid) this.#rememberDeleted(before.uid);
     names.set(name, item);
   }
@@ -247,11 +246,11 @@ export class Store<T extends Item> implements Sink<T> {
 }
 
 interface Mark {
-  /** A list came since; it may have begun before. */
+  /** True once a list has come since the write. That list may have begun before it. */
   readonly listed: boolean;
 }
 
-/** Drops the marks that one list has passed already, and notes that another did. */
+/** Drops the marks that a list has aged before, and ages the others. */
 function age(marks: Map<string, Mark>): void {
   for (const [key, mark] of marks) {
     if (mark.listed) marks.delete(key);
@@ -272,7 +271,7 @@ function placeOf(item: Item): [namespace: string, name: string] {
   return namespace === undefined || name === undefined ? split(item.key) : [namespace, name];
 }
 
-/** Namespace ('' without one) and name of a key. */
+/** Splits a key into namespace ('' without one) and name. */
 function split(key: string): [namespace: string, name: string] {
   const slash = key.indexOf('/');
   return slash === -1 ? ['', key] : [key.slice(0, slash), key.slice(slash + 1)];

@@ -1,4 +1,4 @@
-/** The values of a watch, checked: metav1.WatchEvent. */
+/** Checks and reads the values of a watch: metav1.WatchEvent. */
 import { errorOfStatus, isStatus } from '../errors.ts';
 import type { ApiError, RequestName } from '../errors.ts';
 import { excerpt, isRecord, malformed } from '../http/wire.ts';
@@ -12,14 +12,14 @@ export type WatchEvent =
   | {
       readonly type: 'BOOKMARK';
       readonly resourceVersion: string;
-      /** The streamed list is complete (KEP-3157). */
+      /** True for the bookmark that completes a streamed list (KEP-3157). */
       readonly initialEventsEnd: boolean;
     };
 
 /**
- * The event that `value` is.
+ * Reads `value` as an event.
  *
- * @throws ApiError with the Status of an ERROR event, or of reason Malformed for anything that is no event
+ * @throws ApiError with the Status of an ERROR event, or of reason Malformed for a value that is no event
  */
 export function parseWatchEvent(request: RequestName, value: unknown): WatchEvent {
   if (!isRecord(value)) throw unexpected(request, value);
@@ -44,13 +44,13 @@ export function parseWatchEvent(request: RequestName, value: unknown): WatchEven
 }
 
 /**
- * How the lines of built-in kinds begin, whose fields come in the order of their Go types: enough to know which state of
- * which object an event is about. Those of custom resources begin otherwise, and do not match.
+ * Matches the beginning of an event's line: object and resourceVersion. Fields of built-in kinds come in the order of
+ * their Go types. Lines of custom resources begin differently, and do not match.
  */
 const HEAD =
   /^\{"type":"(?:ADDED|MODIFIED)","object":\{"kind":"\w+","apiVersion":"[\w./-]+","metadata":\{"name":"([^"\\]+)",(?:"generateName":"[^"\\]*",)?(?:"namespace":"([^"\\]+)",)?"uid":"([^"\\]+)","resourceVersion":"(\d+)"/;
 
-/** Key, uid and resourceVersion of the object of an event that adds or modifies, from its unparsed line. */
+/** Reads key, uid and resourceVersion from the unparsed line of an ADDED or MODIFIED event. */
 export function peekWatchEvent(
   line: string,
 ): { readonly key: string; readonly uid: string; readonly resourceVersion: string } | undefined {
