@@ -1,17 +1,17 @@
-/** What of the controller's doings becomes an Event on the profile, and in which words. */
+/** The controller's activity as Events on profiles. */
 import type { Condition } from '../api/meta.ts';
 import { API_VERSION, KIND, LABEL_PROFILE, LABEL_ROLE } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
-import type { ControllerObserver } from '../controller/observer.ts';
+import type { ControllerObserver, PolicyWrite, ReconcileEnd } from '../controller/observer.ts';
+import type { Key } from '../controller/queue/key.ts';
 import type { NamespaceResult } from '../controller/results.ts';
 import type { EventType, Regarding } from '../kube/events/event.ts';
 import type { Occurrence } from '../kube/events/recorder.ts';
-import type { OccurrenceSummary } from '../kube/events/summary.ts';
-import { isProfileReference } from '../policy/semantics/normalize.ts';
 import type { Step } from '../policy/planning/plan.ts';
+import { isProfileReference } from '../policy/semantics/normalize.ts';
 import { changedBy, isRepair } from './audit-line.ts';
-import { shortList } from '../util/list-text.ts';
+import { conflictNote, enforcedNote, openedNote, removedNote, repairNote } from './event-notes.ts';
 
 /** Every reason that an Event can have, with its type and action. docs/troubleshooting.md explains each. */
 export const EVENT_REASONS = {
@@ -26,188 +26,217 @@ export const EVENT_REASONS = {
   PodsRefused: { type: 'Warning', action: 'Admit' },
 } as const satisfies Readonly<Record<string, { type: EventType; action: string }>>;
 
-export interface EventSource {
-  readonly record: (occurrence: Occurrence) => void;
-  /** Takes back what was not told yet; whether there was any. */
-  readonly withdraw: (of: Pick<Occurrence, 'regarding' | 'type' | 'reason' | 'action'>) => boolean;
-  /** As the controller knows them now. */
-  readonly profile: (name: string) => SegmentationProfile | undefined;
-  readonly result: (profile: string, namespace: string) => NamespaceResult | undefined;
+type EventReason = keyof typeof EVENT_REASONS;
+
+/** Where Events are recorded: an EventRecorder. */
+export interface EventSink {
+  record(occurrence: Occurrence): void;
+  /** Drops occurrences that no Event tells yet; true if there were any. */
+  withdraw(of: Pick<Occurrence, 'regarding' | 'type' | 'reason' | 'action'>): boolean;
 }
 
-/** What was written of one profile in one namespace until its reconcile was done. */
-interface Tally {
+/** Looks up what the controller knows now. */
+export interface ProfileLookup {
+  profile(name: string): SegmentationProfile | undefined;
+  result(profile: string, namespace: string): NamespaceResult | undefined;
+}
+
+/** The writes for one profile in one namespace until the namespace's reconcile is done. */
+interface WriteTally {
   created: number;
   updated: number;
   deleted: number;
-  /** The deny was taken away, and not put back. */
+  /** True if the default-deny was deleted and not created again. */
   opened: boolean;
   readonly repaired: { changed: number; deleted: number; added: number };
-  readonly hands: Set<string>;
+  /** The field managers that changed repaired policies. */
+  readonly managers: Set<string>;
 }
 
-/** What does not last so long, in milliseconds, is no trouble: a kind of object that is read for the first time. */
-const LASTING = 5000;
-/** How many subjects a note names. */
-const NAMED = 3;
+/** A condition that turns back within this time, in milliseconds, gets no Event: peers are resolved a moment late at first. */
+const SETTLE_MS = 5000;
 
-export function createEventObserver(
-  source: EventSource,
-): Pick<ControllerObserver, 'onWrite' | 'onReconciled' | 'onStatus' | 'onGone'> {
-  /** By namespace, then by profile. What is under way, or is to be tried again. */
-  const tallies = new Map<string, Map<string, Tally>>();
+type EventObserver = Pick<ControllerObserver, 'onWrite' | 'onReconciled' | 'onStatus' | 'onGone'>;
 
-  const tallyOf = (namespace: string, profile: string): Tally => {
-    let profiles = tallies.get(namespace);
-    if (profiles === undefined) tallies.set(namespace, (profiles = new Map()));
-    let tally = profiles.get(profile);
-    if (tally === undefined) profiles.set(profile, (tally = emptyTally()));
-    return tally;
-  };
+export class ProfileEvents implements EventObserver {
+  readonly #sink: EventSink;
+  #lookup: ProfileLookup = { profile: () => undefined, result: () => undefined };
+  /** By namespace, then by profile; of reconciles that run, or are to be retried. */
+  readonly #tallies = new Map<string, Map<string, WriteTally>>();
+  /** Profiles whose last Event about peers says that some are unresolved. */
+  readonly #unresolved = new Set<string>();
 
-  const tell = (
-    reason: keyof typeof EVENT_REASONS,
-    profile: SegmentationProfile,
-    occurrence: Pick<Occurrence, 'subject' | 'amounts' | 'details' | 'delayMs' | 'note'>,
-  ): void => {
-    source.record({ regarding: regard(profile), reason, ...EVENT_REASONS[reason], ...occurrence });
-  };
+  constructor(sink: EventSink) {
+    this.#sink = sink;
+  }
 
-  const withdraw = (reason: keyof typeof EVENT_REASONS, profile: SegmentationProfile): boolean =>
-    source.withdraw({ regarding: regard(profile), reason, ...EVENT_REASONS[reason] });
+  /** Gives the lookup, which the controller that is observed has: until then no profile is known. */
+  attach(lookup: ProfileLookup): void {
+    this.#lookup = lookup;
+  }
 
-  /** Profiles of which it was told last that a peer is unresolved. */
-  const unresolved = new Set<string>();
-
-  const tellPeers = (profile: SegmentationProfile, { status, message }: Condition): void => {
-    const { name } = profile.metadata;
-    if (status === 'False') {
-      const note = () => {
-        unresolved.add(name);
-        return message;
-      };
-      tell('PeersUnresolved', profile, { delayMs: LASTING, note });
+  onWrite({ step, before, after, isDriftOnly }: PolicyWrite): void {
+    const policy = step.verb === 'delete' ? before : step.policy;
+    const profile = policy && profileOf(policy, before);
+    if (profile === undefined) return;
+    const tally = this.#tallyOf(policy?.metadata.namespace ?? '', profile);
+    if (isRepair(step, isDriftOnly)) {
+      countRepair(tally, step, before);
       return;
     }
-    // Over before it was told: nothing to tell.
-    if (withdraw('PeersUnresolved', profile) && !unresolved.has(name)) return;
-    unresolved.delete(name);
-    tell('PeersResolved', profile, { note: () => message });
-  };
+    if (step.reason !== 'transition') tally[`${step.verb}d`] += 1;
+    if (/^(default|partial)-deny$/.test(policy?.metadata.labels?.[LABEL_ROLE] ?? '')) {
+      tally.opened = step.verb === 'delete' && after === undefined;
+    }
+  }
 
-  const tellTally = (profile: SegmentationProfile, namespace: string, tally: Tally): void => {
-    const { created, updated, deleted, opened, repaired, hands } = tally;
+  onReconciled(key: Key, { outcome }: ReconcileEnd): void {
+    if (key.kind !== 'namespace' || outcome.kind !== 'done') return;
+    const tallies = this.#tallies.get(key.name) ?? new Map<string, WriteTally>();
+    this.#tallies.delete(key.name);
+    for (const [name, tally] of tallies) {
+      const profile = this.#lookup.profile(name);
+      if (profile !== undefined) this.#recordWrites(profile, key.name, tally);
+    }
+  }
+
+  /** Records what differs from the stored status, so that a restart repeats no Event. */
+  onStatus(profile: SegmentationProfile, status: ProfileStatus): void {
+    const before = profile.status;
+    this.#recordPeers(profile, changedCondition(before, status, 'PeersResolved'));
+    this.#recordStalled(profile, changedCondition(before, status, 'Stalled'));
+    const admission = changedCondition(before, status, 'AdmissionReady');
+    if (admission?.reason === 'PodsRefused') {
+      this.#record('PodsRefused', profile, { note: () => admission.message });
+    }
+    for (const { namespace, message } of newConflicts(before, status)) {
+      this.#record('Conflict', profile, { subject: namespace, details: [message], note: conflictNote });
+    }
+  }
+
+  onGone(profile: string): void {
+    this.#unresolved.delete(profile);
+  }
+
+  #tallyOf(namespace: string, profile: string): WriteTally {
+    let tallies = this.#tallies.get(namespace);
+    if (tallies === undefined) this.#tallies.set(namespace, (tallies = new Map()));
+    let tally = tallies.get(profile);
+    if (tally === undefined) tallies.set(profile, (tally = emptyTally()));
+    return tally;
+  }
+
+  #recordWrites(profile: SegmentationProfile, namespace: string, tally: WriteTally): void {
+    const { created, updated, deleted, opened, repaired, managers } = tally;
     const subject = namespace;
     if (repaired.changed + repaired.deleted + repaired.added > 0) {
-      tell('DriftRepaired', profile, { subject, amounts: repaired, details: [...hands], note: repairNote });
+      const details = [...managers];
+      this.#record('DriftRepaired', profile, { subject, amounts: repaired, details, note: repairNote });
     }
     if (created + updated + deleted === 0) return;
     const { deletionTimestamp, generation = 0 } = profile.metadata;
     const amounts = { created, updated, deleted };
-    const result = source.result(profile.metadata.name, namespace);
+    const result = this.#lookup.result(profile.metadata.name, namespace);
     if (result?.state === 'enforced' && result.generation === generation) {
-      const note = (gathered: OccurrenceSummary) => enforcedNote(gathered, generation);
-      tell('Enforced', profile, { subject, amounts, note });
-    } else if (opened && (result === undefined || result.state === 'audited')) {
-      if (deletionTimestamp !== undefined) {
-        tell('Removed', profile, { subject, amounts, note: removedNote });
-      } else {
-        const why = profile.spec.mode === 'Audit' ? 'the mode is Audit' : 'the profile selects it no longer';
-        tell('Opened', profile, { subject, amounts, details: [why], note: openedNote });
-      }
+      this.#record('Enforced', profile, {
+        subject,
+        amounts,
+        note: (summary) => enforcedNote(summary, generation),
+      });
+      return;
     }
-  };
+    if (!opened || (result !== undefined && result.state !== 'audited')) return;
+    if (deletionTimestamp !== undefined) {
+      this.#record('Removed', profile, { subject, amounts, note: removedNote });
+      return;
+    }
+    const why =
+      profile.spec.mode === 'Audit' ? 'the mode is Audit' : 'the profile no longer selects the namespace';
+    this.#record('Opened', profile, { subject, amounts, details: [why], note: openedNote });
+  }
 
-  return {
-    onWrite: ({ step, before, after, isDriftOnly }) => {
-      const policy = step.verb === 'delete' ? before : step.policy;
-      const profile = policy && profileOf(policy, before);
-      if (profile === undefined) return;
-      const tally = tallyOf(policy?.metadata.namespace ?? '', profile);
-      if (isRepair(step, isDriftOnly)) return count(tally, step, before);
-      if (step.reason !== 'transition') tally[`${step.verb}d`] += 1;
-      if (/^(default|partial)-deny$/.test(policy?.metadata.labels?.[LABEL_ROLE] ?? '')) {
-        tally.opened = step.verb === 'delete' && after === undefined;
-      }
-    },
-    onReconciled: (key, { outcome }) => {
-      if (key.kind !== 'namespace' || outcome.kind !== 'done') return;
-      const namespace = key.name;
-      const profiles = tallies.get(namespace);
-      if (profiles === undefined) return;
-      tallies.delete(namespace);
-      for (const [name, tally] of profiles) {
-        const profile = source.profile(name);
-        if (profile !== undefined) tellTally(profile, namespace, tally);
-      }
-    },
-    // The status that is stored is what was said before, also by another process: a restart tells nothing anew.
-    onStatus: (profile, status) => {
-      const before = profile.status;
-      const peers = turned(before, status, 'PeersResolved');
-      if (peers !== undefined) tellPeers(profile, peers);
-      const stalled = turned(before, status, 'Stalled');
-      if (stalled?.status === 'True') {
-        tell('Stalled', profile, {
-          delayMs: LASTING,
-          note: () => `${stalled.reason}: ${stalled.message}`,
-        });
-      } else if (stalled !== undefined) {
-        withdraw('Stalled', profile);
-      }
-      const admission = turned(before, status, 'AdmissionReady');
-      if (admission?.reason === 'PodsRefused') {
-        tell('PodsRefused', profile, { note: () => admission.message });
-      }
-      for (const { namespace, message } of newConflicts(before, status)) {
-        const note = ({ details, ...gathered }: OccurrenceSummary) =>
-          `in ${namespaces(gathered)}: ${details.join('; ')}`;
-        tell('Conflict', profile, { subject: namespace, details: [message], note });
-      }
-    },
-    onGone: (profile) => void unresolved.delete(profile),
-  };
+  #recordPeers(profile: SegmentationProfile, peers: Condition | undefined): void {
+    if (peers === undefined) return;
+    const { name } = profile.metadata;
+    const { status, message } = peers;
+    if (status === 'False') {
+      const note = () => {
+        this.#unresolved.add(name);
+        return message;
+      };
+      this.#record('PeersUnresolved', profile, { delayMs: SETTLE_MS, note });
+      return;
+    }
+    // Peers were unresolved for so short a time that no Event says so: then none says that they are resolved again.
+    if (this.#withdraw('PeersUnresolved', profile) && !this.#unresolved.has(name)) return;
+    this.#unresolved.delete(name);
+    this.#record('PeersResolved', profile, { note: () => message });
+  }
+
+  #recordStalled(profile: SegmentationProfile, stalled: Condition | undefined): void {
+    if (stalled === undefined) return;
+    const { status, reason, message } = stalled;
+    if (status !== 'True') this.#withdraw('Stalled', profile);
+    else this.#record('Stalled', profile, { delayMs: SETTLE_MS, note: () => `${reason}: ${message}` });
+  }
+
+  #record(
+    reason: EventReason,
+    profile: SegmentationProfile,
+    occurrence: Omit<Occurrence, 'regarding' | 'reason' | 'type' | 'action'>,
+  ): void {
+    this.#sink.record({ regarding: regard(profile), reason, ...EVENT_REASONS[reason], ...occurrence });
+  }
+
+  #withdraw(reason: EventReason, profile: SegmentationProfile): boolean {
+    return this.#sink.withdraw({ regarding: regard(profile), reason, ...EVENT_REASONS[reason] });
+  }
 }
 
 function regard({ metadata: { name, uid = '' } }: SegmentationProfile): Regarding {
   return { apiVersion: API_VERSION, kind: KIND, name, uid };
 }
 
-function emptyTally(): Tally {
+function emptyTally(): WriteTally {
   return {
     created: 0,
     updated: 0,
     deleted: 0,
     opened: false,
     repaired: { changed: 0, deleted: 0, added: 0 },
-    hands: new Set(),
+    managers: new Set(),
   };
 }
 
-function count({ repaired, hands }: Tally, step: Step, before: NetworkPolicy | undefined): void {
+/** A repair creates what was deleted, updates what was changed, and deletes what was added. */
+function countRepair(
+  { repaired, managers }: WriteTally,
+  step: Step,
+  before: NetworkPolicy | undefined,
+): void {
   repaired[step.verb === 'create' ? 'deleted' : step.verb === 'update' ? 'changed' : 'added'] += 1;
-  for (const hand of changedBy(before)) hands.add(hand);
+  for (const manager of changedBy(before)) managers.add(manager);
 }
 
-/** The profile's name, by the label; of one that lost it, by its owner. */
+/** The name of the profile that owns the policy, by its label, or by its ownerReference if the label was removed. */
 function profileOf(...policies: readonly (NetworkPolicy | undefined)[]): string | undefined {
-  const found = policies.map((policy) => policy?.metadata.labels?.[LABEL_PROFILE]);
+  const labels = policies.map((policy) => policy?.metadata.labels?.[LABEL_PROFILE]);
   const owners = policies.map((policy) => policy?.metadata.ownerReferences?.find(isProfileReference)?.name);
-  return [...found, ...owners].find((name) => name !== undefined);
+  return [...labels, ...owners].find((name) => name !== undefined);
 }
 
-/** The condition, if it says something else than before. One that was never false is not news when it is true. */
-function turned(
+/** The condition, if its status or message changed; undefined too for one that is good from the start. */
+function changedCondition(
   before: ProfileStatus | undefined,
   after: ProfileStatus,
   type: 'PeersResolved' | 'Stalled' | 'AdmissionReady',
 ): Condition | undefined {
   const good = type === 'Stalled' ? 'False' : 'True';
-  const was = before?.conditions?.find((condition) => condition.type === type);
-  const is = after.conditions?.find((condition) => condition.type === type);
-  if (is === undefined || (is.status === good && (was === undefined || was.status === good)))
+  const old = before?.conditions?.find((condition) => condition.type === type);
+  const now = after.conditions?.find((condition) => condition.type === type);
+  if (now === undefined || (now.status === good && (old === undefined || old.status === good)))
     return undefined;
-  return was?.status === is.status && was.message === is.message ? undefined : is;
+  return old?.status === now.status && old.message === now.message ? undefined : now;
 }
 
 function newConflicts(before: ProfileStatus | undefined, after: ProfileStatus) {
@@ -215,43 +244,4 @@ function newConflicts(before: ProfileStatus | undefined, after: ProfileStatus) {
     (status?.failures ?? []).filter(({ reason }) => reason === 'Conflict');
   const known = new Set(conflicts(before).map(({ namespace, message }) => `${namespace} ${message}`));
   return conflicts(after).filter(({ namespace, message }) => !known.has(`${namespace} ${message}`));
-}
-
-function enforcedNote(gathered: OccurrenceSummary, generation: number): string {
-  const { created = 0, updated = 0, deleted = 0 } = gathered.amounts;
-  const written = parts([created, 'created'], [updated, 'updated'], [deleted, 'deleted']);
-  return `generation ${generation} stands in ${namespaces(gathered)}; policies: ${written}`;
-}
-
-function repairNote(gathered: OccurrenceSummary): string {
-  const { changed = 0, deleted = 0, added = 0 } = gathered.amounts;
-  const who = gathered.details.length === 0 ? '' : ` by ${gathered.details.join(', ')}`;
-  // Who deleted is not known: what is gone has no managedFields.
-  const what = [`${parts([changed, 'changed'], [added, 'added'])}${who}`, parts([deleted, 'deleted'])];
-  return `put right what was done to policies in ${namespaces(gathered)}: ${what.filter(Boolean).join('; ')}`;
-}
-
-function openedNote(gathered: OccurrenceSummary): string {
-  return `no longer enforced in ${namespaces(gathered)}, as ${gathered.details.join(', ')}`;
-}
-
-function removedNote(gathered: OccurrenceSummary): string {
-  const { deleted = 0 } = gathered.amounts;
-  return `${deleted} policies removed from ${namespaces(gathered)}, as the profile is being deleted`;
-}
-
-function parts(...counted: readonly (readonly [count: number, what: string])[]): string {
-  return counted
-    .filter(([number]) => number > 0)
-    .map(([number, what]) => `${number} ${what}`)
-    .join(', ');
-}
-
-/** `namespace a`, or `12 namespaces (a, b, c and 9 more)`. */
-function namespaces({
-  subjects,
-  subjectCount,
-}: Pick<OccurrenceSummary, 'subjects' | 'subjectCount'>): string {
-  if (subjectCount === 1) return `namespace ${subjects[0]}`;
-  return `${subjectCount} namespaces (${shortList(subjects, { most: NAMED, total: subjectCount })})`;
 }

@@ -1,31 +1,31 @@
-/** Notices that the configuration file is no longer what the operator was started with. */
+/** Notices that the configuration file is no longer as the operator read it at its start. */
 import { readFile } from 'node:fs/promises';
+import type { ConfigurationSource } from '../options/options.ts';
 import type { Clock } from '../util/clock.ts';
 import { pollFile } from '../util/poll-file.ts';
 
-/** What an operator was started with. */
-export interface StartedWith {
-  readonly path: string;
-  readonly text: string;
-}
+export type ConfigurationChange =
+  /** The file is again as it was at the start. */
+  | { readonly kind: 'same' }
+  | { readonly kind: 'changed'; readonly text: string }
+  | { readonly kind: 'unreadable'; readonly error: Error };
 
 /**
- * Calls `onChange` when the text of the file has become another: with the new text, with an error if it can't be read,
- * or with undefined if it is again what it was at the start.
+ * Calls `onChange` each time that the file changes, with how it now compares with `source`.
  *
- * @returns ends it
+ * @returns stops following
  */
 export function followConfiguration(
-  { path, text }: StartedWith,
+  { path, text }: ConfigurationSource,
   clock: Clock,
-  onChange: (now: string | Error | undefined) => void,
+  onChange: (change: ConfigurationChange) => void,
 ): () => void {
   return pollFile({
     clock,
     read: () => readFile(path, 'utf8'),
-    textOf: (read) => read,
+    textOf: (now) => now,
     current: text,
-    onChange: (read) => onChange(read === text ? undefined : read),
-    onError: onChange,
+    onChange: (now) => onChange(now === text ? { kind: 'same' } : { kind: 'changed', text: now }),
+    onError: (error) => onChange({ kind: 'unreadable', error }),
   });
 }

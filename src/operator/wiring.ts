@@ -1,177 +1,120 @@
-/** The operator as a whole: connection, watches, election, controller, and the endpoints that tell of them. */
+/** The composition root: builds the operator's parts from its options, and connects them. Nothing is started here. */
+import { hostname } from 'node:os';
 import { MANAGER } from '../api/names.ts';
-import { createObserver, identity, troubleOf } from '../observability/observer.ts';
 import { Controller } from '../controller/controller.ts';
-import { type Clock, systemClock } from '../util/clock.ts';
-import { loadKubeConfig } from '../kube/config.ts';
+import { type ClusterConfig, loadKubeConfig } from '../kube/config.ts';
 import { ApiError } from '../kube/errors.ts';
 import { EVENTS, type KubeEvent } from '../kube/events/event.ts';
 import { EventRecorder } from '../kube/events/recorder.ts';
 import { fenced } from '../kube/fence.ts';
+import { createTransport, type Transport } from '../kube/http/transport.ts';
 import { LeaderElector, type Lease, LEASES } from '../kube/lease.ts';
 import { Resource } from '../kube/resource.ts';
-import { createTransport, type Transport } from '../kube/http/transport.ts';
-import type { Options } from '../options/options.ts';
-import { followConfiguration } from './follow-configuration.ts';
-import { serve } from './endpoints/serve.ts';
 import type { Logger } from '../observability/logs/logger.ts';
-import { createMetrics, type Metrics } from '../observability/metrics/registry.ts';
+import { createMetrics, type LeaderMetrics, type Metrics } from '../observability/metrics/registry.ts';
+import { combine, createObserver } from '../observability/observer.ts';
+import { ProfileEvents } from '../observability/profile-events.ts';
+import { describeRequestFailure } from '../observability/request-failure.ts';
+import type { Options } from '../options/options.ts';
+import { type Clock, systemClock } from '../util/clock.ts';
+import { collectGarbage } from './garbage.ts';
 
-/** The Lease's name, and how metrics name the election. */
+/** The name of the Lease, and of the election in metrics. */
 const LEASE_NAME = 'segmentation-operator';
-/** Where the operator runs when nothing says otherwise; also what config/ installs into. */
+/** The operator's namespace if neither environment nor service account tells it; config/ installs into the same. */
 const DEFAULT_NAMESPACE = 'segmentation-system';
-
-/** How long what has begun may take to come to its end when the operator ends, in milliseconds. */
-const COMPLETION = 5_000;
 
 export interface OperatorInput {
   readonly options: Options;
-  /** What would be wrong with another text of the configuration file. */
-  readonly problemsWith: (text: string) => readonly string[];
+  /** The problems of another text for the configuration file. */
+  readonly configurationProblems: (text: string) => readonly string[];
   readonly version: string;
   readonly logger: Logger;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/**
- * Runs until `signal` is aborted, and then ends in order: writes under way, watches, the Lease, the endpoints.
- *
- * @returns false if it ended because another replica took over: the process should end and start anew
- * @throws Error with one line for a person, when it can't start
- */
-export async function runOperator(input: OperatorInput, signal: AbortSignal): Promise<boolean> {
-  const { options, version, logger, env } = input;
+export interface Operator {
+  readonly clock: Clock;
+  readonly cluster: ClusterConfig;
+  /** The operator's own namespace; undefined out of a cluster. */
+  readonly ownNamespace: string | undefined;
+  /** Unique to this process among all replicas that contend for the Lease. */
+  readonly identity: string;
+  readonly metrics: Metrics;
+  readonly transport: Transport;
+  readonly recorder: EventRecorder;
+  readonly controller: Controller;
+  /** Undefined where leader election is off. */
+  readonly election: Election | undefined;
+}
+
+export interface Election {
+  readonly elector: LeaderElector;
+  readonly metrics: LeaderMetrics;
+}
+
+/** @throws Error with one line for a person, if the kubeconfig can't be used */
+export function createOperator({ options, version, logger, env }: OperatorInput): Operator {
   const clock = systemClock;
+  const identity = `${hostname()}_${crypto.randomUUID()}`;
+  const metrics = createMetrics({ version });
   const cluster = loadKubeConfig({ kubeconfig: options.kubeconfig, context: options.context, env });
   const ownNamespace =
     env.POD_NAMESPACE ?? (cluster.source.startsWith('in-cluster') ? cluster.namespace : undefined);
-  const metrics = createMetrics({ version });
+  const namespace = ownNamespace ?? DEFAULT_NAMESPACE;
   const transport = createTransport(cluster, {
     userAgent: `segmentation-operator/${version} (${process.platform}/${process.arch})`,
     onRequest: (info) => metrics.request(info),
     env,
   });
-  const leadership = options.leaderElection.enabled ? metrics.leader(LEASE_NAME) : undefined;
-  const election = createElection(transport, options, ownNamespace, logger, clock, () =>
-    leadership?.slowPath(),
-  );
-  const writer = election === undefined ? transport : fenced(transport, () => election.leading);
-  const recorder = createRecorder(writer, metrics, logger, clock);
-  const observer = createObserver(
+
+  const shared = { options, logger, metrics, clock, identity, namespace };
+  const election = options.leaderElection.enabled ? createElection(transport, shared) : undefined;
+  const writer = election === undefined ? transport : fenced(transport, () => election.elector.leading);
+  const recorder = createRecorder(writer, shared);
+  const events = new ProfileEvents(recorder);
+  const queue = metrics.queue('segmentation');
+  const observer = createObserver({
     logger,
     metrics,
-    metrics.queue('segmentation', () => controller.queueStats()),
-    options.concurrency,
-    {
-      record: (occurrence) => recorder.record(occurrence),
-      withdraw: (of) => recorder.withdraw(of),
-      profile: (name) => controller.clusterState.profile(name),
-      result: (profile, namespace) => controller.results.of(profile).get(namespace),
-    },
-    () => clock.now(),
-  );
-  const controller: Controller = new Controller({
+    queue,
+    events,
+    concurrency: options.concurrency,
+    now: () => clock.now(),
+  });
+  const controller = new Controller({
     transport: writer,
     configuration: options.cluster,
-    namespace: ownNamespace ?? DEFAULT_NAMESPACE,
-    protectedNamespaces: [...options.protectedNamespaces, ownNamespace ?? DEFAULT_NAMESPACE],
+    namespace,
+    protectedNamespaces: [...options.protectedNamespaces, namespace],
     concurrency: options.concurrency,
     resyncMs: options.resyncPeriod,
     clock,
     random: Math.random,
-    observer: {
-      ...observer,
-      onFullSync: () => {
-        observer.onFullSync();
-        collectGarbage();
-      },
-    },
+    observer: combine([observer, { onFullSync: collectGarbage }]),
   });
+  events.attach({
+    profile: (name) => controller.clusterState.profile(name),
+    result: (profile, inNamespace) => controller.results.of(profile).get(inNamespace),
+  });
+  queue.sample(() => controller.queueStats());
   metrics.watches(() => controller.watchAges());
-
-  let closeEndpoints: (() => Promise<void>) | undefined;
-  const stopFollowing = watchConfiguration(input, metrics, clock);
-  try {
-    closeEndpoints = await serve({
-      options,
-      metrics,
-      readyz: { caches: () => (controller.synced ? undefined : 'the caches are not filled yet') },
-      transport,
-      logger,
-      clock,
-    });
-    logger.info('starting', {
-      version,
-      server: cluster.server,
-      config: cluster.source,
-      namespace: ownNamespace,
-    });
-    await Promise.race([controller.watch(), aborted(signal)]);
-    if (signal.aborted) return true;
-    collectGarbage();
-    logger.info('caches filled', {
-      profiles: controller.clusterState.profiles.size,
-      namespaces: controller.clusterState.namespaces.size,
-      policies: controller.clusterState.policies.size,
-    });
-    if (election === undefined) {
-      controller.lead();
-      await aborted(signal);
-      await controller.stop(COMPLETION);
-      return true;
-    }
-    await election.run(signal, async (term) => {
-      leadership?.held(true);
-      logger.info('leading', { identity });
-      controller.lead();
-      await aborted(term);
-      leadership?.held(false);
-      await controller.stop(Math.min(COMPLETION, election.leadsForMs));
-      await recorder.close();
-    });
-    return signal.aborted;
-  } finally {
-    stopFollowing?.();
-    await controller.stop();
-    await recorder.close();
-    await closeEndpoints?.();
-    await transport.close();
-  }
+  return { clock, cluster, ownNamespace, identity, metrics, transport, recorder, controller, election };
 }
 
-/**
- * What was read to fill the caches, and made to compare all that there is, is garbage larger than what is kept, and the
- * heap would keep room for as much. Now that it is done, collecting it holds nobody up. Only where node was started with
- * --expose-gc, as in the image.
- */
-function collectGarbage(): void {
-  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+interface Shared {
+  readonly options: Options;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly identity: string;
+  /** The operator's own, or the default. */
+  readonly namespace: string;
 }
 
-/** What is in effect does not change while the process runs; that the file says something else must not go unseen. */
-function watchConfiguration(
-  { options: { configurationFile: file }, problemsWith, logger }: OperatorInput,
-  metrics: Metrics,
-  clock: Clock,
-): (() => void) | undefined {
-  if (file === undefined) return undefined;
-  return followConfiguration(file, clock, (now) => {
-    metrics.configurationStale(now !== undefined);
-    const fields = { file: file.path };
-    if (now === undefined) {
-      logger.info('the configuration file is again what is in effect', fields);
-      return;
-    }
-    const problems = now instanceof Error ? [now.message] : problemsWith(now);
-    if (problems.length === 0) logger.warn('the configuration file has changed, restart to use it', fields);
-    else logger.warn('the configuration file has changed, and would be refused', { ...fields, problems });
-  });
-}
-
-/** Events are the last of things: what goes wrong with them is told once, and nothing waits for them. */
-function createRecorder(transport: Transport, metrics: Metrics, logger: Logger, clock: Clock): EventRecorder {
-  let trouble: string | undefined;
+/** Each cause of failing Events is logged once as a warning; nothing waits for Events. */
+function createRecorder(transport: Transport, { logger, metrics, clock, identity }: Shared): EventRecorder {
+  let lastCause: string | undefined;
   return new EventRecorder({
     events: new Resource<KubeEvent>(transport, EVENTS),
     controller: MANAGER,
@@ -180,28 +123,25 @@ function createRecorder(transport: Transport, metrics: Metrics, logger: Logger, 
     random: Math.random,
     onResult: (result) => metrics.event(result),
     onError: (error) => {
-      const { subject } = troubleOf(error, EVENTS.plural);
-      // That the server is away is told by those who need it.
-      const known = subject === trouble || (error instanceof ApiError && error.status === 0);
-      logger[known ? 'debug' : 'warn']('an Event could not be written', { error });
-      trouble = subject;
+      const { cause } = describeRequestFailure(error, EVENTS.plural);
+      // Watches and the election report that the API server does not answer.
+      const isKnown = cause === lastCause || (error instanceof ApiError && error.status === 0);
+      logger[isKnown ? 'debug' : 'warn']('an Event could not be written', { error });
+      lastCause = cause;
     },
   });
 }
 
+/** Each cause of failing elections is logged once as a warning. */
 function createElection(
   transport: Transport,
-  { leaderElection }: Options,
-  ownNamespace: string | undefined,
-  logger: Logger,
-  clock: Clock,
-  onSlowPath: () => void,
-): LeaderElector | undefined {
-  if (!leaderElection.enabled) return undefined;
-  let trouble: string | undefined;
-  return new LeaderElector({
+  { options: { leaderElection }, logger, metrics, clock, identity, namespace }: Shared,
+): Election {
+  const leaderMetrics = metrics.leader(LEASE_NAME);
+  let lastCause: string | undefined;
+  const elector = new LeaderElector({
     leases: new Resource<Lease>(transport, LEASES),
-    namespace: leaderElection.namespace ?? ownNamespace ?? DEFAULT_NAMESPACE,
+    namespace: leaderElection.namespace ?? namespace,
     name: LEASE_NAME,
     identity,
     clock,
@@ -210,19 +150,15 @@ function createElection(
     renewDeadlineMs: leaderElection.renewDeadline,
     retryPeriodMs: leaderElection.retryPeriod,
     onError: (error) => {
-      const { what, subject } = troubleOf(error, LEASES.plural);
-      logger[subject === trouble ? 'debug' : 'warn'](what, { resource: LEASES.plural, error });
-      trouble = subject;
+      const { message, cause } = describeRequestFailure(error, LEASES.plural);
+      logger[cause === lastCause ? 'debug' : 'warn'](message, { resource: LEASES.plural, error });
+      lastCause = cause;
     },
-    onSlowPath,
+    onSlowPath: () => leaderMetrics.slowPath(),
     onNewLeader: (holder) => {
-      trouble = undefined;
+      lastCause = undefined;
       logger.info('another replica leads', { holder });
     },
   });
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  return { elector, metrics: leaderMetrics };
 }

@@ -8,25 +8,21 @@ const edit: ManagedFieldsEntry = { manager: 'kubectl-edit', time: '2026-01-01T00
 const patch: ManagedFieldsEntry = { manager: 'kubectl-patch', time: '2026-01-01T00:00:08Z' };
 
 const CASES: readonly (readonly [string, readonly ManagedFieldsEntry[] | undefined, string[]])[] = [
-  ['is the other manager, not ours', [ours, edit], ['kubectl-edit']],
-  ['is not a manager that set something else long ago', [argo, ours, edit], ['kubectl-edit']],
-  [
-    'are all that changed it in the same second, each once',
-    [edit, patch, edit],
-    ['kubectl-edit', 'kubectl-patch'],
-  ],
-  ['is told even without a time', [{ manager: 'old' }], ['old']],
-  ['is nobody where only ours is known', [ours], []],
-  ['is nobody where nothing is known', undefined, []],
+  ['names the other manager, not the operator', [ours, edit], ['kubectl-edit']],
+  ['does not name a manager whose change is older', [argo, ours, edit], ['kubectl-edit']],
+  ['names every manager of the same second once', [edit, patch, edit], ['kubectl-edit', 'kubectl-patch']],
+  ['names a manager without a time', [{ manager: 'old' }], ['old']],
+  ['names nobody if only the operator is recorded', [ours], []],
+  ['names nobody without managedFields', undefined, []],
 ];
 
-describe('who changed a policy', () => {
-  for (const [title, managedFields, hands] of CASES) {
+describe('changedBy', () => {
+  for (const [title, managedFields, managers] of CASES) {
     it(title, () => {
       const metadata = { name: 'p', ...(managedFields && { managedFields }) };
-      assert.deepEqual(changedBy({ metadata, spec: {} }), hands);
+      assert.deepEqual(changedBy({ metadata, spec: {} }), managers);
     });
   }
 
-  it('is nobody where there is no object any more', () => assert.deepEqual(changedBy(undefined), []));
+  it('names nobody without a policy', () => assert.deepEqual(changedBy(undefined), []));
 });

@@ -6,6 +6,7 @@ import { createObserver } from '../../src/observability/observer.ts';
 import { PlanTooComplexError } from '../../src/policy/planning/transition.ts';
 import { createLogger } from '../../src/observability/logs/logger.ts';
 import { createMetrics } from '../../src/observability/metrics/registry.ts';
+import { ProfileEvents } from '../../src/observability/profile-events.ts';
 import { parseExposition } from './metrics/exposition-parser.ts';
 
 const refused = (status: number) =>
@@ -80,16 +81,17 @@ describe('the observer counts reconciles:', () => {
   });
 });
 
-/** An observer with metrics of its own, for a queue with so many workers. */
+/** An observer with metrics of its own, of a controller with `concurrency` workers. */
 function observed(concurrency: number) {
   const metrics = createMetrics({ version: '1' });
-  const queue = metrics.queue('q', () => ({ ready: {}, unfinished: 0, longest: 0 }));
-  const logger = createLogger({ level: 'error', format: 'json' });
-  const source = {
-    record: () => {},
-    withdraw: () => false,
-    profile: () => undefined,
-    result: () => undefined,
-  };
-  return { metrics, observer: createObserver(logger, metrics, queue, concurrency, source, () => 0) };
+  const events = new ProfileEvents({ record: () => {}, withdraw: () => false });
+  const observer = createObserver({
+    logger: createLogger({ level: 'error', format: 'json' }),
+    metrics,
+    queue: metrics.queue('q'),
+    events,
+    concurrency,
+    now: () => 0,
+  });
+  return { metrics, observer };
 }

@@ -3,90 +3,87 @@ import type { ConditionStatus } from '../../src/api/meta.ts';
 import type { ProfileStatus } from '../../src/api/profile.ts';
 import { namespaceKey } from '../../src/controller/queue/key.ts';
 import type { Occurrence } from '../../src/kube/events/recorder.ts';
-import { createEventObserver } from '../../src/observability/profile-events.ts';
+import { ProfileEvents } from '../../src/observability/profile-events.ts';
 import type { Step } from '../../src/policy/planning/plan.ts';
 import { profile } from '../policy/fixture.ts';
 
 const GATHERED = { subjects: [], subjectCount: 0, amounts: {}, details: [] };
 
-/** Records what is told; `tell` is what time does: whatever was recorded and not withdrawn is told. */
+/** ProfileEvents with a sink that writes pending Events when `flush` is called, as an EventRecorder does after a while. */
 function observed() {
   const pending: Occurrence[] = [];
-  const told: string[] = [];
-  const events = createEventObserver({
-    record: (occurrence) => pending.push(occurrence),
+  const written: string[] = [];
+  const events = new ProfileEvents({
+    record: (occurrence) => void pending.push(occurrence),
     withdraw: ({ reason }) => {
       const index = pending.findIndex((each) => each.reason === reason);
       if (index >= 0) pending.splice(index, 1);
       return index >= 0;
     },
-    profile: () => undefined,
-    result: () => undefined,
   });
   let status: ProfileStatus | undefined;
   return {
-    told,
-    tell: () => told.push(...pending.splice(0).map((each) => `${each.reason}: ${each.note(GATHERED)}`)),
-    turn: (type: 'PeersResolved' | 'Stalled', value: ConditionStatus, message: string) => {
+    written,
+    flush: () => written.push(...pending.splice(0).map((each) => `${each.reason}: ${each.note(GATHERED)}`)),
+    setCondition: (type: 'PeersResolved' | 'Stalled', value: ConditionStatus, message: string) => {
       const condition = { type, status: value, reason: 'R', message, lastTransitionTime: '' };
       const next: ProfileStatus = { observedGeneration: 1, conditions: [condition] };
-      events.onStatus({ ...profile(), ...(status && { status }) }, next, new Map(), undefined);
+      events.onStatus({ ...profile(), ...(status && { status }) }, next);
       status = next;
     },
   };
 }
 
-describe('of a condition', () => {
-  it('nothing is told while it says the same, or was good from the start', () => {
-    const { turn, tell, told } = observed();
-    turn('PeersResolved', 'True', 'all');
-    turn('PeersResolved', 'True', 'all');
-    turn('PeersResolved', 'False', 'a');
-    tell();
-    turn('PeersResolved', 'False', 'a');
-    tell();
-    assert.deepEqual(told, ['PeersUnresolved: a']);
+describe('ProfileEvents of a condition', () => {
+  it('writes no Event while the condition stays the same, or is good from the start', () => {
+    const { setCondition, flush, written } = observed();
+    setCondition('PeersResolved', 'True', 'all');
+    setCondition('PeersResolved', 'True', 'all');
+    setCondition('PeersResolved', 'False', 'a');
+    flush();
+    setCondition('PeersResolved', 'False', 'a');
+    flush();
+    assert.deepEqual(written, ['PeersUnresolved: a']);
   });
 
-  it('nothing is told that is over before it was told', () => {
-    const { turn, tell, told } = observed();
-    turn('PeersResolved', 'False', 'a');
-    turn('PeersResolved', 'True', 'all');
-    tell();
-    assert.deepEqual(told, []);
-    turn('Stalled', 'True', 'stuck');
-    turn('Stalled', 'False', 'fine');
-    tell();
-    assert.deepEqual(told, []);
+  it('writes no Event of a condition that turned good again before the Event was due', () => {
+    const { setCondition, flush, written } = observed();
+    setCondition('PeersResolved', 'False', 'a');
+    setCondition('PeersResolved', 'True', 'all');
+    flush();
+    assert.deepEqual(written, []);
+    setCondition('Stalled', 'True', 'stuck');
+    setCondition('Stalled', 'False', 'fine');
+    flush();
+    assert.deepEqual(written, []);
   });
 
-  it('the end is told of what was told, also where more had come that was not', () => {
-    const { turn, tell, told } = observed();
-    turn('PeersResolved', 'False', 'a');
-    tell();
-    turn('PeersResolved', 'False', 'a and b');
-    turn('PeersResolved', 'True', 'all');
-    tell();
-    assert.deepEqual(told, ['PeersUnresolved: a', 'PeersResolved: all']);
-    turn('PeersResolved', 'False', 'c');
-    turn('PeersResolved', 'True', 'all');
-    tell();
-    assert.equal(told.length, 2);
+  it('writes PeersResolved after a written PeersUnresolved, even if a later one was withdrawn', () => {
+    const { setCondition, flush, written } = observed();
+    setCondition('PeersResolved', 'False', 'a');
+    flush();
+    setCondition('PeersResolved', 'False', 'a and b');
+    setCondition('PeersResolved', 'True', 'all');
+    flush();
+    assert.deepEqual(written, ['PeersUnresolved: a', 'PeersResolved: all']);
+    setCondition('PeersResolved', 'False', 'c');
+    setCondition('PeersResolved', 'True', 'all');
+    flush();
+    assert.equal(written.length, 2);
   });
 });
 
 type Write = readonly [verb: Step['verb'], manager?: string];
 
-describe('of a repair', () => {
-  /** What is told of one reconcile of the namespace shop in which these policies were put right. */
-  function repaired(...writes: readonly Write[]): string {
-    const told: Occurrence[] = [];
-    const events = createEventObserver({
-      record: (occurrence) => told.push(occurrence),
+describe('ProfileEvents of a repair', () => {
+  /** The note of the Event about one reconcile of namespace shop in which the operator made these writes. */
+  function repairNote(...writes: readonly Write[]): string {
+    const recorded: Occurrence[] = [];
+    const events = new ProfileEvents({
+      record: (occurrence) => void recorded.push(occurrence),
       withdraw: () => false,
-      profile: () => profile(),
-      result: () => undefined,
     });
+    events.attach({ profile: () => profile(), result: () => undefined });
     const labels = { 'segmentation.dev/profile': 'segmented' };
     const policy = { metadata: { name: 'segmented.egress', namespace: 'shop', labels }, spec: {} };
     for (const [verb, manager] of writes) {
@@ -108,23 +105,32 @@ describe('of a repair', () => {
       outcome: { kind: 'done' },
       panicked: false,
     });
-    const [{ note, amounts = {}, details = [] } = assert.fail('nothing was told')] = told;
+    const [{ note, amounts = {}, details = [] } = assert.fail('no Event was recorded')] = recorded;
     return note({ subjects: ['shop'], subjectCount: 1, amounts, details });
   }
-  const CASES: readonly (readonly [says: string, ...Write[]])[] = [
-    ['1 changed by kubectl-edit', ['update', 'kubectl-edit']],
-    ['2 changed by argocd, kubectl-edit', ['update', 'argocd'], ['update', 'kubectl-edit']],
-    ['1 changed', ['update']],
-    ['1 deleted', ['create']],
-  ];
-  for (const [says, ...writes] of CASES) {
-    it(`it says "${says}"`, () => {
-      assert.equal(repaired(...writes), `put right what was done to policies in namespace shop: ${says}`);
-    });
-  }
 
-  it('nobody is blamed for a deletion: the object that would tell who is gone', () => {
-    const told = repaired(['create'], ['update', 'kubectl-edit'], ['delete', 'argocd']);
-    assert.match(told, /: 1 changed, 1 added by kubectl-edit, argocd; 1 deleted$/);
-  });
+  const CASES: readonly (readonly [note: string, ...Write[]])[] = [
+    ['reverted 1 changed policy in namespace shop; changed by kubectl-edit', ['update', 'kubectl-edit']],
+    [
+      'reverted 2 changed policies in namespace shop; changed by argocd, kubectl-edit',
+      ['update', 'argocd'],
+      ['update', 'kubectl-edit'],
+    ],
+    ['reverted 1 changed policy in namespace shop', ['update']],
+    ['restored 1 deleted policy in namespace shop', ['create']],
+    ['restored 2 deleted policies in namespace shop', ['create'], ['create']],
+    [
+      'restored 1 deleted, reverted 1 changed, removed 1 added policies in namespace shop; ' +
+        'changed by kubectl-edit, argocd',
+      ['create'],
+      ['update', 'kubectl-edit'],
+      ['delete', 'argocd'],
+    ],
+  ];
+  for (const [note, ...writes] of CASES) {
+    const verbs = writes.map(
+      ([verb, manager]) => `${verb}${manager === undefined ? '' : ` after ${manager}`}`,
+    );
+    it(`notes ${verbs.join(', ')} as "${note}"`, () => assert.equal(repairNote(...writes), note));
+  }
 });

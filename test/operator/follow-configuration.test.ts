@@ -7,12 +7,12 @@ import { FILE_POLL_MS } from '../../src/util/poll-file.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 import { eventually } from '../support/cluster.ts';
 
-describe('the configuration file', () => {
+describe('followConfiguration', () => {
   const directory = mkdtempSync(join(tmpdir(), 'configuration-'));
   after(() => rmSync(directory, { recursive: true }));
   let version = 0;
 
-  /** As the kubelet replaces what it mounts of a ConfigMap. */
+  /** Replaces the file as the kubelet replaces a mounted ConfigMap: by a symbolic link. */
   function mount(text: string): string {
     const name = `..version_${(version += 1)}`;
     mkdirSync(join(directory, name));
@@ -22,32 +22,43 @@ describe('the configuration file', () => {
     return join(directory, '..data', 'operator.yaml');
   }
 
-  it('is noticed to change, each time once, and to be again what it was', async () => {
+  it('reports each change of the file once, and when the file is again as it was at the start', async () => {
     const clock = new VirtualClock();
     const path = mount('a');
     const changes: string[] = [];
-    const stop = followConfiguration({ path, text: 'a' }, clock, (now) =>
-      changes.push(now instanceof Error ? now.message : (now ?? 'as it was')),
+    const stop = followConfiguration({ path, text: 'a' }, clock, (change) =>
+      changes.push(
+        change.kind === 'unreadable'
+          ? change.error.message
+          : change.kind === 'changed'
+            ? change.text
+            : 'as at the start',
+      ),
     );
-    /** A look has ended when it has armed the timer of the next. */
-    const look = async () => {
+    /** A read has ended when the timer of the next one is set. */
+    const read = async () => {
       const { nextAt } = clock;
       await clock.advance(FILE_POLL_MS);
       await eventually(() => assert.ok(clock.nextAt !== undefined && clock.nextAt !== nextAt));
     };
-    await look();
+    await read();
     assert.deepEqual(changes, []);
     mount('b');
-    await look();
-    await look();
+    await read();
+    await read();
     mount('c');
-    await look();
+    await read();
     mount('a');
-    await look();
+    await read();
     rmSync(path);
-    await look();
-    await look();
-    assert.deepEqual(changes, ['b', 'c', 'as it was', `ENOENT: no such file or directory, open '${path}'`]);
+    await read();
+    await read();
+    assert.deepEqual(changes, [
+      'b',
+      'c',
+      'as at the start',
+      `ENOENT: no such file or directory, open '${path}'`,
+    ]);
     stop();
     assert.equal(clock.pending, 0);
   });

@@ -1,8 +1,8 @@
 /**
- * The text formats of Prometheus, both from one snapshot of a prom-client registry.
+ * The text format of Prometheus and OpenMetrics, both from one registry of prom-client.
  *
- * prom-client's own OpenMetrics rendering is a state of the registry, and renames its counters for good, so that the
- * other format is wrong after the first such scrape; nor does it write the floats that OpenMetrics asks for.
+ * prom-client can render OpenMetrics, but switches the registry to it and renames its counters for good, so that the
+ * Prometheus format is wrong after the first OpenMetrics scrape; nor does it write floats as OpenMetrics requires.
  */
 import type { Registry } from 'prom-client';
 import { byName } from '../../util/order.ts';
@@ -14,7 +14,7 @@ export const CONTENT_TYPES: Readonly<Record<ExpositionFormat, string>> = {
   openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
 };
 
-/** OpenMetrics for those who name it in their Accept header and do not like plain text better. */
+/** OpenMetrics if the Accept header names it and does not prefer plain text. */
 export function negotiateFormat(accept: string | undefined): ExpositionFormat {
   let openmetrics = 0;
   let text = 0;
@@ -33,7 +33,7 @@ export function negotiateFormat(accept: string | undefined): ExpositionFormat {
   return openmetrics > 0 && openmetrics >= text ? 'openmetrics' : 'prometheus';
 }
 
-/** All metrics of `registry`, families in the order of their names. */
+/** All metrics of `registry`, sorted by name. */
 export async function render(registry: Registry, format: ExpositionFormat): Promise<string> {
   const families: readonly Family[] = await registry.getMetricsAsJSON();
   const lines: string[] = [];
@@ -45,7 +45,7 @@ export async function render(registry: Registry, format: ExpositionFormat): Prom
 interface Family {
   readonly name: string;
   readonly help: string;
-  /** Declared as a numeric enum by prom-client; a text in fact. */
+  /** A text; prom-client declares a numeric enum. */
   readonly type: unknown;
   readonly values: readonly Sample[];
 }
@@ -53,7 +53,7 @@ interface Family {
 interface Sample {
   readonly value: number;
   readonly labels: Readonly<Record<string, string | number | undefined>>;
-  /** Where it is not the family's: a histogram's `_bucket`, `_sum` and `_count`. */
+  /** The sample's own name, of a histogram's `_bucket`, `_sum` and `_count`; absent if it is the family's. */
   readonly metricName?: string;
 }
 

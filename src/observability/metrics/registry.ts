@@ -1,6 +1,6 @@
 /**
- * What the operator measures about itself. The only module that knows prom-client; everybody else is handed
- * recorders in the words of what they do. Times are taken in milliseconds and exposed in seconds.
+ * The operator's metrics. Only the files of this folder know prom-client; callers get recorders that are named after
+ * what they record. Times are given in milliseconds and exposed in seconds.
  *
  * Names and labels are those of client-go and controller-runtime for what they cover. No label has an unbounded set
  * of values: profiles yes, namespaces and objects never. Every series whose labels are known is there from the
@@ -17,7 +17,6 @@ import {
   createRequestMetrics,
   type LeaderMetrics,
   type QueueMetrics,
-  type QueueSnapshot,
   type ReconcileMetrics,
   type RequestMeasurement,
 } from './runtime-metrics.ts';
@@ -25,6 +24,7 @@ import { createSegmentationMetrics, type SegmentationMetrics } from './segmentat
 import { byName } from '../../util/order.ts';
 
 export type {
+  LeaderMetrics,
   QueueMetrics,
   QueueSnapshot,
   ReconcileMetrics,
@@ -34,22 +34,22 @@ export type {
 export type { ProfileCounts, SegmentationMetrics, WriteReason, WriteVerb } from './segmentation-metrics.ts';
 
 export interface Metrics extends SegmentationMetrics {
-  /** The metrics of the work queue `name`: hooks for its events; `snapshot` is asked at each scrape. */
-  queue(name: string, snapshot: () => QueueSnapshot): QueueMetrics;
+  /** The metrics of the work queue `name`. */
+  queue(name: string): QueueMetrics;
   /** Counts one HTTP exchange with the API server. */
   request(measurement: RequestMeasurement): void;
-  /** Of the election by the Lease `name`. */
+  /** The metrics of the election by the Lease `name`. */
   leader(name: string): LeaderMetrics;
-  /** `concurrency`: how many reconciliations there may be at once, of all controllers that share the workers. */
+  /** @param concurrency how many reconciles run at once, of all controllers that share the workers */
   reconcile(controller: string, concurrency: number): ReconcileMetrics;
   readonly certificate: CertificateMetrics;
-  /** The whole exposition, as of now. */
+  /** All metrics as text. */
   render(format: ExpositionFormat): Promise<string>;
 }
 
 /**
- * Gauges of prom-client that are named like counters (promtool objects); each is the sum of a gauge of nearly the
- * same name that has a `type` label.
+ * Gauges of prom-client that have the names of counters, to which promtool objects; each is the sum of the gauge without
+ * the suffix, which has a `type` label.
  */
 const MISNAMED = [
   'nodejs_active_handles_total',
@@ -72,7 +72,7 @@ export interface MetricDescription {
 export function describeMetrics(): MetricDescription[] {
   const registry = new Registry();
   register(registry, '');
-  // prom-client declares neither the labels nor the type as what they are.
+  // prom-client's types lack labelNames, and declare `type` as a number where it is a text.
   const metrics = registry.getMetricsAsArray() as unknown as {
     readonly name: string;
     readonly type: string;

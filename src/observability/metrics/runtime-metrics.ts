@@ -5,32 +5,32 @@ import { sampledGauge } from './sampled-gauge.ts';
 /** Waits and runs, in seconds; 50 ms and 250 ms are the objectives for a new namespace. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-/** What is asked of a queue at a scrape; times in milliseconds. */
+/** The state of a queue at a scrape; times are in milliseconds. */
 export interface QueueSnapshot {
-  /** Keys that could run now, by priority. */
+  /** Keys that only wait for a free worker, by priority. */
   readonly ready: Readonly<Record<string, number>>;
   readonly unfinished: number;
   readonly longest: number;
 }
 
-/** Hooks for the events of a queue; times in milliseconds. */
+/** The metrics of one queue. The hooks fit a QueueObserver; times are in milliseconds. */
 export interface QueueMetrics {
   onAdd(): void;
-  onStart(waited: number): void;
-  onDone(worked: number): void;
+  onStart(waitedMs: number): void;
+  onDone(workedMs: number): void;
   onRetry(): void;
+  /** Gives the source of the gauges, which is called at each scrape. */
+  sample(snapshot: () => QueueSnapshot): void;
 }
 
-export function createQueueMetrics(
-  registry: Registry,
-): (name: string, snapshot: () => QueueSnapshot) => QueueMetrics {
+export function createQueueMetrics(registry: Registry): (name: string) => QueueMetrics {
   const snapshots = new Map<string, () => QueueSnapshot>();
   const registers = [registry];
-  // controller-runtime has both, of the same value.
+  // controller-runtime has both labels, with the same value.
   const labelNames = ['name', 'controller'] as const;
   sampledGauge(registry, {
     name: 'workqueue_depth',
-    help: 'Keys that wait for a free worker, by priority (controller-runtime has the same label).',
+    help: 'Keys that wait for a free worker, by priority.',
     labelNames: ['name', 'controller', 'priority'],
     sample: (set) => {
       for (const [name, snapshot] of snapshots) {
@@ -41,7 +41,7 @@ export function createQueueMetrics(
   });
   sampledGauge(registry, {
     name: 'workqueue_unfinished_work_seconds',
-    help: 'Age of the work in progress, summed over all workers; growth without end means that one is stuck.',
+    help: 'Age of the work in progress, summed over all workers; if it only grows, a worker is stuck.',
     labelNames,
     sample: (set) => {
       for (const [name, snapshot] of snapshots) set({ name, controller: name }, snapshot().unfinished / 1000);
@@ -57,7 +57,7 @@ export function createQueueMetrics(
   });
   const adds = new Counter({
     name: 'workqueue_adds_total',
-    help: 'Keys that became ready to be worked on; adds of a key that is ready already do not count.',
+    help: 'Keys that became ready; adding a key that is ready already does not count.',
     labelNames,
     registers,
   });
@@ -81,16 +81,16 @@ export function createQueueMetrics(
     buckets: BUCKETS,
     registers,
   });
-  return (name, snapshot) => {
-    snapshots.set(name, snapshot);
+  return (name) => {
     const label = { name, controller: name };
     for (const counter of [adds, retries]) counter.inc(label, 0);
     for (const histogram of [waits, works]) histogram.zero(label);
     return {
       onAdd: () => adds.inc(label),
-      onStart: (waited) => waits.observe(label, waited / 1000),
-      onDone: (worked) => works.observe(label, worked / 1000),
+      onStart: (waitedMs) => waits.observe(label, waitedMs / 1000),
+      onDone: (workedMs) => works.observe(label, workedMs / 1000),
       onRetry: () => retries.inc(label),
+      sample: (snapshot) => void snapshots.set(name, snapshot),
     };
   };
 }
@@ -99,15 +99,15 @@ export interface RequestMeasurement {
   /** The HTTP method, or WATCH for a GET that watches. */
   readonly verb: string;
   readonly host: string;
-  /** The HTTP status, or '<error>' when no answer came. */
+  /** The HTTP status, or '<error>' without an answer. */
   readonly status: number | string;
   readonly durationMs: number;
-  /** Of the bodies; undefined where there is none, or it is a stream. */
+  /** Sizes of the bodies; undefined without a body, and for a stream. */
   readonly requestBytes?: number | undefined;
   readonly responseBytes?: number | undefined;
 }
 
-/** As client-go has them, 64 bytes to 16 MiB. */
+/** Buckets of client-go, in bytes, up to 16 MiB. */
 const SIZES = [64, 256, 512, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216];
 
 export function createRequestMetrics(registry: Registry): (measurement: RequestMeasurement) => void {
@@ -148,22 +148,22 @@ export function createRequestMetrics(registry: Registry): (measurement: RequestM
 }
 
 export interface LeaderMetrics {
-  /** Whether this replica holds the Lease now. */
+  /** @param held true while this replica holds the Lease */
   held(held: boolean): void;
-  /** The leader had to read its Lease before it could renew it. */
+  /** Counts one renewal that had to read the Lease first. */
   slowPath(): void;
 }
 
 export function createLeaderMetrics(registry: Registry): (name: string) => LeaderMetrics {
   const status = new Gauge({
     name: 'leader_election_master_status',
-    help: 'Whether this replica leads: 1 while it holds the Lease, else 0.',
+    help: '1 while this replica holds the Lease, else 0.',
     labelNames: ['name'],
     registers: [registry],
   });
   const slowPaths = new Counter({
     name: 'leader_election_slowpath_total',
-    help: 'Renewals for which the leader had to read the Lease first, as somebody else had written it.',
+    help: 'Renewals that had to read the Lease first, as it was written by others.',
     labelNames: ['name'],
     registers: [registry],
   });
@@ -178,13 +178,13 @@ const RESULTS = ['success', 'error', 'requeue_after'] as const;
 export type ReconcileResult = (typeof RESULTS)[number];
 
 export interface ReconcileMetrics {
-  /** One begins. */
+  /** A reconcile begins. */
   start(): void;
-  /** One that began ended after `duration` milliseconds. */
-  done(result: ReconcileResult, duration: number, why?: ReconcileFailure): void;
+  /** A reconcile ends, `durationMs` milliseconds after it began. */
+  done(result: ReconcileResult, durationMs: number, failure?: ReconcileFailure): void;
 }
 
-/** `terminal`: the same attempt fails the same way until a person acts; `panic`: a defect. */
+/** `terminal`: every retry fails in the same way until a person acts; `panic`: a defect. */
 export type ReconcileFailure = 'terminal' | 'panic';
 
 export function createReconcileMetrics(
@@ -194,44 +194,44 @@ export function createReconcileMetrics(
   const labelNames = ['controller'] as const;
   const total = new Counter({
     name: 'controller_runtime_reconcile_total',
-    help: 'Reconciliations by controller and result: success, error, or requeue_after (all is well, look again later).',
+    help: 'Reconciles by controller and result: success, error, or requeue_after (successful, to be repeated later).',
     labelNames: ['controller', 'result'],
     registers,
   });
   const errors = new Counter({
     name: 'controller_runtime_reconcile_errors_total',
-    help: 'Reconciliations that failed, by controller.',
+    help: 'Reconciles that failed, by controller.',
     labelNames,
     registers,
   });
   const terminal = new Counter({
     name: 'controller_runtime_terminal_reconcile_errors_total',
-    help: 'Of those that failed: as they will again until a person acts.',
+    help: 'Reconciles that failed and will fail again until a person acts, by controller.',
     labelNames,
     registers,
   });
   const panics = new Counter({
     name: 'controller_runtime_reconcile_panics_total',
-    help: 'Of those that failed: by a defect of the operator.',
+    help: 'Reconciles that failed by a defect of the operator, by controller.',
     labelNames,
     registers,
   });
   const times = new Histogram({
     name: 'controller_runtime_reconcile_time_seconds',
-    help: 'How long a reconciliation took, by controller.',
+    help: 'How long a reconcile took, by controller.',
     labelNames,
     buckets: BUCKETS,
     registers,
   });
   const workers = new Gauge({
     name: 'controller_runtime_max_concurrent_reconciles',
-    help: 'Most reconciliations at once; all controllers together, which share their workers.',
+    help: 'Most reconciles at once, by controller; controllers share their workers.',
     labelNames,
     registers,
   });
   const active = new Gauge({
     name: 'controller_runtime_active_workers',
-    help: 'Reconciliations under way, by controller.',
+    help: 'Reconciles that run now, by controller.',
     labelNames,
     registers,
   });
@@ -244,32 +244,32 @@ export function createReconcileMetrics(
     active.set(label, 0);
     return {
       start: () => active.inc(label),
-      done: (result, duration, why) => {
+      done: (result, durationMs, failure) => {
         active.dec(label);
         total.inc({ controller, result });
         if (result === 'error') errors.inc(label);
-        if (why === 'terminal') terminal.inc(label);
-        if (why === 'panic') panics.inc(label);
-        times.observe(label, duration / 1000);
+        if (failure === 'terminal') terminal.inc(label);
+        if (failure === 'panic') panics.inc(label);
+        times.observe(label, durationMs / 1000);
       },
     };
   };
 }
 
 export interface CertificateMetrics {
-  /** The certificate of an endpoint was read, or could not be. */
+  /** Counts one read of the certificate. @param failed true if it could not be read or used */
   read(failed: boolean): void;
 }
 
 export function createCertificateMetrics(registry: Registry): CertificateMetrics {
   const reads = new Counter({
     name: 'certwatcher_read_certificate_total',
-    help: 'How often the certificate of the metrics endpoint was read from its files.',
+    help: 'Reads of the certificate of the metrics endpoint from its files.',
     registers: [registry],
   });
   const errors = new Counter({
     name: 'certwatcher_read_certificate_errors_total',
-    help: 'How often it could not be read or used; the last good one stays.',
+    help: 'Reads of the certificate of the metrics endpoint that failed; the last good one stays in use.',
     registers: [registry],
   });
   return {

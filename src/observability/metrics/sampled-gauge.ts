@@ -1,11 +1,11 @@
-/** Gauges that are not kept up to date but asked for at each scrape. */
+/** Gauges whose series are computed at each scrape. */
 import { Gauge, type Registry } from 'prom-client';
 
 export interface SampledGauge<L extends string> {
   readonly name: string;
   readonly help: string;
   readonly labelNames: readonly L[];
-  /** Calls `set` for each series that there is now; all others are gone. */
+  /** Calls `set` for each series; series of earlier scrapes are removed. */
   readonly sample: (set: (labels: Readonly<Record<L, string>>, value: number) => void) => void;
 }
 

@@ -1,8 +1,8 @@
-/** Metrics of what the operator is for: what is enforced where, what was written and why, how fast and how fresh. */
+/** Metrics of segmentation: namespaces and policies by state, writes by reason, latency of enforcement, age of watches. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { sampledGauge } from './sampled-gauge.ts';
 
-/** Which writes there are, and why each is made. */
+/** The verbs of writes, each with its reasons. */
 const WRITES = {
   create: ['missing', 'transition'],
   update: ['changed', 'transition'],
@@ -18,35 +18,35 @@ export type EventResult = (typeof EVENT_RESULTS)[number];
 export interface ProfileCounts {
   readonly namespaces: { readonly enforced: number; readonly pending: number; readonly failed: number };
   readonly policies: { readonly desired: number; readonly applied: number };
-  /** Names that somebody else's object holds. */
+  /** Names of policies that are taken by foreign objects. */
   readonly conflicts: number;
   readonly unresolvedPeers: number;
-  /** Condition types of its status, and whether each is True. */
+  /** By type of condition: true if its status is True. */
   readonly conditions: Readonly<Record<string, boolean>>;
-  /** Namespaces in which pods are refused because the default-deny does not stand there. */
+  /** Namespaces in which the gate refuses pods, as they have no default-deny yet. */
   readonly refusing: number;
 }
 
 export interface SegmentationMetrics {
-  /** The state of the profile `name` from now on. */
+  /** Sets the gauges of the profile `name`. */
   setProfile(name: string, counts: ProfileCounts): void;
-  /** The profile is gone, and all its series with it. */
+  /** Removes all series of the profile. */
   removeProfile(name: string): void;
-  /** One policy was written. */
+  /** Counts one write of a policy. */
   policyWritten(verb: WriteVerb, reason: WriteReason): void;
-  /** One policy that somebody else had changed or deleted was put right. */
+  /** Counts one repair of a policy that somebody else had changed or deleted. */
   driftRepaired(): void;
-  /** Whether the configuration file says something else than what is in effect. */
+  /** @param stale true if the configuration file differs from the options in effect */
   configurationStale(stale: boolean): void;
-  /** What became of an Event about a profile. */
+  /** Counts one Event about a profile. */
   event(result: EventResult): void;
-  /** A namespace is as its profiles want it, `duration` milliseconds after the event that made it differ. */
-  enforced(duration: number): void;
-  /** Every namespace was looked at and is as it should be, at `time` (milliseconds since the epoch). */
-  fullSync(time: number): void;
+  /** A namespace converged `durationMs` milliseconds after the event that made it differ. */
+  enforced(durationMs: number): void;
+  /** Every namespace was reconciled and had converged at `timeMs`, in milliseconds since the epoch. */
+  fullSync(timeMs: number): void;
   /**
-   * The watches there are: `ages` is asked at each scrape for the milliseconds since the server was last heard of, by
-   * resource; of several watches of one resource the longest.
+   * Gives the source of the watch gauges, which is called at each scrape: by resource, the milliseconds since the last
+   * event or bookmark; of several watches of one resource, the largest.
    */
   watches(ages: () => ReadonlyMap<string, number>): void;
 }
@@ -68,35 +68,35 @@ export function createSegmentationMetrics(registry: Registry): SegmentationMetri
   }
   const repairs = new Counter({
     name: 'segmentation_drift_repairs_total',
-    help: 'NetworkPolicies put right after somebody else had changed, relabelled or deleted them.',
+    help: 'NetworkPolicies repaired after a change, relabelling or deletion by others.',
     registers,
   });
   const events = new Counter({
     name: 'segmentation_events_total',
-    help: 'Events about profiles: created, continued (another of a series), or dropped (refused, or not told in time).',
+    help: 'Events about profiles, by result: created, continued (one more of a series), or dropped (refused, or given up).',
     labelNames: ['result'],
     registers,
   });
   for (const result of EVENT_RESULTS) events.inc({ result }, 0);
   const configuration = new Gauge({
     name: 'segmentation_configuration_stale',
-    help: 'Whether the configuration file has changed since the start (1): a restart would put it into effect.',
+    help: '1 if the configuration file has changed since the start, else 0; a restart puts it into effect.',
     registers,
   });
   const enforcement = new Histogram({
     name: 'segmentation_enforcement_seconds',
-    help: 'Time from the creation or relabelling of a namespace until it was as its profiles want it.',
+    help: 'Time from the creation or relabelling of a namespace until its policies were as desired.',
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
     registers,
   });
   const fullSync = new Gauge({
     name: 'segmentation_last_full_sync_timestamp_seconds',
-    help: 'When all namespaces were last found or made to be as they should, in Unix time; 0 before the first time.',
+    help: 'When all namespaces had last converged, in Unix time; 0 before the first time.',
     registers,
   });
   sampledGauge(registry, {
     name: 'segmentation_watch_age_seconds',
-    help: 'Time since the API server was last heard of on the watch of a resource (an event or a bookmark).',
+    help: 'Time since the last event or bookmark on the watch of a resource.',
     labelNames: ['resource'],
     sample: (set) => {
       for (const [resource, age] of watchAges()) set({ resource }, age / 1000);
@@ -109,20 +109,20 @@ export function createSegmentationMetrics(registry: Registry): SegmentationMetri
     driftRepaired: () => repairs.inc(),
     configurationStale: (stale) => configuration.set(stale ? 1 : 0),
     event: (result) => events.inc({ result }),
-    enforced: (duration) => enforcement.observe(duration / 1000),
-    fullSync: (time) => fullSync.set(time / 1000),
+    enforced: (durationMs) => enforcement.observe(durationMs / 1000),
+    fullSync: (timeMs) => fullSync.set(timeMs / 1000),
     watches: (ages) => {
       watchAges = ages;
     },
   };
 }
 
-/** The gauges that have a `profile` label are written from this map at each scrape, so that none can be left over. */
+/** The counts that the gauges with a `profile` label show: they are set anew at each scrape, so no series outlives its profile. */
 function createProfileGauges(registry: Registry): Map<string, ProfileCounts> {
   const profiles = new Map<string, ProfileCounts>();
   sampledGauge(registry, {
     name: 'segmentation_profiles',
-    help: 'SegmentationProfiles that are reconciled.',
+    help: 'SegmentationProfiles in the cluster.',
     labelNames: [],
     sample: (set) => {
       set({}, profiles.size);
@@ -130,7 +130,7 @@ function createProfileGauges(registry: Registry): Map<string, ProfileCounts> {
   });
   sampledGauge(registry, {
     name: 'segmentation_namespaces',
-    help: 'Namespaces that a profile selects, by state: enforced, pending (not yet as it wants them) or failed.',
+    help: 'Namespaces that a profile selects, by state: enforced, pending (not yet enforced) or failed.',
     labelNames: ['profile', 'state'],
     sample: (set) => {
       for (const [profile, { namespaces }] of profiles) {
@@ -141,7 +141,7 @@ function createProfileGauges(registry: Registry): Map<string, ProfileCounts> {
   });
   sampledGauge(registry, {
     name: 'segmentation_policies',
-    help: 'NetworkPolicies of a profile: desired, and applied (there, as desired).',
+    help: 'NetworkPolicies of a profile: desired, and applied (observed as desired).',
     labelNames: ['profile', 'kind'],
     sample: (set) => {
       for (const [profile, { policies }] of profiles) {
@@ -151,7 +151,7 @@ function createProfileGauges(registry: Registry): Map<string, ProfileCounts> {
   });
   sampledGauge(registry, {
     name: 'segmentation_conflicts',
-    help: "Names for a profile's policies that somebody else's object holds; an alternative name is used.",
+    help: "Names of a profile's policies that are taken by foreign objects; alternative names are used.",
     labelNames: ['profile'],
     sample: (set) => {
       for (const [profile, { conflicts }] of profiles) set({ profile }, conflicts);
@@ -159,7 +159,7 @@ function createProfileGauges(registry: Registry): Map<string, ProfileCounts> {
   });
   sampledGauge(registry, {
     name: 'segmentation_unresolved_peers',
-    help: 'Peers of a profile that cannot be resolved now; the last known ones stay in force.',
+    help: 'Peers of a profile that cannot be resolved now; the last known peers stay enforced.',
     labelNames: ['profile'],
     sample: (set) => {
       for (const [profile, { unresolvedPeers }] of profiles) set({ profile }, unresolvedPeers);
@@ -179,7 +179,7 @@ function createProfileGauges(registry: Registry): Map<string, ProfileCounts> {
   });
   sampledGauge(registry, {
     name: 'segmentation_refusing_namespaces',
-    help: 'Namespaces in which the gate of a profile refuses new pods, as its default-deny does not stand there.',
+    help: 'Namespaces in which the gate of a profile refuses new pods, as they have no default-deny yet.',
     labelNames: ['profile'],
     sample: (set) => {
       for (const [profile, { refusing }] of profiles) set({ profile }, refusing);

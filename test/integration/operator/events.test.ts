@@ -56,7 +56,7 @@ describe("the profile's Events", () => {
       assert.match(
         await plane.kubectlRun(['describe', 'segp', profile]),
         new RegExp(
-          `Normal +Enforced +\\S+ +segmentation-operator +generation 1 stands in 4 namespaces \\(${named}\\); ` +
+          `Normal +Enforced +\\S+ +segmentation-operator +generation 1 enforced in 4 namespaces \\(${named}\\); ` +
             'policies: 12 created\n',
         ),
       );
@@ -88,7 +88,7 @@ describe("the profile's Events", () => {
         await plane.kubectlRun(['events', '--for', `segp/${profile}`]),
         new RegExp(
           `\\(x2 over \\S+\\) +Warning +DriftRepaired +SegmentationProfile/${profile} +` +
-            `put right what was done to policies in namespace ${namespace}: 1 changed by kubectl-patch\n`,
+            `reverted 1 changed policy in namespace ${namespace}; changed by kubectl-patch\n`,
         ),
       );
     },
@@ -114,7 +114,9 @@ describe("the profile's Events", () => {
       await box.edit(excluded, { excludeNamespaces: [namespace] });
       await box.edit(audited, { mode: 'Audit' });
       const open = `Normal: no longer enforced in namespace ${namespace}, as`;
-      assert.deepEqual(texts(await told(excluded, 'Opened')), [`${open} the profile selects it no longer`]);
+      assert.deepEqual(texts(await told(excluded, 'Opened')), [
+        `${open} the profile no longer selects the namespace`,
+      ]);
       assert.deepEqual(texts(await told(audited, 'Opened')), [`${open} the mode is Audit`]);
     },
 

@@ -23,11 +23,8 @@ const COUNTS: ProfileCounts = {
 /** A registry in which everything was measured at least once. */
 function used() {
   const metrics = createMetrics({ version: '1.2.3' });
-  const queue = metrics.queue('namespaces', () => ({
-    ready: { live: 1, backfill: 2 },
-    unfinished: 1500,
-    longest: 700,
-  }));
+  const queue = metrics.queue('namespaces');
+  queue.sample(() => ({ ready: { live: 1, backfill: 2 }, unfinished: 1500, longest: 700 }));
   queue.onAdd();
   queue.onStart(12);
   queue.onDone(30);
@@ -183,7 +180,7 @@ describe('the metrics', () => {
 
   it('begin at 0 wherever the labels are known', async () => {
     const metrics = createMetrics({ version: '1' });
-    metrics.queue('q', () => ({ ready: { live: 0 }, unfinished: 0, longest: 0 }));
+    metrics.queue('q').sample(() => ({ ready: { live: 0 }, unfinished: 0, longest: 0 }));
     metrics.reconcile('c', 1);
     metrics.leader('l');
     const { value } = await exposition(metrics);
@@ -266,14 +263,16 @@ describe('the metrics', () => {
   it('follow a work queue', async () => {
     const metrics = createMetrics({ version: '1' });
     const clock = new VirtualClock();
-    const queue: KeyQueue<string> = new KeyQueue({
+    const observer = metrics.queue('namespaces');
+    const queue = new KeyQueue<string>({
       identify: (key) => key,
       concurrency: 1,
       clock,
       random: () => 1,
       work: async (key) => (key === 'bad' ? { kind: 'retry', error: 'refused' } : { kind: 'done' }),
-      observer: metrics.queue('namespaces', () => queue.stats()),
+      observer,
     });
+    observer.sample(() => queue.stats());
     queue.add('good', Priority.live);
     queue.add('bad', Priority.backfill);
     await queue.idle();

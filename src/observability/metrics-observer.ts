@@ -1,0 +1,78 @@
+/** The controller's activity as metrics. */
+import type { ControllerObserver } from '../controller/observer.ts';
+import type { Outcome } from '../controller/queue/key-queue.ts';
+import { classify } from '../kube/errors.ts';
+import { PlanTooComplexError } from '../policy/planning/transition.ts';
+import { isRepair } from './audit-line.ts';
+import type { Metrics, QueueMetrics, ReconcileResult } from './metrics/registry.ts';
+
+export interface MetricsObserverOptions {
+  readonly metrics: Metrics;
+  /** The metrics of the controller's queue. */
+  readonly queue: QueueMetrics;
+  /** How many keys are reconciled at once. */
+  readonly concurrency: number;
+  /** Wall clock, milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+export function createMetricsObserver(options: MetricsObserverOptions): Partial<ControllerObserver> {
+  const { metrics, queue, concurrency, now } = options;
+  const reconciles = {
+    namespace: metrics.reconcile('namespace', concurrency),
+    profile: metrics.reconcile('profile', concurrency),
+    admission: metrics.reconcile('admission', 1),
+    'service-accounts': metrics.reconcile('service-accounts', 1),
+  };
+  return {
+    onAdd: () => queue.onAdd(),
+    onStart: (waitedMs) => queue.onStart(waitedMs),
+    onDone: (workedMs) => queue.onDone(workedMs),
+    onRetry: () => queue.onRetry(),
+    onWrite: ({ step, isDriftOnly }) => {
+      metrics.policyWritten(step.verb, step.reason);
+      if (isRepair(step, isDriftOnly)) metrics.driftRepaired();
+    },
+    onReconciling: ({ kind }) => reconciles[kind].start(),
+    onReconciled: ({ kind }, { durationMs, outcome, panicked }) => {
+      const failure = panicked ? 'panic' : isTerminal(outcome) ? 'terminal' : undefined;
+      reconciles[kind].done(RESULTS[outcome.kind], durationMs, failure);
+    },
+    onEnforced: (_namespace, sinceEventMs) => metrics.enforced(sinceEventMs),
+    onStatus: ({ metadata: { name } }, status, results, admission) => {
+      let [conflicts, unresolvedPeers] = [0, 0];
+      for (const result of results.values()) {
+        conflicts += result.conflicts.length;
+        unresolvedPeers += result.unresolved.length;
+      }
+      const { namespaces, policies = { desired: 0, applied: 0 }, conditions = [] } = status;
+      metrics.setProfile(name, {
+        namespaces: {
+          enforced: namespaces?.enforced ?? 0,
+          pending: namespaces?.pending ?? 0,
+          failed: namespaces?.failed ?? 0,
+        },
+        policies,
+        conflicts,
+        unresolvedPeers,
+        conditions: Object.fromEntries(conditions.map((each) => [each.type, each.status === 'True'])),
+        refusing: admission?.refusing ?? 0,
+      });
+    },
+    onGone: (profile) => metrics.removeProfile(profile),
+    onFullSync: () => metrics.fullSync(now()),
+  };
+}
+
+/** The names that controller-runtime gives the outcomes of a reconcile. */
+const RESULTS: Readonly<Record<Outcome['kind'], ReconcileResult>> = {
+  done: 'success',
+  retry: 'error',
+  again: 'requeue_after',
+};
+
+/** True if the reconcile fails in the same way until a person acts. */
+function isTerminal(outcome: Outcome): boolean {
+  if (outcome.kind !== 'retry') return false;
+  return outcome.error instanceof PlanTooComplexError || classify(outcome.error) === 'stalled';
+}
