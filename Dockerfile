@@ -13,10 +13,10 @@ COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json THIRD_PARTY_LICENSES ./
 COPY scripts/build.ts scripts/build.ts
-COPY scripts/arguments.ts scripts/arguments.ts
-COPY scripts/build/ scripts/build/
+COPY scripts/entry.ts scripts/entry.ts
+COPY scripts/bundle/ scripts/bundle/
 COPY scripts/supply-chain/ scripts/supply-chain/
-COPY scripts/generate/page.ts scripts/generate/page.ts
+COPY scripts/generators/page.ts scripts/generators/page.ts
 COPY src/ src/
 # What `npm run build` runs for the operator, on the Node that is here already.
 RUN node scripts/build.ts --outfile dist/operator.mjs

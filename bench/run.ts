@@ -4,7 +4,7 @@
  * 10,000). Each file beside this one exports `run`, which returns named figures.
  */
 import { readdirSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { readArguments } from '../scripts/entry.ts';
 import type { Figures } from './support/figures.ts';
 
 export interface BenchOptions {
@@ -24,22 +24,27 @@ const available = readdirSync(import.meta.dirname)
   .sort();
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { json: { type: 'boolean', default: false }, namespaces: { type: 'string' } },
+  const { flags: values, words: names } = readArguments({
+    command: 'npm run bench',
+    summary: `Runs benchmarks: ${available.join(', ')}; all of them without a name.`,
+    flags: {
+      json: { help: 'print figures as JSON' },
+      namespaces: { value: 'N', help: 'how many namespaces to segment [1000; 10000 for scale]' },
+    },
+    words: '[NAME ...]',
   });
   const namespaces = Number(values.namespaces ?? 1000);
   if (!Number.isInteger(namespaces) || namespaces < 1) {
     console.error(`--namespaces takes a whole number of at least 1, not ${values.namespaces}`);
     return 2;
   }
-  const unknown = positionals.filter((name) => !available.includes(name));
+  const unknown = names.filter((name) => !available.includes(name));
   if (unknown.length > 0) {
     console.error(`no benchmark ${unknown.join(', ')}; there are ${available.join(', ')}`);
     return 2;
   }
   const results: Record<string, Figures> = {};
-  for (const name of positionals.length > 0 ? positionals : available) {
+  for (const name of names.length > 0 ? names : available) {
     const benchmark = (await import(`./${name}.ts`)) as Benchmark;
     results[name] = await benchmark.run({ namespaces, chosen: values.namespaces !== undefined });
     if (!values.json) console.log(table(name, results[name]));

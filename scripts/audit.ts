@@ -1,21 +1,17 @@
 /**
- * Audits the dependencies.
- *
- *   npm run audit                 the lockfile, and the registry's list of known vulnerabilities where it is reachable
- *   npm run audit -- --offline    the lockfile only
- *
- * Exits with 1 for a problem of the lockfile, or a vulnerability in what is shipped.
+ * Audits the dependencies: the lockfile, and known vulnerabilities where the registry tells them. Exits with 1 for a
+ * violation in the lockfile, or a vulnerability in a package that is shipped.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { flags } from './arguments.ts';
+import { readArguments } from './entry.ts';
 import { advisoryProblems } from './supply-chain/advisories.ts';
-import { contents, OPERATOR, PLUGIN } from './build/programs.ts';
+import { contents, OPERATOR, PLUGIN } from './bundle/programs.ts';
 import { type Lockfile, packagesOf } from './supply-chain/bundled.ts';
 import { lockfileProblems, type Manifest } from './supply-chain/lockfile.ts';
 
-/** Licences that ask for no more than to be named. */
+/** Licences that require no more than attribution. */
 const LICENCES = [
   '0BSD',
   'Apache-2.0',
@@ -31,7 +27,12 @@ const LICENCES = [
 ];
 
 const root = join(import.meta.dirname, '..');
-const values = flags({ offline: { type: 'boolean', default: false } });
+const { flags } = readArguments({
+  command: 'npm run audit',
+  summary:
+    "Audits the lockfile, and the packages against the registry's list of vulnerabilities if it can be reached.",
+  flags: { offline: { help: 'only the lockfile' } },
+});
 const read = (file: string): unknown => JSON.parse(readFileSync(join(root, file), 'utf8'));
 
 const lockfile = read('package-lock.json') as Lockfile;
@@ -47,7 +48,7 @@ console.log(
   `package-lock.json: ${Object.keys(lockfile.packages).length - 1} packages, ${problems.length} problems`,
 );
 
-if (!values.offline) {
+if (!flags.offline) {
   const { stdout } = spawnSync('npm', ['audit', '--json'], {
     cwd: root,
     encoding: 'utf8',
@@ -57,13 +58,14 @@ if (!values.offline) {
   const { answered, shipped, others } = advisoryProblems(stdout, await shippedPackages());
   console.log(
     answered
-      ? `registry: ${shipped.length} vulnerabilities in what is shipped, ${others.length} in tools`
-      : 'registry: it does not tell of vulnerabilities here; not audited',
+      ? `registry: ${shipped.length} vulnerabilities in shipped packages, ${others.length} in tools`
+      : 'registry: it lists no vulnerabilities here; not audited',
   );
   for (const each of others) console.log(`  (tool) ${each}`);
   problems.push(...shipped);
 }
-/** What a program can need, and what is in one: the plugin's page holds packages that are a tool's to the rest. */
+
+/** True for packages that a program needs or contains: the plugin's page contains packages that are only tools elsewhere. */
 async function shippedPackages(): Promise<(folder: string) => boolean> {
   const programs = [OPERATOR, PLUGIN].map(async (program) =>
     packagesOf(root, program, await contents(root, program)),

@@ -1,51 +1,52 @@
 /**
- * Everything that a cluster needs, in one file: config/default (or config/overlays/NAME), with your image, in your
- * namespace.
- *
- *   npm run build:install -- --image registry.example.com/segmentation-operator:v0.1.0
- *   npm run build:install -- --overlay ha --namespace network-security --outfile FILE
- *
- * It is rendered by the kustomize in kubectl: the one on the PATH, otherwise the one of the local control plane.
+ * Writes everything that a cluster needs into one file: config/default (or config/overlays/NAME), with your image, in your
+ * namespace. The kustomize in kubectl renders it: that of the PATH, or that of the local control plane.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
+import { readArguments, runScript } from './entry.ts';
 import { locateBinaries } from '../test/env/index.ts';
 import { type ImageReference, parseImage } from './install/image-reference.ts';
 import { namespaceChoice } from './install/namespace-choice.ts';
-import { errorMessage } from '../src/util/error-message.ts';
 
 const root = join(import.meta.dirname, '..');
 const overlays = join(root, 'config/overlays');
 
-try {
-  const { image, overlay, namespace, outfile } = readArguments();
-  const base = overlay === undefined ? join(root, 'config/default') : join(overlays, overlay);
-  const manifest = render(await findKubectl(), base, image, namespace);
+interface Choice {
+  readonly image: ImageReference | undefined;
+  /** The folder of config/ that is rendered. */
+  readonly base: string;
+  readonly namespace: string | undefined;
+}
+
+const { flags } = readArguments({
+  command: 'npm run build:install',
+  summary: 'Writes the manifest of all that a cluster needs to dist/install.yaml.',
+  flags: {
+    image: { value: 'IMAGE', help: 'such as registry.example.com/segmentation-operator:v0.1.0' },
+    overlay: { value: 'NAME', help: 'an overlay of config/overlays instead of config/default' },
+    namespace: { value: 'NAME', help: 'the namespace of the operator [segmentation-system]' },
+    outfile: { value: 'FILE', help: 'the file to write instead of dist/install.yaml' },
+  },
+});
+
+await runScript(async () => {
+  const outfile = resolve(flags.outfile ?? join(root, 'dist/install.yaml'));
+  const choice = readChoice();
+  const manifest = render(await findKubectl(), choice);
   mkdirSync(dirname(outfile), { recursive: true });
   writeFileSync(outfile, manifest);
   console.log(`${relative(process.cwd(), outfile)} ${manifest.split(/^kind: /m).length - 1} objects`);
-  if (image === undefined) {
+  if (choice.image === undefined) {
     const [, named] = /^ +image: (\S+)$/m.exec(manifest) ?? [];
     console.error(`Its image is ${named}, which names no registry: give yours with --image.`);
   }
-} catch (error) {
-  console.error(errorMessage(error));
-  process.exitCode = 1;
-}
+});
 
-function readArguments() {
-  const { values } = parseArgs({
-    options: {
-      image: { type: 'string' },
-      overlay: { type: 'string' },
-      namespace: { type: 'string' },
-      outfile: { type: 'string', default: join(root, 'dist/install.yaml') },
-    },
-  });
-  const { image, overlay, namespace, outfile } = values;
+function readChoice(): Choice {
+  const { image, overlay, namespace } = flags;
   if (overlay !== undefined && !existsSync(join(overlays, overlay, 'kustomization.yaml'))) {
     throw new Error(`--overlay ${overlay}: config/overlays has ${readdirSync(overlays).join(', ')}`);
   }
@@ -56,9 +57,8 @@ function readArguments() {
   }
   return {
     image: image === undefined ? undefined : parseImage(image),
-    overlay,
+    base: overlay === undefined ? join(root, 'config/default') : join(overlays, overlay),
     namespace,
-    outfile: resolve(outfile),
   };
 }
 
@@ -67,13 +67,8 @@ async function findKubectl(): Promise<string> {
   return status === 0 ? 'kubectl' : (await locateBinaries()).kubectl;
 }
 
-/** A kustomization in a folder of its own: kustomize takes neither image nor namespace on the command line. */
-function render(
-  kubectl: string,
-  base: string,
-  image: ImageReference | undefined,
-  namespace: string | undefined,
-): string {
+/** Renders through a kustomization of its own, as kustomize takes neither image nor namespace on the command line. */
+function render(kubectl: string, { base, image, namespace }: Choice): string {
   mkdirSync(join(root, 'dist'), { recursive: true });
   const directory = mkdtempSync(join(root, 'dist/install-'));
   try {

@@ -2,23 +2,26 @@
  * Bundles each program and all that it depends on into one file: a fast start, little memory, and no node_modules. The
  * same input gives the same bytes.
  *
- *   npm run build                  writes dist/operator.mjs and dist/kubectl-segmentation
- *   npm run build -- --outfile F   writes the operator to F, and nothing else
- *   npm run build -- --plugin F    writes the kubectl plugin to F, and nothing else
- *
- * Beside each: FILE.LEGAL.txt, the licence comments of what is bundled; FILE.cdx.json, what is bundled, as a bill of
- * materials (CycloneDX); and THIRD_PARTY_LICENSES, the licences in full.
+ * Beside each program: FILE.LEGAL.txt, the licence comments of bundled packages; FILE.cdx.json, the bill of materials
+ * (CycloneDX); and THIRD_PARTY_LICENSES, the licences in full.
  */
 import { chmodSync, copyFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { flags } from './arguments.ts';
-import { bundle, OPERATOR, PLUGIN, type Program } from './build/programs.ts';
+import { readArguments } from './entry.ts';
+import { bundle, OPERATOR, PLUGIN, type Program } from './bundle/programs.ts';
 import { packagesOf } from './supply-chain/bundled.ts';
 import { LICENCES_FILE } from './supply-chain/licences.ts';
 import { billOfMaterials } from './supply-chain/sbom.ts';
 
 const root = join(import.meta.dirname, '..');
-const values = flags({ outfile: { type: 'string' }, plugin: { type: 'string' } });
+const { flags } = readArguments({
+  command: 'npm run build',
+  summary: 'Bundles the operator and the kubectl plugin into dist/.',
+  flags: {
+    outfile: { value: 'FILE', help: 'write only the operator, to FILE' },
+    plugin: { value: 'FILE', help: 'write only the kubectl plugin, to FILE' },
+  },
+});
 
 async function write(program: Program, given: string | undefined): Promise<string> {
   const outfile = resolve(given ?? join(root, 'dist', program.file));
@@ -33,10 +36,10 @@ async function write(program: Program, given: string | undefined): Promise<strin
   return outfile;
 }
 
-if (values.plugin === undefined) await write(OPERATOR, values.outfile);
-if (values.outfile === undefined) {
-  const outfile = await write(PLUGIN, values.plugin);
+if (flags.plugin === undefined) await write(OPERATOR, flags.outfile);
+if (flags.outfile === undefined) {
+  const outfile = await write(PLUGIN, flags.plugin);
   chmodSync(outfile, 0o755);
-  // A file without an extension is of the kind that the package around it says.
+  // For a file without an extension, Node takes the module system from the nearest package.json.
   writeFileSync(join(dirname(outfile), 'package.json'), '{ "type": "commonjs" }\n');
 }

@@ -1,11 +1,18 @@
-// Everything that can be judged without running the project: types, lint, format, generated files, unused code,
-// dependencies.
-// All of it runs; each failure shows what its tool printed.
+/**
+ * Checks everything that needs no run of the project: types, lint, format, generated files, unused code, dependencies.
+ * Every check runs; for each that fails, its tool's output is printed.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { readArguments } from './entry.ts';
 
+readArguments({
+  command: 'npm run check',
+  summary: 'Checks types, lint, format, generated files, unused code and dependencies.',
+  flags: {},
+});
 const root = join(import.meta.dirname, '..');
 const bin = (name: string) => join(root, 'node_modules', '.bin', name);
 

@@ -1,15 +1,21 @@
-// The local control plane alone, for trying things by hand: prints its KUBECONFIG and stays until Ctrl-C.
+/** The local control plane alone, to try things by hand: prints its KUBECONFIG and stays until Ctrl-C. */
 import { once } from 'node:events';
+import { readArguments, runScript } from './entry.ts';
 import { startControlPlane, startNodeAgent } from '../test/env/index.ts';
-import { errorMessage } from '../src/util/error-message.ts';
+
+readArguments({
+  command: 'npm run cluster',
+  summary: 'Starts a local control plane, prints its KUBECONFIG, and stops it at Ctrl-C.',
+  flags: {},
+});
 
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopping.abort());
-// Until the control plane is up there is nothing to end in order: its processes end with this one.
+// Until the control plane is up there is nothing to stop in order: its processes end with this one.
 const leaveAtOnce = () => process.exit(130);
 stopping.signal.addEventListener('abort', leaveAtOnce);
 
-try {
+await runScript(async () => {
   const started = performance.now();
   const plane = await startControlPlane();
   const agent = await startNodeAgent(plane);
@@ -28,7 +34,4 @@ try {
   clearInterval(waiting);
   await agent.stop();
   await plane.stop();
-} catch (error) {
-  console.error(errorMessage(error));
-  process.exitCode = 1;
-}
+});

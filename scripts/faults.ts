@@ -1,28 +1,25 @@
-// Runs the fault suite with one seed after another, each against a control plane of its own, until the time is over or
-// one fails. `--seed S` alone repeats one run.
+/**
+ * Runs the fault suite with one seed after another, each against a control plane of its own, until the time is over or a
+ * run fails. `--seed S` alone repeats one run.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { errorMessage } from '../src/util/error-message.ts';
+import { readArguments } from './entry.ts';
 
-const USAGE = 'usage: npm run test:faults -- [--minutes N] [--seed S]';
+const { flags, refuse } = readArguments({
+  command: 'npm run test:faults',
+  summary: 'Runs the fault suite with one seed after another until the time is over or a run fails.',
+  flags: {
+    minutes: { value: 'N', help: 'begin no further run after N minutes [one run]' },
+    seed: { value: 'S', help: 'the first seed [a random one]' },
+  },
+});
+const minutes = Number(flags.minutes ?? 0);
+const first = Number(flags.seed ?? Math.floor(Math.random() * 2 ** 31));
+if (!(minutes >= 0)) refuse(`--minutes must be a number, not ${flags.minutes}`);
+if (!Number.isSafeInteger(first)) refuse(`--seed must be a whole number, not ${flags.seed}`);
 
-function options(): { minutes: number; seed: number } {
-  try {
-    const { values } = parseArgs({ options: { minutes: { type: 'string' }, seed: { type: 'string' } } });
-    const minutes = Number(values.minutes ?? 0);
-    const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
-    if (!(minutes >= 0)) throw new Error(`--minutes must be a number, not ${values.minutes}`);
-    if (!Number.isSafeInteger(seed)) throw new Error(`--seed must be a whole number, not ${values.seed}`);
-    return { minutes, seed };
-  } catch (error) {
-    console.error(`${errorMessage(error)}\n${USAGE}`);
-    process.exit(2);
-  }
-}
-
-const { minutes, seed: first } = options();
 const end = performance.now() + minutes * 60_000;
 let seed = first;
 do {

@@ -1,28 +1,29 @@
 /**
- * Generates what follows from other files: TypeScript types, the schema for judging manifests and the field reference
- * from the CRD in crds/, the metrics reference from the registry, the schema of the configuration file from what reads
- * it, the code of the page that `graph` writes, the Grafana dashboard from the list of its panels, and the parts of the
- * Helm chart that config/ and crds/ have already.
- *
- *   npm run generate              writes the files
- *   npm run generate -- --check   writes nothing; exits with 1 when a file is not what would be written
+ * Generates files from others: TypeScript types, the schema that manifests are validated with and the field reference from
+ * the CRD in crds/; the metrics reference from the registry; the schema of the configuration file from its parser; the
+ * code of the page that `graph` writes; the Grafana dashboard from the list of its panels; the parts of the Helm chart
+ * that config/ and crds/ have already; the licences of dependencies.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { flags } from './arguments.ts';
-import { chartTemplates, valuesSchema } from './generate/chart.ts';
-import { configurationSchema } from './generate/configuration.ts';
-import { CRD_PATH, readSchema } from './generate/crd.ts';
-import { dashboard } from './generate/dashboard.ts';
-import { referencePage } from './generate/docs.ts';
-import { metricsDocument } from './generate/metrics.ts';
-import { pageModule } from './generate/page.ts';
-import { schemaDocument } from './generate/schema.ts';
-import { typesModule } from './generate/types.ts';
+import { readArguments } from './entry.ts';
+import { chartTemplates, valuesSchema } from './generators/chart.ts';
+import { configurationSchema } from './generators/configuration.ts';
+import { CRD_PATH, readSchema } from './generators/crd.ts';
+import { dashboard } from './generators/dashboard.ts';
+import { referencePage } from './generators/docs.ts';
+import { metricsDocument } from './generators/metrics.ts';
+import { pageModule } from './generators/page.ts';
+import { schemaDocument } from './generators/schema.ts';
+import { typesModule } from './generators/types.ts';
 import { LICENCES_FILE, licencesText } from './supply-chain/licences.ts';
 
 const root = join(import.meta.dirname, '..');
-const values = flags({ check: { type: 'boolean', default: false } });
+const { flags } = readArguments({
+  command: 'npm run generate',
+  summary: 'Generates types, schemas, reference pages and parts of the Helm chart from their sources.',
+  flags: { check: { help: 'write nothing, and exit with 1 if a file is stale' } },
+});
 
 const schema = readSchema(join(root, CRD_PATH));
 const files: readonly (readonly [path: string, text: string])[] = [
@@ -41,7 +42,7 @@ const files: readonly (readonly [path: string, text: string])[] = [
 for (const [path, text] of files) {
   const target = join(root, path);
   if (read(target) === text) continue;
-  if (values.check) {
+  if (flags.check) {
     console.error(`${path} is stale: run \`npm run generate\` and commit the result.`);
     process.exitCode = 1;
   } else {
@@ -51,7 +52,7 @@ for (const [path, text] of files) {
   }
 }
 
-/** The text of a file, undefined where there is none. */
+/** The text of a file; undefined if it does not exist. */
 function read(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');

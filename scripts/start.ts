@@ -1,88 +1,70 @@
-// The demonstration: a cluster, a shop of several namespaces, the sample profiles, and the operator under its own
-// ServiceAccount. It shows what came of it and stays until Ctrl-C.
+/**
+ * The demonstration: a cluster, a shop of several namespaces, the sample profiles, and the operator under its own
+ * ServiceAccount. It shows the result and stays until Ctrl-C.
+ */
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { type DemoCluster, existingCluster, localCluster } from './demo/cluster.ts';
 import { DemoOperator, narrate } from './demo/operator.ts';
+import { readArguments } from './entry.ts';
 import { crdEstablished } from '../test/env/plane/crd.ts';
 import { errorMessage } from '../src/util/error-message.ts';
 
 const NAMESPACE = 'segmentation-system';
 const OPERATOR = 'segmentation-operator';
 const config = join(import.meta.dirname, '../config');
-/** Longest wait for workloads and profiles, in milliseconds. */
-const PATIENCE = 60_000;
+/** Longest wait for workloads, in milliseconds. */
+const PODS_TIMEOUT_MS = 60_000;
+const PODS = 8;
 
-const USAGE = `usage: npm start [-- --context NAME]
-
-Shows the operator at work on a local control plane of its own (etcd, kube-apiserver, kube-controller-manager).
-
-  --context NAME   use the existing cluster of this context of your kubeconfig instead`;
+const { flags } = readArguments({
+  command: 'npm start',
+  summary:
+    'Shows the operator at work on a local control plane of its own (etcd, kube-apiserver, kube-controller-manager).',
+  flags: {
+    context: {
+      value: 'NAME',
+      help: 'use the existing cluster of this context of your kubeconfig instead',
+    },
+  },
+});
 
 const stopping = new AbortController();
-/** What has to be undone, the latest first. */
+/** What the end has to undo; the last entry comes first. */
 const undo: (() => Promise<void>)[] = [];
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
-    // The second time, or before there is anything to end in order: at once. Children go with this process.
+    // The second signal, or one before there is anything to undo, ends at once. Children end with this process.
     if (stopping.signal.aborted || undo.length === 0) process.exit(130);
     stopping.abort();
   });
 }
 
-const { context, help } = readArguments();
-if (help) console.log(USAGE);
-else {
-  try {
-    await demonstrate();
-  } catch (error) {
-    if (!stopping.signal.aborted) {
-      console.error(`\n${errorMessage(error)}`);
-      process.exitCode = 1;
-    }
-  }
-  if (undo.length > 0) console.log('\nEnding ...');
-  for (const step of undo.toReversed()) {
-    await step().catch((error: unknown) => console.error(errorMessage(error)));
+try {
+  await demonstrate(flags.context);
+} catch (error) {
+  if (!stopping.signal.aborted) {
+    console.error(`\n${errorMessage(error)}`);
+    process.exitCode = 1;
   }
 }
-
-function readArguments(): { context: string | undefined; help: boolean } {
-  try {
-    const { values } = parseArgs({
-      options: { context: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
-    });
-    return { context: values.context, help: values.help ?? false };
-  } catch (error) {
-    console.error(`${errorMessage(error)}\n\n${USAGE}`);
-    process.exit(2);
-  }
+if (undo.length > 0) console.log('\nEnding ...');
+for (const step of undo.toReversed()) {
+  await step().catch((error: unknown) => console.error(errorMessage(error)));
 }
 
-async function demonstrate(): Promise<void> {
+async function demonstrate(context: string | undefined): Promise<void> {
   console.log('One SegmentationProfile, correct NetworkPolicies in every namespace it selects.\n');
-  let started = performance.now();
-  const step = (title: string, text: string) => {
-    const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    console.log(`  ${title.padEnd(10)} ${text.padEnd(67)} ${seconds.padStart(5)} s`);
-    started = performance.now();
-    stopping.signal.throwIfAborted();
-  };
+  const step = stepPrinter();
 
   const cluster = context === undefined ? await localCluster() : await existingCluster(context);
   undo.push(() => cluster.stop());
   step('cluster', cluster.title);
   if (cluster.existing) await refuseSecondOperator(cluster);
 
-  await cluster.kubectl(['apply', '-f', join(config, 'manager/namespace.yaml')]);
-  await cluster.kubectl(['apply', '--server-side', '-k', join(config, 'crd')]);
-  await cluster.kubectl(['apply', '-k', join(config, 'rbac')]);
-  await cluster.kubectl(['apply', '-k', join(config, 'fence')]);
-  await cluster.kubectl(['apply', '-k', join(config, 'admission')]);
-  await crdEstablished((args) => cluster.kubectl(args));
+  await install(cluster);
   step('install', 'CRD, ServiceAccount, RBAC, fence and admission policies of config/');
 
   if (cluster.existing) undo.push(() => farewell(cluster));
@@ -102,21 +84,45 @@ async function demonstrate(): Promise<void> {
   await cluster.kubectl(['wait', '--for=condition=Ready', '--timeout=60s', 'segmentationprofile', '--all']);
   step('profiles', 'applied, and Ready');
 
+  await showResult(cluster);
+  invite(cluster, metrics);
+  operator.follow((line) => {
+    const told = narrate(line);
+    if (told !== undefined) console.log(`  ${told}`);
+  });
+  await Promise.race([operator.ended, once(stopping.signal, 'abort')]);
+  if (!stopping.signal.aborted) throw new Error('the operator ended unexpectedly');
+}
+
+/** Prints each step with the time since the last one; throws at a step if the demonstration is being stopped. */
+function stepPrinter(): (title: string, text: string) => void {
+  let started = performance.now();
+  return (title, text) => {
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    console.log(`  ${title.padEnd(10)} ${text.padEnd(67)} ${seconds.padStart(5)} s`);
+    started = performance.now();
+    stopping.signal.throwIfAborted();
+  };
+}
+
+async function install(cluster: DemoCluster): Promise<void> {
+  await cluster.kubectl(['apply', '-f', join(config, 'manager/namespace.yaml')]);
+  await cluster.kubectl(['apply', '--server-side', '-k', join(config, 'crd')]);
+  await cluster.kubectl(['apply', '-k', join(config, 'rbac')]);
+  await cluster.kubectl(['apply', '-k', join(config, 'fence')]);
+  await cluster.kubectl(['apply', '-k', join(config, 'admission')]);
+  await crdEstablished((args) => cluster.kubectl(args));
+}
+
+async function showResult(cluster: DemoCluster): Promise<void> {
+  const own = `app.kubernetes.io/managed-by=${OPERATOR}`;
+  const conditions = String.raw`jsonpath={range .status.conditions[*]}{.type}={.status}  {.message}{"\n"}{end}`;
   await show(cluster, ['get', 'segmentationprofiles']);
-  await show(cluster, [
-    'get',
-    'networkpolicies',
-    '--all-namespaces',
-    '-l',
-    `app.kubernetes.io/managed-by=${OPERATOR}`,
-  ]);
-  await show(cluster, [
-    'get',
-    'segp',
-    'shop',
-    '-o',
-    String.raw`jsonpath={range .status.conditions[*]}{.type}={.status}  {.message}{"\n"}{end}`,
-  ]);
+  await show(cluster, ['get', 'networkpolicies', '--all-namespaces', '-l', own]);
+  await show(cluster, ['get', 'segp', 'shop', '-o', conditions]);
+}
+
+function invite(cluster: DemoCluster, metrics: string): void {
   console.log(
     [
       '',
@@ -128,19 +134,13 @@ async function demonstrate(): Promise<void> {
       '  kubectl delete segp shop                                   # its policies go, in order',
       `  curl -s ${metrics}/metrics | grep ^segmentation_`,
       '',
-      'What the operator does is told below. Ctrl-C ends it.',
+      "The operator's activity is shown below. Ctrl-C ends it.",
       '',
     ].join('\n'),
   );
-  operator.follow((line) => {
-    const told = narrate(line);
-    if (told !== undefined) console.log(`  ${told}`);
-  });
-  await Promise.race([operator.ended, once(stopping.signal, 'abort')]);
-  if (!stopping.signal.aborted) throw new Error('the operator ended unexpectedly');
 }
 
-/** Two operators would not fight, but one would show what the other does. */
+/** Two operators do not fight, but this one would show the work of the other. */
 async function refuseSecondOperator(cluster: DemoCluster): Promise<void> {
   const found = await cluster.kubectl([
     '-n',
@@ -160,9 +160,9 @@ async function refuseSecondOperator(cluster: DemoCluster): Promise<void> {
   }
 }
 
-/** How many pods of the shop run. On an existing cluster with nodes of its own this can take a little. */
+/** The number of the shop's pods that run; waits for all of them, which takes a while on an existing cluster. */
 async function runningPods(cluster: DemoCluster): Promise<number> {
-  const deadline = performance.now() + PATIENCE;
+  const deadline = performance.now() + PODS_TIMEOUT_MS;
   for (;;) {
     const phases = await Promise.all(
       ['shop-storefront', 'shop-checkout', 'shop-payments'].map((namespace) =>
@@ -173,7 +173,7 @@ async function runningPods(cluster: DemoCluster): Promise<number> {
       .join(' ')
       .split(' ')
       .filter((phase) => phase === 'Running').length;
-    if (running === 8 || performance.now() > deadline) return running;
+    if (running === PODS || performance.now() > deadline) return running;
     await sleep(200, undefined, { signal: stopping.signal });
   }
 }
@@ -184,7 +184,7 @@ async function show(cluster: DemoCluster, args: readonly string[]): Promise<void
   console.log(`\n$ kubectl ${shown}\n${output}`);
 }
 
-/** The profiles go while the operator runs, so that it removes their policies; then the shop. */
+/** Deletes the profiles while the operator runs, so that it removes their policies; then the shop. */
 async function removeSamples(cluster: DemoCluster): Promise<void> {
   await cluster.kubectl(['delete', '-k', join(config, 'samples'), '--ignore-not-found', '--timeout=60s']);
   await cluster.kubectl([

@@ -1,28 +1,43 @@
-// Runs the tests. `--unit` leaves out those that need a control plane; everything else is mocha's: a path, --grep.
-// Without a path, files run side by side: most tests wait for a control plane more than they compute.
+/**
+ * Runs the tests. `--unit` leaves out those that need a control plane; all other arguments are mocha's: a path, --grep.
+ * Without a path, files run side by side: most tests wait for a control plane more than they compute.
+ */
 import { availableParallelism } from 'node:os';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { locateBinaries } from '../test/env/index.ts';
-import { NEED_CONTROL_PLANE, testFiles } from './test/files.ts';
+import { NEED_CONTROL_PLANE, testFiles } from './suite/files.ts';
 import { errorMessage } from '../src/util/error-message.ts';
 
 const root = join(import.meta.dirname, '..');
 const args = process.argv.slice(2);
+if (args.includes('--help') || args.includes('-h')) {
+  console.log(
+    [
+      'Runs all tests, against a real control plane.',
+      'Usage: npm test -- [--unit] [FILE ...] [FLAG ...]',
+      [
+        '  --unit        leave out the tests that need a control plane',
+        '  --grep TEXT   only tests whose title matches; this and other flags are those of mocha',
+      ].join('\n'),
+    ].join('\n\n'),
+  );
+  process.exit(0);
+}
 const unit = args.includes('--unit');
 const forMocha = args.filter((arg) => arg !== '--unit');
 const all = forMocha.every((arg) => arg.startsWith('-'));
 /**
- * More than there are processors, as their tests wait most of the time; not many more, as each has a control plane of its
- * own, of about half a gigabyte.
+ * More than there are processors, as integration tests wait most of the time; not many more, as each process has a control
+ * plane of its own, of about half a gigabyte.
  */
 const jobs = unit ? availableParallelism() : Math.min(4, availableParallelism() + 1);
 const parallel = all || unit ? ['--parallel', '--jobs', String(jobs)] : [];
 
 try {
-  // Before mocha starts, because a build takes longer than any test may.
+  // Before mocha starts, as a build takes longer than the timeout of any test.
   if (!unit) await locateBinaries();
 } catch (error) {
   console.error(errorMessage(error));
@@ -35,7 +50,7 @@ const ignored = unit ? NEED_CONTROL_PLANE.flatMap((glob) => ['--ignore', glob]) 
 const mochaArguments = [...parallel, ...ignored, ...forMocha, ...files];
 const child = spawn(process.execPath, [...process.execArgv, mocha, ...mochaArguments], {
   stdio: 'inherit',
-  // Tests start the operator often, and half of what it takes to start is compiling.
+  // Tests start the operator often, and compiling is half of its start.
   env: { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compiled'), ...process.env },
 });
 process.on('SIGINT', () => {}); // the terminal sends it to mocha too

@@ -1,7 +1,7 @@
 /** Which packages a bundle holds: by what the bundler took, not by what is installed. */
 import { build, type Metafile } from 'esbuild';
-import { PLUGIN, type Program } from '../build/programs.ts';
-import { pageOptions } from '../generate/page.ts';
+import { PLUGIN, type Program } from '../bundle/programs.ts';
+import { pageOptions } from '../generators/page.ts';
 
 /** The folders of the packages of which a program has code, as the lockfile names them, sorted. */
 export async function packagesOf(root: string, program: Program, metafile: Metafile): Promise<string[]> {

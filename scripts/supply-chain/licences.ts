@@ -1,7 +1,7 @@
 /** The licences of what the programs hold, in full. Whoever passes a bundle on passes them on. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { contents, OPERATOR, PLUGIN } from '../build/programs.ts';
+import { contents, OPERATOR, PLUGIN } from '../bundle/programs.ts';
 import { type Lockfile, nameOf, packagesOf } from './bundled.ts';
 
 export const LICENCES_FILE = 'THIRD_PARTY_LICENSES';

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Program } from '../build/programs.ts';
+import type { Program } from '../bundle/programs.ts';
 import { type Lockfile, nameOf } from './bundled.ts';
 
 interface Component {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import fc from 'fast-check';
 import { parse } from 'yaml';
-import { configurationSchema } from '../../scripts/generate/configuration.ts';
+import { configurationSchema } from '../../scripts/generators/configuration.ts';
 import { readConfiguration } from '../../src/options/file.ts';
 import { isRecord, type JsonSchema } from '../../src/options/shape.ts';
 import { type Options, OptionsError } from '../../src/options/options.ts';

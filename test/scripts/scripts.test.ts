@@ -1,21 +1,52 @@
-// What a script says of flags that it does not have: one line, and which it has.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const CASES: readonly (readonly [script: string, args: readonly string[], says: RegExp])[] = [
-  ['audit.ts', ['--offlin'], /^Unknown option '--offlin'.*\nflags: \[--offline\]\n$/],
-  ['generate.ts', ['--chek'], /^Unknown option '--chek'.*\nflags: \[--check\]\n$/],
-  ['build.ts', ['--outfile'], /^Option '--outfile <value>' argument missing\nflags: \[--outfile OUTFILE\] /],
+const root = join(import.meta.dirname, '../..');
+const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  readonly scripts: Readonly<Record<string, string>>;
+};
+
+/** By npm script, the TypeScript file that it runs. */
+const ENTRIES = Object.entries(scripts).flatMap(([name, command]) => {
+  const [, entry] = /with-node\.mjs (\S+\.ts)/.exec(command) ?? [];
+  return entry === undefined ? [] : [[name, entry] as const];
+});
+
+const REFUSED: readonly (readonly [entry: string, args: readonly string[], message: RegExp])[] = [
+  [
+    'scripts/audit.ts',
+    ['--offlin'],
+    /^unknown flag --offlin \(did you mean "--offline"\?\)\nusage: npm run audit -- \[--offline\]\n$/,
+  ],
+  ['scripts/generate.ts', ['file'], /^unexpected argument file\nusage: npm run generate -- \[--check\]\n$/],
+  ['scripts/generate.ts', ['--check=no'], /^--check takes no value\nusage: /],
+  ['scripts/build.ts', ['--outfile'], /^--outfile needs a value: FILE\nusage: npm run build -- /],
+  ['scripts/cluster.ts', ['up'], /^unexpected argument up\nusage: npm run cluster\n$/],
+  ['scripts/record-release.ts', [], /^one version is needed, such as v0\.2\.0\nusage: /],
+  ['scripts/faults.ts', ['--seed', 'x'], /^--seed must be a whole number, not x\nusage: /],
 ];
 
-describe('a script', () => {
-  for (const [script, args, says] of CASES) {
-    it(`refuses ${script} ${args.join(' ')}`, () => {
-      const path = join(import.meta.dirname, '../../scripts', script);
-      const { status, stdout, stderr } = spawnSync(process.execPath, [path, ...args], { encoding: 'utf8' });
+function run(entry: string, args: readonly string[]) {
+  const command = ['--disable-warning=ExperimentalWarning', join(root, entry), ...args];
+  return spawnSync(process.execPath, command, { encoding: 'utf8', cwd: root });
+}
+
+describe('npm scripts', () => {
+  for (const [name, entry] of ENTRIES) {
+    it(`npm run ${name} answers --help and does nothing else`, () => {
+      const { status, stdout, stderr } = run(entry, ['--help']);
+      assert.deepEqual([status, stderr], [0, '']);
+      assert.match(stdout, /^Usage: /m);
+    });
+  }
+
+  for (const [entry, args, message] of REFUSED) {
+    it(`${[entry, ...args].join(' ')} is refused with how to use it`, () => {
+      const { status, stdout, stderr } = run(entry, args);
       assert.deepEqual([status, stdout], [2, '']);
-      assert.match(stderr, says);
+      assert.match(stderr, message);
     });
   }
 });

@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
+import { readArguments } from '../../scripts/entry.ts';
 import { report, shrink } from './judge/report.ts';
 import { planOf } from './schedule/plan.ts';
 import { simulateAll } from './pool.ts';
@@ -13,15 +13,18 @@ import { simulate } from './simulation.ts';
 import type { Outcome } from './worker.ts';
 import { errorMessage } from '../../src/util/error-message.ts';
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string' },
-    schedules: { type: 'string' },
-    from: { type: 'string' },
-    jobs: { type: 'string', default: String(availableParallelism()) },
-    'keep-going': { type: 'boolean', default: false },
-    seed: { type: 'string' },
-    trace: { type: 'string' },
+const { flags: values } = readArguments({
+  command: 'npm run test:simulation',
+  summary:
+    'Runs the controller against a model of the API server, with faults and delays that a seed chooses.',
+  flags: {
+    minutes: { value: 'N', help: 'begin no further schedule after N minutes [1]' },
+    schedules: { value: 'N', help: 'run N schedules' },
+    from: { value: 'S', help: 'the first seed [a random one]' },
+    jobs: { value: 'N', help: 'threads [one per processor]' },
+    'keep-going': { help: 'name each seed that fails, and go on' },
+    seed: { value: 'S', help: 'run one seed' },
+    trace: { value: 'FILE', help: 'write the trace of a failure to FILE' },
   },
 });
 
@@ -38,7 +41,7 @@ async function runOne(seed: number): Promise<number> {
 
 async function runMany(): Promise<number> {
   const first = wholeNumber('from', values.from ?? String(Math.floor(Math.random() * 2 ** 30)));
-  const jobs = wholeNumber('jobs', values.jobs);
+  const jobs = wholeNumber('jobs', values.jobs ?? String(availableParallelism()));
   if (jobs < 1) throw new Error(`--jobs is how many threads to use, such as 2, and not ${values.jobs}`);
   const schedules =
     values.schedules === undefined ? Number.POSITIVE_INFINITY : wholeNumber('schedules', values.schedules);

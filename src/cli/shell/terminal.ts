@@ -1,17 +1,9 @@
 /** Output of a command: results on stdout, remarks on stderr; colours and progress only on a terminal. */
 import type { Readable, Writable } from 'node:stream';
+import { styleText } from 'node:util';
 
-type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
-
-/** Start and end codes of each style (ECMA-48, Select Graphic Rendition). */
-const CODES: Readonly<Record<Style, readonly [number, number]>> = {
-  bold: [1, 22],
-  dim: [2, 22],
-  red: [31, 39],
-  green: [32, 39],
-  yellow: [33, 39],
-  cyan: [36, 39],
-};
+const STYLES = ['bold', 'dim', 'red', 'green', 'yellow', 'cyan'] as const;
+type Style = (typeof STYLES)[number];
 
 export type Paint = (text: string) => string;
 export type Palette = Readonly<Record<Style, Paint>>;
@@ -109,9 +101,10 @@ function wantsColour({ env }: Process, isTerminal: boolean, colour: string): boo
 
 function palette(on: boolean): Palette {
   return Object.fromEntries(
-    Object.entries(CODES).map(([style, [begin, end]]) => [
+    STYLES.map((style) => [
       style,
-      (text: string) => (on && text !== '' ? `\u001b[${begin}m${text}\u001b[${end}m` : text),
+      // The caller has decided about colours: styleText must not ask the stream.
+      (text: string) => (on && text !== '' ? styleText(style, text, { validateStream: false }) : text),
     ]),
   ) as Palette;
 }

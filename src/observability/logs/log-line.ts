@@ -1,9 +1,16 @@
 /** One event of the log as one line. */
+import { styleText } from 'node:util';
+import type { LogLevel } from './log-level.ts';
 import { withoutCredentials, type Plain } from './log-value.ts';
 
-type Render = (time: Date, level: string, message: string, fields: Readonly<Record<string, Plain>>) => string;
+type Render = (
+  time: Date,
+  level: LogLevel,
+  message: string,
+  fields: Readonly<Record<string, Plain>>,
+) => string;
 
-/** Keys that a line sets itself; a field of the same name gets an underscore, since a JSON key counts only once. */
+/** Keys that every line has; a field of the same name gets an underscore, since a JSON key counts only once. */
 const OWN = new Set(['ts', 'level', 'msg']);
 
 /** ts (RFC 3339), level and msg, then the fields in the order in which they were given. */
@@ -13,36 +20,27 @@ export const jsonLine: Render = (time, level, message, fields) => {
   return JSON.stringify(line);
 };
 
-const RESET = '\u001b[0m';
-const DIM = '\u001b[2m';
-const COLOURS: Readonly<Record<string, string>> = {
-  debug: '\u001b[2m',
-  info: '\u001b[32m',
-  warn: '\u001b[33m',
-  error: '\u001b[31m',
-};
+const COLOURS = { debug: 'dim', info: 'green', warn: 'yellow', error: 'red' } as const;
 
 /** `15:04:05.123 INFO  message key=value`, in local time. */
 export function textLine(colours: boolean): Render {
-  const paint = (colour: string | undefined, text: string) =>
-    colours && colour ? `${colour}${text}${RESET}` : text;
+  // The logger has decided about colours: styleText must not ask the stream.
+  const paint = (style: 'dim' | 'green' | 'yellow' | 'red', text: string) =>
+    colours ? styleText(style, text, { validateStream: false }) : text;
   return (time, level, message, fields) => {
-    const rest = pairs('', fields).map(([key, value]) => ` ${paint(DIM, `${key}=`)}${value}`);
+    const rest = pairs('', fields).map(([key, value]) => ` ${paint('dim', `${key}=`)}${value}`);
     const label = level.toUpperCase().padEnd(5);
-    return `${paint(DIM, clockTime(time))} ${paint(COLOURS[level], label)} ${oneLine(withoutCredentials(message))}${rest.join('')}`;
+    return `${paint('dim', clockTime(time))} ${paint(COLOURS[level], label)} ${oneLine(withoutCredentials(message))}${rest.join('')}`;
   };
 }
 
-/**
- * An object's entries are told as `key.inner=value`; of an error the message, which says the rest in words, and the
- * stack where it is wanted.
- */
+/** An object's entries become `key.inner=value`; of an error, only message, cause and stack are shown. */
 function pairs(prefix: string, fields: Readonly<Record<string, Plain>>): [key: string, value: string][] {
   const isError = prefix !== '' && typeof fields.name === 'string' && typeof fields.message === 'string';
-  const told = Object.entries(fields).filter(
+  const shown = Object.entries(fields).filter(
     ([key]) => !isError || ['message', 'cause', 'stack'].includes(key),
   );
-  return told.flatMap(([key, value]): [string, string][] => {
+  return shown.flatMap(([key, value]): [string, string][] => {
     const name = prefix && key === 'message' ? prefix : prefix ? `${prefix}.${key}` : key;
     if (isObject(value) && Object.keys(value).length > 0) return pairs(name, value);
     return [[name, quoted(value)]];
@@ -59,7 +57,7 @@ function quoted(value: Plain): string {
   return visible(JSON.stringify(value));
 }
 
-/** Line breaks and control characters (which could forge lines or drive the terminal) are spelled out. */
+/** Escapes line breaks and control characters, which could forge lines or drive the terminal. */
 function oneLine(text: string): string {
   return visible(text.replaceAll('\n', '\\n').replaceAll('\r', '\\r').replaceAll('\t', ' '));
 }

@@ -3,19 +3,19 @@
 export type Fields = Readonly<Record<string, unknown>>;
 export type Plain = string | number | boolean | null | readonly Plain[] | { readonly [key: string]: Plain };
 
-/** Keys whose values never reach a log. */
+/** Keys whose values are never logged. */
 const SECRET =
   /(?:token|authorization|password|passphrase|secret|cookie|api-?key|private-?key|client-?key(?:-?data)?)$/i;
 const REDACTED = '[redacted]';
-/** A credential inside a text, as in the dump of a request's headers. */
+/** A credential within a text, as in a dump of a request's headers. */
 const CREDENTIAL = /\b(Bearer|Basic)\s+[\w.~+/=-]{8,}/gi;
 
 const MAX_DEPTH = 6;
 const MAX_CAUSES = 8;
-/** What is worth telling of an error beside its message: ours, Node's and undici's. */
+/** Fields of an error that are logged beside its message: the project's own, Node's and undici's. */
 const ERROR_KEYS = ['code', 'status', 'statusCode', 'reason', 'method', 'path', 'retryAfterMs'] as const;
 
-/** `stacks`: whether errors bring their stack. Undefined values are left out. */
+/** @param stacks true if errors keep their stack. Undefined values are left out. */
 export function plainFields(fields: Fields, stacks: boolean): Readonly<Record<string, Plain>> {
   const result: Record<string, Plain> = {};
   for (const [key, value] of Object.entries(fields)) {
@@ -29,7 +29,7 @@ export function withoutCredentials(text: string): string {
   return text.replace(CREDENTIAL, `$1 ${REDACTED}`);
 }
 
-/** The messages of an error and its causes in one line, a message that the one before already contains left out. */
+/** The messages of an error and its causes in one line; a message that the one before it contains is left out. */
 export function messageWithCauses(error: unknown): string {
   const messages: string[] = [];
   let next = error;
@@ -41,7 +41,7 @@ export function messageWithCauses(error: unknown): string {
   return withoutCredentials(messages.join(': '));
 }
 
-/** Node's failure to connect to any of several addresses has no message of its own. */
+/** Node's AggregateError of failed connections to several addresses has no message: theirs are joined. */
 function ownMessage(error: Error): string {
   if (error.message !== '') return error.message;
   const inner =

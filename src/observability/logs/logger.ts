@@ -1,18 +1,17 @@
 /**
- * Structured logs on winston: one line per event, for people (text) or for machines (json). What is logged is put in
- * order and rid of secrets here; winston carries the lines to the stream, those of a moment together: a write for each
- * would cost more than all else here (docs/decisions/0012-performance.md).
+ * Structured logs on winston: one line per event, for people (text) or for machines (json), without secrets. The lines
+ * of some milliseconds are written together, as a write for each line would cost more than everything else here
+ * (docs/decisions/0012-performance.md).
  */
 import { once } from 'node:events';
 import { createLogger as createWinston, format, transports } from 'winston';
 import { type Clock, systemClock } from '../../util/clock.ts';
+import type { LogFormat, LogLevel } from './log-level.ts';
 import { jsonLine, textLine } from './log-line.ts';
 import { type Fields, plainFields } from './log-value.ts';
 
+export type { LogFormat, LogLevel } from './log-level.ts';
 export type { Fields } from './log-value.ts';
-
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-export type LogFormat = 'json' | 'text';
 
 export interface Logger {
   /** Fields are evaluated by the caller: guard costly ones of a debug line with `enabled`. */
@@ -23,7 +22,7 @@ export interface Logger {
   /** A logger that puts `fields` before those of each line. */
   child(fields: Fields): Logger;
   enabled(level: LogLevel): boolean;
-  /** Resolves when every line is out; nothing may be logged afterwards. For before process.exit, which waits for no pipe. */
+  /** Resolves when every line is written; log nothing afterwards. Needed before process.exit, which does not wait for pipes. */
   close(): Promise<void>;
 }
 
@@ -37,10 +36,10 @@ export interface LoggerOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
-/** How long a line that is no warning may wait for others, in milliseconds. */
+/** How long a debug or info line may wait for others, in milliseconds. */
 const GATHER_MS = 20;
 
-/** As winston has it: what is more severe is lower. */
+/** Levels as numbers for winston: lower is more severe. */
 const LEVELS: Readonly<Record<LogLevel, number>> = { error: 0, warn: 1, info: 2, debug: 3 };
 
 export function createLogger(options: LoggerOptions): Logger {
@@ -50,7 +49,7 @@ export function createLogger(options: LoggerOptions): Logger {
   const sink = createWinston({
     level: options.level,
     levels: { ...LEVELS },
-    // The line is complete when it gets here: winston would merge fields named `message` or `level` into it.
+    // The line is complete already: given fields, winston would merge those named `message` or `level` into it.
     format: format.printf(({ message }) => String(message)),
     transports: [new transports.Stream({ stream, eol: '\n' })],
   });
@@ -65,7 +64,7 @@ export function createLogger(options: LoggerOptions): Logger {
     if (pending.length === 0) return;
     const message = pending.join('\n');
     pending = [];
-    // Of no line in particular: what is not wanted was left out before.
+    // Any level that winston passes on: lines below the threshold were dropped before.
     sink.log({ level: 'error', message });
   };
 
@@ -74,7 +73,7 @@ export function createLogger(options: LoggerOptions): Logger {
     const finished = once(sink, 'finish');
     sink.end();
     await finished;
-    // The stream is not ours to end: an empty write comes after all that are under way.
+    // The stream stays open, as others may use it; an empty write ends after all writes before it.
     await new Promise<void>((resolve) => stream.write('', () => resolve()));
   };
 
@@ -88,7 +87,7 @@ export function createLogger(options: LoggerOptions): Logger {
         plainFields(fields ? { ...bound, ...fields } : bound, stacks),
       );
       pending.push(line);
-      // What may be the last words is out when this returns.
+      // Warnings and errors may come right before the process ends: they are written at once.
       if (LEVELS[level] <= LEVELS.warn) flush();
       else flushing ??= setTimeout(flush, GATHER_MS);
     };

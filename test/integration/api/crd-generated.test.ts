@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { CRD_PATH } from '../../../scripts/generate/crd.ts';
+import { CRD_PATH } from '../../../scripts/generators/crd.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const TYPES = 'src/api/generated/segmentation-profile.ts';

@@ -10,7 +10,7 @@ import {
   policyName,
 } from '../../../src/api/names.ts';
 import type { ProfileSpec } from '../../../src/api/profile.ts';
-import { CRD_PATH, readSchema, type SchemaNode } from '../../../scripts/generate/crd.ts';
+import { CRD_PATH, readSchema, type SchemaNode } from '../../../scripts/generators/crd.ts';
 import type { ControlPlane } from '../../env/index.ts';
 import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { ADMITTED, largestProfile, REFUSED } from './profile-cases.ts';

@@ -101,7 +101,10 @@ describe("the profile's Events", () => {
       await Promise.all(namespaces.map((each) => box.deletePolicy(each, `${profile}.default-deny`)));
       await eventually(async () => {
         const repaired = texts(await told(profile, 'DriftRepaired'));
-        const sum = repaired.reduce((total, note) => total + Number(/ (\d+) deleted$/.exec(note)?.[1]), 0);
+        const sum = repaired.reduce(
+          (total, note) => total + Number(/restored (\d+) deleted/.exec(note)?.[1]),
+          0,
+        );
         assert.equal(sum, 24, repaired.join('\n'));
         assert.ok(repaired.length <= 3, repaired.join('\n'));
       }, PATIENCE);

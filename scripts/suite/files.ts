@@ -1,5 +1,7 @@
-// Which files have tests, in the order in which they begin: where several processes take them in turn, what takes longest
-// has to be begun first, so that all are busy to the end.
+/**
+ * The test files, in the order in which they start. Several processes take them in turn: the longest start first, so that
+ * all processes are busy to the end.
+ */
 import { globSync } from 'node:fs';
 
 /** Tests that need a control plane, or tools that have to be built. */
@@ -7,7 +9,7 @@ export const NEED_CONTROL_PLANE = ['integration', 'faults', 'oracle', 'browser']
   (folder) => `test/${folder}/**`,
 );
 
-/** Those that take more than some ten seconds, longest first. The order of the others makes no difference. */
+/** Files that take more than some ten seconds, longest first. */
 const LONGEST = [
   'integration/operator/removal-order',
   'integration/admission/gate',
@@ -43,16 +45,16 @@ const LONGEST = [
 ].map((name) => `test/${name}.test.ts`);
 
 /**
- * Paths from `root`.
+ * Paths relative to `root`.
  *
- * @param unit only those that need no control plane
- * @throws Error if a file that is named here is not there
+ * @param unit true for only those that need no control plane
+ * @throws Error if a file that is named here does not exist
  */
 export function testFiles(root: string, unit: boolean): string[] {
   const found = new Set(globSync('test/**/*.test.ts', { cwd: root }).sort());
   const absent = LONGEST.filter((file) => !found.has(file));
   if (absent.length > 0)
-    throw new Error(`scripts/test/files.ts names what is not there: ${absent.join(', ')}`);
+    throw new Error(`scripts/suite/files.ts names files that do not exist: ${absent.join(', ')}`);
   const needing = new Set(
     globSync(
       NEED_CONTROL_PLANE.map((glob) => `${glob}/*.test.ts`),

@@ -73,7 +73,7 @@ export function chartTemplates(root: string): (readonly [path: string, text: str
 
 /** The schema of the chart's values: that of the hand-written ones, and for `config` that of the configuration file. */
 export function valuesSchema(root: string): readonly [path: string, text: string] {
-  const source = readFileSync(join(root, 'scripts/generate/values.schema.json'), 'utf8');
+  const source = readFileSync(join(root, 'scripts/generators/values.schema.json'), 'utf8');
   const { properties, ...schema } = JSON.parse(source) as { readonly properties: object };
   const description =
     "The operator's configuration file, without apiVersion, kind, and what is set by the chart.";
