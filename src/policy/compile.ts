@@ -32,7 +32,8 @@ import { type NotedRule, PreparedRule, type SourceRule, unique, type UnresolvedP
 import { selectorKey } from './semantics/selector.ts';
 import { byObjectName } from '../util/order.ts';
 
-export type { RuleNote, UnresolvedPeer } from './rules.ts';
+export type { RuleNote } from './notes.ts';
+export type { UnresolvedPeer } from './rules.ts';
 
 export interface Compiled {
   /** Sorted by name. */

@@ -1,14 +1,43 @@
-/** Reads the notes on a generated policy: for which rule of the profile each of its rules was written. Pure. */
+/** The notes on a generated policy: for which rule of the profile each of its rules was written. Pure. */
 import { ANNOTATION_RULES } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
-import type { RuleNote } from './rules.ts';
+
+/** Which rule of the profile a rule of a policy was written for. Stored on the policy, in the order of its rules. */
+export interface RuleNote {
+  /** A rule of the profile, or `baseline.NAME`. */
+  readonly rule: string;
+  /** Only for a dynamic peer: its last known form is found by this label. */
+  readonly peer?: string;
+  /** The description of the profile's rule; only on the first note of each rule. */
+  readonly description?: string;
+}
 
 /** The notes in the order of the policy's rules; empty if somebody wrote something else into the annotation. */
 export function notesOf({ metadata }: Pick<NetworkPolicy, 'metadata'>): readonly (RuleNote | undefined)[] {
+  return parseNotes(metadata.annotations?.[ANNOTATION_RULES] ?? '[]') ?? [];
+}
+
+/** The notes of an annotation; undefined if they can't be read. */
+export function parseNotes(text: string): readonly (RuleNote | undefined)[] | undefined {
   try {
-    const notes: unknown = JSON.parse(metadata.annotations?.[ANNOTATION_RULES] ?? '[]');
-    return Array.isArray(notes) ? (notes as (RuleNote | undefined)[]) : [];
+    const notes: unknown = JSON.parse(text);
+    return Array.isArray(notes) ? (notes as (RuleNote | null)[]).map((note) => note ?? undefined) : undefined;
   } catch {
-    return [];
+    return undefined;
   }
+}
+
+/** The annotation with these notes, in order. The first note of each rule carries its description. */
+export function formatNotes(notes: readonly (RuleNote | undefined)[]): string {
+  const descriptions = new Map<string, string>();
+  for (const note of notes) if (note?.description) descriptions.set(note.rule, note.description);
+  return JSON.stringify(
+    notes.map((note) => {
+      if (note === undefined) return null;
+      const { description: _, ...rest } = note;
+      const description = descriptions.get(note.rule);
+      descriptions.delete(note.rule);
+      return { ...rest, ...(description !== undefined && { description }) };
+    }),
+  );
 }

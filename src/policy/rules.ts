@@ -9,19 +9,10 @@ import type { LabelSelector } from '../api/meta.ts';
 import type { NetworkPolicyPeer, NetworkPolicyPort, PolicyType } from '../api/network-policy.ts';
 import type { Peer } from '../api/profile.ts';
 import type { ClusterFacts, NamespaceFacts } from './facts.ts';
+import type { RuleNote } from './notes.ts';
 import { type DirectionRule, peerKey, portKey, ruleKey } from './semantics/normalize.ts';
 import { classifyPeer, resolvePeer } from './peers/index.ts';
 import type { Grant, PeerContext, Resolution, UnresolvedReason } from './peers/resolution.ts';
-
-/** Which rule of the profile a rule of a policy was written for. Stored on the policy, in the order of its rules. */
-export interface RuleNote {
-  /** A rule of the profile, or `baseline.NAME`. */
-  readonly rule: string;
-  /** Only for a dynamic peer: its last known form is found by this label. */
-  readonly peer?: string;
-  /** The description of the profile's rule; only on the first note of each rule. */
-  readonly description?: string;
-}
 
 /** A rule of the profile or its baseline, of either direction. */
 export interface SourceRule {

@@ -1,6 +1,6 @@
 /** The effect of a single policy: the pods that it isolates and the flows that it allows. Pure. */
 import { DIRECTIONS, type NetworkPolicySpec, type PolicyType } from '../../api/network-policy.ts';
-import { type DirectionRule, isolates, ruleKey, rulesOf, withRules } from '../semantics/normalize.ts';
+import { type DirectionRule, isolates, ruleKey, rulesOf } from '../semantics/normalize.ts';
 import { EVERYTHING, selectorKey } from '../semantics/selector.ts';
 
 /** True if `a` isolates a direction, or has a rule there, that `b` does not. Both select the same pods. */
@@ -12,22 +12,8 @@ export function exceeds(a: NetworkPolicySpec, b: NetworkPolicySpec): boolean {
   });
 }
 
-/** The union of two forms of a policy, which select the same pods. Desired rules come first: the notes are theirs. */
-export function union(observed: NetworkPolicySpec, desired: NetworkPolicySpec): NetworkPolicySpec {
-  const policyTypes = DIRECTIONS.filter(
-    (each) => isolates(observed).includes(each) || isolates(desired).includes(each),
-  );
-  return policyTypes.reduce<NetworkPolicySpec>(
-    (spec, direction) => {
-      const rules = [desired, observed].flatMap((form) => activeRules(form, direction));
-      return withRules(spec, direction, [...new Map(rules.map((rule) => [ruleKey(rule), rule])).values()]);
-    },
-    { podSelector: desired.podSelector ?? {}, policyTypes },
-  );
-}
-
 /** The rules of a direction; none if the direction is not isolated, as they have no effect then. */
-function activeRules(spec: NetworkPolicySpec, direction: PolicyType): DirectionRule[] {
+export function activeRules(spec: NetworkPolicySpec, direction: PolicyType): DirectionRule[] {
   return isolates(spec).includes(direction) ? rulesOf(spec, direction) : [];
 }
 

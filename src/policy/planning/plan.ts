@@ -26,8 +26,9 @@ import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../api/netwo
 import { isolates, isProfileReference } from '../semantics/normalize.ts';
 import { EVERYTHING, selectorKey } from '../semantics/selector.ts';
 import { policyDeltas, type PolicyDelta, shareDirection } from './delta.ts';
-import { carriesRules, isCover, isolatesAll, sameSelector, union } from './effect.ts';
+import { carriesRules, isCover, isolatesAll, sameSelector } from './effect.ts';
 import { withFreeNames } from './free-names.ts';
+import { arranged, union } from './noted-rules.ts';
 import { bridgeFor, coversFor, isTransition } from './transition.ts';
 
 /** Why a write is made; also a label of the metrics. */
@@ -140,17 +141,17 @@ function stagesOf(
   if (observed === undefined)
     return [{ stage: add, step: { verb: 'create', reason: 'missing', policy: desired } }];
   const remove: Stage = carriesRules(observed.spec) ? 'removeRules' : 'removeDenies';
-  const final = update(observed, desired, 'changed');
+  const final = updateStep(updated(observed, desired), 'changed');
   if (!delta.loses) return [{ stage: add, step: final }];
   if (!delta.gains) return [{ stage: remove, step: final }];
   // No other policy changes in this direction: a single write changes all at once.
   if (deltas.every((other) => other === delta || !shareDirection(other, delta)))
     return [{ stage: add, step: final }];
   if (sameSelector(observed.spec, desired.spec)) {
-    const both = { ...desired, spec: union(observed.spec, desired.spec) };
+    const both = updated(observed, union(observed, desired));
     return [
-      { stage: add, step: update(observed, both, 'transition') },
-      { stage: remove, step: final },
+      { stage: add, step: updateStep(both, 'transition') },
+      { stage: remove, step: updateStep(updated(both, desired), 'changed') },
     ];
   }
   const bridge = bridgeFor(desired);
@@ -175,6 +176,10 @@ function createTransition(policy: NetworkPolicy): Step {
   return { verb: 'create', reason: 'transition', policy };
 }
 
+function updateStep(policy: NetworkPolicy, reason: StepReason): Step {
+  return { verb: 'update', reason, policy };
+}
+
 function deleteTransition({ metadata }: NetworkPolicy): Step {
   return { verb: 'delete', reason: 'transition', name: metadata.name };
 }
@@ -193,21 +198,22 @@ function isOpened(
   return selectors(before).some((each) => !isolatedAfter.has(each));
 }
 
-/** The update of `observed` to `desired`, which keeps labels, annotations, owners and finalizers of others. */
-function update(observed: NetworkPolicy, desired: NetworkPolicy, reason: StepReason): Step {
+/** `desired` with the labels, annotations, owners and finalizers of others, and the positions of rules, of `observed`. */
+function updated(observed: NetworkPolicy, desired: NetworkPolicy): NetworkPolicy {
+  const arrangedPolicy = arranged(observed, desired);
   const { labels, annotations, ownerReferences = [], finalizers, name, namespace } = observed.metadata;
   const metadata: ObjectMeta = {
     name,
     ...(namespace !== undefined && { namespace }),
     ...(finalizers && { finalizers }),
     labels: { ...without(labels, OWN_LABELS), ...desired.metadata.labels },
-    annotations: { ...without(annotations, [ANNOTATION_RULES]), ...desired.metadata.annotations },
+    annotations: { ...without(annotations, [ANNOTATION_RULES]), ...arrangedPolicy.metadata.annotations },
     ownerReferences: [
       ...ownerReferences.filter((reference) => !isProfileReference(reference)),
       ...(desired.metadata.ownerReferences ?? []),
     ],
   };
-  return { verb: 'update', reason, policy: { ...desired, metadata } };
+  return { ...arrangedPolicy, metadata };
 }
 
 const OWN_LABELS = [LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE];

@@ -21,6 +21,7 @@ import {
   type NetworkPolicySpec,
   type PolicyType,
 } from '../../api/network-policy.ts';
+import { parseNotes, type RuleNote } from '../notes.ts';
 import { canonicalCidr } from './cidr.ts';
 import { EVERYTHING, selectorKey } from './selector.ts';
 
@@ -87,7 +88,8 @@ export function specKey(spec: NetworkPolicySpec): string {
 
 /**
  * A digest of the parts of a policy that the operator writes: the meaning of its spec, our labels and annotation, and the
- * owning profile. An observed policy with the fingerprint of the desired one needs no write.
+ * owning profile. An observed policy with the fingerprint of the desired one needs no write. The order of rules has no
+ * meaning: the notes count for their rules, in any order.
  */
 export function fingerprint({ metadata, spec }: NetworkPolicy): string {
   const { labels, annotations, ownerReferences } = metadata;
@@ -96,11 +98,32 @@ export function fingerprint({ metadata, spec }: NetworkPolicy): string {
   if (known !== undefined && sameLabels && known.ownerReferences === ownerReferences) return known.text;
   const ours = [LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE].map((key) => labels?.[key] ?? null);
   const owners = (ownerReferences ?? []).filter(isProfileReference).map(({ uid, name }) => `${uid} ${name}`);
-  const notes = annotations?.[ANNOTATION_RULES];
-  const parts = [JSON.stringify([ours, owners.sort(), notes !== undefined]), specKey(spec), notes];
+  const parts = [
+    JSON.stringify([ours, owners.sort()]),
+    specKey(spec),
+    notesKey(spec, annotations?.[ANNOTATION_RULES]),
+  ];
   const text = hash('sha1', parts.join('\n\n\n'), 'base64url');
   fingerprints.set(spec, { labels, annotations, ownerReferences, text });
   return text;
+}
+
+/** Equal for notes that say the same of the same rules; notes that can't be read are compared as text. */
+function notesKey(spec: NetworkPolicySpec, annotation: string | undefined): string {
+  if (annotation === undefined) return 'none';
+  const notes = parseNotes(annotation);
+  if (notes === undefined) return `text ${annotation}`;
+  const longest = Math.max(...DIRECTIONS.map((direction) => rulesOf(spec, direction).length));
+  const noted = DIRECTIONS.flatMap((direction) =>
+    rulesOf(spec, direction).map((rule, index) => {
+      const { description: _, ...rest }: Partial<RuleNote> = { ...notes[index] };
+      return `${ruleKey(rule)} ${JSON.stringify(rest)}`;
+    }),
+  );
+  const descriptions = notes.flatMap((note) =>
+    note?.description ? [JSON.stringify([note.rule, note.description])] : [],
+  );
+  return JSON.stringify([[...new Set(noted)].sort(), descriptions.sort(), notes.slice(longest)]);
 }
 
 /** By spec: compiled policies of many namespaces share their spec, and the other parts with it. */

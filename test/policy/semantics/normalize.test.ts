@@ -258,6 +258,35 @@ describe('the fingerprint of a policy', () => {
     it(`depends on ${name}`, () => assert.notEqual(fingerprint(changed(metadata)), fingerprint(policy)));
   }
 
+  const noted = (...rules: readonly (readonly [app: string, source: string])[]) => ({
+    ...changed({
+      annotations: { 'segmentation.dev/rules': JSON.stringify(rules.map(([, rule]) => ({ rule }))) },
+    }),
+    spec: { ingress: rules.map(([app]) => ({ from: [{ podSelector: { matchLabels: { app } } }] })) },
+  });
+
+  it('does not depend on the order of rules, whose notes move with them', () => {
+    assert.equal(
+      fingerprint(noted(['web', 'a'], ['api', 'b'])),
+      fingerprint(noted(['api', 'b'], ['web', 'a'])),
+    );
+  });
+
+  it('depends on the rule that a note is for', () => {
+    assert.notEqual(
+      fingerprint(noted(['web', 'a'], ['api', 'b'])),
+      fingerprint(noted(['api', 'a'], ['web', 'b'])),
+    );
+  });
+
+  it('depends on notes beyond the rules', () => {
+    const { spec } = noted(['web', 'a']);
+    assert.notEqual(
+      fingerprint({ ...noted(['web', 'a'], ['api', 'b']), spec }),
+      fingerprint(noted(['web', 'a'])),
+    );
+  });
+
   it('depends on the meaning of the spec, and not on its spelling', () => {
     assert.notEqual(fingerprint({ ...policy, spec: { ingress: [] } }), fingerprint(policy));
     assert.equal(
