@@ -1,6 +1,6 @@
 /** Resolves the names that users give to ends of flows: `deploy/cart`, `shop/svc/cart`, `ns/shop`, `10.0.0.1`. */
 import type { Endpoint } from '../../analysis/cluster.ts';
-import { parseAddress, parseCidr } from '../../policy/semantics/cidr.ts';
+import { formatAddress, parseAddress, parseCidr } from '../../policy/semantics/cidr.ts';
 import { selects } from '../../policy/peers/service.ts';
 import { matches } from '../../policy/semantics/selector.ts';
 import { CliError } from '../shell/failure.ts';
@@ -228,24 +228,51 @@ function serviceEnd(service: SnapshotService, snapshot: Snapshot): NamedEnds {
 
 /** The pod, Service or node that has the address: policies see these, not the address. */
 function addressEnd(ip: string, snapshot: Snapshot): NamedEnds {
-  const pod = snapshot.pods.find((each) => each.hostNetwork !== true && each.ips.includes(ip));
+  const isSame = sameAddressAs(ip);
+  const pod = snapshot.pods.find((each) => each.hostNetwork !== true && each.ips.some(isSame));
   if (pod !== undefined)
     return { ends: workloadEnds([pod]), notes: [`${ip} is the address of pod ${pod.namespace}/${pod.name}`] };
-  const service = snapshot.services.find(({ clusterIPs }) => clusterIPs.includes(ip));
-  if (service !== undefined) {
-    const end = serviceEnd(service, snapshot);
-    return {
-      ...end,
-      notes: [`${ip} is Service ${service.namespace}/${service.name}: policies see the pods behind it`],
-    };
-  }
-  const node = snapshot.nodes.find(({ addresses }) => addresses.includes(ip));
+  const service = serviceOfAddress(ip, snapshot);
+  if (service !== undefined) return service;
+  const node = snapshot.nodes.find(({ addresses }) => addresses.some(isSame));
   if (node !== undefined)
     return {
       ends: [address(ip, `node/${node.name}`, node.name)],
       notes: [`${ip} is the address of node ${node.name}`],
     };
   return { ends: [address(ip, ip)], notes: [] };
+}
+
+/** The pods behind the Service that has the address as a cluster IP, an external IP or that of its load balancer. */
+function serviceOfAddress(ip: string, snapshot: Snapshot): NamedEnds | undefined {
+  const isSame = sameAddressAs(ip);
+  for (const service of snapshot.services) {
+    const name = `Service ${service.namespace}/${service.name}`;
+    if (service.clusterIPs.some(isSame)) {
+      return withNotes(serviceEnd(service, snapshot), `${ip} is ${name}: policies see the pods behind it`);
+    }
+    const external = service.external.find((each) => isSame(each.ip));
+    if (external === undefined) continue;
+    const behind = `${ip} is an external address of ${name}: policies see the pods behind it`;
+    const proxied = `the load balancer at ${ip} is a proxy (ipMode: Proxy): traffic to it leaves the cluster first, so egress policies of the source see ${ip}`;
+    return withNotes(serviceEnd(service, snapshot), behind, ...(external.isProxied ? [proxied] : []));
+  }
+  return undefined;
+}
+
+function withNotes(ends: NamedEnds, ...notes: readonly string[]): NamedEnds {
+  return { ...ends, notes: [...ends.notes, ...notes] };
+}
+
+/** Returns a function that is true for every spelling of the address. */
+function sameAddressAs(ip: string): (other: string) => boolean {
+  const wanted = canonical(ip);
+  return (other) => canonical(other) === wanted;
+}
+
+function canonical(ip: string): string {
+  const parsed = parseAddress(ip);
+  return parsed === undefined ? ip : formatAddress(parsed);
 }
 
 function address(ip: string, label: string, node?: string): FlowEnd {

@@ -4,6 +4,7 @@ import type { Protocol } from '../../api/network-policy.ts';
 import type { ServicePort } from '../../policy/facts.ts';
 import type { FlowEnd } from './flow-ends.ts';
 import { CliError } from '../shell/failure.ts';
+import { listText } from '../../util/list-text.ts';
 import type { SnapshotService } from './snapshot.ts';
 
 /** A port, or a range of ports that no rule tells apart. */
@@ -13,6 +14,16 @@ export interface PortQuestion {
   /** Last port of a range. */
   readonly to?: number;
   readonly label: string;
+}
+
+/** A port as `--port` names it. */
+interface NamedPort {
+  /** The argument, for messages. */
+  readonly text: string;
+  readonly name: string;
+  /** Undefined if the port is given by name. */
+  readonly number: number | undefined;
+  readonly protocol: Protocol | undefined;
 }
 
 /**
@@ -26,43 +37,70 @@ export function portsNamed(
   destination: FlowEnd,
   service: SnapshotService | undefined,
 ): PortQuestion[] {
+  const wanted = parsePort(text);
+  const { name, number, protocol } = wanted;
+  const own = containerPorts(destination);
+  if (service !== undefined) {
+    const named = service.ports.filter((each) => each.name === name || each.port === number);
+    const found = named.filter(hasProtocol(protocol));
+    if (found.length > 0) return found.flatMap((each) => targetsOf(each, own));
+    // A number may also be a port of the pods.
+    if (number === undefined || !own.some(({ containerPort }) => containerPort === number)) {
+      const label = `Service ${service.namespace}/${service.name}`;
+      throw portNotFound(wanted, label, named, `no such port; it has ${servicePortsText(service)}`);
+    }
+  }
+  if (number !== undefined) return [question(number, protocol ?? 'TCP', own)];
+  const named = own.filter((each) => each.name === name);
+  const found = named.filter(hasProtocol(protocol));
+  if (found.length > 0)
+    return found.map(({ containerPort, protocol = 'TCP' }) => question(containerPort, protocol, own));
+  const names = own.flatMap((each) => each.name ?? []);
+  const others = names.length > 0 ? `it has ${names.join(', ')}` : 'write a number';
+  throw portNotFound(wanted, destination.label, named, `no port of that name; ${others}`);
+}
+
+/** @throws CliError if the text is no port */
+function parsePort(text: string): NamedPort {
   const [, name = '', protocolText] = /^([^/]+)(?:\/(\w+))?$/.exec(text) ?? [];
-  const given = protocolText?.toUpperCase() as Protocol | undefined;
-  if (name === '' || (given !== undefined && !['TCP', 'UDP', 'SCTP'].includes(given))) {
+  const protocol = protocolText?.toUpperCase() as Protocol | undefined;
+  if (name === '' || (protocol !== undefined && !['TCP', 'UDP', 'SCTP'].includes(protocol))) {
     throw new CliError(`--port ${text}: write a port or its name, such as 8443, 53/UDP or http`);
   }
   const number = /^\d+$/.test(name) ? Number(name) : undefined;
   if (number !== undefined && (number < 1 || number > 65_535))
     throw new CliError(`--port ${text}: ports are from 1 to 65535`);
-  const own = containerPorts(destination);
-  if (service !== undefined) {
-    const found = service.ports.filter(
-      (each) =>
-        (each.name === name || each.port === number) &&
-        (given === undefined || (each.protocol ?? 'TCP') === given),
-    );
-    if (found.length > 0) return found.flatMap((each) => targetsOf(each, own));
-    // A number may also be a port of the pods.
-    if (number === undefined || !own.some(({ containerPort }) => containerPort === number)) {
-      const known = service.ports.map(
-        ({ port, name, protocol }) =>
-          `${port}${protocol === undefined || protocol === 'TCP' ? '' : `/${protocol}`}${name ? ` (${name})` : ''}`,
-      );
-      throw new CliError(
-        `--port ${text}: Service ${service.namespace}/${service.name} has no such port; it has ${known.join(', ') || 'none'}`,
-      );
-    }
-  }
-  if (number !== undefined) return [question(number, given ?? 'TCP', own)];
-  const found = own.filter(
-    (each) => each.name === name && (given === undefined || (each.protocol ?? 'TCP') === given),
+  return { text, name, number, protocol };
+}
+
+function hasProtocol(
+  wanted: Protocol | undefined,
+): ({ protocol }: { readonly protocol?: Protocol }) => boolean {
+  return ({ protocol = 'TCP' }) => wanted === undefined || protocol === wanted;
+}
+
+/** @param named ports of that name or number, which then have other protocols than the wanted one */
+function portNotFound(
+  { text, name }: NamedPort,
+  label: string,
+  named: readonly { readonly protocol?: Protocol }[],
+  otherwise: string,
+): CliError {
+  if (named.length === 0) return new CliError(`--port ${text}: ${label} has ${otherwise}`);
+  const protocols = [...new Set(named.map(({ protocol = 'TCP' }) => protocol))];
+  const forms = protocols.map((protocol) => `${name}/${protocol}`);
+  const advice = [...(protocols.includes('TCP') ? [name] : []), ...forms].join(' or ');
+  return new CliError(
+    `--port ${text}: ${label} has port ${name} for ${listText(protocols)} only: write ${advice}`,
   );
-  if (found.length > 0)
-    return found.map(({ containerPort, protocol = 'TCP' }) => question(containerPort, protocol, own));
-  const known = own.flatMap((each) => each.name ?? []);
-  throw new CliError(
-    `--port ${text}: ${destination.label} has no port of that name; ${known.length > 0 ? `it has ${known.join(', ')}` : 'write a number'}`,
-  );
+}
+
+function servicePortsText({ ports }: SnapshotService): string {
+  const texts = ports.map(({ port, name, protocol = 'TCP' }) => {
+    const number = protocol === 'TCP' ? String(port) : `${port}/${protocol}`;
+    return name ? `${number} (${name})` : number;
+  });
+  return texts.join(', ') || 'none';
 }
 
 /** The ports that a destination declares. */

@@ -39,9 +39,17 @@ export interface SnapshotNamespace extends Namespace {
   readonly assumed: boolean;
 }
 
+export interface ExternalAddress {
+  readonly ip: string;
+  /** True for a load balancer with `ipMode: Proxy`, which also connections from within the cluster pass through. */
+  readonly isProxied: boolean;
+}
+
 export interface SnapshotService extends ServiceFacts {
   readonly namespace: string;
   readonly name: string;
+  /** Its externalIPs and the addresses of its load balancer. */
+  readonly external: readonly ExternalAddress[];
 }
 
 export interface SnapshotInput {
@@ -115,10 +123,11 @@ export class Snapshot {
     const named = this.profiles.flatMap(accountsOf).map(({ namespace }) => namespace);
     this.pods = labelledByAccount(podsOf(objects), new Set(named));
     this.policies = objects.of<NetworkPolicy>('NetworkPolicy');
-    this.services = objects.of<Service>('Service').map(({ metadata, spec }) => ({
+    this.services = objects.of<Service>('Service').map(({ metadata, spec, status }) => ({
       namespace: metadata.namespace ?? '',
       name: metadata.name,
       ...withPortNames(serviceFacts({ spec: spec ?? {} }), spec?.ports ?? []),
+      external: externalAddresses(spec?.externalIPs ?? [], status?.loadBalancer?.ingress ?? []),
     }));
     this.nodes = objects
       .of<KubeObject & RawNode>('Node')
@@ -196,7 +205,26 @@ function withPortNames(service: ServiceFacts, raw: ServiceFacts['ports']): Servi
   };
 }
 
-type Service = KubeObject & Partial<RawService>;
+interface RawLoadBalancerIngress {
+  /** Absent for a load balancer that is known by a host name. */
+  readonly ip?: string;
+  readonly ipMode?: string;
+}
+
+type Service = KubeObject & {
+  readonly spec?: RawService['spec'] & { readonly externalIPs?: readonly string[] };
+  readonly status?: { readonly loadBalancer?: { readonly ingress?: readonly RawLoadBalancerIngress[] } };
+};
+
+function externalAddresses(
+  externalIPs: readonly string[],
+  ingress: readonly RawLoadBalancerIngress[],
+): ExternalAddress[] {
+  return [
+    ...externalIPs.map((ip) => ({ ip, isProxied: false })),
+    ...ingress.flatMap(({ ip, ipMode }) => (ip ? [{ ip, isProxied: ipMode === 'Proxy' }] : [])),
+  ];
+}
 
 /** Adds uid and resourceVersion, by which stores tell objects apart and which manifests lack. */
 function withIdentity<T extends KubeObject>(object: T): T {

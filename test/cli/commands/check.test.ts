@@ -194,6 +194,37 @@ spec: {containers: [{name: a}]}
       '- {from: a/b, to: c/d, expect: allow, prot: 3}',
       /standard input:1: prot: unknown key \(did you mean "port"\?\)/,
     ],
+    [
+      'an empty list of sources',
+      '- {from: [], to: c/d, expect: allow}',
+      /standard input:1: from is empty: no flow would be checked; write an end, such as shop\/deploy\/web/,
+    ],
+    [
+      'an empty list of destinations',
+      '- {from: a/b, to: [], expect: deny}',
+      /standard input:1: to is empty: no flow would be checked; write an end/,
+    ],
+    [
+      'an end that is null',
+      '- from:\n  to: c/d\n  expect: deny',
+      /standard input:1: from is empty: no flow would be checked; write an end/,
+    ],
+    [
+      'a null among its ends',
+      '- {from: [a/b, null], to: c/d, expect: deny}',
+      /standard input:1: from\[1\]: null is not a text/,
+    ],
+    [
+      'a verdict that is null',
+      '- from: a/b\n  to: c/d\n  expect:',
+      /standard input:1: expect is empty; write allow or deny/,
+    ],
+    [
+      'an empty list of ports',
+      '- {from: a/b, to: c/d, port: [], expect: allow}',
+      /standard input:1: port is empty; write a port, such as 8443, or leave port out for every port/,
+    ],
+    ['a check that is null', '-', /standard input:1: null is no check; write \{from: shop\/web/],
     ['invalid YAML', '- {', /standard input: not valid YAML/],
   ];
   for (const [what, stdin, answer] of REFUSED) {

@@ -42,7 +42,14 @@ spec: {jobTemplate: {spec: {template: {metadata: {labels: {app: backup}}, spec: 
 apiVersion: v1
 kind: Service
 metadata: {name: front, namespace: shop}
-spec: {clusterIP: 10.96.0.9, selector: {app: web}, ports: [{name: public, port: 8000, targetPort: http}]}
+spec: {clusterIP: 10.96.0.9, externalIPs: [198.51.100.9], selector: {app: web}, ports: [{name: public, port: 8000, targetPort: http}]}
+status: {loadBalancer: {ingress: [{ip: 203.0.113.9, ipMode: VIP}, {hostname: lb.example.com}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: proxied, namespace: shop}
+spec: {type: LoadBalancer, clusterIP: 10.96.0.10, selector: {app: web}, ports: [{port: 8000, targetPort: http}]}
+status: {loadBalancer: {ingress: [{ip: 203.0.113.10, ipMode: Proxy}]}}
 ---
 apiVersion: v1
 kind: Service
@@ -110,6 +117,24 @@ describe('kubectl segmentation explain', () => {
       0,
       /note: 10\.96\.0\.9 is Service shop\/front: policies see the pods behind it/,
     ],
+    [
+      `shop/api 203.0.113.9 ${pods}`,
+      0,
+      /^ALLOWED {2}shop\/deploy\/api → shop\/pod\/web {2}TCP 80/m,
+      /note: 203\.0\.113\.9 is an external address of Service shop\/front: policies see the pods behind it/,
+    ],
+    [
+      `198.51.100.7 198.51.100.9 ${pods}`,
+      1,
+      /^DENIED {2}198\.51\.100\.7 → shop\/pod\/web/m,
+      /note: 198\.51\.100\.9 is an external address of Service shop\/front/,
+    ],
+    [
+      `shop/api 203.0.113.10 ${pods}`,
+      0,
+      /note: 203\.0\.113\.10 is an external address of Service shop\/proxied: policies see the pods behind it/,
+      /note: .*traffic to it leaves the cluster first, so egress policies of the source see 203\.0\.113\.10/,
+    ],
     [`shop/api 10.0.0.1 -p http ${pods}`, 0, /note: 10\.0\.0\.1 is the address of pod shop\/web/],
     [
       `shop/pod/agent shop/web -p 9 ${pods}`,
@@ -169,7 +194,7 @@ describe('kubectl segmentation explain', () => {
       'shop/deploi/api shop/web',
       /"shop\/deploi\/api": deploi is no kind that has pods: write pod, deploy, sts, ds, job, cj or svc/,
     ],
-    ['shop/svc/web shop/web', /no Service "web" in namespace shop; there is alias, front, lonely/],
+    ['shop/svc/web shop/web', /no Service "web" in namespace shop; there is alias, front, lonely, proxied/],
     ['shop/api shop/alias', /Service shop\/alias is a DNS alias \(ExternalName\): policies see addresses/],
     ['shop/api shop/lonely', /Service shop\/lonely has no pods: its selector matches none in shop/],
     ['shop/api ns/empty', /namespace empty has no pods/],
@@ -183,6 +208,18 @@ describe('kubectl segmentation explain', () => {
     [
       'shop/api shop/web -p 80/TCQ',
       /--port 80\/TCQ: write a port or its name, such as 8443, 53\/UDP or http/,
+    ],
+    [
+      'shop/api shop/web -p http/UDP',
+      /--port http\/UDP: shop\/pod\/web has port http for TCP only: write http or http\/TCP/,
+    ],
+    [
+      'shop/api shop/front -p public/UDP',
+      /--port public\/UDP: Service shop\/front has port public for TCP only: write public or public\/TCP/,
+    ],
+    [
+      'shop/api shop/front -p 8000/SCTP',
+      /--port 8000\/SCTP: Service shop\/front has port 8000 for TCP only: write 8000 or 8000\/TCP/,
     ],
     ['shop/api shop/web -p htp', /--port htp: shop\/pod\/web has no port of that name; it has http/],
     ['shop/api shop/front -p 9', /--port 9: Service shop\/front has no such port; it has 8000 \(public\)/],

@@ -26,7 +26,8 @@ export const check: Command = {
       '      to: shop-payments/svc/payments\n' +
       '      port: 8443                        # or a list; without it, every port that TO serves\n' +
       '      expect: allow                     # or deny: not one of the flows may pass, on any port without port',
-    'Exits with 0 if all pass, with 1 if some fail, with 2 if an end of a check is not there. FILE - is standard input.',
+    'Exits with 0 if all pass, with 1 if some fail, with 2 if an end of a check does not exist or is left empty.\n' +
+      'FILE - is standard input.',
   ],
   examples: [
     { what: 'the cluster', line: 'check flows.yaml' },

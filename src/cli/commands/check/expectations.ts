@@ -40,7 +40,8 @@ const shape = object({
   expect: oneOf(...EXPECTED),
 });
 
-const EXAMPLE = 'checks: [{from: shop/web, to: shop/svc/api, port: 8080, expect: allow}]';
+const EXAMPLE_CHECK = '{from: shop/web, to: shop/svc/api, port: 8080, expect: allow}';
+const EXAMPLE = `checks: [${EXAMPLE_CHECK}]`;
 
 /**
  * @param file the name of the file in messages
@@ -80,6 +81,18 @@ export function readExpectations(text: string, file: string): Expectation[] {
   return found;
 }
 
+/** Keys without which a check means nothing, and what to write there. */
+const REQUIRED = {
+  from: 'an end, such as shop/deploy/web',
+  to: 'an end, such as shop/deploy/web',
+  expect: 'allow or deny',
+} as const;
+
+/** True for null and for an empty list, which templates write in place of a value that they lack. */
+function isEmpty(value: unknown): boolean {
+  return value === null || (Array.isArray(value) && value.length === 0);
+}
+
 function expectation(
   value: unknown,
   file: string,
@@ -87,15 +100,21 @@ function expectation(
   problems: string[],
 ): Expectation | undefined {
   const at = `${file}:${line}: `;
+  if (!isRecord(value)) {
+    problems.push(`${at}${JSON.stringify(value)} is no check; write ${EXAMPLE_CHECK}`);
+    return undefined;
+  }
   const before = problems.length;
   const read = shape(value, at, problems);
-  if (isRecord(value)) {
-    for (const key of ['from', 'to', 'expect']) {
-      if (value[key] === undefined)
-        problems.push(
-          `${at}${key} is missing; write ${key === 'expect' ? 'allow or deny' : 'an end, such as shop/deploy/web'}`,
-        );
+  for (const [key, advice] of Object.entries(REQUIRED)) {
+    if (value[key] === undefined) problems.push(`${at}${key} is missing; write ${advice}`);
+    else if (isEmpty(value[key])) {
+      const effect = key === 'expect' ? '' : ': no flow would be checked';
+      problems.push(`${at}${key} is empty${effect}; write ${advice}`);
     }
+  }
+  if (value['port'] !== undefined && isEmpty(value['port'])) {
+    problems.push(`${at}port is empty; write a port, such as 8443, or leave port out for every port`);
   }
   if (read === undefined || problems.length > before) return undefined;
   const { from = [], to = [], port = [], expect = 'allow' } = read;

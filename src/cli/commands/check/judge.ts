@@ -32,6 +32,8 @@ export function judge(expectation: Expectation, questions: Questions): CheckResu
     }
   }
   const flows = answers.length;
+  // A check of no flow proves nothing, so it must not pass.
+  if (flows === 0 && errors.length === 0) errors.push('there is no flow between these ends to check');
   if (errors.length > 0) return { expectation, outcome: 'error', messages: [...new Set(errors)], flows };
   const wrong = answers.filter(({ explanation }) => explanation.allowed !== (expect === 'allow'));
   if (wrong.length === 0) return { expectation, outcome: 'passed', messages: [], flows };

@@ -71,7 +71,7 @@ export class Questions {
 
   #nothingToAsk(from: readonly FlowEnd[], to: readonly FlowEnd[]): string {
     return [...from, ...to].every(({ pods }) => pods.length === 0)
-      ? 'neither end is a pod of this cluster: no NetworkPolicy is about it'
+      ? 'neither end is a pod of this cluster, or a Service that leads to one: no NetworkPolicy applies'
       : 'the two ends are one and the same pod';
   }
 
