@@ -9,7 +9,7 @@ import { createTransport, type Transport } from '../../kube/http/transport.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Terminal } from '../shell/terminal.ts';
 import { KNOWN_KINDS, type KnownKind, ObjectSet } from './objects.ts';
-import { trimmedPod } from './pods.ts';
+import { isOwnedByJob, trimmedPod } from './pods.ts';
 import { errorMessage } from '../../util/error-message.ts';
 
 export interface ClusterOptions {
@@ -63,6 +63,9 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
     await Promise.all(
       KNOWN_KINDS.filter(({ kind, listed }) => listed && kinds?.includes(kind) !== false).map(readKind),
     );
+    if (objects.of('Pod').some(isOwnedByJob)) {
+      await Promise.all(KNOWN_KINDS.filter(({ kind }) => kind === 'Job').map(readKind));
+    }
     return { objects, unread, context: config.context, namespace: config.namespace };
   } finally {
     terminal.progress('');
@@ -80,11 +83,18 @@ async function listKind(
     {
       transport,
       path: resource.collection(),
-      project: (raw) => put(kind.kind === 'Pod' ? trimmedPod(raw) : trimmed(raw, kind)),
+      project: (raw) => put(project(raw, kind)),
       onPage: () => {},
     },
     new AbortController().signal,
   );
+}
+
+function project(raw: object, kind: KnownKind): KubeObject {
+  if (kind.kind === 'Pod') return trimmedPod(raw);
+  const object = trimmed(raw, kind);
+  // A Job is read for its owner only: its template would stand for pods that are listed as such.
+  return kind.kind === 'Job' ? { kind: kind.kind, metadata: object.metadata } : object;
 }
 
 /** Adds apiVersion and kind, which items of a list lack, and drops managedFields. */

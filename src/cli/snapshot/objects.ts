@@ -9,7 +9,10 @@ export interface KnownKind {
   readonly version: string;
   readonly plural: string;
   readonly namespaced: boolean;
-  /** True if the kind is listed in a cluster. Workloads are not: their pods are. */
+  /**
+   * True if the kind is always listed in a cluster. Workloads are not, as their pods are. Jobs are listed if they own
+   * pods.
+   */
   readonly listed: boolean;
 }
 

@@ -106,7 +106,7 @@ export function podsOf(objects: ObjectSet): WorkloadPod[] {
   const pods = objects
     .of<RawPod>('Pod')
     .filter(({ status }) => status?.phase !== 'Succeeded' && status?.phase !== 'Failed')
-    .map(podOf);
+    .map((pod) => podOf(pod, objects));
   const byWorkload = Map.groupBy(pods, ({ workload }) => workloadKey(workload));
   const made = new Map<string, WorkloadPod>();
   for (const kind of TEMPLATED) {
@@ -149,7 +149,7 @@ export function workloadKey({ kind, namespace, name }: Workload): string {
   return `${namespace}/${kind}/${name}`;
 }
 
-function podOf(raw: RawPod): WorkloadPod {
+function podOf(raw: RawPod, objects: ObjectSet): WorkloadPod {
   const { name, namespace = '', labels = {} } = raw.metadata;
   const { spec = {}, status = {} } = raw;
   const ips = status.podIPs?.map(({ ip }) => ip) ?? (status.podIP ? [status.podIP] : []);
@@ -160,7 +160,7 @@ function podOf(raw: RawPod): WorkloadPod {
     ips,
     ...networkOf(spec),
     ...(spec.nodeName && { node: spec.nodeName }),
-    workload: ownerOf(raw),
+    workload: workloadOf(raw, objects),
     template: false,
     // A Pod of a cluster has a phase; a manifest has none.
     fresh: status.phase === undefined,
@@ -172,9 +172,8 @@ function templatePod(kind: string, object: RawWorkload): WorkloadPod | undefined
   const { spec = {} } = object;
   const template = kind === 'CronJob' ? spec.jobTemplate?.spec?.template : spec.template;
   if (template === undefined || spec.replicas === 0) return undefined;
-  const owner = object.metadata.ownerReferences?.find(({ controller }) => controller === true);
-  // The template of the owner stands for it.
-  if (owner !== undefined) return undefined;
+  // The template of its controller stands for it.
+  if (controllerOf(object.metadata) !== undefined) return undefined;
   return {
     namespace,
     name,
@@ -203,18 +202,35 @@ function networkOf(spec: RawPodSpec): Pick<WorkloadPod, 'ports' | 'hostNetwork' 
   };
 }
 
-/** The workload of a Pod. Names of ReplicaSets and scheduled Jobs are their owner's name and a known suffix. */
-function ownerOf({ metadata }: RawPod): Workload {
-  const { name, namespace = '', labels = {}, ownerReferences = [] } = metadata;
-  const owner: OwnerReference | undefined = ownerReferences.find(({ controller }) => controller === true);
-  if (owner === undefined) return { kind: 'Pod', namespace, name };
+/**
+ * The workload of a Pod. A Deployment gives its ReplicaSets its own name and the hash of the template. Names of Jobs
+ * prove nothing: only the owner of the Job says that it is a CronJob's.
+ */
+function workloadOf({ metadata }: RawPod, objects: ObjectSet): Workload {
+  const { name, namespace = '', labels = {} } = metadata;
+  const owner = controllerOf(metadata);
+  // The kubelet's static pods are owned by their node, which is no workload.
+  if (owner === undefined || owner.kind === 'Node') return { kind: 'Pod', namespace, name };
   const hash = labels['pod-template-hash'];
   if (owner.kind === 'ReplicaSet' && hash !== undefined && owner.name.endsWith(`-${hash}`)) {
     return { kind: 'Deployment', namespace, name: owner.name.slice(0, -hash.length - 1) };
   }
-  const scheduled = /^(.+)-\d{8,10}$/.exec(owner.name)?.[1];
-  if (owner.kind === 'Job' && scheduled !== undefined) return { kind: 'CronJob', namespace, name: scheduled };
-  return { kind: owner.kind, namespace, name: owner.name };
+  const cronJob = owner.kind === 'Job' ? cronJobOf(objects.get('Job', owner.name, namespace)) : undefined;
+  return { kind: cronJob?.kind ?? owner.kind, namespace, name: cronJob?.name ?? owner.name };
+}
+
+function cronJobOf(job: KubeObject | undefined): OwnerReference | undefined {
+  const owner = job && controllerOf(job.metadata);
+  return owner?.kind === 'CronJob' ? owner : undefined;
+}
+
+function controllerOf({ ownerReferences }: KubeObject['metadata']): OwnerReference | undefined {
+  return ownerReferences?.find(({ controller }) => controller === true);
+}
+
+/** True if a Job owns the Pod, so that only the Job says which workload the Pod belongs to. */
+export function isOwnedByJob({ metadata }: KubeObject): boolean {
+  return controllerOf(metadata)?.kind === 'Job';
 }
 
 /** A manifest may hold numbers and booleans where labels are; the API server would refuse them. */
