@@ -9,6 +9,7 @@ import { ACCOUNT_NAMES } from '../policy/admission/accounts.ts';
 import type { AdmissionBinding } from '../policy/admission/binding.ts';
 import type { ClusterConfiguration } from '../policy/facts.ts';
 import { AccountBindings } from './service-accounts/bindings.ts';
+import { AccountProbe } from './service-accounts/probe.ts';
 import { ServiceAccounts } from './service-accounts/reconcile.ts';
 import { Admission } from './admission/reconcile.ts';
 import { accountOf } from './admission/policies.ts';
@@ -119,22 +120,23 @@ export class Controller {
       probe: new AdmissionProbe({ ...this.#resources, transport, bindings, namespace: options.namespace }),
       onNeeded: () => followBindings(ADMISSION_BINDINGS, bindings),
       onRead: (items) => {
-        const stands = items.some(({ metadata }) => metadata.name === ACCOUNT_NAMES.guard);
-        if (stands && this.#accounts.noteStanding()) this.#queue.add(SERVICE_ACCOUNTS, Priority.live);
+        const isGuarded = items.some(({ metadata }) => metadata.name === ACCOUNT_NAMES.guard);
+        if (isGuarded && this.#accounts.noteBinding()) this.#queue.add(SERVICE_ACCOUNTS, Priority.live);
       },
       onReport: (profile) => this.#handlers.statusChanged(profile),
       onRelease: (namespace) => this.#queue.add(namespaceKey(namespace), Priority.live),
     });
-    const accountBindings = new AccountBindings(
-      transport,
-      this.#resources.policies,
-      clock,
-      options.namespace,
-    );
+    const accountBindings = new AccountBindings(transport);
     this.#accounts = new ServiceAccounts({
       ...this.#resources,
       clusterState: this.clusterState,
       bindings: accountBindings,
+      probe: new AccountProbe({
+        ...this.#resources,
+        transport,
+        bindings: accountBindings,
+        namespace: options.namespace,
+      }),
       pods: new Resource(transport, PODS),
       clock,
       random,

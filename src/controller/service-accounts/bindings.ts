@@ -1,213 +1,185 @@
 /**
- * The bindings by which pods are labelled with their ServiceAccount and the label is kept true: reads, writes and
- * removes them, and asks the API server whether it has taken them up (src/policy/admission/accounts.ts).
+ * The bindings by which the API server labels pods with their ServiceAccount and keeps that label true
+ * (src/policy/admission/accounts.ts): read, written and deleted here.
  */
-import type { KubeObject } from '../../api/meta.ts';
-import type { NetworkPolicy } from '../../api/network-policy.ts';
-import type { Clock } from '../../util/clock.ts';
-import { isNotFound } from '../../kube/errors.ts';
-import { Resource } from '../../kube/resource.ts';
-import type { Transport } from '../../kube/http/transport.ts';
-import {
-  ACCOUNT_NAMES,
-  type AccountAnswer,
-  accountAnswer,
-  accountBindingKey,
-  accountProbeRequest,
-  accountProbes,
-  coveredBy,
-  type GuardBinding,
-  guardBinding,
-  isAccountBinding,
-  labelBinding,
-  type MutatingBinding,
-} from '../../policy/admission/accounts.ts';
-import { digest } from '../../policy/admission/binding.ts';
-import type { AccountFailureReason } from '../../policy/facts.ts';
-import { dryRunRefusal } from '../admission/probe.ts';
+import type { KubeObject, ObjectMeta } from '../../api/meta.ts';
 import {
   ADMISSION_BINDINGS,
   ADMISSION_POLICIES,
   MUTATING_BINDINGS,
   MUTATING_POLICIES,
 } from '../../cluster-state/items.ts';
-import { preconditionsOf } from '../../kube/preconditions.ts';
+import { isNotFound } from '../../kube/errors.ts';
+import type { Transport } from '../../kube/http/transport.ts';
+import { Resource } from '../../kube/resource.ts';
+import {
+  ACCOUNT_NAMES,
+  type AccountBinding,
+  type AccountBindingPair,
+  accountBindingKey,
+  coveredBy,
+  type GuardBinding,
+  isAccountBinding,
+  type MutatingBinding,
+} from '../../policy/admission/accounts.ts';
+import { digest } from '../../policy/admission/binding.ts';
+import type { AccountFailureReason } from '../../policy/facts.ts';
+import { deleteObject, writeObject } from '../admission/object-writes.ts';
 
+/** Why the label of pods can't be relied on. */
 export interface AccountFailure {
   readonly reason: AccountFailureReason;
   readonly message: string;
 }
 
-/** What the API server has of it. */
-export interface Standing {
-  readonly label: MutatingBinding | undefined;
-  readonly guard: GuardBinding | undefined;
-  readonly probes: { readonly label: MutatingBinding | undefined; readonly guard: GuardBinding | undefined };
-  /** Namespaces that the guard covers. */
-  readonly covered: readonly string[];
+/** A pair of bindings of which each may be absent. */
+export type ObservedPair = Partial<AccountBindingPair>;
+
+/** The bindings as the API server last returned them. */
+export interface ObservedBindings extends ObservedPair {
+  readonly probe: ObservedPair;
 }
 
-/** How long the API server may take to take bindings up until it is taken not to: it does so every second. Milliseconds. */
-const PATIENCE = 15_000;
+export type InstalledPolicies =
+  /** `id` changes whenever somebody changes the policies. */
+  | { readonly kind: 'installed'; readonly id: string }
+  | { readonly kind: 'missing'; readonly failure: AccountFailure };
+
 const INSTALL = 'kubectl apply -k config/service-accounts (Kubernetes 1.36 or later)';
 
 export class AccountBindings {
   readonly labels: Resource<MutatingBinding>;
-  readonly #guards: Resource<GuardBinding>;
-  readonly #mutating: Resource<KubeObject>;
-  readonly #validating: Resource<KubeObject>;
-  readonly #transport: Transport;
-  readonly #policies: Resource<NetworkPolicy>;
-  readonly #clock: Clock;
-  readonly #namespace: string;
-  /** The answer that is not the wanted one, and since when it has been given; monotonic milliseconds. */
-  #waiting: { readonly answer: AccountAnswer; readonly since: number } | undefined;
+  readonly guards: Resource<GuardBinding>;
+  readonly #mutatingPolicies: Resource<KubeObject>;
+  readonly #validatingPolicies: Resource<KubeObject>;
 
-  /** @param namespace the operator's own */
-  constructor(transport: Transport, policies: Resource<NetworkPolicy>, clock: Clock, namespace: string) {
+  constructor(transport: Transport) {
     this.labels = new Resource(transport, MUTATING_BINDINGS);
-    this.#guards = new Resource(transport, ADMISSION_BINDINGS);
-    this.#mutating = new Resource(transport, MUTATING_POLICIES);
-    this.#validating = new Resource(transport, ADMISSION_POLICIES);
-    this.#transport = transport;
-    this.#policies = policies;
-    this.#clock = clock;
-    this.#namespace = namespace;
+    this.guards = new Resource(transport, ADMISSION_BINDINGS);
+    this.#mutatingPolicies = new Resource(transport, MUTATING_POLICIES);
+    this.#validatingPolicies = new Resource(transport, ADMISSION_POLICIES);
   }
 
   /** @throws ApiError */
-  async read(signal: AbortSignal): Promise<Standing> {
+  async read(signal: AbortSignal): Promise<ObservedBindings> {
     const [labels, guards] = await Promise.all([
       this.labels.listAll({ signal }),
-      this.#guards.listAll({ signal }),
+      this.guards.listAll({ signal }),
     ]);
-    const find = <T extends KubeObject>(items: readonly T[], name: string) =>
-      items.find(({ metadata }) => metadata.name === name);
-    const guard = find(guards.items, ACCOUNT_NAMES.guard);
+    const pair = (ofLabel: string, ofGuard: string): ObservedPair => {
+      const label = labels.items.find(({ metadata }) => metadata.name === ofLabel);
+      const guard = guards.items.find(({ metadata }) => metadata.name === ofGuard);
+      return { ...(label && { label }), ...(guard && { guard }) };
+    };
     return {
-      label: find(labels.items, ACCOUNT_NAMES.label),
-      guard,
-      probes: {
-        label: find(labels.items, ACCOUNT_NAMES.probe),
-        guard: find(guards.items, ACCOUNT_NAMES.probe),
-      },
-      covered: guard !== undefined && isAccountBinding(guard) ? coveredBy(guard) : [],
+      ...pair(ACCOUNT_NAMES.label, ACCOUNT_NAMES.guard),
+      probe: pair(ACCOUNT_NAMES.probe, ACCOUNT_NAMES.probe),
     };
   }
 
-  /**
-   * What identifies the policies that the bindings bring into force, as they are installed; or what is missing.
-   *
-   * @throws ApiError
-   */
-  async installed(signal: AbortSignal): Promise<string | AccountFailure> {
-    const wanted = [
-      [this.#mutating, 'MutatingAdmissionPolicy', ACCOUNT_NAMES.label],
-      [this.#validating, 'ValidatingAdmissionPolicy', ACCOUNT_NAMES.guard],
-      [this.#mutating, 'MutatingAdmissionPolicy', ACCOUNT_NAMES.probe],
-      [this.#validating, 'ValidatingAdmissionPolicy', ACCOUNT_NAMES.probe],
+  /** Reads the policies of config/service-accounts, without which bindings have no effect. @throws ApiError */
+  async installedPolicies(signal: AbortSignal): Promise<InstalledPolicies> {
+    const policies = [
+      [this.#mutatingPolicies, 'MutatingAdmissionPolicy', ACCOUNT_NAMES.label],
+      [this.#validatingPolicies, 'ValidatingAdmissionPolicy', ACCOUNT_NAMES.guard],
+      [this.#mutatingPolicies, 'MutatingAdmissionPolicy', ACCOUNT_NAMES.probe],
+      [this.#validatingPolicies, 'ValidatingAdmissionPolicy', ACCOUNT_NAMES.probe],
     ] as const;
     const found = await Promise.all(
-      wanted.map(async ([resource, kind, name]) => {
-        try {
-          const { uid, generation } = (await resource.get(name, undefined, { signal })).metadata;
-          return { id: `${uid} ${generation}` };
-        } catch (error) {
-          if (isNotFound(error)) return { missing: `the ${kind} ${name} is not installed: ${INSTALL}` };
-          throw error;
-        }
+      policies.map(async ([resource, kind, name]) => {
+        const policy = await find(resource, name, signal);
+        return policy ? { id: `${policy.uid} ${policy.generation}` } : { missing: `${kind} ${name}` };
       }),
     );
     const missing = found.find((each) => each.missing !== undefined)?.missing;
-    return missing === undefined ? digest(found) : { reason: 'NotInstalled', message: missing };
-  }
-
-  /** A name of ours that somebody else holds. */
-  taken({ label, guard, probes }: Standing): AccountFailure | undefined {
-    const theirs = [label, guard, probes.label, probes.guard].find((each) => each && !isAccountBinding(each));
-    if (theirs === undefined) return undefined;
-    return {
-      reason: 'NameTaken',
-      message: `the binding ${theirs.metadata.name} is somebody else's: remove it`,
-    };
-  }
-
-  /** Makes both cover exactly `namespaces`, at least one. @throws ApiError */
-  async put(namespaces: readonly string[], standing: Standing, signal: AbortSignal): Promise<Standing> {
-    const label = await write(this.labels, labelBinding(namespaces), standing.label, signal);
-    const guard = await write(this.#guards, guardBinding(namespaces), standing.guard, signal);
-    return { ...standing, label, guard, covered: namespaces };
-  }
-
-  /** Takes them all away, the guard last. @throws ApiError */
-  async remove({ label, guard, probes }: Standing, signal: AbortSignal): Promise<void> {
-    await erase(this.labels, probes.label, signal);
-    await erase(this.#guards, probes.guard, signal);
-    await erase(this.labels, label, signal);
-    await erase(this.#guards, guard, signal);
-  }
-
-  /** Names the state of bindings and policies: every change makes another. */
-  stateOf({ label, guard }: Standing, installed: string): string {
-    const id = (binding: KubeObject | undefined) =>
-      `${binding?.metadata.uid} ${binding?.metadata.resourceVersion}`;
-    return digest([id(label), id(guard), installed]);
+    if (missing === undefined) return { kind: 'installed', id: digest(found) };
+    const failure = { reason: 'NotInstalled', message: `${missing} is not installed: ${INSTALL}` } as const;
+    return { kind: 'missing', failure };
   }
 
   /**
-   * Whether the API server has taken up what makes up `state`. Writes what it needs to ask.
+   * Creates both bindings of the pair, or updates those that differ.
    *
-   * @returns a AccountFailure where it has not for too long
+   * @param beforeWrite called before each request that changes a binding
+   * @returns the pair as stored
    * @throws ApiError
    */
-  async ask(state: string, { probes }: Standing, signal: AbortSignal): Promise<boolean | AccountFailure> {
-    const wanted = accountProbes(state, this.#namespace);
-    await write(this.labels, wanted.label, probes.label, signal);
-    await write(this.#guards, wanted.guard, probes.guard, signal);
-    const body = accountProbeRequest(state, this.#namespace);
-    const answer = accountAnswer(
-      await dryRunRefusal(this.#transport, this.#policies.collection(this.#namespace), body, signal),
-    );
-    if (answer === 'inForce') {
-      this.#waiting = undefined;
-      return true;
+  async write(
+    desired: AccountBindingPair,
+    observed: ObservedPair,
+    beforeWrite: () => void,
+    signal: AbortSignal,
+  ): Promise<ObservedPair> {
+    const pair: { label?: MutatingBinding; guard?: GuardBinding } = { ...observed };
+    if (differs(desired.label, observed.label)) {
+      beforeWrite();
+      pair.label = await writeObject(this.labels, desired.label, observed.label, signal);
     }
-    const now = this.#clock.monotonic();
-    if (this.#waiting?.answer !== answer) this.#waiting = { answer, since: now };
-    if (now - this.#waiting.since <= PATIENCE) return false;
-    const plugin = answer === 'unlabelled' ? 'MutatingAdmissionPolicy' : 'ValidatingAdmissionPolicy';
-    return {
-      reason: 'NotTakenUp',
-      message:
-        `the API server does not take the bindings up: is its admission plugin ${plugin} disabled, or ` +
-        'config/service-accounts changed?',
-    };
+    if (differs(desired.guard, observed.guard)) {
+      beforeWrite();
+      pair.guard = await writeObject(this.guards, desired.guard, observed.guard, signal);
+    }
+    return pair;
+  }
+
+  /** Deletes the own bindings, the guard last. @throws ApiError */
+  async delete({ label, guard, probe }: ObservedBindings, signal: AbortSignal): Promise<void> {
+    for (const [resource, binding] of [
+      [this.labels, probe.label],
+      [this.guards, probe.guard],
+      [this.labels, label],
+      [this.guards, guard],
+    ] as const) {
+      if (binding !== undefined && isAccountBinding(binding))
+        await deleteObject(resource as Resource<KubeObject>, binding, signal);
+    }
   }
 }
 
-/** What stands afterwards; nothing is written where it says the same. */
-async function write<T extends MutatingBinding | GuardBinding>(
-  resource: Resource<T>,
-  wanted: T,
-  current: T | undefined,
-  signal: AbortSignal,
-): Promise<T> {
-  if (current === undefined) return resource.create(wanted, { signal });
-  if (accountBindingKey(current) === accountBindingKey(wanted)) return current;
-  const metadata = { ...wanted.metadata, ...preconditionsOf(current) };
-  return resource.replace({ ...wanted, metadata }, { signal });
+/** The failure if a foreign binding holds a name that the operator needs. */
+export function nameFailure(observed: ObservedBindings): AccountFailure | undefined {
+  const foreign = all(observed).find((each) => !isAccountBinding(each));
+  if (foreign === undefined) return undefined;
+  const { name } = foreign.metadata;
+  const message = `the binding ${name} is foreign and has a name that the operator needs: delete it`;
+  return { reason: 'NameTaken', message };
 }
 
-async function erase<T extends KubeObject>(
-  resource: Resource<T>,
-  current: T | undefined,
+/** True if any binding exists, whoever created it. */
+export function exists(observed: ObservedBindings): boolean {
+  return all(observed).length > 0;
+}
+
+/** The namespaces that the guard covers. */
+export function coveredNamespaces({ guard }: ObservedPair): readonly string[] {
+  return guard !== undefined && isAccountBinding(guard) ? coveredBy(guard) : [];
+}
+
+/** The state of bindings and policies: every write makes another one. */
+export function stateOf({ label, guard }: ObservedPair, policies: string): string {
+  const id = (binding: KubeObject | undefined) =>
+    `${binding?.metadata.uid} ${binding?.metadata.resourceVersion}`;
+  return digest([id(label), id(guard), policies]);
+}
+
+function all({ label, guard, probe }: ObservedBindings): KubeObject[] {
+  return [label, guard, probe.label, probe.guard].filter((each) => each !== undefined);
+}
+
+function differs(desired: AccountBinding, observed: AccountBinding | undefined): boolean {
+  return observed === undefined || accountBindingKey(observed) !== accountBindingKey(desired);
+}
+
+/** The metadata of the object; undefined if there is none. @throws ApiError */
+async function find(
+  resource: Resource<KubeObject>,
+  name: string,
   signal: AbortSignal,
-): Promise<void> {
-  if (current === undefined || !isAccountBinding(current)) return;
-  const preconditions = preconditionsOf(current);
+): Promise<ObjectMeta | undefined> {
   try {
-    await resource.delete(current.metadata.name, undefined, { preconditions, signal });
+    return (await resource.get(name, undefined, { signal })).metadata;
   } catch (error) {
-    if (!isNotFound(error)) throw error;
+    if (isNotFound(error)) return undefined;
+    throw error;
   }
 }

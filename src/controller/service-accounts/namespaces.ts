@@ -1,95 +1,103 @@
 /**
- * The namespaces whose pods have to be labelled with their ServiceAccount: those that profiles name by such a peer and
- * those where a policy relies on the label, whosever it is. What nothing needs any more goes late, and only by live
- * lists (invariant I4).
+ * The namespaces whose pods have to be labelled with their ServiceAccount: namespaces that profiles name in such a peer,
+ * and namespaces where a policy relies on the label, whoever created it. A namespace is dropped only after a grace period
+ * and by live lists (I4).
  */
 import { LABEL_MANAGED_BY, MANAGER } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
-import type { Clock } from '../../util/clock.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
 import type { Resource } from '../../kube/resource.ts';
 import { labelledFor, reliedOn } from '../../policy/admission/accounts.ts';
-import type { ClusterState } from '../../cluster-state/state.ts';
+import type { Clock } from '../../util/clock.ts';
 
-export interface AccountNamespacesOptions {
-  readonly clusterState: ClusterState;
+export interface LabelledNamespacesOptions {
+  readonly clusterState: Pick<ClusterState, 'profiles' | 'policies'>;
   readonly profiles: Resource<SegmentationProfile>;
   readonly policies: Resource<NetworkPolicy>;
   readonly clock: Clock;
 }
 
-export interface Needed {
-  /** Their bindings are written. */
-  readonly wanted: ReadonlySet<string>;
-  /** Their bindings stay where they are. */
-  readonly relied: ReadonlySet<string>;
+export interface NeededNamespaces {
+  /** The bindings have to cover them. */
+  readonly desired: ReadonlySet<string>;
+  /** Where the bindings cover them, they go on to. */
+  readonly reliedOn: ReadonlySet<string>;
 }
 
-/** How long nothing may need a namespace's bindings until they go, in milliseconds: a reconcile may be under way. */
-const GRACE = 5_000;
+/** How long a namespace stays covered that nothing needs, in milliseconds: a reconcile may be about to rely on it. */
+const GRACE_MS = 5_000;
 
-export class AccountNamespaces {
-  readonly #options: AccountNamespacesOptions;
-  /** Since when nothing has needed the bindings in a namespace; monotonic milliseconds. */
-  readonly #unneeded = new Map<string, number>();
+export class LabelledNamespaces {
+  readonly #options: LabelledNamespacesOptions;
+  /** By covered namespace that nothing needs: when that was found first, in monotonic milliseconds. */
+  readonly #unneededSince = new Map<string, number>();
 
-  constructor(options: AccountNamespacesOptions) {
+  constructor(options: LabelledNamespacesOptions) {
     this.#options = options;
   }
 
-  /** What is needed, by what is watched. */
-  needed(): Needed {
+  /** The needed namespaces by the cluster state. */
+  needed(): NeededNamespaces {
     const { clusterState } = this.#options;
-    const wanted = new Set<string>();
+    const desired = new Set<string>();
     for (const { profile } of clusterState.profiles.values())
-      for (const namespace of labelledFor(profile)) wanted.add(namespace);
+      for (const namespace of labelledFor(profile)) desired.add(namespace);
     const relied = new Set<string>();
     for (const { reliesOn, fingerprint } of clusterState.policies.values()) {
       for (const namespace of reliesOn) {
         relied.add(namespace);
-        // A retained one of ours, whose binding somebody took away.
-        if (fingerprint !== undefined) wanted.add(namespace);
+        // An own policy: retained, say, by a profile that is gone. Its namespace is covered again if somebody deleted the
+        // bindings.
+        if (fingerprint !== undefined) desired.add(namespace);
       }
     }
-    return { wanted, relied };
+    return { desired, reliedOn: relied };
   }
 
   /**
-   * The namespaces to be covered now: what is needed, and what must not go yet.
+   * The namespaces to cover now: the needed ones, and covered ones that must not be dropped yet.
    *
-   * @param covered those that are
-   * @returns sorted
+   * @param covered the namespaces that the bindings cover
+   * @returns sorted names
    * @throws ApiError
    */
-  async covering(
-    { wanted, relied }: Needed,
+  async toCover(
+    needed: NeededNamespaces,
     covered: readonly string[],
     signal: AbortSignal,
   ): Promise<string[]> {
-    const now = this.#options.clock.monotonic();
-    const unneeded = covered.filter((each) => !wanted.has(each) && !relied.has(each));
-    for (const each of this.#unneeded.keys()) if (!unneeded.includes(each)) this.#unneeded.delete(each);
-    for (const each of unneeded) if (!this.#unneeded.has(each)) this.#unneeded.set(each, now);
-    const due = unneeded.filter((each) => now - (this.#unneeded.get(each) ?? now) >= GRACE);
+    const due = this.#dueOf(
+      covered.filter((each) => !needed.desired.has(each) && !needed.reliedOn.has(each)),
+    );
     const live = due.length > 0 ? await this.#neededLive(signal) : new Set<string>();
-    const gone = new Set(due.filter((each) => !live.has(each)));
-    for (const each of gone) this.#unneeded.delete(each);
-    return [...new Set([...wanted, ...covered.filter((each) => !gone.has(each))])].sort();
+    const dropped = new Set(due.filter((each) => !live.has(each)));
+    for (const each of dropped) this.#unneededSince.delete(each);
+    return [...new Set([...needed.desired, ...covered.filter((each) => !dropped.has(each))])].sort();
   }
 
-  /** When the time of each namespace ends that nothing needs; monotonic milliseconds. */
-  due(): number[] {
-    return [...this.#unneeded.values()].map((since) => since + GRACE);
+  /** When the grace period of each unneeded namespace ends, in monotonic milliseconds. */
+  graceEnds(): number[] {
+    return [...this.#unneededSince.values()].map((since) => since + GRACE_MS);
   }
 
-  /** The same question to the API server, whose answer decides: what is watched may be behind (I4). */
+  /** Of these unneeded namespaces, those whose grace period has ended. */
+  #dueOf(unneeded: readonly string[]): string[] {
+    const now = this.#options.clock.monotonic();
+    for (const each of this.#unneededSince.keys())
+      if (!unneeded.includes(each)) this.#unneededSince.delete(each);
+    for (const each of unneeded) if (!this.#unneededSince.has(each)) this.#unneededSince.set(each, now);
+    return unneeded.filter((each) => now - (this.#unneededSince.get(each) ?? now) >= GRACE_MS);
+  }
+
+  /** The needed namespaces by live lists, because watches may lag (I4). */
   async #neededLive(signal: AbortSignal): Promise<Set<string>> {
     const { profiles, policies } = this.#options;
     const labelSelector = `${LABEL_MANAGED_BY}=${MANAGER}`;
-    const [named, made] = await Promise.all([
+    const [allProfiles, ownPolicies] = await Promise.all([
       profiles.listAll({ signal }),
       policies.listAll({ labelSelector, signal }),
     ]);
-    return new Set([...named.items.flatMap(labelledFor), ...made.items.flatMap(reliedOn)]);
+    return new Set([...allProfiles.items.flatMap(labelledFor), ...ownPolicies.items.flatMap(reliedOn)]);
   }
 }

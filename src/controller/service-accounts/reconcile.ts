@@ -1,288 +1,295 @@
 /**
- * Keeps what peers of kind `serviceAccount` rely on: that the API server labels the pods of the namespaces that they
- * name, and keeps the label true. One key of the work queue, for all profiles. What it finds out becomes facts, which
- * compiling asks for.
+ * Reconciles what peers of kind `serviceAccount` rely on: the API server labels the pods of the namespaces that they name,
+ * and keeps the label true. One key of the work queue serves all profiles. The result is facts, which the compiler reads.
  *
- * The order, which a peer's meaning depends on:
- * 1. the bindings cover the namespace, and the API server has taken them up (it is asked by a probe);
- * 2. then pods are counted that have a label which is not true: it was written before. With any, the peer is unresolved;
- * 3. then the peer resolves. Pods that run as the account and have no label are counted, and reported.
- * The other way round: the bindings go from a namespace only when no profile names it and no policy relies on the label
- * there, whosever it is, by live lists.
+ * The order gives such a peer its meaning:
+ * 1. The bindings cover the namespace, and a probe shows that the API server has taken them up.
+ * 2. Pods whose label is not true are counted: it was written earlier. While there are any, the peer is unresolved.
+ * 3. The peer resolves. Pods that run as the account without a label are counted and reported.
+ * In reverse, a namespace stays covered until live lists show that no profile names it and no policy relies on the label
+ * there, whoever created the policy.
  */
 import type { KubeObject } from '../../api/meta.ts';
-import { LABEL_SERVICE_ACCOUNT } from '../../api/names.ts';
-import type { Random } from '../../util/clock.ts';
 import { isAborted, isCollectionMissing, isForbidden } from '../../kube/errors.ts';
 import type { Resource } from '../../kube/resource.ts';
-import { type Account, accountsOf } from '../../policy/admission/accounts.ts';
+import { type Account, type AccountAnswer, accountBindings } from '../../policy/admission/accounts.ts';
+import {
+  advance,
+  isChanged,
+  overdue,
+  type TakeUp,
+  type TakeUpEvent,
+  UNKNOWN,
+} from '../../policy/admission/take-up.ts';
 import type { ServiceAccountFacts } from '../../policy/facts.ts';
-import { MOST_COUNTED } from '../../policy/peers/service-account.ts';
-import type { AccountBindings, AccountFailure } from './bindings.ts';
-import { AccountNamespaces, type AccountNamespacesOptions } from './namespaces.ts';
-import { DONE, givenUp, retry } from '../queue/outcome.ts';
-import type { Outcome } from '../queue/key-queue.ts';
+import type { Random } from '../../util/clock.ts';
 import { errorMessage } from '../../util/error-message.ts';
+import type { Outcome } from '../queue/key-queue.ts';
+import { DONE, givenUp, retry } from '../queue/outcome.ts';
+import {
+  type AccountBindings,
+  type AccountFailure,
+  coveredNamespaces,
+  exists,
+  nameFailure,
+  type ObservedBindings,
+  stateOf,
+} from './bindings.ts';
+import { countPods } from './count-pods.ts';
+import { type NamedAccount, NamedAccounts } from './named-accounts.ts';
+import { LabelledNamespaces, type LabelledNamespacesOptions, type NeededNamespaces } from './namespaces.ts';
+import type { AccountProbe } from './probe.ts';
 
-export interface ServiceAccountsOptions extends AccountNamespacesOptions {
+export interface ServiceAccountsOptions extends LabelledNamespacesOptions {
   readonly bindings: AccountBindings;
+  readonly probe: AccountProbe;
   readonly pods: Resource<KubeObject>;
   readonly random: Random;
-  /** Bindings are wanted, or there: from now on their changes matter. */
+  /** Bindings are needed, or exist: from now on their changes matter. */
   readonly onNeeded: () => void;
-  /** What is known of the account has changed. */
+  /** The facts of the account have changed. */
   readonly onChange: (account: Account) => void;
 }
 
-/** Of one account that a profile names. */
-interface Known {
-  readonly account: Account;
-  facts: ServiceAccountFacts | undefined;
-  /** When its pods are to be counted next; monotonic milliseconds. */
-  due: number;
-}
+type Unconfirmed = Exclude<AccountAnswer, 'inForce'>;
 
-/** How soon the API server is asked again whether it has taken the bindings up: it does so every second. Milliseconds. */
-const PROBE_INTERVAL = 100;
-/** How soon something that a person has to bring is looked for again, in milliseconds. */
-const MISSING_INTERVAL = 2_000;
-/** From the guard being in force in this API server until the others follow, in milliseconds: they do within a second. */
-const SETTLE = 1_500;
-/** A request that was under way then has ended by now, in milliseconds: the API server gives each a minute. */
-const UNDER_WAY = 70_000;
-/** How often pods are counted while some are not as they should be, and while all are; milliseconds. */
-const RECOUNT = 5_000;
-const RECOUNT_CLEAN = 300_000;
+/** Until the API server is asked again whether it has taken up the bindings, which it does every second. */
+const PROBE_INTERVAL_MS = 100;
+/** Until the operator looks again for an object that a person has to create. */
+const MISSING_INTERVAL_MS = 2_000;
+/** How long the probe may give an answer. */
+const PATIENCE_MS: Readonly<Record<Unconfirmed, number>> = { notYet: 15_000, unlabelled: 15_000 };
+/** From the guard being in force in one API server until it is in all: they take up bindings within a second. */
+const OTHER_SERVERS_MS = 1_500;
+/** From then on no request is under way that began before the guard was in force: the API server gives each a minute. */
+const UNDER_WAY_MS = 70_000;
+/** Between two counts of pods: while some are unlabelled or mislabelled, and while none are. */
+const RECOUNT_MS = 5_000;
+const RECOUNT_CLEAN_MS = 300_000;
 
 export class ServiceAccounts {
   readonly #options: ServiceAccountsOptions;
-  readonly #namespaces: AccountNamespaces;
-  /** By NAMESPACE/NAME. */
-  readonly #known = new Map<string, Known>();
-  /** Since when the guard has been in force in each namespace, without a gap; monotonic milliseconds. */
-  readonly #guarded = new Map<string, number>();
-  /** Bindings may stand; until one was seen or wanted nothing is read. */
-  #mayStand = false;
-  /** The state of the bindings that is in force, by the probe. */
-  #inForce: string | undefined;
-  /** The state that this process left. */
-  #left: string | undefined;
-  /** Why it can't be found out how things stand. */
-  #failure: string | undefined;
+  readonly #namespaces: LabelledNamespaces;
+  readonly #accounts: NamedAccounts;
+  #takeUp: TakeUp<Unconfirmed> = UNKNOWN;
+  /** By namespace: since when the guard has been in force there without a gap, in monotonic milliseconds. */
+  readonly #guardedSince = new Map<string, number>();
+  /** True if bindings may exist. While they can't, and none are needed, nothing is read. */
+  #mayExist = false;
+  /** The error of the last reconcile, if it can't tell what is in force. */
+  #error: string | undefined;
 
   constructor(options: ServiceAccountsOptions) {
     this.#options = options;
-    this.#namespaces = new AccountNamespaces(options);
+    this.#namespaces = new LabelledNamespaces(options);
+    this.#accounts = new NamedAccounts(options.onChange);
   }
 
-  /** What is known of the pods of an account; undefined as long as it has to be found out. */
-  facts({ namespace, name }: Account): ServiceAccountFacts | undefined {
-    return this.#known.get(`${namespace}/${name}`)?.facts;
+  /** The facts of the account's pods; undefined until they are found out. */
+  facts(account: Account): ServiceAccountFacts | undefined {
+    return this.#accounts.facts(account);
   }
 
-  /** Why nothing is known of it, if that takes a reason. */
+  /** Why facts are not known; undefined if they are only not known yet. */
   get failure(): string | undefined {
-    return this.#failure;
+    return this.#error;
   }
 
-  /** A binding of these was seen. @returns whether that is news */
-  noteStanding(): boolean {
-    const news = !this.#mayStand;
-    this.#mayStand = true;
-    return news;
+  /** A binding of label or guard was seen. @returns true if none was known to exist */
+  noteBinding(): boolean {
+    const isNew = !this.#mayExist;
+    this.#mayExist = true;
+    return isNew;
   }
 
   async reconcile(signal: AbortSignal): Promise<Outcome> {
     try {
       const outcome = await this.#reconcile(signal);
-      this.#failure = undefined;
+      this.#error = undefined;
       return outcome;
     } catch (error) {
       if (isAborted(error)) return givenUp(error, signal);
       const failure = failureOf(error);
       if (failure !== undefined) return this.#fail(failure);
       const message = errorMessage(error);
-      const news = this.#failure !== message;
-      this.#failure = message;
-      // Whoever waits for it reports why.
-      for (const { account, facts } of this.#known.values())
-        if (news && facts === undefined) this.#options.onChange(account);
+      const isNew = this.#error !== message;
+      this.#error = message;
+      if (isNew) this.#accounts.notifyUnknown();
       return retry(error);
     }
   }
 
   async #reconcile(signal: AbortSignal): Promise<Outcome> {
-    const { bindings, onNeeded } = this.#options;
-    this.#follow();
+    const { bindings, clusterState, onNeeded } = this.#options;
+    this.#accounts.follow([...clusterState.profiles.values()].map(({ profile }) => profile));
     const needed = this.#namespaces.needed();
-    if (needed.wanted.size === 0 && !this.#mayStand) {
-      this.#judgeUnguarded(new Set());
-      return DONE;
-    }
-    const before = await bindings.read(signal);
-    this.#mayStand = [before.label, before.guard, before.probes.label, before.probes.guard].some(Boolean);
-    if (needed.wanted.size === 0 && !this.#mayStand) {
-      this.#judgeUnguarded(new Set());
-      return DONE;
-    }
+    if (this.#isUnused(needed)) return this.#rest();
+    const observed = await bindings.read(signal);
+    this.#mayExist = exists(observed);
+    if (this.#isUnused(needed)) return this.#rest();
     onNeeded();
-    const installed = await bindings.installed(signal);
-    if (typeof installed !== 'string') return this.#fail(installed);
-    const taken = bindings.taken(before);
+
+    const policies = await bindings.installedPolicies(signal);
+    if (policies.kind === 'missing') return this.#fail(policies.failure);
+    const taken = nameFailure(observed);
     if (taken !== undefined) return this.#fail(taken);
 
-    const namespaces = await this.#namespaces.covering(needed, before.covered, signal);
-    const covered = new Set(namespaces);
-    for (const each of this.#guarded.keys()) if (!covered.has(each)) this.#guarded.delete(each);
-    this.#judgeUnguarded(covered);
-    if (namespaces.length === 0) {
-      this.#lapse();
-      await bindings.remove(before, signal);
-      this.#mayStand = false;
-      return DONE;
-    }
-    // Somebody changed or deleted the bindings, or the policies behind them: there may have been a gap.
-    if (this.#left !== undefined && bindings.stateOf(before, installed) !== this.#left) this.#lapse();
-    const standing = await bindings.put(namespaces, before, signal);
-    this.#mayStand = true;
-    const state = bindings.stateOf(standing, installed);
-    this.#left = state;
-    if (state !== this.#inForce) {
-      const answer = await bindings.ask(state, standing, signal);
-      if (typeof answer === 'object') return this.#fail(answer);
-      // What was covered before and is now has been so all the time.
-      if (!answer) return { kind: 'again', afterMs: PROBE_INTERVAL };
-      this.#inForce = state;
-    }
-    const now = this.#options.clock.monotonic();
-    for (const namespace of namespaces) if (!this.#guarded.has(namespace)) this.#guarded.set(namespace, now);
-    await this.#count(signal);
+    const covered = coveredNamespaces(observed);
+    const namespaces = await this.#namespaces.toCover(needed, covered, signal);
+    this.#markUnguarded(new Set(namespaces));
+    if (namespaces.length === 0) return this.#unbind(observed, signal);
+    if (!(await this.#isInForce(namespaces, observed, policies.id, signal))) return this.#awaitTakeUp();
+    this.#markGuarded(namespaces);
+    await this.#countDuePods(signal);
     return this.#next();
   }
 
-  /** Knows exactly the accounts that profiles name. */
-  #follow(): void {
-    const named = new Map<string, Account>();
-    for (const { profile } of this.#options.clusterState.profiles.values())
-      for (const account of accountsOf(profile)) named.set(`${account.namespace}/${account.name}`, account);
-    for (const key of this.#known.keys()) if (!named.has(key)) this.#known.delete(key);
-    for (const [key, account] of named)
-      if (!this.#known.has(key)) this.#known.set(key, { account, facts: undefined, due: 0 });
+  #isUnused({ desired }: NeededNamespaces): boolean {
+    return desired.size === 0 && !this.#mayExist;
   }
 
-  /** Counts the pods of the accounts whose time it is. */
-  async #count(signal: AbortSignal): Promise<void> {
-    const { clock, random } = this.#options;
-    for (const known of this.#known.values()) {
-      const since = this.#guarded.get(known.account.namespace);
-      const now = clock.monotonic();
-      if (since === undefined) continue;
-      if (now < since + SETTLE) known.due = since + SETTLE;
-      if (now < known.due) continue;
-      const facts = await this.#countOne(known.account, signal);
-      const clean = facts.unlabelled === 0 && facts.mislabelled === 0;
-      const interval = (clean ? RECOUNT_CLEAN : RECOUNT) * (0.9 + 0.2 * random());
-      known.due = now < since + UNDER_WAY ? Math.min(now + interval, since + UNDER_WAY) : now + interval;
-      this.#set(known, facts);
-    }
+  /** No namespace is covered, and none has to be. */
+  #rest(): Outcome {
+    this.#markUnguarded(new Set());
+    return DONE;
   }
 
-  async #countOne({ namespace, name }: Account, signal: AbortSignal): Promise<ServiceAccountFacts> {
-    // Pods of the node's network are no peers of any policy, and finished ones have none.
-    const running = 'status.phase!=Succeeded,status.phase!=Failed';
-    const count = async (account: string, label: string) => {
-      const fieldSelector = `spec.serviceAccountName${account},spec.hostNetwork=false,${running}`;
-      const labelSelector = `${LABEL_SERVICE_ACCOUNT}${label}`;
-      const limit = MOST_COUNTED + 1;
-      const options = { namespace, fieldSelector, labelSelector, limit, signal, metadataOnly: true };
-      return (await this.#options.pods.list(options)).items.length;
-    };
-    const [unlabelled, mislabelled] = await Promise.all([
-      count(`=${name}`, `!=${name}`),
-      count(`!=${name}`, `=${name}`),
-    ]);
-    return { unlabelled, mislabelled };
+  async #unbind(observed: ObservedBindings, signal: AbortSignal): Promise<Outcome> {
+    this.#lapse();
+    this.#takeUp = UNKNOWN;
+    await this.#options.bindings.delete(observed, signal);
+    this.#mayExist = false;
+    return DONE;
   }
 
-  /** When to look again. */
-  #next(): Outcome {
+  /** Makes the bindings cover the namespaces, and asks the probe if that is needed to know. @throws ApiError */
+  async #isInForce(
+    namespaces: readonly string[],
+    observed: ObservedBindings,
+    policies: string,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { bindings, probe, clock } = this.#options;
+    const found = stateOf(observed, policies);
+    // Somebody changed or deleted the bindings, or the policies behind them: pods may have been unguarded for a while.
+    if (isChanged(this.#takeUp, found)) this.#lapse();
+    this.#advance({ kind: 'stored', state: found });
+    const beforeWrite = () => this.#advance({ kind: 'writing' });
+    const stored = await bindings.write(accountBindings(namespaces), observed, beforeWrite, signal);
+    this.#mayExist = true;
+    const state = stateOf(stored, policies);
+    this.#advance({ kind: 'stored', state });
+    if (this.#takeUp.stage === 'inForce') return true;
+    const answer = await probe.ask(state, observed.probe, signal);
+    this.#advance({ kind: 'answered', state, answer, nowMs: clock.monotonic() });
+    return answer === 'inForce';
+  }
+
+  #awaitTakeUp(): Outcome {
+    const answer = overdue(this.#takeUp, PATIENCE_MS, this.#options.clock.monotonic());
+    // A namespace that was covered before and still is has been guarded all the time.
+    if (answer === undefined) return { kind: 'again', afterMs: PROBE_INTERVAL_MS };
+    const plugin = answer === 'unlabelled' ? 'MutatingAdmissionPolicy' : 'ValidatingAdmissionPolicy';
+    return this.#fail({
+      reason: 'NotTakenUp',
+      message:
+        `the API server does not take up the bindings: enable its admission plugin ${plugin} if that is disabled, and ` +
+        'apply config/service-accounts again if its policies were changed',
+    });
+  }
+
+  #markGuarded(namespaces: readonly string[]): void {
     const now = this.#options.clock.monotonic();
-    const times = [
-      ...[...this.#known.values()]
-        .filter(({ account }) => this.#guarded.has(account.namespace))
-        .map(({ due }) => due),
-      ...this.#namespaces.due(),
-    ];
-    return times.length === 0
-      ? DONE
-      : { kind: 'again', afterMs: Math.max(PROBE_INTERVAL, Math.min(...times) - now) };
+    for (const each of namespaces) if (!this.#guardedSince.has(each)) this.#guardedSince.set(each, now);
   }
 
-  /** ServiceAccounts of namespaces that nothing is bound in, as only profiles name them that write no policies. */
-  #judgeUnguarded(covered: ReadonlySet<string>): void {
-    for (const known of this.#known.values()) {
-      const { namespace } = known.account;
-      if (!covered.has(namespace)) this.#set(known, failing(UNGUARDED));
-      else if (known.facts?.failure?.reason === UNGUARDED.reason) this.#set(known, undefined);
+  /** In a namespace that is not covered, the label proves nothing. Only profiles under Audit name such a namespace. */
+  #markUnguarded(covered: ReadonlySet<string>): void {
+    for (const each of this.#guardedSince.keys()) if (!covered.has(each)) this.#guardedSince.delete(each);
+    for (const named of this.#accounts.values()) {
+      if (!covered.has(named.account.namespace)) this.#accounts.set(named, failing(UNGUARDED));
+      else if (named.facts?.failure?.reason === UNGUARDED.reason) this.#accounts.set(named, undefined);
     }
   }
 
-  /** What was found out counts no more. What is enforced stays until it is found out again (I3). */
+  /** Counts the pods of each account in a guarded namespace whose time has come. */
+  async #countDuePods(signal: AbortSignal): Promise<void> {
+    const { clock, pods } = this.#options;
+    for (const named of this.#accounts.values()) {
+      const since = this.#guardedSince.get(named.account.namespace);
+      if (since === undefined) continue;
+      const now = clock.monotonic();
+      if (now < since + OTHER_SERVERS_MS) named.countDue = since + OTHER_SERVERS_MS;
+      if (now < named.countDue) continue;
+      const facts = await countPods(named.account, pods, signal);
+      named.countDue = this.#nextCount(facts, since, now);
+      this.#accounts.set(named, facts);
+    }
+  }
+
+  /** When to count again: no later than when the last request has ended that began before the guard was in force. */
+  #nextCount({ unlabelled, mislabelled }: ServiceAccountFacts, since: number, now: number): number {
+    const intervalMs = unlabelled === 0 && mislabelled === 0 ? RECOUNT_CLEAN_MS : RECOUNT_MS;
+    const next = now + intervalMs * (0.9 + 0.2 * this.#options.random());
+    return now < since + UNDER_WAY_MS ? Math.min(next, since + UNDER_WAY_MS) : next;
+  }
+
+  /** When to reconcile again: for the next count, or the end of a grace period. */
+  #next(): Outcome {
+    const guarded = (named: NamedAccount) => this.#guardedSince.has(named.account.namespace);
+    const counts = [...this.#accounts.values()].filter(guarded).map(({ countDue }) => countDue);
+    const times = [...counts, ...this.#namespaces.graceEnds()];
+    if (times.length === 0) return DONE;
+    const afterMs = Math.min(...times) - this.#options.clock.monotonic();
+    return { kind: 'again', afterMs: Math.max(PROBE_INTERVAL_MS, afterMs) };
+  }
+
+  #advance(event: TakeUpEvent<Unconfirmed>): void {
+    this.#takeUp = advance(this.#takeUp, event);
+  }
+
+  /** Earlier probes and counts no longer prove anything. */
   #lapse(): void {
-    this.#unsettle();
-    for (const known of this.#known.values()) {
-      if (known.facts?.failure === undefined) known.facts = undefined;
-      known.due = 0;
-    }
-  }
-
-  #unsettle(): void {
-    this.#inForce = undefined;
-    this.#left = undefined;
-    this.#guarded.clear();
+    this.#advance({ kind: 'lapsed' });
+    this.#guardedSince.clear();
+    this.#accounts.dropCounts();
   }
 
   #fail(failure: AccountFailure): Outcome {
-    this.#unsettle();
-    for (const known of this.#known.values()) {
-      known.due = 0;
-      this.#set(known, failing(failure));
+    this.#advance({ kind: 'lapsed' });
+    this.#guardedSince.clear();
+    for (const named of this.#accounts.values()) {
+      named.countDue = 0;
+      this.#accounts.set(named, failing(failure));
     }
-    return { kind: 'again', afterMs: MISSING_INTERVAL };
-  }
-
-  /** Facts that say the same stay the same object: what was made of them is remembered by it. */
-  #set(known: Known, facts: ServiceAccountFacts | undefined): void {
-    if (JSON.stringify(known.facts) === JSON.stringify(facts)) return;
-    known.facts = facts;
-    this.#options.onChange(known.account);
+    return { kind: 'again', afterMs: MISSING_INTERVAL_MS };
   }
 }
 
 const UNGUARDED: AccountFailure = {
   reason: 'NotGuarded',
   message:
-    'the pods of its namespace are not labelled, as no profile that enforces names it: they are once one has `mode: Enforce`',
+    'the pods of its namespace are not labelled, because no profile that enforces names it: they are once one has `mode: Enforce`',
 };
 
 function failing({ reason, message }: AccountFailure): ServiceAccountFacts {
   return { failure: { reason, message }, unlabelled: 0, mislabelled: 0 };
 }
 
-/** What a failed request means; undefined for what passes. */
+/** The failure that a failed request means; undefined if a retry may succeed. */
 function failureOf(error: unknown): AccountFailure | undefined {
   const message = errorMessage(error);
   if (isCollectionMissing(error)) {
     return {
       reason: 'Unsupported',
       message:
-        'the API server does not know MutatingAdmissionPolicies: peers by ServiceAccount need Kubernetes 1.36 or later; ' +
+        'the API server has no MutatingAdmissionPolicies: peers by ServiceAccount need Kubernetes 1.36 or later; ' +
         `name the pods by a podSelector instead (${message})`,
     };
   }
   if (!isForbidden(error)) return undefined;
   return {
     reason: 'NotInstalled',
-    message: `the operator lacks what peers by ServiceAccount need: kubectl apply -k config/service-accounts (Kubernetes 1.36 or later; ${message})`,
+    message: `the operator lacks permissions that peers by ServiceAccount need: kubectl apply -k config/service-accounts (Kubernetes 1.36 or later; ${message})`,
   };
 }

@@ -1,10 +1,10 @@
 /**
- * The label that says as whom a pod runs: which namespaces need it, and the bindings that have the API server write it
- * and keep it true there. Pure.
+ * The label that names a pod's ServiceAccount: the namespaces that need it, and the bindings by which the API server
+ * writes the label on their pods and keeps it true. Pure.
  *
- * One pair of bindings serves all profiles. They do not belong to one, as the guard has to outlive every policy that
- * relies on the label, and a policy can outlive its profile. Nor do they carry the operator's usual label: an older
- * version, after a rollback, would take them for bindings that nobody asks for.
+ * One pair of bindings serves all profiles. A profile does not own it, because the guard has to outlive every policy that
+ * relies on the label, and a policy can outlive its profile. The pair does not carry the operator's usual label either: an
+ * older version, after a rollback, would delete bindings that carry it and that no profile asks for.
  */
 import type { KubeObject, LabelSelector, StringMap } from '../../api/meta.ts';
 import { GROUP, LABEL_NAMESPACE_NAME, LABEL_SERVICE_ACCOUNT } from '../../api/names.ts';
@@ -14,14 +14,16 @@ import { rulesOf } from '../semantics/normalize.ts';
 import { type BindingSpec, digest, isEnforcing, type ResourceRule } from './binding.ts';
 import { probeRequest } from './probe.ts';
 
-/** Policies and bindings of config/service-accounts: the mutating one, the validating one, and one of each to ask by. */
+/** The policies of config/service-accounts, and their bindings, by name. There are two probes, one of each kind. */
 export const ACCOUNT_NAMES = {
+  /** The MutatingAdmissionPolicy that labels pods. */
   label: 'service-account-label.segmentation.dev',
+  /** The ValidatingAdmissionPolicy that keeps the label true. */
   guard: 'service-account-guard.segmentation.dev',
   probe: 'service-account-probe.segmentation.dev',
 } as const;
 
-/** Marks the bindings that this operator writes. */
+/** The label of the bindings that this operator writes. */
 const OWN: StringMap = { [`${GROUP}/binds`]: 'service-accounts' };
 
 /** A ServiceAccount that a profile names. */
@@ -34,8 +36,15 @@ export type MutatingBinding = KubeObject & {
   readonly spec: Pick<BindingSpec, 'policyName' | 'matchResources'>;
 };
 export type GuardBinding = KubeObject & { readonly spec: Omit<BindingSpec, 'paramRef'> };
+export type AccountBinding = MutatingBinding | GuardBinding;
 
-/** The accounts that the profile's rules name, each once. */
+/** The binding that labels pods and the binding that guards the label; or the probes of both. */
+export interface AccountBindingPair {
+  readonly label: MutatingBinding;
+  readonly guard: GuardBinding;
+}
+
+/** The ServiceAccounts that the profile's rules name, without duplicates. */
 export function accountsOf({ spec }: SegmentationProfile): Account[] {
   const peers = [
     ...(spec.ingress ?? []).flatMap(({ from }) => from),
@@ -47,12 +56,12 @@ export function accountsOf({ spec }: SegmentationProfile): Account[] {
   return [...found.values()];
 }
 
-/** Namespaces whose pods are to be labelled for the profile's sake: none under Audit, which has nothing done. */
+/** Namespaces whose pods have to be labelled for the profile: none under Audit, and none for a deleted profile. */
 export function labelledFor(profile: SegmentationProfile): string[] {
   return isEnforcing(profile) ? [...new Set(accountsOf(profile).map(({ namespace }) => namespace))] : [];
 }
 
-/** Namespaces whose pods' label the policy relies on, as compile() writes such peers; whoever made it. Sorted. */
+/** Namespaces whose pods' label the policy relies on, in the form that compile() writes; whoever created it. Sorted. */
 export function reliedOn({ spec }: NetworkPolicy): readonly string[] {
   let found: Set<string> | undefined;
   for (const direction of DIRECTIONS) {
@@ -65,11 +74,16 @@ export function reliedOn({ spec }: NetworkPolicy): readonly string[] {
       }
     }
   }
-  return found === undefined ? NONE : [...found].sort();
+  return found === undefined ? NO_NAMESPACES : [...found].sort();
 }
 
-/** One for all policies: nearly every one relies on no label. */
-const NONE: readonly string[] = [];
+/** Shared by nearly all policies of the cluster. */
+const NO_NAMESPACES: readonly string[] = [];
+
+/** The pair of bindings that covers `namespaces`. */
+export function accountBindings(namespaces: readonly string[]): AccountBindingPair {
+  return { label: labelBinding(namespaces), guard: guardBinding(namespaces) };
+}
 
 /** The binding by which new pods of `namespaces` are labelled. */
 export function labelBinding(namespaces: readonly string[]): MutatingBinding {
@@ -81,7 +95,7 @@ export function labelBinding(namespaces: readonly string[]): MutatingBinding {
   };
 }
 
-/** The binding by which that label of the pods of `namespaces` stays true. */
+/** The binding by which the label of pods of `namespaces` stays true. */
 export function guardBinding(namespaces: readonly string[]): GuardBinding {
   return {
     apiVersion: 'admissionregistration.k8s.io/v1',
@@ -95,36 +109,30 @@ export function guardBinding(namespaces: readonly string[]): GuardBinding {
   };
 }
 
-/** The namespaces that a binding of these covers; none where somebody has changed it so that this can't be told. */
+/** The namespaces that the binding covers; none if somebody changed its selector to another form. */
 export function coveredBy(binding: MutatingBinding | undefined): readonly string[] {
   const { matchLabels, matchExpressions = [] } = binding?.spec.matchResources?.namespaceSelector ?? {};
   const [only, ...others] = matchExpressions;
-  const plain = matchLabels === undefined && others.length === 0 && only?.operator === 'In';
-  return plain && only.key === LABEL_NAMESPACE_NAME ? (only.values ?? []) : [];
+  const isOwnForm = matchLabels === undefined && others.length === 0 && only?.operator === 'In';
+  return isOwnForm && only.key === LABEL_NAMESPACE_NAME ? (only.values ?? []) : [];
 }
 
 /**
- * The bindings that are asked by, of each kind: their being in force means that all which make up `state` are.
+ * The bindings of the two probes. If they are in force, so are the bindings that make up `state`, which were written
+ * before them.
  *
  * @param namespace the operator's own
  */
-export function accountProbes(
-  state: string,
-  namespace: string,
-): { readonly label: MutatingBinding; readonly guard: GuardBinding } {
-  const matchResources = {
-    ...inNamespaces([namespace]),
-    resourceRules: [
-      {
-        apiGroups: ['networking.k8s.io'],
-        apiVersions: ['v1'],
-        resources: ['networkpolicies'],
-        operations: ['CREATE'],
-        resourceNames: [accountProbeRequest(state, namespace).metadata.name],
-      } satisfies ResourceRule,
-    ],
+export function accountProbes(state: string, namespace: string): AccountBindingPair {
+  const rule: ResourceRule = {
+    apiGroups: ['networking.k8s.io'],
+    apiVersions: ['v1'],
+    resources: ['networkpolicies'],
+    operations: ['CREATE'],
+    resourceNames: [accountProbeRequest(state, namespace).metadata.name],
   };
-  const [label, guard] = [labelBinding([]), guardBinding([])];
+  const matchResources = { ...inNamespaces([namespace]), resourceRules: [rule] };
+  const { label, guard } = accountBindings([]);
   const metadata = { name: ACCOUNT_NAMES.probe, labels: OWN };
   const policyName = ACCOUNT_NAMES.probe;
   return {
@@ -133,7 +141,7 @@ export function accountProbes(
   };
 }
 
-/** The object that is asked for, as a dry run. */
+/** The NetworkPolicy that the operator asks to create, as a dry run. */
 export function accountProbeRequest(state: string, namespace: string): NetworkPolicy {
   return probeRequest(`accounts-${state}`, namespace);
 }
@@ -141,30 +149,31 @@ export function accountProbeRequest(state: string, namespace: string): NetworkPo
 export type AccountAnswer =
   /** Label and guard are in force. */
   | 'inForce'
-  /** The guard is; pods are not labelled yet. */
+  /** The guard is in force; pods are not labelled yet. */
   | 'unlabelled'
+  /** The guard is not in force yet. */
   | 'notYet';
 
-/** @param refusal the message with which the request was refused; undefined if it was not */
+/** @param refusal the message with which the request was refused; undefined if it was admitted */
 export function accountAnswer(refusal: string | undefined): AccountAnswer {
   if (refusal?.includes('the label and its guard are in force')) return 'inForce';
   return refusal?.includes('the guard is in force, the label is not') ? 'unlabelled' : 'notYet';
 }
 
-/** Whether the binding is one that this operator writes. */
+/** True if this operator wrote the binding. */
 export function isAccountBinding({ metadata }: KubeObject): boolean {
   return Object.entries(OWN).every(([key, value]) => metadata.labels?.[key] === value);
 }
 
-/** A digest of what is wanted of a binding, whatever a later API server adds to it. */
-export function accountBindingKey(binding: MutatingBinding | GuardBinding): string {
+/** A digest of the fields that this operator sets; a field that a later API server adds does not change it. */
+export function accountBindingKey(binding: AccountBinding): string {
   const { policyName, matchResources } = binding.spec;
   const { matchPolicy, namespaceSelector, objectSelector, resourceRules = [] } = matchResources ?? {};
   return digest({
     own: isAccountBinding(binding),
     policyName,
     actions: 'validationActions' in binding.spec ? binding.spec.validationActions : null,
-    // Neither kind relies on a parameter.
+    // Neither kind has a parameter. Somebody may have added one.
     parameter: 'paramRef' in binding.spec ? binding.spec.paramRef : null,
     match: [matchPolicy, namespaceSelector ?? {}, objectSelector ?? {}],
     exclude: (matchResources as { excludeResourceRules?: unknown })?.excludeResourceRules ?? null,
@@ -176,7 +185,7 @@ export function accountBindingKey(binding: MutatingBinding | GuardBinding): stri
   });
 }
 
-/** Also all pods of a namespace that is made later. */
+/** Matches by name, and so also the pods of a namespace that is created later. */
 function inNamespaces(namespaces: readonly string[]): BindingSpec['matchResources'] {
   const namespaceSelector: LabelSelector = {
     matchExpressions: [

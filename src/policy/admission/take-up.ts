@@ -24,8 +24,8 @@
 export type TakeUp<A extends string> =
   /** The bindings were not read yet. */
   | { readonly stage: 'unknown' }
-  /** A write has begun, and the bindings were not read since. */
-  | ({ readonly stage: 'writing' } & Followed)
+  /** A write has begun, and the bindings were not read since. `state` is what was stored before it. */
+  | ({ readonly stage: 'writing'; readonly state: string | undefined } & Followed)
   | ({ readonly stage: 'written'; readonly state: string; readonly waiting?: Waiting<A> } & Followed)
   | { readonly stage: 'inForce'; readonly state: string };
 
@@ -62,10 +62,10 @@ export const UNKNOWN = { stage: 'unknown' } as const;
 export function advance<A extends string>(takeUp: TakeUp<A>, event: TakeUpEvent<A>): TakeUp<A> {
   switch (event.kind) {
     case 'stored':
-      if (isStoredAs(takeUp, event.state)) return takeUp;
+      if (takeUp.stage !== 'writing' && stateOf(takeUp) === event.state) return takeUp;
       return { stage: 'written', state: event.state, isFollowed: isFollowed(takeUp) };
     case 'writing':
-      return { stage: 'writing', isFollowed: isFollowed(takeUp) };
+      return { stage: 'writing', state: stateOf(takeUp), isFollowed: isFollowed(takeUp) };
     case 'answered':
       if (takeUp.stage !== 'written' || takeUp.state !== event.state) return takeUp;
       if (event.answer === 'inForce') return { stage: 'inForce', state: event.state };
@@ -83,9 +83,10 @@ export function isFollowed(takeUp: TakeUp<string>): boolean {
   return takeUp.stage === 'inForce' || (takeUp.stage !== 'unknown' && takeUp.isFollowed);
 }
 
-/** True if the bindings were known, and `state` is not what was known: somebody else may have written them. */
+/** True if the bindings were read as `state` and this is another state than the last known one. */
 export function isChanged(takeUp: TakeUp<string>, state: string): boolean {
-  return takeUp.stage !== 'unknown' && !isStoredAs(takeUp, state);
+  const known = stateOf(takeUp);
+  return known !== undefined && known !== state;
 }
 
 /**
@@ -103,6 +104,7 @@ export function overdue<A extends string>(
   return nowMs - sinceMs > patienceMs[answer] ? answer : undefined;
 }
 
-function isStoredAs(takeUp: TakeUp<string>, state: string): boolean {
-  return 'state' in takeUp && takeUp.state === state;
+/** The last known state of the stored bindings. */
+function stateOf(takeUp: TakeUp<string>): string | undefined {
+  return takeUp.stage === 'unknown' ? undefined : takeUp.state;
 }

@@ -101,7 +101,7 @@ describe('a peer by ServiceAccount', () => {
       await at.says(profile, 'NotInstalled', missing);
       assert.equal(await at.isRuled(profile), true);
       await suite.plane.kubectlRun(['delete', '-k', CONFIG, '--ignore-not-found']);
-      await at.says(profile, 'NotInstalled', /lacks what peers by ServiceAccount need: kubectl apply -k/);
+      await at.says(profile, 'NotInstalled', /lacks permissions that peers by ServiceAccount need: kubectl apply -k/);
       assert.doesNotMatch(JSON.stringify(await at.box.policies(at.server)), new RegExp(`${LABEL}":"default`));
       await suite.plane.kubectlRun(['apply', '-k', CONFIG]);
       await at.ready(profile);
@@ -119,7 +119,7 @@ describe('a peer by ServiceAccount', () => {
         spec: { policyName: 'theirs', validationActions: ['Audit'] },
       });
       const profile = await at.box.profile('p', at.from());
-      await at.says(profile, 'NameTaken', /is somebody else's: remove it/);
+      await at.says(profile, 'NameTaken', /is foreign and has a name that the operator needs: delete it/);
       await suite.plane.admin.send('DELETE', `${GUARDS}/${GUARD}`);
       await at.ready(profile);
       await at.box.remove();

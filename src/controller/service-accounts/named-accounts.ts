@@ -1,0 +1,66 @@
+/** The ServiceAccounts that profiles name, and the facts of their pods that peers are resolved from. No I/O. */
+import type { SegmentationProfile } from '../../api/profile.ts';
+import { type Account, accountsOf } from '../../policy/admission/accounts.ts';
+import type { ServiceAccountFacts } from '../../policy/facts.ts';
+
+export interface NamedAccount {
+  readonly account: Account;
+  /** Undefined until they are found out. */
+  facts: ServiceAccountFacts | undefined;
+  /** When its pods are counted next, in monotonic milliseconds. */
+  countDue: number;
+}
+
+export class NamedAccounts {
+  /** By NAMESPACE/NAME. */
+  readonly #accounts = new Map<string, NamedAccount>();
+  readonly #onChange: (account: Account) => void;
+
+  /** @param onChange the facts of the account have changed */
+  constructor(onChange: (account: Account) => void) {
+    this.#onChange = onChange;
+  }
+
+  facts(account: Account): ServiceAccountFacts | undefined {
+    return this.#accounts.get(keyOf(account))?.facts;
+  }
+
+  values(): Iterable<NamedAccount> {
+    return this.#accounts.values();
+  }
+
+  /** Holds exactly the accounts that these profiles name, with the facts known so far. */
+  follow(profiles: Iterable<SegmentationProfile>): void {
+    const named = new Map<string, Account>();
+    for (const profile of profiles)
+      for (const account of accountsOf(profile)) named.set(keyOf(account), account);
+    for (const key of this.#accounts.keys()) if (!named.has(key)) this.#accounts.delete(key);
+    for (const [key, account] of named)
+      if (!this.#accounts.has(key)) this.#accounts.set(key, { account, facts: undefined, countDue: 0 });
+  }
+
+  /** Equal facts stay the same object, because compiled rules are cached by it. */
+  set(named: NamedAccount, facts: ServiceAccountFacts | undefined): void {
+    if (JSON.stringify(named.facts) === JSON.stringify(facts)) return;
+    named.facts = facts;
+    this.#onChange(named.account);
+  }
+
+  /** Drops counts, without a notice: the policies made from them stay until the pods are counted again (I3). */
+  dropCounts(): void {
+    for (const named of this.#accounts.values()) {
+      if (named.facts?.failure === undefined) named.facts = undefined;
+      named.countDue = 0;
+    }
+  }
+
+  /** Notifies of the accounts whose facts are not known: the reason why they are not has changed. */
+  notifyUnknown(): void {
+    for (const { account, facts } of this.#accounts.values())
+      if (facts === undefined) this.#onChange(account);
+  }
+}
+
+function keyOf({ namespace, name }: Account): string {
+  return `${namespace}/${name}`;
+}
