@@ -1,6 +1,6 @@
 /**
- * The policies of config/admission by name, and the bindings that bring them into force: the operator writes bindings
- * only, never a rule of its own making.
+ * The policies of config/admission by name, and the bindings that bring them into force. The operator writes bindings
+ * only: every rule is in a policy that a person has installed. Pure.
  */
 import { createHash } from 'node:crypto';
 import type { KubeObject, LabelSelector } from '../../api/meta.ts';
@@ -16,8 +16,8 @@ import type { SegmentationProfile } from '../../api/profile.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 
 /**
- * The ValidatingAdmissionPolicies, by what they are for. The API server's refusals name the policy and its binding, and
- * some say little else: the names have to.
+ * Names of the ValidatingAdmissionPolicies, by purpose. A refusal of the API server names the policy and its binding, and
+ * some refusals have no other text: so each name says why.
  */
 export const POLICY_NAMES = {
   gate: 'no-pod-before-default-deny.segmentation.dev',
@@ -36,7 +36,7 @@ export interface ResourceRule {
   readonly resourceNames?: readonly string[];
 }
 
-/** admissionregistration.k8s.io/v1, ValidatingAdmissionPolicyBinding; with every default written out. */
+/** The spec of an admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding, with every default written out. */
 export interface BindingSpec {
   readonly policyName: string;
   readonly validationActions: readonly ('Deny' | 'Warn' | 'Audit')[];
@@ -57,27 +57,27 @@ export interface AdmissionBinding extends KubeObject {
   readonly spec: BindingSpec;
 }
 
-/** Whether the profile writes policies, and stays: one that does not has nothing refused for its sake. */
+/** True if the profile writes policies and is not being deleted. For any other profile nothing is refused. */
 export function isEnforcing({ spec, metadata }: SegmentationProfile): boolean {
   return spec.mode === 'Enforce' && metadata.deletionTimestamp === undefined;
 }
 
-/** The namespaces that the profile selects, but for its own exclusions and those of `others`. */
-export function namespacesOf({ spec }: SegmentationProfile, others: readonly string[]): LabelSelector {
+/** Selects the namespaces of the profile, without those that it excludes and without `excluded`. */
+export function namespacesOf({ spec }: SegmentationProfile, excluded: readonly string[]): LabelSelector {
   const { matchLabels, matchExpressions = [] } = spec.namespaceSelector;
-  const excluded = new Set([...others, ...(spec.excludeNamespaces ?? [])]);
+  const names = new Set([...excluded, ...(spec.excludeNamespaces ?? [])]);
   return {
     ...(matchLabels && { matchLabels }),
     matchExpressions: [
       ...matchExpressions,
-      ...(excluded.size > 0
-        ? [{ key: LABEL_NAMESPACE_NAME, operator: 'NotIn' as const, values: [...excluded].sort() }]
+      ...(names.size > 0
+        ? [{ key: LABEL_NAMESPACE_NAME, operator: 'NotIn' as const, values: [...names].sort() }]
         : []),
     ],
   };
 }
 
-/** The binding of one policy for one profile. It goes with the profile, whoever removes that. */
+/** The binding of a policy for a profile. The profile owns it, so that it is deleted with the profile in any case. */
 export function profileBinding(
   { metadata }: SegmentationProfile,
   policy: AdmissionPolicy,
@@ -96,12 +96,12 @@ export function profileBinding(
   };
 }
 
-/** Whether the binding is one that this operator writes. */
+/** True if this operator wrote the binding. */
 export function isOwnBinding({ metadata }: KubeObject): boolean {
   return metadata.labels?.[LABEL_MANAGED_BY] === MANAGER;
 }
 
-/** A digest of what is wanted of a binding: of the fields above, whatever a later API server adds to them. */
+/** A digest of the fields that this operator sets; a field that a later API server adds does not change it. */
 export function bindingKey({ metadata, spec }: AdmissionBinding): string {
   const { policyName, validationActions, matchResources, paramRef } = spec;
   const { matchPolicy, namespaceSelector, objectSelector, resourceRules = [] } = matchResources ?? {};
@@ -123,7 +123,7 @@ export function bindingKey({ metadata, spec }: AdmissionBinding): string {
   });
 }
 
-/** 16 hexadecimal digits, the same for values of the same contents. */
+/** 16 hexadecimal digits: equal for equal values, whatever the order of their keys. */
 export function digest(value: unknown): string {
   const text = canonicalJSON(value);
   return createHash('sha256').update(text).digest('hex').slice(0, 16);

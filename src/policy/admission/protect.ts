@@ -1,16 +1,17 @@
-/** The bindings that keep others from changing a profile's policies, and from widening it by policies of their own. Pure. */
+/** The bindings of a profile's protection, and of its limit for the policies of tenants. Pure. */
 import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { type AdmissionBinding, isEnforcing, namespacesOf, profileBinding } from './binding.ts';
 
 const ACTIONS = { Enforce: 'Deny', Warn: 'Warn', Audit: 'Audit' } as const;
 
+/** True if the profile asks that changes of its policies by others are refused, or warned of. */
 export function wantsProtection(profile: SegmentationProfile): boolean {
   const { protect = 'Disabled' } = profile.spec.admission ?? {};
   return protect !== 'Disabled' && isEnforcing(profile);
 }
 
-/** It finds the profile's policies by their labels, in any namespace: before a change, and after it. */
+/** The protection selects policies by their labels, in any namespace: before a change, and after it. */
 export function protectionOf(profile: SegmentationProfile): AdmissionBinding {
   const { name } = profile.metadata;
   const { protect } = profile.spec.admission ?? {};
@@ -25,12 +26,13 @@ export function protectionOf(profile: SegmentationProfile): AdmissionBinding {
   });
 }
 
+/** True if the profile asks that foreign policies which would widen it are refused, warned of, or audited. */
 export function wantsTenantLimit(profile: SegmentationProfile): boolean {
   const { tenantPolicies = 'Any' } = profile.spec.admission ?? {};
   return tenantPolicies !== 'Any' && isEnforcing(profile);
 }
 
-/** It is about all NetworkPolicies of the namespaces that the profile selects. */
+/** The tenant limit selects all NetworkPolicies of the namespaces that the profile selects. */
 export function tenantLimitOf(
   profile: SegmentationProfile,
   protectedNamespaces: readonly string[],

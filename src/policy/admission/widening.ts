@@ -1,6 +1,6 @@
 /**
- * What somebody else's NetworkPolicy allows that a profile's `tenantPolicies` would not admit. Pure. The counterpart of
- * config/admission/tenant_policies.yaml for policies that were there before.
+ * Finds the access that a foreign NetworkPolicy allows and that a profile's tenant limit would not admit. Pure. It judges
+ * policies that existed before the limit, as config/admission/tenant_policies.yaml judges new ones.
  */
 import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
 import {
@@ -12,45 +12,46 @@ import {
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { isolates, rulesOf } from '../semantics/normalize.ts';
 
-/** Whom a policy allows; from the most to the least. */
-const KINDS = ['everyone', 'addresses', 'other namespaces', 'its own namespace'] as const;
-type Kind = (typeof KINDS)[number];
+/** Scopes of a peer, from the widest to the narrowest. */
+const SCOPES = ['everyone', 'addresses', 'other namespaces', 'its own namespace'] as const;
+type PeerScope = (typeof SCOPES)[number];
 
-/** Which kinds a policy allows in each direction, a bit for each: it is kept of every policy of the cluster. */
+/** The scopes of the peers that a policy allows, a bit for each direction and scope. The cache holds it for every policy. */
 export type PeerScopes = number;
 
 export function peerScopesOf({ metadata, spec }: NetworkPolicy): PeerScopes {
   let scopes = 0;
   for (const direction of isolates(spec)) {
     for (const { peers } of rulesOf(spec, direction)) {
-      const kinds = peers?.map((peer) => kindOf(peer, metadata.namespace ?? '')) ?? (['everyone'] as const);
-      for (const kind of kinds) scopes |= bit(direction, kind);
+      const found = peers?.map((peer) => scopeOf(peer, metadata.namespace ?? '')) ?? (['everyone'] as const);
+      for (const scope of found) scopes |= bit(direction, scope);
     }
   }
   return scopes;
 }
 
-/** In words what of `scopes` widens the profile; undefined if nothing does. */
+/** Names the scopes that widen the profile, such as `ingress from everyone`; undefined if none does. */
 export function wideningOf({ spec }: SegmentationProfile, scopes: PeerScopes): string | undefined {
   const limit = spec.admission?.tenantPolicies ?? 'Any';
   if (limit === 'Any') return undefined;
   const parts = DIRECTIONS.filter((each) => spec.isolation.includes(each)).flatMap((direction) => {
-    const kinds = KINDS.filter(
-      (kind) => (scopes & bit(direction, kind)) !== 0 && (limit === 'None' || kind !== 'its own namespace'),
+    const found = SCOPES.filter(
+      (scope) =>
+        (scopes & bit(direction, scope)) !== 0 && (limit === 'None' || scope !== 'its own namespace'),
     );
     const word = direction === 'Ingress' ? 'ingress from' : 'egress to';
-    return kinds.length > 0 ? [`${word} ${kinds.join(', ')}`] : [];
+    return found.length > 0 ? [`${word} ${found.join(', ')}`] : [];
   });
   return parts.length > 0 ? parts.join('; ') : undefined;
 }
 
-function kindOf({ ipBlock, namespaceSelector }: NetworkPolicyPeer, namespace: string): Kind {
+function scopeOf({ ipBlock, namespaceSelector }: NetworkPolicyPeer, namespace: string): PeerScope {
   if (ipBlock !== undefined) return 'addresses';
   if (namespaceSelector === undefined) return 'its own namespace';
   const own = namespaceSelector.matchLabels?.[LABEL_NAMESPACE_NAME] === namespace;
   return own ? 'its own namespace' : 'other namespaces';
 }
 
-function bit(direction: PolicyType, kind: Kind): number {
-  return 1 << (DIRECTIONS.indexOf(direction) * KINDS.length + KINDS.indexOf(kind));
+function bit(direction: PolicyType, scope: PeerScope): number {
+  return 1 << (DIRECTIONS.indexOf(direction) * SCOPES.length + SCOPES.indexOf(scope));
 }

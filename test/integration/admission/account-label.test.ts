@@ -1,5 +1,5 @@
-// config/service-accounts on a real API server, without an operator: each new pod has the label of its account, and nobody
-// can write another one, by whatever request.
+// config/service-accounts on a real API server, without an operator: each new pod is labelled with its ServiceAccount, and
+// no request can write another label.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { KubeObject, StringMap } from '../../../src/api/meta.ts';
@@ -11,14 +11,14 @@ import { eventually } from '../../support/cluster.ts';
 const ADMISSION = '/apis/admissionregistration.k8s.io/v1';
 const POLICIES = join(import.meta.dirname, '../../../config/service-accounts');
 const LONG = `${'a'.repeat(63)}.b`;
-const IN_FORCE = 30_000; // ms: the API server takes bindings up every second
+const IN_FORCE = 30_000; // ms: the API server takes up bindings every second
 const spec = (account?: string) => ({
   containers: [{ name: 'main', image: 'main' }],
   terminationGracePeriodSeconds: 0,
   ...(account && { serviceAccountName: account }),
 });
 
-describe('the label of a pod that says its ServiceAccount', () => {
+describe('the label of a pod with its ServiceAccount', () => {
   let plane: ControlPlane;
   const pods = (namespace: string) => `/api/v1/namespaces/${namespace}/pods`;
   const labelOf = ({ metadata }: KubeObject) => metadata.labels?.[LABEL];
@@ -37,7 +37,7 @@ describe('the label of a pod that says its ServiceAccount', () => {
     plane.kubectlRun(args.split(' '), stdin ? { stdin: JSON.stringify(stdin) } : {});
 
   before(async () => {
-    // Of its own: the policies judge every pod of the namespaces that the bindings name.
+    // Not the shared control plane: the policies judge every pod of the namespaces that the bindings name.
     plane = await startControlPlane();
     await kubectl(`apply -k ${POLICIES}`);
     for (const namespace of ['guarded', 'unlabelled', 'free']) {
@@ -57,7 +57,7 @@ describe('the label of a pod that says its ServiceAccount', () => {
   after(() => plane.stop());
 
   describe('is set', () => {
-    it('to the account, to that which the API server fills in, and over what the user wrote', async () => {
+    it('to the account that the pod names or the API server fills in, whatever label the user wrote', async () => {
       assert.equal(labelOf(await create('guarded', { name: 'plain' }, 'web')), 'web');
       assert.equal(
         labelOf(await create('guarded', { name: 'dotted', labels: { a: 'b' } }, 'v1.web')),
@@ -68,7 +68,7 @@ describe('the label of a pod that says its ServiceAccount', () => {
       assert.equal(labelOf(lying), 'default');
     });
 
-    it('on pods that controllers make', async () => {
+    it('on pods that controllers create', async () => {
       const template = { metadata: { labels: { app: 'made', [LABEL]: 'default' } }, spec: spec('web') };
       await kubectl('-n guarded create -f -', {
         apiVersion: 'apps/v1',
@@ -95,7 +95,7 @@ describe('the label of a pod that says its ServiceAccount', () => {
       }, IN_FORCE);
     });
 
-    it('on none whose account can be no label, and on no mirror pod; what the user wrote is taken off', async () => {
+    it('on no mirror pod and no pod whose account is too long for a label, from which a user-written label is removed', async () => {
       assert.equal(
         labelOf(await create('guarded', { name: 'long', labels: { [LABEL]: 'web', a: 'b' } }, LONG)),
         undefined,
@@ -113,7 +113,7 @@ describe('the label of a pod that says its ServiceAccount', () => {
       assert.equal(labelOf(made as KubeObject), undefined);
     });
 
-    it('in no other namespace', async () => {
+    it('in no namespace that the bindings do not name', async () => {
       assert.equal(
         labelOf(await create('free', { name: 'plain', labels: { [LABEL]: 'anything' } }, 'web')),
         'anything',
@@ -134,7 +134,7 @@ describe('the label of a pod that says its ServiceAccount', () => {
     });
   });
 
-  describe("can't be forged", () => {
+  describe("can't be changed", () => {
     before(() => create('guarded', { name: 'target' }, 'web'));
     const patch = (body: object) => JSON.stringify(body);
     const labels = (value: string | null) => ({ metadata: { labels: { [LABEL]: value } } });
@@ -143,8 +143,8 @@ describe('the label of a pod that says its ServiceAccount', () => {
     for (const pod of ['target', 'before']) {
       const values = pod === 'target' ? ['default', null] : ['default', 'web'];
       for (const value of values) {
-        const what = `${value === null ? 'removed from' : `set to ${value} on`} ${pod === 'target' ? 'a pod' : 'one that was there before'}`;
-        it(`${what}, by any request that writes pods`, async () => {
+        const change = `by ${value === null ? 'removing it from' : `setting it to ${value} on`} ${pod === 'target' ? 'a labelled pod' : 'a pod from before'}`;
+        it(`${change}, in any request that writes pods`, async () => {
           const was = labelOf(await read('guarded', pod));
           const target = `-n guarded patch pod ${pod}`;
           for (const request of [
@@ -161,7 +161,7 @@ describe('the label of a pod that says its ServiceAccount', () => {
             metadata: { ...whole.metadata, labels: { ...others, ...(value && { [LABEL]: value }) } },
           };
           await assert.rejects(kubectl('-n guarded replace -f -', changed), refused);
-          // Where the API server takes no labels from a subresource, nothing comes of it.
+          // A subresource from which the API server takes no labels admits the request, and the label stays.
           for (const subresource of ['ephemeralcontainers', 'resize'])
             await kubectl(
               `${target} --subresource=${subresource} --type=strategic -p ${patch(labels(value))}`,
@@ -171,7 +171,7 @@ describe('the label of a pod that says its ServiceAccount', () => {
       }
     }
 
-    it('by server-side apply, of a pod or its status', async () => {
+    it('by server-side apply of a pod or its status', async () => {
       const apply = {
         apiVersion: 'v1',
         kind: 'Pod',
@@ -185,14 +185,14 @@ describe('the label of a pod that says its ServiceAccount', () => {
       assert.equal(labelOf(await read('guarded', 'target')), 'web');
     });
 
-    it("by a Binding, whose labels become the pod's", async () => {
+    it('by a Binding, whose labels the API server copies to the pod', async () => {
       const binding = (name: string, value: string) => ({
         apiVersion: 'v1',
         kind: 'Binding',
         metadata: { name, labels: { [LABEL]: value } },
         target: { kind: 'Node', name: 'n1' },
       });
-      // That they do is why this is guarded.
+      // Without the guard, the API server copies the labels.
       await create('free', { name: 'bound' }, 'web');
       await plane.admin.send('POST', `${pods('free')}/bound/binding`, binding('bound', 'admin'));
       assert.equal(labelOf(await read('free', 'bound')), 'admin');
@@ -219,7 +219,7 @@ describe('the label of a pod that says its ServiceAccount', () => {
       assert.equal(labelOf(await read('guarded', 'target')), 'web');
     });
 
-    it('by who creates the pod, or what mutates it then, also where pods are not labelled', async () => {
+    it('by the creator of the pod or by another mutation, also where pods are not labelled', async () => {
       const forging = `Object{metadata: Object.metadata{labels: {"${LABEL}": "admin"}, annotations: {"mutated": "yes"}}}`;
       const lying = /it runs as web and must not be labelled admin; leave the label out/;
       const admin = { [LABEL]: 'admin' };
@@ -237,14 +237,14 @@ describe('the label of a pod that says its ServiceAccount', () => {
         const forged = (namespace: string) =>
           create(namespace, { generateName: 'forged-', labels: { mutate: 'zz-forger' } }, 'web');
         await eventually(() => assert.rejects(forged('unlabelled'), lying), IN_FORCE);
-        // Where they are, the label is set once more after it.
+        // Where pods are labelled, the label is set once more after the other mutation.
         const pod = await forged('guarded');
         assert.deepEqual([pod.metadata.annotations?.['mutated'], labelOf(pod)], ['yes', 'web']);
       });
     });
   });
 
-  it('leaves everything else of a pod that has none to be changed, and the pod to be deleted', async () => {
+  it('keeps no unlabelled pod from being changed otherwise, or deleted', async () => {
     for (const request of [
       'label pod changed a=b',
       'annotate pod changed a=b',
@@ -256,7 +256,7 @@ describe('the label of a pod that says its ServiceAccount', () => {
     await eventually(() => assert.rejects(read('guarded', 'changed'), /404/));
   });
 
-  /** While another MutatingAdmissionPolicy changes the pods that ask for it, after ours by its name. */
+  /** Runs `work` while another MutatingAdmissionPolicy, after the label's in order of name, changes pods that have a label. */
   async function withMutation(name: string, expression: string, work: () => Promise<unknown>): Promise<void> {
     const policies = `${ADMISSION}/mutatingadmissionpolicies`;
     const bindings = `${ADMISSION}/mutatingadmissionpolicybindings`;

@@ -1,4 +1,4 @@
-// What tests of peers by ServiceAccount begin with: an operator that may bind, namespaces of clients and servers.
+// The set-up of tests of peers by ServiceAccount: an operator with config/service-accounts, namespaces of clients and servers.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { KubeObject, StringMap } from '../../../src/api/meta.ts';
@@ -13,12 +13,12 @@ const ADMISSION = '/apis/admissionregistration.k8s.io/v1';
 export const GUARDS = `${ADMISSION}/validatingadmissionpolicybindings`;
 export const LABELS = `${ADMISSION}/mutatingadmissionpolicybindings`;
 export const GUARD = 'service-account-guard.segmentation.dev';
-/** What peers by ServiceAccount need beside the operator itself. */
+/** The policies and permissions that peers by ServiceAccount need. */
 export const CONFIG = join(import.meta.dirname, '../../../config/service-accounts');
 /** Milliseconds: the API server's refresh of bindings, the next count of pods, a busy machine. */
 export const IN_FORCE = 30_000;
 
-/** A namespace whose pods are clients, one in which they are let in, and what tests ask of both. */
+/** A namespace of client pods, a namespace of server pods that profiles let them into, and requests about both. */
 export class Scene {
   readonly box: Sandbox;
   readonly client: string;
@@ -40,7 +40,7 @@ export class Scene {
     return new Scene(plane, box, client, server);
   }
 
-  /** A profile's spec, by which pods of the account are let in. */
+  /** The spec of a profile that lets in the pods of the account. */
   from(name = 'web'): { ingress: object[] } {
     return { ingress: [{ name, from: [{ serviceAccount: { namespace: this.client, name } }] }] };
   }
@@ -49,7 +49,7 @@ export class Scene {
     await this.box.ready(profile, IN_FORCE);
   }
 
-  /** Waits for what the condition PeersResolved says. */
+  /** Waits until the condition PeersResolved is False for that reason and with that message. */
   async says(profile: string, reason: string, message: RegExp): Promise<void> {
     await eventually(async () => {
       const condition = await this.box.condition(profile, 'PeersResolved');
@@ -58,7 +58,7 @@ export class Scene {
     }, IN_FORCE);
   }
 
-  /** Creates a pod of the client; its label, or the refusal as an error. */
+  /** Creates a pod in the client namespace. @returns its label, or the refusal as an error */
   async pod(
     name: string,
     account: string,
@@ -72,7 +72,7 @@ export class Scene {
         const made = (await this.#plane.admin.send('POST', pods(this.client), body)) as KubeObject;
         return made.metadata.labels?.[LABEL];
       } catch (error) {
-        // The namespace's default account takes a moment to be there.
+        // The API server creates the default ServiceAccount of a namespace a moment after the namespace.
         if (/serviceaccount .* not found/.test((error as Error).message)) throw error;
         return error as Error;
       }
@@ -83,14 +83,15 @@ export class Scene {
     await this.#plane.admin.send('DELETE', `${pods(this.client)}/${pod}`);
   }
 
-  /** Whether the rule stands. */
-  async isRuled(profile: string, namespace = this.server): Promise<boolean> {
+  /** True if the profile's ingress policy relies on the label. */
+  async hasRule(profile: string, namespace = this.server): Promise<boolean> {
     const policies = await this.box.policies(namespace);
     return JSON.stringify(policies.filter(({ metadata }) => metadata.name === `${profile}.ingress`)).includes(
       LABEL,
     );
   }
 
+  /** True if the guard covers the client namespace. */
   async isCovered(): Promise<boolean> {
     const guard = await this.box.read(`${GUARDS}/${GUARD}`).catch(() => undefined);
     return coveredBy(guard as GuardBinding | undefined).includes(this.client);
@@ -104,7 +105,7 @@ export function podSpec(account: string) {
 
 export const pods = (namespace: string) => `/api/v1/namespaces/${namespace}/pods`;
 
-/** The shared control plane with CONFIG, and an operator that runs there. Registers the hooks for it. */
+/** The shared control plane with CONFIG, and an operator on it. The constructor registers the hooks that start and end both. */
 export class AccountSuite {
   readonly operators = new Operators();
   readonly #scenes: Scene[] = [];
@@ -120,7 +121,7 @@ export class AccountSuite {
     after(async () => {
       await this.operators.end();
       await this.clean();
-      // They are one pair for the whole cluster, and were in use until just now.
+      // The bindings serve the whole cluster. The operator would delete them only after their grace period.
       for (const kind of ['validatingadmissionpolicybinding', 'mutatingadmissionpolicybinding'])
         await this.#removeBindings(kind);
     });
@@ -131,13 +132,13 @@ export class AccountSuite {
     return this.#plane;
   }
 
-  /** The one that was started last. */
+  /** The operator that was started last. */
   get operator(): Operator {
     assert.ok(this.#operator);
     return this.#operator;
   }
 
-  /** Starts an operator, the first or in the place of one that has ended. */
+  /** Starts an operator. One that runs has to be stopped or killed before. */
   async restart(): Promise<void> {
     this.#operator = await this.operators.start(await installOperator(this.plane));
   }
@@ -148,14 +149,14 @@ export class AccountSuite {
     return made;
   }
 
-  /** Removes what the scenes so far have made. */
+  /** Deletes all objects of the scenes so far. */
   async clean(): Promise<void> {
     await Promise.all(this.#scenes.splice(0).map(({ box }) => box.remove()));
   }
 
   async #removeBindings(kind: string): Promise<void> {
     const names = (await this.plane.kubectlRun(['get', kind, '-o', 'name'])).split('\n');
-    const ours = names.filter((name) => /\/service-account-/.test(name));
-    if (ours.length > 0) await this.plane.kubectlRun(['delete', ...ours]);
+    const own = names.filter((name) => /\/service-account-/.test(name));
+    if (own.length > 0) await this.plane.kubectlRun(['delete', ...own]);
   }
 }

@@ -1,23 +1,23 @@
-// Peers by ServiceAccount while the operator is away, and while something that they need is missing.
+// Peers by ServiceAccount while no operator runs, and while a policy, permission or name that they need is missing.
 import assert from 'node:assert/strict';
 import type { KubeObject } from '../../../src/api/meta.ts';
 import { LABEL_SERVICE_ACCOUNT as LABEL } from '../../../src/api/names.ts';
 import { consistently, eventually } from '../../support/cluster.ts';
 import { AccountSuite, CONFIG, GUARD, GUARDS, IN_FORCE, LABELS, type Scene } from './account-scene.ts';
 
-const GRACE = 5500; // ms; a little more than the guard stays where nothing needs it
+const GRACE = 5500; // ms; a little longer than a namespace stays covered that nothing needs
 
 describe('a peer by ServiceAccount', () => {
   const suite = new AccountSuite();
 
-  describe('while the operator is away', () => {
-    const stands = async (at: Scene) => {
+  describe('while no operator runs', () => {
+    const readyProfile = async (at: Scene) => {
       const profile = await at.box.profile('p', at.from());
       await at.ready(profile);
       return profile;
     };
 
-    it('keeps its guard, and afterwards for as long as a policy relies on it', async () => {
+    it('keeps its guard, and afterwards for as long as a policy relies on the label', async () => {
       const at = await suite.scene();
       const removed = await at.box.profile('removed', at.from());
       const retained = await at.box.profile('retained', { ...at.from(), deletionPolicy: 'Retain' });
@@ -28,8 +28,7 @@ describe('a peer by ServiceAccount', () => {
       await suite.restart();
       for (const each of [removed, retained])
         await eventually(() => assert.rejects(at.box.readProfile(each), /404/), IN_FORCE);
-      assert.equal(await at.isRuled(retained), true);
-      // Longer than it stays where nothing needs it.
+      assert.equal(await at.hasRule(retained), true);
       await consistently(async () => assert.equal(await at.isCovered(), true), GRACE);
       await at.box.deletePolicy(at.server, `${retained}.ingress`);
       await eventually(async () => {
@@ -43,31 +42,31 @@ describe('a peer by ServiceAccount', () => {
       }, IN_FORCE);
     });
 
-    it('is opened no further where somebody takes the guard away and forges a label, and what is enforced stays', async () => {
+    it('keeps the enforced rule and gets no new one after somebody deletes the guard and forges a label', async () => {
       const at = await suite.scene();
-      const profile = await stands(at);
+      const profile = await readyProfile(at);
       await suite.operator.kill();
       for (const path of [`${GUARDS}/${GUARD}`, `${LABELS}/${GUARD.replace('guard', 'label')}`])
         await suite.plane.admin.send('DELETE', path);
       await eventually(async () => {
         if ((await at.pod('forged', 'default', { [LABEL]: 'web' })) === 'web') return;
         await at.remove('forged');
-        assert.fail('it is still in force');
+        assert.fail('the guard is still in force');
       }, IN_FORCE);
       await suite.restart();
       await at.says(profile, 'PodsMislabelled', /1 pod of namespace .* runs as another account/);
-      assert.equal(await at.isRuled(profile), true);
+      assert.equal(await at.hasRule(profile), true);
       const later = await at.box.namespace('later');
       await eventually(
         async () => assert.ok((await at.box.policyNames(later)).includes(`${profile}.default-deny`)),
         IN_FORCE,
       );
-      assert.equal(await at.isRuled(profile, later), false);
+      assert.equal(await at.hasRule(profile, later), false);
       await at.remove('forged');
       await at.ready(profile);
-      assert.equal(await at.isRuled(profile, later), true);
+      assert.equal(await at.hasRule(profile, later), true);
 
-      // Settled, it costs no write, also after a restart.
+      // I6: once settled there is no write, also after a restart.
       const written = async () => {
         const paths = [GUARDS, LABELS, `/apis/networking.k8s.io/v1/namespaces/${at.server}/networkpolicies`];
         const lists = (await Promise.all(paths.map((path) => suite.plane.admin.send('GET', path)))) as {
@@ -89,8 +88,8 @@ describe('a peer by ServiceAccount', () => {
     });
   });
 
-  describe('says what is missing:', () => {
-    it('its policies and permissions; what is enforced stays meanwhile', async () => {
+  describe('reports', () => {
+    it('missing policies and permissions, and keeps the enforced rule meanwhile', async () => {
       const at = await suite.scene();
       const profile = await at.box.profile('p', at.from());
       await at.ready(profile);
@@ -99,9 +98,13 @@ describe('a peer by ServiceAccount', () => {
       const missing =
         /MutatingAdmissionPolicy service-account-label\S+ is not installed: kubectl apply -k config\/service-accounts/;
       await at.says(profile, 'NotInstalled', missing);
-      assert.equal(await at.isRuled(profile), true);
+      assert.equal(await at.hasRule(profile), true);
       await suite.plane.kubectlRun(['delete', '-k', CONFIG, '--ignore-not-found']);
-      await at.says(profile, 'NotInstalled', /lacks permissions that peers by ServiceAccount need: kubectl apply -k/);
+      await at.says(
+        profile,
+        'NotInstalled',
+        /lacks permissions that peers by ServiceAccount need: kubectl apply -k/,
+      );
       assert.doesNotMatch(JSON.stringify(await at.box.policies(at.server)), new RegExp(`${LABEL}":"default`));
       await suite.plane.kubectlRun(['apply', '-k', CONFIG]);
       await at.ready(profile);
@@ -109,14 +112,14 @@ describe('a peer by ServiceAccount', () => {
       await at.box.remove();
     });
 
-    it('the name of its binding, while somebody else holds it', async () => {
+    it('a foreign binding that has the name of its guard', async () => {
       const at = await suite.scene();
       await eventually(() => assert.rejects(at.box.read(`${GUARDS}/${GUARD}`), /404/), IN_FORCE);
       await at.box.create(GUARDS, {
         apiVersion: 'admissionregistration.k8s.io/v1',
         kind: 'ValidatingAdmissionPolicyBinding',
         metadata: { name: GUARD },
-        spec: { policyName: 'theirs', validationActions: ['Audit'] },
+        spec: { policyName: 'foreign', validationActions: ['Audit'] },
       });
       const profile = await at.box.profile('p', at.from());
       await at.says(profile, 'NameTaken', /is foreign and has a name that the operator needs: delete it/);

@@ -8,13 +8,13 @@ import { installOperator, Operators } from '../../support/operator.ts';
 
 const CONFIG = join(import.meta.dirname, '../../../config/service-accounts');
 const V1 = 'admissionregistration.k8s.io/v1';
-/** As before Kubernetes 1.36. */
+/** Arguments that make the API server serve what one before Kubernetes 1.36 serves. */
 const WITHOUT = [
   '--disable-admission-plugins=MutatingAdmissionPolicy',
   `--runtime-config=${V1}/mutatingadmissionpolicies=false,${V1}/mutatingadmissionpolicybindings=false`,
 ];
 
-describe('a peer by ServiceAccount, where there are no MutatingAdmissionPolicies', () => {
+describe('a peer by ServiceAccount, on an API server without MutatingAdmissionPolicies,', () => {
   const operators = new Operators();
   let plane: ControlPlane;
 
@@ -26,7 +26,7 @@ describe('a peer by ServiceAccount, where there are no MutatingAdmissionPolicies
     await plane.stop();
   });
 
-  it('is unresolved, and everything else is enforced', async () => {
+  it('is unresolved, and the other peers are enforced', async () => {
     const kubeconfig = await installOperator(plane);
     const refused = plane.kubectlRun(['apply', '-k', CONFIG]);
     await assert.rejects(refused, /no matches for kind "MutatingAdmissionPolicy"/);

@@ -1,4 +1,4 @@
-// Peers by ServiceAccount on a real API server, with the operator: when a rule relies on the label, and on nothing less.
+// Peers by ServiceAccount on a real API server, with the operator: a rule relies on the label only once the label is guarded.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,14 +9,14 @@ import { LABEL_SERVICE_ACCOUNT as LABEL } from '../../../src/api/names.ts';
 import type { GuardBinding } from '../../../src/policy/admission/accounts.ts';
 import { eventually } from '../../support/cluster.ts';
 import { AccountSuite, GUARD, GUARDS, IN_FORCE, pods, podSpec, type Scene } from './account-scene.ts';
-import { Witness } from './account-witness.ts';
+import { LabelRecorder } from './label-recorder.ts';
 
 const CRD = join(import.meta.dirname, '../../../crds/segmentation.dev_segmentationprofiles.yaml');
 
 describe('a peer by ServiceAccount', () => {
   const suite = new AccountSuite();
 
-  /** Begins all at once, as each is mostly waiting. */
+  /** Defines a test for each case, and begins all of them at once, because each spends its time waiting. */
   function together(cases: Readonly<Record<string, (at: Scene) => Promise<void>>>): void {
     const ends = new Map<string, Promise<unknown>>();
     before(() => {
@@ -38,9 +38,11 @@ describe('a peer by ServiceAccount', () => {
     after(() => suite.clean());
   }
 
-  describe('with an operator', () => {
+  describe('with a running operator', () => {
     together({
-      'means the pods of that account in that namespace, and none is refused': async (at) => {
+      'selects the pods of that account in that namespace, by the label that the API server sets': async (
+        at,
+      ) => {
         const profile = await at.box.profile('p', at.from());
         await at.ready(profile);
         assert.equal(await at.pod('a', 'web'), 'web');
@@ -51,11 +53,11 @@ describe('a peer by ServiceAccount', () => {
         ]);
       },
 
-      'lets no pod in whose label is not true, in 20 namespaces while all of them are written to': async (
+      'lets in no pod with a false label, while pods of 20 namespaces are forged all the time': async (
         at,
       ) => {
         const { box } = at;
-        const witness = await Witness.begin(suite.plane, at.server);
+        const recorder = await LabelRecorder.begin(suite.plane, at.server);
         const clients = await Promise.all(
           Array.from({ length: 20 }, (_, each) => box.namespace(`n${each}`, null)),
         );
@@ -105,7 +107,7 @@ describe('a peer by ServiceAccount', () => {
             ],
           });
           await at.says(profile, 'PodsMislabelled', /delete what kubectl .* shows/);
-          assert.equal(await at.isRuled(profile), false);
+          assert.equal(await at.hasRule(profile), false);
           await eventually(() => assert.ok(answers.refused >= 20, JSON.stringify(answers)), IN_FORCE);
           const lying = ['-l', `${LABEL}=web`, '--field-selector', 'spec.serviceAccountName!=web'];
           await Promise.all(
@@ -113,7 +115,7 @@ describe('a peer by ServiceAccount', () => {
               suite.plane.kubectlRun(['-n', each, 'delete', 'pods', ...lying, '--wait=false']),
             ),
           );
-          // Written to all the time, also while the rule comes to stand.
+          // The writers go on while the rule is created.
           await eventually(async () => {
             const { spec } = await box.policy(at.server, `${profile}.ingress`);
             assert.equal(spec.ingress?.length, 20);
@@ -122,11 +124,11 @@ describe('a peer by ServiceAccount', () => {
           stopping.abort();
           await Promise.all(writers);
         }
-        assert.deepEqual(await witness.end(), []);
+        assert.deepEqual(await recorder.end(), []);
         assert.ok(answers.true > 20, JSON.stringify(answers));
       },
 
-      'counts the pods from before, and does not begin to isolate until they are gone': async (at) => {
+      'reports pods from before, and does not begin to isolate until they are deleted': async (at) => {
         for (const name of ['old-1', 'old-2']) await at.pod(name, 'web');
         await at.pod('other', 'default');
         await at.pod('host', 'web', {}, { hostNetwork: true });
@@ -136,15 +138,15 @@ describe('a peer by ServiceAccount', () => {
         await at.says(profile, 'PodsUnlabelled', new RegExp(told));
         assert.deepEqual(await at.box.policyNames(at.server), []);
         assert.equal((await at.box.condition(profile, 'Ready')).reason, 'PeersUnresolved');
-        // Where nothing runs that could be cut off, those that are labelled are let in at once.
+        // In a namespace without pods nothing can be cut, so labelled pods are let in at once.
         const empty = await at.box.namespace('empty');
-        await eventually(async () => assert.equal(await at.isRuled(profile, empty), true), IN_FORCE);
+        await eventually(async () => assert.equal(await at.hasRule(profile, empty), true), IN_FORCE);
         for (const name of ['old-1', 'old-2']) await at.remove(name);
         await at.ready(profile);
-        assert.equal(await at.isRuled(profile), true);
+        assert.equal(await at.hasRule(profile), true);
       },
 
-      'has nothing bound for a profile that writes no policies': async (at) => {
+      'has no bindings for a profile under Audit': async (at) => {
         const profile = await at.box.profile('p', { ...at.from(), mode: 'Audit' });
         await at.says(profile, 'NotGuarded', /once one has `mode: Enforce`/);
         assert.equal(await at.isCovered(), false);
@@ -157,8 +159,8 @@ describe('a peer by ServiceAccount', () => {
     });
   });
 
-  // By itself: while the guard is away, others' pods are not what they say.
-  it('has its guard put back when somebody changes or deletes it', async () => {
+  // Not beside other cases: while the guard is missing, their pods are not guarded.
+  it('has its guard restored after somebody changes or deletes it', async () => {
     const at = await suite.scene();
     const profile = await at.box.profile('p', at.from());
     await at.ready(profile);
@@ -173,7 +175,7 @@ describe('a peer by ServiceAccount', () => {
     await at.box.remove();
   });
 
-  it('can be added after an upgrade from a version that does not know it', async () => {
+  it('can be added after an upgrade from a version without it', async () => {
     const at = await suite.scene();
     const current = readFileSync(CRD, 'utf8');
     const older = parse(current) as object;
@@ -191,16 +193,16 @@ describe('a peer by ServiceAccount', () => {
     await suite.restart();
     await at.ready(profile);
     assert.deepEqual(await at.box.policies(at.server), stored);
-    // Until the API server has taken up the new CRD, it drops the field.
+    // The API server drops the field until it has taken up the new CRD.
     await eventually(async () => {
       await at.box.edit(profile, at.from());
       assert.ok(JSON.stringify((await at.box.readProfile(profile)).spec).includes('serviceAccount'));
     });
-    await eventually(async () => assert.equal(await at.isRuled(profile), true), IN_FORCE);
+    await eventually(async () => assert.equal(await at.hasRule(profile), true), IN_FORCE);
   });
 });
 
-/** Takes the field off every peer of the schema, and its mention in rules; how often it was there. */
+/** Removes the field from every peer of the schema, and from rules. @returns how often the schema had it */
 function withoutAccounts(node: object): number {
   let count = 0;
   for (const [key, value] of Object.entries(node) as [string, unknown][]) {

@@ -1,4 +1,4 @@
-// What tests of admission ask a real API server: is a pod refused, was any, and in which order objects came.
+// Requests by which tests of admission find out whether pods are refused, and in which order objects were created.
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeObject } from '../../../src/api/meta.ts';
@@ -6,10 +6,10 @@ import type { ControlPlane } from '../../env/index.ts';
 import { eventually } from '../../support/cluster.ts';
 
 const ADMISSION = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings';
-const REFRESH = 30_000; // ms: the API server takes bindings up every second
+const REFRESH = 30_000; // ms: the API server takes up bindings every second
 let count = 0;
 
-/** Why the API server refuses a pod in the namespace; undefined if it does not. */
+/** The message with which the API server refuses a pod in the namespace; undefined if it admits the pod. */
 export async function refusal(
   plane: ControlPlane,
   namespace: string,
@@ -35,7 +35,11 @@ export async function admitted(plane: ControlPlane, namespace: string): Promise<
   await eventually(async () => assert.equal(await refusal(plane, namespace), undefined), REFRESH);
 }
 
-/** Asks for a pod again and again while `work` goes on and once more; the first refusal, if there was one. */
+/**
+ * Asks for a pod again and again while `work` goes on, and once more afterwards.
+ *
+ * @returns the message of the first refusal; undefined if there was none
+ */
 export async function anyRefused(
   plane: ControlPlane,
   namespace: string,
@@ -53,7 +57,7 @@ export async function anyRefused(
   return found ?? (await refusal(plane, namespace));
 }
 
-/** The revision at which each namespace first had an object of the collection, from a watch that begins at `since`. */
+/** The revision at which each namespace got its first object of the collection, by a watch that begins at `since`. */
 export async function firstRevisions(
   plane: ControlPlane,
   path: string,

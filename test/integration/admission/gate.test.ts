@@ -1,4 +1,4 @@
-// The gate on a real API server: no pod before its default-deny, and none refused where that stands or is not asked for.
+// The gate on a real API server: it refuses pods before the default-deny, and no pods where that exists or no gate is asked for.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ const GATE = 'no-pod-before-default-deny.segmentation.dev';
 const BINDINGS = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings';
 const CRD = join(import.meta.dirname, '../../../crds/segmentation.dev_segmentationprofiles.yaml');
 const gate = { admission: { gate: 'Enforce' } };
-const IN_FORCE = 60_000; // ms: twice the API server's refresh of bindings, watches that begin anew, a busy machine
+const IN_FORCE = 60_000; // ms: the API server takes up bindings twice, watches begin anew, the machine is busy
 const unresolved = { egress: [{ name: 'out', to: [{ service: { namespace: 'default', name: 'absent' } }] }] };
 
 describe('the gate', () => {
@@ -24,7 +24,7 @@ describe('the gate', () => {
   let box: Sandbox;
 
   before(async () => {
-    // Of its own: the last test stops what the API server does not start again.
+    // Not the shared control plane: a test stops a cache that the API server does not start again.
     plane = await startControlPlane();
     kubeconfig = await installOperator(plane);
     operator = await operators.start(kubeconfig);
@@ -54,7 +54,7 @@ describe('the gate', () => {
     }, IN_FORCE);
   const bindingOf = (profile: string) => box.read(`${BINDINGS}/${profile}.${GATE}`);
 
-  it('is set up without refusing a pod where the default-deny stands', async () => {
+  it('is set up without refusing a pod where the default-deny exists', async () => {
     const namespace = await box.namespace('shop');
     const profile = await box.profile('strict');
     await box.ready(profile, IN_FORCE);
@@ -66,19 +66,19 @@ describe('the gate', () => {
     assert.equal(refused, undefined);
   });
 
-  it('holds from the first moment for a namespace that is labelled later, and says where pods are refused', async () => {
+  it('covers a namespace that is labelled later from the first moment, and reports where pods are refused', async () => {
     const profile = await box.profile('strict', { ...gate, ...unresolved });
     await isInForce(profile).catch(() => undefined);
     const namespace = await box.namespace('shop', null);
     assert.equal(await refusal(plane, namespace, { dryRun: false }), undefined);
-    // Pods run, and a peer is unknown: the namespace can't be isolated without cutting them.
+    // Pods run, and a peer is unresolved: isolating the namespace could cut them.
     await box.relabel(namespace, box.label);
     await says(profile, 'PodsRefused', new RegExp(`refused in namespace ${namespace}`));
     assert.match((await refusal(plane, namespace)) ?? '', /no-pod-before-default-deny.*no params found/);
     assert.equal((await box.condition(profile, 'Ready')).status, 'False');
     assert.equal(await operator.metric(`segmentation_refusing_namespaces{profile="${profile}"}`), 1);
     assert.equal((await operator.line('pods are refused')).level, 'warn');
-    // The first thing to do about it.
+    // The remedy that the message names.
     await box.edit(profile, { admission: { gate: 'Disabled' } });
     await admitted(plane, namespace);
     await box.edit(profile, { admission: null });
@@ -87,7 +87,7 @@ describe('the gate', () => {
     );
   });
 
-  it('leaves out a namespace that has no default-deny when it is set up, until it has', async () => {
+  it('leaves out a namespace that has no default-deny when the gate is set up, until it has one', async () => {
     const [ready, stuck] = [await box.namespace('ready'), await box.namespace('stuck')];
     assert.equal(await refusal(plane, stuck, { dryRun: false }), undefined);
     const profile = await box.profile('strict', { ...gate, ...unresolved });
@@ -100,7 +100,7 @@ describe('the gate', () => {
     assert.equal(await refusal(plane, stuck), undefined);
   });
 
-  it('refuses nobody where it is no longer asked for', async () => {
+  it('refuses no pod while it ends, whichever edit ends it', async () => {
     type Step = (profile: string, namespace: string, labels: Record<string, string>) => Promise<unknown>;
     const ways: Readonly<Record<string, Step>> = {
       excluded: (profile, namespace) => box.edit(profile, { excludeNamespaces: [namespace] }),
@@ -131,7 +131,7 @@ describe('the gate', () => {
     );
   });
 
-  it('lets the default-deny go if it is disabled before the API server has taken it up', async () => {
+  it('does not hold the default-deny if it is disabled before the API server has taken it up', async () => {
     const namespace = await box.namespace('shop');
     const profile = await box.profile('strict', { admission: { protect: 'Enforce' } });
     await isInForce(profile);
@@ -141,7 +141,7 @@ describe('the gate', () => {
     await eventually(async () => assert.deepEqual(await box.policyNames(namespace), []), IN_FORCE);
   });
 
-  it('keeps the default-deny of a retained profile, and goes itself', async () => {
+  it('ends with a profile that is deleted under Retain, whose default-deny stays', async () => {
     const namespace = await box.namespace('shop');
     const profile = await box.profile('strict', { ...gate, deletionPolicy: 'Retain' });
     await isInForce(profile);
@@ -150,7 +150,7 @@ describe('the gate', () => {
     assert.ok((await box.policyNames(namespace)).includes(`${profile}.default-deny`));
   });
 
-  it('is put back when somebody deletes or changes its binding', async () => {
+  it('is restored after somebody deletes or changes its binding', async () => {
     const profile = await box.profile('strict', gate);
     await isInForce(profile);
     const { spec } = await bindingOf(profile);
@@ -160,7 +160,7 @@ describe('the gate', () => {
     await eventually(async () => assert.deepEqual((await bindingOf(profile))['spec'], spec));
   });
 
-  it('is not opened by an object that merely has the name or the labels of the default-deny', async () => {
+  it('is not opened by a foreign object with the name or the labels of the default-deny', async () => {
     const profile = await box.profile('strict', gate);
     await isInForce(profile);
     await operator.stop();
@@ -184,14 +184,14 @@ describe('the gate', () => {
         /NetworkPolicy x has been changed and no longer denies/,
       ),
     );
-    // Under another name, and with the labels, it is the operator's own: pods are admitted.
+    // The operator creates its default-deny under an alternative name, and repairs the object with its labels.
     operator = await operators.start(kubeconfig);
     await admitted(plane, named);
     await admitted(plane, forged);
     assert.ok((await box.policyNames(named)).some((each) => each.includes('.alternative.')));
   });
 
-  it('stands while the operator is away, and can be broken by deleting its binding', async () => {
+  it('stays in force while no operator runs, and ends if its binding is deleted', async () => {
     const old = await box.namespace('old');
     const profile = await box.profile('strict', gate);
     await isInForce(profile);
@@ -206,7 +206,7 @@ describe('the gate', () => {
     await admitted(plane, fresh);
   });
 
-  it('writes nothing once it is in force, also after a restart', async () => {
+  it('causes no write once it is in force, also after a restart of the operator', async () => {
     await box.namespace('shop');
     const profile = await box.profile('strict', gate);
     await isInForce(profile);
@@ -227,7 +227,7 @@ describe('the gate', () => {
     assert.deepEqual(await written(), before);
   });
 
-  it('is asked for by nobody after an upgrade from a version without it', async () => {
+  it('is off after an upgrade from a version without it, and can be set up then', async () => {
     interface Definition {
       spec: { versions: { schema: { openAPIV3Schema: { properties: { spec: { properties: object } } } } }[] };
     }
@@ -241,17 +241,17 @@ describe('the gate', () => {
     try {
       await plane.kubectlRun(['apply', '-f', '-'], { stdin: stringify(older) });
       profile = await box.profile('strict');
-      await box.ready(profile, IN_FORCE); // watches of a changed CRD begin anew
+      await box.ready(profile, IN_FORCE); // watches begin anew when the CRD changes
     } finally {
       await plane.kubectlRun(['apply', '-f', '-'], { stdin: current });
     }
     const stored = await box.policies(namespace);
-    // Until the API server has taken up the new CRD, it drops the field.
+    // The API server drops the field until it has taken up the new CRD.
     await eventually(async () => {
       await box.edit(profile, gate);
       assert.equal((await box.readProfile(profile)).spec.admission?.gate, 'Enforce');
     });
-    // As an upgrade does. A watch of the older version's CRD goes on without the field for as long as it lasts.
+    // An upgrade restarts the operator. A watch that began before the change of the CRD never sends the field.
     await operator.stop();
     operator = await operators.start(kubeconfig);
     await isInForce(profile);
@@ -260,8 +260,8 @@ describe('the gate', () => {
     assert.deepEqual(await box.policies(namespace), stored);
   });
 
-  describe('says what is missing:', () => {
-    it('its policies', async () => {
+  describe('reports', () => {
+    it('missing policies', async () => {
       await plane.kubectlRun(['delete', 'validatingadmissionpolicy', GATE]);
       const profile = await box.profile('strict', gate);
       await says(profile, 'NotInstalled', /kubectl apply -k config\/admission/);
@@ -270,7 +270,7 @@ describe('the gate', () => {
       await isInForce(profile);
     });
 
-    it('its permissions', async () => {
+    it('missing permissions', async () => {
       await plane.kubectlRun(['delete', 'clusterrolebinding', 'segmentation-operator-admission']);
       const profile = await box.profile('strict', gate);
       await says(
@@ -282,13 +282,13 @@ describe('the gate', () => {
       await isInForce(profile);
     });
 
-    it('a name that somebody else holds', async () => {
+    it('a foreign binding that has its name', async () => {
       const name = `${box.id}-strict.${GATE}`;
       await box.create(BINDINGS, {
         apiVersion: 'admissionregistration.k8s.io/v1',
         kind: 'ValidatingAdmissionPolicyBinding',
         metadata: { name },
-        spec: { policyName: 'theirs', validationActions: ['Audit'] },
+        spec: { policyName: 'foreign', validationActions: ['Audit'] },
       });
       const profile = await box.profile('strict', gate);
       await says(profile, 'NameTaken', /is foreign and has a name that the operator needs: delete it/);
@@ -297,12 +297,12 @@ describe('the gate', () => {
       await isInForce(profile);
     });
 
-    it('an API server whose cache of NetworkPolicies has stopped, which a restart of it cures', async () => {
+    it('a stopped cache of NetworkPolicies in the API server, until that is restarted', async () => {
       await operator.stop();
       await plane.kubectlRun(['delete', 'validatingadmissionpolicybinding', '--all']);
       const free = await box.namespace('free');
       await admitted(plane, free);
-      // The last binding that needs the cache has gone, and with the next refresh the cache.
+      // The API server stops the cache at its next refresh, because no binding needs it.
       const profile = await box.profile('strict', gate);
       operator = await operators.start(kubeconfig);
       await says(profile, 'CacheStopped', /restart it/);
@@ -314,7 +314,7 @@ describe('the gate', () => {
   });
 
   it('admits no pod before its default-deny, with 200 namespaces and their pods at once', async () => {
-    // Not removed: the control plane goes, and 200 namespaces would take long to.
+    // Its 200 namespaces are not deleted, which would take long: the control plane ends after this test.
     box = new Sandbox(plane, 'load');
     const profile = await box.profile('strict', gate);
     await isInForce(profile);
@@ -334,7 +334,7 @@ describe('the gate', () => {
           const why = await refusal(plane, namespace, { dryRun: false, account: 'pods' });
           if (why === undefined) return namespace;
           if (why.includes(GATE)) refused += 1;
-          await sleep(50); // as a controller would: it backs off
+          await sleep(50); // a controller would back off
         }
       }),
     );
@@ -347,6 +347,6 @@ describe('the gate', () => {
     const pods = await firstRevisions(plane, '/api/v1/pods', resourceVersion, namespaces);
     const early = namespaces.filter((each) => (pods.get(each) ?? 0) < (denies.get(each) ?? Infinity));
     assert.deepEqual(early, []);
-    assert.ok(refused > 0, 'no pod came too early, so nothing was shown');
+    assert.ok(refused > 0, 'no pod was created before its default-deny: the test shows nothing');
   });
 });

@@ -1,14 +1,14 @@
-// Protection of our policies and limits for others', on a real API server: each verb, by whom, and in which strength.
+// Protection and tenant limit on a real API server: each verb, user and action.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { eventually } from '../../support/cluster.ts';
 import { OperatorSuite } from '../../support/suite.ts';
 
 const ADMISSION = '/apis/admissionregistration.k8s.io/v1';
-const IN_FORCE = 60_000; // ms: twice the API server's refresh of bindings, and a busy machine
+const IN_FORCE = 60_000; // ms: the API server takes up bindings twice, and the machine is busy
 const EVERYONE = { podSelector: {}, policyTypes: ['Ingress'], ingress: [{}] } as const;
 
-describe('admission', () => {
+describe('admission of NetworkPolicies', () => {
   const at = new OperatorSuite('protect');
 
   const isInForce = (profile: string) =>
@@ -17,7 +17,7 @@ describe('admission', () => {
       assert.equal(status, 'True', `${reason}: ${message}`);
       await at.box.ready(profile, 0);
     }, IN_FORCE);
-  /** Runs kubectl as a user of these groups beside cluster-admin's; resolves what it prints to stderr and stdout. */
+  /** Runs kubectl as a user of these groups. @returns what kubectl prints */
   const kubectl = (args: readonly string[], stdin = '', groups: readonly string[] = ['system:masters']) =>
     at.plane.kubectlRun(['--as=tenant', ...groups.map((group) => `--as-group=${group}`), ...args], { stdin });
   const policy = (name: string, spec: object, labels: object = {}) =>
@@ -42,7 +42,7 @@ describe('admission', () => {
       deny = `${profile}.default-deny`;
     });
 
-    it('refuses every way to change or delete a policy, and names the profile to edit', async () => {
+    it('refuses every change and deletion of a generated policy, and names the profile to edit', async () => {
       const before = await at.box.policies(namespace);
       const says = new RegExp(`is made and kept by SegmentationProfile ${profile}: edit the profile`);
       const n = ['-n', namespace];
@@ -82,38 +82,38 @@ describe('admission', () => {
         kubectl([...n, 'create', '-f', '-'], policy('forged', EVERYONE, labels)),
         /has the labels of those that SegmentationProfile .* makes: leave out/,
       );
-      await at.box.createPolicy(namespace, 'theirs', { podSelector: {}, policyTypes: ['Ingress'] });
-      await assert.rejects(at.box.patchPolicy(namespace, 'theirs', { metadata: { labels } }), says);
-      await at.box.deletePolicy(namespace, 'theirs');
+      await at.box.createPolicy(namespace, 'foreign', { podSelector: {}, policyTypes: ['Ingress'] });
+      await assert.rejects(at.box.patchPolicy(namespace, 'foreign', { metadata: { labels } }), says);
+      await at.box.deletePolicy(namespace, 'foreign');
       assert.deepEqual(await at.box.policies(namespace), before);
     });
 
-    it('lets the operator write, and those of a break-glass group', async () => {
+    it('lets the operator and members of a break-glass group write', async () => {
       await at.box.edit(profile, { egress: [{ name: 'out', to: [{ entity: 'Any' }] }] });
       await at.box.ready(profile, IN_FORCE);
       await kubectl(['-n', namespace, 'delete', 'netpol', deny], '', ['system:masters', 'sre']);
       await eventually(() => at.box.policy(namespace, deny));
     });
 
-    it('lets a namespace be deleted, and all that is in it', async () => {
+    it('lets a namespace be deleted with everything in it', async () => {
       await at.operator.stop();
       await at.plane.admin.send('DELETE', `/api/v1/namespaces/${namespace}`);
       await eventually(() => assert.rejects(at.box.read(`/api/v1/namespaces/${namespace}`), /404/), 20_000);
     });
 
-    it('lets the garbage collector take what a profile leaves behind, also where the operator is away', async () => {
+    it('lets the garbage collector delete the policies of a deleted profile while no operator runs', async () => {
       await at.operator.stop();
       await at.box.removeProfile(profile);
       await at.box.patch(`/apis/segmentation.dev/v1alpha1/segmentationprofiles/${profile}`, {
         metadata: { finalizers: null },
       });
-      // It looks for new kinds of owners every 30 s, and the CRD may be that new.
+      // The garbage collector looks for new kinds of owners every 30 s, and the CRD may be new.
       await eventually(async () => assert.deepEqual(await at.box.policyNames(namespace), []), 45_000);
       const binding = `${ADMISSION}/validatingadmissionpolicybindings/${profile}.protected-policies.segmentation.dev`;
       await eventually(() => assert.rejects(at.box.read(binding), /404/));
     });
 
-    it('goes with the profile, and without it', async () => {
+    it('ends when the profile no longer asks for it, and does not keep the profile from being deleted', async () => {
       await at.box.edit(profile, { admission: { protect: 'Disabled' } });
       await eventually(
         () => at.box.patchPolicy(namespace, deny, { metadata: { annotations: { a: 'b' } } }),
@@ -124,7 +124,7 @@ describe('admission', () => {
     });
   });
 
-  it('with protect: Warn warns and admits', async () => {
+  it('warns of a change and admits it with protect: Warn', async () => {
     const namespace = await at.box.namespace('shop');
     const profile = await at.box.profile('strict', { admission: { protect: 'Warn' } });
     await isInForce(profile);
@@ -134,7 +134,7 @@ describe('admission', () => {
     await assert.rejects(kubectl([...args, '--warnings-as-errors']), warning);
   });
 
-  it('says so where the policies except another account, and locks nobody out', async () => {
+  it('is not bound while its policies except another account than the operator, which the status reports', async () => {
     const name = 'protected-policies.segmentation.dev';
     const text = readFileSync(new URL('../../../config/admission/protect.yaml', import.meta.url), 'utf8');
     const other = text.replace('segmentation-system:segmentation-operator', 'elsewhere:another');
@@ -172,18 +172,18 @@ describe('admission', () => {
       egress: [{ to: [{ podSelector: {} }, peer] }],
     });
 
-    it('WithinNamespace admits peers of the namespace, and refuses all others', async () => {
+    it('WithinNamespace refuses foreign policies with peers outside of the namespace', async () => {
       const namespace = await at.box.namespace('shop');
       const profile = await at.box.profile('strict', { admission: { tenantPolicies: 'WithinNamespace' } });
       await isInForce(profile);
       const create = (spec: object) =>
-        kubectl(['-n', namespace, 'create', '--dry-run=server', '-f', '-'], policy('theirs', spec));
+        kubectl(['-n', namespace, 'create', '--dry-run=server', '-f', '-'], policy('foreign', spec));
       const self = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } } };
       await create(local);
       await create({ podSelector: {}, policyTypes: ['Ingress', 'Egress'] });
       await create({ ...wide(self) });
       const says = new RegExp(`${profile} admits in namespace ${namespace} only .* within the namespace`);
-      for (const [what, peer] of Object.entries(peers)) await assert.rejects(create(wide(peer)), says, what);
+      for (const [name, peer] of Object.entries(peers)) await assert.rejects(create(wide(peer)), says, name);
       await assert.rejects(create(EVERYONE), /and the ingress rules of this one allow more/);
       await assert.rejects(
         create({ podSelector: {}, egress: [{ ports: [{ port: 53 }] }] }),
@@ -191,10 +191,10 @@ describe('admission', () => {
         'no peers',
       );
       const other = await at.box.namespace('other', null);
-      await kubectl(['-n', other, 'create', '-f', '-'], policy('theirs', EVERYONE));
+      await kubectl(['-n', other, 'create', '-f', '-'], policy('foreign', EVERYONE));
     });
 
-    it('counts only the directions that the profile isolates', async () => {
+    it('WithinNamespace admits every peer in a direction that the profile does not isolate', async () => {
       const namespace = await at.box.namespace('shop');
       const profile = await at.box.profile('strict', {
         isolation: ['Ingress'],
@@ -205,9 +205,9 @@ describe('admission', () => {
       await assert.rejects(at.box.createPolicy(namespace, 'in', EVERYONE), /within the namespace/);
     });
 
-    it('None refuses all of others, reports those that were there, and lets them be deleted', async () => {
+    it('None refuses every foreign policy, reports those from before, and lets them be deleted', async () => {
       const namespace = await at.box.namespace('shop');
-      await at.box.createPolicy(namespace, 'theirs', EVERYONE);
+      await at.box.createPolicy(namespace, 'foreign', EVERYONE);
       await at.box.createPolicy(namespace, 'within', local as never);
       const profile = await at.box.profile('strict', { admission: { tenantPolicies: 'None' } });
       await isInForce(profile);
@@ -215,7 +215,7 @@ describe('admission', () => {
       assert.deepEqual(await found(), {
         wideningPolicies: 2,
         policies: [
-          { namespace, name: 'theirs', allows: 'ingress from everyone' },
+          { namespace, name: 'foreign', allows: 'ingress from everyone' },
           { namespace, name: 'within', allows: 'ingress from its own namespace' },
         ],
       });
@@ -224,11 +224,11 @@ describe('admission', () => {
         /admits no other NetworkPolicies/,
       );
       await assert.rejects(
-        at.box.patchPolicy(namespace, 'theirs', { spec: { ingress: null } }),
+        at.box.patchPolicy(namespace, 'foreign', { spec: { ingress: null } }),
         /admits no other/,
       );
-      await at.box.patchPolicy(namespace, 'theirs', { metadata: { labels: { a: 'b' } } });
-      await at.box.deletePolicy(namespace, 'theirs');
+      await at.box.patchPolicy(namespace, 'foreign', { metadata: { labels: { a: 'b' } } });
+      await at.box.deletePolicy(namespace, 'foreign');
       await eventually(async () => assert.equal((await found())?.wideningPolicies, 1));
       await at.box.edit(profile, { admission: { tenantPolicies: 'WithinNamespace' } });
       await eventually(async () => assert.deepEqual(await found(), { wideningPolicies: 0 }));
@@ -236,14 +236,14 @@ describe('admission', () => {
       await eventually(async () => assert.equal(await found(), undefined));
     });
 
-    it('in the strength Warn warns, and in the strength Audit tells the audit log', async () => {
+    it('None and the action Warn or Audit admits foreign policies with a warning or an entry of the audit log', async () => {
       const namespace = await at.box.namespace('shop');
       const admission = { tenantPolicies: 'None', tenantPoliciesAction: 'Warn' };
       const profile = await at.box.profile('strict', { admission });
       await isInForce(profile);
       const args = ['-n', namespace, 'create', '--dry-run=server', '-f', '-'];
-      assert.match(await kubectl(args, policy('theirs', EVERYONE)), /created/);
-      const warned = kubectl([...args, '--warnings-as-errors'], policy('theirs', EVERYONE));
+      assert.match(await kubectl(args, policy('foreign', EVERYONE)), /created/);
+      const warned = kubectl([...args, '--warnings-as-errors'], policy('foreign', EVERYONE));
       await assert.rejects(warned, /Warning: .*admits no other/);
       await at.box.edit(profile, { admission: { tenantPoliciesAction: 'Audit' } });
       await isInForce(profile);

@@ -1,3 +1,4 @@
+/** The label of a pod's ServiceAccount: the namespaces that need it, its bindings, and their probe. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Peer } from '../../../src/api/profile.ts';
@@ -26,8 +27,8 @@ const naming = profile({
   ],
 });
 
-describe('what peers by ServiceAccount need', () => {
-  it('is the accounts that rules of both directions name, each once', () => {
+describe('a peer by ServiceAccount', () => {
+  it('names its account, without duplicates over the rules of both directions', () => {
     assert.deepEqual(accountsOf(naming), [
       { namespace: 'data', name: 'api' },
       { namespace: 'data', name: 'web' },
@@ -36,14 +37,14 @@ describe('what peers by ServiceAccount need', () => {
     assert.deepEqual(accountsOf(profile()), []);
   });
 
-  it('is asked for by profiles that enforce, and stay', () => {
+  it('has the pods of its namespace labelled for a profile that enforces and is not being deleted', () => {
     assert.deepEqual(labelledFor(naming), ['data', 'edge']);
     assert.deepEqual(labelledFor({ ...naming, spec: { ...naming.spec, mode: 'Audit' } }), []);
     const deletionTimestamp = '2026-01-01T00:00:00Z';
     assert.deepEqual(labelledFor({ ...naming, metadata: { ...naming.metadata, deletionTimestamp } }), []);
   });
 
-  it('is found in the policies that are made of them, and in no others', () => {
+  it('is found in the policies that are compiled from it, and in no others', () => {
     const { policies } = compile(naming, SHOP, facts());
     assert.deepEqual([...new Set(policies.flatMap(reliedOn))].sort(), ['data', 'edge']);
     const deny = policies.find(({ metadata }) => metadata.name.endsWith('default-deny'));
@@ -51,10 +52,10 @@ describe('what peers by ServiceAccount need', () => {
   });
 });
 
-describe('a binding for ServiceAccounts', () => {
+describe('the bindings that label pods with their ServiceAccount', () => {
   const names = fc.uniqueArray(fc.stringMatching(/^[a-z]([-a-z0-9]{0,5}[a-z0-9])?$/), { minLength: 1 });
 
-  it('says which namespaces it covers, whatever their order', () => {
+  it('tell which namespaces they cover, and are equal whatever the order of these', () => {
     fc.assert(
       fc.property(names, (list) => {
         assert.deepEqual(coveredBy(guardBinding(list)), list.toSorted());
@@ -70,7 +71,7 @@ describe('a binding for ServiceAccounts', () => {
     );
   });
 
-  it('covers nothing that could be told once somebody has changed its selector', () => {
+  it('cover no known namespace once somebody has changed their selector', () => {
     const binding = guardBinding(['a']);
     const changed = (namespaceSelector: object) => ({
       ...binding,
@@ -88,7 +89,7 @@ describe('a binding for ServiceAccounts', () => {
     );
   });
 
-  it('is told from a changed one', () => {
+  it('have another key once somebody has changed any field that the operator sets', () => {
     const binding = guardBinding(['a']);
     const { spec } = binding;
     const changes = [
@@ -114,7 +115,7 @@ describe('a binding for ServiceAccounts', () => {
     for (const each of changes) assert.notEqual(accountBindingKey(each), accountBindingKey(binding));
   });
 
-  it('is not one that an older version would remove', () => {
+  it('do not carry the label by which an older version would delete them', () => {
     const probes = accountProbes('state', 'system');
     for (const each of [labelBinding(['a']), guardBinding(['a']), probes.label, probes.guard]) {
       assert.equal(isAccountBinding(each), true);
@@ -123,8 +124,8 @@ describe('a binding for ServiceAccounts', () => {
   });
 });
 
-describe('the probe of the label and its guard', () => {
-  it('asks for the one object that its bindings name', () => {
+describe('the probe of label and guard', () => {
+  it('asks to create the only object that its bindings name', () => {
     const { name } = accountProbeRequest('state', 'system').metadata;
     const { label, guard } = accountProbes('state', 'system');
     for (const { spec } of [label, guard])
@@ -132,7 +133,7 @@ describe('the probe of the label and its guard', () => {
     assert.notEqual(accountProbeRequest('another', 'system').metadata.name, name);
   });
 
-  it('tells by the words of the refusal', () => {
+  it('tells by the message of the refusal what is in force', () => {
     const by = (words: string) =>
       accountAnswer(`ValidatingAdmissionPolicy 'x' with binding 'y' denied request: ${words}`);
     assert.equal(by('the label and its guard are in force'), 'inForce');

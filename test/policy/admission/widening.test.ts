@@ -1,4 +1,4 @@
-/** What somebody else's policy allows beyond a profile's limit, and the bindings that keep to it. */
+/** The access that a foreign policy allows beyond a profile's tenant limit; the bindings of limit and protection. */
 import assert from 'node:assert/strict';
 import type { NetworkPolicySpec } from '../../../src/api/network-policy.ts';
 import {
@@ -23,48 +23,53 @@ const scopes = (spec: NetworkPolicySpec) =>
   peerScopesOf({ metadata: { name: 'p', namespace: 'shop' }, spec });
 const own = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'shop' } } };
 
-describe('what a policy of somebody else allows', () => {
-  type Case = readonly [what: string, spec: NetworkPolicySpec, none?: string, within?: string];
+describe('the tenant limit', () => {
+  type Case = readonly [access: string, spec: NetworkPolicySpec, none?: string, within?: string];
   const cases: readonly Case[] = [
     ['nothing', { podSelector: {}, policyTypes: ['Ingress', 'Egress'] }],
     ['everyone', { ingress: [{}] }, 'ingress from everyone', 'ingress from everyone'],
-    ['every port', { egress: [{ ports: [{ port: 53 }] }] }, 'egress to everyone', 'egress to everyone'],
     [
-      'pods of the namespace',
+      'everyone on one port',
+      { egress: [{ ports: [{ port: 53 }] }] },
+      'egress to everyone',
+      'egress to everyone',
+    ],
+    [
+      'pods of its own namespace',
       { ingress: [{ from: [{ podSelector: {} }] }] },
       'ingress from its own namespace',
     ],
-    ['the namespace by name', { ingress: [{ from: [own] }] }, 'ingress from its own namespace'],
+    ['its own namespace by name', { ingress: [{ from: [own] }] }, 'ingress from its own namespace'],
     [
-      'others',
+      'other namespaces and addresses',
       { ingress: [{ from: [{ namespaceSelector: {} }, { ipBlock: { cidr: '10.0.0.0/8' } }] }] },
       'ingress from addresses, other namespaces',
       'ingress from addresses, other namespaces',
     ],
-    ['a direction without effect', { policyTypes: ['Ingress'], egress: [{}] }],
+    ['egress without effect', { policyTypes: ['Ingress'], egress: [{}] }],
     [
-      'some of each',
+      'ingress from its own namespace and egress to others',
       { ingress: [{ from: [own] }], egress: [{ to: [{ namespaceSelector: {} }] }] },
       'ingress from its own namespace; egress to other namespaces',
       'egress to other namespaces',
     ],
   ];
-  for (const [what, spec, none, within] of cases) {
-    it(`is told of ${what}`, () => {
+  for (const [access, spec, none, within] of cases) {
+    it(`judges a foreign policy that allows ${access}`, () => {
       assert.equal(wideningOf(asking({ tenantPolicies: 'None' }), scopes(spec)), none);
       assert.equal(wideningOf(asking({ tenantPolicies: 'WithinNamespace' }), scopes(spec)), within);
       assert.equal(wideningOf(asking({}), scopes(spec)), undefined);
     });
   }
 
-  it('widens nothing in a direction that the profile does not isolate', () => {
+  it('admits every foreign policy in a direction that the profile does not isolate', () => {
     const ingress = asking({ tenantPolicies: 'None' }, { isolation: ['Ingress'] });
     assert.equal(wideningOf(ingress, scopes({ policyTypes: ['Egress'], egress: [{}] })), undefined);
   });
 });
 
-describe('the bindings for policies', () => {
-  it('are wanted by a profile that enforces', () => {
+describe('the bindings of protection and tenant limit', () => {
+  it('are wanted by a profile only under Enforce', () => {
     assert.equal(wantsProtection(asking({ protect: 'Warn' })), true);
     assert.equal(wantsProtection(asking({ protect: 'Warn' }, { mode: 'Audit' })), false);
     assert.equal(wantsProtection(profile()), false);
@@ -73,7 +78,7 @@ describe('the bindings for policies', () => {
     assert.equal(wantsTenantLimit(asking({})), false);
   });
 
-  it('refuse, warn or note as the profile says', () => {
+  it('deny, warn or audit as the profile says', () => {
     const actions = (admission: object) => [
       protectionOf(asking(admission)).spec.validationActions,
       tenantLimitOf(asking(admission), []).spec.validationActions,
@@ -83,7 +88,7 @@ describe('the bindings for policies', () => {
     assert.deepEqual(actions({ tenantPoliciesAction: 'Enforce' })[1], ['Deny']);
   });
 
-  it('find the policies of the profile, and the namespaces that it selects', () => {
+  it('select the policies of the profile, and the namespaces that it selects', () => {
     const { objectSelector } = protectionOf(asking({ protect: 'Enforce' })).spec.matchResources;
     const labels = { 'app.kubernetes.io/managed-by': 'segmentation-operator' };
     assert.equal(matches(objectSelector, { ...labels, 'segmentation.dev/profile': 'segmented' }), true);

@@ -1,4 +1,4 @@
-// Judges by every revision of pods and policies, from direct watches: is a pod let in as an account that it does not run as?
+// Records every revision of pods and policies by watches of its own, and finds pods with a false label that a policy relied on.
 import type { KubeObject } from '../../../src/api/meta.ts';
 import { LABEL_SERVICE_ACCOUNT } from '../../../src/api/names.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
@@ -12,9 +12,9 @@ interface Event {
 }
 
 const PODS = '/api/v1/pods';
-const END = 'witness-end';
+const END = 'recorder-end';
 
-export class Witness {
+export class LabelRecorder {
   readonly #plane: ControlPlane;
   readonly #namespace: string;
   readonly #policies: string;
@@ -23,12 +23,12 @@ export class Witness {
   readonly #watches: Promise<void>[];
   #failure: unknown;
 
-  /** Watches all pods, and the policies of `namespace`, from now on. */
-  static async begin(plane: ControlPlane, namespace: string): Promise<Witness> {
+  /** Records all pods, and the policies of `namespace`, from now on. */
+  static async begin(plane: ControlPlane, namespace: string): Promise<LabelRecorder> {
     const { metadata } = (await plane.admin.send('GET', '/api/v1/namespaces?limit=1')) as {
       metadata: { resourceVersion: string };
     };
-    return new Witness(plane, namespace, metadata.resourceVersion);
+    return new LabelRecorder(plane, namespace, metadata.resourceVersion);
   }
 
   private constructor(plane: ControlPlane, namespace: string, since: string) {
@@ -36,7 +36,7 @@ export class Witness {
     this.#namespace = namespace;
     this.#policies = `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`;
     this.#watches = [PODS, this.#policies].map(async (path) => {
-      // The API server ends a watch that it finds too slow: it goes on from where it was.
+      // The API server ends a watch that is too slow. It is resumed at the last revision.
       for (let from = since; !this.#ended.signal.aborted; ) {
         try {
           const query = `?watch=1&resourceVersion=${from}`;
@@ -54,9 +54,9 @@ export class Witness {
     });
   }
 
-  /** Pods whose label was not true while a policy relied on it, each with a revision of that. */
+  /** Ends recording. @returns pods whose label was false while a policy relied on it, each with a revision at which it was */
   async end(): Promise<string[]> {
-    // A last object of each kind, so that nothing before it is still on its way.
+    // Once the last object of each kind was seen, every earlier revision was seen.
     const metadata = { name: END };
     const selector = { podSelector: { matchLabels: { none: 'none' } }, policyTypes: ['Ingress'] };
     const spec = { containers: [{ name: 'main', image: 'main' }] };
@@ -80,9 +80,9 @@ export class Witness {
 
 function judge(events: readonly Event[]): string[] {
   const revision = ({ object }: Event) => Number(object.metadata.resourceVersion);
-  /** Names of pods whose label is not true, by namespace. */
-  const lying = new Map<string, Set<string>>();
-  /** Namespaces whose label a policy relies on, by the policy. */
+  /** By namespace: names of the pods whose label is false. */
+  const mislabelled = new Map<string, Set<string>>();
+  /** By policy: the namespaces whose label it relies on. */
   const relied = new Map<string, readonly string[]>();
   const found: string[] = [];
   for (const event of events.toSorted((a, b) => revision(a) - revision(b))) {
@@ -93,13 +93,13 @@ function judge(events: readonly Event[]): string[] {
       relied.set(name, type === 'DELETED' ? [] : reliedOn(object as unknown as NetworkPolicy));
     } else {
       const label = labels?.[LABEL_SERVICE_ACCOUNT];
-      const there = lying.get(namespace) ?? new Set();
-      lying.set(namespace, there);
+      const there = mislabelled.get(namespace) ?? new Set();
+      mislabelled.set(namespace, there);
       if (type !== 'DELETED' && label !== undefined && label !== account) there.add(name);
       else there.delete(name);
     }
     for (const each of [...relied.values()].flat())
-      for (const pod of lying.get(each) ?? []) found.push(`${each}/${pod} at ${revision(event)}`);
+      for (const pod of mislabelled.get(each) ?? []) found.push(`${each}/${pod} at ${revision(event)}`);
   }
   return found;
 }
