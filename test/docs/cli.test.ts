@@ -1,4 +1,4 @@
-/** docs/cli.md shows what the plugin prints, and names every command, flag and format. */
+/** docs/cli.md shows the plugin's real output, and names every command and flag. */
 import assert from 'node:assert/strict';
 import { COMMANDS } from '../../src/cli/commands/registry.ts';
 import { flagsOf } from '../../src/cli/shell/help.ts';
@@ -31,30 +31,30 @@ describe('docs/cli.md', () => {
   });
 
   for (const sample of sessions) {
-    it(`shows what is printed: ${sample.at}`, async () => {
+    it(`shows the output of the commands at ${sample.at}`, async () => {
       assertShows(cliPage, sample, await consoleOf(sample.text, directory.path));
     });
   }
 
-  it('speaks of every command', () => {
+  it('names every command', () => {
     for (const { name } of COMMANDS) assert.match(cliPage.text, new RegExp(`\`${name}[\` ]`), name);
   });
 
-  it('speaks of every flag of its own', () => {
+  it('names every flag that kubectl does not have', () => {
     const flags = new Set(
       COMMANDS.filter(({ name }) => name !== 'matrix' && name !== 'graph').flatMap((each) =>
         flagsOf(each).map(({ name }) => name),
       ),
     );
-    // Known from kubectl, and the same here.
+    // Flags with the same meaning in kubectl.
     for (const known of ['help', 'namespace', 'all-namespaces', 'output', 'filename', 'kustomize'])
       flags.delete(known);
     for (const flag of flags) assert.ok(cliPage.text.includes(`--${flag}`), flag);
   });
 });
 
-describe('the pages', () => {
-  it('call the plugin with commands and flags that it has', () => {
+describe('documentation pages', () => {
+  it('call the plugin with commands and flags that exist', () => {
     const lines = PAGES.flatMap(samples)
       .flatMap(({ text, at }) => text.split('\n').map((line) => ({ line, at })))
       .flatMap(({ line, at }) =>
@@ -65,7 +65,7 @@ describe('the pages', () => {
           }),
         ),
       );
-    assert.ok(lines.length >= 8, 'too few lines are found');
+    assert.ok(lines.length >= 8, 'too few calls of the plugin found');
     for (const { call, at } of lines) {
       const [name, ...rest] = call.split(' ').filter(Boolean);
       const command = COMMANDS.find((each) => each.name === name);

@@ -1,4 +1,4 @@
-/** What users meet (flags, reasons, log lines, permissions, dependencies) is described, and nothing that is not there. */
+/** The pages describe every flag, reason, log line, permission and dependency, and none that does not exist. */
 import assert from 'node:assert/strict';
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,8 +18,8 @@ const root = join(import.meta.dirname, '../..');
 const operations = page('docs/operations.md');
 const troubleshooting = page('docs/troubleshooting.md');
 
-/** What `pattern` captures in the sources that `glob` names. */
-function found(glob: string, pattern: RegExp): string[] {
+/** The captures of `pattern` in the sources that `glob` matches, sorted. */
+function captures(glob: string, pattern: RegExp): string[] {
   const files = globSync(glob, { cwd: root });
   assert.notEqual(files.length, 0, glob);
   return [
@@ -35,7 +35,7 @@ function defaults() {
   return parsed.options;
 }
 
-/** Dotted paths of all keys. */
+/** The dotted paths of all keys. */
 function keyPaths(value: unknown, prefix = ''): string[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return [prefix];
   return Object.entries(value).flatMap(([key, inner]) =>
@@ -45,7 +45,7 @@ function keyPaths(value: unknown, prefix = ''): string[] {
 
 describe('docs/operations.md', () => {
   it('has every flag with its variable and default, and no other', () => {
-    const told = rows(operations)
+    const described = rows(operations)
       .filter(([flag = '']) => flag.startsWith('`--'))
       .map(([flag = '', variable = '', , fallback = '']) => [quoted(flag)[0], quoted(variable)[0], fallback]);
     const settings = Object.values(SETTINGS) as Setting<string | number | boolean | undefined>[];
@@ -54,28 +54,28 @@ describe('docs/operations.md', () => {
       environmentName(flag),
       fallback === undefined ? (otherwise ?? 'none') : `\`${fallback}\``,
     ]);
-    const plain = (table: (string | undefined)[][]) =>
+    const comparable = (table: (string | undefined)[][]) =>
       table.map((row) => row.join(' ').replaceAll('`', '')).sort();
-    assert.deepEqual(plain(told), plain(actual));
+    assert.deepEqual(comparable(described), comparable(actual));
   });
 
   const sample = samples(operations).find(({ text }) => text.includes('kind: OperatorConfiguration'));
 
   it('has a configuration file that is accepted', () => {
-    const problems: string[] = [];
-    readConfiguration(sample?.text ?? '', 'operator.yaml', problems);
-    assert.deepEqual(problems, []);
+    const violations: string[] = [];
+    readConfiguration(sample?.text ?? '', 'operator.yaml', violations);
+    assert.deepEqual(violations, []);
   });
 
   it('has a configuration file with every key', () => {
-    const told = new Set(
+    const described = new Set(
       keyPaths(parse(sample?.text ?? '')).map((path) => path.split('.').slice(0, 2).join('.')),
     );
     const actual = keyPaths(parse(configurationText(defaults()))).map((path) =>
       path.split('.').slice(0, 2).join('.'),
     );
     assert.deepEqual(
-      actual.filter((path) => !told.has(path)),
+      actual.filter((path) => !described.has(path)),
       [],
     );
   });
@@ -97,12 +97,12 @@ describe('docs/operations.md', () => {
         resources.map((resource) => `${resource}: ${verbs.join(', ')}`),
       );
     const verbs = /^(get|list|watch|create|update|patch|delete)(, |$)/;
-    const told = rows(operations)
+    const described = rows(operations)
       .filter(([, second = '']) => verbs.test(second))
       .flatMap(([resources = '', second = '']) =>
         quoted(resources).map((resource) => `${resource}: ${second}`),
       );
-    assert.deepEqual(told.sort(), actual.sort());
+    assert.deepEqual(described.sort(), actual.sort());
   });
 });
 
@@ -120,11 +120,11 @@ describe('docs/troubleshooting.md', () => {
     );
   });
 
-  it('has every reason that the controller gives', () => {
+  it('has every reason of the controller', () => {
     const reasons = [
-      ...found('src/controller/**/*.ts', /\bsay\(\s*'(?:True|False)',\s*'(\w+)'/g),
-      ...found('src/controller/**/*.ts', /\breason: (?:\w+ \? 'Deleting' : )?'([A-Z]\w+)'/g),
-      ...found('src/policy/**/*.ts', /class (\w+Error) extends Error/g),
+      ...captures('src/controller/**/*.ts', /\bsay\(\s*'(?:True|False)',\s*'(\w+)'/g),
+      ...captures('src/controller/**/*.ts', /\breason: (?:\w+ \? 'Deleting' : )?'([A-Z]\w+)'/g),
+      ...captures('src/policy/**/*.ts', /class (\w+Error) extends Error/g),
     ];
     assert.ok(reasons.includes('Enforced') && reasons.includes('Accepting'), reasons.join());
     assert.deepEqual(
@@ -134,17 +134,20 @@ describe('docs/troubleshooting.md', () => {
   });
 
   it('has every reason of an Event with its type, and no other', () => {
-    const told = rows(troubleshooting)
+    const described = rows(troubleshooting)
       .filter(([, type = '']) => /^(Normal|Warning)$/.test(type))
       .map(([reason = '', type]) => `${quoted(reason)[0]} ${type}`);
     const actual = Object.entries(EVENT_REASONS).map(([reason, { type }]) => `${reason} ${type}`);
-    assert.deepEqual(told.sort(), actual.sort());
+    assert.deepEqual(described.sort(), actual.sort());
   });
 
   it('has every warning and error of the log', () => {
     const lines = [
-      ...found('src/{operator,observability}/*.ts', /logger(?:\.(?:warn|error)|\[[^\]]+\])\(\s*'([^']+)'/g),
-      ...found('src/observability/observer.ts', /what: ['`]([^'`]+)['`]/g).map((line) =>
+      ...captures(
+        'src/{operator,observability}/*.ts',
+        /logger(?:\.(?:warn|error)|\[[^\]]+\])\(\s*'([^']+)'/g,
+      ),
+      ...captures('src/observability/observer.ts', /what: ['`]([^'`]+)['`]/g).map((line) =>
         line.replace('${KIND}', KIND),
       ),
     ];
@@ -157,11 +160,13 @@ describe('docs/troubleshooting.md', () => {
 });
 
 describe('docs/decisions/0001-dependencies.md', () => {
-  it('has every dependency of package.json and of the packages for a few tests, and no other', () => {
-    const told = rows(page('docs/decisions/0001-dependencies.md')).flatMap(([name = '']) => quoted(name));
+  it('has every dependency of package.json and of test/env/tools, and no other', () => {
+    const described = rows(page('docs/decisions/0001-dependencies.md')).flatMap(([name = '']) =>
+      quoted(name),
+    );
     const { dependencies, devDependencies } = packageJson;
-    const few = { ...browserTools.dependencies, ...sarifTools.optionalDependencies };
-    const installed = { ...dependencies, ...devDependencies, ...few };
-    assert.deepEqual(told.sort(), Object.keys(installed).sort());
+    const onDemand = { ...browserTools.dependencies, ...sarifTools.optionalDependencies };
+    const installed = { ...dependencies, ...devDependencies, ...onDemand };
+    assert.deepEqual(described.sort(), Object.keys(installed).sort());
   });
 });

@@ -18,7 +18,7 @@ const decisions = PAGES.filter(({ path }) => path.startsWith('docs/decisions/') 
   ({ path, text }) => ({ file: basename(path), front: FRONT.exec(text)?.groups as Decision | undefined }),
 );
 
-describe('docs/decisions', () => {
+describe('decision pages', () => {
   it('begin with number, title, date and status', () => {
     for (const { file, front } of decisions) {
       assert.ok(front, `${file}: no front lines as in ${INDEX}`);

@@ -1,4 +1,4 @@
-/** The pages refer to what there is, and their samples can be read. */
+/** The pages link to existing files and headings, name existing paths and commands, and have well-formed samples. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -9,7 +9,7 @@ import { anchors, links, PAGES, page, prose, quoted, samples } from './pages.ts'
 const root = join(import.meta.dirname, '../..');
 const REPOSITORY_PATH = /^(src|test|scripts|config|crds|docs|bench)\/[\w./-]*$/;
 
-describe('the documentation', () => {
+describe('documentation page', () => {
   for (const each of PAGES) {
     describe(each.path, () => {
       it('links to files and headings that exist', () => {
@@ -54,7 +54,7 @@ describe('the documentation', () => {
     });
   }
 
-  it('is found by its links: each page is linked from another', () => {
+  it('is linked from another page', () => {
     const linked = new Set(
       PAGES.flatMap((each) =>
         links(each).map((link) => normalize(join(dirname(each.path), link.replace(/#.*/, '')))),

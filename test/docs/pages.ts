@@ -1,4 +1,4 @@
-/** The pages of the documentation, and what tests look for in them. */
+/** The pages of the documentation, and their parts that tests read: samples, links, headings, tables. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -11,7 +11,7 @@ export interface Page {
 }
 
 export interface Sample {
-  /** What follows the opening fence, such as `yaml`. */
+  /** The info string of the opening fence, such as `yaml`. */
   readonly language: string;
   readonly text: string;
   /** `path:line` of its first line. */
@@ -25,7 +25,7 @@ export const PAGES: readonly Page[] = ['README.md', ...globSync('docs/**/*.md', 
   }),
 );
 
-/** @throws Error for a path that is no page */
+/** The page at a path. @throws Error if there is none */
 export function page(path: string): Page {
   const found = PAGES.find((each) => each.path === path);
   if (found === undefined) throw new Error(`${path} is no page`);
@@ -50,13 +50,13 @@ export function prose({ text }: Page): string {
   return text.replaceAll(/^```.*?^```$/gms, '');
 }
 
-/** Where the page links to, other sites included. */
+/** The targets of the page's links, other sites included. */
 export function links(target: Page): string[] {
   const text = prose(target).replaceAll(/`[^`\n]+`/g, '');
   return [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link);
 }
 
-/** The names by which a page's headings are linked to, as GitHub makes them. */
+/** The anchors of a page's headings, as GitHub derives them. */
 export function anchors(target: Page): Set<string> {
   const headings = [...prose(target).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading);
   return new Set(
@@ -69,7 +69,7 @@ export function anchors(target: Page): Set<string> {
   );
 }
 
-/** The cells of each row of every table, without heads. */
+/** The cells of each row of every table, heads included and rulers not. */
 export function rows(target: Page): string[][] {
   return prose(target)
     .split('\n')
@@ -82,7 +82,7 @@ export function rows(target: Page): string[][] {
     );
 }
 
-/** What a text has between backticks. */
+/** The contents of a text's code spans. */
 export function quoted(text: string): string[] {
   return [...text.matchAll(/`([^`\n]+)`/g)].map(([, content = '']) => content);
 }

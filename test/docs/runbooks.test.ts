@@ -1,4 +1,4 @@
-/** Each alert of config/prometheus can be acted on: it says what a person needs to know, and has its runbook. */
+/** Each alert of config/prometheus has a severity, a waiting time, texts and a runbook. */
 import assert from 'node:assert/strict';
 import { alerts } from '../support/prometheus.ts';
 import { anchors, page, samples } from './pages.ts';
@@ -19,21 +19,24 @@ describe('docs/runbooks.md', () => {
   });
 
   for (const [name, text] of sections) {
-    it(`says of ${name} what it means, what it does, how to find the cause, and the cure`, () => {
+    it(`has meaning, impact, cause and cure of ${name}`, () => {
       const parts = text.split(/^\*\*(\w+)\.\*\* /m).slice(1);
       const titles = parts.filter((_, index) => index % 2 === 0);
       assert.deepEqual(titles, ['Meaning', 'Impact', 'Cause', 'Cure']);
       const [, meaning = '', , impact = '', , cause = '', , cure = ''] = parts;
       for (const each of [meaning, impact, cure]) assert.ok(each.trim().length > 30, each);
       const languages = samples({ path: name, text: cause }).map(({ language }) => language);
-      assert.ok(languages.includes('promql') || languages.includes('sh'), 'no command that finds the cause');
+      assert.ok(
+        languages.includes('promql') || languages.includes('sh'),
+        'no command or query that finds the cause',
+      );
     });
   }
 });
 
-describe('the alerts', () => {
+describe('alert', () => {
   for (const { alert, for: wait, labels = {}, annotations = {} } of alerts()) {
-    it(`tell what a person needs: ${alert}`, () => {
+    it(`${alert} has a severity, a waiting time, a summary and a description`, () => {
       assert.match(wait ?? '', /^\d+[mh]$/);
       assert.match(labels['severity'] ?? '', /^(critical|warning|info)$/);
       assert.deepEqual(Object.keys(annotations).sort(), ['description', 'runbook_url', 'summary']);
@@ -41,7 +44,7 @@ describe('the alerts', () => {
       assert.match(annotations['description'] ?? '', /\.$/);
     });
 
-    it(`link to their runbook: ${alert}`, () => {
+    it(`${alert} links to its runbook`, () => {
       const [base, anchor = ''] = annotations['runbook_url']?.split('#') ?? [];
       assert.equal(base, 'https://segmentation.dev/docs/runbooks.md');
       assert.equal(anchor, alert.toLowerCase());

@@ -1,6 +1,6 @@
 /**
- * Runs what a page shows on a console, and holds the page to what is printed. With UPDATE_PAGES=1 the page is changed
- * instead: look at the difference before you commit it.
+ * Runs the console sessions of a page, and compares their output with the page. With UPDATE_PAGES=1 it changes the page
+ * instead: review the difference before you commit it.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -14,19 +14,23 @@ import { type Page, type Sample, samples } from './pages.ts';
 
 const root = join(import.meta.dirname, '../..');
 
-/** A directory to run a page's commands in, with config/. */
+/** Makes a temporary directory with config/, in which to run a page's commands. */
 export function directoryForPage(): { path: string; remove: () => void } {
   const path = mkdtempSync(join(tmpdir(), 'page-'));
   symlinkSync(join(root, 'config'), join(path, 'config'));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-/** A sample that is a file: YAML that begins with a comment which names it. Undefined for any other. */
+/** The file name of a YAML sample that begins with a comment which names it; undefined for any other sample. */
 export function fileOf({ language, text: content }: Sample): string | undefined {
   return language === 'yaml' ? /^# ([\w.-]+\.yaml)\n/.exec(content)?.[1] : undefined;
 }
 
-/** Holds a console sample to what its commands print; `vary` makes equal what differs from run to run. */
+/**
+ * Compares a console sample with the output of its commands.
+ *
+ * @param vary replaces parts that differ from run to run
+ */
 export function assertShows(
   page: Page,
   sample: Sample,
@@ -77,7 +81,7 @@ export async function consoleOf(block: string, cwd: string): Promise<string> {
 }
 
 /** Longest run of one command, in milliseconds. */
-const COMMAND_TIMEOUT = 90_000;
+const COMMAND_TIMEOUT_MS = 90_000;
 
 /**
  * The block with the output of its commands, run by bash one after the other.
@@ -96,13 +100,13 @@ export async function bashConsoleOf(
     const child = spawn('bash', ['-c', script], {
       cwd,
       env,
-      timeout: COMMAND_TIMEOUT,
+      timeout: COMMAND_TIMEOUT_MS,
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     const ended = once(child, 'close') as Promise<[number | null]>;
     shown += `$ ${command}\n${await text(child.stdout)}`;
     const [code] = await ended;
-    if (code === null) throw new Error(`did not end within ${COMMAND_TIMEOUT} ms: ${command}\n${shown}`);
+    if (code === null) throw new Error(`did not end within ${COMMAND_TIMEOUT_MS} ms: ${command}\n${shown}`);
     status = code;
   }
   return shown;

@@ -1,5 +1,7 @@
-// A proxy between an operator and the real API server that ends TLS, so that it can understand and change what passes:
-// requests are whole, watches pass line by line. Nothing is changed unless a fault is set.
+/**
+ * A proxy between an operator and the real API server. It terminates TLS, so that an interceptor can read and change each
+ * request and each line of a watch. Without an interceptor, everything passes unchanged.
+ */
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -9,48 +11,48 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, type Dispatcher, request } from 'undici';
 import { createAuthority, issueServing, privatePem } from '../env/plane/x509.ts';
 
-/** What a fault may do with a request. It has to do one of these, once; what throws resets the connection. */
+/** A request, for an interceptor. It must be passed, committed, answered, opened or reset once. An error resets it. */
 export interface Exchange {
   readonly method: string;
   readonly path: string;
   /** May be changed before the request is forwarded. */
   readonly query: URLSearchParams;
-  /** Plural name of what is asked for, with its subresource: `networkpolicies`, `segmentationprofiles/status`. */
+  /** The plural name of the kind, with the subresource: `networkpolicies`, `segmentationprofiles/status`. */
   readonly resource: string;
   readonly isWrite: boolean;
   readonly isWatch: boolean;
-  /** Of everything of the kind, in all namespaces, as caches are filled: streamed or in pages. */
+  /** True if the request is for all objects of the kind in all namespaces, as caches send it. */
   readonly isCollection: boolean;
-  /** Sends it to the API server and gives the operator the answer. */
+  /** Forwards the request, and its answer to the operator. */
   pass(): Promise<void>;
-  /** Sends it to the API server, and resolves the answer's status and text once it is complete. Not for watches. */
+  /** Forwards the request, and returns the answer instead of sending it to the operator. Not for watches. */
   commit(): Promise<{ readonly status: number; readonly body: string }>;
   answer(status: number, body: string, headers?: Readonly<Record<string, string>>): void;
-  /** An answer that goes on: what is returned writes to it. */
+  /** Starts a streamed answer with status 200, and returns the stream. */
   open(): ServerResponse;
   reset(): void;
 }
 
-export type Fault = (exchange: Exchange) => void | Promise<void>;
+export type Interceptor = (exchange: Exchange) => void | Promise<void>;
 
 /** One open watch, as the operator sees it. */
 export interface Watch {
   readonly resource: string;
-  /** Lines that came for it before. */
+  /** Earlier lines of the watch. */
   readonly seen: readonly string[];
   send(line: string): void;
-  /** What is sent from now on comes so many milliseconds later, in order. */
+  /** Delays all later lines, in order. */
   pause(ms: number): void;
   reset(): void;
   end(): void;
 }
 
-/** What becomes of one line of a watch; without it the line is sent. */
-export type LineFault = (line: string, watch: Watch) => void;
+/** Decides about one line of a watch: it is lost unless the interceptor sends it. */
+export type LineInterceptor = (line: string, watch: Watch) => void;
 
-/** A write that the operator asked for. */
+/** A write request of the operator. */
 export interface Write {
-  /** `performance.now()` when it came. */
+  /** When the request arrived, `performance.now()`. */
   readonly at: number;
   readonly method: string;
   readonly path: string;
@@ -63,20 +65,20 @@ interface Cluster {
 }
 
 export class ApiProxy {
-  /** Path of a kubeconfig that goes by way of this proxy. */
+  /** Path of a kubeconfig whose server is this proxy. */
   readonly kubeconfig: string;
-  /** All writes so far, whatever became of them. */
+  /** All write requests so far, also failed ones. */
   readonly writes: Write[] = [];
-  /** How many requests have come. */
+  /** Requests so far. */
   requests = 0;
-  fault: Fault | undefined;
-  lineFault: LineFault | undefined;
+  intercept: Interceptor | undefined;
+  interceptLine: LineInterceptor | undefined;
 
   readonly #server: Server;
   readonly #agent: Agent;
   readonly #target: string;
   readonly #watches = new Set<Watch>();
-  /** Answers that are neither complete nor watches. */
+  /** Incomplete answers, other than watches. */
   readonly #pending = new Set<ServerResponse>();
 
   private constructor(server: Server, agent: Agent, target: string, kubeconfig: string) {
@@ -87,7 +89,7 @@ export class ApiProxy {
     server.on('request', (incoming, response) => void this.#accept(incoming, response));
   }
 
-  /** @param kubeconfig path of one of the API server itself; the proxy's own is written beside it */
+  /** @param kubeconfig path of a kubeconfig of the API server; the proxy's own is written beside it */
   static async start(kubeconfig: string): Promise<ApiProxy> {
     const config = JSON.parse(readFileSync(kubeconfig, 'utf8')) as { clusters: { cluster: Cluster }[] };
     const [entry] = config.clusters;
@@ -116,7 +118,7 @@ export class ApiProxy {
     return [...this.#watches].filter((each) => resource === undefined || each.resource === resource);
   }
 
-  /** Ends watches with an ERROR event of code 410, so that everything is listed anew. */
+  /** Ends watches with an ERROR event of code 410, so that the reflectors list again. */
   expire(resource?: string): void {
     for (const watch of this.watches(resource)) {
       watch.send(JSON.stringify({ type: 'ERROR', object: EXPIRED }));
@@ -124,10 +126,10 @@ export class ApiProxy {
     }
   }
 
-  /** From now on nothing is changed. What hangs is reset. */
+  /** Removes the interceptors, and resets requests without an answer. */
   heal(): void {
-    this.fault = undefined;
-    this.lineFault = undefined;
+    this.intercept = undefined;
+    this.interceptLine = undefined;
     for (const response of this.#pending) response.socket?.destroy();
   }
 
@@ -148,15 +150,15 @@ export class ApiProxy {
       const exchange = this.#exchange(incoming, response, url, await text(incoming));
       const { isWrite, method, path, resource } = exchange;
       if (isWrite) this.writes.push({ at: performance.now(), method, path, resource });
-      await (this.fault ?? pass)(exchange);
+      await (this.intercept ?? pass)(exchange);
     } catch {
-      response.socket?.destroy(); // the API server is away, or the operator
+      response.socket?.destroy(); // the API server or the operator is gone
     }
   }
 
   #exchange(incoming: IncomingMessage, response: ServerResponse, url: URL, body: string): Exchange {
     const { method = 'GET' } = incoming;
-    const { resource, isCollection } = target(url.pathname);
+    const { resource, isCollection } = kindOf(url.pathname);
     const isWatch = url.searchParams.get('watch') === 'true';
     const forward = () => this.#forward(incoming, url, body, response);
     return {
@@ -203,27 +205,27 @@ export class ApiProxy {
       method: incoming.method as Dispatcher.HttpMethod,
       headers: endToEnd(incoming.headers),
       body: body === '' ? null : body,
-      // A request that is with the API server goes on there when the operator is gone; a watch has no use then.
+      // The API server completes a write whose client is gone. A watch without a client is ended.
       ...(incoming.method === 'GET' && { signal: gone.signal }),
     });
   }
 
-  /** Passes a watch on, line by line. */
+  /** Forwards a watch, line by line. */
   async #relay(resource: string, body: Dispatcher.ResponseData['body'], response: ServerResponse) {
     this.#pending.delete(response);
     response.flushHeaders();
     const seen: string[] = [];
     let turn: Promise<unknown> = Promise.resolve();
-    const sendBackground = (act: () => unknown) => {
-      turn = turn.then(act);
+    const enqueue = (run: () => unknown) => {
+      turn = turn.then(run);
     };
     const watch: Watch = {
       resource,
       seen,
-      send: (line) => sendBackground(() => response.write(`${line}\n`)),
-      pause: (ms) => sendBackground(() => sleep(ms)),
+      send: (line) => enqueue(() => response.write(`${line}\n`)),
+      pause: (ms) => enqueue(() => sleep(ms)),
       reset: () => void response.socket?.destroy(),
-      end: () => sendBackground(() => response.end()),
+      end: () => enqueue(() => response.end()),
     };
     this.#watches.add(watch);
     response.on('close', () => this.#watches.delete(watch));
@@ -233,8 +235,8 @@ export class ApiProxy {
       const lines = (rest + chunk).split('\n');
       rest = lines.pop() ?? '';
       for (const line of lines) {
-        if (this.lineFault === undefined) watch.send(line);
-        else this.lineFault(line, watch);
+        if (this.interceptLine === undefined) watch.send(line);
+        else this.interceptLine(line, watch);
         seen.push(line);
       }
     }
@@ -242,7 +244,7 @@ export class ApiProxy {
   }
 }
 
-const pass: Fault = (exchange) => exchange.pass();
+const pass: Interceptor = (exchange) => exchange.pass();
 
 export const EXPIRED = {
   kind: 'Status',
@@ -253,8 +255,8 @@ export const EXPIRED = {
   code: 410,
 };
 
-/** Which kind a path is about: /api/v1/... or /apis/GROUP/VERSION/..., with or without a namespace. */
-function target(path: string): { resource: string; isCollection: boolean } {
+/** The kind that a path is for: /api/v1/... or /apis/GROUP/VERSION/..., with or without a namespace. */
+function kindOf(path: string): { resource: string; isCollection: boolean } {
   const [root, ...rest] = path.split('/').slice(1);
   const parts = rest.slice(root === 'api' ? 1 : 2);
   const namespaced = parts[0] === 'namespaces' && parts.length > 2 && parts[2] !== 'status';
@@ -265,7 +267,7 @@ function target(path: string): { resource: string; isCollection: boolean } {
   };
 }
 
-/** Headers without those that are between two neighbours only. */
+/** The headers without hop-by-hop ones (RFC 9110, 7.6.1). */
 function endToEnd(headers: IncomingMessage['headers']): Record<string, string | string[]> {
   const own = new Set(['connection', 'keep-alive', 'transfer-encoding', 'content-length', 'host']);
   return Object.fromEntries(

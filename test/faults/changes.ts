@@ -1,4 +1,4 @@
-// What happens to the cluster in a round, chosen at random, and what the operator may make of it.
+/** The random changes of a round, and the policies that the operator may want after each. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LABEL_MANAGED_BY, MANAGER } from '../../src/api/names.ts';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
@@ -7,28 +7,28 @@ import { fingerprint } from '../../src/policy/semantics/normalize.ts';
 import type { Sandbox } from '../support/cluster.ts';
 import {
   combinations,
-  computed,
+  compiledPolicies,
   type Dice,
   type Inputs,
-  intent,
+  desiredPolicies,
   pick,
   randomSpec,
   serviceFacts,
 } from './model.ts';
-import type { Picture, Revision } from './recorder.ts';
+import type { ObservedCluster, Revision } from './recorder.ts';
 import { byObjectName } from '../../src/util/order.ts';
 
 export const TENANT = 'example.com/tenant';
 export const MEMBER = 'example.com/member';
 
-export const isOurs = ({ metadata }: NetworkPolicy): boolean =>
+export const isOwn = ({ metadata }: NetworkPolicy): boolean =>
   metadata.labels?.[LABEL_MANAGED_BY] === MANAGER;
-/** Equal for policies that need no write to be the same, whatever their names. */
-export const form = (policies: readonly NetworkPolicy[]): string[] => policies.map(fingerprint).sort();
+/** Fingerprints without names: equal for policies of which none needs an update. */
+export const fingerprints = (policies: readonly NetworkPolicy[]): string[] =>
+  policies.map(fingerprint).sort();
 
-/** Something that is done in a round, in words and in deed. */
 export interface Change {
-  readonly what: string;
+  readonly description: string;
   readonly run: () => Promise<void>;
 }
 
@@ -38,14 +38,14 @@ export class Changes {
   readonly #namespaces: readonly string[];
   readonly #backend: string;
   #inputs: Inputs;
-  /** The inputs of this round, in order. */
+  /** The values of the inputs in this round, in order. */
   #values: Inputs[] = [];
-  /** Inputs of the round before that the operator may not have heard the end of. */
-  #unheard: readonly Inputs[] = [];
-  /** What somebody's hand did to policies in this round: versions that it wrote, uids that it deleted. */
-  #byHand = new Set<string>();
+  /** Earlier values that the operator may still act on, as their change had no effect that a test could wait for. */
+  #unconfirmed: readonly Inputs[] = [];
+  /** Changes of policies by users in this round: resourceVersions that they wrote, uids that they deleted. */
+  #userEdits = new Set<string>();
 
-  /** The Service `api` of the namespace `backend` exists, and no profile. */
+  /** @param backend the namespace of the existing Service `api` */
   constructor(box: Sandbox, roll: Dice, labels: Inputs['labels'], backend: string) {
     this.#box = box;
     this.#roll = roll;
@@ -54,17 +54,17 @@ export class Changes {
     this.#inputs = { p: undefined, q: undefined, service: serviceFacts('a', 8080), labels };
   }
 
-  /** The changes of the next round, at random. `picture`: what stands now, when everything has settled. */
-  next(picture: Picture): Change[] {
+  /** Begins a round and returns its random changes. `observed` is the converged cluster. */
+  next(observed: ObservedCluster): Change[] {
     this.begin();
-    return this.#choose(picture);
+    return this.#choose(observed);
   }
 
-  /** A round begins. */
+  /** Begins a round. */
   begin(): void {
-    this.#unheard = this.#withoutEffect();
+    this.#unconfirmed = this.#ineffectiveChanges();
     this.#values = [this.#inputs];
-    this.#byHand = new Set();
+    this.#userEdits = new Set();
   }
 
   /** Creates or edits a profile. */
@@ -72,7 +72,7 @@ export class Changes {
     const box = this.#box;
     const name = this.#name(key);
     return {
-      what: `write ${key} ${JSON.stringify(spec)}`,
+      description: `write ${key} ${JSON.stringify(spec)}`,
       run: async () => {
         if (this.#inputs[key] === undefined) await box.profile(key, spec as Record<string, unknown>);
         else await box.edit(name, spec as Record<string, unknown>);
@@ -82,7 +82,7 @@ export class Changes {
     };
   }
 
-  /** Makes `p` a profile of several objects in each namespace that it selects. */
+  /** Makes `p` a profile with several policies in each selected namespace. */
   enforce(): Change {
     const spec = randomSpec(this.#roll, this.#box.label, this.#namespaces);
     const isolation = ['Ingress', 'Egress'];
@@ -92,7 +92,7 @@ export class Changes {
 
   remove(key: 'p' | 'q'): Change {
     return {
-      what: `delete ${key}`,
+      description: `delete ${key}`,
       run: async () => {
         this.#set({ [key]: undefined });
         await this.#box.removeProfile(this.#name(key));
@@ -100,59 +100,61 @@ export class Changes {
     };
   }
 
-  /** What the operator is to keep in a namespace from now on. */
-  wanted(namespace: string): NetworkPolicy[] {
-    return intent(namespace, this.#inputs, this.#backend);
+  /** The policies that the current inputs ask for. */
+  desired(namespace: string): NetworkPolicy[] {
+    return desiredPolicies(namespace, this.#inputs, this.#backend);
   }
 
-  /** What it may have been asked for in this round. */
-  everWanted(namespace: string): NetworkPolicy[][] {
-    const inputs = combinations(namespace, [...this.#unheard, ...this.#values]);
-    return inputs.map((each) => intent(namespace, each, this.#backend));
+  /** The policies that any combination of this round's inputs asks for. */
+  everDesired(namespace: string): NetworkPolicy[][] {
+    const inputs = combinations(namespace, [...this.#unconfirmed, ...this.#values]);
+    return inputs.map((each) => desiredPolicies(namespace, each, this.#backend));
   }
 
-  /** Names of the profiles that were deleted. */
+  /** Names of the profiles that do not exist. */
   deleted(): string[] {
     return (['p', 'q'] as const)
       .filter((key) => this.#inputs[key] === undefined)
       .map((key) => this.#name(key));
   }
 
-  /** Names of the profiles that there are. */
+  /** Names of the profiles that exist. */
   existing(): string[] {
     return (['p', 'q'] as const)
       .filter((key) => this.#inputs[key] !== undefined)
       .map((key) => this.#name(key));
   }
 
-  /** How many namespaces a profile selects, and how many policies it asks for there. */
+  /** The number of namespaces that a profile selects, and of policies that it asks for. */
   expected(name: string): { matched: number; desired: number } {
     const profile = name === this.#name('p') ? this.#inputs.p : this.#inputs.q;
-    // Each has at least its default-deny.
+    // A selected namespace has at least a default-deny.
     const each = this.#namespaces
-      .map((namespace) => computed(namespace, profile, this.#inputs, this.#backend).length)
+      .map((namespace) => compiledPolicies(namespace, profile, this.#inputs, this.#backend).length)
       .filter((policies) => policies > 0);
     return { matched: each.length, desired: each.reduce((sum, policies) => sum + policies, 0) };
   }
 
-  /** Whether somebody else than the operator wrote it. */
-  isByHand({ object: { metadata }, deleted }: Revision): boolean {
-    return this.#byHand.has((deleted ? metadata.uid : metadata.resourceVersion) ?? '');
+  /** True if a user made this revision. */
+  isUserEdit({ object: { metadata }, deleted }: Revision): boolean {
+    return this.#userEdits.has((deleted ? metadata.uid : metadata.resourceVersion) ?? '');
   }
 
-  /** Earlier values of inputs whose change had no effect, so that settling does not prove that it was heard of. */
-  #withoutEffect(): Inputs[] {
-    const asked = (inputs: Inputs) =>
-      JSON.stringify(this.#namespaces.map((each) => form(intent(each, inputs, this.#backend))));
-    const now = asked(this.#inputs);
+  /** Earlier values of inputs that ask for the same policies: convergence does not prove that the operator saw the change. */
+  #ineffectiveChanges(): Inputs[] {
+    const desired = (inputs: Inputs) =>
+      JSON.stringify(
+        this.#namespaces.map((each) => fingerprints(desiredPolicies(each, inputs, this.#backend))),
+      );
+    const now = desired(this.#inputs);
     const single = this.#values.flatMap(({ p, q, service, labels }) =>
       [{ p }, { q }, { service }, { labels }].map((one): Inputs => ({ ...this.#inputs, ...one })),
     );
-    return single.filter((each) => asked(each) === now);
+    return single.filter((each) => desired(each) === now);
   }
 
-  /** One or two changes of different inputs, or drift, which is a round of its own. */
-  #choose(picture: Picture): Change[] {
+  /** One or two changes of different inputs, or drift alone. */
+  #choose(observed: ObservedCluster): Change[] {
     const roll = this.#roll;
     const kinds = [
       () => this.#edit('p'),
@@ -161,7 +163,7 @@ export class Changes {
       () => this.#moveService(),
     ];
     const weight = roll(10);
-    if (weight === 0) return this.#drift(picture);
+    if (weight === 0) return this.#drift(observed);
     if (weight === 1) return [this.#recreateService()];
     const first = roll(kinds.length);
     const second = (first + 1 + roll(kinds.length - 1)) % kinds.length;
@@ -196,7 +198,7 @@ export class Changes {
         ? { ...old, [TENANT]: old[TENANT] === 'red' ? 'blue' : 'red' }
         : { ...old, [MEMBER]: old[MEMBER] === 'yes' ? 'no' : 'yes' };
     return {
-      what: `label ${namespace} ${flipped[TENANT]} ${flipped[MEMBER]}`,
+      description: `label ${namespace} ${flipped[TENANT]} ${flipped[MEMBER]}`,
       run: async () => {
         this.#set({ labels: new Map(this.#inputs.labels).set(namespace, flipped) });
         await this.#box.relabel(namespace, flipped);
@@ -207,7 +209,7 @@ export class Changes {
   #moveService(): Change {
     const [app, port] = [pick(this.#roll, ['a', 'b']), pick(this.#roll, [8080, 9090])];
     return {
-      what: `Service to ${app} ${port}`,
+      description: `Service to ${app} ${port}`,
       run: async () => {
         this.#set({ service: serviceFacts(app, port) });
         await this.#box.editService(this.#backend, 'api', serviceSpec(app, port));
@@ -215,11 +217,11 @@ export class Changes {
     };
   }
 
-  /** While it is gone, what was known of it stays in force (I3). */
+  /** While the Service is gone, the last known peers stay (I3). */
   #recreateService(): Change {
     const [app, port, gone] = [pick(this.#roll, ['a', 'b']), pick(this.#roll, [8080, 9090]), this.#roll(300)];
     return {
-      what: `Service gone for ${gone} ms, then to ${app} ${port}`,
+      description: `Service gone for ${gone} ms, then to ${app} ${port}`,
       run: async () => {
         await this.#box.deleteService(this.#backend, 'api');
         await sleep(gone);
@@ -229,26 +231,26 @@ export class Changes {
     };
   }
 
-  /** At most one write to each namespace: what is changed while a plan is carried out is seen by the next plan only. */
-  #drift(picture: Picture): Change[] {
+  /** At most one change in each namespace, as only the next plan sees a change that is made during a plan. */
+  #drift(observed: ObservedCluster): Change[] {
     return this.#namespaces.flatMap((namespace): Change[] => {
-      const ours = (picture.policies.get(namespace) ?? []).filter(isOurs).sort(byObjectName);
+      const own = (observed.policies.get(namespace) ?? []).filter(isOwn).sort(byObjectName);
       const choice = this.#roll(1000);
       const how = this.#roll(DRIFTS.length + 1);
-      const policy = ours[choice % Math.max(1, ours.length)];
+      const policy = own[choice % Math.max(1, own.length)];
       if (policy === undefined) return [];
       const { name, uid = '' } = policy.metadata;
       const patch = DRIFTS[how];
       return [
         {
-          what: `${patch === undefined ? 'delete' : JSON.stringify(patch)} ${namespace}/${name}`,
+          description: `${patch === undefined ? 'delete' : JSON.stringify(patch)} ${namespace}/${name}`,
           run: async () => {
             if (patch === undefined) {
-              this.#byHand.add(uid);
+              this.#userEdits.add(uid);
               await this.#box.deletePolicy(namespace, name);
             } else {
               const { metadata } = await this.#box.patchPolicy(namespace, name, patch);
-              this.#byHand.add(metadata.resourceVersion ?? '');
+              this.#userEdits.add(metadata.resourceVersion ?? '');
             }
           },
         },

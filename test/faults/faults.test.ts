@@ -1,5 +1,7 @@
-// Invariants I1 to I8 while profiles, labels, a Service and generated policies change at random, and everything between
-// the operator and the API server goes wrong in turn. The seed decides what changes and which trouble comes when.
+/**
+ * The invariants I1 to I8 while profiles, labels, a Service and generated policies change at random, and one fault after
+ * the other disturbs the operator. The seed chooses the changes, and the order of the faults.
+ */
 import assert from 'node:assert/strict';
 import type { ControlPlane } from '../env/index.ts';
 import { sharedControlPlane } from '../env/plane/shared.ts';
@@ -8,21 +10,21 @@ import { Sandbox } from '../support/cluster.ts';
 import { Operators } from '../support/operator.ts';
 import { dice } from './model.ts';
 import { prepareRounds, type Rounds } from './rounds.ts';
-import { EVERYTHING, SEED, tellReplay } from './seed.ts';
-import { troubles } from './troubles.ts';
+import { IS_FULL_SUITE, SEED, printReplayOnFailure } from './seed.ts';
+import { faults } from './faults.ts';
 
-/** Rounds without trouble, so that there is something to lose. */
-const PEACEFUL = 3;
+/** Rounds before the first fault, so that there are policies. */
+const FAULTLESS_ROUNDS = 3;
 
 const roll = dice(SEED);
-const shuffled = troubles(EVERYTHING)
-  .map((trouble) => ({ trouble, at: roll(2 ** 30) }))
+const shuffled = faults({ all: IS_FULL_SUITE })
+  .map((fault) => ({ fault, at: roll(2 ** 30) }))
   .sort((a, b) => a.at - b.at);
 
-describe('the invariants hold', function () {
-  this.bail(true); // a round begins where the one before has settled
+describe('operator keeps the invariants', function () {
+  this.bail(true); // a round needs the converged cluster of the previous one
   const operators = new Operators();
-  tellReplay(() => rounds?.told());
+  printReplayOnFailure(() => rounds?.story());
   let plane: ControlPlane;
   let box: Sandbox;
   let rounds: Rounds | undefined;
@@ -38,18 +40,21 @@ describe('the invariants hold', function () {
     await box.remove();
   });
 
-  it('while nothing but the cluster changes', async () => {
+  it('without faults', async () => {
     rounds = await prepareRounds(plane, box, operators, roll);
-    for (let round = 0; round < PEACEFUL; round++) await rounds.round();
+    for (let round = 0; round < FAULTLESS_ROUNDS; round++) await rounds.round();
   });
 
-  for (const { trouble } of shuffled) it(`with ${trouble.name}`, () => rounds?.round(trouble));
+  for (const { fault } of shuffled) it(`with ${fault.name}`, () => rounds?.round(fault));
 
-  it('after all of it, with nothing asked for that the role does not grant', () => {
+  it('without a request that its role does not grant', () => {
     assert.deepEqual(auditedRequests(plane, since).filter(isRefused), []);
     const counts = rounds?.counts ?? { revisions: 0 };
-    // How many of them are of short-lived policies depends on which changes were taken together.
-    assert.ok(counts.revisions > 50, `too little was seen: ${JSON.stringify(counts)}`);
+    // The number of transition policies varies: it depends on which changes one reconcile sees together.
+    assert.ok(
+      counts.revisions > 50,
+      `the rounds had too few revisions to be of use: ${JSON.stringify(counts)}`,
+    );
     console.log(`      seed ${SEED}: ${JSON.stringify(counts)}`);
   });
 });

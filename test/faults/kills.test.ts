@@ -1,5 +1,7 @@
-// A crash before and after every single write of a profile's life: each step is repeated until it ends before the
-// write at which the operator was to be killed. `npm test` takes a few of these writes, by seed.
+/**
+ * A kill before and after every single write of a profile's life: each step is repeated with the next write until it has
+ * no more writes. `npm test` picks a few of these writes, by seed.
+ */
 import assert from 'node:assert/strict';
 import type { ControlPlane } from '../env/index.ts';
 import { sharedControlPlane } from '../env/plane/shared.ts';
@@ -7,10 +9,10 @@ import { Sandbox } from '../support/cluster.ts';
 import { Operators } from '../support/operator.ts';
 import { dice } from './model.ts';
 import { prepareRounds, type Rounds } from './rounds.ts';
-import { EVERYTHING, SEED, tellReplay } from './seed.ts';
-import { Crash } from './troubles.ts';
+import { IS_FULL_SUITE, SEED, printReplayOnFailure } from './seed.ts';
+import { Kill } from './faults.ts';
 
-/** Writes of a step among which `npm test` chooses; each step has at least as many. */
+/** `npm test` picks among the first writes of a step. Each step has at least as many. */
 const FIRST_WRITES = 6;
 
 const rule = (name: string, app: string, peer: string, direction: 'from' | 'to') => ({
@@ -24,7 +26,7 @@ const BEFORE = {
   ingress: [rule('r1', 'a', '203.0.113.0/25', 'from'), rule('r2', 'b', '198.51.100.0/24', 'from')],
   egress: [rule('r1', 'a', '203.0.113.0/25', 'to')],
 };
-/** Objects are created, deleted, changed, and one selects other pods. */
+/** From BEFORE to AFTER, policies are created, deleted and changed, and one selects other pods. */
 const AFTER = {
   isolation: ['Ingress', 'Egress'],
   baseline: { dns: 'Deny', sameNamespace: 'Allow', admissionWebhooks: 'Deny' },
@@ -32,11 +34,11 @@ const AFTER = {
   egress: [rule('r1', 'a', '203.0.113.0/24', 'to'), rule('r2', 'b', '198.51.100.0/24', 'to')],
 };
 
-describe('the invariants hold', function () {
+describe('operator keeps the invariants', function () {
   this.timeout(600_000);
-  this.bail(true); // a round begins where the one before has settled
+  this.bail(true); // a round needs the converged cluster of the previous one
   const operators = new Operators();
-  tellReplay(() => rounds?.told());
+  printReplayOnFailure(() => rounds?.story());
   const roll = dice(SEED);
   let plane: ControlPlane;
   let box: Sandbox;
@@ -44,7 +46,7 @@ describe('the invariants hold', function () {
 
   before(async () => {
     plane = await sharedControlPlane();
-    box = new Sandbox(plane, 'crashes');
+    box = new Sandbox(plane, 'kills');
     rounds = await prepareRounds(plane, box, operators, roll);
   });
   after(async () => {
@@ -52,28 +54,30 @@ describe('the invariants hold', function () {
     await box.remove();
   });
 
-  /** A profile is created, edited and deleted, with a crash in each; resolves in how many of these one struck. */
-  async function life(crash: () => Crash): Promise<number> {
+  /** Creates, edits and deletes a profile, with a kill in each step. Returns the number of steps with so many writes. */
+  async function liveOnce(kill: () => Kill): Promise<number> {
     const all = rounds as Rounds;
-    const selected = { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': all.crowded } } };
-    const crashes = [crash(), crash(), crash()] as const;
-    await all.round(crashes[0], (changes) => [changes.write('p', { ...BEFORE, ...selected })]);
-    await all.round(crashes[1], (changes) => [changes.write('p', AFTER)]);
-    await all.round(crashes[2], (changes) => [changes.remove('p')]);
-    return crashes.filter(({ struck }) => struck).length;
+    const selected = {
+      namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': all.contestedNamespace } },
+    };
+    const kills = [kill(), kill(), kill()] as const;
+    await all.round(kills[0], (changes) => [changes.write('p', { ...BEFORE, ...selected })]);
+    await all.round(kills[1], (changes) => [changes.write('p', AFTER)]);
+    await all.round(kills[2], (changes) => [changes.remove('p')]);
+    return kills.filter(({ hasStruck }) => hasStruck).length;
   }
 
   for (const when of ['before', 'after'] as const) {
-    if (EVERYTHING) {
-      it(`with a crash ${when} every single write`, async () => {
+    if (IS_FULL_SUITE) {
+      it(`with a kill ${when} every single write`, async () => {
         let turn = 1;
-        while ((await life(() => new Crash(turn, when))) > 0) turn += 1;
+        while ((await liveOnce(() => new Kill(turn, when))) > 0) turn += 1;
         assert.ok(turn > FIRST_WRITES, `each step had fewer than ${turn} writes`);
-        console.log(`      crashed ${when} write 1 to ${turn - 1} of each step`);
+        console.log(`      killed ${when} write 1 to ${turn - 1} of each step`);
       });
     } else {
-      it(`with crashes ${when} some writes`, async () => {
-        assert.equal(await life(() => new Crash(1 + roll(FIRST_WRITES), when)), 3);
+      it(`with kills ${when} some writes`, async () => {
+        assert.equal(await liveOnce(() => new Kill(1 + roll(FIRST_WRITES), when)), 3);
       });
     }
   }

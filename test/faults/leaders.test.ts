@@ -1,4 +1,4 @@
-// Two replicas, each behind a proxy of its own: what a former leader still does, and what a new one starts from.
+/** Two replicas, each behind a proxy of its own: a former leader stops writing, and a new leader starts from fresh caches. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,21 +7,23 @@ import { sharedControlPlane } from '../env/plane/shared.ts';
 import { consistently, eventually, Sandbox } from '../support/cluster.ts';
 import { type Exit, installOperator, type Operator, Operators } from '../support/operator.ts';
 import { ApiProxy, type Exchange } from './api-proxy.ts';
-import { CACHED } from './troubles.ts';
+import { CACHED } from './faults.ts';
 
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/segmentation-system/leases/segmentation-operator';
-const TAKEOVER = 20_000; // ms; the lease lasts for four seconds
-const STALE = 1500; // ms; in less it has read what peers are resolved from, and begins to write
-const RENEW_DEADLINE = 3000; // ms
-/** How late a request may reach us on a busy machine, in milliseconds; the Lease lasts a second longer than the deadline. */
-const SLACK = 500;
+/** Deadline for another replica to take the Lease, whose duration is four seconds. */
+const TAKEOVER_MS = 20_000;
+/** Longer than a new leader needs to read peer sources and begin to write. */
+const STALE_MS = 1500;
+const RENEW_DEADLINE_MS = 3000;
+/** Delay of a request on a busy machine. The Lease lasts a second longer than the renew deadline. */
+const SLACK_MS = 500;
 
 interface Replica {
   readonly proxy: ApiProxy;
   readonly operator: Operator;
 }
 
-describe('of two replicas', function () {
+describe('leader election', function () {
   this.timeout(90_000);
   const operators = new Operators();
   let plane: ControlPlane;
@@ -34,7 +36,7 @@ describe('of two replicas', function () {
   beforeEach(async () => {
     box = new Sandbox(plane, 'leaders');
     replicas = [];
-    // Somebody who was killed may still seem to hold it.
+    // A killed replica may still be the holder.
     await plane.admin.send('DELETE', LEASE).catch(() => {});
   });
   afterEach(async () => {
@@ -64,7 +66,7 @@ describe('of two replicas', function () {
     return { proxy, operator };
   }
 
-  /** A leader and a standby, and a namespace with a pod and with policies that the leader has written. */
+  /** Starts a leader and a standby. The leader writes policies in a namespace with a pod. */
   async function prepare(): Promise<{
     leader: Replica;
     standby: Replica;
@@ -93,45 +95,49 @@ describe('of two replicas', function () {
   };
   const versions = async (namespace: string) =>
     (await box.policies(namespace)).map(({ metadata }) => metadata.resourceVersion);
-  /** What only the leader may write. */
+  /** True for writes that only the leader may make. */
   const guarded = ({ resource }: { resource: string }) =>
     resource === 'networkpolicies' || resource.startsWith('segmentationprofiles');
 
-  it('a leader that is frozen within its writes makes no other when it wakes up after its time', async () => {
+  it('ends a leader that was frozen during a write and wakes up after its Lease, without another write', async () => {
     const { leader, standby, namespace, profile } = await prepare();
     let frozen = false;
-    leader.proxy.fault = async (exchange: Exchange) => {
+    leader.proxy.intercept = async (exchange: Exchange) => {
       if (frozen || exchange.method !== 'PUT' || exchange.resource !== 'networkpolicies')
         return exchange.pass();
       frozen = true;
       leader.operator.pause();
-      await exchange.pass(); // the answer is there for it when it wakes up
+      await exchange.pass(); // the frozen leader finds the answer when it wakes up
     };
     await box.edit(profile, { ingress: rules('203.0.113.0/24') });
-    await eventually(() => assert.ok(frozen, 'no write to freeze it at'));
-    await standby.operator.line('leading', TAKEOVER);
+    await eventually(() => assert.ok(frozen, 'the leader made no write at which to freeze it'));
+    await standby.operator.line('leading', TAKEOVER_MS);
     await box.edit(profile, { ingress: rules('198.51.100.0/24') });
     await eventually(async () => {
       assert.equal(await allowed(namespace, profile), '198.51.100.0/24');
       await box.ready(profile);
-    }, TAKEOVER);
+    }, TAKEOVER_MS);
     const before = {
       versions: await versions(namespace),
       writes: leader.proxy.writes.filter(guarded).length,
     };
     leader.operator.resume();
     assert.deepEqual(await leader.operator.end(), { code: 1, signal: null });
-    assert.deepEqual(leader.proxy.writes.filter(guarded).slice(before.writes), [], 'written after its time');
+    assert.deepEqual(
+      leader.proxy.writes.filter(guarded).slice(before.writes),
+      [],
+      'writes after the Lease had expired',
+    );
     assert.deepEqual(await versions(namespace), before.versions);
   });
 
-  it('a leader whose time passed unnoticed writes nothing, though no timer has told it to end', async () => {
+  it('keeps a leader from writing after its renew deadline, even if no timer has fired', async () => {
     const leader = await start(join(import.meta.dirname, '../support/late-clock.ts'));
     await leader.operator.line('leading');
     const namespace = await box.namespace('shop');
     const profile = await box.profile('p');
     await box.ready(profile, 10_000);
-    leader.proxy.fault = (exchange: Exchange) =>
+    leader.proxy.intercept = (exchange: Exchange) =>
       exchange.resource === 'leases' ? undefined : exchange.pass();
     await leader.operator.skipMinute();
     const before = leader.proxy.writes.length;
@@ -139,14 +145,15 @@ describe('of two replicas', function () {
     assert.deepEqual(await leader.operator.end(), { code: 1, signal: null });
     assert.deepEqual(leader.proxy.writes.slice(before).filter(guarded), []);
     const refused = leader.operator.log().includes('this replica does not lead');
-    assert.ok(refused, 'it did not try to write');
+    assert.ok(refused, 'the leader did not try to write');
   });
 
-  it('a leader that is told to end completes what it has begun, and gives the Lease back after that', async () => {
+  it('lets a leader that is stopped complete its plan before it releases the Lease', async () => {
     const { leader, standby, namespace, profile } = await prepare();
-    for (const each of CACHED) assert.equal(standby.proxy.watches(each).length, 1, `${each} are kept warm`);
+    for (const each of CACHED)
+      assert.equal(standby.proxy.watches(each).length, 1, `the standby watches ${each}`);
     let ended: Promise<Exit> | undefined;
-    leader.proxy.fault = async (exchange: Exchange) => {
+    leader.proxy.intercept = async (exchange: Exchange) => {
       if (ended === undefined && exchange.method === 'PUT' && exchange.resource === 'networkpolicies') {
         ended = leader.operator.stop();
         await leader.operator.line('stopping');
@@ -155,14 +162,16 @@ describe('of two replicas', function () {
     };
     const before = leader.proxy.writes.length;
     await box.edit(profile, { ingress: rules('198.51.100.0/24') });
-    await eventually(() => assert.ok(ended !== undefined, 'no write within which to end'));
+    await eventually(() =>
+      assert.ok(ended !== undefined, 'the leader made no write during which to stop it'),
+    );
     assert.deepEqual(await ended, { code: 0, signal: null });
     const written = leader.proxy.writes
       .slice(before)
       .filter(({ resource }) => resource === 'networkpolicies');
-    assert.ok(written.length > 3, 'one after the other, and then what was allowed before is taken away');
+    assert.ok(written.length > 3, 'the plan has several writes: additions first, then removals');
     assert.equal(leader.proxy.writes.at(-1)?.resource, 'leases');
-    await standby.operator.line('leading', RENEW_DEADLINE);
+    await standby.operator.line('leading', RENEW_DEADLINE_MS);
     await box.ready(profile, 10_000);
     assert.equal(await allowed(namespace, profile), '198.51.100.0/24');
     assert.deepEqual(
@@ -171,23 +180,29 @@ describe('of two replicas', function () {
     );
   });
 
-  it('a leader that is cut off makes no write after its time, and the other one takes over', async () => {
+  it('keeps a leader without a connection from writing after its renew deadline, and the standby takes over', async () => {
     const { leader, standby, namespace, profile } = await prepare();
-    leader.proxy.fault = () => {}; // no answer to anything
+    leader.proxy.intercept = () => {}; // no answer to anything
     const cut = performance.now();
     await box.deletePolicy(namespace, `${profile}.ingress.r3`);
-    await standby.operator.line('leading', TAKEOVER);
+    await standby.operator.line('leading', TAKEOVER_MS);
     const taken = performance.now();
-    await eventually(() => allowed(namespace, profile), TAKEOVER);
+    await eventually(() => allowed(namespace, profile), TAKEOVER_MS);
     assert.deepEqual(await leader.operator.end(), { code: 1, signal: null });
-    const late = leader.proxy.writes.filter(guarded).filter(({ at }) => at > cut + RENEW_DEADLINE + SLACK);
-    assert.deepEqual(late, [], `written later than the renew deadline; taken over after ${taken - cut} ms`);
+    const late = leader.proxy.writes
+      .filter(guarded)
+      .filter(({ at }) => at > cut + RENEW_DEADLINE_MS + SLACK_MS);
+    assert.deepEqual(
+      late,
+      [],
+      `writes after the renew deadline; the standby took over after ${taken - cut} ms`,
+    );
   });
 
-  it('a new leader writes nothing that its watches are too old for', async () => {
+  it('keeps a new leader with stale watches from writing', async () => {
     const { leader, standby, namespace, profile } = await prepare();
     const held: (() => void)[] = [];
-    standby.proxy.lineFault = (line, watch) => {
+    standby.proxy.interceptLine = (line, watch) => {
       if (!['segmentationprofiles', 'namespaces'].includes(watch.resource)) watch.send(line);
       else held.push(() => watch.send(line));
     };
@@ -198,13 +213,13 @@ describe('of two replicas', function () {
     await box.ready(profile, 10_000);
     const before = await versions(namespace);
     await leader.operator.kill();
-    await standby.operator.line('leading', TAKEOVER);
-    await consistently(async () => assert.deepEqual(await versions(namespace), before), STALE);
-    standby.proxy.lineFault = undefined;
+    await standby.operator.line('leading', TAKEOVER_MS);
+    await consistently(async () => assert.deepEqual(await versions(namespace), before), STALE_MS);
+    standby.proxy.interceptLine = undefined;
     for (const send of held) send();
     await box.edit(profile, { ingress: rules('203.0.113.0/25') });
     await eventually(async () => {
       assert.equal(await allowed(namespace, profile), '203.0.113.0/25');
-    }, TAKEOVER);
+    }, TAKEOVER_MS);
   });
 });

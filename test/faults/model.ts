@@ -1,4 +1,4 @@
-// The inputs that the operator works from, their random changes by seed, and what each combination of them asks for.
+/** The operator's inputs, random profiles by seed, and the policies that each combination of inputs asks for. Pure. */
 import type { StringMap } from '../../src/api/meta.ts';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../src/api/profile.ts';
@@ -7,7 +7,7 @@ import { compile } from '../../src/policy/compile.ts';
 import type { ClusterFacts, ServiceFacts } from '../../src/policy/facts.ts';
 import { matches } from '../../src/policy/semantics/selector.ts';
 
-/** Whole numbers below `bound`, the same sequence for the same seed (mulberry32). */
+/** Returns random whole numbers below `bound`. A seed always gives the same sequence (mulberry32). */
 export type Dice = (bound: number) => number;
 
 export function dice(seed: number): Dice {
@@ -24,7 +24,7 @@ export function pick<T>(roll: Dice, items: readonly T[]): T {
   return items[roll(items.length)] as T;
 }
 
-/** One value of every input. A profile that is undefined does not exist. */
+/** One value of each input. An undefined profile does not exist. */
 export interface Inputs {
   readonly p: SegmentationProfile | undefined;
   readonly q: SegmentationProfile | undefined;
@@ -33,15 +33,15 @@ export interface Inputs {
   readonly labels: ReadonlyMap<string, StringMap>;
 }
 
-/** The policies that the operator is to keep in a namespace, by these inputs. */
-export function intent(namespace: string, inputs: Inputs, backend: string): NetworkPolicy[] {
+/** The desired policies of a namespace. */
+export function desiredPolicies(namespace: string, inputs: Inputs, backend: string): NetworkPolicy[] {
   return [inputs.p, inputs.q].flatMap((profile) =>
-    profile?.spec.mode === 'Audit' ? [] : computed(namespace, profile, inputs, backend),
+    profile?.spec.mode === 'Audit' ? [] : compiledPolicies(namespace, profile, inputs, backend),
   );
 }
 
-/** What a profile asks for in a namespace, whether it is to be enforced or not; nothing where it does not select it. */
-export function computed(
+/** The compiled policies of a profile for a namespace, also in Audit. None if the profile does not select it. */
+export function compiledPolicies(
   namespace: string,
   profile: SegmentationProfile | undefined,
   { service, labels }: Inputs,
@@ -63,8 +63,8 @@ export function computed(
 }
 
 /**
- * Every combination of the values that the inputs had in a round, as far as they bear on `namespace`. The operator
- * hears of different objects by different watches, so that it may have acted on any.
+ * Every combination of the values that the inputs of `namespace` had in a round. The operator watches each kind by itself,
+ * so it may have acted on any combination.
  */
 export function combinations(namespace: string, values: readonly Inputs[]): Inputs[] {
   const distinct = <T>(of: (inputs: Inputs) => T) => [...new Set(values.map(of))];
@@ -77,7 +77,7 @@ export function combinations(namespace: string, values: readonly Inputs[]): Inpu
   return combined;
 }
 
-/** A random specification of a profile that selects the namespaces with `selected`; complete, so that it can be merged. */
+/** A random spec of a profile that selects the namespaces with the labels `selected`. All fields are set. */
 export function randomSpec(
   roll: Dice,
   selected: StringMap,

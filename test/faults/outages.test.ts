@@ -1,5 +1,7 @@
-// What is wrong with the cluster itself: etcd, the API server or the operator's permissions go away, and come back.
-// On a control plane of its own.
+/**
+ * Outages of the cluster itself: etcd, the API server or the operator's permissions go away and come back. They run on a
+ * control plane of their own.
+ */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,17 +11,17 @@ import { eventually, Sandbox } from '../support/cluster.ts';
 import { Operators } from '../support/operator.ts';
 import { dice } from './model.ts';
 import { prepareRounds, type Rounds } from './rounds.ts';
-import { SEED, tellReplay } from './seed.ts';
-import { type Field, resetWatches, type Trouble } from './troubles.ts';
+import { SEED, printReplayOnFailure } from './seed.ts';
+import { type FaultContext, resetWatches, type Fault } from './faults.ts';
 
 const RBAC = join(import.meta.dirname, '../../config/rbac');
-const OUTAGE = 2500; // ms
+const OUTAGE_MS = 2500; // ms
 
-/** Something happens to the control plane at one of the operator's first writes, and is over after a while. */
-class Outage implements Trouble {
+/** Stops a part of the control plane at one of the operator's first writes, and starts it again after a while. */
+class Outage implements Fault {
   readonly name: string;
-  readonly atWrites = true;
-  /** Resolves when it is over. */
+  readonly isAtWrites = true;
+  /** Resolves when the outage is over. */
   over: Promise<void> = Promise.resolve();
   readonly #down: (plane: ControlPlane) => unknown;
   readonly #up: (plane: ControlPlane) => unknown;
@@ -30,13 +32,13 @@ class Outage implements Trouble {
     this.#up = up;
   }
 
-  begin({ proxy, roll, plane, changed }: Field): void {
+  begin({ proxy, roll, plane, changed }: FaultContext): void {
     let left = 1 + roll(3);
-    proxy.fault = async (exchange) => {
+    proxy.intercept = async (exchange) => {
       if (exchange.isWrite && exchange.resource === 'networkpolicies') left -= 1;
       if (left === 0) {
         left = -1;
-        // Whoever made the change has the answer: it is the operator's request that fails.
+        // The user's request is answered first, so that only the operator's request fails.
         await changed();
         this.over = this.#happen(plane);
       }
@@ -46,24 +48,24 @@ class Outage implements Trouble {
 
   async #happen(plane: ControlPlane): Promise<void> {
     await this.#down(plane);
-    await sleep(OUTAGE);
+    await sleep(OUTAGE_MS);
     await this.#up(plane);
   }
 }
 
 const OUTAGES = [
   new Outage(
-    'an etcd that is frozen for a while',
+    'a frozen etcd',
     (plane) => plane.pauseComponent('etcd'),
     (plane) => plane.resumeComponent('etcd'),
   ),
   new Outage(
-    'an etcd that crashes and comes back',
+    'a crash and restart of etcd',
     (plane) => plane.stopComponent('etcd'),
     (plane) => plane.startComponent('etcd'),
   ),
   new Outage(
-    'an API server that crashes and comes back',
+    'a crash and restart of the API server',
     (plane) => plane.stopComponent('kube-apiserver'),
     (plane) => plane.startComponent('kube-apiserver'),
   ),
@@ -74,11 +76,11 @@ const spec = (cidr: string) => ({
   ingress: [{ name: 'r1', podSelector: { matchLabels: { app: 'a' } }, from: [{ ipBlock: { cidr } }] }],
 });
 
-describe('the invariants hold', function () {
+describe('operator keeps the invariants', function () {
   this.timeout(180_000);
-  this.bail(true); // a round begins where the one before has settled
+  this.bail(true); // a round needs the converged cluster of the previous one
   const operators = new Operators();
-  tellReplay(() => rounds?.told());
+  printReplayOnFailure(() => rounds?.story());
   let plane: ControlPlane;
   let agent: NodeAgent;
   let rounds: Rounds;
@@ -94,12 +96,12 @@ describe('the invariants hold', function () {
     await plane.stop();
   });
 
-  it('with permissions that are taken away and granted again', async () => {
+  it('with permissions that are revoked and granted again', async () => {
     await rounds.round();
     assert.deepEqual(auditedRequests(plane, '').filter(isRefused), []);
     const refused = () => auditedRequests(plane, '').filter(isRefused).length;
     await rounds.round({
-      name: 'permissions taken away',
+      name: 'revoked permissions',
       begin: async ({ proxy }) => {
         await plane.kubectlRun(['delete', 'clusterrolebinding', 'segmentation-operator']);
         await eventually(() => {
@@ -111,7 +113,7 @@ describe('the invariants hold', function () {
     });
     const before = refused();
     await rounds.round();
-    assert.equal(refused(), before, 'refused although everything was granted again');
+    assert.equal(refused(), before, 'requests were refused although all permissions were granted again');
   });
 
   for (const [index, outage] of OUTAGES.entries()) {

@@ -1,4 +1,4 @@
-// Every revision of the NetworkPolicies and Namespaces of a sandbox, from direct watches, in the API server's order.
+/** Records every revision of the NetworkPolicies and Namespaces of a sandbox, by watches that bypass the proxy. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeObject, StringMap } from '../../src/api/meta.ts';
@@ -11,20 +11,20 @@ export type Revision = { readonly at: number } & (
   | { readonly kind: 'namespace'; readonly object: KubeObject; readonly deleted: boolean }
 );
 
-const RECONNECT = 50; // ms
+const RECONNECT_MS = 50; // ms
 const POLICIES = '/apis/networking.k8s.io/v1/networkpolicies';
 const NAMESPACES = '/api/v1/namespaces';
 
-/** What stands after some revision. Not changed in place: a copy is made for each revision. */
-export interface Picture {
+/** The policies and namespaces at a revision. Immutable: each revision makes a copy. */
+export interface ObservedCluster {
   /** By namespace. */
   readonly policies: ReadonlyMap<string, readonly NetworkPolicy[]>;
   readonly labels: ReadonlyMap<string, StringMap>;
 }
 
 export class Recorder {
-  /** Whether revisions were missed, so that `take` does not have them all. */
-  missed = false;
+  /** True if a watch expired, so that `take` lacks revisions. */
+  isIncomplete = false;
   readonly #plane: ControlPlane;
   readonly #box: Sandbox;
   readonly #ended = new AbortController();
@@ -40,12 +40,12 @@ export class Recorder {
     this.#marker = marker;
   }
 
-  /** Begins to record; `marker` is a namespace that only the recorder writes to. */
+  /** Starts to record. `marker` is a namespace that only the recorder writes to. */
   static async start(
     plane: ControlPlane,
     box: Sandbox,
     marker: string,
-  ): Promise<{ recorder: Recorder; picture: Picture }> {
+  ): Promise<{ recorder: Recorder; observed: ObservedCluster }> {
     await box.createPolicy(marker, 'marker', { podSelector: {}, policyTypes: ['Ingress'] });
     const recorder = new Recorder(plane, box, marker);
     const from = await recorder.revision();
@@ -53,12 +53,12 @@ export class Recorder {
       recorder.#follow('policy', POLICIES, from),
       recorder.#follow('namespace', NAMESPACES, from),
     ]);
-    const picture = await recorder.picture();
-    return { recorder, picture };
+    const observed = await recorder.list();
+    return { recorder, observed };
   }
 
-  /** What stands now. */
-  async picture(): Promise<Picture> {
+  /** Lists the current policies and namespaces. */
+  async list(): Promise<ObservedCluster> {
     const policies = (await this.#plane.admin.send('GET', POLICIES)) as List<NetworkPolicy>;
     const namespaces = (await this.#plane.admin.send('GET', NAMESPACES)) as List<KubeObject>;
     const labels = namespaces.items.map(({ metadata }) => [metadata.name, metadata.labels ?? {}] as const);
@@ -68,7 +68,7 @@ export class Recorder {
     };
   }
 
-  /** All revisions since the last call, up to this moment. */
+  /** The revisions since the last call. Waits until both watches have seen a write that it makes first. */
   async take(): Promise<Revision[]> {
     const patch = { metadata: { annotations: { mark: String(performance.now()) } } };
     const policy = await this.#box.patchPolicy(this.#marker, 'marker', patch);
@@ -86,7 +86,7 @@ export class Recorder {
     return taken;
   }
 
-  /** The API server's latest revision. */
+  /** The API server's current resourceVersion. */
   async revision(): Promise<string> {
     const list = (await this.#plane.admin.send('GET', `${NAMESPACES}?limit=1`)) as List<KubeObject>;
     return list.metadata.resourceVersion;
@@ -105,9 +105,9 @@ export class Recorder {
         for await (const event of this.#plane.admin.stream(`${path}?${query}`, this.#ended.signal)) {
           const { type, object } = event as { type: string; object: NetworkPolicy };
           if (type === 'ERROR') {
-            // An API server that was restarted knows nothing of before.
+            // A restarted API server has no history.
             assert.equal((object as { code?: number }).code, 410, JSON.stringify(object));
-            this.missed = true;
+            this.isIncomplete = true;
             from = await this.revision();
             break;
           }
@@ -116,9 +116,9 @@ export class Recorder {
         }
       } catch (error) {
         if (error instanceof assert.AssertionError) this.#error = error;
-        // Otherwise the API server is away.
+        // Any other error: the API server is away.
       }
-      await sleep(RECONNECT);
+      await sleep(RECONNECT_MS);
     }
   }
 
@@ -136,18 +136,21 @@ interface List<T> {
   readonly items: readonly T[];
 }
 
-/** `picture` after one more revision. */
-export function next(picture: Picture, { kind, object, deleted }: Revision): Picture {
+/** `observed` with one more revision. */
+export function withRevision(
+  observed: ObservedCluster,
+  { kind, object, deleted }: Revision,
+): ObservedCluster {
   const { name, namespace = '' } = object.metadata;
   if (kind === 'namespace') {
-    const labels = new Map(picture.labels);
+    const labels = new Map(observed.labels);
     if (deleted) labels.delete(name);
     else labels.set(name, object.metadata.labels ?? {});
-    return { ...picture, labels };
+    return { ...observed, labels };
   }
-  const others = (picture.policies.get(namespace) ?? []).filter(({ metadata }) => metadata.name !== name);
+  const others = (observed.policies.get(namespace) ?? []).filter(({ metadata }) => metadata.name !== name);
   return {
-    ...picture,
-    policies: new Map(picture.policies).set(namespace, deleted ? others : [...others, object]),
+    ...observed,
+    policies: new Map(observed.policies).set(namespace, deleted ? others : [...others, object]),
   };
 }

@@ -1,5 +1,7 @@
-// The rounds: all has settled; trouble begins, and nothing is to be written for it; something changes; the trouble
-// ends; all settles again; then every revision in between is judged.
+/**
+ * The rounds of the fault suite. The cluster has converged; a fault begins, and alone causes no write; the inputs change;
+ * the fault ends; the cluster converges again. Then every revision of the round is judged.
+ */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
@@ -10,43 +12,43 @@ import type { ControlPlane } from '../env/index.ts';
 import { eventually, type Sandbox } from '../support/cluster.ts';
 import { installOperator, type Operator, type Operators } from '../support/operator.ts';
 import { ApiProxy } from './api-proxy.ts';
-import { type Change, Changes, form, isOurs, MEMBER, serviceSpec, TENANT } from './changes.ts';
+import { type Change, Changes, fingerprints, isOwn, MEMBER, serviceSpec, TENANT } from './changes.ts';
 import { Judge } from '../support/judge.ts';
 import type { Dice } from './model.ts';
-import { next, type Picture, Recorder, type Revision } from './recorder.ts';
-import { CACHED, type Field, type Trouble } from './troubles.ts';
+import { withRevision, type ObservedCluster, Recorder, type Revision } from './recorder.ts';
+import { CACHED, type FaultContext, type Fault } from './faults.ts';
 
-/** Longest time until all is as wanted once the trouble has ended, milliseconds: what backs off waits some seconds. */
-const SETTLE = 60_000;
-/** For how long the operator is watched while there is trouble and nothing to do. */
-const IDLE = 250; // ms
-/** The same where it is misled: it first has to read what peers are resolved from. */
-/** So many changes of a status may come from trouble that is over. */
-const TOLD_AND_TAKEN_BACK = 2;
-const LONG_IDLE = 700; // ms
-/** For how long trouble goes on after the changes, unless it says otherwise. */
-const LASTS = 500; // ms
-/** More requests in a round are a busy loop. Without one it takes about a hundred. */
-const MOST_REQUESTS = 1000;
+/** Time to converge after the fault has ended, milliseconds. Includes some seconds of backoff. */
+const SETTLE_MS = 60_000;
+/** How long nothing may be written after a fault has begun, milliseconds. */
+const IDLE_MS = 250;
+/** The same for a misleading fault: the operator reads peer sources before it would write, milliseconds. */
+const LONG_IDLE_MS = 700;
+/** Changes of a status that an earlier fault may still cause: the wrong status, and its correction. */
+const STATUS_WRITES = 2;
+/** How long a fault goes on after the changes, milliseconds, unless the fault says otherwise. */
+const LASTS_MS = 500;
+/** More requests in a round show a busy loop. A round takes about a hundred. */
+const MAX_REQUESTS = 1000;
 
 interface Setting {
   readonly plane: ControlPlane;
   readonly box: Sandbox;
   readonly namespaces: readonly string[];
-  /** Uids of policies of somebody else. */
+  /** Uids of the foreign policies. */
   readonly foreign: ReadonlySet<string>;
   readonly judge: Judge;
   readonly recorder: Recorder;
   readonly changes: Changes;
   readonly roll: Dice;
   readonly proxy: ApiProxy;
-  /** Starts an operator behind the proxy; resolves at once. */
+  /** Starts an operator behind the proxy, without waiting for it. */
   readonly launch: () => Operator;
 }
 
 /**
- * Four namespaces, three of them with pods, two of them with somebody else's policies; a Service; an operator behind a
- * proxy. `box` and `operators` are the caller's to clean up.
+ * Creates four namespaces, three of them with pods, two of them with foreign policies; a Service; and an operator behind a
+ * proxy. The caller cleans up `box` and `operators`.
  */
 export async function prepareRounds(
   plane: ControlPlane,
@@ -72,79 +74,79 @@ export async function prepareRounds(
     policyTypes: ['Ingress'],
     ingress: [{ from: [{ ipBlock: { cidr: '203.0.113.0/25' } }] }],
   });
-  const theirs = [
-    await box.createPolicy(second, 'theirs', only('b')),
+  const foreignPolicies = [
+    await box.createPolicy(second, 'foreign', only('b')),
     await box.createPolicy(third, `${box.id}-p.ingress`, only('a')), // a name that profile p may need
   ];
-  const foreign = new Set(theirs.map(({ metadata }) => metadata.uid ?? ''));
-  const { recorder, picture } = await Recorder.start(plane, box, await box.namespace('marker', null));
-  const known = new Map(namespaces.map((each) => [each, picture.labels.get(each) ?? {}]));
+  const foreign = new Set(foreignPolicies.map(({ metadata }) => metadata.uid ?? ''));
+  const { recorder, observed } = await Recorder.start(plane, box, await box.namespace('marker', null));
+  const known = new Map(namespaces.map((each) => [each, observed.labels.get(each) ?? {}]));
   const changes = new Changes(box, roll, known, first);
   const launch = () => operators.launch([`--kubeconfig=${proxy.kubeconfig}`, '--log-level=debug']);
   return new Rounds(
     { plane, box, namespaces, foreign, judge, recorder, changes, roll, proxy, launch },
-    picture,
+    observed,
   );
 }
 
 export class Rounds {
-  /** How much was seen; `requests`: the most in one round. */
+  /** Totals; `requests` is the maximum of a round. */
   readonly counts = { rounds: 0, revisions: 0, transitions: 0, launches: 1, requests: 0 };
   readonly #setting: Setting;
   #operator: Operator;
-  #picture: Picture;
+  #observed: ObservedCluster;
   #story: string[] = [];
-  /** The change that is being made, or was made last. */
+  /** The current or latest change. */
   #changing: Promise<unknown> = Promise.resolve();
-  /** A revision from before the latest changes. */
+  /** A resourceVersion from before the round's changes. */
   #past = '';
 
-  constructor(setting: Setting, picture: Picture) {
+  constructor(setting: Setting, observed: ObservedCluster) {
     this.#setting = setting;
-    this.#picture = picture;
+    this.#observed = observed;
     this.#operator = setting.launch();
   }
 
-  /** A namespace with pods, and with somebody else's policy. */
-  get crowded(): string {
+  /** A namespace with pods and a foreign policy. */
+  get contestedNamespace(): string {
     return this.#setting.namespaces[1] ?? '';
   }
 
-  /** What happened in the last round. */
-  told(): string {
+  /** The fault and the changes of the latest round. */
+  story(): string {
     return `round ${this.counts.rounds}: ${this.#story.join('; ')}`;
   }
 
-  /** @param script what changes; at random without it */
-  async round(trouble?: Trouble, script?: (changes: Changes) => Change[]): Promise<void> {
+  /** @param script the changes; random changes by default */
+  async round(fault?: Fault, script?: (changes: Changes) => Change[]): Promise<void> {
     const { changes, roll, proxy } = this.#setting;
-    if (trouble?.needsPolicies) await this.round(undefined, (all) => [all.enforce()]);
+    if (fault?.needsPolicies) await this.round(undefined, (all) => [all.enforce()]);
     const requests = proxy.requests;
     this.counts.rounds += 1;
-    this.#story = [trouble?.name ?? 'no trouble'];
+    this.#story = [fault?.name ?? 'no fault'];
     if (script !== undefined) changes.begin();
-    const chosen = script?.(changes) ?? changes.next(this.#picture);
+    const chosen = script?.(changes) ?? changes.next(this.#observed);
     const pauses = chosen.map(() => roll(40)); // ms
-    if (trouble !== undefined) await this.#idle(trouble);
+    if (fault !== undefined) await this.#begin(fault);
     this.#past = await this.#setting.recorder.revision();
-    for (const [index, { what, run }] of chosen.entries()) {
-      this.#story.push(what);
+    for (const [index, { description, run }] of chosen.entries()) {
+      this.#story.push(description);
       this.#changing = run();
       await this.#changing;
       await sleep(pauses[index]);
     }
-    if (trouble !== undefined && !trouble.atWrites) {
-      await sleep(trouble.lastsMs ?? LASTS);
-      await trouble.end?.(this.#field());
+    if (fault !== undefined && !fault.isAtWrites) {
+      await sleep(fault.lastsMs ?? LASTS_MS);
+      await fault.end?.(this.#context());
       proxy.heal();
     }
-    await eventually(() => this.#assertSettled(), SETTLE);
+    await eventually(() => this.#assertConverged(), SETTLE_MS);
     proxy.heal();
     await this.#replay();
-    const asked = proxy.requests - requests;
-    assert.ok(asked <= MOST_REQUESTS, `${asked} requests in a round`);
-    this.counts.requests = Math.max(this.counts.requests, asked);
-    // What the operator can't explain ends it, and is no JSON if it is a crash.
+    const sent = proxy.requests - requests;
+    assert.ok(sent <= MAX_REQUESTS, `${sent} requests in a round`);
+    this.counts.requests = Math.max(this.counts.requests, sent);
+    // An unexpected error ends the operator. A crash of Node logs text instead of JSON.
     const unexpected = this.#operator
       .lines()
       .filter(({ level, msg }) => level === 'text' || /unexpected/.test(msg));
@@ -157,8 +159,8 @@ export class Rounds {
     await this.#setting.proxy.stop();
   }
 
-  /** Trouble alone changes nothing (I3, I4, I6). */
-  async #idle(trouble: Trouble): Promise<void> {
+  /** Begins a fault, which alone must cause no write (I3, I4, I6). */
+  async #begin(fault: Fault): Promise<void> {
     const { recorder, changes, box, proxy } = this.#setting;
     const versions = () =>
       Promise.all(
@@ -167,27 +169,27 @@ export class Rounds {
           return { resourceVersion: metadata.resourceVersion, status };
         }),
       );
-    // What an earlier round broke is connected again: this trouble is judged by itself.
+    // The watches that an earlier round broke are connected again.
     await eventually(() => {
       for (const each of CACHED) assert.notDeepEqual(proxy.watches(each), [], `${each} are not watched`);
-    }, SETTLE);
+    }, SETTLE_MS);
     let before = await versions();
-    await trouble.begin(this.#field());
-    if (trouble.atWrites) return;
-    // What the last round's trouble made a status say may be told only now, and is taken back after that; but not again.
+    await fault.begin(this.#context());
+    if (fault.isAtWrites) return;
+    // The previous fault may have made a status wrong: it may be written now, and corrected, but not more often.
     for (let changes = 0; ; changes++) {
-      await sleep(trouble.needsPolicies ? LONG_IDLE : IDLE);
+      await sleep(fault.needsPolicies ? LONG_IDLE_MS : IDLE_MS);
       const written = (await recorder.take()).filter(({ kind }) => kind === 'policy');
-      assert.deepEqual(told(written), '', 'written although nothing had changed');
+      assert.deepEqual(textOf(written), '', 'written although nothing had changed');
       const after = await versions();
-      if (trouble.blinds || isDeepStrictEqual(after, before)) return;
-      if (changes === TOLD_AND_TAKEN_BACK)
-        assert.deepEqual(after, before, 'profiles are written for no reason');
+      if (fault.misleads || isDeepStrictEqual(after, before)) return;
+      if (changes === STATUS_WRITES)
+        assert.deepEqual(after, before, 'a status was written although nothing had changed');
       before = after;
     }
   }
 
-  #field(): Field {
+  #context(): FaultContext {
     const { proxy, roll, plane } = this.#setting;
     return {
       proxy,
@@ -200,7 +202,7 @@ export class Rounds {
         await this.#operator.kill();
         this.#launch();
       },
-      tell: (what) => this.#story.push(what),
+      note: (line) => this.#story.push(line),
     };
   }
 
@@ -209,12 +211,10 @@ export class Rounds {
     this.#operator = this.#setting.launch();
   }
 
-  /**
-   * Each namespace holds exactly what is wanted, profiles that were deleted are gone, and the others are Ready (I8).
-   */
-  async #assertSettled(): Promise<void> {
+  /** Each namespace has exactly its desired policies, deleted profiles are gone, and the others are Ready (I8). */
+  async #assertConverged(): Promise<void> {
     const { box, namespaces, changes } = this.#setting;
-    for (const namespace of namespaces) this.#assertWanted(namespace, await box.policies(namespace));
+    for (const namespace of namespaces) this.#assertDesired(namespace, await box.policies(namespace));
     for (const profile of changes.deleted()) await assert.rejects(box.readProfile(profile), /404/);
     for (const profile of changes.existing()) {
       const { status, reason, message } = await box.condition(profile, 'Ready');
@@ -225,9 +225,13 @@ export class Rounds {
     }
   }
 
-  #assertWanted(namespace: string, policies: readonly NetworkPolicy[]): void {
-    const wanted = this.#setting.changes.wanted(namespace);
-    assert.deepEqual(form(policies.filter(isOurs)), form(wanted), `${namespace} has not settled`);
+  #assertDesired(namespace: string, policies: readonly NetworkPolicy[]): void {
+    const desired = this.#setting.changes.desired(namespace);
+    assert.deepEqual(
+      fingerprints(policies.filter(isOwn)),
+      fingerprints(desired),
+      `${namespace} has not settled`,
+    );
   }
 
   async #replay(): Promise<void> {
@@ -235,33 +239,36 @@ export class Rounds {
     const revisions = await recorder.take();
     const references = new Map(
       namespaces.map((namespace) => {
-        const before = this.#picture.policies.get(namespace) ?? [];
-        const others = before.filter((each) => !isOurs(each));
-        return [namespace, [before, ...changes.everWanted(namespace).map((each) => [...others, ...each])]];
+        const before = this.#observed.policies.get(namespace) ?? [];
+        const others = before.filter((each) => !isOwn(each));
+        return [namespace, [before, ...changes.everDesired(namespace).map((each) => [...others, ...each])]];
       }),
     );
-    if (recorder.missed) {
-      recorder.missed = false;
-      this.#picture = await recorder.picture();
-      revisions.length = 0; // the end is judged
+    if (recorder.isIncomplete) {
+      recorder.isIncomplete = false;
+      this.#observed = await recorder.list();
+      revisions.length = 0; // only the final state can be judged
     }
     for (const revision of revisions) {
       const { kind, object, deleted, at } = revision;
-      this.#picture = next(this.#picture, revision);
+      this.#observed = withRevision(this.#observed, revision);
       this.counts.revisions += 1;
       if (object.metadata.labels?.[LABEL_ROLE] === 'transition' && !deleted) this.counts.transitions += 1;
-      assert.ok(!foreign.has(object.metadata.uid ?? ''), `I5, not ours to write: ${told([revision])}`);
+      assert.ok(
+        !foreign.has(object.metadata.uid ?? ''),
+        `I5, a foreign policy was written: ${textOf([revision])}`,
+      );
       const touched = kind === 'policy' ? [object.metadata.namespace ?? ''] : namespaces;
       for (const namespace of touched) {
-        const now = this.#picture.policies.get(namespace) ?? [];
+        const now = this.#observed.policies.get(namespace) ?? [];
         const known = references.get(namespace) ?? [];
-        if (kind === 'policy' && changes.isByHand(revision)) known.push([...now]);
-        const fault = judge.fault(namespace, now, known, this.#picture.labels);
-        if (fault !== undefined) assert.fail(`at revision ${at}: ${fault}\n${told(revisions)}`);
+        if (kind === 'policy' && changes.isUserEdit(revision)) known.push([...now]);
+        const fault = judge.fault(namespace, now, known, this.#observed.labels);
+        if (fault !== undefined) assert.fail(`at revision ${at}: ${fault}\n${textOf(revisions)}`);
       }
     }
     for (const namespace of namespaces) {
-      this.#assertWanted(namespace, this.#picture.policies.get(namespace) ?? []);
+      this.#assertDesired(namespace, this.#observed.policies.get(namespace) ?? []);
     }
   }
 }
@@ -278,7 +285,7 @@ async function startPod(
   return { namespace, name, labels, ports, ips: [(status as { podIP: string }).podIP] };
 }
 
-function told(revisions: readonly Revision[]): string {
+function textOf(revisions: readonly Revision[]): string {
   const lines = revisions.map(({ at, object, deleted }) => {
     const content = 'spec' in object ? object.spec : object.metadata.labels;
     const { namespace = '', name } = object.metadata;

@@ -1,18 +1,18 @@
-// The seed of a run of the fault suite, and how to run it again.
+/** The seed of a run of the fault suite, and the command that repeats it. */
 
-/** Chooses changes and faults, and their order. `npm test` always takes the same; scripts/faults.ts gives others. */
+/** Chooses changes and faults, and their order. Fixed in `npm test`; scripts/faults.ts sets others. */
 export const SEED = Number(process.env['FAULTS_SEED'] ?? 1);
-/** Whether there is time for more than the core. */
-export const EVERYTHING = process.env['FAULTS_SEED'] !== undefined;
-/** More faults are other choices by the same seed: the core is repeated as it is. */
-const REPLAY = EVERYTHING ? `npm run test:faults -- --seed ${SEED}` : 'npm test -- test/faults';
+/** True if all faults are tested, not only the core that `npm test` runs. */
+export const IS_FULL_SUITE = process.env['FAULTS_SEED'] !== undefined;
+/** The same seed makes other choices in the full suite, so the core is repeated as the core. */
+const REPLAY = IS_FULL_SUITE ? `npm run test:faults -- --seed ${SEED}` : 'npm test -- test/faults';
 
-/** Registers a hook: where a test fails, it is told how to repeat what was chosen, and what that was. */
-export function tellReplay(story: () => string | undefined = () => undefined): void {
+/** Registers a hook that prints the seed, the command that repeats it, and the story of the round of a failed test. */
+export function printReplayOnFailure(story: () => string | undefined = () => undefined): void {
   afterEach(function () {
     if (this.currentTest?.state !== 'failed') return;
-    console.error(`      seed ${SEED}${EVERYTHING ? '' : ', the core'}; repeat with: ${REPLAY}`);
-    const told = story();
-    if (told !== undefined) console.error(`      ${told}`);
+    console.error(`      seed ${SEED}${IS_FULL_SUITE ? '' : ', the core'}; repeat with: ${REPLAY}`);
+    const text = story();
+    if (text !== undefined) console.error(`      ${text}`);
   });
 }

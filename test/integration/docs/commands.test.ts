@@ -1,4 +1,4 @@
-/** Every SegmentationProfile that the documentation shows is one that the API server accepts. */
+/** The API server accepts every SegmentationProfile in the documentation. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
@@ -18,7 +18,7 @@ const shown = PAGES.flatMap(samples).flatMap(({ language, text, at }) =>
     : [],
 );
 
-describe('the profiles of the documentation', () => {
+describe('documentation samples of SegmentationProfile', () => {
   let plane: ControlPlane;
 
   before(async () => {
@@ -27,7 +27,7 @@ describe('the profiles of the documentation', () => {
     await crdEstablished((args) => plane.kubectlRun(args));
   });
 
-  it('are in the README and in the guide', () => {
+  it('exist in README.md and docs/guide.md', () => {
     for (const page of ['README.md', 'docs/guide.md']) {
       assert.ok(
         shown.some(({ at }) => at.startsWith(`${page}:`)),
@@ -37,7 +37,7 @@ describe('the profiles of the documentation', () => {
   });
 
   for (const { at, profile } of shown) {
-    it(`are admitted, and no field of them is changed: ${at}`, async () => {
+    it(`are admitted without a change of any field: ${at}`, async () => {
       const stdin = JSON.stringify(profile);
       const stored = await plane.kubectlRun(['apply', '--dry-run=server', '-o', 'json', '-f', '-'], {
         stdin,

@@ -1,4 +1,4 @@
-// What a person finds out from the profile's Events and the audit trail in the log, judged by kubectl.
+/** The Events of a profile, as kubectl shows them, and the audit lines of the log. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { KubeEvent } from '../../../src/kube/events/event.ts';
@@ -8,16 +8,17 @@ import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, Operators, vacateLease } from '../../support/operator.ts';
 
 const EVENTS = '/apis/events.k8s.io/v1/namespaces/default/events';
-const PATIENCE = 30_000; // ms; an Event takes a second or two
+/** An Event takes a second or two. Milliseconds. */
+const PATIENCE_MS = 30_000;
 const root = join(import.meta.dirname, '../../..');
 
-describe("the profile's Events", () => {
+describe('Events of a profile', () => {
   let plane: ControlPlane;
   let leader: Operator;
   let standby: Operator;
   const operators = new Operators();
   const boxes: Sandbox[] = [];
-  const stories = new Map<string, Promise<void>>();
+  const scenarios = new Map<string, Promise<void>>();
 
   const newBox = () => {
     const box = new Sandbox(plane, 'events');
@@ -30,8 +31,8 @@ describe("the profile's Events", () => {
     return items.filter(({ regarding }) => regarding.name === profile);
   }
 
-  /** The Events with this reason, once there are any. */
-  function told(profile: string, reason: string): Promise<KubeEvent[]> {
+  /** The Events with this reason; waits until there is one. */
+  function eventsWith(profile: string, reason: string): Promise<KubeEvent[]> {
     return eventually(async () => {
       const all = await eventsOf(profile);
       const found = all.filter((event) => event.reason === reason);
@@ -41,16 +42,16 @@ describe("the profile's Events", () => {
         `only ${all.map((event) => `${event.reason}: ${event.note}`).join('; ')}`,
       );
       return found;
-    }, PATIENCE);
+    }, PATIENCE_MS);
   }
 
   const texts = (events: readonly KubeEvent[]) => events.map(({ type, note }) => `${type}: ${note}`);
 
-  const STORIES: Readonly<Record<string, (box: Sandbox) => Promise<void>>> = {
-    'say in `kubectl describe` where it stands, all namespaces in one': async (box) => {
+  const SCENARIOS: Readonly<Record<string, (box: Sandbox) => Promise<void>>> = {
+    'report in `kubectl describe` the enforcement in all namespaces as one Event': async (box) => {
       const namespaces = await Promise.all(['d', 'b', 'a', 'c'].map((name) => box.namespace(name)));
       const profile = await box.profile('strict', { ingress: [{ name: 'r', from: [{ podSelector: {} }] }] });
-      await told(profile, 'Enforced');
+      await eventsWith(profile, 'Enforced');
       const [first, second, third] = namespaces.sort();
       const named = `${first}, ${second}, ${third} and 1 more`;
       assert.match(
@@ -62,10 +63,10 @@ describe("the profile's Events", () => {
       );
     },
 
-    'say in `kubectl events` who caused drift, and count what is told again': async (box) => {
+    'report in `kubectl events` the cause of drift, and count repetitions': async (box) => {
       const namespace = await box.namespace('shop');
       const profile = await box.profile('strict');
-      await box.ready(profile, PATIENCE);
+      await box.ready(profile, PATIENCE_MS);
       const name = `${profile}.egress`;
       const drift = async () => {
         const { metadata } = await box.policy(namespace, name);
@@ -78,12 +79,12 @@ describe("the profile's Events", () => {
         });
       };
       await drift();
-      await told(profile, 'DriftRepaired');
+      await eventsWith(profile, 'DriftRepaired');
       await drift();
       await eventually(async () => {
-        const counts = (await told(profile, 'DriftRepaired')).map(({ series }) => series?.count);
+        const counts = (await eventsWith(profile, 'DriftRepaired')).map(({ series }) => series?.count);
         assert.deepEqual(counts, [2]);
-      }, PATIENCE);
+      }, PATIENCE_MS);
       assert.match(
         await plane.kubectlRun(['events', '--for', `segp/${profile}`]),
         new RegExp(
@@ -93,43 +94,45 @@ describe("the profile's Events", () => {
       );
     },
 
-    'are few where drift is repaired in many namespaces at once': async (box) => {
+    'are few when drift is repaired in many namespaces at once': async (box) => {
       const names = Array.from({ length: 24 }, (_, index) => `n${index}`);
       const namespaces = await Promise.all(names.map((name) => box.namespace(name)));
       const profile = await box.profile('strict');
-      await box.ready(profile, PATIENCE);
+      await box.ready(profile, PATIENCE_MS);
       await Promise.all(namespaces.map((each) => box.deletePolicy(each, `${profile}.default-deny`)));
       await eventually(async () => {
-        const repaired = texts(await told(profile, 'DriftRepaired'));
+        const repaired = texts(await eventsWith(profile, 'DriftRepaired'));
         const sum = repaired.reduce(
           (total, note) => total + Number(/restored (\d+) deleted/.exec(note)?.[1]),
           0,
         );
         assert.equal(sum, 24, repaired.join('\n'));
         assert.ok(repaired.length <= 3, repaired.join('\n'));
-      }, PATIENCE);
+      }, PATIENCE_MS);
     },
 
-    'say why a namespace is open again': async (box) => {
+    'give the reason why a namespace is open again': async (box) => {
       const namespace = await box.namespace('shop');
       const [excluded, audited] = [await box.profile('excluded'), await box.profile('audited')];
-      await Promise.all([box.ready(excluded, PATIENCE), box.ready(audited, PATIENCE)]);
+      await Promise.all([box.ready(excluded, PATIENCE_MS), box.ready(audited, PATIENCE_MS)]);
       await box.edit(excluded, { excludeNamespaces: [namespace] });
       await box.edit(audited, { mode: 'Audit' });
       const open = `Normal: no longer enforced in namespace ${namespace}, as`;
-      assert.deepEqual(texts(await told(excluded, 'Opened')), [
+      assert.deepEqual(texts(await eventsWith(excluded, 'Opened')), [
         `${open} the profile no longer selects the namespace`,
       ]);
-      assert.deepEqual(texts(await told(audited, 'Opened')), [`${open} the mode is Audit`]);
+      assert.deepEqual(texts(await eventsWith(audited, 'Opened')), [`${open} the mode is Audit`]);
     },
 
-    'tell of the end of a profile, and whether its policies went or stayed': async (box) => {
+    'report the removal of the policies of a deleted profile, and nothing for a retained one': async (
+      box,
+    ) => {
       const namespace = await box.namespace('shop');
       const removed = await box.profile('removed');
       const retained = await box.profile('retained', { deletionPolicy: 'Retain' });
-      await Promise.all([box.ready(removed, PATIENCE), box.ready(retained, PATIENCE)]);
+      await Promise.all([box.ready(removed, PATIENCE_MS), box.ready(retained, PATIENCE_MS)]);
       await Promise.all([box.removeProfile(removed), box.removeProfile(retained)]);
-      assert.deepEqual(texts(await told(removed, 'Removed')), [
+      assert.deepEqual(texts(await eventsWith(removed, 'Removed')), [
         `Normal: 2 policies removed from namespace ${namespace}, as the profile is being deleted`,
       ]);
       await eventually(() => assert.rejects(box.readProfile(retained)));
@@ -138,26 +141,26 @@ describe("the profile's Events", () => {
       assert.deepEqual(await box.policyNames(namespace), [`${retained}.default-deny`, `${retained}.egress`]);
     },
 
-    'tell of peers that are unknown, and that they are found': async (box) => {
+    'report unresolved peers, and that they are resolved': async (box) => {
       const namespace = await box.namespace('shop');
       const bank = await box.namespace('bank', null);
       const peer = { service: { namespace: bank, name: 'ledger' } };
       const profile = await box.profile('strict', { egress: [{ name: 'ledger', to: [peer] }] });
-      const [unresolved] = texts(await told(profile, 'PeersUnresolved'));
+      const [unresolved] = texts(await eventsWith(profile, 'PeersUnresolved'));
       const where = `service ${bank}/ledger, in namespace ${namespace}`;
       assert.ok(unresolved?.startsWith(`Warning: egress rule ledger, peer ${where}: `), unresolved);
       await box.service(bank, 'ledger', { selector: { app: 'ledger' }, ports: [{ port: 80 }] });
-      assert.deepEqual(texts(await told(profile, 'PeersResolved')), [
+      assert.deepEqual(texts(await eventsWith(profile, 'PeersResolved')), [
         'Normal: every peer of every rule is resolved',
       ]);
     },
 
-    'tell of a name that somebody else holds': async (box) => {
+    'report a conflict with a foreign policy': async (box) => {
       const namespace = await box.namespace('shop');
       const name = `${box.id}-strict.default-deny`;
       await box.createPolicy(namespace, name, { podSelector: {}, policyTypes: ['Ingress'] });
       const profile = await box.profile('strict');
-      const [conflict] = texts(await told(profile, 'Conflict'));
+      const [conflict] = texts(await eventsWith(profile, 'Conflict'));
       assert.ok(
         conflict?.startsWith(`Warning: in namespace ${namespace}: ${name}: the name belongs`),
         conflict,
@@ -172,22 +175,22 @@ describe("the profile's Events", () => {
     leader = await operators.start(kubeconfig, '--leader-elect');
     await leader.line('leading');
     standby = await operators.start(kubeconfig, '--leader-elect');
-    // Side by side, since each has to wait for what is gathered.
-    for (const [title, story] of Object.entries(STORIES)) {
-      const ended = story(newBox());
-      ended.catch(() => {}); // the test that awaits it tells
-      stories.set(title, ended);
+    // In parallel, as each scenario waits until the operator sends the Events that it has collected.
+    for (const [title, scenario] of Object.entries(SCENARIOS)) {
+      const ended = scenario(newBox());
+      ended.catch(() => {}); // the test that awaits it fails
+      scenarios.set(title, ended);
     }
   });
   after(() => Promise.all(boxes.map((box) => box.remove())));
 
-  for (const title of Object.keys(STORIES)) it(title, () => stories.get(title));
+  for (const title of Object.keys(SCENARIOS)) it(title, () => scenarios.get(title));
 
-  it('come from the replica that leads, and not again after a failover', async () => {
+  it('come from the leader, and are not repeated after a failover', async () => {
     const box = newBox();
     const namespace = await box.namespace('shop');
     const profile = await box.profile('strict');
-    await told(profile, 'Enforced');
+    await eventsWith(profile, 'Enforced');
     const { identity } = await leader.line('leading');
     const instances = (await eventsOf(profile)).map(({ reportingInstance }) => reportingInstance);
     assert.deepEqual(instances, [identity]);
@@ -195,24 +198,24 @@ describe("the profile's Events", () => {
     await eventually(async () => {
       const series = `segmentation_namespaces{profile="${profile}",state="enforced"}`;
       assert.equal(await standby.metric(series), 1);
-    }, PATIENCE);
+    }, PATIENCE_MS);
     await box.deletePolicy(namespace, `${profile}.default-deny`);
-    await told(profile, 'DriftRepaired');
+    await eventsWith(profile, 'DriftRepaired');
     const reasons = (await eventsOf(profile)).map(({ reason }) => reason);
     assert.deepEqual(reasons.sort(), ['DriftRepaired', 'Enforced']);
   });
 
-  it('are given up without harm, and with one warning, where the permission is missing', async () => {
+  it('are dropped with one warning if the permission is missing', async () => {
     await plane.kubectlRun(['-n', 'default', 'delete', 'rolebinding', 'segmentation-operator-events']);
     try {
       const box = newBox();
       await box.namespace('shop');
       const profiles = [await box.profile('one'), await box.profile('two')];
-      for (const profile of profiles) await box.ready(profile, PATIENCE);
+      for (const profile of profiles) await box.ready(profile, PATIENCE_MS);
       const { error } = await standby.line('an Event could not be written');
       assert.match((error as { message: string }).message, /cannot create resource "events"/);
       const dropped = 'segmentation_events_total{result="dropped"}';
-      await eventually(async () => assert.ok(Number(await standby.metric(dropped)) >= 2), PATIENCE);
+      await eventually(async () => assert.ok(Number(await standby.metric(dropped)) >= 2), PATIENCE_MS);
       const lines = standby.lines().filter(({ msg }) => msg === 'an Event could not be written');
       assert.equal(lines.length, 1);
     } finally {
@@ -220,7 +223,7 @@ describe("the profile's Events", () => {
     }
   });
 
-  it('have an audit trail beside them in the log: each write, what was before and after, and whose hand it was', async () => {
+  it('are complemented by audit lines in the log: each write with its effect and cause', async () => {
     const box = newBox();
     const namespace = await box.namespace('shop');
     const profile = await box.profile('strict', { ingress: [{ name: 'r', from: [{ podSelector: {} }] }] });

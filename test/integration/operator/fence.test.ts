@@ -1,5 +1,7 @@
-// What config/fence refuses to whoever holds the operator's token, and that it is in nobody else's way. That the
-// operator itself can do its work under it is shown by every other test here: installOperator installs it.
+/**
+ * config/fence: the requests that it refuses to the operator's token, and those that it admits. All other tests here run
+ * the operator behind the fence, as installOperator installs it.
+ */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,8 +17,8 @@ import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, Operators } from '../../support/operator.ts';
 
 const MANAGED_BY = 'app.kubernetes.io/managed-by';
-const OURS = { [MANAGED_BY]: 'segmentation-operator', 'segmentation.dev/profile': 'p' };
-const TRANSITION = { ...OURS, 'segmentation.dev/role': 'transition' };
+const OWN = { [MANAGED_BY]: 'segmentation-operator', 'segmentation.dev/profile': 'p' };
+const TRANSITION = { ...OWN, 'segmentation.dev/role': 'transition' };
 const DENY = { podSelector: {}, policyTypes: ['Ingress', 'Egress'] };
 const ALLOW_ALL = { podSelector: {}, policyTypes: ['Ingress', 'Egress'], ingress: [{}], egress: [{}] };
 
@@ -24,7 +26,7 @@ const NOT_MARKED = /it lacks the labels .* or its name is not made of that profi
 const NOT_OWN = /is not the segmentation operator's: .* put the labels .* back, or delete it/;
 const PROTECTED = /the namespace is protected\. .* change `protectedNamespaces`/;
 
-describe('the fence around the operator', () => {
+describe('fence', () => {
   const operators = new Operators();
   let plane: ControlPlane;
   let token: string;
@@ -36,12 +38,12 @@ describe('the fence around the operator', () => {
     token = await installOperator(plane);
     box = new Sandbox(plane, 'fence');
     shop = await box.namespace('shop');
-    // The API server takes a moment to know a new policy.
+    // The API server enforces a new admission policy after a moment.
     await eventually(() => assert.rejects(create(shop, 'unmarked', {}), NOT_MARKED));
   });
   after(() => box.remove());
 
-  /** A request with the operator's token. Nothing is stored, whatever is answered. */
+  /** Sends a dry run with the operator's token. */
   const request = (verb: 'create' | 'replace' | 'delete', path: string, body?: object) =>
     plane.kubectlRun([verb, '--raw', `${path}?dryRun=All`, ...(body === undefined ? [] : ['-f', '-'])], {
       kubeconfig: token,
@@ -66,7 +68,7 @@ describe('the fence around the operator', () => {
   const remove = ({ metadata }: NetworkPolicy) =>
     request('delete', `${pathOf(metadata.namespace ?? '')}/${metadata.name}`);
 
-  describe('lets it create', () => {
+  describe('admits the creation of', () => {
     const NAMES: readonly string[] = [
       policyName('p', 'default-deny'),
       policyName('p', 'ingress'),
@@ -81,26 +83,26 @@ describe('the fence around the operator', () => {
       alternativeName(long, 'any'),
       transitionName(long, 'anything'),
     ];
-    for (const name of NAMES) it(name, () => create(shop, name, OURS));
+    for (const name of NAMES) it(name, () => create(shop, name, OWN));
     for (const name of SHORTENED)
-      it(name, () => create(shop, name, { ...OURS, 'segmentation.dev/profile': long }));
+      it(name, () => create(shop, name, { ...OWN, 'segmentation.dev/profile': long }));
   });
 
-  describe('refuses it to create', () => {
-    const REFUSED: readonly (readonly [what: string, name: string, labels: object])[] = [
+  describe('refuses the creation of', () => {
+    const REFUSED: readonly (readonly [title: string, name: string, labels: object])[] = [
       ['a policy without labels', 'p.ingress', {}],
-      ['a policy that is marked as somebody else made it', 'p.ingress', { ...OURS, [MANAGED_BY]: 'Helm' }],
-      ['a policy of no profile', 'p.ingress', { [MANAGED_BY]: 'segmentation-operator' }],
-      ['a policy under a name that is not made of the profile', 'q.ingress', OURS],
-      ['a policy under a name that it never makes', 'p.anything', OURS],
-      ['a policy under a shortened name of another profile', 'q.ingress-0123456789.a', OURS],
+      ['a policy that is labelled as managed by Helm', 'p.ingress', { ...OWN, [MANAGED_BY]: 'Helm' }],
+      ['a policy without a profile label', 'p.ingress', { [MANAGED_BY]: 'segmentation-operator' }],
+      ['a policy with the name of another profile', 'q.ingress', OWN],
+      ['a policy with a name that the operator never generates', 'p.anything', OWN],
+      ['a policy with the shortened name of another profile', 'q.ingress-0123456789.a', OWN],
     ];
-    for (const [what, name, labels] of REFUSED) {
-      it(what, () => assert.rejects(create(shop, name, labels), NOT_MARKED));
+    for (const [title, name, labels] of REFUSED) {
+      it(title, () => assert.rejects(create(shop, name, labels), NOT_MARKED));
     }
     for (const namespace of [...PROTECTED_NAMESPACES, 'segmentation-system']) {
-      it(`anything in ${namespace}, but what it takes to open it`, async () => {
-        await assert.rejects(create(namespace, 'p.default-deny', OURS), PROTECTED);
+      it(`any policy in the protected namespace ${namespace}, other than a cover`, async () => {
+        await assert.rejects(create(namespace, 'p.default-deny', OWN), PROTECTED);
         await assert.rejects(create(namespace, 'p.transition.1', TRANSITION, DENY), PROTECTED);
         const half = { ...ALLOW_ALL, egress: [{ to: [{ podSelector: {} }] }] };
         await assert.rejects(create(namespace, 'p.transition.1', TRANSITION, half), PROTECTED);
@@ -109,45 +111,45 @@ describe('the fence around the operator', () => {
     }
   });
 
-  describe("refuses it, of somebody else's policy,", () => {
-    let theirs: readonly NetworkPolicy[];
+  describe("refuses the operator's", () => {
+    let foreign: readonly NetworkPolicy[];
 
     before(async () => {
       const labels = { [MANAGED_BY]: 'Helm' };
-      theirs = [
-        await box.createPolicy(shop, 'theirs', DENY as NetworkPolicy['spec'], { labels }),
-        // Its name alone does not make it the operator's.
-        await box.createPolicy(shop, 'theirs.ingress', DENY as NetworkPolicy['spec']),
+      foreign = [
+        await box.createPolicy(shop, 'foreign', DENY as NetworkPolicy['spec'], { labels }),
+        // The form of its name does not make it an own policy.
+        await box.createPolicy(shop, 'foreign.ingress', DENY as NetworkPolicy['spec']),
       ];
     });
 
-    it('to change it', async () => {
-      for (const policy of theirs) await assert.rejects(replace(policy, { spec: ALLOW_ALL }), NOT_OWN);
+    it('update of a foreign policy', async () => {
+      for (const policy of foreign) await assert.rejects(replace(policy, { spec: ALLOW_ALL }), NOT_OWN);
     });
-    it('to make it its own', async () => {
-      const labels = { ...OURS, 'segmentation.dev/profile': 'theirs' };
-      for (const policy of theirs) await assert.rejects(replace(policy, { labels }), NOT_OWN);
+    it('adoption of a foreign policy', async () => {
+      const labels = { ...OWN, 'segmentation.dev/profile': 'foreign' };
+      for (const policy of foreign) await assert.rejects(replace(policy, { labels }), NOT_OWN);
     });
-    it('to delete it', async () => {
-      for (const policy of theirs) await assert.rejects(remove(policy), NOT_OWN);
+    it('deletion of a foreign policy', async () => {
+      for (const policy of foreign) await assert.rejects(remove(policy), NOT_OWN);
     });
   });
 
-  describe('refuses it, of its own policy,', () => {
+  describe('for an own policy,', () => {
     let own: NetworkPolicy;
 
     before(async () => {
-      own = await box.createPolicy(shop, 'p.ingress', DENY as NetworkPolicy['spec'], { labels: OURS });
+      own = await box.createPolicy(shop, 'p.ingress', DENY as NetworkPolicy['spec'], { labels: OWN });
     });
 
-    it('to take the labels off', () => assert.rejects(replace(own, { labels: {} }), NOT_MARKED));
-    it('nothing else', async () => {
+    it('refuses the removal of its labels', () => assert.rejects(replace(own, { labels: {} }), NOT_MARKED));
+    it('admits an update of its spec, and its deletion', async () => {
       await replace(own, { spec: ALLOW_ALL });
       await remove(own);
     });
   });
 
-  it('lets it repair a retained policy that lost its labels, and had no owner', async () => {
+  it('admits the repair of a retained policy without labels and owner', async () => {
     const operator = await operators.start(token);
     const namespace = await box.namespace('kept');
     const profile = await box.profile('kept', { deletionPolicy: 'Retain' });
@@ -166,13 +168,13 @@ describe('the fence around the operator', () => {
     await operator.stop();
   });
 
-  describe('of a profile', () => {
+  describe('for a profile,', () => {
     let profile: string;
 
     before(async () => {
       profile = await box.profile('edited', { namespaceSelector: { matchLabels: { 'no.such/label': '' } } });
       await box.patch(`/apis/segmentation.dev/v1alpha1/segmentationprofiles/${profile}`, {
-        metadata: { finalizers: ['example.com/theirs'], annotations: { a: '1' } },
+        metadata: { finalizers: ['example.com/other'], annotations: { a: '1' } },
       });
     });
 
@@ -182,27 +184,27 @@ describe('the fence around the operator', () => {
         { kubeconfig: token },
       );
 
-    it('lets it add its finalizer', async () => {
-      await patch({ metadata: { finalizers: ['example.com/theirs', 'segmentation.dev/finalizer'] } });
+    it("admits the addition of the operator's finalizer", async () => {
+      await patch({ metadata: { finalizers: ['example.com/other', 'segmentation.dev/finalizer'] } });
     });
 
-    const REFUSED: readonly (readonly [what: string, body: object])[] = [
+    const REFUSED: readonly (readonly [field: string, body: object])[] = [
       ['the spec', { spec: { mode: 'Audit' } }],
       ['a label', { metadata: { labels: { a: '1' } } }],
       ['an annotation', { metadata: { annotations: { a: '2' } } }],
-      ["somebody else's finalizer", { metadata: { finalizers: ['segmentation.dev/finalizer'] } }],
+      ["another controller's finalizer", { metadata: { finalizers: ['segmentation.dev/finalizer'] } }],
       [
         'the owners',
         { metadata: { ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: 'n', uid: 'u' }] } },
       ],
     ];
-    for (const [what, body] of REFUSED) {
-      it(`refuses it to change ${what}`, () =>
+    for (const [field, body] of REFUSED) {
+      it(`refuses a change of ${field}`, () =>
         assert.rejects(patch(body), /it may write the status, and its own finalizer .*, nothing else/));
     }
   });
 
-  describe('of Events', () => {
+  describe('for Events,', () => {
     const EVENTS = '/apis/events.k8s.io/v1/namespaces/default/events';
     const PROFILE = { apiVersion: 'segmentation.dev/v1alpha1', kind: 'SegmentationProfile', name: 'p' };
     const event = (regarding: object, reportingController: string) => ({
@@ -217,23 +219,27 @@ describe('the fence around the operator', () => {
       reportingInstance: 'test',
       regarding,
     });
-    const NOT_ITS = /it tells of SegmentationProfiles only, in its own name/;
+    const NOT_OWN_EVENT = /it tells of SegmentationProfiles only, in its own name/;
 
-    it('lets it write its own, about a profile', () =>
+    it('admits an Event by the operator about a profile', () =>
       request('create', EVENTS, event(PROFILE, 'segmentation-operator')));
 
-    const REFUSED: readonly (readonly [what: string, regarding: object, controller: string])[] = [
-      ['about something else', { ...PROFILE, kind: 'Node' }, 'segmentation-operator'],
-      ['about a kind of the same name', { ...PROFILE, apiVersion: 'x.io/v1' }, 'segmentation-operator'],
-      ["in somebody else's name", PROFILE, 'kubelet'],
+    const REFUSED: readonly (readonly [title: string, regarding: object, controller: string])[] = [
+      ['about another kind', { ...PROFILE, kind: 'Node' }, 'segmentation-operator'],
+      [
+        'about the same kind of another API group',
+        { ...PROFILE, apiVersion: 'x.io/v1' },
+        'segmentation-operator',
+      ],
+      ['by another controller', PROFILE, 'kubelet'],
     ];
-    for (const [what, regarding, controller] of REFUSED) {
-      it(`refuses it to write one ${what}`, () =>
-        assert.rejects(request('create', EVENTS, event(regarding, controller)), NOT_ITS));
+    for (const [title, regarding, controller] of REFUSED) {
+      it(`refuses an Event ${title}`, () =>
+        assert.rejects(request('create', EVENTS, event(regarding, controller)), NOT_OWN_EVENT));
     }
 
-    // Not by kubectl, which reads first what it changes: the operator may not.
-    it("refuses it to change somebody else's", async () => {
+    // Without kubectl, which would read the Event first: the operator may not read Events.
+    it("refuses an update of another controller's Event", async () => {
       await box.create(EVENTS, event({ kind: 'Node', name: 'n' }, 'kubelet'));
       const transport = createTransport(loadKubeConfig({ kubeconfig: token }), {
         userAgent: 'test',
@@ -247,14 +253,14 @@ describe('the fence around the operator', () => {
           body,
         });
       try {
-        await assert.rejects(patch(`${box.id}.fence`, { metadata: { labels: { a: 'b' } } }), NOT_ITS);
+        await assert.rejects(patch(`${box.id}.fence`, { metadata: { labels: { a: 'b' } } }), NOT_OWN_EVENT);
       } finally {
         await transport.close();
       }
     });
   });
 
-  it('protects the namespaces that the operator protects by default, and its own', () => {
+  it("protects the operator's default protected namespaces, and its own", () => {
     const file = join(import.meta.dirname, '../../../config/fence/network_policies.yaml');
     const [policy] = parseAllDocuments(readFileSync(file, 'utf8')).map(
       (each) => each.toJS() as { spec: { variables: { name: string; expression: string }[] } },

@@ -1,4 +1,7 @@
-// The roles in config/rbac, config/admission and config/service-accounts are what the operator uses (I7), judged by the API server's audit log.
+/**
+ * The roles in config/rbac, config/admission and config/service-accounts grant exactly what the operator uses (I7), by the
+ * API server's audit log.
+ */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { KubeEvent } from '../../../src/kube/events/event.ts';
@@ -16,12 +19,12 @@ interface Rule {
 }
 
 /**
- * Lists of what is watched, in pages: only where the server offers no streamed lists, when one failed, and to confirm
- * an empty one. None of that happens here.
+ * Paged lists of watched kinds. The operator sends them only to a server without streamed lists, after a failed one, and to
+ * confirm an empty one. None of that happens here.
  */
 const FALLBACK = /^list (?!networkpolicies|pods|validatingadmissionpolicybindings)/;
 
-describe("the operator's role", () => {
+describe("operator's roles", () => {
   const operators = new Operators();
   let plane: ControlPlane;
   let box: Sandbox;
@@ -32,10 +35,10 @@ describe("the operator's role", () => {
   });
   after(() => box.remove());
 
-  /** Everything that the operator does: elect, resolve every kind of peer, write, repair, open, end. */
-  async function everything(): Promise<void> {
+  /** Makes the operator use all its permissions: elect, resolve every kind of peer, write, repair, open, end. */
+  async function useAllPermissions(): Promise<void> {
     const kubeconfig = await installOperator(plane);
-    await vacateLease(plane); // so that it has to make one
+    await vacateLease(plane); // so that the operator has to create a Lease
     const operator = await operators.start(kubeconfig, '--leader-elect', '--metrics-secure');
     const { metrics } = await operator.line('listening');
     const token = await serviceAccountToken(plane, box.id);
@@ -54,7 +57,7 @@ describe("the operator's role", () => {
       ],
     });
     await box.ready(profile);
-    // Twice the same: one Event, and then the second of its series.
+    // The first repetition makes an Event, the second one a series.
     for (const count of [undefined, 2]) {
       await box.patchPolicy(namespace, `${profile}.egress`, { spec: { egress: null } });
       await eventually(async () => {
@@ -64,10 +67,10 @@ describe("the operator's role", () => {
         const { items } = (await box.read('/apis/events.k8s.io/v1/namespaces/default/events')) as unknown as {
           items: KubeEvent[];
         };
-        const told = items.find(
+        const repaired = items.find(
           ({ regarding, reason }) => regarding.name === profile && reason === 'DriftRepaired',
         );
-        assert.deepEqual(told && { count: told.series?.count }, { count });
+        assert.deepEqual(repaired && { count: repaired.series?.count }, { count });
       });
     }
     const another = { serviceAccount: { namespace: `${box.id}-2`, name: 'nobody' } };
@@ -90,11 +93,11 @@ describe("the operator's role", () => {
 
   async function used(since: string): Promise<{ allowed: Set<string>; refused: string[] }> {
     const events = auditedRequests(plane, since);
-    const told = (event: AuditEvent) => `${event.verb} ${name(event.objectRef ?? {})}`;
+    const text = (event: AuditEvent) => `${event.verb} ${name(event.objectRef ?? {})}`;
     const refused = events.filter(isRefused);
     return {
-      allowed: new Set(events.filter((event) => !refused.includes(event)).map(told)),
-      refused: refused.map(told),
+      allowed: new Set(events.filter((event) => !refused.includes(event)).map(text)),
+      refused: refused.map(text),
     };
   }
 
@@ -127,21 +130,17 @@ describe("the operator's role", () => {
     );
   }
 
-  it('holds every verb that it uses, and none that it does not', async () => {
+  it('grant every verb that it uses, and no other', async () => {
     const since = new Date().toISOString();
-    await everything();
+    await useAllPermissions();
     const { allowed, refused } = await used(since);
     const rights = await granted();
     assert.deepEqual(refused, []);
-    assert.deepEqual(
-      [...allowed].filter((each) => !rights.has(each)).sort(),
-      [],
-      'used without being granted',
-    );
+    assert.deepEqual([...allowed].filter((each) => !rights.has(each)).sort(), [], 'used and not granted');
     assert.deepEqual(
       [...rights].filter((each) => !allowed.has(each) && !FALLBACK.test(each)).sort(),
       [],
-      'granted without being used',
+      'granted and not used',
     );
   });
 });

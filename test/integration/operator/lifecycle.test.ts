@@ -1,4 +1,4 @@
-// How the operator begins, ends, fails and takes turns, as a process.
+/** The operator as a process: start, shutdown, invalid settings, probes, metrics, leader election, missing prerequisites. */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,18 +17,19 @@ import { crdEstablished } from '../../env/plane/crd.ts';
 
 const CONFIG = join(import.meta.dirname, '../../../config');
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/segmentation-system/leases/segmentation-operator';
-const GRACE = 30_000; // ms, as in config/manager
-/** Milliseconds, as in the configuration below. */
-const LEASE_DURATION = 3000;
-const RETRY_PERIOD = 500;
+/** terminationGracePeriodSeconds of config/manager, in milliseconds. */
+const GRACE_MS = 30_000;
+/** As in the configuration below, in milliseconds. */
+const LEASE_DURATION_MS = 3000;
+const RETRY_PERIOD_MS = 500;
 const election = (leaseDuration: string) => `apiVersion: config.segmentation.dev/v1alpha1
 kind: OperatorConfiguration
 leaderElection: {enabled: true, leaseDuration: ${leaseDuration}, renewDeadline: 2s, retryPeriod: 500ms}
 `;
-/** How long a test waits beyond that: a process of a busy machine needs a while to start. */
-const SLACK = 30_000; // ms
+/** Time for a process to start on a busy machine, milliseconds. */
+const SLACK_MS = 30_000;
 
-describe("the operator's process", () => {
+describe('operator process', () => {
   const operators = new Operators();
   let plane: ControlPlane;
   let kubeconfig: string;
@@ -45,11 +46,11 @@ describe("the operator's process", () => {
 
   describe('ends', () => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      it(`in order and soon on ${signal}`, async () => {
+      it(`with exit code 0 within its grace period on ${signal}`, async () => {
         const operator = await operators.start(kubeconfig);
-        const asked = performance.now();
+        const signalled = performance.now();
         assert.deepEqual(await operator.stop(signal), { code: 0, signal: null });
-        assert.ok(performance.now() - asked < GRACE, 'Kubernetes would have killed it');
+        assert.ok(performance.now() - signalled < GRACE_MS, 'longer than the grace period');
         assert.deepEqual(
           operator.lines().filter(({ level }) => level === 'error'),
           [],
@@ -57,53 +58,64 @@ describe("the operator's process", () => {
       });
     }
 
-    const REFUSED: readonly (readonly [what: string, args: readonly string[], says: RegExp])[] = [
+    const REFUSED: readonly (readonly [mistake: string, args: readonly string[], message: RegExp])[] = [
       ['an unknown flag', ['--kubeconfg=x'], /unknown flag --kubeconfg.*--kubeconfig/],
-      ['a value that is none', ['--concurrency=many'], /--concurrency/],
+      ['an invalid value', ['--concurrency=many'], /--concurrency/],
       [
-        'a configuration file that is not there',
+        'a configuration file that does not exist',
         ['--config=/nonexistent.yaml'],
         /\/nonexistent\.yaml.*no such file/,
       ],
-      ['a kubeconfig that is not there', ['--kubeconfig=/nonexistent'], /\/nonexistent.*no such file/],
-      ['a kubeconfig that is none', [`--kubeconfig=${import.meta.filename}`], /lifecycle\.test\.ts/],
+      ['a kubeconfig that does not exist', ['--kubeconfig=/nonexistent'], /\/nonexistent.*no such file/],
+      ['a file that is no kubeconfig', [`--kubeconfig=${import.meta.filename}`], /lifecycle\.test\.ts/],
       ['a context that the kubeconfig lacks', ['--kubeconfig=KUBECONFIG', '--context=absent'], /absent/],
     ];
-    for (const [what, args, says] of REFUSED) {
-      it(`with one clear line, given ${what}`, async () => {
+    for (const [mistake, args, message] of REFUSED) {
+      it(`with an error code and one line of log for ${mistake}`, async () => {
         const operator = operators.launch(args.map((each) => each.replace('KUBECONFIG', kubeconfig)));
         const { code, signal } = await operator.end();
         assert.equal(signal, null);
         assert.ok(code !== null && code > 0, `exit code ${code}`);
         assert.equal(operator.lines().length, 1, operator.log());
-        assert.match(operator.lines()[0]?.msg ?? '', says);
+        assert.match(operator.lines()[0]?.msg ?? '', message);
         assert.doesNotMatch(operator.log(), /\bat .*:\d+:\d+|node:internal/);
       });
     }
   });
 
-  describe('tells', () => {
-    it('of its health, and of what it enforces in metrics', async () => {
-      const operator = await operators.start(kubeconfig);
-      const namespaces = [await box.namespace('a'), await box.namespace('b')];
-      const profile = await box.profile('strict', {
+  describe('serves', () => {
+    let operator: Operator;
+    let profile: string;
+
+    beforeEach(async () => {
+      operator = await operators.start(kubeconfig);
+      await box.namespace('a');
+      await box.namespace('b');
+      profile = await box.profile('strict', {
         egress: [{ name: 'out', to: [{ service: { namespace: 'default', name: 'absent' } }] }],
       });
-      // PeersResolved is False as soon as one namespace was looked at; it is done when nothing is pending.
+      // PeersResolved is False after the first namespace. Reconciling is False when no namespace is pending.
       await eventually(async () => {
         assert.equal((await box.condition(profile, 'PeersResolved')).status, 'False');
         assert.equal((await box.condition(profile, 'Reconciling')).status, 'False');
       });
+    });
+    afterEach(() => operator.stop());
+
+    it('probes, and no other path of the health endpoint', async () => {
       for (const path of ['/healthz', '/readyz']) {
         assert.equal((await operator.get('health', path)).status, 200, path);
       }
       assert.equal((await operator.get('health', '/nothing')).status, 404);
+    });
+
+    it('metrics of namespaces, policies, unresolved peers and writes of a profile, until it is deleted', async () => {
       const { status, type, text } = await operator.get('metrics', '/metrics');
       assert.equal(status, 200);
       assert.match(type, /^text\/plain; version=0\.0\.4/);
       assert.ok(parseExposition(text).series.size > 20);
       const values: readonly (readonly [series: string, value: number])[] = [
-        [`segmentation_namespaces{profile="${profile}",state="enforced"}`, namespaces.length],
+        [`segmentation_namespaces{profile="${profile}",state="enforced"}`, 2],
         [`segmentation_namespaces{profile="${profile}",state="pending"}`, 0],
         [`segmentation_namespaces{profile="${profile}",state="failed"}`, 0],
         [`segmentation_policies{profile="${profile}",kind="desired"}`, 4],
@@ -121,19 +133,19 @@ describe("the operator's process", () => {
           [],
         );
       });
-      // Another profile's policies, and an edit, are no repairs; what somebody else changed is.
+      await box.removeProfile(profile);
+      await eventually(async () => assert.equal(await operator.metric(values[0]?.[0] ?? ''), undefined));
+    });
+
+    it('a count of drift repairs, which leaves out new policies and edits of a profile', async () => {
       const second = await box.profile('second', { baseline: { dns: 'Deny' } });
       await box.ready(second);
       await box.edit(second, { isolation: ['Ingress'] });
       await box.ready(second);
       const drift = 'segmentation_drift_repairs_total';
       assert.equal(await operator.metric(drift), 0);
-      await box.deletePolicy(namespaces[0] ?? '', `${second}.default-deny`);
+      await box.deletePolicy(`${box.id}-a`, `${second}.default-deny`);
       await eventually(async () => assert.equal(await operator.metric(drift), 1));
-
-      await box.removeProfile(profile);
-      await eventually(async () => assert.equal(await operator.metric(values[0]?.[0] ?? ''), undefined));
-      await operator.stop();
     });
   });
 
@@ -153,7 +165,7 @@ describe("the operator's process", () => {
     const holder = async () => ((await box.read(LEASE))['spec'] as { holderIdentity: string }).holderIdentity;
     const leads = (operator: Operator) => operator.lines().some(({ msg }) => msg === 'leading');
 
-    /** What was written to the policies of a namespace, by whomever, and how it went. */
+    /** The operator's writes of policies in a namespace, each with its status code, from the audit log. */
     const writesIn = (namespace: string) =>
       readFileSync(plane.auditLog ?? '', 'utf8')
         .split('\n')
@@ -172,7 +184,7 @@ describe("the operator's process", () => {
         )
         .map(({ verb, responseStatus }) => `${verb} ${responseStatus.code}`);
 
-    it('gives its Lease up when it ends, and the next one leads without waiting for it to run out', async () => {
+    it('releases its Lease on SIGTERM, and the standby leads before the Lease would expire', async () => {
       const first = await startReplica('10m');
       await first.line('leading');
       const second = await startReplica('10m');
@@ -185,7 +197,7 @@ describe("the operator's process", () => {
       assert.equal(await holder(), '');
     });
 
-    it('hands over from a leader that was killed, and each policy is written once', async () => {
+    it('takes over from a killed leader after the Lease expires, and writes each policy once', async () => {
       const replicas = [await startReplica(), await startReplica()];
       const leader = await eventually(
         () => {
@@ -193,7 +205,7 @@ describe("the operator's process", () => {
           assert.ok(found);
           return found;
         },
-        LEASE_DURATION + RETRY_PERIOD + SLACK,
+        LEASE_DURATION_MS + RETRY_PERIOD_MS + SLACK_MS,
       );
       const standby = replicas.find((each) => each !== leader);
       assert.ok(standby);
@@ -206,8 +218,8 @@ describe("the operator's process", () => {
       const killed = performance.now();
       await leader.kill();
       const after = await box.namespace('after');
-      await standby.line('leading', LEASE_DURATION + RETRY_PERIOD + SLACK);
-      assert.ok(performance.now() - killed > RETRY_PERIOD, 'it waited for the Lease to run out');
+      await standby.line('leading', LEASE_DURATION_MS + RETRY_PERIOD_MS + SLACK_MS);
+      assert.ok(performance.now() - killed > RETRY_PERIOD_MS, 'the standby led before the Lease had expired');
       assert.notEqual(await holder(), first);
       await eventually(async () => {
         assert.equal((await box.readProfile(profile)).status?.namespaces?.summary, '2/2');
@@ -219,15 +231,16 @@ describe("the operator's process", () => {
   });
 });
 
-describe('the operator, where something is missing at its start,', () => {
+describe('operator process that starts without', () => {
   const operators = new Operators();
-  const RECOVERY = 60_000; // ms: its longest pause between two attempts, and some
+  /** Longer than the longest pause between two attempts, milliseconds. */
+  const RECOVERY_MS = 60_000;
   let plane: ControlPlane;
   let kubeconfig: string;
   let box: Sandbox;
 
   before(async () => {
-    plane = await startControlPlane(); // of its own: it breaks it
+    plane = await startControlPlane(); // its own, as the tests break it
     kubeconfig = await installOperator(plane);
   });
   after(async () => {
@@ -238,25 +251,25 @@ describe('the operator, where something is missing at its start,', () => {
     box = new Sandbox(plane, 'missing');
   });
 
-  /** It says what is missing, once; goes on; and does its work once that is there. */
+  /** The operator warns once, keeps running, and reconciles once the prerequisite is restored. */
   async function waitsAndRecovers(
-    says: RegExp,
+    warning: RegExp,
     count: number,
     restore: () => Promise<unknown>,
   ): Promise<void> {
     const operator = operators.launch([`--kubeconfig=${kubeconfig}`]);
-    const warning = (line: { level: string }) => line.level === 'warn';
-    await eventually(() => assert.ok(operator.lines().some(warning), 'no warning'));
+    const isWarning = (line: { level: string }) => line.level === 'warn';
+    await eventually(() => assert.ok(operator.lines().some(isWarning), 'no warning'));
     assert.equal((await operator.get('health', '/healthz')).status, 200);
     assert.notEqual((await operator.get('health', '/readyz')).status, 200);
     await consistently(() => assert.ok(operator.running), 1500);
-    const warnings = operator.lines().filter(warning);
-    for (const line of warnings) assert.match(JSON.stringify(line), says);
+    const warnings = operator.lines().filter(isWarning);
+    for (const line of warnings) assert.match(JSON.stringify(line), warning);
     assert.equal(warnings.length, count, operator.log());
     assert.doesNotMatch(operator.log(), /node:internal/);
 
     await restore();
-    await operator.ready(RECOVERY);
+    await operator.ready(RECOVERY_MS);
     const namespace = await box.namespace('shop');
     const profile = await box.profile('strict');
     await box.ready(profile);
@@ -266,7 +279,7 @@ describe('the operator, where something is missing at its start,', () => {
     assert.deepEqual(await operator.stop(), { code: 0, signal: null });
   }
 
-  it('its CRD, says so and waits for it', async () => {
+  it('its CRD warns once and waits for it', async () => {
     await plane.kubectlRun(['delete', '-k', join(CONFIG, 'crd'), '--wait=true']);
     await waitsAndRecovers(/the CRD of SegmentationProfile is not installed/, 1, async () => {
       await plane.kubectlRun(['apply', '-k', join(CONFIG, 'crd')]);
@@ -274,14 +287,14 @@ describe('the operator, where something is missing at its start,', () => {
     });
   });
 
-  it('its permissions, says which and waits for them', async () => {
+  it('permissions warns with their names and waits for them', async () => {
     await plane.kubectlRun(['delete', 'clusterrolebinding', 'segmentation-operator']);
     await waitsAndRecovers(/a permission is missing.*cannot (list|watch) resource/, 3, () =>
       plane.kubectlRun(['apply', '-k', join(CONFIG, 'rbac')]),
     );
   });
 
-  it('the API server, says so and waits for it', async () => {
+  it('an API server warns once and waits for it', async () => {
     await plane.stopComponent('kube-apiserver');
     await waitsAndRecovers(/the API server does not answer.*ECONNREFUSED/, 1, () =>
       plane.startComponent('kube-apiserver'),

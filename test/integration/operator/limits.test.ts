@@ -1,10 +1,10 @@
-// What the API server would refuse for its size.
+/** Policies that the API server would refuse for their size. */
 import assert from 'node:assert/strict';
 import { eventually } from '../../support/cluster.ts';
 import { OperatorSuite } from '../../support/suite.ts';
 
-/** In milliseconds: every write of so large a profile takes the API server a while, the more on a busy machine. */
-const PATIENCE = 40_000;
+/** Each write of so large a profile takes the API server a while. Milliseconds. */
+const PATIENCE_MS = 40_000;
 
 /** A rule of 50 blocks with 20 exceptions each, some 20 KiB. */
 function largeRule(index: number): object {
@@ -15,13 +15,13 @@ function largeRule(index: number): object {
   return { name: `r${index}`, to: Array.from({ length: 50 }, (_, i) => ({ ipBlock: block(i) })) };
 }
 
-describe('a profile whose policy would be too large', () => {
+describe('profile whose policy would be too large', () => {
   const at = new OperatorSuite('limits');
 
-  it('is stalled with a remedy, leaves what stood, and recovers when it is made smaller', async () => {
+  it('is Stalled with a remedy, keeps its policies, and recovers when it becomes smaller', async () => {
     const namespace = await at.box.namespace('app');
     const profile = await at.box.profile('large', { egress: [largeRule(0)] });
-    await at.box.ready(profile, PATIENCE);
+    await at.box.ready(profile, PATIENCE_MS);
     const before = await at.box.policies(namespace);
 
     await at.box.edit(profile, { egress: Array.from({ length: 48 }, (_, index) => largeRule(index)) });
@@ -35,7 +35,7 @@ describe('a profile whose policy would be too large', () => {
       const { reason, message } = await at.box.condition(profile, 'Stalled');
       assert.equal(reason, 'PoliciesTooLarge');
       assert.match(message, /egress would have \d+ KiB, more than 1024 KiB; use fewer or wider peers/);
-    }, PATIENCE);
+    }, PATIENCE_MS);
     assert.deepEqual(await at.box.policies(namespace), before);
     await eventually(async () => {
       const text = await at.plane.kubectlRun(['events', '--for', `segp/${profile}`]);
@@ -43,10 +43,10 @@ describe('a profile whose policy would be too large', () => {
         text,
         / Warning +Stalled +SegmentationProfile\S+ +PoliciesTooLarge: 1 namespace can't go on/,
       );
-    }, PATIENCE);
+    }, PATIENCE_MS);
 
     await at.box.edit(profile, { egress: [largeRule(1)] });
-    await at.box.ready(profile, PATIENCE);
+    await at.box.ready(profile, PATIENCE_MS);
     assert.notDeepEqual(await at.box.policies(namespace), before);
   });
 });

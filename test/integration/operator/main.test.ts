@@ -1,11 +1,12 @@
-// The main job on a real API server: a profile becomes policies, and they stay as it wants them.
+/** Enforcement on a real API server: a profile becomes policies, and drift is repaired. */
 import assert from 'node:assert/strict';
 import { LABEL_MANAGED_BY } from '../../../src/api/names.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { consistently, eventually, PROMPTLY, Sandbox } from '../../support/cluster.ts';
 import { OperatorSuite } from '../../support/suite.ts';
 
-const QUIET = 700; // ms: longer than the operator waits before it writes a status once more
+/** Longer than the operator waits before it writes a status again. */
+const QUIET_MS = 700;
 
 const fromStorefront = {
   name: 'from-storefront',
@@ -19,7 +20,7 @@ const toLedger = {
   to: [{ ipBlock: { cidr: '203.0.113.0/24' } }],
 };
 
-/** What the operator answers for, of a policy. */
+/** The fields of a policy that the operator owns. */
 const content = ({ metadata: { name, labels, annotations, ownerReferences }, spec }: NetworkPolicy) => ({
   name,
   labels,
@@ -28,10 +29,10 @@ const content = ({ metadata: { name, labels, annotations, ownerReferences }, spe
   spec,
 });
 
-describe('the operator', () => {
+describe('operator', () => {
   const at = new OperatorSuite('main');
 
-  /** A namespace with the policies of a profile that is Ready. */
+  /** Enforces a profile in a namespace, until it is Ready. */
   async function segmented(
     within = at.box,
   ): Promise<{ namespace: string; profile: string; policies: NetworkPolicy[] }> {
@@ -41,8 +42,8 @@ describe('the operator', () => {
     return { namespace, profile, policies: await within.policies(namespace) };
   }
 
-  describe('given a profile', () => {
-    it('is Ready for its generation', async () => {
+  describe('for a profile', () => {
+    it('sets Ready and the counts of the status', async () => {
       const namespace = await at.box.namespace('shop');
       const profile = await at.box.profile('strict', { ingress: [fromStorefront], egress: [toLedger] });
       await at.box.ready(profile, PROMPTLY);
@@ -58,7 +59,7 @@ describe('the operator', () => {
       assert.equal((await at.box.policies(namespace)).length, 4);
     });
 
-    it('writes exactly its policies, labelled, annotated and owned by it', async () => {
+    it('writes exactly its policies, with labels, annotations and owner', async () => {
       const { namespace, profile } = await segmented();
       const { uid } = (await at.box.readProfile(profile)).metadata;
       const labels = (role: string, rule?: string) => ({
@@ -119,7 +120,7 @@ describe('the operator', () => {
       });
     });
 
-    it('follows an edit, and removes the object of a rule that is gone', async () => {
+    it('applies an edit, and deletes the policy of a removed rule', async () => {
       const { namespace, profile } = await segmented();
       const generation = await at.box.edit(profile, {
         egress: [],
@@ -136,7 +137,7 @@ describe('the operator', () => {
       assert.deepEqual(spec.ingress?.[0]?.ports, [{ protocol: 'TCP', port: 9443 }]);
     });
 
-    it('leaves the policies alone that an edit does not change', async () => {
+    it('does not write policies that an edit leaves unchanged', async () => {
       const { namespace, profile, policies } = await segmented();
       await at.box.edit(profile, { ingress: [{ ...fromStorefront, ports: [{ port: 9443 }] }] });
       await at.box.ready(profile);
@@ -150,7 +151,7 @@ describe('the operator', () => {
       );
     });
 
-    it('isolates a namespace with pods through a transition object, and leaves none', async () => {
+    it('isolates a namespace with pods by way of a transition policy, and deletes that', async () => {
       const namespace = await at.box.namespace('shop');
       await at.box.pod(namespace, 'checkout', { app: 'checkout' });
       const seen: string[] = [];
@@ -182,7 +183,7 @@ describe('the operator', () => {
   });
 
   describe('repairs', () => {
-    it('all policies of a namespace, deleted at once', async () => {
+    it('all policies of a namespace that are deleted at once', async () => {
       const { namespace, policies } = await segmented();
       await at.plane.kubectlRun(['-n', namespace, 'delete', 'netpol', '--all', '--wait=false']);
       await eventually(async () => {
@@ -190,41 +191,33 @@ describe('the operator', () => {
         assert.deepEqual(now.map(content), policies.map(content));
         assert.ok(
           now.every(({ metadata }, index) => metadata.uid !== policies[index]?.metadata.uid),
-          'the old ones still stand',
+          'a policy was not deleted',
         );
       }, PROMPTLY);
     });
 
-    const DRIFT: readonly (readonly [what: string, policy: string, patch: object])[] = [
-      ['a rule that was widened', 'ingress', { spec: { ingress: [{}] } }],
-      ['rules that were taken away', 'ingress', { spec: { ingress: null } }],
+    const DRIFT: readonly (readonly [drift: string, policy: string, patch: object])[] = [
+      ['a widened rule', 'ingress', { spec: { ingress: [{}] } }],
+      ['removed rules', 'ingress', { spec: { ingress: null } }],
       [
-        'a pod selector that was narrowed',
+        'a narrowed pod selector',
         'default-deny',
         { spec: { podSelector: { matchLabels: { app: 'none' } } } },
       ],
-      ['a direction that was taken off', 'default-deny', { spec: { policyTypes: ['Ingress'] } }],
-      ['a label that was stripped', 'ingress', { metadata: { labels: { [LABEL_MANAGED_BY]: null } } }],
+      ['a removed direction', 'default-deny', { spec: { policyTypes: ['Ingress'] } }],
+      ['a removed label', 'ingress', { metadata: { labels: { [LABEL_MANAGED_BY]: null } } }],
+      ['a changed label', 'ingress', { metadata: { labels: { 'segmentation.dev/profile': 'another' } } }],
+      ['removed labels', 'default-deny', { metadata: { labels: null } }],
+      ['a removed ownerReference', 'ingress', { metadata: { ownerReferences: null } }],
       [
-        'a label that was changed',
-        'ingress',
-        { metadata: { labels: { 'segmentation.dev/profile': 'another' } } },
-      ],
-      ['all labels stripped', 'default-deny', { metadata: { labels: null } }],
-      ['the ownerReference taken off', 'ingress', { metadata: { ownerReferences: null } }],
-      [
-        'labels and ownerReference stripped, and the rules opened',
+        'removed labels and ownerReference, and opened rules',
         'ingress',
         { metadata: { labels: null, ownerReferences: null }, spec: { ingress: [{}] } },
       ],
-      [
-        'an annotation that was changed',
-        'ingress',
-        { metadata: { annotations: { 'segmentation.dev/rules': '[]' } } },
-      ],
-      ['an annotation that was taken off', 'egress.to-ledger', { metadata: { annotations: null } }],
+      ['a changed annotation', 'ingress', { metadata: { annotations: { 'segmentation.dev/rules': '[]' } } }],
+      ['a removed annotation', 'egress.to-ledger', { metadata: { annotations: null } }],
     ];
-    describe('of one namespace, one after the other,', () => {
+    describe('in a policy', () => {
       let own: Sandbox;
       let shop: Awaited<ReturnType<typeof segmented>>;
 
@@ -234,8 +227,8 @@ describe('the operator', () => {
       });
       after(() => own.remove());
 
-      for (const [what, role, patch] of DRIFT) {
-        it(`${what}`, async () => {
+      for (const [drift, role, patch] of DRIFT) {
+        it(drift, async () => {
           const { namespace, profile, policies } = shop;
           const name = `${profile}.${role}`;
           const original = policies.find(({ metadata }) => metadata.name === name);
@@ -251,33 +244,33 @@ describe('the operator', () => {
       }
     });
 
-    it('nothing where somebody adds a label, an annotation or a finalizer of their own, and keeps them', async () => {
+    it('no label, annotation or finalizer that a user adds, and keeps them', async () => {
       const { namespace, profile } = await segmented();
       const name = `${profile}.ingress`;
-      const theirs = {
+      const added = {
         labels: { team: 'a' },
         annotations: { note: 'b' },
-        finalizers: ['example.com/theirs'],
+        finalizers: ['example.com/other'],
       };
-      const { metadata } = await at.box.patchPolicy(namespace, name, { metadata: theirs });
+      const { metadata } = await at.box.patchPolicy(namespace, name, { metadata: added });
       await consistently(async () => {
         assert.equal(
           (await at.box.policy(namespace, name)).metadata.resourceVersion,
           metadata.resourceVersion,
         );
-      }, QUIET);
+      }, QUIET_MS);
       await at.box.patchPolicy(namespace, name, { spec: { ingress: [{}] } });
       await eventually(async () => {
         const now = await at.box.policy(namespace, name);
         assert.notDeepEqual(now.spec.ingress, [{}]);
-        assert.partialDeepStrictEqual(now.metadata, theirs);
+        assert.partialDeepStrictEqual(now.metadata, added);
       });
       await at.box.patchPolicy(namespace, name, { metadata: { finalizers: null } });
     });
   });
 
   describe('selects namespaces', () => {
-    it('that are labelled in, and lets go of those that are labelled out', async () => {
+    it('when they get the label, and removes its policies when they lose it', async () => {
       const profile = await at.box.profile('strict');
       await at.box.ready(profile);
       const namespace = await at.box.namespace('late', null);
@@ -300,7 +293,7 @@ describe('the operator', () => {
       }, PROMPTLY);
     });
 
-    it('but for those that it excludes, also when they are excluded later', async () => {
+    it('except excluded ones, also when they are excluded later', async () => {
       const [first, second] = [await at.box.namespace('first'), await at.box.namespace('second')];
       const profile = await at.box.profile('strict', { excludeNamespaces: [first] });
       await at.box.ready(profile);
@@ -314,13 +307,13 @@ describe('the operator', () => {
       }, PROMPTLY);
     });
 
-    it('never those that are protected, even if all are selected', async () => {
+    it('except protected ones, even if the selector matches all', async () => {
       const own = await at.box.namespace('own');
       const { items } = (await at.box.read('/api/v1/namespaces')) as unknown as {
         items: { metadata: { name: string } }[];
       };
       const isProtected = ['kube-system', 'kube-public', 'kube-node-lease', 'segmentation-system'];
-      // Those of other suites are none of this one's business; but for them, the selector is what picks.
+      // Namespaces of other suites are excluded. Among the rest, only the selector decides.
       const others = items
         .map(({ metadata }) => metadata.name)
         .filter((each) => each !== own && !isProtected.includes(each));

@@ -1,4 +1,4 @@
-// Metrics by TLS, for those whom a real API server lets get them.
+/** The metrics endpoint by TLS, for clients that a real API server authorizes. */
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -15,9 +15,10 @@ import type { TcpProxy } from '../kube/tcp-proxy.ts';
 
 const authority = createAuthority('metrics-access');
 const CONFIGURATION = 'apiVersion: config.segmentation.dev/v1alpha1\nkind: OperatorConfiguration\n';
-const PATIENCE = 20_000; // ms; the operator looks at its certificate every ten seconds
+/** The operator reads its certificate every ten seconds. Milliseconds. */
+const PATIENCE_MS = 20_000;
 
-describe('the metrics endpoint with --metrics-secure', () => {
+describe('metrics endpoint with --metrics-secure', () => {
   const operators = new Operators();
   const fixture = new Fixture();
   let plane: ControlPlane;
@@ -25,9 +26,13 @@ describe('the metrics endpoint with --metrics-secure', () => {
   let proxy: TcpProxy;
   let operator: Operator;
   let url: string;
-  const tokens: Record<'reader' | 'stranger' | 'late', string> = { reader: '', stranger: '', late: '' };
+  const tokens: Record<'reader' | 'unauthorized' | 'late', string> = {
+    reader: '',
+    unauthorized: '',
+    late: '',
+  };
 
-  /** A new version of what is mounted; the fingerprint of its certificate. */
+  /** Mounts a new certificate, as the kubelet does, and returns its fingerprint. */
   function mountCertificate(version: string): string {
     const { certificate, key } = issueServing(authority, { commonName: 'metrics' }, ['127.0.0.1']);
     mkdirSync(fixture.path(version));
@@ -42,7 +47,7 @@ describe('the metrics endpoint with --metrics-secure', () => {
     plane = await sharedControlPlane();
     box = new Sandbox(plane, 'scrape');
     const kubeconfig = await installOperator(plane);
-    for (const name of ['reader', 'stranger', 'late'] as const) {
+    for (const name of ['reader', 'unauthorized', 'late'] as const) {
       tokens[name] = await serviceAccountToken(plane, `${box.id}-${name}`);
     }
     await box.create('/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
@@ -79,7 +84,7 @@ describe('the metrics endpoint with --metrics-secure', () => {
     await fixture.clean();
   });
 
-  it('refuses who shows no token, and a token that the API server does not know', async () => {
+  it('refuses a request without a token, or with a token that the API server does not accept', async () => {
     assert.match(url, /^https:/);
     const [none, unknown] = [await scrape(url), await scrape(url, { token: 'a.b.c' })];
     assert.deepEqual([none.status, none.headers['www-authenticate']], [401, 'Bearer']);
@@ -90,37 +95,37 @@ describe('the metrics endpoint with --metrics-secure', () => {
   });
 
   it('refuses an account that may not get /metrics, and names it', async () => {
-    const { status, text } = await scrape(url, { token: tokens.stranger });
+    const { status, text } = await scrape(url, { token: tokens.unauthorized });
     assert.equal(status, 403);
     assert.ok(
       text.startsWith(
-        `403: system:serviceaccount:default:${box.id}-stranger may not get /metrics: bind it to`,
+        `403: system:serviceaccount:default:${box.id}-unauthorized may not get /metrics: bind it to`,
       ),
     );
   });
 
-  it('serves an account that may, by a certificate that can be verified', async () => {
+  it('serves an account that may get /metrics, with a verifiable certificate', async () => {
     const { status, text } = await scrape(url, { token: tokens.reader, ca: authority.certificate });
     assert.equal(status, 200);
     assert.match(text, /^segmentation_build_info\{/m);
     assert.equal((await scrape(url, { token: tokens.reader, method: 'HEAD' })).status, 403);
   });
 
-  it('does not speak plain HTTP, and leaves the probes open', async () => {
+  it('does not serve plain HTTP, and leaves the probes open', async () => {
     await assert.rejects(fetch(url.replace('https', 'http')));
     assert.equal((await operator.get('health', '/healthz')).status, 200);
   });
 
-  it('takes a certificate that is mounted anew', async () => {
+  it('reloads a certificate that is replaced', async () => {
     const next = mountCertificate('v2');
-    await eventually(async () => assert.equal((await scrape(url)).certificate, next), PATIENCE);
+    await eventually(async () => assert.equal((await scrape(url)).certificate, next), PATIENCE_MS);
     await operator.line('the certificate of the metrics endpoint was replaced');
   });
 
-  it('tells meanwhile that the configuration file has changed, and goes on with what it has', async () => {
+  it('reports a changed configuration file, and keeps the settings that it has', async () => {
     const { level, file, problems } = await operator.line(
       'the configuration file has changed, and would be refused',
-      PATIENCE,
+      PATIENCE_MS,
     );
     assert.deepEqual([level, file], ['warn', fixture.path('operator.yaml')]);
     const problem = `${fixture.path('operator.yaml')}: concurency: unknown key (did you mean "concurrency"?)`;
@@ -130,7 +135,7 @@ describe('the metrics endpoint with --metrics-secure', () => {
     assert.match(text, /^controller_runtime_max_concurrent_reconciles\{controller="namespace"\} 4$/m);
   });
 
-  it('serves nobody but those just known while the API server is away, and says so once in its log', async () => {
+  it('serves only recently authorized tokens while the API server is away, and logs that once', async () => {
     await scrape(url, { token: tokens.reader });
     await proxy.stop();
     const refused = await scrape(url, { token: tokens.late });
@@ -145,9 +150,9 @@ describe('the metrics endpoint with --metrics-secure', () => {
     for (const token of Object.values(tokens)) assert.ok(!operator.log().includes(token));
   });
 
-  it('does not start with a certificate that is of no use, and says what is wrong', async () => {
+  it('does not start with an unusable certificate, and logs the reason', async () => {
     writeFileSync(join(fixture.path('v2'), 'tls.key'), readFileSync(join(fixture.path('v1'), 'tls.key')));
-    for (const [path, why] of [
+    for (const [path, reason] of [
       [fixture.path('mounted'), `${fixture.path('mounted')}/tls.key is not the key of the certificate in`],
       ['/nowhere', '/nowhere/tls.crt cannot be read: there is no such file'],
     ] as const) {
@@ -158,7 +163,7 @@ describe('the metrics endpoint with --metrics-secure', () => {
       ]);
       assert.deepEqual(await failing.end(), { code: 1, signal: null });
       const [line] = failing.lines().filter(({ level }) => level === 'error');
-      assert.ok(line?.msg.startsWith(`--metrics-cert-path: ${why}`), line?.msg);
+      assert.ok(line?.msg.startsWith(`--metrics-cert-path: ${reason}`), line?.msg);
     }
     rmSync(fixture.path('mounted'));
   });

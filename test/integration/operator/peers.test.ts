@@ -1,12 +1,12 @@
-// Peers that are resolved from the cluster: they follow it, and hold what they knew while it can't be known.
+/** Peers that are resolved from the cluster: they follow their objects, and keep their last known form without them. */
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { consistently, eventually, PROMPTLY } from '../../support/cluster.ts';
 import { OperatorSuite } from '../../support/suite.ts';
 
-const QUIET = 700; // ms
+const QUIET_MS = 700;
 
-describe('the operator resolves peers from the cluster', () => {
+describe('peer', () => {
   const at = new OperatorSuite('peers');
 
   const versions = async (namespace: string) =>
@@ -22,7 +22,7 @@ describe('the operator resolves peers from the cluster', () => {
   describe('sameNamespaceLabels', () => {
     const rule = { name: 'from-own-tenant', from: [{ sameNamespaceLabels: ['example.com/tenant'] }] };
 
-    it('names rule, namespace and remedy where the label is missing, and recovers when it is set', async () => {
+    it('without its label is reported with rule, namespace and remedy, and recovers when the label is set', async () => {
       const good = await at.box.namespace('good', { 'example.com/tenant': 'a' });
       const bad = await at.box.namespace('bad');
       const profile = await at.box.profile('tenants', { ingress: [rule] });
@@ -67,7 +67,7 @@ describe('the operator resolves peers from the cluster', () => {
       },
     ];
 
-    /** A client namespace whose profile lets it reach Service `api` of another; and one that has nothing to do with it. */
+    /** A client namespace whose profile allows egress to the Service `api` of another namespace; and an unrelated one. */
     async function clientOfApi(): Promise<{
       client: string;
       backend: string;
@@ -89,16 +89,16 @@ describe('the operator resolves peers from the cluster', () => {
         ...select('client'),
         egress: [{ name: 'to-api', to: [{ service: { namespace: backend, name: 'api' } }] }],
       });
-      const others = await at.box.profile('other', {
+      const unrelated = await at.box.profile('other', {
         ...select('other'),
         egress: [{ name: 'out', to: [{ podSelector: {} }] }],
       });
-      await Promise.all([at.box.ready(profile), at.box.ready(others)]);
+      await Promise.all([at.box.ready(profile), at.box.ready(unrelated)]);
       assert.deepEqual(await egressOf(client, profile), grant(backend, 'api', [8080]));
       return { client, backend, other, profile };
     }
 
-    it('follows its selector and its ports, and touches only the namespaces that use it', async () => {
+    it('follows the selector and ports of its Service, and changes only namespaces that use it', async () => {
       const { client, backend, other, profile } = await clientOfApi();
       const [untouched, [deny]] = [await versions(other), await versions(client)];
       await at.box.editService(backend, 'api', { selector: { app: 'api-v2' } });
@@ -115,9 +115,9 @@ describe('the operator resolves peers from the cluster', () => {
       assert.deepEqual([await versions(other), (await versions(client))[0]], [untouched, deny]);
     });
 
-    it('keeps the last known pods when it is deleted, also after a restart, and says so', async () => {
+    it('keeps its last known form when its Service is deleted, also after a restart, and is reported', async () => {
       const { client, backend, profile } = await clientOfApi();
-      const standing = await versions(client);
+      const known = await versions(client);
       await at.box.deleteService(backend, 'api');
       const unresolved = async () => {
         const { status, reason, message } = await at.box.condition(profile, 'PeersResolved');
@@ -126,17 +126,17 @@ describe('the operator resolves peers from the cluster', () => {
         assert.equal((await at.box.condition(profile, 'Ready')).status, 'False');
       };
       await eventually(unresolved, PROMPTLY);
-      await consistently(async () => assert.deepEqual(await versions(client), standing), QUIET);
+      await consistently(async () => assert.deepEqual(await versions(client), known), QUIET_MS);
 
       await at.operator.kill();
       await at.restart();
       await at.operator.line('all namespaces reconciled');
       await consistently(async () => {
-        assert.deepEqual(await versions(client), standing);
+        assert.deepEqual(await versions(client), known);
         await unresolved();
-      }, QUIET);
+      }, QUIET_MS);
 
-      // What is wanted besides goes on, and drift is repaired to what was known.
+      // Other policies are still repaired, and drift is repaired to the last known form.
       await at.box.patchPolicy(client, `${profile}.default-deny`, {
         spec: { podSelector: { matchLabels: { app: 'none' } } },
       });
@@ -153,7 +153,7 @@ describe('the operator resolves peers from the cluster', () => {
       await at.box.ready(profile);
     });
 
-    it('isolates running pods only in the other direction while it never was resolved, and in both once it is', async () => {
+    it('that was never resolved postpones isolation of running pods in its direction only, until it is resolved', async () => {
       const [client, backend] = [await at.box.namespace('client'), await at.box.namespace('backend', null)];
       await at.box.pod(client, 'web', { app: 'web' });
       const profile = await at.box.profile('early', {
@@ -177,7 +177,7 @@ describe('the operator resolves peers from the cluster', () => {
   });
 
   describe('entity', () => {
-    it('KubeAPIServer is its virtual address and every address behind it', async () => {
+    it('KubeAPIServer is the ClusterIP and every endpoint address', async () => {
       const namespace = await at.box.namespace('client');
       const profile = await at.box.profile('api', { baseline: { dns: 'Deny', kubeAPIServer: 'Allow' } });
       await at.box.ready(profile);
@@ -196,7 +196,7 @@ describe('the operator resolves peers from the cluster', () => {
       assert.deepEqual(allowed, [['10.96.0.1/32', 443], ...behind.map(([ip, port]) => [`${ip}/32`, port])]);
     });
 
-    it('World leaves out pods, Services and link-local addresses', async () => {
+    it('World excludes pods, Services and link-local addresses', async () => {
       const namespace = await at.box.namespace('client');
       const profile = await at.box.profile('world', {
         baseline: { dns: 'Deny' },
@@ -209,13 +209,13 @@ describe('the operator resolves peers from the cluster', () => {
         ['0.0.0.0/0', '::/0'],
       );
       for (const cidr of ['10.96.0.0/16', '10.244.0.0/16', '169.254.0.0/16']) {
-        assert.ok(blocks?.[0]?.except?.includes(cidr), `${cidr} is part of the world`);
+        assert.ok(blocks?.[0]?.except?.includes(cidr), `${cidr} is not excluded`);
       }
     });
   });
 
   describe('baseline admissionWebhooks', () => {
-    it('lets the API server reach the pods behind a webhook, as long as it is configured', async () => {
+    it('allows ingress to the pods behind a webhook while its configuration exists', async () => {
       const namespace = await at.box.namespace('hooks');
       await at.box.service(namespace, 'guard', {
         selector: { app: 'guard' },
@@ -233,7 +233,7 @@ describe('the operator resolves peers from the cluster', () => {
           {
             name: 'guard.example.com',
             clientConfig: { service: { namespace, name: 'guard' } },
-            // It is about nothing that exists: no request waits for it.
+            // The webhook matches no kind that exists, so no request waits for it.
             rules: [
               {
                 apiGroups: ['example.com'],
@@ -268,23 +268,23 @@ describe('the operator resolves peers from the cluster', () => {
     });
   });
 
-  describe('where somebody else holds a name that it needs', () => {
-    it('protects the namespace under another name, reports it, and goes back when the name is free', async () => {
+  describe('of a profile whose policy name is taken by a foreign policy', () => {
+    it('is enforced under an alternative name, with a Conflict, until the name is free', async () => {
       const namespace = await at.box.namespace('shop');
       const name = `${at.box.id}-strict.default-deny`;
-      const theirs = await at.box.createPolicy(namespace, name, {
+      const foreign = await at.box.createPolicy(namespace, name, {
         podSelector: { matchLabels: { app: 'x' } },
         policyTypes: ['Ingress'],
       });
       const profile = await at.box.profile('strict', { baseline: { dns: 'Deny' } });
       await at.box.ready(profile);
 
-      const [ours, ...more] = (await at.box.policies(namespace)).filter(
+      const [own, ...more] = (await at.box.policies(namespace)).filter(
         ({ metadata }) => metadata.name !== name,
       );
       assert.deepEqual(more, []);
-      assert.match(ours?.metadata.name ?? '', new RegExp(`^${profile}\\.alternative\\.`));
-      assert.deepEqual(ours?.spec, { podSelector: {}, policyTypes: ['Ingress', 'Egress'] });
+      assert.match(own?.metadata.name ?? '', new RegExp(`^${profile}\\.alternative\\.`));
+      assert.deepEqual(own?.spec, { podSelector: {}, policyTypes: ['Ingress', 'Egress'] });
       const { failures } = (await at.box.readProfile(profile)).status ?? {};
       assert.deepEqual(
         failures?.map((each) => [each.namespace, each.reason]),
@@ -294,13 +294,13 @@ describe('the operator resolves peers from the cluster', () => {
       await consistently(async () => {
         assert.equal(
           (await at.box.policy(namespace, name)).metadata.resourceVersion,
-          theirs.metadata.resourceVersion,
+          foreign.metadata.resourceVersion,
         );
-      }, QUIET);
+      }, QUIET_MS);
 
       await at.box.deletePolicy(namespace, name);
       await eventually(async () => assert.deepEqual(await at.box.policyNames(namespace), [name]), PROMPTLY);
-      assert.notEqual((await at.box.policy(namespace, name)).metadata.uid, theirs.metadata.uid);
+      assert.notEqual((await at.box.policy(namespace, name)).metadata.uid, foreign.metadata.uid);
       await eventually(
         async () => assert.equal((await at.box.readProfile(profile)).status?.failures, undefined),
         PROMPTLY,

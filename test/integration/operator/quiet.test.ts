@@ -1,15 +1,16 @@
-// A cluster that is as it should be gets no writes (I6), counted by the API server.
+/** A converged cluster gets no writes (I6), by the API server's own metrics. */
 import assert from 'node:assert/strict';
 import { auditedRequests } from '../../support/audit.ts';
 import { consistently, eventually } from '../../support/cluster.ts';
 import { OperatorSuite } from '../../support/suite.ts';
 
-const QUIET = 700; // ms: longer than the operator waits before it writes a status once more
+/** Longer than the operator waits before it writes a status again. */
+const QUIET_MS = 700;
 
-describe('the operator is quiet', () => {
+describe('operator', () => {
   const at = new OperatorSuite('quiet');
 
-  /** A namespace with the policies of a profile that is Ready. */
+  /** Enforces a profile in a namespace, until it is Ready. */
   async function segmented(): Promise<{ namespace: string; profile: string }> {
     const namespace = await at.box.namespace('shop');
     const rule = {
@@ -22,7 +23,7 @@ describe('the operator is quiet', () => {
     return { namespace, profile };
   }
 
-  /** Writes that the API server has counted, but for the namespace controller's, which deletes collections. */
+  /** The API server's counts of writes. Leaves out the namespace controller, which deletes collections. */
   async function writes(): Promise<string[]> {
     const text = String(await at.plane.admin.send('GET', '/metrics'));
     return text
@@ -36,15 +37,15 @@ describe('the operator is quiet', () => {
       );
   }
 
-  it('once it has converged', async () => {
+  it('writes nothing to a converged cluster', async () => {
     await segmented();
     const before = await writes();
     assert.notDeepEqual(before, []);
-    await consistently(() => assert.ok(at.operator.running), QUIET);
+    await consistently(() => assert.ok(at.operator.running), QUIET_MS);
     assert.deepEqual(await writes(), before);
   });
 
-  it('but for one write in each namespace where a rule is edited, for which it reads nothing', async () => {
+  it('sends one write to each namespace, and no read, when a rule is edited', async () => {
     const namespaces = [
       await at.box.namespace('shop'),
       await at.box.namespace('bank'),
@@ -61,21 +62,21 @@ describe('the operator is quiet', () => {
     const since = new Date().toISOString();
     await at.box.edit(profile, { egress: [rule(9443)] });
     await at.box.ready(profile);
-    const asked = auditedRequests(at.plane, since)
+    const requests = auditedRequests(at.plane, since)
       .filter(
         ({ verb, objectRef }) =>
           verb !== 'watch' && objectRef?.resource !== 'events' && !objectRef?.subresource,
       )
       .map(({ verb, objectRef }) => `${verb} ${objectRef?.resource}`);
     assert.deepEqual(
-      asked,
+      requests,
       namespaces.map(() => 'update networkpolicies'),
     );
   });
 
-  it('after a restart', async () => {
+  it('writes nothing after a restart', async () => {
     const { profile } = await segmented();
-    await consistently(() => assert.ok(at.operator.running), QUIET);
+    await consistently(() => assert.ok(at.operator.running), QUIET_MS);
     const before = await writes();
     assert.deepEqual(await at.operator.stop(), { code: 0, signal: null });
     await at.restart();
@@ -86,20 +87,20 @@ describe('the operator is quiet', () => {
         1,
       );
     });
-    await consistently(() => assert.ok(at.operator.running), QUIET);
+    await consistently(() => assert.ok(at.operator.running), QUIET_MS);
     assert.deepEqual(await writes(), before);
   });
 
-  it('when a namespace, a pod or a policy of somebody else changes in what does not concern it', async () => {
+  it('writes nothing when an unrelated field of a namespace, a pod or a foreign policy changes', async () => {
     const { namespace } = await segmented();
-    await at.box.createPolicy(namespace, 'theirs', { podSelector: {}, policyTypes: ['Ingress'] });
-    await consistently(() => assert.ok(at.operator.running), QUIET);
+    await at.box.createPolicy(namespace, 'foreign', { podSelector: {}, policyTypes: ['Ingress'] });
+    await consistently(() => assert.ok(at.operator.running), QUIET_MS);
     const before = await writes();
     await at.box.patch(`/api/v1/namespaces/${namespace}`, {
       metadata: { annotations: { note: 'x' }, labels: { other: 'y' } },
     });
     await at.box.pod(namespace, 'checkout', { app: 'checkout' });
-    await consistently(() => assert.ok(at.operator.running), QUIET);
+    await consistently(() => assert.ok(at.operator.running), QUIET_MS);
     assert.deepEqual(await writes(), before);
   });
 });

@@ -1,4 +1,4 @@
-// The operator is removed in the wrong order, and docs/operations.md says how to get out of it: its very commands are run.
+/** Removal of the operator, also in a wrong order. The commands are those of docs/operations.md. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { dirname, join } from 'node:path';
@@ -15,7 +15,7 @@ const OPERATOR = 'segmentation-operator';
 const CRD = 'segmentationprofiles.segmentation.dev';
 const POD = { containers: [{ name: 'main', image: 'main' }] };
 
-/** The block of commands that follows a line of the page. */
+/** The block of commands that follows a text in the page. */
 function commandsAfter(line: string): string {
   const operations = page('docs/operations.md');
   const at = operations.text.indexOf(line);
@@ -32,9 +32,9 @@ const INSTALL_AGAIN = commandsAfter('**Install again**');
 const BY_HAND = commandsAfter('**By hand**');
 const THE_REST = commandsAfter('installation itself:');
 
-describe('removing the operator', () => {
+describe('removal of the operator', () => {
   const operators = new Operators();
-  // Of its own: it is emptied. Without nodes: a namespace whose pods run takes long to be deleted.
+  // A control plane of its own, as the tests empty it. Without nodes, as a namespace with running pods ends slowly.
   let plane: ControlPlane;
   let box: Sandbox;
 
@@ -47,7 +47,7 @@ describe('removing the operator', () => {
   });
 
   const kubectl = (...args: readonly string[]) => plane.kubectlRun(args);
-  /** As a user would paste it, in the root of the repository; the first command that fails ends it. */
+  /** Runs commands in the root of the repository, up to the first one that fails. */
   const run = async (commands: string) => {
     const { PATH = '' } = process.env;
     const env = {
@@ -62,13 +62,13 @@ describe('removing the operator', () => {
   const install = async () => {
     await kubectl('apply', '-k', join(root, 'config/default'));
     await crdEstablished((args) => kubectl(...args));
-    await eventually(() => kubectl('get', 'segp')); // served, too
+    await eventually(() => kubectl('get', 'segp')); // until the kind is served
   };
   const startOperator = async () =>
     operators.start(await plane.serviceAccountKubeconfig(NAMESPACE, OPERATOR));
 
-  /** An installation at work: one profile that takes its policies with it, and one that leaves them. */
-  async function atWork(
+  /** Installs the operator with two Ready profiles: one with deletionPolicy Delete, and one with Retain. */
+  async function installedWithProfiles(
     more: object = {},
   ): Promise<{ operator: Operator; namespace: string; profile: string; kept: string }> {
     await install();
@@ -76,7 +76,7 @@ describe('removing the operator', () => {
     box = new Sandbox(plane, 'removal');
     const namespace = await box.namespace('shop');
     const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web' }, spec: POD };
-    // Without its default ServiceAccount, which takes a moment to be there, a Pod is refused.
+    // A Pod is refused until the namespace has its default ServiceAccount.
     await eventually(() => plane.admin.send('POST', `/api/v1/namespaces/${namespace}/pods`, pod));
     const profile = await box.profile('gone', {
       ingress: [{ name: 'in', from: [{ podSelector: {} }] }],
@@ -88,7 +88,7 @@ describe('removing the operator', () => {
   }
 
   const left = async () => (await kubectl('get', 'segp', '-o', 'name')).trim().split('\n').filter(Boolean);
-  const hangs = async (profile: string) => {
+  const assertTerminating = async (profile: string) => {
     const { metadata } = await box.readProfile(profile);
     assert.ok(metadata.deletionTimestamp, `${profile} is not being deleted`);
     assert.deepEqual(metadata.finalizers, ['segmentation.dev/finalizer']);
@@ -96,7 +96,7 @@ describe('removing the operator', () => {
   const managed = () =>
     kubectl('get', 'networkpolicy', '-A', '-l', `app.kubernetes.io/managed-by=${OPERATOR}`, '-o', 'name');
 
-  async function nothingIsLeft(): Promise<void> {
+  async function assertNothingLeft(): Promise<void> {
     for (const kind of [
       'crd',
       'clusterrole',
@@ -113,35 +113,35 @@ describe('removing the operator', () => {
     assert.equal(await managed(), '');
   }
 
-  it('first, and then the profiles: they hang, and are let go by hand', async () => {
-    const { operator, namespace, profile, kept } = await atWork();
+  it('before its profiles leaves them terminating, until their finalizers are removed by hand', async () => {
+    const { operator, namespace, profile, kept } = await installedWithProfiles();
     const before = await box.policyNames(namespace);
     await operator.stop();
     await kubectl('-n', NAMESPACE, 'delete', 'deploy', OPERATOR);
     await kubectl('delete', 'segp', '--all', '--wait=false');
-    await hangs(profile);
-    await hangs(kept);
-    assert.deepEqual(await box.policyNames(namespace), before, 'what hangs is enforced');
+    await assertTerminating(profile);
+    await assertTerminating(kept);
+    assert.deepEqual(await box.policyNames(namespace), before, 'policies of terminating profiles stay');
 
     await run(BY_HAND);
     assert.deepEqual(await left(), []);
     await eventually(async () => assert.deepEqual(await box.policyNames(namespace), []));
   });
 
-  it('first, and then the CRD: it hangs, and everything is let go by hand', async () => {
-    const { operator, namespace, profile } = await atWork();
+  it('before its CRD leaves the CRD terminating, until the finalizers are removed by hand', async () => {
+    const { operator, namespace, profile } = await installedWithProfiles();
     await operator.stop();
     await kubectl('delete', 'crd', CRD, '--wait=false');
-    await eventually(() => hangs(profile));
-    assert.equal((await box.policies(namespace)).length, 5, 'what hangs is enforced');
+    await eventually(() => assertTerminating(profile));
+    assert.equal((await box.policies(namespace)).length, 5, 'policies of terminating profiles stay');
 
     await run(BY_HAND);
     await kubectl('wait', `crd/${CRD}`, '--for=delete', '--timeout=20s');
     assert.equal(await managed(), '');
   });
 
-  it("'s CRD while it runs: it removes the policies in order, and nothing hangs", async () => {
-    const { operator, namespace, kept } = await atWork();
+  it('after its CRD: the running operator removes the policies in order', async () => {
+    const { operator, namespace, kept } = await installedWithProfiles();
     await kubectl('delete', 'crd', CRD, '--timeout=20s');
     const names = await box.policyNames(namespace);
     assert.deepEqual(names, [`${kept}.default-deny`, `${kept}.egress`]);
@@ -150,14 +150,14 @@ describe('removing the operator', () => {
     assert.equal(await managed(), '');
   });
 
-  it("'s namespace first: what hangs goes on when it is installed again", async () => {
-    const { operator, namespace, profile, kept } = await atWork();
+  it('with its namespace first leaves profiles terminating, until it is installed again', async () => {
+    const { operator, namespace, profile, kept } = await installedWithProfiles();
     await kubectl('delete', 'namespace', NAMESPACE, '--timeout=30s');
     await operator.stop();
     await kubectl('delete', 'segp', '--all', '--wait=false');
-    await hangs(profile);
+    await assertTerminating(profile);
 
-    // Nothing runs the Deployment's pods here: the operator starts once the commands have installed it.
+    // No kubelet runs the Deployment's pods here. The test starts the operator when its ServiceAccount exists.
     const again = (async () => {
       const kubeconfig = await eventually(() => plane.serviceAccountKubeconfig(NAMESPACE, OPERATOR), 20_000);
       return operators.start(kubeconfig);
@@ -166,12 +166,12 @@ describe('removing the operator', () => {
     await (await again).stop();
     assert.deepEqual(await box.policyNames(namespace), [`${kept}.default-deny`, `${kept}.egress`]);
     await run(RETAINED);
-    await nothingIsLeft();
+    await assertNothingLeft();
   });
 
-  // The last one: an API server that has lost all bindings has to be restarted before admission works again.
-  it('in order: nothing is left but its probe, which has a command of its own', async () => {
-    const { operator } = await atWork({ admission: { protect: 'Enforce' } });
+  // The last test: an API server whose bindings were all deleted must be restarted before admission works again.
+  it('in order leaves only the admission probe, which a further command removes', async () => {
+    const { operator } = await installedWithProfiles({ admission: { protect: 'Enforce' } });
     await run(IN_ORDER);
     await run(RETAINED);
     await operator.stop();
@@ -181,7 +181,7 @@ describe('removing the operator', () => {
       'validatingadmissionpolicybinding.admissionregistration.k8s.io/probe.segmentation.dev\n',
     );
     await run(BOUND);
-    await run(THE_REST); // does no harm where nothing is left
-    await nothingIsLeft();
+    await run(THE_REST); // harmless if nothing is left
+    await assertNothingLeft();
   });
 });

@@ -1,10 +1,10 @@
-// How policies go, and whose: a profile deleted, retained, audited, one of several.
+/** The removal of policies: of a deleted, retained or audited profile, and of one among several. */
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { consistently, eventually, PROMPTLY } from '../../support/cluster.ts';
 import { OperatorSuite } from '../../support/suite.ts';
 
-const QUIET = 700; // ms
+const QUIET_MS = 700;
 
 const version = ({ metadata: { name, uid, resourceVersion } }: NetworkPolicy) => ({
   name,
@@ -14,32 +14,34 @@ const version = ({ metadata: { name, uid, resourceVersion } }: NetworkPolicy) =>
 const uids = (policies: readonly NetworkPolicy[]) =>
   policies.map(({ metadata: { name, uid } }) => ({ name, uid }));
 
-describe('the operator, when a profile ends', () => {
+describe('operator', () => {
   const at = new OperatorSuite('removal');
 
-  const isGone = (profile: string) =>
+  const deleted = (profile: string) =>
     eventually(() => assert.rejects(at.box.readProfile(profile), /404/), PROMPTLY);
 
-  it('removes its policies and its finalizer, and leaves those of others', async () => {
+  it('removes the policies and the finalizer of a deleted profile, and leaves foreign policies', async () => {
     const namespace = await at.box.namespace('shop');
     await at.box.pod(namespace, 'checkout', { app: 'checkout' });
-    await at.box.createPolicy(namespace, 'theirs', {
+    await at.box.createPolicy(namespace, 'foreign', {
       podSelector: {},
       policyTypes: ['Ingress'],
       ingress: [{}],
     });
     const profile = await at.box.profile('strict', { egress: [{ name: 'out', to: [{ entity: 'Any' }] }] });
     await at.box.ready(profile);
-    const [foreign] = (await at.box.policies(namespace)).filter(({ metadata }) => metadata.name === 'theirs');
+    const [foreign] = (await at.box.policies(namespace)).filter(
+      ({ metadata }) => metadata.name === 'foreign',
+    );
     assert.ok(foreign);
     assert.deepEqual((await at.box.readProfile(profile)).metadata.finalizers, ['segmentation.dev/finalizer']);
 
     await at.box.removeProfile(profile);
-    await isGone(profile);
+    await deleted(profile);
     assert.deepEqual((await at.box.policies(namespace)).map(version), [version(foreign)]);
   });
 
-  it('keeps its policies under Retain, without an owner, and takes them up again for a profile of its name', async () => {
+  it('keeps the policies of a profile deleted under Retain, without owner, for a new profile of the same name', async () => {
     const namespace = await at.box.namespace('shop');
     const spec = { deletionPolicy: 'Retain', ingress: [{ name: 'in', from: [{ podSelector: {} }] }] };
     const profile = await at.box.profile('kept', spec);
@@ -48,10 +50,10 @@ describe('the operator, when a profile ends', () => {
     assert.equal(policies.length, 3);
 
     await at.box.removeProfile(profile);
-    await isGone(profile);
+    await deleted(profile);
     await consistently(
       async () => assert.deepEqual((await at.box.policies(namespace)).map(version), policies.map(version)),
-      QUIET,
+      QUIET_MS,
     );
     assert.deepEqual(
       policies.flatMap(({ metadata }) => metadata.ownerReferences ?? []),
@@ -69,17 +71,17 @@ describe('the operator, when a profile ends', () => {
     );
   });
 
-  it('keeps its policies also where it became Retain only just before', async () => {
+  it('keeps the policies of a profile that changed to Retain just before its deletion', async () => {
     const namespace = await at.box.namespace('shop');
     const profile = await at.box.profile('kept');
     await at.box.ready(profile);
     const policies = await at.box.policies(namespace);
     await at.box.edit(profile, { deletionPolicy: 'Retain' });
     await at.box.removeProfile(profile);
-    await isGone(profile);
+    await deleted(profile);
     await consistently(
       async () => assert.deepEqual(uids(await at.box.policies(namespace)), uids(policies)),
-      QUIET,
+      QUIET_MS,
     );
     assert.deepEqual(
       (await at.box.policies(namespace)).flatMap(({ metadata }) => metadata.ownerReferences ?? []),
@@ -87,17 +89,17 @@ describe('the operator, when a profile ends', () => {
     );
   });
 
-  it('leaves nothing behind in namespaces that were not selected any more', async () => {
+  it('removes the policies of a deleted profile from namespaces that it no longer selected', async () => {
     const [stays, leaves] = [await at.box.namespace('stays'), await at.box.namespace('leaves')];
     const profile = await at.box.profile('strict');
     await at.box.ready(profile);
     await at.box.edit(profile, { excludeNamespaces: [leaves] });
     await at.box.removeProfile(profile);
-    await isGone(profile);
+    await deleted(profile);
     assert.deepEqual([await at.box.policyNames(stays), await at.box.policyNames(leaves)], [[], []]);
   });
 
-  it("leaves another profile's policies in the same namespace as they are", async () => {
+  it('leaves the policies of another profile in the same namespace', async () => {
     const namespace = await at.box.namespace('shop');
     const first = await at.box.profile('first', { ingress: [{ name: 'a', from: [{ namespaces: ['a'] }] }] });
     const second = await at.box.profile('second', {
@@ -109,23 +111,23 @@ describe('the operator, when a profile ends', () => {
       both.filter(({ metadata }) => metadata.labels?.['segmentation.dev/profile'] === profile);
     assert.deepEqual([of(first).length, of(second).length], [3, 3]);
     await at.box.removeProfile(first);
-    await isGone(first);
+    await deleted(first);
     assert.deepEqual((await at.box.policies(namespace)).map(version), of(second).map(version));
   });
 
-  it('waits for a namespace that is being deleted, and goes with it', async () => {
+  it('deletes a profile together with a terminating namespace', async () => {
     const namespace = await at.box.namespace('shop');
     const profile = await at.box.profile('strict');
     await at.box.ready(profile);
     await at.plane.admin.send('DELETE', `/api/v1/namespaces/${namespace}`);
     await at.box.removeProfile(profile);
-    // The namespace controller begins to empty it after 5 s.
+    // The namespace controller begins to empty the namespace after 5 s.
     await eventually(() => assert.rejects(at.box.readProfile(profile), /404/), 40_000);
     assert.deepEqual(await at.box.policyNames(namespace), []);
   });
 
   describe('in mode Audit', () => {
-    it('writes nothing, and reports what it would', async () => {
+    it('writes no policy, and reports the desired ones', async () => {
       const namespace = await at.box.namespace('shop');
       const profile = await at.box.profile('trial', { mode: 'Audit' });
       await at.box.ready(profile);
@@ -139,10 +141,10 @@ describe('the operator, when a profile ends', () => {
         failed: 0,
         summary: '1/1',
       });
-      await consistently(async () => assert.deepEqual(await at.box.policyNames(namespace), []), QUIET);
+      await consistently(async () => assert.deepEqual(await at.box.policyNames(namespace), []), QUIET_MS);
     });
 
-    it('removes what it enforced before, and enforces it again in mode Enforce', async () => {
+    it('removes the policies of mode Enforce, and creates them again when the mode changes back', async () => {
       const namespace = await at.box.namespace('shop');
       const profile = await at.box.profile('trial');
       await at.box.ready(profile);

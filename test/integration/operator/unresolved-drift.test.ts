@@ -1,5 +1,4 @@
-// Drift while a peer can't be resolved: what somebody deletes then can't be read back any more, and must come back all
-// the same.
+/** Drift while a peer is unresolved: the last known peers must come back although the policies that show them are gone. */
 import assert from 'node:assert/strict';
 import { eventually } from '../../support/cluster.ts';
 import { OperatorSuite } from '../../support/suite.ts';
@@ -7,8 +6,8 @@ import { OperatorSuite } from '../../support/suite.ts';
 describe('drift while a peer is unresolved', () => {
   const at = new OperatorSuite('unresolved');
 
-  /** A namespace with a running pod, whose profile's Service is gone again. */
-  async function orphaned(): Promise<{ namespace: string; profile: string }> {
+  /** Enforces a profile in a namespace with a running pod, and then deletes the Service of its peer. */
+  async function enforcedWithoutService(): Promise<{ namespace: string; profile: string }> {
     const namespace = await at.box.namespace('app');
     const shared = await at.box.namespace('shared', null);
     await at.box.pod(namespace, 'web');
@@ -27,8 +26,8 @@ describe('drift while a peer is unresolved', () => {
     return { namespace, profile };
   }
 
-  it('is repaired with the last known form, though the object that held it was deleted first', async () => {
-    const { namespace, profile } = await orphaned();
+  it('is repaired with the last known peers after the policy that had them is deleted', async () => {
+    const { namespace, profile } = await enforcedWithoutService();
     const before = await at.box.policy(namespace, `${profile}.egress`);
     await at.box.deletePolicy(namespace, `${profile}.egress`);
     await eventually(async () => {
@@ -38,8 +37,8 @@ describe('drift while a peer is unresolved', () => {
     await eventually(() => at.box.policy(namespace, `${profile}.default-deny`));
   });
 
-  it('is repaired when every policy is deleted at once', async () => {
-    const { namespace, profile } = await orphaned();
+  it('is repaired after all policies are deleted at once', async () => {
+    const { namespace, profile } = await enforcedWithoutService();
     const before = await at.box.policies(namespace);
     await at.plane.kubectlRun(['-n', namespace, 'delete', 'networkpolicy', '--all']);
     await eventually(async () => {
@@ -52,8 +51,8 @@ describe('drift while a peer is unresolved', () => {
     assert.equal((await at.box.condition(profile, 'PeersResolved')).status, 'False');
   });
 
-  it('is repaired when the last known form is edited away', async () => {
-    const { namespace, profile } = await orphaned();
+  it('is repaired after the last known peers are edited out of the policy', async () => {
+    const { namespace, profile } = await enforcedWithoutService();
     const before = await at.box.policy(namespace, `${profile}.egress`);
     await at.box.patchPolicy(namespace, `${profile}.egress`, { spec: { egress: null } });
     await eventually(async () => {

@@ -1,4 +1,4 @@
-// From each recorded version to this one: over its manifests, with the objects that it left, and back again.
+/** Upgrades from each recorded version to this one, with its manifests and objects, and the way back. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,11 +17,12 @@ const NAMESPACE = 'segmentation-system';
 const OPERATOR = 'segmentation-operator';
 const POLICIES = '/apis/networking.k8s.io/v1/networkpolicies';
 const PROFILES = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
-const QUIET = 700; // ms: longer than the operator waits before it writes a status once more
+/** Longer than the operator waits before it writes a status again. */
+const QUIET_MS = 700;
 
-/** Policies (NAMESPACE/NAME) that this version compiles to something else, and why, by the version that wrote them. */
+/** Policies (NAMESPACE/NAME) that this version compiles differently, and why, by the version that wrote them. */
 const REWRITTEN: Readonly<Record<string, readonly string[]>> = {
-  // `sameNamespaceLabels` has a peer for the namespace's own pods, which stays true when the label changes.
+  // `sameNamespaceLabels` has a peer for the namespace's own pods, which still matches when the label changes.
   'v0.1.0-alpha.1': ['shop-checkout/every-peer.ingress'],
 };
 
@@ -33,8 +34,8 @@ interface List<T> {
 const title = ({ metadata }: KubeObject) => `${metadata.namespace}/${metadata.name}`;
 const versions = readdirSync(fixtures, { withFileTypes: true }).filter((entry) => entry.isDirectory());
 
-describe('an upgrade', () => {
-  it('is tested from a recorded version', () => assert.notEqual(versions.length, 0));
+describe('upgrade', () => {
+  it('is tested from at least one recorded version', () => assert.notEqual(versions.length, 0));
 
   for (const { name: version } of versions) {
     describe(`from ${version}`, () => {
@@ -48,7 +49,7 @@ describe('an upgrade', () => {
 
       const kubectl = (...args: readonly string[]) => plane.kubectlRun(args);
       const list = async <T>(path: string) => (await plane.admin.send('GET', path)) as List<T>;
-      const policiesOfTheOperator = (policies: List<NetworkPolicy>) =>
+      const ownPolicies = (policies: List<NetworkPolicy>) =>
         policies.items.filter(({ metadata }) => metadata.labels?.['segmentation.dev/profile'] !== undefined);
 
       before(async () => {
@@ -57,7 +58,7 @@ describe('an upgrade', () => {
         await kubectl('apply', '-f', file('install.yaml'));
         await crdEstablished((args) => kubectl(...args));
         await kubectl('apply', '-f', file('cluster.yaml'));
-        await eventually(() => list(PROFILES)); // served, too
+        await eventually(() => list(PROFILES)); // until the kind is served
         await restore();
         stored = await list(POLICIES);
         profiles = await list(PROFILES);
@@ -68,7 +69,7 @@ describe('an upgrade', () => {
         await plane.stop();
       });
 
-      /** Stores the objects as the version left them, under the uids and the port of this control plane. */
+      /** Creates the recorded objects, with the uids and the port of this control plane. */
       async function restore(): Promise<void> {
         const uids = new Map<string, string>();
         for (const profile of objects<SegmentationProfile>(readFileSync(file('profiles.yaml'), 'utf8'))) {
@@ -82,7 +83,7 @@ describe('an upgrade', () => {
           assert.equal(
             observedGeneration,
             profile.metadata.generation,
-            'it was recorded before it was Ready',
+            'the profile was recorded before it was Ready',
           );
           const status = JSON.parse(
             JSON.stringify(profile.status).replaceAll(
@@ -109,20 +110,20 @@ describe('an upgrade', () => {
         }
       }
 
-      it('applies over what is installed', async () => {
+      it('applies over the installed manifests', async () => {
         await kubectl('apply', '-k', join(root, 'config/default'));
         await kubectl('-n', NAMESPACE, 'rollout', 'status', `deploy/${OPERATOR}`, '--timeout=20s');
       });
 
-      it('leaves every profile valid as it is stored', async () => {
+      it('keeps every stored profile valid', async () => {
         for (const { metadata, spec } of profiles.items) {
           const args = ['annotate', 'segp', metadata.name, 'touched=yes', '--dry-run=server', '-o', 'json'];
-          const touched = JSON.parse(await kubectl(...args)) as SegmentationProfile;
-          assert.deepEqual(touched.spec, spec, metadata.name);
+          const annotated = JSON.parse(await kubectl(...args)) as SegmentationProfile;
+          assert.deepEqual(annotated.spec, spec, metadata.name);
         }
       });
 
-      it('rewrites no policy but those that mean something else now, opens nothing, and is Ready', async () => {
+      it('rewrites only policies that compile differently, deletes none, and is Ready', async () => {
         const expected = REWRITTEN[version] ?? [];
         const seen: string[] = [];
         const watching = new AbortController();
@@ -149,13 +150,13 @@ describe('an upgrade', () => {
             assert.equal(ready?.status, 'True', `${metadata.name}: ${ready?.message}`);
           });
         }
-        await consistently(() => assert.ok(operator.running), QUIET);
+        await consistently(() => assert.ok(operator.running), QUIET_MS);
         watching.abort();
         await watch;
-        // A deletion, or a policy under a new name, would be an opening or a cut meanwhile.
+        // A deletion, or a policy under a new name, could open or cut a flow.
         assert.deepEqual([...new Set(seen)].sort(), expected.map((each) => `MODIFIED ${each}`).sort());
-        const now = policiesOfTheOperator(await list(POLICIES));
-        assert.deepEqual(now.map(title), policiesOfTheOperator(stored).map(title));
+        const now = ownPolicies(await list(POLICIES));
+        assert.deepEqual(now.map(title), ownPolicies(stored).map(title));
         assert.deepEqual(
           operator.lines().filter(({ level }) => level === 'error'),
           [],
@@ -163,17 +164,17 @@ describe('an upgrade', () => {
         await operator.stop();
       });
 
-      it('can be taken back: the old manifests apply, and what is stored stays', async () => {
+      it('can be reverted: the old manifests apply, and the stored objects stay', async () => {
         await kubectl('apply', '-f', file('install.yaml'));
-        // For a moment after its CRD changed, the API server asks to try again.
+        // Just after a CRD has changed, the API server may answer that the client should retry.
         const now = await eventually(() => list<SegmentationProfile>(PROFILES));
         assert.deepEqual(
           now.items.map(({ metadata, spec }) => ({ name: metadata.name, uid: metadata.uid, spec })),
           profiles.items.map(({ metadata, spec }) => ({ name: metadata.name, uid: metadata.uid, spec })),
         );
         assert.deepEqual(
-          policiesOfTheOperator(await list(POLICIES)).map(({ metadata }) => metadata.uid),
-          policiesOfTheOperator(stored).map(({ metadata }) => metadata.uid),
+          ownPolicies(await list(POLICIES)).map(({ metadata }) => metadata.uid),
+          ownPolicies(stored).map(({ metadata }) => metadata.uid),
         );
       });
     });

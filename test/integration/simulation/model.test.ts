@@ -1,9 +1,9 @@
 /**
- * The model of the API server that simulations run against, compared with the real one: the same requests, chosen at
- * random by seed, are sent to both. SEED=N asks for others than those of every run.
+ * Compares the simulation's model of the API server with the real one: both get the same requests, chosen at random by
+ * seed. SEED=N sets another seed.
  *
- * Compared are status codes, reasons, causes, whole objects and, by their order of appearance, uids and
- * resourceVersions; and in the end the events of a watch that was open all the time.
+ * The test compares status codes, reasons, causes, whole objects, uids and resourceVersions (by their order of
+ * appearance), and finally the events of a watch that was open all the time.
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -19,17 +19,17 @@ import { installOperator } from '../../support/operator.ts';
 import { Fixture } from '../kube/fixture.ts';
 import { dice } from '../../faults/model.ts';
 import { RandomRequests } from './requests.ts';
-import { Side } from './side.ts';
+import { ObservedServer } from './observed-server.ts';
 
 const SEED = Number(process.env['SEED'] ?? 1);
 const REQUESTS = 400;
 
-describe('the model of the API server', () => {
+describe('model of the API server', () => {
   const id = `model-${randomBytes(3).toString('hex')}`;
   let fixture: Fixture;
-  let real: Side;
-  let model: Side;
-  /** Of what the model does by itself. */
+  let real: ObservedServer;
+  let model: ObservedServer;
+  /** Drives the controllers of the model. */
   const scheduler = new Scheduler();
 
   before(async () => {
@@ -40,10 +40,10 @@ describe('the model of the API server', () => {
       () => plane.admin.send('GET', '/apis/segmentation.dev/v1alpha1/segmentationprofiles'),
       15_000,
     );
-    real = new Side(id, fixture.transport(plane.kubeconfig));
+    real = new ObservedServer(id, fixture.transport(plane.kubeconfig));
     const server = new Server(() => scheduler.time);
     startControllers(server, scheduler, dice(SEED));
-    model = new Side(id, transportTo(server));
+    model = new ObservedServer(id, transportTo(server));
   });
   after(async () => {
     for (const side of [real, model]) side.close();
@@ -58,7 +58,7 @@ describe('the model of the API server', () => {
     return expected;
   };
 
-  it('answers as the real one does, and tells the same to watchers', async () => {
+  it('answers random requests, and sends watch events, as the real server does', async () => {
     try {
       for (const request of RandomRequests.setUp(id)) await both(request);
       const watches = RandomRequests.collections(id);
@@ -68,8 +68,8 @@ describe('the model of the API server', () => {
         const make = requests.next();
         const [expected, actual] = [await real.send(make(real)), await model.send(make(model))];
         const { method, path, query, body } = make(model);
-        const told = `request ${index}: ${method} ${path} ${JSON.stringify(query)} ${JSON.stringify(body)}`;
-        assert.deepEqual(actual, expected, told);
+        const description = `request ${index}: ${method} ${path} ${JSON.stringify(query)} ${JSON.stringify(body)}`;
+        assert.deepEqual(actual, expected, description);
       }
       await eventually(() => {
         for (const path of watches) assert.deepEqual(model.events(path), real.events(path), path);
@@ -77,7 +77,7 @@ describe('the model of the API server', () => {
       assert.ok(watches.some((path) => real.events(path).length > 15));
       assert.ok(
         real.refused > REQUESTS / 20 && real.refused < REQUESTS * 0.9,
-        `${real.refused} were refused`,
+        `${real.refused} requests were refused`,
       );
     } catch (error) {
       console.error(`SEED=${SEED}`);
@@ -91,7 +91,7 @@ describe('the model of the API server', () => {
     return expected;
   };
 
-  it('takes a status that names another uid, as the real one does', async () => {
+  it('accepts a status that names another uid, as the real server does', async () => {
     const profiles = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
     const path = `${profiles}/${id}-status`;
     const metadata = { name: `${id}-status` };
@@ -104,7 +104,7 @@ describe('the model of the API server', () => {
     await both({ method: 'DELETE', path });
   });
 
-  it('streams a list as the real one does', async () => {
+  it('streams a list as the real server does', async () => {
     const namespace = `${id}-streamed`;
     const path = `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`;
     await both(post('/api/v1/namespaces', { metadata: { name: namespace } }));
@@ -121,7 +121,7 @@ describe('the model of the API server', () => {
     await firstOfBoth(path, {}, 2);
   });
 
-  it('says that a revision is not reached yet as the real one does', async () => {
+  it('answers for a future revision as the real server does', async () => {
     const path = '/apis/networking.k8s.io/v1/namespaces/default/networkpolicies';
     const silence = await firstOfBoth(path, { resourceVersion: '999999999', timeoutSeconds: 1 }, 1);
     assert.deepEqual(silence, []);
@@ -130,13 +130,13 @@ describe('the model of the API server', () => {
     assert.deepEqual(refused, { status: 504, reason: 'Timeout', name: undefined });
   });
 
-  it('says that a revision is forgotten as the real one does, which has no history of a CRD before it was there', async () => {
+  it('answers for a compacted revision as the real server does for one from before the CRD', async () => {
     const path = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
     const events = await firstOfBoth(path, { resourceVersion: '1', allowWatchBookmarks: true }, 1);
     assert.deepEqual(events, [{ type: 'ERROR', code: 410, reason: 'Expired' }]);
   });
 
-  it('ends a namespace and what is in it, and what nobody owns any more, as the real one does', async () => {
+  it('deletes the objects of a terminating namespace, and those without an owner, as the real server does', async () => {
     for (const side of [real, model]) await disown(side);
     const namespace = `${id}-ending`;
     const path = `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`;
@@ -176,7 +176,7 @@ describe('the model of the API server', () => {
   });
 
   /** Creates a policy and the profile that owns it, and deletes the profile. */
-  const disown = async (side: Side): Promise<void> => {
+  const disown = async (side: ObservedServer): Promise<void> => {
     const path = `/apis/networking.k8s.io/v1/namespaces/${id}/networkpolicies`;
     const profiles = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
     const [name, type] = [
@@ -185,10 +185,10 @@ describe('the model of the API server', () => {
     ];
     const spec = { namespaceSelector: { matchLabels: { app: 'a' } } };
     await side.send(post(profiles, { ...type, metadata: { name }, spec }));
-    const uid = side.seen(`${profiles}/${name}`).at(-1)?.uid ?? '';
+    const uid = side.versions(`${profiles}/${name}`).at(-1)?.uid ?? '';
     const metadata = { name: 'owned', ownerReferences: [{ ...type, name, uid }] };
     await side.send(post(path, { metadata, spec: { podSelector: {} } }));
-    assert.ok(side.seen(`${path}/owned`).length > 0);
+    assert.ok(side.versions(`${path}/owned`).length > 0);
     await side.send({ method: 'DELETE', path: `${profiles}/${name}` });
   };
 });

@@ -1,21 +1,21 @@
-// Random requests for comparing two servers: the choices are made once, what they refer to is looked up in each.
+/** Random requests to compare two servers: chosen once, with references (uid, resourceVersion) resolved for each server. */
 import type { Request } from '../../../src/kube/http/transport.ts';
 import { type Dice, dice, pick } from '../../faults/model.ts';
-import type { Seen, Side } from './side.ts';
+import type { Version, ObservedServer } from './observed-server.ts';
 
-/** A request as it is for one of the servers. */
-export type For = (side: Side) => Request;
+/** Makes a request for one of the servers. */
+export type RequestFor = (server: ObservedServer) => Request;
 
 interface Kind {
   readonly collection: string;
   readonly head: object;
-  /** Contents of an object, complete. */
+  /** Complete contents of an object. */
   readonly contents: readonly object[];
   /**
-   * Others to create one with. To the real server an empty list that is sent differs from the absent one that is stored,
-   * so that a PUT of it counts as a change; the operator never sends one.
+   * More contents, for creation only. The real server stores an empty list as absent, and then counts a PUT of the empty
+   * list as a change. The operator never sends one.
    */
-  readonly first?: readonly object[];
+  readonly createOnly?: readonly object[];
   readonly names: readonly string[];
 }
 
@@ -43,9 +43,9 @@ export class RandomRequests {
       .map(({ collection }) => collection);
   }
 
-  next(): For {
+  next(): RequestFor {
     const roll = this.#roll;
-    // Policies and profiles are what the operator writes.
+    // Most requests are for policies and profiles, which the operator writes.
     const kind = this.#kinds[pick(roll, [0, 0, 0, 1, 1, 1, 2, 3, 4])] as Kind;
     const path = `${kind.collection}/${pick(roll, kind.names)}`;
     if (kind.collection === NAMESPACES) return this.#relabel(path);
@@ -60,38 +60,38 @@ export class RandomRequests {
         return this.#create(kind, path);
       case 5:
       case 6:
-        // A PUT also creates a Service, which the model leaves out: nobody does that in a simulation.
+        // A PUT can create a Service. The model leaves that out, as no simulation does it.
         return kind.collection.endsWith('/services') ? this.#delete(path) : this.#replace(kind, path);
       case 7:
       case 8:
       case 9:
         return this.#patch(kind, path);
       case 10:
-        return kind.collection.includes('segmentation.dev') ? this.#report(path) : this.#delete(path);
+        return kind.collection.includes('segmentation.dev') ? this.#writeStatus(path) : this.#delete(path);
       default:
         return this.#delete(path);
     }
   }
 
-  /** What becomes of a namespace that ends is compared apart. */
-  #relabel(path: string): For {
+  /** Changes labels only: another test compares the end of a namespace. */
+  #relabel(path: string): RequestFor {
     const labels = pick(this.#roll, [{ tier: 'x' }, { tier: null }, { 'kubernetes.io/metadata.name': null }]);
     const refer = this.#reference(path);
     const contentType = 'application/merge-patch+json';
-    return (side) => ({
+    return (server) => ({
       method: 'PATCH',
       path,
       query: WRITE,
       contentType,
-      body: { metadata: { labels, ...refer(side) } },
+      body: { metadata: { labels, ...refer(server) } },
     });
   }
 
-  #list({ collection }: Kind): For {
+  #list({ collection }: Kind): RequestFor {
     const limit = pick(this.#roll, [undefined, 1, 2]);
     const labelSelector = pick(this.#roll, [undefined, 'tier', '!tier', 'tier=x', 'tier!=x,app']);
     const isNext = this.#roll(2) === 0;
-    // The profiles and namespaces of others are none of this test's business.
+    // Cluster-scoped lists would contain objects of other tests.
     const path = collection.includes('/namespaces/') ? collection : undefined;
     if (path === undefined) return () => ({ method: 'GET', path: `${collection}/no-such-name` });
     return ({ token }) => ({
@@ -101,29 +101,29 @@ export class RandomRequests {
     });
   }
 
-  #create(kind: Kind, path: string): For {
-    const contents = pick(this.#roll, [...kind.contents, ...(kind.first ?? [])]);
+  #create(kind: Kind, path: string): RequestFor {
+    const contents = pick(this.#roll, [...kind.contents, ...(kind.createOnly ?? [])]);
     const body = { ...kind.head, ...contents, metadata: this.#metadata(path) };
-    const away = kind.collection.includes('/namespaces/') && this.#roll(12) === 0;
-    const collection = away
+    const isElsewhere = kind.collection.includes('/namespaces/') && this.#roll(12) === 0;
+    const collection = isElsewhere
       ? kind.collection.replace(/\/namespaces\/[^/]+/, '/namespaces/nowhere')
       : kind.collection;
     return () => ({ method: 'POST', path: collection, query: WRITE, body });
   }
 
-  #replace(kind: Kind, path: string): For {
+  #replace(kind: Kind, path: string): RequestFor {
     const metadata = this.#metadata(path);
     const contents = this.#contents(kind);
     const refer = this.#reference(path);
-    return (side) => ({
+    return (server) => ({
       method: 'PUT',
       path,
       query: WRITE,
-      body: { ...kind.head, ...contents, metadata: { ...metadata, ...refer(side) } },
+      body: { ...kind.head, ...contents, metadata: { ...metadata, ...refer(server) } },
     });
   }
 
-  #patch(kind: Kind, path: string): For {
+  #patch(kind: Kind, path: string): RequestFor {
     const roll = this.#roll;
     const refer = this.#reference(path);
     const metadata = pick(roll, [
@@ -135,36 +135,36 @@ export class RandomRequests {
     ]);
     const change = roll(2) === 0 ? this.#contents(kind) : {};
     const contentType = 'application/merge-patch+json';
-    return (side) => ({
+    return (server) => ({
       method: 'PATCH',
       path,
       query: WRITE,
       contentType,
-      body: { ...change, metadata: { ...metadata, ...refer(side) } },
+      body: { ...change, metadata: { ...metadata, ...refer(server) } },
     });
   }
 
-  /** A status, with or without other changes, which are to be ignored. */
-  #report(path: string): For {
+  /** Writes a status, sometimes with a change of the spec that the server has to ignore. */
+  #writeStatus(path: string): RequestFor {
     const refer = this.#reference(path);
     const status = { observedGeneration: this.#roll(3) };
     const more = pick(this.#roll, [{}, { spec: { mode: 'Audit' } }]);
     const contentType = 'application/merge-patch+json';
-    return (side) => ({
+    return (server) => ({
       method: 'PATCH',
       path: `${path}/status`,
       query: WRITE,
       contentType,
-      body: { ...more, status, metadata: refer(side) },
+      body: { ...more, status, metadata: refer(server) },
     });
   }
 
-  #delete(path: string): For {
+  #delete(path: string): RequestFor {
     const refer = this.#reference(path);
-    return (side) => ({
+    return (server) => ({
       method: 'DELETE',
       path,
-      body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: refer(side) },
+      body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: refer(server) },
     });
   }
 
@@ -179,15 +179,15 @@ export class RandomRequests {
     return { name, ...(finalizers && { finalizers }), ...(labels && { labels }) };
   }
 
-  /** The uid, the resourceVersion or both of a state that the object was seen in; most often the latest. */
-  #reference(path: string): (side: Side) => Partial<Seen> {
-    const what = this.#roll(5);
+  /** The uid, the resourceVersion or both of a version of the object, most often the latest. */
+  #reference(path: string): (server: ObservedServer) => Partial<Version> {
+    const fields = this.#roll(5);
     const back = pick(this.#roll, [1, 1, 1, 1, 2, 3]);
-    return (side) => {
-      const seen = side.seen(path).at(-back);
-      if (what === 0 || seen === undefined) return {};
-      const { uid, resourceVersion } = seen;
-      return what === 1 ? { uid } : what === 2 ? { resourceVersion } : { uid, resourceVersion };
+    return (server) => {
+      const version = server.versions(path).at(-back);
+      if (fields === 0 || version === undefined) return {};
+      const { uid, resourceVersion } = version;
+      return fields === 1 ? { uid } : fields === 2 ? { resourceVersion } : { uid, resourceVersion };
     };
   }
 }
@@ -216,7 +216,7 @@ function kindsOf(id: string): readonly Kind[] {
         },
         { spec: { podSelector: {}, ingress: [{ from: [{ ipBlock: { cidr: '192.0.2.0/24' } }] }] } },
       ],
-      first: [
+      createOnly: [
         { spec: { podSelector: selector, policyTypes: ['Ingress', 'Egress'], ingress: [] } },
         { spec: { podSelector: {}, ingress: [{ from: [], ports: [] }], policyTypes: ['Ingress'] } },
       ],

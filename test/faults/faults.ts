@@ -1,44 +1,44 @@
-// What can go wrong between an operator and the API server, each kind by itself. Chosen and timed by dice.
+/** The faults between an operator and the API server. Random choices are by seed. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerResponse } from 'node:http';
 import type { ControlPlane } from '../env/index.ts';
 import { eventually } from '../support/cluster.ts';
 import type { Operator } from '../support/operator.ts';
-import { type ApiProxy, type Exchange, EXPIRED, type Fault, type Watch } from './api-proxy.ts';
+import { type ApiProxy, type Exchange, EXPIRED, type Interceptor, type Watch } from './api-proxy.ts';
 import { type Dice, pick } from './model.ts';
 
-/** Where trouble is made. */
-export interface Field {
+/** The parts of a round that a fault may act on. */
+export interface FaultContext {
   readonly proxy: ApiProxy;
   readonly plane: ControlPlane;
   readonly roll: Dice;
-  /** A resourceVersion at which everything was as it was before the latest changes. */
+  /** A resourceVersion from before the round's changes. */
   readonly past: string;
-  /** Resolves once the change that is being made is answered. */
+  /** Resolves when the API server has answered the current change. */
   readonly changed: () => Promise<void>;
-  /** The one that runs now. */
+  /** The running operator. */
   readonly operator: () => Operator;
   /** Kills the operator and starts another. */
   readonly restart: () => Promise<void>;
-  /** For the story that a failure tells. */
-  readonly tell: (what: string) => void;
+  /** Adds a line to the round's story, which a failed test prints. */
+  readonly note: (line: string) => void;
 }
 
-export interface Trouble {
-  /** What there is: "the invariants hold with NAME". */
+export interface Fault {
+  /** Ends the title of a test: "operator keeps the invariants with NAME". */
   readonly name: string;
-  /** From here on there is trouble; resolves once the operator has met it. */
-  readonly begin: (field: Field) => void | Promise<void>;
-  /** For how long it goes on after changes were made, milliseconds; default 500. */
+  /** Begins the fault; resolves when the operator has met it. */
+  readonly begin: (context: FaultContext) => void | Promise<void>;
+  /** How long the fault goes on after the changes, milliseconds; default 500. */
   readonly lastsMs?: number;
-  /** Just before everything passes unchanged again. */
-  readonly end?: (field: Field) => void | Promise<void>;
-  /** The operator is made to believe what is not so, so that it may report it in a status. */
-  readonly blinds?: boolean;
-  /** It says something wrong of policies, so that there must be some, and a change just before. */
+  /** Called just before everything passes unchanged again. */
+  readonly end?: (context: FaultContext) => void | Promise<void>;
+  /** The operator sees a wrong state, so it may write a wrong status. */
+  readonly misleads?: boolean;
+  /** The fault needs policies to be wrong about, and a change just before. */
   readonly needsPolicies?: boolean;
-  /** It begins with a write, before which nothing differs, and ends with that. */
-  readonly atWrites?: boolean;
+  /** The fault happens at one of the operator's writes. */
+  readonly isAtWrites?: boolean;
 }
 
 const CODES = [409, 429, 500, 503, 504] as const;
@@ -50,13 +50,13 @@ const REASONS = {
   504: 'Timeout',
 };
 
-/** Answers a share of all requests with errors, each code in turn; 409 is for writes only. */
-function errors(percent: number): Trouble {
+/** Answers a share of all requests with errors, each code in turn. Only writes get 409. */
+function errors(percent: number): Fault {
   return {
     name: `errors for ${percent} % of the requests`,
     begin: ({ proxy, roll }) => {
       let count = roll(CODES.length);
-      proxy.fault = (exchange) => {
+      proxy.intercept = (exchange) => {
         if (roll(100) >= percent) return exchange.pass();
         count += 1;
         const code = CODES[count % CODES.length] ?? 500;
@@ -67,7 +67,7 @@ function errors(percent: number): Trouble {
   };
 }
 
-/** As the API server does, or a load balancer before it. */
+/** Refuses a request as the API server does or, as an HTML page, as a load balancer does. */
 function refuse(exchange: Exchange, code: (typeof CODES)[number], asPage: boolean): void {
   const headers = code === 429 ? { 'retry-after': '1' } : undefined;
   if (asPage && code >= 500) {
@@ -78,16 +78,16 @@ function refuse(exchange: Exchange, code: (typeof CODES)[number], asPage: boolea
     return;
   }
   const status = { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: REASONS[code], code };
-  exchange.answer(code, JSON.stringify({ ...status, message: 'made up by a test' }), headers);
+  exchange.answer(code, JSON.stringify({ ...status, message: 'injected by a test' }), headers);
 }
 
 export function resetWatches(proxy: ApiProxy): void {
   for (const watch of proxy.watches()) watch.reset();
 }
 
-/** A share of the requests, in percent, meets `fault`. */
-function sometimes(roll: Dice, percent: number, fault: Fault): Fault {
-  return (exchange) => (roll(100) < percent ? fault(exchange) : exchange.pass());
+/** Intercepts a share of the requests, in percent. */
+function sometimes(roll: Dice, percent: number, intercept: Interceptor): Interceptor {
+  return (exchange) => (roll(100) < percent ? intercept(exchange) : exchange.pass());
 }
 
 const GARBAGE = [
@@ -108,15 +108,15 @@ const LINES = [
   '{"type":"RENAMED","object":{"metadata":{"name":"x","resourceVersion":"1"}}}',
 ] as const;
 
-/** The kinds of which the operator always has everything. */
+/** The kinds that the operator always watches. */
 export const CACHED = ['segmentationprofiles', 'namespaces', 'networkpolicies'];
 
-/** Kills the operator at its `turn`-th write from now on, before or after it reaches the API server. */
-export class Crash implements Trouble {
+/** Kills the operator at its `turn`-th write, before or after the write reaches the API server. */
+export class Kill implements Fault {
   readonly name: string;
-  readonly atWrites = true;
-  /** Whether there were so many writes. */
-  struck = false;
+  readonly isAtWrites = true;
+  /** True if the operator made that many writes, and was killed. */
+  hasStruck = false;
   readonly #turn: number;
   readonly #when: 'before' | 'after';
 
@@ -126,13 +126,13 @@ export class Crash implements Trouble {
     this.#when = when;
   }
 
-  begin({ proxy, tell, restart }: Field): void {
+  begin({ proxy, note, restart }: FaultContext): void {
     let writes = 0;
-    proxy.fault = async (exchange) => {
+    proxy.intercept = async (exchange) => {
       if (exchange.isWrite) writes += 1;
       if (!exchange.isWrite || writes !== this.#turn) return exchange.pass();
-      this.struck = true;
-      tell(`killed ${this.#when} ${exchange.method} ${exchange.path}`);
+      this.hasStruck = true;
+      note(`killed ${this.#when} ${exchange.method} ${exchange.path}`);
       if (this.#when === 'after') await exchange.commit();
       await restart();
       exchange.reset();
@@ -141,19 +141,19 @@ export class Crash implements Trouble {
 }
 
 /**
- * Answers lists of a whole kind as if there were none: the first one, the second one that is to confirm it too, or those
- * of a new process. What was believed is ended by 410, as what it left out would never be told.
+ * Answers lists of a kind as if there were no objects: the first list, also the second one that confirms it, or the lists
+ * of a new process. At the end, a 410 makes the reflector list again, as no event would tell it of the omitted objects.
  */
-function forge(resource: string, how: 'once' | 'twice' | 'after a restart'): Trouble {
+function forge(resource: string, how: 'once' | 'twice' | 'after a restart'): Fault {
   const held = new Set<ServerResponse>();
   const atRestart = how === 'after a restart';
   return {
-    name: `an empty list of ${resource} that is not true, ${how}`,
-    blinds: how !== 'once',
+    name: `a wrongly empty list of ${resource}, ${how}`,
+    misleads: how !== 'once',
     needsPolicies: true,
     begin: async ({ proxy, plane, restart, operator }) => {
       let forged = false;
-      proxy.fault = async (exchange) => {
+      proxy.intercept = async (exchange) => {
         const streamed = exchange.query.get('sendInitialEvents') === 'true';
         const asked =
           exchange.isCollection && exchange.resource === resource && !exchange.query.has('labelSelector');
@@ -183,13 +183,13 @@ function forge(resource: string, how: 'once' | 'twice' | 'after a restart'): Tro
       if (atRestart) await restart();
       else proxy.expire(resource);
       await eventually(() => {
-        if (!forged) throw new Error(`nobody listed ${resource}`);
+        if (!forged) throw new Error(`the operator did not list ${resource}`);
       }, 10_000);
       await operator().ready();
     },
     end: ({ proxy }) => {
-      proxy.fault = undefined;
-      if (how === 'once') return; // it was not believed, so that nothing has to be listed anew
+      proxy.intercept = undefined;
+      if (how === 'once') return; // the operator did not believe the list
       for (const response of held) response.end(`${JSON.stringify({ type: 'ERROR', object: EXPIRED })}\n`);
       held.clear();
       proxy.expire(resource);
@@ -204,16 +204,16 @@ function bookmark(kind: string, apiVersion: string, resourceVersion: string): st
 }
 
 /**
- * Lists of these kinds are as they were before the latest changes, and nothing newer is told until the trouble ends. Where
- * it is not all kinds, as from several servers of which one lags, what stands does not fit what seems to be wanted.
+ * Answers lists of these kinds with their state before the latest changes, and sends no newer event until the fault ends.
+ * If only some kinds are stale, as when one of several API servers lags, policies do not match the intent that is seen.
  */
-const staleLists = (what: string, kinds: readonly string[]): Trouble => ({
-  name: `lists of ${what} from the past after a restart`,
-  // What it reads live before it writes may change what it takes for done, and so what it reports.
-  blinds: kinds !== CACHED,
+const staleLists = (subject: string, kinds: readonly string[]): Fault => ({
+  name: `stale lists of ${subject} after a restart`,
+  // Live reads before a write may change what the operator reports.
+  misleads: kinds !== CACHED,
   needsPolicies: true,
   begin: async ({ proxy, plane, past, restart, operator }) => {
-    proxy.fault = async (exchange) => {
+    proxy.intercept = async (exchange) => {
       if (!exchange.isCollection || !kinds.includes(exchange.resource)) return exchange.pass();
       if (!exchange.isWatch) {
         exchange.query.set('resourceVersion', past);
@@ -240,28 +240,28 @@ const staleLists = (what: string, kinds: readonly string[]): Trouble => ({
 
 const HOW = ['once', 'twice', 'after a restart'] as const;
 
-/** What the core takes of the forged lists: each kind, each way, and what once went wrong. */
+/** The forged lists of the core: each kind and each way once. */
 const FORGED: readonly (readonly [resource: string, how: (typeof HOW)[number]])[] = [
   ['segmentationprofiles', 'after a restart'],
   ['namespaces', 'once'],
   ['networkpolicies', 'twice'],
 ];
 
-/** Every kind of trouble, with all ways to forge lists and to be behind, or a few. */
-export function troubles(all: boolean): Trouble[] {
+/** All faults; with `all`, also every way to forge lists, and more stale lists. */
+export function faults({ all }: { readonly all: boolean }): Fault[] {
   const forged = all ? CACHED.flatMap((resource) => HOW.map((how) => [resource, how] as const)) : FORGED;
   const stale = all ? [staleLists('policies', ['networkpolicies'])] : [];
-  return [...TROUBLES, ...forged.map(([resource, how]) => forge(resource, how)), ...stale];
+  return [...FAULTS, ...forged.map(([resource, how]) => forge(resource, how)), ...stale];
 }
 
-const TROUBLES: readonly Trouble[] = [
+const FAULTS: readonly Fault[] = [
   errors(5),
   errors(20),
   errors(50),
   {
-    name: 'writes that arrive, and answers that do not',
+    name: 'writes whose answers are lost',
     begin: ({ proxy, roll }) => {
-      proxy.fault = async (exchange) => {
+      proxy.intercept = async (exchange) => {
         if (!exchange.isWrite || roll(2) === 0) return exchange.pass();
         await exchange.commit();
         exchange.reset();
@@ -269,26 +269,26 @@ const TROUBLES: readonly Trouble[] = [
     },
   },
   {
-    name: 'connections that break',
+    name: 'broken connections',
     begin: ({ proxy, roll }) => {
-      proxy.fault = sometimes(roll, 40, (exchange) => exchange.reset());
+      proxy.intercept = sometimes(roll, 40, (exchange) => exchange.reset());
       resetWatches(proxy);
     },
   },
   {
     name: 'requests that are never answered, and watches that fall silent',
     begin: ({ proxy, roll }) => {
-      proxy.fault = sometimes(roll, 20, async (exchange) => {
+      proxy.intercept = sometimes(roll, 20, async (exchange) => {
         if (roll(2) === 0 && !exchange.isWatch) await exchange.commit();
       });
-      proxy.lineFault = () => {};
+      proxy.interceptLine = () => {};
     },
     end: ({ proxy }) => resetWatches(proxy),
   },
   {
-    name: 'answers that take long',
+    name: 'slow answers',
     begin: ({ proxy, roll }) => {
-      proxy.fault = async (exchange) => {
+      proxy.intercept = async (exchange) => {
         await sleep(roll(300));
         const { status, body } = exchange.isWatch ? { status: 0, body: '' } : await exchange.commit();
         if (exchange.isWatch) return exchange.pass();
@@ -298,9 +298,9 @@ const TROUBLES: readonly Trouble[] = [
     },
   },
   {
-    name: 'garbage for answers',
+    name: 'garbage as answers',
     begin: ({ proxy, roll }) => {
-      proxy.fault = sometimes(roll, 30, async (exchange) => {
+      proxy.intercept = sometimes(roll, 30, async (exchange) => {
         if (exchange.isWrite) await exchange.commit();
         exchange.answer(200, pick(roll, GARBAGE));
       });
@@ -310,7 +310,7 @@ const TROUBLES: readonly Trouble[] = [
   {
     name: 'garbage in watches',
     begin: ({ proxy, roll }) => {
-      proxy.lineFault = (line, watch) => {
+      proxy.interceptLine = (line, watch) => {
         if (roll(2) === 0) return watch.send(line);
         watch.send(pick(roll, LINES));
         if (roll(2) === 0) watch.end();
@@ -319,18 +319,18 @@ const TROUBLES: readonly Trouble[] = [
     end: ({ proxy }) => resetWatches(proxy),
   },
   {
-    name: 'events that come late',
+    name: 'late events',
     begin: ({ proxy, roll }) => {
-      proxy.lineFault = (line, watch) => {
+      proxy.interceptLine = (line, watch) => {
         watch.pause(roll(250));
         watch.send(line);
       };
     },
   },
   {
-    name: 'events that come again',
+    name: 'repeated events',
     begin: ({ proxy, roll }) => {
-      proxy.lineFault = (line, watch) => {
+      proxy.interceptLine = (line, watch) => {
         watch.send(line);
         if (roll(2) === 0) watch.send(line);
         if (watch.seen.length > 0 && roll(2) === 0) watch.send(pick(roll, watch.seen));
@@ -341,29 +341,29 @@ const TROUBLES: readonly Trouble[] = [
   {
     name: 'events lost with their connection',
     begin: ({ proxy }) => {
-      proxy.lineFault = () => {};
+      proxy.interceptLine = () => {};
     },
     end: ({ proxy }) => resetWatches(proxy),
   },
   {
-    name: 'events lost, and revisions that have expired',
+    name: 'lost events, and expired revisions',
     begin: ({ proxy, roll }) => {
-      proxy.lineFault = (line, watch) => {
+      proxy.interceptLine = (line, watch) => {
         if (roll(2) === 0) watch.send(line);
       };
     },
     end: ({ proxy }) => {
-      proxy.lineFault = undefined;
+      proxy.interceptLine = undefined;
       proxy.expire();
     },
   },
-  staleLists('everything', CACHED),
-  staleLists('what is intended', ['segmentationprofiles', 'namespaces']),
+  staleLists('all kinds', CACHED),
+  staleLists('profiles and namespaces', ['segmentationprofiles', 'namespaces']),
   {
-    name: 'a restart among errors',
-    begin: async (field) => {
-      const { proxy, roll, restart } = field;
-      proxy.fault = sometimes(roll, 30, (exchange) => refuse(exchange, 503, false));
+    name: 'a restart during errors',
+    begin: async (context) => {
+      const { proxy, roll, restart } = context;
+      proxy.intercept = sometimes(roll, 30, (exchange) => refuse(exchange, 503, false));
       await restart();
     },
   },

@@ -1,42 +1,42 @@
-// One of the two servers that are compared: what it answers and tells watchers, without what differs by nature.
+/** One of the two compared servers: its answers and events in a form that is equal for equal behaviour. */
 import type { KubeObject } from '../../../src/api/meta.ts';
 import { ApiError } from '../../../src/kube/errors.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
 
-/** A state that an object was seen in. */
-export interface Seen {
+/** A version of an object in an answer. */
+export interface Version {
   readonly uid: string;
   readonly resourceVersion: string;
 }
 
 type Raw = KubeObject & Readonly<Record<string, unknown>>;
 
-export class Side {
-  /** Requests that were refused. */
+export class ObservedServer {
+  /** Number of refused requests. */
   refused = 0;
   readonly #id: string;
   readonly #transport: Transport;
   readonly #ended = new AbortController();
-  /** By path of the object: its states, oldest first. */
-  readonly #seen = new Map<string, Seen[]>();
-  /** Numbers for uids, and for the resourceVersions of each object, in the order in which they appear. */
+  /** The versions of each object, by its path, oldest first. */
+  readonly #versions = new Map<string, Version[]>();
+  /** Stand-ins for uids and for the resourceVersions of each object: numbers in order of appearance. */
   readonly #numbers = new Map<string, Map<string, number>>();
   readonly #events = new Map<string, unknown[]>();
-  /** Of the latest list that has more. */
+  /** The continue token of the latest list. */
   token: string | undefined;
 
-  /** @param id the namespace, and the beginning of the names of cluster-scoped objects, that are compared */
+  /** @param id the namespace of the compared objects, and the prefix of the names of cluster-scoped ones */
   constructor(id: string, transport: Transport) {
     this.#id = id;
     this.#transport = transport;
   }
 
-  /** The states that an object was seen in. */
-  seen(path: string): readonly Seen[] {
-    return this.#seen.get(path) ?? [];
+  /** The versions of an object in earlier answers, oldest first. */
+  versions(path: string): readonly Version[] {
+    return this.#versions.get(path) ?? [];
   }
 
-  /** The answer, as it is compared. */
+  /** Sends a request, and returns the answer in comparable form. */
   async send(request: Request): Promise<unknown> {
     try {
       const answer = await this.#transport.request<Raw>(request);
@@ -66,12 +66,12 @@ export class Side {
     void this.#follow(path, query, events);
   }
 
-  /** What the watch of a collection has told. */
+  /** The events of the watch of a collection, in comparable form. */
   events(path: string): readonly unknown[] {
     return this.#events.get(path) ?? [];
   }
 
-  /** The first events of a watch, up to the `count`-th one, or the one that refuses it. */
+  /** The first `count` events of a new watch, or fewer if the watch ends or is refused. */
   async first(path: string, query: Request['query'], count: number): Promise<unknown[]> {
     const events: unknown[] = [];
     const ended = new AbortController();
@@ -130,7 +130,11 @@ export class Side {
     };
   }
 
-  /** @param request the one that this answers; a watch and a list tell nothing that a request may refer to */
+  /**
+   * An object in comparable form.
+   *
+   * @param request the request that it answers: later requests may refer to its version. Absent for a list or watch
+   */
   #object(object: Raw, request?: string): unknown {
     const { metadata, kind, spec, status } = object;
     const { namespace = '', name, uid = '', resourceVersion = '' } = metadata;
@@ -140,11 +144,11 @@ export class Side {
       .replace(/^\S+ /, '')
       .replace(/\/status$/, '');
     if (path !== undefined) {
-      const seen = this.#seen.get(path) ?? [];
-      if (seen.at(-1)?.resourceVersion !== resourceVersion)
-        this.#seen.set(path, [...seen, { uid, resourceVersion }]);
+      const versions = this.versions(path);
+      if (versions.at(-1)?.resourceVersion !== resourceVersion)
+        this.#versions.set(path, [...versions, { uid, resourceVersion }]);
     }
-    // The server fills in much of other kinds that the operator never looks at.
+    // In other kinds, the real server sets many fields that the operator never reads.
     const isWhole = kind === 'SegmentationProfile' || isPolicy(spec);
     return {
       kind,
