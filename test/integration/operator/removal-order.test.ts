@@ -26,8 +26,8 @@ function commandsAfter(line: string): string {
 }
 
 const IN_ORDER = commandsAfter('## Removal');
-const BOUND = commandsAfter('Remove what it had bound:');
-const RETAINED = commandsAfter('If the policies are to stay');
+const BOUND = commandsAfter('Remove the bindings:');
+const RETAINED = commandsAfter('To keep the policies, set');
 const INSTALL_AGAIN = commandsAfter('**Install again**');
 const BY_HAND = commandsAfter('**By hand**');
 const THE_REST = commandsAfter('installation itself:');
