@@ -1,4 +1,4 @@
-// Where the API server is found, and what is said when it is not.
+// Finding the cluster's configuration, and messages about wrong ones.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ describe('loadKubeConfig', () => {
     writeFileSync(path, content);
     return path;
   };
-  /** Nothing of this machine's own configuration is seen. */
+  /** Loads without the machine's own configuration. */
   const load = (options: KubeConfigOptions = {}) =>
     loadKubeConfig({
       serviceAccountRoot: join(directory, 'serviceaccount'),
@@ -58,7 +58,7 @@ current-context: ${more.current ?? name}
     assert.equal(load().server, 'https://home:6443');
   });
 
-  it('says where it comes from, and which namespace it names', () => {
+  it('returns the source and the namespace of the configuration', () => {
     const file = write('file', config('file', { namespace: 'shop' }));
     const { source, context, namespace } = load({ kubeconfig: file });
     assert.deepEqual([source, context, namespace], [file, 'file', 'shop']);
@@ -66,7 +66,7 @@ current-context: ${more.current ?? name}
     assert.deepEqual([inPod.source, inPod.namespace], ['in-cluster ServiceAccount', 'segmentation-system']);
   });
 
-  it('merges the files of KUBECONFIG as kubectl does: the first wins, missing ones do not matter', () => {
+  it('merges the files of KUBECONFIG as kubectl does: the first file has precedence, missing files are skipped', () => {
     const a = write('a', config('a'));
     const b = write('b', config('b'));
     const again = write('again', config('a', { server: 'https://other' }));
@@ -75,7 +75,7 @@ current-context: ${more.current ?? name}
     assert.equal(load({ env, context: 'b' }).server, 'https://b:6443');
   });
 
-  it('takes http, as kubectl proxy serves', async () => {
+  it('accepts an http server, such as kubectl proxy', async () => {
     const file = write('http', config('http', { server: 'http://127.0.0.1:8001' }));
     const found = load({ kubeconfig: file });
     const options: { headers?: Record<string, string> } = {};
@@ -83,64 +83,72 @@ current-context: ${more.current ?? name}
     assert.equal(options.headers?.['Authorization'], 'Bearer secret');
   });
 
-  describe('says in one line', () => {
+  describe('throws an error of one line', () => {
     const cases: [string, () => KubeConfigOptions, RegExp][] = [
-      ['that nothing is configured', () => ({}), /give --kubeconfig FILE or set KUBECONFIG/],
+      ['if no cluster is configured', () => ({}), /give --kubeconfig FILE or set KUBECONFIG/],
       [
-        'that the file is missing',
+        'if the file of --kubeconfig is missing',
         () => ({ kubeconfig: '/no/such/file' }),
         /\/no\/such\/file: no such file; give/,
       ],
       [
-        'that KUBECONFIG names no file',
+        'if no file of KUBECONFIG exists',
         () => ({ env: { KUBECONFIG: '/no/such/file' } }),
         /KUBECONFIG=\/no\/such\/file: no such file; correct or unset it/,
       ],
-      ['that it is a directory', () => ({ kubeconfig: directory }), /can't be read as a kubeconfig: EISDIR/],
-      ['that it is no YAML', () => ({ kubeconfig: write('x', 'a: [') }), /can't be read as a kubeconfig/],
       [
-        'that it is no kubeconfig',
+        'if the kubeconfig is a directory',
+        () => ({ kubeconfig: directory }),
+        /can't be read as a kubeconfig: EISDIR/,
+      ],
+      [
+        'if the kubeconfig is not YAML',
+        () => ({ kubeconfig: write('x', 'a: [') }),
+        /can't be read as a kubeconfig/,
+      ],
+      [
+        'if the file is YAML but not a kubeconfig',
         () => ({ kubeconfig: write('x', 'a: 1') }),
         /it has no clusters or no contexts/,
       ],
-      ['that it is empty', () => ({ kubeconfig: write('x', '') }), /not a kubeconfig/],
+      ['if the kubeconfig is empty', () => ({ kubeconfig: write('x', '') }), /not a kubeconfig/],
       [
-        'which contexts there are',
+        'that lists the contexts if --context names none of them',
         () => ({ kubeconfig: write('x', config('a')), context: 'b' }),
         /no context "b" \(it has: a\)/,
       ],
       [
-        'that there is no current context',
+        'if there is no current context',
         () => ({ kubeconfig: write('x', config('a', { current: '""' })) }),
         /no current-context; choose one with --context \(it has: a\)/,
       ],
       [
-        'that the current context is missing',
+        'if the current context does not exist',
         () => ({ kubeconfig: write('x', config('a', { current: 'b' })) }),
         /no context "b"/,
       ],
       [
-        'that the cluster is missing',
+        'if the context names a cluster that does not exist',
         () => ({ kubeconfig: write('x', config('a').replace('cluster: a', 'cluster: b')) }),
         /names cluster "b", which is not in the file/,
       ],
       [
-        'that the user is missing',
+        'if the context names a user that does not exist',
         () => ({ kubeconfig: write('x', config('a').replace('user: a', 'user: b')) }),
         /names user "b", which is not in the file/,
       ],
       [
-        'what a server looks like',
+        'if the server is not a URL',
         () => ({ kubeconfig: write('x', config('a', { server: 'a:6443' })) }),
         /has server "a:6443"; write https:\/\/HOST:PORT/,
       ],
       [
-        'what is missing in it',
+        'if the cluster has no server',
         () => ({ kubeconfig: write('x', config('a').replace(/server: "[^"]*"/, '')) }),
         /not a valid kubeconfig: .*server is missing/,
       ],
       [
-        'that a Pod has no contexts',
+        'if --context is used with a ServiceAccount of a Pod',
         () => ({ context: 'a', env: pod() }),
         /ServiceAccount has no contexts; add --kubeconfig/,
       ],

@@ -1,4 +1,4 @@
-// Errors of the API server: what they say, and what they ask for.
+// Errors of the API server: their messages and classification.
 import assert from 'node:assert/strict';
 import {
   ApiError,
@@ -27,7 +27,7 @@ function answer(code: number, status?: Partial<Status>, retryAfter?: string): Ap
   return errorOfResponse(REQUEST, { status: code, body, retryAfter }, NOW);
 }
 
-const questions = {
+const predicates = {
   isNotFound,
   isCollectionMissing,
   isConflict,
@@ -43,7 +43,7 @@ function local(reason: string): ApiError {
   return new ApiError({ ...REQUEST, status: 0, reason, message: 'x' });
 }
 
-describe('an error of the API server', () => {
+describe('ApiError', () => {
   const cases = [
     ['an invalid object', answer(422, { reason: 'Invalid' }), 'stalled'],
     ['a bad request', answer(400, { reason: 'BadRequest' }), 'stalled'],
@@ -72,37 +72,37 @@ describe('an error of the API server', () => {
     ['a broken connection', local('Transport'), 'retry'],
     ['a passed deadline', local('Timeout'), 'retry'],
     ['a silent watch', local('Stalled'), 'retry'],
-    ['credentials that can not be had', local('Credentials'), 'waiting'],
+    ['credentials that can not be obtained', local('Credentials'), 'waiting'],
     ['an error of another kind', new TypeError('x'), 'retry'],
   ] as const;
   for (const [name, error, expected] of cases) {
-    it(`is ${expected} for ${name}`, () => assert.equal(classify(error), expected));
+    it(`is classified as ${expected} for ${name}`, () => assert.equal(classify(error), expected));
   }
 
-  it('has a message of one line that names the request, the reason and what the server said', () => {
+  it("has a message of one line with the request, the reason and the server's message", () => {
     const error = answer(409, { reason: 'Conflict', message: 'the object\nhas been   modified' });
     assert.equal(error.message, 'PUT /api/v1/things/a: 409 Conflict: the object has been modified');
   });
 
-  it('quotes no more than the beginning of a long answer', () => {
+  it('quotes only the beginning of a long answer', () => {
     const error = errorOfResponse(REQUEST, { status: 502, body: `<html>${'x'.repeat(100_000)}` }, NOW);
     assert.ok(error.message.length < 1100);
     assert.match(error.message, /502 Unknown: <html>x+\.\.\.$/);
   });
 
-  it('takes the reason from the HTTP status where a proxy answered', () => {
+  it('has a reason from the HTTP status if the answer is not a Status', () => {
     assert.equal(
       errorOfResponse(REQUEST, { status: 503, body: 'no upstream' }, NOW).reason,
       'ServiceUnavailable',
     );
   });
 
-  it('takes the HTTP status, not the one in the body', () => {
+  it('has the HTTP status, not the code in the body', () => {
     const error = errorOfResponse(REQUEST, { status: 403, body: '{"kind":"Status","code":500}' }, NOW);
     assert.equal(error.status, 403);
   });
 
-  it('of a watch carries the code and reason of its Status', () => {
+  it('has the code and reason of the Status in an ERROR event of a watch', () => {
     const error = errorOfStatus(REQUEST, {
       kind: 'Status',
       code: 410,
@@ -112,19 +112,19 @@ describe('an error of the API server', () => {
     assert.deepEqual([error.status, error.reason, isGone(error)], [410, 'Expired', true]);
   });
 
-  it('waits as long as Retry-After or the Status asks', () => {
+  it('has the delay that Retry-After or the Status asks for', () => {
     assert.equal(answer(429, {}, '3').retryAfterMs, 3000);
     assert.equal(answer(429, { details: { retryAfterSeconds: 2 } }).retryAfterMs, 2000);
     assert.equal(answer(429, {}).retryAfterMs, undefined);
   });
 
-  it('waits no longer for a Status than for a header, whatever it asks for', () => {
+  it('limits the delay of a Status as that of a header', () => {
     for (const retryAfterSeconds of [86_400, 1e300])
       assert.equal(answer(429, { details: { retryAfterSeconds } }).retryAfterMs, 120_000);
     assert.equal(answer(429, { details: { retryAfterSeconds: -5 } }).retryAfterMs, undefined);
   });
 
-  it('is read from a Status whose fields are not what they should be', () => {
+  it('can be made of a Status whose fields have wrong types', () => {
     const odd = [7, 'text', null, true, [null], { causes: 'text' }, { causes: [null, 7, { reason: 7 }] }];
     const codes = ['410', null, Number.NaN];
     for (const value of odd) {
@@ -133,15 +133,15 @@ describe('an error of the API server', () => {
         const error = errorOfStatus(REQUEST, status as unknown as Status);
         assert.equal(error.status, 500);
         assert.equal(typeof error.reason, 'string');
-        for (const question of Object.values(questions))
-          assert.equal(question(error), false, JSON.stringify(status));
+        for (const predicate of Object.values(predicates))
+          assert.equal(predicate(error), false, JSON.stringify(status));
         assert.equal(classify(error), 'retry');
       }
     }
   });
 });
 
-describe('a Retry-After header', () => {
+describe('parseRetryAfter', () => {
   const cases: [string | undefined, number | undefined][] = [
     ['1', 1000],
     [new Date(NOW + 5000).toUTCString(), 5000],
@@ -154,12 +154,12 @@ describe('a Retry-After header', () => {
     [undefined, undefined],
   ];
   for (const [header, expected] of cases) {
-    it(`${JSON.stringify(header)} asks for ${expected} ms`, () =>
+    it(`returns ${expected} ms for ${JSON.stringify(header)}`, () =>
       assert.equal(parseRetryAfter(header, NOW), expected));
   }
 });
 
-describe('the questions to an error', () => {
+describe('predicates of errors', () => {
   const terminating = answer(403, {
     reason: 'Forbidden',
     details: { causes: [{ reason: 'NamespaceTerminating', message: 'namespace x is being terminated' }] },
@@ -168,7 +168,7 @@ describe('the questions to an error', () => {
     reason: 'Timeout',
     details: { causes: [{ reason: 'ResourceVersionTooLarge' }] },
   });
-  const cases: [string, unknown, (keyof typeof questions)[]][] = [
+  const cases: [string, unknown, (keyof typeof predicates)[]][] = [
     ['a missing object', answer(404, { details: { name: 'a' } }), ['isNotFound']],
     ['a missing kind', answer(404, {}), ['isNotFound', 'isCollectionMissing']],
     ['a conflict', answer(409, { reason: 'Conflict' }), ['isConflict']],
@@ -181,8 +181,8 @@ describe('the questions to an error', () => {
     ['an error of another kind', new Error('410 Gone'), []],
   ];
   for (const [name, error, expected] of cases) {
-    it(`${name}: ${expected.join(' and ') || 'none'}`, () => {
-      const yes = Object.entries(questions).filter(([, question]) => question(error));
+    it(`that hold for ${name}: ${expected.join(' and ') || 'none'}`, () => {
+      const yes = Object.entries(predicates).filter(([, predicate]) => predicate(error));
       assert.deepEqual(
         yes.map(([key]) => key),
         expected,

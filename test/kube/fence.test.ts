@@ -1,15 +1,15 @@
-// Who does not lead does not write.
+// A replica that does not lead does not write.
 import assert from 'node:assert/strict';
 import { isAborted } from '../../src/kube/errors.ts';
 import { fenced } from '../../src/kube/fence.ts';
 import type { Method } from '../../src/kube/http/transport.ts';
 import { ScriptedTransport } from './scripted-transport.ts';
 
-describe('the fence around what only the leader may write', () => {
+describe('fence', () => {
   const path = '/api/v1/namespaces/shop/configmaps/a';
 
   for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'] as const satisfies Method[]) {
-    it(`lets a ${method} pass as long as we lead, and asks at each`, async () => {
+    it(`lets each ${method} pass only while the replica leads`, async () => {
       const server = new ScriptedTransport();
       let leads = true;
       const transport = fenced(server, () => leads);
@@ -22,7 +22,7 @@ describe('the fence around what only the leader may write', () => {
     });
   }
 
-  it('lets a standby read and watch', async () => {
+  it('lets a replica that does not lead read and watch', async () => {
     const server = new ScriptedTransport();
     const transport = fenced(server, () => false);
     const read = transport.request({ method: 'GET', path });

@@ -1,20 +1,20 @@
-/** One Lease as the API server keeps it, behind a network that delays, loses and answers too late; hosts that pause. */
+/** Models a Lease on the API server behind a network that delays and loses messages, and hosts that pause. */
 import type { Clock, Random, Timer } from '../../src/util/clock.ts';
 import { ApiError } from '../../src/kube/errors.ts';
 import type { LeaderElectorOptions, Lease } from '../../src/kube/lease.ts';
 import type { CallOptions } from '../../src/kube/resource.ts';
 import type { VirtualClock } from '../support/virtual-clock.ts';
 
-/** A machine: clocks of its own, and a process that can be stopped and continued. */
+/** A machine with its own clocks, whose process can be paused and resumed. */
 export class Host implements Clock {
   readonly #base: VirtualClock;
   readonly #offset: number;
   readonly #late: (() => void)[] = [];
-  /** How far its wall clock was put forward or back, milliseconds. */
+  /** Change of the wall clock, milliseconds. */
   #jumped = 0;
   #paused = false;
 
-  /** @param offset of both of its clocks against the others', milliseconds */
+  /** @param offset difference of its clocks from the virtual clock, milliseconds */
   constructor(base: VirtualClock, offset: number) {
     this.#base = base;
     this.#offset = offset;
@@ -42,7 +42,7 @@ export class Host implements Clock {
     };
   }
 
-  /** Somebody sets its wall clock. */
+  /** Sets the wall clock. */
   jump(by: number): void {
     this.#jumped += by;
   }
@@ -58,7 +58,7 @@ export class Host implements Clock {
 }
 
 export interface Network {
-  /** Longest way of a request, and of its answer, milliseconds. */
+  /** Longest delay of a request, and of its answer, milliseconds. */
   latencyMs: number;
   /** Share of requests and of answers that are lost. */
   loss: number;
@@ -80,7 +80,7 @@ export class LeaseModel {
     this.#network = network;
   }
 
-  /** The Lease's client on a host. */
+  /** A client of the Lease on a host. */
   client(host: Host): Leases {
     const send = (method: string, options: CallOptions | undefined, commit: () => Lease) =>
       this.#send(host, method, options, commit);
@@ -113,7 +113,7 @@ export class LeaseModel {
     return this.lease;
   }
 
-  /** A request may be committed although its answer is lost, or comes after the caller gave up. */
+  /** Commits a request even if its answer is lost, or comes after the caller aborted it. */
   #send(host: Host, method: string, options: CallOptions | undefined, commit: () => Lease): Promise<Lease> {
     const { latencyMs, loss } = this.#network;
     const { promise, resolve, reject } = Promise.withResolvers<Lease>();
@@ -143,7 +143,7 @@ function refused(method: string, status: number, reason: string): ApiError {
   return new ApiError({ method, path: '/lease', status, reason, message: reason });
 }
 
-/** Numbers from a seed (mulberry32), so that a schedule can be replayed. */
+/** Random numbers from a seed (mulberry32), so that a schedule can be replayed. */
 export function seeded(seed: number): Random {
   let state = seed >>> 0;
   return () => {

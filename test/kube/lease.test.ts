@@ -1,4 +1,4 @@
-// Leader election on a virtual clock: never two leaders, and always one again.
+// Leader election on a virtual clock: never two leaders, and a new one after each failure.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { sleep } from '../../src/util/clock.ts';
@@ -12,20 +12,28 @@ const LEASE = 15_000;
 const RETRY = 2000;
 const WEEK = 7 * 24 * 3_600_000;
 
+interface ReplicaOptions {
+  readonly clock: VirtualClock;
+  readonly model: LeaseModel;
+  readonly random: () => number;
+  /** Difference of its clocks from the virtual clock, milliseconds. */
+  readonly offset?: number;
+}
+
 class Replica {
   readonly host: Host;
   readonly elector: LeaderElector;
   readonly errors: unknown[] = [];
   readonly leaders: string[] = [];
   slowPaths = 0;
-  /** Whether its work runs, and when that was told to stop, on the virtual clock. */
+  /** True while the replica's work runs; `stoppedAt` is when its signal was aborted, on the virtual clock. */
   working = false;
   stoppedAt: number | undefined;
   terms = 0;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
-  constructor(name: string, clock: VirtualClock, model: LeaseModel, random: () => number, offset = 0) {
+  constructor(name: string, { clock, model, random, offset = 0 }: ReplicaOptions) {
     this.host = new Host(clock, offset);
     this.elector = new LeaderElector({
       leases: model.client(this.host),
@@ -55,7 +63,7 @@ class Replica {
         this.stoppedAt = undefined;
         await new Promise((resolve) => term.addEventListener('abort', resolve));
         this.stoppedAt = clock.monotonic();
-        // What was begun takes a while to end.
+        // Work in progress takes a while to end.
         await sleep(this.host, 100);
         this.working = false;
       });
@@ -67,7 +75,7 @@ function setUp(names: readonly string[], network: Network = { latencyMs: 10, los
   const clock = new VirtualClock();
   const random = seeded(seed);
   const model = new LeaseModel(clock, random, network);
-  const replicas = names.map((name, i) => new Replica(name, clock, model, random, i * 3_600_000));
+  const replicas = names.map((name, i) => new Replica(name, { clock, model, random, offset: i * 3_600_000 }));
   const leading = () => replicas.filter(({ elector }) => elector.leading);
   const end = async () => {
     const stopped = Promise.all(replicas.map((replica) => replica.stop()));
@@ -79,7 +87,7 @@ function setUp(names: readonly string[], network: Network = { latencyMs: 10, los
 }
 
 describe('LeaderElector', () => {
-  it('never has two leaders, and soon one again when the faults end', async () => {
+  it('never has two leaders, and has one again soon after faults end', async () => {
     const run = async (seed: number, loss: number, latencyMs: number) => {
       const network = { loss, latencyMs };
       const { clock, replicas, leading, end } = setUp(['a', 'b', 'c'], network, seed);
@@ -110,7 +118,7 @@ describe('LeaderElector', () => {
     await fc.assert(fc.asyncProperty(fc.integer(), loss, latency, run), { numRuns: 150 });
   });
 
-  it('takes over from a leader that died, within the lease duration and a retry period', async () => {
+  it('replaces a leader that died, within the lease duration and a retry period', async () => {
     const { clock, replicas, leading, end } = setUp(['a', 'b']);
     await clock.advance(20_000);
     const [first] = leading();
@@ -129,7 +137,7 @@ describe('LeaderElector', () => {
     await end();
   });
 
-  it('hands over at once when it ends, after its work has', async () => {
+  it('releases the Lease as soon as the leader and its work have ended', async () => {
     const { clock, model, replicas, leading, end } = setUp(['a', 'b']);
     await clock.advance(5000);
     const [first] = leading();
@@ -147,7 +155,7 @@ describe('LeaderElector', () => {
     await end();
   });
 
-  it('tells its work to stop at the renew deadline when it can not renew', async () => {
+  it('aborts the work at the renew deadline if it can not renew', async () => {
     const network = { latencyMs: 10, loss: 0 };
     const { clock, replicas, end } = setUp(['a'], network);
     await clock.advance(5000);
@@ -163,7 +171,7 @@ describe('LeaderElector', () => {
     await end();
   });
 
-  it('renews every retry period with one request, and says nothing', async () => {
+  it('renews with one request in each retry period, without errors', async () => {
     const { clock, model, replicas, end } = setUp(['a']);
     await clock.advance(1000);
     const before = Number(model.lease?.metadata.resourceVersion);
@@ -174,7 +182,7 @@ describe('LeaderElector', () => {
     await end();
   });
 
-  it('keeps what others wrote on the Lease, and goes on when somebody touched it', async () => {
+  it('keeps fields that others wrote to the Lease, and continues to lead', async () => {
     const { clock, model, replicas, leading, end } = setUp(['a']);
     await clock.advance(1000);
     const lease = model.lease;
@@ -191,7 +199,7 @@ describe('LeaderElector', () => {
     await end();
   });
 
-  it('stops at once when somebody else holds the Lease', async () => {
+  it('stops at once if another replica holds the Lease', async () => {
     const { clock, model, replicas, leading, end } = setUp(['a']);
     await clock.advance(1000);
     const lease = model.lease;
@@ -205,7 +213,7 @@ describe('LeaderElector', () => {
     await end();
   });
 
-  it('gives the Lease back although it ends within a renewal whose answer it does not see', async () => {
+  it('releases the Lease although it ends during a renewal whose answer it does not see', async () => {
     const network = { latencyMs: 10, loss: 0 };
     const { clock, model, replicas, end } = setUp(['a'], network);
     await clock.advance(1000);
@@ -219,7 +227,7 @@ describe('LeaderElector', () => {
     await end();
   });
 
-  it('gives back nothing that somebody else has taken', async () => {
+  it('does not release a Lease that another replica has taken', async () => {
     const { clock, model, replicas, end } = setUp(['a']);
     await clock.advance(1000);
     const lease = model.lease;
@@ -233,7 +241,7 @@ describe('LeaderElector', () => {
     await end();
   });
 
-  it('leaves its time to a leader whose Lease was deleted by hand', async () => {
+  it('waits for the lease duration after a Lease was deleted by hand', async () => {
     const { clock, model, leading, end } = setUp(['a', 'b']);
     await clock.advance(20_000);
     const [first] = leading();
@@ -248,7 +256,7 @@ describe('LeaderElector', () => {
     await end();
   });
 
-  it('does not take a Lease from which somebody removed for how long it lasts', async () => {
+  it('does not take a Lease whose duration was removed by hand', async () => {
     const { clock, model, leading, end } = setUp(['a', 'b']);
     await clock.advance(20_000);
     const lease = model.lease;
@@ -264,7 +272,7 @@ describe('LeaderElector', () => {
     await end();
   });
 
-  it('says that it can not make the Lease where its namespace does not exist', async () => {
+  it('reports that it can not create the Lease if the namespace does not exist', async () => {
     const { clock, model, replicas, leading, end } = setUp(['a']);
     model.hasNamespace = false;
     await clock.advance(10_000);
@@ -275,7 +283,7 @@ describe('LeaderElector', () => {
     await end();
   });
 
-  it('counts the changes of holder', async () => {
+  it('counts changes of the holder in leaseTransitions', async () => {
     const { clock, model, leading, end } = setUp(['a', 'b']);
     await clock.advance(1000);
     assert.equal(model.lease?.spec?.leaseTransitions, 0);
@@ -287,7 +295,7 @@ describe('LeaderElector', () => {
     await end();
   });
 
-  it('passes on what its work throws, and gives the Lease back', async () => {
+  it('rejects with the error of its work, and releases the Lease', async () => {
     const clock = new VirtualClock();
     const model = new LeaseModel(clock, () => 0.5, { latencyMs: 0, loss: 0 });
     const host = new Host(clock, 0);
@@ -302,21 +310,21 @@ describe('LeaderElector', () => {
     assert.equal(model.lease?.spec?.holderIdentity, '');
   });
 
-  describe('refuses', () => {
+  describe('refuses options with', () => {
     const cases: [string, Partial<LeaderElectorOptions>, RegExp][] = [
       [
-        'a lease as short as the deadline',
+        'a lease duration as short as the renew deadline',
         { leaseDurationMs: 10_000 },
         /lease duration \(10000 ms\) must exceed the renew/,
       ],
       [
-        'a deadline close to the retry period',
+        'a renew deadline close to the retry period',
         { renewDeadlineMs: 2400 },
         /must exceed 1\.2 times the retry period/,
       ],
       ['no retry period', { retryPeriodMs: 0 }, /must be positive/],
-      ['what is not a number', { retryPeriodMs: Number.NaN }, /must be positive/],
-      ['fractions of a second', { leaseDurationMs: 15_500 }, /whole seconds/],
+      ['a retry period that is not a number', { retryPeriodMs: Number.NaN }, /must be positive/],
+      ['a lease duration with a fraction of a second', { leaseDurationMs: 15_500 }, /whole seconds/],
       ['no identity', { identity: '' }, /needs an identity/],
     ];
     for (const [name, change, message] of cases) {

@@ -1,4 +1,4 @@
-// What a Resource makes of answers that are no object: a proxy on the way may say anything with status 200.
+// A Resource and answers that are no objects: a proxy may answer anything with status 200.
 import assert from 'node:assert/strict';
 import type { KubeObject } from '../../src/api/meta.ts';
 import { classify } from '../../src/kube/errors.ts';
@@ -11,17 +11,17 @@ const FAILURE = { kind: 'Status', status: 'Failure' };
 const CALLS: Readonly<Record<string, (maps: Resource<KubeObject>) => Promise<unknown>>> = {
   get: (maps) => maps.get('a', 'shop'),
   list: (maps) => maps.list({ namespace: 'shop' }),
-  'list of everything': (maps) => maps.listAll(),
+  'list of all pages': (maps) => maps.listAll(),
   create: (maps) => maps.create(OBJECT),
   replace: (maps) => maps.replace(OBJECT),
   patch: (maps) => maps.patch('a', 'shop', {}),
   delete: (maps) => maps.delete('a', 'shop'),
 };
 
-describe('resource', () => {
+describe('Resource', () => {
   for (const [name, send] of Object.entries(CALLS)) {
     for (const answer of [null, [], 'ok', {}, { metadata: {} }, FAILURE]) {
-      it(`takes ${JSON.stringify(answer)} as the answer to a ${name} for a failure that may pass`, async () => {
+      it(`rejects the answer ${JSON.stringify(answer)} to a ${name} as a failure to retry`, async () => {
         const server = new ScriptedTransport();
         const kind = { group: '', version: 'v1', plural: 'configmaps', namespaced: true };
         const answered = send(new Resource<KubeObject>(server, kind));
@@ -36,7 +36,7 @@ describe('resource', () => {
     }
   }
 
-  it('does not follow the token of a page that leads to itself', async () => {
+  it('rejects a page whose continue token leads to the same page', async () => {
     const server = new ScriptedTransport();
     const kind = { group: '', version: 'v1', plural: 'configmaps', namespaced: true };
     const refused = assert.rejects(
@@ -51,7 +51,7 @@ describe('resource', () => {
     assert.deepEqual(await server.waiting(), []);
   });
 
-  it('takes a delete for done where a Status says so, or the object as it was last', async () => {
+  it('returns nothing from a delete that is answered with a Status or the last state of the object', async () => {
     for (const answer of [{ kind: 'Status', status: 'Success' }, OBJECT]) {
       const server = new ScriptedTransport();
       const kind = { group: '', version: 'v1', plural: 'configmaps', namespaced: true };

@@ -1,4 +1,4 @@
-/** Our own Transport interface with the test at the other end: it sees each call and decides what comes of it. */
+/** A Transport whose calls are answered by the test. */
 import { ApiError } from '../../src/kube/errors.ts';
 import type { Request, Transport, WatchRequest } from '../../src/kube/http/transport.ts';
 import { flush } from '../support/virtual-clock.ts';
@@ -14,12 +14,12 @@ export interface WatchCall {
   readonly kind: 'watch';
   readonly query: NonNullable<Request['query']>;
   readonly stallMs: number;
-  /** Whether the other side has ended it. */
+  /** True once the caller has ended the watch. */
   readonly closed: boolean;
-  /** The server accepts it; sending does so too. */
+  /** The server begins to answer; `send` implies it. */
   open(): void;
   send(...values: unknown[]): void;
-  /** The server ends the stream in order. */
+  /** The server ends the stream. */
   end(): void;
   fail(error: unknown): void;
 }
@@ -28,7 +28,7 @@ export class ScriptedTransport implements Transport {
   /** Calls that no test has taken yet. */
   readonly #calls: (ListCall | WatchCall)[] = [];
 
-  /** The next call, which must have been made by now. */
+  /** Takes the next call. @throws Error if there is none, or of another kind */
   async next<K extends 'list' | 'watch'>(kind: K): Promise<Extract<ListCall | WatchCall, { kind: K }>> {
     await flush();
     const call = this.#calls.shift();
@@ -36,7 +36,7 @@ export class ScriptedTransport implements Transport {
     return call as Extract<ListCall | WatchCall, { kind: K }>;
   }
 
-  /** Kinds of the calls that wait to be taken. */
+  /** Kinds of the calls that no test has taken yet. */
   async waiting(): Promise<string[]> {
     await flush();
     return this.#calls.map(({ kind }) => kind);

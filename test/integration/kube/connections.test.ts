@@ -1,4 +1,4 @@
-// How the transport reaches a real API server: proxies, names, authorities, and how many connections that takes.
+// The transport's connections to a real API server: proxies, server names, authorities, and their number.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -7,7 +7,7 @@ import type { ControlPlane } from '../../env/index.ts';
 import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { failure, Fixture, readNamespace as read } from './fixture.ts';
 
-describe('transport connects', () => {
+describe('transport connects to the API server', () => {
   let plane: ControlPlane;
   let fixture: Fixture;
 
@@ -47,11 +47,11 @@ describe('transport connects', () => {
     await read(transport);
     proxy.close();
     assert.ok(targets.length === 1 || targets.length === 2, `${targets.length} tunnels`);
-    // CONNECT, to an address of IPv4.
+    // CONNECT to an IPv4 address.
     assert.deepEqual(new Set(targets), new Set([`1 1 ${new URL(plane.server).port}`]));
   });
 
-  it('under the name that tls-server-name gives', async () => {
+  it('with the server name of tls-server-name', async () => {
     const named = (name: string) =>
       fixture.variant(plane.kubeconfig, ({ clusters }) => {
         for (const { cluster } of clusters) cluster['tls-server-name'] = name;
@@ -61,7 +61,7 @@ describe('transport connects', () => {
     assert.match(error.message, /Transport: .*elsewhere\.example/);
   });
 
-  it('only to a server whose certificate its authority signed, unless told not to look', async () => {
+  it('only if the authority signed its certificate, or verification is off', async () => {
     const insecure = (skip: boolean) =>
       fixture.variant(plane.kubeconfig, ({ clusters }) => {
         for (const { cluster } of clusters) {
@@ -74,7 +74,7 @@ describe('transport connects', () => {
     await read(fixture.transport(insecure(true)));
   });
 
-  it('through the proxy of its cluster entry', async () => {
+  it("through the proxy of the kubeconfig's cluster", async () => {
     const tunnels: string[] = [];
     const proxy = createServer();
     proxy.on('connect', (request, client) => {
@@ -101,11 +101,11 @@ describe('transport connects', () => {
     assert.ok(tunnels.length <= 2, `${tunnels.length} tunnels`);
   });
 
-  it('once for each request under way at a time, or little more', async () => {
+  it('with about one connection for each concurrent request', async () => {
     const proxy = await fixture.proxy(plane.server);
     const transport = fixture.transport(fixture.via(plane.kubeconfig, proxy.url));
     for (let i = 0; i < 50; i++) await read(transport);
-    // Up to twice as often as needed: the pool takes a connection as busy until just after its answer is there.
+    // Up to twice that number: the pool regards a connection as busy until shortly after its answer.
     assert.ok(proxy.accepted <= 2, `${proxy.accepted} connections`);
     for (let i = 0; i < 100; i++) await Promise.all(Array.from({ length: 8 }, () => read(transport)));
     assert.ok(proxy.accepted <= 16, `${proxy.accepted} connections`);

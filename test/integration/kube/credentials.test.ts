@@ -1,4 +1,4 @@
-// How the transport shows a real API server who it is: every way that a kubeconfig has.
+// The transport's authentication at a real API server, by every method of a kubeconfig.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import type { ControlPlane } from '../../env/index.ts';
@@ -34,13 +34,13 @@ describe('transport authenticates', () => {
   });
   afterEach(() => fixture.clean());
 
-  /** A kubeconfig of the shared plane with this user. */
+  /** Writes a kubeconfig of the shared control plane with this user. */
   const withUser = (user: Record<string, unknown>) =>
     fixture.variant(plane.kubeconfig, (config) => {
       for (const entry of config.users) entry.user = user;
     });
 
-  it('by a client certificate, embedded or in files', async () => {
+  it('with a client certificate, embedded or in files', async () => {
     await read(fixture.transport(plane.kubeconfig));
     const files = fixture.variant(plane.kubeconfig, ({ users, clusters }) => {
       const move = (from: Record<string, unknown>, field: string) => {
@@ -55,9 +55,9 @@ describe('transport authenticates', () => {
     await read(fixture.transport(files));
   });
 
-  it('by a token', () => read(fixture.transport(withUser({ token }))));
+  it('with a token', () => read(fixture.transport(withUser({ token }))));
 
-  it('by a token file whose token rotated, repeating the refused request once', async () => {
+  it('with a token file that rotated, repeating the rejected request once', async () => {
     fixture.write('token', 'expired\n');
     const transport = fixture.transport(withUser({ tokenFile: 'token', token: 'ignored' }));
     assert.equal((await failure(read(transport))).status, 401);
@@ -68,7 +68,7 @@ describe('transport authenticates', () => {
     assert.deepEqual(fixture.statuses(), [401, 200, 200]);
   });
 
-  it('a watch too, by a token file that rotated', async () => {
+  it('a watch with a token file that rotated', async () => {
     fixture.write('token', 'expired');
     const transport = fixture.transport(withUser({ tokenFile: 'token' }));
     await failure(read(transport));
@@ -87,7 +87,7 @@ describe('transport authenticates', () => {
     assert.deepEqual(fixture.statuses(), [401, 401, 200]);
   });
 
-  it('by an exec plugin, which runs once, and again when its token is refused', async () => {
+  it('with an exec plugin, which runs once, and again when its token is rejected', async () => {
     const script = `
       const { appendFileSync, existsSync, readFileSync } = require('node:fs');
       const directory = process.argv[2];
@@ -113,7 +113,7 @@ describe('transport authenticates', () => {
     assert.equal(runs().length, 2);
   });
 
-  it('by an exec plugin that gives a client certificate', async () => {
+  it('with a client certificate from an exec plugin', async () => {
     const { users } = JSON.parse(readFileSync(plane.kubeconfig, 'utf8')) as Kubeconfig;
     const { user } = users[0]!;
     const pem = (name: string) => Buffer.from(String(user[`${name}-data`]), 'base64').toString();
@@ -129,19 +129,19 @@ describe('transport authenticates', () => {
     await read(fixture.transport(withUser({ exec })));
   });
 
-  it('by the token of an OIDC provider', async () => {
+  it('with the token of an OIDC provider', async () => {
     // The API server's own tokens are JWTs with an expiry, as an OIDC provider's are.
     const provider = { name: 'oidc', config: { 'id-token': token, 'client-id': 'operator' } };
     await read(fixture.transport(withUser({ 'auth-provider': provider })));
   });
 
-  it('and says which plugin is missing', async () => {
+  it('or names the exec plugin that is missing', async () => {
     const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: 'no-such-plugin' };
     const error = await failure(read(fixture.transport(withUser({ exec }))));
     assert.match(error.message, /GET .*default: Credentials: .*no-such-plugin.*ENOENT/);
   });
 
-  it('as somebody else, with groups', async () => {
+  it('with impersonation of a user and groups', async () => {
     const impersonating = fixture.variant(plane.kubeconfig, ({ users }) => {
       for (const { user } of users) Object.assign(user, { as: 'jane', 'as-groups': ['team-a', 'team-b'] });
     });

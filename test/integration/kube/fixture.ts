@@ -1,4 +1,4 @@
-/** What the tests of src/kube share: kubeconfigs in variants, transports that are closed, small waits. */
+/** Helpers of the tests of src/kube: variants of kubeconfigs, transports, proxies, waits. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ export interface ConfigMap extends KubeObject {
   readonly data?: Readonly<Record<string, string>>;
 }
 
-/** A scratch directory, transports and proxies, all of which `clean` takes away. */
+/** A scratch directory, transports and proxies, which `clean` removes and closes. */
 export class Fixture {
   readonly directory = mkdtempSync(join(tmpdir(), 'kube-test-'));
   readonly requests: RequestInfo[] = [];
@@ -39,14 +39,14 @@ export class Fixture {
     return this.path(name);
   }
 
-  /** A copy of the kubeconfig `from`, changed by `change`; its path. */
+  /** Writes a copy of the kubeconfig `from`, changed by `change`, and returns its path. */
   variant(from: string, change: (config: Kubeconfig) => void): string {
     const config = JSON.parse(readFileSync(from, 'utf8')) as Kubeconfig;
     change(config);
     return this.write(`kubeconfig-${Math.random().toString(36).slice(2)}`, JSON.stringify(config));
   }
 
-  /** The same with another server address. */
+  /** Writes a copy of the kubeconfig with another server, and returns its path. */
   via(from: string, server: string): string {
     return this.variant(from, (config) => {
       for (const { cluster } of config.clusters) cluster['server'] = server;
@@ -64,7 +64,7 @@ export class Fixture {
     return transport;
   }
 
-  /** A proxy before `server`. */
+  /** Starts a proxy in front of `server`. */
   async proxy(server: string): Promise<TcpProxy> {
     const proxy = await TcpProxy.start(server);
     this.#proxies.push(proxy);
@@ -87,12 +87,12 @@ export function namespaces(transport: Transport): Resource<KubeObject> {
   return new Resource(transport, { group: '', version: 'v1', plural: 'namespaces', namespaced: false });
 }
 
-/** A request that every user may make; resolves its answer. */
+/** Sends a request that every user may send. */
 export function readNamespace(transport: Transport): Promise<KubeObject> {
   return namespaces(transport).get('default');
 }
 
-/** The error with which a request fails: an ApiError of one line. @throws if the request succeeds */
+/** Resolves with the error of a request, an ApiError of one line. @throws if the request succeeds */
 export async function failure(pending: Promise<unknown>): Promise<ApiError> {
   return pending.then(
     () => assert.fail('it succeeded'),

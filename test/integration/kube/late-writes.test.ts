@@ -1,6 +1,6 @@
 /**
- * What becomes of a write that hangs in the API server when nobody waits for it any more: there, in a webhook that
- * accepts connections and never answers, and that is ignored after two seconds.
+ * A write that hangs in the API server after its client has given up. It hangs in a webhook that accepts connections and
+ * never answers, and whose failure is ignored after two seconds.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -75,7 +75,7 @@ describe('a write that hangs in the API server', function () {
     await fixture.clean();
   });
 
-  /** Whether it is there once another one, which was sent after it, has gone through the same. */
+  /** True if the object exists once a later write has passed the same webhook. */
   const isThereAfterAll = async (name: string): Promise<boolean> => {
     await configMaps(admin).create(configMap(NAMESPACE, `after-${name}`));
     const { items } = await configMaps(admin).list({ namespace: NAMESPACE });
@@ -83,7 +83,7 @@ describe('a write that hangs in the API server', function () {
     return items.some(({ metadata }) => metadata.name === name);
   };
 
-  it('is dropped once its sender has closed the connection', async () => {
+  it('is dropped when its client closes the connection', async () => {
     const abort = new AbortController();
     const asked = sockets.size;
     const sent = configMaps(admin).create(configMap(NAMESPACE, 'given-up'), { signal: abort.signal });
@@ -94,14 +94,14 @@ describe('a write that hangs in the API server', function () {
     assert.equal(await isThereAfterAll('given-up'), false);
   });
 
-  it('is dropped after the time that is sent with it, though its sender waits on', async () => {
+  it('is dropped after its timeout parameter, although its client still waits', async () => {
     const sent = admin.request({
       method: 'POST',
       path: `/api/v1/namespaces/${NAMESPACE}/configmaps`,
       query: { timeout: '1s' },
       body: configMap(NAMESPACE, 'timed'),
     });
-    // The server says so (504), or closes the connection where its handler does not give way.
+    // The server answers 504, or closes the connection if its handler does not return.
     await assert.rejects(
       sent,
       (error) => error instanceof ApiError && (error.status === 504 || error.reason === 'Transport'),

@@ -1,4 +1,4 @@
-// Two electors and a Lease on a real API server.
+// Two replicas and a Lease on a real API server.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { systemClock } from '../../../src/util/clock.ts';
@@ -11,11 +11,11 @@ import type { ControlPlane } from '../../env/index.ts';
 import { Fixture, namespaces, until } from './fixture.ts';
 
 const NAMESPACE = 'kube-lease';
-/** What a busy machine may take longer, in milliseconds; less than waiting for a Lease to run out would. */
+/** Tolerance for a busy machine, milliseconds; less than the time in which a Lease expires. */
 const SLACK = 1500;
 const TIMES = { leaseDurationMs: 2000, renewDeadlineMs: 1200, retryPeriodMs: 300 };
 
-describe('leader election', () => {
+describe('LeaderElector on a real API server', () => {
   let plane: ControlPlane;
   let fixture: Fixture;
   let admin: Transport;
@@ -38,7 +38,7 @@ describe('leader election', () => {
     await fixture.clean();
   });
 
-  /** An elector that runs for one term. */
+  /** Starts a replica that runs for one term. */
   const campaign = (name: string, identity: string, transport: Transport) => {
     const elector = new LeaderElector({
       ...TIMES,
@@ -62,7 +62,7 @@ describe('leader election', () => {
     return state;
   };
 
-  it('fails over within the lease duration and a retry period when the leader is cut off', async () => {
+  it('fails over within the lease duration and a retry period when the leader loses its connection', async () => {
     const proxy = await fixture.proxy(plane.server);
     const first = campaign('cut-off', 'first', fixture.transport(fixture.via(plane.kubeconfig, proxy.url)));
     await until('the first leads', () => first.elector.leading);
@@ -82,7 +82,7 @@ describe('leader election', () => {
     assert.deepEqual([lease.spec?.holderIdentity, lease.spec?.leaseTransitions], ['second', 1]);
   });
 
-  it('hands over within a retry period when the leader ends', async () => {
+  it('fails over within a retry period when the leader ends', async () => {
     const first = campaign('handed-over', 'first', admin);
     await until('the first leads', () => first.elector.leading);
     const second = campaign('handed-over', 'second', admin);
@@ -93,7 +93,7 @@ describe('leader election', () => {
     assert.ok(performance.now() - since < TIMES.retryPeriodMs + SLACK);
   });
 
-  it('goes on although its connections are reset again and again', async () => {
+  it('continues to lead while its connections are reset repeatedly', async () => {
     const proxy = await fixture.proxy(plane.server);
     const leader = campaign('reset', 'only', fixture.transport(fixture.via(plane.kubeconfig, proxy.url)));
     await until('it leads', () => leader.elector.leading);

@@ -1,4 +1,4 @@
-// The reflector against a real API server, through what happens to servers, networks and permissions.
+// A reflector on a real API server, and failures of servers, networks and permissions.
 import assert from 'node:assert/strict';
 import { systemClock } from '../../../src/util/clock.ts';
 import { ApiError } from '../../../src/kube/errors.ts';
@@ -28,7 +28,7 @@ function project(raw: object): Item {
   return { key: namespace === undefined ? name : `${namespace}/${name}`, uid, resourceVersion };
 }
 
-/** A reflector into a store, with what it reported. */
+/** A reflector with its store, lists and errors. */
 class Follower {
   readonly store = new Store<Item>();
   readonly errors: unknown[] = [];
@@ -63,7 +63,7 @@ class Follower {
   }
 }
 
-describe('reflector', () => {
+describe('Reflector on a real API server', () => {
   let plane: ControlPlane;
   let fixture: Fixture;
   let admin: Transport;
@@ -90,7 +90,7 @@ describe('reflector', () => {
     await fixture.clean();
   });
 
-  it('follows namespaces through creation, change and deletion', async () => {
+  it('delivers created, changed and deleted namespaces', async () => {
     const { store, reflector, lists } = follow(admin, '/api/v1/namespaces');
     await reflector.synced;
     assert.equal(lists[0]?.how, 'streamed');
@@ -114,7 +114,7 @@ describe('reflector', () => {
     await until('its end is seen', () => store.get(name) === undefined);
   });
 
-  it('reads more than a page, streamed and paged, to the same contents', async () => {
+  it('reads the same contents streamed and in several pages', async () => {
     const maps = configMaps(admin);
     const created = 1100;
     let next = 0;
@@ -142,7 +142,7 @@ describe('reflector', () => {
     await until('here too', () => paged.store.size < 10);
   });
 
-  it('waits for a CRD, and follows its objects once it is there', async () => {
+  it('waits for a CRD, and then delivers its objects', async () => {
     const group = 'kube-reflector.example.com';
     const widgets = { group, version: 'v1', plural: 'widgets', namespaced: false };
     const { store, reflector, errors } = follow(admin, `/apis/${group}/v1/widgets`);
@@ -192,7 +192,7 @@ describe('reflector', () => {
     await reflector.synced;
   });
 
-  it('resumes where it was after its connection was reset, without a list', async () => {
+  it('resumes without a list after its connection was reset', async () => {
     const proxy = await fixture.proxy(plane.server);
     const transport = fixture.transport(fixture.via(plane.kubeconfig, proxy.url));
     const { store, reflector, errors, lists } = follow(transport, path);
@@ -206,7 +206,7 @@ describe('reflector', () => {
     await until('it is gone', () => store.get(`${NAMESPACE}/while-away`) === undefined);
   });
 
-  it('is not blind for longer than its stall limit on a connection that died silently', async () => {
+  it('recovers within stallMs from a connection that died silently', async () => {
     const proxy = await fixture.proxy(plane.server);
     const transport = fixture.transport(fixture.via(plane.kubeconfig, proxy.url));
     const { store, reflector, errors } = follow(transport, path, { stallMs: 1000 });
@@ -220,7 +220,7 @@ describe('reflector', () => {
     await configMaps(admin).delete('unseen', NAMESPACE);
   });
 
-  it('catches up although every connection is cut after a few bytes, once that ends', async () => {
+  it('catches up after a time in which every connection broke after a few bytes', async () => {
     const proxy = await fixture.proxy(plane.server);
     const transport = fixture.transport(fixture.via(plane.kubeconfig, proxy.url));
     await configMaps(admin).create(configMap(NAMESPACE, 'cut', { text: 'é'.repeat(3000) }));
@@ -234,7 +234,7 @@ describe('reflector', () => {
     await configMaps(admin).delete('cut', NAMESPACE);
   });
 
-  it('goes on through restarts of the API server and of etcd, ending with the same contents', async function () {
+  it("has the server's contents after restarts of the API server and etcd", async function () {
     this.timeout(40_000);
     const own = await startControlPlane();
     try {
@@ -266,12 +266,12 @@ describe('reflector', () => {
   });
 });
 
-/** The same server as one that does not stream lists. */
+/** A transport that refuses to stream lists. */
 function withoutStreams(transport: Transport): Transport {
   return {
     request: (request) => transport.request(request),
     watch: (request) => {
-      // What a server without the feature gate answers.
+      // The answer of a server without the feature gate.
       const query = {
         ...request.query,
         ...(request.query?.['sendInitialEvents'] ? { resourceVersionMatch: 'Exact' } : {}),

@@ -1,4 +1,4 @@
-// Requests for one kind, answered by a real API server.
+// Requests for objects of one kind on a real API server.
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { SharedPolicy } from '../../../src/cluster-state/policies/content-pool.ts';
@@ -21,7 +21,7 @@ import type { ConfigMap } from './fixture.ts';
 
 const NAMESPACE = 'kube-resource';
 
-describe('resource', () => {
+describe('Resource on a real API server', () => {
   let fixture: Fixture;
   let admin: Transport;
   let maps: Resource<ConfigMap>;
@@ -55,7 +55,7 @@ describe('resource', () => {
     assert.ok(isNotFound(await rejected(maps.get('life', NAMESPACE))));
   });
 
-  it('compares what a policy says that is known, and parses it no more', async () => {
+  it('does not parse the known content of a policy again', async () => {
     const policies = new Resource<NetworkPolicy>(admin, NETWORK_POLICIES);
     const { parse, project } = new PolicyStore();
     const write = async (name: string) => {
@@ -96,7 +96,7 @@ describe('resource', () => {
     assert.deepEqual(names.sort(), ['first', 'second', 'third']);
   });
 
-  it('signs its writes', async () => {
+  it('records its field manager with each write', async () => {
     const { metadata } = await maps.create(configMap(NAMESPACE, 'signed', { a: '1' }));
     assert.deepEqual(
       metadata.managedFields?.map(({ manager }) => manager),
@@ -104,14 +104,14 @@ describe('resource', () => {
     );
   });
 
-  it('is told of fields that the server does not know', async () => {
+  it('fails if an object has unknown fields', async () => {
     const unknown = { ...configMap(NAMESPACE, 'unknown'), dta: {} };
     const error = await rejected(maps.create(unknown));
     assert.match(String(error), /strict decoding error: unknown field "dta"/);
     assert.equal(classify(error), 'stalled');
   });
 
-  it('loses to whoever wrote first', async () => {
+  it('fails with a write conflict if another client wrote first', async () => {
     const created = await maps.create(configMap(NAMESPACE, 'race'));
     await maps.replace({ ...created, data: { winner: 'yes' } });
     assert.ok(isConflict(await rejected(maps.replace({ ...created, data: {} }))));
@@ -128,14 +128,14 @@ describe('resource', () => {
     assert.deepEqual((await maps.get('race', NAMESPACE)).data, { winner: 'yes' });
   });
 
-  it('never replaces without saying what', async () => {
+  it('never replaces an object without a resourceVersion', async () => {
     assert.match(
       String(await rejected(maps.replace(configMap(NAMESPACE, 'race')))),
       /without a resourceVersion/,
     );
   });
 
-  it('says of an object with a finalizer that it is still there', async () => {
+  it('returns an object that a finalizer keeps from a delete', async () => {
     const object = configMap(NAMESPACE, 'held');
     await maps.create({ ...object, metadata: { ...object.metadata, finalizers: ['example.com/hold'] } });
     const left = await maps.delete('held', NAMESPACE);
@@ -144,7 +144,7 @@ describe('resource', () => {
     assert.ok(isNotFound(await rejected(maps.get('held', NAMESPACE))));
   });
 
-  it('tells a missing kind from a missing object', async () => {
+  it('distinguishes a missing kind from a missing object', async () => {
     const gadgets = new Resource(admin, {
       group: 'no.such.group',
       version: 'v1',
@@ -162,7 +162,7 @@ describe('resource', () => {
     );
   });
 
-  it('recognises a namespace that is being deleted', async () => {
+  it('recognises the refusal of a terminating namespace', async () => {
     const name = `${NAMESPACE}-ending`;
     await namespaces(admin).create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
     const held = configMap(name, 'held');
@@ -173,7 +173,7 @@ describe('resource', () => {
     await maps.patch('held', name, { metadata: { finalizers: null } });
   });
 
-  it('keeps every name in its place in the path', async () => {
+  it('encodes every name as one segment of the path', async () => {
     for (const name of ['', '.', '..']) {
       assert.match(String(await rejected(maps.get(name, NAMESPACE))), /not the name of an object/);
     }
@@ -182,7 +182,7 @@ describe('resource', () => {
     assert.match(String(await rejected(maps.get('x'))), /a namespace is needed/);
   });
 
-  it('selects by labels', async () => {
+  it('lists objects by label selector', async () => {
     const object = configMap(NAMESPACE, 'labelled');
     await maps.create({ ...object, metadata: { ...object.metadata, labels: { 'a.b/c': 'd' } } });
     const { items } = await maps.list({ namespace: NAMESPACE, labelSelector: 'a.b/c in (d,e)' });

@@ -1,4 +1,4 @@
-/** A TCP proxy between a client and the API server, for what networks do: break, fall silent, cut at any byte. */
+/** A TCP proxy in front of the API server that breaks, silences and cuts connections. */
 import { connect, createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 
@@ -25,19 +25,19 @@ export class TcpProxy {
     return proxy;
   }
 
-  /** The server's URL by way of this proxy. */
+  /** The server's URL through this proxy. */
   get url(): string {
     const address = this.#listener.address();
     if (address === null || typeof address === 'string') throw new Error('not listening');
     return `https://127.0.0.1:${address.port}`;
   }
 
-  /** How many connections were made since the start. */
+  /** Connections since the start. */
   get accepted(): number {
     return this.#accepted;
   }
 
-  /** How many are open. */
+  /** Open connections. */
   get open(): number {
     return this.#pairs.size;
   }
@@ -47,7 +47,7 @@ export class TcpProxy {
     for (const { client } of this.#pairs) client.resetAndDestroy();
   }
 
-  /** Open connections stay open, but nothing passes on them ever again, as when a node on the way went away. */
+  /** Keeps connections open but passes nothing on them any more, as if a node on the path had vanished. */
   silence(): void {
     for (const { client, server } of this.#pairs) {
       client.unpipe(server);
@@ -57,12 +57,12 @@ export class TcpProxy {
     }
   }
 
-  /** From now on, connections are reset after so many bytes of answers; undefined: not at all. */
+  /** Resets further connections after so many bytes of answers; undefined stops that. */
   cutAfter(bytes: number | undefined): void {
     this.#cutAfter = bytes;
   }
 
-  /** Ends it; a second time does nothing. */
+  /** Closes the proxy. No effect the second time. */
   async stop(): Promise<void> {
     if (!this.#listener.listening) return;
     const closed = new Promise<void>((resolve) => this.#listener.close(() => resolve()));

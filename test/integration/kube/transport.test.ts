@@ -1,4 +1,4 @@
-// Requests of the transport that fail at a real API server: nobody listens, deadlines, signals, broken connections.
+// Requests that fail on a real API server: no listener, deadlines, signals, broken connections.
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '../../../src/util/clock.ts';
@@ -6,7 +6,7 @@ import type { ControlPlane } from '../../env/index.ts';
 import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { configMap, configMaps, failure, Fixture, namespaces, readNamespace as read } from './fixture.ts';
 
-describe('a request of the transport', () => {
+describe('a request on a real API server', () => {
   let plane: ControlPlane;
   let fixture: Fixture;
 
@@ -19,7 +19,7 @@ describe('a request of the transport', () => {
   afterEach(() => fixture.clean());
 
   describe('fails', () => {
-    it('in one line where nobody listens', async () => {
+    it('with a message of one line if no server listens', async () => {
       const proxy = await fixture.proxy(plane.server);
       const transport = fixture.transport(fixture.via(plane.kubeconfig, proxy.url));
       await proxy.stop();
@@ -28,7 +28,7 @@ describe('a request of the transport', () => {
       assert.deepEqual(fixture.statuses(), ['<error>']);
     });
 
-    it('at the deadline, and does not use connections that may be as dead again', async () => {
+    it('at the deadline, and later requests use new connections', async () => {
       const proxy = await fixture.proxy(plane.server);
       const transport = fixture.transport(fixture.via(plane.kubeconfig, proxy.url), { timeoutMs: 300 });
       await Promise.all(Array.from({ length: 4 }, () => read(transport)));
@@ -40,7 +40,7 @@ describe('a request of the transport', () => {
       await Promise.all(Array.from({ length: 4 }, () => read(transport)));
     });
 
-    it('when its signal is aborted, before or meanwhile', async () => {
+    it('when its signal is aborted, before or during the request', async () => {
       const transport = fixture.transport(plane.kubeconfig);
       const signal = AbortSignal.abort();
       const aborted = failure(namespaces(transport).get('default', undefined, { signal }));
@@ -51,7 +51,7 @@ describe('a request of the transport', () => {
       assert.equal((await pending).reason, 'Aborted');
     });
 
-    it('when the connection breaks at any byte of the answer', async () => {
+    it('if the connection breaks at any byte of the answer', async () => {
       const proxy = await fixture.proxy(plane.server);
       const kubeconfig = fixture.via(plane.kubeconfig, proxy.url);
       for (const bytes of [1, 700, 2500, 3500, 4200]) {
@@ -63,7 +63,7 @@ describe('a request of the transport', () => {
       }
     });
 
-    it('with what the server says of a bad object', async () => {
+    it("with the server's message about an invalid object", async () => {
       const maps = configMaps(fixture.transport(plane.kubeconfig));
       const error = await failure(maps.create(configMap('default', 'Not_A_Name')));
       assert.deepEqual([error.status, error.reason], [422, 'Invalid']);
@@ -71,7 +71,7 @@ describe('a request of the transport', () => {
     });
   });
 
-  it('runs its deadlines on the clock that it is given', async () => {
+  it('uses the injected clock for its deadline', async () => {
     let fire = () => {};
     const clock = {
       ...systemClock,

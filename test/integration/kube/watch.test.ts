@@ -1,4 +1,4 @@
-// A watch of the transport on a real API server: long lines, silence, and its end.
+// A watch on a real API server: long lines, silence, and its end.
 import assert from 'node:assert/strict';
 import type { Transport } from '../../../src/kube/http/transport.ts';
 import type { ControlPlane } from '../../env/index.ts';
@@ -6,7 +6,7 @@ import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { Sandbox } from '../../support/cluster.ts';
 import { configMap, configMaps, failure, Fixture, readNamespace as read, until } from './fixture.ts';
 
-describe('a watch of the transport', () => {
+describe('a watch on a real API server', () => {
   let plane: ControlPlane;
   let box: Sandbox;
   let fixture: Fixture;
@@ -27,7 +27,7 @@ describe('a watch of the transport', () => {
 
   const query = { watch: true, fieldSelector: 'metadata.name=long' };
 
-  it('carries a line of 1 MB, and characters of several bytes', async () => {
+  it('yields a line of 1 MB, and characters of several bytes', async () => {
     const transport = fixture.transport(plane.kubeconfig);
     const text = 'ж✓😀'.repeat(100_000);
     await configMaps(transport).create(configMap(namespace, 'long', { text }));
@@ -38,7 +38,7 @@ describe('a watch of the transport', () => {
     }
   });
 
-  it('fails as Stalled when nothing comes', async () => {
+  it('fails as Stalled after a silence', async () => {
     const proxy = await fixture.proxy(plane.server);
     const transport = fixture.transport(fixture.via(plane.kubeconfig, proxy.url));
     const error = await failure(
@@ -47,7 +47,7 @@ describe('a watch of the transport', () => {
     assert.equal(error.reason, 'Stalled', error.message);
   });
 
-  it('ends as Aborted by its signal and by closing, and leaves no connection behind', async () => {
+  it('fails as Aborted when its signal is aborted or the transport closed, and leaves no connection open', async () => {
     const proxy = await fixture.proxy(plane.server);
     const transport = fixture.transport(fixture.via(plane.kubeconfig, proxy.url));
     const stop = new AbortController();

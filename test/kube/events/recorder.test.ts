@@ -15,7 +15,7 @@ function failure(status: number, reason: string): ApiError {
   return new ApiError({ status, reason, message: 'no', method: 'POST', path: '/events' });
 }
 
-/** What the API server was asked, on a clock that stands still; each answer may be replaced by an error. */
+/** Records the requests of a recorder on a virtual clock. `answer` may throw an error as the API server's answer. */
 class Sink {
   readonly clock = new VirtualClock();
   readonly created: KubeEvent[] = [];
@@ -68,8 +68,8 @@ function occurrence(part: Partial<Occurrence> & { uid?: string } = {}): Occurren
   };
 }
 
-describe('the recorder of Events', () => {
-  it('tells of ten thousand namespaces at once in one Event, with their number and the first names', async () => {
+describe('EventRecorder', () => {
+  it('reports ten thousand namespaces at once in one Event, with their number and the first names', async () => {
     const sink = new Sink();
     for (let index = 0; index < 10_000; index += 1) {
       sink.recorder.record(
@@ -97,7 +97,7 @@ describe('the recorder of Events', () => {
     assert.deepEqual(sink.patched, []);
   });
 
-  it('tells of them in a handful where they take a minute, and misses none', async () => {
+  it('reports all occurrences of a minute in a few Events', async () => {
     const sink = new Sink();
     for (let index = 0; index < 600; index += 1) {
       sink.recorder.record(occurrence({ subject: `ns-${index}`, amounts: { changed: 1 } }));
@@ -112,7 +112,7 @@ describe('the recorder of Events', () => {
     );
   });
 
-  it('waits longer from one to the next, up to five minutes', async () => {
+  it('doubles the time between Events of a group, up to five minutes', async () => {
     const sink = new Sink();
     for (let seconds = 0; seconds < 3600; seconds += 1) {
       sink.recorder.record(occurrence({ subject: `ns-${seconds}` }));
@@ -123,7 +123,7 @@ describe('the recorder of Events', () => {
     assert.deepEqual(gaps.slice(0, 10), [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
   });
 
-  it('tells again within a second what comes after six quiet minutes', async () => {
+  it('reports an occurrence within a second again after six minutes without any', async () => {
     const sink = new Sink();
     for (let times = 0; times < 3; times += 1) {
       sink.recorder.record(occurrence({ subject: `ns-${times}` }));
@@ -138,7 +138,7 @@ describe('the recorder of Events', () => {
     assert.equal(sink.created.length, 1);
   });
 
-  it('continues the series of an Event that says the same, and begins another where the words differ', async () => {
+  it('continues the series of an Event with the same note, and creates another for a different note', async () => {
     const sink = new Sink();
     const again = async (subject: string) => {
       sink.recorder.record(occurrence({ subject }));
@@ -162,7 +162,7 @@ describe('the recorder of Events', () => {
     assert.deepEqual(sink.results, ['created', 'continued', 'continued', 'created', 'continued']);
   });
 
-  it('begins a new series when the Event has expired, or is half an hour old', async () => {
+  it('creates another Event if the last one has expired, or is half an hour old', async () => {
     const sink = new Sink();
     sink.recorder.record(occurrence());
     await sink.clock.advance(MINUTE);
@@ -181,7 +181,7 @@ describe('the recorder of Events', () => {
     assert.deepEqual(sink.errors, []);
   });
 
-  it('holds all Events about one object to a rate, and tells later what had to wait', async () => {
+  it('limits the rate of Events about one object, and reports delayed occurrences later', async () => {
     const sink = new Sink();
     for (let index = 0; index < 40; index += 1) {
       sink.recorder.record(occurrence({ reason: `Reason${index}` }));
@@ -196,7 +196,7 @@ describe('the recorder of Events', () => {
     assert.equal(about('u1'), 40);
   });
 
-  it('remembers a bounded number of kinds, and prefers those with something to tell', async () => {
+  it('remembers a bounded number of groups, and forgets idle ones first', async () => {
     const sink = new Sink();
     const some = (from: number, to: number) => {
       for (let index = from; index < to; index += 1) sink.recorder.record(occurrence({ uid: `u${index}` }));
@@ -212,7 +212,7 @@ describe('the recorder of Events', () => {
     assert.equal(sink.created.length, 1100);
   });
 
-  it('goes on trying while the API server is away, and gathers meanwhile', async () => {
+  it('retries while the API server is away, and collects further occurrences', async () => {
     const sink = new Sink();
     sink.answer = () => {
       throw failure(0, 'Transport');
@@ -230,7 +230,7 @@ describe('the recorder of Events', () => {
     );
   });
 
-  it('takes back what is over before it was told, and tells it the next time', async () => {
+  it('withdraws occurrences that were not reported yet, and reports later ones', async () => {
     const sink = new Sink();
     const lasting = (subject: string) => sink.recorder.record(occurrence({ subject, delayMs: 5000 }));
     lasting('a');
@@ -250,7 +250,7 @@ describe('the recorder of Events', () => {
     assert.equal(sink.recorder.size, 0);
   });
 
-  it('gives up what could not be told for two minutes', async () => {
+  it('drops occurrences that could not be reported for two minutes', async () => {
     const sink = new Sink();
     sink.answer = () => {
       throw failure(503, 'ServiceUnavailable');
@@ -261,7 +261,7 @@ describe('the recorder of Events', () => {
     assert.deepEqual(sink.results, ['dropped']);
   });
 
-  it('does not repeat what the API server refuses', async () => {
+  it('does not repeat an Event that the API server refuses', async () => {
     const sink = new Sink();
     sink.answer = () => {
       throw failure(403, 'Forbidden');
@@ -272,7 +272,7 @@ describe('the recorder of Events', () => {
     assert.deepEqual(sink.results, ['dropped']);
   });
 
-  it('is silent about what is not its to tell, as when it does not lead', async () => {
+  it('drops occurrences without an error if the replica does not lead', async () => {
     const sink = new Sink();
     sink.answer = () => {
       throw failure(0, 'Aborted');
@@ -282,7 +282,7 @@ describe('the recorder of Events', () => {
     assert.deepEqual([sink.errors, sink.results], [[], ['dropped']]);
   });
 
-  it('tells at the end what is gathered, and nothing any more', async () => {
+  it('reports collected occurrences when it is closed, and none afterwards', async () => {
     const sink = new Sink();
     sink.recorder.record(occurrence({ subject: 'a' }));
     sink.recorder.record(occurrence({ subject: 'b', reason: 'Enforced' }));
@@ -296,7 +296,7 @@ describe('the recorder of Events', () => {
     assert.equal(sink.created.length, 2);
   });
 
-  it('ends within two seconds where the API server does not answer', async () => {
+  it('closes within two seconds if the API server does not answer', async () => {
     const sink = new Sink({
       events: {
         create: () => new Promise<never>(() => {}),

@@ -1,4 +1,4 @@
-// What becomes of credentials over time: renewed in the background, kept where a renewal fails or never ends.
+// Credentials over time: they are renewed in the background, and kept if a renewal fails or never ends.
 import assert from 'node:assert/strict';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { ClusterConfig } from '../../../src/kube/config.ts';
@@ -7,7 +7,7 @@ import { flush, VirtualClock } from '../../support/virtual-clock.ts';
 
 type Options = { headers?: Record<string, string> };
 
-/** A kubeconfig whose user is asked by `ask`; `loads` counts how often its files are read. */
+/** A kubeconfig whose credentials come from `ask`; `loads` counts how often its files are read. */
 class Config implements ClusterConfig {
   readonly source = 'test';
   readonly context = 'test';
@@ -31,7 +31,7 @@ class Config implements ClusterConfig {
   }
 }
 
-describe('credentials', () => {
+describe('CredentialSource', () => {
   let config: Config;
   let clock: VirtualClock;
   let source: CredentialSource;
@@ -43,7 +43,7 @@ describe('credentials', () => {
 
   const token = async () => (await source.get()).headers[1];
 
-  it('are had once for many requests, and anew in the background after ten seconds', async () => {
+  it('obtains credentials once for many requests, and renews them in the background after ten seconds', async () => {
     await Promise.all([token(), token()]);
     await clock.advance(9_000);
     assert.equal(await token(), 'Bearer first');
@@ -55,14 +55,14 @@ describe('credentials', () => {
     assert.equal(await token(), 'Bearer second');
   });
 
-  it('are waited for after a minute without any request', async () => {
+  it('makes a request wait for the renewal after a minute without requests', async () => {
     await token();
     config.ask = async () => 'second';
     await clock.advance(60_000);
     assert.equal(await token(), 'Bearer second');
   });
 
-  it('stay in use where a renewal fails, and are there once it does not', async () => {
+  it('keeps the credentials if a renewal fails, and replaces them when it succeeds', async () => {
     await token();
     config.ask = () => Promise.reject(new Error('the provider is away'));
     await clock.advance(60_000);
@@ -72,7 +72,7 @@ describe('credentials', () => {
     assert.equal(await token(), 'Bearer second');
   });
 
-  it('stay in use where a renewal never ends, and are asked for again', async () => {
+  it('keeps the credentials if a renewal never ends, and starts another one', async () => {
     await token();
     config.ask = () => new Promise(() => {});
     await clock.advance(60_000);
@@ -85,7 +85,7 @@ describe('credentials', () => {
     assert.equal(await token(), 'Bearer second');
   });
 
-  it('that are asked for in vain at the start fail after a while, and are asked for again', async () => {
+  it('fails after a while if the first credentials never come, and tries again', async () => {
     config.ask = () => new Promise(() => {});
     const waiting = assert.rejects(
       token(),
@@ -97,7 +97,7 @@ describe('credentials', () => {
     assert.equal(await token(), 'Bearer second');
   });
 
-  it('that were refused are had anew from the files, once for all who were refused', async () => {
+  it('reads the files again after credentials were rejected, once for all rejected requests', async () => {
     const refused = await source.get();
     config.ask = async () => 'second';
     const renewed = await Promise.all([source.replace(refused), source.replace(refused)]);
@@ -107,7 +107,7 @@ describe('credentials', () => {
     assert.equal(config.asked, 2);
   });
 
-  it('that were refused are returned themselves where there are no others', async () => {
+  it('returns rejected credentials themselves if there are no others', async () => {
     const refused = await source.get();
     assert.equal(await source.replace(refused), refused);
   });

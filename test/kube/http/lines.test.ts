@@ -1,4 +1,4 @@
-// The framing of a watch: lines over chunks.
+// The framing of a watch: lines across chunks.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { LineSplitter, LineTooLongError } from '../../../src/kube/http/lines.ts';
@@ -10,7 +10,7 @@ function split(chunks: readonly Buffer[], maxBytes = 1 << 20): { lines: string[]
 }
 
 describe('LineSplitter', () => {
-  it('gives the same lines wherever the bytes are cut, also within a character', () => {
+  it('yields the same lines wherever the bytes are split, even within a character', () => {
     const line = fc.string({ unit: 'grapheme' }).map((text) => text.replaceAll('\n', ' '));
     const cuts = fc.array(fc.nat(400));
     fc.assert(
@@ -28,14 +28,14 @@ describe('LineSplitter', () => {
     );
   });
 
-  it('takes a line of 1 MB in chunks of 16 KB', () => {
+  it('accepts a line of 1 MB in chunks of 16 KB', () => {
     const bytes = Buffer.from(`${'x'.repeat(1 << 20)}\n`);
     const chunks = Array.from({ length: 65 }, (_, i) => bytes.subarray(i << 14, (i + 1) << 14));
     const { lines } = split(chunks, 1 << 21);
     assert.equal(lines[0]?.length, 1 << 20);
   });
 
-  it('refuses a line that is too long as soon as its bytes are there, before its end', () => {
+  it('throws as soon as a line exceeds the limit, before its end', () => {
     assert.deepEqual(split([Buffer.from('1234567\n')], 7).lines, ['1234567']);
     assert.throws(() => split([Buffer.from('1234'), Buffer.from('5678')], 7), LineTooLongError);
     assert.throws(() => split([Buffer.from('12345678\n')], 7), LineTooLongError);

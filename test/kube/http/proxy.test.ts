@@ -1,4 +1,4 @@
-// Which proxy a server is reached through.
+// The choice of a proxy.
 import assert from 'node:assert/strict';
 import { proxyFor } from '../../../src/kube/http/proxy.ts';
 
@@ -8,10 +8,10 @@ describe('proxyFor', () => {
   const cases: [string, string, Record<string, string>, string | undefined][] = [
     ['no proxy is set', 'https://api.example.com', {}, undefined],
     ['HTTPS_PROXY is set', 'https://api.example.com', { HTTPS_PROXY: PROXY }, PROXY],
-    ['it is in small letters', 'https://api.example.com', { https_proxy: PROXY }, PROXY],
-    ['it has no scheme', 'https://api.example.com', { HTTPS_PROXY: 'proxy:3128' }, PROXY],
-    ['it is for http only', 'https://api.example.com', { HTTP_PROXY: PROXY }, undefined],
-    ['the server is http', 'http://api.example.com', { HTTP_PROXY: PROXY }, PROXY],
+    ['https_proxy is set', 'https://api.example.com', { https_proxy: PROXY }, PROXY],
+    ['HTTPS_PROXY has no scheme', 'https://api.example.com', { HTTPS_PROXY: 'proxy:3128' }, PROXY],
+    ['only HTTP_PROXY is set', 'https://api.example.com', { HTTP_PROXY: PROXY }, undefined],
+    ['HTTP_PROXY is set and the server is http', 'http://api.example.com', { HTTP_PROXY: PROXY }, PROXY],
     ['the server is localhost', 'https://localhost:6443', { HTTPS_PROXY: PROXY }, undefined],
     ['the server is on loopback', 'https://127.0.0.1:6443', { HTTPS_PROXY: PROXY }, undefined],
     ['the server is on loopback, IPv6', 'https://[::1]:6443', { HTTPS_PROXY: PROXY }, undefined],
@@ -39,10 +39,10 @@ describe('proxyFor', () => {
     ['', 'https://api.example.com', false],
   ];
   for (const [name, server, env, expected] of cases) {
-    it(`is ${expected} where ${name}`, () => assert.equal(proxyFor(new URL(server), env), expected));
+    it(`returns ${expected} if ${name}`, () => assert.equal(proxyFor(new URL(server), env), expected));
   }
   for (const [noProxy, server, direct] of exempt) {
-    it(`reaches ${server} ${direct ? 'directly' : 'by the proxy'} with NO_PROXY=${noProxy}`, () => {
+    it(`returns ${direct ? 'no proxy' : 'the proxy'} for ${server} with NO_PROXY=${noProxy}`, () => {
       const proxy = proxyFor(new URL(server), { HTTPS_PROXY: PROXY, NO_PROXY: noProxy });
       assert.equal(proxy, direct ? undefined : PROXY);
     });

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { scheduleShared } from '../../../src/kube/http/shared-timer.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
 
-describe('a shared timer', () => {
-  it('calls each when its time has come, and no other', async () => {
+describe('scheduleShared', () => {
+  it('calls each callback when it is due, and not before', async () => {
     const clock = new VirtualClock();
     const called: string[] = [];
     scheduleShared(clock, 100, () => called.push(`a at ${clock.monotonic()}`));
@@ -15,7 +15,7 @@ describe('a shared timer', () => {
     assert.deepEqual(called, ['d at 50', 'a at 100', 'c at 130']);
   });
 
-  it('needs one timer for all that wait equally long, and none once they are called off', () => {
+  it('needs one timer for equal delays, and none once all are cancelled', () => {
     const clock = new VirtualClock();
     const timers = Array.from({ length: 100 }, () => scheduleShared(clock, 100, () => {}));
     assert.equal(clock.pending, 1);
@@ -23,7 +23,7 @@ describe('a shared timer', () => {
     assert.equal(clock.pending, 0);
   });
 
-  it('goes on for those that remain when the first is called off', async () => {
+  it('calls the other callbacks after the first is cancelled', async () => {
     const clock = new VirtualClock();
     const called: number[] = [];
     const first = scheduleShared(clock, 100, () => called.push(clock.monotonic()));
@@ -35,7 +35,7 @@ describe('a shared timer', () => {
     assert.equal(clock.pending, 0);
   });
 
-  it('takes what is scheduled, or called off, by those that it calls', async () => {
+  it('accepts callbacks that schedule or cancel others', async () => {
     const clock = new VirtualClock();
     const called: string[] = [];
     scheduleShared(clock, 100, () => {

@@ -1,4 +1,4 @@
-// The transport on the wire, against servers that do what the real one does only by chance.
+// The transport against servers that misbehave as the real one does only by chance.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -16,7 +16,7 @@ import { Fixture } from '../../integration/kube/fixture.ts';
 const PATH = '/api/v1/namespaces/shop/configmaps/a';
 const HEAD = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n';
 
-describe('the transport on the wire', () => {
+describe('transport', () => {
   let fixture: Fixture;
   const servers: Server[] = [];
   const sockets = new Set<Socket>();
@@ -37,7 +37,7 @@ describe('the transport on the wire', () => {
     return (server.address() as AddressInfo).port;
   }
 
-  /** A server that answers each request by `answer`. */
+  /** Starts a server that answers each request with `answer`. */
   async function serve(
     answer: (request: IncomingMessage, response: ServerResponse) => void,
   ): Promise<Transport> {
@@ -57,7 +57,7 @@ describe('the transport on the wire', () => {
   const toward = (port: number, user: object = { token: 'secret' }) =>
     fixture.transport(kubeconfig(port, user), { userAgent: 'segmentation-operator/1.2.3 (linux/x64)' });
 
-  it('says who asks, what is sent and what is wanted', async () => {
+  it('sends headers for user agent, content type and accepted type', async () => {
     const seen: (readonly [string | undefined, IncomingMessage['headers'], string])[] = [];
     const transport = await serve((request, response) => {
       void text(request).then((body) => {
@@ -83,7 +83,7 @@ describe('the transport on the wire', () => {
     assert.equal(headers['accept'], 'application/json');
   });
 
-  it('authenticates by name and password', async () => {
+  it('authenticates with name and password', async () => {
     const port = await listen(
       createHttpServer((request, response) => response.end(JSON.stringify(request.headers.authorization))),
     );
@@ -95,7 +95,7 @@ describe('the transport on the wire', () => {
   });
 
   for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const satisfies Method[]) {
-    it(`sends a ${method} once, though the server closes the kept connection on which it comes`, async () => {
+    it(`sends a ${method} once even if the server closes the keep-alive connection`, async () => {
       let sent = 0;
       const port = await listen(
         createTcpServer((socket) => {
@@ -103,7 +103,7 @@ describe('the transport on the wire', () => {
           socket.on('error', () => {});
           socket.on('data', () => {
             sent += 1;
-            // A second request on a connection crosses its end.
+            // The second request on a connection crosses the close.
             if (answered) socket.destroy();
             else socket.write(`${HEAD}content-length: 2\r\n\r\n{}`);
             answered = true;
@@ -116,7 +116,7 @@ describe('the transport on the wire', () => {
         asked += 1;
         return transport.request({ method, path: PATH });
       };
-      // Not each one comes on a kept connection: the pool takes one as busy until just after its answer is there.
+      // Some requests get new connections: the pool regards one as busy until shortly after its answer.
       const all = async () => {
         for (let calls = 0; calls < 50; calls++) await ask();
       };
@@ -129,7 +129,7 @@ describe('the transport on the wire', () => {
     });
   }
 
-  it('gives no part of an answer that breaks at any byte', async () => {
+  it('returns no part of an answer that breaks at any byte', async () => {
     const body = JSON.stringify({ kind: 'ConfigMap', data: { key: 'ж✓😀' } });
     const chunks = [body.slice(0, 20), body.slice(20)]
       .map((chunk) => `${Buffer.byteLength(chunk).toString(16)}\r\n${chunk}\r\n`)
@@ -157,7 +157,7 @@ describe('the transport on the wire', () => {
     }
   });
 
-  it('gives the whole lines of a watch that breaks at any byte, and then fails', async () => {
+  it('yields the complete lines of a watch that breaks at any byte, and then fails', async () => {
     const values = [1, 2, 3].map((n) => ({ type: 'ADDED', object: { metadata: { name: `ж✓😀${n}` } } }));
     const chunks = values
       .map((value) => `${JSON.stringify(value)}\n`)
@@ -192,7 +192,7 @@ describe('the transport on the wire', () => {
     assert.deepEqual(counts, new Set([0, 1, 2, 3]));
   });
 
-  it('follows the authority and the token of a Pod as they rotate', async () => {
+  it('uses the authority and token of a Pod as they rotate', async () => {
     const [old, next] = [createAuthority('old'), createAuthority('next')];
     let accepted = 'Bearer first';
     const identity = (authority: Authority) => {
@@ -215,7 +215,7 @@ describe('the transport on the wire', () => {
       { userAgent: 'test', env: {}, clock },
     );
     try {
-      // A kept connection that is being closed may be tried once.
+      // One request may use a connection that is being closed.
       const ask = async () => {
         const once = () => transport.request({ method: 'GET', path: PATH });
         await once().catch(once);
@@ -241,7 +241,7 @@ describe('the transport on the wire', () => {
     }
   });
 
-  it('does not write where leadership ends while a connection is made', async () => {
+  it('does not write if leadership ends while it connects', async () => {
     const methods: (string | undefined)[] = [];
     const open = await serve((request, response) => {
       methods.push(request.method);

@@ -1,4 +1,4 @@
-// The reflector through everything that can happen to its lists and watches, on a virtual clock.
+// A reflector and every failure of its lists and watches, on a virtual clock.
 import assert from 'node:assert/strict';
 import { ApiError } from '../../../src/kube/errors.ts';
 import { Reflector } from '../../../src/kube/watch/reflector.ts';
@@ -78,7 +78,7 @@ class Fixture {
     return [...this.store.values()].map(({ key }) => key).sort();
   }
 
-  /** Streams a first list of `names` at revision 10; the watch goes on. */
+  /** Streams a first list of `names` at revision 10, and returns the watch. */
   async synced(...names: string[]) {
     const watch = await this.server.next('watch');
     watch.send(...names.map((name) => added(name, 1)), listEnd(10));
@@ -101,8 +101,8 @@ describe('Reflector', () => {
   });
   afterEach(() => fixture.stop());
 
-  describe('listing', () => {
-    it('streams the list and watches on in the same request', async () => {
+  describe('as it lists', () => {
+    it('streams the list and continues to watch in the same request', async () => {
       const { server, store, reflector } = fixture;
       const watch = await server.next('watch');
       assert.deepEqual(watch.query, {
@@ -127,13 +127,13 @@ describe('Reflector', () => {
       assert.deepEqual(fixture.names, ['a', 'd']);
     });
 
-    it('delivers an empty list at the start', async () => {
+    it('delivers an empty first list', async () => {
       await fixture.synced();
       assert.equal(fixture.reflector.hasSynced, true);
     });
 
     for (const status of [400, 422]) {
-      it(`reads pages where the server refuses a streamed list with ${status}, from then on`, async () => {
+      it(`reads pages, now and later, after the server refused to stream with ${status}`, async () => {
         const { server } = fixture;
         (await server.next('watch')).fail(failure(status, 'Invalid'));
         const first = await server.next('list');
@@ -157,7 +157,7 @@ describe('Reflector', () => {
       });
     }
 
-    it('reads pages where the server ignores that the list is to be streamed', async () => {
+    it('reads pages if the server ignores sendInitialEvents', async () => {
       const { server } = fixture;
       const watch = await server.next('watch');
       watch.send(added('a', 1), bookmark(5));
@@ -168,7 +168,7 @@ describe('Reflector', () => {
       await server.next('watch');
     });
 
-    it('reads pages where a streamed list stalls', async () => {
+    it('reads pages if a streamed list stalls', async () => {
       const { server } = fixture;
       const watch = await server.next('watch');
       watch.send(added('a', 1));
@@ -178,7 +178,7 @@ describe('Reflector', () => {
       assert.deepEqual(fixture.names, ['a']);
     });
 
-    it('begins the pages anew where their token expires midway', async () => {
+    it('starts again with the first page if a continue token expires', async () => {
       const { server } = fixture;
       (await server.next('watch')).fail(failure(422, 'Invalid'));
       (await server.next('list')).answer(page(10, ['gone'], 'token'));
@@ -190,7 +190,7 @@ describe('Reflector', () => {
       assert.deepEqual(fixture.names, ['a']);
     });
 
-    it('does not follow a token that leads to itself', async () => {
+    it('fails if a continue token leads to the same page', async () => {
       const { server } = fixture;
       (await server.next('watch')).fail(failure(422, 'Invalid'));
       (await server.next('list')).answer(page(10, ['a'], 'token'));
@@ -200,7 +200,7 @@ describe('Reflector', () => {
       assert.deepEqual(fixture.names, []);
     });
 
-    it('backs off where the tokens expire again and again', async () => {
+    it('backs off if continue tokens expire repeatedly', async () => {
       const { server } = fixture;
       (await server.next('watch')).fail(failure(422, 'Invalid'));
       for (let i = 0; i < 4; i++) (await server.next('list')).fail(failure(410, 'Expired'));
@@ -209,7 +209,7 @@ describe('Reflector', () => {
       await server.next('list');
     });
 
-    it('refuses what is no list, and takes null for no items', async () => {
+    it('fails on an answer that is no list, and reads null items as none', async () => {
       const { server } = fixture;
       (await server.next('watch')).fail(failure(422, 'Invalid'));
       (await server.next('list')).answer({ kind: 'Status' });
@@ -222,7 +222,7 @@ describe('Reflector', () => {
       await server.next('watch');
     });
 
-    it('tries the other way after a failure, so that what breaks one does not keep it blind', async () => {
+    it('alternates streamed and paged lists after failures', async () => {
       const { server, clock } = fixture;
       (await server.next('watch')).send('garbage');
       await clock.advance(800);
@@ -232,8 +232,8 @@ describe('Reflector', () => {
     });
   });
 
-  describe('an empty list while something is held', () => {
-    it('is confirmed by pages before it is believed, when it was streamed', async () => {
+  describe('with an empty list while the sink has items', () => {
+    it('reads pages to confirm a streamed one', async () => {
       const { server } = fixture;
       (await fixture.synced('a')).send(errorEvent(410, 'Expired'));
       await fixture.clock.advance(1000);
@@ -245,7 +245,7 @@ describe('Reflector', () => {
       assert.deepEqual(fixture.names, []);
     });
 
-    it('is not believed when the second one says otherwise', async () => {
+    it('delivers the second list if that is not empty', async () => {
       const { server, store } = fixture;
       const removed: string[] = [];
       (await fixture.synced('a', 'b')).send(errorEvent(410, 'Expired'));
@@ -257,7 +257,7 @@ describe('Reflector', () => {
       assert.deepEqual(removed, []);
     });
 
-    it('is confirmed when it came in pages, also where only events filled the sink', async () => {
+    it('reads pages again to confirm a paged one, even if only events filled the sink', async () => {
       const { server } = fixture;
       (await server.next('watch')).fail(failure(422, 'Invalid'));
       (await server.next('list')).answer(page(10, []));
@@ -271,7 +271,7 @@ describe('Reflector', () => {
       assert.deepEqual(fixture.names, []);
     });
 
-    it('that can not be confirmed is not delivered', async () => {
+    it('delivers nothing if it can not be confirmed', async () => {
       const { server } = fixture;
       (await fixture.synced('a')).send(errorEvent(410, 'Expired'));
       await fixture.clock.advance(1000);
@@ -282,7 +282,7 @@ describe('Reflector', () => {
     });
   });
 
-  describe('watching', () => {
+  describe('as it watches', () => {
     it('resumes from the last event or bookmark', async () => {
       const { server, clock } = fixture;
       const watch = await fixture.synced('a');
@@ -308,7 +308,7 @@ describe('Reflector', () => {
       assert.equal(fixture.lists.length, 1);
     });
 
-    it('spreads the timeouts of its watches from 5 to 10 minutes', async () => {
+    it('gives its watches random timeouts from 5 to 10 minutes', async () => {
       const seconds: unknown[] = [];
       for (const random of [0, 0.999_999]) {
         const other = new Fixture({ random: () => random });
@@ -319,7 +319,7 @@ describe('Reflector', () => {
       await fixture.server.next('watch');
     });
 
-    it('passes on repeated and late events', async () => {
+    it('delivers repeated and late events', async () => {
       const { store } = fixture;
       const watch = await fixture.synced('a');
       watch.send(modified('a', 12), modified('a', 11), modified('a', 12));
@@ -331,7 +331,7 @@ describe('Reflector', () => {
       ['in the stream', 'event'],
       ['over HTTP', 'http'],
     ] as const) {
-      it(`lists anew where its revision is gone, told ${name}`, async () => {
+      it(`lists again if its revision is gone, reported ${name}`, async () => {
         const { server, clock } = fixture;
         const watch = await fixture.synced('a');
         await clock.advance(60_000);
@@ -350,7 +350,7 @@ describe('Reflector', () => {
       });
     }
 
-    it('resumes after an ERROR event of another kind', async () => {
+    it('resumes after an ERROR event with another reason', async () => {
       const { server, clock } = fixture;
       (await fixture.synced('a')).send(errorEvent(500, 'InternalError'));
       await clock.advance(800);
@@ -370,7 +370,7 @@ describe('Reflector', () => {
       ['an unknown type', { type: 'RENAMED', object: thing('x', 11) }],
       ['an ERROR without a Status', { type: 'ERROR', object: 'x' }],
     ] as const) {
-      it(`resumes after ${name} in the stream, and lists when it comes again`, async () => {
+      it(`resumes after ${name} in the stream, and lists if that is repeated`, async () => {
         const { server, clock } = fixture;
         (await fixture.synced('a')).send(value);
         await clock.advance(800);
@@ -382,11 +382,11 @@ describe('Reflector', () => {
         assert.equal(third.query['sendInitialEvents'], true);
         assert.equal(fixture.errors.length, 2);
         assert.match(fixture.errors[0]?.message ?? '', /Malformed/);
-        assert.deepEqual(fixture.names, ['a'], 'what is held stays');
+        assert.deepEqual(fixture.names, ['a'], 'the sink keeps its items');
       });
     }
 
-    it('survives a projection and a sink that throw', async () => {
+    it('continues after a projection or sink that throws', async () => {
       const broken = new Fixture({
         project: () => {
           throw new TypeError('unexpected shape');
@@ -399,7 +399,7 @@ describe('Reflector', () => {
       await fixture.server.next('watch');
     });
 
-    it('resumes after a stall, and lists once five attempts failed at the same revision', async () => {
+    it('resumes after a stall, and lists after five failures at the same revision', async () => {
       const { server, clock } = fixture;
       (await fixture.synced('a')).fail(failure(0, 'Stalled'));
       for (let attempt = 1; attempt < 5; attempt++) {
@@ -413,7 +413,7 @@ describe('Reflector', () => {
       assert.deepEqual(fixture.names, ['a']);
     });
 
-    it('lists anew at the interval that was asked for, at the end of a watch', async () => {
+    it('lists again at the end of a watch once relistMs have passed', async () => {
       const other = new Fixture({ relistMs: 3_600_000 });
       const watch = await other.synced('a');
       await other.clock.advance(600_000);
@@ -427,7 +427,7 @@ describe('Reflector', () => {
       await fixture.server.next('watch');
     });
 
-    it('keeps what a list that is due shows again', async () => {
+    it('keeps items that a due list contains', async () => {
       const other = new Fixture({ relistMs: 60_000 });
       const watch = await other.synced('a', 'b');
       await other.clock.advance(61_000);
@@ -440,7 +440,7 @@ describe('Reflector', () => {
       await fixture.server.next('watch');
     });
 
-    it('goes on watching where a list that is due fails', async () => {
+    it('resumes the watch if a due list fails', async () => {
       const other = new Fixture({ relistMs: 60_000 });
       const watch = await other.synced('a');
       await other.clock.advance(61_000);
@@ -455,7 +455,7 @@ describe('Reflector', () => {
       await fixture.server.next('watch');
     });
 
-    it('says when something last came', async () => {
+    it('records when the server last sent something', async () => {
       const { clock, reflector } = fixture;
       const watch = await fixture.synced('a');
       await clock.advance(5000);
@@ -465,8 +465,8 @@ describe('Reflector', () => {
     });
   });
 
-  describe('waiting', () => {
-    it('lists once the permission is granted, looking every five seconds', async () => {
+  describe('after a failure', () => {
+    it('tries every five seconds until a permission is granted', async () => {
       const { server, clock } = fixture;
       const forbidden = failure(403, 'Forbidden');
       let asked = 0;
@@ -486,7 +486,7 @@ describe('Reflector', () => {
       assert.deepEqual(fixture.names, ['a']);
     });
 
-    it('keeps what it holds while the kind is not served, and lists when it is again', async () => {
+    it('keeps the items of a kind that is not served, and lists when it is served again', async () => {
       const { server, clock } = fixture;
       const watch = await fixture.synced('a');
       await clock.advance(60_000);
@@ -508,7 +508,7 @@ describe('Reflector', () => {
       assert.deepEqual(fixture.names, ['b']);
     });
 
-    it('lists where its revision is one that the server has not reached, as after a restored backup', async () => {
+    it('lists if the server has not reached its revision, as after a restored backup', async () => {
       const { server, clock } = fixture;
       const details = { causes: [{ reason: 'ResourceVersionTooLarge' }] };
       (await fixture.synced('a')).fail(
@@ -525,7 +525,7 @@ describe('Reflector', () => {
       assert.equal((await server.next('watch')).query['sendInitialEvents'], true);
     });
 
-    it('lists where a watch goes on in silence, as from a revision that the server has not reached', async () => {
+    it('lists if a watch stays silent, as from a revision that the server has not reached', async () => {
       const { server, clock } = fixture;
       (await fixture.synced('a')).fail(failure(0, 'Transport'));
       await clock.advance(800);
@@ -538,7 +538,7 @@ describe('Reflector', () => {
       await server.next('list');
     });
 
-    it('survives a Status that is none', async () => {
+    it('continues after an ERROR event whose Status is malformed', async () => {
       const { server, clock } = fixture;
       let watch = await fixture.synced('a');
       for (const odd of [{ details: { causes: 'x' } }, { details: { causes: [null] } }, { message: {} }]) {
@@ -551,7 +551,7 @@ describe('Reflector', () => {
       assert.deepEqual(fixture.names, ['a']);
     });
 
-    it('waits as long as an ERROR event asks, and goes on watching where it was', async () => {
+    it('waits as long as an ERROR event asks for, and resumes', async () => {
       const { server, clock } = fixture;
       let watch = await fixture.synced('a');
       for (let times = 0; times < 8; times++) {
@@ -565,7 +565,7 @@ describe('Reflector', () => {
       }
     });
 
-    it('waits no longer than its stall limit, whatever the server asks', async () => {
+    it('waits no longer than stallMs, even if the server asks for more', async () => {
       const other = new Fixture({ stallMs: 60_000 });
       (await other.server.next('watch')).fail(failure(429, 'TooManyRequests', { retryAfterMs: 120_000 }));
       await other.clock.advance(60_000);
@@ -574,7 +574,7 @@ describe('Reflector', () => {
       await fixture.server.next('watch');
     });
 
-    it('waits as long as the server asks', async () => {
+    it('waits as long as the server asks for', async () => {
       const { server, clock } = fixture;
       (await server.next('watch')).fail(failure(429, 'TooManyRequests', { retryAfterMs: 17_000 }));
       await clock.advance(16_999);
@@ -583,7 +583,7 @@ describe('Reflector', () => {
       await server.next('list');
     });
 
-    it('waits longer after each failure, and begins anew after a healthy watch', async () => {
+    it('doubles its delay, and resets it after a healthy watch', async () => {
       const { server, clock, errors } = fixture;
       let watch = await fixture.synced('a');
       for (let i = 0; i < 3; i++) {
@@ -601,7 +601,7 @@ describe('Reflector', () => {
       );
     });
 
-    it('begins anew after a watch that was open for a while, though nothing happened on it', async () => {
+    it('resets its delay after a watch that was open for a while without events', async () => {
       const { server, clock, errors } = fixture;
       let watch = await fixture.synced('a');
       for (let i = 0; i < 3; i++) {
@@ -617,7 +617,7 @@ describe('Reflector', () => {
       );
     });
 
-    it('asks no more than once a second of a server that ends every watch at once', async () => {
+    it('watches at most once a second if the server ends every watch at once', async () => {
       const { server, clock } = fixture;
       let asked = 0;
       for (let elapsed = 0; elapsed < 30_000; elapsed += 100) {
@@ -632,7 +632,7 @@ describe('Reflector', () => {
     });
   });
 
-  it('ends at once where it is aborted, while it lists, watches or waits', async () => {
+  it('ends at once when it is aborted, while it lists, watches or waits', async () => {
     const listing = new Fixture();
     (await listing.server.next('watch')).fail(failure(422, 'Invalid'));
     await listing.server.next('list');

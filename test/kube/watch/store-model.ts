@@ -1,6 +1,6 @@
 /**
- * The API server's side of one kind, as simple as can be: a log of revisions, a watch that reads it and lists that are
- * taken at one moment and arrive at another. For the property test of Store.
+ * A simple model of the API server for one kind: a log of revisions, a watch that reads it, and lists that are taken at one
+ * moment and arrive at another. For the property test of Store.
  */
 import assert from 'node:assert/strict';
 import { Store } from '../../../src/kube/watch/store.ts';
@@ -15,7 +15,7 @@ type Answer =
   | { readonly kind: 'written'; readonly item: Item }
   | { readonly kind: 'deleted'; readonly item: Item };
 
-/** What happens next. Plain data, so that a counterexample can be read. */
+/** An action of the model. Plain data, so that a counterexample can be read. */
 export type Step =
   | { readonly do: 'write' | 'delete'; readonly key: string; readonly own: boolean }
   | { readonly do: 'answer' | 'repeat'; readonly which: number }
@@ -28,15 +28,15 @@ export class World {
   readonly #log: Event[] = [];
   #revision = 0;
   #uids = 0;
-  /** Events delivered to the store: those of the log before this index. */
+  /** Index in the log up to which events were delivered to the store. */
   #cursor = 0;
   #list: { items: Item[]; revision: number; cursor: number } | undefined;
   readonly #answers: Answer[] = [];
-  /** What the store was told by answers, by uid. */
+  /** Revisions that answers to writes reported to the store, by uid. */
   readonly #told = new Map<string, Answer>();
-  /** Newest revision of each uid that the store ever showed. */
+  /** Newest revision of each uid that the store has shown. */
   readonly #shown = new Map<string, number>();
-  /** The contents as a subscriber knows them. */
+  /** The contents as known to a subscriber. */
   readonly #followed = new Map<string, Item>();
   readonly changes: StoreChange<Item>[] = [];
 
@@ -94,7 +94,7 @@ export class World {
     if (own) this.#answers.push({ kind: 'deleted', item });
   }
 
-  /** One of the answers to our own writes arrives. */
+  /** An answer to one of our own writes arrives. */
   answer(which: number): void {
     const [answer] = this.#answers.splice(which % Math.max(1, this.#answers.length), 1);
     if (answer === undefined) return;
@@ -103,7 +103,7 @@ export class World {
     else this.store.forget(answer.item.key, answer.item.uid);
   }
 
-  /** The watch delivers the next events; none while a list is under way. */
+  /** The watch delivers the next events, unless a list has begun. */
   watch(count: number): void {
     if (this.#list !== undefined) return;
     for (let i = 0; i < count && this.#cursor < this.#log.length; i++)
@@ -118,12 +118,12 @@ export class World {
     this.#cursor += 2;
   }
 
-  /** An event that was delivered before is delivered again. */
+  /** The watch delivers an old event again. */
   repeat(which: number): void {
     if (this.#list === undefined && this.#cursor > 0) this.#deliver(this.#log[which % this.#cursor]);
   }
 
-  /** The watch breaks and the server takes a list; it arrives with endList. */
+  /** The watch breaks and the server takes a list, which arrives with endList. */
   beginList(): void {
     this.#list ??= { items: [...this.#server.values()], revision: this.#revision, cursor: this.#log.length };
   }
@@ -163,7 +163,7 @@ export class World {
     }
   }
 
-  /** Everything under way arrives: the store must be what the server is. */
+  /** All answers and events arrive: the store must equal the server. */
   settle(answersFirst: boolean): void {
     const answers = () => {
       while (this.#answers.length > 0) this.answer(0);
@@ -179,7 +179,7 @@ export class World {
   #deliver(event: Event | undefined): void {
     if (event === undefined) return;
     if (event.type === 'remove') return this.store.remove(event.item);
-    // As a Reflector does: what is held already is not delivered.
+    // A Reflector does not deliver a state that the store has.
     const { key, uid, resourceVersion } = event.item;
     if (!this.store.confirm(key, uid, resourceVersion)) this.store.upsert(event.item);
   }

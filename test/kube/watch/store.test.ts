@@ -1,4 +1,4 @@
-// The store against a simple model of the API server, and the cases that it is made for.
+// The store against a simple model of the API server, and its special cases.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { compareResourceVersions } from '../../../src/kube/watch/resource-version.ts';
@@ -33,7 +33,7 @@ function storeWithLog(): { store: Store<Item>; log: string[] } {
 }
 
 describe('Store', () => {
-  it('never goes back, keeps our own writes and ends as the server, in any order of events, lists and answers', () => {
+  it('never returns to an older state, keeps our own writes and ends as the server, in any order of events, lists and answers', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40, size: 'max' }), fc.boolean(), (steps, answersFirst) => {
         const world = new World();
@@ -47,7 +47,7 @@ describe('Store', () => {
     );
   });
 
-  it('tells of every effective change from the watch, with what was before', () => {
+  it('notifies of each change by the watch, with the old and new item', () => {
     const { store, log } = storeWithLog();
     store.replace([item('a/x', 1)], '1');
     store.upsert(item('a/x', 2));
@@ -56,7 +56,7 @@ describe('Store', () => {
     assert.deepEqual(log, ['watch: - > a/x@1', 'watch: a/x@1 > a/x@2', 'watch: a/x@2 > -']);
   });
 
-  it('tells of our own write once, as our own, and not again when its event comes', () => {
+  it('notifies of our own write once, with origin own, and not again for its event', () => {
     const { store, log } = storeWithLog();
     store.replace([], '1');
     store.observe(item('a/x', 2));
@@ -66,7 +66,7 @@ describe('Store', () => {
     assert.deepEqual(log, ['own: - > a/x@2', 'own: a/x@2 > -']);
   });
 
-  it('confirms an event of the very state that it holds, and of no other', () => {
+  it('confirms an event of exactly the state that it has, and no other', () => {
     const store = new Store<Item>();
     store.replace([item('a/x', 1)], '1');
     store.observe(item('a/x', 3));
@@ -77,7 +77,7 @@ describe('Store', () => {
     assert.equal(store.confirm('a/y', 'uid-a/y', '3'), false);
   });
 
-  it('tells the difference of a list, and nothing of what stayed', () => {
+  it('notifies of the differences between a list and its contents', () => {
     const { store, log } = storeWithLog();
     store.replace([item('a/x', 1), item('a/y', 1), item('b/x', 1)], '1');
     log.length = 0;
@@ -85,7 +85,7 @@ describe('Store', () => {
     assert.deepEqual(log, ['watch: b/x@1 > b/x@5', 'watch: - > b/y@5', 'watch: a/y@1 > -']);
   });
 
-  it('does not bring back what we deleted by a list from before, but believes the list after it', () => {
+  it('ignores an object that we deleted in an older list, and adds it from a newer list', () => {
     const { store } = storeWithLog();
     store.replace([item('a/x', 1)], '1');
     store.forget('a/x', 'uid-a/x');
@@ -95,7 +95,7 @@ describe('Store', () => {
     assert.equal(store.get('a/x')?.resourceVersion, '1');
   });
 
-  it('follows a list whose revisions are older than before, as after a restored backup', () => {
+  it('accepts a list with older revisions than before, as after a restored backup', () => {
     const { store } = storeWithLog();
     store.replace([item('a/x', 100)], '100');
     store.upsert(item('a/x', 110));
@@ -109,7 +109,7 @@ describe('Store', () => {
     assert.equal(store.get('b/x')?.resourceVersion, '62', 'although this uid was once deleted');
   });
 
-  it('learns from a list of what its own one lacked, unless that is newer', () => {
+  it('adds an object from another list, unless its own list is newer and omits it', () => {
     const { store, log } = storeWithLog();
     store.replace([], '50');
     store.upsert(item('c', 40));
@@ -122,7 +122,7 @@ describe('Store', () => {
     assert.equal(store.get('c'), undefined);
   });
 
-  it('knows that an object is gone when another has its name, though its deletion was never seen', () => {
+  it('knows that an object is gone when another takes its name, even without the deletion event', () => {
     const { store } = storeWithLog();
     store.observe(item('a/x', 2, 'first'));
     store.observe(item('a/x', 4, 'second'));
@@ -131,7 +131,7 @@ describe('Store', () => {
     assert.equal(store.get('a/x'), undefined);
   });
 
-  it('does not bring back what another of ours has replaced by a list from before', () => {
+  it('ignores an object in an older list that a new one of ours has replaced', () => {
     const { store } = storeWithLog();
     store.replace([item('a/x', 1, 'first')], '1');
     store.observe(item('a/x', 4, 'second'));
@@ -141,7 +141,7 @@ describe('Store', () => {
     assert.equal(store.get('a/x'), undefined);
   });
 
-  it('finds the objects of a namespace', () => {
+  it('returns the objects of a namespace', () => {
     const { store } = storeWithLog();
     store.replace([item('a/x', 1), item('a/y', 1), item('ab/x', 1), item('c', 1)], '1');
     const keys = (namespace: string) => [...store.byNamespace(namespace)].map(({ key }) => key);
@@ -151,7 +151,7 @@ describe('Store', () => {
     );
   });
 
-  it('calls every listener although one throws, and reports that to the deliverer', () => {
+  it('calls every listener even if one throws, and throws its error to the caller', () => {
     const store = new Store<Item>();
     const seen: string[] = [];
     store.subscribe(() => {

@@ -11,33 +11,41 @@ const policy = (more: object) => ({
 });
 const found = { key: 'shop/web', uid: 'b0a8', resourceVersion: '17' };
 
-describe('the head of an event', () => {
+describe('peekWatchEvent', () => {
   const CASES: readonly (readonly [what: string, line: string, head: object | undefined])[] = [
-    ['of a namespaced object', line('ADDED', policy(metadata)), found],
-    ['of a modified one', line('MODIFIED', policy({ ...metadata, labels: { a: 'b' } })), found],
+    ['reads the event of a namespaced object', line('ADDED', policy(metadata)), found],
     [
-      'of a cluster-scoped object',
+      'reads the event of a modified object',
+      line('MODIFIED', policy({ ...metadata, labels: { a: 'b' } })),
+      found,
+    ],
+    [
+      'reads the event of a cluster-scoped object',
       line('ADDED', { kind: 'Node', apiVersion: 'v1', metadata: { ...metadata, namespace: undefined } }),
       { ...found, key: 'web' },
     ],
     [
-      'of an object with a generated name',
+      'reads the event of an object with a generated name',
       line(
         'ADDED',
         policy({ name: 'web', generateName: 'we', namespace: 'shop', uid: 'b0a8', resourceVersion: '17' }),
       ),
       found,
     ],
-    ['of a deletion says nothing', line('DELETED', policy(metadata)), undefined],
-    ['of an error says nothing', line('ERROR', { kind: 'Status', apiVersion: 'v1', metadata }), undefined],
-    ['of a bookmark says nothing', line('BOOKMARK', policy({ resourceVersion: '17' })), undefined],
+    ['does not read the event of a deletion', line('DELETED', policy(metadata)), undefined],
     [
-      'of a custom resource, whose fields are sorted, says nothing',
+      'does not read an ERROR event',
+      line('ERROR', { kind: 'Status', apiVersion: 'v1', metadata }),
+      undefined,
+    ],
+    ['does not read a bookmark', line('BOOKMARK', policy({ resourceVersion: '17' })), undefined],
+    [
+      'does not read the event of a custom resource, whose fields are sorted',
       line('ADDED', { apiVersion: 'a/v1', kind: 'B', metadata: { labels: {}, ...metadata } }),
       undefined,
     ],
-    ['with an escape says nothing', line('ADDED', policy({ ...metadata, name: 'w"b' })), undefined],
-    ['that is cut off says nothing', line('ADDED', policy(metadata)).slice(0, 90), undefined],
+    ['does not read a name with an escape', line('ADDED', policy({ ...metadata, name: 'w"b' })), undefined],
+    ['does not read a line that is cut off', line('ADDED', policy(metadata)).slice(0, 90), undefined],
   ];
   for (const [what, text, head] of CASES) {
     it(what, () => {
@@ -45,7 +53,7 @@ describe('the head of an event', () => {
     });
   }
 
-  it('says what the whole object does, whatever its names are', () => {
+  it('agrees with the parsed object, for any names', () => {
     const word = fc.string({ unit: 'binary', maxLength: 8 });
     const object = fc.record(
       {

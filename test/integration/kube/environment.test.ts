@@ -1,4 +1,4 @@
-// Ways to the API server that are only there in a cluster or a company: a Pod's own account, proxies of the environment.
+// Configurations that exist only in a cluster or a company: a Pod's ServiceAccount, proxies of the environment.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ interface Config {
   readonly users: readonly [{ readonly user: { readonly token: string } }];
 }
 
-describe('the API server is reached', () => {
+describe('transport reaches a real API server', () => {
   let plane: ControlPlane;
   let fixture: Fixture;
 
@@ -27,7 +27,7 @@ describe('the API server is reached', () => {
   });
   afterEach(() => fixture.clean());
 
-  it('by the account of the Pod', async () => {
+  it('with the ServiceAccount of a Pod', async () => {
     const file = await plane.serviceAccountKubeconfig('default', 'default');
     const { clusters, users } = JSON.parse(readFileSync(file, 'utf8')) as Config;
     fixture.write('token', users[0].user.token);
@@ -50,7 +50,7 @@ describe('the API server is reached', () => {
     }
   });
 
-  it('through the proxy that HTTPS_PROXY names, with its password', async () => {
+  it('through the proxy of HTTPS_PROXY, with a password', async () => {
     const tunnels: (readonly [string | undefined, string | undefined])[] = [];
     const proxy = createServer();
     proxy.on('connect', (request, client) => {
@@ -64,7 +64,7 @@ describe('the API server is reached', () => {
     proxy.listen(0, '127.0.0.1');
     await once(proxy, 'listening');
     const { port } = proxy.address() as AddressInfo;
-    // A name that only the proxy knows the way to: what is local is never reached through a proxy.
+    // A name that only the proxy can resolve: local addresses are never reached through a proxy.
     const kubeconfig = fixture.via(plane.kubeconfig, 'https://kubernetes.default.svc:6443');
     const env = { HTTPS_PROXY: `http://jane:s%40cret@127.0.0.1:${port}` };
     try {
