@@ -46,7 +46,7 @@ export class AdmissionBindings {
   ): Promise<boolean> {
     const names = new Set(desired.map(({ metadata }) => metadata.name));
     for (const binding of ownBindings(observed).filter(({ metadata }) => !names.has(metadata.name))) {
-      if (!(await this.#isProfileCurrent(profileOf(binding), signal))) return false;
+      if (!(await this.#confirmProfile(profileOf(binding), signal))) return false;
       this.#hooks.onDelete();
       await deleteObject(this.#options.bindings, binding, signal);
       observed.delete(binding.metadata.name);
@@ -72,18 +72,19 @@ export class AdmissionBindings {
       return { reason: 'NameTaken', message, kind: 'stalled' };
     }
     if (current !== undefined && bindingKey(current) === bindingKey(desired)) return undefined;
-    // The garbage collector would delete the binding of a deleted profile at once; the watch may not have told of that.
-    if (current === undefined && !(await this.#isOwnerPresent(desired, signal))) return undefined;
+    // The watch may be late: the garbage collector would at once delete the binding of a profile that is gone.
+    if (current === undefined && !(await this.#confirmOwner(desired, signal))) return undefined;
     this.#hooks.onWrite(desired);
     observed.set(name, await writeObject(this.#options.bindings, desired, current, signal));
     return undefined;
   }
 
   /**
-   * True if the live profile equals the cached one, or is gone for certain, whatever the watch has told. A profile that
-   * differs is put into the cache.
+   * Reads the profile live, and puts it into the cache if it differs.
+   *
+   * @returns true if it equals the cached one, or does not exist
    */
-  async #isProfileCurrent(name: string, signal: AbortSignal): Promise<boolean> {
+  async #confirmProfile(name: string, signal: AbortSignal): Promise<boolean> {
     const { clusterState, profiles } = this.#options;
     const cached = clusterState.profile(name)?.metadata;
     try {
@@ -101,8 +102,8 @@ export class AdmissionBindings {
     }
   }
 
-  /** True if the profile that owns the binding exists. */
-  async #isOwnerPresent(binding: AdmissionBinding, signal: AbortSignal): Promise<boolean> {
+  /** Reads the profile live. @returns true if it exists and owns the binding */
+  async #confirmOwner(binding: AdmissionBinding, signal: AbortSignal): Promise<boolean> {
     try {
       const { metadata } = await this.#options.profiles.get(profileOf(binding), undefined, { signal });
       return binding.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid) ?? false;

@@ -182,7 +182,7 @@ export class Admission {
     if (!(await this.#bindings.deleteOthers(desired, observed.bindings, signal)))
       return { kind: 'again', afterMs: STALE_INTERVAL_MS };
     const isComplete = await this.#write(desired, observed.bindings, signal);
-    return (await this.#isInForce(observed, signal)) ? this.#settle(asking, isComplete) : this.#awaitTakeUp();
+    return (await this.#confirm(observed, signal)) ? this.#settle(asking, isComplete) : this.#awaitTakeUp();
   }
 
   async #read(signal: AbortSignal): Promise<Observation> {
@@ -215,8 +215,8 @@ export class Admission {
     return writable.length === desired.length;
   }
 
-  /** Asks the probe if that is needed to know. @throws ApiError */
-  async #isInForce({ bindings, probe }: Observation, signal: AbortSignal): Promise<boolean> {
+  /** Asks the probe unless the bindings are known to be in force. @returns true if they are @throws ApiError */
+  async #confirm({ bindings, probe }: Observation, signal: AbortSignal): Promise<boolean> {
     const own = ownBindings(bindings);
     const state = stateOf(own);
     this.#advance({ kind: 'stored', state });

@@ -138,7 +138,7 @@ export class ServiceAccounts {
     const namespaces = await this.#namespaces.toCover(needed, covered, signal);
     this.#markUnguarded(new Set(namespaces));
     if (namespaces.length === 0) return this.#unbind(observed, signal);
-    if (!(await this.#isInForce(namespaces, observed, policies.id, signal))) return this.#awaitTakeUp();
+    if (!(await this.#cover(namespaces, observed, policies.id, signal))) return this.#awaitTakeUp();
     this.#markGuarded(namespaces);
     await this.#countDuePods(signal);
     return this.#next();
@@ -162,8 +162,13 @@ export class ServiceAccounts {
     return DONE;
   }
 
-  /** Makes the bindings cover the namespaces, and asks the probe if that is needed to know. @throws ApiError */
-  async #isInForce(
+  /**
+   * Makes the bindings cover the namespaces, and asks the probe unless they are known to be in force.
+   *
+   * @returns true if they are in force
+   * @throws ApiError
+   */
+  async #cover(
     namespaces: readonly string[],
     observed: ObservedBindings,
     policies: string,
