@@ -6,7 +6,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { systemClock } from '../src/util/clock.ts';
-import { Controller } from '../src/controller/controller.ts';
+import { ClusterState } from '../src/cluster-state/state.ts';
+import { createController } from '../src/controller/controller.ts';
+import { Records } from '../src/controller/records.ts';
 import type { ControllerObserver } from '../src/controller/observer.ts';
 import { CLUSTER_DEFAULTS } from '../src/options/cluster-defaults.ts';
 import type { BenchOptions } from './run.ts';
@@ -36,11 +38,12 @@ export async function run({ namespaces: count }: BenchOptions): Promise<Figures>
   for (const name of names) server.put(NAMESPACES, { metadata: { name, labels: { bench: 'bench' } } });
   server.put(PROFILES, profileOf('bench'));
 
-  const controller = new Controller({
+  const controller = createController({
     transport: server,
     configuration: CLUSTER_DEFAULTS,
     namespace: 'segmentation-system',
-    protectedNamespaces: [],
+    clusterState: new ClusterState([]),
+    records: new Records(),
     concurrency: CONCURRENCY,
     resyncMs: 0,
     clock: systemClock,

@@ -59,7 +59,7 @@ export interface PolicyItem extends Item {
   /** Namespaces whose pods' label of their ServiceAccount it relies on. */
   readonly reliesOn: readonly string[];
   /** All else that it holds, shared with other policies; undefined where it is not kept. */
-  readonly body: PolicyContent | undefined;
+  readonly content: PolicyContent | undefined;
 }
 
 export function projectProfile(raw: object): ProfileItem {
@@ -77,16 +77,16 @@ export function projectNamespace(raw: object): NamespaceItem {
   };
 }
 
-/** @param bodies those of the cache that the item is for */
-export function projectPolicy(raw: object, bodies: PolicyContentPool): PolicyItem {
+/** @param pool those of the cache that the item is for */
+export function projectPolicy(raw: object, pool: PolicyContentPool): PolicyItem {
   const policy = raw as NetworkPolicy;
   const { namespace = '', name, uid = '', resourceVersion = '', deletionTimestamp } = policy.metadata;
-  const { body, shared } = bodies.of(policy);
+  const { content, shared } = pool.intern(policy);
   return new CachedPolicy(
     { namespace, name, uid, resourceVersion },
     // Of some not of the content alone: a peer may name the policy's own namespace.
-    body.peerScopes ?? peerScopesOf(policy),
-    body,
+    content.peerScopes ?? peerScopesOf(policy),
+    content,
     // One that waits for its finalizers is no ordinary object: whoever deals with it reads it.
     shared && deletionTimestamp === undefined,
   );
@@ -101,18 +101,18 @@ class CachedPolicy implements PolicyItem {
   readonly uid: string;
   readonly resourceVersion: string;
   readonly peerScopes: PeerScopes;
-  readonly body: PolicyContent | undefined;
+  readonly content: PolicyContent | undefined;
   readonly #facts: Facts;
 
-  constructor(identity: PolicyIdentity, peerScopes: PeerScopes, body: PolicyContent, isKept: boolean) {
+  constructor(identity: PolicyIdentity, peerScopes: PeerScopes, content: PolicyContent, isKept: boolean) {
     this.namespace = identity.namespace;
     this.name = identity.name;
     this.uid = identity.uid;
     this.resourceVersion = identity.resourceVersion;
     this.peerScopes = peerScopes;
-    this.body = isKept ? body : undefined;
-    const { profile, ownerUids, fingerprint, isPartial, reliesOn } = body;
-    this.#facts = isKept ? body : { profile, ownerUids, fingerprint, isPartial, reliesOn };
+    this.content = isKept ? content : undefined;
+    const { profile, ownerUids, fingerprint, isPartial, reliesOn } = content;
+    this.#facts = isKept ? content : { profile, ownerUids, fingerprint, isPartial, reliesOn };
   }
 
   get key(): string {

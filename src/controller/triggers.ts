@@ -1,43 +1,46 @@
-/** Which keys of the work queue a change asks for: of what is watched, of what was found out, of what is intended. No I/O. */
+/** Turns changes (of watched objects, of results, of what policies depend on) into keys of the work queue. No I/O. */
+import type { ClusterState } from '../cluster-state/state.ts';
+import type { NamespaceItem, PolicyItem, ProfileItem } from '../cluster-state/items.ts';
 import type { StoreChange } from '../kube/watch/store.ts';
 import { accountsOf } from '../policy/admission/accounts.ts';
-import type { Causes } from './causes.ts';
+import type { Clock } from '../util/clock.ts';
+import { hasFinalizer } from './profile/finalizer.ts';
 import { ADMISSION, type Key, namespaceKey, profileKey, SERVICE_ACCOUNTS } from './queue/key.ts';
-import type { NamespaceItem, PolicyItem, ProfileItem } from '../cluster-state/items.ts';
-import { hasFinalizer } from './profile/reconcile.ts';
 import { type KeyQueue, Priority } from './queue/key-queue.ts';
-import type { StatusPace } from './profile/status-pace.ts';
-import type { ClusterState } from '../cluster-state/state.ts';
+import type { Records } from './records.ts';
 
-/** How soon admission follows what changed, so that changes that come together are one; milliseconds. */
+/** How long admission waits after a change, so that changes within this time are one; milliseconds. */
 const ADMISSION_DELAY = 200;
 
-export class EventHandlers {
-  readonly #clusterState: ClusterState;
-  readonly #queue: Pick<KeyQueue<Key>, 'add' | 'addAfter'>;
-  readonly #causes: Causes;
-  readonly #pace: StatusPace;
+export interface TriggersOptions {
+  readonly clusterState: ClusterState;
+  readonly records: Records;
+  readonly queue: Pick<KeyQueue<Key>, 'add' | 'addAfter'>;
+  readonly clock: Clock;
+}
 
-  constructor(
-    clusterState: ClusterState,
-    queue: Pick<KeyQueue<Key>, 'add' | 'addAfter'>,
-    causes: Causes,
-    pace: StatusPace,
-  ) {
+export class Triggers {
+  readonly #clusterState: ClusterState;
+  readonly #records: Records;
+  readonly #queue: TriggersOptions['queue'];
+  readonly #clock: Clock;
+
+  constructor({ clusterState, records, queue, clock }: TriggersOptions) {
     this.#clusterState = clusterState;
+    this.#records = records;
     this.#queue = queue;
-    this.#causes = causes;
-    this.#pace = pace;
+    this.#clock = clock;
+    records.subscribe((profile) => this.#resultsChanged(profile));
   }
 
-  /** From now on changes of the watched state are handled. */
+  /** From now on changes of the cluster state are handled. */
   subscribe(): void {
     this.#clusterState.profiles.subscribe((change) => this.#profileChanged(change));
     this.#clusterState.namespaces.subscribe((change) => this.#namespaceChanged(change));
     this.#clusterState.policies.subscribe((change) => this.#policyChanged(change));
   }
 
-  /** Asks for everything. */
+  /** Enqueues every key. */
   addAll(): void {
     this.#queue.add(ADMISSION, Priority.live);
     this.#queue.add(SERVICE_ACCOUNTS, Priority.live);
@@ -47,60 +50,62 @@ export class EventHandlers {
       this.#queue.add(namespaceKey(key), Priority.backfill);
   }
 
-  /** What is intended in the namespace has changed, or what that depends on. */
+  /** The intent for a namespace has changed, or the cluster facts that it depends on. */
   intentChanged(namespace: string): void {
-    this.#causes.intent(namespace);
-    this.#backfill(namespace);
+    const record = this.#records.namespace(namespace);
+    record.noteIntent();
+    // One of many: but a namespace that waits for its first policies is not put behind the others.
+    this.#queue.add(namespaceKey(namespace), record.awaitsPolicies ? Priority.live : Priority.backfill);
   }
 
-  /** A binding of admission has changed, whosever it is. What there is is read anew each time. */
+  /** An admission binding has changed, own or foreign. All bindings are read again each time. */
   bindingsChanged(): void {
-    for (const key of [ADMISSION, SERVICE_ACCOUNTS])
-      this.#queue.addAfter(key, ADMISSION_DELAY, Priority.drift);
+    this.#queue.addAfter(ADMISSION, ADMISSION_DELAY, Priority.drift);
+    this.#queue.addAfter(SERVICE_ACCOUNTS, ADMISSION_DELAY, Priority.drift);
   }
 
-  /** Asks for one of many namespaces that something concerns; one that is new is not put behind the others. */
-  #backfill(namespace: string): void {
-    this.#queue.add(
-      namespaceKey(namespace),
-      this.#causes.waits(namespace) ? Priority.live : Priority.backfill,
-    );
+  /** The bindings that peers by ServiceAccount rely on were seen for the first time. */
+  accountBindingsFound(): void {
+    this.#queue.add(SERVICE_ACCOUNTS, Priority.live);
+  }
+
+  /** No admission gate holds back the policies of a namespace any more. */
+  gateReleased(namespace: string): void {
+    this.#queue.add(namespaceKey(namespace), Priority.live);
+  }
+
+  /** The status of a profile may have changed: it is judged soon, and no more often than it is worth. */
+  statusChanged(profile: string): void {
+    const delay = this.#records.profile(profile).statusDelay(this.#clock.monotonic());
+    this.#queue.addAfter(profileKey(profile), delay, Priority.live);
   }
 
   #profileChanged({ old, new: next, origin }: StoreChange<ProfileItem>): void {
     const name = (next ?? old)?.key ?? '';
-    const intent = (item: ProfileItem | undefined) =>
-      item &&
-      JSON.stringify([
-        item.uid,
-        item.profile.metadata.generation,
-        item.profile.metadata.deletionTimestamp,
-        item.profile.metadata.finalizers,
-      ]);
-    const same = intent(old) === intent(next);
-    // The answer to our own write of the status may be the first to tell what somebody else has changed.
-    if (same && origin === 'own') return;
+    const isSame = intentOf(old) === intentOf(next);
+    // The answer to our own write of the status may be the first to tell of somebody else's change.
+    if (isSame && origin === 'own') return;
     this.#queue.add(profileKey(name), Priority.live);
-    if (same) return;
+    if (isSame) return;
     this.#queue.add(ADMISSION, Priority.live);
     if ([old, next].some((item) => item !== undefined && accountsOf(item.profile).length > 0))
       this.#queue.add(SERVICE_ACCOUNTS, Priority.live);
-    if (next === undefined) this.#pace.forget(name);
-    // Nothing is enforced of a new one before it has our finalizer, whose event comes next.
-    else if (
-      old === undefined &&
-      !hasFinalizer(next.profile) &&
-      next.profile.metadata.deletionTimestamp === undefined
-    )
-      return;
-    const touched = new Set(this.#clusterState.namespacesWithPoliciesOf(name));
+    if (next === undefined) this.#records.forgetProfile(name);
+    // A new profile has no policies before it has the finalizer, whose event comes next.
+    else if (old === undefined && isNew(next)) return;
+    for (const namespace of this.#namespacesOf(name, [old, next])) this.intentChanged(namespace);
+  }
+
+  /** The namespaces that a profile selected, selects now, or has policies in. */
+  #namespacesOf(profile: string, items: readonly (ProfileItem | undefined)[]): Set<string> {
+    const touched = new Set(this.#clusterState.namespacesWithPoliciesOf(profile));
     for (const namespace of this.#clusterState.namespaces.values()) {
-      const selected = [old, next].some(
+      const isSelected = items.some(
         (item) => item !== undefined && this.#clusterState.selects(item.profile, namespace),
       );
-      if (selected) touched.add(namespace.key);
+      if (isSelected) touched.add(namespace.key);
     }
-    for (const namespace of touched) this.intentChanged(namespace);
+    return touched;
   }
 
   #namespaceChanged({ old, new: next }: StoreChange<NamespaceItem>): void {
@@ -108,10 +113,11 @@ export class EventHandlers {
     const relevant = (item: NamespaceItem | undefined) =>
       item && JSON.stringify([item.uid, item.labels, item.terminating]);
     if (relevant(old) === relevant(next)) return;
-    if (next === undefined || next.terminating) this.#causes.settle(key);
-    else this.#causes.event(key);
+    const record = this.#records.namespace(key);
+    if (next === undefined || next.terminating) record.settleEvent();
+    else record.noteEvent(this.#clock.monotonic());
     this.#queue.add(namespaceKey(key), Priority.live);
-    // How many namespaces a profile selects is part of its status, whether or not policies change.
+    // How many namespaces a profile selects is part of its status, even if no policy changes.
     for (const { key: profile } of this.#clusterState.profiles.values()) this.statusChanged(profile);
   }
 
@@ -124,13 +130,13 @@ export class EventHandlers {
       this.#queue.addAfter(SERVICE_ACCOUNTS, ADMISSION_DELAY, Priority.live);
     if (origin === 'own') return;
     const namespace = (next ?? old)?.namespace ?? '';
-    if (old?.peerScopes !== next?.peerScopes) this.#allowanceChanged(namespace);
-    this.#causes.drift(namespace);
+    if (old?.peerScopes !== next?.peerScopes) this.#peerScopesChanged(namespace);
+    this.#records.namespace(namespace).noteDrift();
     this.#queue.add(namespaceKey(namespace), Priority.drift);
   }
 
-  /** What others allow in the namespace is part of the status of profiles that limit it. */
-  #allowanceChanged(name: string): void {
+  /** What foreign policies of a namespace allow is part of the status of profiles that limit it. */
+  #peerScopesChanged(name: string): void {
     const namespace = this.#clusterState.namespaces.get(name);
     if (namespace === undefined) return;
     for (const { key, profile } of this.#clusterState.profiles.values()) {
@@ -139,15 +145,20 @@ export class EventHandlers {
     }
   }
 
-  /** What is known of the profile's namespaces has changed. */
-  resultsChanged(profile: string): void {
+  #resultsChanged(profile: string): void {
     this.statusChanged(profile);
     if (this.#clusterState.profile(profile)?.spec.admission !== undefined)
       this.#queue.addAfter(ADMISSION, ADMISSION_DELAY, Priority.live);
   }
+}
 
-  /** A status is judged soon after a change, and no more often than it is worth. */
-  statusChanged(profile: string): void {
-    this.#queue.addAfter(profileKey(profile), this.#pace.delay(profile), Priority.live);
-  }
+/** The parts of a profile that its namespaces depend on, as one text. */
+function intentOf(item: ProfileItem | undefined): string | undefined {
+  if (item === undefined) return undefined;
+  const { generation, deletionTimestamp, finalizers } = item.profile.metadata;
+  return JSON.stringify([item.uid, generation, deletionTimestamp, finalizers]);
+}
+
+function isNew({ profile }: ProfileItem): boolean {
+  return !hasFinalizer(profile) && profile.metadata.deletionTimestamp === undefined;
 }

@@ -1,7 +1,9 @@
 /** The composition root: builds the operator's parts from its options, and connects them. Nothing is started here. */
 import { hostname } from 'node:os';
 import { MANAGER } from '../api/names.ts';
-import { Controller } from '../controller/controller.ts';
+import { ClusterState } from '../cluster-state/state.ts';
+import { type Controller, createController } from '../controller/controller.ts';
+import { Records } from '../controller/records.ts';
 import { type ClusterConfig, loadKubeConfig } from '../kube/config.ts';
 import { ApiError } from '../kube/errors.ts';
 import { EVENTS, type KubeEvent } from '../kube/events/event.ts';
@@ -82,11 +84,14 @@ export function createOperator({ options, version, logger, env }: OperatorInput)
     concurrency: options.concurrency,
     now: () => clock.now(),
   });
-  const controller = new Controller({
+  const clusterState = new ClusterState([...options.protectedNamespaces, namespace]);
+  const records = new Records();
+  const controller = createController({
     transport: writer,
     configuration: options.cluster,
     namespace,
-    protectedNamespaces: [...options.protectedNamespaces, namespace],
+    clusterState,
+    records,
     concurrency: options.concurrency,
     resyncMs: options.resyncPeriod,
     clock,
@@ -94,8 +99,8 @@ export function createOperator({ options, version, logger, env }: OperatorInput)
     observer: combine([observer, { onFullSync: collectGarbage }]),
   });
   events.attach({
-    profile: (name) => controller.clusterState.profile(name),
-    result: (profile, inNamespace) => controller.results.of(profile).get(inNamespace),
+    profile: (name) => clusterState.profile(name),
+    result: (profile, inNamespace) => records.resultsOf(profile).get(inNamespace),
   });
   queue.sample(() => controller.queueStats());
   metrics.watches(() => controller.watchAges());

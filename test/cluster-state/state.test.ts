@@ -30,7 +30,7 @@ const policyItem = (extra: Partial<PolicyItem> = {}): PolicyItem => ({
   fingerprint: undefined,
   peerScopes: 0,
   reliesOn: [],
-  body: undefined,
+  content: undefined,
   ...extra,
 });
 

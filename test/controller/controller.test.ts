@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { FINALIZER } from '../../src/api/names.ts';
-import { Controller } from '../../src/controller/controller.ts';
+import { type Controller, createController } from '../../src/controller/controller.ts';
 import type { ControllerObserver, ReconcileEnd } from '../../src/controller/observer.ts';
+import { ClusterState } from '../../src/cluster-state/state.ts';
+import { Records } from '../../src/controller/records.ts';
 import { encodeKey, type Key } from '../../src/controller/queue/key.ts';
 import { ApiError } from '../../src/kube/errors.ts';
 import type { Request, Transport } from '../../src/kube/http/transport.ts';
@@ -260,10 +262,11 @@ function controllerOf(
   concurrency: number,
   clock = new VirtualClock(),
 ): Controller {
-  return new Controller({
+  return createController({
     transport,
     configuration: CONFIGURATION,
-    protectedNamespaces: [],
+    clusterState: new ClusterState([]),
+    records: new Records(),
     namespace: 'system',
     concurrency,
     resyncMs: 0,

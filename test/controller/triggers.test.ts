@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { LABEL_NAMESPACE_NAME, LABEL_SERVICE_ACCOUNT } from '../../src/api/names.ts';
-import { Causes } from '../../src/controller/causes.ts';
-import { EventHandlers } from '../../src/controller/triggers.ts';
+import { Records } from '../../src/controller/records.ts';
+import { Triggers } from '../../src/controller/triggers.ts';
 import { encodeKey, type Key } from '../../src/controller/queue/key.ts';
-import { StatusPace } from '../../src/controller/profile/status-pace.ts';
 import { ClusterState } from '../../src/cluster-state/state.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
@@ -17,14 +16,14 @@ function policy(name: string, labels: Record<string, string>): object {
   };
 }
 
-describe('event handlers', () => {
-  it('look at the accounts for policies that rely on one, and for no others', () => {
+describe('triggers', () => {
+  it('enqueue service accounts for policies that rely on the label of one, and for no other policies', () => {
     const clock = new VirtualClock();
     const clusterState = new ClusterState([]);
     const asked: string[] = [];
     const ask = (key: Key) => asked.push(encodeKey(key));
     const queue = { add: ask, addAfter: ask };
-    new EventHandlers(clusterState, queue, new Causes(clock), new StatusPace(clock)).subscribe();
+    new Triggers({ clusterState, records: new Records(), queue, clock }).subscribe();
 
     clusterState.policies.upsert(clusterState.policies.project(policy('plain', { app: 'web' })));
     assert.deepEqual(asked, ['namespace/shop']);

@@ -1,6 +1,8 @@
 /** A replica of the operator: the real Controller, as src/operator/wiring.ts runs it, in a process that can die any time. */
-import { Controller } from '../../src/controller/controller.ts';
+import { ClusterState } from '../../src/cluster-state/state.ts';
+import { type Controller, createController } from '../../src/controller/controller.ts';
 import type { ControllerObserver } from '../../src/controller/observer.ts';
+import { Records } from '../../src/controller/records.ts';
 import { encodeKey } from '../../src/controller/queue/key.ts';
 import { fenced } from '../../src/kube/fence.ts';
 import { CLUSTER_DEFAULTS } from '../../src/options/cluster-defaults.ts';
@@ -22,6 +24,7 @@ export class Replica {
   readonly controller: Controller;
   readonly clock: ProcessClock;
   readonly link: Link;
+  readonly clusterState = new ClusterState(['kube-system', 'segmentation-system']);
   readonly #network: Network;
   /** Its caches are filled. */
   isReady = false;
@@ -34,11 +37,12 @@ export class Replica {
     this.clock = new ProcessClock(network.scheduler);
     this.link = new Link(name, network);
     const { roll } = network;
-    this.controller = new Controller({
+    this.controller = createController({
       transport: fenced(this.link, () => this.isLeading),
       configuration: CLUSTER_DEFAULTS,
       namespace: 'segmentation-system',
-      protectedNamespaces: ['kube-system', 'segmentation-system'],
+      clusterState: this.clusterState,
+      records: new Records(),
       concurrency,
       resyncMs,
       clock: this.clock,

@@ -73,7 +73,7 @@ class Simulation {
       () => this.#scheduler.time,
       (name) => {
         const replica = this.#replicas.get(name);
-        return replica && { clusterState: replica.controller.clusterState, leads: replica.isLeading };
+        return replica && { clusterState: replica.clusterState, leads: replica.isLeading };
       },
     );
     this.#server.storage.subscribe(({ at, type, kind, key, object, author }) => {

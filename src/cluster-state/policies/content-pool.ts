@@ -1,6 +1,7 @@
 /**
- * What policies hold besides their identity. A profile makes the same few objects in every namespace, so that each
- * content is kept once, however many policies have it; what is distinct in every namespace is not kept at all.
+ * The contents of cached policies: labels, annotations and spec. A profile has the same few policies in every namespace,
+ * so each content is kept once, however many policies have it. Where there are too many distinct contents, new ones are
+ * not kept at all, and such policies are read live when they are needed.
  */
 import type { ObjectMeta, OwnerReference, StringMap } from '../../api/meta.ts';
 import {
@@ -20,91 +21,92 @@ export interface PolicyContent {
   readonly annotations?: StringMap;
   readonly ownerReferences?: readonly OwnerReference[];
   readonly finalizers?: readonly string[];
-  /** Names of those who wrote to it, without what they wrote and when. */
+  /** The names of the managers only: not which fields they wrote, and when. */
   readonly managedFields: readonly { readonly manager: string }[];
   readonly spec: NetworkPolicySpec;
-  /** The profile that its labels name, if they are ours. */
+  /** The profile that its labels name, if they are the operator's. */
   readonly profile: string | undefined;
-  /** Of the profiles that own it by reference. */
+  /** The uids of the profiles that own it by ownerReference. */
   readonly ownerUids: readonly string[];
-  /** Namespaces whose pods' label of their ServiceAccount it relies on. */
+  /** Namespaces in which it relies on the label that names the ServiceAccount of a pod. */
   readonly reliesOn: readonly string[];
-  /** Computed for what may be ours, and for what may have been: others' objects are only looked at when planning. */
+  /** The fingerprint of spec and own metadata; undefined for a policy that neither is nor was an own one. */
   readonly fingerprint: string | undefined;
-  /** The default-deny of a profile that waits in one of its directions. */
+  /** True for the default-deny of a profile that has postponed one of its directions. */
   readonly isPartial: boolean;
-  /** Whom it allows, roughly; undefined where that depends on the namespace, as one of its peers names a namespace. */
+  /** Whom it allows, roughly; undefined if a peer names a namespace: then it depends on the policy's own namespace. */
   readonly peerScopes: PeerScopes | undefined;
 }
 
-/** Most contents that are kept. At about 4 kB each, they take no more than a few thousand policies would. */
-const MAX_BODIES = 2048;
+/** Most contents that are kept. At about 4 kB each, they take no more memory than a few thousand policies would. */
+const MAX_CONTENTS = 2048;
 
 export class PolicyContentPool {
-  /** By their text. */
-  readonly #bodies = new Map<string, PolicyContent>();
-  /** Of each of them: its text, and how many policies in the cache have it. */
+  /** By their JSON. */
+  readonly #contents = new Map<string, PolicyContent>();
+  /** The JSON of each content, and how many cached policies have it. */
   readonly #uses = new Map<PolicyContent, { readonly text: string; count: number }>();
   readonly #max: number;
 
-  constructor(max = MAX_BODIES) {
+  constructor(max = MAX_CONTENTS) {
     this.#max = max;
   }
 
   get size(): number {
-    return this.#bodies.size;
+    return this.#contents.size;
   }
 
   /**
-   * The content of a policy as it is on the wire, and whether it may be kept: the same object for all policies that
-   * have the same, and not to be kept where there are too many different ones. Which it is depends on nothing but what
-   * was asked and told before, and never on when garbage is collected: runs can be repeated.
+   * The content of a policy as it is on the wire. Policies with equal contents get the same object.
+   *
+   * @returns `shared`: false if the pool is full, and the content must not be kept. It depends on the calls before, and
+   *   never on garbage collection, so that runs can be repeated.
    */
-  of(policy: NetworkPolicy): { readonly body: PolicyContent; readonly shared: boolean } {
-    const own = SharedPolicy.bodyOf(policy);
-    if (own !== undefined && this.has(own)) return { body: own, shared: true };
+  intern(policy: NetworkPolicy): { readonly content: PolicyContent; readonly shared: boolean } {
+    const own = SharedPolicy.contentOf(policy);
+    if (own !== undefined && this.has(own)) return { content: own, shared: true };
     const { labels, annotations, ownerReferences, finalizers, managedFields = [] } = policy.metadata;
     const managers = managedFields.map(({ manager }) => manager ?? '');
     const text = JSON.stringify([labels, annotations, ownerReferences, finalizers, managers, policy.spec]);
-    const known = this.#bodies.get(text);
-    if (known !== undefined) return { body: known, shared: true };
-    const body = bodyOf(policy, managers);
-    if (this.#bodies.size >= this.#max) return { body, shared: false };
-    this.#bodies.set(text, body);
-    this.#uses.set(body, { text, count: 0 });
-    return { body, shared: true };
+    const known = this.#contents.get(text);
+    if (known !== undefined) return { content: known, shared: true };
+    const content = contentOf(policy, managers);
+    if (this.#contents.size >= this.#max) return { content, shared: false };
+    this.#contents.set(text, content);
+    this.#uses.set(content, { text, count: 0 });
+    return { content, shared: true };
   }
 
-  /** Whether it is shared with those who come. */
-  has(body: PolicyContent): boolean {
-    return this.#uses.has(body);
+  /** True if policies with an equal content will get this object. */
+  has(content: PolicyContent): boolean {
+    return this.#uses.has(content);
   }
 
-  /** A policy in the cache has it from now on. */
-  hold(body: PolicyContent): void {
-    const use = this.#uses.get(body);
+  /** One more cached policy has the content. */
+  retain(content: PolicyContent): void {
+    const use = this.#uses.get(content);
     if (use !== undefined) use.count += 1;
   }
 
-  /** A policy in the cache had it until now. */
-  release(body: PolicyContent): void {
-    const use = this.#uses.get(body);
+  /** One cached policy less has the content; the last one removes it. */
+  release(content: PolicyContent): void {
+    const use = this.#uses.get(content);
     if (use === undefined || --use.count > 0) return;
-    this.#uses.delete(body);
-    this.#bodies.delete(use.text);
+    this.#uses.delete(content);
+    this.#contents.delete(use.text);
   }
 
-  /** The cache has taken a whole list: what no policy has by now came with one that was outdated. */
+  /** Removes contents without a policy: they came with outdated events. Call it after the cache has taken a list. */
   sweep(): void {
-    for (const [body, { text, count }] of this.#uses) {
+    for (const [content, { text, count }] of this.#uses) {
       if (count > 0) continue;
-      this.#uses.delete(body);
-      this.#bodies.delete(text);
+      this.#uses.delete(content);
+      this.#contents.delete(text);
     }
   }
 }
 
-function bodyOf(policy: NetworkPolicy, managers: readonly string[]): PolicyContent {
+function contentOf(policy: NetworkPolicy, managers: readonly string[]): PolicyContent {
   const { labels, annotations, ownerReferences, finalizers } = policy.metadata;
   const profile = labels?.[LABEL_MANAGED_BY] === MANAGER ? labels[LABEL_PROFILE] : undefined;
   const ownerUids = (ownerReferences ?? []).filter(isProfileReference).map(({ uid }) => uid);
@@ -125,7 +127,7 @@ function bodyOf(policy: NetworkPolicy, managers: readonly string[]): PolicyConte
   };
 }
 
-/** Which policy it is, and of which revision. */
+/** Names a policy, and its revision. */
 export interface PolicyIdentity {
   readonly namespace: string;
   readonly name: string;
@@ -133,14 +135,14 @@ export interface PolicyIdentity {
   readonly resourceVersion: string;
 }
 
-/** A policy whose content is known: all of it, but for what nobody here reads (its creation, the fields of each manager). */
+/** A policy made from a shared content. It lacks what nobody here reads: creationTimestamp, and the fields of managers. */
 export class SharedPolicy implements NetworkPolicy {
   readonly metadata: ObjectMeta;
   readonly spec: NetworkPolicySpec;
-  readonly #body: PolicyContent;
+  readonly #content: PolicyContent;
 
-  constructor({ namespace, name, uid, resourceVersion }: PolicyIdentity, body: PolicyContent) {
-    const { labels, annotations, ownerReferences, finalizers, managedFields, spec } = body;
+  constructor({ namespace, name, uid, resourceVersion }: PolicyIdentity, content: PolicyContent) {
+    const { labels, annotations, ownerReferences, finalizers, managedFields, spec } = content;
     this.metadata = {
       name,
       namespace,
@@ -153,11 +155,11 @@ export class SharedPolicy implements NetworkPolicy {
       managedFields,
     };
     this.spec = spec;
-    this.#body = body;
+    this.#content = content;
   }
 
-  /** Its content, if the policy is one of these. */
-  static bodyOf(policy: NetworkPolicy): PolicyContent | undefined {
-    return #body in policy ? policy.#body : undefined;
+  /** The shared content of a policy; undefined if it was not made from one. */
+  static contentOf(policy: NetworkPolicy): PolicyContent | undefined {
+    return #content in policy ? policy.#content : undefined;
   }
 }

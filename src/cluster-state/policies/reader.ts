@@ -8,7 +8,7 @@ import { detached, type PolicyHead, readHead, TextPattern } from './text.ts';
 
 interface Known {
   readonly pattern: TextPattern;
-  readonly body: PolicyContent;
+  readonly content: PolicyContent;
   /** Of the policy that had it last: in every namespace it has the same. */
   name: string;
 }
@@ -21,7 +21,7 @@ const MAX_NAMESPACES = 256;
 const EVENTS = ['ADDED', 'MODIFIED'].map((type) => ({ type, start: `{"type":"${type}","object":` }));
 
 export class PolicyReader {
-  readonly #bodies: PolicyContentPool;
+  readonly #pool: PolicyContentPool;
   /** By the length of the text after the head, which is the same for all policies with one content. */
   readonly #known = new Map<number, Known[]>();
   /** So that the policies of a namespace share its name. */
@@ -29,8 +29,8 @@ export class PolicyReader {
   /** The policy that was parsed last, and its text: when its content is known, the text is, too. */
   #parsed: { readonly policy: unknown; readonly head: PolicyHead; readonly rest: string } | undefined;
 
-  constructor(bodies: PolicyContentPool) {
-    this.#bodies = bodies;
+  constructor(pool: PolicyContentPool) {
+    this.#pool = pool;
   }
 
   /**
@@ -47,7 +47,7 @@ export class PolicyReader {
     const end = text.length - (event !== undefined || text.endsWith('\n') ? 1 : 0);
     const known = this.#find(text, head, end);
     if (known !== undefined) {
-      const object = new SharedPolicy(this.#identity(head, known), known.body);
+      const object = new SharedPolicy(this.#identity(head, known), known.content);
       return event === undefined ? object : { type: event.type, object };
     }
     const value: unknown = JSON.parse(text);
@@ -58,20 +58,20 @@ export class PolicyReader {
 
   /** A policy as it is on the wire, as the cache takes it. */
   readonly project = (raw: object): PolicyItem => {
-    const size = this.#bodies.size;
-    const item = projectPolicy(raw, this.#bodies);
+    const size = this.#pool.size;
+    const item = projectPolicy(raw, this.#pool);
     const parsed = this.#parsed;
     this.#parsed = undefined;
     // Not at the first sight: in many clusters most contents are there once.
-    const isShared = item.body !== undefined && this.#bodies.size === size;
-    if (isShared && parsed?.policy === raw) this.#learn(parsed.rest, item.body, item.name);
+    const isShared = item.content !== undefined && this.#pool.size === size;
+    if (isShared && parsed?.policy === raw) this.#learn(parsed.rest, item.content, item.name);
     return item;
   };
 
   /** Forgets the texts of contents that no policy has any more. */
   sweep(): void {
     for (const [length, known] of this.#known) {
-      const present = known.filter(({ body }) => this.#bodies.has(body));
+      const present = known.filter(({ content }) => this.#pool.has(content));
       if (present.length > 0) this.#known.set(length, present);
       else this.#known.delete(length);
     }
@@ -79,15 +79,15 @@ export class PolicyReader {
 
   #find(text: string, head: PolicyHead, end: number): Known | undefined {
     for (const known of this.#known.get(end - head.end) ?? []) {
-      if (known.pattern.endIn(text, head.end) === end && this.#bodies.has(known.body)) return known;
+      if (known.pattern.endIn(text, head.end) === end && this.#pool.has(known.content)) return known;
     }
     return undefined;
   }
 
-  #learn(rest: string, body: PolicyContent, name: string): void {
+  #learn(rest: string, content: PolicyContent, name: string): void {
     const alike = this.#known.get(rest.length) ?? [];
     // With another order of its fields, a content may have several texts.
-    alike.unshift({ pattern: new TextPattern(rest), body, name });
+    alike.unshift({ pattern: new TextPattern(rest), content, name });
     alike.length = Math.min(alike.length, MAX_ALIKE);
     this.#known.set(rest.length, alike);
   }

@@ -36,7 +36,7 @@ import {
 import type { Clock } from '../../util/clock.ts';
 import type { Outcome } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
-import type { Results } from '../results.ts';
+import type { Records } from '../records.ts';
 import { ActiveGates, selectorOf } from './active-gates.ts';
 import {
   AdmissionBindings,
@@ -58,7 +58,7 @@ import {
 
 export interface AdmissionOptions extends AdmissionBindingsOptions, PolicyCheckOptions {
   readonly clock: Clock;
-  readonly results: Results;
+  readonly records: Pick<Records, 'resultsOf'>;
   readonly probe: AdmissionProbe;
   /** Bindings are asked for, or exist: from now on their changes matter. */
   readonly onNeeded: () => void;
@@ -286,7 +286,7 @@ export class Admission {
    * default-deny is on its way has no failure.
    */
   #refused(profile: string, selected: readonly NamespaceItem[]): string[] {
-    const results = this.#options.results.of(profile);
+    const results = this.#options.records.resultsOf(profile);
     return selected
       .filter(
         (namespace) =>
@@ -299,8 +299,8 @@ export class Admission {
 
   /** True if the profile's default-deny is known to exist in the namespace, in the form that a gate looks for. */
   #isDenied(profile: string, { key }: NamespaceItem): boolean {
-    const { clusterState, results } = this.#options;
-    if (results.of(profile).get(key)?.state === 'enforced') return true;
+    const { clusterState, records } = this.#options;
+    if (records.resultsOf(profile).get(key)?.state === 'enforced') return true;
     const deny = clusterState.policies.get(`${key}/${policyName(profile, 'default-deny')}`);
     return deny !== undefined && deny.profile === profile && !deny.isPartial;
   }

@@ -1,11 +1,12 @@
 /** Carries out a plan, step by step, with preconditions; the store knows each write before the next one. */
 import type { NetworkPolicy } from '../../api/network-policy.ts';
+import type { PolicyStore } from '../../cluster-state/policies/store.ts';
 import { isNotFound } from '../../kube/errors.ts';
+import { preconditionsOf } from '../../kube/preconditions.ts';
 import type { Resource } from '../../kube/resource.ts';
 import type { Step } from '../../policy/planning/plan.ts';
-import type { PolicyStore } from '../../cluster-state/policies/store.ts';
+import type { PolicyWrite } from '../observer.ts';
 import type { Send } from '../queue/request-lanes.ts';
-import { preconditionsOf } from '../../kube/preconditions.ts';
 
 export interface ApplyContext {
   readonly namespace: string;
@@ -13,63 +14,66 @@ export interface ApplyContext {
   readonly store: PolicyStore;
   readonly signal: AbortSignal;
   readonly send: Send;
-  /** Called after each write, with the object as it was and as it is. */
-  readonly onWrite: (step: Step, before: NetworkPolicy | undefined, after: NetworkPolicy | undefined) => void;
+  /** Called after each write. */
+  readonly onWrite: (write: Omit<PolicyWrite, 'isDriftOnly'>) => void;
 }
 
 /**
- * Carries out `steps` in order. `observed` are the live objects that the plan was made from.
+ * Carries out `steps` in order. `observed` are the policies that the plan was made from.
  *
- * @throws ApiError at the first step that fails; those before it are done, and planning anew goes on from there
+ * @throws ApiError at the first step that fails; those before it are done, and a new plan goes on from there
  */
 export async function apply(
   steps: readonly Step[],
   observed: readonly NetworkPolicy[],
   context: ApplyContext,
 ): Promise<void> {
-  const { namespace, policies, store, signal, send, onWrite } = context;
+  const { store, signal, onWrite } = context;
   const live = new Map(observed.map((policy) => [policy.metadata.name, policy]));
   for (const step of steps) {
     signal.throwIfAborted();
     const name = step.verb === 'delete' ? step.name : step.policy.metadata.name;
     const before = live.get(name);
-    let after: NetworkPolicy | undefined;
-    if (step.verb === 'create') {
-      after = await send(() => policies.create(step.policy, { signal, parse: store.parse }));
-    } else {
-      if (before === undefined)
-        throw new Error(`step ${step.verb} of ${namespace}/${name}, which was not observed`);
-      if (step.verb === 'update') {
-        const metadata = { ...step.policy.metadata, ...preconditionsOf(before) };
-        after = await send(() =>
-          policies.replace({ ...step.policy, metadata }, { signal, parse: store.parse }),
-        );
-      } else {
-        after = await remove(name, before, context);
-        if (after === undefined) store.forget(`${namespace}/${name}`, before.metadata.uid ?? '');
-      }
-    }
+    const after = await write(step, before, context);
     if (after === undefined) live.delete(name);
     else {
       live.set(name, after);
       store.observe(store.project(after));
     }
-    onWrite(step, before, after);
+    onWrite({ step, before, after });
   }
 }
 
-/** The object if it stays for somebody's finalizer; undefined once it is gone, whoever deleted it. */
+/** @returns the policy after the step; undefined if it is gone */
+function write(
+  step: Step,
+  before: NetworkPolicy | undefined,
+  context: ApplyContext,
+): Promise<NetworkPolicy | undefined> {
+  const { namespace, policies, store, signal, send } = context;
+  const options = { signal, parse: store.parse };
+  if (step.verb === 'create') return send(() => policies.create(step.policy, options));
+  const name = step.verb === 'delete' ? step.name : step.policy.metadata.name;
+  if (before === undefined)
+    throw new Error(`step ${step.verb} of ${namespace}/${name}, which was not observed`);
+  if (step.verb === 'delete') return remove(name, before, context);
+  const metadata = { ...step.policy.metadata, ...preconditionsOf(before) };
+  return send(() => policies.replace({ ...step.policy, metadata }, options));
+}
+
+/** @returns the policy if it stays for a finalizer; undefined once it is gone, whoever deleted it */
 async function remove(
   name: string,
   before: NetworkPolicy,
-  context: ApplyContext,
+  { namespace, policies, store, signal, send }: ApplyContext,
 ): Promise<NetworkPolicy | undefined> {
-  const preconditions = preconditionsOf(before);
+  const options = { preconditions: preconditionsOf(before), signal };
+  let after: NetworkPolicy | undefined;
   try {
-    const { policies, namespace, signal, send } = context;
-    return await send(() => policies.delete(name, namespace, { preconditions, signal }));
+    after = await send(() => policies.delete(name, namespace, options));
   } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
+    if (!isNotFound(error)) throw error;
   }
+  if (after === undefined) store.forget(`${namespace}/${name}`, before.metadata.uid ?? '');
+  return after;
 }

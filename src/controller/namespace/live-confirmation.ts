@@ -1,11 +1,11 @@
 /**
- * Live reads of what a write is based on (invariant I4).
+ * Live reads of the namespace and the profiles that a write is based on (I4).
  *
- * An opening is always confirmed. Every other write is confirmed once: until this process has read a namespace and its
- * profiles itself, and that there are no others, its caches may be older than what the process before it enforced (a
- * standby whose watch lags, a list from a server that does). From then on they only go forward, and nobody else writes.
- * Where many namespaces are to be confirmed at once, as in a backfill, one consistent list of all of them does it: each
- * read costs the API server and etcd about as much as half a write.
+ * Before an opening, they are always read. Before any other write they are read once: until this process has read a
+ * namespace and its profiles itself, and knows that there are no others, its caches may be older than what the process
+ * before it enforced (the watch of a standby lags, or a server that lags answered a list). From then on the caches only
+ * go forward, and nobody else writes. Where many namespaces are to be confirmed at once, as in a backfill, one
+ * consistent list confirms all of them: each single read costs the API server and etcd about as much as half a write.
  */
 import type { KubeObject } from '../../api/meta.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
@@ -13,152 +13,166 @@ import { isGone, isNotFound } from '../../kube/errors.ts';
 import { type List, PAGE_SIZE, type Resource } from '../../kube/resource.ts';
 import { type NamespaceItem, projectNamespace, projectProfile } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
+import type { Records } from '../records.ts';
 
-export interface EvidenceSources {
+export interface LiveConfirmationOptions {
   readonly clusterState: ClusterState;
+  readonly records: Records;
   readonly namespaces: Resource<KubeObject>;
   readonly profiles: Resource<SegmentationProfile>;
 }
 
-/** So many namespaces are read one by one at the same time; more of them are confirmed by a list. */
-const SINGLY = 8;
+/** The cached objects that a decision was made from. */
+export interface Basis {
+  readonly namespace: NamespaceItem;
+  /** The profiles that concern the namespace. */
+  readonly profiles: readonly SegmentationProfile[];
+}
+
+/** Most namespaces that are read one by one at the same time; more of them are confirmed by a list. */
+const MOST_SINGLE_READS = 8;
 
 export class LiveConfirmation {
-  /** The uids of the namespaces and profiles that were read live and found as they were known, by name. */
-  readonly #namespaces = new Map<string, string>();
-  readonly #profiles = new Map<string, string>();
+  readonly #options: LiveConfirmationOptions;
   /** How many namespaces are being read one by one. */
-  #reading = 0;
-  /** The list that is under way. */
-  #list: Promise<void> | undefined;
-  /** The first list of the profiles while it is under way, and whether it was taken. */
+  #singleReads = 0;
+  /** The list of namespaces that is under way. */
+  #namespaceList: Promise<void> | undefined;
+  /** The list of profiles that is under way for all who need the first one. */
   #firstProfiles: Promise<List<SegmentationProfile>> | undefined;
-  #knowsAllProfiles = false;
+  /** True once a list of all profiles was read. */
+  #hasListedProfiles = false;
 
-  /**
-   * Whether the namespace and the profiles are as they are known. Where they differ, what was read replaces what was
-   * known, and the reconcile has to start anew.
-   *
-   * @param anew also what was confirmed before is read
-   * @throws ApiError
-   */
-  async confirms(
-    namespace: NamespaceItem,
-    concerned: readonly SegmentationProfile[],
-    anew: boolean,
-    sources: EvidenceSources,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    const isDue = anew || this.#namespaces.get(namespace.key) !== namespace.uid;
-    const results = await Promise.all([
-      !isDue || this.#namespace(namespace, anew, sources, signal),
-      ...concerned.map((profile) => {
-        const { name, uid = '' } = profile.metadata;
-        const isKnown = !anew && this.#profiles.get(name) === uid;
-        return isKnown || this.#profile(profile, sources, signal);
-      }),
-      (!anew && this.#knowsAllProfiles) || this.#noOther(namespace, concerned, anew, sources, signal),
-    ]);
-    return results.every(Boolean);
+  constructor(options: LiveConfirmationOptions) {
+    this.#options = options;
   }
 
   /**
-   * Whether no other profile selects the namespace. One that a watch was late to tell of may isolate it, or allow what
-   * the others would cut: the process before this one may have known of it long since.
+   * Reads what this process has not read before. If an object differs from the cached one it replaces it, and the
+   * reconcile has to start over.
+   *
+   * @returns true if all is as it was cached
+   * @throws ApiError
    */
-  async #noOther(
-    namespace: NamespaceItem,
-    concerned: readonly SegmentationProfile[],
-    anew: boolean,
-    { clusterState, profiles }: EvidenceSources,
-    signal: AbortSignal,
+  async confirmOnce(basis: Basis, signal: AbortSignal): Promise<boolean> {
+    const { namespace, profiles } = basis;
+    const { records } = this.#options;
+    const confirmations = await Promise.all([
+      records.namespace(namespace.key).confirmedUid === namespace.uid ||
+        this.#confirmNamespace(namespace, signal),
+      ...profiles.map(
+        (profile) =>
+          records.profile(profile.metadata.name).confirmedUid === (profile.metadata.uid ?? '') ||
+          this.#readProfile(profile, signal),
+      ),
+      this.#hasListedProfiles || this.#isComplete(basis, this.#listProfilesOnce(signal)),
+    ]);
+    return confirmations.every(Boolean);
+  }
+
+  /** As `confirmOnce`, but reads everything, by requests of its own: for an opening, after it was decided on. */
+  async confirmAgain(basis: Basis, signal: AbortSignal): Promise<boolean> {
+    const confirmations = await Promise.all([
+      this.#readNamespace(basis.namespace, signal),
+      ...basis.profiles.map((profile) => this.#readProfile(profile, signal)),
+      this.#isComplete(basis, this.#options.profiles.listAll({ signal })),
+    ]);
+    return confirmations.every(Boolean);
+  }
+
+  #listProfilesOnce(signal: AbortSignal): Promise<List<SegmentationProfile>> {
+    return (this.#firstProfiles ??= this.#options.profiles
+      .listAll({ signal })
+      .finally(() => (this.#firstProfiles = undefined)));
+  }
+
+  /**
+   * True if no other profile selects the namespace. A profile that the watch was late to report may isolate the
+   * namespace, or allow what the others would cut: the process before this one may have known it long since.
+   */
+  async #isComplete(
+    { namespace, profiles }: Basis,
+    list: Promise<List<SegmentationProfile>>,
   ): Promise<boolean> {
-    const known = new Set(concerned.map(({ metadata }) => metadata.name));
-    const list = () => profiles.listAll({ signal });
-    const { items, metadata } = await (anew
-      ? list()
-      : (this.#firstProfiles ??= list().finally(() => (this.#firstProfiles = undefined))));
-    // A list without those that are there is no evidence of what is not.
-    const listed = new Set(items.map(({ metadata }) => metadata.name));
+    const { clusterState } = this.#options;
+    const known = new Set(profiles.map(({ metadata }) => metadata.name));
+    const { items, metadata } = await list;
+    // If the list omits profiles that we know exist, it is stale and cannot prove that no other profile exists.
+    const listed = new Set(items.map((profile) => profile.metadata.name));
     if (!known.isSubsetOf(listed)) return false;
-    const others = items.filter(({ metadata }) => !known.has(metadata.name)).map(projectProfile);
+    const others = items.filter((profile) => !known.has(profile.metadata.name)).map(projectProfile);
     for (const other of others) clusterState.profiles.addListed(other, metadata.resourceVersion);
-    this.#knowsAllProfiles = true;
+    this.#hasListedProfiles = true;
     return !others.some(({ profile }) => clusterState.selects(profile, namespace));
   }
 
-  /** The namespace is gone. */
-  forget(namespace: string): void {
-    this.#namespaces.delete(namespace);
+  async #confirmNamespace(cached: NamespaceItem, signal: AbortSignal): Promise<boolean> {
+    if (this.#singleReads >= MOST_SINGLE_READS) {
+      await (this.#namespaceList ??= this.#listNamespaces(signal).finally(
+        () => (this.#namespaceList = undefined),
+      ));
+      const { clusterState, records } = this.#options;
+      const now = clusterState.namespaces.get(cached.key);
+      const isConfirmed = records.namespace(cached.key).confirmedUid === cached.uid;
+      if (isConfirmed && now !== undefined && isSame(now, cached)) return true;
+    }
+    return this.#readNamespace(cached, signal);
   }
 
-  async #namespace(
-    known: NamespaceItem,
-    anew: boolean,
-    sources: EvidenceSources,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    // An opening is confirmed by a read of its own, begun after it was decided on.
-    if (!anew && this.#reading >= SINGLY) {
-      await (this.#list ??= this.#listNamespaces(sources, signal).finally(() => (this.#list = undefined)));
-      const held = sources.clusterState.namespaces.get(known.key);
-      if (this.#namespaces.get(known.key) === known.uid && held !== undefined && isSame(held, known))
-        return true;
-    }
-    this.#reading += 1;
+  async #readNamespace(cached: NamespaceItem, signal: AbortSignal): Promise<boolean> {
+    this.#singleReads += 1;
     try {
-      const live = await sources.namespaces.get(known.key, undefined, { signal });
-      return this.#compare(known, projectNamespace(live), sources);
+      const live = await this.#options.namespaces.get(cached.key, undefined, { signal });
+      return this.#compare(cached, projectNamespace(live));
     } finally {
-      this.#reading -= 1;
+      this.#singleReads -= 1;
     }
   }
 
-  /** Confirms all namespaces that are as they are known. Those that come later are read one by one. */
-  async #listNamespaces(sources: EvidenceSources, signal: AbortSignal): Promise<void> {
+  /** Confirms all namespaces that are as they are cached. A namespace that is created later is read by itself. */
+  async #listNamespaces(signal: AbortSignal): Promise<void> {
+    const { namespaces, clusterState } = this.#options;
     let next: string | undefined;
     do {
       let page;
       try {
-        // Without a resourceVersion: a consistent read, also of the later pages, which are of the first one's revision.
-        page = await sources.namespaces.list({ limit: PAGE_SIZE, continue: next, signal });
+        // Without a resourceVersion: a consistent read, also of the later pages, which have the first one's revision.
+        page = await namespaces.list({ limit: PAGE_SIZE, continue: next, signal });
       } catch (error) {
-        // It took longer than the server keeps the revision: the rest is read one by one.
+        // It took longer than the server keeps the revision: the other namespaces are read one by one.
         if (isGone(error)) return;
         throw error;
       }
       for (const live of page.items.map(projectNamespace)) {
-        const held = sources.clusterState.namespaces.get(live.key);
-        if (held !== undefined) this.#compare(held, live, sources);
+        const cached = clusterState.namespaces.get(live.key);
+        if (cached !== undefined) this.#compare(cached, live);
       }
       next = page.metadata.continue || undefined;
     } while (next !== undefined);
   }
 
-  #compare(known: NamespaceItem, live: NamespaceItem, { clusterState }: EvidenceSources): boolean {
-    const same = isSame(known, live);
-    if (same) this.#namespaces.set(known.key, known.uid);
+  #compare(cached: NamespaceItem, live: NamespaceItem): boolean {
+    const { clusterState, records } = this.#options;
+    const same = isSame(cached, live);
+    if (same) records.namespace(cached.key).confirmedUid = cached.uid;
     else clusterState.namespaces.upsert(live);
     return same;
   }
 
-  async #profile(
-    { metadata }: SegmentationProfile,
-    { clusterState, profiles }: EvidenceSources,
-    signal: AbortSignal,
-  ): Promise<boolean> {
+  async #readProfile({ metadata }: SegmentationProfile, signal: AbortSignal): Promise<boolean> {
+    const { clusterState, profiles, records } = this.#options;
     const { name, uid = '', generation, deletionTimestamp } = metadata;
     try {
-      const current = await profiles.get(name, undefined, { signal });
+      const live = await profiles.get(name, undefined, { signal });
       const same =
-        current.metadata.uid === uid &&
-        current.metadata.generation === generation &&
-        current.metadata.deletionTimestamp === deletionTimestamp;
-      if (same) this.#profiles.set(name, uid);
-      else clusterState.profiles.upsert(projectProfile(current));
+        live.metadata.uid === uid &&
+        live.metadata.generation === generation &&
+        live.metadata.deletionTimestamp === deletionTimestamp;
+      if (same) records.profile(name).confirmedUid = uid;
+      else clusterState.profiles.upsert(projectProfile(live));
       return same;
     } catch (error) {
-      // Gone altogether: its policies are the garbage collector's, or were retained. The watch will say so.
+      // The profile is gone: its policies are the garbage collector's, or were retained. The watch will report it.
       if (isNotFound(error)) return false;
       throw error;
     }

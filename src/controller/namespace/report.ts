@@ -1,113 +1,74 @@
-/** What is noted of one namespace after a reconcile: its results for the profiles' status, and what stands now. */
-import type { SegmentationProfile } from '../../api/profile.ts';
-import { encodePeerSource, type PeerSource } from '../../policy/facts.ts';
-import { begun, type Intent } from './desired.ts';
-import type { Enforced } from './enforced.ts';
-import type { Failure, NamespaceResult, Results } from '../results.ts';
-import type { PeerSources } from '../../cluster-state/peer-sources/sources.ts';
-import type { Postponed } from './postponed.ts';
+/** Records what a reconcile of one namespace led to: its results for the profiles' status, and what is enforced. No I/O. */
 import type { Relation } from '../../cluster-state/state.ts';
+import type { Records } from '../records.ts';
+import type { Failure, NamespaceResult } from '../results.ts';
+import { withoutPostponed } from './desired.ts';
+import type { Decision } from './enforce.ts';
+import type { ProfileIntent } from './gather.ts';
+import type { EnforcedProfile, NamespaceRecord } from './record.ts';
 
-/** Remembers what stands now. Drift must find it, whatever was deleted. */
-export function noteEnforced(
-  namespace: string,
-  intents: readonly Intent[],
-  postponed: ReadonlyMap<string, Postponed>,
-  enforced: Enforced,
-): void {
-  const standing = intents.flatMap((intent) => {
+/** Remembers what is enforced now, so that drift is found and repaired whatever somebody deletes. */
+export function recordEnforced(record: NamespaceRecord, { intents, postponed }: Decision): void {
+  const enforced = new Map<string, EnforcedProfile>();
+  for (const intent of intents) {
     const { profile, relation, compiled } = intent;
-    const waits = postponed.get(profile.metadata.name);
-    const isolation = profile.spec.isolation.filter((each) => !waits?.directions.includes(each));
-    if (relation !== 'enforce' || isolation.length === 0) return [];
-    const held = compiled.unresolved.some((each) => each.hasLastKnown) ? begun(intent, waits) : [];
-    return [[profile.metadata.name, { isolation, held }] as const];
-  });
-  enforced.note(namespace, new Map(standing));
+    const { name } = profile.metadata;
+    const waiting = postponed.get(name);
+    const isolation = profile.spec.isolation.filter((each) => !waiting?.directions.includes(each));
+    if (relation !== 'enforce' || isolation.length === 0) continue;
+    const hasLastKnown = compiled.unresolved.some((each) => each.hasLastKnown);
+    enforced.set(name, { isolation, lastWritten: hasLastKnown ? withoutPostponed(intent, waiting) : [] });
+  }
+  record.enforced = enforced;
 }
 
-/** A profile that no longer concerns the namespace has no result there. */
-export function forgetOthers(
+/** The reconcile is done: every policy is in place, but for what is postponed. */
+export function recordResults(
   namespace: string,
-  concerned: readonly SegmentationProfile[],
-  results: Results,
-): void {
-  const names = new Set(concerned.map(({ metadata }) => metadata.name));
-  for (const profile of results.profiles()) if (!names.has(profile)) results.delete(profile, namespace);
-}
-
-/** The reconcile is done: everything stands but what is postponed. */
-export function report(
-  namespace: string,
-  intents: readonly Intent[],
-  postponed: ReadonlyMap<string, Postponed>,
-  conflicts: readonly string[],
-  results: Results,
+  { intents, postponed, conflicts }: Decision & { readonly conflicts: readonly string[] },
+  records: Records,
 ): void {
   for (const intent of intents) {
     const { profile, relation, compiled } = intent;
     const { name, generation = 0 } = profile.metadata;
     if (relation === 'none') {
-      results.delete(name, namespace);
+      records.deleteResult(name, namespace);
       continue;
     }
     const { unresolved, policies } = compiled;
-    const own = new Set(policies.map(({ metadata }) => metadata.name));
-    const waits = postponed.get(name);
-    const failure = waits?.failure;
-    // A default-deny of fewer directions is not as it should be.
-    const present = begun(intent, waits);
-    const applied = present === policies ? present : present.filter((each) => policies.includes(each));
-    results.set(name, namespace, {
+    const names = new Set(policies.map(({ metadata }) => metadata.name));
+    const waiting = postponed.get(name);
+    const failure = waiting?.failure;
+    // A default-deny that isolates fewer directions than it should does not count as applied.
+    const written = withoutPostponed(intent, waiting);
+    const applied = written === policies ? written : written.filter((each) => policies.includes(each));
+    records.setResult(name, namespace, {
       generation,
       state: stateOf(relation, failure),
       desired: policies.length,
       applied: applied.length,
       unresolved,
-      conflicts: conflicts.filter((conflict) => own.has(conflict)),
+      conflicts: conflicts.filter((conflict) => names.has(conflict)),
       ...(failure && { failure }),
     });
   }
 }
 
-/**
- * Nothing is written while a source can't be read: what stands stays (invariant I3). A first read that is merely on
- * its way is not worth a report: its end brings the namespace back here.
- */
-export function reportMissing(
+/** The reconcile failed, or could not begin: the policies that were applied before still count. */
+export function recordFailure(
   namespace: string,
-  intents: readonly Intent[],
-  missing: readonly PeerSource[],
-  { results, sources }: { readonly results: Results; readonly sources: PeerSources },
-): void {
-  const why = missing.map((source) => sources.readError(source)).find((each) => each !== undefined);
-  if (why === undefined) return;
-  const message = `waiting to read ${missing.map(encodePeerSource).join(', ')}: ${why}`;
-  reportFailure(
-    namespace,
-    intents,
-    'pending',
-    { reason: 'SourceUnavailable', message, kind: 'waiting' },
-    results,
-  );
-}
-
-/** The reconcile failed, or could not begin: what was applied before counts on. */
-export function reportFailure(
-  namespace: string,
-  intents: readonly Intent[],
-  state: 'pending' | 'failed',
-  failure: Failure,
-  results: Results,
+  intents: readonly ProfileIntent[],
+  { state, failure }: { readonly state: 'pending' | 'failed'; readonly failure: Failure },
+  records: Records,
 ): void {
   for (const { profile, relation, compiled } of intents) {
     if (relation === 'none') continue;
     const { name, generation = 0 } = profile.metadata;
-    results.set(name, namespace, {
+    records.setResult(name, namespace, {
       generation,
       state,
       desired: compiled.policies.length,
-      applied: results.of(name).get(namespace)?.applied ?? 0,
+      applied: records.resultsOf(name).get(namespace)?.applied ?? 0,
       unresolved: compiled.unresolved,
       conflicts: [],
       failure,

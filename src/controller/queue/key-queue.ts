@@ -62,13 +62,14 @@ export interface QueueStats {
   readonly longest: number;
 }
 
+/** Runs a key. The signal is aborted by `close`. A throw counts as a `retry` outcome. */
+export type Work<K> = (key: K, signal: AbortSignal) => Promise<Outcome>;
+
 export interface QueueOptions<K> {
   /** The identity of a key: keys with the same string are one entry of the queue. */
   readonly identify: (key: K) => string;
   /** How many keys run at once, at least 1. */
   readonly concurrency: number;
-  /** The signal is aborted by `close`. A throw counts as a `retry` outcome. */
-  readonly work: (key: K, signal: AbortSignal) => Promise<Outcome>;
   readonly clock: Clock;
   readonly random: Random;
   /** Delays after failures of a key. */
@@ -97,7 +98,7 @@ const DEFAULT_BACKOFF: BackoffLimits = { initialMs: 200, maxMs: 60_000 };
 
 export class KeyQueue<K> {
   readonly #identify: QueueOptions<K>['identify'];
-  readonly #work: QueueOptions<K>['work'];
+  #work: Work<K> | undefined;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #backoff: BackoffLimits;
@@ -117,13 +118,18 @@ export class KeyQueue<K> {
 
   constructor(options: QueueOptions<K>) {
     this.#identify = options.identify;
-    this.#work = options.work;
     this.#clock = options.clock;
     this.#random = options.random;
     this.#backoff = options.backoff ?? DEFAULT_BACKOFF;
     this.#observer = options.observer ?? {};
     this.#beforeRun = options.beforeRun;
-    this.#slots = new PQueue({ concurrency: options.concurrency });
+    this.#slots = new PQueue({ concurrency: options.concurrency, autoStart: false });
+  }
+
+  /** Begins to run keys by `work`. Before, they are only collected. */
+  start(work: Work<K>): void {
+    this.#work = work;
+    this.#slots.start();
   }
 
   /** Asks for a run of `key` as soon as a slot is free. Never calls `work` before it returns. */
@@ -145,7 +151,7 @@ export class KeyQueue<K> {
     this.#slots.start();
   }
 
-  /** Resolves once nothing runs, which while paused stays so. */
+  /** Resolves once nothing runs; while the queue is paused it stays so. */
   settled(): Promise<void> {
     return this.#slots.onPendingZero();
   }
@@ -291,6 +297,7 @@ export class KeyQueue<K> {
 
   async #attempt(key: K): Promise<Outcome> {
     try {
+      if (this.#work === undefined) throw new Error('the queue was not started');
       const outcome = await this.#work(key, this.#closing.signal);
       if (outcome.kind === 'again') checkedDelay(outcome.afterMs);
       if (outcome.kind === 'retry') checkedDelay(outcome.retryAfterMs ?? 0);

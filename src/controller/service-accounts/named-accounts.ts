@@ -14,11 +14,11 @@ export interface NamedAccount {
 export class NamedAccounts {
   /** By NAMESPACE/NAME. */
   readonly #accounts = new Map<string, NamedAccount>();
-  readonly #onChange: (account: Account) => void;
+  readonly #listeners = new Set<(account: Account) => void>();
 
-  /** @param onChange the facts of the account have changed */
-  constructor(onChange: (account: Account) => void) {
-    this.#onChange = onChange;
+  /** Calls `listener` when the facts of an account have changed, or the reason why they are not known. */
+  subscribe(listener: (account: Account) => void): void {
+    this.#listeners.add(listener);
   }
 
   facts(account: Account): ServiceAccountFacts | undefined {
@@ -43,7 +43,7 @@ export class NamedAccounts {
   set(named: NamedAccount, facts: ServiceAccountFacts | undefined): void {
     if (JSON.stringify(named.facts) === JSON.stringify(facts)) return;
     named.facts = facts;
-    this.#onChange(named.account);
+    this.#notify(named.account);
   }
 
   /** Drops counts, without a notice: the policies made from them stay until the pods are counted again (I3). */
@@ -56,8 +56,11 @@ export class NamedAccounts {
 
   /** Notifies of the accounts whose facts are not known: the reason why they are not has changed. */
   notifyUnknown(): void {
-    for (const { account, facts } of this.#accounts.values())
-      if (facts === undefined) this.#onChange(account);
+    for (const { account, facts } of this.#accounts.values()) if (facts === undefined) this.#notify(account);
+  }
+
+  #notify(account: Account): void {
+    for (const listener of this.#listeners) listener(account);
   }
 }
 

@@ -47,8 +47,6 @@ export interface ServiceAccountsOptions extends LabelledNamespacesOptions {
   readonly random: Random;
   /** Bindings are needed, or exist: from now on their changes matter. */
   readonly onNeeded: () => void;
-  /** The facts of the account have changed. */
-  readonly onChange: (account: Account) => void;
 }
 
 type Unconfirmed = Exclude<AccountAnswer, 'inForce'>;
@@ -70,7 +68,7 @@ const RECOUNT_CLEAN_MS = 300_000;
 export class ServiceAccounts {
   readonly #options: ServiceAccountsOptions;
   readonly #namespaces: LabelledNamespaces;
-  readonly #accounts: NamedAccounts;
+  readonly #accounts = new NamedAccounts();
   #takeUp: TakeUp<Unconfirmed> = UNKNOWN;
   /** By namespace: since when the guard has been in force there without a gap, in monotonic milliseconds. */
   readonly #guardedSince = new Map<string, number>();
@@ -82,7 +80,11 @@ export class ServiceAccounts {
   constructor(options: ServiceAccountsOptions) {
     this.#options = options;
     this.#namespaces = new LabelledNamespaces(options);
-    this.#accounts = new NamedAccounts(options.onChange);
+  }
+
+  /** Calls `listener` when the facts of an account have changed, or the reason why they are not known. */
+  subscribe(listener: (account: Account) => void): void {
+    this.#accounts.subscribe(listener);
   }
 
   /** The facts of the account's pods; undefined until they are found out. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { PolicyContentPool, SharedPolicy } from '../../../src/cluster-state/policies/content-pool.ts';
-import { keptPolicies } from '../../../src/controller/namespace/cached-policies.ts';
+import { cachedPolicies } from '../../../src/controller/namespace/cached-policies.ts';
 import { PolicyStore } from '../../../src/cluster-state/policies/store.ts';
 
 const policy = (namespace: string, more: Partial<NetworkPolicy['metadata']> = {}): NetworkPolicy => ({
@@ -19,17 +19,17 @@ const policy = (namespace: string, more: Partial<NetworkPolicy['metadata']> = {}
   spec: { podSelector: {}, policyTypes: ['Ingress'], ingress: [{ from: [{ podSelector: {} }] }] },
 });
 
-describe('the contents of policies', () => {
-  it('are kept once for all that have the same', () => {
-    const bodies = new PolicyContentPool();
-    const one = bodies.of(policy('a'));
-    const two = bodies.of(policy('b'));
-    assert.equal(one.body, two.body);
-    assert.deepEqual([one.shared, two.shared, bodies.size], [true, true, 1]);
+describe('pool of policy contents', () => {
+  it('gives policies with equal contents the same object', () => {
+    const pool = new PolicyContentPool();
+    const one = pool.intern(policy('a'));
+    const two = pool.intern(policy('b'));
+    assert.equal(one.content, two.content);
+    assert.deepEqual([one.shared, two.shared, pool.size], [true, true, 1]);
   });
 
-  it('differ where anything does that is kept', () => {
-    const bodies = new PolicyContentPool();
+  it('gives policies that differ in anything but identity different objects', () => {
+    const pool = new PolicyContentPool();
     const variants = [
       policy('a'),
       policy('a', { labels: { x: 'y' } }),
@@ -39,76 +39,76 @@ describe('the contents of policies', () => {
       policy('a', { ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'p', uid: 'u' }] }),
       { ...policy('a'), spec: {} },
     ];
-    assert.equal(new Set(variants.map((each) => bodies.of(each).body)).size, variants.length);
+    assert.equal(new Set(variants.map((each) => pool.intern(each).content)).size, variants.length);
   });
 
-  it('are not kept beyond their number, though they are still told', () => {
-    const bodies = new PolicyContentPool(1);
-    const first = bodies.of(policy('a'));
-    const other = bodies.of(policy('a', { labels: {} }));
-    assert.deepEqual([first.shared, other.shared, bodies.size], [true, false, 1]);
-    assert.equal(other.body.profile, undefined);
-    assert.equal(bodies.of(policy('b')).shared, true);
+  it('shares no new content once it is full', () => {
+    const pool = new PolicyContentPool(1);
+    const first = pool.intern(policy('a'));
+    const other = pool.intern(policy('a', { labels: {} }));
+    assert.deepEqual([first.shared, other.shared, pool.size], [true, false, 1]);
+    assert.equal(other.content.profile, undefined);
+    assert.equal(pool.intern(policy('b')).shared, true);
   });
 
-  it('make the policy again, but for what nobody reads', () => {
-    const { body } = new PolicyContentPool().of(policy('a'));
+  it('lets a policy be made again from its content, without the times of its managers', () => {
+    const { content } = new PolicyContentPool().intern(policy('a'));
     const identity = { namespace: 'a', name: 'shop.ingress', uid: 'uid-a', resourceVersion: '7' };
-    const { metadata, spec } = new SharedPolicy(identity, body);
+    const { metadata, spec } = new SharedPolicy(identity, content);
     assert.deepEqual({ metadata, spec }, policy('a', { managedFields: [{ manager: 'kubectl-edit' }] }));
   });
 });
 
-describe('the store of policies', () => {
+describe('store of policies', () => {
   const other = (namespace: string, resourceVersion: string) =>
     policy(namespace, { labels: {}, resourceVersion });
 
-  it('lets go of a content with the last policy that has it', () => {
-    const bodies = new PolicyContentPool(1);
-    const store = new PolicyStore(bodies);
+  it('drops a content with the last policy that has it', () => {
+    const pool = new PolicyContentPool(1);
+    const store = new PolicyStore(pool);
     for (const namespace of ['a', 'b']) store.upsert(store.project(policy(namespace)));
     store.remove(store.project(policy('a', { resourceVersion: '8' })));
-    assert.equal(store.project(other('b', '9')).body, undefined);
+    assert.equal(store.project(other('b', '9')).content, undefined);
     store.remove(store.project(policy('b', { resourceVersion: '9' })));
-    assert.equal(bodies.size, 0);
-    assert.ok(store.project(other('c', '10')).body);
+    assert.equal(pool.size, 0);
+    assert.ok(store.project(other('c', '10')).content);
   });
 
   it('keeps a content that a policy has before and after a change', () => {
-    const bodies = new PolicyContentPool();
-    const store = new PolicyStore(bodies);
+    const pool = new PolicyContentPool();
+    const store = new PolicyStore(pool);
     store.upsert(store.project(policy('a')));
-    const before = store.get('a/shop.ingress')?.body;
+    const before = store.get('a/shop.ingress')?.content;
     store.upsert(store.project(policy('a', { resourceVersion: '8' })));
-    assert.equal(store.get('a/shop.ingress')?.body, before);
+    assert.equal(store.get('a/shop.ingress')?.content, before);
     store.upsert(store.project(other('a', '9')));
-    assert.equal(bodies.size, 1);
+    assert.equal(pool.size, 1);
   });
 
-  it('lets go, at the next list, of what came with an event that was outdated', () => {
-    const bodies = new PolicyContentPool(2);
-    const store = new PolicyStore(bodies);
+  it('drops the contents of outdated events at the next list', () => {
+    const pool = new PolicyContentPool(2);
+    const store = new PolicyStore(pool);
     store.upsert(store.project(policy('a', { resourceVersion: '8' })));
     store.upsert(store.project(other('a', '7')));
-    assert.equal(bodies.size, 2);
+    assert.equal(pool.size, 2);
     store.replace([policy('a', { resourceVersion: '8' })].map(store.project), '9');
-    assert.equal(bodies.size, 1);
-    assert.equal(store.project(policy('b')).body, store.get('a/shop.ingress')?.body);
+    assert.equal(pool.size, 1);
+    assert.equal(store.project(policy('b')).content, store.get('a/shop.ingress')?.content);
   });
 });
 
-describe('the policies of a namespace', () => {
+describe('cached policies of a namespace', () => {
   const project = (raw: NetworkPolicy) => new PolicyStore().project(raw);
 
-  it('are those that are kept', () => {
-    const kept = keptPolicies([project(policy('a')), project(policy('b'))]);
+  it('are made from the cached contents', () => {
+    const cached = cachedPolicies([project(policy('a')), project(policy('b'))]);
     assert.deepEqual(
-      kept?.map(({ metadata }) => metadata.uid),
+      cached?.map(({ metadata }) => metadata.uid),
       ['uid-a', 'uid-b'],
     );
   });
 
-  it('reach other namespaces or not by the one that they are in, though their content is the same', () => {
+  it('have peer scopes of their own though they share a content that names a namespace', () => {
     const own = (namespace: string) => ({
       ...policy(namespace),
       spec: {
@@ -118,12 +118,12 @@ describe('the policies of a namespace', () => {
     });
     const [inside, outside] = ['a', 'b'].map(own).map(new PolicyStore().project);
     assert.ok(inside && outside);
-    assert.equal(inside.body, outside.body);
+    assert.equal(inside.content, outside.content);
     assert.notEqual(inside.peerScopes, outside.peerScopes);
   });
 
-  it('have to be read where one is being deleted', () => {
-    const going = project(policy('b', { deletionTimestamp: '2026-01-01T00:00:00Z' }));
-    assert.equal(keptPolicies([project(policy('a')), going]), undefined);
+  it('are undefined if one of them is being deleted', () => {
+    const deleted = project(policy('b', { deletionTimestamp: '2026-01-01T00:00:00Z' }));
+    assert.equal(cachedPolicies([project(policy('a')), deleted]), undefined);
   });
 });

@@ -49,8 +49,8 @@ function read(reader: PolicyReader, text: string): { readonly item: PolicyItem; 
 }
 
 /** A reader that knows what the default policy holds. */
-function taught(bodies = new PolicyContentPool()): PolicyReader {
-  const reader = new PolicyReader(bodies);
+function taught(pool = new PolicyContentPool()): PolicyReader {
+  const reader = new PolicyReader(pool);
   for (const namespace of ['one', 'two']) assert.ok(read(reader, answer(written(namespace))).parsed);
   return reader;
 }
@@ -126,12 +126,12 @@ describe('the reader of policies', () => {
   });
 
   it('forgets a content with the last policy that had it', () => {
-    const bodies = new PolicyContentPool();
-    const reader = taught(bodies);
+    const pool = new PolicyContentPool();
+    const reader = taught(pool);
     const { item } = read(reader, answer(written('three')));
-    assert.ok(item.body !== undefined);
-    bodies.hold(item.body);
-    bodies.release(item.body);
+    assert.ok(item.content !== undefined);
+    pool.retain(item.content);
+    pool.release(item.content);
     assert.equal(read(reader, answer(written('three'))).parsed, true);
   });
 
@@ -242,7 +242,7 @@ function factsOf(item: PolicyItem): unknown {
     fingerprint,
     isPartial,
   } = item;
-  const { body, reliesOn } = item;
+  const { content, reliesOn } = item;
   return {
     key,
     namespace,
@@ -255,6 +255,6 @@ function factsOf(item: PolicyItem): unknown {
     fingerprint,
     isPartial,
     reliesOn,
-    body,
+    content,
   };
 }

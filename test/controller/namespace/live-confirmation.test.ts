@@ -3,6 +3,7 @@ import type { KubeObject } from '../../../src/api/meta.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { LiveConfirmation } from '../../../src/controller/namespace/live-confirmation.ts';
 import { NAMESPACES, PROFILES, projectNamespace, projectProfile } from '../../../src/cluster-state/items.ts';
+import { Records } from '../../../src/controller/records.ts';
 import { ClusterState } from '../../../src/cluster-state/state.ts';
 import { ApiError } from '../../../src/kube/errors.ts';
 import { Resource } from '../../../src/kube/resource.ts';
@@ -12,7 +13,7 @@ const COLLECTION = '/api/v1/namespaces';
 const MANY = 40;
 
 describe('the confirmation of many namespaces', () => {
-  let evidence: LiveConfirmation;
+  let confirmation: LiveConfirmation;
   let clusterState: ClusterState;
   /** As the server has them; what is known is what was there when a test began. */
   let live: Map<string, KubeObject>;
@@ -45,24 +46,25 @@ describe('the confirmation of many namespaces', () => {
   };
 
   beforeEach(() => {
-    evidence = new LiveConfirmation();
     clusterState = new ClusterState([]);
+    confirmation = new LiveConfirmation({
+      clusterState,
+      records: new Records(),
+      namespaces: new Resource<KubeObject>(transport, NAMESPACES),
+      profiles: new Resource<SegmentationProfile>(transport, PROFILES),
+    });
     asked = [];
     fault = () => {};
     live = new Map(Array.from({ length: MANY }, (_, index) => namespace(`ns-${index}`)));
     for (const each of live.values()) clusterState.namespaces.upsert(projectNamespace(each));
   });
 
-  async function confirm(anew = false): Promise<string[]> {
-    const sources = {
-      clusterState,
-      namespaces: new Resource<KubeObject>(transport, NAMESPACES),
-      profiles: new Resource<SegmentationProfile>(transport, PROFILES),
-    };
+  /** Confirms all namespaces at once. @returns those that are not as they are cached */
+  async function confirm(how: 'confirmOnce' | 'confirmAgain' = 'confirmOnce'): Promise<string[]> {
     const names = [...clusterState.namespaces.values()];
     const { signal } = new AbortController();
     const answers = await Promise.all(
-      names.map((each) => evidence.confirms(each, [], anew, sources, signal)),
+      names.map((namespace) => confirmation[how]({ namespace, profiles: [] }, signal)),
     );
     return names.filter((_, index) => answers[index] !== true).map(({ key }) => key);
   }
@@ -131,7 +133,7 @@ describe('the confirmation of many namespaces', () => {
     fault = ({ path }) => {
       if (!path.startsWith(COLLECTION)) throw failure(503, 'ServiceUnavailable');
     };
-    await assert.rejects(confirm(true), { status: 503 });
+    await assert.rejects(confirm('confirmAgain'), { status: 503 });
     assert.equal(asked.filter((path) => path.startsWith(`${COLLECTION}/`)).length, MANY);
   });
 });
@@ -155,61 +157,67 @@ describe('the confirmation by profiles', () => {
   const own = profileNamed('own');
 
   let asked: string[];
-  let evidence: LiveConfirmation;
+  let listed: readonly SegmentationProfile[];
+  let confirmation: LiveConfirmation;
   let clusterState: ClusterState;
+  const [name, shop] = namespace('shop');
+  const transport: Transport = {
+    request: <T>({ path }: Request) => {
+      asked.push(path);
+      return Promise.resolve(
+        (path === `${COLLECTION}/${name}`
+          ? shop
+          : path.endsWith('/own')
+            ? own
+            : { metadata: { resourceVersion: '900' }, items: listed }) as T,
+      );
+    },
+    watch: () => assert.fail('nothing is watched'),
+    close: () => Promise.resolve(),
+  };
   beforeEach(() => {
     asked = [];
-    evidence = new LiveConfirmation();
     clusterState = new ClusterState([]);
-  });
-
-  async function confirmed(listed: readonly SegmentationProfile[], anew: boolean): Promise<boolean> {
-    const [name, shop] = namespace('shop');
-    const transport: Transport = {
-      request: <T>({ path }: Request) => {
-        asked.push(path);
-        return Promise.resolve(
-          (path === `${COLLECTION}/${name}`
-            ? shop
-            : path.endsWith('/own')
-              ? own
-              : { metadata: { resourceVersion: '900' }, items: listed }) as T,
-        );
-      },
-      watch: () => assert.fail('nothing is watched'),
-      close: () => Promise.resolve(),
-    };
-    const known = projectNamespace(shop);
-    clusterState.namespaces.upsert(known);
-    const sources = {
+    confirmation = new LiveConfirmation({
       clusterState,
+      records: new Records(),
       namespaces: new Resource<KubeObject>(transport, NAMESPACES),
       profiles: new Resource<SegmentationProfile>(transport, PROFILES),
-    };
-    return evidence.confirms(known, [own], anew, sources, new AbortController().signal);
+    });
+  });
+
+  /** Confirms the namespace with the profile `own`, while the server lists these profiles. */
+  async function confirm(
+    how: 'confirmOnce' | 'confirmAgain',
+    profiles: readonly SegmentationProfile[],
+  ): Promise<boolean> {
+    listed = profiles;
+    const cached = projectNamespace(shop);
+    clusterState.namespaces.upsert(cached);
+    return confirmation[how]({ namespace: cached, profiles: [own] }, new AbortController().signal);
   }
 
   it('takes, before an opening, a list in which no other one selects the namespace', async () => {
-    assert.equal(await confirmed([own], true), true);
-    assert.equal(await confirmed([own, profileNamed('unheard-of')], true), false);
+    assert.equal(await confirm('confirmAgain', [own]), true);
+    assert.equal(await confirm('confirmAgain', [own, profileNamed('unheard-of')]), false);
   });
 
   it('is not had from a list that lacks what is there', async () => {
-    for (const anew of [true, false]) {
-      assert.equal(await confirmed([], anew), false);
-      assert.equal(await confirmed([profileNamed('another')], anew), false);
+    for (const how of ['confirmOnce', 'confirmAgain'] as const) {
+      assert.equal(await confirm(how, []), false);
+      assert.equal(await confirm(how, [profileNamed('another')]), false);
     }
   });
 
   it('takes one such list before anything is written, and learns of whom the watch did not tell', async () => {
     clusterState.profiles.replace([projectProfile(own)], '800');
-    assert.equal(await confirmed([own, profileNamed('unheard-of')], false), false);
+    assert.equal(await confirm('confirmOnce', [own, profileNamed('unheard-of')]), false);
     assert.deepEqual(
       [...clusterState.profiles.values()].map(({ key }) => key),
       ['own', 'unheard-of'],
     );
     asked.length = 0;
-    assert.equal(await confirmed([own, profileNamed('unheard-of')], false), true);
+    assert.equal(await confirm('confirmOnce', [own, profileNamed('unheard-of')]), true);
     assert.ok(!asked.some((path) => path.endsWith('/segmentationprofiles')), asked.join());
   });
 });

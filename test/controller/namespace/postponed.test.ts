@@ -4,9 +4,10 @@ import type { StringMap } from '../../../src/api/meta.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, MANAGER } from '../../../src/api/names.ts';
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../../src/api/network-policy.ts';
 import type { Peer, SegmentationProfile } from '../../../src/api/profile.ts';
-import { desiredOf, type Intent } from '../../../src/controller/namespace/desired.ts';
+import { desiredOf } from '../../../src/controller/namespace/desired.ts';
+import type { ProfileIntent } from '../../../src/controller/namespace/gather.ts';
 import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
-import { type Ground, postponed } from '../../../src/controller/namespace/postponed.ts';
+import { postponed, type PostponeContext } from '../../../src/controller/namespace/postponed.ts';
 import { compile } from '../../../src/policy/compile.ts';
 import { isolates } from '../../../src/policy/semantics/normalize.ts';
 import { isolatesAll } from '../../../src/policy/planning/effect.ts';
@@ -39,13 +40,13 @@ function named(
   return { metadata: { ...metadata, name, uid: name }, spec };
 }
 
-const intentOf = (each: SegmentationProfile, observed: readonly NetworkPolicy[] = []): Intent => ({
+const intentOf = (each: SegmentationProfile, observed: readonly NetworkPolicy[] = []): ProfileIntent => ({
   profile: each,
   relation: 'enforce',
   compiled: compile(each, SHOP, facts(), lastKnownFrom(observed)),
 });
 
-const ground = (observed: readonly NetworkPolicy[] = []): Ground => ({
+const ground = (observed: readonly NetworkPolicy[] = []): PostponeContext => ({
   observed,
   hasPods: true,
   ownerOf: ({ metadata }) => metadata.labels?.[LABEL_PROFILE],
@@ -53,7 +54,7 @@ const ground = (observed: readonly NetworkPolicy[] = []): Ground => ({
 });
 
 /** What is postponed, as lines. */
-const told = (profiles: readonly SegmentationProfile[], on: Ground = ground()) =>
+const told = (profiles: readonly SegmentationProfile[], on: PostponeContext = ground()) =>
   [
     ...postponed(
       profiles.map((each) => intentOf(each, on.observed)),

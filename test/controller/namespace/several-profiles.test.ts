@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
+import type { KubeObject } from '../../../src/api/meta.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
-import type { ProfileSpec } from '../../../src/api/profile.ts';
+import type { ProfileSpec, SegmentationProfile } from '../../../src/api/profile.ts';
 import { LiveConfirmation } from '../../../src/controller/namespace/live-confirmation.ts';
-import { Enforced } from '../../../src/controller/namespace/enforced.ts';
-import { type NamespaceReconciler, reconcileNamespace } from '../../../src/controller/namespace/reconcile.ts';
+import { NamespaceController } from '../../../src/controller/namespace/controller.ts';
 import {
   NAMESPACES,
   NETWORK_POLICIES,
@@ -13,9 +13,8 @@ import {
   projectProfile,
 } from '../../../src/cluster-state/items.ts';
 import { PodProbe } from '../../../src/controller/namespace/pods.ts';
-import { Results } from '../../../src/controller/results.ts';
+import { Records } from '../../../src/controller/records.ts';
 import { PeerSources } from '../../../src/cluster-state/peer-sources/sources.ts';
-import { atOnce } from '../../../src/controller/queue/request-lanes.ts';
 import { ClusterState } from '../../../src/cluster-state/state.ts';
 import { Resource } from '../../../src/kube/resource.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
@@ -33,7 +32,11 @@ const PROFILE_PATH = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
 /** A namespace `shop` with a pod, and profiles, in the model of the API server. */
 describe('a namespace of several profiles', () => {
   let server: Server;
-  let reconciler: NamespaceReconciler;
+  let clusterState: ClusterState;
+  let records: Records;
+  let controller: NamespaceController;
+  /** True while an admission gate looks for every default-deny. */
+  let isGated: boolean;
   /** Called before the operator's request is carried out. */
   let meanwhile: (request: Request) => void;
 
@@ -55,7 +58,6 @@ describe('a namespace of several profiles', () => {
 
   /** Lets the caches know all that there is, or only those profiles. */
   const hear = (...profiles: string[]) => {
-    const { clusterState } = reconciler;
     for (const each of server.storage.values(NAMESPACE))
       clusterState.namespaces.upsert(projectNamespace(each));
     for (const each of server.storage.values(NETWORK_POLICY))
@@ -67,12 +69,11 @@ describe('a namespace of several profiles', () => {
       if (profiles.length === 0 || profiles.includes(each.metadata.name))
         clusterState.profiles.upsert(projectProfile(each));
   };
-  const reconcile = () => reconcileNamespace('shop', reconciler, NEVER);
+  const reconcile = () => controller.reconcile('shop', NEVER);
 
-  beforeEach(() => {
+  /** A new process of the operator, which knows nothing yet. */
+  const start = () => {
     const clock = new VirtualClock();
-    server = new Server(() => 0);
-    meanwhile = () => {};
     const transport: Transport = {
       request: async <T>(request: Request) => {
         meanwhile(request);
@@ -82,8 +83,18 @@ describe('a namespace of several profiles', () => {
       close: () => Promise.resolve(),
     };
     const options = { transport, configuration: CLUSTER_DEFAULTS, clock, random: () => 0.5 };
-    reconciler = {
-      clusterState: new ClusterState([]),
+    clusterState = new ClusterState([]);
+    records = new Records();
+    const resources = {
+      namespaces: new Resource<KubeObject>(transport, NAMESPACES),
+      profiles: new Resource<SegmentationProfile>(transport, PROFILES),
+      policies: new Resource<NetworkPolicy>(transport, NETWORK_POLICIES),
+    };
+    controller = new NamespaceController({
+      ...resources,
+      clusterState,
+      records,
+      clock,
       sources: new PeerSources(
         {
           accounts: { facts: () => undefined, failure: undefined },
@@ -93,18 +104,18 @@ describe('a namespace of several profiles', () => {
         },
         new AbortController().signal,
       ),
-      results: new Results(() => {}),
-      admission: { holds: () => false },
-      enforced: new Enforced(),
-      behind: new Set(),
-      send: atOnce,
-      evidence: new LiveConfirmation(),
-      namespaces: new Resource(transport, NAMESPACES),
-      profiles: new Resource(transport, PROFILES),
-      policies: new Resource(transport, NETWORK_POLICIES),
+      admission: { holds: () => isGated },
+      confirmation: new LiveConfirmation({ ...resources, clusterState, records }),
       pods: new PodProbe(new Resource(transport, PODS), clock),
-      onWrite: () => {},
-    };
+      observer: { onWrite: () => {}, onEnforced: () => {} },
+    });
+  };
+
+  beforeEach(() => {
+    server = new Server(() => 0);
+    meanwhile = () => {};
+    isGated = false;
+    start();
     send('POST', '/api/v1/namespaces', { metadata: { name: 'shop' } });
     send('POST', '/api/v1/namespaces/shop/pods', { metadata: { name: 'web' }, spec: {} });
   });
@@ -131,7 +142,7 @@ describe('a namespace of several profiles', () => {
     hear();
     await reconcile();
     assert.deepEqual(policies(), ['old.default-deny']);
-    assert.equal(reconciler.results.of('new').get('shop')?.failure?.reason, 'Accepting');
+    assert.equal(records.resultsOf('new').get('shop')?.failure?.reason, 'Accepting');
     send('PATCH', `${PROFILE_PATH}/new`, { metadata: { finalizers: ['segmentation.dev/finalizer'] } });
     hear();
     await reconcile();
@@ -149,9 +160,9 @@ describe('a namespace of several profiles', () => {
     create('kept', kept);
     hear();
     await reconcile();
-    const { uid = '' } = reconciler.clusterState.profile('kept')?.metadata ?? {};
+    const { uid = '' } = clusterState.profile('kept')?.metadata ?? {};
     retire('kept');
-    reconciler.clusterState.profiles.forget('kept', uid);
+    clusterState.profiles.forget('kept', uid);
     create('other', {
       isolation: ['Ingress', 'Egress'],
       egress: [{ name: 'any', to: [{ entity: 'Any' }] }],
@@ -177,12 +188,7 @@ describe('a namespace of several profiles', () => {
     hear();
     await reconcile();
     label(null);
-    reconciler = {
-      ...reconciler,
-      clusterState: new ClusterState([]),
-      evidence: new LiveConfirmation(),
-      enforced: new Enforced(),
-    };
+    start();
     hear('heard-of');
     assert.equal((await reconcile()).kind, 'again');
     assert.deepEqual(policies(), ['heard-of.default-deny', 'unheard-of.default-deny']);
@@ -194,18 +200,18 @@ describe('a namespace of several profiles', () => {
     create('going', { ...kept, ingress: [{ name: 'any', from: [{ entity: 'Any' }] }] });
     hear();
     await reconcile();
-    for (const { key } of reconciler.clusterState.policies.values())
+    for (const { key } of clusterState.policies.values())
       server.handle(
         { method: 'DELETE', path: `${POLICIES_PATH}/${key.slice(key.indexOf('/') + 1)}` },
         'user',
       );
     hear();
-    const { uid = '' } = reconciler.clusterState.profile('going')?.metadata ?? {};
+    const { uid = '' } = clusterState.profile('going')?.metadata ?? {};
     let reads = 0;
     meanwhile = ({ method, path }) => {
       assert.equal(method, 'GET', path);
       reads += 1;
-      if (path.endsWith('/pods')) reconciler.clusterState.profiles.forget('going', uid);
+      if (path.endsWith('/pods')) clusterState.profiles.forget('going', uid);
     };
     assert.equal((await reconcile()).kind, 'again');
     assert.ok(reads > 0);
@@ -224,7 +230,7 @@ describe('a namespace of several profiles', () => {
     hear();
     await reconcile();
     assert.deepEqual(policies(), []);
-    assert.equal(reconciler.results.of('waiting').get('shop')?.failure?.reason, 'PeersUnresolved');
+    assert.equal(records.resultsOf('waiting').get('shop')?.failure?.reason, 'PeersUnresolved');
   });
 
   it('does not wait where another one isolates it anyway, and cuts what the first one allows', async () => {
@@ -299,14 +305,14 @@ describe('a namespace of several profiles', () => {
     await reconcile();
     assert.deepEqual(deny('waiting.default-deny'), ['Egress']);
     assert.equal(role('waiting.default-deny'), 'default-deny');
-    assert.equal(reconciler.results.of('waiting').get('shop')?.state, 'pending');
+    assert.equal(records.resultsOf('waiting').get('shop')?.state, 'pending');
   });
 
   it('is not reported as enforced by a profile that waits in one direction', async () => {
     create('waiting', halfWaiting);
     hear();
     await reconcile();
-    const { state, desired, applied, failure } = reconciler.results.of('waiting').get('shop') ?? {};
+    const { state, desired, applied, failure } = records.resultsOf('waiting').get('shop') ?? {};
     assert.deepEqual([state, desired, applied, failure?.kind], ['pending', 3, 1, 'waiting']);
     assert.match(
       failure?.message ?? '',
@@ -324,7 +330,7 @@ describe('a namespace of several profiles', () => {
     assert.deepEqual(policies(), ['waiting.default-deny', 'waiting.egress', 'waiting.ingress']);
     assert.deepEqual(deny('waiting.default-deny'), ['Ingress', 'Egress']);
     assert.equal(role('waiting.default-deny'), 'default-deny');
-    assert.equal(reconciler.results.of('waiting').get('shop')?.state, 'enforced');
+    assert.equal(records.resultsOf('waiting').get('shop')?.state, 'enforced');
   });
 
   it('remembers only the directions that it was isolated in', async () => {
@@ -355,8 +361,10 @@ describe('a namespace of several profiles', () => {
     await reconcile();
     edit('waiting', waiting);
     hear();
-    await reconcileNamespace('shop', { ...reconciler, admission: { holds: () => true } }, NEVER);
+    isGated = true;
+    await reconcile();
     assert.deepEqual(deny('waiting.default-deny'), ['Egress']);
+    isGated = false;
     await reconcile();
     assert.deepEqual(policies(), []);
   });
@@ -368,8 +376,8 @@ describe('a namespace of several profiles', () => {
     await reconcile();
     assert.deepEqual(policies(), ['other.default-deny']);
     assert.deepEqual(deny('other.default-deny'), ['Ingress']);
-    const { failure } = reconciler.results.of('other').get('shop') ?? {};
+    const { failure } = records.resultsOf('other').get('shop') ?? {};
     assert.match(failure?.message ?? '', /^not isolated yet in Egress: .* what profile large allows/);
-    assert.equal(reconciler.results.of('large').get('shop')?.failure?.kind, 'stalled');
+    assert.equal(records.resultsOf('large').get('shop')?.failure?.kind, 'stalled');
   });
 });

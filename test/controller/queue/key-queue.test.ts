@@ -7,12 +7,17 @@ import {
   type Outcome,
   Priority,
   type QueueOptions,
+  type Work,
 } from '../../../src/controller/queue/key-queue.ts';
 import { sleep } from '../../../src/util/clock.ts';
 import { flush, VirtualClock } from '../../support/virtual-clock.ts';
 
 /** A queue whose runs are recorded, and end with what `answers` holds for the key, in turn, then with `done`. */
-function harness(options: Partial<QueueOptions<string>> & { answers?: Record<string, Outcome[]> } = {}) {
+function harness({
+  answers = {},
+  work,
+  ...options
+}: Partial<QueueOptions<string>> & { answers?: Record<string, Outcome[]>; work?: Work<string> } = {}) {
   const clock = new VirtualClock();
   const runs: Array<[key: string, at: number]> = [];
   const failures: Failure<string>[] = [];
@@ -23,12 +28,15 @@ function harness(options: Partial<QueueOptions<string>> & { answers?: Record<str
     clock,
     random: () => 1,
     observer: { onRetry: (failure) => failures.push(failure), onStart: (waited) => waits.push(waited) },
-    work: async (key) => {
-      runs.push([key, clock.monotonic()]);
-      return options.answers?.[key]?.shift() ?? { kind: 'done' };
-    },
     ...options,
   });
+  queue.start(
+    work ??
+      (async (key) => {
+        runs.push([key, clock.monotonic()]);
+        return answers[key]?.shift() ?? { kind: 'done' };
+      }),
+  );
   return { clock, queue, runs, failures, waits };
 }
 
@@ -98,15 +106,15 @@ describe('the work queue', () => {
       concurrency: 1,
       clock: new VirtualClock(),
       random: Math.random,
-      work: async (key) => {
-        order.push(key);
-        if (order.length === 1) {
-          queue.add('b', Priority.drift);
-          queue.add('a', Priority.backfill);
-          queue.add('a', Priority.live);
-        }
-        return { kind: 'done' };
-      },
+    });
+    queue.start(async (key) => {
+      order.push(key);
+      if (order.length === 1) {
+        queue.add('b', Priority.drift);
+        queue.add('a', Priority.backfill);
+        queue.add('a', Priority.live);
+      }
+      return { kind: 'done' };
     });
     queue.add('a', Priority.backfill);
     await queue.idle();

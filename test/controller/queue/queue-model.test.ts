@@ -64,14 +64,14 @@ async function play(steps: Step[], concurrency: number, random: number): Promise
     clock,
     random: () => random,
     backoff: BACKOFF,
-    work: (key) => {
-      assert.ok(!running.has(key), `${key} runs twice at once`);
-      const run = Promise.withResolvers<Outcome>();
-      running.set(key, run);
-      started.push(key);
-      lastStart.set(key, ++moment);
-      return run.promise;
-    },
+  });
+  queue.start((key) => {
+    assert.ok(!running.has(key), `${key} runs twice at once`);
+    const run = Promise.withResolvers<Outcome>();
+    running.set(key, run);
+    started.push(key);
+    lastStart.set(key, ++moment);
+    return run.promise;
   });
   const judge = () => {
     model.tick(clock.monotonic());

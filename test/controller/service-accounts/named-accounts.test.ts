@@ -19,7 +19,8 @@ describe('the facts of a ServiceAccount that a profile names', () => {
 
   beforeEach(() => {
     changed = [];
-    accounts = new NamedAccounts(({ namespace, name }) => changed.push(`${namespace}/${name}`));
+    accounts = new NamedAccounts();
+    accounts.subscribe(({ namespace, name }) => changed.push(`${namespace}/${name}`));
     accounts.follow([naming]);
   });
 

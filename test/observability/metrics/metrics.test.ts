@@ -269,10 +269,10 @@ describe('the metrics', () => {
       concurrency: 1,
       clock,
       random: () => 1,
-      work: async (key) => (key === 'bad' ? { kind: 'retry', error: 'refused' } : { kind: 'done' }),
       observer,
     });
     observer.sample(() => queue.stats());
+    queue.start(async (key) => (key === 'bad' ? { kind: 'retry', error: 'refused' } : { kind: 'done' }));
     queue.add('good', Priority.live);
     queue.add('bad', Priority.backfill);
     await queue.idle();

@@ -6,8 +6,9 @@ import {
   projectProfile,
   PROFILES,
 } from '../../../src/cluster-state/items.ts';
-import { type ProfileReconciler, reconcileProfile } from '../../../src/controller/profile/reconcile.ts';
-import { type NamespaceResult, Results } from '../../../src/controller/results.ts';
+import { ProfileController } from '../../../src/controller/profile/controller.ts';
+import { Records } from '../../../src/controller/records.ts';
+import type { NamespaceResult } from '../../../src/controller/results.ts';
 import { ClusterState } from '../../../src/cluster-state/state.ts';
 import { Resource } from '../../../src/kube/resource.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
@@ -19,7 +20,9 @@ const PATH = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
 
 describe('a profile', () => {
   let server: Server;
-  let reconciler: ProfileReconciler;
+  let clusterState: ClusterState;
+  let records: Records;
+  let controller: ProfileController;
   const stored = () =>
     server.handle({ method: 'GET', path: `${PATH}/shop` }, 'user').body as SegmentationProfile;
   const edit = (change: object) =>
@@ -38,7 +41,7 @@ describe('a profile', () => {
       },
       'user',
     );
-  const reconcile = () => reconcileProfile('shop', reconciler, new AbortController().signal);
+  const reconcile = () => controller.reconcile('shop', new AbortController().signal);
 
   beforeEach(() => {
     const clock = new VirtualClock();
@@ -48,20 +51,19 @@ describe('a profile', () => {
       watch: () => assert.fail('nothing is watched'),
       close: () => Promise.resolve(),
     };
-    reconciler = {
-      clusterState: new ClusterState([]),
-      results: new Results(() => {}),
+    clusterState = new ClusterState([]);
+    records = new Records();
+    controller = new ProfileController({
+      clusterState,
+      records,
       admission: { report: () => undefined, isJudged: true },
       clock,
       profiles: new Resource(transport, PROFILES),
       policies: new Resource(transport, NETWORK_POLICIES),
-      reported: new Set(),
-      onStatus: () => {},
-      onGone: () => {},
-      onJudged: () => {},
-    };
+      observer: { onStatus: () => {}, onGone: () => {} },
+    });
     create();
-    reconciler.clusterState.profiles.upsert(projectProfile(stored()));
+    clusterState.profiles.upsert(projectProfile(stored()));
   });
 
   describe('that is deleted under Retain', () => {
@@ -81,29 +83,29 @@ describe('a profile', () => {
     beforeEach(() => {
       edit({ spec: { deletionPolicy: 'Retain' } });
       server.handle({ method: 'DELETE', path: `${PATH}/shop` }, 'user');
-      reconciler.clusterState.profiles.upsert(projectProfile(stored()));
+      clusterState.profiles.upsert(projectProfile(stored()));
       const { generation = 0 } = stored().metadata;
       assert.equal(generation, 3);
       const name = 'a';
-      reconciler.clusterState.namespaces.upsert(
+      clusterState.namespaces.upsert(
         projectNamespace({ metadata: { name, uid: 'n1', resourceVersion: '50', labels: {} } }),
       );
     });
 
     it('goes once each namespace has what it asked for last', async () => {
       assert.equal(await isGone(), false, 'the namespace was not looked at');
-      reconciler.results.set('shop', 'a', result);
+      records.setResult('shop', 'a', result);
       assert.equal(await isGone(), false, 'it was by an older version');
       const failure = { reason: 'InternalError', message: 'etcd', kind: 'retry' } as const;
-      reconciler.results.set('shop', 'a', { ...result, generation: 3, state: 'pending', failure });
+      records.setResult('shop', 'a', { ...result, generation: 3, state: 'pending', failure });
       assert.equal(await isGone(), false, 'and half a plan is carried out');
-      reconciler.results.set('shop', 'a', { ...result, generation: 3 });
+      records.setResult('shop', 'a', { ...result, generation: 3 });
       assert.equal(await isGone(), true);
     });
 
     it('stays while a short-lived policy of it stands, whatever the namespace waits for', async () => {
       const failure = { reason: 'SourceUnavailable', message: 'nodes', kind: 'waiting' } as const;
-      reconciler.results.set('shop', 'a', { ...result, generation: 3, state: 'pending', failure });
+      records.setResult('shop', 'a', { ...result, generation: 3, state: 'pending', failure });
       const path = '/apis/networking.k8s.io/v1/namespaces/a/networkpolicies';
       const labels = {
         'app.kubernetes.io/managed-by': 'segmentation-operator',
@@ -125,8 +127,7 @@ describe('a profile', () => {
     });
 
     it('goes once nothing of it is left where it does not select the namespace any more', async () => {
-      reconciler.results.set('shop', 'a', { ...result, generation: 3 });
-      const { clusterState } = reconciler;
+      records.setResult('shop', 'a', { ...result, generation: 3 });
       clusterState.namespaces.upsert(
         projectNamespace({
           metadata: {
@@ -156,7 +157,7 @@ describe('a profile', () => {
 
     it('does not wait for what somebody else has to do', async () => {
       const failure = { reason: 'PeersUnresolved', message: 'no such Service', kind: 'waiting' } as const;
-      reconciler.results.set('shop', 'a', { ...result, generation: 3, state: 'pending', failure });
+      records.setResult('shop', 'a', { ...result, generation: 3, state: 'pending', failure });
       assert.equal(await isGone(), true);
     });
   });
@@ -170,7 +171,7 @@ describe('a profile', () => {
     edit({ spec: { mode: 'Audit' } });
     assert.equal((await reconcile()).kind, 'retry');
     assert.equal(stored().status, undefined);
-    assert.equal(reconciler.clusterState.profile('shop')?.spec.mode, 'Enforce');
+    assert.equal(clusterState.profile('shop')?.spec.mode, 'Enforce');
   });
 
   it('has a status that is not written over what another replica has reported', async () => {

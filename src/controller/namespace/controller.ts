@@ -1,0 +1,158 @@
+/** Reconciles one namespace, for all profiles that concern it: gather, blocked?, converged?, enforce, record. */
+import type { PeerSources } from '../../cluster-state/peer-sources/sources.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
+import {
+  ApiError,
+  classify,
+  isAborted,
+  isAlreadyExists,
+  isConflict,
+  isNamespaceTerminating,
+  isNotFound,
+} from '../../kube/errors.ts';
+import { PlanTooComplexError } from '../../policy/planning/transition.ts';
+import type { Clock } from '../../util/clock.ts';
+import { errorMessage } from '../../util/error-message.ts';
+import type { ControllerObserver } from '../observer.ts';
+import type { Outcome } from '../queue/key-queue.ts';
+import { DONE, givenUp, retry } from '../queue/outcome.ts';
+import { atOnce, RequestLanes } from '../queue/request-lanes.ts';
+import type { Records } from '../records.ts';
+import { readinessOf } from './blocked.ts';
+import { convergenceOf } from './cached-policies.ts';
+import { type Attempt, Enforcement, type EnforcementParts } from './enforce.ts';
+import { gather, type Gathered, hasUnresolvedPeers } from './gather.ts';
+import type { Cause, NamespaceRecord } from './record.ts';
+import { recordEnforced, recordFailure, recordResults } from './report.ts';
+
+export interface NamespaceControllerOptions extends EnforcementParts {
+  readonly clusterState: ClusterState;
+  readonly sources: PeerSources;
+  readonly records: Records;
+  readonly clock: Clock;
+  readonly observer: Pick<ControllerObserver, 'onWrite' | 'onEnforced'>;
+}
+
+/** The caches are behind what was read live: their events bring the namespace back, and at the latest this. */
+const AGAIN: Outcome = { kind: 'again', afterMs: 1000 };
+
+const NOTHING_POSTPONED = new Map<string, never>();
+
+export class NamespaceController {
+  readonly #options: NamespaceControllerOptions;
+  readonly #lanes = new RequestLanes();
+
+  constructor(options: NamespaceControllerOptions) {
+    this.#options = options;
+  }
+
+  /** A namespace with an event goes ahead: its requests wait for nobody, and the requests of others wait for it. */
+  async reconcile(name: string, signal: AbortSignal): Promise<Outcome> {
+    const { records, observer } = this.#options;
+    const record = records.namespace(name);
+    const cause = record.takeCause();
+    const isUrgent = cause.eventAt !== undefined;
+    const attempt: Attempt = {
+      record,
+      signal,
+      send: isUrgent ? atOnce : this.#lanes.sendBackground,
+      onWrite: (write) => observer.onWrite({ ...write, isDriftOnly: cause.isDriftOnly }),
+    };
+    const run = () => this.#reconcile(name, attempt);
+    const outcome = await (isUrgent ? this.#lanes.runForeground(run) : run());
+    if (outcome.kind === 'done') this.#settleEvent(name, record, cause);
+    else record.returnCause(cause);
+    return outcome;
+  }
+
+  async #reconcile(name: string, attempt: Attempt): Promise<Outcome> {
+    const { clusterState, sources, records } = this.#options;
+    const namespace = clusterState.namespaces.get(name);
+    // The namespace controller deletes the objects of a terminating namespace, and nothing can be created there.
+    if (namespace === undefined || namespace.terminating) return this.#forget(name);
+    const gathered = gather(namespace, clusterState, sources.facts);
+    sources.subscribe(name, gathered.facts.dependencies);
+    records.keepResults(name, new Set(gathered.profiles.map(({ metadata }) => metadata.name)));
+    if (this.#isBlocked(gathered) || this.#isConverged(gathered, attempt)) return DONE;
+    return this.#enforce(gathered, attempt);
+  }
+
+  #isBlocked(gathered: Gathered): boolean {
+    const { sources, records } = this.#options;
+    const readiness = readinessOf(gathered, (source) => sources.readError(source));
+    if (readiness.kind === 'ready') return false;
+    const { intents, failure } = readiness;
+    if (failure !== undefined)
+      recordFailure(gathered.namespace.key, intents, { state: 'pending', failure }, records);
+    return true;
+  }
+
+  #isConverged({ namespace, intents }: Gathered, { record }: Attempt): boolean {
+    const { clusterState, records } = this.#options;
+    if (hasUnresolvedPeers(intents)) return false;
+    const convergence = convergenceOf(namespace.key, intents, clusterState);
+    if (convergence.kind === 'differs') return false;
+    const { conflicts } = convergence;
+    recordEnforced(record, { intents, postponed: NOTHING_POSTPONED });
+    recordResults(namespace.key, { intents, postponed: NOTHING_POSTPONED, conflicts }, records);
+    return true;
+  }
+
+  async #enforce(gathered: Gathered, attempt: Attempt): Promise<Outcome> {
+    const name = gathered.namespace.key;
+    const { record, signal } = attempt;
+    try {
+      const result = await new Enforcement(gathered, attempt, this.#options).run();
+      if (result.kind === 'outdated') return AGAIN;
+      recordEnforced(record, result);
+      recordResults(name, result, this.#options.records);
+      return DONE;
+    } catch (error) {
+      if (isConflict(error) || isAlreadyExists(error) || isNotFound(error)) record.isCacheBehind = true;
+      return isAborted(error) ? givenUp(error, signal) : this.#fail(gathered, error);
+    }
+  }
+
+  #fail({ namespace, intents }: Gathered, error: unknown): Outcome {
+    if (isNamespaceTerminating(error)) return DONE;
+    // Somebody else wrote first: no failure of the namespace, but backed off from like one, so that nobody fights.
+    if (isConflict(error) || isAlreadyExists(error)) return retry(error);
+    const kind = error instanceof PlanTooComplexError ? 'stalled' : classify(error);
+    const reason = error instanceof ApiError ? error.reason : error instanceof Error ? error.name : 'Error';
+    const failure = { reason, message: errorMessage(error), kind };
+    const state = kind === 'retry' ? 'pending' : 'failed';
+    recordFailure(namespace.key, intents, { state, failure }, this.#options.records);
+    return retry(error);
+  }
+
+  #forget(name: string): Outcome {
+    const { sources, records } = this.#options;
+    sources.unsubscribe(name);
+    records.forgetNamespace(name);
+    return DONE;
+  }
+
+  /** The reconcile is done: its event is answered, unless a profile's result is pending. */
+  #settleEvent(name: string, record: NamespaceRecord, cause: Cause): void {
+    const { observer, clock } = this.#options;
+    const eventAt = record.eventBehind(cause);
+    if (eventAt === undefined) return;
+    const states = this.#statesOf(name);
+    // The namespace waits for something to be read, and stays as urgent as it is.
+    if (states.includes('pending')) return;
+    record.settleEvent();
+    if (states.length > 0 && !states.includes('failed'))
+      observer.onEnforced(name, clock.monotonic() - eventAt);
+  }
+
+  /** The state of the namespace's result for each profile that selects it. */
+  #statesOf(name: string): string[] {
+    const { clusterState, records } = this.#options;
+    const namespace = clusterState.namespaces.get(name);
+    if (namespace === undefined) return [];
+    return clusterState
+      .concerned(namespace)
+      .filter((profile) => clusterState.relation(profile, namespace) !== 'none')
+      .map(({ metadata }) => records.resultsOf(metadata.name).get(name)?.state ?? 'pending');
+  }
+}

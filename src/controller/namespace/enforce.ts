@@ -1,0 +1,201 @@
+/** Brings the policies of one namespace to what the profiles want: observe, compile, plan, confirm, apply. */
+import type { NetworkPolicy } from '../../api/network-policy.ts';
+import type { PeerSources } from '../../cluster-state/peer-sources/sources.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
+import type { Resource } from '../../kube/resource.ts';
+import { lastKnownFrom } from '../../policy/peers/last-known.ts';
+import { type Plan, plan } from '../../policy/planning/plan.ts';
+import type { Admission } from '../admission/reconcile.ts';
+import type { PolicyWrite } from '../observer.ts';
+import type { Send } from '../queue/request-lanes.ts';
+import { apply } from './apply.ts';
+import { cachedPolicies, isSafeFromCache, type Observed } from './cached-policies.ts';
+import { desiredOf } from './desired.ts';
+import { compileIntents, type Gathered, hasUnresolvedPeers, type ProfileIntent } from './gather.ts';
+import type { LiveConfirmation } from './live-confirmation.ts';
+import type { PodProbe } from './pods.ts';
+import { postponed, type Postponed } from './postponed.ts';
+import type { NamespaceRecord } from './record.ts';
+
+export interface EnforcementParts {
+  readonly clusterState: ClusterState;
+  readonly sources: PeerSources;
+  readonly admission: Pick<Admission, 'holds'>;
+  readonly confirmation: LiveConfirmation;
+  readonly policies: Resource<NetworkPolicy>;
+  readonly pods: PodProbe;
+}
+
+/** How one reconcile may act. */
+export interface Attempt {
+  readonly record: NamespaceRecord;
+  readonly send: Send;
+  readonly signal: AbortSignal;
+  readonly onWrite: (write: Omit<PolicyWrite, 'isDriftOnly'>) => void;
+}
+
+export type EnforcementResult =
+  /** All policies are in place, but for what is postponed. */
+  | ({ readonly kind: 'enforced'; readonly conflicts: readonly string[] } & Decision)
+  /** The caches are behind what was read live: nothing was written. */
+  | { readonly kind: 'outdated' };
+
+/** What the profiles want in the namespace, and which directions are postponed, by profile. */
+export interface Decision {
+  readonly intents: readonly ProfileIntent[];
+  readonly postponed: ReadonlyMap<string, Postponed>;
+}
+
+interface Planned {
+  readonly plan: Plan;
+  /** The policies that the plan was made from. */
+  readonly observed: readonly NetworkPolicy[];
+}
+
+export class Enforcement {
+  readonly #gathered: Gathered;
+  readonly #attempt: Attempt;
+  readonly #parts: EnforcementParts;
+  /** The uids of the profiles that were known when the reconcile began. */
+  readonly #knownProfiles: ReadonlySet<string>;
+  #hasPods: Promise<boolean> | undefined;
+
+  constructor(gathered: Gathered, attempt: Attempt, parts: EnforcementParts) {
+    this.#gathered = gathered;
+    this.#attempt = attempt;
+    this.#parts = parts;
+    this.#knownProfiles = new Set([...parts.clusterState.profiles.values()].map(({ uid }) => uid));
+  }
+
+  /** @throws ApiError, PlanTooComplexError */
+  async run(): Promise<EnforcementResult> {
+    const { signal, record } = this.#attempt;
+    // Begun at once, so that it takes no time of its own.
+    const confirmed = this.#parts.confirmation.confirmOnce(this.#gathered, signal);
+    confirmed.catch(() => {});
+    const observed = await this.#observe();
+    const decision = await this.#decide(observed.policies);
+    const planned = await this.#plan(decision, observed);
+    if (!(await this.#confirm(planned.plan, confirmed))) return { kind: 'outdated' };
+    if (this.#haveProfilesChanged(planned.observed)) return { kind: 'outdated' };
+    await this.#apply(planned);
+    record.isCacheBehind = false;
+    return { kind: 'enforced', ...decision, conflicts: planned.plan.conflicts };
+  }
+
+  /** Cached policies serve for most plans. Last known peers, and what was in conflict before, take live ones. */
+  async #observe(): Promise<Observed> {
+    const { namespace, intents } = this.#gathered;
+    const isReadBack = hasUnresolvedPeers(intents) || this.#attempt.record.isCacheBehind;
+    const cached = isReadBack
+      ? undefined
+      : cachedPolicies(this.#parts.clusterState.policies.byNamespace(namespace.key));
+    return cached === undefined
+      ? { policies: await this.#readPolicies(), isCached: false }
+      : { policies: cached, isCached: true };
+  }
+
+  async #readPolicies(): Promise<readonly NetworkPolicy[]> {
+    const { signal } = this.#attempt;
+    return (await this.#parts.policies.listAll({ namespace: this.#gathered.namespace.key, signal })).items;
+  }
+
+  async #decide(observed: readonly NetworkPolicy[]): Promise<Decision> {
+    const intents = hasUnresolvedPeers(this.#gathered.intents)
+      ? this.#compileWithLastKnown(observed)
+      : this.#gathered.intents;
+    return { intents, postponed: await this.#postpone(intents, observed) };
+  }
+
+  #compileWithLastKnown(observed: readonly NetworkPolicy[]): ProfileIntent[] {
+    const { clusterState, sources } = this.#parts;
+    const { namespace, facts } = this.#gathered;
+    // Policies as this process wrote them come last, and win: somebody may have changed or deleted the observed ones.
+    const lastKnown = lastKnownFrom([...observed, ...this.#attempt.record.lastWritten()]);
+    const intents = compileIntents(this.#gathered, clusterState, lastKnown);
+    // The facts may have changed since, and have been asked other questions now.
+    sources.subscribe(namespace.key, facts.dependencies);
+    return intents;
+  }
+
+  /** Listing pods costs a request, so it happens only when the decision depends on the answer. */
+  async #postpone(
+    intents: readonly ProfileIntent[],
+    observed: readonly NetworkPolicy[],
+  ): Promise<ReadonlyMap<string, Postponed>> {
+    const enforced = intents.filter(({ relation }) => relation === 'enforce');
+    const { record } = this.#attempt;
+    const context = {
+      observed,
+      ownerOf: this.#ownerOf,
+      wasEnforced: record.wasIsolatedBy.bind(record),
+    };
+    const cautious = postponed(enforced, { ...context, hasPods: true });
+    const isWaiting = [...cautious.values()].some(({ failure }) => failure.kind === 'waiting');
+    return isWaiting && !(await this.#podsExist())
+      ? postponed(enforced, { ...context, hasPods: false })
+      : cautious;
+  }
+
+  async #plan(decision: Decision, observed: Observed): Promise<Planned> {
+    const planned = await this.#planFrom(decision, observed.policies);
+    if (!observed.isCached || isSafeFromCache(planned.plan, observed.policies)) return planned;
+    return this.#planFrom(decision, await this.#readPolicies());
+  }
+
+  async #planFrom(
+    { intents, postponed: waiting }: Decision,
+    observed: readonly NetworkPolicy[],
+  ): Promise<Planned> {
+    const { admission } = this.#parts;
+    const desired = desiredOf(intents, waiting, {
+      observed,
+      ownerOf: this.#ownerOf,
+      isGated: (profile) => admission.holds(profile, this.#gathered.namespace),
+    });
+    const isOurs = (policy: NetworkPolicy) => this.#ownerOf(policy) !== undefined;
+    const withoutPods = plan(observed, desired, { hasPods: false, isOurs });
+    // Pods could be cut only between several writes: plans of one step are the same with and without pods.
+    if (withoutPods.steps.length < 2 || !(await this.#podsExist())) return { plan: withoutPods, observed };
+    return { plan: plan(observed, desired, { hasPods: true, isOurs }), observed };
+  }
+
+  /** @param once the confirmation that has begun with the reconcile */
+  async #confirm({ steps, opens }: Plan, once: Promise<boolean>): Promise<boolean> {
+    if (steps.length === 0) return true;
+    const { confirmation } = this.#parts;
+    return opens.length > 0 ? confirmation.confirmAgain(this.#gathered, this.#attempt.signal) : once;
+  }
+
+  /**
+   * True if profiles were created or deleted while we read: policies of deleted ones looked foreign, and new ones were
+   * not compiled, though they may own observed policies. Their events bring the namespace back.
+   */
+  #haveProfilesChanged(observed: readonly NetworkPolicy[]): boolean {
+    const { clusterState } = this.#parts;
+    const uidOf = (profile: string | undefined) =>
+      profile === undefined ? undefined : clusterState.profile(profile)?.metadata.uid;
+    return (
+      this.#gathered.profiles.some(({ metadata }) => uidOf(metadata.name) !== metadata.uid) ||
+      observed.some((policy) => {
+        const uid = uidOf(this.#ownerOf(policy));
+        return uid !== undefined && !this.#knownProfiles.has(uid);
+      })
+    );
+  }
+
+  #apply({ plan: { steps }, observed }: Planned): Promise<void> {
+    const { policies, clusterState } = this.#parts;
+    const namespace = this.#gathered.namespace.key;
+    return apply(steps, observed, { ...this.#attempt, namespace, policies, store: clusterState.policies });
+  }
+
+  readonly #ownerOf = (policy: NetworkPolicy): string | undefined =>
+    this.#parts.clusterState.ownerOfPolicy(policy);
+
+  /** Asks at most once. */
+  #podsExist(): Promise<boolean> {
+    const { send, signal } = this.#attempt;
+    return (this.#hasPods ??= send(() => this.#parts.pods.any(this.#gathered.namespace.key, signal)));
+  }
+}

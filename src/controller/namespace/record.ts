@@ -1,0 +1,93 @@
+/** What is remembered of one namespace between its reconciles. No I/O. */
+import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
+
+/** Why a namespace is reconciled. */
+export interface Cause {
+  /** When the latest event of the namespace arrived whose policies are not in place yet; monotonic milliseconds. */
+  readonly eventAt: number | undefined;
+  /** True if the intent for the namespace has changed. */
+  readonly isIntended: boolean;
+  /** True if drift is the only cause: an own policy was changed or deleted by somebody else. */
+  readonly isDriftOnly: boolean;
+}
+
+/** What one profile enforces in the namespace, as this process wrote or found it last. */
+export interface EnforcedProfile {
+  /** The directions that it isolates. */
+  readonly isolation: readonly PolicyType[];
+  /**
+   * Its policies, if last known peers are among them; else empty: all policies of a large cluster would be too many to
+   * keep.
+   */
+  readonly lastWritten: readonly NetworkPolicy[];
+}
+
+const NOTHING: ReadonlyMap<string, EnforcedProfile> = new Map();
+
+export class NamespaceRecord {
+  /**
+   * What is enforced, by profile. Drift is repaired by it even if the deleted policies can't be read back: an isolated
+   * namespace stays isolated, and peers that can't be resolved keep their last known form.
+   */
+  enforced: ReadonlyMap<string, EnforcedProfile> = NOTHING;
+  /** True from a write that met an unexpected object to the next success: the cached policies are behind. */
+  isCacheBehind = false;
+  /** The uid of the namespace that this process has read live, and found as it was cached. */
+  confirmedUid: string | undefined;
+  #eventAt: number | undefined;
+  #isIntended = false;
+  #isDrifted = false;
+
+  /** The namespace was created, or has changed. @param now monotonic milliseconds */
+  noteEvent(now: number): void {
+    this.#eventAt = now;
+  }
+
+  /** The intent for the namespace has changed. */
+  noteIntent(): void {
+    this.#isIntended = true;
+  }
+
+  /** Somebody else changed, created or deleted a policy there. */
+  noteDrift(): void {
+    this.#isDrifted = true;
+  }
+
+  /** True if an event waits for its policies. */
+  get awaitsPolicies(): boolean {
+    return this.#eventAt !== undefined;
+  }
+
+  /** The cause of a reconcile that begins now. */
+  takeCause(): Cause {
+    const [eventAt, isIntended, isDrifted] = [this.#eventAt, this.#isIntended, this.#isDrifted];
+    this.#isIntended = false;
+    this.#isDrifted = false;
+    return { eventAt, isIntended, isDriftOnly: isDrifted && !isIntended && eventAt === undefined };
+  }
+
+  /** The reconcile did not succeed: the next one has the same cause. */
+  returnCause({ isIntended, isDriftOnly }: Cause): void {
+    if (isDriftOnly) this.#isDrifted = true;
+    if (isIntended) this.#isIntended = true;
+  }
+
+  /** When the event behind a reconcile arrived; undefined if there is none, or a newer one arrived. */
+  eventBehind({ eventAt }: Cause): number | undefined {
+    return this.#eventAt === eventAt ? eventAt : undefined;
+  }
+
+  /** The policies of the latest event are in place, or the namespace is being deleted. */
+  settleEvent(): void {
+    this.#eventAt = undefined;
+  }
+
+  wasIsolatedBy(profile: string, direction: PolicyType): boolean {
+    return this.enforced.get(profile)?.isolation.includes(direction) ?? false;
+  }
+
+  /** Policies with last known peers, as they were written last. */
+  lastWritten(): readonly NetworkPolicy[] {
+    return [...this.enforced.values()].flatMap(({ lastWritten }) => lastWritten);
+  }
+}

@@ -1,0 +1,120 @@
+/** Reconciles one profile: its finalizer, its status, and its deletion. */
+import type { ProfileStatus, SegmentationProfile } from '../../api/profile.ts';
+import type { Clock } from '../../util/clock.ts';
+import { projectProfile } from '../../cluster-state/items.ts';
+import { isAborted, isNotFound } from '../../kube/errors.ts';
+import { preconditionsOf } from '../../kube/preconditions.ts';
+import type { Resource } from '../../kube/resource.ts';
+import type { Admission } from '../admission/reconcile.ts';
+import type { ControllerObserver } from '../observer.ts';
+import type { Outcome } from '../queue/key-queue.ts';
+import { DONE, givenUp, retry } from '../queue/outcome.ts';
+import { addFinalizer, hasFinalizer, removeFinalizer } from './finalizer.ts';
+import { isReleased, namespacesToLeave, type ReleaseParts } from './release.ts';
+import { profileStatus, sameStatus } from './status.ts';
+
+export interface ProfileControllerOptions extends ReleaseParts {
+  readonly admission: Pick<Admission, 'report' | 'isJudged'>;
+  readonly clock: Clock;
+  readonly profiles: Resource<SegmentationProfile>;
+  readonly observer: Pick<ControllerObserver, 'onStatus' | 'onGone'>;
+}
+
+export class ProfileController {
+  readonly #options: ProfileControllerOptions;
+
+  constructor(options: ProfileControllerOptions) {
+    this.#options = options;
+  }
+
+  async reconcile(name: string, signal: AbortSignal): Promise<Outcome> {
+    const { clusterState, records, clock, observer } = this.#options;
+    const profile = clusterState.profile(name);
+    if (profile === undefined) {
+      records.forgetProfile(name);
+      observer.onGone(name);
+      return DONE;
+    }
+    records.profile(name).beginJudging(clock.monotonic());
+    try {
+      await (profile.metadata.deletionTimestamp === undefined
+        ? this.#reconcileLive(profile, signal)
+        : this.#reconcileDeleted(profile, signal));
+      return DONE;
+    } catch (error) {
+      if (isAborted(error)) return givenUp(error, signal);
+      if (isNotFound(error)) return DONE;
+      return retry(error);
+    }
+  }
+
+  async #reconcileLive(profile: SegmentationProfile, signal: AbortSignal): Promise<void> {
+    if (!hasFinalizer(profile)) await addFinalizer(profile, this.#options, signal);
+    await this.#reconcileStatus(profile, signal);
+  }
+
+  async #reconcileDeleted(profile: SegmentationProfile, signal: AbortSignal): Promise<void> {
+    if (!hasFinalizer(profile)) return;
+    if (await isReleased(profile, this.#options, signal))
+      await removeFinalizer(profile, this.#options, signal);
+    else await this.#reconcileStatus(profile, signal);
+  }
+
+  async #reconcileStatus({ metadata }: SegmentationProfile, signal: AbortSignal): Promise<void> {
+    // As it is now: requests were sent since the reconcile began.
+    const profile = this.#options.clusterState.profile(metadata.name);
+    if (profile === undefined) return;
+    const status = this.#judgeStatus(profile);
+    if (status !== undefined) await this.#writeStatus(profile, status, signal);
+  }
+
+  /** @returns the status to be written; undefined if the stored one says the same, or if it is too early to say */
+  #judgeStatus(profile: SegmentationProfile): ProfileStatus | undefined {
+    const { clusterState, records, admission, clock, observer } = this.#options;
+    const { name, generation } = profile.metadata;
+    const began = clock.monotonic();
+    const record = records.profile(name);
+    const matched: string[] = [];
+    for (const namespace of clusterState.namespaces.values())
+      if (clusterState.selects(profile, namespace)) matched.push(namespace.key);
+    // After a restart, the stored status of this generation stays until all namespaces were reconciled again (I6).
+    const isStored = profile.status?.observedGeneration === generation && !record.hasJudgedStatus;
+    const isKnown = admission.isJudged && matched.every((namespace) => record.results.has(namespace));
+    if (isStored && !isKnown) return undefined;
+    record.hasJudgedStatus = true;
+    const admissionReport = admission.report(profile);
+    const status = profileStatus({
+      profile,
+      admission: admissionReport,
+      matched,
+      results: record.results,
+      removing: namespacesToLeave(profile, clusterState).length,
+      now: new Date(clock.now()),
+    });
+    observer.onStatus(profile, status, record.results, admissionReport);
+    const same = sameStatus(profile.status, status);
+    record.endJudging(clock.monotonic() - began);
+    return same ? undefined : status;
+  }
+
+  async #writeStatus(
+    profile: SegmentationProfile,
+    status: ProfileStatus,
+    signal: AbortSignal,
+  ): Promise<void> {
+    // A merge patch keeps the fields that it does not name: a list that is gone is named with null.
+    const body = {
+      // Only of the profile as it was judged: a status of an older one would stay until the next change.
+      metadata: preconditionsOf(profile),
+      status: {
+        ...status,
+        admission: status.admission ? { policies: null, ...status.admission } : null,
+        failures: status.failures ?? null,
+      },
+    };
+    const { profiles, clusterState } = this.#options;
+    const { name } = profile.metadata;
+    const patched = await profiles.patch(name, undefined, body, { subresource: 'status', signal });
+    clusterState.profiles.observe(projectProfile(patched));
+  }
+}
