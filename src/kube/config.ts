@@ -9,7 +9,7 @@ import { homedir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import type { Cluster, User } from '@kubernetes/client-node';
-import { parse } from 'yaml';
+import { parseYaml } from '../manifests/yaml.ts';
 import { errorMessage } from '../util/error-message.ts';
 
 export interface KubeConfigOptions {
@@ -145,7 +145,9 @@ function loadFiles({ files, label }: Files, wanted: string | undefined): LoadedU
     const document = readDocument(file);
     const part = new KubeConfig();
     try {
-      part.loadFromFile(file);
+      // JSON of the document as kubectl reads it: client-node's YAML parser follows another version of YAML.
+      part.loadFromString(JSON.stringify(document.value));
+      part.makePathsAbsolute(dirname(file));
     } catch (error) {
       throw new Error(`${file}: not a valid kubeconfig: ${firstLineOf(error)}`, { cause: error });
     }
@@ -203,10 +205,10 @@ interface UserExtension {
   readonly 'as-user-extra'?: Readonly<Record<string, readonly string[]>>;
 }
 
-function readDocument(file: string): { users: Map<string, UserExtension> } {
+function readDocument(file: string): { value: unknown; users: Map<string, UserExtension> } {
   let value: unknown;
   try {
-    value = parse(readFileSync(file, 'utf8'));
+    value = parseYaml(readFileSync(file, 'utf8')).value;
   } catch (error) {
     throw new Error(`${file}: can't be read as a kubeconfig: ${firstLineOf(error)}`, { cause: error });
   }
@@ -218,7 +220,7 @@ function readDocument(file: string): { users: Map<string, UserExtension> } {
   for (const entry of list as { name?: string; user?: UserExtension | null }[]) {
     if (typeof entry?.name === 'string') users.set(entry.name, entry.user ?? {});
   }
-  return { users };
+  return { value, users };
 }
 
 function completeUser(user: User, extension: UserExtension, directory: string): User {

@@ -1,5 +1,6 @@
 /** The configuration file: YAML, `kind: OperatorConfiguration`. */
-import { parseAllDocuments } from 'yaml';
+import { readDocuments } from '../manifests/documents.ts';
+import { YamlError } from '../manifests/yaml.ts';
 import type { WorkloadSelector } from '../policy/facts.ts';
 import {
   anyText,
@@ -21,7 +22,6 @@ import {
   shaped,
   type Shaped,
 } from './shape.ts';
-import { errorMessage } from '../util/error-message.ts';
 
 export const CONFIG_API_VERSION = 'config.segmentation.dev/v1alpha1';
 export const CONFIG_KIND = 'OperatorConfiguration';
@@ -125,25 +125,28 @@ export type ConfigurationFile = Shaped<typeof shape>;
 /** What the file says, durations in milliseconds; adds what is wrong with it to `problems`, each naming `path`. */
 export function readConfiguration(text: string, path: string, problems: string[]): ConfigurationFile {
   const at = `${path}: `;
-  const parsed = parseAllDocuments(text, { prettyErrors: true, logLevel: 'silent' });
-  const [document, ...more] = Array.isArray(parsed) ? parsed : [];
-  if (more.length > 0) problems.push(`${at}holds ${more.length + 1} YAML documents; only one is read`);
-  const [error] = document?.errors ?? [];
-  if (error) {
-    const [first = ''] = error.message.split('\n');
-    problems.push(`${at}is not valid YAML: ${first.replace(/:$/, '')}`);
-    return {};
-  }
-  let value: unknown;
-  try {
-    value = document?.toJS();
-  } catch (error) {
-    // An alias without its anchor, or so many that they would expand without bound.
-    problems.push(`${at}is not valid YAML: ${errorMessage(error)}`);
-    return {};
-  }
+  const value = onlyDocument(text, path, problems);
+  if (value === UNREADABLE) return {};
   if (!isRecord(value) || !value.apiVersion || !value.kind) {
     problems.push(`${at}must begin with "apiVersion: ${CONFIG_API_VERSION}" and "kind: ${CONFIG_KIND}"`);
   }
   return isRecord(value) ? (shape(value, at, problems) ?? {}) : {};
+}
+
+const UNREADABLE = Symbol('a text that is not valid YAML');
+
+/** The first document of the file; undefined if the file is empty. */
+function onlyDocument(text: string, path: string, problems: string[]): unknown {
+  try {
+    const [document, ...more] = readDocuments(text);
+    if (more.length > 0) problems.push(`${path}: holds ${more.length + 1} YAML documents; only one is read`);
+    for (const { key, line } of document?.duplicateKeys ?? []) {
+      problems.push(`${path}: is not valid YAML: the key ${key} is there twice, again at line ${line}`);
+    }
+    return document?.value;
+  } catch (error) {
+    if (!(error instanceof YamlError)) throw error;
+    problems.push(`${path}: is not valid YAML: line ${error.line}: ${error.message}`);
+    return UNREADABLE;
+  }
 }

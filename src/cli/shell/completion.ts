@@ -2,10 +2,10 @@
  * Shell completion. The output follows cobra's protocol, which kubectl uses with its plugins: one candidate per line,
  * with an optional description after a tab, then a colon and a directive that tells the shell what to add itself.
  */
-import { parse } from 'yaml';
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { parseYaml } from '../../manifests/yaml.ts';
 import type { Command } from './command.ts';
 import { COMMANDS } from '../commands/registry.ts';
 import { labelOf } from '../snapshot/flow-ends.ts';
@@ -167,7 +167,9 @@ function contexts(flags: Flags, { env }: Process): string[] {
     flags.get('kubeconfig') ?? env['KUBECONFIG'] ?? join(env['HOME'] ?? homedir(), '.kube', 'config');
   return files.split(delimiter).flatMap((file) => {
     try {
-      const { contexts = [] } = parse(readFileSync(file, 'utf8')) as { contexts?: { name: string }[] };
+      const { contexts = [] } = parseYaml(readFileSync(file, 'utf8')).value as {
+        contexts?: { name: string }[];
+      };
       return contexts.map(({ name }) => name);
     } catch {
       return [];

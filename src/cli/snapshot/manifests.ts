@@ -2,17 +2,17 @@
 import { spawn } from 'node:child_process';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { LineCounter, parseAllDocuments } from 'yaml';
+import { buffer, text } from 'node:stream/consumers';
 import type { KubeObject } from '../../api/meta.ts';
 import { GROUP, KIND, LABEL_NAMESPACE_NAME } from '../../api/names.ts';
 import { didYouMean } from '../../util/suggest.ts';
+import { decodeText, type ManifestDocument, readDocuments } from '../../manifests/documents.ts';
+import { YamlError } from '../../manifests/yaml.ts';
 import { isRecord } from '../../options/shape.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Process } from '../shell/terminal.ts';
 import { groupOf, knownKind, ObjectSet } from './objects.ts';
 import { checkedProfile } from './profile.ts';
-import { errorMessage } from '../../util/error-message.ts';
 
 export interface ManifestSources {
   /** Paths, and `-` for standard input. */
@@ -51,7 +51,8 @@ export async function readManifests(sources: ManifestSources, process: Process):
     objects.put(known.kind, { ...object, metadata });
   };
   for (const { name, content } of await contents(sources, process)) {
-    for (const { value, at } of documents(content, name)) {
+    for (const { value, line } of documents(content, name)) {
+      const at = `${name}:${line}`;
       for (const object of flattened(value, at)) take(object, at);
     }
   }
@@ -84,7 +85,8 @@ async function contents({ files, kustomizations }: ManifestSources, process: Pro
     throw new CliError('standard input can be read once: name a file for one of the two');
   }
   for (const file of files) {
-    if (file === '-') result.push({ name: 'standard input', content: await text(process.stdin) });
+    if (file === '-')
+      result.push({ name: 'standard input', content: decodeText(await buffer(process.stdin)) });
     else result.push(...(await filesAt(resolve(process.cwd, file), file)));
   }
   for (const directory of kustomizations) result.push(await kustomized(directory, process));
@@ -94,7 +96,7 @@ async function contents({ files, kustomizations }: ManifestSources, process: Pro
 async function filesAt(path: string, shown: string): Promise<Content[]> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) throw new CliError(`${shown}: no such file or directory`);
-  if (!found.isDirectory()) return [{ name: shown, content: await readFile(path, 'utf8') }];
+  if (!found.isDirectory()) return [{ name: shown, content: decodeText(await readFile(path)) }];
   const entries = await readdir(path, { withFileTypes: true, recursive: true });
   const names = entries
     .filter((entry) => entry.isFile() && EXTENSIONS.test(entry.name))
@@ -104,7 +106,7 @@ async function filesAt(path: string, shown: string): Promise<Content[]> {
   return Promise.all(
     names.map(async (name) => ({
       name: shown + name.slice(path.length),
-      content: await readFile(name, 'utf8'),
+      content: decodeText(await readFile(name)),
     })),
   );
 }
@@ -131,37 +133,15 @@ async function kustomized(directory: string, { cwd, env }: Process): Promise<Con
   }
 }
 
-interface Document {
-  readonly value: unknown;
-  /** Where it begins, for messages. */
-  readonly at: string;
-}
-
-function documents(content: string, name: string): Document[] {
-  if (/^\s*[{[]/.test(content)) {
-    try {
-      return [{ value: JSON.parse(content), at: name }];
-    } catch {
-      // A flow mapping of YAML begins like JSON; the parser below says what is wrong otherwise.
-    }
+/** The documents of a file. @throws CliError if it is not YAML or JSON */
+function documents(content: string, name: string): readonly ManifestDocument[] {
+  try {
+    return readDocuments(content);
+  } catch (error) {
+    if (!(error instanceof YamlError)) throw error;
+    const templated = /\{\{.*\}\}/.test(content) ? ` ${TEMPLATE}` : '';
+    throw new CliError(`${name}:${error.line}: not valid YAML: ${error.message}${templated}`);
   }
-  const lineCounter = new LineCounter();
-  const parsed = parseAllDocuments(content, { lineCounter, merge: true, logLevel: 'silent' });
-  if (!Array.isArray(parsed)) return [];
-  return parsed.map((document) => {
-    const [error] = document.errors;
-    if (error !== undefined) {
-      const [first = ''] = error.message.split('\n');
-      const templated = /\{\{.*\}\}/.test(content) ? ` ${TEMPLATE}` : '';
-      throw new CliError(`${name}: not valid YAML: ${first.replace(/:$/, '')}${templated}`);
-    }
-    const { line } = lineCounter.linePos(document.contents?.range?.[0] ?? 0);
-    try {
-      return { value: document.toJS() as unknown, at: `${name}:${line}` };
-    } catch (error) {
-      throw new CliError(`${name}: not valid YAML: ${errorMessage(error)}`);
-    }
-  });
 }
 
 /** The objects of a document: itself, those of a List, or none if it is empty or no object of Kubernetes. */

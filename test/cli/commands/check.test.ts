@@ -225,7 +225,7 @@ spec: {containers: [{name: a}]}
       /standard input:1: port is empty; write a port, such as 8443, or leave port out for every port/,
     ],
     ['a check that is null', '-', /standard input:1: null is no check; write \{from: shop\/web/],
-    ['invalid YAML', '- {', /standard input: not valid YAML/],
+    ['invalid YAML', '- {', /standard input:\d+: not valid YAML/],
   ];
   for (const [what, stdin, answer] of REFUSED) {
     it(`refuses a file with ${what}`, async () => {

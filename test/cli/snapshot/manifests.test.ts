@@ -111,11 +111,15 @@ describe('manifests', () => {
   });
 
   const REFUSED: readonly [what: string, text: string, answer: RegExp][] = [
-    ['that are no YAML', 'a: [', /standard input: not valid YAML: Flow sequence in block collection must be/],
+    [
+      'that are no YAML',
+      'a: [',
+      /standard input:2: not valid YAML: Flow sequence in block collection must be/,
+    ],
     [
       'that are templates',
       'metadata:\n  {{- with .Values.labels }}\n  labels: a\n  {{- end }}\n',
-      /standard input: not valid YAML.*\(a Helm template\? Pipe what `helm template` prints instead\)/,
+      /standard input:2: not valid YAML.*\(a Helm template\? Pipe what `helm template` prints instead\)/,
     ],
     [
       'without a name',

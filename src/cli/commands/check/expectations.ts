@@ -1,5 +1,6 @@
 /** Reads files of expectations: the flows that should be allowed or denied. Pure. */
-import { isMap, isSeq, LineCounter, parseAllDocuments, type Document } from 'yaml';
+import { type ManifestDocument, readDocuments } from '../../../manifests/documents.ts';
+import { YamlError } from '../../../manifests/yaml.ts';
 import { anyText, isRecord, list, object, oneOf, type Shape, shaped } from '../../../options/shape.ts';
 import { CliError } from '../../shell/failure.ts';
 
@@ -48,31 +49,21 @@ const EXAMPLE = `checks: [${EXAMPLE_CHECK}]`;
  * @throws CliError with every error of the file
  */
 export function readExpectations(text: string, file: string): Expectation[] {
-  const lineCounter = new LineCounter();
-  const parsed = parseAllDocuments(text, { lineCounter, logLevel: 'silent' });
-  const documents: readonly Document[] = Array.isArray(parsed) ? parsed : [];
   const problems: string[] = [];
-  const found = documents.flatMap((document): Expectation[] => {
-    const [error] = document.errors;
-    if (error !== undefined)
-      throw new CliError(
-        `${file}: not valid YAML: ${(error.message.split('\n')[0] ?? '').replace(/:$/, '')}`,
-      );
-    const { contents } = document;
-    const checks = isMap(contents) ? contents.get('checks', true) : contents;
-    if (!isSeq(checks)) {
+  const found = documentsOf(text, file).flatMap((document): Expectation[] => {
+    const { value } = document;
+    for (const { key, line } of document.duplicateKeys)
+      problems.push(`${file}:${line}: the key ${key} is there twice; leave one out`);
+    const checks = isRecord(value) ? value['checks'] : value;
+    if (!Array.isArray(checks)) {
       problems.push(`${file}: no list of checks; write ${EXAMPLE}`);
       return [];
     }
-    const others = isMap(contents)
-      ? Object.keys(document.toJS() as object).filter((key) => key !== 'checks')
-      : [];
+    const others = isRecord(value) ? Object.keys(value).filter((key) => key !== 'checks') : [];
     for (const key of others) problems.push(`${file}: unknown key ${key}; write the list under checks`);
-    return checks.items.flatMap((item): Expectation[] => {
-      const offset = (item as { readonly range?: readonly number[] | null }).range?.[0] ?? 0;
-      const { line } = lineCounter.linePos(offset);
-      const value: unknown = (item as { toJS(document: Document): unknown }).toJS(document);
-      const one = expectation(value, file, line, problems);
+    return checks.flatMap((item: unknown, index): Expectation[] => {
+      const line = document.lineOf(isRecord(value) ? ['checks', index] : [index]);
+      const one = expectation(item, file, line, problems);
       return one === undefined ? [] : [one];
     });
   });
@@ -91,6 +82,15 @@ const REQUIRED = {
 /** True for null and for an empty list, which templates write in place of a value that they lack. */
 function isEmpty(value: unknown): boolean {
   return value === null || (Array.isArray(value) && value.length === 0);
+}
+
+function documentsOf(text: string, file: string): readonly ManifestDocument[] {
+  try {
+    return readDocuments(text);
+  } catch (error) {
+    if (!(error instanceof YamlError)) throw error;
+    throw new CliError(`${file}:${error.line}: not valid YAML: ${error.message}`);
+  }
 }
 
 function expectation(
