@@ -13,11 +13,8 @@ import {
 import { isIP } from 'node:net';
 import { bits, bitString, der, integer, oid, sequence, time, TRUE } from './der.ts';
 
-export interface Subject {
-  readonly commonName: string;
-  /** For a client certificate Kubernetes reads groups here. */
-  readonly organization?: string;
-}
+/** A distinguished name, as pairs of attribute type (OID) and value. */
+export type Subject = readonly (readonly [type: string, value: string])[];
 
 /** PEM. */
 export interface CertificatePair {
@@ -30,33 +27,31 @@ const YEAR = 365 * 24 * 60 * 60 * 1000; // ms
 
 export const OID = {
   commonName: '2.5.4.3',
-  organization: '2.5.4.10',
   ecdsaWithSha256: '1.2.840.10045.4.3.2',
   subjectKeyIdentifier: '2.5.29.14',
   keyUsage: '2.5.29.15',
   subjectAltName: '2.5.29.17',
-  basicConstraints: '2.5.29.19',
   authorityKeyIdentifier: '2.5.29.35',
   extendedKeyUsage: '2.5.29.37',
   serverAuth: '1.3.6.1.5.5.7.3.1',
-  clientAuth: '1.3.6.1.5.5.7.3.2',
 } as const;
 
 /** A certificate for a server of these DNS names and IPv4 addresses that nobody vouches for, good for ten years. */
 export function selfSigned(names: readonly string[], now: number): CertificatePair {
   const key = newKey();
-  const commonName = names[0] ?? 'localhost';
-  const cert = signCertificate(
-    { commonName },
+  const subject: Subject = [[OID.commonName, names[0] ?? 'localhost']];
+  const cert = signCertificate({
+    subject,
     key,
-    { commonName, key },
-    [now, 10 * YEAR],
-    [
-      extension(OID.keyUsage, bits(0b1000_0000, 7), true), // digitalSignature
+    issuer: { subject, key },
+    now,
+    validForMs: 10 * YEAR,
+    extensions: [
+      extension(OID.keyUsage, bits(0b1000_0000, 7), 'critical'), // digitalSignature
       extension(OID.extendedKeyUsage, sequence(oid(OID.serverAuth))),
       serverNames(names),
     ],
-  );
+  });
   return { cert, key: privatePem(key) };
 }
 
@@ -77,21 +72,28 @@ export function serverNames(names: readonly string[]): Buffer {
   return extension(OID.subjectAltName, sequence(...alternatives));
 }
 
-/** PEM; valid from an hour before `now` for so long, both in milliseconds. */
-export function signCertificate(
-  subject: Subject,
-  key: KeyObject,
-  issuer: { readonly commonName: string; readonly key: KeyObject },
-  [now, validFor]: readonly [now: number, validFor: number],
-  extensions: readonly Buffer[],
-): string {
+export interface CertificateTemplate {
+  readonly subject: Subject;
+  /** The key that the certificate is for; only its public half is in the certificate. */
+  readonly key: KeyObject;
+  readonly issuer: { readonly subject: Subject; readonly key: KeyObject };
+  /** Wall clock, milliseconds since the epoch. The certificate is valid from an hour before. */
+  readonly now: number;
+  readonly validForMs: number;
+  /** Extensions besides the key identifiers. */
+  readonly extensions: readonly Buffer[];
+}
+
+/** Signs a certificate with the issuer's key. @returns PEM */
+export function signCertificate(template: CertificateTemplate): string {
+  const { subject, key, issuer, now, validForMs, extensions } = template;
   const algorithm = sequence(oid(OID.ecdsaWithSha256));
   const body = sequence(
     der(0xa0, integer(Buffer.of(2))), // version 3
     integer(randomBytes(16)),
     algorithm,
-    distinguishedName({ commonName: issuer.commonName }),
-    sequence(time(now - BACKDATED), time(now + validFor)),
+    distinguishedName(issuer.subject),
+    sequence(time(now - BACKDATED), time(now + validForMs)),
     distinguishedName(subject),
     subjectPublicKeyInfo(key),
     der(
@@ -116,17 +118,14 @@ function keyIdentifier(key: KeyObject): Buffer {
   return createHash('sha1').update(subjectPublicKeyInfo(key)).digest(); // an identifier, not a protection
 }
 
-function distinguishedName({ commonName, organization }: Subject): Buffer {
-  const attribute = (type: string, value: string) =>
-    der(0x31, sequence(oid(type), der(0x0c, Buffer.from(value, 'utf8'))));
+function distinguishedName(subject: Subject): Buffer {
   return sequence(
-    ...(organization === undefined ? [] : [attribute(OID.organization, organization)]),
-    attribute(OID.commonName, commonName),
+    ...subject.map(([type, value]) => der(0x31, sequence(oid(type), der(0x0c, Buffer.from(value, 'utf8'))))),
   );
 }
 
-export function extension(type: string, value: Buffer, critical = false): Buffer {
-  return sequence(oid(type), ...(critical ? [TRUE] : []), der(0x04, value));
+export function extension(type: string, value: Buffer, critical?: 'critical'): Buffer {
+  return sequence(oid(type), ...(critical === undefined ? [] : [TRUE]), der(0x04, value));
 }
 
 function address(ip: string): Buffer {

@@ -1,10 +1,10 @@
-// A certificate authority and the certificates it signs.
+// A certificate authority, and the certificates that it signs.
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { bits, oid, sequence, TRUE } from '../../../src/operator/endpoints/der.ts';
 import {
   extension,
   newKey,
-  OID,
+  OID as SERVER_OID,
   serverNames,
   signCertificate,
   type Subject,
@@ -19,10 +19,23 @@ export interface Certificate {
 }
 
 export interface Authority extends Certificate {
-  readonly commonName: string;
+  readonly subject: Subject;
 }
 
-const VALID_FOR = 7 * 24 * 60 * 60 * 1000; // ms
+export interface Owner {
+  readonly commonName: string;
+  /** Kubernetes reads the group of a client certificate's user here. */
+  readonly organization?: string;
+}
+
+const OID = {
+  ...SERVER_OID,
+  organization: '2.5.4.10',
+  basicConstraints: '2.5.29.19',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
+} as const;
+
+const VALID_FOR_MS = 7 * 24 * 60 * 60 * 1000;
 
 /** SubjectPublicKeyInfo, PEM. */
 export function publicPem(key: KeyObject): string {
@@ -31,40 +44,53 @@ export function publicPem(key: KeyObject): string {
 
 export function createAuthority(commonName: string): Authority {
   const key = newKey();
-  const certificate = signCertificate(
-    { commonName },
-    key,
-    { commonName, key },
-    [Date.now(), VALID_FOR],
-    [
-      extension(OID.basicConstraints, sequence(TRUE), true),
-      extension(OID.keyUsage, bits(0b0000_0110, 1), true), // keyCertSign, cRLSign
-    ],
-  );
-  return { commonName, certificate, key };
-}
-
-/** `names`: DNS names and IP addresses that the server answers to. */
-export function issueServing(authority: Authority, subject: Subject, names: readonly string[]): Certificate {
-  return issue(authority, subject, OID.serverAuth, [serverNames(names)]);
-}
-
-export function issueClient(authority: Authority, subject: Subject): Certificate {
-  return issue(authority, subject, OID.clientAuth, []);
-}
-
-function issue(authority: Authority, subject: Subject, usage: string, more: readonly Buffer[]): Certificate {
-  const key = newKey();
-  const certificate = signCertificate(
+  const subject = subjectOf({ commonName });
+  const certificate = signCertificate({
     subject,
     key,
-    authority,
-    [Date.now(), VALID_FOR],
-    [
-      extension(OID.keyUsage, bits(0b1000_0000, 7), true), // digitalSignature
-      extension(OID.extendedKeyUsage, sequence(oid(usage))),
-      ...more,
+    issuer: { subject, key },
+    now: Date.now(),
+    validForMs: VALID_FOR_MS,
+    extensions: [
+      extension(OID.basicConstraints, sequence(TRUE), 'critical'),
+      extension(OID.keyUsage, bits(0b0000_0110, 1), 'critical'), // keyCertSign, cRLSign
     ],
-  );
+  });
+  return { subject, certificate, key };
+}
+
+/** @param names DNS names and IP addresses of the server */
+export function issueServing(authority: Authority, owner: Owner, names: readonly string[]): Certificate {
+  return issue(authority, owner, [usage(OID.serverAuth), serverNames(names)]);
+}
+
+export function issueClient(authority: Authority, owner: Owner): Certificate {
+  return issue(authority, owner, [usage(OID.clientAuth)]);
+}
+
+function issue(issuer: Authority, owner: Owner, extensions: readonly Buffer[]): Certificate {
+  const key = newKey();
+  const certificate = signCertificate({
+    subject: subjectOf(owner),
+    key,
+    issuer,
+    now: Date.now(),
+    validForMs: VALID_FOR_MS,
+    extensions: [
+      extension(OID.keyUsage, bits(0b1000_0000, 7), 'critical'), // digitalSignature
+      ...extensions,
+    ],
+  });
   return { certificate, key };
+}
+
+function usage(purpose: string): Buffer {
+  return extension(OID.extendedKeyUsage, sequence(oid(purpose)));
+}
+
+function subjectOf({ commonName, organization }: Owner): Subject {
+  return [
+    ...(organization === undefined ? [] : [[OID.organization, organization] as const]),
+    [OID.commonName, commonName],
+  ];
 }
