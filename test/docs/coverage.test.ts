@@ -147,7 +147,7 @@ describe('docs/troubleshooting.md', () => {
         'src/{operator,observability}/*.ts',
         /logger(?:\.(?:warn|error)|\[[^\]]+\])\(\s*'([^']+)'/g,
       ),
-      ...captures('src/observability/observer.ts', /what: ['`]([^'`]+)['`]/g).map((line) =>
+      ...captures('src/observability/request-failure.ts', /\bmessage(?: =|:) ['`]([^'`]+)['`]/g).map((line) =>
         line.replace('${KIND}', KIND),
       ),
     ];
