@@ -88,10 +88,14 @@ export class PreparedRule {
       const { peer, label } = dynamic;
       const resolution = resolvePeer(peer, context);
       if (resolution.kind === 'unresolved') {
-        const { reason, message } = resolution;
+        const { reason, known = [], fallback } = resolution;
         const rules = lastKnown(rule, label);
+        const hasLastKnown = rules.length > 0;
+        const isFallback = !hasLastKnown && fallback !== undefined;
+        const message = isFallback ? `${resolution.message}; ${fallback.message}` : resolution.message;
         noted.push(...rules.map((each) => this.#noted(each, label)));
-        unresolved.push({ direction, rule, peer: label, reason, message, hasLastKnown: rules.length > 0 });
+        noted.push(...this.#grantRules(isFallback ? [...fallback.grants, ...known] : known, label));
+        unresolved.push({ direction, rule, peer: label, reason, message, hasLastKnown });
         continue;
       }
       noted.push(...this.#rulesOf(dynamic, resolution));
@@ -104,12 +108,16 @@ export class PreparedRule {
   #rulesOf({ label, rules }: DynamicPeer, resolution: Granting): readonly NotedRule[] {
     let noted = rules.get(resolution);
     if (noted === undefined) {
-      noted = resolution.grants
-        .flatMap((grant) => grantRules(grant, this.#source.ports))
-        .map((rule) => this.#noted(rule, label));
+      noted = this.#grantRules(resolution.grants, label);
       rules.set(resolution, noted);
     }
     return noted;
+  }
+
+  #grantRules(grants: readonly Grant[], label: string): NotedRule[] {
+    return grants
+      .flatMap((grant) => grantRules(grant, this.#source.ports))
+      .map((rule) => this.#noted(rule, label));
   }
 
   #noted(rule: DirectionRule, peer?: string): NotedRule {

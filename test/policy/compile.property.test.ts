@@ -50,8 +50,9 @@ function plainPeer(
     );
   if (peer.sameNamespaceLabels) {
     const keys = peer.sameNamespaceLabels;
-    if (keys.some((key) => namespaceLabels[key] === undefined)) return [];
-    return on(
+    const ownPods = on([{ podSelector: {} }], own);
+    if (keys.some((key) => namespaceLabels[key] === undefined)) return ownPods;
+    const others = on(
       [
         {
           namespaceSelector: {
@@ -65,6 +66,7 @@ function plainPeer(
       ],
       own,
     );
+    return [...ownPods, ...others];
   }
   if (peer.service) {
     const key = `${peer.service.namespace}/${peer.service.name}`;
@@ -335,7 +337,10 @@ describe('compile of generated profiles and clusters', () => {
         ) => {
           for (const each of peers) {
             const implies = direction === 'Egress' && (ports ?? []).length === 0;
-            const isPartial = each.serviceAccount?.name === 'partly';
+            const isPartial =
+              each.serviceAccount?.name === 'partly' ||
+              each.sameNamespaceLabels?.some((key) => own[key] === undefined) ||
+              (each.entity === 'ClusterDNS' && given.configuration?.clusterDNS?.service === 'other');
             if (!isPartial && plainPeer(each, implies, ports, own, given).length > 0) continue;
             const { entity, service, serviceAccount, sameNamespaceLabels } = each;
             const what = entity ?? service?.name ?? serviceAccount?.name ?? sameNamespaceLabels?.join(', ');

@@ -28,6 +28,7 @@ import type {
   ServiceFacts,
   PeerSource,
 } from '../../policy/facts.ts';
+import { DNS_SERVICES } from '../../policy/peers/entity.ts';
 import { withFreeNames } from '../../policy/planning/free-names.ts';
 import type { ObjectSet } from './objects.ts';
 import { labelledByAccount, podsOf, type WorkloadPod } from './pods.ts';
@@ -99,6 +100,8 @@ export class Snapshot {
   /** Nodes, each with its InternalIPs. */
   readonly nodes: readonly { readonly name: string; readonly addresses: readonly string[] }[];
   readonly facts: ClusterFacts;
+  /** True if no manifest describes the DNS Service, and it is taken to be as in the operator's configuration. */
+  readonly assumesDNS: boolean;
   readonly #clusterState: ClusterState;
   #intents: readonly ProfileIntent[] | undefined;
 
@@ -132,7 +135,9 @@ export class Snapshot {
     this.nodes = objects
       .of<KubeObject & RawNode>('Node')
       .map((node) => ({ name: node.metadata.name, addresses: nodeFacts(node).addresses }));
-    this.facts = factsOf(input, this.pods);
+    const services = servicesOf(input);
+    this.assumesDNS = services.assumesDNS;
+    this.facts = factsOf(input, this.pods, services.byKey);
     this.#clusterState = new ClusterState(input.protectedNamespaces);
     for (const profile of this.profiles)
       this.#clusterState.profiles.upsert(projectProfile(withIdentity(profile)));
@@ -252,16 +257,12 @@ const WEBHOOK_KINDS = [
  * The cluster facts for the compiler. Among manifests, Nodes and the addresses of the API server count as unknown
  * unless a manifest describes them: a folder of manifests seldom describes the cluster itself.
  */
-function factsOf(input: SnapshotInput, pods: readonly WorkloadPod[]): ClusterFacts {
+function factsOf(
+  input: SnapshotInput,
+  pods: readonly WorkloadPod[],
+  services: ReadonlyMap<string, ServiceFacts>,
+): ClusterFacts {
   const { objects, configuration } = input;
-  const services = new Map(
-    objects
-      .of<Service>('Service')
-      .map(({ metadata, spec }) => [
-        `${metadata.namespace}/${metadata.name}`,
-        serviceFacts({ spec: spec ?? {} }),
-      ]),
-  );
   const slices = Map.groupBy(
     objects
       .of<RawEndpointSlice>('EndpointSlice')
@@ -287,6 +288,41 @@ function factsOf(input: SnapshotInput, pods: readonly WorkloadPod[]): ClusterFac
       webhooks.filter((each) => each.namespace === namespace).sort((a, b) => byName(a, b) || a.port - b.port),
     serviceAccount: (namespace, name) => accountCounts(pods, namespace, name),
   };
+}
+
+/** The Services by namespace/name. Manifests seldom describe the cluster's DNS: the configured Service is then added. */
+function servicesOf({ objects, configuration, origin, unread }: SnapshotInput): {
+  byKey: ReadonlyMap<string, ServiceFacts>;
+  assumesDNS: boolean;
+} {
+  const byKey = new Map(
+    objects
+      .of<Service>('Service')
+      .map(({ metadata, spec }) => [
+        `${metadata.namespace}/${metadata.name}`,
+        serviceFacts({ spec: spec ?? {} }),
+      ]),
+  );
+  const { namespace, service, podSelector } = configuration.clusterDNS;
+  const configured = { namespace, name: service };
+  const isDescribed = [configured, ...DNS_SERVICES].some((each) =>
+    byKey.has(`${each.namespace}/${each.name}`),
+  );
+  const { matchLabels = {} } = podSelector;
+  const assumesDNS =
+    origin === MANIFESTS && !unread.has('Service') && !isDescribed && Object.keys(matchLabels).length > 0;
+  if (assumesDNS) {
+    byKey.set(`${namespace}/${service}`, {
+      type: 'ClusterIP',
+      selector: matchLabels,
+      ports: [
+        { protocol: 'UDP', port: 53 },
+        { protocol: 'TCP', port: 53 },
+      ],
+      clusterIPs: [],
+    });
+  }
+  return { byKey, assumesDNS };
 }
 
 /** True if the objects behind a peer source were read or, among manifests, described. */

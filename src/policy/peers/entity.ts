@@ -1,5 +1,5 @@
 /** The peer `entity`: parts of the cluster, and the world outside, that every cluster has. Pure. */
-import type { NetworkPolicyPeer } from '../../api/network-policy.ts';
+import type { NetworkPolicyPeer, NetworkPolicyPort } from '../../api/network-policy.ts';
 import type { Entity } from '../../api/profile.ts';
 import {
   canonicalCidr,
@@ -10,9 +10,11 @@ import {
   parseCidr,
   singleAddressCidr,
 } from '../semantics/cidr.ts';
-import type { WorkloadSelector } from '../facts.ts';
+import { selectorTerms } from '../semantics/selector.ts';
+import type { ClusterFacts, ServiceFacts, WorkloadSelector } from '../facts.ts';
 import { addressPeers } from './ip-block.ts';
 import {
+  type AtLeastOne,
   type Grant,
   isAtLeastOne,
   type PeerContext,
@@ -21,7 +23,7 @@ import {
   resolvedIfAny,
   unresolved,
 } from './resolution.ts';
-import { namespaceNamed } from './selectors.ts';
+import { podsIn } from './selectors.ts';
 import { endpointGrants, selects, targetPorts } from './service.ts';
 
 /** Cloud metadata services answer on these addresses. A pod that reaches them can take the node's credentials. */
@@ -52,32 +54,68 @@ export function entityPeer(entity: Entity, context: PeerContext): Resolution {
   }
 }
 
+interface ServiceName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** The Services of DNS in common distributions, in the order in which they are tried. */
+export const DNS_SERVICES: readonly ServiceName[] = [
+  { namespace: 'kube-system', name: 'kube-dns' },
+  { namespace: 'openshift-dns', name: 'dns-default' },
+  { namespace: 'kube-system', name: 'coredns' },
+  { namespace: 'kube-system', name: 'rke2-coredns-rke2-coredns' },
+];
+
+const PORT_53 = [
+  { protocol: 'UDP', port: 53 },
+  { protocol: 'TCP', port: 53 },
+] as const;
+
 /**
- * The pods of the cluster's DNS Service on port 53 and on its target ports (engines see the port after the Service's
- * address was translated), and the node-local caches on port 53.
+ * The pods of the cluster's DNS Service on its target ports for port 53 (engines see the port after the translation of
+ * the Service's address), and the node-local caches on port 53.
  */
 function clusterDNS({ cluster, impliesPorts }: PeerContext): Resolution {
+  if (!cluster.isKnown({ kind: 'services' }))
+    return unresolved('SourceUnavailable', 'Services cannot be read yet');
   const { namespace, service: name, podSelector, nodeLocalAddresses } = cluster.configuration.clusterDNS;
-  const service = cluster.isKnown({ kind: 'services' }) ? cluster.service(namespace, name) : undefined;
-  const found = service !== undefined && selects(service) ? service : undefined;
-  const standard = [
-    { protocol: 'UDP', port: 53 },
-    { protocol: 'TCP', port: 53 },
-  ] as const;
-  const serving = found === undefined ? [] : targetPorts(found.ports.filter(({ port }) => port === 53));
-  const pods: Grant = {
-    peers: [
-      {
-        namespaceSelector: namespaceNamed(namespace),
-        podSelector: found === undefined ? podSelector : { matchLabels: found.selector },
-      },
-    ],
-    ...(impliesPorts && { ports: serving.length > 0 ? serving : standard }),
-  };
+  const on = (peers: AtLeastOne<NetworkPolicyPeer>, ports: readonly NetworkPolicyPort[]): Grant => ({
+    peers,
+    ...(impliesPorts && { ports }),
+  });
   const local = addressPeers(nodeLocalAddresses);
-  return isAtLeastOne(local)
-    ? resolved(pods, { peers: local, ...(impliesPorts && { ports: standard }) })
-    : resolved(pods);
+  const caches = isAtLeastOne(local) ? [on(local, PORT_53)] : [];
+  const found = findDNS({ namespace, name }, cluster);
+  if (found !== undefined) {
+    const ports = targetPorts(found.ports.filter(({ port }) => port === 53));
+    const pods = podsIn(found.namespace, { matchLabels: found.selector });
+    return resolved(on([pods], ports.length > 0 ? ports : PORT_53), ...caches);
+  }
+  return {
+    kind: 'unresolved',
+    reason: 'ServiceNotFound',
+    message:
+      `the DNS Service ${namespace}/${name} does not exist, nor one of another usual name; set clusterDNS in the ` +
+      "operator's configuration or, if DNS is no Service, write `dns: Deny` and a rule with its addresses",
+    known: caches,
+    fallback: {
+      grants: [on([podsIn(namespace, podSelector)], PORT_53)],
+      message: `meanwhile pods ${selectorTerms(podSelector).join(',')} of namespace ${namespace} are allowed on port 53`,
+    },
+  };
+}
+
+/** The configured DNS Service, or else the first usual one that exists and selects pods. */
+function findDNS(
+  configured: ServiceName,
+  cluster: ClusterFacts,
+): (ServiceName & ServiceFacts & { selector: Record<string, string> }) | undefined {
+  for (const { namespace, name } of [configured, ...DNS_SERVICES]) {
+    const service = cluster.service(namespace, name);
+    if (service !== undefined && selects(service)) return { namespace, name, ...service };
+  }
+  return undefined;
 }
 
 /** The ClusterIPs of the Service `default/kubernetes`, and each address of its EndpointSlices, with their own ports. */

@@ -36,12 +36,18 @@ export interface Unresolved {
 
 /**
  * `partly-resolved`: the grants are right, but the peer means more than them, and `missing` says what.
- * `unresolved`: the last known form of the peer stays in force.
+ * `unresolved`: the last known form of the peer stays in force, beside its parts that are known.
  */
 export type Resolution =
   | { readonly kind: 'resolved'; readonly grants: AtLeastOne<Grant> }
   | { readonly kind: 'partly-resolved'; readonly grants: AtLeastOne<Grant>; readonly missing: Unresolved }
-  | ({ readonly kind: 'unresolved' } & Unresolved);
+  | ({
+      readonly kind: 'unresolved';
+      /** Parts of the peer that are resolved all the same. */
+      readonly known?: readonly Grant[];
+      /** Takes the place of a last known form if there is none; `message` is added to that of the peer. */
+      readonly fallback?: { readonly grants: AtLeastOne<Grant>; readonly message: string };
+    } & Unresolved);
 
 export interface PeerContext {
   /**

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApiClient } from './api-client.ts';
+import { ApiClient, ApiError } from './api-client.ts';
 import { type Binaries, locateBinaries } from '../tooling/binaries.ts';
 import {
   apiServerArguments,
@@ -119,6 +119,16 @@ export class ControlPlane {
     await this.#until('kube-controller-manager', () =>
       this.admin.send('GET', '/api/v1/namespaces/default/serviceaccounts/default'),
     );
+    await this.#until('kube-apiserver', () => this.#createDNSService());
+  }
+
+  /** Every cluster has a Service of its DNS. No pods are behind this one. */
+  async #createDNSService(): Promise<void> {
+    try {
+      await this.admin.send('POST', '/api/v1/namespaces/kube-system/services', DNS_SERVICE);
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 409)) throw error;
+    }
   }
 
   /** Starts one component (again), on the same port and data, and resolves when it answers. */
@@ -216,6 +226,19 @@ export class ControlPlane {
     }
   }
 }
+
+const DNS_SERVICE = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 'kube-dns', labels: { 'k8s-app': 'kube-dns' } },
+  spec: {
+    selector: { 'k8s-app': 'kube-dns' },
+    ports: [
+      { name: 'dns', protocol: 'UDP', port: 53, targetPort: 53 },
+      { name: 'dns-tcp', protocol: 'TCP', port: 53, targetPort: 53 },
+    ],
+  },
+};
 
 /** A port of 127.0.0.1 that nobody listens on right now. */
 async function freePort(): Promise<number> {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import type { NetworkPolicyPort, PolicyType } from '../../../src/api/network-policy.ts';
 import type { Peer } from '../../../src/api/profile.ts';
-import type { DirectionRule } from '../../../src/policy/semantics/normalize.ts';
+import { type DirectionRule, rulesOf } from '../../../src/policy/semantics/normalize.ts';
 import { MOST_COUNTED } from '../../../src/policy/peers/service-account.ts';
-import { compileRule, type FactsInput } from '../fixture.ts';
+import { compile } from '../../../src/policy/compile.ts';
+import { compileRule, CONFIGURATION, facts, type FactsInput, named, profile, SHOP } from '../fixture.ts';
 
 type Expected = DirectionRule[] | { reason: string; message: RegExp };
 type Case = [
@@ -239,24 +240,32 @@ table('peer sameNamespaceLabels', [
       },
     ],
   ],
-  [
-    'is unresolved without one of the labels, with the command that sets it',
-    'Ingress',
-    [{ sameNamespaceLabels: ['team', 'tenant'] }],
-    {},
-    {
-      reason: 'NamespaceLabelMissing',
-      message: /no label tenant; label it \(kubectl label namespace shop tenant=VALUE\)/,
-    },
-  ],
-  [
-    'takes only own properties for labels',
-    'Ingress',
-    [{ sameNamespaceLabels: ['constructor'] }],
-    {},
-    { reason: 'NamespaceLabelMissing', message: /constructor/ },
-  ],
 ]);
+
+describe('peer sameNamespaceLabels', () => {
+  for (const [name, keys, message] of [
+    [
+      'is unresolved without one of the labels, with the command that sets it',
+      ['team', 'tenant'],
+      /no label tenant; label it \(kubectl label namespace shop tenant=VALUE\)/,
+    ],
+    ['takes only own properties for labels', ['constructor'], /constructor/],
+  ] as const) {
+    it(name, () => {
+      const { unresolved } = compileRule('Ingress', [{ sameNamespaceLabels: keys }]);
+      assert.deepEqual(
+        unresolved.map(({ reason, hasLastKnown }) => ({ reason, hasLastKnown })),
+        [{ reason: 'NamespaceLabelMissing', hasLastKnown: false }],
+      );
+      assert.match(unresolved[0]?.message ?? '', message);
+    });
+  }
+
+  it('allows the own pods also without the label: a namespace always shares its own labels', () => {
+    const { rules } = compileRule('Ingress', [{ sameNamespaceLabels: ['tenant'] }]);
+    assert.deepEqual(rules, [{ peers: [{ podSelector: {} }] }]);
+  });
+});
 
 table('peer ipBlock', [
   [
@@ -566,11 +575,46 @@ table('entity ClusterDNS', [
     [{ peers: dnsPods({ 'dns.operator': 'default' }), ports: [tcp('dns-tcp'), udp(5353)] }],
   ],
   [
-    'is the configured pods on port 53 without the Service',
+    'is found under the name that OpenShift gives its Service',
     'Egress',
     [dns],
-    {},
-    [{ peers: dnsPods({ 'k8s-app': 'kube-dns' }), ports: [udp(53), tcp(53)] }],
+    {
+      services: {
+        'openshift-dns/dns-default': {
+          selector: { 'dns.operator': 'default' },
+          ports: [{ port: 53, protocol: 'UDP', targetPort: 5353 }],
+        },
+      },
+    },
+    [
+      {
+        peers: [
+          {
+            namespaceSelector: inNamespace('openshift-dns'),
+            podSelector: { matchLabels: { 'dns.operator': 'default' } },
+          },
+        ],
+        ports: [udp(5353)],
+      },
+    ],
+  ],
+  [
+    'is the configured Service rather than one of a usual name',
+    'Egress',
+    [dns],
+    {
+      services: {
+        'kube-system/kube-dns': { selector: { 'k8s-app': 'kube-dns' }, ports: [{ port: 53 }] },
+        'dns/bind': { selector: { app: 'bind' }, ports: [{ port: 53, targetPort: 5300 }] },
+      },
+      configuration: { clusterDNS: { ...CONFIGURATION.clusterDNS, namespace: 'dns', service: 'bind' } },
+    },
+    [
+      {
+        peers: [{ namespaceSelector: inNamespace('dns'), podSelector: { matchLabels: { app: 'bind' } } }],
+        ports: [tcp(5300)],
+      },
+    ],
   ],
   [
     'takes a Service without port 53 to listen on it all the same',
@@ -583,9 +627,9 @@ table('entity ClusterDNS', [
     'includes node-local caches of both families',
     'Egress',
     [dns],
-    local,
+    { ...local, ...openShiftLike },
     [
-      { peers: dnsPods({ 'k8s-app': 'kube-dns' }), ports: [udp(53), tcp(53)] },
+      { peers: dnsPods({ 'dns.operator': 'default' }), ports: [tcp('dns-tcp'), udp(5353)] },
       { peers: blocks('169.254.20.10/32', 'fd00:ec::10/128'), ports: [udp(53), tcp(53)] },
     ],
   ],
@@ -604,6 +648,46 @@ table('entity ClusterDNS', [
     [{ peers: dnsPods({ 'dns.operator': 'default' }), ports: [udp(53)] }],
   ],
 ]);
+
+describe('entity ClusterDNS without its Service', () => {
+  const known = { peers: dnsPods({ 'k8s-app': 'dns' }), ports: [udp(5353)] };
+  const compiled = (given: FactsInput, lastKnown: DirectionRule[]) => {
+    const made = profile({ egress: [{ name: 'rule', to: [dns] }] });
+    const { policies, unresolved } = compile(made, SHOP, facts(given), () => lastKnown);
+    return { rules: rulesOf(named(policies, 'segmented.egress')?.spec ?? {}, 'Egress'), unresolved };
+  };
+
+  it('is unresolved, and allows the configured pods on port 53 meanwhile', () => {
+    const { rules, unresolved } = compiled({}, []);
+    assert.deepEqual(rules, [{ peers: dnsPods({ 'k8s-app': 'kube-dns' }), ports: [udp(53), tcp(53)] }]);
+    assert.deepEqual(
+      unresolved.map(({ reason, hasLastKnown }) => ({ reason, hasLastKnown })),
+      [{ reason: 'ServiceNotFound', hasLastKnown: false }],
+    );
+    assert.match(
+      unresolved[0]?.message ?? '',
+      /Service kube-system\/kube-dns does not exist.* set clusterDNS .*; meanwhile pods k8s-app=kube-dns of namespace kube-system are allowed on port 53$/,
+    );
+  });
+
+  it('keeps the last known pods and ports, instead of port 53', () => {
+    const { rules, unresolved } = compiled({}, [known]);
+    assert.deepEqual(rules, [known]);
+    assert.equal(unresolved[0]?.hasLastKnown, true);
+    assert.doesNotMatch(unresolved[0].message, /meanwhile/);
+  });
+
+  it('allows node-local caches all the same', () => {
+    const caches = { peers: blocks('169.254.20.10/32', 'fd00:ec::10/128'), ports: [udp(53), tcp(53)] };
+    assert.deepEqual(compiled(local, [known]).rules, [known, caches]);
+  });
+
+  it('is unresolved while Services can not be read', () => {
+    const { rules, unresolved } = compiled({ unknown: ['services'] }, []);
+    assert.deepEqual(rules, []);
+    assert.equal(unresolved[0]?.reason, 'SourceUnavailable');
+  });
+});
 
 const nodes: FactsInput = {
   nodes: [{ addresses: ['192.168.0.10', 'fd01::10'] }, { addresses: ['192.168.0.9', '192.168.0.10'] }],

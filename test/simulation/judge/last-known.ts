@@ -6,7 +6,7 @@ import type { NetworkPolicy, PolicyType } from '../../../src/api/network-policy.
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
 import type { Compiled, LastKnown } from '../../../src/policy/compile.ts';
-import type { DirectionRule } from '../../../src/policy/semantics/normalize.ts';
+import { type DirectionRule, ruleKey } from '../../../src/policy/semantics/normalize.ts';
 import { type Combination, intentOf } from '../schedule/inputs.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -45,6 +45,11 @@ export function intentAsEnforced(
   return { intent: intentOf(profile, namespace, combination, recording), lastKnown };
 }
 
+/** Equal for forms that differ in the order of their rules alone: it has no meaning. */
+function formKey(rules: readonly DirectionRule[]): string {
+  return rules.map(ruleKey).sort().join('\n');
+}
+
 /** Describes the first last known peer that is wrong; undefined if all are right. */
 export function wrongLastKnown(
   lastKnown: readonly KnownPeer[],
@@ -62,7 +67,7 @@ export function wrongLastKnown(
   const held = (combinations[0] && intent(combinations[0])?.unresolved) ?? [];
   for (const { peer, rules } of lastKnown) {
     const [object, direction, rule, label] = peer;
-    const isForm = (form: LastKnown) => JSON.stringify(form(...peer)) === JSON.stringify(rules);
+    const isForm = (form: LastKnown) => formKey(form(...peer)) === formKey(rules);
     if (isForm(atStart)) continue;
     // The leader remembers the forms that it wrote for unresolved peers, also if a user changes the policies.
     const isRemembered =

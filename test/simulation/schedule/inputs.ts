@@ -10,10 +10,11 @@ import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { endpointFacts, nodeFacts, serviceFacts } from '../../../src/cluster-state/peer-sources/facts.ts';
 import { CLUSTER_DEFAULTS } from '../../../src/options/cluster-defaults.ts';
 import { compile, type Compiled, type LastKnown } from '../../../src/policy/compile.ts';
-import type { ClusterFacts } from '../../../src/policy/facts.ts';
+import type { ClusterFacts, ServiceFacts } from '../../../src/policy/facts.ts';
 import { isolates } from '../../../src/policy/semantics/normalize.ts';
 import { matches } from '../../../src/policy/semantics/selector.ts';
 import { PROFILES } from './plan.ts';
+import { DNS_SERVICE } from './users.ts';
 import type { Stored } from '../server/kinds.ts';
 
 /** A value of an input, valid from `since` until the next value. */
@@ -135,6 +136,8 @@ function isProfileValue(value: unknown): value is ProfileValue {
   return typeof value === 'object' && value !== null && 'profile' in value;
 }
 
+const DNS: ServiceFacts = serviceFacts({ spec: DNS_SERVICE });
+
 function factsOf(
   service: Stored | undefined,
   slices: readonly Stored[],
@@ -149,7 +152,7 @@ function factsOf(
       if (namespace === 'a' && name === 'api') return api;
       if (namespace === 'b' && name === 'ext')
         return { type: 'ClusterIP', ports: [{ port: 443 }], clusterIPs: [] };
-      return undefined;
+      return namespace === 'kube-system' && name === 'kube-dns' ? DNS : undefined;
     },
     endpoints: (namespace, name) =>
       namespace === 'b' ? endpoints.filter((each) => each.service === name) : [],

@@ -6,6 +6,11 @@ import { NETWORK_POLICY } from '../server/kinds.ts';
 import type { Answer, Server } from '../server/server.ts';
 
 export const USER = 'user';
+/** The spec of kube-system/kube-dns. */
+export const DNS_SERVICE = {
+  selector: { 'k8s-app': 'kube-dns' },
+  ports: [{ port: 53, protocol: 'UDP' as const }],
+};
 export const POD_LABELS = [{ app: 'a' }, { app: 'b', tier: 'x' }, {}] as const;
 
 const PROFILES = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
@@ -37,6 +42,7 @@ export class Users {
     for (const namespace of STABLE)
       POD_LABELS.forEach((labels, index) => this.#pod(namespace, `pod-${index}`, labels));
     this.perform({ do: 'service', app: 'a', port: 8080 });
+    this.#send('POST', `${NS}/kube-system/services`, { metadata: { name: 'kube-dns' }, spec: DNS_SERVICE });
     const body = { metadata: { name: 'ext' }, spec: { ports: [{ port: 443 }] } };
     this.#send('POST', `${NS}/b/services`, body);
     this.perform({ do: 'endpoints', addresses: [EXTERNAL[0]] });

@@ -1,6 +1,7 @@
 /** `render`: prints the NetworkPolicies of profiles exactly as the operator writes them. */
 import type { KubeObject } from '../../../api/meta.ts';
 import { ANNOTATION_RULES } from '../../../api/names.ts';
+import { notesOf } from '../../../policy/notes.ts';
 import type { Command } from '../../shell/command.ts';
 import { EXIT } from '../../shell/failure.ts';
 import { objectsText, table } from '../../shell/output.ts';
@@ -97,6 +98,15 @@ function addRemarks(
   );
   for (const name of audited)
     terminal.note(`profile ${name} is under Audit: the operator writes none of its policies`);
+  const allowsDNS = intents.some(({ policies }) =>
+    policies.some((policy) => notesOf(policy).some((note) => note?.peer === 'entity ClusterDNS')),
+  );
+  if (snapshot.assumesDNS && allowsDNS) {
+    const { namespace, service, podSelector } = snapshot.configuration.clusterDNS;
+    terminal.note(
+      `the manifests have no Service ${namespace}/${service}: DNS is taken to be pods ${selectorText(podSelector)} there, on port 53`,
+    );
+  }
   for (const { conflicts, profile, namespace } of intents) {
     for (const name of conflicts) {
       terminal.note(
