@@ -1,4 +1,4 @@
-/** What is kept in memory of the objects that are always watched, and how it is taken from the wire. */
+/** The parts of profiles, namespaces and policies that the cluster state holds, and how they are taken from the wire. Pure. */
 import type { KubeObject, ObjectMeta, StringMap } from '../api/meta.ts';
 import { GROUP, PLURAL, VERSION } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
@@ -38,27 +38,28 @@ export interface ProfileItem extends Item {
 }
 
 export interface NamespaceItem extends Item {
+  readonly name: string;
   readonly labels: StringMap;
   readonly terminating: boolean;
 }
 
-/** A policy, whoever made it. */
+/** An own or foreign policy. */
 export interface PolicyItem extends Item {
   readonly namespace: string;
   readonly name: string;
-  /** By its labels; undefined without them. */
+  /** The profile that its labels name; undefined if they are not the operator's. */
   readonly profile: string | undefined;
-  /** Of the profiles that own it by reference. */
+  /** The uids of the profiles that own it by ownerReference. */
   readonly ownerUids: readonly string[];
-  /** Of its specification and what else is ours of it; only if it may be ours. */
+  /** The fingerprint of spec and own metadata; undefined for a policy that neither is nor was an own one. */
   readonly fingerprint: string | undefined;
-  /** Only on the default-deny of a profile that waits in one of its directions. */
+  /** True for the default-deny of a profile that has postponed one of its directions. */
   readonly isPartial?: boolean;
   /** Whom it allows, roughly. */
   readonly peerScopes: PeerScopes;
-  /** Namespaces whose pods' label of their ServiceAccount it relies on. */
+  /** Namespaces in which it relies on the label that names the ServiceAccount of a pod. */
   readonly reliesOn: readonly string[];
-  /** All else that it holds, shared with other policies; undefined where it is not kept. */
+  /** Its content, shared with equal policies; undefined if it is not cached. */
   readonly content: PolicyContent | undefined;
 }
 
@@ -72,29 +73,30 @@ export function projectNamespace(raw: object): NamespaceItem {
   const { metadata } = raw as KubeObject;
   return {
     ...projectKeyOnly(raw),
+    name: metadata.name,
     labels: metadata.labels ?? {},
     terminating: metadata.deletionTimestamp !== undefined,
   };
 }
 
-/** @param pool those of the cache that the item is for */
+/** @param pool the contents of the cache that the item is for */
 export function projectPolicy(raw: object, pool: PolicyContentPool): PolicyItem {
   const policy = raw as NetworkPolicy;
   const { namespace = '', name, uid = '', resourceVersion = '', deletionTimestamp } = policy.metadata;
   const { content, shared } = pool.intern(policy);
   return new CachedPolicy(
     { namespace, name, uid, resourceVersion },
-    // Of some not of the content alone: a peer may name the policy's own namespace.
+    // If a peer names a namespace, it matters whether that is the policy's own.
     content.peerScopes ?? peerScopesOf(policy),
     content,
-    // One that waits for its finalizers is no ordinary object: whoever deals with it reads it.
+    // A policy that waits for its finalizers is read live when it is needed.
     shared && deletionTimestamp === undefined,
   );
 }
 
 type Facts = Pick<PolicyContent, 'profile' | 'ownerUids' | 'fingerprint' | 'isPartial' | 'reliesOn'>;
 
-/** There are as many as policies in the cluster: what several have in common is not repeated in each. */
+/** There is one for each policy of the cluster: what equal policies have in common is not repeated in each. */
 class CachedPolicy implements PolicyItem {
   readonly namespace: string;
   readonly name: string;
@@ -140,7 +142,7 @@ class CachedPolicy implements PolicyItem {
   }
 }
 
-/** Of any object: its key, uid and resourceVersion, and nothing of what it says. */
+/** Key, uid and resourceVersion of any object, and nothing of its content. */
 export function projectKeyOnly(raw: object): Item {
   const { namespace, name, uid = '', resourceVersion = '' }: ObjectMeta = (raw as KubeObject).metadata;
   return { key: namespace === undefined ? name : `${namespace}/${name}`, uid, resourceVersion };

@@ -1,34 +1,25 @@
-/** The watched state of the cluster, and the questions that reconciling asks of it. No I/O: reflectors feed it. */
+/** What is known of profiles, namespaces and policies, and the questions that reconciling asks of it. No I/O: reflectors feed it. */
 import type { SegmentationProfile } from '../api/profile.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
-import { type StoreChange, Store } from '../kube/watch/store.ts';
+import { Store, type StoreChange } from '../kube/watch/store.ts';
 import { isProfileReference } from '../policy/semantics/normalize.ts';
-import { matches } from '../policy/semantics/selector.ts';
+import { byObjectName } from '../util/order.ts';
 import type { NamespaceItem, PolicyItem, ProfileItem } from './items.ts';
 import { PolicyStore } from './policies/store.ts';
-import { byObjectName } from '../util/order.ts';
-
-/** What a profile means for a namespace. */
-export type Relation =
-  /** Its policies are to stand there. */
-  | 'enforce'
-  /** They are computed and reported only. */
-  | 'audit'
-  /** It has nothing to do with the namespace (any more). */
-  | 'none';
+import { type Relation, relationOf, selects } from './relation.ts';
 
 export class ClusterState {
   readonly profiles = new Store<ProfileItem>();
   readonly namespaces = new Store<NamespaceItem>();
   readonly policies = new PolicyStore();
   readonly #protected: ReadonlySet<string>;
-  /** Marks that somebody took off objects of ours, by the uid of the object: the name of the profile. */
+  /** The profiles of own policies whose labels and ownerReference somebody removed, by the uid of the policy. */
   readonly #stripped = new Map<string, string>();
-  /** By each name and uid of a profile that marks a policy: how many such policies each namespace has. */
+  /** How many policies each namespace has that are marked with a profile's name or uid, by the mark. */
   readonly #marked = new Map<string, Map<string, number>>();
 
-  /** @param protectedNamespaces never segmented, whatever a profile selects */
+  /** @param protectedNamespaces never selected, whatever a profile says */
   constructor(protectedNamespaces: Iterable<string>) {
     this.#protected = new Set(protectedNamespaces);
     this.policies.subscribe((change) => this.#follow(change));
@@ -43,25 +34,16 @@ export class ClusterState {
     return [...this.#protected];
   }
 
-  /** Whether the profile's selector and exclusions pick the namespace. */
-  selects({ spec }: SegmentationProfile, namespace: NamespaceItem): boolean {
-    return (
-      !namespace.terminating &&
-      !this.#protected.has(namespace.key) &&
-      spec.excludeNamespaces?.includes(namespace.key) !== true &&
-      matches(spec.namespaceSelector, namespace.labels)
-    );
+  /** True if the profile selects the namespace. */
+  selects(profile: SegmentationProfile, namespace: NamespaceItem): boolean {
+    return selects(profile, namespace, this.#protected);
   }
 
   relation(profile: SegmentationProfile, namespace: NamespaceItem): Relation {
-    const { metadata, spec } = profile;
-    if (!this.selects(profile, namespace)) return 'none';
-    // Under Retain a profile that goes still wants its policies, without itself as their owner.
-    if (metadata.deletionTimestamp !== undefined && spec.deletionPolicy !== 'Retain') return 'none';
-    return spec.mode === 'Audit' ? 'audit' : 'enforce';
+    return relationOf(profile, namespace, this.#protected);
   }
 
-  /** The profiles that select the namespace or have policies there, by name. */
+  /** The profiles that select the namespace or own policies there, by name. */
   concerned(namespace: NamespaceItem): SegmentationProfile[] {
     const present = new Set<string>();
     for (const item of this.policies.byNamespace(namespace.key)) {
@@ -75,9 +57,9 @@ export class ClusterState {
   }
 
   /**
-   * The profile that a policy belongs to: by our labels, by an ownerReference, or because it was ours before somebody
-   * took these off. A label that names no profile decides nothing: it may have been changed by hand. Undefined for
-   * everybody else's, and for those of a profile that is gone (they were retained).
+   * The profile that owns a policy: by the operator's labels, by an ownerReference, or because it was an own policy before
+   * somebody removed these. A label that names no existing profile decides nothing: it may have been changed by hand.
+   * Undefined for foreign policies, and for retained ones whose profile is gone.
    */
   ownerOf({
     uid,
@@ -92,7 +74,7 @@ export class ClusterState {
     return remembered !== undefined && this.profiles.get(remembered) !== undefined ? remembered : undefined;
   }
 
-  /** The same for a whole object. */
+  /** The profile that owns a policy, as `ownerOf`, for an object as the API server returned it. */
   ownerOfPolicy({ metadata }: NetworkPolicy): string | undefined {
     const { labels = {}, ownerReferences = [], uid = '' } = metadata;
     return this.ownerOf({
@@ -103,20 +85,22 @@ export class ClusterState {
   }
 
   /**
-   * Namespaces with policies of this profile, of those that `concern`. Of a profile that is gone (or not read yet) those
-   * that are still marked with its name.
+   * Namespaces with policies of this profile. For a profile that is gone, or not read yet: namespaces with policies that
+   * are marked with its name.
+   *
+   * @param filter only namespaces for which it is true
    */
-  namespacesWithPoliciesOf(profile: string, concern: (namespace: string) => boolean = () => true): string[] {
+  namespacesWithPoliciesOf(profile: string, filter: (namespace: string) => boolean = () => true): string[] {
     const uid = this.profiles.get(profile)?.uid;
     const byName = this.#marked.get(nameMark(profile));
     const found: string[] = [];
-    // Asked of all namespaces, and often: nothing is copied.
+    // Called often, over all namespaces: nothing is copied.
     for (const namespace of byName?.keys() ?? [])
-      if (concern(namespace) && (uid === undefined || this.#hasPolicyOf(profile, namespace)))
+      if (filter(namespace) && (uid === undefined || this.#hasPolicyOf(profile, namespace)))
         found.push(namespace);
     for (const namespace of (uid !== undefined && this.#marked.get(uidMark(uid))?.keys()) || []) {
       const isNew = byName?.has(namespace) !== true;
-      if (isNew && concern(namespace) && this.#hasPolicyOf(profile, namespace)) found.push(namespace);
+      if (isNew && filter(namespace) && this.#hasPolicyOf(profile, namespace)) found.push(namespace);
     }
     return found;
   }
@@ -132,13 +116,13 @@ export class ClusterState {
     if (old !== undefined && next !== undefined && next.uid === old.uid) {
       const owner = this.ownerOf(old);
       if (owner !== undefined) this.#stripped.delete(next.uid);
-      // Only once it no longer shows whose it is, so that little has to be remembered.
+      // Only once the policy no longer shows its profile, so that little has to be remembered.
       if (owner !== undefined && this.ownerOf(next) !== owner) this.#stripped.set(next.uid, owner);
     }
     if (next !== undefined) this.#count(next, 1);
   }
 
-  /** Counts by what marks the policy, and not by whose it is: that changes with the profiles that are known. */
+  /** Counts by the marks on the policy, not by its owner, which changes with the profiles that are known. */
   #count(item: PolicyItem, by: 1 | -1): void {
     const names = new Set([item.profile, this.#stripped.get(item.uid)].filter((name) => name !== undefined));
     for (const mark of [...[...names].map(nameMark), ...new Set(item.ownerUids.map(uidMark))]) {
@@ -152,6 +136,6 @@ export class ClusterState {
   }
 }
 
-/** No name of a profile has a slash. */
+/** Names and uids of profiles have no slash. */
 const nameMark = (name: string) => `name/${name}`;
 const uidMark = (uid: string) => `uid/${uid}`;

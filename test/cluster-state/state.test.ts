@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { ProfileSpec } from '../../src/api/profile.ts';
 import type { NamespaceItem, PolicyItem, ProfileItem } from '../../src/cluster-state/items.ts';
-import { type Relation, ClusterState } from '../../src/cluster-state/state.ts';
+import type { Relation } from '../../src/cluster-state/relation.ts';
+import { ClusterState } from '../../src/cluster-state/state.ts';
 import { profile } from '../policy/fixture.ts';
 
-const namespace = (key: string, extra: Partial<NamespaceItem> = {}): NamespaceItem => ({
-  key,
-  uid: `ns-${key}`,
+const namespace = (name: string, extra: Partial<NamespaceItem> = {}): NamespaceItem => ({
+  key: name,
+  name,
+  uid: `ns-${name}`,
   resourceVersion: '1',
   labels: { team: 'red' },
   terminating: false,

@@ -17,7 +17,8 @@ import {
   serviceFacts,
   webhookServices,
 } from '../../cluster-state/peer-sources/facts.ts';
-import { type Relation, ClusterState } from '../../cluster-state/state.ts';
+import { type Relation, relationOf } from '../../cluster-state/relation.ts';
+import { ClusterState } from '../../cluster-state/state.ts';
 import { accountsOf } from '../../policy/admission/accounts.ts';
 import { compile, type Compiled } from '../../policy/compile.ts';
 import type {
@@ -173,14 +174,8 @@ export class Snapshot {
     });
   }
 
-  relation(profile: SegmentationProfile, { name, labels, terminating }: SnapshotNamespace): Relation {
-    return this.#clusterState.relation(profile, {
-      key: name,
-      uid: '',
-      resourceVersion: '',
-      labels,
-      terminating,
-    });
+  relation(profile: SegmentationProfile, namespace: SnapshotNamespace): Relation {
+    return relationOf(profile, namespace, this.protectedNamespaces);
   }
 
   /**

@@ -1,4 +1,4 @@
-/** What is kept of the objects that peers are resolved from, taken from the wire. Pure. */
+/** From Services, EndpointSlices, Nodes and other objects on the wire to the facts that peers are resolved from. Pure. */
 import type { KubeObject } from '../../api/meta.ts';
 import type { EndpointFacts, NodeFacts, ServiceFacts, WebhookService } from '../../policy/facts.ts';
 
@@ -23,7 +23,7 @@ export function serviceFacts({ spec }: RawService): ServiceFacts {
     ports: ports.map(({ protocol, port, targetPort }) => ({
       ...(protocol && { protocol }),
       port,
-      // 0 stands for "as port" in objects of old clients.
+      // Old clients write 0 for "as the port".
       ...(targetPort !== undefined && targetPort !== 0 && { targetPort }),
     })),
     clusterIPs,
@@ -84,7 +84,7 @@ export interface RawWebhookUser {
   };
 }
 
-/** Of a webhook configuration, an APIService or a CRD. The port defaults to 443 in all of them. */
+/** The Services that a webhook configuration, an APIService or a CRD names. The port defaults to 443 in all of them. */
 export function webhookServices({ webhooks = [], spec }: RawWebhookUser): readonly WebhookService[] {
   const references = [
     ...webhooks.map(({ clientConfig }) => clientConfig?.service),

@@ -1,54 +1,57 @@
 /**
- * Endpoint addresses that vanished a while ago. An address that goes may come back, and what replaces it may not be
- * known yet: while an API server restarts, its clients must not be cut from it.
+ * Endpoint addresses that vanished a short while ago. Such an address may come back, and its replacement may not be known
+ * yet: while an API server restarts, its clients must not be cut from it.
  */
 import type { Clock, Timer } from '../../util/clock.ts';
 import type { EndpointFacts } from '../../policy/facts.ts';
 
-/** For how long an address is kept after it vanished, in milliseconds: longer than a control plane node takes to restart. */
+/** How long an address is kept after it vanished, in milliseconds: longer than a control plane node takes to restart. */
 const RETENTION_MS = 5 * 60_000;
 
-interface Kept {
+interface Retained {
   readonly facts: EndpointFacts;
   readonly timer: Timer;
 }
 
 export class RetainedEndpoints {
-  /** One address each, by the address and its ports. */
-  readonly #kept = new Map<string, Kept>();
+  /** Slices of one address each, by the address and its ports. */
+  readonly #retained = new Map<string, Retained>();
   readonly #clock: Clock;
   readonly #onExpired: () => void;
 
-  /** @param onExpired what `with` adds has become less */
+  /** @param onExpired called when an address expires: `with` adds it no longer */
   constructor(clock: Clock, onExpired: () => void) {
     this.#clock = clock;
     this.#onExpired = onExpired;
   }
 
-  /** An EndpointSlice changed, came or went. */
+  /** An EndpointSlice was changed, created (`old` is undefined) or deleted (`next` is undefined). */
   note(old: EndpointFacts | undefined, next: EndpointFacts | undefined): void {
     const present = new Set(next === undefined ? [] : single(next).keys());
     for (const [key, facts] of old === undefined ? [] : single(old))
-      if (!present.has(key)) this.#keep(key, facts);
+      if (!present.has(key)) this.#retain(key, facts);
   }
 
-  /** `slices`, and what was in them until lately. */
+  /** `slices`, and the addresses that were in them until lately. */
   with(slices: readonly EndpointFacts[]): readonly EndpointFacts[] {
     const present = new Set(slices.flatMap((slice) => [...single(slice).keys()]));
-    return [...slices, ...[...this.#kept].filter(([key]) => !present.has(key)).map(([, { facts }]) => facts)];
+    return [
+      ...slices,
+      ...[...this.#retained].filter(([key]) => !present.has(key)).map(([, { facts }]) => facts),
+    ];
   }
 
-  #keep(key: string, facts: EndpointFacts): void {
-    this.#kept.get(key)?.timer.cancel();
+  #retain(key: string, facts: EndpointFacts): void {
+    this.#retained.get(key)?.timer.cancel();
     const timer = this.#clock.schedule(RETENTION_MS, () => {
-      this.#kept.delete(key);
+      this.#retained.delete(key);
       this.#onExpired();
     });
-    this.#kept.set(key, { facts, timer });
+    this.#retained.set(key, { facts, timer });
   }
 }
 
-/** Each address of a slice as a slice of its own. */
+/** Each address of a slice as a slice of its own, by the address and its ports. */
 function single({ addresses, ports }: EndpointFacts): Map<string, EndpointFacts> {
   return new Map(
     addresses.map((address) => [JSON.stringify([address, ports]), { addresses: [address], ports }] as const),

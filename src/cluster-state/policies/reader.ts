@@ -1,6 +1,6 @@
 /**
- * Takes policies from the wire for the cache. Texts whose content is known are compared, and all others parsed: nearly
- * every one of a list, and every answer to a write of ours but the first few, says what another one has said before.
+ * Reads policies from JSON for the cache. JSON whose content is known is compared with it, and only other JSON is parsed:
+ * nearly every policy of a list, and nearly every answer to an own write, has the content of an earlier policy.
  */
 import { type PolicyContentPool, type PolicyContent, SharedPolicy } from './content-pool.ts';
 import { type PolicyItem, projectPolicy } from '../items.ts';
@@ -9,24 +9,24 @@ import { detached, type PolicyHead, readHead, TextPattern } from './text.ts';
 interface Known {
   readonly pattern: TextPattern;
   readonly content: PolicyContent;
-  /** Of the policy that had it last: in every namespace it has the same. */
+  /** The name of the last policy with this content: a profile uses the same name in every namespace. */
   name: string;
 }
 
-/** What is asked for a text; more contents of the same length than these are parsed each time. */
+/** Most patterns of the same length that are compared; policies with further contents of that length are parsed. */
 const MAX_ALIKE = 16;
-/** Names of namespaces that were read lately. */
+/** Most names of namespaces that are kept for sharing. */
 const MAX_NAMESPACES = 256;
 
 const EVENTS = ['ADDED', 'MODIFIED'].map((type) => ({ type, start: `{"type":"${type}","object":` }));
 
 export class PolicyReader {
   readonly #pool: PolicyContentPool;
-  /** By the length of the text after the head, which is the same for all policies with one content. */
+  /** By the length of the JSON after the head, which is the same for all policies with one content. */
   readonly #known = new Map<number, Known[]>();
-  /** So that the policies of a namespace share its name. */
+  /** One string for each name, which the policies of a namespace share. */
   readonly #namespaces = new Map<string, string>();
-  /** The policy that was parsed last, and its text: when its content is known, the text is, too. */
+  /** The policy that was parsed last, and its JSON, from which `project` makes a pattern. */
   #parsed: { readonly policy: unknown; readonly head: PolicyHead; readonly rest: string } | undefined;
 
   constructor(pool: PolicyContentPool) {
@@ -34,8 +34,8 @@ export class PolicyReader {
   }
 
   /**
-   * What JSON.parse makes of a policy, or of a watch event of one: but for what nobody here reads, where the content is
-   * known.
+   * Parses a policy, or a watch event with one, as JSON.parse does. A policy with a known content lacks what nobody here
+   * reads: creationTimestamp, and the fields of managers.
    *
    * @throws SyntaxError
    */
@@ -43,7 +43,7 @@ export class PolicyReader {
     const event = EVENTS.find(({ start }) => text.startsWith(start));
     const head = readHead(text, event?.start.length ?? 0);
     if (head === undefined) return JSON.parse(text);
-    // An event has one more brace, an answer ends with its line.
+    // An event has one more brace, and an answer ends with a newline.
     const end = text.length - (event !== undefined || text.endsWith('\n') ? 1 : 0);
     const known = this.#find(text, head, end);
     if (known !== undefined) {
@@ -56,19 +56,19 @@ export class PolicyReader {
     return value;
   };
 
-  /** A policy as it is on the wire, as the cache takes it. */
+  /** From a policy as it is on the wire, which `parse` has returned, to the item that the cache holds. */
   readonly project = (raw: object): PolicyItem => {
     const size = this.#pool.size;
     const item = projectPolicy(raw, this.#pool);
     const parsed = this.#parsed;
     this.#parsed = undefined;
-    // Not at the first sight: in many clusters most contents are there once.
+    // From the second policy on: in many clusters most contents occur once.
     const isShared = item.content !== undefined && this.#pool.size === size;
     if (isShared && parsed?.policy === raw) this.#learn(parsed.rest, item.content, item.name);
     return item;
   };
 
-  /** Forgets the texts of contents that no policy has any more. */
+  /** Forgets the patterns of contents that no policy has any more. */
   sweep(): void {
     for (const [length, known] of this.#known) {
       const present = known.filter(({ content }) => this.#pool.has(content));
@@ -86,7 +86,7 @@ export class PolicyReader {
 
   #learn(rest: string, content: PolicyContent, name: string): void {
     const alike = this.#known.get(rest.length) ?? [];
-    // With another order of its fields, a content may have several texts.
+    // A content has several patterns if its fields come in several orders.
     alike.unshift({ pattern: new TextPattern(rest), content, name });
     alike.length = Math.min(alike.length, MAX_ALIKE);
     this.#known.set(rest.length, alike);

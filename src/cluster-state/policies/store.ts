@@ -1,4 +1,4 @@
-/** What is known of all policies. Those that hold the same share it, as long as any of them is here. */
+/** The cached policies. Policies with equal contents share one, as long as any of them is cached. */
 import { Store } from '../../kube/watch/store.ts';
 import { PolicyContentPool } from './content-pool.ts';
 import type { PolicyItem } from '../items.ts';
@@ -7,9 +7,9 @@ import { PolicyReader } from './reader.ts';
 export class PolicyStore extends Store<PolicyItem> {
   readonly #pool: PolicyContentPool;
   readonly #reader: PolicyReader;
-  /** What the API server writes of a policy, instead of JSON.parse. */
+  /** Parses a policy, in place of JSON.parse. */
   readonly parse: PolicyReader['parse'];
-  /** A policy as it is on the wire, as this store takes it. */
+  /** From a policy as it is on the wire to an item of this store. */
   readonly project: PolicyReader['project'];
 
   constructor(pool = new PolicyContentPool()) {
@@ -19,7 +19,7 @@ export class PolicyStore extends Store<PolicyItem> {
     this.parse = this.#reader.parse;
     this.project = this.#reader.project;
     this.subscribe(({ old, new: next }) => {
-      // The new one first: what both of them have stays.
+      // First the new one: a content that both have stays.
       if (next?.content !== undefined) pool.retain(next.content);
       if (old?.content !== undefined) pool.release(old.content);
     });

@@ -1,10 +1,10 @@
 /**
- * NetworkPolicies as the API server writes them: which policy a text is of, and whether the rest of it is known already.
- * The policies of a profile differ in little more than that, and to compare a text takes a tenth of the time and none of
- * the memory that it takes to parse it. Pure.
+ * The JSON of NetworkPolicies as the API server writes it: reads the identity of the policy, and compares the rest with
+ * known JSON. The policies of a profile differ in little more than their identity, and comparing takes a tenth of the time
+ * of parsing, and no memory. Pure.
  */
 
-/** Fields come in the order of their Go types. What is written otherwise does not match, and has to be parsed. */
+/** Fields come in the order of their Go types. JSON with another order does not match, and has to be parsed. */
 const HEAD =
   /\{"kind":"NetworkPolicy","apiVersion":"networking\.k8s\.io\/v1","metadata":\{"name":"([a-z0-9.-]+)","namespace":"([a-z0-9-]+)","uid":"([a-z0-9-]+)","resourceVersion":"(\d+)","generation":\d+,"creationTimestamp":"[^"\\]*"(?!,"deletion)/y;
 
@@ -13,11 +13,11 @@ export interface PolicyHead {
   readonly namespace: string;
   readonly uid: string;
   readonly resourceVersion: string;
-  /** Where the rest begins. */
+  /** The index at which the rest begins. */
   readonly end: number;
 }
 
-/** Undefined for anything that is not written as it always is: also for a policy that is being deleted. */
+/** @returns undefined if the JSON is not written as usual: among others, for a policy that is being deleted */
 export function readHead(text: string, start: number): PolicyHead | undefined {
   HEAD.lastIndex = start;
   const match = HEAD.exec(text);
@@ -26,19 +26,19 @@ export function readHead(text: string, start: number): PolicyHead | undefined {
   return { name, namespace, uid, resourceVersion, end: HEAD.lastIndex };
 }
 
-/** When a manager wrote last, as metav1.Time is written. */
+/** The time of a manager's last write, as metav1.Time is written. */
 const TIME = /"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"/g;
 const TIME_LENGTH = '"time":"2006-01-02T15:04:05Z"'.length;
 const MANAGED = ',"managedFields":[';
-/** The end of managedFields, which come last, and of the metadata: nothing within them is written so. */
+/** The end of managedFields, which come last in the metadata: nothing within them looks the same. */
 const SPEC = '}]},"spec":{';
 
-/** A text that may differ in the times of its managers, and in nothing else. */
+/** Matches JSON that differs from a known one in the times of its managers only. */
 export class TextPattern {
-  /** Between any two of them stands a time. */
+  /** Between any two pieces there is a time. */
   readonly #pieces: readonly string[];
 
-  /** @param text what follows the head of a policy, to its last brace */
+  /** @param text the JSON after the head of a policy, to its last brace */
   constructor(text: string) {
     const from = text.indexOf(MANAGED);
     const to = from === -1 ? -1 : text.indexOf(SPEC, from);
@@ -52,7 +52,7 @@ export class TextPattern {
     this.#pieces = last === undefined ? [text] : [text.slice(0, from) + first, ...others, last + after];
   }
 
-  /** Where a text ends that begins at `start` and is like this one; -1 if it is not. */
+  /** The index at which matching JSON ends that begins at `start`; -1 if it does not match. */
   endIn(text: string, start: number): number {
     let at = start;
     for (const [index, piece] of this.#pieces.entries()) {
@@ -67,14 +67,14 @@ export class TextPattern {
   }
 }
 
-/** Whether a time stands there; its digits are not looked at, as long as they can't be anything else. */
+/** True if there is a time at the index. Its length decides: its digits are not looked at. */
 function isTime(text: string, at: number): boolean {
   return (
     text.startsWith('"time":"', at) && text.indexOf('"', at + '"time":"'.length) === at + TIME_LENGTH - 1
   );
 }
 
-/** A copy of a part of a long text, which does not keep the whole of it in memory. ASCII only. */
+/** A copy of a part of a long string, which does not keep the whole string in memory. ASCII only. */
 export function detached(part: string): string {
   return Buffer.from(part, 'latin1').toString('latin1');
 }

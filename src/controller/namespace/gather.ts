@@ -2,7 +2,8 @@
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import { RecordedFacts } from '../../cluster-state/peer-sources/dependencies.ts';
-import type { ClusterState, Relation } from '../../cluster-state/state.ts';
+import type { Relation } from '../../cluster-state/relation.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
 import { type Compiled, compile, type LastKnown } from '../../policy/compile.ts';
 import type { ClusterFacts } from '../../policy/facts.ts';
 

@@ -1,5 +1,5 @@
 /** Records what a reconcile of one namespace led to: its results for the profiles' status, and what is enforced. No I/O. */
-import type { Relation } from '../../cluster-state/state.ts';
+import type { Relation } from '../../cluster-state/relation.ts';
 import type { Records } from '../records.ts';
 import type { Failure, NamespaceResult } from '../results.ts';
 import { withoutPostponed } from './desired.ts';

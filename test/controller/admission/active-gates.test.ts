@@ -9,6 +9,7 @@ import { profile } from '../../policy/fixture.ts';
 
 const namespace = (team: string): NamespaceItem => ({
   key: team,
+  name: team,
   uid: '1',
   resourceVersion: '1',
   labels: { team },
