@@ -1,4 +1,4 @@
-// Requests to the API server as its administrator, for the module itself: readiness, tokens and the node agent.
+// Sends requests to the API server as its administrator: for readiness, tokens, the node agent, and tests.
 import { Agent, request } from 'undici';
 import type { ClientCredentials } from './pki.ts';
 
@@ -7,11 +7,11 @@ export interface ApiClientOptions {
   /** PEM. */
   readonly authority: string;
   readonly user: ClientCredentials;
-  /** Connections at most; further requests wait. Default 8. */
+  /** Most connections; further requests wait. Default 8. */
   readonly connections?: number;
 }
 
-/** The API server's answer was not 2xx. */
+/** An answer of the API server other than 2xx. */
 export class ApiError extends Error {
   readonly status: number;
 
@@ -22,7 +22,7 @@ export class ApiError extends Error {
   }
 }
 
-const REQUEST_TIMEOUT = 60_000; // ms, as the API server has for a request itself
+const REQUEST_TIMEOUT = 60_000; // ms, the API server's own limit
 
 export class ApiClient {
   readonly #server: string;
@@ -62,7 +62,7 @@ export class ApiClient {
       dispatcher: this.#agent,
       signal,
       headersTimeout: REQUEST_TIMEOUT,
-      bodyTimeout: 0, // a quiet watch is a healthy one; the server ends it
+      bodyTimeout: 0, // a silent watch is healthy; the server ends it
     });
     if (response.statusCode >= 300) {
       throw new ApiError('GET', path, response.statusCode, await response.body.text());

@@ -7,8 +7,8 @@ import type { Pki } from './pki.ts';
 export type ComponentName = 'etcd' | 'kube-apiserver' | 'kube-controller-manager';
 
 /**
- * Stands for the address of the control plane's node in the endpoints of the Service `kubernetes`, which may not
- * be a loopback address. From a range for documentation (RFC 5737): nothing ever connects to it.
+ * The control plane's address in the endpoints of the Service `kubernetes`, which may not be a loopback address. It is
+ * from a range for documentation (RFC 5737): nothing connects to it.
  */
 const ADVERTISED_ADDRESS = '192.0.2.1';
 const SERVICE_RANGE = '10.96.0.0/16';
@@ -25,13 +25,13 @@ export const SERVER_NAMES = [
   'kubernetes.default.svc.cluster.local',
 ];
 
-/** etcd listens on a socket in the data directory: no port to race for, and no other user can reach it. */
+/** etcd's socket in the data directory. Unlike a port, no other process can take it and no other user can reach it. */
 export function etcdSocket(directory: string): string {
   return join(directory, 'etcd.sock');
 }
 
 export function etcdArguments(directory: string): string[] {
-  const neverDialled = 'http://127.0.0.1:2380'; // a single member has no peers, yet must advertise a host and port
+  const neverDialled = 'http://127.0.0.1:2380'; // a single member has no peers, but must advertise an address
   return [
     `--data-dir=${join(directory, 'etcd')}`,
     `--listen-client-urls=unix://${etcdSocket(directory)}`,
@@ -39,7 +39,7 @@ export function etcdArguments(directory: string): string[] {
     `--listen-peer-urls=unix://${join(directory, 'peer.sock')}`,
     `--initial-advertise-peer-urls=${neverDialled}`,
     `--initial-cluster=default=${neverDialled}`,
-    // The data outlives a killed process, but not the machine, which is all that a test needs.
+    // Without fsync the data survives a killed process but not a crash of the machine, which suffices for tests.
     '--unsafe-no-fsync',
     '--log-level=warn',
   ];
@@ -72,7 +72,7 @@ export function apiServerArguments({ directory, port, pki, auditLog }: ApiServer
   ];
 }
 
-/** Who did what to which object: one line for each request, written before it is answered. */
+/** Audits user, verb and object: one line for each request, written before the answer. */
 function auditArguments(directory: string, log: string): string[] {
   const policy = join(directory, 'audit-policy.json');
   const content = {
@@ -96,10 +96,10 @@ export function controllerManagerArguments({ directory, server, pki }: Controlle
   writeKubeconfig(kubeconfig, { server, authority: pki.authority, user: pki.controllerManager });
   return [
     `--kubeconfig=${kubeconfig}`,
-    '--secure-port=0', // nobody reads its metrics
+    '--secure-port=0', // no metrics are read
     '--leader-elect=false',
-    '--controllers=*,-node-lifecycle-controller', // no kubelet renews a lease, so Nodes stay as they were made
-    '--kube-api-qps=500', // the default of 20 would spread its start over seconds
+    '--controllers=*,-node-lifecycle-controller', // without a kubelet's leases, it would make Nodes unready
+    '--kube-api-qps=500', // with the default of 20 its start takes seconds
     '--kube-api-burst=500',
     '--use-service-account-credentials=true', // each controller under its own RBAC, as in a real cluster
     `--service-account-private-key-file=${pki.files.serviceAccountKey}`,

@@ -1,5 +1,5 @@
-// A Kubernetes control plane of this machine's own: etcd, kube-apiserver and kube-controller-manager as plain
-// processes on loopback, with real certificates and RBAC. No kubelet, no scheduler, no containers.
+// A local Kubernetes control plane: etcd, kube-apiserver and kube-controller-manager as plain processes on loopback,
+// with real certificates and RBAC. There is no kubelet, no scheduler and no container.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -26,15 +26,15 @@ import type { Progress } from '../tooling/progress.ts';
 export interface ControlPlaneOptions {
   /** Writes an audit log: level Metadata, one JSON line for each completed request. */
   readonly auditLog?: boolean;
-  /** Flags of kube-apiserver beside the usual ones. */
+  /** Additional flags of kube-apiserver. */
   readonly apiServerArguments?: readonly string[];
-  /** Told about the steps that take long (a build, a download); by default they are shown on stderr. */
+  /** Called about long steps (a build, a download); by default they are shown on stderr. */
   readonly onProgress?: Progress;
 }
 
 export interface KubectlOptions {
   readonly stdin?: string;
-  /** Path; the administrator's by default. */
+  /** Path of a kubeconfig; the administrator's by default. */
   readonly kubeconfig?: string;
 }
 
@@ -43,8 +43,8 @@ const POLL_INTERVAL = 25; // ms
 const PORT_ATTEMPTS = 5;
 
 /**
- * Starts a control plane and resolves when it answers and the namespace `default` has its ServiceAccount. Its
- * processes and data vanish with `stop()`, and with this process, however that ends.
+ * Starts a control plane. Resolves when the API server answers and the namespace `default` has its ServiceAccount.
+ * `stop()` removes processes and data, and so does the end of this process, even by SIGKILL.
  */
 export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const binaries = await locateBinaries({ onProgress: options.onProgress });
@@ -55,7 +55,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       return plane;
     } catch (error) {
       await plane.stop();
-      // Between finding a free port and listening on it, another process may take it.
+      // Another process may have taken the free port before the API server listened on it.
       const portWasTaken = error instanceof Error && error.message.includes('address already in use');
       if (!portWasTaken || attempt === PORT_ATTEMPTS) throw error;
     }
@@ -65,15 +65,15 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
 export class ControlPlane {
   /** https://127.0.0.1:PORT */
   readonly server: string;
-  /** Path of a kubeconfig of the administrator: a client certificate of the group system:masters. */
+  /** Path of the administrator's kubeconfig, with a client certificate of the group system:masters. */
   readonly kubeconfig: string;
   /** Path of the kubectl binary. */
   readonly kubectl: string;
-  /** Path of the data directory, which also holds each component's log; removed by `stop()`. */
+  /** Path of the data directory, which has each component's log too. `stop()` removes it. */
   readonly directory: string;
-  /** Path of the audit log, when it was asked for. */
+  /** Path of the audit log, if there is one. */
   readonly auditLog: string | undefined;
-  /** The administrator's requests. */
+  /** Sends requests as the administrator. */
   readonly admin: ApiClient;
 
   readonly #binaries: Binaries;
@@ -82,7 +82,7 @@ export class ControlPlane {
   readonly #processes: ProcessSet;
   readonly #components = new Map<ComponentName, ChildProcess>();
 
-  /** Lays out the data directory; nothing runs until `start()`. */
+  /** Prepares the data directory. Nothing runs until `start()`. */
   constructor(binaries: Binaries, port: number, options: ControlPlaneOptions) {
     const { auditLog = false, apiServerArguments: more = [] } = options;
     const directory = join(tmpdir(), `control-plane-${randomBytes(6).toString('hex')}`);
@@ -111,7 +111,7 @@ export class ControlPlane {
     };
   }
 
-  /** Starts all components; `startControlPlane` has done so. */
+  /** Starts all components. `startControlPlane` calls it. */
   async start(): Promise<void> {
     await this.startComponent('etcd');
     await this.startComponent('kube-apiserver');
@@ -122,7 +122,7 @@ export class ControlPlane {
     await this.#until('kube-apiserver', () => this.#createDNSService());
   }
 
-  /** Every cluster has a Service of its DNS. No pods are behind this one. */
+  /** Creates the DNS Service that every cluster has. It has no endpoints. */
   async #createDNSService(): Promise<void> {
     try {
       await this.admin.send('POST', '/api/v1/namespaces/kube-system/services', DNS_SERVICE);
@@ -131,7 +131,7 @@ export class ControlPlane {
     }
   }
 
-  /** Starts one component (again), on the same port and data, and resolves when it answers. */
+  /** Starts or restarts a component with the same port and data. Resolves when it answers. */
   async startComponent(name: ComponentName): Promise<void> {
     const running = this.#components.get(name);
     if (running && isRunning(running)) throw new Error(`${name} is running`);
@@ -141,12 +141,12 @@ export class ControlPlane {
     if (name === 'kube-apiserver') await this.#until(name, () => this.admin.send('GET', '/readyz'));
   }
 
-  /** Crashes one component (an orderly end of the API server would wait a minute for open watches). */
+  /** Kills a component with SIGKILL: after SIGTERM the API server would wait a minute for open watches. */
   async stopComponent(name: ComponentName): Promise<void> {
     await endProcess(this.#component(name), 'SIGKILL');
   }
 
-  /** Freezes one component: its connections stay open and nothing answers. */
+  /** Pauses a component: its connections stay open, and it does not answer. */
   pauseComponent(name: ComponentName): void {
     signalProcess(this.#component(name), 'SIGSTOP');
   }
@@ -156,8 +156,9 @@ export class ControlPlane {
   }
 
   /**
-   * Writes a kubeconfig with a token of the ServiceAccount (a TokenRequest) and resolves its path. The API server
-   * takes no less than 600 seconds.
+   * Writes a kubeconfig with a token of the ServiceAccount, and resolves with its path.
+   *
+   * @param expirationSeconds lifetime of the token, at least 600
    */
   async serviceAccountKubeconfig(namespace: string, name: string, expirationSeconds = 3600): Promise<string> {
     const answer = await this.admin.send(
@@ -171,17 +172,17 @@ export class ControlPlane {
     return path;
   }
 
-  /** Runs kubectl and resolves what it prints; rejects with what it prints to stderr. */
+  /** Runs kubectl. Resolves with its output; rejects with its stderr. */
   async kubectlRun(args: readonly string[], options: KubectlOptions = {}): Promise<string> {
     const child = spawn(this.kubectl, args, {
       env: {
         ...process.env,
         KUBECONFIG: options.kubeconfig ?? this.kubeconfig,
         KUBECACHEDIR: join(this.directory, 'kubectl-cache'),
-        KUBERC: 'off', // the user's own preferences must not change what a test sees
+        KUBERC: 'off', // the user's preferences must not change its output
       },
     });
-    child.stdin.on('error', () => {}); // kubectl may fail before it has read everything
+    child.stdin.on('error', () => {}); // kubectl may fail before it has read all input
     child.stdin.end(options.stdin ?? '');
     const exited = new Promise<number | null>((resolve, reject) => {
       child.once('error', reject);
@@ -192,7 +193,7 @@ export class ControlPlane {
     return output;
   }
 
-  /** Ends everything and removes the data directory. */
+  /** Kills all components and removes the data directory. */
   async stop(): Promise<void> {
     await this.admin.close();
     await this.#processes.stop();
@@ -208,7 +209,7 @@ export class ControlPlane {
     return join(this.directory, `${name}.log`);
   }
 
-  /** Tries `probe` until it succeeds. Rejects when the component ends, or after START_TIMEOUT. */
+  /** Repeats `probe` until it succeeds. Rejects if the component ends, or after START_TIMEOUT. */
   async #until(name: ComponentName, probe: () => Promise<unknown>): Promise<void> {
     const deadline = performance.now() + START_TIMEOUT;
     for (;;) {
@@ -240,7 +241,7 @@ const DNS_SERVICE = {
   },
 };
 
-/** A port of 127.0.0.1 that nobody listens on right now. */
+/** Finds a port of 127.0.0.1 that is free at the moment. */
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
@@ -253,7 +254,7 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Resolves when something accepts connections on the socket; rejects otherwise. */
+/** Resolves if a process accepts connections on the socket; rejects otherwise. */
 function reachable(path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);

@@ -1,10 +1,10 @@
-/** Waits until the API server serves the profiles' CRD. */
+/** Waits until the API server serves SegmentationProfiles. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const RESOURCE = 'segmentationprofiles.segmentation.dev';
 const CRD = `crd/${RESOURCE}`;
-const LONGEST = 30_000; // ms
-const POLL = 50; // ms
+const TIMEOUT_MS = 30_000;
+const POLL_MS = 50;
 
 interface Definition {
   readonly status?: {
@@ -13,19 +13,20 @@ interface Definition {
 }
 
 /**
- * Not by `kubectl wait`, which fails on a CRD so new that its conditions are null. And until a list is answered: a CRD
- * that is deleted while its storage is being set up can stay `Terminating` for minutes.
+ * Waits until the CRD is established and a list of its objects is answered: a CRD that is deleted while its storage is
+ * being set up can stay `Terminating` for minutes. `kubectl wait` is not used, as it fails while a new CRD's conditions
+ * are null.
  *
- * @param kubectl resolves what it prints
+ * @param kubectl runs kubectl, and resolves with its output
  */
 export async function crdEstablished(kubectl: (args: readonly string[]) => Promise<string>): Promise<void> {
-  const deadline = performance.now() + LONGEST;
+  const deadline = performance.now() + TIMEOUT_MS;
   for (;;) {
     const { status } = JSON.parse(await kubectl(['get', CRD, '-o', 'json'])) as Definition;
     if (status?.conditions?.some((each) => each.type === 'Established' && each.status === 'True')) break;
     if (performance.now() > deadline) throw new Error(`${CRD} is not established: ${JSON.stringify(status)}`);
-    await sleep(POLL);
+    await sleep(POLL_MS);
   }
-  // kubectl asks again by itself while the answer is 429, "storage is (re)initializing".
-  await kubectl(['get', RESOURCE, `--request-timeout=${LONGEST / 1000}s`]);
+  // kubectl itself retries while the answer is 429, "storage is (re)initializing".
+  await kubectl(['get', RESOURCE, `--request-timeout=${TIMEOUT_MS / 1000}s`]);
 }

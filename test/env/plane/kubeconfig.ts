@@ -1,4 +1,4 @@
-// Kubeconfig files: one cluster, one user, everything embedded. JSON, which every YAML reader takes.
+// Writes kubeconfigs with one cluster and one user, and embedded credentials. They are JSON, which is also YAML.
 import { writeFileSync } from 'node:fs';
 import type { ClientCredentials } from './pki.ts';
 
@@ -9,7 +9,7 @@ export interface KubeconfigOptions {
   readonly user: ClientCredentials | { readonly token: string };
 }
 
-/** Writes the file, readable by this user only. */
+/** Writes a kubeconfig that only this user can read. */
 export function writeKubeconfig(path: string, { server, authority, user }: KubeconfigOptions): void {
   const base64 = (pem: string) => Buffer.from(pem).toString('base64');
   const credentials =

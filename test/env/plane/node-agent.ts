@@ -1,11 +1,11 @@
-// What a scheduler and a kubelet would do, as the API server sees it: there is one Node, every Pod is bound to it,
-// becomes Running and Ready with an IP of its own, and is let go when it is deleted. Nothing runs.
+// Acts as scheduler and kubelet for the API server: creates one Node, binds every Pod to it, reports the Pod as Running
+// and Ready with an IP of its own, and finishes its deletion. No container runs.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ApiClient, ApiError } from './api-client.ts';
 import type { ControlPlane } from './control-plane.ts';
 
 export interface NodeAgent {
-  /** Resolves when no request is under way any more. */
+  /** Stops the agent. Resolves when its last request has ended. */
   stop(): Promise<void>;
 }
 
@@ -42,10 +42,10 @@ type WatchEvent =
 const PAGE_SIZE = 500;
 const WATCH_TIMEOUT = 600; // s
 const RELIST_DELAY = 200; // ms
-/** The first two bytes of Pod addresses, and how many there are. */
+/** First two bytes of Pod addresses, and the number of addresses. */
 const POD_NETWORK = '10.244';
 const POD_NETWORK_SIZE = 0xfffe;
-/** From a range for documentation (RFC 5737), as nothing connects to it. */
+/** The Node's address, from a range for documentation (RFC 5737): nothing connects to it. */
 const NODE_ADDRESS = '192.0.2.10';
 const NODE = {
   apiVersion: 'v1',
@@ -62,10 +62,10 @@ const NODE = {
   },
 };
 
-/** Resolves when the Pods that exist have been seen; from then on it follows them. */
+/** Starts the agent. Resolves when it has listed the existing Pods. */
 export async function startNodeAgent(plane: Pick<ControlPlane, 'admin'>): Promise<NodeAgent> {
   await plane.admin.send('POST', '/api/v1/nodes', NODE).catch((error: unknown) => {
-    if (!(error instanceof ApiError && error.status === 409)) throw error; // an earlier agent has made it
+    if (!(error instanceof ApiError && error.status === 409)) throw error; // an earlier agent has created it
   });
   const agent = new PodRunner(plane.admin);
   const resourceVersion = await agent.list();
@@ -89,13 +89,13 @@ class PodRunner {
     this.#api = api;
   }
 
-  /** Lists and watches again and again until `signal` is aborted or the control plane stopped. */
+  /** Watches and lists Pods repeatedly until `signal` is aborted or the control plane has stopped. */
   async follow(resourceVersion: string, signal: AbortSignal): Promise<void> {
     for (let from: string | undefined = resourceVersion; !signal.aborted && !this.#api.closed; ) {
       try {
         await this.#watch(from ?? (await this.list()), signal);
       } catch {
-        // The API server is away or the version too old: whatever was missed is in the next list.
+        // The API server is away or the version too old: the next list has the missed changes.
       }
       from = undefined;
       await sleep(RELIST_DELAY, undefined, { signal }).catch(() => {});
@@ -103,7 +103,7 @@ class PodRunner {
     await Promise.all(this.#work);
   }
 
-  /** Attends to all Pods and returns the version to watch from. Rejects when a page can't be read. */
+  /** Handles all Pods and returns the version to watch from. Rejects if a page can't be read. */
   async list(): Promise<string> {
     const pods: Pod[] = [];
     let page: PodList | undefined;
@@ -117,13 +117,13 @@ class PodRunner {
     } while (page.metadata.continue);
     this.#addresses.keep(new Set(pods.map(({ metadata }) => metadata.uid)));
     for (const { metadata, status } of pods) {
-      if (status?.podIP) this.#addresses.claim(metadata.uid, status.podIP); // before any new one is handed out
+      if (status?.podIP) this.#addresses.claim(metadata.uid, status.podIP); // before a new address is assigned
     }
-    for (const pod of pods) this.#attend(pod);
+    for (const pod of pods) this.#handle(pod);
     return page.metadata.resourceVersion;
   }
 
-  /** Returns when the watch ends or a write failed, so that the Pods are listed anew. */
+  /** Returns when the watch ends or a write has failed, so that Pods are listed again. */
   async #watch(resourceVersion: string, signal: AbortSignal): Promise<void> {
     this.#watching = new AbortController();
     const query = new URLSearchParams({
@@ -138,11 +138,11 @@ class PodRunner {
     for await (const event of events as AsyncIterable<WatchEvent>) {
       if (event.type === 'ERROR') return;
       if (event.type === 'DELETED') this.#addresses.release(event.object.metadata.uid);
-      else this.#attend(event.object);
+      else this.#handle(event.object);
     }
   }
 
-  #attend(pod: Pod): void {
+  #handle(pod: Pod): void {
     const { uid, deletionTimestamp } = pod.metadata;
     if (deletionTimestamp !== undefined) {
       if (pod.spec.nodeName) this.#follow(pod, this.#remove(pod));
@@ -166,7 +166,7 @@ class PodRunner {
     await this.#api.send('DELETE', pathOf(pod), { gracePeriodSeconds: 0, preconditions: { uid } });
   }
 
-  /** Has the Pods listed anew if the work failed, unless the Pod is gone or another of its name has come. */
+  /** Ends the watch if the work fails, so that Pods are listed again; not if the Pod is gone or was replaced. */
   #follow({ metadata }: Pod, work: Promise<void>): void {
     const settled = work
       .catch((error: unknown) => {
@@ -183,7 +183,7 @@ function pathOf({ metadata }: Pod): string {
   return `/api/v1/namespaces/${metadata.namespace}/pods/${metadata.name}`;
 }
 
-/** The addresses of Pods, by UID. */
+/** Assigns addresses to Pods, by UID. */
 class Addresses {
   readonly #byPod = new Map<string, string>();
   readonly #used = new Set<string>();
@@ -209,7 +209,7 @@ class Addresses {
     for (const uid of this.#byPod.keys()) if (!uids.has(uid)) this.release(uid);
   }
 
-  /** One that is not in use, and has not been for as long as possible. */
+  /** Assigns the free address that has been unused for the longest time. */
   assign(uid: string): string {
     for (let tries = 0; tries < POD_NETWORK_SIZE; tries++) {
       this.#last = (this.#last % POD_NETWORK_SIZE) + 1;

@@ -1,5 +1,5 @@
-// The credentials of a control plane, in its own directory: one authority, the API server's certificate, client
-// certificates for the administrator and the controller manager, and the key that signs ServiceAccount tokens.
+// Creates the credentials of a control plane in its directory: an authority, the API server's certificate, client
+// certificates of the administrator and the controller manager, and the key that signs ServiceAccount tokens.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -33,7 +33,11 @@ export interface ClientCredentials {
   readonly key: string;
 }
 
-/** Writes the PEM files to `directory`; `serverNames` are the names and addresses of the API server. */
+/**
+ * Creates the credentials and writes the PEM files to `directory`.
+ *
+ * @param serverNames names and addresses of the API server
+ */
 export function createPki(directory: string, serverNames: readonly string[]): Pki {
   const authority = createAuthority('local-control-plane');
   const serving = issueServing(authority, { commonName: 'kube-apiserver' }, serverNames);

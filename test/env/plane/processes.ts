@@ -1,13 +1,13 @@
-// Child processes that cannot outlive their parent, however it ends. A small watchdog (`sh`, in a session of
-// its own) reads a pipe from this process. When the pipe closes (exit, Ctrl-C, crash, kill -9), it kills every
-// registered process group and removes the directory. POSIX systems only.
+// Child processes that can't outlive their parent, even if it is killed. A watchdog (`sh`, in its own session) reads a
+// pipe from this process. When the pipe closes (exit, Ctrl-C, crash, SIGKILL), it kills every registered process group
+// and removes the directory. POSIX systems only.
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { basename, join } from 'node:path';
 
-/** One process id a line adds it; `= 1 2 3` states the whole set, so that a reused id is never killed. */
+/** A line with a process id adds it. `= 1 2 3` replaces the whole set, so that a reused id is never killed. */
 const WATCHDOG = `
   pids=
   while read -r line; do
@@ -20,24 +20,24 @@ const WATCHDOG = `
   rm -rf "$1" || { sleep 1; rm -rf "$1"; }
 `;
 
-/** The child registers itself before it becomes the command: there is no moment in which it could be missed. */
+/** The child registers itself before it runs the command, so that the watchdog never misses it. */
 const REGISTER_THEN_RUN = 'echo $$ >&3; exec 3>&-; exec "$@"';
 
 export interface StartOptions {
-  /** Standard output and error are appended to this file; without it they are dropped. */
+  /** File to which standard output and error are appended; without it they are dropped. */
   readonly log?: string;
   readonly environment?: NodeJS.ProcessEnv;
   readonly workingDirectory?: string;
 }
 
-/** A set of processes and the directory that they work in; both vanish with this process. */
+/** A set of processes with a working directory. Both are removed with this process. */
 export class ProcessSet {
   readonly directory: string;
   readonly #watchdog: ChildProcess;
   readonly #pipe: Socket;
   readonly #running = new Set<ChildProcess>();
 
-  /** Creates `directory`, which must not exist yet, readable by this user only. */
+  /** Creates `directory`, which must not exist yet, and which only this user can read. */
   constructor(directory: string) {
     this.directory = directory;
     this.#watchdog = spawn('sh', ['-c', WATCHDOG, 'watchdog', directory], {
@@ -45,7 +45,7 @@ export class ProcessSet {
       detached: true,
     });
     this.#pipe = this.#watchdog.stdin as Socket;
-    this.#pipe.on('error', () => {}); // a watchdog that was killed takes no more lines; stop() still works
+    this.#pipe.on('error', () => {}); // a killed watchdog reads no more lines; stop() still works
     this.#watchdog.on('error', () => {});
     this.#watchdog.unref();
     this.#pipe.unref();
@@ -73,7 +73,7 @@ export class ProcessSet {
     }
   }
 
-  /** Runs a command to its end. Rejects with what it printed when it fails. */
+  /** Runs a command to its end. Rejects with its output if it fails. */
   async run(
     command: string,
     args: readonly string[],
@@ -119,7 +119,7 @@ export async function endProcess(child: ChildProcess, signal: NodeJS.Signals): P
   await gone;
 }
 
-/** Sends a signal to the process and its children; nothing happens when they are gone. */
+/** Sends a signal to the process and its children. No effect if they are gone. */
 export function signalProcess(child: ChildProcess, signal: NodeJS.Signals): void {
   if (child.pid === undefined || !isRunning(child)) return;
   try {

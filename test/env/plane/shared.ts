@@ -1,5 +1,5 @@
-// One control plane for all integration tests of a run. Suites share it, so each works in namespaces and with names
-// of its own. The root hooks (test/support/hooks.ts) end it.
+// The control plane that all integration tests of a run share. Each suite uses its own namespaces and names. The root
+// hooks (test/support/hooks.ts) stop it.
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { type NodeAgent, startNodeAgent } from './node-agent.ts';
 
@@ -10,13 +10,13 @@ interface Shared {
 
 let shared: Promise<Shared> | undefined;
 
-/** The control plane of this run, with its node agent and audit log; the first call starts it. */
+/** Returns this run's control plane, with node agent and audit log. The first call starts it. */
 export async function sharedControlPlane(): Promise<ControlPlane> {
   shared ??= start();
   return (await shared).plane;
 }
 
-/** Ends the shared control plane, if there is one. */
+/** Stops the shared control plane, if there is one. */
 export async function stopSharedControlPlane(): Promise<void> {
   const running = await shared?.catch(() => undefined); // a start that failed has failed its tests already
   shared = undefined;

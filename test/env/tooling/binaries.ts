@@ -1,5 +1,5 @@
-// Where the binaries of the control plane come from. In this order: the directory KUBEBUILDER_ASSETS, the user's
-// cache, a build from Go modules, the official archives. What was built or downloaded stays in the cache.
+// Locates the binaries of the control plane, in this order: the directory KUBEBUILDER_ASSETS, the user's cache, a build
+// from Go modules, the official archives. Built and downloaded binaries are kept in the cache.
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildBinaries, findGo } from './build.ts';
@@ -9,20 +9,20 @@ import { withLock } from './lock.ts';
 import { type Progress, showProgress } from './progress.ts';
 import { BINARY_NAMES, type BinaryName, kubernetesVersion, ownPlatform, type Platform } from './target.ts';
 
-/** Paths. */
+/** Paths of the binaries. */
 export type Binaries = Readonly<Record<BinaryName, string>>;
 
 export interface LocateOptions {
-  /** By default progress is shown on stderr. */
+  /** Called about long steps; by default they are shown on stderr. */
   readonly onProgress?: Progress | undefined;
   readonly environment?: NodeJS.ProcessEnv;
-  /** The Go command; by default `go`. */
+  /** The Go command; `go` by default. */
   readonly go?: string;
   readonly sites?: DownloadSites;
   readonly platform?: Platform;
 }
 
-/** Resolves the paths of all binaries, after building or downloading those that are missing. */
+/** Resolves with the paths of all binaries. Builds or downloads missing ones. */
 export async function locateBinaries(options: LocateOptions = {}): Promise<Binaries> {
   const environment = options.environment ?? process.env;
   const assets = assetsIn(environment['KUBEBUILDER_ASSETS']);
@@ -31,7 +31,7 @@ export async function locateBinaries(options: LocateOptions = {}): Promise<Binar
   return { ...cached, ...assets } as Binaries;
 }
 
-/** What KUBEBUILDER_ASSETS offers; the official archives lack kube-controller-manager, so it may too. */
+/** The binaries in KUBEBUILDER_ASSETS. It may lack kube-controller-manager, as the official archives do. */
 function assetsIn(directory: string | undefined): Partial<Binaries> {
   if (!directory) return {};
   const found = pathsIn(directory, BINARY_NAMES);
@@ -60,7 +60,7 @@ async function fillCache(
     mkdirSync(directory, { recursive: true });
     const progress = options.onProgress ?? showProgress();
     const provide = async () => {
-      const names = missing(); // another process may have provided them while this one waited
+      const names = missing(); // another process may have provided them meanwhile
       if (names.length === 0) return;
       const target = { names, directory, version, platform, progress };
       const go = await findGo(options.go ?? 'go', environment);

@@ -25,9 +25,9 @@ export interface Go {
   readonly environment: NodeJS.ProcessEnv;
 }
 
-/** Resolves undefined when there is no Go, or one that is too old and may not fetch a newer toolchain. */
+/** Resolves with undefined without Go, or if Go is too old and may not fetch a newer toolchain. */
 export async function findGo(command: string, environment: NodeJS.ProcessEnv): Promise<Go | undefined> {
-  // The user's own flags and workspace must not change what is built.
+  // The user's flags and workspace must not affect the build.
   const own = { ...environment, CGO_ENABLED: '0', GOFLAGS: '-mod=readonly', GOWORK: 'off' };
   try {
     await promisify(execFile)(command, ['list', '-m'], { cwd: KUBERNETES_MODULE, env: own });
@@ -37,7 +37,7 @@ export async function findGo(command: string, environment: NodeJS.ProcessEnv): P
   }
 }
 
-/** Builds one binary after the other; one that is complete is kept if a later one fails or is interrupted. */
+/** Builds one binary after the other. Complete ones are kept if a later build fails or is interrupted. */
 export async function buildBinaries(target: Target, go: Go): Promise<void> {
   const { names, directory, version, platform, progress } = target;
   const processes = new ProcessSet(workDirectory(directory));
@@ -67,7 +67,7 @@ export async function buildBinaries(target: Target, go: Go): Promise<void> {
   }
 }
 
-/** Without them the binaries would call themselves v0.0.0-master, and clients would see that version. */
+/** Sets the version, which clients see. Without these flags it would be v0.0.0-master. */
 function linkerFlags(version: string): string {
   const [major, minor] = version.split('.');
   const set = { gitVersion: `v${version}`, gitMajor: major, gitMinor: minor };

@@ -1,4 +1,4 @@
-/** Where what was built or downloaded stays, so that it is there for the next run. */
+/** The user's cache, in which built and downloaded tools are kept for the next run. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 

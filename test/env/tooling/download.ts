@@ -1,5 +1,5 @@
-// Downloads the binaries of the control plane for a machine without Go: the official archive for integration tests
-// (etcd, kube-apiserver, kubectl) and the released kube-controller-manager, each checked against its published sum.
+// Downloads the binaries of the control plane, for a machine without Go: the official archive for integration tests
+// (etcd, kube-apiserver, kubectl) and the released kube-controller-manager. Both are verified by published checksums.
 import { createHash } from 'node:crypto';
 import { chmodSync, createWriteStream, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -11,9 +11,9 @@ import { withElapsed } from './progress.ts';
 import { type BinaryName, type Platform, requiredGo, type Target, workDirectory } from './target.ts';
 
 export interface DownloadSites {
-  /** A list of archives: YAML, `releases.VERSION.FILE.{hash, selfLink}`, the hash being SHA-512. */
+  /** URL of the list of archives: YAML, `releases.VERSION.FILE.{hash, selfLink}` with SHA-512 hashes. */
   readonly archives: string;
-  /** The part before `/vVERSION/bin/OS/ARCH/NAME`; each file has a `.sha256` beside it. */
+  /** URL before `/vVERSION/bin/OS/ARCH/NAME`. Each file has a `.sha256` beside it. */
   readonly releases: string;
 }
 
@@ -35,7 +35,7 @@ interface ArchiveList {
 const IDLE_TIMEOUT = 30_000; // ms without a byte
 const CONTROLLER_MANAGER = 'kube-controller-manager';
 
-/** Provides the binaries, each only when its checksum was right. Rejects in one line that says what to do. */
+/** Downloads the binaries and verifies their checksums. Rejects with a message of one line that says what to do. */
 export async function downloadBinaries(target: Target, sites: DownloadSites): Promise<void> {
   const { names, platform } = target;
   if (names.includes(CONTROLLER_MANAGER) && platform.os !== 'linux') {
@@ -68,7 +68,7 @@ class Download {
     this.#network = network;
   }
 
-  /** Takes what is wanted out of the archive. */
+  /** Extracts the named binaries from the archive. */
   async archive(list: string, names: readonly BinaryName[]): Promise<void> {
     const { version, platform, directory } = this.#target;
     const answer = await this.#get(list);
@@ -131,13 +131,13 @@ const ADVICE =
   `Without the network, set KUBEBUILDER_ASSETS to a directory with etcd, kube-apiserver, ` +
   `${CONTROLLER_MANAGER} and kubectl, or install Go ${requiredGo()} or later with a module proxy.`;
 
-/** That of the newest patch of the wanted minor version: not every patch gets an archive. */
+/** The archive of the newest patch of the version's minor version: some patches have no archive. */
 function nearestArchive({ releases }: ArchiveList, version: string, { os, arch }: Platform): Archive {
   const minor = version.split('.').slice(0, 2).join('.');
   const patches = Object.keys(releases)
     .filter((tag) => tag.startsWith(`v${minor}.`))
     .map((tag) => Number(tag.slice(`v${minor}.`.length)))
-    .filter(Number.isInteger) // not a release candidate
+    .filter(Number.isInteger) // no release candidates
     .sort((a, b) => b - a);
   for (const patch of patches) {
     const tag = `v${minor}.${patch}`;

@@ -1,6 +1,6 @@
 /**
- * Tools that only tests need, built from Go modules whose versions and checksums are committed in tools/, and kept in
- * the user's cache under a name made of their sources.
+ * Builds tools that only tests need from Go modules, whose versions and checksums are committed in tools/. They are kept
+ * in the user's cache under names with a hash of their sources.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -15,29 +15,30 @@ import { showProgress, withElapsed } from './progress.ts';
 import { requiredGo, workDirectory } from './target.ts';
 
 export interface GoTool {
-  /** The command's name. */
+  /** Name of the command. */
   readonly name: string;
-  /** The folder of its module under test/env/tools. */
+  /** Folder of its module under test/env/tools. */
   readonly module: string;
-  /** The package to build, as `go build` takes it. */
+  /** Package to build, an argument of `go build`. */
   readonly package: string;
-  /** What it is, for the person who waits for the build. */
+  /** Title in the progress of the build. */
   readonly title: string;
-  /** For the same person: how long the build usually takes. */
+  /** Usual duration of the build, shown in its progress. */
   readonly usualTime: string;
-  /** `-X` settings for the linker, for tools that tell their version so. */
+  /** `-X` settings of the linker, such as the tool's version. */
   readonly variables?: Readonly<Record<string, string>>;
-  /** Build tags, for tools that can leave out what tests do not need. */
+  /** Build tags, such as those that omit parts that tests do not need. */
   readonly tags?: readonly string[];
 }
 
-/** Whether tools can be built here, and if not, the words to append to the title of what is skipped. */
+/** True if tools can be built on this machine. */
 export const goIsThere = (await findGo('go', process.env)) !== undefined;
+/** Suffix for the title of a test that is skipped without Go; empty with it. */
 export const skippedWithoutGo = goIsThere
   ? ''
   : ` (skipped: it is built with Go ${requiredGo()} or later, which is not here)`;
 
-/** Resolves the path of the binary, after building it if need be. @throws with Go's messages if that fails */
+/** Resolves with the path of the binary, which is built if it is missing. @throws Error with Go's messages */
 export async function goTool(tool: GoTool): Promise<string> {
   const go = await findGo('go', process.env);
   if (go === undefined) throw new Error(`${tool.title} is built with Go ${requiredGo()} or later`);
@@ -48,8 +49,8 @@ export async function goTool(tool: GoTool): Promise<string> {
   mkdirSync(directory, { recursive: true });
   const progress = showProgress();
   const build = async () => {
-    if (existsSync(binary)) return; // another process built it while this one waited
-    // A folder for each tool, as the lock is: two that are wanted at once may be built at once.
+    if (existsSync(binary)) return; // another process has built it meanwhile
+    // Each tool has its own folder, as it has its own lock: two tools may be built at the same time.
     const own = join(directory, `.${tool.name}`);
     mkdirSync(own, { recursive: true });
     const processes = new ProcessSet(workDirectory(own));
@@ -58,7 +59,7 @@ export async function goTool(tool: GoTool): Promise<string> {
       const variables = Object.entries(tool.variables ?? {}).map(([name, value]) => `-X ${name}=${value}`);
       const tags = tool.tags === undefined ? [] : ['-tags', tool.tags.join(',')];
       const flags = [...tags, '-ldflags', ['-s', '-w', ...variables].join(' '), '-o', output, tool.package];
-      // Without -buildvcs=false Go asks git about the checkout, which there need not be.
+      // Without -buildvcs=false Go runs git, which needs a checkout.
       await processes.run(go.command, ['build', '-trimpath', '-buildvcs=false', ...flags], {
         workingDirectory: module,
         environment: go.environment,
@@ -82,9 +83,9 @@ export async function goTool(tool: GoTool): Promise<string> {
 }
 
 /**
- * Resolves the folder of a Go module that is only read, not built: `path` as the go.mod in tools/NAME requires it.
+ * Resolves with the folder of the module `path` in the version that the go.mod in tools/NAME requires.
  *
- * @throws with Go's messages if it can't be had
+ * @throws Error with Go's messages if it can't be downloaded
  */
 export async function goModuleFolder(name: string, path: string): Promise<string> {
   const go = await findGo('go', process.env);

@@ -1,5 +1,5 @@
-// Mutual exclusion between processes by a lock that the kernel holds (SQLite's lock on a file of its own): it ends
-// with its holder, however that ends, so there are no stale locks to recognise and break.
+// Mutual exclusion between processes by a lock of the kernel (SQLite's lock of a file). It ends with the process that has
+// it, even if that is killed, so there are no stale locks.
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -7,8 +7,8 @@ const POLL_INTERVAL = 200; // ms
 const SQLITE_BUSY = 5;
 
 /**
- * Runs `work` while this is the only holder of the lock at `path` (an empty file, which stays). While another
- * holds it, calls `onWait` every 200 ms.
+ * Runs `work` with the lock at `path`, an empty file that is not removed. Calls `onWait` every 200 ms while another process
+ * has the lock.
  */
 export async function withLock<T>(
   path: string,

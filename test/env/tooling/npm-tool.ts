@@ -1,6 +1,6 @@
 /**
- * Packages that only a few tests need, too large for everybody's node_modules: installed from a package.json and its
- * lockfile in tools/, and kept in the user's cache under a name made of the two.
+ * Installs packages that only a few tests need and that are too large for node_modules, from a package.json and its
+ * lockfile in tools/. They are kept in the user's cache under a name with a hash of the two.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -18,13 +18,13 @@ const FILES = ['package.json', 'package-lock.json'];
 const INSTALL = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
 
 export interface NpmTools {
-  /** The path of a file of a package, as `mermaid/dist/mermaid.min.js`. */
+  /** The path of a file of a package, such as `mermaid/dist/mermaid.min.js`. */
   path(file: string): string;
-  /** Imports a package. The caller knows its shape: its types are not here. */
+  /** Imports a package as a type that the caller knows. */
   load<T>(name: string): Promise<T>;
 }
 
-/** @param folder under test/env/tools. @throws with npm's messages if it can't be installed */
+/** @param folder folder under test/env/tools @throws Error with npm's messages if the packages can't be installed */
 export async function npmTools(folder: string, title: string): Promise<NpmTools> {
   const sources = join(import.meta.dirname, '../tools', folder);
   const hash = createHash('sha256');
@@ -35,7 +35,7 @@ export async function npmTools(folder: string, title: string): Promise<NpmTools>
     mkdirSync(parent, { recursive: true });
     const progress = showProgress();
     const install = async () => {
-      if (existsSync(directory)) return; // another process installed it while this one waited
+      if (existsSync(directory)) return; // another process has installed them meanwhile
       const work = workDirectory(join(parent, `.${folder}`));
       try {
         mkdirSync(work, { recursive: true });

@@ -1,11 +1,11 @@
-// Progress of long steps, as lines of text: rewritten in place on a terminal, a few plain lines when piped.
+// Shows the progress of long steps as text: one line that is rewritten on a terminal, a few plain lines in a pipe.
 
-/** Takes the current state in one line; an empty line means that nothing is under way any more. */
+/** Receives the current state as one line; an empty line after the last step. */
 export type Progress = (line: string) => void;
 
 type Output = Pick<NodeJS.WriteStream, 'write'> & { readonly isTTY?: boolean; readonly columns?: number };
 
-const PLAIN_INTERVAL = 30_000; // ms between two lines about one step, when piped
+const PLAIN_INTERVAL = 30_000; // ms between two lines about a step in a pipe
 const TICK = 1000; // ms
 const SEPARATOR = ' ... ';
 
@@ -24,7 +24,7 @@ export function showProgress(stream: Output = process.stderr): Progress {
   };
 }
 
-/** Runs `work` and reports every second how long it has taken: `STEP ... 1:05 (NOTE)`. */
+/** Runs `work` and reports its duration every second: `STEP ... 1:05 (NOTE)`. */
 export async function withElapsed<T>(
   progress: Progress,
   step: string,

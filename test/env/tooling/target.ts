@@ -1,4 +1,4 @@
-// What is to be provided: the binaries, their version, the machine that they are for.
+// The binaries to provide, their version and platform.
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Progress } from './progress.ts';
@@ -7,7 +7,7 @@ export const BINARY_NAMES = ['etcd', 'kube-apiserver', 'kube-controller-manager'
 
 export type BinaryName = (typeof BINARY_NAMES)[number];
 
-/** In Go's words, which the published files use too. */
+/** Names of Go, which the published files use too. */
 export interface Platform {
   readonly os: 'linux' | 'darwin';
   readonly arch: 'amd64' | 'arm64';
@@ -15,15 +15,15 @@ export interface Platform {
 
 export interface Target {
   readonly names: readonly BinaryName[];
-  /** Where the binaries go, each when it is complete. */
+  /** Directory of complete binaries. */
   readonly directory: string;
-  /** Of Kubernetes, without the v. */
+  /** Version of Kubernetes, without the v. */
   readonly version: string;
   readonly platform: Platform;
   readonly progress: Progress;
 }
 
-/** The Go modules that require the binaries: the one place where their versions stand. */
+/** The Go modules that define the versions of the binaries. */
 export const KUBERNETES_MODULE = join(import.meta.dirname, '../tools', 'kubernetes');
 export const ETCD_MODULE = join(import.meta.dirname, '../tools', 'etcd');
 
@@ -55,7 +55,7 @@ export function ownPlatform(): Platform {
   return { os, arch };
 }
 
-/** Where unfinished files go. The caller holds the lock, so whatever is there was left behind by a crash. */
+/** Clears and returns the folder of incomplete files. The caller has the lock, so its files are from a crash. */
 export function workDirectory(directory: string): string {
   const path = join(directory, '.unfinished');
   rmSync(path, { recursive: true, force: true });

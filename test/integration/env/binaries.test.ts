@@ -1,5 +1,5 @@
-// Where the binaries come from, and in which order. The Go command here is a script that notes what it is asked to
-// build; the real one has built what the other tests of this directory run.
+// The sources of the binaries and their order. The Go command is a script that records its arguments; the real one has
+// built the binaries that other tests of this directory run.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import {
@@ -20,7 +20,7 @@ import { eventually, processesWith, runScript } from '../../support/process-tabl
 
 const MODULE = new URL('../../env/tooling/binaries.ts', import.meta.url).href;
 
-/** `go list` says that Go is recent enough; `go build ... -o OUTPUT PACKAGE` takes $SECONDS_EACH. */
+/** A Go command whose `go list` succeeds, and whose `go build ... -o OUTPUT PACKAGE` takes $SECONDS_EACH. */
 const GO = `#!/bin/sh
 case $1 in
   list) exit 0 ;;
@@ -32,7 +32,7 @@ sh -c 'sleep $SECONDS_EACH; true' "$2"
 echo "$3" > "$2"
 `;
 
-describe('the binaries of the control plane', () => {
+describe('binaries of the control plane', () => {
   let directory: string;
   let go: string;
   let environment: Record<string, string>;
@@ -68,13 +68,13 @@ describe('the binaries of the control plane', () => {
   const locate = (onProgress: (line: string) => void = () => {}) =>
     locateBinaries({ environment, go, onProgress });
 
-  it('come from KUBEBUILDER_ASSETS when it has all of them', async () => {
+  it('come from KUBEBUILDER_ASSETS if it has all of them', async () => {
     assets(...BINARY_NAMES);
     assert.equal((await locate()).etcd, join(directory, 'assets', 'etcd'));
     assert.equal(built(), '');
   });
 
-  it('are built where the official archive in KUBEBUILDER_ASSETS lacks one', async () => {
+  it('are built if KUBEBUILDER_ASSETS lacks only the controller manager, as the official archive does', async () => {
     assets('etcd', 'kube-apiserver', 'kubectl');
     const binaries = await locate();
     assert.equal(binaries.kubectl, join(directory, 'assets', 'kubectl'));
@@ -82,7 +82,7 @@ describe('the binaries of the control plane', () => {
     assert.equal(built(), 'k8s.io/kubernetes/cmd/kube-controller-manager\n');
   });
 
-  it('must not be missing from KUBEBUILDER_ASSETS otherwise', async () => {
+  it('are refused if KUBEBUILDER_ASSETS lacks another one', async () => {
     assets('etcd');
     await assert.rejects(locate(), /which lacks kube-apiserver, kubectl: correct or unset it/);
   });
@@ -103,7 +103,7 @@ describe('the binaries of the control plane', () => {
     assert.equal(built(), after);
   });
 
-  it('are built by one of two processes, while the other waits for it', async () => {
+  it('are built by one of two processes while the other waits', async () => {
     environment['SECONDS_EACH'] = '0.2';
     const waiting: string[] = [];
     const both = await Promise.all([locate(), locate((line) => waiting.push(line))]);
@@ -112,7 +112,7 @@ describe('the binaries of the control plane', () => {
     assert.match(waiting[0] ?? '', /^Waiting for another process/);
   });
 
-  it('that were complete are kept when a later build fails, and nothing half-written', async () => {
+  it('are kept if they are complete when a later build fails', async () => {
     environment['BROKEN'] = 'k8s.io/kubernetes/cmd/kube-controller-manager';
     await assert.rejects(locate(), /go build failed:\nmissing go\.sum entry/);
     assert.deepEqual(cached(), ['etcd', 'kube-apiserver']);
@@ -123,7 +123,7 @@ describe('the binaries of the control plane', () => {
   });
 
   for (const signal of ['SIGINT', 'SIGKILL'] as const) {
-    it(`leave nothing half-written and no build running after ${signal}`, async () => {
+    it(`leave no incomplete file and no running build after ${signal}`, async () => {
       environment['SECONDS_EACH'] = '300';
       const builder = runScript(
         `const { locateBinaries } = await import('${MODULE}');
@@ -141,7 +141,7 @@ describe('the binaries of the control plane', () => {
     });
   }
 
-  it('are built by a later run although an earlier one crashed in the middle', async () => {
+  it('are built after an earlier run crashed during a build', async () => {
     mkdirSync(join(cache(), '.unfinished'), { recursive: true });
     writeFileSync(join(cache(), '.unfinished', 'etcd'), 'half');
     await locate();

@@ -1,4 +1,4 @@
-// The shared control plane: what it answers, to whom, and what its controllers and its node agent do.
+// The shared control plane: its answers and permissions, its controllers and its node agent.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
@@ -6,7 +6,7 @@ import { eventually } from '../../support/process-table.ts';
 
 const NAMESPACE = 'env-control-plane';
 
-describe('the local control plane', () => {
+describe('local control plane', () => {
   let plane: ControlPlane;
 
   before(async () => {
@@ -23,14 +23,14 @@ describe('the local control plane', () => {
       readonly items: readonly Record<string, Record<string, unknown>>[];
     };
 
-  it('is a Kubernetes of the version that go.mod requires, on loopback', async () => {
+  it('runs the version of Kubernetes that go.mod requires, on loopback', async () => {
     const module = readFileSync(new URL('../../env/tools/kubernetes/go.mod', import.meta.url), 'utf8');
     const { gitVersion } = (await plane.admin.send('GET', '/version')) as { readonly gitVersion: string };
     if (!process.env['KUBEBUILDER_ASSETS']) assert.ok(module.includes(`k8s.io/kubernetes ${gitVersion} `));
     assert.match(plane.server, /^https:\/\/127\.0\.0\.1:\d+$/);
   });
 
-  it('takes objects from standard input and says why it refuses one', async () => {
+  it('accepts objects from standard input, and explains a refusal', async () => {
     const configMap = {
       apiVersion: 'v1',
       kind: 'ConfigMap',
@@ -44,7 +44,7 @@ describe('the local control plane', () => {
     await assert.rejects(kubectl('get', 'configmap', 'absent'), /configmaps "absent" not found/);
   });
 
-  it('limits the token of a ServiceAccount to what RBAC grants', async () => {
+  it('grants a ServiceAccount only the permissions of its RBAC', async () => {
     await kubectl('create', 'serviceaccount', 'reader');
     const kubeconfig = await plane.serviceAccountKubeconfig(NAMESPACE, 'reader');
     const list = () =>
@@ -62,7 +62,7 @@ describe('the local control plane', () => {
     );
   });
 
-  it('writes who asked for what to its audit log before it answers', async () => {
+  it('writes each request to its audit log before the answer', async () => {
     await kubectl('create', 'serviceaccount', 'audited');
     const kubeconfig = await plane.serviceAccountKubeconfig(NAMESPACE, 'audited');
     await assert.rejects(plane.kubectlRun(['get', 'nodes'], { kubeconfig }), /forbidden/);
@@ -80,7 +80,7 @@ describe('the local control plane', () => {
     );
   });
 
-  it('brings the Pods of a Deployment up, each with an IP of its own, and puts them behind its Service', async () => {
+  it('runs the Pods of a Deployment with IPs of their own, behind its Service', async () => {
     await kubectl('create', 'deployment', 'web', '--image=web', '--replicas=20', '--port=8080');
     await kubectl('expose', 'deployment', 'web', '--port=80', '--target-port=8080');
     await kubectl('wait', '--for=condition=Available', 'deployment/web', '--timeout=20s');
@@ -104,7 +104,7 @@ describe('the local control plane', () => {
     });
   });
 
-  it('runs a Pod with init containers, and lets a bound Pod go at once when it is deleted', async () => {
+  it('runs a Pod with init containers, and finishes the deletion of a bound Pod at once', async () => {
     const pod = {
       apiVersion: 'v1',
       kind: 'Pod',
@@ -126,7 +126,7 @@ describe('the local control plane', () => {
     assert.ok(performance.now() - started < 10_000, 'well before its grace period of 30 s is over');
   });
 
-  it('empties and removes a namespace that is deleted', async () => {
+  it('removes the objects of a deleted namespace', async () => {
     await plane.kubectlRun(['create', 'namespace', `${NAMESPACE}-gone`]);
     await plane.kubectlRun([
       '--namespace',

@@ -1,4 +1,4 @@
-// Downloading the binaries, from a file server on loopback that holds archives in the published layout.
+// Downloads of the binaries from a file server on loopback, with archives in the published layout.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -23,11 +23,11 @@ import { BINARY_NAMES, kubernetesVersion, type Platform } from '../../env/toolin
 const LINUX: Platform = { os: 'linux', arch: 'amd64' };
 const MINOR = kubernetesVersion().split('.').slice(0, 2).join('.');
 
-describe('downloading the binaries of the control plane', () => {
+describe("download of the control plane's binaries", () => {
   let directory: string;
   let server: Server;
   let base: string;
-  /** What the server holds, by path; a body longer than `sent` breaks off there. */
+  /** Files of the server by path. A body longer than `sent` breaks off there. */
   let files: Map<string, { readonly body: Buffer; readonly sent?: number }>;
   let requested: string[];
 
@@ -56,7 +56,7 @@ describe('downloading the binaries of the control plane', () => {
 
   afterEach(() => rmSync(directory, { recursive: true }));
 
-  /** Publishes a version for Linux, between others that must not be chosen. */
+  /** Publishes a version for Linux, and other files that must not be chosen. */
   function publish(version: string): void {
     const archive = makeArchive(version);
     const name = `envtest-v${version}-linux-amd64.tar.gz`;
@@ -119,7 +119,7 @@ describe('downloading the binaries of the control plane', () => {
       .filter((name) => name !== '.lock')
       .sort();
 
-  /** Damages a published file: other content of the same length, or one that breaks off. */
+  /** Damages a published file: different content of the same length, or a body that breaks off. */
   function damage(suffix: string, change: 'altered' | 'broken off'): void {
     for (const [path, { body }] of files) {
       if (!path.endsWith(suffix)) continue;
@@ -128,7 +128,7 @@ describe('downloading the binaries of the control plane', () => {
     }
   }
 
-  it('takes the newest archive of the minor version, and the controller manager of the version itself', async () => {
+  it('uses the newest archive of the minor version, and the controller manager of the exact version', async () => {
     const binaries = await locate();
     assert.deepEqual(cached(), [...BINARY_NAMES].sort());
     assert.equal(readFileSync(binaries['kube-apiserver'], 'utf8'), `kube-apiserver ${MINOR}.9`);
@@ -137,7 +137,7 @@ describe('downloading the binaries of the control plane', () => {
       assert.ok(statSync(path).mode & 0o100, `${path} is executable`);
   });
 
-  it('does so too where Go is too old to build them', async () => {
+  it('replaces a build if Go is too old', async () => {
     const go = join(directory, 'old-go');
     writeFileSync(
       go,
@@ -148,14 +148,14 @@ describe('downloading the binaries of the control plane', () => {
     assert.deepEqual(cached(), [...BINARY_NAMES].sort());
   });
 
-  it('does so once', async () => {
+  it('happens once', async () => {
     await locate();
     requested = [];
     await locate();
     assert.deepEqual(requested, []);
   });
 
-  it('shows what it downloads', async () => {
+  it('shows its progress', async () => {
     const lines: string[] = [];
     await locate({ onProgress: (line) => lines.push(line) });
     assert.match(lines[0] ?? '', /^Downloading http.*envtest-v.*\.tar\.gz \.\.\. 0:00 \(0 MB so far/);
@@ -165,7 +165,7 @@ describe('downloading the binaries of the control plane', () => {
     ['.tar.gz', []],
     ['kube-controller-manager', ['etcd', 'kube-apiserver', 'kubectl']],
   ] as const) {
-    it(`uses nothing of a ${file} whose checksum is wrong, and works when it is right again`, async () => {
+    it(`refuses a ${file} with a wrong checksum, and succeeds once it is right`, async () => {
       damage(file, 'altered');
       await assert.rejects(
         locate(),
@@ -177,7 +177,7 @@ describe('downloading the binaries of the control plane', () => {
       assert.deepEqual(cached(), [...BINARY_NAMES].sort());
     });
 
-    it(`uses nothing of a ${file} that broke off, and works when it is whole again`, async () => {
+    it(`refuses a ${file} that breaks off, and succeeds once it is complete`, async () => {
       damage(file, 'broken off');
       await assert.rejects(locate(), /broke off after \d+ bytes: try again/);
       assert.deepEqual(cached(), kept);
@@ -187,14 +187,14 @@ describe('downloading the binaries of the control plane', () => {
     });
   }
 
-  it('says so when nothing is published for the version and platform', async () => {
+  it('fails with an explanation if no archive exists for the version and platform', async () => {
     await assert.rejects(
       locate({ platform: { os: 'linux', arch: 'arm64' } }),
       new RegExp(`No archive of Kubernetes ${MINOR} is published for linux arm64`),
     );
   });
 
-  it('says so when a file is gone or the network is down, and what to do about it', async () => {
+  it('fails with advice if a file is missing or the network is down', async () => {
     files.clear();
     await assert.rejects(locate(), /releases\.yaml answers HTTP 404\. .*set KUBEBUILDER_ASSETS/);
     const nowhere = 'http://127.0.0.1:9';
@@ -204,7 +204,7 @@ describe('downloading the binaries of the control plane', () => {
     );
   });
 
-  it('asks for Go where no controller manager is published, before it downloads anything', async () => {
+  it('asks for Go, before any download, on a platform without a published controller manager', async () => {
     await assert.rejects(
       locate({ platform: { os: 'darwin', arch: 'arm64' } }),
       /No kube-controller-manager is published for darwin: install Go [\d.]+ or later/,

@@ -1,4 +1,4 @@
-// What a control plane leaves behind (nothing), and what survives the fault of a component (everything).
+// A control plane leaves nothing behind, and its data survives the failure of a component.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
@@ -9,9 +9,9 @@ import { eventually, processesWith, runScript } from '../../support/process-tabl
 
 const MODULE = new URL('../../env/index.ts', import.meta.url).href;
 
-describe('the life of a control plane', () => {
+describe('lifecycle of a control plane', () => {
   for (const signal of ['SIGKILL', 'SIGINT', 'SIGTERM'] as const) {
-    it(`ends with its parent, which got ${signal}`, async () => {
+    it(`ends with its parent on ${signal}`, async () => {
       const parent = runScript(`
         const { startControlPlane } = await import('${MODULE}');
         const { directory } = await startControlPlane();
@@ -28,7 +28,7 @@ describe('the life of a control plane', () => {
     });
   }
 
-  it('ends with a parent that dies before everything is up', async () => {
+  it('ends with a parent that dies before all components have started', async () => {
     const temporary = mkdtempSync(join(tmpdir(), 'lifecycle-test-'));
     const parent = runScript(
       `const { readdirSync } = await import('node:fs');
@@ -47,7 +47,7 @@ describe('the life of a control plane', () => {
     rmdirSync(temporary);
   });
 
-  it('keeps its data when components crash or freeze, and leaves nothing when it is stopped', async () => {
+  it('keeps its data when components crash or pause, and leaves nothing when it is stopped', async () => {
     const plane = await startControlPlane();
     const agent = await startNodeAgent(plane);
     try {

@@ -1,4 +1,4 @@
-// The lock that lets one process at a time fill the cache.
+// The lock with which one process at a time fills the cache.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { runScript } from '../../support/process-table.ts';
 
 const MODULE = new URL('../../env/tooling/lock.ts', import.meta.url).href;
 
-describe('the lock between processes', () => {
+describe('withLock', () => {
   let directory: string;
   let path: string;
 
@@ -29,7 +29,7 @@ describe('the lock between processes', () => {
       });
     `);
 
-  it('admits two concurrent acquirers one after the other', async () => {
+  it('runs two concurrent works one after the other', async () => {
     const order: string[] = [];
     const enter = (name: string) =>
       withLock(path, async () => {
@@ -41,7 +41,7 @@ describe('the lock between processes', () => {
     assert.deepEqual(order, ['first in', 'first out', 'second in', 'second out']);
   });
 
-  it('keeps a second process waiting, and tells it so, until the holder is killed', async () => {
+  it('makes a second process wait, with a notice, until the first is killed', async () => {
     const first = holder();
     assert.equal(await first.line(), 'held');
     let waits = 0;
@@ -60,7 +60,7 @@ describe('the lock between processes', () => {
     assert.ok(waits >= 2);
   });
 
-  it('is free again when the work fails, and hands the failure on', async () => {
+  it('releases the lock and rejects if the work fails', async () => {
     await assert.rejects(
       withLock(path, () => Promise.reject(new Error('broken'))),
       /broken/,
@@ -68,7 +68,7 @@ describe('the lock between processes', () => {
     assert.equal(await withLock(path, async () => 'worked', assert.fail), 'worked');
   });
 
-  it('rejects at once where no lock can be made', async () => {
+  it('rejects at once if the lock can not be created', async () => {
     await assert.rejects(withLock(join(directory, 'absent', 'lock'), async () => {}));
   });
 });

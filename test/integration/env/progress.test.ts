@@ -1,4 +1,4 @@
-// Progress as a terminal and as a pipe see it.
+// Progress on a terminal and in a pipe.
 import assert from 'node:assert/strict';
 import { showProgress, withElapsed } from '../../env/tooling/progress.ts';
 
@@ -8,7 +8,7 @@ const output = (isTTY: boolean, columns = 40) => {
 };
 
 describe('progress', () => {
-  it('rewrites one line of a terminal, cut to its width, and clears it in the end', () => {
+  it('rewrites one line on a terminal, cut to its width, and clears it at the end', () => {
     const terminal = output(true, 12);
     const progress = showProgress(terminal);
     progress('Building etcd ... 0:00 (note)');
@@ -16,7 +16,7 @@ describe('progress', () => {
     assert.deepEqual(terminal.written, ['\r\x1b[KBuilding et', '\r\x1b[K']);
   });
 
-  it('writes one plain line for each step when it is piped', () => {
+  it('writes one plain line for each step in a pipe', () => {
     const pipe = output(false);
     const progress = showProgress(pipe);
     for (const line of ['One ... 0:00 (n)', 'One ... 0:01 (n)', 'Two ... 0:00 (n)', 'Two ... 0:01 (n)', ''])
@@ -24,7 +24,7 @@ describe('progress', () => {
     assert.deepEqual(pipe.written, ['One ... 0:00 (n)\n', 'Two ... 0:00 (n)\n']);
   });
 
-  it('counts the seconds of a step, and stops with it', async () => {
+  it('counts the seconds of a step until it ends', async () => {
     const lines: string[] = [];
     await withElapsed(
       (line) => lines.push(line),

@@ -1,9 +1,9 @@
-// The certificates that the control plane makes for itself, judged by OpenSSL (through node:crypto).
+// The control plane's certificates, verified by OpenSSL (through node:crypto).
 import assert from 'node:assert/strict';
 import { createPublicKey, X509Certificate } from 'node:crypto';
 import { createAuthority, issueClient, issueServing } from '../../env/plane/x509.ts';
 
-describe('certificates', () => {
+describe('certificates of the control plane', () => {
   const authority = createAuthority('authority');
   const root = new X509Certificate(authority.certificate);
 
@@ -40,7 +40,7 @@ describe('certificates', () => {
     assert.ok(certificate.publicKey.equals(createPublicKey(client.key)));
   });
 
-  it('are valid now, from an hour ago, and have serial numbers of their own', () => {
+  it('are valid now and since an hour ago, and have distinct serial numbers', () => {
     const [first, second] = [1, 2].map(
       () => new X509Certificate(issueClient(authority, { commonName: 'a' }).certificate),
     );
@@ -50,13 +50,13 @@ describe('certificates', () => {
     assert.notEqual(first.serialNumber, second.serialNumber);
   });
 
-  it('of another authority with the same name do not verify', () => {
+  it('do not verify with another authority of the same name', () => {
     const other = new X509Certificate(createAuthority('authority').certificate);
     const client = new X509Certificate(issueClient(authority, { commonName: 'a' }).certificate);
     assert.equal(client.verify(other.publicKey), false);
   });
 
-  it('have well-formed numbers, whatever random bytes they start with', () => {
+  it('have well-formed numbers for any first random byte', () => {
     for (let i = 0; i < 300; i++) {
       const certificate = new X509Certificate(issueClient(authority, { commonName: `c${i}` }).certificate);
       assert.ok(!certificate.serialNumber.startsWith('-'));
