@@ -7,17 +7,11 @@
  * gate that looks for it can still refuse a pod (`holds`).
  */
 import type { KubeObject } from '../../api/meta.ts';
-import { policyName } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import { classify, isAborted, isCollectionMissing, isForbidden } from '../../kube/errors.ts';
-import {
-  type AdmissionBinding,
-  type AdmissionPolicy,
-  isOwnBinding,
-  POLICY_NAMES,
-} from '../../policy/admission/binding.ts';
-import { type Gate, gateOf, wantsGate } from '../../policy/admission/gate.ts';
+import { type AdmissionBinding, isOwnBinding, POLICY_NAMES } from '../../policy/admission/binding.ts';
+import { type Gate, wantsGate } from '../../policy/admission/gate.ts';
 import { type ProbeAnswer, stateOf } from '../../policy/admission/probe.ts';
 import {
   protectionOf,
@@ -37,7 +31,7 @@ import type { Clock } from '../../util/clock.ts';
 import type { Outcome } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
 import type { Records } from '../records.ts';
-import { ActiveGates, selectorOf } from './active-gates.ts';
+import { ActiveGates } from './active-gates.ts';
 import {
   AdmissionBindings,
   type AdmissionBindingsOptions,
@@ -45,6 +39,15 @@ import {
   ownBindings,
   profileOf,
 } from './bindings.ts';
+import {
+  askingProfiles,
+  asks,
+  gateFor,
+  isDenied,
+  limitsTenants,
+  policiesFor,
+  selectedNamespaces,
+} from './desired.ts';
 import { type PolicyCheckOptions, policyFailure } from './policies.ts';
 import type { AdmissionProbe } from './probe.ts';
 import {
@@ -78,6 +81,16 @@ interface Observation {
   readonly probe: AdmissionBinding | undefined;
 }
 
+/** The progress of a profile that asks. */
+interface ProfileProgress {
+  /** The profile's gate as decided last. */
+  gate?: Gate;
+  /** Why the profile's bindings can't be brought into force. */
+  failure?: AdmissionFailure;
+  /** The generation of the profile for which its bindings were last in force. */
+  generation?: number | undefined;
+}
+
 /** Until the API server is asked again whether it has taken up the bindings, which it does every second. */
 const PROBE_INTERVAL_MS = 100;
 /** Until the operator looks again for an object that a person has to create. */
@@ -94,17 +107,13 @@ export class Admission {
   readonly #options: AdmissionOptions;
   readonly #bindings: AdmissionBindings;
   readonly #activeGates: ActiveGates;
-  /** By profile, as decided last. */
-  readonly #gates = new Map<string, Gate>();
-  /** By profile. */
-  readonly #failures = new Map<string, AdmissionFailure>();
+  /** By profile that asks. */
+  readonly #progress = new Map<string, ProfileProgress>();
   #takeUp: TakeUp<Unconfirmed> = UNKNOWN;
   /** True if no profile asked for anything and no binding existed: nothing is read until a profile asks. */
   #isUnused = false;
   /** True if all desired bindings are in force. */
   #isSettled = false;
-  /** Generations of the profiles for which bindings were last in force. */
-  readonly #generations = new Map<string, number | undefined>();
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
@@ -131,19 +140,21 @@ export class Admission {
    * process wrote (I6).
    */
   get isJudged(): boolean {
-    return isFollowed(this.#takeUp) || this.#failures.size > 0 || this.#asking().length === 0;
+    const isFailed = [...this.#progress.values()].some(({ failure }) => failure !== undefined);
+    return isFollowed(this.#takeUp) || isFailed || this.#asking().length === 0;
   }
 
   /** The report for the profile's status; undefined if the profile asks for nothing. */
   report(profile: SegmentationProfile): AdmissionReport | undefined {
     const { name, generation } = profile.metadata;
     if (!asks(profile)) return undefined;
-    const selected = this.#selected(profile);
+    const selected = selectedNamespaces(profile, this.#options.clusterState);
+    const progress = this.#progress.get(name) ?? {};
     const report = reportOf({
       profile,
-      failure: this.#failures.get(name),
-      isSettled: this.#isSettled && this.#generations.get(name) === generation,
-      gate: this.#gates.get(name),
+      failure: progress.failure,
+      isSettled: this.#isSettled && 'generation' in progress && progress.generation === generation,
+      gate: progress.gate,
       refused: wantsGate(profile) ? this.#refused(name, selected) : [],
     });
     return limitsTenants(profile)
@@ -169,6 +180,7 @@ export class Admission {
     if (this.#isUnused && this.#asking().length === 0) return DONE;
     const observed = await this.#read(signal);
     const asking = this.#asking();
+    this.#forgetOthers(asking);
     const isUnbound = ownBindings(observed.bindings).length === 0 && this.#activeGates.isEmpty;
     this.#isUnused = asking.length === 0 && isUnbound;
     if (this.#isUnused) return DONE;
@@ -176,7 +188,7 @@ export class Admission {
 
     const failure = await policyFailure(policiesFor(asking), this.#options, signal);
     if (failure !== undefined) return this.#fail(failure);
-    this.#failures.clear();
+    for (const progress of this.#progress.values()) delete progress.failure;
 
     const desired = this.#desired(asking, observed.bindings);
     if (!(await this.#bindings.deleteOthers(desired, observed.bindings, signal)))
@@ -210,7 +222,7 @@ export class Admission {
     const writable = desired.filter(({ metadata }) => isProven || observed.has(metadata.name));
     for (const binding of writable) {
       const failure = await this.#bindings.write(binding, observed, signal);
-      if (failure !== undefined) this.#failures.set(profileOf(binding), failure);
+      if (failure !== undefined) this.#progressOf(profileOf(binding)).failure = failure;
     }
     return writable.length === desired.length;
   }
@@ -231,7 +243,7 @@ export class Admission {
 
   #settle(asking: readonly SegmentationProfile[], isComplete: boolean): Outcome {
     this.#isSettled = isComplete;
-    for (const { metadata } of asking) this.#generations.set(metadata.name, metadata.generation);
+    for (const { metadata } of asking) this.#progressOf(metadata.name).generation = metadata.generation;
     this.#reportAll();
     return isComplete ? DONE : { kind: 'again', afterMs: 0 };
   }
@@ -245,7 +257,7 @@ export class Admission {
 
   #desired(asking: readonly SegmentationProfile[], observed: ObservedBindings): AdmissionBinding[] {
     const { protectedNamespaces } = this.#options.clusterState;
-    this.#gates.clear();
+    for (const progress of this.#progress.values()) delete progress.gate;
     return [
       ...asking.filter(wantsGate).flatMap((profile) => this.#gateBinding(profile, observed)),
       ...asking.filter(wantsProtection).map(protectionOf),
@@ -256,29 +268,15 @@ export class Admission {
   /** The gate's binding; the observed one, if any, while too many namespaces lack their default-deny. */
   #gateBinding(profile: SegmentationProfile, observed: ObservedBindings): AdmissionBinding[] {
     const { name } = profile.metadata;
+    const gate = gateFor(profile, observed, this.#options);
+    this.#progressOf(name).gate = gate;
+    if (gate.kind === 'bound') return [gate.binding];
     const current = observed.get(`${name}.${POLICY_NAMES.gate}`);
-    const own = current && isOwnBinding(current) ? current : undefined;
-    const selected = this.#selected(profile).map((namespace) => ({
-      name: namespace.key,
-      labels: namespace.labels,
-      isDenied: this.#isDenied(name, namespace),
-    }));
-    const gate = gateOf(profile, selected, this.#options.clusterState.protectedNamespaces, selectorOf(own));
-    this.#gates.set(name, gate);
-    const binding = gate.kind === 'bound' ? gate.binding : own;
-    return binding === undefined ? [] : [binding];
+    return current && isOwnBinding(current) ? [current] : [];
   }
 
-  /** The profiles that ask for anything that needs a binding. */
   #asking(): SegmentationProfile[] {
-    return [...this.#options.clusterState.profiles.values()].map(({ profile }) => profile).filter(asks);
-  }
-
-  #selected(profile: SegmentationProfile): NamespaceItem[] {
-    const { clusterState } = this.#options;
-    return [...clusterState.namespaces.values()].filter((namespace) =>
-      clusterState.selects(profile, namespace),
-    );
+    return askingProfiles(this.#options.clusterState);
   }
 
   /**
@@ -291,18 +289,22 @@ export class Admission {
       .filter(
         (namespace) =>
           results.get(namespace.key)?.failure !== undefined &&
-          !this.#isDenied(profile, namespace) &&
+          !isDenied(profile, namespace, this.#options) &&
           this.#activeGates.mayRefuse(profile, namespace),
       )
       .map(({ key }) => key);
   }
 
-  /** True if the profile's default-deny is known to exist in the namespace, in the form that a gate looks for. */
-  #isDenied(profile: string, { key }: NamespaceItem): boolean {
-    const { clusterState, records } = this.#options;
-    if (records.resultsOf(profile).get(key)?.state === 'enforced') return true;
-    const deny = clusterState.policies.get(`${key}/${policyName(profile, 'default-deny')}`);
-    return deny !== undefined && deny.profile === profile && !deny.isPartial;
+  #progressOf(profile: string): ProfileProgress {
+    const progress = this.#progress.get(profile) ?? {};
+    this.#progress.set(profile, progress);
+    return progress;
+  }
+
+  /** Forgets the profiles that no longer ask. */
+  #forgetOthers(asking: readonly SegmentationProfile[]): void {
+    const names = new Set(asking.map(({ metadata }) => metadata.name));
+    for (const name of this.#progress.keys()) if (!names.has(name)) this.#progress.delete(name);
   }
 
   #advance(event: TakeUpEvent<Unconfirmed>): void {
@@ -316,7 +318,7 @@ export class Admission {
 
   /** Sets the failure for every profile that asks. */
   #setFailure(failure: AdmissionFailure): void {
-    for (const { metadata } of this.#asking()) this.#failures.set(metadata.name, failure);
+    for (const { metadata } of this.#asking()) this.#progressOf(metadata.name).failure = failure;
     this.#isSettled = false;
     this.#reportAll();
   }
@@ -324,25 +326,4 @@ export class Admission {
   #reportAll(): void {
     for (const { metadata } of this.#asking()) this.#options.onReport(metadata.name);
   }
-}
-
-/** True if the profile asks for anything that needs a binding, at least once its mode is Enforce. */
-function asks(profile: SegmentationProfile): boolean {
-  const { gate = 'Disabled', protect = 'Disabled' } = profile.spec.admission ?? {};
-  const isAsking = gate !== 'Disabled' || protect !== 'Disabled' || limitsTenants(profile);
-  return isAsking && profile.metadata.deletionTimestamp === undefined;
-}
-
-function limitsTenants({ spec }: SegmentationProfile): boolean {
-  return (spec.admission?.tenantPolicies ?? 'Any') !== 'Any';
-}
-
-/** The policies that the profiles' bindings need; with any, also the probe's. */
-function policiesFor(asking: readonly SegmentationProfile[]): AdmissionPolicy[] {
-  const policies: AdmissionPolicy[] = [
-    ...(asking.some(wantsGate) ? (['gate'] as const) : []),
-    ...(asking.some(wantsProtection) ? (['protect'] as const) : []),
-    ...(asking.some(wantsTenantLimit) ? (['tenantPolicies'] as const) : []),
-  ];
-  return policies.length > 0 ? [...policies, 'probe'] : [];
 }

@@ -36,7 +36,7 @@ export interface AccountFailure {
 export type ObservedPair = Partial<AccountBindingPair>;
 
 /** The bindings as the API server last returned them. */
-export interface ObservedBindings extends ObservedPair {
+export interface ObservedAccountBindings extends ObservedPair {
   readonly probe: ObservedPair;
 }
 
@@ -61,7 +61,7 @@ export class AccountBindings {
   }
 
   /** @throws ApiError */
-  async read(signal: AbortSignal): Promise<ObservedBindings> {
+  async read(signal: AbortSignal): Promise<ObservedAccountBindings> {
     const [labels, guards] = await Promise.all([
       this.labels.listAll({ signal }),
       this.guards.listAll({ signal }),
@@ -123,7 +123,7 @@ export class AccountBindings {
   }
 
   /** Deletes the own bindings, the guard last. @throws ApiError */
-  async delete({ label, guard, probe }: ObservedBindings, signal: AbortSignal): Promise<void> {
+  async delete({ label, guard, probe }: ObservedAccountBindings, signal: AbortSignal): Promise<void> {
     for (const [resource, binding] of [
       [this.labels, probe.label],
       [this.guards, probe.guard],
@@ -137,7 +137,7 @@ export class AccountBindings {
 }
 
 /** The failure if a foreign binding holds a name that the operator needs. */
-export function nameFailure(observed: ObservedBindings): AccountFailure | undefined {
+export function nameFailure(observed: ObservedAccountBindings): AccountFailure | undefined {
   const foreign = all(observed).find((each) => !isAccountBinding(each));
   if (foreign === undefined) return undefined;
   const { name } = foreign.metadata;
@@ -146,7 +146,7 @@ export function nameFailure(observed: ObservedBindings): AccountFailure | undefi
 }
 
 /** True if any binding exists, whoever created it. */
-export function exists(observed: ObservedBindings): boolean {
+export function exists(observed: ObservedAccountBindings): boolean {
   return all(observed).length > 0;
 }
 
@@ -162,7 +162,7 @@ export function stateOf({ label, guard }: ObservedPair, policies: string): strin
   return digest([id(label), id(guard), policies]);
 }
 
-function all({ label, guard, probe }: ObservedBindings): KubeObject[] {
+function all({ label, guard, probe }: ObservedAccountBindings): KubeObject[] {
   return [label, guard, probe.label, probe.guard].filter((each) => each !== undefined);
 }
 

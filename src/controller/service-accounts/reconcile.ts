@@ -32,7 +32,7 @@ import {
   coveredNamespaces,
   exists,
   nameFailure,
-  type ObservedBindings,
+  type ObservedAccountBindings,
   stateOf,
 } from './bindings.ts';
 import { countPods } from './count-pods.ts';
@@ -156,7 +156,7 @@ export class ServiceAccounts {
     return DONE;
   }
 
-  async #unbind(observed: ObservedBindings, signal: AbortSignal): Promise<Outcome> {
+  async #unbind(observed: ObservedAccountBindings, signal: AbortSignal): Promise<Outcome> {
     this.#lapse();
     this.#takeUp = UNKNOWN;
     await this.#options.bindings.delete(observed, signal);
@@ -172,7 +172,7 @@ export class ServiceAccounts {
    */
   async #cover(
     namespaces: readonly string[],
-    observed: ObservedBindings,
+    observed: ObservedAccountBindings,
     policies: string,
     signal: AbortSignal,
   ): Promise<boolean> {

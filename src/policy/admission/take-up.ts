@@ -1,10 +1,10 @@
 /**
- * How far a set of bindings has come: written, taken up, in force. Pure. Both kinds of bindings follow it: those that
- * profiles ask for, and those of peers by ServiceAccount.
+ * The take-up of a set of bindings by the API server: written, taken up, in force. Pure. The bindings that profiles ask for
+ * follow it, and the bindings of peers by ServiceAccount.
  *
  * A binding is written when the API server stores it. The API server takes stored bindings up about once a second, and
  * bindings have no status that says so: a probe asks. The set is in force when the API server was seen to act on exactly
- * what is stored.
+ * the stored bindings.
  *
  *     unknown | writing   -- stored -->               written
  *     written             -- answered: inForce -->    inForce
@@ -20,7 +20,7 @@
  * A state is a digest of the stored bindings' uids and resourceVersions, so that every write makes another one.
  */
 
-/** What a probe answers besides `inForce` is up to the probe: `A`. */
+/** The stages of a take-up. `A` has the probe's answers other than `inForce`. */
 export type TakeUp<A extends string> =
   /** The bindings were not read yet. */
   | { readonly stage: 'unknown' }
