@@ -2,13 +2,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parse, stringify } from 'yaml';
-import type { KubeObject } from '../../../src/api/meta.ts';
 import { LABEL_SERVICE_ACCOUNT as LABEL } from '../../../src/api/names.ts';
 import type { GuardBinding } from '../../../src/policy/admission/accounts.ts';
 import { eventually } from '../../support/cluster.ts';
-import { AccountSuite, GUARD, GUARDS, IN_FORCE, pods, podSpec, type Scene } from './account-scene.ts';
+import { AccountSuite, GUARD, GUARDS, IN_FORCE, type Scene } from './account-scene.ts';
+import { PodForger } from './pod-forger.ts';
 import { LabelRecorder } from './label-recorder.ts';
 
 const CRD = join(import.meta.dirname, '../../../crds/segmentation.dev_segmentationprofiles.yaml');
@@ -61,43 +60,9 @@ describe('a peer by ServiceAccount', () => {
         const clients = await Promise.all(
           Array.from({ length: 20 }, (_, each) => box.namespace(`n${each}`, null)),
         );
-        const stopping = new AbortController();
-        const answers = { forged: 0, overwritten: 0, refused: 0, true: 0 };
-        const write = async (method: 'POST' | 'PATCH', path: string, body: object) => {
-          const made = (await suite.plane.admin.send(method, path, body).catch(() => undefined)) as
-            | KubeObject
-            | undefined;
-          return made?.metadata?.labels?.[LABEL];
-        };
-        const forging = { [LABEL]: 'web' };
-        const writers = clients.map(async (client) => {
-          const metadata = { name: 'web' };
-          await suite.plane.admin.send('POST', `/api/v1/namespaces/${client}/serviceaccounts`, { metadata });
-          const create = (name: string, account: string) =>
-            write('POST', pods(client), { metadata: { name, labels: forging }, spec: podSpec(account) });
-          for (let count = 0; !stopping.signal.aborted; count++) {
-            if ((await create(`true-${count}`, 'web')) === 'web') answers.true++;
-            const made = await create(`lying-${count}`, 'default');
-            if (made === 'web') answers.forged++;
-            else if (made === 'default') answers.overwritten++;
-            const path = `${pods(client)}/lying-${count}`;
-            const target = { kind: 'Node', name: 'n1' };
-            const later = [
-              await write('PATCH', path, { metadata: { labels: forging } }),
-              await write('PATCH', `${path}/status`, { metadata: { labels: forging } }),
-              await write('POST', `${path}/binding`, {
-                apiVersion: 'v1',
-                kind: 'Binding',
-                metadata: { name: `lying-${count}`, labels: forging },
-                target,
-              }),
-            ];
-            if (made === 'default' && later.every((each) => each === undefined)) answers.refused++;
-            await sleep(700);
-          }
-        });
+        const forger = new PodForger(suite.plane, clients);
         try {
-          await eventually(() => assert.ok(answers.forged >= 20, JSON.stringify(answers)), IN_FORCE);
+          await eventually(() => assert.ok(forger.forged >= 20, forger.toString()), IN_FORCE);
           const profile = await box.profile('p', {
             ingress: [
               {
@@ -108,24 +73,23 @@ describe('a peer by ServiceAccount', () => {
           });
           await at.says(profile, 'PodsMislabelled', /delete what kubectl .* shows/);
           assert.equal(await at.hasRule(profile), false);
-          await eventually(() => assert.ok(answers.refused >= 20, JSON.stringify(answers)), IN_FORCE);
-          const lying = ['-l', `${LABEL}=web`, '--field-selector', 'spec.serviceAccountName!=web'];
+          await eventually(() => assert.ok(forger.refused >= 20, forger.toString()), IN_FORCE);
+          const mislabelled = ['-l', `${LABEL}=web`, '--field-selector', 'spec.serviceAccountName!=web'];
           await Promise.all(
             clients.map((each) =>
-              suite.plane.kubectlRun(['-n', each, 'delete', 'pods', ...lying, '--wait=false']),
+              suite.plane.kubectlRun(['-n', each, 'delete', 'pods', ...mislabelled, '--wait=false']),
             ),
           );
-          // The writers go on while the rule is created.
+          // The forger goes on while the rule is created.
           await eventually(async () => {
             const { spec } = await box.policy(at.server, `${profile}.ingress`);
             assert.equal(spec.ingress?.length, 20);
           }, IN_FORCE);
         } finally {
-          stopping.abort();
-          await Promise.all(writers);
+          await forger.stop();
         }
         assert.deepEqual(await recorder.end(), []);
-        assert.ok(answers.true > 20, JSON.stringify(answers));
+        assert.ok(forger.labelled > 20, forger.toString());
       },
 
       'reports pods from before, and does not begin to isolate until they are deleted': async (at) => {
