@@ -1,5 +1,5 @@
 /**
- * Checks everything that needs no run of the project: types, lint, format, generated files, unused code, dependencies.
+ * Checks everything that needs no run of the project: types, lint, format, generated files, workflows, unused code, dependencies.
  * Every check runs; for each that fails, its tool's output is printed.
  */
 import { spawn } from 'node:child_process';
@@ -10,7 +10,7 @@ import { readArguments } from './entry.ts';
 
 readArguments({
   command: 'npm run check',
-  summary: 'Checks types, lint, format, generated files, unused code and dependencies.',
+  summary: 'Checks types, lint, format, generated files, workflows, unused code and dependencies.',
   flags: {},
 });
 const root = join(import.meta.dirname, '..');
@@ -28,6 +28,7 @@ const CHECKS: readonly (readonly [title: string, command: string, ...args: strin
     'scripts/generate.ts',
     '--check',
   ],
+  ['workflows', process.execPath, '--disable-warning=ExperimentalWarning', 'scripts/workflows.ts'],
   ['unused code', bin('knip'), '--no-progress'],
   [
     'dependencies',

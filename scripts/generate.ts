@@ -2,7 +2,7 @@
  * Generates files from others: TypeScript types, the schema that manifests are validated with and the field reference from
  * the CRD in crds/; the metrics reference from the registry; the schema of the configuration file from its parser; the
  * code of the page that `graph` writes; the Grafana dashboard from the list of its panels; the parts of the Helm chart
- * that config/ and crds/ have already; the licences of dependencies.
+ * that config/ and crds/ have already; the version of package.json in chart and config/; the licences of dependencies.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -15,6 +15,7 @@ import { referencePage } from './generators/docs.ts';
 import { metricsDocument } from './generators/metrics.ts';
 import { pageModule } from './generators/page.ts';
 import { schemaDocument } from './generators/schema.ts';
+import { versionedFiles } from './generators/version.ts';
 import { typesModule } from './generators/types.ts';
 import { LICENCES_FILE, licencesText } from './supply-chain/licences.ts';
 
@@ -34,6 +35,7 @@ const files: readonly (readonly [path: string, text: string])[] = [
   ['docs/metrics.md', metricsDocument()],
   ['config/operator-configuration.schema.json', configurationSchema()],
   ['config/grafana/segmentation-operator.json', dashboard()],
+  ...versionedFiles(root),
   ...chartTemplates(root),
   valuesSchema(root),
   [LICENCES_FILE, await licencesText(root)],

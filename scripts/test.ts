@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { locateBinaries } from '../test/env/index.ts';
-import { NEED_CONTROL_PLANE, testFiles } from './suite/files.ts';
+import { NEED_CONTROL_PLANE, type Selection, testFiles } from './suite/files.ts';
 import { errorMessage } from '../src/util/error-message.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -17,36 +17,42 @@ if (args.includes('--help') || args.includes('-h')) {
   console.log(
     [
       'Runs all tests, against a real control plane.',
-      'Usage: npm test -- [--unit] [FILE ...] [FLAG ...]',
+      'Usage: npm test -- [--unit | --integration] [FILE ...] [FLAG ...]',
       [
-        '  --unit        leave out the tests that need a control plane',
+        '  --unit        only tests that need no control plane',
+        '  --integration only tests of test/integration',
         '  --grep TEXT   only tests whose title matches; this and other flags are those of mocha',
       ].join('\n'),
     ].join('\n\n'),
   );
   process.exit(0);
 }
-const unit = args.includes('--unit');
-const forMocha = args.filter((arg) => arg !== '--unit');
-const all = forMocha.every((arg) => arg.startsWith('-'));
+const selection: Selection = args.includes('--unit')
+  ? 'unit'
+  : args.includes('--integration')
+    ? 'integration'
+    : 'all';
+const forMocha = args.filter((arg) => arg !== '--unit' && arg !== '--integration');
+const namesFiles = forMocha.some((arg, index) => !arg.startsWith('-') && forMocha[index - 1] !== '--grep');
+const runsParallel = !namesFiles || selection === 'unit';
 /**
  * More than there are processors, as integration tests wait most of the time; not many more, as each process has a control
  * plane of its own, of about half a gigabyte.
  */
-const jobs = unit ? availableParallelism() : Math.min(4, availableParallelism() + 1);
-const parallel = all || unit ? ['--parallel', '--jobs', String(jobs)] : [];
+const jobs = selection === 'unit' ? availableParallelism() : Math.min(4, availableParallelism() + 1);
+const parallel = runsParallel ? ['--parallel', '--jobs', String(jobs)] : [];
 
 try {
   // Before mocha starts, as a build takes longer than the timeout of any test.
-  if (!unit) await locateBinaries();
+  if (selection !== 'unit') await locateBinaries();
 } catch (error) {
   console.error(errorMessage(error));
   process.exit(1);
 }
 
 const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js');
-const files = all ? testFiles(root, unit) : [];
-const ignored = unit ? NEED_CONTROL_PLANE.flatMap((glob) => ['--ignore', glob]) : [];
+const files = namesFiles ? [] : testFiles(root, selection);
+const ignored = selection === 'unit' ? NEED_CONTROL_PLANE.flatMap((glob) => ['--ignore', glob]) : [];
 const mochaArguments = [...parallel, ...ignored, ...forMocha, ...files];
 const child = spawn(process.execPath, [...process.execArgv, mocha, ...mochaArguments], {
   stdio: 'inherit',

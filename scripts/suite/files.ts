@@ -4,6 +4,9 @@
  */
 import { globSync } from 'node:fs';
 
+/** `unit`: the files that need no control plane; `integration`: those of test/integration. */
+export type Selection = 'all' | 'unit' | 'integration';
+
 /** Tests that need a control plane, or tools that have to be built. */
 export const NEED_CONTROL_PLANE = ['integration', 'faults', 'oracle', 'browser'].map(
   (folder) => `test/${folder}/**`,
@@ -47,10 +50,9 @@ const LONGEST = [
 /**
  * Paths relative to `root`.
  *
- * @param unit true for only those that need no control plane
  * @throws Error if a file that is named here does not exist
  */
-export function testFiles(root: string, unit: boolean): string[] {
+export function testFiles(root: string, selection: Selection): string[] {
   const found = new Set(globSync('test/**/*.test.ts', { cwd: root }).sort());
   const absent = LONGEST.filter((file) => !found.has(file));
   if (absent.length > 0)
@@ -61,7 +63,12 @@ export function testFiles(root: string, unit: boolean): string[] {
       { cwd: root },
     ),
   );
+  const isSelected: Readonly<Record<Selection, (file: string) => boolean>> = {
+    all: () => true,
+    unit: (file) => !needing.has(file),
+    integration: (file) => file.startsWith('test/integration/'),
+  };
   const of = (isNeeding: boolean) => [...found].filter((file) => needing.has(file) === isNeeding);
   const ordered = new Set([...LONGEST, ...of(true), ...of(false)]);
-  return [...ordered].filter((file) => !unit || !needing.has(file));
+  return [...ordered].filter((file) => isSelected[selection](file));
 }

@@ -18,7 +18,9 @@ export interface Sample {
   readonly at: string;
 }
 
-export const PAGES: readonly Page[] = ['README.md', ...globSync('docs/**/*.md', { cwd: root }).sort()].map(
+const ROOT_PAGES = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'];
+
+export const PAGES: readonly Page[] = [...ROOT_PAGES, ...globSync('docs/**/*.md', { cwd: root }).sort()].map(
   (path) => ({
     path,
     text: readRepositoryFile(path),

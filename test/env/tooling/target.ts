@@ -1,7 +1,9 @@
 // The binaries to provide, their version and platform.
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Progress } from './progress.ts';
+
+const TOOLS = join(import.meta.dirname, '../tools');
 
 export const BINARY_NAMES = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl'] as const;
 
@@ -23,13 +25,23 @@ export interface Target {
   readonly progress: Progress;
 }
 
-/** The Go modules that define the versions of the binaries. */
-export const KUBERNETES_MODULE = join(import.meta.dirname, '../tools', 'kubernetes');
-export const ETCD_MODULE = join(import.meta.dirname, '../tools', 'etcd');
+/** The minor version of Kubernetes that tests run against, unless the environment variable names another one. */
+export const DEFAULT_MINOR = '1.36';
+const MINOR_VARIABLE = 'KUBERNETES_MINOR';
+
+/** The Go modules that require the binaries, and fix their versions. */
+export const KUBERNETES_MODULE = kubernetesModule(process.env[MINOR_VARIABLE] ?? DEFAULT_MINOR);
+export const ETCD_MODULE = join(TOOLS, 'etcd');
 
 /** The version of Kubernetes, for example 1.36.3. */
 export function kubernetesVersion(): string {
-  return fromGoMod(/^\s*k8s\.io\/kubernetes v(\S+)/m);
+  return fromGoMod(/^\s*(?:require )?k8s\.io\/kubernetes v(\S+)/m);
+}
+
+function kubernetesModule(minor: string): string {
+  const directory = join(TOOLS, `kubernetes-${minor}`);
+  if (!existsSync(directory)) throw new Error(`${MINOR_VARIABLE} is ${minor}: there is no ${directory}`);
+  return directory;
 }
 
 /** The oldest Go that builds the binaries, for example 1.26.0. */

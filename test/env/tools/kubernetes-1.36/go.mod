@@ -1,4 +1,4 @@
-module segmentation.dev/tools/kubernetes
+module segmentation.dev/tools/kubernetes-1.36
 
 go 1.26.0
 
