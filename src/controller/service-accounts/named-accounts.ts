@@ -7,7 +7,7 @@ export interface NamedAccount {
   readonly account: Account;
   /** Undefined until they are found out. */
   facts: ServiceAccountFacts | undefined;
-  /** When its pods are counted next, in monotonic milliseconds. */
+  /** The time of the next count of its pods, in monotonic milliseconds. */
   countDue: number;
 }
 

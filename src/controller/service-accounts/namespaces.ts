@@ -19,13 +19,13 @@ export interface LabelledNamespacesOptions {
 }
 
 export interface NeededNamespaces {
-  /** The bindings have to cover them. */
+  /** Namespaces that the bindings have to cover. */
   readonly desired: ReadonlySet<string>;
-  /** Where the bindings cover them, they go on to. */
+  /** Namespaces that stay covered if they are. */
   readonly reliedOn: ReadonlySet<string>;
 }
 
-/** How long a namespace stays covered that nothing needs, in milliseconds: a reconcile may be about to rely on it. */
+/** A namespace that nothing needs stays covered for so long, because a reconcile may be about to rely on it. */
 const GRACE_MS = 5_000;
 
 export class LabelledNamespaces {
@@ -47,8 +47,8 @@ export class LabelledNamespaces {
     for (const { reliesOn, fingerprint } of clusterState.policies.values()) {
       for (const namespace of reliesOn) {
         relied.add(namespace);
-        // An own policy: retained, say, by a profile that is gone. Its namespace is covered again if somebody deleted the
-        // bindings.
+        // An own policy, for example one that a deleted profile retained: if somebody deletes the bindings, the namespace is
+        // covered again.
         if (fingerprint !== undefined) desired.add(namespace);
       }
     }
@@ -76,12 +76,12 @@ export class LabelledNamespaces {
     return [...new Set([...needed.desired, ...covered.filter((each) => !dropped.has(each))])].sort();
   }
 
-  /** When the grace period of each unneeded namespace ends, in monotonic milliseconds. */
+  /** The ends of the grace periods of unneeded namespaces, in monotonic milliseconds. */
   graceEnds(): number[] {
     return [...this.#unneededSince.values()].map((since) => since + GRACE_MS);
   }
 
-  /** Of these unneeded namespaces, those whose grace period has ended. */
+  /** The unneeded namespaces whose grace period has ended. */
   #dueOf(unneeded: readonly string[]): string[] {
     const now = this.#options.clock.monotonic();
     for (const each of this.#unneededSince.keys())

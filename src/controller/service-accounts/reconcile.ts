@@ -55,7 +55,7 @@ type Unconfirmed = Exclude<AccountAnswer, 'inForce'>;
 const PROBE_INTERVAL_MS = 100;
 /** Until the operator looks again for an object that a person has to create. */
 const MISSING_INTERVAL_MS = 2_000;
-/** How long the probe may give an answer. */
+/** The longest time for which the probe may give an answer. */
 const PATIENCE_MS: Readonly<Record<Unconfirmed, number>> = { notYet: 15_000, unlabelled: 15_000 };
 /** From the guard being in force in one API server until it is in all: they take up bindings within a second. */
 const OTHER_SERVERS_MS = 1_500;
@@ -234,14 +234,14 @@ export class ServiceAccounts {
     }
   }
 
-  /** When to count again: no later than when the last request has ended that began before the guard was in force. */
+  /** The time of the next count: at the latest when every request has ended that began before the guard was in force. */
   #nextCount({ unlabelled, mislabelled }: ServiceAccountFacts, since: number, now: number): number {
     const intervalMs = unlabelled === 0 && mislabelled === 0 ? RECOUNT_CLEAN_MS : RECOUNT_MS;
     const next = now + intervalMs * (0.9 + 0.2 * this.#options.random());
     return now < since + UNDER_WAY_MS ? Math.min(next, since + UNDER_WAY_MS) : next;
   }
 
-  /** When to reconcile again: for the next count, or the end of a grace period. */
+  /** Reconciles again for the next count, or at the end of a grace period. */
   #next(): Outcome {
     const guarded = (named: NamedAccount) => this.#guardedSince.has(named.account.namespace);
     const counts = [...this.#accounts.values()].filter(guarded).map(({ countDue }) => countDue);

@@ -2,7 +2,7 @@
  * The label that names a pod's ServiceAccount: the namespaces that need it, and the bindings by which the API server
  * writes the label on their pods and keeps it true. Pure.
  *
- * One pair of bindings serves all profiles. A profile does not own it, because the guard has to outlive every policy that
+ * All profiles share a pair of bindings. A profile does not own it, because the guard has to outlive every policy that
  * relies on the label, and a policy can outlive its profile. The pair does not carry the operator's usual label either: an
  * older version, after a rollback, would delete bindings that carry it and that no profile asks for.
  */

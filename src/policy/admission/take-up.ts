@@ -37,7 +37,7 @@ interface Followed {
 /** The answer that the probe keeps giving for the stored state. */
 export interface Waiting<A extends string> {
   readonly answer: A;
-  /** When it was given first, in monotonic milliseconds. */
+  /** The time of its first occurrence, in monotonic milliseconds. */
   readonly sinceMs: number;
 }
 
