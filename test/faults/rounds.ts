@@ -263,7 +263,12 @@ export class Rounds {
         const now = this.#observed.policies.get(namespace) ?? [];
         const known = references.get(namespace) ?? [];
         if (kind === 'policy' && changes.isUserEdit(revision)) known.push([...now]);
-        const fault = judge.fault(namespace, now, known, this.#observed.labels);
+        const fault = judge.fault({
+          namespace,
+          policies: now,
+          references: known,
+          labels: this.#observed.labels,
+        });
         if (fault !== undefined) assert.fail(`at revision ${at}: ${fault}\n${textOf(revisions)}`);
       }
     }

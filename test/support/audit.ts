@@ -1,4 +1,4 @@
-// What the API server's audit log says of the operator.
+// The operator's requests in the API server's audit log.
 import { readFileSync } from 'node:fs';
 import type { ControlPlane } from '../env/index.ts';
 import { OPERATOR_USER } from './operator.ts';
@@ -16,7 +16,7 @@ export interface AuditEvent {
   };
 }
 
-/** The operator's requests since then (RFC 3339), as far as they are answered. */
+/** Returns the operator's answered requests since a time in RFC 3339. */
 export function auditedRequests(plane: ControlPlane, since: string): AuditEvent[] {
   if (plane.auditLog === undefined) throw new Error('this control plane keeps no audit log');
   return readFileSync(plane.auditLog, 'utf8')

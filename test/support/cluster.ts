@@ -1,5 +1,5 @@
-// A suite's own corner of the shared control plane: objects with names that no other suite uses, judged by direct
-// reads, and removed at the end.
+// A suite's own objects in the shared control plane, with names that no other suite uses. They are read directly, and
+// removed at the end.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,12 +10,12 @@ import type { ControlPlane } from '../env/index.ts';
 
 const POLL = 15; // ms
 /**
- * How long a test waits for what users are promised within a second, in milliseconds: other tests run beside it, and the
- * machine may do much else. bench/ measures how soon it is.
+ * Time limit of tests for results that users are promised within a second, milliseconds: the machine may be busy with other
+ * tests. bench/ measures the real time.
  */
 export const PROMPTLY = 20_000;
 
-/** Repeats `attempt` until it neither throws nor rejects; rejects with its last error after `ms`. */
+/** Repeats `attempt` until it succeeds. Rejects with its last error after `ms`. */
 export async function eventually<T>(attempt: () => T | Promise<T>, ms = PROMPTLY): Promise<T> {
   const deadline = performance.now() + ms;
   for (;;) {
@@ -28,7 +28,7 @@ export async function eventually<T>(attempt: () => T | Promise<T>, ms = PROMPTLY
   }
 }
 
-/** Rejects as soon as `attempt` does within `ms`. */
+/** Repeats `attempt` for `ms`. Rejects as soon as it fails. */
 export async function consistently(attempt: () => unknown, ms: number): Promise<void> {
   const deadline = performance.now() + ms;
   while (performance.now() < deadline) {
@@ -37,7 +37,7 @@ export async function consistently(attempt: () => unknown, ms: number): Promise<
   }
 }
 
-/** Anything as JSON over the wire; a test reads what it needs. */
+/** An object as JSON of any kind, of which a test reads some fields. */
 export type Raw = KubeObject & Readonly<Record<string, unknown>>;
 
 interface Spec {
@@ -52,9 +52,9 @@ export class Sandbox {
   readonly plane: ControlPlane;
   /** Prefix of every name. */
   readonly id: string;
-  /** The label that each namespace carries, and that a profile selects unless it says otherwise. */
+  /** Label of the sandbox's namespaces, which its profiles select by default. */
   readonly label: StringMap;
-  readonly #made: string[] = [];
+  readonly #created: string[] = [];
 
   constructor(plane: ControlPlane, theme: string) {
     this.plane = plane;
@@ -62,7 +62,12 @@ export class Sandbox {
     this.label = { 'test.segmentation.dev/suite': this.id };
   }
 
-  /** Creates a namespace and resolves its name. `labels: null` for one that no profile selects by default. */
+  /**
+   * Creates a namespace.
+   *
+   * @param labels further labels; null for a namespace that the sandbox's profiles do not select by default
+   * @returns its full name
+   */
   async namespace(name: string, labels: StringMap | null = {}): Promise<string> {
     const full = `${this.id}-${name}`;
     const metadata = { name: full, labels: labels === null ? {} : { ...this.label, ...labels } };
@@ -70,12 +75,12 @@ export class Sandbox {
     return full;
   }
 
-  /** Changes labels of a namespace; null takes one away. */
+  /** Changes labels of a namespace; null removes one. */
   async relabel(namespace: string, labels: Readonly<Record<string, string | null>>): Promise<void> {
     await this.patch(`/api/v1/namespaces/${namespace}`, { metadata: { labels } });
   }
 
-  /** A Pod that runs and has an address. */
+  /** Creates a Pod, and resolves when it runs and has an address. */
   async pod(
     namespace: string,
     name: string,
@@ -84,7 +89,7 @@ export class Sandbox {
   ): Promise<Raw> {
     const path = `/api/v1/namespaces/${namespace}/pods`;
     const spec = { containers: [{ name: 'main', image: 'main', ports }], terminationGracePeriodSeconds: 0 };
-    // Without its default ServiceAccount, which takes a moment to be there, a Pod is refused.
+    // A Pod is refused until its namespace has a default ServiceAccount, which takes a moment.
     await eventually(() =>
       this.plane.admin.send('POST', path, {
         apiVersion: 'v1',
@@ -100,7 +105,7 @@ export class Sandbox {
     });
   }
 
-  /** Creates a profile and resolves its name. It selects the sandbox's own namespaces unless `spec` says otherwise. */
+  /** Creates a profile, which selects the sandbox's namespaces by default. @returns its full name */
   async profile(name: string, spec: Spec = {}): Promise<string> {
     const full = `${this.id}-${name}`;
     await this.create(PROFILES, {
@@ -116,7 +121,7 @@ export class Sandbox {
     return (await this.read(`${PROFILES}/${name}`)) as unknown as SegmentationProfile;
   }
 
-  /** Merges into a profile's spec and resolves its new generation. */
+  /** Merges `spec` into a profile's spec. @returns the new generation */
   async edit(profile: string, spec: Spec): Promise<number> {
     const { metadata } = await this.patch(`${PROFILES}/${profile}`, { spec });
     return metadata.generation ?? 0;
@@ -126,7 +131,7 @@ export class Sandbox {
     await this.plane.admin.send('DELETE', `${PROFILES}/${name}`);
   }
 
-  /** A condition of a profile; asserts that it is about the current generation. */
+  /** Reads a condition of a profile, and asserts that it is of the current generation. */
   async condition(profile: string, type: string): Promise<Condition> {
     const { metadata, status } = await this.readProfile(profile);
     assert.equal(status?.observedGeneration, metadata.generation, 'the status is of an older generation');
@@ -144,7 +149,7 @@ export class Sandbox {
     }, ms);
   }
 
-  /** All policies of a namespace, sorted by name. */
+  /** Lists the policies of a namespace, sorted by name. */
   async policies(namespace: string): Promise<NetworkPolicy[]> {
     const { items } = (await this.plane.admin.send('GET', policiesOf(namespace))) as {
       items: NetworkPolicy[];
@@ -160,7 +165,7 @@ export class Sandbox {
     return (await this.policies(namespace)).map(({ metadata }) => metadata.name);
   }
 
-  /** Creates somebody else's policy, or one of ours by hand. */
+  /** Creates a policy as the administrator. */
   async createPolicy(
     namespace: string,
     name: string,
@@ -189,7 +194,7 @@ export class Sandbox {
     await this.plane.admin.send('POST', `/api/v1/namespaces/${namespace}/services`, service);
   }
 
-  /** Merges into a Service's spec. */
+  /** Merges `spec` into a Service's spec. */
   async editService(namespace: string, name: string, spec: object): Promise<void> {
     await this.patch(`/api/v1/namespaces/${namespace}/services/${name}`, { spec });
   }
@@ -206,15 +211,15 @@ export class Sandbox {
     return (await this.plane.admin.send('PATCH', path, patch)) as Raw;
   }
 
-  /** Creates a cluster-scoped object, to be removed with the sandbox. */
+  /** Creates a cluster-scoped object, which is removed with the sandbox. */
   async create(collection: string, object: KubeObject & Spec): Promise<void> {
     await this.plane.admin.send('POST', collection, object);
-    this.#made.push(`${collection}/${object.metadata.name}`);
+    this.#created.push(`${collection}/${object.metadata.name}`);
   }
 
-  /** Removes everything that was made, whether or not an operator still runs to take its finalizers off. */
+  /** Removes all objects, and finalizers of profiles, as the operator may not run any more. */
   async remove(): Promise<void> {
-    for (const path of this.#made.toReversed()) {
+    for (const path of this.#created.toReversed()) {
       await ignoreAbsent(this.plane.admin.send('DELETE', path));
       if (path.startsWith(PROFILES)) {
         await ignoreAbsent(this.patch(path, { metadata: { finalizers: null } }));

@@ -1,4 +1,4 @@
-// The real helm, built from its Go module, for tests of the chart.
+// helm, built from its Go module, for tests of the chart.
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -25,14 +25,17 @@ export class Helm {
     this.#environment = environment;
   }
 
-  /** @param directory where it may keep its files @param kubeconfig path; without it only what needs no cluster works */
+  /**
+   * @param directory helm's home directory
+   * @param kubeconfig path of a kubeconfig; without it, only commands that need no cluster succeed
+   */
   static async find(directory: string, kubeconfig = '/dev/null'): Promise<Helm> {
     const { PATH } = process.env;
-    // The user's own plugins, repositories and context must not change what a test sees.
+    // The user's plugins, repositories and context must not affect tests.
     return new Helm(await goTool(HELM), { PATH, HOME: directory, KUBECONFIG: kubeconfig });
   }
 
-  /** Runs it and resolves what it prints; rejects with what it prints to stderr. */
+  /** Runs helm. Resolves with its output; rejects with its stderr. */
   async run(...args: readonly string[]): Promise<string> {
     try {
       const { stdout } = await promisify(execFile)(this.#binary, args, {

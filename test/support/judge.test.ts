@@ -1,4 +1,4 @@
-// The judge of the fault suite and the simulation can object.
+// The judge of the fault suite and the simulation reports violations.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Pod } from '../../src/analysis/cluster.ts';
@@ -13,7 +13,7 @@ import {
 } from '../../src/api/network-policy.ts';
 import { Judge } from './judge.ts';
 
-describe('the judge of the invariants', () => {
+describe('judge of the invariants', () => {
   const pod: Pod = { namespace: 'shop', name: 'web', labels: {}, ips: ['10.0.0.1'] };
   const judge = new Judge([pod]);
   const labels = new Map([['shop', {}]]);
@@ -31,18 +31,18 @@ describe('the judge of the invariants', () => {
     refs: NetworkPolicy[][],
     fault?: RegExp,
   ])[] = [
-    ['what is as before', [deny, some], [[deny, some], [deny]]],
-    ['what is as intended', [deny], [[], [deny]]],
-    ['what lies between', [deny, some], [[], [deny]]],
+    ['policies that are unchanged', [deny, some], [[deny, some], [deny]]],
+    ['policies that equal the intent', [deny], [[], [deny]]],
+    ['policies between the old and the new intent', [deny, some], [[], [deny]]],
     [
-      'a deny that comes before what it is to allow',
+      'a default-deny that is created before the policy that allows flows',
       [deny],
       [[], [deny, some]],
       /I2, cut: Ingress.*203\.0\.113\.7/,
     ],
-    ['a rule that goes before its successor comes', [deny], [[deny, some], [some]], /I2, cut/],
+    ['a policy that is deleted before its successor is created', [deny], [[deny, some], [some]], /I2, cut/],
     [
-      'an opening that nobody wants',
+      'a policy that allows flows of no reference',
       [deny, all],
       [
         [deny, some],
@@ -50,15 +50,18 @@ describe('the judge of the invariants', () => {
       ],
       /I1, wider.*203\.0\.113\.129/,
     ],
-    ['a deny that is taken away', [], [[deny], [deny, some]], /I1, wider/],
+    ['a default-deny that is deleted', [], [[deny], [deny, some]], /I1, wider/],
   ];
   for (const [what, now, references, fault] of CASES) {
-    it(`${fault ? 'objects to' : 'accepts'} ${what}`, () => {
-      assert.match(judge.fault('shop', now, references, labels) ?? '', fault ?? /^$/);
+    it(`${fault ? 'reports' : 'accepts'} ${what}`, () => {
+      assert.match(
+        judge.fault({ namespace: 'shop', policies: now, references, labels }) ?? '',
+        fault ?? /^$/,
+      );
     });
   }
 
-  it('sees of a sum of policies what the evaluator sees of them together', () => {
+  it('combines policies to the same flows as the evaluator', () => {
     const labelled = (name: string, of: StringMap): Pod => ({
       ...pod,
       name,

@@ -1,13 +1,13 @@
-// Judges NetworkPolicies by invariants I1 and I2, through the evaluator: one verdict for each pod of a namespace, each
-// direction, each peer and each port. Pure.
+// Judges NetworkPolicies by invariants I1 and I2 with the evaluator: one verdict for each pod of a namespace, direction,
+// peer and port. Pure.
 //
-// A namespace's policies are compared with *references*: what stood when it began, what somebody else's hand made of it
-// meanwhile, and every intent that was valid meanwhile. What is allowed must be allowed by one of them; what all of
-// them allow must be allowed. All are judged under the namespace labels of the moment in question, so that a change of
-// labels, which moves flows by itself, is not taken for an act of the operator.
+// The policies of a namespace are compared with *references*: the policies at the beginning, the states that others' changes
+// made of them, and every intent that was valid since. A flow that is allowed must be allowed by a reference (I1), and a flow
+// that all references allow must be allowed (I2). All are evaluated with the current namespace labels: a change of labels
+// moves flows by itself, and is not the operator's doing.
 //
-// NetworkPolicies add up: a pod's end of a flow is open unless a policy isolates it, and then each policy that allows it
-// is enough. So the evaluator is asked about each policy by itself, once, and what stands is the sum of what stands.
+// NetworkPolicies are additive: a pod's end of a flow is open unless a policy isolates it, and then one policy that allows
+// the flow suffices. So the evaluator evaluates each policy once, alone, and the effects are combined.
 import { compileView } from '../../src/analysis/evaluator.ts';
 import type { Endpoint, Pod } from '../../src/analysis/cluster.ts';
 import type { StringMap } from '../../src/api/meta.ts';
@@ -24,13 +24,13 @@ type Policies = readonly NetworkPolicy[];
 type Labels = ReadonlyMap<string, StringMap>;
 
 const PORTS = [53, 8080, 9090];
-/** One of a range that rules allow, one of its exceptions, and one that nothing names. */
+/** An address of a range that rules allow, one of its exceptions, and one that no rule names. */
 const OUTSIDE: readonly string[] = ['203.0.113.7', '203.0.113.129', '198.51.100.1'];
 const WORLD: Endpoint = { kind: 'external', ip: '198.51.100.1' };
-/** Policies that are remembered; beyond that all are forgotten. */
-const MAX_KNOWN = 50_000;
+/** Effects that are cached; beyond that the cache is cleared. */
+const MAX_CACHED = 50_000;
 
-/** One end of an attempt to connect. */
+/** A pod's end of a flow. */
 interface Flow {
   readonly pod: Pod;
   readonly direction: PolicyType;
@@ -38,30 +38,42 @@ interface Flow {
   readonly port: number;
 }
 
-/** A bit for each flow of a namespace, 32 in an element. */
+/** One bit for each flow of a namespace, 32 in an element. */
 type Bits = Uint32Array;
 
-/** What one policy does by itself. */
+/** The effect of one policy alone. */
 interface Effect {
   readonly isolates: Bits;
   readonly allows: Bits;
+}
+
+/** The lists and maps must not be changed afterwards: results are cached by their identity. */
+export interface JudgeInput {
+  readonly namespace: string;
+  /** The policies to judge. */
+  readonly policies: Policies;
+  readonly references: readonly Policies[];
+  /** Labels of all namespaces. */
+  readonly labels: Labels;
+  /** Skips I2, for a namespace in which no pod was known to run. */
+  readonly mayCut?: boolean;
 }
 
 export class Judge {
   readonly #pods: readonly Pod[];
   readonly #peers: readonly Endpoint[];
   readonly #flows = new Map<string, readonly Flow[]>();
-  /** By namespace, namespace labels and specification. */
+  /** Effects by place (see `#sums`), then by key of the specification. */
   readonly #effects = new Map<string, Map<string, Effect>>();
-  #known = 0;
-  /** Of values that are not changed in place: by the place, which is a namespace with the labels of all. */
+  #cached = 0;
+  /** Caches by identity of the policies, then by place: a namespace with the labels of all namespaces. */
   readonly #sums = new WeakMap<Policies, Map<string, Bits>>();
   readonly #bounds = new WeakMap<readonly Policies[], Map<string, readonly [some: Bits, every: Bits]>>();
   readonly #keys = new WeakMap<NetworkPolicySpec, string>();
   readonly #labels = new WeakMap<Labels, number>();
   readonly #ids = new Map<string, number>();
 
-  /** @param outside addresses to judge besides those that nothing but ipBlocks names */
+  /** @param outside further addresses to judge, besides the default ones */
   constructor(pods: readonly Pod[], outside: readonly string[] = []) {
     this.#pods = pods;
     this.#peers = [
@@ -70,21 +82,11 @@ export class Judge {
     ];
   }
 
-  /**
-   * What is wrong with `now`, in words; undefined if nothing is. The lists and maps must not be changed afterwards.
-   *
-   * @param mayCut leaves I2 out, for a namespace in which no pod was known to run
-   */
-  fault(
-    namespace: string,
-    now: Policies,
-    references: readonly Policies[],
-    labels: Labels,
-    mayCut = false,
-  ): string | undefined {
+  /** Describes a violation of I1 or I2; undefined if there is none. */
+  fault({ namespace, policies, references, labels, mayCut = false }: JudgeInput): string | undefined {
     const place = `${namespace} ${this.#idOf(labels)}`;
-    const verdicts = this.#sum(place, namespace, now, labels);
-    const [some, every] = remembered(this.#bounds, references, place, () => {
+    const verdicts = this.#sum(place, namespace, policies, labels);
+    const [some, every] = cachedFor(this.#bounds, references, place, () => {
       const all = references.map((each) => this.#sum(place, namespace, each, labels));
       return [combined(all, (a, b) => a | b, 0), combined(all, (a, b) => a & b, ~0)] as const;
     });
@@ -95,23 +97,23 @@ export class Judge {
       const flow = this.#flowsOf(namespace)[32 * index + bit];
       if (bit >= 0 && flow !== undefined)
         return (wider >>> bit) & 1
-          ? `I1, wider than it ever was or is to be: ${told(flow)}`
-          : `I2, cut: ${told(flow)}`;
+          ? `I1, wider than it ever was or is to be: ${describeFlow(flow)}`
+          : `I2, cut: ${describeFlow(flow)}`;
     }
     return undefined;
   }
 
-  /** What is allowed where all these policies stand, in words. */
+  /** Describes the flows that the policies allow together. */
   allowed(namespace: string, policies: Policies, labels: Labels): string[] {
     const bits = this.#sum(`${namespace} ${this.#idOf(labels)}`, namespace, policies, labels);
     return this.#flowsOf(namespace)
       .filter((_, index) => ((bits[index >> 5] ?? 0) >>> (index & 31)) & 1)
-      .map(told);
+      .map(describeFlow);
   }
 
-  /** A bit for each flow that is allowed where all these policies stand. */
+  /** Combines the effects of policies: one bit for each flow that they allow together. */
   #sum(place: string, namespace: string, policies: Policies, labels: Labels): Bits {
-    return remembered(this.#sums, policies, place, () => {
+    return cachedFor(this.#sums, policies, place, () => {
       const effects = policies.map(({ spec }) => this.#effect(place, namespace, spec, labels));
       const length = Math.ceil(this.#flowsOf(namespace).length / 32);
       return Uint32Array.from({ length }, (_, index) => {
@@ -132,16 +134,16 @@ export class Judge {
     if (known === undefined) this.#effects.set(place, (known = new Map()));
     let effect = known.get(key);
     if (effect !== undefined) return effect;
-    effect = this.#evaluated(namespace, spec, labels);
-    if (++this.#known > MAX_KNOWN) {
+    effect = this.#evaluate(namespace, spec, labels);
+    if (++this.#cached > MAX_CACHED) {
       this.#effects.clear();
-      this.#known = 0;
+      this.#cached = 0;
     } else known.set(key, effect);
     return effect;
   }
 
-  /** As the evaluator has it. */
-  #evaluated(namespace: string, spec: NetworkPolicySpec, labels: Labels): Effect {
+  /** Evaluates one policy. */
+  #evaluate(namespace: string, spec: NetworkPolicySpec, labels: Labels): Effect {
     const namespaces = [...labels].map(([name, each]) => ({ name, labels: each }));
     const only = (each: NetworkPolicySpec) =>
       compileView({ namespaces, policies: [{ metadata: { namespace, name: 'only' }, spec: each }] });
@@ -153,7 +155,7 @@ export class Judge {
     const allowed = new Uint32Array(isolated.length);
     let open: readonly [Pod, PolicyType] | undefined;
     for (const [index, { direction, pod, peer, port }] of flows.entries()) {
-      // Whom nobody isolates from the world nobody isolates at all.
+      // A pod that is open to the world is not isolated in this direction.
       if (open?.[0] === pod && open[1] === direction) continue;
       const on = { port, protocol: 'TCP' } as const;
       if (deny.allows(direction, pod, peer, on)) {
@@ -193,12 +195,12 @@ export class Judge {
   }
 }
 
-function told({ direction, pod, peer, port }: Flow): string {
+function describeFlow({ direction, pod, peer, port }: Flow): string {
   const other = peer.kind === 'pod' ? `${peer.pod.namespace}/${peer.pod.name}` : peer.ip;
   return `${direction} of ${pod.namespace}/${pod.name}, peer ${other}, port ${port}`;
 }
 
-/** Of no lists at all: `none` in every bit. */
+/** Joins bits element by element; `none` is the result for no lists. */
 function combined(all: readonly Bits[], join: (a: number, b: number) => number, none: number): Bits {
   const result = new Uint32Array(all[0]?.length ?? 0).fill(none);
   for (const bits of all)
@@ -206,7 +208,7 @@ function combined(all: readonly Bits[], join: (a: number, b: number) => number, 
   return result;
 }
 
-function remembered<K extends object, V>(
+function cachedFor<K extends object, V>(
   known: WeakMap<K, Map<string, V>>,
   of: K,
   place: string,

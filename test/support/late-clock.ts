@@ -1,5 +1,5 @@
-// Loaded into an operator: at SIGUSR2 its monotonic clock is a minute later, and no timer has run. So it is for a process
-// that had no time for a while, in the middle of its work.
+// Preloaded by an operator: SIGUSR2 moves its monotonic clock a minute on without firing timers, as if the process had been
+// paused.
 const now = performance.now.bind(performance);
 let skipped = 0;
 performance.now = () => now() + skipped;

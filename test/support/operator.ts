@@ -1,4 +1,4 @@
-// The operator as a child process under its own ServiceAccount and config/rbac, for tests of what it does to a cluster.
+// Runs the operator as a child process with its own ServiceAccount and config/rbac.
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -13,18 +13,18 @@ import { crdEstablished } from '../env/plane/crd.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const NAMESPACE = 'segmentation-system';
 const NAME = 'segmentation-operator';
-/** How the API server names the operator. */
+/** The operator's user name at the API server. */
 export const OPERATOR_USER = `system:serviceaccount:${NAMESPACE}:${NAME}`;
 
 const START = 60_000; // ms until it listens; about half a second on an idle machine
 
-/** How a process ended; one of the two is null. */
+/** The end of a process; one of the two is null. */
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
 
-/** One line of its log. */
+/** A line of an operator's log. */
 export interface LogLine {
   readonly level: string;
   readonly msg: string;
@@ -34,8 +34,9 @@ export interface LogLine {
 const installed = new WeakMap<ControlPlane, Promise<string>>();
 
 /**
- * Installs config/default, but for the Deployment, which nothing would run here, and resolves the path of a
- * kubeconfig of the operator's ServiceAccount. Done once for each control plane.
+ * Installs config/default without the Deployment, once for each control plane.
+ *
+ * @returns the path of a kubeconfig of the operator's ServiceAccount
  */
 export function installOperator(plane: ControlPlane): Promise<string> {
   const known = installed.get(plane) ?? install(plane);
@@ -50,16 +51,16 @@ async function install(plane: ControlPlane): Promise<string> {
   return plane.serviceAccountKubeconfig(NAMESPACE, NAME);
 }
 
-/** Takes away the Lease of a leader that was killed, as an earlier suite may have left it: it would have to run out. */
+/** Deletes the Lease, which a leader that an earlier suite killed may hold until it expires. */
 export async function vacateLease(plane: ControlPlane): Promise<void> {
   await plane.kubectlRun(['-n', NAMESPACE, 'delete', 'lease', NAME, '--ignore-not-found']);
 }
 
-/** The operators of one suite. Registers hooks that end them, and that print their logs where a test fails. */
+/** The operators of a suite. Registers hooks that kill them, and that print their logs if a test fails. */
 export class Operators {
   #processes: ProcessSet | undefined;
   #started: Operator[] = [];
-  /** Of `#started`, those that the test now running began with or started. */
+  /** Operators that ran at the start of the current test, or that it started. */
   #ofTest: Operator[] = [];
 
   constructor() {
@@ -75,9 +76,9 @@ export class Operators {
   }
 
   /**
-   * Starts one; resolves at once. It listens on free ports.
+   * Starts an operator on free ports, without waiting for it.
    *
-   * @param preload a module that its process loads first
+   * @param preload module that its process loads first
    */
   launch(args: readonly string[], preload?: string): Operator {
     this.#processes ??= new ProcessSet(join(tmpdir(), `operators-${randomBytes(6).toString('hex')}`));
@@ -101,7 +102,7 @@ export class Operators {
     return operator;
   }
 
-  /** Starts one and resolves once its caches are filled. */
+  /** Starts an operator, and resolves when its caches are filled. */
   async start(kubeconfig: string, ...args: readonly string[]): Promise<Operator> {
     const operator = this.launch([`--kubeconfig=${kubeconfig}`, ...args]);
     await operator.ready();
@@ -116,7 +117,7 @@ export class Operators {
     }
   }
 
-  /** Kills whatever still runs. */
+  /** Kills all running operators. */
   async end(): Promise<void> {
     await this.#processes?.stop();
     this.#processes = undefined;
@@ -139,7 +140,7 @@ export class Operator {
     return isRunning(this.#child);
   }
 
-  /** From here on its log is told when a test fails. */
+  /** Marks the start of the log that is printed if a test fails. */
   mark(): void {
     this.#mark = this.log().length;
   }
@@ -148,12 +149,12 @@ export class Operator {
     return this.log().slice(this.#mark);
   }
 
-  /** Everything that it has printed so far, to stdout and stderr. */
+  /** Its output so far, stdout and stderr. */
   log(): string {
     return readFileSync(this.#log, 'utf8');
   }
 
-  /** The lines of its log so far; what is no JSON is a line of level `text`. */
+  /** The lines of its log so far. Lines that are not JSON have the level `text`. */
   lines(): LogLine[] {
     return this.log()
       .split('\n')
@@ -167,7 +168,7 @@ export class Operator {
       });
   }
 
-  /** Waits for a line. */
+  /** Waits for a line of the log. */
   line(msg: string | RegExp, ms = START): Promise<LogLine> {
     return eventually(() => {
       const found = this.lines().find((each) =>
@@ -175,12 +176,12 @@ export class Operator {
       );
       if (found !== undefined) return found;
       throw new Error(
-        `the operator ${this.running ? 'has not said' : 'ended without saying'} ${String(msg)}:\n${this.log()}`,
+        `the operator ${this.running ? 'has not logged' : 'ended without logging'} ${String(msg)}:\n${this.log()}`,
       );
     }, ms);
   }
 
-  /** Waits until /readyz says that the caches are filled. */
+  /** Waits until /readyz reports that the caches are filled. */
   async ready(ms = START): Promise<void> {
     await eventually(async () => {
       const { status, text } = await this.get('health', '/readyz');
@@ -188,7 +189,7 @@ export class Operator {
     }, ms);
   }
 
-  /** GET of one of its endpoints, which it names in its log. */
+  /** Sends a GET to one of its endpoints, whose address it logs. */
   async get(
     server: 'health' | 'metrics',
     path: string,
@@ -202,20 +203,20 @@ export class Operator {
     };
   }
 
-  /** The value of one series of its metrics, written as Prometheus does: `name{label="value"}`. */
+  /** The value of a series of its metrics, written as in Prometheus: `name{label="value"}`. */
   async metric(series: string): Promise<number | undefined> {
     const { text } = await this.get('metrics', '/metrics');
     const line = text.split('\n').find((each) => each.startsWith(`${series} `));
     return line === undefined ? undefined : Number(line.slice(series.length + 1));
   }
 
-  /** Asks it to end; resolves how it did. */
+  /** Sends a signal to end, and resolves with the end. */
   stop(signal: 'SIGTERM' | 'SIGINT' = 'SIGTERM'): Promise<Exit> {
     signalProcess(this.#child, signal);
     return this.end();
   }
 
-  /** Freezes it, or lets it go on. */
+  /** Stops the process (SIGSTOP) until `resume`. */
   pause(): void {
     signalProcess(this.#child, 'SIGSTOP');
   }
@@ -224,18 +225,18 @@ export class Operator {
     signalProcess(this.#child, 'SIGCONT');
   }
 
-  /** Moves its monotonic clock a minute on, without any timer; only where it was started with `late-clock.ts`. */
+  /** Moves its monotonic clock a minute on without firing timers. Needs the preload `late-clock.ts`. */
   async skipMinute(): Promise<void> {
     signalProcess(this.#child, 'SIGUSR2');
     await this.line('a minute was skipped');
   }
 
-  /** kill -9. */
+  /** Kills the process with SIGKILL. */
   async kill(): Promise<void> {
     await endProcess(this.#child, 'SIGKILL');
   }
 
-  /** Resolves how it ended, once it has. */
+  /** Resolves when the process has ended. */
   end(): Promise<Exit> {
     this.#child.ref();
     return this.#exited;

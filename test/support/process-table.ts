@@ -1,9 +1,9 @@
-// The processes of this machine, and scripts to run in one of their own, for tests about what outlives what.
+// The processes of this machine, and scripts in processes of their own, for tests of which process outlives which.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Command lines of the running processes that contain `text`. */
+/** Returns the command lines of running processes that contain `text`. */
 export function processesWith(text: string): string[] {
   return commandLines().filter((line) => line.includes(text));
 }
@@ -12,20 +12,20 @@ function commandLines(): string[] {
   if (process.platform !== 'linux') {
     return execFileSync('ps', ['-A', '-ww', '-o', 'args='], { encoding: 'utf8' }).split('\n');
   }
-  const ids = readdirSync('/proc').filter((name) => /^\d+$/.test(name)); // a small image may lack ps
+  const ids = readdirSync('/proc').filter((name) => /^\d+$/.test(name)); // ps may be missing
   return ids.map((id) => {
     try {
       return readFileSync(`/proc/${id}/cmdline`, 'utf8').replaceAll('\0', ' ');
     } catch {
-      return ''; // it has ended meanwhile
+      return ''; // the process has ended
     }
   });
 }
 
-/** A script that runs in a process of its own. */
+/** A script in a process of its own. */
 export interface Script {
   readonly process: ChildProcess;
-  /** Resolves its next line of standard output; rejects when it ends without one, with what it said to stderr. */
+  /** Resolves with its next line of stdout; rejects with its stderr if it ends before. */
   line(): Promise<string>;
 }
 
@@ -58,7 +58,7 @@ async function* readLines(chunks: AsyncIterable<string>): AsyncGenerator<string,
   return undefined;
 }
 
-/** Waits until `condition` holds; rejects with `what` after `timeout` milliseconds. */
+/** Waits until `condition` is true. Rejects with `what` after `timeout` milliseconds. */
 export async function eventually(what: string, condition: () => unknown, timeout = 10_000): Promise<void> {
   const deadline = performance.now() + timeout;
   while (!(await condition())) {

@@ -1,4 +1,4 @@
-// The real Prometheus and promtool, as judges of what the operator exposes and of the rules and queries over it.
+// Prometheus and promtool, built from their Go module, to verify the operator's metrics, rules and queries.
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -21,13 +21,13 @@ const command = (name: string) => ({
   module: 'prometheus',
   package: `github.com/prometheus/prometheus/cmd/${name}`,
   title: `${name} ${VERSION}`,
-  usualTime: 'it and its sibling take about 3 minutes on 2 cores',
-  // Neither the user interface, which has to be built first, nor the clients of two dozen clouds.
+  usualTime: 'prometheus and promtool take about 3 minutes on 2 cores',
+  // Without service discovery, whose clients of two dozen clouds take long to build.
   tags: ['remove_all_sd'],
   variables: { 'github.com/prometheus/common/version.Version': VERSION },
 });
 
-/** Builds both commands if need be. */
+/** Builds both commands if they are missing. */
 export async function buildPrometheus(): Promise<void> {
   await goTool(command('prometheus'));
   await goTool(command('promtool'));
@@ -53,7 +53,7 @@ interface RuleFile {
   }[];
 }
 
-/** The rules of config/prometheus, as a rule file has them. */
+/** Reads the rules of config/prometheus. */
 export function ruleFile(): RuleFile {
   const path = join(ROOT, 'config/prometheus/prometheus_rule.yaml');
   return (parse(readFileSync(path, 'utf8')) as { spec: RuleFile }).spec;
@@ -78,10 +78,10 @@ export async function promtool(
   return { code, output: `${stdout}${stderr}`.trim() };
 }
 
-/** One series of an answer. */
+/** A series of an answer. */
 export interface Series {
   readonly metric: Readonly<Record<string, string>>;
-  /** NaN where it is none, Infinity where it is that. */
+  /** May be NaN or Infinity. */
   readonly value: number;
 }
 
@@ -93,7 +93,7 @@ interface Answer {
   readonly infos?: readonly string[];
 }
 
-/** A running server. */
+/** A running Prometheus. */
 export class Prometheus {
   readonly #processes: ProcessSet;
   readonly #child: ChildProcess;
@@ -107,9 +107,10 @@ export class Prometheus {
   }
 
   /**
-   * Starts one on a free port, with a configuration file and the rule files that it names, by name.
+   * Starts Prometheus on a free port.
    *
-   * @throws Error with its log when it does not become ready
+   * @param ruleFiles rule files by the name that `configuration` gives them
+   * @throws Error with its log if it does not become ready
    */
   static async start(
     configuration: object,
@@ -151,14 +152,14 @@ export class Prometheus {
     return readFileSync(this.#log, 'utf8');
   }
 
-  /** The lines of its log that a person should look at. */
+  /** Lines of its log above level INFO. */
   complaints(): string[] {
     return this.log()
       .split('\n')
       .filter((line) => line !== '' && !/ level=(INFO|DEBUG) /.test(line));
   }
 
-  /** `data` of an answer of its HTTP API. @throws Error for a refusal, and for an answer with warnings or hints */
+  /** Returns the `data` of an answer of its HTTP API. @throws Error for an error, warnings or hints */
   async api(path: string, parameters: Readonly<Record<string, string>> = {}): Promise<unknown> {
     const query = new URLSearchParams(parameters);
     const response = await fetch(`${this.#url}/api/v1/${path}?${query.toString()}`);
@@ -168,7 +169,7 @@ export class Prometheus {
     return data;
   }
 
-  /** The value of an expression now: the series of a vector, or a scalar as a series without labels. */
+  /** Evaluates an expression now. A scalar is a series without labels. */
   async query(expression: string): Promise<Series[]> {
     const { resultType, result } = (await this.api('query', { query: expression })) as
       | { resultType: 'vector'; result: { metric: Record<string, string>; value: [number, string] }[] }

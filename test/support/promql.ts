@@ -1,4 +1,4 @@
-// What expressions of PromQL refer to, read from the syntax tree that Prometheus itself makes of them.
+// Finds the series and labels in PromQL expressions, from Prometheus's own syntax tree.
 import type { Prometheus } from './prometheus.ts';
 
 interface Matcher {
@@ -9,19 +9,19 @@ interface Matcher {
 
 export interface Selector {
   readonly metric: string;
-  /** But for the one of the name. */
+  /** All matchers but that of the name. */
   readonly matchers: readonly Matcher[];
 }
 
 export interface Usage {
   readonly selectors: readonly Selector[];
-  /** Labels by which something is grouped. */
+  /** Labels by which aggregations group. */
   readonly grouping: readonly string[];
 }
 
 type Node = { readonly [key: string]: unknown };
 
-/** @throws Error where Prometheus can't parse it */
+/** @throws Error if Prometheus can't parse the expression */
 export async function usageOf(prometheus: Prometheus, expression: string): Promise<Usage> {
   const selectors: Selector[] = [];
   const grouping = new Set<string>();
@@ -45,7 +45,7 @@ export async function usageOf(prometheus: Prometheus, expression: string): Promi
   return { selectors, grouping: [...grouping] };
 }
 
-/** The selector as PromQL has it. */
+/** Formats a selector as PromQL. */
 export function selectorText({ metric, matchers }: Selector): string {
   return `${metric}{${matchers.map(({ name, type, value }) => `${name}${type}${JSON.stringify(value)}`).join(', ')}}`;
 }

@@ -1,4 +1,4 @@
-// Mocha's spec reporter, ending in one line that people and scripts can read: `N passed, N failed`.
+// Mocha's spec reporter with a last line that scripts can read: `N passed, N failed`.
 import Mocha from 'mocha';
 
 export default class Reporter extends Mocha.reporters.Spec {

@@ -1,4 +1,4 @@
-// Scraping by TLS, as a Prometheus with a token of its own does.
+// Scrapes metrics with TLS and a token, as Prometheus does.
 import { once } from 'node:events';
 import { Agent, request } from 'node:https';
 import type { TLSSocket } from 'node:tls';
@@ -14,11 +14,11 @@ export interface Scrape {
 
 export interface ScrapeOptions {
   readonly token?: string;
-  /** PEM of the authority that the server's certificate is verified by; without it, it is not. */
+  /** PEM of the authority that verifies the server's certificate, which is not verified without it. */
   readonly ca?: string;
   readonly path?: string;
   readonly method?: string;
-  /** Without one each scrape has a connection of its own. */
+  /** Agent whose connections are used; a new connection for each scrape by default. */
   readonly agent?: Agent;
 }
 
@@ -38,7 +38,7 @@ export async function scrape(url: string, options: ScrapeOptions = {}): Promise<
   return { status, headers, text: Buffer.concat(chunks).toString(), certificate };
 }
 
-/** A token of a new ServiceAccount in the namespace default. */
+/** Creates a ServiceAccount in the namespace default, and returns a token of it. */
 export async function serviceAccountToken(plane: ControlPlane, name: string): Promise<string> {
   const path = '/api/v1/namespaces/default/serviceaccounts';
   await plane.admin.send('POST', path, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name } });

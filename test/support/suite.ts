@@ -1,10 +1,10 @@
-// What most suites begin with that ask what the operator does to a cluster.
+// The setup of suites that run the operator in a cluster.
 import type { ControlPlane } from '../env/index.ts';
 import { sharedControlPlane } from '../env/plane/shared.ts';
 import { Sandbox } from './cluster.ts';
 import { installOperator, type Operator, Operators } from './operator.ts';
 
-/** The shared control plane, an operator that runs there, and a sandbox for each test. Registers the hooks for it. */
+/** The shared control plane, a running operator, and a sandbox for each test. Registers the hooks for them. */
 export class OperatorSuite {
   readonly operators = new Operators();
   readonly #theme: string;
@@ -12,7 +12,7 @@ export class OperatorSuite {
   #operator: Operator | undefined;
   #box: Sandbox | undefined;
 
-  /** @param theme with which the names of the sandboxes begin */
+  /** @param theme prefix of the sandboxes' names */
   constructor(theme: string) {
     this.#theme = theme;
     before(async () => {
@@ -30,31 +30,31 @@ export class OperatorSuite {
   }
 
   get plane(): ControlPlane {
-    return there(this.#set).plane;
+    return initialised(this.#set).plane;
   }
 
   /** Path of the operator's kubeconfig. */
   get kubeconfig(): string {
-    return there(this.#set).kubeconfig;
+    return initialised(this.#set).kubeconfig;
   }
 
-  /** The one that was started last. */
+  /** The operator that was started last. */
   get operator(): Operator {
-    return there(this.#operator);
+    return initialised(this.#operator);
   }
 
-  /** Of the test that runs. */
+  /** The sandbox of the current test. */
   get box(): Sandbox {
-    return there(this.#box);
+    return initialised(this.#box);
   }
 
-  /** Starts an operator in the place of one that has ended. */
+  /** Starts an operator in place of one that has ended. */
   async restart(): Promise<void> {
     this.#operator = await this.operators.start(this.kubeconfig);
   }
 }
 
-function there<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('it is there once the hooks of the suite have run');
+function initialised<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('not before the hooks of the suite have run');
   return value;
 }

@@ -1,4 +1,4 @@
-/** A clock that stands still until it is told to move. Timers fire in order of time, then of arming. */
+/** A clock that moves only by `advance`. Timers fire in the order of their time, then of their creation. */
 import type { Clock, Timer } from '../../src/util/clock.ts';
 
 interface Armed {
@@ -13,7 +13,7 @@ export class VirtualClock implements Clock {
   readonly #armed = new Set<Armed>();
   readonly #epoch: number;
 
-  /** `epoch`: the wall clock's time at the start, in milliseconds. */
+  /** @param epoch wall clock at the start, milliseconds */
   constructor(epoch = Date.UTC(2026, 0, 1)) {
     this.#epoch = epoch;
   }
@@ -32,19 +32,19 @@ export class VirtualClock implements Clock {
     return { cancel: () => this.#armed.delete(armed) };
   }
 
-  /** How many timers are pending. */
+  /** Number of pending timers. */
   get pending(): number {
     return this.#armed.size;
   }
 
-  /** When the next timer is due, on the monotonic clock. */
+  /** When the next timer is due, monotonic milliseconds; undefined without a timer. */
   get nextAt(): number | undefined {
     return this.#first()?.at;
   }
 
   /**
-   * Moves on by `ms`, firing what falls due on the way; the promise reactions that follow each moment are all done
-   * before the next, and `between` is called then.
+   * Moves on by `ms` and fires the timers that are due. All promise reactions of one moment run before the next moment;
+   * `between` is called then.
    */
   async advance(ms: number, between?: () => void): Promise<void> {
     const until = this.#time + ms;
@@ -83,7 +83,7 @@ export class VirtualClock implements Clock {
   }
 }
 
-/** Lets every promise reaction and microtask that can run do so. */
+/** Resolves after all pending promise reactions and microtasks have run. */
 export function flush(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

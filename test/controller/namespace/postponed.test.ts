@@ -193,7 +193,10 @@ describe('what is not begun with in a namespace', () => {
         const names = desired.map(({ metadata }) => metadata.name);
         assert.equal(new Set(names).size, names.length, 'a name twice');
         const meant = intents.flatMap(({ compiled }) => compiled.policies);
-        assert.equal(judge.fault('shop', desired, [observed, meant], labels), undefined);
+        assert.equal(
+          judge.fault({ namespace: 'shop', policies: desired, references: [observed, meant], labels }),
+          undefined,
+        );
         for (const direction of DIRECTIONS) {
           const begins = (all: readonly NetworkPolicy[]) =>
             all.some(({ spec }) => isolatesAll(spec, direction));

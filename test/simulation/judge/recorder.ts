@@ -181,13 +181,13 @@ export class Recorder {
     const { labels } = this.observed;
     if (!labels.has(namespace)) return;
     const now = this.observed.policies(namespace);
-    const breach = judge.fault(
+    const breach = judge.fault({
       namespace,
-      now,
-      this.#referencesOf(namespace),
+      policies: now,
+      references: this.#referencesOf(namespace),
       labels,
-      !hasStablePods(namespace),
-    );
+      mayCut: !hasStablePods(namespace),
+    });
     if (breach !== undefined)
       this.#fail(`${breach}, at revision ${at} (${author} ${type} ${kind.plural} ${key})`);
     const stood = this.#seenPolicies.get(namespace) ?? [];
