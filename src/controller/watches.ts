@@ -1,6 +1,6 @@
 /**
- * The reflectors of the controller: those of profiles, namespaces and policies, which feed the watched state, and those
- * that only tell that something has changed. All go on until the controller stops.
+ * The reflectors of the controller: those of profiles, namespaces and policies, which feed the cluster state, and those
+ * of admission bindings, of which only the fact of a change matters. All go on until the controller stops.
  */
 import type { KubeObject } from '../api/meta.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
@@ -12,6 +12,7 @@ import { type Item, Store } from '../kube/watch/store.ts';
 import type { Parse, Transport } from '../kube/http/transport.ts';
 import {
   type NamespaceItem,
+  type PolicyItem,
   type ProfileItem,
   projectKeyOnly,
   projectNamespace,
@@ -24,18 +25,29 @@ export interface WatchesOptions {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: Random;
-  /** All is listed anew this often, in milliseconds; 0: never. */
+  /** Every resource is listed again this often, in milliseconds; 0: never. */
   readonly resyncMs: number;
   readonly observer: Pick<ControllerObserver, 'onWatchError' | 'onSynced'>;
 }
 
-/** What is always watched. */
+/** The resources that are always watched. */
 export interface WatchedResources {
   readonly profiles: Resource<SegmentationProfile>;
   readonly namespaces: Resource<KubeObject>;
   readonly policies: Resource<NetworkPolicy>;
 }
 
+/** A resource to be watched. */
+interface Watch<T extends Item> {
+  /** The plural name, as logs and metrics have it. */
+  readonly resource: string;
+  readonly path: string;
+  readonly project: (raw: object) => T;
+  readonly sink: Store<T>;
+  readonly parse?: Parse;
+}
+
+/** A resource that is watched. */
 interface Watched {
   readonly resource: string;
   readonly reflector: { readonly hasSynced: boolean; readonly lastContact: number };
@@ -46,7 +58,7 @@ export class Watches {
   readonly #options: WatchesOptions;
   readonly #signal: AbortSignal;
   readonly #watches: Watched[] = [];
-  /** Paths whose changes are told of. */
+  /** The paths that are followed. */
   readonly #followed = new Set<string>();
 
   /** @param signal ends all watches */
@@ -55,7 +67,7 @@ export class Watches {
     this.#signal = signal;
   }
 
-  /** Whether the caches hold what the API server has. */
+  /** True if every watch has read its resource completely. */
   get synced(): boolean {
     return this.#watches.length > 0 && this.#watches.every(({ reflector }) => reflector.hasSynced);
   }
@@ -66,56 +78,50 @@ export class Watches {
     return this.#watches.map(({ resource, reflector }) => [resource, now - reflector.lastContact]);
   }
 
-  /** Fills the watched state and keeps it; resolves once it is complete, or the signal has come. */
+  /** Fills the cluster state and keeps it current; resolves once it is complete, or the watches have ended. */
   async feed(
     clusterState: ClusterState,
     { profiles, namespaces, policies }: WatchedResources,
   ): Promise<void> {
     await Promise.all([
-      this.#start<ProfileItem>(
-        'segmentationprofiles',
-        profiles.collection(),
-        projectProfile,
-        clusterState.profiles,
-      ),
-      this.#start<NamespaceItem>(
-        'namespaces',
-        namespaces.collection(),
-        projectNamespace,
-        clusterState.namespaces,
-      ),
-      this.#start(
-        'networkpolicies',
-        policies.collection(),
-        clusterState.policies.project,
-        clusterState.policies,
-        clusterState.policies.parse,
-      ),
+      this.#start<ProfileItem>({
+        resource: 'segmentationprofiles',
+        path: profiles.collection(),
+        project: projectProfile,
+        sink: clusterState.profiles,
+      }),
+      this.#start<NamespaceItem>({
+        resource: 'namespaces',
+        path: namespaces.collection(),
+        project: projectNamespace,
+        sink: clusterState.namespaces,
+      }),
+      this.#start<PolicyItem>({
+        resource: 'networkpolicies',
+        path: policies.collection(),
+        project: clusterState.policies.project,
+        sink: clusterState.policies,
+        parse: clusterState.policies.parse,
+      }),
     ]);
   }
 
-  /** Tells that something at the path has changed, from the first call on; later ones do nothing. */
+  /** Calls `onChange` after each change of an object at the path. Later calls for the same path do nothing. */
   follow({ plural }: ResourceKind, path: string, onChange: () => void): void {
     if (this.#followed.has(path)) return;
     this.#followed.add(path);
     const store = new Store<Item>();
     store.subscribe(onChange);
-    void this.#start(plural, path, projectKeyOnly, store);
+    void this.#start<Item>({ resource: plural, path, project: projectKeyOnly, sink: store });
   }
 
-  /** Resolves when all have ended. */
+  /** Resolves when all watches have ended. */
   async ended(): Promise<void> {
     await Promise.all(this.#watches.map(({ ended }) => ended));
   }
 
-  /** Keeps `sink` as the API server has it; resolves once it is complete, or the watch has ended. */
-  #start<T extends Item>(
-    resource: string,
-    path: string,
-    project: (raw: object) => T,
-    sink: Store<T>,
-    parse?: Parse,
-  ): Promise<void> {
+  /** Fills `sink` and keeps it current; resolves once it is complete, or the watch has ended. */
+  #start<T extends Item>({ resource, path, project, sink, parse }: Watch<T>): Promise<void> {
     const { transport, clock, random, observer, resyncMs } = this.#options;
     const reflector = new Reflector<T>({
       transport,

@@ -1,19 +1,18 @@
-/** Whether any pod is in a namespace: what decides if a transition has to keep flows open. */
+/** Finds out whether a namespace has pods: only then does a transition have to keep flows open. */
 import type { KubeObject } from '../../api/meta.ts';
 import type { Clock } from '../../util/clock.ts';
 import { isTooLargeResourceVersion } from '../../kube/errors.ts';
 import type { Resource } from '../../kube/resource.ts';
 
 /**
- * How old an answer may be, in milliseconds. A Pod that was created since then is as one that is created right after
- * the answer: it has to be scheduled and given a network before anything could be cut.
+ * Oldest revision that answers, in milliseconds. A Pod that was created since then is like one that is created right
+ * after the answer: it is scheduled and given a network before a flow of it could be cut.
  */
-const MAX_AGE = 250;
+const MAX_AGE_MS = 250;
 
 /**
- * Asks the API server, each time. A consistent read of Pods waits there until its cache is proven to be up to date,
- * which under load takes up to 100 ms; so its revision serves the questions of the next moments, as the least that
- * they are answered from.
+ * Lists Pods each time. A consistent list waits in the API server until its cache is proven current, which under load
+ * takes up to 100 ms. So the revision of such a list serves the next ones as the least that they are answered from.
  */
 export class PodProbe {
   readonly #pods: Resource<KubeObject>;
@@ -26,18 +25,18 @@ export class PodProbe {
     this.#clock = clock;
   }
 
-  /** Whether there was a pod at some moment of the last MAX_AGE, or later. @throws ApiError */
+  /** True if the namespace had a pod at some moment of the last MAX_AGE_MS, or later. @throws ApiError */
   async any(namespace: string, signal: AbortSignal): Promise<boolean> {
     const known = this.#known;
     const age = this.#clock.monotonic() - (known?.asked ?? Number.NEGATIVE_INFINITY);
-    if (known === undefined || age > MAX_AGE || (age > MAX_AGE / 2 && !this.#isRenewing))
+    if (known === undefined || age > MAX_AGE_MS || (age > MAX_AGE_MS / 2 && !this.#isRenewing))
       return this.#askAnew(namespace, signal);
     const { resourceVersion } = known;
     const least = { resourceVersion, resourceVersionMatch: 'NotOlderThan' as const };
     try {
       return (await this.#pods.list({ namespace, limit: 1, ...least, signal })).items.length > 0;
     } catch (error) {
-      // Another API server, whose cache is behind.
+      // Another API server answered, whose cache lags.
       if (isTooLargeResourceVersion(error)) return this.#askAnew(namespace, signal);
       throw error;
     }

@@ -74,19 +74,19 @@ export class ProfileController {
     const { name, generation } = profile.metadata;
     const began = clock.monotonic();
     const record = records.profile(name);
-    const matched: string[] = [];
+    const selected: string[] = [];
     for (const namespace of clusterState.namespaces.values())
-      if (clusterState.selects(profile, namespace)) matched.push(namespace.key);
+      if (clusterState.selects(profile, namespace)) selected.push(namespace.key);
     // After a restart, the stored status of this generation stays until all namespaces were reconciled again (I6).
     const isStored = profile.status?.observedGeneration === generation && !record.hasJudgedStatus;
-    const isKnown = admission.isJudged && matched.every((namespace) => record.results.has(namespace));
+    const isKnown = admission.isJudged && selected.every((namespace) => record.results.has(namespace));
     if (isStored && !isKnown) return undefined;
     record.hasJudgedStatus = true;
     const admissionReport = admission.report(profile);
     const status = profileStatus({
       profile,
       admission: admissionReport,
-      matched,
+      selected,
       results: record.results,
       removing: namespacesToLeave(profile, clusterState).length,
       now: new Date(clock.now()),

@@ -27,12 +27,12 @@ export type Priority = (typeof Priority)[PriorityName];
 
 export type Outcome =
   | { readonly kind: 'done' }
-  /** All is well, look again after `afterMs`. `priority` defaults to that of the run. */
+  /** The reconcile succeeded, and the key runs again after `afterMs`. `priority` defaults to that of the run. */
   | { readonly kind: 'again'; readonly afterMs: number; readonly priority?: Priority }
-  /** It failed: back off, and for no less than `retryAfterMs`, the wait that the server asked for. */
+  /** The reconcile failed: back off, and for no less than `retryAfterMs`, which the API server asked for. */
   | { readonly kind: 'retry'; readonly error: unknown; readonly retryAfterMs?: number };
 
-/** What is told as it happens. Times are in milliseconds. The hooks must not throw. */
+/** Hooks, called as things happen; they must not throw. Times are in milliseconds. */
 export interface QueueObserver<K> {
   /** A key became ready to run. */
   onAdd?(priority: Priority): void;
@@ -54,11 +54,12 @@ export interface Failure<K> {
 export interface QueueStats {
   /** Keys that only lack a free slot (or are held by `pause`), by priority. */
   readonly ready: Readonly<Record<PriorityName, number>>;
-  /** Keys whose time has not come. */
+  /** Keys that are due later. */
   readonly waiting: number;
   readonly running: number;
-  /** Age of the running work in milliseconds: of all together, and of the oldest. */
+  /** The ages of the running work in milliseconds, summed. */
   readonly unfinished: number;
+  /** The age of the oldest running work in milliseconds. */
   readonly longest: number;
 }
 
@@ -82,13 +83,13 @@ export interface QueueOptions<K> {
 interface Entry<K> {
   readonly key: K;
   readonly id: string;
-  /** The run that is asked for: not before `due` (on the monotonic clock). */
+  /** The requested run: not before `due`, in monotonic milliseconds. */
   wanted: { due: number; priority: Priority } | undefined;
   /** Failures in a row. */
   failures: number;
-  /** The server wants no run before this, whatever is added. */
+  /** The API server asked for no run before this, whatever is added; monotonic milliseconds. */
   notBefore: number;
-  /** At most one of the following three is set: it waits, is ready, or runs. */
+  /** An entry waits, is ready, or runs: at most one of the following three is set. */
   timer: { readonly at: number; readonly timer: Timer } | undefined;
   ready: { readonly list: ReadyList<Entry<K>>; readonly since: number } | undefined;
   runningSince: number | undefined;
@@ -109,7 +110,7 @@ export class KeyQueue<K> {
   readonly #entries = new Map<string, Entry<K>>();
   readonly #running = new Set<Entry<K>>();
   readonly #closing = new AbortController();
-  /** Highest priority first. p-queue holds one task for each entry in them. */
+  /** By priority, the highest first. p-queue holds one task for each entry in these lists. */
   readonly #ready: ReadonlyMap<Priority, ReadyList<Entry<K>>> = new Map(
     Object.values(Priority)
       .sort((a, b) => b - a)
@@ -132,17 +133,17 @@ export class KeyQueue<K> {
     this.#slots.start();
   }
 
-  /** Asks for a run of `key` as soon as a slot is free. Never calls `work` before it returns. */
+  /** Requests a run of `key` as soon as a slot is free. Returns before the run begins. */
   add(key: K, priority: Priority): void {
     this.#request(key, this.#clock.monotonic(), priority);
   }
 
-  /** Asks for a run of `key` in `delay` milliseconds. Throws a RangeError if that is not a finite number. */
+  /** Requests a run of `key` in `delay` milliseconds. @throws RangeError if the delay is not a finite number */
   addAfter(key: K, delay: number, priority: Priority): void {
     this.#request(key, this.#clock.monotonic() + checkedDelay(delay), priority);
   }
 
-  /** No run begins after this returns; keys are still accepted. Work under way goes on. */
+  /** No run begins any more; keys are still accepted. Runs under way go on. */
   pause(): void {
     this.#slots.pause();
   }
@@ -164,12 +165,12 @@ export class KeyQueue<K> {
     this.#slots.concurrency = concurrency;
   }
 
-  /** Resolves once no key is ready or running. Keys that wait for their time do not count. */
+  /** Resolves once no key is ready or running. Keys that are due later do not count. */
   idle(): Promise<void> {
     return this.#slots.onIdle();
   }
 
-  /** Accepts no more, drops what has not begun, aborts the work under way and resolves once that has settled. */
+  /** Accepts no more keys, drops those that do not run, aborts the runs under way, and resolves once they have ended. */
   close(): Promise<void> {
     if (!this.#closing.signal.aborted) {
       for (const entry of this.#entries.values()) entry.timer?.timer.cancel();
@@ -222,7 +223,7 @@ export class KeyQueue<K> {
     if (entry.runningSince === undefined) this.#place(entry);
   }
 
-  /** Puts an entry that does not run where its wanted run belongs: a timer, a ready list, or nowhere. */
+  /** Puts an entry that does not run where its requested run belongs: a timer, a ready list, or nowhere. */
   #place(entry: Entry<K>): void {
     const { wanted } = entry;
     if (wanted === undefined) {
@@ -234,7 +235,7 @@ export class KeyQueue<K> {
     if (due > now) {
       if (entry.timer?.at === due) return;
       entry.timer?.timer.cancel();
-      // A timer may fire a little early, and long delays are cut: then it is simply placed again.
+      // A timer may fire a little early, and long delays are cut: then the entry is placed again.
       const timer = this.#clock.schedule(due - now, () => {
         entry.timer = undefined;
         this.#place(entry);
@@ -258,14 +259,14 @@ export class KeyQueue<K> {
     }
   }
 
-  /** Asks p-queue for one slot. Its promise rejects only when `close` clears it, which p-queue marks as handled. */
+  /** Requests one slot of p-queue. The promise rejects only when `close` clears it, which p-queue marks as handled. */
   #takeSlot(): void {
     void this.#slots.add(this.#runNext);
   }
 
-  /** What every slot is used for, one function for all keys. */
+  /** The task of every slot: one function for all keys. */
   readonly #runNext = async (): Promise<void> => {
-    // The events of one turn are all in before the choice is made, and no caller of `add` runs `work`.
+    // The choice comes after all events of this turn, and no caller of `add` runs `work`.
     await Promise.resolve();
     await this.#beforeRun?.();
     if (this.#slots.isPaused) return this.#takeSlot();
@@ -329,7 +330,7 @@ export class KeyQueue<K> {
   }
 }
 
-/** Joins a request with what is already wanted: the earliest time and the highest priority. */
+/** Joins a request with the one that is there: the earliest time and the highest priority hold. */
 function want(entry: Entry<unknown>, due: number, priority: Priority): { due: number; priority: Priority } {
   const { wanted } = entry;
   if (wanted === undefined) return (entry.wanted = { due, priority });
@@ -338,7 +339,7 @@ function want(entry: Entry<unknown>, due: number, priority: Priority): { due: nu
   return wanted;
 }
 
-/** A wait that is not a number would be a busy loop or a lost key. Negative means now. */
+/** A delay that is not a number would be a busy loop or a lost key. Negative means now. */
 function checkedDelay(delay: number): number {
   if (!Number.isFinite(delay))
     throw new RangeError(`a delay must be a finite number of milliseconds, not ${delay}`);

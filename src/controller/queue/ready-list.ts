@@ -1,7 +1,7 @@
-/** Keys of one priority that are ready to run, first come, first served; every operation is O(1). */
+/** The entries of one priority that are ready to run, first come, first served; every operation is O(1). */
 export class ReadyList<T extends object> {
   readonly #entries = new Set<T>();
-  // One iterator for as long as it lasts: a new one would step over the holes of all removed entries each time.
+  // One iterator until it ends: each new one would step over the holes of all removed entries again.
   #cursor = this.#entries.values();
 
   get size(): number {

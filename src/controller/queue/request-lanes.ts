@@ -1,41 +1,43 @@
 /**
- * Lets what is urgent pass: while any of it is under way, everything else sends only a few requests at once, so that
- * the API server answers what somebody waits for first. Without it, a backfill may use all workers.
+ * Gives way to urgent reconciles: while one runs, all others together send only a few requests at once, so that the API
+ * server answers the urgent requests first. Otherwise a backfill could use all workers.
  */
 
-/** So many requests that are not urgent are under way beside one that is; enough that the API server is never idle. */
-const LANES = 8;
+/** Most background requests beside an urgent reconcile; enough that the API server is never idle. */
+const BACKGROUND_LANES = 8;
 
-/** Sends a request, at once or when its turn has come. */
+/** Sends a request, at once or when a lane is free. */
 export type Send = <T>(request: () => Promise<T>) => Promise<T>;
 
 export const atOnce: Send = (request) => request();
 
 export class RequestLanes {
-  #urgent = 0;
-  #underWay = 0;
+  /** How many urgent reconciles run. */
+  #foreground = 0;
+  /** How many background requests are under way. */
+  #background = 0;
   readonly #waiting: (() => void)[] = [];
 
-  /** Runs `work` as urgent: its own requests wait for nobody. */
-  async runForeground<T>(work: () => Promise<T>): Promise<T> {
-    this.#urgent += 1;
+  /** Runs an urgent reconcile. It sends its requests by `atOnce`. */
+  async runForeground<T>(reconcile: () => Promise<T>): Promise<T> {
+    this.#foreground += 1;
     try {
-      return await work();
+      return await reconcile();
     } finally {
-      this.#urgent -= 1;
-      if (this.#urgent === 0) for (const wake of this.#waiting.splice(0)) wake();
+      this.#foreground -= 1;
+      if (this.#foreground === 0) for (const wake of this.#waiting.splice(0)) wake();
     }
   }
 
-  /** Sends a request that is not urgent. Those that wait go on in the order in which they came. */
+  /** Sends a request that is not urgent. Waiting requests go on in the order in which they came. */
   readonly sendBackground: Send = async (request) => {
-    while (this.#urgent > 0 && this.#underWay >= LANES)
+    while (this.#foreground > 0 && this.#background >= BACKGROUND_LANES)
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#underWay += 1;
+    this.#background += 1;
     try {
       return await request();
     } finally {
-      this.#underWay -= 1;
+      this.#background -= 1;
       this.#waiting.shift()?.();
     }
   };

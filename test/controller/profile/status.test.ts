@@ -48,7 +48,7 @@ function statusOf(given: Given): ProfileStatus {
   const { results = {}, unknown = [] } = given;
   const input: StatusInput = {
     profile: given.profile ?? profile(),
-    matched: [...Object.keys(results), ...unknown],
+    selected: [...Object.keys(results), ...unknown],
     results: new Map(Object.entries(results)),
     removing: given.removing ?? 0,
     now: given.now ?? NOW,
@@ -254,7 +254,7 @@ describe('the failures of a status', () => {
       failures?.map(({ namespace, reason }) => `${namespace} ${reason}`),
       ['a Conflict', 'a ServiceNotFound', 'b Broken'],
     );
-    assert.match(failures?.[0]?.message ?? '', /^x, y: the name belongs to somebody else's object/);
+    assert.match(failures?.[0]?.message ?? '', /^x, y: a foreign NetworkPolicy has the name/);
     assert.equal(
       failures?.[1]?.message,
       'egress rule to-db, peer service data/db: Service data/db does not exist; create it',
@@ -285,7 +285,7 @@ describe('the failures of a status', () => {
     );
     const input: StatusInput = {
       profile: profile(),
-      matched: Object.keys(results),
+      selected: Object.keys(results),
       results: new Map(Object.entries(results)),
       removing: 0,
       now: NOW,

@@ -1,0 +1,111 @@
+/** The conditions of a profile. Their reasons are documented in docs/troubleshooting.md. Pure. */
+import type { ConditionValue } from '../../api/conditions.ts';
+import type { SegmentationProfile } from '../../api/profile.ts';
+import { counted } from '../../util/list-text.ts';
+import type { AdmissionReport } from '../admission/report.ts';
+import type { NamespaceResult } from '../results.ts';
+import { brief, named, pendingMessage, removingMessage, unresolvedMessage } from './messages.ts';
+import type { Tally } from './tally.ts';
+
+export interface StatusInput {
+  readonly profile: SegmentationProfile;
+  /** Names of the selected namespaces. */
+  readonly selected: readonly string[];
+  readonly results: ReadonlyMap<string, NamespaceResult>;
+  /** How many namespaces have policies that the profile no longer wants. */
+  readonly removing: number;
+  /** Undefined if the profile asks for no admission. */
+  readonly admission?: AdmissionReport | undefined;
+  readonly now: Date;
+}
+
+type Condition = Omit<ConditionValue, 'observedGeneration'>;
+type Verdict = Omit<Condition, 'type'>;
+
+export function conditionsOf(input: StatusInput, tally: Tally): Condition[] {
+  return [
+    { type: 'Ready', ...ready(input, tally) },
+    { type: 'Reconciling', ...reconciling(input, tally) },
+    { type: 'Stalled', ...stalled(input, tally) },
+    { type: 'PeersResolved', ...peersResolved(tally) },
+    ...(input.admission ? [{ type: 'AdmissionReady', ...admissionReady(input.admission) }] : []),
+  ];
+}
+
+function isTrue(reason: string, message: string): Verdict {
+  return { status: 'True', reason, message };
+}
+
+function isFalse(reason: string, message: string): Verdict {
+  return { status: 'False', reason, message };
+}
+
+function ready(input: StatusInput, tally: Tally): Verdict {
+  const { profile, selected, removing } = input;
+  if (profile.metadata.deletionTimestamp !== undefined)
+    return isFalse('Deleting', `the profile is being deleted; ${counted(removing, 'namespace')} to go`);
+  return notReady(input, tally) ?? (selected.length === 0 ? nothingSelected() : complete(input, tally));
+}
+
+/** The first reason why the profile is not ready; undefined if there is none. */
+function notReady({ removing, admission }: StatusInput, tally: Tally): Verdict | undefined {
+  const { failed, unresolved, pending } = tally;
+  if (failed.length > 0) {
+    const message = `${counted(failed.length, 'namespace')} failed: ${named(failed)}; see .status.failures`;
+    return isFalse('NamespacesFailed', message);
+  }
+  if (unresolved.length > 0) return isFalse('PeersUnresolved', unresolvedMessage(unresolved));
+  if (pending.length > 0) return isFalse('Progressing', pendingMessage(tally));
+  if (removing > 0) return isFalse('Progressing', removingMessage(removing));
+  if (admission?.ready !== false) return undefined;
+  const reason = admission.reason === 'Progressing' ? 'Progressing' : 'AdmissionNotReady';
+  return isFalse(reason, admission.message);
+}
+
+function nothingSelected(): Verdict {
+  return isTrue('NoNamespaceSelected', 'the namespaceSelector matches no namespace at the moment');
+}
+
+function complete({ profile }: StatusInput, { enforced, audited, applied }: Tally): Verdict {
+  return profile.spec.mode === 'Audit'
+    ? isTrue('Audited', `${counted(audited, 'namespace')} computed, nothing is enforced: mode is Audit`)
+    : isTrue(
+        'Enforced',
+        `${counted(applied, 'policy', 'policies')} in ${counted(enforced, 'namespace')} as wanted`,
+      );
+}
+
+function reconciling({ profile, removing, admission }: StatusInput, tally: Tally): Verdict {
+  const isDeleting = profile.metadata.deletionTimestamp !== undefined;
+  const parts = [
+    ...(tally.pending.length > 0 ? [pendingMessage(tally)] : []),
+    ...(removing > 0 ? [removingMessage(removing)] : []),
+  ];
+  if (parts.length === 0 && !isDeleting && admission?.reason !== 'Progressing')
+    return isFalse('Settled', 'nothing is left to do');
+  return isTrue(isDeleting ? 'Deleting' : 'Progressing', parts.join('; ') || 'settling');
+}
+
+function stalled({ admission }: StatusInput, { notable }: Tally): Verdict {
+  const stuck = notable.filter(([, { failure }]) => failure?.kind === 'stalled');
+  const [first] = stuck;
+  if (first !== undefined) {
+    const [namespace, { failure }] = first;
+    const count = counted(stuck.length, 'namespace');
+    const message = `${count} can't go on without a change: ${namespace}: ${brief(failure?.message ?? '')}`;
+    return isTrue(failure?.reason ?? 'Failed', message);
+  }
+  if (admission?.stalled) return isTrue(admission.reason, brief(admission.message));
+  return isFalse('Settled', 'nothing needs a person');
+}
+
+function peersResolved({ unresolved }: Tally): Verdict {
+  const [first] = unresolved;
+  return first === undefined
+    ? isTrue('Resolved', 'every peer of every rule is resolved')
+    : isFalse(first[1].unresolved[0]?.reason ?? 'Unresolved', unresolvedMessage(unresolved));
+}
+
+function admissionReady({ ready: isReady, reason, message }: AdmissionReport): Verdict {
+  return { status: isReady ? 'True' : 'False', reason, message: brief(message) };
+}

@@ -1,0 +1,53 @@
+/** Counts the results of a profile's namespaces. Pure. */
+import { byKey } from '../../util/order.ts';
+import type { NamespaceResult } from '../results.ts';
+
+/** A namespace with its result of the current generation. */
+export type CurrentResult = readonly [namespace: string, result: NamespaceResult];
+
+export interface Tally {
+  readonly enforced: number;
+  readonly audited: number;
+  readonly pending: readonly string[];
+  readonly failed: readonly string[];
+  readonly desired: number;
+  readonly applied: number;
+  /** Namespaces with a failure, a conflict or an unresolved peer, by name. */
+  readonly notable: readonly CurrentResult[];
+  /** Of the notable ones, those with unresolved peers. */
+  readonly unresolved: readonly CurrentResult[];
+}
+
+/** One pass over all selected namespaces, as nothing else is done meanwhile; only the notable ones are sorted. */
+export function tallyOf(
+  selected: readonly string[],
+  results: ReadonlyMap<string, NamespaceResult>,
+  generation: number,
+): Tally {
+  const pending: string[] = [];
+  const failed: string[] = [];
+  const notable: CurrentResult[] = [];
+  let [enforced, audited, desired, applied] = [0, 0, 0, 0];
+  for (const namespace of selected) {
+    const result = results.get(namespace);
+    if (result !== undefined) {
+      desired += result.desired;
+      applied += result.applied;
+    }
+    if (result === undefined || result.generation !== generation) {
+      pending.push(namespace);
+      continue;
+    }
+    const { failure, conflicts, unresolved } = result;
+    if (failure !== undefined || conflicts.length > 0 || unresolved.length > 0)
+      notable.push([namespace, result]);
+    if (result.state === 'enforced') enforced += 1;
+    else if (result.state === 'audited') audited += 1;
+    else if (result.state === 'failed') failed.push(namespace);
+    else pending.push(namespace);
+  }
+  // Messages must not depend on the order in which namespaces became known, which a restart changes (I6).
+  notable.sort(byKey);
+  const unresolved = notable.filter(([, result]) => result.unresolved.length > 0);
+  return { enforced, audited, pending, failed, desired, applied, notable, unresolved };
+}
