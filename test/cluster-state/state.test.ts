@@ -36,7 +36,7 @@ const policyItem = (extra: Partial<PolicyItem> = {}): PolicyItem => ({
   ...extra,
 });
 
-describe('what a profile means for a namespace', () => {
+describe('relation of a profile to a namespace', () => {
   const clusterState = new ClusterState(['kube-system']);
   const deleted = '2026-01-01T00:00:00Z';
   const cases: [
@@ -46,40 +46,40 @@ describe('what a profile means for a namespace', () => {
     item: NamespaceItem,
     relation: Relation,
   ][] = [
-    ['is to enforce where it selects it', {}, undefined, namespace('shop'), 'enforce'],
+    ['is enforce if the profile selects it', {}, undefined, namespace('shop'), 'enforce'],
     [
-      'is nothing where its selector does not match',
+      'is none if the selector does not match',
       { namespaceSelector: { matchLabels: { team: 'blue' } } },
       undefined,
       namespace('shop'),
       'none',
     ],
-    ['is nothing where the namespace is protected', {}, undefined, namespace('kube-system'), 'none'],
+    ['is none if the namespace is protected', {}, undefined, namespace('kube-system'), 'none'],
     [
-      'is nothing where the namespace is excluded',
+      'is none if the namespace is excluded',
       { excludeNamespaces: ['shop'] },
       undefined,
       namespace('shop'),
       'none',
     ],
     [
-      'is nothing where the namespace is terminating',
+      'is none if the namespace is terminating',
       {},
       undefined,
       namespace('shop', { terminating: true }),
       'none',
     ],
-    ['is to compute only under Audit', { mode: 'Audit' }, undefined, namespace('shop'), 'audit'],
-    ['is nothing once it is being deleted', {}, deleted, namespace('shop'), 'none'],
+    ['is audit under Audit', { mode: 'Audit' }, undefined, namespace('shop'), 'audit'],
+    ['is none if the profile is being deleted', {}, deleted, namespace('shop'), 'none'],
     [
-      'is to enforce still when it is deleted under Retain',
+      'is enforce if the profile is being deleted under Retain',
       { deletionPolicy: 'Retain' },
       deleted,
       namespace('shop'),
       'enforce',
     ],
     [
-      'is nothing for a protected namespace under Retain',
+      'is none if a protected namespace is selected by a profile that is deleted under Retain',
       { deletionPolicy: 'Retain' },
       deleted,
       namespace('kube-system'),
@@ -98,7 +98,7 @@ describe('what a profile means for a namespace', () => {
   }
 });
 
-describe('whose a policy is', () => {
+describe('owner of a policy', () => {
   let clusterState: ClusterState;
   beforeEach(() => {
     clusterState = new ClusterState([]);
@@ -107,19 +107,20 @@ describe('whose a policy is', () => {
   });
   const owner = (extra: Partial<PolicyItem>) => clusterState.ownerOf(policyItem(extra));
 
-  it('is told by its labels', () => assert.equal(owner({ profile: 'p' }), 'p'));
-  it('is told by its owner', () => assert.equal(owner({ ownerUids: ['gone', 'uid-q'] }), 'q'));
-  it('is told by its owner where the label was changed to one of no profile', () =>
+  it('is the profile that its labels name', () => assert.equal(owner({ profile: 'p' }), 'p'));
+  it('is the profile that its ownerReference names', () =>
+    assert.equal(owner({ ownerUids: ['gone', 'uid-q'] }), 'q'));
+  it('is the profile of its ownerReference if the label names no existing profile', () =>
     assert.equal(owner({ profile: 'typo', ownerUids: ['uid-p'] }), 'p'));
-  it('is nobody’s of ours without either', () => assert.equal(owner({}), undefined));
-  it('is not that of a profile that is gone: it was retained', () =>
+  it('is undefined for a policy without labels and ownerReference', () => assert.equal(owner({}), undefined));
+  it('is undefined for a retained policy whose profile is gone', () =>
     assert.equal(owner({ profile: 'gone', ownerUids: ['uid-gone'] }), undefined));
 
   for (const [name, marks] of [
-    ['stripped of everything', {}],
-    ['given the label of no profile', { profile: 'typo' }],
+    ['stripped of labels and ownerReference', {}],
+    ['labelled with a name of no profile', { profile: 'typo' }],
   ] as const) {
-    it(`is remembered when it is ${name}, until it is gone`, () => {
+    it(`is remembered for a policy that is ${name}, until it is deleted`, () => {
       clusterState.policies.upsert(policyItem({ profile: 'p' }));
       const stripped = policyItem({ resourceVersion: '2', ...marks });
       clusterState.policies.upsert(stripped);
@@ -133,20 +134,20 @@ describe('whose a policy is', () => {
     });
   }
 
-  it('is not remembered for another object of the same name', () => {
+  it('is not remembered for another policy of the same name', () => {
     clusterState.policies.upsert(policyItem({ profile: 'p' }));
     clusterState.policies.upsert(policyItem({ uid: 'y', resourceVersion: '2' }));
     assert.equal(owner({ uid: 'y' }), undefined);
   });
 
-  it('is not remembered of one that was retained, and then taken over by somebody', () => {
+  it('is not remembered for a retained policy whose labels are removed later', () => {
     clusterState.policies.upsert(policyItem({ profile: 'later' }));
     clusterState.policies.upsert(policyItem({ resourceVersion: '2' }));
     clusterState.profiles.upsert(profileItem('later', 'uid-later'));
     assert.equal(owner({}), undefined);
   });
 
-  it('is the same for a whole object', () => {
+  it('is the same for a policy as the API server returns it', () => {
     const ownerReferences = [
       { apiVersion: 'segmentation.dev/v1beta9', kind: 'SegmentationProfile', name: 'p', uid: 'uid-p' },
     ];
@@ -174,8 +175,8 @@ describe('whose a policy is', () => {
   });
 });
 
-describe('the profiles that concern a namespace', () => {
-  it('are those that select it or have policies there, by name', () => {
+describe('concerned profiles of a namespace', () => {
+  it('are those that select it or own policies there, by name', () => {
     const clusterState = new ClusterState([]);
     clusterState.profiles.upsert(profileItem('z', 'uid-z'));
     const other: ProfileItem = {
@@ -193,7 +194,7 @@ describe('the profiles that concern a namespace', () => {
   });
 });
 
-describe('the namespaces that have policies of a profile', () => {
+describe('namespaces with policies of a profile', () => {
   const NAMES = ['p', 'q'];
   const event = fc.oneof(
     {
@@ -230,7 +231,7 @@ describe('the namespaces that have policies of a profile', () => {
     { weight: 1, arbitrary: fc.constant({ type: 'list' as const }) },
   );
 
-  it('are what a recount gives, after any sequence of events', () => {
+  it('are those that a recount finds, after any sequence of events', () => {
     let found = 0;
     fc.assert(
       fc.property(fc.array(event, { maxLength: 30 }), (events) => {

@@ -31,7 +31,7 @@ function standing(lists: Readonly<Record<string, readonly object[]>>): Transport
 }
 
 describe('the controller', () => {
-  it('takes what a reconcile throws for a defect: counted, told, and tried again', async () => {
+  it('reports a reconcile that throws as a defect, and retries it', async () => {
     const metadata = { name: 'shop', uid: 'u1', resourceVersion: '2' };
     // No API server stores such a profile.
     const broken = { metadata: { ...metadata, name: 'broken', uid: 'u2' }, spec: null };
@@ -63,7 +63,7 @@ describe('the controller', () => {
     }
   });
 
-  it('tries again what was given up although it goes on, as when it leads again after a lapse', async () => {
+  it('retries requests that were refused because it did not lead for a moment', async () => {
     const named = (name: string) => ({
       metadata: { name, uid: `uid-${name}`, resourceVersion: '2', generation: 1, finalizers: [FINALIZER] },
     });
@@ -99,7 +99,7 @@ describe('the controller', () => {
     }
   });
 
-  it('decides nothing on a cache that is older than its own last write, though no watch tells of it', async () => {
+  it('does not repeat its own write before the watch has reported it', async () => {
     const named = (name: string, resourceVersion = '2') => ({
       metadata: { name, uid: `uid-${name}`, resourceVersion, generation: 1, finalizers: [FINALIZER] },
     });
@@ -154,8 +154,8 @@ describe('the controller', () => {
   });
 
   for (const [what, answers] of [
-    ['awaits the answer to a write when it is told to end', true],
-    ['awaits no answer for longer than it has time', false],
+    ['awaits the answer to a write when it stops', true],
+    ['aborts a write that takes longer than it has time to stop', false],
   ] as const) {
     it(what, async () => {
       const metadata = { name: 'p', uid: 'u1', resourceVersion: '2', generation: 1 };
@@ -195,7 +195,7 @@ describe('the controller', () => {
     });
   }
 
-  it('keeps a new namespace ahead of a backfill whose inputs are read only now', async () => {
+  it('reconciles a new namespace before a backfill once the peer sources of both have been read', async () => {
     const named = (name: string, resourceVersion = '2') => ({
       metadata: { name, uid: `uid-${name}`, resourceVersion, labels: {} },
     });

@@ -7,7 +7,7 @@ import {
   webhookServices,
 } from '../../../src/cluster-state/peer-sources/facts.ts';
 
-describe('what is kept of a Service', () => {
+describe('facts of a Service', () => {
   for (const [name, spec, facts] of [
     [
       'with everything',
@@ -41,10 +41,10 @@ describe('what is kept of a Service', () => {
   }
 });
 
-describe('what is kept of an EndpointSlice', () => {
+describe('facts of an EndpointSlice', () => {
   const metadata = { name: 'api-x', labels: { 'kubernetes.io/service-name': 'api' } };
 
-  it('is its Service, every address and every port', () => {
+  it('are its Service, every address and every port', () => {
     const slice = {
       metadata,
       endpoints: [{ addresses: ['192.0.2.1'] }, { addresses: ['192.0.2.2', '192.0.2.3'] }],
@@ -57,14 +57,14 @@ describe('what is kept of an EndpointSlice', () => {
     });
   });
 
-  it('is nothing of one that has null where lists should be', () => {
+  it('are empty lists where the slice has null', () => {
     const empty = { service: 'api', addresses: [], ports: [] };
     assert.deepEqual(endpointFacts({ metadata, endpoints: null, ports: null }), empty);
   });
 });
 
-describe('what is kept of a Node', () => {
-  it('is its InternalIPs and pod CIDRs of all families', () => {
+describe('facts of a Node', () => {
+  it('are its InternalIPs and pod CIDRs of all families', () => {
     const node = {
       spec: { podCIDR: '10.244.0.0/24', podCIDRs: ['10.244.0.0/24', 'fd00:10::/64'] },
       status: {
@@ -82,12 +82,12 @@ describe('what is kept of a Node', () => {
     });
   });
 
-  it('is nothing of one that has just joined', () => {
+  it('are empty for a Node that has just joined', () => {
     assert.deepEqual(nodeFacts({}), { addresses: [], podCIDRs: [] });
   });
 });
 
-describe('the Services that the API server calls', () => {
+describe('Services that the API server calls', () => {
   const service = { namespace: 'hooks', name: 'guard' };
   for (const [name, object, services] of [
     [
@@ -124,8 +124,8 @@ describe('the Services that the API server calls', () => {
   }
 });
 
-describe('the ranges of a ServiceCIDR', () => {
-  it('are its own', () => {
+describe('facts of a ServiceCIDR', () => {
+  it('are its ranges', () => {
     assert.deepEqual(serviceCIDRs({ spec: { cidrs: ['10.96.0.0/16', 'fd00:96::/112'] } }), [
       '10.96.0.0/16',
       'fd00:96::/112',

@@ -17,8 +17,8 @@ function setUp() {
   return { clock, retained, addresses, expired: () => expired };
 }
 
-describe('addresses of endpoints that vanish', () => {
-  it('are kept for five minutes, and then the loss is told', async () => {
+describe('retained endpoint addresses', () => {
+  it('stay for five minutes after they vanished, and their end is notified', async () => {
     const { clock, retained, addresses, expired } = setUp();
     retained.note(slice('192.0.2.1', '192.0.2.2'), slice('192.0.2.2'));
     assert.deepEqual(addresses(slice('192.0.2.2')), ['192.0.2.2', '192.0.2.1']);
@@ -28,13 +28,13 @@ describe('addresses of endpoints that vanish', () => {
     assert.deepEqual([addresses(slice('192.0.2.2')), expired()], [['192.0.2.2'], 1]);
   });
 
-  it('are kept when the whole slice goes', () => {
+  it('stay when the whole slice is deleted', () => {
     const { retained, addresses } = setUp();
     retained.note(slice('192.0.2.1'), undefined);
     assert.deepEqual(addresses(), ['192.0.2.1']);
   });
 
-  it('are there once when they come back, and are kept anew when they vanish again', async () => {
+  it('are listed once when they come back, and stay again when they vanish again', async () => {
     const { clock, retained, addresses } = setUp();
     retained.note(slice('192.0.2.1'), slice());
     await clock.advance(3 * MINUTE);
@@ -44,7 +44,7 @@ describe('addresses of endpoints that vanish', () => {
     assert.deepEqual(addresses(), ['192.0.2.1']);
   });
 
-  it('are the same values at each question, so that nothing is resolved anew for nothing', () => {
+  it('are the same objects at each call, so that peers are not resolved again for nothing', () => {
     const { retained } = setUp();
     retained.note(slice('192.0.2.1'), undefined);
     assert.equal(retained.with([])[0], retained.with([])[0]);

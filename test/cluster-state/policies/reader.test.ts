@@ -55,7 +55,7 @@ function taught(pool = new PolicyContentPool()): PolicyReader {
   return reader;
 }
 
-describe('the reader of policies', () => {
+describe('policy reader', () => {
   it('parses the first two policies with one content, and compares the others', () => {
     const reader = taught();
     const policy = written('three', {
@@ -67,7 +67,7 @@ describe('the reader of policies', () => {
       assert.equal(read(reader, text).parsed, false);
   });
 
-  it('makes of a known text what parsing makes of it, but for what nobody reads', () => {
+  it('returns for known JSON what parsing returns, without fields that nobody reads', () => {
     const policy = reader(taught(), event(written('three', { uid: 'ff-3', resourceVersion: '99' })));
     assert.deepEqual(JSON.parse(JSON.stringify(policy)), {
       metadata: {
@@ -99,13 +99,13 @@ describe('the reader of policies', () => {
     ],
     ['a name with an escape', written('three', { name: 'a"b' })],
   ] as const) {
-    it(`parses a text with ${what}`, () => {
+    it(`parses JSON with ${what}`, () => {
       assert.equal(read(taught(), answer(policy)).parsed, true);
       assert.equal(read(taught(), event(policy)).parsed, true);
     });
   }
 
-  it('parses what is no policy, and refuses what is no JSON', () => {
+  it('parses JSON that is no policy, and rejects text that is no JSON', () => {
     const bookmark =
       '{"type":"BOOKMARK","object":{"kind":"NetworkPolicy","metadata":{"resourceVersion":"8"}}}';
     assert.deepEqual(taught().parse(bookmark), JSON.parse(bookmark));
@@ -115,7 +115,7 @@ describe('the reader of policies', () => {
       assert.throws(() => taught().parse(text), SyntaxError);
   });
 
-  it('takes no label or annotation for a time', () => {
+  it('does not mistake a label or an annotation for a time', () => {
     const times = { time: '2026-01-02T03:04:05Z' };
     const texts = ['one', 'two'].map((namespace) => answer(written(namespace, { annotations: times })));
     const reader = new PolicyReader(new PolicyContentPool());
@@ -125,7 +125,7 @@ describe('the reader of policies', () => {
     assert.equal(read(reader, answer(written('one', { annotations: other }))).parsed, true);
   });
 
-  it('forgets a content with the last policy that had it', () => {
+  it('forgets the pattern of a content with its last policy', () => {
     const pool = new PolicyContentPool();
     const reader = taught(pool);
     const { item } = read(reader, answer(written('three')));
@@ -135,7 +135,7 @@ describe('the reader of policies', () => {
     assert.equal(read(reader, answer(written('three'))).parsed, true);
   });
 
-  it('says of every policy what parsing says, whatever came before', () => {
+  it('returns for every policy what parsing returns, whatever came before', () => {
     const spec = fc.constantFrom<object>(
       DENY,
       { podSelector: {}, policyTypes: ['ingresS'] },

@@ -69,8 +69,8 @@ const step = (verb: 'create' | 'update', name: string): Step => ({
 const removal: Step = { verb: 'delete', reason: 'unwanted', name: 'p' };
 const P = policy('p', { uid: 'uid-p', resourceVersion: '7' });
 
-describe('carrying out a plan', () => {
-  it('knows each write before the next one, and builds the next one on it', async () => {
+describe('apply', () => {
+  it('stores each written policy before the next step, which builds on it', async () => {
     const server = new Server();
     const steps = [step('create', 'p'), step('update', 'p'), step('create', 'q'), removal];
     assert.deepEqual(await server.apply(steps), [['p@11'], ['p@12'], ['p@12', 'q@13'], ['q@13']]);
@@ -82,7 +82,7 @@ describe('carrying out a plan', () => {
     ]);
   });
 
-  it('knows what it has deleted as gone, also when the event of an older state comes late', async () => {
+  it('stores a deletion, also against a late event of the policy', async () => {
     const server = new Server();
     await server.apply([removal], [P]);
     assert.deepEqual(server.asked, ['delete shop/p {"uid":"uid-p","resourceVersion":"7"}']);
@@ -90,13 +90,13 @@ describe('carrying out a plan', () => {
     assert.deepEqual(server.known(), []);
   });
 
-  it('takes what somebody else has deleted meanwhile for deleted', async () => {
+  it('counts a policy as deleted that somebody else deleted meanwhile', async () => {
     const server = new Server();
     server.failure = refused(404, 'NotFound');
     assert.deepEqual(await server.apply([removal], [P]), [[]]);
   });
 
-  it('stops at the first step that fails, and knows nothing of it', async () => {
+  it('stops at the first step that fails, and stores nothing of it', async () => {
     const server = new Server();
     server.failure = refused(409, 'Conflict');
     await assert.rejects(server.apply([step('update', 'p'), removal], [P]), /409 Conflict/);

@@ -12,7 +12,7 @@ import type { Request, Transport } from '../../../src/kube/http/transport.ts';
 const COLLECTION = '/api/v1/namespaces';
 const MANY = 40;
 
-describe('the confirmation of many namespaces', () => {
+describe('live confirmation of many namespaces', () => {
   let confirmation: LiveConfirmation;
   let clusterState: ClusterState;
   /** As the server has them; what is known is what was there when a test began. */
@@ -71,7 +71,7 @@ describe('the confirmation of many namespaces', () => {
 
   const lists = () => asked.filter((each) => each === 'list').length;
 
-  it('takes one list, and a few single reads', async () => {
+  it('reads one list, and a few namespaces one by one', async () => {
     assert.deepEqual(await confirm(), []);
     assert.equal(lists(), 2, 'pages');
     assert.ok(asked.length - lists() < MANY / 2, `${asked.length} requests`);
@@ -80,7 +80,7 @@ describe('the confirmation of many namespaces', () => {
     assert.deepEqual(asked, [], 'once is enough');
   });
 
-  it('does not confirm what differs, and learns what it is', async () => {
+  it('confirms no namespace that differs from its cached form, and caches the live one', async () => {
     live.set(...namespace('ns-30', { labels: { team: 'b' }, resourceVersion: '800' }));
     live.set(...namespace('ns-31', { uid: 'another', resourceVersion: '801' }));
     assert.deepEqual(await confirm(), ['ns-30', 'ns-31']);
@@ -89,7 +89,7 @@ describe('the confirmation of many namespaces', () => {
     assert.deepEqual(await confirm(), []);
   });
 
-  it('does not confirm what was changed while the list was read', async () => {
+  it('confirms no namespace that changed while the list was read', async () => {
     fault = ({ query, path }) => {
       if (path !== COLLECTION || query?.['continue'] === undefined) return;
       const changed = namespace('ns-10', { labels: { team: 'c' }, resourceVersion: '950' });
@@ -99,7 +99,7 @@ describe('the confirmation of many namespaces', () => {
     assert.deepEqual(await confirm(), ['ns-10']);
   });
 
-  it('reads what is not in the list by itself', async () => {
+  it('reads a namespace by itself that is not in the list', async () => {
     const late = namespace('late', { resourceVersion: '950' });
     clusterState.namespaces.upsert(projectNamespace(late[1]));
     fault = ({ path }) => {
@@ -109,7 +109,7 @@ describe('the confirmation of many namespaces', () => {
     assert.ok(asked.includes(`${COLLECTION}/late`));
   });
 
-  it('reads the rest by itself where the list takes longer than the server keeps its revision', async () => {
+  it('reads the other namespaces by themselves if the revision of the list expires', async () => {
     fault = ({ query }) => {
       if (query?.['continue'] !== undefined) throw failure(410, 'Expired');
     };
@@ -118,7 +118,7 @@ describe('the confirmation of many namespaces', () => {
     assert.ok(!asked.includes(`${COLLECTION}/ns-15`));
   });
 
-  it('fails for those that wait for a list that fails, and is tried again', async () => {
+  it('rejects for all that wait for a failed list, and lists again next time', async () => {
     fault = ({ path }) => {
       if (path === COLLECTION) throw failure(503, 'ServiceUnavailable');
     };
@@ -127,7 +127,7 @@ describe('the confirmation of many namespaces', () => {
     assert.deepEqual(await confirm(), []);
   });
 
-  it('reads each by itself, and again, before something is opened', async () => {
+  it('reads each namespace by itself, and again, before an opening', async () => {
     assert.deepEqual(await confirm(), []);
     asked.length = 0;
     fault = ({ path }) => {
@@ -149,7 +149,7 @@ function failure(status: number, reason: string): ApiError {
   return new ApiError({ method: 'GET', path: COLLECTION, status, reason, message: reason });
 }
 
-describe('the confirmation by profiles', () => {
+describe('live confirmation of profiles', () => {
   const profileNamed = (name: string): SegmentationProfile => ({
     metadata: { name, uid: name, generation: 1, resourceVersion: '5' },
     spec: { namespaceSelector: {}, isolation: ['Egress'] } as unknown as SegmentationProfile['spec'],
@@ -197,19 +197,19 @@ describe('the confirmation by profiles', () => {
     return confirmation[how]({ namespace: cached, profiles: [own] }, new AbortController().signal);
   }
 
-  it('takes, before an opening, a list in which no other one selects the namespace', async () => {
+  it('fails before an opening if another profile selects the namespace', async () => {
     assert.equal(await confirm('confirmAgain', [own]), true);
     assert.equal(await confirm('confirmAgain', [own, profileNamed('unheard-of')]), false);
   });
 
-  it('is not had from a list that lacks what is there', async () => {
+  it('fails if the list omits a profile that is known to exist', async () => {
     for (const how of ['confirmOnce', 'confirmAgain'] as const) {
       assert.equal(await confirm(how, []), false);
       assert.equal(await confirm(how, [profileNamed('another')]), false);
     }
   });
 
-  it('takes one such list before anything is written, and learns of whom the watch did not tell', async () => {
+  it('reads one list of profiles before the first write, and caches profiles that the watch omitted', async () => {
     clusterState.profiles.replace([projectProfile(own)], '800');
     assert.equal(await confirm('confirmOnce', [own, profileNamed('unheard-of')]), false);
     assert.deepEqual(

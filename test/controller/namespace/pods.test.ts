@@ -8,7 +8,7 @@ import { VirtualClock } from '../../support/virtual-clock.ts';
 
 const pod = { metadata: { name: 'web' } };
 
-describe('whether a namespace has pods', () => {
+describe('pod probe', () => {
   let server: ScriptedTransport;
   let clock: VirtualClock;
   let ask: () => Promise<boolean>;
@@ -30,7 +30,7 @@ describe('whether a namespace has pods', () => {
     return least;
   }
 
-  it('is read consistently at first, and after a pause', async () => {
+  it('lists consistently at first, and after a pause', async () => {
     const first = ask();
     assert.equal(await answer('10', [pod]), undefined);
     assert.equal(await first, true);
@@ -40,7 +40,7 @@ describe('whether a namespace has pods', () => {
     assert.equal(await later, false);
   });
 
-  it('is read from a cache that is no older than the last consistent read, for a moment', async () => {
+  it('lists from a cache no older than the last consistent list, for a moment', async () => {
     const first = ask();
     await answer('10');
     await first;
@@ -50,7 +50,7 @@ describe('whether a namespace has pods', () => {
     assert.equal(await second, true);
   });
 
-  it('counts the moment from the question, as the answer may have been long on its way', async () => {
+  it('counts the moment from the request, as the answer may take long', async () => {
     const first = ask();
     await clock.advance(251);
     await answer('10');
@@ -60,7 +60,7 @@ describe('whether a namespace has pods', () => {
     await second;
   });
 
-  it('is read consistently by one, before the moment ends, while others go on', async () => {
+  it('lets one call renew the revision before the moment ends, while others use the old one', async () => {
     const first = ask();
     await answer('10');
     await first;
@@ -78,7 +78,7 @@ describe('whether a namespace has pods', () => {
     await next;
   });
 
-  it('is read consistently where the server that answers is behind', async () => {
+  it('lists consistently if the server that answers lags', async () => {
     const first = ask();
     await answer('10');
     await first;
@@ -98,7 +98,7 @@ describe('whether a namespace has pods', () => {
     assert.equal(await second, true);
   });
 
-  it('is not known where the question fails', async () => {
+  it('rejects if the list fails', async () => {
     const failing = ask();
     (await server.next('list')).fail(new Error('no'));
     await assert.rejects(failing, /no/);

@@ -72,31 +72,31 @@ const TOO_LARGE: SegmentationProfile = {
   spec: profile({ isolation: ['Egress'], egress: [{ name: 'many', to: MANY }] }).spec,
 };
 
-describe('what is not begun with in a namespace', () => {
+describe('postponed directions of a namespace', () => {
   const waiting = named('waiting', ['Ingress', 'Egress'], [UNKNOWN], [KNOWN]);
 
-  it('is the direction in which a peer never was known, and no other one', () => {
+  it('are those in which a peer has never been resolved, and no others', () => {
     assert.deepEqual(told([waiting]), ['waiting Ingress PeersUnresolved waiting']);
   });
 
-  it('is nothing without pods', () => {
+  it('are none without pods', () => {
     assert.deepEqual(told([waiting], { ...ground(), hasPods: false }), []);
   });
 
-  it('is nothing in a direction that another profile isolates in any case', () => {
+  it('exclude a direction that another profile isolates in any case', () => {
     assert.deepEqual(told([waiting, named('other', ['Ingress'])]), []);
     assert.deepEqual(told([waiting, named('other', ['Egress'])]), [
       'waiting Ingress PeersUnresolved waiting',
     ]);
   });
 
-  it('is nothing of a profile that was enforced in the direction, and has lost its policies', () => {
+  it('exclude a direction in which the profile was enforced, even if its policies were deleted', () => {
     const was = (name: string) => ({ ...ground(), wasEnforced: (each: string) => each === name });
     assert.deepEqual(told([waiting], was('waiting')), []);
     assert.deepEqual(told([waiting], was('gone')), ['waiting Ingress PeersUnresolved waiting']);
   });
 
-  it('is nothing where somebody isolates all pods already', () => {
+  it('exclude a direction that a foreign policy isolates for all pods', () => {
     const deny = (policyTypes: PolicyType[], podSelector = {}): NetworkPolicy => ({
       metadata: { name: 'theirs', namespace: 'shop' },
       spec: { podSelector, policyTypes },
@@ -107,7 +107,7 @@ describe('what is not begun with in a namespace', () => {
     assert.deepEqual(told([waiting], ground([deny(['Ingress'], { matchLabels: { app: 'a' } })])), still);
   });
 
-  it('is nothing where a profile that leaves isolates some pods, which would be open', () => {
+  it('exclude a direction in which a leaving profile isolates some pods, which would be open', () => {
     const left = (policyTypes: PolicyType[]): NetworkPolicy => ({
       metadata: {
         name: 'left.ingress.r1',
@@ -122,7 +122,7 @@ describe('what is not begun with in a namespace', () => {
     ]);
   });
 
-  it('is a direction that only a cover isolates, which allows everything', () => {
+  it('include a direction that only a cover isolates, which allows everything', () => {
     const role = (role: string): NetworkPolicy => ({
       metadata: {
         name: `waiting.${role}`,
@@ -137,7 +137,7 @@ describe('what is not begun with in a namespace', () => {
     assert.deepEqual(told([waiting], ground([role('ingress')])), []);
   });
 
-  it('is, for all profiles, what one of them can write too little of', () => {
+  it('include, for all profiles, a direction in which one of them is too large', () => {
     assert.deepEqual(told([TOO_LARGE, named('other', ['Ingress', 'Egress'])]), [
       'large Egress PoliciesTooLarge stalled',
       'other Egress PoliciesTooLarge waiting',
@@ -147,7 +147,7 @@ describe('what is not begun with in a namespace', () => {
     ]);
   });
 
-  it('is only what is too large itself where the direction is isolated', () => {
+  it('are only those of the profile that is too large, if the direction is isolated', () => {
     const other = named('other', ['Egress']);
     const on = ground(intentOf(other).compiled.policies);
     assert.deepEqual(told([TOO_LARGE, other], on), ['large Egress PoliciesTooLarge stalled']);
@@ -168,7 +168,7 @@ describe('what is not begun with in a namespace', () => {
       .filter((_, index) => !gone.includes(index)),
   );
 
-  it('cuts nothing that is open and that any profile allows, and opens nothing', () => {
+  it('let no flow be cut that is open and that a profile allows, and none be opened', () => {
     const labels = new Map([['shop', {}]]);
     const pods = ([{ app: 'a' }, { app: 'b' }, {}] as StringMap[]).map((of, index) => ({
       namespace: 'shop',

@@ -30,7 +30,7 @@ const NEVER = new AbortController().signal;
 const PROFILE_PATH = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
 
 /** A namespace `shop` with a pod, and profiles, in the model of the API server. */
-describe('a namespace of several profiles', () => {
+describe('namespace controller with several profiles', () => {
   let server: Server;
   let clusterState: ClusterState;
   let records: Records;
@@ -120,7 +120,7 @@ describe('a namespace of several profiles', () => {
     send('POST', '/api/v1/namespaces/shop/pods', { metadata: { name: 'web' }, spec: {} });
   });
 
-  it('is not opened by one while another one isolates it, of which nothing was heard', async () => {
+  it('does not open a namespace that an unreported profile isolates', async () => {
     create('old', { isolation: ['Ingress'] });
     hear();
     await reconcile();
@@ -133,7 +133,7 @@ describe('a namespace of several profiles', () => {
     assert.deepEqual(policies(), ['new.default-deny']);
   });
 
-  it('is not changed at all while one is being taken up, which may take over what another one leaves', async () => {
+  it('changes nothing while a profile lacks the finalizer, as it may take over what another one leaves', async () => {
     create('old', { isolation: ['Ingress'] });
     hear();
     await reconcile();
@@ -156,7 +156,7 @@ describe('a namespace of several profiles', () => {
   };
   const kept: Partial<ProfileSpec> = { isolation: ['Ingress'], deletionPolicy: 'Retain' };
 
-  it('keeps what one has retained that comes back while others are enforced', async () => {
+  it('keeps the retained policies of a profile that is created again while others are enforced', async () => {
     create('kept', kept);
     hear();
     await reconcile();
@@ -178,7 +178,7 @@ describe('a namespace of several profiles', () => {
     assert.deepEqual(policies(), ['kept.default-deny', 'other.default-deny', 'other.egress']);
   });
 
-  it('is left by all at once, also by one of which nothing was heard', async () => {
+  it('removes the policies of all profiles that no longer select the namespace, also of an unreported one', async () => {
     const namespaceSelector = { matchLabels: { team: 'a' } };
     const label = (team: string | null) =>
       send('PATCH', '/api/v1/namespaces/shop', { metadata: { labels: { team } } });
@@ -196,7 +196,7 @@ describe('a namespace of several profiles', () => {
     assert.deepEqual(policies(), []);
   });
 
-  it('is not written to for a profile that goes while it is read', async () => {
+  it('writes nothing for a profile that is deleted while the namespace is read', async () => {
     create('going', { ...kept, ingress: [{ name: 'any', from: [{ entity: 'Any' }] }] });
     hear();
     await reconcile();
@@ -225,7 +225,7 @@ describe('a namespace of several profiles', () => {
     ],
   };
 
-  it('waits with one that would cut an unresolved peer off', async () => {
+  it('postpones the isolation of a profile that would cut off an unresolved peer', async () => {
     create('waiting', waiting);
     hear();
     await reconcile();
@@ -233,7 +233,7 @@ describe('a namespace of several profiles', () => {
     assert.equal(records.resultsOf('waiting').get('shop')?.failure?.reason, 'PeersUnresolved');
   });
 
-  it('does not wait where another one isolates it anyway, and cuts what the first one allows', async () => {
+  it('postpones nothing if another profile isolates the direction and would cut what the first one allows', async () => {
     create('waiting', waiting);
     create('other', { isolation: ['Ingress'] });
     hear();
@@ -250,7 +250,7 @@ describe('a namespace of several profiles', () => {
     })),
   };
 
-  it('is left by one that is too large and is deleted under Retain, with its policies as they are', async () => {
+  it('retains the policies of a deleted profile that is too large as they are', async () => {
     create('large', { isolation: ['Egress'] });
     hear();
     await reconcile();
@@ -266,7 +266,7 @@ describe('a namespace of several profiles', () => {
     assert.deepEqual([policies(), owners()], [['large.default-deny'], [0]]);
   });
 
-  it('waits with one for a peer in a direction that no other one isolates', async () => {
+  it('postpones only the direction that no other profile isolates', async () => {
     create('waiting', waiting);
     create('other', { isolation: ['Egress'] });
     hear();
@@ -285,7 +285,7 @@ describe('a namespace of several profiles', () => {
   const deny = (name: string) => standing(name)?.spec.policyTypes;
   const role = (name: string) => standing(name)?.metadata.labels?.['segmentation.dev/role'];
 
-  it('is isolated in one direction by a profile that waits in the other, so that no other one cuts it', async () => {
+  it('isolates one direction for a profile that has postponed the other', async () => {
     create('waiting', halfWaiting);
     create('other', { isolation: ['Egress'] });
     hear();
@@ -296,7 +296,7 @@ describe('a namespace of several profiles', () => {
     assert.equal(role('waiting.default-deny'), 'partial-deny');
   });
 
-  it('is not lost to a gate because an edit adds a direction in which the profile waits', async () => {
+  it('keeps the role of a default-deny that a gate looks for when an edit adds a postponed direction', async () => {
     create('waiting', { isolation: ['Egress'] });
     hear();
     await reconcile();
@@ -308,7 +308,7 @@ describe('a namespace of several profiles', () => {
     assert.equal(records.resultsOf('waiting').get('shop')?.state, 'pending');
   });
 
-  it('is not reported as enforced by a profile that waits in one direction', async () => {
+  it('does not report a profile with a postponed direction as enforced', async () => {
     create('waiting', halfWaiting);
     hear();
     await reconcile();
@@ -320,7 +320,7 @@ describe('a namespace of several profiles', () => {
     );
   });
 
-  it('is isolated in the other direction too once the peer is found', async () => {
+  it('isolates the postponed direction once the peer is resolved', async () => {
     create('waiting', halfWaiting);
     hear();
     await reconcile();
@@ -333,7 +333,7 @@ describe('a namespace of several profiles', () => {
     assert.equal(records.resultsOf('waiting').get('shop')?.state, 'enforced');
   });
 
-  it('remembers only the directions that it was isolated in', async () => {
+  it('remembers only the directions that were isolated', async () => {
     create('waiting', halfWaiting);
     hear();
     await reconcile();
@@ -345,7 +345,7 @@ describe('a namespace of several profiles', () => {
     assert.deepEqual(deny('waiting.default-deny'), ['Egress']);
   });
 
-  it('is no longer isolated in a direction that a profile gives up for one in which it waits', async () => {
+  it('opens a direction that a profile gives up for one that is postponed', async () => {
     create('waiting', { isolation: ['Egress'] });
     hear();
     await reconcile();
@@ -355,7 +355,7 @@ describe('a namespace of several profiles', () => {
     assert.deepEqual(policies(), []);
   });
 
-  it('keeps a default-deny that a gate still looks for, though its profile waits for another one', async () => {
+  it('keeps a default-deny that a gate still looks for although its direction is postponed now', async () => {
     create('waiting', { isolation: ['Egress'] });
     hear();
     await reconcile();
@@ -369,7 +369,7 @@ describe('a namespace of several profiles', () => {
     assert.deepEqual(policies(), []);
   });
 
-  it('is not isolated by one profile while what another one allows is too large to be written', async () => {
+  it('postpones isolation while policies of another profile are too large to be written', async () => {
     create('large', tooLarge);
     create('other', { isolation: ['Ingress', 'Egress'] });
     hear();

@@ -18,7 +18,7 @@ import { VirtualClock } from '../../support/virtual-clock.ts';
 
 const PATH = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
 
-describe('a profile', () => {
+describe('profile controller', () => {
   let server: Server;
   let clusterState: ClusterState;
   let records: Records;
@@ -66,7 +66,7 @@ describe('a profile', () => {
     clusterState.profiles.upsert(projectProfile(stored()));
   });
 
-  describe('that is deleted under Retain', () => {
+  describe('with a profile that is deleted under Retain', () => {
     const result: NamespaceResult = {
       generation: 2,
       state: 'enforced',
@@ -92,18 +92,18 @@ describe('a profile', () => {
       );
     });
 
-    it('goes once each namespace has what it asked for last', async () => {
-      assert.equal(await isGone(), false, 'the namespace was not looked at');
+    it('removes the finalizer once each namespace has a result of the last generation', async () => {
+      assert.equal(await isGone(), false, 'the namespace has no result');
       records.setResult('shop', 'a', result);
-      assert.equal(await isGone(), false, 'it was by an older version');
+      assert.equal(await isGone(), false, 'the result is of an older generation');
       const failure = { reason: 'InternalError', message: 'etcd', kind: 'retry' } as const;
       records.setResult('shop', 'a', { ...result, generation: 3, state: 'pending', failure });
-      assert.equal(await isGone(), false, 'and half a plan is carried out');
+      assert.equal(await isGone(), false, 'half a plan is carried out');
       records.setResult('shop', 'a', { ...result, generation: 3 });
       assert.equal(await isGone(), true);
     });
 
-    it('stays while a short-lived policy of it stands, whatever the namespace waits for', async () => {
+    it('keeps the finalizer while a transition policy exists, whatever the namespace waits for', async () => {
       const failure = { reason: 'SourceUnavailable', message: 'nodes', kind: 'waiting' } as const;
       records.setResult('shop', 'a', { ...result, generation: 3, state: 'pending', failure });
       const path = '/apis/networking.k8s.io/v1/namespaces/a/networkpolicies';
@@ -126,7 +126,7 @@ describe('a profile', () => {
       assert.equal(await isGone(), true);
     });
 
-    it('goes once nothing of it is left where it does not select the namespace any more', async () => {
+    it('keeps the finalizer while a namespace that is no longer selected has policies', async () => {
       records.setResult('shop', 'a', { ...result, generation: 3 });
       clusterState.namespaces.upsert(
         projectNamespace({
@@ -155,33 +155,33 @@ describe('a profile', () => {
       assert.equal(await isGone(), true);
     });
 
-    it('does not wait for what somebody else has to do', async () => {
+    it('removes the finalizer although a peer is unresolved, which others have to mend', async () => {
       const failure = { reason: 'PeersUnresolved', message: 'no such Service', kind: 'waiting' } as const;
       records.setResult('shop', 'a', { ...result, generation: 3, state: 'pending', failure });
       assert.equal(await isGone(), true);
     });
   });
 
-  it('has a status that is written where nothing has changed', async () => {
+  it('writes the status of a profile as it was judged', async () => {
     assert.equal((await reconcile()).kind, 'done');
     assert.equal(stored().status?.observedGeneration, 1);
   });
 
-  it('has a status that is not written over an edit that was not heard of, which the answer would hide', async () => {
+  it('does not write a status over an edit that the watch has not reported', async () => {
     edit({ spec: { mode: 'Audit' } });
     assert.equal((await reconcile()).kind, 'retry');
     assert.equal(stored().status, undefined);
     assert.equal(clusterState.profile('shop')?.spec.mode, 'Enforce');
   });
 
-  it('has a status that is not written over what another replica has reported', async () => {
+  it('does not write a status over that of another replica', async () => {
     const status: ProfileStatus = { observedGeneration: 1 };
     server.handle({ method: 'PATCH', path: `${PATH}/shop/status`, body: { status } }, 'another');
     assert.equal((await reconcile()).kind, 'retry');
     assert.deepEqual(stored().status, status);
   });
 
-  it('has a status that is not written to another profile of the same name', async () => {
+  it('does not write a status to another profile of the same name', async () => {
     edit({ metadata: { finalizers: null } });
     server.handle({ method: 'DELETE', path: `${PATH}/shop` }, 'user');
     create();

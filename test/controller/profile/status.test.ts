@@ -93,7 +93,7 @@ const cases: [name: string, given: Given, conditions: string, counts: string, re
     /matches no namespace/,
   ],
   [
-    'a namespace not looked at yet',
+    'a namespace without a result',
     { results: { a: enforced }, unknown: ['b'] },
     'Ready=False/Progressing Reconciling=True/Progressing Stalled=False/Settled PeersResolved=True/Resolved',
     '1/2 matched 2 enforced 1 pending 1 failed 0 policies 2/2',
@@ -107,7 +107,7 @@ const cases: [name: string, given: Given, conditions: string, counts: string, re
     /1 namespace pending: b$/,
   ],
   [
-    'a namespace that is tried again',
+    'a namespace whose reconcile is retried',
     { results: { a: pending } },
     'Ready=False/Progressing Reconciling=True/Progressing Stalled=False/Settled PeersResolved=True/Resolved',
     '0/1 matched 1 enforced 0 pending 1 failed 0 policies 0/2',
@@ -121,7 +121,7 @@ const cases: [name: string, given: Given, conditions: string, counts: string, re
     /1 namespace failed: b; see .status.failures/,
   ],
   [
-    'a namespace that needs a person',
+    'a namespace that is stalled',
     { results: { a: { ...failed, failure: failure('stalled') } } },
     'Ready=False/NamespacesFailed Reconciling=False/Settled Stalled=True/Broken PeersResolved=True/Resolved',
     '0/1 matched 1 enforced 0 pending 0 failed 1 policies 1/2',
@@ -171,9 +171,9 @@ const cases: [name: string, given: Given, conditions: string, counts: string, re
   ],
 ];
 
-describe('the status of a profile', () => {
+describe('status of a profile', () => {
   for (const [name, given, conditions, counts, ready] of cases) {
-    it(`says how it stands: ${name}`, () => {
+    it(`has the conditions and counts for ${name}`, () => {
       const status = statusOf(given);
       const { matched, enforced: done, pending: waiting, failed: broken, summary } = status.namespaces!;
       assert.equal(brief(status), conditions);
@@ -191,7 +191,7 @@ describe('the status of a profile', () => {
     });
   }
 
-  it('moves a transition time only with the status of its condition', () => {
+  it('changes a lastTransitionTime only with the status of its condition', () => {
     const before = statusOf({ results: { a: enforced } });
     const next = statusOf({
       results: { a: unresolved },
@@ -211,7 +211,7 @@ describe('the status of a profile', () => {
     );
   });
 
-  it('is the same for any order in which namespaces became known', () => {
+  it('does not depend on the order in which namespaces became known', () => {
     const results = {
       a: unresolved,
       b: pending,
@@ -223,7 +223,7 @@ describe('the status of a profile', () => {
       assert.ok(sameStatus(statusOf({ results, unknown }), statusOf({ results: turned, unknown })));
   });
 
-  it('names each unresolved rule and peer once for its direction, at most three, and counts the rest', () => {
+  it('names each unresolved rule and peer of a direction once, at most three, and counts the rest', () => {
     const peers = (...rules: string[]) => ({
       ...enforced,
       unresolved: rules.map((rule) => ({ ...gone, rule })),
@@ -244,11 +244,11 @@ describe('the status of a profile', () => {
   });
 });
 
-describe('the failures of a status', () => {
-  it('are absent without any', () =>
+describe('failures in the status of a profile', () => {
+  it('are absent if there are none', () =>
     assert.equal('failures' in statusOf({ results: { a: enforced } }), false));
 
-  it('hold what failed, what conflicts and what is unresolved, sorted', () => {
+  it('list failed namespaces, conflicts and unresolved peers, sorted', () => {
     const { failures } = statusOf({ results: { b: failed, a: { ...unresolved, conflicts: ['x', 'y'] } } });
     assert.deepEqual(
       failures?.map(({ namespace, reason }) => `${namespace} ${reason}`),
@@ -261,7 +261,7 @@ describe('the failures of a status', () => {
     );
   });
 
-  it('are the first of many, and their messages bounded', () => {
+  it('are the first 50, with bounded messages', () => {
     const long = { ...failed, failure: failure('stalled', 'x'.repeat(100_000)) };
     const status = statusOf({
       results: Object.fromEntries(
@@ -276,7 +276,7 @@ describe('the failures of a status', () => {
       assert.ok(message.length < 2000, 'a condition repeats too much');
   });
 
-  it('are bounded, and told in short, for 10,000 namespaces', () => {
+  it('are the first 50 of 10,000 namespaces, and conditions stay short', () => {
     const results = Object.fromEntries(
       Array.from({ length: 10_000 }, (_, i) => [
         `ns-${(i * 7919) % 10_000}`,
@@ -298,7 +298,7 @@ describe('the failures of a status', () => {
 
 describe('sameStatus', () => {
   const status = statusOf({ results: { a: unresolved } });
-  it('ignores the order of keys', () => {
+  it('is true for statuses that differ in the order of keys only', () => {
     const turned = JSON.parse(JSON.stringify(status), (_, value: unknown) =>
       value !== null && typeof value === 'object' && !Array.isArray(value)
         ? Object.fromEntries(Object.entries(value).toReversed())
@@ -307,7 +307,7 @@ describe('sameStatus', () => {
     assert.notEqual(JSON.stringify(turned), JSON.stringify(status));
     assert.ok(sameStatus(turned, status));
   });
-  it('sees any other difference, and none as a status', () => {
+  it('is false for any other difference, and without a stored status', () => {
     assert.equal(sameStatus(undefined, status), false);
     assert.equal(sameStatus({ ...status, observedGeneration: 4 }, status), false);
     assert.equal(sameStatus({ ...status, failures: [] }, status), false);

@@ -46,7 +46,7 @@ const refused = (retryAfterMs?: number): Outcome => ({
   retryAfterMs,
 });
 
-describe('the work queue', () => {
+describe('work queue', () => {
   it('runs the most urgent key first, and the oldest among equals', async () => {
     const { queue, runs } = harness();
     queue.add('one', Priority.backfill);
@@ -61,7 +61,7 @@ describe('the work queue', () => {
     );
   });
 
-  it('lets the event loop turn between runs that never wait', async () => {
+  it('lets the event loop turn between runs that wait for nothing', async () => {
     let turns = 0;
     const ticking = setInterval(() => (turns += 1), 1);
     const eventLoop = new EventLoopYield(systemClock);
@@ -82,7 +82,7 @@ describe('the work queue', () => {
     assert.ok(turns > 3, `the event loop turned ${turns} times`);
   });
 
-  it('does not begin work before add has returned', async () => {
+  it('begins no run before add has returned', async () => {
     const { queue, runs } = harness();
     queue.add('a', Priority.live);
     assert.equal(runs.length, 0);
@@ -99,7 +99,7 @@ describe('the work queue', () => {
     assert.equal(queue.stats().waiting, 0);
   });
 
-  it('runs a key again when it was added during its run, with the highest priority noted', async () => {
+  it('runs a key again that was added during its run, at the highest priority asked for', async () => {
     const order: string[] = [];
     const queue: KeyQueue<string> = new KeyQueue({
       identify: (key) => key,
@@ -138,7 +138,7 @@ describe('the work queue', () => {
     assert.equal(runs.at(-1)?.[1], 1100);
   });
 
-  it('spreads retries over the second half of the wait', async () => {
+  it('spreads retries over the second half of the backoff', async () => {
     const { clock, queue, runs } = harness({ answers: { a: [refused()] }, random: () => 0 });
     queue.add('a', Priority.live);
     await clock.advance(200);
@@ -148,7 +148,7 @@ describe('the work queue', () => {
     ]);
   });
 
-  it('lets an event cut a backoff short, and counts the failures on', async () => {
+  it('lets an event end a backoff early, and goes on counting failures', async () => {
     const { clock, queue, runs, failures } = harness({ answers: { a: [refused(), refused(), refused()] } });
     queue.add('a', Priority.live);
     await clock.advance(10);
@@ -167,7 +167,7 @@ describe('the work queue', () => {
     );
   });
 
-  it('gets through with a backfill though more keys than there are slots fail for ever, before it in order', async () => {
+  it('completes a backfill although more keys than there are slots fail for ever before it', async () => {
     const clock = new VirtualClock();
     const done = new Set<string>();
     const { queue } = harness({
@@ -190,7 +190,7 @@ describe('the work queue', () => {
     await closed;
   });
 
-  it('keeps to a wait that the server asked for, whatever is added', async () => {
+  it('keeps to Retry-After, whatever is added', async () => {
     const { clock, queue, runs } = harness({ answers: { a: [refused(5000)] } });
     queue.add('a', Priority.live);
     await clock.advance(1000);
@@ -207,7 +207,7 @@ describe('the work queue', () => {
     assert.equal(queue.stats().waiting, 0);
   });
 
-  it('keeps to such a wait also for what was added during the refused run', async () => {
+  it('keeps to Retry-After for an add during the refused run', async () => {
     const run = Promise.withResolvers<Outcome>();
     let calls = 0;
     const { clock, queue } = harness({
@@ -223,7 +223,7 @@ describe('the work queue', () => {
     assert.equal(calls, 2);
   });
 
-  it('takes the earliest of several waits', async () => {
+  it('runs a key at the earliest of several requested times', async () => {
     const { clock, queue, runs } = harness();
     queue.addAfter('a', 300, Priority.drift);
     queue.addAfter('a', 100, Priority.backfill);
@@ -232,7 +232,7 @@ describe('the work queue', () => {
     assert.deepEqual(runs, [['a', 100]]);
   });
 
-  it('looks again when the work says so, and lets an event come first', async () => {
+  it('runs a key again when its outcome asks for it, or at an event before', async () => {
     const again = (afterMs: number): Outcome => ({ kind: 'again', afterMs });
     const { clock, queue, runs } = harness({ answers: { a: [again(100), again(500)] } });
     queue.add('a', Priority.live);
@@ -272,7 +272,7 @@ describe('the work queue', () => {
     assert.throws(() => queue.addAfter('a', Infinity, Priority.live), RangeError);
   });
 
-  it('accepts keys while paused and begins none, not even one that had a slot', async () => {
+  it('accepts keys while it is paused and runs none, not even one that had a slot', async () => {
     const { clock, queue, runs, waits } = harness();
     queue.add('a', Priority.backfill);
     queue.pause();
@@ -290,7 +290,7 @@ describe('the work queue', () => {
     assert.deepEqual(waits, [20, 10, 20]);
   });
 
-  it('runs as many at once as it may, and no more after that is lowered', async () => {
+  it('runs as many keys at once as its concurrency, also after it is lowered', async () => {
     const open: Array<() => void> = [];
     const { queue } = harness({
       concurrency: 3,
@@ -307,7 +307,7 @@ describe('the work queue', () => {
     }
   });
 
-  it('says how old the running work is', async () => {
+  it('reports the ages of running work', async () => {
     const { clock, queue } = harness({ concurrency: 2, work: () => new Promise(() => {}) });
     queue.add('a', Priority.live);
     await clock.advance(300);
@@ -317,7 +317,7 @@ describe('the work queue', () => {
     assert.deepEqual({ running, unfinished, longest }, { running: 2, unfinished: 500, longest: 400 });
   });
 
-  it('on close aborts what runs, waits for it, drops the rest and accepts no more', async () => {
+  it('aborts running work on close, waits for it, drops other keys and accepts no more', async () => {
     const run = Promise.withResolvers<Outcome>();
     const begun: string[] = [];
     let aborted = false;
@@ -345,7 +345,7 @@ describe('the work queue', () => {
     assert.deepEqual({ begun, failures, timers: clock.pending }, { begun: ['a'], failures: [], timers: 0 });
   });
 
-  it('resolves idle for those who wait while it is closed', async () => {
+  it('resolves idle when it is closed', async () => {
     const { queue } = harness();
     queue.pause();
     queue.add('a', Priority.live);
@@ -354,7 +354,7 @@ describe('the work queue', () => {
     await idle;
   });
 
-  it('takes 100,000 keys, and a more urgent one among them, in linear time', async () => {
+  it('takes 100,000 keys in linear time, and runs a more urgent one among them first', async () => {
     const { queue, runs } = harness({ concurrency: 16 });
     const before = process.cpuUsage();
     for (let index = 0; index < 100_000; index += 1) queue.add(`key-${index}`, Priority.backfill);

@@ -143,8 +143,8 @@ async function play(steps: Step[], concurrency: number, random: number): Promise
   });
 }
 
-describe('the work queue, against its model', () => {
-  it('never runs a key twice at once, loses none, and keeps to order, waits and the number of slots', async () => {
+describe('work queue, compared with a model of it,', () => {
+  it('never runs a key twice at once, loses none, and keeps to order, delays and concurrency', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(step, { minLength: 1, maxLength: 80, size: 'max' }),

@@ -21,8 +21,8 @@ function request(): {
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-describe('turns', () => {
-  it('holds nothing back while nothing is urgent', async () => {
+describe('request lanes', () => {
+  it('send every background request at once while no urgent reconcile runs', async () => {
     const turns = new RequestLanes();
     const requests = Array.from({ length: 100 }, request);
     for (const { send } of requests) void turns.sendBackground(send);
@@ -30,7 +30,7 @@ describe('turns', () => {
     assert.ok(requests.every(({ begun }) => begun));
   });
 
-  it('has few requests under way beside what is urgent, in the order in which they came', async () => {
+  it('send few background requests beside an urgent reconcile, in the order in which they came', async () => {
     const turns = new RequestLanes();
     const urgent = request();
     void turns.runForeground(urgent.send);
@@ -46,7 +46,7 @@ describe('turns', () => {
     assert.equal(begunOf(requests).length, 20);
   });
 
-  it('lets what is urgent pass, however much is under way', async () => {
+  it('let an urgent reconcile pass, however many background requests are under way', async () => {
     const turns = new RequestLanes();
     for (let index = 0; index < 50; index++) void turns.sendBackground(request().send);
     const urgent = request();
@@ -55,7 +55,7 @@ describe('turns', () => {
     assert.ok(urgent.begun);
   });
 
-  it('goes on after failures, and passes on what requests resolve and reject with', async () => {
+  it('go on after failures, and pass on results and errors of requests', async () => {
     const turns = new RequestLanes();
     const end = Promise.withResolvers<void>();
     void turns.runForeground(() => end.promise);
@@ -76,7 +76,7 @@ describe('turns', () => {
     assert.equal(begunOf(requests).length, 20);
   });
 
-  it('forgets nothing, whatever begins and ends in whatever order', async () => {
+  it('send every request, whatever begins and ends in whatever order', async () => {
     const action = fc.oneof(
       fc.constant({ kind: 'urgent' as const }),
       fc.constant({ kind: 'request' as const }),
