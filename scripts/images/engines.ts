@@ -108,10 +108,10 @@ function buildahEngine(): Engine {
   const env = { ...process.env, BUILDAH_ISOLATION: 'chroot', STORAGE_DRIVER: 'vfs' };
   const buildah = (...args: readonly string[]) => execute('buildah', args, { env }).trim();
   const config = (tag: string): ImageConfig => {
-    const { User: user, Entrypoint: entrypoint } = JSON.parse(
-      buildah('inspect', '--type', 'image', '--format', '{{json .OCIv1.Config}}', tag),
-    ) as { readonly User: string; readonly Entrypoint: readonly string[] };
-    return { user, entrypoint };
+    const { OCIv1 } = JSON.parse(buildah('inspect', '--type', 'image', tag)) as {
+      readonly OCIv1: { readonly config: { readonly User: string; readonly Entrypoint: readonly string[] } };
+    };
+    return { user: OCIv1.config.User, entrypoint: OCIv1.config.Entrypoint };
   };
   const withRoot = <T>(tag: string, use: (root: string) => T): T => {
     const container = buildah('from', '--pull-never', tag);
