@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { parse, parseAllDocuments, stringify } from 'yaml';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { cli, directoryOf } from '../cli.ts';
 
@@ -253,6 +254,103 @@ describe('kubectl segmentation explain', () => {
     assert.equal(after.code, 0, after.stdout + after.stderr);
     // The other workload of the namespace must gain nothing.
     assert.equal((await cli('explain shop-checkout/checkout shop-payments/ledger -f -', { stdin })).code, 1);
+  });
+
+  const ISOLATED_IN_PART = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny-pay, namespace: shop}
+spec: {podSelector: {matchLabels: {app: web, tier: pay}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: pay, namespace: shop, labels: {app: web, tier: pay}}
+spec: {containers: [{name: a, ports: [{containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: open, namespace: shop, labels: {app: web}}
+spec: {containers: [{name: a}]}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: backup, namespace: data}
+spec: {jobTemplate: {spec: {template: {metadata: {labels: {job-name: run-1}}, spec: {containers: [{name: a}]}}}}}
+`;
+
+  it('suggests a policy that isolates no open pod of the namespace', async () => {
+    const { stdout } = await cli('explain shop/open shop/pay -f -', { stdin: ISOLATED_IN_PART });
+    const [, text = ''] = stdout.split(
+      'To allow it, apply this NetworkPolicy in shop, beside the existing ones:',
+    );
+    const { spec } = parse(text) as NetworkPolicy;
+    assert.deepEqual(spec.podSelector, { matchLabels: { tier: 'pay' } });
+    assert.deepEqual(spec.ingress?.[0]?.from, [
+      {
+        podSelector: {
+          matchLabels: { app: 'web' },
+          matchExpressions: [{ key: 'tier', operator: 'DoesNotExist' }],
+        },
+      },
+    ]);
+  });
+
+  it('suggests a label for a workload whose labels change from run to run', async () => {
+    const { stdout } = await cli('explain data/backup shop/pay -f -', { stdin: ISOLATED_IN_PART });
+    assert.match(
+      stdout,
+      /^First add this label to the pod template of data\/cj\/backup, as no stable label tells its pods from others:\n\n {2}app\.kubernetes\.io\/name: backup$/m,
+    );
+    assert.match(stdout, /podSelector:\n +matchLabels:\n +app\.kubernetes\.io\/name: backup/);
+    assert.doesNotMatch(stdout, /job-name/);
+    const json = await cli('explain data/backup shop/pay -f - -o json', { stdin: ISOLATED_IN_PART });
+    const { suggestions } = JSON.parse(json.stdout) as { suggestions: { labels: object[] }[] };
+    assert.deepEqual(suggestions[0]?.labels, [
+      { workload: 'data/cj/backup', key: 'app.kubernetes.io/name', value: 'backup' },
+    ]);
+  });
+
+  it('suggests policies of different names for workloads of different kinds and one name', async () => {
+    const workload = (kind: string) => `---
+apiVersion: apps/v1
+kind: ${kind}
+metadata: {name: api, namespace: a}
+spec: {template: {metadata: {labels: {app: ${kind}}}, spec: {containers: [{name: a}]}}}
+`;
+    const stdin = [ISOLATED_IN_PART, workload('Deployment'), workload('StatefulSet')].join('');
+    const { stdout } = await cli('explain ns/a shop/pay -f - -o json', { stdin });
+    const { suggestions } = JSON.parse(stdout) as { suggestions: { networkPolicy?: NetworkPolicy }[] };
+    assert.deepEqual(
+      suggestions.map(({ networkPolicy }) => networkPolicy?.metadata.name),
+      ['pay-from-api', 'pay-from-api-2'],
+    );
+  });
+
+  it('suggests nothing that would isolate open pods of the same workload, and says so', async () => {
+    const pod = (index: number) => `---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: db-${index}
+  namespace: shop
+  labels: {app: db, statefulset.kubernetes.io/pod-name: db-${index}}
+  ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: db, uid: u, controller: true}]
+spec: {containers: [{name: a, ports: [{containerPort: 80}]}]}
+`;
+    const first = `---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: first, namespace: shop}
+spec: {podSelector: {matchLabels: {statefulset.kubernetes.io/pod-name: db-0}}}
+`;
+    const stdin = [ISOLATED_IN_PART, pod(0), pod(1), first].join('');
+    const { code, stdout, stderr } = await cli('explain shop/open shop/db -f -', { stdin });
+    assert.equal(code, 1);
+    assert.doesNotMatch(stdout, /To allow it/);
+    assert.match(
+      stderr,
+      /note: no policy is suggested for the ingress of shop\/db-0: it would isolate shop\/db-1, which no stable label tells from the pods/,
+    );
   });
 
   it('prints JSON and YAML with a JSON patch for each suggestion', async () => {

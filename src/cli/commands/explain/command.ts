@@ -1,6 +1,5 @@
 /** `explain`: says if one end reaches another, why, and which rule would allow it. */
 import { stripVTControlCharacters } from 'node:util';
-import type { Pod } from '../../../analysis/cluster.ts';
 import type { DirectionExplanation } from '../../../analysis/explain.ts';
 import { rulesOf } from '../../../policy/semantics/normalize.ts';
 import type { Call, Command } from '../../shell/command.ts';
@@ -8,10 +7,11 @@ import { answerTable, explanationLines, groupByVerdict } from './explanation.ts'
 import { EXIT } from '../../shell/failure.ts';
 import type { Flag } from '../../shell/flags.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
-import { type Answer, Questions, type Suggestion, suggestions } from './questions.ts';
+import { type Answer, Questions } from './questions.ts';
+import { type Suggestion, suggest } from './suggestions.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import type { Terminal } from '../../shell/terminal.ts';
-import { suggestionText, suggestionValue } from './remedy.ts';
+import { obstacleText, suggestionText, suggestionValue } from './suggestion-output.ts';
 import { counted } from '../../../util/list-text.ts';
 
 export const AS_ENFORCED: Flag = {
@@ -75,8 +75,8 @@ export const explain: Command = {
     const [from = '', to = ''] = words;
     const policies = snapshot.effective(flags.has('as-enforced'));
     const { answers, service, notes } = new Questions(snapshot, policies).ask(from, to, flags.get('port'));
-    const suggested = suggestions(answers, snapshot, snapshot.intents());
-    const remarks = [...notes, ...caveats(answers, snapshot, call)];
+    const { suggestions, obstacles } = suggest(answers, snapshot, policies);
+    const remarks = [...notes, ...caveats(answers, snapshot, call), ...obstacles.map(obstacleText)];
     if (
       service !== undefined &&
       answers.some(({ port }) => service.ports.every((each) => each.port !== port.port))
@@ -86,21 +86,17 @@ export const explain: Command = {
       );
     }
     if (format === 'json' || format === 'yaml') {
-      const document = documentOf(answers, suggested, remarks);
+      const document = documentOf(answers, suggestions, remarks);
       terminal.write(format === 'json' ? toJson(document) : toYaml(document));
     } else if (format === 'name') {
       for (const name of decidingPolicies(answers)) terminal.print(name);
     } else {
-      show(answers, suggested, { wide: format === 'wide', policies: policiesByName(policies), terminal });
+      show(answers, suggestions, { wide: format === 'wide', policies: policiesByName(policies), terminal });
     }
     if (format !== 'json' && format !== 'yaml') for (const each of remarks) terminal.note(each);
     return answers.every(({ explanation }) => explanation.allowed) ? EXIT.yes : EXIT.no;
   },
 };
-
-function isWithoutAddress({ hostNetwork, ips }: Pod): boolean {
-  return hostNetwork === true && ips.length === 0;
-}
 
 /** Facts about the ends that the policies alone do not show. */
 function caveats(answers: readonly Answer[], snapshot: Snapshot, { flags }: Call): string[] {
@@ -114,15 +110,6 @@ function caveats(answers: readonly Answer[], snapshot: Snapshot, { flags }: Call
   if (outside) {
     found.push(
       'what comes from outside may arrive with the address of a load balancer or a node instead of its own',
-    );
-  }
-  const unknown = answers
-    .filter(({ explanation }) => !explanation.allowed)
-    .flatMap(({ from, to }) => [from, to])
-    .find((end) => end.pods.length > 0 && end.pods.every(isWithoutAddress));
-  if (unknown !== undefined) {
-    found.push(
-      `only an ipBlock with the addresses of its nodes could allow ${unknown.label}, which is on the host network; they are not known here`,
     );
   }
   if (pods.some(({ template }) => template) && usesAddresses(snapshot, namespaces)) {

@@ -1,19 +1,15 @@
 /** Asks whether one end reaches another, and why: for every pair of workloads, on every port that matters. */
-import type { PortNumber } from '../../../analysis/pod-matrix.ts';
 import { classifier } from '../../../analysis/model/pod-classifier.ts';
 import type { Endpoint } from '../../../analysis/cluster.ts';
 import { compileView, type Evaluator } from '../../../analysis/evaluator.ts';
 import { Explainer, type Explanation } from '../../../analysis/explain.ts';
 import { formatPorts, segmentsOf } from '../../../analysis/model/ports.ts';
 import { compilePolicy } from '../../../analysis/model/rules.ts';
-import { type Remedy, remedy } from '../../../analysis/remedy.ts';
-import type { NetworkPolicy, PolicyType } from '../../../api/network-policy.ts';
-import type { SegmentationProfile } from '../../../api/profile.ts';
+import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import { findEnds, type FlowEnd } from '../../snapshot/flow-ends.ts';
 import { CliError } from '../../shell/failure.ts';
-import { type WorkloadPod, workloadKey } from '../../snapshot/pods.ts';
 import { type PortQuestion, portsNamed, portsServed } from '../../snapshot/ports.ts';
-import type { ProfileIntent, Snapshot, SnapshotService } from '../../snapshot/snapshot.ts';
+import type { Snapshot, SnapshotService } from '../../snapshot/snapshot.ts';
 
 export interface Answer {
   readonly from: FlowEnd;
@@ -173,81 +169,4 @@ function different(source: FlowEnd, destination: FlowEnd): readonly [FlowEnd, Fl
     source,
     { ...destination, endpoint: { kind: 'pod', pod: { ...only, name: `${only.name} (another)` } } },
   ];
-}
-
-export interface Suggestion {
-  readonly remedy: Remedy;
-  readonly from: FlowEnd;
-  readonly to: FlowEnd;
-}
-
-/** What to add for each denied end, once for all ports of a pair. */
-export function suggestions(
-  answers: readonly Answer[],
-  snapshot: Snapshot,
-  intents: readonly ProfileIntent[],
-): Suggestion[] {
-  const denied = answers.filter(({ explanation }) => !explanation.allowed);
-  const found: Suggestion[] = [];
-  // Each adds to the profile what those before it have added.
-  const changed = new Map<string, SegmentationProfile>();
-  const pairs = Map.groupBy(denied, ({ from, to }) => `${from.label} ${to.label}`);
-  for (const group of pairs.values()) {
-    for (const direction of ['Egress', 'Ingress'] as const) {
-      const side = direction === 'Egress' ? 'egress' : 'ingress';
-      const open = group.filter(({ explanation }) => !explanation[side].allowed);
-      const suggestion = suggest(open, direction, snapshot, intents, changed);
-      if (suggestion === undefined) continue;
-      if (suggestion.remedy.kind === 'rule')
-        changed.set(suggestion.remedy.profile, suggestion.remedy.changed);
-      found.push(suggestion);
-    }
-  }
-  return found;
-}
-
-function suggest(
-  open: readonly Answer[],
-  direction: PolicyType,
-  snapshot: Snapshot,
-  intents: readonly ProfileIntent[],
-  changed: ReadonlyMap<string, SegmentationProfile>,
-): Suggestion | undefined {
-  const [first] = open;
-  if (first === undefined) return undefined;
-  const { from, to, explanation } = first;
-  const [own, other] = direction === 'Egress' ? [from, to] : [to, from];
-  const { isolatedBy } = explanation[direction === 'Egress' ? 'egress' : 'ingress'];
-  const names = isolatedBy.flatMap(({ profile }) => profile ?? []);
-  const profile = snapshot.profiles.find(
-    ({ metadata, spec }) => names.includes(metadata.name) && spec.isolation.includes(direction),
-  );
-  const ports: PortNumber[] = open.every(({ port }) => port.to === undefined || port.to === port.port)
-    ? open.map(({ port }) => port)
-    : [];
-  const made = remedy({
-    direction,
-    subjects: likewise(own.pods, snapshot),
-    peer:
-      other.pods.length > 0
-        ? { pods: likewise(other.pods, snapshot) }
-        : { addresses: other.endpoint.kind === 'external' ? [other.endpoint.ip] : [] },
-    ports,
-    name: direction === 'Egress' ? `${from.name}-to-${to.name}` : `${to.name}-from-${from.name}`,
-    profile: profile && (changed.get(profile.metadata.name) ?? profile),
-    namespaces: new Set(
-      intents.filter((intent) => intent.profile === profile).map(({ namespace }) => namespace.name),
-    ),
-    pods: snapshot.pods,
-    policyNames: snapshot.policies
-      .filter(({ metadata }) => metadata.namespace === own.namespace)
-      .map(({ metadata }) => metadata.name),
-  });
-  return made && { remedy: made, from, to };
-}
-
-/** All pods of the workloads of these: a rule is for a workload, whichever of its pods was asked about. */
-function likewise(pods: readonly WorkloadPod[], { pods: all }: Snapshot): readonly WorkloadPod[] {
-  const workloads = new Set(pods.map(({ workload }) => workloadKey(workload)));
-  return all.filter(({ workload }) => workloads.has(workloadKey(workload)));
 }

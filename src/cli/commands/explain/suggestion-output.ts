@@ -1,0 +1,119 @@
+/** Suggestions as text to paste, and as values for programs. Pure. */
+import type { Pod } from '../../../analysis/cluster.ts';
+import type { Remedy } from '../../../analysis/remedy/remedy.ts';
+import { KIND } from '../../../api/names.ts';
+import { shortList } from '../../../util/list-text.ts';
+import { toYaml } from '../../shell/output.ts';
+import type { Palette } from '../../shell/terminal.ts';
+import type { Suggestion, SuggestionObstacle, WorkloadLabel } from './suggestions.ts';
+
+/** A part of the text: YAML under a head. */
+interface Block {
+  readonly head: string;
+  readonly value: object;
+  readonly remedies: readonly Remedy[];
+}
+
+/** The labels, then the rules of each profile in one block, then the policies. */
+export function suggestionText(suggested: readonly Suggestion[], paint: Palette): string[] {
+  const remedies = suggested.map(({ remedy }) => remedy);
+  const blocks = [
+    ...labelBlocks(suggested.flatMap(({ labels }) => labels)),
+    ...ruleBlocks(remedies.filter((remedy) => remedy.kind === 'rule')),
+    ...policyBlocks(remedies.filter((remedy) => remedy.kind === 'policy')),
+  ];
+  return blocks.flatMap(({ head, value, remedies }) => {
+    const also = alsoText(remedies);
+    const lines = toYaml(value)
+      .trimEnd()
+      .split('\n')
+      .map((line) => `  ${line}`);
+    return ['', paint.bold(head), '', ...lines, ...(also === '' ? [] : ['', paint.yellow(also)])];
+  });
+}
+
+function labelBlocks(labels: readonly WorkloadLabel[]): Block[] {
+  const byWorkload = Map.groupBy(labels, ({ workload }) => workload);
+  return [...byWorkload].map(([workload, own]) => ({
+    head: `First add this label to the ${isPod(workload) ? 'pod' : 'pod template of'} ${workload}, as no stable label tells its pods from others:`,
+    value: Object.fromEntries(own.map(({ key, value }) => [key, value])),
+    remedies: [],
+  }));
+}
+
+/** True for the name of a Pod without controller, as in `shop/pod/cart`. */
+function isPod(workload: string): boolean {
+  return workload.split('/')[1] === 'pod';
+}
+
+function ruleBlocks(rules: readonly Extract<Remedy, { kind: 'rule' }>[]): Block[] {
+  return [...Map.groupBy(rules, ({ profile }) => profile)].map(([profile, group]) => ({
+    head: `To allow it, add this to the spec of ${KIND} ${profile}:`,
+    value: rulesByDirection(group),
+    remedies: group,
+  }));
+}
+
+function policyBlocks(policies: readonly Extract<Remedy, { kind: 'policy' }>[]): Block[] {
+  return policies.map((remedy) => ({
+    head: `To allow it, apply this NetworkPolicy in ${remedy.policy.metadata.namespace}, beside the existing ones:`,
+    value: remedy.policy,
+    remedies: [remedy],
+  }));
+}
+
+function rulesByDirection(remedies: readonly Extract<Remedy, { kind: 'rule' }>[]): object {
+  const groups = Map.groupBy(remedies, ({ direction }) => direction.toLowerCase());
+  return Object.fromEntries([...groups].map(([way, group]) => [way, group.map(({ rule }) => rule)]));
+}
+
+/** Names the other pods to which the remedies apply. Empty if there are none. */
+function alsoText(remedies: readonly Remedy[]): string {
+  const [subjects, peers] = [
+    names(remedies.flatMap(({ alsoSubjects }) => alsoSubjects)),
+    names(remedies.flatMap(({ alsoPeers }) => alsoPeers)),
+  ];
+  const parts = [
+    ...(subjects.length > 0 ? [`it also applies to ${shortList(subjects)}`] : []),
+    ...(peers.length > 0 ? [`it also names ${shortList(peers)} as a peer`] : []),
+  ];
+  return parts.length === 0 ? '' : `Take care: ${parts.join(', and ')}; no stable label tells them apart.`;
+}
+
+function names(pods: readonly Pod[]): string[] {
+  return [...new Set(pods.map(({ namespace, name }) => `${namespace}/${name}`))].sort();
+}
+
+/** A suggestion as a value for JSON and YAML. A rule comes with a JSON patch of the profile. */
+export function suggestionValue({ remedy, from, to, labels }: Suggestion): object {
+  const { direction, alsoSubjects, alsoPeers } = remedy;
+  const common = {
+    direction,
+    from: from.label,
+    to: to.label,
+    alsoOpensFor: names([...alsoSubjects, ...alsoPeers]),
+    ...(labels.length > 0 && { labels }),
+  };
+  if (remedy.kind === 'policy') return { ...common, networkPolicy: remedy.policy };
+  const { profile, rule, changed } = remedy;
+  const field = direction === 'Ingress' ? 'ingress' : 'egress';
+  const isFirst = (changed.spec[field] ?? []).length === 1;
+  const patch = isFirst
+    ? [{ op: 'add', path: `/spec/${field}`, value: [rule] }]
+    : [{ op: 'add', path: `/spec/${field}/-`, value: rule }];
+  return { ...common, profile, rule, patch };
+}
+
+/** Says why nothing is suggested for an end, and what to do instead. */
+export function obstacleText({ obstacle, direction, own, other }: SuggestionObstacle): string {
+  switch (obstacle.kind) {
+    case 'no-address':
+      return `only an ipBlock with the addresses of its nodes could allow ${other.label}, which is on the host network; they are not known here`;
+    case 'open-pods':
+      return (
+        `no policy is suggested for the ${direction.toLowerCase()} of ${own.label}: it would isolate ` +
+        `${shortList(names(obstacle.pods))}, which no stable label tells from the pods that are isolated already; ` +
+        'add the rule to the policy that isolates those'
+      );
+  }
+}

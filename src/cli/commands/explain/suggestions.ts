@@ -1,0 +1,165 @@
+/** Suggests what to add so that denied flows are allowed: rules of profiles, policies, and labels that these need. Pure. */
+import { unionPorts, type PortRange } from '../../../analysis/model/ports.ts';
+import { type NewLabel, newLabel, podSelectorKeys } from '../../../analysis/remedy/new-label.ts';
+import { type Obstacle, type Remedy, remedyFor } from '../../../analysis/remedy/remedy.ts';
+import type { NetworkPolicy, PolicyType } from '../../../api/network-policy.ts';
+import type { SegmentationProfile } from '../../../api/profile.ts';
+import { type FlowEnd, labelOf } from '../../snapshot/flow-ends.ts';
+import { type WorkloadPod, workloadKey } from '../../snapshot/pods.ts';
+import type { Snapshot } from '../../snapshot/snapshot.ts';
+import type { Answer } from './questions.ts';
+
+export interface Suggestion {
+  readonly remedy: Remedy;
+  readonly from: FlowEnd;
+  readonly to: FlowEnd;
+  readonly labels: readonly WorkloadLabel[];
+}
+
+/** A label to add to the pods of a workload. */
+export interface WorkloadLabel extends NewLabel {
+  /** As in `shop/deploy/cart`. */
+  readonly workload: string;
+}
+
+/** An end for which nothing can be suggested. */
+export interface SuggestionObstacle {
+  readonly obstacle: Obstacle;
+  readonly direction: PolicyType;
+  /** The end that denies. */
+  readonly own: FlowEnd;
+  readonly other: FlowEnd;
+}
+
+export interface Suggestions {
+  readonly suggestions: readonly Suggestion[];
+  readonly obstacles: readonly SuggestionObstacle[];
+}
+
+/** A suggestion, or an obstacle, for each end that denies, over all ports of a pair of workloads. */
+export function suggest(
+  answers: readonly Answer[],
+  snapshot: Snapshot,
+  policies: readonly NetworkPolicy[],
+): Suggestions {
+  const session = new SuggestionSession(snapshot, policies);
+  const denied = answers.filter(({ explanation }) => !explanation.allowed);
+  const pairs = Map.groupBy(denied, ({ from, to }) => `${keyOf(from)} ${keyOf(to)}`);
+  for (const group of pairs.values()) {
+    for (const direction of ['Egress', 'Ingress'] as const) session.add(group, direction);
+  }
+  return session;
+}
+
+/** The workload of an end, or its address. Pods of one workload that policies treat differently have one key. */
+function keyOf({ pods: [pod], label }: FlowEnd): string {
+  return pod === undefined ? label : workloadKey(pod.workload);
+}
+
+/** Collects suggestions, each of which builds on those before it. */
+class SuggestionSession implements Suggestions {
+  readonly suggestions: Suggestion[] = [];
+  readonly obstacles: SuggestionObstacle[] = [];
+  readonly #snapshot: Snapshot;
+  readonly #policies: readonly NetworkPolicy[];
+  readonly #selectedKeys: ReadonlySet<string>;
+  /** Profiles with the rules that were suggested for them. */
+  readonly #changed = new Map<string, SegmentationProfile>();
+  readonly #added: NetworkPolicy[] = [];
+
+  constructor(snapshot: Snapshot, policies: readonly NetworkPolicy[]) {
+    this.#snapshot = snapshot;
+    this.#policies = policies;
+    const compiled = snapshot.intents().flatMap((intent) => intent.policies);
+    const ofServices = snapshot.services.flatMap(({ selector = {} }) => Object.keys(selector));
+    this.#selectedKeys = podSelectorKeys([...policies, ...compiled]).union(new Set(ofServices));
+  }
+
+  /** Adds what one end of a pair needs. @param group denied answers of the pair */
+  add(group: readonly Answer[], direction: PolicyType): void {
+    const side = direction === 'Egress' ? 'egress' : 'ingress';
+    const denied = group.filter(({ explanation }) => !explanation[side].allowed);
+    const [first] = denied;
+    if (first === undefined) return;
+    const { from, to } = first;
+    const [own, other] = direction === 'Egress' ? [from, to] : [to, from];
+    const [subjects, peers] = [this.#podsOfWorkload(own), this.#podsOfWorkload(other)];
+    const profile = this.#profileOf(denied, direction);
+    const result = remedyFor({
+      direction,
+      subjects,
+      peer: peers.length > 0 ? { pods: peers } : { addresses: addressesOf(other) },
+      ports: unionPorts([denied.map(({ port }) => rangeOf(port))]),
+      name: direction === 'Egress' ? `${from.name}-to-${to.name}` : `${to.name}-from-${from.name}`,
+      profile,
+      namespaces: profile === undefined ? new Set() : this.#namespacesOf(profile),
+      pods: this.#snapshot.pods,
+      policies: this.#policies,
+      takenNames: this.#policyNames(own.namespace),
+      newLabels: { subject: this.#newLabel(own), peer: this.#newLabel(other) },
+    });
+    if (result.kind === 'obstacle') {
+      this.obstacles.push({ obstacle: result.obstacle, direction, own, other });
+      return;
+    }
+    const { remedy } = result;
+    if (remedy.kind === 'rule') this.#changed.set(remedy.profile, remedy.changed);
+    else this.#added.push(remedy.policy);
+    this.suggestions.push({ remedy, from, to, labels: workloadLabels(remedy, own, other) });
+  }
+
+  /** All pods of an end's workload, also if one of its pods was named: rules are for workloads. */
+  #podsOfWorkload({ pods }: FlowEnd): readonly WorkloadPod[] {
+    const workloads = new Set(pods.map(({ workload }) => workloadKey(workload)));
+    return this.#snapshot.pods.filter(({ workload }) => workloads.has(workloadKey(workload)));
+  }
+
+  /** The profile that isolates the denying end, with the rules that were suggested before. */
+  #profileOf(denied: readonly Answer[], direction: PolicyType): SegmentationProfile | undefined {
+    const side = direction === 'Egress' ? 'egress' : 'ingress';
+    const names = denied.flatMap(({ explanation }) =>
+      explanation[side].isolatedBy.flatMap(({ profile }) => profile ?? []),
+    );
+    const found = this.#snapshot.profiles.find(
+      ({ metadata, spec }) => names.includes(metadata.name) && spec.isolation.includes(direction),
+    );
+    return found && (this.#changed.get(found.metadata.name) ?? found);
+  }
+
+  #namespacesOf({ metadata }: SegmentationProfile): Set<string> {
+    const own = this.#snapshot.intents().filter(({ profile }) => profile.metadata.name === metadata.name);
+    return new Set(own.map(({ namespace }) => namespace.name));
+  }
+
+  #policyNames(namespace: string | undefined): string[] {
+    return [...this.#snapshot.policies, ...this.#policies, ...this.#added]
+      .filter(({ metadata }) => metadata.namespace === namespace)
+      .map(({ metadata }) => metadata.name);
+  }
+
+  #newLabel({ name, pods }: FlowEnd): NewLabel {
+    return newLabel({
+      name,
+      kind: pods[0]?.workload.kind ?? '',
+      pods: this.#snapshot.pods,
+      selectedKeys: this.#selectedKeys,
+    });
+  }
+}
+
+function rangeOf({ protocol, port, to = port }: Answer['port']): PortRange {
+  return { protocol, from: port, to };
+}
+
+function addressesOf({ endpoint }: FlowEnd): string[] {
+  return endpoint.kind === 'external' ? [endpoint.ip] : [];
+}
+
+/** The labels that a remedy needs, once for each workload. */
+function workloadLabels({ labels }: Remedy, own: FlowEnd, other: FlowEnd): WorkloadLabel[] {
+  const found = labels.flatMap(({ end, key, value }): WorkloadLabel[] => {
+    const [pod] = end === 'subject' ? own.pods : other.pods;
+    return pod === undefined ? [] : [{ workload: labelOf(pod), key, value }];
+  });
+  return [...new Map(found.map((each) => [`${each.workload} ${each.key}`, each])).values()];
+}
