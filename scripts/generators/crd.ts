@@ -32,6 +32,8 @@ export const NAMED = {
   Admission: 'spec.admission',
   IngressRule: 'spec.ingress[]',
   EgressRule: 'spec.egress[]',
+  Connection: 'spec.connections[]',
+  NamespaceScope: 'spec.ingress[].inNamespaces',
   Peer: 'spec.ingress[].from[]',
   LabelSelector: 'spec.namespaceSelector',
   LabelSelectorRequirement: 'spec.namespaceSelector.matchExpressions[]',

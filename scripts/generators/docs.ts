@@ -10,6 +10,8 @@ const SECTIONS: readonly (keyof typeof NAMED)[] = [
   'Admission',
   'IngressRule',
   'EgressRule',
+  'NamespaceScope',
+  'Connection',
   'Peer',
   'IPBlock',
   'ServiceReference',
@@ -53,7 +55,8 @@ export function referencePage(root: SchemaNode): string {
 function placeOf(name: keyof typeof NAMED): string {
   const path = NAMED[name]
     .replace('.from[]', '.(from|to)[]')
-    .replace(/ingress\[\](?=.)/, '(ingress|egress)[]');
+    .replace(/ingress\[\](?=\.inNamespaces)/, '(ingress|egress)[]')
+    .replace(/ingress\[\](?=.)/, '(ingress|egress|connections)[]');
   return `\`${path}\`.`;
 }
 
@@ -125,9 +128,9 @@ function messages(node: SchemaNode): string[] {
 }
 
 function refusals(node: SchemaNode): string[] {
-  const rules = node['x-kubernetes-validations'] ?? [];
-  if (rules.length === 0) return [];
-  return [`Refused with these words:\n\n${rules.map(({ message }) => `- ${message}`).join('\n')}`];
+  const texts = new Set((node['x-kubernetes-validations'] ?? []).map(({ message }) => `- ${message}`));
+  if (texts.size === 0) return [];
+  return [`Refused with these words:\n\n${[...texts].join('\n')}`];
 }
 
 function peerExamples(peer: SchemaNode): string {

@@ -32,11 +32,19 @@ export const PEER_EXAMPLES: Readonly<Record<string, readonly PeerExample[]>> = {
       allows: 'every pod of the namespaces `payments` and `ledger`',
       peer: { namespaces: ['payments', 'ledger'] },
     },
+    {
+      allows: 'pods labelled `app: gateway` in the namespace `edge`, in short',
+      peer: { namespaces: ['edge'], podSelector: { matchLabels: { app: 'gateway' } } },
+    },
   ],
   sameNamespaceLabels: [
     {
       allows: 'every pod of the namespaces whose label `team` has the same value as the own namespace',
       peer: { sameNamespaceLabels: ['team'] },
+    },
+    {
+      allows: 'pods labelled `app: cache` of the namespaces with the same value of `team`',
+      peer: { sameNamespaceLabels: ['team'], podSelector: { matchLabels: { app: 'cache' } } },
     },
   ],
   ipBlock: [

@@ -14,10 +14,13 @@ type ReadonlyDeep<T> = T extends readonly (infer Item)[]
     ? { readonly [Key in keyof T]: ReadonlyDeep<T[Key]> }
     : T;
 
-/** Exactly one kind: selectors (one or both), or one of the other fields. The CRD enforces it. */
+/** Of exactly one kind; podSelector may stand beside a field that names namespaces. The CRD enforces it. */
 export type Peer = ReadonlyDeep<generated.Peer>;
 export type IngressRule = ReadonlyDeep<generated.IngressRule>;
 export type EgressRule = ReadonlyDeep<generated.EgressRule>;
+export type Connection = ReadonlyDeep<generated.Connection>;
+/** The selected namespaces in which a rule is written: exactly one of names and selector. The CRD enforces it. */
+export type NamespaceScope = ReadonlyDeep<generated.NamespaceScope>;
 export type Baseline = ReadonlyDeep<generated.Baseline>;
 export type ProfileSpec = ReadonlyDeep<generated.SegmentationProfileSpec>;
 export type ProfileFailure = ReadonlyDeep<generated.Failure>;

@@ -81,6 +81,12 @@ export interface SegmentationProfileSpec {
    * Items: Allows traffic from the pods that `podSelector` selects to `ports` of the peers of `to`.
    */
   egress?: EgressRule[];
+  /**
+   * Flows between two ends, each written once. A selected namespace in which an end lies gets the rule for that end: egress for `from`, ingress for `to`, as far as `isolation` has the direction. Each connection adds to what is allowed; order has no meaning.
+   *
+   * Items: Allows traffic from each end of `from` to `ports` of each end of `to`. An end is a peer: pods of selected namespaces, or something outside of them, which gets no rule.
+   */
+  connections?: Connection[];
 }
 /**
  * What the operator has found and done. Only the operator writes it.
@@ -91,7 +97,7 @@ export interface SegmentationProfileStatus {
    */
   observedGeneration?: number;
   /**
-   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule is known. AdmissionReady, where `admission` asks for something: it is in force.
+   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. AdmissionReady, where `admission` asks for something: it is in force.
    *
    * Items: One aspect of the profile's state.
    */
@@ -188,9 +194,13 @@ export interface IngressRule {
    */
   podSelector?: LabelSelector;
   /**
+   * The selected namespaces in which the rule is written: those with these names, or with these labels. Absent: all of them.
+   */
+  inNamespaces?: NamespaceScope;
+  /**
    * Required. Who may connect: at least one peer. For everyone write `entity: Any`.
    *
-   * Items: The other side of the traffic, in exactly one way: `podSelector` or `namespaceSelector` or both together, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount` or `entity`.
+   * Items: The other side of the traffic, in exactly one way: `podSelector`, `namespaceSelector`, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount` or `entity`. `podSelector` may stand beside `namespaceSelector`, `namespaces` and `sameNamespaceLabels`: some pods of those namespaces.
    */
   from: Peer[];
   /**
@@ -217,9 +227,13 @@ export interface EgressRule {
    */
   podSelector?: LabelSelector;
   /**
+   * The selected namespaces in which the rule is written: those with these names, or with these labels. Absent: all of them.
+   */
+  inNamespaces?: NamespaceScope;
+  /**
    * Required. What may be reached: at least one peer. For everything write `entity: Any`.
    *
-   * Items: The other side of the traffic, in exactly one way: `podSelector` or `namespaceSelector` or both together, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount` or `entity`.
+   * Items: The other side of the traffic, in exactly one way: `podSelector`, `namespaceSelector`, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount` or `entity`. `podSelector` may stand beside `namespaceSelector`, `namespaces` and `sameNamespaceLabels`: some pods of those namespaces.
    */
   to: Peer[];
   /**
@@ -230,11 +244,57 @@ export interface EgressRule {
   ports?: Port[];
 }
 /**
- * The other side of the traffic, in exactly one way: `podSelector` or `namespaceSelector` or both together, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount` or `entity`.
+ * Allows traffic from each end of `from` to `ports` of each end of `to`. An end is a peer: pods of selected namespaces, or something outside of them, which gets no rule.
+ */
+export interface Connection {
+  /**
+   * Identifies the connection among the connections and rules of the profile, in policies, status and metrics: lower-case letters, digits and `-`.
+   */
+  name: string;
+  /**
+   * Why this is allowed, for those who find the policy in a namespace. It is kept on the policy.
+   */
+  description?: string;
+  /**
+   * Required. The ends that connect: at least one peer. `podSelector` alone means the same namespace as the other end or, if that is no pod, every selected namespace.
+   *
+   * Items: The other side of the traffic, in exactly one way: `podSelector`, `namespaceSelector`, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount` or `entity`. `podSelector` may stand beside `namespaceSelector`, `namespaces` and `sameNamespaceLabels`: some pods of those namespaces.
+   */
+  from: Peer[];
+  /**
+   * Required. The ends that are connected to: at least one peer, read as those of `from`.
+   *
+   * Items: The other side of the traffic, in exactly one way: `podSelector`, `namespaceSelector`, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount` or `entity`. `podSelector` may stand beside `namespaceSelector`, `namespaces` and `sameNamespaceLabels`: some pods of those namespaces.
+   */
+  to: Peer[];
+  /**
+   * The ports of the ends of `to` that may be reached. Absent or empty: every port of every protocol; of a Service, KubeAPIServer and ClusterDNS the ports that they serve, and no others.
+   *
+   * Items: One port, or a range of ports, of one protocol.
+   */
+  ports?: Port[];
+}
+/**
+ * The selected namespaces in which the rule is written: those with these names, or with these labels. Absent: all of them.
+ */
+export interface NamespaceScope {
+  /**
+   * The names of the namespaces.
+   *
+   * Items: The name of a namespace.
+   */
+  names?: string[];
+  /**
+   * Selects the namespaces by their labels.
+   */
+  selector?: LabelSelector;
+}
+/**
+ * The other side of the traffic, in exactly one way: `podSelector`, `namespaceSelector`, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount` or `entity`. `podSelector` may stand beside `namespaceSelector`, `namespaces` and `sameNamespaceLabels`: some pods of those namespaces.
  */
 export interface Peer {
   /**
-   * Pods with these labels: in the namespaces that `namespaceSelector` selects or, without it, in the same namespace. `{}` selects all pods there.
+   * Pods with these labels: in the namespaces that the other field of the peer names or, without one, in the same namespace. `{}` selects all pods there.
    */
   podSelector?: LabelSelector;
   /**
@@ -242,13 +302,13 @@ export interface Peer {
    */
   namespaceSelector?: LabelSelector;
   /**
-   * All pods of the namespaces with these names.
+   * The pods of the namespaces with these names: all of them, or those that `podSelector` selects.
    *
    * Items: The name of a namespace.
    */
   namespaces?: string[];
   /**
-   * All pods of the namespaces in which each of these labels has the same value as in the pod's own namespace: `[team]` lets the namespaces of one team reach each other. A selected namespace that lacks one of the labels is reported in the status.
+   * The pods of the namespaces in which each of these labels has the same value as in the pod's own namespace: `[team]` lets the namespaces of one team reach each other. All pods there, or those that `podSelector` selects. A selected namespace that lacks one of the labels is reported in the status.
    *
    * Items: The key of a label of namespaces.
    */

@@ -26,10 +26,15 @@ const ports = (...list: readonly unknown[]): Json => ({
 const selector = (matchExpressions: readonly unknown[]): Json => ({
   namespaceSelector: { matchExpressions },
 });
+const connection = (spec: Json): Json => ({
+  connections: [{ name: 'flow', from: [anyone], to: [anyone], ...spec }],
+});
 const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `n${index}`);
 const rules = (count: number): unknown[] => names(count).map((name) => ({ name, from: [anyone] }));
 
 const ONE_KIND = 'a peer is of one kind: write a peer of its own for each';
+const WITH_PODS =
+  'podSelector selects pods of namespaces: write it alone, or beside namespaceSelector, namespaces or';
 const EMPTY_PEER = 'an empty peer names nobody';
 const RULE_NAME = "a rule's name is part of a policy's name: write lower-case letters";
 
@@ -83,9 +88,26 @@ export const REFUSED: readonly RefusedCase[] = [
   { what: 'a description that is too long', spec: { ingress: [{ name: 'rule', description: 'x'.repeat(513), from: [anyone] }] }, at: 'spec.ingress[0].description', because: 'may not be more than 512' },
   { what: 'more rules than are handled', spec: { ingress: rules(65) }, at: 'spec.ingress', because: 'must have at most 64 items' },
   { what: 'more peers than are handled', spec: from(...names(51).map(() => anyone)), at: 'spec.ingress[0].from', because: 'must have at most 50 items' },
+  { what: 'a scope without names and selector', spec: { ingress: [{ name: 'a', from: [anyone], inNamespaces: {} }] }, at: 'spec.ingress[0].inNamespaces', because: 'write either `names: [NAMESPACE]` or `selector:' },
+  { what: 'a scope with names and selector', spec: { egress: [{ name: 'a', to: [anyone], inNamespaces: { names: ['a'], selector: {} } }] }, at: 'spec.egress[0].inNamespaces', because: 'write either `names: [NAMESPACE]` or `selector:' },
+  { what: 'a scope of no namespace', spec: { ingress: [{ name: 'a', from: [anyone], inNamespaces: { names: [] } }] }, at: 'spec.ingress[0].inNamespaces.names', because: 'for all of them leave `inNamespaces` out' },
+  // Connections
+  { what: 'a connection without a name', spec: connection({ name: undefined }), at: 'spec.connections[0].name', because: 'Required value' },
+  { what: 'a connection name with a dot', spec: connection({ name: 'a.b' }), at: 'spec.connections[0].name', because: "a connection's name is part of a policy's name" },
+  { what: 'two connections of one name', spec: { connections: [{ name: 'a', from: [anyone], to: [anyone] }, { name: 'a', from: [anyone], to: [anyone] }] }, at: 'spec.connections[1]', because: 'Duplicate value: {"name":"a"}' },
+  { what: 'a connection with the name of an ingress rule', spec: { ...connection({ name: 'rule' }), ...from(anyone) }, at: 'spec.connections', because: 'give the connection a name that no ingress or egress rule has' },
+  { what: 'a connection with the name of an egress rule', spec: { ...connection({ name: 'rule' }), ...to(anyone) }, at: 'spec.connections', because: 'give the connection a name that no ingress or egress rule has' },
+  { what: 'a connection without from', spec: connection({ from: undefined }), at: 'spec.connections[0]', because: 'say who connects: `from` with at least one peer' },
+  { what: 'a connection without to', spec: connection({ to: undefined }), at: 'spec.connections[0]', because: 'say what is connected to: `to` with at least one peer' },
+  { what: 'a connection from nobody', spec: connection({ from: [] }), at: 'spec.connections[0].from', because: 'an empty list of ends connects nothing' },
+  { what: 'a connection to nobody', spec: connection({ to: [] }), at: 'spec.connections[0].to', because: 'an empty list of ends connects nothing' },
+  { what: 'an empty end', spec: connection({ to: [{}] }), at: 'spec.connections[0].to[0]', because: EMPTY_PEER },
+  { what: 'a port of a connection that is none', spec: connection({ ports: [{ port: 0 }] }), at: 'spec.connections[0].ports[0].port', because: 'should be greater than or equal to 1' },
+  { what: 'more connections than are handled', spec: { connections: names(65).map((name) => ({ name, from: [anyone], to: [anyone] })) }, at: 'spec.connections', because: 'must have at most 64 items' },
+  { what: 'more ends than are handled', spec: connection({ from: names(21).map(() => anyone) }), at: 'spec.connections[0].from', because: 'must have at most 20 items' },
   // Peers
   { what: 'an empty peer', spec: from({}), at: 'spec.ingress[0].from[0]', because: EMPTY_PEER },
-  { what: 'a selector beside names', spec: from({ podSelector: {}, namespaces: ['a'] }), at: 'spec.ingress[0].from[0]', because: ONE_KIND },
+  { what: 'a namespaceSelector beside names', spec: from({ namespaceSelector: {}, namespaces: ['a'] }), at: 'spec.ingress[0].from[0]', because: ONE_KIND },
   { what: 'a selector beside an address', spec: to({ namespaceSelector: {}, ipBlock: { cidr: '10.0.0.0/8' } }), at: 'spec.egress[0].to[0]', because: ONE_KIND },
   { what: 'a service beside an entity', spec: to({ service: { namespace: 'a', name: 'b' }, entity: 'World' }), at: 'spec.egress[0].to[0]', because: ONE_KIND },
   { what: 'names beside labels of the same namespace', spec: to({ namespaces: ['a'], sameNamespaceLabels: ['team'] }), at: 'spec.egress[0].to[0]', because: ONE_KIND },
@@ -101,7 +123,8 @@ export const REFUSED: readonly RefusedCase[] = [
   { what: 'a service account by its user name', spec: from({ serviceAccount: { namespace: 'shop', name: 'system:serviceaccount:shop:web' } }), at: 'spec.ingress[0].from[0].serviceAccount.name', because: 'should match' },
   { what: 'a service account whose name is no label', spec: from({ serviceAccount: { namespace: 'shop', name: 'a'.repeat(64) } }), at: 'spec.ingress[0].from[0].serviceAccount.name', because: 'at most 63 characters: use an account with a shorter name, or a podSelector' },
   { what: 'a service account without its namespace', spec: from({ serviceAccount: { name: 'web' } }), at: 'spec.ingress[0].from[0].serviceAccount.namespace', because: 'Required value' },
-  { what: 'a service account beside a selector', spec: to({ serviceAccount: { namespace: 'a', name: 'b' }, podSelector: {} }), at: 'spec.egress[0].to[0]', because: ONE_KIND },
+  { what: 'a service account beside a selector', spec: to({ serviceAccount: { namespace: 'a', name: 'b' }, podSelector: {} }), at: 'spec.egress[0].to[0]', because: WITH_PODS },
+  { what: 'a podSelector beside an address', spec: to({ ipBlock: { cidr: '10.0.0.0/8' }, podSelector: {} }), at: 'spec.egress[0].to[0]', because: WITH_PODS },
   // Addresses
   { what: 'an ipBlock without cidr', spec: to({ ipBlock: {} }), at: 'spec.egress[0].to[0].ipBlock.cidr', because: 'Required value' },
   { what: 'a host name for a cidr', spec: to({ ipBlock: { cidr: 'example.com' } }), at: 'spec.egress[0].to[0].ipBlock.cidr', because: 'write a network and its prefix length, such as `203.0.113.0/24`' },
@@ -140,6 +163,10 @@ export const ADMITTED: readonly AdmittedCase[] = [
   { what: 'one direction', spec: { isolation: ['Ingress'], ...from(anyone) } },
   { what: 'an empty list of rules in a direction that is not isolated', spec: { isolation: ['Egress'], ingress: [] } },
   { what: 'rules of one name in both directions', spec: { ...from(anyone), ...to(anyone) } },
+  { what: 'rules for some of the selected namespaces', spec: { ingress: [{ name: 'a', from: [anyone], inNamespaces: { names: ['shop'] } }], egress: [{ name: 'a', to: [anyone], inNamespaces: { selector: {} } }] } },
+  { what: 'a connection', spec: connection({ description: 'why', from: [{ namespaces: ['shop'], podSelector: { matchLabels: { app: 'web' } } }], to: [{ service: { namespace: 'pay', name: 'api' } }], ports: [{ port: 8443 }] }) },
+  { what: 'a connection in a direction that is not isolated', spec: { isolation: ['Egress'], ...connection({}) } },
+  { what: 'a podSelector beside each field that names namespaces', spec: from({ podSelector: {}, namespaces: ['a'] }, { podSelector: {}, sameNamespaceLabels: ['a'] }, { podSelector: {}, namespaceSelector: {} }) },
   { what: 'a rule for some pods', spec: { ingress: [{ name: 'a', description: 'why:\n"this"', podSelector: { matchLabels: { app: 'a' } }, from: [anyone] }] } },
   { what: 'every operator of selectors', spec: selector([{ key: 'a', operator: 'In', values: ['x', ''] }, { key: 'b.example/c', operator: 'NotIn', values: ['y'] }, { key: 'd', operator: 'Exists' }, { key: 'e', operator: 'DoesNotExist' }]) },
   { what: 'label keys with a prefix, and empty values', spec: { namespaceSelector: { matchLabels: { 'example.com/a_B.c-9': '', [`${'a'.repeat(63)}.b/${'c'.repeat(63)}`]: 'V_1.2-x' } } } },
@@ -181,5 +208,10 @@ export function largestProfile(): Json {
     })),
   });
   const all = Array.from({ length: 64 }, (_, index) => index);
-  return { ingress: all.map((index) => rule(index, 'from')), egress: all.map((index) => rule(index, 'to')) };
+  const ends = Array.from({ length: 20 }, (_, index) => ({ namespaces: [`n${index}`], podSelector: {} }));
+  return {
+    ingress: all.map((index) => rule(index, 'from')),
+    egress: all.map((index) => rule(index, 'to')),
+    connections: all.map((index) => ({ name: `connection-${index}`, from: ends, to: ends })),
+  };
 }
