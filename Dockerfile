@@ -1,15 +1,15 @@
 # syntax=docker/dockerfile:1
-# The operator as one bundled file on a base without shell or package manager, as a user without rights.
-# `npm run pin:images` moves both bases to what their tags stand for by then; others can be given as arguments:
+# The operator as one bundled file, on a base without shell or package manager, run by an unprivileged user.
+# `npm run pin:images` updates the digests of both bases. Other bases can be given as arguments:
 # docs/operations.md#the-image
 ARG BUILDER_IMAGE=docker.io/library/node:24.21.0-trixie-slim@sha256:173f125896c3b47ddf056734c7ea789d04595a6a08769a8f78e0df642781fb66
 ARG RUNTIME_IMAGE=gcr.io/distroless/nodejs24-debian13:nonroot@sha256:9eeb7f5887d0e239e78264b06f7f11d2e14be534050481803a9e4728fcdd278e
 
-# The bundle is the same for every platform: it is built once, on the builder's own.
+# The bundle is the same for every platform: it is built once, on the platform of the builder.
 FROM --platform=$BUILDPLATFORM ${BUILDER_IMAGE} AS builder
 WORKDIR /build
 COPY package.json package-lock.json ./
-# No install scripts: the build needs none of them.
+# The build needs no install scripts.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json THIRD_PARTY_LICENSES ./
 COPY scripts/build.ts scripts/build.ts
@@ -18,7 +18,7 @@ COPY scripts/bundle/ scripts/bundle/
 COPY scripts/supply-chain/ scripts/supply-chain/
 COPY scripts/generators/page.ts scripts/generators/page.ts
 COPY src/ src/
-# What `npm run build` runs for the operator, on the Node that is here already.
+# The same as `npm run build`, for the operator only, on the Node of the base image.
 RUN node scripts/build.ts --outfile dist/operator.mjs
 
 FROM ${RUNTIME_IMAGE}
@@ -29,10 +29,10 @@ LABEL org.opencontainers.image.title="segmentation-operator" \
       org.opencontainers.image.base.name="${RUNTIME_IMAGE}"
 ENV NODE_ENV=production
 WORKDIR /app
-# The bundle, its bill of materials (operator.cdx.json), and the licences of what is in it.
+# The bundle, its bill of materials (operator.cdx.json), and the licences of the packages in it.
 COPY --from=builder /build/dist/ ./
 USER 65532:65532
 EXPOSE 8080 8081
-# A young generation that is smaller than the default 2 x 32 MB, and has its size at once, a heap that at most doubles before garbage is collected, and a
-# collection once all was read: see docs/decisions/0012-performance.md.
+# Memory: a young generation of 8 MB from the start instead of one that grows to 32 MB, a heap that at most doubles between
+# collections, and a collection after the caches are filled: docs/decisions/0012-performance.md.
 ENTRYPOINT ["/nodejs/bin/node", "--min-semi-space-size=8", "--max-semi-space-size=8", "--heap-growing-percent=100", "--expose-gc", "/app/operator.mjs"]

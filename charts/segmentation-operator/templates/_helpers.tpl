@@ -1,4 +1,4 @@
-{{/* The name of all objects. */}}
+{{/* The name of the objects, or its prefix. */}}
 {{- define "segmentation-operator.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
@@ -28,7 +28,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* The labels by which the pods are found. A Deployment's can't change, so these must not. */}}
+{{/* The labels that select the pods. They must stay, as the selector of a Deployment can't change. */}}
 {{- define "segmentation-operator.selector" -}}
 app.kubernetes.io/name: segmentation-operator
 app.kubernetes.io/component: controller
@@ -40,7 +40,7 @@ app.kubernetes.io/component: controller
 {{- with .Values.image.digest }}@{{ . }}{{ end -}}
 {{- end }}
 
-{{/* The operator's configuration file; empty where there is none. */}}
+{{/* The operator's configuration file; empty without `config`. */}}
 {{- define "segmentation-operator.configuration" -}}
 {{- range $key := list "apiVersion" "kind" -}}
 {{- if hasKey $.Values.config $key -}}
@@ -68,7 +68,7 @@ app.kubernetes.io/component: controller
 {{- end -}}
 {{- end }}
 
-{{/* The namespaces that the operator never segments, as a list of CEL. */}}
+{{/* The protected namespaces, as a list in CEL. */}}
 {{- define "segmentation-operator.protectedNamespaces" -}}
 {{- $names := list "kube-system" "kube-public" "kube-node-lease" -}}
 {{- if hasKey .Values.config "protectedNamespaces" -}}

@@ -219,7 +219,7 @@ describe('fence', () => {
       reportingInstance: 'test',
       regarding,
     });
-    const NOT_OWN_EVENT = /it tells of SegmentationProfiles only, in its own name/;
+    const NOT_OWN_EVENT = /it writes Events about SegmentationProfiles only, under its own name/;
 
     it('admits an Event by the operator about a profile', () =>
       request('create', EVENTS, event(PROFILE, 'segmentation-operator')));
