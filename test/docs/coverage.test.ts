@@ -122,11 +122,14 @@ describe('docs/troubleshooting.md', () => {
 
   it('has every reason of the controller', () => {
     const reasons = [
-      ...captures('src/controller/**/*.ts', /\bsay\(\s*'(?:True|False)',\s*'(\w+)'/g),
+      ...captures('src/controller/profile/conditions.ts', /\bis(?:True|False)\(\s*'(\w+)'/g),
+      ...captures('src/controller/profile/conditions.ts', /\? '([A-Z]\w+)' : '[A-Z]\w+'/g),
+      ...captures('src/controller/profile/conditions.ts', /\? '[A-Z]\w+' : '([A-Z]\w+)'/g),
       ...captures('src/controller/**/*.ts', /\breason: (?:\w+ \? 'Deleting' : )?'([A-Z]\w+)'/g),
       ...captures('src/policy/**/*.ts', /class (\w+Error) extends Error/g),
     ];
-    assert.ok(reasons.includes('Enforced') && reasons.includes('Accepting'), reasons.join());
+    for (const reason of ['Enforced', 'AdmissionNotReady', 'Deleting', 'Accepting'])
+      assert.ok(reasons.includes(reason), `${reason} is not among ${reasons.join()}`);
     assert.deepEqual(
       reasons.filter((reason) => !names.has(reason)),
       [],
