@@ -252,8 +252,16 @@ describe('kubectl segmentation explain', () => {
     const stdin = [stringify({ ...profile, spec }), ...others].join('\n---\n');
     const after = await cli(`${line} -f -`, { stdin });
     assert.equal(after.code, 0, after.stdout + after.stderr);
-    // The other workload of the namespace must gain nothing.
-    assert.equal((await cli('explain shop-checkout/checkout shop-payments/ledger -f -', { stdin })).code, 1);
+    // No other flow opens, and none closes.
+    const { stdout: changes } = await cli('diff --from config/samples/shop -f - -o json', { stdin });
+    const { flows } = JSON.parse(changes) as {
+      flows: { opened: { from: { name: string }; to: { name: string } }[]; closed: object[] };
+    };
+    assert.deepEqual(
+      flows.opened.map(({ from, to }) => `${from.name} → ${to.name}`),
+      ['cart → ledger'],
+    );
+    assert.deepEqual(flows.closed, []);
   });
 
   const ISOLATED_IN_PART = `
