@@ -123,8 +123,8 @@ describe('docs/troubleshooting.md', () => {
   it('has every reason of the controller', () => {
     const reasons = [
       ...captures('src/controller/profile/conditions.ts', /\bis(?:True|False)\(\s*'(\w+)'/g),
-      ...captures('src/controller/profile/conditions.ts', /\? '([A-Z]\w+)' : '[A-Z]\w+'/g),
-      ...captures('src/controller/profile/conditions.ts', /\? '[A-Z]\w+' : '([A-Z]\w+)'/g),
+      ...captures('src/controller/profile/conditions.ts', /\? '([A-Z]\w{5,})' : '[A-Z]\w+'/g),
+      ...captures('src/controller/profile/conditions.ts', /\? '[A-Z]\w+' : '([A-Z]\w{5,})'/g),
       ...captures('src/controller/**/*.ts', /\breason: (?:\w+ \? 'Deleting' : )?'([A-Z]\w+)'/g),
       ...captures('src/policy/**/*.ts', /class (\w+Error) extends Error/g),
     ];
