@@ -1,6 +1,7 @@
 /**
- * What the policies of config/admission and config/service-accounts add to a request, on a real API server: medians of single requests, one after
- * the other and in turns with and without the policy, as ratios. `noise` is the same with no policy bound.
+ * Measures the time that the policies of config/admission and config/service-accounts add to a request, on a real API
+ * server: ratios of the medians of single requests, alternating with and without the policy. `noise` is the ratio
+ * without a bound policy.
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,7 +20,7 @@ const MUTATING_BINDINGS = '/apis/admissionregistration.k8s.io/v1/mutatingadmissi
 const PROFILES = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
 let count = 0;
 
-/** Ratios, but for the median of a Pod's creation without any policy, in milliseconds. */
+/** Returns ratios, and the median of a Pod's creation without any policy, milliseconds. */
 export async function run(): Promise<Record<string, number>> {
   const plane = await startControlPlane();
   try {
@@ -31,17 +32,7 @@ export async function run(): Promise<Record<string, number>> {
 
 async function measure(plane: ControlPlane): Promise<Record<string, number>> {
   const { admin } = plane;
-  await plane.kubectlRun(['apply', '--server-side', '-k', join(root, 'config/crd')]);
-  await plane.kubectlRun(['apply', '-f', join(root, 'config/manager/namespace.yaml')]);
-  await plane.kubectlRun(['apply', '-k', join(root, 'config/admission')]);
-  while (!(await isServed(plane, PROFILES))) await sleep(50);
-  for (const [name, labels] of [
-    ['without', {}],
-    ['with', { bench: 'yes' }],
-  ] as const) {
-    await admin.send('POST', '/api/v1/namespaces', { metadata: { name, labels } });
-  }
-  await sleep(1000); // their default ServiceAccounts
+  await install(plane);
   const pods = () =>
     compare((namespace) => admin.send('POST', `/api/v1/namespaces/${namespace}/pods`, pod()));
   const policies = () =>
@@ -96,7 +87,24 @@ async function measure(plane: ControlPlane): Promise<Record<string, number>> {
   };
 }
 
-/** What label and guard of peers by ServiceAccount add, to a Pod's creation and to what kubelets write of it. */
+/** Installs the CRD and the policies, and creates the namespaces with and without them. */
+async function install(plane: ControlPlane): Promise<void> {
+  await plane.kubectlRun(['apply', '--server-side', '-k', join(root, 'config/crd')]);
+  await plane.kubectlRun(['apply', '-f', join(root, 'config/manager/namespace.yaml')]);
+  await plane.kubectlRun(['apply', '-k', join(root, 'config/admission')]);
+  while (!(await isServed(plane, PROFILES))) await sleep(50);
+  for (const [name, labels] of [
+    ['without', {}],
+    ['with', { bench: 'yes' }],
+  ] as const) {
+    await plane.admin.send('POST', '/api/v1/namespaces', { metadata: { name, labels } });
+  }
+  await sleep(1000); // until the namespaces have their default ServiceAccounts
+}
+
+/**
+ * Measures the label and the guard of peers by ServiceAccount, for a Pod's creation and for a kubelet's status of it.
+ */
 async function measureAccounts(
   plane: ControlPlane,
   pods: () => Promise<{ ratio: number }>,
@@ -130,7 +138,7 @@ async function measureAccounts(
   };
 }
 
-/** The same request in both namespaces in turns. */
+/** Sends the request to both namespaces in turns, ROUNDS times. */
 async function compare(
   request: (namespace: string) => Promise<unknown>,
 ): Promise<{ without: number; ratio: number }> {
@@ -172,7 +180,7 @@ async function createProfile(plane: ControlPlane, name: string): Promise<Segment
   })) as SegmentationProfile;
 }
 
-/** Writes bindings, and waits for longer than the API server takes to take them up. */
+/** Creates bindings, and waits for longer than the API server needs to take them up. */
 async function bind(plane: ControlPlane, bindings: readonly KubeObject[]): Promise<void> {
   for (const binding of bindings) await plane.admin.send('POST', BINDINGS, binding);
   await sleep(2500);

@@ -1,6 +1,6 @@
 /**
- * Compiling at size: one profile of twenty rules that mix all peers, for 10,000 namespaces, and the fingerprints by
- * which a converged namespace is recognised. Prints one JSON object when run by itself.
+ * Measures compiling: one profile of twenty rules with all kinds of peers, for 10,000 namespaces, and the fingerprints
+ * that show whether a namespace is converged. Prints one JSON object if it is run directly.
  */
 import type { EgressRule, IngressRule, Peer, SegmentationProfile } from '../src/api/profile.ts';
 import { compile } from '../src/policy/compile.ts';
@@ -28,7 +28,7 @@ const PEERS: readonly Peer[] = [
 ];
 
 export async function run(): Promise<Record<string, number>> {
-  // Parsed like a profile that was read: no part of it is shared.
+  // A clone shares no part, as a parsed profile.
   const made = structuredClone(profile());
   const facts = cluster();
   const namespaces = Array.from(
@@ -60,7 +60,7 @@ export async function run(): Promise<Record<string, number>> {
   };
 }
 
-/** Half of the rules for each direction; every fourth has a podSelector, and so an object of its own. */
+/** Half of the rules are for each direction; every fourth has a podSelector, and so a policy of its own. */
 function profile(): SegmentationProfile {
   const rule = (i: number) => ({
     name: `rule-${i}`,
@@ -94,65 +94,68 @@ function profile(): SegmentationProfile {
   };
 }
 
+const SERVICES = new Map<string, ServiceFacts>([
+  [
+    'default/kubernetes',
+    { type: 'ClusterIP', ports: [{ port: 443, targetPort: 6443 }], clusterIPs: ['10.96.0.1'] },
+  ],
+  [
+    'kube-system/kube-dns',
+    {
+      type: 'ClusterIP',
+      selector: { 'k8s-app': 'kube-dns' },
+      ports: [{ protocol: 'UDP' as const, port: 53 }, { port: 53 }],
+      clusterIPs: ['10.96.0.10'],
+    },
+  ],
+  [
+    'payments/api',
+    {
+      type: 'ClusterIP',
+      selector: { app: 'api' },
+      ports: [{ port: 443, targetPort: 'https' }],
+      clusterIPs: [],
+    },
+  ],
+  ['legacy/database', { type: 'ClusterIP', ports: [{ port: 5432 }], clusterIPs: [] }],
+]);
+const ENDPOINTS = new Map<string, readonly EndpointFacts[]>([
+  [
+    'default/kubernetes',
+    [{ addresses: ['192.168.255.1', '192.168.255.2', '192.168.255.3'], ports: [{ port: 6443 }] }],
+  ],
+  ['legacy/database', [{ addresses: ['198.51.100.10', '198.51.100.11'], ports: [{ port: 5432 }] }]],
+]);
+
+const CONFIGURATION: ClusterFacts['configuration'] = {
+  clusterDNS: {
+    namespace: 'kube-system',
+    service: 'kube-dns',
+    podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } },
+    nodeLocalAddresses: ['169.254.20.10'],
+  },
+  ingressControllers: [
+    { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'ingress-nginx' } } },
+  ],
+  monitoring: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }],
+  nodeCIDRs: [],
+  podCIDRs: [],
+  webhookSourceCIDRs: [],
+  maxNodeAddresses: 1000,
+};
+
 /** A dual-stack cluster of a hundred nodes. */
 function cluster(): ClusterFacts {
   const nodes = Array.from({ length: NODES }, (_, i) => ({
     addresses: [`192.168.${i}.10`, `fd01::${(i + 1).toString(16)}`],
     podCIDRs: [`10.0.${i}.0/24`, `fd00:0:0:${i.toString(16)}::/64`],
   }));
-  const services = new Map<string, ServiceFacts>([
-    [
-      'default/kubernetes',
-      { type: 'ClusterIP', ports: [{ port: 443, targetPort: 6443 }], clusterIPs: ['10.96.0.1'] },
-    ],
-    [
-      'kube-system/kube-dns',
-      {
-        type: 'ClusterIP',
-        selector: { 'k8s-app': 'kube-dns' },
-        ports: [{ protocol: 'UDP' as const, port: 53 }, { port: 53 }],
-        clusterIPs: ['10.96.0.10'],
-      },
-    ],
-    [
-      'payments/api',
-      {
-        type: 'ClusterIP',
-        selector: { app: 'api' },
-        ports: [{ port: 443, targetPort: 'https' }],
-        clusterIPs: [],
-      },
-    ],
-    ['legacy/database', { type: 'ClusterIP', ports: [{ port: 5432 }], clusterIPs: [] }],
-  ]);
-  const endpoints = new Map<string, readonly EndpointFacts[]>([
-    [
-      'default/kubernetes',
-      [{ addresses: ['192.168.255.1', '192.168.255.2', '192.168.255.3'], ports: [{ port: 6443 }] }],
-    ],
-    ['legacy/database', [{ addresses: ['198.51.100.10', '198.51.100.11'], ports: [{ port: 5432 }] }]],
-  ]);
   return {
-    configuration: {
-      clusterDNS: {
-        namespace: 'kube-system',
-        service: 'kube-dns',
-        podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } },
-        nodeLocalAddresses: ['169.254.20.10'],
-      },
-      ingressControllers: [
-        { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'ingress-nginx' } } },
-      ],
-      monitoring: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }],
-      nodeCIDRs: [],
-      podCIDRs: [],
-      webhookSourceCIDRs: [],
-      maxNodeAddresses: 1000,
-    },
+    configuration: CONFIGURATION,
     isKnown: () => true,
-    service: (namespace, name) => services.get(`${namespace}/${name}`),
-    endpoints: (namespace, service) => endpoints.get(`${namespace}/${service}`) ?? [],
-    // A list of its own for each question, as from a store.
+    service: (namespace, name) => SERVICES.get(`${namespace}/${name}`),
+    endpoints: (namespace, service) => ENDPOINTS.get(`${namespace}/${service}`) ?? [],
+    // A new list for each call, as from a store.
     nodes: () => [...nodes],
     serviceCIDRs: () => ['10.96.0.0/16', 'fd02::/112'],
     webhookServices: () => [],

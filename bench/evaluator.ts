@@ -1,6 +1,6 @@
 /**
- * The evaluator at size: all pairs of 1,000 pods on 10 ports under 100 policies, single verdicts, and how fast it
- * is set up for the tiny clusters of property tests. Prints one JSON object when run by itself.
+ * Measures the evaluator: all pairs of 1,000 pods on 10 ports under 100 policies, single verdicts, and its set-up for
+ * the tiny clusters of property tests. Prints one JSON object if it is run directly.
  */
 import { compileView } from '../src/analysis/evaluator.ts';
 import { podMatrix } from '../src/analysis/pod-matrix.ts';
@@ -57,7 +57,7 @@ export async function run(): Promise<Record<string, number>> {
   };
 }
 
-/** A cluster of twenty tenants, each with a default deny of both directions and four allowing policies. */
+/** A cluster of twenty tenants, each with a default-deny of both directions and four allowing policies. */
 function cluster(): ClusterView {
   const namespaces = Array.from({ length: NAMESPACES }, (_, i) => ({
     name: `tenant-${i}`,
@@ -75,56 +75,59 @@ function cluster(): ClusterView {
     node: `node-${i % 40}`,
     ...(i % 25 === 0 && { hostNetwork: true }),
   }));
-  const policies = Array.from({ length: POLICIES }, (_, i): NetworkPolicy => {
-    const namespace = `tenant-${i % NAMESPACES}`;
-    const metadata = { namespace, name: `policy-${i}` };
-    const kind = Math.floor(i / NAMESPACES);
-    const [podSelector, team] = [{ matchLabels: { app: `app-${i % 13}` } }, `team-${i % 5}`];
-    if (kind === 0) return { metadata, spec: { policyTypes: ['Ingress', 'Egress'] } };
-    if (kind === 1) return { metadata, spec: { ingress: [{ from: [{ podSelector: {} }] }] } };
-    if (kind === 2) {
-      return {
-        metadata,
-        spec: {
-          podSelector,
-          ingress: [
-            {
-              from: [{ namespaceSelector: { matchLabels: { team } } }],
-              ports: [{ port: 'http' }, { port: 9090, endPort: 9099 }],
-            },
-          ],
-        },
-      };
-    }
-    if (kind === 3) {
-      return {
-        metadata,
-        spec: {
-          policyTypes: ['Egress'],
-          egress: [
-            { ports: [{ port: 53 }, { port: 53, protocol: 'UDP' }] },
-            {
-              to: [
-                {
-                  namespaceSelector: {},
-                  podSelector: { matchExpressions: [{ key: 'tier', operator: 'NotIn', values: ['tier-0'] }] },
-                },
-              ],
-              ports: [{ port: 'http' }],
-            },
-          ],
-        },
-      };
-    }
+  const policies = Array.from({ length: POLICIES }, (_, index) => policyOf(index));
+  return { namespaces, pods, policies };
+}
+
+/** A default-deny for the first policies, and four kinds of allowing policies for the others. */
+function policyOf(i: number): NetworkPolicy {
+  const namespace = `tenant-${i % NAMESPACES}`;
+  const metadata = { namespace, name: `policy-${i}` };
+  const kind = Math.floor(i / NAMESPACES);
+  const [podSelector, team] = [{ matchLabels: { app: `app-${i % 13}` } }, `team-${i % 5}`];
+  if (kind === 0) return { metadata, spec: { policyTypes: ['Ingress', 'Egress'] } };
+  if (kind === 1) return { metadata, spec: { ingress: [{ from: [{ podSelector: {} }] }] } };
+  if (kind === 2) {
+    return {
+      metadata,
+      spec: {
+        podSelector,
+        ingress: [
+          {
+            from: [{ namespaceSelector: { matchLabels: { team } } }],
+            ports: [{ port: 'http' }, { port: 9090, endPort: 9099 }],
+          },
+        ],
+      },
+    };
+  }
+  if (kind === 3) {
     return {
       metadata,
       spec: {
         policyTypes: ['Egress'],
-        egress: [{ to: [{ ipBlock: { cidr: '10.0.0.0/8', except: [`10.${i % NAMESPACES}.0.0/16`] } }] }],
+        egress: [
+          { ports: [{ port: 53 }, { port: 53, protocol: 'UDP' }] },
+          {
+            to: [
+              {
+                namespaceSelector: {},
+                podSelector: { matchExpressions: [{ key: 'tier', operator: 'NotIn', values: ['tier-0'] }] },
+              },
+            ],
+            ports: [{ port: 'http' }],
+          },
+        ],
       },
     };
-  });
-  return { namespaces, pods, policies };
+  }
+  return {
+    metadata,
+    spec: {
+      policyTypes: ['Egress'],
+      egress: [{ to: [{ ipBlock: { cidr: '10.0.0.0/8', except: [`10.${i % NAMESPACES}.0.0/16`] } }] }],
+    },
+  };
 }
 
 function round(seconds: number): number {

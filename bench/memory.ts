@@ -1,6 +1,6 @@
 /**
- * A million watch events through the operator's caches, queue and reconciliation, in this process and without an API
- * server: what the heap holds after each tenth of them, and the CPU time that a write takes.
+ * Sends a million watch events through the operator's caches, queue and reconciliation, in this process and without an
+ * API server. Measures the heap after each tenth of them, and the CPU time of a write.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
@@ -19,20 +19,14 @@ import { SyntheticServer } from './support/synthetic.ts';
 const EVENTS = Number(process.env['EVENTS'] ?? 1_000_000);
 const PARTS = 10;
 const CONCURRENCY = 16;
-/** How many policies are changed by hand before the operator has its turn. */
+/** Policies that are changed by hand before the operator runs. */
 const BATCH = 100;
 const NAMESPACES = '/api/v1/namespaces';
 const PROFILES = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
 const POLICIES = '/apis/networking.k8s.io/v1/networkpolicies';
 
 export async function run({ namespaces: count }: BenchOptions): Promise<Figures> {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  const heap = () => {
-    collect();
-    collect();
-    return process.memoryUsage().heapUsed / 2 ** 20;
-  };
+  const heap = heapMeter();
   const server = new SyntheticServer();
   const names = Array.from({ length: count }, (_, index) => `ours-${index}`);
   for (const name of names) server.put(NAMESPACES, { metadata: { name, labels: { bench: 'bench' } } });
@@ -60,27 +54,13 @@ export async function run({ namespaces: count }: BenchOptions): Promise<Figures>
         (kind) => `${name}/bench.${kind}`,
       ),
     );
-    const standing = () => policies.every((key) => server.get(POLICIES, key) !== undefined);
-    while (!standing()) await nextTurn();
+    const allExist = () => policies.every((key) => server.get(POLICIES, key) !== undefined);
+    while (!allExist()) await nextTurn();
     const cold = cpuMs(coldStarted) / policies.length;
 
-    const parts: number[] = [];
     const started = process.cpuUsage();
     const before = server.events;
-    let repaired = 0;
-    for (let part = 1; part <= PARTS; part++) {
-      while (server.events < before + (EVENTS * part) / PARTS) {
-        const victims = Array.from(
-          { length: BATCH },
-          (_, index) => policies[(repaired + index * 13) % policies.length] ?? '',
-        );
-        repaired += BATCH;
-        for (const key of new Set(victims)) damage(server, key);
-        const intact = () => victims.every((key) => isIntact(server, key));
-        while (!intact()) await nextTurn();
-      }
-      parts.push(heap());
-    }
+    const parts = await repairs(server, policies, heap);
     const first = parts[0] ?? Number.NaN;
     return {
       events: server.events - before,
@@ -98,7 +78,43 @@ export async function run({ namespaces: count }: BenchOptions): Promise<Figures>
   }
 }
 
-/** Hears everything and tells nobody. */
+/** Returns a function that collects garbage and returns the used heap, MiB. */
+function heapMeter(): () => number {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  return () => {
+    collect();
+    collect();
+    return process.memoryUsage().heapUsed / 2 ** 20;
+  };
+}
+
+/** Damages policies, and waits for their repair, until EVENTS events were sent. @returns the heap after each part */
+async function repairs(
+  server: SyntheticServer,
+  policies: readonly string[],
+  heap: () => number,
+): Promise<number[]> {
+  const parts: number[] = [];
+  const before = server.events;
+  let repaired = 0;
+  for (let part = 1; part <= PARTS; part++) {
+    while (server.events < before + (EVENTS * part) / PARTS) {
+      const victims = Array.from(
+        { length: BATCH },
+        (_, index) => policies[(repaired + index * 13) % policies.length] ?? '',
+      );
+      repaired += BATCH;
+      for (const key of new Set(victims)) damage(server, key);
+      const intact = () => victims.every((key) => isIntact(server, key));
+      while (!intact()) await nextTurn();
+    }
+    parts.push(heap());
+  }
+  return parts;
+}
+
+/** An observer that ignores everything. */
 const silent = new Proxy({} as ControllerObserver, { get: () => () => {} });
 
 function cpuMs(since: NodeJS.CpuUsage): number {
@@ -108,7 +124,7 @@ function cpuMs(since: NodeJS.CpuUsage): number {
 
 const DAMAGE = 'example.com/by-hand';
 
-/** Somebody changes the selector of a policy, or deletes it. */
+/** Changes the selector of a policy by hand, or deletes it. */
 function damage(server: SyntheticServer, key: string): void {
   const policy = server.get(POLICIES, key);
   if (policy === undefined) return;

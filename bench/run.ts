@@ -1,16 +1,17 @@
 /**
- * Runs the benchmarks, one after the other: `npm run bench [-- NAME ...]`, all without a name. Prints a table, or with
- * `--json` one JSON object of figures by name. `--namespaces N` sets the size of those that have one (1,000, for `scale`
- * 10,000). Each file beside this one exports `run`, which returns named figures.
+ * Runs benchmarks one after the other: `npm run bench [-- NAME ...]`, all of them without a name. Prints a table, or
+ * with `--json` one JSON object of figures by name. `--namespaces N` sets the number of namespaces of the benchmarks on
+ * a control plane (1,000 by default; 10,000 for `scale`). Each other file of this folder exports `run`, which returns
+ * named figures.
  */
 import { readdirSync } from 'node:fs';
 import { readArguments } from '../scripts/entry.ts';
 import type { Figures } from './support/figures.ts';
 
 export interface BenchOptions {
-  /** How many namespaces the benchmarks on a control plane segment. */
+  /** Namespaces that benchmarks on a control plane segment. */
   readonly namespaces: number;
-  /** Whether that number was asked for. */
+  /** True if the number was given on the command line. */
   readonly chosen: boolean;
 }
 

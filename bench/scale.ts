@@ -1,19 +1,19 @@
 /**
- * The largest cluster that one replica is meant for: 10,000 namespaces and 50,000 policies, unless `--namespaces` says
- * otherwise. New namespaces during the backfill, how long the event loop was held up, memory, and a restart.
+ * Measures the largest cluster that one replica is meant for, 10,000 namespaces and 50,000 policies by default: new
+ * namespaces during the backfill, the event loop's delay, memory, and a restart.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BenchOptions } from './run.ts';
 import { type Figures, percentile } from './support/figures.ts';
-import { startOperator } from './support/operator.ts';
+import { measureRestart, startOperator } from './support/operator.ts';
 import { Yardstick } from './support/raw.ts';
 import { POLICIES_PER_NAMESPACE, Stage } from './support/stage.ts';
 import { Witness } from './support/witness.ts';
 
 const PROFILE = 'bench';
-/** Between two new namespaces during the backfill, milliseconds. */
+/** Time between two new namespaces during the backfill, milliseconds. */
 const PAUSE = 150;
-/** Namespaces of the raw writer, whose rate needs no more to be known. */
+/** Namespaces of the raw writer, enough to measure its rate. */
 const RAW = 300;
 
 export function run({ namespaces, chosen }: BenchOptions): Promise<Figures> {
@@ -35,14 +35,7 @@ async function measure(stage: Stage, count: number): Promise<Figures> {
   const cpu = operator.cpuSeconds;
   const started = performance.now();
   await stage.createProfile(PROFILE);
-  const during: number[] = [];
-  for (let index = 0; witness.counts.ADDED < total * 0.97; index++) {
-    const name = `new-${index}`;
-    await stage.createNamespace(name, PROFILE);
-    const created = performance.now();
-    during.push((await witness.untilAdded(`${name}/${PROFILE}.default-deny`)) - created);
-    await sleep(PAUSE);
-  }
+  const during = await denyLatencies(stage, witness, total * 0.97);
   const all = total + during.length * POLICIES_PER_NAMESPACE;
   await witness.until('ADDED', all);
   const seconds = (performance.now() - started) / 1000;
@@ -53,14 +46,7 @@ async function measure(stage: Stage, count: number): Promise<Figures> {
   const raw = await creates.after();
   await operator.stop();
 
-  const again = await startOperator(stage.kubeconfig);
-  const filledSeconds = (performance.now() - again.started) / 1000;
-  await again.line('all namespaces reconciled');
-  const restartSeconds = (performance.now() - again.started) / 1000;
-  const restartCpuSeconds = again.cpuSeconds;
-  const restartWrites = (await again.metrics())('segmentation_policy_writes_total');
-  const restarted = again.residentMiB;
-  await again.stop();
+  const restart = await measureRestart(stage.kubeconfig);
   await witness.stop();
   return {
     namespaces: count + during.length,
@@ -77,11 +63,28 @@ async function measure(stage: Stage, count: number): Promise<Figures> {
     startedRssMiB: emptyMiB,
     rssMiB: memory.now,
     highestRssMiB: memory.peak,
-    restartCachesFilledSeconds: filledSeconds,
-    restartSeconds,
-    restartCpuSeconds,
-    restartWrites,
-    restartedRssMiB: restarted.now,
-    restartedHighestRssMiB: restarted.peak,
+    restartCachesFilledSeconds: restart.cachesFilledSeconds,
+    restartSeconds: restart.seconds,
+    restartCpuSeconds: restart.cpuSeconds,
+    restartWrites: restart.writes,
+    restartedRssMiB: restart.residentMiB.now,
+    restartedHighestRssMiB: restart.residentMiB.peak,
   };
+}
+
+/**
+ * Creates namespaces until `writes` policies were added.
+ *
+ * @returns milliseconds from each namespace's creation to its default-deny
+ */
+async function denyLatencies(stage: Stage, witness: Witness, writes: number): Promise<number[]> {
+  const samples: number[] = [];
+  for (let index = 0; witness.counts.ADDED < writes; index++) {
+    const name = `new-${index}`;
+    await stage.createNamespace(name, PROFILE);
+    const created = performance.now();
+    samples.push((await witness.untilAdded(`${name}/${PROFILE}.default-deny`)) - created);
+    await sleep(PAUSE);
+  }
+  return samples;
 }

@@ -1,7 +1,7 @@
-/** What benchmarks measure with: percentiles, time, and the CPU time and memory that Linux accounts to a process. */
+/** Measures of benchmarks: percentiles, time, and a process's CPU time and memory as Linux accounts them. */
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Figures by name; the unit is in the name, ratios have none. */
+/** Figures by name. The name has the unit; ratios have none. */
 export type Figures = Readonly<Record<string, number>>;
 
 /** The value below which a share `p` of the samples lies; NaN without samples. */
@@ -31,18 +31,18 @@ export async function inFlight<T>(
   );
 }
 
-/** As Linux counts CPU time for user space, on every architecture. */
+/** Unit of Linux's CPU times in /proc, on every architecture. */
 const TICKS_PER_SECOND = 100;
 
-/** Seconds of CPU, user and system, that the process has used; 0 where there is no /proc. */
+/** Seconds of CPU, user and system, that the process has used; 0 without /proc. */
 export function cpuSeconds(pid: number): number {
   const stat = read(`/proc/${pid}/stat`);
-  // The name, in parentheses, may hold anything.
+  // The name, in parentheses, may contain any character.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS_PER_SECOND;
 }
 
-/** Resident memory in MiB, now and at its highest; 0 where there is no /proc. */
+/** Resident memory in MiB, now and at its highest; 0 without /proc. */
 export function residentMiB(pid: number): { now: number; peak: number } {
   const status = read(`/proc/${pid}/status`);
   const value = (name: string) =>
@@ -50,7 +50,7 @@ export function residentMiB(pid: number): { now: number; peak: number } {
   return { now: value('VmRSS'), peak: value('VmHWM') };
 }
 
-/** Processes whose command line names `text`, as those of a control plane name its directory. */
+/** Processes whose command line contains `text`, such as the directory of a control plane. */
 export function processesOf(text: string): number[] {
   try {
     return readdirSync('/proc')

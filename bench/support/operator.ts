@@ -1,4 +1,4 @@
-/** The operator as it is shipped: bundled, and a process of its own under its own ServiceAccount. */
+/** Runs the operator as it is shipped: bundled, in a process of its own, with its own ServiceAccount. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
@@ -26,16 +26,16 @@ async function buildBundle(): Promise<string> {
 
 let count = 0;
 
-/** Between two samples of the event loop's delay, as prom-client has it. */
+/** Time between two samples of the event loop's delay, as prom-client's. */
 const SAMPLING_MS = 10;
 
-/** What the image gives to node before the bundle. */
+/** The arguments that the image passes to node before the bundle. */
 function nodeOptions(): string[] {
   const entry = /^ENTRYPOINT (\[.*\])$/m.exec(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))?.[1] ?? '[]';
   return (JSON.parse(entry) as string[]).slice(1, -1);
 }
 
-/** Starts the operator; resolves once its caches are filled. */
+/** Starts the operator, and resolves when its caches are filled. */
 export async function startOperator(kubeconfig: string): Promise<Operator> {
   bundle ??= buildBundle();
   const main = await bundle;
@@ -54,9 +54,32 @@ export async function startOperator(kubeconfig: string): Promise<Operator> {
   return operator;
 }
 
+/** Figures of a start at which all policies are as they should be. */
+export interface Restart {
+  readonly cachesFilledSeconds: number;
+  /** Until all namespaces were reconciled. */
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+  readonly writes: number;
+  readonly residentMiB: { readonly now: number; readonly peak: number };
+}
+
+/** Starts the operator, waits until all namespaces are reconciled, and stops it. */
+export async function measureRestart(kubeconfig: string): Promise<Restart> {
+  const operator = await startOperator(kubeconfig);
+  const cachesFilledSeconds = (performance.now() - operator.started) / 1000;
+  await operator.line('all namespaces reconciled');
+  const seconds = (performance.now() - operator.started) / 1000;
+  const { cpuSeconds } = operator;
+  const writes = (await operator.metrics())('segmentation_policy_writes_total');
+  const { residentMiB } = operator;
+  await operator.stop();
+  return { cachesFilledSeconds, seconds, cpuSeconds, writes, residentMiB };
+}
+
 export class Operator {
   readonly pid: number;
-  /** When it was started, on the clock of performance.now. */
+  /** When it was started, as of performance.now. */
   readonly started: number;
   readonly #child: ChildProcess;
   readonly #log: string;
@@ -76,7 +99,7 @@ export class Operator {
     return residentMiB(this.pid);
   }
 
-  /** Waits for a line of its log. */
+  /** Waits for a line of the log. */
   async line(message: string): Promise<Readonly<Record<string, unknown>>> {
     for (;;) {
       for (const text of readFileSync(this.#log, 'utf8').split('\n')) {
@@ -88,7 +111,7 @@ export class Operator {
     }
   }
 
-  /** The sum over all series whose name and labels begin with `prefix`. */
+  /** Reads the metrics. The result sums the series whose name and labels begin with `prefix`. */
   async metrics(): Promise<(prefix: string) => number> {
     const { metrics } = await this.line('listening');
     const text = await (await fetch(`${String(metrics)}/metrics`)).text();
@@ -100,14 +123,14 @@ export class Operator {
   }
 
   /**
-   * How long something had to wait for the event loop, since this was asked last. The histogram of Node has the time
-   * between two samples in each of them, which is no delay.
+   * The delay of the event loop since the last call. Each sample of Node's histogram includes the time between two
+   * samples, which is no delay.
    */
   async eventLoopDelayP99Ms(): Promise<number> {
     return (await this.metrics())('nodejs_eventloop_lag_p99_seconds') * 1000 - SAMPLING_MS;
   }
 
-  /** Freezes it: what happens meanwhile waits for `resume`. */
+  /** Stops the process (SIGSTOP) until `resume`. */
   pause(): void {
     this.#child.kill('SIGSTOP');
   }

@@ -1,6 +1,6 @@
 /**
- * The yardstick, as a process of its own: sends prepared JSON over kept-alive connections, a given number in flight,
- * while the operator's watches are open, and does nothing else. Started by raw.ts, which talks to it by messages.
+ * The raw writer, a process of its own: sends prepared JSON over keep-alive connections, a given number in flight, with
+ * the operator's watches open, and does nothing else. raw.ts starts it, and sends it messages.
  */
 import { Agent } from 'undici';
 import { loadKubeConfig } from '../../src/kube/config.ts';
@@ -25,7 +25,7 @@ for (const path of WATCHED) {
   const { metadata } = JSON.parse(list) as { metadata: { resourceVersion: string } };
   const watch = `${path}?watch=1&allowWatchBookmarks=true&resourceVersion=${metadata.resourceVersion}`;
   const { body } = await agent.request({ origin, path: watch, method: 'GET', headers, bodyTimeout: 0 });
-  // Read, as the kernel's buffers would fill otherwise, and dropped.
+  // The watches are read and dropped, or the kernel's buffers would fill.
   body.on('data', () => {}).on('error', () => {});
 }
 

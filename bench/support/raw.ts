@@ -1,4 +1,4 @@
-/** Runs the raw writer, and says what its best rate is. */
+/** Runs the raw writer, and finds its best rate. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ export interface RawRequest {
   readonly body?: string;
 }
 
-/** Requests that are sent with `flight` of them under way at once. */
+/** Requests that are sent with `flight` of them at a time. */
 export interface RawPhase {
   readonly flight: number;
   readonly requests: readonly RawRequest[];
@@ -26,21 +26,21 @@ export interface Best {
   /** Requests per second at the best number in flight. */
   readonly rate: number;
   readonly flight: number;
-  /** Milliseconds of CPU of the raw writer for each request, at that number. */
+  /** The raw writer's CPU time for each request at that number, milliseconds. */
   readonly cpuMs: number;
 }
 
 const FLIGHTS = [1, 2, 4, 8, 16, 32, 64];
 
-/** Of the requests, those that only find out how many in flight are best. */
+/** Share of the requests that only find the best numbers in flight. */
 const SCANNED = 0.2;
-/** So many numbers in flight are measured. */
+/** Numbers in flight that are measured. */
 const CONTENDERS = 2;
 
 /**
- * The raw writer's rate before and after something, so that a machine that slows down or speeds up does so for both. How
- * many in flight are best is found out with requests of their own: the best of many short measurements would be as good
- * as chance made it.
+ * Measures the raw writer's rate before and after a benchmark, so that a machine that slows down or speeds up affects
+ * both. The best number in flight is found with separate requests: the best of many short measurements would be a
+ * result of chance.
  */
 export class Yardstick {
   readonly #kubeconfig: string;
@@ -48,7 +48,7 @@ export class Yardstick {
   readonly #results: RawResult[] = [];
   #flights: readonly number[] = FLIGHTS;
 
-  /** @param requests all of equal weight; they are divided among all measurements */
+  /** @param requests requests of equal weight, which all measurements share */
   constructor(kubeconfig: string, requests: readonly RawRequest[]) {
     this.#kubeconfig = kubeconfig;
     this.#requests = requests;
@@ -63,7 +63,7 @@ export class Yardstick {
     this.#results.push(...(await this.#send(SCANNED, (1 + SCANNED) / 2, this.#flights)));
   }
 
-  /** How many requests `after` will send. */
+  /** Number of requests that `after` sends. */
   get left(): number {
     return this.#requests.length - Math.round((this.#requests.length * (1 + SCANNED)) / 2);
   }

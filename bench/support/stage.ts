@@ -1,4 +1,4 @@
-/** A control plane of its own for one benchmark, with the operator's CRD and role, and namespaces to segment. */
+/** The control plane of one benchmark, with the operator's CRD and role, and namespaces to segment. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeObject } from '../../src/api/meta.ts';
@@ -14,13 +14,13 @@ import { startOperator } from './operator.ts';
 import type { RawRequest } from './raw.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-/** What the profile below makes: default-deny, egress (DNS), and three rules with pods of their own. */
+/** Policies of the profile below: default-deny, egress (DNS), and three rules with a podSelector. */
 export const POLICIES_PER_NAMESPACE = 5;
 const PARALLEL = 32;
 
 export class Stage {
   readonly plane: ControlPlane;
-  /** Path of a kubeconfig of the operator's ServiceAccount; the raw writer has the same. */
+  /** Path of a kubeconfig of the operator's ServiceAccount, which the raw writer uses too. */
   readonly kubeconfig: string;
   readonly namespaces: Resource<KubeObject>;
   readonly policies: Resource<NetworkPolicy>;
@@ -40,7 +40,7 @@ export class Stage {
     this.#servers = processesOf(plane.directory);
   }
 
-  /** Runs `work` on a stage that ends with it. */
+  /** Runs `work` on a stage, and removes the stage. */
   static async use<T>(work: (stage: Stage) => Promise<T>): Promise<T> {
     const plane = await startControlPlane();
     try {
@@ -51,7 +51,7 @@ export class Stage {
         plane,
         await plane.serviceAccountKubeconfig('segmentation-system', 'segmentation-operator'),
       );
-      await stage.#collectorKnowsProfiles();
+      await stage.#garbageCollectorWatchesProfiles();
       try {
         return await work(stage);
       } finally {
@@ -63,10 +63,10 @@ export class Stage {
   }
 
   /**
-   * The garbage collector looks for new kinds every 30 seconds, and until it watches the profiles it reads every policy
-   * that one owns, which would be counted as the operator's doing.
+   * Waits until the garbage collector watches profiles. It looks for new kinds every 30 seconds, and before that it
+   * reads every policy that a profile owns, which would count towards the operator's use of the server.
    */
-  async #collectorKnowsProfiles(): Promise<void> {
+  async #garbageCollectorWatchesProfiles(): Promise<void> {
     const watched =
       /^apiserver_longrunning_requests\{.*resource="segmentationprofiles".*verb="WATCH".*\} [1-9]/m;
     while (!watched.test(await this.plane.kubectlRun(['get', '--raw', '/metrics']))) await sleep(1000);
@@ -93,7 +93,7 @@ export class Stage {
     await this.profiles.create(profileOf(name));
   }
 
-  /** Has the operator write the policies of one namespace, for `copies`, and resolves its name. */
+  /** Runs the operator until it has written the policies of one namespace, for `copies`. @returns the namespace */
   async pilot(): Promise<string> {
     const name = 'pilot';
     await this.createProfile(name);
@@ -104,13 +104,13 @@ export class Stage {
     return name;
   }
 
-  /** Changes one rule: one object of each namespace follows. */
+  /** Changes one rule, which changes one policy of each namespace. */
   async editProfile(name: string, port: number): Promise<void> {
     const ingress = [ruleFor('web', 'from', 8080), ruleFor('metrics', 'from', port)];
     await this.profiles.patch(name, undefined, { spec: { ingress } });
   }
 
-  /** Resolves once the profile says that this generation of it is enforced. */
+  /** Resolves when the profile's status reports that this generation is enforced. */
   async ready(name: string, generation: number): Promise<void> {
     for (;;) {
       const { status } = await this.profiles.get(name);
@@ -121,8 +121,8 @@ export class Stage {
   }
 
   /**
-   * What the operator wrote to the namespace `pattern`, as POSTs of the same size and weight to `namespaces`: owned by
-   * an object of another kind, and with a label that names another manager, so that no operator takes them for its own.
+   * Requests that create copies of the policies of the namespace `pattern` in `namespaces`, with the same size and
+   * cost. They have an owner of another kind and another manager's label, so that no operator regards them as its own.
    */
   async copies(pattern: string, namespaces: readonly string[]): Promise<RawRequest[]> {
     const { items } = await this.policies.listAll({ namespace: pattern });
@@ -162,7 +162,7 @@ export class Stage {
   }
 }
 
-/** A profile that makes POLICIES_PER_NAMESPACE objects in each namespace with the label `bench: NAME`. */
+/** A profile with POLICIES_PER_NAMESPACE policies in each namespace with the label `bench: NAME`. */
 export function profileOf(name: string): SegmentationProfile {
   return {
     apiVersion: 'segmentation.dev/v1alpha1',

@@ -1,7 +1,7 @@
 /**
- * An API server's answers without an API server: a transport in this process, with namespaces, one profile and the
- * policies that are written, whose watches tell of every write. It keeps no history, checks nothing and never fails:
- * only for measuring what the operator itself costs. What it answers is what a real one would, byte for byte or nearly.
+ * A transport that answers as an API server, in this process, with namespaces, one profile and the written policies.
+ * Its watches deliver every write. It has no history, validates nothing and never fails: it only serves to measure the
+ * cost of the operator itself. Its answers are those of a real server, nearly byte for byte.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
@@ -21,10 +21,10 @@ export class SyntheticServer implements Transport {
   readonly #watchers = new Map<string, Set<(line: string) => void>>();
   #revision = 1;
   #uids = 0;
-  /** Events that were sent on watches so far. */
+  /** Events that were sent to watches so far. */
   events = 0;
 
-  /** Puts an object into a collection, by the path of all of them, and tells of it. */
+  /** Stores an object in a collection, given by its path without a namespace, and sends the event. */
   put(collection: string, object: object): Stored {
     const { metadata, ...rest } = object as Stored;
     const key = `${metadata.namespace ?? ''}/${metadata.name}`;
@@ -32,7 +32,7 @@ export class SyntheticServer implements Transport {
     const { name, namespace, ...others } = metadata;
     this.#uids += 1;
     const stored: Stored = {
-      // In the order of the Go types, as the real one has them.
+      // In the order of the Go types, as a real server's.
       kind: collection === POLICIES ? 'NetworkPolicy' : 'Object',
       apiVersion: collection === POLICIES ? 'networking.k8s.io/v1' : 'v1',
       ...rest,
@@ -48,18 +48,18 @@ export class SyntheticServer implements Transport {
       },
     };
     this.#collection(collection).set(key, ordered(stored));
-    this.#tell(collection, known === undefined ? 'ADDED' : 'MODIFIED', ordered(stored));
+    this.#send(collection, known === undefined ? 'ADDED' : 'MODIFIED', ordered(stored));
     return ordered(stored);
   }
 
-  /** Deletes an object and tells of it. */
+  /** Deletes an object and sends the event. */
   delete(collection: string, key: string): void {
     const objects = this.#collection(collection);
     const known = objects.get(key);
     if (known === undefined) return;
     objects.delete(key);
     const metadata = { ...known.metadata, resourceVersion: String(++this.#revision) };
-    this.#tell(collection, 'DELETED', { ...known, metadata });
+    this.#send(collection, 'DELETED', { ...known, metadata });
   }
 
   get(collection: string, key: string): Stored | undefined {
@@ -67,7 +67,7 @@ export class SyntheticServer implements Transport {
   }
 
   async request<T>({ method, path, body }: Request): Promise<T> {
-    // An answer comes in a later turn of the event loop, as from a socket.
+    // The answer comes in a later turn of the event loop, as from a socket.
     await nextTurn();
     const [, namespace, name] = POLICY.exec(path) ?? [];
     if (method === 'POST' || method === 'PUT') {
@@ -143,7 +143,7 @@ export class SyntheticServer implements Transport {
     return objects;
   }
 
-  #tell(collection: string, type: string, object: object): void {
+  #send(collection: string, type: string, object: object): void {
     const line = event(type, object);
     for (const send of this.#watchers.get(collection) ?? []) {
       this.events += 1;
@@ -156,7 +156,7 @@ function event(type: string, object: object): string {
   return JSON.stringify({ type, object });
 }
 
-/** Fields and metadata in the order in which the real one writes them. */
+/** Orders fields and metadata as a real server. */
 function ordered({ kind, apiVersion, metadata, ...rest }: Stored): Stored {
   const { name, namespace, uid, resourceVersion, ...others } = metadata;
   return {

@@ -1,4 +1,4 @@
-/** A direct watch on all NetworkPolicies: what was committed, and when, whoever did it. */
+/** A watch of all NetworkPolicies that records each committed write and its time. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent } from 'undici';
 import { loadKubeConfig } from '../../src/kube/config.ts';
@@ -12,10 +12,10 @@ export type EventType = 'ADDED' | 'MODIFIED' | 'DELETED';
 
 export class Witness {
   readonly counts: Record<EventType, number> = { ADDED: 0, MODIFIED: 0, DELETED: 0 };
-  /** When each policy was last added, by namespace/name, on the clock of performance.now. */
+  /** When each policy was last added, by namespace/name, as of performance.now. */
   readonly added = new Map<string, number>();
   readonly #agent: Agent;
-  /** Of the last event. */
+  /** The resourceVersion of the last event. */
   #revision = '';
   readonly #waiting = new Set<() => void>();
 
@@ -23,7 +23,7 @@ export class Witness {
     this.#agent = agent;
   }
 
-  /** @param names only policies whose name begins so are noted */
+  /** @param names prefix of the names of policies that are recorded */
   static async start(kubeconfig: string, names: string): Promise<Witness> {
     const config = loadKubeConfig({ kubeconfig });
     const tls: Record<string, unknown> = {};
@@ -48,7 +48,7 @@ export class Witness {
     return witness;
   }
 
-  /** Goes on where a watch ended: the API server ends one that falls behind. */
+  /** Resumes each watch that ended: the API server ends a watch that falls behind. */
   async #follow(
     first: AsyncIterable<Buffer>,
     again: () => Promise<AsyncIterable<Buffer>>,
@@ -57,11 +57,11 @@ export class Witness {
     for (let body = first; !this.#agent.destroyed; body = await again()) {
       const lines = new LineSplitter(2 ** 24);
       for await (const chunk of untilBroken(body))
-        for (const line of lines.push(chunk)) this.#note(line, names);
+        for (const line of lines.push(chunk)) this.#record(line, names);
     }
   }
 
-  /** Resolves once as many events of the type were seen, and fails if nothing happens for a minute. */
+  /** Resolves after `count` events of the type. Rejects if no event comes for a minute. */
   async until(type: EventType, count: number): Promise<void> {
     await this.#until(
       () => this.counts[type] >= count,
@@ -69,7 +69,7 @@ export class Witness {
     );
   }
 
-  /** Resolves when the policy was added. */
+  /** Resolves with the time at which the policy was added. */
   async untilAdded(key: string): Promise<number> {
     await this.#until(
       () => this.added.has(key),
@@ -94,7 +94,7 @@ export class Witness {
     const stalled = async () => {
       for (let before = -1; before !== seen(); await sleep(60_000, undefined, { signal: quiet.signal }))
         before = seen();
-      throw new Error(`nothing happens any more: ${what()}`);
+      throw new Error(`no event for a minute: ${what()}`);
     };
     try {
       await Promise.race([promise, stalled()]);
@@ -104,9 +104,10 @@ export class Witness {
     }
   }
 
-  #note(line: string, names: string): void {
+  #record(line: string, names: string): void {
     const [, type, name = '', namespace, revision] = EVENT.exec(line) ?? [];
-    if (revision === undefined) throw new Error(`the watch of the benchmark was told ${line.slice(0, 300)}`);
+    if (revision === undefined)
+      throw new Error(`unexpected line of the benchmark's watch: ${line.slice(0, 300)}`);
     this.#revision = revision;
     if (!name.startsWith(names)) return;
     this.counts[type as EventType] += 1;
@@ -119,6 +120,6 @@ async function* untilBroken(body: AsyncIterable<Buffer>): AsyncIterable<Buffer> 
   try {
     yield* body;
   } catch {
-    // A reset is an end like any other.
+    // A reset ends the watch like any other end.
   }
 }

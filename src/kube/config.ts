@@ -1,8 +1,8 @@
 /**
  * Finds the API server's address and the user's credentials: --kubeconfig, KUBECONFIG, the Pod's own ServiceAccount or
  * ~/.kube/config, in this order, as controller-runtime does. client-node parses and authenticates. This file adds the
- * parts of the kubeconfig format that client-node lacks: tokenFile, impersonated groups, the environment of exec plugins,
- * and kubectl's rules for merging several files.
+ * parts of the kubeconfig format that client-node lacks: tokenFile, impersonated groups, the environment of exec
+ * plugins, and kubectl's rules for merging several files.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';

@@ -3,8 +3,8 @@ import { ApiError } from './errors.ts';
 import type { Request, Transport } from './http/transport.ts';
 
 /**
- * Wraps a transport so that a write fails with an ApiError of reason Aborted if `mayWrite` returns false: at the call, or
- * later, just before the request is written to a connection. Reads are not restricted.
+ * Wraps a transport so that a write fails with an ApiError of reason Aborted if `mayWrite` returns false: at the call,
+ * or later, just before the request is written to a connection. Reads are not restricted.
  */
 export function fenced(transport: Transport, mayWrite: () => boolean): Transport {
   return {

@@ -2,8 +2,8 @@
  * Leader election by a coordination.k8s.io/v1 Lease, so that one replica writes at a time.
  *
  * Guarantees: two replicas lead at the same time only if the rates of their monotonic clocks differ by more than
- * leaseDuration / renewDeadline. Wall clocks may be wrong by any amount: no replica compares a time in the Lease with its
- * own clock. Each measures for how long it has seen the Lease unchanged (as client-go's leaderelection).
+ * leaseDuration / renewDeadline. Wall clocks may be wrong by any amount: no replica compares a time in the Lease with
+ * its own clock. Each measures for how long it has seen the Lease unchanged (as client-go's leaderelection).
  *
  * Caveats: the monotonic clock of a suspended machine stands still, which is such a difference in rates. A replica that
  * starts takes a Lease that was deleted or emptied by hand, though its holder may not know yet. A request that was sent
@@ -45,13 +45,17 @@ export interface LeaderElectorOptions {
   readonly identity: string;
   readonly clock: Clock;
   readonly random: Random;
-  /** Time after the last renewal in which no other replica takes the Lease, milliseconds, whole seconds; default 15 000. */
+  /**
+   * Time after the last renewal in which no other replica takes the Lease, milliseconds, whole seconds; default 15 000.
+   */
   readonly leaseDurationMs?: number;
   /** Time after which a leader that can't renew stops leading, milliseconds; default 10 000. */
   readonly renewDeadlineMs?: number;
   /** Time between two attempts to acquire or renew, milliseconds; default 2 000. */
   readonly retryPeriodMs?: number;
-  /** Called when another client wrote the Lease while this replica leads, so that it must be read before the renewal. */
+  /**
+   * Called when another client wrote the Lease while this replica leads, so that it must be read before the renewal.
+   */
   readonly onSlowPath?: () => void;
   /** Called when an attempt failed. A write conflict with another replica is no failure. */
   readonly onError?: (error: unknown) => void;
@@ -107,8 +111,8 @@ export class LeaderElector {
   }
 
   /**
-   * True if this replica leads now. Ask it just before each write: after a pause of the whole process (SIGSTOP, a machine
-   * without time for it) it is false at once, before any timer has fired.
+   * True if this replica leads now. Ask it just before each write: after a pause of the whole process (SIGSTOP, a
+   * machine without time for it) it is false at once, before any timer has fired.
    */
   get leading(): boolean {
     return this.leadsForMs > 0;

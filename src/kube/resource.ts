@@ -65,9 +65,9 @@ export const LIST_RESTARTS = 3;
 const METADATA = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
 /**
- * The API server drops a write that waits longer in its queues, a webhook or etcd. A leader whose process is paused can't
- * abort a request that it has sent, and after this time another replica may lead (by default, 15 s after the last of
- * the renewals, which come every 2 s). It is longer than the 10 s of a webhook that is down and whose failure is
+ * The API server drops a write that waits longer in its queues, a webhook or etcd. A leader whose process is paused
+ * can't abort a request that it has sent, and after this time another replica may lead (by default, 15 s after the last
+ * of the renewals, which come every 2 s). It is longer than the 10 s of a webhook that is down and whose failure is
  * ignored, or such a webhook would block every write.
  */
 const WRITE_TIMEOUT = { timeout: '13s' } as const;
@@ -98,7 +98,7 @@ export class Resource<T extends KubeObject> {
     return this.#object({ ...call(options), method: 'GET', path: this.#path(name, namespace) });
   }
 
-  /** One page. The items have no apiVersion and kind. */
+  /** Lists one page. The items have no apiVersion and kind. */
   async list(options: ListOptions = {}): Promise<List<T>> {
     const { namespace, limit, labelSelector, fieldSelector, resourceVersion, resourceVersionMatch } = options;
     const request: Request = {

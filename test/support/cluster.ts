@@ -10,8 +10,8 @@ import type { ControlPlane } from '../env/index.ts';
 
 const POLL = 15; // ms
 /**
- * Time limit of tests for results that users are promised within a second, milliseconds: the machine may be busy with other
- * tests. bench/ measures the real time.
+ * Time limit of tests for results that users are promised within a second, milliseconds: the machine may be busy with
+ * other tests. bench/ measures the real time.
  */
 export const PROMPTLY = 20_000;
 

@@ -1,13 +1,13 @@
-// Judges NetworkPolicies by invariants I1 and I2 with the evaluator: one verdict for each pod of a namespace, direction,
-// peer and port. Pure.
+// Judges NetworkPolicies by invariants I1 and I2 with the evaluator: one verdict for each pod of a namespace,
+// direction, peer and port. Pure.
 //
-// The policies of a namespace are compared with *references*: the policies at the beginning, the states that others' changes
-// made of them, and every intent that was valid since. A flow that is allowed must be allowed by a reference (I1), and a flow
-// that all references allow must be allowed (I2). All are evaluated with the current namespace labels: a change of labels
-// moves flows by itself, and is not the operator's doing.
+// The policies of a namespace are compared with *references*: the policies at the beginning, the states that others'
+// changes made of them, and every intent that was valid since. A flow that is allowed must be allowed by a reference
+// (I1), and a flow that all references allow must be allowed (I2). All are evaluated with the current namespace labels:
+// a change of labels moves flows by itself, and is not the operator's doing.
 //
-// NetworkPolicies are additive: a pod's end of a flow is open unless a policy isolates it, and then one policy that allows
-// the flow suffices. So the evaluator evaluates each policy once, alone, and the effects are combined.
+// NetworkPolicies are additive: a pod's end of a flow is open unless a policy isolates it, and then one policy that
+// allows the flow suffices. So the evaluator evaluates each policy once, alone, and the effects are combined.
 import { compileView } from '../../src/analysis/evaluator.ts';
 import type { Endpoint, Pod } from '../../src/analysis/cluster.ts';
 import type { StringMap } from '../../src/api/meta.ts';

@@ -67,7 +67,7 @@ const MAX_SERIES_MS = 30 * 60_000;
 const BURST = 25;
 const REFILL_MS = 60_000;
 const MAX_GROUPS = 1000;
-/** As client-go's maxTriesPerEvent and defaultSleepDuration. */
+/** client-go's maxTriesPerEvent and defaultSleepDuration. */
 const MAX_TRIES = 12;
 const RETRY_MS = 10_000;
 /** Longest time that `close` spends on the remaining Events, milliseconds. */

@@ -52,8 +52,8 @@ export class Connections {
   }
 
   /**
-   * Called when a connection was silent for `silentMs`. All connections that are at least as old may be dead too (a node
-   * that vanished closes none), and get no new requests. Their requests in flight continue.
+   * Called when a connection was silent for `silentMs`. All connections that are at least as old may be dead too (a
+   * node that vanished closes none), and get no new requests. Their requests in flight continue.
    */
   retireSilent(silentMs: number): void {
     if (this.#pool !== undefined && this.#clock.monotonic() - this.#pool.openedAt >= silentMs)

@@ -1,6 +1,6 @@
 /**
- * Credentials of requests: headers and TLS material of a kubeconfig, from client-node (which runs exec plugins and knows
- * the auth providers). They are cached, so that a request costs nothing, and renewed as files and tokens rotate.
+ * Credentials of requests: headers and TLS material of a kubeconfig, from client-node (which runs exec plugins and
+ * knows the auth providers). They are cached, so that a request costs nothing, and renewed as files and tokens rotate.
  */
 import type { ConnectionOptions } from 'node:tls';
 import type { Clock } from '../../util/clock.ts';

@@ -8,8 +8,8 @@ export class LineTooLongError extends Error {
 const NEWLINE = 0x0a;
 
 /**
- * Splits chunks into lines of UTF-8 text, without newlines and empty lines. A character that two chunks share is decoded
- * as a whole: a newline byte is never part of another character.
+ * Splits chunks into lines of UTF-8 text, without newlines and empty lines. A character that two chunks share is
+ * decoded as a whole: a newline byte is never part of another character.
  */
 export class LineSplitter {
   readonly #maxBytes: number;

@@ -1,12 +1,14 @@
-/** Chooses a proxy from the environment, by the rules of Go's clients. The kubeconfig's proxy has precedence over it. */
+/**
+ * Chooses a proxy from the environment, by the rules of Go's clients. The kubeconfig's proxy has precedence over it.
+ */
 import { BlockList, isIP } from 'node:net';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads HTTPS_PROXY (HTTP_PROXY for an http server) and NO_PROXY, in upper or lower case, as
- * golang.org/x/net/http/httpproxy does: NO_PROXY lists host names (which include their subdomains), addresses and CIDRs,
- * each with an optional port, or `*`. Loopback addresses and localhost are always direct.
+ * golang.org/x/net/http/httpproxy does: NO_PROXY lists host names (which include their subdomains), addresses and
+ * CIDRs, each with an optional port, or `*`. Loopback addresses and localhost are always direct.
  *
  * @returns the proxy's URL; undefined for a direct connection
  */

@@ -1,7 +1,7 @@
 /**
- * Sends one request and reads the whole answer, with undici's `dispatch`. undici's `request` creates a stream, a promise and
- * an abort signal for each answer, which costs more than the rest of the exchange if the answer is small JSON
- * (docs/decisions/0012-performance.md).
+ * Sends one request and reads the whole answer, with undici's `dispatch`. undici's `request` creates a stream, a
+ * promise and an abort signal for each answer, which costs more than the rest of the exchange if the answer is small
+ * JSON (docs/decisions/0012-performance.md).
  */
 import type { Dispatcher } from 'undici';
 

@@ -1,6 +1,6 @@
 /**
- * One timer for the time limits of many requests. Limits of equal length expire in the order in which they began, so only
- * the first needs a timer. A timer for each request would cost more than the rest of its bookkeeping.
+ * One timer for the time limits of many requests. Limits of equal length expire in the order in which they began, so
+ * only the first needs a timer. A timer for each request would cost more than the rest of its bookkeeping.
  */
 import type { Clock, Timer } from '../../util/clock.ts';
 

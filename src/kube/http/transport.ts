@@ -1,6 +1,6 @@
 /**
- * HTTP to the API server: keep-alive connections, TLS and authentication from the kubeconfig, a deadline for every request.
- * Every failure is an ApiError. A request is repeated only after a 401, once, with renewed credentials.
+ * HTTP to the API server: keep-alive connections, TLS and authentication from the kubeconfig, a deadline for every
+ * request. Every failure is an ApiError. A request is repeated only after a 401, once, with renewed credentials.
  *
  * It uses HTTP/1.1, which is as fast as HTTP/2 here: a broken connection fails one request, not all of them.
  */
@@ -38,8 +38,8 @@ export interface Request {
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /**
-   * Called just before the request is written to a connection: obtaining credentials and connections may take seconds. An
-   * error that it throws fails the request, and nothing is sent.
+   * Called just before the request is written to a connection: obtaining credentials and connections may take seconds.
+   * An error that it throws fails the request, and nothing is sent.
    */
   readonly guard?: (() => void) | undefined;
   readonly parse?: Parse | undefined;

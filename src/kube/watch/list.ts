@@ -12,8 +12,8 @@ export interface Listing<T> {
 }
 
 /**
- * Reads the initial events of a watch with sendInitialEvents (KEP-3157), up to the bookmark that ends them. Later events
- * stay in `events`.
+ * Reads the initial events of a watch with sendInitialEvents (KEP-3157), up to the bookmark that ends them. Later
+ * events stay in `events`.
  *
  * @param path path of the collection, for the error
  * @returns undefined if the server ignored the parameter

@@ -1,6 +1,6 @@
 /**
- * Keeps a sink equal to a collection of the API server: lists it, watches it, and recovers from failures of connections,
- * servers and permissions.
+ * Keeps a sink equal to a collection of the API server: lists it, watches it, and recovers from failures of
+ * connections, servers and permissions.
  *
  * - The list is streamed (KEP-3157) if the server offers that, and read in pages otherwise. It is always consistent.
  * - A watch that breaks resumes from its last revision. The reflector lists again if that revision is gone, or if watches
@@ -33,7 +33,10 @@ export interface ReflectorOptions<T extends Item> {
   readonly random: Random;
   /** Longest silence of a watch, milliseconds; default 90 000: the server sends a bookmark about every minute. */
   readonly stallMs?: number;
-  /** Time between lists that guard against lost events, milliseconds; a list comes at the end of a watch. Default: never. */
+  /**
+   * Time between lists that guard against lost events, milliseconds; a list comes at the end of a watch. Default:
+   * never.
+   */
   readonly relistMs?: number;
   /** Called for each failure, with the milliseconds until the next attempt. Must not throw. */
   readonly onError?: (error: unknown, retryInMs: number) => void;
@@ -50,11 +53,16 @@ export interface ListInfo {
 }
 
 const STALL_MS = 90_000;
-/** Begins about as client-go does. The cap is lower: this is one client, and the sink is stale until the next attempt. */
+/**
+ * Begins about as client-go does. The cap is lower: this is one client, and the sink is stale until the next attempt.
+ */
 const BACKOFF = { initialMs: 1_000, maxMs: 12_000 };
 /** Longest wait for a permission or a CRD, milliseconds: they appear while a person watches the operator start. */
 const WAITING_MAX_MS = 5_000;
-/** A watch that was open for so long was healthy, even without events: the backoff of a later failure starts anew. Milliseconds. */
+/**
+ * A watch that was open for so long was healthy, even without events: the backoff of a later failure starts anew.
+ * Milliseconds.
+ */
 const HEALTHY_MS = 1_000;
 /** A watch that the server ends earlier has failed: without a backoff it would be repeated at once. Milliseconds. */
 const SHORTEST_WATCH_MS = 1_000;
@@ -106,7 +114,9 @@ export class Reflector<T extends Item> {
     return this.#hasSynced;
   }
 
-  /** When the server last answered or sent something; at first, when the reflector was created. Monotonic milliseconds. */
+  /**
+   * When the server last answered or sent something; at first, when the reflector was created. Monotonic milliseconds.
+   */
   get lastContact(): number {
     return this.#lastContact;
   }

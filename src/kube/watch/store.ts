@@ -1,9 +1,10 @@
 /**
- * The known objects of one kind, from a Reflector and from the answers to our own writes, which may arrive in any order.
+ * The known objects of one kind, from a Reflector and from the answers to our own writes, which may arrive in any
+ * order.
  *
  * Guarantees: an object never returns to an older resourceVersion. Our writes are visible at once, and events or lists
- * from before a write do not undo it; nor do they bring back an object that we deleted. Once the watch has caught up, the
- * contents are the server's.
+ * from before a write do not undo it; nor do they bring back an object that we deleted. Once the watch has caught up,
+ * the contents are the server's.
  *
  * Caveat: the store never concludes by itself that an object is gone. Only a deletion or a list removes it.
  */
@@ -28,7 +29,9 @@ export interface Sink<T> {
   upsert(item: T): void;
   /** Removes an item; `item` is its last state, with the revision of the deletion. */
   remove(item: T): void;
-  /** Reports an event of exactly this state. True if the sink has that state, so that the event need not be delivered. */
+  /**
+   * Reports an event of exactly this state. True if the sink has that state, so that the event need not be delivered.
+   */
   confirm(key: string, uid: string, resourceVersion: string): boolean;
 }
 
@@ -55,7 +58,9 @@ export class Store<T extends Item> implements Sink<T> {
   readonly #forgotten = new Map<string, Mark>();
   /** Uids deleted since the last list, oldest first. A uid is never used again, so its further events are late ones. */
   readonly #deleted = new Set<string>();
-  /** Revision of the last list, which decides all states that are not newer: it contained them, or they are outdated. */
+  /**
+   * Revision of the last list, which decides all states that are not newer: it contained them, or they are outdated.
+   */
   #listRevision = '';
   #size = 0;
 
@@ -83,8 +88,8 @@ export class Store<T extends Item> implements Sink<T> {
   }
 
   /**
-   * Calls `listener` after every change. It should not throw: if it does, the other listeners are called all the same, and
-   * the method that made the change throws the error.
+   * Calls `listener` after every change. It should not throw: if it does, the other listeners are called all the same,
+   * and the method that made the change throws the error.
    *
    * @returns ends the subscription
    */

@@ -1,6 +1,6 @@
 /**
- * Builds tools that only tests need from Go modules, whose versions and checksums are committed in tools/. They are kept
- * in the user's cache under names with a hash of their sources.
+ * Builds tools that only tests need from Go modules, whose versions and checksums are committed in tools/. They are
+ * kept in the user's cache under names with a hash of their sources.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -1,5 +1,5 @@
-// Mutual exclusion between processes by a lock of the kernel (SQLite's lock of a file). It ends with the process that has
-// it, even if that is killed, so there are no stale locks.
+// Mutual exclusion between processes by a lock of the kernel (SQLite's lock of a file). It ends with the process that
+// has it, even if that is killed, so there are no stale locks.
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -7,8 +7,8 @@ const POLL_INTERVAL = 200; // ms
 const SQLITE_BUSY = 5;
 
 /**
- * Runs `work` with the lock at `path`, an empty file that is not removed. Calls `onWait` every 200 ms while another process
- * has the lock.
+ * Runs `work` with the lock at `path`, an empty file that is not removed. Calls `onWait` every 200 ms while another
+ * process has the lock.
  */
 export async function withLock<T>(
   path: string,

@@ -37,7 +37,7 @@ describe('transport reaches a real API server', () => {
     const { hostname, port } = new URL(plane.server);
     const env = { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port };
     const config = loadKubeConfig({ serviceAccountRoot: fixture.directory, env });
-    const transport = createTransport(config, { userAgent: 'ways-in', env });
+    const transport = createTransport(config, { userAgent: 'environment', env });
     try {
       const review = await transport.request<{ status: { userInfo: { username: string } } }>({
         method: 'POST',

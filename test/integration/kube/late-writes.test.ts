@@ -1,6 +1,6 @@
 /**
- * A write that hangs in the API server after its client has given up. It hangs in a webhook that accepts connections and
- * never answers, and whose failure is ignored after two seconds.
+ * A write that hangs in the API server after its client has given up. It hangs in a webhook that accepts connections
+ * and never answers, and whose failure is ignored after two seconds.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,6 +1,6 @@
 /**
- * A simple model of the API server for one kind: a log of revisions, a watch that reads it, and lists that are taken at one
- * moment and arrive at another. For the property test of Store.
+ * A simple model of the API server for one kind: a log of revisions, a watch that reads it, and lists that are taken at
+ * one moment and arrive at another. For the property test of Store.
  */
 import assert from 'node:assert/strict';
 import { Store } from '../../../src/kube/watch/store.ts';
