@@ -31,7 +31,7 @@ const { flags } = readArguments({
 });
 
 const stopping = new AbortController();
-/** What the end has to undo; the last entry comes first. */
+/** Steps that undo the demonstration; the last one runs first. */
 const undo: (() => Promise<void>)[] = [];
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

@@ -1,11 +1,11 @@
-/** The programs that are bundled, and how: one file each, the same bytes for the same input. */
+/** Bundles the programs, each into one file: the same input gives the same bytes. */
 import { type BuildOptions, build, type Metafile } from 'esbuild';
 
-/** Dependencies that are CommonJS call `require`, which a module does not have. */
+/** Defines `require`, which bundled CommonJS packages call, and modules lack. */
 const REQUIRE =
   "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);";
 
-/** What an older Node says by itself is of no help. Modules would be linked before it: hence CommonJS. */
+/** Explains that Node is too old. Runs before everything else in CommonJS; the imports of a module would run first. */
 const NODE_MAJOR = 24;
 const CHECK = `#!/usr/bin/env node
 if (parseInt(process.versions.node, 10) < ${NODE_MAJOR}) {
@@ -17,9 +17,9 @@ export interface Program {
   readonly name: string;
   readonly entry: string;
   readonly format: 'esm' | 'cjs';
-  /** Begins the bundle. */
+  /** The first lines of the bundle. */
   readonly banner: string;
-  /** Under dist/. kubectl finds a plugin by the name of its file, which has no extension. */
+  /** The file in dist/. kubectl finds a plugin by the name of its file, without extension. */
   readonly file: string;
   readonly description: string;
 }
@@ -41,12 +41,12 @@ export const PLUGIN: Program = {
   description: 'The kubectl plugin: renders, compares, explains',
 };
 
-/** Bundles a program; resolves what went into it, by path from the root of the repository. */
+/** Bundles a program; resolves the list of its inputs, by path from the root of the repository. */
 export async function bundle(root: string, program: Program, outfile: string): Promise<Metafile> {
   return (await build({ ...options(root, program), outfile, metafile: true })).metafile;
 }
 
-/** What goes into a program; nothing is written. */
+/** The list of a program's inputs; writes nothing. */
 export async function contents(root: string, program: Program): Promise<Metafile> {
   return (await build({ ...options(root, program), outfile: program.file, write: false, metafile: true }))
     .metafile;
@@ -60,8 +60,8 @@ function options(root: string, { entry, format, banner }: Program): BuildOptions
     platform: 'node',
     target: 'node24',
     format,
-    // Names stay as they are written, as stack traces are read. (Those of the few that esbuild has to change too would
-    // cost a call for each function that is made, many of them for each request.)
+    // Names are kept for stack traces. `keepNames` is off, as it costs a call for each function that is created, many of
+    // them for each request.
     minifyWhitespace: true,
     minifySyntax: true,
     legalComments: 'linked',

@@ -1,4 +1,4 @@
-// What the demonstration runs on: a local control plane of its own or, only when asked for, an existing cluster.
+/** The cluster of the demonstration: a local control plane or, only if asked for, an existing cluster. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,12 +17,12 @@ export interface DemoCluster {
   serviceAccountKubeconfig(namespace: string, name: string): Promise<string>;
   /** Lines to paste into another terminal before the commands to try. */
   readonly preparation: readonly string[];
-  /** Whether it is the user's own, in which nothing may be left behind unsaid. */
+  /** True for the user's own cluster, in which everything that stays behind has to be named. */
   readonly existing: boolean;
   stop(): Promise<void>;
 }
 
-/** A real control plane of this machine's own, gone with this process. */
+/** A local control plane, which ends with this process. */
 export async function localCluster(): Promise<DemoCluster> {
   const plane: ControlPlane = await startControlPlane();
   const agent = await startNodeAgent(plane);

@@ -1,4 +1,4 @@
-// The operator as a child process of the demonstration, and what it says in words.
+/** The operator as a child process of the demonstration, and its log in words. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ export class DemoOperator {
     const main = join(import.meta.dirname, '../../src/operator/main.ts');
     const flags = ['--kubeconfig', kubeconfig, '--log-format=json'];
     const addresses = ['--metrics-bind-address=127.0.0.1:0', '--health-probe-bind-address=127.0.0.1:0'];
-    // A group of its own: Ctrl-C in the terminal must reach the demonstration first, which ends things in order.
+    // A process group of its own: Ctrl-C in the terminal must reach only the demonstration, which ends things in order.
     this.#child = spawn(process.execPath, [...process.execArgv, main, ...flags, ...addresses], {
       stdio: ['ignore', 'inherit', 'pipe'],
       detached: true,
@@ -38,12 +38,12 @@ export class DemoOperator {
     this.#child.once('exit', (code) => reject(new Error(`the operator ended with code ${code}`)));
   }
 
-  /** Calls `listener` with every line from now on. */
+  /** Calls `listener` with every further line. */
   follow(listener: (line: LogLine) => void): void {
     this.#onLine = listener;
   }
 
-  /** Resolves when it has ended, however that comes. */
+  /** Resolves when the process has ended, for any reason. */
   get ended(): Promise<unknown> {
     return this.#child.exitCode === null ? once(this.#child, 'exit') : Promise.resolve();
   }
@@ -63,7 +63,7 @@ function parse(text: string): LogLine {
   }
 }
 
-/** What a log line means to somebody who watches; undefined for what is not worth a line. */
+/** A log line in words for a spectator; undefined for lines that are not shown. */
 export function narrate(line: LogLine): string | undefined {
   const { msg, level, namespace, policy, reason, changedBy, profile, message } = line as unknown as Record<
     string,

@@ -1,7 +1,7 @@
 /**
- * The templates of the Helm chart that follow from config/ and crds/: the CRD, the roles, the fence, the policies
- * of admission and the alerts. They are written from these, so that what the chart grants, refuses or tells is what
- * kustomize does. And the schema of its values, which knows the configuration file as the operator does.
+ * Generates templates of the Helm chart from config/ and crds/, so that the chart installs the same CRD, roles, fence,
+ * admission policies and alerts as kustomize. Also generates the schema of the chart's values, in which `config` has the
+ * schema of the operator's configuration file.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { configurationShape } from './configuration.ts';
 import { CRD_PATH } from './crd.ts';
 
 const CHART = 'charts/segmentation-operator';
-/** As config/ has them: the operator's namespace, the name of its objects and of its ServiceAccount. */
+/** Names in config/: the operator's namespace, its objects and its ServiceAccount. */
 const NAMESPACE = 'segmentation-system';
 const NAME = 'segmentation-operator';
 
@@ -23,7 +23,7 @@ const MORE_LABELS = [
   '    {{- toYaml . | nindent 4 }}',
   '    {{- end }}',
 ];
-/** Where the alerts' links lead, as config/ has it. */
+/** The address to which alerts link in config/. */
 const RUNBOOKS = 'https://segmentation.dev/docs/runbooks.md';
 const RELEASE_RUNBOOKS = '{{ .Values.prometheus.runbooks }}';
 const PROTECTED = '{{ include "segmentation-operator.protectedNamespaces" . }}';
@@ -38,7 +38,7 @@ interface Manifest {
   readonly [field: string]: unknown;
 }
 
-/** Path from the root of the repository, and text, of each generated template. Throws where config/ is not as expected. */
+/** The path, from the root of the repository, and text of each generated template. Throws if config/ is not as expected. */
 export function chartTemplates(root: string): (readonly [path: string, text: string])[] {
   const template = (name: string, source: string, body: string) =>
     [
@@ -71,7 +71,7 @@ export function chartTemplates(root: string): (readonly [path: string, text: str
   ];
 }
 
-/** The schema of the chart's values: that of the hand-written ones, and for `config` that of the configuration file. */
+/** The schema of the chart's values: the hand-written one, with the schema of the configuration file for `config`. */
 export function valuesSchema(root: string): readonly [path: string, text: string] {
   const source = readFileSync(join(root, 'scripts/generators/values.schema.json'), 'utf8');
   const { properties, ...schema } = JSON.parse(source) as { readonly properties: object };
@@ -85,7 +85,7 @@ export function valuesSchema(root: string): readonly [path: string, text: string
   return [`${CHART}/values.schema.json`, `${text}\n`];
 }
 
-/** The text as it is, descriptions and comments included, with the chart's labels and the annotation that keeps it. */
+/** The text of the CRD, with descriptions and comments, the chart's labels, and the annotation that keeps the CRD. */
 function crd(text: string): string {
   const start = text.indexOf('apiVersion:');
   const labels = text.indexOf('  labels:\n');
@@ -119,14 +119,14 @@ function manifests(root: string, directory: string): Manifest[] {
   );
 }
 
-/** The chart has a template of its own for the ServiceAccount, which can be one that exists already. */
+/** False for the ServiceAccount: the chart has a template for it, as values can name an existing one. */
 function isNoAccount({ kind }: Manifest): boolean {
   return kind !== 'ServiceAccount';
 }
 
 /**
- * Names and namespaces become the release's; everything else is literal. Each value that Helm fills in is a scalar of
- * its own or stands within one, so that what remains is YAML.
+ * Names and namespaces become those of the release; everything else stays literal. Helm fills in only whole scalars, or
+ * parts of them, so that the template is YAML too.
  */
 function manifestTemplate({ metadata, ...manifest }: Manifest, moreLabels: readonly string[]): string {
   const { name, namespace, labels = {} } = metadata;
@@ -193,7 +193,7 @@ function adaptedSpec(
   return { ...adapted, ...(typeof policyName === 'string' && { policyName: named(policyName) }) };
 }
 
-/** Text in which Helm finds nothing to fill in. */
+/** The text with its braces escaped, so that Helm takes it literally. */
 function literal(text: string): string {
   return text.replaceAll('{{', '{{ "{{" }}');
 }

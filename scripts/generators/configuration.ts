@@ -1,14 +1,14 @@
-/** The JSON schema of the configuration file, from what reads it. */
+/** Generates the JSON schema of the configuration file from its parser. */
 import { parse } from 'yaml';
 import { CONFIG_API_VERSION, CONFIG_KIND, CONFIGURATION_SCHEMA } from '../../src/options/file.ts';
 import { configurationText } from '../../src/options/print-config.ts';
 import { isRecord, type JsonSchema } from '../../src/options/shape.ts';
 import { parseOptions } from '../../src/options/parse.ts';
 
-/** Their defaults depend on something else; their descriptions say on what. */
+/** Keys whose defaults depend on other settings; their descriptions explain them. */
 const DEPENDENT = ['metrics.secure'];
 
-/** What the file may hold, beside apiVersion and kind: a schema whose values need not be there. */
+/** The keys of the file without apiVersion and kind, as a schema without required keys. */
 export function configurationShape(): JsonSchema {
   const { required: _, ...schema } = withDefaultsOfAll();
   return schema;

@@ -6,7 +6,7 @@ import type { Schema } from '../../src/cli/schema/schema.ts';
 
 export const CRD_PATH = 'crds/segmentation.dev_segmentationprofiles.yaml';
 
-/** A node of the CRD's structural schema, with what the generators read of it beside what a judge of objects does. */
+/** A node of the CRD's structural schema, with the keywords that generators read beside those of validators. */
 export interface SchemaNode extends Schema {
   readonly type?: 'object' | 'array' | 'string' | 'integer' | 'boolean' | 'number';
   readonly description?: string;
@@ -18,8 +18,8 @@ export interface SchemaNode extends Schema {
 }
 
 /**
- * The types that get a name, by the place of one of their occurrences. Every other node of the same shape is of
- * the same type, whatever its description says.
+ * The types that get a name, each with the path of one occurrence. Every other node of the same shape has the same type,
+ * even with another description.
  */
 export const NAMED = {
   SegmentationProfileSpec: 'spec',
@@ -71,7 +71,7 @@ export function readSchema(path: string): SchemaNode {
 
 /**
  * The node at a path of field names, where `[]` steps into the items of a list: `spec.ingress[].from`.
- * Throws where there is no such node.
+ * Throws if there is no such node.
  */
 export function nodeAt(root: SchemaNode, path: string): SchemaNode {
   let node: SchemaNode | undefined = root;
@@ -82,7 +82,7 @@ export function nodeAt(root: SchemaNode, path: string): SchemaNode {
   return node;
 }
 
-/** The fields that every object has once the API server has admitted it, defaults filled in. */
+/** The fields that every admitted object has: required ones, and those with a default. */
 export function guaranteedFields(node: SchemaNode): Set<string> {
   const names = new Set(node.required);
   for (const [name, field] of Object.entries(node.properties ?? {})) {
@@ -92,7 +92,7 @@ export function guaranteedFields(node: SchemaNode): Set<string> {
   return names;
 }
 
-/** The fields that a rule `has(self.field)` demands: required, with a message better than "Required value". */
+/** The fields that a rule `has(self.field)` requires, with a message better than "Required value". */
 export function demandedFields(node: SchemaNode): string[] {
   return (node['x-kubernetes-validations'] ?? []).flatMap(({ rule }) => {
     const field = /^has\(self\.(\w+)\)$/.exec(rule)?.[1];
@@ -100,13 +100,13 @@ export function demandedFields(node: SchemaNode): string[] {
   });
 }
 
-/** A function that gives the name of a node's type, undefined where the type has none. */
+/** A function from a node to the name of its type; undefined for a type without a name. */
 export function typeNames(root: SchemaNode): (node: SchemaNode) => string | undefined {
   const types = Object.entries(NAMED).map(([name, path]) => ({ name, shape: shapeOf(nodeAt(root, path)) }));
   return (node) => types.find(({ shape }) => isDeepStrictEqual(shape, shapeOf(node)))?.name;
 }
 
-/** A node without what may differ between two uses of one type: descriptions of the node itself, and defaults. */
+/** The node without its own description and default, which can differ between two uses of a type. */
 function shapeOf(node: SchemaNode): SchemaNode {
   const { description: _description, default: _default, ...shape } = node;
   return shape;

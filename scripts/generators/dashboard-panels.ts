@@ -1,9 +1,9 @@
-/** What the dashboard of config/grafana shows: rows of panels with their queries. */
+/** The rows of the dashboard in config/grafana, with panels and queries. */
 
-/** What every query selects by: the variables at the top of the dashboard. */
+/** The selector of every query, by the variables at the top of the dashboard. */
 export const JOB = 'cluster=~"$cluster", job="$job"';
 const PROFILE = `${JOB}, profile=~"$profile"`;
-/** Long enough for two scrapes at least, whatever the interval. */
+/** Grafana's range that always covers at least two scrapes. */
 const RATE = '$__rate_interval';
 
 interface Query {
@@ -17,12 +17,12 @@ export interface Panel {
   readonly description: string;
   readonly queries: readonly Query[];
   readonly unit?: string;
-  /** Of the 24 columns. */
+  /** In columns, of 24. */
   readonly width: number;
-  /** From which value on which colour; the first has none. */
+  /** Colours, each from a value on; the first has no lower bound. */
   readonly colours?: readonly (readonly [from: number | null, colour: string])[];
   readonly stacked?: boolean;
-  /** Of a table: the columns' titles by the name of the value or label; other columns are hidden. */
+  /** The titles of a table's columns, by value or label; other columns are hidden. */
   readonly columns?: Readonly<Record<string, string>>;
 }
 
@@ -64,7 +64,7 @@ export const ROWS: readonly Row[] = [
     panels: [
       stat(
         'Alerts',
-        'Alerts of this operator that fire.',
+        'Alerts of this operator that fire now.',
         'count(ALERTS{alertname=~"Segmentation.*", alertstate="firing"}) or vector(0)',
         { colours: ZERO_IS_GOOD },
       ),
@@ -94,7 +94,7 @@ export const ROWS: readonly Row[] = [
       ),
       stat(
         'Within the objective',
-        'Of the namespaces that were created or relabelled, the share that was as its profiles want within 5 s.',
+        'Share of created or relabelled namespaces that were enforced within 5 s.',
         `sum(increase(segmentation_enforcement_seconds_bucket{${JOB}, le=~"5(\\\\.0)?"}[$__range])) / sum(increase(segmentation_enforcement_seconds_count{${JOB}}[$__range]))`,
         {
           unit: 'percentunit',
@@ -106,7 +106,7 @@ export const ROWS: readonly Row[] = [
       ),
       stat(
         'Last full sync',
-        'Time since all namespaces were found or made to be as they should.',
+        'Time since all namespaces had converged.',
         `time() - max(segmentation_last_full_sync_timestamp_seconds{${JOB}} > 0)`,
         {
           unit: 's',
@@ -118,18 +118,18 @@ export const ROWS: readonly Row[] = [
       ),
       stat(
         'Enforced',
-        'Namespaces that are as a profile wants them.',
+        'Namespaces in which a profile is enforced.',
         sumOf(`segmentation_namespaces{${PROFILE}, state="enforced"}`),
       ),
       stat(
         'Pending',
-        'Namespaces that are not yet as a profile wants them.',
+        'Namespaces in which a profile is not yet enforced.',
         sumOf(`segmentation_namespaces{${PROFILE}, state="pending"}`),
         { colours: ZERO_IS_GOOD },
       ),
       stat(
         'Failed',
-        'Namespaces that cannot be made as a profile wants them.',
+        'Namespaces in which a profile cannot be enforced.',
         sumOf(`segmentation_namespaces{${PROFILE}, state="failed"}`),
         {
           colours: [
@@ -152,7 +152,7 @@ export const ROWS: readonly Row[] = [
       ),
       stat(
         'Drift repaired',
-        'Policies put right in the time shown, after somebody had changed them.',
+        'Policies repaired in the time shown, after changes by others.',
         `sum(increase(segmentation_drift_repairs_total{${JOB}}[$__range]))`,
         { colours: ZERO_IS_GOOD },
       ),
@@ -181,7 +181,7 @@ export const ROWS: readonly Row[] = [
       {
         type: 'table',
         title: 'Profiles',
-        description: 'The state of each profile, now.',
+        description: 'The current state of each profile.',
         width: 24,
         queries: [
           `max by (profile) (segmentation_profile_condition{${PROFILE}, condition="Ready"})`,
@@ -217,22 +217,26 @@ export const ROWS: readonly Row[] = [
         ],
         { stacked: true },
       ),
-      graph('Policies', 'Those that profiles want, and those of them that are there.', [
+      graph('Policies', 'Policies that profiles need, and those of them that exist.', [
         {
           expr: `sum by (kind) (max by (cluster, profile, kind) (segmentation_policies{${PROFILE}}))`,
           legend: '{{kind}}',
         },
       ]),
-      graph('Trouble by profile', 'Peers that cannot be resolved, and names that somebody else holds.', [
-        {
-          expr: `max by (profile) (segmentation_unresolved_peers{${PROFILE}})`,
-          legend: '{{profile}}: unresolved peers',
-        },
-        { expr: `max by (profile) (segmentation_conflicts{${PROFILE}})`, legend: '{{profile}}: conflicts' },
-      ]),
+      graph(
+        'Unresolved peers and conflicts',
+        'Peers that cannot be resolved, and names that foreign objects have taken.',
+        [
+          {
+            expr: `max by (profile) (segmentation_unresolved_peers{${PROFILE}})`,
+            legend: '{{profile}}: unresolved peers',
+          },
+          { expr: `max by (profile) (segmentation_conflicts{${PROFILE}})`, legend: '{{profile}}: conflicts' },
+        ],
+      ),
       graph(
         'Writes',
-        'Policies written a second, by verb and reason.',
+        'Policies written per second, by verb and reason.',
         [
           {
             expr: `sum by (verb, reason) (${rate(`segmentation_policy_writes_total{${JOB}}`)})`,
@@ -243,25 +247,25 @@ export const ROWS: readonly Row[] = [
       ),
       graph(
         'Drift repaired',
-        'Policies put right after somebody had changed them, a second.',
+        'Policies repaired after changes by others, per second.',
         [{ expr: `sum(${rate(`segmentation_drift_repairs_total{${JOB}}`)})`, legend: 'repairs' }],
         { unit: 'ops', width: 12 },
       ),
     ],
   },
   {
-    title: 'How fast',
+    title: 'Latency',
     panels: [
       graph(
         'From new to enforced',
-        'From the creation or relabelling of a namespace until it was as its profiles want.',
+        'From the creation or relabelling of a namespace until its policies were as desired.',
         quantiles('segmentation_enforcement_seconds'),
         { unit: 's' },
       ),
       {
         type: 'heatmap',
         title: 'From new to enforced: all',
-        description: 'How many namespaces took how long.',
+        description: 'The distribution of the times to enforcement.',
         width: 8,
         unit: 's',
         queries: [
@@ -273,7 +277,7 @@ export const ROWS: readonly Row[] = [
       },
       graph(
         'Beyond the objective',
-        'The share that took longer than 5 s; the objective is 1 %.',
+        'Share of namespaces that were enforced after more than 5 s; the objective is 1 %.',
         [
           { expr: `job:segmentation_enforcement_slow:ratio_rate5m{${JOB}}`, legend: '5 minutes' },
           { expr: `job:segmentation_enforcement_slow:ratio_rate1h{${JOB}}`, legend: '1 hour' },
@@ -294,13 +298,13 @@ export const ROWS: readonly Row[] = [
       ),
       graph(
         'Wait in the queue',
-        'How long a key was ready before its work began.',
+        'How long a key was ready before its reconcile began.',
         quantiles('workqueue_queue_duration_seconds'),
         { unit: 's' },
       ),
       graph(
         'Work',
-        'How long the work on a key took, and the age of the oldest in progress.',
+        'How long a reconcile took, and the age of the oldest one that runs.',
         [
           ...quantiles('workqueue_work_duration_seconds'),
           { expr: `max(workqueue_longest_running_processor_seconds{${JOB}})`, legend: 'in progress' },
@@ -313,8 +317,8 @@ export const ROWS: readonly Row[] = [
     title: 'Controller and API server',
     panels: [
       graph(
-        'Reconciliations',
-        'A second, by controller and result.',
+        'Reconciles',
+        'Per second, by controller and result.',
         [
           {
             expr: `sum by (controller, result) (${rate(`controller_runtime_reconcile_total{${JOB}}`)})`,
@@ -324,8 +328,8 @@ export const ROWS: readonly Row[] = [
         { unit: 'ops' },
       ),
       graph(
-        'Reconciliations that fail',
-        'Their share, by controller.',
+        'Reconciles that fail',
+        'Share, by controller.',
         [
           {
             expr: `controller:controller_runtime_reconcile_errors:ratio_rate5m{${JOB}}`,
@@ -336,13 +340,13 @@ export const ROWS: readonly Row[] = [
       ),
       graph(
         'Age of watches',
-        'Since the API server was last heard of; a kind of which nothing changes is heard of every few minutes.',
+        'Since the last event or bookmark; a kind without changes gets one every few minutes.',
         [{ expr: `max by (resource) (segmentation_watch_age_seconds{${JOB}})`, legend: '{{resource}}' }],
         { unit: 's' },
       ),
       graph(
         'Requests',
-        'Requests to the API server a second.',
+        'Requests to the API server per second.',
         [
           {
             expr: `sum by (method, code) (${rate(`rest_client_requests_total{${JOB}}`)})`,
@@ -353,19 +357,19 @@ export const ROWS: readonly Row[] = [
       ),
       graph(
         'Requests that fail',
-        'The share that got no answer, or 429 or 5xx.',
+        'Share of requests without an answer, or with 429 or 5xx.',
         [{ expr: `job:rest_client_requests_failed:ratio_rate5m{${JOB}}`, legend: 'failed' }],
         { unit: 'percentunit' },
       ),
       graph(
         'Requests: duration',
-        'The 99th percentile by verb; of a WATCH until it was accepted.',
+        'The 99th percentile, by verb; of a WATCH until it was accepted.',
         [{ expr: quantile(0.99, 'rest_client_request_duration_seconds', ['verb']), legend: '{{verb}}' }],
         { unit: 's' },
       ),
       graph(
         'Workers',
-        'Reconciliations under way, and the most that there may be at once.',
+        'Reconciles that run, and the most that can run at once.',
         [
           {
             expr: `sum by (controller) (controller_runtime_active_workers{${JOB}})`,
@@ -377,7 +381,7 @@ export const ROWS: readonly Row[] = [
       ),
       graph(
         'Events',
-        'Events about profiles, a second: created, continued, or dropped.',
+        'Events about profiles per second: created, continued, or dropped.',
         [{ expr: `sum by (result) (${rate(`segmentation_events_total{${JOB}}`)})`, legend: '{{result}}' }],
         { unit: 'ops', width: 12 },
       ),
@@ -386,12 +390,12 @@ export const ROWS: readonly Row[] = [
   {
     title: 'Process',
     panels: [
-      graph('CPU', 'Cores. One is the most that its event loop uses.', [
+      graph('CPU', 'Cores. The event loop uses at most one.', [
         { expr: rate(`process_cpu_seconds_total{${JOB}}`), legend: '{{instance}}' },
       ]),
       graph(
         'Memory',
-        'Resident, and the part of the heap in use.',
+        'Resident memory, and the used part of the heap.',
         [
           { expr: `process_resident_memory_bytes{${JOB}}`, legend: '{{instance}} resident' },
           { expr: `nodejs_heap_size_used_bytes{${JOB}}`, legend: '{{instance}} heap' },
@@ -400,13 +404,13 @@ export const ROWS: readonly Row[] = [
       ),
       graph(
         'Event loop',
-        'Its lag, 99th percentile: what everything waits for at least.',
+        'The 99th percentile of its lag, by which everything else is delayed.',
         [{ expr: `nodejs_eventloop_lag_p99_seconds{${JOB}}`, legend: '{{instance}}' }],
         { unit: 's' },
       ),
       graph(
         'Garbage collection',
-        'Seconds spent a second, by kind.',
+        'Seconds per second, by kind.',
         [{ expr: `sum by (kind) (${rate(`nodejs_gc_duration_seconds_sum{${JOB}}`)})`, legend: '{{kind}}' }],
         { unit: 'percentunit', stacked: true },
       ),
@@ -419,7 +423,7 @@ export const ROWS: readonly Row[] = [
       {
         type: 'table',
         title: 'Versions',
-        description: 'Which build runs where.',
+        description: 'The version of each instance.',
         width: 8,
         queries: [{ expr: `segmentation_build_info{${JOB}}` }],
         columns: { instance: 'Instance', version: 'Version', node_version: 'Node.js' },

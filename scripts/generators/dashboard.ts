@@ -1,4 +1,4 @@
-/** config/grafana: a dashboard of what the operator exposes, as Grafana imports it. */
+/** Generates config/grafana: a dashboard of the operator's metrics, in Grafana's import format. */
 import type { Dashboard, Panel as GrafanaPanel, RowPanel } from '@grafana/schema';
 import type { Options as HeatmapOptions } from '@grafana/schema/dist/esm/raw/composable/heatmap/panelcfg/x/HeatmapPanelCfg_types.gen';
 import type { Options as StatOptions } from '@grafana/schema/dist/esm/raw/composable/stat/panelcfg/x/StatPanelCfg_types.gen';
@@ -9,7 +9,7 @@ import type {
 } from '@grafana/schema/dist/esm/raw/composable/timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen';
 import { JOB, type Panel, ROWS, type Row } from './dashboard-panels.ts';
 
-/** As Grafana's own types have it; the names of its enumerations as they are in JSON. */
+/** Grafana's own types, with enumerations as they are in JSON. */
 type Plain<T> = T extends string
   ? `${T}`
   : T extends readonly (infer E)[]
@@ -17,24 +17,24 @@ type Plain<T> = T extends string
     : T extends object
       ? { readonly [K in keyof T]: Plain<T[K]> }
       : T;
-/** The same, of which Grafana knows the defaults. */
+/** Grafana's types without the fields that have defaults. */
 type Given<T> = Partial<{
   readonly [K in keyof T]: T[K] extends readonly unknown[] ? Plain<T[K]> : Given<Plain<T[K]>>;
 }>;
 type Variable = NonNullable<NonNullable<Dashboard['templating']>['list']>[number];
-/** With the text that Grafana's list of variables shows, which its types leave out. */
+/** Variables have a label in Grafana's list, which its types lack. */
 type QueryVariable = Plain<Variable> & { readonly definition: string };
 
 const DATASOURCE = { type: 'prometheus', uid: '${datasource}' };
 
-/** Queries of the variables, in their order. */
+/** The queries of the variables, in order. */
 const VARIABLES = [
   { name: 'cluster', label: 'Cluster', metric: 'segmentation_build_info', all: true },
   { name: 'job', label: 'Job', metric: 'segmentation_build_info{cluster=~"$cluster"}', all: false },
   { name: 'profile', label: 'Profile', metric: `segmentation_profile_condition{${JOB}}`, all: true },
 ];
 
-/** The file's text, ending in a line break. */
+/** The text of the file, with a line break at its end. */
 export function dashboard(): string {
   const model: Plain<Dashboard> = {
     uid: 'segmentation-operator',
@@ -85,7 +85,7 @@ function variable({ name, label, metric, all }: (typeof VARIABLES)[number]): Que
   };
 }
 
-/** From left to right and from top to bottom, each row under a title. */
+/** Places panels from left to right and from top to bottom, each row below its title. */
 function layOut(rows: readonly Row[]): Plain<GrafanaPanel | RowPanel>[] {
   const panels: Plain<GrafanaPanel | RowPanel>[] = [];
   let y = 0;
@@ -156,7 +156,7 @@ function render({
   };
 }
 
-/** One row for each value of the labels, with these columns in this order. */
+/** A table with a row for each value of the labels, and these columns in this order. */
 function columnsOnly(
   columns: Readonly<Record<string, string>>,
 ): NonNullable<Plain<GrafanaPanel>['transformations']> {

@@ -1,9 +1,9 @@
-/** The field reference, docs/api.md, from the CRD's schema. */
+/** Generates the field reference, docs/api.md, from the CRD's schema. */
 import { stringify } from 'yaml';
 import { CRD_PATH, demandedFields, NAMED, nodeAt, type SchemaNode, typeNames } from './crd.ts';
 import { PEER_EXAMPLES } from './peer-examples.ts';
 
-/** The types that have a section, in the order of reading; other types are told of where they are used. */
+/** The types with a section, in the order of reading; other types are described where they are used. */
 const SECTIONS: readonly (keyof typeof NAMED)[] = [
   'SegmentationProfileSpec',
   'Baseline',
@@ -27,7 +27,7 @@ const SECTIONS: readonly (keyof typeof NAMED)[] = [
   'WideningPolicy',
 ];
 
-/** The text of docs/api.md. Throws when a kind of peer has no example. */
+/** The text of docs/api.md. Throws if a kind of peer has no example. */
 export function referencePage(root: SchemaNode): string {
   const nameOf = typeNames(root);
   const sections = SECTIONS.map((name) => {
@@ -77,7 +77,7 @@ function fieldText(
   return [...lines, ...messages(node).map((message) => `  - ${message}`)].join('\n');
 }
 
-/** A description as it continues an entry of a list; "Required." is among the facts already. */
+/** The description as the end of a list entry, without "Required.", which the facts before it say. */
 function describe(description = ''): string[] {
   return [`  ${description.replace(/^Required\. /, '')}`];
 }
@@ -118,7 +118,7 @@ function lengthText({ minLength = 0, maxLength = 0 }: SchemaNode): string {
   return minLength === 0 ? `at most ${maxLength} characters` : `${minLength} to ${maxLength} characters`;
 }
 
-/** What the API server answers to a value that breaks a rule of the node or of its items. */
+/** The messages of the API server for values that break a rule of the node or of its items. */
 function messages(node: SchemaNode): string[] {
   return [node, node.items ?? {}].flatMap((each) =>
     each.properties === undefined

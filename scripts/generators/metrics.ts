@@ -1,7 +1,7 @@
-/** docs/metrics.md, from the registry itself. */
+/** Generates docs/metrics.md from the registry. */
 import { describeMetrics } from '../../src/observability/metrics/registry.ts';
 
-/** Not there on other systems, where the document must come out the same. */
+/** Metrics that exist on Linux only; the page must be the same on every system. */
 const LINUX_ONLY = [
   'process_heap_bytes',
   'process_virtual_memory_bytes',
@@ -38,7 +38,7 @@ const SECTIONS: readonly {
   },
 ];
 
-/** The whole document, ending in a line break. */
+/** The text of the page, with a line break at its end. */
 export function metricsDocument(): string {
   const metrics = describeMetrics().filter(({ name }) => !LINUX_ONLY.includes(name));
   const sections = SECTIONS.map(({ title, prefixes, text }) => {

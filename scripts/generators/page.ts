@@ -1,10 +1,10 @@
-/** The code and style of the HTML page (src/cli/page), each as one string that the command line tool carries. */
+/** Generates the code and style of the HTML page (src/cli/page) as strings, which the plugin embeds. */
 import { join } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
 
 const PAGE = 'src/cli/page';
 
-/** How the page is bundled. */
+/** Options of the bundler. */
 export function pageOptions(root: string): BuildOptions {
   return {
     absWorkingDir: root,

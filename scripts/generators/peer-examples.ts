@@ -1,4 +1,4 @@
-/** An example of each kind of peer, for the field reference. The tests have the API server admit every one. */
+/** An example of each kind of peer, for the field reference. Tests submit each to the API server. */
 
 export interface PeerExample {
   /** What the example allows, in the place of `to`, after "Allows". */
@@ -6,7 +6,7 @@ export interface PeerExample {
   readonly peer: Readonly<Record<string, unknown>>;
 }
 
-/** Keyed by the peer's (first) field: the reference can't be generated when a field of the schema has none. */
+/** By the peer's (first) field. Generating the reference fails if a field of the schema has no example. */
 export const PEER_EXAMPLES: Readonly<Record<string, readonly PeerExample[]>> = {
   podSelector: [
     {

@@ -1,4 +1,4 @@
-/** The CRD's schema as JSON, for judging manifests without an API server: without descriptions, and without status. */
+/** Generates the CRD's schema as JSON, for validating manifests without an API server; without descriptions and status. */
 import type { SchemaNode } from './crd.ts';
 
 export function schemaDocument(root: SchemaNode): string {
@@ -8,7 +8,7 @@ export function schemaDocument(root: SchemaNode): string {
   return `${JSON.stringify(withoutDescriptions(document), null, 2)}\n`;
 }
 
-/** `description` is also the name of a field: there it holds a schema. */
+/** Under `properties`, `description` is the name of a field and has a schema. */
 function withoutDescriptions(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutDescriptions);
   if (typeof value !== 'object' || value === null) return value;

@@ -1,8 +1,8 @@
-/** TypeScript types from the CRD's schema: what the API server hands out, with its defaults filled in. */
+/** Generates TypeScript types from the CRD's schema, for objects of the API server, with defaults. */
 import { compile } from 'json-schema-to-typescript';
 import { guaranteedFields, NAMED, nodeAt, type SchemaNode, typeNames } from './crd.ts';
 
-/** Types of which the occurrences differ in meaning: their own description would be that of one place. */
+/** Types whose occurrences differ in meaning: a description of one occurrence would be wrong for others. */
 const DESCRIPTIONS: Partial<Record<keyof typeof NAMED, string>> = {
   LabelSelector: 'Selects objects by their labels; `{}` selects all of them.',
   Allowance: 'Whether an entry of the baseline is allowed.',

@@ -1,4 +1,4 @@
-/** Judges workflows and actions by GitHub's own language service: their schema, and what expressions refer to. */
+/** Validates workflows and actions by GitHub's own language service: their schema, and references in expressions. */
 import { registerHooks } from 'node:module';
 import { TextDocument } from 'vscode-languageserver-textdocument';
 import type { GitHubFile } from './file.ts';
@@ -14,7 +14,7 @@ export async function workflowProblems({ path, text }: GitHubFile): Promise<stri
   const { validate } = await import('@actions/languageservice/validate');
   const { validateAction } = await import('@actions/languageservice/validate-action');
   const { clearCache } = await import('@actions/languageservice/utils/workflow-cache');
-  // The service keeps what it parsed by path.
+  // The service caches parsed files by path.
   clearCache();
   const document = TextDocument.create(`file:///${path}`, 'yaml', 0, text);
   const isAction = /\/action\.ya?ml$/.test(path);

@@ -1,4 +1,4 @@
-/** The base images of the Dockerfile, which it takes as arguments with defaults. Pure. */
+/** The base images of the Dockerfile, which are defaults of its arguments. Pure. */
 
 export interface Base {
   /** Of the argument. */
@@ -25,13 +25,13 @@ export function basesOf(dockerfile: string): Base[] {
   });
 }
 
-/** The text with this digest for the base of an argument, in place of the one that it has. */
+/** The text of the Dockerfile with a new digest for a base. */
 export function withDigest(dockerfile: string, { argument, reference }: Base, digest: string): string {
   const pinned = `${reference.replace(DIGEST, '')}@${digest}`;
   return dockerfile.replace(`ARG ${argument}=${reference}\n`, `ARG ${argument}=${pinned}\n`);
 }
 
-/** One line for each base without a digest, for a person who wants to release. */
+/** One line for each base without a digest. */
 export function unpinned(dockerfile: string): string[] {
   return basesOf(dockerfile)
     .filter(({ digest }) => digest === undefined)

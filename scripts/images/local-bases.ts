@@ -1,9 +1,9 @@
 /**
- * Makes stand-ins for the Dockerfile's base images where no registry can be reached: Debian's packages with the Node of
- * the npm package `node`. They are for tests only. Needs Debian, root, mmdebstrap and buildah.
+ * Makes substitutes for the Dockerfile's base images, for tests where no registry can be reached: Debian packages, and Node
+ * from the npm package `node`. Needs Debian, root, mmdebstrap and buildah.
  *
  * The builder gets this machine's npm configuration and certificates, so that `npm ci` reaches the same registry; the image
- * that is built has nothing of the builder but the bundle.
+ * gets nothing from the builder but the files of /app.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,10 +1,10 @@
 /**
- * What a registry of container images has under a tag, asked by the OCI Distribution Specification, without credentials.
+ * Looks up tags of container images in their registries, by the OCI Distribution Specification, without credentials.
  * https://github.com/opencontainers/distribution-spec/blob/main/spec.md
  */
 import { createHash } from 'node:crypto';
 
-/** An index first: it stands for all platforms. */
+/** An index is preferred: it covers all platforms. */
 const ACCEPT = [
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
@@ -15,7 +15,7 @@ const PATIENCE = 30_000; // ms, for each request
 const REFERENCE = /^(?<host>[\w.-]+(?::\d+)?)\/(?<name>[a-z0-9._/-]+):(?<tag>\w[\w.-]{0,127})(?:@|$)/;
 
 /**
- * Resolves `sha256:...` of the manifest that HOST/NAME:TAG stands for now; a digest behind the tag is not looked at.
+ * The digest (`sha256:...`) of the manifest to which HOST/NAME:TAG points now. A digest behind the tag is ignored.
  *
  * @throws Error that names the reference, for what is no such reference, what the registry does not have, and an answer
  * that is not what it says it is
@@ -53,7 +53,7 @@ async function resolveTag(reference: string): Promise<string> {
   return digest;
 }
 
-/** A token for whoever asks. @see https://distribution.github.io/distribution/spec/auth/token/ */
+/** An anonymous token. @see https://distribution.github.io/distribution/spec/auth/token/ */
 async function tokenFor(challenge: string): Promise<string> {
   const parameters = new Map(
     [...challenge.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = '', value = '']) => [key, value]),

@@ -1,6 +1,6 @@
 /** Reads the reference of a container image: NAME[:TAG][@DIGEST]. */
 
-/** As kustomize writes it. */
+/** In the form of a kustomization. */
 export interface ImageReference {
   readonly newName: string;
   readonly newTag?: string;
@@ -19,8 +19,8 @@ export function parseImage(text: string): ImageReference {
     );
   }
   if (newTag === undefined && digest === undefined) {
-    throw new Error(`${text} has neither tag nor digest: what runs would change without notice`);
+    throw new Error(`${text} has neither tag nor digest: the image could change without notice`);
   }
-  // kustomize takes one of the two, and the digest says more.
+  // kustomize takes one of the two, and the digest is more exact.
   return { newName, ...(digest === undefined ? { newTag: newTag ?? '' } : { digest }) };
 }

@@ -1,4 +1,4 @@
-/** The ConfigMap by which config/namespace is told which namespace; it is not applied. */
+/** The ConfigMap that gives the namespace to config/namespace; it is not applied. */
 export function namespaceChoice(namespace: string): object {
   return {
     apiVersion: 'v1',

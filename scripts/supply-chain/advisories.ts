@@ -1,4 +1,4 @@
-/** Reads what `npm audit --json` says of known vulnerabilities. Pure. */
+/** Reads known vulnerabilities from `npm audit --json`. Pure. */
 interface Report {
   readonly auditReportVersion?: number;
   readonly vulnerabilities?: Readonly<Record<string, Vulnerability>>;

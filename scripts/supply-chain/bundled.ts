@@ -1,9 +1,9 @@
-/** Which packages a bundle holds: by what the bundler took, not by what is installed. */
+/** The packages in a bundle, from the list of inputs of the bundler. */
 import { build, type Metafile } from 'esbuild';
 import { PLUGIN, type Program } from '../bundle/programs.ts';
 import { pageOptions } from '../generators/page.ts';
 
-/** The folders of the packages of which a program has code, as the lockfile names them, sorted. */
+/** The folders of the packages in a program, as in the lockfile, sorted. */
 export async function packagesOf(root: string, program: Program, metafile: Metafile): Promise<string[]> {
   const metafiles = [metafile];
   // The plugin carries a page that was bundled before, as a string.
@@ -14,7 +14,7 @@ export async function packagesOf(root: string, program: Program, metafile: Metaf
   return [...new Set(metafiles.flatMap(packagesIn))].sort();
 }
 
-/** From the first node_modules of a path, which may lie elsewhere, to the package that the last one holds. */
+/** The part of a path from its first node_modules to the package in its last one. */
 const FOLDER = /node_modules\/(?:.*node_modules\/)?(?:@[^/]+\/)?[^/]+(?=\/)/;
 
 function packagesIn({ outputs }: Metafile): string[] {
@@ -24,7 +24,7 @@ function packagesIn({ outputs }: Metafile): string[] {
     .flatMap(([path]) => FOLDER.exec(path)?.[0] ?? []);
 }
 
-/** An entry of package-lock.json, as far as it is read here. */
+/** The part of an entry of package-lock.json that is read. */
 export interface LockedPackage {
   readonly name?: string;
   readonly version?: string;
@@ -44,7 +44,7 @@ export interface Lockfile {
   readonly packages: Readonly<Record<string, LockedPackage>>;
 }
 
-/** A package's name, from its folder. */
+/** The name of the package in a folder. */
 export function nameOf(folder: string): string {
   return folder.slice(folder.lastIndexOf('node_modules/') + 'node_modules/'.length);
 }

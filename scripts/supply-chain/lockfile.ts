@@ -1,4 +1,4 @@
-/** What can be judged of the dependencies without a network: where they come from, and what they may do. Pure. */
+/** Checks the lockfile without a network: the origin of packages, their licences and install scripts. Pure. */
 import { type LockedPackage, type Lockfile, nameOf } from './bundled.ts';
 
 export interface Rules {
@@ -16,7 +16,7 @@ export interface Manifest {
 const REGISTRY = 'https://registry.npmjs.org/';
 const EXACT = /^\d+\.\d+\.\d+(-[\w.-]+)?$/;
 
-/** What is wrong, one line each; empty if nothing is. */
+/** One line for each violation; empty if there is none. */
 export function lockfileProblems(
   { lockfileVersion, packages }: Lockfile,
   manifest: Manifest,
@@ -34,7 +34,7 @@ export function lockfileProblems(
   ];
 }
 
-/** package.json pins every version, and the lockfile was made from it. */
+/** package.json has exact versions, and the lockfile the same. */
 function manifestProblems(own: LockedPackage, manifest: Manifest): string[] {
   const wanted = { ...manifest.dependencies, ...manifest.devDependencies };
   const locked = { ...own.dependencies, ...own.devDependencies };

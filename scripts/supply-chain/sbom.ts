@@ -1,4 +1,4 @@
-/** The bill of materials of a bundle, as CycloneDX: npm's own, of the packages that the bundle holds. */
+/** The bill of materials of a bundle, in CycloneDX: that of npm, reduced to the packages in the bundle. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

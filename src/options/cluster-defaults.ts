@@ -1,7 +1,7 @@
 /**
- * What is taken to be where in a cluster whose configuration file does not say: the places where the widely used
- * distributions and charts put things. A workload counts only in the namespace that its installation uses: labels
- * alone would let anyone who can create a pod pass for the ingress controller.
+ * The cluster configuration without a configuration file: the places where widely used distributions and charts install
+ * DNS, ingress controllers and monitoring. A workload counts only in the namespaces of its usual installation: by labels
+ * alone, anyone who can create a pod could pass for the ingress controller.
  */
 import type { LabelSelector } from '../api/meta.ts';
 import { LABEL_NAMESPACE_NAME } from '../api/names.ts';

@@ -1,12 +1,12 @@
-/** Durations as Go writes them ("1m30s"), which is what users of Kubernetes know. */
+/** Durations in Go's notation ("1m30s"), as in Kubernetes. */
 
 const UNITS = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
 
-/** What parseDuration takes, as a regular expression. */
+/** The texts that parseDuration accepts, as a regular expression. */
 export const DURATION_PATTERN = '^(0|([0-9]+(\\.[0-9]+)?(ms|h|m|s))+)$';
 const pattern = new RegExp(DURATION_PATTERN);
 
-/** Milliseconds; undefined if `text` is no duration. */
+/** Milliseconds; undefined if `text` is not a duration. */
 export function parseDuration(text: string): number | undefined {
   if (text === '0') return 0;
   if (!pattern.test(text)) return undefined;
@@ -17,7 +17,7 @@ export function parseDuration(text: string): number | undefined {
   return Math.round(total);
 }
 
-/** The shortest spelling of a whole number of milliseconds that is not negative. */
+/** The shortest notation. @param ms whole, not negative */
 export function formatDuration(ms: number): string {
   let rest = ms;
   let text = '';

@@ -40,7 +40,7 @@ const workloadKeys = object({ namespaceSelector: labelSelector, podSelector: lab
   'namespaceSelector',
 ]);
 
-/** Without a namespaceSelector it would mean pods of whatever namespace a policy is in. */
+/** In a NetworkPolicy, a peer without namespaceSelector means pods of the policy's own namespace: so it is required. */
 const workloadSelector: Shape<WorkloadSelector> = shaped(workloadKeys.schema, (value, at, problems) => {
   const read = workloadKeys(value, at, problems);
   if (isRecord(value) && (value.namespaceSelector ?? undefined) === undefined) {
@@ -54,36 +54,36 @@ const shape = object(
     apiVersion: oneOf(CONFIG_API_VERSION),
     kind: oneOf(CONFIG_KIND),
     metrics: object({
-      bindAddress: described('Where /metrics is served; "0" for nowhere.', bindAddress),
+      bindAddress: described('The address of /metrics; "0" turns it off.', bindAddress),
       secure: described(
-        'By TLS, to those whom the API server lets get /metrics. Without it: yes, but for a loopback address.',
+        'Serve /metrics by TLS, to clients that have the permission to get it. Default: true, but for a loopback address.',
         boolean,
       ),
       certPath: described(
-        'The directory of the certificate, read again when it changes. Without it: self-signed, in memory.',
+        'The directory of the certificate, read again when it changes. Default: a self-signed certificate, in memory.',
         anyText,
       ),
-      certName: described('The certificate in certPath.', anyText),
-      certKey: described('Its private key in certPath.', anyText),
+      certName: described('The file of the certificate in certPath.', anyText),
+      certKey: described('The file of its private key in certPath.', anyText),
     }),
     health: object({
-      bindAddress: described('Where /healthz and /readyz are served; "0" for nowhere.', bindAddress),
+      bindAddress: described('The address of /healthz and /readyz; "0" turns them off.', bindAddress),
     }),
     log: object({ level: logLevel, format: logFormat }),
     concurrency: described('How many namespaces are reconciled at once.', concurrency),
     resyncPeriod: described(
-      'How often all is listed and every namespace compared again, without an event; from 1m to 168h.',
+      'The interval at which everything is listed and every namespace reconciled without an event; from 1m to 168h.',
       duration(MINUTE, 7 * 24 * 60 * MINUTE, 'from 1m to 168h'),
     ),
     leaderElection: object({
-      enabled: described('Act only while holding the Lease.', boolean),
-      namespace: described("The namespace of the Lease. Without it: the operator's own.", namespaceName),
+      enabled: described('Write only while holding the Lease.', boolean),
+      namespace: described("The namespace of the Lease. Default: the operator's own.", namespaceName),
       leaseDuration: described('Whole seconds, longer than renewDeadline; at most 1h.', leaseTime),
       renewDeadline: described('Longer than 1.2 times retryPeriod; at least 1s.', leaseTime),
       retryPeriod: described('From 100ms.', duration(100, 60 * MINUTE, 'from 100ms to 1h')),
     }),
     protectedNamespaces: described(
-      "Never segmented, whatever a profile selects; the operator's own namespace always is among them.",
+      "Namespaces that no profile ever selects. The operator's own namespace is always protected.",
       list(namespaceName),
     ),
     clusterDNS: described(
@@ -91,38 +91,38 @@ const shape = object(
       object({
         namespace: namespaceName,
         service: serviceName,
-        podSelector: described('What to select while the Service does not exist.', labelSelector),
-        nodeLocalAddresses: described('Of a DNS cache on each node.', list(ipAddress)),
+        podSelector: described('The pods of DNS while the Service does not exist.', labelSelector),
+        nodeLocalAddresses: described('The addresses of the DNS cache on each node.', list(ipAddress)),
       }),
     ),
     ingressControllers: described(
-      'Where ingress controllers and gateways run, for the peer IngressControllers.',
+      'Ingress controllers and gateways, for the peer IngressControllers.',
       list(workloadSelector),
     ),
-    monitoring: described('Where monitoring runs, for the peer Monitoring.', list(workloadSelector)),
+    monitoring: described('Monitoring, for the peer Monitoring.', list(workloadSelector)),
     nodeCIDRs: described(
-      "Stands for the peer Nodes instead of the nodes' own addresses, and is left out of World.",
+      "The peer Nodes, instead of the nodes' own addresses. Excluded from World.",
       list(cidr),
     ),
-    podCIDRs: described('Left out of World, together with what Nodes report.', list(cidr)),
+    podCIDRs: described('Excluded from World, together with the pod CIDRs that Nodes report.', list(cidr)),
     webhookSourceCIDRs: described(
-      "Where the API server's calls to webhooks come from; empty: any address.",
+      "The source addresses of the API server's calls to webhooks. Empty: any address.",
       list(cidr),
     ),
     maxNodeAddresses: described(
-      'Most addresses that the peer Nodes lists one by one, and most ranges that World leaves out.',
+      'The most addresses that the peer Nodes lists, and the most ranges that World excludes.',
       integer(1, 5000),
     ),
   },
   ['apiVersion', 'kind'],
 );
 
-/** Accepts every file that is accepted here; what it can't say is whether durations are in range and fit together. */
+/** Accepts every file that readConfiguration accepts, and a few more: it can't express the range of a duration. */
 export const CONFIGURATION_SCHEMA = shape.schema;
 
 export type ConfigurationFile = Shaped<typeof shape>;
 
-/** What the file says, durations in milliseconds; adds what is wrong with it to `problems`, each naming `path`. */
+/** The values of the file, durations in milliseconds. Adds a line to `problems`, with `path`, for each error. */
 export function readConfiguration(text: string, path: string, problems: string[]): ConfigurationFile {
   const at = `${path}: `;
   const value = onlyDocument(text, path, problems);
@@ -139,7 +139,7 @@ const UNREADABLE = Symbol('a text that is not valid YAML');
 function onlyDocument(text: string, path: string, problems: string[]): unknown {
   try {
     const [document, ...more] = readDocuments(text);
-    if (more.length > 0) problems.push(`${path}: holds ${more.length + 1} YAML documents; only one is read`);
+    if (more.length > 0) problems.push(`${path}: has ${more.length + 1} YAML documents; only one is read`);
     for (const { key, line } of document?.duplicateKeys ?? []) {
       problems.push(`${path}: is not valid YAML: the key ${key} is there twice, again at line ${line}`);
     }

@@ -1,7 +1,4 @@
-/**
- * The settings that flags and environment variables can give: one table, from which parsing, the help text and the
- * names of the variables follow.
- */
+/** The settings of flags and environment variables, as a table for the parser, the help text and the documentation. */
 import type { LogFormat, LogLevel } from '../observability/logs/logger.ts';
 import { type ConfigurationFile, concurrency, LOG_FORMATS, LOG_LEVELS, logFormat, logLevel } from './file.ts';
 import { anyText, bindAddress, boolean, namespaceName, type Shape } from './shape.ts';
@@ -26,16 +23,16 @@ export interface Scalars {
 export interface Setting<T> {
   /** Without the dashes. */
   readonly flag: string;
-  /** What stands for the value in the help text; absent for a flag that is true when it is there. */
+  /** The value's name in the help text; absent for a flag that takes no value. */
   readonly value?: string;
   readonly group: string;
   readonly help: string;
   readonly shape: Shape<NonNullable<T>>;
-  /** The value that a flag's or variable's text stands for, before `shape` judges it. */
+  /** Converts the text of a flag or variable, before `shape` validates it. */
   readonly fromText?: (text: string) => unknown;
   readonly inFile?: (file: ConfigurationFile) => T | undefined;
   readonly fallback: T;
-  /** What the help text says of a fallback that is undefined. */
+  /** The default in the help text, if `fallback` is undefined. */
   readonly otherwise?: string;
 }
 
@@ -174,7 +171,7 @@ export const SETTINGS: { readonly [K in keyof Scalars]: Setting<Scalars[K]> } = 
   },
 };
 
-/** Flags that ask for a text instead of a run. */
+/** Flags that print a text and exit. */
 export const QUESTIONS = {
   'print-config': 'print the configuration in effect, as a file, and exit',
   version: 'print the version and exit',
@@ -188,8 +185,8 @@ export function environmentName(flag: string): string {
 }
 
 /**
- * Variables that Kubernetes sets in a pod for each Service of its namespace (here one named `segmentation-...`):
- * they are not meant for us.
+ * True for a variable that Kubernetes sets in a pod for each Service of its namespace, here one named `segmentation-...`:
+ * it is no setting.
  */
 export function isServiceVariable(name: string): boolean {
   return /_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/.test(

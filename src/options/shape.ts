@@ -1,7 +1,7 @@
 /**
- * What a value read from a file, a variable or a flag may be. A shape returns the value, typed, or says what is
- * wrong with it and returns undefined; all that is wrong is found in one pass. It carries a JSON schema that accepts
- * whatever it accepts, and as little more as a schema can say.
+ * Shapes: validators for values from a file, a variable or a flag. A shape returns the typed value, or undefined after it
+ * has added a line for each error. It carries a JSON schema that accepts every value that the shape accepts, and as few
+ * others as a schema can express. Pure.
  */
 import type { LabelSelector, LabelSelectorRequirement, StringMap } from '../api/meta.ts';
 import { canonicalCidr, formatAddress, parseAddress } from '../policy/semantics/cidr.ts';
@@ -9,12 +9,12 @@ import { BIND_ADDRESS_FORMS, BIND_ADDRESS_PATTERN, parseBindAddress } from './bi
 import { DURATION_PATTERN, parseDuration } from './duration.ts';
 import { didYouMean } from '../util/suggest.ts';
 
-/** A JSON schema (draft 7), as far as it is written here. */
+/** A JSON schema (draft 7). */
 export interface JsonSchema {
   readonly [keyword: string]: unknown;
 }
 
-/** `at` is where the value stands, for messages; each problem is one line. */
+/** @param at the path of the value, for messages */
 type Judge<T> = (value: unknown, at: string, problems: string[]) => T | undefined;
 export type Shape<T> = Judge<T> & { readonly schema: JsonSchema };
 
@@ -22,7 +22,7 @@ export function shaped<T>(schema: JsonSchema, judge: Judge<T>): Shape<T> {
   return Object.assign(judge, { schema });
 }
 
-/** The same, with a description in its schema. */
+/** A shape with a description in its schema. */
 export function described<T>(description: string, shape: Shape<T>): Shape<T> {
   return shaped({ description, ...shape.schema }, (value, at, problems) => shape(value, at, problems));
 }
@@ -30,8 +30,11 @@ export function described<T>(description: string, shape: Shape<T>): Shape<T> {
 export type Shaped<S> = S extends Shape<infer T> ? T : never;
 
 /**
- * A text, checked by `parse`, which returns undefined for one that is not `expected`. `schema`: what a schema can say of
- * it beside that.
+ * A text that `parse` accepts.
+ *
+ * @param expected completes the message "VALUE is not ..."
+ * @param schema keywords beside `type: string`
+ * @param parse returns undefined for a text that is not as expected
  */
 function text<T>(expected: string, schema: JsonSchema, parse: (value: string) => T | undefined): Shape<T> {
   return shaped({ type: 'string', ...schema }, (value, at, problems) => {
@@ -91,7 +94,7 @@ export function integer(min: number, max: number): Shape<number> {
   });
 }
 
-/** A Go-like duration; the value is in milliseconds, and so are the bounds. */
+/** A duration in Go's notation. The value and the bounds are in milliseconds. */
 export function duration(min: number, max: number, range: string): Shape<number> {
   const expected = `a duration ${range}, such as "15s" or "1m30s"`;
   return text(expected, { pattern: DURATION_PATTERN }, (value) => {
@@ -114,8 +117,9 @@ export function list<T>(item: Shape<T>): Shape<readonly T[]> {
 }
 
 /**
- * An object of which every key is optional and null counts as absent; a key that is not known is a problem. `required`
- * is for the schema: what is missing is for the caller to tell.
+ * An object whose keys are optional; null counts as absent, an unknown key is an error.
+ *
+ * @param required for the schema only: the caller reports missing keys
  */
 export function object<S extends Readonly<Record<string, Shape<unknown>>>>(
   keys: S,
@@ -149,7 +153,7 @@ export function object<S extends Readonly<Record<string, Shape<unknown>>>>(
   });
 }
 
-/** YAML's way to leave a value out: `key:` and nothing behind it. */
+/** Accepts null too: in YAML, `key:` without a value is null. */
 function orNull(schema: JsonSchema): JsonSchema {
   const { type, enum: allowed, ...rest } = schema;
   if (typeof type !== 'string') return { anyOf: [schema, { type: 'null' }] };
@@ -227,7 +231,7 @@ const requirement: Shape<LabelSelectorRequirement> = shaped(
 
 const selectorKeys = object({ matchLabels: labels, matchExpressions: list(requirement) });
 
-/** A LabelSelector that the API server would accept. */
+/** A LabelSelector that the API server accepts. */
 export const labelSelector: Shape<LabelSelector> = shaped(selectorKeys.schema, (value, at, problems) => {
   const found = problems.length;
   const selector = selectorKeys(value, at, problems);
@@ -238,7 +242,7 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** `at` ends in ": " where it only names the file. */
+/** The path of a key; a path that ends in ": " only names the file. */
 function join(at: string, key: string): string {
   return at.endsWith(': ') ? `${at}${key}` : `${at}.${key}`;
 }

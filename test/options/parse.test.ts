@@ -317,7 +317,7 @@ describe('what is wrong with the options', () => {
         'c.yaml: must begin with "apiVersion: config.segmentation.dev/v1alpha1" and "kind: OperatorConfiguration"',
       ],
     ],
-    ['two documents', { file: '---\na: 1' }, ['c.yaml: holds 2 YAML documents; only one is read']],
+    ['two documents', { file: '---\na: 1' }, ['c.yaml: has 2 YAML documents; only one is read']],
     [
       'a duration without a unit',
       { file: 'resyncPeriod: 30' },

@@ -1,8 +1,8 @@
 /**
- * Who may scrape: the API server says who a bearer token is (TokenReview) and whether that one may get the path
- * (SubjectAccessReview), as in controller-runtime's WithAuthenticationAndAuthorization. Whatever goes wrong, the answer
- * is no. Decisions are kept for a while, so that a scrape costs no request most of the time; their number is bounded,
- * and so is how many are asked for at once: those who send rubbish must not use up the operator's share of the API server.
+ * Authentication and authorization of scrapes, as in controller-runtime's WithAuthenticationAndAuthorization: the API
+ * server identifies the bearer token (TokenReview) and decides about the path (SubjectAccessReview). Access is refused on
+ * any failure. Decisions are cached, so that most scrapes cost no request. The cache and the number of reviews at once
+ * are bounded, so that invalid tokens can't use up the operator's share of the API server.
  */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../util/clock.ts';
@@ -12,11 +12,11 @@ import type { Route, RouteReply } from './server.ts';
 export interface AccessOptions {
   readonly transport: Pick<Transport, 'request'>;
   readonly clock: Clock;
-  /** The API server was asked: undefined, or why it did not say yes or no. */
+  /** Called after each review, with the error if the API server gave no decision. */
   readonly onResult?: (failure: { readonly error: unknown } | undefined) => void;
 }
 
-/** Undefined: yes. */
+/** Undefined if access is allowed. */
 type Refusal = RouteReply | undefined;
 export type Access = (authorization: string | undefined, verb: string, path: string) => Promise<Refusal>;
 
@@ -36,14 +36,14 @@ interface SubjectAccessReview {
   readonly status?: { readonly allowed?: boolean; readonly denied?: boolean };
 }
 
-/** For how long a decision stands, milliseconds: what is revoked ends within the first. */
+/** How long a decision is cached, in milliseconds: a revoked permission ends within the first. */
 const ALLOWED_MS = 60_000;
 const REFUSED_MS = 10_000;
 const MAX_DECISIONS = 1000;
-const MAX_ASKED = 8;
+const MAX_REVIEWS = 8;
 const TIMEOUT_MS = 5000;
 
-/** `routes`, each only for those who may. */
+/** The routes, each guarded by `access`. */
 export function guarded(routes: Readonly<Record<string, Route>>, access: Access): Record<string, Route> {
   const guard =
     (route: Route): Route =>
@@ -54,7 +54,7 @@ export function guarded(routes: Readonly<Record<string, Route>>, access: Access)
 
 export function createAccess({ transport, clock, onResult }: AccessOptions): Access {
   const decisions = new Map<string, { readonly refusal: Refusal; readonly until: number }>();
-  const asked = new Map<string, Promise<Refusal>>();
+  const pending = new Map<string, Promise<Refusal>>();
 
   const remember = (key: string, refusal: Refusal): void => {
     const [oldest] = decisions.keys();
@@ -80,21 +80,21 @@ export function createAccess({ transport, clock, onResult }: AccessOptions): Acc
     if (token === undefined) {
       return reply(401, 'a bearer token is needed: Authorization: Bearer TOKEN', CHALLENGE);
     }
-    // A digest, so that no token is kept.
+    // A digest as key, so that no token stays in memory.
     const key = createHash('sha256')
       .update(JSON.stringify([token, verb, path]))
       .digest('base64');
     const known = decisions.get(key);
     if (known !== undefined && clock.monotonic() < known.until) return known.refusal;
     decisions.delete(key);
-    let asking = asked.get(key);
-    if (asking === undefined) {
-      if (asked.size >= MAX_ASKED)
+    let review = pending.get(key);
+    if (review === undefined) {
+      if (pending.size >= MAX_REVIEWS)
         return reply(503, 'too many unknown tokens at once', { 'retry-after': '1' });
-      asking = ask(key, token, verb, path).finally(() => asked.delete(key));
-      asked.set(key, asking);
+      review = ask(key, token, verb, path).finally(() => pending.delete(key));
+      pending.set(key, review);
     }
-    return asking;
+    return review;
   };
 }
 

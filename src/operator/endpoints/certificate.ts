@@ -1,4 +1,4 @@
-/** The certificate of a server: read from files, and again when these change; or self-signed, in memory. */
+/** The certificate of a server: from files, which are read again when they change, or self-signed, in memory. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
@@ -9,20 +9,16 @@ import { pollFile } from '../../util/poll-file.ts';
 import { type CertificatePair, selfSigned } from './x509.ts';
 
 export interface CertificateFiles {
-  /** The directory of a mounted Secret, usually. */
+  /** Usually that of a mounted Secret. */
   readonly directory: string;
   readonly cert: string;
   readonly key: string;
 }
 
-/**
- * The pair that the files hold.
- *
- * @throws Error with one line for a person: a file that is missing or not what it should be, a key of another certificate
- */
+/** @throws Error with one line for a person, if a file is missing or malformed, or the key is of another certificate */
 export async function readCertificate({ directory, cert, key }: CertificateFiles): Promise<CertificatePair> {
   const [certPath, keyPath] = [join(directory, cert), join(directory, key)];
-  // One after the other: of two that are missing, the same is told each time.
+  // In sequence, so that the error is the same each time if both files are missing.
   const certPem = await read(certPath);
   const keyPem = await read(keyPath);
   let parsed: X509Certificate;
@@ -41,23 +37,23 @@ export async function readCertificate({ directory, cert, key }: CertificateFiles
   return { cert: certPem, key: keyPem };
 }
 
-/** For who does not give any. */
+/** A certificate for clients on this machine or in this pod, if no files are given. */
 export function selfSignedCertificate(clock: Clock): CertificatePair {
   return selfSigned(['localhost', '127.0.0.1', hostname()], clock.now());
 }
 
 export interface CertificateFollower {
   readonly use: (pair: CertificatePair) => void;
-  /** The files were looked at. */
+  /** Called after each read of the files. */
   readonly onRead: (failed: boolean) => void;
   readonly onError: (error: Error) => void;
 }
 
 /**
- * Calls `use` with each new pair that the files hold, and `onError` once for each way in which they can't be used: what
- * was in use stays.
+ * Calls `use` with each new pair in the files, and `onError` once for each reason why they can't be used, in which case
+ * the pair in use stays.
  *
- * @returns ends it
+ * @returns stops following
  */
 export function followCertificate(
   files: CertificateFiles,

@@ -1,6 +1,6 @@
-/** Just enough of DER (ITU-T X.690) to write certificates. */
+/** The part of DER (ITU-T X.690) that certificates need. Pure. */
 
-// DER (ITU-T X.690): a tag, a length and a value.
+/** An element: a tag, a length and a value. */
 export function der(tag: number, ...values: readonly Buffer[]): Buffer {
   const value = Buffer.concat(values);
   const length: number[] = [];
@@ -15,7 +15,7 @@ export function sequence(...values: readonly Buffer[]): Buffer {
   return der(0x30, ...values);
 }
 
-/** A positive integer; the leading zero keeps its sign bit clear. */
+/** A positive integer; a leading zero keeps the sign bit clear. */
 export function integer(value: Buffer): Buffer {
   const first = value.findIndex((byte) => byte !== 0);
   const trimmed = first < 0 ? Buffer.of(0) : value.subarray(first);
@@ -26,7 +26,7 @@ export function bitString(value: Buffer): Buffer {
   return der(0x03, Buffer.of(0), value);
 }
 
-/** Named bits of one byte, of which the last `unused` are not part of the value. */
+/** A bit string of one byte without its last `unused` bits. */
 export function bits(value: number, unused: number): Buffer {
   return der(0x03, Buffer.of(unused, value));
 }

@@ -1,4 +1,4 @@
-/** What is served: the metrics, and the probes in the manner of Kubernetes' own components. */
+/** The routes: metrics, and probes in the manner of Kubernetes' own components. */
 import { CONTENT_TYPES, negotiateFormat } from '../../observability/metrics/exposition.ts';
 import type { Metrics } from '../../observability/metrics/registry.ts';
 import type { Route } from './server.ts';
@@ -6,7 +6,7 @@ import { errorMessage } from '../../util/error-message.ts';
 
 const PLAIN = 'text/plain; charset=utf-8';
 
-/** Why it fails, or undefined when all is well. It must answer at once. */
+/** Returns the reason of a failure, or undefined. Must return at once. */
 export type Check = () => string | undefined;
 
 export function metricsRoutes(metrics: Pick<Metrics, 'render'>): Record<string, Route> {
@@ -19,8 +19,8 @@ export function metricsRoutes(metrics: Pick<Metrics, 'render'>): Record<string, 
 }
 
 /**
- * `/healthz` (restart me if it fails) and `/readyz`: 200 and `ok`, or 503 and the checks that fail; all checks with
- * `?verbose`, without those of `?exclude=NAME`, a single one at `/readyz/NAME`.
+ * `/healthz` (the kubelet restarts the pod if it fails) and `/readyz`: 200 and `ok`, or 503 and the checks that fail.
+ * `?verbose` shows all checks, `?exclude=NAME` leaves one out, `/readyz/NAME` is a single one.
  */
 export function healthRoutes(checks: {
   readonly healthz: Readonly<Record<string, Check>>;

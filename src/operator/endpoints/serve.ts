@@ -1,4 +1,4 @@
-/** The endpoints that tell of the operator: probes, and metrics, open or guarded. */
+/** The operator's endpoints: probes, and metrics, either open or guarded. */
 import type { Clock } from '../../util/clock.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import type { Options } from '../../options/options.ts';
@@ -14,14 +14,14 @@ export interface ServeInput {
   readonly options: Options;
   readonly metrics: Metrics;
   readonly readyz: Readonly<Record<string, Check>>;
-  /** By which the API server is asked who may scrape; a standby asks too. */
+  /** For the reviews of clients that scrape; a standby replica needs it too, so it is not fenced. */
   readonly transport: Transport;
   readonly logger: Logger;
   readonly clock: Clock;
 }
 
 /**
- * Returns what closes them.
+ * Starts the endpoints; the result closes them.
  *
  * @throws Error with one line that names the flag, if an address can't be listened on or the certificate not be used
  */
@@ -61,19 +61,19 @@ async function serveSecurely(
       : await readCertificate(files).catch((error: unknown) => {
           throw new Error(`--metrics-cert-path: ${(error as Error).message}`, { cause: error });
         });
-  let trouble: string | undefined;
+  let lastFailure: string | undefined;
   const access = createAccess({
     transport,
     clock,
     onResult: (failure) => {
-      const what = failure && messageWithCauses(failure.error);
+      const message = failure && messageWithCauses(failure.error);
       if (failure !== undefined) {
-        logger[what === trouble ? 'debug' : 'warn'](
+        logger[message === lastFailure ? 'debug' : 'warn'](
           'a scrape was refused: the API server could not be asked who it is',
           failure,
         );
       }
-      trouble = what;
+      lastFailure = message;
     },
   });
   const routes = guarded(metricsRoutes(metrics), access);

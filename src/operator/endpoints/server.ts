@@ -1,6 +1,6 @@
 /**
- * A small HTTP or HTTPS server for scrapes and probes: GET and HEAD on fixed paths, and nothing that a slow client could
- * hold.
+ * A small HTTP or HTTPS server for scrapes and probes: GET and HEAD on fixed paths. Timeouts and a bound on connections
+ * protect it from slow clients.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
@@ -11,13 +11,13 @@ import { BIND_ADDRESS_FORMS, parseBindAddress } from '../../options/bind-address
 import type { CertificatePair } from './x509.ts';
 
 export interface RouteRequest {
-  /** The path as it was asked for. */
+  /** The path of the request. */
   readonly path: string;
   readonly query: URLSearchParams;
   readonly accept: string | undefined;
   /** GET or HEAD. */
   readonly method: string;
-  /** The header of this name. */
+  /** The Authorization header. */
   readonly authorization: string | undefined;
 }
 
@@ -31,34 +31,34 @@ export interface RouteReply {
 export type Route = (request: RouteRequest) => RouteReply | Promise<RouteReply>;
 
 export interface ServerOptions {
-  /** As ":8080", "127.0.0.1:0" (any free port) or "[::1]:8080"; "0": no server. */
+  /** ":8080", "127.0.0.1:0" (any free port), "[::1]:8080", or "0" for no server. */
   readonly bindAddress: string;
   /** The flag that sets `bindAddress`, for messages. */
   readonly flag: string;
-  /** By path; one that ends in "/*" takes the paths below it. */
+  /** By path; a path that ends in "/*" stands for all paths below it. */
   readonly routes: Readonly<Record<string, Route>>;
-  /** Time for a client to send its request, milliseconds; 10 s if absent. */
+  /** The longest time in which a client may send its request, in milliseconds. Default 10 s. */
   readonly requestTimeout?: number;
-  /** Its certificate; without one it speaks plain HTTP. */
+  /** The server's certificate; without it, the server speaks plain HTTP. */
   readonly certificate?: CertificatePair;
-  /** Told of routes that threw; the client is told nothing but that. */
+  /** Called for a route that throws; the client gets status 500 without details. */
   readonly onError?: (error: unknown, path: string) => void;
 }
 
 export interface RunningServer {
-  /** Without a slash at the end. */
+  /** Without a trailing slash. */
   readonly url: string;
   readonly port: number;
-  /** Handshakes from now on use this certificate; connections that are open go on. Only of a server that has one. */
+  /** Uses the certificate for new connections; open ones go on. Without effect on a server without certificate. */
   useCertificate(pair: CertificatePair): void;
-  /** Stops listening, lets answers under way end, and drops idle connections. */
+  /** Stops listening, completes responses under way, and drops idle connections. */
   close(): Promise<void>;
 }
 
 const PLAIN = 'text/plain; charset=utf-8';
 const REQUEST_TIMEOUT = 10_000;
 const MAX_CONNECTIONS = 256;
-/** Shorter bodies do not gain from compression. */
+/** Compression does not pay for shorter bodies, in bytes. */
 const MIN_GZIP = 1024;
 const CLOSE_GRACE = 2000;
 const TLS = { minVersion: 'TLSv1.2' } as const;
@@ -173,7 +173,7 @@ function listen(
     server.once('error', (error: NodeJS.ErrnoException) => reject(bindError(error, options)));
     server.listen({ host, port }, () => {
       server.removeAllListeners('error');
-      // A failed accept (too many open files) is one client's loss, not the operator's end.
+      // A failed accept (too many open files) loses one client, and must not end the operator.
       server.on('error', (error) => options.onError?.(error, ''));
       resolve();
     });

@@ -1,6 +1,6 @@
 /**
- * X.509 certificates (RFC 5280), with node:crypto alone, which signs but has no writer for them. Keys are ECDSA P-256,
- * signatures SHA-256.
+ * Writes X.509 certificates (RFC 5280): node:crypto can sign, but not write them. Keys are ECDSA P-256, signatures use
+ * SHA-256.
  */
 import {
   createHash,
@@ -22,7 +22,7 @@ export interface CertificatePair {
   readonly key: string;
 }
 
-const BACKDATED = 60 * 60 * 1000; // ms; a machine whose clock is stepped back must not reject its own certificates
+const BACKDATED = 60 * 60 * 1000; // ms; a machine whose clock is set back must not reject its own certificates
 const YEAR = 365 * 24 * 60 * 60 * 1000; // ms
 
 export const OID = {
@@ -36,7 +36,7 @@ export const OID = {
   serverAuth: '1.3.6.1.5.5.7.3.1',
 } as const;
 
-/** A certificate for a server of these DNS names and IPv4 addresses that nobody vouches for, good for ten years. */
+/** A self-signed certificate for a server with these DNS names and IPv4 addresses, valid for ten years. */
 export function selfSigned(names: readonly string[], now: number): CertificatePair {
   const key = newKey();
   const subject: Subject = [[OID.commonName, names[0] ?? 'localhost']];
@@ -64,7 +64,7 @@ export function privatePem(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }).toString();
 }
 
-/** DNS names and IPv4 addresses that a server answers to. */
+/** The extension with the DNS names and IPv4 addresses of a server. */
 export function serverNames(names: readonly string[]): Buffer {
   const alternatives = names.map((name) =>
     isIP(name) ? der(0x87, address(name)) : der(0x82, Buffer.from(name)),
