@@ -5,7 +5,7 @@
  */
 export type Mode = 'Enforce' | 'Audit';
 /**
- * What becomes of the policies when the profile is deleted. Delete removes them. Retain leaves them in place, and a profile of the same name takes them up again.
+ * The effect of deleting the profile on its policies. Delete removes them. Retain leaves them in place, and a new profile of the same name takes them over.
  */
 export type DeletionPolicy = 'Delete' | 'Retain';
 /**
@@ -30,11 +30,11 @@ export type Entity =
  */
 export type Protocol = 'TCP' | 'UDP' | 'SCTP';
 /**
- * Whether it holds.
+ * True, False or Unknown.
  */
 export type ConditionStatus = 'True' | 'False' | 'Unknown';
 /**
- * What to isolate, and what to allow all the same.
+ * The namespaces to isolate, and the traffic to allow.
  */
 export interface SegmentationProfileSpec {
   /**
@@ -46,27 +46,27 @@ export interface SegmentationProfileSpec {
    */
   namespaceSelector: LabelSelector;
   /**
-   * Names of namespaces that are left alone although `namespaceSelector` selects them.
+   * Names of namespaces that are not selected although `namespaceSelector` matches them.
    *
    * Items: The name of a namespace.
    */
   excludeNamespaces?: string[];
   /**
-   * The directions in which everything is denied that no rule and no baseline entry allows. In a direction that is not listed nothing is denied, and no rules are accepted.
+   * The isolated directions: everything is denied that no rule and no baseline entry allows. In a direction that is not listed, nothing is denied, and rules are refused.
    *
    * Items: A direction, seen from the pods of the selected namespaces.
    */
   isolation: Direction[];
   /**
-   * What becomes of the policies when the profile is deleted. Delete removes them. Retain leaves them in place, and a profile of the same name takes them up again.
+   * The effect of deleting the profile on its policies. Delete removes them. Retain leaves them in place, and a new profile of the same name takes them over.
    */
   deletionPolicy: DeletionPolicy;
   /**
-   * What nearly every workload needs, each allowed or denied in all selected namespaces.
+   * Traffic that nearly every workload needs, allowed or denied in all selected namespaces.
    */
   baseline: Baseline;
   /**
-   * What the API server itself refuses for the profile's sake, from the first pod on. Nothing unless you ask for it. Needs the policies of config/admission; the condition AdmissionReady tells what is in force.
+   * Requests that the API server itself refuses for the profile, from the first pod on. Nothing by default. Needs the policies of config/admission; the condition AdmissionReady says what is in force.
    */
   admission?: Admission;
   /**
@@ -89,11 +89,11 @@ export interface SegmentationProfileSpec {
   connections?: Connection[];
 }
 /**
- * What the operator has found and done. Only the operator writes it.
+ * The state that the operator has found, and its results. Only the operator writes it.
  */
 export interface SegmentationProfileStatus {
   /**
-   * The `metadata.generation` that the rest of the status speaks of.
+   * The `metadata.generation` that the rest of the status is about.
    */
   observedGeneration?: number;
   /**
@@ -103,26 +103,26 @@ export interface SegmentationProfileStatus {
    */
   conditions?: Condition[];
   /**
-   * How many namespaces the profile selects, and how far they are.
+   * Counts of the selected namespaces by their state.
    */
   namespaces?: NamespaceCounts;
   /**
-   * How many NetworkPolicies the profile needs in all its namespaces.
+   * Counts of the profile's NetworkPolicies in all namespaces.
    */
   policies?: PolicyCounts;
   /**
-   * What `admission` has found in the selected namespaces. Absent where `tenantPolicies` is Any.
+   * Existing policies that `tenantPolicies` would refuse. Absent if it is Any.
    */
   admission?: AdmissionFindings;
   /**
-   * Namespaces that are not as they should be, in the order of their names; the first 50 at most.
+   * Namespaces with a failure, ordered by name; at most the first 50.
    *
-   * Items: What is wrong in one namespace.
+   * Items: The failure of one namespace.
    */
   failures?: Failure[];
 }
 /**
- * What nearly every workload needs, each allowed or denied in all selected namespaces.
+ * Traffic that nearly every workload needs, allowed or denied in all selected namespaces.
  */
 export interface Baseline {
   /**
@@ -151,11 +151,11 @@ export interface Baseline {
   monitoring: Allowance;
 }
 /**
- * What the API server itself refuses for the profile's sake, from the first pod on. Nothing unless you ask for it. Needs the policies of config/admission; the condition AdmissionReady tells what is in force.
+ * Requests that the API server itself refuses for the profile, from the first pod on. Nothing by default. Needs the policies of config/admission; the condition AdmissionReady says what is in force.
  */
 export interface Admission {
   /**
-   * Enforce: no pod is admitted to a selected namespace before its default-deny stands. Pods that run already are left alone.
+   * Enforce: no pod is admitted to a selected namespace before its default-deny exists. Running pods are not affected.
    */
   gate: 'Enforce' | 'Disabled';
   /**
@@ -167,11 +167,11 @@ export interface Admission {
    */
   tenantPolicies: 'Any' | 'WithinNamespace' | 'None';
   /**
-   * What happens to a NetworkPolicy that `tenantPolicies` does not want: Enforce refuses it, Warn admits it with a warning, Audit admits it with an annotation in the API server's audit log.
+   * The action for a NetworkPolicy that `tenantPolicies` does not admit: Enforce refuses it, Warn admits it with a warning, Audit admits it with an annotation in the API server's audit log.
    */
   tenantPoliciesAction: 'Enforce' | 'Warn' | 'Audit';
   /**
-   * Groups of users whom `protect` and `tenantPolicies` do not hold, for emergencies.
+   * Groups of users that `protect` and `tenantPolicies` exempt, for emergencies.
    *
    * Items: The name of a group, as the API server's authentication gives it.
    */
@@ -322,7 +322,7 @@ export interface Peer {
    */
   service?: ServiceReference;
   /**
-   * The pods that run as a ServiceAccount. The API server labels each new pod of that namespace with its account, by the policies of config/service-accounts (Kubernetes 1.36 or later), and keeps everybody from writing that label. Pods that were there before have to be created anew; the status counts them.
+   * The pods that run as a ServiceAccount. The API server labels each new pod of that namespace with its account, by the policies of config/service-accounts (Kubernetes 1.36 or later), and refuses other writes of that label. Older pods must be recreated; the status counts them.
    */
   serviceAccount?: {
     /**
@@ -372,7 +372,7 @@ export interface LabelSelectorRequirement {
    */
   operator: SelectorOperator;
   /**
-   * What In and NotIn compare with; at least one. Not with Exists and DoesNotExist.
+   * The values for In and NotIn, at least one. Not allowed for Exists and DoesNotExist.
    *
    * Items: A label value.
    */
@@ -428,32 +428,32 @@ export interface Port {
  */
 export interface Condition {
   /**
-   * Which aspect this is, such as Ready.
+   * The name of the aspect, such as Ready.
    */
   type: string;
   /**
-   * Whether it holds.
+   * True, False or Unknown.
    */
   status: ConditionStatus;
   /**
-   * The `metadata.generation` that the condition speaks of.
+   * The `metadata.generation` that the condition is about.
    */
   observedGeneration?: number;
   /**
-   * When `status` last changed.
+   * The time of the last change of `status`.
    */
   lastTransitionTime: string;
   /**
-   * Why, in one word for programs.
+   * The reason, as one word for programs.
    */
   reason: string;
   /**
-   * Why, in a sentence for people.
+   * The reason, as a sentence for people.
    */
   message: string;
 }
 /**
- * How many namespaces the profile selects, and how far they are.
+ * Counts of the selected namespaces by their state.
  */
 export interface NamespaceCounts {
   /**
@@ -461,24 +461,24 @@ export interface NamespaceCounts {
    */
   matched: number;
   /**
-   * Of these, those in which all its policies are in place.
+   * Selected namespaces in which all policies of the profile are in place.
    */
   enforced: number;
   /**
-   * Of these, those that wait for their turn or for something that a rule needs.
+   * Selected namespaces that wait in the queue, or for an object that a rule needs.
    */
   pending: number;
   /**
-   * Of these, those that could not be brought to the wanted state. See `failures`.
+   * Selected namespaces whose policies could not be written. See `failures`.
    */
   failed: number;
   /**
-   * Enforced of matched, such as `12/12`.
+   * Enforced and matched namespaces, such as `12/12`.
    */
   summary: string;
 }
 /**
- * How many NetworkPolicies the profile needs in all its namespaces.
+ * Counts of the profile's NetworkPolicies in all namespaces.
  */
 export interface PolicyCounts {
   /**
@@ -486,12 +486,12 @@ export interface PolicyCounts {
    */
   desired: number;
   /**
-   * Of these, those that exist as they should.
+   * NetworkPolicies that exist, and match the desired ones.
    */
   applied: number;
 }
 /**
- * What is wrong in one namespace.
+ * The failure of one namespace.
  */
 export interface Failure {
   /**
@@ -499,31 +499,31 @@ export interface Failure {
    */
   namespace: string;
   /**
-   * What went wrong, in one word for programs.
+   * The reason, as one word for programs.
    */
   reason: string;
   /**
-   * What went wrong, and what to do about it.
+   * The failure, and what to do about it.
    */
   message: string;
 }
 /**
- * What `admission` has found in the selected namespaces. Absent where `tenantPolicies` is Any.
+ * Existing policies that `tenantPolicies` would refuse. Absent if it is Any.
  */
 export interface AdmissionFindings {
   /**
-   * NetworkPolicies of others that allow more than `tenantPolicies` would admit now.
+   * The number of foreign NetworkPolicies that allow more than `tenantPolicies` would admit now.
    */
   wideningPolicies: number;
   /**
-   * These policies, in the order of their namespaces; the first 50 at most.
+   * These policies, ordered by namespace; at most the first 50.
    *
-   * Items: A NetworkPolicy of somebody else that widens the profile.
+   * Items: A foreign NetworkPolicy that widens the profile.
    */
   policies?: WideningPolicy[];
 }
 /**
- * A NetworkPolicy of somebody else that widens the profile.
+ * A foreign NetworkPolicy that widens the profile.
  */
 export interface WideningPolicy {
   /**
@@ -535,7 +535,7 @@ export interface WideningPolicy {
    */
   name: string;
   /**
-   * What it allows that `tenantPolicies` would not admit.
+   * The access that `tenantPolicies` would not admit.
    */
   allows: string;
 }

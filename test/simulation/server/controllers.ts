@@ -8,25 +8,20 @@ import type { Revision } from './storage.ts';
 const NAMESPACED = KINDS.filter(({ namespaced }) => namespaced);
 
 export function startControllers(server: Server, scheduler: Scheduler, roll: Dice): void {
-  const { storage } = server;
-  const collecting = new Set<string>();
+  startNamespaceController(server, scheduler, roll);
+  startGarbageCollector(server, scheduler, roll);
+}
 
-  storage.subscribe((revision) => {
-    const { kind, key, type, object, previous } = revision;
-    const ending = object.metadata.deletionTimestamp !== undefined;
-    if (
-      kind === NAMESPACE &&
-      type === 'MODIFIED' &&
-      ending &&
-      previous?.metadata.deletionTimestamp === undefined
-    )
-      emptyLater(key);
-    if (kind === PROFILE && type === 'DELETED')
-      for (const each of dependents(object.metadata.uid)) collectLater(each);
-    if (type !== 'DELETED' && object.metadata.ownerReferences !== undefined) collectLater(pathOf(revision));
+/** Deletes the objects of a terminating namespace, one after the other, and then the namespace. */
+function startNamespaceController(server: Server, scheduler: Scheduler, roll: Dice): void {
+  const { storage } = server;
+
+  storage.subscribe(({ kind, key, type, object, previous }) => {
+    const begins =
+      object.metadata.deletionTimestamp !== undefined && previous?.metadata.deletionTimestamp === undefined;
+    if (kind === NAMESPACE && type === 'MODIFIED' && begins) emptyLater(key);
   });
 
-  /** Deletes the objects of a terminating namespace, one after the other, and then the namespace. */
   function emptyLater(name: string): void {
     scheduler.after(1 + roll(200), () => {
       const left = NAMESPACED.flatMap((kind) =>
@@ -45,6 +40,19 @@ export function startControllers(server: Server, scheduler: Scheduler, roll: Dic
       }
     });
   }
+}
+
+/** Deletes an object whose owners are all deleted. */
+function startGarbageCollector(server: Server, scheduler: Scheduler, roll: Dice): void {
+  const { storage } = server;
+  const collecting = new Set<string>();
+
+  storage.subscribe((revision) => {
+    const { kind, type, object } = revision;
+    if (kind === PROFILE && type === 'DELETED')
+      for (const each of dependents(object.metadata.uid)) collectLater(each);
+    if (type !== 'DELETED' && object.metadata.ownerReferences !== undefined) collectLater(pathOf(revision));
+  });
 
   function dependents(owner: string | undefined): string[] {
     return KINDS.flatMap((kind) =>
@@ -54,7 +62,6 @@ export function startControllers(server: Server, scheduler: Scheduler, roll: Dic
     );
   }
 
-  /** Deletes an object whose owners are all deleted. */
   function collectLater(path: string): void {
     if (collecting.has(path)) return;
     collecting.add(path);
