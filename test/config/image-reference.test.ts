@@ -1,10 +1,10 @@
-/** What `npm run build:install -- --image` takes. */
+/** The images that `npm run build:install -- --image` accepts. */
 import assert from 'node:assert/strict';
 import { parseImage } from '../../scripts/install/image-reference.ts';
 
 const DIGEST = `sha256:${'0a'.repeat(32)}`;
 
-describe('the reference of an image', () => {
+describe('parseImage', () => {
   const READ: readonly (readonly [text: string, image: ReturnType<typeof parseImage>])[] = [
     ['operator:v1', { newName: 'operator', newTag: 'v1' }],
     ['example.com/a/operator:v1.2.3-rc.1', { newName: 'example.com/a/operator', newTag: 'v1.2.3-rc.1' }],
@@ -13,20 +13,20 @@ describe('the reference of an image', () => {
     [`example.com/operator:v1@${DIGEST}`, { newName: 'example.com/operator', digest: DIGEST }],
   ];
   for (const [text, image] of READ) {
-    it(`is read: ${text}`, () => assert.deepEqual(parseImage(text), image));
+    it(`reads ${text}`, () => assert.deepEqual(parseImage(text), image));
   }
 
   for (const text of ['example.com/operator', 'localhost:5000/operator']) {
-    it(`is refused where it pins nothing: ${text}`, () => {
+    it(`refuses ${text}, without tag and digest`, () => {
       assert.throws(
         () => parseImage(text),
-        /has neither tag nor digest: what runs would change without notice/,
+        /has neither tag nor digest: the image could change without notice/,
       );
     });
   }
 
   for (const text of ['', 'Example/op:v1', 'a b:v1', 'operator:', 'operator@sha256:00', '-flag:v1 --x']) {
-    it(`is refused where it is none: "${text}"`, () => {
+    it(`refuses "${text}"`, () => {
       assert.throws(() => parseImage(text), /is no image: write NAME:TAG or NAME@sha256:/);
     });
   }

@@ -60,7 +60,7 @@ describe("the operator's own NetworkPolicies", () => {
     });
   }
 
-  it('isolate one direction each, as some engines get both in one object wrong', () => {
+  it('isolate one direction each, as some engines enforce both in one object wrongly', () => {
     assert.deepEqual(policies.map(({ spec }) => isolates(spec).join()).sort(), ['Egress', 'Ingress']);
   });
 });

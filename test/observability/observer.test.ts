@@ -23,13 +23,13 @@ interface Counted {
 const SHOP = namespaceKey('shop');
 const none = { errors: 0, terminal: 0, panics: 0 };
 const CASES: readonly (readonly [what: string, outcome: Outcome, panicked: boolean, counted: Counted])[] = [
-  ['one that is done', { kind: 'done' }, false, { ...none, result: 'success' }],
-  ['one that looks again', { kind: 'again', afterMs: 5 }, false, { ...none, result: 'requeue_after' }],
+  ['the outcome done', { kind: 'done' }, false, { ...none, result: 'success' }],
+  ['the outcome again', { kind: 'again', afterMs: 5 }, false, { ...none, result: 'requeue_after' }],
   ['a transient error', retry(refused(503)), false, { ...none, result: 'error', errors: 1 }],
   ['a missing permission', retry(refused(403)), false, { ...none, result: 'error', errors: 1 }],
   ['a refusal', retry(refused(422)), false, { ...none, result: 'error', errors: 1, terminal: 1 }],
   [
-    'a plan that is not to be had',
+    'a plan that is too complex',
     retry(new PlanTooComplexError('x')),
     false,
     { ...none, result: 'error', errors: 1, terminal: 1 },
@@ -37,9 +37,9 @@ const CASES: readonly (readonly [what: string, outcome: Outcome, panicked: boole
   ['a defect', retry(new TypeError('x')), true, { ...none, result: 'error', errors: 1, panics: 1 }],
 ];
 
-describe('the observer counts reconciles:', () => {
+describe('the observer', () => {
   for (const [what, outcome, panicked, { result, errors, terminal, panics }] of CASES) {
-    it(what, async () => {
+    it(`counts a reconcile with ${what}`, async () => {
       const { observer, metrics } = observed(4);
       const read = async () => parseExposition(await metrics.render('prometheus'));
       observer.onReconciling(SHOP);
@@ -63,7 +63,7 @@ describe('the observer counts reconciles:', () => {
     });
   }
 
-  it('no controller has more reconciles under way than it says it can have', async () => {
+  it('never counts more reconciles of a controller at once than its declared concurrency', async () => {
     const { observer, metrics } = observed(1);
     const keys: readonly Key[] = [
       namespaceKey('shop'),

@@ -1,4 +1,4 @@
-// The JSON schema of the configuration file, by a validator that knows nothing of the parser.
+/** The JSON schema of the configuration file, compared with the parser by an independent validator. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -142,7 +142,7 @@ describe('the JSON schema of the configuration file', () => {
     assert.equal(readFileSync(path, 'utf8'), configurationSchema());
   });
 
-  it('accepts the file of docs/operations.md, and what --print-config prints', () => {
+  it('accepts the file of docs/operations.md, and the output of --print-config', () => {
     const sample = samples(page('docs/operations.md')).find(({ text }) =>
       text.includes('kind: OperatorConfiguration'),
     );
@@ -157,15 +157,15 @@ describe('the JSON schema of the configuration file', () => {
     ['another apiVersion', { apiVersion: 'v1' }],
     ['an apiVersion that is left empty', { apiVersion: null }],
     ['a number in quotes', { concurrency: '16' }],
-    ['a workload of any namespace that does not say so', { monitoring: [{ podSelector: {} }] }],
+    ['a workload without a namespaceSelector', { monitoring: [{ podSelector: {} }] }],
   ] as const) {
-    it(`refuses ${what}, as the parser does`, () => {
+    it(`refuses ${what}, like the parser`, () => {
       assert.equal(accepted({ ...HEAD, ...change }), false);
       assert.notDeepEqual(problemsOf({ ...HEAD, ...change }), []);
     });
   }
 
-  it('describes every key, and gives the defaults that are in effect', () => {
+  it('describes every key, with the default in effect', () => {
     const defaults = optionsOf(JSON.stringify(HEAD));
     const told = schema['properties'] as Record<string, JsonSchema>;
     assert.equal(told['concurrency']?.['default'], defaults.concurrency);
@@ -177,7 +177,7 @@ describe('the JSON schema of the configuration file', () => {
     assert.deepEqual(bare, []);
   });
 
-  it('accepts what the parser accepts, and refuses what it refuses, but for the values of texts', () => {
+  it('accepts and refuses the same files as the parser, but for the values of texts', () => {
     const seen = { accepted: 0, refused: 0, beyond: 0 };
     fc.assert(
       fc.property(configurations, (document) => {
@@ -198,7 +198,7 @@ describe('the JSON schema of the configuration file', () => {
     assert.ok(seen.accepted > 200 && seen.refused > 200 && seen.beyond > 20, JSON.stringify(seen));
   });
 
-  it('is met by what --print-config prints of any file, which means the same as that file', () => {
+  it('accepts the output of --print-config for any file, which gives the same options as that file', () => {
     let tried = 0;
     fc.assert(
       fc.property(configurations, (document) => {

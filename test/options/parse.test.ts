@@ -42,8 +42,8 @@ function problems(given: Given): readonly string[] {
   return [];
 }
 
-describe('options', () => {
-  it('have sound defaults', () => {
+describe('parseOptions', () => {
+  it('returns the defaults without flags, environment and file', () => {
     const { cluster, ...rest } = options();
     assert.deepEqual(rest, {
       kubeconfig: undefined,
@@ -69,7 +69,7 @@ describe('options', () => {
     assert.deepEqual(cluster.podCIDRs, []);
   });
 
-  it('never let labels alone make a pod an ingress controller or a monitor by default', () => {
+  it('selects default ingress controllers and monitoring by namespace, never by labels alone', () => {
     const { ingressControllers, monitoring } = options().cluster;
     for (const { namespaceSelector, podSelector } of [...ingressControllers, ...monitoring]) {
       const [requirement] = namespaceSelector?.matchExpressions ?? [];
@@ -79,7 +79,7 @@ describe('options', () => {
     }
   });
 
-  it('come from flags before the environment before the file before the defaults', () => {
+  it('prefers flags to the environment, the environment to the file, the file to defaults', () => {
     const file = 'concurrency: 3\nlog: {level: error, format: text}\nmetrics: {bindAddress: ":1"}\n';
     const env = { SEGMENTATION_LOG_LEVEL: 'warn', SEGMENTATION_CONCURRENCY: '4' };
     const { concurrency, logLevel, logFormat, metricsBindAddress, healthProbeBindAddress } = options({
@@ -110,7 +110,7 @@ describe('options', () => {
     ['[::1]:8080', false],
     ['localhost:8080', false],
   ] as const) {
-    it(`${secure ? 'guard' : 'do not guard'} metrics on ${address} unless told otherwise`, () => {
+    it(`${secure ? 'guards' : 'does not guard'} metrics on ${address} by default`, () => {
       const argv = [`--metrics-bind-address=${address}`];
       assert.equal(options({ argv }).metricsSecurity.enabled, secure);
       const told = options({ argv: [...argv, `--metrics-secure=${!secure}`] });
@@ -119,7 +119,7 @@ describe('options', () => {
     });
   }
 
-  it('let a flag take back what the file says', () => {
+  it('lets a flag override the file in both directions', () => {
     assert.equal(
       options({ argv: ['--leader-elect=false'], file: 'leaderElection: {enabled: true}' }).leaderElection
         .enabled,
@@ -135,10 +135,10 @@ describe('options', () => {
     ['with one dash, as in Go', ['-log-level', 'debug']],
     ['twice, the last one counting', ['--log-level=info', '--log-level=debug']],
   ] as const) {
-    it(`take a flag ${name}`, () => assert.equal(options({ argv }).logLevel, 'debug'));
+    it(`reads a flag ${name}`, () => assert.equal(options({ argv }).logLevel, 'debug'));
   }
 
-  it('read the file named by the environment, and an empty variable as none', () => {
+  it('reads the file that the environment names, and ignores an empty variable', () => {
     const parsed = parseOptions({
       argv: [],
       env: { SEGMENTATION_CONFIG: 'x.yaml', SEGMENTATION_LOG_LEVEL: '' },
@@ -150,7 +150,7 @@ describe('options', () => {
     );
   });
 
-  it('take everything that a file can say', () => {
+  it('reads every key of a file', () => {
     const { leaderElection, resyncPeriod, protectedNamespaces, cluster } = options({
       file: `
 resyncPeriod: 1h30m
@@ -199,14 +199,14 @@ maxNodeAddresses: 10
     });
   });
 
-  it('take a key without a value as absent', () => {
+  it('reads a key without a value as absent', () => {
     assert.equal(
       options({ file: 'concurrency:\nclusterDNS:\n  service:\n' }).cluster.clusterDNS.service,
       'kube-dns',
     );
   });
 
-  it('disregard the variables that Kubernetes sets for a Service named segmentation-operator', () => {
+  it('ignores the variables that Kubernetes sets for a Service named segmentation-operator', () => {
     const base = 'SEGMENTATION_OPERATOR';
     const env = Object.fromEntries(
       [
@@ -222,7 +222,7 @@ maxNodeAddresses: 10
   });
 });
 
-describe('what is wrong with the options', () => {
+describe('parseOptions with an error', () => {
   for (const [name, given, expected] of [
     [
       'an unknown flag',
@@ -234,17 +234,17 @@ describe('what is wrong with the options', () => {
     ['a stray argument', { argv: ['start'] }, ['unexpected argument "start"']],
     ['a flag without its value', { argv: ['--kubeconfig'] }, ['--kubeconfig: a value is needed']],
     [
-      'a flag that takes the next for its value',
+      'a flag with another flag in place of its value',
       { argv: ['--kubeconfig', '--context', 'a'] },
       ['--kubeconfig: a value is needed'],
     ],
     [
-      'a level that there is not',
+      'an unknown level',
       { argv: ['--log-level=loud'] },
       ['--log-level: "loud" is not one of debug, info, warn, error'],
     ],
     [
-      'a number that is none',
+      'an invalid number',
       { env: { SEGMENTATION_CONCURRENCY: 'many' } },
       ['SEGMENTATION_CONCURRENCY: "many" is not a whole number from 1 to 256'],
     ],
@@ -254,19 +254,19 @@ describe('what is wrong with the options', () => {
       ['--concurrency: 0 is not a whole number from 1 to 256'],
     ],
     [
-      'a boolean that is none',
+      'an invalid boolean',
       { argv: ['--leader-elect=maybe'] },
       ['--leader-elect: "maybe" is not true or false'],
     ],
     [
-      'an address that is none',
+      'an invalid address',
       { argv: ['--metrics-bind-address=8080'] },
       [
         '--metrics-bind-address: "8080" is not an address to listen on, as ":8080", "127.0.0.1:8080", "[::1]:8080", or "0" for off',
       ],
     ],
     [
-      'a certificate for nothing',
+      'a certificate for an endpoint without TLS',
       { argv: ['--metrics-secure=false', '--metrics-cert-path=/certs'] },
       ['--metrics-cert-path (/certs) has no use without --metrics-secure: add that, or leave it out'],
     ],
@@ -283,7 +283,7 @@ describe('what is wrong with the options', () => {
       ['unknown environment variable SEGMENTATION_LOGLEVEL (did you mean "SEGMENTATION_LOG_LEVEL"?)'],
     ],
     [
-      'a file that is not there',
+      'a missing file',
       { argv: ['--config=d.yaml'] },
       ['the configuration file d.yaml cannot be read: there is no such file'],
     ],
@@ -298,7 +298,7 @@ describe('what is wrong with the options', () => {
       ['c.yaml: clusterDNS.podselector: unknown key (did you mean "podSelector"?)'],
     ],
     [
-      'a key of Object',
+      'a key of Object.prototype',
       { file: 'constructor: 1\n__proto__: 2' },
       ['c.yaml: constructor: unknown key', 'c.yaml: __proto__: unknown key'],
     ],
@@ -329,19 +329,19 @@ describe('what is wrong with the options', () => {
       ['c.yaml: resyncPeriod: "5s" is not a duration from 1m to 168h, such as "15s" or "1m30s"'],
     ],
     [
-      'a namespace that can be none',
+      'an invalid namespace',
       { file: 'protectedNamespaces: [Kube_System]' },
       [
         'c.yaml: protectedNamespaces[0]: "Kube_System" is not the name of a namespace (lower-case letters, digits and "-", at most 63)',
       ],
     ],
     [
-      'something else than a list',
+      'a value in place of a list',
       { file: 'nodeCIDRs: 10.0.0.0/8' },
       ['c.yaml: nodeCIDRs: "10.0.0.0/8" is not a list'],
     ],
     [
-      'a CIDR that is none',
+      'an invalid CIDR',
       { file: 'podCIDRs: [10.0.0.0/33]' },
       ['c.yaml: podCIDRs[0]: "10.0.0.0/33" is not a CIDR such as "10.0.0.0/8" or "fd00::/8"'],
     ],
@@ -353,7 +353,7 @@ describe('what is wrong with the options', () => {
       ],
     ],
     [
-      'a label key that is none',
+      'an invalid label key',
       { file: 'clusterDNS: {podSelector: {matchLabels: {"a/b/c": x}}}' },
       ['c.yaml: clusterDNS.podSelector.matchLabels: "a/b/c" is not the key of a label'],
     ],
@@ -370,27 +370,27 @@ describe('what is wrong with the options', () => {
       ['c.yaml: monitoring[0].namespaceSelector.matchExpressions[0]: Exists takes no values'],
     ],
     [
-      'a workload of any namespace that does not say so',
+      'a workload without a namespaceSelector',
       { file: 'monitoring: [{podSelector: {}}]' },
       ['c.yaml: monitoring[0]: namespaceSelector is required ({} for every namespace)'],
     ],
     [
-      'a lease shorter than its renewal',
+      'a lease duration below the renew deadline',
       { file: 'leaderElection: {leaseDuration: 10s}' },
       ['leaderElection.leaseDuration (10s) must be longer than leaderElection.renewDeadline (10s)'],
     ],
     [
-      'a renewal shorter than a retry',
+      'a renew deadline below the retry period',
       { file: 'leaderElection: {retryPeriod: 9s}' },
       ['leaderElection.renewDeadline (10s) must be longer than 1.2 times leaderElection.retryPeriod (9s)'],
     ],
     [
-      'a lease of half a second',
+      'a lease duration that is no whole second',
       { file: 'leaderElection: {leaseDuration: 15500ms}' },
       ['leaderElection.leaseDuration (15s500ms) must be whole seconds, as a Lease holds it'],
     ],
   ] as const satisfies readonly (readonly [string, Given, readonly string[]])[]) {
-    it(`is said in one line: ${name}`, () => assert.deepEqual(problems(given), expected));
+    it(`reports ${name} in one line`, () => assert.deepEqual(problems(given), expected));
   }
 
   for (const [name, whole] of [
@@ -398,14 +398,14 @@ describe('what is wrong with the options', () => {
     ['a repeated key', `${HEADER}concurrency: 1\nconcurrency: 2`],
     ['an alias without its anchor', `${HEADER}nodeCIDRs: *x`],
   ] as const) {
-    it(`is said in one line: ${name}`, () => {
+    it(`reports ${name} in one line`, () => {
       const [problem = '', ...more] = problems({ whole });
       assert.deepEqual(more, []);
       assert.match(problem, /^c\.yaml: is not valid YAML: [^\n]+$/);
     });
   }
 
-  it('does not let a file of aliases fill the memory', () => {
+  it('refuses aliases that expand without bound', () => {
     const bomb = Array.from(
       { length: 12 },
       (_, index) => `a${index + 1}: &a${index + 1} [${`*a${index},`.repeat(9)}]`,
@@ -414,7 +414,7 @@ describe('what is wrong with the options', () => {
     assert.match(problem, /^c\.yaml: is not valid YAML: /);
   });
 
-  it('is said all at once', () => {
+  it('reports every error at once', () => {
     const found = problems({
       argv: ['--bad', '--log-format=xml'],
       env: { SEGMENTATION_X: '1' },
@@ -424,8 +424,8 @@ describe('what is wrong with the options', () => {
   });
 });
 
-describe('questions instead of a run', () => {
-  it('--help shows every flag with its default, in lines that fit', () => {
+describe('flags that print a text', () => {
+  it('--help prints every flag with its default, in short lines', () => {
     for (const argv of [['--help'], ['-h'], ['--nonsense', '--help']]) {
       const parsed = parse({ argv });
       assert.ok(parsed.kind === 'help');
@@ -455,14 +455,14 @@ describe('questions instead of a run', () => {
     }
   });
 
-  it('--version shows the version', () => {
+  it('--version prints the version', () => {
     assert.deepEqual(parse({ argv: ['--version'] }), {
       kind: 'version',
       text: 'segmentation-operator 1.2.3',
     });
   });
 
-  it('--print-config shows a file that means what is in effect', () => {
+  it('--print-config prints a file that gives the same options', () => {
     const given = {
       argv: ['--log-format=text', '--leader-election-namespace=ops'],
       env: { SEGMENTATION_CONCURRENCY: '9' },
@@ -476,7 +476,7 @@ describe('questions instead of a run', () => {
     assert.ok(again.kind === 'print-config' && again.text === printed.text);
   });
 
-  it('--print-config refuses what a run would refuse', () => {
+  it('--print-config refuses invalid options', () => {
     assert.equal(problems({ argv: ['--print-config', '--concurrency=x'] }).length, 1);
   });
 });

@@ -1,4 +1,4 @@
-/** What the audit says of a lockfile, and of npm's report. */
+/** The audit of the lockfile, and of npm's report on vulnerabilities. */
 import assert from 'node:assert/strict';
 import { advisoryProblems } from '../../scripts/supply-chain/advisories.ts';
 import type { LockedPackage } from '../../scripts/supply-chain/bundled.ts';
@@ -21,11 +21,7 @@ describe('the audit of the lockfile', () => {
     ['an address at the registry', { resolved: 'https://registry.npmjs.org/pkg/-/pkg-1.2.3.tgz' }],
     ['a choice of licences of which one is allowed', { license: '(GPL-3.0-only OR MIT)' }],
     ['several licences that are all allowed', { license: 'MIT AND Python-2.0' }],
-    [
-      'an install script that is allowed',
-      { hasInstallScript: true },
-      'node_modules/a/node_modules/@scope/builder',
-    ],
+    ['an allowed install script', { hasInstallScript: true }, 'node_modules/a/node_modules/@scope/builder'],
   ];
   for (const [what, change, folder] of ACCEPTED) {
     it(`accepts ${what}`, () => assert.deepEqual(problemsOf(change, folder), []));
@@ -53,14 +49,14 @@ describe('the audit of the lockfile', () => {
     ['an install script', { hasInstallScript: true }, /^pkg runs a script .* \(allowScripts\)/],
   ];
   for (const [what, change, says] of REFUSED) {
-    it(`refuses ${what}, and nothing else of it`, () => {
+    it(`refuses ${what} with a single line`, () => {
       const problems = problemsOf(change);
       assert.match(problems[0] ?? '', says);
       assert.equal(problems.length, 1, problems.join('\n'));
     });
   }
 
-  it('refuses a range of versions, and a lockfile that is older than package.json', () => {
+  it('refuses a range of versions, and a lockfile that differs from package.json', () => {
     const lockfile = { lockfileVersion: 3, packages: { '': { dependencies: { a: '^1.0.0', b: '1.0.0' } } } };
     assert.deepEqual(
       lockfileProblems(lockfile, { dependencies: { a: '^1.0.0' }, devDependencies: { b: '1.0.1' } }, RULES),
@@ -71,7 +67,7 @@ describe('the audit of the lockfile', () => {
     );
   });
 
-  it('refuses a lockfile of another form', () => {
+  it('refuses another version of the lockfile format', () => {
     assert.match(
       lockfileProblems({ lockfileVersion: 1, packages: {} }, {}, RULES).join(),
       /only 3 is understood/,
@@ -94,7 +90,7 @@ describe('the audit of known vulnerabilities', () => {
     },
   });
 
-  it('tells those in what is shipped from those in tools', () => {
+  it('distinguishes shipped packages from tools', () => {
     const { answered, shipped, others } = advisoryProblems(report, (folder) => folder === 'node_modules/a');
     assert.deepEqual(
       [answered, shipped, others],
@@ -107,7 +103,7 @@ describe('the audit of known vulnerabilities', () => {
     ['without npm', ''],
     ['with an answer that is no JSON', 'npm error'],
   ] as const) {
-    it(`says ${what} that nothing was audited`, () => {
+    it(`reports ${what} that nothing was audited`, () => {
       assert.deepEqual(
         advisoryProblems(output, () => true),
         { answered: false, shipped: [], others: [] },

@@ -1,4 +1,4 @@
-/** Pinning the Dockerfile's bases, against a registry that answers as the Distribution Specification says. */
+/** `npm run pin:images` against a registry that follows the Distribution Specification. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -16,7 +16,7 @@ const INDEX = JSON.stringify({ schemaVersion: 2, manifests: [] });
 const sha256 = (text: string) => `sha256:${createHash('sha256').update(text).digest('hex')}`;
 const OLD = `sha256:${'0'.repeat(64)}`;
 
-describe('pinning the base images', () => {
+describe('npm run pin:images', () => {
   let server: Server;
   let host: string;
   let directory: string;
@@ -66,7 +66,7 @@ describe('pinning the base images', () => {
     return { text: readFileSync(file, 'utf8'), before, stdout, error };
   }
 
-  it('writes what the tags stand for, also where a token is needed, and where they were pinned before', async () => {
+  it('writes the digests of tags, also with a token, and over older digests', async () => {
     const { text, stdout, error } = await pin(`${host}/guarded/node:1`, `${host}/open/base:2@${OLD}`);
     assert.equal(error, undefined);
     assert.deepEqual(
@@ -83,27 +83,27 @@ describe('pinning the base images', () => {
     ['a registry that wants credentials', '/private:1', /private:1: the registry wants credentials/],
   ];
   for (const [what, path, says] of REFUSED) {
-    it(`leaves the file as it is for ${what}`, async () => {
+    it(`leaves the file unchanged for ${what}`, async () => {
       const { text, before, error = '' } = await pin(`${host}/open/base:2`, host + path);
       assert.match(error, says);
       assert.equal(text, before);
     });
   }
 
-  it('says which are not pinned, and asks nobody', async () => {
+  it('--check names bases without a digest, and sends no request', async () => {
     const pinned = `nowhere.example/base:2@${OLD}`;
     const missing = await pin('nowhere.example/node:1', pinned, '--check');
     assert.equal(missing.error?.split('\n')[0], 'Dockerfile: BUILDER=nowhere.example/node:1 has no digest');
     assert.equal((await pin(pinned, pinned, '--check')).error, undefined);
   });
 
-  it('is not to be had for a base that is written out', () => {
+  it('refuses a base that is no ARG', () => {
     assert.throws(() => basesOf('FROM node:24\n'), /write it as an ARG with a default/);
   });
 });
 
 describe('the Dockerfile', () => {
-  it('has two bases, each with a tag of its own, and pinned by digest', () => {
+  it('has two bases with tag and digest', () => {
     const text = readFileSync(join(root, 'Dockerfile'), 'utf8');
     const bases = basesOf(text);
     assert.deepEqual(

@@ -1,4 +1,4 @@
-/** config/prometheus and config/grafana as docs/operations.md installs them, judged by the real CRDs. */
+/** config/prometheus and config/grafana, installed as in docs/operations.md, against the real CRDs. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -68,7 +68,7 @@ interface Labelled {
       }
     });
 
-    it('is admitted, all of it', async () => {
+    it('is admitted completely', async () => {
       const lines = await plane.kubectlRun(['apply', '--dry-run=server', '-k', join(directory, 'overlay')]);
       for (const kind of ['servicemonitor', 'prometheusrule']) {
         assert.match(lines, new RegExp(`^${kind}\\.monitoring\\.coreos\\.com/segmentation-operator `, 'm'));
@@ -76,13 +76,13 @@ interface Labelled {
       assert.equal(lines.trim().split('\n').length, objects.length);
     });
 
-    it('is found by a Prometheus that selects by a label', () => {
+    it('is selected by a Prometheus that selects by a label', () => {
       for (const kind of ['ServiceMonitor', 'PrometheusRule']) {
         assert.equal(labelsOf(kind, 'segmentation-operator')['release'], 'kube-prometheus-stack');
       }
     });
 
-    it('scrapes the metrics Service, as the job that the rules ask for', () => {
+    it('scrapes the metrics Service as the job of the rules', () => {
       const { spec } = object('ServiceMonitor', 'segmentation-operator') as {
         spec: { jobLabel: string; selector: { matchLabels: object }; endpoints: { port: string }[] };
       };
@@ -103,7 +103,7 @@ interface Labelled {
       assert.deepEqual([...new Set(jobs)], [job]);
     });
 
-    it('links each alert to the copy of the runbooks that the overlay names', () => {
+    it('links each alert to the runbooks of the overlay', () => {
       const { spec } = object('PrometheusRule', 'segmentation-operator') as {
         spec: { groups: { rules: { alert?: string; annotations?: { runbook_url: string } }[] }[] };
       };
@@ -129,7 +129,7 @@ interface Labelled {
       });
     });
 
-    describe('has runbooks whose commands kubectl understands:', () => {
+    describe('has runbooks with commands that kubectl accepts:', () => {
       const commands = new Set(
         samples(page('docs/runbooks.md'))
           .filter(({ language }) => language === 'sh')

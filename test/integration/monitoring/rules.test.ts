@@ -1,4 +1,4 @@
-/** The real Prometheus scrapes the operator at work, and answers every query of the rules, dashboard and runbooks. */
+/** The real Prometheus scrapes a running operator, and answers every query of the rules, dashboard and runbooks. */
 import assert from 'node:assert/strict';
 import { describeMetrics } from '../../../src/observability/metrics/registry.ts';
 import { page, quoted, readRepositoryFile, rows, samples } from '../../docs/pages.ts';
@@ -107,7 +107,7 @@ function filled(expression: string): string {
     });
 
   describe('scrapes', () => {
-    it('both formats without an error or a complaint', async () => {
+    it('both formats without an error or warning', async () => {
       const { activeTargets } = (await prometheus.api('targets')) as { activeTargets: Target[] };
       assert.deepEqual(
         Object.fromEntries(
@@ -123,7 +123,7 @@ function filled(expression: string): string {
       assert.deepEqual(prometheus.complaints(), []);
     });
 
-    it('the same series from both', async () => {
+    it('the same series from both formats', async () => {
       const names = async (job: string) => {
         const series = await prometheus.query(`count by (__name__) ({job="${job}", __name__!~".*:.*"})`);
         return series.map(({ metric }) => metric['__name__'] ?? '').sort();
@@ -144,7 +144,7 @@ function filled(expression: string): string {
       [JOB, (name: string) => name.replace(/_total$/, '')],
       ['text', (name: string) => name],
     ] as const) {
-      it(`what each metric is and means: ${job === JOB ? 'OpenMetrics' : 'the text format'}`, async () => {
+      it(`the type and help of each metric from ${job === JOB ? 'OpenMetrics' : 'the text format'}`, async () => {
         const target = `{job="${job}"}`;
         const metadata = (await prometheus.api('targets/metadata', { match_target: target })) as {
           metric: string;
@@ -159,13 +159,13 @@ function filled(expression: string): string {
       });
     }
 
-    it('nothing that promtool objects to', async () => {
+    it('metrics that promtool accepts', async () => {
       const { text } = await scrape(url, { token });
       const { code, output } = await promtool(['check', 'metrics'], text);
       assert.deepEqual([code, output], [0, '']);
     });
 
-    it('what the operator did', async () => {
+    it('the activity of the operator', async () => {
       const of = `profile="${profile}"`;
       for (const [expression, expected] of [
         [`segmentation_namespaces{job="${JOB}", ${of}, state="enforced"}`, 3],
@@ -213,7 +213,7 @@ function filled(expression: string): string {
       metric.startsWith('kube_') || matchers.some(({ name }) => name === 'code');
 
     for (const { alert, expr } of alerts()) {
-      it(`the alert ${alert} on series that are there`, async () => {
+      it(`the alert ${alert} on existing series`, async () => {
         const { selectors } = await usageOf(prometheus, expr);
         assert.notDeepEqual(selectors, []);
         for (const selector of selectors.filter((each) => !isAbsent(each))) {
@@ -225,7 +225,7 @@ function filled(expression: string): string {
       });
     }
 
-    it('no alert to firing', async () => {
+    it('no alert as firing', async () => {
       assert.deepEqual(await prometheus.query('ALERTS{alertstate="firing"}'), []);
     });
 
@@ -248,7 +248,7 @@ function filled(expression: string): string {
       });
     }
 
-    it('each query of the runbooks, which also know how a repair is logged', async () => {
+    it('each query of the runbooks, which name the log line of a repair', async () => {
       const [, sought = ''] = /grep '("reason":"drift)'/.exec(page('docs/runbooks.md').text) ?? [];
       assert.ok(sought !== '' && operator.log().includes(sought));
       assert.ok(runbookQueries.length >= 30);
@@ -256,7 +256,7 @@ function filled(expression: string): string {
     });
   });
 
-  it('is asked for metrics and labels only that docs/metrics.md has', async () => {
+  it('gets queries only for metrics and labels of docs/metrics.md', async () => {
     const documented = new Map(
       rows(page('docs/metrics.md'))
         .filter(([name = '']) => name.startsWith('`'))

@@ -1,4 +1,4 @@
-/** The bundle that goes into the image starts as it does there: from a read-only directory, as a user without rights. */
+/** The bundles, started as in the image: from a read-only directory, by an unprivileged user. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
@@ -74,7 +74,7 @@ describe('the bundle', () => {
     assert.match(stdout, /--kubeconfig/);
   });
 
-  it('is the same, byte for byte, when it is built again elsewhere', () => {
+  it('has the same bytes when it is built in another place', () => {
     const again = join(directory, 'again');
     build(join(again, 'operator.mjs'));
     assert.deepEqual(readdirSync(again), readdirSync(app));
@@ -95,7 +95,7 @@ describe('the bundle of the kubectl plugin', () => {
   });
   after(() => rmSync(directory, { recursive: true }));
 
-  it('is found by kubectl, and works where nothing else is', async () => {
+  it('is found by kubectl, and works without other files', async () => {
     const { kubectl } = await locateBinaries();
     const { status, stdout, stderr } = spawnSync(
       kubectl,
@@ -118,7 +118,7 @@ describe('the bundle of the kubectl plugin', () => {
     return stdout;
   };
 
-  it("completes lines through kubectl's own completion", async () => {
+  it("completes command lines through kubectl's completion", async () => {
     const { kubectl } = await locateBinaries();
     const script = join(directory, 'kubectl_complete-segmentation');
     writeFileSync(script, run('kubectl-segmentation', 'completion', 'kubectl'), { mode: 0o755 });
@@ -129,7 +129,7 @@ describe('the bundle of the kubectl plugin', () => {
     assert.match(ends, /^shop-payments\/deploy\/ledger$/m);
   });
 
-  it('completes lines in bash', () => {
+  it('completes command lines in bash', () => {
     const script = `
 source <(kubectl-segmentation completion bash)
 COMP_WORDS=(kubectl-segmentation render -o j); COMP_CWORD=3; _kubectl_segmentation; echo "\${COMPREPLY[*]}"

@@ -1,4 +1,4 @@
-/** config/ on a real API server: it applies as it is, the operator may do what it does and no more, its pod is restricted. */
+/** config/default on a real API server: objects, permissions, and Pod Security. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ interface Service {
   };
 }
 
-/** What the operator may do in the whole cluster, and in which namespace otherwise. */
+/** The operator's permissions, cluster-wide or in a namespace. */
 const ALLOWED: readonly (readonly [resource: string, verbs: readonly string[], namespace?: string])[] = [
   ['segmentationprofiles.segmentation.dev', ['get', 'list', 'watch', 'patch']],
   ['segmentationprofiles.segmentation.dev/status', ['patch']],
@@ -55,7 +55,7 @@ const ALLOWED: readonly (readonly [resource: string, verbs: readonly string[], n
     ['list', 'watch', 'create', 'update', 'delete'],
   ],
   ['leases.coordination.k8s.io', ['create'], NAMESPACE],
-  // The API wants Events about cluster-scoped objects there.
+  // The API requires Events about cluster-scoped objects to be there.
   ['events.events.k8s.io', ['create', 'patch'], 'default'],
 ];
 
@@ -77,8 +77,8 @@ describe('config/default', () => {
     await kubectl(['-n', NAMESPACE, 'delete', 'deployment', OPERATOR, '--ignore-not-found']);
   });
 
-  // By `diff`: `apply` says of a PodDisruptionBudget that it was configured, although nothing changes.
-  it('differs in nothing from what it applied', async () => {
+  // `diff` and not `apply`, which reports a PodDisruptionBudget as configured although nothing changes.
+  it('shows no difference after it was applied', async () => {
     assert.equal(await kubectl(['diff', '-k', join(root, 'config/default')]), '');
   });
 
@@ -87,7 +87,7 @@ describe('config/default', () => {
     assert.equal(deployment.spec.template.spec.containers[0]?.image, `${OPERATOR}:v${version}`);
   });
 
-  it('leads the metrics Service to the metrics port of its pods', async () => {
+  it('points the metrics Service to the metrics port of its pods', async () => {
     const { spec } = (await get('service', `${OPERATOR}-metrics`)) as Service;
     const { metadata, spec: pod } = deployment.spec.template;
     assert.partialDeepStrictEqual(metadata.labels, spec.selector);
@@ -98,12 +98,12 @@ describe('config/default', () => {
     );
   });
 
-  it('has its pods admitted', async () => {
+  it('has pods that are admitted', async () => {
     const created = '--for=jsonpath={.status.replicas}=2';
     await kubectl(['-n', NAMESPACE, 'wait', `deployment/${OPERATOR}`, created, '--timeout=30s']);
   });
 
-  describe('holds pods to the restricted Pod Security Standard', () => {
+  describe('enforces the restricted Pod Security Standard', () => {
     const admit = (change: (pod: Deployment['spec']['template']['spec']) => object) => {
       const { metadata, spec } = deployment.spec.template;
       return kubectl(
@@ -117,11 +117,11 @@ describe('config/default', () => {
       );
     };
 
-    it("which the operator's is", async () => {
+    it("which admits the operator's pod", async () => {
       await admit((spec) => spec);
     });
 
-    it('and refuses the same pod as root', async () => {
+    it('which refuses the same pod as root', async () => {
       const asRoot = admit((spec) => ({
         ...spec,
         securityContext: { ...spec.securityContext, runAsUser: 0 },
@@ -129,7 +129,7 @@ describe('config/default', () => {
       await assert.rejects(asRoot, /violates PodSecurity "restricted:latest": runAsUser=0/);
     });
 
-    it('with a root file system that is read-only', () => {
+    it('and a read-only root file system', () => {
       for (const { securityContext } of deployment.spec.template.spec.containers) {
         assert.partialDeepStrictEqual(securityContext, {
           readOnlyRootFilesystem: true,
@@ -183,7 +183,7 @@ describe('config/default', () => {
       }
     });
 
-    it('look whether its own admission policies are installed, and at no others', async () => {
+    it('get its own admission policies, and no others', async () => {
       const policies = 'validatingadmissionpolicies.admissionregistration.k8s.io';
       assert.equal(await can('get', policies, '', 'probe.segmentation.dev'), true);
       assert.equal(await can('get', policies, '', 'somebody-elses'), false);
@@ -191,7 +191,7 @@ describe('config/default', () => {
         assert.equal(await can(verb, policies, '', 'probe.segmentation.dev'), false, verb);
     });
 
-    it('neither elect nor tell of Events in other namespaces, nor read secrets', async () => {
+    it('use no Leases and Events of other namespaces, and no Secrets', async () => {
       assert.equal(await can('get', 'leases.coordination.k8s.io', 'kube-system'), false);
       assert.equal(await can('create', 'events.events.k8s.io', NAMESPACE), false);
       assert.equal(await can('create', 'events', 'default'), false);
@@ -199,7 +199,7 @@ describe('config/default', () => {
       assert.equal(await can('list', 'secrets', 'shop'), false);
     });
 
-    it('use no other resource of the cluster', async () => {
+    it('use no other resource', async () => {
       interface Role {
         readonly rules: readonly {
           readonly apiGroups: string[];

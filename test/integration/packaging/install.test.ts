@@ -1,4 +1,4 @@
-/** The chart and dist/install.yaml on a real API server: installed, upgraded, taken over, removed, and at work. */
+/** The chart and dist/install.yaml on a real API server: install, upgrade, take over, remove, and run. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -62,7 +62,7 @@ const CRD = 'crd/segmentationprofiles.segmentation.dev';
       await kubectl('label', 'namespace', NAMESPACE, 'pod-security.kubernetes.io/enforce=restricted');
     });
 
-    it('upgrades the CRD with the operator, which Helm does not do for a folder crds/', async () => {
+    it('upgrades the CRD too, which Helm does not for a folder crds/', async () => {
       const old = join(directory, 'old');
       cpSync(CHART, old, { recursive: true });
       const template = join(old, 'templates/crd.yaml');
@@ -80,7 +80,7 @@ const CRD = 'crd/segmentationprofiles.segmentation.dev';
       assert.equal((await columns()).includes('Mode'), true);
     });
 
-    it('tells what to do next, and warns of an image that can be pulled from nowhere', async () => {
+    it('prints what to do next, and warns of an image without a registry', async () => {
       assert.match(notes, new RegExp(`rollout status deployment/${NAME}`));
       assert.match(notes, /WARNING: the image segmentation-operator:v[\d.]+ names no registry/);
       const shown = /kubectl apply -f - <<'EOF'\n(.*?)\n {2}EOF/s.exec(notes)?.[1] ?? '';
@@ -91,7 +91,7 @@ const CRD = 'crd/segmentationprofiles.segmentation.dev';
       assert.doesNotMatch(others, /WARNING/);
     });
 
-    it('has its pods admitted, also those of values-ha.yaml', async () => {
+    it('has pods that are admitted, also with values-ha.yaml', async () => {
       await hasPods(NAMESPACE, NAME, 2);
       await helmUpgrade(CHART, '--values', join(CHART, 'values-ha.yaml'));
       await hasPods(NAMESPACE, NAME, 3);
@@ -100,7 +100,7 @@ const CRD = 'crd/segmentationprofiles.segmentation.dev';
       assert.deepEqual(new Set(classes.split(' ')), new Set(['system-cluster-critical']));
     });
 
-    it('lets the operator work as it installed it, within the fence', async () => {
+    it('installs an operator that works within the fence', async () => {
       const kubeconfig = await plane.serviceAccountKubeconfig(NAMESPACE, NAME);
       const box = new Sandbox(plane, 'chart');
       const namespace = await box.namespace('shop');
@@ -128,7 +128,7 @@ const CRD = 'crd/segmentationprofiles.segmentation.dev';
       await operator.stop();
     });
 
-    it('leaves the CRD and the profiles when it is uninstalled, and takes them up again', async () => {
+    it('keeps CRD and profiles when it is uninstalled, and adopts them again', async () => {
       const profiles = await kubectl('get', 'segp', '-o', 'name');
       assert.notEqual(profiles, '');
       await helm.run('uninstall', 'net', '--namespace', NAMESPACE);
@@ -154,7 +154,7 @@ const CRD = 'crd/segmentationprofiles.segmentation.dev';
     const image = () =>
       kubectl('-n', NAMESPACE, 'get', 'deploy', NAME, '-o', 'jsonpath={..containers[*].image}');
 
-    it('installs everything with the image that was asked for, and is the same when it is built again', async () => {
+    it('installs everything with the given image, and has the same bytes when built again', async () => {
       const [file, again] = ['install.yaml', 'again.yaml'].map((each) => build(each, '--image', IMAGE));
       assert.equal(readFileSync(file ?? '', 'utf8'), readFileSync(again ?? '', 'utf8'));
       await kubectl('apply', '--server-side', '-f', file ?? '');
@@ -162,12 +162,12 @@ const CRD = 'crd/segmentationprofiles.segmentation.dev';
       await hasPods(NAMESPACE, NAME, 2);
     });
 
-    it('has the pods of the overlay for high availability admitted', async () => {
+    it('has pods that are admitted, with the overlay for high availability', async () => {
       await kubectl('apply', '--server-side', '-f', build('ha.yaml', '--overlay', 'ha', '--image', IMAGE));
       await hasPods(NAMESPACE, NAME, 3);
     });
 
-    it('is taken over by the chart', async () => {
+    it('can be taken over by the chart', async () => {
       await helm.run(
         'install',
         NAME,
@@ -181,7 +181,7 @@ const CRD = 'crd/segmentationprofiles.segmentation.dev';
       await hasPods(NAMESPACE, NAME, 2);
     });
 
-    it('is not built for an overlay that is not there', () => {
+    it('is not built for a missing overlay', () => {
       assert.throws(() => build('refused.yaml', '--overlay', 'xl'), /config\/overlays has ha/);
     });
   });

@@ -1,4 +1,4 @@
-/** The overlays that docs/operations.md shows are rendered by the real kustomize, and do what the page says. */
+/** The overlays of docs/operations.md, rendered by the real kustomize. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -50,7 +50,7 @@ describe('an overlay of docs/operations.md', () => {
     return parseAllDocuments(text).map((document) => document.toJS() as Manifest);
   }
 
-  it('is there, and so is a configuration', () => {
+  it('exists, with a configuration', () => {
     assert.ok(overlays.length >= 3, `${overlays.length} overlays`);
     assert.notEqual(configuration, '');
     assert.notEqual(namespace, '');

@@ -1,4 +1,4 @@
-/** The chart and config/, rendered by the real helm and kustomize, are the same; and the chart's values do what they say. */
+/** The chart and config/, rendered by the real helm and kustomize: they are equal, and the chart's values take effect. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -87,7 +87,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     manifests.find(({ kind }) => kind === 'Deployment') as unknown as Deployment;
 
   for (const [what, folder, values] of VARIANTS) {
-    it(`passes helm's own checks, and is the same by ${what}`, async () => {
+    it(`passes helm lint, and equals config/ by ${what}`, async () => {
       assert.match(
         await helm.run('lint', '--strict', CHART, ...values),
         /1 chart\(s\) linted, 0 chart\(s\) failed/,
@@ -105,7 +105,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     });
   }
 
-  it('is the same in another namespace, by config/namespace', async () => {
+  it('equals config/namespace in another namespace', async () => {
     const outfile = join(directory, 'install.yaml');
     const script = join(root, 'scripts/build-install.ts');
     const args = ['--overlay', 'ha', '--namespace', 'network-security', '--outfile', outfile];
@@ -124,7 +124,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     }
   });
 
-  it('names no other namespace with config/service-accounts either, by config/namespace', async () => {
+  it('leaves no other namespace in config/service-accounts with config/namespace', async () => {
     mkdirSync(join(root, 'dist'), { recursive: true });
     const folder = mkdtempSync(join(root, 'dist/namespace-'));
     try {
@@ -144,7 +144,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     }
   });
 
-  it('has the ServiceMonitor and the alerts of config/prometheus, when they are asked for', async () => {
+  it('has the ServiceMonitor and the alerts of config/prometheus with prometheus.enabled', async () => {
     const files = ['service_monitor.yaml', 'prometheus_rule.yaml'];
     const expected = files.flatMap((file) =>
       documents(readFileSync(join(root, 'config/prometheus', file), 'utf8')),
@@ -160,7 +160,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     }
   });
 
-  it('has what peers by ServiceAccount need, where it is asked for', async () => {
+  it('has the objects for service account peers with serviceAccounts.enabled', async () => {
     const { kubectl } = await locateBinaries();
     const folder = join(root, 'config/service-accounts');
     const expected = documents(execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' }));
@@ -171,7 +171,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
       assert.deepEqual(plain(byTitle(actual).get(title(manifest))), plain(manifest), title(manifest));
   });
 
-  it('links each alert to the copy of the runbooks that it is told', async () => {
+  it('links each alert to the runbooks of prometheus.runbooks', async () => {
     const rule = (
       await template('--set', 'prometheus.enabled=true,prometheus.runbooks=https://wiki.example.com/r.md')
     ).find(({ kind }) => kind === 'PrometheusRule') as unknown as {
@@ -190,7 +190,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     assert.deepEqual([chart['version'], chart['appVersion']], [version, version]);
   });
 
-  it('is refused by a Kubernetes that is older than what it needs', async () => {
+  it('refuses a Kubernetes that is too old', async () => {
     const older = template('--kube-version', '1.32.0');
     await assert.rejects(
       older,
@@ -199,7 +199,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     await template('--kube-version', '1.33.0');
   });
 
-  it('goes to another namespace, under another name, as a whole', async () => {
+  it('uses another namespace and another name in every object', async () => {
     const text = await helm.run('template', 'net', CHART, '--namespace', 'net-system');
     assert.doesNotMatch(text, /segmentation-system/);
     const manifests = documents(text);
@@ -231,12 +231,12 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     );
   });
 
-  it('fences what the configuration protects', async () => {
+  it('fences the protected namespaces of the configuration', async () => {
     const text = JSON.stringify(await template('--set', 'config.protectedNamespaces={kube-system,billing}'));
     assert.ok(text.includes("request.namespace in ['kube-system', 'billing', 'segmentation-system']"), text);
   });
 
-  it('gives the operator its configuration, and replaces the pods when it changes', async () => {
+  it('mounts the configuration, and replaces the pods when it changes', async () => {
     const configured = async (leaseDuration: string) => {
       const set = [`config.leaderElection.leaseDuration=${leaseDuration}`, 'config.maxNodeAddresses=5000'];
       const manifests = await template('--set', set.join(), '--set', 'config.nodeCIDRs={10.0.0.0/8}');
@@ -265,7 +265,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     assert.notEqual(second.checksum, first.checksum);
   });
 
-  it('shows a certificate of yours to who scrapes', async () => {
+  it('uses the certificate of metrics.certSecret', async () => {
     const { containers, volumes } = deploymentOf(await template('--set', 'metrics.certSecret=own')).spec
       .template.spec;
     const { args, volumeMounts: [mount, ...others] = [] } = containers[0] ?? {};
@@ -274,7 +274,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     assert.deepEqual(volumes, [{ name: mount?.name, secret: { secretName: 'own' } }]);
   });
 
-  it('names the image by digest where there is one', async () => {
+  it('names the image by image.digest', async () => {
     const digest = `sha256:${'a'.repeat(64)}`;
     const image = ['image.repository=example.com/op', 'image.tag=v9', `image.digest=${digest}`];
     const manifests = await template('--set', image.join());
@@ -284,7 +284,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     );
   });
 
-  it('leaves out what is switched off', async () => {
+  it('leaves out disabled objects', async () => {
     const off = ['crds', 'fence', 'admission', 'networkPolicy', 'podDisruptionBudget'].map(
       (each) => `${each}.enabled=false`,
     );

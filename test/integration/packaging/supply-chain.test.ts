@@ -1,4 +1,4 @@
-/** What is said of the contents of each bundle, held to the lockfile and to the rules of CycloneDX; and what the image is built from. */
+/** The bill of materials and the licences beside each bundle, and the sources of the image. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
@@ -59,14 +59,14 @@ for (const [program, flag, file, holds, not] of PROGRAMS) {
     });
     after(() => rmSync(directory, { recursive: true }));
 
-    it('is a bill of materials that the validator of CycloneDX finds no fault with', async () => {
+    it('is a bill of materials that the validator of CycloneDX accepts', async () => {
       const validator = new Validation.JsonStrictValidator(Spec.Version.v1dot5);
       assert.equal(await validator.validate(text), null);
       const broken = text.replace('"type": "library"', '"type": "librari"');
       assert.notEqual(await validator.validate(broken), null, 'the validator accepts anything');
     });
 
-    it('has each component as the lockfile has it, digest included', () => {
+    it('the bill of materials has the components of the lockfile, with their digests', () => {
       assert.ok(bill.components.length > 3);
       for (const component of bill.components) {
         const entries = lockedAs(component);
@@ -80,13 +80,13 @@ for (const [program, flag, file, holds, not] of PROGRAMS) {
       }
     });
 
-    it('names the program, what is in it, and not what is not', () => {
+    it('the bill of materials names the program and its packages, and no others', () => {
       assert.equal(bill.metadata.component.name, program);
       const names = new Set(bill.components.map(({ name }) => name));
       assert.deepEqual([names.has(holds), names.has(not), names.has('mocha')], [true, false, false]);
     });
 
-    it('refers to nothing that it does not have', () => {
+    it('the bill of materials refers only to its own components', () => {
       const refs = new Set([
         bill.metadata.component['bom-ref'],
         ...bill.components.map((component) => (component as unknown as { 'bom-ref': string })['bom-ref']),
@@ -96,7 +96,7 @@ for (const [program, flag, file, holds, not] of PROGRAMS) {
       }
     });
 
-    it('is the licence of each component, in full', () => {
+    it('is the full licence of each component', () => {
       const sections = new Map(
         licences
           .split(/^={80}$/m)
@@ -126,7 +126,7 @@ describe('the image', () => {
   });
   after(() => rmSync(context, { recursive: true }));
 
-  it('is built from what the build context has, by the command that the Dockerfile has', () => {
+  it('can be built from the build context, by the command of the Dockerfile', () => {
     const ignored = readFileSync(join(root, '.dockerignore'), 'utf8').split('\n');
     assert.ok(ignored.includes('*'));
     for (const [, paths = ''] of dockerfile.matchAll(/^COPY (?!--from)(.*)$/gm)) {
@@ -152,7 +152,7 @@ describe('the image', () => {
     ]);
   });
 
-  it('starts Node with options that this version has, and with a collection of garbage to be asked for', () => {
+  it('starts Node with known options, and with global.gc', () => {
     const [, entry = '[]'] = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfile) ?? [];
     const flags = (JSON.parse(entry) as string[]).slice(1, -1);
     const args = [...flags, '--print', 'typeof gc'];
@@ -160,7 +160,7 @@ describe('the image', () => {
     assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'function\n', stderr: '' });
   });
 
-  it('takes both base images as arguments, so that they can be pinned by digest', () => {
+  it('takes both base images as arguments', () => {
     const bases = [...dockerfile.matchAll(/^FROM (?:--platform=\S+ )?(\S+)/gm)].map(([, base]) => base);
     assert.deepEqual(bases, ['${BUILDER_IMAGE}', '${RUNTIME_IMAGE}']);
   });

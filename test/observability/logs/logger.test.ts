@@ -44,7 +44,7 @@ class ApiError extends Error {
 }
 
 describe('the log as json', () => {
-  it('is one object a line: ts, level, msg, then the fields as they were given', async () => {
+  it('is one object per line: ts, level, msg, then the fields in order', async () => {
     const { log, lines } = capture();
     log.info('policy written', {
       namespace: 'shop',
@@ -59,13 +59,13 @@ describe('the log as json', () => {
     ]);
   });
 
-  it('puts the fields of a child first and lets the line override them', () => {
+  it('has the fields of a child logger first, which the line can override', () => {
     const { log, lines } = capture();
     log.child({ controller: 'namespace', key: 'a' }).child({ worker: 1 }).warn('slow', { key: 'b' });
     assert.match(lines()[0]!, /"msg":"slow","controller":"namespace","key":"b","worker":1\}$/);
   });
 
-  it('keeps its own keys when a field has the same name', () => {
+  it('keeps ts, level and msg if a field has the same name', () => {
     const { log, lines } = capture();
     log.error('mine', { level: 'x', msg: 'y', ts: 'z', message: 'kept' });
     const line = JSON.parse(lines()[0]!);
@@ -75,7 +75,7 @@ describe('the log as json', () => {
     );
   });
 
-  it('tells an error with its causes and what the API server said', () => {
+  it('has the message of an error with its causes, and the fields of an API error', () => {
     const { log, lines } = capture();
     const cause = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
     log.error('write failed', { error: new ApiError('the object was changed', { cause }) });
@@ -89,13 +89,13 @@ describe('the log as json', () => {
     });
   });
 
-  it('does not repeat a cause that the message contains already', () => {
+  it('does not repeat a cause that the message contains', () => {
     const { log, lines } = capture();
     log.error('x', { error: new Error('read failed: reset', { cause: new Error('reset') }) });
     assert.equal(JSON.parse(lines()[0]!).error.message, 'read failed: reset');
   });
 
-  it('tells the parts of an error that has no message of its own', () => {
+  it('has the parts of an error without a message', () => {
     const { log, lines } = capture();
     log.error('x', {
       error: new AggregateError([new Error('refused ::1'), new Error('refused 127.0.0.1')], ''),
@@ -116,7 +116,7 @@ describe('the log as json', () => {
     }
   });
 
-  it('never shows a credential, by key or by form, at any depth', async () => {
+  it('has no credentials, by key or by form, at any depth', async () => {
     const { log, text } = capture({ level: 'debug' });
     const secret = 'c2VjcmV0LXZhbHVl';
     log.info(`sent Authorization: Bearer ${secret}`, {
@@ -131,7 +131,7 @@ describe('the log as json', () => {
     assert.match(text(), /"accept":"json"/);
   });
 
-  it('takes any value: circular, deep, bigint, date, set, symbol, function, NaN', async () => {
+  it('can hold any value: circular, deep, bigint, date, set, symbol, function, NaN', async () => {
     const { log, lines } = capture();
     const circular: Record<string, unknown> = {};
     circular.self = circular;
@@ -159,7 +159,7 @@ describe('the log as json', () => {
 });
 
 describe('the log', () => {
-  it('writes the lines of a moment together', async () => {
+  it('writes lines of 20 ms together', async () => {
     const { log, written, lines } = capture();
     for (const name of ['a', 'b', 'c']) log.info(name);
     await log.close();
@@ -171,7 +171,7 @@ describe('the log', () => {
   });
 
   for (const level of ['warn', 'error'] as const) {
-    it(`has written a line of level ${level}, and those before it, when the call returns`, () => {
+    it(`writes a line of level ${level}, and lines before it, before the call returns`, () => {
       const { log, lines } = capture();
       log.info('before');
       log[level]('the last words');
@@ -182,7 +182,7 @@ describe('the log', () => {
     });
   }
 
-  it('writes a line soon, also when no other follows', async () => {
+  it('writes a single line soon', async () => {
     const { log, lines, stream } = capture();
     const first = once(stream, 'line');
     log.info('one');
@@ -192,7 +192,7 @@ describe('the log', () => {
 });
 
 describe('the log as text', () => {
-  it('is aligned, with short values bare and others quoted', () => {
+  it('is aligned, with quotes only where values need them', () => {
     const { log, lines } = capture({ format: 'text', level: 'debug' });
     log.info('policy written', {
       namespace: 'shop',
@@ -210,13 +210,13 @@ describe('the log as text', () => {
     assert.match(second!, /^TIME ERROR failed error=changed error\.stack="ApiError: changed/);
   });
 
-  it('tells of an error what it says, and nothing that repeats it', () => {
+  it('has the message of an error once', () => {
     const { log, lines } = capture({ format: 'text' });
     log.error('failed', { error: new ApiError('changed'), attempt: 2 });
     assert.match(lines()[0]!, / ERROR failed error=changed attempt=2$/);
   });
 
-  it('cannot be made to forge a line or drive the terminal', async () => {
+  it('escapes line breaks and control characters', async () => {
     const { log, lines } = capture({ format: 'text' });
     log.info('a\nb\r\u001b[31m', { field: 'c\nd\u001b[2J\u009b' });
     await log.close();
@@ -240,7 +240,7 @@ describe('the log as text', () => {
 });
 
 describe('the level of the log', () => {
-  it('holds back what is less severe', () => {
+  it('leaves out less severe lines', () => {
     const { log, lines } = capture({ level: 'warn' });
     log.debug('a');
     log.info('b');
@@ -255,7 +255,7 @@ describe('the level of the log', () => {
 });
 
 describe('the last line of the log', () => {
-  it('is out when the log is closed before the process exits', () => {
+  it('is written when the logger is closed before the process exits', () => {
     const script = `
       import { createLogger } from './src/observability/logs/logger.ts';
       const log = createLogger({ level: 'info', format: 'json' });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { negotiateFormat } from '../../../src/observability/metrics/exposition.ts';
 
-describe('the format of the metrics', () => {
+describe('negotiateFormat', () => {
   for (const [name, accept, format] of [
     ['no Accept header', undefined, 'prometheus'],
     ['curl', '*/*', 'prometheus'],
@@ -21,13 +21,13 @@ describe('the format of the metrics', () => {
       'openmetrics',
     ],
     [
-      'one that likes plain text better',
+      'a client that prefers plain text',
       'text/plain;version=0.0.4, application/openmetrics-text;q=0.5',
       'prometheus',
     ],
     ['one that refuses OpenMetrics', 'application/openmetrics-text;q=0', 'prometheus'],
     ['nonsense', ';;;q=,,=', 'prometheus'],
   ] as const) {
-    it(`is ${format} for ${name}`, () => assert.equal(negotiateFormat(accept), format));
+    it(`chooses ${format} for ${name}`, () => assert.equal(negotiateFormat(accept), format));
   }
 });

@@ -62,8 +62,8 @@ function used() {
 const exposition = async (metrics: ReturnType<typeof createMetrics>) =>
   parseExposition(await metrics.render('prometheus'));
 
-describe('the metrics', () => {
-  it('are well-formed: each family once, described, typed, and without a repeated series', async () => {
+describe('metrics', () => {
+  it('have each family once, with help and type, and no repeated series', async () => {
     for (const format of ['prometheus', 'openmetrics'] as const) {
       // The parser throws on a repeated family or series, on a sample outside its family, and on bad syntax.
       const { families } = parseExposition(await used().render(format), format);
@@ -75,7 +75,7 @@ describe('the metrics', () => {
     }
   });
 
-  it('are named by the conventions that promtool checks', () => {
+  it('follow the naming conventions that promtool checks', () => {
     for (const { name, type, help, labels } of describeMetrics()) {
       assert.match(name, /^[a-z][a-z0-9_]*$/);
       assert.equal(
@@ -119,7 +119,7 @@ describe('the metrics', () => {
     ['workqueue_work_duration_seconds', 'histogram', ['name', 'controller']],
   ];
 
-  it('have the names, types and labels of controller-runtime and client-go for what they cover', () => {
+  it('have the names, types and labels of controller-runtime and client-go where those exist', () => {
     const covered = describeMetrics().filter(({ name }) => !/^(segmentation|nodejs|process)_/.test(name));
     assert.deepEqual(
       covered.map(({ name, type, labels }) => [name, type, labels]),
@@ -127,7 +127,7 @@ describe('the metrics', () => {
     );
   });
 
-  it('say in seconds what was measured in milliseconds', async () => {
+  it('are in seconds if measured in milliseconds', async () => {
     const { value } = await exposition(used());
     assert.equal(value('workqueue_unfinished_work_seconds{name="namespaces",controller="namespaces"}'), 1.5);
     assert.equal(
@@ -151,7 +151,7 @@ describe('the metrics', () => {
     assert.equal(value('segmentation_watch_age_seconds{resource="namespaces"}'), 2.5);
   });
 
-  it('count what happened under the labels of client-go and controller-runtime', async () => {
+  it('count with the labels of client-go and controller-runtime', async () => {
     const { value } = await exposition(used());
     assert.equal(value('workqueue_depth{name="namespaces",controller="namespaces",priority="live"}'), 1);
     assert.equal(value('workqueue_depth{name="namespaces",controller="namespaces",priority="backfill"}'), 2);
@@ -178,7 +178,7 @@ describe('the metrics', () => {
     assert.equal(value(`segmentation_build_info{version="1.2.3",node_version="${process.version}"}`), 1);
   });
 
-  it('begin at 0 wherever the labels are known', async () => {
+  it('begin at 0 for all labels that are known in advance', async () => {
     const metrics = createMetrics({ version: '1' });
     metrics.queue('q').sample(() => ({ ready: { live: 0 }, unfinished: 0, longest: 0 }));
     metrics.reconcile('c', 1);
@@ -221,7 +221,7 @@ describe('the metrics', () => {
     }
   });
 
-  it("show each profile's state, and nothing of a profile that is gone", async () => {
+  it('show the state of each profile, and no series of a deleted one', async () => {
     const metrics = createMetrics({ version: '1' });
     metrics.setProfile('strict', COUNTS);
     metrics.setProfile('tenants', { ...COUNTS, conflicts: 0 });
@@ -246,7 +246,7 @@ describe('the metrics', () => {
     assert.equal(after.value('segmentation_conflicts{profile="tenants"}'), 0);
   });
 
-  it('show the age of each watch that there is, and of no other', async () => {
+  it('show the age of every watch, and no series of an ended one', async () => {
     const metrics = createMetrics({ version: '1' });
     const ages = new Map([
       ['namespaces', 100],
@@ -260,7 +260,7 @@ describe('the metrics', () => {
     assert.equal((await exposition(metrics)).value(series('services')), undefined);
   });
 
-  it('follow a work queue', async () => {
+  it('show the state of a work queue', async () => {
     const metrics = createMetrics({ version: '1' });
     const clock = new VirtualClock();
     const observer = metrics.queue('namespaces');
@@ -296,14 +296,14 @@ describe('the metrics', () => {
     await queue.close();
   });
 
-  it('escape what a label may hold', async () => {
+  it('escape labels', async () => {
     const metrics = createMetrics({ version: 'a"b\\c\nd' });
     for (const format of ['prometheus', 'openmetrics'] as const) {
       assert.match(await metrics.render(format), /segmentation_build_info\{version="a\\"b\\\\c\\nd",/);
     }
   });
 
-  it('are described in docs/metrics.md as they are (npm run generate)', () => {
+  it('are described in docs/metrics.md (npm run generate)', () => {
     assert.equal(
       readFileSync(join(import.meta.dirname, '../../../docs/metrics.md'), 'utf8'),
       metricsDocument(),
@@ -311,8 +311,8 @@ describe('the metrics', () => {
   });
 });
 
-describe('the two formats of the metrics', () => {
-  it('do not disturb each other when they take turns or overlap', async () => {
+describe('the two formats of metrics', () => {
+  it('do not affect each other in turn or at the same time', async () => {
     const metrics = createMetrics({ version: '1' });
     const names = (text: string) =>
       text.split('\n').filter((line) => /^(# TYPE )?(segmentation|workqueue|rest|controller)/.test(line));
@@ -324,7 +324,7 @@ describe('the two formats of the metrics', () => {
     assert.match(second, /^# TYPE segmentation_policy_writes_total counter$/m);
   });
 
-  it('differ as the standards do', async () => {
+  it('differ only as their specifications do', async () => {
     const metrics = createMetrics({ version: '1' });
     const open = await metrics.render('openmetrics');
     const text = await metrics.render('prometheus');

@@ -42,8 +42,8 @@ class Reviews {
   }
 }
 
-describe('who may scrape', () => {
-  it('is asked of the API server: whose the token is, and whether that one may get the path', async () => {
+describe('access to /metrics', () => {
+  it('is decided by a TokenReview and a SubjectAccessReview of the API server', async () => {
     const reviews = new Reviews();
     assert.equal(await reviews.status('good'), 200);
     assert.deepEqual(reviews.asked, [
@@ -63,7 +63,7 @@ describe('who may scrape', () => {
     'good',
     'xBearer good',
   ]) {
-    it(`is not asked for the header ${JSON.stringify(header)}, which is refused`, async () => {
+    it(`is refused without a review for the header ${JSON.stringify(header)}`, async () => {
       const reviews = new Reviews();
       const refusal = await reviews.access(header, 'get', '/metrics');
       assert.equal(refusal?.status, 401);
@@ -73,7 +73,7 @@ describe('who may scrape', () => {
     });
   }
 
-  it('is nobody with a token that is not accepted', async () => {
+  it('is refused for a token that the API server does not accept', async () => {
     const reviews = new Reviews();
     const refusal = await reviews.access('Bearer nonsense', 'get', '/metrics');
     assert.deepEqual(
@@ -83,7 +83,7 @@ describe('who may scrape', () => {
     assert.equal(reviews.asked.length, 1);
   });
 
-  it('is not one who is known but may not, who is told what to do', async () => {
+  it('is refused for a user without the permission, with what to do', async () => {
     const reviews = new Reviews();
     const refusal = await reviews.access('bearer other', 'get', '/metrics');
     assert.equal(refusal?.status, 403);
@@ -93,7 +93,7 @@ describe('who may scrape', () => {
     );
   });
 
-  it('is remembered, a yes for a minute and a no for ten seconds', async () => {
+  it('is cached for a minute if allowed, for ten seconds if refused', async () => {
     const reviews = new Reviews();
     const both = async () => [await reviews.status('good'), await reviews.status('other')];
     await both();
@@ -111,7 +111,7 @@ describe('who may scrape', () => {
     assert.equal(await reviews.status('good'), 401);
   });
 
-  it('is remembered for each verb and path', async () => {
+  it('is cached by verb and path', async () => {
     const reviews = new Reviews();
     for (const [verb, path] of [
       ['get', '/metrics'],
@@ -125,13 +125,13 @@ describe('who may scrape', () => {
   const FAILURES: readonly (readonly [string, unknown])[] = [
     ['is away', new ApiError({ status: 0, reason: 'Transport', message: 'no', method: 'POST', path: '/' })],
     [
-      'refuses to say',
+      'refuses the review',
       new ApiError({ status: 403, reason: 'Forbidden', message: 'no', method: 'POST', path: '/' }),
     ],
     ['fails', new Error('boom')],
   ];
   for (const [what, error] of FAILURES) {
-    it(`is nobody while the API server ${what}, and that is not remembered`, async () => {
+    it(`is refused while the API server ${what}, and not cached`, async () => {
       const reviews = new Reviews();
       reviews.answer = error;
       const refusal = await reviews.access('Bearer good', 'get', '/metrics');
@@ -151,14 +151,14 @@ describe('who may scrape', () => {
     { authenticated: true },
     { authenticated: true, user: {} },
   ]) {
-    it(`is nobody where the answer has the status ${JSON.stringify(status)}`, async () => {
+    it(`is refused for a review with the status ${JSON.stringify(status)}`, async () => {
       const reviews = new Reviews();
       reviews.answer = { status };
       assert.equal(await reviews.status('good'), 401);
     });
   }
 
-  it('is nobody whom a rule allows and another denies', async () => {
+  it('is refused for a user whom the review both allows and denies', async () => {
     const reviews = new Reviews();
     reviews.answer = {
       status: { authenticated: true, user: { username: 'prometheus' }, allowed: true, denied: true },
@@ -166,14 +166,14 @@ describe('who may scrape', () => {
     assert.equal(await reviews.status('good'), 403);
   });
 
-  it('is asked once for those who come with the same token at the same time', async () => {
+  it('is reviewed once for requests with the same token at the same time', async () => {
     const reviews = new Reviews();
     const all = await Promise.all(Array.from({ length: 20 }, () => reviews.status('good')));
     assert.deepEqual(new Set(all), new Set([200]));
     assert.equal(reviews.asked.length, 2);
   });
 
-  it('is asked for eight unknown tokens at once, and no more', async () => {
+  it('is reviewed for at most eight unknown tokens at once', async () => {
     const reviews = new Reviews();
     const gate = Promise.withResolvers<void>();
     reviews.wait = gate.promise;
@@ -185,7 +185,7 @@ describe('who may scrape', () => {
     assert.equal(await reviews.status('good'), 200);
   });
 
-  it('is remembered for a thousand tokens at most', async () => {
+  it('is cached for at most a thousand tokens', async () => {
     const reviews = new Reviews();
     await reviews.status('first');
     for (let index = 0; index < 999; index += 1) await reviews.status(`token-${index}`);
@@ -196,7 +196,7 @@ describe('who may scrape', () => {
     assert.equal(reviews.asked.length, 1002);
   });
 
-  it('decides before the route does anything', async () => {
+  it('is decided before the route runs', async () => {
     const reviews = new Reviews();
     let served = 0;
     const routes = guarded(

@@ -71,7 +71,7 @@ describe('the certificate of the metrics endpoint', () => {
     return server;
   };
 
-  it('is made in memory where none is given: a server that is called localhost, for ten years', async () => {
+  it('is self-signed for localhost and ten years if no files are given', async () => {
     const pair = selfSignedCertificate(new VirtualClock());
     const certificate = new X509Certificate(pair.cert);
     assert.ok(certificate.verify(certificate.publicKey));
@@ -86,12 +86,12 @@ describe('the certificate of the metrics endpoint', () => {
     assert.equal(text, 'all');
   });
 
-  it('is dated as X.509 wants it beyond 2049', () => {
+  it('has a GeneralizedTime beyond 2049', () => {
     const pair = selfSignedCertificate(new VirtualClock(Date.UTC(2045, 0, 1)));
     assert.equal(new X509Certificate(pair.cert).validTo, 'Dec 30 00:00:00 2054 GMT');
   });
 
-  it('is replaced when the mounted Secret is, and no connection is dropped', async () => {
+  it('is replaced with the mounted Secret, and no connection is dropped', async () => {
     const [old, next] = [newPair(), newPair()];
     const secret = mount(old);
     const clock = new VirtualClock();
@@ -127,7 +127,7 @@ describe('the certificate of the metrics endpoint', () => {
     assert.equal(clock.pending, 0);
   });
 
-  it('stays while the files are of no use, which is told once, and is replaced when they are good again', async () => {
+  it('stays while the files are invalid, with one error for each reason, and is replaced once they are valid', async () => {
     const [old, next] = [newPair(), newPair()];
     const secret = mount(old);
     const clock = new VirtualClock();

@@ -38,7 +38,7 @@ describe('the server of metrics and probes', () => {
     assert.equal(await head.text(), '');
   });
 
-  it('says at another path what there is', async () => {
+  it('lists its paths for an unknown one', async () => {
     const url = await start({ '/hello': hello, '/other': hello });
     for (const path of ['/', '/hell', '/hello/more', '/__proto__', '/constructor']) {
       const got = await fetch(`${url}${path}`);
@@ -56,7 +56,7 @@ describe('the server of metrics and probes', () => {
     }
   });
 
-  it('tells a client nothing of an error but that there was one', async () => {
+  it('tells a client no details of an internal error', async () => {
     const url = await start({ '/boom': () => assert.fail('inner detail') });
     const got = await fetch(`${url}/boom`);
     assert.equal(got.status, 500);
@@ -64,7 +64,7 @@ describe('the server of metrics and probes', () => {
     assert.match(String(errors[0]), /inner detail/);
   });
 
-  it('listens on all interfaces and on IPv6 alike', async () => {
+  it('listens on all interfaces, and on IPv6', async () => {
     for (const bindAddress of [':0', '[::1]:0', 'localhost:0']) {
       const url = await start({ '/hello': hello }, { bindAddress });
       assert.equal((await fetch(`${url}/hello`)).status, 200, bindAddress);
@@ -72,11 +72,11 @@ describe('the server of metrics and probes', () => {
     }
   });
 
-  it('is not there for address 0', async () => {
+  it('does not start for the address 0', async () => {
     assert.equal(await startServer({ bindAddress: '0', flag: '--x', routes: {} }), undefined);
   });
 
-  it('says in one line which flag helps when the port is taken', async () => {
+  it('names the flag to change if the port is taken', async () => {
     await start({});
     const taken = `127.0.0.1:${server?.port}`;
     await assert.rejects(startServer({ bindAddress: taken, flag: '--x-bind-address', routes: {} }), {
@@ -92,7 +92,7 @@ describe('the server of metrics and probes', () => {
     );
   });
 
-  it('drops a client that does not finish its request in time', async () => {
+  it('drops a client that does not complete its request in time', async () => {
     await start({ '/hello': hello }, { requestTimeout: 300 });
     const socket = connect(server!.port, '127.0.0.1');
     await once(socket, 'connect');
@@ -104,7 +104,7 @@ describe('the server of metrics and probes', () => {
     assert.ok(took >= 250 && took < 10_000, String(took));
   });
 
-  it('closes with idle connections open, and lets an answer under way end', async () => {
+  it('drops idle connections when it closes, and completes a response under way', async () => {
     const gate = Promise.withResolvers<void>();
     const url = await start({
       '/hello': hello,
@@ -124,7 +124,7 @@ describe('the server of metrics and probes', () => {
     await assert.rejects(fetch(`${url}/hello`));
   });
 
-  it('serves the metrics in both formats with the right type, compressed for those who ask', async () => {
+  it('serves metrics in both formats with their content type, compressed on request', async () => {
     const url = await start(metricsRoutes(createMetrics({ version: '1' })));
     const text = await fetch(`${url}/metrics`);
     assert.equal(text.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
@@ -146,7 +146,7 @@ describe('the server of metrics and probes', () => {
     }
   });
 
-  it('answers probes as the components of Kubernetes do', async () => {
+  it('answers probes like the components of Kubernetes', async () => {
     let synced: string | undefined = 'namespaces were not listed yet';
     const url = await start(
       healthRoutes({
