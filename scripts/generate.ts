@@ -3,6 +3,8 @@
  * the CRD in crds/; the metrics reference from the registry; the schema of the configuration file from its parser; the
  * code of the page that `graph` writes; the Grafana dashboard from the list of its panels; the parts of the Helm chart
  * that config/ and crds/ have already; the version of package.json in chart and config/; the licences of dependencies.
+ * With --kubernetes also the schemas of Kubernetes' own kinds, which change with the version of the control plane only; an
+ * integration test compares them.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -12,6 +14,7 @@ import { configurationSchema } from './generators/configuration.ts';
 import { CRD_PATH, readSchema } from './generators/crd.ts';
 import { dashboard } from './generators/dashboard.ts';
 import { referencePage } from './generators/docs.ts';
+import { KUBERNETES_SCHEMAS, kubernetesSchemas } from './generators/kubernetes.ts';
 import { metricsDocument } from './generators/metrics.ts';
 import { pageModule } from './generators/page.ts';
 import { schemaDocument } from './generators/schema.ts';
@@ -23,7 +26,10 @@ const root = join(import.meta.dirname, '..');
 const { flags } = readArguments({
   command: 'npm run generate',
   summary: 'Generates types, schemas, reference pages and parts of the Helm chart from their sources.',
-  flags: { check: { help: 'write nothing, and exit with 1 if a file is stale' } },
+  flags: {
+    check: { help: 'write nothing, and exit with 1 if a file is stale' },
+    kubernetes: { help: "also write the schemas of Kubernetes' own kinds, from the local control plane" },
+  },
 });
 
 const schema = readSchema(join(root, CRD_PATH));
@@ -39,6 +45,7 @@ const files: readonly (readonly [path: string, text: string])[] = [
   ...chartTemplates(root),
   valuesSchema(root),
   [LICENCES_FILE, await licencesText(root)],
+  ...(flags.kubernetes ? [[KUBERNETES_SCHEMAS, await servedSchemas()] as const] : []),
 ];
 
 for (const [path, text] of files) {
@@ -61,5 +68,16 @@ function read(path: string): string | undefined {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
+  }
+}
+
+/** The schemas of the version that tests run on. */
+async function servedSchemas(): Promise<string> {
+  const { startControlPlane } = await import('../test/env/index.ts');
+  const plane = await startControlPlane();
+  try {
+    return await kubernetesSchemas(plane.admin);
+  } finally {
+    await plane.stop();
   }
 }

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'yaml';
-import type { Schema } from '../../src/cli/schema/schema.ts';
+import type { Schema } from '../../src/manifests/custom-resources/admit.ts';
 
 export const CRD_PATH = 'crds/segmentation.dev_segmentationprofiles.yaml';
 

@@ -7,6 +7,7 @@ import type { LabelSelector, LabelSelectorRequirement, StringMap } from '../api/
 import { canonicalCidr, formatAddress, parseAddress } from '../policy/semantics/cidr.ts';
 import { BIND_ADDRESS_FORMS, BIND_ADDRESS_PATTERN, parseBindAddress } from './bind-address.ts';
 import { DURATION_PATTERN, parseDuration } from './duration.ts';
+import { isRecord } from '../util/is-record.ts';
 import { didYouMean } from '../util/suggest.ts';
 
 /** A JSON schema (draft 7). */
@@ -238,9 +239,7 @@ export const labelSelector: Shape<LabelSelector> = shaped(selectorKeys.schema, (
   return problems.length > found ? undefined : selector;
 });
 
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+export { isRecord };
 
 /** The path of a key; a path that ends in ": " only names the file. */
 function join(at: string, key: string): string {

@@ -19,17 +19,22 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** True if stdout and stderr are a terminal. */
   readonly terminal?: boolean;
+  /** Thrown when a command asks for the working directory. */
+  readonly fault?: Error;
 }
 
 /** @param line arguments separated by spaces, or a list of arguments if any of them holds a space */
 export async function cli(line: string | readonly string[], options: RunOptions = {}): Promise<Ran> {
-  const { cwd = process.cwd(), stdin = '', env = {}, terminal = false } = options;
+  const { cwd = process.cwd(), stdin = '', env = {}, terminal = false, fault } = options;
   const output: string[] = [];
   const [stdout, stderr] = [sink(terminal, output), sink(terminal, output)];
   const argv = typeof line === 'string' ? line.split(' ').filter(Boolean) : line;
   const code = await run(argv, {
     env: { PATH: process.env['PATH'], ...env },
-    cwd,
+    get cwd() {
+      if (fault !== undefined) throw fault;
+      return cwd;
+    },
     stdin: Readable.from([stdin]),
     stdout: stdout.stream,
     stderr: stderr.stream,

@@ -69,7 +69,7 @@ export function overview(commands: readonly Command[], { bold }: Palette): strin
     `${bold('Usage:')} ${CALLED} COMMAND [FLAGS]`,
     `${bold('Commands:')}\n${commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join('\n')}`,
     `${CALLED} COMMAND --help explains a command, with examples.\n` +
-      'Exit code 0 means yes (allowed, no difference, passed), 1 means no, 2 means that there is no answer.',
+      'Exit code 0 means yes (allowed, no difference, passed), 1 means no, 2 that there is no answer, 3 a fault of the program.',
   ].join('\n\n');
 }
 

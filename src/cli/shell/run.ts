@@ -42,7 +42,7 @@ export async function run(argv: readonly string[], process: Process): Promise<nu
     }
     return await runCommand(command, { flags, words }, process, terminal);
   } catch (error) {
-    if (!(error instanceof CliError)) throw error;
+    if (!(error instanceof CliError)) return reportFault(error, terminal);
     terminal.error(error.message);
     if (error instanceof UsageError) {
       const help = command === undefined ? '--help' : `${command.name} --help`;
@@ -50,6 +50,16 @@ export async function run(argv: readonly string[], process: Process): Promise<nu
     }
     return EXIT.failure;
   }
+}
+
+/** Exit code 1 is an answer, so that a fault of the program has a code of its own. */
+export function reportFault(error: unknown, terminal: Terminal): number {
+  terminal.error(`unexpected: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  terminal.say(
+    `This is a fault of kubectl-segmentation ${version}, and no answer. Please report it as an issue of the project: ` +
+      'with this text, the command, and the manifests if you can share them.',
+  );
+  return EXIT.fault;
 }
 
 function commandOf(name: string): Command {

@@ -201,10 +201,11 @@ function withLiveIdentity(manifests: ObjectSet, live: ObjectSet): ObjectSet {
 }
 
 function noteAssumptions(
-  { objects, assumed, defaulted }: Manifests,
+  { objects, assumed, defaulted, warnings }: Manifests,
   { terminal, flags }: LoadInput,
   namespace: string,
 ): void {
+  for (const warning of warnings) terminal.warn(warning);
   if (objects.size === 0) {
     const named = [...flags.all('filename'), ...flags.all('kustomize')].join(', ');
     throw new CliError(

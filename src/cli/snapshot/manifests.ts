@@ -4,15 +4,14 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import type { KubeObject } from '../../api/meta.ts';
-import { GROUP, KIND, LABEL_NAMESPACE_NAME } from '../../api/names.ts';
-import { didYouMean } from '../../util/suggest.ts';
+import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
 import { decodeText, type ManifestDocument, readDocuments } from '../../manifests/documents.ts';
-import { YamlError } from '../../manifests/yaml.ts';
+import { type Path, YamlError } from '../../manifests/yaml.ts';
 import { isRecord } from '../../options/shape.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Process } from '../shell/terminal.ts';
-import { groupOf, knownKind, ObjectSet } from './objects.ts';
-import { checkedProfile } from './profile.ts';
+import { admittedObject, kindOf, type Place } from './admission.ts';
+import { ObjectSet } from './objects.ts';
 
 export interface ManifestSources {
   /** Paths, and `-` for standard input. */
@@ -25,39 +24,84 @@ export interface ManifestSources {
 
 export interface Manifests {
   readonly objects: ObjectSet;
-  /** Namespaces of which there is no manifest: only their name is known. */
+  /** Namespaces without a manifest: only their names are known. */
   readonly assumed: readonly string[];
-  /** Whether an object named no namespace. */
+  /** True if an object named no namespace. */
   readonly defaulted: boolean;
+  /** Parts of the manifests that kubectl reads in a way that may surprise. */
+  readonly warnings: readonly string[];
 }
 
 const TEMPLATE = '(a Helm template? Pipe what `helm template` prints instead)';
 const EXTENSIONS = /\.(ya?ml|json)$/i;
 
-/** @throws CliError for what can't be read */
+/** @throws CliError with everything that can't be read, or that the API server would refuse */
 export async function readManifests(sources: ManifestSources, process: Process): Promise<Manifests> {
-  const objects = new ObjectSet();
-  const namespaces = new Set<string>();
-  let defaulted = false;
-  const take = (object: KubeObject, at: string) => {
-    const known = knownKind(object);
-    if (known === undefined) return refuseNearMiss(object, at);
-    if (known.kind === KIND) return objects.put(KIND, checkedProfile(object, at));
-    const { namespace } = object.metadata;
-    if (!known.namespaced) return objects.put(known.kind, { ...object, metadata: plain(object.metadata) });
-    if (!namespace) defaulted = true;
-    const metadata = { ...object.metadata, namespace: namespace || sources.namespace };
-    namespaces.add(metadata.namespace);
-    objects.put(known.kind, { ...object, metadata });
-  };
+  const reading = new Reading(sources.namespace);
   for (const { name, content } of await contents(sources, process)) {
-    for (const { value, line } of documents(content, name)) {
-      const at = `${name}:${line}`;
-      for (const object of flattened(value, at)) take(object, at);
+    for (const document of documents(content, name)) reading.add(document, name);
+  }
+  return reading.result();
+}
+
+/** Objects as they are read, document by document. */
+class Reading {
+  readonly #namespace: string;
+  readonly #objects = new ObjectSet();
+  readonly #namespaces = new Set<string>();
+  readonly #errors: string[] = [];
+  readonly #warnings: string[] = [];
+  #defaulted = false;
+  #generated = 0;
+
+  constructor(namespace: string) {
+    this.#namespace = namespace;
+  }
+
+  add(document: ManifestDocument, file: string): void {
+    for (const { key, line } of document.duplicateKeys) {
+      this.#warnings.push(
+        `${file}:${line}: the key ${key} is there twice: the last one counts, as for kubectl`,
+      );
+    }
+    for (const part of partsOf(document.value)) {
+      const at = `${file}:${document.lineOf(part.path)}`;
+      try {
+        this.#take(part.value, { at, lineOf: (path) => document.lineOf([...part.path, ...path]) });
+      } catch (error) {
+        if (!(error instanceof CliError)) throw error;
+        this.#errors.push(error.message);
+      }
     }
   }
-  const assumed = [...namespaces].filter((name) => objects.get('Namespace', name) === undefined).sort();
-  return { objects, assumed, defaulted };
+
+  result(): Manifests {
+    if (this.#errors.length > 0) throw new CliError(this.#errors.join('\n'));
+    const isDescribed = (name: string) => this.#objects.get('Namespace', name) !== undefined;
+    return {
+      objects: this.#objects,
+      assumed: [...this.#namespaces].filter((name) => !isDescribed(name)).sort(),
+      defaulted: this.#defaulted,
+      warnings: this.#warnings,
+    };
+  }
+
+  #take(value: unknown, place: Place): void {
+    const known = kindOf(value, place.at);
+    if (known === undefined) return;
+    const { metadata, ...object } = admittedObject(value, known, place);
+    const { generateName, namespace: given, ...rest } = metadata;
+    // The API server appends five random characters.
+    const name = metadata.name || `${generateName ?? ''}${String(++this.#generated).padStart(5, '0')}`;
+    if (!known.namespaced) {
+      this.#objects.put(known.kind, { ...object, metadata: { ...rest, name } });
+      return;
+    }
+    if (!given) this.#defaulted = true;
+    const namespace = given || this.#namespace;
+    this.#namespaces.add(namespace);
+    this.#objects.put(known.kind, { ...object, metadata: { ...rest, name, namespace } });
+  }
 }
 
 /** A Namespace of which nothing but its name is known. */
@@ -67,11 +111,6 @@ export function assumedNamespace(name: string): KubeObject {
     kind: 'Namespace',
     metadata: { name, labels: { [LABEL_NAMESPACE_NAME]: name } },
   };
-}
-
-function plain(metadata: KubeObject['metadata']): KubeObject['metadata'] {
-  const { namespace: _, ...rest } = metadata;
-  return rest;
 }
 
 interface Content {
@@ -96,7 +135,7 @@ async function contents({ files, kustomizations }: ManifestSources, process: Pro
 async function filesAt(path: string, shown: string): Promise<Content[]> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) throw new CliError(`${shown}: no such file or directory`);
-  if (!found.isDirectory()) return [{ name: shown, content: decodeText(await readFile(path)) }];
+  if (!found.isDirectory()) return [{ name: shown, content: await readText(path, shown) }];
   const entries = await readdir(path, { withFileTypes: true, recursive: true });
   const names = entries
     .filter((entry) => entry.isFile() && EXTENSIONS.test(entry.name))
@@ -106,9 +145,17 @@ async function filesAt(path: string, shown: string): Promise<Content[]> {
   return Promise.all(
     names.map(async (name) => ({
       name: shown + name.slice(path.length),
-      content: decodeText(await readFile(name)),
+      content: await readText(name, shown + name.slice(path.length)),
     })),
   );
+}
+
+async function readText(path: string, shown: string): Promise<string> {
+  try {
+    return decodeText(await readFile(path));
+  } catch (error) {
+    throw new CliError(`${shown}: can't be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+  }
 }
 
 async function kustomized(directory: string, { cwd, env }: Process): Promise<Content> {
@@ -144,28 +191,23 @@ function documents(content: string, name: string): readonly ManifestDocument[] {
   }
 }
 
-/** The objects of a document: itself, those of a List, or none if it is empty or no object of Kubernetes. */
-function flattened(value: unknown, at: string): KubeObject[] {
-  if (!isRecord(value)) return [];
-  const { kind, metadata, items } = value;
-  if (typeof kind === 'string' && kind.endsWith('List') && Array.isArray(items)) {
-    // What `kubectl get` prints says the kind of each item; what the API server sends only that of the list.
-    const item = { apiVersion: value.apiVersion, kind: kind.slice(0, -'List'.length) };
-    return items.flatMap((each: unknown) =>
-      flattened(isRecord(each) ? { ...(kind !== 'List' && item), ...each } : each, at),
-    );
-  }
-  if (isRecord(kind)) throw new CliError(`${at}: kind is not a text ${TEMPLATE}`);
-  if (typeof kind !== 'string' || !isRecord(metadata)) return [];
-  if (typeof metadata.name !== 'string' || metadata.name === '') {
-    if (typeof metadata.generateName === 'string') return [];
-    throw new CliError(`${at}: this ${kind} has no metadata.name`);
-  }
-  return [value as unknown as KubeObject];
+interface Part {
+  readonly value: unknown;
+  /** Where the part is in its document. */
+  readonly path: Path;
 }
 
-/** Other kinds are none of our business, but a slip in ours must not go unseen. */
-function refuseNearMiss({ apiVersion = '', kind = '' }: KubeObject, at: string): void {
-  if (groupOf(apiVersion) !== GROUP) return;
-  throw new CliError(`${at}: ${apiVersion} has no kind ${kind}${didYouMean(kind, [KIND])}`);
+/** The parts of a document that are objects of their own: the items of a List, also of Lists within it, or itself. */
+function partsOf(value: unknown, path: Path = []): Part[] {
+  if (!isRecord(value) || typeof value.kind !== 'string' || !value.kind.endsWith('List'))
+    return [{ value, path }];
+  const { apiVersion, kind, items } = value;
+  if (items === null) return [];
+  if (!Array.isArray(items)) return [{ value, path }];
+  // Items of a typed list, such as a PodList, have no kind of their own.
+  const type = kind === 'List' ? {} : { apiVersion, kind: kind.slice(0, -'List'.length) };
+  return items.flatMap((item: unknown, index) => {
+    const isTyped = isRecord(item) && (item.kind ?? item.apiVersion ?? undefined) !== undefined;
+    return partsOf(isRecord(item) && !isTyped ? { ...item, ...type } : item, [...path, 'items', index]);
+  });
 }

@@ -71,10 +71,6 @@ export function groupOf(apiVersion: string): string {
   return apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '';
 }
 
-export function knownKind({ apiVersion = '', kind }: KubeObject): KnownKind | undefined {
-  return KNOWN_KINDS.find((each) => each.kind === kind && each.group === groupOf(apiVersion));
-}
-
 /** Objects of known kinds, unique by kind, namespace and name, in order of insertion. */
 export class ObjectSet {
   readonly #objects = new Map<string, Map<string, KubeObject>>();

@@ -108,7 +108,7 @@ describe('the remedy for a denied flow', () => {
           kind: 'SegmentationProfile',
           ...changed,
         };
-        assert.deepEqual(admitProfile(manifest).problems, []);
+        assert.deepEqual(admitProfile(manifest).violations, []);
       }),
       { numRuns: 200 },
     );

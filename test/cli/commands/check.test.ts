@@ -74,12 +74,12 @@ spec: {podSelector: {}, ingress: [{ports: [{port: 9999}]}]}
 apiVersion: v1
 kind: Pod
 metadata: {name: web, namespace: a}
-spec: {containers: [{name: a, ports: [{containerPort: 80}]}]}
+spec: {containers: [{name: a, image: a, ports: [{containerPort: 80}]}]}
 ---
 apiVersion: v1
 kind: Pod
 metadata: {name: other, namespace: b}
-spec: {containers: [{name: a}]}
+spec: {containers: [{name: a, image: a}]}
 `;
     const manifests = directoryOf({ 'policy.yaml': policy });
     const { code, stdout } = await cli(`check - -f ${manifests}`, {

@@ -16,29 +16,29 @@ spec: {podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {
 apiVersion: v1
 kind: Pod
 metadata: {name: web, namespace: shop, labels: {app: web}}
-spec: {nodeName: node-1, containers: [{name: a, ports: [{containerPort: 80, name: http}, {containerPort: 53, protocol: UDP}]}]}
+spec: {nodeName: node-1, containers: [{name: a, image: a, ports: [{containerPort: 80, name: http}, {containerPort: 53, protocol: UDP}]}]}
 status: {podIP: 10.0.0.1}
 ---
 apiVersion: v1
 kind: Pod
 metadata: {name: agent, namespace: shop, labels: {app: agent}}
-spec: {hostNetwork: true, nodeName: node-1, containers: [{name: a}]}
+spec: {hostNetwork: true, nodeName: node-1, containers: [{name: a, image: a}]}
 status: {podIP: 192.168.0.1}
 ---
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: api, namespace: shop}
-spec: {template: {metadata: {labels: {app: api}}, spec: {containers: [{name: a}]}}}
+spec: {selector: {matchLabels: {app: api}}, template: {metadata: {labels: {app: api}}, spec: {containers: [{name: a, image: a}]}}}
 ---
 apiVersion: apps/v1
 kind: StatefulSet
 metadata: {name: db, namespace: data}
-spec: {template: {metadata: {labels: {app: db}}, spec: {containers: [{name: a, ports: [{containerPort: 5432}]}]}}}
+spec: {selector: {matchLabels: {app: db}}, template: {metadata: {labels: {app: db}}, spec: {containers: [{name: a, image: a, ports: [{containerPort: 5432}]}]}}}
 ---
 apiVersion: batch/v1
 kind: CronJob
 metadata: {name: backup, namespace: data}
-spec: {jobTemplate: {spec: {template: {metadata: {labels: {app: backup}}, spec: {containers: [{name: a}]}}}}}
+spec: {schedule: "0 * * * *", jobTemplate: {spec: {template: {metadata: {labels: {app: backup}}, spec: {restartPolicy: Never, containers: [{name: a, image: a}]}}}}}
 ---
 apiVersion: v1
 kind: Service
@@ -273,17 +273,17 @@ spec: {podSelector: {matchLabels: {app: web, tier: pay}}}
 apiVersion: v1
 kind: Pod
 metadata: {name: pay, namespace: shop, labels: {app: web, tier: pay}}
-spec: {containers: [{name: a, ports: [{containerPort: 80}]}]}
+spec: {containers: [{name: a, image: a, ports: [{containerPort: 80}]}]}
 ---
 apiVersion: v1
 kind: Pod
 metadata: {name: open, namespace: shop, labels: {app: web}}
-spec: {containers: [{name: a}]}
+spec: {containers: [{name: a, image: a}]}
 ---
 apiVersion: batch/v1
 kind: CronJob
 metadata: {name: backup, namespace: data}
-spec: {jobTemplate: {spec: {template: {metadata: {labels: {job-name: run-1}}, spec: {containers: [{name: a}]}}}}}
+spec: {schedule: "0 * * * *", jobTemplate: {spec: {template: {metadata: {labels: {job-name: run-1}}, spec: {restartPolicy: Never, containers: [{name: a, image: a}]}}}}}
 `;
 
   it('suggests a policy that isolates no open pod of the namespace', async () => {
@@ -323,7 +323,7 @@ spec: {jobTemplate: {spec: {template: {metadata: {labels: {job-name: run-1}}, sp
 apiVersion: apps/v1
 kind: ${kind}
 metadata: {name: api, namespace: a}
-spec: {template: {metadata: {labels: {app: ${kind}}}, spec: {containers: [{name: a}]}}}
+spec: {selector: {matchLabels: {app: ${kind}}}, template: {metadata: {labels: {app: ${kind}}}, spec: {containers: [{name: a, image: a}]}}}
 `;
     const stdin = [ISOLATED_IN_PART, workload('Deployment'), workload('StatefulSet')].join('');
     const { stdout } = await cli('explain ns/a shop/pay -f - -o json', { stdin });
@@ -343,7 +343,7 @@ metadata:
   namespace: shop
   labels: {app: db, statefulset.kubernetes.io/pod-name: db-${index}}
   ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: db, uid: u, controller: true}]
-spec: {containers: [{name: a, ports: [{containerPort: 80}]}]}
+spec: {containers: [{name: a, image: a, ports: [{containerPort: 80}]}]}
 `;
     const first = `---
 apiVersion: networking.k8s.io/v1
@@ -403,7 +403,7 @@ spec: {podSelector: {matchLabels: {statefulset.kubernetes.io/pod-name: db-0}}}
 apiVersion: apps/v1
 kind: DaemonSet
 metadata: {name: agent, namespace: monitoring}
-spec: {template: {metadata: {labels: {app: agent}}, spec: {hostNetwork: true, containers: []}}}
+spec: {selector: {matchLabels: {app: agent}}, template: {metadata: {labels: {app: agent}}, spec: {hostNetwork: true, containers: [{name: a, image: a}]}}}
 `;
     const line = 'explain monitoring/agent shop-payments/payments --port 8443 -f config/samples/shop -f -';
     const { code, stdout, stderr } = await cli(line, { stdin: agent });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { API_VERSION, KIND } from '../../../src/api/names.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { admitProfile } from '../../../src/cli/snapshot/profile.ts';
+import { pathText } from '../../../src/manifests/violations.ts';
 import { ADMITTED, largestProfile, REFUSED } from '../../integration/api/profile-cases.ts';
 
 const profile = (spec: object, name = 'case') => ({
@@ -15,33 +16,33 @@ const profile = (spec: object, name = 'case') => ({
 describe('a profile from a manifest', () => {
   for (const { what, spec, at, because } of REFUSED) {
     it(`is refused with ${what}`, () => {
-      const { problems } = admitProfile(profile(spec));
-      const found = problems.find((each) => each.at === at && each.message.includes(because));
-      assert.ok(found, `nothing at ${at} says "${because}": ${JSON.stringify(problems)}`);
+      const { violations } = admitProfile(profile(spec));
+      const found = violations.find((each) => pathText(each.path) === at && each.message.includes(because));
+      assert.ok(found, `nothing at ${at} says "${because}": ${JSON.stringify(violations)}`);
     });
   }
 
   for (const { what, spec } of ADMITTED) {
     it(`is admitted with ${what}`, () => {
-      const { problems, value } = admitProfile(profile(spec));
-      assert.deepEqual(problems, []);
+      const { violations, value } = admitProfile(profile(spec));
+      assert.deepEqual(violations, []);
       assert.partialDeepStrictEqual((value as { spec: object }).spec, spec);
     });
   }
 
   it('is admitted at the largest size', () => {
-    assert.deepEqual(admitProfile(profile(largestProfile())).problems, []);
+    assert.deepEqual(admitProfile(profile(largestProfile())).violations, []);
   });
 
   it('is refused with a name that has dots', () => {
-    const { problems } = admitProfile(profile({}, 'team.a'));
-    assert.match(problems[0]?.message ?? '', /`team-a` rather than `team\.a`/);
+    const { violations } = admitProfile(profile({}, 'team.a'));
+    assert.match(violations[0]?.message ?? '', /`team-a` rather than `team\.a`/);
   });
 
   it('is refused with a misspelt field, and the right spelling', () => {
-    const { problems } = admitProfile(profile({ namespaceSelecter: {} }));
-    assert.deepEqual(problems, [
-      { at: 'spec.namespaceSelecter', message: 'unknown field (did you mean "namespaceSelector"?)' },
+    const { violations } = admitProfile(profile({ namespaceSelecter: {} }));
+    assert.deepEqual(violations, [
+      { path: ['spec', 'namespaceSelecter'], message: 'unknown field (did you mean "namespaceSelector"?)' },
     ]);
   });
 

@@ -24,22 +24,22 @@ metadata: {name: server}
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web, namespace: client}
-spec: {template: {metadata: {labels: {app: web}}, spec: {serviceAccountName: web, containers: [{name: a}]}}}
+spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {serviceAccountName: web, containers: [{name: a, image: a}]}}}
 ---
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: liar, namespace: client}
-spec: {template: {metadata: {labels: {app: liar, segmentation.dev/service-account: web}}, spec: {containers: [{name: a}]}}}
+spec: {selector: {matchLabels: {app: liar, segmentation.dev/service-account: web}}, template: {metadata: {labels: {app: liar, segmentation.dev/service-account: web}}, spec: {containers: [{name: a, image: a}]}}}
 ---
 apiVersion: v1
 kind: Pod
 metadata: {name: alone, namespace: client}
-spec: {serviceAccountName: web, containers: [{name: a}]}
+spec: {serviceAccountName: web, containers: [{name: a, image: a}]}
 ---
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: api, namespace: server}
-spec: {template: {metadata: {labels: {app: api}}, spec: {containers: [{name: a, ports: [{containerPort: 80}]}]}}}
+spec: {selector: {matchLabels: {app: api}}, template: {metadata: {labels: {app: api}}, spec: {containers: [{name: a, image: a, ports: [{containerPort: 80}]}]}}}
 `;
 /** A running pod that was created before a profile named its account, so that it has no label. */
 const RUNNING = `
@@ -47,7 +47,7 @@ const RUNNING = `
 apiVersion: v1
 kind: Pod
 metadata: {name: old, namespace: client, labels: {app: old}}
-spec: {serviceAccountName: web, containers: [{name: a}]}
+spec: {serviceAccountName: web, containers: [{name: a, image: a}]}
 status: {phase: Running, podIP: 10.0.0.1}
 `;
 

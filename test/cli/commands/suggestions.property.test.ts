@@ -114,13 +114,13 @@ function policy(namespace: string, name: string, spec: NetworkPolicy['spec']): N
 }
 
 function admitted(spec: object): SegmentationProfile {
-  const { problems, value } = admitProfile({
+  const { violations, value } = admitProfile({
     apiVersion: API_VERSION,
     kind: KIND,
     metadata: { name: 'shop' },
     spec,
   });
-  assert.deepEqual(problems, []);
+  assert.deepEqual(violations, []);
   return value as SegmentationProfile;
 }
 

@@ -27,12 +27,12 @@ spec:
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web, namespace: front}
-spec: {replicas: 2, template: {metadata: {labels: {app: web}}, spec: {containers: []}}}
+spec: {replicas: 2, selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: a, image: a}]}}}
 ---
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: api, namespace: back}
-spec: {replicas: 2, template: {metadata: {labels: {app: api}}, spec: {containers: []}}}
+spec: {replicas: 2, selector: {matchLabels: {app: api}}, template: {metadata: {labels: {app: api}}, spec: {containers: [{name: a, image: a}]}}}
 `;
 
 describe('kubectl segmentation matrix', () => {

@@ -116,6 +116,16 @@ describe('kubectl segmentation', () => {
     assert.ok(coloured((await cli(`status -f ${SHOP} --colour always`)).stdout));
     assert.ok(!coloured((await cli(`status -f ${SHOP} --colour never`, { terminal: true })).stdout));
   });
+
+  it('exits with 3 on a fault of its own, and says how to report it', async () => {
+    const { code, stdout, stderr } = await cli('render -f x', { fault: new TypeError('boom') });
+    assert.deepEqual({ code, stdout }, { code: 3, stdout: '' });
+    assert.match(stderr, /^error: unexpected: TypeError: boom\n +at /);
+    assert.match(
+      stderr,
+      /This is a fault of kubectl-segmentation \d.*Please report it as an issue of the project/,
+    );
+  });
 });
 
 function escaped(text: string): string {

@@ -31,7 +31,7 @@ function controller(kind: string, name: string, ownerReferences?: readonly Owner
   return { kind, metadata: { name, namespace: 'shop', ...(ownerReferences && { ownerReferences }) } };
 }
 
-const TEMPLATE = { metadata: { labels: { app: 'a' } }, spec: { containers: [] } };
+const TEMPLATE = { metadata: { labels: { app: 'a' } }, spec: { containers: [{ name: 'a', image: 'a' }] } };
 
 describe('the workload of a pod', () => {
   it('is the Job, whatever digits its name ends in, if no CronJob owns the Job', () => {

@@ -1,13 +1,15 @@
 /**
- * The judgement of the API server on a custom resource, without an API server: its structural schema (types, bounds,
- * unknown fields), its defaults, and its CEL rules, as apiextensions.k8s.io/v1 applies them. Pure.
+ * Admission of custom resources as the API server has it (apiextensions.k8s.io/v1): the structural schema with types,
+ * bounds and unknown fields, defaults, and CEL rules. Pure.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { isRecord } from '../../options/shape.ts';
+import { isRecord } from '../../util/is-record.ts';
 import { didYouMean } from '../../util/suggest.ts';
+import type { Violation } from '../violations.ts';
+import type { Path } from '../yaml.ts';
 import { type CelRule, judge } from './cel.ts';
 
-/** A node of a structural schema: the parts that the project's CRDs use. */
+/** A node of a structural schema, with the keywords that this project's CRDs use. */
 export interface Schema {
   readonly type?: string;
   readonly default?: unknown;
@@ -29,38 +31,32 @@ export interface Schema {
   readonly 'x-kubernetes-validations'?: readonly CelRule[];
 }
 
-/** What is wrong, and where: `spec.ingress[0].from`. */
-export interface Problem {
-  readonly at: string;
-  readonly message: string;
-  /** The rules can't be asked about the value. */
-  readonly blocking?: true;
+export interface Admission {
+  /** With defaults; meaningful only without violations. */
+  readonly value: unknown;
+  readonly violations: readonly Violation[];
 }
 
-export interface Admission {
-  /** With defaults filled in. Only to be used where there are no problems. */
-  readonly value: unknown;
-  readonly problems: readonly Problem[];
-}
+/** A violation, and whether CEL rules can still be evaluated: they may assume types, required fields and bounds. */
+type Finding = Violation & { readonly isBlocking?: true };
 
 export function admit(schema: Schema, raw: unknown): Admission {
-  const problems: Problem[] = [];
+  const findings: Finding[] = [];
   const value = completed(schema, raw);
-  check(schema, value, '', problems);
-  // Rules may assume that what they look at has its type, is there, and is no longer than it may be.
-  if (problems.every(({ blocking }) => blocking !== true)) evaluate(schema, value, '', problems);
-  return { value, problems };
+  check(schema, value, [], findings);
+  if (findings.every(({ isBlocking }) => isBlocking !== true)) evaluate(schema, value, [], findings);
+  return { value, violations: findings.map(({ path, message }) => ({ path, message })) };
 }
 
-/** Without nulls, which stand for nothing where a field may not be null, and with defaults. */
+/** With defaults, and without null fields: null means absent unless the schema says nullable, which ours never does. */
 function completed(schema: Schema, value: unknown): unknown {
   if (Array.isArray(value)) return value.map((each) => (schema.items ? completed(schema.items, each) : each));
   if (!isRecord(value)) return value;
   const result: Record<string, unknown> = {};
   for (const [key, each] of Object.entries(value)) {
-    if (each === null || each === undefined) continue;
-    const inner = schema.properties?.[key] ?? schema.additionalProperties;
-    result[key] = inner ? completed(inner, each) : each;
+    const inner = propertyOf(schema, key) ?? schema.additionalProperties;
+    if (each === undefined || (each === null && inner !== undefined)) continue;
+    define(result, key, inner ? completed(inner, each) : each);
   }
   for (const [key, inner] of Object.entries(schema.properties ?? {})) {
     if (inner.default !== undefined && !Object.hasOwn(result, key))
@@ -69,14 +65,14 @@ function completed(schema: Schema, value: unknown): unknown {
   return result;
 }
 
-function check(schema: Schema, value: unknown, at: string, problems: Problem[]): void {
-  const say = (message: string) => problems.push({ at, message });
+function check(schema: Schema, value: unknown, path: Path, findings: Finding[]): void {
+  const say = (message: string) => findings.push({ path, message });
   const type = schema['x-kubernetes-int-or-string'] === true ? 'integer or string' : schema.type;
   if (!isOfType(type, value)) {
-    problems.push({
-      at,
+    findings.push({
+      path,
       message: `must be of type ${type ?? 'any'}, not ${nameOfType(value)}`,
-      blocking: true,
+      isBlocking: true,
     });
     return;
   }
@@ -89,8 +85,8 @@ function check(schema: Schema, value: unknown, at: string, problems: Problem[]):
       say(`${value} should be less than or equal to ${schema.maximum}`);
     }
   }
-  if (Array.isArray(value)) checkList(schema, value, at, problems);
-  else if (isRecord(value)) checkObject(schema, value, at, problems);
+  if (Array.isArray(value)) checkList(schema, value, path, findings);
+  else if (isRecord(value)) checkObject(schema, value, path, findings);
 }
 
 type Say = (message: string) => void;
@@ -111,13 +107,13 @@ function checkText(
     say(`"${value}" should match '${pattern}'`);
 }
 
-function checkList(schema: Schema, value: readonly unknown[], at: string, problems: Problem[]): void {
+function checkList(schema: Schema, value: readonly unknown[], path: Path, findings: Finding[]): void {
   const { items, maxItems } = schema;
   if (maxItems !== undefined && value.length > maxItems) {
-    problems.push({
-      at,
+    findings.push({
+      path,
       message: `must have at most ${maxItems} items, and has ${value.length}`,
-      blocking: true,
+      isBlocking: true,
     });
   }
   const keys = schema['x-kubernetes-list-map-keys'] ?? [];
@@ -125,12 +121,12 @@ function checkList(schema: Schema, value: readonly unknown[], at: string, proble
   const identity = (each: unknown): unknown =>
     type === 'map' && isRecord(each) ? Object.fromEntries(keys.map((key) => [key, each[key]])) : each;
   for (const [index, each] of value.entries()) {
-    const where = `${at}[${index}]`;
-    if (items !== undefined) check(items, each, where, problems);
+    const where = [...path, index];
+    if (items !== undefined) check(items, each, where, findings);
     if (type !== 'map' && type !== 'set') continue;
     const own = identity(each);
     if (value.slice(0, index).some((earlier) => isDeepStrictEqual(identity(earlier), own))) {
-      problems.push({ at: where, message: `Duplicate value: ${JSON.stringify(own)}` });
+      findings.push({ path: where, message: `Duplicate value: ${JSON.stringify(own)}` });
     }
   }
 }
@@ -138,42 +134,41 @@ function checkList(schema: Schema, value: readonly unknown[], at: string, proble
 function checkObject(
   schema: Schema,
   value: Readonly<Record<string, unknown>>,
-  at: string,
-  problems: Problem[],
+  path: Path,
+  findings: Finding[],
 ): void {
   const { properties, additionalProperties, required = [], maxProperties } = schema;
   for (const name of required) {
     if (!Object.hasOwn(value, name))
-      problems.push({ at: join(at, name), message: 'Required value', blocking: true });
+      findings.push({ path: [...path, name], message: 'Required value', isBlocking: true });
   }
   if (maxProperties !== undefined && Object.keys(value).length > maxProperties) {
-    problems.push({ at, message: `must have at most ${maxProperties} items`, blocking: true });
+    findings.push({ path, message: `must have at most ${maxProperties} items`, isBlocking: true });
   }
   for (const [key, each] of Object.entries(value)) {
-    const inner =
-      properties !== undefined && Object.hasOwn(properties, key) ? properties[key] : additionalProperties;
-    if (inner !== undefined) check(inner, each, join(at, key), problems);
+    const inner = propertyOf(schema, key) ?? additionalProperties;
+    if (inner !== undefined) check(inner, each, [...path, key], findings);
     else if (properties !== undefined) {
-      problems.push({
-        at: join(at, key),
+      findings.push({
+        path: [...path, key],
         message: `unknown field${didYouMean(key, Object.keys(properties))}`,
       });
     }
   }
 }
 
-function evaluate(schema: Schema, value: unknown, at: string, problems: Problem[]): void {
+function evaluate(schema: Schema, value: unknown, path: Path, findings: Finding[]): void {
   for (const rule of schema['x-kubernetes-validations'] ?? []) {
     const message = judge(rule, value);
-    if (message !== undefined) problems.push({ at: at + (rule.fieldPath ?? ''), message });
+    if (message !== undefined) findings.push({ path: [...path, ...fieldPath(rule)], message });
   }
   if (Array.isArray(value)) {
     if (schema.items === undefined) return;
-    for (const [index, each] of value.entries()) evaluate(schema.items, each, `${at}[${index}]`, problems);
+    for (const [index, each] of value.entries()) evaluate(schema.items, each, [...path, index], findings);
   } else if (isRecord(value)) {
     for (const [key, each] of Object.entries(value)) {
-      const inner = schema.properties?.[key] ?? schema.additionalProperties;
-      if (inner !== undefined) evaluate(inner, each, join(at, key), problems);
+      const inner = propertyOf(schema, key) ?? schema.additionalProperties;
+      if (inner !== undefined) evaluate(inner, each, [...path, key], findings);
     }
   }
 }
@@ -200,6 +195,16 @@ function nameOfType(value: unknown): string {
   return Array.isArray(value) ? 'array' : typeof value;
 }
 
-function join(at: string, key: string): string {
-  return at === '' ? key : `${at}.${key}`;
+function propertyOf({ properties = {} }: Schema, key: string): Schema | undefined {
+  return Object.hasOwn(properties, key) ? properties[key] : undefined;
+}
+
+/** Sets a key of its own, also if its name is __proto__. */
+function define(object: object, key: string, value: unknown): void {
+  Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+}
+
+/** The fields of a rule's fieldPath, such as `.ingress`. */
+function fieldPath({ fieldPath: text = '' }: CelRule): Path {
+  return text.split('.').filter(Boolean);
 }

@@ -1,0 +1,124 @@
+/** Admits objects of manifests as the API server would: by kind and version, by schema, and by validation. Pure. */
+import type { KubeObject } from '../../api/meta.ts';
+import { GROUP, KIND } from '../../api/names.ts';
+import { admitKind, hasSchema } from '../../manifests/kinds.ts';
+import { pathText, type Violation } from '../../manifests/violations.ts';
+import type { Path } from '../../manifests/yaml.ts';
+import { didYouMean } from '../../util/suggest.ts';
+import { isRecord } from '../../util/is-record.ts';
+import { CliError } from '../shell/failure.ts';
+import { groupOf, KNOWN_KINDS, type KnownKind } from './objects.ts';
+import { admitProfile } from './profile.ts';
+
+/** The place of an object in a file, for messages. */
+export interface Place {
+  /** FILE:LINE */
+  readonly at: string;
+  readonly lineOf: (path: Path) => number;
+}
+
+export interface ManifestObject extends KubeObject {
+  readonly metadata: KubeObject['metadata'] & { readonly generateName?: string };
+}
+
+const TEMPLATE = '(a Helm template? Pipe what `helm template` prints instead)';
+
+/** Groups that only the API server itself serves, and their predecessor. */
+const BUILT_IN_GROUPS: ReadonlySet<string> = new Set([
+  ...KNOWN_KINDS.map(({ group }) => group).filter((group) => group !== GROUP),
+  'extensions',
+]);
+/** Groups with few kinds, so that a similar name is a slip. */
+const SMALL_GROUPS: ReadonlySet<string> = new Set(['apps', 'batch', 'discovery.k8s.io', 'networking.k8s.io']);
+const OTHER_KINDS: ReadonlySet<string> = new Set([
+  'ControllerRevision',
+  'Ingress',
+  'IngressClass',
+  'IPAddress',
+]);
+
+/**
+ * The kind of a document, if commands read it. A document without a kind is no manifest, such as values for Helm.
+ *
+ * @throws CliError if the document is no object, or almost has a kind that commands read
+ */
+export function kindOf(value: unknown, at: string): KnownKind | undefined {
+  if (!isRecord(value)) {
+    throw new CliError(
+      `${at}: is ${Array.isArray(value) ? 'a list' : 'a text'} and no object: write apiVersion, kind and metadata`,
+    );
+  }
+  const { apiVersion, kind } = value;
+  if (isRecord(kind) || isRecord(apiVersion)) throw new CliError(`${at}: kind is not a text ${TEMPLATE}`);
+  if (typeof kind !== 'string' || kind === '') return undefined;
+  const candidates = KNOWN_KINDS.filter((each) => each.kind === kind);
+  if (typeof apiVersion !== 'string' || apiVersion === '') {
+    if (candidates.length === 0) return undefined;
+    throw new CliError(
+      `${at}: this ${kind} has no apiVersion; write ${candidates.map(versionOf).join(' or ')}`,
+    );
+  }
+  const group = groupOf(apiVersion);
+  const found = candidates.find((each) => each.group === group);
+  if (found !== undefined && versionOf(found) === apiVersion) return found;
+  if (found !== undefined)
+    throw new CliError(`${at}: apiVersion ${apiVersion} is not known; write ${versionOf(found)}`);
+  refuseNearMiss(apiVersion, kind, at);
+  return undefined;
+}
+
+/** Other kinds do not matter here, but a slip in a kind that does would go unseen. */
+function refuseNearMiss(apiVersion: string, kind: string, at: string): void {
+  const group = groupOf(apiVersion);
+  if (group !== GROUP && !BUILT_IN_GROUPS.has(group)) return;
+  const elsewhere = KNOWN_KINDS.find((each) => each.kind === kind);
+  if (elsewhere !== undefined) {
+    throw new CliError(`${at}: ${apiVersion} has no kind ${kind}; write apiVersion: ${versionOf(elsewhere)}`);
+  }
+  const ofGroup = KNOWN_KINDS.filter((each) => each.group === group);
+  const meant =
+    group === GROUP || (SMALL_GROUPS.has(group) && !OTHER_KINDS.has(kind))
+      ? didYouMean(
+          kind,
+          ofGroup.map((each) => each.kind),
+        )
+      : '';
+  const sameLetters = ofGroup.find((each) =>
+    [each.kind.toLowerCase(), each.plural].includes(kind.toLowerCase()),
+  );
+  if (group !== GROUP && meant === '' && sameLetters === undefined) return;
+  const suggestion = meant || (sameLetters === undefined ? '' : ` (did you mean "${sameLetters.kind}"?)`);
+  throw new CliError(`${at}: ${apiVersion} has no kind ${kind}${suggestion}`);
+}
+
+function versionOf({ group, version }: KnownKind): string {
+  return group === '' ? version : `${group}/${version}`;
+}
+
+/** The object as the API server would store it. @throws CliError with every violation and its line */
+export function admittedObject(raw: unknown, known: KnownKind, { at, lineOf }: Place): ManifestObject {
+  const { value, violations } = known.kind === KIND ? admitProfile(raw) : admitBuiltIn(raw, known);
+  if (violations.length === 0) return value as ManifestObject;
+  const lines = violations.map(({ path, message }) => {
+    const where = pathText(path);
+    return `  ${where === '' ? known.kind : where}: ${message} (line ${lineOf(path)})`;
+  });
+  throw new CliError(`${at}: ${titleOf(raw, known)} is not valid:\n${[...new Set(lines)].join('\n')}`);
+}
+
+interface Admitted {
+  readonly value: unknown;
+  readonly violations: readonly Violation[];
+}
+
+function admitBuiltIn(raw: unknown, known: KnownKind): Admitted {
+  const type = { apiVersion: versionOf(known), kind: known.kind, isNamespaced: known.namespaced };
+  return hasSchema(type.apiVersion, type.kind) ? admitKind(type, raw) : { value: raw, violations: [] };
+}
+
+/** `NetworkPolicy shop/web`, as far as the object has a name. */
+function titleOf(raw: unknown, { kind }: KnownKind): string {
+  const metadata = isRecord(raw) && isRecord(raw.metadata) ? raw.metadata : {};
+  const parts = [metadata.namespace, metadata.name].filter((part) => typeof part === 'string' && part !== '');
+  return parts.length === 0 ? `this ${kind}` : `${kind} ${parts.join('/')}`;
+}

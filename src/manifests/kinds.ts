@@ -1,0 +1,111 @@
+/**
+ * Admission of Kubernetes' own kinds: decoding by their schema, and validation. An object with violations is one that
+ * the API server refuses. Kinds whose fields are read here are validated in full as far as those fields go; the server
+ * may refuse more of Pods and workloads than this does, and never less. Pure.
+ */
+import type { LabelSelector } from '../api/meta.ts';
+import type { NetworkPolicySpec } from '../api/network-policy.ts';
+import { KindDecoder, type Types } from './decode.ts';
+import schemas from './generated/kubernetes.json' with { type: 'json' };
+import { type Metadata, type NameCheck, validateMetadata, validateSelector } from './validation/metadata.ts';
+import { dnsLabelProblem, dnsSubdomainProblem } from './validation/names.ts';
+import { validateNetworkPolicySpec } from './validation/network-policy.ts';
+import {
+  ALWAYS,
+  type RawEndpointSlice,
+  type RawPodSpec,
+  type RawServiceSpec,
+  type RawTemplate,
+  type RawWorkloadSpec,
+  UNTIL_DONE,
+  validateEndpointSlice,
+  validatePodSpec,
+  validateServiceSpec,
+  validateTemplate,
+  validateWorkloadSpec,
+} from './validation/pods.ts';
+import type { Report, Violation } from './violations.ts';
+
+const KINDS: Readonly<Record<string, string>> = schemas.kinds;
+const TYPES: Types = schemas.types;
+
+export interface AdmittedObject {
+  /** As the API server decodes the object, without nulls; meaningful only without violations. */
+  readonly value: unknown;
+  readonly violations: readonly Violation[];
+}
+
+/** True if this file has the schema of the kind. */
+export function hasSchema(apiVersion: string, kind: string): boolean {
+  return Object.hasOwn(KINDS, `${apiVersion} ${kind}`);
+}
+
+interface RawObject {
+  readonly metadata?: Metadata;
+  readonly spec?: unknown;
+}
+
+/** Admits the metadata of a custom resource that has no namespace. */
+export function admitMetadata(raw: unknown): AdmittedObject {
+  const violations: Violation[] = [];
+  const report: Report = (path, message) => violations.push({ path: ['metadata', ...path], message });
+  const value = new KindDecoder(TYPES, report).decode({ $ref: 'meta.v1.ObjectMeta' }, raw ?? {}, []);
+  if (violations.length > 0) return { value, violations };
+  const check = { checkName: dnsSubdomainProblem, isNamespaced: false };
+  validateMetadata(value as Metadata, check, (path, message) => violations.push({ path, message }));
+  return { value, violations };
+}
+
+/** @param isNamespaced true if objects of the kind are in a namespace */
+export function admitKind(
+  { apiVersion, kind, isNamespaced }: { apiVersion: string; kind: string; isNamespaced: boolean },
+  raw: unknown,
+): AdmittedObject {
+  const violations: Violation[] = [];
+  const report: Report = (path, message) => violations.push({ path, message });
+  const type = KINDS[`${apiVersion} ${kind}`] ?? '';
+  const value = new KindDecoder(TYPES, report).decode({ $ref: type }, raw, []);
+  // Validation assumes that every field has its type.
+  if (violations.length > 0) return { value, violations };
+  const object = value as RawObject;
+  validateMetadata(object.metadata, { checkName: NAMES[kind] ?? dnsSubdomainProblem, isNamespaced }, report);
+  if (kind === 'EndpointSlice') validateEndpointSlice(object as RawEndpointSlice, report);
+  SPECS[kind]?.(object.spec, report);
+  return { value, violations };
+}
+
+/** Checks of names, for kinds whose names are no DNS subdomains. */
+const NAMES: Readonly<Record<string, NameCheck>> = {
+  Namespace: dnsLabelProblem,
+  Service: dnsLabelProblem,
+  StatefulSet: (name) => (name.includes('.') ? `"${name}" must not contain dots` : dnsSubdomainProblem(name)),
+};
+
+type SpecValidator = (spec: unknown, report: Report) => void;
+
+const workload: SpecValidator = (spec, report) => validateWorkloadSpec(spec as RawWorkloadSpec, report);
+
+/** What is validated beyond the schema, by kind. The decoder has checked the types that are asserted here. */
+const SPECS: Readonly<Record<string, SpecValidator>> = {
+  NetworkPolicy: (spec, report) => validateNetworkPolicySpec(spec as NetworkPolicySpec, report),
+  Pod: (spec, report) => validatePodSpec(spec as RawPodSpec, ['spec'], report),
+  Service: (spec, report) => validateServiceSpec(spec as RawServiceSpec, report),
+  Deployment: workload,
+  StatefulSet: workload,
+  DaemonSet: workload,
+  ReplicaSet: workload,
+  Job: (spec, report) => {
+    const { template, selector } = (spec ?? {}) as { template?: RawTemplate; selector?: LabelSelector };
+    if (selector !== undefined) validateSelector(selector, ['spec', 'selector'], report);
+    validateTemplate(template, { path: ['spec', 'template'], restartPolicies: UNTIL_DONE }, report);
+  },
+  CronJob: (spec, report) => {
+    const { jobTemplate } = (spec ?? {}) as { jobTemplate?: { spec?: { template?: RawTemplate } } };
+    const path = ['spec', 'jobTemplate', 'spec', 'template'];
+    validateTemplate(jobTemplate?.spec?.template, { path, restartPolicies: UNTIL_DONE }, report);
+  },
+  ReplicationController: (spec, report) => {
+    const { template } = (spec ?? {}) as { template?: RawTemplate };
+    validateTemplate(template, { path: ['spec', 'template'], restartPolicies: ALWAYS }, report);
+  },
+};

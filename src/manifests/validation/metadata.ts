@@ -1,0 +1,94 @@
+/** Validation of metadata and label selectors, as k8s.io/apimachinery has it for every kind. Pure. */
+import type { LabelSelector, ObjectMeta } from '../../api/meta.ts';
+import type { Report } from '../violations.ts';
+import type { Path } from '../yaml.ts';
+import { dnsLabelProblem, labelValueProblem, qualifiedNameProblem } from './names.ts';
+
+/** What a name is checked with: its kind has one of the forms in names.ts. */
+export type NameCheck = (name: string) => string | undefined;
+
+export interface Metadata extends ObjectMeta {
+  readonly generateName?: string;
+  readonly finalizers?: readonly string[];
+}
+
+const MAX_ANNOTATIONS_BYTES = 256 * 1024;
+
+export function validateMetadata(
+  metadata: Metadata | undefined,
+  { checkName, isNamespaced }: { readonly checkName: NameCheck; readonly isNamespaced: boolean },
+  report: Report,
+): void {
+  const { name = '', generateName = '', namespace = '', labels = {}, annotations = {} } = metadata ?? {};
+  if (name !== '') reportProblem(checkName(name), ['metadata', 'name'], report);
+  else if (generateName === '') report(['metadata', 'name'], 'is required');
+  if (isNamespaced && namespace !== '') {
+    reportProblem(dnsLabelProblem(namespace), ['metadata', 'namespace'], report);
+  }
+  if (!isNamespaced && namespace !== '') {
+    report(['metadata', 'namespace'], 'is not allowed: the kind has no namespace');
+  }
+  validateLabels(labels, ['metadata', 'labels'], report);
+  validateAnnotations(annotations, ['metadata', 'annotations'], report);
+  for (const [index, owner] of (metadata?.ownerReferences ?? []).entries()) {
+    for (const field of ['apiVersion', 'kind', 'name', 'uid'] as const) {
+      if (!owner[field]) report(['metadata', 'ownerReferences', index, field], 'is required');
+    }
+  }
+  for (const [index, finalizer] of (metadata?.finalizers ?? []).entries()) {
+    reportProblem(qualifiedNameProblem(finalizer), ['metadata', 'finalizers', index], report);
+  }
+}
+
+export function validateLabels(labels: Readonly<Record<string, string>>, path: Path, report: Report): void {
+  for (const [key, value] of Object.entries(labels)) {
+    reportProblem(qualifiedNameProblem(key), [...path, key], report);
+    reportProblem(labelValueProblem(value), [...path, key], report);
+  }
+}
+
+function validateAnnotations(
+  annotations: Readonly<Record<string, string>>,
+  path: Path,
+  report: Report,
+): void {
+  let bytes = 0;
+  for (const [key, value] of Object.entries(annotations)) {
+    reportProblem(qualifiedNameProblem(key.toLowerCase()), [...path, key], report);
+    bytes += new TextEncoder().encode(key + value).length;
+  }
+  if (bytes > MAX_ANNOTATIONS_BYTES)
+    report(path, `must have at most ${MAX_ANNOTATIONS_BYTES} bytes, and has ${bytes}`);
+}
+
+export function validateSelector(selector: LabelSelector | undefined, path: Path, report: Report): void {
+  const { matchLabels = {}, matchExpressions = [] } = selector ?? {};
+  validateLabels(matchLabels, [...path, 'matchLabels'], report);
+  for (const [index, { key = '', operator, values = [] }] of matchExpressions.entries()) {
+    const at = [...path, 'matchExpressions', index];
+    reportProblem(qualifiedNameProblem(key), [...at, 'key'], report);
+    switch (operator) {
+      case 'In':
+      case 'NotIn':
+        if (values.length === 0)
+          report([...at, 'values'], `is required with ${operator}: write at least one value`);
+        break;
+      case 'Exists':
+      case 'DoesNotExist':
+        if (values.length > 0) report([...at, 'values'], `is not allowed with ${operator}: leave it out`);
+        break;
+      default:
+        report(
+          [...at, 'operator'],
+          `"${String(operator)}" is not supported: write In, NotIn, Exists or DoesNotExist`,
+        );
+    }
+    for (const [position, value] of values.entries()) {
+      reportProblem(labelValueProblem(value), [...at, 'values', position], report);
+    }
+  }
+}
+
+export function reportProblem(problem: string | undefined, path: Path, report: Report): void {
+  if (problem !== undefined) report(path, problem);
+}

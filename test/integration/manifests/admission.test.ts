@@ -1,0 +1,77 @@
+/**
+ * The admission of manifests against the API server's own, on generated objects with hostile values in any place: what
+ * is refused here is refused there; what is accepted here is accepted there, but for fields that are not read here.
+ */
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { admitKind } from '../../../src/manifests/kinds.ts';
+import { pathText } from '../../../src/manifests/violations.ts';
+import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
+import { KINDS_UNDER_TEST, type KindUnderTest, mutated, mutations } from '../../manifests/objects.ts';
+
+/** More objects on demand: docs/development.md. */
+const FACTOR = Number(process.env['MANIFEST_RUNS'] ?? 1);
+const SEED = Number(process.env['MANIFEST_SEED'] ?? 20_261_129);
+const RUNS = 250 * FACTOR;
+const IN_FLIGHT = 16;
+
+/** Fields of Pods and workloads that no command reads; their validation is the API server's alone. */
+const NOT_READ =
+  /resources|\.env\b|env\[|schedule|backoffLimit|ActiveDeadline|terminationGracePeriodSeconds|imagePullPolicy/;
+
+describe('the admission of manifests, compared with the API server', () => {
+  let plane: ControlPlane;
+
+  before(async () => {
+    plane = await sharedControlPlane();
+  });
+
+  for (const kind of KINDS_UNDER_TEST) {
+    it(`accepts and refuses the same ${kind.kind}s`, async function () {
+      this.timeout(120_000 * FACTOR);
+      const objects = [
+        ...fc.sample(kind.valid, { numRuns: Math.ceil(RUNS / 10), seed: SEED }),
+        ...fc
+          .sample(fc.tuple(kind.valid, mutations), { numRuns: RUNS, seed: SEED })
+          .map(([object, changes]) => mutated(object, changes)),
+      ];
+      const accepted = await compareAll(kind, objects);
+      assert.ok(accepted > RUNS / 10 && accepted < RUNS, `${accepted} of ${objects.length} were accepted`);
+    });
+  }
+
+  /** Resolves to the number of objects that both accept. */
+  async function compareAll(kind: KindUnderTest, objects: readonly object[]): Promise<number> {
+    const waiting = [...objects];
+    let accepted = 0;
+    await Promise.all(
+      Array.from({ length: IN_FLIGHT }, async () => {
+        for (let object = waiting.pop(); object !== undefined; object = waiting.pop()) {
+          const refusal = await refusalOf(kind, object);
+          const violations = admitKind(kind, object).violations.map(
+            ({ path, message }) => `${pathText(path)}: ${message}`,
+          );
+          if (refusal === undefined) {
+            assert.deepEqual(violations, [], `the API server accepts ${JSON.stringify(object)}`);
+            accepted += 1;
+          } else if (violations.length === 0 && (kind.kind === 'NetworkPolicy' || !NOT_READ.test(refusal))) {
+            assert.fail(`the API server refuses ${JSON.stringify(object)}: ${refusal}`);
+          }
+        }
+      }),
+    );
+    return accepted;
+  }
+
+  /** The message with which the API server refuses an object; undefined if it would store it. */
+  async function refusalOf(kind: KindUnderTest, object: object): Promise<string | undefined> {
+    try {
+      await plane.admin.send('POST', `${kind.path('default')}?dryRun=All&fieldValidation=Strict`, object);
+      return undefined;
+    } catch (error) {
+      const { status, message } = error as { status?: number; message: string };
+      assert.ok(status !== undefined && [400, 422].includes(status), message);
+      return message;
+    }
+  }
+});
