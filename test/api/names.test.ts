@@ -55,8 +55,8 @@ describe('the name of a generated policy', () => {
     );
     assert.equal(policyName('p'.repeat(63), 'default-deny'), `${'p'.repeat(39)}.default-deny-b7c71a04df`);
     assert.notEqual(
-      policyName('shop', 'ingress', `${'r'.repeat(60)}-8080`.slice(0, 63)),
-      policyName('shop', 'ingress', `${'r'.repeat(60)}-8081`.slice(0, 63)),
+      policyName('shop', 'ingress', `${'r'.repeat(58)}-8080`.slice(0, 63)),
+      policyName('shop', 'ingress', `${'r'.repeat(58)}-8081`.slice(0, 63)),
     );
   });
 
