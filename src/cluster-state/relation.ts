@@ -1,4 +1,4 @@
-/** What a profile means for a namespace. Pure. */
+/** The relation of a profile to a namespace. Pure. */
 import type { StringMap } from '../api/meta.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import { matches } from '../policy/semantics/selector.ts';

@@ -1,4 +1,4 @@
-/** What is known of profiles, namespaces and policies, and the questions that reconciling asks of it. No I/O: reflectors feed it. */
+/** The cached profiles, namespaces and policies, and what reconciling asks of them. No I/O: reflectors feed it. */
 import type { SegmentationProfile } from '../api/profile.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';

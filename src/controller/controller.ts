@@ -41,7 +41,7 @@ import { type WatchedResources, Watches } from './watches.ts';
 export interface ControllerOptions {
   readonly transport: Transport;
   readonly configuration: ClusterConfiguration;
-  /** What is known of the cluster, and remembered of reconciles: empty, and filled by the controller. */
+  /** The state that the controller fills and keeps: of the cluster, and of its reconciles. */
   readonly clusterState: ClusterState;
   readonly records: Records;
   /** The operator's own namespace. */

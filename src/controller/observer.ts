@@ -1,4 +1,4 @@
-/** What the controller reports of its work while it does it. Must not throw. */
+/** Hooks by which the controller reports its work as it happens. They must not throw. */
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
 import type { Step } from '../policy/planning/plan.ts';
@@ -7,7 +7,7 @@ import type { Key } from './queue/key.ts';
 import type { Outcome, QueueObserver } from './queue/key-queue.ts';
 import type { NamespaceResult } from './results.ts';
 
-/** One write of a policy, with the object before and after it; absent where there is none. */
+/** A write of a policy, with the object before and after it; undefined if there is none. */
 export interface PolicyWrite {
   readonly step: Step;
   readonly before: NetworkPolicy | undefined;

@@ -1,4 +1,4 @@
-/** What is remembered between reconciles: one record of each namespace and one of each profile. No I/O. */
+/** The memory between reconciles: one record for each namespace, and one for each profile. No I/O. */
 import { NamespaceRecord } from './namespace/record.ts';
 import { ProfileRecord } from './profile/record.ts';
 import type { NamespaceResult } from './results.ts';

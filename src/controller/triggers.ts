@@ -135,7 +135,7 @@ export class Triggers {
     this.#queue.add(namespaceKey(namespace), Priority.drift);
   }
 
-  /** What foreign policies of a namespace allow is part of the status of profiles that limit it. */
+  /** Profiles that limit foreign policies report in their status how far these reach. */
   #peerScopesChanged(name: string): void {
     const namespace = this.#clusterState.namespaces.get(name);
     if (namespace === undefined) return;

@@ -216,7 +216,7 @@ describe('the controller', () => {
     const transport: Transport = {
       ...server,
       request: async <T>(request: Request): Promise<T> => {
-        // What names webhooks is read late.
+        // The sources of webhook Services are read late.
         if (/webhookconfigurations|apiservices|customresourcedefinitions/.test(request.path))
           await inputs.promise;
         return server.request<T>(request);

@@ -22,7 +22,7 @@ export type Dependency =
   | { readonly kind: 'serviceCIDRs' }
   | { readonly kind: 'webhookServices'; readonly namespace: string };
 
-/** One string for each dependency. Names of Kubernetes objects have neither slashes nor blanks. */
+/** The identity of a dependency: equal ones have equal strings. Names of objects have neither slashes nor blanks. */
 export function encodeDependency(dependency: Dependency): string {
   switch (dependency.kind) {
     case 'source':

@@ -19,7 +19,7 @@ export interface SourceWatchOptions {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: Random;
-  /** As of a reflector. */
+  /** Every resource is listed again this often, in milliseconds; absent: never. */
   readonly relistMs?: number;
   readonly onError: (resource: string, error: unknown, retryInMs: number) => void;
 }

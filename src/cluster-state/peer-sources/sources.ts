@@ -28,7 +28,7 @@ export interface PeerSourcesOptions {
   readonly configuration: ClusterConfiguration;
   readonly clock: Clock;
   readonly random: Random;
-  /** As of a reflector. */
+  /** Every resource is listed again this often, in milliseconds; absent: never. */
   readonly relistMs?: number;
   /** The facts of service accounts; `accountChanged` tells when they have changed. */
   readonly accounts: {
@@ -70,7 +70,7 @@ export class PeerSources {
   readonly #dependencies = new Map<string, ReadonlySet<Subscribed>>();
   readonly #apiServer: RetainedEndpoints;
   #sweep: Timer | undefined;
-  /** What has been read so far. */
+  /** The facts that have been read so far. */
   readonly facts: ClusterFacts;
 
   /** @param signal ends all watches */

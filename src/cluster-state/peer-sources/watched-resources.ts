@@ -14,7 +14,7 @@ export type WatchedSource = Exclude<PeerSource, { readonly kind: 'serviceAccount
 export type WatchedKind = WatchedSource['kind'];
 export type SourceOf<K extends WatchedKind> = Extract<WatchedSource, { readonly kind: K }>;
 
-/** What is kept of each object, by the kind of source. */
+/** The facts that are kept of each object, by the kind of source. */
 export interface FactsOf {
   readonly services: ServiceFacts;
   readonly nodes: NodeFacts;

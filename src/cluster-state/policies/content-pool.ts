@@ -82,13 +82,13 @@ export class PolicyContentPool {
     return this.#uses.has(content);
   }
 
-  /** One more cached policy has the content. */
+  /** Counts a cached policy that has the content. */
   retain(content: PolicyContent): void {
     const use = this.#uses.get(content);
     if (use !== undefined) use.count += 1;
   }
 
-  /** One cached policy less has the content; the last one removes it. */
+  /** Stops counting a cached policy; the last one removes the content. */
   release(content: PolicyContent): void {
     const use = this.#uses.get(content);
     if (use === undefined || --use.count > 0) return;

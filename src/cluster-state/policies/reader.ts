@@ -24,7 +24,7 @@ export class PolicyReader {
   readonly #pool: PolicyContentPool;
   /** By the length of the JSON after the head, which is the same for all policies with one content. */
   readonly #known = new Map<number, Known[]>();
-  /** One string for each name, which the policies of a namespace share. */
+  /** The names of namespaces, by themselves: the policies of a namespace share one string. */
   readonly #namespaces = new Map<string, string>();
   /** The policy that was parsed last, and its JSON, from which `project` makes a pattern. */
   #parsed: { readonly policy: unknown; readonly head: PolicyHead; readonly rest: string } | undefined;

@@ -1,4 +1,4 @@
-/** What may be decided from the cached policies of a namespace, without reading them live. No I/O. */
+/** Decisions that need no live reads: the cached policies of a namespace suffice. No I/O. */
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import { isolatesNoLess } from '../../policy/planning/effect.ts';
 import { withFreeNames } from '../../policy/planning/free-names.ts';

@@ -14,8 +14,8 @@ export interface DesiredContext {
 }
 
 /**
- * What each profile wants, without the directions that are postponed. The observed policies of a stalled profile stay as
- * they are.
+ * The policies that each profile wants, without the directions that are postponed. The observed policies of a stalled
+ * profile stay as they are.
  *
  * @param postponed by profile
  */

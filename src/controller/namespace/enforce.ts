@@ -40,7 +40,7 @@ export type EnforcementResult =
   /** The caches are behind what was read live: nothing was written. */
   | { readonly kind: 'outdated' };
 
-/** What the profiles want in the namespace, and which directions are postponed, by profile. */
+/** The intents of the profiles, and the directions that are postponed, by profile. */
 export interface Decision {
   readonly intents: readonly ProfileIntent[];
   readonly postponed: ReadonlyMap<string, Postponed>;

@@ -70,7 +70,7 @@ export class LiveConfirmation {
     return confirmations.every(Boolean);
   }
 
-  /** As `confirmOnce`, but reads everything, by requests of its own: for an opening, after it was decided on. */
+  /** Reads everything, also what was read before, by requests of its own: for an opening, after it was decided on. */
   async confirmAgain(basis: Basis, signal: AbortSignal): Promise<boolean> {
     const confirmations = await Promise.all([
       this.#readNamespace(basis.namespace, signal),

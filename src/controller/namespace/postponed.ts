@@ -16,7 +16,7 @@ import { listText } from '../../util/list-text.ts';
 import type { Failure } from '../results.ts';
 import type { ProfileIntent } from './gather.ts';
 
-/** What a profile does not do yet. */
+/** The part of a profile that is not enforced yet. */
 export interface Postponed {
   /** Directions of its isolation in which none of its policies is written. */
   readonly directions: readonly PolicyType[];

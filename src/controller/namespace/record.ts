@@ -1,4 +1,4 @@
-/** What is remembered of one namespace between its reconciles. No I/O. */
+/** The memory of one namespace between its reconciles. No I/O. */
 import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
 
 /** Why a namespace is reconciled. */
@@ -11,7 +11,7 @@ export interface Cause {
   readonly isDriftOnly: boolean;
 }
 
-/** What one profile enforces in the namespace, as this process wrote or found it last. */
+/** The isolation by one profile in the namespace, as this process wrote or found it last. */
 export interface EnforcedProfile {
   /** The directions that it isolates. */
   readonly isolation: readonly PolicyType[];
@@ -26,8 +26,8 @@ const NOTHING: ReadonlyMap<string, EnforcedProfile> = new Map();
 
 export class NamespaceRecord {
   /**
-   * What is enforced, by profile. Drift is repaired by it even if the deleted policies can't be read back: an isolated
-   * namespace stays isolated, and peers that can't be resolved keep their last known form.
+   * Everything that is enforced, by profile. It repairs drift even if deleted policies can't be read back: an isolated
+   * namespace stays isolated, and unresolved peers keep their last known form.
    */
   enforced: ReadonlyMap<string, EnforcedProfile> = NOTHING;
   /** True from a write that met an unexpected object to the next success: the cached policies are behind. */

@@ -1,4 +1,4 @@
-/** What is remembered of one profile between its reconciles. No I/O. */
+/** The memory of one profile between its reconciles. No I/O. */
 import type { NamespaceResult } from '../results.ts';
 
 /** Shortest time between two looks at the status of one profile, in milliseconds. */

@@ -14,11 +14,11 @@ export interface Tally {
   readonly applied: number;
   /** Namespaces with a failure, a conflict or an unresolved peer, by name. */
   readonly notable: readonly CurrentResult[];
-  /** Of the notable ones, those with unresolved peers. */
+  /** The notable namespaces with unresolved peers. */
   readonly unresolved: readonly CurrentResult[];
 }
 
-/** One pass over all selected namespaces, as nothing else is done meanwhile; only the notable ones are sorted. */
+/** A single pass over all selected namespaces, because nothing else runs meanwhile. Only the notable ones are sorted. */
 export function tallyOf(
   selected: readonly string[],
   results: ReadonlyMap<string, NamespaceResult>,

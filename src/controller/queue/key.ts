@@ -21,7 +21,7 @@ export function profileKey(name: string): Key {
   return { kind: 'profile', name };
 }
 
-/** One string for each key: equal keys have equal strings. Names of namespaces and profiles have no slash. */
+/** The identity of a key: equal keys have equal strings. Names of namespaces and profiles have no slash. */
 export function encodeKey(key: Key): string {
   return 'name' in key ? `${key.kind}/${key.name}` : key.kind;
 }

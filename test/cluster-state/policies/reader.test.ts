@@ -41,7 +41,7 @@ function written(namespace: string, more: Record<string, unknown> = {}, spec: ob
 const answer = (policy: object) => `${JSON.stringify(policy)}\n`;
 const event = (policy: object, type = 'ADDED') => JSON.stringify({ type, object: policy });
 
-/** What a reader makes of a text, and whether it was parsed for that. */
+/** The result of reading a text, and whether it was parsed for that. */
 function read(reader: PolicyReader, text: string): { readonly item: PolicyItem; readonly parsed: boolean } {
   const value = reader.parse(text) as { readonly object?: NetworkPolicy };
   const policy = value.object ?? (value as unknown as NetworkPolicy);

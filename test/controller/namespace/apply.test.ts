@@ -1,4 +1,3 @@
-// What each step of a plan asks of the API server, and what is known after it.
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { apply, type ApplyContext } from '../../../src/controller/namespace/apply.ts';

@@ -15,7 +15,7 @@ const MANY = 40;
 describe('live confirmation of many namespaces', () => {
   let confirmation: LiveConfirmation;
   let clusterState: ClusterState;
-  /** As the server has them; what is known is what was there when a test began. */
+  /** The namespaces of the server. The cache has them as they were when a test began. */
   let live: Map<string, KubeObject>;
   let asked: string[];
   /** Answers instead of the server. */

@@ -53,7 +53,7 @@ const ground = (observed: readonly NetworkPolicy[] = []): PostponeContext => ({
   wasEnforced: () => false,
 });
 
-/** What is postponed, as lines. */
+/** The postponed directions, as lines. */
 const told = (profiles: readonly SegmentationProfile[], on: PostponeContext = ground()) =>
   [
     ...postponed(
@@ -160,7 +160,7 @@ describe('postponed directions of a namespace', () => {
       .record({ isolation, ingress: peers, egress: peers })
       .map((each) => named(name, each.isolation, each.ingress, each.egress));
   const profiles = fc.tuple(anyProfile('p'), anyProfile('q'), fc.integer({ min: 0, max: 2 }));
-  /** What stands: what other versions of the profiles asked for while the peer was there, some of it gone. */
+  /** Policies of other versions of the profiles from when the peer was there, some of them deleted since. */
   const standing = fc.tuple(profiles, fc.array(fc.nat(20), { maxLength: 3 })).map(([[p, q, which], gone]) =>
     [p, q]
       .slice(0, which)

@@ -1,5 +1,5 @@
 /**
- * What the queue must do, said as plainly as possible: a list of requests that is searched from end to end.
+ * The queue's duties, said as plainly as possible: a list of requests that is searched from end to end.
  * It does not choose what runs; it judges each start that the queue makes, and says what it still owes.
  */
 import assert from 'node:assert/strict';
