@@ -1,5 +1,5 @@
 /** The parts of profiles, namespaces and policies that the cluster state holds, and how they are taken from the wire. Pure. */
-import type { KubeObject, ObjectMeta, StringMap } from '../api/meta.ts';
+import type { Condition, KubeObject, ObjectMeta, StringMap } from '../api/meta.ts';
 import { GROUP, PLURAL, VERSION } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
@@ -41,6 +41,15 @@ export interface NamespaceItem extends Item {
   readonly name: string;
   readonly labels: StringMap;
   readonly terminating: boolean;
+  /** Only of a terminating namespace. */
+  readonly termination?: Termination;
+}
+
+export interface Termination {
+  /** When the namespace was deleted, in milliseconds since the epoch. */
+  readonly since: number;
+  /** The namespace controller's reasons why the namespace still exists; empty if it has given none. */
+  readonly obstacles: readonly string[];
 }
 
 /** An own or foreign policy. */
@@ -69,14 +78,20 @@ export function projectProfile(raw: object): ProfileItem {
   return { ...projectKeyOnly(raw), profile: { ...rest, metadata: kept } };
 }
 
+interface RawNamespace extends KubeObject {
+  readonly status?: { readonly conditions?: readonly Condition[] | null };
+}
+
 export function projectNamespace(raw: object): NamespaceItem {
-  const { metadata } = raw as KubeObject;
-  return {
-    ...projectKeyOnly(raw),
-    name: metadata.name,
-    labels: metadata.labels ?? {},
-    terminating: metadata.deletionTimestamp !== undefined,
-  };
+  const { metadata, status } = raw as RawNamespace;
+  const { name, labels = {}, deletionTimestamp } = metadata;
+  const item = { ...projectKeyOnly(raw), name, labels };
+  if (deletionTimestamp === undefined) return { ...item, terminating: false };
+  // All conditions that the namespace controller sets are about the deletion, and True if they hold it up.
+  const obstacles = (status?.conditions ?? [])
+    .filter((condition) => condition.status === 'True')
+    .map(({ message }) => message);
+  return { ...item, terminating: true, termination: { since: Date.parse(deletionTimestamp), obstacles } };
 }
 
 /** @param pool the contents of the cache that the item is for */

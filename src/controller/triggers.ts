@@ -111,7 +111,7 @@ export class Triggers {
   #namespaceChanged({ old, new: next }: StoreChange<NamespaceItem>): void {
     const key = (next ?? old)?.key ?? '';
     const relevant = (item: NamespaceItem | undefined) =>
-      item && JSON.stringify([item.uid, item.labels, item.terminating]);
+      item && JSON.stringify([item.uid, item.labels, item.termination]);
     if (relevant(old) === relevant(next)) return;
     const record = this.#records.namespace(key);
     if (next === undefined || next.terminating) record.settleEvent();

@@ -2,8 +2,10 @@
 import type { ConditionValue } from '../../api/conditions.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { counted } from '../../util/list-text.ts';
+import type { NamespaceItem } from '../../cluster-state/items.ts';
 import type { AdmissionReport } from '../admission/report.ts';
 import type { NamespaceResult } from '../results.ts';
+import { terminatingMessage } from './termination.ts';
 import { brief, named, pendingMessage, removingMessage, unresolvedMessage } from './messages.ts';
 import type { Tally } from './tally.ts';
 
@@ -12,8 +14,10 @@ export interface StatusInput {
   /** Names of the selected namespaces. */
   readonly selected: readonly string[];
   readonly results: ReadonlyMap<string, NamespaceResult>;
-  /** How many namespaces have policies that the profile no longer wants. */
+  /** How many namespaces have policies that the operator still has to remove. */
   readonly removing: number;
+  /** Namespaces with policies of the profile that are being deleted: the profile selects them no longer. */
+  readonly terminating: readonly NamespaceItem[];
   /** Undefined if the profile asks for no admission. */
   readonly admission?: AdmissionReport | undefined;
   readonly now: Date;
@@ -44,7 +48,10 @@ function ready(input: StatusInput, tally: Tally): Verdict {
   const { profile, selected, removing } = input;
   if (profile.metadata.deletionTimestamp !== undefined)
     return isFalse('Deleting', `the profile is being deleted; ${counted(removing, 'namespace')} to go`);
-  return notReady(input, tally) ?? (selected.length === 0 ? nothingSelected() : complete(input, tally));
+  const { reason, ...verdict } =
+    notReady(input, tally) ?? (selected.length === 0 ? nothingSelected() : complete(input, tally));
+  const message = [verdict.message, terminatingMessage(input.terminating)].filter(Boolean).join('; ');
+  return { ...verdict, reason, message };
 }
 
 /** The first reason why the profile is not ready; undefined if there is none. */

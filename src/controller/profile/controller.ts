@@ -10,8 +10,9 @@ import type { ControllerObserver } from '../observer.ts';
 import type { Outcome } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
 import { addFinalizer, hasFinalizer, removeFinalizer } from './finalizer.ts';
-import { isReleased, namespacesToLeave, type ReleaseParts } from './release.ts';
+import { isReleased, leftNamespaces, type LeftNamespaces, type ReleaseParts } from './release.ts';
 import { profileStatus, sameStatus } from './status.ts';
+import { nextPatienceEnd } from './termination.ts';
 
 export interface ProfileControllerOptions extends ReleaseParts {
   readonly admission: Pick<Admission, 'report' | 'isJudged'>;
@@ -37,10 +38,9 @@ export class ProfileController {
     }
     records.profile(name).beginJudging(clock.monotonic());
     try {
-      await (profile.metadata.deletionTimestamp === undefined
+      return await (profile.metadata.deletionTimestamp === undefined
         ? this.#reconcileLive(profile, signal)
         : this.#reconcileDeleted(profile, signal));
-      return DONE;
     } catch (error) {
       if (isAborted(error)) return givenUp(error, signal);
       if (isNotFound(error)) return DONE;
@@ -48,28 +48,35 @@ export class ProfileController {
     }
   }
 
-  async #reconcileLive(profile: SegmentationProfile, signal: AbortSignal): Promise<void> {
+  async #reconcileLive(profile: SegmentationProfile, signal: AbortSignal): Promise<Outcome> {
     if (!hasFinalizer(profile)) await addFinalizer(profile, this.#options, signal);
-    await this.#reconcileStatus(profile, signal);
+    return this.#reconcileStatus(profile, signal);
   }
 
-  async #reconcileDeleted(profile: SegmentationProfile, signal: AbortSignal): Promise<void> {
-    if (!hasFinalizer(profile)) return;
-    if (await isReleased(profile, this.#options, signal))
-      await removeFinalizer(profile, this.#options, signal);
-    else await this.#reconcileStatus(profile, signal);
+  async #reconcileDeleted(profile: SegmentationProfile, signal: AbortSignal): Promise<Outcome> {
+    if (!hasFinalizer(profile)) return DONE;
+    if (!(await isReleased(profile, this.#options, signal))) return this.#reconcileStatus(profile, signal);
+    await removeFinalizer(profile, this.#options, signal);
+    return DONE;
   }
 
-  async #reconcileStatus({ metadata }: SegmentationProfile, signal: AbortSignal): Promise<void> {
+  async #reconcileStatus({ metadata }: SegmentationProfile, signal: AbortSignal): Promise<Outcome> {
+    const { clusterState, clock } = this.#options;
     // As it is now: requests were sent since the reconcile began.
-    const profile = this.#options.clusterState.profile(metadata.name);
-    if (profile === undefined) return;
-    const status = this.#judgeStatus(profile);
+    const profile = clusterState.profile(metadata.name);
+    if (profile === undefined) return DONE;
+    const left = leftNamespaces(profile, clusterState);
+    const status = this.#judgeStatus(profile, left);
     if (status !== undefined) await this.#writeStatus(profile, status, signal);
+    const afterMs = nextPatienceEnd(left.terminating, clock.now());
+    return afterMs === undefined ? DONE : { kind: 'again', afterMs };
   }
 
   /** @returns the status to be written; undefined if the stored one says the same, or if it is too early to say */
-  #judgeStatus(profile: SegmentationProfile): ProfileStatus | undefined {
+  #judgeStatus(
+    profile: SegmentationProfile,
+    { removing, terminating }: LeftNamespaces,
+  ): ProfileStatus | undefined {
     const { clusterState, records, admission, clock, observer } = this.#options;
     const { name, generation } = profile.metadata;
     const began = clock.monotonic();
@@ -88,7 +95,8 @@ export class ProfileController {
       admission: admissionReport,
       selected,
       results: record.results,
-      removing: namespacesToLeave(profile, clusterState).length,
+      removing: removing.length,
+      terminating,
       now: new Date(clock.now()),
     });
     observer.onStatus(profile, status, record.results, admissionReport);

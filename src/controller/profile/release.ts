@@ -2,8 +2,11 @@
 import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
+import type { NamespaceItem } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
+import { isNotFound } from '../../kube/errors.ts';
 import type { Resource } from '../../kube/resource.ts';
+import { byName } from '../../util/order.ts';
 import { isTransition } from '../../policy/planning/transition.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { Records } from '../records.ts';
@@ -14,22 +17,38 @@ export interface ReleaseParts {
   readonly policies: Resource<NetworkPolicy>;
 }
 
+/** Namespaces with policies that the profile no longer wants there. */
+export interface LeftNamespaces {
+  /** The operator still has to remove policies, or take the profile off them as their owner. */
+  readonly removing: readonly string[];
+  /** The namespaces are being deleted, and their policies with them: nothing is written there. */
+  readonly terminating: readonly NamespaceItem[];
+}
+
 /**
- * Namespaces with policies that the profile no longer wants there; of one that is deleted under Retain, also namespaces
- * with policies that still name it as their owner.
+ * The namespaces that a profile leaves. If the profile is deleted under Retain, these are also namespaces with policies
+ * that still name it as their owner.
  */
-export function namespacesToLeave(profile: SegmentationProfile, clusterState: ClusterState): string[] {
-  const retain = profile.spec.deletionPolicy === 'Retain';
-  const isDeleted = profile.metadata.deletionTimestamp !== undefined;
+export function leftNamespaces(profile: SegmentationProfile, clusterState: ClusterState): LeftNamespaces {
+  const isRetained =
+    profile.metadata.deletionTimestamp !== undefined && profile.spec.deletionPolicy === 'Retain';
   const { name, uid = '' } = profile.metadata;
-  return clusterState.namespacesWithPoliciesOf(name, (each) => {
+  const names = clusterState.namespacesWithPoliciesOf(name, (each) => {
     const namespace = clusterState.namespaces.get(each);
     if (namespace !== undefined && clusterState.relation(profile, namespace) !== 'enforce') return true;
-    if (!isDeleted || !retain) return false;
+    if (!isRetained) return false;
     return [...clusterState.policies.byNamespace(each)].some(
       (item) => clusterState.ownerOf(item) === name && item.ownerUids.includes(uid),
     );
   });
+  const removing: string[] = [];
+  const terminating: NamespaceItem[] = [];
+  for (const each of names) {
+    const namespace = clusterState.namespaces.get(each);
+    if (namespace?.terminating) terminating.push(namespace);
+    else removing.push(each);
+  }
+  return { removing, terminating: terminating.sort(byName) };
 }
 
 /**
@@ -43,22 +62,34 @@ export async function isReleased(
   signal: AbortSignal,
 ): Promise<boolean> {
   const { clusterState, policies } = parts;
-  const { name, uid } = profile.metadata;
-  if (namespacesToLeave(profile, clusterState).length > 0) return false;
-  const labelSelector = `${LABEL_MANAGED_BY}=${MANAGER},${LABEL_PROFILE}=${name}`;
-  if (profile.spec.deletionPolicy !== 'Retain') {
-    return (await policies.list({ labelSelector, limit: 1, signal })).items.length === 0;
-  }
-  if (!isComplete(profile, parts)) return false;
+  if (leftNamespaces(profile, clusterState).removing.length > 0) return false;
+  const isRetained = profile.spec.deletionPolicy === 'Retain';
+  if (isRetained && !isComplete(profile, parts)) return false;
+  const labelSelector = `${LABEL_MANAGED_BY}=${MANAGER},${LABEL_PROFILE}=${profile.metadata.name}`;
   const { items } = await policies.listAll({ labelSelector, signal });
-  return !items.some(
-    (policy) =>
-      // A plan may be half carried out where a namespace waits for an input. Nobody would delete its transition policies.
-      isTransition(policy) ||
-      policy.metadata.ownerReferences?.some(
-        (reference) => isProfileReference(reference) && reference.uid === uid,
-      ),
-  );
+  // A namespace that never ends its deletion must not hold up that of the profile.
+  const isTerminating = ({ metadata }: NetworkPolicy) =>
+    clusterState.namespaces.get(metadata.namespace ?? '')?.terminating === true;
+  const remaining = items.filter((policy) => !isTerminating(policy));
+  if (!isRetained) return remaining.length === 0;
+  // A plan may be half carried out where a namespace waits for an input. Nobody would delete its transition policies.
+  if (remaining.some((policy) => isTransition(policy) || isOwnedBy(profile, policy))) return false;
+  for (const policy of items.filter((each) => isOwnedBy(profile, each))) await disown(policy, parts, signal);
+  return true;
+}
+
+function isOwnedBy({ metadata: { uid } }: SegmentationProfile, { metadata }: NetworkPolicy): boolean {
+  return metadata.ownerReferences?.some((each) => isProfileReference(each) && each.uid === uid) ?? false;
+}
+
+/** Takes the profile off a policy of a terminating namespace, or the garbage collector would delete the policy. */
+async function disown(policy: NetworkPolicy, { policies }: ReleaseParts, signal: AbortSignal): Promise<void> {
+  const ownerReferences = policy.metadata.ownerReferences?.filter((each) => !isProfileReference(each)) ?? [];
+  try {
+    await policies.replace({ ...policy, metadata: { ...policy.metadata, ownerReferences } }, { signal });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
 }
 
 /**

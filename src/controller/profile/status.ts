@@ -7,7 +7,8 @@ import type { AdmissionReport } from '../admission/report.ts';
 import type { NamespaceResult } from '../results.ts';
 import { conditionsOf, type StatusInput } from './conditions.ts';
 import { brief, named, ruleAndPeer } from './messages.ts';
-import { type CurrentResult, tallyOf } from './tally.ts';
+import { type CurrentResult, tallyOf, withNotable } from './tally.ts';
+import { stuckTerminations } from './termination.ts';
 
 /** Most failures that the status lists; the schema's bound. */
 export const MAX_FAILURES = 50;
@@ -15,9 +16,10 @@ export const MAX_FAILURES = 50;
 export type { StatusInput };
 
 export function profileStatus(input: StatusInput): ProfileStatus {
-  const { profile, selected, results, admission, now } = input;
+  const { profile, selected, results, terminating, admission, now } = input;
   const { generation = 0 } = profile.metadata;
-  const tally = tallyOf(selected, results, generation);
+  const stuck = stuckTerminations(terminating, now.getTime(), generation);
+  const tally = withNotable(tallyOf(selected, results, generation), stuck);
   const done = profile.spec.mode === 'Audit' ? tally.audited : tally.enforced;
   const conditions = conditionsOf(input, tally).map((condition) => ({
     ...condition,

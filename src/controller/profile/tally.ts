@@ -51,3 +51,8 @@ export function tallyOf(
   const unresolved = notable.filter(([, result]) => result.unresolved.length > 0);
   return { enforced, audited, pending, failed, desired, applied, notable, unresolved };
 }
+
+/** Adds namespaces that the profile does not select, and that a person should look at. */
+export function withNotable(tally: Tally, others: readonly CurrentResult[]): Tally {
+  return others.length === 0 ? tally : { ...tally, notable: [...tally.notable, ...others].sort(byKey) };
+}

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { KubeObject } from '../../../src/api/meta.ts';
 import type { ProfileStatus, SegmentationProfile } from '../../../src/api/profile.ts';
 import {
   NETWORK_POLICIES,
@@ -23,6 +24,7 @@ describe('profile controller', () => {
   let clusterState: ClusterState;
   let records: Records;
   let controller: ProfileController;
+  let clock: VirtualClock;
   const stored = () =>
     server.handle({ method: 'GET', path: `${PATH}/shop` }, 'user').body as SegmentationProfile;
   const edit = (change: object) =>
@@ -44,14 +46,14 @@ describe('profile controller', () => {
   const reconcile = () => controller.reconcile('shop', new AbortController().signal);
 
   beforeEach(() => {
-    const clock = new VirtualClock();
+    clock = new VirtualClock();
     server = new Server(() => 0);
     const transport: Transport = {
       request: async <T>(request: Request) => answerOf(request, server.handle(request, 'operator'), 0) as T,
       watch: () => assert.fail('nothing is watched'),
       close: () => Promise.resolve(),
     };
-    clusterState = new ClusterState([]);
+    clusterState = new ClusterState(['left']);
     records = new Records();
     controller = new ProfileController({
       clusterState,
@@ -129,14 +131,7 @@ describe('profile controller', () => {
     it('keeps the finalizer while a namespace that is no longer selected has policies', async () => {
       records.setResult('shop', 'a', { ...result, generation: 3 });
       clusterState.namespaces.upsert(
-        projectNamespace({
-          metadata: {
-            name: 'left',
-            uid: 'n2',
-            resourceVersion: '51',
-            deletionTimestamp: '2026-01-01T00:00:00Z',
-          },
-        }),
+        projectNamespace({ metadata: { name: 'left', uid: 'n2', resourceVersion: '51' } }),
       );
       const labels = {
         'app.kubernetes.io/managed-by': 'segmentation-operator',
@@ -159,6 +154,90 @@ describe('profile controller', () => {
       const failure = { reason: 'PeersUnresolved', message: 'no such Service', kind: 'waiting' } as const;
       records.setResult('shop', 'a', { ...result, generation: 3, state: 'pending', failure });
       assert.equal(await isGone(), true);
+    });
+  });
+
+  describe('with a namespace that is being deleted and has policies of the profile', () => {
+    const POLICIES = '/apis/networking.k8s.io/v1/namespaces/stuck/networkpolicies';
+    const DENY = `${POLICIES}/shop.default-deny`;
+    const isGone = () => server.handle({ method: 'GET', path: `${PATH}/shop` }, 'user').status === 404;
+    const deleteProfile = () => {
+      server.handle({ method: 'DELETE', path: `${PATH}/shop` }, 'user');
+      clusterState.profiles.upsert(projectProfile(stored()));
+    };
+    const condition = (type: string) => stored().status?.conditions?.find((each) => each.type === type);
+
+    beforeEach(() => {
+      const user = (method: 'POST' | 'DELETE', path: string, body?: object) =>
+        assert.ok(server.handle({ method, path, ...(body && { body }) }, 'user').status < 300, path);
+      user('POST', '/api/v1/namespaces', { metadata: { name: 'stuck' } });
+      const { uid = '' } = stored().metadata;
+      const owner = {
+        apiVersion: 'segmentation.dev/v1alpha1',
+        kind: 'SegmentationProfile',
+        name: 'shop',
+        uid,
+      };
+      const labels = {
+        'app.kubernetes.io/managed-by': 'segmentation-operator',
+        'segmentation.dev/profile': 'shop',
+        'segmentation.dev/role': 'default-deny',
+      };
+      user('POST', POLICIES, {
+        metadata: { name: 'shop.default-deny', labels, ownerReferences: [owner] },
+        spec: { podSelector: {} },
+      });
+      const raw = server.handle({ method: 'GET', path: DENY }, 'user').body as object;
+      clusterState.policies.upsert(clusterState.policies.project(raw));
+      const deletionTimestamp = new Date(clock.now()).toISOString();
+      const message =
+        'Some content in the namespace has finalizers remaining: example.com/hold in 1 resource';
+      const conditions = [
+        { type: 'NamespaceFinalizersRemaining', status: 'True', reason: 'SomeFinalizersRemain', message },
+        {
+          type: 'NamespaceDeletionContentFailure',
+          status: 'False',
+          reason: 'ContentDeleted',
+          message: 'fine',
+        },
+      ];
+      const metadata = { name: 'stuck', uid: 'n1', resourceVersion: '50', deletionTimestamp };
+      clusterState.namespaces.upsert(projectNamespace({ metadata, status: { conditions } }));
+    });
+
+    it('is Ready, names the namespace, and is Stalled with its obstacle after five minutes', async () => {
+      const outcome = await reconcile();
+      assert.equal(condition('Ready')?.status, 'True');
+      assert.match(
+        condition('Ready')?.message ?? '',
+        /namespace stuck is being deleted, and keeps its policies/,
+      );
+      assert.equal(condition('Reconciling')?.status, 'False');
+      assert.equal(condition('Stalled')?.status, 'False');
+      assert.ok(outcome.kind === 'again' && outcome.afterMs > 0 && outcome.afterMs <= 300_000);
+      await clock.advance(outcome.afterMs);
+      clusterState.profiles.upsert(projectProfile(stored()));
+      assert.equal((await reconcile()).kind, 'done');
+      const { status, reason, message = '' } = condition('Stalled') ?? {};
+      assert.deepEqual([status, reason], ['True', 'NamespaceTerminating']);
+      assert.match(message, /stuck: .* example.com\/hold in 1 resource; remove what holds it up/);
+      assert.doesNotMatch(message, /fine/);
+      assert.equal(condition('Ready')?.status, 'True');
+    });
+
+    it('removes the finalizer of a deleted profile', async () => {
+      deleteProfile();
+      await reconcile();
+      assert.ok(isGone());
+    });
+
+    it('takes the profile off the retained policies there before it removes the finalizer', async () => {
+      edit({ spec: { deletionPolicy: 'Retain' } });
+      deleteProfile();
+      await reconcile();
+      assert.ok(isGone());
+      const { metadata } = server.handle({ method: 'GET', path: DENY }, 'user').body as KubeObject;
+      assert.deepEqual(metadata.ownerReferences ?? [], []);
     });
   });
 

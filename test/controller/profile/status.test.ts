@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ProfileStatus, SegmentationProfile } from '../../../src/api/profile.ts';
+import type { NamespaceItem } from '../../../src/cluster-state/items.ts';
 import type { NamespaceResult, Unresolved } from '../../../src/controller/results.ts';
 import {
   MAX_FAILURES,
@@ -40,6 +41,7 @@ interface Given {
   /** Besides those that have results. */
   unknown?: string[];
   removing?: number;
+  terminating?: NamespaceItem[];
   profile?: SegmentationProfile;
   now?: Date;
 }
@@ -51,6 +53,7 @@ function statusOf(given: Given): ProfileStatus {
     selected: [...Object.keys(results), ...unknown],
     results: new Map(Object.entries(results)),
     removing: given.removing ?? 0,
+    terminating: given.terminating ?? [],
     now: given.now ?? NOW,
   };
   return profileStatus(input);
@@ -69,6 +72,17 @@ const deleting: SegmentationProfile = {
 };
 const audited: NamespaceResult = { ...enforced, state: 'audited', applied: 0 };
 const settled = 'Reconciling=False/Settled Stalled=False/Settled PeersResolved=True/Resolved';
+
+/** A namespace with policies of the profile that was deleted so many minutes ago. */
+const terminating = (name: string, minutes: number, obstacles = ['has finalizers']): NamespaceItem => ({
+  key: name,
+  name,
+  uid: name,
+  resourceVersion: '1',
+  labels: {},
+  terminating: true,
+  termination: { since: NOW.getTime() - minutes * 60_000, obstacles },
+});
 
 const cases: [name: string, given: Given, conditions: string, counts: string, ready: RegExp][] = [
   [
@@ -140,6 +154,20 @@ const cases: [name: string, given: Given, conditions: string, counts: string, re
     'Ready=False/Progressing Reconciling=True/Progressing Stalled=False/Settled PeersResolved=True/Resolved',
     '1/1 matched 1 enforced 1 pending 0 failed 0 policies 2/2',
     /removed from 2 namespaces/,
+  ],
+  [
+    'a namespace that is being deleted',
+    { results: { a: enforced }, terminating: [terminating('old', 4)] },
+    `Ready=True/Enforced ${settled}`,
+    '1/1 matched 1 enforced 1 pending 0 failed 0 policies 2/2',
+    /^2 policies in 1 namespace as wanted; namespace old is being deleted, and keeps its policies until it is gone$/,
+  ],
+  [
+    'two namespaces whose deletion takes too long',
+    { results: { a: enforced }, terminating: [terminating('old', 5), terminating('older', 600)] },
+    'Ready=True/Enforced Reconciling=False/Settled Stalled=True/NamespaceTerminating PeersResolved=True/Resolved',
+    '1/1 matched 1 enforced 1 pending 0 failed 0 policies 2/2',
+    /; 2 namespaces \(old, older\) are being deleted, and keep their policies until they are gone$/,
   ],
   [
     'Audit',
@@ -261,6 +289,24 @@ describe('failures in the status of a profile', () => {
     );
   });
 
+  it('name a namespace whose deletion takes too long, its obstacles, and what to do', () => {
+    const given = { results: { b: failed }, terminating: [terminating('a', 6), terminating('c', 6, [])] };
+    const status = statusOf(given);
+    const message = (obstacles: string, name: string) =>
+      'the namespace has been terminating for more than 5 minutes, and keeps its policies until it is gone: ' +
+      `${obstacles}; remove what holds it up (kubectl describe namespace ${name})`;
+    assert.deepEqual(
+      status.failures?.map(({ namespace, reason }) => `${namespace} ${reason}`),
+      ['a NamespaceTerminating', 'b Broken', 'c NamespaceTerminating'],
+    );
+    assert.equal(status.failures[0]?.message, message('has finalizers', 'a'));
+    assert.equal(status.failures[2]?.message, message('the namespace controller has not said why', 'c'));
+    assert.match(
+      messageOf(status, 'Stalled'),
+      /^2 namespaces can't go on without a change: a: the namespace has/,
+    );
+  });
+
   it('are the first 50, with bounded messages', () => {
     const long = { ...failed, failure: failure('stalled', 'x'.repeat(100_000)) };
     const status = statusOf({
@@ -288,6 +334,7 @@ describe('failures in the status of a profile', () => {
       selected: Object.keys(results),
       results: new Map(Object.entries(results)),
       removing: 0,
+      terminating: [],
       now: NOW,
     };
     const { conditions = [], failures = [] } = profileStatus(input);

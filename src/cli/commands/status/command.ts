@@ -17,11 +17,12 @@ import { counted, shortList } from '../../../util/list-text.ts';
  * - `Enforced`: every policy of its profiles exists
  * - `Pending`: some of these policies are missing or differ
  * - `Audit`: its profiles compute policies and write none
+ * - `Terminating`: it is being deleted, and no profile selects it any more
  * - `Foreign`: no profile selects it, but it has foreign policies
  * - `Open`: neither
  * - `Protected`: no profile ever selects it
  */
-type State = 'Enforced' | 'Pending' | 'Audit' | 'Foreign' | 'Open' | 'Protected';
+type State = 'Enforced' | 'Pending' | 'Audit' | 'Terminating' | 'Foreign' | 'Open' | 'Protected';
 
 interface NamespaceStatus {
   readonly name: string;
@@ -54,8 +55,8 @@ export const status: Command = {
   description: [
     'Shows which namespaces are segmented and by which profile, how many of their pods are isolated in each\n' +
       'direction, and what needs a look: open pods, rules for everyone, policies that are not as they should be.',
-    'States: Enforced (all policies stand), Pending (some do not), Audit (computed only), Foreign (only policies of\n' +
-      'others), Open (no policy), Protected (never segmented: system namespaces).',
+    'States: Enforced (all policies stand), Pending (some do not), Audit (computed only), Terminating (being deleted),\n' +
+      'Foreign (only policies of others), Open (no policy), Protected (never segmented: system namespaces).',
   ],
   examples: [
     { what: 'the whole cluster', line: 'status' },
@@ -97,13 +98,19 @@ function namespaceRows(snapshot: Snapshot, namespaces: readonly SnapshotNamespac
   const covered = coverage({ namespaces, pods: snapshot.pods, policies: snapshot.effective() });
   const intents = Map.groupBy(snapshot.intents(), ({ namespace }) => namespace.name);
   const policies = Map.groupBy(snapshot.effective(), ({ metadata }) => metadata.namespace ?? '');
-  return namespaces.map(({ name }) => {
+  return namespaces.map(({ name, terminating }) => {
     const own = intents.get(name) ?? [];
     const cover = covered.get(name) ?? EMPTY;
     const diverging = own.flatMap((intent) => divergingPolicies(intent, snapshot));
     const count = (policies.get(name) ?? []).length;
     const isProtected = snapshot.protectedNamespaces.has(name);
-    const state = stateOf({ isProtected, intents: own, diverging, policies: count });
+    const state = stateOf({
+      isProtected,
+      isTerminating: terminating,
+      intents: own,
+      diverging,
+      policies: count,
+    });
     return {
       name,
       state,
@@ -141,14 +148,16 @@ function divergingPolicies({ relation, policies, namespace }: ProfileIntent, sna
 
 interface StateInput {
   readonly isProtected: boolean;
+  readonly isTerminating: boolean;
   readonly intents: readonly ProfileIntent[];
   readonly diverging: readonly string[];
   /** Number of policies in the namespace. */
   readonly policies: number;
 }
 
-function stateOf({ isProtected, intents, diverging, policies }: StateInput): State {
+function stateOf({ isProtected, isTerminating, intents, diverging, policies }: StateInput): State {
   if (isProtected) return 'Protected';
+  if (isTerminating) return 'Terminating';
   if (intents.some(({ relation }) => relation === 'enforce'))
     return diverging.length > 0 ? 'Pending' : 'Enforced';
   if (intents.length > 0) return 'Audit';
@@ -289,6 +298,7 @@ function namespaceTable(rows: readonly NamespaceStatus[], wide: boolean, paint: 
     Enforced: paint.green,
     Pending: paint.yellow,
     Audit: paint.cyan,
+    Terminating: paint.dim,
     Foreign: paint.cyan,
     Open: paint.red,
     Protected: paint.dim,
