@@ -115,6 +115,41 @@ describe('peer', () => {
       assert.deepEqual([await versions(other), (await versions(client))[0]], [untouched, deny]);
     });
 
+    it('without selector keeps the addresses of the last EndpointSlice when they are deleted one by one', async () => {
+      const backend = await at.box.namespace('backend', null);
+      const slices = `/apis/discovery.k8s.io/v1/namespaces/${backend}/endpointslices`;
+      await at.box.service(backend, 'legacy', port(80, 8080));
+      for (const [name, address] of Object.entries({ first: '192.0.2.1', second: '192.0.2.2' })) {
+        await at.box.create(slices, {
+          metadata: { name, labels: { 'kubernetes.io/service-name': 'legacy' } },
+          addressType: 'IPv4',
+          endpoints: [{ addresses: [address] }],
+          ports: [{ port: 8080, protocol: 'TCP' }],
+        });
+      }
+      const client = await at.box.namespace('client', { role: 'client' });
+      const profile = await at.box.profile('client', {
+        namespaceSelector: { matchLabels: { ...at.box.label, role: 'client' } },
+        isolation: ['Egress'],
+        baseline: { dns: 'Deny' },
+        egress: [{ name: 'to-legacy', to: [{ service: { namespace: backend, name: 'legacy' } }] }],
+      });
+      const addresses = async () =>
+        (await egressOf(client, profile))
+          ?.flatMap(({ to = [] }) => to.map(({ ipBlock }) => ipBlock?.cidr))
+          .sort();
+      await at.box.ready(profile);
+      assert.deepEqual(await addresses(), ['192.0.2.1/32', '192.0.2.2/32']);
+      await at.plane.admin.send('DELETE', `${slices}/first`);
+      await eventually(async () => assert.deepEqual(await addresses(), ['192.0.2.2/32']), PROMPTLY);
+      await at.plane.admin.send('DELETE', `${slices}/second`);
+      await eventually(
+        async () => assert.equal((await at.box.condition(profile, 'PeersResolved')).reason, 'NoEndpoints'),
+        PROMPTLY,
+      );
+      assert.deepEqual(await addresses(), ['192.0.2.2/32']);
+    });
+
     it('keeps its last known form when its Service is deleted, also after a restart, and is reported', async () => {
       const { client, backend, profile } = await clientOfApi();
       const known = await versions(client);
