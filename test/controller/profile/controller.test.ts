@@ -187,7 +187,7 @@ describe('profile controller', () => {
         metadata: { name: 'shop.default-deny', labels, ownerReferences: [owner] },
         spec: { podSelector: {} },
       });
-      const raw = server.handle({ method: 'GET', path: DENY }, 'user').body as object;
+      const raw = server.handle({ method: 'GET', path: DENY }, 'user').body;
       clusterState.policies.upsert(clusterState.policies.project(raw));
       const deletionTimestamp = new Date(clock.now()).toISOString();
       const message =
