@@ -63,9 +63,9 @@ export async function prepareRounds(
   );
   const [first = '', second = '', third = ''] = namespaces;
   const pods = [first, second, third].flatMap((namespace) => [
-    startPod(box, namespace, 'a', { app: 'a' }, 8080),
-    startPod(box, namespace, 'b', { app: 'b', tier: 'x' }, 9090),
-    startPod(box, namespace, 'c', {}, 8080),
+    startPod(box, { namespace, name: 'a', labels: { app: 'a' }, port: 8080 }),
+    startPod(box, { namespace, name: 'b', labels: { app: 'b', tier: 'x' }, port: 9090 }),
+    startPod(box, { namespace, name: 'c', labels: {}, port: 8080 }),
   ]);
   const judge = new Judge(await Promise.all(pods));
   await box.service(first, 'api', serviceSpec('a', 8080));
@@ -280,12 +280,9 @@ export class Rounds {
 
 async function startPod(
   box: Sandbox,
-  namespace: string,
-  name: string,
-  labels: Record<string, string>,
-  containerPort: number,
+  { namespace, name, labels, port }: Pick<Pod, 'namespace' | 'name' | 'labels'> & { readonly port: number },
 ): Promise<Pod> {
-  const ports = [{ name: 'http', containerPort }];
+  const ports = [{ name: 'http', containerPort: port }];
   const { status } = await box.pod(namespace, name, labels, ports);
   return { namespace, name, labels, ports, ips: [(status as { podIP: string }).podIP] };
 }

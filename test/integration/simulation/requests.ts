@@ -192,45 +192,50 @@ export class RandomRequests {
   }
 }
 
+const APP = { matchLabels: { app: 'a' } };
+const FROM_ALL = [{ namespaceSelector: {} }];
+
+const POLICIES: readonly object[] = [
+  { spec: { podSelector: {} } },
+  { spec: { podSelector: {}, policyTypes: ['Ingress'] } },
+  { spec: { podSelector: APP, policyTypes: ['Ingress', 'Egress'] } },
+  { spec: { podSelector: {}, egress: [{ ports: [{ port: 53, protocol: 'UDP' }, { port: 53 }] }] } },
+  { spec: { podSelector: APP, ingress: [{ from: FROM_ALL, ports: [{ port: 'http' }] }, {}] } },
+  {
+    spec: {
+      podSelector: APP,
+      ingress: [{ from: FROM_ALL, ports: [{ port: 'http', protocol: 'TCP' }] }, {}],
+    },
+  },
+  { spec: { podSelector: {}, ingress: [{ from: [{ ipBlock: { cidr: '192.0.2.0/24' } }] }] } },
+];
+
+const POLICIES_WITH_EMPTY_LISTS: readonly object[] = [
+  { spec: { podSelector: APP, policyTypes: ['Ingress', 'Egress'], ingress: [] } },
+  { spec: { podSelector: {}, ingress: [{ from: [], ports: [] }], policyTypes: ['Ingress'] } },
+];
+
 function kindsOf(id: string): readonly Kind[] {
   const names = ['one', 'two', 'three'];
   const own = names.map((name) => `${id}-${name}`);
-  const selector = { matchLabels: { app: 'a' } };
-  const from = [{ namespaceSelector: {} }];
   return [
     {
       collection: `/apis/networking.k8s.io/v1/namespaces/${id}/networkpolicies`,
       head: { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy' },
       names,
-      contents: [
-        { spec: { podSelector: {} } },
-        { spec: { podSelector: {}, policyTypes: ['Ingress'] } },
-        { spec: { podSelector: selector, policyTypes: ['Ingress', 'Egress'] } },
-        { spec: { podSelector: {}, egress: [{ ports: [{ port: 53, protocol: 'UDP' }, { port: 53 }] }] } },
-        { spec: { podSelector: selector, ingress: [{ from, ports: [{ port: 'http' }] }, {}] } },
-        {
-          spec: {
-            podSelector: selector,
-            ingress: [{ from, ports: [{ port: 'http', protocol: 'TCP' }] }, {}],
-          },
-        },
-        { spec: { podSelector: {}, ingress: [{ from: [{ ipBlock: { cidr: '192.0.2.0/24' } }] }] } },
-      ],
-      createOnly: [
-        { spec: { podSelector: selector, policyTypes: ['Ingress', 'Egress'], ingress: [] } },
-        { spec: { podSelector: {}, ingress: [{ from: [], ports: [] }], policyTypes: ['Ingress'] } },
-      ],
+      contents: POLICIES,
+      createOnly: POLICIES_WITH_EMPTY_LISTS,
     },
     {
       collection: '/apis/segmentation.dev/v1alpha1/segmentationprofiles',
       head: { apiVersion: 'segmentation.dev/v1alpha1', kind: 'SegmentationProfile' },
       names: own,
       contents: [
-        { spec: { namespaceSelector: selector } },
-        { spec: { namespaceSelector: selector, mode: 'Audit', baseline: { dns: 'Deny' } } },
-        { spec: { namespaceSelector: selector, isolation: ['Ingress'], deletionPolicy: 'Retain' } },
-        { spec: { namespaceSelector: selector }, status: { observedGeneration: 7 } },
-        { spec: { namespaceSelector: selector, ingress: [{ name: 'in', from: [{ entity: 'Any' }] }] } },
+        { spec: { namespaceSelector: APP } },
+        { spec: { namespaceSelector: APP, mode: 'Audit', baseline: { dns: 'Deny' } } },
+        { spec: { namespaceSelector: APP, isolation: ['Ingress'], deletionPolicy: 'Retain' } },
+        { spec: { namespaceSelector: APP }, status: { observedGeneration: 7 } },
+        { spec: { namespaceSelector: APP, ingress: [{ name: 'in', from: [{ entity: 'Any' }] }] } },
       ],
     },
     {

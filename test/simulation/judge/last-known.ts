@@ -63,6 +63,12 @@ export function wrongLastKnown(
   /** The forms that the profile asked for at any time in the round. */
   const intendedForms = () =>
     (intended ??= combinations.map((each) => lastKnownFrom(intent(each)?.policies ?? [])));
+  let withoutLastKnown: readonly LastKnown[] | undefined;
+  /** The forms without last known peers. Not empty for peers that are partly known, as a namespace's own pods are. */
+  const formsWithoutLastKnown = () =>
+    (withoutLastKnown ??= combinations
+      .map((each) => intentOf(each.profiles[index]?.profile, namespace, each, () => []))
+      .map((each) => lastKnownFrom(each?.policies ?? [])));
   const editedForms = recorder.userEdits(namespace).map(lastKnownFrom);
   const held = (combinations[0] && intent(combinations[0])?.unresolved) ?? [];
   for (const { peer, rules } of lastKnown) {
@@ -77,13 +83,14 @@ export function wrongLastKnown(
           each.hasLastKnown && each.direction === direction && each.rule === rule && each.peer === label,
       );
     if (!isRemembered && editedForms.some(isForm)) continue;
-    // No form existed when the round began, and none exists now.
-    if (rules.length === 0 && atStart(...peer).length === 0) continue;
+    const isForgotten = rules.length === 0 || formsWithoutLastKnown().some(isForm);
+    const isAbsent = (form: LastKnown) => form(...peer).length === 0;
+    // No form existed when the round began, or a user deleted it, and none exists now.
+    if (isForgotten && (isAbsent(atStart) || (!isRemembered && editedForms.some(isAbsent)))) continue;
     if (intendedForms().some(isForm)) continue;
-    const fault =
-      rules.length === 0
-        ? 'lost its last known form'
-        : `is kept as ${JSON.stringify(rules)}, which it never was`;
+    const fault = isForgotten
+      ? 'lost its last known form'
+      : `is kept as ${JSON.stringify(rules)}, which it never was`;
     return `peer ${label} of rule ${rule} in ${object} ${fault}`;
   }
   return undefined;

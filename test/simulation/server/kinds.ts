@@ -27,7 +27,9 @@ export interface Kind {
 
 const asItIs = (object: Stored): Stored => object;
 
-function kind(group: string, version: string, plural: string, name: string, rest: Partial<Kind> = {}): Kind {
+/** A kind by its API path, `group/version/plural`; without a group for the core API. */
+function kind(apiPath: string, name: string, rest: Partial<Kind> = {}): Kind {
+  const [plural = '', version = '', group = ''] = apiPath.split('/').toReversed();
   return {
     group,
     version,
@@ -47,27 +49,27 @@ function kind(group: string, version: string, plural: string, name: string, rest
 const CLUSTER = { namespaced: false } as const;
 const ADMISSION = 'admissionregistration.k8s.io';
 
-export const NAMESPACE = kind('', 'v1', 'namespaces', 'Namespace', {
+export const NAMESPACE = kind('v1/namespaces', 'Namespace', {
   ...CLUSTER,
   status: true,
   returnsDeleted: true,
   complete: completeNamespace,
 });
-export const NETWORK_POLICY = kind('networking.k8s.io', 'v1', 'networkpolicies', 'NetworkPolicy', {
+export const NETWORK_POLICY = kind('networking.k8s.io/v1/networkpolicies', 'NetworkPolicy', {
   generation: true,
   complete: completePolicy,
 });
-export const PROFILE = kind('segmentation.dev', 'v1alpha1', 'segmentationprofiles', 'SegmentationProfile', {
+export const PROFILE = kind('segmentation.dev/v1alpha1/segmentationprofiles', 'SegmentationProfile', {
   ...CLUSTER,
   status: true,
   generation: true,
   unconditional: false,
   complete: completeProfile,
 });
-export const SERVICE = kind('', 'v1', 'services', 'Service', { status: true, returnsDeleted: true });
-export const NODE = kind('', 'v1', 'nodes', 'Node', { ...CLUSTER, status: true });
-export const POD = kind('', 'v1', 'pods', 'Pod', { status: true, generation: true, returnsDeleted: true });
-export const ENDPOINT_SLICE = kind('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice', {
+export const SERVICE = kind('v1/services', 'Service', { status: true, returnsDeleted: true });
+export const NODE = kind('v1/nodes', 'Node', { ...CLUSTER, status: true });
+export const POD = kind('v1/pods', 'Pod', { status: true, generation: true, returnsDeleted: true });
+export const ENDPOINT_SLICE = kind('discovery.k8s.io/v1/endpointslices', 'EndpointSlice', {
   generation: true,
   labelsCount: true,
 });
@@ -80,11 +82,11 @@ export const KINDS: readonly Kind[] = [
   NODE,
   POD,
   ENDPOINT_SLICE,
-  kind('networking.k8s.io', 'v1', 'servicecidrs', 'ServiceCIDR', CLUSTER),
-  kind(ADMISSION, 'v1', 'validatingwebhookconfigurations', 'ValidatingWebhookConfiguration', CLUSTER),
-  kind(ADMISSION, 'v1', 'mutatingwebhookconfigurations', 'MutatingWebhookConfiguration', CLUSTER),
-  kind('apiregistration.k8s.io', 'v1', 'apiservices', 'APIService', CLUSTER),
-  kind('apiextensions.k8s.io', 'v1', 'customresourcedefinitions', 'CustomResourceDefinition', CLUSTER),
+  kind('networking.k8s.io/v1/servicecidrs', 'ServiceCIDR', CLUSTER),
+  kind(`${ADMISSION}/v1/validatingwebhookconfigurations`, 'ValidatingWebhookConfiguration', CLUSTER),
+  kind(`${ADMISSION}/v1/mutatingwebhookconfigurations`, 'MutatingWebhookConfiguration', CLUSTER),
+  kind('apiregistration.k8s.io/v1/apiservices', 'APIService', CLUSTER),
+  kind('apiextensions.k8s.io/v1/customresourcedefinitions', 'CustomResourceDefinition', CLUSTER),
 ];
 
 function completeNamespace(object: Stored): Stored {
