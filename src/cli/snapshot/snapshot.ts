@@ -31,6 +31,7 @@ import type {
 } from '../../policy/facts.ts';
 import { DNS_SERVICES } from '../../policy/peers/entity.ts';
 import { withFreeNames } from '../../policy/planning/free-names.ts';
+import { arranged } from '../../policy/planning/noted-rules.ts';
 import type { ObjectSet } from './objects.ts';
 import { labelledByAccount, podsOf, type WorkloadPod } from './pods.ts';
 import { byName, byObjectName } from '../../util/order.ts';
@@ -169,7 +170,12 @@ export class Snapshot {
         if (relation === 'none') return [];
         const compiled = compile(profile, namespace, this.facts, lastKnown);
         const { named, conflicts } = withFreeNames(compiled.policies, taken);
-        return [{ profile, namespace, relation, compiled, policies: named, conflicts }];
+        // An update keeps the positions of rules, so that the result depends on the observed policy.
+        const policies = named.map((policy) => {
+          const observed = present.find(({ metadata }) => metadata.name === policy.metadata.name);
+          return observed === undefined ? policy : arranged(observed, policy);
+        });
+        return [{ profile, namespace, relation, compiled, policies, conflicts }];
       });
     });
   }
