@@ -10,7 +10,7 @@ import type { NetworkPolicyPeer, NetworkPolicyPort, PolicyType } from '../api/ne
 import type { Peer } from '../api/profile.ts';
 import type { ClusterFacts, NamespaceFacts } from './facts.ts';
 import type { RuleNote } from './notes.ts';
-import { type DirectionRule, peerKey, portKey, ruleKey } from './semantics/normalize.ts';
+import { type DirectionRule, includesRule, peerKey, portKey, ruleKey } from './semantics/normalize.ts';
 import { classifyPeer, resolvePeer } from './peers/index.ts';
 import type { Grant, PeerContext, Resolution, UnresolvedReason } from './peers/resolution.ts';
 
@@ -94,7 +94,9 @@ export class PreparedRule {
         const isFallback = !hasLastKnown && fallback !== undefined;
         const message = isFallback ? `${resolution.message}; ${fallback.message}` : resolution.message;
         noted.push(...rules.map((each) => this.#noted(each, label)));
-        noted.push(...this.#grantRules(isFallback ? [...fallback.grants, ...known] : known, label));
+        // The last known rules may list the known parts already: written twice, they would never be the last known form.
+        const added = this.#grantRules(isFallback ? [...fallback.grants, ...known] : known, label);
+        noted.push(...added.filter(({ rule: each }) => !rules.some((last) => includesRule(last, each))));
         unresolved.push({ direction, rule, peer: label, reason, message, hasLastKnown });
         continue;
       }

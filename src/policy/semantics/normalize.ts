@@ -77,6 +77,14 @@ export function ruleKey({ peers, ports }: DirectionRule): string {
   return `${peersKey(peers)} ${portsKey(ports)}`;
 }
 
+/** True if `rule` lists every peer of `other`, on the same ports: then `other` beside it allows nothing more. */
+export function includesRule(rule: DirectionRule, other: DirectionRule): boolean {
+  if (portsKey(rule.ports) !== portsKey(other.ports)) return false;
+  if (rule.peers === undefined || other.peers === undefined) return rule.peers === undefined;
+  const peers = new Set(rule.peers.map(peerKey));
+  return other.peers.every((peer) => peers.has(peerKey(peer)));
+}
+
 /** Equal for specs of the same meaning. Rules of a direction that is not isolated count. */
 export function specKey(spec: NetworkPolicySpec): string {
   const rules = DIRECTIONS.map((direction) =>

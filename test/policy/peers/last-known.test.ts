@@ -124,4 +124,12 @@ describe('the last known form of a peer', () => {
     assert.equal(JSON.stringify(after.policies), JSON.stringify(policies));
     assert.ok(after.unresolved.length > 0 && after.unresolved.every(({ hasLastKnown }) => hasLastKnown));
   });
+
+  it('of sameNamespaceLabels changes nothing once a label of the namespace is removed', () => {
+    const tenants = profile({ egress: [{ name: 'r', to: [{ sameNamespaceLabels: ['team'] }] }] });
+    const before = compile(tenants, SHOP, facts()).policies;
+    const after = compile(tenants, { ...SHOP, labels: {} }, facts(), lastKnownFrom(before));
+    assert.equal(after.unresolved[0]?.hasLastKnown, true);
+    assert.deepEqual(after.policies, before);
+  });
 });
