@@ -8,29 +8,18 @@
  */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { type ExpositionFormat, render } from './exposition.ts';
-import {
-  type CertificateMetrics,
-  createCertificateMetrics,
-  createLeaderMetrics,
-  createQueueMetrics,
-  createReconcileMetrics,
-  createRequestMetrics,
-  type LeaderMetrics,
-  type QueueMetrics,
-  type ReconcileMetrics,
-  type RequestMeasurement,
-} from './runtime-metrics.ts';
+import { type CertificateMetrics, createCertificateMetrics } from './certificate-metrics.ts';
+import { createLeaderMetrics, type LeaderMetrics } from './leader-metrics.ts';
+import { createQueueMetrics, type QueueMetrics } from './queue-metrics.ts';
+import { createReconcileMetrics, type ReconcileMetrics } from './reconcile-metrics.ts';
+import { createRequestMetrics, type RequestMeasurement } from './request-metrics.ts';
 import { createSegmentationMetrics, type SegmentationMetrics } from './segmentation-metrics.ts';
 import { byName } from '../../util/order.ts';
 
-export type {
-  LeaderMetrics,
-  QueueMetrics,
-  QueueSnapshot,
-  ReconcileMetrics,
-  ReconcileResult,
-  RequestMeasurement,
-} from './runtime-metrics.ts';
+export type { LeaderMetrics } from './leader-metrics.ts';
+export type { QueueMetrics, QueueSnapshot } from './queue-metrics.ts';
+export type { ReconcileMetrics, ReconcileResult } from './reconcile-metrics.ts';
+export type { RequestMeasurement } from './request-metrics.ts';
 export type { ProfileCounts, SegmentationMetrics, WriteReason, WriteVerb } from './segmentation-metrics.ts';
 
 export interface Metrics extends SegmentationMetrics {

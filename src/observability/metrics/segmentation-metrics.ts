@@ -1,6 +1,6 @@
 /** Metrics of segmentation: namespaces and policies by state, writes by reason, latency of enforcement, age of watches. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import { sampledGauge } from './sampled-gauge.ts';
+import { type SampledGauge, sampledGauge } from './sampled-gauge.ts';
 
 /** The verbs of writes, each with its reasons. */
 const WRITES = {
@@ -52,9 +52,17 @@ export interface SegmentationMetrics {
 }
 
 export function createSegmentationMetrics(registry: Registry): SegmentationMetrics {
+  return {
+    ...createProfileMetrics(registry),
+    ...createWriteMetrics(registry),
+    ...createProgressMetrics(registry),
+  };
+}
+
+function createWriteMetrics(
+  registry: Registry,
+): Pick<SegmentationMetrics, 'policyWritten' | 'driftRepaired' | 'event'> {
   const registers = [registry];
-  const profiles = createProfileGauges(registry);
-  let watchAges: () => ReadonlyMap<string, number> = () => new Map<string, number>();
   const writes = new Counter({
     name: 'segmentation_policy_writes_total',
     help:
@@ -78,6 +86,18 @@ export function createSegmentationMetrics(registry: Registry): SegmentationMetri
     registers,
   });
   for (const result of EVENT_RESULTS) events.inc({ result }, 0);
+  return {
+    policyWritten: (verb, reason) => writes.inc({ verb, reason }),
+    driftRepaired: () => repairs.inc(),
+    event: (result) => events.inc({ result }),
+  };
+}
+
+function createProgressMetrics(
+  registry: Registry,
+): Pick<SegmentationMetrics, 'configurationStale' | 'enforced' | 'fullSync' | 'watches'> {
+  const registers = [registry];
+  let watchAges: () => ReadonlyMap<string, number> = () => new Map<string, number>();
   const configuration = new Gauge({
     name: 'segmentation_configuration_stale',
     help: '1 if the configuration file has changed since the start, else 0; a restart puts it into effect.',
@@ -103,12 +123,7 @@ export function createSegmentationMetrics(registry: Registry): SegmentationMetri
     },
   });
   return {
-    setProfile: (name, counts) => profiles.set(name, counts),
-    removeProfile: (name) => profiles.delete(name),
-    policyWritten: (verb, reason) => writes.inc({ verb, reason }),
-    driftRepaired: () => repairs.inc(),
     configurationStale: (stale) => configuration.set(stale ? 1 : 0),
-    event: (result) => events.inc({ result }),
     enforced: (durationMs) => enforcement.observe(durationMs / 1000),
     fullSync: (timeMs) => fullSync.set(timeMs / 1000),
     watches: (ages) => {
@@ -117,8 +132,8 @@ export function createSegmentationMetrics(registry: Registry): SegmentationMetri
   };
 }
 
-/** The counts that the gauges with a `profile` label show: they are set anew at each scrape, so no series outlives its profile. */
-function createProfileGauges(registry: Registry): Map<string, ProfileCounts> {
+/** The gauges with a `profile` label are set anew at each scrape, so no series outlives its profile. */
+function createProfileMetrics(registry: Registry): Pick<SegmentationMetrics, 'setProfile' | 'removeProfile'> {
   const profiles = new Map<string, ProfileCounts>();
   sampledGauge(registry, {
     name: 'segmentation_profiles',
@@ -128,62 +143,69 @@ function createProfileGauges(registry: Registry): Map<string, ProfileCounts> {
       set({}, profiles.size);
     },
   });
-  sampledGauge(registry, {
+  for (const { name, help, label, values } of PROFILE_GAUGES) {
+    sampledGauge(registry, {
+      name,
+      help,
+      labelNames: label === undefined ? ['profile'] : ['profile', label],
+      sample: (set) => {
+        for (const [profile, counts] of profiles) {
+          for (const [key, value] of Object.entries(values(counts)))
+            set(label === undefined ? { profile } : { profile, [label]: key }, value);
+        }
+      },
+    } satisfies SampledGauge<string>);
+  }
+  return {
+    setProfile: (name, counts) => profiles.set(name, counts),
+    removeProfile: (name) => profiles.delete(name),
+  };
+}
+
+interface ProfileGauge {
+  readonly name: string;
+  readonly help: string;
+  /** A label beside `profile`, which distinguishes the values. */
+  readonly label?: string;
+  /** The values of a profile, by that label; a single one without it. */
+  readonly values: (counts: ProfileCounts) => Readonly<Record<string, number>>;
+}
+
+const PROFILE_GAUGES: readonly ProfileGauge[] = [
+  {
     name: 'segmentation_namespaces',
     help: 'Namespaces that a profile selects, by state: enforced, pending (not yet enforced) or failed.',
-    labelNames: ['profile', 'state'],
-    sample: (set) => {
-      for (const [profile, { namespaces }] of profiles) {
-        for (const state of ['enforced', 'pending', 'failed'] as const)
-          set({ profile, state }, namespaces[state]);
-      }
-    },
-  });
-  sampledGauge(registry, {
+    label: 'state',
+    values: ({ namespaces: { enforced, pending, failed } }) => ({ enforced, pending, failed }),
+  },
+  {
     name: 'segmentation_policies',
     help: 'NetworkPolicies of a profile: desired, and applied (observed as desired).',
-    labelNames: ['profile', 'kind'],
-    sample: (set) => {
-      for (const [profile, { policies }] of profiles) {
-        for (const kind of ['desired', 'applied'] as const) set({ profile, kind }, policies[kind]);
-      }
-    },
-  });
-  sampledGauge(registry, {
+    label: 'kind',
+    values: ({ policies: { desired, applied } }) => ({ desired, applied }),
+  },
+  {
     name: 'segmentation_conflicts',
     help: "Names of a profile's policies that are taken by foreign objects; alternative names are used.",
-    labelNames: ['profile'],
-    sample: (set) => {
-      for (const [profile, { conflicts }] of profiles) set({ profile }, conflicts);
-    },
-  });
-  sampledGauge(registry, {
+    values: ({ conflicts }) => ({ conflicts }),
+  },
+  {
     name: 'segmentation_unresolved_peers',
     help: 'Peers of a profile that cannot be resolved now; the last known peers stay enforced.',
-    labelNames: ['profile'],
-    sample: (set) => {
-      for (const [profile, { unresolvedPeers }] of profiles) set({ profile }, unresolvedPeers);
-    },
-  });
-  sampledGauge(registry, {
+    values: ({ unresolvedPeers }) => ({ unresolvedPeers }),
+  },
+  {
     name: 'segmentation_profile_condition',
     help:
       "Whether a condition of a profile's status is True (1) or not (0): Ready, Reconciling, Stalled, PeersResolved, " +
       'AdmissionReady.',
-    labelNames: ['profile', 'condition'],
-    sample: (set) => {
-      for (const [profile, { conditions }] of profiles) {
-        for (const [condition, held] of Object.entries(conditions)) set({ profile, condition }, held ? 1 : 0);
-      }
-    },
-  });
-  sampledGauge(registry, {
+    label: 'condition',
+    values: ({ conditions }) =>
+      Object.fromEntries(Object.entries(conditions).map(([type, isTrue]) => [type, isTrue ? 1 : 0])),
+  },
+  {
     name: 'segmentation_refusing_namespaces',
     help: 'Namespaces in which the gate of a profile refuses new pods, as they have no default-deny yet.',
-    labelNames: ['profile'],
-    sample: (set) => {
-      for (const [profile, { refusing }] of profiles) set({ profile }, refusing);
-    },
-  });
-  return profiles;
-}
+    values: ({ refusing }) => ({ refusing }),
+  },
+];
