@@ -28,7 +28,7 @@ const CHECKS: readonly (readonly [title: string, command: string, ...args: strin
     'scripts/generate.ts',
     '--check',
   ],
-  ['workflows', process.execPath, '--disable-warning=ExperimentalWarning', 'scripts/workflows.ts'],
+  ['workflows', process.execPath, '--disable-warning=ExperimentalWarning', 'scripts/github/check.ts'],
   ['unused code', bin('knip'), '--no-progress'],
   [
     'dependencies',

@@ -1,6 +1,6 @@
 /** The seed of a run of the fault suite, and the command that repeats it. */
 
-/** Chooses changes and faults, and their order. Fixed in `npm test`; scripts/faults.ts sets others. */
+/** Chooses changes and faults, and their order. Fixed in `npm test`; scripts/suite/faults.ts sets others. */
 export const SEED = Number(process.env['FAULTS_SEED'] ?? 1);
 /** True if all faults are tested, not only the core that `npm test` runs. */
 export const IS_FULL_SUITE = process.env['FAULTS_SEED'] !== undefined;

@@ -24,8 +24,8 @@ const REFUSED: readonly (readonly [entry: string, args: readonly string[], messa
   ['scripts/generate.ts', ['--check=no'], /^--check takes no value\nusage: /],
   ['scripts/build.ts', ['--outfile'], /^--outfile needs a value: FILE\nusage: npm run build -- /],
   ['scripts/cluster.ts', ['up'], /^unexpected argument up\nusage: npm run cluster\n$/],
-  ['scripts/record-release.ts', [], /^one version is needed, such as v0\.2\.0\nusage: /],
-  ['scripts/faults.ts', ['--seed', 'x'], /^--seed must be a whole number, not x\nusage: /],
+  ['scripts/release/record-release.ts', [], /^one version is needed, such as v0\.2\.0\nusage: /],
+  ['scripts/suite/faults.ts', ['--seed', 'x'], /^--seed must be a whole number, not x\nusage: /],
 ];
 
 function run(entry: string, args: readonly string[]) {

@@ -58,7 +58,7 @@ describe('npm run pin:images', () => {
     const file = join(directory, 'Dockerfile');
     const before = `ARG BUILDER=${builder}\nARG RUNTIME=${runtime}\nFROM --platform=$BUILDPLATFORM \${BUILDER} AS b\nFROM \${RUNTIME}\n`;
     writeFileSync(file, before);
-    const command = [join(root, 'scripts/pin-images.ts'), '--file', file, ...args];
+    const command = [join(root, 'scripts/images/pin-images.ts'), '--file', file, ...args];
     const { stdout, error } = await promisify(execFile)(process.execPath, command).then(
       ({ stdout }) => ({ stdout, error: undefined }),
       ({ stdout, stderr }: { stdout: string; stderr: string }) => ({ stdout, error: stderr.trim() }),

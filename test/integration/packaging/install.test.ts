@@ -147,7 +147,7 @@ const CRD = 'crd/segmentationprofiles.segmentation.dev';
 
     const build = (file: string, ...args: readonly string[]) => {
       const outfile = join(directory, file);
-      const script = join(root, 'scripts/build-install.ts');
+      const script = join(root, 'scripts/install/build-install.ts');
       execFileSync(process.execPath, [script, '--outfile', outfile, ...args], { stdio: 'pipe' });
       return outfile;
     };

@@ -107,7 +107,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
 
   it('equals config/namespace in another namespace', async () => {
     const outfile = join(directory, 'install.yaml');
-    const script = join(root, 'scripts/build-install.ts');
+    const script = join(root, 'scripts/install/build-install.ts');
     const args = ['--overlay', 'ha', '--namespace', 'network-security', '--outfile', outfile];
     execFileSync(process.execPath, [script, ...args], { stdio: 'pipe' });
     const text = readFileSync(outfile, 'utf8');

@@ -6,12 +6,12 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { stringify } from 'yaml';
-import { readArguments, runScript } from './entry.ts';
-import { locateBinaries } from '../test/env/index.ts';
-import { type ImageReference, parseImage } from './install/image-reference.ts';
-import { namespaceChoice } from './install/namespace-choice.ts';
+import { readArguments, runScript } from '../entry.ts';
+import { locateBinaries } from '../../test/env/index.ts';
+import { type ImageReference, parseImage } from './image-reference.ts';
+import { namespaceChoice } from './namespace-choice.ts';
 
-const root = join(import.meta.dirname, '..');
+const root = join(import.meta.dirname, '../..');
 const overlays = join(root, 'config/overlays');
 
 interface Choice {

@@ -6,16 +6,16 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readArguments, runScript } from './entry.ts';
-import { execute } from './images/engines.ts';
-import { unpinned } from './images/dockerfile.ts';
-import { tarGz } from './release/archive.ts';
-import { releaseNotes } from './release/changelog.ts';
-import { krewManifest } from './release/krew.ts';
-import { LICENCES_FILE } from './supply-chain/licences.ts';
-import { version } from '../src/util/version.ts';
+import { readArguments, runScript } from '../entry.ts';
+import { execute } from '../images/engines.ts';
+import { unpinned } from '../images/dockerfile.ts';
+import { tarGz } from './archive.ts';
+import { releaseNotes } from './changelog.ts';
+import { krewManifest } from './krew.ts';
+import { LICENCES_FILE } from '../supply-chain/licences.ts';
+import { version } from '../../src/util/version.ts';
 
-const root = join(import.meta.dirname, '..');
+const root = join(import.meta.dirname, '../..');
 const target = join(root, 'dist/release');
 
 const { flags, refuse } = readArguments({
@@ -42,7 +42,7 @@ await runScript(() => {
   const npmRun = (script: string, ...args: string[]) =>
     execute(process.execPath, [...process.execArgv, join(root, 'scripts', script), ...args], { cwd: root });
   npmRun('build.ts');
-  npmRun('build-install.ts', '--image', image, '--outfile', join(target, 'install.yaml'));
+  npmRun('install/build-install.ts', '--image', image, '--outfile', join(target, 'install.yaml'));
   for (const bill of ['operator.cdx.json', 'kubectl-segmentation.cdx.json'])
     copyFileSync(join(root, 'dist', bill), join(target, bill));
   const archive = `kubectl-segmentation-${tag}.tar.gz`;

@@ -7,13 +7,13 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
-import { type DemoCluster, localCluster } from './demo/cluster.ts';
-import { DemoOperator } from './demo/operator.ts';
-import { readArguments, runScript } from './entry.ts';
-import { unpinned } from './images/dockerfile.ts';
-import { crdEstablished } from '../test/env/plane/crd.ts';
+import { type DemoCluster, localCluster } from '../demo/cluster.ts';
+import { DemoOperator } from '../demo/operator.ts';
+import { readArguments, runScript } from '../entry.ts';
+import { unpinned } from '../images/dockerfile.ts';
+import { crdEstablished } from '../../test/env/plane/crd.ts';
 
-const root = join(import.meta.dirname, '..');
+const root = join(import.meta.dirname, '../..');
 const fixtures = join(root, 'test/fixtures/upgrade');
 const NAMESPACE = 'segmentation-system';
 const OPERATOR = 'segmentation-operator';

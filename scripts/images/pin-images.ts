@@ -1,9 +1,9 @@
 /** Pins the base images of the Dockerfile by digest. Needs the registries, and no container engine. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readArguments, runScript } from './entry.ts';
-import { basesOf, unpinned, withDigest } from './images/dockerfile.ts';
-import { digestOf } from './images/registry.ts';
+import { readArguments, runScript } from '../entry.ts';
+import { basesOf, unpinned, withDigest } from './dockerfile.ts';
+import { digestOf } from './registry.ts';
 
 const { flags } = readArguments({
   command: 'npm run pin:images',
@@ -13,7 +13,7 @@ const { flags } = readArguments({
     file: { value: 'FILE', help: 'the file to write instead of Dockerfile' },
   },
 });
-const path = flags.file ?? join(import.meta.dirname, '../Dockerfile');
+const path = flags.file ?? join(import.meta.dirname, '../../Dockerfile');
 await runScript(() => (flags.check ? check(path) : pin(path)));
 
 function check(file: string): void {

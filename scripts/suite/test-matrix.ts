@@ -6,9 +6,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { readArguments } from './entry.ts';
+import { readArguments } from '../entry.ts';
 
-const root = join(import.meta.dirname, '..');
+const root = join(import.meta.dirname, '../..');
 const supported = readdirSync(join(root, 'test/env/tools'))
   .flatMap((folder) => /^kubernetes-(1\.\d+)$/.exec(folder)?.[1] ?? [])
   .sort();

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { readArguments } from './entry.ts';
+import { readArguments } from '../entry.ts';
 
 const { flags, refuse } = readArguments({
   command: 'npm run test:faults',
@@ -24,7 +24,7 @@ const end = performance.now() + minutes * 60_000;
 let seed = first;
 do {
   console.log(`seed ${seed}`);
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'test.ts'), 'test/faults'], {
+  const child = spawn(process.execPath, [join(import.meta.dirname, '../test.ts'), 'test/faults'], {
     stdio: 'inherit',
     env: { ...process.env, FAULTS_SEED: String(seed) },
   });

@@ -5,13 +5,13 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bundle, OPERATOR } from './bundle/programs.ts';
-import { readArguments, runScript } from './entry.ts';
-import { createEngine, type Engine, findEngine } from './images/engines.ts';
-import { makeLocalBases } from './images/local-bases.ts';
-import { version } from '../src/util/version.ts';
+import { bundle, OPERATOR } from '../bundle/programs.ts';
+import { readArguments, runScript } from '../entry.ts';
+import { createEngine, type Engine, findEngine } from './engines.ts';
+import { makeLocalBases } from './local-bases.ts';
+import { version } from '../../src/util/version.ts';
 
-const root = join(import.meta.dirname, '..');
+const root = join(import.meta.dirname, '../..');
 const TAG = 'localhost/segmentation-operator-test';
 const USER = '65532:65532';
 

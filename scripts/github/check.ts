@@ -4,18 +4,18 @@
  */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readArguments } from './entry.ts';
-import { issueFormProblems } from './github/issue-forms.ts';
-import { pinProblems } from './github/pins.ts';
-import { workflowProblems } from './github/language-service.ts';
+import { readArguments } from '../entry.ts';
+import { issueFormProblems } from './issue-forms.ts';
+import { pinProblems } from './pins.ts';
+import { workflowProblems } from './language-service.ts';
 
 readArguments({
-  command: 'node scripts/workflows.ts',
+  command: 'node scripts/github/check.ts',
   summary: 'Validates the workflows, actions and issue forms in .github.',
   flags: {},
 });
 
-const root = join(import.meta.dirname, '..');
+const root = join(import.meta.dirname, '../..');
 const files = (...patterns: string[]) =>
   globSync(patterns, { cwd: root })
     .sort()
