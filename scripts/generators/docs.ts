@@ -46,7 +46,7 @@ export function referencePage(root: SchemaNode): string {
     '# SegmentationProfile',
     `<!-- Generated from ${CRD_PATH} by \`npm run generate\`. Do not edit. -->`,
     `\`segmentation.dev/v1alpha1\`, cluster-scoped, \`kubectl get segp\`. ${root.description}`,
-    'The same text is at hand in the cluster: `kubectl explain segp.spec.ingress.from`.',
+    '`kubectl explain segp.spec.ingress.from` shows the same text in the cluster.',
     ...refusals(root),
     ...sections,
   ].join('\n\n')}\n`;
@@ -130,7 +130,7 @@ function messages(node: SchemaNode): string[] {
 function refusals(node: SchemaNode): string[] {
   const texts = new Set((node['x-kubernetes-validations'] ?? []).map(({ message }) => `- ${message}`));
   if (texts.size === 0) return [];
-  return [`Refused with these words:\n\n${[...texts].join('\n')}`];
+  return [`The API server refuses other values with these messages:\n\n${[...texts].join('\n')}`];
 }
 
 function peerExamples(peer: SchemaNode): string {

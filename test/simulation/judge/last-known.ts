@@ -58,19 +58,22 @@ export function wrongLastKnown(
   const { inputs, policiesAtStart, hasSameLeader } = recorder;
   const atStart = lastKnownFrom(policiesAtStart.get(namespace) ?? []);
   const combinations = inputs.combinations(namespace);
-  const intent = (each: Combination) => intentOf(each.profiles[index]?.profile, namespace, each, atStart);
-  let intended: readonly LastKnown[] | undefined;
-  /** The forms that the profile asked for at any time in the round. */
-  const intendedForms = () =>
-    (intended ??= combinations.map((each) => lastKnownFrom(intent(each)?.policies ?? [])));
-  let withoutLastKnown: readonly LastKnown[] | undefined;
+  const compiledWith = (each: Combination, form: LastKnown) =>
+    intentOf(each.profiles[index]?.profile, namespace, each, form);
+  const formsWith = (form: LastKnown) =>
+    combinations.map((each) => lastKnownFrom(compiledWith(each, form)?.policies ?? []));
+  /**
+   * The forms that the profile asked for at any time in the round. A peer that becomes unresolved keeps its form, and its
+   * policy can add rules to that: a namespace's own pods are always known.
+   */
+  const intendedForms = once(() => {
+    const forms = formsWith(atStart);
+    return [...forms, ...forms.flatMap(formsWith)];
+  });
   /** The forms without last known peers. Not empty for peers that are partly known, as a namespace's own pods are. */
-  const formsWithoutLastKnown = () =>
-    (withoutLastKnown ??= combinations
-      .map((each) => intentOf(each.profiles[index]?.profile, namespace, each, () => []))
-      .map((each) => lastKnownFrom(each?.policies ?? [])));
+  const formsWithoutLastKnown = once(() => formsWith(() => []));
   const editedForms = recorder.userEdits(namespace).map(lastKnownFrom);
-  const held = (combinations[0] && intent(combinations[0])?.unresolved) ?? [];
+  const held = (combinations[0] && compiledWith(combinations[0], atStart)?.unresolved) ?? [];
   for (const { peer, rules } of lastKnown) {
     const [object, direction, rule, label] = peer;
     const isForm = (form: LastKnown) => formKey(form(...peer)) === formKey(rules);
@@ -94,4 +97,10 @@ export function wrongLastKnown(
     return `peer ${label} of rule ${rule} in ${object} ${fault}`;
   }
   return undefined;
+}
+
+/** Computes a value on the first call only. */
+function once<T>(compute: () => T): () => T {
+  let value: { readonly of: T } | undefined;
+  return () => (value ??= { of: compute() }).of;
 }
