@@ -5,14 +5,15 @@ import { hasFinalizer } from '../profile/finalizer.ts';
 import type { Failure } from '../results.ts';
 import type { Gathered, ProfileIntent } from './gather.ts';
 
-export type Readiness =
-  | { readonly kind: 'ready' }
-  /** The intents that wait, and why; no failure while a first read is merely under way: its end enqueues the namespace. */
-  | {
-      readonly kind: 'blocked';
-      readonly intents: readonly ProfileIntent[];
-      readonly failure: Failure | undefined;
-    };
+export interface Blocked {
+  readonly kind: 'blocked';
+  /** The intents that wait. */
+  readonly intents: readonly ProfileIntent[];
+  /** Undefined while a first read is merely under way: its end enqueues the namespace. */
+  readonly failure: Failure | undefined;
+}
+
+export type Readiness = { readonly kind: 'ready' } | Blocked;
 
 const ACCEPTING: Failure = {
   reason: 'Accepting',

@@ -7,25 +7,28 @@ import type { Plan } from '../../policy/planning/plan.ts';
 import { SharedPolicy } from '../../cluster-state/policies/content-pool.ts';
 import type { PolicyItem } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
-import type { ProfileIntent } from './gather.ts';
+import { type Gathered, hasUnresolvedPeers } from './gather.ts';
 
-export type Convergence =
-  | { readonly kind: 'differs' }
-  /** The cached policies are the desired ones. `conflicts`: names that foreign policies have taken. */
-  | { readonly kind: 'converged'; readonly conflicts: readonly string[] };
+export interface Converged {
+  readonly kind: 'converged';
+  /** Names that foreign policies have taken. */
+  readonly conflicts: readonly string[];
+}
 
-/** Compares the cached policies with the desired ones: where they are equal, nothing is read and nothing written (I6). */
-export function convergenceOf(
-  namespace: string,
-  intents: readonly ProfileIntent[],
-  clusterState: ClusterState,
-): Convergence {
+export type Convergence = { readonly kind: 'differs' } | Converged;
+
+/**
+ * Compares the cached policies with the desired ones: where they are equal, nothing is read and nothing written (I6).
+ * Unresolved peers differ always: their last known form is read back from live policies.
+ */
+export function convergenceOf({ namespace, intents }: Gathered, clusterState: ClusterState): Convergence {
+  if (hasUnresolvedPeers(intents)) return { kind: 'differs' };
   const desired = intents.flatMap(({ relation, compiled }) =>
     relation === 'enforce' ? compiled.policies : [],
   );
   const own = new Map<string, string | undefined>();
   const taken = new Set<string>();
-  for (const item of clusterState.policies.byNamespace(namespace)) {
+  for (const item of clusterState.policies.byNamespace(namespace.key)) {
     if (clusterState.ownerOf(item) === undefined) taken.add(item.name);
     else own.set(item.name, item.fingerprint);
   }

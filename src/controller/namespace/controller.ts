@@ -18,10 +18,10 @@ import type { Outcome } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
 import { atOnce, RequestLanes } from '../queue/request-lanes.ts';
 import type { Records } from '../records.ts';
-import { readinessOf } from './blocked.ts';
-import { convergenceOf } from './cached-policies.ts';
+import { type Blocked, readinessOf } from './blocked.ts';
+import { type Converged, convergenceOf } from './cached-policies.ts';
 import { type Attempt, Enforcement, type EnforcementParts } from './enforce.ts';
-import { gather, type Gathered, hasUnresolvedPeers } from './gather.ts';
+import { gather, type Gathered } from './gather.ts';
 import type { Cause, NamespaceRecord } from './record.ts';
 import { recordEnforced, recordFailure, recordResults } from './report.ts';
 
@@ -73,29 +73,28 @@ export class NamespaceController {
     const gathered = gather(namespace, clusterState, sources.facts);
     sources.subscribe(name, gathered.facts.dependencies);
     records.keepResults(name, new Set(gathered.profiles.map(({ metadata }) => metadata.name)));
-    if (this.#isBlocked(gathered) || this.#isConverged(gathered, attempt)) return DONE;
+    const readiness = readinessOf(gathered, (source) => sources.readError(source));
+    if (readiness.kind === 'blocked') return this.#recordBlocked(name, readiness);
+    const convergence = convergenceOf(gathered, clusterState);
+    if (convergence.kind === 'converged') return this.#recordConverged(gathered, convergence, attempt.record);
     return this.#enforce(gathered, attempt);
   }
 
-  #isBlocked(gathered: Gathered): boolean {
-    const { sources, records } = this.#options;
-    const readiness = readinessOf(gathered, (source) => sources.readError(source));
-    if (readiness.kind === 'ready') return false;
-    const { intents, failure } = readiness;
+  #recordBlocked(name: string, { intents, failure }: Blocked): Outcome {
     if (failure !== undefined)
-      recordFailure(gathered.namespace.key, intents, { state: 'pending', failure }, records);
-    return true;
+      recordFailure(name, intents, { state: 'pending', failure }, this.#options.records);
+    return DONE;
   }
 
-  #isConverged({ namespace, intents }: Gathered, { record }: Attempt): boolean {
-    const { clusterState, records } = this.#options;
-    if (hasUnresolvedPeers(intents)) return false;
-    const convergence = convergenceOf(namespace.key, intents, clusterState);
-    if (convergence.kind === 'differs') return false;
-    const { conflicts } = convergence;
-    recordEnforced(record, { intents, postponed: NOTHING_POSTPONED });
-    recordResults(namespace.key, { intents, postponed: NOTHING_POSTPONED, conflicts }, records);
-    return true;
+  #recordConverged(
+    { namespace, intents }: Gathered,
+    { conflicts }: Converged,
+    record: NamespaceRecord,
+  ): Outcome {
+    const result = { intents, postponed: NOTHING_POSTPONED, conflicts };
+    recordEnforced(record, result);
+    recordResults(namespace.key, result, this.#options.records);
+    return DONE;
   }
 
   async #enforce(gathered: Gathered, attempt: Attempt): Promise<Outcome> {

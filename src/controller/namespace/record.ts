@@ -22,14 +22,14 @@ export interface EnforcedProfile {
   readonly lastWritten: readonly NetworkPolicy[];
 }
 
-const NOTHING: ReadonlyMap<string, EnforcedProfile> = new Map();
+export const NOTHING_ENFORCED: ReadonlyMap<string, EnforcedProfile> = new Map();
 
 export class NamespaceRecord {
   /**
    * Everything that is enforced, by profile. It repairs drift even if deleted policies can't be read back: an isolated
    * namespace stays isolated, and unresolved peers keep their last known form.
    */
-  enforced: ReadonlyMap<string, EnforcedProfile> = NOTHING;
+  enforced: ReadonlyMap<string, EnforcedProfile> = NOTHING_ENFORCED;
   /** True from a write that met an unexpected object to the next success: the cached policies are behind. */
   isCacheBehind = false;
   /** The uid of the namespace that this process has read live, and found as it was cached. */

@@ -5,7 +5,7 @@ import type { Failure, NamespaceResult } from '../results.ts';
 import { withoutPostponed } from './desired.ts';
 import type { Decision } from './enforce.ts';
 import type { ProfileIntent } from './gather.ts';
-import type { EnforcedProfile, NamespaceRecord } from './record.ts';
+import { type EnforcedProfile, type NamespaceRecord, NOTHING_ENFORCED } from './record.ts';
 
 /** Remembers what is enforced now, so that drift is found and repaired whatever somebody deletes. */
 export function recordEnforced(record: NamespaceRecord, { intents, postponed }: Decision): void {
@@ -19,7 +19,7 @@ export function recordEnforced(record: NamespaceRecord, { intents, postponed }: 
     const hasLastKnown = compiled.unresolved.some((each) => each.hasLastKnown);
     enforced.set(name, { isolation, lastWritten: hasLastKnown ? withoutPostponed(intent, waiting) : [] });
   }
-  record.enforced = enforced;
+  record.enforced = enforced.size > 0 ? enforced : NOTHING_ENFORCED;
 }
 
 /** The reconcile is done: every policy is in place, but for what is postponed. */
