@@ -13,13 +13,13 @@ export function createLogObserver(logger: Logger): Partial<ControllerObserver> {
   const profiles = createProfileLog(logger);
   return {
     ...watches,
-    onRetry: ({ key, error, failures, delay }) => {
+    onRetry: ({ key, error, failures, delayMs }) => {
       // A single write conflict or dropped connection is ordinary; a failure that repeats is not.
       const level = failures > 1 || classify(error) !== 'retry' ? 'warn' : 'debug';
       logger[level]('reconcile failed, will try again', {
         ...keyFields(key),
         failures,
-        inMs: Math.round(delay),
+        inMs: Math.round(delayMs),
         error,
       });
     },

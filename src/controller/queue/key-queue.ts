@@ -36,19 +36,19 @@ export type Outcome =
 export interface QueueObserver<K> {
   /** A key became ready to run. */
   onAdd?(priority: Priority): void;
-  /** A key began to run, `waited` after it became ready. */
-  onStart?(waited: number): void;
-  onDone?(worked: number, outcome: Outcome['kind']): void;
+  /** A key began to run, `waitedMs` after it became ready. */
+  onStart?(waitedMs: number): void;
+  onDone?(workedMs: number, outcome: Outcome['kind']): void;
   /** A run failed (by its outcome or by a throw) for the `failures`-th time in a row. */
-  onRetry?(failure: Failure<K>): void;
+  onRetry?(retry: Retry<K>): void;
 }
 
-export interface Failure<K> {
+export interface Retry<K> {
   readonly key: K;
   readonly error: unknown;
   readonly failures: number;
   /** Milliseconds until the key runs again, if nothing is added before. */
-  readonly delay: number;
+  readonly delayMs: number;
 }
 
 export interface QueueStats {
@@ -58,9 +58,9 @@ export interface QueueStats {
   readonly waiting: number;
   readonly running: number;
   /** The ages of the running work in milliseconds, summed. */
-  readonly unfinished: number;
+  readonly unfinishedMs: number;
   /** The age of the oldest running work in milliseconds. */
-  readonly longest: number;
+  readonly longestMs: number;
 }
 
 /** Runs a key. The signal is aborted by `close`. A throw counts as a `retry` outcome. */
@@ -138,9 +138,9 @@ export class KeyQueue<K> {
     this.#request(key, this.#clock.monotonic(), priority);
   }
 
-  /** Requests a run of `key` in `delay` milliseconds. @throws RangeError if the delay is not a finite number */
-  addAfter(key: K, delay: number, priority: Priority): void {
-    this.#request(key, this.#clock.monotonic() + checkedDelay(delay), priority);
+  /** Requests a run of `key` after a delay. @throws RangeError if the delay is not a finite number */
+  addAfter(key: K, delayMs: number, priority: Priority): void {
+    this.#request(key, this.#clock.monotonic() + checkedDelay(delayMs), priority);
   }
 
   /** No run begins any more; keys are still accepted. Runs under way go on. */
@@ -197,8 +197,8 @@ export class KeyQueue<K> {
       ready,
       waiting: Math.max(0, this.#entries.size - total - this.#running.size),
       running: this.#running.size,
-      unfinished: ages.reduce((sum, age) => sum + age, 0),
-      longest: Math.max(0, ...ages),
+      unfinishedMs: ages.reduce((sum, age) => sum + age, 0),
+      longestMs: Math.max(0, ...ages),
     };
   }
 
@@ -317,7 +317,7 @@ export class KeyQueue<K> {
       key: entry.key,
       error: outcome.error,
       failures: entry.failures,
-      delay: Math.max(0, wanted.due - now, entry.notBefore - now),
+      delayMs: Math.max(0, wanted.due - now, entry.notBefore - now),
     });
   }
 
@@ -340,8 +340,8 @@ function want(entry: Entry<unknown>, due: number, priority: Priority): { due: nu
 }
 
 /** A delay that is not a number would be a busy loop or a lost key. Negative means now. */
-function checkedDelay(delay: number): number {
-  if (!Number.isFinite(delay))
-    throw new RangeError(`a delay must be a finite number of milliseconds, not ${delay}`);
-  return Math.max(0, delay);
+function checkedDelay(delayMs: number): number {
+  if (!Number.isFinite(delayMs))
+    throw new RangeError(`a delay must be a finite number of milliseconds, not ${delayMs}`);
+  return Math.max(0, delayMs);
 }

@@ -7,8 +7,8 @@ import { sampledGauge } from './sampled-gauge.ts';
 export interface QueueSnapshot {
   /** Keys that only wait for a free worker, by priority. */
   readonly ready: Readonly<Record<string, number>>;
-  readonly unfinished: number;
-  readonly longest: number;
+  readonly unfinishedMs: number;
+  readonly longestMs: number;
 }
 
 /** The metrics of one queue. The hooks fit a QueueObserver; times are in milliseconds. */
@@ -85,7 +85,8 @@ function sampleQueues(registry: Registry, snapshots: ReadonlyMap<string, () => Q
     help: 'Age of the reconciles that run, summed over all workers; if it only grows, a worker is stuck.',
     labelNames: LABELS,
     sample: (set) => {
-      for (const [name, snapshot] of snapshots) set({ name, controller: name }, snapshot().unfinished / 1000);
+      for (const [name, snapshot] of snapshots)
+        set({ name, controller: name }, snapshot().unfinishedMs / 1000);
     },
   });
   sampledGauge(registry, {
@@ -93,7 +94,7 @@ function sampleQueues(registry: Registry, snapshots: ReadonlyMap<string, () => Q
     help: 'Age of the oldest reconcile that runs.',
     labelNames: LABELS,
     sample: (set) => {
-      for (const [name, snapshot] of snapshots) set({ name, controller: name }, snapshot().longest / 1000);
+      for (const [name, snapshot] of snapshots) set({ name, controller: name }, snapshot().longestMs / 1000);
     },
   });
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { systemClock } from '../../../src/util/clock.ts';
 import { EventLoopYield } from '../../../src/controller/queue/event-loop-yield.ts';
 import {
-  type Failure,
+  type Retry,
   KeyQueue,
   type Outcome,
   Priority,
@@ -20,7 +20,7 @@ function harness({
 }: Partial<QueueOptions<string>> & { answers?: Record<string, Outcome[]>; work?: Work<string> } = {}) {
   const clock = new VirtualClock();
   const runs: Array<[key: string, at: number]> = [];
-  const failures: Failure<string>[] = [];
+  const failures: Retry<string>[] = [];
   const waits: number[] = [];
   const queue = new KeyQueue<string>({
     identify: (key) => key,
@@ -159,7 +159,7 @@ describe('work queue', () => {
       ['a', 10],
     ]);
     assert.deepEqual(
-      failures.map(({ failures, delay }) => [failures, delay]),
+      failures.map(({ failures, delayMs }) => [failures, delayMs]),
       [
         [1, 200],
         [2, 400],
@@ -313,8 +313,8 @@ describe('work queue', () => {
     await clock.advance(300);
     queue.add('b', Priority.live);
     await clock.advance(100);
-    const { running, unfinished, longest } = queue.stats();
-    assert.deepEqual({ running, unfinished, longest }, { running: 2, unfinished: 500, longest: 400 });
+    const { running, unfinishedMs, longestMs } = queue.stats();
+    assert.deepEqual({ running, unfinishedMs, longestMs }, { running: 2, unfinishedMs: 500, longestMs: 400 });
   });
 
   it('aborts running work on close, waits for it, drops other keys and accepts no more', async () => {

@@ -138,8 +138,8 @@ async function play(steps: Step[], concurrency: number, random: number): Promise
     ready: { live: 0, drift: 0, retry: 0, backfill: 0 },
     waiting: 0,
     running: 0,
-    unfinished: 0,
-    longest: 0,
+    unfinishedMs: 0,
+    longestMs: 0,
   });
 }
 

@@ -24,7 +24,7 @@ const COUNTS: ProfileCounts = {
 function used() {
   const metrics = createMetrics({ version: '1.2.3' });
   const queue = metrics.queue('namespaces');
-  queue.sample(() => ({ ready: { live: 1, backfill: 2 }, unfinished: 1500, longest: 700 }));
+  queue.sample(() => ({ ready: { live: 1, backfill: 2 }, unfinishedMs: 1500, longestMs: 700 }));
   queue.onAdd();
   queue.onStart(12);
   queue.onDone(30);
@@ -180,7 +180,7 @@ describe('metrics', () => {
 
   it('begin at 0 for all labels that are known in advance', async () => {
     const metrics = createMetrics({ version: '1' });
-    metrics.queue('q').sample(() => ({ ready: { live: 0 }, unfinished: 0, longest: 0 }));
+    metrics.queue('q').sample(() => ({ ready: { live: 0 }, unfinishedMs: 0, longestMs: 0 }));
     metrics.reconcile('c', 1);
     metrics.leader('l');
     const { value } = await exposition(metrics);
