@@ -62,6 +62,8 @@ function pluginArchive(): Buffer {
   });
   return tarGz([
     file('kubectl-segmentation', 'dist/kubectl-segmentation', true),
+    // Says that a file without an extension is CommonJS.
+    file('package.json', 'dist/package.json'),
     file('LICENSE', 'LICENSE'),
     file(LICENCES_FILE, LICENCES_FILE),
   ]);

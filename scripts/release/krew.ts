@@ -14,7 +14,7 @@ export interface PluginRelease {
 
 export function krewManifest({ tag, repository, archive, sha256 }: PluginRelease): string {
   const home = `https://github.com/${repository}`;
-  return stringify({
+  const manifest = {
     apiVersion: 'krew.googlecontainertools.github.com/v1alpha2',
     kind: 'Plugin',
     metadata: { name: 'segmentation' },
@@ -37,6 +37,7 @@ export function krewManifest({ tag, repository, archive, sha256 }: PluginRelease
           sha256,
           files: [
             { from: 'kubectl-segmentation', to: '.' },
+            { from: 'package.json', to: '.' },
             { from: 'LICENSE', to: '.' },
             { from: 'THIRD_PARTY_LICENSES', to: '.' },
           ],
@@ -44,5 +45,6 @@ export function krewManifest({ tag, repository, archive, sha256 }: PluginRelease
         },
       ],
     },
-  });
+  };
+  return stringify(manifest, { lineWidth: 0, blockQuote: 'literal' });
 }
