@@ -18,7 +18,7 @@ COPY scripts/bundle/ scripts/bundle/
 COPY scripts/supply-chain/ scripts/supply-chain/
 COPY scripts/generators/page.ts scripts/generators/page.ts
 COPY src/ src/
-# The same as `npm run build`, for the operator only, on the Node of the base image.
+# `npm run build` for the operator only, on the Node of the base image.
 RUN node scripts/build.ts --outfile dist/operator.mjs
 
 FROM ${RUNTIME_IMAGE}

@@ -132,7 +132,7 @@ function manifestTemplate({ metadata, ...manifest }: Manifest, moreLabels: reado
   const { name, namespace, labels = {} } = metadata;
   const { [LABEL_NAME]: _, ...ownLabels } = labels;
   const values: string[] = [];
-  /** Stands for a value that Helm fills in, until the YAML is written. */
+  /** The placeholder for a value that Helm fills in, until the YAML is written. */
   const fill = (text: string) => `__${values.push(text) - 1}__`;
   const named = (text: string) => (text.startsWith(NAME) ? fill(FULL_NAME) + text.slice(NAME.length) : text);
 

@@ -41,7 +41,7 @@ export function configurationSchema(): string {
 function withDefaults(schema: JsonSchema, value: unknown, at: string): JsonSchema {
   const { properties } = schema;
   if (value === undefined || DEPENDENT.includes(at)) return schema;
-  // Lists and selectors are taken or left as a whole.
+  // A file replaces lists and selectors as a whole.
   if (!isRecord(properties) || !isRecord(value) || 'matchLabels' in properties) {
     return { ...schema, default: value };
   }

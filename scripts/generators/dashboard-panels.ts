@@ -146,7 +146,7 @@ export const ROWS: readonly Row[] = [
       ),
       stat(
         'Conflicts',
-        "Names that somebody else's objects hold.",
+        'Names that foreign objects have taken.',
         sumOf(`segmentation_conflicts{${PROFILE}}`),
         { colours: ZERO_IS_GOOD },
       ),

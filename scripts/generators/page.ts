@@ -15,7 +15,7 @@ export function pageOptions(root: string): BuildOptions {
     target: ['chrome120', 'firefox121', 'safari17.4'],
     minify: true,
     charset: 'ascii',
-    // Whoever passes the page on passes on what is in it.
+    // The page is passed on with the packages in it, so their licence comments stay.
     legalComments: 'inline',
     banner: {
       js: '/* Contains d3-force, d3-dispatch, d3-quadtree and d3-timer: Copyright Mike Bostock, ISC licence. */',

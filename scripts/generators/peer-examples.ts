@@ -1,7 +1,7 @@
 /** An example of each kind of peer, for the field reference. Tests submit each to the API server. */
 
 export interface PeerExample {
-  /** What the example allows, in the place of `to`, after "Allows". */
+  /** The end of the sentence "Allows ..." for the example in `to`. */
   readonly allows: string;
   readonly peer: Readonly<Record<string, unknown>>;
 }

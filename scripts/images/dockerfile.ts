@@ -1,7 +1,7 @@
 /** The base images of the Dockerfile, which are defaults of its arguments. Pure. */
 
 export interface Base {
-  /** Of the argument. */
+  /** The name of the argument. */
   readonly argument: string;
   /** NAME:TAG, and @DIGEST where it is pinned. */
   readonly reference: string;

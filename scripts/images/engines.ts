@@ -9,7 +9,7 @@ export interface BuildOptions {
 }
 
 export interface ImageConfig {
-  /** As the Dockerfile's USER. */
+  /** In the form of the Dockerfile's USER. */
   readonly user: string;
   readonly entrypoint: readonly string[];
 }

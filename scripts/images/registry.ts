@@ -33,7 +33,7 @@ export async function digestOf(reference: string): Promise<string> {
 async function resolveTag(reference: string): Promise<string> {
   const { host = '', name = '', tag = '' } = REFERENCE.exec(reference)?.groups ?? {};
   if (host === '') throw new Error('is not HOST/NAME:TAG');
-  // As container engines do: only a registry of this machine is asked without TLS.
+  // Like container engines, without TLS only for a registry on this machine.
   const scheme = /^(localhost|127\.\d+\.\d+\.\d+)(:|$)/.test(host) ? 'http' : 'https';
   const server = host === 'docker.io' ? 'registry-1.docker.io' : host;
   const url = `${scheme}://${server}/v2/${name}/manifests/${tag}`;

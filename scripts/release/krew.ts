@@ -8,7 +8,7 @@ export interface PluginRelease {
   readonly repository: string;
   /** The name of the plugin's archive among the release's files. */
   readonly archive: string;
-  /** Of the archive, hexadecimal. */
+  /** The digest of the archive, hexadecimal. */
   readonly sha256: string;
 }
 

@@ -12,7 +12,7 @@ interface Vulnerability {
 }
 
 export interface Advisories {
-  /** Whether the registry gave a report: offline, and behind some mirrors, it does not. */
+  /** True if the registry gave a report: it does not offline, and behind some mirrors. */
   readonly answered: boolean;
   /** In what is shipped, one line each. */
   readonly shipped: readonly string[];

@@ -1,4 +1,4 @@
-/** One observer of the controller that passes everything on to metrics, the log and Events, in this order. */
+/** The observer of the controller: passes everything on to metrics, the log and Events, in this order. */
 import type { ControllerObserver } from '../controller/observer.ts';
 import { createLogObserver } from './log-observer.ts';
 import type { Logger } from './logs/logger.ts';

@@ -28,7 +28,7 @@ export const EVENT_REASONS = {
 
 type EventReason = keyof typeof EVENT_REASONS;
 
-/** Where Events are recorded: an EventRecorder. */
+/** The part of EventRecorder that profiles need. */
 export interface EventSink {
   record(occurrence: Occurrence): void;
   /** Drops occurrences that no Event tells yet; true if there were any. */

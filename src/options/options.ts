@@ -21,7 +21,7 @@ export interface Options {
   readonly protectedNamespaces: readonly string[];
   /** The file of --config as it was read at the start. */
   readonly configurationFile: ConfigurationSource | undefined;
-  /** Where DNS, ingress controllers and monitoring run in this cluster, for the compiler of policies. */
+  /** The places of DNS, ingress controllers and monitoring in this cluster, for the compiler of policies. */
   readonly cluster: ClusterConfiguration;
 }
 

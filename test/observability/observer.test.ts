@@ -71,7 +71,7 @@ describe('the observer', () => {
       ADMISSION,
       SERVICE_ACCOUNTS,
     ];
-    // Two keys never run as one: of one worker for each controller, each of these keys takes its own.
+    // Each of these keys takes the only worker of its controller.
     for (const key of keys) observer.onReconciling(key);
     const { value } = parseExposition(await metrics.render('prometheus'));
     for (const { kind } of keys) {

@@ -17,7 +17,7 @@ const schema = JSON.parse(readFileSync(path, 'utf8')) as JsonSchema;
 const ajv = new Ajv({ strict: true, allowUnionTypes: true, strictTypes: false, strictRequired: false });
 const validate = ajv.compile(schema);
 
-/** What a schema can't say of a text. */
+/** Restrictions of texts that a schema can't express. */
 const BEYOND = /is not (a duration|a CIDR|an IP address)/;
 
 const accepted = (document: unknown) => validate(JSON.parse(JSON.stringify(document)));
@@ -87,7 +87,7 @@ const TEXTS = [
 const NUMBERS = [0, 1, 16, 250, 256, 257, 5000, 5001, -1, 1.5];
 const junk = fc.constantFrom<unknown>(null, true, false, {}, [], [null], ...TEXTS, ...NUMBERS);
 
-/** Values of the schema's form with things that may or may not be right in them. */
+/** Values of the schema's form, valid and invalid. */
 function documents(node: JsonSchema): fc.Arbitrary<unknown> {
   const { properties, additionalProperties, items, enum: allowed, type } = node;
   const types = [type].flat();

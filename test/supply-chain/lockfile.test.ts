@@ -10,7 +10,7 @@ const RULES = {
 };
 const GOOD: LockedPackage = { version: '1.2.3', license: 'MIT', integrity: `sha512-${'a'.repeat(86)}==` };
 
-/** Problems of a lockfile with one package, `pkg`, that differs from a good one. */
+/** The violations of a lockfile with one package, `pkg`, that differs from a valid one. */
 const problemsOf = (change: object, folder = 'node_modules/pkg') =>
   lockfileProblems({ lockfileVersion: 3, packages: { '': {}, [folder]: { ...GOOD, ...change } } }, {}, RULES);
 

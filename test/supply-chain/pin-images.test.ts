@@ -53,7 +53,7 @@ describe('npm run pin:images', () => {
     rmSync(directory, { recursive: true });
   });
 
-  /** Runs it on a Dockerfile with these bases, and resolves that file's text and what was printed. */
+  /** Runs the script on a Dockerfile with these bases; resolves the text of the file, and the output. */
   async function pin(builder: string, runtime: string, ...args: readonly string[]) {
     const file = join(directory, 'Dockerfile');
     const before = `ARG BUILDER=${builder}\nARG RUNTIME=${runtime}\nFROM --platform=$BUILDPLATFORM \${BUILDER} AS b\nFROM \${RUNTIME}\n`;

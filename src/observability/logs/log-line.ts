@@ -1,4 +1,4 @@
-/** One event of the log as one line. */
+/** The formats of a log line. */
 import { styleText } from 'node:util';
 import type { LogLevel } from './log-level.ts';
 import { withoutCredentials, type Plain } from './log-value.ts';

@@ -29,7 +29,7 @@ interface Labelled {
     let directory: string;
     let objects: Raw[];
 
-    /** The object of a kind, of those that the overlay adds to config/default. */
+    /** The object of a kind that the overlay adds to config/default. */
     function object(kind: string, name: string): unknown {
       const found = objects.find((each) => each['kind'] === kind && each.metadata.name === name);
       assert.ok(found, `no ${kind} ${name}`);
@@ -135,7 +135,7 @@ interface Labelled {
           .filter(({ language }) => language === 'sh')
           .flatMap(({ text }) => text.trim().split('\n')),
       );
-      // There is no kubelet here that would have logs.
+      // Without a kubelet there are no logs.
       const runnable = [...commands].filter((command) => !command.includes(' logs '));
       let box: Sandbox;
       let namespace: string;

@@ -1,4 +1,4 @@
-/** What the real Prometheus is set to scrape in its test, and what the operator has to tell it. */
+/** The configuration of the real Prometheus in tests, and the state of the cluster that its metrics show. */
 import assert from 'node:assert/strict';
 import { parse } from 'yaml';
 import { readRepositoryFile } from '../../docs/pages.ts';
@@ -9,8 +9,8 @@ export const JOB = 'segmentation-operator';
 const INTERVAL = '500ms';
 
 /**
- * One job as the ServiceMonitor makes it, with what Prometheus prefers (OpenMetrics), and one with the older format. As
- * in a cluster, Prometheus shows the token of a ServiceAccount that may get metrics.
+ * A job like that of the ServiceMonitor, with Prometheus' preferred format (OpenMetrics), and a job with the older format.
+ * Prometheus authenticates by the token of a ServiceAccount with the permission to get metrics, as in a cluster.
  */
 export async function configuration(
   box: Sandbox,
@@ -59,7 +59,7 @@ export async function configuration(
   };
 }
 
-/** Something of everything: policies, a repaired deletion, a taken name, a peer that is not there. Resolves the profile. */
+/** Creates policies, a repaired deletion, a conflict and an unresolved peer. Resolves the profile's name. */
 export async function work(box: Sandbox): Promise<string> {
   const [first, second] = [await box.namespace('first'), await box.namespace('second')];
   const name = `${box.id}-strict`;

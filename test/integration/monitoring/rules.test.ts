@@ -21,7 +21,7 @@ import { selectorText, type Selector, usageOf } from '../../support/promql.ts';
 import { configuration, JOB, work } from './fixture.ts';
 
 const SETTLED = 15_000; // ms: many scrapes and evaluations
-/** What stands for Grafana's variables; ten minutes are longer than all that this test does. */
+/** Values for Grafana's variables; the test is shorter than ten minutes. */
 const VARIABLES: Readonly<Record<string, string>> = {
   $__rate_interval: '10m',
   $__range: '10m',
@@ -78,7 +78,7 @@ function filled(expression: string): string {
     const how = await configuration(box, url);
     token = how.token;
     prometheus = await Prometheus.start(how.configuration, { 'rules.yaml': ruleFile() });
-    // What happens before the first scrape would be no increase.
+    // Prometheus sees no increase for events before the first scrape.
     await settled(async () => assert.equal((await prometheus.query('sum(up)'))[0]?.value, 2));
     profile = await work(box);
   });
@@ -87,7 +87,7 @@ function filled(expression: string): string {
     await box?.remove();
   });
 
-  /** Waits for what takes a few scrapes. */
+  /** Waits for a condition that takes a few scrapes. */
   const settled = <T>(attempt: () => Promise<T>) => eventually(attempt, SETTLED);
 
   const value = async (expression: string) => {
@@ -140,7 +140,7 @@ function filled(expression: string): string {
     });
 
     for (const [job, family] of [
-      // As OpenMetrics has them: without the suffix of a counter, which its samples carry.
+      // OpenMetrics names the family without the suffix that the samples of a counter have.
       [JOB, (name: string) => name.replace(/_total$/, '')],
       ['text', (name: string) => name],
     ] as const) {
@@ -208,7 +208,7 @@ function filled(expression: string): string {
       it(`the recording ${record} to a value`, () => hasValues(record));
     }
 
-    /** Series that are there in trouble only, and those of another exporter. */
+    /** Series that exist only after failures, and series of another exporter. */
     const isAbsent = ({ metric, matchers }: Selector) =>
       metric.startsWith('kube_') || matchers.some(({ name }) => name === 'code');
 

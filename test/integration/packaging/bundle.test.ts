@@ -42,7 +42,7 @@ describe('the bundle', () => {
     for (const file of readdirSync(app)) chmodSync(join(app, file), 0o444);
     chmodSync(app, 0o555);
     chmodSync(directory, 0o755);
-    // Another user may not reach the Node of a clone in root's home.
+    // Another user may have no access to the Node of a clone in root's home.
     node = isRoot ? join(directory, 'node') : process.execPath;
     if (isRoot) copyFileSync(process.execPath, node, constants.COPYFILE_FICLONE);
   });

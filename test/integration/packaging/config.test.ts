@@ -214,7 +214,7 @@ describe('config/default', () => {
       ];
       const granted = (roles as Role[])
         .flatMap(({ rules }) => rules)
-        // What is granted by name has tests of its own.
+        // Permissions for single names have tests of their own.
         .filter(({ resourceNames }) => resourceNames === undefined)
         .flatMap(({ apiGroups, resources }) =>
           resources.map((each) => {

@@ -35,7 +35,7 @@ const CRD = 'crd/segmentationprofiles.segmentation.dev';
   });
 
   const kubectl = (...args: readonly string[]) => plane.kubectlRun(args);
-  /** The Deployment's pods are there, of its latest form: their namespace's Pod Security and quota admit them. */
+  /** Waits until the Deployment's latest pods exist, which shows that Pod Security and quota admit them. */
   const hasPods = async (namespace: string, name: string, count: number) => {
     await kubectl('-n', namespace, 'rollout', 'status', `deploy/${name}`, '--timeout=20s');
     const ready = await kubectl(

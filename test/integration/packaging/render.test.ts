@@ -44,7 +44,7 @@ const documents = (text: string) =>
 const title = ({ kind, metadata }: Manifest) => `${kind} ${metadata.name}`;
 const byTitle = (manifests: readonly Manifest[]) => new Map(manifests.map((each) => [title(each), each]));
 
-/** What a chart adds to every object, and that says nothing of what it does. */
+/** Labels and annotations that a chart adds to every object, without effect. */
 const OF_HELM = new Set([
   'helm.sh/chart',
   'helm.sh/resource-policy',
@@ -53,7 +53,7 @@ const OF_HELM = new Set([
   'app.kubernetes.io/managed-by',
 ]);
 
-/** Without what Helm adds; labels and annotations that become empty go too. */
+/** The object without those labels and annotations, and without empty maps of them. */
 function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== 'object' || value === null) return value;
@@ -204,7 +204,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     assert.doesNotMatch(text, /segmentation-system/);
     const manifests = documents(text);
     for (const { kind, metadata } of manifests) {
-      // Like the CRD, what the operator binds by name is there once in a cluster.
+      // Policies that the operator binds by name exist once in a cluster, like the CRD.
       if (kind === 'CustomResourceDefinition' || metadata.name.endsWith('.segmentation.dev')) continue;
       assert.match(metadata.name, /^net-segmentation-operator(-|$)/);
       // Events about profiles, which are cluster-scoped, are in the namespace default.

@@ -24,7 +24,7 @@ interface Bill {
   readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[];
 }
 
-/** The lockfile's entries for a component: one for each place where it is installed. */
+/** The lockfile's entries for a component, one for each folder in which it is installed. */
 const lockedAs = ({ name, version }: Component) =>
   Object.entries(packages)
     .filter(([folder, entry]) => folder.endsWith(`node_modules/${name}`) && entry.version === version)

@@ -1,11 +1,11 @@
-/** A strict reader of Prometheus' text formats, enough to judge what this project writes. */
+/** A strict parser of Prometheus' text formats, as far as this project writes them. */
 import assert from 'node:assert/strict';
 import type { ExpositionFormat } from '../../../src/observability/metrics/exposition.ts';
 
 export interface Exposition {
   readonly families: ReadonlyMap<string, { readonly help: string; readonly type: string }>;
   readonly series: ReadonlyMap<string, number>;
-  /** Of a series, written as the exposition writes it. */
+  /** The value of a series, which is named as in the exposition. */
   readonly value: (series: string) => number | undefined;
 }
 

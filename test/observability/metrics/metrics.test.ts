@@ -20,7 +20,7 @@ const COUNTS: ProfileCounts = {
   conditions: { Ready: true, Stalled: false },
 };
 
-/** A registry in which everything was measured at least once. */
+/** A registry in which every metric was recorded at least once. */
 function used() {
   const metrics = createMetrics({ version: '1.2.3' });
   const queue = metrics.queue('namespaces');
@@ -92,8 +92,8 @@ describe('metrics', () => {
     }
   });
 
-  // Of controller-runtime 0.25 and client-go 0.36. Not here: reconcile_timeouts (requests have deadlines, reconciles do
-  // not), request_retries (only a 401 is repeated, and seen as such in requests_total), rate_limiter (there is none).
+  // The metrics of controller-runtime 0.25 and client-go 0.36, but for reconcile_timeouts (only requests have deadlines),
+  // request_retries (only a 401 is repeated, which requests_total shows) and rate_limiter (there is none).
   const CONVENTIONAL: readonly (readonly [name: string, type: string, labels: readonly string[]])[] = [
     ['certwatcher_read_certificate_errors_total', 'counter', []],
     ['certwatcher_read_certificate_total', 'counter', []],

@@ -4,7 +4,7 @@ import type { Request, Transport } from '../../../src/kube/http/transport.ts';
 import { type Access, createAccess, guarded } from '../../../src/operator/endpoints/access.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
 
-/** What an API server with a few accounts answers, and how often it was asked. */
+/** A transport that answers reviews like an API server with a few accounts, and records the requests. */
 class Reviews {
   readonly clock = new VirtualClock();
   readonly asked: string[] = [];

@@ -23,7 +23,7 @@ const newPair = () => {
   return { cert: certificate, key: privatePem(key) };
 };
 
-/** A directory as the kubelet mounts a Secret: files lead to `..data`, which leads to the current version. */
+/** A directory like a mounted Secret: files are links to `..data`, which is a link to the current version. */
 class SecretMount {
   readonly directory = mkdtempSync(join(tmpdir(), 'certificate-'));
   readonly files = { directory: this.directory, cert: 'tls.crt', key: 'tls.key' };
@@ -139,7 +139,7 @@ describe('the certificate of the metrics endpoint', () => {
       onRead: (failed) => reads.push(failed),
       onError: ({ message }) => errors.push(message.replaceAll(secret.directory, 'DIR')),
     });
-    /** The next look has ended when it has armed the timer of the one after it. */
+    /** A read has ended when the timer of the next one is set. */
     const look = async () => {
       const { nextAt } = clock;
       await clock.advance(FILE_POLL_MS);

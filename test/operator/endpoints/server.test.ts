@@ -183,7 +183,7 @@ describe('the server of metrics and probes', () => {
   });
 });
 
-/** Without the decoding that fetch does by itself. */
+/** A request without the decoding that fetch does. */
 async function raw(url: string, headers: Record<string, string>) {
   const sent = request(url, { headers }).end();
   const [response] = await once(sent, 'response');
