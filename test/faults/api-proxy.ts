@@ -35,7 +35,7 @@ export interface Exchange {
 
 export type Interceptor = (exchange: Exchange) => void | Promise<void>;
 
-/** One open watch, as the operator sees it. */
+/** An open watch of the operator. */
 export interface Watch {
   readonly resource: string;
   /** Earlier lines of the watch. */

@@ -153,7 +153,7 @@ export class Changes {
     return single.filter((each) => desired(each) === now);
   }
 
-  /** One or two changes of different inputs, or drift alone. */
+  /** Chooses one or two changes of different inputs, or drift alone. */
   #choose(observed: ObservedCluster): Change[] {
     const roll = this.#roll;
     const kinds = [

@@ -24,7 +24,7 @@ export function pick<T>(roll: Dice, items: readonly T[]): T {
   return items[roll(items.length)] as T;
 }
 
-/** One value of each input. An undefined profile does not exist. */
+/** A value of each input. An undefined profile does not exist. */
 export interface Inputs {
   readonly p: SegmentationProfile | undefined;
   readonly q: SegmentationProfile | undefined;

@@ -22,7 +22,7 @@ import { CACHED, type FaultContext, type Fault } from './faults.ts';
 const SETTLE_MS = 60_000;
 /** How long nothing may be written after a fault has begun, milliseconds. */
 const IDLE_MS = 250;
-/** The same for a misleading fault: the operator reads peer sources before it would write, milliseconds. */
+/** IDLE_MS for a misleading fault, as the operator reads peer sources before it would write. */
 const LONG_IDLE_MS = 700;
 /** Changes of a status that an earlier fault may still cause: the wrong status, and its correction. */
 const STATUS_WRITES = 2;

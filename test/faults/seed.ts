@@ -4,7 +4,7 @@
 export const SEED = Number(process.env['FAULTS_SEED'] ?? 1);
 /** True if all faults are tested, not only the core that `npm test` runs. */
 export const IS_FULL_SUITE = process.env['FAULTS_SEED'] !== undefined;
-/** The same seed makes other choices in the full suite, so the core is repeated as the core. */
+/** A seed makes other choices in the full suite than in the core, so the core has its own command. */
 const REPLAY = IS_FULL_SUITE ? `npm run test:faults -- --seed ${SEED}` : 'npm test -- test/faults';
 
 /** Registers a hook that prints the seed, the command that repeats it, and the story of the round of a failed test. */

@@ -19,7 +19,7 @@ const CONFIG = join(import.meta.dirname, '../../../config');
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/segmentation-system/leases/segmentation-operator';
 /** terminationGracePeriodSeconds of config/manager, in milliseconds. */
 const GRACE_MS = 30_000;
-/** As in the configuration below, in milliseconds. */
+/** The times of the configuration below, in milliseconds. */
 const LEASE_DURATION_MS = 3000;
 const RETRY_PERIOD_MS = 500;
 const election = (leaseDuration: string) => `apiVersion: config.segmentation.dev/v1alpha1

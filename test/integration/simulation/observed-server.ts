@@ -1,4 +1,4 @@
-/** One of the two compared servers: its answers and events in a form that is equal for equal behaviour. */
+/** A server under comparison: its answers and events, in a form that is equal for equal behaviour. */
 import type { KubeObject } from '../../../src/api/meta.ts';
 import { ApiError } from '../../../src/kube/errors.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';

@@ -1,4 +1,4 @@
-/** One request of a replica, from sending it to its outcome. It settles once; a later answer, timeout or abort is ignored. */
+/** A request of a replica, from sending it to its outcome. It settles once; a later answer, timeout or abort is ignored. */
 import { ApiError } from '../../../src/kube/errors.ts';
 import type { Request } from '../../../src/kube/http/transport.ts';
 import type { Timer } from '../../../src/util/clock.ts';
@@ -14,7 +14,7 @@ import { type Fate, type RefusalStatus, STATUS_REASONS } from './rates.ts';
  * server knows that the connection is closed, and drops requests that it has not begun.
  */
 const LATE_MS = 100;
-/** As in src/kube/http/transport.ts. */
+/** The default timeout of src/kube/http/transport.ts. */
 const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** The faults of one request, drawn when it is sent. */

@@ -54,7 +54,7 @@ export function recordList(listing: Listing, body: object, isForged: boolean): v
   if (!isForged && items !== undefined) listing.hasItems = items.length > 0;
 }
 
-/** The same answer without items. */
+/** The answer without its items. */
 export function forged(answer: Answer): Answer {
   const { metadata } = answer.body as List;
   return { status: 200, body: { ...answer.body, items: [], metadata: { ...metadata, continue: '' } } };

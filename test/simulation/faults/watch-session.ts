@@ -1,4 +1,4 @@
-/** One watch of a replica: events in order, each with its lag, until the stream ends, breaks or falls silent. */
+/** A watch of a replica: events in order, each with its lag, until the stream ends, breaks or falls silent. */
 import { ApiError, errorOfStatus, type Status } from '../../../src/kube/errors.ts';
 import type { WatchRequest } from '../../../src/kube/http/transport.ts';
 import type { Timer } from '../../../src/util/clock.ts';

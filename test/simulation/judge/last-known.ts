@@ -10,10 +10,10 @@ import { type DirectionRule, ruleKey } from '../../../src/policy/semantics/norma
 import { type Combination, intentOf } from '../schedule/inputs.ts';
 import type { Recorder } from './recorder.ts';
 
-/** One profile in one namespace. */
+/** A profile in a namespace. */
 export interface ProfileInNamespace {
   readonly name: string;
-  /** Of the profile, in PROFILES. */
+  /** The profile's index in PROFILES. */
   readonly index: number;
   readonly namespace: string;
   readonly recorder: Recorder;

@@ -57,7 +57,7 @@ export class Recorder {
   readonly #orphans = new Map<string, Policies>();
   /** The own policies of each combination and each state that peers are read back from. */
   readonly #intents = new Map<string, Policies>();
-  /** One shared list for equal policies, so that the judge's caches hit. */
+  /** A shared list for equal policies, so that the judge's caches hit. */
   readonly #contents = new Map<string, Policies>();
   /** Foreign and own policies together. */
   readonly #unions = new Map<string, Policies>();

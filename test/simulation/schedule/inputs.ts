@@ -32,7 +32,7 @@ export interface ProfileValue {
   readonly labels?: StringMap;
 }
 
-/** One value of each input of a namespace. */
+/** A value of each input of a namespace. */
 export interface Combination {
   readonly profiles: readonly ProfileValue[];
   /** Undefined if the namespace does not exist. */

@@ -6,7 +6,7 @@ import { byKey } from '../../../src/util/order.ts';
 /** The name of the writer: a replica of the operator, a user, or a controller of the cluster. */
 export type Author = string;
 
-/** One change of one object. */
+/** A change of an object. */
 export interface Revision {
   readonly at: number;
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
