@@ -19,6 +19,10 @@ export const LABEL_MANAGED_BY = 'app.kubernetes.io/managed-by';
 export const LABEL_PROFILE = `${GROUP}/profile`;
 export const LABEL_ROLE = `${GROUP}/role`;
 export const LABEL_RULE = `${GROUP}/rule`;
+/** Tells the policies of a connection apart that has several ends in one namespace and direction. */
+export const LABEL_END = `${GROUP}/end`;
+/** The labels of a generated policy. */
+export const OWN_LABELS = [LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE, LABEL_END] as const;
 /** Set by the API server on every pod of some namespaces, to the name of its account (config/service-accounts). */
 export const LABEL_SERVICE_ACCOUNT = `${GROUP}/service-account`;
 /** Set by the API server on every namespace to its own name, and not changeable (KEP-2161). */
@@ -42,9 +46,14 @@ export const MAX_NAME_LENGTH = 63;
 /** Longest name of a generated policy, in characters. Some engines do not enforce policies with longer names. */
 export const MAX_POLICY_NAME_LENGTH = 63;
 
-/** The name of a profile's policy; with `rule`, of the policy of a single rule. */
-export function policyName(profile: string, role: NamedRole, rule?: string): string {
-  return generatedName(profile, role, rule);
+/** The name of a profile's policy; with `rule`, of the policy of a single rule; with `end`, of one of its ends. */
+export function policyName(profile: string, role: NamedRole, rule?: string, end?: string): string {
+  return generatedName(profile, role, end === undefined ? rule : `${rule}.${end}`);
+}
+
+/** The value of LABEL_END for an end of a connection, by a text that tells it from the other ends. */
+export function endLabel(end: string): string {
+  return digest(end).slice(0, SHORT_DIGEST_LENGTH);
 }
 
 /** The name of a transition policy; `purpose` is unique within the profile and namespace. */

@@ -9,7 +9,9 @@ import type { LabelSelector, ObjectMeta, OwnerReference } from '../api/meta.ts';
 import {
   ANNOTATION_RULES,
   API_VERSION,
+  endLabel,
   KIND,
+  LABEL_END,
   LABEL_MANAGED_BY,
   LABEL_PROFILE,
   LABEL_ROLE,
@@ -27,12 +29,16 @@ import {
 import type { SegmentationProfile } from '../api/profile.ts';
 import { baselineRules, webhookRules } from './baseline.ts';
 import type { ClusterFacts, NamespaceFacts } from './facts.ts';
-import { type DirectionRule, withRules } from './semantics/normalize.ts';
+import { ConnectionSide, type SidePolicy } from './connections/sides.ts';
+import { type LastKnown, NOTHING_KNOWN } from './peers/last-known.ts';
+import type { Unresolved } from './peers/resolution.ts';
+import { withRules } from './semantics/normalize.ts';
 import { type NotedRule, PreparedRule, type SourceRule, unique, type UnresolvedPeer } from './rules.ts';
-import { selectorKey } from './semantics/selector.ts';
+import { NOTHING, selectorKey } from './semantics/selector.ts';
 import { byObjectName } from '../util/order.ts';
 
 export type { RuleNote } from './notes.ts';
+export type { LastKnown } from './peers/last-known.ts';
 export type { UnresolvedPeer } from './rules.ts';
 
 export interface Compiled {
@@ -40,52 +46,64 @@ export interface Compiled {
   readonly policies: readonly NetworkPolicy[];
   /** Each peer of each rule once. */
   readonly unresolved: readonly UnresolvedPeer[];
+  /** The names of the profile's connections of which an end lies in the namespace. */
+  readonly connections: readonly string[];
 }
-
-/**
- * The rules that a policy carried so far for a peer that is unresolved now; empty if nothing is known. `policy` is the
- * name that the policy was compiled with, also where it exists under an alternative name.
- */
-export type LastKnown = (
-  policy: string,
-  direction: PolicyType,
-  rule: string,
-  peer: string,
-) => readonly DirectionRule[];
-
-const nothingKnown: LastKnown = () => [];
 
 /** The policies that `profile` desires in `namespace`, and the peers that are unresolved there. */
 export function compile(
   profile: SegmentationProfile,
   namespace: NamespaceFacts,
   cluster: ClusterFacts,
-  lastKnown: LastKnown = nothingKnown,
+  lastKnown: LastKnown = NOTHING_KNOWN,
 ): Compiled {
-  const { defaultDeny, allows } = prepared(profile);
+  const { defaultDeny, allows, sides } = prepared(profile);
+  const context: Context = { namespace, cluster, lastKnown, unresolved: [] };
   const webhooks = profile.spec.isolation.includes('Ingress')
     ? allowsOf(profile, 'Ingress', webhookRules(profile.spec.baseline, namespace, cluster))
     : [];
-  const unresolved: UnresolvedPeer[] = [];
+  const connected = sides.flatMap((side) => {
+    const policies = side.rules.in(namespace);
+    return policies.length > 0 ? [{ side, policies }] : [];
+  });
+  const ofConnections = connected.flatMap(({ side, policies }) =>
+    side.isIsolated ? policies.flatMap((policy) => allowOf(side, policy, context) ?? []) : [],
+  );
   const policies = [defaultDeny.in(namespace, [])];
-  for (const allow of [...allows, ...webhooks]) {
+  for (const { policy, direction, rules } of merged([...allows, ...webhooks, ...ofConnections])) {
     const noted: NotedRule[] = [];
-    for (const rule of allow.rules) {
-      const compiled = rule.compile(namespace, cluster, (name, peer) =>
-        lastKnown(allow.policy.name, allow.direction, name, peer),
-      );
+    for (const rule of rules) {
+      if (!rule.isIn(namespace)) continue;
+      const compiled = rule.compile({
+        namespace,
+        cluster,
+        lastKnown: (name, peer) => lastKnown.rules(policy.name, direction, name, peer),
+      });
       noted.push(...compiled.noted);
-      unresolved.push(...compiled.unresolved);
+      context.unresolved.push(...compiled.unresolved);
     }
     // Without rules the policy would isolate its pods and allow nothing, as the default-deny does already.
-    if (noted.length > 0) policies.push(allow.policy.in(namespace, noted));
+    if (noted.length > 0) policies.push(policy.in(namespace, noted));
   }
-  return { policies: policies.sort(byObjectName), unresolved };
+  return {
+    policies: policies.sort(byObjectName),
+    unresolved: context.unresolved,
+    connections: [...new Set(connected.map(({ side }) => side.rules.name))],
+  };
+}
+
+/** The parameters of a compilation, and the unresolved peers that it has met. */
+interface Context {
+  readonly namespace: NamespaceFacts;
+  readonly cluster: ClusterFacts;
+  readonly lastKnown: LastKnown;
+  readonly unresolved: UnresolvedPeer[];
 }
 
 interface PreparedProfile {
   readonly defaultDeny: PolicyTemplate;
   readonly allows: readonly AllowTemplate[];
+  readonly sides: readonly PreparedSide[];
 }
 
 /** A policy with rules, all of one direction. */
@@ -93,6 +111,15 @@ interface AllowTemplate {
   readonly policy: PolicyTemplate;
   readonly direction: PolicyType;
   readonly rules: readonly PreparedRule[];
+}
+
+/** One side of a connection, with the templates of its policies. */
+interface PreparedSide {
+  readonly rules: ConnectionSide;
+  /** False if the profile does not isolate the direction: the side is only looked at to see if it is used. */
+  readonly isIsolated: boolean;
+  /** @param end tells the policies of the side apart */
+  readonly template: (podSelector: LabelSelector, end?: string) => PolicyTemplate;
 }
 
 /** The parts of a profile's policies that are the same in every namespace. Cached: an edited profile is another value. */
@@ -105,7 +132,7 @@ function prepared(profile: SegmentationProfile): PreparedProfile {
 const preparations = new WeakMap<SegmentationProfile, PreparedProfile>();
 
 function prepare(profile: SegmentationProfile): PreparedProfile {
-  const { isolation, baseline, ingress = [], egress = [] } = profile.spec;
+  const { isolation, baseline, ingress = [], egress = [], connections = [] } = profile.spec;
   const rules = {
     Ingress: ingress.map(({ from, ...rule }): SourceRule => ({ ...rule, direction: 'Ingress', peers: from })),
     Egress: egress.map(({ to, ...rule }): SourceRule => ({ ...rule, direction: 'Egress', peers: to })),
@@ -115,6 +142,13 @@ function prepare(profile: SegmentationProfile): PreparedProfile {
     defaultDeny: new PolicyTemplate(profile, { role: 'default-deny', policyTypes: isolated }),
     allows: isolated.flatMap((direction) =>
       allowsOf(profile, direction, [...baselineRules(baseline, direction), ...rules[direction]]),
+    ),
+    sides: connections.flatMap((connection) =>
+      DIRECTIONS.map((direction) => ({
+        rules: new ConnectionSide(connection, direction),
+        isIsolated: isolated.includes(direction),
+        template: templatesOf(profile, direction, connection.name),
+      })),
     ),
   };
 }
@@ -127,7 +161,7 @@ function allowsOf(
 ): AllowTemplate[] {
   const ownPolicy = ({ name, podSelector }: SourceRule) =>
     podSelector === undefined || selectorKey(podSelector) === '{}' ? undefined : name;
-  const role = direction === 'Ingress' ? 'ingress' : 'egress';
+  const role = roleOf(direction);
   return [...Map.groupBy(sources, ownPolicy)].map(([rule, group]) => {
     const podSelector = rule === undefined ? {} : (group[0]?.podSelector ?? {});
     return {
@@ -138,11 +172,75 @@ function allowsOf(
   });
 }
 
+/** The templates of one side of a connection, cached: its pods are the same in most namespaces. */
+function templatesOf(
+  profile: SegmentationProfile,
+  direction: PolicyType,
+  rule: string,
+): PreparedSide['template'] {
+  const templates = new Map<string, PolicyTemplate>();
+  return (podSelector, end) => {
+    const isForAll = selectorKey(podSelector) === '{}';
+    const key = `${JSON.stringify(podSelector)} ${end}`;
+    let template = templates.get(key);
+    if (template === undefined) {
+      const names = isForAll ? {} : { rule, ...(end !== undefined && { end: endLabel(end) }) };
+      const options = { role: roleOf(direction), policyTypes: [direction], podSelector, ...names };
+      templates.set(key, (template = new PolicyTemplate(profile, options)));
+    }
+    return template;
+  };
+}
+
+/** The policy of one side of a connection; undefined if no pod is there, or if it never was known which. */
+function allowOf(
+  { rules: side, template }: PreparedSide,
+  { pods, end, rules }: SidePolicy,
+  { namespace, cluster, lastKnown, unresolved }: Context,
+): AllowTemplate | undefined {
+  const { name: rule, direction } = side;
+  if (pods.kind === 'selector') return { policy: template(pods.podSelector, end), direction, rules: rules() };
+  const resolved = side.resolve(pods.peer, namespace, cluster);
+  if (resolved.kind === 'outside') return undefined;
+  const report = ({ reason, message }: Unresolved, hasLastKnown: boolean) =>
+    unresolved.push({
+      direction,
+      rule,
+      end: direction === 'Ingress' ? 'to' : 'from',
+      peer: pods.key,
+      reason,
+      message,
+      hasLastKnown,
+    });
+  if (resolved.kind === 'pods') {
+    if (resolved.missing !== undefined) report(resolved.missing, false);
+    return { policy: template(resolved.podSelector, end), direction, rules: rules(resolved.ports) };
+  }
+  const { name } = template(NOTHING, end);
+  const last = lastKnown.selection(name, direction);
+  report(resolved, last !== undefined);
+  return last && { policy: template(last.podSelector, end), direction, rules: rules(last.ports) };
+}
+
+/** Rules for one policy together: connections between all pods of namespaces share it with other rules. */
+function merged(allows: readonly AllowTemplate[]): AllowTemplate[] {
+  return [...Map.groupBy(allows, ({ policy }) => policy.name).values()].flatMap((group) => {
+    const [first] = group;
+    return first === undefined ? [] : [{ ...first, rules: group.flatMap(({ rules }) => rules) }];
+  });
+}
+
+function roleOf(direction: PolicyType): 'ingress' | 'egress' {
+  return direction === 'Ingress' ? 'ingress' : 'egress';
+}
+
 interface TemplateOptions {
   readonly role: NamedRole;
   readonly policyTypes: readonly PolicyType[];
   /** The rule that has the policy to itself. */
   readonly rule?: string | undefined;
+  /** The value of LABEL_END. */
+  readonly end?: string;
   readonly podSelector?: LabelSelector;
 }
 
@@ -157,14 +255,18 @@ class PolicyTemplate {
     | { noted: readonly NotedRule[]; spec: NetworkPolicySpec; annotations: ObjectMeta['annotations'] }
     | undefined;
 
-  constructor(profile: SegmentationProfile, { role, policyTypes, rule, podSelector = {} }: TemplateOptions) {
+  constructor(
+    profile: SegmentationProfile,
+    { role, policyTypes, rule, end, podSelector = {} }: TemplateOptions,
+  ) {
     const { name } = profile.metadata;
-    this.name = policyName(name, role, rule);
+    this.name = policyName(name, role, rule, end);
     this.#labels = {
       [LABEL_MANAGED_BY]: MANAGER,
       [LABEL_PROFILE]: name,
       [LABEL_ROLE]: role,
       ...(rule !== undefined && { [LABEL_RULE]: rule }),
+      ...(end !== undefined && { [LABEL_END]: end }),
     };
     this.#owners = ownerReferences(profile);
     this.#spec = { podSelector, policyTypes };

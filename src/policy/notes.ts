@@ -4,8 +4,10 @@ import type { NetworkPolicy } from '../api/network-policy.ts';
 
 /** Which rule of the profile a rule of a policy was written for. Stored on the policy, in the order of its rules. */
 export interface RuleNote {
-  /** A rule of the profile, or `baseline.NAME`. */
+  /** A rule or connection of the profile, or `baseline.NAME`. */
   readonly rule: string;
+  /** Absent for a rule. */
+  readonly kind?: 'connection';
   /** Only for a dynamic peer: its last known form is found by this label. */
   readonly peer?: string;
   /** The description of the profile's rule; only on the first note of each rule. */

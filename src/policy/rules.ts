@@ -7,27 +7,44 @@
  */
 import type { LabelSelector } from '../api/meta.ts';
 import type { NetworkPolicyPeer, NetworkPolicyPort, PolicyType } from '../api/network-policy.ts';
-import type { Peer } from '../api/profile.ts';
+import type { NamespaceScope, Peer } from '../api/profile.ts';
 import type { ClusterFacts, NamespaceFacts } from './facts.ts';
 import type { RuleNote } from './notes.ts';
 import { type DirectionRule, includesRule, peerKey, portKey, ruleKey } from './semantics/normalize.ts';
-import { classifyPeer, resolvePeer } from './peers/index.ts';
-import type { Grant, PeerContext, Resolution, UnresolvedReason } from './peers/resolution.ts';
+import { matches } from './semantics/selector.ts';
+import { isOutside, placeOf, related, type Relation } from './connections/ends.ts';
+import { type ClassifiedPeer, classifyPeer, resolvePeer } from './peers/index.ts';
+import {
+  type Grant,
+  isAtLeastOne,
+  type PeerContext,
+  type Resolution,
+  type UnresolvedReason,
+} from './peers/resolution.ts';
+import { missingLabels, valuesOf } from './peers/selectors.ts';
 
-/** A rule of the profile or its baseline, of either direction. */
+/** A rule of the profile or its baseline, or one side of a connection. */
 export interface SourceRule {
   readonly name: string;
+  readonly kind?: 'connection';
   readonly direction: PolicyType;
   readonly description?: string;
   readonly podSelector?: LabelSelector;
   readonly peers: readonly Peer[];
   readonly ports?: readonly NetworkPolicyPort[];
+  /** The selected namespaces in which the rule is written; absent: all. */
+  readonly inNamespaces?: NamespaceScope;
+  /** Of a connection: how the peers' namespaces relate to that of the policy. Absent: not at all. */
+  readonly relation?: Relation;
 }
 
 /** A peer that could not be resolved in this namespace. */
 export interface UnresolvedPeer {
   readonly direction: PolicyType;
+  /** The name of the rule or connection. */
   readonly rule: string;
+  /** Of a connection: at which of its ends the peer is. */
+  readonly end?: 'from' | 'to';
   readonly peer: string;
   readonly reason: UnresolvedReason;
   readonly message: string;
@@ -47,21 +64,33 @@ export interface NotedRule {
   readonly identity: string;
 }
 
-/** The last known rules of a peer of a rule, within one policy; empty if nothing is known. */
-type LastKnownOfRule = (rule: string, peer: string) => readonly DirectionRule[];
+/** What a rule is compiled with. */
+export interface RuleContext {
+  readonly namespace: NamespaceFacts;
+  readonly cluster: ClusterFacts;
+  /** The last known rules of a peer of a rule, within one policy; empty if nothing is known. */
+  readonly lastKnown: (rule: string, peer: string) => readonly DirectionRule[];
+}
+
+interface CompiledRule {
+  readonly noted: readonly NotedRule[];
+  readonly unresolved: readonly UnresolvedPeer[];
+}
 
 /** A rule of a profile, with the parts that are the same in every namespace compiled already. */
 export class PreparedRule {
   readonly #source: SourceRule;
+  readonly #peers: readonly ClassifiedPeer[];
+  /** The rules for the fixed peers of a rule without relation. */
   readonly #fixed: readonly NotedRule[];
   readonly #dynamic: readonly DynamicPeer[];
 
   constructor(source: SourceRule) {
     this.#source = source;
-    const peers = source.peers.map(classifyPeer);
-    const fixed = peers.flatMap((each) => (each.kind === 'fixed' ? [each.fixed] : []));
+    this.#peers = source.peers.map(classifyPeer);
+    const fixed = this.#peers.flatMap((each) => (each.kind === 'fixed' ? [each.fixed] : []));
     this.#fixed = splitRules(fixed, source.ports).map((rule) => this.#noted(rule));
-    const dynamic = peers.flatMap((each) => (each.kind === 'dynamic' ? [each] : []));
+    const dynamic = this.#peers.flatMap((each) => (each.kind === 'dynamic' ? [each] : []));
     this.#dynamic = unique(dynamic, ({ label }) => label).map(({ label, peer }) => ({
       label,
       peer,
@@ -69,42 +98,111 @@ export class PreparedRule {
     }));
   }
 
+  /** True if the rule is written in this selected namespace. */
+  isIn({ name, labels }: NamespaceFacts): boolean {
+    const { names, selector } = this.#source.inNamespaces ?? {};
+    return (names?.includes(name) ?? true) && (selector === undefined || matches(selector, labels));
+  }
+
   /** The rules for one namespace, and the peers that are unresolved there. */
-  compile(
-    namespace: NamespaceFacts,
-    cluster: ClusterFacts,
-    lastKnown: LastKnownOfRule,
-  ): { noted: readonly NotedRule[]; unresolved: readonly UnresolvedPeer[] } {
+  compile(context: RuleContext): CompiledRule {
+    const { relation = { kind: 'any' } } = this.#source;
+    if (relation.kind !== 'any') return this.#compileRelated(relation, context);
     if (this.#dynamic.length === 0) return { noted: this.#fixed, unresolved: [] };
-    const { name: rule, direction, ports } = this.#source;
-    const context: PeerContext = {
-      namespace,
-      cluster,
-      impliesPorts: direction === 'Egress' && !isGiven(ports),
+    return this.#compileDynamic(this.#dynamic, context, (grant) => [grant], this.#fixed);
+  }
+
+  /** The peers that relate to the namespace; which they are differs from namespace to namespace. */
+  #compileRelated(relation: Exclude<Relation, { kind: 'any' }>, context: RuleContext): CompiledRule {
+    const { namespace, lastKnown } = context;
+    const { name, ports } = this.#source;
+    const isSame = relation.kind === 'same-namespace';
+    const fixed = this.#peers.flatMap((each) => {
+      if (each.kind === 'fixed') return related(each.fixed, relation, namespace);
+      // A namespace always shares its own labels.
+      const { sameNamespaceLabels, podSelector = {} } = each.peer;
+      return isSame && sameNamespaceLabels !== undefined ? [{ podSelector }] : [];
+    });
+    const dynamic = this.#dynamic.filter(({ peer }) => {
+      if (!isSame) return true;
+      const place = placeOf(peer);
+      return peer.sameNamespaceLabels === undefined && (place === undefined || place === namespace.name);
+    });
+    const narrow = (grant: Grant, peer: Peer): Grant[] => {
+      if (grant.peers === 'everyone' || isOutside(peer)) return [grant];
+      // The addresses of a Service without selector are in its namespace, whose labels are not known here.
+      const isElsewhere = placeOf(peer) !== undefined && placeOf(peer) !== namespace.name;
+      const peers = grant.peers.flatMap((each) =>
+        each.ipBlock !== undefined && isElsewhere ? [] : related(each, relation, namespace),
+      );
+      return isAtLeastOne(peers) ? [{ ...grant, peers }] : [];
     };
-    const noted = [...this.#fixed];
+    const label = isSame ? undefined : relation.label;
+    const rules = splitRules(fixed, ports).map((rule) => this.#noted(rule, label));
+    const compiled = this.#compileDynamic(dynamic, context, narrow, rules);
+    const missing = isSame ? [] : valuesOf(relation.keys, namespace).missing;
+    if (missing.length === 0 || label === undefined) return compiled;
+    const last = [label, ...dynamic.map((each) => each.label)].flatMap((peer) =>
+      lastKnown(name, peer).map((rule) => this.#noted(rule, peer)),
+    );
+    const { reason, message } = missingLabels(missing, namespace);
+    const hasLastKnown = last.length > 0;
+    return {
+      noted: [...last, ...compiled.noted],
+      unresolved: [
+        this.#unresolved({ peer: label, reason, message, hasLastKnown }, true),
+        ...compiled.unresolved,
+      ],
+    };
+  }
+
+  #compileDynamic(
+    dynamic: readonly DynamicPeer[],
+    { namespace, cluster, lastKnown }: RuleContext,
+    narrow: (grant: Grant, peer: Peer) => readonly Grant[],
+    fixed: readonly NotedRule[],
+  ): CompiledRule {
+    const { name, direction, ports, relation } = this.#source;
+    const impliesPorts = direction === 'Egress' && !isGiven(ports);
+    const context: PeerContext = { namespace, cluster, impliesPorts };
+    const noted = [...fixed];
     const unresolved: UnresolvedPeer[] = [];
-    for (const dynamic of this.#dynamic) {
-      const { peer, label } = dynamic;
+    for (const each of dynamic) {
+      const { peer, label } = each;
       const resolution = resolvePeer(peer, context);
+      const rulesFor = (grants: readonly Grant[]) =>
+        this.#grantRules(
+          grants.flatMap((grant) => narrow(grant, peer)),
+          label,
+        );
       if (resolution.kind === 'unresolved') {
         const { reason, known = [], fallback } = resolution;
-        const rules = lastKnown(rule, label);
+        const rules = lastKnown(name, label);
         const hasLastKnown = rules.length > 0;
         const isFallback = !hasLastKnown && fallback !== undefined;
         const message = isFallback ? `${resolution.message}; ${fallback.message}` : resolution.message;
-        noted.push(...rules.map((each) => this.#noted(each, label)));
+        noted.push(...rules.map((rule) => this.#noted(rule, label)));
         // The last known rules may list the known parts already: written twice, they would never be the last known form.
-        const added = this.#grantRules(isFallback ? [...fallback.grants, ...known] : known, label);
-        noted.push(...added.filter(({ rule: each }) => !rules.some((last) => includesRule(last, each))));
-        unresolved.push({ direction, rule, peer: label, reason, message, hasLastKnown });
+        const added = rulesFor(isFallback ? [...fallback.grants, ...known] : known);
+        noted.push(...added.filter((one) => !rules.some((last) => includesRule(last, one.rule))));
+        unresolved.push(this.#unresolved({ peer: label, reason, message, hasLastKnown }));
         continue;
       }
-      noted.push(...this.#rulesOf(dynamic, resolution));
+      noted.push(...(relation === undefined ? this.#rulesOf(each, resolution) : rulesFor(resolution.grants)));
       if (resolution.kind === 'partly-resolved')
-        unresolved.push({ direction, rule, peer: label, ...resolution.missing, hasLastKnown: false });
+        unresolved.push(this.#unresolved({ peer: label, ...resolution.missing, hasLastKnown: false }));
     }
     return { noted, unresolved };
+  }
+
+  /** `isOwn`: the peer is the end of the connection in the policy's own namespace. */
+  #unresolved(
+    peer: Pick<UnresolvedPeer, 'peer' | 'reason' | 'message' | 'hasLastKnown'>,
+    isOwn = false,
+  ): UnresolvedPeer {
+    const { name, kind, direction } = this.#source;
+    const end = isOwn === (direction === 'Ingress') ? 'to' : 'from';
+    return { direction, rule: name, ...(kind === 'connection' && { end }), ...peer };
   }
 
   #rulesOf({ label, rules }: DynamicPeer, resolution: Granting): readonly NotedRule[] {
@@ -123,8 +221,12 @@ export class PreparedRule {
   }
 
   #noted(rule: DirectionRule, peer?: string): NotedRule {
-    const { name, description } = this.#source;
-    const note: RuleNote = { rule: name, ...(peer !== undefined && { peer }) };
+    const { name, kind, description } = this.#source;
+    const note: RuleNote = {
+      rule: name,
+      ...(kind !== undefined && { kind }),
+      ...(peer !== undefined && { peer }),
+    };
     return {
       rule,
       source: name,

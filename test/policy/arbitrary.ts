@@ -56,7 +56,7 @@ export const peer: fc.Arbitrary<Peer> = fc.oneof(
     .map((name) => ({ serviceAccount: { namespace: 'beta', name } })),
   fc.constantFrom(...ENTITIES).map((entity) => ({ entity })),
 );
-const port = fc.constantFrom(
+export const port = fc.constantFrom(
   { protocol: 'TCP' as const, port: 80 },
   { protocol: 'UDP' as const, port: 53 },
   { protocol: 'TCP' as const, port: 'http' },

@@ -12,6 +12,7 @@ import {
 import type { Baseline, Peer, SegmentationProfile } from '../../src/api/profile.ts';
 import { LABEL_SERVICE_ACCOUNT } from '../../src/api/names.ts';
 import { compile } from '../../src/policy/compile.ts';
+import { NOTHING_KNOWN } from '../../src/policy/peers/last-known.ts';
 import { fingerprint, isolates, rulesOf, withRules } from '../../src/policy/semantics/normalize.ts';
 import { flow, labels, namespaces, pods } from '../analysis/arbitrary.ts';
 import { clusterFacts, NAMESPACE, profiles } from './arbitrary.ts';
@@ -324,9 +325,10 @@ describe('compile of generated profiles and clusters', () => {
     const before = { peers: [{ ipBlock: { cidr: '192.0.2.99/32' } }] };
     fc.assert(
       fc.property(profiles, clusterFacts, labels, (made, given, own) => {
-        const { policies, unresolved } = compile(made, { name: NAMESPACE, labels: own }, facts(given), () => [
-          before,
-        ]);
+        const { policies, unresolved } = compile(made, { name: NAMESPACE, labels: own }, facts(given), {
+          ...NOTHING_KNOWN,
+          rules: () => [before],
+        });
         const { spec } = made;
         const expected = new Set<string>();
         const check = (

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { SegmentationProfile } from '../../src/api/profile.ts';
 import { compile, type LastKnown } from '../../src/policy/compile.ts';
+import { NOTHING_KNOWN } from '../../src/policy/peers/last-known.ts';
 import { rulesOf } from '../../src/policy/semantics/normalize.ts';
 import { facts, type FactsInput, named, profile, SHOP } from './fixture.ts';
 
@@ -252,9 +253,12 @@ describe('an unresolved peer', () => {
 
   it('keeps the last known rules of the policy that carried it', () => {
     const asked: string[][] = [];
-    const { policies, unresolved } = compile(made, SHOP, facts(), (...question) => {
-      asked.push(question);
-      return question[1] === 'Egress' ? [known] : [];
+    const { policies, unresolved } = compile(made, SHOP, facts(), {
+      ...NOTHING_KNOWN,
+      rules: (...question) => {
+        asked.push(question);
+        return question[1] === 'Egress' ? [known] : [];
+      },
     });
     assert.deepEqual(asked, [
       ['segmented.ingress', 'Ingress', 'a', 'service data/gone'],

@@ -15,6 +15,9 @@ import {
 } from '../../src/policy/facts.ts';
 import { type DirectionRule, rulesOf } from '../../src/policy/semantics/normalize.ts';
 
+/** The number of runs of a property; PROPERTY_RUNS=20 makes it twenty times as many. */
+export const runs = (usual: number) => usual * Number(process.env.PROPERTY_RUNS ?? 1);
+
 export const NOTHING_ALLOWED: Baseline = {
   dns: 'Deny',
   admissionWebhooks: 'Deny',

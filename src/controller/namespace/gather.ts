@@ -23,7 +23,7 @@ export interface Gathered {
   readonly intents: readonly ProfileIntent[];
 }
 
-const NO_POLICIES: Compiled = { policies: [], unresolved: [] };
+const NO_POLICIES: Compiled = { policies: [], unresolved: [], connections: [] };
 
 export function gather(namespace: NamespaceItem, clusterState: ClusterState, facts: ClusterFacts): Gathered {
   const profiles = clusterState.concerned(namespace);

@@ -1,6 +1,7 @@
 /** Dispatches a peer of a profile's rule to the resolver of its kind, and names peers. Pure. */
 import type { NetworkPolicyPeer } from '../../api/network-policy.ts';
 import type { Peer } from '../../api/profile.ts';
+import { selectorTerms } from '../semantics/selector.ts';
 import { entityPeer } from './entity.ts';
 import { ipBlockPeer } from './ip-block.ts';
 import { cached } from './resolution-cache.ts';
@@ -18,7 +19,8 @@ export function classifyPeer(peer: Peer): ClassifiedPeer {
   const { service, serviceAccount, entity, sameNamespaceLabels } = peer;
   const isDynamic = [service, serviceAccount, entity, sameNamespaceLabels].some((each) => each !== undefined);
   if (!isDynamic) {
-    if (peer.namespaces !== undefined) return { kind: 'fixed', fixed: namespacesPeer(peer.namespaces) };
+    if (peer.namespaces !== undefined)
+      return { kind: 'fixed', fixed: namespacesPeer(peer.namespaces, peer.podSelector) };
     if (peer.ipBlock !== undefined) return { kind: 'fixed', fixed: ipBlockPeer(peer.ipBlock) };
     if (peer.podSelector !== undefined || peer.namespaceSelector !== undefined)
       return { kind: 'fixed', fixed: selectorPeer(peer) };
@@ -28,10 +30,9 @@ export function classifyPeer(peer: Peer): ClassifiedPeer {
 
 /** Resolves a peer whose meaning depends on the namespace or the cluster. */
 export function resolvePeer(peer: Peer, context: PeerContext): Resolution {
-  if (peer.sameNamespaceLabels !== undefined) {
-    return sameNamespaceLabelsPeer(peer.sameNamespaceLabels, context);
-  }
-  return clusterPeer(peer, context);
+  const { sameNamespaceLabels, podSelector } = peer;
+  if (sameNamespaceLabels === undefined) return clusterPeer(peer, context);
+  return sameNamespaceLabelsPeer({ sameNamespaceLabels, podSelector }, context);
 }
 
 /** Peers that are the same in every namespace, and cost to resolve. */
@@ -51,11 +52,14 @@ const clusterPeer = cached((peer: Peer, context): Resolution => {
  * so it tells any two peers apart.
  */
 export function peerLabel(peer: Peer): string {
-  const { service, serviceAccount, entity, sameNamespaceLabels } = peer;
+  const { service, serviceAccount, entity, sameNamespaceLabels, podSelector } = peer;
   if (service !== undefined) return `service ${service.namespace}/${service.name}`;
   if (serviceAccount !== undefined)
     return `serviceAccount ${serviceAccount.namespace}/${serviceAccount.name}`;
   if (entity !== undefined) return `entity ${entity}`;
-  if (sameNamespaceLabels !== undefined) return `sameNamespaceLabels ${sameNamespaceLabels.join(', ')}`;
+  if (sameNamespaceLabels !== undefined) {
+    const pods = podSelector === undefined ? '' : ` pods ${selectorTerms(podSelector).join(',') || 'all'}`;
+    return `sameNamespaceLabels ${sameNamespaceLabels.join(', ')}${pods}`;
+  }
   return `of an unknown kind: ${JSON.stringify(peer)}`;
 }

@@ -1,5 +1,7 @@
 /** Reads the last known form of an unresolved peer back from observed policies (invariant I3). Pure. */
+import type { LabelSelector } from '../../api/meta.ts';
 import {
+  LABEL_END,
   LABEL_MANAGED_BY,
   LABEL_PROFILE,
   LABEL_ROLE,
@@ -7,23 +9,49 @@ import {
   MANAGER,
   policyName,
 } from '../../api/names.ts';
-import type { NetworkPolicy } from '../../api/network-policy.ts';
-import type { LastKnown } from '../compile.ts';
-import { isProfileReference, rulesOf } from '../semantics/normalize.ts';
+import type { NetworkPolicy, NetworkPolicyPort, PolicyType } from '../../api/network-policy.ts';
 import { notesOf } from '../notes.ts';
+import { type DirectionRule, isProfileReference, rulesOf } from '../semantics/normalize.ts';
 
-/** The last known rules that `observed`, policies of one namespace, carry for a peer. */
+/**
+ * What policies carried so far. A policy is named as it was compiled, also where it exists under an alternative name.
+ */
+export interface LastKnown {
+  /** The rules for a peer that is unresolved now; empty if nothing is known. */
+  rules(policy: string, direction: PolicyType, rule: string, peer: string): readonly DirectionRule[];
+  /** The selected pods of a policy whose own end is unresolved now; undefined if nothing is known. */
+  selection(policy: string, direction: PolicyType): Selection | undefined;
+}
+
+/** The pods that a policy selects, and the ports of its rules. */
+export interface Selection {
+  readonly podSelector: LabelSelector;
+  readonly ports?: readonly NetworkPolicyPort[];
+}
+
+export const NOTHING_KNOWN: LastKnown = { rules: () => [], selection: () => undefined };
+
+/** The last known forms that `observed`, policies of one namespace, carry. */
 export function lastKnownFrom(observed: readonly NetworkPolicy[]): LastKnown {
   // By the names that the policies were compiled with: a policy may exist under an alternative name.
   const byName = new Map(observed.map((policy) => [compiledName(policy), policy]));
-  return (object, direction, rule, peer) => {
-    const policy = byName.get(object);
-    if (policy === undefined) return [];
-    const notes = notesOf(policy);
-    // A rule without peers allows everyone. Only `entity: Any` compiles to it, and that is never unresolved.
-    return rulesOf(policy.spec, direction).filter(
-      (each, index) => notes[index]?.rule === rule && notes[index]?.peer === peer && each.peers !== undefined,
-    );
+  return {
+    rules(name, direction, rule, peer) {
+      const policy = byName.get(name);
+      if (policy === undefined) return [];
+      const notes = notesOf(policy);
+      // A rule without peers allows everyone. Only `entity: Any` compiles to it, and that is never unresolved.
+      return rulesOf(policy.spec, direction).filter(
+        (each, index) =>
+          notes[index]?.rule === rule && notes[index]?.peer === peer && each.peers !== undefined,
+      );
+    },
+    selection(name, direction) {
+      const { podSelector, ...spec } = byName.get(name)?.spec ?? {};
+      if (podSelector === undefined) return undefined;
+      const ports = rulesOf(spec, direction)[0]?.ports;
+      return { podSelector, ...(ports && { ports }) };
+    },
   };
 }
 
@@ -32,7 +60,7 @@ function compiledName({ metadata }: NetworkPolicy): string | undefined {
   const { name, labels = {}, ownerReferences = [] } = metadata;
   const { [LABEL_MANAGED_BY]: manager, [LABEL_PROFILE]: profile, [LABEL_ROLE]: role } = labels;
   if (manager === MANAGER && profile !== undefined && (role === 'ingress' || role === 'egress')) {
-    return policyName(profile, role, labels[LABEL_RULE]);
+    return policyName(profile, role, labels[LABEL_RULE], labels[LABEL_END]);
   }
   // Somebody removed or changed the labels. The owner and the name still tell.
   const owner = ownerReferences.find(isProfileReference)?.name;

@@ -1,12 +1,6 @@
 /** A summary of a change of a policy for logs, bounded in length. Pure. */
 import type { LabelSelector } from '../../api/meta.ts';
-import {
-  ANNOTATION_RULES,
-  LABEL_MANAGED_BY,
-  LABEL_PROFILE,
-  LABEL_ROLE,
-  LABEL_RULE,
-} from '../../api/names.ts';
+import { ANNOTATION_RULES, OWN_LABELS } from '../../api/names.ts';
 import {
   DIRECTIONS,
   type NetworkPolicy,
@@ -44,7 +38,6 @@ export interface ChangeSummary {
 const MAX_ENTRIES = 20;
 /** Characters. */
 const MAX_TEXT = 200;
-const OWN_LABELS = [LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE];
 
 /** The summary of a change from `before` to `after`; undefined for a policy that does not exist. */
 export function summarizeChange(

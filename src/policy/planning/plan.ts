@@ -15,13 +15,7 @@
  * not isolated before (or after).
  */
 import type { ObjectMeta } from '../../api/meta.ts';
-import {
-  ANNOTATION_RULES,
-  LABEL_MANAGED_BY,
-  LABEL_PROFILE,
-  LABEL_ROLE,
-  LABEL_RULE,
-} from '../../api/names.ts';
+import { ANNOTATION_RULES, OWN_LABELS } from '../../api/names.ts';
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../api/network-policy.ts';
 import { isolates, isProfileReference } from '../semantics/normalize.ts';
 import { EVERYTHING, selectorKey } from '../semantics/selector.ts';
@@ -215,8 +209,6 @@ function updated(observed: NetworkPolicy, desired: NetworkPolicy): NetworkPolicy
   };
   return { ...arrangedPolicy, metadata };
 }
-
-const OWN_LABELS = [LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE];
 
 function without(
   map: Readonly<Record<string, string>> = {},

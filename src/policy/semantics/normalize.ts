@@ -4,15 +4,7 @@
  * never misses one that changes something. Pure; keys are cached by object.
  */
 import { hash } from 'node:crypto';
-import {
-  ANNOTATION_RULES,
-  GROUP,
-  KIND,
-  LABEL_MANAGED_BY,
-  LABEL_PROFILE,
-  LABEL_ROLE,
-  LABEL_RULE,
-} from '../../api/names.ts';
+import { ANNOTATION_RULES, GROUP, KIND, OWN_LABELS } from '../../api/names.ts';
 import {
   DIRECTIONS,
   type NetworkPolicy,
@@ -104,7 +96,7 @@ export function fingerprint({ metadata, spec }: NetworkPolicy): string {
   const known = fingerprints.get(spec);
   const sameLabels = known?.labels === labels && known?.annotations === annotations;
   if (known !== undefined && sameLabels && known.ownerReferences === ownerReferences) return known.text;
-  const ours = [LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE].map((key) => labels?.[key] ?? null);
+  const ours = OWN_LABELS.map((key) => labels?.[key] ?? null);
   const owners = (ownerReferences ?? []).filter(isProfileReference).map(({ uid, name }) => `${uid} ${name}`);
   const parts = [
     JSON.stringify([ours, owners.sort()]),

@@ -24,7 +24,7 @@ const rule = {
   ports: [{ protocol: 'TCP', port: 5432 }],
 };
 const ask = (observed: readonly NetworkPolicy[], peer = 'service data/db') =>
-  lastKnownFrom(observed)('segmented.egress', 'Egress', 'r', peer);
+  lastKnownFrom(observed).rules('segmented.egress', 'Egress', 'r', peer);
 const withMetadata = (change: (metadata: NetworkPolicy['metadata']) => Partial<NetworkPolicy['metadata']>) =>
   policies.map((policy) => ({ ...policy, metadata: { ...policy.metadata, ...change(policy.metadata) } }));
 
@@ -100,7 +100,7 @@ describe('the last known form of a peer', () => {
       },
     }));
     const lastKnown = lastKnownFrom(observed);
-    assert.deepEqual(lastKnown(policyName(name, 'egress'), 'Egress', 'r', 'service data/db'), [rule]);
+    assert.deepEqual(lastKnown.rules(policyName(name, 'egress'), 'Egress', 'r', 'service data/db'), [rule]);
   });
 
   it('is never everyone', () => {
@@ -114,9 +114,9 @@ describe('the last known form of a peer', () => {
 
   it('belongs to one rule, policy and direction', () => {
     const lastKnown = lastKnownFrom(policies);
-    assert.deepEqual(lastKnown('segmented.egress.own', 'Egress', 'own', 'service data/db'), [rule]);
-    assert.deepEqual(lastKnown('segmented.egress', 'Egress', 'own', 'service data/db'), []);
-    assert.deepEqual(lastKnown('segmented.egress', 'Ingress', 'r', 'service data/db'), []);
+    assert.deepEqual(lastKnown.rules('segmented.egress.own', 'Egress', 'own', 'service data/db'), [rule]);
+    assert.deepEqual(lastKnown.rules('segmented.egress', 'Egress', 'own', 'service data/db'), []);
+    assert.deepEqual(lastKnown.rules('segmented.egress', 'Ingress', 'r', 'service data/db'), []);
   });
 
   it('keeps the policies as they are when the Service is deleted', () => {

@@ -4,6 +4,7 @@ import type { Peer } from '../../../src/api/profile.ts';
 import { type DirectionRule, rulesOf } from '../../../src/policy/semantics/normalize.ts';
 import { MOST_COUNTED } from '../../../src/policy/peers/service-account.ts';
 import { compile } from '../../../src/policy/compile.ts';
+import { NOTHING_KNOWN } from '../../../src/policy/peers/last-known.ts';
 import { compileRule, CONFIGURATION, facts, type FactsInput, named, profile, SHOP } from '../fixture.ts';
 
 type Expected = DirectionRule[] | { reason: string; message: RegExp };
@@ -653,7 +654,10 @@ describe('entity ClusterDNS without its Service', () => {
   const known = { peers: dnsPods({ 'k8s-app': 'dns' }), ports: [udp(5353)] };
   const compiled = (given: FactsInput, lastKnown: DirectionRule[]) => {
     const made = profile({ egress: [{ name: 'rule', to: [dns] }] });
-    const { policies, unresolved } = compile(made, SHOP, facts(given), () => lastKnown);
+    const { policies, unresolved } = compile(made, SHOP, facts(given), {
+      ...NOTHING_KNOWN,
+      rules: () => lastKnown,
+    });
     return { rules: rulesOf(named(policies, 'segmented.egress')?.spec ?? {}, 'Egress'), unresolved };
   };
 

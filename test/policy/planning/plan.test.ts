@@ -18,10 +18,8 @@ import {
   type PolicyType,
 } from '../../../src/api/network-policy.ts';
 import { fingerprint, withRules } from '../../../src/policy/semantics/normalize.ts';
+import { runs } from '../fixture.ts';
 import { plan, type PlanContext, type Step } from '../../../src/policy/planning/plan.ts';
-
-/** PROPERTY_RUNS=20 looks twenty times as long. */
-const runs = (usual: number) => usual * Number(process.env.PROPERTY_RUNS ?? 1);
 
 const NAMESPACE = 'shop';
 const isOurs = (policy: NetworkPolicy) => policy.metadata.labels?.[LABEL_MANAGED_BY] === MANAGER;

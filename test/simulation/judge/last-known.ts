@@ -4,7 +4,7 @@
  */
 import type { NetworkPolicy, PolicyType } from '../../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
-import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
+import { lastKnownFrom, NOTHING_KNOWN } from '../../../src/policy/peers/last-known.ts';
 import type { Compiled, LastKnown } from '../../../src/policy/compile.ts';
 import { type DirectionRule, ruleKey } from '../../../src/policy/semantics/normalize.ts';
 import { type Combination, intentOf } from '../schedule/inputs.ts';
@@ -19,7 +19,7 @@ export interface ProfileInNamespace {
   readonly recorder: Recorder;
 }
 
-/** A peer of a rule in one object of the profile: the arguments of LastKnown. */
+/** A peer of a rule in one object of the profile: the arguments of LastKnown.rules. */
 type Peer = readonly [object: string, direction: PolicyType, rule: string, peer: string];
 
 /** An unresolved peer, and the rules that stand for it; without rules, no last known form exists. */
@@ -37,10 +37,13 @@ export function intentAsEnforced(
 ): { readonly intent: Compiled | undefined; readonly lastKnown: readonly KnownPeer[] } {
   const lastKnown: KnownPeer[] = [];
   const read = lastKnownFrom(observed);
-  const recording: LastKnown = (...peer) => {
-    const rules = read(...peer);
-    lastKnown.push({ peer, rules });
-    return rules;
+  const recording: LastKnown = {
+    selection: (policy, direction) => read.selection(policy, direction),
+    rules(...peer) {
+      const rules = read.rules(...peer);
+      lastKnown.push({ peer, rules });
+      return rules;
+    },
   };
   return { intent: intentOf(profile, namespace, combination, recording), lastKnown };
 }
@@ -71,12 +74,12 @@ export function wrongLastKnown(
     return [...forms, ...forms.flatMap(formsWith)];
   });
   /** The forms without last known peers. Not empty for peers that are partly known, as a namespace's own pods are. */
-  const formsWithoutLastKnown = once(() => formsWith(() => []));
+  const formsWithoutLastKnown = once(() => formsWith(NOTHING_KNOWN));
   const editedForms = recorder.userEdits(namespace).map(lastKnownFrom);
   const held = (combinations[0] && compiledWith(combinations[0], atStart)?.unresolved) ?? [];
   for (const { peer, rules } of lastKnown) {
     const [object, direction, rule, label] = peer;
-    const isForm = (form: LastKnown) => formKey(form(...peer)) === formKey(rules);
+    const isForm = (form: LastKnown) => formKey(form.rules(...peer)) === formKey(rules);
     if (isForm(atStart)) continue;
     // The leader remembers the forms that it wrote for unresolved peers, also if a user changes the policies.
     const isRemembered =
@@ -87,7 +90,7 @@ export function wrongLastKnown(
       );
     if (!isRemembered && editedForms.some(isForm)) continue;
     const isForgotten = rules.length === 0 || formsWithoutLastKnown().some(isForm);
-    const isAbsent = (form: LastKnown) => form(...peer).length === 0;
+    const isAbsent = (form: LastKnown) => form.rules(...peer).length === 0;
     // No form existed when the round began, or a user deleted it, and none exists now.
     if (isForgotten && (isAbsent(atStart) || (!isRemembered && editedForms.some(isAbsent)))) continue;
     if (intendedForms().some(isForm)) continue;

@@ -11,6 +11,7 @@ import { endpointFacts, nodeFacts, serviceFacts } from '../../../src/cluster-sta
 import { CLUSTER_DEFAULTS } from '../../../src/options/cluster-defaults.ts';
 import { compile, type Compiled, type LastKnown } from '../../../src/policy/compile.ts';
 import type { ClusterFacts, ServiceFacts } from '../../../src/policy/facts.ts';
+import { NOTHING_KNOWN } from '../../../src/policy/peers/last-known.ts';
 import { isolates } from '../../../src/policy/semantics/normalize.ts';
 import { matches } from '../../../src/policy/semantics/selector.ts';
 import { PROFILES } from './plan.ts';
@@ -250,8 +251,8 @@ export function policiesOf(
 export function isUnresolved(combination: Combination, namespace: string): boolean {
   return combination.profiles.some(({ profile, retained, labels }) =>
     [
-      intentOf(profile, namespace, combination, () => []),
-      intentOf(retained, namespace, { ...combination, labels }, () => []),
+      intentOf(profile, namespace, combination, NOTHING_KNOWN),
+      intentOf(retained, namespace, { ...combination, labels }, NOTHING_KNOWN),
     ].some((intent) => intent !== undefined && intent.unresolved.length > 0),
   );
 }
