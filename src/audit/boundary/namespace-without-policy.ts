@@ -1,0 +1,24 @@
+import type { Check } from '../check.ts';
+import { counted } from '../../util/list-text.ts';
+
+export const namespaceWithoutPolicy: Check = {
+  id: 'namespace-without-policy',
+  title: 'Every namespace with pods has a NetworkPolicy',
+  severity: 'high',
+  category: 'Boundary',
+  controls: ['CIS 5.3.2', 'C-0260', 'NSA/CISA network separation'],
+  why: 'Without a policy every pod of the cluster reaches every pod of the namespace, and its pods reach everything.',
+  remedy:
+    'Let a SegmentationProfile select the namespace, or create a policy that denies all and then allow what is needed.',
+  needs: ['Namespace', 'Pod', 'NetworkPolicy'],
+  run: (context, report) => {
+    for (const { name } of context.namespaces) {
+      const pods = context.podsOf(name).filter(({ hostNetwork }) => hostNetwork !== true);
+      if (pods.length === 0 || context.policiesOf(name).length > 0) continue;
+      report({
+        object: { kind: 'Namespace', name },
+        message: `no NetworkPolicy isolates its ${counted(pods.length, 'pod')}`,
+      });
+    }
+  },
+};

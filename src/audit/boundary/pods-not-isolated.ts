@@ -1,0 +1,34 @@
+import type { PolicyType } from '../../api/network-policy.ts';
+import type { Check } from '../check.ts';
+import { workloadsOf } from '../context.ts';
+
+/** Namespaces without any policy have a check of their own. */
+function podsNotIsolated(direction: PolicyType, control: string): Check {
+  const way = direction.toLowerCase();
+  return {
+    id: `pods-not-isolated-${way}`,
+    title: `Every pod of a namespace with policies is isolated for ${way}`,
+    severity: 'medium',
+    category: 'Boundary',
+    controls: [control, 'C-0030', 'NSA/CISA network separation'],
+    why:
+      direction === 'Ingress'
+        ? 'A pod that no policy selects accepts connections from everyone, although its neighbours are protected.'
+        : 'A pod that no policy selects connects to everything, which is how data leaves and other pods are attacked.',
+    remedy: `Select all pods of the namespace by a policy with policyTypes: [${direction}] and no rules, as a profile's default-deny does.`,
+    needs: ['Namespace', 'Pod', 'NetworkPolicy'],
+    run: (context, report) => {
+      for (const { name } of context.namespaces) {
+        if (context.policiesOf(name).length === 0) continue;
+        const coverage = context.coverageOf(name);
+        const open = (direction === 'Ingress' ? coverage?.ingress : coverage?.egress)?.open ?? [];
+        for (const workload of workloadsOf(open)) {
+          report({ object: workload, message: `no NetworkPolicy isolates its pods for ${way}` });
+        }
+      }
+    },
+  };
+}
+
+export const podsNotIsolatedIngress = podsNotIsolated('Ingress', 'CIS 5.3.2');
+export const podsNotIsolatedEgress = podsNotIsolated('Egress', 'CIS 5.3.2');

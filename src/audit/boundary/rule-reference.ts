@@ -1,0 +1,39 @@
+/** Names the rule of a policy for a finding: its field in a foreign policy, or the profile's rule behind an own one. */
+import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
+import { notesOf } from '../../policy/notes.ts';
+import { type DirectionRule, isolates, rulesOf } from '../../policy/semantics/normalize.ts';
+import type { ObjectReference } from '../finding.ts';
+import { type AuditContext, policyReference } from '../context.ts';
+
+export interface PlacedRule {
+  readonly policy: NetworkPolicy;
+  readonly direction: PolicyType;
+  /** Index in the policy's `ingress` or `egress`. */
+  readonly index: number;
+  readonly rule: DirectionRule;
+}
+
+/** The rules of a policy in the directions that it isolates; rules of other directions have no effect. */
+export function placedRules(policy: NetworkPolicy): PlacedRule[] {
+  return isolates(policy.spec).flatMap((direction) =>
+    rulesOf(policy.spec, direction).map((rule, index) => ({ policy, direction, index, rule })),
+  );
+}
+
+/** Object and field of a rule. Namespaces with the same rule of a profile share one. */
+export function ruleReference(
+  { policy, direction, index }: PlacedRule,
+  { snapshot }: AuditContext,
+): { readonly object: ObjectReference; readonly field: string; readonly isOwn: boolean } {
+  const owner = snapshot.ownerOf(policy);
+  const name = owner === undefined ? undefined : notesOf(policy)[index]?.rule;
+  if (owner === undefined || name === undefined) {
+    const field = `spec.${direction.toLowerCase()}[${index}]`;
+    return { object: policyReference(policy), field, isOwn: owner !== undefined };
+  }
+  const profile = snapshot.profiles.find(({ metadata }) => metadata.name === owner);
+  const isConnection = profile?.spec.connections?.some((connection) => connection.name === name) === true;
+  const list = isConnection ? 'connections' : direction.toLowerCase();
+  const field = name.startsWith('baseline.') ? `spec.${name}` : `spec.${list}[${name}]`;
+  return { object: { kind: 'SegmentationProfile', name: owner }, field, isOwn: true };
+}

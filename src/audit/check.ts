@@ -1,0 +1,22 @@
+/** The interface of a check. Each check has a file in the folder of its family, and an entry in the family's index. */
+import type { AuditContext } from './context.ts';
+import type { Category, Report, Severity } from './finding.ts';
+import type { KindName } from './snapshot.ts';
+
+export interface Check {
+  /** Unique, and stable over versions: waivers and baselines name it. */
+  readonly id: string;
+  /** The state that the check asks for, as a sentence without a full stop. */
+  readonly title: string;
+  readonly severity: Severity;
+  readonly category: Category;
+  /** Numbers of the controls that the check stands for, such as `CIS 5.3.2` or `C-0260`. */
+  readonly controls: readonly string[];
+  /** Why a finding matters, as one or two sentences. */
+  readonly why: string;
+  /** What to write instead. */
+  readonly remedy: string;
+  /** Kinds that the check judges. It is skipped if one of them could not be read. */
+  readonly needs: readonly KindName[];
+  readonly run: (context: AuditContext, report: (finding: Report) => void) => void;
+}

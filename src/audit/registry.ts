@@ -1,0 +1,5 @@
+/** All checks, by family. A new check is registered in the index of its family. */
+import { BOUNDARY } from './boundary/index.ts';
+import type { Check } from './check.ts';
+
+export const CHECKS: readonly Check[] = [...BOUNDARY];

@@ -1,0 +1,69 @@
+/** The input of an audit: one state of a cluster, or of a part of it, in plain values. Pure. */
+import type { Namespace, Pod } from '../analysis/cluster.ts';
+import type { KubeObject, StringMap } from '../api/meta.ts';
+import type { NetworkPolicy } from '../api/network-policy.ts';
+import type { SegmentationProfile } from '../api/profile.ts';
+import type { PodSpec } from './pod-spec.ts';
+
+export interface AuditNamespace extends Namespace {
+  readonly annotations?: StringMap;
+  /** True for the namespaces of Kubernetes and of the operator, which no profile selects. */
+  readonly isProtected: boolean;
+  /** True if only the name is known, as no manifest describes the namespace. */
+  readonly isAssumed?: boolean;
+}
+
+/** The controller of pods as users know it: a Deployment, not its ReplicaSets. */
+export interface AuditWorkload {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export interface AuditPod extends Pod {
+  readonly workload: AuditWorkload;
+  readonly serviceAccount: string;
+  readonly annotations?: StringMap;
+  readonly spec: PodSpec;
+}
+
+/** A kind that a check may read beside pods, namespaces, policies and profiles. */
+export type KindName =
+  | 'Namespace'
+  | 'Pod'
+  | 'NetworkPolicy'
+  | 'SegmentationProfile'
+  | 'Node'
+  | 'Service'
+  | 'Ingress'
+  | 'Gateway'
+  | 'HTTPRoute'
+  | 'ServiceAccount'
+  | 'Secret'
+  | 'Role'
+  | 'ClusterRole'
+  | 'RoleBinding'
+  | 'ClusterRoleBinding'
+  | 'CustomResourceDefinition';
+
+export interface AuditSnapshot {
+  /**
+   * True if the snapshot is of a cluster. Among manifests, an object that is missing may be described elsewhere, so that
+   * no check reports it.
+   */
+  readonly isComplete: boolean;
+  readonly namespaces: readonly AuditNamespace[];
+  /** Pods that are not finished. Pods of one workload may be given once, if their specs are equal. */
+  readonly pods: readonly AuditPod[];
+  /** The policies in force: own and foreign ones. */
+  readonly policies: readonly NetworkPolicy[];
+  readonly profiles: readonly SegmentationProfile[];
+  /** The name of the profile that owns a policy; undefined for a foreign policy. */
+  readonly ownerOf: (policy: NetworkPolicy) => string | undefined;
+  /** The namespaces in which a profile is enforced. */
+  readonly enforced: ReadonlySet<string>;
+  /** Objects of the other kinds, as they are on the wire. */
+  readonly objects: (kind: KindName) => readonly KubeObject[];
+  /** False for a kind that could not be read. */
+  readonly isRead: (kind: KindName) => boolean;
+}

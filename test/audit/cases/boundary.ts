@@ -1,0 +1,354 @@
+/** Cases of the checks of the family Boundary. */
+import { type CheckCases, denyAll, namespace, object, own, pod, policy, world } from '../world.ts';
+
+const DENY = denyAll('shop');
+const web = pod('shop/web', {
+  containers: [{ name: 'web', ports: [{ name: 'http', containerPort: 8080 }] }],
+});
+const db = pod('shop/db', { containers: [{ name: 'db', ports: [{ containerPort: 5432 }] }] });
+
+const ingress = (rule: object) =>
+  policy('shop/p', { podSelector: {}, policyTypes: ['Ingress'], ingress: [rule] });
+const egress = (rule: object) =>
+  policy('shop/p', { podSelector: {}, policyTypes: ['Egress'], egress: [rule] });
+
+export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
+  'namespace-without-policy': {
+    good: {
+      'a namespace with a policy': world({ pods: [web], policies: [DENY] }),
+      'an empty namespace': world({ namespaces: ['shop'] }),
+      'a protected namespace': world({
+        namespaces: [namespace('kube-system', {}, true)],
+        pods: [pod('kube-system/dns')],
+      }),
+      'a namespace with pods on the host network only': world({
+        pods: [pod('shop/agent', { hostNetwork: true })],
+      }),
+    },
+    bad: { 'a namespace with a pod': [world({ pods: [web] }), 'Namespace shop'] },
+  },
+  'pods-not-isolated-ingress': {
+    good: {
+      'pods under a default-deny': world({ pods: [web], policies: [DENY] }),
+      'a namespace without policies, which has a check of its own': world({ pods: [web] }),
+    },
+    bad: {
+      'a pod that no policy selects': [
+        world({
+          pods: [web, db],
+          policies: [policy('shop/web', { podSelector: { matchLabels: { app: 'web' } } })],
+        }),
+        'Deployment shop/db',
+      ],
+      'pods that are isolated for egress only': [
+        world({ pods: [web], policies: [policy('shop/p', { policyTypes: ['Egress'] })] }),
+        'Deployment shop/web',
+      ],
+    },
+  },
+  'pods-not-isolated-egress': {
+    good: { 'pods under a default-deny': world({ pods: [web], policies: [DENY] }) },
+    bad: {
+      'pods under a policy that has no policyTypes': [
+        world({ pods: [web], policies: [policy('shop/p', { podSelector: {} })] }),
+        'Deployment shop/web',
+      ],
+    },
+  },
+  'foreign-policy-widens': {
+    good: {
+      'a foreign policy that opens what the profile allows': world({
+        pods: [web, db],
+        enforced: ['shop'],
+        policies: [
+          own('shop/shop.default-deny', { policyTypes: ['Ingress', 'Egress'] }),
+          own('shop/shop.ingress', { policyTypes: ['Ingress'], ingress: [{ from: [{ podSelector: {} }] }] }),
+          own('shop/shop.egress', { policyTypes: ['Egress'], egress: [{ to: [{ podSelector: {} }] }] }),
+          ingress({ from: [{ podSelector: { matchLabels: { app: 'web' } } }], ports: [{ port: 5432 }] }),
+        ],
+      }),
+      'a foreign policy where no profile is enforced': world({ pods: [web], policies: [DENY, ingress({})] }),
+      'a foreign policy of one end, while the other end denies': world({
+        pods: [web, db],
+        enforced: ['shop'],
+        policies: [
+          own('shop/shop.default-deny', { policyTypes: ['Ingress', 'Egress'] }),
+          ingress({ from: [{ podSelector: { matchLabels: { app: 'web' } } }] }),
+        ],
+      }),
+    },
+    bad: {
+      'ingress from everyone under a profile': [
+        world({
+          pods: [web],
+          enforced: ['shop'],
+          policies: [
+            own('shop/shop.default-deny', { policyTypes: ['Ingress'] }),
+            ingress({ ports: [{ port: 8080 }] }),
+          ],
+        }),
+        'NetworkPolicy shop/p',
+      ],
+      'only the foreign policy that widens': [
+        world({
+          pods: [web],
+          enforced: ['shop'],
+          policies: [
+            own('shop/shop.default-deny', { policyTypes: ['Ingress'] }),
+            DENY,
+            ingress({ from: [{ ipBlock: { cidr: '192.0.2.0/24' } }] }),
+          ],
+        }),
+        'NetworkPolicy shop/p',
+      ],
+    },
+  },
+  'host-network-escapes': {
+    good: {
+      'pods in the pod network': world({ pods: [web], policies: [DENY] }),
+      'a namespace without policies': world({ pods: [pod('shop/agent', { hostNetwork: true })] }),
+    },
+    bad: {
+      'a pod on the host network': [
+        world({ pods: [pod('shop/agent', { hostNetwork: true })], policies: [DENY] }),
+        'Deployment shop/agent hostNetwork',
+      ],
+    },
+  },
+  'policy-selects-nothing': {
+    good: {
+      'a policy for all pods': world({ pods: [web], policies: [DENY] }),
+      'a namespace without pods': world({
+        policies: [policy('shop/p', { podSelector: { matchLabels: { app: 'x' } } })],
+      }),
+    },
+    bad: {
+      'a typing error in a label': [
+        world({
+          pods: [web],
+          policies: [policy('shop/p', { podSelector: { matchLabels: { app: 'wbe' } } })],
+        }),
+        'NetworkPolicy shop/p spec.podSelector',
+      ],
+    },
+  },
+  'rule-selects-nothing': {
+    good: {
+      'a rule that selects pods in one of two namespaces': world({
+        pods: [web, pod('pay/api')],
+        policies: [
+          own('shop/shop.ingress.web', { podSelector: { matchLabels: { app: 'web' } } }, 'web'),
+          own('pay/shop.ingress.web', { podSelector: { matchLabels: { app: 'web' } } }, 'web'),
+        ],
+      }),
+    },
+    bad: {
+      'a rule that selects pods in no namespace': [
+        world({
+          pods: [web, pod('pay/api')],
+          policies: [
+            own('shop/shop.ingress.old', { podSelector: { matchLabels: { app: 'old' } } }, 'old'),
+            own('pay/shop.ingress.old', { podSelector: { matchLabels: { app: 'old' } } }, 'old'),
+          ],
+        }),
+        'SegmentationProfile shop rule old',
+      ],
+    },
+  },
+  'peer-matches-nothing': {
+    good: {
+      'peers that match': world({
+        pods: [web, db],
+        policies: [
+          ingress({ from: [{ podSelector: { matchLabels: { app: 'web' } } }, { namespaceSelector: {} }] }),
+        ],
+      }),
+      'a namespace that another repository may describe': world({
+        isComplete: false,
+        pods: [web],
+        policies: [ingress({ from: [{ namespaceSelector: { matchLabels: { team: 'x' } } }] })],
+      }),
+      'a namespace that has no pods yet': world({
+        pods: [web],
+        namespaces: [namespace('new', { team: 'x' })],
+        policies: [
+          ingress({
+            from: [
+              {
+                namespaceSelector: { matchLabels: { team: 'x' } },
+                podSelector: { matchLabels: { app: 'y' } },
+              },
+            ],
+          }),
+        ],
+      }),
+    },
+    bad: {
+      'a namespace that does not exist': [
+        world({
+          pods: [web],
+          policies: [ingress({ from: [{ namespaceSelector: { matchLabels: { team: 'x' } } }] })],
+        }),
+        'NetworkPolicy shop/p spec.ingress[0].from[0]',
+      ],
+      'pods of the own namespace that do not exist, also among manifests': [
+        world({
+          isComplete: false,
+          pods: [web],
+          policies: [
+            egress({
+              to: [{ ipBlock: { cidr: '192.0.2.0/24' } }, { podSelector: { matchLabels: { app: 'gone' } } }],
+            }),
+          ],
+        }),
+        'NetworkPolicy shop/p spec.egress[0].to[1]',
+      ],
+    },
+  },
+  'ip-block-of-pods': {
+    good: {
+      'an address outside of the cluster': world({
+        pods: [web],
+        policies: [egress({ to: [{ ipBlock: { cidr: '192.0.2.0/24' } }] })],
+      }),
+      'the whole internet': world({
+        pods: [web],
+        policies: [egress({ to: [{ ipBlock: { cidr: '0.0.0.0/0' } }] })],
+      }),
+      'a range whose exception holds the pods': world({
+        pods: [web],
+        policies: [egress({ to: [{ ipBlock: { cidr: '10.0.0.0/8', except: ['10.0.0.0/16'] } }] })],
+      }),
+    },
+    bad: {
+      "the pods' own range": [
+        world({ pods: [web], policies: [egress({ to: [{ ipBlock: { cidr: '10.0.0.0/16' } }] })] }),
+        'NetworkPolicy shop/p spec.egress[0].to[0]',
+      ],
+      'the address of a node': [
+        world({
+          pods: [web],
+          objects: [
+            object('Node', 'n1', { status: { addresses: [{ type: 'InternalIP', address: '172.16.0.4' }] } }),
+          ],
+          policies: [ingress({ from: [{ ipBlock: { cidr: '172.16.0.0/24' } }] })],
+        }),
+        'NetworkPolicy shop/p spec.ingress[0].from[0]',
+      ],
+    },
+  },
+  'ambiguous-policy-shape': {
+    good: {
+      'one ipBlock with except': world({
+        policies: [egress({ to: [{ ipBlock: { cidr: '10.0.0.0/8', except: ['10.1.0.0/16'] } }] })],
+      }),
+      'a named port of pods': world({
+        policies: [egress({ to: [{ podSelector: {} }], ports: [{ port: 'http' }] })],
+      }),
+      'a default-deny of both directions': world({ policies: [DENY] }),
+    },
+    bad: {
+      'two ipBlocks, one with except': [
+        world({
+          policies: [
+            egress({
+              to: [
+                { ipBlock: { cidr: '10.0.0.0/8', except: ['10.1.0.0/16'] } },
+                { ipBlock: { cidr: '192.0.2.0/24' } },
+              ],
+            }),
+          ],
+        }),
+        'NetworkPolicy shop/p spec.egress[0]',
+      ],
+      'egress to a named port anywhere': [
+        world({ policies: [egress({ ports: [{ port: 'http' }] })] }),
+        'NetworkPolicy shop/p spec.egress[0]',
+      ],
+      'rules of both directions in one policy': [
+        world({
+          policies: [policy('shop/p', { policyTypes: ['Ingress', 'Egress'], ingress: [{}], egress: [{}] })],
+        }),
+        'NetworkPolicy shop/p spec',
+      ],
+    },
+  },
+  'port-not-declared': {
+    good: {
+      'a declared port': world({
+        pods: [web],
+        policies: [ingress({ ports: [{ port: 8080 }, { port: 'http' }] })],
+      }),
+      'a range that holds a declared port': world({
+        pods: [web],
+        policies: [ingress({ ports: [{ port: 8000, endPort: 9000 }] })],
+      }),
+      'pods that declare no ports': world({
+        pods: [pod('shop/web')],
+        policies: [ingress({ ports: [{ port: 9 }] })],
+      }),
+    },
+    bad: {
+      "a Service's port": [
+        world({ pods: [web], policies: [ingress({ ports: [{ port: 8080 }, { port: 80 }] })] }),
+        'NetworkPolicy shop/p spec.ingress[0].ports[1]',
+      ],
+      'another protocol': [
+        world({ pods: [web], policies: [ingress({ ports: [{ port: 'http', protocol: 'UDP' }] })] }),
+        'NetworkPolicy shop/p spec.ingress[0].ports[0]',
+      ],
+    },
+  },
+  'egress-to-everywhere': {
+    good: {
+      'egress to DNS': world({
+        policies: [egress({ ports: [{ protocol: 'UDP', port: 53 }, { port: 53 }] })],
+      }),
+      'egress to a range': world({ policies: [egress({ to: [{ ipBlock: { cidr: '192.0.2.0/24' } }] })] }),
+      'rules of a direction that is not isolated': world({
+        policies: [policy('shop/p', { policyTypes: ['Ingress'], egress: [{}] })],
+      }),
+    },
+    bad: {
+      'a rule without destinations': [
+        world({ policies: [egress({})] }),
+        'NetworkPolicy shop/p spec.egress[0]',
+      ],
+      'every address but some': [
+        world({ policies: [egress({ to: [{ ipBlock: { cidr: '0.0.0.0/0', except: ['10.0.0.0/8'] } }] })] }),
+        'NetworkPolicy shop/p spec.egress[0]',
+      ],
+    },
+  },
+  'ingress-from-everyone': {
+    good: { 'named sources': world({ policies: [ingress({ from: [{ podSelector: {} }] })] }) },
+    bad: {
+      'a rule without sources': [
+        world({ policies: [ingress({ ports: [{ port: 80 }] })] }),
+        'NetworkPolicy shop/p spec.ingress[0]',
+      ],
+      'every IPv6 address': [
+        world({ policies: [ingress({ from: [{ ipBlock: { cidr: '::/0' } }] })] }),
+        'NetworkPolicy shop/p spec.ingress[0]',
+      ],
+    },
+  },
+  'metadata-reachable': {
+    good: {
+      'egress to the world without link-local addresses': world({
+        pods: [web],
+        policies: [egress({ to: [{ ipBlock: { cidr: '0.0.0.0/0', except: ['169.254.0.0/16'] } }] })],
+      }),
+      'a pod that is not isolated, which another check reports': world({ pods: [web] }),
+    },
+    bad: {
+      'egress to every address': [
+        world({
+          pods: [web],
+          policies: [egress({ to: [{ ipBlock: { cidr: '0.0.0.0/0' } }], ports: [{ port: 80 }] })],
+        }),
+        'Deployment shop/web',
+      ],
+    },
+  },
+};

@@ -1,0 +1,51 @@
+/** Every check accepts its good cases, and reports exactly the named objects and fields of its bad ones. */
+import assert from 'node:assert/strict';
+import { CHECKS } from '../../src/audit/registry.ts';
+import { BOUNDARY_CASES } from './cases/boundary.ts';
+import { type CheckCases, findingsOf, placeOf } from './world.ts';
+
+const CASES: Readonly<Record<string, CheckCases>> = { ...BOUNDARY_CASES };
+
+describe('audit', () => {
+  for (const { id } of CHECKS) {
+    const { good = {}, bad = {}, options } = CASES[id] ?? {};
+    it(`has good and bad cases of the check ${id}`, () => {
+      assert.ok(Object.keys(good).length > 0, 'good');
+      assert.ok(Object.keys(bad).length > 0, 'bad');
+    });
+
+    describe(`check ${id}`, () => {
+      for (const [name, snapshot] of Object.entries(good)) {
+        it(`accepts ${name}`, () => assert.deepEqual(findingsOf(id, snapshot, options).map(placeOf), []));
+      }
+      for (const [name, [snapshot, ...places]] of Object.entries(bad)) {
+        it(`reports ${name}`, () => {
+          const findings = findingsOf(id, snapshot, options);
+          assert.deepEqual(findings.map(placeOf).toSorted(), places.toSorted());
+          for (const { message } of findings) assert.match(message, /^[^.].*[^.]$/);
+        });
+      }
+    });
+  }
+
+  it('has cases of its checks only', () => {
+    const known = new Set(CHECKS.map(({ id }) => id));
+    assert.deepEqual(
+      Object.keys(CASES).filter((id) => !known.has(id)),
+      [],
+    );
+  });
+
+  it('has a different id for every check', () => {
+    assert.equal(new Set(CHECKS.map(({ id }) => id)).size, CHECKS.length);
+  });
+
+  for (const { id, title, why, remedy } of CHECKS) {
+    it(`says of the check ${id} what it asks for, why, and what to write`, () => {
+      assert.match(id, /^[a-z][a-z0-9-]+$/);
+      assert.doesNotMatch(title, /\.$/);
+      assert.match(why, /\.$/);
+      assert.match(remedy, /\.$/);
+    });
+  }
+});
