@@ -81,9 +81,10 @@ export class ProfileController {
     const { name, generation } = profile.metadata;
     const began = clock.monotonic();
     const record = records.profile(name);
+    // A profile that is deleted under `deletionPolicy: Delete` wants nothing in any namespace.
     const selected: string[] = [];
     for (const namespace of clusterState.namespaces.values())
-      if (clusterState.selects(profile, namespace)) selected.push(namespace.key);
+      if (clusterState.relation(profile, namespace) !== 'none') selected.push(namespace.key);
     // After a restart, the stored status of this generation stays until all namespaces were reconciled again (I6).
     const isStored = profile.status?.observedGeneration === generation && !record.hasJudgedStatus;
     const isKnown = admission.isJudged && selected.every((namespace) => record.results.has(namespace));

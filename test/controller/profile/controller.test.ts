@@ -157,6 +157,28 @@ describe('profile controller', () => {
     });
   });
 
+  it('counts no namespace of a deleted profile as pending from which its policies are removed', async () => {
+    for (const name of ['a', 'b'])
+      clusterState.namespaces.upsert(
+        projectNamespace({ metadata: { name, uid: name, resourceVersion: '50', labels: {} } }),
+      );
+    const labels = {
+      'app.kubernetes.io/managed-by': 'segmentation-operator',
+      'segmentation.dev/profile': 'shop',
+    };
+    const metadata = { name: 'shop.default-deny', namespace: 'b', uid: 'p', resourceVersion: '51', labels };
+    clusterState.policies.upsert(clusterState.policies.project({ metadata, spec: { podSelector: {} } }));
+    server.handle({ method: 'DELETE', path: `${PATH}/shop` }, 'user');
+    clusterState.profiles.upsert(projectProfile(stored()));
+    await reconcile();
+    const { namespaces, conditions = [] } = stored().status ?? {};
+    assert.equal(namespaces?.pending, 0);
+    assert.deepEqual(
+      conditions.slice(0, 2).map(({ message }) => message),
+      ['the profile is being deleted; 1 namespace to go', 'policies are being removed from 1 namespace'],
+    );
+  });
+
   describe('with a namespace that is being deleted and has policies of the profile', () => {
     const POLICIES = '/apis/networking.k8s.io/v1/namespaces/stuck/networkpolicies';
     const DENY = `${POLICIES}/shop.default-deny`;
