@@ -7,6 +7,7 @@ import { LABEL_SERVICE_ACCOUNT as LABEL } from '../../../src/api/names.ts';
 import { guardBinding, labelBinding } from '../../../src/policy/admission/accounts.ts';
 import { type ControlPlane, startControlPlane } from '../../env/index.ts';
 import { eventually } from '../../support/cluster.ts';
+import { describeSince } from '../../support/kubernetes.ts';
 
 const ADMISSION = '/apis/admissionregistration.k8s.io/v1';
 const POLICIES = join(import.meta.dirname, '../../../config/service-accounts');
@@ -18,7 +19,7 @@ const spec = (account?: string) => ({
   ...(account && { serviceAccountName: account }),
 });
 
-describe('the label of a pod with its ServiceAccount', () => {
+describeSince('1.36', 'the label of a pod with its ServiceAccount', () => {
   let plane: ControlPlane;
   const pods = (namespace: string) => `/api/v1/namespaces/${namespace}/pods`;
   const labelOf = ({ metadata }: KubeObject) => metadata.labels?.[LABEL];

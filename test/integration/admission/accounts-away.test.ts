@@ -4,10 +4,11 @@ import type { KubeObject } from '../../../src/api/meta.ts';
 import { LABEL_SERVICE_ACCOUNT as LABEL } from '../../../src/api/names.ts';
 import { consistently, eventually } from '../../support/cluster.ts';
 import { AccountSuite, CONFIG, GUARD, GUARDS, IN_FORCE, LABELS, type Scene } from './account-scene.ts';
+import { describeSince } from '../../support/kubernetes.ts';
 
 const GRACE = 5500; // ms; a little longer than a namespace stays covered that nothing needs
 
-describe('a peer by ServiceAccount', () => {
+describeSince('1.36', 'a peer by ServiceAccount', () => {
   const suite = new AccountSuite();
 
   describe('while no operator runs', () => {

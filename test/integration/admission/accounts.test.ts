@@ -9,10 +9,11 @@ import { eventually } from '../../support/cluster.ts';
 import { AccountSuite, GUARD, GUARDS, IN_FORCE, type Scene } from './account-scene.ts';
 import { PodForger } from './pod-forger.ts';
 import { LabelRecorder } from './label-recorder.ts';
+import { describeSince } from '../../support/kubernetes.ts';
 
 const CRD = join(import.meta.dirname, '../../../crds/segmentation.dev_segmentationprofiles.yaml');
 
-describe('a peer by ServiceAccount', () => {
+describeSince('1.36', 'a peer by ServiceAccount', () => {
   const suite = new AccountSuite();
 
   /** Defines a test for each case, and begins all of them at once, because each spends its time waiting. */

@@ -11,6 +11,7 @@ import { type AuditEvent, auditedRequests, isRefused } from '../../support/audit
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { scrape, serviceAccountToken } from '../../support/scrape.ts';
 import { installOperator, Operators, vacateLease } from '../../support/operator.ts';
+import { describeSince } from '../../support/kubernetes.ts';
 
 interface Rule {
   readonly apiGroups: readonly string[];
@@ -24,7 +25,7 @@ interface Rule {
  */
 const FALLBACK = /^list (?!networkpolicies|pods|validatingadmissionpolicybindings)/;
 
-describe("operator's roles", () => {
+describeSince('1.36', "operator's roles", () => {
   const operators = new Operators();
   let plane: ControlPlane;
   let box: Sandbox;
