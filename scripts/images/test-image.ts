@@ -29,13 +29,13 @@ await runScript(async () => {
   const name = flags['local-bases'] ? 'buildah' : findEngine();
   if (name === undefined) throw new Error('no Docker, Podman or Buildah works here: install one of them');
   const engine = createEngine(name);
-  await step('base images', () => (flags['local-bases'] ? 'made here' : 'as the Dockerfile pins them'));
   const buildArguments = flags['local-bases'] ? makeLocalBases(root) : {};
-  await step(`image built with ${name}`, () => engine.build(root, { tag: TAG, buildArguments }));
   try {
+    await step(`image built with ${name}`, () => engine.build(root, { tag: TAG, buildArguments }));
     await testImage(engine);
-  } finally {
     engine.remove(TAG);
+  } finally {
+    for (const base of Object.values(buildArguments)) engine.remove(base);
   }
 });
 
