@@ -2,10 +2,13 @@
 import type { PolicyType } from '../api/network-policy.ts';
 import type { FailureKind } from '../kube/errors.ts';
 
-/** A peer of a rule that can't be resolved in the namespace. */
+/** A peer of a rule, or an end of a connection, that can't be resolved in the namespace. */
 export interface Unresolved {
   readonly direction: PolicyType;
+  /** The name of the rule or connection. */
   readonly rule: string;
+  /** Of a connection: at which of its ends the peer is. */
+  readonly end?: 'from' | 'to';
   readonly peer: string;
   readonly reason: string;
   readonly message: string;
@@ -19,6 +22,8 @@ export interface NamespaceResult {
   readonly desired: number;
   readonly applied: number;
   readonly unresolved: readonly Unresolved[];
+  /** Names of the profile's connections of which an end lies in the namespace. */
+  readonly connections: readonly string[];
   /** Names that foreign policies have taken; own policies have alternative names there. */
   readonly conflicts: readonly string[];
   /** Why the state is pending or failed. */

@@ -22,6 +22,7 @@ export const EVENT_REASONS = {
   Conflict: { type: 'Warning', action: 'NamePolicies' },
   PeersUnresolved: { type: 'Warning', action: 'ResolvePeers' },
   PeersResolved: { type: 'Normal', action: 'ResolvePeers' },
+  ConnectionsUnused: { type: 'Warning', action: 'PlaceConnections' },
   Stalled: { type: 'Warning', action: 'Enforce' },
   PodsRefused: { type: 'Warning', action: 'Admit' },
 } as const satisfies Readonly<Record<string, { type: EventType; action: string }>>;
@@ -104,7 +105,8 @@ export class ProfileEvents implements EventObserver {
   onStatus(profile: SegmentationProfile, status: ProfileStatus): void {
     const before = profile.status;
     this.#recordPeers(profile, changedCondition(before, status, 'PeersResolved'));
-    this.#recordStalled(profile, changedCondition(before, status, 'Stalled'));
+    this.#recordBad('Stalled', profile, changedCondition(before, status, 'Stalled'));
+    this.#recordBad('ConnectionsUnused', profile, changedCondition(before, status, 'ConnectionsUnused'));
     const admission = changedCondition(before, status, 'AdmissionReady');
     if (admission?.reason === 'PodsRefused') {
       this.#record('PodsRefused', profile, { note: () => admission.message });
@@ -173,11 +175,13 @@ export class ProfileEvents implements EventObserver {
     this.#record('PeersResolved', profile, { note: () => message });
   }
 
-  #recordStalled(profile: SegmentationProfile, stalled: Condition | undefined): void {
-    if (stalled === undefined) return;
-    const { status, reason, message } = stalled;
-    if (status !== 'True') this.#withdraw('Stalled', profile);
-    else this.#record('Stalled', profile, { delayMs: SETTLE_MS, note: () => `${reason}: ${message}` });
+  /** Records a condition that is bad while it is True, unless it turns back soon. */
+  #recordBad(type: 'Stalled' | 'ConnectionsUnused', profile: SegmentationProfile, now?: Condition): void {
+    if (now === undefined) return;
+    const { status, reason, message } = now;
+    const note = () => (type === 'Stalled' ? `${reason}: ${message}` : message);
+    if (status !== 'True') this.#withdraw(type, profile);
+    else this.#record(type, profile, { delayMs: SETTLE_MS, note });
   }
 
   #record(
@@ -229,9 +233,9 @@ function profileOf(...policies: readonly (NetworkPolicy | undefined)[]): string 
 function changedCondition(
   before: ProfileStatus | undefined,
   after: ProfileStatus,
-  type: 'PeersResolved' | 'Stalled' | 'AdmissionReady',
+  type: 'PeersResolved' | 'Stalled' | 'AdmissionReady' | 'ConnectionsUnused',
 ): Condition | undefined {
-  const good = type === 'Stalled' ? 'False' : 'True';
+  const good = type === 'Stalled' || type === 'ConnectionsUnused' ? 'False' : 'True';
   const old = before?.conditions?.find((condition) => condition.type === type);
   const now = after.conditions?.find((condition) => condition.type === type);
   if (now === undefined || (now.status === good && (old === undefined || old.status === good)))

@@ -8,6 +8,7 @@ const result: NamespaceResult = {
   desired: 1,
   applied: 1,
   unresolved: [],
+  connections: [],
   conflicts: [],
 };
 

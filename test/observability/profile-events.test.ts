@@ -25,7 +25,11 @@ function observed() {
   return {
     written,
     flush: () => written.push(...pending.splice(0).map((each) => `${each.reason}: ${each.note(GATHERED)}`)),
-    setCondition: (type: 'PeersResolved' | 'Stalled', value: ConditionStatus, message: string) => {
+    setCondition: (
+      type: 'PeersResolved' | 'Stalled' | 'ConnectionsUnused',
+      value: ConditionStatus,
+      message: string,
+    ) => {
       const condition = { type, status: value, reason: 'R', message, lastTransitionTime: '' };
       const next: ProfileStatus = { observedGeneration: 1, conditions: [condition] };
       events.onStatus({ ...profile(), ...(status && { status }) }, next);
@@ -56,6 +60,16 @@ describe('ProfileEvents of a condition', () => {
     setCondition('Stalled', 'False', 'fine');
     flush();
     assert.deepEqual(written, []);
+  });
+
+  it('writes ConnectionsUnused once when the condition becomes True, and not while it is Unknown', () => {
+    const { setCondition, flush, written } = observed();
+    setCondition('ConnectionsUnused', 'Unknown', 'wait');
+    flush();
+    setCondition('ConnectionsUnused', 'True', 'orders');
+    setCondition('ConnectionsUnused', 'True', 'orders');
+    flush();
+    assert.deepEqual(written, ['ConnectionsUnused: orders']);
   });
 
   it('writes PeersResolved after a written PeersUnresolved, even if a later one was withdrawn', () => {

@@ -97,7 +97,7 @@ export interface SegmentationProfileStatus {
    */
   observedGeneration?: number;
   /**
-   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. AdmissionReady, where `admission` asks for something: it is in force.
+   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. AdmissionReady, where `admission` asks for something: it is in force.
    *
    * Items: One aspect of the profile's state.
    */

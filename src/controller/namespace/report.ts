@@ -35,7 +35,7 @@ export function recordResults(
       records.deleteResult(name, namespace);
       continue;
     }
-    const { unresolved, policies } = compiled;
+    const { unresolved, policies, connections } = compiled;
     const names = new Set(policies.map(({ metadata }) => metadata.name));
     const waiting = postponed.get(name);
     const failure = waiting?.failure;
@@ -48,6 +48,7 @@ export function recordResults(
       desired: policies.length,
       applied: applied.length,
       unresolved,
+      connections,
       conflicts: conflicts.filter((conflict) => names.has(conflict)),
       ...(failure && { failure }),
     });
@@ -70,6 +71,7 @@ export function recordFailure(
       desired: compiled.policies.length,
       applied: records.resultsOf(name).get(namespace)?.applied ?? 0,
       unresolved: compiled.unresolved,
+      connections: compiled.connections,
       conflicts: [],
       failure,
     });

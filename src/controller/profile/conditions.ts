@@ -6,7 +6,14 @@ import type { NamespaceItem } from '../../cluster-state/items.ts';
 import type { AdmissionReport } from '../admission/report.ts';
 import type { NamespaceResult } from '../results.ts';
 import { terminatingMessage } from './termination.ts';
-import { brief, named, pendingMessage, removingMessage, unresolvedMessage } from './messages.ts';
+import {
+  brief,
+  named,
+  pendingMessage,
+  removingMessage,
+  unresolvedMessage,
+  unusedMessage,
+} from './messages.ts';
 import type { Tally } from './tally.ts';
 
 export interface StatusInput {
@@ -32,6 +39,7 @@ export function conditionsOf(input: StatusInput, tally: Tally): Condition[] {
     { type: 'Reconciling', ...reconciling(input, tally) },
     { type: 'Stalled', ...stalled(input, tally) },
     { type: 'PeersResolved', ...peersResolved(tally) },
+    ...(hasConnections(input) ? [{ type: 'ConnectionsUnused', ...connectionsUnused(input, tally) }] : []),
     ...(input.admission ? [{ type: 'AdmissionReady', ...admissionReady(input.admission) }] : []),
   ];
 }
@@ -111,6 +119,19 @@ function peersResolved({ unresolved }: Tally): Verdict {
   return first === undefined
     ? isTrue('Resolved', 'every peer of every rule is resolved')
     : isFalse(first[1].unresolved[0]?.reason ?? 'Unresolved', unresolvedMessage(unresolved));
+}
+
+function hasConnections({ profile }: StatusInput): boolean {
+  return (profile.spec.connections ?? []).length > 0;
+}
+
+function connectionsUnused({ selected }: StatusInput, { unused, isComplete }: Tally): Verdict {
+  if (unused.length === 0) return isFalse('Used', 'an end of each connection lies in a selected namespace');
+  if (selected.length === 0)
+    return { status: 'Unknown', reason: 'NoNamespaceSelected', message: 'no namespace is selected' };
+  if (isComplete) return isTrue('NoEndSelected', brief(unusedMessage(unused)));
+  const message = 'some selected namespaces have not been reconciled yet';
+  return { status: 'Unknown', reason: 'Progressing', message };
 }
 
 function admissionReady({ ready: isReady, reason, message }: AdmissionReport): Verdict {

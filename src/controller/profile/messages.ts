@@ -1,4 +1,6 @@
 /** The texts of a profile's status. Pure. */
+import type { Connection } from '../../api/profile.ts';
+import { connectionText } from '../../policy/connections/usage.ts';
 import { counted, shortList } from '../../util/list-text.ts';
 import { smallest } from '../../util/order.ts';
 import type { Unresolved } from '../results.ts';
@@ -19,23 +21,35 @@ export function named(names: readonly string[]): string {
   return shortList(smallest(names, NAMED), { most: NAMED, total: names.length });
 }
 
-export function ruleAndPeer({ direction, rule, peer }: Unresolved): string {
-  return `${direction.toLowerCase()} rule ${rule}, peer ${brief(peer)}`;
+/** `egress rule a, peer service b/c`, or `connection a, end to, service b/c`. */
+export function ruleAndPeer({ direction, rule, end, peer }: Unresolved): string {
+  return end === undefined
+    ? `${direction.toLowerCase()} rule ${rule}, peer ${brief(peer)}`
+    : `connection ${rule}, end ${end}, ${brief(peer)}`;
+}
+
+/** Names the first connections that no policy carries, and what to do. */
+export function unusedMessage(unused: readonly Connection[]): string {
+  const names = unused.map(connectionText);
+  return (
+    `no end lies in a selected namespace: ${shortList(names, { most: NAMED })}; ` +
+    'correct the ends, select their namespaces, or remove the connection'
+  );
 }
 
 /** Names each unresolved rule and peer once, with the first namespace in which it is unresolved. */
 export function unresolvedMessage(unresolved: readonly CurrentResult[]): string {
-  const distinct = new Map<string, { first: string; peer: Unresolved; namespaces: number }>();
+  const distinct = new Map<string, { first: string; peer: Unresolved; namespaces: Set<string> }>();
   for (const [namespace, result] of unresolved) {
     for (const peer of result.unresolved) {
-      const key = `${peer.direction} ${peer.rule} ${peer.peer}`;
+      const key = ruleAndPeer(peer);
       const known = distinct.get(key);
-      if (known) known.namespaces += 1;
-      else distinct.set(key, { first: namespace, peer, namespaces: 1 });
+      if (known) known.namespaces.add(namespace);
+      else distinct.set(key, { first: namespace, peer, namespaces: new Set([namespace]) });
     }
   }
   const texts = [...distinct.values()].slice(0, NAMED).map(({ first, peer, namespaces }) => {
-    const more = namespaces > 1 ? ` (and in ${namespaces - 1} more)` : '';
+    const more = namespaces.size > 1 ? ` (and in ${namespaces.size - 1} more)` : '';
     return `${ruleAndPeer(peer)}, in namespace ${first}: ${brief(peer.message)}${more}`;
   });
   const more = distinct.size - NAMED;

@@ -19,7 +19,7 @@ export function profileStatus(input: StatusInput): ProfileStatus {
   const { profile, selected, results, terminating, admission, now } = input;
   const { generation = 0 } = profile.metadata;
   const stuck = stuckTerminations(terminating, now.getTime(), generation);
-  const tally = withNotable(tallyOf(selected, results, generation), stuck);
+  const tally = withNotable(tallyOf(profile, selected, results), stuck);
   const done = profile.spec.mode === 'Audit' ? tally.audited : tally.enforced;
   const conditions = conditionsOf(input, tally).map((condition) => ({
     ...condition,
@@ -80,7 +80,11 @@ function failuresIn(
       message: `${ruleAndPeer(peer)}: ${brief(peer.message)}`,
     })),
   ];
-  return found.sort((a, b) => compareText(a.reason, b.reason) || compareText(a.message, b.message));
+  // Both sides of a connection within one namespace say the same of an end.
+  const distinct = new Map(found.map((each) => [`${each.reason} ${each.message}`, each]));
+  return [...distinct.values()].sort(
+    (a, b) => compareText(a.reason, b.reason) || compareText(a.message, b.message),
+  );
 }
 
 const CONFLICT = 'a foreign NetworkPolicy has the name; the own one has an alternative name';

@@ -1,4 +1,6 @@
 /** Counts the results of a profile's namespaces. Pure. */
+import type { Connection, SegmentationProfile } from '../../api/profile.ts';
+import { unusedConnections } from '../../policy/connections/usage.ts';
 import { byKey } from '../../util/order.ts';
 import type { NamespaceResult } from '../results.ts';
 
@@ -16,14 +18,20 @@ export interface Tally {
   readonly notable: readonly CurrentResult[];
   /** The notable namespaces with unresolved peers. */
   readonly unresolved: readonly CurrentResult[];
+  /** Connections of which no end lies in a namespace with a current result. */
+  readonly unused: readonly Connection[];
+  /** True if each selected namespace has a current result. */
+  readonly isComplete: boolean;
 }
 
 /** A single pass over all selected namespaces, because nothing else runs meanwhile. Only the notable ones are sorted. */
 export function tallyOf(
+  profile: SegmentationProfile,
   selected: readonly string[],
   results: ReadonlyMap<string, NamespaceResult>,
-  generation: number,
 ): Tally {
+  const { generation = 0 } = profile.metadata;
+  const current: NamespaceResult[] = [];
   const pending: string[] = [];
   const failed: string[] = [];
   const notable: CurrentResult[] = [];
@@ -38,6 +46,7 @@ export function tallyOf(
       pending.push(namespace);
       continue;
     }
+    current.push(result);
     const { failure, conflicts, unresolved } = result;
     if (failure !== undefined || conflicts.length > 0 || unresolved.length > 0)
       notable.push([namespace, result]);
@@ -49,7 +58,12 @@ export function tallyOf(
   // Messages must not depend on the order in which namespaces became known, which a restart changes (I6).
   notable.sort(byKey);
   const unresolved = notable.filter(([, result]) => result.unresolved.length > 0);
-  return { enforced, audited, pending, failed, desired, applied, notable, unresolved };
+  const unused = unusedConnections(
+    profile,
+    current.values().map(({ connections }) => connections),
+  );
+  const isComplete = current.length === selected.length;
+  return { enforced, audited, pending, failed, desired, applied, notable, unresolved, unused, isComplete };
 }
 
 /** Adds namespaces that the profile does not select, and that a person should look at. */

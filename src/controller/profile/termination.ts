@@ -26,7 +26,7 @@ export function stuckTerminations(
         message: stuckMessage(namespace),
         kind: 'stalled',
       } as const;
-      const nothing = { desired: 0, applied: 0, unresolved: [], conflicts: [] };
+      const nothing = { desired: 0, applied: 0, unresolved: [], connections: [], conflicts: [] };
       return [namespace.name, { generation, state: 'failed', ...nothing, failure }];
     });
 }

@@ -75,6 +75,7 @@ describe('profile controller', () => {
       desired: 1,
       applied: 1,
       unresolved: [],
+      connections: [],
       conflicts: [],
     };
     const isGone = async () => {

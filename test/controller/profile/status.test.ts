@@ -18,6 +18,7 @@ const enforced: NamespaceResult = {
   desired: 2,
   applied: 2,
   unresolved: [],
+  connections: [],
   conflicts: [],
 };
 const failure = (kind: 'waiting' | 'retry' | 'stalled', message = 'it broke') => ({
@@ -251,6 +252,19 @@ describe('status of a profile', () => {
       assert.ok(sameStatus(statusOf({ results, unknown }), statusOf({ results: turned, unknown })));
   });
 
+  it('names the connection and the end of an unresolved peer once for both sides', () => {
+    const to: Unresolved = { ...gone, rule: 'orders', end: 'to' };
+    const sides = { ...enforced, unresolved: [to, { ...to, direction: 'Ingress' as const }] };
+    const status = statusOf({ results: { a: sides, b: { ...enforced, unresolved: [to] } } });
+    const text = 'connection orders, end to, service data/db';
+    const because = 'Service data/db does not exist; create it';
+    assert.equal(messageOf(status, 'PeersResolved'), `${text}, in namespace a: ${because} (and in 1 more)`);
+    assert.deepEqual(
+      status.failures?.map(({ namespace, message }) => [namespace, message]),
+      ['a', 'b'].map((namespace) => [namespace, `${text}: ${because}`]),
+    );
+  });
+
   it('names each unresolved rule and peer of a direction once, at most three, and counts the rest', () => {
     const peers = (...rules: string[]) => ({
       ...enforced,
@@ -269,6 +283,63 @@ describe('status of a profile', () => {
       message,
       /rule r1, .* in namespace a: .* \(and in 1 more\); egress rule r2.*; egress rule r3.*; and 2 more$/,
     );
+  });
+});
+
+describe('condition ConnectionsUnused', () => {
+  const connected = profile({
+    connections: [
+      {
+        name: 'orders',
+        from: [{ namespaces: ['shop'] }],
+        to: [{ service: { namespace: 'pay', name: 'api' } }],
+      },
+      {
+        name: 'alerts',
+        from: [{ namespaces: ['shpo'], podSelector: { matchLabels: { app: 'web' } } }],
+        to: [{ ipBlock: { cidr: '203.0.113.0/24' } }],
+      },
+    ],
+  });
+  const uses = (...connections: string[]): NamespaceResult => ({ ...enforced, connections });
+  const conditionOf = (given: Given) => {
+    const status = statusOf({ profile: connected, ...given });
+    const condition = status.conditions?.find(({ type }) => type === 'ConnectionsUnused');
+    return `${condition?.status}/${condition?.reason}: ${condition?.message}`;
+  };
+
+  it('is absent for a profile without connections', () =>
+    assert.doesNotMatch(brief(statusOf({ results: { a: enforced } })), /ConnectionsUnused/));
+
+  it('is False if an end of each connection lies in a selected namespace', () =>
+    assert.match(
+      conditionOf({ results: { a: uses('orders'), b: uses('alerts', 'orders') } }),
+      /^False\/Used:/,
+    ));
+
+  it('is True with name and ends of a connection of which no end lies in a selected namespace', () => {
+    assert.equal(
+      conditionOf({ results: { a: uses('orders'), b: uses() } }),
+      'True/NoEndSelected: no end lies in a selected namespace: alerts (from pods app=web in namespaces shpo, to ' +
+        'ipBlock 203.0.113.0/24); correct the ends, select their namespaces, or remove the connection',
+    );
+    assert.match(conditionOf({ results: { a: uses() } }), /: orders \(.*\), alerts \(/);
+  });
+
+  it('counts connections of namespaces that failed', () =>
+    assert.match(
+      conditionOf({ results: { a: { ...failed, connections: ['orders', 'alerts'] } } }),
+      /^False\/Used:/,
+    ));
+
+  it('is Unknown while a namespace that could have the end waits for its result, or none is selected', () => {
+    assert.match(conditionOf({ results: { a: uses('orders') }, unknown: ['b'] }), /^Unknown\/Progressing:/);
+    assert.match(
+      conditionOf({ results: { a: { ...uses('orders', 'alerts'), generation: 2 } } }),
+      /^Unknown\/Progressing:/,
+    );
+    assert.match(conditionOf({ results: { a: uses('orders', 'alerts') }, unknown: ['b'] }), /^False\/Used:/);
+    assert.match(conditionOf({}), /^Unknown\/NoNamespaceSelected:/);
   });
 });
 
