@@ -26,9 +26,11 @@ export interface PolicyReference {
   readonly profile?: string;
   /** Index in the policy's `ingress` or `egress`; absent for the policy as a whole. */
   readonly index?: number;
-  /** The profile's rule, or `baseline.NAME`. */
+  /** The profile's rule or connection, or `baseline.NAME`. */
   readonly rule?: string;
-  /** The description of the profile's rule. */
+  /** Absent for a rule. */
+  readonly ruleKind?: 'connection';
+  /** The description of the profile's rule or connection. */
   readonly description?: string;
 }
 
@@ -109,7 +111,7 @@ export class Explainer {
   #referenceTo(policy: NetworkPolicy, index?: number): PolicyReference {
     const profile = this.#ownerOf(policy);
     const notes = profile === undefined || index === undefined ? [] : notesOf(policy);
-    const rule = index === undefined ? undefined : notes[index]?.rule;
+    const { rule, kind } = (index === undefined ? undefined : notes[index]) ?? {};
     const description = notes.find((note) => note?.rule === rule && note?.description)?.description;
     return {
       namespace: policy.metadata.namespace ?? 'default',
@@ -117,6 +119,7 @@ export class Explainer {
       ...(profile !== undefined && { profile }),
       ...(index !== undefined && { index }),
       ...(rule !== undefined && { rule }),
+      ...(kind !== undefined && { ruleKind: kind }),
       ...(description !== undefined && { description }),
     };
   }

@@ -14,6 +14,11 @@ export interface RuleNote {
   readonly description?: string;
 }
 
+/** The name of a rule, or `connection` and its name, for lists. */
+export function noteText({ rule, kind }: Pick<RuleNote, 'rule' | 'kind'>): string {
+  return kind === undefined ? rule : `${kind} ${rule}`;
+}
+
 /** The notes in the order of the policy's rules; empty if somebody wrote something else into the annotation. */
 export function notesOf({ metadata }: Pick<NetworkPolicy, 'metadata'>): readonly (RuleNote | undefined)[] {
   return parseNotes(metadata.annotations?.[ANNOTATION_RULES] ?? '[]') ?? [];

@@ -1,6 +1,7 @@
 /**
- * The remedy for an end that denies a flow: the smallest rule that allows it, for exactly these pods as far as stable
- * labels tell them from others, to exactly the peer, on exactly the ports. It isolates no pod that was open. Pure.
+ * The remedy for an end that denies a flow: the smallest connection of a profile, or policy, that allows it, for exactly
+ * these pods as far as stable labels tell them from others, to exactly the peer, on exactly the ports. It isolates no pod
+ * that was open. Pure.
  */
 import type { LabelSelector } from '../../api/meta.ts';
 import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
@@ -10,7 +11,7 @@ import type {
   NetworkPolicyPort,
   PolicyType,
 } from '../../api/network-policy.ts';
-import type { EgressRule, IngressRule, Peer, SegmentationProfile } from '../../api/profile.ts';
+import type { Connection, Peer, SegmentationProfile } from '../../api/profile.ts';
 import { singleAddressCidr } from '../../policy/semantics/cidr.ts';
 import type { Pod } from '../cluster.ts';
 import { PolicyIndex } from '../model/policy-index.ts';
@@ -27,12 +28,10 @@ export interface RemedyInput {
   readonly peer: { readonly pods: readonly Pod[] } | { readonly addresses: readonly string[] };
   /** The denied ports. */
   readonly ports: readonly PortRange[];
-  /** The name of the rule or policy, unless it is taken. */
-  readonly name: string;
-  /** The profile that isolates the subjects; undefined if only foreign policies do. */
+  /** The names of a connection and of a policy, unless they are taken. */
+  readonly names: { readonly connection: string; readonly policy: string };
+  /** The profile that isolates the subjects, and selects their namespace; undefined if only foreign policies do. */
   readonly profile: SegmentationProfile | undefined;
-  /** The namespaces that the profile selects; empty without a profile. */
-  readonly namespaces: ReadonlySet<string>;
   /** All pods of the cluster. */
   readonly pods: readonly Pod[];
   /** The policies that are in force. */
@@ -43,7 +42,7 @@ export interface RemedyInput {
   readonly newLabels: { readonly subject: NewLabel; readonly peer: NewLabel };
 }
 
-export type Remedy = RemedyCommon & (RuleRemedy | PolicyRemedy);
+export type Remedy = RemedyCommon & (ConnectionRemedy | PolicyRemedy);
 
 interface RemedyCommon {
   readonly direction: PolicyType;
@@ -55,12 +54,12 @@ interface RemedyCommon {
   readonly alsoPeers: readonly Pod[];
 }
 
-/** A rule to add to a profile. */
-interface RuleRemedy {
-  readonly kind: 'rule';
+/** A connection to add to a profile. It allows the flow at each end that the profile isolates. */
+interface ConnectionRemedy {
+  readonly kind: 'connection';
   readonly profile: string;
-  readonly rule: IngressRule | EgressRule;
-  /** The profile with the rule. */
+  readonly connection: Connection;
+  /** The profile with the connection. */
   readonly changed: SegmentationProfile;
 }
 
@@ -81,57 +80,58 @@ export type RemedyResult =
   | { readonly kind: 'remedy'; readonly remedy: Remedy }
   | { readonly kind: 'obstacle'; readonly obstacle: Obstacle };
 
-/** The schema's bound on the rules of a direction. */
-const MAX_RULES = 64;
+/** The schema's bounds on the connections of a profile, and on the ends of a side. */
+const MAX_CONNECTIONS = 64;
+const MAX_ENDS = 20;
 const MAX_NAME = 63;
 
 export function remedyFor(input: RemedyInput): RemedyResult {
   const peers = peersOf(input);
   if (peers === undefined) return { kind: 'obstacle', obstacle: { kind: 'no-address' } };
-  const inNamespace = subjectsInNamespace(input);
-  const inProfile = subjectsInProfile(input);
-  if (inProfile !== undefined && (inNamespace.kind === 'obstacle' || isNoWider(inProfile, inNamespace))) {
-    return { kind: 'remedy', remedy: ruleRemedy(input, inProfile, peers) };
-  }
-  if (inNamespace.kind === 'obstacle') return inNamespace;
-  return { kind: 'remedy', remedy: policyRemedy(input, inNamespace, peers) };
+  if (canConnect(input.profile, peers))
+    return { kind: 'remedy', remedy: connectionRemedy(input, input.profile, peers) };
+  const subjects = isolatedSubjects(input);
+  if (subjects.kind === 'obstacle') return subjects;
+  return { kind: 'remedy', remedy: policyRemedy(input, subjects, peers) };
 }
 
 /** A selector for pods of one end. */
 interface ChosenPods {
   readonly kind: 'chosen';
+  readonly namespace: string;
   readonly selector: LabelSelector;
   readonly also: readonly Pod[];
   /** The label that the selector needs and the pods lack. */
   readonly label?: NewLabel;
 }
 
-function isNoWider(a: ChosenPods, b: ChosenPods): boolean {
-  return a.also.length <= b.also.length;
+/** True if the profile can have one more connection with these peers. */
+function canConnect(
+  profile: SegmentationProfile | undefined,
+  peers: ChosenPeers,
+): profile is SegmentationProfile {
+  return (
+    profile !== undefined &&
+    (profile.spec.connections ?? []).length < MAX_CONNECTIONS &&
+    peers.cidrs.length + (peers.pods === undefined ? 0 : 1) <= MAX_ENDS
+  );
 }
 
-/**
- * The subjects among the pods of all namespaces of the profile, as its rules apply in all of them; undefined if the
- * profile can have no more rules. The profile isolates all of these pods, so that no rule of it isolates another.
- */
-function subjectsInProfile(input: RemedyInput): ChosenPods | undefined {
-  const { profile, direction, pods, subjects, namespaces, newLabels } = input;
-  if (profile === undefined) return undefined;
-  if ((profile.spec[fieldOf(direction)] ?? []).length >= MAX_RULES) return undefined;
+/** The subjects among the pods of their namespace, all of which the profile isolates. */
+function allSubjects({ pods, subjects, newLabels }: RemedyInput): ChosenPods {
   const members = subjects.filter(isInPodNetwork);
-  const others = pods.filter((pod) => namespaces.has(pod.namespace) && isOther(pod, members));
-  return chosen(selectPods({ members, others, forbidden: [] }), newLabels.subject);
+  const namespace = subjects[0]?.namespace ?? '';
+  const others = pods.filter((pod) => pod.namespace === namespace && isOther(pod, members));
+  return chosen(namespace, selectPods({ members, others, forbidden: [] }), newLabels.subject);
 }
 
 /** The isolated subjects among the pods of their namespace. A policy must not select open pods: it would isolate them. */
-function subjectsInNamespace(
-  input: RemedyInput,
-): ChosenPods | (RemedyResult & { readonly kind: 'obstacle' }) {
+function isolatedSubjects(input: RemedyInput): ChosenPods | (RemedyResult & { readonly kind: 'obstacle' }) {
   const { direction, subjects, pods, policies, newLabels } = input;
   const index = new PolicyIndex({ namespaces: [], policies });
   const isIsolated = (pod: Pod) => index.selecting(direction, pod).length > 0;
   const members = subjects.filter((pod) => isInPodNetwork(pod) && isIsolated(pod));
-  const namespace = subjects[0]?.namespace;
+  const namespace = subjects[0]?.namespace ?? '';
   const others = pods.filter((pod) => pod.namespace === namespace && isOther(pod, members));
   const forbidden = others.filter((pod) => !isIsolated(pod));
   const selection = selectPods({ members, others, forbidden });
@@ -140,49 +140,55 @@ function subjectsInNamespace(
     const open = forbidden.filter((pod) => subjects.includes(pod));
     if (open.length > 0) return { kind: 'obstacle', obstacle: { kind: 'open-pods', pods: open } };
   }
-  return chosen(selection, newLabels.subject);
+  return chosen(namespace, selection, newLabels.subject);
 }
 
-function chosen(selection: Selection, label: NewLabel): ChosenPods {
+function chosen(namespace: string, selection: Selection, label: NewLabel): ChosenPods {
   if (selection.kind === 'selector')
-    return { kind: 'chosen', selector: selection.selector, also: selection.also };
-  return {
-    kind: 'chosen',
-    selector: { matchLabels: { [label.key]: label.value } },
-    also: [],
-    label,
-  };
+    return { kind: 'chosen', namespace, selector: selection.selector, also: selection.also };
+  const selector = { matchLabels: { [label.key]: label.value } };
+  return { kind: 'chosen', namespace, selector, also: [], label };
 }
 
-function ruleRemedy(input: RemedyInput, subjects: ChosenPods, peers: ChosenPeers): Remedy {
-  const { direction, profile, name } = input;
-  if (profile === undefined) throw new TypeError('a rule needs a profile');
-  const taken = (profile.spec[fieldOf(direction)] ?? []).map((rule) => rule.name);
+function connectionRemedy(input: RemedyInput, profile: SegmentationProfile, peers: ChosenPeers): Remedy {
+  const { direction, names } = input;
+  const subjects = allSubjects(input);
+  const { connections = [], ingress = [], egress = [] } = profile.spec;
+  const taken = [...connections, ...ingress, ...egress].map(({ name }) => name);
   const ports = portList(input.ports);
-  const rule = {
-    name: freeName(name, taken),
-    podSelector: subjects.selector,
-    [direction === 'Ingress' ? 'from' : 'to']: peers.list,
+  const [own, others] = [[podsEnd(subjects)], endsOf(peers)];
+  const connection: Connection = {
+    name: freeName(names.connection, taken),
+    from: direction === 'Egress' ? own : others,
+    to: direction === 'Egress' ? others : own,
     ...(ports.length > 0 && { ports }),
-  } as unknown as IngressRule & EgressRule;
+  };
   return {
     ...common(direction, subjects, peers),
-    kind: 'rule',
+    kind: 'connection',
     profile: profile.metadata.name,
-    rule,
-    changed: withRule(profile, direction, rule),
+    connection,
+    changed: { ...profile, spec: { ...profile.spec, connections: [...connections, connection] } },
   };
+}
+
+function podsEnd({ namespace, selector }: ChosenPods): Peer {
+  return { namespaces: [namespace], podSelector: selector };
+}
+
+function endsOf({ pods, cidrs }: ChosenPeers): Peer[] {
+  return [...(pods === undefined ? [] : [podsEnd(pods)]), ...cidrs.map((cidr) => ({ ipBlock: { cidr } }))];
 }
 
 function policyRemedy(input: RemedyInput, subjects: ChosenPods, peers: ChosenPeers): Remedy {
-  const { direction, name, takenNames } = input;
+  const { direction, names, takenNames } = input;
   const ports = portList(input.ports);
-  const list = peers.list as readonly NetworkPolicyPeer[];
+  const list = policyPeers(peers, subjects.namespace);
   const optional = ports.length > 0 && { ports };
   const policy: NetworkPolicy = {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
-    metadata: { name: freeName(name, takenNames), namespace: input.subjects[0]?.namespace ?? '' },
+    metadata: { name: freeName(names.policy, takenNames), namespace: subjects.namespace },
     spec: {
       podSelector: subjects.selector,
       policyTypes: [direction],
@@ -194,41 +200,37 @@ function policyRemedy(input: RemedyInput, subjects: ChosenPods, peers: ChosenPee
   return { ...common(direction, subjects, peers), kind: 'policy', policy };
 }
 
+/** @param own the namespace of the policy */
+function policyPeers({ pods, cidrs }: ChosenPeers, own: string): NetworkPolicyPeer[] {
+  const blocks = cidrs.map((cidr) => ({ ipBlock: { cidr } }));
+  if (pods === undefined) return blocks;
+  const { namespace, selector: podSelector } = pods;
+  const namespaceSelector = { matchLabels: { [LABEL_NAMESPACE_NAME]: namespace } };
+  return [{ ...(namespace !== own && { namespaceSelector }), podSelector }, ...blocks];
+}
+
 function common(direction: PolicyType, subjects: ChosenPods, peers: ChosenPeers): RemedyCommon {
   return {
     direction,
     labels: [
       ...(subjects.label ? [{ end: 'subject' as const, ...subjects.label }] : []),
-      ...(peers.label ? [{ end: 'peer' as const, ...peers.label }] : []),
+      ...(peers.pods?.label ? [{ end: 'peer' as const, ...peers.pods.label }] : []),
     ],
     alsoSubjects: subjects.also,
-    alsoPeers: peers.also,
+    alsoPeers: [...(peers.pods?.also ?? []), ...peers.also],
   };
 }
 
-/** `profile` with one more rule. */
-function withRule(
-  profile: SegmentationProfile,
-  direction: PolicyType,
-  rule: IngressRule & EgressRule,
-): SegmentationProfile {
-  const field = fieldOf(direction);
-  const rules: readonly object[] = profile.spec[field] ?? [];
-  return { ...profile, spec: { ...profile.spec, [field]: [...rules, rule] } };
-}
-
-function fieldOf(direction: PolicyType): 'ingress' | 'egress' {
-  return direction === 'Ingress' ? 'ingress' : 'egress';
-}
-
 interface ChosenPeers {
-  readonly list: readonly Peer[];
+  readonly pods?: ChosenPods;
+  /** Each a single address. */
+  readonly cidrs: readonly string[];
+  /** Other pods that have one of the addresses. */
   readonly also: readonly Pod[];
-  readonly label?: NewLabel;
 }
 
 /** The peers of a rule; undefined if no address of the other end is known. */
-function peersOf({ peer, pods, subjects, newLabels }: RemedyInput): ChosenPeers | undefined {
+function peersOf({ peer, pods, newLabels }: RemedyInput): ChosenPeers | undefined {
   if ('addresses' in peer) return addressPeers(peer.addresses, { pods, members: [] });
   const inNetwork = peer.pods.filter(isInPodNetwork);
   // Policies know pods on the host network by the addresses of their nodes only.
@@ -244,15 +246,8 @@ function peersOf({ peer, pods, subjects, newLabels }: RemedyInput): ChosenPeers 
   if (first === undefined) return blocks;
   const { namespace } = first;
   const others = pods.filter((pod) => pod.namespace === namespace && isOther(pod, inNetwork));
-  const selected = chosen(selectPods({ members: inNetwork, others, forbidden: [] }), newLabels.peer);
-  const namespaceSelector = { matchLabels: { [LABEL_NAMESPACE_NAME]: namespace } };
-  const isOwnNamespace = subjects.every((pod) => pod.namespace === namespace);
-  const bySelector = { ...(!isOwnNamespace && { namespaceSelector }), podSelector: selected.selector };
-  return {
-    list: [bySelector, ...(blocks?.list ?? [])],
-    also: [...selected.also, ...(blocks?.also ?? [])],
-    ...(selected.label && { label: selected.label }),
-  };
+  const selection = selectPods({ members: inNetwork, others, forbidden: [] });
+  return { cidrs: [], also: [], ...blocks, pods: chosen(namespace, selection, newLabels.peer) };
 }
 
 function addressPeers(
@@ -263,7 +258,7 @@ function addressPeers(
   if (cidrs.length === 0) return undefined;
   const isNamed = (pod: Pod) => pod.ips.some((ip) => cidrs.includes(singleAddressCidr(ip) ?? ''));
   return {
-    list: cidrs.map((cidr) => ({ ipBlock: { cidr } })),
+    cidrs,
     also: pods.filter((pod) => !members.includes(pod) && isNamed(pod)),
   };
 }
@@ -281,7 +276,7 @@ const LAST_PORT = 65_535;
 const PROTOCOLS = 3;
 
 /** The ports of a rule; empty for every port of every protocol. */
-function portList(ranges: readonly PortRange[]): NetworkPolicyPort[] {
+function portList(ranges: readonly PortRange[]): (NetworkPolicyPort & Pick<PortRange, 'protocol'>)[] {
   const isWhole = ({ from, to }: PortRange) => from <= 1 && to === LAST_PORT;
   if (ranges.filter(isWhole).length === PROTOCOLS) return [];
   return ranges.map((range) => {

@@ -6,7 +6,7 @@ import { notesOf } from '../../policy/notes.ts';
 
 /** The profile's rule behind a rule of a policy, as the policy's annotation names it. */
 export interface RuleOrigin {
-  /** The profile's rule, or `baseline.NAME`. */
+  /** The profile's rule, `connection NAME`, or `baseline.NAME`. */
   readonly rule?: string;
   readonly description?: string;
 }
@@ -27,8 +27,9 @@ export function originsOf(policy: NetworkPolicy): readonly RuleOrigin[] {
   const descriptions = new Map<string, string>();
   return notesOf(policy).map((note): RuleOrigin => {
     // The annotation may have been edited to anything.
-    const { rule, description }: Readonly<Record<string, unknown>> = { ...note };
-    if (typeof rule !== 'string') return {};
+    const { rule: name, kind, description }: Readonly<Record<string, unknown>> = { ...note };
+    if (typeof name !== 'string') return {};
+    const rule = kind === 'connection' ? `connection ${name}` : name;
     if (typeof description === 'string') descriptions.set(rule, description);
     const known = descriptions.get(rule);
     return { rule, ...(known !== undefined && { description: known }) };

@@ -79,8 +79,13 @@ describe('the remedy for a denied flow', () => {
           fc.pre(result.kind === 'remedy' && result.remedy.labels.length === 0);
           const { remedy } = result;
           remedies.push(remedy);
-          if (remedy.kind === 'rule') changed = remedy.changed;
-          else added.push(remedy.policy);
+          if (remedy.kind === 'policy') {
+            added.push(remedy.policy);
+            continue;
+          }
+          changed = remedy.changed;
+          // One connection stands for both ends that the profile isolates.
+          if (asked.to.kind === 'pod' && cluster.selected.has(asked.to.pod.namespace)) break;
         }
         const policies = [...policiesOf(cluster, changed), ...added];
         const after = compileView({ namespaces: cluster.namespaces, policies });
@@ -95,13 +100,13 @@ describe('the remedy for a denied flow', () => {
     );
   });
 
-  it('is a rule that the API server admits', () => {
+  it('is a connection that the API server admits', () => {
     fc.assert(
       fc.property(asked, fc.constantFrom<PolicyType>('Ingress', 'Egress'), ([cluster, asked], direction) => {
         const subject = direction === 'Ingress' ? asked.to : asked.from;
         fc.pre(subject.kind === 'pod' && subject.pod.hostNetwork !== true);
         const result = remedyOf(cluster, asked, direction, cluster.profile);
-        fc.pre(result.kind === 'remedy' && result.remedy.kind === 'rule');
+        fc.pre(result.kind === 'remedy' && result.remedy.kind === 'connection');
         const { changed } = result.remedy;
         const manifest = {
           apiVersion: 'segmentation.dev/v1alpha1',
@@ -124,9 +129,8 @@ describe('the remedy for a denied flow', () => {
     direction: 'Ingress' as const,
     peer: { addresses: ['203.0.113.7'] },
     ports: [{ protocol: 'TCP' as const, from: 80, to: 80 }],
-    name: 'a flow',
+    names: { connection: 'a flow', policy: 'a flow' },
     profile: undefined,
-    namespaces: new Set<string>(),
     takenNames: ['a-flow'],
     newLabels: { subject: { key: 'app', value: 'new' }, peer: { key: 'app', value: 'new' } },
   };
@@ -220,9 +224,8 @@ function remedyOf(
     subjects: [own.pod],
     peer: other.kind === 'pod' ? { pods: [other.pod] } : { addresses: [other.ip] },
     ports: [{ protocol, from: port, to: port }],
-    name: 'a flow',
+    names: { connection: 'a flow', policy: 'a flow' },
     profile: isSelected ? current : undefined,
-    namespaces: isSelected ? cluster.selected : new Set(),
     pods: cluster.pods,
     policies,
     takenNames: cluster.foreign.map(({ metadata }) => metadata.name),

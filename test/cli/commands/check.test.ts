@@ -45,11 +45,11 @@ describe('kubectl segmentation check', () => {
     assert.equal(code, 1);
     assert.match(
       stdout,
-      /^✗ carts are "paid" <too> & fast\n {4}shop-checkout\/deploy\/cart → shop-payments\/deploy\/payments on TCP 8443 \(main\) is denied: no egress rule of profile shop allows it$/m,
+      /^✗ carts are "paid" <too> & fast\n {4}shop-checkout\/deploy\/cart → shop-payments\/deploy\/payments on TCP 8443 \(main\) is denied: neither an egress nor an ingress rule of profile shop allows it$/m,
     );
     assert.match(
       stdout,
-      /^✗ shop-checkout\/checkout does not reach shop-payments\/payments on main, 8444\n.* is allowed: by rule checkout-to-payments of profile shop, rule payments-from-checkout of profile shop$/m,
+      /^✗ shop-checkout\/checkout does not reach shop-payments\/payments on main, 8444\n.* is allowed: by connection checkout-to-payments of profile shop$/m,
     );
     assert.match(stdout, /^2 passed, 2 failed$/m);
   });

@@ -72,8 +72,20 @@ metadata: {name: node-1}
 status: {addresses: [{type: InternalIP, address: 192.168.0.1}]}
 `;
 
+const CLOSED = `
+apiVersion: segmentation.dev/v1alpha1
+kind: SegmentationProfile
+metadata: {name: closed}
+spec: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: data}}}
+---
+apiVersion: segmentation.dev/v1alpha1
+kind: SegmentationProfile
+metadata: {name: also-closed}
+spec: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}}
+`;
+
 describe('kubectl segmentation explain', () => {
-  const directory = directoryOf({ 'pods.yaml': PODS });
+  const directory = directoryOf({ 'pods.yaml': PODS, 'closed.yaml': CLOSED });
   const pods = `-f ${directory}/pods.yaml`;
 
   const ANSWERS: readonly [line: string, code: number, ...lines: RegExp[]][] = [
@@ -81,15 +93,15 @@ describe('kubectl segmentation explain', () => {
       `shop-checkout/checkout shop-payments/svc/payments ${SHOP}`,
       0,
       /^ALLOWED {2}shop-checkout\/deploy\/checkout → shop-payments\/deploy\/payments {2}TCP 8443 \(main\)$/m,
-      /✓ Egress {3}allowed by rule checkout-to-payments of profile shop \(shop\.egress\.checkout-to-payments\)$/m,
-      /✓ Ingress {2}allowed by rule payments-from-checkout of profile shop .*: Orders are paid\.$/m,
+      /✓ Egress {3}allowed by connection checkout-to-payments of profile shop \(shop\.egress\.checkout-to-payments\): Orders are paid\.$/m,
+      /✓ Ingress {2}allowed by connection checkout-to-payments of profile shop \(shop\.ingress\.checkout-to-payments\): Orders are paid\.$/m,
     ],
     [
       `cart shop-payments/payments -n shop-checkout ${SHOP}`,
       1,
       /^DENIED {2}shop-checkout\/deploy\/cart/m,
       /✗ Egress {3}denied: profile shop limits what it reaches, and no rule allows this$/m,
-      /close: rule checkout-to-payments of profile shop \(.*\) is for pods app=checkout only$/m,
+      /close: connection checkout-to-payments of profile shop \(.*\) is for pods app=checkout only$/m,
       /^To allow it, add this to the spec of SegmentationProfile shop:$/m,
     ],
     [
@@ -173,7 +185,13 @@ describe('kubectl segmentation explain', () => {
       `ns/shop-checkout ns/shop-payments ${SHOP}`,
       1,
       /^ALLOWED {2}shop-checkout\/deploy\/checkout → shop-payments\/deploy\/payments/m,
-      /note: 5 rules would have to be added; name two workloads to see theirs/,
+      /^ {4}- name: checkout-to-ledger$[^]*^ {4}- name: cart-to-payments$[^]*^ {4}- name: cart-to-ledger$/m,
+    ],
+    [`ns/shop-payments ns/shop-checkout ${SHOP}`, 1, /^ {4}- name: ledger-to-cart$/m],
+    [
+      `ns/shop ns/data --port 80 ${pods} -f ${directory}/closed.yaml`,
+      1,
+      /note: 10 connections or policies would have to be added; name two workloads to see theirs/,
     ],
     [`shop/api data/db -o wide ${pods}`, 0, /TCP 5432/],
     [`shop/api shop/web -p 80 -o wide ${pods}`, 0, /# NetworkPolicy shop\/web-deny\nspec:/],
@@ -233,19 +251,26 @@ describe('kubectl segmentation explain', () => {
     });
   }
 
-  it('suggests rules that, pasted into the profile, allow the denied flow', async () => {
+  it('suggests one connection that, pasted into the profile, allows the denied flow at both ends', async () => {
     const line = 'explain shop-checkout/cart shop-payments/ledger';
     const { stdout } = await cli(`${line} ${SHOP}`);
     const pasted = parse(stdout.slice(stdout.indexOf(':\n\n') + 3)) as object;
     const text = readFileSync('config/samples/shop/profile.yaml', 'utf8');
     const profile = parse(text) as SegmentationProfile;
-    const { egress = [], ingress = [] } = pasted as SegmentationProfile['spec'];
-    assert.deepEqual([egress.length, ingress.length], [1, 1]);
-    const spec = {
-      ...profile.spec,
-      egress: [...(profile.spec.egress ?? []), ...egress],
-      ingress: [...(profile.spec.ingress ?? []), ...ingress],
+    assert.deepEqual(pasted, {
+      connections: [
+        {
+          name: 'cart-to-ledger',
+          from: [{ namespaces: ['shop-checkout'], podSelector: { matchLabels: { app: 'cart' } } }],
+          to: [{ namespaces: ['shop-payments'], podSelector: { matchLabels: { app: 'ledger' } } }],
+          ports: [{ protocol: 'TCP', port: 5432 }],
+        },
+      ],
+    });
+    const { connections } = pasted as {
+      connections: NonNullable<SegmentationProfile['spec']['connections']>;
     };
+    const spec = { ...profile.spec, connections: [...(profile.spec.connections ?? []), ...connections] };
     const others = ['namespaces', 'workloads'].map((name) =>
       readFileSync(`config/samples/shop/${name}.yaml`, 'utf8'),
     );
@@ -365,17 +390,18 @@ spec: {podSelector: {matchLabels: {statefulset.kubernetes.io/pod-name: db-0}}}
     const { stdout, code } = await cli(`explain shop-checkout/cart shop-payments/payments ${SHOP} -o json`);
     const { allowed, flows, suggestions } = JSON.parse(stdout) as {
       allowed: boolean;
-      flows: { port: number; egress: { allowed: boolean }; ingress: { allowedBy: { rule: string }[] } }[];
+      flows: { port: number; egress: { allowed: boolean }; ingress: { allowed: boolean } }[];
       suggestions: { profile: string; patch: { op: string; path: string; value: { name: string } }[] }[];
     };
     assert.deepEqual({ code, allowed, flows: flows.length }, { code: 1, allowed: false, flows: 1 });
     assert.equal(flows[0]?.port, 8443);
     assert.deepEqual(flows[0]?.egress.allowed, false);
-    assert.equal(flows[0]?.ingress.allowedBy[0]?.rule, 'payments-from-checkout');
+    assert.equal(flows[0]?.ingress.allowed, false);
+    assert.equal(suggestions.length, 1);
     const [{ path, value } = { path: '', value: { name: '' } }] = suggestions[0]?.patch ?? [];
     assert.deepEqual(
       { path, name: value.name, profile: suggestions[0]?.profile },
-      { path: '/spec/egress/-', name: 'cart-to-payments', profile: 'shop' },
+      { path: '/spec/connections/-', name: 'cart-to-payments', profile: 'shop' },
     );
     const yaml = await cli(`explain shop-checkout/cart shop-payments/payments ${SHOP} -o yaml`);
     assert.deepEqual(parse(yaml.stdout), JSON.parse(stdout));

@@ -48,8 +48,8 @@ function unexpectedText(group: readonly Answer[]): string {
   const flow = `${from.label} → ${to.label} on ${portsOf(group)}`;
   if (!explanation.allowed) return `${flow} is denied: ${deniedBecause(explanation)}`;
   const causes = [...explanation.egress.allowedBy, ...explanation.ingress.allowedBy];
-  const names = causes.map(({ profile, rule, namespace, policy }) =>
-    profile && rule ? `rule ${rule} of profile ${profile}` : `NetworkPolicy ${namespace}/${policy}`,
+  const names = causes.map(({ profile, rule, ruleKind = 'rule', namespace, policy }) =>
+    profile && rule ? `${ruleKind} ${rule} of profile ${profile}` : `NetworkPolicy ${namespace}/${policy}`,
   );
   return `${flow} is allowed: ${names.length === 0 ? 'no policy limits it' : `by ${shortList([...new Set(names)])}`}`;
 }

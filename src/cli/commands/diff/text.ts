@@ -4,7 +4,7 @@ import { formatPorts, formatRulePorts } from '../../../analysis/model/ports.ts';
 import type { PolicyChange, RuleChange } from '../../../analysis/policy-changes.ts';
 import type { GroupName } from '../../../analysis/reach.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
-import { notesOf } from '../../../policy/notes.ts';
+import { notesOf, noteText } from '../../../policy/notes.ts';
 import { isolates } from '../../../policy/semantics/normalize.ts';
 import { groupText } from '../../reach/model.ts';
 import { table } from '../../shell/output.ts';
@@ -100,9 +100,9 @@ function ruleLine(
   policy: NetworkPolicy | undefined,
   paint: Palette,
 ): string {
-  const note = policy === undefined ? undefined : notesOf(policy)[index]?.rule;
+  const note = policy === undefined ? undefined : notesOf(policy)[index];
   const way = direction === 'Ingress' ? 'from' : 'to';
-  const text = `${way} ${peersText(rule.peers)} on ${formatRulePorts(rule.ports)}${note === undefined ? '' : `  (${note})`}`;
+  const text = `${way} ${peersText(rule.peers)} on ${formatRulePorts(rule.ports)}${note === undefined ? '' : `  (${noteText(note)})`}`;
   return change === 'added' ? paint.green(`      + ${text}`) : paint.red(`      - ${text}`);
 }
 

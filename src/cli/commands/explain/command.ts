@@ -1,4 +1,4 @@
-/** `explain`: says if one end reaches another, why, and which rule would allow it. */
+/** `explain`: says if one end reaches another, why, and which connection would allow it. */
 import { stripVTControlCharacters } from 'node:util';
 import type { DirectionExplanation } from '../../../analysis/explain.ts';
 import { rulesOf } from '../../../policy/semantics/normalize.ts';
@@ -22,7 +22,7 @@ export const AS_ENFORCED: Flag = {
 /** Groups of answers that are explained one by one; more are shown as a table. */
 const MAX_EXPLAINED = 4;
 const MAX_EXPLAINED_WIDE = 20;
-/** Rules that are suggested; more are only counted. */
+/** Connections and policies that are suggested; more are only counted. */
 const MAX_SUGGESTED = 4;
 
 export const explain: Command = {
@@ -32,7 +32,7 @@ export const explain: Command = {
   words: [2, 2],
   description: [
     'Says whether FROM reaches TO, and why: at each end, the policy, the profile and the rule that decide. Where it\n' +
-      'is denied, it shows the smallest rule that would allow it. An end is a workload, pod or Service (cart,\n' +
+      'is denied, it shows the smallest connection or policy that would allow it. An end is a workload, pod or Service (cart,\n' +
       'deploy/cart, svc/cart, or with its namespace shop/deploy/cart), a namespace (ns/shop), a node (node/a) or an\n' +
       'IP address. Ports are those of the pods; at a Service, its own lead to them.',
     'What it says is what NetworkPolicies mean, and not a measurement: the network plugin has to enforce them, and\n' +
@@ -171,7 +171,7 @@ function show(
   if (suggested.length === 0) return;
   if (suggested.length > MAX_SUGGESTED) {
     terminal.note(
-      `${counted(suggested.length, 'rule')} would have to be added; name two workloads to see theirs`,
+      `${counted(suggested.length, 'connection or policy', 'connections or policies')} would have to be added; name two workloads to see theirs`,
     );
     return;
   }

@@ -98,17 +98,17 @@ function allowingLine(allowing: PolicyReference, prefix: string, paint: Palette)
   return `${prefix}${referenceText(allowing)}${description === undefined ? '' : `: ${paint.cyan(description)}`}`;
 }
 
-function referenceText({ namespace, policy, profile, rule, index }: PolicyReference): string {
+function referenceText({ namespace, policy, profile, rule, ruleKind, index }: PolicyReference): string {
   const object = `NetworkPolicy ${namespace}/${policy}`;
   if (profile !== undefined && rule !== undefined)
-    return `${ruleText(rule)} of profile ${profile} (${policy})`;
+    return `${ruleText(rule, ruleKind)} of profile ${profile} (${policy})`;
   return index === undefined
     ? object
     : `rule ${index + 1} of ${object}${profile === undefined ? " (not the operator's)" : ''}`;
 }
 
-function ruleText(rule: string): string {
-  return rule.startsWith('baseline.') ? rule : `rule ${rule}`;
+function ruleText(rule: string, kind: PolicyReference['ruleKind']): string {
+  return rule.startsWith('baseline.') ? rule : `${kind ?? 'rule'} ${rule}`;
 }
 
 function missText(miss: NearMiss): string {

@@ -14,12 +14,12 @@ interface Block {
   readonly remedies: readonly Remedy[];
 }
 
-/** The labels, then the rules of each profile in one block, then the policies. */
+/** The labels, then the connections of each profile in one block, then the policies. */
 export function suggestionText(suggested: readonly Suggestion[], paint: Palette): string[] {
   const remedies = suggested.map(({ remedy }) => remedy);
   const blocks = [
     ...labelBlocks(suggested.flatMap(({ labels }) => labels)),
-    ...ruleBlocks(remedies.filter((remedy) => remedy.kind === 'rule')),
+    ...connectionBlocks(remedies.filter((remedy) => remedy.kind === 'connection')),
     ...policyBlocks(remedies.filter((remedy) => remedy.kind === 'policy')),
   ];
   return blocks.flatMap(({ head, value, remedies }) => {
@@ -46,10 +46,10 @@ function isPod(workload: string): boolean {
   return workload.split('/')[1] === 'pod';
 }
 
-function ruleBlocks(rules: readonly Extract<Remedy, { kind: 'rule' }>[]): Block[] {
-  return [...Map.groupBy(rules, ({ profile }) => profile)].map(([profile, group]) => ({
+function connectionBlocks(remedies: readonly Extract<Remedy, { kind: 'connection' }>[]): Block[] {
+  return [...Map.groupBy(remedies, ({ profile }) => profile)].map(([profile, group]) => ({
     head: `To allow it, add this to the spec of ${KIND} ${profile}:`,
-    value: rulesByDirection(group),
+    value: { connections: group.map(({ connection }) => connection) },
     remedies: group,
   }));
 }
@@ -60,11 +60,6 @@ function policyBlocks(policies: readonly Extract<Remedy, { kind: 'policy' }>[]):
     value: remedy.policy,
     remedies: [remedy],
   }));
-}
-
-function rulesByDirection(remedies: readonly Extract<Remedy, { kind: 'rule' }>[]): object {
-  const groups = Map.groupBy(remedies, ({ direction }) => direction.toLowerCase());
-  return Object.fromEntries([...groups].map(([way, group]) => [way, group.map(({ rule }) => rule)]));
 }
 
 /** Names the other pods to which the remedies apply. Empty if there are none. */
@@ -84,7 +79,7 @@ function names(pods: readonly Pod[]): string[] {
   return [...new Set(pods.map(({ namespace, name }) => `${namespace}/${name}`))].sort();
 }
 
-/** A suggestion as a value for JSON and YAML. A rule comes with a JSON patch of the profile. */
+/** A suggestion as a value for JSON and YAML. A connection comes with a JSON patch of the profile. */
 export function suggestionValue({ remedy, from, to, labels }: Suggestion): object {
   const { direction, alsoSubjects, alsoPeers } = remedy;
   const common = {
@@ -95,13 +90,12 @@ export function suggestionValue({ remedy, from, to, labels }: Suggestion): objec
     ...(labels.length > 0 && { labels }),
   };
   if (remedy.kind === 'policy') return { ...common, networkPolicy: remedy.policy };
-  const { profile, rule, changed } = remedy;
-  const field = direction === 'Ingress' ? 'ingress' : 'egress';
-  const isFirst = (changed.spec[field] ?? []).length === 1;
+  const { profile, connection, changed } = remedy;
+  const isFirst = (changed.spec.connections ?? []).length === 1;
   const patch = isFirst
-    ? [{ op: 'add', path: `/spec/${field}`, value: [rule] }]
-    : [{ op: 'add', path: `/spec/${field}/-`, value: rule }];
-  return { ...common, profile, rule, patch };
+    ? [{ op: 'add', path: '/spec/connections', value: [connection] }]
+    : [{ op: 'add', path: '/spec/connections/-', value: connection }];
+  return { ...common, profile, connection, patch };
 }
 
 /** Says why nothing is suggested for an end, and what to do instead. */

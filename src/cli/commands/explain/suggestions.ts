@@ -1,4 +1,5 @@
-/** Suggests what to add so that denied flows are allowed: rules of profiles, policies, and labels that these need. Pure. */
+/** Suggests what to add so that denied flows are allowed: connections of profiles, policies, and labels that these need. Pure. */
+import type { DirectionExplanation, Explanation } from '../../../analysis/explain.ts';
 import { unionPorts, type PortRange } from '../../../analysis/model/ports.ts';
 import { type NewLabel, newLabel, podSelectorKeys } from '../../../analysis/remedy/new-label.ts';
 import { type Obstacle, type Remedy, remedyFor } from '../../../analysis/remedy/remedy.ts';
@@ -36,7 +37,10 @@ export interface Suggestions {
   readonly obstacles: readonly SuggestionObstacle[];
 }
 
-/** A suggestion, or an obstacle, for each end that denies, over all ports of a pair of workloads. */
+/**
+ * A suggestion, or an obstacle, for each end that denies, over all ports of a pair of workloads. One connection stands for
+ * both ends if a profile isolates both.
+ */
 export function suggest(
   answers: readonly Answer[],
   snapshot: Snapshot,
@@ -45,9 +49,7 @@ export function suggest(
   const session = new SuggestionSession(snapshot, policies);
   const denied = answers.filter(({ explanation }) => !explanation.allowed);
   const pairs = Map.groupBy(denied, ({ from, to }) => `${keyOf(from)} ${keyOf(to)}`);
-  for (const group of pairs.values()) {
-    for (const direction of ['Egress', 'Ingress'] as const) session.add(group, direction);
-  }
+  for (const group of pairs.values()) session.add(group);
   return session;
 }
 
@@ -63,7 +65,7 @@ class SuggestionSession implements Suggestions {
   readonly #snapshot: Snapshot;
   readonly #policies: readonly NetworkPolicy[];
   readonly #selectedKeys: ReadonlySet<string>;
-  /** Profiles with the rules that were suggested for them. */
+  /** Profiles with the connections that were suggested for them. */
   readonly #changed = new Map<string, SegmentationProfile>();
   readonly #added: NetworkPolicy[] = [];
 
@@ -75,24 +77,38 @@ class SuggestionSession implements Suggestions {
     this.#selectedKeys = podSelectorKeys([...policies, ...compiled]).union(new Set(ofServices));
   }
 
-  /** Adds what one end of a pair needs. @param group denied answers of the pair */
-  add(group: readonly Answer[], direction: PolicyType): void {
-    const side = direction === 'Egress' ? 'egress' : 'ingress';
-    const denied = group.filter(({ explanation }) => !explanation[side].allowed);
-    const [first] = denied;
-    if (first === undefined) return;
+  /** Adds what the ends of a pair need. @param group denied answers of the pair */
+  add(group: readonly Answer[]): void {
+    const connected = this.#profileOfBoth(group);
+    for (const direction of ['Egress', 'Ingress'] as const) {
+      const own = deniedAt(group, direction);
+      if (own.length === 0) continue;
+      const isConnected = this.#addEnd(direction, connected === undefined ? own : group, connected);
+      if (isConnected && connected !== undefined) return;
+    }
+  }
+
+  /** Adds what one end needs. @returns true if it is a connection */
+  #addEnd(
+    direction: PolicyType,
+    group: readonly Answer[],
+    connected: SegmentationProfile | undefined,
+  ): boolean {
+    const [first] = group;
+    if (first === undefined) return false;
     const { from, to } = first;
     const [own, other] = direction === 'Egress' ? [from, to] : [to, from];
     const [subjects, peers] = [this.#podsOfWorkload(own), this.#podsOfWorkload(other)];
-    const profile = this.#profileOf(denied, direction);
     const result = remedyFor({
       direction,
       subjects,
       peer: peers.length > 0 ? { pods: peers } : { addresses: addressesOf(other) },
-      ports: unionPorts([denied.map(({ port }) => rangeOf(port))]),
-      name: direction === 'Egress' ? `${from.name}-to-${to.name}` : `${to.name}-from-${from.name}`,
-      profile,
-      namespaces: profile === undefined ? new Set() : this.#namespacesOf(profile),
+      ports: unionPorts([group.map(({ port }) => rangeOf(port))]),
+      names: {
+        connection: `${from.name}-to-${to.name}`,
+        policy: direction === 'Egress' ? `${from.name}-to-${to.name}` : `${to.name}-from-${from.name}`,
+      },
+      profile: connected ?? this.#profilesOf(group, direction)[0],
       pods: this.#snapshot.pods,
       policies: this.#policies,
       takenNames: this.#policyNames(own.namespace),
@@ -100,12 +116,13 @@ class SuggestionSession implements Suggestions {
     });
     if (result.kind === 'obstacle') {
       this.obstacles.push({ obstacle: result.obstacle, direction, own, other });
-      return;
+      return false;
     }
     const { remedy } = result;
-    if (remedy.kind === 'rule') this.#changed.set(remedy.profile, remedy.changed);
+    if (remedy.kind === 'connection') this.#changed.set(remedy.profile, remedy.changed);
     else this.#added.push(remedy.policy);
     this.suggestions.push({ remedy, from, to, labels: workloadLabels(remedy, own, other) });
+    return remedy.kind === 'connection';
   }
 
   /** All pods of an end's workload, also if one of its pods was named: rules are for workloads. */
@@ -114,21 +131,34 @@ class SuggestionSession implements Suggestions {
     return this.#snapshot.pods.filter(({ workload }) => workloads.has(workloadKey(workload)));
   }
 
-  /** The profile that isolates the denying end, with the rules that were suggested before. */
-  #profileOf(denied: readonly Answer[], direction: PolicyType): SegmentationProfile | undefined {
-    const side = direction === 'Egress' ? 'egress' : 'ingress';
-    const names = denied.flatMap(({ explanation }) =>
-      explanation[side].isolatedBy.flatMap(({ profile }) => profile ?? []),
+  /** A profile that isolates both ends, if both deny. */
+  #profileOfBoth(group: readonly Answer[]): SegmentationProfile | undefined {
+    const [egress, ingress] = (['Egress', 'Ingress'] as const).map((direction) =>
+      this.#profilesOf(deniedAt(group, direction), direction),
     );
-    const found = this.#snapshot.profiles.find(
-      ({ metadata, spec }) => names.includes(metadata.name) && spec.isolation.includes(direction),
-    );
-    return found && (this.#changed.get(found.metadata.name) ?? found);
+    return egress?.find((profile) => ingress?.includes(profile));
   }
 
-  #namespacesOf({ metadata }: SegmentationProfile): Set<string> {
-    const own = this.#snapshot.intents().filter(({ profile }) => profile.metadata.name === metadata.name);
-    return new Set(own.map(({ namespace }) => namespace.name));
+  /** The profiles that isolate the denying end and select its namespace, with the connections that were suggested before. */
+  #profilesOf(denied: readonly Answer[], direction: PolicyType): SegmentationProfile[] {
+    const names = denied.flatMap(({ explanation }) =>
+      sideOf(explanation, direction).isolatedBy.flatMap(({ profile }) => profile ?? []),
+    );
+    const end = direction === 'Egress' ? denied[0]?.from : denied[0]?.to;
+    return this.#snapshot.profiles
+      .filter(
+        (profile) =>
+          names.includes(profile.metadata.name) &&
+          profile.spec.isolation.includes(direction) &&
+          this.#selects(profile, end?.namespace),
+      )
+      .map((profile) => this.#changed.get(profile.metadata.name) ?? profile);
+  }
+
+  #selects({ metadata }: SegmentationProfile, namespace: string | undefined): boolean {
+    return this.#snapshot
+      .intents()
+      .some((each) => each.profile.metadata.name === metadata.name && each.namespace.name === namespace);
   }
 
   #policyNames(namespace: string | undefined): string[] {
@@ -145,6 +175,15 @@ class SuggestionSession implements Suggestions {
       selectedKeys: this.#selectedKeys,
     });
   }
+}
+
+/** The answers that the end of this direction denies. */
+function deniedAt(group: readonly Answer[], direction: PolicyType): readonly Answer[] {
+  return group.filter(({ explanation }) => !sideOf(explanation, direction).allowed);
+}
+
+function sideOf({ egress, ingress }: Explanation, direction: PolicyType): DirectionExplanation {
+  return direction === 'Egress' ? egress : ingress;
 }
 
 function rangeOf({ protocol, port, to = port }: Answer['port']): PortRange {

@@ -1,7 +1,6 @@
 /** `render`: prints the NetworkPolicies of profiles exactly as the operator writes them. */
-import type { KubeObject } from '../../../api/meta.ts';
-import { ANNOTATION_RULES } from '../../../api/names.ts';
-import { notesOf } from '../../../policy/notes.ts';
+import type { NetworkPolicy } from '../../../api/network-policy.ts';
+import { notesOf, noteText } from '../../../policy/notes.ts';
 import type { Command } from '../../shell/command.ts';
 import { EXIT } from '../../shell/failure.ts';
 import { objectsText, table } from '../../shell/output.ts';
@@ -120,12 +119,12 @@ function addRemarks(
 export function warnOfUnresolved(intents: readonly ProfileIntent[], terminal: Terminal): number {
   const known = new Set<string>();
   for (const { profile, namespace, compiled } of intents) {
-    for (const { rule, peer, message, hasLastKnown } of compiled.unresolved) {
-      const key = `${profile.metadata.name} ${rule} ${peer}`;
+    for (const { rule, end, peer, message, hasLastKnown } of compiled.unresolved) {
+      const key = `${profile.metadata.name} ${rule} ${end} ${peer}`;
       if (known.has(key)) continue;
       known.add(key);
       terminal.warn(
-        `profile ${profile.metadata.name}, rule ${rule}, in ${namespace.name}: ${peer} is not resolved: ${message}` +
+        `profile ${profile.metadata.name}, ${end === undefined ? `rule ${rule}` : `connection ${rule}, end ${end}`}, in ${namespace.name}: ${peer} is not resolved: ${message}` +
           (hasLastKnown ? ' (what was known last stands for it)' : ''),
       );
     }
@@ -133,8 +132,8 @@ export function warnOfUnresolved(intents: readonly ProfileIntent[], terminal: Te
   return known.size;
 }
 
-/** The rules of the profile that a policy has in it. */
-function rulesText({ metadata }: KubeObject): string {
-  const notes = JSON.parse(metadata.annotations?.[ANNOTATION_RULES] ?? '[]') as { readonly rule: string }[];
-  return [...new Set(notes.map(({ rule }) => rule))].join(', ') || 'isolation';
+/** The rules and connections of the profile that a policy has in it. */
+function rulesText(policy: NetworkPolicy): string {
+  const notes = notesOf(policy).filter((note) => note !== undefined);
+  return [...new Set(notes.map(noteText))].join(', ') || 'isolation';
 }
