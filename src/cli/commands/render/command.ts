@@ -1,4 +1,6 @@
 /** `render`: prints the NetworkPolicies of profiles exactly as the operator writes them. */
+import type { Connection, SegmentationProfile } from '../../../api/profile.ts';
+import { connectionText, unusedConnections } from '../../../policy/connections/usage.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import { notesOf, noteText } from '../../../policy/notes.ts';
 import type { Command } from '../../shell/command.ts';
@@ -45,6 +47,13 @@ export const render: Command = {
       .intents()
       .filter((intent) => profiles.includes(intent.profile) && namespaces.has(intent.namespace.name));
     print(intents, format, terminal);
+    for (const profile of profiles) {
+      for (const connection of unusedConnectionsOf(profile, snapshot)) {
+        terminal.warn(
+          `profile ${profile.metadata.name}: no end of connection ${connectionText(connection)} lies in a selected namespace, so no policy carries it`,
+        );
+      }
+    }
     addRemarks(intents, profiles.length, snapshot, terminal);
     return warnOfUnresolved(intents, terminal) > 0 ? EXIT.no : EXIT.yes;
   },
@@ -113,6 +122,16 @@ function addRemarks(
       );
     }
   }
+}
+
+/** The profile's connections of which no end lies in a namespace that it selects; none if it selects no namespace. */
+export function unusedConnectionsOf(profile: SegmentationProfile, snapshot: Snapshot): readonly Connection[] {
+  const intents = snapshot.intents().filter((intent) => intent.profile === profile);
+  if (intents.length === 0) return [];
+  return unusedConnections(
+    profile,
+    intents.map(({ compiled }) => compiled.connections),
+  );
 }
 
 /** Warns of each unresolved peer once, and returns their number. */

@@ -1,6 +1,7 @@
 /** `status`: shows which namespaces are segmented, by which profiles, and where there are holes. */
 import { coverage, type NamespaceCoverage } from '../../../analysis/coverage.ts';
 import type { SegmentationProfile } from '../../../api/profile.ts';
+import { connectionText } from '../../../policy/connections/usage.ts';
 import { fingerprint } from '../../../policy/semantics/normalize.ts';
 import type { Command } from '../../shell/command.ts';
 import { EXIT } from '../../shell/failure.ts';
@@ -9,7 +10,7 @@ import { type Cell, table, toJson, toYaml } from '../../shell/output.ts';
 import { namespacesNamed } from '../../snapshot/select.ts';
 import type { ProfileIntent, Snapshot, SnapshotNamespace } from '../../snapshot/snapshot.ts';
 import type { Palette, Terminal } from '../../shell/terminal.ts';
-import { warnOfUnresolved } from '../render/command.ts';
+import { unusedConnectionsOf, warnOfUnresolved } from '../render/command.ts';
 import { counted, shortList } from '../../../util/list-text.ts';
 
 /**
@@ -45,6 +46,8 @@ interface ProfileStatus {
   readonly ready: string;
   readonly reason: string;
   readonly message: string;
+  /** Connections of which no end lies in a selected namespace, each with its ends. */
+  readonly unusedConnections: readonly string[];
 }
 
 export const status: Command = {
@@ -213,6 +216,7 @@ function profileRow(profile: SegmentationProfile, snapshot: Snapshot): ProfileSt
   const { name, generation } = profile.metadata;
   const intents = snapshot.intents().filter((intent) => intent.profile === profile);
   const desired = intents.reduce((sum, { policies }) => sum + policies.length, 0);
+  const unusedConnections = unusedConnectionsOf(profile, snapshot).map(connectionText);
   const condition = profile.status?.conditions?.find(({ type }) => type === 'Ready');
   if (!snapshot.isObserved || condition === undefined) {
     return {
@@ -223,6 +227,7 @@ function profileRow(profile: SegmentationProfile, snapshot: Snapshot): ProfileSt
       ready: snapshot.isObserved ? 'Unknown' : '-',
       reason: snapshot.isObserved ? 'NoStatus' : '-',
       message: snapshot.isObserved ? 'the operator has not reported yet: is it running?' : '',
+      unusedConnections,
     };
   }
   const stale = profile.status?.observedGeneration !== generation;
@@ -234,6 +239,7 @@ function profileRow(profile: SegmentationProfile, snapshot: Snapshot): ProfileSt
     ready: stale ? 'Unknown' : condition.status,
     reason: stale ? 'Stale' : condition.reason,
     message: stale ? 'the operator has not seen the last change yet' : condition.message,
+    unusedConnections,
   };
 }
 
@@ -260,9 +266,16 @@ function show({ origin, profiles, rows }: StatusReport, wide: boolean, terminal:
   terminal.print(...namespaceTable(rows, wide, paint));
   const attention = rows.flatMap(({ name, findings }) => findings.map((finding) => ({ name, finding })));
   const unready = profiles.filter(({ ready, message }) => ready !== 'True' && message !== '');
-  if (attention.length + unready.length === 0) return;
+  const unused = profiles.flatMap(({ name, unusedConnections }) =>
+    unusedConnections.map((connection) => ({ name, connection })),
+  );
+  if (attention.length + unready.length + unused.length === 0) return;
   terminal.print('', paint.bold('Needs a look'));
   for (const { name, message } of unready) terminal.print(`  ${paint.red('•')} profile ${name}: ${message}`);
+  for (const { name, connection } of unused) {
+    const text = `no end of connection ${connection} lies in a selected namespace`;
+    terminal.print(`  ${paint.yellow('•')} profile ${name}: ${text}`);
+  }
   for (const { name, finding } of attention) terminal.print(`  ${paint.yellow('•')} ${name}: ${finding}`);
 }
 
