@@ -15,6 +15,8 @@ const FORBIDDEN =
   /[\0-\x08\x0B\x0C\x0E-\x1F\x7F-\x84\x86-\x9F\u2028\u2029\uFEFF\uFFFE\uFFFF]|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/;
 
 const LEXEME = { document: '\u0002', flowEnd: '\u0018', scalar: '\u001F' } as const;
+/** An escape of half a character, as JSON writes characters beyond U+FFFF. */
+const SURROGATE_ESCAPE = /(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]/;
 const NAME = /^[&*][\dA-Za-z_-]+$/;
 const TAG = /^!([A-Za-z-]*!)?[\dA-Za-z._-]*$|^!<[\dA-Za-z:,./_-]+>$/;
 
@@ -76,6 +78,9 @@ class DepartureFinder {
     }
     if (lexeme.startsWith('!') && !TAG.test(lexeme))
       return `the tag ${lexeme} is not supported by kubectl: leave it out`;
+    if (lexeme.startsWith('"') && SURROGATE_ESCAPE.test(lexeme)) {
+      return 'kubectl knows no surrogates (\\uD800 to \\uDFFF): write the character itself, or \\U and eight digits';
+    }
     return this.#flowLevel > 0 ? this.#flowMessage(lexeme) : undefined;
   }
 

@@ -200,6 +200,51 @@ export const KINDS_UNDER_TEST: readonly KindUnderTest[] = [
     : each,
 );
 
+const profilePeer = fc.oneof(
+  peer,
+  fc.constantFrom<Record<string, unknown>>(
+    { namespaces: ['shop', 'web'] },
+    { sameNamespaceLabels: ['team'] },
+    { service: { namespace: 'shop', name: 'web' } },
+    { entity: 'Any' },
+    { serviceAccount: { namespace: 'shop', name: 'web' } },
+  ),
+);
+const profileRule = (field: 'from' | 'to', name: string) =>
+  fc.record(
+    {
+      name: fc.constant(name),
+      description: fc.constant('because'),
+      podSelector: selector,
+      [field]: fc.array(profilePeer, { minLength: 1, maxLength: 2 }),
+      ports: list(port),
+    },
+    { requiredKeys: ['name', field] },
+  );
+
+export const PROFILE_UNDER_TEST: KindUnderTest = {
+  apiVersion: 'segmentation.dev/v1alpha1',
+  kind: 'SegmentationProfile',
+  isNamespaced: false,
+  path: () => '/apis/segmentation.dev/v1alpha1/segmentationprofiles',
+  valid: objects(
+    'segmentation.dev/v1alpha1',
+    'SegmentationProfile',
+    fc.record(
+      {
+        namespaceSelector: selector,
+        mode: fc.constantFrom('Enforce', 'Audit'),
+        isolation: fc.constantFrom(['Ingress'], ['Ingress', 'Egress']),
+        excludeNamespaces: fc.constant(['a']),
+        baseline: fc.constantFrom({}, { dns: 'Deny' }, { sameNamespace: 'Allow', kubeAPIServer: 'Allow' }),
+        ingress: profileRule('from', 'in').map((rule) => [rule]),
+        egress: profileRule('to', 'out').map((rule) => [rule]),
+      },
+      { requiredKeys: ['namespaceSelector'] },
+    ),
+  ),
+};
+
 /** Values that templates and slips put in place of the right one. */
 const HOSTILE: readonly unknown[] = [
   null,

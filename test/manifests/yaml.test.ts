@@ -109,6 +109,7 @@ describe('parseYaml', () => {
     ['a text with a wrong tag', 'a: !!int x\n', 1, /"x" is no int/],
     ['a control character', 'a: 1\n# \u0007\n', 2, /U\+0007/],
     ['a tab as indentation', 'a:\n\tb: 1\n', 2, /tab/i],
+    ['half a character as an escape', 'a: "\\ud83d\\ude00"\n', 1, /no surrogates/],
     ['a directive', '%YAML 1.1\n---\na: 1\n', 1, /directives/],
     ['an unquoted colon in brackets', 'a: [::1/128]\n', 1, /put the text ::1\/128 in quotes/],
     ['a colon without a space in brackets', 'a: [b:, c]\n', 1, /a colon is followed by no space/],

@@ -191,14 +191,14 @@ function documents(content: string, name: string): readonly ManifestDocument[] {
   }
 }
 
-interface Part {
+export interface Part {
   readonly value: unknown;
   /** Where the part is in its document. */
   readonly path: Path;
 }
 
 /** The parts of a document that are objects of their own: the items of a List, also of Lists within it, or itself. */
-function partsOf(value: unknown, path: Path = []): Part[] {
+export function partsOf(value: unknown, path: Path = []): Part[] {
   if (!isRecord(value) || typeof value.kind !== 'string' || !value.kind.endsWith('List'))
     return [{ value, path }];
   const { apiVersion, kind, items } = value;

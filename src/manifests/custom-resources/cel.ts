@@ -38,9 +38,9 @@ function run(expression: string, context: object): unknown {
   return program(context);
 }
 
-/** Integers become BigInt, the library's representation of CEL's int. */
+/** Integers become BigInt, the library's representation of CEL's int. Only unknown fields hold other numbers. */
 function celValue(value: unknown): unknown {
-  if (typeof value === 'number') return BigInt(value);
+  if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : value;
   if (Array.isArray(value)) return value.map(celValue);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, celValue(each)]));

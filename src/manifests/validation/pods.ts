@@ -50,7 +50,6 @@ export function validatePodSpec(spec: RawPodSpec | undefined, path: Path, report
     for (const [index, { name = '', image = '', restartPolicy, ports = [] }] of list.entries()) {
       const at = [...path, field, index];
       if (image === '') report([...at, 'image'], 'is required');
-      else if (image !== image.trim()) report([...at, 'image'], 'has spaces around it: leave them out');
       if (restartPolicy !== undefined && !RESTART_POLICIES.includes(restartPolicy)) {
         report(
           [...at, 'restartPolicy'],
@@ -204,10 +203,11 @@ export function validateServiceSpec(spec: RawServiceSpec | undefined, report: Re
 export interface RawEndpointSlice {
   readonly addressType?: string;
   readonly endpoints?: readonly { readonly addresses?: readonly string[] }[];
-  readonly ports?: readonly { readonly name?: string; readonly port?: number }[];
+  readonly ports?: readonly { readonly name?: string; readonly protocol?: string }[];
 }
 
 const MAX_ADDRESSES = 100;
+const PROTOCOLS: readonly string[] = ['TCP', 'UDP', 'SCTP'];
 
 export function validateEndpointSlice(
   { addressType = '', endpoints = [], ports = [] }: RawEndpointSlice,
@@ -223,12 +223,14 @@ export function validateEndpointSlice(
     }
   }
   const names = new Set<string>();
-  for (const [index, { name = '', port }] of ports.entries()) {
+  for (const [index, { name = '', protocol = 'TCP' }] of ports.entries()) {
     const at = ['ports', index];
     if (name !== '') reportProblem(dnsLabelProblem(name), [...at, 'name'], report);
     if (names.has(name)) report([...at, 'name'], `"${name}" is the name of another port`);
     names.add(name);
-    if (port !== undefined) reportProblem(portNumberProblem(port), [...at, 'port'], report);
+    if (!PROTOCOLS.includes(protocol)) {
+      report([...at, 'protocol'], `"${protocol}" is not supported: write TCP, UDP or SCTP`);
+    }
   }
 }
 

@@ -56,6 +56,21 @@ export class ApiClient {
     return response.headers['content-type']?.includes('json') ? JSON.parse(text) : text;
   }
 
+  /** POSTs a text of another format than JSON, such as YAML. Rejects as `send` does. */
+  async postText(path: string, text: string, contentType: string): Promise<unknown> {
+    const response = await request(this.#server + path, {
+      method: 'POST',
+      dispatcher: this.#agent,
+      headers: { accept: 'application/json', 'content-type': contentType },
+      body: text,
+      headersTimeout: REQUEST_TIMEOUT,
+      bodyTimeout: REQUEST_TIMEOUT,
+    });
+    const body = await response.body.text();
+    if (response.statusCode >= 300) throw new ApiError('POST', path, response.statusCode, body);
+    return JSON.parse(body);
+  }
+
   /** Yields each JSON line of a streamed answer (a watch) until it ends or `signal` is aborted. */
   async *stream(path: string, signal: AbortSignal): AsyncGenerator {
     const response = await request(this.#server + path, {

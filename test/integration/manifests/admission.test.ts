@@ -4,10 +4,19 @@
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { admitProfile } from '../../../src/cli/snapshot/profile.ts';
 import { admitKind } from '../../../src/manifests/kinds.ts';
 import { pathText } from '../../../src/manifests/violations.ts';
+import { CRD_PATH } from '../../../scripts/generators/crd.ts';
+import { crdEstablished } from '../../env/plane/crd.ts';
 import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
-import { KINDS_UNDER_TEST, type KindUnderTest, mutated, mutations } from '../../manifests/objects.ts';
+import {
+  KINDS_UNDER_TEST,
+  type KindUnderTest,
+  mutated,
+  mutations,
+  PROFILE_UNDER_TEST,
+} from '../../manifests/objects.ts';
 
 /** More objects on demand: docs/development.md. */
 const FACTOR = Number(process.env['MANIFEST_RUNS'] ?? 1);
@@ -15,18 +24,23 @@ const SEED = Number(process.env['MANIFEST_SEED'] ?? 20_261_129);
 const RUNS = 250 * FACTOR;
 const IN_FLIGHT = 16;
 
+/** Kinds whose validation is complete here. */
+const COMPLETE: ReadonlySet<string> = new Set(['NetworkPolicy', 'Namespace', 'SegmentationProfile']);
+
 /** Fields of Pods and workloads that no command reads; their validation is the API server's alone. */
 const NOT_READ =
-  /resources|\.env\b|env\[|schedule|backoffLimit|ActiveDeadline|terminationGracePeriodSeconds|imagePullPolicy/;
+  /resources|image: Invalid|\.env\b|env\[|schedule|backoffLimit|ActiveDeadline|terminationGracePeriodSeconds|imagePullPolicy/;
 
 describe('the admission of manifests, compared with the API server', () => {
   let plane: ControlPlane;
 
   before(async () => {
     plane = await sharedControlPlane();
+    await plane.kubectlRun(['apply', '--server-side', '--force-conflicts', '-f', CRD_PATH]);
+    await crdEstablished((args) => plane.kubectlRun(args));
   });
 
-  for (const kind of KINDS_UNDER_TEST) {
+  for (const kind of [...KINDS_UNDER_TEST, PROFILE_UNDER_TEST]) {
     it(`accepts and refuses the same ${kind.kind}s`, async function () {
       this.timeout(120_000 * FACTOR);
       const objects = [
@@ -48,13 +62,13 @@ describe('the admission of manifests, compared with the API server', () => {
       Array.from({ length: IN_FLIGHT }, async () => {
         for (let object = waiting.pop(); object !== undefined; object = waiting.pop()) {
           const refusal = await refusalOf(kind, object);
-          const violations = admitKind(kind, object).violations.map(
-            ({ path, message }) => `${pathText(path)}: ${message}`,
-          );
+          const { violations: found } =
+            kind === PROFILE_UNDER_TEST ? admitProfile(object) : admitKind(kind, object);
+          const violations = found.map(({ path, message }) => `${pathText(path)}: ${message}`);
           if (refusal === undefined) {
             assert.deepEqual(violations, [], `the API server accepts ${JSON.stringify(object)}`);
             accepted += 1;
-          } else if (violations.length === 0 && (kind.kind === 'NetworkPolicy' || !NOT_READ.test(refusal))) {
+          } else if (violations.length === 0 && (COMPLETE.has(kind.kind) || !NOT_READ.test(refusal))) {
             assert.fail(`the API server refuses ${JSON.stringify(object)}: ${refusal}`);
           }
         }
