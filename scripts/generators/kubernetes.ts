@@ -39,7 +39,7 @@ interface OpenApiDocument {
 }
 
 /**
- * The module's JSON: `kinds` maps `GROUP/VERSION KIND` to the name of a type, `types` has each type once.
+ * The module's JSON: `version` is the API server's, `kinds` maps `GROUP/VERSION KIND` to the name of a type, `types` has each type once.
  *
  * @param api an API server
  */
@@ -56,7 +56,8 @@ export async function kubernetesSchemas(api: Api): Promise<string> {
       collect(name, schemas, types);
     }
   }
-  return `{\n"kinds": ${linesOf(kinds)},\n"types": ${linesOf(types)}\n}\n`;
+  const { major, minor } = (await api.send('GET', '/version')) as { major: string; minor: string };
+  return `{\n"version": "${major}.${minor}",\n"kinds": ${linesOf(kinds)},\n"types": ${linesOf(types)}\n}\n`;
 }
 
 /** The requests that the schemas take: `ApiClient` has them. */

@@ -66,6 +66,9 @@ class DepartureFinder {
     if (this.#previous.startsWith('!') && !(this.#flowLevel > 0 ? /^[ \t]/ : /^\s/).test(lexeme)) {
       return `the tag ${this.#previous} is followed by no space: put one behind it`;
     }
+    if (/^[&*]/.test(this.#previous) && !/^[\s,:\]}]/.test(lexeme)) {
+      return `${this.#previous} is followed by no space: put one behind it`;
+    }
     if (this.#isScalar) return this.#scalarMessage(lexeme);
     if (lexeme.startsWith('%')) return 'directives (%) are not supported by kubectl: leave the line out';
     if (lexeme === '...' && !this.#hasContent)

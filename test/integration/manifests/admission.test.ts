@@ -9,6 +9,7 @@ import { admitKind } from '../../../src/manifests/kinds.ts';
 import { pathText } from '../../../src/manifests/violations.ts';
 import { CRD_PATH } from '../../../scripts/generators/crd.ts';
 import { crdEstablished } from '../../env/plane/crd.ts';
+import { skipOnOtherVersion } from './version.ts';
 import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
 import {
   KINDS_UNDER_TEST,
@@ -34,8 +35,9 @@ const NOT_READ =
 describe('the admission of manifests, compared with the API server', () => {
   let plane: ControlPlane;
 
-  before(async () => {
+  before(async function () {
     plane = await sharedControlPlane();
+    await skipOnOtherVersion(this, plane);
     await plane.kubectlRun(['apply', '--server-side', '--force-conflicts', '-f', CRD_PATH]);
     await crdEstablished((args) => plane.kubectlRun(args));
   });
