@@ -1,16 +1,18 @@
 /**
  * Writes the files of a release to dist/release: the archive of the kubectl plugin, its manifest for krew, the manifest
- * of all that a cluster needs, the bills of materials, and the notes from CHANGELOG.md. Refuses a tag that is not the
+ * of all that a cluster needs, the bills of materials, and the notes from CHANGELOG.md; and to dist/chart the chart with
+ * the released image. Refuses a tag that is not the
  * version of package.json, a version that the changelog lacks, and base images that are not pinned.
  */
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readArguments, runScript } from '../entry.ts';
 import { execute } from '../images/engines.ts';
 import { unpinned } from '../images/dockerfile.ts';
 import { tarGz } from './archive.ts';
 import { releaseNotes } from './changelog.ts';
+import { releasedValues } from './chart.ts';
 import { krewManifest } from './krew.ts';
 import { LICENCES_FILE } from '../supply-chain/licences.ts';
 import { version } from '../../src/util/version.ts';
@@ -51,8 +53,19 @@ await runScript(() => {
   const sha256 = createHash('sha256').update(content).digest('hex');
   writeFileSync(join(target, 'segmentation.yaml'), krewManifest({ tag, repository, archive, sha256 }));
   writeFileSync(join(target, 'notes.md'), `${notes}\n`);
+  writeChart(image);
   console.log(`wrote ${target}`);
 });
+
+/** A copy of the chart that installs the released image. */
+function writeChart(image: string): void {
+  const source = join(root, 'charts/segmentation-operator');
+  const chart = join(root, 'dist/chart/segmentation-operator');
+  rmSync(chart, { recursive: true, force: true });
+  cpSync(source, chart, { recursive: true });
+  const values = join(chart, 'values.yaml');
+  writeFileSync(values, releasedValues(readFileSync(values, 'utf8'), image));
+}
 
 function pluginArchive(): Buffer {
   const file = (name: string, path: string, isExecutable = false) => ({

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { tarGz } from '../../scripts/release/archive.ts';
+import { releasedValues } from '../../scripts/release/chart.ts';
 import { releaseNotes } from '../../scripts/release/changelog.ts';
 import { krewManifest } from '../../scripts/release/krew.ts';
 import { version } from '../../src/util/version.ts';
@@ -69,6 +70,27 @@ describe('the krew manifest', () => {
     assert.equal(platform?.uri, 'https://github.com/o/n/releases/download/v0.2.0/a.tar.gz');
     assert.equal(platform?.sha256, 'abc');
     assert.ok(platform?.files.some(({ from }) => from === platform.bin));
+  });
+});
+
+describe('the values of a released chart', () => {
+  const values = readFileSync(join(root, 'charts/segmentation-operator/values.yaml'), 'utf8');
+  const digest = `sha256:${'0a'.repeat(32)}`;
+
+  it('differ from those of the repository only in the image and its comment', () => {
+    const lines = values.split('\n');
+    const changed = releasedValues(values, `ghcr.io/o/n@${digest}`)
+      .split('\n')
+      .filter((line, index) => line !== lines[index]);
+    assert.deepEqual(changed, [
+      '  # The image of this release.',
+      '  repository: ghcr.io/o/n',
+      `  digest: "${digest}"`,
+    ]);
+  });
+
+  it('are refused for an image without a digest', () => {
+    assert.throws(() => releasedValues(values, 'ghcr.io/o/n:v1'), /has no digest/);
   });
 });
 
