@@ -4,7 +4,7 @@
  */
 import { isRecord } from '../util/is-record.ts';
 import { didYouMean } from '../util/suggest.ts';
-import type { Report } from './violations.ts';
+import type { Violation } from './violations.ts';
 import type { Path } from './yaml.ts';
 
 /** A type of the API server's OpenAPI document (src/manifests/generated). */
@@ -29,11 +29,12 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[-+]\d\d:\d\d)$/;
 
 export class KindDecoder {
   readonly #types: Types;
-  readonly #report: Report;
+  readonly #violations: Violation[];
 
-  constructor(types: Types, report: Report) {
+  /** @param violations to which the decoder adds */
+  constructor(types: Types, violations: Violation[]) {
     this.#types = types;
-    this.#report = report;
+    this.#violations = violations;
   }
 
   /** The value without nulls; parts that violate the schema are left as they are. */
@@ -47,6 +48,15 @@ export class KindDecoder {
     return value;
   }
 
+  /** Adds a violation that leaves the value readable. */
+  #refuse(path: Path, message: string): void {
+    this.#violations.push({ path, message });
+  }
+
+  #failToDecode(path: Path, message: string): void {
+    this.#violations.push({ path, message, isUndecodable: true });
+  }
+
   #resolve(schema: TypeSchema): TypeSchema {
     return schema.$ref === undefined ? schema : this.#resolve(this.#types[schema.$ref] ?? {});
   }
@@ -54,7 +64,7 @@ export class KindDecoder {
   #list(items: TypeSchema, value: unknown, path: Path): unknown {
     if (!Array.isArray(value)) {
       const advice = isRecord(value) ? 'begin each item with "- "' : `write ${JSON.stringify([value])}`;
-      this.#report(path, `must be a list, not ${nameOf(value)}: ${advice}`);
+      this.#failToDecode(path, `must be a list, not ${nameOf(value)}: ${advice}`);
       return value;
     }
     return value.map((each: unknown, index) =>
@@ -64,7 +74,7 @@ export class KindDecoder {
 
   #map(values: TypeSchema, value: unknown, path: Path): unknown {
     if (!isRecord(value)) {
-      this.#report(path, `must be a mapping, not ${nameOf(value)}: write KEY: VALUE, or {} for none`);
+      this.#failToDecode(path, `must be a mapping, not ${nameOf(value)}: write KEY: VALUE, or {} for none`);
       return value;
     }
     return Object.fromEntries(
@@ -77,19 +87,19 @@ export class KindDecoder {
 
   #struct({ properties = {}, required = [] }: TypeSchema, value: unknown, path: Path): unknown {
     if (!isRecord(value)) {
-      this.#report(path, `must be a mapping, not ${nameOf(value)}: write FIELD: VALUE, or {} for none`);
+      this.#failToDecode(path, `must be a mapping, not ${nameOf(value)}: write FIELD: VALUE, or {} for none`);
       return value;
     }
     const entries: [string, unknown][] = [];
     for (const [key, each] of Object.entries(value)) {
       const schema = Object.hasOwn(properties, key) ? properties[key] : undefined;
       if (schema === undefined) {
-        this.#report([...path, key], `unknown field${didYouMean(key, Object.keys(properties))}`);
+        this.#refuse([...path, key], `unknown field${didYouMean(key, Object.keys(properties))}`);
       } else if (each !== null) entries.push([key, this.decode(schema, each, [...path, key])]);
     }
     const result: Record<string, unknown> = Object.fromEntries(entries);
     for (const key of required) {
-      if (!Object.hasOwn(result, key)) this.#report([...path, key], 'is required');
+      if (!Object.hasOwn(result, key)) this.#refuse([...path, key], 'is required');
     }
     for (const [key, schema] of Object.entries(properties)) {
       if (schema.default !== undefined && !Object.hasOwn(result, key))
@@ -134,13 +144,14 @@ export class KindDecoder {
       if (isInteger) this.#checkInteger(value, format === 'int64' ? 'int64' : 'int32', path);
     } else if (typeof value === 'string' && isText) this.#checkText(value, format, choices, path);
     else if (types.includes(typeof value) || (isRecord(value) && types.includes('object'))) return;
-    else this.#report(path, wrongType(types, value));
+    else this.#failToDecode(path, wrongType(types, value));
   }
 
   #checkInteger(value: number, format: 'int32' | 'int64', path: Path): void {
     const limit = INTEGERS[format] ?? 0;
-    if (!Number.isInteger(value)) this.#report(path, `must be a whole number, not ${value}`);
-    else if (value < -limit || value >= limit) this.#report(path, `${value} does not fit into ${format}`);
+    if (!Number.isInteger(value)) this.#failToDecode(path, `must be a whole number, not ${value}`);
+    else if (value < -limit || value >= limit)
+      this.#failToDecode(path, `${value} does not fit into ${format}`);
   }
 
   #checkText(
@@ -150,16 +161,16 @@ export class KindDecoder {
     path: Path,
   ): void {
     if (choices !== undefined && value !== '' && !choices.includes(value)) {
-      this.#report(
+      this.#refuse(
         path,
         `"${value}" is not supported: write ${choices.join(', ')}${didYouMean(value, choices)}`,
       );
     }
     if (format === 'date-time' && !(TIME.test(value) && !Number.isNaN(Date.parse(value.replace(',', '.'))))) {
-      this.#report(path, `"${value}" is no time: write one such as 2026-01-31T12:00:00Z`);
+      this.#failToDecode(path, `"${value}" is no time: write one such as 2026-01-31T12:00:00Z`);
     }
     if (format === 'quantity' && !QUANTITY.test(value)) {
-      this.#report(path, `"${value}" is no quantity: write one such as 500m or 1Gi`);
+      this.#failToDecode(path, `"${value}" is no quantity: write one such as 500m or 1Gi`);
     }
   }
 }

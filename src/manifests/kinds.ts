@@ -48,11 +48,13 @@ interface RawObject {
 /** Admits the metadata of a custom resource that has no namespace. */
 export function admitMetadata(raw: unknown): AdmittedObject {
   const violations: Violation[] = [];
-  const report: Report = (path, message) => violations.push({ path: ['metadata', ...path], message });
-  const value = new KindDecoder(TYPES, report).decode({ $ref: 'meta.v1.ObjectMeta' }, raw ?? {}, []);
-  if (violations.length > 0) return { value, violations };
-  const check = { checkName: dnsSubdomainProblem, isNamespaced: false };
-  validateMetadata(value as Metadata, check, (path, message) => violations.push({ path, message }));
+  const report: Report = (path, message) => violations.push({ path, message });
+  const value = new KindDecoder(TYPES, violations).decode({ $ref: 'meta.v1.ObjectMeta' }, raw ?? {}, [
+    'metadata',
+  ]);
+  if (violations.length === 0) {
+    validateMetadata(value as Metadata, { checkName: dnsSubdomainProblem, isNamespaced: false }, report);
+  }
   return { value, violations };
 }
 
@@ -64,9 +66,9 @@ export function admitKind(
   const violations: Violation[] = [];
   const report: Report = (path, message) => violations.push({ path, message });
   const type = KINDS[`${apiVersion} ${kind}`] ?? '';
-  const value = new KindDecoder(TYPES, report).decode({ $ref: type }, raw, []);
+  const value = new KindDecoder(TYPES, violations).decode({ $ref: type }, raw, []);
   // Validation assumes that every field has its type.
-  if (violations.length > 0) return { value, violations };
+  if (violations.some(({ isUndecodable }) => isUndecodable === true)) return { value, violations };
   const object = value as RawObject;
   validateMetadata(object.metadata, { checkName: NAMES[kind] ?? dnsSubdomainProblem, isNamespaced }, report);
   if (kind === 'EndpointSlice') validateEndpointSlice(object as RawEndpointSlice, report);

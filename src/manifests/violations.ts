@@ -5,6 +5,8 @@ export interface Violation {
   readonly path: Path;
   /** What is wrong, and what to write instead; without the path. */
   readonly message: string;
+  /** True for a value of a wrong type: the object can't be decoded, on no version of Kubernetes. */
+  readonly isUndecodable?: true;
 }
 
 /** Collects the violations of one object. */

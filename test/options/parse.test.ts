@@ -405,6 +405,14 @@ describe('parseOptions with an error', () => {
     });
   }
 
+  it('reads the file by the YAML 1.1 of kubectl', () => {
+    const whole = `${HEADER}concurrency: 0x10\nmaxNodeAddresses: 0443\nleaderElection: {enabled: on}`;
+    assert.deepEqual(problems({ whole }), []);
+    assert.deepEqual(problems({ whole: `${HEADER}protectedNamespaces: [on]` }), [
+      'c.yaml: protectedNamespaces[0]: true is not the name of a namespace (lower-case letters, digits and "-", at most 63)',
+    ]);
+  });
+
   it('refuses aliases that expand without bound', () => {
     const bomb = Array.from(
       { length: 12 },

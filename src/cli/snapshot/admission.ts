@@ -95,15 +95,41 @@ function versionOf({ group, version }: KnownKind): string {
   return group === '' ? version : `${group}/${version}`;
 }
 
-/** The object as the API server would store it. @throws CliError with every violation and its line */
-export function admittedObject(raw: unknown, known: KnownKind, { at, lineOf }: Place): ManifestObject {
+export interface AdmittedManifest {
+  readonly object: ManifestObject;
+  /** Violations of an object that a cluster has stored all the same. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * The object as the API server would store it. An object with a uid was read from a cluster, which may run another
+ * version of Kubernetes: its unknown fields and values are warnings.
+ *
+ * @throws CliError with every violation and its line
+ */
+export function admittedManifest(raw: unknown, known: KnownKind, { at, lineOf }: Place): AdmittedManifest {
   const { value, violations } = known.kind === KIND ? admitProfile(raw) : admitBuiltIn(raw, known);
-  if (violations.length === 0) return value as ManifestObject;
   const lines = violations.map(({ path, message }) => {
     const where = pathText(path);
-    return `  ${where === '' ? known.kind : where}: ${message} (line ${lineOf(path)})`;
+    return `${where === '' ? known.kind : where}: ${message} (line ${lineOf(path)})`;
   });
-  throw new CliError(`${at}: ${titleOf(raw, known)} is not valid:\n${[...new Set(lines)].join('\n')}`);
+  const isReadable = violations.every(({ isUndecodable }) => isUndecodable !== true);
+  if (violations.length === 0) return { object: value as ManifestObject, warnings: [] };
+  const title = titleOf(raw, known);
+  if (known.kind !== KIND && isReadable && isStored(raw)) {
+    const warnings = lines.map(
+      (line) => `${at}: ${title} is taken as it is, as a cluster has stored it (it has a uid): ${line}`,
+    );
+    return { object: value as ManifestObject, warnings };
+  }
+  throw new CliError(
+    `${at}: ${title} is not valid:\n${[...new Set(lines)].map((line) => `  ${line}`).join('\n')}`,
+  );
+}
+
+function isStored(raw: unknown): boolean {
+  const metadata = isRecord(raw) && isRecord(raw.metadata) ? raw.metadata : {};
+  return typeof metadata.uid === 'string' && metadata.uid !== '';
 }
 
 interface Admitted {

@@ -10,7 +10,7 @@ import { type Path, YamlError } from '../../manifests/yaml.ts';
 import { isRecord } from '../../options/shape.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Process } from '../shell/terminal.ts';
-import { admittedObject, kindOf, type Place } from './admission.ts';
+import { admittedManifest, kindOf, type Place } from './admission.ts';
 import { ObjectSet } from './objects.ts';
 
 export interface ManifestSources {
@@ -89,7 +89,9 @@ class Reading {
   #take(value: unknown, place: Place): void {
     const known = kindOf(value, place.at);
     if (known === undefined) return;
-    const { metadata, ...object } = admittedObject(value, known, place);
+    const { object: admitted, warnings } = admittedManifest(value, known, place);
+    this.#warnings.push(...warnings);
+    const { metadata, ...object } = admitted;
     const { generateName, namespace: given, ...rest } = metadata;
     // The API server appends five random characters.
     const name = metadata.name || `${generateName ?? ''}${String(++this.#generated).padStart(5, '0')}`;

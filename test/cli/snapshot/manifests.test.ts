@@ -387,4 +387,24 @@ spec: {containers: [{name: a, image: a}]}
     const list = `apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n  - ${item(PROFILE)}\n- ${item(WEB).replaceAll('\n    ', '\n  ')}\n`;
     assert.deepEqual(await names('-f -', list), expected);
   });
+
+  it('from a cluster of another version are read with warnings', async () => {
+    const stored = `${POLICY.replace('name: web', 'name: web, uid: u')}spec: {podSelector: {}, newField: 1, ingress: [{from: [{ipBlock: {cidr: 10.0.0.1/8}}]}]}\n`;
+    const { code, stderr } = await cli('status -f -', { stdin: stored });
+    assert.equal(code, 0, stderr);
+    assert.match(
+      stderr,
+      /warning: standard input:1: NetworkPolicy shop\/web is taken as it is, as a cluster has stored it \(it has a uid\): spec\.newField: unknown field/,
+    );
+    assert.match(stderr, /"10\.0\.0\.1\/8" has bits behind its prefix/);
+    const broken = await cli('status -f -', { stdin: stored.replace('newField: 1', 'egress: x') });
+    assert.equal(broken.code, 2);
+  });
+
+  it('with generateName are read, each as an object of its own', async () => {
+    const job =
+      'apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: run-, namespace: shop}\nspec: {template: {metadata: {labels: {app: a}}, spec: {restartPolicy: Never, containers: [{name: a, image: a}]}}}\n';
+    const { stdout } = await cli('status -o json -f -', { stdin: `${job}---\n${job}` });
+    assert.match(stdout, /"pods": 2/);
+  });
 });
