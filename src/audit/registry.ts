@@ -1,5 +1,6 @@
 /** All checks, by family. A new check is registered in the index of its family. */
 import { BOUNDARY } from './boundary/index.ts';
 import type { Check } from './check.ts';
+import { PODS } from './pods/index.ts';
 
-export const CHECKS: readonly Check[] = [...BOUNDARY];
+export const CHECKS: readonly Check[] = [...BOUNDARY, ...PODS];

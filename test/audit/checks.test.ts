@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { CHECKS } from '../../src/audit/registry.ts';
 import { BOUNDARY_CASES } from './cases/boundary.ts';
+import { POD_CASES } from './cases/pods.ts';
 import { type CheckCases, findingsOf, placeOf } from './world.ts';
 
-const CASES: Readonly<Record<string, CheckCases>> = { ...BOUNDARY_CASES };
+const CASES: Readonly<Record<string, CheckCases>> = { ...BOUNDARY_CASES, ...POD_CASES };
 
 describe('audit', () => {
   for (const { id } of CHECKS) {
