@@ -109,7 +109,10 @@ export function projectPolicy(raw: object, pool: PolicyContentPool): PolicyItem 
   );
 }
 
-type Facts = Pick<PolicyContent, 'profile' | 'ownerUids' | 'fingerprint' | 'isPartial' | 'reliesOn'>;
+type Facts = Pick<
+  PolicyContent,
+  'profile' | 'ownerUids' | 'fingerprint' | 'isPartial' | 'reliesOn' | 'selectsAccount'
+>;
 
 /** There is one for each policy of the cluster: what equal policies have in common is not repeated in each. */
 class CachedPolicy implements PolicyItem {
@@ -128,8 +131,8 @@ class CachedPolicy implements PolicyItem {
     this.resourceVersion = identity.resourceVersion;
     this.peerScopes = peerScopes;
     this.content = isKept ? content : undefined;
-    const { profile, ownerUids, fingerprint, isPartial, reliesOn } = content;
-    this.#facts = isKept ? content : { profile, ownerUids, fingerprint, isPartial, reliesOn };
+    const { profile, ownerUids, fingerprint, isPartial, reliesOn, selectsAccount } = content;
+    this.#facts = isKept ? content : { profile, ownerUids, fingerprint, isPartial, reliesOn, selectsAccount };
   }
 
   get key(): string {
@@ -153,7 +156,8 @@ class CachedPolicy implements PolicyItem {
   }
 
   get reliesOn(): readonly string[] {
-    return this.#facts.reliesOn;
+    const { reliesOn, selectsAccount } = this.#facts;
+    return selectsAccount ? [...new Set([...reliesOn, this.namespace])].sort() : reliesOn;
   }
 }
 

@@ -12,7 +12,7 @@ import {
   MANAGER,
 } from '../../api/names.ts';
 import type { NetworkPolicy, NetworkPolicySpec } from '../../api/network-policy.ts';
-import { reliedOn } from '../../policy/admission/accounts.ts';
+import { reliedOn, selectsAccount } from '../../policy/admission/accounts.ts';
 import { type PeerScopes, peerScopesOf } from '../../policy/admission/widening.ts';
 import { fingerprint, isProfileReference } from '../../policy/semantics/normalize.ts';
 
@@ -28,8 +28,10 @@ export interface PolicyContent {
   readonly profile: string | undefined;
   /** The uids of the profiles that own it by ownerReference. */
   readonly ownerUids: readonly string[];
-  /** Namespaces in which it relies on the label that names the ServiceAccount of a pod. */
+  /** Other namespaces in which it relies on the label that names the ServiceAccount of a pod. */
   readonly reliesOn: readonly string[];
+  /** True if it also relies on that label in its own namespace. */
+  readonly selectsAccount: boolean;
   /** The fingerprint of spec and own metadata; undefined for a policy that neither is nor was an own one. */
   readonly fingerprint: string | undefined;
   /** True for the default-deny of a profile that has postponed one of its directions. */
@@ -121,6 +123,7 @@ function contentOf(policy: NetworkPolicy, managers: readonly string[]): PolicyCo
     profile,
     ownerUids,
     reliesOn: reliedOn(policy),
+    selectsAccount: selectsAccount(policy.spec),
     fingerprint: profile !== undefined || ownerUids.length > 0 ? fingerprint(policy) : undefined,
     isPartial: labels?.[LABEL_ROLE] === 'partial-deny',
     peerScopes: namesNamespaces ? undefined : peerScopesOf(policy),

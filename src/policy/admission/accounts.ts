@@ -8,7 +8,7 @@
  */
 import type { KubeObject, LabelSelector, StringMap } from '../../api/meta.ts';
 import { GROUP, LABEL_NAMESPACE_NAME, LABEL_SERVICE_ACCOUNT } from '../../api/names.ts';
-import { DIRECTIONS, type NetworkPolicy } from '../../api/network-policy.ts';
+import { DIRECTIONS, type NetworkPolicy, type NetworkPolicySpec } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { rulesOf } from '../semantics/normalize.ts';
 import { type BindingSpec, digest, isEnforcing, type ResourceRule } from './binding.ts';
@@ -44,11 +44,12 @@ export interface AccountBindingPair {
   readonly guard: GuardBinding;
 }
 
-/** The ServiceAccounts that the profile's rules name, without duplicates. */
+/** The ServiceAccounts that the profile's rules and connections name, without duplicates. */
 export function accountsOf({ spec }: SegmentationProfile): Account[] {
   const peers = [
     ...(spec.ingress ?? []).flatMap(({ from }) => from),
     ...(spec.egress ?? []).flatMap(({ to }) => to),
+    ...(spec.connections ?? []).flatMap(({ from, to }) => [...from, ...to]),
   ];
   const found = new Map<string, Account>();
   for (const { serviceAccount } of peers)
@@ -61,8 +62,8 @@ export function labelledFor(profile: SegmentationProfile): string[] {
   return isEnforcing(profile) ? [...new Set(accountsOf(profile).map(({ namespace }) => namespace))] : [];
 }
 
-/** Namespaces whose pods' label the policy relies on, in the form that compile() writes; whoever created it. Sorted. */
-export function reliedOn({ spec }: NetworkPolicy): readonly string[] {
+/** Namespaces whose pods' label the policy's peers rely on, in the form that compile() writes; whoever created it. Sorted. */
+export function reliedOn({ spec }: Pick<NetworkPolicy, 'spec'>): readonly string[] {
   let found: Set<string> | undefined;
   for (const direction of DIRECTIONS) {
     for (const { peers = [] } of rulesOf(spec, direction)) {
@@ -75,6 +76,11 @@ export function reliedOn({ spec }: NetworkPolicy): readonly string[] {
     }
   }
   return found === undefined ? NO_NAMESPACES : [...found].sort();
+}
+
+/** True if the policy is for the pods of a ServiceAccount: then it also relies on the label in its own namespace. */
+export function selectsAccount({ podSelector }: NetworkPolicySpec): boolean {
+  return podSelector?.matchLabels?.[LABEL_SERVICE_ACCOUNT] !== undefined;
 }
 
 /** Shared by nearly all policies of the cluster. */

@@ -16,6 +16,8 @@ import {
   reliedOn,
 } from '../../../src/policy/admission/accounts.ts';
 import { isOwnBinding } from '../../../src/policy/admission/binding.ts';
+import { projectPolicy } from '../../../src/cluster-state/items.ts';
+import { PolicyContentPool } from '../../../src/cluster-state/policies/content-pool.ts';
 import { compile } from '../../../src/policy/compile.ts';
 import { facts, profile, SHOP } from '../fixture.ts';
 
@@ -35,6 +37,24 @@ describe('a peer by ServiceAccount', () => {
       { namespace: 'edge', name: 'gw' },
     ]);
     assert.deepEqual(accountsOf(profile()), []);
+  });
+
+  it('names its account at either end of a connection', () => {
+    const connections = [
+      { name: 'a', from: [peer('data', 'api')], to: [peer('edge', 'gw'), { namespaces: ['x'] }] },
+    ];
+    assert.deepEqual(accountsOf(profile({ connections })), [
+      { namespace: 'data', name: 'api' },
+      { namespace: 'edge', name: 'gw' },
+    ]);
+  });
+
+  it('makes the policy of its own end rely on the label in the namespace of the policy', () => {
+    const connections = [{ name: 'a', from: [peer('shop', 'api')], to: [peer('edge', 'gw')] }];
+    const raw = compile(profile({ connections }), SHOP, facts()).policies.find(({ metadata }) =>
+      metadata.name.endsWith('egress.a'),
+    );
+    assert.deepEqual(raw && projectPolicy(raw, new PolicyContentPool()).reliesOn, ['edge', 'shop']);
   });
 
   it('has the pods of its namespace labelled for a profile that enforces and is not being deleted', () => {
