@@ -97,6 +97,75 @@ spec: {containers: [{name: a, image: a}]}
     );
   });
 
+  /** A running pod of a Deployment. */
+  const running = (namespace: string, workload: string, name: string, version: string, ...ips: string[]) => `
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: ${name}
+  namespace: ${namespace}
+  labels: {app: ${workload}, version: "${version}"}
+  ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: ${workload}, uid: u, controller: true}]
+spec: {containers: [{name: a, image: a}]}
+status: {phase: Running, podIPs: [${ips.map((ip) => `{ip: "${ip}"}`).join(', ')}]}
+`;
+
+  it('fails a denial that only some pods of a workload keep, on a port that only others may use', async () => {
+    const policy = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny, namespace: a}
+spec: {podSelector: {}, policyTypes: [Egress]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: hole, namespace: a}
+spec: {podSelector: {matchLabels: {version: "2"}}, policyTypes: [Egress], egress: [{ports: [{port: 9999}]}]}
+`;
+    const pods = [
+      running('a', 'web', 'web-0', '1', '10.0.0.1'),
+      running('a', 'web', 'web-1', '2', '10.0.0.2'),
+      running('b', 'db', 'db-0', '1', '10.0.0.3'),
+    ];
+    const manifests = directoryOf({ 'all.yaml': policy + pods.join('') });
+    const { code, stdout } = await cli(`check - -f ${manifests}`, {
+      stdin: '- {from: a/web, to: b/db, expect: deny}',
+    });
+    assert.equal(code, 1, stdout);
+    assert.match(stdout, /a\/web-1 → b\/sts\/db on TCP 9999 is allowed: by NetworkPolicy a\/hole/);
+  });
+
+  it('fails a denial that dual-stack pods keep in one address family only', async () => {
+    const policy = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: six, namespace: b}
+spec: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: "::/0"}}]}]}
+`;
+    const pods = [
+      running('a', 'web', 'web-0', '1', '10.0.0.1', 'fd00::1'),
+      running('b', 'db', 'db-0', '1', '10.0.0.3', 'fd00::3'),
+    ];
+    const manifests = directoryOf({ 'all.yaml': policy + pods.join('') });
+    const { code, stdout } = await cli(`check - -f ${manifests}`, {
+      stdin:
+        '- {from: a/web, to: b/db, port: 80, expect: deny}\n- {from: a/web, to: b/db, port: 80, expect: allow}',
+    });
+    assert.equal(code, 1, stdout);
+    assert.match(stdout, /a\/sts\/web → b\/sts\/db on TCP 80 over IPv6 is allowed: by NetworkPolicy b\/six/);
+    assert.match(stdout, /a\/sts\/web → b\/sts\/db on TCP 80 over IPv4 is denied/);
+    const explained = await cli(`explain a/web b/db -p 80 -f ${manifests} -o json`);
+    const { flows } = JSON.parse(explained.stdout) as { flows: { family: string; allowed: boolean }[] };
+    assert.deepEqual(
+      flows.map(({ family, allowed }) => [family, allowed]),
+      [
+        ['IPv4', false],
+        ['IPv6', true],
+      ],
+    );
+  });
+
   it('writes JUnit XML for CI', async () => {
     const { code, stdout } = await cli(`check ${file('bad')} ${file('missing')} ${SHOP} -o junit`);
     assert.equal(code, 2);

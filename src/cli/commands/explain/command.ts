@@ -212,12 +212,13 @@ function documentOf(
 ): object {
   return {
     allowed: answers.every(({ explanation }) => explanation.allowed),
-    flows: answers.map(({ from, to, port, explanation }) => ({
+    flows: answers.map(({ from, to, port, family, explanation }) => ({
       from: from.label,
       to: to.label,
       protocol: port.protocol,
       port: port.port,
       ...(port.to !== undefined && { endPort: port.to }),
+      ...(family !== undefined && { family: `IPv${family}` }),
       allowed: explanation.allowed,
       egress: sideOf(explanation.egress),
       ingress: sideOf(explanation.ingress),

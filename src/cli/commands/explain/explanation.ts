@@ -17,18 +17,20 @@ import { shortList } from '../../../util/list-text.ts';
 /** Groups answers that differ in the port only. */
 export function groupByVerdict(answers: readonly Answer[]): (readonly Answer[])[] {
   return [
-    ...Map.groupBy(answers, ({ from, to, explanation }) =>
-      JSON.stringify([from.label, to.label, explanation]),
+    ...Map.groupBy(answers, ({ from, to, family, explanation }) =>
+      JSON.stringify([from.label, to.label, family, explanation]),
     ).values(),
   ];
 }
 
-/** Text of the ports of a group of answers; ranges are joined. */
+/** Text of the ports of a group of answers, with the address family if it matters. Ranges are joined. */
 export function portsOf(group: readonly Answer[]): string {
-  const all = group.map(({ port }) => port);
-  return all.every(({ to }) => to !== undefined)
-    ? formatPorts(all.map(({ protocol, port, to = port }) => ({ protocol, from: port, to })))
-    : all.map(({ label }) => label).join(', ');
+  const ports = group.map(({ port }) => port);
+  const text = ports.every(({ to }) => to !== undefined)
+    ? formatPorts(ports.map(({ protocol, port, to = port }) => ({ protocol, from: port, to })))
+    : ports.map(({ label }) => label).join(', ');
+  const family = group[0]?.family;
+  return family === undefined ? text : `${text} over IPv${family}`;
 }
 
 /** The verdict on a group of answers, with the reasons at each end. */

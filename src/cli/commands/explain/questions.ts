@@ -1,4 +1,4 @@
-/** Asks whether one end reaches another, and why: for every pair of workloads, on every port that matters. */
+/** Asks if one end reaches another, and why: for every pair of workloads, on every port that matters. Pure. */
 import { classifier } from '../../../analysis/model/pod-classifier.ts';
 import type { Endpoint } from '../../../analysis/cluster.ts';
 import { compileView, type Evaluator } from '../../../analysis/evaluator.ts';
@@ -6,6 +6,7 @@ import { Explainer, type Explanation } from '../../../analysis/explain.ts';
 import { formatPorts, segmentsOf } from '../../../analysis/model/ports.ts';
 import { compilePolicy } from '../../../analysis/model/rules.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
+import { type IPFamily, ipFamily } from '../../../policy/semantics/cidr.ts';
 import { findEnds, type FlowEnd } from '../../snapshot/flow-ends.ts';
 import { CliError } from '../../shell/failure.ts';
 import { type PortQuestion, portsNamed, portsServed } from '../../snapshot/ports.ts';
@@ -15,9 +16,9 @@ export interface Answer {
   readonly from: FlowEnd;
   readonly to: FlowEnd;
   readonly port: PortQuestion;
+  /** The address family, if the explanation is another in the other family that both ends have. */
+  readonly family?: IPFamily;
   readonly explanation: Explanation;
-  /** Some pods of the two workloads for which the answer is another one are in an answer of their own. */
-  readonly partial: boolean;
 }
 
 export interface Answers {
@@ -33,7 +34,7 @@ interface AskedPorts {
   readonly everyPort: boolean;
 }
 
-/** One state of policies, made ready for questions. */
+/** Answers questions about flows under one set of policies. */
 export class Questions {
   readonly snapshot: Snapshot;
   readonly #policies: readonly NetworkPolicy[];
@@ -52,9 +53,9 @@ export class Questions {
   }
 
   /**
-   * @param port of `--port`
-   * @param everyPort without `port`: all ports, and not only those that the destination says it serves
-   * @throws CliError for a name that nothing has, or a port that the destination does not have
+   * @param port the value of `--port`
+   * @param everyPort without `port`: asks about all ports, not only those that the destination declares
+   * @throws CliError if nothing has the name of an end, or the destination has no such port
    */
   ask(from: string, to: string, port?: string, everyPort = false): Answers {
     const [source, destination] = [findEnds(from, this.snapshot), findEnds(to, this.snapshot)];
@@ -75,28 +76,40 @@ export class Questions {
     if (from.pods.length === 0 && to.pods.length === 0) return [];
     const pairs = this.#pairs(from, to);
     return pairs.flatMap(({ source, destination }) =>
-      this.#ports(from, destination, asked).map((question): Answer => {
-        const { protocol } = question;
-        const flow = { from: source.endpoint, to: destination.endpoint, port: question.port, protocol };
-        return {
+      this.#ports(source, destination, asked).flatMap((port) =>
+        this.#explanations(source, destination, port).map((each) => ({
           from: source,
           to: destination,
-          port: question,
-          explanation: this.#explainer.explain(flow),
-          partial: pairs.length > 1,
-        };
-      }),
+          port,
+          ...each,
+        })),
+      ),
     );
   }
 
-  /** One pair of pods for each two classes that differ in what policies make of them. */
+  /** The explanation of a flow or, if those of two common address families differ, the explanation of each. */
+  #explanations(
+    { endpoint: from }: FlowEnd,
+    { endpoint: to }: FlowEnd,
+    { port, protocol }: PortQuestion,
+  ): Pick<Answer, 'family' | 'explanation'>[] {
+    const explanations = commonFamilies(from, to).map((family) => ({
+      family,
+      explanation: this.#explainer.explain({ from, to, port, protocol, family }),
+    }));
+    const distinct = new Set(explanations.map(({ explanation }) => JSON.stringify(explanation)));
+    if (distinct.size > 1) return explanations;
+    return [{ explanation: this.#explainer.explain({ from, to, port, protocol }) }];
+  }
+
+  /** A pair of pods for each pair of classes: policies treat all pods of a class alike. */
   #pairs(from: FlowEnd, to: FlowEnd): { source: FlowEnd; destination: FlowEnd }[] {
     const pairs = [];
     for (const source of this.#classes(from)) {
       for (const destination of this.#classes(to)) {
         const apart =
           from === to || sharesPod(source, destination)
-            ? different(source, destination)
+            ? differentPods(source, destination)
             : ([source, destination] as const);
         if (apart !== undefined) pairs.push({ source: apart[0], destination: apart[1] });
       }
@@ -109,7 +122,7 @@ export class Questions {
     return [...Map.groupBy(end.pods, (pod) => this.#classOf({ kind: 'pod', pod })).values()].map(
       (pods, _, all) => {
         const [pod] = pods;
-        // Pods of one workload that policies treat differently are named one by one.
+        // If policies treat pods of a workload differently, a class has the name of one of its pods.
         const label = all.length > 1 && pod !== undefined ? `${pod.namespace}/${pod.name}` : end.label;
         return { ...end, label, pods, ...(pod && { endpoint: { kind: 'pod' as const, pod } }) };
       },
@@ -118,7 +131,7 @@ export class Questions {
 
   #ports(from: FlowEnd, to: FlowEnd, { service, port, everyPort }: AskedPorts): PortQuestion[] {
     if (port !== undefined) return portsNamed(port, to, service);
-    // A Service leads to its own ports only; pods can listen on others than those that they name.
+    // A Service leads to its own ports only; pods can listen on ports that they do not declare.
     const served = everyPort && service === undefined ? [] : portsServed(to, service);
     if (served.length > 0) return served;
     const namespaces = new Set([from.namespace, to.namespace]);
@@ -126,22 +139,28 @@ export class Questions {
       .filter(({ metadata }) => namespaces.has(metadata.namespace))
       .map(compilePolicy)
       .flatMap(({ Ingress = [], Egress = [] }) => [...Ingress, ...Egress]);
-    const ranges = segmentsOf(rules, to.pods.slice(0, 1));
-    const merged: PortQuestion[] = [];
+    const questions: PortQuestion[] = [];
     let last = '';
-    for (const { protocol, from: first, to: end } of ranges) {
-      const { endpoint: source } = from;
-      const text =
-        protocol +
-        JSON.stringify(this.#explainer.explain({ from: source, to: to.endpoint, port: first, protocol }));
-      const previous = merged.at(-1);
-      if (text === last && previous !== undefined)
-        merged[merged.length - 1] = ranged(previous.port, end, protocol);
-      else merged.push(ranged(first, end, protocol));
+    for (const { protocol, from: first, to: end } of segmentsOf(rules, to.pods.slice(0, 1))) {
+      const question = ranged(first, end, protocol);
+      const text = protocol + JSON.stringify(this.#explanations(from, to, question));
+      const previous = questions.at(-1);
+      if (text === last && previous !== undefined) {
+        questions[questions.length - 1] = ranged(previous.port, end, protocol);
+      } else questions.push(question);
       last = text;
     }
-    return merged;
+    return questions;
   }
+}
+
+/** The address families that both ends have. */
+function commonFamilies(a: Endpoint, b: Endpoint): IPFamily[] {
+  const [own, others] = [a, b].map((endpoint) => {
+    const ips = endpoint.kind === 'pod' ? endpoint.pod.ips : [endpoint.ip];
+    return ips.flatMap((ip) => ipFamily(ip) ?? []);
+  });
+  return ([4, 6] as const).filter((family) => own?.includes(family) && others?.includes(family));
 }
 
 function ranged(from: number, to: number, protocol: PortQuestion['protocol']): PortQuestion {
@@ -152,8 +171,8 @@ function sharesPod(a: FlowEnd, b: FlowEnd): boolean {
   return a.pods.some((pod) => b.pods.includes(pod));
 }
 
-/** Two pods of these classes that are not one and the same; undefined where there is only one, or a template's pod to itself. */
-function different(source: FlowEnd, destination: FlowEnd): readonly [FlowEnd, FlowEnd] | undefined {
+/** Ends with two different pods of these classes; undefined if there is only one pod, which stands for itself alone. */
+function differentPods(source: FlowEnd, destination: FlowEnd): readonly [FlowEnd, FlowEnd] | undefined {
   for (const a of source.pods) {
     const b = destination.pods.find((pod) => pod !== a);
     if (b === undefined) continue;
@@ -164,7 +183,7 @@ function different(source: FlowEnd, destination: FlowEnd): readonly [FlowEnd, Fl
   }
   const [only] = source.pods;
   if (only?.template !== true) return undefined;
-  // A template stands for several pods: another one of the same kind.
+  // A template stands for several pods.
   return [
     source,
     { ...destination, endpoint: { kind: 'pod', pod: { ...only, name: `${only.name} (another)` } } },
