@@ -89,13 +89,47 @@ function lineOfJsonError(message: string): number {
   return Number(/\(line (\d+) /.exec(message)?.[1] ?? 1);
 }
 
-/** JSON is YAML, except for details that do not move lines. */
-function lineInJson(source: string, path: Path): number {
-  try {
-    return parseYaml(source).lineOf(path);
-  } catch {
-    return 1;
+/** Line of the value at a path in a JSON text, or of the nearest value around it; from 1. */
+function lineInJson(text: string, path: Path): number {
+  let offset = valueStart(text, 0);
+  for (const step of path) {
+    const inner = text[offset] === '[' ? itemOffset(text, offset, step) : memberOffset(text, offset, step);
+    if (inner === undefined) break;
+    offset = inner;
   }
+  return text.slice(0, offset).split('\n').length;
+}
+
+/** Offset of the next character that is no white space, colon or comma. */
+function valueStart(text: string, from: number): number {
+  let at = from;
+  while (/[\s:,]/.test(text[at] ?? '')) at += 1;
+  return at;
+}
+
+/** Offset of an item of the array that begins at `start`. */
+function itemOffset(text: string, start: number, index: string | number): number | undefined {
+  let at = valueStart(text, start + 1);
+  for (let position = 0; text[at] !== ']' && at < text.length; position++) {
+    if (position === index) return at;
+    at = valueStart(text, jsonEnd(text, at));
+  }
+  return undefined;
+}
+
+/** Offset of the value of a key of the object that begins at `start`; the last one if there are several. */
+function memberOffset(text: string, start: number, key: string | number): number | undefined {
+  if (text[start] !== '{') return undefined;
+  let found: number | undefined;
+  let at = valueStart(text, start + 1);
+  while (text[at] === '"') {
+    const end = stringEnd(text, at);
+    const name: unknown = JSON.parse(text.slice(at, end + 1));
+    const value = valueStart(text, end + 1);
+    if (name === key) found = value;
+    at = valueStart(text, jsonEnd(text, value));
+  }
+  return found;
 }
 
 /** Offset behind the JSON value that begins at `start`. */

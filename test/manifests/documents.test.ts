@@ -49,6 +49,11 @@ describe('readDocuments', () => {
   it('finds the line of a path in JSON and in YAML', () => {
     const [json, yaml] = readDocuments('{\n"a": {\n"b": 1}}\n---\na:\n  b: 1\n');
     assert.deepEqual([json?.lineOf(['a', 'b']), yaml?.lineOf(['a', 'b'])], [3, 6]);
+    const [list] = readDocuments('{"x": "a,]}\\"",\n"a": [1,\n"b", {},\n{"c":\n[]}],\n"a\\n":\n{}}');
+    assert.deepEqual(
+      [['a'], ['a', 1], ['a', 3, 'c'], ['a', 9], ['a\n'], ['x', 0], []].map((path) => list?.lineOf(path)),
+      [2, 3, 5, 2, 7, 1, 1],
+    );
   });
 
   for (const [what, text, line] of [

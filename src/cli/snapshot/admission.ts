@@ -12,8 +12,8 @@ import { admitProfile } from './profile.ts';
 
 /** The place of an object in a file, for messages. */
 export interface Place {
-  /** FILE:LINE */
-  readonly at: string;
+  readonly file: string;
+  /** Line of a value of the object. Costs a pass over the text, so that only messages ask for it. */
   readonly lineOf: (path: Path) => number;
 }
 
@@ -42,38 +42,41 @@ const OTHER_KINDS: ReadonlySet<string> = new Set([
  *
  * @throws CliError if the document is no object, or almost has a kind that commands read
  */
-export function kindOf(value: unknown, at: string): KnownKind | undefined {
+export function kindOf(value: unknown, place: Place): KnownKind | undefined {
   if (!isRecord(value)) {
     throw new CliError(
-      `${at}: is ${Array.isArray(value) ? 'a list' : 'a text'} and no object: write apiVersion, kind and metadata`,
+      `${startOf(place)}: is ${Array.isArray(value) ? 'a list' : 'a text'} and no object: write apiVersion, kind and metadata`,
     );
   }
   const { apiVersion, kind } = value;
-  if (isRecord(kind) || isRecord(apiVersion)) throw new CliError(`${at}: kind is not a text ${TEMPLATE}`);
+  if (isRecord(kind) || isRecord(apiVersion))
+    throw new CliError(`${startOf(place)}: kind is not a text ${TEMPLATE}`);
   if (typeof kind !== 'string' || kind === '') return undefined;
   const candidates = KNOWN_KINDS.filter((each) => each.kind === kind);
   if (typeof apiVersion !== 'string' || apiVersion === '') {
     if (candidates.length === 0) return undefined;
     throw new CliError(
-      `${at}: this ${kind} has no apiVersion; write ${candidates.map(versionOf).join(' or ')}`,
+      `${startOf(place)}: this ${kind} has no apiVersion; write ${candidates.map(versionOf).join(' or ')}`,
     );
   }
   const group = groupOf(apiVersion);
   const found = candidates.find((each) => each.group === group);
   if (found !== undefined && versionOf(found) === apiVersion) return found;
   if (found !== undefined)
-    throw new CliError(`${at}: apiVersion ${apiVersion} is not known; write ${versionOf(found)}`);
-  refuseNearMiss(apiVersion, kind, at);
+    throw new CliError(`${startOf(place)}: apiVersion ${apiVersion} is not known; write ${versionOf(found)}`);
+  refuseNearMiss(apiVersion, kind, place);
   return undefined;
 }
 
 /** Other kinds do not matter here, but a slip in a kind that does would go unseen. */
-function refuseNearMiss(apiVersion: string, kind: string, at: string): void {
+function refuseNearMiss(apiVersion: string, kind: string, place: Place): void {
   const group = groupOf(apiVersion);
   if (group !== GROUP && !BUILT_IN_GROUPS.has(group)) return;
   const elsewhere = KNOWN_KINDS.find((each) => each.kind === kind);
   if (elsewhere !== undefined) {
-    throw new CliError(`${at}: ${apiVersion} has no kind ${kind}; write apiVersion: ${versionOf(elsewhere)}`);
+    throw new CliError(
+      `${startOf(place)}: ${apiVersion} has no kind ${kind}; write apiVersion: ${versionOf(elsewhere)}`,
+    );
   }
   const ofGroup = KNOWN_KINDS.filter((each) => each.group === group);
   const meant =
@@ -88,7 +91,7 @@ function refuseNearMiss(apiVersion: string, kind: string, at: string): void {
   );
   if (group !== GROUP && meant === '' && sameLetters === undefined) return;
   const suggestion = meant || (sameLetters === undefined ? '' : ` (did you mean "${sameLetters.kind}"?)`);
-  throw new CliError(`${at}: ${apiVersion} has no kind ${kind}${suggestion}`);
+  throw new CliError(`${startOf(place)}: ${apiVersion} has no kind ${kind}${suggestion}`);
 }
 
 function versionOf({ group, version }: KnownKind): string {
@@ -107,24 +110,30 @@ export interface AdmittedManifest {
  *
  * @throws CliError with every violation and its line
  */
-export function admittedManifest(raw: unknown, known: KnownKind, { at, lineOf }: Place): AdmittedManifest {
+export function admittedManifest(raw: unknown, known: KnownKind, place: Place): AdmittedManifest {
   const { value, violations } = known.kind === KIND ? admitProfile(raw) : admitBuiltIn(raw, known);
   const lines = violations.map(({ path, message }) => {
     const where = pathText(path);
-    return `${where === '' ? known.kind : where}: ${message} (line ${lineOf(path)})`;
+    return `${where === '' ? known.kind : where}: ${message} (line ${place.lineOf(path)})`;
   });
   const isReadable = violations.every(({ isUndecodable }) => isUndecodable !== true);
   if (violations.length === 0) return { object: value as ManifestObject, warnings: [] };
   const title = titleOf(raw, known);
   if (known.kind !== KIND && isReadable && isStored(raw)) {
     const warnings = lines.map(
-      (line) => `${at}: ${title} is taken as it is, as a cluster has stored it (it has a uid): ${line}`,
+      (line) =>
+        `${startOf(place)}: ${title} is taken as it is, as a cluster has stored it (it has a uid): ${line}`,
     );
     return { object: value as ManifestObject, warnings };
   }
   throw new CliError(
-    `${at}: ${title} is not valid:\n${[...new Set(lines)].map((line) => `  ${line}`).join('\n')}`,
+    `${startOf(place)}: ${title} is not valid:\n${[...new Set(lines)].map((line) => `  ${line}`).join('\n')}`,
   );
+}
+
+/** FILE:LINE where the object begins. */
+function startOf({ file, lineOf }: Place): string {
+  return `${file}:${lineOf([])}`;
 }
 
 function isStored(raw: unknown): boolean {

@@ -65,9 +65,9 @@ class Reading {
       );
     }
     for (const part of partsOf(document.value)) {
-      const at = `${file}:${document.lineOf(part.path)}`;
+      const lineOf = (path: Path) => document.lineOf([...part.path, ...path]);
       try {
-        this.#take(part.value, { at, lineOf: (path) => document.lineOf([...part.path, ...path]) });
+        this.#take(part.value, { file, lineOf });
       } catch (error) {
         if (!(error instanceof CliError)) throw error;
         this.#errors.push(error.message);
@@ -87,7 +87,7 @@ class Reading {
   }
 
   #take(value: unknown, place: Place): void {
-    const known = kindOf(value, place.at);
+    const known = kindOf(value, place);
     if (known === undefined) return;
     const { object: admitted, warnings } = admittedManifest(value, known, place);
     this.#warnings.push(...warnings);
