@@ -193,9 +193,10 @@ function nodeEnd(name: string, snapshot: Snapshot): NamedEnds {
       snapshot.nodes.map((each) => each.name),
       snapshot.origin,
     );
-  const [ip] = node.addresses;
-  if (ip === undefined) throw new CliError(`Node ${name} has no InternalIP`);
-  return { ends: [address(ip, `node/${name}`, name)], notes: [] };
+  const { addresses } = node;
+  if (addresses.length === 0) throw new CliError(`Node ${name} has no InternalIP`);
+  const labelOfAddress = (ip: string) => (addresses.length > 1 ? `node/${name} (${ip})` : `node/${name}`);
+  return { ends: addresses.map((ip) => address(ip, labelOfAddress(ip), name)), notes: [] };
 }
 
 function serviceEnd(service: SnapshotService, snapshot: Snapshot): NamedEnds {

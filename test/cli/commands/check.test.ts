@@ -166,6 +166,22 @@ spec: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: "::/0"}}]}]}
     );
   });
 
+  it('notes that pods of manifests have no addresses, which an ipBlock of a policy may match in a cluster', async () => {
+    const policy = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: block, namespace: shop-payments}
+spec: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}}]}]}
+`;
+    const { code, stderr } = await cli(`check ${file('good')} ${SHOP} -f -`, { stdin: policy });
+    assert.equal(code, 0);
+    assert.match(
+      stderr,
+      /note: pods of manifests have no addresses yet, so a rule with an ipBlock matches none/,
+    );
+    assert.doesNotMatch((await cli(`check ${file('good')} ${SHOP}`)).stderr, /no addresses/);
+  });
+
   it('writes JUnit XML for CI', async () => {
     const { code, stdout } = await cli(`check ${file('bad')} ${file('missing')} ${SHOP} -o junit`);
     assert.equal(code, 2);

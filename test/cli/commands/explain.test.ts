@@ -178,7 +178,7 @@ describe('kubectl segmentation explain', () => {
       `203.0.113.7 shop/web -p 80 ${pods}`,
       1,
       /cidr: 203\.0\.113\.7\/32/,
-      /note: what comes from outside may arrive with the address of a load balancer/,
+      /note: traffic from outside may arrive with the address of a load balancer/,
     ],
     [`2001:db8::7 shop/web -p 80 ${pods}`, 1, /cidr: 2001:db8::7\/128/],
     [
@@ -422,6 +422,29 @@ spec: {podSelector: {matchLabels: {statefulset.kubernetes.io/pod-name: db-0}}}
     const line = 'explain shop-checkout/cart shop-payments/ledger -f -';
     assert.equal((await cli(line, { stdin })).code, 0);
     assert.equal((await cli(`${line} --as-enforced`, { stdin })).code, 1);
+  });
+
+  it('judges every address of a node', async () => {
+    const stdin = `
+apiVersion: v1
+kind: Node
+metadata: {name: dual}
+status: {addresses: [{type: InternalIP, address: 192.168.0.9}, {type: InternalIP, address: "fd00::9"}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: six, namespace: a}
+spec: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: "fd00::/64"}}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: a}
+spec: {containers: [{name: a, image: a}]}
+`;
+    const { stdout, code } = await cli('explain node/dual a/web -p 80 -f -', { stdin });
+    assert.equal(code, 1);
+    assert.match(stdout, /^DENIED {2}node\/dual \(192\.168\.0\.9\) → a\/pod\/web/m);
+    assert.match(stdout, /^ALLOWED {2}node\/dual \(fd00::9\) → a\/pod\/web/m);
   });
 
   it('says why it suggests no rule for pods on the host network without known addresses', async () => {

@@ -10,6 +10,7 @@ import { CliError, EXIT } from '../../shell/failure.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
 import { Questions } from '../explain/questions.ts';
 import type { Process, Terminal } from '../../shell/terminal.ts';
+import { addressCaveat } from '../explain/caveats.ts';
 import { AS_ENFORCED } from '../explain/command.ts';
 import { counted } from '../../../util/list-text.ts';
 
@@ -45,9 +46,12 @@ export const check: Command = {
   async run({ words, flags, format, terminal, process, load }) {
     const expectations = (await Promise.all(words.map((file) => read(file, process)))).flat();
     const snapshot = await load();
-    const questions = new Questions(snapshot, snapshot.effective(flags.has('as-enforced')));
+    const policies = snapshot.effective(flags.has('as-enforced'));
+    const questions = new Questions(snapshot, policies);
     const results = expectations.map((each) => judge(each, questions));
     print(results, format, process.cwd, terminal);
+    const caveat = addressCaveat(snapshot.pods, policies);
+    if (caveat !== undefined) terminal.note(caveat);
     if (results.some(({ outcome }) => outcome === 'error')) return EXIT.failure;
     return results.every(({ outcome }) => outcome === 'passed') ? EXIT.yes : EXIT.no;
   },

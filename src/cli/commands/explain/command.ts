@@ -1,8 +1,8 @@
 /** `explain`: says if one end reaches another, why, and which connection would allow it. */
 import { stripVTControlCharacters } from 'node:util';
 import type { DirectionExplanation } from '../../../analysis/explain.ts';
-import { rulesOf } from '../../../policy/semantics/normalize.ts';
-import type { Call, Command } from '../../shell/command.ts';
+import type { Command } from '../../shell/command.ts';
+import { caveats } from './caveats.ts';
 import { answerTable, explanationLines, groupByVerdict } from './explanation.ts';
 import { EXIT } from '../../shell/failure.ts';
 import type { Flag } from '../../shell/flags.ts';
@@ -76,7 +76,11 @@ export const explain: Command = {
     const policies = snapshot.effective(flags.has('as-enforced'));
     const { answers, service, notes } = new Questions(snapshot, policies).ask(from, to, flags.get('port'));
     const { suggestions, obstacles } = suggest(answers, snapshot, policies);
-    const remarks = [...notes, ...caveats(answers, snapshot, call), ...obstacles.map(obstacleText)];
+    const remarks = [
+      ...notes,
+      ...caveats({ answers, snapshot, policies, asEnforced: flags.has('as-enforced') }),
+      ...obstacles.map(obstacleText),
+    ];
     if (
       service !== undefined &&
       answers.some(({ port }) => service.ports.every((each) => each.port !== port.port))
@@ -97,57 +101,6 @@ export const explain: Command = {
     return answers.every(({ explanation }) => explanation.allowed) ? EXIT.yes : EXIT.no;
   },
 };
-
-/** Facts about the ends that the policies alone do not show. */
-function caveats(answers: readonly Answer[], snapshot: Snapshot, { flags }: Call): string[] {
-  const found: string[] = [];
-  const ends = answers.flatMap(({ from, to }) => [from, to]);
-  const pods = ends.flatMap((end) => end.pods);
-  const namespaces = new Set(ends.flatMap(({ namespace }) => namespace ?? []));
-  const outside = answers.some(
-    ({ from }) => from.endpoint.kind === 'external' && from.endpoint.node === undefined,
-  );
-  if (outside) {
-    found.push(
-      'what comes from outside may arrive with the address of a load balancer or a node instead of its own',
-    );
-  }
-  if (pods.some(({ template }) => template) && usesAddresses(snapshot, namespaces)) {
-    found.push('pods of manifests have no addresses yet: rules with an ipBlock are taken not to hold them');
-  }
-  if (!snapshot.isObserved || flags.has('as-enforced')) return found;
-  for (const { profile, namespace, relation } of snapshot.intents()) {
-    const { name } = profile.metadata;
-    if (relation === 'audit' && namespaces.has(namespace.name)) {
-      found.push(
-        `profile ${name} selects ${namespace.name} under Audit and enforces nothing yet; --as-enforced shows what it would do`,
-      );
-    }
-  }
-  for (const profile of snapshot.profiles) {
-    const ready = profile.status?.conditions?.find(({ type }) => type === 'Ready');
-    const concerned = snapshot
-      .intents()
-      .some((each) => each.profile === profile && namespaces.has(each.namespace.name));
-    if (concerned && ready?.status === 'False')
-      found.push(`profile ${profile.metadata.name} is not Ready: ${ready.message}`);
-  }
-  return found;
-}
-
-function usesAddresses(snapshot: Snapshot, namespaces: ReadonlySet<string>): boolean {
-  return snapshot
-    .effective()
-    .some(
-      ({ metadata, spec }) =>
-        namespaces.has(metadata.namespace ?? '') &&
-        (['Ingress', 'Egress'] as const).some((direction) =>
-          rulesOf(spec, direction).some(({ peers = [] }) =>
-            peers.some(({ ipBlock }) => ipBlock !== undefined),
-          ),
-        ),
-    );
-}
 
 interface ShowOptions {
   readonly wide: boolean;

@@ -1,0 +1,65 @@
+/** Caveats of verdicts: facts about the ends and the profiles that policies alone do not show. Pure. */
+import type { Pod } from '../../../analysis/cluster.ts';
+import type { NetworkPolicy } from '../../../api/network-policy.ts';
+import { rulesOf } from '../../../policy/semantics/normalize.ts';
+import type { Snapshot } from '../../snapshot/snapshot.ts';
+import type { Answer } from './questions.ts';
+
+export interface CaveatInput {
+  readonly answers: readonly Answer[];
+  readonly snapshot: Snapshot;
+  /** The policies of the verdicts. */
+  readonly policies: readonly NetworkPolicy[];
+  /** True if profiles under Audit count as enforced. */
+  readonly asEnforced: boolean;
+}
+
+export function caveats({ answers, snapshot, policies, asEnforced }: CaveatInput): string[] {
+  const ends = answers.flatMap(({ from, to }) => [from, to]);
+  const namespaces = new Set(ends.flatMap(({ namespace }) => namespace ?? []));
+  const isFromOutside = answers.some(
+    ({ from }) => from.endpoint.kind === 'external' && from.endpoint.node === undefined,
+  );
+  const addresses = addressCaveat(
+    ends.flatMap(({ pods }) => pods),
+    policies.filter(({ metadata }) => namespaces.has(metadata.namespace ?? '')),
+  );
+  return [
+    ...(isFromOutside
+      ? ['traffic from outside may arrive with the address of a load balancer or a node instead of its own']
+      : []),
+    ...(addresses === undefined ? [] : [addresses]),
+    ...(snapshot.isObserved && !asEnforced ? profileCaveats(snapshot, namespaces) : []),
+  ];
+}
+
+/** Profiles of these namespaces that enforce nothing yet, or not all. */
+function profileCaveats(snapshot: Snapshot, namespaces: ReadonlySet<string>): string[] {
+  const intents = snapshot.intents().filter(({ namespace }) => namespaces.has(namespace.name));
+  const audited = intents
+    .filter(({ relation }) => relation === 'audit')
+    .map(
+      ({ profile, namespace }) =>
+        `profile ${profile.metadata.name} selects ${namespace.name} under Audit and enforces nothing yet; --as-enforced shows what it would do`,
+    );
+  const unready = snapshot.profiles.flatMap((profile) => {
+    const ready = profile.status?.conditions?.find(({ type }) => type === 'Ready');
+    const isConcerned = intents.some((each) => each.profile === profile);
+    return isConcerned && ready?.status === 'False'
+      ? [`profile ${profile.metadata.name} is not Ready: ${ready.message}`]
+      : [];
+  });
+  return [...audited, ...unready];
+}
+
+/** A caveat if pods have no addresses, so that the ipBlocks of these policies match none of them. */
+export function addressCaveat(pods: readonly Pod[], policies: readonly NetworkPolicy[]): string | undefined {
+  if (pods.every(({ ips }) => ips.length > 0) || !policies.some(hasIPBlock)) return undefined;
+  return 'pods of manifests have no addresses yet, so a rule with an ipBlock matches none of them; in a cluster it may';
+}
+
+function hasIPBlock({ spec }: NetworkPolicy): boolean {
+  return (['Ingress', 'Egress'] as const).some((direction) =>
+    rulesOf(spec, direction).some(({ peers = [] }) => peers.some(({ ipBlock }) => ipBlock !== undefined)),
+  );
+}
