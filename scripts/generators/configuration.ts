@@ -2,7 +2,8 @@
 import { parse } from 'yaml';
 import { CONFIG_API_VERSION, CONFIG_KIND, CONFIGURATION_SCHEMA } from '../../src/options/file.ts';
 import { configurationText } from '../../src/options/print-config.ts';
-import { isRecord, type JsonSchema } from '../../src/options/shape.ts';
+import type { JsonSchema } from '../../src/options/shape.ts';
+import { isRecord } from '../../src/util/is-record.ts';
 import { parseOptions } from '../../src/options/parse.ts';
 
 /** Keys whose defaults depend on other settings; their descriptions explain them. */

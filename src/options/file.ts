@@ -1,4 +1,5 @@
 /** The configuration file: YAML, `kind: OperatorConfiguration`. */
+import { isRecord } from '../util/is-record.ts';
 import { readDocuments } from '../manifests/documents.ts';
 import { YamlError } from '../manifests/yaml.ts';
 import type { WorkloadSelector } from '../policy/facts.ts';
@@ -11,7 +12,6 @@ import {
   duration,
   integer,
   ipAddress,
-  isRecord,
   labelSelector,
   list,
   namespaceName,

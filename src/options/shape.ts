@@ -239,8 +239,6 @@ export const labelSelector: Shape<LabelSelector> = shaped(selectorKeys.schema, (
   return problems.length > found ? undefined : selector;
 });
 
-export { isRecord };
-
 /** The path of a key; a path that ends in ": " only names the file. */
 function join(at: string, key: string): string {
   return at.endsWith(': ') ? `${at}${key}` : `${at}.${key}`;

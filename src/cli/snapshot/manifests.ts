@@ -7,7 +7,7 @@ import type { KubeObject } from '../../api/meta.ts';
 import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
 import { decodeText, type ManifestDocument, readDocuments } from '../../manifests/documents.ts';
 import { type Path, YamlError } from '../../manifests/yaml.ts';
-import { isRecord } from '../../options/shape.ts';
+import { isRecord } from '../../util/is-record.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Process } from '../shell/terminal.ts';
 import { admittedManifest, kindOf, type Place } from './admission.ts';

@@ -1,7 +1,8 @@
 /** Reads files of expectations: the flows that should be allowed or denied. Pure. */
 import { type ManifestDocument, readDocuments } from '../../../manifests/documents.ts';
 import { YamlError } from '../../../manifests/yaml.ts';
-import { anyText, isRecord, list, object, oneOf, type Shape, shaped } from '../../../options/shape.ts';
+import { anyText, list, object, oneOf, type Shape, shaped } from '../../../options/shape.ts';
+import { isRecord } from '../../../util/is-record.ts';
 import { CliError } from '../../shell/failure.ts';
 
 export interface Expectation {
