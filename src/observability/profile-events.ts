@@ -61,18 +61,14 @@ type EventObserver = Pick<ControllerObserver, 'onWrite' | 'onReconciled' | 'onSt
 
 export class ProfileEvents implements EventObserver {
   readonly #sink: EventSink;
-  #lookup: ProfileLookup = { profile: () => undefined, result: () => undefined };
+  readonly #lookup: ProfileLookup;
   /** By namespace, then by profile; of reconciles that run, or are to be retried. */
   readonly #tallies = new Map<string, Map<string, WriteTally>>();
   /** Profiles whose last Event about peers says that some are unresolved. */
   readonly #unresolved = new Set<string>();
 
-  constructor(sink: EventSink) {
+  constructor(sink: EventSink, lookup: ProfileLookup) {
     this.#sink = sink;
-  }
-
-  /** Gives the lookup, which the controller that is observed has: until then no profile is known. */
-  attach(lookup: ProfileLookup): void {
     this.#lookup = lookup;
   }
 

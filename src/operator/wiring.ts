@@ -74,7 +74,12 @@ export function createOperator({ options, version, logger, env }: OperatorInput)
   const election = options.leaderElection.enabled ? createElection(transport, shared) : undefined;
   const writer = election === undefined ? transport : fenced(transport, () => election.elector.leading);
   const recorder = createRecorder(writer, shared);
-  const events = new ProfileEvents(recorder);
+  const clusterState = new ClusterState([...options.protectedNamespaces, namespace]);
+  const records = new Records();
+  const events = new ProfileEvents(recorder, {
+    profile: (name) => clusterState.profile(name),
+    result: (profile, inNamespace) => records.resultsOf(profile).get(inNamespace),
+  });
   const queue = metrics.queue('segmentation');
   const observer = createObserver({
     logger,
@@ -84,8 +89,6 @@ export function createOperator({ options, version, logger, env }: OperatorInput)
     concurrency: options.concurrency,
     now: () => clock.now(),
   });
-  const clusterState = new ClusterState([...options.protectedNamespaces, namespace]);
-  const records = new Records();
   const controller = createController({
     transport: writer,
     configuration: options.cluster,
@@ -97,10 +100,6 @@ export function createOperator({ options, version, logger, env }: OperatorInput)
     clock,
     random: Math.random,
     observer: combine([observer, { onFullSync: collectGarbage }]),
-  });
-  events.attach({
-    profile: (name) => clusterState.profile(name),
-    result: (profile, inNamespace) => records.resultsOf(profile).get(inNamespace),
   });
   queue.sample(() => controller.queueStats());
   metrics.watches(() => controller.watchAges());

@@ -84,7 +84,10 @@ describe('the observer', () => {
 /** An observer with metrics of its own, of a controller with `concurrency` workers. */
 function observed(concurrency: number) {
   const metrics = createMetrics({ version: '1' });
-  const events = new ProfileEvents({ record: () => {}, withdraw: () => false });
+  const events = new ProfileEvents(
+    { record: () => {}, withdraw: () => false },
+    { profile: () => undefined, result: () => undefined },
+  );
   const observer = createObserver({
     logger: createLogger({ level: 'error', format: 'json' }),
     metrics,

@@ -13,14 +13,17 @@ const GATHERED = { subjects: [], subjectCount: 0, amounts: {}, details: [] };
 function observed() {
   const pending: Occurrence[] = [];
   const written: string[] = [];
-  const events = new ProfileEvents({
-    record: (occurrence) => void pending.push(occurrence),
-    withdraw: ({ reason }) => {
-      const index = pending.findIndex((each) => each.reason === reason);
-      if (index >= 0) pending.splice(index, 1);
-      return index >= 0;
+  const events = new ProfileEvents(
+    {
+      record: (occurrence) => void pending.push(occurrence),
+      withdraw: ({ reason }) => {
+        const index = pending.findIndex((each) => each.reason === reason);
+        if (index >= 0) pending.splice(index, 1);
+        return index >= 0;
+      },
     },
-  });
+    { profile: () => undefined, result: () => undefined },
+  );
   let status: ProfileStatus | undefined;
   return {
     written,
@@ -93,11 +96,13 @@ describe('ProfileEvents of a repair', () => {
   /** The note of the Event about one reconcile of namespace shop in which the operator made these writes. */
   function repairNote(...writes: readonly Write[]): string {
     const recorded: Occurrence[] = [];
-    const events = new ProfileEvents({
-      record: (occurrence) => void recorded.push(occurrence),
-      withdraw: () => false,
-    });
-    events.attach({ profile: () => profile(), result: () => undefined });
+    const events = new ProfileEvents(
+      {
+        record: (occurrence) => void recorded.push(occurrence),
+        withdraw: () => false,
+      },
+      { profile: () => profile(), result: () => undefined },
+    );
     const labels = { 'segmentation.dev/profile': 'segmented' };
     const policy = { metadata: { name: 'segmented.egress', namespace: 'shop', labels }, spec: {} };
     for (const [verb, manager] of writes) {
