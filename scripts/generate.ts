@@ -1,14 +1,15 @@
 /**
  * Generates files from others: TypeScript types, the schema that manifests are validated with and the field reference from
- * the CRD in crds/; the metrics reference from the registry; the schema of the configuration file from its parser; the
- * code of the page that `graph` writes; the Grafana dashboard from the list of its panels; the parts of the Helm chart
- * that config/ and crds/ have already; the version of package.json in chart and config/; the licences of dependencies.
- * With --kubernetes also the schemas of Kubernetes' own kinds, which change with the version of the control plane only; an
- * integration test compares them.
+ * the CRD in crds/; the metrics reference from the registry; the page of the audit from its checks; the schema of the
+ * configuration file from its parser; the code of the page that `graph` writes; the Grafana dashboard from the list of its
+ * panels; the parts of the Helm chart that config/ and crds/ have already; the version of package.json in chart and
+ * config/; the licences of dependencies. With --kubernetes also the schemas of Kubernetes' own kinds, which change with the
+ * version of the control plane only; an integration test compares them.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readArguments } from './entry.ts';
+import { auditDocument } from './generators/audit.ts';
 import { chartTemplates, valuesSchema } from './generators/chart.ts';
 import { configurationSchema } from './generators/configuration.ts';
 import { CRD_PATH, readSchema } from './generators/crd.ts';
@@ -39,6 +40,7 @@ const files: readonly (readonly [path: string, text: string])[] = [
   ['src/cli/generated/page.ts', await pageModule(root)],
   ['docs/api.md', referencePage(schema)],
   ['docs/metrics.md', metricsDocument()],
+  ['docs/audit.md', auditDocument()],
   ['config/operator-configuration.schema.json', configurationSchema()],
   ['config/grafana/segmentation-operator.json', dashboard()],
   ...versionedFiles(root),

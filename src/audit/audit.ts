@@ -10,7 +10,7 @@
  */
 import { AuditContext } from './context.ts';
 import type { Check } from './check.ts';
-import { type Finding, findingKey, objectText, SEVERITIES } from './finding.ts';
+import { type Finding, findingKey, isNamed, objectText, SEVERITIES } from './finding.ts';
 import { CHECKS } from './registry.ts';
 import type { AuditSnapshot } from './snapshot.ts';
 import { compareText } from '../util/order.ts';
@@ -62,11 +62,6 @@ export function audit(snapshot: AuditSnapshot, options: AuditOptions = {}): Audi
     });
   }
   return { findings: [...findings.values()].sort(byImportance), checks, skipped };
-}
-
-/** True if `name` is the check's id, or its category in any spelling of case. */
-export function isNamed({ id, category }: Pick<Check, 'id' | 'category'>, name: string): boolean {
-  return id === name || category.toLowerCase().replaceAll(' ', '-') === name.toLowerCase();
 }
 
 function byImportance(a: Finding, b: Finding): number {

@@ -51,3 +51,16 @@ export function objectText({ kind, namespace, name }: ObjectReference): string {
 export function findingKey({ check, object, field = '' }: Finding): string {
   return `${check} ${objectText(object)} ${field}`.trimEnd();
 }
+
+/** True if `name` is the check's id, or its category in any spelling of case. */
+export function isNamed(
+  { id, category }: { readonly id: string; readonly category: Category },
+  name: string,
+): boolean {
+  return id === name || category.toLowerCase().replaceAll(' ', '-') === name.toLowerCase();
+}
+
+/** True if `severity` is `least` or worse. */
+export function isAtLeast(severity: Severity, least: Severity): boolean {
+  return SEVERITIES.indexOf(severity) >= SEVERITIES.indexOf(least);
+}

@@ -1,4 +1,6 @@
 /** The fields of a PodSpec that checks read, as they are on the wire. */
+import type { StringMap } from '../api/meta.ts';
+import { GROUP } from '../api/names.ts';
 
 export interface SecurityProfile {
   readonly type?: string;
@@ -96,4 +98,56 @@ export function containersOf(spec: PodSpec): PlacedContainer[] {
   return CONTAINER_LISTS.flatMap((list) =>
     (spec[list] ?? []).map((container) => ({ container, list, path: `${list}[${container.name}]` })),
   );
+}
+
+const SPEC_FIELDS = [
+  'volumes',
+  'securityContext',
+  'hostNetwork',
+  'hostPID',
+  'hostIPC',
+  'hostUsers',
+  'os',
+  'serviceAccountName',
+  'automountServiceAccountToken',
+  'resources',
+] as const satisfies readonly (keyof PodSpec)[];
+
+const CONTAINER_FIELDS = [
+  'name',
+  'image',
+  'imagePullPolicy',
+  'restartPolicy',
+  'ports',
+  'resources',
+  'securityContext',
+  'livenessProbe',
+  'readinessProbe',
+  'startupProbe',
+  'lifecycle',
+  'volumeMounts',
+] as const satisfies readonly (keyof Container)[];
+
+/** A copy of a PodSpec with the fields that checks read: without environment variables and arguments. */
+export function auditedSpec(spec: PodSpec): PodSpec {
+  const containers = CONTAINER_LISTS.flatMap((list) => {
+    const given = spec[list];
+    return given === undefined ? [] : [[list, given.map((each) => picked(each, CONTAINER_FIELDS))] as const];
+  });
+  return { ...picked(spec, SPEC_FIELDS), ...Object.fromEntries(containers) };
+}
+
+function picked<T extends object, K extends keyof T>(object: T, keys: readonly K[]): Pick<T, K> {
+  return Object.fromEntries(
+    keys.flatMap((key) => (object[key] === undefined ? [] : [[key, object[key]]])),
+  ) as Pick<T, K>;
+}
+
+/** The annotations that an audit reads: of profiles of AppArmor, and of this project. Undefined if there is none. */
+export function auditedAnnotations(annotations: StringMap = {}): StringMap | undefined {
+  const kept = Object.entries(annotations).filter(
+    ([key]) =>
+      key.startsWith('container.apparmor.security.beta.kubernetes.io/') || key.startsWith(`${GROUP}/`),
+  );
+  return kept.length === 0 ? undefined : Object.fromEntries(kept);
 }

@@ -1,5 +1,6 @@
 /** The commands, in the order of the help text. A new command is registered here. */
 import type { Command } from '../shell/command.ts';
+import { audit } from './audit/command.ts';
 import { check } from './check/command.ts';
 import { completion } from './completion/command.ts';
 import { diff } from './diff/command.ts';
@@ -9,4 +10,14 @@ import { matrix } from './matrix/command.ts';
 import { render } from './render/command.ts';
 import { status } from './status/command.ts';
 
-export const COMMANDS: readonly Command[] = [status, explain, diff, check, render, matrix, graph, completion];
+export const COMMANDS: readonly Command[] = [
+  status,
+  explain,
+  diff,
+  check,
+  audit,
+  render,
+  matrix,
+  graph,
+  completion,
+];

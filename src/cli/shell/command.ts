@@ -33,6 +33,11 @@ export interface Command {
   run(call: Call): Promise<number>;
 }
 
+export interface LoadOptions {
+  /** True to read what `audit` needs too. */
+  readonly forAudit?: boolean;
+}
+
 /** One run of a command. */
 export interface Call {
   readonly words: readonly string[];
@@ -44,5 +49,5 @@ export interface Call {
   /** Value of -n; undefined without it, and with -A. */
   readonly namespace: string | undefined;
   /** Reads the snapshot that the flags choose: cluster, manifests, or manifests over the cluster. @throws CliError */
-  readonly load: () => Promise<Snapshot>;
+  readonly load: (options?: LoadOptions) => Promise<Snapshot>;
 }

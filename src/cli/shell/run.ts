@@ -101,6 +101,6 @@ function runCommand(
     process,
     terminal,
     namespace,
-    load: () => load({ flags, namespace, process, terminal }),
+    load: (options) => load({ flags, namespace, process, terminal, ...options }),
   });
 }

@@ -40,9 +40,14 @@ const OTHER_KINDS: ReadonlySet<string> = new Set([
 /**
  * The kind of a document, if commands read it. A document without a kind is no manifest, such as values for Helm.
  *
+ * @param further kinds that this command reads beside those that all do
  * @throws CliError if the document is no object, or almost has a kind that commands read
  */
-export function kindOf(value: unknown, place: Place): KnownKind | undefined {
+export function kindOf(
+  value: unknown,
+  place: Place,
+  further: readonly KnownKind[] = [],
+): KnownKind | undefined {
   if (!isRecord(value)) {
     throw new CliError(
       `${startOf(place)}: is ${Array.isArray(value) ? 'a list' : 'a text'} and no object: write apiVersion, kind and metadata`,
@@ -64,6 +69,8 @@ export function kindOf(value: unknown, place: Place): KnownKind | undefined {
   if (found !== undefined && versionOf(found) === apiVersion) return found;
   if (found !== undefined)
     throw new CliError(`${startOf(place)}: apiVersion ${apiVersion} is not known; write ${versionOf(found)}`);
+  const other = further.find((each) => each.kind === kind && versionOf(each) === apiVersion);
+  if (other !== undefined) return other;
   refuseNearMiss(apiVersion, kind, place);
   return undefined;
 }

@@ -6,10 +6,11 @@ import { ApiError, isForbidden, isNotFound } from '../../kube/errors.ts';
 import { listPages } from '../../kube/watch/list.ts';
 import { Resource } from '../../kube/resource.ts';
 import { createTransport, type Transport } from '../../kube/http/transport.ts';
+import { auditedAnnotations, auditedSpec, type PodSpec } from '../../audit/pod-spec.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Terminal } from '../shell/terminal.ts';
-import { KNOWN_KINDS, type KnownKind, ObjectSet } from './objects.ts';
-import { isOwnedByJob, trimmedPod } from './pods.ts';
+import { AUDIT_KINDS, KNOWN_KINDS, type KnownKind, ObjectSet } from './objects.ts';
+import { AUDITED_SPEC, isOwnedByJob, trimmedPod } from './pods.ts';
 import { errorMessage } from '../../util/error-message.ts';
 
 export interface ClusterOptions {
@@ -19,6 +20,8 @@ export interface ClusterOptions {
   readonly version: string;
   /** Kinds to read; all known kinds if absent. */
   readonly kinds?: readonly string[];
+  /** True to read what `audit` needs too: further kinds, and the specs of pods. */
+  readonly forAudit?: boolean;
 }
 
 export interface ClusterObjects {
@@ -35,7 +38,7 @@ const REQUIRED = new Set(['Namespace', 'NetworkPolicy', 'Pod']);
 
 /** @throws CliError if the cluster can't be reached, or a required kind can't be listed */
 export async function readCluster(options: ClusterOptions, terminal: Terminal): Promise<ClusterObjects> {
-  const { kubeconfig, context, env, version, kinds } = options;
+  const { kubeconfig, context, env, version, kinds, forAudit = false } = options;
   const config = asCliError(() => loadKubeConfig({ kubeconfig, context, env }));
   const transport = createTransport(config, {
     userAgent: `kubectl-segmentation/${version} (${process.platform}/${process.arch})`,
@@ -43,16 +46,20 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
   });
   const objects = new ObjectSet();
   const unread = new Map<string, string>();
+  const projection = new Projection(forAudit);
+  const further = forAudit ? AUDIT_KINDS : [];
   try {
     let read = 0;
     const readKind = async (kind: KnownKind) => {
       try {
-        await listKind(transport, kind, (object) => {
-          objects.put(kind.kind, object);
+        await listKind(transport, kind, (raw) => {
+          objects.put(kind.kind, projection.of(raw, kind));
           read += 1;
           if (read % 500 === 0) terminal.progress(`reading ${config.context}: ${read} objects`);
         });
       } catch (error) {
+        // A cluster without the Gateway API has no object of it.
+        if (isNotFound(error) && further.includes(kind)) return;
         unread.set(kind.kind, explained(error, kind, config.server));
         if (REQUIRED.has(kind.kind) || !(isForbidden(error) || isNotFound(error))) {
           throw new CliError(explained(error, kind, config.server));
@@ -61,7 +68,9 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
     };
     terminal.progress(`reading ${config.context}`);
     await Promise.all(
-      KNOWN_KINDS.filter(({ kind, listed }) => listed && kinds?.includes(kind) !== false).map(readKind),
+      [...KNOWN_KINDS, ...further]
+        .filter(({ kind, listed }) => listed && kinds?.includes(kind) !== false)
+        .map(readKind),
     );
     if (objects.of('Pod').some(isOwnedByJob)) {
       await Promise.all(KNOWN_KINDS.filter(({ kind }) => kind === 'Job').map(readKind));
@@ -73,28 +82,57 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
   }
 }
 
-async function listKind(
-  transport: Transport,
-  kind: KnownKind,
-  put: (object: KubeObject) => void,
-): Promise<void> {
+async function listKind(transport: Transport, kind: KnownKind, put: (raw: object) => void): Promise<void> {
+  if (kind.kind === 'Secret') return listTokenSecrets(transport, kind, put);
   const resource = new Resource(transport, kind);
   await listPages(
-    {
-      transport,
-      path: resource.collection(),
-      project: (raw) => put(project(raw, kind)),
-      onPage: () => {},
-    },
+    { transport, path: resource.collection(), project: put, onPage: () => {} },
     new AbortController().signal,
   );
 }
 
-function project(raw: object, kind: KnownKind): KubeObject {
-  if (kind.kind === 'Pod') return trimmedPod(raw);
-  const object = trimmed(raw, kind);
-  // A Job is read for its owner only: its template would stand for pods that are listed as such.
-  return kind.kind === 'Job' ? { kind: kind.kind, metadata: object.metadata } : object;
+/** The metadata of Secrets with long-lived tokens. No data of a Secret is ever read. */
+async function listTokenSecrets(
+  transport: Transport,
+  kind: KnownKind,
+  put: (raw: object) => void,
+): Promise<void> {
+  const type = 'kubernetes.io/service-account-token';
+  const resource = new Resource(transport, kind);
+  const { items } = await resource.listAll({ metadataOnly: true, fieldSelector: `type=${type}` });
+  for (const item of items) put({ ...item, type });
+}
+
+/** Keeps of an object what commands need. Equal specs of pods are kept once. */
+class Projection {
+  readonly #forAudit: boolean;
+  readonly #specs = new Map<string, PodSpec>();
+
+  constructor(forAudit: boolean) {
+    this.#forAudit = forAudit;
+  }
+
+  of(raw: object, kind: KnownKind): KubeObject {
+    if (kind.kind === 'Pod') return this.#forAudit ? this.#auditedPod(raw) : trimmedPod(raw);
+    const object = trimmed(raw, kind);
+    // A Job is read for its owner only: its template would stand for pods that are listed as such.
+    return kind.kind === 'Job' ? { kind: kind.kind, metadata: object.metadata } : object;
+  }
+
+  #auditedPod(raw: object): KubeObject {
+    const { spec = {}, metadata } = raw as KubeObject & { readonly spec?: PodSpec };
+    const pod = trimmedPod(raw) as KubeObject & { readonly spec: object };
+    // The name of the token's volume is the one part of a spec that differs between pods of a workload.
+    const text = JSON.stringify(auditedSpec(spec)).replaceAll(
+      /"kube-api-access-[a-z0-9]{5}"/g,
+      '"kube-api-access"',
+    );
+    const known = this.#specs.get(text) ?? (JSON.parse(text) as PodSpec);
+    this.#specs.set(text, known);
+    const annotations = auditedAnnotations(metadata.annotations);
+    const kept = annotations === undefined ? pod.metadata : { ...pod.metadata, annotations };
+    return { ...pod, metadata: kept, [AUDITED_SPEC]: known } as KubeObject;
+  }
 }
 
 /** Adds apiVersion and kind, which items of a list lack, and drops managedFields. */

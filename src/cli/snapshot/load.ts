@@ -8,7 +8,7 @@ import { CliError } from '../shell/failure.ts';
 import type { Flag, Flags } from '../shell/flags.ts';
 import type { ClusterObjects } from './cluster.ts';
 import { assumedNamespace, type Manifests, readManifests } from './manifests.ts';
-import { ObjectSet } from './objects.ts';
+import { AUDIT_KINDS, type KnownKind, ObjectSet } from './objects.ts';
 import { MANIFESTS, Snapshot } from './snapshot.ts';
 import type { Process, Terminal } from '../shell/terminal.ts';
 import { version } from '../../util/version.ts';
@@ -71,6 +71,8 @@ export interface LoadInput {
   readonly namespace: string | undefined;
   readonly process: Process;
   readonly terminal: Terminal;
+  /** True to read what `audit` needs too: further kinds, and the specs of pods. */
+  readonly forAudit?: boolean;
 }
 
 /** Loads the snapshot, and writes assumptions as notes. @throws CliError */
@@ -104,7 +106,8 @@ export async function loadManifests(
   kustomizations: readonly string[] = [],
 ): Promise<Snapshot> {
   const namespace = input.namespace ?? 'default';
-  const manifests = await readManifests({ files, kustomizations, namespace }, input.process);
+  const further = furtherKinds(input);
+  const manifests = await readManifests({ files, kustomizations, namespace, further }, input.process);
   noteAssumptions(manifests, input, namespace);
   return createSnapshot(input, {
     objects: complete(manifests),
@@ -118,7 +121,12 @@ export async function loadOverlay(input: LoadInput, cluster?: ClusterObjects): P
   const { flags } = input;
   const base = cluster ?? (await readClusterOf(input));
   const namespace = input.namespace ?? base.namespace ?? 'default';
-  const sources = { files: flags.all('filename'), kustomizations: flags.all('kustomize'), namespace };
+  const sources = {
+    files: flags.all('filename'),
+    kustomizations: flags.all('kustomize'),
+    namespace,
+    further: furtherKinds(input),
+  };
   const manifests = await readManifests(sources, input.process);
   const missing = manifests.assumed.filter((name) => base.objects.get('Namespace', name) === undefined);
   const known = { ...manifests, assumed: missing };
@@ -127,9 +135,13 @@ export async function loadOverlay(input: LoadInput, cluster?: ClusterObjects): P
   return createSnapshot(input, { objects, assumed: missing, cluster: base, isObserved: false });
 }
 
+function furtherKinds({ forAudit = false }: LoadInput): readonly KnownKind[] {
+  return forAudit ? AUDIT_KINDS : [];
+}
+
 /** Reads the objects of the cluster that the flags choose. */
 export async function readClusterOf(
-  { flags, process, terminal }: LoadInput,
+  { flags, process, terminal, forAudit = false }: LoadInput,
   kinds?: readonly string[],
 ): Promise<ClusterObjects> {
   const options = {
@@ -138,6 +150,7 @@ export async function readClusterOf(
     env: process.env,
     version,
     ...(kinds && { kinds }),
+    forAudit,
   };
   // Loaded on demand: the API client is most of the program, and manifests do not need it.
   const { readCluster } = await import('./cluster.ts');

@@ -11,7 +11,7 @@ import { isRecord } from '../../util/is-record.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Process } from '../shell/terminal.ts';
 import { admittedManifest, kindOf, type Place } from './admission.ts';
-import { ObjectSet } from './objects.ts';
+import { type KnownKind, ObjectSet } from './objects.ts';
 
 export interface ManifestSources {
   /** Paths, and `-` for standard input. */
@@ -20,6 +20,8 @@ export interface ManifestSources {
   readonly kustomizations: readonly string[];
   /** Where objects are that name no namespace. */
   readonly namespace: string;
+  /** Kinds to read beside those that all commands read. */
+  readonly further?: readonly KnownKind[];
 }
 
 export interface Manifests {
@@ -37,7 +39,7 @@ const EXTENSIONS = /\.(ya?ml|json)$/i;
 
 /** @throws CliError with everything that can't be read, or that the API server would refuse */
 export async function readManifests(sources: ManifestSources, process: Process): Promise<Manifests> {
-  const reading = new Reading(sources.namespace);
+  const reading = new Reading(sources);
   for (const { name, content } of await contents(sources, process)) {
     for (const document of documents(content, name)) reading.add(document, name);
   }
@@ -47,6 +49,7 @@ export async function readManifests(sources: ManifestSources, process: Process):
 /** Objects as they are read, document by document. */
 class Reading {
   readonly #namespace: string;
+  readonly #further: readonly KnownKind[];
   readonly #objects = new ObjectSet();
   readonly #namespaces = new Set<string>();
   readonly #errors: string[] = [];
@@ -54,8 +57,9 @@ class Reading {
   #defaulted = false;
   #generated = 0;
 
-  constructor(namespace: string) {
+  constructor({ namespace, further = [] }: Pick<ManifestSources, 'namespace' | 'further'>) {
     this.#namespace = namespace;
+    this.#further = further;
   }
 
   add(document: ManifestDocument, file: string): void {
@@ -87,8 +91,9 @@ class Reading {
   }
 
   #take(value: unknown, place: Place): void {
-    const known = kindOf(value, place);
+    const known = kindOf(value, place, this.#further);
     if (known === undefined) return;
+    const source = { file: place.file, line: place.lineOf([]) };
     const { object: admitted, warnings } = admittedManifest(value, known, place);
     this.#warnings.push(...warnings);
     const { metadata, ...object } = admitted;
@@ -96,13 +101,13 @@ class Reading {
     // The API server appends five random characters.
     const name = metadata.name || `${generateName ?? ''}${String(++this.#generated).padStart(5, '0')}`;
     if (!known.namespaced) {
-      this.#objects.put(known.kind, { ...object, metadata: { ...rest, name } });
+      this.#objects.put(known.kind, { ...object, metadata: { ...rest, name } }, source);
       return;
     }
     if (!given) this.#defaulted = true;
     const namespace = given || this.#namespace;
     this.#namespaces.add(namespace);
-    this.#objects.put(known.kind, { ...object, metadata: { ...rest, name, namespace } });
+    this.#objects.put(known.kind, { ...object, metadata: { ...rest, name, namespace } }, source);
   }
 }
 

@@ -66,18 +66,40 @@ export const KNOWN_KINDS: readonly KnownKind[] = [
   workload('', 'ReplicationController', 'replicationcontrollers'),
 ];
 
+/** Kinds that only `audit` reads. */
+export const AUDIT_KINDS: readonly KnownKind[] = [
+  core('ServiceAccount', 'serviceaccounts'),
+  core('Secret', 'secrets'),
+  grouped('networking.k8s.io', 'Ingress', 'ingresses'),
+  grouped('gateway.networking.k8s.io', 'Gateway', 'gateways'),
+  grouped('gateway.networking.k8s.io', 'HTTPRoute', 'httproutes'),
+  grouped('rbac.authorization.k8s.io', 'Role', 'roles'),
+  grouped('rbac.authorization.k8s.io', 'ClusterRole', 'clusterroles', cluster),
+  grouped('rbac.authorization.k8s.io', 'RoleBinding', 'rolebindings'),
+  grouped('rbac.authorization.k8s.io', 'ClusterRoleBinding', 'clusterrolebindings', cluster),
+];
+
 /** The group of an `apiVersion`; '' for the core group. */
 export function groupOf(apiVersion: string): string {
   return apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '';
 }
 
+/** A line of a manifest. */
+export interface ManifestPlace {
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+}
+
 /** Objects of known kinds, unique by kind, namespace and name, in order of insertion. */
 export class ObjectSet {
   readonly #objects = new Map<string, Map<string, KubeObject>>();
+  readonly #places = new Map<string, ManifestPlace>();
 
-  /** Replaces an earlier object of the same kind, namespace and name. */
-  put(kind: string, object: KubeObject): void {
+  /** Replaces an earlier object of the same kind, namespace and name. @param place where a manifest describes it */
+  put(kind: string, object: KubeObject, place?: ManifestPlace): void {
     const { namespace = '', name } = object.metadata;
+    if (place !== undefined) this.#places.set(`${kind} ${namespace}/${name}`, place);
     let ofKind = this.#objects.get(kind);
     if (ofKind === undefined) this.#objects.set(kind, (ofKind = new Map()));
     ofKind.set(`${namespace}/${name}`, object);
@@ -85,6 +107,11 @@ export class ObjectSet {
 
   get(kind: string, name: string, namespace = ''): KubeObject | undefined {
     return this.#objects.get(kind)?.get(`${namespace}/${name}`);
+  }
+
+  /** Where a manifest describes the object; undefined for an object of a cluster. */
+  placeOf(kind: string, name: string, namespace = ''): ManifestPlace | undefined {
+    return this.#places.get(`${kind} ${namespace}/${name}`);
   }
 
   of<T extends KubeObject>(kind: string): T[] {
@@ -105,7 +132,10 @@ export class ObjectSet {
   /** A new set of these objects, in which those of `other` replace equal names. */
   with(other: ObjectSet): ObjectSet {
     const result = new ObjectSet();
-    for (const each of [this, other]) for (const [kind, object] of each.entries()) result.put(kind, object);
+    for (const each of [this, other]) {
+      for (const [kind, object] of each.entries()) result.put(kind, object);
+      for (const [key, place] of each.#places) result.#places.set(key, place);
+    }
     return result;
   }
 }

@@ -65,6 +65,9 @@ const TEMPLATED = [
   'Job',
 ] as const;
 
+/** The key of a Pod's whole spec, for `audit` alone; the spec beside it has the fields that all commands need. */
+export const AUDITED_SPEC = 'auditedSpec';
+
 /** A Pod with only the fields that are read here, which keeps large clusters small in memory. */
 export function trimmedPod(raw: object): KubeObject {
   const { metadata, spec = {}, status = {} } = raw as RawPod;

@@ -84,6 +84,8 @@ export interface ProfileIntent {
 }
 
 export class Snapshot {
+  /** The objects that were read. */
+  readonly objects: ObjectSet;
   readonly origin: string;
   readonly isObserved: boolean;
   /** The namespace of names without one. */
@@ -109,6 +111,7 @@ export class Snapshot {
 
   constructor(input: SnapshotInput) {
     const { objects, assumed } = input;
+    this.objects = objects;
     this.origin = input.origin;
     this.isObserved = input.isObserved;
     this.namespace = input.namespace;

@@ -27,7 +27,8 @@ export function junit(results: readonly CheckResult[]): string {
 // eslint-disable-next-line no-control-regex
 const FORBIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g;
 
-function xml(text: string): string {
+/** Escapes a text for XML 1.0, without the characters that it forbids. */
+export function xml(text: string): string {
   const escapes: Readonly<Record<string, string>> = {
     '&': '&amp;',
     '<': '&lt;',
@@ -104,7 +105,8 @@ export function sarif(results: readonly CheckResult[], cwd: string): string {
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-function uriOf(file: string, cwd: string): string {
+/** The URI of a file for SARIF: relative to `cwd` if it is below it. */
+export function uriOf(file: string, cwd: string): string {
   const path = isAbsolute(file) ? relative(cwd, file) : file;
   if (isAbsolute(file) && path.startsWith('..')) return pathToFileURL(file).href;
   return path.split('/').map(encodeURIComponent).join('/');

@@ -1,0 +1,62 @@
+/** Turns the plugin's snapshot into the input of an audit. Pure. */
+import type { KubeObject } from '../../../api/meta.ts';
+import { auditedAnnotations, auditedSpec, type PodSpec } from '../../../audit/pod-spec.ts';
+import type { AuditPod, AuditSnapshot } from '../../../audit/snapshot.ts';
+import { AUDITED_SPEC, type WorkloadPod } from '../../snapshot/pods.ts';
+import { MANIFESTS, type Snapshot } from '../../snapshot/snapshot.ts';
+
+interface RawTemplate {
+  readonly metadata?: KubeObject['metadata'];
+  readonly spec?: PodSpec;
+}
+
+type RawPod = KubeObject & RawTemplate & { readonly [AUDITED_SPEC]?: PodSpec };
+
+type RawWorkload = KubeObject & {
+  readonly spec?: {
+    readonly template?: RawTemplate;
+    readonly jobTemplate?: { readonly spec?: { readonly template?: RawTemplate } };
+  };
+};
+
+export function auditSnapshot(snapshot: Snapshot): AuditSnapshot {
+  const { objects, protectedNamespaces } = snapshot;
+  const annotations = new Map(
+    objects.of('Namespace').map(({ metadata }) => [metadata.name, metadata.annotations]),
+  );
+  const enforced = snapshot.intents().filter(({ relation }) => relation === 'enforce');
+  return {
+    isComplete: snapshot.origin !== MANIFESTS,
+    namespaces: snapshot.namespaces.map(({ name, labels, assumed }) => {
+      const own = annotations.get(name);
+      const isProtected = protectedNamespaces.has(name);
+      return { name, labels, isProtected, isAssumed: assumed, ...(own && { annotations: own }) };
+    }),
+    pods: snapshot.pods.map((pod) => auditedPod(pod, snapshot)),
+    policies: snapshot.effective(),
+    profiles: snapshot.profiles,
+    ownerOf: (policy) => snapshot.ownerOf(policy),
+    enforced: new Set(enforced.map(({ namespace }) => namespace.name)),
+    objects: (kind) => objects.of(kind),
+    isRead: (kind) => !snapshot.unread.has(kind),
+  };
+}
+
+/** A pod with its spec: its own, or that of its workload's template if the pod is still to be created. */
+function auditedPod(pod: WorkloadPod, { objects }: Snapshot): AuditPod {
+  const { kind, namespace, name } = pod.workload;
+  const template = pod.fresh ? templateOf(objects.get(kind, name, namespace)) : undefined;
+  const own: RawPod | undefined = objects.get('Pod', pod.name, pod.namespace);
+  const { metadata, spec = {} } = template ?? own ?? {};
+  const annotations = auditedAnnotations(metadata?.annotations);
+  return {
+    ...pod,
+    spec: (template === undefined ? own?.[AUDITED_SPEC] : undefined) ?? auditedSpec(spec),
+    ...(annotations && { annotations }),
+  };
+}
+
+function templateOf(object: KubeObject | undefined): RawTemplate | undefined {
+  const { spec } = (object ?? {}) as RawWorkload;
+  return spec?.template ?? spec?.jobTemplate?.spec?.template;
+}

@@ -1,0 +1,184 @@
+/** `audit`: findings of manifests in every format, exit codes, baselines and waivers. */
+import assert from 'node:assert/strict';
+import { cli, directoryOf, type Ran } from '../cli.ts';
+
+const WEB = `apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {pod-security.kubernetes.io/enforce: baseline}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - name: web
+        image: registry.example.com/web:1
+        securityContext: {privileged: true}
+`;
+const WAIVERS = (until: string) => `waivers:
+- check: pod-privileged
+  object: Deployment shop/*
+  reason: It mounts disks.
+  by: ada@example.com
+  until: ${until}
+- check: boundary
+  object: Namespace shop
+  reason: Policies come with the next release.
+  by: ada@example.com
+  until: ${until}
+`;
+
+interface Document {
+  readonly summary: Readonly<Record<string, number>>;
+  readonly findings: readonly { readonly check: string; readonly field?: string }[];
+  readonly waived: readonly { readonly check: string; readonly waiver: { readonly by: string } }[];
+}
+
+describe('kubectl segmentation audit', () => {
+  const cwd = directoryOf({
+    'web.yaml': WEB,
+    'valid.yaml': WAIVERS('9999-12-31'),
+    'ended.yaml': WAIVERS('2026-01-31'),
+    'broken.yaml': 'waivers:\n- check: pod-privileged\n',
+  });
+  const run = (line: string): Promise<Ran> => cli(`audit -f web.yaml ${line}`, { cwd });
+  const json = async (line: string): Promise<Document> =>
+    JSON.parse((await run(`${line} -o json`)).stdout) as Document;
+
+  it('prints the worst findings first, and exits with 1', async () => {
+    const { code, stdout } = await run('');
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      /^SEVERITY .*\ncritical +pod-privileged +Deployment shop\/web +the container is privileged\nhigh +namespace-without-policy/,
+    );
+    assert.match(stdout, /\n1 critical, 1 high, \d+ low, 1 info\n$/);
+  });
+
+  it('prints fields, reasons and remedies with -o wide', async () => {
+    const { stdout } = await run('-o wide --only pod-privileged');
+    assert.match(stdout, /spec\.template\.spec\.containers\[web\]\.securityContext\.privileged/);
+    assert.match(stdout, /\npod-privileged: No container is privileged {2}PSS Baseline, CIS 5\.2\.2/);
+    assert.match(stdout, /\n {2}Leave securityContext\.privileged out/);
+  });
+
+  const EXITS: readonly (readonly [line: string, code: number, because: string])[] = [
+    ['--only pod-writable-root', 0, 'no finding is as severe as high'],
+    ['--only pod-writable-root --fail-on low', 1, 'a finding is as severe as low'],
+    ['--fail-on none', 0, 'no finding is a failure'],
+    ['--skip boundary --skip pods', 0, 'no check ran'],
+    ['--only nothing', 2, 'there is no such check'],
+    ['--fail-on severe', 2, 'there is no such severity'],
+  ];
+  for (const [line, code, because] of EXITS) {
+    it(`exits with ${code} for ${line}, as ${because}`, async () =>
+      assert.equal((await run(line)).code, code));
+  }
+
+  it('proposes the check that is meant', async () => {
+    const { stderr } = await run('--only pod-priviledged');
+    assert.match(stderr, /--only pod-priviledged: no such check \(did you mean "pod-privileged"\?\)/);
+  });
+
+  it('reports only what is new since a baseline', async () => {
+    const first = await run('-o json --only pod-privileged');
+    const directory = directoryOf({ 'web.yaml': WEB, 'before.json': first.stdout });
+    const { code, stdout } = await cli('audit -f web.yaml --baseline before.json --only pods', {
+      cwd: directory,
+    });
+    assert.equal(code, 0);
+    assert.doesNotMatch(stdout, /pod-privileged/);
+    assert.match(stdout, /; 1 in the baseline\n$/);
+  });
+
+  it('refuses a baseline that has no findings', async () => {
+    const { code, stderr } = await run('--baseline web.yaml');
+    assert.equal(code, 2);
+    assert.match(stderr, /web\.yaml: has no findings; write it by audit -o json/);
+  });
+
+  it('counts waived findings, and says by whom they are waived', async () => {
+    const { code, stdout } = await run('--waivers valid.yaml');
+    assert.equal(code, 0);
+    assert.match(stdout, /; 2 waived\n$/);
+    const { waived } = await json('--waivers valid.yaml');
+    assert.deepEqual(
+      waived.map(({ check, waiver }) => [check, waiver.by]),
+      [
+        ['pod-privileged', 'ada@example.com'],
+        ['namespace-without-policy', 'ada@example.com'],
+      ],
+    );
+  });
+
+  it('reports waivers that have ended, and what they covered', async () => {
+    const { findings } = await json('--waivers ended.yaml');
+    const checks = findings.map(({ check }) => check);
+    assert.ok(checks.includes('pod-privileged'));
+    assert.equal(checks.filter((check) => check === 'waiver-expired').length, 2);
+  });
+
+  it('names the line of a waiver that can not be read', async () => {
+    const { code, stderr } = await run('--waivers broken.yaml');
+    assert.equal(code, 2);
+    assert.match(stderr, /broken\.yaml:2: object is missing; write an object/);
+  });
+
+  it('reports images of other registries than the given ones', async () => {
+    assert.deepEqual((await json('--only image-registry --registry registry.example.com')).findings, []);
+    assert.equal(
+      (await json('--only image-registry --registry registry.example.com/web2')).findings.length,
+      1,
+    );
+  });
+
+  it('writes a JUnit test for each check, which fails from --fail-on', async () => {
+    const { stdout } = await run('-o junit --fail-on critical');
+    assert.match(
+      stdout,
+      /^<\?xml .*\n<testsuites name="kubectl segmentation audit" tests="\d+" failures="1" errors="0">/,
+    );
+    assert.match(stdout, /<failure message="Deployment shop\/web spec\.template\.spec\.containers\[web\]/);
+    assert.match(stdout, /<system-out>Namespace shop: no NetworkPolicy/);
+  });
+
+  it('writes SARIF with the lines of the manifests', async () => {
+    const { stdout } = await run('-o sarif --only pod-privileged');
+    const { runs } = JSON.parse(stdout) as {
+      runs: [{ results: object[]; tool: { driver: { rules: { id: string }[] } } }];
+    };
+    const [{ results, tool }] = runs;
+    assert.equal(results.length, 1);
+    assert.partialDeepStrictEqual(results[0], {
+      ruleId: 'pod-privileged',
+      level: 'error',
+      locations: [
+        {
+          physicalLocation: { artifactLocation: { uri: 'web.yaml' }, region: { startLine: 5 } },
+          logicalLocations: [{ fullyQualifiedName: 'Deployment shop/web' }],
+        },
+      ],
+    });
+    assert.ok(tool.driver.rules.some(({ id }) => id === 'pod-privileged'));
+  });
+
+  it('lists its checks without reading anything', async () => {
+    const { code, stdout } = await cli('audit --list', { cwd });
+    assert.equal(code, 0);
+    assert.match(
+      stdout,
+      /^CHECK .*\nnamespace-without-policy +high +Boundary +Every namespace with pods has a NetworkPolicy\n/,
+    );
+  });
+
+  it('audits a namespace of the system only by name', async () => {
+    const files = { 'dns.yaml': WEB.replaceAll('shop', 'kube-system') };
+    const directory = directoryOf(files);
+    assert.equal((await cli('audit -f dns.yaml', { cwd: directory })).code, 0);
+    assert.equal((await cli('audit -f dns.yaml -n kube-system', { cwd: directory })).code, 1);
+  });
+});
