@@ -424,6 +424,34 @@ spec: {podSelector: {matchLabels: {statefulset.kubernetes.io/pod-name: db-0}}}
     assert.equal((await cli(`${line} --as-enforced`, { stdin })).code, 1);
   });
 
+  it('judges pods on the host network by those on other nodes, as the own node of a pod always reaches it', async () => {
+    const agent = (node: string) => `
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: agent-${node}
+  namespace: a
+  ownerReferences: [{apiVersion: apps/v1, kind: DaemonSet, name: agent, uid: u, controller: true}]
+spec: {hostNetwork: true, nodeName: ${node}, containers: [{name: a, image: a}]}
+status: {phase: Running, podIPs: [{ip: 192.168.0.${node.length}}]}
+`;
+    const stdin = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny, namespace: b}
+spec: {podSelector: {}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: b}
+spec: {nodeName: node-a, containers: [{name: a, image: a}]}
+status: {phase: Running, podIPs: [{ip: 10.0.0.1}]}
+${agent('node-a')}${agent('node-bb')}`;
+    const { stdout } = await cli('explain a/agent b/web -p 80 -f -', { stdin });
+    assert.match(stdout, /^DENIED {2}a\/ds\/agent → b\/pod\/web {2}TCP 80$/m);
+  });
+
   it('judges every address of a node', async () => {
     const stdin = `
 apiVersion: v1

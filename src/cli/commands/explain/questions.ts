@@ -1,6 +1,6 @@
 /** Asks if one end reaches another, and why: for every pair of workloads, on every port that matters. Pure. */
 import { classifier } from '../../../analysis/model/pod-classifier.ts';
-import type { Endpoint } from '../../../analysis/cluster.ts';
+import type { Endpoint, Pod } from '../../../analysis/cluster.ts';
 import { compileView, type Evaluator } from '../../../analysis/evaluator.ts';
 import { Explainer, type Explanation } from '../../../analysis/explain.ts';
 import { formatPorts, segmentsOf } from '../../../analysis/model/ports.ts';
@@ -49,7 +49,8 @@ export class Questions {
     this.#evaluator = compileView(view);
     this.#explainer = new Explainer(view, this.#evaluator, (policy) => snapshot.ownerOf(policy));
     const classOf = classifier(policies);
-    this.#classOf = (endpoint) => (endpoint.kind === 'pod' ? classOf(endpoint.pod) : endpoint.ip);
+    this.#classOf = (endpoint) =>
+      endpoint.kind === 'pod' ? `${classOf(endpoint.pod)} ${familiesOf(endpoint).join()}` : endpoint.ip;
   }
 
   /**
@@ -103,15 +104,12 @@ export class Questions {
   }
 
   /** A pair of pods for each pair of classes: policies treat all pods of a class alike. */
-  #pairs(from: FlowEnd, to: FlowEnd): { source: FlowEnd; destination: FlowEnd }[] {
-    const pairs = [];
+  #pairs(from: FlowEnd, to: FlowEnd): Pair[] {
+    const pairs: Pair[] = [];
     for (const source of this.#classes(from)) {
       for (const destination of this.#classes(to)) {
-        const apart =
-          from === to || sharesPod(source, destination)
-            ? differentPods(source, destination)
-            : ([source, destination] as const);
-        if (apart !== undefined) pairs.push({ source: apart[0], destination: apart[1] });
+        const pair = representatives(source, destination);
+        if (pair !== undefined) pairs.push(pair);
       }
     }
     return pairs;
@@ -156,36 +154,55 @@ export class Questions {
 
 /** The address families that both ends have. */
 function commonFamilies(a: Endpoint, b: Endpoint): IPFamily[] {
-  const [own, others] = [a, b].map((endpoint) => {
-    const ips = endpoint.kind === 'pod' ? endpoint.pod.ips : [endpoint.ip];
-    return ips.flatMap((ip) => ipFamily(ip) ?? []);
-  });
-  return ([4, 6] as const).filter((family) => own?.includes(family) && others?.includes(family));
+  const [own, others] = [familiesOf(a), familiesOf(b)];
+  return ([4, 6] as const).filter((family) => own.includes(family) && others.includes(family));
+}
+
+function familiesOf(endpoint: Endpoint): IPFamily[] {
+  const ips = endpoint.kind === 'pod' ? endpoint.pod.ips : [endpoint.ip];
+  return ips.flatMap((ip) => ipFamily(ip) ?? []);
 }
 
 function ranged(from: number, to: number, protocol: PortQuestion['protocol']): PortQuestion {
   return { protocol, port: from, to, label: formatPorts([{ protocol, from, to }]) };
 }
 
-function sharesPod(a: FlowEnd, b: FlowEnd): boolean {
-  return a.pods.some((pod) => b.pods.includes(pod));
+interface Pair {
+  readonly source: FlowEnd;
+  readonly destination: FlowEnd;
 }
 
-/** Ends with two different pods of these classes; undefined if there is only one pod, which stands for itself alone. */
-function differentPods(source: FlowEnd, destination: FlowEnd): readonly [FlowEnd, FlowEnd] | undefined {
-  for (const a of source.pods) {
-    const b = destination.pods.find((pod) => pod !== a);
-    if (b === undefined) continue;
-    return [
-      { ...source, endpoint: { kind: 'pod', pod: a } },
-      { ...destination, endpoint: { kind: 'pod', pod: b } },
-    ];
-  }
+/**
+ * Ends with a pod of each class that stand for all pairs of these pods. They are two different pods and, if there are
+ * such, on different nodes, as a pod's own node always reaches it. Undefined if there is only one pod.
+ */
+function representatives(source: FlowEnd, destination: FlowEnd): Pair | undefined {
+  if (source.pods.length === 0 || destination.pods.length === 0) return { source, destination };
+  const pair = findPair(source, destination, isFromOwnNode) ?? findPair(source, destination);
+  if (pair !== undefined) return pair;
   const [only] = source.pods;
   if (only?.template !== true) return undefined;
   // A template stands for several pods.
-  return [
-    source,
-    { ...destination, endpoint: { kind: 'pod', pod: { ...only, name: `${only.name} (another)` } } },
-  ];
+  return { source, destination: withPod(destination, { ...only, name: `${only.name} (another)` }) };
+}
+
+/** The first two different pods for which `isExcluded` is false. */
+function findPair(
+  source: FlowEnd,
+  destination: FlowEnd,
+  isExcluded: (from: Pod, to: Pod) => boolean = () => false,
+): Pair | undefined {
+  for (const from of source.pods) {
+    const to = destination.pods.find((pod) => pod !== from && !isExcluded(from, pod));
+    if (to !== undefined) return { source: withPod(source, from), destination: withPod(destination, to) };
+  }
+  return undefined;
+}
+
+function isFromOwnNode(from: Pod, to: Pod): boolean {
+  return from.hostNetwork === true && from.node !== undefined && from.node === to.node;
+}
+
+function withPod(end: FlowEnd, pod: Pod): FlowEnd {
+  return { ...end, endpoint: { kind: 'pod', pod } };
 }
