@@ -65,12 +65,12 @@ describe('the samples', () => {
     });
   }
 
-  it('are still admitted with the rules that comments show', async () => {
+  it('are still admitted with the connections that comments show', async () => {
     const text = readFileSync(join(directory, 'strict.yaml'), 'utf8');
-    const shown = text.slice(text.indexOf('  # ingress:')).replaceAll(/^ {2}# ?/gm, '  ');
-    const uncommented = text.slice(0, text.indexOf('  # ingress:')) + shown;
+    const shown = text.slice(text.indexOf('  # connections:')).replaceAll(/^ {2}# ?/gm, '  ');
+    const uncommented = text.slice(0, text.indexOf('  # connections:')) + shown;
     const args = ['apply', '--dry-run=server', '-o', 'json', '-f', '-'];
     const { spec } = JSON.parse(await plane.kubectlRun(args, { stdin: uncommented })) as SegmentationProfile;
-    assert.deepEqual([spec.ingress?.length, spec.egress?.length], [1, 1]);
+    assert.equal(spec.connections?.length, 2);
   });
 });
