@@ -30,7 +30,7 @@ const KINDS: Readonly<Record<string, string>> = schemas.kinds;
 const TYPES: Types = schemas.types;
 
 export interface AdmittedObject {
-  /** As the API server decodes the object, without nulls; meaningful only without violations. */
+  /** The decoded object, without nulls; meaningful only without violations. */
   readonly value: unknown;
   readonly violations: readonly Violation[];
 }
@@ -87,7 +87,7 @@ type SpecValidator = (spec: unknown, report: Report) => void;
 
 const workload: SpecValidator = (spec, report) => validateWorkloadSpec(spec as RawWorkloadSpec, report);
 
-/** What is validated beyond the schema, by kind. The decoder has checked the types that are asserted here. */
+/** Validation of the spec beyond its schema, by kind. The decoder has checked the types that are asserted here. */
 const SPECS: Readonly<Record<string, SpecValidator>> = {
   NetworkPolicy: (spec, report) => validateNetworkPolicySpec(spec as NetworkPolicySpec, report),
   Pod: (spec, report) => validatePodSpec(spec as RawPodSpec, ['spec'], report),

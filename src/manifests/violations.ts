@@ -3,7 +3,7 @@ import type { Path } from './yaml.ts';
 
 export interface Violation {
   readonly path: Path;
-  /** What is wrong, and what to write instead; without the path. */
+  /** The fault, and the text to write instead; without the path. */
   readonly message: string;
   /** True for a value of a wrong type: the object can't be decoded, on no version of Kubernetes. */
   readonly isUndecodable?: true;

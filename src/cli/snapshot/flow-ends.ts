@@ -9,7 +9,7 @@ import { unknown } from './select.ts';
 import type { Snapshot, SnapshotService } from './snapshot.ts';
 import { shortList } from '../../util/list-text.ts';
 
-/** One end of a flow: the pods of one workload, or an address. */
+/** End of a flow: the pods of one workload, or an address. */
 export interface FlowEnd {
   /** Full name, such as `shop-checkout/deploy/cart`, which users can give as well. */
   readonly label: string;
@@ -285,7 +285,7 @@ function address(ip: string, label: string, node?: string): FlowEnd {
   };
 }
 
-/** One end for each workload. */
+/** The ends that pods belong to: an end for each workload. */
 export function workloadEnds(pods: readonly WorkloadPod[]): FlowEnd[] {
   return [...Map.groupBy(pods, ({ workload }) => workloadKey(workload)).values()].flatMap((group) => {
     const [first] = group;

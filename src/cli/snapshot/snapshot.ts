@@ -1,4 +1,4 @@
-/** One state of a cluster, read or described by manifests, and the policies that its profiles ask for. Pure. */
+/** A snapshot: a state of a cluster, read or described by manifests, and the policies that its profiles ask for. Pure. */
 import type { KubeObject, ObjectMeta } from '../../api/meta.ts';
 import { KIND, LABEL_SERVICE_ACCOUNT } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';

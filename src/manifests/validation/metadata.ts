@@ -4,7 +4,7 @@ import type { Report } from '../violations.ts';
 import type { Path } from '../yaml.ts';
 import { dnsLabelProblem, labelValueProblem, qualifiedNameProblem } from './names.ts';
 
-/** What a name is checked with: its kind has one of the forms in names.ts. */
+/** A check of names: each kind has a form of names.ts. */
 export type NameCheck = (name: string) => string | undefined;
 
 export interface Metadata extends ObjectMeta {
@@ -22,11 +22,14 @@ export function validateMetadata(
   const { name = '', generateName = '', namespace = '', labels = {}, annotations = {} } = metadata ?? {};
   if (name !== '') reportProblem(checkName(name), ['metadata', 'name'], report);
   else if (generateName === '') report(['metadata', 'name'], 'is required');
+  if (generateName !== '') {
+    // Random characters follow, so that it may end in a dash.
+    const start = generateName.replace(/(?<=.)-$/, 'a');
+    reportProblem(checkName(start), ['metadata', 'generateName'], report);
+  }
+  // The API server drops the namespace of an object whose kind has none.
   if (isNamespaced && namespace !== '') {
     reportProblem(dnsLabelProblem(namespace), ['metadata', 'namespace'], report);
-  }
-  if (!isNamespaced && namespace !== '') {
-    report(['metadata', 'namespace'], 'is not allowed: the kind has no namespace');
   }
   validateLabels(labels, ['metadata', 'labels'], report);
   validateAnnotations(annotations, ['metadata', 'annotations'], report);

@@ -407,4 +407,9 @@ spec: {containers: [{name: a, image: a}]}
     const { stdout } = await cli('status -o json -f -', { stdin: `${job}---\n${job}` });
     assert.match(stdout, /"pods": 2/);
   });
+
+  it('of a kind without namespaces may name one, which is ignored', async () => {
+    const stdin = `${PROFILE.replace('{name: all}', '{name: all, namespace: x}')}---${WEB}---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop, namespace: x}\n`;
+    assert.deepEqual(await names('-f -', stdin), expected);
+  });
 });

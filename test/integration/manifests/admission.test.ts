@@ -30,7 +30,7 @@ const COMPLETE: ReadonlySet<string> = new Set(['NetworkPolicy', 'Namespace', 'Se
 
 /** Fields of Pods and workloads that no command reads; their validation is the API server's alone. */
 const NOT_READ =
-  /resources|image: Invalid|\.env\b|env\[|schedule|backoffLimit|ActiveDeadline|terminationGracePeriodSeconds|imagePullPolicy/;
+  /resources|clusterIPs|image: Invalid|\.env\b|env\[|schedule|backoffLimit|ActiveDeadline|terminationGracePeriodSeconds|imagePullPolicy/;
 
 describe('the admission of manifests, compared with the API server', () => {
   let plane: ControlPlane;

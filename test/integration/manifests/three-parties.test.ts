@@ -77,10 +77,10 @@ describe('the reading of hostile manifests', () => {
     }
   });
 
-  it('gives the same of a manifest of a megabyte', async () => {
+  it('gives the same of a large manifest', async () => {
     const [policy] = KINDS_UNDER_TEST;
     assert.ok(policy);
-    const peers = Array.from({ length: 8000 }, (_, index) => ({
+    const peers = Array.from({ length: 4000 }, (_, index) => ({
       ipBlock: {
         cidr: `10.${index >> 8}.${index & 255}.0/24`,
         except: [`10.${index >> 8}.${index & 255}.128/25`],
