@@ -19,6 +19,9 @@ const VOLATILE_KEYS = new Set([
   'statefulset.kubernetes.io/pod-name',
   'apps.kubernetes.io/pod-index',
   'istio.io/rev',
+  // The tool that wrote the object, which can be another one tomorrow.
+  'app.kubernetes.io/managed-by',
+  'heritage',
 ]);
 
 /** Prefixes of tools that label the pods of one run or revision. */
@@ -95,7 +98,11 @@ function byTelling(a: string, b: string): number {
   return rank(a) - rank(b) || compareText(a, b);
 }
 
+/** A label that workloads share by its meaning. */
+const SHARED = 'app.kubernetes.io/part-of';
+
 function rank(key: string): number {
+  if (key === SHARED) return TELLING.length + 1;
   const index = TELLING.indexOf(key);
   return index < 0 ? TELLING.length : index;
 }

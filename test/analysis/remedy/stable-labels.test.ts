@@ -33,6 +33,8 @@ const VOLATILE: readonly [key: string, value: string][] = [
   ['batch.kubernetes.io/job-completion-index', '4'],
   ['helm.sh/chart', 'web-1.2.3'],
   ['chart', 'web-1.2.3'],
+  ['app.kubernetes.io/managed-by', 'Helm'],
+  ['heritage', 'Helm'],
   ['app.kubernetes.io/version', '1.2.3'],
   ['version', 'v2'],
   ['commit', '4f5e6d7'],
@@ -68,5 +70,7 @@ describe('stableKeys', () => {
       { labels: { 'app.kubernetes.io/name': 'web', source: 'da39a3ee5e6b4b0d3255bfef95601890afd80709' } },
     ];
     assert.deepEqual(stableKeys(pods), ['app.kubernetes.io/name', 'app', 'tier', 'zone']);
+    const shared = [{ labels: { 'app.kubernetes.io/part-of': 'shop', zone: 'a' } }];
+    assert.deepEqual(stableKeys(shared), ['zone', 'app.kubernetes.io/part-of']);
   });
 });
