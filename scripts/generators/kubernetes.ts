@@ -9,14 +9,15 @@ export const KUBERNETES_SCHEMAS = 'src/manifests/generated/kubernetes.json';
 
 /** Kinds by the API server's path of their group and version. */
 const KINDS: Readonly<Record<string, readonly string[]>> = {
-  'api/v1': ['Namespace', 'Node', 'Pod', 'ReplicationController', 'Service'],
+  'api/v1': ['Namespace', 'Node', 'Pod', 'ReplicationController', 'Secret', 'Service', 'ServiceAccount'],
   'apis/admissionregistration.k8s.io/v1': ['MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration'],
   'apis/apiextensions.k8s.io/v1': ['CustomResourceDefinition'],
   'apis/apiregistration.k8s.io/v1': ['APIService'],
   'apis/apps/v1': ['DaemonSet', 'Deployment', 'ReplicaSet', 'StatefulSet'],
   'apis/batch/v1': ['CronJob', 'Job'],
   'apis/discovery.k8s.io/v1': ['EndpointSlice'],
-  'apis/networking.k8s.io/v1': ['NetworkPolicy', 'ServiceCIDR'],
+  'apis/networking.k8s.io/v1': ['Ingress', 'NetworkPolicy', 'ServiceCIDR'],
+  'apis/rbac.authorization.k8s.io/v1': ['ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'],
 };
 
 interface OpenApiSchema {

@@ -20,6 +20,7 @@ export class AuditContext {
   readonly pods: readonly AuditPod[];
   readonly #audited: ReadonlySet<string>;
   #podsByNamespace: ReadonlyMap<string, readonly AuditPod[]> | undefined;
+  #unclear: ReadonlySet<string> | undefined;
   #policiesByNamespace: ReadonlyMap<string, readonly NetworkPolicy[]> | undefined;
   #coverage: ReadonlyMap<string, NamespaceCoverage<AuditPod>> | undefined;
   #labels: ReadonlyMap<string, StringMap> | undefined;
@@ -42,6 +43,14 @@ export class AuditContext {
   podsOf(namespace: string): readonly AuditPod[] {
     this.#podsByNamespace ??= Map.groupBy(this.snapshot.pods, (pod) => pod.namespace);
     return this.#podsByNamespace.get(namespace) ?? [];
+  }
+
+  /** True if the namespace has pods, and all of them are known: then a selector without pods is a finding. */
+  knowsPodsOf(namespace: string): boolean {
+    this.#unclear ??= new Set(
+      this.snapshot.namespaces.filter((each) => each.mayHaveOtherPods === true).map(({ name }) => name),
+    );
+    return this.podsOf(namespace).length > 0 && !this.#unclear.has(namespace);
   }
 
   policiesOf(namespace: string): readonly NetworkPolicy[] {

@@ -1,6 +1,7 @@
 /** All checks, by family. A new check is registered in the index of its family. */
 import { BOUNDARY } from './boundary/index.ts';
 import type { Check } from './check.ts';
+import { EXPOSURE } from './exposure/index.ts';
 import { PODS } from './pods/index.ts';
 
-export const CHECKS: readonly Check[] = [...BOUNDARY, ...PODS];
+export const CHECKS: readonly Check[] = [...BOUNDARY, ...EXPOSURE, ...PODS];

@@ -11,6 +11,8 @@ export interface AuditNamespace extends Namespace {
   readonly isProtected: boolean;
   /** True if only the name is known, as no manifest describes the namespace. */
   readonly isAssumed?: boolean;
+  /** True if manifests describe custom objects in the namespace, from which operators may make pods that nobody knows. */
+  readonly mayHaveOtherPods?: boolean;
 }
 
 /** The controller of pods as users know it: a Deployment, not its ReplicaSets. */

@@ -8,7 +8,7 @@ import type { NetworkPolicySpec } from '../api/network-policy.ts';
 import { KindDecoder, type Types } from './decode.ts';
 import schemas from './generated/kubernetes.json' with { type: 'json' };
 import { type Metadata, type NameCheck, validateMetadata, validateSelector } from './validation/metadata.ts';
-import { dnsLabelProblem, dnsSubdomainProblem } from './validation/names.ts';
+import { dnsLabelProblem, dnsSubdomainProblem, pathSegmentProblem } from './validation/names.ts';
 import { validateNetworkPolicySpec } from './validation/network-policy.ts';
 import {
   ALWAYS,
@@ -78,7 +78,11 @@ export function admitKind(
 
 /** Checks of names, for kinds whose names are no DNS subdomains. */
 const NAMES: Readonly<Record<string, NameCheck>> = {
+  ClusterRole: pathSegmentProblem,
+  ClusterRoleBinding: pathSegmentProblem,
   Namespace: dnsLabelProblem,
+  Role: pathSegmentProblem,
+  RoleBinding: pathSegmentProblem,
   Service: dnsLabelProblem,
   StatefulSet: (name) => (name.includes('.') ? `"${name}" must not contain dots` : dnsSubdomainProblem(name)),
 };

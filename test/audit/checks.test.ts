@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { CHECKS } from '../../src/audit/registry.ts';
 import { BOUNDARY_CASES } from './cases/boundary.ts';
+import { EXPOSURE_CASES } from './cases/exposure.ts';
 import { POD_CASES } from './cases/pods.ts';
 import { type CheckCases, findingsOf, placeOf } from './world.ts';
 
-const CASES: Readonly<Record<string, CheckCases>> = { ...BOUNDARY_CASES, ...POD_CASES };
+const CASES: Readonly<Record<string, CheckCases>> = { ...BOUNDARY_CASES, ...POD_CASES, ...EXPOSURE_CASES };
 
 describe('audit', () => {
   for (const { id } of CHECKS) {

@@ -1,7 +1,9 @@
 import { isolates, rulesOf } from '../../policy/semantics/normalize.ts';
 import { parseCidr } from '../../policy/semantics/cidr.ts';
 import type { Check } from '../check.ts';
-import { policyReference } from '../context.ts';
+import { type AuditContext, policyReference, workloadsOf } from '../context.ts';
+import type { NetworkPolicy } from '../../api/network-policy.ts';
+import { EVERYTHING, matches } from '../../policy/semantics/selector.ts';
 import { type PlacedRule, placedRules, ruleReference } from './rule-reference.ts';
 
 const BOTH_DIRECTIONS =
@@ -24,6 +26,13 @@ function ambiguities({ rule, direction }: PlacedRule): string[] {
   return [...(hasMixedBlocks ? [SEVERAL_BLOCKS] : []), ...(isNameUnclear ? [NAMED_PORT] : [])];
 }
 
+/** Only flows between two pods of the policy are ambiguous: a policy for a single workload has few of them. */
+function selectsSeveral({ metadata, spec }: NetworkPolicy, context: AuditContext): boolean {
+  const selector = spec.podSelector ?? EVERYTHING;
+  const pods = context.podsOf(metadata.namespace ?? 'default');
+  return workloadsOf(pods.filter(({ labels }) => matches(selector, labels))).length > 1;
+}
+
 export const ambiguousShape: Check = {
   id: 'ambiguous-policy-shape',
   title: 'No policy has a shape that engines enforce differently',
@@ -39,7 +48,7 @@ export const ambiguousShape: Check = {
       if (context.snapshot.ownerOf(policy) !== undefined) continue;
       const { spec } = policy;
       const limited = isolates(spec).filter((direction) => rulesOf(spec, direction).length > 0);
-      if (limited.length === 2) {
+      if (limited.length === 2 && selectsSeveral(policy, context)) {
         report({
           object: policyReference(policy),
           field: 'spec',

@@ -21,7 +21,11 @@ function emptiness(peer: NetworkPolicyPeer, namespace: string, context: AuditCon
   }
   const pods = chosen.flatMap((name) => context.podsOf(name));
   // A namespace without pods may get them later.
-  if (pods.length === 0 || pods.some(({ labels }) => matches(podSelector, labels))) return undefined;
+  if (
+    !chosen.every((name) => context.knowsPodsOf(name)) ||
+    pods.some(({ labels }) => matches(podSelector, labels))
+  )
+    return undefined;
   const where = namespaceSelector === undefined ? 'the namespace' : 'the selected namespaces';
   return `no pod of ${where} has the labels ${selectorTerms(podSelector).join(',')}`;
 }

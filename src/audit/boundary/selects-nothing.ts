@@ -22,7 +22,7 @@ export const policySelectsNothing: Check = {
   run: (context, report) => {
     for (const policy of context.policies()) {
       if (context.snapshot.ownerOf(policy) !== undefined || selectsPods(policy, context)) continue;
-      if (context.podsOf(policy.metadata.namespace ?? 'default').length === 0) continue;
+      if (!context.knowsPodsOf(policy.metadata.namespace ?? 'default')) continue;
       const terms = selectorTerms(policy.spec.podSelector ?? EVERYTHING).join(',');
       report({
         object: policyReference(policy),
@@ -52,7 +52,9 @@ export const ruleSelectsNothing: Check = {
     for (const [key, policies] of rules) {
       const [name = '', rule] = key.split('/');
       if (rule === undefined || policies.some((policy) => selectsPods(policy, context))) continue;
-      if (policies.every(({ metadata }) => context.podsOf(metadata.namespace ?? '').length === 0)) continue;
+      const places = policies.map(({ metadata }) => metadata.namespace ?? '');
+      const withPods = places.filter((namespace) => context.podsOf(namespace).length > 0);
+      if (withPods.length === 0 || !withPods.every((namespace) => context.knowsPodsOf(namespace))) continue;
       const [policy] = policies;
       report({
         object: { kind: 'SegmentationProfile', name },

@@ -11,7 +11,7 @@ import { isRecord } from '../../util/is-record.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Process } from '../shell/terminal.ts';
 import { admittedManifest, kindOf, type Place } from './admission.ts';
-import { type KnownKind, ObjectSet } from './objects.ts';
+import { groupOf, type KnownKind, ObjectSet } from './objects.ts';
 
 export interface ManifestSources {
   /** Paths, and `-` for standard input. */
@@ -92,7 +92,11 @@ class Reading {
 
   #take(value: unknown, place: Place): void {
     const known = kindOf(value, place, this.#further);
-    if (known === undefined) return;
+    if (known === undefined) {
+      const namespace = customNamespace(value, this.#namespace);
+      if (namespace !== undefined) this.#objects.noteCustom(namespace);
+      return;
+    }
     const source = { file: place.file, line: place.lineOf([]) };
     const { object: admitted, warnings } = admittedManifest(value, known, place);
     this.#warnings.push(...warnings);
@@ -109,6 +113,15 @@ class Reading {
     this.#namespaces.add(namespace);
     this.#objects.put(known.kind, { ...object, metadata: { ...rest, name, namespace } }, source);
   }
+}
+
+/** The namespace of an object of a custom kind, which has a group with a domain of its own; undefined for any other. */
+function customNamespace(value: unknown, defaultNamespace: string): string | undefined {
+  if (!isRecord(value) || typeof value['apiVersion'] !== 'string') return undefined;
+  const group = groupOf(value['apiVersion']);
+  if (!group.includes('.') || group.endsWith('.k8s.io')) return undefined;
+  const { namespace } = isRecord(value['metadata']) ? value['metadata'] : {};
+  return typeof namespace === 'string' && namespace !== '' ? namespace : defaultNamespace;
 }
 
 /** A Namespace of which nothing but its name is known. */

@@ -95,6 +95,7 @@ export interface ManifestPlace {
 export class ObjectSet {
   readonly #objects = new Map<string, Map<string, KubeObject>>();
   readonly #places = new Map<string, ManifestPlace>();
+  readonly #customIn = new Set<string>();
 
   /** Replaces an earlier object of the same kind, namespace and name. @param place where a manifest describes it */
   put(kind: string, object: KubeObject, place?: ManifestPlace): void {
@@ -107,6 +108,15 @@ export class ObjectSet {
 
   get(kind: string, name: string, namespace = ''): KubeObject | undefined {
     return this.#objects.get(kind)?.get(`${namespace}/${name}`);
+  }
+
+  /** Notes that a manifest describes an object of an unknown kind in this namespace, from which an operator may make pods. */
+  noteCustom(namespace: string): void {
+    this.#customIn.add(namespace);
+  }
+
+  hasCustom(namespace: string): boolean {
+    return this.#customIn.has(namespace);
   }
 
   /** Where a manifest describes the object; undefined for an object of a cluster. */
@@ -135,6 +145,7 @@ export class ObjectSet {
     for (const each of [this, other]) {
       for (const [kind, object] of each.entries()) result.put(kind, object);
       for (const [key, place] of each.#places) result.#places.set(key, place);
+      for (const namespace of each.#customIn) result.#customIn.add(namespace);
     }
     return result;
   }

@@ -21,6 +21,13 @@ export function dnsSubdomainProblem(name: string): Message {
     : `"${name}" must consist of lower-case letters, digits, "-" and ".", and each part begin and end with a letter or digit`;
 }
 
+/** Names of roles and their bindings, which need only be a part of a URL's path. */
+export function pathSegmentProblem(name: string): Message {
+  return name === '.' || name === '..' || /[/%]/.test(name)
+    ? `"${name}" must have no "/" and no "%", and must not be "." or ".."`
+    : undefined;
+}
+
 /** Keys of labels and annotations: `NAME` or `PREFIX/NAME`. */
 export function qualifiedNameProblem(key: string): Message {
   const parts = key.split('/');

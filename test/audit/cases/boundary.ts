@@ -118,6 +118,12 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
   'policy-selects-nothing': {
     good: {
       'a policy for all pods': world({ pods: [web], policies: [DENY] }),
+      'pods that an operator makes of custom objects': world({
+        isComplete: false,
+        namespaces: [{ ...namespace('shop'), mayHaveOtherPods: true }],
+        pods: [web],
+        policies: [policy('shop/p', { podSelector: { matchLabels: { app: 'x' } } })],
+      }),
       'a namespace without pods': world({
         policies: [policy('shop/p', { podSelector: { matchLabels: { app: 'x' } } })],
       }),
@@ -149,6 +155,7 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
           policies: [
             own('shop/shop.ingress.old', { podSelector: { matchLabels: { app: 'old' } } }, 'old'),
             own('pay/shop.ingress.old', { podSelector: { matchLabels: { app: 'old' } } }, 'old'),
+            own('empty/shop.ingress.old', { podSelector: { matchLabels: { app: 'old' } } }, 'old'),
           ],
         }),
         'SegmentationProfile shop rule old',
@@ -245,7 +252,11 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
       'a named port of pods': world({
         policies: [egress({ to: [{ podSelector: {} }], ports: [{ port: 'http' }] })],
       }),
-      'a default-deny of both directions': world({ policies: [DENY] }),
+      'a default-deny of both directions': world({ pods: [web, db], policies: [DENY] }),
+      'rules of both directions for a single workload': world({
+        pods: [web],
+        policies: [policy('shop/p', { policyTypes: ['Ingress', 'Egress'], ingress: [{}], egress: [{}] })],
+      }),
     },
     bad: {
       'two ipBlocks, one with except': [
@@ -267,6 +278,7 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
       ],
       'rules of both directions in one policy': [
         world({
+          pods: [web, db],
           policies: [policy('shop/p', { policyTypes: ['Ingress', 'Egress'], ingress: [{}], egress: [{}] })],
         }),
         'NetworkPolicy shop/p spec',
@@ -340,6 +352,11 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
         policies: [egress({ to: [{ ipBlock: { cidr: '0.0.0.0/0', except: ['169.254.0.0/16'] } }] })],
       }),
       'a pod that is not isolated, which another check reports': world({ pods: [web] }),
+      'nodes without a metadata service': world({
+        pods: [web],
+        objects: [object('Node', 'n1', { spec: { providerID: 'kind://docker/kind/n1' } })],
+        policies: [egress({ to: [{ ipBlock: { cidr: '0.0.0.0/0' } }] })],
+      }),
     },
     bad: {
       'egress to every address': [

@@ -166,6 +166,23 @@ describe('kubectl segmentation audit', () => {
     assert.ok(tool.driver.rules.some(({ id }) => id === 'pod-privileged'));
   });
 
+  it('does not miss pods that an operator makes of custom objects', async () => {
+    const policy = `
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec: {podSelector: {matchLabels: {app: db}}}
+`;
+    const custom =
+      '---\napiVersion: db.example.com/v1\nkind: Database\nmetadata: {name: db, namespace: shop}\n';
+    const directory = directoryOf({ 'a.yaml': WEB + policy, 'b.yaml': WEB + policy + custom });
+    const found = async (file: string) =>
+      (await cli(`audit -f ${file} --only policy-selects-nothing`, { cwd: directory })).stdout;
+    assert.match(await found('a.yaml'), /NetworkPolicy shop\/db/);
+    assert.equal(await found('b.yaml'), 'no findings\n');
+  });
+
   it('lists its checks without reading anything', async () => {
     const { code, stdout } = await cli('audit --list', { cwd });
     assert.equal(code, 0);

@@ -30,7 +30,15 @@ export function auditSnapshot(snapshot: Snapshot): AuditSnapshot {
     namespaces: snapshot.namespaces.map(({ name, labels, assumed }) => {
       const own = annotations.get(name);
       const isProtected = protectedNamespaces.has(name);
-      return { name, labels, isProtected, isAssumed: assumed, ...(own && { annotations: own }) };
+      const mayHaveOtherPods = snapshot.origin === MANIFESTS && objects.hasCustom(name);
+      return {
+        name,
+        labels,
+        isProtected,
+        isAssumed: assumed,
+        mayHaveOtherPods,
+        ...(own && { annotations: own }),
+      };
     }),
     pods: snapshot.pods.map((pod) => auditedPod(pod, snapshot)),
     policies: snapshot.effective(),

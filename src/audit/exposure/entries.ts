@@ -1,0 +1,161 @@
+/** Ingresses, Gateways and routes: encryption, backends, and policies on the way. */
+import { networkPodOf } from '../../analysis/cluster.ts';
+import { PolicyIndex } from '../../analysis/model/policy-index.ts';
+import { type Rule, selectsPort } from '../../analysis/model/rules.ts';
+import type { KubeObject } from '../../api/meta.ts';
+import { isRecord } from '../../util/is-record.ts';
+import { shortList } from '../../util/list-text.ts';
+import type { Check } from '../check.ts';
+import {
+  auditedObjects,
+  backends,
+  type Ingress,
+  listOf,
+  podsBehind,
+  referenceOf,
+  serviceNamed,
+  servicePort,
+  targetOf,
+} from './objects.ts';
+
+/** Annotations by which controllers take a certificate from elsewhere. */
+const CERTIFICATES: readonly string[] = [
+  'alb.ingress.kubernetes.io/certificate-arn',
+  'appgw.ingress.kubernetes.io/appgw-ssl-certificate',
+  'ingress.gcp.kubernetes.io/pre-shared-cert',
+  'networking.gke.io/managed-certificates',
+];
+
+function covers(pattern: string, host: string): boolean {
+  if (pattern === host) return true;
+  // A wildcard stands for one label.
+  return pattern.startsWith('*.') && host.includes('.') && host.slice(host.indexOf('.')) === pattern.slice(1);
+}
+
+/** The hosts that an Ingress serves without TLS; `every host` for a rule without one. */
+function plainHosts({ metadata, spec }: Ingress): string[] {
+  if (CERTIFICATES.some((key) => metadata.annotations?.[key])) return [];
+  const tls = spec?.tls ?? [];
+  // An entry without hosts is for all of them.
+  if (tls.some(({ hosts = [] }) => hosts.length === 0)) return [];
+  const encrypted = tls.flatMap(({ hosts = [] }) => hosts);
+  const served = (spec?.rules ?? []).map(({ host = '' }) => host);
+  const hosts = served.length === 0 ? [''] : served;
+  const plain = hosts.filter((host) => !encrypted.some((pattern) => covers(pattern, host)));
+  return [...new Set(plain)].map((host) => (host === '' ? 'every host' : host));
+}
+
+/** A listener for HTTP beside one for HTTPS serves redirects. */
+function isPlain(gateway: KubeObject & { readonly spec?: unknown }): boolean {
+  const listeners = listOf(isRecord(gateway.spec) ? gateway.spec['listeners'] : undefined).filter(isRecord);
+  const protocols = listeners.map(({ protocol }) => protocol);
+  return (
+    protocols.includes('HTTP') && !protocols.some((protocol) => protocol === 'HTTPS' || protocol === 'TLS')
+  );
+}
+
+export const withoutTls: Check = {
+  id: 'ingress-without-tls',
+  title: 'Every Ingress and Gateway encrypts',
+  severity: 'medium',
+  category: 'Exposure',
+  controls: ['C-0263'],
+  why: 'Everyone on the way reads and changes requests and answers, sessions and passwords included.',
+  remedy: 'Name the hosts with a Secret in spec.tls; in a Gateway, add a listener of the protocol HTTPS.',
+  needs: ['Ingress'],
+  run: (context, report) => {
+    for (const ingress of auditedObjects<Ingress>('Ingress', context)) {
+      const hosts = plainHosts(ingress);
+      if (hosts.length === 0) continue;
+      report({
+        object: referenceOf('Ingress', ingress),
+        field: 'spec.tls',
+        message: `${shortList(hosts)} is served without TLS`,
+      });
+    }
+    for (const gateway of auditedObjects('Gateway', context)) {
+      if (!isPlain(gateway)) continue;
+      report({
+        object: referenceOf('Gateway', gateway),
+        field: 'spec.listeners',
+        message: 'it has listeners for HTTP and none for HTTPS',
+      });
+    }
+  },
+};
+
+/** Among manifests, a Service that is missing may be described elsewhere. */
+export const withoutBackend: Check = {
+  id: 'ingress-without-backend',
+  title: 'Every backend of an Ingress or route exists',
+  severity: 'medium',
+  category: 'Exposure',
+  controls: ['C-0298'],
+  why: 'The path answers with an error, and whoever creates a Service of that name answers for the host.',
+  remedy: 'Correct name and port of the backend, or remove the path.',
+  needs: ['Ingress', 'Service'],
+  run: (context, report) => {
+    for (const { object, field, namespace, service: name, port } of backends(context)) {
+      const service = serviceNamed(context, namespace, name);
+      if (service === undefined) {
+        if (context.snapshot.isComplete)
+          report({ object, field, message: `there is no Service ${namespace}/${name}` });
+      } else if (
+        port !== undefined &&
+        service.spec?.type !== 'ExternalName' &&
+        servicePort(service, port) === undefined
+      ) {
+        report({ object, field, message: `Service ${namespace}/${name} has no port ${port}` });
+      }
+    }
+  },
+};
+
+/** True if the rule lets in more than pods of the namespace itself, where no ingress controller is expected. */
+function reachesOutside({ peers }: Rule): boolean {
+  return (
+    peers === 'any' ||
+    peers.some((peer) => peer.kind === 'ipBlock' || (peer.kind === 'pods' && 'selector' in peer.namespaces))
+  );
+}
+
+export const blockedByPolicy: Check = {
+  id: 'ingress-blocked-by-policy',
+  title: 'Policies let the ingress controller in to every backend of an Ingress or route',
+  severity: 'medium',
+  category: 'Exposure',
+  controls: [],
+  why: 'The Ingress means to expose the pods, and their policies let nobody from outside of the namespace in: requests time out.',
+  remedy:
+    'Allow the controller (baseline.ingressControllers: Allow, or a rule with entity IngressControllers), or remove the Ingress.',
+  needs: ['Ingress', 'Service', 'Pod', 'NetworkPolicy'],
+  run: (context, report) => {
+    const index = new PolicyIndex(context.snapshot);
+    for (const { object, field, namespace, service: name, port } of backends(context)) {
+      const service = serviceNamed(context, namespace, name);
+      const wanted = service && port !== undefined ? servicePort(service, port) : undefined;
+      if (service === undefined || wanted === undefined) continue;
+      const pods = podsBehind(service, context).filter(
+        (pod) => networkPodOf({ kind: 'pod', pod }) !== undefined,
+      );
+      const isBlocked = (pod: (typeof pods)[number]) => {
+        const policies = index.selecting('Ingress', pod);
+        const target = targetOf(pod, wanted);
+        if (policies.length === 0 || target === undefined) return false;
+        return !policies.some(({ Ingress = [] }) =>
+          Ingress.some(
+            (rule) =>
+              reachesOutside(rule) &&
+              selectsPort(rule.ports, target, wanted.protocol ?? 'TCP', pod.ports ?? []),
+          ),
+        );
+      };
+      if (pods.length === 0 || !pods.every(isBlocked)) continue;
+      report({
+        object,
+        field,
+        message: `no policy lets anybody from outside of ${namespace} in to the pods of Service ${namespace}/${name}`,
+      });
+    }
+  },
+};

@@ -1,0 +1,17 @@
+/** The checks of the family Exposure: what the outside reaches. */
+import type { Check } from '../check.ts';
+import { blockedByPolicy, withoutBackend, withoutTls } from './entries.ts';
+import { nobodyAllowed, selectsNoPod, targetPortMissing } from './service-targets.ts';
+import { externalIPs, nodePort, openLoadBalancer } from './services.ts';
+
+export const EXPOSURE: readonly Check[] = [
+  nodePort,
+  openLoadBalancer,
+  externalIPs,
+  selectsNoPod,
+  targetPortMissing,
+  nobodyAllowed,
+  withoutTls,
+  withoutBackend,
+  blockedByPolicy,
+];

@@ -1,0 +1,204 @@
+/** Cases of the checks of the family Exposure. */
+import { type CheckCases, denyAll, object, pod, policy, world } from '../world.ts';
+
+const web = pod('shop/web', {
+  containers: [{ name: 'web', ports: [{ name: 'http', containerPort: 8080 }] }],
+});
+const service = (spec: object, annotations = {}) => {
+  const made = object('Service', 'shop/web', {
+    spec: { selector: { app: 'web' }, ports: [{ port: 80, targetPort: 'http' }], ...spec },
+  });
+  return { ...made, metadata: { ...made.metadata, annotations } };
+};
+const ingress = (spec: object, annotations = {}) => {
+  const made = object('Ingress', 'shop/web', { spec });
+  return { ...made, metadata: { ...made.metadata, annotations } };
+};
+const toWeb = (port: object = { number: 80 }) => ({
+  rules: [{ host: 'shop.example.com', http: { paths: [{ backend: { service: { name: 'web', port } } }] } }],
+});
+const route = (backend: object) =>
+  object('HTTPRoute', 'shop/web', { spec: { rules: [{ backendRefs: [backend] }] } });
+const BACKEND = 'Ingress shop/web spec.rules[0].http.paths[0].backend';
+const fromPods = { from: [{ podSelector: {} }] };
+
+export const EXPOSURE_CASES: Readonly<Record<string, CheckCases>> = {
+  'service-node-port': {
+    good: { 'a ClusterIP': world({ objects: [service({})] }) },
+    bad: {
+      'a NodePort': [world({ objects: [service({ type: 'NodePort' })] }), 'Service shop/web spec.type'],
+    },
+  },
+  'service-load-balancer-open': {
+    good: {
+      'source ranges': world({
+        objects: [service({ type: 'LoadBalancer', loadBalancerSourceRanges: ['192.0.2.0/24'] })],
+      }),
+      'an internal load balancer': world({
+        objects: [service({ type: 'LoadBalancer' }, { 'networking.gke.io/load-balancer-type': 'Internal' })],
+      }),
+    },
+    bad: {
+      'no source ranges': [
+        world({ objects: [service({ type: 'LoadBalancer' })] }),
+        'Service shop/web spec.loadBalancerSourceRanges',
+      ],
+      'a range of every address': [
+        world({
+          objects: [
+            service({ type: 'LoadBalancer', loadBalancerSourceRanges: ['192.0.2.0/24', '0.0.0.0/0'] }),
+          ],
+        }),
+        'Service shop/web spec.loadBalancerSourceRanges',
+      ],
+    },
+  },
+  'service-external-ips': {
+    good: { 'no externalIPs': world({ objects: [service({ externalIPs: [] })] }) },
+    bad: {
+      externalIPs: [
+        world({ objects: [service({ externalIPs: ['192.0.2.1'] })] }),
+        'Service shop/web spec.externalIPs',
+      ],
+    },
+  },
+  'service-selects-nothing': {
+    good: {
+      'a Service with pods': world({ pods: [web], objects: [service({})] }),
+      'a Service without selector': world({ pods: [web], objects: [service({ selector: {} })] }),
+      'a namespace without pods': world({ objects: [service({})] }),
+    },
+    bad: {
+      'other labels': [
+        world({ pods: [web], objects: [service({ selector: { app: 'wbe' } })] }),
+        'Service shop/web spec.selector',
+      ],
+    },
+  },
+  'service-target-port': {
+    good: {
+      'the name of a port': world({ pods: [web], objects: [service({})] }),
+      'a number of pods that declare no ports': world({
+        pods: [pod('shop/web')],
+        objects: [service({ ports: [{ port: 80, targetPort: 9 }] })],
+      }),
+    },
+    bad: {
+      'a name that no container has': [
+        world({ pods: [web], objects: [service({ ports: [{ port: 80, targetPort: 'https' }] })] }),
+        'Service shop/web spec.ports[0].targetPort',
+      ],
+      "the Service's port, by default": [
+        world({ pods: [web], objects: [service({ ports: [{ port: 80 }] })] }),
+        'Service shop/web spec.ports[0].targetPort',
+      ],
+    },
+  },
+  'service-nobody-allowed': {
+    good: {
+      'pods that are not isolated': world({ pods: [web], objects: [service({})] }),
+      'a rule for the target port': world({
+        pods: [web],
+        objects: [service({})],
+        policies: [
+          denyAll('shop'),
+          policy('shop/p', { ingress: [{ ...fromPods, ports: [{ port: 'http' }] }] }),
+        ],
+      }),
+    },
+    bad: {
+      'a rule for another port': [
+        world({
+          pods: [web],
+          objects: [service({})],
+          policies: [policy('shop/p', { ingress: [{ ...fromPods, ports: [{ port: 80 }] }] })],
+        }),
+        'Service shop/web spec.ports[0]',
+      ],
+    },
+  },
+  'ingress-without-tls': {
+    good: {
+      'a host with TLS': world({
+        objects: [ingress({ ...toWeb(), tls: [{ hosts: ['shop.example.com'] }] })],
+      }),
+      'a wildcard': world({ objects: [ingress({ ...toWeb(), tls: [{ hosts: ['*.example.com'] }] })] }),
+      'TLS for every host': world({ objects: [ingress({ ...toWeb(), tls: [{}] })] }),
+      'a certificate of the provider': world({
+        objects: [ingress(toWeb(), { 'networking.gke.io/managed-certificates': 'shop' })],
+      }),
+      'a Gateway that redirects to HTTPS': world({
+        objects: [
+          object('Gateway', 'shop/gate', {
+            spec: { listeners: [{ protocol: 'HTTP' }, { protocol: 'HTTPS' }] },
+          }),
+        ],
+      }),
+      'a Gateway that can not be read': world({
+        objects: [object('Gateway', 'shop/gate', { spec: { listeners: 'none' } })],
+      }),
+    },
+    bad: {
+      'an Ingress without TLS': [world({ objects: [ingress(toWeb())] }), 'Ingress shop/web spec.tls'],
+      'a wildcard for another level': [
+        world({ objects: [ingress({ ...toWeb(), tls: [{ hosts: ['*.com'] }] })] }),
+        'Ingress shop/web spec.tls',
+      ],
+      'a Gateway for HTTP alone': [
+        world({ objects: [object('Gateway', 'shop/gate', { spec: { listeners: [{ protocol: 'HTTP' }] } })] }),
+        'Gateway shop/gate spec.listeners',
+      ],
+    },
+  },
+  'ingress-without-backend': {
+    good: {
+      'a Service and its port': world({ objects: [service({}), ingress(toWeb())] }),
+      'a port by name': world({
+        objects: [service({ ports: [{ name: 'main', port: 80 }] }), ingress(toWeb({ name: 'main' }))],
+      }),
+      'a Service that other manifests may describe': world({
+        isComplete: false,
+        objects: [ingress(toWeb())],
+      }),
+      'a route to a Service': world({ objects: [service({}), route({ name: 'web', port: 80 })] }),
+      'a route to another kind': world({
+        objects: [route({ kind: 'Bucket', group: 'example.com', name: 'web' })],
+      }),
+    },
+    bad: {
+      'no Service': [world({ objects: [ingress(toWeb())] }), BACKEND],
+      'another port': [
+        world({ isComplete: false, objects: [service({}), ingress(toWeb({ number: 8080 }))] }),
+        BACKEND,
+      ],
+      'a route to no Service': [
+        world({ objects: [route({ name: 'web', namespace: 'pay', port: 80 })] }),
+        'HTTPRoute shop/web spec.rules[0].backendRefs[0]',
+      ],
+    },
+  },
+  'ingress-blocked-by-policy': {
+    good: {
+      'pods that are not isolated': world({ pods: [web], objects: [service({}), ingress(toWeb())] }),
+      'a rule for the controller': world({
+        pods: [web],
+        objects: [service({}), ingress(toWeb())],
+        policies: [
+          policy('shop/p', {
+            ingress: [{ from: [{ namespaceSelector: { matchLabels: { app: 'ingress' } } }] }],
+          }),
+        ],
+      }),
+    },
+    bad: {
+      'a rule for the own namespace only': [
+        world({
+          pods: [web],
+          objects: [service({}), ingress(toWeb())],
+          policies: [policy('shop/p', { ingress: [fromPods] })],
+        }),
+        BACKEND,
+      ],
+    },
+  },
+};
