@@ -99,8 +99,55 @@ export function planOf(seed: number): Plan {
     hasStandby: roll(2) === 0,
     rounds,
   };
-  // Other seeds keep the meaning that they had before process faults were added.
-  return seed % 4 === 0 || seed % 4 === 3 ? withProcessFaults(plan, dice(seed + 2), () => id++) : plan;
+  // Other seeds keep the meaning that they had before process faults and connections were added.
+  const connected = seed % 8 < 4 ? plan : withConnections(plan, dice(seed + 3));
+  return seed % 4 === 0 || seed % 4 === 3
+    ? withProcessFaults(connected, dice(seed + 2), () => id++)
+    : connected;
+}
+
+/** Turns rules of most profiles into connections, and limits others to some of the namespaces. */
+function withConnections(plan: Plan, roll: Dice): Plan {
+  const connected = (step: Step): Step => {
+    const { action } = step;
+    if (action.do !== 'write profile' || roll(4) === 0) return step;
+    const { ingress = [], egress = [], ...spec } = action.spec as Spec;
+    const names = ['r1', 'r2', 'r3', 'r4'].filter(() => roll(2) === 0);
+    const connections = names.map((name) => ({
+      name,
+      from: Array.from({ length: 1 + roll(2) }, () => randomEnd(roll)),
+      to: Array.from({ length: 1 + roll(2) }, () => randomEnd(roll)),
+      ...pick(roll, [{}, { ports: [{ port: 8080 }] }, { ports: [{ port: 'http' }] }]),
+    }));
+    const scoped = (rules: readonly Rule[]) =>
+      rules
+        .filter(({ name }) => !names.includes(name))
+        .map((rule) => ({
+          ...rule,
+          ...pick(roll, [{}, {}, { inNamespaces: { names: [pick(roll, NAMESPACES)] } }]),
+        }));
+    return {
+      ...step,
+      action: { ...action, spec: { ...spec, ingress: scoped(ingress), egress: scoped(egress), connections } },
+    };
+  };
+  return { ...plan, rounds: plan.rounds.map((round) => ({ ...round, steps: round.steps.map(connected) })) };
+}
+
+function randomEnd(roll: Dice): object {
+  const podSelector = { matchLabels: { app: pick(roll, ['a', 'b']) } };
+  return pick(roll, [
+    { namespaces: [pick(roll, NAMESPACES)], podSelector },
+    { namespaces: [pick(roll, NAMESPACES), pick(roll, NAMESPACES)] },
+    { namespaceSelector: { matchLabels: { [TENANT]: pick(roll, ['red', 'blue']) } }, podSelector },
+    { podSelector },
+    { sameNamespaceLabels: [TENANT], podSelector },
+    { sameNamespaceLabels: [TENANT] },
+    { service: { namespace: 'a', name: 'api' } },
+    { service: { namespace: 'b', name: 'ext' } },
+    { ipBlock: { cidr: '203.0.113.0/24' } },
+    { entity: 'Any' },
+  ]);
 }
 
 /** Adds crashes at requests, frozen processes and, in the last round, lost events. */
@@ -242,8 +289,13 @@ function writeProfile(roll: Dice): Action {
 interface Spec {
   readonly isolation: readonly string[];
   readonly baseline: object;
-  readonly ingress?: readonly object[];
-  readonly egress?: readonly object[];
+  readonly ingress?: readonly Rule[];
+  readonly egress?: readonly Rule[];
+}
+
+interface Rule {
+  readonly name: string;
+  readonly [field: string]: unknown;
 }
 
 function randomFaults(roll: Dice, { forged }: FaultRates): Action[] {
