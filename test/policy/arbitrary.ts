@@ -33,14 +33,22 @@ const BASELINE: (keyof Baseline)[] = [
 ];
 const NAMES = ['alpha', 'beta', 'gamma'];
 
+/** The peer, for all pods or for those of a podSelector beside it. */
+export const withPods = <T extends object>(peer: fc.Arbitrary<T>) =>
+  fc
+    .tuple(peer, fc.option(selector, { nil: undefined }))
+    .map(([each, podSelector]) => ({ ...each, ...(podSelector && { podSelector }) }));
+
 export const peer: fc.Arbitrary<Peer> = fc.oneof(
   fc.record({ podSelector: selector }),
   fc.record({ namespaceSelector: selector }),
   fc.record({ namespaceSelector: selector, podSelector: selector }),
-  fc.uniqueArray(fc.constantFrom(...NAMES), { minLength: 1 }).map((list) => ({ namespaces: list })),
-  fc
-    .uniqueArray(fc.constantFrom('app', 'tier'), { minLength: 1 })
-    .map((list) => ({ sameNamespaceLabels: list })),
+  withPods(fc.uniqueArray(fc.constantFrom(...NAMES), { minLength: 1 }).map((list) => ({ namespaces: list }))),
+  withPods(
+    fc
+      .uniqueArray(fc.constantFrom('app', 'tier'), { minLength: 1 })
+      .map((list) => ({ sameNamespaceLabels: list })),
+  ),
   fc.constantFrom<Peer>(
     { ipBlock: { cidr: '10.0.0.0/16' } },
     { ipBlock: { cidr: '10.0.0.0/16', except: ['10.0.1.0/24', '10.0.0.2/32'] } },

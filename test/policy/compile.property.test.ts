@@ -5,158 +5,19 @@ import type { Pod } from '../../src/analysis/cluster.ts';
 import {
   DIRECTIONS,
   type NetworkPolicy,
-  type NetworkPolicyPeer,
   type NetworkPolicyPort,
   type PolicyType,
 } from '../../src/api/network-policy.ts';
 import type { Baseline, Peer, SegmentationProfile } from '../../src/api/profile.ts';
 import { LABEL_SERVICE_ACCOUNT } from '../../src/api/names.ts';
 import { compile } from '../../src/policy/compile.ts';
+import { peerLabel } from '../../src/policy/peers/index.ts';
 import { NOTHING_KNOWN } from '../../src/policy/peers/last-known.ts';
 import { fingerprint, isolates, rulesOf, withRules } from '../../src/policy/semantics/normalize.ts';
 import { flow, labels, namespaces, pods } from '../analysis/arbitrary.ts';
 import { clusterFacts, NAMESPACE, profiles } from './arbitrary.ts';
 import { facts, type FactsInput } from './fixture.ts';
-
-type Plain = { peers: NetworkPolicyPeer[] | 'everyone'; ports: readonly NetworkPolicyPort[] | undefined }[];
-const isNamed = (name: string) => ({ matchLabels: { 'kubernetes.io/metadata.name': name } });
-const address = (ip: string): NetworkPolicyPeer => ({
-  ipBlock: { cidr: `${ip}/${ip.includes(':') ? 128 : 32}` },
-});
-
-/** A peer translated by its definition and nothing else; empty where it means nobody (yet). */
-function plainPeer(
-  peer: Peer,
-  implies: boolean,
-  own: readonly NetworkPolicyPort[] | undefined,
-  namespaceLabels: Readonly<Record<string, string>>,
-  given: FactsInput,
-): Plain {
-  const on = (peers: NetworkPolicyPeer[] | 'everyone', ports?: readonly NetworkPolicyPort[]): Plain => [
-    { peers, ports: implies ? ports : own },
-  ];
-  const { configuration = {}, nodes = [], serviceCIDRs = [] } = given;
-  const slices = (key: string): Plain =>
-    (given.endpoints?.[key] ?? []).flatMap(({ addresses, ports }) => {
-      const served = ports.flatMap(({ port, protocol = 'TCP' as const }) =>
-        port === undefined ? [] : [{ port, protocol }],
-      );
-      return implies && served.length === 0 ? [] : on(addresses.map(address), served);
-    });
-  if (peer.ipBlock) return on([{ ipBlock: peer.ipBlock }], own);
-  if (peer.namespaces)
-    return on(
-      peer.namespaces.map((name) => ({ namespaceSelector: isNamed(name) })),
-      own,
-    );
-  if (peer.sameNamespaceLabels) {
-    const keys = peer.sameNamespaceLabels;
-    const ownPods = on([{ podSelector: {} }], own);
-    if (keys.some((key) => namespaceLabels[key] === undefined)) return ownPods;
-    const others = on(
-      [
-        {
-          namespaceSelector: {
-            matchExpressions: keys.map((key) => ({
-              key,
-              operator: 'In' as const,
-              values: [namespaceLabels[key] ?? ''],
-            })),
-          },
-        },
-      ],
-      own,
-    );
-    return [...ownPods, ...others];
-  }
-  if (peer.service) {
-    const key = `${peer.service.namespace}/${peer.service.name}`;
-    const service = given.services?.[key];
-    if (service === undefined || service.type === 'ExternalName') return [];
-    if (service.selector === undefined) return slices(key);
-    const ports = (service.ports ?? []).map(({ protocol = 'TCP' as const, port, targetPort }) => ({
-      protocol,
-      port: targetPort ?? port,
-    }));
-    if (implies && ports.length === 0) return [];
-    return on(
-      [
-        {
-          namespaceSelector: isNamed(peer.service.namespace),
-          podSelector: { matchLabels: service.selector },
-        },
-      ],
-      ports,
-    );
-  }
-  if (peer.serviceAccount) {
-    const { namespace, name } = peer.serviceAccount;
-    const account = given.accounts?.[`${namespace}/${name}`];
-    if (account?.failure !== undefined || (account?.mislabelled ?? 0) > 0) return [];
-    const podSelector = { matchLabels: { [LABEL_SERVICE_ACCOUNT]: name } };
-    return on([{ namespaceSelector: isNamed(namespace), podSelector }], own);
-  }
-  const workloads = (list: readonly { namespaceSelector?: object; podSelector?: object }[] = []): Plain =>
-    list.length === 0
-      ? []
-      : on(
-          list.map(({ namespaceSelector = {}, podSelector = {} }) => ({ namespaceSelector, podSelector })),
-          own,
-        );
-  switch (peer.entity) {
-    case undefined:
-      return on([peer], own);
-    case 'Any':
-      return on('everyone', own);
-    case 'IngressControllers':
-      return workloads(configuration.ingressControllers);
-    case 'Monitoring':
-      return workloads(configuration.monitoring);
-    case 'KubeAPIServer': {
-      const behind = slices('default/kubernetes');
-      return behind.length === 0
-        ? []
-        : [...on([address('10.96.0.1')], [{ protocol: 'TCP', port: 443 }]), ...behind];
-    }
-    case 'ClusterDNS': {
-      const { service = '', nodeLocalAddresses = [] } = configuration.clusterDNS ?? {};
-      const standard = (['UDP', 'TCP'] as const).map((protocol) => ({ protocol, port: 53 }));
-      const found = given.services?.[`gamma/${service}`];
-      const serving = found?.ports?.map(({ protocol = 'TCP' as const, targetPort = 53 }) => ({
-        protocol,
-        port: targetPort,
-      }));
-      const podSelector = { matchLabels: found?.selector ?? { app: 'blue' } };
-      return [
-        ...on([{ namespaceSelector: isNamed('gamma'), podSelector }], serving ?? standard),
-        ...on(nodeLocalAddresses.map(address), standard),
-      ];
-    }
-    case 'Nodes': {
-      const addresses = nodes.flatMap((node) => node.addresses ?? []);
-      return addresses.length === 0 ? [] : on(addresses.map(address), own);
-    }
-    case 'World': {
-      const podCIDRs = nodes.flatMap((node) => node.podCIDRs ?? []);
-      const has = (list: readonly string[], v6: boolean) => list.some((cidr) => cidr.includes(':') === v6);
-      if (podCIDRs.length === 0 || [true, false].some((v6) => has(serviceCIDRs, v6) && !has(podCIDRs, v6)))
-        return [];
-      const out = [
-        ...podCIDRs,
-        ...serviceCIDRs,
-        ...nodes.flatMap((node) => node.addresses ?? []).map((ip) => `${ip}/${ip.includes(':') ? 128 : 32}`),
-        '169.254.0.0/16',
-        'fe80::/10',
-        'fd00:ec2::254/128',
-        'fd20:ce::254/128',
-      ];
-      return [
-        ...on([{ ipBlock: { cidr: '0.0.0.0/0', except: out.filter((each) => !each.includes(':')) } }], own),
-        ...on([{ ipBlock: { cidr: '::/0', except: out.filter((each) => each.includes(':')) } }], own),
-      ];
-    }
-  }
-}
+import { plainPeer } from './plain-translation.ts';
 
 /** One policy for each peer of each rule, straight from the definitions. */
 function plainPolicies(
@@ -178,7 +39,7 @@ function plainPolicies(
   ) => {
     const implies = direction === 'Egress' && (own ?? []).length === 0;
     for (const { peers: list, ports } of peers.flatMap((each) =>
-      plainPeer(each, implies, own, namespaceLabels, given),
+      plainPeer(each, { implies, own, labels: namespaceLabels, given }),
     )) {
       const base = { podSelector: podSelector ?? {}, policyTypes: [direction] };
       const one = { ...(list !== 'everyone' && { peers: list }), ...(ports && { ports }) };
@@ -343,19 +204,16 @@ describe('compile of generated profiles and clusters', () => {
               each.serviceAccount?.name === 'partly' ||
               each.sameNamespaceLabels?.some((key) => own[key] === undefined) ||
               (each.entity === 'ClusterDNS' && given.configuration?.clusterDNS?.service === 'other');
-            if (!isPartial && plainPeer(each, implies, ports, own, given).length > 0) continue;
-            const { entity, service, serviceAccount, sameNamespaceLabels } = each;
-            const what = entity ?? service?.name ?? serviceAccount?.name ?? sameNamespaceLabels?.join(', ');
-            expected.add(`${direction} ${rule} ${what}`);
+            if (!isPartial && plainPeer(each, { implies, own: ports, labels: own, given }).length > 0)
+              continue;
+            expected.add(`${direction} ${rule} ${peerLabel(each)}`);
           }
         };
         for (const { name, from, ports } of spec.ingress ?? []) check('Ingress', name, from, ports);
         for (const { name, to, ports } of spec.egress ?? []) check('Egress', name, to, ports);
         const ofRules = unresolved.filter(({ rule }) => !rule.startsWith('baseline.'));
         assert.deepEqual(
-          ofRules
-            .map(({ direction, rule, peer }) => `${direction} ${rule} ${peer.replace(/^\w+ (beta\/)?/, '')}`)
-            .sort(),
+          ofRules.map(({ direction, rule, peer }) => `${direction} ${rule} ${peer}`).sort(),
           [...expected].sort(),
         );
         for (const { direction, rule, peer, reason, hasLastKnown } of unresolved) {

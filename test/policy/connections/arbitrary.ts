@@ -5,7 +5,7 @@ import type { PolicyType } from '../../../src/api/network-policy.ts';
 import type { Connection, Peer, SegmentationProfile } from '../../../src/api/profile.ts';
 import { LABEL_SERVICE_ACCOUNT } from '../../../src/api/names.ts';
 import { selector } from '../../analysis/arbitrary.ts';
-import { port } from '../arbitrary.ts';
+import { port, withPods } from '../arbitrary.ts';
 import { type FactsInput, profile } from '../fixture.ts';
 
 export const PLACES = ['alpha', 'beta', 'gamma'] as const;
@@ -28,11 +28,6 @@ export const PODS: readonly Pod[] = PLACES.flatMap((namespace, place) =>
 );
 
 export const ADDRESS = '198.51.100.7';
-
-const withPods = <T extends object>(peer: fc.Arbitrary<T>) =>
-  fc
-    .tuple(peer, fc.option(selector, { nil: undefined }))
-    .map(([each, podSelector]) => ({ ...each, ...(podSelector && { podSelector }) }));
 
 export const end: fc.Arbitrary<Peer> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ podSelector: selector }) },
