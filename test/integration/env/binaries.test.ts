@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { locateBinaries } from '../../env/tooling/binaries.ts';
-import { BINARY_NAMES, kubernetesVersion, ownPlatform } from '../../env/tooling/target.ts';
+import { BINARY_NAMES, DEFAULT_MINOR, kubernetesVersion, ownPlatform } from '../../env/tooling/target.ts';
 import { eventually, processesWith, runScript } from '../../support/process-table.ts';
 
 const MODULE = new URL('../../env/tooling/binaries.ts', import.meta.url).href;
@@ -44,6 +44,7 @@ describe('binaries of the control plane', () => {
     chmodSync(go, 0o755);
     environment = {
       PATH: process.env['PATH'] ?? '',
+      KUBERNETES_MINOR: process.env['KUBERNETES_MINOR'] ?? DEFAULT_MINOR,
       XDG_CACHE_HOME: join(directory, 'cache'),
       BUILT: join(directory, 'built'),
       SECONDS_EACH: '0',

@@ -162,7 +162,9 @@ describe('Events of a profile', () => {
       const profile = await box.profile('strict');
       const [conflict] = texts(await eventsWith(profile, 'Conflict'));
       assert.ok(
-        conflict?.startsWith(`Warning: in namespace ${namespace}: ${name}: the name belongs`),
+        conflict?.startsWith(
+          `Warning: in namespace ${namespace}: ${name}: a foreign NetworkPolicy has the name`,
+        ),
         conflict,
       );
     },
