@@ -5,6 +5,7 @@
  */
 import type { LabelSelector } from '../api/meta.ts';
 import type { NetworkPolicySpec } from '../api/network-policy.ts';
+import { isRecord } from '../util/is-record.ts';
 import { KindDecoder, type Types } from './decode.ts';
 import schemas from './generated/kubernetes.json' with { type: 'json' };
 import { type Metadata, type NameCheck, validateMetadata, validateSelector } from './validation/metadata.ts';
@@ -45,7 +46,20 @@ interface RawObject {
   readonly spec?: unknown;
 }
 
-/** Admits the metadata of a custom resource that has no namespace. */
+/** Admits an object of a kind whose schema is not known: its metadata alone. Null fields are left out. */
+export function admitUnknownKind(raw: Readonly<Record<string, unknown>>): AdmittedObject {
+  const { value: metadata, violations } = admitMetadata(raw['metadata']);
+  return { value: { ...(withoutNulls(raw) as object), metadata }, violations };
+}
+
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.filter((item) => item !== null).map(withoutNulls);
+  if (!isRecord(value)) return value;
+  const entries = Object.entries(value).filter(([, each]) => each !== null);
+  return Object.fromEntries(entries.map(([key, each]) => [key, withoutNulls(each)]));
+}
+
+/** Admits the metadata of a custom resource. */
 export function admitMetadata(raw: unknown): AdmittedObject {
   const violations: Violation[] = [];
   const report: Report = (path, message) => violations.push({ path, message });
@@ -78,6 +92,7 @@ export function admitKind(
 
 /** Checks of names, for kinds whose names are no DNS subdomains. */
 const NAMES: Readonly<Record<string, NameCheck>> = {
+  APIService: pathSegmentProblem,
   ClusterRole: pathSegmentProblem,
   ClusterRoleBinding: pathSegmentProblem,
   Namespace: dnsLabelProblem,

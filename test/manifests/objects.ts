@@ -200,6 +200,84 @@ export const KINDS_UNDER_TEST: readonly KindUnderTest[] = [
     : each,
 );
 
+/** An object whose fields stand beside its metadata. */
+function flat(
+  kind: {
+    readonly apiVersion: string;
+    readonly kind: string;
+    readonly plural: string;
+    readonly isNamespaced: boolean;
+  },
+  fields: fc.Arbitrary<object>,
+): KindUnderTest {
+  const { apiVersion, plural, isNamespaced } = kind;
+  const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+  return {
+    ...kind,
+    path: (namespace) => (isNamespaced ? `${root}/namespaces/${namespace}/${plural}` : `${root}/${plural}`),
+    valid: fc
+      .tuple(objects(apiVersion, kind.kind, undefined), fields)
+      .map(([object, own]) => ({ ...object, ...own })),
+  };
+}
+
+const RBAC = 'rbac.authorization.k8s.io/v1';
+const policyRule = fc.constantFrom(
+  { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list'] },
+  { apiGroups: ['apps'], resources: ['deployments'], resourceNames: ['web'], verbs: ['*'] },
+);
+const rules = fc.record({ rules: list(policyRule) });
+const subjects = fc.constant([{ kind: 'ServiceAccount', name: 'default', namespace: 'default' }]);
+const binding = (roleKind: string) =>
+  fc.record({
+    subjects,
+    roleRef: fc.constant({ apiGroup: 'rbac.authorization.k8s.io', kind: roleKind, name: 'view' }),
+  });
+
+/** Kinds that only `audit` reads: nothing that the API server accepts is refused. */
+export const AUDIT_KINDS_UNDER_TEST: readonly KindUnderTest[] = [
+  flat(
+    { apiVersion: 'v1', kind: 'ServiceAccount', plural: 'serviceaccounts', isNamespaced: true },
+    fc.record({ automountServiceAccountToken: fc.boolean() }, { requiredKeys: [] }),
+  ),
+  flat(
+    { apiVersion: 'v1', kind: 'Secret', plural: 'secrets', isNamespaced: true },
+    fc.record({ stringData: fc.constant({ a: 'b' }), type: fc.constant('Opaque') }, { requiredKeys: [] }),
+  ),
+  flat({ apiVersion: RBAC, kind: 'Role', plural: 'roles', isNamespaced: true }, rules),
+  flat({ apiVersion: RBAC, kind: 'ClusterRole', plural: 'clusterroles', isNamespaced: false }, rules),
+  flat(
+    { apiVersion: RBAC, kind: 'RoleBinding', plural: 'rolebindings', isNamespaced: true },
+    binding('ClusterRole'),
+  ),
+  flat(
+    { apiVersion: RBAC, kind: 'ClusterRoleBinding', plural: 'clusterrolebindings', isNamespaced: false },
+    binding('ClusterRole'),
+  ),
+  flat(
+    { apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', plural: 'ingresses', isNamespaced: true },
+    fc.constant({
+      spec: {
+        ingressClassName: 'a',
+        rules: [
+          {
+            host: 'a.example',
+            http: {
+              paths: [
+                {
+                  path: '/',
+                  pathType: 'Prefix',
+                  backend: { service: { name: 'web', port: { number: 80 } } },
+                },
+              ],
+            },
+          },
+        ],
+      },
+    }),
+  ),
+];
+
 const profilePeer = fc.oneof(
   peer,
   fc.constantFrom<Record<string, unknown>>(

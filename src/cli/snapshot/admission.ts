@@ -1,7 +1,7 @@
 /** Admits objects of manifests as the API server would: by kind and version, by schema, and by validation. Pure. */
 import type { KubeObject } from '../../api/meta.ts';
 import { GROUP, KIND } from '../../api/names.ts';
-import { admitKind, hasSchema } from '../../manifests/kinds.ts';
+import { admitKind, admitUnknownKind, hasSchema } from '../../manifests/kinds.ts';
 import { pathText, type Violation } from '../../manifests/violations.ts';
 import type { Path } from '../../manifests/yaml.ts';
 import { didYouMean } from '../../util/suggest.ts';
@@ -155,7 +155,8 @@ interface Admitted {
 
 function admitBuiltIn(raw: unknown, known: KnownKind): Admitted {
   const type = { apiVersion: versionOf(known), kind: known.kind, isNamespaced: known.namespaced };
-  return hasSchema(type.apiVersion, type.kind) ? admitKind(type, raw) : { value: raw, violations: [] };
+  if (hasSchema(type.apiVersion, type.kind)) return admitKind(type, raw);
+  return isRecord(raw) ? admitUnknownKind(raw) : { value: raw, violations: [] };
 }
 
 /** `NetworkPolicy shop/web`, as far as the object has a name. */

@@ -11,7 +11,7 @@ import { isRecord } from '../../util/is-record.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Process } from '../shell/terminal.ts';
 import { admittedManifest, kindOf, type Place } from './admission.ts';
-import { groupOf, type KnownKind, ObjectSet } from './objects.ts';
+import { groupOf, type KnownKind, type ManifestPlace, ObjectSet } from './objects.ts';
 
 export interface ManifestSources {
   /** Paths, and `-` for standard input. */
@@ -97,9 +97,9 @@ class Reading {
       if (namespace !== undefined) this.#objects.noteCustom(namespace);
       return;
     }
-    const source = { file: place.file, line: place.lineOf([]) };
     const { object: admitted, warnings } = admittedManifest(value, known, place);
     this.#warnings.push(...warnings);
+    const source = new LazyPlace(place);
     const { metadata, ...object } = admitted;
     const { generateName, namespace: given, ...rest } = metadata;
     // The API server appends five random characters.
@@ -122,6 +122,21 @@ function customNamespace(value: unknown, defaultNamespace: string): string | und
   if (!group.includes('.') || group.endsWith('.k8s.io')) return undefined;
   const { namespace } = isRecord(value['metadata']) ? value['metadata'] : {};
   return typeof namespace === 'string' && namespace !== '' ? namespace : defaultNamespace;
+}
+
+/** The place of an object, whose line is found when it is asked for: most objects are never asked. */
+class LazyPlace implements ManifestPlace {
+  readonly file: string;
+  readonly #lineOf: Place['lineOf'];
+
+  constructor({ file, lineOf }: Place) {
+    this.file = file;
+    this.#lineOf = lineOf;
+  }
+
+  get line(): number {
+    return this.#lineOf([]);
+  }
 }
 
 /** A Namespace of which nothing but its name is known. */

@@ -21,7 +21,7 @@ export function dnsSubdomainProblem(name: string): Message {
     : `"${name}" must consist of lower-case letters, digits, "-" and ".", and each part begin and end with a letter or digit`;
 }
 
-/** Names of roles and their bindings, which need only be a part of a URL's path. */
+/** Names of roles, their bindings and APIServices, which need only be a part of a URL's path. */
 export function pathSegmentProblem(name: string): Message {
   return name === '.' || name === '..' || /[/%]/.test(name)
     ? `"${name}" must have no "/" and no "%", and must not be "." or ".."`

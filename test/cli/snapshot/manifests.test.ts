@@ -412,4 +412,34 @@ spec: {containers: [{name: a, image: a}]}
     const stdin = `${PROFILE.replace('{name: all}', '{name: all, namespace: x}')}---${WEB}---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop, namespace: x}\n`;
     assert.deepEqual(await names('-f -', stdin), expected);
   });
+
+  it('of every kind that only audit reads may have null in every field', async () => {
+    const kinds = `
+{apiVersion: v1, kind: ServiceAccount, metadata: {name: a, namespace: shop, annotations: }, automountServiceAccountToken: , secrets: , imagePullSecrets: }
+---
+{apiVersion: v1, kind: Secret, metadata: {name: a, namespace: shop}, data: , type: , stringData: }
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: "system:a", namespace: shop}, rules: }
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: a, labels: }, rules: [{verbs: ["*"], apiGroups: , resources: , resourceNames: }], aggregationRule: }
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: a, namespace: shop}, subjects: , roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: a}}
+---
+{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: a, namespace: shop}, spec: {tls: , rules: [{host: , http: }], defaultBackend: }}
+---
+{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: b, namespace: shop}, spec: }
+---
+{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: a, namespace: shop, labels: }, spec: {gatewayClassName: a, listeners: [{name: a, port: 80, protocol: HTTP, tls: , allowedRoutes: }]}}
+---
+{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: a, namespace: shop}, spec: {parentRefs: , rules: [{backendRefs: , matches: }]}}
+---
+{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: b, namespace: shop}, spec: }
+---
+{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop, labels: }, spec: {securityContext: , volumes: , containers: [{name: a, image: a, securityContext: {capabilities: , runAsUser: }, resources: , env: [{name: A, valueFrom: }], envFrom: , livenessProbe: , volumeMounts: }], tolerations: , imagePullSecrets: }}
+---
+{apiVersion: v1, kind: Service, metadata: {name: a, namespace: shop}, spec: {ports: [{port: 80}], externalIPs: , loadBalancerSourceRanges: , selector: }, status: {loadBalancer: }}
+`;
+    const { code, stderr } = await cli('audit -f -', { stdin: kinds });
+    assert.equal(code, 1, stderr);
+  });
 });
