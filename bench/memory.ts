@@ -22,6 +22,7 @@ const CONCURRENCY = 16;
 /** Policies that are changed by hand before the operator runs. */
 const BATCH = 100;
 const NAMESPACES = '/api/v1/namespaces';
+const SERVICES = '/api/v1/services';
 const PROFILES = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
 const POLICIES = '/apis/networking.k8s.io/v1/networkpolicies';
 
@@ -31,6 +32,15 @@ export async function run({ namespaces: count }: BenchOptions): Promise<Figures>
   const names = Array.from({ length: count }, (_, index) => `ours-${index}`);
   for (const name of names) server.put(NAMESPACES, { metadata: { name, labels: { bench: 'bench' } } });
   server.put(PROFILES, profileOf('bench'));
+  // Without it, the peer of `baseline.dns` would be unresolved, and every namespace be read live.
+  server.put(SERVICES, {
+    metadata: { namespace: 'kube-system', name: 'kube-dns' },
+    spec: {
+      selector: { 'k8s-app': 'kube-dns' },
+      ports: [{ port: 53, protocol: 'UDP' }],
+      clusterIP: '10.96.0.10',
+    },
+  });
 
   const controller = createController({
     transport: server,
