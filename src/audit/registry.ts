@@ -3,5 +3,6 @@ import { BOUNDARY } from './boundary/index.ts';
 import type { Check } from './check.ts';
 import { EXPOSURE } from './exposure/index.ts';
 import { PODS } from './pods/index.ts';
+import { SERVICE_ACCOUNTS } from './service-accounts/index.ts';
 
-export const CHECKS: readonly Check[] = [...BOUNDARY, ...EXPOSURE, ...PODS];
+export const CHECKS: readonly Check[] = [...BOUNDARY, ...EXPOSURE, ...PODS, ...SERVICE_ACCOUNTS];

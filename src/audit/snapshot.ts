@@ -40,6 +40,7 @@ export type KindName =
   | 'Ingress'
   | 'Gateway'
   | 'HTTPRoute'
+  | 'EndpointSlice'
   | 'ServiceAccount'
   | 'Secret'
   | 'Role'

@@ -4,9 +4,15 @@ import { CHECKS } from '../../src/audit/registry.ts';
 import { BOUNDARY_CASES } from './cases/boundary.ts';
 import { EXPOSURE_CASES } from './cases/exposure.ts';
 import { POD_CASES } from './cases/pods.ts';
+import { ACCOUNT_CASES } from './cases/service-accounts.ts';
 import { type CheckCases, findingsOf, placeOf } from './world.ts';
 
-const CASES: Readonly<Record<string, CheckCases>> = { ...BOUNDARY_CASES, ...POD_CASES, ...EXPOSURE_CASES };
+const CASES: Readonly<Record<string, CheckCases>> = {
+  ...BOUNDARY_CASES,
+  ...POD_CASES,
+  ...EXPOSURE_CASES,
+  ...ACCOUNT_CASES,
+};
 
 describe('audit', () => {
   for (const { id } of CHECKS) {
