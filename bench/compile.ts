@@ -154,6 +154,7 @@ function cluster(): ClusterFacts {
     configuration: CONFIGURATION,
     isKnown: () => true,
     service: (namespace, name) => SERVICES.get(`${namespace}/${name}`),
+    labelledDNS: () => undefined,
     endpoints: (namespace, service) => ENDPOINTS.get(`${namespace}/${service}`) ?? [],
     // A new list for each call, as from a store.
     nodes: () => [...nodes],

@@ -47,6 +47,13 @@ export interface ServiceFacts {
   readonly ports: readonly ServicePort[];
   /** Without "None". */
   readonly clusterIPs: readonly string[];
+  /** True if its labels name it as the cluster's DNS, under whatever name. */
+  readonly isLabelledDNS?: true;
+}
+
+export interface ServiceName {
+  readonly namespace: string;
+  readonly name: string;
 }
 
 /** One EndpointSlice: each address serves each port. */
@@ -115,6 +122,8 @@ export interface ClusterFacts {
   /** True if the source was read completely at least once, and is still kept current. */
   isKnown(source: PeerSource): boolean;
   service(namespace: string, name: string): ServiceFacts | undefined;
+  /** The first Service, by name, of kube-system whose labels name it as the cluster's DNS. */
+  labelledDNS(): ServiceName | undefined;
   endpoints(namespace: string, service: string): readonly EndpointFacts[];
   nodes(): readonly NodeFacts[];
   serviceCIDRs(): readonly string[];

@@ -106,53 +106,52 @@ export class PreparedRule {
 
   /** The rules for one namespace, and the peers that are unresolved there. */
   compile(context: RuleContext): CompiledRule {
-    const { relation = { kind: 'any' } } = this.#source;
-    if (relation.kind !== 'any') return this.#compileRelated(relation, context);
+    const { relation } = this.#source;
+    if (relation?.kind === 'same-namespace') return this.#compileSameNamespace(context);
+    if (relation?.kind === 'same-labels') return this.#compileSameLabels(relation, context);
     if (this.#dynamic.length === 0) return { noted: this.#fixed, unresolved: [] };
     return this.#compileDynamic(this.#dynamic, context, (grant) => [grant], this.#fixed);
   }
 
-  /** The peers that relate to the namespace; which they are differs from namespace to namespace. */
-  #compileRelated(relation: Exclude<Relation, { kind: 'any' }>, context: RuleContext): CompiledRule {
-    const { namespace, lastKnown } = context;
-    const { name, ports } = this.#source;
-    const isSame = relation.kind === 'same-namespace';
-    const fixed = this.#peers.flatMap((each) => {
+  /** The peers in the namespace itself. */
+  #compileSameNamespace(context: RuleContext): CompiledRule {
+    const { namespace } = context;
+    const relation = { kind: 'same-namespace' } as const;
+    const peers = this.#peers.flatMap((each) => {
       if (each.kind === 'fixed') return related(each.fixed, relation, namespace);
       // A namespace always shares its own labels.
       const { sameNamespaceLabels, podSelector = {} } = each.peer;
-      return isSame && sameNamespaceLabels !== undefined ? [{ podSelector }] : [];
+      return sameNamespaceLabels === undefined ? [] : [{ podSelector }];
     });
     const dynamic = this.#dynamic.filter(({ peer }) => {
-      if (!isSame) return true;
       const place = placeOf(peer);
       return peer.sameNamespaceLabels === undefined && (place === undefined || place === namespace.name);
     });
-    const narrow = (grant: Grant, peer: Peer): Grant[] => {
-      if (grant.peers === 'everyone' || isOutside(peer)) return [grant];
-      // The addresses of a Service without selector are in its namespace, whose labels are not known here.
-      const isElsewhere = placeOf(peer) !== undefined && placeOf(peer) !== namespace.name;
-      const peers = grant.peers.flatMap((each) =>
-        each.ipBlock !== undefined && isElsewhere ? [] : related(each, relation, namespace),
-      );
-      return isAtLeastOne(peers) ? [{ ...grant, peers }] : [];
-    };
-    const label = isSame ? undefined : relation.label;
-    const rules = splitRules(fixed, ports).map((rule) => this.#noted(rule, label));
-    const compiled = this.#compileDynamic(dynamic, context, narrow, rules);
-    const missing = isSame ? [] : valuesOf(relation.keys, namespace).missing;
-    if (missing.length === 0 || label === undefined) return compiled;
-    const last = [label, ...dynamic.map((each) => each.label)].flatMap((peer) =>
+    const rules = splitRules(peers, this.#source.ports).map((rule) => this.#noted(rule));
+    return this.#compileDynamic(dynamic, context, narrowTo(relation, namespace), rules);
+  }
+
+  /** The peers in namespaces that share the labels; without one of the labels, the last known ones. */
+  #compileSameLabels(relation: SameLabels, context: RuleContext): CompiledRule {
+    const { namespace, lastKnown } = context;
+    const { name, ports } = this.#source;
+    // Not the label of a peer: if the connection becomes a rule, its last known form is another one.
+    const key = `shared ${relation.keys.join(', ')}`;
+    const peers = this.#peers.flatMap((each) =>
+      each.kind === 'fixed' ? related(each.fixed, relation, namespace) : [],
+    );
+    const rules = splitRules(peers, ports).map((rule) => this.#noted(rule, key));
+    const compiled = this.#compileDynamic(this.#dynamic, context, narrowTo(relation, namespace), rules);
+    const { missing } = valuesOf(relation.keys, namespace);
+    if (missing.length === 0) return compiled;
+    const last = [key, ...this.#dynamic.map(({ label }) => label)].flatMap((peer) =>
       lastKnown(name, peer).map((rule) => this.#noted(rule, peer)),
     );
     const { reason, message } = missingLabels(missing, namespace);
-    const hasLastKnown = last.length > 0;
+    const peer = { peer: relation.label, reason, message, hasLastKnown: last.length > 0 };
     return {
-      noted: [...last, ...compiled.noted],
-      unresolved: [
-        this.#unresolved({ peer: label, reason, message, hasLastKnown }, true),
-        ...compiled.unresolved,
-      ],
+      noted: [...last, ...withoutIncluded(compiled.noted, last)],
+      unresolved: [this.#unresolved(peer, true), ...compiled.unresolved],
     };
   }
 
@@ -181,10 +180,9 @@ export class PreparedRule {
         const hasLastKnown = rules.length > 0;
         const isFallback = !hasLastKnown && fallback !== undefined;
         const message = isFallback ? `${resolution.message}; ${fallback.message}` : resolution.message;
-        noted.push(...rules.map((rule) => this.#noted(rule, label)));
-        // The last known rules may list the known parts already: written twice, they would never be the last known form.
+        const last = rules.map((rule) => this.#noted(rule, label));
         const added = rulesFor(isFallback ? [...fallback.grants, ...known] : known);
-        noted.push(...added.filter((one) => !rules.some((last) => includesRule(last, one.rule))));
+        noted.push(...last, ...withoutIncluded(added, last));
         unresolved.push(this.#unresolved({ peer: label, reason, message, hasLastKnown }));
         continue;
       }
@@ -236,6 +234,27 @@ export class PreparedRule {
       identity: `${peer === undefined ? '' : `${name} ${peer}`} ${ruleKey(rule)}`,
     };
   }
+}
+
+type SameLabels = Extract<Relation, { kind: 'same-labels' }>;
+
+/** The part of a peer's grants that relates to the namespace. */
+function narrowTo(relation: Relation, namespace: NamespaceFacts): (grant: Grant, peer: Peer) => Grant[] {
+  return (grant, peer) => {
+    if (grant.peers === 'everyone' || isOutside(peer)) return [grant];
+    const place = placeOf(peer);
+    const isElsewhere = place !== undefined && place !== namespace.name;
+    // The addresses of a Service without selector are in its namespace, whose labels are not known here.
+    const peers = grant.peers.flatMap((each) =>
+      each.ipBlock !== undefined && isElsewhere ? [] : related(each, relation, namespace),
+    );
+    return isAtLeastOne(peers) ? [{ ...grant, peers }] : [];
+  };
+}
+
+/** The rules that no last known rule includes: written twice, they would never be the last known form. */
+function withoutIncluded(noted: readonly NotedRule[], last: readonly NotedRule[]): NotedRule[] {
+  return noted.filter(({ rule }) => !last.some((each) => includesRule(each.rule, rule)));
 }
 
 type Granting = Exclude<Resolution, { kind: 'unresolved' }>;

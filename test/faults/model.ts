@@ -53,6 +53,7 @@ export function compiledPolicies(
     configuration: CLUSTER_DEFAULTS,
     isKnown: () => true,
     service: (of, name) => (of === backend && name === 'api' ? service : undefined),
+    labelledDNS: () => undefined,
     endpoints: () => [],
     nodes: () => [],
     serviceCIDRs: () => [],

@@ -11,6 +11,7 @@ import {
   type NodeFacts,
   type ServiceAccountFacts,
   type ServiceFacts,
+  type ServiceName,
   type WebhookService,
 } from '../../src/policy/facts.ts';
 import { type DirectionRule, rulesOf } from '../../src/policy/semantics/normalize.ts';
@@ -69,6 +70,7 @@ export interface FactsInput {
   /** By namespace/name; one that is not listed is well. */
   accounts?: Readonly<Record<string, Partial<ServiceAccountFacts>>>;
   configuration?: Partial<ClusterConfiguration>;
+  labelledDNS?: ServiceName;
   /** Sources that can't be read, as `encodePeerSource` names them. */
   unknown?: readonly string[];
 }
@@ -85,6 +87,7 @@ export function facts(input: FactsInput = {}): ClusterFacts {
     configuration: { ...CONFIGURATION, ...input.configuration },
     isKnown: (source) => !unknown.includes(encodePeerSource(source)),
     service: (namespace, name) => complete[`${namespace}/${name}`],
+    labelledDNS: () => input.labelledDNS,
     endpoints: (namespace, service) => endpoints[`${namespace}/${service}`] ?? [],
     nodes: () => nodes.map((node) => ({ addresses: [], podCIDRs: [], ...node })),
     serviceCIDRs: () => serviceCIDRs,

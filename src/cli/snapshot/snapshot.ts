@@ -8,6 +8,7 @@ import { lastKnownFrom } from '../../policy/peers/last-known.ts';
 import { projectProfile } from '../../cluster-state/items.ts';
 import {
   endpointFacts,
+  labelledDNS,
   nodeFacts,
   type RawEndpointSlice,
   type RawNode,
@@ -267,6 +268,7 @@ function factsOf(
   services: ReadonlyMap<string, ServiceFacts>,
 ): ClusterFacts {
   const { objects, configuration } = input;
+  const dns = labelledDNS(services);
   const slices = Map.groupBy(
     objects
       .of<RawEndpointSlice>('EndpointSlice')
@@ -285,6 +287,7 @@ function factsOf(
     configuration,
     isKnown: (source) => isKnown(source, input),
     service: (namespace, name) => services.get(`${namespace}/${name}`),
+    labelledDNS: () => dns,
     endpoints: (namespace, service): readonly EndpointFacts[] => slices.get(`${namespace}/${service}`) ?? [],
     nodes: () => nodes,
     serviceCIDRs: () => ranges,
@@ -304,14 +307,14 @@ function servicesOf({ objects, configuration, origin, unread }: SnapshotInput): 
       .of<Service>('Service')
       .map(({ metadata, spec }) => [
         `${metadata.namespace}/${metadata.name}`,
-        serviceFacts({ spec: spec ?? {} }),
+        serviceFacts({ metadata, spec: spec ?? {} }),
       ]),
   );
   const { namespace, service, podSelector } = configuration.clusterDNS;
   const configured = { namespace, name: service };
-  const isDescribed = [configured, ...DNS_SERVICES].some((each) =>
-    byKey.has(`${each.namespace}/${each.name}`),
-  );
+  const isDescribed =
+    labelledDNS(byKey) !== undefined ||
+    [configured, ...DNS_SERVICES].some((each) => byKey.has(`${each.namespace}/${each.name}`));
   const { matchLabels = {} } = podSelector;
   const assumesDNS =
     origin === MANIFESTS && !unread.has('Service') && !isDescribed && Object.keys(matchLabels).length > 0;

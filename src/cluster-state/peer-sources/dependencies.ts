@@ -8,6 +8,7 @@ import {
   type PeerSource,
   type ServiceAccountFacts,
   type ServiceFacts,
+  type ServiceName,
   type WebhookService,
 } from '../../policy/facts.ts';
 import { byKey } from '../../util/order.ts';
@@ -18,6 +19,7 @@ export type Dependency =
   | { readonly kind: 'source'; readonly source: PeerSource }
   | { readonly kind: 'service'; readonly namespace: string; readonly name: string }
   | { readonly kind: 'endpoints'; readonly namespace: string; readonly service: string }
+  | { readonly kind: 'labelledDNS' }
   | { readonly kind: 'nodes' }
   | { readonly kind: 'serviceCIDRs' }
   | { readonly kind: 'webhookServices'; readonly namespace: string };
@@ -33,6 +35,7 @@ export function encodeDependency(dependency: Dependency): string {
       return `endpoints ${dependency.namespace}/${dependency.service}`;
     case 'webhookServices':
       return `webhookServices ${dependency.namespace}`;
+    case 'labelledDNS':
     case 'nodes':
     case 'serviceCIDRs':
       return dependency.kind;
@@ -73,6 +76,11 @@ export class RecordedFacts implements ClusterFacts {
   service(namespace: string, name: string): ServiceFacts | undefined {
     this.#record({ kind: 'service', namespace, name });
     return this.#facts.service(namespace, name);
+  }
+
+  labelledDNS(): ServiceName | undefined {
+    this.#record({ kind: 'labelledDNS' });
+    return this.#facts.labelledDNS();
   }
 
   endpoints(namespace: string, service: string): readonly EndpointFacts[] {

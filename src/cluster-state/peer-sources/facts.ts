@@ -1,8 +1,16 @@
 /** From Services, EndpointSlices, Nodes and other objects on the wire to the facts that peers are resolved from. Pure. */
-import type { KubeObject } from '../../api/meta.ts';
-import type { EndpointFacts, NodeFacts, ServiceFacts, WebhookService } from '../../policy/facts.ts';
+import type { KubeObject, StringMap } from '../../api/meta.ts';
+import type {
+  EndpointFacts,
+  NodeFacts,
+  ServiceFacts,
+  ServiceName,
+  WebhookService,
+} from '../../policy/facts.ts';
+import { smallest } from '../../util/order.ts';
 
 export interface RawService {
+  readonly metadata?: { readonly namespace?: string; readonly labels?: StringMap };
   readonly spec: {
     readonly type?: string;
     readonly selector?: Record<string, string>;
@@ -12,7 +20,7 @@ export interface RawService {
   };
 }
 
-export function serviceFacts({ spec }: RawService): ServiceFacts {
+export function serviceFacts({ metadata = {}, spec }: RawService): ServiceFacts {
   const { type = 'ClusterIP', selector, ports = [], clusterIP } = spec;
   const clusterIPs = (spec.clusterIPs ?? (clusterIP ? [clusterIP] : [])).filter(
     (ip) => ip !== 'None' && ip !== '',
@@ -27,7 +35,32 @@ export function serviceFacts({ spec }: RawService): ServiceFacts {
       ...(targetPort !== undefined && targetPort !== 0 && { targetPort }),
     })),
     clusterIPs,
+    ...(isLabelledDNS(metadata) && { isLabelledDNS: true }),
   };
+}
+
+/** Labels of the DNS Service in kubeadm, in the chart of CoreDNS, and in what is made of it. */
+const DNS_LABELS: readonly (readonly [key: string, value: string])[] = [
+  ['k8s-app', 'kube-dns'],
+  ['k8s-app', 'coredns'],
+  ['kubernetes.io/name', 'CoreDNS'],
+  ['app.kubernetes.io/name', 'coredns'],
+];
+
+/** In kube-system only: elsewhere, anybody who may create Services could open port 53 to pods of theirs. */
+function isLabelledDNS({ namespace, labels = {} }: NonNullable<RawService['metadata']>): boolean {
+  return namespace === 'kube-system' && DNS_LABELS.some(([key, value]) => labels[key] === value);
+}
+
+/** The first Service, by name, whose labels name it as the cluster's DNS. Keys are namespace/name. */
+export function labelledDNS(
+  services: Iterable<readonly [key: string, ServiceFacts]>,
+): ServiceName | undefined {
+  const keys = [...services].filter(([, { isLabelledDNS }]) => isLabelledDNS).map(([key]) => key);
+  const [first] = smallest(keys, 1);
+  if (first === undefined) return undefined;
+  const [namespace = '', name = ''] = first.split('/');
+  return { namespace, name };
 }
 
 export interface RawEndpointSlice extends KubeObject {

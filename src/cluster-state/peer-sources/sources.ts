@@ -16,9 +16,11 @@ import {
   encodePeerSource,
   type PeerSource,
   type ServiceAccountFacts,
+  type ServiceName,
   type WebhookService,
 } from '../../policy/facts.ts';
 import { type Dependency, encodeDependency } from './dependencies.ts';
+import { labelledDNS } from './facts.ts';
 import { RetainedEndpoints } from './retained-endpoints.ts';
 import { type AnySourceWatch, type SourceListener, SourceWatch } from './source-watch.ts';
 import type { FactsOf, SourceOf, WatchedKind } from './watched-resources.ts';
@@ -69,6 +71,8 @@ export class PeerSources {
   /** By namespace. */
   readonly #dependencies = new Map<string, ReadonlySet<Subscribed>>();
   readonly #apiServer: RetainedEndpoints;
+  /** Cached until a Service changes that is, or was, labelled as DNS. */
+  #labelledDNS: { readonly found: ServiceName | undefined } | undefined;
   #sweep: Timer | undefined;
   /** The facts that have been read so far. */
   readonly facts: ClusterFacts;
@@ -82,6 +86,7 @@ export class PeerSources {
       configuration: options.configuration,
       isKnown: (source) => this.#isKnown(source),
       service: (namespace, name) => this.#watch(SERVICES)?.get(`${namespace}/${name}`),
+      labelledDNS: () => (this.#labelledDNS ??= { found: this.#findLabelledDNS() }).found,
       endpoints: (namespace, service) => this.#endpoints(namespace, service),
       nodes: () =>
         this.#watch(NODES)
@@ -150,6 +155,11 @@ export class PeerSources {
       : (this.#watches.get(encodePeerSource(source))?.isRead ?? false);
   }
 
+  #findLabelledDNS(): ServiceName | undefined {
+    const items = this.#watch(SERVICES)?.items() ?? [];
+    return labelledDNS(items.map(({ key, facts }) => [key, facts]));
+  }
+
   /** The EndpointSlices of a Service, sorted. An address of the API server that vanished stays for a while. */
   #endpoints(namespace: string, service: string): readonly EndpointFacts[] {
     const slices = (this.#watch({ kind: 'endpointSlices', namespace })?.items() ?? [])
@@ -200,6 +210,7 @@ export class PeerSources {
   }
 
   #notifyDependents(dependency: Dependency): void {
+    if (dependency.kind === 'labelledDNS' || dependency.kind === 'source') this.#labelledDNS = undefined;
     for (const namespace of this.#subscribed.get(encodeDependency(dependency))?.dependents ?? [])
       this.#options.onChange(namespace);
   }

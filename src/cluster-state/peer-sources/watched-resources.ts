@@ -35,6 +35,8 @@ export interface WatchedResource<T> {
 
 type Resources<K extends WatchedKind> = (source: SourceOf<K>) => readonly WatchedResource<FactsOf[K]>[];
 
+const LABELLED_DNS: Dependency = { kind: 'labelledDNS' };
+
 const WEBHOOK_USERS = [
   'admissionregistration.k8s.io/v1/validatingwebhookconfigurations',
   'admissionregistration.k8s.io/v1/mutatingwebhookconfigurations',
@@ -48,9 +50,9 @@ const RESOURCES: { readonly [K in WatchedKind]: Resources<K> } = {
       name: 'services',
       path: '/api/v1/services',
       facts: serviceFacts,
-      touches: ({ key }) => {
+      touches: ({ key, facts: { isLabelledDNS } }) => {
         const [namespace = '', name = ''] = key.split('/');
-        return [{ kind: 'service', namespace, name }];
+        return [{ kind: 'service', namespace, name }, ...(isLabelledDNS ? [LABELLED_DNS] : [])];
       },
     },
   ],

@@ -18,7 +18,12 @@ import { canonicalSelector, EVERYTHING, matches, NOTHING, selectorKey } from '..
 export type Relation =
   | { readonly kind: 'any' }
   | { readonly kind: 'same-namespace' }
-  | { readonly kind: 'same-labels'; readonly keys: readonly string[]; readonly label: string };
+  | {
+      readonly kind: 'same-labels';
+      readonly keys: readonly string[];
+      /** Names the end in messages. */
+      readonly label: string;
+    };
 
 /** The pods that an end is, in a namespace in which it lies. `key` is equal for the same pods. */
 export type EndPods =

@@ -11,7 +11,7 @@ import {
   singleAddressCidr,
 } from '../semantics/cidr.ts';
 import { selectorTerms } from '../semantics/selector.ts';
-import type { ClusterFacts, ServiceFacts, WorkloadSelector } from '../facts.ts';
+import type { ClusterFacts, ServiceFacts, ServiceName, WorkloadSelector } from '../facts.ts';
 import { addressPeers } from './ip-block.ts';
 import {
   type AtLeastOne,
@@ -54,11 +54,6 @@ export function entityPeer(entity: Entity, context: PeerContext): Resolution {
   }
 }
 
-interface ServiceName {
-  readonly namespace: string;
-  readonly name: string;
-}
-
 /** The Services of DNS in common distributions, in the order in which they are tried. */
 export const DNS_SERVICES: readonly ServiceName[] = [
   { namespace: 'kube-system', name: 'kube-dns' },
@@ -96,7 +91,7 @@ function clusterDNS({ cluster, impliesPorts }: PeerContext): Resolution {
     kind: 'unresolved',
     reason: 'ServiceNotFound',
     message:
-      `the DNS Service ${namespace}/${name} does not exist, nor one of another usual name; set clusterDNS in the ` +
+      `the DNS Service ${namespace}/${name} does not exist, nor one of another usual name or label; set clusterDNS in the ` +
       "operator's configuration or, if DNS is no Service, write `dns: Deny` and a rule with its addresses",
     known: caches,
     fallback: {
@@ -106,16 +101,21 @@ function clusterDNS({ cluster, impliesPorts }: PeerContext): Resolution {
   };
 }
 
-/** The configured DNS Service, or else the first usual one that exists and selects pods. */
+/** The configured DNS Service, or else the first of a usual name or with a usual label. */
 function findDNS(
   configured: ServiceName,
   cluster: ClusterFacts,
 ): (ServiceName & ServiceFacts & { selector: Record<string, string> }) | undefined {
-  for (const { namespace, name } of [configured, ...DNS_SERVICES]) {
+  const found = ({ namespace, name }: ServiceName) => {
     const service = cluster.service(namespace, name);
-    if (service !== undefined && selects(service)) return { namespace, name, ...service };
+    return service !== undefined && selects(service) ? { namespace, name, ...service } : undefined;
+  };
+  for (const name of [configured, ...DNS_SERVICES]) {
+    const service = found(name);
+    if (service !== undefined) return service;
   }
-  return undefined;
+  const labelled = cluster.labelledDNS();
+  return labelled && found(labelled);
 }
 
 /** The ClusterIPs of the Service `default/kubernetes`, and each address of its EndpointSlices, with their own ports. */

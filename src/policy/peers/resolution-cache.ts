@@ -53,6 +53,7 @@ function recording(cluster: ClusterFacts): { queries: Query[]; facts: ClusterFac
       },
       isKnown: (source) => ask((facts) => facts.isKnown(source)),
       service: (namespace, name) => ask((facts) => facts.service(namespace, name)),
+      labelledDNS: () => ask((facts) => facts.labelledDNS()),
       endpoints: (namespace, service) => ask((facts) => facts.endpoints(namespace, service)),
       nodes: () => ask((facts) => facts.nodes()),
       serviceCIDRs: () => ask((facts) => facts.serviceCIDRs()),

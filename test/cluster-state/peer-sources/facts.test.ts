@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   endpointFacts,
+  labelledDNS,
   nodeFacts,
   serviceCIDRs,
   serviceFacts,
@@ -39,6 +40,35 @@ describe('facts of a Service', () => {
   ] as const) {
     it(name, () => assert.deepEqual(serviceFacts({ spec }), facts));
   }
+});
+
+describe('the label of a DNS Service', () => {
+  const spec = { selector: { a: 'b' }, ports: [{ port: 53 }] };
+  const facts = (namespace: string, labels: Record<string, string>) =>
+    serviceFacts({ metadata: { namespace, labels }, spec });
+
+  for (const [key, value] of [
+    ['k8s-app', 'kube-dns'],
+    ['k8s-app', 'coredns'],
+    ['kubernetes.io/name', 'CoreDNS'],
+    ['app.kubernetes.io/name', 'coredns'],
+  ] as const) {
+    it(`can be ${key}=${value} in kube-system, and means nothing elsewhere`, () => {
+      assert.equal(facts('kube-system', { [key]: value }).isLabelledDNS, true);
+      assert.equal(facts('tenant', { [key]: value }).isLabelledDNS, undefined);
+    });
+  }
+
+  it('is that of the first Service by name', () => {
+    const dns = facts('kube-system', { 'k8s-app': 'coredns' });
+    const services = [
+      ['kube-system/b', dns],
+      ['kube-system/a', dns],
+      ['kube-system/0', facts('kube-system', {})],
+    ] as const;
+    assert.deepEqual(labelledDNS(services), { namespace: 'kube-system', name: 'a' });
+    assert.equal(labelledDNS([]), undefined);
+  });
 });
 
 describe('facts of an EndpointSlice', () => {

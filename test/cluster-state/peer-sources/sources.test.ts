@@ -111,6 +111,34 @@ describe('peer sources', () => {
     assert.deepEqual(fixture.notified, ['a']);
   });
 
+  it('find the Service that is labelled as DNS, and notify of another one', async () => {
+    const dns = (name: string, revision: number, label: string) => ({
+      ...service(name, revision, 'dns'),
+      metadata: {
+        ...service(name, revision, 'dns').metadata,
+        namespace: 'kube-system',
+        labels: { 'k8s-app': label },
+      },
+    });
+    const ask = () => {
+      const facts = new RecordedFacts(fixture.sources.facts);
+      const found = facts.isKnown(SERVICES) ? facts.labelledDNS()?.name : undefined;
+      fixture.sources.subscribe('a', facts.dependencies);
+      return found;
+    };
+    ask();
+    const watch = await fixture.filled(service('api', 1, 'api'), dns('resolver', 2, 'coredns'));
+    assert.equal(ask(), 'resolver');
+    fixture.notified.length = 0;
+    watch.send({ type: 'ADDED', object: dns('other', 11, 'kube-dns') });
+    await flush();
+    assert.deepEqual(fixture.notified, ['a']);
+    assert.equal(ask(), 'other');
+    watch.send({ type: 'MODIFIED', object: dns('other', 12, 'cache') });
+    await flush();
+    assert.equal(ask(), 'resolver');
+  });
+
   it('notify a namespace no longer of an object that its last compilation did not ask for', async () => {
     fixture.compile('a');
     const watch = await fixture.filled(service('api', 1, 'api'), service('other', 1, 'other'));

@@ -600,6 +600,16 @@ table('entity ClusterDNS', [
     ],
   ],
   [
+    'is found by a usual label, under whatever name',
+    'Egress',
+    [dns],
+    {
+      labelledDNS: { namespace: 'kube-system', name: 'resolver' },
+      services: { 'kube-system/resolver': { selector: { app: 'dns' }, ports: [{ port: 53 }] } },
+    },
+    [{ peers: dnsPods({ app: 'dns' }), ports: [tcp(53)] }],
+  ],
+  [
     'is the configured Service rather than one of a usual name',
     'Egress',
     [dns],

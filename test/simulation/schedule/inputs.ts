@@ -155,6 +155,7 @@ function factsOf(
         return { type: 'ClusterIP', ports: [{ port: 443 }], clusterIPs: [] };
       return namespace === 'kube-system' && name === 'kube-dns' ? DNS : undefined;
     },
+    labelledDNS: () => undefined,
     endpoints: (namespace, name) =>
       namespace === 'b' ? endpoints.filter((each) => each.service === name) : [],
     nodes: () => nodes.map((each) => nodeFacts(each as never)),

@@ -110,7 +110,9 @@ export function planOf(seed: number): Plan {
 function withConnections(plan: Plan, roll: Dice): Plan {
   const connected = (step: Step): Step => {
     const { action } = step;
-    if (action.do !== 'write profile' || roll(4) === 0) return step;
+    if (action.do !== 'write profile') return step;
+    // A profile that had connections has to lose them.
+    if (roll(4) === 0) return { ...step, action: { ...action, spec: { ...action.spec, connections: [] } } };
     const { ingress = [], egress = [], ...spec } = action.spec as Spec;
     const names = ['r1', 'r2', 'r3', 'r4'].filter(() => roll(2) === 0);
     const connections = names.map((name) => ({
