@@ -67,7 +67,11 @@ export function admitMetadata(raw: unknown): AdmittedObject {
     'metadata',
   ]);
   if (violations.length === 0) {
-    validateMetadata(value as Metadata, { checkName: dnsSubdomainProblem, isNamespaced: false }, report);
+    validateMetadata(
+      value as Metadata,
+      { checkName: dnsSubdomainProblem, isNamespaced: false, anyFinalizer: true },
+      report,
+    );
   }
   return { value, violations };
 }
@@ -84,10 +88,31 @@ export function admitKind(
   // Validation assumes that every field has its type.
   if (violations.some(({ isUndecodable }) => isUndecodable === true)) return { value, violations };
   const object = value as RawObject;
-  validateMetadata(object.metadata, { checkName: NAMES[kind] ?? dnsSubdomainProblem, isNamespaced }, report);
+  const checkName = NAMES[kind] ?? dnsSubdomainProblem;
+  validateMetadata(
+    object.metadata,
+    { checkName, isNamespaced, anyFinalizer: ANY_FINALIZER.has(kind) },
+    report,
+  );
   if (kind === 'EndpointSlice') validateEndpointSlice(object as RawEndpointSlice, report);
   SPECS[kind]?.(object.spec, report);
   return { value, violations };
+}
+
+/** Kinds of API extensions, whose finalizers need no prefix. */
+const ANY_FINALIZER: ReadonlySet<string> = new Set([
+  'APIService',
+  'CustomResourceDefinition',
+  'MutatingWebhookConfiguration',
+  'ValidatingWebhookConfiguration',
+]);
+
+/** A check for DNS subdomains of at most `max` characters. */
+function limited(max: number): NameCheck {
+  return (name) =>
+    name.length > max
+      ? `must be at most ${max} characters, and has ${name.length}`
+      : dnsSubdomainProblem(name);
 }
 
 /** Checks of names, for kinds whose names are no DNS subdomains. */
@@ -95,11 +120,14 @@ const NAMES: Readonly<Record<string, NameCheck>> = {
   APIService: pathSegmentProblem,
   ClusterRole: pathSegmentProblem,
   ClusterRoleBinding: pathSegmentProblem,
+  // Names of Jobs become labels of their pods; a CronJob appends eleven characters.
+  CronJob: limited(52),
+  Job: limited(63),
   Namespace: dnsLabelProblem,
   Role: pathSegmentProblem,
   RoleBinding: pathSegmentProblem,
   Service: dnsLabelProblem,
-  StatefulSet: (name) => (name.includes('.') ? `"${name}" must not contain dots` : dnsSubdomainProblem(name)),
+  StatefulSet: dnsLabelProblem,
 };
 
 type SpecValidator = (spec: unknown, report: Report) => void;

@@ -14,5 +14,18 @@ export interface AdmittedProfile {
 export function admitProfile(raw: unknown): AdmittedProfile {
   const metadata = admitMetadata(isRecord(raw) ? raw['metadata'] : undefined);
   if (metadata.violations.length > 0) return metadata;
-  return admit(schema, isRecord(raw) ? { ...raw, metadata: metadata.value } : raw);
+  if (!isRecord(raw)) return admit(schema, raw);
+  const { value, violations } = admit(schema, { ...raw, metadata: withName(metadata.value as Names) });
+  return { value: isRecord(value) ? { ...value, metadata: metadata.value } : value, violations };
+}
+
+interface Names {
+  readonly name?: string;
+  readonly generateName?: string;
+}
+
+/** The API server generates a name before it evaluates rules: it cuts the start, and appends five characters. */
+function withName(metadata: Names): Names {
+  const { name = '', generateName = '' } = metadata;
+  return name === '' ? { ...metadata, name: `${generateName.slice(0, 58)}00000` } : metadata;
 }

@@ -14,9 +14,20 @@ export interface Metadata extends ObjectMeta {
 
 const MAX_ANNOTATIONS_BYTES = 256 * 1024;
 
+export interface MetadataRules {
+  readonly checkName: NameCheck;
+  /** True if objects of the kind are in a namespace. */
+  readonly isNamespaced: boolean;
+  /** True if a finalizer needs no prefix. */
+  readonly anyFinalizer?: boolean;
+}
+
+/** Finalizers of Kubernetes itself, which have no prefix. */
+const STANDARD_FINALIZERS: ReadonlySet<string> = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
+
 export function validateMetadata(
   metadata: Metadata | undefined,
-  { checkName, isNamespaced }: { readonly checkName: NameCheck; readonly isNamespaced: boolean },
+  { checkName, isNamespaced, anyFinalizer = false }: MetadataRules,
   report: Report,
 ): void {
   const { name = '', generateName = '', namespace = '', labels = {}, annotations = {} } = metadata ?? {};
@@ -39,7 +50,11 @@ export function validateMetadata(
     }
   }
   for (const [index, finalizer] of (metadata?.finalizers ?? []).entries()) {
-    reportProblem(qualifiedNameProblem(finalizer), ['metadata', 'finalizers', index], report);
+    const problem =
+      anyFinalizer || finalizer.includes('/') || STANDARD_FINALIZERS.has(finalizer)
+        ? qualifiedNameProblem(finalizer)
+        : `"${finalizer}" must be PREFIX/NAME`;
+    reportProblem(problem, ['metadata', 'finalizers', index], report);
   }
 }
 

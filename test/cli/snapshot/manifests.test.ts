@@ -408,6 +408,13 @@ spec: {containers: [{name: a, image: a}]}
     assert.match(stdout, /"pods": 2/);
   });
 
+  it('of a profile with generateName are read', async () => {
+    const { code, stderr } = await cli('status -f -', {
+      stdin: PROFILE.replace('{name: all}', '{generateName: all-}'),
+    });
+    assert.equal(code, 0, stderr);
+  });
+
   it('of a kind without namespaces may name one, which is ignored', async () => {
     const stdin = `${PROFILE.replace('{name: all}', '{name: all, namespace: x}')}---${WEB}---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop, namespace: x}\n`;
     assert.deepEqual(await names('-f -', stdin), expected);
