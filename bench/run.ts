@@ -13,10 +13,14 @@ export interface BenchOptions {
   readonly namespaces: number;
   /** True if the number was given on the command line. */
   readonly chosen: boolean;
+  /** Pairs of runs, of the operator and the peer each, in `enforce`. */
+  readonly pairs: number;
 }
 
 interface Benchmark {
   run(options: BenchOptions): Promise<Figures>;
+  /** Prints the figures in another form than one to a line. */
+  table?(figures: Figures): string;
 }
 
 const available = readdirSync(import.meta.dirname)
@@ -31,12 +35,18 @@ async function main(): Promise<number> {
     flags: {
       json: { help: 'print figures as JSON' },
       namespaces: { value: 'N', help: 'how many namespaces to segment [1000; 10000 for scale]' },
+      pairs: { value: 'N', help: 'how often enforce measures the operator and its peer [3]' },
     },
     words: '[NAME ...]',
   });
-  const namespaces = Number(values.namespaces ?? 1000);
-  if (!Number.isInteger(namespaces) || namespaces < 1) {
-    console.error(`--namespaces takes a whole number of at least 1, not ${values.namespaces}`);
+  const options: BenchOptions = {
+    namespaces: Number(values.namespaces ?? 1000),
+    chosen: values.namespaces !== undefined,
+    pairs: Number(values.pairs ?? 3),
+  };
+  for (const flag of ['namespaces', 'pairs'] as const) {
+    if (Number.isInteger(options[flag]) && options[flag] >= 1) continue;
+    console.error(`--${flag} takes a whole number of at least 1, not ${values[flag]}`);
     return 2;
   }
   const unknown = names.filter((name) => !available.includes(name));
@@ -47,20 +57,21 @@ async function main(): Promise<number> {
   const results: Record<string, Figures> = {};
   for (const name of names.length > 0 ? names : available) {
     const benchmark = (await import(`./${name}.ts`)) as Benchmark;
-    results[name] = await benchmark.run({ namespaces, chosen: values.namespaces !== undefined });
-    if (!values.json) console.log(table(name, results[name]));
+    const figures = await benchmark.run(options);
+    results[name] = figures;
+    if (!values.json) console.log(`${name}\n${benchmark.table?.(figures) ?? list(figures)}`);
   }
   if (values.json) console.log(JSON.stringify(results));
   return 0;
 }
 
-function table(name: string, figures: Figures): string {
+function list(figures: Figures): string {
   const width = Math.max(...Object.keys(figures).map((key) => key.length));
   const rows = Object.entries(figures).map(
     ([key, figure]) =>
       `  ${key.padEnd(width)}  ${figure.toLocaleString('en-US', { maximumFractionDigits: 3 }).padStart(14)}`,
   );
-  return [name, ...rows].join('\n');
+  return rows.join('\n');
 }
 
 process.exitCode = await main();

@@ -6,14 +6,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BenchOptions } from './run.ts';
 import { type Figures, percentile } from './support/figures.ts';
 import { measureRestart, startOperator } from './support/operator.ts';
-import { Yardstick } from './support/raw.ts';
+import { RawWriter } from './support/raw-writer.ts';
 import { POLICIES_PER_NAMESPACE, Stage } from './support/stage.ts';
 import { Witness } from './support/witness.ts';
+import { bestSettings, Yardstick } from './support/yardstick.ts';
 
 const PROFILE = 'bench';
 /** Time between two new namespaces during the backfill, milliseconds. */
 const PAUSE = 150;
-/** Namespaces of the raw writer, enough to measure its rate. */
+/** Namespaces of the raw writer, enough to find its best settings, and then to measure its rate. */
+const TRIED = 280;
 const RAW = 300;
 
 export function run({ namespaces, chosen }: BenchOptions): Promise<Figures> {
@@ -23,9 +25,10 @@ export function run({ namespaces, chosen }: BenchOptions): Promise<Figures> {
 async function measure(stage: Stage, count: number): Promise<Figures> {
   await stage.createNamespaces('ours', count, PROFILE);
   const raws = await stage.createNamespaces('raw', RAW);
-  const copies = await stage.copies(await stage.pilot(), raws);
+  const writer = await RawWriter.start(stage.kubeconfig, await stage.rawPolicies(await stage.pilot()));
+  const settings = await bestSettings(writer, 'POST', await stage.createNamespaces('tried', TRIED));
   const witness = await Witness.start(stage.plane.kubeconfig, `${PROFILE}.`);
-  const creates = new Yardstick(stage.kubeconfig, copies);
+  const creates = new Yardstick(stage, writer, { method: 'POST', settings, namespaces: raws });
   await creates.before();
 
   const operator = await startOperator(stage.kubeconfig);
@@ -44,6 +47,7 @@ async function measure(stage: Stage, count: number): Promise<Figures> {
   await stage.ready(PROFILE, 1);
   const memory = operator.residentMiB;
   const raw = await creates.after();
+  writer.stop();
   await operator.stop();
 
   const restart = await measureRestart(stage.kubeconfig);

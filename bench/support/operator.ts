@@ -1,17 +1,11 @@
 /** Runs the operator as it is shipped: bundled, in a process of its own, with its own ServiceAccount. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { cpuSeconds, residentMiB } from './figures.ts';
+import { directory, Program } from './program.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-
-/** A directory for the bundle and logs, removed with the process. */
-const directory = mkdtempSync(join(tmpdir(), 'bench-'));
-process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 
 let bundle: Promise<string> | undefined;
 
@@ -23,8 +17,6 @@ async function buildBundle(): Promise<string> {
   if (code !== 0) throw new Error('npm run build failed');
   return outfile;
 }
-
-let count = 0;
 
 /** Time between two samples of the event loop's delay, as prom-client's. */
 const SAMPLING_MS = 10;
@@ -39,17 +31,9 @@ function nodeOptions(): string[] {
 export async function startOperator(kubeconfig: string): Promise<Operator> {
   bundle ??= buildBundle();
   const main = await bundle;
-  const log = join(directory, `${count++}.log`);
-  const file = openSync(log, 'a');
   const addresses = ['--metrics-bind-address=127.0.0.1:0', '--health-probe-bind-address=127.0.0.1:0'];
   const args = [...nodeOptions(), main, '--kubeconfig', kubeconfig, '--log-format=json', ...addresses];
-  const started = performance.now();
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', file] });
-  closeSync(file);
-  const kill = () => child.kill('SIGKILL');
-  process.once('exit', kill);
-  child.once('exit', () => process.off('exit', kill));
-  const operator = new Operator(child, log, started);
+  const operator = new Operator('operator', process.execPath, args);
   await operator.line('caches filled');
   return operator;
 }
@@ -77,40 +61,7 @@ export async function measureRestart(kubeconfig: string): Promise<Restart> {
   return { cachesFilledSeconds, seconds, cpuSeconds, writes, residentMiB };
 }
 
-export class Operator {
-  readonly pid: number;
-  /** When it was started, as of performance.now. */
-  readonly started: number;
-  readonly #child: ChildProcess;
-  readonly #log: string;
-
-  constructor(child: ChildProcess, log: string, started: number) {
-    this.#child = child;
-    this.#log = log;
-    this.started = started;
-    this.pid = child.pid ?? 0;
-  }
-
-  get cpuSeconds(): number {
-    return cpuSeconds(this.pid);
-  }
-
-  get residentMiB(): { now: number; peak: number } {
-    return residentMiB(this.pid);
-  }
-
-  /** Waits for a line of the log. */
-  async line(message: string): Promise<Readonly<Record<string, unknown>>> {
-    for (;;) {
-      for (const text of readFileSync(this.#log, 'utf8').split('\n')) {
-        if (text.includes(`"msg":"${message}"`)) return JSON.parse(text) as Record<string, unknown>;
-      }
-      if (this.#child.exitCode !== null)
-        throw new Error(`the operator ended:\n${readFileSync(this.#log, 'utf8')}`);
-      await sleep(5);
-    }
-  }
-
+export class Operator extends Program {
   /** Reads the metrics. The result sums the series whose name and labels begin with `prefix`. */
   async metrics(): Promise<(prefix: string) => number> {
     const { metrics } = await this.line('listening');
@@ -128,19 +79,5 @@ export class Operator {
    */
   async eventLoopDelayP99Ms(): Promise<number> {
     return (await this.metrics())('nodejs_eventloop_lag_p99_seconds') * 1000 - SAMPLING_MS;
-  }
-
-  /** Stops the process (SIGSTOP) until `resume`. */
-  pause(): void {
-    this.#child.kill('SIGSTOP');
-  }
-
-  resume(): void {
-    this.#child.kill('SIGCONT');
-  }
-
-  async stop(): Promise<void> {
-    this.#child.kill('SIGTERM');
-    if (this.#child.exitCode === null) await once(this.#child, 'exit');
   }
 }

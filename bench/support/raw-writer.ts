@@ -1,58 +1,71 @@
-/**
- * The raw writer, a process of its own: sends prepared JSON over keep-alive connections, a given number in flight, with
- * the operator's watches open, and does nothing else. raw.ts starts it, and sends it messages.
- */
-import { Agent } from 'undici';
-import { loadKubeConfig } from '../../src/kube/config.ts';
-import { inFlight } from './figures.ts';
-import type { RawPhase, RawRequest, RawResult } from './raw.ts';
+/** Runs the raw writer, which sends prepared requests to one API server and does nothing else. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import type { NetworkPolicy } from '../../src/api/network-policy.ts';
+import { type ClusterConfig, loadKubeConfig } from '../../src/kube/config.ts';
+import { rawWriterBinary } from './peers.ts';
 
-const WATCHED = [
-  '/apis/networking.k8s.io/v1/networkpolicies',
-  '/api/v1/namespaces',
-  '/apis/segmentation.dev/v1alpha1/segmentationprofiles',
-];
-
-const config = loadKubeConfig({ kubeconfig: process.argv[2] });
-const tls: Record<string, unknown> & { headers?: Record<string, string> } = {};
-await config.load().kubeConfig.applyToHTTPSOptions(tls);
-const origin = config.server;
-const headers = { ...tls.headers, accept: 'application/json', 'content-type': 'application/json' };
-const agent = new Agent({ allowH2: false, connect: { ca: tls['ca'] as Buffer } });
-
-for (const path of WATCHED) {
-  const list = await send({ method: 'GET', path: `${path}?limit=1&resourceVersion=0` });
-  const { metadata } = JSON.parse(list) as { metadata: { resourceVersion: string } };
-  const watch = `${path}?watch=1&allowWatchBookmarks=true&resourceVersion=${metadata.resourceVersion}`;
-  const { body } = await agent.request({ origin, path: watch, method: 'GET', headers, bodyTimeout: 0 });
-  // The watches are read and dropped, or the kernel's buffers would fill.
-  body.on('data', () => {}).on('error', () => {});
+export interface RawSetting {
+  readonly encoding: 'json' | 'protobuf';
+  readonly inFlight: number;
 }
 
-async function send({ method, path, body }: RawRequest): Promise<string> {
-  const answer = await agent.request({ origin, path, method, headers, body: body ?? null });
-  const text = await answer.body.text();
-  if (answer.statusCode > 299) throw new Error(`${method} ${path}: ${answer.statusCode} ${text}`);
-  return text;
+/** Writes all raw policies to each of the namespaces. */
+export interface RawPhase extends RawSetting {
+  readonly method: 'POST' | 'PUT';
+  readonly namespaces: readonly string[];
 }
 
-process.on('message', (phase: RawPhase) => {
-  void run(phase).then(
-    (result) => process.send?.(result),
-    (error: unknown) => {
-      console.error(error);
-      process.exit(1);
-    },
-  );
-});
-process.on('disconnect', () => process.exit());
-process.send?.('ready');
+export interface RawResult {
+  readonly requests: number;
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+}
 
-async function run({ flight, requests }: RawPhase): Promise<RawResult> {
-  const started = performance.now();
-  const cpu = process.cpuUsage();
-  await inFlight(requests, flight, send);
-  const seconds = (performance.now() - started) / 1000;
-  const { user, system } = process.cpuUsage(cpu);
-  return { flight, count: requests.length, seconds, cpuSeconds: (user + system) / 1e6 };
+/** Policies without a namespace: those that POST creates, and their changed form for PUT. */
+export interface RawPolicies {
+  readonly created: readonly NetworkPolicy[];
+  readonly updated: readonly NetworkPolicy[];
+}
+
+/** The raw writer's process, on one API server. */
+export class RawWriter {
+  readonly #child: ChildProcess;
+  readonly #results: AsyncIterator<string>;
+
+  private constructor(child: ChildProcess & { readonly stdout: Readable }) {
+    this.#child = child;
+    this.#results = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  }
+
+  /** Starts the raw writer with the credentials of a kubeconfig that has a token. */
+  static async start(kubeconfig: string, policies: RawPolicies): Promise<RawWriter> {
+    const child = spawn(await rawWriterBinary(), { stdio: ['pipe', 'pipe', 'inherit'] });
+    const writer = new RawWriter(child);
+    writer.#write({ ...(await targetOf(loadKubeConfig({ kubeconfig }))), ...policies });
+    return writer;
+  }
+
+  async send(phase: RawPhase): Promise<RawResult> {
+    this.#write(phase);
+    const { value, done } = await this.#results.next();
+    if (done === true) throw new Error('the raw writer ended');
+    return JSON.parse(value) as RawResult;
+  }
+
+  stop(): void {
+    this.#child.kill();
+  }
+
+  #write(value: object): void {
+    (this.#child.stdin as Writable).write(`${JSON.stringify(value)}\n`);
+  }
+}
+
+async function targetOf(config: ClusterConfig): Promise<{ address: string; ca: string; token: string }> {
+  const filled: { ca?: unknown; headers?: Record<string, string> } = {};
+  await config.load().kubeConfig.applyToHTTPSOptions(filled);
+  const token = (filled.headers?.['Authorization'] ?? '').replace(/^Bearer /, '');
+  return { address: new URL(config.server).host, ca: String(filled.ca), token };
 }

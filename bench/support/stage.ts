@@ -11,26 +11,32 @@ import { createTransport, type Transport } from '../../src/kube/http/transport.t
 import { type ControlPlane, startControlPlane } from '../../test/env/index.ts';
 import { cpuSeconds, inFlight, processesOf } from './figures.ts';
 import { startOperator } from './operator.ts';
-import type { RawRequest } from './raw.ts';
+import type { RawPolicies } from './raw-writer.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 /** Policies of the profile below: default-deny, egress (DNS), and three rules with a podSelector. */
 export const POLICIES_PER_NAMESPACE = 5;
+/** The port of the rule that a benchmark changes, and its new value. */
+export const RULE_PORT = 9090;
+export const EDITED_PORT = 9091;
 const PARALLEL = 32;
 
 export class Stage {
   readonly plane: ControlPlane;
   /** Path of a kubeconfig of the operator's ServiceAccount, which the raw writer uses too. */
   readonly kubeconfig: string;
+  /** Path of a kubeconfig of the peer's ServiceAccount. */
+  readonly peerKubeconfig: string;
   readonly namespaces: Resource<KubeObject>;
   readonly policies: Resource<NetworkPolicy>;
   readonly profiles: Resource<SegmentationProfile>;
   readonly #transport: Transport;
   readonly #servers: readonly number[];
 
-  private constructor(plane: ControlPlane, kubeconfig: string) {
+  private constructor(plane: ControlPlane, kubeconfig: string, peerKubeconfig: string) {
     this.plane = plane;
     this.kubeconfig = kubeconfig;
+    this.peerKubeconfig = peerKubeconfig;
     this.#transport = createTransport(loadKubeConfig({ kubeconfig: plane.kubeconfig }), {
       userAgent: 'bench',
     });
@@ -47,11 +53,13 @@ export class Stage {
       await plane.kubectlRun(['apply', '-f', join(ROOT, 'config/manager/namespace.yaml')]);
       await plane.kubectlRun(['apply', '--server-side', '-k', join(ROOT, 'config/crd')]);
       await plane.kubectlRun(['apply', '-k', join(ROOT, 'config/rbac')]);
+      await plane.kubectlRun(['apply', '-f', join(ROOT, 'bench/peers/controller-runtime/install.yaml')]);
       const stage = new Stage(
         plane,
         await plane.serviceAccountKubeconfig('segmentation-system', 'segmentation-operator'),
+        await plane.serviceAccountKubeconfig('policy-sets', 'policy-sets'),
       );
-      await stage.#garbageCollectorWatchesProfiles();
+      await stage.#garbageCollectorWatchesOwners();
       try {
         return await work(stage);
       } finally {
@@ -63,13 +71,22 @@ export class Stage {
   }
 
   /**
-   * Waits until the garbage collector watches profiles. It looks for new kinds every 30 seconds, and before that it
-   * reads every policy that a profile owns, which would count towards the operator's use of the server.
+   * Waits until the garbage collector watches the owners of policies. It looks for new kinds every 30 seconds, and before
+   * that it reads every policy that such an object owns, which would count towards the operator's use of the server.
    */
-  async #garbageCollectorWatchesProfiles(): Promise<void> {
-    const watched =
-      /^apiserver_longrunning_requests\{.*resource="segmentationprofiles".*verb="WATCH".*\} [1-9]/m;
-    while (!watched.test(await this.plane.kubectlRun(['get', '--raw', '/metrics']))) await sleep(1000);
+  async #garbageCollectorWatchesOwners(): Promise<void> {
+    const watches = ['segmentationprofiles', 'policysets'].map(
+      (resource) =>
+        new RegExp(
+          `^apiserver_longrunning_requests\\{.*resource="${resource}".*verb="WATCH".*\\} [1-9]`,
+          'm',
+        ),
+    );
+    for (;;) {
+      const metrics = await this.plane.kubectlRun(['get', '--raw', '/metrics']);
+      if (watches.every((watch) => watch.test(metrics))) return;
+      await sleep(1000);
+    }
   }
 
   /** Seconds of CPU that etcd, the API server and the controller manager have used. */
@@ -93,15 +110,21 @@ export class Stage {
     await this.profiles.create(profileOf(name));
   }
 
-  /** Runs the operator until it has written the policies of one namespace, for `copies`. @returns the namespace */
-  async pilot(): Promise<string> {
+  /** Runs the operator until it has written the policies of one namespace. @returns these policies */
+  async pilot(): Promise<PolicyTemplate[]> {
     const name = 'pilot';
     await this.createProfile(name);
     await this.createNamespace(name, name);
     const operator = await startOperator(this.kubeconfig);
     await this.ready(name, 1);
     await operator.stop();
-    return name;
+    const { items } = await this.policies.listAll({ namespace: name });
+    return items.map(({ metadata, spec }) => ({
+      name: metadata.name.slice(name.length + 1),
+      labels: metadata.labels ?? {},
+      annotations: metadata.annotations ?? {},
+      spec,
+    }));
   }
 
   /** Changes one rule, which changes one policy of each namespace. */
@@ -121,45 +144,42 @@ export class Stage {
   }
 
   /**
-   * Requests that create copies of the policies of the namespace `pattern` in `namespaces`, with the same size and
-   * cost. They have an owner of another kind and another manager's label, so that no operator regards them as its own.
+   * The policies that the raw writer writes, with the same size and cost as the operator's. They have an owner of another
+   * kind and another manager's label, so that no operator regards them as its own.
    */
-  async copies(pattern: string, namespaces: readonly string[]): Promise<RawRequest[]> {
-    const { items } = await this.policies.listAll({ namespace: pattern });
+  async rawPolicies(templates: readonly PolicyTemplate[]): Promise<RawPolicies> {
     const owner = await this.plane.admin.send('GET', '/apis/rbac.authorization.k8s.io/v1/clusterroles/view');
     const { uid } = (owner as KubeObject).metadata;
-    const bodies = items.map(({ metadata, spec }) => ({
-      apiVersion: 'networking.k8s.io/v1',
-      kind: 'NetworkPolicy',
-      metadata: {
-        name: metadata.name,
-        namespace: 'NAMESPACE',
-        labels: { ...metadata.labels, 'app.kubernetes.io/managed-by': 'raw' },
-        annotations: metadata.annotations,
-        ownerReferences: [
-          {
-            apiVersion: 'rbac.authorization.k8s.io/v1',
-            kind: 'ClusterRole',
-            name: 'view',
-            uid,
-            controller: true,
-            blockOwnerDeletion: false,
+    const policies = (revision: string) =>
+      templates.map(({ name, labels, annotations, spec }): NetworkPolicy => {
+        const ownerReferences = [
+          { ...OWNER, name: 'view', uid: uid ?? '', controller: true, blockOwnerDeletion: false },
+        ];
+        return {
+          apiVersion: 'networking.k8s.io/v1',
+          kind: 'NetworkPolicy',
+          metadata: {
+            name: `raw.${name}`,
+            labels: { ...labels, 'app.kubernetes.io/managed-by': 'raw', revision },
+            annotations,
+            ownerReferences,
           },
-        ],
-      },
-      spec,
-    }));
-    const texts = bodies.map((body) => JSON.stringify(body));
-    return namespaces.flatMap((namespace) =>
-      texts.map(
-        (text): RawRequest => ({
-          method: 'POST',
-          path: `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`,
-          body: text.replace('NAMESPACE', namespace),
-        }),
-      ),
-    );
+          spec,
+        };
+      });
+    return { created: policies('1'), updated: policies('2') };
   }
+}
+
+const OWNER = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole' };
+
+/** A policy of one namespace, without the profile's name and the namespace. */
+export interface PolicyTemplate {
+  /** The name after the profile's. */
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly spec: NetworkPolicy['spec'];
 }
 
 /** A profile with POLICIES_PER_NAMESPACE policies in each namespace with the label `bench: NAME`. */
@@ -181,7 +201,7 @@ export function profileOf(name: string): SegmentationProfile {
         ingressControllers: 'Deny',
         monitoring: 'Deny',
       },
-      ingress: [ruleFor('web', 'from', 8080), ruleFor('metrics', 'from', 9090)],
+      ingress: [ruleFor('web', 'from', 8080), ruleFor('metrics', 'from', RULE_PORT)],
       egress: [ruleFor('api', 'to', 8443)],
     },
   } as unknown as SegmentationProfile;
