@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
-import { type ClusterConfig, loadKubeConfig } from '../../src/kube/config.ts';
+import { readKubeconfigs } from '../../src/kube/config/kubeconfig.ts';
 import { rawWriterBinary } from './peers.ts';
 
 export interface RawSetting {
@@ -43,7 +43,7 @@ export class RawWriter {
   static async start(kubeconfig: string, policies: RawPolicies): Promise<RawWriter> {
     const child = spawn(await rawWriterBinary(), { stdio: ['pipe', 'pipe', 'inherit'] });
     const writer = new RawWriter(child);
-    writer.#write({ ...(await targetOf(loadKubeConfig({ kubeconfig }))), ...policies });
+    writer.#write({ ...(await targetOf(kubeconfig)), ...policies });
     return writer;
   }
 
@@ -63,9 +63,10 @@ export class RawWriter {
   }
 }
 
-async function targetOf(config: ClusterConfig): Promise<{ address: string; ca: string; token: string }> {
-  const filled: { ca?: unknown; headers?: Record<string, string> } = {};
-  await config.load().kubeConfig.applyToHTTPSOptions(filled);
-  const token = (filled.headers?.['Authorization'] ?? '').replace(/^Bearer /, '');
-  return { address: new URL(config.server).host, ca: String(filled.ca), token };
+async function targetOf(kubeconfig: string): Promise<{ address: string; ca: string; token: string }> {
+  const config = readKubeconfigs([kubeconfig]);
+  const { headers, tls } = await config.load().credentials();
+  const authorization = headers.find(([name]) => name === 'authorization')?.[1] ?? '';
+  const token = authorization.replace(/^Bearer /, '');
+  return { address: new URL(config.server).host, ca: String(tls.ca), token };
 }

@@ -5,7 +5,7 @@ import type { KubeObject } from '../../src/api/meta.ts';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../src/api/profile.ts';
 import { NAMESPACES, NETWORK_POLICIES, PROFILES } from '../../src/cluster-state/items.ts';
-import { loadKubeConfig } from '../../src/kube/config.ts';
+import { readKubeconfigs } from '../../src/kube/config/kubeconfig.ts';
 import { Resource } from '../../src/kube/resource.ts';
 import { createTransport, type Transport } from '../../src/kube/http/transport.ts';
 import { type ControlPlane, startControlPlane } from '../../test/env/index.ts';
@@ -37,7 +37,7 @@ export class Stage {
     this.plane = plane;
     this.kubeconfig = kubeconfig;
     this.peerKubeconfig = peerKubeconfig;
-    this.#transport = createTransport(loadKubeConfig({ kubeconfig: plane.kubeconfig }), {
+    this.#transport = createTransport(readKubeconfigs([plane.kubeconfig]), {
       userAgent: 'bench',
     });
     this.namespaces = new Resource(this.#transport, NAMESPACES);

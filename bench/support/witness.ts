@@ -1,7 +1,7 @@
 /** A watch of all NetworkPolicies that records each committed write and its time. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent } from 'undici';
-import { loadKubeConfig } from '../../src/kube/config.ts';
+import { readKubeconfigs } from '../../src/kube/config/kubeconfig.ts';
 import { LineSplitter } from '../../src/kube/http/lines.ts';
 
 const PATH = '/apis/networking.k8s.io/v1/networkpolicies';
@@ -25,13 +25,11 @@ export class Witness {
 
   /** @param names prefix of the names of policies that are recorded */
   static async start(kubeconfig: string, names: string): Promise<Witness> {
-    const config = loadKubeConfig({ kubeconfig });
-    const tls: Record<string, unknown> = {};
-    await config.load().kubeConfig.applyToHTTPSOptions(tls);
-    const { ca, cert, key } = tls as { ca: Buffer; cert: Buffer; key: Buffer };
+    const config = readKubeconfigs([kubeconfig]);
+    const { tls } = await config.load().credentials();
     const agent = new Agent({
       allowH2: false,
-      connect: { ca, cert, key },
+      connect: tls,
       bodyTimeout: 0,
       headersTimeout: 0,
     });

@@ -18,7 +18,7 @@ export type OperatorEnd = 'stopped' | 'lease-lost';
  */
 export async function runOperator(input: OperatorInput, stop: AbortSignal): Promise<OperatorEnd> {
   const { options, version, logger } = input;
-  const operator = createOperator(input);
+  const operator = await createOperator(input);
   const { clock, cluster, ownNamespace, metrics, transport, recorder, controller, election } = operator;
   let closeEndpoints: (() => Promise<void>) | undefined;
   const stopFollowing = reportConfigurationChanges(input, operator);

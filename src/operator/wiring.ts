@@ -4,7 +4,8 @@ import { MANAGER } from '../api/names.ts';
 import { ClusterState } from '../cluster-state/state.ts';
 import { type Controller, createController } from '../controller/controller.ts';
 import { Records } from '../controller/records.ts';
-import { type ClusterConfig, loadKubeConfig } from '../kube/config.ts';
+import type { ClusterConfig } from '../kube/config/cluster-config.ts';
+import { loadKubeConfig } from '../kube/config/load.ts';
 import { ApiError } from '../kube/errors.ts';
 import { EVENTS, type KubeEvent } from '../kube/events/event.ts';
 import { EventRecorder } from '../kube/events/recorder.ts';
@@ -56,11 +57,12 @@ export interface Election {
 }
 
 /** @throws Error with one line for a person, if the kubeconfig can't be used */
-export function createOperator({ options, version, logger, env }: OperatorInput): Operator {
+export async function createOperator({ options, version, logger, env }: OperatorInput): Promise<Operator> {
   const clock = systemClock;
   const identity = `${hostname()}_${crypto.randomUUID()}`;
   const metrics = createMetrics({ version });
-  const cluster = loadKubeConfig({ kubeconfig: options.kubeconfig, context: options.context, env });
+  const { kubeconfig, context } = options;
+  const cluster = await loadKubeConfig({ kubeconfig, context, env });
   const ownNamespace =
     env.POD_NAMESPACE ?? (cluster.source.startsWith('in-cluster') ? cluster.namespace : undefined);
   const namespace = ownNamespace ?? DEFAULT_NAMESPACE;

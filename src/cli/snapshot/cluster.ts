@@ -1,7 +1,7 @@
 /** Reads from a cluster the objects that commands need, page by page and trimmed. Never writes. */
 import type { KubeObject } from '../../api/meta.ts';
 import { KIND } from '../../api/names.ts';
-import { loadKubeConfig } from '../../kube/config.ts';
+import { loadKubeConfig } from '../../kube/config/load.ts';
 import { ApiError, isForbidden, isNotFound } from '../../kube/errors.ts';
 import { listPages } from '../../kube/watch/list.ts';
 import { Resource } from '../../kube/resource.ts';
@@ -39,7 +39,7 @@ const REQUIRED = new Set(['Namespace', 'NetworkPolicy', 'Pod']);
 /** @throws CliError if the cluster can't be reached, or a required kind can't be listed */
 export async function readCluster(options: ClusterOptions, terminal: Terminal): Promise<ClusterObjects> {
   const { kubeconfig, context, env, version, kinds, forAudit = false } = options;
-  const config = asCliError(() => loadKubeConfig({ kubeconfig, context, env }));
+  const config = await asCliError(loadKubeConfig({ kubeconfig, context, env }));
   const transport = createTransport(config, {
     userAgent: `kubectl-segmentation/${version} (${process.platform}/${process.arch})`,
     env,
@@ -161,9 +161,9 @@ function explained(error: unknown, { kind, plural }: KnownKind, server: string):
   return message;
 }
 
-function asCliError<T>(attempt: () => T): T {
+async function asCliError<T>(attempt: Promise<T>): Promise<T> {
   try {
-    return attempt();
+    return await attempt;
   } catch (error) {
     throw new CliError(`${errorMessage(error)}; or work on manifests (-f)`);
   }

@@ -1,10 +1,10 @@
 /**
- * Credentials of requests: headers and TLS material of a kubeconfig, from client-node (which runs exec plugins and
- * knows the auth providers). They are cached, so that a request costs nothing, and renewed as files and tokens rotate.
+ * Credentials of requests: headers and TLS material of a user. They are cached, so that a request costs nothing, and
+ * renewed as files and tokens rotate.
  */
 import type { ConnectionOptions } from 'node:tls';
 import type { Clock } from '../../util/clock.ts';
-import type { ClusterConfig, LoadedUser } from '../config.ts';
+import type { ClusterConfig, RequestCredentials, UserSource } from '../config/cluster-config.ts';
 
 export interface Credentials {
   /** Names and values by turns, as undici takes them. */
@@ -24,24 +24,11 @@ const STALE_MS = 60_000;
  */
 const RENEWAL_MS = 20_000;
 
-/** The fields of the request options that client-node sets. */
-interface FilledOptions {
-  headers?: Record<string, unknown>;
-  auth?: string | null;
-  ca?: unknown;
-  cert?: unknown;
-  key?: unknown;
-  pfx?: unknown;
-  passphrase?: string;
-  rejectUnauthorized?: boolean;
-  servername?: string;
-}
-
-/** The credentials of one kubeconfig. After a failed renewal the last valid ones stay in use. */
+/** The credentials of one configuration. After a failed renewal the last valid ones stay in use. */
 export class CredentialSource {
   readonly #config: ClusterConfig;
   readonly #clock: Clock;
-  #user: LoadedUser | undefined;
+  #user: UserSource | undefined;
   #current: Credentials | undefined;
   #obtainedAt = 0;
   #pending: Promise<Credentials> | undefined;
@@ -61,7 +48,7 @@ export class CredentialSource {
     return this.#current;
   }
 
-  /** @throws client-node's error if there never were credentials */
+  /** @throws the user's error if there never were credentials */
   async get(): Promise<Credentials> {
     return this.cached() ?? (await this.#renew('cached'));
   }
@@ -78,7 +65,7 @@ export class CredentialSource {
     return this.#current !== undefined && this.#current !== rejected ? this.#current : this.#renew('reload');
   }
 
-  /** @param source `reload` reads the kubeconfig again, with empty caches */
+  /** @param source `reload` reads the configuration again, with empty caches */
   #renew(source: 'cached' | 'reload'): Promise<Credentials> {
     this.#pending ??= this.#obtain(source).finally(() => {
       this.#pending = undefined;
@@ -100,29 +87,14 @@ export class CredentialSource {
   }
 
   async #read(source: 'cached' | 'reload'): Promise<Credentials> {
-    // The oidc provider keeps its refresh token in memory only: a reload would lose it.
-    const keep = this.#user?.kubeConfig.getCurrentUser()?.authProvider?.name === 'oidc';
-    if (this.#user === undefined || (source === 'reload' && !keep)) this.#user = this.#config.load();
-    const { kubeConfig, headers: extra } = this.#user;
-    const filled: FilledOptions = {};
-    await this.#withTimeout(kubeConfig.applyToHTTPSOptions(filled));
-    const headers: string[] = [];
-    const add = (name: string, value: unknown) => {
-      if (typeof value === 'string' && value.trim() !== '') headers.push(name.toLowerCase(), value.trim());
-    };
-    for (const [name, value] of Object.entries(filled.headers ?? {})) add(name, value);
-    if (filled.auth) add('authorization', `Basic ${Buffer.from(filled.auth).toString('base64')}`);
-    for (const [name, values] of Object.entries(extra)) for (const value of values) add(name, value);
-    const { ca, cert, key, pfx, passphrase, rejectUnauthorized, servername } = filled;
-    const material = { ca, cert, key, pfx, passphrase, rejectUnauthorized, servername };
-    const tls: Record<string, unknown> = {};
-    for (const [name, value] of Object.entries(material))
-      if (value !== undefined && value !== null) tls[name] = value;
-    return { headers, tls, tlsId: JSON.stringify(tls) };
+    if (this.#user === undefined || (source === 'reload' && !this.#user.keepsSecrets))
+      this.#user = this.#config.load();
+    const { headers, tls } = await this.#withTimeout(this.#user.credentials());
+    return { headers: headers.flat(), tls, tlsId: JSON.stringify(tls) };
   }
 
   /** Rejects if `pending` takes longer than RENEWAL_MS. */
-  #withTimeout(pending: Promise<unknown>): Promise<unknown> {
+  #withTimeout(pending: Promise<RequestCredentials>): Promise<RequestCredentials> {
     return new Promise((resolve, reject) => {
       const timer = this.#clock.schedule(RENEWAL_MS, () => {
         const what = 'an exec plugin that waits for input, or a provider that does not answer';

@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import { systemClock } from '../../util/clock.ts';
 import type { Clock } from '../../util/clock.ts';
-import type { ClusterConfig } from '../config.ts';
+import type { ClusterConfig } from '../config/cluster-config.ts';
 import { Connections } from './connections.ts';
 import { CredentialSource } from './credentials.ts';
 import type { Credentials } from './credentials.ts';

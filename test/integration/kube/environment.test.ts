@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
-import { loadKubeConfig } from '../../../src/kube/config.ts';
+import { loadKubeConfig } from '../../../src/kube/config/load.ts';
 import { createTransport } from '../../../src/kube/http/transport.ts';
 import { sharedControlPlane } from '../../env/index.ts';
 import type { ControlPlane } from '../../env/index.ts';
@@ -36,7 +36,7 @@ describe('transport reaches a real API server', () => {
     fixture.write('namespace', 'default');
     const { hostname, port } = new URL(plane.server);
     const env = { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port };
-    const config = loadKubeConfig({ serviceAccountRoot: fixture.directory, env });
+    const config = await loadKubeConfig({ serviceAccountRoot: fixture.directory, env });
     const transport = createTransport(config, { userAgent: 'environment', env });
     try {
       const review = await transport.request<{ status: { userInfo: { username: string } } }>({

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../../../src/api/meta.ts';
-import { loadKubeConfig } from '../../../src/kube/config.ts';
+import { readKubeconfigs } from '../../../src/kube/config/kubeconfig.ts';
 import { ApiError } from '../../../src/kube/errors.ts';
 import { Resource } from '../../../src/kube/resource.ts';
 import { createTransport } from '../../../src/kube/http/transport.ts';
@@ -54,7 +54,7 @@ export class Fixture {
   }
 
   transport(kubeconfig: string, options: Partial<TransportOptions> = {}): Transport {
-    const transport = createTransport(loadKubeConfig({ kubeconfig }), {
+    const transport = createTransport(readKubeconfigs([kubeconfig]), {
       userAgent: 'kube-test',
       env: {},
       onRequest: (info) => this.requests.push(info),

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { alternativeName, policyName, transitionName } from '../../../src/api/names.ts';
-import { loadKubeConfig } from '../../../src/kube/config.ts';
+import { loadKubeConfig } from '../../../src/kube/config/load.ts';
 import { createTransport } from '../../../src/kube/http/transport.ts';
 import { PROTECTED_NAMESPACES } from '../../../src/options/cluster-defaults.ts';
 import type { ControlPlane } from '../../env/index.ts';
@@ -241,7 +241,7 @@ describe('fence', () => {
     // Without kubectl, which would read the Event first: the operator may not read Events.
     it("refuses an update of another controller's Event", async () => {
       await box.create(EVENTS, event({ kind: 'Node', name: 'n' }, 'kubelet'));
-      const transport = createTransport(loadKubeConfig({ kubeconfig: token }), {
+      const transport = createTransport(await loadKubeConfig({ kubeconfig: token }), {
         userAgent: 'test',
         env: {},
       });

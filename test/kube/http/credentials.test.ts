@@ -1,13 +1,14 @@
 // Credentials over time: they are renewed in the background, and kept if a renewal fails or never ends.
 import assert from 'node:assert/strict';
-import type { KubeConfig } from '@kubernetes/client-node';
-import type { ClusterConfig } from '../../../src/kube/config.ts';
+import type {
+  ClusterConfig,
+  RequestCredentials,
+  UserSource,
+} from '../../../src/kube/config/cluster-config.ts';
 import { CredentialSource } from '../../../src/kube/http/credentials.ts';
 import { flush, VirtualClock } from '../../support/virtual-clock.ts';
 
-type Options = { headers?: Record<string, string> };
-
-/** A kubeconfig whose credentials come from `ask`; `loads` counts how often its files are read. */
+/** A configuration whose credentials come from `ask`; `loads` counts how often its files are read. */
 class Config implements ClusterConfig {
   readonly source = 'test';
   readonly context = 'test';
@@ -18,16 +19,13 @@ class Config implements ClusterConfig {
   asked = 0;
   ask: () => Promise<string> = async () => 'first';
 
-  load() {
+  load(): UserSource {
     this.loads += 1;
-    const kubeConfig = {
-      getCurrentUser: () => null,
-      applyToHTTPSOptions: async (options: Options) => {
-        this.asked += 1;
-        options.headers = { Authorization: `Bearer ${await this.ask()}` };
-      },
-    } as unknown as KubeConfig;
-    return { kubeConfig, headers: {} };
+    const credentials = async (): Promise<RequestCredentials> => {
+      this.asked += 1;
+      return { headers: [['authorization', `Bearer ${await this.ask()}`]], tls: {} };
+    };
+    return { keepsSecrets: false, credentials };
   }
 }
 

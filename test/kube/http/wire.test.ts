@@ -6,7 +6,7 @@ import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { systemClock } from '../../../src/util/clock.ts';
-import { loadKubeConfig } from '../../../src/kube/config.ts';
+import { loadKubeConfig } from '../../../src/kube/config/load.ts';
 import { ApiError, isAborted } from '../../../src/kube/errors.ts';
 import { fenced } from '../../../src/kube/fence.ts';
 import { createTransport, type Method, type Transport } from '../../../src/kube/http/transport.ts';
@@ -208,7 +208,7 @@ describe('transport', () => {
     let later = 0;
     const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + later };
     const transport = createTransport(
-      loadKubeConfig({
+      await loadKubeConfig({
         serviceAccountRoot: fixture.directory,
         env: { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(port) },
       }),

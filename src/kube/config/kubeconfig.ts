@@ -1,72 +1,35 @@
 /**
- * Finds the API server's address and the user's credentials: --kubeconfig, KUBECONFIG, the Pod's own ServiceAccount or
- * ~/.kube/config, in this order, as controller-runtime does. client-node parses and authenticates. This file adds the
- * parts of the kubeconfig format that client-node lacks: tokenFile, impersonated groups, the environment of exec
- * plugins, and kubectl's rules for merging several files.
+ * Reads kubeconfigs. client-node parses them and authenticates. This file adds the parts of the format that client-node
+ * lacks: tokenFile, impersonated groups, the environment of exec plugins, and kubectl's rules for merging several files.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import type { Cluster, User } from '@kubernetes/client-node';
-import { parseYaml } from '../manifests/yaml.ts';
-import { errorMessage } from '../util/error-message.ts';
-
-export interface KubeConfigOptions {
-  /** Path of a kubeconfig; it has precedence over all other sources. */
-  readonly kubeconfig?: string | undefined;
-  /** Context of the kubeconfig; its current-context by default. */
-  readonly context?: string | undefined;
-  /** Environment variables; process.env by default. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Mount path of the Pod's ServiceAccount; the well-known path by default. */
-  readonly serviceAccountRoot?: string;
-}
-
-/** A configuration that was found and checked. */
-export interface ClusterConfig {
-  /** Text for a log line: "in-cluster ServiceAccount", or the files. */
-  readonly source: string;
-  readonly context: string;
-  /** The API server's URL, without a trailing slash. */
-  readonly server: string;
-  /** The context's namespace (in a Pod: the Pod's own), if it names one. */
-  readonly namespace: string | undefined;
-  /** Proxy of the kubeconfig's cluster entry. */
-  readonly proxyUrl: string | undefined;
-  /** Reads the files again, with empty caches of credentials. */
-  load(): LoadedUser;
-}
-
-export interface LoadedUser {
-  readonly kubeConfig: KubeConfig;
-  /** Impersonation headers that client-node does not set. */
-  readonly headers: Readonly<Record<string, readonly string[]>>;
-}
-
-const SERVICE_ACCOUNT_ROOT = '/var/run/secrets/kubernetes.io/serviceaccount';
+import { parseYaml } from '../../manifests/yaml.ts';
+import { errorMessage } from '../../util/error-message.ts';
+import type { ClusterConfig, RequestCredentials, UserSource } from './cluster-config.ts';
 
 /**
- * Finds and checks the configuration.
+ * Reads and checks kubeconfigs, and merges them as kubectl does.
  *
+ * @param wanted name of the context; undefined for the current-context
  * @throws Error whose message is one line: the mistake, and the correct setting
  */
-export function loadKubeConfig(options: KubeConfigOptions = {}): ClusterConfig {
-  const env = options.env ?? process.env;
-  const found = findSource(options, env);
-  const load = (): LoadedUser =>
-    'files' in found ? loadFiles(found, options.context) : loadInCluster(found);
+export function readKubeconfigs(files: readonly string[], wanted?: string): ClusterConfig {
+  const label = files.join(delimiter);
+  const load = () => mergeFiles({ files, label }, wanted);
   const { kubeConfig } = load();
   const cluster = kubeConfig.getCurrentCluster();
   const context = kubeConfig.getCurrentContext();
-  if (cluster === null) throw new Error(`${found.label}: context "${context}" names no cluster`);
+  if (cluster === null) throw new Error(`${label}: context "${context}" names no cluster`);
   return {
-    source: found.label,
+    source: label,
     context,
     server: cluster.server,
     namespace: kubeConfig.getContextObject(context)?.namespace?.trim() || undefined,
     proxyUrl: cluster.proxyUrl || undefined,
-    load,
+    load: () => new KubeconfigUser(load()),
   };
 }
 
@@ -74,68 +37,60 @@ interface Files {
   readonly label: string;
   readonly files: readonly string[];
 }
-interface InCluster {
-  readonly label: string;
-  readonly root: string;
-  readonly server: string;
+
+interface LoadedUser {
+  readonly kubeConfig: KubeConfig;
+  /** Impersonation headers that client-node does not set. */
+  readonly headers: Readonly<Record<string, readonly string[]>>;
 }
 
-function findSource(
-  options: KubeConfigOptions,
-  env: NonNullable<KubeConfigOptions['env']>,
-): Files | InCluster {
-  if (options.kubeconfig !== undefined) {
-    if (!existsSync(options.kubeconfig)) {
-      throw new Error(`--kubeconfig ${options.kubeconfig}: no such file; give the path of a kubeconfig`);
-    }
-    return { label: options.kubeconfig, files: [options.kubeconfig] };
-  }
-  const listed = (env['KUBECONFIG'] ?? '').split(delimiter).filter((file) => file !== '');
-  if (listed.length > 0) {
-    const files = listed.filter((file) => existsSync(file));
-    if (files.length === 0) {
-      throw new Error(
-        `KUBECONFIG=${listed.join(delimiter)}: no such file; correct or unset it, or use --kubeconfig`,
-      );
-    }
-    return { label: files.join(delimiter), files };
-  }
-  const root = options.serviceAccountRoot ?? SERVICE_ACCOUNT_ROOT;
-  const host = env['KUBERNETES_SERVICE_HOST'];
-  const port = env['KUBERNETES_SERVICE_PORT'];
-  if (host && port && existsSync(join(root, 'token'))) {
-    if (options.context !== undefined) {
-      throw new Error(
-        `--context ${options.context}: a Pod's ServiceAccount has no contexts; add --kubeconfig`,
-      );
-    }
-    const server = `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
-    return { label: 'in-cluster ServiceAccount', root, server };
-  }
-  const file = join(env['HOME'] || homedir(), '.kube', 'config');
-  if (existsSync(file)) return { label: file, files: [file] };
-  throw new Error(
-    `no cluster configured: give --kubeconfig FILE or set KUBECONFIG (there is no ${file} either)`,
-  );
+/** The fields of the request options that client-node sets. */
+interface FilledOptions {
+  headers?: Record<string, unknown>;
+  auth?: string | null;
+  ca?: unknown;
+  cert?: unknown;
+  key?: unknown;
+  pfx?: unknown;
+  passphrase?: string;
+  rejectUnauthorized?: boolean;
+  servername?: string;
 }
 
-function loadInCluster({ root, server }: InCluster): LoadedUser {
-  const kubeConfig = new KubeConfig();
-  const namespaceFile = join(root, 'namespace');
-  const namespace = existsSync(namespaceFile) ? readFileSync(namespaceFile, 'utf8').trim() : '';
-  kubeConfig.loadFromOptions({
-    clusters: [{ name: 'in-cluster', server, caFile: join(root, 'ca.crt'), skipTLSVerify: false }],
-    users: [{ name: 'in-cluster', authProvider: tokenFileProvider(join(root, 'token')) }],
-    contexts: [
-      { name: 'in-cluster', cluster: 'in-cluster', user: 'in-cluster', ...(namespace ? { namespace } : {}) },
-    ],
-    currentContext: 'in-cluster',
-  });
-  return { kubeConfig, headers: {} };
+class KubeconfigUser implements UserSource {
+  readonly #user: LoadedUser;
+
+  constructor(user: LoadedUser) {
+    this.#user = user;
+  }
+
+  /** The oidc provider keeps its refresh token in memory only. */
+  get keepsSecrets(): boolean {
+    return this.#user.kubeConfig.getCurrentUser()?.authProvider?.name === 'oidc';
+  }
+
+  async credentials(): Promise<RequestCredentials> {
+    const filled: FilledOptions = {};
+    await this.#user.kubeConfig.applyToHTTPSOptions(filled);
+    const headers: [string, string][] = [];
+    const add = (name: string, value: unknown) => {
+      if (typeof value === 'string' && value.trim() !== '') headers.push([name.toLowerCase(), value.trim()]);
+    };
+    for (const [name, value] of Object.entries(filled.headers ?? {})) add(name, value);
+    if (filled.auth) add('authorization', `Basic ${Buffer.from(filled.auth).toString('base64')}`);
+    for (const [name, values] of Object.entries(this.#user.headers))
+      for (const value of values) add(name, value);
+    const { ca, cert, key, pfx, passphrase, rejectUnauthorized, servername } = filled;
+    const material = { ca, cert, key, pfx, passphrase, rejectUnauthorized, servername };
+    const tls: Record<string, unknown> = {};
+    for (const [name, value] of Object.entries(material))
+      if (value !== undefined && value !== null) tls[name] = value;
+    return { headers, tls };
+  }
 }
 
 /** Merges the files as kubectl does: the first file that sets a name, or the current context, wins. */
-function loadFiles({ files, label }: Files, wanted: string | undefined): LoadedUser {
+function mergeFiles({ files, label }: Files, wanted: string | undefined): LoadedUser {
   const clusters = new Map<string, Cluster>();
   const users = new Map<string, User>();
   const contexts = new Map<string, { name: string; cluster: string; user: string; namespace?: string }>();

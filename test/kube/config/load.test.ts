@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { loadKubeConfig } from '../../src/kube/config.ts';
-import type { KubeConfigOptions } from '../../src/kube/config.ts';
+import { loadKubeConfig } from '../../../src/kube/config/load.ts';
+import type { KubeConfigOptions } from '../../../src/kube/config/load.ts';
 
 describe('loadKubeConfig', () => {
   let directory: string;
@@ -47,40 +47,39 @@ current-context: ${more.current ?? name}
     return { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '443' };
   };
 
-  it('prefers --kubeconfig, then KUBECONFIG, then the Pod, then the home directory', () => {
+  it('prefers --kubeconfig, then KUBECONFIG, then the Pod, then the home directory', async () => {
     const flag = write('flag', config('flag'));
     const listed = write('env', config('env'));
     write('.kube/config', config('home'));
     const env = { ...pod(), KUBECONFIG: listed };
-    assert.equal(load({ kubeconfig: flag, env }).server, 'https://flag:6443');
-    assert.equal(load({ env }).server, 'https://env:6443');
-    assert.equal(load({ env: pod() }).server, 'https://[fd00::1]:443');
-    assert.equal(load().server, 'https://home:6443');
+    assert.equal((await load({ kubeconfig: flag, env })).server, 'https://flag:6443');
+    assert.equal((await load({ env })).server, 'https://env:6443');
+    assert.equal((await load({ env: pod() })).server, 'https://[fd00::1]:443');
+    assert.equal((await load()).server, 'https://home:6443');
   });
 
-  it('returns the source and the namespace of the configuration', () => {
+  it('returns the source and the namespace of the configuration', async () => {
     const file = write('file', config('file', { namespace: 'shop' }));
-    const { source, context, namespace } = load({ kubeconfig: file });
+    const { source, context, namespace } = await load({ kubeconfig: file });
     assert.deepEqual([source, context, namespace], [file, 'file', 'shop']);
-    const inPod = load({ env: pod() });
+    const inPod = await load({ env: pod() });
     assert.deepEqual([inPod.source, inPod.namespace], ['in-cluster ServiceAccount', 'segmentation-system']);
   });
 
-  it('merges the files of KUBECONFIG as kubectl does: the first file has precedence, missing files are skipped', () => {
+  it('merges the files of KUBECONFIG as kubectl does: the first file has precedence, missing files are skipped', async () => {
     const a = write('a', config('a'));
     const b = write('b', config('b'));
     const again = write('again', config('a', { server: 'https://other' }));
     const env = { KUBECONFIG: [join(directory, 'missing'), a, b, again].join(':') };
-    assert.equal(load({ env }).server, 'https://a:6443');
-    assert.equal(load({ env, context: 'b' }).server, 'https://b:6443');
+    assert.equal((await load({ env })).server, 'https://a:6443');
+    assert.equal((await load({ env, context: 'b' })).server, 'https://b:6443');
   });
 
   it('accepts an http server, such as kubectl proxy', async () => {
     const file = write('http', config('http', { server: 'http://127.0.0.1:8001' }));
-    const found = load({ kubeconfig: file });
-    const options: { headers?: Record<string, string> } = {};
-    await found.load().kubeConfig.applyToHTTPSOptions(options);
-    assert.equal(options.headers?.['Authorization'], 'Bearer secret');
+    const found = await load({ kubeconfig: file });
+    const { headers } = await found.load().credentials();
+    assert.deepEqual(headers, [['authorization', 'Bearer secret']]);
   });
 
   describe('throws an error of one line', () => {
@@ -154,16 +153,13 @@ current-context: ${more.current ?? name}
       ],
     ];
     for (const [name, options, message] of cases) {
-      it(name, () => {
-        assert.throws(
-          () => load(options()),
-          (error: unknown) => {
-            assert.ok(error instanceof Error);
-            assert.match(error.message, message);
-            assert.doesNotMatch(error.message, /\n/);
-            return true;
-          },
-        );
+      it(name, async () => {
+        await assert.rejects(load(options()), (error: unknown) => {
+          assert.ok(error instanceof Error);
+          assert.match(error.message, message);
+          assert.doesNotMatch(error.message, /\n/);
+          return true;
+        });
       });
     }
   });
