@@ -7,7 +7,7 @@ import type { BenchOptions } from './run.ts';
 import { comparisonTable, type Row } from './support/comparison.ts';
 import { type Contender, OPERATOR, peer } from './support/contenders.ts';
 import { type Figures, percentile } from './support/figures.ts';
-import { peerBinary } from './support/peers.ts';
+import { peerBinary, rawWriterBinary } from './support/peers.ts';
 import { RawWriter } from './support/raw-writer.ts';
 import {
   type Measured,
@@ -28,10 +28,15 @@ interface Pair {
 }
 
 export async function run({ namespaces, pairs: count }: BenchOptions): Promise<Figures> {
-  await peerBinary(); // a build that is necessary comes before all measurements
+  // Builds that are necessary come before all measurements.
+  await rawWriterBinary();
+  await peerBinary();
   const prepared = await Stage.use((stage) => prepare(stage, namespaces));
   const pairs: Pair[] = [];
-  for (let index = 0; index < count; index++) pairs.push(await runPair(prepared, index % 2 === 0));
+  for (let index = 0; index < count; index++) {
+    console.error(`enforce: pair ${index + 1} of ${count}`);
+    pairs.push(await runPair(prepared, index % 2 === 0));
+  }
   return figuresOf(pairs, prepared.settings);
 }
 

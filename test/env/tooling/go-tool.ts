@@ -1,5 +1,5 @@
 /**
- * Builds tools that only tests need from Go modules, whose versions and checksums are committed in tools/. They are
+ * Builds tools that only tests and benchmarks need from Go modules, whose versions and checksums are committed. They are
  * kept in the user's cache under names with a hash of their sources.
  */
 import { execFile } from 'node:child_process';
@@ -17,7 +17,7 @@ import { requiredGo, workDirectory } from './target.ts';
 export interface GoTool {
   /** Name of the command. */
   readonly name: string;
-  /** Folder of its module under test/env/tools. */
+  /** Folder of its module, relative to test/env/tools. */
   readonly module: string;
   /** Package to build, an argument of `go build`. */
   readonly package: string;
