@@ -5,35 +5,17 @@
  * Shapes that widely used engines get wrong are not written: no policy with rules covers both directions, and an ipBlock
  * with `except` has a rule of its own.
  */
-import type { LabelSelector, ObjectMeta, OwnerReference } from '../api/meta.ts';
-import {
-  ANNOTATION_RULES,
-  API_VERSION,
-  endLabel,
-  KIND,
-  LABEL_END,
-  LABEL_MANAGED_BY,
-  LABEL_PROFILE,
-  LABEL_ROLE,
-  LABEL_RULE,
-  MANAGER,
-  policyName,
-  type NamedRole,
-} from '../api/names.ts';
-import {
-  DIRECTIONS,
-  type NetworkPolicy,
-  type NetworkPolicySpec,
-  type PolicyType,
-} from '../api/network-policy.ts';
+import type { LabelSelector } from '../api/meta.ts';
+import { endLabel } from '../api/names.ts';
+import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import { baselineRules, webhookRules } from './baseline.ts';
 import type { ClusterFacts, NamespaceFacts } from './facts.ts';
 import { ConnectionSide, type SidePolicy } from './connections/sides.ts';
 import { type LastKnown, NOTHING_KNOWN } from './peers/last-known.ts';
 import type { Unresolved } from './peers/resolution.ts';
-import { withRules } from './semantics/normalize.ts';
-import { type NotedRule, PreparedRule, type SourceRule, unique, type UnresolvedPeer } from './rules.ts';
+import { PolicyTemplate } from './policy-template.ts';
+import { type NotedRule, PreparedRule, type SourceRule, type UnresolvedPeer } from './rules.ts';
 import { NOTHING, selectorKey } from './semantics/selector.ts';
 import { byObjectName } from '../util/order.ts';
 
@@ -232,90 +214,4 @@ function merged(allows: readonly AllowTemplate[]): AllowTemplate[] {
 
 function roleOf(direction: PolicyType): 'ingress' | 'egress' {
   return direction === 'Ingress' ? 'ingress' : 'egress';
-}
-
-interface TemplateOptions {
-  readonly role: NamedRole;
-  readonly policyTypes: readonly PolicyType[];
-  /** The rule that has the policy to itself. */
-  readonly rule?: string | undefined;
-  /** The value of LABEL_END. */
-  readonly end?: string;
-  readonly podSelector?: LabelSelector;
-}
-
-/** One policy of a profile, without its namespace and rules. */
-class PolicyTemplate {
-  readonly name: string;
-  readonly #labels: Readonly<Record<string, string>>;
-  readonly #owners: readonly OwnerReference[] | undefined;
-  readonly #spec: NetworkPolicySpec;
-  /** The content that was compiled last: in most namespaces a policy has the same rules. */
-  #last:
-    | { noted: readonly NotedRule[]; spec: NetworkPolicySpec; annotations: ObjectMeta['annotations'] }
-    | undefined;
-
-  constructor(
-    profile: SegmentationProfile,
-    { role, policyTypes, rule, end, podSelector = {} }: TemplateOptions,
-  ) {
-    const { name } = profile.metadata;
-    this.name = policyName(name, role, rule, end);
-    this.#labels = {
-      [LABEL_MANAGED_BY]: MANAGER,
-      [LABEL_PROFILE]: name,
-      [LABEL_ROLE]: role,
-      ...(rule !== undefined && { [LABEL_RULE]: rule }),
-      ...(end !== undefined && { [LABEL_END]: end }),
-    };
-    this.#owners = ownerReferences(profile);
-    this.#spec = { podSelector, policyTypes };
-  }
-
-  /** The policy in `namespace` with these rules, which are of its one direction; without rules it only isolates. */
-  in(namespace: NamespaceFacts, noted: readonly NotedRule[]): NetworkPolicy {
-    if (this.#last === undefined || !isSameList(this.#last.noted, noted))
-      this.#last = { noted, ...this.#content(noted) };
-    const { spec, annotations } = this.#last;
-    return {
-      apiVersion: 'networking.k8s.io/v1',
-      kind: 'NetworkPolicy',
-      metadata: {
-        name: this.name,
-        namespace: namespace.name,
-        labels: this.#labels,
-        ...(annotations && { annotations }),
-        ...(this.#owners && { ownerReferences: this.#owners }),
-      },
-      spec,
-    };
-  }
-
-  #content(noted: readonly NotedRule[]): { spec: NetworkPolicySpec; annotations: ObjectMeta['annotations'] } {
-    const [direction] = this.#spec.policyTypes ?? [];
-    if (noted.length === 0 || direction === undefined) return { spec: this.#spec, annotations: undefined };
-    const distinct = unique(noted, ({ identity }) => identity);
-    const notes = distinct.map(({ source, firstNote, note }, index) =>
-      distinct[index - 1]?.source === source ? note : firstNote,
-    );
-    return {
-      spec: withRules(
-        this.#spec,
-        direction,
-        distinct.map(({ rule }) => rule),
-      ),
-      annotations: { [ANNOTATION_RULES]: `[${notes.join(',')}]` },
-    };
-  }
-}
-
-/** Absent under Retain, so that the garbage collector leaves the policies when the profile is deleted. */
-function ownerReferences({ spec, metadata }: SegmentationProfile): OwnerReference[] | undefined {
-  const { name, uid } = metadata;
-  if (spec.deletionPolicy === 'Retain' || uid === undefined) return undefined;
-  return [{ apiVersion: API_VERSION, kind: KIND, name, uid, controller: true, blockOwnerDeletion: false }];
-}
-
-function isSameList<T>(a: readonly T[], b: readonly T[]): boolean {
-  return a.length === b.length && a.every((item, index) => item === b[index]);
 }
