@@ -7,7 +7,7 @@ import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
 import { formatAddress, parseCidr } from '../../policy/semantics/cidr.ts';
 import { shortList } from '../../util/list-text.ts';
 import type { Check } from '../check.ts';
-import { type AuditContext, policyReference } from '../context.ts';
+import { type AuditContext, policyReference, workloadsOf } from '../context.ts';
 import type { AuditPod } from '../snapshot.ts';
 
 /** Stands for any address: it is reserved for documentation (RFC 5737), so that nothing in a cluster has it. */
@@ -15,20 +15,51 @@ const SOME_ADDRESS = '203.0.113.7';
 /** Flows that a message names. */
 const MAX_FLOWS = 5;
 
+/** Workloads that are compared one by one. Above it, pods of namespaces without foreign policies count as one group each. */
+const MAX_WORKLOADS = 200;
+
+type GroupOf = (pod: AuditPod) => GroupName;
+
+/** The groups between which flows are compared: comparing takes time by the square of their number. */
+function grouping({ snapshot: { pods } }: AuditContext, foreign: readonly NetworkPolicy[]): GroupOf {
+  const namespaces = new Set(foreign.map(({ metadata }) => metadata.namespace));
+  const isSmall = workloadsOf(pods).length <= MAX_WORKLOADS;
+  return ({ namespace, workload }) =>
+    isSmall || namespaces.has(namespace) ? workload : { namespace, kind: 'Namespace', name: namespace };
+}
+
+/** One pod of each workload and set of labels: policies treat the others alike, but for their addresses. */
+function representatives(pods: readonly AuditPod[]): AuditPod[] {
+  const found = new Map<string, AuditPod>();
+  for (const pod of pods) {
+    const { namespace, workload, labels, hostNetwork = false } = pod;
+    const key = JSON.stringify([namespace, workload.kind, workload.name, labels, hostNetwork]);
+    if (!found.has(key)) found.set(key, pod);
+  }
+  return [...found.values()];
+}
+
 /** The flows that the cluster allows only because of foreign policies in namespaces where a profile is enforced. */
 function widenedFlows(
   { snapshot }: AuditContext,
-  foreign: ReadonlySet<NetworkPolicy>,
+  foreign: readonly NetworkPolicy[],
+  groupOf: GroupOf,
 ): readonly FlowChange[] {
-  const { namespaces, pods, policies } = snapshot;
-  const byPod = new Map(pods.map((pod) => [`${pod.namespace}/${pod.name}`, pod.workload]));
-  const groupOf = ({ namespace, name }: { readonly namespace: string; readonly name: string }): GroupName =>
-    byPod.get(`${namespace}/${name}`) ?? { namespace, kind: 'Pod', name };
-  const intended = policies.filter((policy) => !foreign.has(policy));
+  const { namespaces, policies } = snapshot;
+  const pods = representatives(snapshot.pods);
+  const byPod = new Map(pods.map((pod) => [`${pod.namespace}/${pod.name}`, pod]));
+  const without = new Set(foreign);
+  const intended = policies.filter((policy) => !without.has(policy));
   return flowChanges(
     { namespaces, pods, policies: intended },
     { namespaces, pods, policies },
-    { groupOf, isTemplate: () => true },
+    {
+      groupOf: ({ namespace, name }) => {
+        const pod = byPod.get(`${namespace}/${name}`);
+        return pod === undefined ? { namespace, kind: 'Pod', name } : groupOf(pod);
+      },
+      isTemplate: () => true,
+    },
   ).opened;
 }
 
@@ -85,6 +116,7 @@ class Attribution {
 }
 
 function endText({ namespace, kind, name }: GroupName): string {
+  if (kind === 'Namespace') return `namespace ${name}`;
   return namespace === undefined ? name : `${namespace}/${kind === 'Pod' ? '' : `${kind}/`}${name}`;
 }
 
@@ -104,11 +136,15 @@ export const foreignPolicyWidens: Check = {
       (policy) => enforced.has(policy.metadata.namespace ?? '') && ownerOf(policy) === undefined,
     );
     if (foreign.length === 0) return;
-    const flows = widenedFlows(context, new Set(foreign));
+    const groupOf = grouping(context, foreign);
+    const flows = widenedFlows(context, foreign, groupOf);
     if (flows.length === 0) return;
     const podsOf = Map.groupBy(
       context.snapshot.pods.filter((pod) => networkPodOf({ kind: 'pod', pod }) !== undefined),
-      ({ workload: { kind, namespace, name } }) => `${kind} ${namespace}/${name}`,
+      (pod) => {
+        const { kind, namespace = '', name } = groupOf(pod);
+        return `${kind} ${namespace}/${name}`;
+      },
     );
     for (const policy of foreign.filter((each) => context.audits(each))) {
       const attribution = new Attribution(policy, context, podsOf);

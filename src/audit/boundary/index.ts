@@ -7,12 +7,14 @@ import { hostNetwork } from './host-network.ts';
 import { ipBlockOfPods } from './ip-block-of-pods.ts';
 import { metadataReachable } from './metadata-reachable.ts';
 import { namespaceWithoutPolicy } from './namespace-without-policy.ts';
+import { notEnforced } from './not-enforced.ts';
 import { peerMatchesNothing } from './peer-matches-nothing.ts';
 import { podsNotIsolatedEgress, podsNotIsolatedIngress } from './pods-not-isolated.ts';
 import { portNotDeclared } from './port-not-declared.ts';
 import { policySelectsNothing, ruleSelectsNothing } from './selects-nothing.ts';
 
 export const BOUNDARY: readonly Check[] = [
+  notEnforced,
   namespaceWithoutPolicy,
   podsNotIsolatedIngress,
   podsNotIsolatedEgress,

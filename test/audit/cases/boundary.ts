@@ -12,7 +12,29 @@ const ingress = (rule: object) =>
 const egress = (rule: object) =>
   policy('shop/p', { podSelector: {}, policyTypes: ['Egress'], egress: [rule] });
 
+const flannel = pod('kube-flannel/flannel', {
+  containers: [{ name: 'flannel', image: 'ghcr.io/flannel-io/flannel:v0.27.0' }],
+});
+
 export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
+  'policies-not-enforced': {
+    good: {
+      'flannel with Calico (Canal)': world({
+        pods: [flannel, pod('kube-system/canal', {}, { labels: { 'k8s-app': 'canal' } })],
+        policies: [DENY],
+      }),
+      'a plugin that is not known': world({ pods: [web], policies: [DENY] }),
+      'a cluster without policies': world({ pods: [flannel] }),
+      'manifests, which do not show the whole cluster': world({
+        isComplete: false,
+        pods: [flannel],
+        policies: [DENY],
+      }),
+    },
+    bad: {
+      'flannel alone': [world({ pods: [flannel, web], policies: [DENY] }), 'Deployment kube-flannel/flannel'],
+    },
+  },
   'namespace-without-policy': {
     good: {
       'a namespace with a policy': world({ pods: [web], policies: [DENY] }),

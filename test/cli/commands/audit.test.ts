@@ -188,7 +188,7 @@ spec: {podSelector: {matchLabels: {app: db}}}
     assert.equal(code, 0);
     assert.match(
       stdout,
-      /^CHECK .*\nnamespace-without-policy +high +Boundary +Every namespace with pods has a NetworkPolicy\n/,
+      /\nnamespace-without-policy +high +Boundary +Every namespace with pods has a NetworkPolicy\n/,
     );
   });
 
