@@ -38,12 +38,12 @@ export class Records {
   }
 
   setResult(profile: string, namespace: string, result: NamespaceResult): void {
-    this.profile(profile).results.set(namespace, result);
+    this.profile(profile).setResult(namespace, result);
     this.#notify(profile);
   }
 
   deleteResult(profile: string, namespace: string): void {
-    if (this.#profiles.get(profile)?.results.delete(namespace)) this.#notify(profile);
+    if (this.#profiles.get(profile)?.deleteResult(namespace)) this.#notify(profile);
   }
 
   /** Deletes the results of a namespace for all profiles but these. */

@@ -102,7 +102,7 @@ export class ProfileController {
     });
     observer.onStatus(profile, status, record.results, admissionReport);
     const same = sameStatus(profile.status, status);
-    record.endJudging(clock.monotonic() - began);
+    record.endJudging(clock.monotonic() - began, status.namespaces?.pending ?? 0);
     return same ? undefined : status;
   }
 

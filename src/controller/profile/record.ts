@@ -3,14 +3,15 @@ import type { NamespaceResult } from '../results.ts';
 
 /** Shortest time between two looks at the status of one profile, in milliseconds. */
 const STATUS_INTERVAL = 500;
+/** The same while namespaces are certainly pending: somebody who watches the counts sees them change. Milliseconds. */
+const PROGRESS_INTERVAL = 2000;
 /** Most of the time that goes into judging one status, which looks at all namespaces of the profile at once. */
 const STATUS_SHARE = 1 / 50;
 /** Changes within this time are judged together; milliseconds. */
 const SHORTEST_DELAY = 20;
 
 export class ProfileRecord {
-  /** The results of the last reconcile of each namespace. */
-  readonly results = new Map<string, NamespaceResult>();
+  readonly #results = new Map<string, NamespaceResult>();
   /** The uid of the profile that this process has read live, and found as it was cached. */
   confirmedUid: string | undefined;
   /** True once this process has judged the status: until then, the status of the process before it stays. */
@@ -19,10 +20,21 @@ export class ProfileRecord {
   #judgedAt = Number.NEGATIVE_INFINITY;
   /** How long that took, in milliseconds. */
   #judgingMs = 0;
+  /** Namespaces that were pending when the status was judged last. */
+  #pending = 0;
+  /** Results since then. */
+  #resultsSince = 0;
+
+  /** The results of the last reconcile of each namespace. */
+  get results(): ReadonlyMap<string, NamespaceResult> {
+    return this.#results;
+  }
 
   /** How long to wait with judging the status after a change, in milliseconds. @param now monotonic milliseconds */
   statusDelay(now: number): number {
-    const interval = Math.max(STATUS_INTERVAL, this.#judgingMs / STATUS_SHARE);
+    // Each pending namespace needs at least one result: with fewer, the profile can't be Ready yet.
+    const pace = this.#resultsSince < this.#pending ? PROGRESS_INTERVAL : STATUS_INTERVAL;
+    const interval = Math.max(pace, this.#judgingMs / STATUS_SHARE);
     return Math.max(SHORTEST_DELAY, this.#judgedAt + interval - now);
   }
 
@@ -31,8 +43,21 @@ export class ProfileRecord {
     this.#judgedAt = now;
   }
 
-  /** Judging the status took so long. */
-  endJudging(durationMs: number): void {
+  /** The status was judged in this time, and counts so many pending namespaces. */
+  endJudging(durationMs: number, pending: number): void {
     this.#judgingMs = durationMs;
+    this.#pending = pending;
+    this.#resultsSince = 0;
+  }
+
+  /** A namespace was reconciled. */
+  setResult(namespace: string, result: NamespaceResult): void {
+    this.#results.set(namespace, result);
+    this.#resultsSince += 1;
+  }
+
+  /** @returns true if there was a result */
+  deleteResult(namespace: string): boolean {
+    return this.#results.delete(namespace);
   }
 }
