@@ -127,7 +127,7 @@ const ENDPOINTS = new Map<string, readonly EndpointFacts[]>([
   ['legacy/database', [{ addresses: ['198.51.100.10', '198.51.100.11'], ports: [{ port: 5432 }] }]],
 ]);
 
-const CONFIGURATION: ClusterFacts['configuration'] = {
+export const CONFIGURATION: ClusterFacts['configuration'] = {
   clusterDNS: {
     namespace: 'kube-system',
     service: 'kube-dns',
@@ -164,7 +164,7 @@ function cluster(): ClusterFacts {
   };
 }
 
-function round(seconds: number): number {
+export function round(seconds: number): number {
   return Math.round(seconds * 1000) / 1000;
 }
 

@@ -4,6 +4,9 @@ import { Records } from '../../src/controller/records.ts';
 import { Triggers } from '../../src/controller/triggers.ts';
 import { encodeKey, type Key } from '../../src/controller/queue/key.ts';
 import { ClusterState } from '../../src/cluster-state/state.ts';
+import { projectNamespace } from '../../src/cluster-state/items.ts';
+import { compile } from '../../src/policy/compile.ts';
+import { facts, profile } from '../policy/fixture.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 /** A policy with one peer: pods with labels, in the namespace `bank`. */
@@ -15,6 +18,59 @@ function policy(name: string, labels: Record<string, string>): object {
     spec: { podSelector: {}, policyTypes: ['Ingress'], ingress: [{ from }] },
   };
 }
+
+const NAMESPACES = 200;
+const team = (index: number) => ({ name: `shop-${index}`, labels: { team: `team-${index % 20}` } });
+
+/** Flows between neighbours by name, between teams by label, and within a team. */
+const CONNECTED = profile({
+  connections: [
+    ...Array.from({ length: 20 }, (_, index) => ({
+      name: `pair-${index}`,
+      from: [{ namespaces: [`shop-${index}`] }],
+      to: [{ namespaces: [`shop-${index + 1}`] }],
+    })),
+    {
+      name: 'teams',
+      from: [{ namespaceSelector: { matchLabels: { team: 'team-1' } } }],
+      to: [{ namespaceSelector: { matchLabels: { team: 'team-2' } } }],
+    },
+    { name: 'within', from: [{ sameNamespaceLabels: ['team'] }], to: [{ sameNamespaceLabels: ['team'] }] },
+  ],
+});
+
+describe('a change of the labels of one namespace, among 200 with connections', () => {
+  it('enqueues the namespace, and no other', () => {
+    const clusterState = new ClusterState([]);
+    const asked: string[] = [];
+    const ask = (key: Key) => asked.push(encodeKey(key));
+    const queue = { add: ask, addAfter: ask };
+    new Triggers({ clusterState, records: new Records(), queue, clock: new VirtualClock() }).subscribe();
+    const put = (name: string, labels: Record<string, string>, resourceVersion: string) =>
+      clusterState.namespaces.upsert(
+        projectNamespace({ metadata: { name, labels, uid: `uid-${name}`, resourceVersion } }),
+      );
+    for (let index = 0; index < NAMESPACES; index += 1) put(team(index).name, team(index).labels, '1');
+    asked.length = 0;
+    put('shop-7', { team: 'team-1' }, '2');
+    assert.deepEqual(
+      asked.filter((key) => key.startsWith('namespace/')),
+      ['namespace/shop-7'],
+    );
+  });
+
+  it('changes the policies of the namespace, and of no other', () => {
+    const texts = (changed?: string) =>
+      Array.from({ length: NAMESPACES }, (_, index) => {
+        const namespace = team(index);
+        const labels = namespace.name === changed ? { team: 'team-1' } : namespace.labels;
+        return JSON.stringify(compile(CONNECTED, { ...namespace, labels }, facts()).policies);
+      });
+    const [before, after] = [texts(), texts('shop-7')];
+    const written = before.flatMap((text, index) => (text === after[index] ? [] : [team(index).name]));
+    assert.deepEqual(written, ['shop-7']);
+  });
+});
 
 describe('triggers', () => {
   it('enqueue service accounts for policies that rely on the label of one, and for no other policies', () => {
