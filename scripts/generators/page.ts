@@ -18,7 +18,7 @@ export function pageOptions(root: string): BuildOptions {
     // The page is passed on with the packages in it, so their licence comments stay.
     legalComments: 'inline',
     banner: {
-      js: '/* Contains d3-force, d3-dispatch, d3-quadtree and d3-timer: Copyright Mike Bostock, ISC licence. */',
+      js: '/* Contains dagre and graphlib: Copyright Chris Pettitt, MIT licence. */',
     },
     logLevel: 'warning',
   };

@@ -7,11 +7,13 @@ export interface Page {
   setContent(html: string): Promise<unknown>;
   setViewport(size: { readonly width: number; readonly height: number }): Promise<void>;
   emulateMediaFeatures(features: readonly { readonly name: string; readonly value: string }[]): Promise<void>;
+  emulateMediaType(type: 'screen' | 'print'): Promise<void>;
   addScriptTag(script: { readonly path: string }): Promise<unknown>;
   setBypassCSP(bypass: boolean): Promise<void>;
   evaluate(expression: string): Promise<unknown>;
   waitForFunction(expression: string): Promise<unknown>;
   click(selector: string): Promise<void>;
+  select(selector: string, value: string): Promise<unknown>;
   type(selector: string, text: string): Promise<void>;
   screenshot(options: { readonly path: string }): Promise<unknown>;
   close(): Promise<void>;

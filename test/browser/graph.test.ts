@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { toHtml } from '../../src/cli/reach/html.ts';
 import { toDot, toMermaid } from '../../src/cli/reach/text.ts';
+import type { Namespace } from '../../src/analysis/cluster.ts';
 import type { Reach } from '../../src/analysis/reach.ts';
 import { EVIL, largeReach, SHOP_REACH } from '../cli/reach/fixture.ts';
 import { type NpmTools, npmTools } from '../env/tooling/npm-tool.ts';
@@ -14,6 +15,13 @@ import { type Browser, browserIsThere, launchBrowser, type Page } from './chromi
 const skipped = browserIsThere ? '' : ' (skipped: set CHROME_PATH to a Chrome or Chromium)';
 const CHECKOUT = 'checkout/Deployment/checkout';
 const PAYMENTS = 'payments/Deployment/payments';
+/** Two tenants; namespace `old` has none. */
+const NAMESPACES: readonly Namespace[] = [
+  { name: 'checkout', labels: { tenant: 'shop' } },
+  { name: 'payments', labels: { tenant: 'shop' } },
+  { name: 'monitoring', labels: { tenant: EVIL } },
+  { name: 'old', labels: {} },
+];
 
 (browserIsThere ? describe : describe.skip)(`the graph page in a browser${skipped}`, () => {
   let tools: NpmTools;
@@ -49,7 +57,8 @@ const PAYMENTS = 'payments/Deployment/payments';
   /** Opens the page of a reach. @param state the fragment of its address */
   async function open(reach: Reach, state: Readonly<Record<string, string>> = {}): Promise<void> {
     const file = join(directory, 'page.html');
-    writeFileSync(file, toHtml(reach, { title: 'Who may talk to whom', source: `test ${EVIL}` }));
+    const text = { title: 'Who may talk to whom', source: `test ${EVIL}`, namespaces: NAMESPACES };
+    writeFileSync(file, toHtml(reach, text));
     await page.goto('about:blank');
     await page.goto(`${pathToFileURL(file).href}#${new URLSearchParams(state).toString()}`);
     await page.waitForFunction("document.querySelector('main').children.length > 0");
@@ -63,6 +72,14 @@ const PAYMENTS = 'payments/Deployment/payments';
     page.evaluate(`document.querySelectorAll(${JSON.stringify(selector)}).length`);
   const details = async () => String(await text('.details'));
   const hash = async () => new URLSearchParams(String(await page.evaluate('location.hash.slice(1)')));
+
+  /** The number of cards that are not wholly in view. */
+  const outside = () =>
+    page.evaluate(`(() => {
+      const frame = document.querySelector('.graph').getBoundingClientRect();
+      return [...document.querySelectorAll('.card .frame')].map((each) => each.getBoundingClientRect())
+        .filter((box) => box.left < frame.left || box.right > frame.right || box.top < frame.top || box.bottom > frame.bottom).length;
+    })()`);
 
   it('draws every workload and link, without errors and without the network', async () => {
     await open(SHOP_REACH);
@@ -183,23 +200,77 @@ const PAYMENTS = 'payments/Deployment/payments';
     assert.equal(await transform(), before);
   });
 
+  it('shows the ports on the links of the graph', async () => {
+    await open(SHOP_REACH);
+    const ports = await page.evaluate(
+      "[...document.querySelectorAll('.ports text')].map((each) => each.textContent)",
+    );
+    assert.deepEqual([...new Set(ports as string[])].sort(), [
+      'TCP 443',
+      'TCP 8443',
+      'TCP 9090',
+      'all ports',
+    ]);
+  });
+
+  it('groups namespaces by a label, folded at first, and unfolds them by click and by key', async () => {
+    await open(SHOP_REACH);
+    await page.select('.groups select', 'tenant');
+    await page.waitForFunction("document.querySelectorAll('.whole').length === 4");
+    assert.deepEqual(
+      (await hash()).getAll('fold').sort(),
+      [`label tenant=${EVIL}`, 'label tenant=shop'].sort(),
+    );
+    assert.equal(await count('.row'), 1);
+    await page.click('[aria-label="Unfold tenant=shop (f)"]');
+    await page.waitForFunction("document.querySelectorAll('.row').length === 4");
+    await focus('.row[aria-label^="checkout/cart"]');
+    await page.evaluate(`document.querySelectorAll('.groups button')[0].click()`);
+    await page.waitForFunction("document.querySelectorAll('.row').length === 0");
+    await focus('[tabindex="0"][role="button"]');
+    await page.keyboard.press('f');
+    await page.waitForFunction("document.querySelectorAll('.row').length > 0");
+    assert.deepEqual(trouble, []);
+  });
+
+  it('explains a folded group as a whole', async () => {
+    const group = 'label tenant=shop';
+    await open(SHOP_REACH, { group: 'tenant', fold: group, from: group });
+    const said = await details();
+    assert.match(said, /tenant=shop\n+Namespaces with this label, 3 pods/);
+    assert.match(said, /monitoring TCP 9090/);
+  });
+
+  it('prints a summary and the whole graph, without controls', async () => {
+    await open(SHOP_REACH);
+    await page.keyboard.press('0');
+    await page.evaluate("document.querySelector('[aria-label=Closer]').click()");
+    await page.evaluate("window.dispatchEvent(new Event('beforeprint'))");
+    await page.emulateMediaType('print');
+    assert.match(String(await text('.summary')), /4 namespaces, 6 workloads, 7 pods/);
+    assert.match(String(await text('.summary')), /checkout\tpayments\tTCP 8443 \(some pods\)/);
+    const hidden = await page.evaluate(
+      "['nav', '.ask', '.zoom', '.tabs'].every((each) => document.querySelector(each).getClientRects().length === 0)",
+    );
+    assert.equal(hidden, true);
+    assert.equal(await outside(), 0);
+    await page.emulateMediaType('screen');
+    await page.evaluate("window.dispatchEvent(new Event('afterprint'))");
+    assert.equal(await page.evaluate("document.querySelector('.graph').hasAttribute('viewBox')"), false);
+  });
+
   it('draws a hundred namespaces and a thousand workloads', async () => {
     const large = largeReach(100, 10);
     await open(large);
     assert.equal(await count('.card'), 101);
     await page.waitForFunction("document.querySelector('.graph > g').hasAttribute('transform')");
     const overlaps = await page.evaluate(`(() => {
-      const boxes = [...document.querySelectorAll('.card > .frame')].map((each) => each.getBoundingClientRect());
+      const boxes = [...document.querySelectorAll('.card .frame')].map((each) => each.getBoundingClientRect());
       return boxes.flatMap((a, i) => boxes.slice(i + 1).filter((b) =>
         a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom)).length;
     })()`);
     assert.equal(overlaps, 0);
-    const outside = await page.evaluate(`(() => {
-      const frame = document.querySelector('.graph').getBoundingClientRect();
-      return [...document.querySelectorAll('.card > .frame')].map((each) => each.getBoundingClientRect())
-        .filter((box) => box.left < frame.left || box.right > frame.right || box.top < frame.top || box.bottom > frame.bottom).length;
-    })()`);
-    assert.equal(outside, 0);
+    assert.equal(await outside(), 0);
     await open(large, { view: 'matrix', level: 'workloads' });
     assert.match(String(await text('.hint')), /1001 workloads are too many for a matrix\. Choose namespaces/);
     await open(large, { view: 'matrix', level: 'workloads', namespace: 'team-3', addresses: 'no' });

@@ -1,6 +1,7 @@
 /** The controls of the page: tabs for the views, and filters. They read the state and report changes of it. */
 import { button, h } from './dom.ts';
 import type { Model } from './model/nodes.ts';
+import { unitsOf } from './views/graph/cards.ts';
 import { type State, VIEWS } from './model/view-state.ts';
 
 const SEARCH_DELAY_MS = 150;
@@ -36,6 +37,7 @@ export function buildControls(input: ControlsInput): Controls {
   const levels = levelSwitch(input);
   const peers = toggle('with those they talk to', 'peers', input);
   const addresses = toggle('addresses outside', 'addresses', input);
+  const groups = groupControls(input);
   const namespaces = namespaceList(input);
   const count = h('p', { class: 'count', role: 'status' });
   const shown = h(
@@ -46,8 +48,16 @@ export function buildControls(input: ControlsInput): Controls {
     peers.element,
     addresses.element,
   );
-  const filters = h('nav', { 'aria-label': 'Filters' }, search.element, shown, namespaces.element, count);
-  const all = [views, search, levels, peers, addresses, namespaces];
+  const filters = h(
+    'nav',
+    { 'aria-label': 'Filters' },
+    search.element,
+    shown,
+    groups.element,
+    namespaces.element,
+    count,
+  );
+  const all = [views, search, levels, peers, addresses, groups, namespaces];
   return {
     views: views.element,
     filters,
@@ -119,6 +129,37 @@ function toggle(text: string, key: 'peers' | 'addresses', { state, update }: Con
   const input = h('input', { type: 'checkbox' });
   input.addEventListener('change', () => update({ [key]: input.checked }));
   return { element: h('label', {}, input, ` ${text}`), show: () => (input.checked = state()[key]) };
+}
+
+/** The choice of a label to group the graph by, and buttons that fold and unfold every card. */
+function groupControls({ model, state, update }: ControlsInput): Control {
+  const select = h(
+    'select',
+    { 'aria-label': 'Group by a label of namespaces' },
+    h('option', { value: '' }, 'no label'),
+    ...model.labelKeys.map((key) => h('option', { value: key }, key)),
+  );
+  // A chosen label begins folded: that is the overview that the label was chosen for.
+  select.addEventListener('change', () =>
+    update({ group: select.value, folded: model.labelGroups(select.value).map(({ id }) => id) }),
+  );
+  const foldAll = button({ class: 'link' }, 'fold all', () =>
+    update({ folded: unitsOf(model, state()).map(({ id }) => id) }),
+  );
+  const unfoldAll = button({ class: 'link' }, 'unfold all', () => update({ folded: [] }));
+  const element = h(
+    'fieldset',
+    { class: 'groups' },
+    h('legend', {}, 'Group by'),
+    model.labelKeys.length > 0 && select,
+    h('div', { class: 'folds' }, foldAll, unfoldAll),
+  );
+  const show = () => {
+    select.value = state().group;
+    element.hidden =
+      state().view !== 'graph' || unitsOf(model, state()).length + model.labelKeys.length === 0;
+  };
+  return { element, show };
 }
 
 function namespaceList({ model, state, update }: ControlsInput): Control {

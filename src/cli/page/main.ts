@@ -6,7 +6,9 @@ import { button, h } from './dom.ts';
 import { graphView } from './views/graph/view.ts';
 import { listView } from './views/list.ts';
 import { matrixView } from './views/matrix.ts';
-import { Model, type Node } from './model/nodes.ts';
+import { summary } from './views/summary.ts';
+import { isOutside, Model, type Node } from './model/nodes.ts';
+import { printWholeGraph } from './print.ts';
 import { filtered } from './model/selection.ts';
 import { readState, type State, type View, writeState } from './model/view-state.ts';
 import { counted } from '../../util/list-text.ts';
@@ -23,6 +25,8 @@ const initial: State = {
   namespaces: [],
   peers: true,
   addresses: true,
+  group: '',
+  folded: [],
   from: undefined,
   to: undefined,
 };
@@ -42,6 +46,7 @@ document.body.append(
     h('div', { class: 'spacer' }),
     themeButton(),
   ),
+  summary(model),
   h('div', { class: 'body' }, controls.filters, view, details),
   announcer,
 );
@@ -63,6 +68,7 @@ window.addEventListener('keydown', (event) => {
   }
   if (event.key === 'Escape') update({ from: undefined, to: undefined });
 });
+printWholeGraph(view);
 redraw();
 
 function update(change: Partial<State>, how: 'push' | 'replace' = 'push'): void {
@@ -77,12 +83,18 @@ function select(node: Node, second?: Node): void {
   update({ from: node.id, to: second?.id });
 }
 
+function fold({ id }: Node): void {
+  const { folded } = state;
+  update({ folded: folded.includes(id) ? folded.filter((each) => each !== id) : [...folded, id] });
+}
+
 function redraw(): void {
   controls.show();
   const visible = filtered(model, state);
   const focused = focusKey();
   const views: Readonly<Record<View, () => HTMLElement>> = {
-    graph: () => graphView(visible, state, select),
+    graph: () =>
+      graphView({ model, shown: visible, state, window: view.getBoundingClientRect(), select, fold }),
     matrix: () => matrixView({ nodes: visible.nodes, model, state, select }),
     list: () => listView(visible, select),
   };
@@ -93,7 +105,7 @@ function redraw(): void {
   if (focused !== undefined)
     view.querySelector<HTMLElement>(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
   drawDetails();
-  controls.count.textContent = `${counted(visible.nodes.filter(({ ns }) => ns !== undefined).length, state.level.slice(0, -1))}, ${counted(visible.links.length, 'link')}`;
+  controls.count.textContent = `${counted(visible.nodes.filter((node) => !isOutside(node)).length, state.level.slice(0, -1))}, ${counted(visible.links.length, 'link')}`;
 }
 
 /** The label of the element of the view that has the focus, so that its successor can get it. */
@@ -151,7 +163,7 @@ function endField(label: string, key: 'from' | 'to', node: Node | undefined): HT
 
 /** The names that the fields of the ends suggest. */
 function nameList(): HTMLElement {
-  const namespaces = model.nodes('namespaces').filter(({ ns }) => ns !== undefined);
+  const namespaces = model.nodes('namespaces').filter((node) => !isOutside(node));
   const nodes = [...model.nodes('workloads'), ...namespaces];
   return h('datalist', { id: 'names' }, ...nodes.map(({ label }) => h('option', { value: label })));
 }

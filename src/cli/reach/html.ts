@@ -4,15 +4,18 @@
  */
 import { createHash } from 'node:crypto';
 import { EVERY_PORT, formatPorts } from '../../analysis/model/ports.ts';
+import type { Namespace } from '../../analysis/cluster.ts';
 import type { Reach, ReachRule } from '../../analysis/reach.ts';
 import { SCRIPT, STYLE } from '../generated/page.ts';
 import { originsOf, profileOf, type RuleOrigin } from './model.ts';
-import type { PageData, PageRule } from './page-data.ts';
+import type { PageData, PageLabel, PageRule } from './page-data.ts';
 
 export interface PageText {
   readonly title: string;
   /** Where and when the objects were read. */
   readonly source: string;
+  /** The namespaces with their labels, by which the graph can be grouped. */
+  readonly namespaces?: readonly Namespace[];
 }
 
 /** @param reach a reach by workload: the page itself can join workloads by namespace */
@@ -44,7 +47,10 @@ export function toHtml(reach: Reach, text: PageText): string {
 `;
 }
 
-export function pageData({ groups, links, policies }: Reach, { title, source }: PageText): PageData {
+export function pageData(
+  { groups, links, policies }: Reach,
+  { title, source, namespaces = [] }: PageText,
+): PageData {
   const ports = [formatPorts(EVERY_PORT)];
   const numbers = new Map([[ports[0] ?? '', 0]]);
   const portsIndex = (text: string) => {
@@ -56,6 +62,7 @@ export function pageData({ groups, links, policies }: Reach, { title, source }: 
   return {
     title,
     source,
+    labels: pageLabels(namespaces),
     groups: groups.map(({ namespace, kind, name, pods, hostNetwork, isolated, selectedBy }) => ({
       ...(namespace !== undefined && { ns: namespace }),
       kind,
@@ -84,6 +91,21 @@ export function pageData({ groups, links, policies }: Reach, { title, source }: 
       };
     }),
   };
+}
+
+/** The labels of which a value is on two namespaces or more, sorted by key. */
+function pageLabels(namespaces: readonly Namespace[]): PageLabel[] {
+  const keys = new Set(namespaces.flatMap(({ labels }) => Object.keys(labels)));
+  return [...keys]
+    .sort()
+    .map((key) => ({
+      key,
+      values: namespaces.flatMap(({ name, labels }): [string, string][] => {
+        const value = labels[key];
+        return value === undefined ? [] : [[name, value]];
+      }),
+    }))
+    .filter(({ values }) => new Set(values.map(([, value]) => value)).size < values.length);
 }
 
 /** A profile's policy has rules in one direction only, and its notes are about these. */

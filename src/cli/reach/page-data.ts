@@ -33,6 +33,12 @@ export interface PagePolicy {
   readonly egress?: readonly PageRule[];
 }
 
+/** A label that several namespaces share. */
+export interface PageLabel {
+  readonly key: string;
+  readonly values: readonly (readonly [namespace: string, value: string])[];
+}
+
 export interface PageData {
   readonly title: string;
   /** Where and when the objects were read. */
@@ -43,4 +49,5 @@ export interface PageData {
   /** Three numbers for each link: from, to, and twice the index of its ports, plus one if it is partial. */
   readonly links: readonly number[];
   readonly policies: readonly PagePolicy[];
+  readonly labels: readonly PageLabel[];
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Namespace } from '../../../src/analysis/cluster.ts';
 import { pageData, toHtml } from '../../../src/cli/reach/html.ts';
 import { groupText, reachWithin } from '../../../src/cli/reach/model.ts';
 import { linkRows, matrixText } from '../../../src/cli/reach/table.ts';
@@ -102,6 +103,23 @@ describe('the HTML page of a reach', () => {
     assert.equal(one?.ingress?.[0]?.rule, 'from-checkout');
     assert.equal(one?.ingress?.[0]?.description, `Orders are paid. ${EVIL}`);
     assert.equal(policies.find(({ name }) => name === 'tenant')?.profile, undefined);
+  });
+
+  it('has the labels whose values several namespaces share', () => {
+    const namespaces: readonly Namespace[] = [
+      { name: 'checkout', labels: { team: 'shop', 'kubernetes.io/metadata.name': 'checkout' } },
+      { name: 'payments', labels: { team: 'shop', 'kubernetes.io/metadata.name': 'payments' } },
+      { name: 'old', labels: { 'kubernetes.io/metadata.name': 'old' } },
+    ];
+    assert.deepEqual(pageData(SHOP_REACH, { ...TEXT, namespaces }).labels, [
+      {
+        key: 'team',
+        values: [
+          ['checkout', 'shop'],
+          ['payments', 'shop'],
+        ],
+      },
+    ]);
   });
 
   it('has no markup of object names, and refers to no other resource', () => {

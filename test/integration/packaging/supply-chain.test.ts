@@ -37,8 +37,8 @@ const PROGRAMS: readonly (readonly [
   holds: string,
   not: string,
 ])[] = [
-  ['segmentation-operator', '--outfile', 'operator.mjs', 'winston', 'd3-force'],
-  ['kubectl-segmentation', '--plugin', 'kubectl-segmentation', 'd3-force', 'winston'],
+  ['segmentation-operator', '--outfile', 'operator.mjs', 'winston', '@dagrejs/dagre'],
+  ['kubectl-segmentation', '--plugin', 'kubectl-segmentation', '@dagrejs/dagre', 'winston'],
 ];
 
 for (const [program, flag, file, holds, not] of PROGRAMS) {

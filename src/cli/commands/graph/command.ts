@@ -63,6 +63,7 @@ export const graph: Command = {
           : toHtml(reach, {
               title: 'Who may talk to whom',
               source: `${snapshot.origin}, ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC`,
+              namespaces: snapshot.namespaces,
             });
     if (format === 'mermaid' && reach.links.length > MERMAID_EDGES) {
       terminal.warn(

@@ -1,5 +1,5 @@
 /** The page's data as views need it: nodes at a level, links between them, and the policies behind them. */
-import type { PageData, PageGroup, PagePolicy, PageRule } from '../../reach/page-data.ts';
+import type { PageData, PageGroup, PageLabel, PagePolicy, PageRule } from '../../reach/page-data.ts';
 
 export type Level = 'namespaces' | 'workloads';
 export type Direction = 'ingress' | 'egress';
@@ -7,8 +7,9 @@ export type Direction = 'ingress' | 'egress';
 export interface Node {
   readonly id: string;
   readonly label: string;
-  /** The namespace, or that of the workload; undefined for addresses. */
+  /** The namespace, or that of the workload; undefined for addresses and for groups of namespaces. */
   readonly ns: string | undefined;
+  /** The workload's kind, `Namespace`, or `Group` for the namespaces with a value of a label. */
   readonly kind: string;
   /** Indices in the data's groups. */
   readonly groups: readonly number[];
@@ -45,9 +46,13 @@ interface LinkParts {
 export class Model {
   readonly data: PageData;
   readonly namespaces: readonly string[];
+  /** The labels of namespaces by which the graph can be grouped. */
+  readonly labelKeys: readonly string[];
   readonly #nodes: Readonly<Record<Level, readonly Node[]>>;
   readonly #links: Readonly<Record<Level, ReadonlyMap<Node, ReadonlyMap<Node, Link>>>>;
   readonly #byId: ReadonlyMap<string, Node>;
+  /** By key of a label and name of a namespace. */
+  readonly #labelGroups: ReadonlyMap<string, ReadonlyMap<string, Node>>;
 
   constructor(data: PageData) {
     this.data = data;
@@ -57,15 +62,28 @@ export class Model {
     const outside = workloads.filter(({ ns }) => ns === undefined);
     const byNamespace = this.namespaces.map((ns) => namespaceNode(ns, data.groups));
     this.#nodes = { workloads, namespaces: [...byNamespace, ...outside] };
-    this.#links = { workloads: this.#collect('workloads'), namespaces: this.#collect('namespaces') };
-    this.#byId = new Map([...this.#nodes.namespaces, ...workloads].map((node) => [node.id, node]));
+    this.#links = { workloads: this.#collect(workloads), namespaces: this.#collect(this.#nodes.namespaces) };
+    this.labelKeys = data.labels.map(({ key }) => key);
+    this.#labelGroups = new Map(data.labels.map((label) => [label.key, labelGroups(label, byNamespace)]));
+    const groups = [...this.#labelGroups.values()].flatMap((ofKey) => [...ofKey.values()]);
+    this.#byId = new Map([...groups, ...this.#nodes.namespaces, ...workloads].map((node) => [node.id, node]));
+  }
+
+  /** The group of a namespace by a label; undefined if the namespace has no such label. */
+  labelGroup(key: string, namespace: string): Node | undefined {
+    return this.#labelGroups.get(key)?.get(namespace);
+  }
+
+  /** The groups of a label, in the order of their values. */
+  labelGroups(key: string): Node[] {
+    return [...new Set(this.#labelGroups.get(key)?.values())].sort((a, b) => (a.label < b.label ? -1 : 1));
   }
 
   nodes(level: Level): readonly Node[] {
     return this.#nodes[level];
   }
 
-  /** A node of either level. */
+  /** A node of either level, or a group of namespaces. */
   node(id: string | undefined): Node | undefined {
     return id === undefined ? undefined : this.#byId.get(id);
   }
@@ -95,11 +113,9 @@ export class Model {
     );
   }
 
-  /** Every link of a node, at its own level. */
+  /** Every link of a node, at its own level. The links of a group lead to and from namespaces. */
   linksOf(node: Node): { readonly out: readonly Link[]; readonly in: readonly Link[] } {
-    const level: Level =
-      this.#nodes.namespaces.includes(node) && node.ns !== undefined ? 'namespaces' : 'workloads';
-    const links = this.links(level);
+    const links = this.#linksAtLevelOf(node);
     return { out: links.filter(({ from }) => from === node), in: links.filter(({ to }) => to === node) };
   }
 
@@ -118,9 +134,21 @@ export class Model {
     return [...indices].map((index) => this.data.policies[index]).filter((policy) => policy !== undefined);
   }
 
-  #collect(level: Level): Map<Node, Map<Node, Link>> {
+  #linksAtLevelOf(node: Node): Link[] {
+    if (node.kind === 'Group') {
+      const members = new Set(node.groups);
+      const others = this.#nodes.namespaces.filter(({ groups }) => !groups.some((each) => members.has(each)));
+      return [...this.#collect([node, ...others]).values()].flatMap((row) => [...row.values()]);
+    }
+    return this.links(
+      this.#nodes.namespaces.includes(node) && node.ns !== undefined ? 'namespaces' : 'workloads',
+    );
+  }
+
+  /** The links between nodes that share no workload. */
+  #collect(nodes: readonly Node[]): Map<Node, Map<Node, Link>> {
     const nodeOf = new Map<number, Node>();
-    for (const node of this.#nodes[level]) for (const group of node.groups) nodeOf.set(group, node);
+    for (const node of nodes) for (const group of node.groups) nodeOf.set(group, node);
     const collected = new Map<Node, Map<Node, LinkParts>>();
     const { links } = this.data;
     for (let at = 0; at < links.length; at += 3) {
@@ -154,7 +182,9 @@ export class Model {
 /** Joins links between workloads to one between the nodes that these belong to. */
 function joinLinks(from: Node, to: Node, links: readonly Link[]): Link {
   const texts = new Set(links.map(({ ports }) => ports));
-  return createLink(from, to, [...texts], links.length < from.groups.length * to.groups.length);
+  const all = from.groups.length * to.groups.length;
+  const partial = links.length < all || texts.size > 1 || links.some((link) => link.partial);
+  return createLink(from, to, [...texts], partial);
 }
 
 function createLink(from: Node, to: Node, texts: readonly string[], partial: boolean): Link {
@@ -178,19 +208,36 @@ function workloadNode({ ns, kind, name, pods, host, isolated }: PageGroup, index
 }
 
 function namespaceNode(ns: string, groups: readonly PageGroup[]): Node {
-  const members = groups.map((group, index) => ({ group, index })).filter(({ group }) => group.ns === ns);
-  const sum = (of: (group: PageGroup) => number) =>
-    members.reduce((total, { group }) => total + of(group), 0);
+  const members = groups.map(workloadNode).filter((member) => member.ns === ns);
+  return { id: ns, label: ns, ns, kind: 'Namespace', ...sums(members) };
+}
+
+/** The group of each namespace that has a label. */
+function labelGroups({ key, values }: PageLabel, namespaces: readonly Node[]): Map<string, Node> {
+  const valueOf = new Map(values);
+  const labelled = namespaces.filter(({ label }) => valueOf.has(label));
+  const groups = new Map<string, Node>();
+  for (const [value, members] of Map.groupBy(labelled, ({ label }) => valueOf.get(label) ?? '')) {
+    const label = `${key}=${value}`;
+    const group = { id: `label ${label}`, label, ns: undefined, kind: 'Group', ...sums(members) };
+    for (const member of members) groups.set(member.label, group);
+  }
+  return groups;
+}
+
+function sums(members: readonly Node[]): Pick<Node, 'groups' | 'pods' | 'host' | 'isolated'> {
+  const sum = (of: (node: Node) => number) => members.reduce((total, node) => total + of(node), 0);
   return {
-    id: ns,
-    label: ns,
-    ns,
-    kind: 'Namespace',
-    groups: members.map(({ index }) => index),
+    groups: members.flatMap(({ groups }) => groups),
     pods: sum(({ pods }) => pods),
     host: sum(({ host }) => host),
     isolated: [sum(({ isolated }) => isolated[0]), sum(({ isolated }) => isolated[1])],
   };
+}
+
+/** True for a block of addresses outside of the cluster. */
+export function isOutside({ ns, kind }: Node): boolean {
+  return ns === undefined && kind !== 'Group';
 }
 
 export type Isolation = 'closed' | 'partly' | 'open' | 'host' | 'outside';

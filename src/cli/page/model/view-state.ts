@@ -15,6 +15,10 @@ export interface State {
   readonly peers: boolean;
   /** True if addresses outside of the cluster are shown. */
   readonly addresses: boolean;
+  /** The label of namespaces by which the graph is grouped; empty for none. */
+  readonly group: string;
+  /** Ids of the namespaces or groups that the graph shows folded. */
+  readonly folded: readonly string[];
   /** Ids of nodes. */
   readonly from: string | undefined;
   readonly to: string | undefined;
@@ -30,6 +34,8 @@ export function readState(hash: string, initial: State): State {
     namespaces: given.getAll('namespace'),
     peers: text('peers') !== 'no',
     addresses: text('addresses') !== 'no',
+    group: text('group') ?? '',
+    folded: given.getAll('fold'),
     from: text('from'),
     to: text('to'),
   };
@@ -41,6 +47,8 @@ export function writeState(state: State): string {
   for (const namespace of state.namespaces) hash.append('namespace', namespace);
   if (!state.peers) hash.set('peers', 'no');
   if (!state.addresses) hash.set('addresses', 'no');
+  if (state.group !== '') hash.set('group', state.group);
+  for (const id of state.folded) hash.append('fold', id);
   if (state.from !== undefined) hash.set('from', state.from);
   if (state.to !== undefined) hash.set('to', state.to);
   return `#${hash.toString()}`;

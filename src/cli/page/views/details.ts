@@ -1,6 +1,14 @@
 /** Details of the selection: the links and policies of a node, or why a pair is allowed or denied. */
 import { button, type Child, h } from '../dom.ts';
-import { type Direction, type Finding, isolation, type Link, type Model, type Node } from '../model/nodes.ts';
+import {
+  type Direction,
+  type Finding,
+  isolation,
+  isOutside,
+  type Link,
+  type Model,
+  type Node,
+} from '../model/nodes.ts';
 import { counted, shortList } from '../../../util/list-text.ts';
 
 type Select = (node: Node, second?: Node) => void;
@@ -18,7 +26,7 @@ export function nodeDetails(model: Model, node: Node, select: Select): HTMLEleme
     h(
       'p',
       { class: 'facts' },
-      node.ns === undefined ? 'Addresses outside of the pods' : `${node.kind}, ${counted(node.pods, 'pod')}`,
+      isOutside(node) ? 'Addresses outside of the pods' : `${kindText(node)}, ${counted(node.pods, 'pod')}`,
     ),
     node.host > 0 &&
       h(
@@ -37,6 +45,10 @@ export function nodeDetails(model: Model, node: Node, select: Select): HTMLEleme
     linkList('May connect to', out, ({ to }) => to, select),
     linkList('May be reached from', incoming, ({ from }) => from, select),
   );
+}
+
+function kindText({ kind }: Node): string {
+  return kind === 'Group' ? 'Namespaces with this label' : kind;
 }
 
 function isolationText(what: string, isolated: number, subject: number): string {
@@ -134,7 +146,7 @@ function endDetails(model: Model, direction: Direction, node: Node, other: Node)
   const title = direction === 'egress' ? `Leaving ${node.label}` : `Entering ${node.label}`;
   const section = (...children: readonly Child[]) =>
     h('section', { class: 'end' }, h('h3', {}, title), ...children);
-  if (node.ns === undefined) return section(h('p', {}, 'No policy is about addresses outside of the pods.'));
+  if (isOutside(node)) return section(h('p', {}, 'No policy is about addresses outside of the pods.'));
   if (node.pods > 0 && node.host === node.pods) {
     return section(h('p', {}, "Of the host network: NetworkPolicies don't apply."));
   }

@@ -1,16 +1,10 @@
 /** Moves and scales the content of an SVG: by wheel, drag, pinch of a touchpad, keys and buttons. */
+import type { Box } from './layout/geometry.ts';
 
 const STEP = 1.25;
 const FARTHEST = 0.05;
 const CLOSEST = 4;
 const KEY_PAN = 60; // pixels
-
-export interface Box {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-}
 
 export class PanZoom {
   readonly #frame: SVGSVGElement;
@@ -41,7 +35,7 @@ export class PanZoom {
   /** Shows all of `box`. */
   fit({ x, y, width, height }: Box): void {
     const { width: w, height: h } = this.#frame.getBoundingClientRect();
-    this.#scale = Math.max(FARTHEST, Math.min(1.2, w / (width + 40), h / (height + 40)));
+    this.#scale = Math.max(FARTHEST, Math.min(1.2, w / width, h / height));
     this.#x = w / 2 - (x + width / 2) * this.#scale;
     this.#y = h / 2 - (y + height / 2) * this.#scale;
     this.#show();

@@ -1,114 +1,117 @@
 /** The graph: a card for each namespace, a row for each workload, and curves between those that may talk. */
 import { button, h, svg } from '../../dom.ts';
-import { type Card, layout, ROW_HEIGHT, TITLE_HEIGHT } from './layout.ts';
-import { type Isolation, isolation, type Link, type Node } from '../../model/nodes.ts';
-import { type Box, PanZoom } from './pan-zoom.ts';
+import type { Link, Model, Node } from '../../model/nodes.ts';
 import type { Shown } from '../../model/selection.ts';
-import type { State } from '../../model/view-state.ts';
+import { type State, writeState } from '../../model/view-state.ts';
 import { counted } from '../../../../util/list-text.ts';
+import { type Content, contentOf, type LinkEdge } from './cards.ts';
+import { arrowheads, drawCard, drawCurve, drawPorts, ISOLATION } from './draw.ts';
+import { placeTexts } from './edge-texts.ts';
+import { Focus } from './focus.ts';
+import { keyboard, type Place } from './keyboard.ts';
+import { type Box, extentOf, type Layout, type Size } from './layout/geometry.ts';
+import { layout } from './layout/layout.ts';
+import { PanZoom } from './pan-zoom.ts';
 
-/** More curves than this are unreadable: then only those of the selected nodes are drawn. */
-const MAX_CURVES = 800;
 /** More curves than this are drawn thin. */
 const MANY_CURVES = 150;
 /** With so many nodes or fewer, the selected one is in view anyway. */
 const FEW_PLACES = 12;
+/** Space around the cards, for arrows that leave them, and around the window's edge. */
+const MARGIN = 24;
+/** The height of the bar with the legend. */
+const BAR = 60;
 
-type Select = (node: Node, second?: Node) => void;
-
-const ISOLATION: Readonly<Record<Isolation, string>> = {
-  closed: 'isolated both ways',
-  partly: 'partly isolated',
-  open: 'open',
-  host: 'host network',
-  outside: 'addresses',
-};
-
-/** A node in the graph: a card, or a row of one. */
-interface Place {
-  readonly node: Node;
-  readonly element: SVGGElement;
-  readonly card: Card;
-  /** The middle of the row, or of the title, from the top of the card. */
-  readonly y: number;
+export interface GraphViewInput {
+  readonly model: Model;
+  readonly shown: Shown;
+  readonly state: State;
+  /** The space for the view. */
+  readonly window: Size;
+  readonly select: (node: Node, second?: Node) => void;
+  /** Folds a namespace or group, or unfolds it. */
+  readonly fold: (unit: Node) => void;
 }
 
-export function graphView(shown: Shown, state: State, select: Select): HTMLElement {
-  const { nodes, links } = shown;
-  const cards = layout(nodes, links, state.level === 'namespaces');
+interface Picture {
+  readonly content: Content;
+  readonly layout: Layout;
+}
+
+/** The last picture. A selection changes neither cards nor positions. */
+let last: { readonly key: string; readonly picture: Picture } | undefined;
+
+function pictureOf({ model, shown, state, window }: GraphViewInput): Picture {
+  const size = { width: Math.max(window.width, 300), height: Math.max(window.height - BAR, 300) };
+  const key = JSON.stringify([writeState({ ...state, from: undefined, to: undefined }), size]);
+  if (last?.key !== key) {
+    const content = contentOf(model, shown, state);
+    last = { key, picture: { content, layout: layout(content.cards, content.edges, size) } };
+  }
+  return last.picture;
+}
+
+export function graphView(input: GraphViewInput): HTMLElement {
+  const { shown, state, select, fold } = input;
+  const picture = pictureOf(input);
   const content = svg('g');
-  const curves = svg('g', { class: 'curves' });
-  content.append(curves);
   const frame = svg(
     'svg',
     { class: 'graph', role: 'application', 'aria-label': 'Graph of who may talk to whom' },
+    arrowheads(),
     content,
   );
-  frame.prepend(arrowheads());
-  const places = cards.flatMap((card) => drawCard(card, content, state.level));
-  const panZoom = new PanZoom(frame, content);
-  const box = bounds(cards);
-  const between = links.filter((link) => link.from !== link.to);
-  const focus = new Focus(places, between, state);
+  const focus = new Focus(picture.content, state);
+  content.append(drawEdges(focus, picture.layout, select));
+  const places = picture.content.cards.flatMap((card) => {
+    const box = picture.layout.boxes.get(card.id);
+    return box === undefined ? [] : drawCard(card, box, content, fold);
+  });
   markPlaces(places, focus, frame, select);
   frame.classList.toggle('focused', focus.exists);
-  frame.classList.toggle('many', between.length > MANY_CURVES && !focus.exists);
-  curves.append(...drawCurves(focus.links, places, select));
-  frame.addEventListener(
-    'keydown',
-    keyboard(places, panZoom, select, () => panZoom.fit(box)),
-  );
+  frame.classList.toggle('many', focus.edges.length > MANY_CURVES && !focus.exists);
+  const panZoom = new PanZoom(frame, content);
+  const box = withMargin(extentOf(picture.layout));
+  const fit = () => panZoom.fit(box);
+  frame.addEventListener('keydown', keyboard(places, { panZoom, select, fold, fit }));
   requestAnimationFrame(() => {
-    panZoom.fit(box);
+    fit();
     const selected = places.find(({ node }) => focus.isSelected(node));
-    if (selected !== undefined && places.length > FEW_PLACES)
-      panZoom.reveal(selected.card.x, selected.card.y);
+    if (selected !== undefined && places.length > FEW_PLACES) panZoom.reveal(selected.x, selected.y);
   });
-  const hint = hintText(shown, focus, state);
+  const hint = hintText(
+    shown,
+    focus,
+    picture.content.edges.map(({ link }) => link),
+    state,
+  );
   return h(
     'div',
     { class: 'canvas' },
     frame,
     hint !== '' && h('p', { class: 'hint' }, hint),
-    zoomButtons(panZoom, box),
-    legend(),
+    h('div', { class: 'bar' }, legend(), zoomButtons(panZoom, fit)),
   );
 }
 
-/** The nodes that are selected, and the links to draw: those of the selection, or all if there are not too many. */
-class Focus {
-  /** True if a node of the graph is selected. */
-  readonly exists: boolean;
-  readonly links: readonly Link[];
-  /** True if too many links are allowed to draw them. */
-  readonly isTooMany: boolean;
-  readonly #ids: readonly string[];
-  readonly #near: ReadonlySet<Node>;
-
-  constructor(places: readonly Place[], links: readonly Link[], { from, to }: State) {
-    this.#ids = [from, to].filter((id) => id !== undefined);
-    const isRelated = (link: Link) =>
-      from !== undefined && to !== undefined
-        ? link.from.id === from && link.to.id === to
-        : this.isSelected(link.from) || this.isSelected(link.to);
-    const related = links.filter(isRelated);
-    this.#near = new Set(related.flatMap((link) => [link.from, link.to]));
-    this.exists = places.some(({ node }) => this.isSelected(node));
-    this.isTooMany = !this.exists && links.length > MAX_CURVES;
-    this.links = this.exists ? related : this.isTooMany ? [] : links;
+function drawEdges(focus: Focus, { routes, boxes }: Layout, select: GraphViewInput['select']): SVGGElement {
+  const group = svg('g', { class: 'curves' });
+  const texts = placeTexts(focus.edges, { routes, boxes });
+  for (const edge of focus.edges) {
+    const curve = drawCurve(edge, routes.get(edge)?.points ?? []);
+    curve.addEventListener('click', () => select(edge.link.from, edge.link.to));
+    group.append(curve);
   }
-
-  isSelected(node: Node): boolean {
-    return this.#ids.includes(node.id);
-  }
-
-  /** True for the selected nodes and those that they may talk with. */
-  isNear(node: Node): boolean {
-    return this.isSelected(node) || this.#near.has(node);
-  }
+  group.append(...[...texts].map(([edge, at]: [LinkEdge, { x: number; y: number }]) => drawPorts(edge, at)));
+  return group;
 }
 
-function markPlaces(places: readonly Place[], focus: Focus, frame: SVGSVGElement, select: Select): void {
+function markPlaces(
+  places: readonly Place[],
+  focus: Focus,
+  frame: SVGSVGElement,
+  select: GraphViewInput['select'],
+): void {
   for (const { node, element } of places) {
     element.classList.toggle('selected', focus.isSelected(node));
     element.classList.toggle('near', focus.isNear(node));
@@ -118,32 +121,20 @@ function markPlaces(places: readonly Place[], focus: Focus, frame: SVGSVGElement
   }
 }
 
-function drawCurves(links: readonly Link[], places: readonly Place[], select: Select): SVGPathElement[] {
-  const placeOf = new Map(places.map((place) => [place.node, place]));
-  return links.flatMap((link) => {
-    const [source, target] = [placeOf.get(link.from), placeOf.get(link.to)];
-    if (source === undefined || target === undefined) return [];
-    const element = curve(link, source, target);
-    element.addEventListener('click', () => select(link.from, link.to));
-    return [element];
-  });
-}
-
-function hintText({ nodes, links }: Shown, { isTooMany }: Focus, { level }: State): string {
+function hintText({ nodes }: Shown, { isTooMany }: Focus, links: readonly Link[], { level }: State): string {
   if (nodes.length === 0) return 'Nothing matches the filters.';
   if (!isTooMany) return '';
-  const count = links.filter(({ from, to }) => from !== to).length;
   const noun = level === 'namespaces' ? 'namespace' : 'workload';
-  return `${counted(count, 'link')}: too many to draw at once. Select a ${noun} to see its own, or narrow the filters.`;
+  return `${counted(links.length, 'link')}: too many to draw at once. Select a ${noun} to see its own, fold, or narrow the filters.`;
 }
 
-function zoomButtons(panZoom: PanZoom, box: Box): HTMLElement {
+function zoomButtons(panZoom: PanZoom, fit: () => void): HTMLElement {
   return h(
     'div',
     { class: 'zoom', role: 'group', 'aria-label': 'Zoom' },
     button({ title: 'Closer (+)', 'aria-label': 'Closer' }, '+', () => panZoom.zoomIn()),
     button({ title: 'Farther (−)', 'aria-label': 'Farther' }, '−', () => panZoom.zoomOut()),
-    button({ title: 'Everything (0)', 'aria-label': 'Show everything' }, '⤢', () => panZoom.fit(box)),
+    button({ title: 'Everything (0)', 'aria-label': 'Show everything' }, '⤢', fit),
   );
 }
 
@@ -153,148 +144,12 @@ function legend(): HTMLElement {
     'div',
     { class: 'legend' },
     ...Object.entries(ISOLATION).map(([kind, text]) => item(kind, text)),
-    h('span', { class: 'key line-some' }, 'some ports'),
-    h('span', { class: 'key line-all' }, 'all ports'),
-    h('span', { class: 'key line-partial' }, 'some pods only'),
+    item('line-some', 'some ports'),
+    item('line-all', 'all ports'),
+    item('line-partial', 'some pods only'),
   );
 }
 
-/** Draws a card, and returns the places of its nodes. */
-function drawCard(card: Card, content: SVGGElement, level: State['level']): Place[] {
-  const { title, node, rows, width, height, x, y } = card;
-  const [left, top] = [x - width / 2, y - height / 2];
-  const group = svg('g', {
-    class: `card ${node === undefined ? 'group' : isolation(node)}`,
-    transform: `translate(${left} ${top})`,
-  });
-  group.append(svg('rect', { class: 'frame', width, height, rx: 8 }));
-  group.append(svg('text', { class: 'title', x: 14, y: TITLE_HEIGHT / 2 + 5 }, title));
-  content.append(group);
-  if (node !== undefined) {
-    const pods = level === 'namespaces' && node.pods > 0 ? `, ${counted(node.pods, 'pod')}` : '';
-    label(group, `${title}${pods}, ${isolationText(node)}`);
-    return [{ node, element: group, card, y: TITLE_HEIGHT / 2 }];
-  }
-  return rows.map((row) => {
-    const element = svg(
-      'g',
-      { class: `row ${isolation(row.node)}`, transform: `translate(0 ${row.y})` },
-      svg('rect', { x: 4, width: width - 8, height: ROW_HEIGHT, rx: 5 }),
-      svg('circle', { cx: 16, cy: ROW_HEIGHT / 2, r: 4 }),
-      svg('text', { x: 28, y: ROW_HEIGHT / 2 + 4.5 }, row.text),
-    );
-    label(
-      element,
-      `${row.node.label}, ${row.node.kind}, ${counted(row.node.pods, 'pod')}, ${isolationText(row.node)}`,
-    );
-    group.append(element);
-    return { node: row.node, element, card, y: row.y + ROW_HEIGHT / 2 };
-  });
-}
-
-/** Makes an element a button for keyboards and screen readers. */
-function label(element: SVGGElement, text: string): void {
-  element.setAttribute('role', 'button');
-  element.setAttribute('tabindex', '-1');
-  element.setAttribute('aria-label', text);
-  element.prepend(svg('title', {}, text));
-}
-
-function isolationText(node: Node): string {
-  return ISOLATION[isolation(node)];
-}
-
-function curve(link: Link, source: Place, target: Place): SVGPathElement {
-  const rightwards = target.card.x >= source.card.x;
-  const side = rightwards ? 1 : -1;
-  // Between cards above each other, the curve leaves and enters on the same side.
-  const inside = Math.abs(target.card.x - source.card.x) < (source.card.width + target.card.width) / 2;
-  const x1 = source.card.x + (side * source.card.width) / 2;
-  const x2 = target.card.x + ((inside ? side : -side) * target.card.width) / 2;
-  const y1 = source.card.y - source.card.height / 2 + source.y;
-  const y2 = target.card.y - target.card.height / 2 + target.y;
-  const bend = inside ? 36 : Math.max(40, Math.abs(x2 - x1) / 2);
-  const d = `M${x1} ${y1} C${x1 + side * bend} ${y1} ${x2 + (inside ? side : -side) * bend} ${y2} ${x2} ${y2}`;
-  const text = `${link.from.label} to ${link.to.label}: ${link.ports}${link.partial ? ' (some pods)' : ''}`;
-  const kind = `${link.everyPort ? 'every' : 'some'}${link.partial ? ' partial' : ''}`;
-  const head = link.everyPort ? 'head-every' : 'head-some';
-  return svg('path', { class: `curve ${kind}`, d, 'marker-end': `url(#${head})` }, svg('title', {}, text));
-}
-
-function arrowheads(): SVGDefsElement {
-  const head = (id: string) =>
-    svg(
-      'marker',
-      {
-        id,
-        viewBox: '0 0 8 8',
-        refX: 7,
-        refY: 4,
-        markerWidth: 7,
-        markerHeight: 7,
-        orient: 'auto',
-        markerUnits: 'userSpaceOnUse',
-      },
-      svg('path', { class: id, d: 'M0 0 L8 4 L0 8 z' }),
-    );
-  return svg('defs', {}, head('head-some'), head('head-every'));
-}
-
-function bounds(cards: readonly Card[]): Box {
-  const left = Math.min(...cards.map(({ x, width }) => x - width / 2), 0);
-  const top = Math.min(...cards.map(({ y, height }) => y - height / 2), 0);
-  const right = Math.max(...cards.map(({ x, width }) => x + width / 2), 1);
-  const bottom = Math.max(...cards.map(({ y, height }) => y + height / 2), 1);
-  return { x: left, y: top, width: right - left, height: bottom - top };
-}
-
-/** Handles keys of the graph. One place takes part in the order of tabs; an arrow goes to the nearest in its direction. */
-function keyboard(
-  places: readonly Place[],
-  panZoom: PanZoom,
-  select: (node: Node) => void,
-  fit: () => void,
-): (event: KeyboardEvent) => void {
-  let current = places.find(({ element }) => element.classList.contains('selected')) ?? places[0];
-  current?.element.setAttribute('tabindex', '0');
-  const centre = ({ card, y }: Place) => ({ x: card.x, y: card.y - card.height / 2 + y });
-  const go = (dx: number, dy: number) => {
-    if (current === undefined) return;
-    const here = centre(current);
-    const ranked = places
-      .map((place) => {
-        const there = centre(place);
-        const along = (there.x - here.x) * dx + (there.y - here.y) * dy;
-        const across = Math.abs((there.x - here.x) * dy) + Math.abs((there.y - here.y) * dx);
-        return { place, along, cost: along + 2 * across };
-      })
-      .filter(({ along }) => along > 1)
-      .sort((a, b) => a.cost - b.cost);
-    const next = ranked[0]?.place;
-    if (next === undefined) return;
-    current.element.setAttribute('tabindex', '-1');
-    next.element.setAttribute('tabindex', '0');
-    current = next;
-    next.element.focus();
-    const { x, y } = centre(next);
-    panZoom.reveal(x, y);
-  };
-  const actions: Readonly<Record<string, () => void>> = {
-    ArrowLeft: () => go(-1, 0),
-    ArrowRight: () => go(1, 0),
-    ArrowUp: () => go(0, -1),
-    ArrowDown: () => go(0, 1),
-    '+': () => panZoom.zoomIn(),
-    '=': () => panZoom.zoomIn(),
-    '-': () => panZoom.zoomOut(),
-    '0': fit,
-    Enter: () => current && select(current.node),
-    ' ': () => current && select(current.node),
-  };
-  return (event) => {
-    const action = event.ctrlKey || event.metaKey || event.altKey ? undefined : actions[event.key];
-    if (action === undefined) return;
-    event.preventDefault();
-    action();
-  };
+function withMargin({ x, y, width, height }: Box): Box {
+  return { x: x - MARGIN, y: y - MARGIN, width: width + 2 * MARGIN, height: height + 2 * MARGIN };
 }
