@@ -58,8 +58,8 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
           if (read % 500 === 0) terminal.progress(`reading ${config.context}: ${read} objects`);
         });
       } catch (error) {
-        // A cluster without the Gateway API has no object of it.
-        if (isNotFound(error) && further.includes(kind)) return;
+        // A cluster without the Gateway API, or without the operator, has no object of these kinds.
+        if (forAudit && isNotFound(error) && (further.includes(kind) || kind.kind === KIND)) return;
         unread.set(kind.kind, explained(error, kind, config.server));
         if (REQUIRED.has(kind.kind) || !(isForbidden(error) || isNotFound(error))) {
           throw new CliError(explained(error, kind, config.server));
