@@ -18,7 +18,7 @@ import { layered, loopRoute } from './layered.ts';
 
 /** With more pairs of linked cards than this, there is no flow to see, and dagre takes seconds. */
 const MAX_PAIRS = 300;
-/** With more pairs than this, few arrangements are compared. */
+/** With more pairs than this, one arrangement is tried, as each takes up to a second. */
 const MANY_PAIRS = 120;
 /** The space between two edges that pass a column beside each other; the narrow one is for many pairs. */
 const EDGE_GAP = 14;
@@ -76,7 +76,7 @@ function columnHeights(items: readonly Item[], window: Size, pairs: number): num
   const total = items.reduce((sum, { height }) => sum + height + GAP_Y, 0);
   const ideal = Math.sqrt((total * cellWidth(items) * window.height) / window.width);
   return pairs > MANY_PAIRS
-    ? [1.3 * ideal, 0.5 * ideal]
+    ? [0.7 * ideal]
     : [Number.POSITIVE_INFINITY, 2 * ideal, 1.3 * ideal, ideal, 0.6 * ideal];
 }
 
