@@ -20,7 +20,11 @@ const REFUSED: readonly (readonly [entry: string, args: readonly string[], messa
     ['--offlin'],
     /^unknown flag --offlin \(did you mean "--offline"\?\)\nusage: npm run audit -- \[--offline\]\n$/,
   ],
-  ['scripts/generate.ts', ['file'], /^unexpected argument file\nusage: npm run generate -- \[--check\]\n$/],
+  [
+    'scripts/generate.ts',
+    ['file'],
+    /^unexpected argument file\nusage: npm run generate -- \[--check\] \[--kubernetes\]\n$/,
+  ],
   ['scripts/generate.ts', ['--check=no'], /^--check takes no value\nusage: /],
   ['scripts/build.ts', ['--outfile'], /^--outfile needs a value: FILE\nusage: npm run build -- /],
   ['scripts/cluster.ts', ['up'], /^unexpected argument up\nusage: npm run cluster\n$/],

@@ -178,8 +178,8 @@ export const REPLICA_CASES: readonly AlertCase[] = [
       at: '37m',
       labels: { ...JOB, pod: 'a', instance: 'a:8080' },
       description:
-        'The configuration file of a has been another than the one that is in effect for 30 minutes. It takes effect ' +
-        'by a restart, unless it is refused.',
+        'The configuration file of a has differed from the configuration in effect for 30 minutes. A restart ' +
+        'applies it, unless it is refused.',
     },
   },
   {

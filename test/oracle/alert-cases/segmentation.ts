@@ -47,7 +47,7 @@ export const SEGMENTATION_CASES: readonly AlertCase[] = [
       at: '21m',
       labels: PROFILE,
       description:
-        'The profile strict has had namespaces that are not yet as it wants them for 15 minutes, 1 now. They may be ' +
+        'The profile strict has had namespaces that are not yet enforced for 15 minutes, 1 now. They may be ' +
         'open.',
     },
   },
@@ -66,8 +66,8 @@ export const SEGMENTATION_CASES: readonly AlertCase[] = [
       at: '11m',
       labels: PROFILE,
       description:
-        'The gate of the profile strict has refused new pods for 5 minutes, in 2 namespaces now, as the default-deny ' +
-        'does not stand there. Pods that run already are left alone.',
+        'The gate of the profile strict has refused new pods for 5 minutes, in 2 namespaces now, as these ' +
+        'have no default-deny. Running pods are not affected.',
     },
   },
   {
@@ -102,8 +102,8 @@ export const SEGMENTATION_CASES: readonly AlertCase[] = [
       at: '21m',
       labels: PROFILE,
       description:
-        'The profile strict has named peers that cannot be resolved for 15 minutes, 3 now (counted in each ' +
-        'namespace). Where they were known once, the last known form stays in force.',
+        'The profile strict has had peers that cannot be resolved for 15 minutes, 3 now (counted in each ' +
+        'namespace). Last known peers stay enforced.',
     },
   },
   {
@@ -121,8 +121,8 @@ export const SEGMENTATION_CASES: readonly AlertCase[] = [
       at: '36m',
       labels: PROFILE,
       description:
-        'The profile strict needs names that objects of somebody else hold, 1 now. The namespaces are protected all ' +
-        'the same, under alternative names.',
+        'The profile strict needs names that foreign objects have taken, 1 now. The namespaces are protected ' +
+        'all the same, under alternative names.',
     },
   },
   {

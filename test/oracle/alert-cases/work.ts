@@ -25,7 +25,8 @@ export const WORK_CASES: readonly AlertCase[] = [
     fires: {
       at: '23m',
       labels: { ...JOB, pod: 'a', instance: 'a:8080', resource: 'namespaces' },
-      description: 'a has heard nothing of namespaces for 17m 0s. It does not see changes of them.',
+      description:
+        'a has received nothing on the watch of namespaces for 17m 0s. It does not see their changes.',
     },
   },
   {
@@ -47,8 +48,8 @@ export const WORK_CASES: readonly AlertCase[] = [
       at: '37m',
       labels: JOB,
       description:
-        'The leader has not found or made all namespaces as they should be, either since it began 30 minutes ago or ' +
-        'more, or for more than a day.',
+        'The leader has not reconciled all namespaces: not once since it started 30 minutes ago or more, or ' +
+        'not for more than a day.',
     },
   },
   {
@@ -61,8 +62,8 @@ export const WORK_CASES: readonly AlertCase[] = [
       at: '31m',
       labels: JOB,
       description:
-        'The leader has not found or made all namespaces as they should be, either since it began 30 minutes ago or ' +
-        'more, or for more than a day.',
+        'The leader has not reconciled all namespaces: not once since it started 30 minutes ago or more, or ' +
+        'not for more than a day.',
     },
   },
   {
@@ -86,7 +87,7 @@ export const WORK_CASES: readonly AlertCase[] = [
     fires: {
       at: '17m',
       labels: { ...JOB, controller: 'namespace' },
-      description: '20% of the reconciliations of the controller namespace fail.',
+      description: '20% of the reconciles of the controller namespace fail.',
     },
   },
   {
@@ -110,8 +111,8 @@ export const WORK_CASES: readonly AlertCase[] = [
       at: '12m',
       labels: { ...JOB, controller: 'namespace' },
       description:
-        '6 reconciliations of the controller namespace have failed in the last 30 minutes by a defect of the ' +
-        'operator, not of the cluster. They are tried again.',
+        '6 reconciles of the controller namespace have failed in the last 30 minutes by a defect of the ' +
+        'operator. They are retried.',
     },
   },
   {
@@ -198,7 +199,8 @@ export const WORK_CASES: readonly AlertCase[] = [
       at: '15m',
       labels: { ...JOB, ...QUEUE },
       description:
-        'A reconciliation in the queue segmentation has run for 9m 0s. Its namespace is not worked on until it ends.',
+        'A reconcile of the queue segmentation has run for 9m 0s. Its namespace is not reconciled again until ' +
+        'it ends.',
     },
   },
   {
@@ -216,8 +218,8 @@ export const WORK_CASES: readonly AlertCase[] = [
       at: '18m',
       labels: JOB,
       description:
-        '10% of the namespaces that were created or relabelled took longer than 5 seconds until they were as their ' +
-        'profiles want them; the objective is 1%.',
+        '10% of the namespaces that were created or relabelled were enforced after more than 5 seconds; the ' +
+        'objective is 1%.',
     },
   },
   {
@@ -228,8 +230,8 @@ export const WORK_CASES: readonly AlertCase[] = [
       at: '18m',
       labels: JOB,
       description:
-        '10% of the namespaces that were created or relabelled took longer than 5 seconds until they were as their ' +
-        'profiles want them; the objective is 1%.',
+        '10% of the namespaces that were created or relabelled were enforced after more than 5 seconds; the ' +
+        'objective is 1%.',
     },
   },
   {
