@@ -1,5 +1,8 @@
 /** `audit`: findings of manifests in every format, exit codes, baselines and waivers. */
 import assert from 'node:assert/strict';
+import { audit } from '../../../src/audit/audit.ts';
+import { sarif } from '../../../src/cli/commands/audit/reports.ts';
+import { pod, world } from '../../audit/world.ts';
 import { cli, directoryOf, type Ran } from '../cli.ts';
 
 const WEB = `apiVersion: v1
@@ -165,6 +168,28 @@ describe('kubectl segmentation audit', () => {
     });
     assert.ok(tool.driver.rules.some(({ id }) => id === 'pod-privileged'));
   });
+
+  const PLACES: readonly (readonly [from: string, file: string | undefined])[] = [
+    ['-k overlays/production/', 'overlays/production/kustomization.yaml'],
+    ['standard input', undefined],
+    ['deploy/web.yaml', 'deploy/web.yaml'],
+  ];
+  for (const [from, file] of PLACES) {
+    it(`names ${file ?? 'no file'} in SARIF for objects of ${from}`, () => {
+      const { checks, findings } = audit(world({ pods: [pod('shop/web')] }), {
+        only: ['namespace-without-policy'],
+      });
+      const text = sarif({
+        checks,
+        findings,
+        failOn: undefined,
+        placeOf: () => ({ file: from, line: 7 }),
+        cwd: '/',
+      });
+      const uri = /"uri": "(.*)"/.exec(text)?.[1];
+      assert.equal(uri, file);
+    });
+  }
 
   it('does not miss pods that an operator makes of custom objects', async () => {
     const policy = `

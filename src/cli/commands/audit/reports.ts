@@ -70,7 +70,7 @@ export function sarif({ checks, findings, placeOf, cwd }: ReportInput): string {
     properties: { tags: ['security', category, ...controls], 'security-severity': LEVELS[severity].score },
   }));
   const results = findings.map((finding) => {
-    const place = placeOf(finding);
+    const place = sourceOf(placeOf(finding));
     const name = objectText(finding.object);
     return {
       ruleId: finding.check,
@@ -97,4 +97,12 @@ export function sarif({ checks, findings, placeOf, cwd }: ReportInput): string {
     runs: [{ tool: { driver }, results }],
   };
   return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+/** The file that a person would edit: what a kustomization prints has no lines of its own, and standard input no file. */
+function sourceOf(place: ManifestPlace | undefined): ManifestPlace | undefined {
+  const [, directory] = /^-k (.*)$/.exec(place?.file ?? '') ?? [];
+  if (directory !== undefined)
+    return { file: `${directory.replace(/\/+$/, '')}/kustomization.yaml`, line: 1 };
+  return place?.file === 'standard input' ? undefined : place;
 }
