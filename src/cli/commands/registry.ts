@@ -3,6 +3,7 @@ import type { Command } from '../shell/command.ts';
 import { audit } from './audit/command.ts';
 import { check } from './check/command.ts';
 import { completion } from './completion/command.ts';
+import { convert } from './convert/command.ts';
 import { diff } from './diff/command.ts';
 import { explain } from './explain/command.ts';
 import { graph } from './graph/command.ts';
@@ -17,6 +18,7 @@ export const COMMANDS: readonly Command[] = [
   check,
   audit,
   render,
+  convert,
   matrix,
   graph,
   completion,
