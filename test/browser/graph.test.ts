@@ -230,6 +230,15 @@ const NAMESPACES: readonly Namespace[] = [
     await focus('[tabindex="0"][role="button"]');
     await page.keyboard.press('f');
     await page.waitForFunction("document.querySelectorAll('.row').length > 0");
+    // The focus is on a row of the unfolded card, and then on the folded card.
+    assert.equal(await page.evaluate("document.activeElement.classList.contains('row')"), true);
+    await page.keyboard.press('f');
+    await page.waitForFunction("document.querySelectorAll('.row').length === 0");
+    assert.equal(await page.evaluate("document.activeElement.classList.contains('whole')"), true);
+    assert.match(
+      String(await page.evaluate("document.querySelector('[aria-live]').textContent")),
+      / folded$/,
+    );
     assert.deepEqual(trouble, []);
   });
 

@@ -83,9 +83,13 @@ function select(node: Node, second?: Node): void {
   update({ from: node.id, to: second?.id });
 }
 
-function fold({ id }: Node): void {
-  const { folded } = state;
-  update({ folded: folded.includes(id) ? folded.filter((each) => each !== id) : [...folded, id] });
+/** The focus moves from a folded row to its card, and from an unfolded card to its first row. */
+function fold({ id, label }: Node): void {
+  const hadFocus = focusKey() !== undefined;
+  const isFolded = state.folded.includes(id);
+  update({ folded: isFolded ? state.folded.filter((each) => each !== id) : [...state.folded, id] });
+  if (hadFocus) view.querySelector<SVGElement>(`[data-unit="${CSS.escape(id)}"]`)?.focus();
+  announcer.textContent = `${label} ${isFolded ? 'unfolded' : 'folded'}`;
 }
 
 function redraw(): void {

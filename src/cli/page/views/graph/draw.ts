@@ -35,7 +35,9 @@ export function drawCard(card: Card, box: Box, content: SVGGElement, fold: (unit
     return [{ node: row.node, element, unit, x: x + width / 2, y: y + row.y + ROW_HEIGHT / 2 }];
   });
   if (unit !== undefined) group.append(foldToggle(unit, { width, isFolded: node !== undefined, fold }));
+  for (const { element } of places) element.setAttribute('data-unit', unit?.id ?? '');
   if (node === undefined) return places;
+  button.setAttribute('data-unit', unit?.id ?? '');
   button.setAttribute('class', 'whole');
   label(button, cardText(node));
   return [{ node, element: button, unit, x: x + width / 2, y: y + TITLE_HEIGHT / 2 }];

@@ -20,18 +20,23 @@ export interface KeyActions {
   readonly fit: () => void;
 }
 
-export function keyboard(
+export function addKeyboard(
+  frame: SVGSVGElement,
   places: readonly Place[],
   { panZoom, select, fold, fit }: KeyActions,
-): (event: KeyboardEvent) => void {
+): void {
   let current = places.find(({ element }) => element.classList.contains('selected')) ?? places[0];
   current?.element.setAttribute('tabindex', '0');
+  frame.addEventListener('focusin', ({ target }) => {
+    const focused = places.find(({ element }) => element === target);
+    if (focused === undefined) return;
+    current?.element.setAttribute('tabindex', '-1');
+    current = focused;
+    current.element.setAttribute('tabindex', '0');
+  });
   const go = (dx: number, dy: number) => {
     const next = current && nearest(places, current, dx, dy);
     if (next === undefined) return;
-    current?.element.setAttribute('tabindex', '-1');
-    next.element.setAttribute('tabindex', '0');
-    current = next;
     next.element.focus();
     panZoom.reveal(next.x, next.y);
   };
@@ -48,12 +53,12 @@ export function keyboard(
     Enter: () => current && select(current.node),
     ' ': () => current && select(current.node),
   };
-  return (event) => {
+  frame.addEventListener('keydown', (event) => {
     const action = event.ctrlKey || event.metaKey || event.altKey ? undefined : actions[event.key];
     if (action === undefined) return;
     event.preventDefault();
     action();
-  };
+  });
 }
 
 function nearest(places: readonly Place[], here: Place, dx: number, dy: number): Place | undefined {

@@ -8,7 +8,7 @@ import { type Content, contentOf, type LinkEdge } from './cards.ts';
 import { arrowheads, drawCard, drawCurve, drawPorts, ISOLATION } from './draw.ts';
 import { placeTexts } from './edge-texts.ts';
 import { Focus } from './focus.ts';
-import { keyboard, type Place } from './keyboard.ts';
+import { addKeyboard, type Place } from './keyboard.ts';
 import { type Box, extentOf, type Layout, type Size } from './layout/geometry.ts';
 import { layout } from './layout/layout.ts';
 import { PanZoom } from './pan-zoom.ts';
@@ -73,7 +73,7 @@ export function graphView(input: GraphViewInput): HTMLElement {
   const panZoom = new PanZoom(frame, content);
   const box = withMargin(extentOf(picture.layout));
   const fit = () => panZoom.fit(box);
-  frame.addEventListener('keydown', keyboard(places, { panZoom, select, fold, fit }));
+  addKeyboard(frame, places, { panZoom, select, fold, fit });
   requestAnimationFrame(() => {
     fit();
     const selected = places.find(({ node }) => focus.isSelected(node));
