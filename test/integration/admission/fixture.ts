@@ -57,7 +57,10 @@ export async function anyRefused(
   return found ?? (await refusal(plane, namespace));
 }
 
-/** The revision at which each namespace got its first object of the collection, by a watch that begins at `since`. */
+/**
+ * The revision at which each namespace got its first object of the collection, by a watch that begins at `since`. Call it
+ * before the objects are created: the API server's watch cache forgets old revisions.
+ */
 export async function firstRevisions(
   plane: ControlPlane,
   path: string,
@@ -66,10 +69,11 @@ export async function firstRevisions(
 ): Promise<Map<string, number>> {
   const revisions = new Map<string, number>();
   const ended = new AbortController();
-  const query = `${path.includes('?') ? '&' : '?'}watch=1&resourceVersion=${since}`;
   const wanted = new Set(namespaces);
+  const query = `${path.includes('?') ? '&' : '?'}watch=1&resourceVersion=${since}`;
   for await (const event of plane.admin.stream(path + query, ended.signal)) {
     const { type, object } = event as { type: string; object: KubeObject };
+    if (type === 'ERROR') throw new Error(`watch of ${path} failed: ${JSON.stringify(object)}`);
     const { namespace = '', resourceVersion } = object.metadata;
     if (type !== 'ADDED' || !wanted.delete(namespace)) continue;
     revisions.set(namespace, Number(resourceVersion));

@@ -324,6 +324,12 @@ describe('the gate', () => {
         metadata: { resourceVersion: string };
       }
     ).metadata;
+    const expected = names.map((each) => `${box.id}-${each}`);
+    const policies =
+      '/apis/networking.k8s.io/v1/networkpolicies?labelSelector=segmentation.dev/role=default-deny';
+    const watched = Promise.all(
+      [policies, '/api/v1/pods'].map((path) => firstRevisions(plane, path, resourceVersion, expected)),
+    );
     let refused = 0;
     const namespaces = await Promise.all(
       names.map(async (each) => {
@@ -338,13 +344,7 @@ describe('the gate', () => {
         }
       }),
     );
-    const denies = await firstRevisions(
-      plane,
-      '/apis/networking.k8s.io/v1/networkpolicies?labelSelector=segmentation.dev/role=default-deny',
-      resourceVersion,
-      namespaces,
-    );
-    const pods = await firstRevisions(plane, '/api/v1/pods', resourceVersion, namespaces);
+    const [denies = new Map<string, number>(), pods = new Map<string, number>()] = await watched;
     const early = namespaces.filter((each) => (pods.get(each) ?? 0) < (denies.get(each) ?? Infinity));
     assert.deepEqual(early, []);
     assert.ok(refused > 0, 'no pod was created before its default-deny: the test shows nothing');
