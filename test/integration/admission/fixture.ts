@@ -70,14 +70,18 @@ export async function firstRevisions(
   const revisions = new Map<string, number>();
   const ended = new AbortController();
   const wanted = new Set(namespaces);
-  const query = `${path.includes('?') ? '&' : '?'}watch=1&resourceVersion=${since}`;
-  for await (const event of plane.admin.stream(path + query, ended.signal)) {
-    const { type, object } = event as { type: string; object: KubeObject };
-    if (type === 'ERROR') throw new Error(`watch of ${path} failed: ${JSON.stringify(object)}`);
-    const { namespace = '', resourceVersion } = object.metadata;
-    if (type !== 'ADDED' || !wanted.delete(namespace)) continue;
-    revisions.set(namespace, Number(resourceVersion));
-    if (wanted.size === 0) break;
+  let last = since;
+  // The API server ends the watch of a client that reads more slowly than events come: it begins again where it ended.
+  while (wanted.size > 0) {
+    const query = `${path.includes('?') ? '&' : '?'}watch=1&resourceVersion=${last}`;
+    for await (const event of plane.admin.stream(path + query, ended.signal)) {
+      const { type, object } = event as { type: string; object: KubeObject };
+      if (type === 'ERROR') throw new Error(`watch of ${path} failed: ${JSON.stringify(object)}`);
+      const { namespace = '', resourceVersion = last } = object.metadata;
+      last = resourceVersion;
+      if (type === 'ADDED' && wanted.delete(namespace)) revisions.set(namespace, Number(resourceVersion));
+      if (wanted.size === 0) break;
+    }
   }
   ended.abort();
   return revisions;
