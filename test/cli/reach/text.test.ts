@@ -77,7 +77,7 @@ describe('the text of a reach', () => {
     ]);
   });
 
-  it('can be reachWithin to namespaces and the groups that they talk to', () => {
+  it('can be limited to namespaces and the groups that they talk to', () => {
     const part = reachWithin(SHOP_REACH, new Set(['payments']));
     assert.deepEqual(part.groups.map(groupText), [
       'checkout/checkout',
