@@ -9,14 +9,14 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readArguments } from './entry.ts';
-import { auditDocument } from './generators/audit.ts';
+import { auditDocument } from './generators/pages/audit.ts';
 import { chartTemplates, valuesSchema } from './generators/chart.ts';
 import { configurationSchema } from './generators/configuration.ts';
 import { CRD_PATH, readSchema } from './generators/crd.ts';
-import { dashboard } from './generators/dashboard.ts';
-import { referencePage } from './generators/docs.ts';
+import { dashboard } from './generators/monitoring/dashboard.ts';
+import { referencePage } from './generators/pages/docs.ts';
 import { KUBERNETES_SCHEMAS, kubernetesSchemas } from './generators/kubernetes.ts';
-import { metricsDocument } from './generators/metrics.ts';
+import { metricsDocument } from './generators/monitoring/metrics.ts';
 import { pageModule } from './generators/page.ts';
 import { schemaDocument } from './generators/schema.ts';
 import { versionedFiles } from './generators/version.ts';

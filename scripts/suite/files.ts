@@ -14,7 +14,7 @@ export const NEED_CONTROL_PLANE = ['integration', 'faults', 'oracle', 'browser']
 
 /** Files that take more than some ten seconds, longest first. */
 const LONGEST = [
-  'integration/operator/removal-order',
+  'integration/removal/removal-order',
   'integration/admission/gate',
   'faults/faults',
   'integration/admission/accounts-away',
@@ -34,7 +34,7 @@ const LONGEST = [
   'integration/admission/accounts-unsupported',
   'integration/operator/least-privilege',
   'integration/operator/limits',
-  'integration/operator/removal',
+  'integration/removal/operator-removed',
   'integration/api/crd-generated',
   'integration/packaging/bundle',
   'integration/admission/protect',

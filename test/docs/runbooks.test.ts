@@ -1,6 +1,6 @@
 /** Each alert of config/prometheus has a severity, a waiting time, texts and a runbook. */
 import assert from 'node:assert/strict';
-import { alerts } from '../support/prometheus.ts';
+import { alerts } from '../support/monitoring/prometheus.ts';
 import { anchors, page, samples } from './pages.ts';
 
 const runbooks = page('docs/runbooks.md');

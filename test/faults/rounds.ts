@@ -13,7 +13,7 @@ import { eventually, type Sandbox } from '../support/cluster.ts';
 import { installOperator, type Operator, type Operators } from '../support/operator.ts';
 import { ApiProxy } from './api-proxy.ts';
 import { type Change, Changes, fingerprints, isOwn, MEMBER, serviceSpec, TENANT } from './changes.ts';
-import { Judge } from '../support/judge.ts';
+import { Judge } from '../support/judge/judge.ts';
 import type { Dice } from './model.ts';
 import { withRevision, type ObservedCluster, Recorder, type Revision } from './recorder.ts';
 import { CACHED, type FaultContext, type Fault } from './faults.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { goIsThere, skippedWithoutGo } from '../env/tooling/go-tool.ts';
-import { alerts, buildPrometheus, promtool, ruleFile } from '../support/prometheus.ts';
+import { alerts, buildPrometheus, promtool, ruleFile } from '../support/monitoring/prometheus.ts';
 import { REPLICA_CASES } from './alert-cases/replicas.ts';
 import { SEGMENTATION_CASES } from './alert-cases/segmentation.ts';
 import type { AlertCase } from './alert-cases/series.ts';

@@ -12,7 +12,7 @@ import { compile } from '../../../src/policy/compile.ts';
 import { isolates } from '../../../src/policy/semantics/normalize.ts';
 import { isolatesAll } from '../../../src/policy/planning/effect.ts';
 import { facts, profile } from '../../policy/fixture.ts';
-import { Judge } from '../../support/judge.ts';
+import { Judge } from '../../support/judge/judge.ts';
 
 const KNOWN: Peer = { ipBlock: { cidr: '203.0.113.0/25' } };
 const UNKNOWN: Peer = { service: { namespace: 'shop', name: 'gone' } };

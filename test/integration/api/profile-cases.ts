@@ -1,5 +1,5 @@
 /** Profiles that the API server refuses, each with the words that say what to write instead, and ones that it admits. */
-import { PEER_EXAMPLES } from '../../../scripts/generators/peer-examples.ts';
+import { PEER_EXAMPLES } from '../../../scripts/generators/pages/peer-examples.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -12,7 +12,7 @@ import { goIsThere, goModuleFolder, skippedWithoutGo } from '../../env/tooling/g
 import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { eventually, type Raw, Sandbox } from '../../support/cluster.ts';
 import { installOperator } from '../../support/operator.ts';
-import { alerts } from '../../support/prometheus.ts';
+import { alerts } from '../../support/monitoring/prometheus.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const KINDS = ['servicemonitors', 'prometheusrules'];

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { parse } from 'yaml';
 import { readRepositoryFile } from '../../docs/pages.ts';
 import { eventually, type Sandbox } from '../../support/cluster.ts';
-import { serviceAccountToken } from '../../support/scrape.ts';
+import { serviceAccountToken } from '../../support/monitoring/scrape.ts';
 
 export const JOB = 'segmentation-operator';
 const INTERVAL = '500ms';

@@ -15,9 +15,9 @@ import {
   recordings,
   ruleFile,
   rules,
-} from '../../support/prometheus.ts';
-import { scrape } from '../../support/scrape.ts';
-import { selectorText, type Selector, usageOf } from '../../support/promql.ts';
+} from '../../support/monitoring/prometheus.ts';
+import { scrape } from '../../support/monitoring/scrape.ts';
+import { selectorText, type Selector, usageOf } from '../../support/monitoring/promql.ts';
 import { configuration, JOB, work } from './fixture.ts';
 
 const SETTLED = 15_000; // ms: many scrapes and evaluations

@@ -9,7 +9,7 @@ import type { ControlPlane } from '../../env/index.ts';
 import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { type AuditEvent, auditedRequests, isRefused } from '../../support/audit.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
-import { scrape, serviceAccountToken } from '../../support/scrape.ts';
+import { scrape, serviceAccountToken } from '../../support/monitoring/scrape.ts';
 import { installOperator, Operators, vacateLease } from '../../support/operator.ts';
 import { describeSince } from '../../support/kubernetes.ts';
 

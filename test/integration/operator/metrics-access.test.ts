@@ -9,7 +9,7 @@ import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { createAuthority, issueServing } from '../../env/plane/x509.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, Operators } from '../../support/operator.ts';
-import { scrape, serviceAccountToken } from '../../support/scrape.ts';
+import { scrape, serviceAccountToken } from '../../support/monitoring/scrape.ts';
 import { Fixture } from '../kube/fixture.ts';
 import type { TcpProxy } from '../kube/tcp-proxy.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { metricsDocument } from '../../../scripts/generators/metrics.ts';
+import { metricsDocument } from '../../../scripts/generators/monitoring/metrics.ts';
 import { KeyQueue, Priority } from '../../../src/controller/queue/key-queue.ts';
 import {
   createMetrics,

@@ -14,7 +14,7 @@ import { privatePem } from '../../../src/operator/endpoints/x509.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
 import { createAuthority, issueServing } from '../../env/plane/x509.ts';
 import { eventually } from '../../support/cluster.ts';
-import { scrape } from '../../support/scrape.ts';
+import { scrape } from '../../support/monitoring/scrape.ts';
 import { FILE_POLL_MS } from '../../../src/util/poll-file.ts';
 
 const authority = createAuthority('scrape-test');

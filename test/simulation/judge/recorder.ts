@@ -10,7 +10,7 @@ import type { Request } from '../../../src/kube/http/transport.ts';
 import { fingerprint, isolates } from '../../../src/policy/semantics/normalize.ts';
 import { isTransitionalCover } from '../../../src/policy/planning/transition.ts';
 import { matches } from '../../../src/policy/semantics/selector.ts';
-import { Judge } from '../../support/judge.ts';
+import { Judge } from '../../support/judge/judge.ts';
 import { type Combination, Inputs, isUnresolved, policiesOf } from '../schedule/inputs.ts';
 import { isOperator, ObservedCluster } from './observed-cluster.ts';
 import { EXTERNAL, NAMESPACES, NODE_ADDRESSES, PROFILES, STABLE } from '../schedule/plan.ts';

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { Agent, request } from 'node:https';
 import type { TLSSocket } from 'node:tls';
-import type { ControlPlane } from '../env/index.ts';
+import type { ControlPlane } from '../../env/index.ts';
 
 export interface Scrape {
   readonly status: number;

@@ -8,11 +8,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { parse, stringify } from 'yaml';
-import { goTool } from '../env/tooling/go-tool.ts';
-import { isRunning, ProcessSet } from '../env/plane/processes.ts';
-import { eventually } from './cluster.ts';
+import { goTool } from '../../env/tooling/go-tool.ts';
+import { isRunning, ProcessSet } from '../../env/plane/processes.ts';
+import { eventually } from '../cluster.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
+const ROOT = join(import.meta.dirname, '../../..');
 const START = 30_000; // ms until it is ready; about a second on an idle machine
 
 const VERSION = '3.15.0';

@@ -1,6 +1,6 @@
 /** Generates the field reference, docs/api.md, from the CRD's schema. */
 import { stringify } from 'yaml';
-import { CRD_PATH, demandedFields, NAMED, nodeAt, type SchemaNode, typeNames } from './crd.ts';
+import { CRD_PATH, demandedFields, NAMED, nodeAt, type SchemaNode, typeNames } from '../crd.ts';
 import { PEER_EXAMPLES } from './peer-examples.ts';
 
 /** The types with a section, in the order of reading; other types are described where they are used. */

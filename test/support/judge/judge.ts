@@ -8,17 +8,17 @@
 //
 // NetworkPolicies are additive: a pod's end of a flow is open unless a policy isolates it, and then one policy that
 // allows the flow suffices. So the evaluator evaluates each policy once, alone, and the effects are combined.
-import { compileView } from '../../src/analysis/evaluator.ts';
-import type { Endpoint, Pod } from '../../src/analysis/cluster.ts';
-import type { StringMap } from '../../src/api/meta.ts';
+import { compileView } from '../../../src/analysis/evaluator.ts';
+import type { Endpoint, Pod } from '../../../src/analysis/cluster.ts';
+import type { StringMap } from '../../../src/api/meta.ts';
 import {
   DIRECTIONS,
   type NetworkPolicy,
   type NetworkPolicySpec,
   type PolicyType,
-} from '../../src/api/network-policy.ts';
-import { isolates, specKey } from '../../src/policy/semantics/normalize.ts';
-import { byKey } from '../../src/util/order.ts';
+} from '../../../src/api/network-policy.ts';
+import { isolates, specKey } from '../../../src/policy/semantics/normalize.ts';
+import { byKey } from '../../../src/util/order.ts';
 
 type Policies = readonly NetworkPolicy[];
 type Labels = ReadonlyMap<string, StringMap>;

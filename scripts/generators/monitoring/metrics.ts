@@ -1,5 +1,5 @@
 /** Generates docs/metrics.md from the registry. */
-import { describeMetrics } from '../../src/observability/metrics/registry.ts';
+import { describeMetrics } from '../../../src/observability/metrics/registry.ts';
 
 /** Metrics that exist on Linux only; the page must be the same on every system. */
 const LINUX_ONLY = [

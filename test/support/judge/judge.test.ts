@@ -1,16 +1,16 @@
 // The judge of the fault suite and the simulation reports violations.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { Pod } from '../../src/analysis/cluster.ts';
-import { compileView } from '../../src/analysis/evaluator.ts';
-import type { StringMap } from '../../src/api/meta.ts';
+import type { Pod } from '../../../src/analysis/cluster.ts';
+import { compileView } from '../../../src/analysis/evaluator.ts';
+import type { StringMap } from '../../../src/api/meta.ts';
 import {
   DIRECTIONS,
   type NetworkPolicy,
   type NetworkPolicyPeer,
   type NetworkPolicySpec,
   type PolicyType,
-} from '../../src/api/network-policy.ts';
+} from '../../../src/api/network-policy.ts';
 import { Judge } from './judge.ts';
 
 describe('judge of the invariants', () => {
