@@ -12,7 +12,7 @@ import type { ClusterFacts, NamespaceFacts } from './facts.ts';
 import type { RuleNote } from './notes.ts';
 import { type DirectionRule, includesRule, peerKey, portKey, ruleKey } from './semantics/normalize.ts';
 import { matches } from './semantics/selector.ts';
-import { isOutside, placeOf, related, type Relation } from './connections/ends.ts';
+import { isOutside, placeOf, related, relatedPeers, type Relation } from './connections/ends.ts';
 import { type ClassifiedPeer, classifyPeer, resolvePeer } from './peers/index.ts';
 import {
   type Grant,
@@ -245,9 +245,8 @@ function narrowTo(relation: Relation, namespace: NamespaceFacts): (grant: Grant,
     const place = placeOf(peer);
     const isElsewhere = place !== undefined && place !== namespace.name;
     // The addresses of a Service without selector are in its namespace, whose labels are not known here.
-    const peers = grant.peers.flatMap((each) =>
-      each.ipBlock !== undefined && isElsewhere ? [] : related(each, relation, namespace),
-    );
+    const possible = grant.peers.filter(({ ipBlock }) => ipBlock === undefined || !isElsewhere);
+    const peers = relatedPeers(possible, relation, namespace);
     return isAtLeastOne(peers) ? [{ ...grant, peers }] : [];
   };
 }

@@ -81,14 +81,46 @@ export function related(
   relation: Relation,
   namespace: NamespaceFacts,
 ): NetworkPolicyPeer[] {
-  const { namespaceSelector } = peer;
   // Without a namespaceSelector: an address, or pods of the namespace itself.
-  if (relation.kind === 'any' || namespaceSelector === undefined) return [peer];
-  const own = narrowed(peer, { [LABEL_NAMESPACE_NAME]: namespace.name });
-  if (relation.kind === 'same-namespace') return own;
+  if (relation.kind === 'any' || peer.namespaceSelector === undefined) return [peer];
+  return [
+    ...relatedByLabels(peer, relation, namespace),
+    ...narrowed(peer, { [LABEL_NAMESPACE_NAME]: namespace.name }),
+  ];
+}
+
+/** The same for all peers of a grant, which may list the namespace's own pods already. */
+export function relatedPeers(
+  peers: readonly NetworkPolicyPeer[],
+  relation: Relation,
+  namespace: NamespaceFacts,
+): NetworkPolicyPeer[] {
+  const ownPods = new Set(peers.filter(isOwnPods).map(podsKey));
+  return peers.flatMap((peer) =>
+    relation.kind !== 'any' && peer.namespaceSelector !== undefined && ownPods.has(podsKey(peer))
+      ? relatedByLabels(peer, relation, namespace)
+      : related(peer, relation, namespace),
+  );
+}
+
+/** The part of a peer in the namespaces that share the labels. */
+function relatedByLabels(
+  peer: NetworkPolicyPeer,
+  relation: Relation,
+  namespace: NamespaceFacts,
+): NetworkPolicyPeer[] {
+  if (relation.kind !== 'same-labels') return [];
   const { matchLabels, missing } = valuesOf(relation.keys, namespace);
   // A namespace without the label relates to no other one.
-  return missing.length > 0 ? own : [...narrowed(peer, matchLabels), ...own];
+  return missing.length > 0 ? [] : narrowed(peer, matchLabels);
+}
+
+function isOwnPods({ ipBlock, namespaceSelector }: NetworkPolicyPeer): boolean {
+  return ipBlock === undefined && namespaceSelector === undefined;
+}
+
+function podsKey({ podSelector = EVERYTHING }: NetworkPolicyPeer): string {
+  return selectorKey(podSelector);
 }
 
 /** The part of a peer with a namespaceSelector in namespaces with these labels; none if there can't be any. */

@@ -173,6 +173,24 @@ describe('a connection', () => {
       ]);
   });
 
+  it('with sameNamespaceLabels at both ends is equal in all namespaces that share the labels', () => {
+    const connections: Connection[] = [
+      {
+        name: 'web-to-db',
+        from: [{ sameNamespaceLabels: ['team'], podSelector: app('web') }],
+        to: [{ sameNamespaceLabels: ['team'], podSelector: app('db') }],
+      },
+    ];
+    const [red, alsoRed] = ['a', 'b'].map((name) =>
+      compiled({ connections }, name, { labels: { team: 'red' } }).policies.map(({ spec }) => spec),
+    );
+    assert.deepEqual(red, alsoRed);
+    assert.deepEqual(red?.[1]?.egress?.[0]?.to, [
+      { namespaceSelector: { matchLabels: { team: 'red' } }, podSelector: app('db') },
+      { podSelector: app('db') },
+    ]);
+  });
+
   it('with sameNamespaceLabels pairs namespaces by their values', () => {
     const connections = [
       {
