@@ -52,6 +52,16 @@ export class Records {
       if (!profiles.has(profile)) this.deleteResult(profile, namespace);
   }
 
+  /** Policies of the profiles are being written in the namespace, until `endEnforcing`. */
+  beginEnforcing(namespace: string, profiles: readonly string[]): void {
+    for (const profile of profiles) this.profile(profile).beginEnforcing(namespace);
+  }
+
+  endEnforcing(namespace: string, profiles: readonly string[]): void {
+    for (const profile of profiles)
+      if (this.#profiles.get(profile)?.endEnforcing(namespace)) this.#notify(profile);
+  }
+
   /** The namespace is gone, or is being deleted. */
   forgetNamespace(name: string): void {
     this.#namespaces.delete(name);

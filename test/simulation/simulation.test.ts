@@ -8,7 +8,8 @@ import { simulate } from './simulation.ts';
 /** Seeds whose schedules broke an invariant once, or were judged wrongly. */
 const REGRESSIONS = [
   562, 6009, 236_704_510, 236_705_078, 305_116_655, 664_214_176, 906_694, 907_655, 2_001_095, 3_000_015,
-  88_304_652, 88_306_664, 640_000_924, 640_003_686, 770_003_708, 770_005_255, 424_367, 424_526,
+  88_304_652, 88_306_664, 640_000_924, 640_003_686, 770_003_708, 770_005_255, 424_367, 424_526, 726_001_487,
+  726_008_043, 726_008_804,
 ];
 /** The seeds 1 to SCHEDULES run with the unit tests. */
 const SCHEDULES = 60;

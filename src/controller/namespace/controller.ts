@@ -100,15 +100,20 @@ export class NamespaceController {
   async #enforce(gathered: Gathered, attempt: Attempt): Promise<Outcome> {
     const name = gathered.namespace.key;
     const { record, signal } = attempt;
+    const { records } = this.#options;
+    const enforced = enforcedProfiles(gathered);
+    records.beginEnforcing(name, enforced);
     try {
       const result = await new Enforcement(gathered, attempt, this.#options).run();
       if (result.kind === 'outdated') return AGAIN;
       recordEnforced(record, result);
-      recordResults(name, result, this.#options.records);
+      recordResults(name, result, records);
       return DONE;
     } catch (error) {
       if (isConflict(error) || isAlreadyExists(error) || isNotFound(error)) record.isCacheBehind = true;
       return isAborted(error) ? givenUp(error, signal) : this.#fail(gathered, error);
+    } finally {
+      records.endEnforcing(name, enforced);
     }
   }
 
@@ -154,4 +159,11 @@ export class NamespaceController {
       .filter((profile) => clusterState.relation(profile, namespace) !== 'none')
       .map(({ metadata }) => records.resultsOf(metadata.name).get(name)?.state ?? 'pending');
   }
+}
+
+/** The profiles that are enforced, and were not deleted when the facts were gathered. */
+function enforcedProfiles({ intents }: Gathered): string[] {
+  return intents
+    .filter(({ relation, profile }) => relation === 'enforce' && !profile.metadata.deletionTimestamp)
+    .map(({ profile }) => profile.metadata.name);
 }

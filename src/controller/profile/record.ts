@@ -25,6 +25,11 @@ export class ProfileRecord {
   /** Results since then. */
   #resultsSince = 0;
 
+  /** Namespaces in which policies of the profile, as it was before its deletion, are being written. */
+  readonly #enforcing = new Set<string>();
+  /** True if the deletion of the profile waits for the end of these writes. */
+  #isReleaseWaiting = false;
+
   /** The results of the last reconcile of each namespace. */
   get results(): ReadonlyMap<string, NamespaceResult> {
     return this.#results;
@@ -59,5 +64,26 @@ export class ProfileRecord {
   /** @returns true if there was a result */
   deleteResult(namespace: string): boolean {
     return this.#results.delete(namespace);
+  }
+
+  beginEnforcing(namespace: string): void {
+    this.#enforcing.add(namespace);
+  }
+
+  /** @returns true if the deletion of the profile waited for it, and waits for no other namespace */
+  endEnforcing(namespace: string): boolean {
+    this.#enforcing.delete(namespace);
+    if (!this.#isReleaseWaiting || this.#enforcing.size > 0) return false;
+    this.#isReleaseWaiting = false;
+    return true;
+  }
+
+  /**
+   * True if no namespace gets policies of the profile as it was before its deletion. A write that is under way when the
+   * profile goes would leave policies to the garbage collector, which deletes them in any order (I2).
+   */
+  isReleasable(): boolean {
+    this.#isReleaseWaiting = this.#enforcing.size > 0;
+    return !this.#isReleaseWaiting;
   }
 }

@@ -61,7 +61,8 @@ export async function isReleased(
   parts: ReleaseParts,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { clusterState, policies } = parts;
+  const { clusterState, policies, records } = parts;
+  if (!records.profile(profile.metadata.name).isReleasable()) return false;
   if (leftNamespaces(profile, clusterState).removing.length > 0) return false;
   const isRetained = profile.spec.deletionPolicy === 'Retain';
   if (isRetained && !isComplete(profile, parts)) return false;

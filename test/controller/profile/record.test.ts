@@ -1,6 +1,7 @@
-// How often the status of a profile is judged, and so written at most.
+// The memory of a profile: the pace at which its status is judged, and the writes that its deletion waits for.
 import assert from 'node:assert/strict';
 import { ProfileRecord } from '../../../src/controller/profile/record.ts';
+import { Records } from '../../../src/controller/records.ts';
 import type { NamespaceResult } from '../../../src/controller/results.ts';
 
 const ENFORCED: NamespaceResult = {
@@ -57,5 +58,30 @@ describe("a profile's status", () => {
     record.endJudging(0, 0);
     assert.equal(record.statusDelay(100), 400);
     assert.equal(record.statusDelay(600), 20);
+  });
+});
+
+describe('the deletion of a profile', () => {
+  it('waits for writes that began before it, and is tried again after the last of them', () => {
+    const records = new Records();
+    const retried: string[] = [];
+    records.subscribe((profile) => retried.push(profile));
+    records.beginEnforcing('a', ['shop', 'other']);
+    records.beginEnforcing('b', ['shop']);
+    assert.equal(records.profile('shop').isReleasable(), false);
+    records.endEnforcing('a', ['shop', 'other']);
+    assert.deepEqual(retried, []);
+    assert.equal(records.profile('shop').isReleasable(), false);
+    records.endEnforcing('b', ['shop']);
+    assert.deepEqual(retried, ['shop']);
+    assert.equal(records.profile('shop').isReleasable(), true);
+  });
+
+  it('is not tried again by writes for which it did not wait', () => {
+    const records = new Records();
+    records.subscribe((profile) => assert.fail(`${profile} is tried again`));
+    records.beginEnforcing('a', ['shop']);
+    records.endEnforcing('a', ['shop']);
+    assert.equal(records.profile('shop').isReleasable(), true);
   });
 });

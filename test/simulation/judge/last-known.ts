@@ -76,6 +76,8 @@ export function wrongLastKnown(
   /** The forms without last known peers. Not empty for peers that are partly known, as a namespace's own pods are. */
   const formsWithoutLastKnown = once(() => formsWith(NOTHING_KNOWN));
   const editedForms = recorder.userEdits(namespace).map(lastKnownFrom);
+  /** A form that a user wrote, with the rules that its policy adds for the known parts of the peer. */
+  const completedEdits = once(() => editedForms.flatMap(formsWith));
   const held = (combinations[0] && compiledWith(combinations[0], atStart)?.unresolved) ?? [];
   for (const { peer, rules } of lastKnown) {
     const [object, direction, rule, label] = peer;
@@ -88,7 +90,7 @@ export function wrongLastKnown(
         (each) =>
           each.hasLastKnown && each.direction === direction && each.rule === rule && each.peer === label,
       );
-    if (!isRemembered && editedForms.some(isForm)) continue;
+    if (!isRemembered && (editedForms.some(isForm) || completedEdits().some(isForm))) continue;
     const isForgotten = rules.length === 0 || formsWithoutLastKnown().some(isForm);
     const isAbsent = (form: LastKnown) => form.rules(...peer).length === 0;
     // No form existed when the round began, or a user deleted it, and none exists now.
