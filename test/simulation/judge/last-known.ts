@@ -96,12 +96,26 @@ export function wrongLastKnown(
     // No form existed when the round began, or a user deleted it, and none exists now.
     if (isForgotten && (isAbsent(atStart) || (!isRemembered && editedForms.some(isAbsent)))) continue;
     if (intendedForms().some(isForm)) continue;
+    const intended = intendedForms().map((form) => form.rules(...peer));
+    if (isUnion(rules, intended)) continue;
     const fault = isForgotten
       ? 'lost its last known form'
       : `is kept as ${JSON.stringify(rules)}, which it never was`;
     return `peer ${label} of rule ${rule} in ${object} ${fault}`;
   }
   return undefined;
+}
+
+/**
+ * True if the rules are those of several forms together. The planner writes the union of two forms on the way from one to
+ * the other; a peer that becomes unresolved there keeps both, as neither may be cut.
+ */
+function isUnion(rules: readonly DirectionRule[], forms: readonly (readonly DirectionRule[])[]): boolean {
+  const keys = new Set(rules.map(ruleKey));
+  const parts = forms
+    .map((form) => form.map(ruleKey))
+    .filter((form) => form.length > 0 && form.every((key) => keys.has(key)));
+  return new Set(parts.flat()).size === keys.size;
 }
 
 /** Computes a value on the first call only. */
