@@ -31,8 +31,8 @@ export class WatchSession {
   #lastArrival = 0;
   /** When the last event arrived. */
   #heard = 0;
-  /** Events that were sent, and have not arrived yet. */
-  #inTransit = 0;
+  /** The arrivals of events that were sent, in order. An event never overtakes another one, also after a freeze. */
+  readonly #inTransit: (() => void)[] = [];
   #isConnected = false;
   #isHanging = false;
   #isAbandoned = false;
@@ -78,7 +78,9 @@ export class WatchSession {
   }
 
   get isUpToDate(): boolean {
-    return this.#isConnected && !this.#isHanging && this.#inTransit === 0 && this.#finish === undefined;
+    return (
+      this.#isConnected && !this.#isHanging && this.#inTransit.length === 0 && this.#finish === undefined
+    );
   }
 
   /** The connection breaks. */
@@ -142,9 +144,7 @@ export class WatchSession {
     const at = Math.max(this.#lastArrival, scheduler.time + lagOf(rates, roll));
     this.#lastArrival = at;
     const isForged = roll(100) < rates.events;
-    this.#inTransit += 1;
     const arrive = () => {
-      this.#inTransit -= 1;
       if (this.#isHanging || this.#isAbandoned) return;
       this.#heard = scheduler.time;
       this.#arrived.push(event);
@@ -155,7 +155,10 @@ export class WatchSession {
       this.#previous = isChange(event) ? event : undefined;
       this.#wake.resolve();
     };
-    this.#after(at - scheduler.time, () => this.#network.whenAwake(this.#replica, arrive));
+    this.#inTransit.push(arrive);
+    this.#after(at - scheduler.time, () =>
+      this.#network.whenAwake(this.#replica, () => this.#inTransit.shift()?.()),
+    );
   }
 
   /** Ends the stream when no event has arrived for `stallMs`. */
