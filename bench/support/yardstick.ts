@@ -2,7 +2,7 @@
 import type { RawPhase, RawResult, RawSetting, RawWriter } from './raw-writer.ts';
 import type { Stage } from './stage.ts';
 
-/** What the raw writer reaches with its best setting. */
+/** The raw writer's result with its best setting. */
 export interface Best {
   readonly setting: RawSetting;
   /** Requests per second. */

@@ -58,7 +58,7 @@ export interface DirectionExplanation {
   /** The policies that isolate the pod in this direction. */
   readonly isolatedBy: readonly PolicyReference[];
   readonly allowedBy: readonly PolicyReference[];
-  /** Of a denied flow: rules of the pod's namespace that fail one condition only, the likeliest mistakes first. */
+  /** Rules of the pod's namespace that fail one condition only, if the flow is denied; the likeliest mistakes first. */
   readonly nearMisses: readonly NearMiss[];
 }
 

@@ -9,7 +9,7 @@ export interface SelectionInput {
   readonly members: readonly Pod[];
   /** Pods that should not be selected, without the members. */
   readonly others: readonly Pod[];
-  /** Those of the others that must not be selected on any account. */
+  /** Other pods that the selector must never select. */
   readonly forbidden: readonly Pod[];
 }
 
