@@ -79,11 +79,20 @@ export function includesRule(rule: DirectionRule, other: DirectionRule): boolean
 
 /** Equal for specs of the same meaning. Rules of a direction that is not isolated count. */
 export function specKey(spec: NetworkPolicySpec): string {
-  const rules = DIRECTIONS.map((direction) =>
-    [...new Set(rulesOf(spec, direction).map(ruleKey))].sort().join('\n'),
-  );
+  return notedSpecKey(spec, []);
+}
+
+/** Equal for specs of the same meaning whose rules have the same notes, given by their keys in the order of the rules. */
+function notedSpecKey(spec: NetworkPolicySpec, notes: readonly string[]): string {
+  const rules = DIRECTIONS.map((direction) => {
+    const keys = rulesOf(spec, direction).map((rule, index) => `${ruleKey(rule)} ${notes[index] ?? ''}`);
+    return [...new Set(keys)].sort().join('\n');
+  });
   // Keys are JSON, which has no line breaks of its own.
-  return [selectorKey(spec.podSelector ?? EVERYTHING), isolates(spec).join(), ...rules].join('\n\n');
+  const withoutRule = notes.slice(Math.max(spec.ingress?.length ?? 0, spec.egress?.length ?? 0));
+  return [selectorKey(spec.podSelector ?? EVERYTHING), isolates(spec).join(), ...rules, ...withoutRule].join(
+    '\n\n',
+  );
 }
 
 /**
@@ -98,32 +107,49 @@ export function fingerprint({ metadata, spec }: NetworkPolicy): string {
   if (known !== undefined && sameLabels && known.ownerReferences === ownerReferences) return known.text;
   const ours = OWN_LABELS.map((key) => labels?.[key] ?? null);
   const owners = (ownerReferences ?? []).filter(isProfileReference).map(({ uid, name }) => `${uid} ${name}`);
-  const parts = [
-    JSON.stringify([ours, owners.sort()]),
-    specKey(spec),
-    notesKey(spec, annotations?.[ANNOTATION_RULES]),
-  ];
+  const notes = noteKeysOf(annotations?.[ANNOTATION_RULES]);
+  const parts = [JSON.stringify([ours, owners.sort()]), notedSpecKey(spec, notes.rules), notes.others];
   const text = hash('sha1', parts.join('\n\n\n'), 'base64url');
   fingerprints.set(spec, { labels, annotations, ownerReferences, text });
   return text;
 }
 
-/** Equal for notes that say the same of the same rules; notes that can't be read are compared as text. */
-function notesKey(spec: NetworkPolicySpec, annotation: string | undefined): string {
-  if (annotation === undefined) return 'none';
+/** The keys of an annotation's notes. */
+interface NoteKeys {
+  /** In the order of the notes, without their descriptions. */
+  readonly rules: readonly string[];
+  /** The key of the annotation's other parts. */
+  readonly others: string;
+}
+
+/** By annotation: the policies of one rule have the same text in all namespaces. */
+const noteKeys = new Map<string | undefined, NoteKeys>();
+const MAXIMUM_NOTE_KEYS = 1024;
+
+function noteKeysOf(annotation: string | undefined): NoteKeys {
+  let keys = noteKeys.get(annotation);
+  if (keys === undefined) {
+    keys = readNoteKeys(annotation);
+    if (noteKeys.size >= MAXIMUM_NOTE_KEYS) noteKeys.clear();
+    noteKeys.set(annotation, keys);
+  }
+  return keys;
+}
+
+/** Notes that can't be read are compared as text. */
+function readNoteKeys(annotation: string | undefined): NoteKeys {
+  if (annotation === undefined) return { rules: [], others: 'none' };
   const notes = parseNotes(annotation);
-  if (notes === undefined) return `text ${annotation}`;
-  const longest = Math.max(...DIRECTIONS.map((direction) => rulesOf(spec, direction).length));
-  const noted = DIRECTIONS.flatMap((direction) =>
-    rulesOf(spec, direction).map((rule, index) => {
-      const { description: _, ...rest }: Partial<RuleNote> = { ...notes[index] };
-      return `${ruleKey(rule)} ${JSON.stringify(rest)}`;
-    }),
-  );
-  const descriptions = notes.flatMap((note) =>
-    note?.description ? [JSON.stringify([note.rule, note.description])] : [],
-  );
-  return JSON.stringify([[...new Set(noted)].sort(), descriptions.sort(), notes.slice(longest)]);
+  if (notes === undefined) return { rules: [], others: `text ${annotation}` };
+  const rules = notes.map((note) => {
+    const { description: _, ...rest }: Partial<RuleNote> = { ...note };
+    return JSON.stringify(rest);
+  });
+  const descriptions = notes.flatMap((note) => (note?.description ? [[note.rule, note.description]] : []));
+  return {
+    rules,
+    others: JSON.stringify([notes.length, descriptions.map((pair) => JSON.stringify(pair)).sort()]),
+  };
 }
 
 /** By spec: compiled policies of many namespaces share their spec, and the other parts with it. */
