@@ -2,9 +2,9 @@
 import { type GroupName, type Reach, computeReach } from '../../analysis/reach.ts';
 import type { Pod } from '../../analysis/cluster.ts';
 import type { Flag } from '../shell/flags.ts';
-import type { WorkloadPod } from '../snapshot/pods.ts';
+import type { WorkloadPod } from '../../snapshot/pods.ts';
 import { namespacesNamed } from '../snapshot/select.ts';
-import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { Snapshot } from '../../snapshot/snapshot.ts';
 import type { Terminal } from '../shell/terminal.ts';
 import { reachWithin } from './model.ts';
 

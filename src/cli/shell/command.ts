@@ -1,6 +1,6 @@
 /** The interface of a command. Each command has a folder under commands/, and an entry in commands/registry.ts. */
 import type { Flag, Flags } from './flags.ts';
-import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { Snapshot } from '../../snapshot/snapshot.ts';
 import type { Process, Terminal } from './terminal.ts';
 
 export interface Example {

@@ -13,7 +13,7 @@ import { type Flag, Flags } from './flags.ts';
 import { flagsOf } from './help.ts';
 import { loadCluster, loadManifests, type LoadInput } from '../snapshot/load.ts';
 import { SHELLS } from './shells.ts';
-import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { Snapshot } from '../../snapshot/snapshot.ts';
 import { type Process, Terminal } from './terminal.ts';
 
 /** Values of cobra's ShellCompDirective: candidates only, files as well, directories only. */

@@ -7,7 +7,7 @@ import type { Path } from '../../manifests/yaml.ts';
 import { didYouMean } from '../../util/suggest.ts';
 import { isRecord } from '../../util/is-record.ts';
 import { CliError } from '../shell/failure.ts';
-import { groupOf, KNOWN_KINDS, type KnownKind } from './objects.ts';
+import { groupOf, KNOWN_KINDS, type KnownKind } from '../../snapshot/objects.ts';
 import { admitProfile } from './profile.ts';
 
 /** The place of an object in a file, for messages. */

@@ -1,16 +1,15 @@
 /** Reads from a cluster the objects that commands need, page by page and trimmed. Never writes. */
-import type { KubeObject } from '../../api/meta.ts';
 import { KIND } from '../../api/names.ts';
 import { loadKubeConfig } from '../../kube/config/load.ts';
 import { ApiError, isForbidden, isNotFound } from '../../kube/errors.ts';
 import { listPages } from '../../kube/watch/list.ts';
 import { Resource } from '../../kube/resource.ts';
 import { createTransport, type Transport } from '../../kube/http/transport.ts';
-import { auditedAnnotations, auditedSpec, type PodSpec } from '../../audit/pod-spec.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Terminal } from '../shell/terminal.ts';
-import { AUDIT_KINDS, KNOWN_KINDS, type KnownKind, ObjectSet } from './objects.ts';
-import { AUDITED_SPEC, isOwnedByJob, trimmedPod } from './pods.ts';
+import { AUDIT_KINDS, KNOWN_KINDS, type KnownKind, ObjectSet } from '../../snapshot/objects.ts';
+import { isOwnedByJob } from '../../snapshot/pods.ts';
+import { Projection } from '../../snapshot/projection.ts';
 import { errorMessage } from '../../util/error-message.ts';
 
 export interface ClusterOptions {
@@ -101,45 +100,6 @@ async function listTokenSecrets(
   const resource = new Resource(transport, kind);
   const { items } = await resource.listAll({ metadataOnly: true, fieldSelector: `type=${type}` });
   for (const item of items) put({ ...item, type });
-}
-
-/** Keeps of an object what commands need. Equal specs of pods are kept once. */
-class Projection {
-  readonly #forAudit: boolean;
-  readonly #specs = new Map<string, PodSpec>();
-
-  constructor(forAudit: boolean) {
-    this.#forAudit = forAudit;
-  }
-
-  of(raw: object, kind: KnownKind): KubeObject {
-    if (kind.kind === 'Pod') return this.#forAudit ? this.#auditedPod(raw) : trimmedPod(raw);
-    const object = trimmed(raw, kind);
-    // A Job is read for its owner only: its template would stand for pods that are listed as such.
-    return kind.kind === 'Job' ? { kind: kind.kind, metadata: object.metadata } : object;
-  }
-
-  #auditedPod(raw: object): KubeObject {
-    const { spec = {}, metadata } = raw as KubeObject & { readonly spec?: PodSpec };
-    const pod = trimmedPod(raw) as KubeObject & { readonly spec: object };
-    // The name of the token's volume is the one part of a spec that differs between pods of a workload.
-    const text = JSON.stringify(auditedSpec(spec)).replaceAll(
-      /"kube-api-access-[a-z0-9]{5}"/g,
-      '"kube-api-access"',
-    );
-    const known = this.#specs.get(text) ?? (JSON.parse(text) as PodSpec);
-    this.#specs.set(text, known);
-    const annotations = auditedAnnotations(metadata.annotations);
-    const kept = annotations === undefined ? pod.metadata : { ...pod.metadata, annotations };
-    return { ...pod, metadata: kept, [AUDITED_SPEC]: known } as KubeObject;
-  }
-}
-
-/** Adds apiVersion and kind, which items of a list lack, and drops managedFields. */
-function trimmed(raw: object, { kind, group, version }: KnownKind): KubeObject {
-  const { metadata, ...rest } = raw as KubeObject;
-  const { managedFields: _, ...kept } = metadata;
-  return { ...rest, apiVersion: group === '' ? version : `${group}/${version}`, kind, metadata: kept };
 }
 
 function explained(error: unknown, { kind, plural }: KnownKind, server: string): string {

@@ -4,9 +4,9 @@ import { formatAddress, parseAddress, parseCidr } from '../../policy/semantics/c
 import { selects } from '../../policy/peers/service.ts';
 import { matches } from '../../policy/semantics/selector.ts';
 import { CliError } from '../shell/failure.ts';
-import { type WorkloadPod, workloadKey } from './pods.ts';
+import { type WorkloadPod, workloadKey } from '../../snapshot/pods.ts';
 import { unknown } from './select.ts';
-import type { Snapshot, SnapshotService } from './snapshot.ts';
+import type { Snapshot, SnapshotService } from '../../snapshot/snapshot.ts';
 import { shortList } from '../../util/list-text.ts';
 
 /** End of a flow: the pods of one workload, or an address. */

@@ -11,7 +11,7 @@ import { isRecord } from '../../util/is-record.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Process } from '../shell/terminal.ts';
 import { admittedManifest, kindOf, type Place } from './admission.ts';
-import { groupOf, type KnownKind, type ManifestPlace, ObjectSet } from './objects.ts';
+import { groupOf, type KnownKind, type ManifestPlace, ObjectSet } from '../../snapshot/objects.ts';
 
 export interface ManifestSources {
   /** Paths, and `-` for standard input. */

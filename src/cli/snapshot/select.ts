@@ -2,7 +2,7 @@
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { didYouMean } from '../../util/suggest.ts';
 import { CliError } from '../shell/failure.ts';
-import type { Snapshot, SnapshotNamespace } from './snapshot.ts';
+import type { Snapshot, SnapshotNamespace } from '../../snapshot/snapshot.ts';
 import { shortList } from '../../util/list-text.ts';
 
 /** The profiles of these names; all profiles if there is no name. @throws CliError if a name is not found */

@@ -7,9 +7,9 @@ import { API_VERSION, KIND } from '../../../src/api/names.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { convertProfile } from '../../../src/cli/commands/convert/conversion.ts';
 import { Proof } from '../../../src/cli/commands/convert/proof.ts';
-import { ObjectSet } from '../../../src/cli/snapshot/objects.ts';
+import { ObjectSet } from '../../../src/snapshot/objects.ts';
 import { admitProfile } from '../../../src/cli/snapshot/profile.ts';
-import { MANIFESTS, Snapshot } from '../../../src/cli/snapshot/snapshot.ts';
+import { MANIFESTS, Snapshot } from '../../../src/snapshot/snapshot.ts';
 import { parseOptions } from '../../../src/options/parse.ts';
 import { compile } from '../../../src/policy/compile.ts';
 

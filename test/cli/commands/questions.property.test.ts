@@ -6,8 +6,8 @@ import type { Protocol } from '../../../src/api/network-policy.ts';
 import type { Pod } from '../../../src/analysis/cluster.ts';
 import { compileView } from '../../../src/analysis/evaluator.ts';
 import { type Answer, Questions } from '../../../src/cli/commands/explain/questions.ts';
-import { ObjectSet } from '../../../src/cli/snapshot/objects.ts';
-import { MANIFESTS, Snapshot } from '../../../src/cli/snapshot/snapshot.ts';
+import { ObjectSet } from '../../../src/snapshot/objects.ts';
+import { MANIFESTS, Snapshot } from '../../../src/snapshot/snapshot.ts';
 import { parseOptions } from '../../../src/options/parse.ts';
 import { namespaces, pods, policies } from '../../analysis/arbitrary.ts';
 

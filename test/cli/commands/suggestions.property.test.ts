@@ -13,9 +13,9 @@ import { compareSnapshots } from '../../../src/cli/commands/diff/compare.ts';
 import { Questions } from '../../../src/cli/commands/explain/questions.ts';
 import { suggestionValue } from '../../../src/cli/commands/explain/suggestion-output.ts';
 import { suggest } from '../../../src/cli/commands/explain/suggestions.ts';
-import { ObjectSet } from '../../../src/cli/snapshot/objects.ts';
+import { ObjectSet } from '../../../src/snapshot/objects.ts';
 import { admitProfile } from '../../../src/cli/snapshot/profile.ts';
-import { MANIFESTS, Snapshot } from '../../../src/cli/snapshot/snapshot.ts';
+import { MANIFESTS, Snapshot } from '../../../src/snapshot/snapshot.ts';
 import { parseOptions } from '../../../src/options/parse.ts';
 import { labels, policySpec, selector } from '../../analysis/arbitrary.ts';
 

@@ -1,8 +1,8 @@
 /** The workload of a Pod: the controller that users know, under one name in manifests and in a cluster. */
 import assert from 'node:assert/strict';
 import type { KubeObject, OwnerReference } from '../../../src/api/meta.ts';
-import { ObjectSet } from '../../../src/cli/snapshot/objects.ts';
-import { podsOf } from '../../../src/cli/snapshot/pods.ts';
+import { ObjectSet } from '../../../src/snapshot/objects.ts';
+import { podsOf } from '../../../src/snapshot/pods.ts';
 
 const owner = (kind: string, name: string): OwnerReference[] => [
   { apiVersion: 'v1', kind, name, uid: `${kind}-${name}`, controller: true },

@@ -19,7 +19,7 @@ import type { Flag, Flags } from '../../shell/flags.ts';
 import { table, toJson, toYaml } from '../../shell/output.ts';
 import type { Terminal } from '../../shell/terminal.ts';
 import { namespacesNamed } from '../../snapshot/select.ts';
-import type { Snapshot } from '../../snapshot/snapshot.ts';
+import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { readBaseline, readWaivers } from './files.ts';
 import { junit, type ReportInput, sarif } from './reports.ts';
 import { auditSnapshot } from './snapshot.ts';

@@ -2,7 +2,7 @@
 import type { Check } from '../../../audit/check.ts';
 import { type Finding, findingKey, isAtLeast, objectText, type Severity } from '../../../audit/finding.ts';
 import type { CheckText } from '../../../audit/waivers/checks.ts';
-import type { ManifestPlace } from '../../snapshot/objects.ts';
+import type { ManifestPlace } from '../../../snapshot/objects.ts';
 import { version } from '../../../util/version.ts';
 import { uriOf, xml } from '../check/reports.ts';
 

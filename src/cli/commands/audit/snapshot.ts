@@ -2,8 +2,8 @@
 import type { KubeObject } from '../../../api/meta.ts';
 import { auditedAnnotations, auditedSpec, type PodSpec } from '../../../audit/pod-spec.ts';
 import type { AuditPod, AuditSnapshot } from '../../../audit/snapshot.ts';
-import { AUDITED_SPEC, type WorkloadPod } from '../../snapshot/pods.ts';
-import { MANIFESTS, type Snapshot } from '../../snapshot/snapshot.ts';
+import { AUDITED_SPEC, type WorkloadPod } from '../../../snapshot/pods.ts';
+import { MANIFESTS, type Snapshot } from '../../../snapshot/snapshot.ts';
 
 interface RawTemplate {
   readonly metadata?: KubeObject['metadata'];

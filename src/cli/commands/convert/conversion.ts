@@ -7,7 +7,7 @@ import type {
   SegmentationProfile,
 } from '../../../api/profile.ts';
 import { matches } from '../../../policy/semantics/selector.ts';
-import type { Snapshot } from '../../snapshot/snapshot.ts';
+import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { candidatesFor } from './candidates.ts';
 import type { Proof } from './proof.ts';
 

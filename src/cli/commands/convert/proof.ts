@@ -13,7 +13,7 @@ import { compile } from '../../../policy/compile.ts';
 import { rulesOf } from '../../../policy/semantics/normalize.ts';
 import { matches } from '../../../policy/semantics/selector.ts';
 import { CliError } from '../../shell/failure.ts';
-import type { Snapshot, SnapshotNamespace } from '../../snapshot/snapshot.ts';
+import type { Snapshot, SnapshotNamespace } from '../../../snapshot/snapshot.ts';
 
 /** Most combinations of labels that are tried, of namespaces and of pods. */
 const MAX_NAMESPACES = 64;

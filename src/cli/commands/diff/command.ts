@@ -15,7 +15,7 @@ import {
   readClusterOf,
 } from '../../snapshot/load.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
-import type { Snapshot } from '../../snapshot/snapshot.ts';
+import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { AS_ENFORCED } from '../explain/command.ts';
 import { warnOfUnresolved } from '../render/command.ts';
 

@@ -4,8 +4,8 @@ import { type PolicyChange, policyChanges } from '../../../analysis/policy-chang
 import type { Pod } from '../../../analysis/cluster.ts';
 import type { GroupName } from '../../../analysis/reach.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
-import type { WorkloadPod } from '../../snapshot/pods.ts';
-import type { Snapshot } from '../../snapshot/snapshot.ts';
+import type { WorkloadPod } from '../../../snapshot/pods.ts';
+import type { Snapshot } from '../../../snapshot/snapshot.ts';
 
 export interface SnapshotChanges {
   readonly namespaces: readonly NamespaceChange[];

@@ -2,7 +2,7 @@
 import type { Pod } from '../../../analysis/cluster.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import { rulesOf } from '../../../policy/semantics/normalize.ts';
-import type { Snapshot } from '../../snapshot/snapshot.ts';
+import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import type { Answer } from './questions.ts';
 
 export interface CaveatInput {

@@ -9,7 +9,7 @@ import type { Flag } from '../../shell/flags.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
 import { type Answer, Questions } from './questions.ts';
 import { type Suggestion, suggest } from './suggestions.ts';
-import type { Snapshot } from '../../snapshot/snapshot.ts';
+import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import type { Terminal } from '../../shell/terminal.ts';
 import { obstacleText, suggestionText, suggestionValue } from './suggestion-output.ts';
 import { counted } from '../../../util/list-text.ts';

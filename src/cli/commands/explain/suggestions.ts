@@ -6,8 +6,8 @@ import { type Obstacle, type Remedy, remedyFor } from '../../../analysis/remedy/
 import type { NetworkPolicy, PolicyType } from '../../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../../api/profile.ts';
 import { type FlowEnd, labelOf } from '../../snapshot/flow-ends.ts';
-import { type WorkloadPod, workloadKey } from '../../snapshot/pods.ts';
-import type { Snapshot } from '../../snapshot/snapshot.ts';
+import { type WorkloadPod, workloadKey } from '../../../snapshot/pods.ts';
+import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import type { Answer } from './questions.ts';
 
 export interface Suggestion {

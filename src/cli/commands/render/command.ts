@@ -8,7 +8,7 @@ import { EXIT } from '../../shell/failure.ts';
 import { objectsText, table } from '../../shell/output.ts';
 import { selectorText } from '../../shell/text.ts';
 import { namespacesNamed, profilesNamed } from '../../snapshot/select.ts';
-import type { ProfileIntent, Snapshot } from '../../snapshot/snapshot.ts';
+import type { ProfileIntent, Snapshot } from '../../../snapshot/snapshot.ts';
 import type { Terminal } from '../../shell/terminal.ts';
 import { counted } from '../../../util/list-text.ts';
 

@@ -1,7 +1,7 @@
 /** Pods and their workloads: Pods of a cluster, or the pods that templates of workloads among manifests make. Pure. */
-import type { KubeObject, OwnerReference, StringMap } from '../../api/meta.ts';
-import { LABEL_SERVICE_ACCOUNT } from '../../api/names.ts';
-import type { ContainerPort, Pod } from '../../analysis/cluster.ts';
+import type { KubeObject, OwnerReference, StringMap } from '../api/meta.ts';
+import { LABEL_SERVICE_ACCOUNT } from '../api/names.ts';
+import type { ContainerPort, Pod } from '../analysis/cluster.ts';
 import type { ObjectSet } from './objects.ts';
 
 /** The controller of pods as users know it: a Deployment, not its ReplicaSets. A Pod without controller is its own. */

@@ -1,6 +1,6 @@
 /** The kinds that commands read, and a set of objects of these kinds. Pure. */
-import type { KubeObject } from '../../api/meta.ts';
-import { API_VERSION, GROUP, KIND, PLURAL } from '../../api/names.ts';
+import type { KubeObject } from '../api/meta.ts';
+import { API_VERSION, GROUP, KIND, PLURAL } from '../api/names.ts';
 
 export interface KnownKind {
   readonly kind: string;

@@ -1,11 +1,11 @@
 /** A snapshot: a state of a cluster, read or described by manifests, and the policies that its profiles ask for. Pure. */
-import type { KubeObject, ObjectMeta } from '../../api/meta.ts';
-import { KIND, LABEL_SERVICE_ACCOUNT } from '../../api/names.ts';
-import type { NetworkPolicy } from '../../api/network-policy.ts';
-import type { SegmentationProfile } from '../../api/profile.ts';
-import type { Namespace } from '../../analysis/cluster.ts';
-import { lastKnownFrom } from '../../policy/peers/last-known.ts';
-import { projectProfile } from '../../cluster-state/items.ts';
+import type { KubeObject, ObjectMeta } from '../api/meta.ts';
+import { KIND, LABEL_SERVICE_ACCOUNT } from '../api/names.ts';
+import type { NetworkPolicy } from '../api/network-policy.ts';
+import type { SegmentationProfile } from '../api/profile.ts';
+import type { Namespace } from '../analysis/cluster.ts';
+import { lastKnownFrom } from '../policy/peers/last-known.ts';
+import { projectProfile } from '../cluster-state/items.ts';
 import {
   endpointFacts,
   labelledDNS,
@@ -17,11 +17,11 @@ import {
   serviceCIDRs,
   serviceFacts,
   webhookServices,
-} from '../../cluster-state/peer-sources/facts.ts';
-import { type Relation, relationOf } from '../../cluster-state/relation.ts';
-import { ClusterState } from '../../cluster-state/state.ts';
-import { accountsOf } from '../../policy/admission/accounts.ts';
-import { compile, type Compiled } from '../../policy/compile.ts';
+} from '../cluster-state/peer-sources/facts.ts';
+import { type Relation, relationOf } from '../cluster-state/relation.ts';
+import { ClusterState } from '../cluster-state/state.ts';
+import { accountsOf } from '../policy/admission/accounts.ts';
+import { compile, type Compiled } from '../policy/compile.ts';
 import type {
   ClusterConfiguration,
   ClusterFacts,
@@ -29,13 +29,13 @@ import type {
   ServiceAccountFacts,
   ServiceFacts,
   PeerSource,
-} from '../../policy/facts.ts';
-import { DNS_SERVICES } from '../../policy/peers/entity.ts';
-import { withFreeNames } from '../../policy/planning/free-names.ts';
-import { arranged } from '../../policy/planning/noted-rules.ts';
+} from '../policy/facts.ts';
+import { DNS_SERVICES } from '../policy/peers/entity.ts';
+import { withFreeNames } from '../policy/planning/free-names.ts';
+import { arranged } from '../policy/planning/noted-rules.ts';
 import type { ObjectSet } from './objects.ts';
 import { labelledByAccount, podsOf, type WorkloadPod } from './pods.ts';
-import { byName, byObjectName } from '../../util/order.ts';
+import { byName, byObjectName } from '../util/order.ts';
 
 export interface SnapshotNamespace extends Namespace {
   readonly terminating: boolean;
