@@ -50,6 +50,17 @@ export interface WriteOptions extends CreateOptions {
   readonly subresource?: 'status' | undefined;
 }
 
+export interface PatchOptions extends WriteOptions {
+  /** True: the API server judges the request as any other, and stores nothing. */
+  readonly isDryRun?: boolean | undefined;
+  readonly onWarnings?: Request['onWarnings'];
+}
+
+export interface ApplyOptions extends CallOptions {
+  /** Owner of the applied fields: a field that it owned and that is applied no longer is removed. */
+  readonly fieldManager: string;
+}
+
 export interface DeleteOptions extends CallOptions {
   /** Identity of the object: the delete fails with a write conflict if the object is another or has changed. */
   readonly preconditions?: Preconditions | undefined;
@@ -74,6 +85,9 @@ const WRITE_TIMEOUT = { timeout: '13s' } as const;
 
 /** Parameters of every write: the server records our field manager, and refuses unknown fields. */
 const WRITE: Query = { fieldManager: MANAGER, fieldValidation: 'Strict', ...WRITE_TIMEOUT };
+
+/** Parameters of a write that the server only judges. */
+const DRY_RUN: Query = { ...WRITE, dryRun: 'All' };
 
 /** The client of one kind. Every method rejects with an ApiError. */
 export class Resource<T extends KubeObject> {
@@ -194,16 +208,36 @@ export class Resource<T extends KubeObject> {
     name: string,
     namespace: string | undefined,
     patch: object,
-    options: WriteOptions = {},
+    options: PatchOptions = {},
   ): Promise<T> {
     return this.#object({
       ...call(options),
       parse: options.parse,
       method: 'PATCH',
       path: this.#path(name, namespace, options.subresource),
-      query: WRITE,
+      query: options.isDryRun ? DRY_RUN : WRITE,
       contentType: 'application/merge-patch+json',
       body: patch,
+      onWarnings: options.onWarnings,
+    });
+  }
+
+  /**
+   * Server-side apply, never by force: fails with a write conflict if another manager owns a field and gave it another
+   * value. With `metadata.resourceVersion` it fails as well if the object has changed or is gone.
+   *
+   * @throws TypeError without a resourceVersion: such a request would create an object that is missing
+   */
+  async apply(object: T, { fieldManager, ...options }: ApplyOptions): Promise<T> {
+    const { name, namespace, resourceVersion } = object.metadata;
+    if (!resourceVersion) throw new TypeError(`apply of ${name} without a resourceVersion`);
+    return this.#object({
+      ...call(options),
+      method: 'PATCH',
+      path: this.#path(name, namespace),
+      query: { ...WRITE, fieldManager },
+      contentType: 'application/apply-patch+yaml',
+      body: object,
     });
   }
 

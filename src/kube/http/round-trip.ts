@@ -8,6 +8,8 @@ import type { Dispatcher } from 'undici';
 export interface Answer {
   readonly status: number;
   readonly retryAfter: string | undefined;
+  /** Warning headers. */
+  readonly warnings: string | readonly string[] | undefined;
   readonly text: string;
   /** Length of the body on the wire. */
   readonly bytes: number;
@@ -43,6 +45,7 @@ class RoundTrip implements Dispatcher.DispatchHandler, PendingAnswer {
   #isAborted = false;
   #status = 0;
   #retryAfter: string | undefined;
+  #warnings: string | string[] | undefined;
   /** First chunk of the body. Nearly every answer has only one. */
   #first: Buffer | undefined;
   #rest: Buffer[] | undefined;
@@ -82,6 +85,7 @@ class RoundTrip implements Dispatcher.DispatchHandler, PendingAnswer {
   ): void {
     // Informational answers (1xx) come before the final one.
     this.#status = status;
+    this.#warnings = headers['warning'];
     if (status <= 299) return;
     const retryAfter = headers['retry-after'];
     this.#retryAfter = Array.isArray(retryAfter) ? retryAfter[0] : retryAfter;
@@ -99,7 +103,13 @@ class RoundTrip implements Dispatcher.DispatchHandler, PendingAnswer {
         : Buffer.concat([this.#first, ...this.#rest]);
     const text = body === undefined ? '' : body.toString('utf8');
     const bytes = body?.length ?? 0;
-    this.#resolve({ status: this.#status, retryAfter: this.#retryAfter, text, bytes });
+    this.#resolve({
+      status: this.#status,
+      retryAfter: this.#retryAfter,
+      warnings: this.#warnings,
+      text,
+      bytes,
+    });
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {

@@ -18,7 +18,7 @@ import type { LocalReason, RequestName } from '../errors.ts';
 import { LineSplitter, LineTooLongError } from './lines.ts';
 import { proxyFor } from './proxy.ts';
 import { roundTrip } from './round-trip.ts';
-import { describeFailure, malformed, parseJson, pathAndQuery } from './wire.ts';
+import { describeFailure, malformed, parseJson, pathAndQuery, warningTexts } from './wire.ts';
 import type { Query } from './wire.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -43,6 +43,8 @@ export interface Request {
    */
   readonly guard?: (() => void) | undefined;
   readonly parse?: Parse | undefined;
+  /** Called with the texts of the answer's warnings, in their order; also if there is none. */
+  readonly onWarnings?: ((warnings: readonly string[]) => void) | undefined;
 }
 
 /** Replacement of JSON.parse, for callers that know most of the text beforehand. @throws SyntaxError */
@@ -148,7 +150,8 @@ class HttpTransport implements Transport {
     if (body !== null) headers.push('content-type', request.contentType ?? 'application/json');
     const name = { method, path };
     const target = pathAndQuery(path, request.query);
-    const exchange = { name, verb: method, target, headers, body, deadline, guard: request.guard };
+    const { guard, onWarnings } = request;
+    const exchange = { name, verb: method, target, headers, body, deadline, guard, onWarnings };
     try {
       const text = await this.#authorised(exchange, (credentials) => this.#exchange(exchange, credentials));
       return parseJson(name, text, request.parse) as T;
@@ -225,10 +228,11 @@ class HttpTransport implements Transport {
       const connections = this.#connections.dispatcherFor(credentials);
       const pending = roundTrip(connections, this.#options(exchange, credentials), exchange.guard);
       exchange.deadline.onAbort(() => pending.abort());
-      const { text, retryAfter, bytes, ...answer } = await pending.answer;
+      const { text, retryAfter, warnings, bytes, ...answer } = await pending.answer;
       responseBytes = bytes;
       status = answer.status;
       if (status < 200 || status > 299) throw this.#refusal(exchange, status, text, retryAfter);
+      exchange.onWarnings?.(warningTexts(warnings));
       return text;
     } finally {
       this.#report(exchange, status, started, responseBytes);
@@ -308,4 +312,5 @@ interface Exchange {
   readonly body: string | null;
   readonly deadline: Deadline;
   readonly guard?: Request['guard'];
+  readonly onWarnings?: Request['onWarnings'];
 }

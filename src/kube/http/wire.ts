@@ -21,6 +21,16 @@ export function pathAndQuery(path: string, query: Query | undefined): string {
 /** Cached texts of queries: all writes share one query. */
 const queryTexts = new WeakMap<Query, string>();
 
+/** A warning-value of RFC 7234, 5.5: code, agent, and a quoted text. */
+const WARNING_VALUE = /\d{3} \S+ "((?:[^"\\]|\\.)*)"/g;
+
+/** The texts of Warning headers, as the API server writes them. Values without a text are left out. */
+export function warningTexts(headers: string | readonly string[] | undefined): string[] {
+  if (headers === undefined) return [];
+  const text = typeof headers === 'string' ? headers : headers.join(', ');
+  return Array.from(text.matchAll(WARNING_VALUE), ([, quoted = '']) => quoted.replaceAll(/\\(.)/g, '$1'));
+}
+
 /** Longest quotation of a malformed answer, characters. */
 const EXCERPT = 200;
 

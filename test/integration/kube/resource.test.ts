@@ -1,8 +1,9 @@
 // Requests for objects of one kind on a real API server.
 import assert from 'node:assert/strict';
+import type { KubeObject } from '../../../src/api/meta.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { SharedPolicy } from '../../../src/cluster-state/policies/content-pool.ts';
-import { NETWORK_POLICIES } from '../../../src/cluster-state/items.ts';
+import { NETWORK_POLICIES, PODS } from '../../../src/cluster-state/items.ts';
 import { PolicyStore } from '../../../src/cluster-state/policies/store.ts';
 import {
   ApiError,
@@ -16,6 +17,7 @@ import {
 import { Resource } from '../../../src/kube/resource.ts';
 import type { Transport } from '../../../src/kube/http/transport.ts';
 import { sharedControlPlane } from '../../env/index.ts';
+import { eventually } from '../../support/cluster.ts';
 import { configMap, configMaps, Fixture, namespaces } from './fixture.ts';
 import type { ConfigMap } from './fixture.ts';
 
@@ -133,6 +135,45 @@ describe('Resource on a real API server', () => {
       String(await rejected(maps.replace(configMap(NAMESPACE, 'race')))),
       /without a resourceVersion/,
     );
+  });
+
+  it('applies fields under another field manager, and removes what is applied no longer', async () => {
+    const { metadata } = await maps.create(configMap(NAMESPACE, 'applied', { a: '1' }));
+    const { name, namespace = '', resourceVersion = '' } = metadata;
+    const applied = (version: string, data: Record<string, string>) => ({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name, namespace, resourceVersion: version },
+      data,
+    });
+    const fieldManager = 'another';
+    const foreign = await rejected(maps.apply(applied(resourceVersion, { a: '2' }), { fieldManager }));
+    assert.match(String(foreign), /conflict with "segmentation-operator"/);
+    assert.ok(isConflict(foreign));
+    const after = await maps.apply(applied(resourceVersion, { b: '1' }), { fieldManager });
+    assert.deepEqual(after.data, { a: '1', b: '1' });
+    assert.ok(isConflict(await rejected(maps.apply(applied(resourceVersion, {}), { fieldManager }))));
+    const version = after.metadata.resourceVersion ?? '';
+    assert.deepEqual((await maps.apply(applied(version, {}), { fieldManager })).data, { a: '1' });
+    assert.match(String(await rejected(maps.apply(applied('', {}), { fieldManager }))), /without a resource/);
+  });
+
+  it('tells the warnings of a dry run, which stores nothing', async () => {
+    const warned: string[] = [];
+    const onWarnings = (texts: readonly string[]) => warned.push(...texts);
+    const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'loose', namespace: NAMESPACE } };
+    const spec = { containers: [{ name: 'main', image: 'main' }] };
+    const pods = new Resource<KubeObject>(admin, PODS);
+    await eventually(() => pods.create({ ...pod, spec } as KubeObject));
+    const patch = { metadata: { labels } };
+    await namespaces(admin).patch(NAMESPACE, undefined, patch, { isDryRun: true, onWarnings });
+    assert.match(
+      warned.join('\n'),
+      /^existing pods in namespace "kube-resource" violate .*\nloose: allowPriv/,
+    );
+    const { metadata } = await namespaces(admin).get(NAMESPACE);
+    assert.equal(metadata.labels?.['pod-security.kubernetes.io/enforce'], undefined);
   });
 
   it('returns an object that a finalizer keeps from a delete', async () => {

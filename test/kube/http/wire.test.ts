@@ -241,6 +241,21 @@ describe('transport', () => {
     }
   });
 
+  it('unquotes the texts of warnings, in one header or several', async () => {
+    const warnings = [
+      '299 - "first \\"quoted\\" \\\\ text", 299 - "second, with a comma"',
+      '299 - "third"',
+      'none',
+    ];
+    const open = await serve((_request, response) => {
+      response.setHeader('warning', warnings);
+      response.end('{}');
+    });
+    let told: readonly string[] | undefined;
+    await open.request({ method: 'GET', path: PATH, onWarnings: (texts) => (told = texts) });
+    assert.deepEqual(told, ['first "quoted" \\ text', 'second, with a comma', 'third']);
+  });
+
   it('does not write if leadership ends while it connects', async () => {
     const methods: (string | undefined)[] = [];
     const open = await serve((request, response) => {
