@@ -22,7 +22,7 @@ import { namespacesNamed } from '../../snapshot/select.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { readBaseline, readWaivers } from './files.ts';
 import { junit, type ReportInput, sarif } from './reports.ts';
-import { auditSnapshot } from './snapshot.ts';
+import { auditSnapshot } from '../../../snapshot/audit-snapshot.ts';
 import { show } from './text.ts';
 
 /** Severity from which a finding makes the command exit with 1. */

@@ -1,9 +1,9 @@
-/** Turns the plugin's snapshot into the input of an audit. Pure. */
-import type { KubeObject } from '../../../api/meta.ts';
-import { auditedAnnotations, auditedSpec, type PodSpec } from '../../../audit/pod-spec.ts';
-import type { AuditPod, AuditSnapshot } from '../../../audit/snapshot.ts';
-import { AUDITED_SPEC, type WorkloadPod } from '../../../snapshot/pods.ts';
-import { MANIFESTS, type Snapshot } from '../../../snapshot/snapshot.ts';
+/** Turns a snapshot into the input of an audit. Pure. */
+import type { KubeObject } from '../api/meta.ts';
+import { auditedAnnotations, auditedSpec, type PodSpec } from '../audit/pod-spec.ts';
+import type { AuditPod, AuditSnapshot } from '../audit/snapshot.ts';
+import { AUDITED_SPEC, type WorkloadPod } from './pods.ts';
+import { MANIFESTS, type Snapshot } from './snapshot.ts';
 
 interface RawTemplate {
   readonly metadata?: KubeObject['metadata'];
@@ -24,7 +24,9 @@ export function auditSnapshot(snapshot: Snapshot): AuditSnapshot {
   const annotations = new Map(
     objects.of('Namespace').map(({ metadata }) => [metadata.name, metadata.annotations]),
   );
-  const enforced = snapshot.intents().filter(({ relation }) => relation === 'enforce');
+  const enforced = snapshot.namespaces.filter((namespace) =>
+    snapshot.profiles.some((profile) => snapshot.relation(profile, namespace) === 'enforce'),
+  );
   return {
     isComplete: snapshot.origin !== MANIFESTS,
     namespaces: snapshot.namespaces.map(({ name, labels, assumed }) => {
@@ -44,7 +46,7 @@ export function auditSnapshot(snapshot: Snapshot): AuditSnapshot {
     policies: snapshot.effective(),
     profiles: snapshot.profiles,
     ownerOf: (policy) => snapshot.ownerOf(policy),
-    enforced: new Set(enforced.map(({ namespace }) => namespace.name)),
+    enforced: new Set(enforced.map(({ name }) => name)),
     objects: (kind) => objects.of(kind),
     isRead: (kind) => !snapshot.unread.has(kind),
   };
