@@ -2,15 +2,10 @@
 import { compareText } from '../util/order.ts';
 import type { ClusterView, Pod } from './cluster.ts';
 import { classifier } from './model/pod-classifier.ts';
+import type { GroupName } from './group.ts';
+import { ANY_ADDRESS_NAME } from './model/address-blocks.ts';
 import { type PortRange, subtractPorts, unionPorts } from './model/ports.ts';
-import {
-  ANY_ADDRESS_NAME,
-  computeReach,
-  type GroupLink,
-  type GroupName,
-  type Reach,
-  type ReachOptions,
-} from './reach.ts';
+import { computeReach, type GroupLink, type Reach, type ReachOptions } from './reach.ts';
 
 export interface FlowChange {
   readonly from: GroupName;

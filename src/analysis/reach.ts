@@ -6,23 +6,15 @@
  */
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../api/network-policy.ts';
 import type { IPFamily } from '../policy/semantics/cidr.ts';
-import { type AddressBlock, blockOf, covers } from './model/address-blocks.ts';
+import { type AddressBlock, ANY_ADDRESS, blockOf, covers } from './model/address-blocks.ts';
 import { byKey, compareText } from '../util/order.ts';
 import { type ClusterView, networkPodOf, type Pod } from './cluster.ts';
 import type { EvaluatorOptions } from './evaluator.ts';
+import { groupKey, type GroupName } from './group.ts';
 import { classify, type PodClass } from './model/pod-classes.ts';
 import { PolicyIndex } from './model/policy-index.ts';
 import { formatRulePorts, type PortMask, type PortRange, PortSpace } from './model/ports.ts';
 import { type CompiledPeer, compilePolicy, type CompiledPolicy, type Rule } from './model/rules.ts';
-
-/** The workload or namespace to which a pod is counted, or a block of addresses. */
-export interface GroupName {
-  /** Absent for addresses. */
-  readonly namespace?: string;
-  /** Deployment, Pod, Namespace, ... */
-  readonly kind: string;
-  readonly name: string;
-}
 
 export interface Group extends GroupName {
   /** Number of pods; 0 for addresses. */
@@ -312,20 +304,12 @@ function blocksOf(rules: readonly Rule[]): AddressBlock[] {
   return [...distinct.values()];
 }
 
-/** The name of the group that stands for any address outside of the pods. */
-export const ANY_ADDRESS_NAME = 'any address';
-const ANY_ADDRESS: AddressBlock = { text: ANY_ADDRESS_NAME, ranges: 'all' };
-
 /** The families in which pods of two classes can talk. A pending pod may get an address of any family. */
 function familiesOf(from: PodClass, to: PodClass): readonly IPFamily[] {
   if (from.families.length === 0 && to.families.length === 0) return [4];
   if (from.families.length === 0) return to.families;
   if (to.families.length === 0) return from.families;
   return from.families.filter((family) => to.families.includes(family));
-}
-
-function groupKey({ namespace = '', name, kind }: GroupName): string {
-  return JSON.stringify([namespace, name, kind]);
 }
 
 function policyKey({ namespace, policy }: CompiledPolicy): string {

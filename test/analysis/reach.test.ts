@@ -5,7 +5,8 @@ import type { Protocol } from '../../src/api/network-policy.ts';
 import type { ClusterView, Endpoint, Pod } from '../../src/analysis/cluster.ts';
 import { compileView } from '../../src/analysis/evaluator.ts';
 import { formatPorts } from '../../src/analysis/model/ports.ts';
-import { type GroupName, type GroupLink, type Reach, computeReach } from '../../src/analysis/reach.ts';
+import type { GroupName } from '../../src/analysis/group.ts';
+import { type GroupLink, type Reach, computeReach } from '../../src/analysis/reach.ts';
 import { namespaces, pods, policies } from './arbitrary.ts';
 
 const PROTOCOLS: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];

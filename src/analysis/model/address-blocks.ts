@@ -15,6 +15,10 @@ export interface AddressBlock {
   readonly ranges: 'all' | { readonly cidr: Cidr; readonly except: readonly Cidr[] };
 }
 
+/** The name of the group that stands for any address outside of the pods. */
+export const ANY_ADDRESS_NAME = 'any address';
+export const ANY_ADDRESS: AddressBlock = { text: ANY_ADDRESS_NAME, ranges: 'all' };
+
 /** The address block that a peer names; undefined for a peer that selects pods. */
 export function blockOf(peer: CompiledPeer): AddressBlock | undefined {
   if (peer.kind !== 'ipBlock') return undefined;

@@ -1,7 +1,8 @@
 /** The parts of a reach that every output needs: names of groups, and the profile's rule behind each rule. Pure. */
 import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../api/names.ts';
-import type { GroupName, Reach } from '../../analysis/reach.ts';
+import type { GroupName } from '../../analysis/group.ts';
+import type { Reach } from '../../analysis/reach.ts';
 import { notesOf } from '../../policy/notes.ts';
 
 /** The profile's rule behind a rule of a policy, as the policy's annotation names it. */

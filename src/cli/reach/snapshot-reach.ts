@@ -1,5 +1,6 @@
 /** The reach of a snapshot, by the flags of `matrix` and `graph`. */
-import { type GroupName, type Reach, computeReach } from '../../analysis/reach.ts';
+import type { GroupName } from '../../analysis/group.ts';
+import { type Reach, computeReach } from '../../analysis/reach.ts';
 import type { Pod } from '../../analysis/cluster.ts';
 import type { Flag } from '../shell/flags.ts';
 import type { WorkloadPod } from '../../snapshot/pods.ts';

@@ -1,7 +1,7 @@
 /** `diff`: the namespaces, policies, rules and flows that a changed profile or policy would change. */
 import type { FlowChange } from '../../../analysis/flow-changes.ts';
 import type { PolicyChange } from '../../../analysis/policy-changes.ts';
-import type { GroupName } from '../../../analysis/reach.ts';
+import type { GroupName } from '../../../analysis/group.ts';
 import type { Call, Command } from '../../shell/command.ts';
 import { changesIn, compareSnapshots, type SnapshotChanges } from './compare.ts';
 import { changesText } from './text.ts';

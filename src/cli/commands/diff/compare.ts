@@ -2,7 +2,7 @@
 import { type FlowChange, flowChanges } from '../../../analysis/flow-changes.ts';
 import { type PolicyChange, policyChanges } from '../../../analysis/policy-changes.ts';
 import type { Pod } from '../../../analysis/cluster.ts';
-import type { GroupName } from '../../../analysis/reach.ts';
+import type { GroupName } from '../../../analysis/group.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import type { WorkloadPod } from '../../../snapshot/pods.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';

@@ -2,7 +2,7 @@
 import type { FlowChange } from '../../../analysis/flow-changes.ts';
 import { formatPorts, formatRulePorts } from '../../../analysis/model/ports.ts';
 import type { PolicyChange, RuleChange } from '../../../analysis/policy-changes.ts';
-import type { GroupName } from '../../../analysis/reach.ts';
+import type { GroupName } from '../../../analysis/group.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import { notesOf, noteText } from '../../../policy/notes.ts';
 import { isolates } from '../../../policy/semantics/normalize.ts';

@@ -1,0 +1,251 @@
+/**
+ * The flows that single policies open beyond all others. Pure.
+ *
+ * A policy opens a flow if at one end of it the other policies isolate the pod and deny the flow, a rule of the policy
+ * allows it there, and the other end allows it as well. So only pairs of which one pod is selected by a judged policy are
+ * visited, and pods that all rules treat alike are visited once. `flowChanges` with and without the judged policies finds
+ * the same flows, at the cost of all pairs.
+ */
+import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../api/network-policy.ts';
+import { type IPFamily, parseCidr } from '../policy/semantics/cidr.ts';
+import type { ClusterView, Pod } from './cluster.ts';
+import type { GroupName } from './group.ts';
+import { type AddressBlock, ANY_ADDRESS, blockOf, covers } from './model/address-blocks.ts';
+import { commonFamilies, type PeerClass, PeerClasses, type PeerClassOptions } from './model/peer-classes.ts';
+import { type PortMask, type PortRange, PortSpace } from './model/ports.ts';
+import type { CompiledPeer, CompiledPolicy, Rule } from './model/rules.ts';
+
+export interface OpenedFlow {
+  readonly from: GroupName;
+  readonly to: GroupName;
+  /** The ports that are opened between at least one pod of each group. */
+  readonly ports: readonly PortRange[];
+}
+
+export interface Widening {
+  readonly policy: NetworkPolicy;
+  /** The first flows by source, then destination; addresses are last. */
+  readonly flows: readonly OpenedFlow[];
+  /** Number of pairs of groups with an opened flow. */
+  readonly total: number;
+}
+
+export interface WideningOptions extends PeerClassOptions {
+  /** Flows that are returned of each policy; all if absent. */
+  readonly most?: number;
+}
+
+/**
+ * The judged policies that open flows, in the order of the view. No judged policy counts as a reason why the flows of
+ * another one are allowed. Traffic of a pod with its own node is left out.
+ */
+export function widenings(view: ClusterView, options: WideningOptions): Widening[] {
+  const search = new WideningSearch(view, options);
+  return view.policies.flatMap((policy) =>
+    options.judged.has(policy) ? (search.wideningBy(policy) ?? []) : [],
+  );
+}
+
+/** The rules of a policy for one direction. */
+interface Part {
+  readonly policy: CompiledPolicy;
+  readonly direction: PolicyType;
+  readonly rules: readonly Rule[];
+  readonly blocks: readonly AddressBlock[];
+}
+
+class WideningSearch {
+  readonly #classes: PeerClasses;
+  readonly #ports: PortSpace;
+  readonly #most: number;
+  /** The ports of pairs of classes of which one is in the namespace `#current`. */
+  readonly #masks = new Map<string, PortMask>();
+  #current = '';
+
+  constructor(view: ClusterView, options: WideningOptions) {
+    this.#classes = new PeerClasses(view, options);
+    this.#ports = new PortSpace(this.#classes.rules, view.pods);
+    this.#most = options.most ?? Number.POSITIVE_INFINITY;
+  }
+
+  wideningBy(policy: NetworkPolicy): Widening | undefined {
+    const compiled = this.#classes.compiled(policy);
+    if (compiled === undefined) return undefined;
+    // Pairs of classes are asked for again by policies of the same namespace only.
+    if (this.#current !== compiled.namespace) this.#masks.clear();
+    this.#current = compiled.namespace;
+    const blocks = blocksOf(compiled);
+    const pairs = new Pairs([
+      ...this.#classes.groups,
+      ...blocks.map(({ text }): GroupName => ({ kind: 'Addresses', name: text })),
+    ]);
+    for (const direction of DIRECTIONS) {
+      const rules = compiled[direction] ?? [];
+      if (rules.length > 0) this.#collect({ policy: compiled, direction, rules, blocks }, pairs);
+    }
+    if (pairs.size === 0) return undefined;
+    return { policy, flows: pairs.first(this.#most, this.#ports), total: pairs.size };
+  }
+
+  #collect(part: Part, pairs: Pairs): void {
+    const { policy, direction, rules } = part;
+    const { namespace } = policy;
+    const local = this.#classes.ofNamespace(namespace);
+    for (const own of local) {
+      if (!this.#classes.selecting(own, direction).includes(policy) || !own.by[direction].isBaseIsolated)
+        continue;
+      const groups = [...own.groups.values()].flat();
+      const add = (others: readonly number[], mask: PortMask) =>
+        mask === 0n ? undefined : pairs.add(direction, groups, others, mask);
+      for (const other of local) {
+        add([...other.groups.values()].flat(), this.#openedWith(own, other, direction, rules));
+      }
+      for (const other of this.#classes.ofCluster) {
+        const isElsewhere = other.groups.size > (other.groups.has(namespace) ? 1 : 0);
+        const mask = isElsewhere ? this.#openedWith(own, other, direction, rules) : 0n;
+        if (mask === 0n) continue;
+        for (const [name, others] of other.groups) if (name !== namespace) add(others, mask);
+      }
+      for (const [index, mask] of this.#openedToBlocks(own, part).entries()) {
+        add([this.#classes.groups.length + index], mask);
+      }
+    }
+  }
+
+  /** The ports that the rules of the class `own` open with another one. */
+  #openedWith(own: PeerClass, other: PeerClass, direction: PolicyType, rules: readonly Rule[]): PortMask {
+    let opened: PortMask = 0n;
+    for (const family of commonFamilies(own, other)) {
+      const allowed = this.#allowedWith(rules, { own, other, direction, family });
+      if (allowed === 0n) continue;
+      const added = allowed & ~this.#baseMask({ own, other, direction, family });
+      if (added !== 0n) opened |= added & this.#otherMask({ own, other, direction, family });
+    }
+    return opened;
+  }
+
+  /** The ports that the policies of `own` allow without the judged ones. */
+  #baseMask(pair: ClassPair): PortMask {
+    const { own, other, direction, family } = pair;
+    return this.#memoized(`base ${direction} ${own.number} ${other.number} ${family}`, () =>
+      this.#allowedWith(own.by[direction].baseRules, pair),
+    );
+  }
+
+  /** The ports that all policies of `other` allow. */
+  #otherMask({ own, other, direction, family }: ClassPair): PortMask {
+    const opposite = direction === 'Ingress' ? 'Egress' : 'Ingress';
+    const { isIsolated, rules } = other.by[opposite];
+    if (!isIsolated) return this.#ports.every;
+    return this.#memoized(`${opposite} ${other.number} ${own.number} ${family}`, () =>
+      this.#allowedWith(rules, { own: other, other: own, direction: opposite, family }),
+    );
+  }
+
+  #memoized(key: string, compute: () => PortMask): PortMask {
+    let mask = this.#masks.get(key);
+    if (mask === undefined) this.#masks.set(key, (mask = compute()));
+    return mask;
+  }
+
+  #allowedWith(rules: readonly Rule[], { own, other, direction, family }: ClassPair): PortMask {
+    const destination = direction === 'Ingress' ? own : other;
+    const containerPorts = destination.isSubject ? (destination.pod.ports ?? []) : undefined;
+    return this.#allowed(rules, (peer) => other.isPeer(peer, family), containerPorts);
+  }
+
+  /** The ports that are opened with each block; none for a block on the ports of any address. */
+  #openedToBlocks(own: PeerClass, { direction, rules, blocks }: Part): PortMask[] {
+    const containerPorts = direction === 'Ingress' ? (own.pod.ports ?? []) : undefined;
+    const allowed = (list: readonly Rule[], block: AddressBlock) =>
+      this.#allowed(list, (peer) => covers(peer, block), containerPorts);
+    const masks = blocks.map((block) => {
+      // Rules for all addresses of each of the pod's families are rules for any address.
+      const parts = block === ANY_ADDRESS ? wholeBlocks(own) : [block];
+      const base = parts.map((part) => allowed(own.by[direction].baseRules, part));
+      return allowed(rules, block) & ~base.reduce((common, mask) => common & mask, this.#ports.every);
+    });
+    return masks.map((mask, index) => (index > 0 && mask === masks[0] ? 0n : mask));
+  }
+
+  /** The ports of all rules that have a peer which `selects` accepts. */
+  #allowed(
+    rules: readonly Rule[],
+    selects: (peer: CompiledPeer) => boolean,
+    containerPorts: Pod['ports'],
+  ): PortMask {
+    let open: PortMask = 0n;
+    for (const rule of rules) {
+      if (rule.peers === 'any' || rule.peers.some(selects)) open |= this.#ports.maskOf(rule, containerPorts);
+    }
+    return open;
+  }
+}
+
+/** The class whose rules are asked, the class at the other end, and the direction of these rules. */
+interface ClassPair {
+  readonly own: PeerClass;
+  readonly other: PeerClass;
+  readonly direction: PolicyType;
+  readonly family: IPFamily;
+}
+
+/** The opened ports by pair of groups. */
+class Pairs {
+  readonly #groups: readonly GroupName[];
+  /** By the number of the source times the number of groups, plus the number of the destination. */
+  readonly #masks = new Map<number, PortMask>();
+
+  constructor(groups: readonly GroupName[]) {
+    this.#groups = groups;
+  }
+
+  get size(): number {
+    return this.#masks.size;
+  }
+
+  add(direction: PolicyType, own: readonly number[], others: readonly number[], mask: PortMask): void {
+    for (const a of own) {
+      for (const b of others) {
+        // A group of this kind has one pod, and a pod always reaches itself.
+        if (a === b && this.#groups[a]?.kind === 'Pod') continue;
+        const [from, to] = direction === 'Ingress' ? [b, a] : [a, b];
+        const pair = from * this.#groups.length + to;
+        this.#masks.set(pair, (this.#masks.get(pair) ?? 0n) | mask);
+      }
+    }
+  }
+
+  first(most: number, ports: PortSpace): OpenedFlow[] {
+    const sorted = [...this.#masks].toSorted(([a], [b]) => a - b);
+    return sorted.slice(0, most).flatMap(([pair, mask]) => {
+      const from = this.#groups[Math.floor(pair / this.#groups.length)];
+      const to = this.#groups[pair % this.#groups.length];
+      return from === undefined || to === undefined ? [] : [{ from, to, ports: ports.rangesOf(mask) }];
+    });
+  }
+}
+
+function wholeBlock(text: string): AddressBlock {
+  const cidr = parseCidr(text);
+  return { text, ranges: cidr === undefined ? 'all' : { cidr, except: [] } };
+}
+
+const EVERY_ADDRESS: Readonly<Record<IPFamily, AddressBlock>> = {
+  4: wholeBlock('0.0.0.0/0'),
+  6: wholeBlock('::/0'),
+};
+
+/** All addresses of each family that the pods have. */
+function wholeBlocks({ families }: PeerClass): AddressBlock[] {
+  const known: readonly IPFamily[] = families.length === 0 ? [4, 6] : families;
+  return known.map((family) => EVERY_ADDRESS[family]);
+}
+
+/** Any address first, then the address blocks that the policy names. */
+function blocksOf(policy: CompiledPolicy): AddressBlock[] {
+  const written = DIRECTIONS.flatMap((each) => policy[each] ?? [])
+    .flatMap(({ peers }) => (peers === 'any' ? [] : peers))
+    .flatMap((peer) => blockOf(peer) ?? []);
+  return [...new Map([ANY_ADDRESS, ...written].map((block) => [block.text, block])).values()];
+}
