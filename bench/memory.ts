@@ -3,8 +3,6 @@
  * API server. Measures the heap after each tenth of them, and the CPU time of a write.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { systemClock } from '../src/util/clock.ts';
 import { ClusterState } from '../src/cluster-state/state.ts';
 import { createController } from '../src/controller/controller.ts';
@@ -13,6 +11,7 @@ import type { ControllerObserver } from '../src/controller/observer.ts';
 import { CLUSTER_DEFAULTS } from '../src/options/cluster-defaults.ts';
 import type { BenchOptions } from './run.ts';
 import type { Figures } from './support/figures.ts';
+import { heapMeter } from './support/heap.ts';
 import { profileOf } from './support/stage.ts';
 import { SyntheticServer } from './support/synthetic.ts';
 
@@ -86,17 +85,6 @@ export async function run({ namespaces: count }: BenchOptions): Promise<Figures>
     await controller.stop();
     clearInterval(alive);
   }
-}
-
-/** Returns a function that collects garbage and returns the used heap, MiB. */
-function heapMeter(): () => number {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  return () => {
-    collect();
-    collect();
-    return process.memoryUsage().heapUsed / 2 ** 20;
-  };
 }
 
 /** Damages policies, and waits for their repair, until EVENTS events were sent. @returns the heap after each part */

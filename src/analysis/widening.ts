@@ -58,8 +58,10 @@ class WideningSearch {
   readonly #classes: PeerClasses;
   readonly #ports: PortSpace;
   readonly #most: number;
-  /** The ports of pairs of classes of which one is in the namespace `#current`. */
-  readonly #masks = new Map<string, PortMask>();
+  /** What policies that are not judged allow, for pairs of classes of which one is in the namespace `#current`. */
+  readonly #base = new Map<number, PortMask>();
+  /** What all policies of the other end allow, for the same pairs. */
+  readonly #others = new Map<number, PortMask>();
   #current = '';
 
   constructor(view: ClusterView, options: WideningOptions) {
@@ -72,7 +74,10 @@ class WideningSearch {
     const compiled = this.#classes.compiled(policy);
     if (compiled === undefined) return undefined;
     // Pairs of classes are asked for again by policies of the same namespace only.
-    if (this.#current !== compiled.namespace) this.#masks.clear();
+    if (this.#current !== compiled.namespace) {
+      this.#base.clear();
+      this.#others.clear();
+    }
     this.#current = compiled.namespace;
     const blocks = blocksOf(compiled);
     const pairs = new Pairs([
@@ -116,36 +121,30 @@ class WideningSearch {
   #openedWith(own: PeerClass, other: PeerClass, direction: PolicyType, rules: readonly Rule[]): PortMask {
     let opened: PortMask = 0n;
     for (const family of commonFamilies(own, other)) {
-      const allowed = this.#allowedWith(rules, { own, other, direction, family });
+      const pair = { own, other, direction, family };
+      const allowed = this.#allowedWith(rules, pair);
       if (allowed === 0n) continue;
-      const added = allowed & ~this.#baseMask({ own, other, direction, family });
-      if (added !== 0n) opened |= added & this.#otherMask({ own, other, direction, family });
+      const added = allowed & ~this.#baseMask(pair);
+      if (added !== 0n) opened |= added & this.#otherMask(pair);
     }
     return opened;
   }
 
   /** The ports that the policies of `own` allow without the judged ones. */
   #baseMask(pair: ClassPair): PortMask {
-    const { own, other, direction, family } = pair;
-    return this.#memoized(`base ${direction} ${own.number} ${other.number} ${family}`, () =>
-      this.#allowedWith(own.by[direction].baseRules, pair),
-    );
+    const { own, direction } = pair;
+    return memoized(this.#base, pair, () => this.#allowedWith(own.by[direction].baseRules, pair));
   }
 
   /** The ports that all policies of `other` allow. */
-  #otherMask({ own, other, direction, family }: ClassPair): PortMask {
+  #otherMask(pair: ClassPair): PortMask {
+    const { own, other, direction, family } = pair;
     const opposite = direction === 'Ingress' ? 'Egress' : 'Ingress';
     const { isIsolated, rules } = other.by[opposite];
     if (!isIsolated) return this.#ports.every;
-    return this.#memoized(`${opposite} ${other.number} ${own.number} ${family}`, () =>
+    return memoized(this.#others, pair, () =>
       this.#allowedWith(rules, { own: other, other: own, direction: opposite, family }),
     );
-  }
-
-  #memoized(key: string, compute: () => PortMask): PortMask {
-    let mask = this.#masks.get(key);
-    if (mask === undefined) this.#masks.set(key, (mask = compute()));
-    return mask;
   }
 
   #allowedWith(rules: readonly Rule[], { own, other, direction, family }: ClassPair): PortMask {
@@ -190,6 +189,18 @@ interface ClassPair {
   readonly family: IPFamily;
 }
 
+/** Above every number of a class, so that two numbers make one key. */
+const MANY = 2 ** 24;
+
+function memoized(known: Map<number, PortMask>, pair: ClassPair, compute: () => PortMask): PortMask {
+  const { own, other, direction, family } = pair;
+  const key =
+    (own.number * MANY + other.number) * 4 + (direction === 'Ingress' ? 0 : 2) + (family === 4 ? 0 : 1);
+  let mask = known.get(key);
+  if (mask === undefined) known.set(key, (mask = compute()));
+  return mask;
+}
+
 /** The opened ports by pair of groups. */
 class Pairs {
   readonly #groups: readonly GroupName[];
@@ -217,8 +228,9 @@ class Pairs {
   }
 
   first(most: number, ports: PortSpace): OpenedFlow[] {
-    const sorted = [...this.#masks].toSorted(([a], [b]) => a - b);
-    return sorted.slice(0, most).flatMap(([pair, mask]) => {
+    const sorted = Float64Array.from(this.#masks.keys()).sort();
+    return [...sorted.subarray(0, most)].flatMap((pair) => {
+      const mask = this.#masks.get(pair) ?? 0n;
       const from = this.#groups[Math.floor(pair / this.#groups.length)];
       const to = this.#groups[pair % this.#groups.length];
       return from === undefined || to === undefined ? [] : [{ from, to, ports: ports.rangesOf(mask) }];
