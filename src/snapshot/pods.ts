@@ -18,6 +18,8 @@ export interface WorkloadPod extends Pod {
   readonly template: boolean;
   /** True if the pod is still to be created, or will be replaced. */
   readonly fresh: boolean;
+  /** When the pod started, in milliseconds since 1970; absent if it has not, or its manifest does not say. */
+  readonly startedAt?: number;
 }
 
 interface RawContainer {
@@ -37,6 +39,7 @@ interface RawPod extends KubeObject {
   readonly spec?: RawPodSpec;
   readonly status?: {
     readonly phase?: string;
+    readonly startTime?: string;
     readonly podIP?: string;
     readonly podIPs?: readonly { readonly ip: string }[] | null;
   };
@@ -95,6 +98,7 @@ export function trimmedPod(raw: object): KubeObject {
     },
     status: {
       ...(status.phase && { phase: status.phase }),
+      ...(status.startTime && { startTime: status.startTime }),
       podIPs: status.podIPs ?? (status.podIP ? [{ ip: status.podIP }] : []),
     },
   };
@@ -155,6 +159,7 @@ export function workloadKey({ kind, namespace, name }: Workload): string {
 function podOf(raw: RawPod, objects: ObjectSet): WorkloadPod {
   const { name, namespace = '', labels = {} } = raw.metadata;
   const { spec = {}, status = {} } = raw;
+  const startedAt = Date.parse(status.startTime ?? '');
   const ips = status.podIPs?.map(({ ip }) => ip) ?? (status.podIP ? [status.podIP] : []);
   return {
     namespace,
@@ -167,6 +172,7 @@ function podOf(raw: RawPod, objects: ObjectSet): WorkloadPod {
     template: false,
     // A Pod of a cluster has a phase; a manifest has none.
     fresh: status.phase === undefined,
+    ...(!Number.isNaN(startedAt) && { startedAt }),
   };
 }
 

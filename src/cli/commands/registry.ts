@@ -8,6 +8,7 @@ import { diff } from './diff/command.ts';
 import { explain } from './explain/command.ts';
 import { graph } from './graph/command.ts';
 import { matrix } from './matrix/command.ts';
+import { preflight } from './preflight/command.ts';
 import { render } from './render/command.ts';
 import { status } from './status/command.ts';
 
@@ -19,6 +20,7 @@ export const COMMANDS: readonly Command[] = [
   audit,
   render,
   convert,
+  preflight,
   matrix,
   graph,
   completion,

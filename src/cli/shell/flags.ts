@@ -36,6 +36,14 @@ export class Flags {
     return this.#given.get(name)?.at(-1);
   }
 
+  /** These flags, with other values of one of them; without it if there are none. */
+  with(name: string, values: readonly string[]): Flags {
+    const given = new Map(this.#given);
+    if (values.length > 0) given.set(name, values);
+    else given.delete(name);
+    return new Flags(given);
+  }
+
   /** All values, in order. */
   all(name: string): readonly string[] {
     return this.#given.get(name) ?? [];

@@ -20,6 +20,8 @@ export interface FlowEnd {
   readonly pods: readonly WorkloadPod[];
   /** The first of the pods, or the address. */
   readonly endpoint: Endpoint;
+  /** All addresses, if the end is several that no policy tells apart. */
+  readonly addresses?: readonly string[];
 }
 
 export interface NamedEnds {

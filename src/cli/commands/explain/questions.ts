@@ -73,11 +73,24 @@ export class Questions {
       : 'the two ends are one and the same pod';
   }
 
+  /** Answers for these ports. Empty if neither end is a pod, or both are one and the same pod. */
+  between(from: FlowEnd, to: FlowEnd, ports: readonly PortQuestion[]): Answer[] {
+    return this.#answers(from, to, () => ports);
+  }
+
   #between(from: FlowEnd, to: FlowEnd, asked: AskedPorts): Answer[] {
+    return this.#answers(from, to, (source, destination) => this.#ports(source, destination, asked));
+  }
+
+  #answers(
+    from: FlowEnd,
+    to: FlowEnd,
+    portsOf: (source: FlowEnd, destination: FlowEnd) => readonly PortQuestion[],
+  ): Answer[] {
     if (from.pods.length === 0 && to.pods.length === 0) return [];
     const pairs = this.#pairs(from, to);
     return pairs.flatMap(({ source, destination }) =>
-      this.#ports(source, destination, asked).flatMap((port) =>
+      portsOf(source, destination).flatMap((port) =>
         this.#explanations(source, destination, port).map((each) => ({
           from: source,
           to: destination,

@@ -190,8 +190,8 @@ function rangeOf({ protocol, port, to = port }: Answer['port']): PortRange {
   return { protocol, from: port, to };
 }
 
-function addressesOf({ endpoint }: FlowEnd): string[] {
-  return endpoint.kind === 'external' ? [endpoint.ip] : [];
+function addressesOf({ endpoint, addresses }: FlowEnd): readonly string[] {
+  return addresses ?? (endpoint.kind === 'external' ? [endpoint.ip] : []);
 }
 
 /** The labels that a remedy needs, once for each workload. */

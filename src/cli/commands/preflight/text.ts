@@ -1,0 +1,65 @@
+/** The result of a preflight for people. */
+import { allowedBecause } from '../../flows/judged.ts';
+import { countedText, numberText, timeText } from '../../flows/text.ts';
+import { table } from '../../shell/output.ts';
+import type { Terminal } from '../../shell/terminal.ts';
+import { deniedBecause } from '../explain/explanation.ts';
+import { suggestionText } from '../explain/suggestion-output.ts';
+import type { Keeping } from './keep.ts';
+import type { FlowOutcome } from './outcomes.ts';
+
+/** Flows that are listed; `-o wide` lists all. */
+const MAX_LISTED = 40;
+
+interface ShowOptions {
+  readonly wide: boolean;
+  readonly terminal: Terminal;
+}
+
+export function showOutcomes(
+  outcomes: readonly FlowOutcome[],
+  keeping: Keeping,
+  { wide, terminal }: ShowOptions,
+): void {
+  const { paint } = terminal;
+  const of = (wanted: FlowOutcome['outcome']) => outcomes.filter(({ outcome }) => outcome === wanted);
+  const list = (title: string, flows: readonly FlowOutcome[], head: string) => {
+    const shown = wide ? flows : flows.slice(0, MAX_LISTED);
+    terminal.print(title, ...table(['FROM', 'TO', 'PORT', 'SEEN', 'LAST SEEN', head], shown.map(rowOf)));
+    if (shown.length < flows.length)
+      terminal.print(`... and ${numberText(flows.length - shown.length)} more (-o wide)`);
+  };
+  const [cut, passes, opened] = [of('cut'), of('passes'), of('opened')];
+  if (cut.length > 0)
+    list(paint.red(`CUT  ${countedText(cut.length, 'flow')} would be denied`), cut, 'BECAUSE');
+  else terminal.print(paint.green('Nothing that was seen would be cut.'));
+  if (opened.length > 0) {
+    terminal.print('');
+    list(
+      paint.yellow(`OPENED  ${countedText(opened.length, 'denied flow')} would be allowed`),
+      opened,
+      'ALLOWED BY',
+    );
+  }
+  if (passes.length > 0) {
+    terminal.print('');
+    list(`PASSES  ${countedText(passes.length, 'flow')}`, passes, 'ALLOWED BY');
+  }
+  const denied = of('denied').length;
+  if (denied > 0) terminal.print('', `${countedText(denied, 'flow')} denied already, and still denied`);
+  if (keeping.suggestions.length > 0) terminal.print(...suggestionText(keeping.suggestions, paint));
+}
+
+function rowOf({ group, outcome, explanation }: FlowOutcome): string[] {
+  const { source, destination, port, protocol, count, lastSeen } = group;
+  const because =
+    outcome === 'cut' && explanation !== undefined ? deniedBecause(explanation) : allowedBecause(explanation);
+  return [
+    source.label,
+    destination.label,
+    `${protocol} ${port}`,
+    numberText(count),
+    timeText(lastSeen),
+    because,
+  ];
+}

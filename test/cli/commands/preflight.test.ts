@@ -1,0 +1,211 @@
+/** `preflight`: observed flows against profiles. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { writeFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { parse, stringify } from 'yaml';
+import { cli, directoryOf } from '../cli.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const log = readFileSync(join(root, 'config/samples/flows/shop.jsonl'), 'utf8');
+const profileText = readFileSync(join(root, 'config/samples/shop/profile.yaml'), 'utf8');
+const SHOP = '-f config/samples/shop -f config/samples/flows';
+
+interface Outcome {
+  readonly from: string;
+  readonly to: string;
+  readonly port: number;
+  readonly count: number;
+  readonly because: string;
+}
+interface Document {
+  readonly cut: readonly Outcome[];
+  readonly passes: readonly Outcome[];
+  readonly opened: readonly Outcome[];
+  readonly denied: readonly Outcome[];
+  readonly unmapped: readonly { reason: string; count: number }[];
+  readonly logs: readonly { format: string; lines: number; malformed: number; malformedLines: number[] }[];
+  readonly patches: readonly { profile: string; patch: readonly { path: string; value: unknown }[] }[];
+}
+
+async function document(line: string, stdin = ''): Promise<Document & { code: number }> {
+  const { code, stdout, stderr } = await cli(`${line} -o json`, { cwd: root, stdin });
+  assert.ok(code < 2, stderr);
+  return { code, ...(JSON.parse(stdout) as Document) };
+}
+
+const csv = (...rows: readonly string[]) =>
+  [
+    'source_namespace,source_workload,source_ip,destination_namespace,destination_workload,destination_ip,port,protocol,verdict',
+    ...rows,
+    '',
+  ].join('\n');
+
+describe('command preflight', () => {
+  const directory = directoryOf({
+    'packed.jsonl.gz': '',
+    'logs/a.jsonl': log,
+    'logs/b.csv': csv('shop-checkout,cart,,shop-payments,payments,,8443,TCP,allowed'),
+    'pretty.json': JSON.stringify(
+      log
+        .trim()
+        .split('\n')
+        .map((each) => JSON.parse(each) as unknown),
+      null,
+      2,
+    ),
+    'broken.jsonl': `start of the program\n${log.split('\n')[0]}\n{"flow":\nnonsense\n`,
+    'nothing.log': 'one\ntwo\n',
+    'old.yaml': profileText.replace(/ {4}- name: checkout-to-payments[\s\S]*$/, ''),
+  });
+  before(() => writeFileSync(join(directory, 'packed.jsonl.gz'), gzipSync(log)));
+
+  it('lists what would be cut, and exits with 1', async () => {
+    const { code, cut, denied, unmapped } = await document(
+      `preflight ${SHOP} --flows config/samples/flows/shop.jsonl`,
+    );
+    assert.equal(code, 1);
+    assert.deepEqual(
+      cut.map(({ from, to, port, count }) => `${from} ${to} ${port} ${count}`),
+      [
+        'shop-storefront/deploy/web shop-checkout/deploy/cart 6379 4',
+        'shop-payments/deploy/payments 198.51.100.20 443 4',
+      ],
+    );
+    assert.equal(denied.length, 2);
+    assert.deepEqual(
+      unmapped.map(({ reason, count }) => [reason, count]),
+      [['gone', 1]],
+    );
+  });
+
+  it('says by which rule the other flows pass', async () => {
+    const { passes } = await document(`preflight ${SHOP} --flows config/samples/flows/shop.jsonl`);
+    const found = passes.find(({ to }) => to === 'shop-payments/deploy/payments');
+    assert.equal(found?.because, 'shop/checkout-to-payments');
+  });
+
+  it('reads standard input, gzip, directories and arrays of JSON alike', async () => {
+    const [expected, ...others] = await Promise.all([
+      document(`preflight ${SHOP} --flows config/samples/flows/shop.jsonl`),
+      document(`preflight ${SHOP} --flows -`, log),
+      document(`preflight ${SHOP} --flows ${directory}/packed.jsonl.gz`),
+      document(`preflight ${SHOP} --flows ${directory}/pretty.json`),
+    ]);
+    for (const { cut, passes } of others) assert.deepEqual([cut, passes], [expected?.cut, expected?.passes]);
+    const both = await document(`preflight ${SHOP} --flows ${directory}/logs`);
+    assert.deepEqual(
+      both.logs.map(({ format }) => format),
+      ['hubble', 'csv'],
+    );
+    assert.equal(both.cut.length, (expected?.cut.length ?? 0) + 1);
+  });
+
+  it('counts lines that can not be read, and goes on', async () => {
+    const { logs, passes } = await document(`preflight ${SHOP} --flows ${directory}/broken.jsonl`);
+    assert.deepEqual(
+      logs.map(({ lines, malformed, malformedLines }) => [lines, malformed, malformedLines]),
+      [[4, 3, [1, 3, 4]]],
+    );
+    assert.equal(passes.length, 1);
+  });
+
+  it('compares with the policies of --against instead of the verdicts of the log', async () => {
+    const line = `-f config/samples/shop -f config/samples/flows --flows config/samples/flows/shop.jsonl`;
+    const profile =
+      '-f config/samples/shop/namespaces.yaml -f config/samples/shop/workloads.yaml -f config/samples/flows';
+    const against =
+      '--against config/samples/shop/namespaces.yaml --against config/samples/shop/workloads.yaml';
+    const opened = await document(`preflight ${line} ${against} --against ${directory}/old.yaml`);
+    assert.deepEqual(
+      [opened.code, opened.cut.length, opened.opened.map(({ to }) => to)],
+      [0, 0, ['shop-payments/deploy/payments']],
+    );
+    const closed = await document(
+      `preflight ${profile} -f ${directory}/old.yaml --flows config/samples/flows/shop.jsonl --against config/samples/shop`,
+    );
+    assert.deepEqual([closed.code, closed.cut.map(({ to }) => to)], [1, ['shop-payments/deploy/payments']]);
+  });
+
+  it('writes the patch as a command for the shell', async () => {
+    const { stdout } = await cli(`preflight ${SHOP} --flows config/samples/flows/shop.jsonl -o patch`, {
+      cwd: root,
+    });
+    const [, json = ''] =
+      /^kubectl patch segmentationprofile shop --type=json --patch='(.*)'\n$/.exec(stdout) ?? [];
+    assert.equal((JSON.parse(json) as unknown[]).length, 2);
+  });
+
+  it('refuses logs of no known format, missing files and manifests without pods', async () => {
+    const errors: readonly [line: string, message: RegExp][] = [
+      [`preflight ${SHOP} --flows ${directory}/nothing.log`, /no line of it is a flow in a known format/],
+      [`preflight ${SHOP} --flows ${directory}/absent.log`, /absent.log: no such file or directory/],
+      [`preflight ${SHOP}`, /name the flow logs with --flows/],
+      [
+        'preflight -f config/samples/shop/profile.yaml --flows config/samples/flows/shop.jsonl',
+        /have no pods to map flows to.*--cluster/,
+      ],
+      [
+        `preflight ${SHOP} --flows config/samples/flows/shop.jsonl --since soon`,
+        /--since soon: write a number and a unit/,
+      ],
+    ];
+    for (const [line, message] of errors) {
+      const { code, stderr } = await cli(line, { cwd: root });
+      assert.equal(code, 2, line);
+      assert.match(stderr, message);
+    }
+  });
+});
+
+describe('patch of preflight', () => {
+  const WORKLOADS = [
+    'shop-storefront,web',
+    'shop-checkout,checkout',
+    'shop-checkout,cart',
+    'shop-payments,payments',
+    'shop-payments,ledger',
+  ];
+  const pod = fc.constantFrom(...WORKLOADS).map((name) => ({ name, ip: '' }));
+  const address = fc
+    .constantFrom('198.51.100.20', '203.0.113.5', '2001:db8::5')
+    .map((ip) => ({ name: ',', ip }));
+  const flow = fc
+    .tuple(
+      pod,
+      fc.oneof(pod, address),
+      fc.boolean(),
+      fc.constantFrom('443,TCP', '53,UDP', '8443,TCP', '6379,TCP', '40000,TCP'),
+    )
+    .map(([a, b, isReversed, port]) => {
+      const [from, to] = isReversed ? [b, a] : [a, b];
+      return `${from.name},${from.ip},${to.name},${to.ip},${port},allowed`;
+    });
+  const directory = directoryOf({});
+
+  it('leaves nothing cut of what was seen', async () => {
+    const run = (profile: string, log: string) =>
+      document(
+        `preflight -f config/samples/shop/namespaces.yaml -f config/samples/shop/workloads.yaml -f ${profile} --flows -`,
+        log,
+      );
+    const [first, patched] = [
+      join(root, 'config/samples/shop/profile.yaml'),
+      join(directory, 'patched.yaml'),
+    ];
+    await fc.assert(
+      fc.asyncProperty(fc.array(flow, { minLength: 1, maxLength: 12 }), async (flows) => {
+        const before = await run(first, csv(...flows));
+        const profile = parse(profileText) as { spec: { connections: unknown[] } };
+        for (const { patch } of before.patches)
+          for (const { value } of patch) profile.spec.connections.push(value);
+        writeFileSync(patched, stringify(profile));
+        const after = await run(patched, csv(...flows));
+        assert.deepEqual([after.code, after.cut], [0, []]);
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
