@@ -18,6 +18,7 @@ import { Resource } from '../../../src/kube/resource.ts';
 import type { Transport } from '../../../src/kube/http/transport.ts';
 import { sharedControlPlane } from '../../env/index.ts';
 import { eventually } from '../../support/cluster.ts';
+import { itSince, STREAMED_LISTS } from '../../support/kubernetes.ts';
 import { configMap, configMaps, Fixture, namespaces } from './fixture.ts';
 import type { ConfigMap } from './fixture.ts';
 
@@ -57,7 +58,7 @@ describe('Resource on a real API server', () => {
     assert.ok(isNotFound(await rejected(maps.get('life', NAMESPACE))));
   });
 
-  it('does not parse the known content of a policy again', async () => {
+  itSince(STREAMED_LISTS, 'does not parse the known content of a policy again', async () => {
     const policies = new Resource<NetworkPolicy>(admin, NETWORK_POLICIES);
     const { parse, project } = new PolicyStore();
     const write = async (name: string) => {
