@@ -4,6 +4,7 @@ import { audit } from './audit/command.ts';
 import { check } from './check/command.ts';
 import { completion } from './completion/command.ts';
 import { convert } from './convert/command.ts';
+import { denied } from './denied/command.ts';
 import { diff } from './diff/command.ts';
 import { explain } from './explain/command.ts';
 import { graph } from './graph/command.ts';
@@ -21,6 +22,7 @@ export const COMMANDS: readonly Command[] = [
   render,
   convert,
   preflight,
+  denied,
   matrix,
   graph,
   completion,

@@ -4,7 +4,7 @@ import type { FlowGroupEnd } from '../../flows/flow-table.ts';
 import type { UnmappedReason } from '../../flows/mapper.ts';
 import { counted, shortList } from '../../util/list-text.ts';
 import type { LogReport } from './read-logs.ts';
-import type { ObservedFlows } from './observed.ts';
+import type { ObservedFlows, ObservedGroup } from './observed.ts';
 
 /** A number with commas between thousands. */
 export function numberText(count: number): string {
@@ -86,4 +86,28 @@ function malformedText({ source, malformed, malformedLines }: LogReport): string
 export function addressTotal(end: FlowGroupEnd): string {
   if (end.kind !== 'addresses') return '1';
   return end.hasMore ? `more than ${end.ips.size}` : String(end.ips.size);
+}
+
+/** A group as a value for JSON and YAML. */
+export function groupValue(group: ObservedGroup): object {
+  const { source, destination, port, protocol, count, firstSeen, lastSeen } = group;
+  const time = (value: number) => new Date(value).toISOString();
+  return {
+    from: source.label,
+    to: destination.label,
+    protocol,
+    port,
+    count,
+    ...(firstSeen !== undefined && { firstSeen: time(firstSeen) }),
+    ...(lastSeen !== undefined && { lastSeen: time(lastSeen) }),
+  };
+}
+
+/** What the logs were, and what of them could not be used, as values for JSON and YAML. */
+export function logsValue({ table, reports }: ObservedFlows): object {
+  return {
+    logs: reports,
+    unmapped: table.unmapped.map(({ reason, count, ends }) => ({ reason, count, ends: [...ends] })),
+    skipped: Object.fromEntries(table.skipped),
+  };
 }

@@ -3,7 +3,7 @@ import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import { FLOW_FLAGS } from '../../flows/flags.ts';
 import { allowedBecause } from '../../flows/judged.ts';
 import { type ObservedFlows, observedFlows } from '../../flows/observed.ts';
-import { remarksOf } from '../../flows/text.ts';
+import { groupValue, logsValue, remarksOf } from '../../flows/text.ts';
 import type { Call, Command } from '../../shell/command.ts';
 import { CliError, EXIT, UsageError } from '../../shell/failure.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
@@ -121,9 +121,7 @@ function documentOf({ outcomes, keeping, observed, snapshot }: Result, notes: re
     opened: of('opened'),
     denied: of('denied'),
     unaffected: of('unaffected'),
-    unmapped: observed.table.unmapped.map(({ reason, count, ends }) => ({ reason, count, ends: [...ends] })),
-    skipped: Object.fromEntries(observed.table.skipped),
-    logs: observed.reports,
+    ...logsValue(observed),
     suggestions: keeping.suggestions.map(suggestionValue),
     patches: patchesOf(keeping, snapshot),
     notes,
@@ -131,17 +129,9 @@ function documentOf({ outcomes, keeping, observed, snapshot }: Result, notes: re
 }
 
 function flowValue({ group, outcome, explanation }: FlowOutcome): object {
-  const { source, destination, port, protocol, count, firstSeen, lastSeen } = group;
   const isDenied = outcome === 'cut' || outcome === 'denied';
-  const time = (value: number | undefined) => value && new Date(value).toISOString();
   return {
-    from: source.label,
-    to: destination.label,
-    protocol,
-    port,
-    count,
-    firstSeen: time(firstSeen),
-    lastSeen: time(lastSeen),
+    ...groupValue(group),
     ...(outcome !== 'unaffected' && {
       because:
         isDenied && explanation !== undefined ? deniedBecause(explanation) : allowedBecause(explanation),

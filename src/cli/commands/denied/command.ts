@@ -1,0 +1,138 @@
+/** `denied`: explains flows that were denied by the policies, the newest first. */
+import { FLOW_FLAGS } from '../../flows/flags.ts';
+import { type JudgedGroup, judgeGroups } from '../../flows/judged.ts';
+import { observedFlows } from '../../flows/observed.ts';
+import { countedText, groupValue, logsValue, numberText, remarksOf, timeText } from '../../flows/text.ts';
+import type { Command } from '../../shell/command.ts';
+import { EXIT } from '../../shell/failure.ts';
+import { toJson, toYaml } from '../../shell/output.ts';
+import type { Terminal } from '../../shell/terminal.ts';
+import { caveats } from '../explain/caveats.ts';
+import { explanationLines, groupByVerdict } from '../explain/explanation.ts';
+import { Questions } from '../explain/questions.ts';
+
+/** Pairs that are explained; `-o wide` explains all. */
+const MAX_EXPLAINED = 10;
+
+export const denied: Command = {
+  name: 'denied',
+  summary: 'which flows were denied, the newest first, and by which intent',
+  usage: '',
+  words: [0, 0],
+  description: [
+    'Reads flow logs, and explains each pair of ends of which a flow was denied: when it was last seen, and the profile,\n' +
+      'rule or policy that denies it, or that it passes now, so that something else has denied it or the policies changed.',
+    'Exits with 0 if no flow was denied, with 1 if some were.',
+  ],
+  examples: [
+    { what: 'what was denied in the last hour', line: 'denied --flows flows.jsonl --since 1h' },
+    {
+      what: 'live, of one namespace',
+      line: 'hubble observe --verdict DROPPED --last 1000 -o json | kubectl segmentation denied --flows - -n shop-payments',
+    },
+  ],
+  flags: FLOW_FLAGS,
+  formats: ['table', 'wide', 'json', 'yaml', 'name'],
+  takes: { cluster: true, namespaces: true },
+  async run(call) {
+    const { format, terminal } = call;
+    const snapshot = await call.load();
+    const policies = snapshot.effective();
+    const observed = await observedFlows(call, snapshot, policies);
+    const groups = observed.groups.filter(({ verdict }) => verdict === 'denied');
+    const pairs = pairsOf(judgeGroups(groups, new Questions(snapshot, policies)));
+    const answers = pairs.flatMap(({ judged }) => judged.flatMap((each) => each.answers));
+    const remarks = [...remarksOf(observed), ...caveats({ answers, snapshot, policies, asEnforced: false })];
+    if (format === 'json' || format === 'yaml') {
+      const document = {
+        denied: pairs.flatMap(({ judged }) => judged.map(deniedValue)),
+        ...logsValue(observed),
+        notes: remarks,
+      };
+      terminal.write(format === 'json' ? toJson(document) : toYaml(document));
+    } else if (format === 'name') {
+      for (const { from, to } of pairs) terminal.print(`${from} ${to}`);
+    } else show(pairs, format === 'wide', terminal);
+    if (format !== 'json' && format !== 'yaml') for (const each of remarks) terminal.note(each);
+    return pairs.length === 0 ? EXIT.yes : EXIT.no;
+  },
+};
+
+/** The denied flows between two ends, on all ports. */
+interface DeniedPair {
+  readonly from: string;
+  readonly to: string;
+  readonly count: number;
+  readonly lastSeen: number | undefined;
+  readonly judged: readonly JudgedGroup[];
+}
+
+/** The newest first; those without a time last. */
+function pairsOf(judged: readonly JudgedGroup[]): DeniedPair[] {
+  const pairs = Map.groupBy(judged, ({ group }) => `${group.source.label} ${group.destination.label}`);
+  return [...pairs.values()]
+    .flatMap((list): DeniedPair[] => {
+      const [first] = list;
+      if (first === undefined) return [];
+      const times = list.flatMap(({ group }) => group.lastSeen ?? []);
+      return [
+        {
+          from: first.group.source.label,
+          to: first.group.destination.label,
+          count: list.reduce((sum, { group }) => sum + group.count, 0),
+          lastSeen: times.length === 0 ? undefined : Math.max(...times),
+          judged: list,
+        },
+      ];
+    })
+    .toSorted((a, b) => (b.lastSeen ?? 0) - (a.lastSeen ?? 0));
+}
+
+function show(pairs: readonly DeniedPair[], wide: boolean, terminal: Terminal): void {
+  if (pairs.length === 0) {
+    terminal.print('No flow was denied.');
+    return;
+  }
+  const shown = wide ? pairs : pairs.slice(0, MAX_EXPLAINED);
+  terminal.print(shown.map((pair) => pairLines(pair, terminal).join('\n')).join('\n\n'));
+  if (shown.length < pairs.length)
+    terminal.print('', `... and ${countedText(pairs.length - shown.length, 'older pair')} (-o wide)`);
+}
+
+function pairLines({ from, to, count, lastSeen, judged }: DeniedPair, { paint }: Terminal): string[] {
+  const times = count === 1 ? 'once' : `${numberText(count)} times`;
+  const head = paint.dim(`last denied ${timeText(lastSeen)}, ${times}`);
+  const answers = judged.flatMap((each) => each.answers);
+  if (answers.length === 0) {
+    const ports = judged.map(({ group }) => `${group.protocol} ${group.port}`).join(', ');
+    return [
+      head,
+      `${paint.bold(from)} → ${paint.bold(to)}  ${ports}`,
+      '',
+      '  no NetworkPolicy is about it: neither end is a pod',
+    ];
+  }
+  const isAllowed = answers.every(({ explanation }) => explanation.allowed);
+  return [
+    head,
+    groupByVerdict(answers)
+      .map((group) => explanationLines(group, paint).join('\n'))
+      .join('\n\n'),
+    ...(isAllowed
+      ? [
+          paint.yellow(
+            '  The policies allow it now: they have changed since, or a mesh, a cloud firewall or a policy of another kind denied it.',
+          ),
+        ]
+      : []),
+  ];
+}
+
+function deniedValue({ group, allowed, explanation }: JudgedGroup): object {
+  return {
+    ...groupValue(group),
+    // Absent if neither end is a pod.
+    ...(allowed !== undefined && { allowedNow: allowed }),
+    ...(explanation !== undefined && { egress: explanation.egress, ingress: explanation.ingress }),
+  };
+}
