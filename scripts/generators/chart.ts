@@ -64,6 +64,11 @@ export function chartTemplates(root: string): (readonly [path: string, text: str
       `{{- if .Values.serviceAccounts.enabled }}\n${documents(manifests(root, 'config/service-accounts'))}{{- end }}\n`,
     ),
     template(
+      'workloads.yaml',
+      'config/workloads',
+      `{{- if .Values.workloads.enabled }}\n${documents(manifests(root, 'config/workloads'))}{{- end }}\n`,
+    ),
+    template(
       'prometheus.yaml',
       'config/prometheus',
       `{{- if .Values.prometheus.enabled }}\n${documents(manifests(root, 'config/prometheus'), MORE_LABELS)}{{- end }}\n`,

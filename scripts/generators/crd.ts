@@ -30,6 +30,9 @@ export const NAMED = {
   Baseline: 'spec.baseline',
   Allowance: 'spec.baseline.dns',
   Admission: 'spec.admission',
+  Workloads: 'spec.workloads',
+  WorkloadAction: 'spec.workloads.images.action',
+  ImageLimits: 'spec.workloads.images',
   IngressRule: 'spec.ingress[]',
   EgressRule: 'spec.egress[]',
   Connection: 'spec.connections[]',
@@ -50,6 +53,9 @@ export const NAMED = {
   Failure: 'status.failures[]',
   AdmissionFindings: 'status.admission',
   WideningPolicy: 'status.admission.policies[]',
+  WorkloadFindings: 'status.workloads',
+  ConstraintFindings: 'status.workloads.constraints[]',
+  ViolatingObject: 'status.workloads.constraints[].examples[]',
 };
 
 interface CustomResourceDefinition {

@@ -25,6 +25,7 @@ export type Baseline = ReadonlyDeep<generated.Baseline>;
 export type ProfileSpec = ReadonlyDeep<generated.SegmentationProfileSpec>;
 export type ProfileFailure = ReadonlyDeep<generated.Failure>;
 export type WideningPolicy = ReadonlyDeep<generated.WideningPolicy>;
+export type WorkloadFindings = ReadonlyDeep<generated.WorkloadFindings>;
 export type ProfileStatus = ReadonlyDeep<generated.SegmentationProfileStatus>;
 
 export interface SegmentationProfile extends KubeObject {

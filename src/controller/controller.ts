@@ -37,6 +37,7 @@ import { AccountProbe } from './service-accounts/probe.ts';
 import { ServiceAccounts } from './service-accounts/reconcile.ts';
 import { Triggers } from './triggers.ts';
 import { type WatchedResources, Watches } from './watches.ts';
+import { WorkloadViolations } from './workloads/violations.ts';
 
 export interface ControllerOptions {
   readonly transport: Transport;
@@ -90,7 +91,14 @@ export function createController(options: ControllerOptions): Controller {
     confirmation: new LiveConfirmation({ ...resources, clusterState, records }),
     pods: new PodProbe(new Resource(transport, PODS), clock),
   });
-  const profiles = new ProfileController({ ...options, ...resources, admission });
+  const workloads = new WorkloadViolations({
+    clusterState,
+    transport,
+    clock,
+    random,
+    onReport: (profile) => triggers.statusChanged(profile),
+  });
+  const profiles = new ProfileController({ ...options, ...resources, admission, workloads });
   const reconcile = (key: Key, signal: AbortSignal): Promise<Outcome> => {
     switch (key.kind) {
       case 'namespace':
@@ -101,6 +109,8 @@ export function createController(options: ControllerOptions): Controller {
         return admission.reconcile(signal);
       case 'service-accounts':
         return accounts.reconcile(signal);
+      case 'workloads':
+        return workloads.reconcile(signal);
     }
   };
   return new Controller(options, { resources, watches, queue, triggers, sources, reconcile, stopping });

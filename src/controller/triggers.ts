@@ -5,7 +5,7 @@ import type { StoreChange } from '../kube/watch/store.ts';
 import { accountsOf } from '../policy/admission/accounts.ts';
 import type { Clock } from '../util/clock.ts';
 import { hasFinalizer } from './profile/finalizer.ts';
-import { ADMISSION, type Key, namespaceKey, profileKey, SERVICE_ACCOUNTS } from './queue/key.ts';
+import { ADMISSION, type Key, namespaceKey, profileKey, SERVICE_ACCOUNTS, WORKLOADS } from './queue/key.ts';
 import { type KeyQueue, Priority } from './queue/key-queue.ts';
 import type { Records } from './records.ts';
 
@@ -44,6 +44,7 @@ export class Triggers {
   addAll(): void {
     this.#queue.add(ADMISSION, Priority.live);
     this.#queue.add(SERVICE_ACCOUNTS, Priority.live);
+    this.#queue.add(WORKLOADS, Priority.backfill);
     for (const { key } of this.#clusterState.profiles.values())
       this.#queue.add(profileKey(key), Priority.live);
     for (const { key } of this.#clusterState.namespaces.values())
@@ -90,6 +91,8 @@ export class Triggers {
     this.#queue.add(ADMISSION, Priority.live);
     if ([old, next].some((item) => item !== undefined && accountsOf(item.profile).length > 0))
       this.#queue.add(SERVICE_ACCOUNTS, Priority.live);
+    if ([old, next].some((item) => item?.profile.spec.workloads !== undefined))
+      this.#queue.add(WORKLOADS, Priority.backfill);
     if (next === undefined) this.#records.forgetProfile(name);
     // A new profile has no policies before it has the finalizer, whose event comes next.
     else if (old === undefined && isNew(next)) return;

@@ -49,6 +49,8 @@ function keyFields(key: Key): Record<string, string> {
       return { admission: 'bindings' };
     case 'service-accounts':
       return { admission: 'accounts' };
+    case 'workloads':
+      return { admission: 'workloads' };
   }
 }
 

@@ -23,6 +23,7 @@ export function createMetricsObserver(options: MetricsObserverOptions): Partial<
     profile: metrics.reconcile('profile', concurrency),
     admission: metrics.reconcile('admission', 1),
     'service-accounts': metrics.reconcile('service-accounts', 1),
+    workloads: metrics.reconcile('workloads', 1),
   };
   return {
     onAdd: () => queue.onAdd(),

@@ -80,7 +80,7 @@ describe('docs/operations.md', () => {
     );
   });
 
-  it('has every permission of config/rbac, config/admission and config/service-accounts, and no other', () => {
+  it('has every permission of config/rbac and of the components with permissions, and no other', () => {
     interface Role {
       readonly kind: string;
       readonly rules?: readonly {
@@ -88,8 +88,10 @@ describe('docs/operations.md', () => {
         readonly verbs: readonly string[];
       }[];
     }
-    const roles = globSync('config/{rbac,admission,service-accounts}/*role.yaml', { cwd: root }).flatMap(
-      (file) => parseAllDocuments(readRepositoryFile(file)).map((document) => document.toJS() as Role),
+    const roles = globSync('config/{rbac,admission,service-accounts,workloads}/*role.yaml', {
+      cwd: root,
+    }).flatMap((file) =>
+      parseAllDocuments(readRepositoryFile(file)).map((document) => document.toJS() as Role),
     );
     const actual = roles
       .flatMap(({ rules = [] }) => rules)

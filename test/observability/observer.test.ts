@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict';
-import { ADMISSION, type Key, namespaceKey, SERVICE_ACCOUNTS } from '../../src/controller/queue/key.ts';
+import {
+  ADMISSION,
+  type Key,
+  namespaceKey,
+  SERVICE_ACCOUNTS,
+  WORKLOADS,
+} from '../../src/controller/queue/key.ts';
 import type { Outcome } from '../../src/controller/queue/key-queue.ts';
 import { ApiError } from '../../src/kube/errors.ts';
 import { createObserver } from '../../src/observability/observer.ts';
@@ -56,7 +62,7 @@ describe('the observer', () => {
       );
       assert.equal(of('reconcile_time_seconds_count'), 1);
       assert.equal(of('max_concurrent_reconciles'), 4);
-      for (const other of ['profile', 'admission', 'service-accounts']) {
+      for (const other of ['profile', 'admission', 'service-accounts', 'workloads']) {
         const succeeded = `controller_runtime_reconcile_total{controller="${other}",result="success"}`;
         assert.equal(value(succeeded), 0);
       }
@@ -70,6 +76,7 @@ describe('the observer', () => {
       { kind: 'profile', name: 'web' },
       ADMISSION,
       SERVICE_ACCOUNTS,
+      WORKLOADS,
     ];
     // Each of these keys takes the only worker of its controller.
     for (const key of keys) observer.onReconciling(key);

@@ -8,6 +8,8 @@ const SECTIONS: readonly (keyof typeof NAMED)[] = [
   'SegmentationProfileSpec',
   'Baseline',
   'Admission',
+  'Workloads',
+  'ImageLimits',
   'IngressRule',
   'EgressRule',
   'NamespaceScope',
@@ -25,6 +27,9 @@ const SECTIONS: readonly (keyof typeof NAMED)[] = [
   'Failure',
   'AdmissionFindings',
   'WideningPolicy',
+  'WorkloadFindings',
+  'ConstraintFindings',
+  'ViolatingObject',
 ];
 
 /** The text of docs/api.md. Throws if a kind of peer has no example. */

@@ -17,6 +17,10 @@ export type Direction = 'Ingress' | 'Egress';
  */
 export type Allowance = 'Allow' | 'Deny';
 /**
+ * The action for an object that breaks a limit of the group. Enforce refuses it, and warns of a workload whose pods would be refused. Warn admits it with a warning, Audit with an annotation in the API server's audit log. Disabled does nothing.
+ */
+export type WorkloadAction = 'Enforce' | 'Warn' | 'Audit' | 'Disabled';
+/**
  * In and NotIn compare the label's value with `values` (NotIn holds also where the label is absent); Exists and DoesNotExist look at the key only.
  */
 export type SelectorOperator = 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
@@ -70,6 +74,10 @@ export interface SegmentationProfileSpec {
    */
   admission?: Admission;
   /**
+   * Limits of the pods that may run in the selected namespaces, which the API server itself enforces when pods are created or changed. Nothing by default. Needs the policies of config/workloads; the condition AdmissionReady says if they are in force. What runs already stays, and is counted in `status.workloads`.
+   */
+  workloads?: Workloads;
+  /**
    * What may reach the pods of the selected namespaces. Each rule adds to what is allowed; order has no meaning. Needs Ingress in `isolation`.
    *
    * Items: Allows traffic from the peers of `from` to `ports` of the pods that `podSelector` selects.
@@ -97,7 +105,7 @@ export interface SegmentationProfileStatus {
    */
   observedGeneration?: number;
   /**
-   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. AdmissionReady, where `admission` asks for something: it is in force.
+   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. AdmissionReady, where `admission` or `workloads` asks for something: it is in force.
    *
    * Items: One aspect of the profile's state.
    */
@@ -114,6 +122,10 @@ export interface SegmentationProfileStatus {
    * Existing policies that `tenantPolicies` would refuse. Absent if it is Any.
    */
   admission?: AdmissionFindings;
+  /**
+   * Objects that exist and that `workloads` would not admit now. They are counted some minutes after one another, and never changed. Absent until they were counted.
+   */
+  workloads?: WorkloadFindings;
   /**
    * Namespaces with a failure, ordered by name; at most the first 50.
    *
@@ -176,6 +188,57 @@ export interface Admission {
    * Items: The name of a group, as the API server's authentication gives it.
    */
   breakGlassGroups?: string[];
+}
+/**
+ * Limits of the pods that may run in the selected namespaces, which the API server itself enforces when pods are created or changed. Nothing by default. Needs the policies of config/workloads; the condition AdmissionReady says if they are in force. What runs already stays, and is counted in `status.workloads`.
+ */
+export interface Workloads {
+  /**
+   * Groups of users that all limits of `workloads` exempt, for emergencies.
+   *
+   * Items: The name of a group, as the API server's authentication gives it.
+   */
+  breakGlassGroups?: string[];
+  /**
+   * Limits of the images of containers, init containers, ephemeral containers and image volumes.
+   */
+  images?: ImageLimits;
+}
+/**
+ * Limits of the images of containers, init containers, ephemeral containers and image volumes.
+ */
+export interface ImageLimits {
+  /**
+   * The action for an object that breaks a limit of the group. Enforce refuses it, and warns of a workload whose pods would be refused. Warn admits it with a warning, Audit with an annotation in the API server's audit log. Disabled does nothing.
+   */
+  action: WorkloadAction;
+  /**
+   * Registries, each with or without the beginning of a path, from which images may be used: `registry.example.com`, `registry.example.com:5000/team`, `docker.io/library`. Hosts, ports and parts of paths are compared as they are written. An image without a host is of docker.io. Absent: any.
+   *
+   * Items: A host, with or without port and path.
+   */
+  registries?: string[];
+  /**
+   * Required: each image is named by its digest, `NAME@sha256:DIGEST`, with or without a tag beside it.
+   */
+  digest: 'Required' | 'Optional';
+  /**
+   * Tags that images without a digest must not have.
+   */
+  tags?: {
+    /**
+     * Tags, such as `latest`, which is also the tag of an image that names none.
+     *
+     * Items: A tag.
+     */
+    deny: string[];
+  };
+  /**
+   * Images, or beginnings of their paths, that no limit of the group is for, such as `registry.k8s.io/pause`.
+   *
+   * Items: A host, with or without port and path.
+   */
+  exempt?: string[];
 }
 /**
  * Allows traffic from the peers of `from` to `ports` of the pods that `podSelector` selects.
@@ -538,4 +601,55 @@ export interface WideningPolicy {
    * The access that `tenantPolicies` would not admit.
    */
   allows: string;
+}
+/**
+ * Objects that exist and that `workloads` would not admit now. They are counted some minutes after one another, and never changed. Absent until they were counted.
+ */
+export interface WorkloadFindings {
+  /**
+   * The groups of `workloads`, ordered by name.
+   *
+   * Items: The objects that a group would not admit now.
+   */
+  constraints: ConstraintFindings[];
+}
+/**
+ * The objects that a group would not admit now.
+ */
+export interface ConstraintFindings {
+  /**
+   * The name of the group, such as images.
+   */
+  name: string;
+  /**
+   * The number of the objects.
+   */
+  violating: number;
+  /**
+   * Some of these objects; at most 10, ordered by namespace, kind and name.
+   *
+   * Items: An object that breaks a limit.
+   */
+  examples?: ViolatingObject[];
+}
+/**
+ * An object that breaks a limit.
+ */
+export interface ViolatingObject {
+  /**
+   * Its namespace.
+   */
+  namespace: string;
+  /**
+   * Its kind.
+   */
+  kind: string;
+  /**
+   * Its name.
+   */
+  name: string;
+  /**
+   * The limit that it breaks, and how.
+   */
+  message: string;
 }

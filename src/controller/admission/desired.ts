@@ -6,6 +6,7 @@ import type { ClusterState } from '../../cluster-state/state.ts';
 import { type AdmissionPolicy, isOwnBinding, POLICY_NAMES } from '../../policy/admission/binding.ts';
 import { type Gate, gateOf, wantsGate } from '../../policy/admission/gate.ts';
 import { wantsProtection, wantsTenantLimit } from '../../policy/admission/protect.ts';
+import { groupsInUse, workloadPoliciesOf } from '../../policy/workloads/groups.ts';
 import type { Records } from '../records.ts';
 import { selectorOf } from './active-gates.ts';
 import type { ObservedBindings } from './bindings.ts';
@@ -20,7 +21,7 @@ export interface GateFacts {
 export function asks(profile: SegmentationProfile): boolean {
   const { gate = 'Disabled', protect = 'Disabled' } = profile.spec.admission ?? {};
   const isAsking = gate !== 'Disabled' || protect !== 'Disabled' || limitsTenants(profile);
-  return isAsking && profile.metadata.deletionTimestamp === undefined;
+  return (isAsking && profile.metadata.deletionTimestamp === undefined) || groupsInUse(profile).length > 0;
 }
 
 /** True if the profile has a tenant limit, also under Audit. */
@@ -32,14 +33,15 @@ export function askingProfiles({ profiles }: ClusterState): SegmentationProfile[
   return [...profiles.values()].map(({ profile }) => profile).filter(asks);
 }
 
-/** The policies that the profiles' bindings need. If there are any, the probe's is among them. */
+/** The policies of config/admission that the profiles' bindings need. If there are any, the probe's is among them. */
 export function policiesFor(asking: readonly SegmentationProfile[]): AdmissionPolicy[] {
   const policies: AdmissionPolicy[] = [
     ...(asking.some(wantsGate) ? (['gate'] as const) : []),
     ...(asking.some(wantsProtection) ? (['protect'] as const) : []),
     ...(asking.some(wantsTenantLimit) ? (['tenantPolicies'] as const) : []),
   ];
-  return policies.length > 0 ? [...policies, 'probe'] : [];
+  const isProbed = policies.length > 0 || asking.some((profile) => workloadPoliciesOf(profile).length > 0);
+  return isProbed ? [...policies, 'probe'] : [];
 }
 
 export function selectedNamespaces(

@@ -1,6 +1,6 @@
 /** Checks that the policies of config/admission are installed, and that they except this operator's own writes. */
 import type { KubeObject } from '../../api/meta.ts';
-import { isNotFound } from '../../kube/errors.ts';
+import { isForbidden, isNotFound } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import type { Resource } from '../../kube/resource.ts';
 import { type AdmissionPolicy, POLICY_NAMES } from '../../policy/admission/binding.ts';
@@ -58,6 +58,30 @@ async function failureOfPolicy(
     const message = `ValidatingAdmissionPolicy ${name} is not installed: kubectl apply -k config/admission`;
     return { reason: 'NotInstalled', message, kind: 'waiting' };
   }
+}
+
+/**
+ * The policies of config/workloads among `names` that are not installed, or that the operator may not read: then the
+ * component is not installed. Only the profiles that need one of them are affected.
+ *
+ * @throws ApiError
+ */
+export async function missingWorkloadPolicies(
+  names: ReadonlySet<string>,
+  { admissionPolicies }: Pick<PolicyCheckOptions, 'admissionPolicies'>,
+  signal: AbortSignal,
+): Promise<Map<string, AdmissionFailure>> {
+  const missing = new Map<string, AdmissionFailure>();
+  for (const name of names) {
+    try {
+      await admissionPolicies.get(name, undefined, { signal });
+    } catch (error) {
+      if (!isNotFound(error) && !isForbidden(error)) throw error;
+      const message = `ValidatingAdmissionPolicy ${name} of spec.workloads is not installed, or the operator may not read it: kubectl apply -k config/workloads`;
+      missing.set(name, { reason: 'NotInstalled', message, kind: 'waiting' });
+    }
+  }
+  return missing;
 }
 
 interface SelfSubjectReview {

@@ -27,6 +27,7 @@ import {
   type TakeUpEvent,
   UNKNOWN,
 } from '../../policy/admission/take-up.ts';
+import { workloadBindings, workloadPoliciesOf } from '../../policy/workloads/groups.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Outcome } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
@@ -48,7 +49,7 @@ import {
   policiesFor,
   selectedNamespaces,
 } from './desired.ts';
-import { type PolicyCheckOptions, policyFailure } from './policies.ts';
+import { missingWorkloadPolicies, type PolicyCheckOptions, policyFailure } from './policies.ts';
 import type { AdmissionProbe } from './probe.ts';
 import {
   type AdmissionFailure,
@@ -114,6 +115,8 @@ export class Admission {
   #isUnused = false;
   /** True if all desired bindings are in force. */
   #isSettled = false;
+  /** Names of the policies of config/workloads that profiles need and that are not installed. */
+  #missing: ReadonlySet<string> = new Set();
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
@@ -189,6 +192,7 @@ export class Admission {
     const failure = await policyFailure(policiesFor(asking), this.#options, signal);
     if (failure !== undefined) return this.#fail(failure);
     for (const progress of this.#progress.values()) delete progress.failure;
+    await this.#findMissing(asking, signal);
 
     const desired = this.#desired(asking, observed.bindings);
     if (!(await this.#bindings.deleteOthers(desired, observed.bindings, signal)))
@@ -227,6 +231,17 @@ export class Admission {
     return writable.length === desired.length;
   }
 
+  /** Finds the policies of config/workloads that are not installed, and sets the failure of the profiles that need them. */
+  async #findMissing(asking: readonly SegmentationProfile[], signal: AbortSignal): Promise<void> {
+    const needed = new Set(asking.flatMap(workloadPoliciesOf));
+    const missing = await missingWorkloadPolicies(needed, this.#options, signal);
+    this.#missing = new Set(missing.keys());
+    for (const profile of asking) {
+      const failures = workloadPoliciesOf(profile).flatMap((name) => missing.get(name) ?? []);
+      if (failures[0] !== undefined) this.#progressOf(profile.metadata.name).failure = failures[0];
+    }
+  }
+
   /** Asks the probe unless the bindings are known to be in force. @returns true if they are @throws ApiError */
   async #confirm({ bindings, probe }: Observation, signal: AbortSignal): Promise<boolean> {
     const own = ownBindings(bindings);
@@ -245,7 +260,8 @@ export class Admission {
     this.#isSettled = isComplete;
     for (const { metadata } of asking) this.#progressOf(metadata.name).generation = metadata.generation;
     this.#reportAll();
-    return isComplete ? DONE : { kind: 'again', afterMs: 0 };
+    if (!isComplete) return { kind: 'again', afterMs: 0 };
+    return this.#missing.size > 0 ? { kind: 'again', afterMs: MISSING_INTERVAL_MS } : DONE;
   }
 
   #awaitTakeUp(): Outcome {
@@ -262,6 +278,9 @@ export class Admission {
       ...asking.filter(wantsGate).flatMap((profile) => this.#gateBinding(profile, observed)),
       ...asking.filter(wantsProtection).map(protectionOf),
       ...asking.filter(wantsTenantLimit).map((profile) => tenantLimitOf(profile, protectedNamespaces)),
+      ...asking
+        .flatMap((profile) => workloadBindings(profile, protectedNamespaces))
+        .filter(({ spec }) => !this.#missing.has(spec.policyName)),
     ];
   }
 

@@ -6,6 +6,7 @@ import { ApiError, isCollectionMissing } from '../../kube/errors.ts';
 import type { Gate } from '../../policy/admission/gate.ts';
 import type { ProbeAnswer } from '../../policy/admission/probe.ts';
 import { wideningOf } from '../../policy/admission/widening.ts';
+import { groupsInUse } from '../../policy/workloads/groups.ts';
 import { errorMessage } from '../../util/error-message.ts';
 import { shortList } from '../../util/list-text.ts';
 import { compareText } from '../../util/order.ts';
@@ -133,8 +134,9 @@ export function wideningPolicies(
     .sort((a, b) => compareText(a.namespace, b.namespace) || compareText(a.name, b.name));
 }
 
-/** Each part of `spec.admission` that is in force, in words. */
-function inForce({ spec }: SegmentationProfile): string[] {
+/** Each part of `spec.admission` and `spec.workloads` that is in force, in words. */
+function inForce(profile: SegmentationProfile): string[] {
+  const { spec } = profile;
   const { gate, protect, tenantPolicies, tenantPoliciesAction } = spec.admission ?? {};
   return [
     ...(gate === 'Enforce' ? ['no pod before its default-deny'] : []),
@@ -143,6 +145,7 @@ function inForce({ spec }: SegmentationProfile): string[] {
     ...(tenantPolicies !== undefined && tenantPolicies !== 'Any'
       ? [`tenantPolicies ${tenantPolicies} (${tenantPoliciesAction})`]
       : []),
+    ...groupsInUse(profile).map((group) => `workloads.${group} (${spec.workloads?.[group]?.action})`),
   ];
 }
 

@@ -1,6 +1,6 @@
 /** The conditions of a profile. Their reasons are documented in docs/troubleshooting.md. Pure. */
 import type { ConditionValue } from '../../api/conditions.ts';
-import type { SegmentationProfile } from '../../api/profile.ts';
+import type { SegmentationProfile, WorkloadFindings } from '../../api/profile.ts';
 import { counted } from '../../util/list-text.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import type { AdmissionReport } from '../admission/report.ts';
@@ -27,6 +27,8 @@ export interface StatusInput {
   readonly terminating: readonly NamespaceItem[];
   /** Undefined if the profile asks for no admission. */
   readonly admission?: AdmissionReport | undefined;
+  /** Objects that break limits of `spec.workloads`; undefined if they were not counted. */
+  readonly workloads?: WorkloadFindings | undefined;
   readonly now: Date;
 }
 

@@ -6,6 +6,7 @@ import { isAborted, isNotFound } from '../../kube/errors.ts';
 import { preconditionsOf } from '../../kube/preconditions.ts';
 import type { Resource } from '../../kube/resource.ts';
 import type { Admission } from '../admission/reconcile.ts';
+import type { WorkloadViolations } from '../workloads/violations.ts';
 import type { ControllerObserver } from '../observer.ts';
 import type { Outcome } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
@@ -16,6 +17,7 @@ import { nextPatienceEnd } from './termination.ts';
 
 export interface ProfileControllerOptions extends ReleaseParts {
   readonly admission: Pick<Admission, 'report' | 'isJudged'>;
+  readonly workloads: Pick<WorkloadViolations, 'findings'>;
   readonly clock: Clock;
   readonly profiles: Resource<SegmentationProfile>;
   readonly observer: Pick<ControllerObserver, 'onStatus' | 'onGone'>;
@@ -77,7 +79,7 @@ export class ProfileController {
     profile: SegmentationProfile,
     { removing, terminating }: LeftNamespaces,
   ): ProfileStatus | undefined {
-    const { clusterState, records, admission, clock, observer } = this.#options;
+    const { clusterState, records, admission, workloads, clock, observer } = this.#options;
     const { name, generation } = profile.metadata;
     const began = clock.monotonic();
     const record = records.profile(name);
@@ -94,6 +96,7 @@ export class ProfileController {
     const status = profileStatus({
       profile,
       admission: admissionReport,
+      workloads: workloads.findings(profile),
       selected,
       results: record.results,
       removing: removing.length,
@@ -119,6 +122,7 @@ export class ProfileController {
         ...status,
         admission: status.admission ? { policies: null, ...status.admission } : null,
         failures: status.failures ?? null,
+        workloads: status.workloads ?? null,
       },
     };
     const { profiles, clusterState } = this.#options;

@@ -38,6 +38,7 @@ export function profileStatus(input: StatusInput): ProfileStatus {
     },
     policies: { desired: tally.desired, applied: tally.applied },
     ...wideningOf(admission),
+    ...(input.workloads && { workloads: input.workloads }),
     ...(failures.length > 0 && { failures }),
   };
 }

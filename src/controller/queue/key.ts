@@ -8,10 +8,13 @@ export type Key =
   /** The admission bindings that profiles ask for, all together. */
   | { readonly kind: 'admission' }
   /** The bindings that peers by ServiceAccount rely on, all together. */
-  | { readonly kind: 'service-accounts' };
+  | { readonly kind: 'service-accounts' }
+  /** The objects that break limits of `spec.workloads`: they are counted for all profiles together. */
+  | { readonly kind: 'workloads' };
 
 export const ADMISSION: Key = { kind: 'admission' };
 export const SERVICE_ACCOUNTS: Key = { kind: 'service-accounts' };
+export const WORKLOADS: Key = { kind: 'workloads' };
 
 export function namespaceKey(name: string): Key {
   return { kind: 'namespace', name };

@@ -77,22 +77,32 @@ export function namespacesOf({ spec }: SegmentationProfile, excluded: readonly s
   };
 }
 
-/** The binding of a policy for a profile. The profile owns it, so that it is deleted with the profile in any case. */
+/** The binding of a policy of config/admission for a profile. */
 export function profileBinding(
-  { metadata }: SegmentationProfile,
+  profile: SegmentationProfile,
   policy: AdmissionPolicy,
   spec: Omit<BindingSpec, 'policyName'>,
+): AdmissionBinding {
+  const policyName = POLICY_NAMES[policy];
+  return namedBinding(profile, policyName, { policyName, ...spec });
+}
+
+/** A binding `PROFILE.NAME`. The profile owns it, so that it is deleted with the profile in any case. */
+export function namedBinding(
+  { metadata }: SegmentationProfile,
+  bindingName: string,
+  spec: BindingSpec,
 ): AdmissionBinding {
   const { name, uid = '' } = metadata;
   return {
     apiVersion: 'admissionregistration.k8s.io/v1',
     kind: 'ValidatingAdmissionPolicyBinding',
     metadata: {
-      name: `${name}.${POLICY_NAMES[policy]}`,
+      name: `${name}.${bindingName}`,
       labels: { [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: name },
       ownerReferences: [{ apiVersion: API_VERSION, kind: KIND, name, uid }],
     },
-    spec: { policyName: POLICY_NAMES[policy], ...spec },
+    spec,
   };
 }
 

@@ -59,6 +59,7 @@ describe('profile controller', () => {
       clusterState,
       records,
       admission: { report: () => undefined, isJudged: true },
+      workloads: { findings: () => undefined },
       clock,
       profiles: new Resource(transport, PROFILES),
       policies: new Resource(transport, NETWORK_POLICIES),

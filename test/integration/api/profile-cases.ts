@@ -23,6 +23,7 @@ const to = (...peers: readonly unknown[]): Json => ({ egress: [{ name: 'rule', t
 const ports = (...list: readonly unknown[]): Json => ({
   egress: [{ name: 'rule', to: [anyone], ports: list }],
 });
+const images = (limits: Json): Json => ({ workloads: { images: limits } });
 const selector = (matchExpressions: readonly unknown[]): Json => ({
   namespaceSelector: { matchExpressions },
 });
@@ -60,6 +61,16 @@ export const REFUSED: readonly RefusedCase[] = [
   { what: 'an unknown gate', spec: { admission: { gate: 'Off' } }, at: 'spec.admission.gate', because: 'supported values: "Enforce", "Disabled"' },
   { what: 'an unknown limit of tenants', spec: { admission: { tenantPolicies: 'Own' } }, at: 'spec.admission.tenantPolicies', because: 'supported values: "Any", "WithinNamespace", "None"' },
   { what: 'a break-glass group twice', spec: { admission: { breakGlassGroups: ['a', 'a'] } }, at: 'spec.admission.breakGlassGroups[1]', because: 'Duplicate value: "a"' },
+  { what: 'a group of workloads without limits', spec: { workloads: { images: {} } }, at: 'spec.workloads.images', because: 'the group limits nothing: write `registries`' },
+  { what: 'an unknown action of workloads', spec: images({ action: 'Off', digest: 'Required' }), at: 'spec.workloads.images.action', because: 'supported values: "Enforce", "Warn", "Audit", "Disabled"' },
+  { what: 'a registry with a scheme', spec: images({ registries: ['https://a.example'] }), at: 'spec.workloads.images.registries[0]', because: 'without scheme, tag, digest, wildcard and final slash' },
+  { what: 'a registry with a wildcard', spec: images({ registries: ['*.example.com'] }), at: 'spec.workloads.images.registries[0]', because: 'without scheme, tag, digest, wildcard and final slash' },
+  { what: 'a registry with a final slash', spec: images({ registries: ['a.example/'] }), at: 'spec.workloads.images.registries[0]', because: 'final slash' },
+  { what: 'a registry in capitals', spec: images({ registries: ['A.example'] }), at: 'spec.workloads.images.registries[0]', because: 'write the host in lower case' },
+  { what: 'a registry with a tag', spec: images({ registries: ['a.example/b:1'] }), at: 'spec.workloads.images.registries[0]', because: 'without scheme, tag' },
+  { what: 'an image of Docker Hub as a registry', spec: images({ registries: ['nginx'] }), at: 'spec.workloads.images.registries[0]', because: 'write `docker.io/library/NAME`' },
+  { what: 'the other name of docker.io', spec: images({ registries: ['index.docker.io/library'] }), at: 'spec.workloads.images.registries[0]', because: 'write docker.io' },
+  { what: 'an exempt image without a host', spec: images({ digest: 'Required', exempt: ['library/x'] }), at: 'spec.workloads.images.exempt[0]', because: 'an entry begins with a host' },
   // Selectors
   { what: 'a label key with a space', spec: { namespaceSelector: { matchLabels: { 'my team': 'a' } } }, at: 'spec.namespaceSelector.matchLabels', because: 'each key is a label key: at most 63 letters' },
   { what: 'a label key with two slashes', spec: to({ podSelector: { matchLabels: { 'a/b/c': 'x' } } }), at: 'spec.egress[0].to[0].podSelector.matchLabels', because: 'each key is a label key' },
@@ -160,6 +171,7 @@ export const ADMITTED: readonly AdmittedCase[] = [
   { what: 'nothing but a namespaceSelector', spec: {} },
   { what: 'all of admission', spec: { admission: { gate: 'Enforce', protect: 'Warn', tenantPolicies: 'None', tenantPoliciesAction: 'Audit', breakGlassGroups: ['sre:on-call', 'b'] } } },
   { what: 'an empty admission', spec: { admission: {} } },
+  { what: 'all limits of images', spec: { workloads: { breakGlassGroups: ['sre'], images: { action: 'Warn', registries: ['registry.example.com:5000/team', '[2001:db8::1]:5000', 'localhost', 'docker.io/library'], digest: 'Required', tags: { deny: ['latest'] }, exempt: ['registry.k8s.io/pause'] } } } },
   { what: 'one direction', spec: { isolation: ['Ingress'], ...from(anyone) } },
   { what: 'an empty list of rules in a direction that is not isolated', spec: { isolation: ['Egress'], ingress: [] } },
   { what: 'rules of one name in both directions', spec: { ...from(anyone), ...to(anyone) } },

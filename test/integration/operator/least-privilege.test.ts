@@ -1,6 +1,6 @@
 /**
- * The roles in config/rbac, config/admission and config/service-accounts grant exactly what the operator uses (I7), by the
- * API server's audit log.
+ * The roles in config/rbac, config/admission, config/service-accounts and config/workloads grant exactly what the operator
+ * uses (I7), by the API server's audit log.
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -44,12 +44,14 @@ describeSince('1.36', "operator's roles", () => {
     const { metrics } = await operator.line('listening');
     const token = await serviceAccountToken(plane, box.id);
     assert.equal((await scrape(String(metrics), { token })).status, 403);
-    await plane.kubectlRun(['apply', '-k', join(import.meta.dirname, '../../../config/service-accounts')]);
+    for (const component of ['service-accounts', 'workloads'])
+      await plane.kubectlRun(['apply', '-k', join(import.meta.dirname, '../../../config', component)]);
     const namespace = await box.namespace('app');
     await box.pod(namespace, 'web', { app: 'web' });
     await box.service(namespace, 'outside', { ports: [{ port: 80 }] });
     const profile = await box.profile('p', {
       admission: { gate: 'Enforce', protect: 'Warn' },
+      workloads: { images: { action: 'Audit', digest: 'Required' } },
       egress: [
         { name: 'nodes', to: [{ entity: 'Nodes' }] },
         { name: 'account', to: [{ serviceAccount: { namespace: box.id, name: 'nobody' } }] },
@@ -108,6 +110,7 @@ describeSince('1.36', "operator's roles", () => {
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-metrics-auth', '-o', 'json']),
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-admission', '-o', 'json']),
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-service-accounts', '-o', 'json']),
+      plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-workloads', '-o', 'json']),
       plane.kubectlRun(['-n', 'segmentation-system', 'get', 'roles', '-o', 'json']),
       plane.kubectlRun(['-n', 'default', 'get', 'role', 'segmentation-operator-events', '-o', 'json']),
     ]);

@@ -65,6 +65,12 @@ function plain(value: unknown): unknown {
   );
 }
 
+/** Optional components: the value of the chart, the folder, and how many objects it has. */
+const COMPONENTS: readonly (readonly [value: string, directory: string, objects: number])[] = [
+  ['serviceAccounts.enabled', 'config/service-accounts', 6],
+  ['workloads.enabled', 'config/workloads', 3],
+];
+
 const VARIANTS: readonly (readonly [what: string, directory: string, values: readonly string[]])[] = [
   ['the defaults, config/default', 'config/default', []],
   ['values-ha.yaml, config/overlays/ha', 'config/overlays/ha', ['--values', join(CHART, 'values-ha.yaml')]],
@@ -130,7 +136,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     try {
       const path = (name: string) => relative(folder, join(root, 'config', name));
       const kustomization = {
-        resources: [path('default'), path('service-accounts'), 'namespace.yaml'],
+        resources: [path('default'), path('service-accounts'), path('workloads'), 'namespace.yaml'],
         components: [path('namespace')],
       };
       writeFileSync(join(folder, 'namespace.yaml'), stringify(namespaceChoice('network-security')));
@@ -138,6 +144,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
       const { kubectl } = await locateBinaries();
       const text = execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' });
       assert.match(text, /service-account-guard\.segmentation\.dev/);
+      assert.match(text, /workload-images\.segmentation\.dev/);
       assert.doesNotMatch(text, /segmentation-system/);
     } finally {
       rmSync(folder, { recursive: true });
@@ -160,16 +167,18 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     }
   });
 
-  it('has the objects for service account peers with serviceAccounts.enabled', async () => {
-    const { kubectl } = await locateBinaries();
-    const folder = join(root, 'config/service-accounts');
-    const expected = documents(execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' }));
-    assert.equal(expected.length, 6);
-    const actual = await template('--set', 'serviceAccounts.enabled=true');
-    assert.equal(actual.length, (await template()).length + expected.length);
-    for (const manifest of expected)
-      assert.deepEqual(plain(byTitle(actual).get(title(manifest))), plain(manifest), title(manifest));
-  });
+  for (const [value, directory, objects] of COMPONENTS) {
+    it(`has the ${objects} objects of ${directory} with ${value}`, async () => {
+      const { kubectl } = await locateBinaries();
+      const folder = join(root, directory);
+      const expected = documents(execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' }));
+      assert.equal(expected.length, objects);
+      const actual = await template('--set', `${value}=true`);
+      assert.equal(actual.length, (await template()).length + expected.length);
+      for (const manifest of expected)
+        assert.deepEqual(plain(byTitle(actual).get(title(manifest))), plain(manifest), title(manifest));
+    });
+  }
 
   it('links each alert to the runbooks of prometheus.runbooks', async () => {
     const rule = (
