@@ -34,6 +34,7 @@ export interface ObjectMeta {
 
 export interface ManagedFieldsEntry {
   readonly manager?: string;
+  readonly apiVersion?: string;
   readonly operation?: string;
   readonly time?: string;
   readonly subresource?: string;

@@ -30,6 +30,8 @@ export interface SkippedCheck {
   readonly check: Check;
   /** Kinds that could not be read. */
   readonly unread: readonly string[];
+  /** What the check can't know of the cluster, as a sentence; absent if kinds are unread. */
+  readonly unknown?: string;
 }
 
 export interface AuditResult {
@@ -51,6 +53,12 @@ export function audit(snapshot: AuditSnapshot, options: AuditOptions = {}): Audi
     const unread = check.needs.filter((kind) => !snapshot.isRead(kind));
     if (unread.length > 0) {
       skipped.push({ check, unread });
+      continue;
+    }
+    // Manifests seldom describe the platform.
+    const unknown = snapshot.isComplete ? check.unknown?.(context) : undefined;
+    if (unknown !== undefined) {
+      skipped.push({ check, unread: [], unknown });
       continue;
     }
     checks.push(check);

@@ -18,5 +18,10 @@ export interface Check {
   readonly remedy: string;
   /** Kinds that the check judges. It is skipped if one of them could not be read. */
   readonly needs: readonly KindName[];
+  /**
+   * What the check can't know of this cluster, as a sentence without a full stop; undefined if it can judge. The check is
+   * then skipped.
+   */
+  readonly unknown?: (context: AuditContext) => string | undefined;
   readonly run: (context: AuditContext, report: (finding: Report) => void) => void;
 }

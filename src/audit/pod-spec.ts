@@ -62,6 +62,8 @@ export interface Container {
   readonly startupProbe?: Handler;
   readonly lifecycle?: { readonly postStart?: Handler; readonly preStop?: Handler };
   readonly volumeMounts?: readonly { readonly name: string; readonly mountPath?: string }[];
+  /** Of command and arguments, the flags in AUDITED_FLAGS, each as `--flag=value`. */
+  readonly flags?: readonly string[];
 }
 
 /** A volume: its name, and one field named after its source. */
@@ -128,11 +130,42 @@ const CONTAINER_FIELDS = [
   'volumeMounts',
 ] as const satisfies readonly (keyof Container)[];
 
-/** A copy of a PodSpec with the fields that checks read: without environment variables and arguments. */
+/** Flags of the API server and of network plugins that tell what a cluster enforces. They hold no secret. */
+const AUDITED_FLAGS: ReadonlySet<string> = new Set([
+  '--disable-admission-plugins',
+  '--enable-admission-plugins',
+  '--enable-network-policy',
+]);
+
+interface Arguments {
+  readonly command?: readonly string[];
+  readonly args?: readonly string[];
+}
+
+/** The audited flags of a container; undefined if it has none. */
+function auditedFlags({ command = [], args = [] }: Arguments): readonly string[] | undefined {
+  const all = [...command, ...args];
+  const flags = all.flatMap((argument, index) => {
+    const [flag = ''] = argument.split('=');
+    if (!AUDITED_FLAGS.has(flag)) return [];
+    return [argument.includes('=') ? argument : `${argument}=${all[index + 1] ?? ''}`];
+  });
+  return flags.length === 0 ? undefined : flags;
+}
+
+/**
+ * A copy of a PodSpec with the fields that checks read: without environment variables, and without arguments but for
+ * AUDITED_FLAGS.
+ */
 export function auditedSpec(spec: PodSpec): PodSpec {
   const containers = CONTAINER_LISTS.flatMap((list) => {
     const given = spec[list];
-    return given === undefined ? [] : [[list, given.map((each) => picked(each, CONTAINER_FIELDS))] as const];
+    if (given === undefined) return [];
+    const kept = given.map((each): Container => {
+      const flags = auditedFlags(each as Container & Arguments);
+      return { ...picked(each, CONTAINER_FIELDS), ...(flags && { flags }) };
+    });
+    return [[list, kept] as const];
   });
   return { ...picked(spec, SPEC_FIELDS), ...Object.fromEntries(containers) };
 }

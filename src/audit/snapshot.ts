@@ -3,6 +3,7 @@ import type { Namespace, Pod } from '../analysis/cluster.ts';
 import type { KubeObject, StringMap } from '../api/meta.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
+import type { ObjectReference } from './finding.ts';
 import type { PodSpec } from './pod-spec.ts';
 
 export interface AuditNamespace extends Namespace {
@@ -49,6 +50,17 @@ export type KindName =
   | 'ClusterRoleBinding'
   | 'CustomResourceDefinition';
 
+/** An API version by which an object is written. */
+export interface ApiUse {
+  readonly object: ObjectReference;
+  /** GROUP/VERSION; `v1` of the core group. */
+  readonly apiVersion: string;
+  /** How it is known: from a manifest, from the annotation of `kubectl apply`, or from a field manager. */
+  readonly way: 'manifest' | 'lastApplied' | 'manager';
+  /** The field manager. */
+  readonly manager?: string;
+}
+
 export interface AuditSnapshot {
   /**
    * True if the snapshot is of a cluster. Among manifests, an object that is missing may be described elsewhere, so that
@@ -67,6 +79,10 @@ export interface AuditSnapshot {
   readonly enforced: ReadonlySet<string>;
   /** Objects of the other kinds, as they are on the wire. */
   readonly objects: (kind: KindName) => readonly KubeObject[];
+  /** The version that the API server tells, such as `v1.36.3`; absent if none was asked. */
+  readonly serverVersion?: string | undefined;
+  /** Uses of API versions that Kubernetes stops to serve in some release; absent if nobody looked for them. */
+  readonly apiUses?: readonly ApiUse[];
   /** False for a kind that could not be read. */
   readonly isRead: (kind: KindName) => boolean;
 }

@@ -2,6 +2,7 @@
 import type { KubeObject } from '../api/meta.ts';
 import { auditedAnnotations, auditedSpec, type PodSpec } from '../audit/pod-spec.ts';
 import type { AuditPod, AuditSnapshot } from '../audit/snapshot.ts';
+import { apiUsesOf } from './api-uses.ts';
 import { AUDITED_SPEC, type WorkloadPod } from './pods.ts';
 import { MANIFESTS, type Snapshot } from './snapshot.ts';
 
@@ -48,6 +49,8 @@ export function auditSnapshot(snapshot: Snapshot): AuditSnapshot {
     ownerOf: (policy) => snapshot.ownerOf(policy),
     enforced: new Set(enforced.map(({ name }) => name)),
     objects: (kind) => objects.of(kind),
+    serverVersion: snapshot.serverVersion,
+    apiUses: apiUsesOf(objects),
     isRead: (kind) => !snapshot.unread.has(kind),
   };
 }

@@ -96,6 +96,7 @@ export class ObjectSet {
   readonly #objects = new Map<string, Map<string, KubeObject>>();
   readonly #places = new Map<string, ManifestPlace>();
   readonly #customIn = new Set<string>();
+  readonly #unreadable: KubeObject[] = [];
 
   /** Replaces an earlier object of the same kind, namespace and name. @param place where a manifest describes it */
   put(kind: string, object: KubeObject, place?: ManifestPlace): void {
@@ -117,6 +118,18 @@ export class ObjectSet {
 
   hasCustom(namespace: string): boolean {
     return this.#customIn.has(namespace);
+  }
+
+  /** Notes that a manifest describes this object by an API version that is not read: type and metadata are known. */
+  noteUnreadable(object: KubeObject, place: ManifestPlace): void {
+    const { namespace = '', name } = object.metadata;
+    this.#unreadable.push(object);
+    this.#places.set(`${object.kind} ${namespace}/${name}`, place);
+  }
+
+  /** The objects of API versions that are not read. */
+  unreadable(): readonly KubeObject[] {
+    return this.#unreadable;
   }
 
   /** Where a manifest describes the object; undefined for an object of a cluster. */
@@ -146,6 +159,7 @@ export class ObjectSet {
       for (const [kind, object] of each.entries()) result.put(kind, object);
       for (const [key, place] of each.#places) result.#places.set(key, place);
       for (const namespace of each.#customIn) result.#customIn.add(namespace);
+      result.#unreadable.push(...each.#unreadable);
     }
     return result;
   }

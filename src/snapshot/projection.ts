@@ -1,6 +1,7 @@
 /** The part of an object of a cluster that a snapshot keeps, so that large clusters stay small in memory. */
 import type { KubeObject } from '../api/meta.ts';
 import { auditedAnnotations, auditedSpec, type PodSpec } from '../audit/pod-spec.ts';
+import { outdatedManagers } from './api-uses.ts';
 import type { KnownKind } from './objects.ts';
 import { AUDITED_SPEC, trimmedPod } from './pods.ts';
 
@@ -15,7 +16,7 @@ export class Projection {
 
   of(raw: object, kind: KnownKind): KubeObject {
     if (kind.kind === 'Pod') return this.#forAudit ? this.#auditedPod(raw) : trimmedPod(raw);
-    const object = trimmed(raw, kind);
+    const object = trimmed(raw, kind, this.#forAudit);
     // A Job is read for its owner only: its template would stand for pods that are listed as such.
     return kind.kind === 'Job' ? { kind: kind.kind, metadata: object.metadata } : object;
   }
@@ -36,9 +37,15 @@ export class Projection {
   }
 }
 
-/** Adds apiVersion and kind, which items of a list lack, and drops managedFields. */
-function trimmed(raw: object, { kind, group, version }: KnownKind): KubeObject {
+/** Adds apiVersion and kind, which items of a list lack, and drops managedFields but for those that an audit reports. */
+function trimmed(raw: object, { kind, group, version }: KnownKind, forAudit: boolean): KubeObject {
   const { metadata, ...rest } = raw as KubeObject;
   const { managedFields: _, ...kept } = metadata;
-  return { ...rest, apiVersion: group === '' ? version : `${group}/${version}`, kind, metadata: kept };
+  const managers = forAudit ? (outdatedManagers(kind, metadata) ?? []) : [];
+  return {
+    ...rest,
+    apiVersion: group === '' ? version : `${group}/${version}`,
+    kind,
+    metadata: managers.length === 0 ? kept : { ...kept, managedFields: managers },
+  };
 }

@@ -70,6 +70,8 @@ export interface SnapshotInput {
   readonly isObserved: boolean;
   /** The namespace of names without one. */
   readonly namespace: string;
+  /** The version that the API server tells; absent among manifests, and where nobody asked. */
+  readonly serverVersion?: string | undefined;
 }
 
 /** The compiled policies of one profile for one namespace, with its relation. */
@@ -92,6 +94,8 @@ export class Snapshot {
   /** The namespace of names without one. */
   readonly namespace: string;
   readonly unread: ReadonlyMap<string, string>;
+  /** The version that the API server tells. */
+  readonly serverVersion: string | undefined;
   readonly configuration: ClusterConfiguration;
   readonly protectedNamespaces: ReadonlySet<string>;
   /** Sorted by name. */
@@ -118,6 +122,7 @@ export class Snapshot {
     this.namespace = input.namespace;
     this.unread = input.unread;
     this.configuration = input.configuration;
+    this.serverVersion = input.serverVersion;
     this.protectedNamespaces = new Set(input.protectedNamespaces);
     this.namespaces = objects
       .of('Namespace')

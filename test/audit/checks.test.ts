@@ -1,17 +1,20 @@
 /** Every check accepts its good cases, and reports exactly the named objects and fields of its bad ones. */
 import assert from 'node:assert/strict';
+import { audit } from '../../src/audit/audit.ts';
 import { CHECKS } from '../../src/audit/registry.ts';
 import { BOUNDARY_CASES } from './cases/boundary.ts';
 import { EXPOSURE_CASES } from './cases/exposure.ts';
+import { PLATFORM_CASES } from './cases/platform.ts';
 import { POD_CASES } from './cases/pods.ts';
 import { ACCOUNT_CASES } from './cases/service-accounts.ts';
-import { type CheckCases, findingsOf, placeOf } from './world.ts';
+import { type CheckCases, findingsOf, placeOf, world } from './world.ts';
 
 const CASES: Readonly<Record<string, CheckCases>> = {
   ...BOUNDARY_CASES,
   ...POD_CASES,
   ...EXPOSURE_CASES,
   ...ACCOUNT_CASES,
+  ...PLATFORM_CASES,
 };
 
 describe('audit', () => {
@@ -35,6 +38,15 @@ describe('audit', () => {
       }
     });
   }
+
+  it('skips a check that can know nothing of a cluster, and says why', () => {
+    const { skipped } = audit(world({ pods: [] }), { only: ['admission-plugin-missing'] });
+    assert.deepEqual(
+      skipped.map(({ unread, unknown }) => [unread, unknown]),
+      [[[], 'the flags of the API server are not visible, as it is no pod of the cluster']],
+    );
+    assert.deepEqual(audit(world({ isComplete: false }), { only: ['platform'] }).skipped, []);
+  });
 
   it('has cases of its checks only', () => {
     const known = new Set(CHECKS.map(({ id }) => id));

@@ -2,7 +2,7 @@
 import { type AuditOptions, audit } from '../../src/audit/audit.ts';
 import { type Finding, findingKey } from '../../src/audit/finding.ts';
 import type { PodSpec } from '../../src/audit/pod-spec.ts';
-import type { AuditNamespace, AuditPod, AuditSnapshot, KindName } from '../../src/audit/snapshot.ts';
+import type { ApiUse, AuditNamespace, AuditPod, AuditSnapshot, KindName } from '../../src/audit/snapshot.ts';
 import type { KubeObject, StringMap } from '../../src/api/meta.ts';
 import { LABEL_PROFILE, LABEL_RULE } from '../../src/api/names.ts';
 import type { NetworkPolicy, NetworkPolicySpec } from '../../src/api/network-policy.ts';
@@ -25,17 +25,20 @@ interface World {
   readonly objects?: readonly KubeObject[];
   readonly isComplete?: boolean;
   readonly unread?: readonly KindName[];
+  readonly serverVersion?: string;
+  readonly apiUses?: readonly ApiUse[];
 }
 
 /** Namespaces that pods and policies name need not be listed. */
 export function world(given: World): AuditSnapshot {
   const { namespaces = [], pods = [], policies = [], profiles = [], enforced = [] } = given;
-  const { objects = [], isComplete = true, unread = [] } = given;
+  const { objects = [], isComplete = true, unread = [], serverVersion, apiUses = [] } = given;
   const listed = namespaces.map((each) => (typeof each === 'string' ? namespace(each) : each));
   const named = [
     ...pods,
     ...policies.map(({ metadata }) => metadata),
     ...objects.map(({ metadata }) => metadata),
+    ...apiUses.map((each) => each.object),
   ]
     .map((each) => each.namespace)
     .filter((name) => name !== undefined && !listed.some((each) => each.name === name));
@@ -48,6 +51,8 @@ export function world(given: World): AuditSnapshot {
     ownerOf: ({ metadata }) => metadata.labels?.[LABEL_PROFILE],
     enforced: new Set(enforced),
     objects: (kind) => objects.filter((each) => each.kind === kind),
+    serverVersion,
+    apiUses,
     isRead: (kind) => !unread.includes(kind),
   };
 }

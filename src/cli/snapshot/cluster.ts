@@ -27,6 +27,8 @@ export interface ClusterObjects {
   readonly objects: ObjectSet;
   /** Kinds that could not be read, with the reason. */
   readonly unread: ReadonlyMap<string, string>;
+  /** The version that the API server tells; undefined if it tells none, or nobody asked. */
+  readonly serverVersion: string | undefined;
   readonly context: string;
   /** Default namespace of the context. */
   readonly namespace: string | undefined;
@@ -74,10 +76,25 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
     if (objects.of('Pod').some(isOwnedByJob)) {
       await Promise.all(KNOWN_KINDS.filter(({ kind }) => kind === 'Job').map(readKind));
     }
-    return { objects, unread, context: config.context, namespace: config.namespace };
+    const serverVersion = forAudit ? await versionOf(transport) : undefined;
+    return { objects, unread, serverVersion, context: config.context, namespace: config.namespace };
   } finally {
     terminal.progress('');
     await transport.close();
+  }
+}
+
+/** Clusters may forbid /version, or hide it behind a proxy: checks that need it say so. */
+async function versionOf(transport: Transport): Promise<string | undefined> {
+  try {
+    const { gitVersion } = await transport.request<{ readonly gitVersion?: unknown }>({
+      method: 'GET',
+      path: '/version',
+    });
+    return typeof gitVersion === 'string' ? gitVersion : undefined;
+  } catch (error) {
+    if (error instanceof ApiError) return undefined;
+    throw error;
   }
 }
 

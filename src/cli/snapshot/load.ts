@@ -176,6 +176,7 @@ export function createSnapshot(
     objects,
     assumed,
     unread: cluster?.unread ?? new Map(),
+    serverVersion: cluster?.serverVersion,
     configuration,
     protectedNamespaces,
     origin: cluster === undefined ? MANIFESTS : `context ${cluster.context}`,

@@ -4,6 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import type { KubeObject } from '../../api/meta.ts';
+import { removalOf } from '../../audit/platform/api-removals.ts';
 import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
 import { decodeText, type ManifestDocument, readDocuments } from '../../manifests/documents.ts';
 import { type Path, YamlError } from '../../manifests/yaml.ts';
@@ -90,9 +91,20 @@ class Reading {
     };
   }
 
+  /** Keeps type and name of an object whose API version Kubernetes has stopped to serve, or will. */
+  #noteRemovedApi(value: unknown, place: Place): void {
+    if (!isNamedObject(value)) return;
+    const { apiVersion, kind, metadata } = value;
+    if (removalOf(apiVersion, kind) === undefined) return;
+    const { name, namespace } = metadata;
+    const kept = { name, ...(namespace && { namespace }) };
+    this.#objects.noteUnreadable({ apiVersion, kind, metadata: kept }, new LazyPlace(place));
+  }
+
   #take(value: unknown, place: Place): void {
     const known = kindOf(value, place, this.#further);
     if (known === undefined) {
+      this.#noteRemovedApi(value, place);
       const namespace = customNamespace(value, this.#namespace);
       if (namespace !== undefined) this.#objects.noteCustom(namespace);
       return;
@@ -113,6 +125,14 @@ class Reading {
     this.#namespaces.add(namespace);
     this.#objects.put(known.kind, { ...object, metadata: { ...rest, name, namespace } }, source);
   }
+}
+
+/** True for an object with apiVersion, kind and a name. */
+function isNamedObject(value: unknown): value is Required<KubeObject> {
+  if (!isRecord(value) || !isRecord(value['metadata'])) return false;
+  return [value['apiVersion'], value['kind'], value['metadata']['name']].every(
+    (each) => typeof each === 'string' && each !== '',
+  );
 }
 
 /** The namespace of an object of a custom kind, which has a group with a domain of its own; undefined for any other. */

@@ -16,12 +16,32 @@ const flannel = pod('kube-flannel/flannel', {
   containers: [{ name: 'flannel', image: 'ghcr.io/flannel-io/flannel:v0.27.0' }],
 });
 
+const gkeNode = {
+  kind: 'Node',
+  metadata: { name: 'n1', labels: { 'cloud.google.com/gke-nodepool': 'pool-1' } },
+};
+const awsNode = (...flags: string[]) =>
+  pod(
+    'kube-system/aws-node',
+    { containers: [{ name: 'aws-node' }, { name: 'aws-eks-nodeagent', flags }] },
+    { labels: { 'k8s-app': 'aws-node' } },
+  );
+
 export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
   'policies-not-enforced': {
     good: {
       'flannel with Calico (Canal)': world({
         pods: [flannel, pod('kube-system/canal', {}, { labels: { 'k8s-app': 'canal' } })],
         policies: [DENY],
+      }),
+      "Amazon's plugin with its enforcement on": world({
+        pods: [awsNode('--enable-network-policy=true')],
+        policies: [DENY],
+      }),
+      'GKE with Dataplane V2': world({
+        pods: [pod('kube-system/anetd', {}, { labels: { 'k8s-app': 'cilium' } })],
+        policies: [DENY],
+        objects: [gkeNode],
       }),
       'a plugin that is not known': world({ pods: [web], policies: [DENY] }),
       'a cluster without policies': world({ pods: [flannel] }),
@@ -33,6 +53,18 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
     },
     bad: {
       'flannel alone': [world({ pods: [flannel, web], policies: [DENY] }), 'Deployment kube-flannel/flannel'],
+      "Amazon's plugin with its enforcement off": [
+        world({ pods: [awsNode('--enable-network-policy=false'), web], policies: [DENY] }),
+        'Deployment kube-system/aws-node',
+      ],
+      'GKE without an engine': [
+        world({
+          pods: [pod('kube-system/dns')],
+          policies: [DENY],
+          objects: [gkeNode],
+        }),
+        'Node n1',
+      ],
     },
   },
   'namespace-without-policy': {

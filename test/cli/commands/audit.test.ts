@@ -41,9 +41,23 @@ interface Document {
   readonly waived: readonly { readonly check: string; readonly waiver: { readonly by: string } }[];
 }
 
+interface SarifLog {
+  readonly runs: readonly {
+    readonly results: readonly {
+      readonly ruleId: string;
+      readonly message: { readonly text: string };
+      readonly locations: readonly {
+        readonly physicalLocation?: { readonly region?: { readonly startLine: number } };
+      }[];
+    }[];
+  }[];
+}
+
 describe('kubectl segmentation audit', () => {
   const cwd = directoryOf({
     'web.yaml': WEB,
+    'budget.yaml':
+      'apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: web, namespace: shop}\n',
     'valid.yaml': WAIVERS('9999-12-31'),
     'ended.yaml': WAIVERS('2026-01-31'),
     'broken.yaml': 'waivers:\n- check: pod-privileged\n',
@@ -67,6 +81,17 @@ describe('kubectl segmentation audit', () => {
     assert.match(stdout, /spec\.template\.spec\.containers\[web\]\.securityContext\.privileged/);
     assert.match(stdout, /\npod-privileged: No container is privileged {2}PSS Baseline, CIS 5\.2\.2/);
     assert.match(stdout, /\n {2}Leave securityContext\.privileged out/);
+  });
+
+  it('reports a manifest of an API version that Kubernetes has stopped to serve, with its line', async () => {
+    const { stdout } = await cli('audit -f web.yaml -f budget.yaml --only platform -o sarif', { cwd });
+    const [result] = (JSON.parse(stdout) as SarifLog).runs[0]?.results ?? [];
+    assert.equal(result?.ruleId, 'removed-api');
+    assert.match(
+      result?.message.text ?? '',
+      /^PodDisruptionBudget shop\/web apiVersion: .* write policy\/v1\./,
+    );
+    assert.deepEqual(result?.locations[0]?.physicalLocation?.region, { startLine: 1 });
   });
 
   const EXITS: readonly (readonly [line: string, code: number, because: string])[] = [

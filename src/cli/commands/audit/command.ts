@@ -144,9 +144,10 @@ function list(terminal: Terminal): number {
 }
 
 function noteSkipped({ skipped }: AuditResult, snapshot: Snapshot, terminal: Terminal): void {
-  for (const [kind, list] of Map.groupBy(skipped, ({ unread }) => unread[0] ?? '')) {
+  for (const [kind, list] of Map.groupBy(skipped, ({ unread, unknown }) => unread[0] ?? unknown ?? '')) {
     const ids = list.map(({ check }) => check.id);
-    terminal.warn(`${snapshot.unread.get(kind) ?? `${kind} could not be read`}; not run: ${ids.join(', ')}`);
+    const reason = list[0]?.unknown ?? `${kind} could not be read`;
+    terminal.warn(`${snapshot.unread.get(kind) ?? reason}; not run: ${ids.join(', ')}`);
   }
 }
 
@@ -190,7 +191,11 @@ function print({ call, snapshot, result, findings, waived, known }: Printed): vo
           ...finding,
           waiver: { reason, by, until },
         })),
-        skipped: result.skipped.map(({ check, unread }) => ({ check: check.id, unread })),
+        skipped: result.skipped.map(({ check, unread, unknown }) => ({
+          check: check.id,
+          unread,
+          ...(unknown && { unknown }),
+        })),
       };
       return terminal.write(format === 'json' ? toJson(document) : toYaml(document));
     }

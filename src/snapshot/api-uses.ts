@@ -1,0 +1,55 @@
+/** Finds API versions by which objects of a snapshot are written, and which Kubernetes stops to serve. Pure. */
+import type { KubeObject, ObjectMeta } from '../api/meta.ts';
+import { removalOf } from '../audit/platform/api-removals.ts';
+import type { ApiUse } from '../audit/snapshot.ts';
+import { isRecord } from '../util/is-record.ts';
+import type { ObjectSet } from './objects.ts';
+
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+
+/** The field managers of an object that use such an API version: all that a snapshot keeps of managed fields. */
+export function outdatedManagers(
+  kind: string,
+  { managedFields = [] }: ObjectMeta,
+): ObjectMeta['managedFields'] {
+  const outdated = managedFields.filter(({ apiVersion = '' }) => removalOf(apiVersion, kind) !== undefined);
+  return outdated.map(({ manager = '', apiVersion = '' }) => ({ manager, apiVersion }));
+}
+
+/** The apiVersion of the manifest that `kubectl apply` wrote last. The annotation is JSON, which begins with it. */
+function lastApplied({ metadata }: KubeObject): string | undefined {
+  const text = metadata.annotations?.[LAST_APPLIED];
+  if (text === undefined) return undefined;
+  const [, apiVersion] = /^\{"apiVersion":"([^"]+)"/.exec(text) ?? [];
+  if (apiVersion !== undefined) return apiVersion;
+  try {
+    const value: unknown = JSON.parse(text);
+    return isRecord(value) && typeof value['apiVersion'] === 'string' ? value['apiVersion'] : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The uses of such API versions, in the order of the objects. */
+export function apiUsesOf(objects: ObjectSet): ApiUse[] {
+  const uses: ApiUse[] = objects.unreadable().map(({ apiVersion = '', kind = '', metadata }) => ({
+    object: referenceOf(kind, metadata),
+    apiVersion,
+    way: 'manifest',
+  }));
+  for (const [kind, each] of objects.entries()) {
+    const object = referenceOf(kind, each.metadata);
+    const applied = lastApplied(each);
+    if (applied !== undefined && removalOf(applied, kind) !== undefined) {
+      uses.push({ object, apiVersion: applied, way: 'lastApplied' });
+    }
+    for (const { manager = '', apiVersion = '' } of outdatedManagers(kind, each.metadata) ?? []) {
+      uses.push({ object, apiVersion, way: 'manager', manager });
+    }
+  }
+  return uses;
+}
+
+function referenceOf(kind: string, { namespace, name }: ObjectMeta): ApiUse['object'] {
+  return { kind, ...(namespace !== undefined && { namespace }), name };
+}
