@@ -30,6 +30,24 @@ not run, and so is a fact that the cluster does not show, such as the flags of a
 
 An audit of 10,000 pods in 1,000 namespaces takes about three seconds of CPU time (\`npm run bench -- audit\`).
 
+## The page
+
+\`-o html\` writes one page that needs neither a network nor other files, to read in a browser, to print, or to keep with
+a release:
+
+\`\`\`sh
+kubectl segmentation audit -o html --write audit.html
+\`\`\`
+
+It lists the findings by check, namespace or object, with filters by severity, category, check, namespace and text. A
+selected finding says why it matters, what to write instead, and which controls it stands for, and leads to its workload or
+namespace in the graph and the matrix of [\`graph\`](cli.md#matrix-and-graph). Its address keeps filters and selection, to
+be passed on. In print, the page begins with the counts by severity, namespace and check, and with what is waived, by whom
+and until when.
+
+A page has the 20,000 most severe findings, and says so if there are more. It names objects, fields and images of the
+cluster: keep it where the output of \`audit\` may be kept.
+
 ## In CI
 
 The command exits with 0 if no finding is as severe as \`--fail-on\` (\`critical\`, \`high\`, \`medium\`, \`low\`, \`info\` or

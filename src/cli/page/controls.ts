@@ -1,76 +1,75 @@
 /** The controls of the page: tabs for the views, and filters. They read the state and report changes of it. */
 import { button, h } from './dom.ts';
-import type { Model } from './model/nodes.ts';
 import { unitsOf } from './views/graph/cards.ts';
-import { type State, VIEWS } from './model/view-state.ts';
+import type { Control, ControlsInput } from './control.ts';
+import { buildFindingFilters } from './finding-filters.ts';
 
 const SEARCH_DELAY_MS = 150;
 /** From this number of namespaces on, their list has a search field of its own. */
 const MANY_NAMESPACES = 13;
 
-export interface ControlsInput {
-  readonly model: Model;
-  readonly state: () => State;
-  /** `replace` leaves no entry in the browser's history. */
-  readonly update: (change: Partial<State>, how?: 'push' | 'replace') => void;
-}
-
 export interface Controls {
   readonly views: HTMLElement;
   readonly filters: HTMLElement;
-  readonly search: HTMLInputElement;
-  /** Holds the numbers of nodes and links that the filters leave. */
+  /** The search field of the current view. */
+  readonly search: () => HTMLInputElement;
+  /** Holds the numbers of nodes and links, or of findings, that the filters leave. */
   readonly count: HTMLElement;
   /** Sets every control to the current state. */
   readonly show: () => void;
 }
 
-/** An element of the page, and a function that sets it to the current state. */
-interface Control<E extends HTMLElement = HTMLElement> {
-  readonly element: E;
-  readonly show: () => void;
-}
-
 export function buildControls(input: ControlsInput): Controls {
+  const { state, findings } = input;
   const views = viewTabs(input);
-  const search = searchField(input);
-  const levels = levelSwitch(input);
-  const peers = toggle('with those they talk to', 'peers', input);
-  const addresses = toggle('addresses outside', 'addresses', input);
-  const groups = groupControls(input);
+  const search = searchField('names', 'search', input);
+  const reach = reachFilters(input);
   const namespaces = namespaceList(input);
+  const found = findings && buildFindingFilters(findings, input);
+  const foundSearch = findings && searchField('findings', 'text', input);
   const count = h('p', { class: 'count', role: 'status' });
-  const shown = h(
-    'fieldset',
-    {},
-    h('legend', {}, 'Show'),
-    ...levels.labels,
-    peers.element,
-    addresses.element,
-  );
-  const filters = h(
-    'nav',
-    { 'aria-label': 'Filters' },
-    search.element,
-    shown,
-    groups.element,
-    namespaces.element,
-    count,
-  );
-  const all = [views, search, levels, peers, addresses, groups, namespaces];
+  const ofReach = [search.element, ...reach.map(({ element }) => element)];
+  const ofFindings =
+    foundSearch && found ? [foundSearch.element, ...found.map(({ element }) => element)] : [];
+  const filters = h('nav', { 'aria-label': 'Filters' }, ...ofReach, ...ofFindings, namespaces.element, count);
+  const all = [views, search, ...reach, ...(found ?? []), ...(foundSearch ? [foundSearch] : []), namespaces];
   return {
     views: views.element,
     filters,
-    search: search.element,
+    search: () => (state().view === 'findings' && foundSearch ? foundSearch : search).element,
     count,
     show: () => {
+      const isOfFindings = state().view === 'findings';
+      for (const element of ofReach) element.hidden = isOfFindings;
+      for (const element of ofFindings) element.hidden = !isOfFindings;
       for (const { show } of all) show();
     },
   };
 }
 
-function viewTabs({ state, update }: ControlsInput): Control {
-  const tabs = VIEWS.map((name) =>
+/** The filters of graph, matrix and list. */
+function reachFilters(input: ControlsInput): Control[] {
+  const levels = levelSwitch(input);
+  const toggles = [
+    toggle('with those they talk to', 'peers', input),
+    toggle('addresses outside', 'addresses', input),
+    ...(input.findings === undefined ? [] : [toggle('findings in the graph', 'badges', input)]),
+  ];
+  const element = h(
+    'fieldset',
+    {},
+    h('legend', {}, 'Show'),
+    ...levels.labels,
+    ...toggles.map((each) => each.element),
+  );
+  const show = () => {
+    for (const each of [levels, ...toggles]) each.show();
+  };
+  return [{ element, show }, groupControls(input)];
+}
+
+function viewTabs({ viewNames, state, update }: ControlsInput): Control {
+  const tabs = viewNames.map((name) =>
     button(
       { role: 'tab', 'aria-controls': 'view', id: `tab-${name}` },
       name[0]?.toUpperCase() + name.slice(1),
@@ -78,15 +77,16 @@ function viewTabs({ state, update }: ControlsInput): Control {
     ),
   );
   const element = h('div', { role: 'tablist', 'aria-label': 'View', class: 'tabs' }, ...tabs);
+  element.hidden = viewNames.length < 2;
   element.addEventListener('keydown', (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (step === undefined) return;
-    const index = (VIEWS.indexOf(state().view) + step + VIEWS.length) % VIEWS.length;
-    update({ view: VIEWS[index] ?? 'graph' });
+    const index = (viewNames.indexOf(state().view) + step + viewNames.length) % viewNames.length;
+    update({ view: viewNames[index] ?? 'graph' });
     tabs[index]?.focus();
   });
   const show = () => {
-    for (const [index, name] of VIEWS.entries()) {
+    for (const [index, name] of viewNames.entries()) {
       const isCurrent = name === state().view;
       tabs[index]?.setAttribute('aria-selected', String(isCurrent));
       tabs[index]?.setAttribute('tabindex', isCurrent ? '0' : '-1');
@@ -95,20 +95,24 @@ function viewTabs({ state, update }: ControlsInput): Control {
   return { element, show };
 }
 
-function searchField({ state, update }: ControlsInput): Control<HTMLInputElement> {
+function searchField(
+  what: string,
+  key: 'search' | 'text',
+  { state, update }: ControlsInput,
+): Control<HTMLInputElement> {
   const element = h('input', {
     type: 'search',
-    placeholder: 'Search names ( / )',
-    'aria-label': 'Search names',
+    placeholder: `Search ${what} ( / )`,
+    'aria-label': `Search ${what}`,
   });
   let timer: ReturnType<typeof setTimeout> | undefined;
   element.addEventListener('input', () => {
     clearTimeout(timer);
-    timer = setTimeout(() => update({ search: element.value }, 'replace'), SEARCH_DELAY_MS);
+    timer = setTimeout(() => update({ [key]: element.value }, 'replace'), SEARCH_DELAY_MS);
   });
   // While somebody types, the state lags behind the field.
   const show = () => {
-    if (document.activeElement !== element) element.value = state().search;
+    if (document.activeElement !== element) element.value = state()[key];
   };
   return { element, show };
 }
@@ -125,7 +129,11 @@ function levelSwitch({ state, update }: ControlsInput): { labels: HTMLElement[];
   return { labels: options.map(({ label }) => label), show };
 }
 
-function toggle(text: string, key: 'peers' | 'addresses', { state, update }: ControlsInput): Control {
+function toggle(
+  text: string,
+  key: 'peers' | 'addresses' | 'badges',
+  { state, update }: ControlsInput,
+): Control {
   const input = h('input', { type: 'checkbox' });
   input.addEventListener('change', () => update({ [key]: input.checked }));
   return { element: h('label', {}, input, ` ${text}`), show: () => (input.checked = state()[key]) };
@@ -162,15 +170,17 @@ function groupControls({ model, state, update }: ControlsInput): Control {
   return { element, show };
 }
 
-function namespaceList({ model, state, update }: ControlsInput): Control {
-  const boxes = model.namespaces.map((ns) => {
+function namespaceList({ model, findings, state, update }: ControlsInput): Control {
+  const found = new Map(findings?.audit.namespaces.map(([name, counts]) => [name, sum(counts)]));
+  const names = [...new Set([...model.namespaces, ...found.keys()])].filter((name) => name !== '').sort();
+  const boxes = names.map((ns) => {
     const input = h('input', { type: 'checkbox', value: ns });
     input.addEventListener('change', () => {
       const chosen = boxes.filter((box) => box.input.checked).map((box) => box.ns);
       update({ namespaces: chosen });
     });
-    const pods = h('small', {}, String(model.node(ns)?.pods ?? 0));
-    return { ns, input, label: h('label', { title: ns }, input, ` ${ns} `, pods) };
+    const size = h('small');
+    return { ns, input, size, label: h('label', { title: ns }, input, ` ${ns} `, size) };
   });
   const narrow = h('input', {
     type: 'search',
@@ -189,9 +199,17 @@ function namespaceList({ model, state, update }: ControlsInput): Control {
     button({ class: 'link' }, 'all', () => update({ namespaces: [] })),
   );
   const show = () => {
-    for (const { ns, input } of boxes) input.checked = state().namespaces.includes(ns);
+    const isOfFindings = state().view === 'findings';
+    for (const { ns, input, size } of boxes) {
+      input.checked = state().namespaces.includes(ns);
+      size.textContent = String((isOfFindings ? found.get(ns) : model.node(ns)?.pods) ?? 0);
+    }
   };
   return { element, show };
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
 }
 
 /** A button that switches between light and dark. Until it is used, the page follows the system. */

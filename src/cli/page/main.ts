@@ -1,16 +1,20 @@
 /** The page: filters on the left, a view in the middle, and details of the selection on the right. */
 import type { PageData } from '../reach/page-data.ts';
-import { nodeDetails, pairDetails } from './views/details.ts';
 import { buildControls, themeButton } from './controls.ts';
-import { button, h } from './dom.ts';
+import { detailsOf } from './details-pane.ts';
+import { h } from './dom.ts';
 import { graphView } from './views/graph/view.ts';
+import { createFindingList } from './views/findings/list.ts';
+import { findingSummary } from './views/findings/print-summary.ts';
+import { auditFacts, countsText } from './views/findings/texts.ts';
 import { listView } from './views/list.ts';
-import { matrixView } from './views/matrix.ts';
+import { matrixView, MAX_NODES } from './views/matrix.ts';
 import { summary } from './views/summary.ts';
+import { Findings, type PageFinding } from './model/findings.ts';
 import { isOutside, Model, type Node } from './model/nodes.ts';
-import { printWholeGraph } from './print.ts';
+import { printWhole } from './print.ts';
 import { filtered } from './model/selection.ts';
-import { readState, type State, type View, writeState } from './model/view-state.ts';
+import { readState, type State, type View, VIEWS, writeState } from './model/view-state.ts';
 import { counted } from '../../util/list-text.ts';
 
 /** With more workloads than this, the page begins with namespaces. */
@@ -18,8 +22,13 @@ const FEW_WORKLOADS = 40;
 
 const data = JSON.parse(document.querySelector('#data')?.textContent ?? '') as PageData;
 const model = new Model(data);
+const findings = data.audit && new Findings(data.audit, model);
+/** The views that the page has something for. */
+const viewNames = VIEWS.filter((name) =>
+  name === 'findings' ? findings !== undefined : findings === undefined || data.groups.length > 0,
+);
 const initial: State = {
-  view: 'graph',
+  view: viewNames.find((name) => name === data.view) ?? viewNames[0] ?? 'graph',
   level: model.nodes('workloads').length <= FEW_WORKLOADS ? 'workloads' : 'namespaces',
   search: '',
   namespaces: [],
@@ -27,15 +36,26 @@ const initial: State = {
   addresses: true,
   group: '',
   folded: [],
+  badges: true,
+  severities: [],
+  category: '',
+  check: '',
+  text: '',
+  grouping: 'check',
+  subject: undefined,
+  finding: undefined,
   from: undefined,
   to: undefined,
 };
-let state = readState(location.hash, initial);
+let state = stateOfAddress();
 
 const view = h('main', { id: 'view', tabindex: '-1' });
 const details = h('aside', { 'aria-label': 'Details', class: 'details' });
+const summaries = h('div', { class: 'summaries' });
 const announcer = h('p', { class: 'hidden', role: 'status', 'aria-live': 'polite' });
-const controls = buildControls({ model, state: () => state, update });
+const controls = buildControls({ model, findings, viewNames, state: () => state, update });
+const findingList =
+  findings && createFindingList({ findings, node: (id) => model.node(id), select: selectFinding, update });
 document.body.append(
   h('a', { class: 'skip', href: '#view' }, 'Skip to the view'),
   h(
@@ -46,7 +66,7 @@ document.body.append(
     h('div', { class: 'spacer' }),
     themeButton(),
   ),
-  summary(model),
+  summaries,
   h('div', { class: 'body' }, controls.filters, view, details),
   announcer,
 );
@@ -55,7 +75,7 @@ document.querySelector<HTMLAnchorElement>('a.skip')?.addEventListener('click', (
   view.focus();
 });
 window.addEventListener('hashchange', () => {
-  const next = readState(location.hash, initial);
+  const next = stateOfAddress();
   if (writeState(next) === writeState(state)) return;
   state = next;
   redraw();
@@ -64,12 +84,24 @@ window.addEventListener('keydown', (event) => {
   const typing = event.target instanceof HTMLInputElement;
   if (event.key === '/' && !typing) {
     event.preventDefault();
-    controls.search.focus();
+    controls.search().focus();
   }
-  if (event.key === 'Escape') update({ from: undefined, to: undefined });
+  if (event.key === 'Escape') update({ from: undefined, to: undefined, finding: undefined });
 });
-printWholeGraph(view);
+printWhole({ view, summaries, list: findingList, summarize });
 redraw();
+
+/** The summaries that lead the printed views; the style shows that of the current view. */
+function summarize(): HTMLElement[] {
+  if (findings === undefined) return [summary(model)];
+  const text = `Findings of audit: ${countsText(findings.audit.severities)}. ${auditFacts(findings)}`;
+  return [summary(model, text), findingSummary(findings)];
+}
+
+function stateOfAddress(): State {
+  const read = readState(location.hash, initial);
+  return viewNames.includes(read.view) ? read : { ...read, view: initial.view };
+}
 
 function update(change: Partial<State>, how: 'push' | 'replace' = 'push'): void {
   const next = { ...state, ...change };
@@ -83,6 +115,35 @@ function select(node: Node, second?: Node): void {
   update({ from: node.id, to: second?.id });
 }
 
+/** The finding's node is selected too, for the other views. */
+function selectFinding({ id, node }: PageFinding): void {
+  update({ view: 'findings', finding: id, from: node?.id, to: undefined });
+  // On a narrow screen the details are below the view.
+  details.scrollIntoView({ block: 'nearest' });
+}
+
+function listFindings(node: Node): void {
+  if (findings === undefined) return;
+  update({ view: 'findings', subject: node.id, namespaces: [], finding: undefined });
+}
+
+/** Shows a node at its own level, and takes back the filters that would hide it. */
+function showNode(node: Node, where: 'graph' | 'matrix'): void {
+  const level = node.kind === 'Namespace' ? 'namespaces' : 'workloads';
+  const isHidden = !node.label.toLowerCase().includes(state.search.trim().toLowerCase());
+  const hasTooMany = where === 'matrix' && model.nodes(level).length > MAX_NODES;
+  const group = node.ns === undefined ? undefined : model.labelGroup(state.group, node.ns);
+  update({
+    view: where,
+    level,
+    ...(isHidden && { search: '' }),
+    ...(hasTooMany && { namespaces: node.namespaces }),
+    folded: state.folded.filter((id) => id !== node.ns && id !== group?.id),
+    from: node.id,
+    to: undefined,
+  });
+}
+
 /** The focus moves from a folded row to its card, and from an unfolded card to its first row. */
 function fold({ id, label }: Node): void {
   const hadFocus = focusKey() !== undefined;
@@ -92,24 +153,66 @@ function fold({ id, label }: Node): void {
   announcer.textContent = `${label} ${isFolded ? 'unfolded' : 'folded'}`;
 }
 
+/** A view, and the numbers that its filters leave. */
+interface Drawn {
+  readonly element: HTMLElement;
+  readonly count: string;
+}
+
 function redraw(): void {
+  document.body.dataset['view'] = state.view;
   controls.show();
-  const visible = filtered(model, state);
+  const { element, count } = state.view === 'findings' ? drawFindings() : drawReach(state.view);
+  if (view.firstElementChild !== element) replaceView(element);
+  details.replaceChildren(
+    ...detailsOf(
+      { model, findings, select, update, links: { showNode, listFindings, select: selectFinding } },
+      state,
+    ),
+  );
+  announce();
+  controls.count.textContent = count;
+}
+
+/** The focus and the scrolling stay where they were. */
+function replaceView(element: HTMLElement): void {
   const focused = focusKey();
-  const views: Readonly<Record<View, () => HTMLElement>> = {
-    graph: () =>
-      graphView({ model, shown: visible, state, window: view.getBoundingClientRect(), select, fold }),
-    matrix: () => matrixView({ nodes: visible.nodes, model, state, select }),
-    list: () => listView(visible, select),
-  };
   const scrolled = view.querySelector('.scroll');
   const [top = 0, left = 0] = [scrolled?.scrollTop, scrolled?.scrollLeft];
-  view.replaceChildren(views[state.view]());
+  view.replaceChildren(element);
   view.querySelector('.scroll')?.scrollTo({ top, left });
   if (focused !== undefined)
     view.querySelector<HTMLElement>(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
-  drawDetails();
-  controls.count.textContent = `${counted(visible.nodes.filter((node) => !isOutside(node)).length, state.level.slice(0, -1))}, ${counted(visible.links.length, 'link')}`;
+}
+
+function drawFindings(): Drawn {
+  if (findings === undefined || findingList === undefined) throw new TypeError('the page has no findings');
+  const { element, count } = findingList.draw(state);
+  return { element, count: `${count} of ${counted(findings.all.length, 'finding')}` };
+}
+
+function drawReach(name: Exclude<View, 'findings'>): Drawn {
+  const shown = filtered(model, state);
+  const views: Readonly<Record<typeof name, () => HTMLElement>> = {
+    graph: () =>
+      graphView({
+        model,
+        shown,
+        state,
+        window: view.getBoundingClientRect(),
+        select,
+        fold,
+        findings,
+        listFindings,
+      }),
+    matrix: () => matrixView({ nodes: shown.nodes, model, state, select }),
+    list: () => listView(shown, select),
+  };
+  const nodes = shown.nodes.filter((node) => !isOutside(node)).length;
+  return {
+    element: views[name](),
+    count: `${counted(nodes, state.level.slice(0, -1))}, ${counted(shown.links.length, 'link')}`,
+  };
 }
 
 /** The label of the element of the view that has the focus, so that its successor can get it. */
@@ -120,67 +223,10 @@ function focusKey(): string | undefined {
     : undefined;
 }
 
-function drawDetails(): void {
-  const [from, to] = [model.node(state.from), model.node(state.to)];
-  const clear =
-    from !== undefined &&
-    button({ class: 'link clear' }, 'clear', () => update({ from: undefined, to: undefined }));
-  const form = h(
-    'form',
-    { class: 'ask' },
-    endField('From', 'from', from),
-    endField('To', 'to', to),
-    clear,
-    nameList(),
-  );
-  form.addEventListener('submit', (event) => event.preventDefault());
-  details.replaceChildren(form, detailsOf(from, to));
-  announce();
-}
-
-function detailsOf(from: Node | undefined, to: Node | undefined): HTMLElement {
-  if (from !== undefined && to !== undefined) return pairDetails(model, from, to, select);
-  if (from !== undefined) return nodeDetails(model, from, select);
-  return h(
-    'p',
-    { class: 'note' },
-    'Select something in the view, or name two ends above, to see what may pass between them and why. Traffic of a pod with itself and with its own node is always allowed and is not shown.',
-  );
-}
-
-/** A field for the name of an end. */
-function endField(label: string, key: 'from' | 'to', node: Node | undefined): HTMLElement {
-  const input = h('input', {
-    list: 'names',
-    value: node?.label ?? '',
-    placeholder: 'namespace or namespace/workload',
-    autocomplete: 'off',
-  });
-  const message = h('span', { class: 'error', role: 'alert' });
-  input.addEventListener('change', () => {
-    const found = byLabel(input.value);
-    message.textContent = found === undefined && input.value !== '' ? `There is no ${input.value}.` : '';
-    if (found !== undefined || input.value === '') update({ [key]: found?.id });
-  });
-  return h('label', {}, h('span', {}, label), input, message);
-}
-
-/** The names that the fields of the ends suggest. */
-function nameList(): HTMLElement {
-  const namespaces = model.nodes('namespaces').filter((node) => !isOutside(node));
-  const nodes = [...model.nodes('workloads'), ...namespaces];
-  return h('datalist', { id: 'names' }, ...nodes.map(({ label }) => h('option', { value: label })));
-}
-
 /** Tells screen readers the verdict on the selection. */
 function announce(): void {
   const heading = details.querySelector('h2')?.textContent;
   const verdict = details.querySelector('.verdict')?.textContent ?? '';
   const text = heading === undefined ? '' : `${heading}. ${verdict}`;
   if (announcer.textContent !== text) announcer.textContent = text;
-}
-
-function byLabel(label: string): Node | undefined {
-  const wanted = label.trim();
-  return [...model.nodes('namespaces'), ...model.nodes('workloads')].find((node) => node.label === wanted);
 }

@@ -8,6 +8,7 @@ import type { Namespace } from '../../analysis/cluster.ts';
 import type { Reach, ReachRule } from '../../analysis/reach.ts';
 import { SCRIPT, STYLE } from '../generated/page.ts';
 import { originsOf, profileOf, type RuleOrigin } from './model.ts';
+import type { PageAudit } from '../findings/page-audit.ts';
 import type { PageData, PageLabel, PageRule } from './page-data.ts';
 
 export interface PageText {
@@ -16,6 +17,15 @@ export interface PageText {
   readonly source: string;
   /** The namespaces with their labels, by which the graph can be grouped. */
   readonly namespaces?: readonly Namespace[];
+  /** The view that the page begins with. */
+  readonly view: PageData['view'];
+  /** The findings of the same snapshot. */
+  readonly audit?: PageAudit;
+}
+
+/** Where objects were read, and the time of day, in UTC. */
+export function sourceText(origin: string, now = new Date()): string {
+  return `${origin}, ${now.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 /** @param reach a reach by workload: the page itself can join workloads by namespace */
@@ -49,7 +59,7 @@ export function toHtml(reach: Reach, text: PageText): string {
 
 export function pageData(
   { groups, links, policies }: Reach,
-  { title, source, namespaces = [] }: PageText,
+  { title, source, namespaces = [], view, audit }: PageText,
 ): PageData {
   const ports = [formatPorts(EVERY_PORT)];
   const numbers = new Map([[ports[0] ?? '', 0]]);
@@ -62,6 +72,8 @@ export function pageData(
   return {
     title,
     source,
+    view,
+    ...(audit && { audit }),
     labels: pageLabels(namespaces),
     groups: groups.map(({ namespace, kind, name, pods, hostNetwork, isolated, selectedBy }) => ({
       ...(namespace !== undefined && { ns: namespace }),

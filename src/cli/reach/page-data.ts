@@ -2,6 +2,7 @@
  * The data of the HTML page, shared by the code that writes it and the page's own code. It has indices instead of
  * names, so that a page for hundreds of workloads stays small.
  */
+import type { PageAudit } from '../findings/page-audit.ts';
 
 /** A workload, or a block of addresses, whose `pods` is 0. */
 export interface PageGroup {
@@ -43,6 +44,10 @@ export interface PageData {
   readonly title: string;
   /** Where and when the objects were read. */
   readonly source: string;
+  /** The view that the page begins with. */
+  readonly view: 'graph' | 'findings';
+  /** Absent if the page has no findings. */
+  readonly audit?: PageAudit;
   readonly groups: readonly PageGroup[];
   /** Texts of distinct sets of ports; the first is every port. */
   readonly ports: readonly string[];

@@ -17,12 +17,7 @@ export const BY_FLAG: Flag = {
 };
 
 /** @param namespace only what has an end there, with the other ends. @throws CliError if there is no such namespace */
-export function reachOf(
-  snapshot: Snapshot,
-  by: string | undefined,
-  namespace: string | undefined,
-  terminal: Terminal,
-): Reach {
+export function reachOf(snapshot: Snapshot, by: string | undefined, namespace: string | undefined): Reach {
   const chosen = namespacesNamed(snapshot, namespace);
   const pods = new Map<Pod, WorkloadPod>(snapshot.pods.map((pod) => [pod, pod]));
   const groupOf = (pod: Pod): GroupName =>
@@ -31,8 +26,10 @@ export function reachOf(
       : (pods.get(pod)?.workload ?? { namespace: pod.namespace, kind: 'Pod', name: pod.name });
   const view = { namespaces: snapshot.namespaces, pods: snapshot.pods, policies: snapshot.effective() };
   const whole = computeReach(view, { groupOf, isTemplate: (pod) => pods.get(pod)?.template === true });
-  if (snapshot.pods.length === 0) {
-    terminal.note(`there are no pods in ${snapshot.origin}: nothing talks to anything`);
-  }
   return namespace === undefined ? whole : reachWithin(whole, new Set(chosen.map(({ name }) => name)));
+}
+
+/** A note if there is nobody to talk to. */
+export function noteMissingPods({ pods, origin }: Snapshot, terminal: Terminal): void {
+  if (pods.length === 0) terminal.note(`there are no pods in ${origin}: nothing talks to anything`);
 }

@@ -1,9 +1,12 @@
 /** `audit`: findings of manifests in every format, exit codes, baselines and waivers. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { audit } from '../../../src/audit/audit.ts';
 import { sarif } from '../../../src/cli/commands/audit/reports.ts';
 import { pod, world } from '../../audit/world.ts';
 import { cli, directoryOf, type Ran } from '../cli.ts';
+import { pageDataOf } from '../page/page-data-of.ts';
 
 const WEB = `apiVersion: v1
 kind: Namespace
@@ -192,6 +195,33 @@ describe('kubectl segmentation audit', () => {
       ],
     });
     assert.ok(tool.driver.rules.some(({ id }) => id === 'pod-privileged'));
+  });
+
+  it('writes a page to a file, with what the table and the graph have', async () => {
+    const directory = directoryOf({ 'web.yaml': WEB });
+    const { code, stderr } = await cli('audit -f web.yaml -o html --write audit.html', { cwd: directory });
+    assert.equal(code, 1);
+    assert.match(stderr, /note: wrote audit\.html: \d+ findings/);
+    const data = pageDataOf(readFileSync(join(directory, 'audit.html'), 'utf8'));
+    assert.equal(data.view, 'findings');
+    assert.ok(data.groups.some(({ ns, name }) => ns === 'shop' && name === 'web'));
+    assert.ok(data.audit?.texts.includes('the container is privileged'));
+  });
+
+  it('refuses to write a page to a terminal, and a table to a file', async () => {
+    const page = await cli('audit -f web.yaml -o html', { cwd, terminal: true });
+    assert.equal(page.code, 2);
+    assert.match(page.stderr, /a page is nothing for a terminal: add --write segmentation\.html, or -o wide/);
+    const table = await run('--write audit.txt');
+    assert.equal(table.code, 2);
+    assert.match(table.stderr, /--write is for a document: add -o html, json, yaml, junit or sarif/);
+  });
+
+  it('writes the report of a run to a file', async () => {
+    const directory = directoryOf({ 'web.yaml': WEB });
+    await cli('audit -f web.yaml -o json --write before.json', { cwd: directory });
+    const { code } = await cli('audit -f web.yaml --baseline before.json', { cwd: directory });
+    assert.equal(code, 0);
   });
 
   const PLACES: readonly (readonly [from: string, file: string | undefined])[] = [

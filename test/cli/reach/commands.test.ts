@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ReachDocument } from '../../../src/cli/reach/text.ts';
 import { cli, directoryOf } from '../cli.ts';
+import { pageDataOf } from '../page/page-data-of.ts';
 
 const MANIFESTS = `
 apiVersion: v1
@@ -130,6 +131,15 @@ describe('kubectl segmentation graph', () => {
     assert.match(stderr, /wrote page\.html: 3 groups, \d+ links/);
     assert.match(readFileSync(join(directory, 'page.html'), 'utf8'), /^<!doctype html>/);
     assert.match((await cli('graph -f -', options)).stdout, /^<!doctype html>/);
+  });
+
+  it('has the findings of audit in its page, unless told otherwise', async () => {
+    const page = pageDataOf((await cli('graph -f -', options)).stdout);
+    assert.equal(page.view, 'graph');
+    assert.ok((page.audit?.findings.length ?? 0) > 0);
+    assert.equal(pageDataOf((await cli('graph -f - --without-findings', options)).stdout).audit, undefined);
+    const diagram = await cli('graph -f - -o dot --without-findings', options);
+    assert.match(diagram.stderr, /--without-findings is for the page: a diagram has none/);
   });
 
   it('refuses to write a page to a terminal', async () => {

@@ -6,7 +6,7 @@ import { linkRows, matrixText } from '../../../src/cli/reach/table.ts';
 import { toCsv, toDocument, toDot, toMermaid } from '../../../src/cli/reach/text.ts';
 import { EVIL, SHOP_REACH } from './fixture.ts';
 
-const TEXT = { title: 'Who may talk to whom', source: 'test' };
+const TEXT = { title: 'Who may talk to whom', source: 'test', view: 'graph' as const };
 
 describe('the text of a reach', () => {
   it('lists links, and marks partial ones', () => {
@@ -123,7 +123,7 @@ describe('the HTML page of a reach', () => {
   });
 
   it('has no markup of object names, and refers to no other resource', () => {
-    const html = toHtml(SHOP_REACH, { title: `A & B ${EVIL}`, source: EVIL });
+    const html = toHtml(SHOP_REACH, { title: `A & B ${EVIL}`, source: EVIL, view: 'graph' });
     assert.ok(!html.includes('<img'));
     assert.equal(html.match(/<\/script>/g)?.length, 2);
     assert.doesNotMatch(html, /(?:src|href)\s*=\s*["']?(?:https?:)?\/\//);

@@ -1,28 +1,21 @@
 /** `audit`: checks a cluster or manifests for misconfiguration, and reports findings to people and to CI. */
-import { audit as runAudit, type AuditResult } from '../../../audit/audit.ts';
-import {
-  CATEGORIES,
-  type Finding,
-  findingKey,
-  isAtLeast,
-  SEVERITIES,
-  type Severity,
-} from '../../../audit/finding.ts';
+import { CATEGORIES, isAtLeast, SEVERITIES, type Severity } from '../../../audit/finding.ts';
 import { CHECKS } from '../../../audit/registry.ts';
-import { applyWaivers, type WaivedFinding } from '../../../audit/waivers/apply.ts';
-import { WAIVER_CHECKS } from '../../../audit/waivers/checks.ts';
-import { annotatedWaivers } from '../../../audit/waivers/collect.ts';
+import { counted } from '../../../util/list-text.ts';
 import { didYouMean } from '../../../util/suggest.ts';
 import type { Call, Command } from '../../shell/command.ts';
 import { EXIT, UsageError } from '../../shell/failure.ts';
 import type { Flag, Flags } from '../../shell/flags.ts';
 import { table, toJson, toYaml } from '../../shell/output.ts';
 import type { Terminal } from '../../shell/terminal.ts';
-import { namespacesNamed } from '../../snapshot/select.ts';
+import { pageAudit } from '../../findings/encode.ts';
+import { type AuditReport, auditReport } from '../../findings/run.ts';
+import { sourceText, toHtml } from '../../reach/html.ts';
+import { reachOf } from '../../reach/snapshot-reach.ts';
+import { refusePageOnTerminal, WRITE_FLAG, writeDocument } from '../../shell/output-file.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { readBaseline, readWaivers } from './files.ts';
-import { junit, type ReportInput, sarif } from './reports.ts';
-import { auditSnapshot } from '../../../snapshot/audit-snapshot.ts';
+import { jsonDocument, junit, type ReportInput, sarif } from './reports.ts';
 import { show } from './text.ts';
 
 /** Severity from which a finding makes the command exit with 1. */
@@ -57,6 +50,7 @@ const FLAGS: readonly Flag[] = [
     repeated: true,
     help: 'report images from elsewhere; docker.io/library for names such as nginx',
   },
+  WRITE_FLAG,
   { name: 'list', help: 'list the checks, and read nothing' },
 ];
 
@@ -78,10 +72,14 @@ export const audit: Command = {
       what: 'manifests, in CI, for code scanning',
       line: 'audit -k overlays/production -o sarif > audit.sarif',
     },
+    {
+      what: 'a page to filter and print, with the graph of who may talk to whom',
+      line: 'audit -o html --write audit.html',
+    },
     { what: 'only what is new since last week', line: 'audit --baseline last-week.json --fail-on medium' },
   ],
   flags: FLAGS,
-  formats: ['table', 'wide', 'json', 'yaml', 'junit', 'sarif'],
+  formats: ['table', 'wide', 'json', 'yaml', 'junit', 'sarif', 'html'],
   takes: { cluster: true, namespaces: true },
   async run(call) {
     const { flags, terminal, process } = call;
@@ -90,29 +88,23 @@ export const audit: Command = {
     const files = await Promise.all(flags.all('waivers').map((file) => readWaivers(file, process)));
     const baseline = flags.get('baseline');
     const known = baseline === undefined ? new Set<string>() : await readBaseline(baseline, process);
+    if (call.format === 'html') refusePageOnTerminal(flags, process, '-o wide');
     const snapshot = await call.load({ forAudit: true });
-    const input = auditSnapshot(snapshot);
-    const chosen = call.namespace === undefined ? undefined : namespacesNamed(snapshot, call.namespace);
-    const result = runAudit(input, {
-      ...(only.length > 0 && { only }),
+    terminal.progress(`checking ${snapshot.origin}`);
+    const report = auditReport(snapshot, {
+      only,
       skip,
-      ...(chosen && { namespaces: chosen.map(({ name }) => name) }),
+      namespace: call.namespace,
       registries: flags.all('registry'),
+      waivers: files.flat(),
+      ignoresAnnotations: flags.has('ignore-annotations'),
+      baseline: known,
+      now: new Date(),
     });
-    const annotated = flags.has('ignore-annotations')
-      ? { waivers: [], invalid: [] }
-      : annotatedWaivers(input);
-    const { findings, waived } = applyWaivers(result.findings, {
-      waivers: [...files.flat(), ...annotated.waivers],
-      invalid: annotated.invalid,
-      today: new Date().toISOString().slice(0, 10),
-      isComplete: only.length === 0 && skip.length === 0 && chosen === undefined,
-    });
-    const fresh = findings.filter((finding) => !known.has(findingKey(finding)));
-    noteSkipped(result, snapshot, terminal);
-    print({ call, snapshot, result, findings: fresh, waived, known: findings.length - fresh.length });
+    noteSkipped(report, snapshot, terminal);
+    print(call, snapshot, report);
     const failOn = failureSeverity(flags);
-    return failOn !== undefined && fresh.some(({ severity }) => isAtLeast(severity, failOn))
+    return failOn !== undefined && report.findings.some(({ severity }) => isAtLeast(severity, failOn))
       ? EXIT.no
       : EXIT.yes;
   },
@@ -143,7 +135,7 @@ function list(terminal: Terminal): number {
   return EXIT.yes;
 }
 
-function noteSkipped({ skipped }: AuditResult, snapshot: Snapshot, terminal: Terminal): void {
+function noteSkipped({ skipped }: AuditReport, snapshot: Snapshot, terminal: Terminal): void {
   for (const [kind, list] of Map.groupBy(skipped, ({ unread, unknown }) => unread[0] ?? unknown ?? '')) {
     const ids = list.map(({ check }) => check.id);
     const reason = list[0]?.unknown ?? `${kind} could not be read`;
@@ -151,55 +143,52 @@ function noteSkipped({ skipped }: AuditResult, snapshot: Snapshot, terminal: Ter
   }
 }
 
-interface Printed {
-  readonly call: Call;
-  readonly snapshot: Snapshot;
-  readonly result: AuditResult;
-  readonly findings: readonly Finding[];
-  readonly waived: readonly WaivedFinding[];
-  /** Number of findings that the baseline has. */
-  readonly known: number;
+/** Prints the table, or writes the document of the format. */
+function print(call: Call, snapshot: Snapshot, report: AuditReport): void {
+  const { format, terminal, flags } = call;
+  const { findings, waived, known, checks } = report;
+  const text = documentText(call, snapshot, report);
+  if (text !== undefined) return writeDocument(text, counted(findings.length, 'finding'), call);
+  if (flags.has('write'))
+    throw new UsageError('--write is for a document: add -o html, json, yaml, junit or sarif');
+  show({ findings, waived: waived.length, known, checks }, format === 'wide', terminal);
 }
 
-function print({ call, snapshot, result, findings, waived, known }: Printed): void {
-  const { format, terminal, process, flags } = call;
-  const checks = [...result.checks, ...WAIVER_CHECKS];
-  const report: ReportInput = {
-    checks,
-    findings,
+/** The document of a format; undefined for a table. */
+function documentText(call: Call, snapshot: Snapshot, report: AuditReport): string | undefined {
+  const { format, flags, process } = call;
+  const input: ReportInput = {
+    checks: report.checks,
+    findings: report.findings,
     failOn: failureSeverity(flags),
     placeOf: ({ object: { kind, namespace, name } }) => snapshot.objects.placeOf(kind, name, namespace),
     cwd: process.cwd,
   };
   switch (format) {
     case 'junit':
-      return terminal.write(junit(report));
+      return junit(input);
     case 'sarif':
-      return terminal.write(sarif(report));
+      return sarif(input);
     case 'json':
-    case 'yaml': {
-      const document = {
-        source: snapshot.origin,
-        summary: Object.fromEntries(
-          SEVERITIES.toReversed().map((severity) => [
-            severity,
-            findings.filter((finding) => finding.severity === severity).length,
-          ]),
-        ),
-        findings,
-        waived: waived.map(({ finding, waiver: { reason, by, until } }) => ({
-          ...finding,
-          waiver: { reason, by, until },
-        })),
-        skipped: result.skipped.map(({ check, unread, unknown }) => ({
-          check: check.id,
-          unread,
-          ...(unknown && { unknown }),
-        })),
-      };
-      return terminal.write(format === 'json' ? toJson(document) : toYaml(document));
-    }
+      return toJson(jsonDocument(snapshot.origin, report));
+    case 'yaml':
+      return toYaml(jsonDocument(snapshot.origin, report));
+    case 'html':
+      return page(call, snapshot, report);
     default:
-      return show({ findings, waived: waived.length, known, checks }, format === 'wide', terminal);
+      return undefined;
   }
+}
+
+/** The page of `graph`, which begins with the findings. */
+function page({ namespace, terminal }: Call, snapshot: Snapshot, report: AuditReport): string {
+  const reach = reachOf(snapshot, undefined, namespace);
+  terminal.progress('');
+  return toHtml(reach, {
+    title: 'Audit',
+    source: sourceText(snapshot.origin),
+    namespaces: snapshot.namespaces,
+    view: 'findings',
+    audit: pageAudit(report),
+  });
 }

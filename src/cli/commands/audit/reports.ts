@@ -1,7 +1,15 @@
-/** Reports of an audit for CI systems: JUnit XML and SARIF 2.1.0. Pure. */
+/** Documents of an audit for programs: JSON, and JUnit XML and SARIF 2.1.0 for CI systems. Pure. */
 import type { Check } from '../../../audit/check.ts';
-import { type Finding, findingKey, isAtLeast, objectText, type Severity } from '../../../audit/finding.ts';
+import {
+  type Finding,
+  findingKey,
+  isAtLeast,
+  objectText,
+  SEVERITIES,
+  type Severity,
+} from '../../../audit/finding.ts';
 import type { CheckText } from '../../../audit/waivers/checks.ts';
+import type { AuditReport } from '../../findings/run.ts';
 import type { ManifestPlace } from '../../../snapshot/objects.ts';
 import { version } from '../../../util/version.ts';
 import { uriOf, xml } from '../check/reports.ts';
@@ -21,6 +29,29 @@ export interface ReportInput {
 /** Object, field and message of a finding. */
 export function findingText({ object, field, message }: Finding): string {
   return `${objectText(object)}${field === undefined ? '' : ` ${field}`}: ${message}`;
+}
+
+/** The document of `-o json` and `-o yaml`, which --baseline reads. */
+export function jsonDocument(source: string, { findings, waived, skipped }: AuditReport): object {
+  return {
+    source,
+    summary: Object.fromEntries(
+      SEVERITIES.toReversed().map((severity) => [
+        severity,
+        findings.filter((finding) => finding.severity === severity).length,
+      ]),
+    ),
+    findings,
+    waived: waived.map(({ finding, waiver: { reason, by, until } }) => ({
+      ...finding,
+      waiver: { reason, by, until },
+    })),
+    skipped: skipped.map(({ check, unread, unknown }) => ({
+      check: check.id,
+      unread,
+      ...(unknown && { unknown }),
+    })),
+  };
 }
 
 /** A test for each check, which fails if it has a finding from `failOn` on. Others are its output. */

@@ -1,13 +1,15 @@
 /** `graph`: draws who may talk to whom: as an HTML page, in Mermaid, or in Graphviz's DOT. */
-import { writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import type { Command } from '../../shell/command.ts';
-import { CliError, EXIT, UsageError } from '../../shell/failure.ts';
-import { toHtml } from '../../reach/html.ts';
-import { BY_FLAG, reachOf } from '../../reach/snapshot-reach.ts';
-import { toDot, toMermaid } from '../../reach/text.ts';
-import { errorMessage } from '../../../util/error-message.ts';
+import type { Reach } from '../../../analysis/reach.ts';
 import { counted } from '../../../util/list-text.ts';
+import { pageAudit } from '../../findings/encode.ts';
+import { auditReport } from '../../findings/run.ts';
+import { sourceText, toHtml } from '../../reach/html.ts';
+import { BY_FLAG, noteMissingPods, reachOf } from '../../reach/snapshot-reach.ts';
+import { toDot, toMermaid } from '../../reach/text.ts';
+import type { Call, Command } from '../../shell/command.ts';
+import { EXIT, UsageError } from '../../shell/failure.ts';
+import { refusePageOnTerminal, WRITE_FLAG, writeDocument } from '../../shell/output-file.ts';
+import type { Terminal } from '../../shell/terminal.ts';
 
 /** The default limit of Mermaid (`maxEdges`). */
 const MERMAID_EDGES = 500;
@@ -19,7 +21,8 @@ export const graph: Command = {
   words: [0, 0],
   description: [
     'Writes one HTML page that needs nothing else, neither a network nor files: a graph and a matrix to search, filter\n' +
-      'and zoom, with the reason for each two that may talk or not. Or a diagram for documents, as Mermaid or DOT.',
+      'and zoom, with the reason for each two that may talk or not, and the findings of audit at each workload. Or a\n' +
+      'diagram for documents, as Mermaid or DOT.',
   ],
   examples: [
     { what: 'a page of the whole cluster', line: 'graph --write segmentation.html' },
@@ -34,54 +37,55 @@ export const graph: Command = {
   ],
   flags: [
     BY_FLAG,
+    WRITE_FLAG,
     {
-      name: 'write',
-      short: 'w',
-      value: 'FILE',
-      completes: 'files',
-      help: 'write to this file instead of the output',
+      name: 'without-findings',
+      help: 'leave the findings of audit out of the page, and read only what links need',
     },
   ],
   formats: ['html', 'mermaid', 'dot'],
   takes: { cluster: true, namespaces: true },
-  async run({ flags, format, process, terminal, namespace, load }) {
-    const file = flags.get('write');
+  async run(call) {
+    const { flags, format, terminal, namespace, load } = call;
     const by = flags.get('by');
-    if (format === 'html' && by !== undefined) {
-      throw new UsageError('--by is for diagrams: the page has both, and a switch between them');
+    if (format === 'html') refusePageFlags(call);
+    else if (flags.has('without-findings'))
+      throw new UsageError('--without-findings is for the page: a diagram has none');
+    const hasFindings = format === 'html' && !flags.has('without-findings');
+    const snapshot = await load({ forAudit: hasFindings });
+    const reach = reachOf(snapshot, by, namespace);
+    noteMissingPods(snapshot, terminal);
+    const counts = [counted(reach.groups.length, 'group'), counted(reach.links.length, 'link')];
+    if (format !== 'html') {
+      if (format === 'mermaid') warnOfManyLinks(reach, terminal);
+      writeDocument(format === 'mermaid' ? toMermaid(reach) : toDot(reach), counts.join(', '), call);
+      return EXIT.yes;
     }
-    if (format === 'html' && file === undefined && process.stdout.isTTY === true) {
-      throw new UsageError('a page is nothing for a terminal: add --write segmentation.html, or -o mermaid');
-    }
-    const snapshot = await load();
-    const reach = reachOf(snapshot, by, namespace, terminal);
-    const text =
-      format === 'mermaid'
-        ? toMermaid(reach)
-        : format === 'dot'
-          ? toDot(reach)
-          : toHtml(reach, {
-              title: 'Who may talk to whom',
-              source: `${snapshot.origin}, ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC`,
-              namespaces: snapshot.namespaces,
-            });
-    if (format === 'mermaid' && reach.links.length > MERMAID_EDGES) {
-      terminal.warn(
-        `${counted(reach.links.length, 'link')}: Mermaid draws ${MERMAID_EDGES} unless told otherwise (maxEdges); ` +
-          'narrow it by -n or --by namespace',
-      );
-    }
-    if (file === undefined) terminal.write(text);
-    else {
-      try {
-        writeFileSync(resolve(process.cwd, file), text);
-      } catch (error) {
-        throw new CliError(`can't write ${file}: ${errorMessage(error)}`);
-      }
-      terminal.note(
-        `wrote ${file}: ${counted(reach.groups.length, 'group')}, ${counted(reach.links.length, 'link')}`,
-      );
-    }
+    const report = hasFindings ? auditReport(snapshot, { namespace, now: new Date() }) : undefined;
+    if (report !== undefined) counts.push(counted(report.findings.length, 'finding'));
+    const page = toHtml(reach, {
+      title: 'Who may talk to whom',
+      source: sourceText(snapshot.origin),
+      namespaces: snapshot.namespaces,
+      view: 'graph',
+      ...(report && { audit: pageAudit(report) }),
+    });
+    writeDocument(page, counts.join(', '), call);
     return EXIT.yes;
   },
 };
+
+function refusePageFlags({ flags, process }: Call): void {
+  if (flags.has('by')) {
+    throw new UsageError('--by is for diagrams: the page has both, and a switch between them');
+  }
+  refusePageOnTerminal(flags, process, '-o mermaid');
+}
+
+function warnOfManyLinks({ links }: Reach, terminal: Terminal): void {
+  if (links.length <= MERMAID_EDGES) return;
+  terminal.warn(
+    `${counted(links.length, 'link')}: Mermaid draws ${MERMAID_EDGES} unless told otherwise (maxEdges); ` +
+      'narrow it by -n or --by namespace',
+  );
+}

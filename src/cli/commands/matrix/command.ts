@@ -1,7 +1,7 @@
 /** `matrix`: shows who may talk to whom as a table. */
 import type { Command } from '../../shell/command.ts';
 import { EXIT } from '../../shell/failure.ts';
-import { BY_FLAG, reachOf } from '../../reach/snapshot-reach.ts';
+import { BY_FLAG, noteMissingPods, reachOf } from '../../reach/snapshot-reach.ts';
 import { type CellKind, linkRows, matrixText } from '../../reach/table.ts';
 import { toCsv, toDocument } from '../../reach/text.ts';
 import { table, toJson, toYaml } from '../../shell/output.ts';
@@ -34,7 +34,9 @@ export const matrix: Command = {
   formats: ['table', 'wide', 'csv', 'json', 'yaml'],
   takes: { cluster: true, namespaces: true },
   async run({ flags, format, terminal, namespace, load }) {
-    const reach = reachOf(await load(), flags.get('by'), namespace, terminal);
+    const snapshot = await load();
+    const reach = reachOf(snapshot, flags.get('by'), namespace);
+    noteMissingPods(snapshot, terminal);
     if (format === 'csv') terminal.write(toCsv(reach));
     else if (format === 'json') terminal.write(toJson(toDocument(reach)));
     else if (format === 'yaml') terminal.write(toYaml(toDocument(reach)));

@@ -9,6 +9,8 @@ export interface Node {
   readonly label: string;
   /** The namespace, or that of the workload; undefined for addresses and for groups of namespaces. */
   readonly ns: string | undefined;
+  /** The namespaces that it is, is in, or stands for. */
+  readonly namespaces: readonly string[];
   /** The workload's kind, `Namespace`, or `Group` for the namespaces with a value of a label. */
   readonly kind: string;
   /** Indices in the data's groups. */
@@ -28,7 +30,7 @@ export interface Link {
 }
 
 /** A policy that isolates an end of a pair. */
-export interface Finding {
+export interface IsolatingPolicy {
   readonly policy: PagePolicy;
   /** Its rules that allow the other end. */
   readonly rules: readonly PageRule[];
@@ -43,13 +45,17 @@ interface LinkParts {
   count: number;
 }
 
+/** Links by source and destination. */
+type LinkTable = ReadonlyMap<Node, ReadonlyMap<Node, Link>>;
+
 export class Model {
   readonly data: PageData;
   readonly namespaces: readonly string[];
   /** The labels of namespaces by which the graph can be grouped. */
   readonly labelKeys: readonly string[];
   readonly #nodes: Readonly<Record<Level, readonly Node[]>>;
-  readonly #links: Readonly<Record<Level, ReadonlyMap<Node, ReadonlyMap<Node, Link>>>>;
+  /** Collected when a view first needs them: a large cluster has a million, and the findings need none. */
+  readonly #links = new Map<Level, LinkTable>();
   readonly #byId: ReadonlyMap<string, Node>;
   /** By key of a label and name of a namespace. */
   readonly #labelGroups: ReadonlyMap<string, ReadonlyMap<string, Node>>;
@@ -62,7 +68,6 @@ export class Model {
     const outside = workloads.filter(({ ns }) => ns === undefined);
     const byNamespace = this.namespaces.map((ns) => namespaceNode(ns, data.groups));
     this.#nodes = { workloads, namespaces: [...byNamespace, ...outside] };
-    this.#links = { workloads: this.#collect(workloads), namespaces: this.#collect(this.#nodes.namespaces) };
     this.labelKeys = data.labels.map(({ key }) => key);
     this.#labelGroups = new Map(data.labels.map((label) => [label.key, labelGroups(label, byNamespace)]));
     const groups = [...this.#labelGroups.values()].flatMap((ofKey) => [...ofKey.values()]);
@@ -89,13 +94,13 @@ export class Model {
   }
 
   links(level: Level): Link[] {
-    return [...this.#links[level].values()].flatMap((links) => [...links.values()]);
+    return [...this.#linksAt(level).values()].flatMap((links) => [...links.values()]);
   }
 
   /** Undefined if nothing is allowed. The link of nodes of different levels joins those of their workloads. */
   link(from: Node, to: Node): Link | undefined {
     for (const level of ['namespaces', 'workloads'] as const) {
-      const known = this.#links[level].get(from)?.get(to);
+      const known = this.#linksAt(level).get(from)?.get(to);
       if (known !== undefined) return known;
     }
     const between = this.between(from, to);
@@ -108,7 +113,7 @@ export class Model {
       to.groups.flatMap((b) => {
         const [source, destination] = [this.#nodes.workloads[a], this.#nodes.workloads[b]];
         if (source === undefined || destination === undefined) return [];
-        return this.#links.workloads.get(source)?.get(destination) ?? [];
+        return this.#linksAt('workloads').get(source)?.get(destination) ?? [];
       }),
     );
   }
@@ -120,7 +125,7 @@ export class Model {
   }
 
   /** The policies that isolate any pod of a node, each with the rules that allow any group of `other`. */
-  findings(node: Node, direction: Direction, other: Node): Finding[] {
+  isolatingPolicies(node: Node, direction: Direction, other: Node): IsolatingPolicy[] {
     return this.policies(node, direction).map((policy) => ({
       policy,
       rules: (policy[direction] ?? []).filter(
@@ -132,6 +137,12 @@ export class Model {
   policies(node: Node, direction: Direction): PagePolicy[] {
     const indices = new Set(node.groups.flatMap((group) => this.data.groups[group]?.[direction] ?? []));
     return [...indices].map((index) => this.data.policies[index]).filter((policy) => policy !== undefined);
+  }
+
+  #linksAt(level: Level): LinkTable {
+    const known = this.#links.get(level) ?? this.#collect(this.#nodes[level]);
+    this.#links.set(level, known);
+    return known;
   }
 
   #linksAtLevelOf(node: Node): Link[] {
@@ -199,6 +210,7 @@ function workloadNode({ ns, kind, name, pods, host, isolated }: PageGroup, index
     id,
     label: ns === undefined ? name : `${ns}/${name}`,
     ns,
+    namespaces: ns === undefined ? [] : [ns],
     kind,
     groups: [index],
     pods,
@@ -209,7 +221,7 @@ function workloadNode({ ns, kind, name, pods, host, isolated }: PageGroup, index
 
 function namespaceNode(ns: string, groups: readonly PageGroup[]): Node {
   const members = groups.map(workloadNode).filter((member) => member.ns === ns);
-  return { id: ns, label: ns, ns, kind: 'Namespace', ...sums(members) };
+  return { id: ns, label: ns, ns, namespaces: [ns], kind: 'Namespace', ...sums(members) };
 }
 
 /** The group of each namespace that has a label. */
@@ -219,7 +231,8 @@ function labelGroups({ key, values }: PageLabel, namespaces: readonly Node[]): M
   const groups = new Map<string, Node>();
   for (const [value, members] of Map.groupBy(labelled, ({ label }) => valueOf.get(label) ?? '')) {
     const label = `${key}=${value}`;
-    const group = { id: `label ${label}`, label, ns: undefined, kind: 'Group', ...sums(members) };
+    const namespaces = members.map((member) => member.label);
+    const group = { id: `label ${label}`, label, ns: undefined, namespaces, kind: 'Group', ...sums(members) };
     for (const member of members) groups.set(member.label, group);
   }
   return groups;

@@ -1,10 +1,26 @@
 /** The state of the page. It is kept in the address, for bookmarks and the history. */
+import { SEVERITIES, type Severity } from '../../../audit/finding.ts';
 import type { Level } from './nodes.ts';
 
-export const VIEWS = ['graph', 'matrix', 'list'] as const;
+export const VIEWS = ['graph', 'matrix', 'list', 'findings'] as const;
 export type View = (typeof VIEWS)[number];
 
-export interface State {
+export const GROUPINGS = ['check', 'namespace', 'object'] as const;
+export type FindingGrouping = (typeof GROUPINGS)[number];
+
+/** The filters of the findings beside the namespaces. */
+export interface FindingFilters {
+  /** Empty for all. */
+  readonly severities: readonly Severity[];
+  /** Empty for all. */
+  readonly category: string;
+  /** Id of the check; empty for all. */
+  readonly check: string;
+  /** A part of object, field, message or check; empty for all. */
+  readonly text: string;
+}
+
+export interface State extends FindingFilters {
   readonly view: View;
   readonly level: Level;
   /** A part of the names to show; empty for all. */
@@ -19,6 +35,13 @@ export interface State {
   readonly group: string;
   /** Ids of the namespaces or groups that the graph shows folded. */
   readonly folded: readonly string[];
+  /** True if the graph shows the number of findings at each node. */
+  readonly badges: boolean;
+  readonly grouping: FindingGrouping;
+  /** Id of the node whose findings are listed; undefined for all. */
+  readonly subject: string | undefined;
+  /** Id of the finding whose details are shown. */
+  readonly finding: string | undefined;
   /** Ids of nodes. */
   readonly from: string | undefined;
   readonly to: string | undefined;
@@ -36,6 +59,14 @@ export function readState(hash: string, initial: State): State {
     addresses: text('addresses') !== 'no',
     group: text('group') ?? '',
     folded: given.getAll('fold'),
+    badges: text('badges') !== 'no',
+    severities: SEVERITIES.filter((severity) => given.getAll('severity').includes(severity)),
+    category: text('category') ?? '',
+    check: text('check') ?? '',
+    text: text('text') ?? '',
+    grouping: GROUPINGS.find((grouping) => grouping === text('grouping')) ?? initial.grouping,
+    subject: text('of'),
+    finding: text('finding'),
     from: text('from'),
     to: text('to'),
   };
@@ -49,6 +80,13 @@ export function writeState(state: State): string {
   if (!state.addresses) hash.set('addresses', 'no');
   if (state.group !== '') hash.set('group', state.group);
   for (const id of state.folded) hash.append('fold', id);
+  if (!state.badges) hash.set('badges', 'no');
+  for (const severity of state.severities) hash.append('severity', severity);
+  for (const name of ['category', 'check', 'text'] as const)
+    if (state[name] !== '') hash.set(name, state[name]);
+  if (state.grouping !== 'check') hash.set('grouping', state.grouping);
+  if (state.subject !== undefined) hash.set('of', state.subject);
+  if (state.finding !== undefined) hash.set('finding', state.finding);
   if (state.from !== undefined) hash.set('from', state.from);
   if (state.to !== undefined) hash.set('to', state.to);
   return `#${hash.toString()}`;

@@ -2,7 +2,7 @@
 import { button, type Child, h } from '../dom.ts';
 import {
   type Direction,
-  type Finding,
+  type IsolatingPolicy,
   isolation,
   isOutside,
   type Link,
@@ -16,7 +16,13 @@ type Select = (node: Node, second?: Node) => void;
 /** Items of a list that are shown; the rest is counted. */
 const MAX_ITEMS = 60;
 
-export function nodeDetails(model: Model, node: Node, select: Select): HTMLElement {
+export interface NodeDetailsOptions {
+  readonly select: Select;
+  /** A section about the findings of the node. */
+  readonly findings: Child;
+}
+
+export function nodeDetails(model: Model, node: Node, { select, findings }: NodeDetailsOptions): HTMLElement {
   const { in: incoming, out } = model.linksOf(node);
   const subject = node.pods - node.host;
   return h(
@@ -41,6 +47,7 @@ export function nodeDetails(model: Model, node: Node, select: Select): HTMLEleme
         h('li', {}, isolationText('Ingress', node.isolated[0], subject)),
         h('li', {}, isolationText('Egress', node.isolated[1], subject)),
       ),
+    findings,
     policyList(model, node),
     linkList('May connect to', out, ({ to }) => to, select),
     linkList('May be reached from', incoming, ({ from }) => from, select),
@@ -151,8 +158,8 @@ function endDetails(model: Model, direction: Direction, node: Node, other: Node)
     return section(h('p', {}, "Of the host network: NetworkPolicies don't apply."));
   }
   const isolated = node.isolated[direction === 'ingress' ? 0 : 1];
-  const findings = model.findings(node, direction, other);
-  const allowing = findings.filter(({ rules }) => rules.length > 0);
+  const policies = model.isolatingPolicies(node, direction, other);
+  const allowing = policies.filter(({ rules }) => rules.length > 0);
   const open = isolated < node.pods - node.host;
   return section(
     open &&
@@ -169,12 +176,12 @@ function endDetails(model: Model, direction: Direction, node: Node, other: Node)
       h(
         'p',
         { class: 'denied-note' },
-        `Denied: isolated by ${names(findings)}, and no rule of theirs lets ${other.label} through.`,
+        `Denied: isolated by ${names(policies)}, and no rule of theirs lets ${other.label} through.`,
       ),
   );
 }
 
-function allowingPolicy({ policy, rules }: Finding): HTMLElement {
+function allowingPolicy({ policy, rules }: IsolatingPolicy): HTMLElement {
   return h(
     'div',
     { class: 'policy' },
@@ -199,7 +206,7 @@ function allowingPolicy({ policy, rules }: Finding): HTMLElement {
   );
 }
 
-function names(findings: readonly Finding[]): string {
-  const all = findings.map(({ policy }) => `${policy.ns}/${policy.name}`);
+function names(policies: readonly IsolatingPolicy[]): string {
+  const all = policies.map(({ policy }) => `${policy.ns}/${policy.name}`);
   return shortList(all);
 }

@@ -5,7 +5,7 @@ import type { State } from '../model/view-state.ts';
 import { counted } from '../../../util/list-text.ts';
 
 /** A larger table is slow to lay out, and unreadable. */
-const MAX_NODES = 160;
+export const MAX_NODES = 160;
 
 export interface MatrixViewInput {
   readonly nodes: readonly Node[];
@@ -22,14 +22,14 @@ export function matrixView({ nodes, model, state, select }: MatrixViewInput): HT
     {},
     h('td', { class: 'corner' }, 'from ↓  to →'),
     ...nodes.map((node) =>
-      h('th', { scope: 'col', class: isolation(node), title: node.label }, h('span', {}, node.label)),
+      h('th', { scope: 'col', class: headClass(node, state), title: node.label }, h('span', {}, node.label)),
     ),
   );
   const rows = nodes.map((source, row) =>
     h(
       'tr',
       { role: 'row' },
-      h('th', { scope: 'row', class: isolation(source), title: source.label }, source.label),
+      h('th', { scope: 'row', class: headClass(source, state), title: source.label }, source.label),
       ...nodes.map((target, column) => {
         const isSelected = source.id === state.from && target.id === state.to;
         return cell({ source, target, link: model.link(source, target), isSelected, row, column });
@@ -49,6 +49,10 @@ export function matrixView({ nodes, model, state, select }: MatrixViewInput): HT
     table,
     h('p', { class: 'legend' }, '● all ports   ○ some ports   ◌ some pods only   · nothing'),
   );
+}
+
+function headClass(node: Node, { from, to }: State): string {
+  return node.id === from || node.id === to ? `${isolation(node)} selected` : isolation(node);
 }
 
 function tooManyNodes(count: number, level: State['level']): HTMLElement {

@@ -13,13 +13,14 @@ const KINDS: Readonly<Record<Exclude<Isolation, 'outside'>, string>> = {
   host: 'on the host network only',
 };
 
-export function summary(model: Model): HTMLElement {
+/** @param findings a sentence about the findings; absent if the page has none */
+export function summary(model: Model, findings?: string): HTMLElement {
   const namespaces = model.nodes('namespaces').filter((node) => !isOutside(node));
   const workloads = model.nodes('workloads').filter((node) => !isOutside(node));
   const pods = namespaces.reduce((sum, node) => sum + node.pods, 0);
   return h(
     'section',
-    { class: 'summary' },
+    { class: 'summary of-reach' },
     h('h2', {}, 'Summary'),
     h(
       'p',
@@ -27,12 +28,13 @@ export function summary(model: Model): HTMLElement {
       `${counted(namespaces.length, 'namespace')}, ${counted(workloads.length, 'workload')}, ${counted(pods, 'pod')}. ` +
         `Of the workloads: ${isolationCounts(workloads)}.`,
     ),
-    table(
+    findings !== undefined && h('p', {}, findings),
+    summaryTable(
       'Namespaces',
       ['Namespace', 'Pods', 'Ingress isolated', 'Egress isolated'],
       namespaces.map(namespaceLine),
     ),
-    table(
+    summaryTable(
       'Allowed between namespaces',
       ['From', 'To', 'Ports'],
       model
@@ -60,10 +62,15 @@ function linkLine({ from, to, ports, partial }: Link): string[] {
   return [from.label, to.label, partial ? `${ports} (some pods)` : ports];
 }
 
-function table(title: string, heads: readonly string[], lines: readonly (readonly string[])[]): HTMLElement {
+/** A table on paper, cut after MAX_LINES lines. */
+export function summaryTable(
+  title: string,
+  heads: readonly string[],
+  lines: readonly (readonly string[])[],
+): HTMLElement {
   const cells = (name: 'th' | 'td', texts: readonly string[]) => texts.map((text) => h(name, {}, text));
   const rest: Child =
-    lines.length > MAX_LINES && h('p', {}, `and ${lines.length - MAX_LINES} more, see the list of the page`);
+    lines.length > MAX_LINES && h('p', {}, `and ${lines.length - MAX_LINES} more, on the page itself`);
   return h(
     'section',
     {},

@@ -1,4 +1,5 @@
 /** The graph's content before it has positions: cards with rows, and the links between them. Pure. */
+import type { Badge, Findings } from '../../model/findings.ts';
 import type { Link, Model, Node } from '../../model/nodes.ts';
 import type { Shown } from '../../model/selection.ts';
 import type { State } from '../../model/view-state.ts';
@@ -10,6 +11,7 @@ export interface Row {
   readonly text: string;
   /** Its top, from the top of the card. */
   readonly y: number;
+  readonly badge?: Badge | undefined;
 }
 
 /** A card for a namespace, a group of namespaces, or a block of addresses. */
@@ -20,6 +22,7 @@ export interface Card extends Item {
   readonly rows: readonly Row[];
   /** The namespace or group that can be folded or unfolded; undefined if there is nothing to fold. */
   readonly unit: Node | undefined;
+  readonly badge?: Badge | undefined;
 }
 
 export interface LinkEdge extends Edge {
@@ -37,17 +40,22 @@ export const ROW_HEIGHT = 24;
 const CHARACTER = 7.4;
 const PADDING = 44;
 const FOLD_WIDTH = 22;
+const BADGE_GAP = 8;
 /** A text on an edge is cut at this length. The details have the whole of it. */
 const MAX_TEXT = 28;
 
-/** @param state its level, group and folded units decide which nodes share a card */
-export function contentOf(model: Model, shown: Shown, state: State): Content {
+/**
+ * @param state its level, group and folded units decide which nodes share a card
+ * @param findings those whose numbers nodes show; undefined for none
+ */
+export function contentOf(model: Model, shown: Shown, state: State, findings?: Findings): Content {
+  const badgeOf = (node: Node | undefined) => node && findings?.badge(node);
   const byUnit = Map.groupBy(shown.nodes, (node) => unitOf(model, node, state)?.id ?? node.id);
   const cards = [...byUnit].map(([id, members]) => {
     const unit = members[0] && unitOf(model, members[0], state);
     return unit === undefined
-      ? createCard({ id, title: members[0]?.label ?? '', node: members[0], unit, rows: [] })
-      : unitCard(unit, members, state);
+      ? createCard({ id, title: members[0]?.label ?? '', node: members[0], unit, rows: [] }, badgeOf)
+      : createCard(unitCard(unit, members, state), badgeOf);
   });
   const nodeOf = (node: Node) => {
     const unit = unitOf(model, node, state);
@@ -67,15 +75,15 @@ function unitOf(model: Model, { ns }: Node, { group, level }: State): Node | und
   return model.labelGroup(group, ns) ?? (level === 'workloads' ? model.node(ns) : undefined);
 }
 
-function unitCard(unit: Node, members: readonly Node[], state: State): Card {
+function unitCard(unit: Node, members: readonly Node[], state: State): CardInput {
   const isFolded = state.folded.includes(unit.id);
-  return createCard({
+  return {
     id: unit.id,
     title: unit.label,
     node: isFolded ? unit : undefined,
     unit,
     rows: isFolded ? [] : rowsOf(unit, members, state),
-  });
+  };
 }
 
 /** In a group, workloads have the names of their namespaces as headings. */
@@ -92,12 +100,36 @@ function rowsOf(unit: Node, members: readonly Node[], { level }: State): Omit<Ro
 
 type CardInput = Pick<Card, 'id' | 'title' | 'node' | 'unit'> & { readonly rows: readonly Omit<Row, 'y'>[] };
 
-function createCard({ id, title, node, unit, rows }: CardInput): Card {
-  const placed = rows.map((row, index) => ({ ...row, y: TITLE_HEIGHT + index * ROW_HEIGHT }));
-  const longest = Math.max(title.length, ...rows.map(({ text }) => text.length));
+function createCard(
+  { id, title, node, unit, rows }: CardInput,
+  badgeOf: (node: Node | undefined) => Badge | undefined,
+): Card {
+  const placed = rows.map((row, index) => ({
+    ...row,
+    y: TITLE_HEIGHT + index * ROW_HEIGHT,
+    badge: badgeOf(row.node),
+  }));
+  const badge = badgeOf(unit ?? node);
   const height = TITLE_HEIGHT + rows.length * ROW_HEIGHT + (rows.length > 0 ? 6 : 0);
-  const width = longest * CHARACTER + PADDING + (unit === undefined ? 0 : FOLD_WIDTH);
-  return { id, title, node, unit, rows: placed, width, height };
+  const width =
+    Math.max(
+      textWidth(title, badge) + (unit === undefined ? 0 : FOLD_WIDTH),
+      ...placed.map((row) => textWidth(row.text, row.badge)),
+    ) + PADDING;
+  return { id, title, node, unit, rows: placed, width, height, badge };
+}
+
+function textWidth(text: string, badge: Badge | undefined): number {
+  return text.length * CHARACTER + (badge === undefined ? 0 : badgeWidth(badge) + BADGE_GAP);
+}
+
+/** `H 12`: the initial of the worst severity, and the number of findings. */
+export function badgeText({ count, worst }: Badge): string {
+  return `${worst.slice(0, 1).toUpperCase()} ${count}`;
+}
+
+export function badgeWidth(badge: Badge): number {
+  return badgeText(badge).length * CHARACTER + 10;
 }
 
 /** The links between the nodes that are visible, which stand for those in folded cards. */

@@ -2,7 +2,16 @@
 import { svg } from '../../dom.ts';
 import { type Isolation, isolation, type Node } from '../../model/nodes.ts';
 import { counted } from '../../../../util/list-text.ts';
-import { type Card, type LinkEdge, ROW_HEIGHT, type Row, TITLE_HEIGHT } from './cards.ts';
+import type { Badge } from '../../model/findings.ts';
+import {
+  badgeText,
+  badgeWidth,
+  type Card,
+  type LinkEdge,
+  ROW_HEIGHT,
+  type Row,
+  TITLE_HEIGHT,
+} from './cards.ts';
 import type { Place } from './keyboard.ts';
 import { type Box, LABEL_HEIGHT, labelWidth, type Point } from './layout/geometry.ts';
 import { pathOf } from './layout/path.ts';
@@ -15,8 +24,16 @@ export const ISOLATION: Readonly<Record<Isolation, string>> = {
   outside: 'addresses',
 };
 
+export interface CardActions {
+  /** Folds a namespace or group, or unfolds it. */
+  readonly fold: (unit: Node) => void;
+  /** Lists the findings of a node. */
+  readonly listFindings: (node: Node) => void;
+}
+
 /** Draws a card into `content`, and returns the places of its nodes. */
-export function drawCard(card: Card, box: Box, content: SVGGElement, fold: (unit: Node) => void): Place[] {
+export function drawCard(card: Card, box: Box, content: SVGGElement, actions: CardActions): Place[] {
+  const { fold, listFindings } = actions;
   const { title, node, rows, unit } = card;
   const { x, y, width, height } = box;
   const group = svg('g', {
@@ -32,9 +49,18 @@ export function drawCard(card: Card, box: Box, content: SVGGElement, fold: (unit
     const element = drawRow(row, width);
     group.append(element);
     if (row.node === undefined) return [];
+    if (row.badge)
+      group.append(
+        drawBadge(row.badge, row.node, { right: width - 10, y: row.y + ROW_HEIGHT / 2, listFindings }),
+      );
     return [{ node: row.node, element, unit, x: x + width / 2, y: y + row.y + ROW_HEIGHT / 2 }];
   });
   if (unit !== undefined) group.append(foldToggle(unit, { width, isFolded: node !== undefined, fold }));
+  const whole = unit ?? node;
+  if (card.badge && whole) {
+    const right = width - (unit === undefined ? 10 : 30);
+    group.append(drawBadge(card.badge, whole, { right, y: TITLE_HEIGHT / 2, listFindings }));
+  }
   for (const { element } of places) element.setAttribute('data-unit', unit?.id ?? '');
   if (node === undefined) return places;
   button.setAttribute('data-unit', unit?.id ?? '');
@@ -47,6 +73,29 @@ function cardText(node: Node): string {
   const namespaces = node.kind === 'Group' ? ', folded group of namespaces' : '';
   const pods = node.pods > 0 ? `, ${counted(node.pods, 'pod')}` : '';
   return `${node.label}${namespaces}${pods}, ${ISOLATION[isolation(node)]}`;
+}
+
+interface BadgePlace {
+  /** Its right end, and the middle of its height. */
+  readonly right: number;
+  readonly y: number;
+  readonly listFindings: CardActions['listFindings'];
+}
+
+function drawBadge(badge: Badge, node: Node, { right, y, listFindings }: BadgePlace): SVGGElement {
+  const [width, text] = [badgeWidth(badge), badgeText(badge)];
+  const element = svg(
+    'g',
+    { class: `badge ${badge.worst}`, transform: `translate(${right - width} ${y - 8})` },
+    svg('rect', { width, height: 16, rx: 8 }),
+    svg('text', { x: width / 2, y: 12 }, text),
+  );
+  label(
+    element,
+    `${text}: ${counted(badge.count, 'finding')} of ${node.label}, the worst ${badge.worst} (a)`,
+  );
+  element.addEventListener('click', () => listFindings(node));
+  return element;
 }
 
 function drawRow({ node, text, y }: Row, width: number): SVGGElement {

@@ -17,13 +17,15 @@ export interface KeyActions {
   readonly panZoom: PanZoom;
   readonly select: (node: Node) => void;
   readonly fold: (unit: Node) => void;
+  /** Lists the findings of a node. */
+  readonly listFindings: (node: Node) => void;
   readonly fit: () => void;
 }
 
 export function addKeyboard(
   frame: SVGSVGElement,
   places: readonly Place[],
-  { panZoom, select, fold, fit }: KeyActions,
+  { panZoom, select, fold, listFindings, fit }: KeyActions,
 ): void {
   let current = places.find(({ element }) => element.classList.contains('selected')) ?? places[0];
   current?.element.setAttribute('tabindex', '0');
@@ -50,6 +52,7 @@ export function addKeyboard(
     '-': () => panZoom.zoomOut(),
     '0': fit,
     f: () => current?.unit && fold(current.unit),
+    a: () => current && listFindings(current.node),
     Enter: () => current && select(current.node),
     ' ': () => current && select(current.node),
   };

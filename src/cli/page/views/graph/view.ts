@@ -2,7 +2,8 @@
 import { button, h, svg } from '../../dom.ts';
 import type { Link, Model, Node } from '../../model/nodes.ts';
 import type { Shown } from '../../model/selection.ts';
-import { type State, writeState } from '../../model/view-state.ts';
+import type { State } from '../../model/view-state.ts';
+import type { Findings } from '../../model/findings.ts';
 import { counted } from '../../../../util/list-text.ts';
 import { type Content, contentOf, type LinkEdge } from './cards.ts';
 import { arrowheads, drawCard, drawCurve, drawPorts, ISOLATION } from './draw.ts';
@@ -31,6 +32,9 @@ export interface GraphViewInput {
   readonly select: (node: Node, second?: Node) => void;
   /** Folds a namespace or group, or unfolds it. */
   readonly fold: (unit: Node) => void;
+  /** Undefined if the page has no findings. */
+  readonly findings: Findings | undefined;
+  readonly listFindings: (node: Node) => void;
 }
 
 interface Picture {
@@ -41,18 +45,19 @@ interface Picture {
 /** The last picture. A selection changes neither cards nor positions. */
 let last: { readonly key: string; readonly picture: Picture } | undefined;
 
-function pictureOf({ model, shown, state, window }: GraphViewInput): Picture {
+function pictureOf({ model, shown, state, window, findings }: GraphViewInput): Picture {
   const size = { width: Math.max(window.width, 300), height: Math.max(window.height - BAR, 300) };
-  const key = JSON.stringify([writeState({ ...state, from: undefined, to: undefined }), size]);
+  const { level, search, namespaces, peers, addresses, group, folded, badges } = state;
+  const key = JSON.stringify([level, search, namespaces, peers, addresses, group, folded, badges, size]);
   if (last?.key !== key) {
-    const content = contentOf(model, shown, state);
+    const content = contentOf(model, shown, state, badges ? findings : undefined);
     last = { key, picture: { content, layout: layout(content.cards, content.edges, size) } };
   }
   return last.picture;
 }
 
 export function graphView(input: GraphViewInput): HTMLElement {
-  const { shown, state, select, fold } = input;
+  const { shown, state, select, fold, listFindings } = input;
   const picture = pictureOf(input);
   const content = svg('g');
   const frame = svg(
@@ -65,7 +70,7 @@ export function graphView(input: GraphViewInput): HTMLElement {
   content.append(drawEdges(focus, picture.layout, select));
   const places = picture.content.cards.flatMap((card) => {
     const box = picture.layout.boxes.get(card.id);
-    return box === undefined ? [] : drawCard(card, box, content, fold);
+    return box === undefined ? [] : drawCard(card, box, content, { fold, listFindings });
   });
   markPlaces(places, focus, frame, select);
   frame.classList.toggle('focused', focus.exists);
@@ -73,7 +78,7 @@ export function graphView(input: GraphViewInput): HTMLElement {
   const panZoom = new PanZoom(frame, content);
   const box = withMargin(extentOf(picture.layout));
   const fit = () => panZoom.fit(box);
-  addKeyboard(frame, places, { panZoom, select, fold, fit });
+  addKeyboard(frame, places, { panZoom, select, fold, listFindings, fit });
   requestAnimationFrame(() => {
     fit();
     const selected = places.find(({ node }) => focus.isSelected(node));
@@ -90,7 +95,12 @@ export function graphView(input: GraphViewInput): HTMLElement {
     { class: 'canvas' },
     frame,
     hint !== '' && h('p', { class: 'hint' }, hint),
-    h('div', { class: 'bar' }, legend(), zoomButtons(panZoom, fit)),
+    h(
+      'div',
+      { class: 'bar' },
+      legend(input.findings !== undefined && state.badges),
+      zoomButtons(panZoom, fit),
+    ),
   );
 }
 
@@ -138,7 +148,7 @@ function zoomButtons(panZoom: PanZoom, fit: () => void): HTMLElement {
   );
 }
 
-function legend(): HTMLElement {
+function legend(hasBadges: boolean): HTMLElement {
   const item = (kind: string, text: string) => h('span', { class: `key ${kind}` }, text);
   return h(
     'div',
@@ -147,6 +157,7 @@ function legend(): HTMLElement {
     item('line-some', 'some ports'),
     item('line-all', 'all ports'),
     item('line-partial', 'some pods only'),
+    hasBadges && h('span', {}, h('span', { class: 'pill high' }, 'H 12'), ' 12 findings, the worst high'),
   );
 }
 
