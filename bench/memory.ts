@@ -42,6 +42,7 @@ export async function run({ namespaces: count }: BenchOptions): Promise<Figures>
   });
 
   const controller = createController({
+    capabilities: [],
     transport: server,
     configuration: CLUSTER_DEFAULTS,
     namespace: 'segmentation-system',

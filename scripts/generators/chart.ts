@@ -69,6 +69,11 @@ export function chartTemplates(root: string): (readonly [path: string, text: str
       `{{- if .Values.workloads.enabled }}\n${documents(manifests(root, 'config/workloads'))}{{- end }}\n`,
     ),
     template(
+      'pod-security.yaml',
+      'config/pod-security',
+      `{{- if .Values.podSecurity.enabled }}\n${documents(manifests(root, 'config/pod-security'))}{{- end }}\n`,
+    ),
+    template(
       'prometheus.yaml',
       'config/prometheus',
       `{{- if .Values.prometheus.enabled }}\n${documents(manifests(root, 'config/prometheus'), MORE_LABELS)}{{- end }}\n`,

@@ -33,6 +33,7 @@ export const NAMED = {
   Workloads: 'spec.workloads',
   WorkloadAction: 'spec.workloads.images.action',
   ImageLimits: 'spec.workloads.images',
+  PodSecurity: 'spec.workloads.podSecurity',
   IngressRule: 'spec.ingress[]',
   EgressRule: 'spec.egress[]',
   Connection: 'spec.connections[]',
@@ -56,6 +57,7 @@ export const NAMED = {
   WorkloadFindings: 'status.workloads',
   ConstraintFindings: 'status.workloads.constraints[]',
   ViolatingObject: 'status.workloads.constraints[].examples[]',
+  PodSecurityStatus: 'status.podSecurity',
 };
 
 interface CustomResourceDefinition {

@@ -38,6 +38,8 @@ export interface ManagedFieldsEntry {
   readonly operation?: string;
   readonly time?: string;
   readonly subresource?: string;
+  /** The fields as a tree of keys such as `f:metadata`. */
+  readonly fieldsV1?: object;
 }
 
 /** Any object of the API server. */

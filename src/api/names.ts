@@ -13,6 +13,8 @@ export const API_VERSION = `${GROUP}/${VERSION}`;
 
 /** `app.kubernetes.io/managed-by`, and the field manager of every write. */
 export const MANAGER = 'segmentation-operator';
+/** The field manager of Pod Security labels: what it owns, and nothing else, is the operator's. config/pod-security knows it. */
+export const POD_SECURITY_MANAGER = 'segmentation-operator-pod-security';
 export const FINALIZER = `${GROUP}/finalizer`;
 
 export const LABEL_MANAGED_BY = 'app.kubernetes.io/managed-by';
@@ -27,6 +29,11 @@ export const OWN_LABELS = [LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, LABEL_RU
 export const LABEL_SERVICE_ACCOUNT = `${GROUP}/service-account`;
 /** Set by the API server on every namespace to its own name, and not changeable (KEP-2161). */
 export const LABEL_NAMESPACE_NAME = 'kubernetes.io/metadata.name';
+
+/** Labels by which a Namespace asks for Pod Security levels (KEP-2579). */
+export const POD_SECURITY_PREFIX = 'pod-security.kubernetes.io/';
+/** The value of a version label that stands for the API server's own version. */
+export const LATEST_VERSION = 'latest';
 
 /** A JSON array with a RuleNote for each rule of a policy, in the order of its rules. */
 export const ANNOTATION_RULES = `${GROUP}/rules`;

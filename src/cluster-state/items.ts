@@ -6,6 +6,7 @@ import type { SegmentationProfile } from '../api/profile.ts';
 import type { ResourceKind } from '../kube/resource.ts';
 import type { Item } from '../kube/watch/store.ts';
 import { peerScopesOf, type PeerScopes } from '../policy/admission/widening.ts';
+import { ownedKeys } from '../policy/pod-security/label-managers.ts';
 import type { PolicyContent, PolicyContentPool, PolicyIdentity } from './policies/content-pool.ts';
 
 export const PROFILES: ResourceKind = { group: GROUP, version: VERSION, plural: PLURAL, namespaced: false };
@@ -41,6 +42,8 @@ export interface NamespaceItem extends Item {
   readonly name: string;
   readonly labels: StringMap;
   readonly terminating: boolean;
+  /** Keys of its Pod Security labels that the operator owns; undefined if there is none. */
+  readonly ownPodSecurity?: readonly string[];
   /** Only of a terminating namespace. */
   readonly termination?: Termination;
 }
@@ -85,7 +88,8 @@ interface RawNamespace extends KubeObject {
 export function projectNamespace(raw: object): NamespaceItem {
   const { metadata, status } = raw as RawNamespace;
   const { name, labels = {}, deletionTimestamp } = metadata;
-  const item = { ...projectKeyOnly(raw), name, labels };
+  const ownPodSecurity = ownedKeys(metadata);
+  const item = { ...projectKeyOnly(raw), name, labels, ...(ownPodSecurity && { ownPodSecurity }) };
   if (deletionTimestamp === undefined) return { ...item, terminating: false };
   // All conditions that the namespace controller sets are about the deletion, and True if they hold it up.
   const obstacles = (status?.conditions ?? [])

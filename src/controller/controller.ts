@@ -22,6 +22,7 @@ import { type Clock, type Random, sleep, type Timer } from '../util/clock.ts';
 import { accountOf } from './admission/policies.ts';
 import { AdmissionProbe } from './admission/probe.ts';
 import { Admission } from './admission/reconcile.ts';
+import type { Capability } from './capability.ts';
 import { NamespaceController } from './namespace/controller.ts';
 import { LiveConfirmation } from './namespace/live-confirmation.ts';
 import { PodProbe } from './namespace/pods.ts';
@@ -47,6 +48,8 @@ export interface ControllerOptions {
   readonly records: Records;
   /** The operator's own namespace. */
   readonly namespace: string;
+  /** Optional capabilities of profiles. */
+  readonly capabilities: readonly Capability[];
   /** How many keys are reconciled at once. */
   readonly concurrency: number;
   /** All namespaces are reconciled again this often, in milliseconds; 0: never. */
@@ -225,6 +228,8 @@ export class Controller {
   /** Begins to reconcile. Call it once the caches are complete, and only as the leader. */
   lead(): void {
     this.#parts.queue.start((key, signal) => this.#reconcile(key, signal));
+    const { triggers } = this.#parts;
+    for (const each of this.#options.capabilities) each.lead((profile) => triggers.statusChanged(profile));
     void this.#firstSync();
   }
 
@@ -239,7 +244,7 @@ export class Controller {
     if (graceMs > 0)
       await Promise.race([queue.settled(), sleep(this.#options.clock, graceMs, stopping.signal)]);
     stopping.abort();
-    await queue.close();
+    await Promise.all([queue.close(), ...this.#options.capabilities.map((each) => each.stop())]);
     await watches.ended();
   }
 

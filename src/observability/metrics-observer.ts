@@ -47,6 +47,7 @@ export function createMetricsObserver(options: MetricsObserverOptions): Partial<
         unresolvedPeers += result.unresolved.length;
       }
       const { namespaces, policies = { desired: 0, applied: 0 }, conditions = [] } = status;
+      const { podSecurity } = status;
       metrics.setProfile(name, {
         namespaces: {
           enforced: namespaces?.enforced ?? 0,
@@ -58,6 +59,7 @@ export function createMetricsObserver(options: MetricsObserverOptions): Partial<
         unresolvedPeers,
         conditions: Object.fromEntries(conditions.map((each) => [each.type, each.status === 'True'])),
         refusing: admission?.refusing ?? 0,
+        ...(podSecurity && { podSecurity }),
       });
     },
     onGone: (profile) => metrics.removeProfile(profile),

@@ -24,6 +24,7 @@ export const EVENT_REASONS = {
   PeersResolved: { type: 'Normal', action: 'ResolvePeers' },
   ConnectionsUnused: { type: 'Warning', action: 'PlaceConnections' },
   Stalled: { type: 'Warning', action: 'Enforce' },
+  PodSecurityNotReady: { type: 'Warning', action: 'LabelNamespaces' },
   PodsRefused: { type: 'Warning', action: 'Admit' },
 } as const satisfies Readonly<Record<string, { type: EventType; action: string }>>;
 
@@ -107,6 +108,7 @@ export class ProfileEvents implements EventObserver {
     if (admission?.reason === 'PodsRefused') {
       this.#record('PodsRefused', profile, { note: () => admission.message });
     }
+    this.#recordPodSecurity(profile, changedCondition(before, status, 'PodSecurityReady'));
     for (const { namespace, message } of newConflicts(before, status)) {
       this.#record('Conflict', profile, { subject: namespace, details: [message], note: conflictNote });
     }
@@ -180,6 +182,18 @@ export class ProfileEvents implements EventObserver {
     else this.#record(type, profile, { delayMs: SETTLE_MS, note });
   }
 
+  /** Records that a level is not in force, unless that changes soon, or work is under way. */
+  #recordPodSecurity(profile: SegmentationProfile, now?: Condition): void {
+    if (now === undefined) return;
+    const { status, reason, message } = now;
+    if (status === 'True' || reason === 'Progressing') this.#withdraw('PodSecurityNotReady', profile);
+    else
+      this.#record('PodSecurityNotReady', profile, {
+        delayMs: SETTLE_MS,
+        note: () => `${reason}: ${message}`,
+      });
+  }
+
   #record(
     reason: EventReason,
     profile: SegmentationProfile,
@@ -229,7 +243,7 @@ function profileOf(...policies: readonly (NetworkPolicy | undefined)[]): string 
 function changedCondition(
   before: ProfileStatus | undefined,
   after: ProfileStatus,
-  type: 'PeersResolved' | 'Stalled' | 'AdmissionReady' | 'ConnectionsUnused',
+  type: 'PeersResolved' | 'Stalled' | 'AdmissionReady' | 'ConnectionsUnused' | 'PodSecurityReady',
 ): Condition | undefined {
   const good = type === 'Stalled' || type === 'ConnectionsUnused' ? 'False' : 'True';
   const old = before?.conditions?.find((condition) => condition.type === type);

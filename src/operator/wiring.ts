@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { MANAGER } from '../api/names.ts';
 import { ClusterState } from '../cluster-state/state.ts';
 import { type Controller, createController } from '../controller/controller.ts';
+import { PodSecurity } from '../controller/pod-security/pod-security.ts';
 import { Records } from '../controller/records.ts';
 import type { ClusterConfig } from '../kube/config/cluster-config.ts';
 import { loadKubeConfig } from '../kube/config/load.ts';
@@ -91,12 +92,21 @@ export async function createOperator({ options, version, logger, env }: Operator
     concurrency: options.concurrency,
     now: () => clock.now(),
   });
+  const podSecurity = new PodSecurity({
+    transport: writer,
+    clusterState,
+    clock,
+    random: Math.random,
+    onWrite: (inNamespace, labels) =>
+      logger.info('Pod Security labels written', { namespace: inNamespace, labels }),
+  });
   const controller = createController({
     transport: writer,
     configuration: options.cluster,
     namespace,
     clusterState,
     records,
+    capabilities: [podSecurity],
     concurrency: options.concurrency,
     resyncMs: options.resyncPeriod,
     clock,

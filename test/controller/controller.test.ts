@@ -263,6 +263,7 @@ function controllerOf(
   clock = new VirtualClock(),
 ): Controller {
   return createController({
+    capabilities: [],
     transport,
     configuration: CONFIGURATION,
     clusterState: new ClusterState([]),

@@ -88,7 +88,7 @@ describe('docs/operations.md', () => {
         readonly verbs: readonly string[];
       }[];
     }
-    const roles = globSync('config/{rbac,admission,service-accounts,workloads}/*role.yaml', {
+    const roles = globSync('config/{rbac,admission,service-accounts,workloads,pod-security}/*role.yaml', {
       cwd: root,
     }).flatMap((file) =>
       parseAllDocuments(readRepositoryFile(file)).map((document) => document.toJS() as Role),

@@ -38,6 +38,7 @@ export class Replica {
     this.link = new Link(name, network);
     const { roll } = network;
     this.controller = createController({
+      capabilities: [],
       transport: fenced(this.link, () => this.isLeading),
       configuration: CLUSTER_DEFAULTS,
       namespace: 'segmentation-system',

@@ -10,6 +10,7 @@ const SECTIONS: readonly (keyof typeof NAMED)[] = [
   'Admission',
   'Workloads',
   'ImageLimits',
+  'PodSecurity',
   'IngressRule',
   'EgressRule',
   'NamespaceScope',
@@ -30,6 +31,7 @@ const SECTIONS: readonly (keyof typeof NAMED)[] = [
   'WorkloadFindings',
   'ConstraintFindings',
   'ViolatingObject',
+  'PodSecurityStatus',
 ];
 
 /** The text of docs/api.md. Throws if a kind of peer has no example. */

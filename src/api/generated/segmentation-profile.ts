@@ -105,7 +105,7 @@ export interface SegmentationProfileStatus {
    */
   observedGeneration?: number;
   /**
-   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. AdmissionReady, where `admission` or `workloads` asks for something: it is in force.
+   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. AdmissionReady, where `admission` or `workloads` asks for something: it is in force. PodSecurityReady, where `workloads.podSecurity` is there: its levels are in force.
    *
    * Items: One aspect of the profile's state.
    */
@@ -126,6 +126,10 @@ export interface SegmentationProfileStatus {
    * Objects that exist and that `workloads` would not admit now. They are counted some minutes after one another, and never changed. Absent until they were counted.
    */
   workloads?: WorkloadFindings;
+  /**
+   * The Pod Security levels of the selected namespaces.
+   */
+  podSecurity?: PodSecurityStatus;
   /**
    * Namespaces with a failure, ordered by name; at most the first 50.
    *
@@ -203,6 +207,10 @@ export interface Workloads {
    * Limits of the images of containers, init containers, ephemeral containers and image volumes.
    */
   images?: ImageLimits;
+  /**
+   * Pod Security levels, by labels on the selected namespaces. Labels are only raised, never lowered, and never changed if somebody else manages them. Of several profiles, the highest level counts. Needs the permission of config/pod-security; the condition PodSecurityReady says what is in force.
+   */
+  podSecurity?: PodSecurity;
 }
 /**
  * Limits of the images of containers, init containers, ephemeral containers and image volumes.
@@ -239,6 +247,42 @@ export interface ImageLimits {
    * Items: A host, with or without port and path.
    */
   exempt?: string[];
+}
+/**
+ * Pod Security levels, by labels on the selected namespaces. Labels are only raised, never lowered, and never changed if somebody else manages them. Of several profiles, the highest level counts. Needs the permission of config/pod-security; the condition PodSecurityReady says what is in force.
+ */
+export interface PodSecurity {
+  /**
+   * New pods that violate the level are refused. While running pods violate it, the label is not raised, unless `acknowledge` names the namespace.
+   */
+  enforce?: 'baseline' | 'restricted';
+  /**
+   * Whoever creates a pod that violates the level gets a warning.
+   */
+  warn?: 'baseline' | 'restricted';
+  /**
+   * A pod that violates the level is annotated in the API server's audit log.
+   */
+  audit?: 'baseline' | 'restricted';
+  /**
+   * The version of Kubernetes whose definition of the levels counts, such as `v1.36`; `latest` is the API server's own.
+   */
+  version: string;
+  /**
+   * Namespaces in which `enforce` is raised although running pods violate it. These pods go on; when they are created anew, they are refused.
+   */
+  acknowledge?: {
+    /**
+     * The acknowledged level, which is that of `enforce` beside it.
+     */
+    enforce: 'baseline' | 'restricted';
+    /**
+     * Names of namespaces; `"*"` stands for all selected ones.
+     *
+     * Items: The name of a namespace, or `*`.
+     */
+    namespaces: string[];
+  };
 }
 /**
  * Allows traffic from the peers of `from` to `ports` of the pods that `podSelector` selects.
@@ -652,4 +696,36 @@ export interface ViolatingObject {
    * The limit that it breaks, and how.
    */
   message: string;
+}
+/**
+ * The Pod Security levels of the selected namespaces.
+ */
+export interface PodSecurityStatus {
+  /**
+   * Selected namespaces in which every level is in force.
+   */
+  inForce: number;
+  /**
+   * Selected namespaces in which a level is not in force.
+   */
+  outstanding: number;
+  /**
+   * These namespaces, ordered by name; at most the first 50.
+   *
+   * Items: A namespace in which a level is not in force.
+   */
+  namespaces?: {
+    /**
+     * The name of the namespace.
+     */
+    namespace: string;
+    /**
+     * The reason, as one word for programs.
+     */
+    reason: string;
+    /**
+     * What is in the way: running pods, or whose label, and what to do about it.
+     */
+    message: string;
+  }[];
 }

@@ -4,6 +4,7 @@ import type { SegmentationProfile, WorkloadFindings } from '../../api/profile.ts
 import { counted } from '../../util/list-text.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import type { AdmissionReport } from '../admission/report.ts';
+import type { CapabilityReport } from '../capability.ts';
 import type { NamespaceResult } from '../results.ts';
 import { terminatingMessage } from './termination.ts';
 import {
@@ -29,6 +30,8 @@ export interface StatusInput {
   readonly admission?: AdmissionReport | undefined;
   /** Objects that break limits of `spec.workloads`; undefined if they were not counted. */
   readonly workloads?: WorkloadFindings | undefined;
+  /** Reports of the capabilities that the profile asks for. */
+  readonly capabilities?: readonly CapabilityReport[];
   readonly now: Date;
 }
 
@@ -43,7 +46,12 @@ export function conditionsOf(input: StatusInput, tally: Tally): Condition[] {
     { type: 'PeersResolved', ...peersResolved(tally) },
     ...(hasConnections(input) ? [{ type: 'ConnectionsUnused', ...connectionsUnused(input, tally) }] : []),
     ...(input.admission ? [{ type: 'AdmissionReady', ...admissionReady(input.admission) }] : []),
+    ...capabilitiesOf(input).map(({ condition }) => ({ ...condition, message: brief(condition.message) })),
   ];
+}
+
+function capabilitiesOf({ capabilities = [] }: StatusInput): readonly CapabilityReport[] {
+  return capabilities;
 }
 
 function isTrue(reason: string, message: string): Verdict {
@@ -65,7 +73,8 @@ function ready(input: StatusInput, tally: Tally): Verdict {
 }
 
 /** The first reason why the profile is not ready; undefined if there is none. */
-function notReady({ removing, admission }: StatusInput, tally: Tally): Verdict | undefined {
+function notReady(input: StatusInput, tally: Tally): Verdict | undefined {
+  const { removing, admission } = input;
   const { failed, unresolved, pending } = tally;
   if (failed.length > 0) {
     const message = `${counted(failed.length, 'namespace')} failed: ${named(failed)}; see .status.failures`;
@@ -74,9 +83,14 @@ function notReady({ removing, admission }: StatusInput, tally: Tally): Verdict |
   if (unresolved.length > 0) return isFalse('PeersUnresolved', unresolvedMessage(unresolved));
   if (pending.length > 0) return isFalse('Progressing', pendingMessage(tally));
   if (removing > 0) return isFalse('Progressing', removingMessage(removing));
-  if (admission?.ready !== false) return undefined;
-  const reason = admission.reason === 'Progressing' ? 'Progressing' : 'AdmissionNotReady';
-  return isFalse(reason, admission.message);
+  if (admission?.ready === false) {
+    const reason = admission.reason === 'Progressing' ? 'Progressing' : 'AdmissionNotReady';
+    return isFalse(reason, admission.message);
+  }
+  const lacking = capabilitiesOf(input).find(({ condition }) => condition.status !== 'True')?.condition;
+  if (lacking === undefined) return undefined;
+  const { type, reason, message } = lacking;
+  return isFalse(reason === 'Progressing' ? reason : type.replace(/Ready$/, 'NotReady'), message);
 }
 
 function nothingSelected(): Verdict {
@@ -92,18 +106,22 @@ function complete({ profile }: StatusInput, { enforced, audited, applied }: Tall
       );
 }
 
-function reconciling({ profile, removing, admission }: StatusInput, tally: Tally): Verdict {
+function reconciling(input: StatusInput, tally: Tally): Verdict {
+  const { profile, removing, admission } = input;
   const isDeleting = profile.metadata.deletionTimestamp !== undefined;
   const parts = [
     ...(tally.pending.length > 0 ? [pendingMessage(tally)] : []),
     ...(removing > 0 ? [removingMessage(removing)] : []),
   ];
-  if (parts.length === 0 && !isDeleting && admission?.reason !== 'Progressing')
-    return isFalse('Settled', 'nothing is left to do');
+  const isProgressing =
+    admission?.reason === 'Progressing' ||
+    capabilitiesOf(input).some(({ condition }) => condition.reason === 'Progressing');
+  if (parts.length === 0 && !isDeleting && !isProgressing) return isFalse('Settled', 'nothing is left to do');
   return isTrue(isDeleting ? 'Deleting' : 'Progressing', parts.join('; ') || 'settling');
 }
 
-function stalled({ admission }: StatusInput, { notable }: Tally): Verdict {
+function stalled(input: StatusInput, { notable }: Tally): Verdict {
+  const { admission } = input;
   const stuck = notable.filter(([, { failure }]) => failure?.kind === 'stalled');
   const [first] = stuck;
   if (first !== undefined) {
@@ -113,6 +131,8 @@ function stalled({ admission }: StatusInput, { notable }: Tally): Verdict {
     return isTrue(failure?.reason ?? 'Failed', message);
   }
   if (admission?.stalled) return isTrue(admission.reason, brief(admission.message));
+  const blocked = capabilitiesOf(input).find(({ isStalled }) => isStalled)?.condition;
+  if (blocked !== undefined) return isTrue(blocked.reason, brief(blocked.message));
   return isFalse('Settled', 'nothing needs a person');
 }
 

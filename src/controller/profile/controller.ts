@@ -1,12 +1,14 @@
 /** Reconciles one profile: its finalizer, its status, and its deletion. */
 import type { ProfileStatus, SegmentationProfile } from '../../api/profile.ts';
 import type { Clock } from '../../util/clock.ts';
+import { replacing } from '../../util/merge-patch.ts';
 import { projectProfile } from '../../cluster-state/items.ts';
 import { isAborted, isNotFound } from '../../kube/errors.ts';
 import { preconditionsOf } from '../../kube/preconditions.ts';
 import type { Resource } from '../../kube/resource.ts';
 import type { Admission } from '../admission/reconcile.ts';
 import type { WorkloadViolations } from '../workloads/violations.ts';
+import type { Capability } from '../capability.ts';
 import type { ControllerObserver } from '../observer.ts';
 import type { Outcome } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
@@ -18,6 +20,7 @@ import { nextPatienceEnd } from './termination.ts';
 export interface ProfileControllerOptions extends ReleaseParts {
   readonly admission: Pick<Admission, 'report' | 'isJudged'>;
   readonly workloads: Pick<WorkloadViolations, 'findings'>;
+  readonly capabilities: readonly Capability[];
   readonly clock: Clock;
   readonly profiles: Resource<SegmentationProfile>;
   readonly observer: Pick<ControllerObserver, 'onStatus' | 'onGone'>;
@@ -57,7 +60,10 @@ export class ProfileController {
 
   async #reconcileDeleted(profile: SegmentationProfile, signal: AbortSignal): Promise<Outcome> {
     if (!hasFinalizer(profile)) return DONE;
-    if (!(await isReleased(profile, this.#options, signal))) return this.#reconcileStatus(profile, signal);
+    const { capabilities } = this.#options;
+    const hasEnded = capabilities.every((capability) => capability.isReleased(profile));
+    if (!hasEnded || !(await isReleased(profile, this.#options, signal)))
+      return this.#reconcileStatus(profile, signal);
     await removeFinalizer(profile, this.#options, signal);
     return DONE;
   }
@@ -79,7 +85,7 @@ export class ProfileController {
     profile: SegmentationProfile,
     { removing, terminating }: LeftNamespaces,
   ): ProfileStatus | undefined {
-    const { clusterState, records, admission, workloads, clock, observer } = this.#options;
+    const { clusterState, records, admission, workloads, capabilities, clock, observer } = this.#options;
     const { name, generation } = profile.metadata;
     const began = clock.monotonic();
     const record = records.profile(name);
@@ -89,7 +95,10 @@ export class ProfileController {
       if (clusterState.relation(profile, namespace) !== 'none') selected.push(namespace.key);
     // After a restart, the stored status of this generation stays until all namespaces were reconciled again (I6).
     const isStored = profile.status?.observedGeneration === generation && !record.hasJudgedStatus;
-    const isKnown = admission.isJudged && selected.every((namespace) => record.results.has(namespace));
+    const isKnown =
+      admission.isJudged &&
+      capabilities.every((capability) => capability.isJudged(profile)) &&
+      selected.every((namespace) => record.results.has(namespace));
     if (isStored && !isKnown) return undefined;
     record.hasJudgedStatus = true;
     const admissionReport = admission.report(profile);
@@ -97,6 +106,7 @@ export class ProfileController {
       profile,
       admission: admissionReport,
       workloads: workloads.findings(profile),
+      capabilities: capabilities.flatMap((capability) => capability.report(profile) ?? []),
       selected,
       results: record.results,
       removing: removing.length,
@@ -114,17 +124,8 @@ export class ProfileController {
     status: ProfileStatus,
     signal: AbortSignal,
   ): Promise<void> {
-    // A merge patch keeps the fields that it does not name: a list that is gone is named with null.
-    const body = {
-      // Only of the profile as it was judged: a status of an older one would stay until the next change.
-      metadata: preconditionsOf(profile),
-      status: {
-        ...status,
-        admission: status.admission ? { policies: null, ...status.admission } : null,
-        failures: status.failures ?? null,
-        workloads: status.workloads ?? null,
-      },
-    };
+    // Only of the profile as it was judged: a status of an older one would stay until the next change.
+    const body = { metadata: preconditionsOf(profile), status: replacing(profile.status, status) };
     const { profiles, clusterState } = this.#options;
     const { name } = profile.metadata;
     const patched = await profiles.patch(name, undefined, body, { subresource: 'status', signal });

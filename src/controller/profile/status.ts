@@ -16,7 +16,7 @@ export const MAX_FAILURES = 50;
 export type { StatusInput };
 
 export function profileStatus(input: StatusInput): ProfileStatus {
-  const { profile, selected, results, terminating, admission, now } = input;
+  const { profile, selected, results, terminating, admission, capabilities = [], now } = input;
   const { generation = 0 } = profile.metadata;
   const stuck = stuckTerminations(terminating, now.getTime(), generation);
   const tally = withNotable(tallyOf(profile, selected, results), stuck);
@@ -39,6 +39,7 @@ export function profileStatus(input: StatusInput): ProfileStatus {
     policies: { desired: tally.desired, applied: tally.applied },
     ...wideningOf(admission),
     ...(input.workloads && { workloads: input.workloads }),
+    ...Object.assign({}, ...capabilities.map(({ status }) => status)),
     ...(failures.length > 0 && { failures }),
   };
 }

@@ -25,6 +25,8 @@ export interface ProfileCounts {
   readonly conditions: Readonly<Record<string, boolean>>;
   /** Namespaces in which the gate refuses pods, as they have no default-deny yet. */
   readonly refusing: number;
+  /** Namespaces by the state of their Pod Security levels; absent if the profile asks for none. */
+  readonly podSecurity?: { readonly inForce: number; readonly outstanding: number };
 }
 
 export interface SegmentationMetrics {
@@ -198,7 +200,7 @@ const PROFILE_GAUGES: readonly ProfileGauge[] = [
     name: 'segmentation_profile_condition',
     help:
       "Whether a condition of a profile's status is True (1) or not (0): Ready, Reconciling, Stalled, PeersResolved, " +
-      'ConnectionsUnused, AdmissionReady.',
+      'ConnectionsUnused, AdmissionReady, PodSecurityReady.',
     label: 'condition',
     values: ({ conditions }) =>
       Object.fromEntries(Object.entries(conditions).map(([type, isTrue]) => [type, isTrue ? 1 : 0])),
@@ -207,5 +209,14 @@ const PROFILE_GAUGES: readonly ProfileGauge[] = [
     name: 'segmentation_refusing_namespaces',
     help: 'Namespaces in which the gate of a profile refuses new pods, as they have no default-deny yet.',
     values: ({ refusing }) => ({ refusing }),
+  },
+  {
+    name: 'segmentation_pod_security_namespaces',
+    help: 'Namespaces that a profile selects, by state of its Pod Security levels: in_force or outstanding.',
+    label: 'state',
+    values: ({ podSecurity }): Record<string, number> =>
+      podSecurity === undefined
+        ? {}
+        : { in_force: podSecurity.inForce, outstanding: podSecurity.outstanding },
   },
 ];

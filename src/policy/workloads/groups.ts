@@ -18,7 +18,7 @@ import { imageViolations } from './images.ts';
 import type { Pod } from './objects.ts';
 
 type Workloads = NonNullable<ProfileSpec['workloads']>;
-export type GroupName = Exclude<keyof Workloads, 'breakGlassGroups'>;
+export type GroupName = Exclude<keyof Workloads, 'breakGlassGroups' | 'podSecurity'>;
 
 /** The kinds of existing objects that are judged. */
 export interface Judged {

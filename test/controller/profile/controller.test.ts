@@ -56,6 +56,7 @@ describe('profile controller', () => {
     clusterState = new ClusterState(['left']);
     records = new Records();
     controller = new ProfileController({
+      capabilities: [],
       clusterState,
       records,
       admission: { report: () => undefined, isJudged: true },

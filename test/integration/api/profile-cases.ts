@@ -27,6 +27,7 @@ const images = (limits: Json): Json => ({ workloads: { images: limits } });
 const selector = (matchExpressions: readonly unknown[]): Json => ({
   namespaceSelector: { matchExpressions },
 });
+const podSecurity = (spec: Json): Json => ({ workloads: { podSecurity: spec } });
 const connection = (spec: Json): Json => ({
   connections: [{ name: 'flow', from: [anyone], to: [anyone], ...spec }],
 });
@@ -58,6 +59,12 @@ export const REFUSED: readonly RefusedCase[] = [
   { what: 'an excluded namespace twice', spec: { excludeNamespaces: ['a', 'a'] }, at: 'spec.excludeNamespaces[1]', because: 'Duplicate value: "a"' },
   { what: 'more excluded namespaces than are handled', spec: { excludeNamespaces: names(1001) }, at: 'spec.excludeNamespaces', because: 'must have at most 1000 items' },
   { what: 'a gate that is switched off as YAML 1.1 has it', spec: { admission: { gate: false } }, at: 'spec.admission.gate', because: 'must be of type string' },
+  { what: 'podSecurity without a level', spec: podSecurity({}), at: 'spec.workloads.podSecurity', because: 'say which level: `enforce`, `warn` or `audit`' },
+  { what: 'the level privileged', spec: podSecurity({ enforce: 'privileged' }), at: 'spec.workloads.podSecurity.enforce', because: 'supported values: "baseline", "restricted"' },
+  { what: 'a version of Kubernetes with a patch', spec: podSecurity({ warn: 'baseline', version: 'v1.36.1' }), at: 'spec.workloads.podSecurity.version', because: 'a minor version of Kubernetes such as `v1.36`' },
+  { what: 'an acknowledgement of another level', spec: podSecurity({ enforce: 'restricted', acknowledge: { enforce: 'baseline', namespaces: ['a'] } }), at: 'spec.workloads.podSecurity.acknowledge', because: 'write the level of `enforce`' },
+  { what: 'an acknowledgement without `enforce`', spec: podSecurity({ warn: 'baseline', acknowledge: { enforce: 'baseline', namespaces: ['a'] } }), at: 'spec.workloads.podSecurity.acknowledge', because: 'write the level of `enforce`' },
+  { what: 'an acknowledgement of no namespace', spec: podSecurity({ enforce: 'baseline', acknowledge: { enforce: 'baseline', namespaces: [] } }), at: 'spec.workloads.podSecurity.acknowledge.namespaces', because: 'should have at least 1 items' },
   { what: 'an unknown gate', spec: { admission: { gate: 'Off' } }, at: 'spec.admission.gate', because: 'supported values: "Enforce", "Disabled"' },
   { what: 'an unknown limit of tenants', spec: { admission: { tenantPolicies: 'Own' } }, at: 'spec.admission.tenantPolicies', because: 'supported values: "Any", "WithinNamespace", "None"' },
   { what: 'a break-glass group twice', spec: { admission: { breakGlassGroups: ['a', 'a'] } }, at: 'spec.admission.breakGlassGroups[1]', because: 'Duplicate value: "a"' },
@@ -172,6 +179,8 @@ export const ADMITTED: readonly AdmittedCase[] = [
   { what: 'all of admission', spec: { admission: { gate: 'Enforce', protect: 'Warn', tenantPolicies: 'None', tenantPoliciesAction: 'Audit', breakGlassGroups: ['sre:on-call', 'b'] } } },
   { what: 'an empty admission', spec: { admission: {} } },
   { what: 'all limits of images', spec: { workloads: { breakGlassGroups: ['sre'], images: { action: 'Warn', registries: ['registry.example.com:5000/team', '[2001:db8::1]:5000', 'localhost', 'docker.io/library'], digest: 'Required', tags: { deny: ['latest'] }, exempt: ['registry.k8s.io/pause'] } } } },
+  { what: 'all of podSecurity', spec: podSecurity({ enforce: 'baseline', warn: 'restricted', audit: 'restricted', version: 'v1.36', acknowledge: { enforce: 'baseline', namespaces: ['*', 'shop'] } }) },
+  { what: 'empty workloads', spec: { workloads: {} } },
   { what: 'one direction', spec: { isolation: ['Ingress'], ...from(anyone) } },
   { what: 'an empty list of rules in a direction that is not isolated', spec: { isolation: ['Egress'], ingress: [] } },
   { what: 'rules of one name in both directions', spec: { ...from(anyone), ...to(anyone) } },

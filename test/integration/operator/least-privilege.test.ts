@@ -1,6 +1,6 @@
 /**
- * The roles in config/rbac, config/admission, config/service-accounts and config/workloads grant exactly what the operator
- * uses (I7), by the API server's audit log.
+ * The roles in config/rbac and in the optional components grant exactly what the operator uses (I7), by the API server's audit
+ * log.
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { type AuditEvent, auditedRequests, isRefused } from '../../support/audit
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { scrape, serviceAccountToken } from '../../support/monitoring/scrape.ts';
 import { installOperator, Operators, vacateLease } from '../../support/operator.ts';
+import { grant, revoke } from '../pod-security/scene.ts';
 import { describeSince } from '../../support/kubernetes.ts';
 
 interface Rule {
@@ -34,7 +35,10 @@ describeSince('1.36', "operator's roles", () => {
     plane = await sharedControlPlane();
     box = new Sandbox(plane, 'privilege');
   });
-  after(() => box.remove());
+  after(async () => {
+    await box.remove();
+    await revoke(plane);
+  });
 
   /** Makes the operator use all its permissions: elect, resolve every kind of peer, write, repair, open, end. */
   async function useAllPermissions(): Promise<void> {
@@ -46,12 +50,16 @@ describeSince('1.36', "operator's roles", () => {
     assert.equal((await scrape(String(metrics), { token })).status, 403);
     for (const component of ['service-accounts', 'workloads'])
       await plane.kubectlRun(['apply', '-k', join(import.meta.dirname, '../../../config', component)]);
+    await grant(plane);
     const namespace = await box.namespace('app');
     await box.pod(namespace, 'web', { app: 'web' });
     await box.service(namespace, 'outside', { ports: [{ port: 80 }] });
     const profile = await box.profile('p', {
       admission: { gate: 'Enforce', protect: 'Warn' },
-      workloads: { images: { action: 'Audit', digest: 'Required' } },
+      workloads: {
+        images: { action: 'Audit', digest: 'Required' },
+        podSecurity: { enforce: 'baseline' },
+      },
       egress: [
         { name: 'nodes', to: [{ entity: 'Nodes' }] },
         { name: 'account', to: [{ serviceAccount: { namespace: box.id, name: 'nobody' } }] },
@@ -111,6 +119,7 @@ describeSince('1.36', "operator's roles", () => {
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-admission', '-o', 'json']),
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-service-accounts', '-o', 'json']),
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-workloads', '-o', 'json']),
+      plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-pod-security', '-o', 'json']),
       plane.kubectlRun(['-n', 'segmentation-system', 'get', 'roles', '-o', 'json']),
       plane.kubectlRun(['-n', 'default', 'get', 'role', 'segmentation-operator-events', '-o', 'json']),
     ]);

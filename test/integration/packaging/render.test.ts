@@ -68,6 +68,7 @@ function plain(value: unknown): unknown {
 /** Optional components: the value of the chart, the folder, and how many objects it has. */
 const COMPONENTS: readonly (readonly [value: string, directory: string, objects: number])[] = [
   ['serviceAccounts.enabled', 'config/service-accounts', 6],
+  ['podSecurity.enabled', 'config/pod-security', 4],
   ['workloads.enabled', 'config/workloads', 3],
 ];
 
@@ -130,13 +131,19 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     }
   });
 
-  it('leaves no other namespace in config/service-accounts with config/namespace', async () => {
+  it('leaves no other namespace in optional components with config/namespace', async () => {
     mkdirSync(join(root, 'dist'), { recursive: true });
     const folder = mkdtempSync(join(root, 'dist/namespace-'));
     try {
       const path = (name: string) => relative(folder, join(root, 'config', name));
       const kustomization = {
-        resources: [path('default'), path('service-accounts'), path('workloads'), 'namespace.yaml'],
+        resources: [
+          path('default'),
+          path('service-accounts'),
+          path('workloads'),
+          path('pod-security'),
+          'namespace.yaml',
+        ],
         components: [path('namespace')],
       };
       writeFileSync(join(folder, 'namespace.yaml'), stringify(namespaceChoice('network-security')));
@@ -145,6 +152,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
       const text = execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' });
       assert.match(text, /service-account-guard\.segmentation\.dev/);
       assert.match(text, /workload-images\.segmentation\.dev/);
+      assert.match(text, /name: segmentation-operator-namespaces/);
       assert.doesNotMatch(text, /segmentation-system/);
     } finally {
       rmSync(folder, { recursive: true });

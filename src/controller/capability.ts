@@ -1,0 +1,34 @@
+/**
+ * An optional capability of profiles. Each is a room of its own, which the composition root adds: the controller knows only
+ * this interface. A capability that no profile asks for sends no request.
+ */
+import type { Condition } from '../api/meta.ts';
+import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
+
+export interface Capability {
+  /**
+   * Begins to work. Called once the caches are complete, and only on the replica that leads.
+   *
+   * @param onReport called with the name of a profile whose report or release may have changed
+   */
+  lead(onReport: (profile: string) => void): void;
+  /** Begins no more work, aborts what is under way, and resolves when it has ended. */
+  stop(): Promise<void>;
+  /**
+   * True if the report is complete. Until then, a profile keeps the status that the process before this one wrote (I6).
+   */
+  isJudged(profile: SegmentationProfile): boolean;
+  /** The report for the profile's status; undefined if the profile does not ask for the capability. */
+  report(profile: SegmentationProfile): CapabilityReport | undefined;
+  /** True if the profile, which is being deleted, leaves nothing behind, or nothing that can be removed. */
+  isReleased(profile: SegmentationProfile): boolean;
+}
+
+export interface CapabilityReport {
+  /** Its type ends in `Ready`. The profile is Ready only if it is True; the reason Progressing says that work is under way. */
+  readonly condition: Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
+  /** True if a person must act. */
+  readonly isStalled: boolean;
+  /** The capability's own part of the status. */
+  readonly status?: Pick<ProfileStatus, 'podSecurity'>;
+}
