@@ -67,8 +67,16 @@ export interface ReachOptions extends EvaluatorOptions {
   readonly isTemplate?: (pod: Pod) => boolean;
   /** Other policies whose address blocks become groups too, so that two views can be compared. */
   readonly addressesOf?: readonly NetworkPolicy[];
+  /** Only links with an end in one of these namespaces; all if absent. */
+  readonly within?: ReadonlySet<string>;
+  /** Links that the caller can hold; any number if absent. */
+  readonly maxLinks?: number;
 }
 
+/** More links are allowed than the caller can hold. */
+export class TooManyLinksError extends Error {}
+
+/** @throws TooManyLinksError */
 export function computeReach(view: ClusterView, options: ReachOptions): Reach {
   return new ReachBuilder(view, options).result();
 }
@@ -82,8 +90,12 @@ class ReachBuilder {
   readonly #peerKeys: ReadonlyMap<CompiledPeer, string>;
   readonly #classes: readonly PodClass[];
   readonly #ports: PortSpace;
+  readonly #maxLinks: number;
+  /** By group: true if links between it and every other group are wanted. */
+  readonly #isWanted: readonly boolean[];
 
   constructor(view: ClusterView, options: ReachOptions) {
+    const { within, maxLinks = Infinity } = options;
     const index = new PolicyIndex(view);
     const subjects = view.pods.filter((pod) => networkPodOf({ kind: 'pod', pod }));
     const selecting = DIRECTIONS.flatMap((each) => subjects.flatMap((pod) => index.selecting(each, pod)));
@@ -96,6 +108,10 @@ class ReachBuilder {
     const names = new Map(view.pods.map((pod) => [groupKey(options.groupOf(pod)), options.groupOf(pod)]));
     const sorted = [...names].toSorted(byKey);
     this.#names = sorted.map(([, name]) => name);
+    this.#maxLinks = maxLinks;
+    this.#isWanted = this.#names.map(
+      ({ namespace }) => within === undefined || (namespace !== undefined && within.has(namespace)),
+    );
     const groups = new Map(sorted.map(([key], index) => [key, index]));
     this.#classes = classify(view.pods, {
       groupOf: (pod) => groups.get(groupKey(options.groupOf(pod))) ?? -1,
@@ -157,25 +173,30 @@ class ReachBuilder {
     for (const family of [4, 6] as const) {
       masks.set(family, { out: this.#masks('Egress', family), in: this.#masks('Ingress', family) });
     }
-    const union = new Map<number, Union>();
-    const width = this.#names.length;
-    for (const [a, from] of this.#classes.entries()) {
-      for (const [b, to] of this.#classes.entries()) {
-        // A class of one pod has no other pod of its class to talk to.
-        if (a === b && !from.hasSeveral) continue;
-        let open: PortMask = 0n;
-        for (const family of familiesOf(from, to)) {
-          const both = masks.get(family);
-          if (both !== undefined) open |= both.out(a, b) & both.in(b, a);
+    const links: GroupLink[] = [];
+    const sources = Map.groupBy(this.#classes.entries(), ([, { group }]) => group);
+    // A row of links at a time: the pairs of a large cluster are more than a map can hold.
+    for (const [from, members] of sources) {
+      const row = new Map<number, Union>();
+      for (const [a, source] of members) {
+        for (const [b, destination] of this.#classes.entries()) {
+          const to = destination.group;
+          if (this.#isWanted[from] !== true && this.#isWanted[to] !== true) continue;
+          // A class of one pod has no other pod of its class to talk to.
+          if (a === b && !source.hasSeveral) continue;
+          let open: PortMask = 0n;
+          for (const family of familiesOf(source, destination)) {
+            const both = masks.get(family);
+            if (both !== undefined) open |= both.out(a, b) & both.in(b, a);
+          }
+          add(row, to, open);
         }
-        add(union, from.group * width + to.group, open);
       }
+      for (const [to, { open, partial }] of row)
+        if (open !== 0n) links.push({ from, to, ports: this.#ports.rangesOf(open), partial });
+      if (links.length > this.#maxLinks) throw new TooManyLinksError(`more than ${this.#maxLinks} links`);
     }
-    return [...union].flatMap(([pair, { open, partial }]) =>
-      open === 0n
-        ? []
-        : [{ from: Math.floor(pair / width), to: pair % width, ports: this.#ports.rangesOf(open), partial }],
-    );
+    return links;
   }
 
   /** Returns a look-up of the ports that the policies of one class allow with another. Classes of equal policies share rows. */

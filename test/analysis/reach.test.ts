@@ -6,7 +6,7 @@ import type { ClusterView, Endpoint, Pod } from '../../src/analysis/cluster.ts';
 import { compileView } from '../../src/analysis/evaluator.ts';
 import { formatPorts } from '../../src/analysis/model/ports.ts';
 import type { GroupName } from '../../src/analysis/group.ts';
-import { type GroupLink, type Reach, computeReach } from '../../src/analysis/reach.ts';
+import { type GroupLink, type Reach, computeReach, TooManyLinksError } from '../../src/analysis/reach.ts';
 import { namespaces, pods, policies } from './arbitrary.ts';
 
 const PROTOCOLS: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];
@@ -36,6 +36,26 @@ function linkOf({ groups, links }: Reach, from: GroupName, to: GroupName): Group
 }
 
 describe('computeReach', () => {
+  const open = (count: number): ClusterView => ({
+    namespaces: [],
+    policies: [],
+    pods: Array.from({ length: count }, (_, index) => {
+      return { namespace: `n${index % 2}`, name: `p${index}`, labels: { app: `a${index}` }, ips: [] };
+    }),
+  });
+
+  it('has only links with an end in the namespaces that it is limited to', () => {
+    const { groups, links } = computeReach(open(6), { groupOf: workload, within: new Set(['n1']) });
+    const ends = links.map(({ from, to }) => [groups[from]?.namespace, groups[to]?.namespace]);
+    assert.ok(ends.some(([from, to]) => from === 'n0' && to === 'n1'));
+    assert.ok(!ends.some(([from, to]) => from === 'n0' && to === 'n0'));
+  });
+
+  it('gives up beyond the links that its caller can hold', () => {
+    assert.equal(computeReach(open(10), { groupOf: workload, maxLinks: 110 }).links.length, 110);
+    assert.throws(() => computeReach(open(11), { groupOf: workload, maxLinks: 100 }), TooManyLinksError);
+  });
+
   it('gives each pair of groups the ports that any of their pods may use, and marks differences as partial', () => {
     const view = fc.record({ namespaces, pods, policies: policies(5) }).map(withoutNodes);
     fc.assert(

@@ -170,6 +170,21 @@ describePage('the findings page in a browser', (at) => {
     assert.deepEqual(at.trouble, []);
   });
 
+  it('has no level of workloads if the links are between namespaces', async () => {
+    const groups = SHOP_REACH.groups
+      .slice(0, 1)
+      .map((each) => ({ ...each, kind: 'Namespace', name: 'checkout' }));
+    const reach: Reach = { groups, links: [], policies: [] };
+    const text = { title: 'Audit', source: 'test', view: 'graph' as const, maxLinks: 5 };
+    await at.open(toHtml(reach, { ...text, audit: pageAudit(SHOP_REPORT) }), { level: 'workloads' });
+    assert.match(await at.text('nav .note'), /More than 5 links between workloads are allowed/);
+    assert.equal(await at.count('input[value=workloads]'), 0);
+    assert.equal(await at.text('.count'), '1 namespace, 0 links');
+    await at.page.click('.badge');
+    await until("document.querySelector('.count').textContent === '2 of 7 findings'");
+    assert.deepEqual(at.trouble, []);
+  });
+
   it('says that there are no findings', async () => {
     await open({}, { reach: NO_REACH, audit: report([]) });
     assert.equal(await at.text('.none'), 'No findings.');

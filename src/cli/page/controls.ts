@@ -50,6 +50,7 @@ export function buildControls(input: ControlsInput): Controls {
 /** The filters of graph, matrix and list. */
 function reachFilters(input: ControlsInput): Control[] {
   const levels = levelSwitch(input);
+  const { maxLinks } = input.model.data;
   const toggles = [
     toggle('with those they talk to', 'peers', input),
     toggle('addresses outside', 'addresses', input),
@@ -61,6 +62,12 @@ function reachFilters(input: ControlsInput): Control[] {
     h('legend', {}, 'Show'),
     ...levels.labels,
     ...toggles.map((each) => each.element),
+    maxLinks !== undefined &&
+      h(
+        'p',
+        { class: 'note' },
+        `More than ${maxLinks} links between workloads are allowed: these are between namespaces. To see workloads, write the page with -n.`,
+      ),
   );
   const show = () => {
     for (const each of [levels, ...toggles]) each.show();
@@ -117,8 +124,8 @@ function searchField(
   return { element, show };
 }
 
-function levelSwitch({ state, update }: ControlsInput): { labels: HTMLElement[]; show: () => void } {
-  const options = (['namespaces', 'workloads'] as const).map((level) => {
+function levelSwitch({ model, state, update }: ControlsInput): { labels: HTMLElement[]; show: () => void } {
+  const options = model.levels.map((level) => {
     const input = h('input', { type: 'radio', name: 'level', value: level });
     input.addEventListener('change', () => update({ level, from: undefined, to: undefined }));
     return { level, input, label: h('label', {}, input, ` ${level}`) };
@@ -126,7 +133,7 @@ function levelSwitch({ state, update }: ControlsInput): { labels: HTMLElement[];
   const show = () => {
     for (const { level, input } of options) input.checked = level === state().level;
   };
-  return { labels: options.map(({ label }) => label), show };
+  return { labels: options.length > 1 ? options.map(({ label }) => label) : [], show };
 }
 
 function toggle(

@@ -29,7 +29,10 @@ const viewNames = VIEWS.filter((name) =>
 );
 const initial: State = {
   view: viewNames.find((name) => name === data.view) ?? viewNames[0] ?? 'graph',
-  level: model.nodes('workloads').length <= FEW_WORKLOADS ? 'workloads' : 'namespaces',
+  level:
+    model.levels.includes('workloads') && model.nodes('workloads').length <= FEW_WORKLOADS
+      ? 'workloads'
+      : 'namespaces',
   search: '',
   namespaces: [],
   peers: true,
@@ -100,7 +103,11 @@ function summarize(): HTMLElement[] {
 
 function stateOfAddress(): State {
   const read = readState(location.hash, initial);
-  return viewNames.includes(read.view) ? read : { ...read, view: initial.view };
+  return {
+    ...read,
+    view: viewNames.includes(read.view) ? read.view : initial.view,
+    level: model.levels.includes(read.level) ? read.level : initial.level,
+  };
 }
 
 function update(change: Partial<State>, how: 'push' | 'replace' = 'push'): void {

@@ -19,6 +19,8 @@ export interface PageText {
   readonly namespaces?: readonly Namespace[];
   /** The view that the page begins with. */
   readonly view: PageData['view'];
+  /** Present if more links between workloads are allowed, so that the reach is by namespace. */
+  readonly maxLinks?: number;
   /** The findings of the same snapshot. */
   readonly audit?: PageAudit;
 }
@@ -28,7 +30,7 @@ export function sourceText(origin: string, now = new Date()): string {
   return `${origin}, ${now.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
-/** @param reach a reach by workload: the page itself can join workloads by namespace */
+/** @param reach by workload, which the page itself joins by namespace; by namespace if `maxLinks` is present */
 export function toHtml(reach: Reach, text: PageText): string {
   // The browser runs no script but the page's own, even if a name or description has one in it.
   const policy = [
@@ -59,7 +61,7 @@ export function toHtml(reach: Reach, text: PageText): string {
 
 export function pageData(
   { groups, links, policies }: Reach,
-  { title, source, namespaces = [], view, audit }: PageText,
+  { title, source, namespaces = [], view, audit, maxLinks }: PageText,
 ): PageData {
   const ports = [formatPorts(EVERY_PORT)];
   const numbers = new Map([[ports[0] ?? '', 0]]);
@@ -74,6 +76,7 @@ export function pageData(
     source,
     view,
     ...(audit && { audit }),
+    ...(maxLinks !== undefined && { maxLinks }),
     labels: pageLabels(namespaces),
     groups: groups.map(({ namespace, kind, name, pods, hostNetwork, isolated, selectedBy }) => ({
       ...(namespace !== undefined && { ns: namespace }),

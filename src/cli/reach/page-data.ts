@@ -49,6 +49,8 @@ export interface PageData {
   /** Absent if the page has no findings. */
   readonly audit?: PageAudit;
   readonly groups: readonly PageGroup[];
+  /** Present if more links between workloads are allowed than this, so that groups and links are those of namespaces. */
+  readonly maxLinks?: number;
   /** Texts of distinct sets of ports; the first is every port. */
   readonly ports: readonly string[];
   /** Three numbers for each link: from, to, and twice the index of its ports, plus one if it is partial. */

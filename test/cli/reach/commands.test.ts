@@ -142,6 +142,18 @@ describe('kubectl segmentation graph', () => {
     assert.match(diagram.stderr, /--without-findings is for the page: a diagram has none/);
   });
 
+  it('shows the links between namespaces in its page if those between workloads are too many', async () => {
+    const manifest = (index: number) =>
+      `{apiVersion: v1, kind: Pod, metadata: {name: p${index}, namespace: n${index % 10}}, spec: {containers: [{name: c, image: a}]}}`;
+    const stdin = Array.from({ length: 650 }, (_, index) => manifest(index)).join('\n---\n');
+    const whole = await cli('graph -f - --without-findings', { stdin });
+    assert.match(whole.stderr, /more than 400000 links between workloads are allowed: .*; narrow it by -n/);
+    const { groups, maxLinks } = pageDataOf(whole.stdout);
+    assert.deepEqual([groups.length, maxLinks], [11, 400_000]);
+    const part = pageDataOf((await cli('graph -f - --without-findings -n n3', { stdin })).stdout);
+    assert.deepEqual([part.groups.length, part.maxLinks], [651, undefined]);
+  });
+
   it('refuses to write a page to a terminal', async () => {
     const { code, stdout, stderr } = await cli('graph -f -', { ...options, terminal: true });
     assert.deepEqual([code, stdout], [2, '']);

@@ -11,7 +11,7 @@ import type { Terminal } from '../../shell/terminal.ts';
 import { pageAudit } from '../../findings/encode.ts';
 import { type AuditReport, auditReport } from '../../findings/run.ts';
 import { sourceText, toHtml } from '../../reach/html.ts';
-import { reachOf } from '../../reach/snapshot-reach.ts';
+import { pageReach } from '../../reach/snapshot-reach.ts';
 import { refusePageOnTerminal, WRITE_FLAG, writeDocument } from '../../shell/output-file.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { readBaseline, readWaivers } from './files.ts';
@@ -182,9 +182,9 @@ function documentText(call: Call, snapshot: Snapshot, report: AuditReport): stri
 
 /** The page of `graph`, which begins with the findings. */
 function page({ namespace, terminal }: Call, snapshot: Snapshot, report: AuditReport): string {
-  const reach = reachOf(snapshot, undefined, namespace);
-  terminal.progress('');
+  const { reach, ...joined } = pageReach(snapshot, namespace, terminal);
   return toHtml(reach, {
+    ...joined,
     title: 'Audit',
     source: sourceText(snapshot.origin),
     namespaces: snapshot.namespaces,

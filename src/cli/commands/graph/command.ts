@@ -4,12 +4,13 @@ import { counted } from '../../../util/list-text.ts';
 import { pageAudit } from '../../findings/encode.ts';
 import { auditReport } from '../../findings/run.ts';
 import { sourceText, toHtml } from '../../reach/html.ts';
-import { BY_FLAG, noteMissingPods, reachOf } from '../../reach/snapshot-reach.ts';
+import { BY_FLAG, noteMissingPods, pageReach, reachOf } from '../../reach/snapshot-reach.ts';
 import { toDot, toMermaid } from '../../reach/text.ts';
 import type { Call, Command } from '../../shell/command.ts';
 import { EXIT, UsageError } from '../../shell/failure.ts';
 import { refusePageOnTerminal, WRITE_FLAG, writeDocument } from '../../shell/output-file.ts';
 import type { Terminal } from '../../shell/terminal.ts';
+import type { Snapshot } from '../../../snapshot/snapshot.ts';
 
 /** The default limit of Mermaid (`maxEdges`). */
 const MERMAID_EDGES = 500;
@@ -51,29 +52,45 @@ export const graph: Command = {
     if (format === 'html') refusePageFlags(call);
     else if (flags.has('without-findings'))
       throw new UsageError('--without-findings is for the page: a diagram has none');
-    const hasFindings = format === 'html' && !flags.has('without-findings');
-    const snapshot = await load({ forAudit: hasFindings });
-    const reach = reachOf(snapshot, by, namespace);
+    const isAudited = format === 'html' && !flags.has('without-findings');
+    const snapshot = await load({ forAudit: isAudited });
     noteMissingPods(snapshot, terminal);
-    const counts = [counted(reach.groups.length, 'group'), counted(reach.links.length, 'link')];
-    if (format !== 'html') {
+    if (format === 'html') {
+      const { text, counts } = page(call, snapshot, isAudited);
+      writeDocument(text, counts, call);
+    } else {
+      const reach = reachOf(snapshot, { by, namespace });
       if (format === 'mermaid') warnOfManyLinks(reach, terminal);
-      writeDocument(format === 'mermaid' ? toMermaid(reach) : toDot(reach), counts.join(', '), call);
-      return EXIT.yes;
+      writeDocument(format === 'mermaid' ? toMermaid(reach) : toDot(reach), countsOf(reach), call);
     }
-    const report = hasFindings ? auditReport(snapshot, { namespace, now: new Date() }) : undefined;
-    if (report !== undefined) counts.push(counted(report.findings.length, 'finding'));
-    const page = toHtml(reach, {
-      title: 'Who may talk to whom',
-      source: sourceText(snapshot.origin),
-      namespaces: snapshot.namespaces,
-      view: 'graph',
-      ...(report && { audit: pageAudit(report) }),
-    });
-    writeDocument(page, counts.join(', '), call);
     return EXIT.yes;
   },
 };
+
+/** The page, and what it has. */
+function page(
+  { namespace, terminal }: Call,
+  snapshot: Snapshot,
+  isAudited: boolean,
+): { readonly text: string; readonly counts: string } {
+  const { reach, ...joined } = pageReach(snapshot, namespace, terminal);
+  if (isAudited) terminal.progress(`checking ${snapshot.origin}`);
+  const report = isAudited ? auditReport(snapshot, { namespace, now: new Date() }) : undefined;
+  const text = toHtml(reach, {
+    ...joined,
+    title: 'Who may talk to whom',
+    source: sourceText(snapshot.origin),
+    namespaces: snapshot.namespaces,
+    view: 'graph',
+    ...(report && { audit: pageAudit(report) }),
+  });
+  const findings = report === undefined ? '' : `, ${counted(report.findings.length, 'finding')}`;
+  return { text, counts: countsOf(reach) + findings };
+}
+
+function countsOf({ groups, links }: Reach): string {
+  return `${counted(groups.length, 'group')}, ${counted(links.length, 'link')}`;
+}
 
 function refusePageFlags({ flags, process }: Call): void {
   if (flags.has('by')) {

@@ -35,7 +35,7 @@ export const matrix: Command = {
   takes: { cluster: true, namespaces: true },
   async run({ flags, format, terminal, namespace, load }) {
     const snapshot = await load();
-    const reach = reachOf(snapshot, flags.get('by'), namespace);
+    const reach = reachOf(snapshot, { by: flags.get('by'), namespace });
     noteMissingPods(snapshot, terminal);
     if (format === 'csv') terminal.write(toCsv(reach));
     else if (format === 'json') terminal.write(toJson(toDocument(reach)));

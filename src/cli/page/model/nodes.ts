@@ -51,8 +51,12 @@ type LinkTable = ReadonlyMap<Node, ReadonlyMap<Node, Link>>;
 export class Model {
   readonly data: PageData;
   readonly namespaces: readonly string[];
+  /** The levels at which the page has nodes and links. */
+  readonly levels: readonly Level[];
   /** The labels of namespaces by which the graph can be grouped. */
   readonly labelKeys: readonly string[];
+  /** By index in the data's groups. */
+  readonly #groupNodes: readonly Node[];
   readonly #nodes: Readonly<Record<Level, readonly Node[]>>;
   /** Collected when a view first needs them: a large cluster has a million, and the findings need none. */
   readonly #links = new Map<Level, LinkTable>();
@@ -64,8 +68,10 @@ export class Model {
     this.data = data;
     const names = data.groups.map(({ ns }) => ns).filter((ns) => ns !== undefined);
     this.namespaces = [...new Set(names)].sort();
-    const workloads = data.groups.map((group, index) => workloadNode(group, index));
-    const outside = workloads.filter(({ ns }) => ns === undefined);
+    this.#groupNodes = data.groups.map((group, index) => workloadNode(group, index));
+    const outside = this.#groupNodes.filter(({ ns }) => ns === undefined);
+    this.levels = data.maxLinks === undefined ? ['namespaces', 'workloads'] : ['namespaces'];
+    const workloads = this.levels.includes('workloads') ? this.#groupNodes : outside;
     const byNamespace = this.namespaces.map((ns) => namespaceNode(ns, data.groups));
     this.#nodes = { workloads, namespaces: [...byNamespace, ...outside] };
     this.labelKeys = data.labels.map(({ key }) => key);
@@ -111,7 +117,7 @@ export class Model {
   between(from: Node, to: Node): Link[] {
     return from.groups.flatMap((a) =>
       to.groups.flatMap((b) => {
-        const [source, destination] = [this.#nodes.workloads[a], this.#nodes.workloads[b]];
+        const [source, destination] = [this.#groupNodes[a], this.#groupNodes[b]];
         if (source === undefined || destination === undefined) return [];
         return this.#linksAt('workloads').get(source)?.get(destination) ?? [];
       }),
