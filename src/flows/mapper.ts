@@ -58,7 +58,7 @@ type EndMapping =
   | { readonly kind: 'unmapped'; readonly reason: UnmappedReason; readonly end: string };
 
 /** Names and addresses that are remembered, with what they are mapped to. */
-const MAX_CACHED = 200_000;
+const MAX_CACHED = 50_000;
 /** The first port from which Linux chooses those of clients (net.ipv4.ip_local_port_range). */
 const FIRST_CLIENT_PORT = 32_768;
 

@@ -56,7 +56,8 @@ async function fileSources(path: string, cwd: string): Promise<LogSource[]> {
   }
 }
 
-const CHUNK_BYTES = 1 << 20;
+/** Larger chunks are no faster, and leave more garbage at once. */
+const CHUNK_BYTES = 1 << 16;
 
 function fileSource(name: string, path: string, size: number): LogSource {
   return { name, size, open: () => createReadStream(path, { highWaterMark: CHUNK_BYTES }) };
@@ -69,20 +70,18 @@ const MAX_LINE = 16 * 1024 * 1024;
 export async function* linesOf(source: LogSource): AsyncGenerator<LineBatch> {
   let bytesRead = 0;
   let splitter: LineSplitter | undefined;
-  const decoder = new StringDecoder('utf8');
   const stream = source.open();
   try {
     const counted = counting(stream, (bytes) => {
       bytesRead += bytes;
     });
     for await (const chunk of await unpacked(counted)) {
-      const text = decoder.write(chunk);
-      splitter ??= splitterFor(text);
+      splitter ??= splitterFor(chunk);
       if (splitter.pending > MAX_LINE)
         throw new CliError(`${source.name}: has no line breaks, so it is no log`);
-      yield { lines: splitter.push(text), bytesRead };
+      yield { lines: splitter.push(chunk), bytesRead };
     }
-    const rest = splitter?.end(decoder.end()) ?? [];
+    const rest = splitter?.end() ?? [];
     if (rest.length > 0) yield { lines: rest, bytesRead };
   } catch (error) {
     if (error instanceof CliError) throw error;
@@ -116,26 +115,30 @@ async function unpacked(chunks: AsyncGenerator<Buffer>): Promise<AsyncIterable<B
 }
 
 interface LineSplitter {
-  push(text: string): readonly string[];
+  push(bytes: Buffer): readonly string[];
   /** The last line, if it has no line break. */
-  end(text: string): readonly string[];
+  end(): readonly string[];
+  /** Length of the line that has begun. */
   readonly pending: number;
 }
 
 /** JSON whose objects have line breaks, or are in an array, is cut by its braces. */
-function splitterFor(text: string): LineSplitter {
-  return /^\s*(?:\[\s*\{|\{\s*\n)/.test(text) ? new ObjectSplitter() : new BreakSplitter();
+function splitterFor(bytes: Buffer): LineSplitter {
+  return /^\s*(?:\[\s*\{|\{\s*\n)/.test(bytes.toString('latin1', 0, 4096))
+    ? new ObjectSplitter()
+    : new BreakSplitter();
 }
 
 class ObjectSplitter implements LineSplitter {
   readonly #objects = new JsonObjects();
+  readonly #decoder = new StringDecoder('utf8');
 
-  push(text: string): readonly string[] {
-    return this.#objects.push(text);
+  push(bytes: Buffer): readonly string[] {
+    return this.#objects.push(this.#decoder.write(bytes));
   }
 
-  end(text: string): readonly string[] {
-    const objects = this.#objects.push(text);
+  end(): readonly string[] {
+    const objects = this.#objects.push(this.#decoder.end());
     // An object that never ends is malformed.
     return this.#objects.pending > 0 ? [...objects, '{'] : objects;
   }
@@ -145,21 +148,43 @@ class ObjectSplitter implements LineSplitter {
   }
 }
 
-class BreakSplitter implements LineSplitter {
-  #rest = '';
+const LINE_BREAK = 0x0a;
 
-  push(text: string): readonly string[] {
-    const lines = (this.#rest + text).split('\n');
-    this.#rest = lines.pop() ?? '';
+/**
+ * Decodes each line by itself. Lines that are cut from a larger string would keep the whole of it in memory, as long as an
+ * address or a name of a line is remembered.
+ */
+class BreakSplitter implements LineSplitter {
+  #rest: Buffer[] = [];
+  #restLength = 0;
+
+  push(bytes: Buffer): readonly string[] {
+    const lines: string[] = [];
+    let start = 0;
+    for (let end = bytes.indexOf(LINE_BREAK); end >= 0; end = bytes.indexOf(LINE_BREAK, start)) {
+      const line = bytes.subarray(start, end);
+      lines.push(this.#restLength > 0 ? this.#withRest(line) : line.toString('utf8'));
+      start = end + 1;
+    }
+    if (start < bytes.length) {
+      this.#rest.push(bytes.subarray(start));
+      this.#restLength += bytes.length - start;
+    }
     return lines;
   }
 
-  end(text: string): readonly string[] {
-    const last = this.#rest + text;
-    return last === '' ? [] : [last];
+  end(): readonly string[] {
+    return this.#restLength === 0 ? [] : [this.#withRest(Buffer.alloc(0))];
   }
 
   get pending(): number {
-    return this.#rest.length;
+    return this.#restLength;
+  }
+
+  #withRest(line: Buffer): string {
+    const text = Buffer.concat([...this.#rest, line]).toString('utf8');
+    this.#rest = [];
+    this.#restLength = 0;
+    return text;
   }
 }
