@@ -2,6 +2,7 @@
 import type { Pod } from '../analysis/cluster.ts';
 import type { Protocol } from '../api/network-policy.ts';
 import type { StringMap } from '../api/meta.ts';
+import type { EndpointFacts } from '../policy/facts.ts';
 
 export interface FlowWorkload {
   readonly kind: string;
@@ -28,6 +29,8 @@ export interface InventoryService {
     readonly targetPort?: number | string;
   }[];
   readonly clusterIPs: readonly string[];
+  /** The addresses behind a Service without selector, such as those of the API server. */
+  readonly endpoints: readonly EndpointFacts[];
   /** Addresses outside of the cluster, such as that of its load balancer. */
   readonly external: readonly { readonly ip: string; readonly isProxied: boolean }[];
 }

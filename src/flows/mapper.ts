@@ -31,7 +31,7 @@ export type UnmappedReason =
   | 'stale-address'
   /** Names or labels fit several workloads. */
   | 'ambiguous'
-  /** The Service has no selector, or leads to several workloads, or has no such port. */
+  /** The Service leads to no or several workloads, or has no such port. */
   | 'service'
   /** The record has no name and no address of this end. */
   | 'unnamed'
@@ -227,11 +227,16 @@ export class FlowMapper {
 
   /** The workload behind a Service, and its own port; undefined if there is not exactly one. */
   #behind(
-    { namespace, selector = {}, ports }: InventoryService,
+    service: InventoryService,
     servicePort: number,
     protocol: Protocol,
-  ): { to: MappedWorkload; port: number } | undefined {
-    if (Object.keys(selector).length === 0) return undefined;
+  ): { to: MappedEnd; port: number } | undefined {
+    const { namespace, selector = {}, ports } = service;
+    if (Object.keys(selector).length === 0) {
+      const address = endpointOf(service, servicePort, protocol);
+      const mapping = address && this.#end({ ip: address.ip }, undefined);
+      return mapping?.kind === 'end' ? { to: mapping.end, port: address?.port ?? servicePort } : undefined;
+    }
     const found = (this.#byNamespace.get(namespace) ?? []).filter(({ pods }) =>
       pods.some((pod) => matches({ matchLabels: selector }, pod.labels)),
     );
@@ -267,6 +272,22 @@ export class FlowMapper {
     const address = parseAddress(ip);
     return address !== undefined && this.#ranges.some((range) => containsAddress(range, address));
   }
+}
+
+/** The first address behind a Service without selector, and its port; undefined if ports don't tell which it is. */
+function endpointOf(
+  { ports, endpoints }: InventoryService,
+  servicePort: number,
+  protocol: Protocol,
+): { ip: string; port: number } | undefined {
+  const isAsked = (each: { readonly protocol?: Protocol }) => (each.protocol ?? 'TCP') === protocol;
+  const entry = ports.find((each) => each.port === servicePort && isAsked(each));
+  const [slice] = endpoints.filter(({ addresses }) => addresses.length > 0);
+  const ip = slice?.addresses[0];
+  const open = (slice?.ports ?? []).filter(isAsked);
+  const [only] = open.length === 1 ? open : open.filter(({ port }) => port === entry?.targetPort);
+  if (entry === undefined || ip === undefined || only?.port === undefined) return undefined;
+  return { ip, port: only.port };
 }
 
 type MappedWorkload = Extract<MappedEnd, { kind: 'workload' }>;

@@ -42,6 +42,7 @@ const inventory: Inventory = {
       selector: { app: 'db' },
       ports: [{ port: 5432, targetPort: 15_432 }],
       clusterIPs: ['10.96.0.20'],
+      endpoints: [],
       external: [{ ip: '192.0.2.50', isProxied: false }],
     },
     {
@@ -50,9 +51,18 @@ const inventory: Inventory = {
       selector: { app: 'api', track: 'canary' },
       ports: [{ port: 443, targetPort: 'https' }],
       clusterIPs: ['10.96.0.21'],
+      endpoints: [],
       external: [],
     },
-    { namespace: 'shop', name: 'all', selector: {}, ports: [], clusterIPs: ['10.96.0.22'], external: [] },
+    { namespace: 'shop', name: 'all', ports: [], clusterIPs: ['10.96.0.22'], endpoints: [], external: [] },
+    {
+      namespace: 'default',
+      name: 'kubernetes',
+      ports: [{ port: 443, targetPort: 6443 }],
+      clusterIPs: ['10.96.0.1'],
+      endpoints: [{ addresses: ['10.0.0.1'], ports: [{ port: 6443 }] }],
+      external: [],
+    },
   ],
   nodes: [{ name: 'a', addresses: ['10.0.0.1'] }],
   clusterRanges: ['10.244.0.0/16', '10.96.0.0/12'],
@@ -93,7 +103,7 @@ function to(destination: ObservedEnd, fields: Partial<ObservedFlow> = {}): strin
 const web = 'Deployment/web';
 
 describe('mapping of an observed end', () => {
-  const cases: readonly [title: string, end: ObservedEnd, result: string][] = [
+  const cases: readonly [title: string, end: ObservedEnd, result: string, port?: number][] = [
     ['finds a pod by its name', { namespace: 'shop', pod: 'db-0' }, `${web} StatefulSet/db 5432`],
     [
       'finds the workload of a replaced pod by the form of its name',
@@ -179,9 +189,16 @@ describe('mapping of an observed end', () => {
       { ip: '10.96.0.22' },
       'service: Service shop/all',
     ],
+    [
+      'finds the address and port behind a Service without selector',
+      { ip: '10.96.0.1' },
+      `${web} node/a 6443`,
+      443,
+    ],
     ['says that a record names no end', {}, 'unnamed: an end without name and address'],
   ];
-  for (const [title, end, result] of cases) it(title, () => assert.equal(to(end), result));
+  for (const [title, end, result, port = 5432] of cases)
+    it(title, () => assert.equal(to(end, { port }), result));
 
   it('does not map an address to a pod that started later', () => {
     assert.equal(to({ ip: '10.244.1.13' }, { time: STARTED - 1 }), 'stale-address: 10.244.1.13');

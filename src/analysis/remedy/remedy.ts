@@ -276,7 +276,7 @@ const LAST_PORT = 65_535;
 const PROTOCOLS = 3;
 
 /** The ports of a rule; empty for every port of every protocol. */
-function portList(ranges: readonly PortRange[]): (NetworkPolicyPort & Pick<PortRange, 'protocol'>)[] {
+export function portList(ranges: readonly PortRange[]): (NetworkPolicyPort & Pick<PortRange, 'protocol'>)[] {
   const isWhole = ({ from, to }: PortRange) => from <= 1 && to === LAST_PORT;
   if (ranges.filter(isWhole).length === PROTOCOLS) return [];
   return ranges.map((range) => {
@@ -287,7 +287,7 @@ function portList(ranges: readonly PortRange[]): (NetworkPolicyPort & Pick<PortR
 }
 
 /** A DNS label made of `wanted` that is none of `taken`. */
-function freeName(wanted: string, taken: readonly string[]): string {
+export function freeName(wanted: string, taken: readonly string[]): string {
   const base = wanted
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, '-')

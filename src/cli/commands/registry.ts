@@ -12,6 +12,7 @@ import { matrix } from './matrix/command.ts';
 import { preflight } from './preflight/command.ts';
 import { render } from './render/command.ts';
 import { status } from './status/command.ts';
+import { suggest } from './suggest/command.ts';
 
 export const COMMANDS: readonly Command[] = [
   status,
@@ -23,6 +24,7 @@ export const COMMANDS: readonly Command[] = [
   convert,
   preflight,
   denied,
+  suggest,
   matrix,
   graph,
   completion,

@@ -72,7 +72,10 @@ function inventoryOf({ pods, services, nodes, facts }: Snapshot): Inventory {
   const isKnown = facts.isKnown({ kind: 'nodes' });
   return {
     pods,
-    services,
+    services: services.map((service) => ({
+      ...service,
+      endpoints: facts.endpoints(service.namespace, service.name),
+    })),
     nodes,
     clusterRanges: [
       ...facts.configuration.podCIDRs,
