@@ -1,32 +1,42 @@
 /**
- * The flows that single policies open beyond all others. Pure.
+ * The flows that single policies open beyond all others or, if they deny, cut. Pure.
  *
  * A policy opens a flow if at one end of it the other policies isolate the pod and deny the flow, a rule of the policy
  * allows it there, and the other end allows it as well. So only pairs of which one pod is selected by a judged policy are
  * visited, and pods that all rules treat alike are visited once. `flowChanges` with and without the judged policies finds
  * the same flows, at the cost of all pairs.
+ *
+ * Policies of engines' own kinds are NetworkPolicies here, whose rules come before those of others (`ranks`).
  */
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../api/network-policy.ts';
 import { type IPFamily, parseCidr } from '../policy/semantics/cidr.ts';
 import type { ClusterView, Pod } from './cluster.ts';
 import type { GroupName } from './group.ts';
 import { type AddressBlock, ANY_ADDRESS, blockOf, covers } from './model/address-blocks.ts';
-import { commonFamilies, type PeerClass, PeerClasses, type PeerClassOptions } from './model/peer-classes.ts';
+import {
+  commonFamilies,
+  type PeerClass,
+  PeerClasses,
+  type PeerClassOptions,
+  type RankedRules,
+} from './model/peer-classes.ts';
 import { type PortMask, type PortRange, PortSpace } from './model/ports.ts';
 import type { CompiledPeer, CompiledPolicy, Rule } from './model/rules.ts';
 
-export interface OpenedFlow {
+export interface ChangedFlow {
   readonly from: GroupName;
   readonly to: GroupName;
-  /** The ports that are opened between at least one pod of each group. */
+  /** The ports that are opened, or cut, between at least one pod of each group. */
   readonly ports: readonly PortRange[];
 }
 
 export interface Widening {
   readonly policy: NetworkPolicy;
+  /** True if the policy denies flows that policies which are not judged allow. */
+  readonly isCut: boolean;
   /** The first flows by source, then destination; addresses are last. */
-  readonly flows: readonly OpenedFlow[];
-  /** Number of pairs of groups with an opened flow. */
+  readonly flows: readonly ChangedFlow[];
+  /** Number of pairs of groups with such a flow. */
   readonly total: number;
 }
 
@@ -36,7 +46,7 @@ export interface WideningOptions extends PeerClassOptions {
 }
 
 /**
- * The judged policies that open flows, in the order of the view. No judged policy counts as a reason why the flows of
+ * The judged policies that open or cut flows, in the order of the view. No judged policy counts as a reason why the flows of
  * another one are allowed. Traffic of a pod with its own node is left out.
  */
 export function widenings(view: ClusterView, options: WideningOptions): Widening[] {
@@ -52,12 +62,16 @@ interface Part {
   readonly direction: PolicyType;
   readonly rules: readonly Rule[];
   readonly blocks: readonly AddressBlock[];
+  /** Rules of a lower rank come before those of the policy. */
+  readonly rank: number;
+  readonly isDeny: boolean;
 }
 
 class WideningSearch {
   readonly #classes: PeerClasses;
   readonly #ports: PortSpace;
   readonly #most: number;
+  readonly #ranks: WideningOptions['ranks'];
   /** What policies that are not judged allow, for pairs of classes of which one is in the namespace `#current`. */
   readonly #base = new Map<number, PortMask>();
   /** What all policies of the other end allow, for the same pairs. */
@@ -67,6 +81,7 @@ class WideningSearch {
   constructor(view: ClusterView, options: WideningOptions) {
     this.#classes = new PeerClasses(view, options);
     this.#ports = new PortSpace(this.#classes.rules, view.pods);
+    this.#ranks = options.ranks;
     this.#most = options.most ?? Number.POSITIVE_INFINITY;
   }
 
@@ -79,21 +94,27 @@ class WideningSearch {
       this.#others.clear();
     }
     this.#current = compiled.namespace;
-    const blocks = blocksOf(compiled);
+    const { rank = Number.POSITIVE_INFINITY, effect = 'allow' } = this.#ranks?.get(policy) ?? {};
+    if (effect === 'pass') return undefined;
+    const isDeny = effect === 'deny';
+    const local = this.#classes.ofNamespace(compiled.namespace);
+    const base = isDeny ? local.flatMap(({ by }) => DIRECTIONS.flatMap((each) => by[each].baseRules)) : [];
+    const blocks = blocksOf([...DIRECTIONS.flatMap((each) => compiled[each] ?? []), ...base]);
     const pairs = new Pairs([
       ...this.#classes.groups,
       ...blocks.map(({ text }): GroupName => ({ kind: 'Addresses', name: text })),
     ]);
     for (const direction of DIRECTIONS) {
       const rules = compiled[direction] ?? [];
-      if (rules.length > 0) this.#collect({ policy: compiled, direction, rules, blocks }, pairs);
+      if (rules.length === 0) continue;
+      this.#collect({ policy: compiled, direction, rules, blocks, rank, isDeny }, pairs);
     }
     if (pairs.size === 0) return undefined;
-    return { policy, flows: pairs.first(this.#most, this.#ports), total: pairs.size };
+    return { policy, isCut: isDeny, flows: pairs.first(this.#most, this.#ports), total: pairs.size };
   }
 
   #collect(part: Part, pairs: Pairs): void {
-    const { policy, direction, rules } = part;
+    const { policy, direction } = part;
     const { namespace } = policy;
     const local = this.#classes.ofNamespace(namespace);
     for (const own of local) {
@@ -103,31 +124,53 @@ class WideningSearch {
       const add = (others: readonly number[], mask: PortMask) =>
         mask === 0n ? undefined : pairs.add(direction, groups, others, mask);
       for (const other of local) {
-        add([...other.groups.values()].flat(), this.#openedWith(own, other, direction, rules));
+        add([...other.groups.values()].flat(), this.#changedWith(own, other, part));
       }
       for (const other of this.#classes.ofCluster) {
         const isElsewhere = other.groups.size > (other.groups.has(namespace) ? 1 : 0);
-        const mask = isElsewhere ? this.#openedWith(own, other, direction, rules) : 0n;
+        const mask = isElsewhere ? this.#changedWith(own, other, part) : 0n;
         if (mask === 0n) continue;
         for (const [name, others] of other.groups) if (name !== namespace) add(others, mask);
       }
-      for (const [index, mask] of this.#openedToBlocks(own, part).entries()) {
+      for (const [index, mask] of this.#changedToBlocks(own, part).entries()) {
         add([this.#classes.groups.length + index], mask);
       }
     }
   }
 
-  /** The ports that the rules of the class `own` open with another one. */
-  #openedWith(own: PeerClass, other: PeerClass, direction: PolicyType, rules: readonly Rule[]): PortMask {
-    let opened: PortMask = 0n;
+  /** The ports that the rules of the class `own` open, or cut, with another one. */
+  #changedWith(own: PeerClass, other: PeerClass, part: Part): PortMask {
+    const { direction, rules, rank, isDeny } = part;
+    let changed: PortMask = 0n;
     for (const family of commonFamilies(own, other)) {
       const pair = { own, other, direction, family };
-      const allowed = this.#allowedWith(rules, pair);
-      if (allowed === 0n) continue;
-      const added = allowed & ~this.#baseMask(pair);
-      if (added !== 0n) opened |= added & this.#otherMask(pair);
+      const matched = this.#allowedWith(rules, pair);
+      if (matched === 0n) continue;
+      const decided = this.#decided(own.by[direction].ranked, (list) => this.#allowedWith(list, pair), rank);
+      const effective = matched & ~decided.before;
+      const base = this.#baseMask(pair);
+      if (isDeny) changed |= effective & base & this.#otherBaseMask(pair);
+      else if ((effective & ~base) !== 0n) changed |= effective & ~base & this.#otherMask(pair);
     }
-    return opened;
+    return changed;
+  }
+
+  /**
+   * How the ranked rules below a rank decide. `before`: the ports on which they leave nothing to rules of this rank or, if it
+   * is infinite, to NetworkPolicies.
+   */
+  #decided(
+    ranked: readonly RankedRules[],
+    portsOf: (rules: readonly Rule[]) => PortMask,
+    below: number,
+  ): { readonly allowed: PortMask; readonly denied: PortMask; readonly before: PortMask } {
+    const masks = { allow: 0n, deny: 0n, pass: 0n };
+    for (const { rank, effect, rules } of ranked) {
+      if (rank >= below) break;
+      masks[effect] |= portsOf(rules) & ~(masks.allow | masks.deny | masks.pass);
+    }
+    const { allow, deny, pass } = masks;
+    return { allowed: allow, denied: deny, before: allow | deny | (Number.isFinite(below) ? pass : 0n) };
   }
 
   /** The ports that the policies of `own` allow without the judged ones. */
@@ -138,13 +181,23 @@ class WideningSearch {
 
   /** The ports that all policies of `other` allow. */
   #otherMask(pair: ClassPair): PortMask {
-    const { own, other, direction, family } = pair;
-    const opposite = direction === 'Ingress' ? 'Egress' : 'Ingress';
-    const { isIsolated, rules } = other.by[opposite];
-    if (!isIsolated) return this.#ports.every;
-    return memoized(this.#others, pair, () =>
-      this.#allowedWith(rules, { own: other, other: own, direction: opposite, family }),
-    );
+    return memoized(this.#others, pair, () => {
+      const reverse = reversed(pair);
+      const { isIsolated, rules, ranked } = reverse.own.by[reverse.direction];
+      const { allowed, denied } = this.#decided(
+        ranked,
+        (list) => this.#allowedWith(list, reverse),
+        Number.POSITIVE_INFINITY,
+      );
+      return allowed | ((isIsolated ? this.#allowedWith(rules, reverse) : this.#ports.every) & ~denied);
+    });
+  }
+
+  /** The ports that the policies of `other` which are not judged allow. */
+  #otherBaseMask(pair: ClassPair): PortMask {
+    const reverse = reversed(pair);
+    const { isBaseIsolated, baseRules } = reverse.own.by[reverse.direction];
+    return isBaseIsolated ? this.#allowedWith(baseRules, reverse) : this.#ports.every;
   }
 
   #allowedWith(rules: readonly Rule[], { own, other, direction, family }: ClassPair): PortMask {
@@ -153,16 +206,21 @@ class WideningSearch {
     return this.#allowed(rules, (peer) => other.isPeer(peer, family), containerPorts);
   }
 
-  /** The ports that are opened with each block; none for a block on the ports of any address. */
-  #openedToBlocks(own: PeerClass, { direction, rules, blocks }: Part): PortMask[] {
+  /** The ports that are opened or cut with each block; none for a block on the ports of any address. */
+  #changedToBlocks(own: PeerClass, { direction, rules, blocks, rank, isDeny }: Part): PortMask[] {
     const containerPorts = direction === 'Ingress' ? (own.pod.ports ?? []) : undefined;
     const allowed = (list: readonly Rule[], block: AddressBlock) =>
       this.#allowed(list, (peer) => covers(peer, block), containerPorts);
+    const { ranked, baseRules } = own.by[direction];
     const masks = blocks.map((block) => {
+      const { before } = this.#decided(ranked, (list) => allowed(list, block), rank);
+      const effective = allowed(rules, block) & ~before;
       // Rules for all addresses of each of the pod's families are rules for any address.
       const parts = block === ANY_ADDRESS ? wholeBlocks(own) : [block];
-      const base = parts.map((part) => allowed(own.by[direction].baseRules, part));
-      return allowed(rules, block) & ~base.reduce((common, mask) => common & mask, this.#ports.every);
+      const base = parts
+        .map((part) => allowed(baseRules, part))
+        .reduce((common, mask) => common & mask, this.#ports.every);
+      return isDeny ? effective & base : effective & ~base;
     });
     return masks.map((mask, index) => (index > 0 && mask === masks[0] ? 0n : mask));
   }
@@ -187,6 +245,11 @@ interface ClassPair {
   readonly other: PeerClass;
   readonly direction: PolicyType;
   readonly family: IPFamily;
+}
+
+/** The same pair, seen from its other end. */
+function reversed({ own, other, direction, family }: ClassPair): ClassPair {
+  return { own: other, other: own, direction: direction === 'Ingress' ? 'Egress' : 'Ingress', family };
 }
 
 /** Above every number of a class, so that two numbers make one key. */
@@ -227,7 +290,7 @@ class Pairs {
     }
   }
 
-  first(most: number, ports: PortSpace): OpenedFlow[] {
+  first(most: number, ports: PortSpace): ChangedFlow[] {
     const sorted = Float64Array.from(this.#masks.keys()).sort();
     return [...sorted.subarray(0, most)].flatMap((pair) => {
       const mask = this.#masks.get(pair) ?? 0n;
@@ -254,9 +317,9 @@ function wholeBlocks({ families }: PeerClass): AddressBlock[] {
   return known.map((family) => EVERY_ADDRESS[family]);
 }
 
-/** Any address first, then the address blocks that the policy names. */
-function blocksOf(policy: CompiledPolicy): AddressBlock[] {
-  const written = DIRECTIONS.flatMap((each) => policy[each] ?? [])
+/** Any address first, then the address blocks that the rules name. */
+function blocksOf(rules: readonly Rule[]): AddressBlock[] {
+  const written = rules
     .flatMap(({ peers }) => (peers === 'any' ? [] : peers))
     .flatMap((peer) => blockOf(peer) ?? []);
   return [...new Map([ANY_ADDRESS, ...written].map((block) => [block.text, block])).values()];

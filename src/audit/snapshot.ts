@@ -48,7 +48,16 @@ export type KindName =
   | 'ClusterRole'
   | 'RoleBinding'
   | 'ClusterRoleBinding'
-  | 'CustomResourceDefinition';
+  | 'CustomResourceDefinition'
+  | 'ClusterNetworkPolicy'
+  | 'AdminNetworkPolicy'
+  | 'BaselineAdminNetworkPolicy'
+  | 'CiliumNetworkPolicy'
+  | 'CiliumClusterwideNetworkPolicy'
+  /** Calico's NetworkPolicy. */
+  | 'CalicoNetworkPolicy'
+  | 'GlobalNetworkPolicy'
+  | 'Tier';
 
 /** An API version by which an object is written. */
 export interface ApiUse {

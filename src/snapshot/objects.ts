@@ -3,7 +3,10 @@ import type { KubeObject } from '../api/meta.ts';
 import { API_VERSION, GROUP, KIND, PLURAL } from '../api/names.ts';
 
 export interface KnownKind {
+  /** Unique: the kind, or a name of this project's for one that shares its kind with another group. */
   readonly kind: string;
+  /** The kind on the wire; `kind` if absent. */
+  readonly wireKind?: string;
   /** '' for the core group. */
   readonly group: string;
   readonly version: string;
@@ -77,7 +80,38 @@ export const AUDIT_KINDS: readonly KnownKind[] = [
   grouped('rbac.authorization.k8s.io', 'ClusterRole', 'clusterroles', cluster),
   grouped('rbac.authorization.k8s.io', 'RoleBinding', 'rolebindings'),
   grouped('rbac.authorization.k8s.io', 'ClusterRoleBinding', 'clusterrolebindings', cluster),
+  ...engineKinds(),
 ];
+
+/** Policies of engines' own kinds. Clusters serve only those of their engine. */
+function engineKinds(): KnownKind[] {
+  const clusterPolicies = (kind: string, plural: string, version: string) =>
+    grouped('policy.networking.k8s.io', kind, plural, { namespaced: false, version });
+  // Of versions and groups of one kind, the last one counts.
+  const calico = [
+    ['crd.projectcalico.org', 'v1'],
+    ['projectcalico.org', 'v3'],
+  ].flatMap(([group = '', version = '']): KnownKind[] => [
+    {
+      ...grouped(group, 'CalicoNetworkPolicy', 'networkpolicies', { version }),
+      wireKind: 'NetworkPolicy',
+    },
+    grouped(group, 'GlobalNetworkPolicy', 'globalnetworkpolicies', { namespaced: false, version }),
+    grouped(group, 'Tier', 'tiers', { namespaced: false, version }),
+  ]);
+  return [
+    clusterPolicies('ClusterNetworkPolicy', 'clusternetworkpolicies', 'v1alpha2'),
+    clusterPolicies('ClusterNetworkPolicy', 'clusternetworkpolicies', 'v1beta1'),
+    clusterPolicies('AdminNetworkPolicy', 'adminnetworkpolicies', 'v1alpha1'),
+    clusterPolicies('BaselineAdminNetworkPolicy', 'baselineadminnetworkpolicies', 'v1alpha1'),
+    grouped('cilium.io', 'CiliumNetworkPolicy', 'ciliumnetworkpolicies', { version: 'v2' }),
+    grouped('cilium.io', 'CiliumClusterwideNetworkPolicy', 'ciliumclusterwidenetworkpolicies', {
+      namespaced: false,
+      version: 'v2',
+    }),
+    ...calico,
+  ];
+}
 
 /** The group of an `apiVersion`; '' for the core group. */
 export function groupOf(apiVersion: string): string {

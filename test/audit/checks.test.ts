@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { audit } from '../../src/audit/audit.ts';
 import { CHECKS } from '../../src/audit/registry.ts';
 import { BOUNDARY_CASES } from './cases/boundary.ts';
+import { ENGINE_POLICY_CASES } from './cases/engine-policies.ts';
 import { EXPOSURE_CASES } from './cases/exposure.ts';
 import { PLATFORM_CASES } from './cases/platform.ts';
 import { POD_CASES } from './cases/pods.ts';
@@ -15,6 +16,7 @@ const CASES: Readonly<Record<string, CheckCases>> = {
   ...EXPOSURE_CASES,
   ...ACCOUNT_CASES,
   ...PLATFORM_CASES,
+  ...ENGINE_POLICY_CASES,
 };
 
 describe('audit', () => {

@@ -55,6 +55,8 @@ const KINDS = ['Deployment', 'Ingress', 'PodDisruptionBudget', 'ServiceCIDR'];
     const replaced = [...removals()].flatMap(([key, { replacement }]) =>
       replacement === undefined ? [] : [`${replacement} ${key.split(' ')[1]}`],
     );
-    for (const key of replaced) assert.equal(lifecycle.get(key), 'stays', key);
+    // The scheme of client-go has no kinds of these groups.
+    const known = replaced.filter((key) => !/^api(?:extensions|registration)\.k8s\.io/.test(key));
+    for (const key of known) assert.equal(lifecycle.get(key), 'stays', key);
   });
 });

@@ -14,6 +14,18 @@ import { PolicyIndex } from './policy-index.ts';
 import { hasNames } from './ports.ts';
 import type { CompiledPeer, CompiledPolicy, Rule } from './rules.ts';
 
+/** How the rules of an engine's own policy come before those of NetworkPolicies. */
+export interface Rank {
+  /** Rules of a lower rank are asked first. The first one that matches a flow decides. */
+  readonly rank: number;
+  /** `pass` leaves the decision to NetworkPolicies. */
+  readonly effect: 'allow' | 'deny' | 'pass';
+}
+
+export interface RankedRules extends Rank {
+  readonly rules: readonly Rule[];
+}
+
 /** What the policies of a class say of one direction. */
 export interface DirectionRules {
   /** True if a policy isolates the pods. */
@@ -24,6 +36,8 @@ export interface DirectionRules {
   readonly isBaseIsolated: boolean;
   /** The rules of policies that are not judged. */
   readonly baseRules: readonly Rule[];
+  /** The rules that are asked first, by rank. */
+  readonly ranked: readonly RankedRules[];
   /** Equal for equal rules. */
   readonly key: string;
 }
@@ -48,6 +62,10 @@ export interface PeerClassOptions {
   readonly judged: ReadonlySet<NetworkPolicy>;
   /** Policies that allow flows and isolate no pod. */
   readonly additive?: ReadonlySet<NetworkPolicy>;
+  /** Policies of the view that are asked before all others, and isolate no pod. */
+  readonly ranks?: ReadonlyMap<NetworkPolicy, Rank>;
+  /** False if an `ipBlock` matches no pod, as with Cilium; true if absent. */
+  readonly podsInIPBlocks?: boolean;
   readonly groupOf: (pod: Pod) => GroupName;
 }
 
@@ -90,7 +108,8 @@ export class PeerClasses {
     this.#compiled = new Map(policies.map((each) => [each.policy, each]));
     this.rules = policies.flatMap((policy) => DIRECTIONS.flatMap((each) => policy[each] ?? []));
     this.#hasNames = this.rules.some(hasNames);
-    this.#peers = new PeerNumbers(this.rules, view.pods, this.#index);
+    const { podsInIPBlocks = true } = options;
+    this.#peers = new PeerNumbers(this.rules, view.pods, this.#index, { podsInIPBlocks });
     const named = view.pods.map((pod) => [pod, options.groupOf(pod)] as const);
     const sorted = [...new Map(named.map(([, name]) => [groupKey(name), name]))].toSorted(([a], [b]) =>
       compareText(a, b),
@@ -181,18 +200,31 @@ export class PeerClasses {
     direction: PolicyType,
     isShared: boolean,
   ): DirectionRules {
-    const { judged, additive } = this.#options;
-    const base = policies.filter(({ policy }) => !judged.has(policy));
+    const { judged, additive, ranks } = this.#options;
+    const pool = policies.filter(({ policy }) => ranks?.has(policy) !== true);
+    const base = pool.filter(({ policy }) => !judged.has(policy));
     const rulesOf = (list: readonly CompiledPolicy[]) =>
       list
         .flatMap((policy) => policy[direction] ?? [])
         .flatMap((rule) => (isShared ? (this.#withoutLocalPeers(rule) ?? []) : [rule]));
     const isolates = ({ policy }: CompiledPolicy) => additive?.has(policy) !== true;
-    const [rules, baseRules] = [rulesOf(policies), rulesOf(base)];
-    const [isIsolated, isBaseIsolated] = [policies.some(isolates), base.some(isolates)];
+    const [rules, baseRules] = [rulesOf(pool), rulesOf(base)];
+    const [isIsolated, isBaseIsolated] = [pool.some(isolates), base.some(isolates)];
+    const ranked = policies
+      .flatMap((each): RankedRules[] => {
+        const rank = ranks?.get(each.policy);
+        return rank === undefined ? [] : [{ ...rank, rules: rulesOf([each]) }];
+      })
+      .toSorted((a, b) => a.rank - b.rank);
     const texts = (list: readonly Rule[]) => [...new Set(list.map((rule) => this.#textOf(rule)))].toSorted();
-    const key = JSON.stringify([isIsolated, isBaseIsolated, texts(rules), texts(baseRules)]);
-    return { isIsolated, rules, isBaseIsolated, baseRules, key };
+    const key = JSON.stringify([
+      isIsolated,
+      isBaseIsolated,
+      texts(rules),
+      texts(baseRules),
+      ranked.map((each) => [each.rank, each.effect, texts(each.rules)]),
+    ]);
+    return { isIsolated, rules, isBaseIsolated, baseRules, ranked, key };
   }
 
   /** The rule without peers of its policy's namespace; undefined if no peer is left. */

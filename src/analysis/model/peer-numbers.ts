@@ -4,7 +4,7 @@ import { matches } from '../../policy/semantics/selector.ts';
 import { networkPodOf, type Pod } from '../cluster.ts';
 import { addressesOf } from './address-blocks.ts';
 import type { PolicyIndex } from './policy-index.ts';
-import type { CompiledPeer, Rule } from './rules.ts';
+import type { CompiledPeer, PeerMatching, Rule } from './rules.ts';
 
 const FAMILIES: readonly IPFamily[] = [4, 6];
 
@@ -16,7 +16,7 @@ export class PeerNumbers {
   readonly #peers: CompiledPeer[] = [];
   readonly #matches = new Map<Pod, Map<number, readonly IPFamily[]>>();
 
-  constructor(rules: readonly Rule[], pods: readonly Pod[], index: PolicyIndex) {
+  constructor(rules: readonly Rule[], pods: readonly Pod[], index: PolicyIndex, matching: PeerMatching) {
     const known = new Map<string, number>();
     for (const peer of rules.flatMap(({ peers }) => (peers === 'any' ? [] : peers))) {
       const key = JSON.stringify(peer, (_, value: unknown) =>
@@ -30,7 +30,7 @@ export class PeerNumbers {
       this.#numbers.set(peer, number);
     }
     for (const pod of pods) this.#matches.set(pod, new Map());
-    this.#match(pods, index);
+    this.#match(pods, index, matching);
   }
 
   numberOf(peer: CompiledPeer): number {
@@ -65,10 +65,11 @@ export class PeerNumbers {
   }
 
   /** Peer by peer, so that the selector of a namespace is evaluated once for all of its pods. */
-  #match(pods: readonly Pod[], index: PolicyIndex): void {
+  #match(pods: readonly Pod[], index: PolicyIndex, { podsInIPBlocks }: PeerMatching): void {
     const network = pods.filter((pod) => networkPodOf({ kind: 'pod', pod }) !== undefined);
     const byNamespace = Map.groupBy(network, ({ namespace }) => namespace);
-    const addresses = pods.map((pod) => [pod, addressesOf(pod)] as const);
+    const addressed = podsInIPBlocks ? pods : pods.filter(({ hostNetwork }) => hostNetwork === true);
+    const addresses = addressed.map((pod) => [pod, addressesOf(pod)] as const);
     for (const [number, peer] of this.#peers.entries()) {
       if (peer.kind === 'nothing') continue;
       if (peer.kind === 'ipBlock') {

@@ -2,6 +2,11 @@
 import type { Check } from '../check.ts';
 import { ambiguousShape } from './ambiguous-shape.ts';
 import { egressToEverywhere, ingressFromEveryone } from './everyone-allowed.ts';
+import {
+  calicoPolicyWidens,
+  ciliumPolicyWidens,
+  clusterNetworkPolicyWidens,
+} from './engine-policy-widens.ts';
 import { foreignPolicyWidens } from './foreign-policy-widens.ts';
 import { hostNetwork } from './host-network.ts';
 import { ipBlockOfPods } from './ip-block-of-pods.ts';
@@ -19,6 +24,9 @@ export const BOUNDARY: readonly Check[] = [
   podsNotIsolatedIngress,
   podsNotIsolatedEgress,
   foreignPolicyWidens,
+  ciliumPolicyWidens,
+  calicoPolicyWidens,
+  clusterNetworkPolicyWidens,
   hostNetwork,
   policySelectsNothing,
   ruleSelectsNothing,

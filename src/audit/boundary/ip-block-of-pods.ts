@@ -4,6 +4,7 @@ import { shortList } from '../../util/list-text.ts';
 import type { Check } from '../check.ts';
 import type { AuditContext } from '../context.ts';
 import { placedRules, ruleReference } from './rule-reference.ts';
+import { usesCilium } from './widened-flows.ts';
 
 interface RawNode extends KubeObject {
   readonly status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
@@ -29,11 +30,6 @@ function knownAddresses({ snapshot }: AuditContext): KnownAddress[] {
       .flatMap(({ address }) => known(address, `node ${metadata.name}`)),
   );
   return [...pods, ...nodes];
-}
-
-/** True if pods of Cilium's agent run in the cluster. */
-function usesCilium({ snapshot }: AuditContext): boolean {
-  return snapshot.pods.some(({ labels }) => labels['k8s-app'] === 'cilium');
 }
 
 export const ipBlockOfPods: Check = {

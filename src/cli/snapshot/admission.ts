@@ -69,7 +69,9 @@ export function kindOf(
   if (found !== undefined && versionOf(found) === apiVersion) return found;
   if (found !== undefined)
     throw new CliError(`${startOf(place)}: apiVersion ${apiVersion} is not known; write ${versionOf(found)}`);
-  const other = further.find((each) => each.kind === kind && versionOf(each) === apiVersion);
+  const other = further.find(
+    (each) => (each.wireKind ?? each.kind) === kind && versionOf(each) === apiVersion,
+  );
   if (other !== undefined) return other;
   refuseNearMiss(apiVersion, kind, place);
   return undefined;

@@ -68,8 +68,9 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
       }
     };
     terminal.progress(`reading ${config.context}`);
+    const isServed = forAudit ? await servedVersions(transport) : () => true;
     await Promise.all(
-      [...KNOWN_KINDS, ...further]
+      [...KNOWN_KINDS, ...further.filter(isServed)]
         .filter(({ kind, listed }) => listed && kinds?.includes(kind) !== false)
         .map(readKind),
     );
@@ -94,6 +95,27 @@ async function versionOf(transport: Transport): Promise<string | undefined> {
     return typeof gitVersion === 'string' ? gitVersion : undefined;
   } catch (error) {
     if (error instanceof ApiError) return undefined;
+    throw error;
+  }
+}
+
+interface GroupList {
+  readonly groups?: readonly { readonly versions?: readonly { readonly groupVersion?: string }[] }[];
+}
+
+/**
+ * Returns a function that is false for a kind whose version the cluster does not serve. A user without permission for it
+ * would be refused, as if it were there. Without an answer, every kind counts as served.
+ */
+async function servedVersions(transport: Transport): Promise<(kind: KnownKind) => boolean> {
+  try {
+    const { groups = [] } = await transport.request<GroupList>({ method: 'GET', path: '/apis' });
+    const served = new Set(
+      groups.flatMap(({ versions = [] }) => versions.map(({ groupVersion }) => groupVersion)),
+    );
+    return ({ group, version }) => group === '' || served.has(`${group}/${version}`);
+  } catch (error) {
+    if (error instanceof ApiError) return () => true;
     throw error;
   }
 }

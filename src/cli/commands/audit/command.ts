@@ -138,8 +138,12 @@ function list(terminal: Terminal): number {
 function noteSkipped({ skipped }: AuditReport, snapshot: Snapshot, terminal: Terminal): void {
   for (const [kind, list] of Map.groupBy(skipped, ({ unread, unknown }) => unread[0] ?? unknown ?? '')) {
     const ids = list.map(({ check }) => check.id);
-    const reason = list[0]?.unknown ?? `${kind} could not be read`;
-    terminal.warn(`${snapshot.unread.get(kind) ?? reason}; not run: ${ids.join(', ')}`);
+    const unknown = list[0]?.unknown;
+    if (unknown !== undefined) terminal.note(`${unknown}; not run: ${ids.join(', ')}`);
+    else {
+      const reason = snapshot.unread.get(kind) ?? `${kind} could not be read`;
+      terminal.warn(`${reason}; not run: ${ids.join(', ')}`);
+    }
   }
 }
 

@@ -1,0 +1,196 @@
+/**
+ * CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy (cilium.io/v2). Their allowing rules add up with NetworkPolicies,
+ * and a denying rule comes before all of them. Rules of the application layer (`toPorts.rules`) narrow what is allowed on
+ * the port, and are not compared: the port counts as allowed. Pure.
+ */
+import type { KubeObject, LabelSelector, LabelSelectorRequirement } from '../../../api/meta.ts';
+import type { NetworkPolicyPort, PolicyType } from '../../../api/network-policy.ts';
+import { matches } from '../../../policy/semantics/selector.ts';
+import {
+  type Candidate,
+  type EnginePeer,
+  type EnginePolicy,
+  type EngineRule,
+  listOf,
+  type PodMatcher,
+  PROTOCOLS,
+  type Raw,
+  recordOf,
+  selectorOf,
+  textOf,
+  textsOf,
+  type UnclearPart,
+} from './engine-policy.ts';
+
+const NAMESPACE = 'io.kubernetes.pod.namespace';
+const NAMESPACE_LABELS = 'io.cilium.k8s.namespace.labels.';
+const ACCOUNT = 'io.cilium.k8s.policy.serviceaccount';
+/** A cluster of a mesh. Its pods are not known here, so that the label is taken to name this cluster. */
+const CLUSTER = 'io.cilium.k8s.policy.cluster';
+
+/** A label's key without its source, which Kubernetes' labels have by default. */
+function withoutSource(key: string): string {
+  return key.replace(/^(?:k8s|any)[:.](?=.)/, '');
+}
+
+/** The labels that Cilium knows of a pod. */
+function identityOf({ pod, namespaceLabels }: Candidate): Readonly<Record<string, string>> {
+  const ofNamespace = Object.entries(namespaceLabels).map(([key, value]) => [
+    `${NAMESPACE_LABELS}${key}`,
+    value,
+  ]);
+  return {
+    ...pod.labels,
+    ...Object.fromEntries(ofNamespace),
+    [NAMESPACE]: pod.namespace,
+    [ACCOUNT]: pod.serviceAccount,
+  };
+}
+
+/** A selector with its keys as `identityOf` has them. */
+function normalized({ matchLabels = {}, matchExpressions = [] }: LabelSelector): LabelSelector {
+  const labels = Object.entries(matchLabels).map(([key, value]) => [withoutSource(key), value] as const);
+  const expressions = matchExpressions.map(
+    ({ key, ...rest }): LabelSelectorRequirement => ({ key: withoutSource(key), ...rest }),
+  );
+  return {
+    matchLabels: Object.fromEntries(labels.filter(([key]) => key !== CLUSTER)),
+    matchExpressions: expressions.filter(({ key }) => key !== CLUSTER),
+  };
+}
+
+function namesNamespace({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean {
+  const keys = [...Object.keys(matchLabels), ...matchExpressions.map(({ key }) => key)];
+  return keys.some((key) => key === NAMESPACE || key.startsWith(NAMESPACE_LABELS));
+}
+
+/** @param namespace the namespace of selectors that name none; undefined in a policy of the cluster */
+function endpoints(value: unknown, namespace: string | undefined): PodMatcher {
+  const selector = normalized(selectorOf(value));
+  const isLimited = namespace !== undefined && !namesNamespace(selector);
+  return (candidate) =>
+    (!isLimited || candidate.pod.namespace === namespace) && matches(selector, identityOf(candidate));
+}
+
+const EVERY_POD: PodMatcher = () => true;
+const WORLD: readonly EnginePeer[] = [{ cidr: '0.0.0.0/0' }, { cidr: '::/0' }];
+
+const ENTITIES: Readonly<Record<string, readonly EnginePeer[]>> = {
+  cluster: [EVERY_POD],
+  world: WORLD,
+  'world-ipv4': WORLD.slice(0, 1),
+  'world-ipv6': WORLD.slice(1),
+  none: [],
+};
+
+/** The fields of a rule that name peers, without their prefix `from` or `to`. */
+const UNCLEAR_FIELDS: Readonly<Record<string, string>> = {
+  Requires: 'endpoints with further requirements',
+  Nodes: 'nodes',
+  FQDNs: 'names',
+  Services: 'Services',
+  Groups: 'groups of a cloud provider',
+};
+
+interface Peers {
+  readonly peers: readonly EnginePeer[] | 'any';
+  readonly unclear: readonly string[];
+}
+
+function peersOf(rule: Raw, prefix: 'from' | 'to', namespace: string | undefined): Peers {
+  const given = (name: string) => rule[`${prefix}${name}`];
+  const entities = textsOf(given('Entities'));
+  if (entities.includes('all')) return { peers: 'any', unclear: [] };
+  const sets = listOf(given('CIDRSet')).map(recordOf);
+  const unclear = [
+    ...Object.entries(UNCLEAR_FIELDS).flatMap(([name, what]) =>
+      listOf(given(name)).length > 0 ? [`${what} (${prefix}${name})`] : [],
+    ),
+    ...entities.filter((name) => ENTITIES[name] === undefined).map((name) => `the entity ${name}`),
+    ...(sets.some(({ cidr }) => typeof cidr !== 'string') ? ['a group of addresses (cidrGroupRef)'] : []),
+  ];
+  const names = ['Endpoints', 'Entities', 'CIDR', 'CIDRSet', ...Object.keys(UNCLEAR_FIELDS)];
+  if (names.every((name) => given(name) === undefined)) {
+    // A rule without peers is for everyone if it names ports, and for nobody if it is empty.
+    return { peers: rule['toPorts'] === undefined ? [] : 'any', unclear };
+  }
+  const peers: EnginePeer[] = [
+    ...listOf(given('Endpoints')).map((each) => endpoints(each, namespace)),
+    ...entities.flatMap((name) => ENTITIES[name] ?? []),
+    ...textsOf(given('CIDR')).map((cidr) => ({ cidr: withPrefix(cidr) })),
+    ...sets.flatMap(({ cidr, except }) =>
+      typeof cidr === 'string' ? [{ cidr: withPrefix(cidr), except: textsOf(except) }] : [],
+    ),
+  ];
+  return { peers, unclear };
+}
+
+/** Cilium takes a single address without the length of its prefix. */
+function withPrefix(cidr: string): string {
+  return cidr.includes('/') ? cidr : `${cidr}/${cidr.includes(':') ? 128 : 32}`;
+}
+
+function portsOf(rule: Raw): EngineRule['ports'] {
+  const lists = listOf(rule['toPorts']).map((each) => listOf(recordOf(each)['ports']));
+  if (lists.length === 0 || lists.some((list) => list.length === 0)) return 'any';
+  return lists.flat().flatMap((each): NetworkPolicyPort[] => {
+    const { port, endPort, protocol = 'ANY' } = recordOf(each);
+    const protocols = PROTOCOLS.filter((own) => protocol === 'ANY' || own === protocol);
+    const text = textOf(port) || '0';
+    if (text === '0') return protocols.map((own) => ({ protocol: own }));
+    if (!/^\d+$/.test(text)) return protocols.map((own) => ({ protocol: own, port: text }));
+    const last = typeof endPort === 'number' && endPort > 0 ? { endPort } : {};
+    return protocols.map((own) => ({ protocol: own, port: Number(text), ...last }));
+  });
+}
+
+/** Denying rules come before all others, in no order among themselves. */
+const DENY = { effect: 'deny', place: [0] } as const;
+
+interface Section {
+  readonly list: readonly unknown[];
+  readonly field: string;
+  readonly direction: PolicyType;
+  readonly isDeny: boolean;
+}
+
+function sectionsOf(spec: Raw, path: string): Section[] {
+  return (['Ingress', 'Egress'] as const).flatMap((direction) =>
+    [false, true].map((isDeny) => {
+      const name = `${direction.toLowerCase()}${isDeny ? 'Deny' : ''}`;
+      return { list: listOf(spec[name]), field: `${path}.${name}`, direction, isDeny };
+    }),
+  );
+}
+
+export function ciliumPolicy({ kind = '', metadata, ...rest }: KubeObject): EnginePolicy {
+  const { spec, specs } = rest as Raw;
+  const { namespace } = metadata;
+  const rules: EngineRule[] = [];
+  const unclear: UnclearPart[] = [];
+  const isolates: EnginePolicy['isolates'][number][] = [];
+  const all = [
+    ...(spec === undefined ? [] : [[recordOf(spec), 'spec'] as const]),
+    ...listOf(specs).map((each, index) => [recordOf(each), `specs[${index}]`] as const),
+  ];
+  for (const [each, path] of all) {
+    // A policy with a nodeSelector is for nodes.
+    if (each['endpointSelector'] === undefined) continue;
+    const selected = endpoints(each['endpointSelector'], undefined);
+    const subject: PodMatcher = (candidate) =>
+      (namespace === undefined || candidate.pod.namespace === namespace) && selected(candidate);
+    for (const { list, field, direction, isDeny } of sectionsOf(each, path)) {
+      const isDefaultDeny = recordOf(each['enableDefaultDeny'])[direction.toLowerCase()] !== false;
+      if (list.length > 0 && isDefaultDeny) isolates.push({ direction, subject });
+      for (const [index, value] of list.entries()) {
+        const rule = recordOf(value);
+        const at = { field: `${field}[${index}]`, direction, subject };
+        const { peers, unclear: parts } = peersOf(rule, direction === 'Ingress' ? 'from' : 'to', namespace);
+        rules.push({ ...at, peers, ports: portsOf(rule), ...(isDeny && { order: DENY }) });
+        if (!isDeny) unclear.push(...parts.map((what) => ({ ...at, what })));
+      }
+    }
+  }
+  const object = { kind, ...(namespace !== undefined && { namespace }), name: metadata.name };
+  return { object, rules: rules.filter(({ peers }) => peers.length > 0), unclear, isolates };
+}

@@ -1,0 +1,81 @@
+/** Policies of engines' own kinds, reduced to what NetworkPolicies can be compared with. Pure. */
+import type { LabelSelector, StringMap } from '../../../api/meta.ts';
+import type { IPBlock, NetworkPolicyPort, PolicyType, Protocol } from '../../../api/network-policy.ts';
+import { EVERYTHING, matches } from '../../../policy/semantics/selector.ts';
+import { isRecord } from '../../../util/is-record.ts';
+import type { ObjectReference } from '../../finding.ts';
+import type { AuditPod } from '../../snapshot.ts';
+
+/** A pod with the labels of its namespace. */
+export interface Candidate {
+  readonly pod: AuditPod;
+  readonly namespaceLabels: StringMap;
+}
+
+/** Selects pods by an engine's own language. */
+export type PodMatcher = (candidate: Candidate) => boolean;
+
+export type EnginePeer = PodMatcher | IPBlock;
+
+export interface EngineRule {
+  /** Path in the object, such as `spec.ingress[0]`. */
+  readonly field: string;
+  readonly direction: PolicyType;
+  readonly subject: PodMatcher;
+  /** `any`: everyone. */
+  readonly peers: readonly EnginePeer[] | 'any';
+  /** `any`: every port. */
+  readonly ports: readonly NetworkPolicyPort[] | 'any';
+  /** Present for a rule that comes before NetworkPolicies: what it does, and its place. The first number counts most. */
+  readonly order?: { readonly effect: 'allow' | 'deny' | 'pass'; readonly place: readonly number[] };
+}
+
+/** A part of an allowing rule that can't be compared: it may open anything. */
+export interface UnclearPart {
+  readonly field: string;
+  readonly direction: PolicyType;
+  readonly subject: PodMatcher;
+  /** What the part allows, such as `names (toFQDNs)`. */
+  readonly what: string;
+}
+
+export interface EnginePolicy {
+  readonly object: ObjectReference;
+  readonly rules: readonly EngineRule[];
+  readonly unclear: readonly UnclearPart[];
+  /** The pods that the policy isolates, as a NetworkPolicy does. */
+  readonly isolates: readonly { readonly direction: PolicyType; readonly subject: PodMatcher }[];
+}
+
+/** Any value of an object as it is on the wire. */
+export type Raw = Readonly<Record<string, unknown>>;
+
+export function recordOf(value: unknown): Raw {
+  return isRecord(value) ? value : {};
+}
+
+export function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+export function textsOf(value: unknown): readonly string[] {
+  return listOf(value).filter((each) => typeof each === 'string');
+}
+
+/** The text of a string or number; empty for anything else. */
+export function textOf(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? `${value}` : '';
+}
+
+/** A selector of an object that the API server has checked against the schema of its kind. */
+export function selectorOf(value: unknown): LabelSelector {
+  return isRecord(value) ? value : EVERYTHING;
+}
+
+export const PROTOCOLS: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];
+
+/** A pod's selector and its namespace's, as the kinds of policy.networking.k8s.io have them. */
+export function bySelectors(podSelector: LabelSelector, namespaceSelector: LabelSelector): PodMatcher {
+  return ({ pod, namespaceLabels }) =>
+    matches(podSelector, pod.labels) && matches(namespaceSelector, namespaceLabels);
+}

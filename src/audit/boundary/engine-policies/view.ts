@@ -1,0 +1,124 @@
+/**
+ * Engines' own policies as NetworkPolicies, so that one evaluation compares all kinds. What an engine's selector selects
+ * among the known pods becomes a label of these pods, which exists in this view only. Pure.
+ */
+import type { LabelSelector, StringMap } from '../../../api/meta.ts';
+import type { NetworkPolicy, NetworkPolicyPeer, PolicyType } from '../../../api/network-policy.ts';
+import type { Rank } from '../../../analysis/model/peer-classes.ts';
+import type { AuditContext } from '../../context.ts';
+import type { AuditPod } from '../../snapshot.ts';
+import type { EnginePeer, EngineRule, PodMatcher } from './engine-policy.ts';
+import type { OwnedPolicy } from './kinds.ts';
+
+/** The rule of an engine's policy that a NetworkPolicy of the view stands for. */
+export interface RuleSource {
+  readonly policy: OwnedPolicy;
+  readonly rule: EngineRule;
+}
+
+export interface EngineView {
+  /** The pods of the snapshot, in its order, with further labels. */
+  readonly pods: readonly AuditPod[];
+  readonly policies: readonly NetworkPolicy[];
+  readonly sources: ReadonlyMap<NetworkPolicy, RuleSource>;
+  readonly ranks: ReadonlyMap<NetworkPolicy, Rank>;
+  /** Policies that isolate no pod. */
+  readonly additive: ReadonlySet<NetworkPolicy>;
+}
+
+export function engineView(context: AuditContext, owned: readonly OwnedPolicy[]): EngineView {
+  const marks = new Marks(context);
+  const ranked = owned.flatMap(({ rules }) => rules.flatMap(({ order }) => order ?? []));
+  const places = ranked.map(({ place }) => place).toSorted(comparePlaces);
+  const rankOf = (place: readonly number[]) => places.findIndex((each) => comparePlaces(each, place) === 0);
+  const sources = new Map<NetworkPolicy, RuleSource>();
+  const ranks = new Map<NetworkPolicy, Rank>();
+  const additive = new Set<NetworkPolicy>();
+  const policies: NetworkPolicy[] = [];
+  const add = (subject: PodMatcher, direction: PolicyType, rule?: object): NetworkPolicy[] => {
+    const { selector, namespaces } = marks.of(subject);
+    const spec = {
+      podSelector: selector,
+      policyTypes: [direction],
+      ...(rule && { [direction.toLowerCase()]: [rule] }),
+    };
+    const made = namespaces.map((namespace) => ({
+      metadata: { namespace, name: `engine-policy-${policies.length}` },
+      spec,
+    }));
+    policies.push(...made);
+    return made;
+  };
+  for (const policy of owned) {
+    for (const { subject, direction } of policy.isolates) add(subject, direction);
+    for (const rule of policy.rules) {
+      const { subject, direction, peers, ports, order } = rule;
+      const written = {
+        ...(peers !== 'any' && {
+          [direction === 'Ingress' ? 'from' : 'to']: peers.map((peer) => peerOf(peer, marks)),
+        }),
+        ...(ports !== 'any' && { ports }),
+      };
+      for (const made of add(subject, direction, written)) {
+        sources.set(made, { policy, rule });
+        additive.add(made);
+        if (order !== undefined) ranks.set(made, { rank: rankOf(order.place), effect: order.effect });
+      }
+    }
+  }
+  return { pods: marks.pods(), policies, sources, ranks, additive };
+}
+
+function peerOf(peer: EnginePeer, marks: Marks): NetworkPolicyPeer {
+  if (typeof peer !== 'function') return { ipBlock: peer };
+  return { namespaceSelector: {}, podSelector: marks.of(peer).selector };
+}
+
+function comparePlaces(a: readonly number[], b: readonly number[]): number {
+  for (const [index, value] of a.entries()) {
+    const other = b[index] ?? Number.NEGATIVE_INFINITY;
+    if (value !== other) return value < other ? -1 : 1;
+  }
+  return a.length - b.length;
+}
+
+interface Mark {
+  readonly selector: LabelSelector;
+  /** The namespaces with a selected pod. */
+  readonly namespaces: readonly string[];
+}
+
+/** Labels of pods that stand for what matchers select. */
+class Marks {
+  readonly #context: AuditContext;
+  readonly #marks = new Map<PodMatcher, Mark>();
+  readonly #labels = new Map<AuditPod, Record<string, string>>();
+
+  constructor(context: AuditContext) {
+    this.#context = context;
+  }
+
+  of(matcher: PodMatcher): Mark {
+    const known = this.#marks.get(matcher);
+    if (known !== undefined) return known;
+    const label = `engine-policy/${this.#marks.size}`;
+    const namespaces = new Set<string>();
+    for (const pod of this.#context.snapshot.pods) {
+      if (!matcher({ pod, namespaceLabels: this.#context.labelsOf(pod.namespace) })) continue;
+      namespaces.add(pod.namespace);
+      const labels = this.#labels.get(pod);
+      if (labels === undefined) this.#labels.set(pod, { [label]: '' });
+      else labels[label] = '';
+    }
+    const mark = { selector: { matchLabels: { [label]: '' } }, namespaces: [...namespaces] };
+    this.#marks.set(matcher, mark);
+    return mark;
+  }
+
+  pods(): AuditPod[] {
+    return this.#context.snapshot.pods.map((pod) => {
+      const labels: StringMap | undefined = this.#labels.get(pod);
+      return labels === undefined ? pod : { ...pod, labels: { ...pod.labels, ...labels } };
+    });
+  }
+}
