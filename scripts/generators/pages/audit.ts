@@ -40,6 +40,8 @@ a release:
 kubectl segmentation audit -o html --write audit.html
 \`\`\`
 
+![The page: the findings by check, the worst first, and details of the selected one](images/audit.png)
+
 It lists the findings by check, namespace or object, with filters by severity, category, check, namespace and text. A
 selected finding says why it matters, what to write instead, and which controls it stands for, and leads to its workload or
 namespace in the graph and the matrix of [\`graph\`](cli.md#matrix-and-graph). Its address keeps filters and selection, to

@@ -3,7 +3,7 @@ import { counted } from '../../../../util/list-text.ts';
 import { button, type Child, h } from '../../dom.ts';
 import type { Findings, PageFinding } from '../../model/findings.ts';
 import type { Node } from '../../model/nodes.ts';
-import { controlList, countsText, pill, severityCounts } from './texts.ts';
+import { controlList, countsText, fieldPath, pill, severityCounts } from './texts.ts';
 
 /** Findings of a node that its details name. */
 const MAX_ITEMS = 8;
@@ -23,7 +23,7 @@ export function findingDetails(finding: PageFinding, { showNode, listFindings }:
     { class: 'finding-details' },
     h('h2', {}, object),
     h('p', {}, pill(severity), ' ', h('code', {}, check.id)),
-    field !== '' && h('p', {}, h('code', {}, field)),
+    field !== '' && h('p', {}, fieldPath(field)),
     h('p', { class: 'verdict denied' }, message),
     waiver && h('p', { class: 'waiver' }, `Waived by ${waiver.by} until ${waiver.until}: ${waiver.reason}`),
     h('h3', {}, 'The check asks that'),

@@ -2,7 +2,7 @@
 import { button, type Child, h } from '../../dom.ts';
 import type { PageFinding } from '../../model/findings.ts';
 import type { FindingGrouping } from '../../model/view-state.ts';
-import { pill } from './texts.ts';
+import { fieldPath, pill } from './texts.ts';
 
 /** Rows that are added at a time. */
 const STEP = 100;
@@ -104,7 +104,7 @@ const COLUMNS: Readonly<Record<FindingTable['grouping'], readonly Column[]>> = {
 };
 
 function fieldOf(finding: PageFinding): Child {
-  return finding.field !== '' && h('code', {}, finding.field);
+  return finding.field !== '' && fieldPath(finding.field);
 }
 
 /** The message, with the remedy if it is not that of the check. */

@@ -10,6 +10,12 @@ export function pill(severity: Severity): HTMLElement {
   return h('span', { class: `pill ${severity}` }, severity);
 }
 
+/** The path of a field, which breaks into lines at its dots and brackets. */
+export function fieldPath(field: string): HTMLElement {
+  const parts = field.split(/(?<=\.)|(?=\[)/);
+  return h('code', {}, ...parts.flatMap((part) => [h('wbr'), part]));
+}
+
 /** The category of a check, and the controls that it stands for. */
 export function controlList({ category, controls }: PageCheck): HTMLElement {
   const items = [category, ...controls].flatMap((text) => [h('span', {}, text), ' ']);
