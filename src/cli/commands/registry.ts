@@ -13,6 +13,7 @@ import { preflight } from './preflight/command.ts';
 import { render } from './render/command.ts';
 import { status } from './status/command.ts';
 import { suggest } from './suggest/command.ts';
+import { unused } from './unused/command.ts';
 
 export const COMMANDS: readonly Command[] = [
   status,
@@ -25,6 +26,7 @@ export const COMMANDS: readonly Command[] = [
   preflight,
   denied,
   suggest,
+  unused,
   matrix,
   graph,
   completion,
