@@ -17,7 +17,9 @@ export const FLOW_FLAGS: readonly Flag[] = [
     choices: ['auto', ...FORMATS.map(({ name }) => name)],
     help: `${FORMATS.map(({ name }) => name).join(', ')} [auto: by content]`,
   },
-  { name: 'since', value: 'DURATION', help: 'leave out older flows, such as 90m, 24h or 7d' },
+  { name: 'loki', value: 'URL', help: 'read flow logs from Loki, such as http://loki:3100, with --query' },
+  { name: 'query', value: 'LOGQL', help: 'log query for Loki' },
+  { name: 'since', value: 'DURATION', help: 'leave out older flows, such as 90m, 24h or 7d [Loki: 24h]' },
 ];
 
 const UNITS: Readonly<Record<string, number>> = {

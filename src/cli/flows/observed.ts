@@ -11,6 +11,7 @@ import { workloadKey } from '../../snapshot/pods.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import { sinceOf } from './flags.ts';
 import { logSources } from './lines.ts';
+import { lokiSources } from './loki.ts';
 import { type LogReport, readLogs } from './read-logs.ts';
 
 /** Flows between two ends on one port, with the ends as other commands name them. */
@@ -35,8 +36,10 @@ export async function observedFlows(
   policies: readonly NetworkPolicy[],
 ): Promise<ObservedFlows> {
   const paths = flags.all('flows');
-  if (paths.length === 0) throw new UsageError('name the flow logs with --flows');
   const sinceMs = sinceOf(flags);
+  const now = Date.now();
+  const fromLoki = lokiSources(flags, process, { now, sinceMs });
+  if (paths.length + fromLoki.length === 0) throw new UsageError('name the flow logs with --flows or --loki');
   if (snapshot.pods.length === 0)
     throw new CliError(
       `${snapshot.origin} have no pods to map flows to: name the manifests of workloads too, or add --cluster`,
@@ -44,12 +47,14 @@ export async function observedFlows(
   const table = new FlowTable({
     mapper: new FlowMapper(inventoryOf(snapshot)),
     cellOf: addressCells(policies),
-    ...(sinceMs !== undefined && { since: Date.now() - sinceMs }),
+    ...(sinceMs !== undefined && { since: now - sinceMs }),
   });
-  const sources = await logSources(paths, process);
+  const sources = [...(await logSources(paths, process)), ...fromLoki];
   const reports = await readLogs({ sources, format: flags.get('format') ?? 'auto', table, terminal });
   if (table.flows === 0)
-    throw new CliError(`${paths.join(', ')}: no flows${sinceMs === undefined ? '' : ' since then'}`);
+    throw new CliError(
+      `${sources.map(({ name }) => name).join(', ')}: no flows${sinceMs === undefined ? '' : ' since then'}`,
+    );
   const ends = new Ends(snapshot);
   const groups = table.groups.map((group) => ({
     firstSeen: group.firstSeen,
