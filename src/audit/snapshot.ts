@@ -57,7 +57,16 @@ export type KindName =
   /** Calico's NetworkPolicy. */
   | 'CalicoNetworkPolicy'
   | 'GlobalNetworkPolicy'
-  | 'Tier';
+  | 'Tier'
+  | 'ValidatingWebhookConfiguration'
+  | 'MutatingWebhookConfiguration'
+  /** Sigstore's. */
+  | 'ClusterImagePolicy'
+  /** Kyverno's. */
+  | 'ImageValidatingPolicy'
+  | 'KyvernoClusterPolicy'
+  | 'KyvernoPolicy'
+  | 'RatifyVerifier';
 
 /** An API version by which an object is written. */
 export interface ApiUse {

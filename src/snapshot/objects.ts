@@ -81,7 +81,31 @@ export const AUDIT_KINDS: readonly KnownKind[] = [
   grouped('rbac.authorization.k8s.io', 'RoleBinding', 'rolebindings'),
   grouped('rbac.authorization.k8s.io', 'ClusterRoleBinding', 'clusterrolebindings', cluster),
   ...engineKinds(),
+  ...imageVerifierKinds(),
 ];
+
+/** Objects by which images are verified. */
+function imageVerifierKinds(): KnownKind[] {
+  const kinds = (kind: string, plural: string, group: string, versions: readonly string[]) =>
+    versions.map((version) => grouped(group, kind, plural, { namespaced: false, version }));
+  return [
+    ...kinds('ClusterImagePolicy', 'clusterimagepolicies', 'policy.sigstore.dev', ['v1beta1']),
+    ...kinds('ImageValidatingPolicy', 'imagevalidatingpolicies', 'policies.kyverno.io', [
+      'v1alpha1',
+      'v1beta1',
+      'v1',
+    ]),
+    ...kinds('KyvernoClusterPolicy', 'clusterpolicies', 'kyverno.io', ['v1']).map((kind) => ({
+      ...kind,
+      wireKind: 'ClusterPolicy',
+    })),
+    { ...grouped('kyverno.io', 'KyvernoPolicy', 'policies'), wireKind: 'Policy' },
+    ...kinds('RatifyVerifier', 'verifiers', 'config.ratify.deislabs.io', ['v1beta1']).map((kind) => ({
+      ...kind,
+      wireKind: 'Verifier',
+    })),
+  ];
+}
 
 /** Policies of engines' own kinds. Clusters serve only those of their engine. */
 function engineKinds(): KnownKind[] {

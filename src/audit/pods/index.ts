@@ -2,6 +2,7 @@
 import type { Check } from '../check.ts';
 import { BASELINE } from './baseline/index.ts';
 import { IMAGES } from './images/index.ts';
+import { imageSignatures } from './images/signatures.ts';
 import { namespaceLabels } from './namespace-labels.ts';
 import { probes } from './operation/probes.ts';
 import { readOnlyRoot } from './operation/read-only-root.ts';
@@ -13,6 +14,7 @@ export const PODS: readonly Check[] = [
   ...Object.values(BASELINE),
   ...Object.values(RESTRICTED),
   ...IMAGES,
+  imageSignatures,
   resources,
   readOnlyRoot,
   probes,

@@ -1,6 +1,6 @@
 /** Cases of the checks of the family Pods. The controls of the Pod Security Standards are also judged in test/oracle. */
 import type { Container, PodSpec } from '../../../src/audit/pod-spec.ts';
-import { type CheckCases, namespace, pod, world } from '../world.ts';
+import { type CheckCases, namespace, object, pod, world } from '../world.ts';
 
 const of = (spec: PodSpec) => world({ pods: [pod('shop/web', spec)] });
 const container = (fields: Partial<Container> = {}) => of({ containers: [{ name: 'web', ...fields }] });
@@ -11,6 +11,23 @@ const inContainer = (path: string) => inTemplate(`containers[web].${path}`);
 const image = (name: string, imagePullPolicy?: string) =>
   container({ image: name, ...(imagePullPolicy !== undefined && { imagePullPolicy }) });
 const DIGEST = `sha256:${'0'.repeat(64)}`;
+
+/** The shop under a profile. */
+const segmented = (...objects: ReturnType<typeof object>[]) =>
+  world({
+    namespaces: [namespace('shop', { team: 'shop' })],
+    pods: [pod('shop/web')],
+    enforced: ['shop'],
+    objects,
+  });
+const webhook = (name: string, namespaceSelector: object = {}) =>
+  object('ValidatingWebhookConfiguration', name, { webhooks: [{ name, namespaceSelector }] });
+const kyverno = (resources: object) =>
+  object('KyvernoClusterPolicy', 'signed', {
+    spec: {
+      rules: [{ match: { any: [{ resources: { kinds: ['Pod'], ...resources } }] }, verifyImages: [{}] }],
+    },
+  });
 
 export const POD_CASES: Readonly<Record<string, CheckCases>> = {
   'namespace-pod-security': {
@@ -226,6 +243,42 @@ export const POD_CASES: Readonly<Record<string, CheckCases>> = {
       }),
     },
     bad: { 'no filter': [container(), inContainer('securityContext.seccompProfile')] },
+  },
+  'image-signature-unverified': {
+    good: {
+      'a namespace whose webhook verifies': segmented(
+        object('ClusterImagePolicy', 'signed'),
+        webhook('policy.sigstore.dev', { matchLabels: { team: 'shop' } }),
+      ),
+      'a policy of Kyverno that names the namespace': segmented(kyverno({ namespaces: ['sh*'] })),
+      'a validating policy of Kyverno for all namespaces': segmented(
+        object('ImageValidatingPolicy', 'signed', { spec: {} }),
+      ),
+      'Ratify behind Gatekeeper': segmented(
+        object('RatifyVerifier', 'notation'),
+        webhook('validation.gatekeeper.sh'),
+      ),
+      'a namespace without a profile': world({ pods: [pod('shop/web')] }),
+      'manifests, which describe no verifier': { ...segmented(), isComplete: false },
+    },
+    bad: {
+      'a namespace without any verifier': [segmented(), 'Namespace shop'],
+      'a webhook that other namespaces asked for': [
+        segmented(
+          object('ClusterImagePolicy', 'signed'),
+          webhook('policy.sigstore.dev', { matchLabels: { team: 'bank' } }),
+        ),
+        'Namespace shop',
+      ],
+      'a webhook of the policy controller without a policy': [
+        segmented(webhook('policy.sigstore.dev')),
+        'Namespace shop',
+      ],
+      'a policy of Kyverno for another namespace': [
+        segmented(kyverno({ namespaces: ['bank'] })),
+        'Namespace shop',
+      ],
+    },
   },
   'image-latest': {
     good: {

@@ -5,18 +5,14 @@
  */
 import type { KubeObject, StringMap } from '../../../api/meta.ts';
 import type { NetworkPolicyPort, PolicyType } from '../../../api/network-policy.ts';
+import { listOf, type Raw, recordOf, textOf, textsOf } from '../../raw.ts';
 import {
   type Candidate,
   type EnginePeer,
   type EnginePolicy,
   type EngineRule,
-  listOf,
   type PodMatcher,
   PROTOCOLS,
-  type Raw,
-  recordOf,
-  textOf,
-  textsOf,
   type UnclearPart,
 } from './engine-policy.ts';
 import { parseCalicoSelector } from './calico-selector.ts';

@@ -6,19 +6,14 @@
 import type { KubeObject, LabelSelector, LabelSelectorRequirement } from '../../../api/meta.ts';
 import type { NetworkPolicyPort, PolicyType } from '../../../api/network-policy.ts';
 import { matches } from '../../../policy/semantics/selector.ts';
+import { listOf, type Raw, recordOf, selectorOf, textOf, textsOf } from '../../raw.ts';
 import {
   type Candidate,
   type EnginePeer,
   type EnginePolicy,
   type EngineRule,
-  listOf,
   type PodMatcher,
   PROTOCOLS,
-  type Raw,
-  recordOf,
-  selectorOf,
-  textOf,
-  textsOf,
   type UnclearPart,
 } from './engine-policy.ts';
 

@@ -1,8 +1,7 @@
 /** Policies of engines' own kinds, reduced to what NetworkPolicies can be compared with. Pure. */
 import type { LabelSelector, StringMap } from '../../../api/meta.ts';
 import type { IPBlock, NetworkPolicyPort, PolicyType, Protocol } from '../../../api/network-policy.ts';
-import { EVERYTHING, matches } from '../../../policy/semantics/selector.ts';
-import { isRecord } from '../../../util/is-record.ts';
+import { matches } from '../../../policy/semantics/selector.ts';
 import type { ObjectReference } from '../../finding.ts';
 import type { AuditPod } from '../../snapshot.ts';
 
@@ -45,31 +44,6 @@ export interface EnginePolicy {
   readonly unclear: readonly UnclearPart[];
   /** The pods that the policy isolates, as a NetworkPolicy does. */
   readonly isolates: readonly { readonly direction: PolicyType; readonly subject: PodMatcher }[];
-}
-
-/** Any value of an object as it is on the wire. */
-export type Raw = Readonly<Record<string, unknown>>;
-
-export function recordOf(value: unknown): Raw {
-  return isRecord(value) ? value : {};
-}
-
-export function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-export function textsOf(value: unknown): readonly string[] {
-  return listOf(value).filter((each) => typeof each === 'string');
-}
-
-/** The text of a string or number; empty for anything else. */
-export function textOf(value: unknown): string {
-  return typeof value === 'string' || typeof value === 'number' ? `${value}` : '';
-}
-
-/** A selector of an object that the API server has checked against the schema of its kind. */
-export function selectorOf(value: unknown): LabelSelector {
-  return isRecord(value) ? value : EVERYTHING;
 }
 
 export const PROTOCOLS: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];
