@@ -57,6 +57,8 @@ export type KindName =
   /** Calico's NetworkPolicy. */
   | 'CalicoNetworkPolicy'
   | 'GlobalNetworkPolicy'
+  /** Istio's. */
+  | 'AuthorizationPolicy'
   | 'Tier'
   | 'ValidatingWebhookConfiguration'
   | 'MutatingWebhookConfiguration'

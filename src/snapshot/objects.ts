@@ -133,6 +133,7 @@ function engineKinds(): KnownKind[] {
       namespaced: false,
       version: 'v2',
     }),
+    grouped('security.istio.io', 'AuthorizationPolicy', 'authorizationpolicies', { version: 'v1' }),
     ...calico,
   ];
 }

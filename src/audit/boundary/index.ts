@@ -7,6 +7,7 @@ import {
   ciliumPolicyWidens,
   clusterNetworkPolicyWidens,
 } from './engine-policy-widens.ts';
+import { ENGINE_SHAPES } from './engine-shapes.ts';
 import { foreignPolicyWidens } from './foreign-policy-widens.ts';
 import { hostNetwork } from './host-network.ts';
 import { ipBlockOfPods } from './ip-block-of-pods.ts';
@@ -27,6 +28,7 @@ export const BOUNDARY: readonly Check[] = [
   ciliumPolicyWidens,
   calicoPolicyWidens,
   clusterNetworkPolicyWidens,
+  ...ENGINE_SHAPES,
   hostNetwork,
   policySelectsNothing,
   ruleSelectsNothing,

@@ -1,5 +1,6 @@
 import { type Address, containsAddress, parseAddress, parseCidr } from '../../policy/semantics/cidr.ts';
 import type { KubeObject } from '../../api/meta.ts';
+import type { IPBlock } from '../../api/network-policy.ts';
 import { shortList } from '../../util/list-text.ts';
 import type { Check } from '../check.ts';
 import type { AuditContext } from '../context.ts';
@@ -43,34 +44,55 @@ export const ipBlockOfPods: Check = {
     'Select pods by podSelector and namespaceSelector. For nodes and the API server use an entity of a profile.',
   needs: ['Pod', 'NetworkPolicy'],
   run: (context, report) => {
-    const addresses = knownAddresses(context);
     const isCilium = usesCilium(context);
+    const holding = addressesIn(context);
     for (const policy of context.policies()) {
-      if (context.snapshot.ownerOf(policy) !== undefined) continue;
+      const isOwn = context.snapshot.ownerOf(policy) !== undefined;
+      // A profile has the addresses of nodes from its entities, which only Cilium does not match.
+      if (isOwn && !isCilium) continue;
       for (const placed of placedRules(policy)) {
+        const { object, field } = ruleReference(placed, context);
+        const way = placed.direction === 'Ingress' ? 'from' : 'to';
         for (const [index, { ipBlock }] of (placed.rule.peers ?? []).entries()) {
-          const cidr = ipBlock && parseCidr(ipBlock.cidr);
-          // A rule for the whole internet is not about the cluster's own addresses.
-          if (ipBlock === undefined || cidr === undefined || cidr.prefix === 0) continue;
-          const holes = (ipBlock.except ?? []).flatMap((text) => parseCidr(text) ?? []);
-          const found = addresses.filter(
-            ({ address }) =>
-              containsAddress(cidr, address) && !holes.some((hole) => containsAddress(hole, address)),
-          );
-          if (found.length === 0) continue;
-          const { object, field } = ruleReference(placed, context);
-          const way = placed.direction === 'Ingress' ? 'from' : 'to';
-          const effect = isCilium
-            ? 'Cilium does not match them, so that the rule allows none'
-            : 'engines differ in matching them';
+          const found = ipBlock === undefined ? [] : holding(ipBlock);
+          if (ipBlock === undefined || found.length === 0) continue;
           report({
             object,
-            field: `${field}.${way}[${index}]`,
+            field: isOwn ? field : `${field}.${way}[${index}]`,
+            message: `${ipBlock.cidr} holds addresses of ${shortList(found)}: ${isCilium ? ON_CILIUM : 'engines differ in matching them'}`,
             ...(isCilium && { severity: 'high' as const }),
-            message: `${ipBlock.cidr} holds addresses of ${shortList(found.map(({ of }) => of))}: ${effect}`,
+            ...(isOwn && { remedy: OWN_REMEDY }),
           });
         }
       }
     }
   },
 };
+
+const ON_CILIUM =
+  'Cilium does not match them, unless policy-cidr-match-mode includes nodes, so that the rule allows none';
+const OWN_REMEDY =
+  "Set policy-cidr-match-mode: nodes in Cilium's configuration, or allow the entities kube-apiserver, host and remote-node by a CiliumNetworkPolicy.";
+
+/** Returns a function from a block to the owners of addresses in it. Many namespaces have the same blocks. */
+function addressesIn(context: AuditContext): (block: IPBlock) => readonly string[] {
+  const addresses = knownAddresses(context);
+  const known = new Map<string, readonly string[]>();
+  return ({ cidr: text, except = [] }) => {
+    const key = [text, ...except].join(' ');
+    let found = known.get(key);
+    if (found !== undefined) return found;
+    const cidr = parseCidr(text);
+    const holes = except.flatMap((each) => parseCidr(each) ?? []);
+    // A rule for the whole internet is not about the cluster's own addresses.
+    found =
+      cidr === undefined || cidr.prefix === 0
+        ? []
+        : addresses
+            .filter(({ address }) => containsAddress(cidr, address))
+            .filter(({ address }) => !holes.some((hole) => containsAddress(hole, address)))
+            .map(({ of }) => of);
+    known.set(key, found);
+    return found;
+  };
+}

@@ -276,6 +276,13 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
         pods: [web],
         policies: [egress({ to: [{ ipBlock: { cidr: '0.0.0.0/0' } }] })],
       }),
+      "a profile's address of a node, on an engine that matches it": world({
+        pods: [web],
+        objects: [
+          object('Node', 'n1', { status: { addresses: [{ type: 'InternalIP', address: '172.16.0.4' }] } }),
+        ],
+        policies: [own('shop/p', { egress: [{ to: [{ ipBlock: { cidr: '172.16.0.4/32' } }] }] })],
+      }),
       'a range whose exception holds the pods': world({
         pods: [web],
         policies: [egress({ to: [{ ipBlock: { cidr: '10.0.0.0/8', except: ['10.0.0.0/16'] } }] })],
@@ -285,6 +292,21 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
       "the pods' own range": [
         world({ pods: [web], policies: [egress({ to: [{ ipBlock: { cidr: '10.0.0.0/16' } }] })] }),
         'NetworkPolicy shop/p spec.egress[0].to[0]',
+      ],
+      "a profile's address of a node, on Cilium": [
+        world({
+          pods: [web, pod('kube-system/cilium', {}, { labels: { 'k8s-app': 'cilium' } })],
+          objects: [
+            object('Node', 'n1', { status: { addresses: [{ type: 'InternalIP', address: '172.16.0.4' }] } }),
+          ],
+          policies: [
+            own('shop/shop.egress', {
+              policyTypes: ['Egress'],
+              egress: [{ to: [{ ipBlock: { cidr: '172.16.0.4/32' } }] }],
+            }),
+          ],
+        }),
+        'NetworkPolicy shop/shop.egress spec.egress[0]',
       ],
       'the address of a node': [
         world({

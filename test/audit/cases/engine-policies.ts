@@ -52,6 +52,7 @@ const shop = (...objects: ReturnType<typeof object>[]): AuditSnapshot =>
   });
 
 const cilium = (spec: object, id = 'shop/extra') => object('CiliumNetworkPolicy', id, { spec });
+const istio = (spec: object) => object('AuthorizationPolicy', 'shop/extra', { spec });
 const clusterwide = (spec: object) => object('CiliumClusterwideNetworkPolicy', 'extra', { spec });
 const calico = (spec: object) => object('CalicoNetworkPolicy', 'shop/extra', { spec });
 const global = (spec: object) => object('GlobalNetworkPolicy', 'extra', { spec });
@@ -137,6 +138,140 @@ export const ENGINE_POLICY_CASES: Readonly<Record<string, CheckCases>> = {
       'a denied range of addresses': [
         shop(cilium({ endpointSelector: {}, egressDeny: [{ toCIDR: ['203.0.113.0/24'] }] })),
         'CiliumNetworkPolicy shop/extra spec.egressDeny[0]',
+      ],
+    },
+  },
+  'cilium-policy-shape': {
+    good: {
+      'one kind of peers, with a denial that isolates nothing': world({
+        objects: [
+          cilium({
+            endpointSelector: {},
+            ingress: [{ fromEndpoints: [{}], fromCIDR: [] }],
+            egressDeny: [{ toEntities: ['world'] }],
+            enableDefaultDeny: { egress: false },
+          }),
+        ],
+      }),
+      'a policy that Cilium has taken': world({
+        objects: [
+          object('CiliumNetworkPolicy', 'shop/extra', {
+            spec: { endpointSelector: {}, ingress: [{}] },
+            status: { conditions: [{ type: 'Valid', status: 'True' }] },
+          }),
+        ],
+      }),
+    },
+    bad: {
+      'endpoints and addresses in one rule': [
+        world({
+          objects: [
+            cilium({
+              endpointSelector: {},
+              egress: [{ toEndpoints: [{}], toCIDR: ['192.0.2.0/24'] }],
+            }),
+          ],
+        }),
+        'CiliumNetworkPolicy shop/extra spec.egress[0]',
+      ],
+      'too many ports': [
+        world({
+          objects: [
+            cilium({
+              endpointSelector: {},
+              ingress: [
+                {
+                  toPorts: [{ ports: Array.from({ length: 41 }, (_, index) => ({ port: `${index + 1}` })) }],
+                },
+              ],
+            }),
+          ],
+        }),
+        'CiliumNetworkPolicy shop/extra spec.ingress[0].toPorts',
+      ],
+      'rules that deny alone': [
+        world({ objects: [cilium({ endpointSelector: {}, egressDeny: [{ toEntities: ['world'] }] })] }),
+        'CiliumNetworkPolicy shop/extra spec.egressDeny',
+      ],
+      'a policy without rules': [
+        world({ objects: [cilium({ endpointSelector: {}, ingress: [] })] }),
+        'CiliumNetworkPolicy shop/extra spec',
+      ],
+      'a policy that Cilium has refused': [
+        world({
+          objects: [
+            object('CiliumNetworkPolicy', 'shop/extra', {
+              spec: { endpointSelector: {}, ingress: [{}] },
+              status: { conditions: [{ type: 'Valid', status: 'False', message: 'bad port' }] },
+            }),
+          ],
+        }),
+        'CiliumNetworkPolicy shop/extra status',
+      ],
+    },
+  },
+  'calico-policy-shape': {
+    good: { 'selectors that Calico reads': world({ objects: [calico({ selector: "app == 'web'" })] }) },
+    bad: {
+      'a selector with a typing error': [
+        world({ objects: [calico({ selector: 'all()', ingress: [{ source: { selector: 'app = web' } }] })] }),
+        'CalicoNetworkPolicy shop/extra spec.ingress[0].source.selector',
+      ],
+    },
+  },
+  'cluster-policy-shape': {
+    good: { 'a policy of its own priority': world({ objects: [admin({ subject: SHOP })] }) },
+    bad: {
+      'two policies of one priority': [
+        world({
+          objects: [
+            admin({ subject: SHOP }),
+            object('ClusterNetworkPolicy', 'other', { spec: { tier: 'Admin', priority: 10, subject: OPS } }),
+          ],
+        }),
+        'ClusterNetworkPolicy extra spec.priority',
+        'ClusterNetworkPolicy other spec.priority',
+      ],
+      'a denial of names': [
+        world({
+          objects: [
+            admin({ subject: SHOP, egress: [{ action: 'Deny', to: [{ domainNames: ['example.com'] }] }] }),
+          ],
+        }),
+        'ClusterNetworkPolicy extra spec.egress[0]',
+      ],
+    },
+  },
+  'istio-policy-shape': {
+    good: {
+      'named sources, and rules for everyone that say so': world({
+        objects: [
+          istio({ rules: [{ from: [{ source: { namespaces: ['shop'] } }] }, { to: [{ operation: {} }] }] }),
+        ],
+      }),
+      'a denial': world({ objects: [istio({ action: 'DENY', rules: [{ from: [{ source: {} }] }] })] }),
+    },
+    bad: {
+      'an empty list of sources': [
+        world({ objects: [istio({ rules: [{ from: [] }] })] }),
+        'AuthorizationPolicy shop/extra spec.rules[0].from',
+      ],
+      'a source whose fields the API server has dropped': [
+        world({
+          objects: [istio({ rules: [{ from: [{ source: { namespaces: ['shop'] } }, { source: {} }] }] })],
+        }),
+        'AuthorizationPolicy shop/extra spec.rules[0].from',
+      ],
+      'a policy on trial': [
+        world({
+          objects: [
+            {
+              kind: 'AuthorizationPolicy',
+              metadata: { namespace: 'shop', name: 'extra', annotations: { 'istio.io/dry-run': 'true' } },
+            },
+          ],
+        }),
+        'AuthorizationPolicy shop/extra metadata.annotations[istio.io/dry-run]',
       ],
     },
   },
