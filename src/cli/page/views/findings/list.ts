@@ -105,6 +105,7 @@ function groupList(
   const groups = groupsOf(findings, grouping);
   const list = h('div');
   const more = h('p', { class: 'more' });
+  const note = h('p', { class: 'printed-more' });
   openGroups.clear();
   let [count, before] = [0, 0];
   const add = () => {
@@ -127,9 +128,10 @@ function groupList(
     more.replaceChildren(
       left > 0 ? button({}, `Show ${counted(Math.min(left, STEP), 'group')} of ${left} more`, add) : '',
     );
+    note.textContent = left > 0 ? `and ${counted(left, 'more group')}, on the page itself` : '';
   };
   add();
-  return h('div', {}, list, more);
+  return h('div', {}, list, more, note);
 }
 
 function heading({ key, worst, findings }: FindingGroup, grouping: State['grouping']): Child[] {

@@ -59,7 +59,9 @@ export function drawCard(card: Card, box: Box, content: SVGGElement, actions: Ca
   const whole = unit ?? node;
   if (card.badge && whole) {
     const right = width - (unit === undefined ? 10 : 30);
-    group.append(drawBadge(card.badge, whole, { right, y: TITLE_HEIGHT / 2, listFindings }));
+    const badge = drawBadge(card.badge, whole, { right, y: TITLE_HEIGHT / 2, listFindings });
+    badge.classList.add('of-card');
+    group.append(badge);
   }
   for (const { element } of places) element.setAttribute('data-unit', unit?.id ?? '');
   if (node === undefined) return places;
