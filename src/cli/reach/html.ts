@@ -25,9 +25,10 @@ export interface PageText {
   readonly audit?: PageAudit;
 }
 
-/** Where objects were read, and the time of day, in UTC. */
-export function sourceText(origin: string, now = new Date()): string {
-  return `${origin}, ${now.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+/** Where objects were read, the namespace that the page is limited to, and the time of day in UTC. */
+export function sourceText(origin: string, namespace: string | undefined, now = new Date()): string {
+  const time = `${now.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  return [origin, ...(namespace === undefined ? [] : [`namespace ${namespace}`]), time].join(', ');
 }
 
 /** @param reach by workload, which the page itself joins by namespace; by namespace if `maxLinks` is present */

@@ -208,6 +208,11 @@ describe('kubectl segmentation audit', () => {
     assert.ok(data.audit?.texts.includes('the container is privileged'));
   });
 
+  it('names the namespace that a page is limited to', async () => {
+    const { stdout } = await run('-o html -n shop');
+    assert.match(pageDataOf(stdout).source, /^manifests, namespace shop, \d{4}-/);
+  });
+
   it('refuses to write a page to a terminal, and a table to a file', async () => {
     const page = await cli('audit -f web.yaml -o html', { cwd, terminal: true });
     assert.equal(page.code, 2);

@@ -190,7 +190,7 @@ function page({ namespace, terminal }: Call, snapshot: Snapshot, report: AuditRe
   return toHtml(reach, {
     ...joined,
     title: 'Audit',
-    source: sourceText(snapshot.origin),
+    source: sourceText(snapshot.origin, namespace),
     namespaces: snapshot.namespaces,
     view: 'findings',
     audit: pageAudit(report),

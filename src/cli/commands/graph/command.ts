@@ -79,7 +79,7 @@ function page(
   const text = toHtml(reach, {
     ...joined,
     title: 'Who may talk to whom',
-    source: sourceText(snapshot.origin),
+    source: sourceText(snapshot.origin, namespace),
     namespaces: snapshot.namespaces,
     view: 'graph',
     ...(report && { audit: pageAudit(report) }),
