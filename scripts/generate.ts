@@ -3,8 +3,8 @@
  * the CRD in crds/; the metrics reference from the registry; the page of the audit from its checks; the schema of the
  * configuration file from its parser; the code of the page that `graph` writes; the Grafana dashboard from the list of its
  * panels; the parts of the Helm chart that config/ and crds/ have already; the version of package.json in chart and
- * config/; the licences of dependencies. With --kubernetes also the schemas of Kubernetes' own kinds, which change with the
- * version of the control plane only; an integration test compares them.
+ * config/; the licences of dependencies. With --kubernetes also the schemas of Kubernetes' own kinds, in OpenAPI and in Protocol
+ * Buffers, which change with the version of Kubernetes only; tests compare them.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -16,6 +16,7 @@ import { CRD_PATH, readSchema } from './generators/crd.ts';
 import { dashboard } from './generators/monitoring/dashboard.ts';
 import { referencePage } from './generators/pages/docs.ts';
 import { KUBERNETES_SCHEMAS, kubernetesSchemas } from './generators/kubernetes.ts';
+import { PROTOBUF_MESSAGES, protobufMessages } from './generators/protobuf.ts';
 import { metricsDocument } from './generators/monitoring/metrics.ts';
 import { pageModule } from './generators/page.ts';
 import { schemaDocument } from './generators/schema.ts';
@@ -29,7 +30,9 @@ const { flags } = readArguments({
   summary: 'Generates types, schemas, reference pages and parts of the Helm chart from their sources.',
   flags: {
     check: { help: 'write nothing, and exit with 1 if a file is stale' },
-    kubernetes: { help: "also write the schemas of Kubernetes' own kinds, from the local control plane" },
+    kubernetes: {
+      help: "also write the schemas of Kubernetes' own kinds, from the local control plane and Go",
+    },
   },
 });
 
@@ -47,7 +50,12 @@ const files: readonly (readonly [path: string, text: string])[] = [
   ...chartTemplates(root),
   valuesSchema(root),
   [LICENCES_FILE, await licencesText(root)],
-  ...(flags.kubernetes ? [[KUBERNETES_SCHEMAS, await servedSchemas()] as const] : []),
+  ...(flags.kubernetes
+    ? [
+        [KUBERNETES_SCHEMAS, await servedSchemas()] as const,
+        [PROTOBUF_MESSAGES, await protobufMessages()] as const,
+      ]
+    : []),
 ];
 
 for (const [path, text] of files) {

@@ -1,11 +1,14 @@
 /**
  * A transport that answers as an API server, in this process, with namespaces, one profile and the written policies.
  * Its watches deliver every write. It has no history, validates nothing and never fails: it only serves to measure the
- * cost of the operator itself. Its answers are those of a real server, nearly byte for byte.
+ * cost of the operator itself. Policies pass in Protocol Buffers, all else in JSON.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
+import type { ReadObject } from '../../src/kube/http/binary-format.ts';
 import type { Request, Transport, WatchRequest } from '../../src/kube/http/transport.ts';
+import { protobuf } from '../../src/kube/protobuf/protobuf.ts';
+import { encodeEvent } from '../../test/support/protobuf.ts';
 
 const POLICIES = '/apis/networking.k8s.io/v1/networkpolicies';
 const POLICY = /^\/apis\/networking\.k8s\.io\/v1\/namespaces\/([^/]+)\/networkpolicies(?:\/([^/]+))?$/;
@@ -18,7 +21,7 @@ interface Stored {
 
 export class SyntheticServer implements Transport {
   readonly #objects = new Map<string, Map<string, Stored>>();
-  readonly #watchers = new Map<string, Set<(line: string) => void>>();
+  readonly #watchers = new Map<string, Set<(event: WireEvent) => void>>();
   #revision = 1;
   #uids = 0;
   /** Events that were sent to watches so far. */
@@ -66,13 +69,13 @@ export class SyntheticServer implements Transport {
     return this.#collection(collection).get(key);
   }
 
-  async request<T>({ method, path, body }: Request): Promise<T> {
+  async request<T>({ method, path, body, readObject }: Request): Promise<T> {
     // The answer comes in a later turn of the event loop, as from a socket.
     await nextTurn();
     const [, namespace, name] = POLICY.exec(path) ?? [];
     if (method === 'POST' || method === 'PUT') {
       const collection = namespace === undefined ? path : POLICIES;
-      return this.#answer(this.put(collection, body as NetworkPolicy)) as T;
+      return this.#answer(this.put(collection, body as NetworkPolicy), readObject) as T;
     }
     if (method === 'DELETE') {
       this.delete(POLICIES, `${namespace}/${name}`);
@@ -101,14 +104,14 @@ export class SyntheticServer implements Transport {
     path,
     query,
     signal,
-    peek,
     onOpen,
-  }: WatchRequest): AsyncGenerator<unknown, void, undefined> {
+    readObject,
+  }: WatchRequest): AsyncGenerator<readonly unknown[], void, undefined> {
     onOpen?.();
-    const lines: string[] = [];
+    const events: WireEvent[] = [];
     let wake = Promise.withResolvers<void>();
-    const send = (line: string) => {
-      lines.push(line);
+    const send = (each: WireEvent) => {
+      events.push(each);
       wake.resolve();
     };
     const watchers = this.#watchers.get(path) ?? new Set();
@@ -121,8 +124,8 @@ export class SyntheticServer implements Transport {
     }
     try {
       while (!signal.aborted) {
-        for (const line of lines.splice(0)) if (peek?.(line) !== true) yield JSON.parse(line);
-        if (lines.length > 0) continue;
+        yield events.splice(0).map((each) => received(each, readObject));
+        if (events.length > 0) continue;
         wake = Promise.withResolvers<void>();
         await wake.promise;
       }
@@ -133,8 +136,10 @@ export class SyntheticServer implements Transport {
 
   async close(): Promise<void> {}
 
-  #answer(value: object): unknown {
-    return JSON.parse(JSON.stringify(value));
+  #answer(value: object, readObject?: ReadObject): unknown {
+    return isPolicy(value)
+      ? protobuf.decode(protobuf.encode(value), readObject)
+      : JSON.parse(JSON.stringify(value));
   }
 
   #collection(path: string): Map<string, Stored> {
@@ -144,16 +149,27 @@ export class SyntheticServer implements Transport {
   }
 
   #send(collection: string, type: string, object: object): void {
-    const line = event(type, object);
+    const sent = event(type, object);
     for (const send of this.#watchers.get(collection) ?? []) {
       this.events += 1;
-      send(line);
+      send(sent);
     }
   }
 }
 
-function event(type: string, object: object): string {
-  return JSON.stringify({ type, object });
+/** An event as it is on the wire: JSON, or the message of a policy. */
+type WireEvent = string | Buffer;
+
+function event(type: string, object: object): WireEvent {
+  return isPolicy(object) ? encodeEvent({ type, object }) : JSON.stringify({ type, object });
+}
+
+function received(each: WireEvent, readObject: ReadObject | undefined): unknown {
+  return typeof each === 'string' ? JSON.parse(each) : protobuf.decodeEvent(each, readObject);
+}
+
+function isPolicy(object: object): boolean {
+  return 'kind' in object && object.kind === 'NetworkPolicy';
 }
 
 /** Orders fields and metadata as a real server. */

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent } from 'undici';
 import { readKubeconfigs } from '../../src/kube/config/kubeconfig.ts';
-import { LineSplitter } from '../../src/kube/http/lines.ts';
+import { LineSplitter } from '../../src/kube/http/stream/lines.ts';
 
 const PATH = '/apis/networking.k8s.io/v1/networkpolicies';
 const EVENT =

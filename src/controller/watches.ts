@@ -9,7 +9,8 @@ import type { Clock, Random } from '../util/clock.ts';
 import { Reflector } from '../kube/watch/reflector.ts';
 import type { Resource, ResourceKind } from '../kube/resource.ts';
 import { type Item, Store } from '../kube/watch/store.ts';
-import type { Parse, Transport } from '../kube/http/transport.ts';
+import type { ReadObject } from '../kube/http/binary-format.ts';
+import type { Transport } from '../kube/http/transport.ts';
 import {
   type NamespaceItem,
   type PolicyItem,
@@ -44,7 +45,7 @@ interface Watch<T extends Item> {
   readonly path: string;
   readonly project: (raw: object) => T;
   readonly sink: Store<T>;
-  readonly parse?: Parse;
+  readonly readObject?: ReadObject;
 }
 
 /** A resource that is watched. */
@@ -101,7 +102,7 @@ export class Watches {
         path: policies.collection(),
         project: clusterState.policies.project,
         sink: clusterState.policies,
-        parse: clusterState.policies.parse,
+        readObject: clusterState.policies.readObject,
       }),
     ]);
   }
@@ -121,13 +122,13 @@ export class Watches {
   }
 
   /** Fills `sink` and keeps it current; resolves once it is complete, or the watch has ended. */
-  #start<T extends Item>({ resource, path, project, sink, parse }: Watch<T>): Promise<void> {
+  #start<T extends Item>({ resource, path, project, sink, readObject }: Watch<T>): Promise<void> {
     const { transport, clock, random, observer, resyncMs } = this.#options;
     const reflector = new Reflector<T>({
       transport,
       path,
       project,
-      ...(parse && { parse }),
+      readObject,
       sink,
       clock,
       random,

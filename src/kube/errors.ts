@@ -103,8 +103,8 @@ export interface RequestName {
 /** A response with a status other than 2xx. */
 export interface ErrorResponse {
   readonly status: number;
-  /** A metav1.Status as JSON; any other text is quoted in the error's message. */
-  readonly body: string;
+  /** A metav1.Status, or text: a Status as JSON, or anything else, which the error's message quotes. */
+  readonly body: unknown;
   /** The Retry-After header: seconds, or an HTTP date. */
   readonly retryAfter?: string | undefined;
 }
@@ -112,14 +112,15 @@ export interface ErrorResponse {
 /** @param now wall clock, milliseconds since the epoch, for a Retry-After that is a date */
 export function errorOfResponse(request: RequestName, response: ErrorResponse, now: number): ApiError {
   const { status, body, retryAfter } = response;
-  const parsed = parseStatus(body);
+  const text = textOf(body);
+  const parsed = isStatus(body) ? body : parseStatus(text);
   const headerMs = parseRetryAfter(retryAfter, now);
   if (parsed !== undefined) return errorOfStatus(request, { ...parsed, code: status }, headerMs);
   return new ApiError({
     ...request,
     status,
     reason: REASONS[status] ?? 'Unknown',
-    message: body.trim() === '' ? 'no explanation was given' : body,
+    message: text.trim() === '' ? 'no explanation was given' : text,
     retryAfterMs: headerMs,
   });
 }

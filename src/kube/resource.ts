@@ -2,7 +2,8 @@
 import type { KubeObject } from '../api/meta.ts';
 import { MANAGER } from '../api/names.ts';
 import { isGone, isStatus } from './errors.ts';
-import type { Parse, Request, Transport } from './http/transport.ts';
+import type { ReadObject } from './http/binary-format.ts';
+import type { Request, Transport } from './http/transport.ts';
 import type { Preconditions } from './preconditions.ts';
 import { excerpt, isRecord, malformed, type Query } from './http/wire.ts';
 
@@ -42,8 +43,8 @@ export interface List<T> {
 }
 
 export interface CreateOptions extends CallOptions {
-  /** Parser of the answer; JSON.parse by default. */
-  readonly parse?: Parse | undefined;
+  /** Reads the answer, if it is in the binary format. */
+  readonly readObject?: ReadObject | undefined;
 }
 
 export interface WriteOptions extends CreateOptions {
@@ -73,7 +74,7 @@ export const PAGE_SIZE = 500;
 export const LIST_RESTARTS = 3;
 
 /** https://kubernetes.io/docs/reference/using-api/api-concepts/#partialobjectmetadata */
-const METADATA = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
+const METADATA = ';as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
 /**
  * The API server drops a write that waits longer in its queues, a webhook or etcd. A leader whose process is paused
@@ -119,7 +120,7 @@ export class Resource<T extends KubeObject> {
       ...call(options),
       method: 'GET',
       path: this.collection(namespace),
-      ...(options.metadataOnly && { accept: METADATA }),
+      ...(options.metadataOnly && { acceptParameters: METADATA }),
       query: {
         limit,
         continue: options.continue,
@@ -174,7 +175,7 @@ export class Resource<T extends KubeObject> {
   async create(object: T, options: CreateOptions = {}): Promise<T> {
     return this.#object({
       ...call(options),
-      parse: options.parse,
+      readObject: options.readObject,
       method: 'POST',
       path: this.collection(this.#scope(object.metadata.namespace)),
       query: WRITE,
@@ -192,7 +193,7 @@ export class Resource<T extends KubeObject> {
     if (!resourceVersion) throw new TypeError(`replace of ${name} without a resourceVersion`);
     return this.#object({
       ...call(options),
-      parse: options.parse,
+      readObject: options.readObject,
       method: 'PUT',
       path: this.#path(name, namespace, options.subresource),
       query: WRITE,
@@ -212,7 +213,7 @@ export class Resource<T extends KubeObject> {
   ): Promise<T> {
     return this.#object({
       ...call(options),
-      parse: options.parse,
+      readObject: options.readObject,
       method: 'PATCH',
       path: this.#path(name, namespace, options.subresource),
       query: options.isDryRun ? DRY_RUN : WRITE,
@@ -249,6 +250,7 @@ export class Resource<T extends KubeObject> {
       method: 'DELETE',
       path: this.#path(name, namespace),
       query: WRITE_TIMEOUT,
+      contentType: 'application/json',
       body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions, propagationPolicy },
     };
     const answer = await this.#transport.request<unknown>(request);

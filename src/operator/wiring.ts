@@ -12,6 +12,7 @@ import { EVENTS, type KubeEvent } from '../kube/events/event.ts';
 import { EventRecorder } from '../kube/events/recorder.ts';
 import { fenced } from '../kube/fence.ts';
 import { createTransport, type Transport } from '../kube/http/transport.ts';
+import { protobuf } from '../kube/protobuf/protobuf.ts';
 import { LeaderElector, type Lease, LEASES } from '../kube/lease.ts';
 import { Resource } from '../kube/resource.ts';
 import type { Logger } from '../observability/logs/logger.ts';
@@ -69,6 +70,7 @@ export async function createOperator({ options, version, logger, env }: Operator
   const namespace = ownNamespace ?? DEFAULT_NAMESPACE;
   const transport = createTransport(cluster, {
     userAgent: `segmentation-operator/${version} (${process.platform}/${process.arch})`,
+    ...(options.kubeApiContentType === protobuf.mediaType && { binaryFormat: protobuf }),
     onRequest: (info) => metrics.request(info),
     env,
   });

@@ -1,12 +1,15 @@
 /** The operator's options, as flags, environment, configuration file and defaults give them together. */
 import type { LogFormat, LogLevel } from '../observability/logs/logger.ts';
 import type { ClusterConfiguration } from '../policy/facts.ts';
+import type { ContentType } from './settings.ts';
 
 /** All durations are in milliseconds. */
 export interface Options {
   /** Undefined: KUBECONFIG, the pod's own service account, or ~/.kube/config. */
   readonly kubeconfig: string | undefined;
   readonly context: string | undefined;
+  /** The format in which built-in kinds are read and written. */
+  readonly kubeApiContentType: ContentType;
   readonly metricsBindAddress: string;
   readonly metricsSecurity: MetricsSecurity;
   readonly healthProbeBindAddress: string;

@@ -94,6 +94,7 @@ function combine(layers: Layers, configurationFile: ConfigurationSource | undefi
   return {
     kubeconfig: setting('kubeconfig'),
     context: setting('context'),
+    kubeApiContentType: setting('kubeApiContentType'),
     metricsBindAddress,
     metricsSecurity: {
       enabled: setting('metricsSecure') ?? !isLoopback(metricsBindAddress),

@@ -1,11 +1,15 @@
 /** The settings of flags and environment variables, as a table for the parser, the help text and the documentation. */
 import type { LogFormat, LogLevel } from '../observability/logs/logger.ts';
 import { type ConfigurationFile, concurrency, LOG_FORMATS, LOG_LEVELS, logFormat, logLevel } from './file.ts';
-import { anyText, bindAddress, boolean, namespaceName, type Shape } from './shape.ts';
+import { anyText, bindAddress, boolean, namespaceName, oneOf, type Shape } from './shape.ts';
+
+export const CONTENT_TYPES = ['application/vnd.kubernetes.protobuf', 'application/json'] as const;
+export type ContentType = (typeof CONTENT_TYPES)[number];
 
 export interface Scalars {
   readonly kubeconfig: string | undefined;
   readonly context: string | undefined;
+  readonly kubeApiContentType: ContentType;
   readonly config: string | undefined;
   readonly metricsBindAddress: string;
   readonly metricsSecure: boolean | undefined;
@@ -57,6 +61,14 @@ export const SETTINGS: { readonly [K in keyof Scalars]: Setting<Scalars[K]> } = 
     shape: anyText,
     fallback: undefined,
     otherwise: 'its current context',
+  },
+  kubeApiContentType: {
+    flag: 'kube-api-content-type',
+    value: 'TYPE',
+    group: 'Cluster',
+    help: 'or application/json',
+    shape: oneOf(...CONTENT_TYPES),
+    fallback: 'application/vnd.kubernetes.protobuf',
   },
   config: {
     flag: 'config',

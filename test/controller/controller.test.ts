@@ -131,7 +131,7 @@ describe('the controller', () => {
         if (request.path === '/api/v1/namespaces' && !('sendInitialEvents' in (request.query ?? {}))) {
           await touched.promise;
           const { metadata } = named('shop', '30');
-          yield { type: 'MODIFIED', object: { metadata: { ...metadata, labels: { a: 'b' } } } };
+          yield [{ type: 'MODIFIED', object: { metadata: { ...metadata, labels: { a: 'b' } } } }];
         }
         yield* server.watch(request);
       },
@@ -224,7 +224,7 @@ describe('the controller', () => {
       watch: async function* (request) {
         if (request.path === '/api/v1/namespaces' && !('sendInitialEvents' in (request.query ?? {}))) {
           await news.promise;
-          yield { type: 'ADDED', object: named('new', '9') };
+          yield [{ type: 'ADDED', object: named('new', '9') }];
         }
         yield* server.watch(request);
       },

@@ -1,15 +1,17 @@
 /**
  * A proxy between an operator and the real API server. It terminates TLS, so that an interceptor can read and change each
- * request and each line of a watch. Without an interceptor, everything passes unchanged.
+ * request and each event of a watch. Interceptors read and write JSON, whatever the format on the wire. Without an
+ * interceptor, everything passes unchanged.
  */
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, type Dispatcher, request } from 'undici';
 import { createAuthority, issueServing, privatePem } from '../env/plane/x509.ts';
+import { formatOf } from './wire-format.ts';
 
 /** A request, for an interceptor. It must be passed, committed, answered, opened or reset once. An error resets it. */
 export interface Exchange {
@@ -19,6 +21,10 @@ export interface Exchange {
   readonly query: URLSearchParams;
   /** The plural name of the kind, with the subresource: `networkpolicies`, `segmentationprofiles/status`. */
   readonly resource: string;
+  /** The types that the operator accepts. */
+  readonly accept: string;
+  /** The type of the request's body; undefined without one. */
+  readonly contentType: string | undefined;
   readonly isWrite: boolean;
   readonly isWatch: boolean;
   /** True if the request is for all objects of the kind in all namespaces, as caches send it. */
@@ -28,9 +34,15 @@ export interface Exchange {
   /** Forwards the request, and returns the answer instead of sending it to the operator. Not for watches. */
   commit(): Promise<{ readonly status: number; readonly body: string }>;
   answer(status: number, body: string, headers?: Readonly<Record<string, string>>): void;
-  /** Starts a streamed answer with status 200, and returns the stream. */
-  open(): ServerResponse;
+  /** Starts a watch with status 200. */
+  open(): EventStream;
   reset(): void;
+}
+
+/** A watch that an interceptor answers. */
+export interface EventStream {
+  send(line: string): void;
+  end(): void;
 }
 
 export type Interceptor = (exchange: Exchange) => void | Promise<void>;
@@ -38,16 +50,16 @@ export type Interceptor = (exchange: Exchange) => void | Promise<void>;
 /** An open watch of the operator. */
 export interface Watch {
   readonly resource: string;
-  /** Earlier lines of the watch. */
+  /** Earlier events of the watch, as JSON. */
   readonly seen: readonly string[];
   send(line: string): void;
-  /** Delays all later lines, in order. */
+  /** Delays all later events, in order. */
   pause(ms: number): void;
   reset(): void;
   end(): void;
 }
 
-/** Decides about one line of a watch: it is lost unless the interceptor sends it. */
+/** Decides about one event of a watch, as a line of JSON: it is lost unless the interceptor sends it. */
 export type LineInterceptor = (line: string, watch: Watch) => void;
 
 /** A write request of the operator. */
@@ -147,7 +159,7 @@ export class ApiProxy {
     response.on('error', () => {});
     try {
       const url = new URL(incoming.url ?? '/', this.#target);
-      const exchange = this.#exchange(incoming, response, url, await text(incoming));
+      const exchange = this.#exchange(incoming, response, url, await buffer(incoming));
       const { isWrite, method, path, resource } = exchange;
       if (isWrite) this.writes.push({ at: performance.now(), method, path, resource });
       await (this.intercept ?? pass)(exchange);
@@ -156,37 +168,45 @@ export class ApiProxy {
     }
   }
 
-  #exchange(incoming: IncomingMessage, response: ServerResponse, url: URL, body: string): Exchange {
+  #exchange(incoming: IncomingMessage, response: ServerResponse, url: URL, body: Buffer): Exchange {
     const { method = 'GET' } = incoming;
     const { resource, isCollection } = kindOf(url.pathname);
     const isWatch = url.searchParams.get('watch') === 'true';
     const forward = () => this.#forward(incoming, url, body, response);
+    const { accept = '', 'content-type': contentType } = incoming.headers;
+    const format = formatOf(accept);
     return {
       method,
       path: url.pathname,
       query: url.searchParams,
       resource,
+      accept,
+      contentType,
       isWrite: method !== 'GET',
       isWatch,
       isCollection,
       pass: async () => {
         const answer = await forward();
         response.writeHead(answer.statusCode, endToEnd(answer.headers));
-        if (isWatch && answer.statusCode === 200) await this.#relay(resource, answer.body, response);
-        else response.end(await answer.body.text());
+        if (isWatch && answer.statusCode === 200) await this.#relay(resource, answer, response);
+        else response.end(Buffer.from(await answer.body.arrayBuffer()));
       },
       commit: async () => {
         const answer = await forward();
-        return { status: answer.statusCode, body: await answer.body.text() };
+        const bytes = Buffer.from(await answer.body.arrayBuffer());
+        return { status: answer.statusCode, body: formatOf(contentTypeOf(answer)).textOf(bytes) };
       },
       answer: (status, content, headers = {}) => {
-        response.writeHead(status, { 'content-type': 'application/json', ...headers });
-        response.end(content);
+        response.writeHead(status, { 'content-type': format.contentType, ...headers });
+        response.end('content-type' in headers ? content : format.answerOf(content));
       },
       open: () => {
-        response.writeHead(200, { 'content-type': 'application/json' });
+        response.writeHead(200, { 'content-type': format.contentType });
         response.flushHeaders();
-        return response;
+        return {
+          send: (line) => void response.write(format.eventOf(line)),
+          end: () => void response.end(),
+        };
       },
       reset: () => void response.socket?.destroy(),
     };
@@ -195,7 +215,7 @@ export class ApiProxy {
   #forward(
     incoming: IncomingMessage,
     url: URL,
-    body: string,
+    body: Buffer,
     response: ServerResponse,
   ): Promise<Dispatcher.ResponseData> {
     const gone = new AbortController();
@@ -204,17 +224,19 @@ export class ApiProxy {
       dispatcher: this.#agent,
       method: incoming.method as Dispatcher.HttpMethod,
       headers: endToEnd(incoming.headers),
-      body: body === '' ? null : body,
+      body: body.length === 0 ? null : body,
       // The API server completes a write whose client is gone. A watch without a client is ended.
       ...(incoming.method === 'GET' && { signal: gone.signal }),
     });
   }
 
-  /** Forwards a watch, line by line. */
-  async #relay(resource: string, body: Dispatcher.ResponseData['body'], response: ServerResponse) {
+  /** Forwards a watch, event by event. */
+  async #relay(resource: string, answer: Dispatcher.ResponseData, response: ServerResponse) {
+    const format = formatOf(contentTypeOf(answer));
     this.#pending.delete(response);
     response.flushHeaders();
     const seen: string[] = [];
+    const originals = new Map<string, Buffer>();
     let turn: Promise<unknown> = Promise.resolve();
     const enqueue = (run: () => unknown) => {
       turn = turn.then(run);
@@ -222,19 +244,17 @@ export class ApiProxy {
     const watch: Watch = {
       resource,
       seen,
-      send: (line) => enqueue(() => response.write(`${line}\n`)),
+      send: (line) => enqueue(() => response.write(originals.get(line) ?? format.eventOf(line))),
       pause: (ms) => enqueue(() => sleep(ms)),
       reset: () => void response.socket?.destroy(),
       end: () => enqueue(() => response.end()),
     };
     this.#watches.add(watch);
     response.on('close', () => this.#watches.delete(watch));
-    let rest = '';
-    body.setEncoding('utf8');
-    for await (const chunk of body as AsyncIterable<string>) {
-      const lines = (rest + chunk).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) {
+    const split = format.splitter();
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      for (const { line, bytes } of split(chunk)) {
+        originals.set(line, bytes);
         if (this.interceptLine === undefined) watch.send(line);
         else this.interceptLine(line, watch);
         seen.push(line);
@@ -242,6 +262,11 @@ export class ApiProxy {
     }
     watch.end();
   }
+}
+
+function contentTypeOf({ headers }: Dispatcher.ResponseData): string | undefined {
+  const value = headers['content-type'];
+  return Array.isArray(value) ? value[0] : value;
 }
 
 const pass: Interceptor = (exchange) => exchange.pass();

@@ -1,10 +1,16 @@
 /** The faults between an operator and the API server. Random choices are by seed. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ServerResponse } from 'node:http';
 import type { ControlPlane } from '../env/index.ts';
 import { eventually } from '../support/cluster.ts';
 import type { Operator } from '../support/operator.ts';
-import { type ApiProxy, type Exchange, EXPIRED, type Interceptor, type Watch } from './api-proxy.ts';
+import {
+  type ApiProxy,
+  type EventStream,
+  type Exchange,
+  EXPIRED,
+  type Interceptor,
+  type Watch,
+} from './api-proxy.ts';
 import { type Dice, pick } from './model.ts';
 
 /** The parts of a round that a fault may act on. */
@@ -145,7 +151,7 @@ export class Kill implements Fault {
  * of a new process. At the end, a 410 makes the reflector list again, as no event would tell it of the omitted objects.
  */
 function forge(resource: string, how: 'once' | 'twice' | 'after a restart'): Fault {
-  const held = new Set<ServerResponse>();
+  const held = new Set<EventStream>();
   const atRestart = how === 'after a restart';
   return {
     name: `a wrongly empty list of ${resource}, ${how}`,
@@ -168,9 +174,9 @@ function forge(resource: string, how: 'once' | 'twice' | 'after a restart'): Fau
         };
         const { resourceVersion } = metadata;
         if (streamed) {
-          const response = exchange.open();
-          held.add(response);
-          response.write(`${bookmark(kind.replace(/List$/, ''), apiVersion, resourceVersion)}\n`);
+          const stream = exchange.open();
+          held.add(stream);
+          stream.send(bookmark(kind.replace(/List$/, ''), apiVersion, resourceVersion));
           forged ||= how !== 'twice';
         } else {
           exchange.answer(
@@ -190,7 +196,10 @@ function forge(resource: string, how: 'once' | 'twice' | 'after a restart'): Fau
     end: ({ proxy }) => {
       proxy.intercept = undefined;
       if (how === 'once') return; // the operator did not believe the list
-      for (const response of held) response.end(`${JSON.stringify({ type: 'ERROR', object: EXPIRED })}\n`);
+      for (const stream of held) {
+        stream.send(JSON.stringify({ type: 'ERROR', object: EXPIRED }));
+        stream.end();
+      }
       held.clear();
       proxy.expire(resource);
     },
@@ -220,7 +229,7 @@ const staleLists = (subject: string, kinds: readonly string[]): Fault => ({
         exchange.query.set('resourceVersionMatch', 'Exact');
         return exchange.pass();
       }
-      const response = exchange.open();
+      const stream = exchange.open();
       if (exchange.query.get('sendInitialEvents') !== 'true') return;
       const query = `resourceVersion=${past}&resourceVersionMatch=Exact`;
       const { kind, apiVersion, items } = (await plane.admin.send('GET', `${exchange.path}?${query}`)) as {
@@ -229,9 +238,8 @@ const staleLists = (subject: string, kinds: readonly string[]): Fault => ({
         items: object[];
       };
       const one = { kind: kind.replace(/List$/, ''), apiVersion };
-      for (const item of items)
-        response.write(`${JSON.stringify({ type: 'ADDED', object: { ...one, ...item } })}\n`);
-      response.write(`${bookmark(one.kind, apiVersion, past)}\n`);
+      for (const item of items) stream.send(JSON.stringify({ type: 'ADDED', object: { ...one, ...item } }));
+      stream.send(bookmark(one.kind, apiVersion, past));
     };
     await restart();
     await operator().ready();

@@ -31,6 +31,6 @@ describe('fence', () => {
     const { signal } = new AbortController();
     const watched = transport.watch({ path, signal, stallMs: 1000 })[Symbol.asyncIterator]().next();
     (await server.next('watch')).send('event');
-    assert.equal((await watched).value, 'event');
+    assert.deepEqual((await watched).value, ['event']);
   });
 });

@@ -50,7 +50,7 @@ export class ScriptedTransport implements Transport {
     return promise;
   }
 
-  async *watch(request: WatchRequest): AsyncGenerator<unknown, void, undefined> {
+  async *watch(request: WatchRequest): AsyncGenerator<readonly unknown[], void, undefined> {
     const values: unknown[] = [];
     let finish: { error?: unknown } | undefined;
     let closed = false;
@@ -83,10 +83,7 @@ export class ScriptedTransport implements Transport {
     });
     try {
       for (;;) {
-        while (values.length > 0) {
-          const value = values.shift();
-          if (request.peek?.(JSON.stringify(value)) !== true) yield value;
-        }
+        while (values.length > 0) yield values.splice(0);
         if (finish !== undefined) break;
         await wake.promise;
         wake = Promise.withResolvers();

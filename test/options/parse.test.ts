@@ -48,6 +48,7 @@ describe('parseOptions', () => {
     assert.deepEqual(rest, {
       kubeconfig: undefined,
       context: undefined,
+      kubeApiContentType: 'application/vnd.kubernetes.protobuf',
       metricsBindAddress: ':8080',
       metricsSecurity: { enabled: true, certPath: undefined, certName: 'tls.crt', certKey: 'tls.key' },
       healthProbeBindAddress: ':8081',
@@ -440,6 +441,7 @@ describe('flags that print a text', () => {
       for (const flag of [
         'kubeconfig',
         'context',
+        'kube-api-content-type',
         'config',
         'metrics-bind-address',
         'metrics-secure',

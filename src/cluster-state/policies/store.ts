@@ -1,23 +1,23 @@
 /** The cached policies. Policies with equal contents share one, as long as any of them is cached. */
 import { Store } from '../../kube/watch/store.ts';
 import { PolicyContentPool } from './content-pool.ts';
-import type { PolicyItem } from '../items.ts';
+import { type PolicyItem, projectPolicy } from '../items.ts';
 import { PolicyReader } from './reader.ts';
 
 export class PolicyStore extends Store<PolicyItem> {
   readonly #pool: PolicyContentPool;
   readonly #reader: PolicyReader;
-  /** Parses a policy, in place of JSON.parse. */
-  readonly parse: PolicyReader['parse'];
-  /** From a policy as it is on the wire to an item of this store. */
-  readonly project: PolicyReader['project'];
+  /** Reads a policy in Protocol Buffers. */
+  readonly readObject: PolicyReader['readObject'];
+  /** From a policy as it is on the wire, or as `readObject` returned it, to an item of this store. */
+  readonly project: (raw: object) => PolicyItem;
 
   constructor(pool = new PolicyContentPool()) {
     super();
     this.#pool = pool;
     this.#reader = new PolicyReader(pool);
-    this.parse = this.#reader.parse;
-    this.project = this.#reader.project;
+    this.readObject = this.#reader.readObject;
+    this.project = (raw) => projectPolicy(raw, pool);
     this.subscribe(({ old, new: next }) => {
       // First the new one: a content that both have stays.
       if (next?.content !== undefined) pool.retain(next.content);

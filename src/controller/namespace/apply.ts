@@ -51,7 +51,7 @@ function write(
   context: ApplyContext,
 ): Promise<NetworkPolicy | undefined> {
   const { namespace, policies, store, signal, send } = context;
-  const options = { signal, parse: store.parse };
+  const options = { signal, readObject: store.readObject };
   if (step.verb === 'create') return send(() => policies.create(step.policy, options));
   const name = step.verb === 'delete' ? step.name : step.policy.metadata.name;
   if (before === undefined)

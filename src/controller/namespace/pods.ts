@@ -9,6 +9,8 @@ import type { Resource } from '../../kube/resource.ts';
  * after the answer: it is scheduled and given a network before a flow of it could be cut.
  */
 const MAX_AGE_MS = 250;
+/** One pod answers, and nothing of it is read. */
+const PROBE = { limit: 1, metadataOnly: true } as const;
 
 /**
  * Lists Pods each time. A consistent list waits in the API server until its cache is proven current, which under load
@@ -34,7 +36,7 @@ export class PodProbe {
     const { resourceVersion } = known;
     const least = { resourceVersion, resourceVersionMatch: 'NotOlderThan' as const };
     try {
-      return (await this.#pods.list({ namespace, limit: 1, ...least, signal })).items.length > 0;
+      return (await this.#pods.list({ ...PROBE, namespace, ...least, signal })).items.length > 0;
     } catch (error) {
       // Another API server answered, whose cache lags.
       if (isTooLargeResourceVersion(error)) return this.#askAnew(namespace, signal);
@@ -46,7 +48,7 @@ export class PodProbe {
     const asked = this.#clock.monotonic();
     this.#isRenewing = true;
     try {
-      const { metadata, items } = await this.#pods.list({ namespace, limit: 1, signal });
+      const { metadata, items } = await this.#pods.list({ ...PROBE, namespace, signal });
       if (this.#known === undefined || asked > this.#known.asked)
         this.#known = { resourceVersion: metadata.resourceVersion, asked };
       return items.length > 0;

@@ -8,11 +8,17 @@ import type { Dispatcher } from 'undici';
 export interface Answer {
   readonly status: number;
   readonly retryAfter: string | undefined;
+  readonly contentType: string | undefined;
   /** Warning headers. */
   readonly warnings: string | readonly string[] | undefined;
-  readonly text: string;
-  /** Length of the body on the wire. */
-  readonly bytes: number;
+  readonly body: Buffer;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** The first value of a header. */
+export function headerText(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
 }
 
 export interface PendingAnswer {
@@ -46,6 +52,7 @@ class RoundTrip implements Dispatcher.DispatchHandler, PendingAnswer {
   #status = 0;
   #retryAfter: string | undefined;
   #warnings: string | string[] | undefined;
+  #contentType: string | undefined;
   /** First chunk of the body. Nearly every answer has only one. */
   #first: Buffer | undefined;
   #rest: Buffer[] | undefined;
@@ -86,9 +93,8 @@ class RoundTrip implements Dispatcher.DispatchHandler, PendingAnswer {
     // Informational answers (1xx) come before the final one.
     this.#status = status;
     this.#warnings = headers['warning'];
-    if (status <= 299) return;
-    const retryAfter = headers['retry-after'];
-    this.#retryAfter = Array.isArray(retryAfter) ? retryAfter[0] : retryAfter;
+    this.#contentType = headerText(headers['content-type']);
+    if (status > 299) this.#retryAfter = headerText(headers['retry-after']);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -97,18 +103,13 @@ class RoundTrip implements Dispatcher.DispatchHandler, PendingAnswer {
   }
 
   onResponseEnd(): void {
-    const body =
-      this.#first === undefined || this.#rest === undefined
-        ? this.#first
-        : Buffer.concat([this.#first, ...this.#rest]);
-    const text = body === undefined ? '' : body.toString('utf8');
-    const bytes = body?.length ?? 0;
+    const first = this.#first ?? NOTHING;
     this.#resolve({
       status: this.#status,
       retryAfter: this.#retryAfter,
+      contentType: this.#contentType,
       warnings: this.#warnings,
-      text,
-      bytes,
+      body: this.#rest === undefined ? first : Buffer.concat([first, ...this.#rest]),
     });
   }
 

@@ -9,16 +9,20 @@ import type { Dispatcher } from 'undici';
 import { systemClock } from '../../util/clock.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
+import type { BinaryFormat, ReadObject } from './binary-format.ts';
 import { Connections } from './connections.ts';
 import { CredentialSource } from './credentials.ts';
 import type { Credentials } from './credentials.ts';
 import { Deadline } from './deadline.ts';
 import { ApiError, errorOfResponse } from '../errors.ts';
 import type { LocalReason, RequestName } from '../errors.ts';
-import { LineSplitter, LineTooLongError } from './lines.ts';
+import { acceptOf, bodyOf, contentOf, isBinary, valueOf } from './bodies.ts';
 import { proxyFor } from './proxy.ts';
-import { roundTrip } from './round-trip.ts';
-import { describeFailure, malformed, parseJson, pathAndQuery, warningTexts } from './wire.ts';
+import { type Answer, headerText, roundTrip } from './round-trip.ts';
+import { EventReader } from './stream/event-reader.ts';
+import { FrameTooLongError } from './stream/frames.ts';
+import { LineTooLongError } from './stream/lines.ts';
+import { describeFailure, malformed, pathAndQuery, warningTexts } from './wire.ts';
 import type { Query } from './wire.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -28,12 +32,11 @@ export interface Request {
   /** Absolute path with encoded segments. It is appended to the path of the server's URL. */
   readonly path: string;
   readonly query?: Query | undefined;
-  /** Sent as JSON. */
-  readonly body?: unknown;
-  /** Default application/json. */
+  readonly body?: object | undefined;
+  /** A type of JSON in which the body is sent. Without it, the body is an object in the format of the transport. */
   readonly contentType?: string | undefined;
-  /** Default application/json; another type must be JSON too. */
-  readonly accept?: string | undefined;
+  /** Parameters of the media types that are accepted, such as `;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1`. */
+  readonly acceptParameters?: string | undefined;
   /** Deadline for the complete answer, milliseconds from the call; default 30 000. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -42,13 +45,11 @@ export interface Request {
    * An error that it throws fails the request, and nothing is sent.
    */
   readonly guard?: (() => void) | undefined;
-  readonly parse?: Parse | undefined;
+  /** Reads the objects of an answer in the binary format. */
+  readonly readObject?: ReadObject | undefined;
   /** Called with the texts of the answer's warnings, in their order; also if there is none. */
   readonly onWarnings?: ((warnings: readonly string[]) => void) | undefined;
 }
-
-/** Replacement of JSON.parse, for callers that know most of the text beforehand. @throws SyntaxError */
-export type Parse = (text: string) => unknown;
 
 export interface WatchRequest {
   readonly path: string;
@@ -58,21 +59,20 @@ export interface WatchRequest {
   readonly stallMs: number;
   /** Called when the server begins to answer, which may be long before the first value. Must not throw. */
   readonly onOpen?: (() => void) | undefined;
-  /** Called with each line before it is parsed. True if the line needs no parsing, and makes no value. */
-  readonly peek?: ((line: string) => boolean) | undefined;
-  readonly parse?: Parse | undefined;
+  /** Reads the objects of an answer in the binary format. */
+  readonly readObject?: ReadObject | undefined;
 }
 
 export interface Transport {
-  /** Returns the parsed JSON of a successful answer. @throws ApiError */
+  /** Returns the object, list or Status of a successful answer, as JSON has it. @throws ApiError */
   request<T>(request: Request): Promise<T>;
   /**
-   * Yields the values of a newline-delimited JSON answer as they come, until the server ends it.
+   * Yields the events of a watch, those that came together at a time, until the server ends it.
    *
-   * @throws ApiError of reason Stalled after `stallMs` without a byte; Malformed for a line that is no JSON, longer than
-   *   16 MiB or incomplete; Transport if the connection breaks
+   * @throws ApiError of reason Stalled after `stallMs` without a byte; Malformed for an event that can't be read, is longer
+   *   than 16 MiB or incomplete; Transport if the connection breaks
    */
-  watch(request: WatchRequest): AsyncIterable<unknown>;
+  watch(request: WatchRequest): AsyncIterable<readonly unknown[]>;
   /** Ends open requests and watches with an error of reason Aborted. */
   close(): Promise<void>;
 }
@@ -93,6 +93,8 @@ export interface RequestInfo {
 
 export interface TransportOptions {
   readonly userAgent: string;
+  /** The format of the paths that it covers, until the server refuses it. JSON is the format of all others. */
+  readonly binaryFormat?: BinaryFormat | undefined;
   readonly clock?: Clock;
   /** Deadline of a request that sets none, milliseconds. */
   readonly timeoutMs?: number;
@@ -103,8 +105,6 @@ export interface TransportOptions {
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
-/** Longest line of a watch, bytes: etcd limits objects to 1.5 MiB, aggregated API servers may have higher limits. */
-const MAX_LINE_BYTES = 16 * 1024 * 1024;
 /** Bytes of a watch between two yields to the event loop, which a streamed list could block for a second. */
 const BYTES_PER_TURN = 128 * 1024;
 
@@ -123,6 +123,8 @@ class HttpTransport implements Transport {
   readonly #clock: Clock;
   readonly #onRequest: ((info: RequestInfo) => void) | undefined;
   readonly #credentials: CredentialSource;
+  /** Undefined without one, and once the server, or a proxy before it, has refused it. */
+  #binaryFormat: BinaryFormat | undefined;
   readonly #closing = new AbortController();
 
   constructor(config: ClusterConfig, options: TransportOptions) {
@@ -134,6 +136,7 @@ class HttpTransport implements Transport {
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.#clock = options.clock ?? systemClock;
     this.#onRequest = options.onRequest;
+    this.#binaryFormat = options.binaryFormat;
     this.#connections = new Connections({
       isTls: url.protocol === 'https:',
       proxy: config.proxyUrl ?? proxyFor(url, options.env ?? process.env),
@@ -145,16 +148,18 @@ class HttpTransport implements Transport {
   async request<T>(request: Request): Promise<T> {
     const { method, path, signal, timeoutMs = this.#timeoutMs } = request;
     const deadline = new Deadline(this.#clock, timeoutMs, [signal, this.#closing.signal]);
-    const body = request.body === undefined ? null : JSON.stringify(request.body);
-    const headers = ['accept', request.accept ?? 'application/json'];
-    if (body !== null) headers.push('content-type', request.contentType ?? 'application/json');
     const name = { method, path };
     const target = pathAndQuery(path, request.query);
-    const { guard, onWarnings } = request;
-    const exchange = { name, verb: method, target, headers, body, deadline, guard, onWarnings };
+    const { guard, onWarnings, readObject } = request;
     try {
-      const text = await this.#authorised(exchange, (credentials) => this.#exchange(exchange, credentials));
-      return parseJson(name, text, request.parse) as T;
+      return (await this.#negotiate(path, async (format) => {
+        const { body, headers } = bodyOf(request, format);
+        const exchange = { name, verb: method, target, headers, body, deadline, format, guard, onWarnings };
+        const answer = await this.#authorised(exchange, (credentials) =>
+          this.#exchange(exchange, credentials),
+        );
+        return valueOf(name, answer, format, readObject);
+      })) as T;
     } catch (error) {
       throw this.#failure(name, error, deadline);
     } finally {
@@ -162,27 +167,34 @@ class HttpTransport implements Transport {
     }
   }
 
-  async *watch(request: WatchRequest): AsyncGenerator<unknown, void, undefined> {
-    const { path, signal, stallMs, peek, parse } = request;
+  async *watch(request: WatchRequest): AsyncGenerator<readonly unknown[], void, undefined> {
+    const { path, signal, stallMs, readObject } = request;
     const deadline = new Deadline(this.#clock, stallMs, [signal, this.#closing.signal], 'Stalled');
-    const headers = ['accept', 'application/json'];
     const name = { method: 'WATCH', path } as const;
     const target = pathAndQuery(path, request.query);
-    const exchange = { name, verb: name.method, target, headers, body: null, deadline };
     try {
-      const stream = await this.#authorised(exchange, (credentials) => this.#open(exchange, credentials));
+      const { stream, events } = await this.#negotiate(path, async (format) => {
+        const headers = ['accept', acceptOf(format)];
+        const exchange = { name, verb: name.method, target, headers, body: null, deadline, format };
+        const opened = await this.#authorised(exchange, (credentials) => this.#open(exchange, credentials));
+        const reader = new EventReader(
+          name,
+          isBinary(opened.contentType, format) ? format : undefined,
+          readObject,
+        );
+        return { stream: opened.body, events: reader };
+      });
       request.onOpen?.();
-      const lines = new LineSplitter(MAX_LINE_BYTES);
       let bytesSinceTurn = 0;
       for await (const chunk of stream as AsyncIterable<Buffer>) {
         deadline.extend();
-        for (const line of lines.push(chunk)) if (peek?.(line) !== true) yield parseJson(name, line, parse);
+        yield* events.push(chunk);
         bytesSinceTurn += chunk.length;
         if (bytesSinceTurn < BYTES_PER_TURN) continue;
         bytesSinceTurn = 0;
         await nextTurn();
       }
-      if (lines.pending > 0) throw malformed(name, 'the stream ended within a line');
+      events.end();
     } catch (error) {
       throw this.#failure(name, error, deadline);
     } finally {
@@ -193,6 +205,20 @@ class HttpTransport implements Transport {
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#connections.destroy();
+  }
+
+  /** Runs `attempt` in the binary format, if there is one for the path; in JSON if the server refuses that format. */
+  async #negotiate<R>(path: string, attempt: (format: BinaryFormat | undefined) => Promise<R>): Promise<R> {
+    const format = this.#binaryFormat;
+    if (format?.covers(path) !== true) return attempt(undefined);
+    try {
+      return await attempt(format);
+    } catch (error) {
+      // Both are decided before a write is carried out.
+      if (!(error instanceof ApiError) || (error.status !== 415 && error.status !== 406)) throw error;
+      this.#binaryFormat = undefined;
+      return attempt(undefined);
+    }
   }
 
   /** Runs `attempt`; after a 401, runs it once more if there are other credentials. */
@@ -220,7 +246,7 @@ class HttpTransport implements Transport {
     }
   }
 
-  async #exchange(exchange: Exchange, credentials: Credentials): Promise<string> {
+  async #exchange(exchange: Exchange, credentials: Credentials): Promise<Answer> {
     const started = this.#clock.monotonic();
     let status: number | '<error>' = '<error>';
     let responseBytes: number | undefined;
@@ -228,19 +254,19 @@ class HttpTransport implements Transport {
       const connections = this.#connections.dispatcherFor(credentials);
       const pending = roundTrip(connections, this.#options(exchange, credentials), exchange.guard);
       exchange.deadline.onAbort(() => pending.abort());
-      const { text, retryAfter, warnings, bytes, ...answer } = await pending.answer;
-      responseBytes = bytes;
+      const answer = await pending.answer;
+      responseBytes = answer.body.length;
       status = answer.status;
-      if (status < 200 || status > 299) throw this.#refusal(exchange, status, text, retryAfter);
-      exchange.onWarnings?.(warningTexts(warnings));
-      return text;
+      if (status < 200 || status > 299) throw this.#refusal(exchange, answer);
+      exchange.onWarnings?.(warningTexts(answer.warnings));
+      return answer;
     } finally {
       this.#report(exchange, status, started, responseBytes);
     }
   }
 
-  /** Resolves with the body of a successful answer as soon as its headers have come. */
-  async #open(exchange: Exchange, credentials: Credentials): Promise<Dispatcher.ResponseData['body']> {
+  /** Resolves with the stream of a successful answer as soon as its headers have come. */
+  async #open(exchange: Exchange, credentials: Credentials): Promise<OpenAnswer> {
     const started = this.#clock.monotonic();
     let status: number | '<error>' = '<error>';
     try {
@@ -249,13 +275,14 @@ class HttpTransport implements Transport {
         signal: exchange.deadline.signal,
       });
       status = response.statusCode;
+      const contentType = headerText(response.headers['content-type']);
       if (status < 200 || status > 299) {
-        const retryAfter = response.headers['retry-after'];
-        const header = Array.isArray(retryAfter) ? retryAfter[0] : retryAfter;
-        throw this.#refusal(exchange, status, await response.body.text(), header);
+        const retryAfter = headerText(response.headers['retry-after']);
+        const body = Buffer.from(await response.body.arrayBuffer());
+        throw this.#refusal(exchange, { status, retryAfter, contentType, body, warnings: undefined });
       }
       exchange.deadline.extend();
-      return response.body;
+      return { contentType, body: response.body };
     } finally {
       this.#report(exchange, status, started);
     }
@@ -275,8 +302,9 @@ class HttpTransport implements Transport {
     };
   }
 
-  #refusal(exchange: Exchange, status: number, text: string, retryAfter: string | undefined): ApiError {
-    return errorOfResponse(exchange.name, { status, body: text, retryAfter }, this.#clock.now());
+  #refusal({ name, format }: Exchange, answer: Answer): ApiError {
+    const { status, retryAfter } = answer;
+    return errorOfResponse(name, { status, body: contentOf(answer, format), retryAfter }, this.#clock.now());
   }
 
   #report(exchange: Exchange, status: number | '<error>', started: number, responseBytes?: number): void {
@@ -298,7 +326,8 @@ class HttpTransport implements Transport {
     }
     if (deadline.aborted) return local('Aborted', 'given up');
     if (error instanceof ApiError) return error;
-    if (error instanceof LineTooLongError) return malformed({ method, path }, error.message, error);
+    if (error instanceof LineTooLongError || error instanceof FrameTooLongError)
+      return malformed({ method, path }, error.message, error);
     return local('Transport', describeFailure(error));
   }
 }
@@ -309,8 +338,15 @@ interface Exchange {
   /** Path with query. */
   readonly target: string;
   readonly headers: readonly string[];
-  readonly body: string | null;
+  readonly body: string | Buffer | null;
   readonly deadline: Deadline;
+  readonly format: BinaryFormat | undefined;
   readonly guard?: Request['guard'];
   readonly onWarnings?: Request['onWarnings'];
+}
+
+/** A watch whose headers have come. */
+interface OpenAnswer {
+  readonly contentType: string | undefined;
+  readonly body: Dispatcher.ResponseData['body'];
 }

@@ -35,13 +35,9 @@ export function warningTexts(headers: string | readonly string[] | undefined): s
 const EXCERPT = 200;
 
 /** @throws ApiError of reason Malformed that quotes the beginning of `text` */
-export function parseJson(
-  request: RequestName,
-  text: string,
-  parse: (text: string) => unknown = JSON.parse,
-): unknown {
+export function parseJson(request: RequestName, text: string): unknown {
   try {
-    return parse(text);
+    return JSON.parse(text);
   } catch (error) {
     throw malformed(request, `not JSON: ${text.slice(0, EXCERPT)}`, error);
   }

@@ -2,8 +2,9 @@
 import { ApiError, isGone } from '../errors.ts';
 import { LIST_RESTARTS, PAGE_SIZE } from '../resource.ts';
 import type { Item } from './store.ts';
+import type { ReadObject } from '../http/binary-format.ts';
 import type { Transport } from '../http/transport.ts';
-import type { WatchEvent } from './watch-event.ts';
+import { parseWatchEvent } from './watch-event.ts';
 import { excerpt, malformed } from '../http/wire.ts';
 
 export interface Listing<T> {
@@ -11,35 +12,44 @@ export interface Listing<T> {
   readonly resourceVersion: string;
 }
 
+/** A streamed list, and the events that came together with its end. */
+export interface StreamedListing<T> extends Listing<T> {
+  readonly laterEvents: readonly unknown[];
+}
+
 /**
  * Reads the initial events of a watch with sendInitialEvents (KEP-3157), up to the bookmark that ends them. Later
- * events stay in `events`.
+ * events stay in `events`, or are returned.
  *
  * @param path path of the collection, for the error
  * @returns undefined if the server ignored the parameter
  * @throws errors of `events`, and an ApiError of reason Transport if the events end before the bookmark
  */
 export async function readInitialEvents<T extends Item>(
-  events: AsyncGenerator<WatchEvent, void, undefined>,
+  events: AsyncGenerator<readonly unknown[], void, undefined>,
   project: (raw: object) => T,
   path: string,
-): Promise<Listing<T> | undefined> {
+): Promise<StreamedListing<T> | undefined> {
+  const request = { method: 'WATCH', path };
   const items = new Map<string, T>();
   for (;;) {
     const next = await events.next();
     if (next.done === true) {
       const message = 'the streamed list ended before it was complete';
-      throw new ApiError({ method: 'WATCH', path, status: 0, reason: 'Transport', message });
+      throw new ApiError({ ...request, status: 0, reason: 'Transport', message });
     }
-    const event = next.value;
-    if (event.type === 'BOOKMARK') {
-      // The first bookmark ends the initial events, or the server sent none.
-      if (!event.initialEventsEnd) return undefined;
-      return { items: [...items.values()], resourceVersion: event.resourceVersion };
+    for (const [index, value] of next.value.entries()) {
+      const event = parseWatchEvent(request, value);
+      if (event.type === 'BOOKMARK') {
+        // The first bookmark ends the initial events, or the server sent none.
+        if (!event.initialEventsEnd) return undefined;
+        const { resourceVersion } = event;
+        return { items: [...items.values()], resourceVersion, laterEvents: next.value.slice(index + 1) };
+      }
+      const item = project(event.object);
+      if (event.type === 'DELETED') items.delete(item.key);
+      else items.set(item.key, item);
     }
-    const item = project(event.object);
-    if (event.type === 'DELETED') items.delete(item.key);
-    else items.set(item.key, item);
   }
 }
 
@@ -47,6 +57,8 @@ export interface PageSource<T> {
   readonly transport: Transport;
   readonly path: string;
   readonly project: (raw: object) => T;
+  /** Reads the objects of a page in the binary format. */
+  readonly readObject?: ReadObject | undefined;
   /** Called as each page arrives. */
   readonly onPage: () => void;
 }
@@ -71,7 +83,7 @@ export async function listPages<T>(source: PageSource<T>, signal: AbortSignal): 
 }
 
 async function listOnce<T>(source: PageSource<T>, signal: AbortSignal): Promise<Listing<T>> {
-  const { transport, path, project, onPage } = source;
+  const { transport, path, project, readObject, onPage } = source;
   const items: T[] = [];
   let next: string | undefined;
   for (;;) {
@@ -82,6 +94,7 @@ async function listOnce<T>(source: PageSource<T>, signal: AbortSignal): Promise<
       path,
       query,
       signal,
+      readObject,
       timeoutMs: PAGE_TIMEOUT_MS,
     });
     onPage();

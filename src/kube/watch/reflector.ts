@@ -13,21 +13,21 @@ import type { Clock, Random } from '../../util/clock.ts';
 import { backoffMs } from '../../util/backoff.ts';
 import { ApiError, classify, isCollectionMissing, isGone, isTooLargeResourceVersion } from '../errors.ts';
 import { listPages, readInitialEvents } from './list.ts';
-import type { Listing } from './list.ts';
+import type { Listing, StreamedListing } from './list.ts';
 import type { Item, Sink } from './store.ts';
-import type { Parse, Transport } from '../http/transport.ts';
-import { parseWatchEvent, peekWatchEvent } from './watch-event.ts';
-import type { WatchEvent } from './watch-event.ts';
+import type { ReadObject } from '../http/binary-format.ts';
+import type { Transport } from '../http/transport.ts';
+import { parseWatchEvent } from './watch-event.ts';
 import type { Query } from '../http/wire.ts';
 
 export interface ReflectorOptions<T extends Item> {
   readonly transport: Transport;
   /** Path of the collection. */
   readonly path: string;
-  /** Makes the item that the sink keeps of an object. Called once for each object, as soon as it is parsed. */
+  /** Makes the item that the sink keeps of an object. Called once for each object. */
   readonly project: (raw: object) => T;
-  /** Parser of a watch's lines; JSON.parse by default. */
-  readonly parse?: Parse;
+  /** Reads the objects of lists and events in the binary format. */
+  readonly readObject?: ReadObject | undefined;
   readonly sink: Sink<T>;
   readonly clock: Clock;
   readonly random: Random;
@@ -142,7 +142,8 @@ export class Reflector<T extends Item> {
   /** Watches from `revision` until the server ends the watch. */
   async #watch(revision: string, signal: AbortSignal): Promise<void> {
     const started = this.#options.clock.monotonic();
-    for await (const event of this.#events({ resourceVersion: revision }, signal)) this.#deliver(event);
+    for await (const events of this.#events({ resourceVersion: revision }, signal))
+      this.#deliver(events, signal);
     this.#checkDuration(started);
   }
 
@@ -163,7 +164,8 @@ export class Reflector<T extends Item> {
         return await this.#pagedList(signal, list);
       }
       this.#replace(list, 'streamed', started);
-      for await (const event of events) this.#deliver(event);
+      this.#deliver(list.laterEvents, signal);
+      for await (const later of events) this.#deliver(later, signal);
       this.#checkDuration(started);
     } finally {
       await events.return();
@@ -171,7 +173,7 @@ export class Reflector<T extends Item> {
   }
 
   /** The streamed list; undefined if the server does not offer one, or is silent. */
-  async #initialEvents(events: Events, signal: AbortSignal): Promise<Listing<T> | undefined> {
+  async #initialEvents(events: Events, signal: AbortSignal): Promise<StreamedListing<T> | undefined> {
     try {
       const list = await readInitialEvents(events, this.#options.project, this.#options.path);
       if (list === undefined) this.#offersStreaming = false;
@@ -201,7 +203,7 @@ export class Reflector<T extends Item> {
   }
 
   async *#events(query: Query, signal: AbortSignal): Events {
-    const { transport, path, random, stallMs = STALL_MS, parse } = this.#options;
+    const { transport, path, random, stallMs = STALL_MS, readObject } = this.#options;
     const { least, most } = WATCH_SECONDS;
     const timeoutSeconds = Math.floor(least + random() * (most - least));
     const full = { ...query, watch: true, allowWatchBookmarks: true, timeoutSeconds };
@@ -209,43 +211,28 @@ export class Reflector<T extends Item> {
       this.#contact();
       this.#openedAt = this.#lastContact;
     };
-    for await (const value of transport.watch({
-      path,
-      query: full,
-      signal,
-      stallMs,
-      onOpen,
-      peek: this.#peek,
-      parse,
-    })) {
+    const watch = { path, query: full, signal, stallMs, onOpen, readObject };
+    for await (const events of transport.watch(watch)) {
       if (signal.aborted) return;
       this.#contact();
       this.#hasReceived = true;
-      yield parseWatchEvent({ method: 'WATCH', path }, value);
+      yield events;
     }
   }
 
-  /** Skips events of states that the sink has, without parsing: most events repeat our own writes. Lists are parsed. */
-  readonly #peek = (line: string): boolean => {
-    if (this.#revision === undefined) return false;
-    const head = peekWatchEvent(line);
-    if (head === undefined || !this.#options.sink.confirm(head.key, head.uid, head.resourceVersion))
-      return false;
-    this.#mayHoldItems = true;
-    this.#contact();
-    this.#hasReceived = true;
-    this.#advance(head.resourceVersion);
-    return true;
-  };
-
-  #deliver(event: WatchEvent): void {
-    const { project, sink } = this.#options;
-    if (event.type === 'DELETED') sink.remove(project(event.object));
-    else if (event.type !== 'BOOKMARK') {
-      this.#mayHoldItems = true;
-      sink.upsert(project(event.object));
+  /** @throws ApiError for a value that is no event, after those before it */
+  #deliver(values: readonly unknown[], signal: AbortSignal): void {
+    const { path, project, sink } = this.#options;
+    for (const value of values) {
+      if (signal.aborted) return;
+      const event = parseWatchEvent({ method: 'WATCH', path }, value);
+      if (event.type === 'DELETED') sink.remove(project(event.object));
+      else if (event.type !== 'BOOKMARK') {
+        this.#mayHoldItems = true;
+        sink.upsert(project(event.object));
+      }
+      this.#advance(event.resourceVersion);
     }
-    this.#advance(event.resourceVersion);
   }
 
   #replace(list: Listing<T>, how: ListInfo['how'], started: number): void {
@@ -317,7 +304,8 @@ export class Reflector<T extends Item> {
   }
 }
 
-type Events = AsyncGenerator<WatchEvent, void, undefined>;
+/** The events of a watch, those that came together at a time. */
+type Events = AsyncGenerator<readonly unknown[], void, undefined>;
 
 /** True for an answer with which a watch can't continue, and for failures to process the answer. */
 function isBadAnswer(error: unknown): boolean {

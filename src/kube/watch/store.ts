@@ -29,10 +29,6 @@ export interface Sink<T> {
   upsert(item: T): void;
   /** Removes an item; `item` is its last state, with the revision of the deletion. */
   remove(item: T): void;
-  /**
-   * Reports an event of exactly this state. True if the sink has that state, so that the event need not be delivered.
-   */
-  confirm(key: string, uid: string, resourceVersion: string): boolean;
 }
 
 /** A change of the contents. At least one of `old` and `new` is present. */
@@ -118,13 +114,6 @@ export class Store<T extends Item> implements Sink<T> {
     if (this.#isDeleted(item.uid)) return;
     this.#set(item);
     this.#notify([change(undefined, item, 'watch')]);
-  }
-
-  confirm(key: string, uid: string, resourceVersion: string): boolean {
-    const current = this.get(key);
-    if (current?.uid !== uid || current.resourceVersion !== resourceVersion) return false;
-    this.#unconfirmed.delete(key);
-    return true;
   }
 
   remove(item: T): void {

@@ -43,22 +43,6 @@ export function parseWatchEvent(request: RequestName, value: unknown): WatchEven
   }
 }
 
-/**
- * Matches the beginning of an event's line: object and resourceVersion. Fields of built-in kinds come in the order of
- * their Go types. Lines of custom resources begin differently, and do not match.
- */
-const HEAD =
-  /^\{"type":"(?:ADDED|MODIFIED)","object":\{"kind":"\w+","apiVersion":"[\w./-]+","metadata":\{"name":"([^"\\]+)",(?:"generateName":"[^"\\]*",)?(?:"namespace":"([^"\\]+)",)?"uid":"([^"\\]+)","resourceVersion":"(\d+)"/;
-
-/** Reads key, uid and resourceVersion from the unparsed line of an ADDED or MODIFIED event. */
-export function peekWatchEvent(
-  line: string,
-): { readonly key: string; readonly uid: string; readonly resourceVersion: string } | undefined {
-  const [, name, namespace, uid, resourceVersion] = HEAD.exec(line) ?? [];
-  if (name === undefined || uid === undefined || resourceVersion === undefined) return undefined;
-  return { key: namespace === undefined ? name : `${namespace}/${name}`, uid, resourceVersion };
-}
-
 function unexpected(request: RequestName, value: unknown): ApiError {
   return malformed(request, `not a watch event: ${excerpt(value)}`);
 }

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeObject } from '../../../src/api/meta.ts';
 import { readKubeconfigs } from '../../../src/kube/config/kubeconfig.ts';
 import { ApiError } from '../../../src/kube/errors.ts';
+import { protobuf } from '../../../src/kube/protobuf/protobuf.ts';
 import { Resource } from '../../../src/kube/resource.ts';
 import { createTransport } from '../../../src/kube/http/transport.ts';
 import type { RequestInfo, Transport, TransportOptions } from '../../../src/kube/http/transport.ts';
@@ -56,6 +57,7 @@ export class Fixture {
   transport(kubeconfig: string, options: Partial<TransportOptions> = {}): Transport {
     const transport = createTransport(readKubeconfigs([kubeconfig]), {
       userAgent: 'kube-test',
+      binaryFormat: protobuf,
       env: {},
       onRequest: (info) => this.requests.push(info),
       ...options,

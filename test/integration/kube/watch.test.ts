@@ -32,7 +32,7 @@ describe('a watch on a real API server', () => {
     const text = 'ж✓😀'.repeat(100_000);
     await configMaps(transport).create(configMap(namespace, 'long', { text }));
     const { signal } = new AbortController();
-    for await (const value of transport.watch({ path, query, signal, stallMs: 5000 })) {
+    for await (const [value] of transport.watch({ path, query, signal, stallMs: 5000 })) {
       assert.equal((value as { object: { data: { text: string } } }).object.data.text, text);
       break;
     }

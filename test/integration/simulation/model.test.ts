@@ -41,7 +41,7 @@ describe('model of the API server', () => {
       () => plane.admin.send('GET', '/apis/segmentation.dev/v1alpha1/segmentationprofiles'),
       15_000,
     );
-    real = new ObservedServer(id, fixture.transport(plane.kubeconfig));
+    real = new ObservedServer(id, fixture.transport(plane.kubeconfig, { binaryFormat: undefined }));
     const server = new Server(() => scheduler.time);
     startControllers(server, scheduler, dice(SEED));
     model = new ObservedServer(id, transportTo(server));
@@ -218,7 +218,7 @@ function transportTo(server: Server): Transport {
         });
       const end = performance.now() + 1000 * Number(query['timeoutSeconds'] ?? Number.POSITIVE_INFINITY);
       while (!signal.aborted && performance.now() < end) {
-        yield* events.splice(0);
+        if (events.length > 0) yield events.splice(0);
         await new Promise((resolve) => setImmediate(resolve));
       }
       started();

@@ -11,6 +11,11 @@ export interface Version {
 
 type Raw = KubeObject & Readonly<Record<string, unknown>>;
 
+interface Event {
+  readonly type: string;
+  readonly object: Raw;
+}
+
 export class ObservedServer {
   /** Number of refused requests. */
   refused = 0;
@@ -77,21 +82,16 @@ export class ObservedServer {
     const ended = new AbortController();
     try {
       const full = { path, query: { watch: true, ...query }, signal: ended.signal, stallMs: 5000 };
-      for await (const event of this.#transport.watch(full)) {
-        const { type, object } = event as { type: string; object: Raw };
-        events.push(
-          type === 'ERROR'
-            ? { type, code: object['code'], reason: object['reason'] }
-            : this.#event({ type, object }),
-        );
-        if (events.length === count) break;
+      for await (const together of this.#transport.watch(full)) {
+        for (const event of together) events.push(this.#event(event as Event));
+        if (events.length >= count) break;
       }
     } catch (error) {
       if (!(error instanceof ApiError) || error.status === 0) throw error;
       events.push({ status: error.status, reason: error.reason });
     }
     ended.abort();
-    return events;
+    return events.slice(0, count);
   }
 
   close(): void {
@@ -101,17 +101,18 @@ export class ObservedServer {
   async #follow(path: string, query: Request['query'], events: unknown[]): Promise<void> {
     try {
       const watched = this.#transport.watch({ path, query, signal: this.#ended.signal, stallMs: 60_000 });
-      for await (const value of watched) {
-        const event = value as { type: string; object: Raw };
-        const { name, namespace = name } = event.object.metadata;
-        if (namespace.startsWith(this.#id)) events.push(this.#event(event));
+      for await (const together of watched) {
+        for (const event of together as readonly Event[]) {
+          const { name, namespace = name } = event.object.metadata;
+          if (namespace.startsWith(this.#id)) events.push(this.#event(event));
+        }
       }
     } catch (error) {
       if (!this.#ended.signal.aborted) events.push(error);
     }
   }
 
-  #event({ type, object }: { type: string; object: Raw }): unknown {
+  #event({ type, object }: Event): unknown {
     if (type === 'BOOKMARK') return { type, annotations: object.metadata.annotations };
     if (type === 'ERROR') return { type, code: object['code'], reason: object['reason'] };
     return { type, object: this.#object(object) };

@@ -176,7 +176,8 @@ describe('transport', () => {
       const seen: unknown[] = [];
       const watched = (async () => {
         const { signal } = new AbortController();
-        for await (const value of transport.watch({ path: PATH, signal, stallMs: 10_000 })) seen.push(value);
+        for await (const events of transport.watch({ path: PATH, signal, stallMs: 10_000 }))
+          seen.push(...events);
       })();
       if (cut === bytes.length) await watched;
       else {

@@ -179,8 +179,6 @@ export class World {
   #deliver(event: Event | undefined): void {
     if (event === undefined) return;
     if (event.type === 'remove') return this.store.remove(event.item);
-    // A Reflector does not deliver a state that the store has.
-    const { key, uid, resourceVersion } = event.item;
-    if (!this.store.confirm(key, uid, resourceVersion)) this.store.upsert(event.item);
+    this.store.upsert(event.item);
   }
 }

@@ -66,17 +66,6 @@ describe('Store', () => {
     assert.deepEqual(log, ['own: - > a/x@2', 'own: a/x@2 > -']);
   });
 
-  it('confirms an event of exactly the state that it has, and no other', () => {
-    const store = new Store<Item>();
-    store.replace([item('a/x', 1)], '1');
-    store.observe(item('a/x', 3));
-    assert.equal(store.confirm('a/x', 'uid-a/x', '3'), true);
-    assert.equal(store.confirm('a/x', 'uid-a/x', '2'), false);
-    assert.equal(store.confirm('a/x', 'uid-a/x', '4'), false);
-    assert.equal(store.confirm('a/x', 'another', '3'), false);
-    assert.equal(store.confirm('a/y', 'uid-a/y', '3'), false);
-  });
-
   it('notifies of the differences between a list and its contents', () => {
     const { store, log } = storeWithLog();
     store.replace([item('a/x', 1), item('a/y', 1), item('b/x', 1)], '1');

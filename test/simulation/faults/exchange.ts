@@ -8,6 +8,7 @@ import type { Answer } from '../server/server.ts';
 import { type Listing, recordList } from './listings.ts';
 import type { Network } from './network.ts';
 import { type Fate, type RefusalStatus, STATUS_REASONS } from './rates.ts';
+import { receivedAnswer } from './wire.ts';
 
 /**
  * How long the server may still carry out a request whose client gave up or died, milliseconds. After that the API
@@ -76,7 +77,7 @@ export class Exchange<T> {
     const now = EPOCH + this.#network.scheduler.time;
     this.#end(() => {
       try {
-        const value = answerOf(this.#request, result, now);
+        const value = receivedAnswer(this.#request, answerOf(this.#request, result, now));
         if (listing !== undefined) recordList(listing, value, isForged);
         this.#resolve(value as T);
       } catch (error) {

@@ -6,6 +6,7 @@ import { forged, isListing, Listings, mayForge } from './listings.ts';
 import type { Network } from './network.ts';
 import { delayOf, type Fate, fateOf } from './rates.ts';
 import { WatchSession } from './watch-session.ts';
+import { sentBody } from './wire.ts';
 
 export class Link implements Transport {
   readonly replica: string;
@@ -99,7 +100,7 @@ export class Link implements Transport {
     return answer;
   }
 
-  watch(request: WatchRequest): AsyncIterable<unknown> {
+  watch(request: WatchRequest): AsyncIterable<readonly unknown[]> {
     const session = new WatchSession(this.replica, request, this.#network, (items) => {
       const listing = this.#listings.of(request);
       if (listing !== undefined) listing.hasItems = items > 0;
@@ -133,9 +134,10 @@ export class Link implements Transport {
 
 const TIMED_OUT: Fate = { kind: 'refused', status: 504, committed: false };
 
-/** The request as text would carry it: later changes of its objects do not reach the server. */
-function callOf({ method, path, query, body }: Request): Call {
-  return { method, path, query, body: body === undefined ? undefined : JSON.parse(JSON.stringify(body)) };
+/** The request as the server reads it: later changes of its objects do not reach the server. */
+function callOf(request: Request): Call {
+  const { method, path, query } = request;
+  return { method, path, query, body: sentBody(request) };
 }
 
 function textOf(fate: Exclude<Fate, { kind: 'answered' }>): string {

@@ -7,6 +7,7 @@ import type { Network } from './network.ts';
 import { bookmark } from '../server/read.ts';
 import { routeOf } from '../server/route.ts';
 import { delayOf, lagOf } from './rates.ts';
+import { receivedEvent } from './wire.ts';
 
 /** About how often the server sends a bookmark, milliseconds. */
 const BOOKMARK_MS = 60_000;
@@ -23,7 +24,7 @@ export class WatchSession {
   readonly #network: Network;
   readonly #replica: string;
   /** Events that have arrived, and that the replica has not taken yet. */
-  readonly #arrived: unknown[] = [];
+  readonly #arrived: object[] = [];
   #finish: { readonly error?: unknown } | undefined;
   #wake = Promise.withResolvers<void>();
   #unsubscribe: () => void = () => {};
@@ -36,7 +37,7 @@ export class WatchSession {
   #isConnected = false;
   #isHanging = false;
   #isAbandoned = false;
-  #previous: unknown;
+  #previous: object | undefined;
 
   readonly #onListed: (items: number) => void;
   /** Objects of the streamed list that have arrived so far. */
@@ -56,7 +57,7 @@ export class WatchSession {
   }
 
   /** The events until the stream ends, which calls `onEnd`. */
-  async *values(onEnd: () => void): AsyncGenerator<unknown, void, undefined> {
+  async *values(onEnd: () => void): AsyncGenerator<readonly unknown[], void, undefined> {
     const { signal } = this.#request;
     const abort = () => this.#end({ error: this.#failure('Aborted', 'given up') });
     try {
@@ -64,7 +65,8 @@ export class WatchSession {
       signal.addEventListener('abort', abort, { once: true });
       this.#connect();
       for (;;) {
-        while (this.#arrived.length > 0) yield this.#arrived.shift();
+        while (this.#arrived.length > 0)
+          yield this.#arrived.splice(0).map((event) => receivedEvent(this.#request, event));
         if (this.#finish !== undefined) break;
         await this.#wake.promise;
         this.#wake = Promise.withResolvers();
@@ -134,7 +136,7 @@ export class WatchSession {
   }
 
   /** Delivers an event after its lag, and never before an event that was sent earlier. */
-  #send(event: unknown): void {
+  #send(event: object): void {
     if (this.#isHanging) return;
     const { scheduler, roll, rates, observer } = this.#network;
     if (isInitialEventsEnd(event)) this.#isListing = false;

@@ -1,7 +1,7 @@
 // The framing of a watch: lines across chunks.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { LineSplitter, LineTooLongError } from '../../../src/kube/http/lines.ts';
+import { LineSplitter, LineTooLongError } from '../../../../src/kube/http/stream/lines.ts';
 
 function split(chunks: readonly Buffer[], maxBytes = 1 << 20): { lines: string[]; pending: number } {
   const splitter = new LineSplitter(maxBytes);
