@@ -27,8 +27,8 @@ The command reads; it writes nothing. Beside what every command reads, it lists 
 accounts, roles and their bindings, and the metadata of Secrets that hold tokens of service accounts, never a Secret's
 data. Where they are served, it lists policies of engines' own kinds (Cilium, Calico, Istio, ClusterNetworkPolicy) and of
 what verifies images (Sigstore, Kyverno, Ratify). It asks the API server for its version and its API groups. A kind that
-you may not list is a warning that names the checks which did not run, and so is a fact that the cluster does not show, such
-as the flags of a managed API server.
+you may not list is a warning that names the checks which did not run. A fact that the cluster does not show, such as the
+flags of a managed API server, is a note.
 
 An audit of 10,000 pods in 1,000 namespaces takes about three seconds of CPU time (\`npm run bench -- audit\`).
 

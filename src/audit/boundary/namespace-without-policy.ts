@@ -1,5 +1,6 @@
 import type { Check } from '../check.ts';
 import { counted } from '../../util/list-text.ts';
+import { isIsolatedByEngine } from './engine-policies/isolation.ts';
 
 export const namespaceWithoutPolicy: Check = {
   id: 'namespace-without-policy',
@@ -15,6 +16,7 @@ export const namespaceWithoutPolicy: Check = {
     for (const { name } of context.namespaces) {
       const pods = context.podsOf(name).filter(({ hostNetwork }) => hostNetwork !== true);
       if (pods.length === 0 || context.policiesOf(name).length > 0) continue;
+      if (pods.some((pod) => isIsolatedByEngine(pod, context))) continue;
       report({
         object: { kind: 'Namespace', name },
         message: `no NetworkPolicy isolates its ${counted(pods.length, 'pod')}`,

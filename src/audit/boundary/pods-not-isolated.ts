@@ -1,6 +1,7 @@
 import type { PolicyType } from '../../api/network-policy.ts';
 import type { Check } from '../check.ts';
 import { workloadsOf } from '../context.ts';
+import { isIsolatedByEngine } from './engine-policies/isolation.ts';
 
 /** Namespaces without any policy have a check of their own. */
 function podsNotIsolated(direction: PolicyType, control: string): Check {
@@ -19,11 +20,15 @@ function podsNotIsolated(direction: PolicyType, control: string): Check {
     needs: ['Namespace', 'Pod', 'NetworkPolicy'],
     run: (context, report) => {
       for (const { name } of context.namespaces) {
-        if (context.policiesOf(name).length === 0) continue;
         const coverage = context.coverageOf(name);
         const open = (direction === 'Ingress' ? coverage?.ingress : coverage?.egress)?.open ?? [];
-        for (const workload of workloadsOf(open)) {
-          report({ object: workload, message: `no NetworkPolicy isolates its pods for ${way}` });
+        const hasPolicies =
+          context.policiesOf(name).length > 0 ||
+          context.podsOf(name).some((pod) => isIsolatedByEngine(pod, context));
+        if (!hasPolicies) continue;
+        const unprotected = open.filter((pod) => !isIsolatedByEngine(pod, context, direction));
+        for (const workload of workloadsOf(unprotected)) {
+          report({ object: workload, message: `no policy isolates its pods for ${way}` });
         }
       }
     },

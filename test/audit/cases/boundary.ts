@@ -70,6 +70,12 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
   'namespace-without-policy': {
     good: {
       'a namespace with a policy': world({ pods: [web], policies: [DENY] }),
+      "a namespace that a policy of the engine's own kind isolates": world({
+        pods: [web],
+        objects: [
+          object('CiliumNetworkPolicy', 'shop/deny', { spec: { endpointSelector: {}, ingress: [{}] } }),
+        ],
+      }),
       'an empty namespace': world({ namespaces: ['shop'] }),
       'a protected namespace': world({
         namespaces: [namespace('kube-system', {}, true)],
@@ -103,6 +109,15 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
   'pods-not-isolated-egress': {
     good: { 'pods under a default-deny': world({ pods: [web], policies: [DENY] }) },
     bad: {
+      "pods that a policy of the engine's own kind isolates for ingress only": [
+        world({
+          pods: [web],
+          objects: [
+            object('CiliumNetworkPolicy', 'shop/deny', { spec: { endpointSelector: {}, ingress: [{}] } }),
+          ],
+        }),
+        'Deployment shop/web',
+      ],
       'pods under a policy that has no policyTypes': [
         world({ pods: [web], policies: [policy('shop/p', { podSelector: {} })] }),
         'Deployment shop/web',

@@ -1,0 +1,27 @@
+/** The pods that engines' own policies isolate, as a NetworkPolicy does. Pure. */
+import type { PolicyType } from '../../../api/network-policy.ts';
+import type { AuditContext } from '../../context.ts';
+import type { AuditPod } from '../../snapshot.ts';
+import type { EngineRule } from './engine-policy.ts';
+import { enginePolicies, type OwnedPolicy } from './kinds.ts';
+
+const KNOWN = new WeakMap<AuditContext, readonly OwnedPolicy[]>();
+
+function deniesAll({ peers, ports, order }: EngineRule): boolean {
+  return order?.effect === 'deny' && peers === 'any' && ports === 'any';
+}
+
+/** True if a policy of an engine's own kind isolates the pod; without a direction, in any. */
+export function isIsolatedByEngine(pod: AuditPod, context: AuditContext, direction?: PolicyType): boolean {
+  let policies = KNOWN.get(context);
+  if (policies === undefined) {
+    policies = enginePolicies(context.snapshot);
+    KNOWN.set(context, policies);
+  }
+  const candidate = { pod, namespaceLabels: context.labelsOf(pod.namespace) };
+  return policies.some(({ isolates, rules }) =>
+    [...isolates, ...rules.filter(deniesAll)].some(
+      (each) => (direction === undefined || each.direction === direction) && each.subject(candidate),
+    ),
+  );
+}
