@@ -22,6 +22,7 @@ export interface Schema {
   readonly maximum?: number;
   readonly minLength?: number;
   readonly maxLength?: number;
+  readonly minItems?: number;
   readonly maxItems?: number;
   readonly maxProperties?: number;
   readonly pattern?: string;
@@ -108,7 +109,9 @@ function checkText(
 }
 
 function checkList(schema: Schema, value: readonly unknown[], path: Path, findings: Finding[]): void {
-  const { items, maxItems } = schema;
+  const { items, minItems = 0, maxItems } = schema;
+  // The words of the API server, singular or not.
+  if (value.length < minItems) findings.push({ path, message: `should have at least ${minItems} items` });
   if (maxItems !== undefined && value.length > maxItems) {
     findings.push({
       path,
