@@ -122,6 +122,7 @@ describe('format hubble', () => {
     ['a flow that the proxy took over passed', { verdict: 'REDIRECTED' }, 'allowed no'],
     ['the translation of a Service address is skipped', { verdict: 'TRANSLATED' }, 'repeated'],
     ['an answer is a reply', { is_reply: true }, 'allowed yes'],
+    ['an answer is a reply in old versions', { is_reply: undefined, reply: true }, 'allowed yes'],
     ['a flow of which the datapath does not know the direction', { is_reply: null }, 'allowed unknown'],
     ['ICMP is skipped', { l4: { ICMPv4: { type: 8 } } }, 'protocol'],
     ['an event without a transport protocol is skipped', { l4: null }, 'no-flow'],

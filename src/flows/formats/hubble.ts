@@ -59,7 +59,8 @@ function read(json: JsonRecord): Reading {
     protocol,
     verdict,
     observedAt: direction === 'EGRESS' ? 'source' : direction === 'INGRESS' ? 'destination' : 'unknown',
-    reply: replyOf(flow['is_reply'], verdict),
+    // Old versions have `reply`, which is absent where it would be false.
+    reply: replyOf(flow['is_reply'] ?? (flow['reply'] === true ? true : undefined), verdict),
     count: 1,
   });
 }
