@@ -7,6 +7,8 @@ export interface ControlsInput {
   readonly model: Model;
   /** Undefined if the page has no findings. */
   readonly findings: Findings | undefined;
+  /** True if the page has observed flows. */
+  readonly hasFlows: boolean;
   /** The views that the page has. */
   readonly viewNames: readonly View[];
   readonly state: () => State;

@@ -1,5 +1,7 @@
 /** The controls of the page: tabs for the views, and filters. They read the state and report changes of it. */
 import { button, h } from './dom.ts';
+import { SEEN_STATES } from './model/seen-state.ts';
+import { STATE_TEXT } from './views/flows.ts';
 import { unitsOf } from './views/graph/cards.ts';
 import type { Control, ControlsInput } from './control.ts';
 import { buildFindingFilters } from './finding-filters.ts';
@@ -72,7 +74,23 @@ function reachFilters(input: ControlsInput): Control[] {
   const show = () => {
     for (const each of [levels, ...toggles]) each.show();
   };
-  return [{ element, show }, groupControls(input)];
+  return [{ element, show }, groupControls(input), ...(input.hasFlows ? [flowStates(input)] : [])];
+}
+
+/** The choice of the state of flows, in their view. */
+function flowStates({ state, update }: ControlsInput): Control {
+  const choices = ['', ...SEEN_STATES] as const;
+  const options = choices.map((value) => {
+    const input = h('input', { type: 'radio', name: 'flows', value });
+    input.addEventListener('change', () => update({ flows: value }));
+    return { value, input, label: h('label', {}, input, ` ${value === '' ? 'all' : STATE_TEXT[value]}`) };
+  });
+  const element = h('fieldset', {}, h('legend', {}, 'Flows'), ...options.map(({ label }) => label));
+  const show = () => {
+    element.hidden = state().view !== 'flows';
+    for (const { value, input } of options) input.checked = value === state().flows;
+  };
+  return { element, show };
 }
 
 function viewTabs({ viewNames, state, update }: ControlsInput): Control {

@@ -2,6 +2,7 @@
 import { type Child, button, h } from './dom.ts';
 import type { Findings } from './model/findings.ts';
 import { isOutside, type Model, type Node } from './model/nodes.ts';
+import type { Seen } from './model/seen.ts';
 import type { State } from './model/view-state.ts';
 import { nodeDetails, pairDetails } from './views/details.ts';
 import { findingDetails, type FindingLinks, nodeFindings } from './views/findings/details.ts';
@@ -10,6 +11,8 @@ export interface DetailsInput {
   readonly model: Model;
   /** Undefined if the page has no findings. */
   readonly findings: Findings | undefined;
+  /** Undefined if the page has no observed flows. */
+  readonly seen: Seen | undefined;
   readonly select: (node: Node, second?: Node) => void;
   readonly update: (change: Partial<State>) => void;
   readonly links: FindingLinks;
@@ -33,11 +36,11 @@ function ofFinding({ findings, links }: DetailsInput, state: State): HTMLElement
 }
 
 function ofNodes(
-  { model, findings, select, links }: DetailsInput,
+  { model, findings, seen, select, links }: DetailsInput,
   from: Node | undefined,
   to: Node | undefined,
 ): HTMLElement {
-  if (from !== undefined && to !== undefined) return pairDetails(model, from, to, select);
+  if (from !== undefined && to !== undefined) return pairDetails(model, from, to, { select, seen });
   if (from !== undefined) {
     const own: Child = findings && !isOutside(from) && nodeFindings(findings, from, links);
     return nodeDetails(model, from, { select, findings: own });

@@ -7,13 +7,15 @@ import { graphView } from './views/graph/view.ts';
 import { createFindingList } from './views/findings/list.ts';
 import { findingSummary } from './views/findings/print-summary.ts';
 import { auditFacts, countsText } from './views/findings/texts.ts';
+import { flowsView } from './views/flows.ts';
 import { listView } from './views/list.ts';
 import { matrixView, MAX_NODES } from './views/matrix.ts';
 import { summary } from './views/summary.ts';
 import { Findings, type PageFinding } from './model/findings.ts';
 import { isOutside, Model, type Node } from './model/nodes.ts';
 import { printWhole } from './print.ts';
-import { filtered } from './model/selection.ts';
+import { Seen } from './model/seen.ts';
+import { filtered, type Shown } from './model/selection.ts';
 import { readState, type State, type View, VIEWS, writeState } from './model/view-state.ts';
 import { counted } from '../../util/list-text.ts';
 
@@ -23,9 +25,12 @@ const FEW_WORKLOADS = 40;
 const data = JSON.parse(document.querySelector('#data')?.textContent ?? '') as PageData;
 const model = new Model(data);
 const findings = data.audit && new Findings(data.audit, model);
+const seen = data.seen && new Seen(data.seen, model);
 /** The views that the page has something for. */
 const viewNames = VIEWS.filter((name) =>
-  name === 'findings' ? findings !== undefined : findings === undefined || data.groups.length > 0,
+  name === 'findings'
+    ? findings !== undefined
+    : (findings === undefined || data.groups.length > 0) && (name !== 'flows' || seen !== undefined),
 );
 const initial: State = {
   view: viewNames.find((name) => name === data.view) ?? viewNames[0] ?? 'graph',
@@ -44,6 +49,7 @@ const initial: State = {
   category: '',
   check: '',
   text: '',
+  flows: '',
   grouping: 'check',
   subject: undefined,
   finding: undefined,
@@ -56,7 +62,14 @@ const view = h('main', { id: 'view', tabindex: '-1' });
 const details = h('aside', { 'aria-label': 'Details', class: 'details' });
 const summaries = h('div', { class: 'summaries' });
 const announcer = h('p', { class: 'hidden', role: 'status', 'aria-live': 'polite' });
-const controls = buildControls({ model, findings, viewNames, state: () => state, update });
+const controls = buildControls({
+  model,
+  findings,
+  hasFlows: seen !== undefined,
+  viewNames,
+  state: () => state,
+  update,
+});
 const findingList =
   findings && createFindingList({ findings, node: (id) => model.node(id), select: selectFinding, update });
 document.body.append(
@@ -173,7 +186,7 @@ function redraw(): void {
   if (view.firstElementChild !== element) replaceView(element);
   details.replaceChildren(
     ...detailsOf(
-      { model, findings, select, update, links: { showNode, listFindings, select: selectFinding } },
+      { model, findings, seen, select, update, links: { showNode, listFindings, select: selectFinding } },
       state,
     ),
   );
@@ -200,7 +213,8 @@ function drawFindings(): Drawn {
 
 function drawReach(name: Exclude<View, 'findings'>): Drawn {
   const shown = filtered(model, state);
-  const views: Readonly<Record<typeof name, () => HTMLElement>> = {
+  if (name === 'flows') return drawFlows(shown);
+  const views: Readonly<Record<Exclude<typeof name, 'flows'>, () => HTMLElement>> = {
     graph: () =>
       graphView({
         model,
@@ -210,6 +224,7 @@ function drawReach(name: Exclude<View, 'findings'>): Drawn {
         select,
         fold,
         findings,
+        seen,
         listFindings,
       }),
     matrix: () => matrixView({ nodes: shown.nodes, model, state, select }),
@@ -220,6 +235,12 @@ function drawReach(name: Exclude<View, 'findings'>): Drawn {
     element: views[name](),
     count: `${counted(nodes, state.level.slice(0, -1))}, ${counted(shown.links.length, 'link')}`,
   };
+}
+
+function drawFlows(shown: Shown): Drawn {
+  if (seen === undefined) throw new TypeError('the page has no flows');
+  const rows = seen.rows(shown, state);
+  return { element: flowsView(rows, seen, select), count: counted(rows.length, 'row') };
 }
 
 /** The label of the element of the view that has the focus, so that its successor can get it. */

@@ -9,7 +9,7 @@ import type { Reach, ReachRule } from '../../analysis/reach.ts';
 import { SCRIPT, STYLE } from '../generated/page.ts';
 import { originsOf, profileOf, type RuleOrigin } from './model.ts';
 import type { PageAudit } from '../findings/page-audit.ts';
-import type { PageData, PageLabel, PageRule } from './page-data.ts';
+import type { PageData, PageLabel, PageRule, PageSeen } from './page-data.ts';
 
 export interface PageText {
   readonly title: string;
@@ -23,6 +23,8 @@ export interface PageText {
   readonly maxLinks?: number;
   /** The findings of the same snapshot. */
   readonly audit?: PageAudit;
+  /** What flow logs have seen. */
+  readonly seen?: PageSeen;
 }
 
 /** Where objects were read, the namespace that the page is limited to, and the time of day in UTC. */
@@ -62,7 +64,7 @@ export function toHtml(reach: Reach, text: PageText): string {
 
 export function pageData(
   { groups, links, policies }: Reach,
-  { title, source, namespaces = [], view, audit, maxLinks }: PageText,
+  { title, source, namespaces = [], view, audit, seen, maxLinks }: PageText,
 ): PageData {
   const ports = [formatPorts(EVERY_PORT)];
   const numbers = new Map([[ports[0] ?? '', 0]]);
@@ -77,6 +79,7 @@ export function pageData(
     source,
     view,
     ...(audit && { audit }),
+    ...(seen && { seen }),
     ...(maxLinks !== undefined && { maxLinks }),
     labels: pageLabels(namespaces),
     groups: groups.map(({ namespace, kind, name, pods, hostNetwork, isolated, selectedBy }) => ({

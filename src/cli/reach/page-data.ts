@@ -40,6 +40,36 @@ export interface PageLabel {
   readonly values: readonly (readonly [namespace: string, value: string])[];
 }
 
+/** An end of observed flows. */
+export interface PageEnd {
+  readonly label: string;
+  /** Indices in `groups`: the workload or, of addresses outside, each block that has one of them. */
+  readonly groups: readonly number[];
+}
+
+/** Observed flows between two ends on one port. */
+export interface PageFlow {
+  /** Indices in `ends`. */
+  readonly from: number;
+  readonly to: number;
+  readonly port: string;
+  readonly count: number;
+  /** In milliseconds since 1970; absent if the logs have no times. */
+  readonly last?: number;
+  /** True if the policies allow it. */
+  readonly allowed: boolean;
+  /** True if the log says that it was denied. */
+  readonly wasDenied: boolean;
+}
+
+/** What flow logs have seen. */
+export interface PageSeen {
+  /** The number of flows, and the time that they are of. */
+  readonly source: string;
+  readonly ends: readonly PageEnd[];
+  readonly flows: readonly PageFlow[];
+}
+
 export interface PageData {
   readonly title: string;
   /** Where and when the objects were read. */
@@ -48,6 +78,8 @@ export interface PageData {
   readonly view: 'graph' | 'findings';
   /** Absent if the page has no findings. */
   readonly audit?: PageAudit;
+  /** Absent if the page was written without flow logs. */
+  readonly seen?: PageSeen;
   readonly groups: readonly PageGroup[];
   /** Present if more links between workloads are allowed than this, so that groups and links are those of namespaces. */
   readonly maxLinks?: number;

@@ -1,6 +1,8 @@
 /** `graph`: draws who may talk to whom: as an HTML page, in Mermaid, or in Graphviz's DOT. */
 import type { Reach } from '../../../analysis/reach.ts';
 import { counted } from '../../../util/list-text.ts';
+import { FLOW_FLAGS } from '../../flows/flags.ts';
+import { pageSeen } from '../../flows/page-seen.ts';
 import { pageAudit } from '../../findings/encode.ts';
 import { auditReport } from '../../findings/run.ts';
 import { sourceText, toHtml } from '../../reach/html.ts';
@@ -24,9 +26,14 @@ export const graph: Command = {
     'Writes one HTML page that needs nothing else, neither a network nor files: a graph and a matrix to search, filter\n' +
       'and zoom, with the reason for each two that may talk or not, and the findings of audit at each workload. Or a\n' +
       'diagram for documents, as Mermaid or DOT.',
+    'With flow logs (--flows, --loki), the page shows what was seen: allowed and seen, allowed and never seen, and denied.',
   ],
   examples: [
     { what: 'a page of the whole cluster', line: 'graph --write segmentation.html' },
+    {
+      what: 'a page that shows what was seen over what is allowed',
+      line: 'graph --flows flows.jsonl --write segmentation.html',
+    },
     {
       what: 'what manifests lead to, as a diagram for a pull request',
       line: 'graph -k overlays/production -o mermaid',
@@ -39,6 +46,7 @@ export const graph: Command = {
   flags: [
     BY_FLAG,
     WRITE_FLAG,
+    ...FLOW_FLAGS,
     {
       name: 'without-findings',
       help: 'leave the findings of audit out of the page, and read only what links need',
@@ -50,13 +58,12 @@ export const graph: Command = {
     const { flags, format, terminal, namespace, load } = call;
     const by = flags.get('by');
     if (format === 'html') refusePageFlags(call);
-    else if (flags.has('without-findings'))
-      throw new UsageError('--without-findings is for the page: a diagram has none');
+    else refuseDiagramFlags(call);
     const isAudited = format === 'html' && !flags.has('without-findings');
     const snapshot = await load({ forAudit: isAudited });
     noteMissingPods(snapshot, terminal);
     if (format === 'html') {
-      const { text, counts } = page(call, snapshot, isAudited);
+      const { text, counts } = await page(call, snapshot, isAudited);
       writeDocument(text, counts, call);
     } else {
       const reach = reachOf(snapshot, { by, namespace });
@@ -68,12 +75,14 @@ export const graph: Command = {
 };
 
 /** The page, and what it has. */
-function page(
-  { namespace, terminal }: Call,
+async function page(
+  call: Call,
   snapshot: Snapshot,
   isAudited: boolean,
-): { readonly text: string; readonly counts: string } {
+): Promise<{ readonly text: string; readonly counts: string }> {
+  const { namespace, terminal, flags } = call;
   const { reach, ...joined } = pageReach(snapshot, namespace, terminal);
+  const seen = flags.has('flows') || flags.has('loki') ? await pageSeen(call, snapshot, reach) : undefined;
   if (isAudited) terminal.progress(`checking ${snapshot.origin}`);
   const report = isAudited ? auditReport(snapshot, { namespace, now: new Date() }) : undefined;
   const text = toHtml(reach, {
@@ -83,6 +92,7 @@ function page(
     namespaces: snapshot.namespaces,
     view: 'graph',
     ...(report && { audit: pageAudit(report) }),
+    ...(seen && { seen }),
   });
   const findings = report === undefined ? '' : `, ${counted(report.findings.length, 'finding')}`;
   return { text, counts: countsOf(reach) + findings };
@@ -97,6 +107,11 @@ function refusePageFlags({ flags, process }: Call): void {
     throw new UsageError('--by is for diagrams: the page has both, and a switch between them');
   }
   refusePageOnTerminal(flags, process, '-o mermaid');
+}
+
+function refuseDiagramFlags({ flags }: Call): void {
+  for (const name of ['without-findings', 'flows', 'loki'])
+    if (flags.has(name)) throw new UsageError(`--${name} is for the page: a diagram has none`);
 }
 
 function warnOfManyLinks({ links }: Reach, terminal: Terminal): void {

@@ -4,6 +4,8 @@ import type { State } from './view-state.ts';
 
 export interface Shown {
   readonly nodes: readonly Node[];
+  /** The nodes that the filters name, without those that these talk with. */
+  readonly chosen: ReadonlySet<Node>;
   readonly links: readonly Link[];
 }
 
@@ -31,5 +33,5 @@ export function filtered(model: Model, { level, search, namespaces, peers, addre
   // Addresses without a link are left out.
   const linked = new Set(links.flatMap(({ from, to }) => [from, to]));
   const nodes = candidates.filter((node) => visible.has(node) && (node.ns !== undefined || linked.has(node)));
-  return { nodes, links };
+  return { nodes, chosen, links };
 }

@@ -1,8 +1,9 @@
 /** The state of the page. It is kept in the address, for bookmarks and the history. */
 import { SEVERITIES, type Severity } from '../../../audit/finding.ts';
 import type { Level } from './nodes.ts';
+import { SEEN_STATES, type SeenState } from './seen-state.ts';
 
-export const VIEWS = ['graph', 'matrix', 'list', 'findings'] as const;
+export const VIEWS = ['graph', 'matrix', 'list', 'flows', 'findings'] as const;
 export type View = (typeof VIEWS)[number];
 
 export const GROUPINGS = ['check', 'namespace', 'object'] as const;
@@ -37,6 +38,8 @@ export interface State extends FindingFilters {
   readonly folded: readonly string[];
   /** True if the graph shows the number of findings at each node. */
   readonly badges: boolean;
+  /** The state of the flows to show; empty for all. */
+  readonly flows: SeenState | '';
   readonly grouping: FindingGrouping;
   /** Id of the node whose findings are listed; undefined for all. */
   readonly subject: string | undefined;
@@ -64,6 +67,7 @@ export function readState(hash: string, initial: State): State {
     category: text('category') ?? '',
     check: text('check') ?? '',
     text: text('text') ?? '',
+    flows: SEEN_STATES.find((state) => state === text('flows')) ?? '',
     grouping: GROUPINGS.find((grouping) => grouping === text('grouping')) ?? initial.grouping,
     subject: text('of'),
     finding: text('finding'),
@@ -84,6 +88,7 @@ export function writeState(state: State): string {
   for (const severity of state.severities) hash.append('severity', severity);
   for (const name of ['category', 'check', 'text'] as const)
     if (state[name] !== '') hash.set(name, state[name]);
+  if (state.flows !== '') hash.set('flows', state.flows);
   if (state.grouping !== 'check') hash.set('grouping', state.grouping);
   if (state.subject !== undefined) hash.set('of', state.subject);
   if (state.finding !== undefined) hash.set('finding', state.finding);

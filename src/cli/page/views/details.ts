@@ -9,6 +9,8 @@ import {
   type Model,
   type Node,
 } from '../model/nodes.ts';
+import { type Seen, stateOf } from '../model/seen.ts';
+import { dayText, STATE_TEXT } from './flows.ts';
 import { counted, shortList } from '../../../util/list-text.ts';
 
 type Select = (node: Node, second?: Node) => void;
@@ -123,7 +125,18 @@ function cut(items: readonly HTMLElement[]): HTMLElement[] {
   return [...items.slice(0, MAX_ITEMS), h('li', { class: 'note' }, `and ${items.length - MAX_ITEMS} more`)];
 }
 
-export function pairDetails(model: Model, from: Node, to: Node, select: Select): HTMLElement {
+export interface PairDetailsOptions {
+  readonly select: Select;
+  /** Undefined if the page has no observed flows. */
+  readonly seen: Seen | undefined;
+}
+
+export function pairDetails(
+  model: Model,
+  from: Node,
+  to: Node,
+  { select, seen }: PairDetailsOptions,
+): HTMLElement {
   const link = model.link(from, to);
   const same = from === to && from.groups.length === 1 && from.pods === 1;
   const verdict = same
@@ -142,9 +155,30 @@ export function pairDetails(model: Model, from: Node, to: Node, select: Select):
       {},
       button({ class: 'link' }, 'the other way round', () => select(to, from)),
     ),
+    seen && seenFlows(seen, from, to),
     endDetails(model, 'egress', from, to),
     endDetails(model, 'ingress', to, from),
     between.length > 0 && workloadList(between, select),
+  );
+}
+
+/** What was seen between a pair, the most frequent first. */
+function seenFlows(seen: Seen, from: Node, to: Node): HTMLElement {
+  const flows = seen.between(from, to).toSorted((a, b) => b.count - a.count);
+  const items = flows.map((flow) => {
+    const times = flow.count === 1 ? 'once' : `${flow.count.toLocaleString('en-US')} times`;
+    const last = flow.last === undefined ? '' : `, last on ${dayText(flow.last)}`;
+    return h(
+      'li',
+      { class: `state ${stateOf(flow)}` },
+      `${flow.port}: ${times}${last}, ${STATE_TEXT[stateOf(flow)]}`,
+    );
+  });
+  return h(
+    'section',
+    {},
+    h('h3', {}, 'Seen'),
+    items.length === 0 ? h('p', {}, `nothing, of ${seen.data.source}`) : h('ul', {}, ...cut(items)),
   );
 }
 

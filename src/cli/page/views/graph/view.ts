@@ -2,6 +2,7 @@
 import { button, h, svg } from '../../dom.ts';
 import type { Link, Model, Node } from '../../model/nodes.ts';
 import type { Shown } from '../../model/selection.ts';
+import type { Seen } from '../../model/seen.ts';
 import type { State } from '../../model/view-state.ts';
 import type { Findings } from '../../model/findings.ts';
 import { counted } from '../../../../util/list-text.ts';
@@ -32,6 +33,8 @@ export interface GraphViewInput {
   readonly select: (node: Node, second?: Node) => void;
   /** Folds a namespace or group, or unfolds it. */
   readonly fold: (unit: Node) => void;
+  /** Undefined if the page has no observed flows. */
+  readonly seen: Seen | undefined;
   /** Undefined if the page has no findings. */
   readonly findings: Findings | undefined;
   readonly listFindings: (node: Node) => void;
@@ -67,7 +70,7 @@ export function graphView(input: GraphViewInput): HTMLElement {
     content,
   );
   const focus = new Focus(picture.content, state);
-  content.append(drawEdges(focus, picture.layout, select));
+  content.append(drawEdges(focus, picture.layout, input));
   const places = picture.content.cards.flatMap((card) => {
     const box = picture.layout.boxes.get(card.id);
     return box === undefined ? [] : drawCard(card, box, content, { fold, listFindings });
@@ -98,17 +101,25 @@ export function graphView(input: GraphViewInput): HTMLElement {
     h(
       'div',
       { class: 'bar' },
-      legend(input.findings !== undefined && state.badges),
+      legend({ hasBadges: input.findings !== undefined && state.badges, hasSeen: input.seen !== undefined }),
       zoomButtons(panZoom, fit),
     ),
   );
 }
 
-function drawEdges(focus: Focus, { routes, boxes }: Layout, select: GraphViewInput['select']): SVGGElement {
+function drawEdges(
+  focus: Focus,
+  { routes, boxes }: Layout,
+  { select, seen }: Pick<GraphViewInput, 'select' | 'seen'>,
+): SVGGElement {
   const group = svg('g', { class: 'curves' });
   const texts = placeTexts(focus.edges, { routes, boxes });
   for (const edge of focus.edges) {
     const curve = drawCurve(edge, routes.get(edge)?.points ?? []);
+    if (seen?.isUnseen(edge.link) === true) {
+      curve.classList.add('unseen');
+      curve.querySelector('title')?.append(', never seen');
+    }
     curve.addEventListener('click', () => select(edge.link.from, edge.link.to));
     group.append(curve);
   }
@@ -148,7 +159,7 @@ function zoomButtons(panZoom: PanZoom, fit: () => void): HTMLElement {
   );
 }
 
-function legend(hasBadges: boolean): HTMLElement {
+function legend({ hasBadges, hasSeen }: { hasBadges: boolean; hasSeen: boolean }): HTMLElement {
   const item = (kind: string, text: string) => h('span', { class: `key ${kind}` }, text);
   return h(
     'div',
@@ -157,6 +168,7 @@ function legend(hasBadges: boolean): HTMLElement {
     item('line-some', 'some ports'),
     item('line-all', 'all ports'),
     item('line-partial', 'some pods only'),
+    hasSeen && item('line-unseen', 'never seen'),
     hasBadges && h('span', {}, h('span', { class: 'pill high' }, 'H 12'), ' 12 findings, the worst high'),
   );
 }
