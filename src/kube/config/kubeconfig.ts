@@ -4,8 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
-import { KubeConfig } from '@kubernetes/client-node';
-import type { Cluster, User } from '@kubernetes/client-node';
+// The entry point of the package would bundle its clients, web sockets and archives as well.
+import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
+import type { Cluster, User } from '@kubernetes/client-node/dist/config_types.js';
 import { parseYaml } from '../../manifests/yaml.ts';
 import { errorMessage } from '../../util/error-message.ts';
 import type { ClusterConfig, RequestCredentials, UserSource } from './cluster-config.ts';
