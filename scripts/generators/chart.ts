@@ -17,6 +17,9 @@ const NAME = 'segmentation-operator';
 const RELEASE_NAMESPACE = '{{ .Release.Namespace }}';
 const FULL_NAME = '{{ include "segmentation-operator.fullname" . }}';
 const SERVICE_ACCOUNT = '{{ include "segmentation-operator.serviceAccountName" . }}';
+const IMAGE = '{{ include "segmentation-operator.image" . | quote }}';
+const PULL_POLICY = '{{ .Values.image.pullPolicy }}';
+const CANARY = 'segmentation-canary';
 const LABELS = '    {{- include "segmentation-operator.labels" . | nindent 4 }}';
 const MORE_LABELS = [
   '    {{- with .Values.prometheus.labels }}',
@@ -63,6 +66,7 @@ export function chartTemplates(root: string): (readonly [path: string, text: str
       'config/service-accounts',
       `{{- if .Values.serviceAccounts.enabled }}\n${documents(manifests(root, 'config/service-accounts'))}{{- end }}\n`,
     ),
+    template('canary.yaml', 'config/canary', canary(root)),
     template(
       'workloads.yaml',
       'config/workloads',
@@ -93,6 +97,54 @@ export function valuesSchema(root: string): readonly [path: string, text: string
     key === 'pattern' && typeof value === 'string' ? value.replaceAll(/\(\?[=!][^)]*\)/g, '') : value;
   const text = JSON.stringify({ ...schema, properties: values }, withoutLookahead, 2);
   return [`${CHART}/values.schema.json`, `${text}\n`];
+}
+
+/**
+ * The canary. Its profile needs the CRD of this chart, which the API server does not have yet at the first installation;
+ * and one of its Deployments is a DaemonSet if every node is to be proven.
+ */
+function canary(root: string): string {
+  const body = manifests(root, 'config/canary').map((manifest) => {
+    const text = withPullSecrets(manifestTemplate(manifest, []));
+    if (manifest.kind === 'SegmentationProfile')
+      return `{{- if or (.Capabilities.APIVersions.Has "${String(manifest['apiVersion'])}/${manifest.kind}") (not .Values.crds.enabled) }}\n---\n${text}{{- end }}\n`;
+    if (manifest.kind === 'Deployment' && manifest.metadata.namespace === CANARY)
+      return `---\n{{- if .Values.canary.everyNode }}\n${withPullSecrets(manifestTemplate(onEveryNode(manifest), []))}{{- else }}\n${text}{{- end }}\n`;
+    return `---\n${text}`;
+  });
+  return `{{- if .Values.canary.enabled }}\n${body.join('')}{{- end }}\n`;
+}
+
+/** The template of a workload, with the names of the Secrets that its image needs. */
+function withPullSecrets(text: string): string {
+  const lines = [
+    '{{- with .Values.imagePullSecrets }}',
+    'imagePullSecrets:',
+    '  {{- toYaml . | nindent 8 }}',
+    '{{- end }}',
+  ];
+  return text.replace(/^( +)automountServiceAccountToken: true\n/m, (line, indent: string) =>
+    [line, ...lines.map((each) => `${indent}${each}\n`)].join(''),
+  );
+}
+
+/** The DaemonSet of config/canary/every-node. */
+function onEveryNode({ apiVersion, metadata, spec }: Manifest): Manifest {
+  const {
+    replicas: _replicas,
+    template,
+    ...rest
+  } = spec as {
+    readonly replicas: number;
+    readonly template: { readonly spec: Readonly<Record<string, unknown>> };
+  };
+  const { topologySpreadConstraints: _constraints, ...podSpec } = template.spec;
+  return {
+    apiVersion,
+    kind: 'DaemonSet',
+    metadata,
+    spec: { ...rest, template: { ...template, spec: podSpec } },
+  };
 }
 
 /** The text of the CRD, with descriptions and comments, the chart's labels, and the annotation that keeps the CRD. */
@@ -154,8 +206,7 @@ function manifestTemplate({ metadata, ...manifest }: Manifest, moreLabels: reado
     ...(Array.isArray(manifest['subjects']) && {
       subjects: manifest['subjects'].map((subject: object) => ({
         ...subject,
-        name: fill(SERVICE_ACCOUNT),
-        namespace: fill(RELEASE_NAMESPACE),
+        ...(isOperator(subject) && { name: fill(SERVICE_ACCOUNT), namespace: fill(RELEASE_NAMESPACE) }),
       })),
     }),
     ...(isRecord(manifest['spec']) && { spec: adaptedSpec(manifest['spec'], fill, named) }),
@@ -177,7 +228,12 @@ function manifestTemplate({ metadata, ...manifest }: Manifest, moreLabels: reado
       labels: { ...ownLabels, __labels__: '' },
     },
   }).replace(/^ {4}__labels__: ""$/m, () => [LABELS, ...moreLabels].join('\n'));
-  return head + write(rest);
+  return Object.keys(rest).length === 0 ? head : head + write(rest);
+}
+
+/** False for the ServiceAccounts of other parts, which have their own names and namespaces. */
+function isOperator(subject: object): boolean {
+  return 'name' in subject && subject.name === NAME;
 }
 
 const LABEL_NAME = 'app.kubernetes.io/name';
@@ -188,10 +244,16 @@ function adaptedSpec(
   named: (text: string) => string,
 ): Readonly<Record<string, unknown>> {
   const user = `'system:serviceaccount:${NAMESPACE}:${NAME}'`;
+  const images: Readonly<Record<string, string>> = { image: IMAGE, imagePullPolicy: PULL_POLICY };
   const adapt = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(adapt);
     if (isRecord(value))
-      return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, adapt(each)]));
+      return Object.fromEntries(
+        Object.entries(value).map(([key, each]) => {
+          const image = images[key];
+          return [key, image !== undefined && typeof each === 'string' ? fill(image) : adapt(each)];
+        }),
+      );
     if (typeof value !== 'string') return value;
     return value
       .replace(`${RUNBOOKS}#`, () => `${fill(RELEASE_RUNBOOKS)}#`)

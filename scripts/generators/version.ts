@@ -1,4 +1,4 @@
-/** Writes the version of package.json into the chart and into the image's tag of config/manager. */
+/** Writes the version of package.json into the chart and into the image's tags of config/manager and config/canary. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { version } from '../../src/util/version.ts';
@@ -7,7 +7,9 @@ import { version } from '../../src/util/version.ts';
 export function versionedFiles(root: string): readonly (readonly [path: string, text: string])[] {
   return [
     rewritten(root, 'charts/segmentation-operator/Chart.yaml', /^((?:appV|v)ersion: ).*$/gm, version),
-    rewritten(root, 'config/manager/kustomization.yaml', /^( +newTag: ).*$/gm, `v${version}`),
+    ...['manager', 'canary'].map((part) =>
+      rewritten(root, `config/${part}/kustomization.yaml`, /^( +newTag: ).*$/gm, `v${version}`),
+    ),
   ];
 }
 

@@ -15,6 +15,7 @@ export const NEED_CONTROL_PLANE = ['integration', 'faults', 'oracle', 'browser']
 /** Files that take more than some ten seconds, longest first. */
 const LONGEST = [
   'integration/removal/removal-order',
+  'integration/canary/packets',
   'integration/admission/gate',
   'faults/faults',
   'integration/admission/accounts-away',

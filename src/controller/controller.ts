@@ -23,6 +23,7 @@ import { accountOf } from './admission/policies.ts';
 import { AdmissionProbe } from './admission/probe.ts';
 import { Admission } from './admission/reconcile.ts';
 import type { Capability } from './capability.ts';
+import type { EnforcementProof } from './enforcement.ts';
 import { NamespaceController } from './namespace/controller.ts';
 import { LiveConfirmation } from './namespace/live-confirmation.ts';
 import { PodProbe } from './namespace/pods.ts';
@@ -57,6 +58,8 @@ export interface ControllerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly observer: ControllerObserver;
+  /** Absent if nothing tries by packets if policies are enforced. */
+  readonly enforcement?: EnforcementProof | undefined;
 }
 
 /** The parts of a controller, each built from those before it. */
@@ -84,6 +87,7 @@ export function createController(options: ControllerOptions): Controller {
   const beforeRun = () => eventLoop.beforeRun();
   const queue = new KeyQueue<Key>({ concurrency, clock, random, observer, identify: encodeKey, beforeRun });
   const triggers = new Triggers({ clusterState, records, queue, clock });
+  options.enforcement?.subscribe(() => triggers.allStatusesChanged());
   const { admission, accounts } = admissionControllers(options, { resources, watches, triggers });
   const sources = peerSources(options, { accounts, triggers, signal: stopping.signal });
   const namespaces = new NamespaceController({

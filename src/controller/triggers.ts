@@ -81,6 +81,11 @@ export class Triggers {
     this.#queue.addAfter(profileKey(profile), delay, Priority.live);
   }
 
+  /** Something that every profile's status shows has changed. */
+  allStatusesChanged(): void {
+    for (const { key } of this.#clusterState.profiles.values()) this.statusChanged(key);
+  }
+
   #profileChanged({ old, new: next, origin }: StoreChange<ProfileItem>): void {
     const name = (next ?? old)?.key ?? '';
     const isSame = intentOf(old) === intentOf(next);
@@ -121,7 +126,7 @@ export class Triggers {
     else record.noteEvent(this.#clock.monotonic());
     this.#queue.add(namespaceKey(key), Priority.live);
     // How many namespaces a profile selects is part of its status, even if no policy changes.
-    for (const { key: profile } of this.#clusterState.profiles.values()) this.statusChanged(profile);
+    this.allStatusesChanged();
   }
 
   #policyChanged({ old, new: next, origin }: StoreChange<PolicyItem>): void {

@@ -25,6 +25,8 @@ export const EVENT_REASONS = {
   ConnectionsUnused: { type: 'Warning', action: 'PlaceConnections' },
   Stalled: { type: 'Warning', action: 'Enforce' },
   PodSecurityNotReady: { type: 'Warning', action: 'LabelNamespaces' },
+  EnforcementVerified: { type: 'Normal', action: 'VerifyEnforcement' },
+  EnforcementBroken: { type: 'Warning', action: 'VerifyEnforcement' },
   PodsRefused: { type: 'Warning', action: 'Admit' },
 } as const satisfies Readonly<Record<string, { type: EventType; action: string }>>;
 
@@ -104,6 +106,7 @@ export class ProfileEvents implements EventObserver {
     this.#recordPeers(profile, changedCondition(before, status, 'PeersResolved'));
     this.#recordBad('Stalled', profile, changedCondition(before, status, 'Stalled'));
     this.#recordBad('ConnectionsUnused', profile, changedCondition(before, status, 'ConnectionsUnused'));
+    this.#recordEnforcement(profile, status);
     const admission = changedCondition(before, status, 'AdmissionReady');
     if (admission?.reason === 'PodsRefused') {
       this.#record('PodsRefused', profile, { note: () => admission.message });
@@ -171,6 +174,17 @@ export class ProfileEvents implements EventObserver {
     if (this.#withdraw('PeersUnresolved', profile) && !this.#unresolved.has(name)) return;
     this.#unresolved.delete(name);
     this.#record('PeersResolved', profile, { note: () => message });
+  }
+
+  /** Records that packets show enforcement, or that they show it to be broken; that nothing is known makes no Event. */
+  #recordEnforcement(profile: SegmentationProfile, after: ProfileStatus): void {
+    const of = (status: ProfileStatus | undefined) =>
+      status?.conditions?.find(({ type }) => type === 'EnforcementVerified');
+    const [before, now] = [of(profile.status), of(after)];
+    if (now === undefined || now.status === before?.status) return;
+    const { status, message } = now;
+    if (status === 'False') this.#record('EnforcementBroken', profile, { note: () => message });
+    if (status === 'True') this.#record('EnforcementVerified', profile, { note: () => message });
   }
 
   /** Records a condition that is bad while it is True, unless it turns back soon. */

@@ -21,6 +21,7 @@ export async function runOperator(input: OperatorInput, stop: AbortSignal): Prom
   const operator = await createOperator(input);
   const { clock, cluster, ownNamespace, metrics, transport, recorder, controller, election } = operator;
   let closeEndpoints: (() => Promise<void>) | undefined;
+  const ended = new AbortController();
   const stopFollowing = reportConfigurationChanges(input, operator);
   try {
     closeEndpoints = await serve({
@@ -39,6 +40,7 @@ export async function runOperator(input: OperatorInput, stop: AbortSignal): Prom
     });
     await Promise.race([controller.watch(), aborted(stop)]);
     if (stop.aborted) return 'stopped';
+    operator.canary?.start(AbortSignal.any([stop, ended.signal]));
     collectGarbage();
     logger.info('caches filled', {
       profiles: controller.clusterState.profiles.size,
@@ -54,6 +56,7 @@ export async function runOperator(input: OperatorInput, stop: AbortSignal): Prom
     await leadUntil(stop, input, operator, election);
     return stop.aborted ? 'stopped' : 'lease-lost';
   } finally {
+    ended.abort();
     stopFollowing?.();
     await controller.stop();
     await recorder.close();

@@ -37,20 +37,28 @@ function configurationProblems(text: string): readonly string[] {
   }
 }
 
-const options = readOptions();
-const logger = createLogger({ level: options.logLevel, format: options.logFormat });
-const stop = stopSignal(logger);
-exitOnDefect(logger);
+async function main(options: Options): Promise<void> {
+  const logger = createLogger({ level: options.logLevel, format: options.logFormat });
+  const stop = stopSignal(logger);
+  exitOnDefect(logger);
 
-// Timers do not keep the process alive, and nothing else does while the first connection fails.
-const keepAlive = setInterval(() => {}, 2 ** 30);
-try {
-  const end = await runOperator({ options, configurationProblems, version, logger, env }, stop);
-  if (end === 'lease-lost') logger.error('lost the Lease, ending');
-  process.exitCode = end === 'stopped' ? 0 : 1;
-} catch (error) {
-  logger.error(errorMessage(error));
-  process.exitCode = 1;
-} finally {
-  clearInterval(keepAlive);
+  // Timers do not keep the process alive, and nothing else does while the first connection fails.
+  const keepAlive = setInterval(() => {}, 2 ** 30);
+  try {
+    const end = await runOperator({ options, configurationProblems, version, logger, env }, stop);
+    if (end === 'lease-lost') logger.error('lost the Lease, ending');
+    process.exitCode = end === 'stopped' ? 0 : 1;
+  } catch (error) {
+    logger.error(errorMessage(error));
+    process.exitCode = 1;
+  } finally {
+    clearInterval(keepAlive);
+  }
+}
+
+if (argv[0] === 'canary') {
+  const { runCanary } = await import('../canary/main.ts');
+  await runCanary(argv.slice(1), env);
+} else {
+  await main(readOptions());
 }

@@ -1,6 +1,8 @@
 /** The composition root: builds the operator's parts from its options, and connects them. Nothing is started here. */
 import { hostname } from 'node:os';
 import { MANAGER } from '../api/names.ts';
+import { OUTSIDE } from '../canary/model/names.ts';
+import type { CanaryReader } from '../canary/reader.ts';
 import { ClusterState } from '../cluster-state/state.ts';
 import { type Controller, createController } from '../controller/controller.ts';
 import { PodSecurity } from '../controller/pod-security/pod-security.ts';
@@ -51,6 +53,8 @@ export interface Operator {
   readonly controller: Controller;
   /** Undefined where leader election is off. */
   readonly election: Election | undefined;
+  /** Undefined where the option is off. */
+  readonly canary: CanaryReader | undefined;
 }
 
 export interface Election {
@@ -63,23 +67,18 @@ export async function createOperator({ options, version, logger, env }: Operator
   const clock = systemClock;
   const identity = `${hostname()}_${crypto.randomUUID()}`;
   const metrics = createMetrics({ version });
-  const { kubeconfig, context } = options;
+  const { kubeconfig, context, concurrency, resyncPeriod: resyncMs } = options;
   const cluster = await loadKubeConfig({ kubeconfig, context, env });
-  const ownNamespace =
-    env.POD_NAMESPACE ?? (cluster.source.startsWith('in-cluster') ? cluster.namespace : undefined);
+  const ownNamespace = env.POD_NAMESPACE ?? namespaceOfPod(cluster);
   const namespace = ownNamespace ?? DEFAULT_NAMESPACE;
-  const transport = createTransport(cluster, {
-    userAgent: `segmentation-operator/${version} (${process.platform}/${process.arch})`,
-    ...(options.kubeApiContentType === protobuf.mediaType && { binaryFormat: protobuf }),
-    onRequest: (info) => metrics.request(info),
-    env,
-  });
+  const transport = connect(cluster, metrics, { options, version, env });
 
   const shared = { options, logger, metrics, clock, identity, namespace };
   const election = options.leaderElection.enabled ? createElection(transport, shared) : undefined;
   const writer = election === undefined ? transport : fenced(transport, () => election.elector.leading);
   const recorder = createRecorder(writer, shared);
-  const clusterState = new ClusterState([...options.protectedNamespaces, namespace]);
+  const canary = options.canary ? await createCanaryReader(transport, shared) : undefined;
+  const clusterState = new ClusterState(protectedNamespaces(options, namespace));
   const records = new Records();
   const events = new ProfileEvents(recorder, {
     profile: (name) => clusterState.profile(name),
@@ -91,16 +90,8 @@ export async function createOperator({ options, version, logger, env }: Operator
     metrics,
     queue,
     events,
-    concurrency: options.concurrency,
+    concurrency,
     now: () => clock.now(),
-  });
-  const podSecurity = new PodSecurity({
-    transport: writer,
-    clusterState,
-    clock,
-    random: Math.random,
-    onWrite: (inNamespace, labels) =>
-      logger.info('Pod Security labels written', { namespace: inNamespace, labels }),
   });
   const controller = createController({
     transport: writer,
@@ -108,16 +99,50 @@ export async function createOperator({ options, version, logger, env }: Operator
     namespace,
     clusterState,
     records,
-    capabilities: [podSecurity],
-    concurrency: options.concurrency,
-    resyncMs: options.resyncPeriod,
+    capabilities: [createPodSecurity(writer, clusterState, shared)],
+    concurrency,
+    resyncMs,
     clock,
     random: Math.random,
     observer: combine([observer, { onFullSync: collectGarbage }]),
+    enforcement: canary,
   });
   queue.sample(() => controller.queueStats());
   metrics.watches(() => controller.watchAges());
-  return { clock, cluster, ownNamespace, identity, metrics, transport, recorder, controller, election };
+  return {
+    clock,
+    cluster,
+    ownNamespace,
+    identity,
+    metrics,
+    transport,
+    recorder,
+    controller,
+    election,
+    canary,
+  };
+}
+
+function connect(
+  cluster: ClusterConfig,
+  metrics: Metrics,
+  { options, version, env }: Pick<OperatorInput, 'options' | 'version' | 'env'>,
+): Transport {
+  return createTransport(cluster, {
+    userAgent: `segmentation-operator/${version} (${process.platform}/${process.arch})`,
+    ...(options.kubeApiContentType === protobuf.mediaType && { binaryFormat: protobuf }),
+    onRequest: (info) => metrics.request(info),
+    env,
+  });
+}
+
+function namespaceOfPod({ source, namespace }: ClusterConfig): string | undefined {
+  return source.startsWith('in-cluster') ? namespace : undefined;
+}
+
+/** The flows of the canary need ends without policies. */
+function protectedNamespaces({ protectedNamespaces: names, canary }: Options, own: string): string[] {
+  return [...names, own, ...(canary ? [OUTSIDE] : [])];
 }
 
 interface Shared {
@@ -128,6 +153,20 @@ interface Shared {
   readonly identity: string;
   /** The operator's own, or the default. */
   readonly namespace: string;
+}
+
+function createPodSecurity(
+  transport: Transport,
+  clusterState: ClusterState,
+  { logger, clock }: Shared,
+): PodSecurity {
+  return new PodSecurity({
+    transport,
+    clusterState,
+    clock,
+    random: Math.random,
+    onWrite: (namespace, labels) => logger.info('Pod Security labels written', { namespace, labels }),
+  });
 }
 
 /** Each cause of failing Events is logged once as a warning; nothing waits for Events. */
@@ -148,6 +187,24 @@ function createRecorder(transport: Transport, { logger, metrics, clock, identity
       lastCause = cause;
     },
   });
+}
+
+/** Each cause of failing reads is logged once as a warning; without the canary, its code is not loaded. */
+async function createCanaryReader(transport: Transport, { logger, metrics }: Shared): Promise<CanaryReader> {
+  const { CanaryReader: Reader } = await import('../canary/reader.ts');
+  let lastCause: string | undefined;
+  const reader = new Reader({
+    transport,
+    clock: systemClock,
+    random: Math.random,
+    onError: (resource, error) => {
+      const { message, cause } = describeRequestFailure(error, resource);
+      logger[cause === lastCause ? 'debug' : 'warn'](message, { resource, error });
+      lastCause = cause;
+    },
+  });
+  metrics.enforcement(() => reader.sample());
+  return reader;
 }
 
 /** Each cause of failing elections is logged once as a warning. */

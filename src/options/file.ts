@@ -86,6 +86,10 @@ const shape = object(
       "Namespaces that no profile ever selects. The operator's own namespace is always protected.",
       list(namespaceName),
     ),
+    canary: described(
+      'Read the reports of the canary of config/canary, which tries by packets if policies are enforced.',
+      boolean,
+    ),
     clusterDNS: described(
       "The cluster's DNS.",
       object({

@@ -22,6 +22,8 @@ export interface Options {
   readonly leaderElection: LeaderElectionOptions;
   /** Namespaces that no profile ever selects. The operator's own namespace is added where it is known. */
   readonly protectedNamespaces: readonly string[];
+  /** True if a canary runs whose reports are read. */
+  readonly canary: boolean;
   /** The file of --config as it was read at the start. */
   readonly configurationFile: ConfigurationSource | undefined;
   /** The places of DNS, ingress controllers and monitoring in this cluster, for the compiler of policies. */

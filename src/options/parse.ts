@@ -115,6 +115,7 @@ function combine(layers: Layers, configurationFile: ConfigurationSource | undefi
       retryPeriod: file.leaderElection?.retryPeriod ?? DEFAULT_LEASE.retryPeriod,
     },
     protectedNamespaces: file.protectedNamespaces ?? PROTECTED_NAMESPACES,
+    canary: setting('canary'),
     configurationFile,
     cluster: {
       clusterDNS: { ...CLUSTER_DEFAULTS.clusterDNS, ...defined(file.clusterDNS ?? {}) },

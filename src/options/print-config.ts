@@ -31,6 +31,7 @@ export function configurationText(options: Options): string {
         retryPeriod: formatDuration(retryPeriod),
       },
       protectedNamespaces: options.protectedNamespaces,
+      canary: options.canary,
       ...options.cluster,
     },
     { lineWidth: 110, aliasDuplicateObjects: false },

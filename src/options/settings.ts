@@ -19,6 +19,7 @@ export interface Scalars {
   readonly healthProbeBindAddress: string;
   readonly leaderElect: boolean;
   readonly leaderElectionNamespace: string | undefined;
+  readonly canary: boolean;
   readonly concurrency: number;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
@@ -87,6 +88,15 @@ export const SETTINGS: { readonly [K in keyof Scalars]: Setting<Scalars[K]> } = 
     fromText: toNumber,
     inFile: (file) => file.concurrency,
     fallback: 32,
+  },
+  canary: {
+    flag: 'canary',
+    group: 'Operator',
+    help: 'read the reports of config/canary',
+    shape: boolean,
+    fromText: toBoolean,
+    inFile: (file) => file.canary,
+    fallback: false,
   },
   leaderElect: {
     flag: 'leader-elect',

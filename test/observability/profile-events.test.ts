@@ -29,7 +29,7 @@ function observed() {
     written,
     flush: () => written.push(...pending.splice(0).map((each) => `${each.reason}: ${each.note(GATHERED)}`)),
     setCondition: (
-      type: 'PeersResolved' | 'Stalled' | 'ConnectionsUnused',
+      type: 'PeersResolved' | 'Stalled' | 'ConnectionsUnused' | 'EnforcementVerified',
       value: ConditionStatus,
       message: string,
     ) => {
@@ -73,6 +73,27 @@ describe('ProfileEvents of a condition', () => {
     setCondition('ConnectionsUnused', 'True', 'orders');
     flush();
     assert.deepEqual(written, ['ConnectionsUnused: orders']);
+  });
+
+  it('writes EnforcementVerified and EnforcementBroken at each turn, and nothing while it is Unknown', () => {
+    const { setCondition, flush, written } = observed();
+    for (const [status, message] of [
+      ['Unknown', 'no canary'],
+      ['True', 'on 2 nodes'],
+      ['True', 'on 3 nodes'],
+      ['Unknown', 'silent'],
+      ['False', 'node-1'],
+      ['False', 'node-2'],
+      ['True', 'on 2 nodes'],
+    ] as const) {
+      setCondition('EnforcementVerified', status, message);
+      flush();
+    }
+    assert.deepEqual(written, [
+      'EnforcementVerified: on 2 nodes',
+      'EnforcementBroken: node-1',
+      'EnforcementVerified: on 2 nodes',
+    ]);
   });
 
   it('writes PeersResolved after a written PeersUnresolved, even if a later one was withdrawn', () => {

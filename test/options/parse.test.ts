@@ -52,6 +52,7 @@ describe('parseOptions', () => {
       metricsBindAddress: ':8080',
       metricsSecurity: { enabled: true, certPath: undefined, certName: 'tls.crt', certKey: 'tls.key' },
       healthProbeBindAddress: ':8081',
+      canary: false,
       concurrency: 32,
       resyncPeriod: 36_000_000,
       logLevel: 'info',

@@ -84,7 +84,7 @@ export class Operators {
     this.#processes ??= new ProcessSet(join(tmpdir(), `operators-${randomBytes(6).toString('hex')}`));
     const log = join(this.#processes.directory, `${this.#started.length}.log`);
     const addresses = ['--metrics-bind-address=127.0.0.1:0', '--health-probe-bind-address=127.0.0.1:0'];
-    const { PATH, NODE_COMPILE_CACHE } = process.env;
+    const { PATH, NODE_COMPILE_CACHE, CLOCK_FACTOR } = process.env;
     const child = this.#processes.start(
       process.execPath,
       [
@@ -94,7 +94,7 @@ export class Operators {
         ...addresses,
         ...args,
       ],
-      { log, environment: { PATH, NODE_COMPILE_CACHE, HOME: this.#processes.directory } },
+      { log, environment: { PATH, NODE_COMPILE_CACHE, CLOCK_FACTOR, HOME: this.#processes.directory } },
     );
     const operator = new Operator(child, log);
     this.#started.push(operator);

@@ -254,6 +254,29 @@ export const ROWS: readonly Row[] = [
     ],
   },
   {
+    title: 'Enforcement by packets',
+    panels: [
+      graph(
+        'Verified',
+        'The status of the condition EnforcementVerified: 1 for the one that holds. Empty without a canary.',
+        [
+          {
+            expr: `max by (status) (segmentation_enforcement_verified{${JOB}})`,
+            legend: '{{status}}',
+          },
+        ],
+      ),
+      graph(
+        'Flows of the canary',
+        'Flows of all probes by verdict. Leaked and cut ones are not as the policies say. Empty without a canary.',
+        [{ expr: `max by (verdict) (segmentation_canary_flows{${JOB}})`, legend: '{{verdict}}' }],
+      ),
+      graph('Nodes of the canary', 'Nodes whose probes report. Empty without a canary.', [
+        { expr: `max(segmentation_canary_nodes{${JOB}})`, legend: 'nodes' },
+      ]),
+    ],
+  },
+  {
     title: 'Latency',
     panels: [
       graph(

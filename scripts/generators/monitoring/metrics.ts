@@ -1,5 +1,9 @@
 /** Generates docs/metrics.md from the registry. */
-import { describeMetrics } from '../../../src/observability/metrics/registry.ts';
+import {
+  describeCanaryMetrics,
+  describeMetrics,
+  type MetricDescription,
+} from '../../../src/observability/metrics/registry.ts';
 
 /** Metrics that exist on Linux only; the page must be the same on every system. */
 const LINUX_ONLY = [
@@ -41,25 +45,19 @@ const SECTIONS: readonly {
 /** The text of the page, with a line break at its end. */
 export function metricsDocument(): string {
   const metrics = describeMetrics().filter(({ name }) => !LINUX_ONLY.includes(name));
-  const sections = SECTIONS.map(({ title, prefixes, text }) => {
-    const rows = metrics
-      .filter(({ name }) => prefixes.some((prefix) => name.startsWith(prefix)))
-      .map(({ name, type, labels, help }) =>
-        [
-          `\`${name}\``,
-          type,
-          labels.map((label) => `\`${label}\``).join(', '),
-          help.replace(/[|<]/g, '\\$&'),
-        ].join(' | '),
-      );
-    return [
-      `## ${title}`,
+  const sections = SECTIONS.map(({ title, prefixes, text }) =>
+    sectionText(
+      title,
       text,
-      ['| Name | Type | Labels | Meaning |', '|---|---|---|---|', ...rows.map((row) => `| ${row} |`)].join(
-        '\n',
-      ),
-    ].join('\n\n');
-  });
+      metrics.filter(({ name }) => prefixes.some((prefix) => name.startsWith(prefix))),
+    ),
+  );
+  const canary = sectionText(
+    'Canary',
+    'A probe of the [canary](enforcement.md) serves these itself, beside those of its certificate and process. What all ' +
+      'probes report is among the metrics of the operator.',
+    describeCanaryMetrics().filter(({ name }) => name.startsWith('segmentation_')),
+  );
   const unplaced = metrics.filter(
     ({ name }) => !SECTIONS.some((s) => s.prefixes.some((p) => name.startsWith(p))),
   );
@@ -71,5 +69,19 @@ export function metricsDocument(): string {
       'or OpenMetrics 1.0 for clients whose `Accept` header names it, as that of Prometheus does. Durations are in seconds, ' +
       'and sizes in bytes. No label has an unbounded set of values: none names a namespace or a policy.',
     ...sections,
+    canary,
   ].join('\n\n')}\n`;
+}
+
+function sectionText(title: string, text: string, metrics: readonly MetricDescription[]): string {
+  const rows = metrics.map(({ name, type, labels, help }) =>
+    [
+      `\`${name}\``,
+      type,
+      labels.map((label) => `\`${label}\``).join(', '),
+      help.replace(/[|<]/g, '\\$&'),
+    ].join(' | '),
+  );
+  const head = ['| Name | Type | Labels | Meaning |', '|---|---|---|---|'];
+  return [`## ${title}`, text, [...head, ...rows.map((row) => `| ${row} |`)].join('\n')].join('\n\n');
 }

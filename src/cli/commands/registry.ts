@@ -14,6 +14,7 @@ import { render } from './render/command.ts';
 import { status } from './status/command.ts';
 import { suggest } from './suggest/command.ts';
 import { unused } from './unused/command.ts';
+import { verify } from './verify/command.ts';
 
 export const COMMANDS: readonly Command[] = [
   status,
@@ -27,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
   denied,
   suggest,
   unused,
+  verify,
   matrix,
   graph,
   completion,

@@ -1,6 +1,7 @@
 /** Loads the snapshot that a command's flags choose: the cluster, manifests, or manifests over the cluster. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { OUTSIDE } from '../../canary/model/names.ts';
 import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
 import { type Options, OptionsError } from '../../options/options.ts';
 import { parseOptions } from '../../options/parse.ts';
@@ -252,8 +253,9 @@ function operatorConfiguration({
       version,
     });
     if (parsed.kind !== 'options') throw new TypeError(`unexpected ${parsed.kind}`);
-    const { cluster, protectedNamespaces } = parsed.options;
-    return { cluster, protectedNamespaces: [...protectedNamespaces, own] };
+    const { cluster, protectedNamespaces, canary } = parsed.options;
+    const further = canary ? [own, OUTSIDE] : [own];
+    return { cluster, protectedNamespaces: [...protectedNamespaces, ...further] };
   } catch (error) {
     if (error instanceof OptionsError) throw new CliError(error.problems.join('\n'));
     throw error;

@@ -5,6 +5,7 @@ import { counted } from '../../util/list-text.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import type { AdmissionReport } from '../admission/report.ts';
 import type { CapabilityReport } from '../capability.ts';
+import type { EnforcementVerdict } from '../enforcement.ts';
 import type { NamespaceResult } from '../results.ts';
 import { terminatingMessage } from './termination.ts';
 import {
@@ -32,6 +33,8 @@ export interface StatusInput {
   readonly workloads?: WorkloadFindings | undefined;
   /** Reports of the capabilities that the profile asks for. */
   readonly capabilities?: readonly CapabilityReport[];
+  /** Absent if nothing in the cluster tries by packets if policies are enforced. */
+  readonly enforcement?: EnforcementVerdict | 'pending' | undefined;
   readonly now: Date;
 }
 
@@ -45,6 +48,7 @@ export function conditionsOf(input: StatusInput, tally: Tally): Condition[] {
     { type: 'Stalled', ...stalled(input, tally) },
     { type: 'PeersResolved', ...peersResolved(tally) },
     ...(hasConnections(input) ? [{ type: 'ConnectionsUnused', ...connectionsUnused(input, tally) }] : []),
+    { type: 'EnforcementVerified', ...enforcementVerified(input) },
     ...(input.admission ? [{ type: 'AdmissionReady', ...admissionReady(input.admission) }] : []),
     ...capabilitiesOf(input).map(({ condition }) => ({ ...condition, message: brief(condition.message) })),
   ];
@@ -97,13 +101,12 @@ function nothingSelected(): Verdict {
   return isTrue('NoNamespaceSelected', 'the namespaceSelector matches no namespace at the moment');
 }
 
-function complete({ profile }: StatusInput, { enforced, audited, applied }: Tally): Verdict {
-  return profile.spec.mode === 'Audit'
-    ? isTrue('Audited', `${counted(audited, 'namespace')} computed, nothing is enforced: mode is Audit`)
-    : isTrue(
-        'Enforced',
-        `${counted(applied, 'policy', 'policies')} in ${counted(enforced, 'namespace')} as wanted`,
-      );
+function complete(input: StatusInput, { enforced, audited, applied }: Tally): Verdict {
+  if (input.profile.spec.mode === 'Audit')
+    return isTrue('Audited', `${counted(audited, 'namespace')} computed, nothing is enforced: mode is Audit`);
+  const written = `${counted(applied, 'policy', 'policies')} in ${counted(enforced, 'namespace')} written`;
+  const isVerified = enforcementVerified(input).status === 'True';
+  return isTrue('Enforced', `${written}, enforcement ${isVerified ? 'verified' : 'not verified'}`);
 }
 
 function reconciling(input: StatusInput, tally: Tally): Verdict {
@@ -159,3 +162,19 @@ function connectionsUnused({ selected }: StatusInput, { unused, isComplete }: Ta
 function admissionReady({ ready: isReady, reason, message }: AdmissionReport): Verdict {
   return { status: isReady ? 'True' : 'False', reason, message: brief(message) };
 }
+
+/** The API server stores policies; only packets show that the network plugin enforces them. */
+function enforcementVerified({ profile, enforcement }: StatusInput): Verdict {
+  if (enforcement === undefined) return NO_PROOF;
+  if (enforcement !== 'pending') return { ...enforcement, message: brief(enforcement.message) };
+  const stored = profile.status?.conditions?.find(({ type }) => type === 'EnforcementVerified');
+  if (stored === undefined)
+    return { status: 'Unknown', reason: 'NoReport', message: 'the canary has not reported yet' };
+  return { status: stored.status, reason: stored.reason, message: stored.message };
+}
+
+const NO_PROOF: Verdict = {
+  status: 'Unknown',
+  reason: 'NoCanary',
+  message: 'nothing tries by packets if the network plugin enforces policies; see docs/enforcement.md',
+};

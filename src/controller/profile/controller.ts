@@ -9,6 +9,7 @@ import type { Resource } from '../../kube/resource.ts';
 import type { Admission } from '../admission/reconcile.ts';
 import type { WorkloadViolations } from '../workloads/violations.ts';
 import type { Capability } from '../capability.ts';
+import type { EnforcementProof } from '../enforcement.ts';
 import type { ControllerObserver } from '../observer.ts';
 import type { Outcome } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
@@ -21,6 +22,8 @@ export interface ProfileControllerOptions extends ReleaseParts {
   readonly admission: Pick<Admission, 'report' | 'isJudged'>;
   readonly workloads: Pick<WorkloadViolations, 'findings'>;
   readonly capabilities: readonly Capability[];
+  /** Absent if nothing tries by packets if policies are enforced. */
+  readonly enforcement?: Pick<EnforcementProof, 'verdict'> | undefined;
   readonly clock: Clock;
   readonly profiles: Resource<SegmentationProfile>;
   readonly observer: Pick<ControllerObserver, 'onStatus' | 'onGone'>;
@@ -85,7 +88,8 @@ export class ProfileController {
     profile: SegmentationProfile,
     { removing, terminating }: LeftNamespaces,
   ): ProfileStatus | undefined {
-    const { clusterState, records, admission, workloads, capabilities, clock, observer } = this.#options;
+    const { clusterState, records, admission, workloads, capabilities, enforcement, clock, observer } =
+      this.#options;
     const { name, generation } = profile.metadata;
     const began = clock.monotonic();
     const record = records.profile(name);
@@ -107,6 +111,7 @@ export class ProfileController {
       admission: admissionReport,
       workloads: workloads.findings(profile),
       capabilities: capabilities.flatMap((capability) => capability.report(profile) ?? []),
+      enforcement: enforcement?.verdict,
       selected,
       results: record.results,
       removing: removing.length,

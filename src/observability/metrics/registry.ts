@@ -8,8 +8,11 @@
  */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { type ExpositionFormat, render } from './exposition.ts';
+import { createCanaryMetrics } from './canary-metrics.ts';
 import { type CertificateMetrics, createCertificateMetrics } from './certificate-metrics.ts';
+import { createEnforcementMetrics, type EnforcementMetrics } from './enforcement-metrics.ts';
 import { createLeaderMetrics, type LeaderMetrics } from './leader-metrics.ts';
+import { MISNAMED } from './misnamed.ts';
 import { createQueueMetrics, type QueueMetrics } from './queue-metrics.ts';
 import { createReconcileMetrics, type ReconcileMetrics } from './reconcile-metrics.ts';
 import { createRequestMetrics, type RequestMeasurement } from './request-metrics.ts';
@@ -22,7 +25,7 @@ export type { ReconcileMetrics, ReconcileResult } from './reconcile-metrics.ts';
 export type { RequestMeasurement } from './request-metrics.ts';
 export type { ProfileCounts, SegmentationMetrics, WriteReason, WriteVerb } from './segmentation-metrics.ts';
 
-export interface Metrics extends SegmentationMetrics {
+export interface Metrics extends SegmentationMetrics, EnforcementMetrics {
   /** The metrics of the work queue `name`. */
   queue(name: string): QueueMetrics;
   /** Counts one HTTP exchange with the API server. */
@@ -36,16 +39,6 @@ export interface Metrics extends SegmentationMetrics {
   render(format: ExpositionFormat): Promise<string>;
 }
 
-/**
- * Gauges of prom-client that have the names of counters, to which promtool objects; each is the sum of the gauge without
- * the suffix, which has a `type` label.
- */
-const MISNAMED = [
-  'nodejs_active_handles_total',
-  'nodejs_active_requests_total',
-  'nodejs_active_resources_total',
-];
-
 export function createMetrics(options: { readonly version: string }): Metrics {
   return register(new Registry(), options.version);
 }
@@ -57,10 +50,21 @@ export interface MetricDescription {
   readonly help: string;
 }
 
-/** Every metric there is, by name. */
+/** Every metric of the operator, by name. */
 export function describeMetrics(): MetricDescription[] {
   const registry = new Registry();
   register(registry, '');
+  return describeRegistry(registry);
+}
+
+/** Every metric of a probe of the canary, by name. */
+export function describeCanaryMetrics(): MetricDescription[] {
+  const registry = new Registry();
+  createCanaryMetrics(registry);
+  return describeRegistry(registry);
+}
+
+function describeRegistry(registry: Registry): MetricDescription[] {
   // prom-client's types lack labelNames, and declare `type` as a number where it is a text.
   const metrics = registry.getMetricsAsArray() as unknown as {
     readonly name: string;
@@ -84,6 +88,7 @@ function register(registry: Registry, version: string): Metrics {
   }).set({ version, node_version: process.version }, 1);
   return {
     ...createSegmentationMetrics(registry),
+    ...createEnforcementMetrics(registry),
     queue: createQueueMetrics(registry),
     request: createRequestMetrics(registry),
     leader: createLeaderMetrics(registry),

@@ -1,4 +1,4 @@
-/** The operator's endpoints: probes, and metrics, either open or guarded. */
+/** The endpoints of a process, the operator or a probe of the canary: health, and metrics, either open or guarded. */
 import type { Clock } from '../../util/clock.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import type { Options } from '../../options/options.ts';
@@ -11,8 +11,8 @@ import { type Check, healthRoutes, metricsRoutes } from './routes.ts';
 import { type RunningServer, startServer } from './server.ts';
 
 export interface ServeInput {
-  readonly options: Options;
-  readonly metrics: Metrics;
+  readonly options: Pick<Options, 'healthProbeBindAddress' | 'metricsBindAddress' | 'metricsSecurity'>;
+  readonly metrics: Pick<Metrics, 'render' | 'certificate'>;
   readonly readyz: Readonly<Record<string, Check>>;
   /** For the reviews of clients that scrape; a standby replica needs it too, so it is not fenced. */
   readonly transport: Transport;
@@ -98,6 +98,6 @@ async function serveSecurely(
   };
 }
 
-function metricsAddress({ metricsBindAddress }: Options) {
+function metricsAddress({ metricsBindAddress }: Pick<Options, 'metricsBindAddress'>) {
   return { bindAddress: metricsBindAddress, flag: '--metrics-bind-address' };
 }

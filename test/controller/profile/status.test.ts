@@ -73,6 +73,8 @@ const deleting: SegmentationProfile = {
 };
 const audited: NamespaceResult = { ...enforced, state: 'audited', applied: 0 };
 const settled = 'Reconciling=False/Settled Stalled=False/Settled PeersResolved=True/Resolved';
+/** Of every profile while no canary runs. */
+const unverified = 'EnforcementVerified=Unknown/NoCanary';
 
 /** A namespace with policies of the profile that was deleted so many minutes ago. */
 const terminating = (name: string, minutes: number, obstacles = ['has finalizers']): NamespaceItem => ({
@@ -91,14 +93,14 @@ const cases: [name: string, given: Given, conditions: string, counts: string, re
     { results: { a: enforced, b: enforced } },
     `Ready=True/Enforced ${settled}`,
     '2/2 matched 2 enforced 2 pending 0 failed 0 policies 4/4',
-    /^4 policies in 2 namespaces as wanted$/,
+    /^4 policies in 2 namespaces written, enforcement not verified$/,
   ],
   [
     'one namespace',
     { results: { a: { ...enforced, desired: 1, applied: 1 } } },
     `Ready=True/Enforced ${settled}`,
     '1/1 matched 1 enforced 1 pending 0 failed 0 policies 1/1',
-    /^1 policy in 1 namespace as wanted$/,
+    /^1 policy in 1 namespace written, enforcement not verified$/,
   ],
   [
     'no namespace selected',
@@ -161,7 +163,7 @@ const cases: [name: string, given: Given, conditions: string, counts: string, re
     { results: { a: enforced }, terminating: [terminating('old', 4)] },
     `Ready=True/Enforced ${settled}`,
     '1/1 matched 1 enforced 1 pending 0 failed 0 policies 2/2',
-    /^2 policies in 1 namespace as wanted; namespace old is being deleted, and keeps its policies until it is gone$/,
+    /^2 policies in 1 namespace written, enforcement not verified; namespace old is being deleted, and keeps its policies until it is gone$/,
   ],
   [
     'two namespaces whose deletion takes too long',
@@ -196,7 +198,7 @@ const cases: [name: string, given: Given, conditions: string, counts: string, re
     { results: { a: { ...enforced, conflicts: ['segmented.ingress'] } } },
     `Ready=True/Enforced ${settled}`,
     '1/1 matched 1 enforced 1 pending 0 failed 0 policies 2/2',
-    /as wanted/,
+    /written/,
   ],
 ];
 
@@ -205,7 +207,7 @@ describe('status of a profile', () => {
     it(`has the conditions and counts for ${name}`, () => {
       const status = statusOf(given);
       const { matched, enforced: done, pending: waiting, failed: broken, summary } = status.namespaces!;
-      assert.equal(brief(status), conditions);
+      assert.equal(brief(status), `${conditions} ${unverified}`);
       assert.equal(
         `${summary} matched ${matched} enforced ${done} pending ${waiting} failed ${broken} policies ${status.policies!.applied}/${status.policies!.desired}`,
         counts,
@@ -231,7 +233,13 @@ describe('status of a profile', () => {
       (next.conditions ?? []).map(({ type, lastTransitionTime }) => [type, lastTransitionTime]),
     );
     const [then, now] = ['2026-01-02T03:04:05Z', '2026-01-02T04:00:00Z'];
-    assert.deepEqual(times, { Ready: now, Reconciling: then, Stalled: then, PeersResolved: now });
+    assert.deepEqual(times, {
+      Ready: now,
+      Reconciling: then,
+      Stalled: then,
+      PeersResolved: now,
+      EnforcementVerified: then,
+    });
     assert.ok(
       sameStatus(
         before,
@@ -283,6 +291,44 @@ describe('status of a profile', () => {
       message,
       /rule r1, .* in namespace a: .* \(and in 1 more\); egress rule r2.*; egress rule r3.*; and 2 more$/,
     );
+  });
+});
+
+describe('condition EnforcementVerified', () => {
+  const verified = { status: 'True', reason: 'Verified', message: 'packets show it' } as const;
+  const of = (given: Partial<StatusInput>) =>
+    profileStatus({
+      profile: profile(),
+      selected: ['a'],
+      results: new Map([['a', enforced]]),
+      removing: 0,
+      terminating: [],
+      now: NOW,
+      ...given,
+    });
+
+  it('is the verdict of the canary, and Ready says so', () => {
+    const status = of({ enforcement: verified });
+    assert.match(brief(status), /EnforcementVerified=True\/Verified/);
+    assert.equal(messageOf(status, 'Ready'), '2 policies in 1 namespace written, enforcement verified');
+  });
+
+  for (const status of ['False', 'Unknown'] as const) {
+    it(`leaves Ready True, whose message claims no enforcement, where it is ${status}`, () => {
+      const found = of({ enforcement: { status, reason: 'FlowLeaked', message: 'x' } });
+      assert.match(
+        brief(found),
+        new RegExp(`Ready=True/Enforced .*EnforcementVerified=${status}/FlowLeaked`),
+      );
+      assert.match(messageOf(found, 'Ready'), /written, enforcement not verified$/);
+    });
+  }
+
+  it('stays as it is stored while the operator does not know yet', () => {
+    const before = of({ enforcement: verified });
+    const after = of({ enforcement: 'pending', profile: { ...profile(), status: before }, now: LATER });
+    assert.ok(sameStatus(before, after));
+    assert.match(brief(of({ enforcement: 'pending' })), /EnforcementVerified=Unknown\/NoReport/);
   });
 });
 

@@ -73,7 +73,7 @@ function filled(expression: string): string {
     box = new Sandbox(plane, 'monitoring');
     const kubeconfig = await installOperator(plane);
     await vacateLease(plane);
-    operator = await operators.start(kubeconfig, '--leader-elect', '--metrics-secure');
+    operator = await operators.start(kubeconfig, '--leader-elect', '--metrics-secure', '--canary');
     url = String((await operator.line('listening'))['metrics']);
     const how = await configuration(box, url);
     token = how.token;

@@ -42,6 +42,8 @@ const documents = (text: string) =>
     .map((document) => document.toJS() as Manifest | null)
     .filter((manifest) => manifest !== null);
 const title = ({ kind, metadata }: Manifest) => `${kind} ${metadata.name}`;
+const byPlace = (manifests: readonly Manifest[]) =>
+  new Map(manifests.map((each) => [`${title(each)} in ${String(each.metadata['namespace'])}`, each]));
 const byTitle = (manifests: readonly Manifest[]) => new Map(manifests.map((each) => [title(each), each]));
 
 /** Labels and annotations that a chart adds to every object, without effect. */
@@ -90,6 +92,21 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
 
   const template = async (...args: readonly string[]) =>
     documents(await helm.run('template', RELEASE, CHART, '--namespace', NAMESPACE, ...args));
+  /** The output of kustomize for these parts of config/. */
+  const kustomized = async (parts: Readonly<Record<'resources' | 'components', readonly string[]>>) => {
+    mkdirSync(join(root, 'dist'), { recursive: true });
+    const folder = mkdtempSync(join(root, 'dist/kustomized-'));
+    try {
+      const paths = (names: readonly string[]) =>
+        names.map((name) => relative(folder, join(root, 'config', name)));
+      const kustomization = { resources: paths(parts.resources), components: paths(parts.components) };
+      writeFileSync(join(folder, 'kustomization.yaml'), stringify(kustomization));
+      const { kubectl } = await locateBinaries();
+      return documents(execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' }));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  };
   const deploymentOf = (manifests: readonly Manifest[]) =>
     manifests.find(({ kind }) => kind === 'Deployment') as unknown as Deployment;
 
@@ -187,6 +204,35 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
         assert.deepEqual(plain(byTitle(actual).get(title(manifest))), plain(manifest), title(manifest));
     });
   }
+
+  for (const [what, components, values] of [
+    ['canary.enabled', ['canary'], 'canary.enabled=true'],
+    ['canary.everyNode', ['canary', 'canary/every-node'], 'canary.enabled=true,canary.everyNode=true'],
+  ] as const) {
+    it(`has the canary of config/canary with ${what}`, async () => {
+      const expected = await kustomized({
+        resources: ['default'],
+        components,
+      });
+      const actual = await template(
+        '--set',
+        values,
+        '--api-versions',
+        'segmentation.dev/v1alpha1/SegmentationProfile',
+      );
+      const ofHelm = expected.filter(
+        ({ kind, metadata }) => kind !== 'Namespace' || metadata.name !== NAMESPACE,
+      );
+      assert.deepEqual([...byTitle(actual).keys()].sort(), [...byTitle(ofHelm).keys()].sort());
+      for (const [key, manifest] of byPlace(ofHelm))
+        assert.deepEqual(plain(byPlace(actual).get(key)), plain(manifest), key);
+    });
+  }
+
+  it("leaves the canary's profile to the second run, where the CRD is not there yet", async () => {
+    const actual = await template('--set', 'canary.enabled=true');
+    assert.ok(!actual.some(({ kind }) => kind === 'SegmentationProfile'));
+  });
 
   it('links each alert to the runbooks of prometheus.runbooks', async () => {
     const rule = (

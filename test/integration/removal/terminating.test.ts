@@ -32,7 +32,9 @@ describe('operator, while the deletion of a namespace does not end,', () => {
       assert.equal(status, 'True', message);
       assert.match(
         message,
-        new RegExp(`in 1 namespace as wanted; namespace ${stuck} is being deleted, and keeps its policies`),
+        new RegExp(
+          `in 1 namespace written, enforcement not verified; namespace ${stuck} is being deleted, and keeps its policies`,
+        ),
       );
     }, PROMPTLY);
     assert.equal((await at.box.condition(profile, 'Reconciling')).status, 'False');

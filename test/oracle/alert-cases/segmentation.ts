@@ -2,6 +2,7 @@
 import {
   type AlertCase,
   JOB,
+  NAMESPACE,
   PROFILE,
   conflicts,
   isReady,
@@ -9,9 +10,44 @@ import {
   refusing,
   repairs,
   unresolved,
+  verified,
 } from './series.ts';
 
 export const SEGMENTATION_CASES: readonly AlertCase[] = [
+  {
+    alert: 'SegmentationNotEnforced',
+    when: 'both replicas read of a leak',
+    series: {
+      [verified('False')]: '0x5 1x10 0x10',
+      [verified('False', 'b')]: '0x5 1x10 0x10',
+      [verified('True')]: '1x5 0x10 1x10',
+      [verified('Unknown')]: '0x30',
+    },
+    quiet: ['5m', '20m'],
+    fires: {
+      at: '8m',
+      labels: NAMESPACE,
+      description:
+        'For a minute, probes of the canary have seen flows that policies deny and that pass, or that policies allow ' +
+        'and that do not pass. The condition EnforcementVerified of every profile names flow, direction and node.',
+    },
+  },
+  {
+    alert: 'SegmentationEnforcementUnknown',
+    when: 'the probes fall silent',
+    series: {
+      [verified('Unknown')]: '0x5 1x20 0x10',
+      [verified('False')]: '0x40',
+    },
+    quiet: ['18m', '30m'],
+    fires: {
+      at: '22m',
+      labels: NAMESPACE,
+      description:
+        'For 15 minutes, the canary has not shown that policies are enforced. The condition EnforcementVerified of ' +
+        'every profile says what is missing.',
+    },
+  },
   {
     alert: 'SegmentationNamespacesFailed',
     when: 'two namespaces of one profile fail for a while',

@@ -64,6 +64,8 @@ export const panics = (controller: string) =>
 export const certificateErrors = (pod: string) => of(pod, 'certwatcher_read_certificate_errors_total');
 export const stale = (pod: string) => of(pod, 'segmentation_configuration_stale');
 export const refusing = (profile = 'strict') => ofLeader('segmentation_refusing_namespaces', { profile });
+export const verified = (status: string, pod = 'a') =>
+  of(pod, 'segmentation_enforcement_verified', { status });
 export const requests = (method: string, code: string) =>
   ofLeader('rest_client_requests_total', { method, code });
 export const QUEUE = { name: 'segmentation' };

@@ -1,5 +1,6 @@
 /** `status`: shows which namespaces are segmented, by which profiles, and where there are holes. */
 import { coverage, type NamespaceCoverage } from '../../../analysis/coverage.ts';
+import type { Condition } from '../../../api/meta.ts';
 import type { SegmentationProfile } from '../../../api/profile.ts';
 import { connectionText } from '../../../policy/connections/usage.ts';
 import { fingerprint } from '../../../policy/semantics/normalize.ts';
@@ -79,12 +80,19 @@ export const status: Command = {
     const rows = namespaceRows(snapshot, namespaces);
     const profiles = snapshot.profiles.map((profile) => profileRow(profile, snapshot));
     if (format === 'json' || format === 'yaml') {
-      const document = { source: snapshot.origin, profiles, namespaces: rows };
+      const enforcement = enforcementOf(snapshot);
+      const document = {
+        source: snapshot.origin,
+        ...(enforcement && { enforcement }),
+        profiles,
+        namespaces: rows,
+      };
       terminal.write(format === 'json' ? toJson(document) : toYaml(document));
     } else if (format === 'name') {
       for (const { name } of rows) terminal.print(`namespace/${name}`);
     } else {
-      show({ origin: snapshot.origin, profiles, rows }, format === 'wide', terminal);
+      const enforcement = enforcementOf(snapshot);
+      show({ origin: snapshot.origin, enforcement, profiles, rows }, format === 'wide', terminal);
     }
     const shown = new Set(namespaces);
     warnOfUnresolved(
@@ -243,14 +251,31 @@ function profileRow(profile: SegmentationProfile, snapshot: Snapshot): ProfileSt
   };
 }
 
+/** The condition EnforcementVerified, which is the same in every profile; undefined where no operator reports. */
+function enforcementOf(snapshot: Snapshot): Enforcement | undefined {
+  if (!snapshot.isObserved) return undefined;
+  for (const { status } of snapshot.profiles) {
+    const found = status?.conditions?.find(({ type }) => type === 'EnforcementVerified');
+    if (found !== undefined) return { status: found.status, reason: found.reason, message: found.message };
+  }
+  return undefined;
+}
+
+type Enforcement = Pick<Condition, 'status' | 'reason' | 'message'>;
+
 interface StatusReport {
   /** Where the snapshot was read from. */
   readonly origin: string;
+  readonly enforcement: Enforcement | undefined;
   readonly profiles: readonly ProfileStatus[];
   readonly rows: readonly NamespaceStatus[];
 }
 
-function show({ origin, profiles, rows }: StatusReport, wide: boolean, terminal: Terminal): void {
+function show(
+  { origin, enforcement, profiles, rows }: StatusReport,
+  wide: boolean,
+  terminal: Terminal,
+): void {
   const { paint } = terminal;
   const counts = rows.filter(({ state }) => state !== 'Protected');
   const total = (key: 'pods' | 'ingressIsolated' | 'egressIsolated') =>
@@ -260,6 +285,7 @@ function show({ origin, profiles, rows }: StatusReport, wide: boolean, terminal:
     `${paint.bold('Pods isolated')} in ${counted(counts.length, 'namespace')} of ${origin} (system namespaces aside)`,
     `  ingress  ${bar(total('ingressIsolated'), pods, paint)}`,
     `  egress   ${bar(total('egressIsolated'), pods, paint)}`,
+    ...(enforcement ? [`  packets  ${enforcementText(enforcement, paint)}`] : []),
     '',
   );
   if (profiles.length > 0) terminal.print(...profileTable(profiles, wide, paint), '');
@@ -277,6 +303,13 @@ function show({ origin, profiles, rows }: StatusReport, wide: boolean, terminal:
     terminal.print(`  ${paint.yellow('•')} profile ${name}: ${text}`);
   }
   for (const { name, finding } of attention) terminal.print(`  ${paint.yellow('•')} ${name}: ${finding}`);
+}
+
+/** What packets have shown: the rest of the output is about what is written. */
+function enforcementText({ status, reason, message }: Enforcement, paint: Palette): string {
+  if (status === 'True') return paint.green(message);
+  if (status === 'False') return paint.red(`not enforced: ${message}`);
+  return paint.dim(`enforcement not verified (${reason})`);
 }
 
 /** Width of the bar, in characters. */
