@@ -88,7 +88,7 @@ export const audit: Command = {
     const files = await Promise.all(flags.all('waivers').map((file) => readWaivers(file, process)));
     const baseline = flags.get('baseline');
     const known = baseline === undefined ? new Set<string>() : await readBaseline(baseline, process);
-    if (call.format === 'html') refusePageOnTerminal(flags, process, '-o wide');
+    refuseOutput(call);
     const snapshot = await call.load({ forAudit: true });
     terminal.progress(`checking ${snapshot.origin}`);
     const report = auditReport(snapshot, {
@@ -109,6 +109,13 @@ export const audit: Command = {
       : EXIT.yes;
   },
 };
+
+/** Refuses a page on a terminal, and a table in a file, before anything is read. @throws UsageError */
+function refuseOutput({ format, flags, process }: Call): void {
+  if (format === 'html') refusePageOnTerminal(flags, process, '-o wide');
+  if (flags.has('write') && ['table', 'wide'].includes(format))
+    throw new UsageError('--write is for a document: add -o html, json, yaml, junit or sarif');
+}
 
 /** Undefined if no finding is a failure. */
 function failureSeverity(flags: Flags): Severity | undefined {
@@ -149,12 +156,10 @@ function noteSkipped({ skipped }: AuditReport, snapshot: Snapshot, terminal: Ter
 
 /** Prints the table, or writes the document of the format. */
 function print(call: Call, snapshot: Snapshot, report: AuditReport): void {
-  const { format, terminal, flags } = call;
+  const { format, terminal } = call;
   const { findings, waived, known, checks } = report;
   const text = documentText(call, snapshot, report);
   if (text !== undefined) return writeDocument(text, counted(findings.length, 'finding'), call);
-  if (flags.has('write'))
-    throw new UsageError('--write is for a document: add -o html, json, yaml, junit or sarif');
   show({ findings, waived: waived.length, known, checks }, format === 'wide', terminal);
 }
 
