@@ -13,6 +13,16 @@ import { endpoint, policy } from './fixture.ts';
 const PORTS = [53, 80, 85, 8080, 9999];
 const PROTOCOLS: Protocol[] = ['TCP', 'UDP', 'SCTP'];
 
+/** An address of each part into which the generator's blocks and their exceptions divide each family. */
+const ADDRESSES: readonly [string, IPFamily][] = [
+  ...['198.18.0.1', '10.200.0.1', '10.0.3.1', '10.0.2.2', '10.0.1.1', '10.0.0.0', '10.0.0.1', '10.0.0.2']
+    .concat('10.0.0.3', '198.51.100.1', '198.51.100.7', '198.51.100.200')
+    .map((ip): [string, IPFamily] => [ip, 4]),
+  ...['2606:4700::1', '2001:db8::1', '2001:db8::7', 'fd00::1', 'fd00::2', 'fd00::8']
+    .concat('fd00:0:0:1::1', 'fd00:0:1::1')
+    .map((ip): [string, IPFamily] => [ip, 6]),
+];
+
 const groupOf = ({ namespace, name }: Pod) => ({ namespace, kind: 'Pod', name });
 
 const includes = (ports: readonly PortRange[], port: number, protocol: Protocol) =>
@@ -83,11 +93,6 @@ describe('widenings', () => {
         const view = { namespaces, pods: all, policies: [...base, ...others] };
         const found = widenings(view, { judged: new Set(others), groupOf });
         const [before, after] = [compileView({ namespaces, policies: base }), compileView(view)];
-        // No policy of the generator names these addresses.
-        const addresses: readonly [Endpoint, IPFamily][] = [
-          [{ kind: 'external', ip: '198.18.0.1' }, 4],
-          [{ kind: 'external', ip: '2001:db8::1' }, 6],
-        ];
         for (const pod of all) {
           for (const direction of ['Ingress', 'Egress'] as PolicyType[]) {
             const flows = found
@@ -97,7 +102,8 @@ describe('widenings', () => {
                 return own.name === pod.name && other.kind === 'Addresses';
               });
             for (const port of PORTS) {
-              const isOpened: boolean = addresses.some(([address, family]) => {
+              const isOpened: boolean = ADDRESSES.some(([ip, family]) => {
+                const address: Endpoint = { kind: 'external', ip };
                 const on = { port, protocol: 'TCP', family } as const;
                 const isReachable = pod.ips.length === 0 || familiesOf(pod).includes(family);
                 return (
