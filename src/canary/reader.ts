@@ -37,8 +37,11 @@ interface LeaseItem extends Item {
   readonly isProbe: boolean;
 }
 
-/** Reports expire without an event: the verdict is formed again so often, in milliseconds. */
-const CHECK_MS = 5_000;
+/**
+ * The verdict is formed so often, in milliseconds: reports expire without an event, and on a large cluster many change in
+ * each second.
+ */
+const CHECK_MS = 1_000;
 
 export class CanaryReader implements EnforcementProof {
   readonly #options: CanaryReaderOptions;
@@ -117,7 +120,6 @@ export class CanaryReader implements EnforcementProof {
       this.#seenAt.delete(key);
     } else if (old === undefined) this.#seenAt.set(key, now);
     else if (JSON.stringify(old.report) !== JSON.stringify(next.report)) this.#changedAt.set(key, now);
-    this.#judge();
   }
 
   #reports(): ObservedReport[] {

@@ -46,8 +46,8 @@ export const SETTLE_MS = 30_000;
 export const ROUNDS_BEFORE_LEAK = 2;
 /** Rounds in a row in which a flow that must pass has not passed, before it counts as cut. */
 export const ROUNDS_BEFORE_CUT = 3;
-/** A flow that was not tried for so long is forgotten, in milliseconds: its target is gone. */
-const FORGET_MS = 5 * 60_000;
+/** A flow that was not tried for so long is forgotten, in milliseconds: its address is gone. Targets take turns meanwhile. */
+const FORGET_MS = 60 * 60_000;
 
 interface Entry {
   record: FlowRecord;

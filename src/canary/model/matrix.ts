@@ -70,7 +70,7 @@ export interface PlannedFlow {
 }
 
 /** Most targets that one round tries; further ones take turns, so that a round's cost is bounded on any cluster. */
-export const MAX_TARGETS = 32;
+export const MAX_TARGETS = 64;
 
 /**
  * The targets of a probe in a round, in order of name. A probe is no target of its own, as a pod always reaches itself;

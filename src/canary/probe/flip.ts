@@ -66,17 +66,19 @@ export async function flip(
     .filter((flow) => flow !== undefined && isDecided(flow))
     .filter((flow) => flow !== undefined);
   await remove(options);
-  if (flows.length === 0) return;
-  if (!(await observe('deny', flows, { ...options, onMeasured: () => {} }, signal))) return;
+  // Where the port is not closed to begin with, a change of it shows nothing.
+  const closed = await observe('deny', flows, { ...options, onMeasured: () => {} }, signal);
+  if (closed.length === 0) return;
+  let opened: readonly PlannedFlow[] = [];
   try {
     await options.policies.create(POLICY);
-    await observe('allow', flows, options, signal);
+    opened = await observe('allow', closed, options, signal);
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
   } finally {
     await remove(options);
   }
-  await observe('deny', flows, options, signal);
+  await observe('deny', opened, options, signal);
 }
 
 function withoutFlipped({ policies }: Surroundings): NetworkPolicy[] {
@@ -96,23 +98,23 @@ async function remove({ policies }: FlipOptions): Promise<void> {
   }
 }
 
-/** Waits until every flow is as the change asks for; false if one does not become so in time. */
+/** Waits until every flow is as the change asks for, and returns those that became so in time. */
 async function observe(
   change: Change,
   flows: readonly PlannedFlow[],
   options: FlipOptions,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<PlannedFlow[]> {
   const { clock, onMeasured } = options;
   const began = clock.monotonic();
   const measured = await Promise.all(
     flows.map(async (flow) => {
-      const latencyMs = await effectAfter(change, flow, options, signal);
-      if (!signal.aborted) onMeasured(change, latencyMs === undefined ? undefined : latencyMs - began);
-      return latencyMs;
+      const effectAt = await effectAfter(change, flow, options, signal);
+      if (!signal.aborted) onMeasured(change, effectAt === undefined ? undefined : effectAt - began);
+      return effectAt === undefined ? [] : [flow];
     }),
   );
-  return measured.every((latencyMs) => latencyMs !== undefined);
+  return measured.flat();
 }
 
 /** When the first of the agreeing attempts began; monotonic milliseconds. */
