@@ -9,11 +9,9 @@ const HEADER_BYTES = 4;
 
 export class FrameSplitter {
   readonly #maxBytes: number;
-  /** Chunks of the unfinished frame, joined when it is complete: a long frame takes linear time. */
+  /** The parts of the unfinished frame with its header, joined when it is complete: a long frame takes linear time. */
   #parts: Buffer[] = [];
   #pending = 0;
-  /** Bytes that the unfinished frame needs, with its header. */
-  #needed = HEADER_BYTES;
 
   /** @param maxBytes longest frame, bytes without the header */
   constructor(maxBytes: number) {
@@ -26,26 +24,53 @@ export class FrameSplitter {
   }
 
   /**
-   * Yields the frames that `chunk` completes, as views of it where possible. Keeps a reference to its unfinished part.
+   * Yields the frames that `chunk` completes, as views of it but for the first. Keeps a reference to its last, unfinished
+   * part.
    *
    * @throws FrameTooLongError
    */
   *push(chunk: Buffer): Generator<Buffer, void, undefined> {
-    this.#parts.push(chunk);
-    this.#pending += chunk.length;
-    if (this.#pending < this.#needed) return;
-    let bytes = this.#parts.length === 1 ? chunk : Buffer.concat(this.#parts);
-    while (bytes.length >= HEADER_BYTES) {
-      const length = bytes.readUInt32BE(0);
-      if (length > this.#maxBytes) throw new FrameTooLongError(`a frame of ${length} bytes`);
-      this.#needed = HEADER_BYTES + length;
-      if (bytes.length < this.#needed) break;
-      const frame = bytes.subarray(HEADER_BYTES, this.#needed);
-      bytes = bytes.subarray(this.#needed);
-      this.#needed = HEADER_BYTES;
-      if (length > 0) yield frame;
+    let start = 0;
+    if (this.#pending > 0) {
+      const frame = this.#complete(chunk);
+      if (frame === undefined) return;
+      start = frame.used;
+      if (frame.bytes.length > HEADER_BYTES) yield frame.bytes.subarray(HEADER_BYTES);
     }
-    this.#pending = bytes.length;
-    this.#parts = bytes.length > 0 ? [bytes] : [];
+    while (chunk.length - start >= HEADER_BYTES) {
+      const end = start + HEADER_BYTES + this.#lengthAt(chunk, start);
+      if (end > chunk.length) break;
+      if (end > start + HEADER_BYTES) yield chunk.subarray(start + HEADER_BYTES, end);
+      start = end;
+    }
+    if (start < chunk.length) this.#keep(chunk.subarray(start));
+  }
+
+  /**
+   * Completes the unfinished frame with the beginning of `chunk`.
+   *
+   * @returns the frame with its header, and how many bytes of the chunk are part of it; undefined if it needs more
+   */
+  #complete(chunk: Buffer): { readonly bytes: Buffer; readonly used: number } | undefined {
+    const missing = Math.max(0, HEADER_BYTES - this.#pending);
+    const header = Buffer.concat([...this.#parts, chunk.subarray(0, missing)], HEADER_BYTES);
+    if (missing > chunk.length) return this.#keep(chunk);
+    const used = HEADER_BYTES + this.#lengthAt(header, 0) - this.#pending;
+    if (used > chunk.length) return this.#keep(chunk);
+    const bytes = Buffer.concat([...this.#parts, chunk.subarray(0, used)]);
+    this.#parts = [];
+    this.#pending = 0;
+    return { bytes, used };
+  }
+
+  #keep(part: Buffer): undefined {
+    this.#parts.push(part);
+    this.#pending += part.length;
+  }
+
+  #lengthAt(bytes: Buffer, at: number): number {
+    const length = bytes.readUInt32BE(at);
+    if (length > this.#maxBytes) throw new FrameTooLongError(`a frame of ${length} bytes`);
+    return length;
   }
 }
