@@ -1,5 +1,5 @@
 /**
- * Measures the time that the policies of config/admission and config/service-accounts add to a request, on a real API
+ * Measures the time that the policies of config/admission, config/service-accounts and config/workloads add to a request, on a real API
  * server: ratios of the medians of single requests, alternating with and without the policy. `noise` is the ratio
  * without a bound policy.
  */
@@ -9,6 +9,7 @@ import type { SegmentationProfile } from '../src/api/profile.ts';
 import { gateOf } from '../src/policy/admission/gate.ts';
 import { protectionOf, tenantLimitOf } from '../src/policy/admission/protect.ts';
 import type { KubeObject } from '../src/api/meta.ts';
+import { workloadBindings } from '../src/policy/workloads/groups.ts';
 import { guardBinding, labelBinding } from '../src/policy/admission/accounts.ts';
 import { type ControlPlane, startControlPlane } from '../test/env/index.ts';
 
@@ -33,14 +34,15 @@ export async function run(): Promise<Record<string, number>> {
 async function measure(plane: ControlPlane): Promise<Record<string, number>> {
   const { admin } = plane;
   await install(plane);
-  const pods = () =>
-    compare((namespace) => admin.send('POST', `/api/v1/namespaces/${namespace}/pods`, pod()));
+  const pods = (container: object = {}) =>
+    compare((namespace) => admin.send('POST', `/api/v1/namespaces/${namespace}/pods`, pod(container)));
   const policies = () =>
     compare((namespace) => admin.send('POST', policyPath(namespace), policy(`p-${++count}`, {})));
 
   await pods(); // warm
   const noise = await pods();
   const accounts = await measureAccounts(plane, pods);
+  const workloads = await measureWorkloads(plane, pods);
   const profiles = await Promise.all(
     Array.from({ length: MANY }, async (_, index) => {
       const profile = await createProfile(plane, `p${index}`);
@@ -79,6 +81,7 @@ async function measure(plane: ControlPlane): Promise<Record<string, number>> {
     'Pod creation, median ms': noise.without,
     'noise: Pod creation': noise.ratio,
     ...accounts,
+    ...workloads,
     'Pod creation, gate of 1 profile': one.ratio,
     [`Pod creation, gates of ${MANY} profiles`]: many.ratio,
     'noise: NetworkPolicy creation': plain.ratio,
@@ -138,6 +141,40 @@ async function measureAccounts(
   };
 }
 
+/** Limits that the measured Pod keeps, by group. */
+const LIMITS = {
+  images: { registries: ['docker.io', 'registry.example.com'], tags: { deny: ['next'] } },
+  resources: { maxLimits: { memory: '1Gi' } },
+  serviceAccounts: { allowed: ['default'], automountToken: 'IfUsed' },
+  exposure: { hostPort: 'Deny', nodePort: 'Deny' },
+  privileged: { hostNetwork: 'Deny', hostPID: 'Deny', privileged: 'Deny', capabilities: { allowed: [] } },
+};
+
+/** Measures each group of spec.workloads alone, and all of them together, for a Pod's creation. */
+async function measureWorkloads(
+  plane: ControlPlane,
+  pods: (more: object) => Promise<{ ratio: number }>,
+): Promise<Record<string, number>> {
+  await plane.kubectlRun(['apply', '-k', join(root, 'config/workloads')]);
+  const kept = { resources: { limits: { memory: '1Gi' } } };
+  const measured: Record<string, number> = {};
+  const groups = [
+    ...Object.entries(LIMITS).map(([name, limits]) => [name, { [name]: limits }]),
+    ['all', LIMITS],
+  ];
+  for (const [name, workloads] of groups as [string, object][]) {
+    const profile = await createProfile(plane, `w-${name.toLowerCase()}`, { workloads });
+    const bindings = workloadBindings(profile, []);
+    await bind(plane, bindings);
+    const which = name === 'all' ? 'all groups of workloads' : `workloads.${name}`;
+    measured[`Pod creation, ${which}`] = (await pods(kept)).ratio;
+    for (const { metadata } of bindings) await plane.admin.send('DELETE', `${BINDINGS}/${metadata.name}`);
+    await plane.admin.send('DELETE', `${PROFILES}/${profile.metadata.name}`);
+  }
+  await bind(plane, []);
+  return measured;
+}
+
 /** Sends the request to both namespaces in turns, ROUNDS times. */
 async function compare(
   request: (namespace: string) => Promise<unknown>,
@@ -163,7 +200,11 @@ async function isServed(plane: ControlPlane, path: string): Promise<boolean> {
   );
 }
 
-async function createProfile(plane: ControlPlane, name: string): Promise<SegmentationProfile> {
+async function createProfile(
+  plane: ControlPlane,
+  name: string,
+  more: object = {},
+): Promise<SegmentationProfile> {
   return (await plane.admin.send('POST', PROFILES, {
     apiVersion: 'segmentation.dev/v1alpha1',
     kind: 'SegmentationProfile',
@@ -176,6 +217,7 @@ async function createProfile(plane: ControlPlane, name: string): Promise<Segment
         tenantPolicies: 'WithinNamespace',
         tenantPoliciesAction: 'Warn',
       },
+      ...more,
     },
   })) as SegmentationProfile;
 }
@@ -189,8 +231,11 @@ async function bind(plane: ControlPlane, bindings: readonly KubeObject[]): Promi
 const policyPath = (namespace: string) =>
   `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`;
 
-function pod() {
-  const spec = { containers: [{ name: 'main', image: 'main' }] };
+function pod(container: object = {}) {
+  const spec = {
+    containers: [{ name: 'main', image: 'main', ...container }],
+    automountServiceAccountToken: true,
+  };
   return { apiVersion: 'v1', kind: 'Pod', metadata: { name: `pod-${++count}` }, spec };
 }
 

@@ -208,6 +208,22 @@ export interface Workloads {
    */
   images?: ImageLimits;
   /**
+   * Limits of the resources of containers and init containers. Resources of the whole pod are for all of its containers.
+   */
+  resources?: ResourceLimits;
+  /**
+   * Limits of the ServiceAccounts that pods run as, and of their tokens for the API server.
+   */
+  serviceAccounts?: ServiceAccountLimits;
+  /**
+   * Limits of how workloads are exposed, by their ports on nodes, Services, Ingresses, and routes of the Gateway API.
+   */
+  exposure?: ExposureLimits;
+  /**
+   * Limits of the powers of pods over their node, for clusters that can't use Pod Security yet, and of who may add ephemeral containers to pods and connect to them.
+   */
+  privileged?: PrivilegedLimits;
+  /**
    * Pod Security levels, by labels on the selected namespaces. Labels are only raised, never lowered, and never changed if somebody else manages them. Of several profiles, the highest level counts. Needs the permission of config/pod-security; the condition PodSecurityReady says what is in force.
    */
   podSecurity?: PodSecurity;
@@ -247,6 +263,167 @@ export interface ImageLimits {
    * Items: A host, with or without port and path.
    */
   exempt?: string[];
+}
+/**
+ * Limits of the resources of containers and init containers. Resources of the whole pod are for all of its containers.
+ */
+export interface ResourceLimits {
+  /**
+   * The action for an object that breaks a limit of the group. Enforce refuses it, and warns of a workload whose pods would be refused. Warn admits it with a warning, Audit with an annotation in the API server's audit log. Disabled does nothing.
+   */
+  action: WorkloadAction;
+  /**
+   * Resources for which each container has a request. A limit stands for the request, as the API server takes it for that.
+   *
+   * Items: A resource.
+   */
+  requests?: ('cpu' | 'memory' | 'ephemeral-storage')[];
+  /**
+   * Resources for which each container has a limit.
+   *
+   * Items: A resource.
+   */
+  limits?: ('cpu' | 'memory' | 'ephemeral-storage')[];
+  /**
+   * The highest limit of each container, and of the pod as a whole if it has one, such as `{cpu: "4", memory: 8Gi}`. No container may lack a limit for these resources.
+   */
+  maxLimits?: {
+    /**
+     * A quantity, such as `500m` or `8Gi`.
+     */
+    [k: string]: number | string;
+  };
+}
+/**
+ * Limits of the ServiceAccounts that pods run as, and of their tokens for the API server.
+ */
+export interface ServiceAccountLimits {
+  /**
+   * The action for an object that breaks a limit of the group. Enforce refuses it, and warns of a workload whose pods would be refused. Warn admits it with a warning, Audit with an annotation in the API server's audit log. Disabled does nothing.
+   */
+  action: WorkloadAction;
+  /**
+   * Deny: no pod runs as the ServiceAccount `default`, whose permissions all pods share that name none.
+   */
+  defaultAccount: Allowance;
+  /**
+   * IfUsed: only a pod that says `automountServiceAccountToken: true` has its token mounted automatically. Deny: no pod has a token for the API server, neither automatically nor by a projected volume.
+   */
+  automountToken: 'Allow' | 'IfUsed' | 'Deny';
+  /**
+   * The names of the ServiceAccounts as which pods may run. Absent: any.
+   *
+   * Items: The name of a ServiceAccount.
+   */
+  allowed?: string[];
+}
+/**
+ * Limits of how workloads are exposed, by their ports on nodes, Services, Ingresses, and routes of the Gateway API.
+ */
+export interface ExposureLimits {
+  /**
+   * The action for an object that breaks a limit of the group. Enforce refuses it, and warns of a workload whose pods would be refused. Warn admits it with a warning, Audit with an annotation in the API server's audit log. Disabled does nothing.
+   */
+  action: WorkloadAction;
+  /**
+   * Deny: no Service opens ports of every node, by type NodePort, or by type LoadBalancer without `allocateLoadBalancerNodePorts: false`.
+   */
+  nodePort: Allowance;
+  /**
+   * Deny: no Service takes the traffic of addresses that it names as `externalIPs`.
+   */
+  externalIPs: Allowance;
+  /**
+   * Deny: no container has a port on its node. Ports of a pod on the host network are such.
+   */
+  hostPort: Allowance;
+  /**
+   * Limits of Services of type LoadBalancer.
+   */
+  loadBalancer?: LoadBalancerLimits;
+  /**
+   * Hosts for which Ingresses and routes may be: `shop.example.com`, or `*.shop.example.com` for every name below it. An Ingress or route without a host is for every host. Absent: any.
+   *
+   * Items: A host, or `*.` and a host.
+   */
+  hosts?: string[];
+}
+/**
+ * Limits of Services of type LoadBalancer.
+ */
+export interface LoadBalancerLimits {
+  /**
+   * Required: the Service lists the addresses of its clients as `loadBalancerSourceRanges`, and not all addresses.
+   */
+  sourceRanges: 'Required' | 'Optional';
+  /**
+   * The values that `loadBalancerClass` may have. An empty list admits no load balancer. Absent: any, and none.
+   *
+   * Items: A class of load balancers.
+   */
+  classes?: string[];
+}
+/**
+ * Limits of the powers of pods over their node, for clusters that can't use Pod Security yet, and of who may add ephemeral containers to pods and connect to them.
+ */
+export interface PrivilegedLimits {
+  /**
+   * The action for an object that breaks a limit of the group. Enforce refuses it, and warns of a workload whose pods would be refused. Warn admits it with a warning, Audit with an annotation in the API server's audit log. Disabled does nothing.
+   */
+  action: WorkloadAction;
+  /**
+   * Deny: no pod is on the network of its node, where no NetworkPolicy applies to it.
+   */
+  hostNetwork: Allowance;
+  /**
+   * Deny: no pod sees the processes of its node.
+   */
+  hostPID: Allowance;
+  /**
+   * Deny: no pod shares the memory segments of its node.
+   */
+  hostIPC: Allowance;
+  /**
+   * Deny: no volume of a pod is a path of its node.
+   */
+  hostPath: Allowance;
+  /**
+   * Deny: no container is privileged, and none is a host process of Windows.
+   */
+  privileged: Allowance;
+  /**
+   * Limits of the capabilities that containers add.
+   */
+  capabilities?: {
+    /**
+     * Capabilities that may be added, as they are written there. An empty list admits none.
+     *
+     * Items: A capability, such as NET_BIND_SERVICE.
+     */
+    allowed: string[];
+  };
+  /**
+   * Who may add ephemeral containers to pods (`kubectl debug`).
+   */
+  ephemeralContainers?: {
+    /**
+     * Groups of users who may. An empty list means nobody.
+     *
+     * Items: The name of a group, as the API server's authentication gives it.
+     */
+    groups: string[];
+  };
+  /**
+   * Who may connect to pods by exec, attach and port-forward.
+   */
+  connect?: {
+    /**
+     * Groups of users who may. An empty list means nobody.
+     *
+     * Items: The name of a group, as the API server's authentication gives it.
+     */
+    groups: string[];
+  };
 }
 /**
  * Pod Security levels, by labels on the selected namespaces. Labels are only raised, never lowered, and never changed if somebody else manages them. Of several profiles, the highest level counts. Needs the permission of config/pod-security; the condition PodSecurityReady says what is in force.

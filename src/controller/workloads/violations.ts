@@ -7,7 +7,7 @@ import type { KubeObject } from '../../api/meta.ts';
 import type { SegmentationProfile, WorkloadFindings } from '../../api/profile.ts';
 import { PODS } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
-import { isAborted, isNotFound } from '../../kube/errors.ts';
+import { isAborted, isForbidden, isNotFound } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import { Resource, type ResourceKind } from '../../kube/resource.ts';
 import { groupsInUse, type Judged, judgedKinds, violationsOf } from '../../policy/workloads/groups.ts';
@@ -39,9 +39,16 @@ interface Source {
   readonly fieldSelector?: string;
 }
 
+const GATEWAY_API = { group: 'gateway.networking.k8s.io', namespaced: true } as const;
+
 const SOURCES: { readonly [Kind in keyof Judged]: Source } = {
   // A finished pod does nothing any more.
   Pod: { resource: PODS, fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' },
+  Service: { resource: { ...PODS, plural: 'services' } },
+  Ingress: { resource: { group: 'networking.k8s.io', version: 'v1', plural: 'ingresses', namespaced: true } },
+  HTTPRoute: { resource: { ...GATEWAY_API, version: 'v1', plural: 'httproutes' } },
+  GRPCRoute: { resource: { ...GATEWAY_API, version: 'v1', plural: 'grpcroutes' } },
+  TLSRoute: { resource: { ...GATEWAY_API, version: 'v1alpha2', plural: 'tlsroutes' } },
 };
 
 /** The last count for a profile. */
@@ -120,7 +127,10 @@ export class WorkloadViolations {
     return tallies;
   }
 
-  /** Lists page by page. A namespace or kind that is gone has no objects. */
+  /**
+   * Lists page by page. A namespace that is gone, and a kind that the cluster lacks, have no objects. Without config/workloads
+   * the operator may not list Ingresses and routes: then AdmissionReady says what to install.
+   */
   async *#objects<Kind extends keyof Judged>(
     kind: Kind,
     namespace: string,
@@ -136,7 +146,7 @@ export class WorkloadViolations {
         next = page.metadata.continue || undefined;
       } while (next !== undefined);
     } catch (error) {
-      if (!isNotFound(error)) throw error;
+      if (!isNotFound(error) && !(isForbidden(error) && kind !== 'Pod')) throw error;
     }
   }
 

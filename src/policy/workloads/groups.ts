@@ -15,7 +15,16 @@ import {
   type ResourceRule,
 } from '../admission/binding.ts';
 import { imageViolations } from './images.ts';
-import type { Pod } from './objects.ts';
+import {
+  ingressExposureViolations,
+  podExposureViolations,
+  routeExposureViolations,
+  serviceExposureViolations,
+} from './exposure.ts';
+import type { Ingress, Pod, Route, Service } from './objects.ts';
+import { privilegedViolations } from './privileged.ts';
+import { resourceViolations } from './resources.ts';
+import { serviceAccountViolations } from './service-accounts.ts';
 
 type Workloads = NonNullable<ProfileSpec['workloads']>;
 export type GroupName = Exclude<keyof Workloads, 'breakGlassGroups' | 'podSecurity'>;
@@ -23,6 +32,11 @@ export type GroupName = Exclude<keyof Workloads, 'breakGlassGroups' | 'podSecuri
 /** The kinds of existing objects that are judged. */
 export interface Judged {
   readonly Pod: Pod;
+  readonly Service: Service;
+  readonly Ingress: Ingress;
+  readonly HTTPRoute: Route;
+  readonly GRPCRoute: Route;
+  readonly TLSRoute: Route;
 }
 
 interface Group<Name extends GroupName> {
@@ -61,6 +75,46 @@ const GROUPS: { readonly [Name in GroupName]: Group<Name> } = {
     refused: PODS,
     warned: TEMPLATES,
     violations: { Pod: (limits, { spec }) => imageViolations(limits, spec) },
+  },
+  resources: {
+    policyName: 'workload-resources.segmentation.dev',
+    refused: [rule('', ['pods'], ['CREATE']), rule('', ['pods/resize'], ['UPDATE'])],
+    warned: TEMPLATES,
+    violations: { Pod: (limits, { spec }) => resourceViolations(limits, spec) },
+  },
+  serviceAccounts: {
+    policyName: 'workload-service-accounts.segmentation.dev',
+    refused: [rule('', ['pods'], ['CREATE'])],
+    warned: TEMPLATES,
+    violations: { Pod: (limits, { spec }) => serviceAccountViolations(limits, spec) },
+  },
+  exposure: {
+    policyName: 'workload-exposure.segmentation.dev',
+    refused: [
+      rule('', ['pods'], ['CREATE']),
+      rule('', ['services']),
+      rule('networking.k8s.io', ['ingresses']),
+      { ...rule('gateway.networking.k8s.io', ['httproutes', 'grpcroutes', 'tlsroutes']), apiVersions: ['*'] },
+    ],
+    warned: TEMPLATES,
+    violations: {
+      Pod: (limits, { spec }) => podExposureViolations(limits, spec),
+      Service: serviceExposureViolations,
+      Ingress: ingressExposureViolations,
+      HTTPRoute: routeExposureViolations,
+      GRPCRoute: routeExposureViolations,
+      TLSRoute: routeExposureViolations,
+    },
+  },
+  privileged: {
+    policyName: 'workload-privileged.segmentation.dev',
+    refused: [
+      rule('', ['pods'], ['CREATE']),
+      rule('', ['pods/ephemeralcontainers'], ['UPDATE']),
+      rule('', ['pods/exec', 'pods/attach', 'pods/portforward'], ['CONNECT']),
+    ],
+    warned: TEMPLATES,
+    violations: { Pod: (limits, { spec }) => privilegedViolations(limits, spec) },
   },
 };
 
@@ -133,7 +187,7 @@ export function violationsOf<Kind extends keyof Judged>(
 ): Violation[] {
   return groupsInUse(profile).flatMap((group) => {
     // Each group is given its own limits.
-    const { violations }: Group<GroupName> = GROUPS[group];
+    const { violations } = GROUPS[group] as Group<GroupName>;
     const limits = profile.spec.workloads?.[group];
     const [message] = (limits && violations[kind]?.(limits, object)) ?? [];
     return message === undefined ? [] : [{ group, message }];

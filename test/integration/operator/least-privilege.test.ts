@@ -58,6 +58,7 @@ describeSince('1.36', "operator's roles", () => {
       admission: { gate: 'Enforce', protect: 'Warn' },
       workloads: {
         images: { action: 'Audit', digest: 'Required' },
+        exposure: { action: 'Audit', hosts: ['shop.example.com'] },
         podSecurity: { enforce: 'baseline' },
       },
       egress: [

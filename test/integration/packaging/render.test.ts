@@ -71,7 +71,7 @@ function plain(value: unknown): unknown {
 const COMPONENTS: readonly (readonly [value: string, directory: string, objects: number])[] = [
   ['serviceAccounts.enabled', 'config/service-accounts', 6],
   ['podSecurity.enabled', 'config/pod-security', 4],
-  ['workloads.enabled', 'config/workloads', 3],
+  ['workloads.enabled', 'config/workloads', 7],
 ];
 
 const VARIANTS: readonly (readonly [what: string, directory: string, values: readonly string[]])[] = [

@@ -4,11 +4,14 @@ import { readFileSync } from 'node:fs';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { eventually } from '../../support/cluster.ts';
 import { DEPLOYMENT, TEMPLATE_KINDS } from './kinds.ts';
-import { type Limited, WorkloadScene } from './scene.ts';
+import { type Answer, type Limited, WorkloadScene } from './scene.ts';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 const GOOD = 'registry.example.com/app:1';
 const one = (image: string, more: object = {}) => ({ containers: [{ name: 'main', image }], ...more });
+
+const secured = (securityContext: object) => ({ name: 'init', image: 'x', securityContext });
+const sized = (resources: object) => ({ containers: [{ name: 'main', image: 'x', resources }] });
 
 interface Limit {
   readonly workloads: object;
@@ -48,7 +51,93 @@ const LIMITS: Readonly<Record<string, Limit>> = {
     },
     says: /image nginx is used by a tag that its workloads\.images\.tags\.deny names/,
   },
+  'resources.requests': {
+    workloads: { resources: { requests: ['cpu', 'memory'] } },
+    broken: sized({ requests: { cpu: 1 } }),
+    kept: sized({ requests: { cpu: 1 }, limits: { memory: '1Gi' } }),
+    says: /container main has no request for memory, which its workloads\.resources\.requests requires: write it/,
+  },
+  'resources.limits': {
+    workloads: { resources: { limits: ['memory'] } },
+    broken: { ...sized({ limits: { memory: '1Gi' } }), initContainers: [{ name: 'init', image: 'x' }] },
+    kept: sized({ limits: { memory: '1Gi' } }),
+    says: /container init has no limit for memory, which its workloads\.resources\.limits requires: write it/,
+  },
+  'resources.maxLimits': {
+    workloads: { resources: { maxLimits: { memory: '1Gi', cpu: 2 } } },
+    broken: sized({ limits: { memory: '1025Mi', cpu: '500m' } }),
+    kept: sized({ limits: { memory: '1024Mi', cpu: '2000m' } }),
+    says: /container main has a limit for memory of 1025Mi; its workloads\.resources\.maxLimits admits limits up to cpu 2, memory 1Gi$/,
+  },
+  'serviceAccounts.defaultAccount': {
+    workloads: { serviceAccounts: { defaultAccount: 'Deny' } },
+    broken: one('x'),
+    kept: one('x', { serviceAccountName: 'web' }),
+    says: /runs as the ServiceAccount default, which its workloads\.serviceAccounts\.defaultAccount denies: create a/,
+  },
+  'serviceAccounts.allowed': {
+    workloads: { serviceAccounts: { allowed: ['web'] } },
+    broken: one('x', { serviceAccountName: 'default' }),
+    kept: one('x', { serviceAccountName: 'web' }),
+    says: /the ServiceAccount default, which is none of its workloads\.serviceAccounts\.allowed: use web$/,
+  },
+  'serviceAccounts.automountToken: Deny': {
+    workloads: { serviceAccounts: { automountToken: 'Deny' } },
+    broken: one('x', { automountServiceAccountToken: true }),
+    kept: one('x', { automountServiceAccountToken: false }),
+    says: /gets a token of its ServiceAccount, which its workloads\.serviceAccounts\.automountToken denies: write automount/,
+  },
+  'serviceAccounts.automountToken: IfUsed': {
+    workloads: { serviceAccounts: { automountToken: 'IfUsed' } },
+    broken: one('x'),
+    kept: one('x', { automountServiceAccountToken: true }),
+    says: /a token of its ServiceAccount without asking for it, which its workloads\.serviceAccounts\.automountToken/,
+  },
+  'exposure.hostPort': {
+    workloads: { exposure: { hostPort: 'Deny' } },
+    broken: { containers: [{ name: 'main', image: 'x', ports: [{ containerPort: 80, hostPort: 80 }] }] },
+    kept: { containers: [{ name: 'main', image: 'x', ports: [{ containerPort: 80 }] }] },
+    says: /container main has the host port 80, which its workloads\.exposure\.hostPort denies: remove hostPort/,
+  },
+  'privileged.hostNetwork': {
+    workloads: { privileged: { hostNetwork: 'Deny' } },
+    broken: one('x', { hostNetwork: true }),
+    kept: one('x', { hostNetwork: false, hostPID: true }),
+    says: /the pod has hostNetwork, which its workloads\.privileged\.hostNetwork denies: remove it$/,
+  },
+  'privileged.hostPID': {
+    workloads: { privileged: { hostPID: 'Deny', hostIPC: 'Deny' } },
+    broken: one('x', { hostPID: true }),
+    kept: one('x', { hostNetwork: true }),
+    says: /the pod has hostPID, which its workloads\.privileged\.hostPID denies: remove it$/,
+  },
+  'privileged.hostPath': {
+    workloads: { privileged: { hostPath: 'Deny' } },
+    broken: one('x', { volumes: [{ name: 'host', hostPath: { path: '/' } }] }),
+    kept: one('x', { volumes: [{ name: 'host', emptyDir: {} }] }),
+    says: /the volume host is a path of the node, which its workloads\.privileged\.hostPath denies: use another/,
+  },
+  'privileged.privileged': {
+    workloads: { privileged: { privileged: 'Deny' } },
+    broken: { ...one('x'), initContainers: [secured({ privileged: true })] },
+    kept: { ...one('x'), initContainers: [secured({ privileged: false })] },
+    says: /container init is privileged, which its workloads\.privileged\.privileged denies: remove privileged/,
+  },
+  'privileged.capabilities': {
+    workloads: { privileged: { capabilities: { allowed: ['NET_BIND_SERVICE'] } } },
+    broken: {
+      ...one('x'),
+      initContainers: [secured({ capabilities: { add: ['NET_BIND_SERVICE', 'SYS_ADMIN'] } })],
+    },
+    kept: {
+      ...one('x'),
+      initContainers: [secured({ capabilities: { add: ['NET_BIND_SERVICE'], drop: ['ALL'] } })],
+    },
+    says: /container init adds the capability SYS_ADMIN, which is none of its workloads\.privileged\.capabilities\.allowed/,
+  },
 };
+
+const outcome = ({ status, warnings }: Answer) => [status, warnings];
 
 describe('limits of workloads', () => {
   let scene: WorkloadScene;
@@ -99,7 +188,7 @@ describe('limits of workloads', () => {
         assert.equal(warned.warnings.length, 1, `${kind}: ${warned.warnings.join('\n')}`);
         assert.match(warned.warnings[0] ?? '', says, kind);
         assert.match(warned.warnings[0] ?? '', /, for pods of this template: /);
-        assert.deepEqual(await create(kept), { status: 201, message: '', warnings: [] }, kind);
+        assert.deepEqual(outcome(await create(kept)), [201, []], kind);
       }
     });
   }
@@ -135,10 +224,10 @@ describe('limits of workloads', () => {
     let at: Limited;
 
     before(async () => {
-      at = await scene.limited(REGISTRIES);
       const object = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'old' }, spec: one('evil/app') };
-      // As a member of no group that is exempt, before the API server has taken up the bindings.
-      assert.equal((await scene.ask(`/api/v1/namespaces/${at.namespace}/pods`, object)).status, 201);
+      at = await scene.limited(REGISTRIES, ({ namespace }) =>
+        scene.plane.admin.send('POST', `/api/v1/namespaces/${namespace}/pods`, object),
+      );
       await scene.inForce(() => scene.createPod(at, one('evil/app')));
     });
 
@@ -147,7 +236,7 @@ describe('limits of workloads', () => {
 
     it('leave its labels, finalizers and status alone', async () => {
       const labelled = await patch(pods(at), { metadata: { labels: { a: 'b' } } });
-      assert.deepEqual(labelled, { status: 200, message: '', warnings: [] });
+      assert.deepEqual(outcome(labelled), [200, []], labelled.message);
       assert.equal((await patch(pods(at, '/status'), { status: { message: 'x' } })).status, 200);
     });
 
@@ -200,12 +289,125 @@ describe('limits of workloads', () => {
     });
 
     it('leave scaling and labels alone, and warn when its template changes', async () => {
-      const quiet = { status: 200, message: '', warnings: [] };
-      assert.deepEqual(await patch('/scale', { spec: { replicas: 2 } }), quiet);
-      assert.deepEqual(await patch('', { metadata: { labels: { a: 'b' } } }), quiet);
+      assert.deepEqual(outcome(await patch('/scale', { spec: { replicas: 2 } })), [200, []]);
+      assert.deepEqual(outcome(await patch('', { metadata: { labels: { a: 'b' } } })), [200, []]);
       const changed = await patch('', { spec: { template: { spec: one('evil/other') } } });
       assert.equal(changed.status, 200, changed.message);
       assert.match(changed.warnings.join(), /for pods of this template: image evil\/other is from none/);
+    });
+  });
+
+  describe('of resources', () => {
+    it('take the defaults of a LimitRange into account, which the API server fills in before', async () => {
+      const at = await scene.limited({ resources: { requests: ['cpu'], limits: ['memory'] } });
+      await scene.inForce(() => scene.createPod(at, one('x')));
+      const limits = [{ type: 'Container', default: { memory: '1Gi' }, defaultRequest: { cpu: '100m' } }];
+      const range = {
+        apiVersion: 'v1',
+        kind: 'LimitRange',
+        metadata: { name: 'defaults' },
+        spec: { limits },
+      };
+      await scene.plane.admin.send('POST', `/api/v1/namespaces/${at.namespace}/limitranges`, range);
+      await eventually(async () => {
+        const { status, message } = await scene.createPod(at, one('x'));
+        assert.equal(status, 201, message);
+      });
+    });
+
+    it('judge only the containers that a resize changes', async () => {
+      const big = { limits: { cpu: '4' }, requests: { cpu: '1' } };
+      const spec = {
+        containers: [
+          { name: 'old', image: 'x', resources: big },
+          { name: 'main', image: 'x', resources: big },
+        ],
+      };
+      const pods = (place: Limited) => `/api/v1/namespaces/${place.namespace}/pods`;
+      const at = await scene.limited({ resources: { maxLimits: { cpu: 1 } } }, (place) =>
+        scene.ask(pods(place), { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'old' }, spec }),
+      );
+      const path = pods(at);
+      // Only a kubelet that reports resources can resize.
+      await eventually(async () => {
+        const { status } = (await scene.plane.admin.send('GET', `${path}/old`)) as {
+          status: { phase: string; containerStatuses?: object[] };
+        };
+        assert.equal(status.phase, 'Running');
+        const containerStatuses = status.containerStatuses?.map((each) => ({ ...each, resources: {} }));
+        await scene.plane.admin.send('PATCH', `${path}/old/status`, { status: { containerStatuses } });
+      });
+      await scene.inForce(() => scene.createPod(at, spec));
+      const resize = (cpu: string) =>
+        scene.ask(
+          `${path}/old/resize?dryRun=All`,
+          { spec: { containers: [{ name: 'main', resources: { limits: { cpu } } }] } },
+          { method: 'PATCH', contentType: 'application/strategic-merge-patch+json' },
+        );
+      assert.match((await resize('3')).message, /container main has a limit for cpu of 3; its workloads/);
+      const { status, message } = await resize('1');
+      assert.equal(status, 200, message);
+    });
+  });
+
+  describe('of who may connect to pods and debug them', () => {
+    const createOld = ({ namespace }: Limited) =>
+      scene.plane.admin.send('POST', `/api/v1/namespaces/${namespace}/pods`, {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: 'old' },
+        spec: one('x'),
+      });
+    const add = (at: Limited, groups: readonly string[] = []) =>
+      scene.plane.kubectlRun(
+        [
+          '-n',
+          at.namespace,
+          '--as=someone',
+          ...['system:masters', ...groups].map((each) => `--as-group=${each}`),
+        ].concat(
+          'patch',
+          'pod',
+          'old',
+          '--subresource=ephemeralcontainers',
+          '--type=strategic',
+          '--dry-run=server',
+          '-p',
+          JSON.stringify({ spec: { ephemeralContainers: [{ name: 'debug', image: 'x' }] } }),
+        ),
+      );
+    const connect = (at: Limited, path: string) =>
+      scene.ask(`/api/v1/namespaces/${at.namespace}/pods/old/${path}`, undefined);
+
+    it('admit members of the groups, and nobody else', async () => {
+      const privileged = { ephemeralContainers: { groups: ['sre'] }, connect: { groups: [] } };
+      const at = await scene.limited({ privileged }, createOld);
+      await scene.inForce(() => connect(at, 'exec?command=id&stdout=true'));
+      for (const path of ['exec?command=id&stdout=true', 'attach?stdout=true', 'portforward?ports=80']) {
+        const { status, message } = await connect(at, path);
+        assert.equal(status, 403, path);
+        assert.match(
+          message,
+          /only members of its workloads\.privileged\.connect\.groups exec, attach and forward ports, which are none$/,
+        );
+      }
+      await add(at, ['sre']);
+      await assert.rejects(
+        add(at),
+        /ephemeral containers are added by members of its workloads\.\S+\.groups only: sre/,
+      );
+    });
+
+    it('let everybody do what no limit is for', async () => {
+      const at = await scene.limited(
+        {
+          privileged: { connect: { groups: ['system:masters'] }, hostPID: 'Deny' },
+        },
+        createOld,
+      );
+      await scene.inForce(() => scene.createPod(at, one('x', { hostPID: true })));
+      assert.notEqual((await connect(at, 'exec?command=id&stdout=true')).status, 403);
+      await add(at);
     });
   });
 

@@ -84,6 +84,7 @@ describe('config/workloads', () => {
           readonly metadata: { readonly name: string };
           readonly spec: {
             readonly matchConditions: readonly { readonly name: string; readonly expression: string }[];
+            readonly variables: readonly { readonly name: string; readonly expression: string }[];
             readonly validations: readonly {
               readonly messageExpression?: string;
               readonly message?: string;
@@ -111,6 +112,12 @@ describe('config/workloads', () => {
       for (const { message, messageExpression } of spec.validations)
         assert.ok(message !== undefined && messageExpression !== undefined);
     }
+  });
+
+  it('keeps no optional value in a variable, of which CEL would take every field for absent', () => {
+    for (const { metadata, spec } of policies)
+      for (const { name, expression } of spec.variables)
+        assert.doesNotMatch(expression.trim(), /\.\?\w+$/, `${metadata.name}: ${name}`);
   });
 });
 
