@@ -12,7 +12,6 @@ import type { Transport } from '../../kube/http/transport.ts';
 import { Resource, type ResourceKind } from '../../kube/resource.ts';
 import { groupsInUse, type Judged, judgedKinds, violationsOf } from '../../policy/workloads/groups.ts';
 import type { Clock, Random } from '../../util/clock.ts';
-import { compareText } from '../../util/order.ts';
 import type { Outcome } from '../queue/key-queue.ts';
 import { Priority } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
@@ -32,6 +31,8 @@ const SECOND_COUNT_MS = 75_000;
 const RECOUNT_MS = 600_000;
 /** Objects in a page: a page of pods is some megabytes. */
 const PAGE = 200;
+/** So many namespaces are always listed one by one. */
+const FEW = 20;
 
 /** How the objects of a kind are listed. */
 interface Source {
@@ -106,25 +107,36 @@ export class WorkloadViolations {
     return count.dueMs <= this.#options.clock.monotonic();
   }
 
-  /** Reads each namespace once for all of the profiles that select it. */
+  /** Reads each object once for all of the profiles that select its namespace. */
   async #count(
     due: readonly SegmentationProfile[],
     signal: AbortSignal,
   ): Promise<Map<SegmentationProfile, Tally>> {
     const { clusterState } = this.#options;
     const tallies = new Map(due.map((profile) => [profile, new Tally(profile)]));
-    const namespaces = [...clusterState.namespaces.values()].sort((a, b) => compareText(a.key, b.key));
-    for (const namespace of namespaces) {
-      const selecting = due.filter((profile) => clusterState.selects(profile, namespace));
-      for (const kind of new Set(selecting.flatMap(judgedKinds))) {
-        for await (const object of this.#objects(kind, namespace.key, signal)) {
-          const subject = { namespace: namespace.key, kind, name: object.metadata.name };
-          for (const profile of selecting)
-            tallies.get(profile)?.add(subject, violationsOf(profile, kind, object));
+    const selecting = new Map<string, SegmentationProfile[]>();
+    for (const namespace of clusterState.namespaces.values()) {
+      const profiles = due.filter((profile) => clusterState.selects(profile, namespace));
+      if (profiles.length > 0) selecting.set(namespace.key, profiles);
+    }
+    const places = this.#places([...selecting.keys()]);
+    for (const kind of new Set(due.flatMap(judgedKinds))) {
+      for (const place of places) {
+        for await (const object of this.#objects(kind, place, signal)) {
+          const { name, namespace = '' } = object.metadata;
+          for (const profile of selecting.get(namespace) ?? [])
+            tallies.get(profile)?.add({ namespace, kind, name }, violationsOf(profile, kind, object));
         }
       }
     }
     return tallies;
+  }
+
+  /** The namespaces to list one by one; undefined for one list of the whole cluster, if most of it has to be read. */
+  #places(namespaces: readonly string[]): readonly (string | undefined)[] {
+    const isMost =
+      namespaces.length > FEW && namespaces.length * 4 > this.#options.clusterState.namespaces.size;
+    return isMost ? [undefined] : namespaces;
   }
 
   /**
@@ -133,7 +145,7 @@ export class WorkloadViolations {
    */
   async *#objects<Kind extends keyof Judged>(
     kind: Kind,
-    namespace: string,
+    namespace: string | undefined,
     signal: AbortSignal,
   ): AsyncGenerator<Judged[Kind]> {
     const { resource, fieldSelector } = SOURCES[kind];

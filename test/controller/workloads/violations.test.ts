@@ -19,7 +19,7 @@ describe('the count of objects that break limits of workloads', () => {
   let clock: VirtualClock;
   let clusterState: ClusterState;
   /** Pods by namespace; undefined for a namespace that is gone. */
-  let pods: Map<string, object[] | undefined>;
+  let pods: Map<string, ReturnType<typeof pod>[] | undefined>;
   let asked: string[];
   let reported: string[];
   let counts: WorkloadViolations;
@@ -44,8 +44,15 @@ describe('the count of objects that break limits of workloads', () => {
     const transport: Transport = {
       request: async <T>(request: Request) => {
         asked.push(request.path);
-        const namespace = /namespaces\/([^/]+)\/pods/.exec(request.path)?.[1] ?? '';
-        const all = pods.has(namespace) ? pods.get(namespace) : [];
+        const namespace = /namespaces\/([^/]+)\/pods/.exec(request.path)?.[1];
+        const placed = (name: string) =>
+          pods.get(name)?.map((each) => ({ ...each, metadata: { ...each.metadata, namespace: name } }));
+        const all =
+          namespace === undefined
+            ? [...pods.keys()].flatMap((name) => placed(name) ?? [])
+            : pods.has(namespace)
+              ? placed(namespace)
+              : [];
         if (all === undefined) throw errorOfStatus(request, { kind: 'Status', code: 404 });
         const { limit = all.length, continue: from = '0' } = request.query as {
           limit?: number;
@@ -104,6 +111,19 @@ describe('the count of objects that break limits of workloads', () => {
     await counts.reconcile(signal);
     assert.equal(asked.length, 3 * first);
     assert.deepEqual(reported, ['segmented'], 'the findings are the same');
+  });
+
+  it('lists the whole cluster at once if most of its namespaces are selected', async () => {
+    for (let index = 0; index < 30; index += 1)
+      clusterState.namespaces.upsert(
+        projectNamespace({ metadata: { name: `n${index}`, uid: `n${index}`, resourceVersion: '1' } }),
+      );
+    pods.set('n7', [pod('bad', 'x')]);
+    pods.set('kube-system', [pod('bad', 'x')]);
+    const stored = put();
+    await counts.reconcile(signal);
+    assert.deepEqual(asked, ['/api/v1/pods']);
+    assert.equal(counts.findings(stored)?.constraints[0]?.violating, 1);
   });
 
   it('passes over a namespace that is gone', async () => {
