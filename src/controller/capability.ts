@@ -25,8 +25,13 @@ export interface Capability {
 }
 
 export interface CapabilityReport {
-  /** Its type ends in `Ready`. The profile is Ready only if it is True; the reason Progressing says that work is under way. */
+  /**
+   * Its type ends in `Ready`, unless the report is for information only. The profile is Ready only if it is True; the reason
+   * Progressing says that work is under way.
+   */
   readonly condition: Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
+  /** True if the condition is about more than the profile asks for: then Ready does not depend on it. */
+  readonly isInformation?: boolean;
   /** True if a person must act. */
   readonly isStalled: boolean;
   /** The capability's own part of the status. */

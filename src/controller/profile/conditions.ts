@@ -50,12 +50,16 @@ export function conditionsOf(input: StatusInput, tally: Tally): Condition[] {
     ...(hasConnections(input) ? [{ type: 'ConnectionsUnused', ...connectionsUnused(input, tally) }] : []),
     { type: 'EnforcementVerified', ...enforcementVerified(input) },
     ...(input.admission ? [{ type: 'AdmissionReady', ...admissionReady(input.admission) }] : []),
-    ...capabilitiesOf(input).map(({ condition }) => ({ ...condition, message: brief(condition.message) })),
+    ...(input.capabilities ?? []).map(({ condition }) => ({
+      ...condition,
+      message: brief(condition.message),
+    })),
   ];
 }
 
+/** The reports on which Ready depends. */
 function capabilitiesOf({ capabilities = [] }: StatusInput): readonly CapabilityReport[] {
-  return capabilities;
+  return capabilities.filter(({ isInformation = false }) => !isInformation);
 }
 
 function isTrue(reason: string, message: string): Verdict {

@@ -44,6 +44,7 @@ interface Given {
   removing?: number;
   terminating?: NamespaceItem[];
   profile?: SegmentationProfile;
+  capabilities?: StatusInput['capabilities'];
   now?: Date;
 }
 
@@ -55,6 +56,7 @@ function statusOf(given: Given): ProfileStatus {
     results: new Map(Object.entries(results)),
     removing: given.removing ?? 0,
     terminating: given.terminating ?? [],
+    capabilities: given.capabilities ?? [],
     now: given.now ?? NOW,
   };
   return profileStatus(input);
@@ -246,6 +248,19 @@ describe('status of a profile', () => {
         statusOf({ results: { a: enforced }, profile: { ...profile(), status: before }, now: LATER }),
       ),
     );
+  });
+
+  it('has the condition of a capability, on which Ready depends unless it is for information', () => {
+    const condition = { type: 'ThingReady', status: 'False', reason: 'Broken', message: 'broken' } as const;
+    const of = (isInformation: boolean) =>
+      brief(
+        statusOf({ results: { a: enforced }, capabilities: [{ condition, isInformation, isStalled: true }] }),
+      );
+    assert.match(
+      of(false),
+      /^Ready=False\/ThingNotReady .* Stalled=True\/Broken .* ThingReady=False\/Broken$/,
+    );
+    assert.match(of(true), /^Ready=True\/Enforced .* Stalled=False\/Settled .* ThingReady=False\/Broken$/);
   });
 
   it('does not depend on the order in which namespaces became known', () => {
