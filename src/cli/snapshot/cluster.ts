@@ -1,6 +1,7 @@
 /** Reads from a cluster the objects that commands need, page by page and trimmed. Never writes. */
 import { KIND } from '../../api/names.ts';
 import { loadKubeConfig } from '../../kube/config/load.ts';
+import { servedVersions, serverVersion } from '../../kube/discovery.ts';
 import { ApiError, isForbidden, isNotFound } from '../../kube/errors.ts';
 import { listPages } from '../../kube/watch/list.ts';
 import { Resource } from '../../kube/resource.ts';
@@ -77,46 +78,11 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
     if (objects.of('Pod').some(isOwnedByJob)) {
       await Promise.all(KNOWN_KINDS.filter(({ kind }) => kind === 'Job').map(readKind));
     }
-    const serverVersion = forAudit ? await versionOf(transport) : undefined;
-    return { objects, unread, serverVersion, context: config.context, namespace: config.namespace };
+    const version = forAudit ? await serverVersion(transport) : undefined;
+    return { objects, unread, serverVersion: version, context: config.context, namespace: config.namespace };
   } finally {
     terminal.progress('');
     await transport.close();
-  }
-}
-
-/** Clusters may forbid /version, or hide it behind a proxy: checks that need it say so. */
-async function versionOf(transport: Transport): Promise<string | undefined> {
-  try {
-    const { gitVersion } = await transport.request<{ readonly gitVersion?: unknown }>({
-      method: 'GET',
-      path: '/version',
-    });
-    return typeof gitVersion === 'string' ? gitVersion : undefined;
-  } catch (error) {
-    if (error instanceof ApiError) return undefined;
-    throw error;
-  }
-}
-
-interface GroupList {
-  readonly groups?: readonly { readonly versions?: readonly { readonly groupVersion?: string }[] }[];
-}
-
-/**
- * Returns a function that is false for a kind whose version the cluster does not serve. A user without permission for it
- * would be refused, as if it were there. Without an answer, every kind counts as served.
- */
-async function servedVersions(transport: Transport): Promise<(kind: KnownKind) => boolean> {
-  try {
-    const { groups = [] } = await transport.request<GroupList>({ method: 'GET', path: '/apis' });
-    const served = new Set(
-      groups.flatMap(({ versions = [] }) => versions.map(({ groupVersion }) => groupVersion)),
-    );
-    return ({ group, version }) => group === '' || served.has(`${group}/${version}`);
-  } catch (error) {
-    if (error instanceof ApiError) return () => true;
-    throw error;
   }
 }
 
