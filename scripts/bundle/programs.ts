@@ -1,4 +1,5 @@
-/** Bundles the programs, each into one file: the same input gives the same bytes. */
+/** Bundles the programs, each into one file, and one for each of its threads: the same input gives the same bytes. */
+import { dirname, join } from 'node:path';
 import { type BuildOptions, build, type Metafile } from 'esbuild';
 
 /** Defines `require`, which bundled CommonJS packages call, and modules lack. */
@@ -21,6 +22,8 @@ export interface Program {
   readonly banner: string;
   /** The file in dist/. kubectl finds a plugin by the name of its file, without extension. */
   readonly file: string;
+  /** Threads that it starts on demand, each from a file beside its own. */
+  readonly threads?: readonly { readonly entry: string; readonly file: string }[];
   readonly description: string;
 }
 
@@ -30,6 +33,8 @@ export const OPERATOR: Program = {
   format: 'esm',
   banner: REQUIRE,
   file: 'operator.mjs',
+  // The name is known to src/audit-runner/worker/thread.ts.
+  threads: [{ entry: 'src/audit-runner/worker/main.ts', file: 'operator-audit.mjs' }],
   description: 'Turns SegmentationProfiles into NetworkPolicies',
 };
 export const PLUGIN: Program = {
@@ -42,17 +47,36 @@ export const PLUGIN: Program = {
 };
 
 /** Bundles a program; resolves the list of its inputs, by path from the root of the repository. */
-export async function bundle(root: string, program: Program, outfile: string): Promise<Metafile> {
-  return (await build({ ...options(root, program), outfile, metafile: true })).metafile;
+export function bundle(root: string, program: Program, outfile: string): Promise<Metafile> {
+  return buildAll(root, program, dirname(outfile), { outfile });
 }
 
 /** The list of a program's inputs; writes nothing. */
-export async function contents(root: string, program: Program): Promise<Metafile> {
-  return (await build({ ...options(root, program), outfile: program.file, write: false, metafile: true }))
-    .metafile;
+export function contents(root: string, program: Program): Promise<Metafile> {
+  return buildAll(root, program, '', { outfile: program.file, write: false });
 }
 
-function options(root: string, { entry, format, banner }: Program): BuildOptions {
+async function buildAll(
+  root: string,
+  { threads = [], ...program }: Program,
+  folder: string,
+  more: BuildOptions,
+): Promise<Metafile> {
+  const files = threads.map(({ entry, file }) => ({ ...program, entry, outfile: join(folder, file) }));
+  const builds = [{ ...program, outfile: more.outfile }, ...files].map(({ outfile = '', ...each }) =>
+    build({ ...options(root, each), ...more, outfile, metafile: true }),
+  );
+  const metafiles = (await Promise.all(builds)).map(({ metafile }) => metafile);
+  return {
+    inputs: Object.assign({}, ...metafiles.map(({ inputs }) => inputs)) as Metafile['inputs'],
+    outputs: Object.assign({}, ...metafiles.map(({ outputs }) => outputs)) as Metafile['outputs'],
+  };
+}
+
+function options(
+  root: string,
+  { entry, format, banner }: Pick<Program, 'entry' | 'format' | 'banner'>,
+): BuildOptions {
   return {
     absWorkingDir: root,
     entryPoints: [entry],

@@ -78,6 +78,11 @@ export function chartTemplates(root: string): (readonly [path: string, text: str
       `{{- if .Values.podSecurity.enabled }}\n${documents(manifests(root, 'config/pod-security'))}{{- end }}\n`,
     ),
     template(
+      'audit.yaml',
+      'config/audit',
+      `{{- if .Values.audit.enabled }}\n${documents(manifests(root, 'config/audit'))}{{- end }}\n`,
+    ),
+    template(
       'prometheus.yaml',
       'config/prometheus',
       `{{- if .Values.prometheus.enabled }}\n${documents(manifests(root, 'config/prometheus'), MORE_LABELS)}{{- end }}\n`,

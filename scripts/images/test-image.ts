@@ -49,13 +49,15 @@ async function testImage(engine: Engine): Promise<void> {
   );
   const directory = mkdtempSync(join(tmpdir(), 'image-test-'));
   try {
-    const [built, local] = [join(directory, 'image.mjs'), join(directory, OPERATOR.file)];
-    engine.copyOut(TAG, `/app/${OPERATOR.file}`, built);
-    await bundle(root, OPERATOR, local);
-    await step('bundle equals the local one', () => {
-      if (!readFileSync(built).equals(readFileSync(local)))
-        throw new Error(`/app/${OPERATOR.file} differs from the bundle of npm run build`);
-    });
+    await bundle(root, OPERATOR, join(directory, OPERATOR.file));
+    for (const { file } of [OPERATOR, ...(OPERATOR.threads ?? [])]) {
+      await step(`${file} equals the local one`, () => {
+        const built = join(directory, `image-${file}`);
+        engine.copyOut(TAG, `/app/${file}`, built);
+        if (!readFileSync(built).equals(readFileSync(join(directory, file))))
+          throw new Error(`/app/${file} differs from the bundle of npm run build`);
+      });
+    }
     await step('licences', () => {
       const licences = join(directory, 'licences');
       engine.copyOut(TAG, '/app/THIRD_PARTY_LICENSES', licences);

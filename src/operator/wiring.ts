@@ -24,6 +24,7 @@ import { ProfileEvents } from '../observability/profile-events.ts';
 import { describeRequestFailure } from '../observability/request-failure.ts';
 import type { Options } from '../options/options.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
+import { createAudit } from './audit.ts';
 import { collectGarbage } from './garbage.ts';
 
 /** The name of the Lease, and of the election in metrics. */
@@ -85,21 +86,17 @@ export async function createOperator({ options, version, logger, env }: Operator
     result: (profile, inNamespace) => records.resultsOf(profile).get(inNamespace),
   });
   const queue = metrics.queue('segmentation');
-  const observer = createObserver({
-    logger,
-    metrics,
-    queue,
-    events,
-    concurrency,
-    now: () => clock.now(),
-  });
-  const controller = createController({
+  const now = () => clock.now();
+  const observer = createObserver({ logger, metrics, queue, events, concurrency, now });
+  const isBusy = () => Object.values(controller.queueStats().ready).some((keys) => keys > 0);
+  const audit = await createAudit({ ...shared, transport: writer, clusterState, recorder, isBusy });
+  const controller: Controller = createController({
     transport: writer,
     configuration: options.cluster,
     namespace,
     clusterState,
     records,
-    capabilities: [createPodSecurity(writer, clusterState, shared)],
+    capabilities: [createPodSecurity(writer, clusterState, shared), ...audit],
     concurrency,
     resyncMs,
     clock,

@@ -1,4 +1,5 @@
 /** The configuration file: YAML, `kind: OperatorConfiguration`. */
+import { SEVERITIES } from '../audit/finding.ts';
 import { isRecord } from '../util/is-record.ts';
 import { readDocuments } from '../manifests/documents.ts';
 import { YamlError } from '../manifests/yaml.ts';
@@ -49,6 +50,34 @@ const workloadSelector: Shape<WorkloadSelector> = shaped(workloadKeys.schema, (v
   return read;
 });
 
+const DAY = 24 * 60 * MINUTE;
+
+const audit = described(
+  'Checks the cluster, and writes reports of what is wrong. Absent: no audit. It needs config/audit.',
+  object({
+    enabled: described('False: removes the reports, and checks nothing. Default: true.', boolean),
+    interval: described(
+      'An audit follows the one before after this time; from 5m to 168h. Default: 1h.',
+      duration(5 * MINUTE, 7 * DAY, 'from 5m to 168h'),
+    ),
+    changeDelay: described(
+      'An audit follows a change of a profile, a namespace or a NetworkPolicy after this time; from 1s to 1h. Default: 1m.',
+      duration(1000, 60 * MINUTE, 'from 1s to 1h'),
+    ),
+    minSeverity: described('Less severe findings are left out. Default: medium.', oneOf(...SEVERITIES)),
+    skip: described('Ids or categories of checks that do not run.', list(anyText)),
+    registries: described(
+      'Registries that images may come from: HOST, or HOST/PATH. Default: any.',
+      list(anyText),
+    ),
+    maxResults: described('The most results of one report. Default: 200.', integer(10, 500)),
+    maxMemoryMiB: described(
+      'The most memory of an audit, beside that of the operator; a larger cluster is not audited. Default: 256.',
+      integer(32, 8192),
+    ),
+  }),
+);
+
 const shape = object(
   {
     apiVersion: oneOf(CONFIG_API_VERSION),
@@ -90,6 +119,7 @@ const shape = object(
       'Read the reports of the canary of config/canary, which tries by packets if policies are enforced.',
       boolean,
     ),
+    audit,
     clusterDNS: described(
       "The cluster's DNS.",
       object({

@@ -1,4 +1,5 @@
 /** The operator's options, as flags, environment, configuration file and defaults give them together. */
+import type { Severity } from '../audit/finding.ts';
 import type { LogFormat, LogLevel } from '../observability/logs/logger.ts';
 import type { ClusterConfiguration } from '../policy/facts.ts';
 import type { ContentType } from './settings.ts';
@@ -28,6 +29,27 @@ export interface Options {
   readonly configurationFile: ConfigurationSource | undefined;
   /** The places of DNS, ingress controllers and monitoring in this cluster, for the compiler of policies. */
   readonly cluster: ClusterConfiguration;
+  /** The audit in the cluster; undefined: none, and no trace of one. */
+  readonly audit: ClusterAuditOptions | undefined;
+}
+
+export interface ClusterAuditOptions {
+  /** False: the reports of earlier audits are removed, and nothing is checked. */
+  readonly enabled: boolean;
+  /** An audit follows the one before after this time. */
+  readonly interval: number;
+  /** An audit follows a change of a profile, a namespace or a policy after this time. */
+  readonly changeDelay: number;
+  /** Less severe findings are left out. */
+  readonly minSeverity: Severity;
+  /** Ids or categories of checks that do not run. */
+  readonly skip: readonly string[];
+  /** Registries that images may come from; empty: any. */
+  readonly registries: readonly string[];
+  /** Most results of one report. */
+  readonly maxResults: number;
+  /** Largest heap of an audit, in MiB. */
+  readonly maxMemoryMiB: number;
 }
 
 export interface ConfigurationSource {

@@ -11,6 +11,7 @@ import { formatDuration } from './duration.ts';
 import { type ConfigurationFile, readConfiguration } from './file.ts';
 import { helpText } from './help.ts';
 import {
+  type ClusterAuditOptions,
   type ConfigurationSource,
   type LeaderElectionOptions,
   type Options,
@@ -41,6 +42,16 @@ export type Parsed =
   | { readonly kind: 'options'; readonly options: Options }
   | { readonly kind: 'help' | 'version' | 'print-config'; readonly text: string };
 
+const AUDIT_DEFAULTS: ClusterAuditOptions = {
+  enabled: true,
+  interval: 3_600_000,
+  changeDelay: 60_000,
+  minSeverity: 'medium',
+  skip: [],
+  registries: [],
+  maxResults: 200,
+  maxMemoryMiB: 256,
+};
 const DEFAULT_LEASE = { leaseDuration: 15_000, renewDeadline: 10_000, retryPeriod: 2000 };
 const DEFAULT_RESYNC = 10 * 3_600_000;
 /** client-go adds up to a fifth of the period to each retry; one retry must fit before the deadline. */
@@ -117,6 +128,7 @@ function combine(layers: Layers, configurationFile: ConfigurationSource | undefi
     protectedNamespaces: file.protectedNamespaces ?? PROTECTED_NAMESPACES,
     canary: setting('canary'),
     configurationFile,
+    audit: file.audit && { ...AUDIT_DEFAULTS, ...defined(file.audit) },
     cluster: {
       clusterDNS: { ...CLUSTER_DEFAULTS.clusterDNS, ...defined(file.clusterDNS ?? {}) },
       ingressControllers: file.ingressControllers ?? CLUSTER_DEFAULTS.ingressControllers,

@@ -32,6 +32,13 @@ export function configurationText(options: Options): string {
       },
       protectedNamespaces: options.protectedNamespaces,
       canary: options.canary,
+      ...(options.audit && {
+        audit: {
+          ...options.audit,
+          interval: formatDuration(options.audit.interval),
+          changeDelay: formatDuration(options.audit.changeDelay),
+        },
+      }),
       ...options.cluster,
     },
     { lineWidth: 110, aliasDuplicateObjects: false },

@@ -211,6 +211,13 @@ export class ObjectSet {
     return [...this.#objects.values()].reduce((sum, { size }) => sum + size, 0);
   }
 
+  /** A new set without the objects of a kind. */
+  without(kind: string): ObjectSet {
+    const result = this.with(new ObjectSet());
+    result.#objects.delete(kind);
+    return result;
+  }
+
   /** A new set of these objects, in which those of `other` replace equal names. */
   with(other: ObjectSet): ObjectSet {
     const result = new ObjectSet();

@@ -7,6 +7,7 @@ import browserTools from '../env/tools/browser/package.json' with { type: 'json'
 import sarifTools from '../env/tools/sarif/package.json' with { type: 'json' };
 import packageJson from '../../package.json' with { type: 'json' };
 import { KIND } from '../../src/api/names.ts';
+import { AUDIT_EVENT_REASONS } from '../../src/audit-runner/events.ts';
 import { EVENT_REASONS } from '../../src/observability/profile-events.ts';
 import { readConfiguration } from '../../src/options/file.ts';
 import { configurationText } from '../../src/options/print-config.ts';
@@ -88,9 +89,12 @@ describe('docs/operations.md', () => {
         readonly verbs: readonly string[];
       }[];
     }
-    const roles = globSync('config/{rbac,admission,service-accounts,workloads,pod-security}/*role.yaml', {
-      cwd: root,
-    }).flatMap((file) =>
+    const roles = globSync(
+      'config/{rbac,admission,service-accounts,workloads,pod-security,audit}/*role.yaml',
+      {
+        cwd: root,
+      },
+    ).flatMap((file) =>
       parseAllDocuments(readRepositoryFile(file)).map((document) => document.toJS() as Role),
     );
     const actual = roles
@@ -127,7 +131,10 @@ describe('docs/troubleshooting.md', () => {
       ...captures('src/controller/profile/conditions.ts', /\bis(?:True|False)\(\s*'(\w+)'/g),
       ...captures('src/controller/profile/conditions.ts', /\? '([A-Z]\w{5,})' : '[A-Z]\w+'/g),
       ...captures('src/controller/profile/conditions.ts', /\? '[A-Z]\w+' : '([A-Z]\w{5,})'/g),
-      ...captures('src/controller/**/*.ts', /\breason: (?:\w+ \? 'Deleting' : )?'([A-Z]\w+)'/g),
+      ...captures(
+        'src/{controller,audit-runner}/**/*.ts',
+        /\breason: (?:\w+ \? 'Deleting' : )?'([A-Z]\w+)'/g,
+      ),
       ...captures('src/policy/**/*.ts', /class (\w+Error) extends Error/g),
     ];
     for (const reason of ['Enforced', 'AdmissionNotReady', 'Deleting', 'Accepting'])
@@ -142,15 +149,17 @@ describe('docs/troubleshooting.md', () => {
     const described = rows(troubleshooting)
       .filter(([, type = '']) => /^(Normal|Warning)$/.test(type))
       .map(([reason = '', type]) => `${quoted(reason)[0]} ${type}`);
-    const actual = Object.entries(EVENT_REASONS).map(([reason, { type }]) => `${reason} ${type}`);
+    const actual = Object.entries({ ...EVENT_REASONS, ...AUDIT_EVENT_REASONS }).map(
+      ([reason, { type }]) => `${reason} ${type}`,
+    );
     assert.deepEqual(described.sort(), actual.sort());
   });
 
   it('has every warning and error of the log', () => {
     const lines = [
       ...captures(
-        'src/{operator,observability}/*.ts',
-        /logger(?:\.(?:warn|error)|\[[^\]]+\])\(\s*'([^']+)'/g,
+        'src/{operator,observability,audit-runner}/*.ts',
+        /(?:logger(?:\.(?:warn|error)|\[[^\]]+\])|warnOnce)\(\s*'([^']+)'/g,
       ),
       ...captures('src/observability/request-failure.ts', /\bmessage(?: =|:) ['`]([^'`]+)['`]/g).map((line) =>
         line.replace('${KIND}', KIND),

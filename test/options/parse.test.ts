@@ -49,6 +49,7 @@ describe('parseOptions', () => {
       kubeconfig: undefined,
       context: undefined,
       kubeApiContentType: 'application/vnd.kubernetes.protobuf',
+      audit: undefined,
       metricsBindAddress: ':8080',
       metricsSecurity: { enabled: true, certPath: undefined, certName: 'tls.crt', certKey: 'tls.key' },
       healthProbeBindAddress: ':8081',
@@ -331,6 +332,14 @@ describe('parseOptions with an error', () => {
       ['c.yaml: resyncPeriod: "5s" is not a duration from 1m to 168h, such as "15s" or "1m30s"'],
     ],
     [
+      'an audit too often, of an unknown severity',
+      { file: 'audit: {interval: 1m, minSeverity: severe}' },
+      [
+        'c.yaml: audit.interval: "1m" is not a duration from 5m to 168h, such as "15s" or "1m30s"',
+        'c.yaml: audit.minSeverity: "severe" is not one of info, low, medium, high, critical',
+      ],
+    ],
+    [
       'an invalid namespace',
       { file: 'protectedNamespaces: [Kube_System]' },
       [
@@ -477,7 +486,7 @@ describe('flags that print a text', () => {
     const given = {
       argv: ['--log-format=text', '--leader-election-namespace=ops'],
       env: { SEGMENTATION_CONCURRENCY: '9' },
-      file: 'resyncPeriod: 90m\nclusterDNS: {nodeLocalAddresses: [169.254.20.10]}\nleaderElection: {retryPeriod: 1500ms}',
+      file: 'resyncPeriod: 90m\nclusterDNS: {nodeLocalAddresses: [169.254.20.10]}\nleaderElection: {retryPeriod: 1500ms}\naudit: {interval: 2h, skip: [probes]}',
     };
     const printed = parse({ ...given, argv: [...given.argv, '--print-config'] });
     assert.ok(printed.kind === 'print-config');
@@ -485,6 +494,25 @@ describe('flags that print a text', () => {
     assert.deepEqual(effective(options({ whole: printed.text })), effective(options(given)));
     const again = parse({ argv: ['--print-config'], whole: printed.text });
     assert.ok(again.kind === 'print-config' && again.text === printed.text);
+  });
+
+  it('returns an audit with its defaults if the file has one', () => {
+    const defaults = {
+      enabled: true,
+      interval: 3_600_000,
+      changeDelay: 60_000,
+      minSeverity: 'medium',
+      skip: [],
+      registries: [],
+      maxResults: 200,
+      maxMemoryMiB: 256,
+    };
+    assert.deepEqual(options({ file: 'audit: {}' }).audit, defaults);
+    const some = { ...defaults, enabled: false, minSeverity: 'high', skip: ['exposure'] };
+    assert.deepEqual(
+      options({ file: 'audit: {enabled: false, minSeverity: high, skip: [exposure]}' }).audit,
+      some,
+    );
   });
 
   it('--print-config refuses invalid options', () => {

@@ -40,7 +40,7 @@ app.kubernetes.io/component: controller
 {{- with .Values.image.digest }}@{{ . }}{{ end -}}
 {{- end }}
 
-{{/* The operator's configuration file; empty without `config`. */}}
+{{/* The operator's configuration file; empty without `config` and `audit`. */}}
 {{- define "segmentation-operator.configuration" -}}
 {{- range $key := list "apiVersion" "kind" -}}
 {{- if hasKey $.Values.config $key -}}
@@ -63,8 +63,15 @@ app.kubernetes.io/component: controller
 {{- if and .Values.prometheus.enabled (eq (toString (.Values.config.metrics | default dict).secure) "false") -}}
 {{- fail "config.metrics.secure is false, but the ServiceMonitor of prometheus.enabled scrapes by TLS: leave one of them out" -}}
 {{- end -}}
-{{- if .Values.config -}}
-{{- merge (dict "apiVersion" "config.segmentation.dev/v1alpha1" "kind" "OperatorConfiguration") .Values.config | toYaml -}}
+{{- if and (hasKey .Values.config "audit") (not .Values.audit.enabled) -}}
+{{- fail "config.audit needs the permissions of audit.enabled: set it to true, or leave config.audit out" -}}
+{{- end -}}
+{{- $config := deepCopy .Values.config -}}
+{{- if and .Values.audit.enabled (not (hasKey $config "audit")) -}}
+{{- $_ := set $config "audit" (dict "enabled" true) -}}
+{{- end -}}
+{{- if $config -}}
+{{- merge (dict "apiVersion" "config.segmentation.dev/v1alpha1" "kind" "OperatorConfiguration") $config | toYaml -}}
 {{- end -}}
 {{- end }}
 

@@ -98,6 +98,60 @@ metadata:
 
 Whoever may write an object may waive its findings by annotation. Where that is not wanted, use \`--ignore-annotations\`.
 Waived findings are counted, and listed by \`-o json\`. A waiver that has ended waives nothing, and is a finding itself.
+
+## In the cluster
+
+The operator can run the same checks by itself: after each change of a profile, a namespace or a NetworkPolicy, and on a
+schedule, as changes of pods are not watched. It is off unless the operator's configuration has \`audit\`:
+
+\`\`\`yaml
+apiVersion: config.segmentation.dev/v1alpha1
+kind: OperatorConfiguration
+audit:
+  interval: 1h # an audit follows the one before; 5m to 168h
+  changeDelay: 1m # an audit follows a change; 1s to 1h
+  minSeverity: medium # less severe findings are left out
+  skip: [] # checks, or categories
+  registries: [] # registries that images may come from; empty: any
+  maxResults: 200 # results of one report at most, 10 to 500
+  maxMemoryMiB: 256 # memory of an audit at most, 32 to 8192
+\`\`\`
+
+With kustomize, add \`config/audit\` to the \`resources\` of [your overlay](operations.md#install) and \`audit\` to the
+configuration file. With Helm, set \`audit.enabled=true\`; settings go into \`config.audit\`. [security.md](security.md#with-the-operators-token)
+says what its permissions give away. The reports need the CRDs of
+[OpenReports](https://github.com/openreports/reports-api) (\`openreports.io/v1alpha1\`). Without them, there are no reports
+and no Events, and all else works.
+
+| Where | What |
+|---|---|
+| \`kubectl get reports -A\` | a Report \`segmentation-audit\` in each namespace that has findings |
+| \`kubectl get clusterreports\` | a ClusterReport \`segmentation-audit\` of findings of cluster-scoped objects, of waivers, and of checks that could not run |
+| condition \`AuditClean\` of each profile | the findings in its namespaces, with the worst. It does not affect Ready |
+| Event \`NewFindings\` of a profile | findings in its namespaces that no earlier report has |
+| [metrics](metrics.md#audit), [alerts](runbooks.md#is-the-cluster-clean) | findings by check and severity, age and duration of audits |
+
+A finding is a result \`fail\`; of severity info, \`warn\`. A waived finding is a result \`skip\`, with the name and the end of
+its waiver. A check that could not run is \`error\`. \`timestamp\` says when a finding was found first; \`properties\` have the
+field, the remedy and the controls. If a report has more findings than \`maxResults\`, it has the most severe, its first
+result says so, and its \`summary\` counts all.
+
+- Only the leader audits. An audit reads page by page, one request at a time, and slowly while namespaces wait for their
+  policies. One that a change asks for waits for at least ten times the duration of the last one. A failed audit is
+  repeated after a growing delay.
+- An audit runs in a thread of its own, whose memory is bounded (\`maxMemoryMiB\`) and given back at the end. 10,000 pods take
+  about 110 MiB, and 25,000 fit into the default. A cluster that does not fit is not audited, and \`AuditClean\` says so: raise
+  the bound together with the memory limit of the container.
+- A report that is as before is not written, also after a restart. One that somebody changed is restored. It goes with its
+  namespace, and when the namespace has no finding. A report of the same name without the operator's label is left alone,
+  and counted as a conflict.
+- Waivers are [annotations](#waivers). Whoever may write an object may waive its findings: the reports show by whom.
+  A waiver that waives nothing is not reported here.
+- Secrets are never read: the permission to list them is the permission to read them all. So \`long-lived-token\` does not
+  run in the cluster. The plugin runs it with the permissions of its user.
+- To switch it off, set \`audit.enabled: false\`, which removes reports and conditions, and then remove \`audit\` and
+  \`config/audit\`. Or remove both at once: the ClusterRole of \`config/audit\` owns the reports, so that Kubernetes' garbage
+  collector deletes them with it.
 `;
 
 /** The text of the page, with a line break at its end. */

@@ -47,6 +47,8 @@ export interface Request {
   readonly guard?: (() => void) | undefined;
   /** Reads the objects of an answer in the binary format. */
   readonly readObject?: ReadObject | undefined;
+  /** True to get the text of the answer, in JSON, for a caller that has it parsed elsewhere. */
+  readonly asText?: boolean;
   /** Called with the texts of the answer's warnings, in their order; also if there is none. */
   readonly onWarnings?: ((warnings: readonly string[]) => void) | undefined;
 }
@@ -150,16 +152,15 @@ class HttpTransport implements Transport {
     const deadline = new Deadline(this.#clock, timeoutMs, [signal, this.#closing.signal]);
     const name = { method, path };
     const target = pathAndQuery(path, request.query);
-    const { guard, onWarnings, readObject } = request;
+    const { guard, onWarnings, readObject, asText = false } = request;
+    const attempt = async (format: BinaryFormat | undefined): Promise<unknown> => {
+      const { body, headers } = bodyOf(request, format);
+      const exchange = { name, verb: method, target, headers, body, deadline, format, guard, onWarnings };
+      const answer = await this.#authorised(exchange, (credentials) => this.#exchange(exchange, credentials));
+      return asText ? answer.body.toString('utf8') : valueOf(name, answer, format, readObject);
+    };
     try {
-      return (await this.#negotiate(path, async (format) => {
-        const { body, headers } = bodyOf(request, format);
-        const exchange = { name, verb: method, target, headers, body, deadline, format, guard, onWarnings };
-        const answer = await this.#authorised(exchange, (credentials) =>
-          this.#exchange(exchange, credentials),
-        );
-        return valueOf(name, answer, format, readObject);
-      })) as T;
+      return (await (asText ? attempt(undefined) : this.#negotiate(path, attempt))) as T;
     } catch (error) {
       throw this.#failure(name, error, deadline);
     } finally {

@@ -8,6 +8,7 @@
  */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { type ExpositionFormat, render } from './exposition.ts';
+import { type AuditMetrics, createAuditMetrics } from './audit-metrics.ts';
 import { createCanaryMetrics } from './canary-metrics.ts';
 import { type CertificateMetrics, createCertificateMetrics } from './certificate-metrics.ts';
 import { createEnforcementMetrics, type EnforcementMetrics } from './enforcement-metrics.ts';
@@ -19,6 +20,7 @@ import { createRequestMetrics, type RequestMeasurement } from './request-metrics
 import { createSegmentationMetrics, type SegmentationMetrics } from './segmentation-metrics.ts';
 import { byName } from '../../util/order.ts';
 
+export type { AuditMetrics } from './audit-metrics.ts';
 export type { LeaderMetrics } from './leader-metrics.ts';
 export type { QueueMetrics, QueueSnapshot } from './queue-metrics.ts';
 export type { ReconcileMetrics, ReconcileResult } from './reconcile-metrics.ts';
@@ -35,6 +37,8 @@ export interface Metrics extends SegmentationMetrics, EnforcementMetrics {
   /** @param concurrency how many reconciles run at once, of all controllers that share the workers */
   reconcile(controller: string, concurrency: number): ReconcileMetrics;
   readonly certificate: CertificateMetrics;
+  /** The metrics of the audit in the cluster, which repeats after `intervalMs` milliseconds. Call it once. */
+  audit(intervalMs: number): AuditMetrics;
   /** All metrics as text. */
   render(format: ExpositionFormat): Promise<string>;
 }
@@ -53,7 +57,7 @@ export interface MetricDescription {
 /** Every metric of the operator, by name. */
 export function describeMetrics(): MetricDescription[] {
   const registry = new Registry();
-  register(registry, '');
+  register(registry, '').audit(0);
   return describeRegistry(registry);
 }
 
@@ -94,6 +98,7 @@ function register(registry: Registry, version: string): Metrics {
     leader: createLeaderMetrics(registry),
     reconcile: createReconcileMetrics(registry),
     certificate: createCertificateMetrics(registry),
+    audit: (intervalMs) => createAuditMetrics(registry, intervalMs),
     render: (format) => render(registry, format),
   };
 }

@@ -51,6 +51,12 @@ describe('Protocol Buffers on a real API server', () => {
     query?: Query,
   ) => transport.request<Raw>({ method, path, body, query });
 
+  it('are not asked for by a caller that wants the text of an answer', async () => {
+    const path = `/api/v1/namespaces/${NAMESPACE}`;
+    const text = await binary.request<string>({ method: 'GET', path, asText: true });
+    assert.deepEqual(JSON.parse(text), await send(json, 'GET', path));
+  });
+
   const KINDS = ['NetworkPolicy', 'Service', 'Pod', 'Namespace', 'EndpointSlice'].map((kind) => {
     const found = KINDS_UNDER_TEST.find((each) => each.kind === kind);
     assert.ok(found);

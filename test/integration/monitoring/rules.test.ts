@@ -1,5 +1,8 @@
 /** The real Prometheus scrapes a running operator, and answers every query of the rules, dashboard and runbooks. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describeMetrics } from '../../../src/observability/metrics/registry.ts';
 import { page, quoted, readRepositoryFile, rows, samples } from '../../docs/pages.ts';
 import type { ControlPlane } from '../../env/index.ts';
@@ -20,6 +23,12 @@ import { scrape } from '../../support/monitoring/scrape.ts';
 import { selectorText, type Selector, usageOf } from '../../support/monitoring/promql.ts';
 import { configuration, JOB, work } from './fixture.ts';
 
+/** The metrics of the audit are there only with it. It needs no permission to exist. */
+const WITH_AUDIT = JSON.stringify({
+  apiVersion: 'config.segmentation.dev/v1alpha1',
+  kind: 'OperatorConfiguration',
+  audit: { changeDelay: '1s', minSeverity: 'info' },
+});
 const SETTLED = 15_000; // ms: many scrapes and evaluations
 /** Values for Grafana's variables; the test is shorter than ten minutes. */
 const VARIABLES: Readonly<Record<string, string>> = {
@@ -65,6 +74,7 @@ function filled(expression: string): string {
   let token: string;
   let prometheus: Prometheus;
   let profile: string;
+  let directory: string | undefined;
 
   before(async function () {
     this.timeout('20m');
@@ -73,7 +83,16 @@ function filled(expression: string): string {
     box = new Sandbox(plane, 'monitoring');
     const kubeconfig = await installOperator(plane);
     await vacateLease(plane);
-    operator = await operators.start(kubeconfig, '--leader-elect', '--metrics-secure', '--canary');
+    directory = mkdtempSync(join(tmpdir(), 'monitoring-'));
+    const file = join(directory, 'operator.yaml');
+    writeFileSync(file, WITH_AUDIT);
+    operator = await operators.start(
+      kubeconfig,
+      '--leader-elect',
+      '--metrics-secure',
+      '--canary',
+      `--config=${file}`,
+    );
     url = String((await operator.line('listening'))['metrics']);
     const how = await configuration(box, url);
     token = how.token;
@@ -85,6 +104,7 @@ function filled(expression: string): string {
   after(async () => {
     await prometheus?.stop();
     await box?.remove();
+    if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
   });
 
   /** Waits for a condition that takes a few scrapes. */

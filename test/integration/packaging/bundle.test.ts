@@ -75,6 +75,22 @@ describe('the bundle', () => {
     assert.match(stdout, /--kubeconfig/);
   });
 
+  it('has the thread of an audit beside it, and loads no check without it', () => {
+    const settings = { skip: ['nonsense'] };
+    const script = `
+      const { Worker } = require('node:worker_threads');
+      const thread = new Worker(process.argv[1], { workerData: { settings: ${JSON.stringify(settings)} } });
+      thread.once('message', (answer) => { console.log(JSON.stringify(answer)); void thread.terminate(); });
+      thread.postMessage({ method: 'unknownChecks', args: [] });
+    `;
+    const path = join(app, 'operator-audit.mjs');
+    const { stdout, stderr } = spawnSync(node, ['-e', script, path], { encoding: 'utf8', cwd: '/' });
+    assert.deepEqual([stdout, stderr], ['{"kind":"value","value":["nonsense"]}\n', '']);
+    const check = 'namespace-without-policy';
+    assert.ok(readFileSync(path, 'utf8').includes(check));
+    assert.ok(!readFileSync(join(app, 'operator.mjs'), 'utf8').includes(check));
+  });
+
   it('has the same bytes when it is built in another place', () => {
     const again = join(directory, 'again');
     build(join(again, 'operator.mjs'));

@@ -159,6 +159,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
           path('service-accounts'),
           path('workloads'),
           path('pod-security'),
+          path('audit'),
           'namespace.yaml',
         ],
         components: [path('namespace')],
@@ -170,6 +171,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
       assert.match(text, /service-account-guard\.segmentation\.dev/);
       assert.match(text, /workload-images\.segmentation\.dev/);
       assert.match(text, /name: segmentation-operator-namespaces/);
+      assert.match(text, /segmentation-operator-audit/);
       assert.doesNotMatch(text, /segmentation-system/);
     } finally {
       rmSync(folder, { recursive: true });
@@ -232,6 +234,28 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
   it("leaves the canary's profile to the second run, where the CRD is not there yet", async () => {
     const actual = await template('--set', 'canary.enabled=true');
     assert.ok(!actual.some(({ kind }) => kind === 'SegmentationProfile'));
+  });
+
+  it('has the permissions of config/audit, and a configuration with an audit, with audit.enabled', async () => {
+    const expected = documents(readFileSync(join(root, 'config/audit/cluster_role.yaml'), 'utf8'));
+    const actual = await template('--set', 'audit.enabled=true');
+    // The ConfigMap is the third one.
+    assert.equal(actual.length, (await template()).length + expected.length + 1);
+    for (const manifest of expected)
+      assert.deepEqual(plain(byTitle(actual).get(title(manifest))), plain(manifest), title(manifest));
+    const file = async (...values: readonly string[]) => {
+      const map = (await template('--set', values.join())).find(({ kind }) => kind === 'ConfigMap');
+      const { data } = map as unknown as { data: Readonly<Record<string, string>> };
+      return parse(data['operator.yaml'] ?? '') as { readonly audit?: unknown };
+    };
+    assert.deepEqual((await file('audit.enabled=true')).audit, { enabled: true });
+    assert.deepEqual((await file('audit.enabled=true', 'config.audit.interval=2h')).audit, {
+      interval: '2h',
+    });
+    await assert.rejects(
+      template('--set', 'config.audit.interval=2h'),
+      /config\.audit needs .* audit\.enabled/,
+    );
   });
 
   it('links each alert to the runbooks of prometheus.runbooks', async () => {

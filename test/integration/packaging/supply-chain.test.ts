@@ -146,6 +146,7 @@ describe('the image', () => {
     assert.equal(status, 0, stderr);
     assert.deepEqual(readdirSync(join(context, 'dist')).sort(), [
       'THIRD_PARTY_LICENSES',
+      'operator-audit.mjs',
       'operator.cdx.json',
       'operator.mjs',
       'operator.mjs.LEGAL.txt',

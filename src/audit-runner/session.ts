@@ -1,0 +1,260 @@
+/**
+ * One audit, from the texts of lists to findings and changes of reports. It runs in a thread of its own, as parsing and
+ * judging take seconds in a large cluster. No I/O: its caller reads and writes.
+ *
+ * Call `page` for each page of each kind, `judge` once, `reports` for each page of reports, `changes`, and then
+ * `nextWrites` until there are none.
+ */
+import type { OwnerReference } from '../api/meta.ts';
+import { audit, type AuditResult } from '../audit/audit.ts';
+import { type Finding, isAtLeast, isNamed, type Severity } from '../audit/finding.ts';
+import { CHECKS } from '../audit/registry.ts';
+import { applyWaivers, type WaivedFinding } from '../audit/waivers/apply.ts';
+import { annotatedWaivers } from '../audit/waivers/collect.ts';
+import { WAIVER_CHECKS } from '../audit/waivers/checks.ts';
+import type { ClusterConfiguration } from '../policy/facts.ts';
+import { auditSnapshot } from '../snapshot/audit-snapshot.ts';
+import { type KnownKind, ObjectSet } from '../snapshot/objects.ts';
+import { isOwnedByJob } from '../snapshot/pods.ts';
+import { Projection } from '../snapshot/projection.ts';
+import { Snapshot } from '../snapshot/snapshot.ts';
+import { isRecord } from '../util/is-record.ts';
+import { type AuditedKind, auditedKinds, jobKind, NEVER_READ } from './kinds.ts';
+import {
+  isOwnReport,
+  type ObservedReport,
+  observedReport,
+  reportChanges,
+  type ReportWrite,
+} from './reports/changes.ts';
+import { compileReports } from './reports/compile.ts';
+import { CLUSTER_SCOPE, type Report, type ReportResult } from './reports/open-reports.ts';
+import { countsOf, type FindingCount, type ProfileAudit, profileAudits } from './summary.ts';
+
+export interface SessionSettings {
+  readonly minSeverity: Severity;
+  /** Ids or categories of checks that do not run. */
+  readonly skip: readonly string[];
+  readonly registries: readonly string[];
+  readonly maxResults: number;
+  readonly protectedNamespaces: readonly string[];
+  readonly configuration: ClusterConfiguration;
+}
+
+export interface Judgement {
+  readonly counts: readonly FindingCount[];
+  readonly profiles: ReadonlyMap<string, ProfileAudit>;
+  /** Ids of checks that could not run, as a kind could not be read. */
+  readonly skipped: readonly string[];
+  readonly findings: number;
+  readonly waived: number;
+}
+
+/** A finding that no earlier audit reported. */
+export interface FreshFinding {
+  readonly namespace: string;
+  readonly check: string;
+  readonly object: string;
+  readonly severity: Severity;
+}
+
+export interface SessionChanges {
+  /** Number of writes, which `nextWrites` returns. */
+  readonly writes: number;
+  /** Number of reports that are to be there in the end. */
+  readonly reports: number;
+  /** The first ones of each namespace. */
+  readonly fresh: readonly FreshFinding[];
+}
+
+export interface PageEnd {
+  /** The token of the next page; undefined after the last one. */
+  readonly next: string | undefined;
+  readonly items: number;
+}
+
+/** How many new findings of a namespace are named. */
+const MAX_FRESH = 3;
+
+export class AuditSession {
+  readonly #settings: SessionSettings;
+  readonly #projection = new Projection(true);
+  readonly #unread = new Map<string, string>();
+  readonly #read = new Set<string>();
+  readonly #observed = new Map<string, ObservedReport>();
+  #objects = new ObjectSet();
+  #serverVersion: string | undefined;
+  #compiled: ReadonlyMap<string, Report> = new Map();
+  #writes: ReportWrite[] = [];
+
+  constructor(settings: SessionSettings) {
+    this.#settings = settings;
+  }
+
+  /** Names in `skip` that are neither a check nor a category. */
+  unknownChecks(): string[] {
+    return this.#settings.skip.filter((name) => !CHECKS.some((check) => isNamed(check, name)));
+  }
+
+  /** The kinds to read first. */
+  kinds(): AuditedKind[] {
+    const { skip } = this.#settings;
+    return auditedKinds(CHECKS.filter((check) => !skip.some((name) => isNamed(check, name))));
+  }
+
+  /** Kinds to read after those of `kinds`, as the objects ask for them. */
+  furtherKinds(): AuditedKind[] {
+    return this.#objects.of('Pod').some(isOwnedByJob) ? [jobKind()] : [];
+  }
+
+  /** Takes a page of a list. @throws Error if it is no list */
+  page(kind: KnownKind, text: string): PageEnd {
+    const { items, next } = listOf(text);
+    this.#read.add(kind.kind);
+    for (const raw of items) this.#objects.put(kind.kind, this.#projection.of(raw, kind));
+    return { next, items: items.length };
+  }
+
+  /** Drops the objects of a kind, whose list begins again. */
+  restart(kind: KnownKind): void {
+    this.#objects = this.#objects.without(kind.kind);
+  }
+
+  /** Notes that a kind could not be read. */
+  unread(kind: KnownKind, reason: string): void {
+    this.#unread.set(kind.kind, reason);
+  }
+
+  /** Takes the version that the API server tells; undefined if it tells none. */
+  serverVersion(version: string | undefined): void {
+    this.#serverVersion = version;
+  }
+
+  /** Runs the checks and compiles the reports. The objects are dropped. */
+  judge(today: string): Judgement {
+    const { minSeverity, skip, registries } = this.#settings;
+    const snapshot = this.#snapshot();
+    const input = auditSnapshot(snapshot);
+    const namespaces = snapshot.namespaces
+      .filter(({ name, terminating }) => !terminating && !snapshot.protectedNamespaces.has(name))
+      .map(({ name }) => name);
+    const result = audit(input, { skip, registries, namespaces });
+    // Some checks never run here, so that a waiver without a finding is no finding.
+    const waivers = { ...annotatedWaivers(input), today, isComplete: false };
+    const { findings, waived } = applyWaivers(result.findings, waivers);
+    const isShown = ({ severity }: Finding) => isAtLeast(severity, minSeverity);
+    const shown = findings.filter(isShown);
+    const shownWaived = waived.filter(({ finding }) => isShown(finding));
+    const skipped = skippedChecks(result).filter(({ check }) => isAtLeast(check.severity, minSeverity));
+    this.#compile(snapshot, { findings: shown, waived: shownWaived, skipped });
+    this.#objects = new ObjectSet();
+    return {
+      counts: countsOf(
+        shown,
+        result.checks.filter(({ severity }) => isAtLeast(severity, minSeverity)),
+      ),
+      profiles: profileAudits(snapshot, shown),
+      // What a cluster does not show is no fault of its permissions.
+      skipped: skipped.filter(({ unread }) => unread.length > 0).map(({ check }) => check.id),
+      findings: shown.length,
+      waived: shownWaived.length,
+    };
+  }
+
+  #snapshot(): Snapshot {
+    const { configuration, protectedNamespaces } = this.#settings;
+    // Some kinds have several groups or versions: one of them is enough.
+    const refused = [...this.#unread].filter(([kind]) => !this.#read.has(kind));
+    const unread = new Map([...refused, ...NEVER_READ.map((kind) => [kind, 'never read'] as const)]);
+    return new Snapshot({
+      objects: this.#objects,
+      assumed: [],
+      unread,
+      serverVersion: this.#serverVersion,
+      configuration,
+      protectedNamespaces,
+      origin: 'the cluster',
+      isObserved: true,
+      namespace: 'default',
+    });
+  }
+
+  #compile(snapshot: Snapshot, judged: Judged): void {
+    const controls = new Map([...CHECKS, ...WAIVER_CHECKS].map(({ id, controls }) => [id, controls]));
+    this.#compiled = compileReports({
+      ...judged,
+      controlsOf: (check) => controls.get(check) ?? [],
+      maxResults: this.#settings.maxResults,
+      owner: ownerOf(snapshot),
+    });
+  }
+
+  /** Takes a page of own reports in the cluster. @throws Error if it is no list */
+  reports(text: string): PageEnd {
+    const { items, next } = listOf(text);
+    for (const report of items as readonly Report[]) {
+      if (isOwnReport(report))
+        this.#observed.set(report.metadata.namespace ?? CLUSTER_SCOPE, observedReport(report));
+    }
+    return { next, items: items.length };
+  }
+
+  /** Compares the compiled reports with the observed ones. @param nowSeconds since the epoch */
+  changes(nowSeconds: number): SessionChanges {
+    const { writes, fresh } = reportChanges(this.#compiled, this.#observed, nowSeconds);
+    this.#writes = [...writes];
+    return {
+      writes: writes.length,
+      reports: this.#compiled.size,
+      fresh: [...fresh].flatMap(([namespace, results]) =>
+        results.slice(0, MAX_FRESH).map((result) => freshFinding(namespace, result)),
+      ),
+    };
+  }
+
+  /** The next writes; empty after the last one. Only a few reports are in memory twice at any time. */
+  nextWrites(most: number): readonly ReportWrite[] {
+    return this.#writes.splice(0, most);
+  }
+}
+
+interface Judged {
+  readonly findings: readonly Finding[];
+  readonly waived: readonly WaivedFinding[];
+  readonly skipped: AuditResult['skipped'];
+}
+
+function freshFinding(
+  namespace: string,
+  { policy, severity = 'info', resources = [] }: ReportResult,
+): FreshFinding {
+  const [resource] = resources;
+  return { namespace, check: policy, severity, object: resource ? `${resource.kind} ${resource.name}` : '' };
+}
+
+/** The checks that could not run, without those that never do. */
+function skippedChecks({ skipped }: AuditResult): AuditResult['skipped'] {
+  return skipped.filter(({ unread }) => !unread.some((kind) => NEVER_READ.includes(kind)));
+}
+
+/** The ClusterRole of config/audit: if it goes, the API server deletes the reports. */
+function ownerOf({ objects }: Snapshot): OwnerReference | undefined {
+  const role = objects.of('ClusterRole').find(({ metadata: { labels = {} } }) => {
+    return labels['app.kubernetes.io/component'] === 'audit' && labels['app.kubernetes.io/name'] === NAME;
+  });
+  if (role?.metadata.uid === undefined) return undefined;
+  const { name, uid } = role.metadata;
+  return { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', name, uid };
+}
+
+const NAME = 'segmentation-operator';
+
+function listOf(text: string): { readonly items: readonly object[]; readonly next: string | undefined } {
+  const list: unknown = JSON.parse(text);
+  // Some API servers answer null for an empty list: a nil slice in Go is null in JSON.
+  const items: unknown = isRecord(list) ? (list['items'] ?? []) : undefined;
+  if (!isRecord(list) || !Array.isArray(items)) throw new TypeError(`not a list: ${text.slice(0, 200)}`);
+  const metadata = isRecord(list['metadata']) ? list['metadata'] : {};
+  const next = metadata['continue'];
+  return { items: items as object[], next: typeof next === 'string' && next !== '' ? next : undefined };
+}
