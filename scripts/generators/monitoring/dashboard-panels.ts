@@ -411,6 +411,57 @@ export const ROWS: readonly Row[] = [
     ],
   },
   {
+    title: 'Audit, where it is switched on',
+    panels: [
+      graph(
+        'Findings',
+        'Findings of the last audit that no waiver covers, by severity.',
+        [
+          {
+            expr: `sum by (severity) (segmentation_audit_findings{${JOB}})`,
+            legend: '{{severity}}',
+          },
+        ],
+        { stacked: true },
+      ),
+      {
+        type: 'table',
+        title: 'Findings by check',
+        description: 'The checks with the most findings.',
+        width: 8,
+        queries: [
+          {
+            expr: `topk(20, sum by (cluster, check, severity) (segmentation_audit_findings{${JOB}}) > 0)`,
+          },
+        ],
+        columns: { check: 'Check', severity: 'Severity', Value: 'Findings' },
+      },
+      stat('Waived', 'Findings that a waiver covers.', `sum(segmentation_audit_waived_findings{${JOB}})`),
+      stat(
+        'Last audit',
+        'Time since the last complete audit.',
+        `max(segmentation_audit_age_seconds{${JOB}})`,
+        { unit: 's' },
+      ),
+      graph(
+        'Duration of audits',
+        'The median, 90th and 99th percentile.',
+        quantiles('segmentation_audit_duration_seconds'),
+        { unit: 's' },
+      ),
+      graph('Reports', 'Reports in the cluster, and those whose name a foreign object has.', [
+        { expr: `sum(segmentation_audit_reports{${JOB}})`, legend: 'reports' },
+        { expr: `sum(segmentation_audit_report_conflicts{${JOB}})`, legend: 'conflicts' },
+      ]),
+      graph(
+        'Report writes',
+        'Reports written per second: none while nothing changes.',
+        [{ expr: `sum(${rate(`segmentation_audit_report_writes_total{${JOB}}`)})`, legend: 'writes' }],
+        { unit: 'ops' },
+      ),
+    ],
+  },
+  {
     title: 'Process',
     panels: [
       graph('CPU', 'Cores. The event loop uses at most one.', [

@@ -76,4 +76,9 @@ export const enforced = (within5s: string, all: string, bound = '5.0') => ({
   [ofLeader('segmentation_enforcement_seconds_bucket', { le: '+Inf' })]: all,
   [ofLeader('segmentation_enforcement_seconds_count')]: all,
 });
+export const auditAge = ofLeader('segmentation_audit_age_seconds');
+export const auditInterval = (pod: string) => of(pod, 'segmentation_audit_interval_seconds');
+export const findings = (check: string, severity: string) =>
+  ofLeader('segmentation_audit_findings', { check, severity });
+export const reportsUnavailable = (pod: string) => of(pod, 'segmentation_audit_reports_unavailable');
 export const IN_2026 = '2026-01-01T00:00:00Z'; // 1767225600
