@@ -123,14 +123,15 @@ export class WorkloadScene {
       await this.#box.patch(`${BINDINGS}/${metadata.name}`, { metadata: { ownerReferences: null } });
   }
 
-  /** Waits until a policy refuses the request, or warns of it. Other refusals pass: of a ServiceAccount that is new, say. */
+  /**
+   * Waits until a policy refuses the request, or warns of it. The API server has other refusals, of a ServiceAccount that is
+   * new, say, and other warnings.
+   */
   async inForce(ask: () => Promise<Answer>): Promise<void> {
     await eventually(async () => {
       const { status, message, warnings } = await ask();
-      assert.ok(
-        message.includes('ValidatingAdmissionPolicy') || warnings.length > 0,
-        `HTTP ${status} ${message}`,
-      );
+      const isJudged = [message, ...warnings].some((each) => each.includes('ValidatingAdmissionPolicy'));
+      assert.ok(isJudged, `HTTP ${status} ${message}`);
     }, IN_FORCE);
   }
 
