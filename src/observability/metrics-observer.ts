@@ -47,7 +47,7 @@ export function createMetricsObserver(options: MetricsObserverOptions): Partial<
         unresolvedPeers += result.unresolved.length;
       }
       const { namespaces, policies = { desired: 0, applied: 0 }, conditions = [] } = status;
-      const { podSecurity } = status;
+      const { podSecurity, workloads } = status;
       metrics.setProfile(name, {
         namespaces: {
           enforced: namespaces?.enforced ?? 0,
@@ -60,6 +60,9 @@ export function createMetricsObserver(options: MetricsObserverOptions): Partial<
         conditions: Object.fromEntries(conditions.map((each) => [each.type, each.status === 'True'])),
         refusing: admission?.refusing ?? 0,
         ...(podSecurity && { podSecurity }),
+        ...(workloads && {
+          violations: Object.fromEntries(workloads.constraints.map((each) => [each.name, each.violating])),
+        }),
       });
     },
     onGone: (profile) => metrics.removeProfile(profile),

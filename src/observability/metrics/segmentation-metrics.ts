@@ -27,6 +27,8 @@ export interface ProfileCounts {
   readonly refusing: number;
   /** Namespaces by the state of their Pod Security levels; absent if the profile asks for none. */
   readonly podSecurity?: { readonly inForce: number; readonly outstanding: number };
+  /** Objects that break limits of `spec.workloads`, by group; absent if they were not counted. */
+  readonly violations?: Readonly<Record<string, number>>;
 }
 
 export interface SegmentationMetrics {
@@ -218,5 +220,11 @@ const PROFILE_GAUGES: readonly ProfileGauge[] = [
       podSecurity === undefined
         ? {}
         : { in_force: podSecurity.inForce, outstanding: podSecurity.outstanding },
+  },
+  {
+    name: 'segmentation_workload_violations',
+    help: 'Objects that exist and that a group of spec.workloads of a profile would not admit now.',
+    label: 'group',
+    values: ({ violations = {} }) => violations,
   },
 ];
