@@ -18,6 +18,7 @@ import {
   type PeerClass,
   PeerClasses,
   type PeerClassOptions,
+  type Rank,
   type RankedRules,
 } from './model/peer-classes.ts';
 import { type PortMask, type PortRange, PortSpace } from './model/ports.ts';
@@ -63,9 +64,12 @@ interface Part {
   readonly rules: readonly Rule[];
   readonly blocks: readonly AddressBlock[];
   /** Rules of a lower rank come before those of the policy. */
-  readonly rank: number;
+  readonly place: Pick<Rank, 'rank' | 'tier'>;
   readonly isDeny: boolean;
 }
+
+/** The place of NetworkPolicies. */
+const LAST = { rank: Number.POSITIVE_INFINITY, tier: Number.POSITIVE_INFINITY };
 
 class WideningSearch {
   readonly #classes: PeerClasses;
@@ -94,7 +98,7 @@ class WideningSearch {
       this.#others.clear();
     }
     this.#current = compiled.namespace;
-    const { rank = Number.POSITIVE_INFINITY, effect = 'allow' } = this.#ranks?.get(policy) ?? {};
+    const { effect, ...place }: Rank = this.#ranks?.get(policy) ?? { ...LAST, effect: 'allow' };
     if (effect === 'pass') return undefined;
     const isDeny = effect === 'deny';
     const local = this.#classes.ofNamespace(compiled.namespace);
@@ -107,7 +111,7 @@ class WideningSearch {
     for (const direction of DIRECTIONS) {
       const rules = compiled[direction] ?? [];
       if (rules.length === 0) continue;
-      this.#collect({ policy: compiled, direction, rules, blocks, rank, isDeny }, pairs);
+      this.#collect({ policy: compiled, direction, rules, blocks, place, isDeny }, pairs);
     }
     if (pairs.size === 0) return undefined;
     return { policy, isCut: isDeny, flows: pairs.first(this.#most, this.#ports), total: pairs.size };
@@ -140,13 +144,13 @@ class WideningSearch {
 
   /** The ports that the rules of the class `own` open, or cut, with another one. */
   #changedWith(own: PeerClass, other: PeerClass, part: Part): PortMask {
-    const { direction, rules, rank, isDeny } = part;
+    const { direction, rules, place, isDeny } = part;
     let changed: PortMask = 0n;
     for (const family of commonFamilies(own, other)) {
       const pair = { own, other, direction, family };
       const matched = this.#allowedWith(rules, pair);
       if (matched === 0n) continue;
-      const decided = this.#decided(own.by[direction].ranked, (list) => this.#allowedWith(list, pair), rank);
+      const decided = this.#decided(own.by[direction].ranked, (list) => this.#allowedWith(list, pair), place);
       const effective = matched & ~decided.before;
       const base = this.#baseMask(pair);
       if (isDeny) changed |= effective & base & this.#otherBaseMask(pair);
@@ -155,22 +159,22 @@ class WideningSearch {
     return changed;
   }
 
-  /**
-   * How the ranked rules below a rank decide. `before`: the ports on which they leave nothing to rules of this rank or, if it
-   * is infinite, to NetworkPolicies.
-   */
+  /** How the ranked rules below a place decide. `before`: the ports on which they leave nothing to rules of the place. */
   #decided(
     ranked: readonly RankedRules[],
     portsOf: (rules: readonly Rule[]) => PortMask,
-    below: number,
+    place: Part['place'],
   ): { readonly allowed: PortMask; readonly denied: PortMask; readonly before: PortMask } {
     const masks = { allow: 0n, deny: 0n, pass: 0n };
-    for (const { rank, effect, rules } of ranked) {
-      if (rank >= below) break;
+    let current: number | undefined;
+    for (const { rank, tier, effect, rules } of ranked) {
+      if (rank >= place.rank) break;
+      if (tier !== current) masks.pass = 0n;
+      current = tier;
       masks[effect] |= portsOf(rules) & ~(masks.allow | masks.deny | masks.pass);
     }
     const { allow, deny, pass } = masks;
-    return { allowed: allow, denied: deny, before: allow | deny | (Number.isFinite(below) ? pass : 0n) };
+    return { allowed: allow, denied: deny, before: allow | deny | (current === place.tier ? pass : 0n) };
   }
 
   /** The ports that the policies of `own` allow without the judged ones. */
@@ -184,11 +188,7 @@ class WideningSearch {
     return memoized(this.#others, pair, () => {
       const reverse = reversed(pair);
       const { isIsolated, rules, ranked } = reverse.own.by[reverse.direction];
-      const { allowed, denied } = this.#decided(
-        ranked,
-        (list) => this.#allowedWith(list, reverse),
-        Number.POSITIVE_INFINITY,
-      );
+      const { allowed, denied } = this.#decided(ranked, (list) => this.#allowedWith(list, reverse), LAST);
       return allowed | ((isIsolated ? this.#allowedWith(rules, reverse) : this.#ports.every) & ~denied);
     });
   }
@@ -207,19 +207,19 @@ class WideningSearch {
   }
 
   /** The ports that are opened or cut with each block; none for a block on the ports of any address. */
-  #changedToBlocks(own: PeerClass, { direction, rules, blocks, rank, isDeny }: Part): PortMask[] {
+  #changedToBlocks(own: PeerClass, { direction, rules, blocks, place, isDeny }: Part): PortMask[] {
     const containerPorts = direction === 'Ingress' ? (own.pod.ports ?? []) : undefined;
     const allowed = (list: readonly Rule[], block: AddressBlock) =>
       this.#allowed(list, (peer) => covers(peer, block), containerPorts);
     const { ranked, baseRules } = own.by[direction];
     const masks = blocks.map((block) => {
-      const { before } = this.#decided(ranked, (list) => allowed(list, block), rank);
-      const effective = allowed(rules, block) & ~before;
       // Rules for all addresses of each of the pod's families are rules for any address.
       const parts = block === ANY_ADDRESS ? wholeBlocks(own) : [block];
-      const base = parts
-        .map((part) => allowed(baseRules, part))
-        .reduce((common, mask) => common & mask, this.#ports.every);
+      const common = (maskOf: (part: AddressBlock) => PortMask) =>
+        parts.map(maskOf).reduce((all, mask) => all & mask, this.#ports.every);
+      const before = common((part) => this.#decided(ranked, (list) => allowed(list, part), place).before);
+      const base = common((part) => allowed(baseRules, part));
+      const effective = common((part) => allowed(rules, part)) & ~before;
       return isDeny ? effective & base : effective & ~base;
     });
     return masks.map((mask, index) => (index > 0 && mask === masks[0] ? 0n : mask));

@@ -18,7 +18,9 @@ import type { CompiledPeer, CompiledPolicy, Rule } from './rules.ts';
 export interface Rank {
   /** Rules of a lower rank are asked first. The first one that matches a flow decides. */
   readonly rank: number;
-  /** `pass` leaves the decision to NetworkPolicies. */
+  /** Never falls while the rank rises. */
+  readonly tier: number;
+  /** `pass` leaves the decision to the next tier, and after the last one to NetworkPolicies. */
   readonly effect: 'allow' | 'deny' | 'pass';
 }
 
@@ -222,7 +224,7 @@ export class PeerClasses {
       isBaseIsolated,
       texts(rules),
       texts(baseRules),
-      ranked.map((each) => [each.rank, each.effect, texts(each.rules)]),
+      ranked.map((each) => [each.rank, each.tier, each.effect, texts(each.rules)]),
     ]);
     return { isIsolated, rules, isBaseIsolated, baseRules, ranked, key };
   }

@@ -191,7 +191,11 @@ function translated(value: unknown, direction: PolicyType, field: string, contex
     const part = { field, direction, subject, what: what ?? '' };
     return effect === 'allow' ? { unclear: part } : {};
   }
-  const order = place && { effect, place };
+  // What the last tier passes on, nothing denies any more.
+  const order = place && {
+    effect: effect === 'pass' && place[0] === DEFAULT_TIER_ORDER ? ('allow' as const) : effect,
+    place,
+  };
   return { rule: { field, direction, subject, peers, ports, ...(order && { order }) } };
 }
 

@@ -67,6 +67,14 @@ function endpoints(value: unknown, namespace: string | undefined): PodMatcher {
     (!isLimited || candidate.pod.namespace === namespace) && matches(selector, identityOf(candidate));
 }
 
+/** Cilium replaces the namespace that the selector of a policy's own pods names by that of the policy. */
+function withoutNamespace(value: unknown, namespace: string | undefined): LabelSelector {
+  const { matchLabels = {}, ...rest } = selectorOf(value);
+  if (namespace === undefined) return { matchLabels, ...rest };
+  const kept = Object.entries(matchLabels).filter(([key]) => withoutSource(key) !== NAMESPACE);
+  return { matchLabels: Object.fromEntries(kept), ...rest };
+}
+
 const EVERY_POD: PodMatcher = () => true;
 const WORLD: readonly EnginePeer[] = [{ cidr: '0.0.0.0/0' }, { cidr: '::/0' }];
 
@@ -139,8 +147,8 @@ function portsOf(rule: Raw): EngineRule['ports'] {
   });
 }
 
-/** Denying rules come before all others, in no order among themselves. */
-const DENY = { effect: 'deny', place: [0] } as const;
+/** Denying rules come after those of the Admin tier and before all others, in no order among themselves. */
+const DENY = { effect: 'deny', place: [1] } as const;
 
 interface Section {
   readonly list: readonly unknown[];
@@ -171,7 +179,7 @@ export function ciliumPolicy({ kind = '', metadata, ...rest }: KubeObject): Engi
   for (const [each, path] of all) {
     // A policy with a nodeSelector is for nodes.
     if (each['endpointSelector'] === undefined) continue;
-    const selected = endpoints(each['endpointSelector'], undefined);
+    const selected = endpoints(withoutNamespace(each['endpointSelector'], namespace), undefined);
     const subject: PodMatcher = (candidate) =>
       (namespace === undefined || candidate.pod.namespace === namespace) && selected(candidate);
     for (const { list, field, direction, isDeny } of sectionsOf(each, path)) {

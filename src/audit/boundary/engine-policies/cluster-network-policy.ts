@@ -24,6 +24,9 @@ const EFFECTS: Readonly<Record<string, 'allow' | 'deny' | 'pass'>> = {
   Pass: 'pass',
 };
 
+/** Engines have policies of their own after it. */
+const ADMIN_TIER = 0;
+
 /** `namespaces: SELECTOR`, or `pods: {namespaceSelector, podSelector}`. */
 function podsOf({ namespaces, pods }: Raw): PodMatcher | undefined {
   if (namespaces !== undefined) return bySelectors(EVERYTHING, selectorOf(namespaces));
@@ -102,7 +105,7 @@ export function clusterNetworkPolicy({ kind = '', metadata, ...rest }: KubeObjec
       if (effect === undefined) continue;
       const field = `spec.${direction.toLowerCase()}[${index}]`;
       const { peers, unclear: parts } = peersOf(listOf(rule[direction === 'Ingress' ? 'from' : 'to']));
-      const order = { effect, place: [priority, index] };
+      const order = { effect, place: [ADMIN_TIER, priority, index] };
       if (peers.length > 0) rules.push({ field, direction, subject, peers, ports: portsOf(rule), order });
       if (effect === 'allow') {
         unclear.push(...parts.map((what): UnclearPart => ({ field, direction, subject, what })));

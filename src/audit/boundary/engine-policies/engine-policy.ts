@@ -25,7 +25,10 @@ export interface EngineRule {
   readonly peers: readonly EnginePeer[] | 'any';
   /** `any`: every port. */
   readonly ports: readonly NetworkPolicyPort[] | 'any';
-  /** Present for a rule that comes before NetworkPolicies: what it does, and its place. The first number counts most. */
+  /**
+   * Present for a rule that comes before NetworkPolicies: what it does, and its place. The first number counts most, and
+   * names the tier: a rule to pass leaves the decision to the next one.
+   */
   readonly order?: { readonly effect: 'allow' | 'deny' | 'pass'; readonly place: readonly number[] };
 }
 

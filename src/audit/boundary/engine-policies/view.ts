@@ -62,7 +62,10 @@ export function engineView(context: AuditContext, owned: readonly OwnedPolicy[])
       for (const made of add(subject, direction, written)) {
         sources.set(made, { policy, rule });
         additive.add(made);
-        if (order !== undefined) ranks.set(made, { rank: rankOf(order.place), effect: order.effect });
+        if (order !== undefined) {
+          const [tier = 0] = order.place;
+          ranks.set(made, { rank: rankOf(order.place), tier, effect: order.effect });
+        }
       }
     }
   }
