@@ -1,6 +1,6 @@
 /**
  * Kubernetes' own kinds in Protocol Buffers (application/vnd.kubernetes.protobuf): requests, answers, lists and the events
- * of watches, as the objects that JSON has. Pure.
+ * of watches, as the objects that JSON has. No I/O.
  *
  * Custom resources, and kinds that no reconcile needs often, stay JSON.
  */
