@@ -51,13 +51,13 @@ export class CanaryReader implements EnforcementProof {
   /** When each Lease was seen first, by key. Monotonic milliseconds. */
   readonly #seenAt = new Map<string, number>();
   readonly #listeners = new Set<() => void>();
-  readonly #startedAt: number;
+  /** Monotonic milliseconds. */
+  #startedAt = 0;
   #verdict: Verification | 'pending' = 'pending';
   #timer: Timer | undefined;
 
   constructor(options: CanaryReaderOptions) {
     this.#options = options;
-    this.#startedAt = options.clock.monotonic();
   }
 
   get verdict(): Verification | 'pending' {
@@ -71,6 +71,7 @@ export class CanaryReader implements EnforcementProof {
   /** Watches until `signal` is aborted. */
   start(signal: AbortSignal): void {
     const { transport, clock, random, onError } = this.#options;
+    this.#startedAt = clock.monotonic();
     const leases = new Resource<KubeObject>(transport, LEASES);
     for (const [index, namespace] of CANARY_NAMESPACES.entries()) {
       const sink = this.#stores[index];
@@ -141,7 +142,8 @@ export class CanaryReader implements EnforcementProof {
   #judge(): void {
     const isNewReader = this.#options.clock.monotonic() - this.#startedAt < REPORT_TTL_MS;
     const verdict = verify(this.#reports(), isNewReader);
-    if (JSON.stringify(verdict) === JSON.stringify(this.#verdict)) return;
+    // A pod that is new in the reader's first minute takes nothing back.
+    if (verdict === 'pending' || JSON.stringify(verdict) === JSON.stringify(this.#verdict)) return;
     this.#verdict = verdict;
     for (const listener of this.#listeners) listener();
   }

@@ -1,6 +1,6 @@
 /**
- * What is known of the enforcement of policies by packets. The controller writes it into the status of every profile; who
- * finds it out is not its business.
+ * The verdict on enforcement by packets, which the controller writes into the status of every profile. The composition root
+ * chooses who forms it.
  */
 import type { ConditionStatus } from '../api/meta.ts';
 

@@ -1,9 +1,9 @@
 /**
- * What a probe knows of each of its flows: from the outcomes of attempts, round by round, to a verdict.
+ * The flows of a probe, each with a verdict: formed from the outcomes of attempts, round by round.
  *
  * - A denial counts only if an allowed flow from the same pod to the same target, by the same protocol and family, passed in
  *   the same round. A target that is down, or a network that loses packets, looks like a denial otherwise.
- * - One round decides nothing: a leak needs two in a row, as a policy may have gone a moment before the probe knows. A cut
+ * - A single round decides nothing: a leak needs two in a row, as a policy may have gone a moment before the probe knows. A cut
  *   needs three, and a target that the kubelet reports Ready.
  * - After a change of policies or of the target, the engine has `SETTLE_MS` until a difference counts.
  *

@@ -42,7 +42,7 @@ export function targetId(target: Target): string {
   return target.kind === 'pod' ? target.pod.uid : target.address;
 }
 
-/** What a probe knows of its surroundings. */
+/** The state of the canary's namespaces, as a probe knows it. */
 export interface Surroundings {
   readonly self: CanaryPod;
   readonly pods: readonly CanaryPod[];
@@ -59,7 +59,7 @@ export type Expectation =
 export interface PlannedFlow {
   /** Unique among the flows of a probe, and the same in each round. */
   readonly key: string;
-  /** Flows with the same group go from the same pod to the same target by the same protocol and family. */
+  /** Flows of one group go from the same pod to the same target by the same protocol and family. */
   readonly group: string;
   readonly target: Target;
   readonly address: string;
@@ -104,7 +104,7 @@ export function plannedFlows(surroundings: Surroundings, round: number): Planned
   );
 }
 
-/** What the policies decide about the flipped port of a target, by the first family. */
+/** The flow to the flipped port of a pod, by the first common family; undefined if there is none. */
 export function flippedFlow(surroundings: Surroundings, pod: CanaryPod): PlannedFlow | undefined {
   const target: Target = { kind: 'pod', pod };
   const [first] = familiesOf(surroundings.self, target);

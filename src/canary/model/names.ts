@@ -19,11 +19,11 @@ export const FLIPPED_POLICY = 'segmentation-canary-flip';
 export interface CanaryPort {
   readonly port: number;
   readonly protocols: readonly Protocol[];
-  /** What the rules of config/canary decide about this port by. */
+  /** The criterion by which the rules of config/canary decide about this port. */
   readonly purpose: string;
 }
 
-/** The ports of flows. The names of `purpose` are those of the rules in config/canary. */
+/** The ports of flows. */
 export const PORTS: readonly CanaryPort[] = [
   { port: 8601, protocols: ['TCP', 'UDP'], purpose: 'allowed' },
   { port: 8602, protocols: ['TCP', 'UDP'], purpose: 'no rule' },

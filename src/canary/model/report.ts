@@ -1,4 +1,4 @@
-/** The report of one probe: what its Lease carries, bounded in size on any cluster. Pure. */
+/** The report of a probe, which its Lease carries. Findings are bounded; proofs grow with the number of nodes. Pure. */
 import { DIRECTIONS, type PolicyType, type Protocol } from '../../api/network-policy.ts';
 import type { IPFamily } from '../../policy/semantics/cidr.ts';
 import { isRecord } from '../../util/is-record.ts';

@@ -1,5 +1,5 @@
 /**
- * From the reports of all probes to one verdict on the cluster: is what policies say enforced by packets? Pure.
+ * The verdict on the cluster, from the reports of all probes: do packets show that policies are enforced? Pure.
  *
  * A report's age is measured by its reader, as the time in which it has not changed: the clocks of probes may be wrong.
  */
@@ -52,7 +52,7 @@ export function verify(reports: readonly ObservedReport[], isNewReader: boolean)
   if (leaked.length > 0) return { status: 'False', reason: 'FlowLeaked', message: leakedMessage(leaked) };
   if (cut.length > 0) return { status: 'False', reason: 'FlowCut', message: cutMessage(cut) };
   const others = reports.filter((each) => !isCurrent(each));
-  const silent = others.filter(({ age }) => age.kind === 'known' || age.seenForMs > REPORT_TTL_MS);
+  const silent = others.filter(({ age }) => age.kind === 'known' || age.seenForMs >= REPORT_TTL_MS);
   if (isNewReader && (others.length > 0 || current.length === 0)) return 'pending';
   if (silent.length > 0 || current.length === 0)
     return { status: 'Unknown', reason: 'NoReport', message: silentMessage(silent) };
@@ -87,8 +87,8 @@ export function nodesOf(reports: readonly Report[]): string[] {
 }
 
 /**
- * By node, what no packet has shown yet: a direction, in a family that the pods of the node have. A node of which all is
- * shown is absent. Looks at each proof once, as a large cluster has many nodes.
+ * The directions that no packet has shown yet, by node, each in a family that the pods of the node have. A node whose
+ * directions are all shown is absent. Looks at each proof once, as a large cluster has many nodes.
  */
 function missingByNode(reports: readonly Report[]): Map<string, string[]> {
   const keyOf = (node: string, direction: PolicyType, family: IPFamily) => `${family} ${direction} ${node}`;

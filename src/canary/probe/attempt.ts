@@ -1,4 +1,4 @@
-/** One attempt of a flow: a new TCP connection, or a few UDP datagrams, with a time limit. */
+/** An attempt of a flow: a new TCP connection, or a few UDP datagrams, with a time limit. */
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import { parseAnswer, question } from '../model/exchange.ts';

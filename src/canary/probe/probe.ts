@@ -45,7 +45,7 @@ export class Probe {
   #latency: Report['latency'];
   #flippedAt = Number.NEGATIVE_INFINITY;
   #flipping: Promise<void> | undefined;
-  /** What was logged last of each kind, so that a state is logged once and not each round. */
+  /** The state of each kind that was logged last: a state is logged once, and not in each round. */
   readonly #logged = new Map<string, string>();
 
   constructor(options: ProbeOptions) {

@@ -1,4 +1,4 @@
-/** One round of a probe: all its flows at once, each by a new connection. */
+/** A round of a probe: all its flows at once, each by a new connection. */
 import type { Outcome } from '../model/flow-book.ts';
 import type { PlannedFlow } from '../model/matrix.ts';
 import type { Attempt } from './attempt.ts';

@@ -1,4 +1,4 @@
-/** What a probe learns of the cluster: the canary's pods, and the NetworkPolicies and labels of their namespaces. */
+/** Watches the canary's pods and the NetworkPolicies of its namespaces, for a probe. Writes nothing. */
 import type { KubeObject } from '../../api/meta.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import { LABEL_PROFILE } from '../../api/names.ts';
@@ -126,7 +126,7 @@ export class SurroundingsWatcher {
   }
 }
 
-/** Undefined for a pod that is none of the canary, or on the host network, where no policy applies. */
+/** Undefined for a pod that is not the canary's, or is on the host network, where no policy applies. */
 function canaryPod(raw: object): CanaryPod | undefined {
   const { metadata, spec, status } = raw as PodObject;
   const side = metadata.labels?.[LABEL_CANARY];

@@ -167,8 +167,43 @@ suite(`canary on a network of two nodes${why === undefined ? '' : ` (skipped: ${
 
   it('verifies again when the canary has moved to another pod, whose clock is a day off', async () => {
     await scene.removeProbe('in-2');
-    await scene.startProbe('in-3', 'node-2', 'inside', 24 * 3_600_000);
+    await scene.startProbe('in-3', 'node-2', 'inside', { skewMs: 24 * 3_600_000 });
     await scene.verified('True', 'Verified', /node-2/);
+  });
+
+  it('tries rules by address with a target outside of the cluster', async () => {
+    const addresses = scene.startTarget('world', 'node-1');
+    const rule = {
+      name: 'world',
+      to: addresses.map((address) => ({
+        ipBlock: { cidr: `${address}/${address.includes(':') ? 128 : 32}` },
+      })),
+      ports: [
+        { protocol: 'TCP', port: 8601 },
+        { protocol: 'UDP', port: 8601 },
+      ],
+    };
+    const path = '/apis/segmentation.dev/v1alpha1/segmentationprofiles/segmentation-canary';
+    const { spec } = (await plane.admin.send('GET', path)) as { spec: { egress: readonly object[] } };
+    await plane.admin.send('PATCH', path, { spec: { egress: [...spec.egress, rule] } });
+    await scene.removeProbe('in-3');
+    await scene.startProbe('in-4', 'node-2', 'inside', { addresses });
+    await scene.verified('True', 'Verified', /node-2/);
+    const reportOf = async () => (await scene.reports()).find(({ pod }) => pod.endsWith('/in-4'));
+    await eventually(async () => {
+      const report = await reportOf();
+      assert.deepEqual([report?.findings, report?.counts.settling], [[], 0]);
+    }, PATIENCE_MS);
+    scene.breakPlugin({ directions: ['Egress'] });
+    await eventually(async () => {
+      const found = ((await reportOf())?.findings ?? []).filter(({ verdict }) => verdict === 'leaked');
+      assert.ok(
+        found.some(
+          ({ to, toNode, denied }) => addresses.includes(to) && toNode === '' && denied.join() === 'Egress',
+        ),
+        JSON.stringify(found),
+      );
+    }, PATIENCE_MS);
   });
 
   it('uses the permissions of its roles, and no other', () => {

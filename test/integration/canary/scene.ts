@@ -35,6 +35,13 @@ interface RunningProbe {
   readonly log: string;
 }
 
+export interface ProbeOptions {
+  /** How wrong the wall clock of the probe is, in milliseconds. */
+  readonly skewMs?: number;
+  /** Targets outside of the cluster. */
+  readonly addresses?: readonly string[];
+}
+
 export class CanaryScene {
   readonly #plane: ControlPlane;
   readonly #network = new Network();
@@ -94,8 +101,13 @@ export class CanaryScene {
     this.#delayMs = delayMs;
   }
 
-  /** Starts a pod with a probe. @param skewMs how wrong its wall clock is */
-  async startProbe(name: string, node: NodeName, side: 'inside' | 'outside', skewMs = 0): Promise<void> {
+  /** Starts a pod with a probe. */
+  async startProbe(
+    name: string,
+    node: NodeName,
+    side: 'inside' | 'outside',
+    { skewMs = 0, addresses = [] }: ProbeOptions = {},
+  ): Promise<void> {
     const namespace = side === 'inside' ? INSIDE : OUTSIDE;
     const { labels } = template(namespace).metadata;
     const path = `/api/v1/namespaces/${namespace}/pods`;
@@ -120,36 +132,41 @@ export class CanaryScene {
     await this.#plane.admin.send('PATCH', `${path}/${name}/status`, { status });
     const kubeconfig = await this.#kubeconfig(namespace, node, name);
     const log = join(this.#processes.directory, `${name}.log`);
-    const { PATH, NODE_COMPILE_CACHE } = process.env;
-    const child = this.#processes.start(
-      'ip',
-      [
-        'netns',
-        'exec',
-        netns,
-        process.execPath,
-        '--import',
-        FAST_CLOCK,
-        join(ROOT, 'src/operator/main.ts'),
-        'canary',
-        'probe',
-        `--kubeconfig=${kubeconfig}`,
-        '--metrics-bind-address=127.0.0.1:8080',
-        '--log-level=info',
-      ],
-      {
-        log,
-        environment: {
-          PATH,
-          NODE_COMPILE_CACHE,
-          HOME: this.#processes.directory,
-          POD_UID: uid,
-          CLOCK_FACTOR: String(CLOCK_FACTOR),
-          CLOCK_SKEW_MS: String(skewMs),
-        },
-      },
-    );
+    const args = [
+      'probe',
+      `--kubeconfig=${kubeconfig}`,
+      '--metrics-bind-address=127.0.0.1:8080',
+      ...addresses.map((address) => `--address=${address}`),
+    ];
+    const child = this.#start(netns, args, { log, POD_UID: uid, CLOCK_SKEW_MS: String(skewMs) });
     this.#probes.set(name, { process: child, pod: { namespace, labels, node, ips }, log });
+  }
+
+  /** Starts a target that is no Pod, as on a machine outside of the cluster. @returns its addresses */
+  startTarget(name: string, node: NodeName): readonly string[] {
+    const { namespace, ips } = this.#network.addPod(name, node);
+    this.#start(namespace, ['target'], { log: join(this.#processes.directory, `${name}.log`) });
+    return ips;
+  }
+
+  /** Starts a process of the canary in a network namespace. */
+  #start(
+    netns: string,
+    args: readonly string[],
+    { log, ...environment }: { readonly log: string; readonly [variable: string]: string },
+  ): ChildProcess {
+    const { PATH, NODE_COMPILE_CACHE } = process.env;
+    const program = [process.execPath, '--import', FAST_CLOCK, join(ROOT, 'src/operator/main.ts')];
+    return this.#processes.start('ip', ['netns', 'exec', netns, ...program, 'canary', ...args], {
+      log,
+      environment: {
+        PATH,
+        NODE_COMPILE_CACHE,
+        HOME: this.#processes.directory,
+        CLOCK_FACTOR: String(CLOCK_FACTOR),
+        ...environment,
+      },
+    });
   }
 
   /** Kills the process of a probe; its Pod stays. */
