@@ -60,8 +60,8 @@ export const NAMED = {
   AdmissionFindings: 'status.admission',
   WideningPolicy: 'status.admission.policies[]',
   WorkloadFindings: 'status.workloads',
-  ConstraintFindings: 'status.workloads.constraints[]',
-  ViolatingObject: 'status.workloads.constraints[].examples[]',
+  GroupFindings: 'status.workloads.groups[]',
+  ViolatingObject: 'status.workloads.groups[].examples[]',
   PodSecurityStatus: 'status.podSecurity',
 };
 

@@ -61,7 +61,7 @@ export function createMetricsObserver(options: MetricsObserverOptions): Partial<
         refusing: admission?.refusing ?? 0,
         ...(podSecurity && { podSecurity }),
         ...(workloads && {
-          violations: Object.fromEntries(workloads.constraints.map((each) => [each.name, each.violating])),
+          violations: Object.fromEntries(workloads.groups.map((each) => [each.name, each.violating])),
         }),
       });
     },

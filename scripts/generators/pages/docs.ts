@@ -34,7 +34,7 @@ const SECTIONS: readonly (keyof typeof NAMED)[] = [
   'AdmissionFindings',
   'WideningPolicy',
   'WorkloadFindings',
-  'ConstraintFindings',
+  'GroupFindings',
   'ViolatingObject',
   'PodSecurityStatus',
 ];

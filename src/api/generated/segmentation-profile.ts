@@ -832,12 +832,12 @@ export interface WorkloadFindings {
    *
    * Items: The objects that a group would not admit now.
    */
-  constraints: ConstraintFindings[];
+  groups: GroupFindings[];
 }
 /**
  * The objects that a group would not admit now.
  */
-export interface ConstraintFindings {
+export interface GroupFindings {
   /**
    * The name of the group, such as images.
    */

@@ -8,7 +8,7 @@ const MAX_EXAMPLES = 10;
 /** Longest message of an example, in characters. */
 const MAX_MESSAGE = 256;
 
-type Example = NonNullable<WorkloadFindings['constraints'][number]['examples']>[number];
+type Example = NonNullable<WorkloadFindings['groups'][number]['examples']>[number];
 
 /** An object that is judged. */
 export interface Subject {
@@ -41,12 +41,12 @@ export class Tally {
   }
 
   findings(): WorkloadFindings {
-    const constraints = [...this.#groups].map(([name, { violating, examples }]) => ({
+    const groups = [...this.#groups].map(([name, { violating, examples }]) => ({
       name,
       violating,
       ...(violating > 0 && { examples }),
     }));
-    return { constraints: constraints.sort((a, b) => compareText(a.name, b.name)) };
+    return { groups: groups.sort((a, b) => compareText(a.name, b.name)) };
   }
 }
 

@@ -87,7 +87,7 @@ describe('the count of objects that break limits of workloads', () => {
     pods.set('b', [...bad, pod('good', `x@sha256:${'a'.repeat(64)}`)]);
     const stored = put();
     await counts.reconcile(signal);
-    const [images] = counts.findings(stored)?.constraints ?? [];
+    const [images] = counts.findings(stored)?.groups ?? [];
     assert.equal(images?.violating, 450);
     assert.deepEqual(
       images?.examples?.map(({ namespace, name }) => `${namespace}/${name}`),
@@ -123,7 +123,7 @@ describe('the count of objects that break limits of workloads', () => {
     const stored = put();
     await counts.reconcile(signal);
     assert.deepEqual(asked, ['/api/v1/pods']);
-    assert.equal(counts.findings(stored)?.constraints[0]?.violating, 1);
+    assert.equal(counts.findings(stored)?.groups[0]?.violating, 1);
   });
 
   it('passes over a namespace that is gone', async () => {
@@ -131,11 +131,11 @@ describe('the count of objects that break limits of workloads', () => {
     pods.set('b', [pod('bad', 'x')]);
     const stored = put();
     await counts.reconcile(signal);
-    assert.equal(counts.findings(stored)?.constraints[0]?.violating, 1);
+    assert.equal(counts.findings(stored)?.groups[0]?.violating, 1);
   });
 
   it('keeps the stored findings until this process has counted, and has none without workloads', () => {
-    const workloads = { constraints: [{ name: 'images', violating: 3 }] };
+    const workloads = { groups: [{ name: 'images', violating: 3 }] };
     const stored = { ...put(), status: { workloads } };
     assert.deepEqual(counts.findings(stored), workloads);
     const { workloads: _, ...spec } = stored.spec;

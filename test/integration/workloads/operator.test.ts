@@ -64,7 +64,7 @@ describe('workloads of a profile', () => {
         const message =
           'image main has no digest, which its workloads.images.digest requires: append @sha256:DIGEST';
         assert.deepEqual(status?.workloads, {
-          constraints: [
+          groups: [
             {
               name: 'images',
               violating: 1,
@@ -90,7 +90,7 @@ describe('workloads of a profile', () => {
       await eventually(async () => assert.deepEqual(await bindings(profile), []));
       await admitted(at.plane, namespace);
       const { status } = await at.box.readProfile(profile);
-      assert.equal(status?.workloads?.constraints[0]?.violating, 1);
+      assert.equal(status?.workloads?.groups[0]?.violating, 1);
     });
 
     it('stay in force while no operator runs, and end with the profile', async () => {

@@ -18,6 +18,7 @@ const COUNTS: ProfileCounts = {
   refusing: 0,
   unresolvedPeers: 2,
   conditions: { Ready: true, Stalled: false },
+  violations: { images: 4, exposure: 0 },
 };
 
 /** A registry in which every metric was recorded at least once. */
@@ -236,6 +237,7 @@ describe('metrics', () => {
     assert.equal(before.value('segmentation_unresolved_peers{profile="strict"}'), 2);
     assert.equal(before.value('segmentation_profile_condition{profile="strict",condition="Ready"}'), 1);
     assert.equal(before.value('segmentation_profile_condition{profile="strict",condition="Stalled"}'), 0);
+    assert.equal(before.value('segmentation_workload_violations{profile="strict",group="images"}'), 4);
     metrics.removeProfile('strict');
     const after = await exposition(metrics);
     assert.equal(after.value('segmentation_profiles'), 1);
