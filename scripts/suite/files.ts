@@ -41,6 +41,8 @@ const LONGEST = [
   'integration/workloads/limits',
   'integration/api/crd-generated',
   'integration/packaging/bundle',
+  'integration/operator/content-type',
+  'integration/kube/protobuf',
   'integration/admission/protect',
   'integration/operator/quiet',
   'integration/operator/events',

@@ -16,7 +16,7 @@ import { RICH_NODE, RICH_POD } from './rich-objects.ts';
 
 const NAMESPACE = 'kube-protobuf';
 const SEED = Number(process.env['MANIFEST_SEED'] ?? 20_261_129);
-const GENERATED = 25 * Number(process.env['MANIFEST_RUNS'] ?? 1);
+const GENERATED = 15 * Number(process.env['MANIFEST_RUNS'] ?? 1);
 
 type Raw = KubeObject & Readonly<Record<string, unknown>>;
 interface RawList {
