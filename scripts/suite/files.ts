@@ -16,6 +16,7 @@ export const NEED_CONTROL_PLANE = ['integration', 'faults', 'oracle', 'browser']
 const LONGEST = [
   'integration/removal/removal-order',
   'integration/canary/packets',
+  'integration/audit/in-cluster',
   'integration/admission/gate',
   'faults/faults',
   'integration/admission/accounts-away',
