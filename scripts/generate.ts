@@ -22,6 +22,7 @@ import { pageModule } from './generators/page.ts';
 import { schemaDocument } from './generators/schema.ts';
 import { versionedFiles } from './generators/version.ts';
 import { typesModule } from './generators/types.ts';
+import { WORKLOAD_POLICIES, workloadPolicies } from './generators/workload-policies.ts';
 import { LICENCES_FILE, licencesText } from './supply-chain/licences.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -41,6 +42,7 @@ const files: readonly (readonly [path: string, text: string])[] = [
   ['src/api/generated/segmentation-profile.ts', await typesModule(schema)],
   ['src/api/generated/segmentation-profile.schema.json', schemaDocument(schema)],
   ['src/cli/generated/page.ts', await pageModule(root)],
+  [WORKLOAD_POLICIES, workloadPolicies(root)],
   ['docs/api.md', referencePage(schema)],
   ['docs/metrics.md', metricsDocument()],
   ['docs/audit.md', auditDocument()],

@@ -15,6 +15,7 @@ import { status } from './status/command.ts';
 import { suggest } from './suggest/command.ts';
 import { unused } from './unused/command.ts';
 import { verify } from './verify/command.ts';
+import { workloads } from './workloads/command.ts';
 
 export const COMMANDS: readonly Command[] = [
   status,
@@ -22,6 +23,7 @@ export const COMMANDS: readonly Command[] = [
   diff,
   check,
   audit,
+  workloads,
   render,
   convert,
   preflight,

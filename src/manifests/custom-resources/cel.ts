@@ -39,7 +39,7 @@ function run(expression: string, context: object): unknown {
 }
 
 /** Integers become BigInt, the library's representation of CEL's int. Only unknown fields hold other numbers. */
-function celValue(value: unknown): unknown {
+export function celValue(value: unknown): unknown {
   if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : value;
   if (Array.isArray(value)) return value.map(celValue);
   if (typeof value !== 'object' || value === null) return value;

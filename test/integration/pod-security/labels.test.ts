@@ -187,7 +187,8 @@ describe('Pod Security levels', () => {
       const profile = await box.profile('p', asking({ enforce: 'baseline' }));
       const { message } = await says(box, profile, 'Forbidden');
       assert.match(message, /cannot patch resource "namespaces".*; kubectl apply -k config\/pod-security$/);
-      assert.deepEqual(await box.policyNames(namespace), [`${profile}.default-deny`, `${profile}.egress`]);
+      const policies = [`${profile}.default-deny`, `${profile}.egress`];
+      await eventually(async () => assert.deepEqual(await box.policyNames(namespace), policies));
       await box.removeProfile(profile);
       await eventually(() => assert.rejects(box.readProfile(profile), /404/));
     } finally {

@@ -1,0 +1,121 @@
+/** `workloads`: objects of manifests that spec.workloads of profiles would refuse. */
+import assert from 'node:assert/strict';
+import { cli, directoryOf } from '../cli.ts';
+
+const profile = (spec: string) => `apiVersion: segmentation.dev/v1alpha1
+kind: SegmentationProfile
+metadata: {name: p}
+spec:
+  namespaceSelector: {matchLabels: {tenant: a}}
+${spec}
+`;
+const OBJECTS = `apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {tenant: a}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      hostNetwork: true
+      containers: [{name: c, image: nginx}]
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly, namespace: shop}
+spec:
+  schedule: "0 1 * * *"
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          containers: [{name: c, image: "registry.example.com/x:1"}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: elsewhere, namespace: other}
+spec: {hostNetwork: true, containers: [{name: c, image: nginx}]}
+`;
+
+describe('kubectl segmentation workloads', () => {
+  const directory = directoryOf({
+    'objects.yaml': OBJECTS,
+    'images.yaml': profile('  workloads: {images: {registries: [registry.example.com]}}'),
+    'warn.yaml': profile('  workloads: {images: {action: Warn, registries: [registry.example.com]}}'),
+    'levels.yaml': profile('  workloads: {podSecurity: {enforce: baseline, warn: restricted}}'),
+    'audit.yaml': profile('  mode: Audit\n  workloads: {podSecurity: {enforce: baseline}}'),
+    'none.yaml': profile(''),
+  });
+  const run = (name: string, ...flags: string[]) =>
+    cli(['workloads', '-f', `${directory}/objects.yaml`, '-f', `${directory}/${name}.yaml`, ...flags]);
+
+  it('refuses a workload whose pods the API server would refuse, in the words of the policy', async () => {
+    const { code, stdout } = await run('images', '-o', 'wide');
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      /^shop\/deployment\/web +refused +workload-images\.segmentation\.dev +SegmentationProfile p, for pods of this template: image nginx is from none of its workloads\.images\.registries/m,
+    );
+    assert.doesNotMatch(stdout, /nightly|elsewhere/);
+    assert.match(stdout, /^2 objects judged: 1 refused, 0 warned of, 0 recorded in the audit log$/m);
+  });
+
+  it('only warns of what a limit under Warn does not admit', async () => {
+    const { code, stdout } = await run('warn');
+    assert.equal(code, 0);
+    assert.match(stdout, /^shop\/deployment\/web +warned +SegmentationProfile p/m);
+  });
+
+  it('judges by each Pod Security level, and tells a violation once', async () => {
+    const { code, stdout } = await run('levels');
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      /^shop\/deployment\/web +refused +Pod Security baseline: spec\.template\.spec\.hostNetwork: /m,
+    );
+    assert.equal(stdout.match(/hostNetwork/g)?.length, 1);
+    assert.match(
+      stdout,
+      /^shop\/cronjob\/nightly +warned +Pod Security restricted: spec\.jobTemplate\.spec\.template\.spec\.containers\[c\]/m,
+    );
+    assert.match(stdout, /: 1 refused, 2 warned of, 0 recorded/);
+  });
+
+  it('takes a profile under Audit for enforced with --as-enforced', async () => {
+    assert.equal((await run('audit')).code, 0);
+    assert.equal((await run('audit', '--as-enforced')).code, 1);
+  });
+
+  it('refuses nothing for a profile without limits', async () => {
+    const { code, stdout } = await run('none');
+    assert.deepEqual(
+      [code, stdout.trim()],
+      [0, '2 objects judged: 0 refused, 0 warned of, 0 recorded in the audit log'],
+    );
+  });
+
+  it('tells the place of each object to programs', async () => {
+    const { stdout } = await run('images', '-o', 'json');
+    const { judgements } = JSON.parse(stdout) as { judgements: object[] };
+    assert.partialDeepStrictEqual(judgements, [
+      {
+        object: { kind: 'Deployment', namespace: 'shop', name: 'web' },
+        effect: 'refused',
+        constraint: 'workload-images.segmentation.dev',
+        place: { file: `${directory}/objects.yaml`, line: 5 },
+      },
+    ]);
+    assert.equal((await run('images', '-o', 'name')).stdout, 'shop/deployment/web\n');
+  });
+
+  it('asks for manifests, as it judges nothing else', async () => {
+    const { code, stderr } = await cli('workloads');
+    assert.equal(code, 2);
+    assert.match(stderr, /name the manifests to judge with -f or -k/);
+  });
+});
