@@ -163,6 +163,12 @@ function createPodSecurity(
     clock,
     random: Math.random,
     onWrite: (namespace, labels) => logger.info('Pod Security labels written', { namespace, labels }),
+    onRetry: ({ key: namespace, error, failures, delayMs }) => {
+      // A single write conflict or dropped connection is ordinary; a failure that repeats is not.
+      const level = failures > 1 ? 'warn' : 'debug';
+      const inMs = Math.round(delayMs);
+      logger[level]('Pod Security labels not written, will try again', { namespace, failures, inMs, error });
+    },
   });
 }
 

@@ -24,7 +24,7 @@ import { type Demand, demandOf, levelsOf } from '../../policy/pod-security/deman
 import { levelOf, type Levels, MODES, levelKey } from '../../policy/pod-security/levels.ts';
 import type { Clock, Random } from '../../util/clock.ts';
 import type { Capability, CapabilityReport } from '../capability.ts';
-import { KeyQueue, type Outcome as QueueOutcome, Priority } from '../queue/key-queue.ts';
+import { KeyQueue, type Outcome as QueueOutcome, Priority, type Retry } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
 import { reportOf, type SelectedNamespace } from './report.ts';
 import { LabelRequests } from './requests.ts';
@@ -44,6 +44,8 @@ export interface PodSecurityOptions {
   readonly random: Random;
   /** Called after each write, with all labels that the operator owns on the namespace. */
   readonly onWrite: (namespace: string, labels: StringMap) => void;
+  /** Called when a namespace fails for a reason that may pass, and is tried again. */
+  readonly onRetry: (retry: Retry<string>) => void;
 }
 
 /** An inspection makes the API server read the pods of a namespace: few at once. */
@@ -71,11 +73,17 @@ export class PodSecurity implements Capability {
   #missing: { readonly problem: Problem; readonly until: number } | undefined;
 
   constructor(options: PodSecurityOptions) {
-    const { transport, clock, random } = options;
+    const { transport, clock, random, onRetry } = options;
     this.#options = options;
     this.#requests = new LabelRequests(new Resource(transport, NAMESPACES));
     this.#profiles = new Resource(transport, PROFILES);
-    this.#queue = new KeyQueue({ concurrency: CONCURRENCY, clock, random, identify: (name) => name });
+    this.#queue = new KeyQueue({
+      concurrency: CONCURRENCY,
+      clock,
+      random,
+      identify: (name) => name,
+      observer: { onRetry },
+    });
   }
 
   lead(onReport: (profile: string) => void): void {
