@@ -8,6 +8,7 @@ import {
   SEVERITIES,
   type Severity,
 } from '../../../audit/finding.ts';
+import { constraintOf } from '../../../audit/pods/constraints.ts';
 import type { CheckText } from '../../../audit/waivers/checks.ts';
 import type { AuditReport } from '../../findings/run.ts';
 import type { ManifestPlace } from '../../../snapshot/objects.ts';
@@ -41,7 +42,10 @@ export function jsonDocument(source: string, { findings, waived, skipped }: Audi
         findings.filter((finding) => finding.severity === severity).length,
       ]),
     ),
-    findings,
+    findings: findings.map((finding) => {
+      const constraint = constraintOf(finding.check);
+      return constraint === undefined ? finding : { ...finding, constraint };
+    }),
     waived: waived.map(({ finding, waiver: { reason, by, until } }) => ({
       ...finding,
       waiver: { reason, by, until },

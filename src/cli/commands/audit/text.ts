@@ -1,6 +1,7 @@
 /** The findings of an audit for people: a table, or every field with the remedies. */
 import type { Check } from '../../../audit/check.ts';
 import { type Finding, objectText, SEVERITIES, type Severity } from '../../../audit/finding.ts';
+import { constraintOf } from '../../../audit/pods/constraints.ts';
 import type { CheckText } from '../../../audit/waivers/checks.ts';
 import { counted } from '../../../util/list-text.ts';
 import { type Cell, table } from '../../shell/output.ts';
@@ -66,7 +67,14 @@ function showRemedies({ findings, checks }: ShownResult, terminal: Terminal): vo
   for (const { id, title, why, remedy, controls } of checks) {
     if (!found.has(id)) continue;
     const stands = controls.length === 0 ? '' : terminal.paint.dim(`  ${controls.join(', ')}`);
-    terminal.print(`${terminal.paint.bold(id)}: ${title}${stands}`, `  ${why}`, `  ${remedy}`, '');
+    const constraint = constraintOf(id);
+    terminal.print(
+      `${terminal.paint.bold(id)}: ${title}${stands}`,
+      `  ${why}`,
+      `  ${remedy}`,
+      ...(constraint === undefined ? [] : [`  A profile refuses such pods by ${constraint}.`]),
+      '',
+    );
   }
 }
 
