@@ -46,7 +46,7 @@ export function refusalsOf(policy: AdmissionPolicy, { kind, object, params }: Cr
     dryRun: false,
     userInfo: { username: '', groups: [] },
   };
-  const variables: Record<string, unknown> = {};
+  const variables: object = {};
   const context = {
     object: celValue(object),
     oldObject: null,
@@ -56,13 +56,23 @@ export function refusalsOf(policy: AdmissionPolicy, { kind, object, params }: Cr
   };
   if (!policy.matchConditions.every(({ expression }) => run(expression, context) === true)) return [];
   for (const { name: variable, expression } of policy.variables)
-    variables[variable] = run(expression, context);
+    defineLazy(variables, variable, () => run(expression, context));
   return policy.validations
     .filter(({ expression }) => run(expression, context) !== true)
     .map(({ expression, message, messageExpression }) => {
       const told = messageExpression === undefined ? undefined : run(messageExpression, context);
       return typeof told === 'string' ? told : (message ?? `failed expression: ${expression}`);
     });
+}
+
+/** A variable is evaluated when it is first used, as the API server does: another kind may lack the fields it reads. */
+function defineLazy(variables: object, name: string, evaluate: () => unknown): void {
+  const get = () => {
+    const value = evaluate();
+    Object.defineProperty(variables, name, { value, enumerable: true });
+    return value;
+  };
+  Object.defineProperty(variables, name, { get, enumerable: true, configurable: true });
 }
 
 type Program = (context: object) => unknown;

@@ -1,5 +1,6 @@
 /** `workloads`: objects of manifests that spec.workloads of profiles would refuse. */
 import assert from 'node:assert/strict';
+import policies from '../../../src/cli/generated/workload-policies.json' with { type: 'json' };
 import { cli, directoryOf } from '../cli.ts';
 
 const profile = (spec: string) => `apiVersion: segmentation.dev/v1alpha1
@@ -40,6 +41,56 @@ apiVersion: v1
 kind: Pod
 metadata: {name: elsewhere, namespace: other}
 spec: {hostNetwork: true, containers: [{name: c, image: nginx}]}
+`;
+
+/** Objects of a tenant: all break limits of the sample, but for the Pod and the Ingress. */
+const TENANT = `apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {segmentation.dev/restricted-tenant: a}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      hostNetwork: true
+      containers: [{name: c, image: nginx, ports: [{containerPort: 80, hostPort: 80}]}]
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly, namespace: shop}
+spec:
+  schedule: "0 1 * * *"
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          containers: [{name: c, image: "registry.example.com/x:1", resources: {limits: {memory: 9Gi}}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {type: NodePort, selector: {app: web}, ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, namespace: shop}
+spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: good, namespace: shop}
+spec:
+  serviceAccountName: good
+  automountServiceAccountToken: false
+  containers:
+    - name: c
+      image: registry.example.com/x@sha256:${'a'.repeat(64)}
+      resources: {requests: {cpu: 100m, memory: 1Gi}, limits: {cpu: 1, memory: 1Gi}}
 `;
 
 describe('kubectl segmentation workloads', () => {
@@ -111,6 +162,23 @@ describe('kubectl segmentation workloads', () => {
       },
     ]);
     assert.equal((await run('images', '-o', 'name')).stdout, 'shop/deployment/web\n');
+  });
+
+  it('judges objects of several kinds by every group of a profile', async () => {
+    const { code, stdout } = await cli('workloads -f - -f config/samples/restricted-tenant.yaml -o json', {
+      stdin: TENANT,
+    });
+    assert.equal(code, 1);
+    const { judgements } = JSON.parse(stdout) as {
+      judgements: { object: { kind: string }; constraint: string }[];
+    };
+    assert.deepEqual([...new Set(judgements.map(({ object }) => object.kind))].sort(), [
+      'CronJob',
+      'Deployment',
+      'Service',
+    ]);
+    const constraints = new Set(judgements.map(({ constraint }) => constraint));
+    for (const { name } of policies) assert.ok(constraints.has(name), `${name}: ${[...constraints].join()}`);
   });
 
   it('asks for manifests, as it judges nothing else', async () => {
