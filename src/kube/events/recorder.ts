@@ -13,7 +13,7 @@
  * occurrences: the API allows no change of an Event's note.
  */
 import { type Clock, type Random, sleep, type Timer } from '../../util/clock.ts';
-import { TokenBucket } from '../../util/token-bucket.ts';
+import { TokenBucket } from './token-bucket.ts';
 import { ApiError, isAborted, isNotFound } from '../errors.ts';
 import { microTime } from '../micro-time.ts';
 import type { Resource } from '../resource.ts';

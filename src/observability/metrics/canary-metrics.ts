@@ -1,8 +1,8 @@
 /** Metrics of a probe of the canary, which is a process of its own. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { type CertificateMetrics, createCertificateMetrics } from './certificate-metrics.ts';
-import { type ExpositionFormat, render } from './exposition.ts';
-import { MISNAMED } from './misnamed.ts';
+import { type ExpositionFormat, render } from './format/exposition.ts';
+import { MISNAMED } from './format/misnamed.ts';
 
 const OUTCOMES = ['passed', 'blocked', 'unanswered', 'stranger', 'failed'] as const;
 type AttemptOutcome = (typeof OUTCOMES)[number];

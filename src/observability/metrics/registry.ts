@@ -7,13 +7,13 @@
  * start, at 0, so that rate() sees the first increase.
  */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { type ExpositionFormat, render } from './exposition.ts';
+import { type ExpositionFormat, render } from './format/exposition.ts';
 import { type AuditMetrics, createAuditMetrics } from './audit-metrics.ts';
 import { createCanaryMetrics } from './canary-metrics.ts';
 import { type CertificateMetrics, createCertificateMetrics } from './certificate-metrics.ts';
 import { createEnforcementMetrics, type EnforcementMetrics } from './enforcement-metrics.ts';
 import { createLeaderMetrics, type LeaderMetrics } from './leader-metrics.ts';
-import { MISNAMED } from './misnamed.ts';
+import { MISNAMED } from './format/misnamed.ts';
 import { createQueueMetrics, type QueueMetrics } from './queue-metrics.ts';
 import { createReconcileMetrics, type ReconcileMetrics } from './reconcile-metrics.ts';
 import { createRequestMetrics, type RequestMeasurement } from './request-metrics.ts';

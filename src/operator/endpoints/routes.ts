@@ -1,5 +1,5 @@
 /** The routes: metrics, and probes in the manner of Kubernetes' own components. */
-import { CONTENT_TYPES, negotiateFormat } from '../../observability/metrics/exposition.ts';
+import { CONTENT_TYPES, negotiateFormat } from '../../observability/metrics/format/exposition.ts';
 import type { Metrics } from '../../observability/metrics/registry.ts';
 import type { Route } from './server.ts';
 import { errorMessage } from '../../util/error-message.ts';

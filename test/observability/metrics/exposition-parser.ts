@@ -1,6 +1,6 @@
 /** A strict parser of Prometheus' text formats, as far as this project writes them. */
 import assert from 'node:assert/strict';
-import type { ExpositionFormat } from '../../../src/observability/metrics/exposition.ts';
+import type { ExpositionFormat } from '../../../src/observability/metrics/format/exposition.ts';
 
 export interface Exposition {
   readonly families: ReadonlyMap<string, { readonly help: string; readonly type: string }>;

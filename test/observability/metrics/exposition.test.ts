@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { negotiateFormat } from '../../../src/observability/metrics/exposition.ts';
+import { negotiateFormat } from '../../../src/observability/metrics/format/exposition.ts';
 
 describe('negotiateFormat', () => {
   for (const [name, accept, format] of [

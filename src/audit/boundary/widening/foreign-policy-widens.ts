@@ -1,6 +1,6 @@
-import { shortList } from '../../util/list-text.ts';
-import type { Check } from '../check.ts';
-import { policyReference } from '../context.ts';
+import { shortList } from '../../../util/list-text.ts';
+import type { Check } from '../../check.ts';
+import { policyReference } from '../../context.ts';
 import { flowText, MAX_FLOWS, widenedFlows } from './widened-flows.ts';
 
 export const foreignPolicyWidens: Check = {

@@ -1,7 +1,7 @@
-import type { NetworkPolicyPeer, PolicyType } from '../../api/network-policy.ts';
-import type { DirectionRule } from '../../policy/semantics/normalize.ts';
-import { parseCidr } from '../../policy/semantics/cidr.ts';
-import type { Check } from '../check.ts';
+import type { NetworkPolicyPeer, PolicyType } from '../../../api/network-policy.ts';
+import type { DirectionRule } from '../../../policy/semantics/normalize.ts';
+import { parseCidr } from '../../../policy/semantics/cidr.ts';
+import type { Check } from '../../check.ts';
 import { placedRules, ruleReference } from './rule-reference.ts';
 
 function isEveryAddress({ ipBlock }: NetworkPolicyPeer): boolean {

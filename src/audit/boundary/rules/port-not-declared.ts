@@ -1,9 +1,9 @@
-import type { NetworkPolicyPort } from '../../api/network-policy.ts';
-import { EVERYTHING, matches } from '../../policy/semantics/selector.ts';
-import { listText } from '../../util/list-text.ts';
-import type { Check } from '../check.ts';
-import { containersOf, type ContainerPortSpec } from '../pod-spec.ts';
-import type { AuditPod } from '../snapshot.ts';
+import type { NetworkPolicyPort } from '../../../api/network-policy.ts';
+import { EVERYTHING, matches } from '../../../policy/semantics/selector.ts';
+import { listText } from '../../../util/list-text.ts';
+import type { Check } from '../../check.ts';
+import { containersOf, type ContainerPortSpec } from '../../pod-spec.ts';
+import type { AuditPod } from '../../snapshot.ts';
 import { placedRules, ruleReference } from './rule-reference.ts';
 
 function declaredPorts(pods: readonly AuditPod[]): ContainerPortSpec[] {

@@ -1,9 +1,9 @@
-import { isolates, rulesOf } from '../../policy/semantics/normalize.ts';
-import { parseCidr } from '../../policy/semantics/cidr.ts';
-import type { Check } from '../check.ts';
-import { type AuditContext, policyReference, workloadsOf } from '../context.ts';
-import type { NetworkPolicy } from '../../api/network-policy.ts';
-import { EVERYTHING, matches } from '../../policy/semantics/selector.ts';
+import { isolates, rulesOf } from '../../../policy/semantics/normalize.ts';
+import { parseCidr } from '../../../policy/semantics/cidr.ts';
+import type { Check } from '../../check.ts';
+import { type AuditContext, policyReference, workloadsOf } from '../../context.ts';
+import type { NetworkPolicy } from '../../../api/network-policy.ts';
+import { EVERYTHING, matches } from '../../../policy/semantics/selector.ts';
 import { type PlacedRule, placedRules, ruleReference } from './rule-reference.ts';
 
 const BOTH_DIRECTIONS =

@@ -1,7 +1,7 @@
-import type { NetworkPolicyPeer } from '../../api/network-policy.ts';
-import { EVERYTHING, matches, selectorTerms } from '../../policy/semantics/selector.ts';
-import type { Check } from '../check.ts';
-import type { AuditContext } from '../context.ts';
+import type { NetworkPolicyPeer } from '../../../api/network-policy.ts';
+import { EVERYTHING, matches, selectorTerms } from '../../../policy/semantics/selector.ts';
+import type { Check } from '../../check.ts';
+import type { AuditContext } from '../../context.ts';
 import { placedRules, ruleReference } from './rule-reference.ts';
 
 /** Why a peer of a policy in `namespace` matches nothing; undefined if it matches, or nobody can know. */

@@ -1,11 +1,11 @@
 /** Shapes of engines' own policies that the API server stores, and that the engine refuses or reads as something else. */
-import type { KubeObject } from '../../api/meta.ts';
-import type { Check } from '../check.ts';
-import type { AuditContext } from '../context.ts';
-import type { Report } from '../finding.ts';
-import { listOf, type Raw, recordOf, textOf, textsOf } from '../raw.ts';
-import { parseCalicoSelector } from './engine-policies/calico-selector.ts';
-import { type Engine, ENGINE_KINDS } from './engine-policies/kinds.ts';
+import type { KubeObject } from '../../../api/meta.ts';
+import type { Check } from '../../check.ts';
+import type { AuditContext } from '../../context.ts';
+import type { Report } from '../../finding.ts';
+import { listOf, type Raw, recordOf, textOf, textsOf } from '../../raw.ts';
+import { parseCalicoSelector } from './calico-selector.ts';
+import { type Engine, ENGINE_KINDS } from './kinds.ts';
 
 type Shape = Pick<Report, 'field' | 'message' | 'severity'>;
 

@@ -5,7 +5,7 @@
  * Prometheus format is wrong after the first OpenMetrics scrape; nor does it write floats as OpenMetrics requires.
  */
 import type { Registry } from 'prom-client';
-import { byName } from '../../util/order.ts';
+import { byName } from '../../../util/order.ts';
 
 export type ExpositionFormat = 'prometheus' | 'openmetrics';
 

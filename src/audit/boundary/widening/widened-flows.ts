@@ -1,13 +1,13 @@
 /** The flows that policies beside those of profiles open and cut, of every kind: one evaluation for all checks. Pure. */
-import type { Pod } from '../../analysis/cluster.ts';
-import type { GroupName } from '../../analysis/group.ts';
-import { formatPorts } from '../../analysis/model/ports.ts';
-import { type ChangedFlow, type Widening, widenings } from '../../analysis/widening.ts';
-import type { NetworkPolicy } from '../../api/network-policy.ts';
-import { type AuditContext, workloadsOf } from '../context.ts';
-import type { AuditPod } from '../snapshot.ts';
-import { type EngineView, engineView } from './engine-policies/view.ts';
-import { enginePolicies, type OwnedPolicy } from './engine-policies/kinds.ts';
+import type { Pod } from '../../../analysis/cluster.ts';
+import type { GroupName } from '../../../analysis/group.ts';
+import { formatPorts } from '../../../analysis/model/ports.ts';
+import { type ChangedFlow, type Widening, widenings } from '../../../analysis/widening.ts';
+import type { NetworkPolicy } from '../../../api/network-policy.ts';
+import { type AuditContext, workloadsOf } from '../../context.ts';
+import type { AuditPod } from '../../snapshot.ts';
+import { type EngineView, engineView } from '../engine-policies/view.ts';
+import { enginePolicies, type OwnedPolicy } from '../engine-policies/kinds.ts';
 
 /** Flows that a message names. */
 export const MAX_FLOWS = 5;

@@ -1,5 +1,5 @@
 /** A token bucket: allows a burst, and one more in each interval. */
-import type { Clock } from './clock.ts';
+import type { Clock } from '../../util/clock.ts';
 
 export class TokenBucket {
   readonly #clock: Clock;

@@ -1,9 +1,9 @@
 /** Names the rule of a policy for a finding: its field in a foreign policy, or the profile's rule behind an own one. */
-import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
-import { notesOf } from '../../policy/notes.ts';
-import { type DirectionRule, isolates, rulesOf } from '../../policy/semantics/normalize.ts';
-import type { ObjectReference } from '../finding.ts';
-import { type AuditContext, policyReference } from '../context.ts';
+import type { NetworkPolicy, PolicyType } from '../../../api/network-policy.ts';
+import { notesOf } from '../../../policy/notes.ts';
+import { type DirectionRule, isolates, rulesOf } from '../../../policy/semantics/normalize.ts';
+import type { ObjectReference } from '../../finding.ts';
+import { type AuditContext, policyReference } from '../../context.ts';
 
 export interface PlacedRule {
   readonly policy: NetworkPolicy;

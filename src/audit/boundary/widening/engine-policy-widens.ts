@@ -1,10 +1,10 @@
-import type { ChangedFlow } from '../../analysis/widening.ts';
-import { shortList } from '../../util/list-text.ts';
-import type { Check } from '../check.ts';
-import type { AuditContext } from '../context.ts';
-import type { Report } from '../finding.ts';
-import type { UnclearPart } from './engine-policies/engine-policy.ts';
-import { type Engine, ENGINE_KINDS, type OwnedPolicy } from './engine-policies/kinds.ts';
+import type { ChangedFlow } from '../../../analysis/widening.ts';
+import { shortList } from '../../../util/list-text.ts';
+import type { Check } from '../../check.ts';
+import type { AuditContext } from '../../context.ts';
+import type { Report } from '../../finding.ts';
+import type { UnclearPart } from '../engine-policies/engine-policy.ts';
+import { type Engine, ENGINE_KINDS, type OwnedPolicy } from '../engine-policies/kinds.ts';
 import { flowText, MAX_FLOWS, widenedFlows } from './widened-flows.ts';
 
 interface Effect {

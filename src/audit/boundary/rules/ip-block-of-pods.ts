@@ -1,11 +1,11 @@
-import { type Address, containsAddress, parseAddress, parseCidr } from '../../policy/semantics/cidr.ts';
-import type { KubeObject } from '../../api/meta.ts';
-import type { IPBlock } from '../../api/network-policy.ts';
-import { shortList } from '../../util/list-text.ts';
-import type { Check } from '../check.ts';
-import type { AuditContext } from '../context.ts';
+import { type Address, containsAddress, parseAddress, parseCidr } from '../../../policy/semantics/cidr.ts';
+import type { KubeObject } from '../../../api/meta.ts';
+import type { IPBlock } from '../../../api/network-policy.ts';
+import { shortList } from '../../../util/list-text.ts';
+import type { Check } from '../../check.ts';
+import type { AuditContext } from '../../context.ts';
 import { placedRules, ruleReference } from './rule-reference.ts';
-import { usesCilium } from './widened-flows.ts';
+import { usesCilium } from '../widening/widened-flows.ts';
 
 interface RawNode extends KubeObject {
   readonly status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
