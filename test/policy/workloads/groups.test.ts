@@ -84,6 +84,7 @@ describe('config/workloads', () => {
           readonly metadata: { readonly name: string };
           readonly spec: {
             readonly matchConditions: readonly { readonly name: string; readonly expression: string }[];
+            readonly matchConstraints: { readonly namespaceSelector?: object };
             readonly variables: readonly { readonly name: string; readonly expression: string }[];
             readonly validations: readonly {
               readonly messageExpression?: string;
@@ -112,6 +113,23 @@ describe('config/workloads', () => {
       for (const { message, messageExpression } of spec.validations)
         assert.ok(message !== undefined && messageExpression !== undefined);
     }
+  });
+
+  it('matches nothing in the namespaces of the system, where an API server without the CRD would refuse pods', () => {
+    for (const { metadata, spec } of policies)
+      assert.deepEqual(
+        spec.matchConstraints.namespaceSelector,
+        {
+          matchExpressions: [
+            {
+              key: 'kubernetes.io/metadata.name',
+              operator: 'NotIn',
+              values: ['kube-system', 'kube-public', 'kube-node-lease'],
+            },
+          ],
+        },
+        metadata.name,
+      );
   });
 
   it('keeps no optional value in a variable, of which CEL would take every field for absent', () => {
