@@ -59,6 +59,8 @@ type EndMapping =
 
 /** Names and addresses that are remembered, with what they are mapped to. */
 const MAX_CACHED = 50_000;
+/** Ports below are those of well-known services, and no client chooses them (RFC 6335). */
+const FIRST_FREE_PORT = 1024;
 /** The first port from which Linux chooses those of clients (net.ipv4.ip_local_port_range). */
 const FIRST_CLIENT_PORT = 32_768;
 
@@ -335,9 +337,11 @@ function directionOf(
   const [isServer, isClient] = [isServed(sourcePort, from), isServed(port, to)];
   if (isServer !== isClient) return isClient ? 'flow' : 'reply';
   if (sourcePort === undefined) return 'flow';
-  const [isHighSource, isHighPort] = [sourcePort >= FIRST_CLIENT_PORT, port >= FIRST_CLIENT_PORT];
-  if (isHighSource === isHighPort) return 'unknown';
-  return isHighSource ? 'flow' : 'reply';
+  for (const first of [FIRST_FREE_PORT, FIRST_CLIENT_PORT]) {
+    const [isHighSource, isHighPort] = [sourcePort >= first, port >= first];
+    if (isHighSource !== isHighPort) return isHighSource ? 'flow' : 'reply';
+  }
+  return 'unknown';
 }
 
 function isServed(port: number | undefined, mapping: EndMapping): boolean {

@@ -249,6 +249,17 @@ describe('direction of an observed flow', () => {
     );
   });
 
+  it('follows the well-known ports', () => {
+    assert.equal(
+      map(client, { ip: '198.51.100.1' }, { reply: 'unknown', sourcePort: 20_641, port: 22 }),
+      'Deployment/web 198.51.100.1 22',
+    );
+    assert.equal(
+      map({ ip: '198.51.100.1' }, client, { reply: 'unknown', sourcePort: 22, port: 20_641 }),
+      'reply',
+    );
+  });
+
   it('is not guessed where both ports could be that of a client', () => {
     assert.equal(
       map(client, { ip: '198.51.100.1' }, { reply: 'unknown', sourcePort: 41_234, port: 50_000 }),

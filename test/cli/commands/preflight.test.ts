@@ -27,6 +27,7 @@ interface Document {
   readonly denied: readonly Outcome[];
   readonly unmapped: readonly { reason: string; count: number }[];
   readonly logs: readonly { format: string; lines: number; malformed: number; malformedLines: number[] }[];
+  readonly notes: readonly string[];
   readonly patches: readonly { profile: string; patch: readonly { path: string; value: unknown }[] }[];
 }
 
@@ -127,6 +128,34 @@ describe('command preflight', () => {
       `preflight ${profile} -f ${directory}/old.yaml --flows config/samples/flows/shop.jsonl --against config/samples/shop`,
     );
     assert.deepEqual([closed.code, closed.cut.map(({ to }) => to)], [1, ['shop-payments/deploy/payments']]);
+  });
+
+  it('proposes connections for the pairs that were seen most, if they are many', async () => {
+    const workloads = directoryOf({
+      'many.yaml': Array.from(
+        { length: 12 },
+        (_, index) => `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: app-${index}, namespace: many, labels: {app: a}}
+spec: {selector: {matchLabels: {app: app-${index}}}, template: {metadata: {labels: {app: app-${index}}}, spec: {containers: [{name: a, image: a}]}}}`,
+      ).join('\n---'),
+      'profile.yaml': `
+apiVersion: segmentation.dev/v1alpha1
+kind: SegmentationProfile
+metadata: {name: many}
+spec: {namespaceSelector: {}}`,
+    });
+    const rows = Array.from({ length: 132 }, (_, index) => {
+      const from = Math.floor(index / 11);
+      return `many,app-${from},,many,app-${(from + 1 + (index % 11)) % 12},,8443,TCP,allowed`;
+    });
+    const { cut, patches, notes } = await document(`preflight -f ${workloads} --flows -`, csv(...rows));
+    assert.equal(cut.length, 132);
+    const [added] = patches[0]?.patch ?? [];
+    assert.ok(Array.isArray(added?.value));
+    assert.equal(added.value.length, 64);
+    assert.ok(notes.some((note) => note.includes('not for 68 more: suggest proposes a profile for all')));
   });
 
   it('writes the patch as a command for the shell', async () => {

@@ -9,6 +9,8 @@ import type { FlowOutcome } from './outcomes.ts';
 
 /** Most addresses that a connection lists, as the ends of a side have this bound. */
 const MAX_ADDRESSES = 20;
+/** Most pairs of ends for which something is proposed: a profile has no more connections. */
+const MAX_PAIRS = 64;
 
 export interface Keeping extends Suggestions {
   /** Flows for which nothing can be proposed, and why. */
@@ -22,7 +24,13 @@ export function keepCut(
 ): Keeping {
   const isMany = ({ group: { from, to } }: FlowOutcome) =>
     [from, to].some((end) => end.kind === 'addresses' && (end.hasMore || end.ips.size > MAX_ADDRESSES));
-  const answers = cut.filter((each) => !isMany(each)).flatMap((each) => each.answers);
+  const pairs = Map.groupBy(
+    cut.filter((each) => !isMany(each)),
+    ({ group: { source, destination } }) => `${source.label} ${destination.label}`,
+  );
+  const kept = [...pairs.values()].slice(0, MAX_PAIRS);
+  const left = pairs.size - kept.length;
+  const answers = kept.flat().flatMap((each) => each.answers);
   const { suggestions, obstacles } = suggest(answers, snapshot, policies);
   const many = cut
     .filter(isMany)
@@ -30,7 +38,17 @@ export function keepCut(
       ({ group: { source, destination, from, to } }) =>
         `no connection is proposed for ${source.label} → ${destination.label}: it is with ${addressTotal(from.kind === 'addresses' ? from : to)} addresses; allow a range of them, or the entity World`,
     );
-  return { suggestions, obstacles, remarks: [...new Set([...many, ...obstacles.map(obstacleText)])] };
+  const rest =
+    left > 0
+      ? [
+          `connections are proposed for the ${MAX_PAIRS} pairs that were seen most, and not for ${left} more: suggest proposes a profile for all`,
+        ]
+      : [];
+  return {
+    suggestions,
+    obstacles,
+    remarks: [...new Set([...rest, ...many, ...obstacles.map(obstacleText)])],
+  };
 }
 
 export interface ProfilePatch {
