@@ -214,7 +214,7 @@ async function idleLatencies({ stage, witness }: Scene): Promise<number[]> {
   return samples;
 }
 
-/** The same in the backfill of a second object, which selects as many namespaces as the first, and the new ones. */
+/** Measures the backfill of a second object, which selects as many namespaces as the first, and the new ones. */
 async function backfillLatencies({ stage, witness, contender, program, selected }: Scene): Promise<number[]> {
   await stage.createNamespaces('second', selected.length, SECOND);
   await program.quiet();

@@ -76,9 +76,9 @@ class WideningSearch {
   readonly #ports: PortSpace;
   readonly #most: number;
   readonly #ranks: WideningOptions['ranks'];
-  /** What policies that are not judged allow, for pairs of classes of which one is in the namespace `#current`. */
+  /** Ports that policies allow which are not judged, for pairs of classes of which one is in the namespace `#current`. */
   readonly #base = new Map<number, PortMask>();
-  /** What all policies of the other end allow, for the same pairs. */
+  /** Ports that all policies of the other end allow, for the pairs of `#base`. */
   readonly #others = new Map<number, PortMask>();
   #current = '';
 
@@ -247,7 +247,7 @@ interface ClassPair {
   readonly family: IPFamily;
 }
 
-/** The same pair, seen from its other end. */
+/** The pair as its other end sees it. */
 function reversed({ own, other, direction, family }: ClassPair): ClassPair {
   return { own: other, other: own, direction: direction === 'Ingress' ? 'Egress' : 'Ingress', family };
 }

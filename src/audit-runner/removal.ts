@@ -88,7 +88,7 @@ export class ReportRemoval implements Capability {
     return removed;
   }
 
-  /** None if the cluster does not serve the kind. */
+  /** Own reports; none if the cluster does not serve the kind. */
   async #own(reports: Resource<KubeObject>, signal: AbortSignal): Promise<readonly KubeObject[]> {
     try {
       const options = { labelSelector: OWN_REPORTS, metadataOnly: true, signal };

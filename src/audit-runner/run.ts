@@ -1,4 +1,4 @@
-/** One audit of the cluster: reads, judges and reports, and leaves nothing in memory. */
+/** Runs an audit of the cluster: reads, judges and reports, and leaves nothing in memory. */
 import type { Clock } from '../util/clock.ts';
 import { type ReadOptions, readCluster } from './read-cluster.ts';
 import { type ReportsState, writeReports } from './reports/write.ts';

@@ -22,7 +22,7 @@ import { type AuditRun, runAudit } from './run.ts';
 import type { SessionSettings } from './session.ts';
 import { AUDIT_CLEAN, auditClean } from './summary.ts';
 
-/** Share of the time that audits after changes may take: one part of so many. */
+/** An audit after changes waits this many times as long as the audit before took. */
 const REST = 10;
 /** First delay after a failed audit, milliseconds. */
 const RETRY_MS = 60_000;
@@ -41,7 +41,7 @@ export interface AuditRunnerOptions {
   readonly events: AuditEvents;
   /** True while namespaces wait for their reconcile. */
   readonly isBusy: () => boolean;
-  /** Runs one audit; a thread of its own by default. */
+  /** Runs an audit; by default in a thread of its own. */
   readonly run?: typeof runAudit;
 }
 
@@ -173,7 +173,7 @@ export class AuditRunner implements Capability {
     const conflicts = written.conflicts.length;
     metrics.reported({ ...written, conflicts, isAvailable: reports.kind !== 'unavailable' });
     log.complete(run, durationMs);
-    // What is in no report yet is new to the next audit too.
+    // Findings that no report has yet are new to the next audit too, and get their Event then.
     if (reports.kind === 'written') events.record(run.fresh);
   }
 

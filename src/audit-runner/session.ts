@@ -1,5 +1,5 @@
 /**
- * One audit, from the texts of lists to findings and changes of reports. It runs in a thread of its own, as parsing and
+ * An audit, from the texts of lists to findings and changes of reports. It runs in a thread of its own, as parsing and
  * judging take seconds in a large cluster. No I/O: its caller reads and writes.
  *
  * Call `page` for each page of each kind, `judge` once, `reports` for each page of reports, `changes`, and then
@@ -63,7 +63,7 @@ export interface SessionChanges {
   readonly writes: number;
   /** Number of reports that are to be there in the end. */
   readonly reports: number;
-  /** The first ones of each namespace. */
+  /** The first new findings of each namespace. */
   readonly fresh: readonly FreshFinding[];
 }
 
@@ -154,7 +154,7 @@ export class AuditSession {
         result.checks.filter(({ severity }) => isAtLeast(severity, minSeverity)),
       ),
       profiles: profileAudits(snapshot, shown),
-      // What a cluster does not show is no fault of its permissions.
+      // A check that needs facts which no cluster shows (`unknown`) is left out: no permission would let it run.
       skipped: skipped.filter(({ unread }) => unread.length > 0).map(({ check }) => check.id),
       findings: shown.length,
       waived: shownWaived.length,

@@ -1,4 +1,4 @@
-/** What an audit says in short: findings by check, and the state of each profile. Pure. */
+/** The summary of an audit: findings by check, and the state of each profile. Pure. */
 import type { Condition } from '../api/meta.ts';
 import type { Check } from '../audit/check.ts';
 import { type Finding, objectText, SEVERITIES, type Severity } from '../audit/finding.ts';

@@ -30,7 +30,7 @@ export interface SkippedCheck {
   readonly check: Check;
   /** Kinds that could not be read. */
   readonly unread: readonly string[];
-  /** What the check can't know of the cluster, as a sentence; absent if kinds are unread. */
+  /** The facts that the check can't know of the cluster, as a sentence; absent if kinds are unread. */
   readonly unknown?: string;
 }
 

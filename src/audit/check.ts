@@ -19,8 +19,8 @@ export interface Check {
   /** Kinds that the check judges. It is skipped if one of them could not be read. */
   readonly needs: readonly KindName[];
   /**
-   * What the check can't know of this cluster, as a sentence without a full stop; undefined if it can judge. The check is
-   * then skipped.
+   * The facts that the check can't know of this cluster, as a sentence without a full stop; the check is then skipped.
+   * Undefined if it can judge.
    */
   readonly unknown?: (context: AuditContext) => string | undefined;
   readonly run: (context: AuditContext, report: (finding: Report) => void) => void;

@@ -62,7 +62,7 @@ export interface Container {
   readonly startupProbe?: Handler;
   readonly lifecycle?: { readonly postStart?: Handler; readonly preStop?: Handler };
   readonly volumeMounts?: readonly { readonly name: string; readonly mountPath?: string }[];
-  /** Of command and arguments, the flags in AUDITED_FLAGS, each as `--flag=value`. */
+  /** The flags of command and arguments that AUDITED_FLAGS lists, each as `--flag=value`. */
   readonly flags?: readonly string[];
 }
 

@@ -81,7 +81,7 @@ export class Triggers {
     this.#queue.addAfter(profileKey(profile), delay, Priority.live);
   }
 
-  /** Something that every profile's status shows has changed. */
+  /** Every profile's status shows what has changed, such as enforcement by the network plugin. */
   allStatusesChanged(): void {
     for (const { key } of this.#clusterState.profiles.values()) this.statusChanged(key);
   }

@@ -24,9 +24,9 @@ export type FlowGroupEnd =
   | Exclude<MappedEnd, { kind: 'address' }>
   | {
       readonly kind: 'addresses';
-      /** The first of them, in order of appearance. */
+      /** The first addresses, in order of appearance. */
       readonly ips: ReadonlySet<string>;
-      /** True if there were more. */
+      /** True if there were more addresses. */
       readonly hasMore: boolean;
     };
 

@@ -2,7 +2,7 @@
 import type { StringMap } from '../api/meta.ts';
 import type { Protocol } from '../api/network-policy.ts';
 
-/** One record of a flow log, or several equal ones. */
+/** A record of a flow log, or several equal ones. */
 export interface ObservedFlow {
   /** When it was last seen, in milliseconds since 1970; undefined if the log has no times. */
   readonly time: number | undefined;

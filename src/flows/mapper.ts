@@ -52,7 +52,7 @@ export type Mapping =
   | { readonly kind: 'unmapped'; readonly reason: UnmappedReason; readonly end: string };
 
 type EndMapping =
-  /** `pod`: the very pod, if it still exists. */
+  /** `pod`: the pod that the log names, if it still exists. */
   | { readonly kind: 'end'; readonly end: MappedEnd; readonly pod?: InventoryPod }
   | { readonly kind: 'service'; readonly service: InventoryService }
   | { readonly kind: 'unmapped'; readonly reason: UnmappedReason; readonly end: string };

@@ -54,7 +54,7 @@ export interface Operator {
   readonly controller: Controller;
   /** Undefined where leader election is off. */
   readonly election: Election | undefined;
-  /** Undefined where the option is off. */
+  /** Undefined if the configuration has no canary. */
   readonly canary: CanaryReader | undefined;
 }
 

@@ -40,7 +40,7 @@ export interface ClusterAuditOptions {
   readonly interval: number;
   /** An audit follows a change of a profile, a namespace or a policy after this time. */
   readonly changeDelay: number;
-  /** Less severe findings are left out. */
+  /** The least severity that is reported. */
   readonly minSeverity: Severity;
   /** Ids or categories of checks that do not run. */
   readonly skip: readonly string[];

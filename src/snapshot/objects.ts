@@ -111,7 +111,7 @@ function imageVerifierKinds(): KnownKind[] {
 function engineKinds(): KnownKind[] {
   const clusterPolicies = (kind: string, plural: string, version: string) =>
     grouped('policy.networking.k8s.io', kind, plural, { namespaced: false, version });
-  // Of versions and groups of one kind, the last one counts.
+  // If a kind is served in several versions or groups, the last entry counts.
   const calico = [
     ['crd.projectcalico.org', 'v1'],
     ['projectcalico.org', 'v3'],

@@ -57,7 +57,7 @@ class Scene {
         await turn();
         await sleep(this.clock, this.durationMs, signal);
         if (this.failing) {
-          // As the fence answers while this replica does not lead for a moment.
+          // The fence answers so while this replica does not lead for a moment.
           throw new ApiError({
             method: 'POST',
             path: '/',

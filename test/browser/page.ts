@@ -97,7 +97,7 @@ export class OpenPage {
     return new URLSearchParams(String(await this.page.evaluate('location.hash.slice(1)')));
   }
 
-  /** What axe finds wrong for people with disabilities. The page's policy must be bypassed before it is opened. */
+  /** Violations that axe finds of rules for accessibility. The page's policy must be bypassed before it is opened. */
   async violations(): Promise<unknown> {
     await this.page.addScriptTag({ path: this.tools.path('axe-core/axe.min.js') });
     return this.page.evaluate(

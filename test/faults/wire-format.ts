@@ -16,7 +16,7 @@ export interface WireFormat {
   textOf(answer: Buffer): string;
   /** The answer of a text. */
   answerOf(text: string): Buffer;
-  /** One event of a watch, with what separates it from the next. */
+  /** An event of a watch on the wire, with its separator or length. */
   eventOf(line: string): Buffer;
   /** Splits a watch into events: each as JSON, and as it came. */
   splitter(): (chunk: Buffer) => Iterable<{ readonly line: string; readonly bytes: Buffer }>;

@@ -150,7 +150,7 @@ const clusters = fc.record({
   base: fc.array(placed, { minLength: 4, maxLength: 12 }),
   foreign: fc.array(placed, { maxLength: 4 }),
   cilium: fc.array(cilium, { maxLength: 2 }),
-  // Of equal priorities, which rule wins is not defined.
+  // No order is defined among rules of equal priority, so that priorities differ.
   admin: fc.array(admin, { maxLength: 2 }),
 });
 type Generated = typeof clusters extends fc.Arbitrary<infer T> ? T : never;
@@ -200,7 +200,7 @@ const FLOWS: readonly Flow[] = ENDS.flatMap((from) =>
 );
 const flowText = ({ from, to, port, protocol }: Flow) => `${from} > ${to} ${protocol} ${port}`;
 
-/** What the judge is given: a cluster, with `policies` of every kind. */
+/** The judge's input: a cluster, with `policies` of every kind. */
 function questionOf(policies: readonly object[]): string {
   return JSON.stringify({
     pods: PODS.map(({ namespace, name, labels, serviceAccount }) => ({

@@ -29,7 +29,7 @@ export function encodeAnswer(body: object): Buffer {
   return writer.take();
 }
 
-/** One frame of a watch, without its length. */
+/** A frame of a watch, without its length. */
 export function encodeEvent({ type, object }: { readonly type: string; readonly object: object }): Buffer {
   const writer = new Writer();
   writer.raw(protobuf.encode(object));

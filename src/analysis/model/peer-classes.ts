@@ -28,7 +28,7 @@ export interface RankedRules extends Rank {
   readonly rules: readonly Rule[];
 }
 
-/** What the policies of a class say of one direction. */
+/** The rules of a class's policies in one direction. */
 export interface DirectionRules {
   /** True if a policy isolates the pods. */
   readonly isIsolated: boolean;

@@ -21,7 +21,7 @@ export interface ObservedReport {
   readonly digest: string;
   /** When each result was found first, in seconds since the epoch, by `resultKey`. */
   readonly found: ReadonlyMap<string, number>;
-  /** The rank of its last result, if it is capped: what ranks behind it may have been there before. */
+  /** The rank of its last result, if it is capped: results that rank behind it may have existed before. */
   readonly cappedAfter: string | undefined;
 }
 

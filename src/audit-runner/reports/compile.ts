@@ -150,7 +150,7 @@ function shared(
       ...(field !== undefined && { field: brief(field) }),
       remedy: brief(remedy),
       ...(controls.length > 0 && { controls: controls.join(', ') }),
-      // The name of no object: what a waiver is for.
+      // A subject that is no object of the API, such as a waiver, is reported by its name.
       ...(resource === undefined && { subject: brief(objectText(object)) }),
     },
   };

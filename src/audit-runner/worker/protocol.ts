@@ -19,7 +19,7 @@ export type Answer =
   | { readonly kind: 'value'; readonly value: unknown }
   | { readonly kind: 'error'; readonly message: string };
 
-/** What the thread is started with. */
+/** The thread's input at its start. */
 export interface ThreadInput {
   readonly settings: SessionSettings;
 }

@@ -31,7 +31,7 @@ export async function startThread(settings: SessionSettings, maxMemoryMiB: numbe
     worker.once('error', (error: unknown) => reject(asError(explained(error, maxMemoryMiB))));
     worker.once('exit', () => reject(new Error('the thread of the audit has ended')));
   });
-  // Without a call under way nobody waits for the end.
+  // While no call is under way, no code awaits this promise: without a handler, its rejection would end the process.
   ended.catch(() => undefined);
   const call = async (call: Call): Promise<unknown> => {
     const next = once(worker, 'message') as Promise<[Answer]>;

@@ -9,7 +9,7 @@ interface Plugin {
   /** True if the API server runs it unless a flag disables it. */
   readonly isDefault: boolean;
   readonly severity?: Severity;
-  /** What is missing without it. */
+  /** The protection that is missing without the plugin. */
   readonly effect: string;
 }
 

@@ -6,7 +6,7 @@
 export interface ApiRemoval {
   /** The minor version of Kubernetes 1 that is the first without it. */
   readonly removedIn: number;
-  /** What to write instead; undefined if the kind itself is gone. */
+  /** The API version to write instead; undefined if the kind itself is gone. */
   readonly replacement: string | undefined;
 }
 

@@ -5,7 +5,7 @@ import type { ObservedGroup } from './observed.ts';
 
 export interface JudgedGroup {
   readonly group: ObservedGroup;
-  /** One for each class of pods that the policies treat alike, at either end. */
+  /** Answers for each class of pods that the policies treat alike, at either end. */
   readonly answers: readonly Answer[];
   /** True if the policies allow all of it; undefined if neither end is a pod, so that no policy is about it. */
   readonly allowed: boolean | undefined;

@@ -109,7 +109,7 @@ async function unpacked(chunks: AsyncGenerator<Buffer>): Promise<AsyncIterable<B
   })();
   if (first.value[0] !== 0x1f || first.value[1] !== 0x8b) return all;
   const gunzip = createGunzip({ chunkSize: CHUNK_BYTES });
-  // An error destroys gunzip, and so reaches whoever reads it.
+  // An error of the source destroys gunzip, so that its reader gets the error.
   pipeline(all, gunzip, () => undefined);
   return gunzip as AsyncIterable<Buffer>;
 }

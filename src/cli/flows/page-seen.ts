@@ -40,7 +40,7 @@ export async function pageSeen(call: Call, snapshot: Snapshot, reach: Reach): Pr
   return { source: countedText(observed.table.flows, 'flow') + time, ends, flows };
 }
 
-/** As the page names workloads: without their kind. */
+/** Names a workload as the page does: without its kind. */
 function textOf({ label, name, namespace }: FlowEnd): string {
   return namespace === undefined ? label : `${namespace}/${name}`;
 }

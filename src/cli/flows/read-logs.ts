@@ -8,7 +8,7 @@ import { CliError } from '../shell/failure.ts';
 import type { Terminal } from '../shell/terminal.ts';
 import { type LineBatch, linesOf, type LogSource } from './lines.ts';
 
-/** What was read from one source. */
+/** Counts of the lines and flows of one source. */
 export interface LogReport {
   readonly source: string;
   /** Name of its format; undefined if no line was of a known one. */
@@ -132,7 +132,7 @@ class LogReader {
   }
 }
 
-/** What container runtimes put before a line (CRI: time, stream, tag), and `kubectl logs --prefix`. */
+/** The prefix that container runtimes put before a line (CRI: time, stream, tag), or `kubectl logs --prefix`. */
 const LOG_PREFIX = /^(?:\d{4}-\d\d-\d\dT\S+ (?:stdout|stderr) [FP] |\[pod\/\S+\] )/;
 
 function logText(line: string): string {

@@ -103,7 +103,7 @@ export function groupValue(group: ObservedGroup): object {
   };
 }
 
-/** What the logs were, and what of them could not be used, as values for JSON and YAML. */
+/** The logs, and the records that could not be used, as values for JSON and YAML. */
 export function logsValue({ table, reports }: ObservedFlows): object {
   return {
     logs: reports,

@@ -6,7 +6,7 @@ import type { FindingList } from './views/findings/list.ts';
 
 export interface Printed {
   readonly view: HTMLElement;
-  /** Is filled when the page is first printed. */
+  /** The element of the summaries; empty until the page is first printed. */
   readonly summaries: HTMLElement;
   readonly summarize: () => readonly HTMLElement[];
   readonly list: FindingList | undefined;

@@ -23,7 +23,7 @@ export interface PageText {
   readonly maxLinks?: number;
   /** The findings of the same snapshot. */
   readonly audit?: PageAudit;
-  /** What flow logs have seen. */
+  /** Flows of flow logs; absent if none were read. */
   readonly seen?: PageSeen;
 }
 

@@ -62,7 +62,7 @@ export interface PageFlow {
   readonly wasDenied: boolean;
 }
 
-/** What flow logs have seen. */
+/** Flows of flow logs, for the page. */
 export interface PageSeen {
   /** The number of flows, and the time that they are of. */
   readonly source: string;

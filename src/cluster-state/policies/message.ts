@@ -119,7 +119,7 @@ export class PolicyMessage {
     while (entry.next()) if (entry.number === MANAGER) this.#add(entry.start, entry.to);
   }
 
-  /** Adds a part, to the one before it where it continues that. */
+  /** Adds a part. If it begins where the last part ends, that part is extended. */
   #add(from: number, to: number): void {
     const parts = this.#parts;
     if (parts.length > 0 && parts[parts.length - 1] === from) parts[parts.length - 1] = to;

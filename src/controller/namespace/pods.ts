@@ -9,7 +9,7 @@ import type { Resource } from '../../kube/resource.ts';
  * after the answer: it is scheduled and given a network before a flow of it could be cut.
  */
 const MAX_AGE_MS = 250;
-/** One pod answers, and nothing of it is read. */
+/** A list of one pod tells if there are any; nothing of the pod itself is read. */
 const PROBE = { limit: 1, metadataOnly: true } as const;
 
 /**

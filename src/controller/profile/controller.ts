@@ -129,7 +129,7 @@ export class ProfileController {
     status: ProfileStatus,
     signal: AbortSignal,
   ): Promise<void> {
-    // Only of the profile as it was judged: a status of an older one would stay until the next change.
+    // The preconditions hold the write to the judged profile: the status of an older one would stay until the next change.
     const body = { metadata: preconditionsOf(profile), status: replacing(profile.status, status) };
     const { profiles, clusterState } = this.#options;
     const { name } = profile.metadata;

@@ -26,12 +26,12 @@ export interface WorkloadViolationsOptions {
   readonly onReport: (profile: string) => void;
 }
 
-/** Until the second count: by then no request is under way that was judged by the old limits. */
+/** Delay of the second count, in milliseconds: by then no request is under way that was judged by the old limits. */
 const SECOND_COUNT_MS = 75_000;
 const RECOUNT_MS = 600_000;
 /** Objects in a page: a page of pods is some megabytes. */
 const PAGE = 200;
-/** So many namespaces are always listed one by one. */
+/** Up to this number, namespaces are always listed one by one. */
 const FEW = 20;
 
 /** How the objects of a kind are listed. */

@@ -27,7 +27,7 @@ export interface ProposedConnection {
   readonly connection: Connection;
   /** True if it was seen so seldom that a person should look at it. */
   readonly isRare: boolean;
-  /** What it allows beyond what was seen. */
+  /** Access that the connection allows, although no such flow was seen. */
   readonly wider: readonly string[];
 }
 
@@ -37,7 +37,7 @@ export interface FlowObstacle {
   readonly obstacle: EndObstacle;
 }
 
-/** Flows that were seen at most so often are rare. */
+/** A flow that was seen at most this many times is rare. */
 const MAX_RARE = 2;
 /** The schema's bound on the ports of a connection. */
 const MAX_PORTS = 64;

@@ -17,7 +17,7 @@ export interface EndPeers {
   readonly peers: readonly Peer[];
   /** True if the peer brings its own ports, so that the connection lists none. */
   readonly impliesPorts: boolean;
-  /** What the peers name beyond what was seen; absent if nothing. */
+  /** Pods or addresses that the peers name, although no flow of theirs was seen; absent if there are none. */
   readonly wider?: string;
 }
 

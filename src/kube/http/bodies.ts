@@ -29,7 +29,7 @@ export function bodyOf(
   try {
     return { headers: [...accept, 'content-type', format.mediaType], body: format.encode(body) };
   } catch (error) {
-    // As the server refuses such an object in JSON.
+    // The API server refuses such an object in JSON with the same status and reason.
     const message = `the object can't be sent: ${describeFailure(error)}`;
     throw new ApiError({ method, path, status: 400, reason: 'BadRequest', message, cause: error });
   }

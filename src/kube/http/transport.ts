@@ -125,7 +125,7 @@ class HttpTransport implements Transport {
   readonly #clock: Clock;
   readonly #onRequest: ((info: RequestInfo) => void) | undefined;
   readonly #credentials: CredentialSource;
-  /** Undefined without one, and once the server, or a proxy before it, has refused it. */
+  /** Undefined if none was given, or after the server, or a proxy before it, has refused it. */
   #binaryFormat: BinaryFormat | undefined;
   readonly #closing = new AbortController();
 
@@ -215,7 +215,7 @@ class HttpTransport implements Transport {
     try {
       return await attempt(format);
     } catch (error) {
-      // Both are decided before a write is carried out.
+      // The server answers 415 and 406 before it carries out a write, so that the request can be repeated.
       if (!(error instanceof ApiError) || (error.status !== 415 && error.status !== 406)) throw error;
       this.#binaryFormat = undefined;
       return attempt(undefined);

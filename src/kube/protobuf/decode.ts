@@ -64,7 +64,7 @@ function valueOf({ type }: Field, fields: Fields): unknown {
   return object;
 }
 
-/** What JSON has for a field that is not in the message: Go writes null for an absent list or map. */
+/** The value in JSON of a field that is not in the message: Go writes null for an absent list or map. */
 function emptyValue(field: Field): unknown {
   return field.shape === 'one' ? elementOf(field) : null;
 }

@@ -13,7 +13,7 @@ export interface ObjectType {
 }
 
 export interface Envelope {
-  /** The same object for every envelope of the type, with few exceptions. */
+  /** The type of the message. Nearly all envelopes of a type share one object. */
   readonly type: ObjectType;
   /** The bytes of the message. */
   readonly message: Buffer;

@@ -31,7 +31,7 @@ export type Obstacle =
 export interface Decision {
   /** All Pod Security labels that the operator owns afterwards. */
   readonly labels: StringMap;
-  /** True if the Namespace has to be written for that. */
+  /** True if the Namespace has to be written to get these labels. */
   readonly needsWrite: boolean;
   /** True if the write lowers or removes a label: it admits pods that are refused now. */
   readonly lowers: boolean;
@@ -77,7 +77,7 @@ function decideMode(input: ModeInput): { readonly own: StringMap; readonly obsta
     if (reaches || mayRaise) return { own: labelsOf(mode, asked) };
     return { own: only(labels, own), obstacle: { kind: 'ViolatingPods' } };
   }
-  // One of the two labels may be an own one beside a foreign one: without it, the level would fall.
+  // If one of the two labels is an own label beside a foreign one, it stays: without it, the level would fall.
   if (reaches) return { own: only(labels, own) };
   const owners = keys.flatMap((key) => managers.get(key) ?? []);
   const others = new Set(owners.filter((name) => name !== POD_SECURITY_MANAGER));

@@ -171,7 +171,7 @@ describe('changes of reports', () => {
   it('tell of nothing new that a capped report may have left out', () => {
     const all = Array.from({ length: 12 }, (_, index) => finding(`check-${10 + index}`));
     const before = stored(compiled(all));
-    // Without the first three, findings come up that were there before.
+    // If the first three are gone, results that the cap left out move up. They are not new.
     assert.deepEqual(changes(compiled(all.slice(3)), before).fresh, []);
     const severe = finding('worse', { severity: 'critical' });
     assert.deepEqual(changes(compiled([severe, ...all]), before).fresh, ['shop: worse']);

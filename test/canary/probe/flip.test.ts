@@ -18,7 +18,7 @@ class Engine {
   delayMs: number;
   refusal: ApiError | undefined;
   readonly measured: string[] = [];
-  /** Outcomes that come instead of the engine's, one for each attempt. */
+  /** Outcomes in place of the engine's, one for each attempt. */
   readonly noise: Outcome[] = [];
 
   constructor(delayMs: number, exists = false) {

@@ -58,7 +58,7 @@ export const SHOP_REPORT = report(
   },
 );
 
-/** As many findings, a hundred to an object, of severities that fall. */
+/** A report of `count` findings, a hundred to an object, of falling severities. */
 export function largeReport(count: number): AuditReport {
   const checks = CHECKS.slice(0, 20);
   const severities: readonly Severity[] = ['critical', 'high', 'medium', 'low', 'info'];

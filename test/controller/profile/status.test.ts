@@ -75,7 +75,7 @@ const deleting: SegmentationProfile = {
 };
 const audited: NamespaceResult = { ...enforced, state: 'audited', applied: 0 };
 const settled = 'Reconciling=False/Settled Stalled=False/Settled PeersResolved=True/Resolved';
-/** Of every profile while no canary runs. */
+/** The condition of every profile while no canary runs. */
 const unverified = 'EnforcementVerified=Unknown/NoCanary';
 
 /** A namespace with policies of the profile that was deleted so many minutes ago. */

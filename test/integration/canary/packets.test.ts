@@ -119,7 +119,7 @@ suite(`canary on a network of two nodes${why === undefined ? '' : ` (skipped: ${
         .then(({ status, message }) => seen.add(`${status} ${message}`));
     }, 200);
     try {
-      // In the probes' time, fifteen seconds.
+      // The clocks of the probes run five times as fast: for them, the delay is fifteen seconds.
       scene.slowPlugin(3000);
       const policy = { metadata: { name: 'tenant' }, spec: { podSelector: {}, ingress: [{}] } };
       const path = '/apis/networking.k8s.io/v1/namespaces/segmentation-canary/networkpolicies';

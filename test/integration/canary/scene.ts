@@ -91,12 +91,12 @@ export class CanaryScene {
     await run('delete', 'clusterrolebinding', 'segmentation-canary-metrics-auth');
   }
 
-  /** From now on the plugin is broken so; `absent`: it enforces nothing. */
+  /** Breaks the plugin in these ways; `absent`: it enforces nothing. */
   breakPlugin(faults: Faults | 'absent'): void {
     this.#faults = faults;
   }
 
-  /** From now on the plugin enforces changes so late, in milliseconds. */
+  /** Delays the plugin's enforcement of later changes, in milliseconds. */
   slowPlugin(delayMs: number): void {
     this.#delayMs = delayMs;
   }

@@ -94,7 +94,7 @@ describe('Protocol Buffers on a real API server', () => {
       );
       const query = { labelSelector: Object.entries(label).flat().join('=') };
       const watch = { ...query, watch: true, resourceVersion: 0 };
-      // Pods become Running meanwhile.
+      // Pods become Running between the two requests.
       await eventually(async () => {
         const [listed, expected] = (await Promise.all(
           [binary, json].map((transport) => send(transport, 'GET', path, undefined, query)),

@@ -239,7 +239,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
   it('has the permissions of config/audit, and a configuration with an audit, with audit.enabled', async () => {
     const expected = documents(readFileSync(join(root, 'config/audit/cluster_role.yaml'), 'utf8'));
     const actual = await template('--set', 'audit.enabled=true');
-    // The ConfigMap is the third one.
+    // The ConfigMap is added as well.
     assert.equal(actual.length, (await template()).length + expected.length + 1);
     for (const manifest of expected)
       assert.deepEqual(plain(byTitle(actual).get(title(manifest))), plain(manifest), title(manifest));

@@ -135,7 +135,7 @@ class Parser {
     return values;
   }
 
-  /** True, and one further, if the next token is this mark. */
+  /** Steps over the next token if it is this mark. True if it was. */
   #takes(mark: string): boolean {
     const token = this.#tokens[this.#at];
     if (token?.kind !== 'mark' || token.value !== mark) return false;

@@ -191,7 +191,7 @@ function translated(value: unknown, direction: PolicyType, field: string, contex
     const part = { field, direction, subject, what: what ?? '' };
     return effect === 'allow' ? { unclear: part } : {};
   }
-  // What the last tier passes on, nothing denies any more.
+  // No tier follows the last one, so that nothing denies a flow that it passes on.
   const order = place && {
     effect: effect === 'pass' && place[0] === DEFAULT_TIER_ORDER ? ('allow' as const) : effect,
     place,

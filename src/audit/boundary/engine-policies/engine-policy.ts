@@ -37,7 +37,7 @@ export interface UnclearPart {
   readonly field: string;
   readonly direction: PolicyType;
   readonly subject: PodMatcher;
-  /** What the part allows, such as `names (toFQDNs)`. */
+  /** The peers or ports that the part allows, such as `names (toFQDNs)`. */
   readonly what: string;
 }
 

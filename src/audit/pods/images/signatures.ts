@@ -51,7 +51,7 @@ function isLike(pattern: string, name: string): boolean {
   return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`).test(name);
 }
 
-/** True if a `match` or `exclude` of a Kyverno rule has an entry for the namespace. Entries for other kinds count not. */
+/** True if a `match` or `exclude` of a Kyverno rule has an entry for the namespace. Entries for other kinds don't count. */
 function kyvernoMatches(value: unknown, namespace: string, labels: StringMap): boolean {
   const block = recordOf(value);
   const entries = [block, ...listOf(block['any']), ...listOf(block['all'])]

@@ -1,4 +1,4 @@
-/** What keeps the flows that would be cut: connections and policies, as one patch for each profile. Pure. */
+/** Patches that keep the flows that would be cut: connections and policies, one patch for each profile. Pure. */
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import type { Connection } from '../../../api/profile.ts';
 import { suggest, type Suggestions } from '../explain/suggestions.ts';

@@ -305,7 +305,7 @@ function show(
   for (const { name, finding } of attention) terminal.print(`  ${paint.yellow('•')} ${name}: ${finding}`);
 }
 
-/** What packets have shown: the rest of the output is about what is written. */
+/** Text about enforcement as packets have shown it. The rest of the output is about policies as they are written. */
 function enforcementText({ status, reason, message }: Enforcement, paint: Palette): string {
   if (status === 'True') return paint.green(message);
   if (status === 'False') return paint.red(`not enforced: ${message}`);

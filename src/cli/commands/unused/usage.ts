@@ -15,13 +15,13 @@ import { labelOf } from '../../snapshot/flow-ends.ts';
 export interface RuleUsage {
   /** The profile, or namespace and name of a foreign policy. */
   readonly owner: string;
-  /** As in `connection web-to-cart`, `rule from-web`, `baseline.dns`, or `ingress rule 1` of a foreign policy. */
+  /** The rule's name, as in `connection web-to-cart`, `rule from-web`, `baseline.dns`, or `ingress rule 1` of a foreign policy. */
   readonly rule: string;
   /** The flows that it allows. Empty if nothing used it. */
   readonly used: readonly ObservedGroup[];
   readonly count: number;
   readonly lastSeen: number | undefined;
-  /** What of it was not used; absent if all of it was, or nothing. */
+  /** The part of the rule that was not used; absent if all of it was used, or nothing. */
   readonly narrower?: Narrower;
 }
 

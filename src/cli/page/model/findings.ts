@@ -41,7 +41,7 @@ export interface Badge {
   readonly worst: Severity;
 }
 
-/** From the most severe. */
+/** Severities from the most severe one on. */
 export const WORST_FIRST: readonly Severity[] = SEVERITIES.toReversed();
 
 export class Findings {

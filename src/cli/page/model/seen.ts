@@ -1,4 +1,4 @@
-/** What flow logs have seen, against what policies allow. */
+/** Flows of flow logs, compared with those that policies allow. */
 import type { PageFlow, PageSeen } from '../../reach/page-data.ts';
 import type { Link, Model, Node } from './nodes.ts';
 import { SEEN_STATES, type SeenState } from './seen-state.ts';

@@ -162,7 +162,7 @@ export function pairDetails(
   );
 }
 
-/** What was seen between a pair, the most frequent first. */
+/** Flows that were seen between a pair of nodes, the most frequent first. */
 function seenFlows(seen: Seen, from: Node, to: Node): HTMLElement {
   const flows = seen.between(from, to).toSorted((a, b) => b.count - a.count);
   const items = flows.map((flow) => {

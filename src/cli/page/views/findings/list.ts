@@ -12,7 +12,7 @@ import { controlList, countsText, namespaceText, pill, severityCounts } from './
 
 /** Groups that are drawn at a time. */
 const STEP = 100;
-/** The first groups are open at first, up to so many findings. */
+/** The first groups are open at first, as long as they have no more findings than this together. */
 const OPEN_FINDINGS = 25;
 
 export interface FindingList {
