@@ -431,7 +431,7 @@ export const ROWS: readonly Row[] = [
         width: 8,
         queries: [
           {
-            expr: `topk(20, sum by (cluster, check, severity) (segmentation_audit_findings{${JOB}}) > 0)`,
+            expr: `topk(20, sum by (cluster, check, severity) (segmentation_audit_findings{${JOB}}))`,
           },
         ],
         columns: { check: 'Check', severity: 'Severity', Value: 'Findings' },
@@ -445,8 +445,13 @@ export const ROWS: readonly Row[] = [
       ),
       graph(
         'Duration of audits',
-        'The median, 90th and 99th percentile.',
-        quantiles('segmentation_audit_duration_seconds'),
+        'The mean since the start of the process.',
+        [
+          {
+            expr: `segmentation_audit_duration_seconds_sum{${JOB}} / segmentation_audit_duration_seconds_count{${JOB}}`,
+            legend: '{{instance}}',
+          },
+        ],
         { unit: 's' },
       ),
       graph('Reports', 'Reports in the cluster, and those whose name a foreign object has.', [
