@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { parse, parseAllDocuments, stringify } from 'yaml';
-import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
-import type { SegmentationProfile } from '../../../src/api/profile.ts';
-import { cli, directoryOf } from '../cli.ts';
+import type { NetworkPolicy } from '../../../../src/api/network-policy.ts';
+import type { SegmentationProfile } from '../../../../src/api/profile.ts';
+import { cli, directoryOf } from '../../cli.ts';
 
 const SHOP = '-f config/samples/shop';
 const PODS = `

@@ -1,15 +1,15 @@
 /** The answers of `explain` and `check` about whole workloads, compared with the evaluator on all of their pods. */
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import type { KubeObject } from '../../../src/api/meta.ts';
-import type { Protocol } from '../../../src/api/network-policy.ts';
-import type { Pod } from '../../../src/analysis/cluster.ts';
-import { compileView } from '../../../src/analysis/evaluator.ts';
-import { type Answer, Questions } from '../../../src/cli/commands/explain/questions.ts';
-import { ObjectSet } from '../../../src/snapshot/objects.ts';
-import { MANIFESTS, Snapshot } from '../../../src/snapshot/snapshot.ts';
-import { parseOptions } from '../../../src/options/parse.ts';
-import { namespaces, pods, policies } from '../../analysis/arbitrary.ts';
+import type { KubeObject } from '../../../../src/api/meta.ts';
+import type { Protocol } from '../../../../src/api/network-policy.ts';
+import type { Pod } from '../../../../src/analysis/cluster.ts';
+import { compileView } from '../../../../src/analysis/evaluator.ts';
+import { type Answer, Questions } from '../../../../src/cli/commands/explain/questions.ts';
+import { ObjectSet } from '../../../../src/snapshot/objects.ts';
+import { MANIFESTS, Snapshot } from '../../../../src/snapshot/snapshot.ts';
+import { parseOptions } from '../../../../src/options/parse.ts';
+import { namespaces, pods, policies } from '../../../analysis/arbitrary.ts';
 
 const PORTS = [1, 53, 79, 80, 85, 90, 91, 8080, 9999];
 const PROTOCOLS: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];

@@ -1,17 +1,17 @@
 /** `convert` over generated profiles: pods that the proof has not seen have the same flows before and after. */
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { compileView } from '../../../src/analysis/evaluator.ts';
-import type { Pod } from '../../../src/analysis/cluster.ts';
-import { API_VERSION, KIND } from '../../../src/api/names.ts';
-import type { SegmentationProfile } from '../../../src/api/profile.ts';
-import { convertProfile } from '../../../src/cli/commands/convert/conversion.ts';
-import { Proof } from '../../../src/cli/commands/convert/proof.ts';
-import { ObjectSet } from '../../../src/snapshot/objects.ts';
-import { admitProfile } from '../../../src/cli/snapshot/profile.ts';
-import { MANIFESTS, Snapshot } from '../../../src/snapshot/snapshot.ts';
-import { parseOptions } from '../../../src/options/parse.ts';
-import { compile } from '../../../src/policy/compile.ts';
+import { compileView } from '../../../../src/analysis/evaluator.ts';
+import type { Pod } from '../../../../src/analysis/cluster.ts';
+import { API_VERSION, KIND } from '../../../../src/api/names.ts';
+import type { SegmentationProfile } from '../../../../src/api/profile.ts';
+import { convertProfile } from '../../../../src/cli/commands/convert/conversion.ts';
+import { Proof } from '../../../../src/cli/commands/convert/proof.ts';
+import { ObjectSet } from '../../../../src/snapshot/objects.ts';
+import { admitProfile } from '../../../../src/cli/snapshot/profile.ts';
+import { MANIFESTS, Snapshot } from '../../../../src/snapshot/snapshot.ts';
+import { parseOptions } from '../../../../src/options/parse.ts';
+import { compile } from '../../../../src/policy/compile.ts';
 
 const NAMESPACES = ['alpha', 'beta', 'gamma'] as const;
 const PORTS = [80, 81];

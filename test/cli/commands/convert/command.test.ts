@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cli, directoryOf } from '../cli.ts';
+import { cli, directoryOf } from '../../cli.ts';
 
 const HEAD = `# Keep: the head.
 apiVersion: segmentation.dev/v1alpha1

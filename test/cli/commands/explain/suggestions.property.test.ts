@@ -4,20 +4,20 @@
  */
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import type { KubeObject, LabelSelector, StringMap } from '../../../src/api/meta.ts';
-import type { NetworkPolicy, PolicyType } from '../../../src/api/network-policy.ts';
-import { API_VERSION, KIND } from '../../../src/api/names.ts';
-import type { SegmentationProfile } from '../../../src/api/profile.ts';
-import type { FlowChange } from '../../../src/analysis/flow-changes.ts';
-import { compareSnapshots } from '../../../src/cli/commands/diff/compare.ts';
-import { Questions } from '../../../src/cli/commands/explain/questions.ts';
-import { suggestionValue } from '../../../src/cli/commands/explain/suggestion-output.ts';
-import { suggest } from '../../../src/cli/commands/explain/suggestions.ts';
-import { ObjectSet } from '../../../src/snapshot/objects.ts';
-import { admitProfile } from '../../../src/cli/snapshot/profile.ts';
-import { MANIFESTS, Snapshot } from '../../../src/snapshot/snapshot.ts';
-import { parseOptions } from '../../../src/options/parse.ts';
-import { labels, policySpec, selector } from '../../analysis/arbitrary.ts';
+import type { KubeObject, LabelSelector, StringMap } from '../../../../src/api/meta.ts';
+import type { NetworkPolicy, PolicyType } from '../../../../src/api/network-policy.ts';
+import { API_VERSION, KIND } from '../../../../src/api/names.ts';
+import type { SegmentationProfile } from '../../../../src/api/profile.ts';
+import type { FlowChange } from '../../../../src/analysis/flow-changes.ts';
+import { compareSnapshots } from '../../../../src/cli/commands/diff/compare.ts';
+import { Questions } from '../../../../src/cli/commands/explain/questions.ts';
+import { suggestionValue } from '../../../../src/cli/commands/explain/suggestion-output.ts';
+import { suggest } from '../../../../src/cli/commands/explain/suggestions.ts';
+import { ObjectSet } from '../../../../src/snapshot/objects.ts';
+import { admitProfile } from '../../../../src/cli/snapshot/profile.ts';
+import { MANIFESTS, Snapshot } from '../../../../src/snapshot/snapshot.ts';
+import { parseOptions } from '../../../../src/options/parse.ts';
+import { labels, policySpec, selector } from '../../../analysis/arbitrary.ts';
 
 const NAMESPACES = ['alpha', 'beta', 'gamma'] as const;
 const VOLATILE: readonly StringMap[] = [
