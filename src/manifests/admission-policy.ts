@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Environment } from '@marcbachmann/cel-js';
 import type { KubeObject } from '../api/meta.ts';
 import { celValue } from './custom-resources/cel.ts';
+import { celEvaluator } from './custom-resources/cel-programs.ts';
 
 interface Named {
   readonly name: string;
@@ -75,18 +76,7 @@ function defineLazy(variables: object, name: string, evaluate: () => unknown): v
   Object.defineProperty(variables, name, { get, enumerable: true, configurable: true });
 }
 
-type Program = (context: object) => unknown;
-const programs = new Map<string, Program>();
-let environment: Environment | undefined;
-
-function run(expression: string, context: object): unknown {
-  let program = programs.get(expression);
-  if (program === undefined) {
-    environment ??= createEnvironment();
-    programs.set(expression, (program = environment.parse(expression) as Program));
-  }
-  return program(context);
-}
+const run = celEvaluator(createEnvironment);
 
 /** The library's optional value. */
 interface MaybeValue {

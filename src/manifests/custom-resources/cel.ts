@@ -8,6 +8,7 @@ import {
   parseAddress,
   parseCidr,
 } from '../../policy/semantics/cidr.ts';
+import { celEvaluator } from './cel-programs.ts';
 
 export interface CelRule {
   readonly rule: string;
@@ -25,18 +26,7 @@ export function judge({ rule, message, messageExpression }: CelRule, self: unkno
   return typeof told === 'string' ? told : (message ?? `failed rule: ${rule}`);
 }
 
-type Program = (context: object) => unknown;
-const programs = new Map<string, Program>();
-let environment: Environment | undefined;
-
-function run(expression: string, context: object): unknown {
-  let program = programs.get(expression);
-  if (program === undefined) {
-    environment ??= createEnvironment();
-    programs.set(expression, (program = environment.parse(expression) as Program));
-  }
-  return program(context);
-}
+const run = celEvaluator(createEnvironment);
 
 /** Integers become BigInt, the library's representation of CEL's int. Only unknown fields hold other numbers. */
 export function celValue(value: unknown): unknown {
