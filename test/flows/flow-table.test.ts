@@ -5,6 +5,7 @@ import type { ObservedFlow } from '../../src/flows/flow.ts';
 import { FlowTable, type FlowTableOptions } from '../../src/flows/flow-table.ts';
 import { FlowMapper } from '../../src/flows/mapper.ts';
 import { JsonObjects } from '../../src/flows/json-objects.ts';
+import { observedFlow } from './fixture.ts';
 
 const mapper = new FlowMapper({
   pods: [
@@ -37,18 +38,7 @@ function tableOf(options: Partial<FlowTableOptions> = {}): FlowTable {
 }
 
 function flow(ip: string, fields: Partial<ObservedFlow> = {}): ObservedFlow {
-  return {
-    time: 1000,
-    source: { ip },
-    destination: { ip: '10.244.1.13' },
-    port: 5432,
-    protocol: 'TCP',
-    verdict: 'allowed',
-    observedAt: 'unknown',
-    reply: 'no',
-    count: 1,
-    ...fields,
-  };
+  return observedFlow({ source: { ip }, destination: { ip: '10.244.1.13' } }, fields);
 }
 
 describe('table of flows', () => {

@@ -4,6 +4,7 @@ import type { ObservedEnd, ObservedFlow } from '../../src/flows/flow.ts';
 import type { Inventory, InventoryPod } from '../../src/flows/inventory.ts';
 import { FlowMapper, type Mapping } from '../../src/flows/mapper.ts';
 import { isPodNameOf } from '../../src/flows/pod-names.ts';
+import { observedFlow } from './fixture.ts';
 
 const STARTED = Date.UTC(2026, 10, 20);
 
@@ -70,18 +71,7 @@ const inventory: Inventory = {
 
 function map(source: ObservedEnd, destination: ObservedEnd, fields: Partial<ObservedFlow> = {}): string {
   return textOf(
-    new FlowMapper(inventory).map({
-      time: STARTED + 1000,
-      source,
-      destination,
-      port: 5432,
-      protocol: 'TCP',
-      verdict: 'allowed',
-      observedAt: 'unknown',
-      reply: 'no',
-      count: 1,
-      ...fields,
-    }),
+    new FlowMapper(inventory).map(observedFlow({ source, destination }, { time: STARTED + 1000, ...fields })),
   );
 }
 

@@ -3,15 +3,12 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { compileView } from '../../../../src/analysis/evaluator.ts';
 import type { Pod } from '../../../../src/analysis/cluster.ts';
-import { API_VERSION, KIND } from '../../../../src/api/names.ts';
-import type { SegmentationProfile } from '../../../../src/api/profile.ts';
+import { KIND } from '../../../../src/api/names.ts';
 import { convertProfile } from '../../../../src/cli/commands/convert/conversion.ts';
 import { Proof } from '../../../../src/cli/commands/convert/proof.ts';
 import { ObjectSet } from '../../../../src/snapshot/objects.ts';
-import { admitProfile } from '../../../../src/cli/snapshot/profile.ts';
-import { MANIFESTS, Snapshot } from '../../../../src/snapshot/snapshot.ts';
-import { parseOptions } from '../../../../src/options/parse.ts';
 import { compile } from '../../../../src/policy/compile.ts';
+import { admittedProfile, manifestsSnapshot } from '../../snapshot/fixture.ts';
 
 const NAMESPACES = ['alpha', 'beta', 'gamma'] as const;
 const PORTS = [80, 81];
@@ -40,23 +37,12 @@ const generated = fc.record({
   teams: fc.array(fc.constantFrom('one', 'two'), { minLength: 3, maxLength: 3 }),
 });
 
-function admitted(spec: object): SegmentationProfile {
-  const { value, violations } = admitProfile({
-    apiVersion: API_VERSION,
-    kind: KIND,
-    metadata: { name: 'shop' },
-    spec,
-  });
-  assert.deepEqual(violations, []);
-  return value as SegmentationProfile;
-}
-
 describe('kubectl segmentation convert', () => {
   it('changes no flow of any pod, in every generated profile', () => {
     let converted = 0;
     fc.assert(
       fc.property(generated, ({ ingress, egress, selected, teams }) => {
-        const profile = admitted({
+        const profile = admittedProfile({
           namespaceSelector: {
             matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'In', values: selected }],
           },
@@ -70,18 +56,7 @@ describe('kubectl segmentation convert', () => {
         }));
         for (const metadata of namespaces) objects.put('Namespace', { metadata });
         objects.put(KIND, profile);
-        const parsed = parseOptions({ argv: [], env: {}, readFile: () => '', version: '0' });
-        assert.equal(parsed.kind, 'options');
-        const snapshot = new Snapshot({
-          objects,
-          assumed: [],
-          unread: new Map(),
-          configuration: parsed.options.cluster,
-          protectedNamespaces: [],
-          origin: MANIFESTS,
-          isObserved: false,
-          namespace: 'default',
-        });
+        const snapshot = manifestsSnapshot(objects);
         const { profile: after, steps } = convertProfile(profile, snapshot, new Proof(snapshot));
         converted += steps.length;
         const judges = [profile, after].map((each) =>

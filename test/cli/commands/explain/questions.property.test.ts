@@ -7,9 +7,9 @@ import type { Pod } from '../../../../src/analysis/cluster.ts';
 import { compileView } from '../../../../src/analysis/evaluator.ts';
 import { type Answer, Questions } from '../../../../src/cli/commands/explain/questions.ts';
 import { ObjectSet } from '../../../../src/snapshot/objects.ts';
-import { MANIFESTS, Snapshot } from '../../../../src/snapshot/snapshot.ts';
-import { parseOptions } from '../../../../src/options/parse.ts';
+import type { Snapshot } from '../../../../src/snapshot/snapshot.ts';
 import { namespaces, pods, policies } from '../../../analysis/arbitrary.ts';
+import { manifestsSnapshot } from '../../snapshot/fixture.ts';
 
 const PORTS = [1, 53, 79, 80, 85, 90, 91, 8080, 9999];
 const PROTOCOLS: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];
@@ -28,18 +28,7 @@ function snapshotOf(all: readonly Pod[], objects: ObjectSet): Snapshot {
       status: { phase: 'Running', podIPs: ips.map((ip) => ({ ip })) },
     } as KubeObject);
   }
-  const parsed = parseOptions({ argv: [], env: {}, readFile: () => '', version: '0' });
-  assert.equal(parsed.kind, 'options');
-  return new Snapshot({
-    objects,
-    assumed: [],
-    unread: new Map(),
-    configuration: parsed.options.cluster,
-    protectedNamespaces: [],
-    origin: MANIFESTS,
-    isObserved: false,
-    namespace: 'default',
-  });
+  return manifestsSnapshot(objects);
 }
 
 /** True if an answer is about the port and says that the flow is allowed. */

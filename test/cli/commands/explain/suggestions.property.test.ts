@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import type { KubeObject, LabelSelector, StringMap } from '../../../../src/api/meta.ts';
 import type { NetworkPolicy, PolicyType } from '../../../../src/api/network-policy.ts';
-import { API_VERSION, KIND } from '../../../../src/api/names.ts';
+import { KIND } from '../../../../src/api/names.ts';
 import type { SegmentationProfile } from '../../../../src/api/profile.ts';
 import type { FlowChange } from '../../../../src/analysis/flow-changes.ts';
 import { compareSnapshots } from '../../../../src/cli/commands/diff/compare.ts';
@@ -14,10 +14,9 @@ import { Questions } from '../../../../src/cli/commands/explain/questions.ts';
 import { suggestionValue } from '../../../../src/cli/commands/explain/suggestion-output.ts';
 import { suggest } from '../../../../src/cli/commands/explain/suggestions.ts';
 import { ObjectSet } from '../../../../src/snapshot/objects.ts';
-import { admitProfile } from '../../../../src/cli/snapshot/profile.ts';
-import { MANIFESTS, Snapshot } from '../../../../src/snapshot/snapshot.ts';
-import { parseOptions } from '../../../../src/options/parse.ts';
+import type { Snapshot } from '../../../../src/snapshot/snapshot.ts';
 import { labels, policySpec, selector } from '../../../analysis/arbitrary.ts';
+import { admittedProfile, manifestsSnapshot } from '../../snapshot/fixture.ts';
 
 const NAMESPACES = ['alpha', 'beta', 'gamma'] as const;
 const VOLATILE: readonly StringMap[] = [
@@ -92,7 +91,7 @@ const cluster: fc.Arbitrary<Cluster> = fc
     profile:
       profile === undefined
         ? undefined
-        : admitted({
+        : admittedProfile({
             namespaceSelector: {
               matchExpressions: [
                 { key: 'kubernetes.io/metadata.name', operator: 'In', values: profile.namespaces },
@@ -113,17 +112,6 @@ function policy(namespace: string, name: string, spec: NetworkPolicy['spec']): N
   return { metadata: { namespace, name }, spec };
 }
 
-function admitted(spec: object): SegmentationProfile {
-  const { violations, value } = admitProfile({
-    apiVersion: API_VERSION,
-    kind: KIND,
-    metadata: { name: 'shop' },
-    spec,
-  });
-  assert.deepEqual(violations, []);
-  return value as SegmentationProfile;
-}
-
 function snapshotOf({ workloads, policies, profile }: Cluster): Snapshot {
   const objects = new ObjectSet();
   for (const name of NAMESPACES) {
@@ -134,18 +122,7 @@ function snapshotOf({ workloads, policies, profile }: Cluster): Snapshot {
   for (const [index, each] of workloads.entries()) {
     for (const [kind, object] of objectsOf(each, index)) objects.put(kind, object);
   }
-  const parsed = parseOptions({ argv: [], env: {}, readFile: () => '', version: '0' });
-  assert.equal(parsed.kind, 'options');
-  return new Snapshot({
-    objects,
-    assumed: [],
-    unread: new Map(),
-    configuration: parsed.options.cluster,
-    protectedNamespaces: [],
-    origin: MANIFESTS,
-    isObserved: false,
-    namespace: 'default',
-  });
+  return manifestsSnapshot(objects);
 }
 
 /** The running pods of a workload or, if there are none, its manifest. */
@@ -198,7 +175,7 @@ function applied(state: Cluster, { labels = [], networkPolicy, patch = [] }: Sug
   return {
     workloads: labelled,
     policies: networkPolicy === undefined ? state.policies : [...state.policies, networkPolicy],
-    profile: patch.length === 0 ? state.profile : admitted(spec),
+    profile: patch.length === 0 ? state.profile : admittedProfile(spec),
   };
 }
 
