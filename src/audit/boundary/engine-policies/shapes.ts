@@ -12,7 +12,7 @@ type Shape = Pick<Report, 'field' | 'message' | 'severity'>;
 /** Most ports that Cilium takes in an entry of `toPorts`. */
 const MAX_CILIUM_PORTS = 40;
 
-/** Kinds of peers. A rule of Cilium may have one kind only; FQDNs and Services are for egress. */
+/** Kinds of peers, of which a rule of Cilium takes one at most; FQDNs and Services are for egress. */
 const CILIUM_PEERS = ['Endpoints', 'CIDR', 'CIDRSet', 'Entities', 'Groups', 'FQDNs', 'Services', 'Nodes'];
 
 interface CiliumRule {
