@@ -111,6 +111,7 @@ async function install(cluster: DemoCluster): Promise<void> {
   await cluster.kubectl(['apply', '-k', join(config, 'rbac')]);
   await cluster.kubectl(['apply', '-k', join(config, 'fence')]);
   await cluster.kubectl(['apply', '-k', join(config, 'admission')]);
+  await cluster.kubectl(['apply', '-k', join(config, 'workloads')]); // for the sample restricted-tenant
   await crdEstablished((args) => cluster.kubectl(args));
 }
 
@@ -206,8 +207,8 @@ async function removeSamples(cluster: DemoCluster): Promise<void> {
 function farewell(cluster: DemoCluster): Promise<void> {
   console.log(
     `The sample profiles and the shop are removed from ${cluster.title}. Still there, as other profiles may depend on it:\n` +
-      '  kubectl delete -k config/admission && kubectl delete -k config/fence\n' +
-      '  kubectl delete -k config/rbac && kubectl delete -k config/crd\n' +
+      '  kubectl delete -k config/workloads && kubectl delete -k config/admission\n' +
+      '  kubectl delete -k config/fence && kubectl delete -k config/rbac && kubectl delete -k config/crd\n' +
       `  kubectl delete namespace ${NAMESPACE}`,
   );
   return Promise.resolve();
