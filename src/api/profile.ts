@@ -14,7 +14,7 @@ type ReadonlyDeep<T> = T extends readonly (infer Item)[]
     ? { readonly [Key in keyof T]: ReadonlyDeep<T[Key]> }
     : T;
 
-/** Of exactly one kind; podSelector may stand beside a field that names namespaces. The CRD enforces it. */
+/** A peer of exactly one kind; podSelector may stand beside a field that names namespaces. The CRD enforces it. */
 export type Peer = ReadonlyDeep<generated.Peer>;
 export type IngressRule = ReadonlyDeep<generated.IngressRule>;
 export type EgressRule = ReadonlyDeep<generated.EgressRule>;

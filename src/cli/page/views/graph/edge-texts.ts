@@ -17,7 +17,7 @@ export function placeTexts<E extends Edge>(edges: readonly E[], { routes, boxes 
     const kept = routes.get(edge)?.label;
     if (kept !== undefined) put(edge, kept);
   }
-  // Of edges beside each other with equal texts, one text is enough.
+  // Edges beside each other with equal texts share one text.
   const known = new Set([...placed.keys()].map(beside));
   for (const edge of edges) {
     if (known.has(beside(edge))) continue;

@@ -1,4 +1,4 @@
-/** What layouts work on and return: cards, edges between places on them, and routes. Pure. Lengths are in pixels. */
+/** Cards, edges between places on them, and routes: input and results of layouts. Pure. Lengths are in pixels. */
 
 export interface Point {
   readonly x: number;

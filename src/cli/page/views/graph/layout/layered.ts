@@ -68,7 +68,7 @@ interface Bundle {
 
 /** Where dagre put a bundle. */
 interface Track {
-  /** One point for each rank between source and target. */
+  /** The points between source and target, one for each rank. */
   readonly points: readonly Point[];
   readonly label: Point | undefined;
 }
@@ -325,7 +325,7 @@ function spreadEnds(bundles: readonly Bundle[], boxes: ReadonlyMap<string, Box>)
 interface RouteInput {
   readonly bundle: Bundle;
   readonly edge: Edge;
-  /** Of the edge in its bundle. */
+  /** The place of the edge in its bundle. */
   readonly index: number;
   readonly track: Track;
   readonly columns: Columns;
