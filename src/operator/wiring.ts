@@ -5,7 +5,6 @@ import { OUTSIDE } from '../canary/model/names.ts';
 import type { CanaryReader } from '../canary/reader.ts';
 import { ClusterState } from '../cluster-state/state.ts';
 import { type Controller, createController } from '../controller/controller.ts';
-import { PodSecurity } from '../controller/pod-security/pod-security.ts';
 import { Records } from '../controller/records.ts';
 import type { ClusterConfig } from '../kube/config/cluster-config.ts';
 import { loadKubeConfig } from '../kube/config/load.ts';
@@ -24,7 +23,7 @@ import { ProfileEvents } from '../observability/profile-events.ts';
 import { describeRequestFailure } from '../observability/request-failure.ts';
 import type { Options } from '../options/options.ts';
 import { type Clock, systemClock } from '../util/clock.ts';
-import { createAudit } from './audit.ts';
+import { createCapabilities } from './capabilities/capabilities.ts';
 import { collectGarbage } from './garbage.ts';
 
 /** The name of the Lease, and of the election in metrics. */
@@ -89,14 +88,14 @@ export async function createOperator({ options, version, logger, env }: Operator
   const now = () => clock.now();
   const observer = createObserver({ logger, metrics, queue, events, concurrency, now });
   const isBusy = () => Object.values(controller.queueStats().ready).some((keys) => keys > 0);
-  const audit = await createAudit({ ...shared, transport: writer, clusterState, recorder, isBusy });
+  const parts = { ...shared, transport: writer, clusterState, recorder, isBusy };
   const controller: Controller = createController({
     transport: writer,
     configuration: options.cluster,
     namespace,
     clusterState,
     records,
-    capabilities: [createPodSecurity(writer, clusterState, shared), ...audit],
+    capabilities: await createCapabilities(parts),
     concurrency,
     resyncMs,
     clock,
@@ -150,26 +149,6 @@ interface Shared {
   readonly identity: string;
   /** The operator's own, or the default. */
   readonly namespace: string;
-}
-
-function createPodSecurity(
-  transport: Transport,
-  clusterState: ClusterState,
-  { logger, clock }: Shared,
-): PodSecurity {
-  return new PodSecurity({
-    transport,
-    clusterState,
-    clock,
-    random: Math.random,
-    onWrite: (namespace, labels) => logger.info('Pod Security labels written', { namespace, labels }),
-    onRetry: ({ key: namespace, error, failures, delayMs }) => {
-      // A single write conflict or dropped connection is ordinary; a failure that repeats is not.
-      const level = failures > 1 ? 'warn' : 'debug';
-      const inMs = Math.round(delayMs);
-      logger[level]('Pod Security labels not written, will try again', { namespace, failures, inMs, error });
-    },
-  });
 }
 
 /** Each cause of failing Events is logged once as a warning; nothing waits for Events. */
