@@ -5,7 +5,8 @@ import { isGone, isStatus } from './errors.ts';
 import type { ReadObject } from './http/binary-format.ts';
 import type { Request, Transport } from './http/transport.ts';
 import type { Preconditions } from './preconditions.ts';
-import { excerpt, isRecord, malformed, type Query } from './http/wire.ts';
+import { isRecord } from '../util/is-record.ts';
+import { excerpt, malformed, type Query } from './http/wire.ts';
 
 export interface ResourceKind {
   /** '' for the core group. */

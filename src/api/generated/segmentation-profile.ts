@@ -901,7 +901,7 @@ export interface PodSecurityStatus {
      */
     reason: string;
     /**
-     * What is in the way: running pods, or whose label, and what to do about it.
+     * The running pods or the owner of the label that prevent the level, and the remedy.
      */
     message: string;
   }[];

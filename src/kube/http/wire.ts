@@ -48,10 +48,6 @@ export function malformed({ method, path }: RequestName, message: string, cause?
   return new ApiError({ method, path, status: 200, reason: 'Malformed', message, cause });
 }
 
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
-}
-
 /** The beginning of a value as JSON, for a message. */
 export function excerpt(value: unknown): string {
   return `${JSON.stringify(value)}`.slice(0, EXCERPT);

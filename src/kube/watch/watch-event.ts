@@ -1,7 +1,8 @@
 /** Checks and reads the values of a watch: metav1.WatchEvent. */
 import { errorOfStatus, isStatus } from '../errors.ts';
 import type { ApiError, RequestName } from '../errors.ts';
-import { excerpt, isRecord, malformed } from '../http/wire.ts';
+import { isRecord } from '../../util/is-record.ts';
+import { excerpt, malformed } from '../http/wire.ts';
 
 export type WatchEvent =
   | {
