@@ -38,6 +38,8 @@ export interface ObservedEnd {
   readonly place?: 'node' | 'outside';
   /** Name of the node, if `place` is `node` and the node itself recorded the flow. */
   readonly node?: string;
+  /** A name for several nodes or addresses that the log sums up without naming one of them. */
+  readonly summary?: string;
   /** The Service through which the flow went. */
   readonly service?: { readonly namespace: string; readonly name: string };
 }
@@ -50,6 +52,8 @@ export type SkipReason =
   | 'repeated'
   /** ICMP and other protocols, which NetworkPolicies can't name. */
   | 'protocol'
+  /** The record sums up flows to several ports, and names none. */
+  | 'no-port'
   /** The connection failed, or was dropped for another reason than a policy. */
   | 'failed'
   /** The record ends before --since. */

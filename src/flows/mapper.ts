@@ -35,6 +35,8 @@ export type UnmappedReason =
   | 'service'
   /** The record has no name and no address of this end. */
   | 'unnamed'
+  /** The record sums up nodes, or addresses outside, and names none of them. */
+  | 'summed-up'
   /** The record does not say which end opened the connection, and ports do not tell. */
   | 'direction';
 
@@ -141,7 +143,10 @@ export class FlowMapper {
         kind: 'end',
         end: { kind: 'node', name: end.node, ip: this.#nodes.get(end.node) || (end.ip ?? '') },
       };
-    if (end.ip === undefined) return named ?? this.#byService(end) ?? unmapped('unnamed', end);
+    if (end.ip === undefined)
+      return (
+        named ?? this.#byService(end) ?? unmapped(end.summary === undefined ? 'unnamed' : 'summed-up', end)
+      );
     // A log that names a pod which is gone says more than the address, which another pod may have now.
     return named ?? this.#byIP(end, end.ip, time);
   }
@@ -307,10 +312,11 @@ function unmapped(reason: UnmappedReason, end: ObservedEnd): EndMapping {
 }
 
 /** The end as the log has it, for messages. */
-function textOfEnd({ namespace, pod, workload, ip, service }: ObservedEnd): string {
+function textOfEnd({ namespace, pod, workload, ip, summary, service }: ObservedEnd): string {
   const name = pod ?? workload?.name;
   if (name !== undefined) return namespace === undefined ? name : `${namespace}/${name}`;
   if (ip !== undefined) return ip;
+  if (summary !== undefined) return summary;
   if (service !== undefined) return `Service ${service.namespace}/${service.name}`;
   return namespace === undefined ? 'an end without name and address' : `a pod of ${namespace}`;
 }

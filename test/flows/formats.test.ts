@@ -202,35 +202,98 @@ describe('format calico', () => {
     ]);
   });
 
-  it('reads a flow of Goldmane, which sums up the pods of a controller', () => {
-    const [reading] = read('calico', {
-      id: '42',
-      flow: {
+  const key = {
+    source_name: 'web-6d5f9c7b8d-*',
+    source_namespace: 'shop',
+    source_type: 1,
+    dest_name: 'db-*',
+    dest_namespace: 'shop',
+    dest_type: 1,
+    dest_port: 5432,
+    proto: 'tcp',
+    reporter: 2,
+    action: 1,
+  };
+  const whisker = { protocol: 'tcp', reporter: 'Src', action: 'Allow', dest_namespace: 'Global' };
+  const statistics = { start_time: 1_796_033_700, end_time: AT / 1000, num_connections_started: 2 };
+
+  it('reads a flow of Goldmane, which writes the values of enumerations as numbers', () => {
+    const labels = { source_labels: ['app=web', 'tier=front'] };
+    const [stream, emitter, named] = read(
+      'calico',
+      { id: 42, flow: { Key: key, ...statistics, ...labels } },
+      { Key: { ...key, reporter: 1, action: 2 }, ...statistics },
+      {
         Key: {
-          source_name: 'web-6d5f9c7b8d-*',
-          source_namespace: 'shop',
+          ...key,
           source_type: 'WorkloadEndpoint',
-          dest_name: 'db-*',
-          dest_namespace: 'shop',
           dest_type: 'WorkloadEndpoint',
-          dest_port: 5432,
-          proto: 'tcp',
           reporter: 'Dst',
-          action: 'Allow',
+          action: 'Pass',
         },
-        start_time: 1_796_033_700,
-        end_time: AT / 1000,
-        num_connections_started: 2,
+        ...statistics,
       },
-    });
-    const [flow] = flowsOf(reading) as ObservedFlow[];
+    );
+    assert.deepEqual(flowsOf(stream), [
+      {
+        time: AT,
+        source: { namespace: 'shop', pod: 'web-6d5f9c7b8d-*', labels: { app: 'web', tier: 'front' } },
+        destination: { namespace: 'shop', pod: 'db-*' },
+        port: 5432,
+        protocol: 'TCP',
+        verdict: 'allowed',
+        observedAt: 'destination',
+        reply: 'no',
+        count: 2,
+      },
+    ]);
+    assert.deepEqual([emitter, named].map(shortOf), ['denied no', 'allowed no']);
+    const [flow] = flowsOf(emitter) as ObservedFlow[];
+    assert.equal(flow?.observedAt, 'source');
+  });
+
+  it('names networks and nodes that Goldmane and Whisker sum up', () => {
+    const network = { dest_name: 'pub', dest_namespace: '-', dest_type: 4, dest_port: 443 };
+    const node = { source_name: 'node-1', source_namespace: '-', source_type: 2 };
+    const readings = read(
+      'calico',
+      { flow: { Key: { ...key, ...network }, ...statistics } },
+      { flow: { Key: { ...key, ...node }, ...statistics } },
+      { ...key, source_type: undefined, dest_type: undefined, ...whisker, dest_name: 'PRIVATE NETWORK' },
+    );
+    const [first, second, third] = readings.map((each) => (flowsOf(each) as ObservedFlow[])[0]);
     assert.deepEqual(
-      [flow?.source.pod, flow?.destination.pod, flow?.observedAt, flow?.count],
-      ['web-6d5f9c7b8d-*', 'db-*', 'destination', 2],
+      [first?.destination, second?.source, third?.destination],
+      [
+        { place: 'outside', summary: 'the public network' },
+        { place: 'node', summary: 'node-1' },
+        { place: 'outside', summary: 'the private network' },
+      ],
     );
   });
 
-  it('reads a flow of Whisker in camelCase', () => {
+  it('takes the port of the Service, if only a Service names the destination', () => {
+    const service = { dest_service_name: 'kubernetes', dest_service_namespace: 'default' };
+    const [reading] = read('calico', {
+      Key: {
+        ...key,
+        ...service,
+        dest_name: 'pvt',
+        dest_namespace: '-',
+        dest_type: 4,
+        dest_port: 6443,
+        dest_service_port: 443,
+      },
+      ...statistics,
+    });
+    const [flow] = flowsOf(reading) as ObservedFlow[];
+    assert.deepEqual(
+      [flow?.destination.service, flow?.port],
+      [{ namespace: 'default', name: 'kubernetes' }, 443],
+    );
+  });
+
+  it('reads a flow in camelCase', () => {
     const [reading] = read('calico', {
       startTime: '2026-11-29T10:15:15Z',
       endTime: '2026-11-29T10:15:30Z',
@@ -251,9 +314,20 @@ describe('format calico', () => {
     );
   });
 
-  it('skips ICMP, and refuses a flow without port', () => {
-    const flow = { source_name: 'a', dest_name: 'b', reporter: 'src', action: 'allow', proto: 'icmp' };
-    assert.deepEqual(read('calico', flow, { ...flow, proto: 'udp' }).map(shortOf), ['protocol', 'malformed']);
+  it('skips ICMP and sums of several ports, and refuses what is no port or no action', () => {
+    const flow = { source_name: 'a', dest_name: 'b', reporter: 'src', action: 'allow', proto: 'udp' };
+    assert.deepEqual(
+      read(
+        'calico',
+        { ...flow, proto: 'icmp' },
+        flow,
+        { ...flow, dest_port: null },
+        { ...flow, dest_port: 0 },
+        { ...flow, dest_port: 'http' },
+        { ...flow, dest_port: 80, action: 4 },
+      ).map(shortOf),
+      ['protocol', 'no-port', 'no-port', 'no-port', 'malformed', 'malformed'],
+    );
   });
 });
 
@@ -303,6 +377,20 @@ describe('format gke', () => {
         count: 2,
       },
     ]);
+  });
+
+  it('reads a node, and records that lack names or the count', () => {
+    const [reading] = read('gke', {
+      ...payload,
+      count: undefined,
+      dest: { node_name: 'gke-a', workload_kind: 'Node' },
+      src: { pod_name: 'client-0', pod_namespace: 'shop' },
+    });
+    const [flow] = flowsOf(reading) as ObservedFlow[];
+    assert.deepEqual(
+      [flow?.source, flow?.destination, flow?.count],
+      [{ namespace: 'shop', pod: 'client-0', ip: '10.40.0.4' }, { ip: '10.40.0.6', place: 'node' }, 1],
+    );
   });
 });
 
@@ -403,7 +491,13 @@ describe('format conntrack', () => {
       'conntrack v1.4.8 (conntrack-tools): 3 flow entries have been shown.',
       'tcp      6 117 ESTABLISHED src=10.0.0.1',
     );
-    assert.deepEqual(readings.map(shortOf), ['failed', 'allowed no', 'protocol', 'no-flow', 'malformed']);
+    assert.deepEqual(readings.map(shortOf), [
+      'failed',
+      'allowed unknown',
+      'protocol',
+      'no-flow',
+      'malformed',
+    ]);
   });
 });
 

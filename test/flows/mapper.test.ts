@@ -186,6 +186,21 @@ describe('mapping of an observed end', () => {
       443,
     ],
     ['says that a record names no end', {}, 'unnamed: an end without name and address'],
+    [
+      'says that a record sums up addresses',
+      { place: 'outside', summary: 'the public network' },
+      'summed-up: the public network',
+    ],
+    [
+      'takes the Service of a record that sums up addresses',
+      {
+        place: 'outside',
+        summary: 'the private network',
+        service: { namespace: 'default', name: 'kubernetes' },
+      },
+      `${web} node/a 6443`,
+      443,
+    ],
   ];
   for (const [title, end, result, port = 5432] of cases)
     it(title, () => assert.equal(to(end, { port }), result));

@@ -27,12 +27,14 @@ const UNMAPPED: Readonly<Record<UnmappedReason, string>> = {
   ambiguous: 'the name or the labels fit several workloads',
   service: 'the Service leads to no workload or several, or has no such port',
   unnamed: 'the log has no name and no address',
+  'summed-up': 'the log sums up several nodes or addresses and names none of them',
   direction: 'the log does not say who opened the connection',
 };
 
 const SKIPPED: Readonly<Record<SkipReason, string>> = {
   'no-flow': 'about something else than a flow',
   repeated: 'repeated another record',
+  'no-port': 'that sum up several ports and name none',
   protocol: 'of protocols that policies have no ports for',
   failed: 'of connections that failed for other reasons than policies',
   'too-old': 'from before --since',

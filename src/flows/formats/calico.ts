@@ -1,6 +1,7 @@
 /**
- * Calico: flow logs as JSON, from Goldmane (its stream, and Whisker's), and as fluentd writes them. Calico records
- * connections from the end that opened them, after the translation of Service addresses. Pure.
+ * Calico: flow logs as JSON, from Goldmane (its stream and its emitter, and Whisker's), and as fluentd writes them. Calico
+ * records connections from the end that opened them, after the translation of Service addresses. Goldmane sums up the pods
+ * of a controller, and all addresses outside as one public and one private network. Pure.
  */
 import type { StringMap } from '../../api/meta.ts';
 import { MALFORMED, type ObservedEnd, oneFlow, type Reading, skipped } from '../flow.ts';
@@ -42,44 +43,66 @@ function fieldsOf(json: JsonRecord): FieldGetter {
   };
 }
 
+/** Values of Goldmane's API (goldmane/proto/api.proto), which its stream and its emitter write as numbers from 1. */
+const ACTIONS = ['allow', 'deny', 'pass'];
+const REPORTERS = ['src', 'dst'];
+const TYPES = ['workloadendpoint', 'hostendpoint', 'networkset', 'network'];
+
+/** A value of an enumeration in lower case, by its name or its number. */
+function enumOf(value: unknown, names: readonly string[]): string | undefined {
+  return typeof value === 'number' ? names[value - 1] : textOf(value)?.toLowerCase();
+}
+
 function read(json: JsonRecord): Reading {
   const get = fieldsOf(json);
   const protocol = protocolOf(get('proto', 'protocol'));
   if (protocol === undefined) return get('proto', 'protocol') === undefined ? MALFORMED : skipped('protocol');
+  const action = enumOf(get('action'), ACTIONS);
+  const reporter = enumOf(get('reporter'), REPORTERS) ?? '';
+  if (action === undefined || !ACTIONS.includes(action)) return MALFORMED;
   const port = portOf(get('dest_port'));
-  const action = textOf(get('action'))?.toLowerCase();
-  const reporter = textOf(get('reporter'))?.toLowerCase() ?? '';
-  if (port === undefined || (action !== 'allow' && action !== 'deny' && action !== 'pass')) return MALFORMED;
+  // Calico writes 0 or null if it sums up flows to several ports.
+  if (port === undefined) return (get('dest_port') ?? 0) === 0 ? skipped('no-port') : MALFORMED;
   const count = numberOf(get('num_flows')) ?? numberOf(get('num_connections_started')) ?? 1;
   const sourcePort = portOf(get('source_port'));
+  const destination = endOf('dest', get);
+  const isOnlyService =
+    destination.service !== undefined && destination.pod === undefined && destination.ip === undefined;
+  const servicePort = portOf(get('dest_service_port_num', 'dest_service_port'));
   return oneFlow({
     time: timeOf(get('end_time', 'start_time')),
     source: endOf('source', get),
-    destination: endOf('dest', get),
+    destination,
     ...(sourcePort !== undefined && { sourcePort }),
-    port,
+    // A destination that only its Service names is looked up by the port of the Service.
+    port: isOnlyService ? (servicePort ?? port) : port,
     protocol,
     verdict: action === 'deny' ? 'denied' : 'allowed',
-    observedAt: reporter.startsWith('src')
-      ? 'source'
-      : reporter.startsWith('dst')
-        ? 'destination'
-        : 'unknown',
+    observedAt: OBSERVED_AT[reporter.slice(0, 3)] ?? 'unknown',
     reply: 'no',
     count: Math.max(count, 1),
   });
 }
 
+const OBSERVED_AT: Readonly<Record<string, 'source' | 'destination'>> = { src: 'source', dst: 'destination' };
 const PODS = new Set(['wep', 'workloadendpoint']);
 const HOSTS = new Set(['hep', 'hostendpoint']);
+/** Names by which Goldmane and Whisker sum up the addresses outside. */
+const NETWORKS: Readonly<Record<string, string>> = {
+  pub: 'the public network',
+  pvt: 'the private network',
+  'PUBLIC NETWORK': 'the public network',
+  'PRIVATE NETWORK': 'the private network',
+};
 
 function endOf(side: 'source' | 'dest', get: FieldGetter): ObservedEnd {
-  const type = textOf(get(`${side}_type`))?.toLowerCase();
+  const type = enumOf(get(`${side}_type`), TYPES);
   const namespace = textOf(get(`${side}_namespace`));
   // A single pod if the log has it, else all pods of its controller.
   const name = textOf(get(`${side}_name`)) ?? textOf(get(`${side}_name_aggr`));
   const ip = textOf(get(`${side}_ip`));
-  const isPod = type === undefined ? namespace !== undefined : PODS.has(type);
+  const network = name === undefined ? undefined : NETWORKS[name];
+  const isPod = type === undefined ? namespace !== undefined && network === undefined : PODS.has(type);
   const isHost = type !== undefined && HOSTS.has(type);
   const service = side === 'dest' ? textOf(get('dest_service_name')) : undefined;
   const serviceNamespace = textOf(get('dest_service_namespace'));
@@ -90,7 +113,8 @@ function endOf(side: 'source' | 'dest', get: FieldGetter): ObservedEnd {
     ...(isPod && labels !== undefined && { labels: () => labelsOf(labels) }),
     ...(ip !== undefined && { ip }),
     ...(isHost && { place: 'node' as const }),
-    ...(!isPod && !isHost && ip !== undefined && { place: 'outside' as const }),
+    ...(!isPod && !isHost && { place: 'outside' as const }),
+    ...(!isPod && name !== undefined && ip === undefined && { summary: network ?? name }),
     ...(service !== undefined &&
       serviceNamespace !== undefined && { service: { namespace: serviceNamespace, name: service } }),
   };

@@ -25,8 +25,9 @@ function read(text: string): Reading {
   if (name === undefined) return text.startsWith('conntrack v') ? skipped('no-flow') : MALFORMED;
   const protocol = protocolOf(name);
   if (protocol === undefined) return skipped('protocol');
+  const isUnanswered = text.includes('[UNREPLIED]');
   // Without an answer, a TCP connection was never open. Over UDP it may be one-way.
-  if (protocol !== 'UDP' && text.includes('[UNREPLIED]')) return skipped('failed');
+  if (protocol !== 'UDP' && isUnanswered) return skipped('failed');
   const [first, answer] = [...text.matchAll(TUPLE)];
   const [, source, , sourcePort, originalPort] = first ?? [];
   const [, server, client, serverPort] = answer ?? [];
@@ -42,7 +43,8 @@ function read(text: string): Reading {
     protocol,
     verdict: 'allowed',
     observedAt: 'unknown',
-    reply: 'no',
+    // A late answer whose entry has expired makes an entry of its own, in the wrong direction.
+    reply: isUnanswered ? 'unknown' : 'no',
     count: 1,
     ...(client !== undefined && client !== source && { translatedSource: client }),
   });

@@ -1,6 +1,7 @@
 /**
  * GKE: network policy logging of Dataplane V2, as the nodes write it, and as entries of Cloud Logging, which have it in
- * `jsonPayload`. Each record is a connection, as its source opened it. Pure.
+ * `jsonPayload`. Each record is a connection, as its source opened it. An end is a pod with names, a node or, as an
+ * `instance`, an address. Pure.
  */
 import { MALFORMED, type ObservedEnd, oneFlow, type Reading, skipped } from '../flow.ts';
 import { numberOf, objectOf, portOf, protocolOf, textOf, timeOf } from './fields.ts';
@@ -50,6 +51,7 @@ function read(json: JsonRecord): Reading {
 function endOf(end: JsonRecord | undefined, address: unknown): ObservedEnd {
   const namespace = textOf(end?.['pod_namespace']) ?? textOf(end?.['namespace']);
   const pod = textOf(end?.['pod_name']);
+  const isNode = textOf(end?.['node_name']) !== undefined;
   const name = textOf(end?.['workload_name']);
   const kind = textOf(end?.['workload_kind']);
   const ip = textOf(address);
@@ -58,5 +60,6 @@ function endOf(end: JsonRecord | undefined, address: unknown): ObservedEnd {
     ...(pod !== undefined && { pod }),
     ...(name !== undefined && { workload: { name, ...(kind !== undefined && { kind }) } }),
     ...(ip !== undefined && { ip }),
+    ...(isNode && { place: 'node' as const }),
   };
 }
