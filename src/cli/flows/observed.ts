@@ -73,7 +73,8 @@ export async function observedFlows(
   return { groups: groups.filter(isWanted), table, reports };
 }
 
-function inventoryOf({ pods, services, nodes, facts }: Snapshot): Inventory {
+/** The objects of a snapshot that ends of flows are mapped to. */
+export function inventoryOf({ pods, services, nodes, facts }: Snapshot): Inventory {
   const isKnown = facts.isKnown({ kind: 'nodes' });
   return {
     pods,

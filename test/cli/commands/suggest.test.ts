@@ -87,8 +87,57 @@ describe('command suggest', () => {
     assert.match(suggested.notes, /left out 1 denied flow$/m);
     assert.match(
       suggested.notes,
-      /left out a scan: shop-checkout\/deploy\/cart tried 20 undeclared ports of shop-payments\/deploy\/ledger/,
+      /left out a scan: shop-checkout\/deploy\/cart tried 20 ports of shop-payments\/deploy\/ledger, which does not serve them$/m,
     );
+  });
+
+  /** 20 workloads: half declare port 8080, and a Service leads to port 9000 of each. */
+  const fleet = () =>
+    directoryOf({
+      'fleet.yaml': [
+        '{apiVersion: v1, kind: Service, metadata: {name: fleet, namespace: fleet}, spec: {selector: {fleet: "yes"}, ports: [{port: 80, targetPort: 9000}]}}',
+        ...Array.from(
+          { length: 20 },
+          (_, index) =>
+            `{apiVersion: apps/v1, kind: Deployment, metadata: {name: app-${index}, namespace: fleet}, spec: {selector: {matchLabels: {app: app-${index}}}, template: {metadata: {labels: {app: app-${index}, fleet: "yes"}}, spec: {containers: [{name: a, image: a${index % 2 === 0 ? ', ports: [{containerPort: 8080}]' : ''}}]}}}}`,
+        ),
+      ].join('\n---\n'),
+    });
+  const toEach = (source: string, port: number, count = 20) =>
+    Array.from({ length: count }, (_, index) => `${source},,fleet,app-${index},,${port},TCP,1,allowed`);
+
+  it('leaves out a sweep over workloads, and keeps rare flows of its source to ports that are served', async () => {
+    const scanner = 'shop-checkout,cart';
+    const manifests = fleet();
+    const log = csv(...toEach(scanner, 22), ...toEach(scanner, 8080, 2), ...toEach(scanner, 6379, 1));
+    const suggested = await suggest(`${WORKLOADS} -f ${manifests} --flows -`, log);
+    assert.deepEqual(
+      connectionsOf(suggested).map(({ name, ports }) => [name, ports]),
+      [['cart-to-app-0', [{ protocol: 'TCP', port: 8080 }]]],
+    );
+    assert.match(
+      suggested.notes,
+      /left out a scan: shop-checkout\/deploy\/cart tried 3 ports of 20 workloads, which do not serve them; 1 rare flow of it to ports that are served is kept$/m,
+    );
+    const only = await suggest(
+      `${WORKLOADS} -f ${fleet()} -n shop-checkout --flows -`,
+      csv(...toEach(scanner, 22)),
+    );
+    assert.match(only.notes, /tried TCP 22 of 20 workloads, which do not serve it$/m);
+  });
+
+  it('keeps rare flows that are no scan: few, to ports of Services, or to ports that others use', async () => {
+    const job = 'shop-payments,payments';
+    const used = toEach('shop-checkout,checkout', 5432).map((row) => row.replace(',1,', ',9,'));
+    for (const rows of [toEach(job, 22, 14), toEach(job, 9000), [...toEach(job, 5432), ...used]]) {
+      const suggested = await suggest(`${WORKLOADS} -f ${fleet()} --flows -`, csv(...rows));
+      assert.doesNotMatch(suggested.notes, /scan/);
+      const rare = connectionsOf(suggested).filter(({ from }) =>
+        from.some(({ namespaces }) => namespaces?.[0] === 'shop-payments'),
+      );
+      assert.ok(rare.every(({ description }) => /Rare/.test(description ?? '')));
+      assert.equal(rare.flatMap(({ to }) => to).length, rows.filter((row) => row.startsWith(job)).length);
+    }
   });
 
   it('sums up public addresses if they are many, and says that this is more than was seen', async () => {

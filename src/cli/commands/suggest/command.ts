@@ -4,13 +4,13 @@ import { LABEL_NAMESPACE_NAME } from '../../../api/names.ts';
 import type { FlowGroup } from '../../../flows/flow-table.ts';
 import { type Proposal, proposeConnections } from '../../../flows/suggestion/connections.ts';
 import type { EndObstacle } from '../../../flows/suggestion/ends.ts';
-import { scansIn } from '../../../flows/suggestion/scans.ts';
+import { type Scan, scansIn } from '../../../flows/suggestion/scans.ts';
 import { matches } from '../../../policy/semantics/selector.ts';
 import { counted, shortList } from '../../../util/list-text.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { FLOW_FLAGS } from '../../flows/flags.ts';
 import { judgeGroups } from '../../flows/judged.ts';
-import { type ObservedGroup, observedFlows } from '../../flows/observed.ts';
+import { inventoryOf, type ObservedGroup, observedFlows } from '../../flows/observed.ts';
 import { countedText, remarksOf } from '../../flows/text.ts';
 import type { Call, Command } from '../../shell/command.ts';
 import { CliError, EXIT, UsageError } from '../../shell/failure.ts';
@@ -64,8 +64,9 @@ export const suggest: Command = {
     const observed = await observedFlows(call, snapshot, []);
     const allowed = observed.groups.filter(({ verdict }) => verdict === 'allowed');
     const namespaceSelector = selectorOf(allowed, snapshot, call);
-    const scans = scansIn(allowed, labelsOf);
-    const wanted = allowed.filter((group) => !scans.has(group));
+    const scans = scansIn(allowed, inventoryOf(snapshot).services);
+    const tries = new Set(scans.flatMap((scan) => scan.tries));
+    const wanted = allowed.filter((group) => !tries.has(group));
     const name = flags.get('name') ?? 'observed';
     const baseline = profilesFor({ name, namespaceSelector, connections: [] });
     const proposal = proposeConnections(deniedBy(baseline, wanted, snapshot), contextOf(snapshot));
@@ -77,7 +78,7 @@ export const suggest: Command = {
     const remarks = [
       ...remarksOf(observed),
       ...(denied > 0 ? [`left out ${countedText(denied, 'denied flow')}`] : []),
-      ...scanRemarks([...scans]),
+      ...scans.map(scanRemark),
       ...proposalRemarks(proposal),
       ...deniedRemarks(stillDenied, proposal),
     ];
@@ -85,10 +86,6 @@ export const suggest: Command = {
     return EXIT.yes;
   },
 };
-
-function labelsOf({ source, destination }: Pick<ObservedGroup, 'source' | 'destination'>): string {
-  return `${source.label} ${destination.label}`;
-}
 
 /** Selects the namespaces to segment: by the labels of -l, or by name those of the flows. @throws CliError */
 function selectorOf(
@@ -151,14 +148,17 @@ function contextOf({ pods, facts }: Snapshot): Parameters<typeof proposeConnecti
   };
 }
 
-function scanRemarks(scans: readonly ObservedGroup[]): string[] {
-  return [...Map.groupBy(scans, labelsOf).values()].flatMap(([first, ...others]) =>
-    first === undefined
-      ? []
-      : [
-          `left out a scan: ${first.source.label} tried ${others.length + 1} undeclared ports of ${first.destination.label}`,
-        ],
-  );
+function scanRemark({ tries, served }: Scan<ObservedGroup>): string {
+  const source = tries[0]?.source.label ?? '';
+  const ports = [...new Set(tries.map(({ protocol, port }) => `${protocol} ${port}`))];
+  const destinations = [...new Set(tries.map(({ destination }) => destination.label))];
+  const [isOnePort, isOneEnd] = [ports.length === 1, destinations.length === 1];
+  const what = `${isOnePort ? ports[0] : `${ports.length} ports`} of ${isOneEnd ? destinations[0] : `${destinations.length} workloads`}`;
+  const kept =
+    served.length === 0
+      ? ''
+      : `; ${countedText(served.length, 'rare flow')} of it to ports that are served ${served.length === 1 ? 'is' : 'are'} kept`;
+  return `left out a scan: ${source} tried ${what}, which ${isOneEnd ? 'does' : 'do'} not serve ${isOnePort ? 'it' : 'them'}${kept}`;
 }
 
 function proposalRemarks({ connections }: Proposal): string[] {
