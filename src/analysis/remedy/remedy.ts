@@ -14,10 +14,10 @@ import type {
 import type { Connection, Peer, SegmentationProfile } from '../../api/profile.ts';
 import { singleAddressCidr } from '../../policy/semantics/cidr.ts';
 import type { Pod } from '../cluster.ts';
-import { PolicyIndex } from '../model/policy-index.ts';
 import type { PortRange } from '../model/ports.ts';
 import type { NewLabel } from './new-label.ts';
 import { type Selection, selectPods } from './pod-selector.ts';
+import type { RemedyCluster } from './remedy-cluster.ts';
 
 export interface RemedyInput {
   /** The direction in which the end denies. */
@@ -32,10 +32,7 @@ export interface RemedyInput {
   readonly names: { readonly connection: string; readonly policy: string };
   /** The profile that isolates the subjects, and selects their namespace; undefined if only foreign policies do. */
   readonly profile: SegmentationProfile | undefined;
-  /** All pods of the cluster. */
-  readonly pods: readonly Pod[];
-  /** The policies that are in force. */
-  readonly policies: readonly NetworkPolicy[];
+  readonly cluster: RemedyCluster;
   /** Names of policies in the namespace of the subjects. */
   readonly takenNames: readonly string[];
   /** Labels to propose for a workload that no stable label tells from others. */
@@ -118,21 +115,20 @@ function canConnect(
 }
 
 /** The subjects among the pods of their namespace, all of which the profile isolates. */
-function allSubjects({ pods, subjects, newLabels }: RemedyInput): ChosenPods {
+function allSubjects({ cluster, subjects, newLabels }: RemedyInput): ChosenPods {
   const members = subjects.filter(isInPodNetwork);
   const namespace = subjects[0]?.namespace ?? '';
-  const others = pods.filter((pod) => pod.namespace === namespace && isOther(pod, members));
+  const others = othersIn(cluster.podsIn(namespace), members);
   return chosen(namespace, selectPods({ members, others, forbidden: [] }), newLabels.subject);
 }
 
 /** The isolated subjects among the pods of their namespace. A policy must not select open pods: it would isolate them. */
 function isolatedSubjects(input: RemedyInput): ChosenPods | (RemedyResult & { readonly kind: 'obstacle' }) {
-  const { direction, subjects, pods, policies, newLabels } = input;
-  const index = new PolicyIndex({ namespaces: [], policies });
-  const isIsolated = (pod: Pod) => index.selecting(direction, pod).length > 0;
+  const { direction, subjects, cluster, newLabels } = input;
+  const isIsolated = (pod: Pod) => cluster.isIsolated(direction, pod);
   const members = subjects.filter((pod) => isInPodNetwork(pod) && isIsolated(pod));
   const namespace = subjects[0]?.namespace ?? '';
-  const others = pods.filter((pod) => pod.namespace === namespace && isOther(pod, members));
+  const others = othersIn(cluster.podsIn(namespace), members);
   const forbidden = others.filter((pod) => !isIsolated(pod));
   const selection = selectPods({ members, others, forbidden });
   if (selection.kind !== 'selector') {
@@ -230,8 +226,8 @@ interface ChosenPeers {
 }
 
 /** The peers of a rule; undefined if no address of the other end is known. */
-function peersOf({ peer, pods, newLabels }: RemedyInput): ChosenPeers | undefined {
-  if ('addresses' in peer) return addressPeers(peer.addresses, { pods, members: [] });
+function peersOf({ peer, cluster, newLabels }: RemedyInput): ChosenPeers | undefined {
+  if ('addresses' in peer) return addressPeers(peer.addresses, [], cluster);
   const inNetwork = peer.pods.filter(isInPodNetwork);
   // Policies know pods on the host network by the addresses of their nodes only.
   const onHost = peer.pods.filter((pod) => !isInPodNetwork(pod));
@@ -240,36 +236,37 @@ function peersOf({ peer, pods, newLabels }: RemedyInput): ChosenPeers | undefine
       ? undefined
       : addressPeers(
           onHost.flatMap(({ ips }) => ips),
-          { pods, members: onHost },
+          onHost,
+          cluster,
         );
   const [first] = inNetwork;
   if (first === undefined) return blocks;
   const { namespace } = first;
-  const others = pods.filter((pod) => pod.namespace === namespace && isOther(pod, inNetwork));
+  const others = othersIn(cluster.podsIn(namespace), inNetwork);
   const selection = selectPods({ members: inNetwork, others, forbidden: [] });
   return { cidrs: [], also: [], ...blocks, pods: chosen(namespace, selection, newLabels.peer) };
 }
 
+/** @param members pods that the addresses stand for */
 function addressPeers(
   addresses: readonly string[],
-  { pods, members }: { readonly pods: readonly Pod[]; readonly members: readonly Pod[] },
+  members: readonly Pod[],
+  cluster: RemedyCluster,
 ): ChosenPeers | undefined {
   const cidrs = [...new Set(addresses.flatMap((address) => singleAddressCidr(address) ?? []))].sort();
   if (cidrs.length === 0) return undefined;
-  const isNamed = (pod: Pod) => pod.ips.some((ip) => cidrs.includes(singleAddressCidr(ip) ?? ''));
-  return {
-    cidrs,
-    also: pods.filter((pod) => !members.includes(pod) && isNamed(pod)),
-  };
+  const named = new Set(cidrs.flatMap((cidr) => cluster.podsAt(cidr)));
+  return { cidrs, also: [...named.difference(new Set(members))] };
 }
 
 function isInPodNetwork({ hostNetwork }: Pod): boolean {
   return hostNetwork !== true;
 }
 
-/** True for pods of the pod network that are none of `members`. */
-function isOther(pod: Pod, members: readonly Pod[]): boolean {
-  return isInPodNetwork(pod) && !members.includes(pod);
+/** The pods of the pod network that are none of `members`. */
+function othersIn(pods: readonly Pod[], members: readonly Pod[]): Pod[] {
+  const own = new Set(members);
+  return pods.filter((pod) => isInPodNetwork(pod) && !own.has(pod));
 }
 
 const LAST_PORT = 65_535;

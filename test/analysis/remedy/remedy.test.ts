@@ -7,6 +7,7 @@ import { EVERY_PORT } from '../../../src/analysis/model/ports.ts';
 import { compileView } from '../../../src/analysis/evaluator.ts';
 import type { Flow, Namespace, Pod } from '../../../src/analysis/cluster.ts';
 import { newLabel, podSelectorKeys } from '../../../src/analysis/remedy/new-label.ts';
+import { RemedyCluster } from '../../../src/analysis/remedy/remedy-cluster.ts';
 import { type Remedy, remedyFor, type RemedyResult } from '../../../src/analysis/remedy/remedy.ts';
 import { admitProfile } from '../../../src/cli/snapshot/profile.ts';
 import { compile } from '../../../src/policy/compile.ts';
@@ -139,8 +140,7 @@ describe('the remedy for a denied flow', () => {
     const result = remedyFor({
       ...input,
       subjects: [isolated],
-      pods: [open, isolated],
-      policies: [deny],
+      cluster: new RemedyCluster([open, isolated], [deny]),
     });
     assert.ok(result.kind === 'remedy' && result.remedy.kind === 'policy');
     const { metadata, spec } = result.remedy.policy;
@@ -151,7 +151,11 @@ describe('the remedy for a denied flow', () => {
   it('needs a new label if the pods have none that stays', () => {
     const bare = { ...isolated, labels: { 'pod-template-hash': '7d9f' } };
     const isolateAll = { ...deny, spec: { podSelector: { matchLabels: bare.labels } } };
-    const result = remedyFor({ ...input, subjects: [bare], pods: [open, bare], policies: [isolateAll] });
+    const result = remedyFor({
+      ...input,
+      subjects: [bare],
+      cluster: new RemedyCluster([open, bare], [isolateAll]),
+    });
     assert.ok(result.kind === 'remedy' && result.remedy.kind === 'policy');
     assert.deepEqual(result.remedy.labels, [{ end: 'subject', key: 'app', value: 'new' }]);
     assert.deepEqual(result.remedy.policy.spec.podSelector, { matchLabels: { app: 'new' } });
@@ -164,7 +168,7 @@ describe('the remedy for a denied flow', () => {
       labels: { app: 'db', 'statefulset.kubernetes.io/pod-name': name },
     }));
     const first = { ...deny, spec: { podSelector: { matchLabels: pods[0]?.labels ?? {} } } };
-    const result = remedyFor({ ...input, subjects: pods, pods, policies: [first] });
+    const result = remedyFor({ ...input, subjects: pods, cluster: new RemedyCluster(pods, [first]) });
     assert.deepEqual(result, { kind: 'obstacle', obstacle: { kind: 'open-pods', pods: [pods[1]] } });
   });
 
@@ -174,8 +178,7 @@ describe('the remedy for a denied flow', () => {
       ...input,
       subjects: [isolated],
       peer: { pods: [agent] },
-      pods: [isolated, agent],
-      policies: [deny],
+      cluster: new RemedyCluster([isolated, agent], [deny]),
     });
     assert.deepEqual(result, { kind: 'obstacle', obstacle: { kind: 'no-address' } });
   });
@@ -186,8 +189,7 @@ describe('the remedy for a denied flow', () => {
         ...input,
         ports,
         subjects: [isolated],
-        pods: [isolated],
-        policies: [deny],
+        cluster: new RemedyCluster([isolated], [deny]),
       });
       assert.ok(result.kind === 'remedy' && result.remedy.kind === 'policy');
       return result.remedy.policy.spec.ingress?.[0]?.ports;
@@ -226,8 +228,7 @@ function remedyOf(
     ports: [{ protocol, from: port, to: port }],
     names: { connection: 'a flow', policy: 'a flow' },
     profile: isSelected ? current : undefined,
-    pods: cluster.pods,
-    policies,
+    cluster: new RemedyCluster(cluster.pods, policies),
     takenNames: cluster.foreign.map(({ metadata }) => metadata.name),
     newLabels: { subject: label, peer: label },
   });

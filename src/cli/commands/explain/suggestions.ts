@@ -3,6 +3,7 @@ import type { DirectionExplanation, Explanation } from '../../../analysis/explai
 import { unionPorts, type PortRange } from '../../../analysis/model/ports.ts';
 import { type NewLabel, newLabel, podSelectorKeys } from '../../../analysis/remedy/new-label.ts';
 import { type Obstacle, type Remedy, remedyFor } from '../../../analysis/remedy/remedy.ts';
+import { RemedyCluster } from '../../../analysis/remedy/remedy-cluster.ts';
 import type { NetworkPolicy, PolicyType } from '../../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../../api/profile.ts';
 import { type FlowEnd, labelOf } from '../../snapshot/flow-ends.ts';
@@ -63,16 +64,28 @@ class SuggestionSession implements Suggestions {
   readonly suggestions: Suggestion[] = [];
   readonly obstacles: SuggestionObstacle[] = [];
   readonly #snapshot: Snapshot;
-  readonly #policies: readonly NetworkPolicy[];
+  readonly #cluster: RemedyCluster;
+  readonly #workloads: ReadonlyMap<string, readonly WorkloadPod[]>;
   readonly #selectedKeys: ReadonlySet<string>;
+  readonly #labels = new Map<string, NewLabel>();
+  /** Names of profiles, each with a namespace that it selects. */
+  readonly #selected: ReadonlySet<string>;
   /** Profiles with the connections that were suggested for them. */
   readonly #changed = new Map<string, SegmentationProfile>();
-  readonly #added: NetworkPolicy[] = [];
+  /** Names of policies by namespace, those of suggested ones too. */
+  readonly #policyNames: Map<string, string[]>;
 
   constructor(snapshot: Snapshot, policies: readonly NetworkPolicy[]) {
     this.#snapshot = snapshot;
-    this.#policies = policies;
-    const compiled = snapshot.intents().flatMap((intent) => intent.policies);
+    this.#cluster = new RemedyCluster(snapshot.pods, policies);
+    this.#workloads = Map.groupBy(snapshot.pods, ({ workload }) => workloadKey(workload));
+    const intents = snapshot.intents();
+    this.#selected = new Set(
+      intents.map(({ profile, namespace }) => `${profile.metadata.name} ${namespace.name}`),
+    );
+    this.#policyNames = new Map();
+    for (const policy of [...snapshot.policies, ...policies]) this.#takeName(policy);
+    const compiled = intents.flatMap((intent) => intent.policies);
     const ofServices = snapshot.services.flatMap(({ selector = {} }) => Object.keys(selector));
     this.#selectedKeys = podSelectorKeys([...policies, ...compiled]).union(new Set(ofServices));
   }
@@ -109,9 +122,8 @@ class SuggestionSession implements Suggestions {
         policy: direction === 'Egress' ? `${from.name}-to-${to.name}` : `${to.name}-from-${from.name}`,
       },
       profile: connected ?? this.#profilesOf(group, direction)[0],
-      pods: this.#snapshot.pods,
-      policies: this.#policies,
-      takenNames: this.#policyNames(own.namespace),
+      cluster: this.#cluster,
+      takenNames: this.#policyNames.get(own.namespace ?? '') ?? [],
       newLabels: { subject: this.#newLabel(own), peer: this.#newLabel(other) },
     });
     if (result.kind === 'obstacle') {
@@ -120,7 +132,7 @@ class SuggestionSession implements Suggestions {
     }
     const { remedy } = result;
     if (remedy.kind === 'connection') this.#changed.set(remedy.profile, remedy.changed);
-    else this.#added.push(remedy.policy);
+    else this.#takeName(remedy.policy);
     this.suggestions.push({ remedy, from, to, labels: workloadLabels(remedy, own, other) });
     return remedy.kind === 'connection';
   }
@@ -128,7 +140,7 @@ class SuggestionSession implements Suggestions {
   /** All pods of an end's workload, also if one of its pods was named: rules are for workloads. */
   #podsOfWorkload({ pods }: FlowEnd): readonly WorkloadPod[] {
     const workloads = new Set(pods.map(({ workload }) => workloadKey(workload)));
-    return this.#snapshot.pods.filter(({ workload }) => workloads.has(workloadKey(workload)));
+    return [...workloads].flatMap((key) => this.#workloads.get(key) ?? []);
   }
 
   /** A profile that isolates both ends, if both deny. */
@@ -156,24 +168,24 @@ class SuggestionSession implements Suggestions {
   }
 
   #selects({ metadata }: SegmentationProfile, namespace: string | undefined): boolean {
-    return this.#snapshot
-      .intents()
-      .some((each) => each.profile.metadata.name === metadata.name && each.namespace.name === namespace);
+    return this.#selected.has(`${metadata.name} ${namespace}`);
   }
 
-  #policyNames(namespace: string | undefined): string[] {
-    return [...this.#snapshot.policies, ...this.#policies, ...this.#added]
-      .filter(({ metadata }) => metadata.namespace === namespace)
-      .map(({ metadata }) => metadata.name);
+  #takeName({ metadata: { namespace = 'default', name } }: NetworkPolicy): void {
+    const names = this.#policyNames.get(namespace);
+    if (names === undefined) this.#policyNames.set(namespace, [name]);
+    else names.push(name);
   }
 
   #newLabel({ name, pods }: FlowEnd): NewLabel {
-    return newLabel({
-      name,
-      kind: pods[0]?.workload.kind ?? '',
-      pods: this.#snapshot.pods,
-      selectedKeys: this.#selectedKeys,
-    });
+    const kind = pods[0]?.workload.kind ?? '';
+    const key = `${kind}/${name}`;
+    let label = this.#labels.get(key);
+    if (label === undefined) {
+      label = newLabel({ name, kind, pods: this.#snapshot.pods, selectedKeys: this.#selectedKeys });
+      this.#labels.set(key, label);
+    }
+    return label;
   }
 }
 
