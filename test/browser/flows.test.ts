@@ -73,6 +73,53 @@ describePage('the page with observed flows in a browser', (at) => {
     await at.open(html, { view: 'graph', level: 'workloads' });
     const [all, unseen] = [await at.count('.curve'), await at.count('.curve.unseen')] as [number, number];
     assert.ok(unseen > 0 && unseen < all, `${unseen} of ${all}`);
+    const dashes = await at.page.evaluate(
+      `getComputedStyle(document.querySelector('.curve.unseen:not(.partial)')).strokeDasharray`,
+    );
+    assert.notEqual(dashes, 'none');
     assert.match(await at.text('.legend'), /never seen/);
+  });
+
+  it('filters and explains by the keyboard alone', async () => {
+    await at.open(html, { view: 'flows', level: 'workloads' });
+    await at.focus('input[name=flows]');
+    await at.page.keyboard.press('ArrowDown');
+    const state = (await at.hash()).get('flows');
+    assert.equal(state, 'denied');
+    assert.ok((await rows()).every((row) => row.startsWith('denied and seen')));
+    const why = '[aria-label="why? shop-checkout/cart to shop-payments/ledger"]';
+    await at.focus(why);
+    await at.page.keyboard.press('Enter');
+    assert.equal((await at.hash()).get('to'), LEDGER);
+    assert.match(await at.text('[role=status][aria-live]'), /shop-checkout\/cart → shop-payments\/ledger/);
+    assert.equal(await at.page.evaluate(`document.activeElement.matches(${JSON.stringify(why)})`), true);
+  });
+
+  for (const theme of ['light', 'dark']) {
+    it(`passes the checks of axe in ${theme}`, async () => {
+      await at.page.setBypassCSP(true);
+      await at.page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }]);
+      const states: readonly Readonly<Record<string, string>>[] = [
+        { view: 'flows', level: 'workloads' },
+        { view: 'flows', level: 'namespaces', flows: 'unseen' },
+        { view: 'flows', level: 'workloads', from: 'shop-checkout/Deployment/cart', to: LEDGER },
+        { view: 'graph', level: 'workloads' },
+      ];
+      for (const state of states) {
+        await at.open(html, state);
+        assert.deepEqual(await at.violations(), [], JSON.stringify(state));
+      }
+    });
+  }
+
+  it('fits a narrow window', async () => {
+    await at.page.setViewport({ width: 380, height: 800 });
+    await at.open(html, { view: 'flows', level: 'workloads' });
+    const overflow = await at.page.evaluate('document.documentElement.scrollWidth - window.innerWidth');
+    assert.equal(overflow, 0);
+    const height = await at.page.evaluate(
+      `Math.max(...[...document.querySelectorAll('.list tbody tr')].map((row) => row.getBoundingClientRect().height))`,
+    );
+    assert.ok(Number(height) < 120, 'names break after the namespace, and not after each letter');
   });
 });

@@ -21,6 +21,12 @@ export function svg<K extends keyof SVGElementTagNameMap>(
   return fill(document.createElementNS('http://www.w3.org/2000/svg', name), attributes, children);
 }
 
+/** A cell with the name of an end, which may break after the namespace. */
+export function endCell(label: string): HTMLTableCellElement {
+  const slash = label.indexOf('/') + 1;
+  return h('td', { class: 'end' }, label.slice(0, slash), slash > 0 && h('wbr'), label.slice(slash));
+}
+
 /** A button that does `action`. */
 export function button(attributes: Attributes, label: Child, action: () => void): HTMLButtonElement {
   const element = h('button', { type: 'button', ...attributes }, label);

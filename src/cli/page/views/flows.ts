@@ -1,5 +1,5 @@
 /** The flows: a line for each two ends of which something was seen, or may pass and was not. */
-import { button, h } from '../dom.ts';
+import { button, endCell, h } from '../dom.ts';
 import type { Node } from '../model/nodes.ts';
 import type { Seen, SeenRow } from '../model/seen.ts';
 import type { SeenState } from '../model/seen-state.ts';
@@ -62,8 +62,8 @@ function rowElement(
     'tr',
     {},
     h('td', { class: `state ${state}` }, STATE_TEXT[state]),
-    h('td', {}, from.label),
-    h('td', {}, to.label),
+    endCell(from.label),
+    endCell(to.label),
     h('td', {}, ports),
     h('td', {}, count === 0 ? '-' : count.toLocaleString('en-US')),
     h('td', {}, dayText(last)),

@@ -1,5 +1,5 @@
 /** The list: a line for each link. */
-import { button, h } from '../dom.ts';
+import { button, endCell, h } from '../dom.ts';
 import type { Node } from '../model/nodes.ts';
 import type { Shown } from '../model/selection.ts';
 import { counted } from '../../../util/list-text.ts';
@@ -20,14 +20,7 @@ export function listView({ links }: Shown, select: (node: Node, second?: Node) =
           select(from, to),
         );
         const text = partial ? `${ports} (some pods)` : ports;
-        return h(
-          'tr',
-          {},
-          h('td', {}, from.label),
-          h('td', {}, to.label),
-          h('td', {}, text),
-          h('td', {}, ask),
-        );
+        return h('tr', {}, endCell(from.label), endCell(to.label), h('td', {}, text), h('td', {}, ask));
       }),
     );
     const left = links.length - count;
