@@ -1,10 +1,11 @@
 /** The report of a probe, which its Lease carries. Findings are bounded; proofs grow with the number of nodes. Pure. */
-import { DIRECTIONS, type PolicyType, type Protocol } from '../../api/network-policy.ts';
+import { DIRECTIONS, type PolicyType } from '../../api/network-policy.ts';
 import type { IPFamily } from '../../policy/semantics/cidr.ts';
 import { isRecord } from '../../util/is-record.ts';
 import { compareText } from '../../util/order.ts';
+import { type Finding, findingsOf, nodeOf, rfc3339 } from './findings.ts';
 import type { FlowRecord, FlowVerdict } from './flow-book.ts';
-import type { CanaryPod, PlannedFlow, Side } from './matrix.ts';
+import type { CanaryPod, Side } from './matrix.ts';
 
 export const VERDICTS = ['passed', 'denied', 'leaked', 'cut', 'settling', 'unproven'] as const;
 
@@ -13,25 +14,6 @@ export interface Proof {
   readonly node: string;
   readonly direction: PolicyType;
   readonly families: readonly IPFamily[];
-}
-
-/** A flow that is not as the policies say, or that shows nothing. */
-export interface Finding {
-  readonly verdict: 'leaked' | 'cut' | 'unproven';
-  readonly from: string;
-  readonly fromNode: string;
-  /** A pod as NAMESPACE/NAME, or an address. */
-  readonly to: string;
-  /** Empty for an address outside of the cluster. */
-  readonly toNode: string;
-  readonly port: number;
-  readonly protocol: Protocol;
-  readonly family: IPFamily;
-  /** The directions that policies deny; empty for a flow that must pass. */
-  readonly denied: readonly PolicyType[];
-  /** RFC 3339, by the probe's clock. */
-  readonly since: string;
-  readonly detail: string;
 }
 
 export interface Report {
@@ -54,8 +36,8 @@ export interface Report {
   readonly latency?: { readonly allowMs?: number; readonly denyMs?: number };
 }
 
-/** Most findings of each verdict, and most names of policies, in a report. */
-const MAX_FINDINGS = 5;
+/** Most names of policies in a report. */
+const MAX_POLICIES = 5;
 
 export interface ReportInput {
   readonly round: number;
@@ -84,14 +66,8 @@ export function reportOf(input: ReportInput): Report {
     ...(isSound && { since: rfc3339(soundSince) }),
     counts,
     proofs: proofsOf(self, records),
-    findings: (['leaked', 'cut', 'unproven'] as const).flatMap((verdict) =>
-      records
-        .filter((record) => record.verdict === verdict)
-        .sort((a, b) => a.since - b.since || compareText(a.flow.key, b.flow.key))
-        .slice(0, MAX_FINDINGS)
-        .map((record) => findingOf(self, record, verdict)),
-    ),
-    foreignPolicies: foreignPolicies.slice(0, MAX_FINDINGS),
+    findings: findingsOf(self, records),
+    foreignPolicies: foreignPolicies.slice(0, MAX_POLICIES),
     ...(latency && { latency }),
   };
 }
@@ -114,35 +90,6 @@ function proofsOf(self: CanaryPod, records: readonly FlowRecord[]): Proof[] {
       return { node, direction, families: [...seen].sort((a, b) => a - b) };
     })
     .sort((a, b) => compareText(a.node, b.node) || compareText(b.direction, a.direction));
-}
-
-function findingOf(
-  self: CanaryPod,
-  { flow, since, detail }: FlowRecord,
-  verdict: Finding['verdict'],
-): Finding {
-  const { target, port, protocol, family, expectation } = flow;
-  return {
-    verdict,
-    from: `${self.namespace}/${self.name}`,
-    fromNode: self.node,
-    to: target.kind === 'pod' ? `${target.pod.namespace}/${target.pod.name}` : target.address,
-    toNode: nodeOf(flow),
-    port,
-    protocol,
-    family,
-    denied: expectation.verdict === 'deny' ? expectation.by : [],
-    since: rfc3339(since),
-    detail,
-  };
-}
-
-function nodeOf({ target }: PlannedFlow): string {
-  return target.kind === 'pod' ? target.pod.node : '';
-}
-
-function rfc3339(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z');
 }
 
 /** The report in an annotation; undefined if the text is none, or of another version. */

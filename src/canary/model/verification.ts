@@ -8,8 +8,9 @@ import type { ConditionStatus } from '../../api/meta.ts';
 import type { IPFamily } from '../../policy/semantics/cidr.ts';
 import { counted, listText, shortList } from '../../util/list-text.ts';
 import { compareText } from '../../util/order.ts';
+import type { Finding } from './findings.ts';
 import { CANARY_NAMESPACES } from './names.ts';
-import type { Finding, Report } from './report.ts';
+import type { Report } from './report.ts';
 
 /** A report is evidence for so long, in milliseconds; a probe reports every ten seconds. */
 export const REPORT_TTL_MS = 60_000;

@@ -52,6 +52,22 @@ describe('report of a probe', () => {
     assert.equal(reportAfter(surroundings(OUT_1), []).since, undefined);
   });
 
+  it('has findings of each kind of flow that leaks, however many flows of one kind there are', () => {
+    // In the order of keys, all flows to the pods come first.
+    const outside = ['00', '01'].map((uid, index) => ({
+      ...pod(uid, 'outside', `node-${index}`, index + 10),
+      uid,
+    }));
+    const addresses = [{ address: '192.0.2.1' }, { address: '2001:db8::1' }];
+    const { findings } = reportAfter(surroundings(IN_1, { pods: [IN_1, ...outside], addresses }), [
+      'Ingress',
+    ]);
+    const kinds = findings.map(({ to, toNode, family }) => `${toNode === '' ? to : 'pod'} IPv${family}`);
+    const expected = ['192.0.2.1 IPv4', '2001:db8::1 IPv6', 'pod IPv4', 'pod IPv6'];
+    assert.deepEqual([...new Set(kinds)].sort(), expected);
+    assert.deepEqual(new Set(findings.map(({ toNode }) => toNode)), new Set(['', 'node-0', 'node-1']));
+  });
+
   it('is read again as it was written, and is bounded on a large cluster', () => {
     const many = Array.from({ length: 200 }, (_, index) =>
       pod(`in-${index + 10}`, 'inside', `a-node-with-a-rather-long-name-${index}.example.com`, index + 10),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import type { Finding, Report } from '../../../src/canary/model/report.ts';
+import type { Finding } from '../../../src/canary/model/findings.ts';
+import type { Report } from '../../../src/canary/model/report.ts';
 import { type ObservedReport, REPORT_TTL_MS, verify } from '../../../src/canary/model/verification.ts';
 import { runs } from '../../policy/fixture.ts';
 
