@@ -7,8 +7,8 @@
 import type { PolicyType, Protocol } from '../../api/network-policy.ts';
 import type { IPFamily } from '../../policy/semantics/cidr.ts';
 import { compareText } from '../../util/order.ts';
-import type { FlowRecord } from './flow-book.ts';
-import { type CanaryPod, type PlannedFlow, targetId } from './matrix.ts';
+import type { Difference, FlowRecord } from './flow-book.ts';
+import { type CanaryPod, type PlannedFlow, targetId, targetName } from './matrix.ts';
 
 /** A flow that is not as the policies say, or that shows nothing. */
 export interface Finding {
@@ -94,7 +94,7 @@ function findingOf(
     verdict,
     from: `${self.namespace}/${self.name}`,
     fromNode: self.node,
-    to: target.kind === 'pod' ? `${target.pod.namespace}/${target.pod.name}` : target.address,
+    to: targetName(target),
     toNode: nodeOf(flow),
     port,
     protocol,
@@ -103,6 +103,13 @@ function findingOf(
     since: rfc3339(since),
     detail,
   };
+}
+
+/** The leaks and cuts among findings, for the process that takes over. */
+export function differencesOf(findings: readonly Finding[]): Difference[] {
+  return findings.flatMap(({ verdict, since, ...flow }) =>
+    verdict === 'unproven' ? [] : [{ ...flow, verdict, since: Date.parse(since) }],
+  );
 }
 
 /** The node of a flow's target; empty for an address outside of the cluster. */

@@ -6,10 +6,14 @@
  * - A single round decides nothing: a leak needs two in a row, as a policy may have gone a moment before the probe knows. A cut
  *   needs three, and a target that the kubelet reports Ready.
  * - After a change of policies or of the target, the engine has `SETTLE_MS` until a difference counts.
+ * - A process that takes over from an earlier one of its Pod resumes its leaks and cuts: one that still stands counts at once,
+ *   with its time, as a restart is no repair.
  *
  * Pure but for the state that it keeps.
  */
-import { type PlannedFlow, targetId } from './matrix.ts';
+import type { Protocol } from '../../api/network-policy.ts';
+import type { IPFamily } from '../../policy/semantics/cidr.ts';
+import { type PlannedFlow, targetId, targetName } from './matrix.ts';
 
 /** How one attempt ended. */
 export type Outcome =
@@ -40,6 +44,18 @@ export interface FlowRecord {
   readonly detail: string;
 }
 
+/** A leak or a cut that an earlier process of the Pod has found. */
+export interface Difference {
+  /** The target's pod as NAMESPACE/NAME, or its address. */
+  readonly to: string;
+  readonly port: number;
+  readonly protocol: Protocol;
+  readonly family: IPFamily;
+  readonly verdict: 'leaked' | 'cut';
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+}
+
 /** How long an engine may take after a change, in milliseconds. */
 export const SETTLE_MS = 30_000;
 /** Rounds in a row in which a flow that must not pass has passed, before it counts as leaked. */
@@ -68,9 +84,15 @@ export interface Times {
 
 export class FlowBook {
   readonly #entries = new Map<string, Entry>();
+  /** Differences of an earlier process whose flows have not been tried yet, by name of the flow. */
+  readonly #resumed = new Map<string, Difference>();
 
   get records(): FlowRecord[] {
     return [...this.#entries.values()].map(({ record }) => record);
+  }
+
+  resume(differences: readonly Difference[]): void {
+    for (const each of differences) this.#resumed.set(flowName(each.to, each), each);
   }
 
   /** Takes up the outcomes of one round, by key of the flow. */
@@ -111,7 +133,7 @@ export class FlowBook {
   ): void {
     const { now, monotonic } = times;
     const situation = situationOf(flow);
-    const known = this.#entries.get(flow.key);
+    const known = this.#entries.get(flow.key) ?? this.#takeResumed(flow, monotonic);
     const isSame = known?.situation === situation;
     const changedAt = isSame ? known.changedAt : monotonic;
     const isDifferent = outcome.kind === (flow.expectation.verdict === 'allow' ? 'blocked' : 'passed');
@@ -122,6 +144,30 @@ export class FlowBook {
     const record = { flow, verdict, since, detail };
     this.#entries.set(flow.key, { record, situation, changedAt, differences, triedAt: monotonic });
   }
+
+  /** The entry that the earlier process had, if its difference is one of the expectation now. */
+  #takeResumed(flow: PlannedFlow, monotonic: number): Entry | undefined {
+    const name = flowName(targetName(flow.target), flow);
+    const resumed = this.#resumed.get(name);
+    this.#resumed.delete(name);
+    if (resumed?.verdict !== (flow.expectation.verdict === 'allow' ? 'cut' : 'leaked')) return undefined;
+    const { verdict, since } = resumed;
+    return {
+      record: { flow, verdict, since, detail: '' },
+      situation: situationOf(flow),
+      changedAt: Number.NEGATIVE_INFINITY,
+      triedAt: monotonic,
+      differences: Math.max(ROUNDS_BEFORE_LEAK, ROUNDS_BEFORE_CUT),
+    };
+  }
+}
+
+/** The same for processes of a Pod that follow each other. */
+function flowName(
+  to: string,
+  { port, protocol, family }: Pick<PlannedFlow, 'port' | 'protocol' | 'family'>,
+): string {
+  return `${to} ${protocol} ${port} ${family}`;
 }
 
 /** Everything whose change gives the engine time again. */

@@ -42,6 +42,11 @@ export function targetId(target: Target): string {
   return target.kind === 'pod' ? target.pod.uid : target.address;
 }
 
+/** A pod as NAMESPACE/NAME, or an address. */
+export function targetName(target: Target): string {
+  return target.kind === 'pod' ? `${target.pod.namespace}/${target.pod.name}` : target.address;
+}
+
 /** The state of the canary's namespaces, as a probe knows it. */
 export interface Surroundings {
   readonly self: CanaryPod;

@@ -18,7 +18,7 @@ export interface Proof {
 
 export interface Report {
   readonly version: 1;
-  /** Counts the rounds of this process; a round that began later has a greater number. */
+  /** Counts the rounds of this Pod; a round that began later has a greater number. */
   readonly round: number;
   readonly pod: string;
   readonly node: string;

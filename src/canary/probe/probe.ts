@@ -9,13 +9,14 @@ import type { CanaryMetrics } from '../../observability/metrics/canary-metrics.t
 import type { Resource } from '../../kube/resource.ts';
 import { ipFamily } from '../../policy/semantics/cidr.ts';
 import { type Clock, type Random, sleep } from '../../util/clock.ts';
+import { differencesOf } from '../model/findings.ts';
 import { FlowBook } from '../model/flow-book.ts';
 import { plannedFlows, type Surroundings } from '../model/matrix.ts';
 import { type Report, reportOf } from '../model/report.ts';
-import { flowText } from '../model/verification.ts';
+import { flowText, REPORT_TTL_MS } from '../model/verification.ts';
 import type { Attempt } from './attempt.ts';
 import { type Change, flip, flips } from './flip.ts';
-import { type LeaseWriter, publish } from './publish.ts';
+import { earlierReport, type LeaseWriter, publish } from './publish.ts';
 import { tryFlows, unchangedFlows } from './round.ts';
 
 /** Time between the beginnings of two rounds, in milliseconds. */
@@ -41,6 +42,7 @@ export class Probe {
   readonly #options: ProbeOptions;
   readonly #book = new FlowBook();
   #round = 0;
+  #hasResumed = false;
   #soundSince: number;
   #latency: Report['latency'];
   #flippedAt = Number.NEGATIVE_INFINITY;
@@ -78,6 +80,7 @@ export class Probe {
       this.#warnOnce('self', 'the own Pod is not among the Pods of the canary with an address of their own');
       return;
     }
+    await this.#resume(before, signal);
     const round = ++this.#round;
     const planned = plannedFlows(before, round);
     const outcomes = await tryFlows(planned, attempt, before.self.ips);
@@ -94,6 +97,21 @@ export class Probe {
     this.#logDifferences(report);
     this.#measureLatency(after, signal);
     await publish(this.#options.leases, { self: after.self, report, now: clock.now() }, signal);
+  }
+
+  /** Goes on where an earlier process of this Pod has ended, so that a restart is neither a repair nor a fault. */
+  async #resume({ self }: Surroundings, signal: AbortSignal): Promise<void> {
+    if (this.#hasResumed) return;
+    const earlier = await earlierReport(this.#options.leases, self, signal);
+    this.#hasResumed = true;
+    if (earlier === undefined) return;
+    const { report, writtenAt } = earlier;
+    this.#round = report.round;
+    this.#latency = report.latency;
+    this.#book.resume(differencesOf(report.findings));
+    // A longer silence leaves a time of which nobody knows.
+    const isRecent = Math.abs(this.#options.clock.now() - writtenAt) <= REPORT_TTL_MS;
+    if (report.since !== undefined && isRecent) this.#soundSince = Date.parse(report.since);
   }
 
   #report({ self }: Surroundings, round: number): Report {

@@ -8,7 +8,7 @@ import {
   ROUNDS_BEFORE_LEAK,
   SETTLE_MS,
 } from '../../../src/canary/model/flow-book.ts';
-import { type PlannedFlow, plannedFlows } from '../../../src/canary/model/matrix.ts';
+import { type PlannedFlow, plannedFlows, targetName } from '../../../src/canary/model/matrix.ts';
 import { runs } from '../../policy/fixture.ts';
 import { IN_2, OUT_1, surroundings } from '../fixture.ts';
 
@@ -126,6 +126,43 @@ describe('canary flow book', () => {
     assert.equal(book.records.length, 1);
     book.keep(new Set());
     assert.deepEqual(book.records, []);
+  });
+
+  it('counts a leak of an earlier process of the Pod at once, with its time, and only if it still stands', () => {
+    const { target, port, protocol, family } = denied;
+    const difference = {
+      to: targetName(target),
+      port,
+      protocol,
+      family,
+      verdict: 'leaked',
+      since: 5,
+    } as const;
+    for (const [outcome, verdict, since] of [
+      [PASSED, 'leaked', 5],
+      [DROPPED, 'denied', 1000],
+    ] as const) {
+      const book = new FlowBook();
+      book.resume([difference]);
+      const outcomes = new Map([
+        [allowed.key, PASSED],
+        [denied.key, outcome],
+      ]);
+      book.note([allowed, denied], outcomes, { now: 1000, monotonic: 0 });
+      const found = book.records.find(({ flow }) => flow.key === denied.key);
+      assert.deepEqual([found?.verdict, found?.since], [verdict, since]);
+    }
+  });
+
+  it('takes a leak of an earlier process for nothing if the flow is allowed now', () => {
+    const { target, port, protocol, family } = allowed;
+    const book = new FlowBook();
+    book.resume([{ to: targetName(target), port, protocol, family, verdict: 'leaked', since: 5 }]);
+    book.note([allowed], new Map([[allowed.key, DROPPED]]), { now: 1000, monotonic: 0 });
+    assert.deepEqual(
+      book.records.map(({ verdict }) => verdict),
+      ['settling'],
+    );
   });
 
   it('never blames an engine that does what it is asked, whatever else happens', () => {

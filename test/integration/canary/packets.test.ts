@@ -141,6 +141,24 @@ suite(`canary on a network of two nodes${why === undefined ? '' : ` (skipped: ${
     );
   });
 
+  it('keeps verdicts and their times while processes of probes start again in their Pods', async () => {
+    const sound = await scene.condition('EnforcementVerified');
+    scene.breakPlugin({ directions: ['Egress'] });
+    await scene.verified('False', 'FlowLeaked', /egress on node node-\d is not enforced/);
+    await scene.restarted(['in-1', 'in-2'], async () => {
+      const { status, reason } = await scene.condition('EnforcementVerified');
+      assert.equal(`${status} ${reason}`, 'False FlowLeaked');
+    });
+    scene.breakPlugin({});
+    await scene.verified('True', 'Verified', /on 2 nodes/);
+    const { lastTransitionTime } = await scene.condition('EnforcementVerified');
+    assert.ok(lastTransitionTime > sound.lastTransitionTime);
+    await scene.restarted(['in-1', 'out-1'], async () => {
+      const found = await scene.condition('EnforcementVerified');
+      assert.deepEqual(found, { ...sound, lastTransitionTime });
+    });
+  });
+
   it('goes on while the operator is away, which takes up the verdict when it is back', async () => {
     const before = await scene.condition('EnforcementVerified');
     await operator.kill();

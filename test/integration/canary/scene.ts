@@ -30,7 +30,8 @@ const POLL_MS = 100;
 export const PATIENCE_MS = 60_000;
 
 interface RunningProbe {
-  readonly process: ChildProcess;
+  process: ChildProcess;
+  readonly start: () => ChildProcess;
   readonly pod: EnforcedPod;
   readonly log: string;
 }
@@ -138,8 +139,8 @@ export class CanaryScene {
       '--metrics-bind-address=127.0.0.1:8080',
       ...addresses.map((address) => `--address=${address}`),
     ];
-    const child = this.#start(netns, args, { log, POD_UID: uid, CLOCK_SKEW_MS: String(skewMs) });
-    this.#probes.set(name, { process: child, pod: { namespace, labels, node, ips }, log });
+    const start = () => this.#start(netns, args, { log, POD_UID: uid, CLOCK_SKEW_MS: String(skewMs) });
+    this.#probes.set(name, { process: start(), start, pod: { namespace, labels, node, ips }, log });
   }
 
   /** Starts a target that is no Pod, as on a machine outside of the cluster. @returns its addresses */
@@ -173,6 +174,38 @@ export class CanaryScene {
   async killProbe(name: string): Promise<void> {
     const probe = this.#probes.get(name);
     if (probe !== undefined) await endProcess(probe.process, 'SIGKILL');
+  }
+
+  /** Kills the process of a probe, and starts another one in its Pod, as the kubelet does. */
+  async restartProbe(name: string): Promise<void> {
+    await this.killProbe(name);
+    const probe = this.#probes.get(name);
+    if (probe !== undefined) probe.process = probe.start();
+  }
+
+  /**
+   * Starts processes of probes again, and waits until each has tried its flows twice. What the reports say since when stays:
+   * the time of the oldest leak, or since when there is none.
+   *
+   * @param always holds all the time
+   */
+  async restarted(names: readonly string[], always: () => Promise<void>): Promise<void> {
+    const pick = (reports: readonly Report[], name: string) => {
+      const found = reports.find(({ pod }) => pod.endsWith(`/${name}`));
+      assert.ok(found, `no report of ${name}`);
+      return found;
+    };
+    const sinceOf = ({ since, findings }: Report) => since ?? findings.map((each) => each.since).sort()[0];
+    const before = await this.reports();
+    for (const name of names) await this.restartProbe(name);
+    const until = performance.now() + PATIENCE_MS;
+    for (let isDone = false; !isDone; await sleep(POLL_MS)) {
+      assert.ok(performance.now() < until, `${names.join()} did not report again`);
+      await always();
+      const after = await this.reports();
+      for (const name of names) assert.equal(sinceOf(pick(after, name)), sinceOf(pick(before, name)), name);
+      isDone = names.every((name) => pick(after, name).round >= pick(before, name).round + 2);
+    }
   }
 
   /** Ends a probe, and deletes its Pod. */
@@ -223,6 +256,18 @@ export class CanaryScene {
       .flatMap(({ items }) => items)
       .map(({ metadata }) => parseReport(metadata.annotations?.[ANNOTATION_REPORT]))
       .filter((report) => report !== undefined);
+  }
+
+  /** A kubeconfig of a user with these Roles, each in its namespace. */
+  async userWith(role: string): Promise<string> {
+    const name = `user-of-${role}`;
+    await this.#plane.kubectlRun(['create', 'serviceaccount', name, '-n', OUTSIDE]);
+    for (const namespace of CANARY_NAMESPACES)
+      await this.#plane.kubectlRun([
+        ...['create', 'rolebinding', name, '-n', namespace],
+        ...[`--role=${role}`, `--serviceaccount=${OUTSIDE}:${name}`],
+      ]);
+    return this.#plane.serviceAccountKubeconfig(OUTSIDE, name);
   }
 
   async #enforceForever(): Promise<void> {
