@@ -109,14 +109,17 @@ export function plannedFlows(surroundings: Surroundings, round: number): Planned
   );
 }
 
-/** The flow to the flipped port of a pod, by the first common family; undefined if there is none. */
-export function flippedFlow(surroundings: Surroundings, pod: CanaryPod): PlannedFlow | undefined {
-  const target: Target = { kind: 'pod', pod };
-  const [first] = familiesOf(surroundings.self, target);
-  if (first === undefined) return undefined;
-  const [family, address] = first;
-  const flow = { target, address, port: FLIPPED_PORT, protocol: 'TCP', family } as const;
-  return plannedFlow(compileView(surroundings), surroundings.self, flow);
+/** The flows to the flipped port of these pods, each by the first common family. */
+export function flippedFlows(surroundings: Surroundings, pods: readonly CanaryPod[]): PlannedFlow[] {
+  const evaluator = compileView(surroundings);
+  return pods.flatMap((pod) => {
+    const target: Target = { kind: 'pod', pod };
+    const [first] = familiesOf(surroundings.self, target);
+    if (first === undefined) return [];
+    const [family, address] = first;
+    const flow = { target, address, port: FLIPPED_PORT, protocol: 'TCP', family } as const;
+    return [plannedFlow(evaluator, surroundings.self, flow)];
+  });
 }
 
 function plannedFlow(

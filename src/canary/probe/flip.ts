@@ -7,7 +7,7 @@ import { isAlreadyExists, isNotFound } from '../../kube/errors.ts';
 import type { Resource } from '../../kube/resource.ts';
 import { type Clock, sleep } from '../../util/clock.ts';
 import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
-import { flippedFlow, type PlannedFlow, type Surroundings } from '../model/matrix.ts';
+import { flippedFlows, type PlannedFlow, type Surroundings } from '../model/matrix.ts';
 import { FLIPPED_POLICY, FLIPPED_PORT, INSIDE, LABEL_CANARY, OUTSIDE } from '../model/names.ts';
 import type { Attempt } from './attempt.ts';
 
@@ -43,10 +43,16 @@ const POLICY: NetworkPolicy = {
   },
 };
 
-/** True if this probe is the one that flips: the first outside, so that no two of them disturb each other. */
-export function flips({ self, pods }: Surroundings): boolean {
+/**
+ * True if this probe is the one that flips, and there is something to measure. It is the first probe outside, so that no two of
+ * them disturb each other.
+ */
+export function flips(surroundings: Surroundings): boolean {
+  const { self, pods } = surroundings;
   const outside = pods.filter(({ side, isReady }) => side === 'outside' && isReady).map(({ name }) => name);
-  return self.side === 'outside' && outside.sort()[0] === self.name;
+  return (
+    self.side === 'outside' && outside.sort()[0] === self.name && measurableFlows(surroundings).length > 0
+  );
 }
 
 /**
@@ -59,12 +65,7 @@ export async function flip(
   options: FlipOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const flows = surroundings.pods
-    .filter(({ side, isReady }) => side === 'inside' && isReady)
-    .map((pod) => flippedFlow({ ...surroundings, policies: withoutFlipped(surroundings) }, pod))
-    // A foreign policy may allow or deny the port whether or not the flipped one exists.
-    .filter((flow) => flow !== undefined && isDecided(flow))
-    .filter((flow) => flow !== undefined);
+  const flows = measurableFlows(surroundings);
   await remove(options);
   // Where the port is not closed to begin with, a change of it shows nothing.
   const closed = await observe('deny', flows, { ...options, onMeasured: () => {} }, signal);
@@ -81,13 +82,16 @@ export async function flip(
   await observe('deny', opened, options, signal);
 }
 
-function withoutFlipped({ policies }: Surroundings): NetworkPolicy[] {
-  return policies.filter(({ metadata }) => metadata.name !== FLIPPED_POLICY);
-}
-
-/** True if only the ingress of the target denies the flow, so that the flipped policy decides about it. */
-function isDecided({ expectation }: PlannedFlow): boolean {
-  return expectation.verdict === 'deny' && expectation.by.join() === 'Ingress';
+/**
+ * The flows that only the ingress of their Ready target denies, so that the flipped policy decides about them: a foreign policy
+ * may allow or deny the port whether or not it exists.
+ */
+function measurableFlows(surroundings: Surroundings): PlannedFlow[] {
+  const policies = surroundings.policies.filter(({ metadata }) => metadata.name !== FLIPPED_POLICY);
+  const targets = surroundings.pods.filter(({ side, isReady }) => side === 'inside' && isReady);
+  return flippedFlows({ ...surroundings, policies }, targets).filter(
+    ({ expectation }) => expectation.verdict === 'deny' && expectation.by.join() === 'Ingress',
+  );
 }
 
 async function remove({ policies }: FlipOptions): Promise<void> {

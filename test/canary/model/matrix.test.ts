@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   type CanaryPod,
-  flippedFlow,
+  flippedFlows,
   MAX_TARGETS,
   plannedFlows,
   targetsOf,
@@ -107,7 +107,7 @@ describe('canary matrix', () => {
   });
 
   it('leaves the flipped port closed without the flipped policy', () => {
-    const flow = flippedFlow(surroundings(OUT_1), IN_2);
+    const [flow] = flippedFlows(surroundings(OUT_1), [IN_2]);
     assert.deepEqual(flow?.expectation, { verdict: 'deny', by: ['Ingress'] });
   });
 });

@@ -133,4 +133,9 @@ describe('latency of enforcement', () => {
     assert.equal(flips(surroundings(IN_1)), false);
     assert.equal(flips(surroundings(OUT_2, { pods: [IN_1, { ...OUT_1, isReady: false }, OUT_2] })), true);
   });
+
+  it('waits for a Ready target whose ingress policies isolate', () => {
+    assert.equal(flips(surroundings(OUT_1, { policies: [] })), false);
+    assert.equal(flips(surroundings(OUT_1, { pods: [{ ...IN_1, isReady: false }, OUT_1] })), false);
+  });
 });
