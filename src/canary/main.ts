@@ -21,6 +21,7 @@ import { type CanaryOptions, readCanaryOptions } from './command-line.ts';
 import { LISTENED_PORTS } from './model/names.ts';
 import { attempt } from './probe/attempt.ts';
 import { Probe } from './probe/probe.ts';
+import { Requests } from './probe/requests.ts';
 import { SurroundingsWatcher } from './probe/surroundings.ts';
 import { startTarget } from './probe/target.ts';
 
@@ -114,21 +115,19 @@ async function probe(
   { logger, stop }: ProcessParts,
 ): Promise<void> {
   const shared = { clock: systemClock, random: Math.random };
-  const watcher = new SurroundingsWatcher({
-    ...shared,
-    transport,
-    uid,
-    addresses,
-    onError: (resource, error) =>
-      logger.warn(describeRequestFailure(error, resource).message, { resource, error }),
-  });
+  const onError = (resource: string, error: unknown) =>
+    logger.warn(describeRequestFailure(error, resource).message, { resource, error });
+  const watcher = new SurroundingsWatcher({ ...shared, transport, uid, addresses, onError });
+  const requests = new Requests({ ...shared, transport, onError });
   // Timers do not keep the process alive, and nothing else does while the first connection fails.
   const keepAlive = setInterval(() => {}, 2 ** 30);
   try {
+    requests.watch(stop);
     await watcher.watch(stop);
     await new Probe({
       ...shared,
       watcher,
+      requests,
       attempt,
       metrics,
       logger,

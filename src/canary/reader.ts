@@ -140,8 +140,8 @@ export class CanaryReader implements EnforcementProof {
   }
 
   #judge(): void {
-    const isNewReader = this.#options.clock.monotonic() - this.#startedAt < REPORT_TTL_MS;
-    const verdict = verify(this.#reports(), isNewReader);
+    const isNew = this.#options.clock.monotonic() - this.#startedAt < REPORT_TTL_MS;
+    const verdict = verify(this.#reports(), { isNew });
     // A pod that is new in the reader's first minute takes nothing back.
     if (verdict === 'pending' || JSON.stringify(verdict) === JSON.stringify(this.#verdict)) return;
     this.#verdict = verdict;

@@ -11,6 +11,7 @@ import type { PolicyContent, PolicyContentPool, PolicyIdentity } from './policie
 
 export const PROFILES: ResourceKind = { group: GROUP, version: VERSION, plural: PLURAL, namespaced: false };
 export const NAMESPACES: ResourceKind = { group: '', version: 'v1', plural: 'namespaces', namespaced: false };
+export const CONFIG_MAPS: ResourceKind = { group: '', version: 'v1', plural: 'configmaps', namespaced: true };
 export const PODS: ResourceKind = { group: '', version: 'v1', plural: 'pods', namespaced: true };
 export const ADMISSION_POLICIES: ResourceKind = {
   group: 'admissionregistration.k8s.io',

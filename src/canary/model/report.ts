@@ -20,6 +20,8 @@ export interface Report {
   readonly version: 1;
   /** Counts the rounds of this Pod; a round that began later has a greater number. */
   readonly round: number;
+  /** The id of the last request for a round that came before this round; absent if there was none. */
+  readonly request?: string;
   readonly pod: string;
   readonly node: string;
   readonly side: Side;
@@ -41,6 +43,7 @@ const MAX_POLICIES = 5;
 
 export interface ReportInput {
   readonly round: number;
+  readonly request: string;
   readonly self: CanaryPod;
   readonly families: readonly IPFamily[];
   readonly records: readonly FlowRecord[];
@@ -51,7 +54,7 @@ export interface ReportInput {
 }
 
 export function reportOf(input: ReportInput): Report {
-  const { round, self, families, records, foreignPolicies, latency, soundSince } = input;
+  const { round, request, self, families, records, foreignPolicies, latency, soundSince } = input;
   const counts = Object.fromEntries(
     VERDICTS.map((verdict) => [verdict, records.filter((each) => each.verdict === verdict).length]),
   ) as Record<FlowVerdict, number>;
@@ -59,6 +62,7 @@ export function reportOf(input: ReportInput): Report {
   return {
     version: 1,
     round,
+    ...(request !== '' && { request }),
     pod: `${self.namespace}/${self.name}`,
     node: self.node,
     side: self.side,
@@ -105,10 +109,10 @@ export function parseReport(text: string | undefined): Report | undefined {
 
 function isReport(value: unknown): value is Report {
   if (!isRecord(value) || value['version'] !== 1) return false;
-  const { round, pod, node, side, families, counts, proofs, findings, foreignPolicies } = value;
+  const { round, request = '', pod, node, side, families, counts, proofs, findings, foreignPolicies } = value;
   return (
     typeof round === 'number' &&
-    [pod, node].every((each) => typeof each === 'string') &&
+    [request, pod, node].every((each) => typeof each === 'string') &&
     (side === 'inside' || side === 'outside') &&
     Array.isArray(families) &&
     isRecord(counts) &&

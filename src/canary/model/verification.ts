@@ -40,11 +40,18 @@ const FIRST_ROUNDS = 6;
 /** How many findings a message has. */
 const NAMED = 3;
 
-/**
- * @param isNewReader true in the first minute of the reader, in which the age of a report may be unknown to it
- * @returns `pending` if a new reader can't say yet; a leak or a cut is certain at any time
- */
-export function verify(reports: readonly ObservedReport[], isNewReader: boolean): Verification | 'pending' {
+export interface Reader {
+  /** True in the first minute of the reader, in which the age of a report may be unknown to it. */
+  readonly isNew: boolean;
+  /** How long a silent probe has not reported, for the message; by default `for over a minute`. */
+  readonly silence?: string;
+}
+
+/** @returns `pending` if a new reader can't say yet; a leak or a cut is certain at any time */
+export function verify(
+  reports: readonly ObservedReport[],
+  { isNew, silence = 'for over a minute' }: Reader,
+): Verification | 'pending' {
   const current = reports.filter(isCurrent).map(({ report }) => report);
   const findings = current.flatMap((report) => report.findings).sort(bySubject);
   const [leaked, cut] = (['leaked', 'cut'] as const).map((kind) =>
@@ -54,9 +61,9 @@ export function verify(reports: readonly ObservedReport[], isNewReader: boolean)
   if (cut.length > 0) return { status: 'False', reason: 'FlowCut', message: cutMessage(cut) };
   const others = reports.filter((each) => !isCurrent(each));
   const silent = others.filter(({ age }) => age.kind === 'known' || age.seenForMs >= REPORT_TTL_MS);
-  if (isNewReader && (others.length > 0 || current.length === 0)) return 'pending';
+  if (isNew && (others.length > 0 || current.length === 0)) return 'pending';
   if (silent.length > 0 || current.length === 0)
-    return { status: 'Unknown', reason: 'NoReport', message: silentMessage(silent) };
+    return { status: 'Unknown', reason: 'NoReport', message: silentMessage(silent, silence) };
   return verifiedOrNot(current);
 }
 
@@ -161,13 +168,13 @@ export function flowText({ from, fromNode, to, toNode, port, protocol, family }:
   return `${from} on node ${fromNode} to ${target}, ${protocol} ${port}, IPv${family}`;
 }
 
-function silentMessage(silent: readonly ObservedReport[]): string {
+function silentMessage(silent: readonly ObservedReport[], silence: string): string {
   if (silent.length === 0)
     return `no probe of the canary reports; see the Pods of namespaces ${listText(CANARY_NAMESPACES)}`;
   const probes = silent.map(({ report, lease }) =>
     report === undefined ? lease : `${report.pod} on node ${report.node}`,
   );
-  return `no word from ${shortList(probes.sort(compareText), { most: NAMED })} for over a minute; see the log of the Pod, and the node`;
+  return `no word from ${shortList(probes.sort(compareText), { most: NAMED })} ${silence}; see the log of the Pod, and the node`;
 }
 
 function nodesText(nodes: readonly string[]): string {

@@ -1,5 +1,5 @@
 /**
- * The probe: tries all its flows every ten seconds, keeps what it learns, and reports it. It writes its own Lease, and, if
+ * The probe: tries all its flows every ten seconds, and when a client asks for a round; keeps what it learns, and reports it. It writes its own Lease, and, if
  * it is the first probe outside, the NetworkPolicy that measures latency; nothing else.
  */
 import type { NetworkPolicy } from '../../api/network-policy.ts';
@@ -17,10 +17,13 @@ import { flowText, REPORT_TTL_MS } from '../model/verification.ts';
 import type { Attempt } from './attempt.ts';
 import { type Change, flip, flips } from './flip.ts';
 import { earlierReport, type LeaseWriter, publish } from './publish.ts';
+import type { Requests } from './requests.ts';
 import { tryFlows, unchangedFlows } from './round.ts';
 
 /** Time between the beginnings of two rounds, in milliseconds. */
 export const ROUND_MS = 10_000;
+/** Shortest pause between two rounds, in milliseconds, however often a client asks for one. */
+const LEAST_PAUSE_MS = 1_000;
 /** Time between two measurements of latency, in milliseconds. */
 const FLIP_MS = 5 * 60_000;
 
@@ -29,6 +32,7 @@ export interface ProbeOptions {
     current(signal: AbortSignal): Promise<Surroundings | undefined>;
     foreignPolicies(): string[];
   };
+  readonly requests: Pick<Requests, 'id' | 'wait'>;
   readonly leases: LeaseWriter;
   readonly policies: Pick<Resource<NetworkPolicy>, 'create' | 'delete'>;
   readonly attempt: Attempt;
@@ -43,6 +47,8 @@ export class Probe {
   readonly #book = new FlowBook();
   #round = 0;
   #hasResumed = false;
+  /** The id of the request that the last round answers. */
+  #request = '';
   #soundSince: number;
   #latency: Report['latency'];
   #flippedAt = Number.NEGATIVE_INFINITY;
@@ -57,9 +63,11 @@ export class Probe {
 
   /** Runs rounds until `signal` is aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, random } = this.#options;
+    const { clock, random, requests } = this.#options;
     while (!signal.aborted) {
       const began = clock.monotonic();
+      // A round that fails is not repeated at once: it has answered the request by its error.
+      this.#request = requests.id;
       try {
         await this.#runRound(signal);
         this.#logOnce('round', '', () => {});
@@ -68,7 +76,8 @@ export class Probe {
       }
       // Probes that start together drift apart.
       const pauseMs = ROUND_MS * (0.9 + 0.2 * random()) - (clock.monotonic() - began);
-      await sleep(clock, Math.max(0, pauseMs), signal);
+      await sleep(clock, Math.min(LEAST_PAUSE_MS, Math.max(0, pauseMs)), signal);
+      await requests.wait(this.#request, Math.max(0, pauseMs - LEAST_PAUSE_MS), signal);
     }
     await this.#flipping;
   }
@@ -122,6 +131,7 @@ export class Probe {
     const families = new Set(self.ips.map(ipFamily).filter((each) => each !== undefined));
     return reportOf({
       round,
+      request: this.#request,
       self,
       families: [...families].sort((a, b) => a - b),
       records,

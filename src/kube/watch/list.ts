@@ -56,6 +56,7 @@ export async function readInitialEvents<T extends Item>(
 export interface PageSource<T> {
   readonly transport: Transport;
   readonly path: string;
+  readonly fieldSelector?: string;
   readonly project: (raw: object) => T;
   /** Reads the objects of a page in the binary format. */
   readonly readObject?: ReadObject | undefined;
@@ -83,12 +84,12 @@ export async function listPages<T>(source: PageSource<T>, signal: AbortSignal): 
 }
 
 async function listOnce<T>(source: PageSource<T>, signal: AbortSignal): Promise<Listing<T>> {
-  const { transport, path, project, readObject, onPage } = source;
+  const { transport, path, fieldSelector, project, readObject, onPage } = source;
   const items: T[] = [];
   let next: string | undefined;
   for (;;) {
     // No resourceVersion: the first page is a consistent read, and the others follow its token.
-    const query = { limit: PAGE_SIZE, continue: next };
+    const query = { fieldSelector, limit: PAGE_SIZE, continue: next };
     const page = await transport.request<Page>({
       method: 'GET',
       path,

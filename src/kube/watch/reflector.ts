@@ -24,6 +24,8 @@ export interface ReflectorOptions<T extends Item> {
   readonly transport: Transport;
   /** Path of the collection. */
   readonly path: string;
+  /** Limits the collection to some objects: `metadata.name=NAME` is all that RBAC can allow by name. */
+  readonly fieldSelector?: string;
   /** Makes the item that the sink keeps of an object. Called once for each object. */
   readonly project: (raw: object) => T;
   /** Reads the objects of lists and events in the binary format. */
@@ -203,10 +205,10 @@ export class Reflector<T extends Item> {
   }
 
   async *#events(query: Query, signal: AbortSignal): Events {
-    const { transport, path, random, stallMs = STALL_MS, readObject } = this.#options;
+    const { transport, path, fieldSelector, random, stallMs = STALL_MS, readObject } = this.#options;
     const { least, most } = WATCH_SECONDS;
     const timeoutSeconds = Math.floor(least + random() * (most - least));
-    const full = { ...query, watch: true, allowWatchBookmarks: true, timeoutSeconds };
+    const full = { ...query, fieldSelector, watch: true, allowWatchBookmarks: true, timeoutSeconds };
     const onOpen = () => {
       this.#contact();
       this.#openedAt = this.#lastContact;

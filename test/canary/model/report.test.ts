@@ -20,6 +20,7 @@ function reportAfter(at: Surroundings, enforced: readonly ('Ingress' | 'Egress')
   }
   return reportOf({
     round: rounds,
+    request: '',
     self: at.self,
     families: [4, 6],
     records: book.records,

@@ -165,7 +165,7 @@ const cases: [what: string, reports: ObservedReport[], isNewReader: boolean, exp
 ];
 
 const text = (reports: readonly ObservedReport[], isNewReader: boolean): string => {
-  const found = verify(reports, isNewReader);
+  const found = verify(reports, { isNew: isNewReader });
   return found === 'pending' ? found : `${found.status} ${found.reason} ${found.message}`;
 };
 

@@ -67,7 +67,7 @@ export class CanaryScene {
         .send('POST', '/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: node } })
         .catch(() => {});
     }
-    for (const file of ['namespaces', 'service_accounts', 'roles', 'operator_roles', 'profile'])
+    for (const file of ['namespaces', 'service_accounts', 'roles', 'operator_roles', 'request', 'profile'])
       await this.#plane.kubectlRun(['apply', '-f', join(ROOT, `config/canary/${file}.yaml`)]);
     for (const node of ['node-1', 'node-2'] as const) await this.#relay(node);
     this.#loop = this.#enforceForever();
@@ -263,10 +263,11 @@ export class CanaryScene {
     const name = `user-of-${role}`;
     await this.#plane.kubectlRun(['create', 'serviceaccount', name, '-n', OUTSIDE]);
     for (const namespace of CANARY_NAMESPACES)
-      await this.#plane.kubectlRun([
-        ...['create', 'rolebinding', name, '-n', namespace],
-        ...[`--role=${role}`, `--serviceaccount=${OUTSIDE}:${name}`],
-      ]);
+      await this.#plane.kubectlRun(
+        `create rolebinding ${name} -n ${namespace} --role=${role} --serviceaccount=${OUTSIDE}:${name}`.split(
+          ' ',
+        ),
+      );
     return this.#plane.serviceAccountKubeconfig(OUTSIDE, name);
   }
 

@@ -10,7 +10,7 @@ import {
 import { loadKubeConfig } from '../../../kube/config/load.ts';
 import { isForbidden } from '../../../kube/errors.ts';
 import { createTransport } from '../../../kube/http/transport.ts';
-import { counted } from '../../../util/list-text.ts';
+import { counted, listText } from '../../../util/list-text.ts';
 import { errorMessage } from '../../../util/error-message.ts';
 import { version } from '../../../util/version.ts';
 import type { Call, Command } from '../../shell/command.ts';
@@ -18,7 +18,7 @@ import { CliError, EXIT, UsageError } from '../../shell/failure.ts';
 import { type Cell, table, toJson, toYaml } from '../../shell/output.ts';
 import type { Terminal } from '../../shell/terminal.ts';
 import { CLUSTER_FLAGS } from '../../snapshot/load.ts';
-import { type FreshReports, freshReports } from './reports.ts';
+import { type FreshReports, freshReports, type Progress } from './reports.ts';
 
 const TIMEOUT_SECONDS = 60;
 
@@ -28,8 +28,10 @@ export const verify: Command = {
   usage: '',
   words: [0, 0],
   description: [
-    'Waits until every probe of the canary has tried all its flows anew, which takes up to half a minute, and shows for\n' +
-      'each node what packets have shown. Needs config/canary, and the permission to list Leases in its namespaces.',
+    'Asks every probe of the canary for a round, in which it tries all its flows anew, and shows for each node what\n' +
+      'packets have shown: a few seconds, or longer if a flow differs, which later rounds have to confirm. Needs\n' +
+      'config/canary and the permissions of its Roles segmentation-canary-verifier. Without that to patch the ConfigMap\n' +
+      'by which it asks, it waits for rounds that begin by themselves, up to half a minute.',
     'Exit code 0: enforced on the nodes that are shown. 1: a flow passes that must not, or does not pass that must.\n' +
       '2: there is no proof.',
   ],
@@ -51,11 +53,13 @@ export const verify: Command = {
   formats: ['table', 'json', 'yaml'],
   takes: { cluster: false, namespaces: false },
   async run(call) {
-    const { reports, silent } = await read(call);
-    const { terminal, format } = call;
+    const { terminal, format, flags } = call;
+    const seconds = flags.get('timeout') ?? String(TIMEOUT_SECONDS);
+    if (!/^\d{1,5}$/.test(seconds)) throw new UsageError(`--timeout ${seconds}: not a number of seconds`);
+    const { reports, silent } = await read(call, Number(seconds) * 1000);
     if (reports.length === 0)
       throw new CliError('no probe of the canary has reported: install config/canary, and see its Pods');
-    const result = verified(reports, false);
+    const result = verified(reports, { isNew: false, silence: `within ${seconds} s` });
     if (result === 'pending') throw new CliError('no probe of the canary has reported yet; try again');
     const known = reports.flatMap(({ report }) => report ?? []);
     if (format === 'json' || format === 'yaml') {
@@ -64,14 +68,20 @@ export const verify: Command = {
     } else {
       show(result, known, terminal);
     }
-    if (silent > 0) terminal.warn(`${counted(silent, 'probe')} of ${reports.length} did not answer in time`);
+    if (silent.length > 0)
+      terminal.warn(
+        `${counted(silent.length, 'probe')} of ${reports.length} did not answer within ${seconds} s: ${listText(silent)}`,
+      );
+    const unconfirmed = known.reduce((sum, { counts }) => sum + counts.settling, 0);
+    if (unconfirmed > 0)
+      terminal.warn(
+        `not as the policies say, but too briefly to count: ${counted(unconfirmed, 'flow')}; run verify again`,
+      );
     return result.status === 'True' ? EXIT.yes : result.status === 'False' ? EXIT.no : EXIT.failure;
   },
 };
 
-async function read({ flags, process, terminal }: Call): Promise<FreshReports> {
-  const seconds = flags.get('timeout') ?? String(TIMEOUT_SECONDS);
-  if (!/^\d{1,5}$/.test(seconds)) throw new UsageError(`--timeout ${seconds}: not a number of seconds`);
+async function read({ flags, process, terminal }: Call, timeoutMs: number): Promise<FreshReports> {
   const { env } = process;
   const options = { kubeconfig: flags.get('kubeconfig'), context: flags.get('context'), env };
   try {
@@ -80,9 +90,12 @@ async function read({ flags, process, terminal }: Call): Promise<FreshReports> {
       env,
     });
     try {
-      return await freshReports(transport, Number(seconds) * 1000, (probes, done) =>
-        terminal.progress(`${done} of ${counted(probes, 'probe')} have tried their flows`),
-      );
+      return await freshReports(transport, {
+        timeoutMs,
+        onRefused: (reason) =>
+          terminal.note(`the probes were not asked for a round, and their next one is awaited: ${reason}`),
+        onProgress: (progress) => terminal.progress(progressText(progress)),
+      });
     } finally {
       terminal.progress('');
       await transport.close();
@@ -90,10 +103,16 @@ async function read({ flags, process, terminal }: Call): Promise<FreshReports> {
   } catch (error) {
     if (isForbidden(error))
       throw new CliError(
-        'you may not list Leases in the namespaces of the canary; ask for a Role with the verb list on leases there',
+        'you may not list Leases in the namespaces of the canary; ask for a RoleBinding of segmentation-canary-verifier in each',
       );
     throw new CliError(errorMessage(error));
   }
+}
+
+function progressText({ probes, answered, unconfirmed }: Progress): string {
+  const text = `${answered} of ${counted(probes, 'probe')} answered`;
+  if (answered < probes || unconfirmed === 0) return text;
+  return `${text}; not as the policies say: ${counted(unconfirmed, 'flow')}, waiting for a round to confirm it`;
 }
 
 interface NodeRow {

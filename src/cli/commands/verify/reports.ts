@@ -1,59 +1,110 @@
-/** Reads the reports of the canary's probes from a cluster, until each probe has tried all its flows anew. Never writes. */
+/**
+ * Asks the canary's probes for a round, and reads their reports until each has tried all its flows anew. The request is all
+ * that it writes: one key of one ConfigMap.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeObject } from '../../../api/meta.ts';
-import { ANNOTATION_REPORT, CANARY_NAMESPACES, LABEL_CANARY } from '../../../canary/model/names.ts';
+import { ANNOTATION_REPORT, CANARY_NAMESPACES, INSIDE, LABEL_CANARY } from '../../../canary/model/names.ts';
 import { parseReport, type Report } from '../../../canary/model/report.ts';
+import { REQUEST, requestPatch } from '../../../canary/model/request.ts';
 import { type ObservedReport, REPORT_TTL_MS } from '../../../canary/model/verification.ts';
+import { CONFIG_MAPS } from '../../../cluster-state/items.ts';
+import { isForbidden, isNotFound } from '../../../kube/errors.ts';
 import { LEASES } from '../../../kube/lease.ts';
 import { Resource } from '../../../kube/resource.ts';
 import type { Transport } from '../../../kube/http/transport.ts';
 
 export interface FreshReports {
   readonly reports: readonly ObservedReport[];
-  /** Probes that did not complete a round in time. */
-  readonly silent: number;
+  /** Probes that did not complete a round in time, each as `NAMESPACE/POD on node NODE`. */
+  readonly silent: readonly string[];
 }
 
-/** A round that was under way when the first report was read may have begun before. */
+export interface FreshReportsOptions {
+  readonly timeoutMs: number;
+  /** Called if the probes can't be asked, with the reason: their own rounds are awaited then. */
+  readonly onRefused: (reason: string) => void;
+  readonly onProgress: (progress: Progress) => void;
+}
+
+export interface Progress {
+  readonly probes: number;
+  /** Probes that have tried all their flows since the call. */
+  readonly answered: number;
+  /** Flows that differ from what policies say, and that later rounds have to confirm. */
+  readonly unconfirmed: number;
+}
+
+/** Without a request: a round that was under way when the first report was read may have begun before. */
 const ROUNDS = 2;
-const POLL_MS = 1000;
+const POLL_MS = 500;
 
 /**
- * Resolves when every probe has completed a round that began after the call, or after `timeoutMs`.
+ * Resolves when every probe has completed a round that began after the call, and no flow differs but for a moment; or after
+ * `timeoutMs`.
  *
- * @param onProgress called with the number of probes, and of those that are done
  * @throws ApiError
  */
 export async function freshReports(
   transport: Transport,
-  timeoutMs: number,
-  onProgress: (probes: number, done: number) => void,
+  { timeoutMs, onRefused, onProgress }: FreshReportsOptions,
 ): Promise<FreshReports> {
   const until = performance.now() + timeoutMs;
   const first = new Map<string, number>();
+  const note = (found: ReadonlyMap<string, Report | undefined>) => {
+    for (const [lease, report] of found) if (!first.has(lease)) first.set(lease, report?.round ?? 0);
+  };
+  note(await readReports(transport));
+  const request = await ask(transport, onRefused);
   for (;;) {
     const found = await readReports(transport);
-    for (const [lease, report] of found) if (!first.has(lease)) first.set(lease, report?.round ?? 0);
-    const isFresh = ([lease, report]: readonly [string, Report | undefined]) => {
-      const [now, then] = [report?.round ?? 0, first.get(lease) ?? 0];
-      // A probe that has started again counts from the beginning.
-      return now >= (now < then ? 0 : then) + ROUNDS;
+    note(found);
+    const isFresh = (lease: string) => {
+      const report = found.get(lease);
+      if (report === undefined) return false;
+      const before = first.get(lease) ?? 0;
+      // Another client's request may have replaced this one; and the rounds of a new Pod count from the beginning.
+      const isAnswer = request !== undefined && report.request === request;
+      return isAnswer || report.round >= (report.round < before ? 0 : before) + ROUNDS;
     };
-    const done = [...found].filter(isFresh);
-    onProgress(found.size, done.length);
-    if (done.length === found.size || performance.now() > until) {
-      return {
-        silent: found.size - done.length,
-        reports: [...found].map(([lease, report]) => ({
-          lease,
-          report,
-          age: isFresh([lease, report])
-            ? { kind: 'known', ms: 0 }
-            : { kind: 'unknown', seenForMs: REPORT_TTL_MS + 1 },
-        })),
-      };
-    }
+    const fresh = [...found.keys()].filter(isFresh);
+    const unconfirmed = fresh.reduce((sum, lease) => sum + (found.get(lease)?.counts.settling ?? 0), 0);
+    onProgress({ probes: found.size, answered: fresh.length, unconfirmed });
+    if ((fresh.length === found.size && unconfirmed === 0) || performance.now() > until)
+      return resultOf(found, new Set(fresh));
     await sleep(POLL_MS);
+  }
+}
+
+function resultOf(found: ReadonlyMap<string, Report | undefined>, fresh: ReadonlySet<string>): FreshReports {
+  return {
+    silent: [...found]
+      .filter(([lease]) => !fresh.has(lease))
+      .map(([lease, report]) => (report === undefined ? lease : `${report.pod} on node ${report.node}`)),
+    reports: [...found].map(([lease, report]) => ({
+      lease,
+      report,
+      age: fresh.has(lease) ? { kind: 'known', ms: 0 } : { kind: 'unknown', seenForMs: REPORT_TTL_MS + 1 },
+    })),
+  };
+}
+
+/** Asks all probes for a round. @returns the id of the request; undefined if it could not be made */
+async function ask(
+  transport: Transport,
+  onRefused: FreshReportsOptions['onRefused'],
+): Promise<string | undefined> {
+  const id = crypto.randomUUID();
+  try {
+    await new Resource<KubeObject>(transport, CONFIG_MAPS).patch(REQUEST, INSIDE, requestPatch(id));
+    return id;
+  } catch (error) {
+    const object = `ConfigMap ${INSIDE}/${REQUEST}`;
+    if (isForbidden(error))
+      onRefused(`you may not patch ${object}; its Role is segmentation-canary-verifier`);
+    else if (isNotFound(error)) onRefused(`${object} is missing; apply config/canary again`);
+    else throw error;
+    return undefined;
   }
 }
 
