@@ -83,6 +83,11 @@ export function chartTemplates(root: string): (readonly [path: string, text: str
       `{{- if .Values.audit.enabled }}\n${documents(manifests(root, 'config/audit'))}{{- end }}\n`,
     ),
     template(
+      'engines.yaml',
+      'config/engines',
+      `{{- if .Values.engines.detect }}\n${documents(manifests(root, 'config/engines/detect'))}{{- end }}\n`,
+    ),
+    template(
       'prometheus.yaml',
       'config/prometheus',
       `{{- if .Values.prometheus.enabled }}\n${documents(manifests(root, 'config/prometheus'), MORE_LABELS)}{{- end }}\n`,

@@ -4,7 +4,19 @@ import type { Transport } from './http/transport.ts';
 import type { ResourceKind } from './resource.ts';
 
 interface GroupList {
-  readonly groups?: readonly { readonly versions?: readonly { readonly groupVersion?: string }[] }[];
+  readonly groups?: readonly {
+    readonly name?: string;
+    readonly versions?: readonly { readonly groupVersion?: string }[];
+  }[];
+}
+
+/** The names of the groups that the API server serves; undefined if it does not answer. */
+export async function servedGroups(
+  transport: Transport,
+  signal?: AbortSignal,
+): Promise<ReadonlySet<string> | undefined> {
+  const answer = await ask<GroupList>(transport, '/apis', signal);
+  return answer && new Set((answer.groups ?? []).flatMap(({ name }) => name ?? []));
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The configuration file: YAML, `kind: OperatorConfiguration`. */
 import { SEVERITIES } from '../audit/finding.ts';
+import { ENGINE_SETTINGS } from '../engines/engine.ts';
 import { isRecord } from '../util/is-record.ts';
 import { readDocuments } from '../manifests/documents.ts';
 import { YamlError } from '../manifests/yaml.ts';
@@ -31,6 +32,7 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export const LOG_FORMATS = ['json', 'text'] as const;
 
 export const concurrency = integer(1, 256);
+export const engine = oneOf(...ENGINE_SETTINGS);
 export const logLevel = oneOf(...LOG_LEVELS);
 export const logFormat = oneOf(...LOG_FORMATS);
 
@@ -118,6 +120,11 @@ const shape = object(
     canary: described(
       'Read the reports of the canary of config/canary, which tries by packets if policies are enforced.',
       boolean,
+    ),
+    engine: described(
+      'The network engine, which is looked for by evidence: Auto finds it, a name is compared with the evidence, None looks ' +
+        'for nothing. Default: None. It needs config/engines/detect.',
+      engine,
     ),
     audit,
     clusterDNS: described(

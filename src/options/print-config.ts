@@ -32,6 +32,7 @@ export function configurationText(options: Options): string {
       },
       protectedNamespaces: options.protectedNamespaces,
       canary: options.canary,
+      engine: options.engine,
       ...(options.audit && {
         audit: {
           ...options.audit,

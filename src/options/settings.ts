@@ -1,6 +1,15 @@
 /** The settings of flags and environment variables, as a table for the parser, the help text and the documentation. */
+import type { EngineSetting } from '../engines/engine.ts';
 import type { LogFormat, LogLevel } from '../observability/logs/logger.ts';
-import { type ConfigurationFile, concurrency, LOG_FORMATS, LOG_LEVELS, logFormat, logLevel } from './file.ts';
+import {
+  type ConfigurationFile,
+  concurrency,
+  engine,
+  LOG_FORMATS,
+  LOG_LEVELS,
+  logFormat,
+  logLevel,
+} from './file.ts';
 import { anyText, bindAddress, boolean, namespaceName, oneOf, type Shape } from './shape.ts';
 
 export const CONTENT_TYPES = ['application/vnd.kubernetes.protobuf', 'application/json'] as const;
@@ -20,6 +29,7 @@ export interface Scalars {
   readonly leaderElect: boolean;
   readonly leaderElectionNamespace: string | undefined;
   readonly canary: boolean;
+  readonly engine: EngineSetting;
   readonly concurrency: number;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
@@ -97,6 +107,15 @@ export const SETTINGS: { readonly [K in keyof Scalars]: Setting<Scalars[K]> } = 
     fromText: toBoolean,
     inFile: (file) => file.canary,
     fallback: false,
+  },
+  engine: {
+    flag: 'engine',
+    value: 'NAME',
+    group: 'Operator',
+    help: 'network engine: None, Auto, Cilium, Calico, GKE',
+    shape: engine,
+    inFile: (file) => file.engine,
+    fallback: 'None',
   },
   leaderElect: {
     flag: 'leader-elect',

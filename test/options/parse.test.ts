@@ -54,6 +54,7 @@ describe('parseOptions', () => {
       metricsSecurity: { enabled: true, certPath: undefined, certName: 'tls.crt', certKey: 'tls.key' },
       healthProbeBindAddress: ':8081',
       canary: false,
+      engine: 'None',
       concurrency: 32,
       resyncPeriod: 36_000_000,
       logLevel: 'info',

@@ -11,6 +11,7 @@ export interface AuditEvent {
   readonly responseStatus?: { readonly code?: number };
   readonly objectRef?: {
     readonly resource?: string;
+    readonly name?: string;
     readonly apiGroup?: string;
     readonly subresource?: string;
   };

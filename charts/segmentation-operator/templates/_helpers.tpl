@@ -40,7 +40,7 @@ app.kubernetes.io/component: controller
 {{- with .Values.image.digest }}@{{ . }}{{ end -}}
 {{- end }}
 
-{{/* The operator's configuration file; empty without `config` and `audit`. */}}
+{{/* The operator's configuration file; empty without `config`, `audit` and `engines`. */}}
 {{- define "segmentation-operator.configuration" -}}
 {{- range $key := list "apiVersion" "kind" -}}
 {{- if hasKey $.Values.config $key -}}
@@ -69,6 +69,9 @@ app.kubernetes.io/component: controller
 {{- $config := deepCopy .Values.config -}}
 {{- if and .Values.audit.enabled (not (hasKey $config "audit")) -}}
 {{- $_ := set $config "audit" (dict "enabled" true) -}}
+{{- end -}}
+{{- if and .Values.engines.detect (not (hasKey $config "engine")) -}}
+{{- $_ := set $config "engine" "Auto" -}}
 {{- end -}}
 {{- if $config -}}
 {{- merge (dict "apiVersion" "config.segmentation.dev/v1alpha1" "kind" "OperatorConfiguration") $config | toYaml -}}

@@ -11,6 +11,7 @@ import { type ExpositionFormat, render } from './format/exposition.ts';
 import { type AuditMetrics, createAuditMetrics } from './audit-metrics.ts';
 import { createCanaryMetrics } from './canary-metrics.ts';
 import { type CertificateMetrics, createCertificateMetrics } from './certificate-metrics.ts';
+import { createEngineMetrics, type EngineMetrics } from './engine-metrics.ts';
 import { createEnforcementMetrics, type EnforcementMetrics } from './enforcement-metrics.ts';
 import { createLeaderMetrics, type LeaderMetrics } from './leader-metrics.ts';
 import { MISNAMED } from './format/misnamed.ts';
@@ -21,6 +22,7 @@ import { createSegmentationMetrics, type SegmentationMetrics } from './segmentat
 import { byName } from '../../util/order.ts';
 
 export type { AuditMetrics } from './audit-metrics.ts';
+export type { EngineMetrics } from './engine-metrics.ts';
 export type { LeaderMetrics } from './leader-metrics.ts';
 export type { QueueMetrics, QueueSnapshot } from './queue-metrics.ts';
 export type { ReconcileMetrics, ReconcileResult } from './reconcile-metrics.ts';
@@ -39,6 +41,8 @@ export interface Metrics extends SegmentationMetrics, EnforcementMetrics {
   readonly certificate: CertificateMetrics;
   /** The metrics of the audit in the cluster, which repeats after `intervalMs` milliseconds. Call it once. */
   audit(intervalMs: number): AuditMetrics;
+  /** The metrics of the network engine. Call it once. */
+  engine(): EngineMetrics;
   /** All metrics as text. */
   render(format: ExpositionFormat): Promise<string>;
 }
@@ -57,7 +61,9 @@ export interface MetricDescription {
 /** Every metric of the operator, by name. */
 export function describeMetrics(): MetricDescription[] {
   const registry = new Registry();
-  register(registry, '').audit(0);
+  const metrics = register(registry, '');
+  metrics.audit(0);
+  metrics.engine();
   return describeRegistry(registry);
 }
 
@@ -99,6 +105,7 @@ function register(registry: Registry, version: string): Metrics {
     reconcile: createReconcileMetrics(registry),
     certificate: createCertificateMetrics(registry),
     audit: (intervalMs) => createAuditMetrics(registry, intervalMs),
+    engine: () => createEngineMetrics(registry),
     render: (format) => render(registry, format),
   };
 }

@@ -1,10 +1,11 @@
 /** The optional capabilities of profiles. Each has a file in this folder, which builds it; this list adds it. */
 import type { Capability } from '../../controller/capability.ts';
 import { createAudit } from './audit.ts';
+import { createEngines } from './engines.ts';
 import type { CapabilityParts } from './parts.ts';
 import { createPodSecurity } from './pod-security.ts';
 
 /** A capability that the options switch off is absent, and its code is not loaded. */
 export async function createCapabilities(parts: CapabilityParts): Promise<readonly Capability[]> {
-  return [createPodSecurity(parts), ...(await createAudit(parts))];
+  return [createPodSecurity(parts), ...(await createAudit(parts)), ...(await createEngines(parts))];
 }

@@ -160,6 +160,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
           path('workloads'),
           path('pod-security'),
           path('audit'),
+          path('engines/detect'),
           'namespace.yaml',
         ],
         components: [path('namespace')],
@@ -172,6 +173,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
       assert.match(text, /workload-images\.segmentation\.dev/);
       assert.match(text, /name: segmentation-operator-namespaces/);
       assert.match(text, /segmentation-operator-audit/);
+      assert.match(text, /segmentation-operator-engines/);
       assert.doesNotMatch(text, /segmentation-system/);
     } finally {
       rmSync(folder, { recursive: true });
@@ -256,6 +258,21 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
       template('--set', 'config.audit.interval=2h'),
       /config\.audit needs .* audit\.enabled/,
     );
+  });
+
+  it('has the permission of config/engines/detect, and `engine` in the configuration, with engines.detect', async () => {
+    const expected = documents(readFileSync(join(root, 'config/engines/detect/cluster_role.yaml'), 'utf8'));
+    const actual = await template('--set', 'engines.detect=true');
+    assert.equal(actual.length, (await template()).length + expected.length + 1);
+    for (const manifest of expected)
+      assert.deepEqual(plain(byTitle(actual).get(title(manifest))), plain(manifest), title(manifest));
+    const engine = async (...values: readonly string[]) => {
+      const map = (await template('--set', values.join())).find(({ kind }) => kind === 'ConfigMap');
+      const { data } = map as unknown as { data: Readonly<Record<string, string>> };
+      return (parse(data['operator.yaml'] ?? '') as { readonly engine?: unknown }).engine;
+    };
+    assert.equal(await engine('engines.detect=true'), 'Auto');
+    assert.equal(await engine('engines.detect=true', 'config.engine=Cilium'), 'Cilium');
   });
 
   it('links each alert to the runbooks of prometheus.runbooks', async () => {

@@ -80,10 +80,12 @@ export const status: Command = {
     const rows = namespaceRows(snapshot, namespaces);
     const profiles = snapshot.profiles.map((profile) => profileRow(profile, snapshot));
     if (format === 'json' || format === 'yaml') {
-      const enforcement = enforcementOf(snapshot);
+      const enforcement = commonCondition('EnforcementVerified', snapshot);
+      const engine = commonCondition('EngineReady', snapshot);
       const document = {
         source: snapshot.origin,
         ...(enforcement && { enforcement }),
+        ...(engine && { engine }),
         profiles,
         namespaces: rows,
       };
@@ -91,8 +93,9 @@ export const status: Command = {
     } else if (format === 'name') {
       for (const { name } of rows) terminal.print(`namespace/${name}`);
     } else {
-      const enforcement = enforcementOf(snapshot);
-      show({ origin: snapshot.origin, enforcement, profiles, rows }, format === 'wide', terminal);
+      const enforcement = commonCondition('EnforcementVerified', snapshot);
+      const engine = commonCondition('EngineReady', snapshot);
+      show({ origin: snapshot.origin, enforcement, engine, profiles, rows }, format === 'wide', terminal);
     }
     const shown = new Set(namespaces);
     warnOfUnresolved(
@@ -251,28 +254,29 @@ function profileRow(profile: SegmentationProfile, snapshot: Snapshot): ProfileSt
   };
 }
 
-/** The condition EnforcementVerified, which is the same in every profile; undefined where no operator reports. */
-function enforcementOf(snapshot: Snapshot): Enforcement | undefined {
+/** A condition about the cluster, from the first profile that has it; undefined where no operator reports it. */
+function commonCondition(wanted: string, snapshot: Snapshot): ClusterCondition | undefined {
   if (!snapshot.isObserved) return undefined;
   for (const { status } of snapshot.profiles) {
-    const found = status?.conditions?.find(({ type }) => type === 'EnforcementVerified');
+    const found = status?.conditions?.find(({ type }) => type === wanted);
     if (found !== undefined) return { status: found.status, reason: found.reason, message: found.message };
   }
   return undefined;
 }
 
-type Enforcement = Pick<Condition, 'status' | 'reason' | 'message'>;
+type ClusterCondition = Pick<Condition, 'status' | 'reason' | 'message'>;
 
 interface StatusReport {
   /** Where the snapshot was read from. */
   readonly origin: string;
-  readonly enforcement: Enforcement | undefined;
+  readonly enforcement: ClusterCondition | undefined;
+  readonly engine: ClusterCondition | undefined;
   readonly profiles: readonly ProfileStatus[];
   readonly rows: readonly NamespaceStatus[];
 }
 
 function show(
-  { origin, enforcement, profiles, rows }: StatusReport,
+  { origin, enforcement, engine, profiles, rows }: StatusReport,
   wide: boolean,
   terminal: Terminal,
 ): void {
@@ -286,6 +290,7 @@ function show(
     `  ingress  ${bar(total('ingressIsolated'), pods, paint)}`,
     `  egress   ${bar(total('egressIsolated'), pods, paint)}`,
     ...(enforcement ? [`  packets  ${enforcementText(enforcement, paint)}`] : []),
+    ...(engine ? [`  engine   ${engineText(engine, paint)}`] : []),
     '',
   );
   if (profiles.length > 0) terminal.print(...profileTable(profiles, wide, paint), '');
@@ -306,10 +311,16 @@ function show(
 }
 
 /** Text about enforcement as packets have shown it. The rest of the output is about policies as they are written. */
-function enforcementText({ status, reason, message }: Enforcement, paint: Palette): string {
+function enforcementText({ status, reason, message }: ClusterCondition, paint: Palette): string {
   if (status === 'True') return paint.green(message);
   if (status === 'False') return paint.red(`not enforced: ${message}`);
   return paint.dim(`enforcement not verified (${reason})`);
+}
+
+/** Text about the network engine, for the profiles whose peers depend on it. */
+function engineText({ status, reason, message }: ClusterCondition, paint: Palette): string {
+  if (status === 'True') return message;
+  return (status === 'False' ? paint.red : paint.yellow)(`${reason}: ${message}`);
 }
 
 /** Width of the bar, in characters. */

@@ -1,0 +1,117 @@
+/**
+ * The engine of the cluster, found by evidence: looked for at the start, on a schedule, and when a profile begins to depend on
+ * it. Reads only. Profiles whose peers depend on the engine get the condition EngineReady, which is for information: it
+ * neither opens nor cuts anything.
+ */
+import type { SegmentationProfile } from '../../api/profile.ts';
+import type { ProfileItem } from '../../cluster-state/items.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
+import { dependentPeers } from '../../engines/dependent-peers.ts';
+import { detect, type EngineVerdict } from '../../engines/detection/detect.ts';
+import type { EngineSignature } from '../../engines/detection/signature.ts';
+import type { EngineSetting } from '../../engines/engine.ts';
+import { isAborted } from '../../kube/errors.ts';
+import type { Transport } from '../../kube/http/transport.ts';
+import type { StoreChange } from '../../kube/watch/store.ts';
+import type { Clock, Timer } from '../../util/clock.ts';
+import { listText } from '../../util/list-text.ts';
+import type { Capability, CapabilityReport } from '../capability.ts';
+import { readEvidence } from './read-evidence.ts';
+
+export interface EngineDetectionOptions {
+  readonly setting: EngineSetting;
+  readonly signatures: readonly EngineSignature[];
+  readonly transport: Transport;
+  readonly clusterState: ClusterState;
+  readonly clock: Clock;
+  /** Called when the verdict changes. */
+  readonly onVerdict: (verdict: EngineVerdict) => void;
+}
+
+/** The engine is looked for again after this time, in milliseconds. */
+const INTERVAL_MS = 60_000;
+/** The same while the evidence is unclear. */
+const UNCLEAR_INTERVAL_MS = 10_000;
+/** Least time between two looks, in milliseconds. */
+const LEAST_INTERVAL_MS = 1000;
+
+export class EngineDetection implements Capability {
+  readonly #options: EngineDetectionOptions;
+  readonly #stopping = new AbortController();
+  #verdict: EngineVerdict | undefined;
+  #timer: Timer | undefined;
+  #looking: Promise<void> | undefined;
+  #onReport: (profile: string) => void = () => {};
+
+  constructor(options: EngineDetectionOptions) {
+    this.#options = options;
+  }
+
+  lead(onReport: (profile: string) => void): void {
+    this.#onReport = onReport;
+    this.#options.clusterState.profiles.subscribe((change) => this.#profileChanged(change));
+    this.#lookAfter(0);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#timer?.cancel();
+    await this.#looking;
+  }
+
+  isJudged(profile: SegmentationProfile): boolean {
+    return this.#verdict !== undefined || dependentPeers(profile).length === 0;
+  }
+
+  /** Only profiles whose peers depend on the engine have the condition. */
+  report(profile: SegmentationProfile): CapabilityReport | undefined {
+    const peers = dependentPeers(profile);
+    if (peers.length === 0 || this.#verdict === undefined) return undefined;
+    const { status, reason, message } = this.#verdict;
+    const text = `${message} (${listText(peers)} ${peers.length === 1 ? 'depends' : 'depend'} on it)`;
+    return {
+      condition: { type: 'EngineReady', status, reason, message: text },
+      isInformation: true,
+      isStalled: false,
+    };
+  }
+
+  isReleased(): boolean {
+    return true;
+  }
+
+  #profileChanged({ old, new: next }: StoreChange<ProfileItem>): void {
+    if (next === undefined) return;
+    const before = new Set(old && dependentPeers(old.profile));
+    if (dependentPeers(next.profile).some((peer) => !before.has(peer))) this.#lookAfter(LEAST_INTERVAL_MS);
+  }
+
+  #lookAfter(delayMs: number): void {
+    this.#timer?.cancel();
+    this.#timer = this.#options.clock.schedule(delayMs, () => {
+      this.#looking ??= this.#look().finally(() => (this.#looking = undefined));
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { setting, signatures, transport } = this.#options;
+    try {
+      const evidence = await readEvidence(signatures, transport, this.#stopping.signal);
+      this.#decide(detect(setting, evidence, this.#verdict?.engine));
+    } catch (error) {
+      if (!isAborted(error)) throw error;
+    }
+    if (this.#stopping.signal.aborted) return;
+    this.#lookAfter(this.#verdict?.status === 'True' ? INTERVAL_MS : UNCLEAR_INTERVAL_MS);
+  }
+
+  #decide(verdict: EngineVerdict): void {
+    const { clusterState, onVerdict } = this.#options;
+    const before = this.#verdict;
+    this.#verdict = verdict;
+    if (JSON.stringify(before) === JSON.stringify(verdict)) return;
+    onVerdict(verdict);
+    for (const { profile } of clusterState.profiles.values())
+      if (dependentPeers(profile).length > 0) this.#onReport(profile.metadata.name);
+  }
+}

@@ -1,0 +1,3 @@
+/** The detection of engines, as the composition root loads it. */
+export { SIGNATURES } from '../../engines/signatures.ts';
+export { EngineDetection } from './detection.ts';

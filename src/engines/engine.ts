@@ -1,0 +1,8 @@
+/** The network engines that the operator knows. Pure. */
+
+export const ENGINES = ['Cilium', 'Calico', 'GKE'] as const;
+export type Engine = (typeof ENGINES)[number];
+
+/** `None`: no engine is looked for. `Auto`: the engine is found by evidence. */
+export const ENGINE_SETTINGS = ['None', 'Auto', ...ENGINES] as const;
+export type EngineSetting = (typeof ENGINE_SETTINGS)[number];

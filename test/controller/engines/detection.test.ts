@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { projectProfile } from '../../../src/cluster-state/items.ts';
+import { ClusterState } from '../../../src/cluster-state/state.ts';
+import { EngineDetection } from '../../../src/controller/engines/detection.ts';
+import type { EngineVerdict } from '../../../src/engines/detection/detect.ts';
+import { SIGNATURES } from '../../../src/engines/signatures.ts';
+import { errorOfStatus } from '../../../src/kube/errors.ts';
+import type { Request, Transport } from '../../../src/kube/http/transport.ts';
+import type { SegmentationProfile } from '../../../src/api/profile.ts';
+import { profile } from '../../policy/fixture.ts';
+import { VirtualClock } from '../../support/virtual-clock.ts';
+
+const DEPENDENT = profile({ egress: [{ name: 'nodes', to: [{ entity: 'Nodes' }] }] });
+
+describe('engine detection', () => {
+  let clock: VirtualClock;
+  let clusterState: ClusterState;
+  let verdicts: EngineVerdict[];
+  let reported: string[];
+  let asked: string[];
+  /** Ready pods of Cilium's agent; undefined if there is no such DaemonSet. */
+  let ready: number | undefined;
+  let detection: EngineDetection;
+
+  beforeEach(() => {
+    clock = new VirtualClock();
+    clusterState = new ClusterState([]);
+    verdicts = [];
+    reported = [];
+    asked = [];
+    ready = 1;
+    const transport: Transport = {
+      request: async <T>(request: Request) => {
+        asked.push(request.path);
+        if (request.path === '/apis') return { groups: [{ name: 'cilium.io' }] } as T;
+        if (ready === undefined || !request.path.endsWith('/namespaces/kube-system/daemonsets/cilium'))
+          throw errorOfStatus(request, { kind: 'Status', code: 404 });
+        return {
+          metadata: { name: 'cilium' },
+          status: { numberReady: ready, desiredNumberScheduled: 1 },
+        } as T;
+      },
+      watch: () => assert.fail('the detection watches nothing'),
+      close: async () => {},
+    };
+    detection = new EngineDetection({
+      setting: 'Auto',
+      signatures: SIGNATURES,
+      transport,
+      clusterState,
+      clock,
+      onVerdict: (verdict) => verdicts.push(verdict),
+    });
+  });
+  afterEach(() => detection.stop());
+
+  const lead = () => detection.lead((name) => reported.push(name));
+  const put = (stored: SegmentationProfile, resourceVersion: string) =>
+    clusterState.profiles.upsert(
+      projectProfile({ ...stored, metadata: { ...stored.metadata, resourceVersion } }),
+    );
+
+  it('judges dependent profiles only once it has looked', async () => {
+    assert.equal(detection.isJudged(DEPENDENT), false);
+    assert.equal(detection.isJudged(profile()), true);
+    lead();
+    await clock.advance(0);
+    assert.equal(detection.isJudged(DEPENDENT), true);
+    assert.equal(detection.report(DEPENDENT)?.condition.status, 'True');
+    assert.match(detection.report(DEPENDENT)?.condition.message ?? '', /\(Nodes depends on it\)$/);
+  });
+
+  it('reports nothing about a profile whose peers do not depend on the engine', async () => {
+    lead();
+    await clock.advance(0);
+    assert.equal(detection.report(profile()), undefined);
+  });
+
+  it('looks again every minute, and tells only changes', async () => {
+    put(DEPENDENT, '1');
+    lead();
+    await clock.advance(59_000);
+    const once = asked.length;
+    await clock.advance(2000);
+    assert.equal(asked.length, 2 * once);
+    assert.deepEqual(
+      verdicts.map(({ engine }) => engine),
+      ['Cilium'],
+    );
+    ready = undefined;
+    await clock.advance(60_000);
+    assert.deepEqual(
+      verdicts.map(({ engine }) => engine),
+      ['Cilium', 'None'],
+    );
+    assert.deepEqual(reported, ['segmented', 'segmented']);
+  });
+
+  it('looks every ten seconds while the evidence is unclear, and keeps the engine', async () => {
+    lead();
+    await clock.advance(0);
+    ready = 0;
+    await clock.advance(60_000);
+    assert.deepEqual([verdicts.at(-1)?.engine, verdicts.at(-1)?.reason], ['Cilium', 'AgentNotReady']);
+    const before = asked.length;
+    await clock.advance(10_000);
+    assert.ok(asked.length > before);
+  });
+
+  it('looks at once when a profile begins to depend on the engine', async () => {
+    lead();
+    await clock.advance(30_000);
+    const before = asked.length;
+    put(profile(), '1');
+    await clock.advance(1000);
+    assert.equal(asked.length, before);
+    put(DEPENDENT, '2');
+    await clock.advance(1000);
+    assert.ok(asked.length > before);
+  });
+
+  it('asks nothing after it has stopped', async () => {
+    lead();
+    await clock.advance(0);
+    await detection.stop();
+    const before = asked.length;
+    await clock.advance(600_000);
+    assert.equal(asked.length, before);
+  });
+});

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { detect, type EngineInForce } from '../../../src/engines/detection/detect.ts';
+import type { AgentState, EngineEvidence } from '../../../src/engines/detection/signature.ts';
+import type { Engine, EngineSetting } from '../../../src/engines/engine.ts';
+import { SIGNATURES } from '../../../src/engines/signatures.ts';
+
+const ABSENT: AgentState = { kind: 'absent' };
+const READY: AgentState = { kind: 'found', ready: 2, desired: 3 };
+const STARTING: AgentState = { kind: 'found', ready: 0, desired: 3 };
+const UNREADABLE: AgentState = { kind: 'unreadable', message: 'the permission is missing' };
+
+type Traces = Partial<
+  Record<Engine, { readonly agent?: AgentState; readonly isGroupServed?: boolean | undefined }>
+>;
+
+/** The evidence of a cluster: each engine's first agent, and its group; of engines without traces there is nothing. */
+function evidence(traces: Traces): EngineEvidence[] {
+  return SIGNATURES.map((signature) => {
+    const { agent = ABSENT, ...rest } = traces[signature.engine] ?? {};
+    const agents = signature.agents.map((name, index) => ({ name, state: index === 0 ? agent : ABSENT }));
+    const isGroupServed = 'isGroupServed' in rest ? rest.isGroupServed : agent.kind === 'found';
+    return { signature, agents, isGroupServed };
+  });
+}
+
+interface Case {
+  readonly title: string;
+  readonly setting?: EngineSetting;
+  readonly traces: Traces;
+  readonly before?: EngineInForce;
+  readonly verdict: readonly [engine: EngineInForce, status: string, reason: string];
+  readonly message?: RegExp;
+}
+
+const CASES: readonly Case[] = [
+  {
+    title: 'finds an engine whose agent has ready pods and whose group is served',
+    traces: { Cilium: { agent: READY } },
+    verdict: ['Cilium', 'True', 'Detected'],
+    message:
+      /^Cilium: DaemonSet kube-system\/cilium has 2 of 3 pods ready, and the API server serves cilium\.io$/,
+  },
+  {
+    title: 'finds no engine from CRDs alone',
+    traces: { Cilium: { isGroupServed: true }, Calico: { isGroupServed: true } },
+    verdict: ['None', 'True', 'NoEngine'],
+  },
+  {
+    title: 'finds GKE where it serves kinds of Cilium',
+    traces: { GKE: { agent: READY }, Cilium: { isGroupServed: true } },
+    verdict: ['GKE', 'True', 'Detected'],
+  },
+  {
+    title: 'gives up the engine that it found before, once the evidence is gone',
+    traces: {},
+    before: 'Cilium',
+    verdict: ['None', 'True', 'NoEngine'],
+  },
+  {
+    title: 'keeps the engine that it found before while no pod of its agent is ready',
+    traces: { Cilium: { agent: STARTING } },
+    before: 'Cilium',
+    verdict: ['Cilium', 'Unknown', 'AgentNotReady'],
+  },
+  {
+    title: 'keeps the engine that it found before while its group is not served',
+    traces: { Cilium: { agent: READY, isGroupServed: false } },
+    before: 'Cilium',
+    verdict: ['Cilium', 'Unknown', 'AgentNotReady'],
+    message: /does not serve cilium\.io/,
+  },
+  {
+    title: 'keeps the engine that it found before while the evidence is unreadable',
+    traces: { Cilium: { agent: UNREADABLE } },
+    before: 'Cilium',
+    verdict: ['Cilium', 'Unknown', 'EvidenceUnreadable'],
+    message: /the permission is missing; install config\/engines\/detect/,
+  },
+  {
+    title: 'knows no engine as long as the evidence has been unreadable',
+    traces: { Calico: { agent: UNREADABLE } },
+    verdict: ['Unknown', 'Unknown', 'EvidenceUnreadable'],
+  },
+  {
+    title: 'knows no engine if the groups are unknown',
+    traces: { Cilium: { agent: READY, isGroupServed: undefined } },
+    verdict: ['Unknown', 'Unknown', 'EvidenceUnreadable'],
+  },
+  {
+    title: 'keeps the engine that it found before while several run',
+    traces: { Cilium: { agent: READY }, Calico: { agent: READY } },
+    before: 'Calico',
+    verdict: ['Calico', 'False', 'SeveralEngines'],
+    message: /^Cilium and Calico run at once/,
+  },
+  {
+    title: 'confirms the configured engine',
+    setting: 'Calico',
+    traces: { Calico: { agent: READY }, Cilium: { agent: READY } },
+    verdict: ['Calico', 'True', 'Confirmed'],
+  },
+  {
+    title: 'keeps to the configured engine where another one runs, and says so',
+    setting: 'Cilium',
+    traces: { Calico: { agent: READY } },
+    verdict: ['Cilium', 'False', 'EngineDisagrees'],
+    message: /says Cilium, but Calico runs: DaemonSet calico-system\/calico-node/,
+  },
+  {
+    title: 'keeps to the configured engine of which there is no trace, and says so',
+    setting: 'Cilium',
+    traces: {},
+    verdict: ['Cilium', 'False', 'EngineNotFound'],
+    message: /there is no DaemonSet kube-system\/cilium or cilium\/cilium/,
+  },
+  {
+    title: 'neither confirms nor contradicts the configured engine without evidence',
+    setting: 'Cilium',
+    traces: { Cilium: { agent: UNREADABLE }, Calico: { agent: READY } },
+    verdict: ['Cilium', 'Unknown', 'EvidenceUnreadable'],
+  },
+  {
+    title: 'waits for the agent of the configured engine',
+    setting: 'GKE',
+    traces: { GKE: { agent: STARTING } },
+    verdict: ['GKE', 'Unknown', 'AgentNotReady'],
+  },
+];
+
+describe('detection of the network engine', () => {
+  for (const { title, setting = 'Auto', traces, before, verdict, message } of CASES) {
+    it(title, () => {
+      const actual = detect(setting, evidence(traces), before);
+      assert.deepEqual([actual.engine, actual.status, actual.reason], verdict);
+      if (message !== undefined) assert.match(actual.message, message);
+    });
+  }
+
+  it('takes the agent of a later namespace if the first one has none', () => {
+    const [cilium] = SIGNATURES;
+    assert.ok(cilium);
+    const agents = cilium.agents.map((name, index) => ({ name, state: index === 1 ? READY : ABSENT }));
+    const verdict = detect('Auto', [{ signature: cilium, agents, isGroupServed: true }]);
+    assert.match(verdict.message, /DaemonSet cilium\/cilium has 2 of 3 pods ready/);
+  });
+});
