@@ -1,10 +1,12 @@
 /** The snapshot of an audit with what several checks derive from it, computed once and on demand. Pure. */
 import { coverage, type NamespaceCoverage } from '../analysis/coverage.ts';
 import { LABEL_NAMESPACE_NAME } from '../api/names.ts';
-import type { StringMap } from '../api/meta.ts';
+import type { LabelSelector, StringMap } from '../api/meta.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
+import { matches } from '../policy/semantics/selector.ts';
 import type { ObjectReference } from './finding.ts';
 import type { AuditNamespace, AuditPod, AuditSnapshot, AuditWorkload } from './snapshot.ts';
+import { namespacesOfPodMakers, templateSelector } from './unseen-pods.ts';
 
 export interface AuditSettings {
   /** Registries that images may come from: `HOST`, or `HOST/PATH`. Empty: any. */
@@ -47,10 +49,22 @@ export class AuditContext {
 
   /** True if the namespace has pods, and all of them are known: then a selector without pods is a finding. */
   knowsPodsOf(namespace: string): boolean {
-    this.#unclear ??= new Set(
-      this.snapshot.namespaces.filter((each) => each.mayHaveOtherPods === true).map(({ name }) => name),
-    );
+    this.#unclear ??= this.#withUnseenPods();
     return this.podsOf(namespace).length > 0 && !this.#unclear.has(namespace);
+  }
+
+  /** A cluster shows all its pods. */
+  #withUnseenPods(): ReadonlySet<string> {
+    const { isComplete, namespaces } = this.snapshot;
+    if (isComplete) return new Set();
+    const named = namespaces.filter((each) => each.mayHaveOtherPods === true).map(({ name }) => name);
+    return new Set([...named, ...namespacesOfPodMakers(this.snapshot)]);
+  }
+
+  /** The pods of a namespace with the labels; among manifests, whatever labels they get when they are created. */
+  selectedPods(namespace: string, selector: LabelSelector): readonly AuditPod[] {
+    const known = this.snapshot.isComplete ? selector : templateSelector(selector);
+    return this.podsOf(namespace).filter(({ labels }) => matches(known, labels));
   }
 
   policiesOf(namespace: string): readonly NetworkPolicy[] {

@@ -9,6 +9,9 @@ import type { ClusterFacts, NamespaceFacts } from './facts.ts';
 import { selects, targetPorts } from './peers/service.ts';
 import type { SourceRule } from './rules.ts';
 
+/** The names of rules for webhooks start with it; a digest of the Service's name follows. */
+export const WEBHOOK_RULE = 'baseline.webhook.';
+
 interface BaselineEntry {
   readonly key: keyof Baseline;
   readonly directions: readonly PolicyType[];
@@ -73,7 +76,7 @@ export function webhookRules(
     if (ports.length === 0) continue;
     rules.push({
       // The rule's name becomes a label's value. The name of a Service can fill that alone, so a digest stands for it.
-      name: `baseline.webhook.${createHash('sha256').update(name).digest('hex').slice(0, 12)}`,
+      name: `${WEBHOOK_RULE}${createHash('sha256').update(name).digest('hex').slice(0, 12)}`,
       direction: 'Ingress',
       description: `the API server calls Service ${name}`,
       podSelector: { matchLabels: service.selector },

@@ -13,13 +13,19 @@ export const namespaceWithoutPolicy: Check = {
     'Let a SegmentationProfile select the namespace, or create a policy that denies all and then allow what is needed.',
   needs: ['Namespace', 'Pod', 'NetworkPolicy'],
   run: (context, report) => {
+    const { isComplete, policies, profiles } = context.snapshot;
+    // Manifests of an application often leave policies to those who run the cluster.
+    const isElsewhere = !isComplete && policies.length === 0 && profiles.length === 0;
     for (const { name } of context.namespaces) {
       const pods = context.podsOf(name).filter(({ hostNetwork }) => hostNetwork !== true);
       if (pods.length === 0 || context.policiesOf(name).length > 0) continue;
       if (pods.some((pod) => isIsolatedByEngine(pod, context))) continue;
       report({
         object: { kind: 'Namespace', name },
-        message: `no NetworkPolicy isolates its ${counted(pods.length, 'pod')}`,
+        ...(isElsewhere && { severity: 'low' as const }),
+        message: isElsewhere
+          ? `no NetworkPolicy among the manifests isolates its ${counted(pods.length, 'pod')}`
+          : `no NetworkPolicy isolates its ${counted(pods.length, 'pod')}`,
       });
     }
   },

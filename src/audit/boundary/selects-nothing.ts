@@ -1,12 +1,14 @@
 import { LABEL_RULE } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
-import { EVERYTHING, matches, selectorTerms } from '../../policy/semantics/selector.ts';
+import { EVERYTHING, selectorTerms } from '../../policy/semantics/selector.ts';
 import type { Check } from '../check.ts';
 import { type AuditContext, policyReference } from '../context.ts';
+import { isExclusion } from '../unseen-pods.ts';
 
+/** A selector that only excludes is for pods to come. */
 function selectsPods({ metadata, spec }: NetworkPolicy, context: AuditContext): boolean {
   const selector = spec.podSelector ?? EVERYTHING;
-  return context.podsOf(metadata.namespace ?? 'default').some(({ labels }) => matches(selector, labels));
+  return isExclusion(selector) || context.selectedPods(metadata.namespace ?? 'default', selector).length > 0;
 }
 
 /** A namespace without pods may get them later, so that nothing is reported there. */

@@ -6,6 +6,7 @@ import type { KubeObject } from '../../api/meta.ts';
 import { isRecord } from '../../util/is-record.ts';
 import { shortList } from '../../util/list-text.ts';
 import type { Check } from '../check.ts';
+import { objectText } from '../finding.ts';
 import {
   auditedObjects,
   backends,
@@ -131,6 +132,7 @@ export const blockedByPolicy: Check = {
   needs: ['Ingress', 'Service', 'Pod', 'NetworkPolicy'],
   run: (context, report) => {
     const index = new PolicyIndex(context.snapshot);
+    const reported = new Set<string>();
     for (const { object, field, namespace, service: name, port } of backends(context)) {
       const service = serviceNamed(context, namespace, name);
       const wanted = service && port !== undefined ? servicePort(service, port) : undefined;
@@ -150,7 +152,10 @@ export const blockedByPolicy: Check = {
           ),
         );
       };
-      if (pods.length === 0 || !pods.every(isBlocked)) continue;
+      // Many paths lead to one Service.
+      const key = `${objectText(object)} ${namespace}/${name}`;
+      if (pods.length === 0 || reported.has(key) || !pods.every(isBlocked)) continue;
+      reported.add(key);
       report({
         object,
         field,

@@ -2,7 +2,6 @@
 import type { KubeObject, StringMap } from '../../api/meta.ts';
 import type { Protocol } from '../../api/network-policy.ts';
 import { isRecord } from '../../util/is-record.ts';
-import { matches } from '../../policy/semantics/selector.ts';
 import type { AuditContext } from '../context.ts';
 import type { ObjectReference } from '../finding.ts';
 import { containersOf, type ContainerPortSpec } from '../pod-spec.ts';
@@ -61,13 +60,19 @@ export function referenceOf(kind: string, { metadata }: KubeObject): ObjectRefer
 export function podsBehind({ metadata, spec }: Service, context: AuditContext): readonly AuditPod[] {
   const selector = spec?.selector ?? {};
   if (Object.keys(selector).length === 0) return [];
-  return context
-    .podsOf(metadata.namespace ?? '')
-    .filter(({ labels }) => matches({ matchLabels: selector }, labels));
+  return context.selectedPods(metadata.namespace ?? '', { matchLabels: selector });
 }
 
 export function portsOf({ spec }: AuditPod): ContainerPortSpec[] {
   return containersOf(spec).flatMap(({ container }) => container.ports ?? []);
+}
+
+/** True if every container of the pod that serves declares ports: then it has no others, as far as anybody can know. */
+export function declaresPorts({ spec }: AuditPod): boolean {
+  const serving = containersOf(spec).filter(
+    ({ list, container: { restartPolicy } }) => list === 'containers' || restartPolicy === 'Always',
+  );
+  return serving.length > 0 && serving.every(({ container: { ports = [] } }) => ports.length > 0);
 }
 
 /** The pod's port that a port of a Service leads to; undefined if no container has a port of that name. */

@@ -8,6 +8,7 @@ import type { Check } from '../check.ts';
 import type { AuditPod } from '../snapshot.ts';
 import {
   auditedObjects,
+  declaresPorts,
   podsBehind,
   portsOf,
   referenceOf,
@@ -42,20 +43,50 @@ export const selectsNoPod: Check = {
 };
 
 /** Why no pod has the target port; undefined if one has, or nobody can know as pods need not declare ports. */
-function missingTarget(pods: readonly AuditPod[], port: ServicePortSpec): string | undefined {
-  const { targetPort = port.port, protocol = 'TCP' } = port;
-  if (typeof targetPort === 'string') {
-    if (pods.some((pod) => targetOf(pod, port) !== undefined)) return undefined;
-    return `no container of its pods has a port with the name ${targetPort}`;
-  }
-  const declared = pods.map(portsOf);
-  if (declared.some((ports) => ports.length === 0)) return undefined;
-  const isThere = declared
-    .flat()
-    .some((each) => each.containerPort === targetPort && (each.protocol ?? 'TCP') === protocol);
-  if (isThere) return undefined;
-  const known = [...new Set(declared.flat().map(({ containerPort }) => String(containerPort)))];
-  return `no container of its pods declares ${protocol} ${targetPort}; they declare ${shortList(known)}`;
+interface MissingTarget {
+  readonly index: number;
+  readonly message: string;
+  /** True if no container has the name: then nothing can answer. */
+  readonly isNamed: boolean;
+}
+
+function missingTargets({ spec }: Service, pods: readonly AuditPod[]): MissingTarget[] {
+  const ports = [...(spec?.ports ?? []).entries()].map(([index, port]) => ({ index, port }));
+  const named = ports.flatMap(({ index, port }) => {
+    const { targetPort } = port;
+    if (typeof targetPort !== 'string' || pods.some((pod) => targetOf(pod, port) !== undefined)) return [];
+    const message = `no container of its pods has a port with the name ${targetPort}`;
+    return [{ index, message, isNamed: true }];
+  });
+  return [...named, ...missingNumbers(ports, pods)];
+}
+
+/** Names of ports that a Service seldom leads to. */
+const SIDE_PORT = /admin|debug|health|metric|probe|prom|status/i;
+
+/**
+ * Pods need not declare their ports. A number that none declares is a typing error only if the pods declare all ports that
+ * they are known to have, the Service leads to none of these, and there are enough of them for it to lead to.
+ */
+function missingNumbers(
+  ports: readonly { readonly index: number; readonly port: ServicePortSpec }[],
+  pods: readonly AuditPod[],
+): MissingTarget[] {
+  if (!pods.every(declaresPorts)) return [];
+  const declared = pods.flatMap(portsOf);
+  const isDeclared = ({ port, targetPort = port, protocol = 'TCP' }: ServicePortSpec) =>
+    typeof targetPort === 'string' ||
+    declared.some((each) => each.containerPort === targetPort && (each.protocol ?? 'TCP') === protocol);
+  if (ports.some(({ port }) => isDeclared(port))) return [];
+  const meant = new Set(
+    declared.filter(({ name = '' }) => !SIDE_PORT.test(name)).map(({ containerPort }) => containerPort),
+  );
+  if (meant.size < ports.length) return [];
+  return ports.map(({ index, port: { port, targetPort = port, protocol = 'TCP' } }) => ({
+    index,
+    message: `no container of its pods declares ${protocol} ${targetPort}; they declare ${shortList([...meant].map(String))}`,
+    isNamed: false,
+  }));
 }
 
 export const targetPortMissing: Check = {
@@ -71,10 +102,7 @@ export const targetPortMissing: Check = {
     for (const service of auditedObjects<Service>('Service', context)) {
       const pods = podsBehind(service, context);
       if (pods.length === 0) continue;
-      for (const [index, port] of (service.spec?.ports ?? []).entries()) {
-        const message = missingTarget(pods, port);
-        if (message === undefined) continue;
-        const isNamed = typeof port.targetPort === 'string';
+      for (const { index, message, isNamed } of missingTargets(service, pods)) {
         report({
           object: referenceOf('Service', service),
           field: `spec.ports[${index}].targetPort`,

@@ -25,10 +25,14 @@ export interface PodCheck extends Check {
   readonly judge: (pod: JudgedPod) => readonly Violation[];
 }
 
-/** A check of the family Pods. */
+/**
+ * A check of the family Pods. @param wider a check that reports some of the same fields, so that this one does not report
+ * them: the level Restricted includes Baseline
+ */
 export function podCheck(
   about: Omit<Check, 'category' | 'needs' | 'run'>,
   judge: (pod: JudgedPod) => readonly Violation[],
+  wider?: PodCheck,
 ): PodCheck {
   return {
     ...about,
@@ -37,7 +41,10 @@ export function podCheck(
     judge,
     run: ({ pods, settings }, report) => {
       for (const { spec, annotations = {}, workload } of pods) {
-        for (const { path, ...violation } of judge({ spec, annotations, workload, settings })) {
+        const pod = { spec, annotations, workload, settings };
+        const known = wider?.judge(pod) ?? [];
+        for (const { path, ...violation } of judge(pod)) {
+          if (known.some((each) => each.path === path || each.path.startsWith(`${path}.`))) continue;
           report({ object: workload, field: fieldOf(workload, path), ...violation });
         }
       }

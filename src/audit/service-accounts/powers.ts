@@ -77,10 +77,12 @@ const POWERS: readonly Power[] = [
     powerOf: ({ rule }) => {
       const { verbs, apiGroups = [], resources = [] } = rule;
       if (isEverything(rule) || resources.length === 0) return undefined;
-      const groups = apiGroups.map((group) => group || 'core').join(', ');
-      if (isAll(resources))
-        return `may ${verbs.join(', ')} every resource of ${isAll(apiGroups) ? 'every group' : groups}`;
-      return isAll(verbs) ? `may do everything with ${shortList(resources)} of ${groups}` : undefined;
+      const doing = isAll(verbs) ? 'do everything with' : verbs.join(', ');
+      const groups = isAll(apiGroups)
+        ? 'every group'
+        : apiGroups.map((group) => group || 'the core group').join(', ');
+      if (isAll(resources)) return `may ${doing} every resource of ${groups}`;
+      return isAll(verbs) ? `may ${doing} ${shortList(resources)} of ${groups}` : undefined;
     },
     inNamespace: 'low',
   },
@@ -181,7 +183,7 @@ function check({ about, powerOf, inNamespace = about.severity }: Power): Check {
             object: account.object,
             field: objectText(binding),
             severity: namespace === undefined ? about.severity : inNamespace,
-            message: `it ${power}${namespace === undefined ? '' : ` in ${namespace}`}, by ${objectText(role)}; ${account.usedBy} runs under it`,
+            message: `it ${power}${namespace === undefined ? '' : ` in ${namespace}`}, by ${objectText(role)}; ${account.usedBy} under it`,
           });
         }
       }

@@ -30,7 +30,9 @@ export const tokenWithoutPermissions: Check = {
   run: (context, report) => {
     const [permissions, tokens] = [new Permissions(context.snapshot), new Tokens(context)];
     for (const account of workloadAccounts(context)) {
-      if (isNamed(account, permissions)) continue;
+      // An account that no manifest describes has its bindings elsewhere.
+      const isElsewhere = !context.snapshot.isComplete && !tokens.isDescribed(account);
+      if (isElsewhere || isNamed(account, permissions)) continue;
       for (const workload of workloadsOf(account.pods.filter((pod) => tokens.isMounted(pod)))) {
         report({
           object: workload,

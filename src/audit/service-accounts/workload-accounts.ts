@@ -12,7 +12,7 @@ import type { Account } from './permissions.ts';
 export interface WorkloadAccount extends Account {
   readonly pods: readonly AuditPod[];
   readonly object: ObjectReference;
-  /** `Deployment web and 2 more`. */
+  /** `Deployment web runs`, or `Deployment web, Job seed and 2 more run`. */
   readonly usedBy: string;
 }
 
@@ -25,7 +25,8 @@ export function workloadAccounts({ pods }: AuditContext): WorkloadAccount[] {
     const { namespace, serviceAccount: name } = first;
     const workloads = workloadsOf(own).map(({ kind, name }) => `${kind} ${name}`);
     const object = { kind: 'ServiceAccount', namespace, name };
-    return [{ namespace, name, pods: own, object, usedBy: shortList(workloads, { most: 2 }) }];
+    const usedBy = `${shortList(workloads, { most: 2 })} ${workloads.length === 1 ? 'runs' : 'run'}`;
+    return [{ namespace, name, pods: own, object, usedBy }];
   });
 }
 
@@ -42,6 +43,11 @@ export class Tokens {
         account,
       ]),
     );
+  }
+
+  /** True if the snapshot has the account, or every namespace has it. */
+  isDescribed({ namespace, name }: Account): boolean {
+    return name === 'default' || this.#accounts.has(`${namespace}/${name}`);
   }
 
   /** True if the API server adds a token to the pod, or the pod has a volume with one. */

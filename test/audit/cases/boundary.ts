@@ -1,4 +1,5 @@
 /** Cases of the checks of the family Boundary. */
+import { ANNOTATION_RULES, LABEL_PROFILE } from '../../../src/api/names.ts';
 import { type CheckCases, denyAll, namespace, object, own, pod, policy, world } from '../world.ts';
 
 const DENY = denyAll('shop');
@@ -26,6 +27,16 @@ const awsNode = (...flags: string[]) =>
     { containers: [{ name: 'aws-node' }, { name: 'aws-eks-nodeagent', flags }] },
     { labels: { 'k8s-app': 'aws-node' } },
   );
+
+const webhookPolicy = {
+  ...own('shop/shop.ingress.hook', { ingress: [{ ports: [{ port: 8443 }] }] }),
+  metadata: {
+    namespace: 'shop',
+    name: 'shop.ingress.hook',
+    labels: { [LABEL_PROFILE]: 'shop' },
+    annotations: { [ANNOTATION_RULES]: JSON.stringify([{ rule: 'baseline.webhook.0123456789ab' }]) },
+  },
+};
 
 export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
   'policies-not-enforced': {
@@ -85,7 +96,10 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
         pods: [pod('shop/agent', { hostNetwork: true })],
       }),
     },
-    bad: { 'a namespace with a pod': [world({ pods: [web] }), 'Namespace shop'] },
+    bad: {
+      'a namespace with a pod': [world({ pods: [web] }), 'Namespace shop'],
+      'manifests of an application': [world({ isComplete: false, pods: [web] }), 'Namespace shop'],
+    },
   },
   'pods-not-isolated-ingress': {
     good: {
@@ -196,8 +210,50 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
       'a namespace without pods': world({
         policies: [policy('shop/p', { podSelector: { matchLabels: { app: 'x' } } })],
       }),
+      'the label of one pod of a StatefulSet, among manifests': world({
+        isComplete: false,
+        pods: [web],
+        policies: [
+          policy('shop/p', {
+            podSelector: { matchLabels: { app: 'web', 'statefulset.kubernetes.io/pod-name': 'web-0' } },
+          }),
+        ],
+      }),
+      'pods that a workload may make': world({
+        isComplete: false,
+        pods: [pod('shop/storage', { serviceAccountName: 'storage' })],
+        objects: [
+          object('Role', 'shop/storage', {
+            rules: [{ verbs: ['*'], apiGroups: ['apps'], resources: ['daemonsets'] }],
+          }),
+          object('RoleBinding', 'shop/storage', {
+            roleRef: { kind: 'Role', name: 'storage' },
+            subjects: [{ kind: 'ServiceAccount', name: 'storage' }],
+          }),
+        ],
+        policies: [policy('shop/p', { podSelector: { matchLabels: { app: 'x' } } })],
+      }),
+      'a selector that excludes all pods of today': world({
+        pods: [web],
+        policies: [
+          policy('shop/p', {
+            podSelector: { matchExpressions: [{ key: 'app', operator: 'DoesNotExist' }] },
+          }),
+        ],
+      }),
     },
     bad: {
+      'the label of a pod of a StatefulSet that is gone from the cluster': [
+        world({
+          pods: [web],
+          policies: [
+            policy('shop/p', {
+              podSelector: { matchLabels: { app: 'web', 'statefulset.kubernetes.io/pod-name': 'web-0' } },
+            }),
+          ],
+        }),
+        'NetworkPolicy shop/p spec.podSelector',
+      ],
       'a typing error in a label': [
         world({
           pods: [web],
@@ -243,6 +299,16 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
         isComplete: false,
         pods: [web],
         policies: [ingress({ from: [{ namespaceSelector: { matchLabels: { team: 'x' } } }] })],
+      }),
+      'a peer that excludes all pods of today': world({
+        pods: [web],
+        policies: [
+          ingress({
+            from: [
+              { podSelector: { matchExpressions: [{ key: 'app', operator: 'NotIn', values: ['web'] }] } },
+            ],
+          }),
+        ],
       }),
       'a namespace that has no pods yet': world({
         pods: [web],
@@ -390,6 +456,14 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
         pods: [pod('shop/web')],
         policies: [ingress({ ports: [{ port: 9 }] })],
       }),
+      'a container that declares no ports, beside one that does': world({
+        pods: [
+          pod('shop/web', {
+            containers: [{ name: 'web', ports: [{ containerPort: 8080 }] }, { name: 'proxy' }],
+          }),
+        ],
+        policies: [ingress({ ports: [{ port: 9 }] })],
+      }),
     },
     bad: {
       "a Service's port": [
@@ -424,7 +498,12 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
     },
   },
   'ingress-from-everyone': {
-    good: { 'named sources': world({ policies: [ingress({ from: [{ podSelector: {} }] })] }) },
+    good: {
+      'named sources': world({ policies: [ingress({ from: [{ podSelector: {} }] })] }),
+      'the rule by which a profile lets the API server call a webhook': world({
+        policies: [webhookPolicy],
+      }),
+    },
     bad: {
       'a rule without sources': [
         world({ policies: [ingress({ ports: [{ port: 80 }] })] }),

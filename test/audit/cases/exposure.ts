@@ -67,6 +67,11 @@ export const EXPOSURE_CASES: Readonly<Record<string, CheckCases>> = {
       'a Service with pods': world({ pods: [web], objects: [service({})] }),
       'a Service without selector': world({ pods: [web], objects: [service({ selector: {} })] }),
       'a namespace without pods': world({ objects: [service({})] }),
+      'the label of one pod of a StatefulSet, among manifests': world({
+        isComplete: false,
+        pods: [web],
+        objects: [service({ selector: { app: 'web', 'statefulset.kubernetes.io/pod-name': 'web-0' } })],
+      }),
     },
     bad: {
       'other labels': [
@@ -81,6 +86,37 @@ export const EXPOSURE_CASES: Readonly<Record<string, CheckCases>> = {
       'a number of pods that declare no ports': world({
         pods: [pod('shop/web')],
         objects: [service({ ports: [{ port: 80, targetPort: 9 }] })],
+      }),
+      'a number beside one that is declared': world({
+        pods: [web],
+        objects: [
+          service({
+            ports: [
+              { port: 80, targetPort: 8080 },
+              { port: 81, targetPort: 9 },
+            ],
+          }),
+        ],
+      }),
+      'numbers of a proxy that declares its port for metrics alone': world({
+        pods: [
+          pod('shop/web', {
+            containers: [{ name: 'proxy', ports: [{ name: 'http-prom', containerPort: 15090 }] }],
+          }),
+        ],
+        objects: [service({ ports: [{ port: 80 }] })],
+      }),
+      'more numbers than ports that are declared': world({
+        pods: [web],
+        objects: [service({ ports: [{ port: 80 }, { port: 443 }] })],
+      }),
+      'a number beside a container that declares no ports': world({
+        pods: [
+          pod('shop/web', {
+            containers: [{ name: 'web', ports: [{ containerPort: 8080 }] }, { name: 'proxy' }],
+          }),
+        ],
+        objects: [service({ ports: [{ port: 80 }] })],
       }),
     },
     bad: {
@@ -195,6 +231,14 @@ export const EXPOSURE_CASES: Readonly<Record<string, CheckCases>> = {
         world({
           pods: [web],
           objects: [service({}), ingress(toWeb())],
+          policies: [policy('shop/p', { ingress: [fromPods] })],
+        }),
+        BACKEND,
+      ],
+      'a Service once, however many paths lead to it': [
+        world({
+          pods: [web],
+          objects: [service({}), ingress({ rules: [...toWeb().rules, ...toWeb().rules] })],
           policies: [policy('shop/p', { ingress: [fromPods] })],
         }),
         BACKEND,

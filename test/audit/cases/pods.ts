@@ -211,6 +211,9 @@ export const POD_CASES: Readonly<Record<string, CheckCases>> = {
       'a claim, and a volume without source': of({
         volumes: [{ name: 'data', persistentVolumeClaim: {} }, { name: 'tmp' }],
       }),
+      'a path of the node, which another check reports': of({
+        volumes: [{ name: 'data', hostPath: { path: '/data' } }],
+      }),
     },
     bad: {
       'an nfs volume': [
@@ -240,6 +243,10 @@ export const POD_CASES: Readonly<Record<string, CheckCases>> = {
       'a filter of the pod': of({
         securityContext: { seccompProfile: { type: 'RuntimeDefault' } },
         containers: [{ name: 'web' }],
+      }),
+      'a filter that is switched off, which another check reports': of({
+        securityContext: { seccompProfile: { type: 'RuntimeDefault' } },
+        containers: [{ name: 'web', securityContext: { seccompProfile: { type: 'Unconfined' } } }],
       }),
     },
     bad: { 'no filter': [container(), inContainer('securityContext.seccompProfile')] },

@@ -176,6 +176,7 @@ export const ACCOUNT_CASES: Readonly<Record<string, CheckCases>> = {
     good: {
       'an account with permissions': world({ pods: [web], objects: READER }),
       'a pod that mounts no token': world({ pods: [withoutToken] }),
+      'an account that other manifests describe': world({ isComplete: false, pods: [web] }),
       'an account that gives no token': world({
         pods: [web],
         objects: [object('ServiceAccount', 'shop/web', { automountServiceAccountToken: false })],

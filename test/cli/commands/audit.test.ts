@@ -74,9 +74,20 @@ describe('kubectl segmentation audit', () => {
     assert.equal(code, 1);
     assert.match(
       stdout,
-      /^SEVERITY .*\ncritical +pod-privileged +Deployment shop\/web +the container is privileged\nhigh +namespace-without-policy/,
+      /^SEVERITY .*\ncritical +pod-privileged +Deployment shop\/web +the container is privileged\nlow +namespace-without-policy/,
     );
-    assert.match(stdout, /\n1 critical, 1 high, \d+ low, 1 info\n$/);
+    assert.match(stdout, /\n1 critical, \d+ low, 1 info\n$/);
+  });
+
+  it('takes a namespace without policy for less severe where no manifest has any policy', async () => {
+    const policy =
+      'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny, namespace: pay}\nspec: {}\n';
+    const directory = directoryOf({ 'web.yaml': WEB, 'pay.yaml': policy });
+    const only = '--only namespace-without-policy';
+    const alone = await cli(`audit -f web.yaml ${only}`, { cwd: directory });
+    assert.match(alone.stdout, /\nlow .* no NetworkPolicy among the manifests isolates its 1 pod\n/);
+    const both = await cli(`audit -f web.yaml -f pay.yaml ${only}`, { cwd: directory });
+    assert.match(both.stdout, /\nhigh .* no NetworkPolicy isolates its 1 pod\n/);
   });
 
   it('prints fields, reasons and remedies with -o wide', async () => {

@@ -2,7 +2,7 @@ import type { NetworkPolicyPeer, PolicyType } from '../../../api/network-policy.
 import type { DirectionRule } from '../../../policy/semantics/normalize.ts';
 import { parseCidr } from '../../../policy/semantics/cidr.ts';
 import type { Check } from '../../check.ts';
-import { placedRules, ruleReference } from './rule-reference.ts';
+import { placedRules, ruleReference, WEBHOOKS_FIELD } from './rule-reference.ts';
 
 function isEveryAddress({ ipBlock }: NetworkPolicyPeer): boolean {
   return ipBlock !== undefined && parseCidr(ipBlock.cidr)?.prefix === 0;
@@ -59,9 +59,12 @@ export const ingressFromEveryone: Check = {
       if (placed.direction !== 'Ingress') continue;
       const whom = everyone(placed.rule, 'Ingress');
       if (whom === undefined) continue;
+      const reference = ruleReference(placed, context);
+      // The API server calls webhooks from addresses that differ from cluster to cluster, and the profile allows just that.
+      if (reference.isOwn && reference.field === WEBHOOKS_FIELD) continue;
       const isWide = placed.rule.ports === undefined;
       report({
-        ...ruleReference(placed, context),
+        ...reference,
         ...(isWide && { severity: 'medium' as const }),
         message: `the rule allows ingress from ${whom}${isWide ? ' on every port' : ''}`,
       });

@@ -2,6 +2,7 @@ import type { NetworkPolicyPeer } from '../../../api/network-policy.ts';
 import { EVERYTHING, matches, selectorTerms } from '../../../policy/semantics/selector.ts';
 import type { Check } from '../../check.ts';
 import type { AuditContext } from '../../context.ts';
+import { isExclusion } from '../../unseen-pods.ts';
 import { placedRules, ruleReference } from './rule-reference.ts';
 
 /** Why a peer of a policy in `namespace` matches nothing; undefined if it matches, or nobody can know. */
@@ -19,13 +20,9 @@ function emptiness(peer: NetworkPolicyPeer, namespace: string, context: AuditCon
   if (chosen.length === 0) {
     return `no namespace has the labels ${selectorTerms(namespaceSelector ?? EVERYTHING).join(',')}`;
   }
-  const pods = chosen.flatMap((name) => context.podsOf(name));
-  // A namespace without pods may get them later.
-  if (
-    !chosen.every((name) => context.knowsPodsOf(name)) ||
-    pods.some(({ labels }) => matches(podSelector, labels))
-  )
-    return undefined;
+  if (chosen.some((name) => context.selectedPods(name, podSelector).length > 0)) return undefined;
+  // A namespace without pods may get them later, and a selector that only excludes is for pods to come.
+  if (isExclusion(podSelector) || !chosen.every((name) => context.knowsPodsOf(name))) return undefined;
   const where = namespaceSelector === undefined ? 'the namespace' : 'the selected namespaces';
   return `no pod of ${where} has the labels ${selectorTerms(podSelector).join(',')}`;
 }

@@ -2,6 +2,7 @@ import type { NetworkPolicyPort } from '../../../api/network-policy.ts';
 import { EVERYTHING, matches } from '../../../policy/semantics/selector.ts';
 import { listText } from '../../../util/list-text.ts';
 import type { Check } from '../../check.ts';
+import { declaresPorts } from '../../exposure/objects.ts';
 import { containersOf, type ContainerPortSpec } from '../../pod-spec.ts';
 import type { AuditPod } from '../../snapshot.ts';
 import { placedRules, ruleReference } from './rule-reference.ts';
@@ -22,7 +23,7 @@ function isDeclared(
   });
 }
 
-/** Pods need not declare their ports. Where some of the selected pods declare none, nothing is known. */
+/** Pods need not declare their ports. Where a container of the selected pods declares none, nothing is known. */
 export const portNotDeclared: Check = {
   id: 'port-not-declared',
   title: 'Every port that ingress is allowed on is declared by a container',
@@ -41,7 +42,7 @@ export const portNotDeclared: Check = {
         .podsOf(policy.metadata.namespace ?? 'default')
         .filter(({ labels }) => matches(selector, labels));
       const declared = declaredPorts(pods);
-      if (pods.length === 0 || pods.some((pod) => declaredPorts([pod]).length === 0)) continue;
+      if (pods.length === 0 || !pods.every(declaresPorts)) continue;
       for (const placed of placedRules(policy)) {
         if (placed.direction !== 'Ingress') continue;
         const { object, field } = ruleReference(placed, context);

@@ -1,5 +1,6 @@
 /** Names the rule of a policy for a finding: its field in a foreign policy, or the profile's rule behind an own one. */
 import type { NetworkPolicy, PolicyType } from '../../../api/network-policy.ts';
+import { WEBHOOK_RULE } from '../../../policy/baseline.ts';
 import { notesOf } from '../../../policy/notes.ts';
 import { type DirectionRule, isolates, rulesOf } from '../../../policy/semantics/normalize.ts';
 import type { ObjectReference } from '../../finding.ts';
@@ -34,6 +35,13 @@ export function ruleReference(
   const profile = snapshot.profiles.find(({ metadata }) => metadata.name === owner);
   const isConnection = profile?.spec.connections?.some((connection) => connection.name === name) === true;
   const list = isConnection ? 'connections' : direction.toLowerCase();
-  const field = name.startsWith('baseline.') ? `spec.${name}` : `spec.${list}[${name}]`;
+  const field = baselineField(name) ?? `spec.${list}[${name}]`;
   return { object: { kind: 'SegmentationProfile', name: owner }, field, isOwn: true };
+}
+
+export const WEBHOOKS_FIELD = 'spec.baseline.admissionWebhooks';
+
+function baselineField(rule: string): string | undefined {
+  if (rule.startsWith(WEBHOOK_RULE)) return WEBHOOKS_FIELD;
+  return rule.startsWith('baseline.') ? `spec.${rule}` : undefined;
 }

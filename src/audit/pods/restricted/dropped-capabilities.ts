@@ -1,3 +1,4 @@
+import { capabilities } from '../baseline/capabilities.ts';
 import { listText } from '../../../util/list-text.ts';
 import { isWindows, ofContainers, podCheck } from '../pod-check.ts';
 
@@ -36,4 +37,5 @@ export const droppedCapabilities = podCheck(
                 ]),
           ];
         }),
+  capabilities,
 );

@@ -1,4 +1,4 @@
-import { unmaskedProc } from '../baseline/proc-mount.ts';
+import { procMount, unmaskedProc } from '../baseline/proc-mount.ts';
 import { podCheck } from '../pod-check.ts';
 
 export const procMountRestricted = podCheck(
@@ -11,4 +11,5 @@ export const procMountRestricted = podCheck(
     remedy: 'Leave securityContext.procMount out.',
   },
   ({ spec }) => unmaskedProc(spec),
+  procMount,
 );

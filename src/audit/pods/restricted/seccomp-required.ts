@@ -1,4 +1,4 @@
-import { isFilter } from '../baseline/seccomp.ts';
+import { isFilter, seccomp } from '../baseline/seccomp.ts';
 import { isWindows, ofContainers, ofContexts, podCheck } from '../pod-check.ts';
 
 export const seccompRequired = podCheck(
@@ -32,4 +32,5 @@ export const seccompRequired = podCheck(
       ),
     ];
   },
+  seccomp,
 );

@@ -1,3 +1,4 @@
+import { hostPathVolumes } from '../baseline/host-path-volumes.ts';
 import type { Volume } from '../../pod-spec.ts';
 import { podCheck } from '../pod-check.ts';
 
@@ -35,4 +36,5 @@ export const volumeTypes = podCheck(
       if (source === undefined || ALLOWED.includes(source)) return [];
       return [{ path: `volumes[${volume.name}]`, message: `the volume is of the type ${source}` }];
     }),
+  hostPathVolumes,
 );
