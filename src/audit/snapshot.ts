@@ -1,6 +1,7 @@
 /** The input of an audit: one state of a cluster, or of a part of it, in plain values. Pure. */
 import type { Namespace, Pod } from '../analysis/cluster.ts';
 import type { KubeObject, StringMap } from '../api/meta.ts';
+import type { VerifierKindName } from '../policy/image-verification/kinds.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { ObjectReference } from './finding.ts';
@@ -62,13 +63,8 @@ export type KindName =
   | 'Tier'
   | 'ValidatingWebhookConfiguration'
   | 'MutatingWebhookConfiguration'
-  /** Sigstore's. */
-  | 'ClusterImagePolicy'
-  /** Kyverno's. */
-  | 'ImageValidatingPolicy'
-  | 'KyvernoClusterPolicy'
-  | 'KyvernoPolicy'
-  | 'RatifyVerifier';
+  /** Kinds of what verifies images. */
+  | VerifierKindName;
 
 /** An API version by which an object is written. */
 export interface ApiUse {

@@ -1,6 +1,7 @@
 /** The kinds that commands read, and a set of objects of these kinds. Pure. */
 import type { KubeObject } from '../api/meta.ts';
 import { API_VERSION, GROUP, KIND, PLURAL } from '../api/names.ts';
+import { VERIFIER_KINDS } from '../policy/image-verification/kinds.ts';
 
 export interface KnownKind {
   /** Unique: the kind, or a name of this project's for one that shares its kind with another group. */
@@ -86,25 +87,12 @@ export const AUDIT_KINDS: readonly KnownKind[] = [
 
 /** Objects by which images are verified. */
 function imageVerifierKinds(): KnownKind[] {
-  const kinds = (kind: string, plural: string, group: string, versions: readonly string[]) =>
-    versions.map((version) => grouped(group, kind, plural, { namespaced: false, version }));
-  return [
-    ...kinds('ClusterImagePolicy', 'clusterimagepolicies', 'policy.sigstore.dev', ['v1beta1']),
-    ...kinds('ImageValidatingPolicy', 'imagevalidatingpolicies', 'policies.kyverno.io', [
-      'v1alpha1',
-      'v1beta1',
-      'v1',
-    ]),
-    ...kinds('KyvernoClusterPolicy', 'clusterpolicies', 'kyverno.io', ['v1']).map((kind) => ({
-      ...kind,
-      wireKind: 'ClusterPolicy',
+  return VERIFIER_KINDS.flatMap(({ kind, group, versions, plural, namespaced, wireKind }) =>
+    versions.map((version) => ({
+      ...grouped(group, kind, plural, { namespaced, version }),
+      ...(wireKind !== undefined && { wireKind }),
     })),
-    { ...grouped('kyverno.io', 'KyvernoPolicy', 'policies'), wireKind: 'Policy' },
-    ...kinds('RatifyVerifier', 'verifiers', 'config.ratify.deislabs.io', ['v1beta1']).map((kind) => ({
-      ...kind,
-      wireKind: 'Verifier',
-    })),
-  ];
+  );
 }
 
 /** Policies of engines' own kinds. Clusters serve only those of their engine. */

@@ -20,12 +20,21 @@ const segmented = (...objects: ReturnType<typeof object>[]) =>
     enforced: ['shop'],
     objects,
   });
+const ALL_KINDS = [{ apiGroups: ['*'], apiVersions: ['*'], operations: ['CREATE'], resources: ['*'] }];
 const webhook = (name: string, namespaceSelector: object = {}) =>
-  object('ValidatingWebhookConfiguration', name, { webhooks: [{ name, namespaceSelector }] });
+  object('ValidatingWebhookConfiguration', name, {
+    webhooks: [{ name, namespaceSelector, rules: ALL_KINDS }],
+  });
 const kyverno = (resources: object) =>
   object('KyvernoClusterPolicy', 'signed', {
     spec: {
-      rules: [{ match: { any: [{ resources: { kinds: ['Pod'], ...resources } }] }, verifyImages: [{}] }],
+      validationFailureAction: 'Enforce',
+      rules: [
+        {
+          match: { any: [{ resources: { kinds: ['Pod'], ...resources } }] },
+          verifyImages: [{ imageReferences: ['*'], attestors: [{}] }],
+        },
+      ],
     },
   });
 
@@ -254,12 +263,16 @@ export const POD_CASES: Readonly<Record<string, CheckCases>> = {
   'image-signature-unverified': {
     good: {
       'a namespace whose webhook verifies': segmented(
-        object('ClusterImagePolicy', 'signed'),
+        object('ClusterImagePolicy', 'signed', { spec: { images: [{ glob: '**' }] } }),
         webhook('policy.sigstore.dev', { matchLabels: { team: 'shop' } }),
       ),
-      'a policy of Kyverno that names the namespace': segmented(kyverno({ namespaces: ['sh*'] })),
-      'a validating policy of Kyverno for all namespaces': segmented(
-        object('ImageValidatingPolicy', 'signed', { spec: {} }),
+      'a policy of Kyverno that names the namespace': segmented(
+        kyverno({ namespaces: ['sh*'] }),
+        webhook('mutate.kyverno.svc-fail'),
+      ),
+      'a policy of Kyverno for pods that are not known here': segmented(
+        kyverno({ selector: { matchLabels: { app: 'web' } } }),
+        webhook('mutate.kyverno.svc-fail'),
       ),
       'Ratify behind Gatekeeper': segmented(
         object('RatifyVerifier', 'notation'),
@@ -282,7 +295,7 @@ export const POD_CASES: Readonly<Record<string, CheckCases>> = {
         'Namespace shop',
       ],
       'a policy of Kyverno for another namespace': [
-        segmented(kyverno({ namespaces: ['bank'] })),
+        segmented(kyverno({ namespaces: ['bank'] }), webhook('mutate.kyverno.svc-fail')),
         'Namespace shop',
       ],
     },

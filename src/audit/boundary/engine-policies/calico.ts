@@ -5,7 +5,7 @@
  */
 import type { KubeObject, StringMap } from '../../../api/meta.ts';
 import type { NetworkPolicyPort, PolicyType } from '../../../api/network-policy.ts';
-import { listOf, type Raw, recordOf, textOf, textsOf } from '../../raw.ts';
+import { listOf, type Raw, recordOf, textOf, textsOf } from '../../../policy/semantics/raw.ts';
 import {
   type Candidate,
   type EnginePeer,

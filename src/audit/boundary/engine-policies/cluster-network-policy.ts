@@ -6,7 +6,7 @@
 import type { KubeObject } from '../../../api/meta.ts';
 import type { NetworkPolicyPort, PolicyType } from '../../../api/network-policy.ts';
 import { EVERYTHING } from '../../../policy/semantics/selector.ts';
-import { listOf, type Raw, recordOf, selectorOf, textOf, textsOf } from '../../raw.ts';
+import { listOf, type Raw, recordOf, selectorOf, textOf, textsOf } from '../../../policy/semantics/raw.ts';
 import {
   bySelectors,
   type EnginePeer,

@@ -3,7 +3,7 @@ import type { KubeObject } from '../../../api/meta.ts';
 import type { Check } from '../../check.ts';
 import type { AuditContext } from '../../context.ts';
 import type { Report } from '../../finding.ts';
-import { listOf, type Raw, recordOf, textOf, textsOf } from '../../raw.ts';
+import { listOf, type Raw, recordOf, textOf, textsOf } from '../../../policy/semantics/raw.ts';
 import { parseCalicoSelector } from './calico-selector.ts';
 import { type Engine, ENGINE_KINDS } from './kinds.ts';
 

@@ -1,7 +1,7 @@
 /** Reads values of objects whose schema is not checked here: a value of another type reads as an empty one. Pure. */
-import type { LabelSelector } from '../api/meta.ts';
-import { EVERYTHING } from '../policy/semantics/selector.ts';
-import { isRecord } from '../util/is-record.ts';
+import type { LabelSelector } from '../../api/meta.ts';
+import { EVERYTHING } from './selector.ts';
+import { isRecord } from '../../util/is-record.ts';
 
 /** An object as it is on the wire, of a kind whose schema is not checked here. */
 export type Raw = Readonly<Record<string, unknown>>;
