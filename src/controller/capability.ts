@@ -35,5 +35,5 @@ export interface CapabilityReport {
   /** True if a person must act. */
   readonly isStalled: boolean;
   /** The capability's own part of the status. */
-  readonly status?: Pick<ProfileStatus, 'podSecurity'>;
+  readonly status?: Pick<ProfileStatus, 'podSecurity' | 'imageVerification'>;
 }

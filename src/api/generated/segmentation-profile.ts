@@ -105,7 +105,7 @@ export interface SegmentationProfileStatus {
    */
   observedGeneration?: number;
   /**
-   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. EnforcementVerified: packets show that the network plugin enforces policies. AdmissionReady, where `admission` or `workloads` asks for something: it is in force. PodSecurityReady, where `workloads.podSecurity` is there: its levels are in force. AuditClean, where the operator audits the cluster: the selected namespaces have no finding. EngineReady, where the operator looks for the network engine and peers depend on it: evidence confirms the engine.
+   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. EnforcementVerified: packets show that the network plugin enforces policies. AdmissionReady, where `admission` or `workloads` asks for something: it is in force. PodSecurityReady, where `workloads.podSecurity` is there: its levels are in force. ImagesVerified, where `workloads.images` is there: something verifies the signatures of images in the selected namespaces. AuditClean, where the operator audits the cluster: the selected namespaces have no finding. EngineReady, where the operator looks for the network engine and peers depend on it: evidence confirms the engine.
    *
    * Items: One aspect of the profile's state.
    */
@@ -130,6 +130,42 @@ export interface SegmentationProfileStatus {
    * The Pod Security levels of the selected namespaces.
    */
   podSecurity?: PodSecurityStatus;
+  /**
+   * In how many selected namespaces something verifies the signatures of images. The operator verifies none. Absent without `workloads.images`.
+   */
+  imageVerification?: {
+    /**
+     * Selected namespaces in which each image that may run is verified.
+     */
+    verified: number;
+    /**
+     * Selected namespaces in which nothing is known to verify images.
+     */
+    unverified: number;
+    /**
+     * Selected namespaces in which some images are verified, or it depends on facts that are not known.
+     */
+    undetermined: number;
+    /**
+     * Namespaces that are unverified or undetermined, ordered by name; at most the first 50.
+     *
+     * Items: A namespace in which images are not known to be verified.
+     */
+    namespaces?: {
+      /**
+       * The name of the namespace.
+       */
+      namespace: string;
+      /**
+       * Unverified or Undetermined.
+       */
+      reason: string;
+      /**
+       * The objects that seem to be for it, and why they do not verify each image.
+       */
+      message: string;
+    }[];
+  };
   /**
    * Namespaces with a failure, ordered by name; at most the first 50.
    *

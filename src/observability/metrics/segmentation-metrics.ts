@@ -202,7 +202,8 @@ const PROFILE_GAUGES: readonly ProfileGauge[] = [
     name: 'segmentation_profile_condition',
     help:
       "Whether a condition of a profile's status is True (1) or not (0): Ready, Reconciling, Stalled, PeersResolved, " +
-      'ConnectionsUnused, EnforcementVerified, AdmissionReady, PodSecurityReady, AuditClean, EngineReady.',
+      'ConnectionsUnused, EnforcementVerified, AdmissionReady, PodSecurityReady, ImagesVerified, AuditClean, ' +
+      'EngineReady.',
     label: 'condition',
     values: ({ conditions }) =>
       Object.fromEntries(Object.entries(conditions).map(([type, isTrue]) => [type, isTrue ? 1 : 0])),

@@ -2,10 +2,16 @@
 import type { Capability } from '../../controller/capability.ts';
 import { createAudit } from './audit.ts';
 import { createEngines } from './engines.ts';
+import { createImageVerification } from './image-verification.ts';
 import type { CapabilityParts } from './parts.ts';
 import { createPodSecurity } from './pod-security.ts';
 
 /** A capability that the options switch off is absent, and its code is not loaded. */
 export async function createCapabilities(parts: CapabilityParts): Promise<readonly Capability[]> {
-  return [createPodSecurity(parts), ...(await createAudit(parts)), ...(await createEngines(parts))];
+  return [
+    createPodSecurity(parts),
+    createImageVerification(parts),
+    ...(await createAudit(parts)),
+    ...(await createEngines(parts)),
+  ];
 }

@@ -49,7 +49,11 @@ interface ProfileStatus {
   readonly message: string;
   /** Connections of which no end lies in a selected namespace, each with its ends. */
   readonly unusedConnections: readonly string[];
+  /** The condition ImagesVerified; absent if the profile limits no images, or no operator reports. */
+  readonly imagesVerified?: Verdict;
 }
+
+type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>;
 
 export const status: Command = {
   name: 'status',
@@ -251,11 +255,20 @@ function profileRow(profile: SegmentationProfile, snapshot: Snapshot): ProfileSt
     reason: stale ? 'Stale' : condition.reason,
     message: stale ? 'the operator has not seen the last change yet' : condition.message,
     unusedConnections,
+    ...imagesVerified(profile),
   };
 }
 
+function imagesVerified({
+  status: { conditions = [] } = {},
+}: SegmentationProfile): Pick<ProfileStatus, 'imagesVerified'> {
+  const found = conditions.find(({ type }) => type === 'ImagesVerified');
+  if (found === undefined) return {};
+  return { imagesVerified: { status: found.status, reason: found.reason, message: found.message } };
+}
+
 /** A condition about the cluster, from the first profile that has it; undefined where no operator reports it. */
-function commonCondition(wanted: string, snapshot: Snapshot): ClusterCondition | undefined {
+function commonCondition(wanted: string, snapshot: Snapshot): Verdict | undefined {
   if (!snapshot.isObserved) return undefined;
   for (const { status } of snapshot.profiles) {
     const found = status?.conditions?.find(({ type }) => type === wanted);
@@ -264,13 +277,11 @@ function commonCondition(wanted: string, snapshot: Snapshot): ClusterCondition |
   return undefined;
 }
 
-type ClusterCondition = Pick<Condition, 'status' | 'reason' | 'message'>;
-
 interface StatusReport {
   /** Where the snapshot was read from. */
   readonly origin: string;
-  readonly enforcement: ClusterCondition | undefined;
-  readonly engine: ClusterCondition | undefined;
+  readonly enforcement: Verdict | undefined;
+  readonly engine: Verdict | undefined;
   readonly profiles: readonly ProfileStatus[];
   readonly rows: readonly NamespaceStatus[];
 }
@@ -300,25 +311,30 @@ function show(
   const unused = profiles.flatMap(({ name, unusedConnections }) =>
     unusedConnections.map((connection) => ({ name, connection })),
   );
-  if (attention.length + unready.length + unused.length === 0) return;
+  const unverified = profiles.filter(
+    (each) => each.imagesVerified !== undefined && each.imagesVerified.status !== 'True',
+  );
+  if (attention.length + unready.length + unused.length + unverified.length === 0) return;
   terminal.print('', paint.bold('Needs a look'));
   for (const { name, message } of unready) terminal.print(`  ${paint.red('•')} profile ${name}: ${message}`);
   for (const { name, connection } of unused) {
     const text = `no end of connection ${connection} lies in a selected namespace`;
     terminal.print(`  ${paint.yellow('•')} profile ${name}: ${text}`);
   }
+  for (const { name, imagesVerified: verdict } of unverified)
+    terminal.print(`  ${paint.yellow('•')} profile ${name}: ${verdict?.message ?? ''}`);
   for (const { name, finding } of attention) terminal.print(`  ${paint.yellow('•')} ${name}: ${finding}`);
 }
 
 /** Text about enforcement as packets have shown it. The rest of the output is about policies as they are written. */
-function enforcementText({ status, reason, message }: ClusterCondition, paint: Palette): string {
+function enforcementText({ status, reason, message }: Verdict, paint: Palette): string {
   if (status === 'True') return paint.green(message);
   if (status === 'False') return paint.red(`not enforced: ${message}`);
   return paint.dim(`enforcement not verified (${reason})`);
 }
 
 /** Text about the network engine, for the profiles whose peers depend on it. */
-function engineText({ status, reason, message }: ClusterCondition, paint: Palette): string {
+function engineText({ status, reason, message }: Verdict, paint: Palette): string {
   if (status === 'True') return message;
   return (status === 'False' ? paint.red : paint.yellow)(`${reason}: ${message}`);
 }
