@@ -1,4 +1,4 @@
-/** The output of `check -o sarif`, checked by the SARIF multitool of the standard's editors. */
+/** The output of `check` and `workloads` with `-o sarif`, checked by the SARIF multitool of the standard's editors. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
@@ -74,6 +74,23 @@ describe('the validator of SARIF', function () {
       );
     });
   }
+
+  it('accepts the output of workloads -o sarif', async () => {
+    const manifests = `apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {segmentation.dev/restricted-tenant: a}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop}
+spec: {hostNetwork: true, containers: [{name: c, image: 'a "quoted" & <marked> name'}]}
+`;
+    const profile = join(ROOT, 'config/samples/restricted-tenant.yaml');
+    const argv = ['workloads', '-f', 'pod.yaml', '-f', profile, '-o', 'sarif'];
+    const { stdout } = await cli(argv, { cwd: directoryOf({ 'pod.yaml': manifests }) });
+    assert.match(stdout, /"level": "error"/);
+    assert.deepEqual(await findings(stdout), []);
+  });
 
   it('refuses a line number below 1', async () => {
     const { stdout } = await cli(

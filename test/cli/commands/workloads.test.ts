@@ -164,6 +164,48 @@ describe('kubectl segmentation workloads', () => {
     assert.equal((await run('images', '-o', 'name')).stdout, 'shop/deployment/web\n');
   });
 
+  it('reports each judged object as a test in JUnit XML, which fails if the object is refused', async () => {
+    const { code, stdout } = await run('images', '-o', 'junit');
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      /<testsuites name="kubectl segmentation workloads" tests="2" failures="1" errors="0">/,
+    );
+    assert.match(stdout, /<testsuite name="shop" tests="2" failures="1" errors="0">/);
+    assert.match(stdout, /<testcase name="shop\/cronjob\/nightly" classname="workloads\.CronJob"\/>/);
+    assert.match(
+      stdout,
+      /<testcase name="shop\/deployment\/web" classname="workloads\.Deployment" file="[^"]*objects\.yaml" line="5">\n +<failure message="SegmentationProfile p, for pods of this template: image nginx/,
+    );
+    const warned = await run('warn', '-o', 'junit');
+    assert.match(warned.stdout, /failures="0"/);
+    assert.match(warned.stdout, /<system-out>warned: SegmentationProfile p/);
+  });
+
+  it('reports refusals as errors and warnings as warnings in SARIF, with their places', async () => {
+    const { code, stdout } = await run('levels', '-o', 'sarif');
+    assert.equal(code, 1);
+    interface Log {
+      runs: { tool: { driver: { rules: { id: string }[] } }; results: { ruleId: string; level: string }[] }[];
+    }
+    const [{ tool, results } = assert.fail()] = (JSON.parse(stdout) as Log).runs;
+    const rules = new Set(tool.driver.rules.map(({ id }) => id));
+    assert.deepEqual(
+      results.filter(({ ruleId }) => !rules.has(ruleId)),
+      [],
+    );
+    const levels = new Set(results.map(({ ruleId, level }) => `${ruleId} ${level}`));
+    assert.deepEqual([...levels].sort(), [
+      'pod-security.kubernetes.io/enforce error',
+      'pod-security.kubernetes.io/warn warning',
+    ]);
+    assert.partialDeepStrictEqual(results[0], {
+      locations: [{ logicalLocations: [{ name: 'web', fullyQualifiedName: 'shop/deployment/web' }] }],
+    });
+    assert.match(stdout, /"uri": "[^"]*objects\.yaml"/);
+    assert.match(stdout, /"startLine": 5/);
+  });
+
   it('judges objects of several kinds by every group of a profile', async () => {
     const { code, stdout } = await cli('workloads -f - -f config/samples/restricted-tenant.yaml -o json', {
       stdin: TENANT,

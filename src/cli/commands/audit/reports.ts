@@ -1,4 +1,4 @@
-/** Documents of an audit for programs: JSON, and JUnit XML and SARIF 2.1.0 for CI systems. Pure. */
+/** Documents of an audit for programs: JSON, and JUnit XML and SARIF for CI systems. Pure. */
 import type { Check } from '../../../audit/check.ts';
 import {
   type Finding,
@@ -12,8 +12,8 @@ import { constraintOf } from '../../../audit/pods/constraints.ts';
 import type { CheckText } from '../../../audit/waivers/checks.ts';
 import type { AuditReport } from '../../findings/run.ts';
 import type { ManifestPlace } from '../../../snapshot/objects.ts';
-import { version } from '../../../util/version.ts';
-import { uriOf, xml } from '../check/reports.ts';
+import { junitDocument, type TestResult } from '../../reports/junit.ts';
+import { objectPlace, ruleName, type SarifLevel, sarifDocument } from '../../reports/sarif.ts';
 
 export interface ReportInput {
   /** Checks that ran, and those about waivers. */
@@ -62,30 +62,28 @@ export function jsonDocument(source: string, { findings, waived, skipped }: Audi
 export function junit({ checks, findings, failOn }: ReportInput): string {
   const byCheck = Map.groupBy(findings, ({ check }) => check);
   const isFailure = ({ severity }: Finding) => failOn !== undefined && isAtLeast(severity, failOn);
-  const failed = (list: readonly Check['id'][]) =>
-    list.filter((id) => byCheck.get(id)?.some(isFailure)).length;
-  const suites = [...Map.groupBy(checks, ({ category }) => category)].map(([category, list]) => {
-    const ids = list.map(({ id }) => id);
-    const cases = list.map(({ id, title, remedy }) => {
-      const own = byCheck.get(id) ?? [];
-      const head = `    <testcase name="${xml(`${id}: ${title}`)}" classname="audit.${xml(category)}"`;
-      if (own.length === 0) return `${head}/>`;
-      const text = xml([...own.map(findingText), remedy].join('\n'));
-      const first = own.find(isFailure);
-      const body =
-        first === undefined
-          ? `<system-out>${text}</system-out>`
-          : `<failure message="${xml(findingText(first))}">${text}</failure>`;
-      return `${head}>\n      ${body}\n    </testcase>`;
-    });
-    return `  <testsuite name="${xml(category)}" tests="${list.length}" failures="${failed(ids)}" errors="0">\n${cases.join('\n')}\n  </testsuite>`;
-  });
-  const total = failed(checks.map(({ id }) => id));
-  return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="kubectl segmentation audit" tests="${checks.length}" failures="${total}" errors="0">\n${suites.join('\n')}\n</testsuites>\n`;
+  const resultOf = ({ id, remedy }: ReportInput['checks'][number]): TestResult => {
+    const own = byCheck.get(id) ?? [];
+    if (own.length === 0) return { kind: 'passed' };
+    const text = [...own.map(findingText), remedy].join('\n');
+    const first = own.find(isFailure);
+    return first === undefined
+      ? { kind: 'output', text }
+      : { kind: 'failure', message: findingText(first), text };
+  };
+  const suites = [...Map.groupBy(checks, ({ category }) => category)].map(([category, list]) => ({
+    name: category,
+    cases: list.map((check) => ({
+      name: `${check.id}: ${check.title}`,
+      classname: `audit.${category}`,
+      result: resultOf(check),
+    })),
+  }));
+  return junitDocument('kubectl segmentation audit', suites);
 }
 
 /** Levels, and scores as code scanning ranks them (`security-severity`). */
-const LEVELS: Readonly<Record<Severity, { readonly level: string; readonly score: string }>> = {
+const LEVELS: Readonly<Record<Severity, { readonly level: SarifLevel; readonly score: string }>> = {
   critical: { level: 'error', score: '9.5' },
   high: { level: 'error', score: '8.0' },
   medium: { level: 'warning', score: '5.5' },
@@ -93,11 +91,10 @@ const LEVELS: Readonly<Record<Severity, { readonly level: string; readonly score
   info: { level: 'note', score: '1.0' },
 };
 
-/** SARIF as GitHub code scanning reads it. An object of a cluster is a logical location: it has no file. */
 export function sarif({ checks, findings, placeOf, cwd }: ReportInput): string {
   const rules = checks.map(({ id, title, why, remedy, controls, severity, category }) => ({
     id,
-    name: id.replaceAll(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase()),
+    name: ruleName(id),
     shortDescription: { text: `${title}.` },
     fullDescription: { text: why },
     help: { text: remedy },
@@ -105,39 +102,15 @@ export function sarif({ checks, findings, placeOf, cwd }: ReportInput): string {
     properties: { tags: ['security', category, ...controls], 'security-severity': LEVELS[severity].score },
   }));
   const results = findings.map((finding) => {
-    const place = sourceOf(placeOf(finding));
-    const name = objectText(finding.object);
+    const { object, check, severity, remedy } = finding;
+    const named = { name: object.name, fullName: objectText(object) };
     return {
-      ruleId: finding.check,
-      level: LEVELS[finding.severity].level,
-      message: { text: `${findingText(finding)}. ${finding.remedy}` },
-      locations: [
-        {
-          ...(place && {
-            physicalLocation: {
-              artifactLocation: { uri: uriOf(place.file, cwd) },
-              region: { startLine: place.line },
-            },
-          }),
-          logicalLocations: [{ name: finding.object.name, fullyQualifiedName: name, kind: 'object' }],
-        },
-      ],
+      ruleId: check,
+      level: LEVELS[severity].level,
+      message: { text: `${findingText(finding)}. ${remedy}` },
+      locations: [objectPlace(named, placeOf(finding), cwd)],
       partialFingerprints: { 'finding/v1': findingKey(finding) },
     };
   });
-  const driver = { name: 'kubectl-segmentation', semanticVersion: version, rules };
-  const document = {
-    $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
-    version: '2.1.0',
-    runs: [{ tool: { driver }, results }],
-  };
-  return `${JSON.stringify(document, null, 2)}\n`;
-}
-
-/** The file that a person would edit: what a kustomization prints has no lines of its own, and standard input no file. */
-function sourceOf(place: ManifestPlace | undefined): ManifestPlace | undefined {
-  const [, directory] = /^-k (.*)$/.exec(place?.file ?? '') ?? [];
-  if (directory !== undefined)
-    return { file: `${directory.replace(/\/+$/, '')}/kustomization.yaml`, line: 1 };
-  return place?.file === 'standard input' ? undefined : place;
+  return sarifDocument(rules, results);
 }

@@ -6,7 +6,8 @@ import { CliError, EXIT } from '../../shell/failure.ts';
 import { type Cell, table, toJson, toYaml } from '../../shell/output.ts';
 import type { Terminal } from '../../shell/terminal.ts';
 import { AS_ENFORCED } from '../explain/command.ts';
-import { type Effect, judgeObjects, type JudgedObject, type Judgement } from './judge.ts';
+import { type Effect, judgeObjects, type Judgement } from './judge.ts';
+import { junit, objectName, type PlacedJudgement, sarif } from './reports.ts';
 
 export const workloads: Command = {
   name: 'workloads',
@@ -22,12 +23,13 @@ export const workloads: Command = {
   examples: [
     { what: 'manifests with their profile, in CI', line: 'workloads -k overlays/production -f profile.yaml' },
     { what: 'manifests against the profiles of the cluster', line: 'workloads -f deploy/ --cluster' },
+    { what: 'for code scanning', line: 'workloads -f deploy/ --cluster -o sarif > workloads.sarif' },
     { what: 'before a profile under Audit is enforced', line: 'workloads -f deploy/ --as-enforced' },
   ],
   flags: [AS_ENFORCED],
-  formats: ['table', 'wide', 'json', 'yaml', 'name'],
+  formats: ['table', 'wide', 'json', 'yaml', 'name', 'junit', 'sarif'],
   takes: { cluster: true, namespaces: false },
-  async run({ flags, format, terminal, load }) {
+  async run({ flags, format, terminal, process, load }) {
     if (!flags.has('filename') && !flags.has('kustomize'))
       throw new CliError(
         'name the manifests to judge with -f or -k; add --cluster for the profiles of a cluster',
@@ -35,19 +37,36 @@ export const workloads: Command = {
     const snapshot = await load({ forAudit: true });
     const profiles = flags.has('as-enforced') ? snapshot.profiles.map(enforced) : snapshot.profiles;
     const { judgements, judged } = judgeObjects(snapshot, profiles);
-    const placed = judgements.map((each) => {
+    const placed = judgements.map((each): PlacedJudgement => {
       const { kind, namespace, name } = each.object;
       const place = snapshot.objects.placeOf(kind, name, namespace);
       return { ...each, ...(place && { place: { file: place.file, line: place.line } }) };
     });
-    if (format === 'json' || format === 'yaml') {
-      terminal.write(format === 'json' ? toJson({ judgements: placed }) : toYaml({ judgements: placed }));
-    } else if (format === 'name') {
+    const text = documentText(format, { judgements: placed, judged, cwd: process.cwd });
+    if (text !== undefined) terminal.write(text);
+    else if (format === 'name') {
       for (const name of new Set(judgements.map(({ object }) => objectName(object)))) terminal.print(name);
-    } else show(judgements, judged, format === 'wide', terminal);
+    } else show(judgements, judged.length, format === 'wide', terminal);
     return judgements.some(({ effect }) => effect === 'refused') ? EXIT.no : EXIT.yes;
   },
 };
+
+/** The document of a format; undefined for a table or names. */
+function documentText(format: string, input: Parameters<typeof sarif>[0]): string | undefined {
+  const { judgements } = input;
+  switch (format) {
+    case 'json':
+      return toJson({ judgements });
+    case 'yaml':
+      return toYaml({ judgements });
+    case 'junit':
+      return junit(input);
+    case 'sarif':
+      return sarif(input);
+    default:
+      return undefined;
+  }
+}
 
 function enforced(profile: SegmentationProfile): SegmentationProfile {
   return { ...profile, spec: { ...profile.spec, mode: 'Enforce' } };
@@ -70,8 +89,4 @@ function show(judgements: readonly Judgement[], judged: number, isWide: boolean,
     `${counted(judged, 'object')} judged: ${objectsWith('refused')} refused, ${objectsWith('warned')} warned of, ` +
       `${objectsWith('audited')} recorded in the audit log`,
   );
-}
-
-function objectName({ kind, namespace, name }: JudgedObject): string {
-  return `${namespace}/${kind.toLowerCase()}/${name}`;
 }

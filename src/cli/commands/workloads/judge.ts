@@ -42,23 +42,29 @@ const EFFECTS: Readonly<Record<BindingSpec['validationActions'][number], Effect>
   Warn: 'warned',
   Audit: 'audited',
 };
+const POD_SECURITY = 'pod-security.kubernetes.io/';
 const MODE_EFFECTS = { enforce: 'refused', warn: 'warned', audit: 'audited' } as const;
+/** The names of all constraints that a judgement may have. */
+export const CONSTRAINTS: readonly string[] = [
+  ...POLICIES.keys(),
+  ...MODES.map((mode) => `${POD_SECURITY}${mode}`),
+];
 const ORDER: readonly Effect[] = ['refused', 'warned', 'audited'];
 
 /** The judgements of all objects that manifests describe, those with the worst effect first. */
 export function judgeObjects(
   snapshot: Snapshot,
   profiles: readonly SegmentationProfile[],
-): { readonly judgements: readonly Judgement[]; readonly judged: number } {
+): { readonly judgements: readonly Judgement[]; readonly judged: readonly JudgedObject[] } {
   const judgements: Judgement[] = [];
-  let judged = 0;
+  const judged: JudgedObject[] = [];
   for (const namespace of snapshot.namespaces) {
     const enforcing = profiles.filter(
       (profile) => relationOf(profile, namespace, snapshot.protectedNamespaces) === 'enforce',
     );
     if (enforcing.length === 0) continue;
     for (const { known, object } of objectsIn(snapshot, namespace)) {
-      judged += 1;
+      judged.push(named(known, object));
       judgements.push(
         ...byPolicies(known, object, enforcing, snapshot),
         ...byLevels(known, object, enforcing),
@@ -144,7 +150,7 @@ function byLevels(
   )) {
     const level = demand.levels[mode];
     if (level === undefined) continue;
-    const constraint = `pod-security.kubernetes.io/${mode}`;
+    const constraint = `${POD_SECURITY}${mode}`;
     for (const text of violations(level, { ...pod, workload: named(known, object) })) {
       if (judgements.has(text)) continue;
       const message = `Pod Security ${levelText(level)}: ${text}`;
