@@ -34,6 +34,8 @@ export type FlowGroupEnd =
 export interface UnmappedFlows {
   readonly reason: UnmappedReason;
   readonly count: number;
+  /** How many of them were denied. */
+  readonly denied: number;
   /** Some of the ends, as the log has them. */
   readonly ends: ReadonlySet<string>;
 }
@@ -57,13 +59,14 @@ const MAX_EXAMPLES = 5;
 export class FlowTable {
   readonly #options: FlowTableOptions;
   readonly #groups = new Map<string, MutableGroup>();
-  readonly #unmapped = new Map<UnmappedReason, { count: number; ends: Set<string> }>();
+  readonly #unmapped = new Map<UnmappedReason, { count: number; denied: number; ends: Set<string> }>();
   readonly #skipped = new Map<SkipReason, number>();
   readonly #keys = new WeakMap<MappedEnd, string>();
   #flows = 0;
   #overflow = 0;
   #first: number | undefined;
   #last: number | undefined;
+  #lastTooOld: number | undefined;
 
   constructor(options: FlowTableOptions) {
     this.#options = options;
@@ -86,12 +89,17 @@ export class FlowTable {
       : { first: this.#first, last: this.#last };
   }
 
+  /** Time of the latest flow before `since`; undefined if there was none. */
+  get lastTooOld(): number | undefined {
+    return this.#lastTooOld;
+  }
+
   get skipped(): ReadonlyMap<SkipReason, number> {
     return this.#skipped;
   }
 
   get unmapped(): UnmappedFlows[] {
-    return [...this.#unmapped].map(([reason, { count, ends }]) => ({ reason, count, ends }));
+    return [...this.#unmapped].map(([reason, entry]) => ({ reason, ...entry }));
   }
 
   get groups(): FlowGroup[] {
@@ -107,6 +115,7 @@ export class FlowTable {
     const { since, mapper } = this.#options;
     if (since !== undefined && time !== undefined && time < since) {
       this.skip('too-old');
+      if (this.#lastTooOld === undefined || time > this.#lastTooOld) this.#lastTooOld = time;
       return;
     }
     const mapping = mapper.map(flow);
@@ -120,7 +129,7 @@ export class FlowTable {
       if (this.#last === undefined || time > this.#last) this.#last = time;
     }
     if (mapping.kind === 'unmapped') {
-      this.#addUnmapped(mapping.reason, mapping.end, count);
+      this.#addUnmapped(mapping.reason, mapping.end, flow);
       return;
     }
     const { from, to, port } = mapping;
@@ -137,10 +146,11 @@ export class FlowTable {
     group.add(flow, from, to);
   }
 
-  #addUnmapped(reason: UnmappedReason, end: string, count: number): void {
+  #addUnmapped(reason: UnmappedReason, end: string, { count, verdict }: ObservedFlow): void {
     let entry = this.#unmapped.get(reason);
-    if (entry === undefined) this.#unmapped.set(reason, (entry = { count: 0, ends: new Set() }));
+    if (entry === undefined) this.#unmapped.set(reason, (entry = { count: 0, denied: 0, ends: new Set() }));
     entry.count += count;
+    if (verdict === 'denied') entry.denied += count;
     if (entry.ends.size < MAX_EXAMPLES) entry.ends.add(end);
   }
 

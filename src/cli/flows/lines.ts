@@ -15,6 +15,8 @@ export interface LogSource {
   readonly name: string;
   /** In bytes, packed; undefined if it is not known. */
   readonly size: number | undefined;
+  /** True for a file of a directory that the user named, which may hold other files than logs. */
+  readonly isListed?: boolean;
   readonly open: () => Readable;
 }
 
@@ -45,7 +47,9 @@ async function fileSources(path: string, cwd: string): Promise<LogSource[]> {
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name));
     const sources = await Promise.all(
-      files.sort().map(async (file) => fileSource(file, file, (await stat(file)).size)),
+      files
+        .sort()
+        .map(async (file) => ({ ...fileSource(file, file, (await stat(file)).size), isListed: true })),
     );
     if (sources.length === 0) throw new CliError(`${path}: the directory has no files`);
     return sources;

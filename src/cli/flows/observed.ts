@@ -11,8 +11,10 @@ import { workloadKey } from '../../snapshot/pods.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import { sinceOf } from './flags.ts';
 import { logSources } from './lines.ts';
+import { noFlowsText, type ReadLogs, remarksOf } from './log-text.ts';
 import { lokiSources } from './loki.ts';
-import { type LogReport, readLogs } from './read-logs.ts';
+import { namespacesNamed } from '../snapshot/select.ts';
+import { readLogs } from './read-logs.ts';
 
 /** Flows between two ends on one port, with the ends as other commands name them. */
 export interface ObservedGroup extends FlowGroup {
@@ -20,15 +22,13 @@ export interface ObservedGroup extends FlowGroup {
   readonly destination: FlowEnd;
 }
 
-export interface ObservedFlows {
+export interface ObservedFlows extends ReadLogs {
   readonly groups: readonly ObservedGroup[];
-  readonly table: FlowTable;
-  readonly reports: readonly LogReport[];
 }
 
 /**
  * @param policies flows from addresses that these policies don't tell apart are summed up
- * @throws CliError if logs can't be read, or not one of their flows is between ends of the snapshot
+ * @throws CliError if logs can't be read, or not one of their flows is from or to a workload of the snapshot
  */
 export async function observedFlows(
   { flags, process, terminal, namespace }: Call,
@@ -44,6 +44,7 @@ export async function observedFlows(
     throw new CliError(
       `${snapshot.origin} have no pods to map flows to: name the manifests of workloads too, or add --cluster`,
     );
+  namespacesNamed(snapshot, namespace);
   const table = new FlowTable({
     mapper: new FlowMapper(inventoryOf(snapshot)),
     cellOf: addressCells(policies),
@@ -51,10 +52,14 @@ export async function observedFlows(
   });
   const sources = [...(await logSources(paths, process)), ...fromLoki];
   const reports = await readLogs({ sources, format: flags.get('format') ?? 'auto', table, terminal });
-  if (table.flows === 0)
-    throw new CliError(
-      `${sources.map(({ name }) => name).join(', ')}: no flows${sinceMs === undefined ? '' : ' since then'}`,
-    );
+  if (table.flows === 0) throw new CliError(noFlowsText(table, reports));
+  const isOfWorkload = ({ from, to }: FlowGroup) => from.kind === 'workload' || to.kind === 'workload';
+  const lacksAddresses =
+    !snapshot.pods.some(({ ips }) => ips.length > 0) && !table.groups.every(isOfWorkload);
+  if (!table.groups.some(isOfWorkload)) {
+    for (const each of remarksOf({ table, reports, lacksAddresses })) terminal.note(each);
+    throw new CliError(`not one of the flows is from or to a workload of the ${snapshot.origin}`);
+  }
   const ends = new Ends(snapshot);
   const groups = table.groups.map((group) => ({
     firstSeen: group.firstSeen,
@@ -70,7 +75,7 @@ export async function observedFlows(
   }));
   const isWanted = ({ source, destination }: ObservedGroup) =>
     namespace === undefined || source.namespace === namespace || destination.namespace === namespace;
-  return { groups: groups.filter(isWanted), table, reports };
+  return { groups: groups.filter(isWanted), table, reports, lacksAddresses };
 }
 
 /** The objects of a snapshot that ends of flows are mapped to. */

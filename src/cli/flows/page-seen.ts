@@ -8,7 +8,7 @@ import type { Call } from '../shell/command.ts';
 import type { FlowEnd } from '../snapshot/flow-ends.ts';
 import { judgeGroups } from './judged.ts';
 import { observedFlows } from './observed.ts';
-import { countedText, remarksOf, timeText } from './text.ts';
+import { countedText, remarksOf, timeText } from './log-text.ts';
 
 /** Notes what was read. @throws CliError if logs can't be read */
 export async function pageSeen(call: Call, snapshot: Snapshot, reach: Reach): Promise<PageSeen> {

@@ -30,7 +30,7 @@ export interface LogsInput {
 
 const MAX_LISTED = 3;
 
-/** @throws CliError if a source can't be read, or none of its lines is of a known format */
+/** @throws CliError if a source can't be read, or if the user named it and none of its lines is of a known format */
 export async function readLogs({ sources, format, table, terminal }: LogsInput): Promise<LogReport[]> {
   const reports: LogReport[] = [];
   for (const source of sources) {
@@ -42,7 +42,7 @@ export async function readLogs({ sources, format, table, terminal }: LogsInput):
       reader.read(batch.lines);
       terminal.progress(progressText(source, batch, table));
     }
-    reports.push(reader.reportOf(source.name));
+    reports.push(reader.reportOf(source));
   }
   terminal.progress('');
   return reports;
@@ -80,9 +80,9 @@ class LogReader {
     }
   }
 
-  /** @throws CliError if there were lines, and no format was found */
-  reportOf(source: string): LogReport {
-    if (this.#format === undefined && this.#lines > 0) {
+  /** @throws CliError if there were lines, and no format was found, unless the source is only one of a directory */
+  reportOf({ name: source, isListed = false }: LogSource): LogReport {
+    if (this.#format === undefined && this.#lines > 0 && !isListed) {
       const names = FORMATS.map(({ name }) => name).join(', ');
       throw new CliError(
         `${source}: no line of it is a flow in a known format (${names}); if it is one of these, name it with --format to see which lines can't be read`,

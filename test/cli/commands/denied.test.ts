@@ -67,6 +67,17 @@ describe('command denied', () => {
     );
   });
 
+  it('counts denied flows that could not be mapped, and exits with 1', async () => {
+    const gone = '2026-11-29T10:06:00Z,shop-gone,old,,shop-payments,payments,,8443,denied';
+    const seen = '2026-11-29T10:05:00Z,shop-checkout,checkout,,shop-payments,payments,,8443,allowed';
+    const { code, stdout, stderr } = await cli(`${SHOP} --flows -`, { cwd: root, stdin: csv(gone, seen) });
+    assert.deepEqual([code, stdout], [1, '1 denied flow could not be mapped: notes say why\n']);
+    assert.match(
+      stderr,
+      /1 flow not mapped, as the cluster has no such pod or workload any more: shop-gone\/old/,
+    );
+  });
+
   it('exits with 0 if no flow was denied', async () => {
     const stdin = csv(',shop-checkout,checkout,,shop-payments,payments,,8443,allowed');
     const { code, stdout } = await cli(`${SHOP} --flows -`, { cwd: root, stdin });

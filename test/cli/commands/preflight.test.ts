@@ -59,6 +59,9 @@ describe('command preflight', () => {
     ),
     'broken.jsonl': `start of the program\n${log.split('\n')[0]}\n{"flow":\nnonsense\n`,
     'nothing.log': 'one\ntwo\n',
+    'replies.jsonl': log.split('\n').find((line) => line.includes('"is_reply":true')) ?? '',
+    'mixed/flows.jsonl': log,
+    'mixed/README': 'These are the flow logs of a week.\n',
     'old.yaml': profileText.replace(/ {4}- name: checkout-to-payments[\s\S]*$/, ''),
   });
   before(() => writeFileSync(join(directory, 'packed.jsonl.gz'), gzipSync(log)));
@@ -111,6 +114,35 @@ describe('command preflight', () => {
       [[4, 3, [1, 3, 4]]],
     );
     assert.equal(passes.length, 1);
+  });
+
+  it('has no answer if no flow could be mapped to a workload', async () => {
+    const addresses = csv(',,10.244.1.5,,,10.244.2.6,8443,TCP,allowed');
+    for (const command of ['preflight', 'unused', 'denied', 'suggest']) {
+      const { code, stdout, stderr } = await cli(`${command} ${SHOP} --flows -`, {
+        cwd: root,
+        stdin: addresses,
+      });
+      assert.deepEqual([code, stdout], [2, ''], command);
+      assert.match(stderr, /the pods of manifests have no addresses.*add --cluster/);
+      assert.match(stderr, /not one of the flows is from or to a workload of the manifests/);
+    }
+  });
+
+  it('does not say that nothing would be cut of flows that could not be mapped', async () => {
+    const stdin = csv(
+      'shop-checkout,checkout,,shop-payments,payments,,8443,TCP,allowed',
+      'shop-gone,old,,shop-payments,payments,,8443,TCP,allowed',
+    );
+    const { stdout } = await cli(`preflight ${SHOP} --flows -`, { cwd: root, stdin });
+    assert.match(stdout, /^Nothing that was seen and could be mapped would be cut\.$/m);
+  });
+
+  it('goes on after a file of a directory that is no log, and says so', async () => {
+    const { code, stderr } = await cli(`preflight ${SHOP} --flows ${directory}/mixed`, { cwd: root });
+    assert.equal(code, 1);
+    assert.match(stderr, /mixed\/README: 1 line could not be read, the first in line 1/);
+    assert.match(stderr, /read 68 flows of \S+mixed\/flows\.jsonl \(hubble\), from/);
   });
 
   it('compares with the policies of --against instead of the verdicts of the log', async () => {
@@ -170,6 +202,22 @@ spec: {namespaceSelector: {}}`,
   it('refuses logs of no known format, missing files and manifests without pods', async () => {
     const errors: readonly [line: string, message: RegExp][] = [
       [`preflight ${SHOP} --flows ${directory}/nothing.log`, /no line of it is a flow in a known format/],
+      [
+        `preflight ${SHOP} --flows config/samples/flows/shop.jsonl --format calico`,
+        /shop\.jsonl: none of 72 lines could be read as calico: name another --format, or none/,
+      ],
+      [
+        `preflight ${SHOP} --flows config/samples/flows/shop.jsonl --since 1s`,
+        /shop\.jsonl: no flow since --since: the latest is of 2026-11-29T14:01Z/,
+      ],
+      [
+        `preflight ${SHOP} --flows ${directory}/replies.jsonl`,
+        /replies\.jsonl: no flows, only records of answers \(1\)/,
+      ],
+      [
+        `preflight ${SHOP} --flows config/samples/flows/shop.jsonl -n shop-chekout`,
+        /no namespace "shop-chekout" in the manifests/,
+      ],
       [`preflight ${SHOP} --flows ${directory}/absent.log`, /absent.log: no such file or directory/],
       [`preflight ${SHOP}`, /name the flow logs with --flows/],
       [

@@ -2,7 +2,8 @@
 import { FLOW_FLAGS } from '../../flows/flags.ts';
 import { type JudgedGroup, judgeGroups } from '../../flows/judged.ts';
 import { observedFlows } from '../../flows/observed.ts';
-import { countedText, groupValue, logsValue, numberText, remarksOf, timeText } from '../../flows/text.ts';
+import { countedText, numberText, remarksOf, timeText, unmappedTotal } from '../../flows/log-text.ts';
+import { groupValue, logsValue } from '../../flows/text.ts';
 import type { Command } from '../../shell/command.ts';
 import { EXIT } from '../../shell/failure.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
@@ -22,7 +23,7 @@ export const denied: Command = {
   description: [
     'Reads flow logs, and explains each pair of ends of which a flow was denied: when it was last seen, and the profile,\n' +
       'rule or policy that denies it, or that it passes now, so that something else has denied it or the policies changed.',
-    'Exits with 0 if no flow was denied, with 1 if some were.',
+    'Exits with 0 if no flow was denied, with 1 if some were, also if these could not be mapped.',
   ],
   examples: [
     { what: 'what was denied in the last hour', line: 'denied --flows flows.jsonl --since 1h' },
@@ -42,6 +43,7 @@ export const denied: Command = {
     const groups = observed.groups.filter(({ verdict }) => verdict === 'denied');
     const pairs = pairsOf(judgeGroups(groups, new Questions(snapshot, policies)));
     const answers = pairs.flatMap(({ judged }) => judged.flatMap((each) => each.answers));
+    const unmapped = unmappedTotal(observed.table).denied;
     const remarks = [...remarksOf(observed), ...caveats({ answers, snapshot, policies, asEnforced: false })];
     if (format === 'json' || format === 'yaml') {
       const document = {
@@ -52,9 +54,9 @@ export const denied: Command = {
       terminal.write(format === 'json' ? toJson(document) : toYaml(document));
     } else if (format === 'name') {
       for (const { from, to } of pairs) terminal.print(`${from} ${to}`);
-    } else show(pairs, format === 'wide', terminal);
+    } else show(pairs, { wide: format === 'wide', unmapped, terminal });
     if (format !== 'json' && format !== 'yaml') for (const each of remarks) terminal.note(each);
-    return pairs.length === 0 ? EXIT.yes : EXIT.no;
+    return pairs.length + unmapped === 0 ? EXIT.yes : EXIT.no;
   },
 };
 
@@ -88,15 +90,24 @@ function pairsOf(judged: readonly JudgedGroup[]): DeniedPair[] {
     .toSorted((a, b) => (b.lastSeen ?? 0) - (a.lastSeen ?? 0));
 }
 
-function show(pairs: readonly DeniedPair[], wide: boolean, terminal: Terminal): void {
-  if (pairs.length === 0) {
-    terminal.print('No flow was denied.');
-    return;
-  }
+interface ShowOptions {
+  readonly wide: boolean;
+  /** Number of denied flows that were not mapped. */
+  readonly unmapped: number;
+  readonly terminal: Terminal;
+}
+
+function show(pairs: readonly DeniedPair[], { wide, unmapped, terminal }: ShowOptions): void {
   const shown = wide ? pairs : pairs.slice(0, MAX_EXPLAINED);
-  terminal.print(shown.map((pair) => pairLines(pair, terminal).join('\n')).join('\n\n'));
+  if (pairs.length > 0)
+    terminal.print(shown.map((pair) => pairLines(pair, terminal).join('\n')).join('\n\n'));
+  else if (unmapped === 0) terminal.print('No flow was denied.');
   if (shown.length < pairs.length)
     terminal.print('', `... and ${countedText(pairs.length - shown.length, 'older pair')} (-o wide)`);
+  if (unmapped > 0) {
+    if (pairs.length > 0) terminal.print('');
+    terminal.print(`${countedText(unmapped, 'denied flow')} could not be mapped: notes say why`);
+  }
 }
 
 function pairLines({ from, to, count, lastSeen, judged }: DeniedPair, { paint }: Terminal): string[] {

@@ -3,7 +3,8 @@ import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import { FLOW_FLAGS } from '../../flows/flags.ts';
 import { allowedBecause } from '../../flows/judged.ts';
 import { type ObservedFlows, observedFlows } from '../../flows/observed.ts';
-import { groupValue, logsValue, remarksOf } from '../../flows/text.ts';
+import { remarksOf, unmappedTotal } from '../../flows/log-text.ts';
+import { groupValue, logsValue } from '../../flows/text.ts';
 import type { Call, Command } from '../../shell/command.ts';
 import { CliError, EXIT, UsageError } from '../../shell/failure.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
@@ -99,7 +100,7 @@ async function policiesBefore({
   return (await load({ flags: before, namespace, process, terminal })).effective(true);
 }
 
-function show({ outcomes, keeping, snapshot }: Result, { format, terminal }: Call): void {
+function show({ outcomes, keeping, observed, snapshot }: Result, { format, terminal }: Call): void {
   if (format === 'name') {
     for (const { outcome, group } of outcomes)
       if (outcome === 'cut')
@@ -109,7 +110,10 @@ function show({ outcomes, keeping, snapshot }: Result, { format, terminal }: Cal
     const others = keeping.suggestions.filter(({ remedy }) => remedy.kind === 'policy').length;
     if (others > 0)
       terminal.warn(`${others} flows need a NetworkPolicy instead of a connection: see -o json for them`);
-  } else showOutcomes(outcomes, keeping, { wide: format === 'wide', terminal });
+  } else {
+    const unmapped = unmappedTotal(observed.table).all;
+    showOutcomes(outcomes, keeping, { wide: format === 'wide', unmapped, terminal });
+  }
 }
 
 function documentOf({ outcomes, keeping, observed, snapshot }: Result, notes: readonly string[]): object {

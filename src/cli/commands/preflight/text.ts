@@ -1,6 +1,6 @@
 /** The result of a preflight for people. */
 import { allowedBecause } from '../../flows/judged.ts';
-import { countedText, numberText, timeText } from '../../flows/text.ts';
+import { countedText, numberText, timeText } from '../../flows/log-text.ts';
 import { table } from '../../shell/output.ts';
 import type { Terminal } from '../../shell/terminal.ts';
 import { deniedBecause } from '../explain/explanation.ts';
@@ -13,13 +13,15 @@ const MAX_LISTED = 40;
 
 interface ShowOptions {
   readonly wide: boolean;
+  /** Number of flows that were not mapped. */
+  readonly unmapped: number;
   readonly terminal: Terminal;
 }
 
 export function showOutcomes(
   outcomes: readonly FlowOutcome[],
   keeping: Keeping,
-  { wide, terminal }: ShowOptions,
+  { wide, unmapped, terminal }: ShowOptions,
 ): void {
   const { paint } = terminal;
   const of = (wanted: FlowOutcome['outcome']) => outcomes.filter(({ outcome }) => outcome === wanted);
@@ -32,7 +34,10 @@ export function showOutcomes(
   const [cut, passes, opened] = [of('cut'), of('passes'), of('opened')];
   if (cut.length > 0)
     list(paint.red(`CUT  ${countedText(cut.length, 'flow')} would be denied`), cut, 'BECAUSE');
-  else terminal.print(paint.green('Nothing that was seen would be cut.'));
+  else
+    terminal.print(
+      paint.green(`Nothing that was seen${unmapped === 0 ? '' : ' and could be mapped'} would be cut.`),
+    );
   if (opened.length > 0) {
     terminal.print('');
     list(

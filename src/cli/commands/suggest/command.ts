@@ -11,7 +11,7 @@ import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { FLOW_FLAGS } from '../../flows/flags.ts';
 import { judgeGroups } from '../../flows/judged.ts';
 import { inventoryOf, type ObservedGroup, observedFlows } from '../../flows/observed.ts';
-import { countedText, remarksOf } from '../../flows/text.ts';
+import { countedText, remarksOf } from '../../flows/log-text.ts';
 import type { Call, Command } from '../../shell/command.ts';
 import { CliError, EXIT, UsageError } from '../../shell/failure.ts';
 import { objectsText } from '../../shell/output.ts';
