@@ -85,6 +85,14 @@ export const AUDIT_KINDS: readonly KnownKind[] = [
   ...imageVerifierKinds(),
 ];
 
+/** Kinds that only limits of workloads judge. They are read of manifests, and not of a cluster. */
+export const LIMITED_KINDS: readonly KnownKind[] = [
+  grouped('gateway.networking.k8s.io', 'GRPCRoute', 'grpcroutes'),
+  ...['v1alpha2', 'v1alpha3', 'v1'].map((version) =>
+    grouped('gateway.networking.k8s.io', 'TLSRoute', 'tlsroutes', { version }),
+  ),
+];
+
 /** Objects by which images are verified. */
 function imageVerifierKinds(): KnownKind[] {
   return VERIFIER_KINDS.flatMap(({ kind, group, versions, plural, namespaced, wireKind }) =>

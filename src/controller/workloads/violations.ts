@@ -37,6 +37,8 @@ const FEW = 20;
 /** How the objects of a kind are listed. */
 interface Source {
   readonly resource: ResourceKind;
+  /** Older versions, for clusters that do not serve that of `resource`; the newest first. */
+  readonly olderVersions?: readonly string[];
   readonly fieldSelector?: string;
 }
 
@@ -49,7 +51,11 @@ const SOURCES: { readonly [Kind in keyof Judged]: Source } = {
   Ingress: { resource: { group: 'networking.k8s.io', version: 'v1', plural: 'ingresses', namespaced: true } },
   HTTPRoute: { resource: { ...GATEWAY_API, version: 'v1', plural: 'httproutes' } },
   GRPCRoute: { resource: { ...GATEWAY_API, version: 'v1', plural: 'grpcroutes' } },
-  TLSRoute: { resource: { ...GATEWAY_API, version: 'v1alpha2', plural: 'tlsroutes' } },
+  // Releases of the Gateway API serve the version v1 of the kind, or older ones only.
+  TLSRoute: {
+    resource: { ...GATEWAY_API, version: 'v1', plural: 'tlsroutes' },
+    olderVersions: ['v1alpha3', 'v1alpha2'],
+  },
 };
 
 /** The last count for a profile. */
@@ -148,17 +154,21 @@ export class WorkloadViolations {
     namespace: string | undefined,
     signal: AbortSignal,
   ): AsyncGenerator<Judged[Kind]> {
-    const { resource, fieldSelector } = SOURCES[kind];
-    const client = new Resource<KubeObject>(this.#options.transport, resource);
-    let next: string | undefined;
-    try {
-      do {
-        const page = await client.list({ namespace, fieldSelector, limit: PAGE, continue: next, signal });
-        for (const item of page.items) yield item as Judged[Kind];
-        next = page.metadata.continue || undefined;
-      } while (next !== undefined);
-    } catch (error) {
-      if (!isNotFound(error) && !(isForbidden(error) && kind !== 'Pod')) throw error;
+    const { resource, olderVersions = [], fieldSelector } = SOURCES[kind];
+    for (const version of [resource.version, ...olderVersions]) {
+      const client = new Resource<KubeObject>(this.#options.transport, { ...resource, version });
+      let next: string | undefined;
+      try {
+        do {
+          const page = await client.list({ namespace, fieldSelector, limit: PAGE, continue: next, signal });
+          for (const item of page.items) yield item as Judged[Kind];
+          next = page.metadata.continue || undefined;
+        } while (next !== undefined);
+        return;
+      } catch (error) {
+        if (isForbidden(error) && kind !== 'Pod') return;
+        if (!isNotFound(error)) throw error;
+      }
     }
   }
 

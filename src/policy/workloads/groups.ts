@@ -123,6 +123,15 @@ export const GROUP_NAMES = Object.keys(GROUPS) as readonly GroupName[];
 /** The names of the policies that enforce the groups. */
 export const WORKLOAD_POLICIES: readonly string[] = GROUP_NAMES.map((name) => GROUPS[name].policyName);
 
+/** True if objects of the resource may be limited. */
+export function isLimited(group: string, plural: string): boolean {
+  return GROUP_NAMES.some((name) =>
+    [...GROUPS[name].refused, ...GROUPS[name].warned].some(
+      ({ apiGroups, resources }) => apiGroups.includes(group) && resources.includes(plural),
+    ),
+  );
+}
+
 /** The groups that the profile uses, whatever its mode; none of a profile that is being deleted. */
 export function groupsInUse({ spec, metadata }: SegmentationProfile): GroupName[] {
   if (metadata.deletionTimestamp !== undefined) return [];

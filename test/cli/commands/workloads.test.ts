@@ -164,6 +164,29 @@ describe('kubectl segmentation workloads', () => {
     assert.equal((await run('images', '-o', 'name')).stdout, 'shop/deployment/web\n');
   });
 
+  it('judges routes of the Gateway API in each version once, and no objects that are never limited', async () => {
+    const route = (kind: string, version: string) => `---
+apiVersion: gateway.networking.k8s.io/${version}
+kind: ${kind}
+metadata: {name: ${kind.toLowerCase()}-${version}, namespace: shop}
+spec: {hostnames: [evil.example.com]}
+`;
+    const stdin = [
+      profile('  workloads: {exposure: {hosts: [shop.example.com]}}'),
+      '---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {tenant: a}}\n',
+      '---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: web, namespace: shop}\n',
+      route('HTTPRoute', 'v1'),
+      route('GRPCRoute', 'v1'),
+      ...['v1', 'v1alpha2', 'v1alpha3'].map((version) => route('TLSRoute', version)),
+    ].join('');
+    const { stdout } = await cli('workloads -f -', { stdin });
+    assert.match(
+      stdout,
+      /^shop\/grpcroute\/grpcroute-v1 +refused +SegmentationProfile p: the host evil\.example\.com/m,
+    );
+    assert.match(stdout, /^5 objects judged: 5 refused/m);
+  });
+
   it('reports each judged object as a test in JUnit XML, which fails if the object is refused', async () => {
     const { code, stdout } = await run('images', '-o', 'junit');
     assert.equal(code, 1);

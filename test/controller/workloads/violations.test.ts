@@ -20,6 +20,8 @@ describe('the count of objects that break limits of workloads', () => {
   let clusterState: ClusterState;
   /** Pods by namespace; undefined for a namespace that is gone. */
   let pods: Map<string, ReturnType<typeof pod>[] | undefined>;
+  /** TLSRoutes by version; undefined for a version that is not served. */
+  let routes: (version: string) => readonly object[] | undefined;
   let asked: string[];
   let reported: string[];
   let counts: WorkloadViolations;
@@ -35,6 +37,7 @@ describe('the count of objects that break limits of workloads', () => {
     clock = new VirtualClock();
     clusterState = new ClusterState(['kube-system']);
     pods = new Map();
+    routes = () => [];
     asked = [];
     reported = [];
     for (const name of ['a', 'b', 'kube-system'])
@@ -44,6 +47,12 @@ describe('the count of objects that break limits of workloads', () => {
     const transport: Transport = {
       request: async <T>(request: Request) => {
         asked.push(request.path);
+        const version = /gateway\.networking\.k8s\.io\/([^/]+)\/.*tlsroutes/.exec(request.path)?.[1];
+        if (version !== undefined) {
+          const items = routes(version);
+          if (items === undefined) throw errorOfStatus(request, { kind: 'Status', code: 404 });
+          return { metadata: { resourceVersion: '1' }, items } as T;
+        }
         const namespace = /namespaces\/([^/]+)\/pods/.exec(request.path)?.[1];
         const placed = (name: string) =>
           pods.get(name)?.map((each) => ({ ...each, metadata: { ...each.metadata, namespace: name } }));
@@ -124,6 +133,34 @@ describe('the count of objects that break limits of workloads', () => {
     await counts.reconcile(signal);
     assert.deepEqual(asked, ['/api/v1/pods']);
     assert.equal(counts.findings(stored)?.groups[0]?.violating, 1);
+  });
+
+  it('lists routes in the newest version that the cluster serves', async () => {
+    const versions = new Map([
+      ['v1', undefined],
+      ['v1alpha3', undefined],
+      ['v1alpha2', []],
+    ]);
+    routes = (version) => versions.get(version);
+    put({ workloads: { exposure: { action: 'Enforce', hosts: ['shop.example.com'] } } });
+    await counts.reconcile(signal);
+    const inNamespace = asked.filter((path) => path.includes('/namespaces/a/tlsroutes'));
+    assert.deepEqual(
+      inNamespace.map((path) => path.split('/')[3]),
+      ['v1', 'v1alpha3', 'v1alpha2'],
+    );
+    asked = [];
+    routes = () => [{ metadata: { name: 'all', namespace: 'a' }, spec: {} }];
+    const stored = put(
+      { workloads: { exposure: { action: 'Enforce', hosts: ['other.example.com'] } } },
+      { resourceVersion: '2' },
+    );
+    await counts.reconcile(signal);
+    assert.deepEqual(
+      asked.filter((path) => path.includes('/namespaces/a/tlsroutes')).map((path) => path.split('/')[3]),
+      ['v1'],
+    );
+    assert.equal(counts.findings(stored)?.groups[0]?.examples?.[0]?.kind, 'TLSRoute');
   });
 
   it('passes over a namespace that is gone', async () => {

@@ -13,8 +13,8 @@ import { type AdmissionPolicy, refusalsOf } from '../../../manifests/admission-p
 import type { BindingSpec } from '../../../policy/admission/binding.ts';
 import { demandOf } from '../../../policy/pod-security/demand.ts';
 import { levelText, MODES, type VersionedLevel } from '../../../policy/pod-security/levels.ts';
-import { workloadBindings } from '../../../policy/workloads/groups.ts';
-import { AUDIT_KINDS, KNOWN_KINDS, type KnownKind } from '../../../snapshot/objects.ts';
+import { isLimited, workloadBindings } from '../../../policy/workloads/groups.ts';
+import { AUDIT_KINDS, KNOWN_KINDS, type KnownKind, LIMITED_KINDS } from '../../../snapshot/objects.ts';
 import type { Snapshot, SnapshotNamespace } from '../../../snapshot/snapshot.ts';
 import { compareText } from '../../../util/order.ts';
 import policies from '../../generated/workload-policies.json' with { type: 'json' };
@@ -83,10 +83,16 @@ interface Described {
   readonly object: KubeObject;
 }
 
+/** A kind of several versions is judged once. */
+const JUDGED_KINDS: ReadonlyMap<string, KnownKind> = new Map(
+  [...KNOWN_KINDS, ...AUDIT_KINDS, ...LIMITED_KINDS]
+    .filter(({ group, plural }) => isLimited(group, plural))
+    .map((known) => [known.kind, known]),
+);
+
 /** The objects of the namespace that manifests describe, of all kinds that may be limited. */
 function* objectsIn({ objects }: Snapshot, { name }: SnapshotNamespace): Generator<Described> {
-  for (const known of [...KNOWN_KINDS, ...AUDIT_KINDS]) {
-    if (!known.namespaced) continue;
+  for (const known of JUDGED_KINDS.values()) {
     for (const object of objects.of(known.kind)) {
       const { metadata } = object;
       if (metadata.namespace === name && objects.placeOf(known.kind, metadata.name, name) !== undefined)
