@@ -5,6 +5,7 @@ import {
   NAMESPACE,
   PROFILE,
   conflicts,
+  hasCondition,
   isReady,
   namespaces,
   refusing,
@@ -111,6 +112,46 @@ export const SEGMENTATION_CASES: readonly AlertCase[] = [
     when: 'new namespaces come one after the other, each of them isolated within a minute',
     series: { [refusing()]: '0 1 0 1 0 1 1 0 1 0 1 0 1 0 1' },
     quiet: ['3m', '8m', '14m'],
+  },
+  {
+    alert: 'SegmentationLimitsNotInForce',
+    when: 'the bindings of one of two profiles are not in force',
+    series: {
+      [hasCondition('AdmissionReady')]: '1x5 0x25 1x5',
+      [hasCondition('AdmissionReady', 'other')]: '1x35',
+      [hasCondition('PodSecurityReady', 'other')]: '0x35',
+    },
+    quiet: ['19m', '33m'],
+    fires: {
+      at: '21m',
+      labels: PROFILE,
+      description:
+        'For 15 minutes, a part of spec.admission or spec.workloads of the profile strict has not been in force. ' +
+        'Objects that it should refuse may be admitted.',
+    },
+  },
+  {
+    alert: 'SegmentationLimitsNotInForce',
+    when: 'a profile no longer asks for limits',
+    series: { [hasCondition('AdmissionReady')]: '0x10 stale', [isReady()]: '1x40' },
+    quiet: ['14m', '30m'],
+  },
+  {
+    alert: 'SegmentationPodSecurityNotInForce',
+    when: 'running pods violate the level of one of two profiles',
+    series: {
+      [hasCondition('PodSecurityReady')]: '1x5 0x40 1x5',
+      [hasCondition('PodSecurityReady', 'other')]: '1x50',
+      [hasCondition('AdmissionReady', 'other')]: '0x50',
+    },
+    quiet: ['34m', '48m'],
+    fires: {
+      at: '36m',
+      labels: PROFILE,
+      description:
+        'For 30 minutes, a level of the profile strict has not been in force in some of its namespaces. Pods that ' +
+        'violate it are admitted there.',
+    },
   },
   {
     alert: 'SegmentationProfileNotReady',

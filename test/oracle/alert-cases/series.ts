@@ -48,8 +48,9 @@ export const leads = (pod: string, labels: SeriesLabels = {}) =>
 export const PROFILE = { ...NAMESPACE, profile: 'strict' };
 export const namespaces = (state: string, pod = 'a', profile = 'strict') =>
   of(pod, 'segmentation_namespaces', { profile, state });
-export const isReady = (profile = 'strict') =>
-  ofLeader('segmentation_profile_condition', { profile, condition: 'Ready' });
+export const hasCondition = (condition: string, profile = 'strict') =>
+  ofLeader('segmentation_profile_condition', { profile, condition });
+export const isReady = (profile?: string) => hasCondition('Ready', profile);
 export const unresolved = ofLeader('segmentation_unresolved_peers', { profile: 'strict' });
 export const conflicts = ofLeader('segmentation_conflicts', { profile: 'strict' });
 export const repairs = (pod: string) => of(pod, 'segmentation_drift_repairs_total');
