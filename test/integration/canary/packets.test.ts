@@ -9,6 +9,7 @@ import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { auditedRequests, isRefused } from '../../support/audit.ts';
 import { cli } from '../../cli/cli.ts';
 import { eventually } from '../../support/cluster.ts';
+import { scrape, serviceAccountToken } from '../../support/monitoring/scrape.ts';
 import { installOperator, type Operator, Operators } from '../../support/operator.ts';
 import { unavailable } from './network.ts';
 import { CanaryScene, CLOCK_FACTOR, FAST_CLOCK, PATIENCE_MS } from './scene.ts';
@@ -60,6 +61,7 @@ suite(`canary on a network of two nodes${why === undefined ? '' : ` (skipped: ${
   });
   afterEach(function () {
     if (this.currentTest?.state === 'failed') console.error(scene.logs());
+    scene.breakPlugin({});
   });
   after(() => scene.end());
 
@@ -113,6 +115,20 @@ suite(`canary on a network of two nodes${why === undefined ? '' : ` (skipped: ${
     const { code, stderr } = await cli(`verify --kubeconfig ${user}`);
     assert.equal(code, 0);
     assert.match(stderr, /you may not patch ConfigMap segmentation-canary\/segmentation-canary-request/);
+  });
+
+  it('serves the metrics of a probe by TLS, to those who may scrape the operator', async () => {
+    const url = scene.metrics('out-1');
+    assert.equal((await scrape(url)).status, 401);
+    const token = await serviceAccountToken(plane, 'canary-scraper');
+    const role = '--clusterrole=segmentation-operator-metrics-reader';
+    const account = '--serviceaccount=default:canary-scraper';
+    await plane.kubectlRun(['create', 'clusterrolebinding', 'canary-scraper', role, account]);
+    await eventually(async () => {
+      const { status, text } = await scrape(url, { token });
+      assert.equal(status, 200);
+      assert.match(text, /^segmentation_canary_probe_flows\{verdict="leaked"\} 0$/m);
+    });
   });
 
   it('measures the latency of allow and deny', async () => {
@@ -184,7 +200,7 @@ suite(`canary on a network of two nodes${why === undefined ? '' : ` (skipped: ${
   it('keeps verdicts and their times while processes of probes start again in their Pods', async () => {
     const sound = await scene.condition('EnforcementVerified');
     scene.breakPlugin({ directions: ['Egress'] });
-    await scene.verified('False', 'FlowLeaked', /egress on node node-\d is not enforced/);
+    await scene.verified('False', 'FlowLeaked', /egress on node node-1 is not enforced and .* node-2 is not/);
     await scene.restarted(['in-1', 'in-2'], async () => {
       const { status, reason } = await scene.condition('EnforcementVerified');
       assert.equal(`${status} ${reason}`, 'False FlowLeaked');
@@ -273,7 +289,9 @@ suite(`canary on a network of two nodes${why === undefined ? '' : ` (skipped: ${
     assert.deepEqual(
       [...new Set(used)].filter((each) => !each.startsWith('list ')).sort(),
       // A server that streams lists gets none in pages.
-      [...new Set(granted('roles.yaml'))].filter((each) => !each.startsWith('list ')).sort(),
+      [...new Set([...granted('roles.yaml'), ...granted('../rbac/metrics_auth_role.yaml')])]
+        .filter((each) => !each.startsWith('list '))
+        .sort(),
     );
   });
 });

@@ -89,7 +89,7 @@ export class CanaryScene {
       .catch(() => {});
     await run('delete', 'namespace', ...CANARY_NAMESPACES);
     await run('delete', 'node', 'node-1', 'node-2');
-    await run('delete', 'clusterrolebinding', 'segmentation-canary-metrics-auth');
+    await run('delete', 'clusterrolebinding', 'segmentation-canary-metrics-auth', 'canary-scraper');
   }
 
   /** Breaks the plugin in these ways; `absent`: it enforces nothing. */
@@ -136,7 +136,6 @@ export class CanaryScene {
     const args = [
       'probe',
       `--kubeconfig=${kubeconfig}`,
-      '--metrics-bind-address=127.0.0.1:8080',
       ...addresses.map((address) => `--address=${address}`),
     ];
     const start = () => this.#start(netns, args, { log, POD_UID: uid, CLOCK_SKEW_MS: String(skewMs) });
@@ -217,6 +216,11 @@ export class CanaryScene {
     await this.#plane.admin.send('DELETE', `/api/v1/namespaces/${namespace}/pods/${name}`, {
       gracePeriodSeconds: 0,
     });
+  }
+
+  /** The address of a probe's metrics, as the tests' own namespace reaches it. */
+  metrics(name: string): string {
+    return `https://${this.#probes.get(name)?.pod.ips[0]}:8080`;
   }
 
   logs(): string {
