@@ -109,20 +109,34 @@ export function valuesSchema(root: string): readonly [path: string, text: string
   return [`${CHART}/values.schema.json`, `${text}\n`];
 }
 
-/**
- * The canary. Its profile needs the CRD of this chart, which the API server does not have yet at the first installation;
- * and one of its Deployments is a DaemonSet if every node is to be proven.
- */
+/** The canary. One of its Deployments is a DaemonSet if every node is to be proven. */
 function canary(root: string): string {
   const body = manifests(root, 'config/canary').map((manifest) => {
     const text = withPullSecrets(manifestTemplate(manifest, []));
     if (manifest.kind === 'SegmentationProfile')
-      return `{{- if or (.Capabilities.APIVersions.Has "${String(manifest['apiVersion'])}/${manifest.kind}") (not .Values.crds.enabled) }}\n---\n${text}{{- end }}\n`;
+      return `---\n${installedAfterCrd(text, `${String(manifest['apiVersion'])}/${manifest.kind}`)}`;
     if (manifest.kind === 'Deployment' && manifest.metadata.namespace === CANARY)
       return `---\n{{- if .Values.canary.everyNode }}\n${withPullSecrets(manifestTemplate(onEveryNode(manifest), []))}{{- else }}\n${text}{{- end }}\n`;
     return `---\n${text}`;
   });
   return `{{- if .Values.canary.enabled }}\n${body.join('')}{{- end }}\n`;
+}
+
+/**
+ * The template of an object whose CRD is part of the chart: Helm refuses a release with a kind that the API server does not have
+ * yet. So the first installation creates it by a hook, after everything else. The next upgrade takes it into the release, which
+ * Helm does only with these annotations.
+ */
+function installedAfterCrd(text: string, kind: string): string {
+  const hook = [
+    `  {{- if and .Values.crds.enabled (not (.Capabilities.APIVersions.Has "${kind}")) }}`,
+    '  annotations:',
+    '    helm.sh/hook: post-install,post-upgrade',
+    '    meta.helm.sh/release-name: {{ .Release.Name }}',
+    '    meta.helm.sh/release-namespace: {{ .Release.Namespace }}',
+    '  {{- end }}',
+  ];
+  return text.replace(/^metadata:\n/m, (line) => `${line}${hook.map((each) => `${each}\n`).join('')}`);
 }
 
 /** The template of a workload, with the names of the Secrets that its image needs. */

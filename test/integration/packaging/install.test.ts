@@ -138,6 +138,27 @@ const CRD = 'crd/segmentationprofiles.segmentation.dev';
       await kubectl('-n', NAMESPACE, 'get', 'deploy', NAME);
       await helm.run('uninstall', 'net', '--namespace', NAMESPACE);
     });
+
+    it('installs the canary with its profile at once, and takes the profile into the release later', async () => {
+      // The operator is gone, and can't release its profile.
+      const profiles = (await kubectl('get', 'segp', '-o', 'name')).trim().split('\n');
+      for (const profile of profiles)
+        await kubectl('patch', profile, '--type=merge', '-p', '{"metadata":{"finalizers":null}}');
+      await kubectl('delete', CRD);
+      await helmUpgrade(CHART, '--set', 'canary.enabled=true');
+      const uid = () => kubectl('get', 'segp', 'segmentation-canary', '-o', 'jsonpath={.metadata.uid}');
+      const created = await uid();
+      for (const namespace of ['segmentation-canary', 'segmentation-canary-outside'])
+        await hasPods(namespace, 'segmentation-canary', 2);
+      const manifest = () => helm.run('get', 'manifest', 'net', '--namespace', NAMESPACE);
+      assert.doesNotMatch(await manifest(), /^kind: SegmentationProfile$/m);
+      await helmUpgrade(CHART, '--set', 'canary.enabled=true');
+      assert.match(await manifest(), /^kind: SegmentationProfile$/m);
+      assert.equal(await uid(), created);
+      await helmUpgrade(CHART, '--set', 'canary.enabled=false');
+      await assert.rejects(uid(), /NotFound/);
+      await helm.run('uninstall', 'net', '--namespace', NAMESPACE);
+    });
   });
 
   describe('dist/install.yaml', () => {
