@@ -119,7 +119,9 @@ function canary(root: string): string {
       return `---\n{{- if .Values.canary.everyNode }}\n${withPullSecrets(manifestTemplate(onEveryNode(manifest), []))}{{- else }}\n${text}{{- end }}\n`;
     return `---\n${text}`;
   });
-  return `{{- if .Values.canary.enabled }}\n${body.join('')}{{- end }}\n`;
+  const monitoring = documents(manifests(root, 'config/canary/prometheus'), MORE_LABELS);
+  const scraped = `{{- if .Values.prometheus.enabled }}\n---\n${monitoring}{{- end }}\n`;
+  return `{{- if .Values.canary.enabled }}\n${body.join('')}${scraped}{{- end }}\n`;
 }
 
 /**

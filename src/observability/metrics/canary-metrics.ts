@@ -56,7 +56,10 @@ export function createCanaryMetrics(registry = new Registry()): CanaryMetrics {
     labelNames: ['change'],
     registers,
   });
-  for (const change of ['allow', 'deny']) timeouts.inc({ change }, 0);
+  for (const change of ['allow', 'deny']) {
+    latency.zero({ change });
+    timeouts.inc({ change }, 0);
+  }
   return {
     attempted: (outcome) => attempts.inc({ outcome }),
     flows: (counts) => {

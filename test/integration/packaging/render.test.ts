@@ -212,6 +212,11 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
   for (const [what, components, values] of [
     ['canary.enabled', ['canary'], 'canary.enabled=true'],
     ['canary.everyNode', ['canary', 'canary/every-node'], 'canary.enabled=true,canary.everyNode=true'],
+    [
+      'prometheus.enabled',
+      ['prometheus', 'canary', 'canary/prometheus'],
+      'canary.enabled=true,prometheus.enabled=true',
+    ],
   ] as const) {
     it(`has the canary of config/canary with ${what}`, async () => {
       const expected = await kustomized({
@@ -233,9 +238,17 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     });
   }
 
-  it("leaves the canary's profile to the second run, where the CRD is not there yet", async () => {
-    const actual = await template('--set', 'canary.enabled=true');
-    assert.ok(!actual.some(({ kind }) => kind === 'SegmentationProfile'));
+  it("creates the canary's profile after everything else, where the CRD is not there yet", async () => {
+    const of = async (...args: readonly string[]) => {
+      const found = await template('--set', 'canary.enabled=true', ...args);
+      return found.find(({ kind }) => kind === 'SegmentationProfile')?.metadata['annotations'];
+    };
+    assert.deepEqual(await of(), {
+      'helm.sh/hook': 'post-install,post-upgrade',
+      'meta.helm.sh/release-name': RELEASE,
+      'meta.helm.sh/release-namespace': NAMESPACE,
+    });
+    assert.equal(await of('--set', 'crds.enabled=false'), undefined);
   });
 
   it('has the permissions of config/audit, and a configuration with an audit, with audit.enabled', async () => {

@@ -7,6 +7,7 @@ import {
   conflicts,
   hasCondition,
   isReady,
+  latency,
   namespaces,
   refusing,
   repairs,
@@ -47,6 +48,26 @@ export const SEGMENTATION_CASES: readonly AlertCase[] = [
       description:
         'For 15 minutes, the canary has not shown that policies are enforced. The condition EnforcementVerified of ' +
         'every profile says what is missing.',
+    },
+  },
+  {
+    alert: 'SegmentationNetworkPluginSlow',
+    when: 'denials take more than ten seconds, and later more than a minute',
+    series: {
+      [latency('exceeded_total')]: '0x30 0+1x60 60x60',
+      [latency('seconds_count')]: '0+1x30 30x150',
+      [latency('seconds_bucket', { le: '10.0' })]: '0+1x10 10x170',
+      [latency('exceeded_total', { change: 'allow' })]: '0x180',
+      [latency('seconds_count', { change: 'allow' })]: '0+1x180',
+      [latency('seconds_bucket', { change: 'allow', le: '10.0' })]: '0+1x180',
+    },
+    quiet: ['10m', '30m', '150m'],
+    fires: {
+      at: '80m',
+      labels: { change: 'deny' },
+      description:
+        'In 100% of the measurements of the last 30 minutes, packets were treated as before for more than 10 seconds ' +
+        'after a policy was written to deny them.',
     },
   },
   {

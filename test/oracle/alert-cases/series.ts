@@ -31,6 +31,15 @@ const of = (pod: string, name: string, labels: SeriesLabels = {}) =>
 /** A series of the leader. */
 const ofLeader = (name: string, labels: SeriesLabels = {}) => of('a', name, labels);
 
+/** A series of the canary's probe that measures latency. */
+export const latency = (name: string, labels: SeriesLabels = {}) =>
+  series(`segmentation_canary_latency_${name}`, {
+    job: 'segmentation-canary-metrics',
+    namespace: 'segmentation-canary-outside',
+    pod: 'probe',
+    change: 'deny',
+    ...labels,
+  });
 export const up = (pod: string) => of(pod, 'up');
 export const start = (pod: string) => of(pod, 'process_start_time_seconds');
 export const memory = (pod: string) => of(pod, 'process_resident_memory_bytes');
