@@ -40,6 +40,8 @@ export interface FlowRecord {
   readonly verdict: FlowVerdict;
   /** Since when the verdict is this one, in milliseconds of the probe's wall clock. */
   readonly since: number;
+  /** True for a denial, for `PROOF_MS` also if later attempts show nothing, as while the target's process starts again. */
+  readonly isProof: boolean;
   /** Why an attempt shows nothing, or how a difference looks; empty where there is nothing to say. */
   readonly detail: string;
 }
@@ -58,6 +60,8 @@ export interface Difference {
 
 /** How long an engine may take after a change, in milliseconds. */
 export const SETTLE_MS = 30_000;
+/** A denial is evidence for so long, in milliseconds: as long as a report. */
+export const PROOF_MS = 60_000;
 /** Rounds in a row in which a flow that must not pass has passed, before it counts as leaked. */
 export const ROUNDS_BEFORE_LEAK = 2;
 /** Rounds in a row in which a flow that must pass has not passed, before it counts as cut. */
@@ -69,6 +73,8 @@ interface Entry {
   record: FlowRecord;
   /** The expectation and the target's state, as one text. */
   situation: string;
+  /** When the flow was last denied, as it still has to be; monotonic milliseconds. */
+  deniedAt: number;
   /** Monotonic milliseconds. */
   changedAt: number;
   triedAt: number;
@@ -141,8 +147,9 @@ export class FlowBook {
     const isSettled = monotonic - changedAt >= SETTLE_MS;
     const [verdict, detail] = judge(flow, outcome, { ...of, isSettled, differences });
     const since = known?.record.verdict === verdict ? known.record.since : now;
-    const record = { flow, verdict, since, detail };
-    this.#entries.set(flow.key, { record, situation, changedAt, differences, triedAt: monotonic });
+    const deniedAt = verdict === 'denied' ? monotonic : deniedBefore(known, flow, verdict);
+    const record = { flow, verdict, since, isProof: monotonic - deniedAt <= PROOF_MS, detail };
+    this.#entries.set(flow.key, { record, situation, deniedAt, changedAt, differences, triedAt: monotonic });
   }
 
   /** The entry that the earlier process had, if its difference is one of the expectation now. */
@@ -153,8 +160,9 @@ export class FlowBook {
     if (resumed?.verdict !== (flow.expectation.verdict === 'allow' ? 'cut' : 'leaked')) return undefined;
     const { verdict, since } = resumed;
     return {
-      record: { flow, verdict, since, detail: '' },
+      record: { flow, verdict, since, isProof: false, detail: '' },
       situation: situationOf(flow),
+      deniedAt: Number.NEGATIVE_INFINITY,
       changedAt: Number.NEGATIVE_INFINITY,
       triedAt: monotonic,
       differences: Math.max(ROUNDS_BEFORE_LEAK, ROUNDS_BEFORE_CUT),
@@ -168,6 +176,12 @@ function flowName(
   { port, protocol, family }: Pick<PlannedFlow, 'port' | 'protocol' | 'family'>,
 ): string {
   return `${to} ${protocol} ${port} ${family}`;
+}
+
+/** When a flow was denied of which an attempt shows nothing now, if the same policies still have to deny it. */
+function deniedBefore(known: Entry | undefined, { expectation }: PlannedFlow, verdict: FlowVerdict): number {
+  const isSame = JSON.stringify(known?.record.flow.expectation) === JSON.stringify(expectation);
+  return verdict === 'unproven' && isSame && known !== undefined ? known.deniedAt : Number.NEGATIVE_INFINITY;
 }
 
 /** Everything whose change gives the engine time again. */

@@ -79,8 +79,8 @@ export function reportOf(input: ReportInput): Report {
 /** A denied flow proves a direction only if policies deny it in that one alone: else the other end may have denied it. */
 function proofsOf(self: CanaryPod, records: readonly FlowRecord[]): Proof[] {
   const families = new Map<string, Set<IPFamily>>();
-  for (const { flow, verdict } of records) {
-    if (verdict !== 'denied' || flow.expectation.verdict !== 'deny') continue;
+  for (const { flow, isProof } of records) {
+    if (!isProof || flow.expectation.verdict !== 'deny') continue;
     const [direction, ...more] = flow.expectation.by;
     if (direction === undefined || more.length > 0) continue;
     const node = direction === 'Egress' ? self.node : nodeOf(flow);

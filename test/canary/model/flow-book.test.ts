@@ -4,6 +4,7 @@ import {
   FlowBook,
   type FlowVerdict,
   type Outcome,
+  PROOF_MS,
   ROUNDS_BEFORE_CUT,
   ROUNDS_BEFORE_LEAK,
   SETTLE_MS,
@@ -112,6 +113,24 @@ describe('canary flow book', () => {
     ] as const) {
       assert.deepEqual(verdicts(denied, times(9, [PASSED, outcome] as const)), times(9, 'unproven'));
     }
+  });
+
+  it('keeps a denial as proof for a minute while the target does not answer, and not beside a leak', () => {
+    const book = new FlowBook();
+    const proven = (control: Outcome, outcome: Outcome, monotonic: number): boolean | undefined => {
+      const outcomes = new Map([
+        [allowed.key, control],
+        [denied.key, outcome],
+      ]);
+      book.note([allowed, denied], outcomes, { now: 1e12 + monotonic, monotonic });
+      return book.records.find(({ flow }) => flow.key === denied.key)?.isProof;
+    };
+    assert.equal(proven(PASSED, DROPPED, 0), true);
+    assert.equal(proven(REFUSED, REFUSED, PROOF_MS), true);
+    assert.equal(proven(REFUSED, REFUSED, PROOF_MS + 1), false);
+    assert.equal(proven(PASSED, DROPPED, 70_000), true);
+    assert.equal(proven(PASSED, PASSED, 80_000), false);
+    assert.equal(proven(REFUSED, REFUSED, 90_000), false);
   });
 
   it('keeps the time since when a verdict holds, and forgets targets that are gone', () => {
