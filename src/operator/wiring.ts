@@ -17,6 +17,7 @@ import { protobuf } from '../kube/protobuf/protobuf.ts';
 import { LeaderElector, type Lease, LEASES } from '../kube/lease.ts';
 import { Resource } from '../kube/resource.ts';
 import type { Logger } from '../observability/logs/logger.ts';
+import { logEnforcement } from '../observability/enforcement-log.ts';
 import { createMetrics, type LeaderMetrics, type Metrics } from '../observability/metrics/registry.ts';
 import { combine, createObserver } from '../observability/observer.ts';
 import { ProfileEvents } from '../observability/profile-events.ts';
@@ -186,6 +187,7 @@ async function createCanaryReader(transport: Transport, { logger, metrics }: Sha
     },
   });
   metrics.enforcement(() => reader.sample());
+  logEnforcement(reader, logger);
   return reader;
 }
 
