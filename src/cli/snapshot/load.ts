@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { OUTSIDE } from '../../canary/model/names.ts';
 import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
+import type { SegmentationProfile } from '../../api/profile.ts';
 import { type Options, OptionsError } from '../../options/options.ts';
 import { parseOptions } from '../../options/parse.ts';
 import { CliError } from '../shell/failure.ts';
@@ -172,7 +173,7 @@ export function createSnapshot(
   input: LoadInput,
   { objects, assumed = [], cluster, isObserved }: SnapshotSource,
 ): Snapshot {
-  const { cluster: configuration, protectedNamespaces } = operatorConfiguration(input);
+  const { cluster: configuration, protectedNamespaces } = operatorConfiguration(input, objects);
   return new Snapshot({
     objects,
     assumed,
@@ -238,11 +239,19 @@ function noteAssumptions(
   }
 }
 
+/** True if the operator has written into the status of a profile what its canary shows. */
+function readsCanary(objects: ObjectSet): boolean {
+  return objects
+    .of<SegmentationProfile>('SegmentationProfile')
+    .flatMap(({ status }) => status?.conditions ?? [])
+    .some(({ type, reason }) => type === 'EnforcementVerified' && reason !== 'NoCanary');
+}
+
 /** The parts of the operator's configuration that policies depend on. */
-function operatorConfiguration({
-  flags,
-  process,
-}: LoadInput): Pick<Options, 'cluster' | 'protectedNamespaces'> {
+function operatorConfiguration(
+  { flags, process }: LoadInput,
+  objects: ObjectSet,
+): Pick<Options, 'cluster' | 'protectedNamespaces'> {
   const path = flags.get('config');
   const own = flags.get('operator-namespace') ?? OPERATOR_NAMESPACE;
   try {
@@ -254,7 +263,7 @@ function operatorConfiguration({
     });
     if (parsed.kind !== 'options') throw new TypeError(`unexpected ${parsed.kind}`);
     const { cluster, protectedNamespaces, canary } = parsed.options;
-    const further = canary ? [own, OUTSIDE] : [own];
+    const further = canary || readsCanary(objects) ? [own, OUTSIDE] : [own];
     return { cluster, protectedNamespaces: [...protectedNamespaces, ...further] };
   } catch (error) {
     if (error instanceof OptionsError) throw new CliError(error.problems.join('\n'));

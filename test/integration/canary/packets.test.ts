@@ -89,6 +89,9 @@ suite(`canary on a network of two nodes${why === undefined ? '' : ` (skipped: ${
       status.stdout,
       /^ {2}packets {2}packets pass and are denied as the policies say, on 2 nodes/m,
     );
+    // The operator protects the namespace outside, which the plugin knows by the status alone.
+    const outside = await cli(`status -n segmentation-canary-outside --kubeconfig ${plane.kubeconfig}`);
+    assert.match(outside.stdout, /^segmentation-canary-outside +Protected/m);
   });
 
   it('begins a round at once when verify asks for one, by the permissions of its Roles and no other', async () => {
