@@ -7,7 +7,7 @@ import { readCommandLine } from '../util/command-line.ts';
 import { didYouMean } from '../util/suggest.ts';
 import { isLoopback, parseBindAddress } from './bind-address.ts';
 import { CLUSTER_DEFAULTS, PROTECTED_NAMESPACES } from './cluster-defaults.ts';
-import { formatDuration } from './duration.ts';
+import { formatDuration } from '../util/duration.ts';
 import { type ConfigurationFile, readConfiguration } from './file.ts';
 import { helpText } from './help.ts';
 import {

@@ -1,6 +1,6 @@
 /** The text of --print-config. */
 import { stringify } from 'yaml';
-import { formatDuration } from './duration.ts';
+import { formatDuration } from '../util/duration.ts';
 import { CONFIG_API_VERSION, CONFIG_KIND } from './file.ts';
 import type { Options } from './options.ts';
 

@@ -6,7 +6,7 @@
 import type { LabelSelector, LabelSelectorRequirement, StringMap } from '../api/meta.ts';
 import { canonicalCidr, formatAddress, parseAddress } from '../policy/semantics/cidr.ts';
 import { BIND_ADDRESS_FORMS, BIND_ADDRESS_PATTERN, parseBindAddress } from './bind-address.ts';
-import { DURATION_PATTERN, parseDuration } from './duration.ts';
+import { DURATION_PATTERN, parseDuration } from '../util/duration.ts';
 import { isRecord } from '../util/is-record.ts';
 import { didYouMean } from '../util/suggest.ts';
 
