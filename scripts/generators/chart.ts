@@ -78,6 +78,11 @@ export function chartTemplates(root: string): (readonly [path: string, text: str
       `{{- if .Values.podSecurity.enabled }}\n${documents(manifests(root, 'config/pod-security'))}{{- end }}\n`,
     ),
     template(
+      'rollout.yaml',
+      'config/rollout',
+      `{{- if .Values.rollout.enabled }}\n${documents(manifests(root, 'config/rollout'))}{{- end }}\n`,
+    ),
+    template(
       'audit.yaml',
       'config/audit',
       `{{- if .Values.audit.enabled }}\n${documents(manifests(root, 'config/audit'))}{{- end }}\n`,

@@ -39,6 +39,8 @@ export const NAMED = {
   LoadBalancerLimits: 'spec.workloads.exposure.loadBalancer',
   PrivilegedLimits: 'spec.workloads.privileged',
   PodSecurity: 'spec.workloads.podSecurity',
+  Rollout: 'spec.rollout',
+  Wave: 'spec.rollout.waves[]',
   IngressRule: 'spec.ingress[]',
   EgressRule: 'spec.egress[]',
   Connection: 'spec.connections[]',
@@ -63,6 +65,9 @@ export const NAMED = {
   GroupFindings: 'status.workloads.groups[]',
   ViolatingObject: 'status.workloads.groups[].examples[]',
   PodSecurityStatus: 'status.podSecurity',
+  RolloutStatus: 'status.rollout',
+  RevisionInForce: 'status.rollout.inForce[]',
+  RolloutFailure: 'status.rollout.failure',
 };
 
 interface CustomResourceDefinition {

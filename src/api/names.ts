@@ -38,6 +38,11 @@ export const LATEST_VERSION = 'latest';
 /** A JSON array with a RuleNote for each rule of a policy, in the order of its rules. */
 export const ANNOTATION_RULES = `${GROUP}/rules`;
 
+/** `REVISION/WAVE` on a profile: the rollout of this revision does not wait for this wave; `REVISION/*`: for none. */
+export const ANNOTATION_PROMOTE = `${GROUP}/rollout-promote`;
+/** `REVISION` on a profile: the rollout of this revision, which has failed, begins again. */
+export const ANNOTATION_RETRY = `${GROUP}/rollout-retry`;
+
 /**
  * `partial-deny`: the default-deny while one of the profile's directions is postponed; a gate does not accept it.
  * `transition`: a cover or a bridge, which exists only while a plan is carried out.

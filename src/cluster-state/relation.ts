@@ -8,6 +8,8 @@ export type Relation =
   | 'enforce'
   /** They are compiled and reported only. */
   | 'audit'
+  /** The profile's policies stay as they are: the rollout has not reached the namespace, and what it had is not recorded. */
+  | 'held'
   /** The profile does not select the namespace, or no longer wants policies. */
   | 'none';
 

@@ -5,6 +5,7 @@ import type { NetworkPolicy } from '../api/network-policy.ts';
 import { Store, type StoreChange } from '../kube/watch/store.ts';
 import { isProfileReference } from '../policy/semantics/normalize.ts';
 import { byObjectName } from '../util/order.ts';
+import type { InForce, RevisionLookup } from './in-force.ts';
 import type { NamespaceItem, PolicyItem, ProfileItem } from './items.ts';
 import { PolicyStore } from './policies/store.ts';
 import { type Relation, relationOf, selects } from './relation.ts';
@@ -13,6 +14,8 @@ export class ClusterState {
   readonly profiles = new Store<ProfileItem>();
   readonly namespaces = new Store<NamespaceItem>();
   readonly policies = new PolicyStore();
+  /** Absent: every profile is in force as it is. */
+  revisions: RevisionLookup | undefined;
   readonly #protected: ReadonlySet<string>;
   /** The profiles of own policies whose labels and ownerReference somebody removed, by the uid of the policy. */
   readonly #stripped = new Map<string, string>();
@@ -43,7 +46,23 @@ export class ClusterState {
     return relationOf(profile, namespace, this.#protected);
   }
 
-  /** The profiles that select the namespace or own policies there, by name. */
+  /** The form of the profile that is in force in the namespace, and its relation to the namespace. */
+  inForce(profile: SegmentationProfile, namespace: NamespaceItem): InForce {
+    const relation = this.relation(profile, namespace);
+    const isRemoved =
+      profile.metadata.deletionTimestamp !== undefined && profile.spec.deletionPolicy !== 'Retain';
+    const found =
+      isRemoved || namespace.terminating ? undefined : this.revisions?.revisionIn(profile, namespace);
+    if (found === undefined) return { profile, relation, isAwaited: false };
+    const isWanted = relation !== 'none';
+    if (found.kind === 'nothing') return { profile, relation: 'none', isAwaited: isWanted };
+    if (found.kind === 'held') return { profile, relation: 'held', isAwaited: isWanted };
+    const own = this.relation(found.profile, namespace);
+    const isAwaited = isWanted && own === 'none';
+    return { profile: found.profile, relation: own, revision: found.number, isAwaited };
+  }
+
+  /** The profiles that select the namespace, now or by the revision that it has, or own policies there, by name. */
   concerned(namespace: NamespaceItem): SegmentationProfile[] {
     const present = new Set<string>();
     for (const item of this.policies.byNamespace(namespace.key)) {
@@ -52,7 +71,12 @@ export class ClusterState {
     }
     return [...this.profiles.values()]
       .map(({ profile }) => profile)
-      .filter((profile) => present.has(profile.metadata.name) || this.selects(profile, namespace))
+      .filter(
+        (profile) =>
+          present.has(profile.metadata.name) ||
+          this.selects(profile, namespace) ||
+          (profile.spec.rollout !== undefined && isWritten(this.inForce(profile, namespace))),
+      )
       .sort(byObjectName);
   }
 
@@ -134,6 +158,11 @@ export class ClusterState {
       else this.#marked.delete(mark);
     }
   }
+}
+
+/** True if policies of the profile are compiled for the namespace. */
+export function isWritten({ relation }: InForce): boolean {
+  return relation === 'enforce' || relation === 'audit';
 }
 
 /** Names and uids of profiles have no slash. */

@@ -10,8 +10,9 @@ export interface Capability {
    * Begins to work. Called once the caches are complete, and only on the replica that leads.
    *
    * @param onReport called with the name of a profile whose report or release may have changed
+   * @param onIntent called with the name of a namespace for which the intent of a profile has changed
    */
-  lead(onReport: (profile: string) => void): void;
+  lead(onReport: (profile: string) => void, onIntent: (namespace: string) => void): void;
   /** Begins no more work, aborts what is under way, and resolves when it has ended. */
   stop(): Promise<void>;
   /**
@@ -35,5 +36,5 @@ export interface CapabilityReport {
   /** True if a person must act. */
   readonly isStalled: boolean;
   /** The capability's own part of the status. */
-  readonly status?: Pick<ProfileStatus, 'podSecurity' | 'imageVerification'>;
+  readonly status?: Pick<ProfileStatus, 'podSecurity' | 'imageVerification' | 'rollout'>;
 }

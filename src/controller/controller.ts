@@ -233,7 +233,11 @@ export class Controller {
   lead(): void {
     this.#parts.queue.start((key, signal) => this.#reconcile(key, signal));
     const { triggers } = this.#parts;
-    for (const each of this.#options.capabilities) each.lead((profile) => triggers.statusChanged(profile));
+    for (const each of this.#options.capabilities)
+      each.lead(
+        (profile) => triggers.statusChanged(profile),
+        (namespace) => triggers.intentChanged(namespace),
+      );
     void this.#firstSync();
   }
 

@@ -17,7 +17,10 @@ export interface Unresolved {
 export interface NamespaceResult {
   /** The generation of the profile that was reconciled: a result of an older one counts as pending. */
   readonly generation: number;
-  readonly state: 'enforced' | 'audited' | 'pending' | 'failed';
+  /** The revision that is in force, if the profile has a rollout. */
+  readonly revision?: number;
+  /** `awaited`: a rollout has still to reach the namespace. */
+  readonly state: 'enforced' | 'audited' | 'pending' | 'awaited' | 'failed';
   /** How many policies the profile wants in the namespace, and how many of them are in place. */
   readonly desired: number;
   readonly applied: number;

@@ -89,7 +89,7 @@ export async function createOperator({ options, version, logger, env }: Operator
   const now = () => clock.now();
   const observer = createObserver({ logger, metrics, queue, events, concurrency, now });
   const isBusy = () => Object.values(controller.queueStats().ready).some((keys) => keys > 0);
-  const parts = { ...shared, transport: writer, clusterState, recorder, isBusy };
+  const parts = { ...shared, transport: writer, clusterState, records, recorder, isBusy };
   const controller: Controller = createController({
     transport: writer,
     configuration: options.cluster,

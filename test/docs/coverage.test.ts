@@ -90,7 +90,7 @@ describe('docs/operations.md', () => {
       }[];
     }
     const roles = globSync(
-      'config/{rbac,admission,service-accounts,workloads,pod-security,audit,engines/*}/*role.yaml',
+      'config/{rbac,admission,service-accounts,workloads,pod-security,rollout,audit,engines/*}/*role.yaml',
       {
         cwd: root,
       },

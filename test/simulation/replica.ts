@@ -2,6 +2,7 @@
 import { ClusterState } from '../../src/cluster-state/state.ts';
 import { type Controller, createController } from '../../src/controller/controller.ts';
 import type { ControllerObserver } from '../../src/controller/observer.ts';
+import { Rollouts } from '../../src/controller/rollout/rollouts.ts';
 import { Records } from '../../src/controller/records.ts';
 import { encodeKey } from '../../src/controller/queue/key.ts';
 import { fenced } from '../../src/kube/fence.ts';
@@ -37,17 +38,31 @@ export class Replica {
     this.clock = new ProcessClock(network.scheduler);
     this.link = new Link(name, network);
     const { roll } = network;
+    const random = () => roll(2 ** 30) / 2 ** 30;
+    const transport = fenced(this.link, () => this.isLeading);
+    const records = new Records();
+    const rollouts = new Rollouts({
+      transport,
+      clusterState: this.clusterState,
+      records,
+      namespace: 'segmentation-system',
+      clock: this.clock,
+      random,
+      onRetry: ({ key, error }) =>
+        network.observer.onNote(`${name} revision of ${key} not recorded: ${String(error)}`),
+    });
+    this.clusterState.revisions = rollouts;
     this.controller = createController({
-      capabilities: [],
-      transport: fenced(this.link, () => this.isLeading),
+      capabilities: [rollouts],
+      transport,
       configuration: CLUSTER_DEFAULTS,
       namespace: 'segmentation-system',
       clusterState: this.clusterState,
-      records: new Records(),
+      records,
       concurrency,
       resyncMs,
       clock: this.clock,
-      random: () => roll(2 ** 30) / 2 ** 30,
+      random,
       observer: observerOf(network, name),
     });
     this.controller.watch().then(() => {

@@ -16,6 +16,8 @@ const SECTIONS: readonly (keyof typeof NAMED)[] = [
   'LoadBalancerLimits',
   'PrivilegedLimits',
   'PodSecurity',
+  'Rollout',
+  'Wave',
   'IngressRule',
   'EgressRule',
   'NamespaceScope',
@@ -37,6 +39,9 @@ const SECTIONS: readonly (keyof typeof NAMED)[] = [
   'GroupFindings',
   'ViolatingObject',
   'PodSecurityStatus',
+  'RolloutStatus',
+  'RevisionInForce',
+  'RolloutFailure',
 ];
 
 /** The text of docs/api.md. Throws if a kind of peer has no example. */

@@ -78,6 +78,10 @@ export interface SegmentationProfileSpec {
    */
   workloads?: Workloads;
   /**
+   * Brings a change of the profile to the selected namespaces in waves, one after the other, instead of to all at once. The first enforcement and a change of `mode` are such changes too. `admission`, `workloads` and `deletionPolicy` are not part of it: they take effect at once. Needs the permission of config/rollout.
+   */
+  rollout?: Rollout;
+  /**
    * What may reach the pods of the selected namespaces. Each rule adds to what is allowed; order has no meaning. Needs Ingress in `isolation`.
    *
    * Items: Allows traffic from the peers of `from` to `ports` of the pods that `podSelector` selects.
@@ -105,7 +109,7 @@ export interface SegmentationProfileStatus {
    */
   observedGeneration?: number;
   /**
-   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. EnforcementVerified: packets show that the network plugin enforces policies. AdmissionReady, where `admission` or `workloads` asks for something: it is in force. PodSecurityReady, where `workloads.podSecurity` is there: its levels are in force. ImagesVerified, where `workloads.images` is there: something verifies the signatures of images in the selected namespaces. AuditClean, where the operator audits the cluster: the selected namespaces have no finding. EngineReady, where the operator looks for the network engine and peers depend on it: evidence confirms the engine.
+   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. EnforcementVerified: packets show that the network plugin enforces policies. AdmissionReady, where `admission` or `workloads` asks for something: it is in force. PodSecurityReady, where `workloads.podSecurity` is there: its levels are in force. ImagesVerified, where `workloads.images` is there: something verifies the signatures of images in the selected namespaces. RolloutReady, where there is a `rollout`: it is complete. AuditClean, where the operator audits the cluster: the selected namespaces have no finding. EngineReady, where the operator looks for the network engine and peers depend on it: evidence confirms the engine.
    *
    * Items: One aspect of the profile's state.
    */
@@ -166,6 +170,10 @@ export interface SegmentationProfileStatus {
       message: string;
     }[];
   };
+  /**
+   * How far the rollout of the profile is. Which revision each namespace has follows from it.
+   */
+  rollout?: RolloutStatus;
   /**
    * Namespaces with a failure, ordered by name; at most the first 50.
    *
@@ -496,6 +504,54 @@ export interface PodSecurity {
      */
     namespaces: string[];
   };
+}
+/**
+ * Brings a change of the profile to the selected namespaces in waves, one after the other, instead of to all at once. The first enforcement and a change of `mode` are such changes too. `admission`, `workloads` and `deletionPolicy` are not part of it: they take effect at once. Needs the permission of config/rollout.
+ */
+export interface Rollout {
+  /**
+   * Required. The waves, in order. A namespace belongs to the first wave that selects it. Those that no wave selects form a last wave, `rest`, which has no soak time. A rollout keeps the waves with which it began; changed ones serve the next rollout.
+   *
+   * Items: Some of the selected namespaces, which get a change together.
+   */
+  waves: Wave[];
+  /**
+   * At most so many namespaces of a wave get the change at a time; the next follow when their policies are in place. By default all at once.
+   */
+  maxParallel?: number;
+  /**
+   * The rollout has failed if, so long after namespaces of a wave were last let in, one of them still lacks the change.
+   */
+  deadline: string;
+  /**
+   * Rollback: all namespaces that have the change get back what they had before, at once. Pause: they keep it, and the rollout waits for a person.
+   */
+  onFailure: 'Rollback' | 'Pause';
+  /**
+   * True: no further namespace gets the change. Namespaces that have it keep it.
+   */
+  paused: boolean;
+}
+/**
+ * Some of the selected namespaces, which get a change together.
+ */
+export interface Wave {
+  /**
+   * The name of the wave, unique in the profile.
+   */
+  name: string;
+  /**
+   * The namespaces with these labels.
+   */
+  namespaceSelector?: LabelSelector;
+  /**
+   * This share of all selected namespaces, with those of earlier waves by `percent`. The names of profile and namespace decide, so that a namespace does not change its wave when others come and go.
+   */
+  percent?: number;
+  /**
+   * How long the rollout waits once all namespaces of the wave have the change, such as `30m` or `24h`.
+   */
+  soak: string;
 }
 /**
  * Allows traffic from the peers of `from` to `ports` of the pods that `podSelector` selects.
@@ -941,4 +997,81 @@ export interface PodSecurityStatus {
      */
     message: string;
   }[];
+}
+/**
+ * How far the rollout of the profile is. Which revision each namespace has follows from it.
+ */
+export interface RolloutStatus {
+  /**
+   * The number of the latest revision of the profile; 0 until one is recorded.
+   */
+  revision: number;
+  /**
+   * Recording: the revision is being recorded. Applying: namespaces of the wave get it. Soaking: all have it, and the soak time runs. Failed: the rollout waits for a person. RolledBack: it failed, and the namespaces have what they had before.
+   */
+  phase: 'Recording' | 'Applying' | 'Soaking' | 'Paused' | 'Complete' | 'Failed' | 'RolledBack';
+  /**
+   * The name of the wave that is under way, or that failed.
+   */
+  wave?: string;
+  /**
+   * The phase with the waves that are complete and all waves, such as `Soaking 1/3`.
+   */
+  summary: string;
+  /**
+   * When the phase began, or a namespace of the wave was last let in.
+   */
+  since: string;
+  /**
+   * What a namespace has that no revision reaches. Nothing: the profile is new, and has no policy there. Unrecorded: the policies from before the first rollout, which stay as they are. Absent if each namespace has a revision.
+   */
+  base?: 'Nothing' | 'Unrecorded';
+  /**
+   * The revisions that namespaces have, the latest first. A namespace has the first that reaches it.
+   *
+   * Items: A revision, and the namespaces that it reaches.
+   */
+  inForce: RevisionInForce[];
+  /**
+   * Why the latest revision failed.
+   */
+  failure?: RolloutFailure;
+}
+/**
+ * A revision, and the namespaces that it reaches.
+ */
+export interface RevisionInForce {
+  /**
+   * The number of the revision.
+   */
+  revision: number;
+  /**
+   * Waves that it reaches as a whole. Absent: it reaches every namespace.
+   */
+  wave?: number;
+  /**
+   * How far into the next wave it reaches, of 4294967296.
+   */
+  limit?: number;
+}
+/**
+ * Why the latest revision failed.
+ */
+export interface RolloutFailure {
+  /**
+   * The name of the wave.
+   */
+  wave: string;
+  /**
+   * The first namespace that failed, by name.
+   */
+  namespace?: string;
+  /**
+   * The reason, as one word for programs.
+   */
+  reason: string;
+  /**
+   * What happened, and where.
+   */
+  message: string;
 }

@@ -26,11 +26,15 @@ export function convergenceOf({ namespace, intents }: Gathered, clusterState: Cl
   const desired = intents.flatMap(({ relation, compiled }) =>
     relation === 'enforce' ? compiled.policies : [],
   );
+  const held = new Set(
+    intents.flatMap(({ profile, relation }) => (relation === 'held' ? [profile.metadata.name] : [])),
+  );
   const own = new Map<string, string | undefined>();
   const taken = new Set<string>();
   for (const item of clusterState.policies.byNamespace(namespace.key)) {
-    if (clusterState.ownerOf(item) === undefined) taken.add(item.name);
-    else own.set(item.name, item.fingerprint);
+    const owner = clusterState.ownerOf(item);
+    if (owner === undefined) taken.add(item.name);
+    else if (!held.has(owner)) own.set(item.name, item.fingerprint);
   }
   const { named, conflicts } = withFreeNames(desired, taken);
   const isConverged =

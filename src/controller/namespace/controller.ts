@@ -1,6 +1,6 @@
 /** Reconciles one namespace, for all profiles that concern it: gather, blocked?, converged?, enforce, record. */
 import type { PeerSources } from '../../cluster-state/peer-sources/sources.ts';
-import type { ClusterState } from '../../cluster-state/state.ts';
+import { type ClusterState, isWritten } from '../../cluster-state/state.ts';
 import {
   ApiError,
   classify,
@@ -156,7 +156,7 @@ export class NamespaceController {
     if (namespace === undefined) return [];
     return clusterState
       .concerned(namespace)
-      .filter((profile) => clusterState.relation(profile, namespace) !== 'none')
+      .filter((profile) => isWritten(clusterState.inForce(profile, namespace)))
       .map(({ metadata }) => records.resultsOf(metadata.name).get(name)?.state ?? 'pending');
   }
 }

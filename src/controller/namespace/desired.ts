@@ -14,8 +14,8 @@ export interface DesiredContext {
 }
 
 /**
- * The policies that each profile wants, without the directions that are postponed. The observed policies of a stalled
- * profile stay as they are.
+ * The policies that each profile wants, without the directions that are postponed. The observed policies of a stalled or
+ * held profile stay as they are.
  *
  * @param postponed by profile
  */
@@ -29,7 +29,7 @@ export function desiredOf(
     const waiting = postponed.get(name);
     const own = () => observed.filter((each) => ownerOf(each) === name);
     // A profile that is deleted now has `deletionPolicy: Retain`: the garbage collector must not find its policies.
-    if (waiting?.failure.kind === 'stalled')
+    if (waiting?.failure.kind === 'stalled' || intent.relation === 'held')
       return deletionTimestamp === undefined ? own() : own().map(withoutOwner);
     const wanted = withoutPostponed(intent, waiting);
     // A gate that looks for the default-deny would refuse Pods without it: the gate goes first.

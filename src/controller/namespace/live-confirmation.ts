@@ -10,6 +10,7 @@
 import type { KubeObject } from '../../api/meta.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { isGone, isNotFound } from '../../kube/errors.ts';
+import { canonicalJSON } from '../../util/canonical-json.ts';
 import { type List, PAGE_SIZE, type Resource } from '../../kube/resource.ts';
 import { type NamespaceItem, projectNamespace, projectProfile } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
@@ -159,7 +160,7 @@ export class LiveConfirmation {
     return same;
   }
 
-  async #readProfile({ metadata }: SegmentationProfile, signal: AbortSignal): Promise<boolean> {
+  async #readProfile({ metadata, status }: SegmentationProfile, signal: AbortSignal): Promise<boolean> {
     const { clusterState, profiles, records } = this.#options;
     const { name, uid = '', generation, deletionTimestamp } = metadata;
     try {
@@ -167,7 +168,9 @@ export class LiveConfirmation {
       const same =
         live.metadata.uid === uid &&
         live.metadata.generation === generation &&
-        live.metadata.deletionTimestamp === deletionTimestamp;
+        live.metadata.deletionTimestamp === deletionTimestamp &&
+        // Which revision the namespace has.
+        canonicalJSON(live.status?.rollout ?? null) === canonicalJSON(status?.rollout ?? null);
       if (same) records.profile(name).confirmedUid = uid;
       else clusterState.profiles.upsert(projectProfile(live));
       return same;

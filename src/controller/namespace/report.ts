@@ -29,10 +29,11 @@ export function recordResults(
   records: Records,
 ): void {
   for (const intent of intents) {
-    const { profile, relation, compiled } = intent;
+    const { profile, relation, revision, compiled } = intent;
     const { name, generation = 0 } = profile.metadata;
-    if (relation === 'none') {
-      records.deleteResult(name, namespace);
+    if (relation === 'none' || relation === 'held') {
+      if (intent.isAwaited) records.setResult(name, namespace, awaitedResult(intent));
+      else records.deleteResult(name, namespace);
       continue;
     }
     const { unresolved, policies, connections } = compiled;
@@ -44,6 +45,7 @@ export function recordResults(
     const applied = written === policies ? written : written.filter((each) => policies.includes(each));
     records.setResult(name, namespace, {
       generation,
+      ...(revision !== undefined && { revision }),
       state: stateOf(relation, failure),
       desired: policies.length,
       applied: applied.length,
@@ -62,11 +64,12 @@ export function recordFailure(
   { state, failure }: { readonly state: 'pending' | 'failed'; readonly failure: Failure },
   records: Records,
 ): void {
-  for (const { profile, relation, compiled } of intents) {
-    if (relation === 'none') continue;
+  for (const { profile, relation, revision, isAwaited, compiled } of intents) {
+    if (relation === 'none' || (relation === 'held' && !isAwaited)) continue;
     const { name, generation = 0 } = profile.metadata;
     records.setResult(name, namespace, {
       generation,
+      ...(revision !== undefined && { revision }),
       state,
       desired: compiled.policies.length,
       applied: records.resultsOf(name).get(namespace)?.applied ?? 0,
@@ -76,6 +79,16 @@ export function recordFailure(
       failure,
     });
   }
+}
+
+/** The rollout has not reached the namespace. */
+function awaitedResult({ profile, compiled, isAsAsked = false }: ProfileIntent): NamespaceResult {
+  const { generation = 0 } = profile.metadata;
+  const desired = compiled.policies.length;
+  const state = isAsAsked ? (profile.spec.mode === 'Audit' ? 'audited' : 'enforced') : 'awaited';
+  const applied = isAsAsked ? desired : 0;
+  const { connections } = compiled;
+  return { generation, state, desired, applied, unresolved: [], connections, conflicts: [] };
 }
 
 function stateOf(relation: Relation, failure: Failure | undefined): NamespaceResult['state'] {

@@ -2,7 +2,8 @@
 import type { ProfileStatus, SegmentationProfile } from '../../api/profile.ts';
 import type { Clock } from '../../util/clock.ts';
 import { replacing } from '../../util/merge-patch.ts';
-import { projectProfile } from '../../cluster-state/items.ts';
+import { type NamespaceItem, projectProfile } from '../../cluster-state/items.ts';
+import { type ClusterState, isWritten } from '../../cluster-state/state.ts';
 import { isAborted, isNotFound } from '../../kube/errors.ts';
 import { preconditionsOf } from '../../kube/preconditions.ts';
 import type { Resource } from '../../kube/resource.ts';
@@ -96,7 +97,7 @@ export class ProfileController {
     // A profile that is deleted under `deletionPolicy: Delete` wants nothing in any namespace.
     const selected: string[] = [];
     for (const namespace of clusterState.namespaces.values())
-      if (clusterState.relation(profile, namespace) !== 'none') selected.push(namespace.key);
+      if (isConcerned(profile, namespace, clusterState)) selected.push(namespace.key);
     // After a restart, the stored status of this generation stays until all namespaces were reconciled again (I6).
     const isStored = profile.status?.observedGeneration === generation && !record.hasJudgedStatus;
     const isKnown =
@@ -136,4 +137,14 @@ export class ProfileController {
     const patched = await profiles.patch(name, undefined, body, { subresource: 'status', signal });
     clusterState.profiles.observe(projectProfile(patched));
   }
+}
+
+/** True if the profile selects the namespace, or has policies there by an earlier revision that is still in force. */
+function isConcerned(
+  profile: SegmentationProfile,
+  namespace: NamespaceItem,
+  clusterState: ClusterState,
+): boolean {
+  const inForce = clusterState.inForce(profile, namespace);
+  return inForce.isAwaited || isWritten(inForce);
 }

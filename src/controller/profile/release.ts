@@ -35,7 +35,8 @@ export function leftNamespaces(profile: SegmentationProfile, clusterState: Clust
   const { name, uid = '' } = profile.metadata;
   const names = clusterState.namespacesWithPoliciesOf(name, (each) => {
     const namespace = clusterState.namespaces.get(each);
-    if (namespace !== undefined && clusterState.relation(profile, namespace) !== 'enforce') return true;
+    const relation = namespace && clusterState.inForce(profile, namespace).relation;
+    if (relation === 'none' || relation === 'audit') return true;
     if (!isRetained) return false;
     return [...clusterState.policies.byNamespace(each)].some(
       (item) => clusterState.ownerOf(item) === name && item.ownerUids.includes(uid),
@@ -101,7 +102,7 @@ function isComplete(profile: SegmentationProfile, { clusterState, records }: Rel
   const { name, generation } = profile.metadata;
   const results = records.resultsOf(name);
   for (const namespace of clusterState.namespaces.values()) {
-    if (clusterState.relation(profile, namespace) !== 'enforce') continue;
+    if (clusterState.inForce(profile, namespace).relation !== 'enforce') continue;
     const result = results.get(namespace.key);
     if (result === undefined || result.generation !== generation) return false;
     if (result.failure?.kind === 'retry') return false;

@@ -32,7 +32,7 @@ export function profileStatus(input: StatusInput): ProfileStatus {
     namespaces: {
       matched: selected.length,
       enforced: tally.enforced,
-      pending: tally.pending.length,
+      pending: tally.pending.length + tally.awaited,
       failed: tally.failed.length,
       summary: `${done}/${selected.length}`,
     },

@@ -11,6 +11,8 @@ export interface Tally {
   readonly enforced: number;
   readonly audited: number;
   readonly pending: readonly string[];
+  /** How many namespaces a rollout has still to reach. */
+  readonly awaited: number;
   readonly failed: readonly string[];
   readonly desired: number;
   readonly applied: number;
@@ -35,7 +37,7 @@ export function tallyOf(
   const pending: string[] = [];
   const failed: string[] = [];
   const notable: CurrentResult[] = [];
-  let [enforced, audited, desired, applied] = [0, 0, 0, 0];
+  let [enforced, audited, awaited, desired, applied] = [0, 0, 0, 0, 0];
   for (const namespace of selected) {
     const result = results.get(namespace);
     if (result !== undefined) {
@@ -52,6 +54,7 @@ export function tallyOf(
       notable.push([namespace, result]);
     if (result.state === 'enforced') enforced += 1;
     else if (result.state === 'audited') audited += 1;
+    else if (result.state === 'awaited') awaited += 1;
     else if (result.state === 'failed') failed.push(namespace);
     else pending.push(namespace);
   }
@@ -63,7 +66,19 @@ export function tallyOf(
     current.values().map(({ connections }) => connections),
   );
   const isComplete = current.length === selected.length;
-  return { enforced, audited, pending, failed, desired, applied, notable, unresolved, unused, isComplete };
+  return {
+    enforced,
+    audited,
+    pending,
+    awaited,
+    failed,
+    desired,
+    applied,
+    notable,
+    unresolved,
+    unused,
+    isComplete,
+  };
 }
 
 /** Adds namespaces that the profile does not select, and that a person should look at. */

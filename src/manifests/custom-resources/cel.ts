@@ -130,6 +130,9 @@ function createEnvironment(): Environment {
         new Findings(!pattern.test(key) || (key.split('/').at(-2)?.length ?? 0) > 253),
     )
     .registerFunction('kubernetes.Findings.hasValue(): bool', ({ found }: Findings) => found)
+    .registerFunction('list.isSorted(): bool', (list: readonly (bigint | string)[]) =>
+      list.every((each, index) => index === 0 || (list[index - 1] ?? each) <= each),
+    )
     .registerFunction('string.format(list): string', (text: string, values: readonly unknown[]) => {
       const rest = [...values];
       return text.replaceAll('%s', () => String(rest.shift()));

@@ -5,12 +5,14 @@ import { createEngines } from './engines.ts';
 import { createImageVerification } from './image-verification.ts';
 import type { CapabilityParts } from './parts.ts';
 import { createPodSecurity } from './pod-security.ts';
+import { createRollouts } from './rollouts.ts';
 
 /** A capability that the options switch off is absent, and its code is not loaded. */
 export async function createCapabilities(parts: CapabilityParts): Promise<readonly Capability[]> {
   return [
     createPodSecurity(parts),
     createImageVerification(parts),
+    createRollouts(parts),
     ...(await createAudit(parts)),
     ...(await createEngines(parts)),
   ];

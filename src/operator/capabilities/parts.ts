@@ -1,5 +1,6 @@
 /** The parts of the operator that an optional capability may use. */
 import type { ClusterState } from '../../cluster-state/state.ts';
+import type { Records } from '../../controller/records.ts';
 import type { EventRecorder } from '../../kube/events/recorder.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import type { Logger } from '../../observability/logs/logger.ts';
@@ -12,6 +13,8 @@ export interface CapabilityParts {
   /** Writes only while this replica leads. */
   readonly transport: Transport;
   readonly clusterState: ClusterState;
+  /** The results of namespaces. */
+  readonly records: Records;
   readonly recorder: EventRecorder;
   readonly logger: Logger;
   readonly metrics: Metrics;

@@ -31,6 +31,8 @@ const podSecurity = (spec: Json): Json => ({ workloads: { podSecurity: spec } })
 const connection = (spec: Json): Json => ({
   connections: [{ name: 'flow', from: [anyone], to: [anyone], ...spec }],
 });
+const rollout = (spec: Json): Json => ({ rollout: { waves: [{ name: 'first', percent: 10 }], ...spec } });
+const waves = (...list: readonly unknown[]): Json => ({ rollout: { waves: list } });
 const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `n${index}`);
 const rules = (count: number): unknown[] => names(count).map((name) => ({ name, from: [anyone] }));
 
@@ -181,6 +183,21 @@ export const REFUSED: readonly RefusedCase[] = [
   { what: 'an endPort below port', spec: ports({ port: 90, endPort: 80 }), at: 'spec.egress[0].ports[0]', because: 'write a number that is not below `port`' },
   { what: 'an endPort beyond all ports', spec: ports({ port: 90, endPort: 70_000 }), at: 'spec.egress[0].ports[0].endPort', because: 'should be less than or equal to 65535' },
   { what: 'an unknown protocol', spec: ports({ protocol: 'tcp', port: 80 }), at: 'spec.egress[0].ports[0].protocol', because: 'supported values: "TCP", "UDP", "SCTP"' },
+  // The rollout
+  { what: 'a rollout without waves', spec: { rollout: {} }, at: 'spec.rollout', because: 'name the waves in their order, such as' },
+  { what: 'an empty list of waves', spec: waves(), at: 'spec.rollout.waves', because: 'name at least one wave; without waves, remove spec.rollout' },
+  { what: 'a wave that selects nothing', spec: waves({ name: 'first' }), at: 'spec.rollout.waves[0]', because: 'exactly one of `namespaceSelector`' },
+  { what: 'a wave by labels and by share', spec: waves({ name: 'first', percent: 10, namespaceSelector: {} }), at: 'spec.rollout.waves[0]', because: 'exactly one of `namespaceSelector`' },
+  { what: 'shares that fall', spec: waves({ name: 'half', percent: 50 }, { name: 'tenth', percent: 10 }), at: 'spec.rollout', because: 'write a larger share in each later wave' },
+  { what: 'a share above all', spec: waves({ name: 'first', percent: 101 }), at: 'spec.rollout.waves[0].percent', because: 'should be less than or equal to 100' },
+  { what: 'two waves of a name', spec: waves({ name: 'first', percent: 10 }, { name: 'first', percent: 20 }), at: 'spec.rollout.waves[1]', because: 'Duplicate value' },
+  { what: 'a wave called rest', spec: waves({ name: 'rest', percent: 10 }), at: 'spec.rollout.waves[0].name', because: '`rest` is the name of the last wave' },
+  { what: "a wave's name with capitals", spec: waves({ name: 'First', percent: 10 }), at: 'spec.rollout.waves[0].name', because: "a wave's name has lower-case letters" },
+  { what: 'a soak time without a unit', spec: waves({ name: 'first', percent: 10, soak: '30' }), at: 'spec.rollout.waves[0].soak', because: 'write a duration of hours, minutes and seconds' },
+  { what: 'a deadline in days', spec: rollout({ deadline: '1d' }), at: 'spec.rollout.deadline', because: 'write a duration of hours, minutes and seconds' },
+  { what: 'an unknown onFailure', spec: rollout({ onFailure: 'Ignore' }), at: 'spec.rollout.onFailure', because: 'supported values: "Rollback", "Pause"' },
+  { what: 'no namespace at a time', spec: rollout({ maxParallel: 0 }), at: 'spec.rollout.maxParallel', because: 'should be greater than or equal to 1' },
+  { what: 'a rollout beside a gate', spec: { ...rollout({}), admission: { gate: 'Enforce' } }, at: 'spec.rollout', because: '`admission.gate: Enforce` would refuse the pods of namespaces' },
 ];
 
 // biome-ignore format: a table is read by its rows.
@@ -192,6 +209,8 @@ export const ADMITTED: readonly AdmittedCase[] = [
   { what: 'all limits of images', spec: { workloads: { breakGlassGroups: ['sre'], images: { action: 'Warn', registries: ['registry.example.com:5000/team', '[2001:db8::1]:5000', 'localhost', 'docker.io/library'], digest: 'Required', tags: { deny: ['latest'] }, exempt: ['registry.k8s.io/pause'] } } } },
   { what: 'all of podSecurity', spec: podSecurity({ enforce: 'baseline', warn: 'restricted', audit: 'restricted', version: 'v1.36', acknowledge: { enforce: 'baseline', namespaces: ['*', 'shop'] } }) },
   { what: 'empty workloads', spec: { workloads: {} } },
+  { what: 'all of rollout', spec: rollout({ waves: [{ name: 'first', namespaceSelector: { matchLabels: { tier: 'test' } }, soak: '1h30m' }, { name: 'tenth', percent: 10 }, { name: 'all', percent: 100, soak: '0s' }], maxParallel: 10, deadline: '90s', onFailure: 'Pause', paused: true }) },
+  { what: 'a rollout beside a gate that is off', spec: { ...rollout({}), admission: { protect: 'Enforce' } } },
   { what: 'one direction', spec: { isolation: ['Ingress'], ...from(anyone) } },
   { what: 'an empty list of rules in a direction that is not isolated', spec: { isolation: ['Egress'], ingress: [] } },
   { what: 'rules of one name in both directions', spec: { ...from(anyone), ...to(anyone) } },

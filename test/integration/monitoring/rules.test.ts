@@ -230,9 +230,15 @@ function filled(expression: string): string {
       it(`the recording ${record} to a value`, () => hasValues(record));
     }
 
-    /** Series that exist only after failures, and series of other exporters: here, no probe of the canary is scraped. */
+    /**
+     * Series that exist only after failures, those of other exporters (here, no probe of the canary is scraped), and
+     * conditions of what no profile asks for here.
+     */
     const isAbsent = ({ metric, matchers }: Selector) =>
-      /^(?:kube|segmentation_canary_latency)_/.test(metric) || matchers.some(({ name }) => name === 'code');
+      /^(?:kube|segmentation_canary_latency)_/.test(metric) ||
+      matchers.some(
+        ({ name, value }) => name === 'code' || /^(?:Admission|PodSecurity|Rollout)Ready$/.test(value),
+      );
 
     for (const { alert, expr } of alerts()) {
       it(`the alert ${alert} on existing series`, async () => {

@@ -12,6 +12,7 @@ import { eventually, Sandbox } from '../../support/cluster.ts';
 import { scrape, serviceAccountToken } from '../../support/monitoring/scrape.ts';
 import { installOperator, Operators, vacateLease } from '../../support/operator.ts';
 import { grant, revoke } from '../pod-security/scene.ts';
+import { grant as grantRollouts, reaches, revoke as revokeRollouts, withRule } from '../rollout/scene.ts';
 import { describeSince } from '../../support/kubernetes.ts';
 import { removeVerifiers, serveVerifiers } from '../../support/verifiers.ts';
 
@@ -40,6 +41,7 @@ describeSince('1.36', "operator's roles", () => {
     await box.remove();
     await revoke(plane);
     await removeVerifiers(plane);
+    await revokeRollouts(plane);
   });
 
   /** Makes the operator use all its permissions: elect, resolve every kind of peer, write, repair, open, end. */
@@ -54,6 +56,7 @@ describeSince('1.36', "operator's roles", () => {
       await plane.kubectlRun(['apply', '-k', join(import.meta.dirname, '../../../config', component)]);
     await grant(plane);
     await serveVerifiers(plane);
+    await grantRollouts(plane);
     const namespace = await box.namespace('app');
     await box.pod(namespace, 'web', { app: 'web' });
     await box.service(namespace, 'outside', { ports: [{ port: 80 }] });
@@ -101,9 +104,23 @@ describeSince('1.36', "operator's roles", () => {
     await eventually(async () => assert.deepEqual(await box.policyNames(namespace), []));
     await box.removeProfile(profile);
     await eventually(() => assert.rejects(box.readProfile(profile)));
+    await outlastRevisions();
     const label = '/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings/';
     await eventually(() => assert.rejects(box.read(`${label}service-account-label.segmentation.dev`), /404/));
     await operator.stop();
+  }
+
+  /** Rolls out so many revisions that the first one is deleted. */
+  async function outlastRevisions(): Promise<void> {
+    const rollout = { waves: [{ name: 'all', percent: 100, soak: '0s' }] };
+    const profile = await box.profile('revised', { rollout, ...withRule('r1') });
+    for (let number = 2; number <= 11; number++) {
+      await reaches(box, profile, 'Complete');
+      await box.edit(profile, withRule(`r${number}`));
+    }
+    await reaches(box, profile, 'Complete');
+    await box.removeProfile(profile);
+    await eventually(() => assert.rejects(box.readProfile(profile)));
   }
 
   const name = ({ apiGroup, resource, subresource }: NonNullable<AuditEvent['objectRef']>) =>

@@ -72,6 +72,7 @@ const COMPONENTS: readonly (readonly [value: string, directory: string, objects:
   ['serviceAccounts.enabled', 'config/service-accounts', 6],
   ['podSecurity.enabled', 'config/pod-security', 4],
   ['workloads.enabled', 'config/workloads', 7],
+  ['rollout.enabled', 'config/rollout', 2],
 ];
 
 const VARIANTS: readonly (readonly [what: string, directory: string, values: readonly string[]])[] = [
@@ -159,6 +160,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
           path('service-accounts'),
           path('workloads'),
           path('pod-security'),
+          path('rollout'),
           path('audit'),
           path('engines/detect'),
           'namespace.yaml',

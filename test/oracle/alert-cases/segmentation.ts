@@ -192,6 +192,33 @@ export const SEGMENTATION_CASES: readonly AlertCase[] = [
     quiet: ['29m', '60m'],
   },
   {
+    alert: 'SegmentationProfileNotReady',
+    when: 'a rollout is under way for long, and then fails',
+    series: {
+      [isReady()]: '0x120',
+      [hasCondition('RolloutReady')]: '0x120',
+      [hasCondition('Stalled')]: '0x60 1x60',
+    },
+    quiet: ['59m'],
+    fires: {
+      at: '95m',
+      labels: PROFILE,
+      description: 'The profile strict has not been Ready for 30 minutes.',
+    },
+  },
+  {
+    alert: 'SegmentationRolloutFailed',
+    when: 'a revision fails in a wave',
+    series: { [hasCondition('RolloutReady')]: '0x40', [hasCondition('Stalled')]: '0x20 1x20' },
+    quiet: ['19m'],
+    fires: {
+      at: '24m',
+      labels: PROFILE,
+      description:
+        "The rollout of the profile strict has failed, or can't begin. The condition RolloutReady has the cause.",
+    },
+  },
+  {
     alert: 'SegmentationPeersUnresolved',
     when: 'a Service stays away for long',
     series: { [unresolved]: '0x5 3x20 0x5' },

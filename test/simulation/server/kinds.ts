@@ -74,7 +74,10 @@ export const ENDPOINT_SLICE = kind('discovery.k8s.io/v1/endpointslices', 'Endpoi
   labelsCount: true,
 });
 
+export const CONTROLLER_REVISION = kind('apps/v1/controllerrevisions', 'ControllerRevision');
+
 export const KINDS: readonly Kind[] = [
+  CONTROLLER_REVISION,
   NAMESPACE,
   NETWORK_POLICY,
   PROFILE,
@@ -138,7 +141,15 @@ function completeProfile(object: Stored): Stored {
     ...(spec['baseline'] as object | undefined),
   };
   const defaults = { mode: 'Enforce', isolation: ['Ingress', 'Egress'], deletionPolicy: 'Delete' };
-  return { ...object, spec: { ...defaults, ...spec, baseline } };
+  const given = spec['rollout'] as { readonly waves: readonly object[] } | undefined;
+  const rollout = given && {
+    deadline: '10m',
+    onFailure: 'Rollback',
+    paused: false,
+    ...given,
+    waves: given.waves.map((wave) => ({ soak: '10m', ...wave })),
+  };
+  return { ...object, spec: { ...defaults, ...spec, baseline, ...(rollout && { rollout }) } };
 }
 
 export function apiVersionOf({ group, version }: Kind): string {

@@ -1,0 +1,171 @@
+/**
+ * The recorded revisions of profiles: ControllerRevisions in the operator's namespace. They are watched once a profile has
+ * a rollout, and never changed.
+ */
+import type { KubeObject } from '../../api/meta.ts';
+import { API_VERSION, KIND, LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../api/names.ts';
+import type { SegmentationProfile } from '../../api/profile.ts';
+import { projectKeyOnly } from '../../cluster-state/items.ts';
+import type { Transport } from '../../kube/http/transport.ts';
+import { Resource, type ResourceKind } from '../../kube/resource.ts';
+import { Reflector } from '../../kube/watch/reflector.ts';
+import { type Item, Store } from '../../kube/watch/store.ts';
+import { isProfileReference } from '../../policy/semantics/normalize.ts';
+import type { Revisions } from '../../rollout/assign.ts';
+import { type Intent, intentOf, type Revision, type Wave } from '../../rollout/revision.ts';
+import type { Clock, Random } from '../../util/clock.ts';
+import { isRecord } from '../../util/is-record.ts';
+
+export const CONTROLLER_REVISIONS: ResourceKind = {
+  group: 'apps',
+  version: 'v1',
+  plural: 'controllerrevisions',
+  namespaced: true,
+};
+
+/** Revisions of a profile that are kept, at least; those in use are kept besides. */
+const HISTORY = 10;
+
+interface ControllerRevision extends KubeObject {
+  readonly revision: number;
+  readonly data: { readonly intent: Intent; readonly waves: readonly Wave[] };
+}
+
+interface RevisionItem extends Item {
+  /** The uid of its profile; undefined for a ControllerRevision of somebody else. */
+  readonly profile: string | undefined;
+  readonly revision: Revision | undefined;
+}
+
+export interface RecordedRevisionsOptions {
+  readonly transport: Transport;
+  /** The operator's own. */
+  readonly namespace: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Called with the uid of a profile, and the number of its revision that was recorded or deleted. */
+  readonly onChange: (profile: string, number: number) => void;
+  /** Called once all revisions are known, and when they can't be read. */
+  readonly onRead: () => void;
+}
+
+const NO_REVISIONS: Revisions = new Map();
+
+export class RecordedRevisions {
+  readonly #options: RecordedRevisionsOptions;
+  readonly #resource: Resource<ControllerRevision>;
+  readonly #store = new Store<RevisionItem>();
+  readonly #stopping = new AbortController();
+  /** By the uid of the profile. */
+  readonly #byProfile = new Map<string, Map<number, Revision>>();
+  #watch: { readonly reflector: Reflector<RevisionItem>; readonly ended: Promise<void> } | undefined;
+  #error: unknown;
+
+  constructor(options: RecordedRevisionsOptions) {
+    this.#options = options;
+    this.#resource = new Resource(options.transport, CONTROLLER_REVISIONS);
+    this.#store.subscribe(({ old, new: next }) => {
+      const { profile, revision } = next ?? old ?? {};
+      if (profile === undefined) return;
+      this.#byProfile.delete(profile);
+      options.onChange(profile, revision?.number ?? 0);
+    });
+  }
+
+  /** True once all revisions are known. */
+  get isRead(): boolean {
+    return this.#watch?.reflector.hasSynced ?? false;
+  }
+
+  /** Why they can't be read; undefined if that is not known, or they can. */
+  get error(): unknown {
+    return this.isRead ? undefined : this.#error;
+  }
+
+  /** Begins to watch; later calls do nothing. */
+  watch(): void {
+    if (this.#watch !== undefined || this.#stopping.signal.aborted) return;
+    const { transport, namespace, clock, random, onRead } = this.#options;
+    const reflector = new Reflector<RevisionItem>({
+      transport,
+      path: this.#resource.collection(namespace),
+      project,
+      sink: this.#store,
+      clock,
+      random,
+      onError: (error) => {
+        this.#error = error;
+        onRead();
+      },
+    });
+    this.#watch = { reflector, ended: reflector.run(this.#stopping.signal) };
+    void reflector.synced.then(onRead);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#watch?.ended;
+  }
+
+  /** The revisions of a profile, as far as they are known. */
+  of({ metadata: { uid = '' } }: SegmentationProfile): Revisions {
+    if (this.#store.size === 0) return NO_REVISIONS;
+    let known = this.#byProfile.get(uid);
+    if (known === undefined) {
+      known = new Map();
+      for (const { profile, revision } of this.#store.values())
+        if (profile === uid && revision !== undefined) known.set(revision.number, revision);
+      this.#byProfile.set(uid, known);
+    }
+    return known;
+  }
+
+  /** Records the profile as it is. @throws ApiError */
+  async record(profile: SegmentationProfile, number: number, signal: AbortSignal): Promise<void> {
+    const object = revisionObject(profile, number, this.#options.namespace);
+    this.#store.observe(project(await this.#resource.create(object, { signal })));
+  }
+
+  /** Deletes the oldest revisions beyond the history. @param used numbers that must stay @throws ApiError */
+  async prune(profile: SegmentationProfile, used: ReadonlySet<number>, signal: AbortSignal): Promise<void> {
+    const own = [...this.#store.values()].filter((item) => item.profile === profile.metadata.uid);
+    const newestFirst = own.sort((a, b) => (b.revision?.number ?? 0) - (a.revision?.number ?? 0));
+    for (const item of newestFirst.slice(HISTORY)) {
+      if (used.has(item.revision?.number ?? 0)) continue;
+      const [namespace = '', name = ''] = item.key.split('/');
+      const { uid, resourceVersion } = item;
+      const preconditions = { uid, resourceVersion };
+      await this.#resource.delete(name, namespace, { preconditions, signal });
+      this.#store.forget(item.key, item.uid);
+    }
+  }
+}
+
+/** The name has a part of the profile's uid: the revisions of a deleted profile of the same name may still exist. */
+function revisionObject(
+  { metadata: { name, uid = '' }, spec }: SegmentationProfile,
+  number: number,
+  namespace: string,
+): ControllerRevision {
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'ControllerRevision',
+    metadata: {
+      name: `${name}.${uid.slice(0, 8)}.${number}`,
+      namespace,
+      labels: { [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: name },
+      ownerReferences: [{ apiVersion: API_VERSION, kind: KIND, name, uid }],
+    },
+    revision: number,
+    data: { intent: intentOf(spec), waves: spec.rollout?.waves ?? [] },
+  };
+}
+
+function project(raw: object): RevisionItem {
+  const { metadata, revision: number, data } = raw as ControllerRevision;
+  const profile = metadata.ownerReferences?.find(isProfileReference)?.uid;
+  const isOwn = profile !== undefined && metadata.labels?.[LABEL_MANAGED_BY] === MANAGER;
+  const isReadable = isOwn && isRecord(data) && isRecord(data.intent) && Array.isArray(data.waves);
+  const revision = isReadable ? { number, intent: data.intent, waves: data.waves } : undefined;
+  return { ...projectKeyOnly(raw), profile: isOwn ? profile : undefined, revision };
+}

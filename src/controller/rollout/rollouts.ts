@@ -1,0 +1,276 @@
+/**
+ * The capability `spec.rollout`: brings the changes of a profile to its namespaces in waves.
+ *
+ * The state of a rollout is recorded in the profile's status, and which revision a namespace has follows from it
+ * (src/rollout). So nothing has to be remembered over a restart. Without a profile that has a rollout, nothing is requested.
+ * While revisions can't be read, the policies of their namespaces stay as they are.
+ */
+import type { SegmentationProfile } from '../../api/profile.ts';
+import type { InForce, RevisionIn, RevisionLookup } from '../../cluster-state/in-force.ts';
+import type { NamespaceItem, ProfileItem } from '../../cluster-state/items.ts';
+import { type ClusterState, isWritten } from '../../cluster-state/state.ts';
+import { isAborted, isAlreadyExists, isForbidden } from '../../kube/errors.ts';
+import type { Transport } from '../../kube/http/transport.ts';
+import type { StoreChange } from '../../kube/watch/store.ts';
+import { advance, initialState, type Next } from '../../rollout/advance.ts';
+import { assign, type RolloutState } from '../../rollout/assign.ts';
+import { withIntent } from '../../rollout/revision.ts';
+import { canonicalJSON } from '../../util/canonical-json.ts';
+import type { Clock, Random, Timer } from '../../util/clock.ts';
+import { errorMessage } from '../../util/error-message.ts';
+import type { Capability, CapabilityReport } from '../capability.ts';
+import { KeyQueue, type Outcome, Priority, type Retry } from '../queue/key-queue.ts';
+import { DONE, givenUp, retry } from '../queue/outcome.ts';
+import type { Records } from '../records.ts';
+import { type Survey, surveyOf } from './progress.ts';
+import { problemReport, type Problem, progressingReport, rolloutReport } from './report.ts';
+import { RecordedRevisions } from './revisions.ts';
+
+export interface RolloutsOptions {
+  readonly transport: Transport;
+  readonly clusterState: ClusterState;
+  readonly records: Pick<Records, 'resultsOf'>;
+  /** The operator's own namespace, which has the recorded revisions. */
+  readonly namespace: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Called when a revision could not be recorded, and is tried again. */
+  readonly onRetry: (retry: Retry<string>) => void;
+}
+
+/** Milliseconds until the watch is expected to show what a request has shown. */
+const STALE_INTERVAL_MS = 1000;
+
+export class Rollouts implements Capability, RevisionLookup {
+  readonly #options: RolloutsOptions;
+  readonly #revisions: RecordedRevisions;
+  /** Records revisions; a key is the name of a profile. */
+  readonly #queue: KeyQueue<string>;
+  /** Why a revision of a profile could not be recorded. */
+  readonly #problems = new Map<string, Problem>();
+  readonly #timers = new Map<string, { readonly timer: Timer; readonly at: number }>();
+  /** The uids of profiles of which every namespace was reconciled since the start. */
+  readonly #judged = new Set<string>();
+  /** The forms of a profile, by revision. */
+  readonly #forms = new WeakMap<SegmentationProfile, Map<number, SegmentationProfile>>();
+  #onReport: (profile: string) => void = () => {};
+  #onIntent: (namespace: string) => void = () => {};
+
+  constructor(options: RolloutsOptions) {
+    const { clock, random, onRetry } = options;
+    this.#options = options;
+    this.#revisions = new RecordedRevisions({
+      ...options,
+      onChange: (uid, number) => this.#revisionChanged(uid, number),
+      onRead: () => {
+        for (const profile of this.#profiles()) this.#formsChanged(profile);
+      },
+    });
+    this.#queue = new KeyQueue({
+      concurrency: 1,
+      clock,
+      random,
+      identify: (name) => name,
+      observer: { onRetry },
+    });
+  }
+
+  lead(onReport: (profile: string) => void, onIntent: (namespace: string) => void): void {
+    const { clusterState } = this.#options;
+    this.#onReport = onReport;
+    this.#onIntent = onIntent;
+    clusterState.profiles.subscribe((change) => this.#profileChanged(change));
+    clusterState.namespaces.subscribe(({ old, new: next }) => this.#namespaceChanged(old, next));
+    this.#queue.start((name, signal) => this.#record(name, signal));
+    if (this.#profiles().next().done !== true) this.#revisions.watch();
+  }
+
+  async stop(): Promise<void> {
+    for (const { timer } of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+    await Promise.all([this.#queue.close(), this.#revisions.stop()]);
+  }
+
+  revisionIn(profile: SegmentationProfile, namespace: NamespaceItem): RevisionIn | undefined {
+    if (profile.spec.rollout === undefined) return undefined;
+    const { name } = profile.metadata;
+    const found = assign(profile.status?.rollout, this.#revisions.of(profile), namespace, name);
+    if (found.kind !== 'revision') return found;
+    const { number, intent } = found.revision;
+    let forms = this.#forms.get(profile);
+    if (forms === undefined) this.#forms.set(profile, (forms = new Map()));
+    let form = forms.get(number);
+    if (form === undefined) forms.set(number, (form = withIntent(profile, intent)));
+    return { kind: 'revision', number, profile: form };
+  }
+
+  isJudged(profile: SegmentationProfile): boolean {
+    const { name, uid = '' } = profile.metadata;
+    if (profile.spec.rollout === undefined || this.#judged.has(uid)) return true;
+    if (this.#problemOf(name) !== undefined) return true;
+    const isJudged = this.#revisions.isRead && this.#survey(profile).isCurrent;
+    if (isJudged) this.#judged.add(uid);
+    return isJudged;
+  }
+
+  report(profile: SegmentationProfile): CapabilityReport | undefined {
+    if (profile.spec.rollout === undefined) return undefined;
+    const { name, deletionTimestamp } = profile.metadata;
+    const state = this.#stateOf(profile);
+    if (deletionTimestamp !== undefined) return progressingReport('the profile is being deleted', state);
+    const problem = this.#problemOf(name);
+    if (problem !== undefined) return problemReport(problem, state);
+    if (!this.#revisions.isRead) return progressingReport('the recorded revisions are being read', state);
+    const survey = this.#survey(profile);
+    const { state: next, wakeAt, record } = this.#advance(profile, survey);
+    if (wakeAt !== undefined) this.#wake(name, wakeAt);
+    if (record !== undefined) this.#queue.add(name, Priority.live);
+    if (next.revision === 0 || record !== undefined)
+      return progressingReport(`revision ${record ?? 1} is being recorded`, next);
+    const lacking = survey.progress.filter(
+      (each) => each.revision !== next.revision || each.state !== 'applied',
+    );
+    return rolloutReport(next, this.#revisions.of(profile), lacking.length);
+  }
+
+  isReleased(): boolean {
+    return true;
+  }
+
+  /** As it is recorded; a profile that has none yet, begins. */
+  #stateOf(profile: SegmentationProfile): RolloutState {
+    const { clusterState, clock } = this.#options;
+    if (profile.status?.rollout !== undefined) return profile.status.rollout;
+    const hasPolicies = clusterState.namespacesWithPoliciesOf(profile.metadata.name).length > 0;
+    return initialState(profile, hasPolicies, clock.now());
+  }
+
+  #survey(profile: SegmentationProfile): Survey {
+    const { clusterState, records } = this.#options;
+    return surveyOf(profile, records.resultsOf(profile.metadata.name), clusterState);
+  }
+
+  #advance(profile: SegmentationProfile, { progress, convergence }: Survey): Next {
+    const revisions = this.#revisions.of(profile);
+    const now = this.#options.clock.now();
+    return advance(this.#stateOf(profile), { profile, revisions, progress, convergence, now });
+  }
+
+  #problemOf(profile: string): Problem | undefined {
+    const { error } = this.#revisions;
+    return error === undefined ? this.#problems.get(profile) : readProblem(error, this.#options.namespace);
+  }
+
+  *#profiles(): Generator<SegmentationProfile> {
+    for (const { profile } of this.#options.clusterState.profiles.values())
+      if (profile.spec.rollout !== undefined) yield profile;
+  }
+
+  #revisionChanged(uid: string, number: number): void {
+    for (const profile of this.#profiles()) {
+      if (profile.metadata.uid !== uid) continue;
+      const isInForce = profile.status?.rollout?.inForce.some(({ revision }) => revision === number);
+      if (isInForce) this.#formsChanged(profile);
+      else this.#onReport(profile.metadata.name);
+    }
+  }
+
+  /** Revisions that namespaces have can be read now. */
+  #formsChanged(profile: SegmentationProfile): void {
+    const { clusterState } = this.#options;
+    this.#onReport(profile.metadata.name);
+    for (const namespace of clusterState.namespaces.values())
+      if (isWritten(clusterState.inForce(profile, namespace))) this.#onIntent(namespace.key);
+  }
+
+  #profileChanged({ old, new: next }: StoreChange<ProfileItem>): void {
+    if (old !== undefined && next === undefined) {
+      this.#problems.delete(old.key);
+      this.#judged.delete(old.uid);
+      this.#timers.get(old.key)?.timer.cancel();
+      this.#timers.delete(old.key);
+    }
+    if (next?.profile.spec.rollout === undefined) return;
+    this.#revisions.watch();
+    if (canonicalJSON(stateIn(old)) === canonicalJSON(stateIn(next))) return;
+    this.#onReport(next.key);
+    if (old === undefined) return;
+    const { clusterState } = this.#options;
+    const withPolicies = new Set(clusterState.namespacesWithPoliciesOf(next.key));
+    for (const namespace of clusterState.namespaces.values()) {
+      const forms = [old, next].map(({ profile }) => clusterState.inForce(profile, namespace));
+      const [before, after] = forms;
+      if (before?.relation === after?.relation && before?.revision === after?.revision) continue;
+      if (forms.some(isConcerned) || withPolicies.has(namespace.key)) this.#onIntent(namespace.key);
+    }
+  }
+
+  /** A namespace that comes, goes or changes its labels changes the members of waves. */
+  #namespaceChanged(old: NamespaceItem | undefined, next: NamespaceItem | undefined): void {
+    const { clusterState } = this.#options;
+    for (const profile of this.#profiles())
+      if ([old, next].some((each) => each && clusterState.selects(profile, each)))
+        this.#onReport(profile.metadata.name);
+  }
+
+  async #record(name: string, signal: AbortSignal): Promise<Outcome> {
+    const profile = this.#options.clusterState.profile(name);
+    if (profile?.spec.rollout === undefined || profile.metadata.deletionTimestamp !== undefined) return DONE;
+    const { state, record } = this.#advance(profile, this.#survey(profile));
+    if (record === undefined) return DONE;
+    try {
+      await this.#revisions.record(profile, record, signal);
+      this.#problems.delete(name);
+      this.#onReport(name);
+      const used = new Set([record, state.revision, ...state.inForce.map(({ revision }) => revision)]);
+      await this.#revisions.prune(profile, used, signal);
+      return DONE;
+    } catch (error) {
+      if (isAborted(error)) return givenUp(error, signal);
+      // The watch will show it.
+      if (isAlreadyExists(error)) return { kind: 'again', afterMs: STALE_INTERVAL_MS };
+      this.#problems.set(name, recordProblem(error, this.#options.namespace));
+      this.#onReport(name);
+      return retry(error);
+    }
+  }
+
+  #wake(profile: string, at: number): void {
+    const { clock } = this.#options;
+    const pending = this.#timers.get(profile);
+    if (pending?.at === at) return;
+    pending?.timer.cancel();
+    const timer = clock.schedule(Math.max(0, at - clock.now()), () => {
+      this.#timers.delete(profile);
+      this.#onReport(profile);
+    });
+    this.#timers.set(profile, { timer, at });
+  }
+}
+
+function isConcerned(form: InForce): boolean {
+  return form.isAwaited || isWritten(form);
+}
+
+function stateIn(item: ProfileItem | undefined): unknown {
+  return item?.profile.status?.rollout ?? null;
+}
+
+function readProblem(error: unknown, namespace: string): Problem {
+  if (isForbidden(error)) return permissionMissing(namespace);
+  const message = `the ControllerRevisions in namespace ${namespace} can't be read: ${errorMessage(error)}`;
+  return { reason: 'RevisionsUnreadable', message };
+}
+
+function recordProblem(error: unknown, namespace: string): Problem {
+  if (isForbidden(error)) return permissionMissing(namespace);
+  const message = `the revision can't be recorded in namespace ${namespace}: ${errorMessage(error)}`;
+  return { reason: 'RevisionNotRecorded', message };
+}
+
+function permissionMissing(namespace: string): Problem {
+  const message =
+    `the operator may not read and write ControllerRevisions in namespace ${namespace}: apply config/rollout, or remove ` +
+    'spec.rollout; until then the policies stay as they are';
+  return { reason: 'PermissionMissing', message };
+}

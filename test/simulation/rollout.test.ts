@@ -1,0 +1,269 @@
+/** Rollouts by the real controller in virtual time: soak times, and a leader that dies at any of its requests. */
+import assert from 'node:assert/strict';
+import type { NetworkPolicy } from '../../src/api/network-policy.ts';
+import type { SegmentationProfile } from '../../src/api/profile.ts';
+import { dice } from '../faults/model.ts';
+import { Network } from './faults/network.ts';
+import { NO_FAULTS } from './faults/rates.ts';
+import { Replica } from './replica.ts';
+import { Scheduler } from './schedule/scheduler.ts';
+import { startControllers } from './server/controllers.ts';
+import { NETWORK_POLICY, type Stored } from './server/kinds.ts';
+import { Server } from './server/server.ts';
+
+const PROFILES = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
+const MINUTE = 60_000;
+const ROLLOUT = {
+  waves: [{ name: 'canary', namespaceSelector: { matchLabels: { tier: 'test' } }, soak: '30m' }],
+};
+
+const FORBIDDEN = {
+  status: 403,
+  body: {
+    kind: 'Status',
+    apiVersion: 'v1',
+    status: 'Failure',
+    reason: 'Forbidden',
+    code: 403,
+    message: 'no',
+  },
+};
+
+/** A cluster with the namespaces a, the canary, and b; a leader, which dies before a chosen request, and its successor. */
+class Cluster {
+  readonly scheduler = new Scheduler();
+  readonly #server = new Server(() => this.scheduler.time);
+  readonly #network: Network;
+  readonly #replicas: Replica[] = [];
+  /** Requests of leaders, reads and writes. */
+  requests = 0;
+  /** True if the operator may read and write ControllerRevisions. */
+  mayRecord = true;
+  /** The request before which the leader dies; Infinity: never. */
+  dieBefore = Number.POSITIVE_INFINITY;
+
+  constructor() {
+    this.#network = new Network(this.scheduler, this.#server, dice(1), {
+      onSend: () => {
+        this.requests += 1;
+        if (this.requests === this.dieBefore) this.#leader?.crash();
+      },
+      onHandled: () => {},
+      onNote: () => {},
+    });
+    this.#network.rates = NO_FAULTS;
+    const handle = this.#server.handle.bind(this.#server);
+    this.#server.handle = (request, author) =>
+      !this.mayRecord && author !== 'user' && request.path.includes('/controllerrevisions')
+        ? FORBIDDEN
+        : handle(request, author);
+    startControllers(this.#server, this.scheduler, dice(2));
+    const tiers = { 'kube-system': '', 'segmentation-system': '', a: 'test', b: 'live' };
+    for (const [name, tier] of Object.entries(tiers))
+      this.send('POST', '/api/v1/namespaces', {
+        apiVersion: 'v1',
+        kind: 'Namespace',
+        metadata: { name, labels: { tier } },
+      });
+  }
+
+  get #leader(): Replica | undefined {
+    return this.#replicas.findLast(({ isAlive }) => isAlive);
+  }
+
+  /** Starts a replica, which leads once its caches are filled. */
+  async lead(): Promise<void> {
+    const replica = new Replica({
+      name: `operator-${this.#replicas.length}`,
+      concurrency: 2,
+      resyncMs: 0,
+      network: this.#network,
+      onUncaught: (error) => assert.fail(String(error)),
+    });
+    this.#replicas.push(replica);
+    while (!replica.isReady) await this.scheduler.advance(100);
+    replica.lead();
+  }
+
+  get hasLeader(): boolean {
+    return this.#leader !== undefined;
+  }
+
+  /** Ends the process of the leader. */
+  crash(): void {
+    this.#leader?.crash();
+  }
+
+  dispose(): void {
+    for (const each of this.#replicas) each.dispose();
+  }
+
+  send(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: object): Stored {
+    const answer = this.#server.handle({ method, path, body }, 'user');
+    assert.ok(answer.status < 300, JSON.stringify(answer));
+    return answer.body as Stored;
+  }
+
+  write(rule: string, more: object = {}): void {
+    const egress = [{ name: rule, to: [{ ipBlock: { cidr: '203.0.113.0/24' } }] }];
+    const spec = { namespaceSelector: {}, baseline: { dns: 'Deny' }, rollout: ROLLOUT, egress, ...more };
+    const metadata = { name: 'p' };
+    if (this.#server.handle({ method: 'GET', path: `${PROFILES}/p` }, 'user').status === 404)
+      this.send('POST', PROFILES, {
+        apiVersion: 'segmentation.dev/v1alpha1',
+        kind: 'SegmentationProfile',
+        metadata,
+        spec,
+      });
+    else this.send('PATCH', `${PROFILES}/p`, { spec });
+  }
+
+  get profile(): SegmentationProfile {
+    return this.send('GET', `${PROFILES}/p`) as unknown as SegmentationProfile;
+  }
+
+  get summary(): string | undefined {
+    return this.profile.status?.rollout?.summary;
+  }
+
+  /** The rule that each namespace has; undefined without policies. */
+  get rules(): Record<string, string | undefined> {
+    const policies = this.#server.storage.snapshot(NETWORK_POLICY) ?? [];
+    const ruleIn = (namespace: string) =>
+      policies
+        .filter(([, { metadata }]) => metadata.namespace === namespace)
+        .flatMap(
+          ([, policy]) =>
+            (policy as unknown as NetworkPolicy).metadata.annotations?.['segmentation.dev/rules'] ?? [],
+        )
+        .map((text) => /"rule":"(r\d)"/.exec(text)?.[1])
+        .find((rule) => rule !== undefined);
+    return { a: ruleIn('a'), b: ruleIn('b') };
+  }
+
+  /** Calls `listener` after each change of a policy. */
+  onPolicy(listener: () => void): void {
+    this.#server.storage.subscribe(({ kind }) => {
+      if (kind === NETWORK_POLICY) listener();
+    });
+  }
+}
+
+describe('rollout in virtual time', () => {
+  let cluster: Cluster;
+  beforeEach(async () => {
+    cluster = new Cluster();
+    await cluster.lead();
+  });
+  afterEach(() => cluster.dispose());
+
+  const complete = async () => {
+    cluster.write('r1');
+    await cluster.scheduler.advance(31 * MINUTE);
+    assert.equal(cluster.summary, 'Complete');
+    assert.deepEqual(cluster.rules, { a: 'r1', b: 'r1' });
+  };
+
+  it('keeps everything as it is without its permission, says so, and begins once it has it', async () => {
+    cluster.mayRecord = false;
+    cluster.write('r1');
+    await cluster.scheduler.advance(MINUTE);
+    const condition = (type: string) =>
+      cluster.profile.status?.conditions?.find((each) => each.type === type);
+    assert.equal(condition('RolloutReady')?.reason, 'PermissionMissing');
+    assert.equal(condition('Stalled')?.reason, 'PermissionMissing');
+    assert.equal(condition('Reconciling')?.status, 'False');
+    assert.deepEqual(cluster.rules, { a: undefined, b: undefined });
+    cluster.mayRecord = true;
+    await cluster.scheduler.advance(MINUTE);
+    assert.equal(cluster.summary, 'Soaking 0/2');
+  });
+
+  it('waits for the whole soak time, and not longer', async () => {
+    cluster.write('r1');
+    await cluster.scheduler.advance(29 * MINUTE);
+    assert.equal(cluster.summary, 'Soaking 0/2');
+    assert.deepEqual(cluster.rules, { a: 'r1', b: undefined });
+    await cluster.scheduler.advance(2 * MINUTE);
+    assert.equal(cluster.summary, 'Complete');
+    assert.deepEqual(cluster.rules, { a: 'r1', b: 'r1' });
+  });
+
+  it('goes on under a successor of the leader, and keeps to the soak time that began before', async () => {
+    await complete();
+    cluster.write('r2');
+    await cluster.scheduler.advance(10 * MINUTE);
+    cluster.crash();
+    await cluster.scheduler.advance(MINUTE);
+    await cluster.lead();
+    await cluster.scheduler.advance(18 * MINUTE);
+    assert.deepEqual(cluster.rules, { a: 'r2', b: 'r1' });
+    await cluster.scheduler.advance(2 * MINUTE);
+    assert.deepEqual(cluster.rules, { a: 'r2', b: 'r2' });
+    assert.equal(cluster.summary, 'Complete');
+  });
+
+  it('ends a soak time that passed while no operator ran', async () => {
+    await complete();
+    cluster.write('r2');
+    await cluster.scheduler.advance(MINUTE);
+    cluster.crash();
+    await cluster.scheduler.advance(60 * MINUTE);
+    assert.deepEqual(cluster.rules, { a: 'r2', b: 'r1' });
+    await cluster.lead();
+    await cluster.scheduler.advance(MINUTE);
+    assert.deepEqual(cluster.rules, { a: 'r2', b: 'r2' });
+  });
+
+  it('sends no request for a profile without a rollout that it did not send before there were rollouts', async () => {
+    cluster.write('r1', { rollout: undefined });
+    await cluster.scheduler.advance(MINUTE);
+    const { requests } = cluster;
+    await cluster.scheduler.advance(60 * MINUTE);
+    assert.equal(cluster.profile.status?.rollout, undefined);
+    assert.deepEqual(cluster.rules, { a: 'r1', b: 'r1' });
+    assert.equal(cluster.requests, requests);
+  });
+
+  it('sends no request while a wave soaks', async () => {
+    await complete();
+    cluster.write('r2');
+    await cluster.scheduler.advance(5 * MINUTE);
+    const { requests } = cluster;
+    await cluster.scheduler.advance(20 * MINUTE);
+    assert.equal(cluster.requests, requests);
+  });
+
+  it('keeps a later wave at the revision before, whichever request the leader dies at', async function () {
+    this.timeout('1m');
+    let deaths = 0;
+    for (let request = 1; ; request++) {
+      cluster.dispose();
+      cluster = new Cluster();
+      await cluster.lead();
+      await complete();
+      let isEarly = true;
+      const { rules } = cluster;
+      cluster.onPolicy(() => {
+        const { a, b } = cluster.rules;
+        assert.ok(a === 'r1' || a === 'r2', `a has ${a}`);
+        assert.ok(b === 'r1' || (!isEarly && b === 'r2'), `b has ${b}`);
+      });
+      assert.deepEqual(rules, { a: 'r1', b: 'r1' });
+      cluster.dieBefore = cluster.requests + request;
+      cluster.write('r2');
+      await cluster.scheduler.advance(MINUTE);
+      if (cluster.hasLeader) break;
+      deaths += 1;
+      cluster.dieBefore = Number.POSITIVE_INFINITY;
+      await cluster.lead();
+      await cluster.scheduler.advance(MINUTE);
+      assert.equal(cluster.summary, 'Soaking 0/2', `after death before request ${request}`);
+      isEarly = false;
+      await cluster.scheduler.advance(30 * MINUTE);
+      assert.equal(cluster.summary, 'Complete');
+      assert.deepEqual(cluster.rules, { a: 'r2', b: 'r2' });
+    }
+    assert.ok(deaths >= 6, String(deaths));
+  });
+});
