@@ -11,6 +11,7 @@ import { graph } from './graph/command.ts';
 import { matrix } from './matrix/command.ts';
 import { preflight } from './preflight/command.ts';
 import { render } from './render/command.ts';
+import { rollout } from './rollout/command.ts';
 import { status } from './status/command.ts';
 import { suggest } from './suggest/command.ts';
 import { unused } from './unused/command.ts';
@@ -19,6 +20,7 @@ import { workloads } from './workloads/command.ts';
 
 export const COMMANDS: readonly Command[] = [
   status,
+  rollout,
   explain,
   diff,
   check,
