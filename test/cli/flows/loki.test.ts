@@ -28,6 +28,8 @@ describe('flow logs from Loki', () => {
   const requests: IncomingMessage[] = [];
   let server: Server;
   let url: string;
+  /** Above this limit, the connection is closed without an answer. */
+  let largest = Infinity;
 
   before(async () => {
     server = createServer((request, response) => {
@@ -42,12 +44,17 @@ describe('flow logs from Loki', () => {
   beforeEach(() => {
     entries.length = 0;
     requests.length = 0;
+    largest = Infinity;
   });
 
   /** `start` is included and `end` is not; at most `limit` entries, grouped by stream. */
   function answer({ pathname, searchParams }: URL, response: ServerResponse): void {
     if (pathname !== '/loki/api/v1/query_range' || searchParams.get('direction') !== 'forward') {
       response.writeHead(404).end('404 page not found');
+      return;
+    }
+    if (Number(searchParams.get('limit')) > largest) {
+      response.destroy();
       return;
     }
     if (searchParams.get('query') === '{') {
@@ -100,7 +107,35 @@ describe('flow logs from Loki', () => {
       });
     const { stdout } = await read();
     assert.deepEqual(countOf(stdout), [12_345]);
-    assert.equal(requests.length, 3);
+    assert.equal(requests.length, 13);
+  });
+
+  it('are read by smaller pages if Loki gives up on an answer', async () => {
+    const first = now() - 60_000_000_000n;
+    for (let index = 0; index < 300; index++)
+      entries.push({ time: first + BigInt(index), stream: {}, line: flow(8443) });
+    largest = 130;
+    assert.deepEqual(countOf((await read()).stdout), [300]);
+    assert.deepEqual(
+      requests.map((each) => new URL(each.url ?? '', url).searchParams.get('limit')),
+      ['1000', '500', '250', '125', '125', '125'],
+    );
+    largest = 10;
+    const { code, stderr } = await read();
+    assert.equal(code, 2);
+    assert.match(stderr, /did not answer: .*; write a narrower --query or a shorter --since/);
+  });
+
+  it('are read where many lines have one time, up to the largest answer', async () => {
+    const time = now() - 60_000_000_000n;
+    for (let index = 0; index < 4000; index++)
+      entries.push({ time, stream: { pod: String(index) }, line: flow(8443) });
+    assert.deepEqual(countOf((await read()).stdout), [4000]);
+    for (let index = 4000; index < 6000; index++)
+      entries.push({ time, stream: { pod: String(index) }, line: flow(8443) });
+    const { code, stderr } = await read();
+    assert.equal(code, 2);
+    assert.match(stderr, /more than 5000 lines have the time \d+; write a narrower --query/);
   });
 
   it('are those of the last day, or of --since', async () => {

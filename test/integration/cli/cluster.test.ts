@@ -150,6 +150,25 @@ describe('kubectl segmentation in a cluster', () => {
     assert.equal((await inCluster(`explain 10.1.0.1 ${namespaces[0]}/web --port 8080`)).code, 1);
   });
 
+  it('explains denied flows of logs that have only addresses, from the start of a pod on', async () => {
+    const { status } = await sandbox.read(`/api/v1/namespaces/${namespaces[0]}/pods/web`);
+    const { podIP, startTime } = status as { podIP: string; startTime: string };
+    const end = Math.ceil(Date.parse(startTime) / 1000) + 60;
+    const record = (source: string, time: number) =>
+      `2 123456789012 eni-1 ${source} ${podIP} 41000 8080 6 1 40 ${time - 60} ${time} REJECT OK\n`;
+    const stdin = record('10.1.0.1', end) + record('10.2.0.1', end + 60) + record('10.1.0.9', end - 3600);
+    const { code, stdout, stderr } = await cli(`denied --flows - --kubeconfig ${plane.kubeconfig}`, {
+      stdin,
+    });
+    assert.equal(code, 1, stderr);
+    assert.deepEqual(stdout.match(/^(ALLOWED|DENIED) .*/gm), [
+      `ALLOWED  10.2.0.1 → ${namespaces[0]}/pod/web  TCP 8080`,
+      `DENIED  10.1.0.1 → ${namespaces[0]}/pod/web  TCP 8080`,
+    ]);
+    assert.match(stdout, /^1 denied flow could not be mapped: notes say why$/m);
+    assert.match(stderr, new RegExp(`belonged to a pod or Service that is gone: ${podIP}`));
+  });
+
   it('shows in status which namespaces are enforced, open and protected', async () => {
     const open = await sandbox.namespace('open', null);
     await sandbox.pod(open, 'legacy', { app: 'legacy' });
