@@ -4,6 +4,7 @@
  * no file has to be written; the figures include the time to generate them. Prints one JSON object if it is run directly.
  */
 import { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { readLogs } from '../src/cli/flows/read-logs.ts';
 import { Terminal } from '../src/cli/shell/terminal.ts';
 import { addressCells } from '../src/flows/address-cells.ts';
@@ -13,6 +14,8 @@ import { FlowMapper } from '../src/flows/mapper.ts';
 
 const WORKLOADS = 200;
 const PODS_EACH = 5;
+/** Workloads to which each workload connects. */
+const PEERS_EACH = 20;
 const RECORDS = Number(process.env['FLOW_RECORDS'] ?? 2_000_000);
 const LINES_PER_CHUNK = 64;
 
@@ -35,12 +38,14 @@ async function measure(
 ): Promise<{ perSecond: number; groups: number; largest: number }> {
   const table = new FlowTable({ mapper: new FlowMapper(inventory), cellOf: addressCells([]) });
   let largest = 0;
-  function* chunks(): Generator<Buffer> {
+  async function* chunks(): AsyncGenerator<Buffer> {
     if (header !== '') yield Buffer.from(header);
     for (let index = 0; index < RECORDS; ) {
       let text = '';
       for (const end = index + LINES_PER_CHUNK; index < end; index++) text += line(index);
       if (index % (LINES_PER_CHUNK * 256) === 0) largest = Math.max(largest, process.memoryUsage.rss());
+      // A file or a pipe lets the event loop turn, which the garbage collector needs.
+      await setImmediate();
       yield Buffer.from(text);
     }
   }
@@ -68,11 +73,12 @@ const pods: readonly InventoryPod[] = Array.from({ length: WORKLOADS * PODS_EACH
 });
 const inventory: Inventory = { pods, services: [], nodes: [], clusterRanges: ['10.244.0.0/16'] };
 
-/** The ends of a record: most are between 4,000 pairs of workloads, and one of 50 is a scan from outside. */
+/** The ends of a record: most are between 4,000 pairs of workloads, and one of 50 is from an address outside. */
 function ends(index: number): [from: InventoryPod | undefined, to: InventoryPod] {
-  const from = pods[(index * 7919) % pods.length] as InventoryPod;
-  const to = pods[(((index * 7919) % pods.length) + 1 + (index % 20)) % pods.length] as InventoryPod;
-  return [index % 50 === 0 ? undefined : from, to];
+  const mixed = Math.imul(index, 0x9e3779b1) >>> 0;
+  const [source, distance] = [mixed % pods.length, 1 + ((mixed >>> 16) % PEERS_EACH)];
+  const to = pods[(source + distance) % pods.length] as InventoryPod;
+  return [mixed % 50 === 0 ? undefined : pods[source], to];
 }
 
 function addressOf(index: number): string {
