@@ -21,10 +21,18 @@ async function buildBundle(): Promise<string> {
 /** Time between two samples of the event loop's delay, as prom-client's. */
 const SAMPLING_MS = 10;
 
-/** The arguments that the image passes to node before the bundle. */
-function nodeOptions(): string[] {
-  const entry = /^ENTRYPOINT (\[.*\])$/m.exec(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))?.[1] ?? '[]';
-  return (JSON.parse(entry) as string[]).slice(1, -1);
+/** What the image gives to node before the bundle: arguments, and environment variables. */
+function nodeSettings(): {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+} {
+  const dockerfile = readFileSync(join(ROOT, 'Dockerfile'), 'utf8');
+  const entry = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfile)?.[1] ?? '[]';
+  const variables = /^ENV (.*)$/m.exec(dockerfile)?.[1]?.split(' ') ?? [];
+  return {
+    args: (JSON.parse(entry) as string[]).slice(1, -1),
+    env: Object.fromEntries(variables.map((each) => each.split('=') as [string, string])),
+  };
 }
 
 /** Starts the operator, and resolves when its caches are filled. */
@@ -32,8 +40,9 @@ export async function startOperator(kubeconfig: string): Promise<Operator> {
   bundle ??= buildBundle();
   const main = await bundle;
   const addresses = ['--metrics-bind-address=127.0.0.1:0', '--health-probe-bind-address=127.0.0.1:0'];
-  const args = [...nodeOptions(), main, '--kubeconfig', kubeconfig, '--log-format=json', ...addresses];
-  const operator = new Operator('operator', process.execPath, args);
+  const node = nodeSettings();
+  const args = [...node.args, main, '--kubeconfig', kubeconfig, '--log-format=json', ...addresses];
+  const operator = new Operator('operator', process.execPath, args, node.env);
   await operator.line('caches filled');
   return operator;
 }

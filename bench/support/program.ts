@@ -25,12 +25,24 @@ export class Program {
   readonly #child: ChildProcess;
   readonly #log: string;
 
-  /** Starts the program. Its log, a JSON object on each line of standard error, goes to a file. */
-  constructor(name: string, command: string, args: readonly string[]) {
+  /**
+   * Starts the program. Its log, a JSON object on each line of standard error, goes to a file.
+   *
+   * @param env variables beside those of this process
+   */
+  constructor(
+    name: string,
+    command: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ) {
     this.#name = name;
     this.#log = join(directory, `${count++}.log`);
     const file = openSync(this.#log, 'a');
-    this.#child = spawn(command, args, { stdio: ['ignore', 'inherit', file] });
+    this.#child = spawn(command, args, {
+      stdio: ['ignore', 'inherit', file],
+      env: { ...process.env, ...env },
+    });
     closeSync(file);
     this.pid = this.#child.pid ?? 0;
     const kill = () => this.#child.kill('SIGKILL');
