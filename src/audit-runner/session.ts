@@ -7,11 +7,14 @@
  */
 import type { OwnerReference } from '../api/meta.ts';
 import { audit, type AuditResult } from '../audit/audit.ts';
+import { ENGINE_KINDS } from '../audit/boundary/engine-policies/kinds.ts';
 import { type Finding, isAtLeast, isNamed, type Severity } from '../audit/finding.ts';
 import { CHECKS } from '../audit/registry.ts';
 import { applyWaivers, type WaivedFinding } from '../audit/waivers/apply.ts';
 import { annotatedWaivers } from '../audit/waivers/collect.ts';
 import { WAIVER_CHECKS } from '../audit/waivers/checks.ts';
+import { WaiverIndex } from '../audit/waivers/match.ts';
+import { judges } from '../audit/waivers/scope.ts';
 import type { ClusterConfiguration } from '../policy/facts.ts';
 import { auditSnapshot } from '../snapshot/audit-snapshot.ts';
 import { type KnownKind, ObjectSet } from '../snapshot/objects.ts';
@@ -27,6 +30,7 @@ import {
   reportChanges,
   type ReportWrite,
 } from './reports/changes.ts';
+import { AddressRanges, cidrTexts, PodGroups } from './pod-groups.ts';
 import { compileReports } from './reports/compile.ts';
 import { CLUSTER_SCOPE, type Report, type ReportResult } from './reports/open-reports.ts';
 import { countsOf, type FindingCount, type ProfileAudit, profileAudits } from './summary.ts';
@@ -73,6 +77,9 @@ export interface PageEnd {
   readonly items: number;
 }
 
+/** Kinds whose objects may tell pods apart by their addresses. */
+const POLICY_KINDS: readonly string[] = ['NetworkPolicy', ...Object.values(ENGINE_KINDS).flat()];
+
 /** How many new findings of a namespace are named. */
 const MAX_FRESH = 3;
 
@@ -83,6 +90,7 @@ export class AuditSession {
   readonly #read = new Set<string>();
   readonly #observed = new Map<string, ObservedReport>();
   #objects = new ObjectSet();
+  #pods = new PodGroups();
   #serverVersion: string | undefined;
   #compiled: ReadonlyMap<string, Report> = new Map();
   #writes: ReportWrite[] = [];
@@ -104,20 +112,25 @@ export class AuditSession {
 
   /** Kinds to read after those of `kinds`, as the objects ask for them. */
   furtherKinds(): AuditedKind[] {
-    return this.#objects.of('Pod').some(isOwnedByJob) ? [jobKind()] : [];
+    return this.#pods.some(isOwnedByJob) ? [jobKind()] : [];
   }
 
   /** Takes a page of a list. @throws Error if it is no list */
   page(kind: KnownKind, text: string): PageEnd {
     const { items, next } = listOf(text);
     this.#read.add(kind.kind);
-    for (const raw of items) this.#objects.put(kind.kind, this.#projection.of(raw, kind));
+    for (const raw of items) {
+      const object = this.#projection.of(raw, kind);
+      if (kind.kind === 'Pod') this.#pods.add(object);
+      else this.#objects.put(kind.kind, object);
+    }
     return { next, items: items.length };
   }
 
   /** Drops the objects of a kind, whose list begins again. */
   restart(kind: KnownKind): void {
-    this.#objects = this.#objects.without(kind.kind);
+    if (kind.kind === 'Pod') this.#pods = new PodGroups();
+    else this.#objects = this.#objects.without(kind.kind);
   }
 
   /** Notes that a kind could not be read. */
@@ -135,14 +148,19 @@ export class AuditSession {
     const { minSeverity, skip, registries } = this.#settings;
     const snapshot = this.#snapshot();
     const input = auditSnapshot(snapshot);
-    const namespaces = snapshot.namespaces
-      .filter(({ name, terminating }) => !terminating && !snapshot.protectedNamespaces.has(name))
-      .map(({ name }) => name);
-    const result = audit(input, { skip, registries, namespaces });
-    // Some checks never run here, so that a waiver without a finding is no finding.
-    const waivers = { ...annotatedWaivers(input), today, isComplete: false };
-    const { findings, waived } = applyWaivers(result.findings, waivers);
+    const [namespaces, leftOut] = audited(snapshot);
     const isShown = ({ severity }: Finding) => isAtLeast(severity, minSeverity);
+    const { waivers, invalid } = annotatedWaivers(input);
+    const index = new WaiverIndex(waivers);
+    // A finding that is not shown may still be the one that a waiver is for.
+    const keeps = (finding: Finding) => isShown(finding) || index.for(finding).length > 0;
+    const result = audit(input, { skip, registries, namespaces, keeps });
+    const { findings, waived } = applyWaivers(result.findings, {
+      waivers,
+      invalid,
+      today,
+      isJudged: judges({ ran: result.checks, all: CHECKS, leftOut }),
+    });
     const shown = findings.filter(isShown);
     const shownWaived = waived.filter(({ finding }) => isShown(finding));
     const skipped = skippedChecks(result).filter(({ check }) => isAtLeast(check.severity, minSeverity));
@@ -167,7 +185,7 @@ export class AuditSession {
     const refused = [...this.#unread].filter(([kind]) => !this.#read.has(kind));
     const unread = new Map([...refused, ...NEVER_READ.map((kind) => [kind, 'never read'] as const)]);
     return new Snapshot({
-      objects: this.#objects,
+      objects: this.#withPods(),
       assumed: [],
       unread,
       serverVersion: this.#serverVersion,
@@ -177,6 +195,15 @@ export class AuditSession {
       isObserved: true,
       namespace: 'default',
     });
+  }
+
+  /** The objects, with a Pod for each group of equal pods. The groups are dropped. */
+  #withPods(): ObjectSet {
+    const policies = POLICY_KINDS.flatMap((kind) => this.#objects.of(kind));
+    const ranges = new AddressRanges(cidrTexts(policies));
+    for (const pod of this.#pods.pods(ranges)) this.#objects.put('Pod', pod);
+    this.#pods = new PodGroups();
+    return this.#objects;
   }
 
   #compile(snapshot: Snapshot, judged: Judged): void {
@@ -216,6 +243,17 @@ export class AuditSession {
   nextWrites(most: number): readonly ReportWrite[] {
     return this.#writes.splice(0, most);
   }
+}
+
+/** The names of the namespaces to audit, and of the others. */
+function audited(snapshot: Snapshot): [chosen: readonly string[], leftOut: ReadonlySet<string>] {
+  const { namespaces, protectedNamespaces } = snapshot;
+  const groups = Map.groupBy(
+    namespaces,
+    ({ name, terminating }) => !terminating && !protectedNamespaces.has(name),
+  );
+  const names = (isAudited: boolean) => (groups.get(isAudited) ?? []).map(({ name }) => name);
+  return [names(true), new Set(names(false))];
 }
 
 interface Judged {

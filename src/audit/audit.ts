@@ -24,6 +24,8 @@ export interface AuditOptions {
   readonly namespaces?: readonly string[];
   /** Registries that images may come from; any if absent. */
   readonly registries?: readonly string[];
+  /** False for a finding to leave out, so that it takes no memory; all are kept if absent. */
+  readonly keeps?: (finding: Finding) => boolean;
 }
 
 export interface SkippedCheck {
@@ -42,7 +44,7 @@ export interface AuditResult {
 }
 
 export function audit(snapshot: AuditSnapshot, options: AuditOptions = {}): AuditResult {
-  const { only, skip = [], namespaces, registries = [] } = options;
+  const { only, skip = [], namespaces, registries = [], keeps = () => true } = options;
   const context = new AuditContext(snapshot, { registries }, namespaces && new Set(namespaces));
   const findings = new Map<string, Finding>();
   const checks: Check[] = [];
@@ -66,7 +68,7 @@ export function audit(snapshot: AuditSnapshot, options: AuditOptions = {}): Audi
       const { id, category, severity, remedy } = check;
       const finding: Finding = { severity, remedy, ...report, check: id, category };
       const key = findingKey(finding);
-      if (!findings.has(key)) findings.set(key, finding);
+      if (!findings.has(key) && keeps(finding)) findings.set(key, finding);
     });
   }
   return { findings: [...findings.values()].sort(byImportance), checks, skipped };

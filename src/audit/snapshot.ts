@@ -29,6 +29,8 @@ export interface AuditPod extends Pod {
   readonly serviceAccount: string;
   readonly annotations?: StringMap;
   readonly spec: PodSpec;
+  /** Number of the pods that this one stands for, with the addresses of all; 1 if absent. */
+  readonly count?: number;
 }
 
 /** A kind that a check may read beside pods, namespaces, policies and profiles. */
@@ -84,7 +86,7 @@ export interface AuditSnapshot {
    */
   readonly isComplete: boolean;
   readonly namespaces: readonly AuditNamespace[];
-  /** Pods that are not finished. Pods of one workload may be given once, if their specs are equal. */
+  /** Pods that are not finished. Pods of one workload may be given once, if they are equal but for names and addresses. */
   readonly pods: readonly AuditPod[];
   /** The policies in force: own and foreign ones. */
   readonly policies: readonly NetworkPolicy[];

@@ -42,7 +42,7 @@ export type Parsed =
   | { readonly kind: 'options'; readonly options: Options }
   | { readonly kind: 'help' | 'version' | 'print-config'; readonly text: string };
 
-const AUDIT_DEFAULTS: ClusterAuditOptions = {
+export const AUDIT_DEFAULTS: ClusterAuditOptions = {
   enabled: true,
   interval: 3_600_000,
   changeDelay: 60_000,

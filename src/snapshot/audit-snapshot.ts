@@ -3,7 +3,7 @@ import type { KubeObject } from '../api/meta.ts';
 import { auditedAnnotations, auditedSpec, type PodSpec } from '../audit/pod-spec.ts';
 import type { AuditPod, AuditSnapshot } from '../audit/snapshot.ts';
 import { apiUsesOf } from './api-uses.ts';
-import { AUDITED_SPEC, type WorkloadPod } from './pods.ts';
+import { AUDITED_SPEC, POD_COUNT, type WorkloadPod } from './pods.ts';
 import { MANIFESTS, type Snapshot } from './snapshot.ts';
 
 interface RawTemplate {
@@ -11,7 +11,7 @@ interface RawTemplate {
   readonly spec?: PodSpec;
 }
 
-type RawPod = KubeObject & RawTemplate & { readonly [AUDITED_SPEC]?: PodSpec };
+type RawPod = KubeObject & RawTemplate & { readonly [AUDITED_SPEC]?: PodSpec; readonly [POD_COUNT]?: number };
 
 type RawWorkload = KubeObject & {
   readonly spec?: {
@@ -62,8 +62,10 @@ function auditedPod(pod: WorkloadPod, { objects }: Snapshot): AuditPod {
   const own: RawPod | undefined = objects.get('Pod', pod.name, pod.namespace);
   const { metadata, spec = {} } = template ?? own ?? {};
   const annotations = auditedAnnotations(metadata?.annotations);
+  const count = own?.[POD_COUNT];
   return {
     ...pod,
+    ...(count !== undefined && { count }),
     spec: (template === undefined ? own?.[AUDITED_SPEC] : undefined) ?? auditedSpec(spec),
     ...(annotations && { annotations }),
   };

@@ -71,6 +71,9 @@ const TEMPLATED = [
 /** The key of a Pod's whole spec, for `audit` alone; the spec beside it has the fields that all commands need. */
 export const AUDITED_SPEC = 'auditedSpec';
 
+/** The key of a number beside a Pod that stands for several, equal but for names and addresses. */
+export const POD_COUNT = 'podCount';
+
 /** A Pod with only the fields that are read here, which keeps large clusters small in memory. */
 export function trimmedPod(raw: object): KubeObject {
   const { metadata, spec = {}, status = {} } = raw as RawPod;
@@ -112,7 +115,7 @@ export function trimmedPod(raw: object): KubeObject {
 export function podsOf(objects: ObjectSet): WorkloadPod[] {
   const pods = objects
     .of<RawPod>('Pod')
-    .filter(({ status }) => status?.phase !== 'Succeeded' && status?.phase !== 'Failed')
+    .filter((pod) => !isFinished(pod))
     .map((pod) => podOf(pod, objects));
   const byWorkload = Map.groupBy(pods, ({ workload }) => workloadKey(workload));
   const made = new Map<string, WorkloadPod>();
@@ -233,8 +236,14 @@ function cronJobOf(job: KubeObject | undefined): OwnerReference | undefined {
   return owner?.kind === 'CronJob' ? owner : undefined;
 }
 
-function controllerOf({ ownerReferences }: KubeObject['metadata']): OwnerReference | undefined {
+/** The owner that controls an object; undefined if it has none. */
+export function controllerOf({ ownerReferences }: KubeObject['metadata']): OwnerReference | undefined {
   return ownerReferences?.find(({ controller }) => controller === true);
+}
+
+/** True if the Pod has ended, so that it has no network. */
+export function isFinished({ status }: RawPod): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
 }
 
 /** True if a Job owns the Pod, so that only the Job says which workload the Pod belongs to. */

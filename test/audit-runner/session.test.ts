@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { KubeObject } from '../../src/api/meta.ts';
+import { ANNOTATION_WAIVERS } from '../../src/audit/waivers/waiver.ts';
 import { CLUSTER_DEFAULTS } from '../../src/options/cluster-defaults.ts';
 import type { Report } from '../../src/audit-runner/reports/open-reports.ts';
 import { AuditSession, type SessionSettings } from '../../src/audit-runner/session.ts';
@@ -90,6 +91,39 @@ describe('audit session', () => {
     const summary = profiles.get(chosen.metadata.name);
     assert.deepEqual([summary?.namespaces, summary?.affected], [1, 1]);
     assert.match(summary?.worst[0] ?? '', /^high namespace-without-policy \(Namespace shop\)$/);
+  });
+
+  it('reports waivers that have ended or waive nothing, as the plugin does', () => {
+    const waivers = [
+      { check: 'namespace-without-policy', reason: 'a test', by: 'ops', until: '2026-12-31' },
+      { check: 'namespace-pod-security', reason: 'a test', by: 'ops', until: '2025-12-31' },
+      { check: 'policies-not-enforced', reason: 'a test', by: 'ops', until: '2026-12-31' },
+    ];
+    const annotations = { [ANNOTATION_WAIVERS]: JSON.stringify(waivers) };
+    const objects = { ...CLUSTER, Namespace: [namespace('shop', { annotations })] };
+    const all = reportsOf(sessionOf(objects, { minSeverity: 'info' })).get('');
+    assert.deepEqual(failed(all).toSorted(), ['waiver-expired']);
+    const unused = (all?.results ?? []).filter(({ policy }) => policy === 'waiver-unused');
+    assert.match(unused.map(({ message }) => message).join('\n'), /^.*waives no finding.*$/);
+    assert.deepEqual(failed(reportsOf(sessionOf(objects)).get('')), ['waiver-expired']);
+  });
+
+  it('does not take the waiver of a less severe finding for unused', () => {
+    const waiver = { check: 'pod-resources', reason: 'a test', by: 'ops', until: '2026-12-31' };
+    const annotations = { [ANNOTATION_WAIVERS]: JSON.stringify([waiver]) };
+    const objects = { ...CLUSTER, Pod: [pod('shop', { annotations })] };
+    const cluster = reportsOf(sessionOf(objects, { minSeverity: 'info' })).get('');
+    const checks = cluster?.results?.map(({ policy }) => policy) ?? [];
+    assert.ok(checks.length > 0 && !checks.includes('waiver-unused'));
+    assert.deepEqual(failed(reportsOf(sessionOf(objects)).get('')), []);
+  });
+
+  it('counts all pods of a workload', () => {
+    const owner = { apiVersion: 'apps/v1', kind: 'DaemonSet', name: 'agent', uid: 'd', controller: true };
+    const replicas = ['a', 'b', 'c'].map((name) => pod('shop', { name, ownerReferences: [owner] }));
+    const report = reportsOf(sessionOf({ ...CLUSTER, Pod: replicas })).get('shop');
+    const found = report?.results?.find(({ policy }) => policy === 'namespace-without-policy');
+    assert.match(found?.message ?? '', /isolates its 3 pods/);
   });
 
   it('reads no Secrets, and does not take that for a lack', () => {

@@ -20,12 +20,16 @@ export const namespaceWithoutPolicy: Check = {
       const pods = context.podsOf(name).filter(({ hostNetwork }) => hostNetwork !== true);
       if (pods.length === 0 || context.policiesOf(name).length > 0) continue;
       if (pods.some((pod) => isIsolatedByEngine(pod, context))) continue;
+      const count = counted(
+        pods.reduce((sum, { count = 1 }) => sum + count, 0),
+        'pod',
+      );
       report({
         object: { kind: 'Namespace', name },
         ...(isElsewhere && { severity: 'low' as const }),
         message: isElsewhere
-          ? `no NetworkPolicy among the manifests isolates its ${counted(pods.length, 'pod')}`
-          : `no NetworkPolicy isolates its ${counted(pods.length, 'pod')}`,
+          ? `no NetworkPolicy among the manifests isolates its ${count}`
+          : `no NetworkPolicy isolates its ${count}`,
       });
     }
   },

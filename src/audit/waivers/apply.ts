@@ -1,6 +1,7 @@
 /** Applies waivers to findings, and reports those that are expired or waive nothing. Pure. */
 import type { Finding } from '../finding.ts';
-import { isFor, type Waiver } from './waiver.ts';
+import { WaiverIndex } from './match.ts';
+import type { Waiver } from './waiver.ts';
 import { type CheckText, EXPIRED, INVALID, UNUSED } from './checks.ts';
 
 export interface WaivedFinding {
@@ -20,16 +21,17 @@ export interface WaiverInput {
   readonly invalid?: readonly string[];
   /** The day in UTC, `2026-11-29`: a waiver holds to the end of its last day. */
   readonly today: string;
-  /** False if some checks or namespaces were left out, so that a waiver may be for a finding that nobody looked for. */
-  readonly isComplete: boolean;
+  /** False for a waiver that may be for a finding that nobody looked for, as some checks or namespaces were left out. */
+  readonly isJudged: (waiver: Waiver) => boolean;
 }
 
 export function applyWaivers(findings: readonly Finding[], input: WaiverInput): Waived {
-  const { waivers, today, invalid = [], isComplete } = input;
+  const { waivers, today, invalid = [], isJudged } = input;
+  const index = new WaiverIndex(waivers);
   const used = new Set<Waiver>();
   const waived: WaivedFinding[] = [];
   const left = findings.filter((finding) => {
-    const matching = waivers.filter((waiver) => isFor(waiver, finding));
+    const matching = index.for(finding);
     for (const waiver of matching) used.add(waiver);
     const waiver = matching.find(({ until }) => until >= today);
     if (waiver !== undefined) waived.push({ finding, waiver });
@@ -41,7 +43,7 @@ export function applyWaivers(findings: readonly Finding[], input: WaiverInput): 
     if (until < today) {
       return [waiverFinding(EXPIRED, text, `the waiver by ${by} ("${reason}") ended on ${until} (${place})`)];
     }
-    return used.has(waiver) || !isComplete
+    return used.has(waiver) || !isJudged(waiver)
       ? []
       : [waiverFinding(UNUSED, text, `the waiver by ${by} waives no finding (${place})`)];
   });

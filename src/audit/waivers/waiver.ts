@@ -5,7 +5,7 @@
 import type { StringMap } from '../../api/meta.ts';
 import { GROUP } from '../../api/names.ts';
 import { isRecord } from '../../util/is-record.ts';
-import { type Finding, isNamed, type ObjectReference, objectText } from '../finding.ts';
+import { type ObjectReference, objectText } from '../finding.ts';
 
 /** A JSON array of waivers without `object`: they are for the object that has the annotation. */
 export const ANNOTATION_WAIVERS = `${GROUP}/audit-waivers`;
@@ -96,19 +96,4 @@ function isDay(text: string): boolean {
   if (!/^\d{4}-\d\d-\d\d$/.test(text)) return false;
   const time = Date.parse(`${text}T00:00:00Z`);
   return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text);
-}
-
-/** True if the waiver is for the finding, expired or not. */
-export function isFor({ check, object, field }: Waiver, finding: Finding): boolean {
-  return (
-    isNamed({ id: finding.check, category: finding.category }, check) &&
-    fits(object, objectText(finding.object)) &&
-    (field === undefined || fits(field, finding.field ?? ''))
-  );
-}
-
-/** True if a pattern, in which `*` stands for any text without a slash, is the whole text. */
-function fits(pattern: string, text: string): boolean {
-  const escaped = pattern.split('*').map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`));
-  return new RegExp(`^${escaped.join('[^/]*')}$`).test(text);
 }

@@ -3,7 +3,9 @@ import { audit, type AuditResult } from '../../audit/audit.ts';
 import { type Finding, findingKey } from '../../audit/finding.ts';
 import { applyWaivers, type WaivedFinding } from '../../audit/waivers/apply.ts';
 import { type CheckText, WAIVER_CHECKS } from '../../audit/waivers/checks.ts';
+import { CHECKS } from '../../audit/registry.ts';
 import { annotatedWaivers } from '../../audit/waivers/collect.ts';
+import { judges } from '../../audit/waivers/scope.ts';
 import type { Waiver } from '../../audit/waivers/waiver.ts';
 import { namespacesNamed } from '../snapshot/select.ts';
 import { auditSnapshot } from '../../snapshot/audit-snapshot.ts';
@@ -55,7 +57,7 @@ export function auditReport(snapshot: Snapshot, run: AuditRun): AuditReport {
     waivers: [...(run.waivers ?? []), ...annotated.waivers],
     invalid: annotated.invalid,
     today: run.now.toISOString().slice(0, 10),
-    isComplete: only.length === 0 && skip.length === 0 && chosen === undefined,
+    isJudged: judges({ ran: result.checks, all: CHECKS, leftOut: leftOutOf(snapshot, chosen) }),
   });
   const fresh = findings.filter((finding) => !baseline.has(findingKey(finding)));
   return {
@@ -65,4 +67,15 @@ export function auditReport(snapshot: Snapshot, run: AuditRun): AuditReport {
     checks: [...result.checks, ...WAIVER_CHECKS],
     skipped: result.skipped,
   };
+}
+
+/** The namespaces that are not audited. */
+function leftOutOf(
+  { namespaces, protectedNamespaces }: Snapshot,
+  chosen: readonly { readonly name: string }[] | undefined,
+): ReadonlySet<string> {
+  const names = new Set(namespaces.map(({ name }) => name));
+  return chosen === undefined
+    ? names.intersection(protectedNamespaces)
+    : names.difference(new Set(chosen.map(({ name }) => name)));
 }

@@ -39,14 +39,12 @@ describe("audit's thread", function () {
 
   it('ends when a cluster does not fit into its memory, and says what to do', async () => {
     thread = await startThread(SETTINGS, 32);
-    const annotations = Object.fromEntries(
-      Array.from({ length: 1000 }, (_, index) => [`note-${index}`, 'x'.repeat(50)]),
-    );
+    const annotationsOf = (name: string) =>
+      Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`note-${index}`, name.padEnd(50)]));
     const fill = async () => {
       for (let page = 0; page < 100; page++) {
-        const items = Array.from({ length: 50 }, (_, index) => ({
-          metadata: { name: `ns-${page}-${index}`, annotations },
-        }));
+        const names = Array.from({ length: 50 }, (_, index) => `ns-${page}-${index}`);
+        const items = names.map((name) => ({ metadata: { name, annotations: annotationsOf(name) } }));
         await thread.session.page(kind, JSON.stringify({ items }));
       }
     };

@@ -1,8 +1,10 @@
 /** Waivers: which findings they cover, when they end, and what is reported of them. */
 import assert from 'node:assert/strict';
 import { type Finding, findingKey } from '../../../src/audit/finding.ts';
+import { CHECKS } from '../../../src/audit/registry.ts';
 import { applyWaivers } from '../../../src/audit/waivers/apply.ts';
 import { annotatedWaivers } from '../../../src/audit/waivers/collect.ts';
+import { judges } from '../../../src/audit/waivers/scope.ts';
 import { ANNOTATION_WAIVERS, readWaiver, type Waiver } from '../../../src/audit/waivers/waiver.ts';
 import { namespace, pod, world } from '../world.ts';
 
@@ -30,7 +32,7 @@ const waiver = (change: Partial<Waiver> = {}): Waiver => ({
 });
 
 const apply = (waivers: readonly Waiver[], findings = [finding()], today = TODAY) =>
-  applyWaivers(findings, { waivers, today, isComplete: true });
+  applyWaivers(findings, { waivers, today, isJudged: () => true });
 const keys = (findings: readonly Finding[]) => findings.map(findingKey);
 
 describe('waiver', () => {
@@ -77,9 +79,26 @@ describe('waiver', () => {
   });
 
   it('that is not used is not reported if some checks did not run', () => {
-    const { findings } = applyWaivers([], { waivers: [waiver()], today: TODAY, isComplete: false });
+    const { findings } = applyWaivers([], { waivers: [waiver()], today: TODAY, isJudged: () => false });
     assert.deepEqual(findings, []);
   });
+
+  const SCOPES: readonly (readonly [name: string, change: Partial<Waiver>, isJudged: boolean])[] = [
+    ['of a check that ran', {}, true],
+    ['of a check that did not run', { check: 'long-lived-token' }, false],
+    ['of a category of which a check did not run', { check: 'service-accounts' }, false],
+    ['of no check that is known', { check: 'pod-hostpath' }, true],
+    ['of a namespace that was left out', { object: 'Deployment kube-system/dns' }, false],
+    ['of a Namespace that was left out', { object: 'Namespace kube-system' }, false],
+    ['of every namespace', { object: 'Deployment */dns' }, false],
+  ];
+  for (const [name, change, isJudged] of SCOPES) {
+    it(`${name} ${isJudged ? 'can' : 'can not'} be known to be unused`, () => {
+      const ran = CHECKS.filter(({ id }) => id !== 'long-lived-token');
+      const scope = { ran, all: CHECKS, leftOut: new Set(['kube-system']) };
+      assert.equal(judges(scope)(waiver(change)), isJudged);
+    });
+  }
 
   const WRONG: readonly (readonly [name: string, value: unknown, problem: RegExp])[] = [
     ['without a reason', { ...entry(), reason: ' ' }, /^w\.yaml:1: reason is missing; write why/],
@@ -121,7 +140,7 @@ describe('waiver', () => {
   it('in an annotation that is no JSON is a finding', () => {
     const annotations = { [ANNOTATION_WAIVERS]: 'pod-host-path' };
     const { invalid } = annotatedWaivers(world({ namespaces: [{ ...namespace('shop'), annotations }] }));
-    const { findings } = applyWaivers([], { waivers: [], invalid, today: TODAY, isComplete: true });
+    const { findings } = applyWaivers([], { waivers: [], invalid, today: TODAY, isJudged: () => true });
     assert.deepEqual(
       findings.map(({ check }) => check),
       ['waiver-invalid'],

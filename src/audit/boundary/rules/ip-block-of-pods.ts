@@ -4,6 +4,7 @@ import type { IPBlock } from '../../../api/network-policy.ts';
 import { shortList } from '../../../util/list-text.ts';
 import type { Check } from '../../check.ts';
 import type { AuditContext } from '../../context.ts';
+import { objectText } from '../../finding.ts';
 import { placedRules, ruleReference } from './rule-reference.ts';
 import { usesCilium } from '../widening/widened-flows.ts';
 
@@ -24,11 +25,11 @@ function knownAddresses({ snapshot }: AuditContext): KnownAddress[] {
   };
   const pods = snapshot.pods
     .filter(({ hostNetwork }) => hostNetwork !== true)
-    .flatMap(({ ips, namespace, name }) => ips.flatMap((ip) => known(ip, `pod ${namespace}/${name}`)));
+    .flatMap(({ ips, workload }) => ips.flatMap((ip) => known(ip, objectText(workload))));
   const nodes = (snapshot.objects('Node') as readonly RawNode[]).flatMap(({ metadata, status }) =>
     (status?.addresses ?? [])
       .filter(({ type }) => type === 'InternalIP')
-      .flatMap(({ address }) => known(address, `node ${metadata.name}`)),
+      .flatMap(({ address }) => known(address, `Node ${metadata.name}`)),
   );
   return [...pods, ...nodes];
 }
@@ -54,12 +55,12 @@ export const ipBlockOfPods: Check = {
         const { object, field } = ruleReference(placed, context);
         const way = placed.direction === 'Ingress' ? 'from' : 'to';
         for (const [index, { ipBlock }] of (placed.rule.peers ?? []).entries()) {
-          const found = ipBlock === undefined ? [] : holding(ipBlock);
-          if (ipBlock === undefined || found.length === 0) continue;
+          const found = ipBlock && holding(ipBlock);
+          if (ipBlock === undefined || found === undefined) continue;
           report({
             object,
             field: isOwn ? field : `${field}.${way}[${index}]`,
-            message: `${ipBlock.cidr} holds addresses of ${shortList(found)}: ${isCilium ? ON_CILIUM : 'engines differ in matching them'}`,
+            message: `${ipBlock.cidr} holds addresses of ${found}: ${isCilium ? ON_CILIUM : 'engines differ in matching them'}`,
             ...(isCilium && { severity: 'high' as const }),
             ...(isOwn && { remedy: OWN_REMEDY }),
           });
@@ -74,24 +75,22 @@ const ON_CILIUM =
 const OWN_REMEDY =
   "Set policy-cidr-match-mode: nodes in Cilium's configuration, or allow the entities kube-apiserver, host and remote-node by a CiliumNetworkPolicy.";
 
-/** Returns a function from a block to the owners of addresses in it. Many namespaces have the same blocks. */
-function addressesIn(context: AuditContext): (block: IPBlock) => readonly string[] {
+/** Returns a function from a block to the owners of addresses in it, as text. Many namespaces have the same blocks. */
+function addressesIn(context: AuditContext): (block: IPBlock) => string | undefined {
   const addresses = knownAddresses(context);
-  const known = new Map<string, readonly string[]>();
+  const known = new Map<string, string | undefined>();
   return ({ cidr: text, except = [] }) => {
     const key = [text, ...except].join(' ');
-    let found = known.get(key);
-    if (found !== undefined) return found;
+    if (known.has(key)) return known.get(key);
     const cidr = parseCidr(text);
     const holes = except.flatMap((each) => parseCidr(each) ?? []);
-    // A rule for the whole internet is not about the cluster's own addresses.
-    found =
-      cidr === undefined || cidr.prefix === 0
-        ? []
-        : addresses
-            .filter(({ address }) => containsAddress(cidr, address))
-            .filter(({ address }) => !holes.some((hole) => containsAddress(hole, address)))
-            .map(({ of }) => of);
+    const owners = new Set<string>();
+    for (const { address, of } of addresses) {
+      // A rule for the whole internet is not about the cluster's own addresses.
+      if (cidr === undefined || cidr.prefix === 0 || !containsAddress(cidr, address)) continue;
+      if (!holes.some((hole) => containsAddress(hole, address))) owners.add(of);
+    }
+    const found = owners.size === 0 ? undefined : shortList([...owners]);
     known.set(key, found);
     return found;
   };
