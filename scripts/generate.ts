@@ -12,8 +12,9 @@ import { readArguments } from './entry.ts';
 import { auditDocument } from './generators/pages/audit.ts';
 import { chartTemplates, valuesSchema } from './generators/chart.ts';
 import { configurationSchema } from './generators/configuration.ts';
-import { CRD_PATH, readSchema } from './generators/crd.ts';
+import { CRD_PATH, NAMED_OF_EXCEPTION, readSchema, schemaOf } from './generators/crd.ts';
 import { dashboard } from './generators/monitoring/dashboard.ts';
+import { exceptionCrd } from './generators/exception-crd.ts';
 import { referencePage } from './generators/pages/docs.ts';
 import { KUBERNETES_SCHEMAS, kubernetesSchemas } from './generators/kubernetes.ts';
 import { PROTOBUF_MESSAGES, protobufMessages } from './generators/protobuf.ts';
@@ -38,9 +39,15 @@ const { flags } = readArguments({
 });
 
 const schema = readSchema(join(root, CRD_PATH));
+const exception = exceptionCrd(root, schema);
 const files: readonly (readonly [path: string, text: string])[] = [
+  exception,
   ['src/api/generated/segmentation-profile.ts', await typesModule(schema)],
   ['src/api/generated/segmentation-profile.schema.json', schemaDocument(schema)],
+  [
+    'src/api/generated/segmentation-exception.ts',
+    await typesModule(schemaOf(...exception), NAMED_OF_EXCEPTION),
+  ],
   ['src/cli/generated/page.ts', await pageModule(root)],
   [WORKLOAD_POLICIES, workloadPolicies(root)],
   ['docs/api.md', referencePage(schema)],
@@ -49,7 +56,7 @@ const files: readonly (readonly [path: string, text: string])[] = [
   ['config/operator-configuration.schema.json', configurationSchema()],
   ['config/grafana/segmentation-operator.json', dashboard()],
   ...versionedFiles(root),
-  ...chartTemplates(root),
+  ...chartTemplates(root, exception[1]),
   valuesSchema(root),
   [LICENCES_FILE, await licencesText(root)],
   ...(flags.kubernetes

@@ -41,57 +41,44 @@ interface Manifest {
   readonly [field: string]: unknown;
 }
 
-/** The path, from the root of the repository, and text of each generated template. Throws if config/ is not as expected. */
-export function chartTemplates(root: string): (readonly [path: string, text: string])[] {
+/** Templates of components that a value switches on: the name, the value, and the directory. */
+const COMPONENTS: readonly (readonly [name: string, value: string, directory: string])[] = [
+  ['fence', 'fence.enabled', 'config/fence'],
+  ['admission', 'admission.enabled', 'config/admission'],
+  ['service-accounts', 'serviceAccounts.enabled', 'config/service-accounts'],
+  ['workloads', 'workloads.enabled', 'config/workloads'],
+  ['pod-security', 'podSecurity.enabled', 'config/pod-security'],
+  ['rollout', 'rollout.enabled', 'config/rollout'],
+  ['audit', 'audit.enabled', 'config/audit'],
+  ['engines', 'engines.detect', 'config/engines/detect'],
+];
+
+/**
+ * The path, from the root of the repository, and text of each generated template. Throws if config/ is not as expected.
+ *
+ * @param exceptionCRD the text of the CRD of SegmentationException, which is generated itself
+ */
+export function chartTemplates(
+  root: string,
+  exceptionCRD: string,
+): (readonly [path: string, text: string])[] {
   const template = (name: string, source: string, body: string) =>
     [
       `${CHART}/templates/${name}`,
       `{{/* Generated from ${source} by \`npm run generate\`. Do not edit. */}}\n${body}`,
     ] as const;
   return [
-    template('crd.yaml', 'crds/', crd(readFileSync(join(root, CRD_PATH), 'utf8'))),
+    template('crd.yaml', 'crds/', crd(readFileSync(join(root, CRD_PATH), 'utf8'), 'crd')),
     template('rbac.yaml', 'config/rbac', documents(manifests(root, 'config/rbac').filter(isNoAccount))),
-    template(
-      'fence.yaml',
-      'config/fence',
-      `{{- if .Values.fence.enabled }}\n${documents(manifests(root, 'config/fence'))}{{- end }}\n`,
+    ...COMPONENTS.map(([name, value, directory]) =>
+      template(
+        `${name}.yaml`,
+        `config/${name}`,
+        `{{- if .Values.${value} }}\n${documents(manifests(root, directory))}{{- end }}\n`,
+      ),
     ),
-    template(
-      'admission.yaml',
-      'config/admission',
-      `{{- if .Values.admission.enabled }}\n${documents(manifests(root, 'config/admission'))}{{- end }}\n`,
-    ),
-    template(
-      'service-accounts.yaml',
-      'config/service-accounts',
-      `{{- if .Values.serviceAccounts.enabled }}\n${documents(manifests(root, 'config/service-accounts'))}{{- end }}\n`,
-    ),
+    template('exceptions.yaml', 'config/exceptions', exceptions(root, exceptionCRD)),
     template('canary.yaml', 'config/canary', canary(root)),
-    template(
-      'workloads.yaml',
-      'config/workloads',
-      `{{- if .Values.workloads.enabled }}\n${documents(manifests(root, 'config/workloads'))}{{- end }}\n`,
-    ),
-    template(
-      'pod-security.yaml',
-      'config/pod-security',
-      `{{- if .Values.podSecurity.enabled }}\n${documents(manifests(root, 'config/pod-security'))}{{- end }}\n`,
-    ),
-    template(
-      'rollout.yaml',
-      'config/rollout',
-      `{{- if .Values.rollout.enabled }}\n${documents(manifests(root, 'config/rollout'))}{{- end }}\n`,
-    ),
-    template(
-      'audit.yaml',
-      'config/audit',
-      `{{- if .Values.audit.enabled }}\n${documents(manifests(root, 'config/audit'))}{{- end }}\n`,
-    ),
-    template(
-      'engines.yaml',
-      'config/engines',
-      `{{- if .Values.engines.detect }}\n${documents(manifests(root, 'config/engines/detect'))}{{- end }}\n`,
-    ),
     template(
       'prometheus.yaml',
       'config/prometheus',
@@ -112,6 +99,18 @@ export function valuesSchema(root: string): readonly [path: string, text: string
     key === 'pattern' && typeof value === 'string' ? value.replaceAll(/\(\?[=!][^)]*\)/g, '') : value;
   const text = JSON.stringify({ ...schema, properties: values }, withoutLookahead, 2);
   return [`${CHART}/values.schema.json`, `${text}\n`];
+}
+
+/** Exceptions. The policy that fills in the requester is there where the API server serves its kind. */
+function exceptions(root: string, crdText: string): string {
+  const filling = documents(manifests(root, 'config/exceptions/fill-in'));
+  return [
+    '{{- if .Values.exceptions.enabled }}\n',
+    crd(crdText, 'exceptions'),
+    `---\n${documents(manifests(root, 'config/exceptions'))}`,
+    '{{- if .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy" }}\n',
+    `---\n${filling}{{- end }}\n{{- end }}\n`,
+  ].join('');
 }
 
 /** The canary. One of its Deployments is a DaemonSet if every node is to be proven. */
@@ -179,16 +178,16 @@ function onEveryNode({ apiVersion, metadata, spec }: Manifest): Manifest {
 }
 
 /** The text of the CRD, with descriptions and comments, the chart's labels, and the annotation that keeps the CRD. */
-function crd(text: string): string {
+function crd(text: string, component: string): string {
   const start = text.indexOf('apiVersion:');
   const labels = text.indexOf('  labels:\n');
   const end = text.indexOf('spec:\n', labels);
   if (start < 0 || labels < 0 || end < 0)
-    throw new Error(`${CRD_PATH} has no labels between metadata and spec`);
+    throw new Error(`the CRD of component ${component} has no labels between metadata and spec`);
   const metadata = [
     '  labels:',
     '    {{- include "segmentation-operator.labels" . | nindent 4 }}',
-    '    app.kubernetes.io/component: crd',
+    `    app.kubernetes.io/component: ${component}`,
     '  {{- if .Values.crds.keep }}',
     '  annotations:',
     '    helm.sh/resource-policy: keep',
@@ -203,11 +202,12 @@ function documents(all: readonly Manifest[], labels: readonly string[] = []): st
   return all.map((each) => manifestTemplate(each, labels)).join('---\n');
 }
 
-/** The objects of the files that a kustomization names. */
+/** The objects of the files that a kustomization names; not of other directories. */
 function manifests(root: string, directory: string): Manifest[] {
   const read = (file: string) => readFileSync(join(root, directory, file), 'utf8');
   const { resources } = parse(read('kustomization.yaml')) as { readonly resources: readonly string[] };
-  return resources.flatMap((file) =>
+  const files = resources.filter((resource) => resource.endsWith('.yaml'));
+  return files.flatMap((file) =>
     parseAllDocuments(read(file)).map((document) => document.toJS() as Manifest),
   );
 }

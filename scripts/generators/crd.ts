@@ -41,6 +41,9 @@ export const NAMED = {
   PodSecurity: 'spec.workloads.podSecurity',
   Rollout: 'spec.rollout',
   Wave: 'spec.rollout.waves[]',
+  ExceptionGrant: 'spec.exceptions',
+  ExceptionMode: 'spec.exceptions.mode',
+  PeerKind: 'spec.exceptions.peers[]',
   IngressRule: 'spec.ingress[]',
   EgressRule: 'spec.egress[]',
   Connection: 'spec.connections[]',
@@ -70,6 +73,37 @@ export const NAMED = {
   RolloutFailure: 'status.rollout.failure',
 };
 
+/** The same for the CRD of SegmentationException. Types that both kinds have are named alike. */
+export const NAMED_OF_EXCEPTION = {
+  SegmentationExceptionSpec: 'spec',
+  SegmentationExceptionStatus: 'status',
+  Approval: 'spec.approval',
+  Notice: 'status.notice',
+  ...Object.fromEntries(
+    (
+      [
+        'IngressRule',
+        'EgressRule',
+        'Connection',
+        'Peer',
+        'IPBlock',
+        'ServiceReference',
+        'Entity',
+        'Port',
+        'Protocol',
+        'Condition',
+        'ConditionStatus',
+      ] as const
+    ).map((name) => [name, NAMED[name]]),
+  ),
+  LabelSelector: 'spec.ingress[].podSelector',
+  LabelSelectorRequirement: 'spec.ingress[].podSelector.matchExpressions[]',
+  SelectorOperator: 'spec.ingress[].podSelector.matchExpressions[].operator',
+};
+
+/** Names of types, each with the path of one occurrence. */
+export type TypePaths = Readonly<Record<string, string>>;
+
 interface CustomResourceDefinition {
   readonly spec: {
     readonly versions: readonly {
@@ -81,7 +115,12 @@ interface CustomResourceDefinition {
 
 /** The schema of the only version in the CRD file at `path`. */
 export function readSchema(path: string): SchemaNode {
-  const crd = parse(readFileSync(path, 'utf8')) as CustomResourceDefinition;
+  return schemaOf(path, readFileSync(path, 'utf8'));
+}
+
+/** The schema of the only version in the text of a CRD; `path` is for messages. */
+export function schemaOf(path: string, text: string): SchemaNode {
+  const crd = parse(text) as CustomResourceDefinition;
   const [version, ...others] = crd.spec.versions;
   if (version === undefined || others.length > 0) throw new Error(`${path}: exactly one version is expected`);
   return version.schema.openAPIV3Schema;
@@ -119,8 +158,11 @@ export function demandedFields(node: SchemaNode): string[] {
 }
 
 /** A function from a node to the name of its type; undefined for a type without a name. */
-export function typeNames(root: SchemaNode): (node: SchemaNode) => string | undefined {
-  const types = Object.entries(NAMED).map(([name, path]) => ({ name, shape: shapeOf(nodeAt(root, path)) }));
+export function typeNames(
+  root: SchemaNode,
+  named: TypePaths = NAMED,
+): (node: SchemaNode) => string | undefined {
+  const types = Object.entries(named).map(([name, path]) => ({ name, shape: shapeOf(nodeAt(root, path)) }));
   return (node) => types.find(({ shape }) => isDeepStrictEqual(shape, shapeOf(node)))?.name;
 }
 

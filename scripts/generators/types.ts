@@ -1,9 +1,9 @@
 /** Generates TypeScript types from the CRD's schema, for objects of the API server, with defaults. */
 import { compile } from 'json-schema-to-typescript';
-import { guaranteedFields, NAMED, nodeAt, type SchemaNode, typeNames } from './crd.ts';
+import { guaranteedFields, NAMED, nodeAt, type SchemaNode, type TypePaths, typeNames } from './crd.ts';
 
-/** Types whose occurrences differ in meaning: a description of one occurrence would be wrong for others. */
-const DESCRIPTIONS: Partial<Record<keyof typeof NAMED, string>> = {
+/** Descriptions of types whose occurrences differ in meaning, as that of one would be wrong for others. */
+const DESCRIPTIONS: TypePaths = {
   LabelSelector: 'Selects objects by their labels; `{}` selects all of them.',
   Allowance: 'Whether an entry of the baseline is allowed.',
 };
@@ -11,8 +11,8 @@ const DESCRIPTIONS: Partial<Record<keyof typeof NAMED, string>> = {
 const BANNER = '// Generated from crds/ by `npm run generate`. Do not edit.';
 
 /** The text of the TypeScript module that declares the types of `root`. */
-export async function typesModule(root: SchemaNode): Promise<string> {
-  const nameOf = typeNames(root);
+export async function typesModule(root: SchemaNode, named: TypePaths = NAMED): Promise<string> {
+  const nameOf = typeNames(root, named);
   const reference = (node: SchemaNode): object => {
     const name = nameOf(node);
     const { description } = node;
@@ -34,9 +34,9 @@ export async function typesModule(root: SchemaNode): Promise<string> {
     return { type: node.type, description, ...(node.enum && { enum: [...node.enum] }) };
   };
 
-  const definitions = Object.entries(NAMED).map(([name, path]) => {
+  const definitions = Object.entries(named).map(([name, path]) => {
     const node = nodeAt(root, path);
-    const description = DESCRIPTIONS[name as keyof typeof NAMED] ?? node.description;
+    const description = DESCRIPTIONS[name] ?? node.description;
     return [name, { ...definition(node), description, title: name }];
   });
   const text = await compile({ definitions: Object.fromEntries(definitions) }, 'Root', {

@@ -30,8 +30,10 @@ export interface PolicyReference {
   readonly rule?: string;
   /** Absent for a rule. */
   readonly ruleKind?: 'connection';
-  /** The description of the profile's rule or connection. */
+  /** The description of the profile's rule or connection, or the reason of the exception. */
   readonly description?: string;
+  /** The SegmentationException that the rule is of, with its end as RFC 3339. */
+  readonly exception?: { readonly name: string; readonly until: string };
 }
 
 /** The condition of a flow that a rule does not meet, although it meets the others. */
@@ -111,7 +113,7 @@ export class Explainer {
   #referenceTo(policy: NetworkPolicy, index?: number): PolicyReference {
     const profile = this.#ownerOf(policy);
     const notes = profile === undefined || index === undefined ? [] : notesOf(policy);
-    const { rule, kind } = (index === undefined ? undefined : notes[index]) ?? {};
+    const { rule, kind, exception, until } = (index === undefined ? undefined : notes[index]) ?? {};
     const description = notes.find((note) => note?.rule === rule && note?.description)?.description;
     return {
       namespace: policy.metadata.namespace ?? 'default',
@@ -121,6 +123,7 @@ export class Explainer {
       ...(rule !== undefined && { rule }),
       ...(kind !== undefined && { ruleKind: kind }),
       ...(description !== undefined && { description }),
+      ...(exception !== undefined && until !== undefined && { exception: { name: exception, until } }),
     };
   }
 

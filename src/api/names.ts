@@ -10,6 +10,8 @@ export const VERSION = 'v1alpha1';
 export const KIND = 'SegmentationProfile';
 export const PLURAL = 'segmentationprofiles';
 export const API_VERSION = `${GROUP}/${VERSION}`;
+export const EXCEPTION_KIND = 'SegmentationException';
+export const EXCEPTION_PLURAL = 'segmentationexceptions';
 
 /** `app.kubernetes.io/managed-by`, and the field manager of every write. */
 export const MANAGER = 'segmentation-operator';
@@ -23,8 +25,17 @@ export const LABEL_ROLE = `${GROUP}/role`;
 export const LABEL_RULE = `${GROUP}/rule`;
 /** Tells the policies of a connection apart that has several ends in one namespace and direction. */
 export const LABEL_END = `${GROUP}/end`;
+/** Names the SegmentationException that a policy was written for. */
+export const LABEL_EXCEPTION = `${GROUP}/exception`;
 /** The labels of a generated policy. */
-export const OWN_LABELS = [LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, LABEL_RULE, LABEL_END] as const;
+export const OWN_LABELS = [
+  LABEL_MANAGED_BY,
+  LABEL_PROFILE,
+  LABEL_ROLE,
+  LABEL_RULE,
+  LABEL_END,
+  LABEL_EXCEPTION,
+] as const;
 /** Set by the API server on every pod of some namespaces, to the name of its account (config/service-accounts). */
 export const LABEL_SERVICE_ACCOUNT = `${GROUP}/service-account`;
 /** Set by the API server on every namespace to its own name, and not changeable (KEP-2161). */
@@ -44,10 +55,11 @@ export const ANNOTATION_PROMOTE = `${GROUP}/rollout-promote`;
 export const ANNOTATION_RETRY = `${GROUP}/rollout-retry`;
 
 /**
+ * `exception`: a policy of a SegmentationException.
  * `partial-deny`: the default-deny while one of the profile's directions is postponed; a gate does not accept it.
  * `transition`: a cover or a bridge, which exists only while a plan is carried out.
  */
-export type Role = NamedRole | 'partial-deny' | 'transition';
+export type Role = NamedRole | 'exception' | 'partial-deny' | 'transition';
 
 /** A role that is a part of its policies' names. */
 export type NamedRole = 'default-deny' | 'ingress' | 'egress';
@@ -61,6 +73,14 @@ export const MAX_POLICY_NAME_LENGTH = 63;
 /** The name of a profile's policy; with `rule`, of the policy of a single rule; with `end`, of one of its ends. */
 export function policyName(profile: string, role: NamedRole, rule?: string, end?: string): string {
   return generatedName(profile, role, end === undefined ? rule : `${rule}.${end}`);
+}
+
+/** The name of the profile that stands for an exception while its rules are compiled. */
+export const EXCEPTION_STAND_IN = 'exception';
+
+/** The name of an exception's policy. @param compiled its name as a policy of the profile EXCEPTION_STAND_IN */
+export function exceptionPolicyName(profile: string, exception: string, compiled: string): string {
+  return generatedName(profile, 'exception', `${exception}${compiled.slice(EXCEPTION_STAND_IN.length)}`);
 }
 
 /** The value of LABEL_END for an end of a connection, by a text that tells it from the other ends. */

@@ -5,10 +5,10 @@
 import type * as generated from './generated/segmentation-profile.ts';
 import type { KubeObject } from './meta.ts';
 
-export type { Allowance, DeletionPolicy, Entity, Mode } from './generated/segmentation-profile.ts';
+export type { Allowance, DeletionPolicy, Entity, Mode, PeerKind } from './generated/segmentation-profile.ts';
 
 /** Objects of the API server are never changed in place. */
-type ReadonlyDeep<T> = T extends readonly (infer Item)[]
+export type ReadonlyDeep<T> = T extends readonly (infer Item)[]
   ? readonly ReadonlyDeep<Item>[]
   : T extends object
     ? { readonly [Key in keyof T]: ReadonlyDeep<T[Key]> }
@@ -21,6 +21,8 @@ export type EgressRule = ReadonlyDeep<generated.EgressRule>;
 export type Connection = ReadonlyDeep<generated.Connection>;
 /** The selected namespaces in which a rule is written: exactly one of names and selector. The CRD enforces it. */
 export type NamespaceScope = ReadonlyDeep<generated.NamespaceScope>;
+/** The grant for SegmentationExceptions. */
+export type ExceptionGrant = ReadonlyDeep<generated.ExceptionGrant>;
 export type Baseline = ReadonlyDeep<generated.Baseline>;
 export type ProfileSpec = ReadonlyDeep<generated.SegmentationProfileSpec>;
 export type ProfileFailure = ReadonlyDeep<generated.Failure>;

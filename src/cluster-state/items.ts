@@ -1,6 +1,6 @@
 /** The parts of profiles, namespaces and policies that the cluster state holds, and how they are taken from the wire. Pure. */
 import type { Condition, KubeObject, ObjectMeta, StringMap } from '../api/meta.ts';
-import { GROUP, PLURAL, VERSION } from '../api/names.ts';
+import { GROUP, LABEL_EXCEPTION, PLURAL, VERSION } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { ResourceKind } from '../kube/resource.ts';
@@ -164,6 +164,11 @@ class CachedPolicy implements PolicyItem {
     const { reliesOn, selectsAccount } = this.#facts;
     return selectsAccount ? [...new Set([...reliesOn, this.namespace])].sort() : reliesOn;
   }
+}
+
+/** The exception that an own policy was written for; undefined for other policies, and if its content is not cached. */
+export function exceptionOf({ profile, content }: PolicyItem): string | undefined {
+  return profile === undefined ? undefined : content?.labels?.[LABEL_EXCEPTION];
 }
 
 /** Key, uid and resourceVersion of any object, and nothing of its content. */

@@ -4,6 +4,7 @@
  */
 import type { Condition } from '../api/meta.ts';
 import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
+import type { PolicyAdditions } from './namespace/additions.ts';
 
 export interface Capability {
   /**
@@ -11,8 +12,13 @@ export interface Capability {
    *
    * @param onReport called with the name of a profile whose report or release may have changed
    * @param onIntent called with the name of a namespace for which the intent of a profile has changed
+   * @param onAdditions called with the name of a namespace whose additions have changed
    */
-  lead(onReport: (profile: string) => void, onIntent: (namespace: string) => void): void;
+  lead(
+    onReport: (profile: string) => void,
+    onIntent: (namespace: string) => void,
+    onAdditions: (namespace: string) => void,
+  ): void;
   /** Begins no more work, aborts what is under way, and resolves when it has ended. */
   stop(): Promise<void>;
   /**
@@ -23,6 +29,8 @@ export interface Capability {
   report(profile: SegmentationProfile): CapabilityReport | undefined;
   /** True if the profile, which is being deleted, leaves nothing behind, or nothing that can be removed. */
   isReleased(profile: SegmentationProfile): boolean;
+  /** Policies that the capability adds to those of profiles. */
+  readonly additions?: PolicyAdditions;
 }
 
 export interface CapabilityReport {

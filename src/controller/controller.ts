@@ -94,6 +94,7 @@ export function createController(options: ControllerOptions): Controller {
     ...options,
     ...resources,
     sources,
+    additions: options.capabilities.flatMap(({ additions = [] }) => additions),
     admission,
     confirmation: new LiveConfirmation({ ...resources, clusterState, records }),
     pods: new PodProbe(new Resource(transport, PODS), clock),
@@ -233,11 +234,10 @@ export class Controller {
   lead(): void {
     this.#parts.queue.start((key, signal) => this.#reconcile(key, signal));
     const { triggers } = this.#parts;
-    for (const each of this.#options.capabilities)
-      each.lead(
-        (profile) => triggers.statusChanged(profile),
-        (namespace) => triggers.intentChanged(namespace),
-      );
+    const onReport = (profile: string) => triggers.statusChanged(profile);
+    const onIntent = (namespace: string) => triggers.intentChanged(namespace);
+    const onAdditions = (namespace: string) => triggers.additionsChanged(namespace);
+    for (const each of this.#options.capabilities) each.lead(onReport, onIntent, onAdditions);
     void this.#firstSync();
   }
 

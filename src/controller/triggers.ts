@@ -59,6 +59,12 @@ export class Triggers {
     this.#queue.add(namespaceKey(namespace), record.awaitsPolicies ? Priority.live : Priority.backfill);
   }
 
+  /** A capability adds other policies in a namespace than before: at once, as these begin and end at a given time. */
+  additionsChanged(namespace: string): void {
+    this.#records.namespace(namespace).noteIntent();
+    this.#queue.add(namespaceKey(namespace), Priority.live);
+  }
+
   /** An admission binding has changed, own or foreign. All bindings are read again each time. */
   bindingsChanged(): void {
     this.#queue.addAfter(ADMISSION, ADMISSION_DELAY, Priority.drift);

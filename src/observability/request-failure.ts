@@ -1,5 +1,5 @@
 /** Failed requests to the API server in words, and which of them have one cause. */
-import { KIND, PLURAL } from '../api/names.ts';
+import { EXCEPTION_PLURAL, KIND, PLURAL } from '../api/names.ts';
 import { ApiError } from '../kube/errors.ts';
 
 export interface RequestFailure {
@@ -18,6 +18,11 @@ export function describeRequestFailure(error: unknown, resource: string): Reques
   const cause = status === 0 ? `server ${reason}` : `${resource} ${status} ${reason}`;
   if (status === 404 && resource === PLURAL) {
     const message = `the CRD of ${KIND} is not installed, waiting for it (kubectl apply -k config/crd)`;
+    return { message, cause };
+  }
+  if (status === 404 && resource === EXCEPTION_PLURAL) {
+    const message =
+      'the CRD of SegmentationException is not installed, waiting for it (kubectl apply -k config/exceptions)';
     return { message, cause };
   }
   if (status === 403) return { message: 'a permission is missing, waiting for it', cause };

@@ -10,7 +10,11 @@ export interface RuleNote {
   readonly kind?: 'connection';
   /** Only for a dynamic peer: its last known form is found by this label. */
   readonly peer?: string;
-  /** The description of the profile's rule; only on the first note of each rule. */
+  /** The SegmentationException that the rule is of. */
+  readonly exception?: string;
+  /** The end of the exception, as RFC 3339. */
+  readonly until?: string;
+  /** The description of the profile's rule, or the reason of the exception; only on the first note of each rule. */
   readonly description?: string;
 }
 

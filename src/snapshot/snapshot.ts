@@ -1,6 +1,6 @@
 /** A snapshot: a state of a cluster, read or described by manifests, and the policies that its profiles ask for. Pure. */
 import type { KubeObject, ObjectMeta } from '../api/meta.ts';
-import { KIND, LABEL_SERVICE_ACCOUNT } from '../api/names.ts';
+import { KIND, LABEL_EXCEPTION, LABEL_SERVICE_ACCOUNT } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { Namespace } from '../analysis/cluster.ts';
@@ -30,6 +30,7 @@ import type {
   ServiceFacts,
   PeerSource,
 } from '../policy/facts.ts';
+import { isGranting } from '../policy/exceptions/grant.ts';
 import { DNS_SERVICES } from '../policy/peers/entity.ts';
 import { withFreeNames } from '../policy/planning/free-names.ts';
 import { arranged } from '../policy/planning/noted-rules.ts';
@@ -80,7 +81,7 @@ export interface ProfileIntent {
   readonly namespace: SnapshotNamespace;
   readonly relation: Exclude<Relation, 'none'>;
   readonly compiled: Compiled;
-  /** The compiled policies, under names that no foreign policy has. */
+  /** The compiled policies, under names that no foreign policy has, and those of exceptions that the profile grants. */
   readonly policies: readonly NetworkPolicy[];
   /** Names that foreign policies have taken. */
   readonly conflicts: readonly string[];
@@ -184,9 +185,19 @@ export class Snapshot {
           const observed = present.find(({ metadata }) => metadata.name === policy.metadata.name);
           return observed === undefined ? policy : arranged(observed, policy);
         });
-        return [{ profile, namespace, relation, compiled, policies, conflicts }];
+        // Policies of exceptions stay: they are not compiled from the profile, which only grants them.
+        const excepted = isGranting(profile)
+          ? present.filter((policy) => this.#isOfException(policy, profile)).map(asWritten)
+          : [];
+        const all = excepted.length === 0 ? policies : [...policies, ...excepted].sort(byObjectName);
+        return [{ profile, namespace, relation, compiled, policies: all, conflicts }];
       });
     });
+  }
+
+  #isOfException(policy: NetworkPolicy, { metadata }: SegmentationProfile): boolean {
+    const exception = policy.metadata.labels?.[LABEL_EXCEPTION];
+    return exception !== undefined && this.ownerOf(policy) === metadata.name;
   }
 
   relation(profile: SegmentationProfile, namespace: SnapshotNamespace): Relation {
@@ -207,6 +218,21 @@ export class Snapshot {
     const wanted = this.intents().filter(({ relation }) => audited || relation === 'enforce');
     return [...foreign, ...wanted.flatMap(({ policies }) => policies)];
   }
+}
+
+/** The policy without what the API server adds to it. */
+function asWritten({ metadata, ...policy }: NetworkPolicy): NetworkPolicy {
+  const { name, namespace, labels, annotations, ownerReferences } = metadata;
+  return {
+    ...policy,
+    metadata: {
+      name,
+      ...(namespace !== undefined && { namespace }),
+      ...(labels && { labels }),
+      ...(annotations && { annotations }),
+      ...(ownerReferences && { ownerReferences }),
+    },
+  };
 }
 
 /** Adds the names of a Service's ports, which the compiler does not need but users write. */

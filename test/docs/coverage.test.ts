@@ -8,6 +8,7 @@ import sarifTools from '../env/tools/sarif/package.json' with { type: 'json' };
 import packageJson from '../../package.json' with { type: 'json' };
 import { KIND } from '../../src/api/names.ts';
 import { AUDIT_EVENT_REASONS } from '../../src/audit-runner/events.ts';
+import { EXCEPTION_EVENT_REASONS } from '../../src/observability/exception-events.ts';
 import { EVENT_REASONS } from '../../src/observability/profile-events.ts';
 import { readConfiguration } from '../../src/options/file.ts';
 import { configurationText } from '../../src/options/print-config.ts';
@@ -90,7 +91,7 @@ describe('docs/operations.md', () => {
       }[];
     }
     const roles = globSync(
-      'config/{rbac,admission,service-accounts,workloads,pod-security,rollout,audit,engines/*}/*role.yaml',
+      'config/{rbac,admission,service-accounts,workloads,pod-security,rollout,exceptions,audit,engines/*}/*role.yaml',
       {
         cwd: root,
       },
@@ -149,9 +150,11 @@ describe('docs/troubleshooting.md', () => {
     const described = rows(troubleshooting)
       .filter(([, type = '']) => /^(Normal|Warning)$/.test(type))
       .map(([reason = '', type]) => `${quoted(reason)[0]} ${type}`);
-    const actual = Object.entries({ ...EVENT_REASONS, ...AUDIT_EVENT_REASONS }).map(
-      ([reason, { type }]) => `${reason} ${type}`,
-    );
+    const actual = Object.entries({
+      ...EVENT_REASONS,
+      ...AUDIT_EVENT_REASONS,
+      ...EXCEPTION_EVENT_REASONS,
+    }).map(([reason, { type }]) => `${reason} ${type}`);
     assert.deepEqual(described.sort(), actual.sort());
   });
 

@@ -7,12 +7,19 @@ import { stringify } from 'yaml';
 import { goIsThere, skippedWithoutGo } from '../env/tooling/go-tool.ts';
 import { alerts, buildPrometheus, promtool, ruleFile } from '../support/monitoring/prometheus.ts';
 import { AUDIT_CASES } from './alert-cases/audit.ts';
+import { EXCEPTION_CASES } from './alert-cases/exceptions.ts';
 import { REPLICA_CASES } from './alert-cases/replicas.ts';
 import { SEGMENTATION_CASES } from './alert-cases/segmentation.ts';
 import type { AlertCase } from './alert-cases/series.ts';
 import { WORK_CASES } from './alert-cases/work.ts';
 
-const ALERT_CASES = [...REPLICA_CASES, ...SEGMENTATION_CASES, ...WORK_CASES, ...AUDIT_CASES];
+const ALERT_CASES = [
+  ...REPLICA_CASES,
+  ...SEGMENTATION_CASES,
+  ...WORK_CASES,
+  ...AUDIT_CASES,
+  ...EXCEPTION_CASES,
+];
 
 (goIsThere ? describe : describe.skip)(`the alerts${skippedWithoutGo}`, () => {
   let directory: string;

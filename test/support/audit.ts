@@ -14,6 +14,7 @@ export interface AuditEvent {
     readonly name?: string;
     readonly apiGroup?: string;
     readonly subresource?: string;
+    readonly namespace?: string;
   };
 }
 

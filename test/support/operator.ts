@@ -79,8 +79,13 @@ export class Operators {
    * Starts an operator on free ports, without waiting for it.
    *
    * @param preload module that its process loads first
+   * @param environment variables beside those that every operator gets
    */
-  launch(args: readonly string[], preload?: string): Operator {
+  launch(
+    args: readonly string[],
+    preload?: string,
+    environment: Readonly<Record<string, string>> = {},
+  ): Operator {
     this.#processes ??= new ProcessSet(join(tmpdir(), `operators-${randomBytes(6).toString('hex')}`));
     const log = join(this.#processes.directory, `${this.#started.length}.log`);
     const addresses = ['--metrics-bind-address=127.0.0.1:0', '--health-probe-bind-address=127.0.0.1:0'];
@@ -94,7 +99,16 @@ export class Operators {
         ...addresses,
         ...args,
       ],
-      { log, environment: { PATH, NODE_COMPILE_CACHE, CLOCK_FACTOR, HOME: this.#processes.directory } },
+      {
+        log,
+        environment: {
+          PATH,
+          NODE_COMPILE_CACHE,
+          CLOCK_FACTOR,
+          HOME: this.#processes.directory,
+          ...environment,
+        },
+      },
     );
     const operator = new Operator(child, log);
     this.#started.push(operator);

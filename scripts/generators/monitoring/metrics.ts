@@ -24,6 +24,11 @@ const SECTIONS: readonly {
     text: 'Counts of namespaces and policies, writes by reason, and times. Series with the label `profile` end with their profile.',
   },
   {
+    title: 'Exceptions',
+    prefixes: ['segmentation_exceptions'],
+    text: 'These exist where [exceptions](exceptions.md) are installed.',
+  },
+  {
     title: 'Audit',
     prefixes: ['segmentation_audit_'],
     text: 'These exist where [the audit in the cluster](audit.md#in-the-cluster) is switched on.',

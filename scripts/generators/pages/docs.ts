@@ -18,6 +18,7 @@ const SECTIONS: readonly (keyof typeof NAMED)[] = [
   'PodSecurity',
   'Rollout',
   'Wave',
+  'ExceptionGrant',
   'IngressRule',
   'EgressRule',
   'NamespaceScope',

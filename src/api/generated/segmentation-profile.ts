@@ -21,6 +21,14 @@ export type Allowance = 'Allow' | 'Deny';
  */
 export type WorkloadAction = 'Enforce' | 'Warn' | 'Audit' | 'Disabled';
 /**
+ * Disabled: no exception is in force. Allowed: those within this grant are. ApprovalRequired: only after somebody else, who may `approve` segmentationexceptions, has approved them.
+ */
+export type ExceptionMode = 'Disabled' | 'Allowed' | 'ApprovalRequired';
+/**
+ * A kind of peer.
+ */
+export type PeerKind = 'Pods' | 'Service' | 'ServiceAccount' | 'IPBlock' | 'Entity';
+/**
  * In and NotIn compare the label's value with `values` (NotIn holds also where the label is absent); Exists and DoesNotExist look at the key only.
  */
 export type SelectorOperator = 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
@@ -78,9 +86,13 @@ export interface SegmentationProfileSpec {
    */
   workloads?: Workloads;
   /**
-   * Brings a change of the profile to the selected namespaces in waves, one after the other, instead of to all at once. The first enforcement and a change of `mode` are such changes too. `admission`, `workloads` and `deletionPolicy` are not part of it: they take effect at once. Needs the permission of config/rollout.
+   * Brings a change of the profile to the selected namespaces in waves, one after the other, instead of to all at once. The first enforcement and a change of `mode` are such changes too. `admission`, `workloads`, `exceptions` and `deletionPolicy` are not part of it: they take effect at once. Needs the permission of config/rollout.
    */
   rollout?: Rollout;
+  /**
+   * The grant for SegmentationExceptions, by which people of a selected namespace open flows of its pods for a while. Nothing by default. Needs config/exceptions; the condition ExceptionsReady says if the operator reads them.
+   */
+  exceptions?: ExceptionGrant;
   /**
    * What may reach the pods of the selected namespaces. Each rule adds to what is allowed; order has no meaning. Needs Ingress in `isolation`.
    *
@@ -109,7 +121,7 @@ export interface SegmentationProfileStatus {
    */
   observedGeneration?: number;
   /**
-   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. EnforcementVerified: packets show that the network plugin enforces policies. AdmissionReady, where `admission` or `workloads` asks for something: it is in force. PodSecurityReady, where `workloads.podSecurity` is there: its levels are in force. ImagesVerified, where `workloads.images` is there: something verifies the signatures of images in the selected namespaces. RolloutReady, where there is a `rollout`: it is complete. AuditClean, where the operator audits the cluster: the selected namespaces have no finding. EngineReady, where the operator looks for the network engine and peers depend on it: evidence confirms the engine.
+   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. EnforcementVerified: packets show that the network plugin enforces policies. AdmissionReady, where `admission` or `workloads` asks for something: it is in force. PodSecurityReady, where `workloads.podSecurity` is there: its levels are in force. ExceptionsReady, where `exceptions` grants some: the operator reads them. ImagesVerified, where `workloads.images` is there: something verifies the signatures of images in the selected namespaces. RolloutReady, where there is a `rollout`: it is complete. AuditClean, where the operator audits the cluster: the selected namespaces have no finding. EngineReady, where the operator looks for the network engine and peers depend on it: evidence confirms the engine.
    *
    * Items: One aspect of the profile's state.
    */
@@ -506,7 +518,7 @@ export interface PodSecurity {
   };
 }
 /**
- * Brings a change of the profile to the selected namespaces in waves, one after the other, instead of to all at once. The first enforcement and a change of `mode` are such changes too. `admission`, `workloads` and `deletionPolicy` are not part of it: they take effect at once. Needs the permission of config/rollout.
+ * Brings a change of the profile to the selected namespaces in waves, one after the other, instead of to all at once. The first enforcement and a change of `mode` are such changes too. `admission`, `workloads`, `exceptions` and `deletionPolicy` are not part of it: they take effect at once. Needs the permission of config/rollout.
  */
 export interface Rollout {
   /**
@@ -552,6 +564,29 @@ export interface Wave {
    * How long the rollout waits once all namespaces of the wave have the change, such as `30m` or `24h`.
    */
   soak: string;
+}
+/**
+ * The grant for SegmentationExceptions, by which people of a selected namespace open flows of its pods for a while. Nothing by default. Needs config/exceptions; the condition ExceptionsReady says if the operator reads them.
+ */
+export interface ExceptionGrant {
+  /**
+   * Disabled: no exception is in force. Allowed: those within this grant are. ApprovalRequired: only after somebody else, who may `approve` segmentationexceptions, has approved them.
+   */
+  mode: ExceptionMode;
+  /**
+   * The longest time from the creation of an exception to its end, extensions included, in hours and minutes such as `8h`.
+   */
+  maxDuration: string;
+  /**
+   * The kinds of peers that exceptions may name. Pods: podSelector, namespaceSelector, namespaces and sameNamespaceLabels. IPBlock and Entity reach outside of the cluster.
+   *
+   * Items: A kind of peer.
+   */
+  peers: PeerKind[];
+  /**
+   * Most exceptions of a namespace that are in force or wait for approval at a time. The oldest ones count first.
+   */
+  maxPerNamespace: number;
 }
 /**
  * Allows traffic from the peers of `from` to `ports` of the pods that `podSelector` selects.

@@ -3,6 +3,7 @@ import type { SegmentationProfile } from '../../api/profile.ts';
 import { encodePeerSource, type PeerSource } from '../../policy/facts.ts';
 import { hasFinalizer } from '../profile/finalizer.ts';
 import type { Failure } from '../results.ts';
+import type { MissingInput } from './additions.ts';
 import type { Gathered, ProfileIntent } from './gather.ts';
 
 export interface Blocked {
@@ -23,18 +24,28 @@ const ACCEPTING: Failure = {
 
 /** @param readError why a peer source can't be read, if that is known */
 export function readinessOf(
-  { intents, facts: { missing } }: Gathered,
+  { namespace, profiles, intents, additions, facts: { missing } }: Gathered,
   readError: (source: PeerSource) => string | undefined,
 ): Readiness {
   const accepting = intents.filter(
     ({ profile, relation }) => relation === 'enforce' && lacksFinalizer(profile),
   );
   if (accepting.length > 0) return { kind: 'blocked', intents: accepting, failure: ACCEPTING };
+  for (const each of additions) {
+    const input = each.missing(profiles, namespace);
+    if (input !== undefined) return { kind: 'blocked', intents, failure: unreadable(input) };
+  }
   if (missing.length === 0) return { kind: 'ready' };
   const error = missing.map(readError).find((each) => each !== undefined);
   if (error === undefined) return { kind: 'blocked', intents, failure: undefined };
   const message = `waiting to read ${missing.map(encodePeerSource).join(', ')}: ${error}`;
   return { kind: 'blocked', intents, failure: { reason: 'SourceUnavailable', message, kind: 'waiting' } };
+}
+
+function unreadable({ resource, error }: MissingInput): Failure | undefined {
+  if (error === undefined) return undefined;
+  const message = `waiting to read ${resource}: ${error}`;
+  return { reason: 'SourceUnavailable', message, kind: 'waiting' };
 }
 
 /**

@@ -5,7 +5,7 @@ import { withFreeNames } from '../../policy/planning/free-names.ts';
 import { fingerprint } from '../../policy/semantics/normalize.ts';
 import type { Plan } from '../../policy/planning/plan.ts';
 import { SharedPolicy } from '../../cluster-state/policies/content-pool.ts';
-import type { PolicyItem } from '../../cluster-state/items.ts';
+import { exceptionOf, type PolicyItem } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import { type Gathered, hasUnresolvedPeers } from './gather.ts';
 
@@ -29,12 +29,17 @@ export function convergenceOf({ namespace, intents }: Gathered, clusterState: Cl
   const held = new Set(
     intents.flatMap(({ profile, relation }) => (relation === 'held' ? [profile.metadata.name] : [])),
   );
+  const added = new Set(
+    intents.flatMap((intent) => intent.added?.policies.map(({ metadata }) => metadata.name) ?? []),
+  );
   const own = new Map<string, string | undefined>();
   const taken = new Set<string>();
   for (const item of clusterState.policies.byNamespace(namespace.key)) {
     const owner = clusterState.ownerOf(item);
     if (owner === undefined) taken.add(item.name);
     else if (!held.has(owner)) own.set(item.name, item.fingerprint);
+    // A held profile keeps its policies, but its exceptions end.
+    else if (exceptionOf(item) !== undefined && !added.has(item.name)) return { kind: 'differs' };
   }
   const { named, conflicts } = withFreeNames(desired, taken);
   const isConverged =

@@ -18,6 +18,7 @@ import type { Outcome } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
 import { atOnce, RequestLanes } from '../queue/request-lanes.ts';
 import type { Records } from '../records.ts';
+import type { PolicyAdditions } from './additions.ts';
 import { type Blocked, readinessOf } from './blocked.ts';
 import { type Converged, convergenceOf } from './cached-policies.ts';
 import { type Attempt, Enforcement, type EnforcementParts } from './enforce.ts';
@@ -28,6 +29,8 @@ import { recordEnforced, recordFailure, recordResults } from './report.ts';
 export interface NamespaceControllerOptions extends EnforcementParts {
   readonly clusterState: ClusterState;
   readonly sources: PeerSources;
+  /** Capabilities that add policies. */
+  readonly additions: readonly PolicyAdditions[];
   readonly records: Records;
   readonly clock: Clock;
   readonly observer: Pick<ControllerObserver, 'onWrite' | 'onEnforced'>;
@@ -66,11 +69,11 @@ export class NamespaceController {
   }
 
   async #reconcile(name: string, attempt: Attempt): Promise<Outcome> {
-    const { clusterState, sources, records } = this.#options;
+    const { clusterState, sources, records, additions } = this.#options;
     const namespace = clusterState.namespaces.get(name);
     // The namespace controller deletes the objects of a terminating namespace, and nothing can be created there.
     if (namespace === undefined || namespace.terminating) return this.#forget(name);
-    const gathered = gather(namespace, clusterState, sources.facts);
+    const gathered = gather(namespace, { clusterState, facts: sources.facts, additions });
     sources.subscribe(name, gathered.facts.dependencies);
     records.keepResults(name, new Set(gathered.profiles.map(({ metadata }) => metadata.name)));
     const readiness = readinessOf(gathered, (source) => sources.readError(source));

@@ -1,5 +1,5 @@
 /** The desired policies of a namespace, of all profiles together. Pure. */
-import { LABEL_ROLE, type Role } from '../../api/names.ts';
+import { LABEL_EXCEPTION, LABEL_ROLE, type Role } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import { isolates, isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { ProfileIntent } from './gather.ts';
@@ -27,7 +27,8 @@ export function desiredOf(
   return intents.flatMap((intent) => {
     const { name, deletionTimestamp } = intent.profile.metadata;
     const waiting = postponed.get(name);
-    const own = () => observed.filter((each) => ownerOf(each) === name);
+    const own = () =>
+      observed.filter((each) => ownerOf(each) === name && (!isOfException(each) || isWanted(each, intent)));
     // A profile that is deleted now has `deletionPolicy: Retain`: the garbage collector must not find its policies.
     if (waiting?.failure.kind === 'stalled' || intent.relation === 'held')
       return deletionTimestamp === undefined ? own() : own().map(withoutOwner);
@@ -56,6 +57,15 @@ export function withoutPostponed(
       ? [policy]
       : [withRole({ ...policy, spec: { ...policy.spec, policyTypes } }, 'partial-deny')];
   });
+}
+
+/** The policy of an exception ends with the exception, also where the other policies stay as they are. */
+function isOfException({ metadata }: NetworkPolicy): boolean {
+  return metadata.labels?.[LABEL_EXCEPTION] !== undefined;
+}
+
+function isWanted({ metadata }: NetworkPolicy, { added }: ProfileIntent): boolean {
+  return (added?.policies ?? []).some((each) => each.metadata.name === metadata.name);
 }
 
 function roleOf({ metadata }: NetworkPolicy): string | undefined {

@@ -1,13 +1,15 @@
 /** Gathers what the reconcile of a namespace works from: the profiles that concern it, and their intents. No I/O. */
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { InForce } from '../../cluster-state/in-force.ts';
-import type { NamespaceItem } from '../../cluster-state/items.ts';
+import { exceptionOf, type NamespaceItem } from '../../cluster-state/items.ts';
 import { RecordedFacts } from '../../cluster-state/peer-sources/dependencies.ts';
 import type { Relation } from '../../cluster-state/relation.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import { type Compiled, compile, type LastKnown } from '../../policy/compile.ts';
 import type { ClusterFacts } from '../../policy/facts.ts';
 import { fingerprint } from '../../policy/semantics/normalize.ts';
+import { byObjectName } from '../../util/order.ts';
+import type { Added, PolicyAdditions } from './additions.ts';
 
 /** The compiled policies of one profile for the namespace, with its relation. */
 export interface ProfileIntent {
@@ -20,8 +22,13 @@ export interface ProfileIntent {
   readonly isAwaited?: boolean;
   /** If the relation is `held`: true if the policies are what the profile asks for as it is. */
   readonly isAsAsked?: boolean;
-  /** If the relation is `held`: the policies that the profile asks for as it is. They are only compared. */
+  /**
+   * If the relation is `held`: the policies that the profile asks for as it is. They are only
+   * compared. Otherwise with the policies that capabilities add.
+   */
   readonly compiled: Compiled;
+  /** What capabilities add; absent if they add nothing. */
+  readonly added?: Added;
 }
 
 export interface Gathered {
@@ -30,20 +37,28 @@ export interface Gathered {
   readonly profiles: readonly SegmentationProfile[];
   /** The cluster facts, which record what compiling asks of them. */
   readonly facts: RecordedFacts;
+  readonly additions: readonly PolicyAdditions[];
   readonly intents: readonly ProfileIntent[];
+}
+
+/** What is gathered from: cluster state, cluster facts, and the capabilities that add policies. */
+export interface GatherParts {
+  readonly clusterState: ClusterState;
+  readonly facts: ClusterFacts;
+  readonly additions: readonly PolicyAdditions[];
 }
 
 const NO_POLICIES: Compiled = { policies: [], unresolved: [], connections: [] };
 
-export function gather(namespace: NamespaceItem, clusterState: ClusterState, facts: ClusterFacts): Gathered {
+export function gather(namespace: NamespaceItem, { clusterState, facts, additions }: GatherParts): Gathered {
   const profiles = clusterState.concerned(namespace);
-  const gathered = { namespace, profiles, facts: new RecordedFacts(facts), intents: [] };
+  const gathered = { namespace, profiles, facts: new RecordedFacts(facts), additions, intents: [] };
   return { ...gathered, intents: compileIntents(gathered, clusterState) };
 }
 
 /** @param lastKnown stands in for peers that can't be resolved; without it they are left out */
 export function compileIntents(
-  { namespace, profiles, facts }: Omit<Gathered, 'intents'>,
+  { namespace, profiles, facts, additions }: Omit<Gathered, 'intents'>,
   clusterState: ClusterState,
   lastKnown?: LastKnown,
 ): ProfileIntent[] {
@@ -51,17 +66,36 @@ export function compileIntents(
   return profiles.map((each) => {
     const { relation, ...form } = clusterState.inForce(each, namespace);
     if (relation === 'none') return { ...form, relation, compiled: NO_POLICIES };
-    if (relation === 'held') return heldIntent(form, { namespace, facts, clusterState });
+    if (relation === 'held') return heldIntent(form, { namespace, facts, additions, clusterState });
     // Last known peers are read back from policies, and under Audit there soon are none.
     const compiled = compile(form.profile, own, facts, relation === 'enforce' ? lastKnown : undefined);
-    return { ...form, relation, compiled };
+    const intent: ProfileIntent = { ...form, relation, compiled };
+    if (relation !== 'enforce' || additions.length === 0) return intent;
+    const added = additions.map((addition) => addition.of(form.profile, namespace, { facts, lastKnown }));
+    return withAdded(intent, added);
   });
+}
+
+function withAdded({ compiled, ...intent }: ProfileIntent, added: readonly Added[]): ProfileIntent {
+  const policies = added.flatMap((each) => each.policies);
+  const unresolved = added.flatMap((each) => each.unresolved);
+  if (policies.length + unresolved.length === 0) return { ...intent, compiled };
+  return {
+    ...intent,
+    compiled: { ...compiled, policies: [...compiled.policies, ...policies].sort(byObjectName) },
+    added: { policies, unresolved },
+  };
 }
 
 /** The policies are compiled only to be compared. */
 function heldIntent(
   form: Omit<InForce, 'relation'>,
-  { namespace, facts, clusterState }: Pick<Gathered, 'namespace' | 'facts'> & { clusterState: ClusterState },
+  {
+    namespace,
+    facts,
+    additions,
+    clusterState,
+  }: Pick<Gathered, 'namespace' | 'facts' | 'additions'> & { clusterState: ClusterState },
 ): ProfileIntent {
   const { profile, isAwaited } = form;
   const isCompiled = isAwaited && profile.spec.mode === 'Enforce';
@@ -69,14 +103,20 @@ function heldIntent(
   const compiled = isCompiled ? compile(profile, own, facts) : NO_POLICIES;
   const asked = new Map(compiled.policies.map((policy) => [policy.metadata.name, fingerprint(policy)]));
   const present = [...clusterState.policies.byNamespace(namespace.key)].filter(
-    (item) => clusterState.ownerOf(item) === profile.metadata.name,
+    (item) => clusterState.ownerOf(item) === profile.metadata.name && exceptionOf(item) === undefined,
   );
   const isAsAsked =
     present.length === asked.size && present.every((item) => asked.get(item.name) === item.fingerprint);
-  return { ...form, relation: 'held', compiled, isAsAsked };
+  const policies = additions.flatMap(
+    (each) => each.of(profile, namespace, { facts, lastKnown: undefined }).policies,
+  );
+  return { ...form, relation: 'held', compiled, isAsAsked, added: { policies, unresolved: [] } };
 }
 
 /** True if a peer of a policy that is to be written is unresolved. */
 export function hasUnresolvedPeers(intents: readonly ProfileIntent[]): boolean {
-  return intents.some(({ relation, compiled }) => relation !== 'held' && compiled.unresolved.length > 0);
+  return intents.some(
+    ({ relation, compiled, added }) =>
+      relation !== 'held' && compiled.unresolved.length + (added?.unresolved.length ?? 0) > 0,
+  );
 }

@@ -11,12 +11,14 @@ import { type EnforcedProfile, type NamespaceRecord, NOTHING_ENFORCED } from './
 export function recordEnforced(record: NamespaceRecord, { intents, postponed }: Decision): void {
   const enforced = new Map<string, EnforcedProfile>();
   for (const intent of intents) {
-    const { profile, relation, compiled } = intent;
+    const { profile, relation, compiled, added } = intent;
     const { name } = profile.metadata;
     const waiting = postponed.get(name);
     const isolation = profile.spec.isolation.filter((each) => !waiting?.directions.includes(each));
     if (relation !== 'enforce' || isolation.length === 0) continue;
-    const hasLastKnown = compiled.unresolved.some((each) => each.hasLastKnown);
+    const hasLastKnown = [...compiled.unresolved, ...(added?.unresolved ?? [])].some(
+      (each) => each.hasLastKnown,
+    );
     enforced.set(name, { isolation, lastWritten: hasLastKnown ? withoutPostponed(intent, waiting) : [] });
   }
   record.enforced = enforced.size > 0 ? enforced : NOTHING_ENFORCED;

@@ -14,10 +14,12 @@ export const EVENT_NAMESPACE = 'default';
 
 export type EventType = 'Normal' | 'Warning';
 
-/** The cluster-scoped object that an Event is about. */
+/** The object that an Event is about. */
 export interface Regarding {
   readonly apiVersion: string;
   readonly kind: string;
+  /** Its namespace, in which the Event is as well; absent for a cluster-scoped object. */
+  readonly namespace?: string;
   readonly name: string;
   readonly uid: string;
 }

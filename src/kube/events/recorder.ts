@@ -1,5 +1,5 @@
 /**
- * Records Events (events.k8s.io/v1) about cluster-scoped objects, for `kubectl describe` and `kubectl events`.
+ * Records Events (events.k8s.io/v1) about objects, for `kubectl describe` and `kubectl events`.
  *
  * Guarantees: recording costs no request and never waits or throws; memory is bounded; frequent occurrences make few
  * Events. Occurrences with the same object, type, reason and action form a group. They are collected for a second and
@@ -94,6 +94,7 @@ interface Group {
 }
 
 interface ReportedEvent {
+  readonly namespace: string;
   readonly name: string;
   readonly note: string;
   /** Monotonic milliseconds. */
@@ -270,7 +271,7 @@ export class EventRecorder {
     const { events, clock } = this.#options;
     const series = { count: event.count + 1, lastObservedTime: microTime(clock.now()) };
     try {
-      await events.patch(event.name, EVENT_NAMESPACE, { series });
+      await events.patch(event.name, event.namespace, { series });
     } catch (error) {
       if (isNotFound(error)) return false;
       throw error;
@@ -284,10 +285,11 @@ export class EventRecorder {
     const { regarding, type, reason, action } = occurrence;
     const eventTime = microTime(clock.now());
     const name = `${regarding.name}.${this.#uniqueSuffix()}`;
+    const { namespace = EVENT_NAMESPACE } = regarding;
     await events.create({
       apiVersion: 'events.k8s.io/v1',
       kind: 'Event',
-      metadata: { namespace: EVENT_NAMESPACE, name },
+      metadata: { namespace, name },
       eventTime,
       reportingController: controller,
       reportingInstance: instance.slice(0, 128),
@@ -297,7 +299,7 @@ export class EventRecorder {
       regarding,
       note,
     });
-    return { name, note, createdAt: clock.monotonic(), count: 1 };
+    return { namespace, name, note, createdAt: clock.monotonic(), count: 1 };
   }
 
   /** Unique by time and, for two processes that report at the same moment, by chance. */

@@ -13,6 +13,7 @@ import { createCanaryMetrics } from './canary-metrics.ts';
 import { type CertificateMetrics, createCertificateMetrics } from './certificate-metrics.ts';
 import { createEngineMetrics, type EngineMetrics } from './engine-metrics.ts';
 import { createEnforcementMetrics, type EnforcementMetrics } from './enforcement-metrics.ts';
+import { createExceptionMetrics, type ExceptionMetrics } from './exception-metrics.ts';
 import { createLeaderMetrics, type LeaderMetrics } from './leader-metrics.ts';
 import { MISNAMED } from './format/misnamed.ts';
 import { createQueueMetrics, type QueueMetrics } from './queue-metrics.ts';
@@ -43,6 +44,8 @@ export interface Metrics extends SegmentationMetrics, EnforcementMetrics {
   audit(intervalMs: number): AuditMetrics;
   /** The metrics of the network engine. Call it once. */
   engine(): EngineMetrics;
+  /** Gives the source of the gauges of exceptions. */
+  readonly exceptions: ExceptionMetrics;
   /** All metrics as text. */
   render(format: ExpositionFormat): Promise<string>;
 }
@@ -104,6 +107,7 @@ function register(registry: Registry, version: string): Metrics {
     leader: createLeaderMetrics(registry),
     reconcile: createReconcileMetrics(registry),
     certificate: createCertificateMetrics(registry),
+    exceptions: createExceptionMetrics(registry),
     audit: (intervalMs) => createAuditMetrics(registry, intervalMs),
     engine: () => createEngineMetrics(registry),
     render: (format) => render(registry, format),

@@ -2,6 +2,7 @@
 import type { Capability } from '../../controller/capability.ts';
 import { createAudit } from './audit.ts';
 import { createEngines } from './engines.ts';
+import { createExceptions } from './exceptions.ts';
 import { createImageVerification } from './image-verification.ts';
 import type { CapabilityParts } from './parts.ts';
 import { createPodSecurity } from './pod-security.ts';
@@ -11,6 +12,7 @@ import { createRollouts } from './rollouts.ts';
 export async function createCapabilities(parts: CapabilityParts): Promise<readonly Capability[]> {
   return [
     createPodSecurity(parts),
+    createExceptions(parts),
     createImageVerification(parts),
     createRollouts(parts),
     ...(await createAudit(parts)),

@@ -1,7 +1,10 @@
 /** Reads the last known form of an unresolved peer back from observed policies (invariant I3). Pure. */
 import type { LabelSelector } from '../../api/meta.ts';
 import {
+  EXCEPTION_STAND_IN,
+  exceptionPolicyName,
   LABEL_END,
+  LABEL_EXCEPTION,
   LABEL_MANAGED_BY,
   LABEL_PROFILE,
   LABEL_ROLE,
@@ -11,7 +14,7 @@ import {
 } from '../../api/names.ts';
 import type { NetworkPolicy, NetworkPolicyPort, PolicyType } from '../../api/network-policy.ts';
 import { notesOf } from '../notes.ts';
-import { type DirectionRule, isProfileReference, rulesOf } from '../semantics/normalize.ts';
+import { type DirectionRule, isolates, isProfileReference, rulesOf } from '../semantics/normalize.ts';
 
 /**
  * What policies carried so far. A policy is named as it was compiled, also where it exists under an alternative name.
@@ -56,11 +59,17 @@ export function lastKnownFrom(observed: readonly NetworkPolicy[]): LastKnown {
 }
 
 /** The name that the policy was compiled with; undefined for foreign and transition policies. */
-function compiledName({ metadata }: NetworkPolicy): string | undefined {
+function compiledName({ metadata, spec }: NetworkPolicy): string | undefined {
   const { name, labels = {}, ownerReferences = [] } = metadata;
   const { [LABEL_MANAGED_BY]: manager, [LABEL_PROFILE]: profile, [LABEL_ROLE]: role } = labels;
   if (manager === MANAGER && profile !== undefined && (role === 'ingress' || role === 'egress')) {
     return policyName(profile, role, labels[LABEL_RULE], labels[LABEL_END]);
+  }
+  const exception = labels[LABEL_EXCEPTION];
+  if (manager === MANAGER && profile !== undefined && exception !== undefined) {
+    const direction = isolates(spec)[0] === 'Ingress' ? 'ingress' : 'egress';
+    const compiled = policyName(EXCEPTION_STAND_IN, direction, labels[LABEL_RULE], labels[LABEL_END]);
+    return exceptionPolicyName(profile, exception, compiled);
   }
   // Somebody removed or changed the labels. The owner and the name still tell.
   const owner = ownerReferences.find(isProfileReference)?.name;

@@ -7,7 +7,7 @@ import {
   type NetworkPolicyPeer,
   type NetworkPolicyPort,
 } from '../../api/network-policy.ts';
-import { isolates, isProfileReference, rulesOf } from '../semantics/normalize.ts';
+import { isolates, isOwnReference, rulesOf } from '../semantics/normalize.ts';
 import { EVERYTHING, canonicalSelector, selectorTerms } from '../semantics/selector.ts';
 
 /** The parts of a policy that differ from its other form. */
@@ -18,7 +18,7 @@ export interface FormSummary {
   readonly isolates?: string;
   /** Our labels; null: absent. */
   readonly labels?: Readonly<Record<string, string | null>>;
-  /** The uid of the owning profile; null: none. */
+  /** The uid of the owning profile or exception; null: none. */
   readonly owner?: string | null;
   /** The annotation with the notes. */
   readonly rules?: string | null;
@@ -87,7 +87,7 @@ function formOf(policy: NetworkPolicy): Required<FormSummary> {
   return {
     ...summary(policy),
     labels: Object.fromEntries(OWN_LABELS.map((key) => [key, labels?.[key] ?? null])),
-    owner: ownerReferences.find(isProfileReference)?.uid ?? null,
+    owner: ownerReferences.find(isOwnReference)?.uid ?? null,
     rules: orNull(annotations?.[ANNOTATION_RULES]),
   };
 }

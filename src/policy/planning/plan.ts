@@ -17,7 +17,7 @@
 import type { ObjectMeta } from '../../api/meta.ts';
 import { ANNOTATION_RULES, OWN_LABELS } from '../../api/names.ts';
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../api/network-policy.ts';
-import { isolates, isProfileReference } from '../semantics/normalize.ts';
+import { isolates, isOwnReference } from '../semantics/normalize.ts';
 import { EVERYTHING, selectorKey } from '../semantics/selector.ts';
 import { policyDeltas, type PolicyDelta, shareDirection } from './delta.ts';
 import { carriesRules, isCover, isolatesAll, sameSelector } from './effect.ts';
@@ -203,7 +203,7 @@ function updated(observed: NetworkPolicy, desired: NetworkPolicy): NetworkPolicy
     labels: { ...without(labels, OWN_LABELS), ...desired.metadata.labels },
     annotations: { ...without(annotations, [ANNOTATION_RULES]), ...arrangedPolicy.metadata.annotations },
     ownerReferences: [
-      ...ownerReferences.filter((reference) => !isProfileReference(reference)),
+      ...ownerReferences.filter((reference) => !isOwnReference(reference)),
       ...(desired.metadata.ownerReferences ?? []),
     ],
   };

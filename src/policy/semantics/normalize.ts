@@ -4,7 +4,7 @@
  * never misses one that changes something. Pure; keys are cached by object.
  */
 import { hash } from 'node:crypto';
-import { ANNOTATION_RULES, GROUP, KIND, OWN_LABELS } from '../../api/names.ts';
+import { ANNOTATION_RULES, EXCEPTION_KIND, GROUP, KIND, OWN_LABELS } from '../../api/names.ts';
 import {
   DIRECTIONS,
   type NetworkPolicy,
@@ -97,7 +97,7 @@ function notedSpecKey(spec: NetworkPolicySpec, notes: readonly string[]): string
 
 /**
  * A digest of the parts of a policy that the operator writes: the meaning of its spec, our labels and annotation, and the
- * owning profile. An observed policy with the fingerprint of the desired one needs no write. The order of rules has no
+ * owning profile or exception. An observed policy with the fingerprint of the desired one needs no write. The order of rules has no
  * meaning: the notes count for their rules, in any order.
  */
 export function fingerprint({ metadata, spec }: NetworkPolicy): string {
@@ -106,7 +106,7 @@ export function fingerprint({ metadata, spec }: NetworkPolicy): string {
   const sameLabels = known?.labels === labels && known?.annotations === annotations;
   if (known !== undefined && sameLabels && known.ownerReferences === ownerReferences) return known.text;
   const ours = OWN_LABELS.map((key) => labels?.[key] ?? null);
-  const owners = (ownerReferences ?? []).filter(isProfileReference).map(({ uid, name }) => `${uid} ${name}`);
+  const owners = (ownerReferences ?? []).filter(isOwnReference).map(({ uid, name }) => `${uid} ${name}`);
   const notes = noteKeysOf(annotations?.[ANNOTATION_RULES]);
   const parts = [JSON.stringify([ours, owners.sort()]), notedSpecKey(spec, notes.rules), notes.others];
   const text = hash('sha1', parts.join('\n\n\n'), 'base64url');
@@ -161,6 +161,14 @@ const fingerprints = new WeakMap<
 /** True if an ownerReference names a SegmentationProfile, of any version of the API. */
 export function isProfileReference(reference: { apiVersion: string; kind: string }): boolean {
   return reference.kind === KIND && reference.apiVersion.startsWith(`${GROUP}/`);
+}
+
+/** True if an ownerReference names a SegmentationProfile or SegmentationException: the operator sets these. */
+export function isOwnReference(reference: { apiVersion: string; kind: string }): boolean {
+  return (
+    isProfileReference(reference) ||
+    (reference.kind === EXCEPTION_KIND && reference.apiVersion.startsWith(`${GROUP}/`))
+  );
 }
 
 /** Equal for peers of the same meaning. An absent namespaceSelector and `{}` differ. */

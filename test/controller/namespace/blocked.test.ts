@@ -19,7 +19,7 @@ function named(name: string, metadata: Partial<SegmentationProfile['metadata']>)
 function gathered(profiles: readonly SegmentationProfile[], input: FactsInput = {}) {
   const clusterState = new ClusterState([]);
   for (const each of profiles) clusterState.profiles.upsert(projectProfile(each));
-  return gather(SHOP, clusterState, facts(input));
+  return gather(SHOP, { clusterState, facts: facts(input), additions: [] });
 }
 
 const accepted = named('accepted', { finalizers: [FINALIZER] });

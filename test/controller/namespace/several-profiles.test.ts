@@ -94,6 +94,7 @@ describe('namespace controller with several profiles', () => {
       ...resources,
       clusterState,
       records,
+      additions: [],
       clock,
       sources: new PeerSources(
         {

@@ -1,8 +1,7 @@
-/** Waits until the API server serves SegmentationProfiles. */
+/** Waits until the API server serves a custom resource. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const RESOURCE = 'segmentationprofiles.segmentation.dev';
-const CRD = `crd/${RESOURCE}`;
+const PROFILES = 'segmentationprofiles.segmentation.dev';
 const TIMEOUT_MS = 30_000;
 const POLL_MS = 50;
 
@@ -18,15 +17,20 @@ interface Definition {
  * are null.
  *
  * @param kubectl runs kubectl, and resolves with its output
+ * @param name the name of the CRD
  */
-export async function crdEstablished(kubectl: (args: readonly string[]) => Promise<string>): Promise<void> {
+export async function crdEstablished(
+  kubectl: (args: readonly string[]) => Promise<string>,
+  name = PROFILES,
+): Promise<void> {
+  const crd = `crd/${name}`;
   const deadline = performance.now() + TIMEOUT_MS;
   for (;;) {
-    const { status } = JSON.parse(await kubectl(['get', CRD, '-o', 'json'])) as Definition;
+    const { status } = JSON.parse(await kubectl(['get', crd, '-o', 'json'])) as Definition;
     if (status?.conditions?.some((each) => each.type === 'Established' && each.status === 'True')) break;
-    if (performance.now() > deadline) throw new Error(`${CRD} is not established: ${JSON.stringify(status)}`);
+    if (performance.now() > deadline) throw new Error(`${crd} is not established: ${JSON.stringify(status)}`);
     await sleep(POLL_MS);
   }
   // kubectl itself retries while the answer is 429, "storage is (re)initializing".
-  await kubectl(['get', RESOURCE, `--request-timeout=${TIMEOUT_MS / 1000}s`]);
+  await kubectl(['get', name, `--request-timeout=${TIMEOUT_MS / 1000}s`]);
 }

@@ -21,6 +21,7 @@ import {
 } from '../../support/monitoring/prometheus.ts';
 import { scrape } from '../../support/monitoring/scrape.ts';
 import { selectorText, type Selector, usageOf } from '../../support/monitoring/promql.ts';
+import { install, uninstall } from '../exceptions/scene.ts';
 import { configuration, JOB, work } from './fixture.ts';
 
 /** The metrics of the audit are there only with it. It needs no permission to exist. */
@@ -82,6 +83,8 @@ function filled(expression: string): string {
     plane = await sharedControlPlane();
     box = new Sandbox(plane, 'monitoring');
     const kubeconfig = await installOperator(plane);
+    // The metrics of exceptions are there only where they are installed.
+    await install(plane);
     await vacateLease(plane);
     directory = mkdtempSync(join(tmpdir(), 'monitoring-'));
     const file = join(directory, 'operator.yaml');
@@ -104,6 +107,7 @@ function filled(expression: string): string {
   after(async () => {
     await prometheus?.stop();
     await box?.remove();
+    await uninstall(plane);
     if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
   });
 

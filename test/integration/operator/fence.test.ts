@@ -219,10 +219,12 @@ describe('fence', () => {
       reportingInstance: 'test',
       regarding,
     });
-    const NOT_OWN_EVENT = /it writes Events about SegmentationProfiles only, under its own name/;
+    const NOT_OWN_EVENT = /it writes Events about SegmentationProfiles and SegmentationExceptions only/;
 
-    it('admits an Event by the operator about a profile', () =>
-      request('create', EVENTS, event(PROFILE, 'segmentation-operator')));
+    for (const kind of ['SegmentationProfile', 'SegmentationException']) {
+      it(`admits an Event by the operator about a ${kind}`, () =>
+        request('create', EVENTS, event({ ...PROFILE, kind }, 'segmentation-operator')));
+    }
 
     const REFUSED: readonly (readonly [title: string, regarding: object, controller: string])[] = [
       ['about another kind', { ...PROFILE, kind: 'Node' }, 'segmentation-operator'],

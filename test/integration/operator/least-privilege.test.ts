@@ -11,6 +11,7 @@ import { type AuditEvent, auditedRequests, isRefused } from '../../support/audit
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { scrape, serviceAccountToken } from '../../support/monitoring/scrape.ts';
 import { installOperator, Operators, vacateLease } from '../../support/operator.ts';
+import { exception, install, says, uninstall, User } from '../exceptions/scene.ts';
 import { grant, revoke } from '../pod-security/scene.ts';
 import { grant as grantRollouts, reaches, revoke as revokeRollouts, withRule } from '../rollout/scene.ts';
 import { describeSince } from '../../support/kubernetes.ts';
@@ -28,6 +29,8 @@ interface Rule {
  */
 const FALLBACK = /^list (?!networkpolicies|pods|validatingadmissionpolicybindings)/;
 
+const DISCOVERY = /^\/apis(\/segmentation\.dev\/v1alpha1)?$/;
+
 describeSince('1.36', "operator's roles", () => {
   const operators = new Operators();
   let plane: ControlPlane;
@@ -40,6 +43,7 @@ describeSince('1.36', "operator's roles", () => {
   after(async () => {
     await box.remove();
     await revoke(plane);
+    await uninstall(plane);
     await removeVerifiers(plane);
     await revokeRollouts(plane);
   });
@@ -57,10 +61,12 @@ describeSince('1.36', "operator's roles", () => {
     await grant(plane);
     await serveVerifiers(plane);
     await grantRollouts(plane);
+    await install(plane);
     const namespace = await box.namespace('app');
     await box.pod(namespace, 'web', { app: 'web' });
     await box.service(namespace, 'outside', { ports: [{ port: 80 }] });
     const profile = await box.profile('p', {
+      exceptions: { mode: 'Allowed' },
       admission: { gate: 'Enforce', protect: 'Warn' },
       workloads: {
         images: { action: 'Audit', digest: 'Required' },
@@ -75,6 +81,11 @@ describeSince('1.36', "operator's roles", () => {
       ],
     });
     await box.ready(profile);
+    const asked = await new User(plane, 'jane').create(
+      exception(namespace, 'debug'),
+      '--as-group=system:masters',
+    );
+    await says(box, asked, 'Ready', 'InForce');
     await eventually(async () =>
       assert.equal((await box.condition(profile, 'ImagesVerified')).reason, 'Unverified'),
     );
@@ -128,7 +139,7 @@ describeSince('1.36', "operator's roles", () => {
 
   async function used(since: string): Promise<{ allowed: Set<string>; refused: string[] }> {
     // Every authenticated client may discover the served groups.
-    const events = auditedRequests(plane, since).filter(({ requestURI }) => requestURI !== '/apis');
+    const events = auditedRequests(plane, since).filter(({ requestURI }) => !DISCOVERY.test(requestURI));
     const text = (event: AuditEvent) => `${event.verb} ${name(event.objectRef ?? {})}`;
     const refused = events.filter(isRefused);
     return {
@@ -145,6 +156,7 @@ describeSince('1.36', "operator's roles", () => {
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-service-accounts', '-o', 'json']),
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-workloads', '-o', 'json']),
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-pod-security', '-o', 'json']),
+      plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-exceptions', '-o', 'json']),
       plane.kubectlRun(['-n', 'segmentation-system', 'get', 'roles', '-o', 'json']),
       plane.kubectlRun(['-n', 'default', 'get', 'role', 'segmentation-operator-events', '-o', 'json']),
     ]);

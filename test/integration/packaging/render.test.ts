@@ -73,6 +73,7 @@ const COMPONENTS: readonly (readonly [value: string, directory: string, objects:
   ['podSecurity.enabled', 'config/pod-security', 4],
   ['workloads.enabled', 'config/workloads', 7],
   ['rollout.enabled', 'config/rollout', 2],
+  ['exceptions.enabled', 'config/exceptions', 11],
 ];
 
 const VARIANTS: readonly (readonly [what: string, directory: string, values: readonly string[]])[] = [
@@ -161,6 +162,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
           path('workloads'),
           path('pod-security'),
           path('rollout'),
+          path('exceptions'),
           path('audit'),
           path('engines/detect'),
           'namespace.yaml',
@@ -210,6 +212,16 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
         assert.deepEqual(plain(byTitle(actual).get(title(manifest))), plain(manifest), title(manifest));
     });
   }
+
+  it('fills in the requester of exceptions where the API server serves MutatingAdmissionPolicies', async () => {
+    const { kubectl } = await locateBinaries();
+    const folder = join(root, 'config/exceptions/fill-in');
+    const expected = documents(execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' }));
+    const kind = 'admissionregistration.k8s.io/v1/MutatingAdmissionPolicy';
+    const actual = await template('--set', 'exceptions.enabled=true', '--api-versions', kind);
+    for (const manifest of expected)
+      assert.deepEqual(plain(byTitle(actual).get(title(manifest))), plain(manifest), title(manifest));
+  });
 
   for (const [what, components, values] of [
     ['canary.enabled', ['canary'], 'canary.enabled=true'],

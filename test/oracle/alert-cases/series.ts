@@ -91,4 +91,5 @@ export const auditInterval = (pod: string) => of(pod, 'segmentation_audit_interv
 export const findings = (check: string, severity: string) =>
   ofLeader('segmentation_audit_findings', { check, severity });
 export const reportsUnavailable = (pod: string) => of(pod, 'segmentation_audit_reports_unavailable');
+export const overdueExceptions = ofLeader('segmentation_exceptions_overdue', {});
 export const IN_2026 = '2026-01-01T00:00:00Z'; // 1767225600

@@ -100,8 +100,11 @@ function allowingLine(allowing: PolicyReference, prefix: string, paint: Palette)
   return `${prefix}${referenceText(allowing)}${description === undefined ? '' : `: ${paint.cyan(description)}`}`;
 }
 
-function referenceText({ namespace, policy, profile, rule, ruleKind, index }: PolicyReference): string {
+function referenceText(reference: PolicyReference): string {
+  const { namespace, policy, profile, rule, ruleKind, index, exception } = reference;
   const object = `NetworkPolicy ${namespace}/${policy}`;
+  if (exception !== undefined && rule !== undefined)
+    return `${ruleText(rule, ruleKind)} of exception ${namespace}/${exception.name} until ${exception.until} (${policy})`;
   if (profile !== undefined && rule !== undefined)
     return `${ruleText(rule, ruleKind)} of profile ${profile} (${policy})`;
   return index === undefined
@@ -160,8 +163,12 @@ function because(egress: DirectionExplanation, ingress: DirectionExplanation): s
     allowed
       ? allowedBy
           .slice(0, 1)
-          .map(({ profile, rule, namespace, policy }) =>
-            profile ? `${profile}/${rule ?? policy}` : `${namespace}/${policy}`,
+          .map(({ profile, rule, namespace, policy, exception }) =>
+            exception !== undefined
+              ? `exception ${namespace}/${exception.name}`
+              : profile
+                ? `${profile}/${rule ?? policy}`
+                : `${namespace}/${policy}`,
           )
       : [isolators(isolatedBy)],
   );

@@ -1,0 +1,415 @@
+/**
+ * The capability `spec.exceptions`: SegmentationExceptions open flows of their namespace until they expire.
+ *
+ * The policies of exceptions are planned and written together with the profile's own by the reconcile of the namespace. This
+ * file says which exceptions are in force, and has a namespace reconciled when that changes: by an event, or by the clock.
+ *
+ * Guarantees
+ * - A verdict depends on the exceptions, the profiles, and the wall clock at that moment. The wall clock is read again every
+ *   minute, so a step of the clock, forth or back, is followed within a minute.
+ * - Before a policy opens anything, the exception is read live once in that form (I4).
+ * - While exceptions can't be read, those in force stay in force until the end that is noted on their policies (I3), and no
+ *   longer.
+ */
+import type { SegmentationException } from '../../api/exception.ts';
+import type { SegmentationProfile } from '../../api/profile.ts';
+import {
+  exceptionOf,
+  type NamespaceItem,
+  type PolicyItem,
+  type ProfileItem,
+} from '../../cluster-state/items.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
+import { isAborted, isNotFound } from '../../kube/errors.ts';
+import type { Transport } from '../../kube/http/transport.ts';
+import { preconditionsOf } from '../../kube/preconditions.ts';
+import { EXCEPTION_PLURAL } from '../../api/names.ts';
+import { Resource } from '../../kube/resource.ts';
+import type { StoreChange } from '../../kube/watch/store.ts';
+import { isGranting } from '../../policy/exceptions/grant.ts';
+import { judge, type Verdict } from '../../policy/exceptions/judge.ts';
+import type { Clock, Random, Timer } from '../../util/clock.ts';
+import { errorMessage } from '../../util/error-message.ts';
+import { replacing } from '../../util/merge-patch.ts';
+import type { Capability, CapabilityReport } from '../capability.ts';
+import type { Added, AdditionContext, MissingInput, PolicyAdditions } from '../namespace/additions.ts';
+import { KeyQueue, type Outcome, Priority, type Retry } from '../queue/key-queue.ts';
+import { DONE, givenUp, retry } from '../queue/outcome.ts';
+import { CompiledExceptions } from './compiled.ts';
+import { type ExceptionItem, EXCEPTIONS, notedEnd, projectException } from './items.ts';
+import { exceptionsReport } from './report.ts';
+import { nextMoment, noticeBy } from './schedule.ts';
+import { ExceptionSource } from './source.ts';
+import { exceptionStatus, sameStatus, type StatusInput } from './status.ts';
+import { type ExceptionCounts, countVerdicts } from './tally.ts';
+
+export interface ExceptionsOptions {
+  readonly transport: Transport;
+  readonly clusterState: ClusterState;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Called when a status is judged that differs from the stored one. */
+  readonly onStatus: (exception: SegmentationException, status: SegmentationException['status']) => void;
+  /** Called when exceptions can't be read. */
+  readonly onError: (error: unknown) => void;
+  /** Called when an exception fails for a reason that may pass, and is tried again. */
+  readonly onRetry: (retry: Retry<string>) => void;
+}
+
+/** Statuses that are written at once. */
+const CONCURRENCY = 2;
+/** Longest time between two readings of the wall clock, in milliseconds. */
+const RECHECK_MS = 60_000;
+/** How long policies may take to be written or deleted before the status says so, in milliseconds. */
+const SETTLE_MS = 1000;
+const NOTHING: Added = { policies: [], unresolved: [] };
+
+export class Exceptions implements Capability, PolicyAdditions {
+  readonly #options: ExceptionsOptions;
+  readonly #source: ExceptionSource;
+  readonly #exceptions: Resource<SegmentationException>;
+  /** Keys of exceptions. */
+  readonly #queue: KeyQueue<string>;
+  readonly #compiled: CompiledExceptions;
+  /** The exceptions that were read live, by key, each with its uid and generation. */
+  readonly #confirmed = new Map<string, string>();
+  /** The verdicts of each namespace as one text, by namespace. */
+  readonly #judged = new Map<string, string>();
+  /** Namespaces that wait for the first read of exceptions. */
+  readonly #waiting = new Set<string>();
+  /** Since when the policies of an exception are not in place, in monotonic milliseconds, by the key of the exception. */
+  readonly #unsettled = new Map<string, number>();
+  #onReport: (profile: string) => void = () => {};
+  #onAdditions: (namespace: string) => void = () => {};
+  #timer: Timer | undefined;
+
+  constructor(options: ExceptionsOptions) {
+    const { transport, clusterState, clock, random, onError, onRetry } = options;
+    this.#options = options;
+    this.#source = new ExceptionSource({ transport, clock, random, onError, onRead: () => this.#readAnew() });
+    this.#exceptions = new Resource(transport, EXCEPTIONS);
+    this.#compiled = new CompiledExceptions(clusterState);
+    this.#queue = new KeyQueue({
+      concurrency: CONCURRENCY,
+      clock,
+      random,
+      identify: (key) => key,
+      observer: { onRetry },
+    });
+  }
+
+  get additions(): PolicyAdditions {
+    return this;
+  }
+
+  lead(
+    onReport: (profile: string) => void,
+    _onIntent: (namespace: string) => void,
+    onAdditions: (namespace: string) => void,
+  ): void {
+    const { clusterState } = this.#options;
+    this.#onReport = onReport;
+    this.#onAdditions = onAdditions;
+    clusterState.profiles.subscribe((change) => this.#profileChanged(change));
+    clusterState.namespaces.subscribe(({ old, new: next }) => this.#touch((next ?? old)?.key ?? ''));
+    clusterState.policies.subscribe((change) => this.#policyChanged(change));
+    this.#source.items.subscribe((change) => this.#exceptionChanged(change));
+    if (this.#granting().length > 0) this.#source.start();
+    else void this.#source.startIfServed();
+    this.#closeOverdue();
+    this.#queue.start((key, signal) => this.#reconcile(key, signal));
+    this.#tick();
+  }
+
+  async stop(): Promise<void> {
+    this.#timer?.cancel();
+    await Promise.all([this.#queue.close(), this.#source.stop()]);
+  }
+
+  isJudged(profile: SegmentationProfile): boolean {
+    return !isGranting(profile) || this.#source.isRead || this.#source.error !== undefined;
+  }
+
+  report(profile: SegmentationProfile): CapabilityReport | undefined {
+    if (!isGranting(profile)) return undefined;
+    const { name } = profile.metadata;
+    const inForce = [...this.#verdicts()].filter(
+      ([, verdict]) => verdict.kind === 'in-force' && verdict.profile.metadata.name === name,
+    );
+    return exceptionsReport(this.#source, inForce.length);
+  }
+
+  /** The policies of exceptions are removed together with those of the profile. */
+  isReleased(): boolean {
+    return true;
+  }
+
+  missing(profiles: readonly SegmentationProfile[], { key }: NamespaceItem): MissingInput | undefined {
+    if (this.#source.isRead || !profiles.some(isGranting)) return undefined;
+    const now = this.#options.clock.now();
+    const inForce = [...this.#policiesOfExceptions(key)].some((item) => notedEnd(item) > now);
+    if (!inForce) return undefined;
+    if (!this.#waiting.has(key)) {
+      this.#waiting.add(key);
+      this.#schedule();
+    }
+    const { error } = this.#source;
+    return { resource: EXCEPTION_PLURAL, error: error === undefined ? undefined : errorMessage(error) };
+  }
+
+  of(profile: SegmentationProfile, namespace: NamespaceItem, context: AdditionContext): Added {
+    if (!isGranting(profile) || !this.#source.isRead) return NOTHING;
+    const added = [...this.#verdictsIn(namespace)].flatMap(([item, verdict]) => {
+      if (verdict.kind !== 'in-force' || verdict.profile.metadata.name !== profile.metadata.name) return [];
+      const { compiled, isChanged } = this.#compiled.compile(item, verdict, { namespace, ...context });
+      if (isChanged) this.#queue.add(item.key, Priority.live);
+      if (this.#isConfirmed(item)) return [compiled];
+      // Nothing opens before the exception is confirmed; what is open already stays.
+      return [
+        { ...compiled, policies: compiled.policies.filter((each) => this.#compiled.exists(each, item)) },
+      ];
+    });
+    if (added.length === 0) return NOTHING;
+    return {
+      policies: added.flatMap(({ policies }) => policies),
+      unresolved: added.flatMap(({ unresolved }) => unresolved),
+    };
+  }
+
+  /** For metrics: how many exceptions there are by state; undefined until they were read. */
+  sample(): ExceptionCounts | undefined {
+    if (!this.#source.isRead) return undefined;
+    const hasPolicies = ({ exception: { metadata } }: ExceptionItem) =>
+      this.#hasPolicies(metadata.namespace ?? '', metadata.name);
+    return countVerdicts(this.#verdicts(), this.#options.clock.now(), hasPolicies);
+  }
+
+  #granting(): SegmentationProfile[] {
+    return [...this.#options.clusterState.profiles.values()].map(({ profile }) => profile).filter(isGranting);
+  }
+
+  #verdictsIn(namespace: NamespaceItem): Map<ExceptionItem, Verdict> {
+    const { clusterState, clock } = this.#options;
+    const items = new Map<SegmentationException, ExceptionItem>();
+    for (const item of this.#source.items.byNamespace(namespace.key)) items.set(item.exception, item);
+    if (items.size === 0) return new Map();
+    const inForce = [...clusterState.profiles.values()].flatMap(({ profile }) => {
+      const form = clusterState.inForce(profile, namespace);
+      return form.relation === 'none' ? [] : [form.profile];
+    });
+    const verdicts = new Map<ExceptionItem, Verdict>();
+    for (const [exception, verdict] of judge(items.keys(), inForce, clock.now())) {
+      const item = items.get(exception);
+      if (item !== undefined) verdicts.set(item, verdict);
+    }
+    return verdicts;
+  }
+
+  *#verdicts(): Generator<readonly [ExceptionItem, Verdict]> {
+    for (const namespace of this.#namespaces()) yield* this.#verdictsIn(namespace);
+  }
+
+  /** The namespaces that have exceptions. */
+  #namespaces(): NamespaceItem[] {
+    const names = new Set(
+      [...this.#source.items.values()].map(({ exception }) => exception.metadata.namespace),
+    );
+    return [...names].flatMap((name) => this.#options.clusterState.namespaces.get(name ?? '') ?? []);
+  }
+
+  *#policiesOfExceptions(namespace: string): Generator<PolicyItem> {
+    for (const item of this.#options.clusterState.policies.byNamespace(namespace)) {
+      // A policy without cached content may be one, and then its end is unknown too.
+      if (exceptionOf(item) !== undefined || (item.profile !== undefined && item.content === undefined))
+        yield item;
+    }
+  }
+
+  #hasPolicies(namespace: string, exception: string): boolean {
+    for (const item of this.#options.clusterState.policies.byNamespace(namespace))
+      if (exceptionOf(item) === exception) return true;
+    return false;
+  }
+
+  #isConfirmed({ key, uid, exception }: ExceptionItem): boolean {
+    return this.#confirmed.get(key) === formOf(uid, exception);
+  }
+
+  /** Has the namespaces reconciled first in which an exception ended while no operator ran. */
+  #closeOverdue(): void {
+    if (this.#granting().length === 0) return;
+    const now = this.#options.clock.now();
+    for (const item of this.#options.clusterState.policies.values())
+      if (exceptionOf(item) !== undefined && notedEnd(item) <= now) this.#onAdditions(item.namespace);
+  }
+
+  #profileChanged({ old, new: next }: StoreChange<ProfileItem>): void {
+    const grants = [old, next].some((item) => item !== undefined && isGranting(item.profile));
+    if (!grants) return;
+    this.#source.start();
+    for (const namespace of this.#namespaces()) this.#touch(namespace.key);
+  }
+
+  #policyChanged({ old, new: next }: StoreChange<PolicyItem>): void {
+    for (const item of [old, next]) {
+      const exception = item && exceptionOf(item);
+      if (exception !== undefined) this.#queue.add(`${item?.namespace}/${exception}`, Priority.live);
+    }
+  }
+
+  #exceptionChanged({ old, new: next, origin }: StoreChange<ExceptionItem>): void {
+    const item = next ?? old;
+    if (item === undefined) return;
+    if (next === undefined) {
+      this.#confirmed.delete(item.key);
+      this.#unsettled.delete(item.key);
+      this.#compiled.forget(item.key);
+    }
+    if (origin === 'own') return;
+    this.#queue.add(item.key, Priority.live);
+    this.#touch(item.exception.metadata.namespace ?? '');
+    this.#schedule();
+  }
+
+  /** All exceptions were read, or can't be. */
+  #readAnew(): void {
+    for (const namespace of this.#waiting) this.#onAdditions(namespace);
+    this.#waiting.clear();
+    for (const { key } of this.#source.items.values()) this.#queue.add(key, Priority.live);
+    for (const profile of this.#granting()) this.#onReport(profile.metadata.name);
+    this.#tick();
+  }
+
+  /** Judges the exceptions of a namespace again, and has it reconciled if a verdict has changed. */
+  #touch(namespace: string): void {
+    // Until all are read, the namespace would be reconciled without some of them.
+    if (!this.#source.isRead) return;
+    const item = this.#options.clusterState.namespaces.get(namespace);
+    const verdicts = item === undefined ? [] : [...this.#verdictsIn(item)];
+    const judged = verdicts.map(([each, verdict]) => this.#textOf(each, verdict)).join('\n');
+    if (judged === (this.#judged.get(namespace) ?? '')) return;
+    if (judged === '') this.#judged.delete(namespace);
+    else this.#judged.set(namespace, judged);
+    this.#onAdditions(namespace);
+    for (const [each] of verdicts) this.#queue.add(each.key, Priority.live);
+    for (const profile of this.#granting()) this.#onReport(profile.metadata.name);
+  }
+
+  #textOf(item: ExceptionItem, verdict: Verdict): string {
+    const profile = 'profile' in verdict ? verdict.profile.metadata.name : undefined;
+    const end = 'end' in verdict ? verdict.end : undefined;
+    const { exception, uid, key } = item;
+    const isConfirmed = this.#isConfirmed(item);
+    return JSON.stringify([key, uid, exception.metadata.generation, verdict.kind, profile, end, isConfirmed]);
+  }
+
+  /** Reads the wall clock, follows what has ended, and waits for the next moment. */
+  #tick(): void {
+    for (const namespace of this.#namespaces()) this.#touch(namespace.key);
+    const { clock } = this.#options;
+    for (const [item, verdict] of this.#verdicts())
+      if (this.#noticeOf(item, verdict) !== item.exception.status?.notice)
+        this.#queue.add(item.key, Priority.live);
+    // The end that is noted on the policies of a waiting namespace may have come.
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const namespace of waiting) this.#onAdditions(namespace);
+    this.#schedule(clock.now());
+  }
+
+  #schedule(now = this.#options.clock.now()): void {
+    const moments = [...this.#verdicts()].flatMap(
+      ([{ exception }, verdict]) => nextMoment(exception, verdict, now) ?? [],
+    );
+    const noted = [...this.#waiting].flatMap((namespace) =>
+      [...this.#policiesOfExceptions(namespace)].map(notedEnd).filter((end) => end > now),
+    );
+    const next = Math.min(now + RECHECK_MS, ...moments, ...noted);
+    this.#timer?.cancel();
+    this.#timer = this.#options.clock.schedule(Math.max(next - now, 1), () => this.#tick());
+  }
+
+  #noticeOf({ exception }: ExceptionItem, verdict: Verdict): ReturnType<typeof noticeBy> {
+    if (verdict.kind === 'expired') return 'Ended';
+    if (verdict.kind !== 'in-force') return undefined;
+    return noticeBy(
+      verdict.end,
+      this.#options.clock.now(),
+      Date.parse(exception.metadata.creationTimestamp ?? ''),
+    );
+  }
+
+  async #reconcile(key: string, signal: AbortSignal): Promise<Outcome> {
+    const item = this.#source.items.get(key);
+    if (item === undefined || !this.#source.isRead) return DONE;
+    try {
+      const namespace = this.#options.clusterState.namespaces.get(item.exception.metadata.namespace ?? '');
+      const verdict = namespace && this.#verdictsIn(namespace).get(item);
+      if (verdict === undefined) return DONE;
+      if (verdict.kind === 'in-force' && !this.#isConfirmed(item)) {
+        await this.#confirm(item, signal);
+        return DONE;
+      }
+      return await this.#reconcileStatus(item, verdict, signal);
+    } catch (error) {
+      if (isAborted(error)) return givenUp(error, signal);
+      return isNotFound(error) ? DONE : retry(error);
+    }
+  }
+
+  /** Reads the exception live, and has its flows opened if it is as it is cached (I4). @throws ApiError */
+  async #confirm({ key, uid, exception }: ExceptionItem, signal: AbortSignal): Promise<void> {
+    const { name, namespace = '' } = exception.metadata;
+    const live = await this.#exceptions.get(name, namespace, { signal });
+    const isSame = formOf(live.metadata.uid ?? '', live) === formOf(uid, exception);
+    if (!isSame) {
+      this.#source.items.upsert(projectException(live));
+      return;
+    }
+    this.#confirmed.set(key, formOf(uid, exception));
+    this.#touch(namespace);
+  }
+
+  /** @throws ApiError */
+  async #reconcileStatus(item: ExceptionItem, verdict: Verdict, signal: AbortSignal): Promise<Outcome> {
+    const { name, namespace = '' } = item.exception.metadata;
+    const policies = this.#compiled.stateOf(item, verdict, this.#hasPolicies(namespace, name));
+    // The reconcile of the namespace compiles the exception, and enqueues it then.
+    if (policies === undefined) return DONE;
+    const leftMs = policies.isInPlace ? 0 : this.#patienceLeft(item.key);
+    if (leftMs > 0) return { kind: 'again', afterMs: leftMs };
+    if (policies.isInPlace) this.#unsettled.delete(item.key);
+    await this.#writeStatus(item, { verdict, policies }, signal);
+    return DONE;
+  }
+
+  /** Milliseconds until policies that are not in place are worth a status: usually they are written by then. */
+  #patienceLeft(key: string): number {
+    const now = this.#options.clock.monotonic();
+    const since = this.#unsettled.get(key) ?? now;
+    this.#unsettled.set(key, since);
+    return since + SETTLE_MS - now;
+  }
+
+  /** @throws ApiError */
+  async #writeStatus(
+    { exception, ...item }: ExceptionItem,
+    { verdict, policies }: Pick<StatusInput, 'verdict' | 'policies'>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { name, namespace = '' } = exception.metadata;
+    const notice = this.#noticeOf({ ...item, exception }, verdict);
+    const now = new Date(this.#options.clock.now());
+    const status = exceptionStatus({ exception, verdict, policies, notice, now });
+    if (sameStatus(exception.status, status)) return;
+    const body = { metadata: preconditionsOf(exception), status: replacing(exception.status, status) };
+    const patched = await this.#exceptions.patch(name, namespace, body, { subresource: 'status', signal });
+    this.#options.onStatus(exception, status);
+    this.#source.items.observe(projectException(patched));
+  }
+}
+
+/** Equal for states of an exception with the same spec. */
+function formOf(uid: string, { metadata }: SegmentationException): string {
+  return `${uid} ${metadata.generation} ${metadata.deletionTimestamp ?? ''}`;
+}

@@ -1,0 +1,38 @@
+/** When an exception is to be looked at again: its end, and the notices before it. Pure. */
+import type { Notice, SegmentationException } from '../../api/exception.ts';
+import type { Verdict } from '../../policy/exceptions/judge.ts';
+
+const MINUTE_MS = 60_000;
+
+/** Milliseconds before the end at which a notice is given, the earliest first. */
+const NOTICES: readonly (readonly [notice: Notice, beforeMs: number])[] = [
+  ['OneHour', 60 * MINUTE_MS],
+  ['TenMinutes', 10 * MINUTE_MS],
+  ['Ended', 0],
+];
+
+/**
+ * The notice that is to be given of an exception by now; undefined before the first. An exception that was granted for
+ * less than an hour gets no notice an hour before its end.
+ *
+ * @param grantedAt when it was created, extended or approved, as far as that is known; milliseconds since the epoch
+ */
+export function noticeBy(end: number, now: number, grantedAt: number): Notice | undefined {
+  return NOTICES.findLast(([, beforeMs]) => now >= end - beforeMs && grantedAt <= end - beforeMs)?.[0];
+}
+
+/** The next moment after `now` at which a verdict may change or a notice is due; milliseconds since the epoch. */
+export function nextMoment(
+  { spec }: SegmentationException,
+  verdict: Verdict,
+  now: number,
+): number | undefined {
+  const moments =
+    verdict.kind === 'in-force'
+      ? NOTICES.map(([, beforeMs]) => verdict.end - beforeMs)
+      : verdict.kind === 'expired'
+        ? []
+        : [Date.parse(spec.expires)];
+  const next = moments.filter((moment) => moment > now);
+  return next.length === 0 ? undefined : Math.min(...next);
+}

@@ -1,0 +1,34 @@
+/** Policies that optional capabilities add to those that a profile compiles to in a namespace. */
+import type { NetworkPolicy } from '../../api/network-policy.ts';
+import type { SegmentationProfile } from '../../api/profile.ts';
+import type { NamespaceItem } from '../../cluster-state/items.ts';
+import type { LastKnown, UnresolvedPeer } from '../../policy/compile.ts';
+import type { ClusterFacts } from '../../policy/facts.ts';
+
+export interface PolicyAdditions {
+  /**
+   * The input without which own policies of the namespace would be taken for unwanted; undefined if all is read. Nothing
+   * is written in the namespace while an input is missing (I3).
+   */
+  missing(profiles: readonly SegmentationProfile[], namespace: NamespaceItem): MissingInput | undefined;
+  /** The policies for a profile that enforces in the namespace. They carry the profile's labels, and only allow. */
+  of(profile: SegmentationProfile, namespace: NamespaceItem, context: AdditionContext): Added;
+}
+
+export interface MissingInput {
+  /** The plural name of the resource. */
+  readonly resource: string;
+  /** Undefined while a first read is merely under way: its end enqueues the namespace. */
+  readonly error: string | undefined;
+}
+
+export interface AdditionContext {
+  readonly facts: ClusterFacts;
+  readonly lastKnown: LastKnown | undefined;
+}
+
+export interface Added {
+  readonly policies: readonly NetworkPolicy[];
+  /** Peers that are unresolved. They never hold back what the profile isolates. */
+  readonly unresolved: readonly UnresolvedPeer[];
+}

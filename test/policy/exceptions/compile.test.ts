@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import type { SegmentationException } from '../../../src/api/exception.ts';
+import type { SegmentationProfile } from '../../../src/api/profile.ts';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import { compile } from '../../../src/policy/compile.ts';
+import { compileException } from '../../../src/policy/exceptions/compile.ts';
+import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
+import { parseNotes } from '../../../src/policy/notes.ts';
+import { plan } from '../../../src/policy/planning/plan.ts';
+import { rulesOf, specKey } from '../../../src/policy/semantics/normalize.ts';
+import { facts, type FactsInput, profile, runs, SHOP } from '../fixture.ts';
+import { peer } from '../arbitrary.ts';
+import { at, CREATED, exception, granting, HOUR } from './fixture.ts';
+
+const END = CREATED + 4 * HOUR;
+
+function compiled(
+  object: SegmentationException,
+  {
+    by = granting('p'),
+    input = {},
+    observed = [],
+  }: {
+    readonly by?: SegmentationProfile;
+    readonly input?: FactsInput;
+    readonly observed?: readonly NetworkPolicy[];
+  } = {},
+) {
+  const context = { namespace: SHOP, cluster: facts(input), lastKnown: lastKnownFrom(observed) };
+  return compileException(object, { profile: by, end: END }, context);
+}
+
+const names = (policies: readonly NetworkPolicy[]) => policies.map(({ metadata }) => metadata.name);
+
+describe('policies of an exception', () => {
+  it('carry its name, reason and end, and belong to it', () => {
+    const [policy] = compiled(
+      exception('debug', { egress: [{ name: 'r', description: 'to see', to: [{ podSelector: {} }] }] }),
+    ).policies;
+    assert.deepEqual(policy?.metadata, {
+      name: 'p.exception.debug.egress',
+      namespace: 'shop',
+      labels: {
+        'app.kubernetes.io/managed-by': 'segmentation-operator',
+        'segmentation.dev/profile': 'p',
+        'segmentation.dev/role': 'exception',
+        'segmentation.dev/exception': 'debug',
+      },
+      annotations: {
+        'segmentation.dev/rules': JSON.stringify([
+          { rule: 'r', exception: 'debug', until: at(4), description: 'INC-4711: to see' },
+        ]),
+      },
+      ownerReferences: [
+        {
+          apiVersion: 'segmentation.dev/v1alpha1',
+          kind: 'SegmentationException',
+          name: 'debug',
+          uid: 'uid-debug',
+          controller: true,
+          blockOwnerDeletion: false,
+        },
+      ],
+    });
+  });
+
+  it('are one for each direction, and one for each rule with a podSelector', () => {
+    const { policies } = compiled(
+      exception('debug', {
+        ingress: [{ name: 'in', from: [{ podSelector: {} }] }],
+        egress: [
+          { name: 'out', to: [{ podSelector: {} }] },
+          { name: 'some', podSelector: { matchLabels: { app: 'web' } }, to: [{ podSelector: {} }] },
+        ],
+      }),
+    );
+    assert.deepEqual(names(policies), [
+      'p.exception.debug.egress',
+      'p.exception.debug.egress.some',
+      'p.exception.debug.ingress',
+    ]);
+  });
+
+  it('leave out directions that the profile does not isolate', () => {
+    const both = exception('debug', {
+      ingress: [{ name: 'in', from: [{ podSelector: {} }] }],
+      egress: [{ name: 'out', to: [{ podSelector: {} }] }],
+    });
+    const by = granting('p', {}, { isolation: ['Ingress'] });
+    assert.deepEqual(names(compiled(both, { by }).policies), ['p.exception.debug.ingress']);
+  });
+
+  it('carry the side of a connection that lies in the namespace', () => {
+    const from = [{ namespaces: ['shop'], podSelector: { matchLabels: { app: 'web' } } }];
+    const connections = [{ name: 'c', from, to: [{ namespaces: ['data'] }] }];
+    const { policies } = compiled(exception('debug', { egress: [], connections }));
+    assert.deepEqual(names(policies), ['p.exception.debug.egress.c']);
+  });
+
+  it('have names of at most 63 characters that no two exceptions and rules share', () => {
+    const long = 'x'.repeat(62);
+    const all = ['a', 'b'].flatMap((last) => {
+      const egress = ['a', 'b'].map((rule) => ({
+        name: long + rule,
+        podSelector: { matchLabels: { app: 'web' } },
+        to: [{ podSelector: {} }],
+      }));
+      return names(compiled(exception(long + last, { egress }), { by: granting(long) }).policies);
+    });
+    assert.equal(new Set(all).size, 4);
+    for (const name of all) assert.ok(name.length <= 63, name);
+  });
+
+  it('keep the last known form of a peer that is unresolved', () => {
+    const object = exception('debug', {
+      egress: [{ name: 'db', to: [{ service: { namespace: 'data', name: 'db' } }] }],
+    });
+    const input = { services: { 'data/db': { selector: { app: 'db' }, ports: [{ port: 5432 }] } } };
+    const before = compiled(object, { input }).policies;
+    const after = compiled(object, { observed: before });
+    assert.deepEqual(
+      after.policies.map(({ spec }) => spec),
+      before.map(({ spec }) => spec),
+    );
+    assert.deepEqual(
+      after.unresolved.map(({ reason, hasLastKnown }) => [reason, hasLastKnown]),
+      [['ServiceNotFound', true]],
+    );
+    assert.deepEqual(compiled(object).policies, []);
+  });
+
+  it('are none if one is too large, with what to do', () => {
+    const endpoints = {
+      'data/big': [
+        {
+          addresses: Array.from(
+            { length: 17_000 },
+            (_, i) => `2001:db8:aaaa:bbbb:cccc:dddd:eeee:${(i + 4096).toString(16)}`,
+          ),
+          ports: [],
+        },
+      ],
+    };
+    const object = exception('debug', {
+      egress: [
+        {
+          name: 'big',
+          to: [{ service: { namespace: 'data', name: 'big' } }],
+          ports: [{ protocol: 'TCP', port: 1 }],
+        },
+      ],
+    });
+    const { policies, excess } = compiled(object, {
+      input: { services: { 'data/big': { ports: [{ port: 1 }] } }, endpoints },
+    });
+    assert.deepEqual(policies, []);
+    assert.match(excess ?? '', /use fewer or wider peers/);
+  });
+
+  it('allow what the same rules of a profile allow, and nothing else, under any rule', () => {
+    const rule = fc.record({
+      name: fc.constantFrom('r', 's'),
+      to: fc.array(peer, { minLength: 1, maxLength: 3 }),
+    });
+    fc.assert(
+      fc.property(fc.uniqueArray(rule, { selector: ({ name }) => name, minLength: 1 }), (egress) => {
+        const own = compiled(exception('e', { egress })).policies;
+        const same = compile(profile({ egress }), SHOP, facts()).policies.filter(
+          ({ spec }) => rulesOf(spec, 'Egress').length > 0,
+        );
+        assert.deepEqual(
+          own.map(({ spec }) => specKey(spec)),
+          same.map(({ spec }) => specKey(spec)),
+        );
+        for (const { metadata } of own)
+          for (const note of parseNotes(metadata.annotations?.['segmentation.dev/rules'] ?? '') ?? [])
+            assert.equal(note?.until, at(4));
+      }),
+      { numRuns: runs(40) },
+    );
+  });
+
+  it('are created and deleted by one step each, which leaves the policies of the profile as they are', () => {
+    const by = granting('p', {}, { egress: [{ name: 'r', to: [{ podSelector: {} }] }] });
+    const own = compile(by, SHOP, facts()).policies;
+    const added = compiled(exception('debug'), { by }).policies;
+    const context = { hasPods: true, isOurs: () => true };
+    const begin = plan(own, [...own, ...added], context);
+    assert.deepEqual(
+      begin.steps.map((step) => step.verb),
+      ['create'],
+    );
+    const end = plan([...own, ...added], own, context);
+    assert.deepEqual(end.steps, [{ verb: 'delete', reason: 'unwanted', name: 'p.exception.debug.egress' }]);
+    assert.deepEqual([begin.opens, end.opens], [[], []]);
+  });
+});
