@@ -6,6 +6,7 @@ import { completion } from './completion/command.ts';
 import { convert } from './convert/command.ts';
 import { denied } from './denied/command.ts';
 import { diff } from './diff/command.ts';
+import { exception } from './exception/command.ts';
 import { explain } from './explain/command.ts';
 import { graph } from './graph/command.ts';
 import { matrix } from './matrix/command.ts';
@@ -32,6 +33,7 @@ export const COMMANDS: readonly Command[] = [
   denied,
   suggest,
   unused,
+  exception,
   verify,
   matrix,
   graph,

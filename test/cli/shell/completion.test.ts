@@ -27,7 +27,7 @@ describe('completion', () => {
       COMMANDS.map(({ name }) => name),
     );
     assert.deepEqual((await complete('re')).values, ['render']);
-    assert.deepEqual((await complete('help', 'ex')).values, ['explain']);
+    assert.deepEqual((await complete('help', 'ex')).values, ['explain', 'exception']);
   });
 
   it('offers the flags of a command that are not given yet', async () => {
