@@ -138,6 +138,20 @@ describe('command preflight', () => {
     assert.match(stdout, /^Nothing that was seen and could be mapped would be cut\.$/m);
   });
 
+  it('names the first flows with many addresses for which nothing is proposed', async () => {
+    const rows = Array.from({ length: 7 }, (_, port) =>
+      Array.from(
+        { length: 21 },
+        (_, index) => `shop-checkout,cart,,,,198.51.100.${index},${9000 + port},TCP,allowed`,
+      ),
+    );
+    const { notes, cut } = await document(`preflight ${SHOP} --flows -`, csv(...rows.flat()));
+    assert.equal(cut.length, 7);
+    const about = notes.filter((note) => note.includes('proposed'));
+    assert.match(about[0] ?? '', /cart → 198.51.100.0 and 20 more: it is with 21 addresses; allow a range/);
+    assert.equal(about.at(-1), 'nor is one proposed for 2 more flows with many addresses');
+  });
+
   it('goes on after a file of a directory that is no log, and says so', async () => {
     const { code, stderr } = await cli(`preflight ${SHOP} --flows ${directory}/mixed`, { cwd: root });
     assert.equal(code, 1);

@@ -3,6 +3,7 @@ import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import type { Connection } from '../../../api/profile.ts';
 import { suggest, type Suggestions } from '../explain/suggestions.ts';
 import { obstacleText } from '../explain/suggestion-output.ts';
+import { numberText } from '../../flows/log-text.ts';
 import { addressTotal } from '../../flows/text.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import type { FlowOutcome } from './outcomes.ts';
@@ -11,6 +12,8 @@ import type { FlowOutcome } from './outcomes.ts';
 const MAX_ADDRESSES = 20;
 /** Most pairs of ends for which something is proposed: a profile has no more connections. */
 const MAX_PAIRS = 64;
+/** Flows with many addresses that notes name. */
+const MAX_NAMED = 5;
 
 export interface Keeping extends Suggestions {
   /** Flows for which nothing can be proposed, and why. */
@@ -32,22 +35,27 @@ export function keepCut(
   const left = pairs.size - kept.length;
   const answers = kept.flat().flatMap((each) => each.answers);
   const { suggestions, obstacles } = suggest(answers, snapshot, policies);
-  const many = cut
-    .filter(isMany)
+  const many = cut.filter(isMany);
+  const named = many
+    .slice(0, MAX_NAMED)
     .map(
       ({ group: { source, destination, from, to } }) =>
         `no connection is proposed for ${source.label} → ${destination.label}: it is with ${addressTotal(from.kind === 'addresses' ? from : to)} addresses; allow a range of them, or the entity World`,
     );
+  const others =
+    many.length > MAX_NAMED
+      ? [`nor is one proposed for ${numberText(many.length - MAX_NAMED)} more flows with many addresses`]
+      : [];
   const rest =
     left > 0
       ? [
-          `connections are proposed for the ${MAX_PAIRS} pairs that were seen most, and not for ${left} more: suggest proposes a profile for all`,
+          `connections are proposed for the ${MAX_PAIRS} pairs that were seen most, and not for ${numberText(left)} more: suggest proposes a profile for all`,
         ]
       : [];
   return {
     suggestions,
     obstacles,
-    remarks: [...new Set([...rest, ...many, ...obstacles.map(obstacleText)])],
+    remarks: [...new Set([...rest, ...named, ...others, ...obstacles.map(obstacleText)])],
   };
 }
 
