@@ -72,7 +72,7 @@ export class FlowTable {
     this.#options = options;
   }
 
-  /** Number of records that are flows, also unmapped ones. */
+  /** Number of flows that records stand for, also of unmapped ones. A flow that both ends recorded counts twice. */
   get flows(): number {
     return this.#flows;
   }
@@ -123,7 +123,7 @@ export class FlowTable {
       this.skip(mapping.kind);
       return;
     }
-    this.#flows++;
+    this.#flows += count;
     if (time !== undefined) {
       if (this.#first === undefined || time < this.#first) this.#first = time;
       if (this.#last === undefined || time > this.#last) this.#last = time;
