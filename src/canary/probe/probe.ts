@@ -13,6 +13,7 @@ import { differencesOf } from '../model/findings.ts';
 import { FlowBook } from '../model/flow-book.ts';
 import { plannedFlows, type Surroundings } from '../model/matrix.ts';
 import { type Report, reportOf } from '../model/report.ts';
+import { delayMs } from '../model/request.ts';
 import { flowText, REPORT_TTL_MS } from '../model/verification.ts';
 import type { Attempt } from './attempt.ts';
 import { type Change, flip, flips } from './flip.ts';
@@ -47,6 +48,8 @@ export class Probe {
   readonly #book = new FlowBook();
   #round = 0;
   #hasResumed = false;
+  /** How many probes there were in the last round. */
+  #probes = 0;
   /** The id of the request that the last round answers. */
   #request = '';
   #soundSince: number;
@@ -78,6 +81,7 @@ export class Probe {
       const pauseMs = ROUND_MS * (0.9 + 0.2 * random()) - (clock.monotonic() - began);
       await sleep(clock, Math.min(LEAST_PAUSE_MS, Math.max(0, pauseMs)), signal);
       await requests.wait(this.#request, Math.max(0, pauseMs - LEAST_PAUSE_MS), signal);
+      if (requests.id !== this.#request) await sleep(clock, delayMs(this.#probes, random()), signal);
     }
     await this.#flipping;
   }
@@ -90,6 +94,7 @@ export class Probe {
       return;
     }
     await this.#resume(before, signal);
+    this.#probes = before.pods.length;
     const round = ++this.#round;
     const planned = plannedFlows(before, round);
     const outcomes = await tryFlows(planned, attempt, before.self.ips);

@@ -113,6 +113,15 @@ suite(`canary on a network of two nodes${why === undefined ? '' : ` (skipped: ${
     assert.deepEqual(new Set(used), new Set(granted('request.yaml')));
   });
 
+  it('answers two users who ask at the same time', async () => {
+    const verify = () => cli(`verify --kubeconfig ${plane.kubeconfig}`);
+    const answers = await Promise.all([verify(), verify()]);
+    assert.deepEqual(
+      answers.map(({ code, stderr }) => `${code} ${stderr}`),
+      ['0 ', '0 '],
+    );
+  });
+
   it('is verified by rounds of its own where verify may not ask for one', async () => {
     const user = await scene.userWith('segmentation-canary-reports');
     const { code, stderr } = await cli(`verify --kubeconfig ${user}`);

@@ -37,7 +37,9 @@ export interface Progress {
 
 /** Without a request: a round that was under way when the first report was read may have begun before. */
 const ROUNDS = 2;
+/** Pause between two reads of the reports; longer if a read takes long, as that of thousands of reports. */
 const POLL_MS = 500;
+const PAUSE_PER_READ = 4;
 
 /**
  * Resolves when every probe has completed a round that began after the call, and no flow differs but for a moment; or after
@@ -57,7 +59,9 @@ export async function freshReports(
   note(await readReports(transport));
   const request = await ask(transport, onRefused);
   for (;;) {
+    const began = performance.now();
     const found = await readReports(transport);
+    const readMs = performance.now() - began;
     note(found);
     const isFresh = (lease: string) => {
       const report = found.get(lease);
@@ -72,7 +76,7 @@ export async function freshReports(
     onProgress({ probes: found.size, answered: fresh.length, unconfirmed });
     if ((fresh.length === found.size && unconfirmed === 0) || performance.now() > until)
       return resultOf(found, new Set(fresh));
-    await sleep(POLL_MS);
+    await sleep(Math.max(POLL_MS, PAUSE_PER_READ * readMs));
   }
 }
 
