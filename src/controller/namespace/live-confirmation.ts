@@ -41,6 +41,8 @@ export class LiveConfirmation {
   #namespaceList: Promise<void> | undefined;
   /** The list of profiles that is under way for all who need the first one. */
   #firstProfiles: Promise<List<SegmentationProfile>> | undefined;
+  /** The reads of profiles that are under way for all who need the first one, by name. */
+  readonly #firstReads = new Map<string, Promise<SegmentationProfile>>();
   /** True once a list of all profiles was read. */
   #hasListedProfiles = false;
 
@@ -64,7 +66,7 @@ export class LiveConfirmation {
       ...profiles.map(
         (profile) =>
           records.profile(profile.metadata.name).confirmedUid === (profile.metadata.uid ?? '') ||
-          this.#readProfile(profile, signal),
+          this.#confirmProfile(profile, signal),
       ),
       this.#hasListedProfiles || this.#isComplete(basis, this.#listProfilesOnce(signal)),
     ]);
@@ -160,11 +162,35 @@ export class LiveConfirmation {
     return same;
   }
 
-  async #readProfile({ metadata, status }: SegmentationProfile, signal: AbortSignal): Promise<boolean> {
-    const { clusterState, profiles, records } = this.#options;
+  /** When many namespaces begin at once, all of them need the same read. */
+  async #confirmProfile(cached: SegmentationProfile, signal: AbortSignal): Promise<boolean> {
+    const { name } = cached.metadata;
+    let read = this.#firstReads.get(name);
+    if (read === undefined) {
+      read = this.#options.profiles
+        .get(name, undefined, { signal })
+        .finally(() => this.#firstReads.delete(name));
+      this.#firstReads.set(name, read);
+    }
+    // The shared read may be older than the cached profile.
+    return (await this.#compareProfile(cached, read)) || this.#readProfile(cached, signal);
+  }
+
+  #readProfile(cached: SegmentationProfile, signal: AbortSignal): Promise<boolean> {
+    return this.#compareProfile(
+      cached,
+      this.#options.profiles.get(cached.metadata.name, undefined, { signal }),
+    );
+  }
+
+  async #compareProfile(
+    { metadata, status }: SegmentationProfile,
+    read: Promise<SegmentationProfile>,
+  ): Promise<boolean> {
+    const { clusterState, records } = this.#options;
     const { name, uid = '', generation, deletionTimestamp } = metadata;
     try {
-      const live = await profiles.get(name, undefined, { signal });
+      const live = await read;
       const same =
         live.metadata.uid === uid &&
         live.metadata.generation === generation &&

@@ -158,6 +158,8 @@ describe('live confirmation of profiles', () => {
 
   let asked: string[];
   let listed: readonly SegmentationProfile[];
+  /** The profile as the server has it. */
+  let live: SegmentationProfile;
   let confirmation: LiveConfirmation;
   let clusterState: ClusterState;
   const [name, shop] = namespace('shop');
@@ -168,7 +170,7 @@ describe('live confirmation of profiles', () => {
         (path === `${COLLECTION}/${name}`
           ? shop
           : path.endsWith('/own')
-            ? own
+            ? live
             : { metadata: { resourceVersion: '900' }, items: listed }) as T,
       );
     },
@@ -177,6 +179,7 @@ describe('live confirmation of profiles', () => {
   };
   beforeEach(() => {
     asked = [];
+    live = own;
     clusterState = new ClusterState([]);
     confirmation = new LiveConfirmation({
       clusterState,
@@ -186,15 +189,18 @@ describe('live confirmation of profiles', () => {
     });
   });
 
+  const reads = () => asked.filter((path) => path.endsWith('/own')).length;
+
   /** Confirms the namespace with the profile `own`, while the server lists these profiles. */
   async function confirm(
     how: 'confirmOnce' | 'confirmAgain',
     profiles: readonly SegmentationProfile[],
+    profile = own,
   ): Promise<boolean> {
     listed = profiles;
     const cached = projectNamespace(shop);
     clusterState.namespaces.upsert(cached);
-    return confirmation[how]({ namespace: cached, profiles: [own] }, new AbortController().signal);
+    return confirmation[how]({ namespace: cached, profiles: [profile] }, new AbortController().signal);
   }
 
   it('fails before an opening if another profile selects the namespace', async () => {
@@ -207,6 +213,22 @@ describe('live confirmation of profiles', () => {
       assert.equal(await confirm(how, []), false);
       assert.equal(await confirm(how, [profileNamed('another')]), false);
     }
+  });
+
+  it('reads a profile once for all namespaces that begin at the same time', async () => {
+    assert.deepEqual(await Promise.all([confirm('confirmOnce', [own]), confirm('confirmOnce', [own])]), [
+      true,
+      true,
+    ]);
+    assert.equal(reads(), 1);
+  });
+
+  it('reads a profile again that has changed since the shared read began', async () => {
+    const edited = { ...own, metadata: { ...own.metadata, generation: 2 } };
+    const pending = confirm('confirmOnce', [edited], edited);
+    live = edited;
+    assert.equal(await pending, true);
+    assert.equal(reads(), 2);
   });
 
   it('reads one list of profiles before the first write, and caches profiles that the watch omitted', async () => {
