@@ -73,6 +73,8 @@ export async function work(box: Sandbox): Promise<string> {
   await eventually(() => box.policy(late, `${profile}.default-deny`));
   await box.edit(profile, {
     egress: [{ name: 'to-nowhere', to: [{ service: { namespace: first, name: 'nowhere' } }] }],
+    admission: { protect: 'Warn' },
+    workloads: { podSecurity: { warn: 'baseline' } },
   });
   await eventually(async () => assert.equal((await box.condition(profile, 'PeersResolved')).status, 'False'));
   return profile;
