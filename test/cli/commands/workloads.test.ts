@@ -187,6 +187,28 @@ spec: {hostnames: [evil.example.com]}
     assert.match(stdout, /^5 objects judged: 5 refused/m);
   });
 
+  it('judges a Pod with the account, the token and the ports of the node that the API server fills in', async () => {
+    const pod = (name: string, spec: string) =>
+      `---\napiVersion: v1\nkind: Pod\nmetadata: {name: ${name}, namespace: shop}\nspec: {${spec}}\n`;
+    const container = 'name: c, image: a, ports: [{containerPort: 80}]';
+    const mount = 'volumeMounts: [{name: t, mountPath: /var/run/secrets/kubernetes.io/serviceaccount}]';
+    const stdin = [
+      profile('  workloads: {serviceAccounts: {automountToken: Deny}, exposure: {hostPort: Deny}}'),
+      '---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {tenant: a}}\n',
+      pod('silent', `containers: [{${container}}]`),
+      pod('without', `automountServiceAccountToken: false, containers: [{${container}}]`),
+      pod('own', `containers: [{${container}, ${mount}}], volumes: [{name: t, emptyDir: {}}]`),
+      pod('on-node', `automountServiceAccountToken: false, hostNetwork: true, containers: [{${container}}]`),
+    ].join('');
+    const { stdout } = await cli('workloads -f -', { stdin });
+    assert.match(stdout, /^shop\/pod\/silent +refused +SegmentationProfile p: the pod gets a token/m);
+    assert.match(
+      stdout,
+      /^shop\/pod\/on-node +refused +SegmentationProfile p: container c has the host port 80/m,
+    );
+    assert.match(stdout, /^4 objects judged: 2 refused/m);
+  });
+
   it('reports each judged object as a test in JUnit XML, which fails if the object is refused', async () => {
     const { code, stdout } = await run('images', '-o', 'junit');
     assert.equal(code, 1);

@@ -17,6 +17,7 @@ import { isLimited, workloadBindings } from '../../../policy/workloads/groups.ts
 import { AUDIT_KINDS, KNOWN_KINDS, type KnownKind, LIMITED_KINDS } from '../../../snapshot/objects.ts';
 import type { Snapshot, SnapshotNamespace } from '../../../snapshot/snapshot.ts';
 import { compareText } from '../../../util/order.ts';
+import { withDefaults } from './defaults.ts';
 import policies from '../../generated/workload-policies.json' with { type: 'json' };
 
 /** The effect on the object; for a workload, on its pods. */
@@ -108,6 +109,7 @@ function byPolicies(
   profiles: readonly SegmentationProfile[],
   { protectedNamespaces }: Snapshot,
 ): Judgement[] {
+  const created = known.kind === 'Pod' ? withDefaults(object) : object;
   return profiles.flatMap((profile) => {
     const all = workloadBindings(profile, [...protectedNamespaces]);
     const bindings = all.filter(({ spec }) => covers(spec, known));
@@ -119,7 +121,9 @@ function byPolicies(
       // Under Enforce, a workload is only warned of; its pods are refused.
       const effect = denied.has(policyName) ? 'refused' : EFFECTS[action];
       const messages =
-        policy === undefined ? [] : refusalsOf(policy, { kind: known.kind, object, params: profile });
+        policy === undefined
+          ? []
+          : refusalsOf(policy, { kind: known.kind, object: created, params: profile });
       return messages.map((message) => ({
         object: named(known, object),
         effect,
