@@ -4,6 +4,7 @@
  */
 import type { EgressRule, IngressRule, Peer, SegmentationProfile } from '../src/api/profile.ts';
 import { compile } from '../src/policy/compile.ts';
+import { NO_ENGINE } from '../src/policy/extensions.ts';
 import type { ClusterFacts, EndpointFacts, NamespaceFacts, ServiceFacts } from '../src/policy/facts.ts';
 import { fingerprint } from '../src/policy/semantics/normalize.ts';
 
@@ -161,6 +162,7 @@ function cluster(): ClusterFacts {
     serviceCIDRs: () => ['10.96.0.0/16', 'fd02::/112'],
     webhookServices: () => [],
     serviceAccount: () => undefined,
+    engine: () => NO_ENGINE,
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Connection, Peer, SegmentationProfile } from '../src/api/profile.ts';
 import { compile } from '../src/policy/compile.ts';
+import { NO_ENGINE } from '../src/policy/extensions.ts';
 import type { ClusterFacts, NamespaceFacts } from '../src/policy/facts.ts';
 import { CONFIGURATION, round } from './compile.ts';
 
@@ -98,6 +99,7 @@ const FACTS: ClusterFacts = {
   serviceCIDRs: () => [],
   webhookServices: () => [],
   serviceAccount: () => undefined,
+  engine: () => NO_ENGINE,
 };
 
 if (import.meta.main) console.log(JSON.stringify(await run()));

@@ -50,7 +50,8 @@ const COMPONENTS: readonly (readonly [name: string, value: string, directory: st
   ['pod-security', 'podSecurity.enabled', 'config/pod-security'],
   ['rollout', 'rollout.enabled', 'config/rollout'],
   ['audit', 'audit.enabled', 'config/audit'],
-  ['engines', 'engines.detect', 'config/engines/detect'],
+  ['engines-detect', 'engines.detect', 'config/engines/detect'],
+  ['engines-cilium', 'engines.cilium', 'config/engines/cilium'],
 ];
 
 /**
@@ -73,7 +74,7 @@ export function chartTemplates(
     ...COMPONENTS.map(([name, value, directory]) =>
       template(
         `${name}.yaml`,
-        `config/${name}`,
+        directory,
         `{{- if .Values.${value} }}\n${documents(manifests(root, directory))}{{- end }}\n`,
       ),
     ),

@@ -4,9 +4,12 @@
  */
 import type { Condition } from '../api/meta.ts';
 import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
+import type { EngineSupport } from './engine-support.ts';
 import type { PolicyAdditions } from './namespace/additions.ts';
 
 export interface Capability {
+  /** Policies of the network engine beside the NetworkPolicies, if the capability writes them. */
+  readonly engine?: EngineSupport;
   /**
    * Begins to work. Called once the caches are complete, and only on the replica that leads.
    *

@@ -24,6 +24,7 @@ import { AdmissionProbe } from './admission/probe.ts';
 import { Admission } from './admission/reconcile.ts';
 import type { Capability } from './capability.ts';
 import type { EnforcementProof } from './enforcement.ts';
+import { type EngineSupport, NO_SUPPORT } from './engine-support.ts';
 import { NamespaceController } from './namespace/controller.ts';
 import { LiveConfirmation } from './namespace/live-confirmation.ts';
 import { PodProbe } from './namespace/pods.ts';
@@ -89,12 +90,14 @@ export function createController(options: ControllerOptions): Controller {
   const triggers = new Triggers({ clusterState, records, queue, clock });
   options.enforcement?.subscribe(() => triggers.allStatusesChanged());
   const { admission, accounts } = admissionControllers(options, { resources, watches, triggers });
-  const sources = peerSources(options, { accounts, triggers, signal: stopping.signal });
+  const engine = options.capabilities.find((each) => each.engine)?.engine ?? NO_SUPPORT;
+  const sources = peerSources(options, { accounts, engine, triggers, signal: stopping.signal });
   const namespaces = new NamespaceController({
     ...options,
     ...resources,
     sources,
     additions: options.capabilities.flatMap(({ additions = [] }) => additions),
+    engine,
     admission,
     confirmation: new LiveConfirmation({ ...resources, clusterState, records }),
     pods: new PodProbe(new Resource(transport, PODS), clock),
@@ -172,13 +175,20 @@ function peerSources(
   { transport, clock, random, resyncMs, configuration, observer }: ControllerOptions,
   {
     accounts,
+    engine,
     triggers,
     signal,
-  }: { readonly accounts: ServiceAccounts; readonly triggers: Triggers; readonly signal: AbortSignal },
+  }: {
+    readonly accounts: ServiceAccounts;
+    readonly engine: EngineSupport;
+    readonly triggers: Triggers;
+    readonly signal: AbortSignal;
+  },
 ): PeerSources {
   const sources = new PeerSources(
     {
       accounts,
+      engine,
       transport,
       clock,
       random,
@@ -190,6 +200,10 @@ function peerSources(
     signal,
   );
   accounts.subscribe((account) => sources.accountChanged(account));
+  engine.subscribe({
+    onFacts: () => sources.engineChanged(),
+    onDrift: (namespace) => triggers.extensionDrifted(namespace),
+  });
   return sources;
 }
 

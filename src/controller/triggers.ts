@@ -81,6 +81,12 @@ export class Triggers {
     this.#queue.add(namespaceKey(namespace), Priority.live);
   }
 
+  /** Somebody else changed a policy of the network engine in a namespace. */
+  extensionDrifted(namespace: string): void {
+    this.#records.namespace(namespace).noteDrift();
+    this.#queue.add(namespaceKey(namespace), Priority.drift);
+  }
+
   /** The status of a profile may have changed: it is judged soon, and no more often than it is worth. */
   statusChanged(profile: string): void {
     const delay = this.#records.profile(profile).statusDelay(this.#clock.monotonic());

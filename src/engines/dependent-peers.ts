@@ -2,8 +2,8 @@
 import type { Peer, SegmentationProfile } from '../api/profile.ts';
 
 /**
- * The peers whose enforcement depends on the engine, each once, as a profile names them. Some engines match the API server and
- * nodes by an identity and not by address.
+ * The peers whose enforcement depends on the engine, each once, as a profile names them. NetworkPolicy knows no names, and some
+ * engines match the API server and nodes by an identity and not by address.
  */
 export function dependentPeers({ spec }: SegmentationProfile): readonly string[] {
   const { baseline, ingress = [], egress = [], connections = [] } = spec;
@@ -19,6 +19,7 @@ export function dependentPeers({ spec }: SegmentationProfile): readonly string[]
   return [...new Set(found)].sort();
 }
 
-function nameOf({ entity }: Peer): string | undefined {
+function nameOf({ entity, fqdn }: Peer): string | undefined {
+  if (fqdn !== undefined) return `fqdn ${fqdn.names.join(', ')}`;
   return entity === 'KubeAPIServer' || entity === 'Nodes' ? entity : undefined;
 }

@@ -10,6 +10,7 @@ import { endLabel } from '../api/names.ts';
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import { baselineRules, webhookRules } from './baseline.ts';
+import type { ExtensionPolicy, ExtensionRule } from './extensions.ts';
 import type { ClusterFacts, NamespaceFacts } from './facts.ts';
 import { ConnectionSide, type SidePolicy } from './connections/sides.ts';
 import { type LastKnown, NOTHING_KNOWN } from './peers/last-known.ts';
@@ -26,6 +27,8 @@ export type { UnresolvedPeer } from './rules.ts';
 export interface Compiled {
   /** Sorted by name. */
   readonly policies: readonly NetworkPolicy[];
+  /** What the network engine is to carry beside the policies; sorted by name. */
+  readonly extensions: readonly ExtensionPolicy[];
   /** Each peer of each rule once. */
   readonly unresolved: readonly UnresolvedPeer[];
   /** The names of the profile's connections of which an end lies in the namespace. */
@@ -52,8 +55,11 @@ export function compile(
     side.isIsolated ? policies.flatMap((policy) => allowOf(side, policy, context) ?? []) : [],
   );
   const policies = [defaultDeny.in(namespace, [])];
+  const extensions: ExtensionPolicy[] = [];
   for (const { policy, direction, rules } of merged([...allows, ...webhooks, ...ofConnections])) {
     const noted: NotedRule[] = [];
+    const extended: ExtensionRule[] = [];
+    const firstUnresolved = context.unresolved.length;
     for (const rule of rules) {
       if (!rule.isIn(namespace)) continue;
       const compiled = rule.compile({
@@ -63,15 +69,25 @@ export function compile(
       });
       noted.push(...compiled.noted);
       context.unresolved.push(...compiled.unresolved);
+      if (compiled.extensions.length > 0) extended.push(...compiled.extensions);
     }
     // Without rules the policy would isolate its pods and allow nothing, as the default-deny does already.
     if (noted.length > 0) policies.push(policy.in(namespace, noted));
+    const unresolved = context.unresolved.slice(firstUnresolved).filter(isExtensible);
+    if (extended.length + unresolved.length > 0)
+      extensions.push(policy.extension(namespace, { rules: extended, unresolved }));
   }
   return {
     policies: policies.sort(byObjectName),
+    extensions: extensions.sort(byObjectName),
     unresolved: context.unresolved,
     connections: [...new Set(connected.map(({ side }) => side.rules.name))],
   };
+}
+
+/** True if the peer may have had an extension, whose last known form stays. */
+function isExtensible({ peer }: UnresolvedPeer): boolean {
+  return peer === 'entity KubeAPIServer' || peer === 'entity Nodes' || peer.startsWith('fqdn ');
 }
 
 /** The parameters of a compilation, and the unresolved peers that it has met. */

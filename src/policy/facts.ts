@@ -1,6 +1,7 @@
 /** The plain values of the cluster that the compiler is given beside the profile. The caller reads them. */
 import type { LabelSelector, StringMap } from '../api/meta.ts';
 import type { Protocol } from '../api/network-policy.ts';
+import type { EngineFacts } from './extensions.ts';
 
 export interface NamespaceFacts {
   readonly name: string;
@@ -17,6 +18,8 @@ export type PeerSource =
   | { readonly kind: 'serviceCIDRs' }
   /** The objects that name Services for the API server to call. */
   | { readonly kind: 'webhooks' }
+  /** The network engine, and what its own policies can carry. */
+  | { readonly kind: 'engine' }
   | { readonly kind: 'endpointSlices'; readonly namespace: string }
   | { readonly kind: 'serviceAccounts'; readonly namespace: string; readonly name: string };
 
@@ -129,4 +132,6 @@ export interface ClusterFacts {
   serviceCIDRs(): readonly string[];
   webhookServices(namespace: string): readonly WebhookService[];
   serviceAccount(namespace: string, name: string): ServiceAccountFacts | undefined;
+  /** Undefined as long as nothing is known. */
+  engine(): EngineFacts | undefined;
 }

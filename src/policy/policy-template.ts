@@ -10,14 +10,17 @@ import {
   LABEL_ROLE,
   LABEL_RULE,
   MANAGER,
+  endLabel,
   policyName,
   type NamedRole,
 } from '../api/names.ts';
 import type { NetworkPolicy, NetworkPolicySpec, PolicyType } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
+import type { ExtensionPolicy } from './extensions.ts';
 import type { NamespaceFacts } from './facts.ts';
 import { type NotedRule, unique } from './rules.ts';
 import { withRules } from './semantics/normalize.ts';
+import { selectorKey } from './semantics/selector.ts';
 
 export interface TemplateOptions {
   readonly role: NamedRole;
@@ -35,6 +38,7 @@ export class PolicyTemplate {
   readonly #labels: Readonly<Record<string, string>>;
   readonly #owners: readonly OwnerReference[] | undefined;
   readonly #spec: NetworkPolicySpec;
+  readonly #names: Pick<TemplateOptions, 'role' | 'rule' | 'end'> & { readonly profile: string };
   /** The content that was compiled last: in most namespaces a policy has the same rules. */
   #last:
     | { noted: readonly NotedRule[]; spec: NetworkPolicySpec; annotations: ObjectMeta['annotations'] }
@@ -46,6 +50,7 @@ export class PolicyTemplate {
   ) {
     const { name } = profile.metadata;
     this.name = policyName(name, role, rule, end);
+    this.#names = { profile: name, role, rule, ...(end !== undefined && { end }) };
     this.#labels = {
       [LABEL_MANAGED_BY]: MANAGER,
       [LABEL_PROFILE]: name,
@@ -74,6 +79,28 @@ export class PolicyTemplate {
       },
       spec,
     };
+  }
+
+  /** The extensions for the policy's pods in `namespace`, in its one direction. */
+  extension(
+    { name: namespace }: NamespaceFacts,
+    { rules, unresolved }: Pick<ExtensionPolicy, 'rules' | 'unresolved'>,
+  ): ExtensionPolicy {
+    const { podSelector = {}, policyTypes: [direction = 'Egress'] = [] } = this.#spec;
+    const metadata = {
+      name: this.#extensionName(podSelector),
+      namespace,
+      labels: this.#labels,
+      ...(this.#owners && { ownerReferences: this.#owners }),
+    };
+    return { metadata, podSelector, direction, rules, unresolved };
+  }
+
+  #extensionName(podSelector: LabelSelector): string {
+    const { profile, role, rule, end } = this.#names;
+    const key = selectorKey(podSelector);
+    if (key === '{}') return this.name;
+    return policyName(profile, role, rule, [...(end === undefined ? [] : [end]), endLabel(key)].join('.'));
   }
 
   #content(noted: readonly NotedRule[]): { spec: NetworkPolicySpec; annotations: ObjectMeta['annotations'] } {

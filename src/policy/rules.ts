@@ -8,6 +8,7 @@
 import type { LabelSelector } from '../api/meta.ts';
 import type { NetworkPolicyPeer, NetworkPolicyPort, PolicyType } from '../api/network-policy.ts';
 import type { NamespaceScope, Peer } from '../api/profile.ts';
+import type { ExtensionGrant, ExtensionRule } from './extensions.ts';
 import type { ClusterFacts, NamespaceFacts } from './facts.ts';
 import type { RuleNote } from './notes.ts';
 import { type DirectionRule, includesRule, peerKey, portKey, ruleKey } from './semantics/normalize.ts';
@@ -75,7 +76,10 @@ export interface RuleContext {
 interface CompiledRule {
   readonly noted: readonly NotedRule[];
   readonly unresolved: readonly UnresolvedPeer[];
+  readonly extensions: readonly ExtensionRule[];
 }
+
+const NO_EXTENSIONS: readonly ExtensionRule[] = [];
 
 /** A rule of a profile, with the parts that are the same in every namespace compiled already. */
 export class PreparedRule {
@@ -109,7 +113,7 @@ export class PreparedRule {
     const { relation } = this.#source;
     if (relation?.kind === 'same-namespace') return this.#compileSameNamespace(context);
     if (relation?.kind === 'same-labels') return this.#compileSameLabels(relation, context);
-    if (this.#dynamic.length === 0) return { noted: this.#fixed, unresolved: [] };
+    if (this.#dynamic.length === 0) return { noted: this.#fixed, unresolved: [], extensions: NO_EXTENSIONS };
     return this.#compileDynamic(this.#dynamic, context, (grant) => [grant], this.#fixed);
   }
 
@@ -152,6 +156,7 @@ export class PreparedRule {
     return {
       noted: [...last, ...withoutIncluded(compiled.noted, last)],
       unresolved: [this.#unresolved(peer, true), ...compiled.unresolved],
+      extensions: compiled.extensions,
     };
   }
 
@@ -166,6 +171,7 @@ export class PreparedRule {
     const context: PeerContext = { namespace, cluster, impliesPorts };
     const noted = [...fixed];
     const unresolved: UnresolvedPeer[] = [];
+    const extensions: ExtensionRule[] = [];
     for (const each of dynamic) {
       const { peer, label } = each;
       const resolution = resolvePeer(peer, context);
@@ -174,6 +180,9 @@ export class PreparedRule {
           grants.flatMap((grant) => narrow(grant, peer)),
           label,
         );
+      if (resolution.kind !== 'partly-resolved')
+        extensions.push(...this.#extensions(resolution.extensions ?? [], label));
+      if (resolution.kind === 'extended') continue;
       if (resolution.kind === 'unresolved') {
         const { reason, known = [], fallback } = resolution;
         const rules = lastKnown(name, label);
@@ -190,7 +199,13 @@ export class PreparedRule {
       if (resolution.kind === 'partly-resolved')
         unresolved.push(this.#unresolved({ peer: label, ...resolution.missing, hasLastKnown: false }));
     }
-    return { noted, unresolved };
+    return { noted, unresolved, extensions };
+  }
+
+  #extensions(grants: readonly ExtensionGrant[], label: string): ExtensionRule[] {
+    const { name, kind, ports: own } = this.#source;
+    const note = { rule: name, ...(kind !== undefined && { kind }), peer: label };
+    return grants.map(({ peer, ports = own }) => ({ ...withPorts({}, ports), peer, note }));
   }
 
   /** `isOwn`: the peer is the end of the connection in the policy's own namespace. */
@@ -256,7 +271,7 @@ function withoutIncluded(noted: readonly NotedRule[], last: readonly NotedRule[]
   return noted.filter(({ rule }) => !last.some((each) => includesRule(each.rule, rule)));
 }
 
-type Granting = Exclude<Resolution, { kind: 'unresolved' }>;
+type Granting = Exclude<Resolution, { kind: 'unresolved' | 'extended' }>;
 
 interface DynamicPeer {
   readonly label: string;

@@ -4,6 +4,9 @@ import { KIND, LABEL_EXCEPTION, LABEL_SERVICE_ACCOUNT } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { Namespace } from '../analysis/cluster.ts';
+import type { EngineSetting } from '../engines/engine.ts';
+import type { ExtensionEngine } from '../engines/extensions/engine.ts';
+import { configuredEngine, configuredFacts, extensionObjects } from '../engines/extensions/objects.ts';
 import { lastKnownFrom } from '../policy/peers/last-known.ts';
 import { projectProfile } from '../cluster-state/items.ts';
 import {
@@ -31,7 +34,7 @@ import type {
   PeerSource,
 } from '../policy/facts.ts';
 import { isGranting } from '../policy/exceptions/grant.ts';
-import { DNS_SERVICES } from '../policy/peers/entity.ts';
+import { DNS_SERVICES } from '../policy/peers/dns.ts';
 import { withFreeNames } from '../policy/planning/free-names.ts';
 import { arranged } from '../policy/planning/noted-rules.ts';
 import type { ObjectSet } from './objects.ts';
@@ -63,6 +66,8 @@ export interface SnapshotInput {
   /** Kinds that could not be read, with the reason. */
   readonly unread: ReadonlyMap<string, string>;
   readonly configuration: ClusterConfiguration;
+  /** `engine` of the operator's configuration; absent: None. */
+  readonly engine?: EngineSetting | undefined;
   /** Namespaces that no profile selects. */
   readonly protectedNamespaces: readonly string[];
   /** For messages: "context kind-dev", "manifests". */
@@ -85,6 +90,8 @@ export interface ProfileIntent {
   readonly policies: readonly NetworkPolicy[];
   /** Names that foreign policies have taken. */
   readonly conflicts: readonly string[];
+  /** Policies of the configured network engine beside them. */
+  readonly extensions: readonly KubeObject[];
 }
 
 export class Snapshot {
@@ -113,6 +120,7 @@ export class Snapshot {
   /** True if no manifest describes the DNS Service, and it is taken to be as in the operator's configuration. */
   readonly assumesDNS: boolean;
   readonly #clusterState: ClusterState;
+  readonly #engine: ExtensionEngine | undefined;
   #intents: readonly ProfileIntent[] | undefined;
 
   constructor(input: SnapshotInput) {
@@ -123,6 +131,7 @@ export class Snapshot {
     this.namespace = input.namespace;
     this.unread = input.unread;
     this.configuration = input.configuration;
+    this.#engine = configuredEngine(input.engine ?? 'None');
     this.serverVersion = input.serverVersion;
     this.protectedNamespaces = new Set(input.protectedNamespaces);
     this.namespaces = objects
@@ -190,7 +199,8 @@ export class Snapshot {
           ? present.filter((policy) => this.#isOfException(policy, profile)).map(asWritten)
           : [];
         const all = excepted.length === 0 ? policies : [...policies, ...excepted].sort(byObjectName);
-        return [{ profile, namespace, relation, compiled, policies: all, conflicts }];
+        const extensions = this.#engine ? extensionObjects(compiled.extensions, this.#engine) : [];
+        return [{ profile, namespace, relation, compiled, policies: all, conflicts, extensions }];
       });
     });
   }
@@ -300,6 +310,7 @@ function factsOf(
 ): ClusterFacts {
   const { objects, configuration } = input;
   const dns = labelledDNS(services);
+  const engine = configuredFacts(input.engine ?? 'None');
   const slices = Map.groupBy(
     objects
       .of<RawEndpointSlice>('EndpointSlice')
@@ -325,6 +336,7 @@ function factsOf(
     webhookServices: (namespace) =>
       webhooks.filter((each) => each.namespace === namespace).sort((a, b) => byName(a, b) || a.port - b.port),
     serviceAccount: (namespace, name) => accountCounts(pods, namespace, name),
+    engine: () => engine,
   };
 }
 
@@ -378,6 +390,8 @@ function isKnown(source: PeerSource, { objects, unread, origin }: SnapshotInput)
       return WEBHOOK_KINDS.every((kind) => !unread.has(kind));
     case 'serviceAccounts':
       return !unread.has('Pod');
+    case 'engine':
+      return true;
     case 'endpointSlices':
       if (unread.has('EndpointSlice')) return false;
       // The API server's own addresses are known only if a manifest has them.

@@ -4,6 +4,7 @@ import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../src/api/profile.ts';
 import { CLUSTER_DEFAULTS } from '../../src/options/cluster-defaults.ts';
 import { compile } from '../../src/policy/compile.ts';
+import { NO_ENGINE } from '../../src/policy/extensions.ts';
 import type { ClusterFacts, ServiceFacts } from '../../src/policy/facts.ts';
 import { matches } from '../../src/policy/semantics/selector.ts';
 
@@ -59,6 +60,7 @@ export function compiledPolicies(
     serviceCIDRs: () => [],
     webhookServices: () => [],
     serviceAccount: () => undefined,
+    engine: () => NO_ENGINE,
   };
   return compile(profile, { name: namespace, labels: own }, facts).policies;
 }

@@ -2,6 +2,7 @@
 import type { NetworkPolicy, NetworkPolicyPort, PolicyType } from '../../src/api/network-policy.ts';
 import type { Baseline, Peer, ProfileSpec, SegmentationProfile } from '../../src/api/profile.ts';
 import { compile, type UnresolvedPeer } from '../../src/policy/compile.ts';
+import { type EngineFacts, NO_ENGINE } from '../../src/policy/extensions.ts';
 import {
   type ClusterConfiguration,
   type ClusterFacts,
@@ -71,6 +72,7 @@ export interface FactsInput {
   accounts?: Readonly<Record<string, Partial<ServiceAccountFacts>>>;
   configuration?: Partial<ClusterConfiguration>;
   labelledDNS?: ServiceName;
+  engine?: EngineFacts;
   /** Sources that can't be read, as `encodePeerSource` names them. */
   unknown?: readonly string[];
 }
@@ -97,6 +99,7 @@ export function facts(input: FactsInput = {}): ClusterFacts {
       mislabelled: 0,
       ...input.accounts?.[`${namespace}/${name}`],
     }),
+    engine: () => (unknown.includes('engine') ? undefined : (input.engine ?? NO_ENGINE)),
   };
 }
 

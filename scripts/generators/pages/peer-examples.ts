@@ -69,4 +69,10 @@ export const PEER_EXAMPLES: Readonly<Record<string, readonly PeerExample[]>> = {
   entity: [
     { allows: "addresses outside the cluster, without the cloud's metadata", peer: { entity: 'World' } },
   ],
+  fqdn: [
+    {
+      allows: 'a payment provider, and the hosts of a supplier, on a network engine that knows names',
+      peer: { fqdn: { names: ['api.payments.example', '*.supplier.example'] } },
+    },
+  ],
 };

@@ -131,7 +131,7 @@ export interface IngressRule {
   /**
    * Required. Who may connect: at least one peer. For everyone write `entity: Any`.
    *
-   * Items: The other side of the traffic, in exactly one way: `podSelector`, `namespaceSelector`, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount` or `entity`. `podSelector` may stand beside `namespaceSelector`, `namespaces` and `sameNamespaceLabels`: some pods of those namespaces.
+   * Items: The other side of the traffic, in exactly one way: `podSelector`, `namespaceSelector`, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount`, `entity` or `fqdn`. `podSelector` may stand beside `namespaceSelector`, `namespaces` and `sameNamespaceLabels`: some pods of those namespaces.
    */
   from: Peer[];
   /**
@@ -160,7 +160,7 @@ export interface EgressRule {
   /**
    * Required. What may be reached: at least one peer. For everything write `entity: Any`.
    *
-   * Items: The other side of the traffic, in exactly one way: `podSelector`, `namespaceSelector`, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount` or `entity`. `podSelector` may stand beside `namespaceSelector`, `namespaces` and `sameNamespaceLabels`: some pods of those namespaces.
+   * Items: The other side of the traffic, in exactly one way: `podSelector`, `namespaceSelector`, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount`, `entity` or `fqdn`. `podSelector` may stand beside `namespaceSelector`, `namespaces` and `sameNamespaceLabels`: some pods of those namespaces.
    */
   to: Peer[];
   /**
@@ -185,13 +185,13 @@ export interface Connection {
   /**
    * Required. The ends that connect: at least one peer. `podSelector` alone means the same namespace as the other end or, if that is no pod, every selected namespace.
    *
-   * Items: The other side of the traffic, in exactly one way: `podSelector`, `namespaceSelector`, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount` or `entity`. `podSelector` may stand beside `namespaceSelector`, `namespaces` and `sameNamespaceLabels`: some pods of those namespaces.
+   * Items: The other side of the traffic, in exactly one way: `podSelector`, `namespaceSelector`, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount`, `entity` or `fqdn`. `podSelector` may stand beside `namespaceSelector`, `namespaces` and `sameNamespaceLabels`: some pods of those namespaces.
    */
   from: Peer[];
   /**
    * Required. The ends that are connected to: at least one peer, read as those of `from`.
    *
-   * Items: The other side of the traffic, in exactly one way: `podSelector`, `namespaceSelector`, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount` or `entity`. `podSelector` may stand beside `namespaceSelector`, `namespaces` and `sameNamespaceLabels`: some pods of those namespaces.
+   * Items: The other side of the traffic, in exactly one way: `podSelector`, `namespaceSelector`, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount`, `entity` or `fqdn`. `podSelector` may stand beside `namespaceSelector`, `namespaces` and `sameNamespaceLabels`: some pods of those namespaces.
    */
   to: Peer[];
   /**
@@ -202,7 +202,7 @@ export interface Connection {
   ports?: Port[];
 }
 /**
- * The other side of the traffic, in exactly one way: `podSelector`, `namespaceSelector`, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount` or `entity`. `podSelector` may stand beside `namespaceSelector`, `namespaces` and `sameNamespaceLabels`: some pods of those namespaces.
+ * The other side of the traffic, in exactly one way: `podSelector`, `namespaceSelector`, `namespaces`, `sameNamespaceLabels`, `ipBlock`, `service`, `serviceAccount`, `entity` or `fqdn`. `podSelector` may stand beside `namespaceSelector`, `namespaces` and `sameNamespaceLabels`: some pods of those namespaces.
  */
 export interface Peer {
   /**
@@ -250,6 +250,17 @@ export interface Peer {
    * Something that every cluster has, found by the operator. KubeAPIServer: the API server's addresses. ClusterDNS: the pods of the cluster's DNS. Nodes: the addresses of all nodes. IngressControllers and Monitoring: what the operator is configured with under these names. World: every address but the cluster's own and link-local ones (cloud metadata). Any: everyone, without limit.
    */
   entity?: Entity;
+  /**
+   * Hosts by their DNS names, in egress only. NetworkPolicy knows no names: the cluster's network engine carries them, which the operator has to know (`engine` of its configuration). On another engine the peer allows nothing, and the status says so. The DNS queries for these names are allowed as well.
+   */
+  fqdn?: {
+    /**
+     * Names in lower case, without a dot at the end: `api.example.com`. `*.` at the beginning stands for exactly one label, and `**.` for one or more: `*.example.com` means `a.example.com`, `**.example.com` also `b.a.example.com`, and neither `example.com`.
+     *
+     * Items: A DNS name of at least two labels, which may begin with `*.` or `**.`.
+     */
+    names: string[];
+  };
 }
 /**
  * Addresses outside the cluster, IPv4 or IPv6. Pods are not reliably matched by their addresses: use selectors for them.

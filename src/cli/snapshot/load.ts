@@ -55,7 +55,7 @@ export const CLUSTER_FLAGS: readonly Flag[] = [
     name: 'config',
     value: 'FILE',
     completes: 'files',
-    help: "the operator's configuration file (clusterDNS, protectedNamespaces ...), if it has one",
+    help: "the operator's configuration file (clusterDNS, engine, protectedNamespaces ...), if it has one",
   },
   {
     name: 'operator-namespace',
@@ -173,13 +173,14 @@ export function createSnapshot(
   input: LoadInput,
   { objects, assumed = [], cluster, isObserved }: SnapshotSource,
 ): Snapshot {
-  const { cluster: configuration, protectedNamespaces } = operatorConfiguration(input, objects);
+  const { cluster: configuration, protectedNamespaces, engine } = operatorConfiguration(input, objects);
   return new Snapshot({
     objects,
     assumed,
     unread: cluster?.unread ?? new Map(),
     serverVersion: cluster?.serverVersion,
     configuration,
+    engine,
     protectedNamespaces,
     origin: cluster === undefined ? MANIFESTS : `context ${cluster.context}`,
     isObserved,
@@ -251,7 +252,7 @@ function readsCanary(objects: ObjectSet): boolean {
 function operatorConfiguration(
   { flags, process }: LoadInput,
   objects: ObjectSet,
-): Pick<Options, 'cluster' | 'protectedNamespaces'> {
+): Pick<Options, 'cluster' | 'protectedNamespaces' | 'engine'> {
   const path = flags.get('config');
   const own = flags.get('operator-namespace') ?? OPERATOR_NAMESPACE;
   try {
@@ -262,9 +263,9 @@ function operatorConfiguration(
       version,
     });
     if (parsed.kind !== 'options') throw new TypeError(`unexpected ${parsed.kind}`);
-    const { cluster, protectedNamespaces, canary } = parsed.options;
+    const { cluster, protectedNamespaces, canary, engine } = parsed.options;
     const further = canary || readsCanary(objects) ? [own, OUTSIDE] : [own];
-    return { cluster, protectedNamespaces: [...protectedNamespaces, ...further] };
+    return { cluster, engine, protectedNamespaces: [...protectedNamespaces, ...further] };
   } catch (error) {
     if (error instanceof OptionsError) throw new CliError(error.problems.join('\n'));
     throw error;

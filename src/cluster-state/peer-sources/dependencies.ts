@@ -1,4 +1,5 @@
 /** The cluster facts that compiling the policies of a namespace depended on. Pure. */
+import type { EngineFacts } from '../../policy/extensions.ts';
 import {
   type ClusterConfiguration,
   type ClusterFacts,
@@ -15,7 +16,7 @@ import { byKey } from '../../util/order.ts';
 
 /** A question to the cluster facts: when its answer changes, the policies have to be compiled again. */
 export type Dependency =
-  /** Can the source be read? For service accounts, also: what is known of this one? */
+  /** Can the source be read? For service accounts and the engine, also: what is known of it? */
   | { readonly kind: 'source'; readonly source: PeerSource }
   | { readonly kind: 'service'; readonly namespace: string; readonly name: string }
   | { readonly kind: 'endpoints'; readonly namespace: string; readonly service: string }
@@ -106,6 +107,14 @@ export class RecordedFacts implements ClusterFacts {
   serviceAccount(namespace: string, name: string): ServiceAccountFacts | undefined {
     this.#record({ kind: 'source', source: { kind: 'serviceAccounts', namespace, name } });
     return this.#facts.serviceAccount(namespace, name);
+  }
+
+  engine(): EngineFacts | undefined {
+    const source = { kind: 'engine' } as const;
+    this.#record({ kind: 'source', source });
+    const facts = this.#facts.engine();
+    if (facts === undefined) this.#missing.set(encodePeerSource(source), source);
+    return facts;
   }
 
   #record(dependency: Dependency): void {

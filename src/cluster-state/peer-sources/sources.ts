@@ -9,6 +9,7 @@ import type { Clock, Random, Timer } from '../../util/clock.ts';
 import { byName, compareText } from '../../util/order.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import type { Account } from '../../policy/admission/accounts.ts';
+import type { EngineFacts } from '../../policy/extensions.ts';
 import {
   type ClusterConfiguration,
   type ClusterFacts,
@@ -36,6 +37,13 @@ export interface PeerSourcesOptions {
   readonly accounts: {
     /** Undefined as long as nothing is known. */
     facts(account: Account): ServiceAccountFacts | undefined;
+    /** Why nothing is known, if finding out has failed. */
+    readonly failure: string | undefined;
+  };
+  /** What is known of the network engine; `engineChanged` tells when it has changed. */
+  readonly engine: {
+    /** Undefined as long as nothing is known. */
+    facts(): EngineFacts | undefined;
     /** Why nothing is known, if finding out has failed. */
     readonly failure: string | undefined;
   };
@@ -98,6 +106,7 @@ export class PeerSources {
           .flatMap(({ facts }) => facts) ?? [],
       webhookServices: (namespace) => this.#webhookServices(namespace),
       serviceAccount: (namespace, name) => options.accounts.facts({ namespace, name }),
+      engine: () => options.engine.facts(),
     };
   }
 
@@ -134,9 +143,15 @@ export class PeerSources {
     this.#notifyDependents({ kind: 'source', source: { kind: 'serviceAccounts', namespace, name } });
   }
 
+  /** The facts of the network engine have changed. */
+  engineChanged(): void {
+    this.#notifyDependents({ kind: 'source', source: { kind: 'engine' } });
+  }
+
   /** Why a source can't be read; undefined if it can, if its first read is under way, or if nobody subscribed to it. */
   readError(source: PeerSource): string | undefined {
     if (source.kind === 'serviceAccounts') return this.#options.accounts.failure;
+    if (source.kind === 'engine') return this.#options.engine.failure;
     return this.#watches.get(encodePeerSource(source))?.error;
   }
 
@@ -150,6 +165,7 @@ export class PeerSources {
   }
 
   #isKnown(source: PeerSource): boolean {
+    if (source.kind === 'engine') return this.#options.engine.facts() !== undefined;
     return source.kind === 'serviceAccounts'
       ? this.#options.accounts.facts(source) !== undefined
       : (this.#watches.get(encodePeerSource(source))?.isRead ?? false);
@@ -185,7 +201,7 @@ export class PeerSources {
   /** Watches a source, unless it is watched already. */
   #start(source: PeerSource): void {
     const id = encodePeerSource(source);
-    if (source.kind === 'serviceAccounts' || this.#watches.has(id)) return;
+    if (source.kind === 'serviceAccounts' || source.kind === 'engine' || this.#watches.has(id)) return;
     const { transport, clock, random, relistMs, onError } = this.#options;
     const options = { transport, clock, random, ...(relistMs !== undefined && { relistMs }), onError };
     const listener = {

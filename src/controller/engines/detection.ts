@@ -17,6 +17,7 @@ import type { Clock, Timer } from '../../util/clock.ts';
 import { listText } from '../../util/list-text.ts';
 import type { Capability, CapabilityReport } from '../capability.ts';
 import { readEvidence } from './read-evidence.ts';
+import type { EngineExtensions } from './support.ts';
 
 export interface EngineDetectionOptions {
   readonly setting: EngineSetting;
@@ -24,6 +25,8 @@ export interface EngineDetectionOptions {
   readonly transport: Transport;
   readonly clusterState: ClusterState;
   readonly clock: Clock;
+  /** The policies of the engine in force. */
+  readonly extensions: EngineExtensions;
   /** Called when the verdict changes. */
   readonly onVerdict: (verdict: EngineVerdict) => void;
 }
@@ -36,6 +39,7 @@ const UNCLEAR_INTERVAL_MS = 10_000;
 const LEAST_INTERVAL_MS = 1000;
 
 export class EngineDetection implements Capability {
+  readonly engine: EngineExtensions;
   readonly #options: EngineDetectionOptions;
   readonly #stopping = new AbortController();
   #verdict: EngineVerdict | undefined;
@@ -45,6 +49,8 @@ export class EngineDetection implements Capability {
 
   constructor(options: EngineDetectionOptions) {
     this.#options = options;
+    this.engine = options.extensions;
+    this.engine.subscribe({ onFacts: () => this.#notifyProfiles(), onDrift: () => {} });
   }
 
   lead(onReport: (profile: string) => void): void {
@@ -57,6 +63,7 @@ export class EngineDetection implements Capability {
     this.#stopping.abort();
     this.#timer?.cancel();
     await this.#looking;
+    await this.engine.stop();
   }
 
   isJudged(profile: SegmentationProfile): boolean {
@@ -67,7 +74,7 @@ export class EngineDetection implements Capability {
   report(profile: SegmentationProfile): CapabilityReport | undefined {
     const peers = dependentPeers(profile);
     if (peers.length === 0 || this.#verdict === undefined) return undefined;
-    const { status, reason, message } = this.#verdict;
+    const { status, reason, message } = this.#judgement(this.#verdict);
     const text = `${message} (${listText(peers)} ${peers.length === 1 ? 'depends' : 'depend'} on it)`;
     return {
       condition: { type: 'EngineReady', status, reason, message: text },
@@ -78,6 +85,16 @@ export class EngineDetection implements Capability {
 
   isReleased(): boolean {
     return true;
+  }
+
+  /** The verdict or, if the engine's own policies can't be written, why. */
+  #judgement(
+    verdict: EngineVerdict,
+  ): Pick<EngineVerdict, 'status' | 'message'> & { readonly reason: string } {
+    const facts = this.engine.facts();
+    if (facts?.kind !== 'missing') return verdict;
+    const { reason, message } = facts;
+    return { status: 'False', reason, message: `${verdict.message}; ${message}` };
   }
 
   #profileChanged({ old, new: next }: StoreChange<ProfileItem>): void {
@@ -106,11 +123,16 @@ export class EngineDetection implements Capability {
   }
 
   #decide(verdict: EngineVerdict): void {
-    const { clusterState, onVerdict } = this.#options;
     const before = this.#verdict;
     this.#verdict = verdict;
     if (JSON.stringify(before) === JSON.stringify(verdict)) return;
-    onVerdict(verdict);
+    this.#options.onVerdict(verdict);
+    this.engine.inForce(verdict);
+    this.#notifyProfiles();
+  }
+
+  #notifyProfiles(): void {
+    const { clusterState } = this.#options;
     for (const { profile } of clusterState.profiles.values())
       if (dependentPeers(profile).length > 0) this.#onReport(profile.metadata.name);
   }

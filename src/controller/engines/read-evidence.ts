@@ -14,7 +14,7 @@ import { Resource, type ResourceKind } from '../../kube/resource.ts';
 const DAEMON_SETS: ResourceKind = { group: 'apps', version: 'v1', plural: 'daemonsets', namespaced: true };
 
 interface DaemonSet extends KubeObject {
-  readonly status?: { readonly numberReady?: number; readonly desiredNumberScheduled?: number };
+  readonly status?: { readonly numberReady?: number };
 }
 
 /** @throws ApiError if the signal is aborted */
@@ -46,8 +46,7 @@ async function readAgent(
 ): Promise<AgentState> {
   try {
     const { status = {} } = await daemonSets.get(name, namespace, { signal });
-    const { numberReady: ready = 0, desiredNumberScheduled: desired = 0 } = status;
-    return { kind: 'found', ready, desired };
+    return { kind: 'found', isReady: (status.numberReady ?? 0) > 0 };
   } catch (error) {
     if (isNotFound(error)) return { kind: 'absent' };
     if (!(error instanceof ApiError) || isAborted(error)) throw error;

@@ -21,6 +21,7 @@ import type { Records } from '../records.ts';
 import type { PolicyAdditions } from './additions.ts';
 import { type Blocked, readinessOf } from './blocked.ts';
 import { type Converged, convergenceOf } from './cached-policies.ts';
+import { desiredExtensions } from './desired.ts';
 import { type Attempt, Enforcement, type EnforcementParts } from './enforce.ts';
 import { gather, type Gathered } from './gather.ts';
 import type { Cause, NamespaceRecord } from './record.ts';
@@ -79,7 +80,8 @@ export class NamespaceController {
     const readiness = readinessOf(gathered, (source) => sources.readError(source));
     if (readiness.kind === 'blocked') return this.#recordBlocked(name, readiness);
     const convergence = convergenceOf(gathered, clusterState);
-    if (convergence.kind === 'converged') return this.#recordConverged(gathered, convergence, attempt.record);
+    if (convergence.kind === 'converged' && this.#areExtensionsConverged(gathered))
+      return this.#recordConverged(gathered, convergence, attempt.record);
     return this.#enforce(gathered, attempt);
   }
 
@@ -87,6 +89,12 @@ export class NamespaceController {
     if (failure !== undefined)
       recordFailure(name, intents, { state: 'pending', failure }, this.#options.records);
     return DONE;
+  }
+
+  #areExtensionsConverged({ namespace, intents }: Gathered): boolean {
+    const { engine, admission } = this.#options;
+    const isGated = (profile: string) => admission.holds(profile, namespace);
+    return engine.plan(namespace.key, desiredExtensions(intents, NOTHING_POSTPONED, isGated)).isEmpty;
   }
 
   #recordConverged(

@@ -3,6 +3,7 @@ import { LABEL_EXCEPTION, LABEL_ROLE, type Role } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import { isolates, isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { ProfileIntent } from './gather.ts';
+import type { DesiredExtensions } from '../engine-support.ts';
 import type { Postponed } from './postponed.ts';
 
 export interface DesiredContext {
@@ -40,6 +41,32 @@ export function desiredOf(
       ? wanted
       : wanted.map((each) => (roleOf(each) === 'partial-deny' ? withRole(each, 'default-deny') : each));
   });
+}
+
+/**
+ * The extensions beside the desired policies: they stand only in directions that are isolated. Where the observed policies of a
+ * profile stay as they are, so do its extensions.
+ *
+ * @param postponed by profile
+ */
+export function desiredExtensions(
+  intents: readonly ProfileIntent[],
+  postponed: ReadonlyMap<string, Postponed>,
+  isGated: (profile: string) => boolean,
+): DesiredExtensions {
+  const kept = new Set<string>();
+  const policies = intents.flatMap((intent) => {
+    const { name } = intent.profile.metadata;
+    const waiting = postponed.get(name);
+    const isEmpty = withoutPostponed(intent, waiting).length === 0;
+    if (waiting?.failure.kind === 'stalled' || (isEmpty && isGated(name))) {
+      kept.add(name);
+      return [];
+    }
+    if (intent.relation !== 'enforce') return [];
+    return intent.compiled.extensions.filter(({ direction }) => !waiting?.directions.includes(direction));
+  });
+  return { policies, kept };
 }
 
 /** The policies of an intent, without the directions that are postponed. */

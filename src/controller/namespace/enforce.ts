@@ -7,10 +7,11 @@ import { lastKnownFrom } from '../../policy/peers/last-known.ts';
 import { type Plan, plan } from '../../policy/planning/plan.ts';
 import type { Admission } from '../admission/reconcile.ts';
 import type { PolicyWrite } from '../observer.ts';
+import type { EngineSupport, ExtensionWrites } from '../engine-support.ts';
 import type { Send } from '../queue/request-lanes.ts';
 import { apply } from './apply.ts';
 import { cachedPolicies, isSafeFromCache, type Observed } from './cached-policies.ts';
-import { desiredOf } from './desired.ts';
+import { desiredExtensions, desiredOf } from './desired.ts';
 import { compileIntents, type Gathered, hasUnresolvedPeers, type ProfileIntent } from './gather.ts';
 import type { LiveConfirmation } from './live-confirmation.ts';
 import type { PodProbe } from './pods.ts';
@@ -22,6 +23,7 @@ export interface EnforcementParts {
   readonly sources: PeerSources;
   readonly admission: Pick<Admission, 'holds'>;
   readonly confirmation: LiveConfirmation;
+  readonly engine: Pick<EngineSupport, 'plan'>;
   readonly policies: Resource<NetworkPolicy>;
   readonly pods: PodProbe;
 }
@@ -76,9 +78,14 @@ export class Enforcement {
     const observed = await this.#observe();
     const decision = await this.#decide(observed.policies);
     const planned = await this.#plan(decision, observed);
-    if (!(await this.#confirm(planned.plan, confirmed))) return { kind: 'outdated' };
+    const extensions = this.#planExtensions(decision);
+    const isQuiet = planned.plan.steps.length === 0 && extensions.isEmpty;
+    if (!isQuiet && !(await this.#confirm(planned.plan, confirmed))) return { kind: 'outdated' };
     if (this.#haveProfilesChanged(planned.observed)) return { kind: 'outdated' };
+    // Extensions only add: the new ones come before any flow needs them, and the old ones go when none does.
+    await extensions.widen(this.#attempt);
     await this.#apply(planned);
+    await extensions.narrow(this.#attempt);
     record.isCacheBehind = false;
     return { kind: 'enforced', ...decision, conflicts: planned.plan.conflicts };
   }
@@ -147,11 +154,10 @@ export class Enforcement {
     { intents, postponed: waiting }: Decision,
     observed: readonly NetworkPolicy[],
   ): Promise<Planned> {
-    const { admission } = this.#parts;
     const desired = desiredOf(intents, waiting, {
       observed,
       ownerOf: this.#ownerOf,
-      isGated: (profile) => admission.holds(profile, this.#gathered.namespace),
+      isGated: this.#isGated,
     });
     const isOurs = (policy: NetworkPolicy) => this.#ownerOf(policy) !== undefined;
     const withoutPods = plan(observed, desired, { hasPods: false, isOurs });
@@ -160,9 +166,13 @@ export class Enforcement {
     return { plan: plan(observed, desired, { hasPods: true, isOurs }), observed };
   }
 
+  #planExtensions({ intents, postponed: waiting }: Decision): ExtensionWrites {
+    const { engine } = this.#parts;
+    return engine.plan(this.#gathered.namespace.key, desiredExtensions(intents, waiting, this.#isGated));
+  }
+
   /** @param once the confirmation that has begun with the reconcile */
-  async #confirm({ steps, opens }: Plan, once: Promise<boolean>): Promise<boolean> {
-    if (steps.length === 0) return true;
+  async #confirm({ opens }: Plan, once: Promise<boolean>): Promise<boolean> {
     const { confirmation } = this.#parts;
     return opens.length > 0 ? confirmation.confirmAgain(this.#gathered, this.#attempt.signal) : once;
   }
@@ -189,6 +199,10 @@ export class Enforcement {
     const namespace = this.#gathered.namespace.key;
     return apply(steps, observed, { ...this.#attempt, namespace, policies, store: clusterState.policies });
   }
+
+  /** True if an admission gate may still look for the profile's default-deny. */
+  readonly #isGated = (profile: string): boolean =>
+    this.#parts.admission.holds(profile, this.#gathered.namespace);
 
   readonly #ownerOf = (policy: NetworkPolicy): string | undefined =>
     this.#parts.clusterState.ownerOfPolicy(policy);

@@ -48,7 +48,7 @@ export interface GatherParts {
   readonly additions: readonly PolicyAdditions[];
 }
 
-const NO_POLICIES: Compiled = { policies: [], unresolved: [], connections: [] };
+const NO_POLICIES: Compiled = { policies: [], extensions: [], unresolved: [], connections: [] };
 
 export function gather(namespace: NamespaceItem, { clusterState, facts, additions }: GatherParts): Gathered {
   const profiles = clusterState.concerned(namespace);

@@ -56,9 +56,9 @@ function findingOf({ signature, agents, isGroupServed }: EngineEvidence): Findin
   const { engine, group } = signature;
   for (const { name, state } of agents) {
     if (state.kind !== 'found') continue;
-    const { ready, desired } = state;
-    const agent = `DaemonSet ${name.namespace}/${name.name} has ${ready} of ${desired} pods ready`;
-    if (ready === 0) return { engine, state: 'notReady', text: agent };
+    // Without the number of pods, which changes with every node: the status would have to be written each time.
+    const agent = `DaemonSet ${name.namespace}/${name.name} has ${state.isReady ? '' : 'no '}ready pods`;
+    if (!state.isReady) return { engine, state: 'notReady', text: agent };
     if (isGroupServed === undefined)
       return { engine, state: 'unreadable', text: `${agent}, and the API server does not list its groups` };
     if (!isGroupServed)

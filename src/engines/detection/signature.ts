@@ -14,14 +14,9 @@ export interface AgentName {
   readonly name: string;
 }
 
-/** The pods of an agent's DaemonSet. */
-export interface AgentPods {
-  readonly ready: number;
-  readonly desired: number;
-}
-
+/** Of an agent's DaemonSet. `isReady`: it has a ready pod. */
 export type AgentState =
-  | ({ readonly kind: 'found' } & AgentPods)
+  | { readonly kind: 'found'; readonly isReady: boolean }
   | { readonly kind: 'absent' }
   | { readonly kind: 'unreadable'; readonly message: string };
 

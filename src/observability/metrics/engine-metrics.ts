@@ -14,7 +14,7 @@ export interface EngineMetrics {
 export function createEngineMetrics(registry: Registry): EngineMetrics {
   const info = new Gauge({
     name: 'segmentation_engine_info',
-    help: 'Always 1; the labels say which network engine is in force, what the configuration says, and if evidence confirms it (status and reason as in the condition EngineReady).',
+    help: 'Always 1; the labels say which network engine is in force, what the configuration says, and if evidence confirms it (status and reason).',
     labelNames: ['setting', 'engine', 'status', 'reason'],
     registers: [registry],
   });

@@ -1,15 +1,32 @@
-/** Builds the detection of the network engine. Its code is not even loaded where the configuration names none. */
+/** Builds the detection of the network engine, and the writer of its own policies. Their code is not even loaded where the configuration names none. */
 import type { Capability } from '../../controller/capability.ts';
+import { describeRequestFailure } from '../../observability/request-failure.ts';
 import type { CapabilityParts } from './parts.ts';
 
 export async function createEngines(parts: CapabilityParts): Promise<readonly Capability[]> {
   const { options, transport, clusterState, logger, metrics, clock } = parts;
   if (options.engine === 'None') return [];
-  const { EngineDetection, SIGNATURES } = await import('../../controller/engines/index.ts');
+  const room = await import('../../controller/engines/index.ts');
   const record = metrics.engine();
-  const detection = new EngineDetection({
+  let lastFailure: string | undefined;
+  const extensions = new room.EngineExtensions({
+    engines: room.EXTENSION_ENGINES,
+    transport,
+    clusterState,
+    clock,
+    random: Math.random,
+    onWrite: (verb, { kind, metadata: { namespace, name } }) =>
+      logger.info('policy of the network engine written', { verb, kind, namespace, name }),
+    onWatchError: (resource, error) => {
+      const { message, cause } = describeRequestFailure(error, resource);
+      logger[cause === lastFailure ? 'debug' : 'warn'](message, { resource, error });
+      lastFailure = cause;
+    },
+  });
+  const detection = new room.EngineDetection({
     setting: options.engine,
-    signatures: SIGNATURES,
+    signatures: room.SIGNATURES,
+    extensions,
     transport,
     clusterState,
     clock,

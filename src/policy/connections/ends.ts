@@ -40,9 +40,9 @@ export function liesIn(end: Peer, namespace: NamespaceFacts): boolean {
   return end.namespaceSelector === undefined || matches(end.namespaceSelector, labelsOf(namespace));
 }
 
-/** True for an address or an entity: no namespace gets a rule for it. */
-export function isOutside({ ipBlock, entity }: Peer): boolean {
-  return ipBlock !== undefined || entity !== undefined;
+/** True for an address, an entity or a name: no namespace gets a rule for it. */
+export function isOutside({ ipBlock, entity, fqdn }: Peer): boolean {
+  return ipBlock !== undefined || entity !== undefined || fqdn !== undefined;
 }
 
 /** The namespace of a Service or ServiceAccount. */

@@ -100,6 +100,7 @@ export class ConnectionSide {
     // A Service without selector is addresses, which get no rule; the other side reports that there are none.
     if (resolution.kind === 'unresolved')
       return resolution.reason === 'NoEndpoints' ? { kind: 'outside' } : resolution;
+    if (resolution.kind === 'extended') return { kind: 'outside' };
     const [{ peers, ports }] = resolution.grants;
     const podSelector = peers === 'everyone' ? undefined : peers[0].podSelector;
     if (podSelector === undefined) return { kind: 'outside' };

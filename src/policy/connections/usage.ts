@@ -31,11 +31,12 @@ function endsText(ends: readonly Peer[]): string {
 
 /** An end, by what it is told from others. */
 function endText(end: Peer): string {
-  const { service, serviceAccount, entity, ipBlock, namespaces, namespaceSelector, podSelector } = end;
+  const { service, serviceAccount, entity, fqdn, ipBlock, namespaces, namespaceSelector, podSelector } = end;
   if (service !== undefined) return `service ${service.namespace}/${service.name}`;
   if (serviceAccount !== undefined)
     return `serviceAccount ${serviceAccount.namespace}/${serviceAccount.name}`;
   if (entity !== undefined) return `entity ${entity}`;
+  if (fqdn !== undefined) return `fqdn ${fqdn.names.join(', ')}`;
   if (ipBlock !== undefined) return `ipBlock ${ipBlock.cidr}`;
   const pods = podSelector === undefined ? '' : `pods ${selectorTerms(podSelector).join(',') || 'all'}`;
   const place =

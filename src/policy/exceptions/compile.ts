@@ -19,6 +19,7 @@ import {
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { Baseline, SegmentationProfile } from '../../api/profile.ts';
 import { compile, type LastKnown, type UnresolvedPeer } from '../compile.ts';
+import type { EngineFacts } from '../extensions.ts';
 import type { ClusterFacts, NamespaceFacts } from '../facts.ts';
 import { excess } from '../limits.ts';
 import { formatNotes, notesOf } from '../notes.ts';
@@ -52,10 +53,15 @@ export function compileException(
 ): CompiledException {
   const nameOf = (compiled: string) =>
     exceptionPolicyName(granted.profile.metadata.name, exception.metadata.name, compiled);
-  const { policies, unresolved } = compile(standIn(exception, granted.profile), namespace, cluster, {
-    rules: (policy, direction, rule, peer) => lastKnown.rules(nameOf(policy), direction, rule, peer),
-    selection: (policy, direction) => lastKnown.selection(nameOf(policy), direction),
-  });
+  const { policies, unresolved } = compile(
+    standIn(exception, granted.profile),
+    namespace,
+    withoutExtensions(cluster),
+    {
+      rules: (policy, direction, rule, peer) => lastKnown.rules(nameOf(policy), direction, rule, peer),
+      selection: (policy, direction) => lastKnown.selection(nameOf(policy), direction),
+    },
+  );
   const own = policies
     .filter(({ metadata }) => metadata.labels?.[LABEL_ROLE] !== 'default-deny')
     .map((policy) => ownPolicy(policy, nameOf(policy.metadata.name), exception, granted));
@@ -64,6 +70,37 @@ export function compileException(
     ? { policies: own, unresolved }
     : { policies: [], unresolved, excess: tooLarge };
 }
+
+/** Exceptions are NetworkPolicies alone: a peer that the network engine would have to carry is reported. */
+function withoutExtensions(cluster: ClusterFacts): ClusterFacts {
+  return {
+    configuration: cluster.configuration,
+    isKnown: (source) => cluster.isKnown(source),
+    service: (namespace, name) => cluster.service(namespace, name),
+    labelledDNS: () => cluster.labelledDNS(),
+    endpoints: (namespace, service) => cluster.endpoints(namespace, service),
+    nodes: () => cluster.nodes(),
+    serviceCIDRs: () => cluster.serviceCIDRs(),
+    webhookServices: (namespace) => cluster.webhookServices(namespace),
+    serviceAccount: (namespace, name) => cluster.serviceAccount(namespace, name),
+    engine: () => notCarrying(cluster.engine()),
+  };
+}
+
+/** One answer for each of the cluster's, so that resolutions stay cached. */
+function notCarrying(facts: EngineFacts | undefined): EngineFacts | undefined {
+  if (facts === undefined || facts.kind === 'none') return facts;
+  let known = notCarried.get(facts);
+  if (known === undefined) {
+    const message =
+      'an exception has no policy of the network engine, which this peer needs: write the peer into a profile';
+    known = { kind: 'missing', carries: facts.carries, reason: 'Unsupported', message };
+    notCarried.set(facts, known);
+  }
+  return known;
+}
+
+const notCarried = new WeakMap<EngineFacts, EngineFacts>();
 
 const NOTHING_ALLOWED: Baseline = {
   dns: 'Deny',

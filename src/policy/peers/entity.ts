@@ -1,5 +1,5 @@
 /** The peer `entity`: parts of the cluster, and the world outside, that every cluster has. Pure. */
-import type { NetworkPolicyPeer, NetworkPolicyPort } from '../../api/network-policy.ts';
+import type { NetworkPolicyPeer } from '../../api/network-policy.ts';
 import type { Entity } from '../../api/profile.ts';
 import {
   canonicalCidr,
@@ -10,11 +10,11 @@ import {
   parseCidr,
   singleAddressCidr,
 } from '../semantics/cidr.ts';
-import { selectorTerms } from '../semantics/selector.ts';
-import type { ClusterFacts, ServiceFacts, ServiceName, WorkloadSelector } from '../facts.ts';
+import type { WorkloadSelector } from '../facts.ts';
+import { clusterDNS } from './dns.ts';
+import { extended } from './engine.ts';
 import { addressPeers } from './ip-block.ts';
 import {
-  type AtLeastOne,
   type Grant,
   isAtLeastOne,
   type PeerContext,
@@ -23,8 +23,7 @@ import {
   resolvedIfAny,
   unresolved,
 } from './resolution.ts';
-import { podsIn } from './selectors.ts';
-import { endpointGrants, selects, targetPorts } from './service.ts';
+import { endpointGrants } from './service.ts';
 
 /** Cloud metadata services answer on these addresses. A pod that reaches them can take the node's credentials. */
 const LINK_LOCAL = ['169.254.0.0/16', 'fe80::/10', 'fd00:ec2::254/128', 'fd20:ce::254/128'];
@@ -36,9 +35,9 @@ export function entityPeer(entity: Entity, context: PeerContext): Resolution {
     case 'ClusterDNS':
       return clusterDNS(context);
     case 'KubeAPIServer':
-      return kubeAPIServer(context);
+      return extended(kubeAPIServer(context), { kind: 'kubeAPIServer' }, context.cluster);
     case 'Nodes':
-      return nodes(context);
+      return extended(nodes(context), { kind: 'nodes' }, context.cluster);
     case 'World':
       return world(context);
     case 'IngressControllers':
@@ -52,70 +51,6 @@ export function entityPeer(entity: Entity, context: PeerContext): Resolution {
         `this version of the operator does not know ${String(entity)}; upgrade it`,
       );
   }
-}
-
-/** The Services of DNS in common distributions, in the order in which they are tried. */
-export const DNS_SERVICES: readonly ServiceName[] = [
-  { namespace: 'kube-system', name: 'kube-dns' },
-  { namespace: 'openshift-dns', name: 'dns-default' },
-  { namespace: 'kube-system', name: 'coredns' },
-  { namespace: 'kube-system', name: 'rke2-coredns-rke2-coredns' },
-];
-
-const PORT_53 = [
-  { protocol: 'UDP', port: 53 },
-  { protocol: 'TCP', port: 53 },
-] as const;
-
-/**
- * The pods of the cluster's DNS Service on its target ports for port 53 (engines see the port after the translation of
- * the Service's address), and the node-local caches on port 53.
- */
-function clusterDNS({ cluster, impliesPorts }: PeerContext): Resolution {
-  if (!cluster.isKnown({ kind: 'services' }))
-    return unresolved('SourceUnavailable', 'Services cannot be read yet');
-  const { namespace, service: name, podSelector, nodeLocalAddresses } = cluster.configuration.clusterDNS;
-  const on = (peers: AtLeastOne<NetworkPolicyPeer>, ports: readonly NetworkPolicyPort[]): Grant => ({
-    peers,
-    ...(impliesPorts && { ports }),
-  });
-  const local = addressPeers(nodeLocalAddresses);
-  const caches = isAtLeastOne(local) ? [on(local, PORT_53)] : [];
-  const found = findDNS({ namespace, name }, cluster);
-  if (found !== undefined) {
-    const ports = targetPorts(found.ports.filter(({ port }) => port === 53));
-    const pods = podsIn(found.namespace, { matchLabels: found.selector });
-    return resolved(on([pods], ports.length > 0 ? ports : PORT_53), ...caches);
-  }
-  return {
-    kind: 'unresolved',
-    reason: 'ServiceNotFound',
-    message:
-      `the DNS Service ${namespace}/${name} does not exist, nor one of another usual name or label; set clusterDNS in the ` +
-      "operator's configuration or, if DNS is no Service, write `dns: Deny` and a rule with its addresses",
-    known: caches,
-    fallback: {
-      grants: [on([podsIn(namespace, podSelector)], PORT_53)],
-      message: `meanwhile pods ${selectorTerms(podSelector).join(',')} of namespace ${namespace} are allowed on port 53`,
-    },
-  };
-}
-
-/** The configured DNS Service, or else the first of a usual name or with a usual label. */
-function findDNS(
-  configured: ServiceName,
-  cluster: ClusterFacts,
-): (ServiceName & ServiceFacts & { selector: Record<string, string> }) | undefined {
-  const found = ({ namespace, name }: ServiceName) => {
-    const service = cluster.service(namespace, name);
-    return service !== undefined && selects(service) ? { namespace, name, ...service } : undefined;
-  };
-  for (const name of [configured, ...DNS_SERVICES]) {
-    const service = found(name);
-    if (service !== undefined) return service;
-  }
-  const labelled = cluster.labelledDNS();
-  return labelled && found(labelled);
 }
 
 /** The ClusterIPs of the Service `default/kubernetes`, and each address of its EndpointSlices, with their own ports. */

@@ -3,6 +3,7 @@ import type { NetworkPolicyPeer } from '../../api/network-policy.ts';
 import type { Peer } from '../../api/profile.ts';
 import { selectorTerms } from '../semantics/selector.ts';
 import { entityPeer } from './entity.ts';
+import { fqdnPeer } from './fqdn.ts';
 import { ipBlockPeer } from './ip-block.ts';
 import { cached } from './resolution-cache.ts';
 import { type PeerContext, type Resolution, unresolved } from './resolution.ts';
@@ -16,8 +17,10 @@ export type ClassifiedPeer =
   | { readonly kind: 'dynamic'; readonly label: string; readonly peer: Peer };
 
 export function classifyPeer(peer: Peer): ClassifiedPeer {
-  const { service, serviceAccount, entity, sameNamespaceLabels } = peer;
-  const isDynamic = [service, serviceAccount, entity, sameNamespaceLabels].some((each) => each !== undefined);
+  const { service, serviceAccount, entity, sameNamespaceLabels, fqdn } = peer;
+  const isDynamic = [service, serviceAccount, entity, sameNamespaceLabels, fqdn].some(
+    (each) => each !== undefined,
+  );
   if (!isDynamic) {
     if (peer.namespaces !== undefined)
       return { kind: 'fixed', fixed: namespacesPeer(peer.namespaces, peer.podSelector) };
@@ -40,6 +43,7 @@ const clusterPeer = cached((peer: Peer, context): Resolution => {
   if (peer.service !== undefined) return servicePeer(peer.service, context);
   if (peer.serviceAccount !== undefined) return serviceAccountPeer(peer.serviceAccount, context);
   if (peer.entity !== undefined) return entityPeer(peer.entity, context);
+  if (peer.fqdn !== undefined) return fqdnPeer(peer.fqdn, context);
   // A peer of a later version of the schema: never to be taken for "everyone".
   return unresolved(
     'NotConfigured',
@@ -52,11 +56,12 @@ const clusterPeer = cached((peer: Peer, context): Resolution => {
  * so it tells any two peers apart.
  */
 export function peerLabel(peer: Peer): string {
-  const { service, serviceAccount, entity, sameNamespaceLabels, podSelector } = peer;
+  const { service, serviceAccount, entity, sameNamespaceLabels, podSelector, fqdn } = peer;
   if (service !== undefined) return `service ${service.namespace}/${service.name}`;
   if (serviceAccount !== undefined)
     return `serviceAccount ${serviceAccount.namespace}/${serviceAccount.name}`;
   if (entity !== undefined) return `entity ${entity}`;
+  if (fqdn !== undefined) return `fqdn ${fqdn.names.join(', ')}`;
   if (sameNamespaceLabels !== undefined) {
     const pods = podSelector === undefined ? '' : ` pods ${selectorTerms(podSelector).join(',') || 'all'}`;
     return `sameNamespaceLabels ${sameNamespaceLabels.join(', ')}${pods}`;

@@ -59,6 +59,7 @@ function recording(cluster: ClusterFacts): { queries: Query[]; facts: ClusterFac
       serviceCIDRs: () => ask((facts) => facts.serviceCIDRs()),
       webhookServices: (namespace) => ask((facts) => facts.webhookServices(namespace)),
       serviceAccount: (namespace, name) => ask((facts) => facts.serviceAccount(namespace, name)),
+      engine: () => ask((facts) => facts.engine()),
     },
   };
 }

@@ -1,5 +1,6 @@
 /** The result of resolving a peer, shared by the resolvers beside this file. Pure. */
 import type { NetworkPolicyPeer, NetworkPolicyPort } from '../../api/network-policy.ts';
+import type { ExtensionGrant } from '../extensions.ts';
 import type { ClusterFacts, NamespaceFacts } from '../facts.ts';
 
 /** An empty `from` or `to` would mean everyone (invariant I3), so an empty list has no such type. */
@@ -26,7 +27,9 @@ export type UnresolvedReason =
   | 'NotInstalled'
   | 'NameTaken'
   | 'NotTakenUp'
-  | 'NotGuarded';
+  | 'NotGuarded'
+  | 'NoEngine'
+  | 'SchemaTooOld';
 
 /** `message` says what is wrong and what to write instead, without naming profile, rule or namespace. */
 export interface Unresolved {
@@ -36,10 +39,17 @@ export interface Unresolved {
 
 /**
  * `partly-resolved`: the grants are right, but the peer means more than them, and `missing` says what.
+ * `extended`: NetworkPolicy can't express the peer, and extensions alone carry it.
  * `unresolved`: the last known form of the peer stays in force, beside its parts that are known.
  */
 export type Resolution =
-  | { readonly kind: 'resolved'; readonly grants: AtLeastOne<Grant> }
+  | {
+      readonly kind: 'resolved';
+      readonly grants: AtLeastOne<Grant>;
+      /** What the engine carries beside the grants. */
+      readonly extensions?: readonly ExtensionGrant[];
+    }
+  | { readonly kind: 'extended'; readonly extensions: AtLeastOne<ExtensionGrant> }
   | { readonly kind: 'partly-resolved'; readonly grants: AtLeastOne<Grant>; readonly missing: Unresolved }
   | ({
       readonly kind: 'unresolved';
@@ -47,6 +57,8 @@ export type Resolution =
       readonly known?: readonly Grant[];
       /** Takes the place of a last known form if there is none; `message` is added to that of the peer. */
       readonly fallback?: { readonly grants: AtLeastOne<Grant>; readonly message: string };
+      /** What the engine carries all the same. */
+      readonly extensions?: readonly ExtensionGrant[];
     } & Unresolved);
 
 export interface PeerContext {

@@ -14,16 +14,15 @@
  * several policies with rules are covered by an allow-all policy meanwhile, which selects exactly the pods that are
  * not isolated before (or after).
  */
-import type { ObjectMeta } from '../../api/meta.ts';
-import { ANNOTATION_RULES, OWN_LABELS } from '../../api/names.ts';
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../api/network-policy.ts';
-import { isolates, isOwnReference } from '../semantics/normalize.ts';
+import { isolates } from '../semantics/normalize.ts';
 import { EVERYTHING, selectorKey } from '../semantics/selector.ts';
 import { policyDeltas, type PolicyDelta, shareDirection } from './delta.ts';
 import { carriesRules, isCover, isolatesAll, sameSelector } from './effect.ts';
 import { withFreeNames } from './free-names.ts';
 import { arranged, union } from './noted-rules.ts';
 import { bridgeFor, coversFor, isTransition } from './transition.ts';
+import { updatedMetadata } from './updated-metadata.ts';
 
 /** Why a write is made; also a label of the metrics. */
 export type StepReason = 'missing' | 'changed' | 'unwanted' | 'transition';
@@ -195,24 +194,6 @@ function isOpened(
 /** `desired` with the labels, annotations, owners and finalizers of others, and the positions of rules, of `observed`. */
 function updated(observed: NetworkPolicy, desired: NetworkPolicy): NetworkPolicy {
   const arrangedPolicy = arranged(observed, desired);
-  const { labels, annotations, ownerReferences = [], finalizers, name, namespace } = observed.metadata;
-  const metadata: ObjectMeta = {
-    name,
-    ...(namespace !== undefined && { namespace }),
-    ...(finalizers && { finalizers }),
-    labels: { ...without(labels, OWN_LABELS), ...desired.metadata.labels },
-    annotations: { ...without(annotations, [ANNOTATION_RULES]), ...arrangedPolicy.metadata.annotations },
-    ownerReferences: [
-      ...ownerReferences.filter((reference) => !isOwnReference(reference)),
-      ...(desired.metadata.ownerReferences ?? []),
-    ],
-  };
+  const metadata = updatedMetadata(observed.metadata, arrangedPolicy.metadata);
   return { ...arrangedPolicy, metadata };
-}
-
-function without(
-  map: Readonly<Record<string, string>> = {},
-  keys: readonly string[] = [],
-): Record<string, string> {
-  return Object.fromEntries(Object.entries(map).filter(([key]) => !keys.includes(key)));
 }

@@ -364,6 +364,29 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
         ],
         policies: [own('shop/p', { egress: [{ to: [{ ipBlock: { cidr: '172.16.0.4/32' } }] }] })],
       }),
+      "a profile's address of a node, on Cilium, which an own CiliumNetworkPolicy carries": world({
+        pods: [web, pod('kube-system/cilium', {}, { labels: { 'k8s-app': 'cilium' } })],
+        objects: [
+          object('Node', 'n1', { status: { addresses: [{ type: 'InternalIP', address: '172.16.0.4' }] } }),
+          object('CiliumNetworkPolicy', 'shop/shop.egress', {
+            metadata: {
+              name: 'shop.egress',
+              namespace: 'shop',
+              labels: {
+                'app.kubernetes.io/managed-by': 'segmentation-operator',
+                'segmentation.dev/profile': 'shop',
+              },
+            },
+            spec: { endpointSelector: {}, egress: [{ toEntities: ['host', 'remote-node'] }] },
+          }),
+        ],
+        policies: [
+          own('shop/shop.egress', {
+            policyTypes: ['Egress'],
+            egress: [{ to: [{ ipBlock: { cidr: '172.16.0.4/32' } }] }],
+          }),
+        ],
+      }),
       'a range whose exception holds the pods': world({
         pods: [web],
         policies: [egress({ to: [{ ipBlock: { cidr: '10.0.0.0/8', except: ['10.0.0.0/16'] } }] })],

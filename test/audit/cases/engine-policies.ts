@@ -82,6 +82,19 @@ export const ENGINE_POLICY_CASES: Readonly<Record<string, CheckCases>> = {
       'a rule of a namespace without a profile': shop(
         cilium({ endpointSelector: {}, ingress: [{ fromEntities: ['all'] }] }, 'ops/extra'),
       ),
+      "a profile's own policy": shop(
+        object('CiliumNetworkPolicy', 'shop/shop.egress', {
+          metadata: {
+            name: 'shop.egress',
+            namespace: 'shop',
+            labels: {
+              'app.kubernetes.io/managed-by': 'segmentation-operator',
+              'segmentation.dev/profile': 'shop',
+            },
+          },
+          spec: { endpointSelector: {}, egress: [{ toFQDNs: [{ matchName: 'example.com' }] }] },
+        }),
+      ),
       'a policy for nodes': shop(clusterwide({ nodeSelector: {}, ingress: [{ fromEntities: ['all'] }] })),
     },
     bad: {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { RecordedFacts } from '../../../src/cluster-state/peer-sources/dependencies.ts';
 import { PeerSources } from '../../../src/cluster-state/peer-sources/sources.ts';
+import { NO_SUPPORT } from '../../../src/controller/engine-support.ts';
 import type { ClusterConfiguration } from '../../../src/policy/facts.ts';
 import { ScriptedTransport, type WatchCall } from '../../kube/scripted-transport.ts';
 import { flush, VirtualClock } from '../../support/virtual-clock.ts';
@@ -32,6 +33,7 @@ class Fixture {
   readonly #end = new AbortController();
   readonly sources = new PeerSources(
     {
+      engine: NO_SUPPORT,
       accounts: { facts: () => undefined, failure: undefined },
       transport: this.server,
       configuration: {} as ClusterConfiguration,

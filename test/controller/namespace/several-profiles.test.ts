@@ -3,6 +3,7 @@ import type { KubeObject } from '../../../src/api/meta.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import type { ProfileSpec, SegmentationProfile } from '../../../src/api/profile.ts';
 import { LiveConfirmation } from '../../../src/controller/namespace/live-confirmation.ts';
+import { NO_SUPPORT } from '../../../src/controller/engine-support.ts';
 import { NamespaceController } from '../../../src/controller/namespace/controller.ts';
 import {
   NAMESPACES,
@@ -98,6 +99,7 @@ describe('namespace controller with several profiles', () => {
       clock,
       sources: new PeerSources(
         {
+          engine: NO_SUPPORT,
           accounts: { facts: () => undefined, failure: undefined },
           ...options,
           onChange: () => {},
@@ -106,6 +108,7 @@ describe('namespace controller with several profiles', () => {
         new AbortController().signal,
       ),
       admission: { holds: () => isGated },
+      engine: NO_SUPPORT,
       confirmation: new LiveConfirmation({ ...resources, clusterState, records }),
       pods: new PodProbe(new Resource(transport, PODS), clock),
       observer: { onWrite: () => {}, onEnforced: () => {} },

@@ -55,9 +55,9 @@ describe("operator's detection of the network engine", function () {
   const apply = (object: object) => plane.kubectlRun(['apply', '-f', '-'], { stdin: JSON.stringify(object) });
   const remove = (kind: string, name: string) =>
     plane.kubectlRun(['-n', 'kube-system', 'delete', kind, name, '--ignore-not-found']);
-  const becomes = (engine: string, reason: string) =>
+  const becomes = (engine: string, reason: string, judgement = reason) =>
     eventually(async () => {
-      assert.equal((await condition()).reason, reason);
+      assert.equal((await condition()).reason, judgement);
       assert.match((await info()).join(), new RegExp(`engine="${engine}".*reason="${reason}"`));
     }, SOON);
 
@@ -89,7 +89,7 @@ describe("operator's detection of the network engine", function () {
     await becomes('None', 'NoEngine');
   });
 
-  it('finds an engine once its agent has a ready pod', async () => {
+  it('finds an engine once its agent has a ready pod, and says what its policies need', async () => {
     await apply(AGENT);
     await eventually(async () => {
       const { status } = (await plane.admin.send('GET', `${AGENTS}/cilium`)) as {
@@ -98,10 +98,11 @@ describe("operator's detection of the network engine", function () {
       assert.equal(status?.numberReady, 1);
     }, SOON);
     await box.edit(profile, { egress: [{ name: 'api', to: [{ entity: 'KubeAPIServer' }] }] });
-    await becomes('Cilium', 'Detected');
+    await becomes('Cilium', 'Detected', 'NotInstalled');
     const { status, message } = await condition();
-    assert.equal(status, 'True');
-    assert.match(message, /DaemonSet kube-system\/cilium has 1 of 1 pods ready/);
+    assert.equal(status, 'False');
+    assert.match(message, /kubectl apply -k config\/engines\/cilium/);
+    assert.match(message, /DaemonSet kube-system\/cilium has ready pods/);
   });
 
   it('contradicts a configured engine of which there is no trace, and changes no policy', async () => {

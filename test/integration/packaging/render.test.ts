@@ -74,6 +74,7 @@ const COMPONENTS: readonly (readonly [value: string, directory: string, objects:
   ['workloads.enabled', 'config/workloads', 7],
   ['rollout.enabled', 'config/rollout', 2],
   ['exceptions.enabled', 'config/exceptions', 11],
+  ['engines.cilium', 'config/engines/cilium', 4],
 ];
 
 const VARIANTS: readonly (readonly [what: string, directory: string, values: readonly string[]])[] = [
@@ -165,6 +166,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
           path('exceptions'),
           path('audit'),
           path('engines/detect'),
+          path('engines/cilium'),
           'namespace.yaml',
         ],
         components: [path('namespace')],
@@ -178,6 +180,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
       assert.match(text, /name: segmentation-operator-namespaces/);
       assert.match(text, /segmentation-operator-audit/);
       assert.match(text, /segmentation-operator-engines/);
+      assert.match(text, /segmentation-operator-cilium/);
       assert.doesNotMatch(text, /segmentation-system/);
     } finally {
       rmSync(folder, { recursive: true });

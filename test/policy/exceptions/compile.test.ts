@@ -34,6 +34,23 @@ function compiled(
 const names = (policies: readonly NetworkPolicy[]) => policies.map(({ metadata }) => metadata.name);
 
 describe('policies of an exception', () => {
+  it('leave out what the network engine would have to carry, which is reported', () => {
+    const { policies, unresolved } = compiled(
+      exception('debug', { egress: [{ name: 'r', to: [{ fqdn: { names: ['api.example.com'] } }] }] }),
+      { input: { engine: { kind: 'available', carries: new Set(['names']) } } },
+    );
+    assert.deepEqual(policies, []);
+    assert.deepEqual(
+      unresolved.map(({ reason, message }) => [reason, message]),
+      [
+        [
+          'Unsupported',
+          'an exception has no policy of the network engine, which this peer needs: write the peer into a profile',
+        ],
+      ],
+    );
+  });
+
   it('carry its name, reason and end, and belong to it', () => {
     const [policy] = compiled(
       exception('debug', { egress: [{ name: 'r', description: 'to see', to: [{ podSelector: {} }] }] }),

@@ -902,7 +902,7 @@ table('entities IngressControllers, Monitoring and Any', [
   [
     'a peer that this version does not know is never everyone',
     'Ingress',
-    [{ fqdn: 'x' } as Peer],
+    [{ later: 'x' } as Peer],
     {},
     { reason: 'NotConfigured', message: /does not know this kind of peer; upgrade/ },
   ],

@@ -10,6 +10,7 @@ import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { endpointFacts, nodeFacts, serviceFacts } from '../../../src/cluster-state/peer-sources/facts.ts';
 import { CLUSTER_DEFAULTS } from '../../../src/options/cluster-defaults.ts';
 import { compile, type Compiled, type LastKnown } from '../../../src/policy/compile.ts';
+import { NO_ENGINE } from '../../../src/policy/extensions.ts';
 import type { ClusterFacts, ServiceFacts } from '../../../src/policy/facts.ts';
 import { NOTHING_KNOWN } from '../../../src/policy/peers/last-known.ts';
 import { isolates } from '../../../src/policy/semantics/normalize.ts';
@@ -162,6 +163,7 @@ function factsOf(
     serviceCIDRs: () => [],
     webhookServices: () => [],
     serviceAccount: () => undefined,
+    engine: () => NO_ENGINE,
   };
 }
 

@@ -20,13 +20,14 @@ export interface OwnedPolicy extends EnginePolicy {
 
 /**
  * The policies of all engines, as far as their kinds were read. Calico mirrors NetworkPolicies of Kubernetes under names
- * of their own: these are left out.
+ * of their own: these are left out. So are a profile's own policies of an engine, which carry what the profile allows.
  */
-export function enginePolicies({ objects, isRead }: AuditSnapshot): OwnedPolicy[] {
+export function enginePolicies({ objects, isRead, ownerOf }: AuditSnapshot): OwnedPolicy[] {
   const all = (engine: Engine, translate: (object: KubeObject) => EnginePolicy | undefined) =>
     ENGINE_KINDS[engine]
       .filter((kind) => kind !== 'Tier' && isRead(kind))
       .flatMap((kind) => objects(kind))
+      .filter(({ metadata }) => ownerOf({ metadata, spec: {} }) === undefined)
       .flatMap((object): OwnedPolicy[] => {
         const policy = translate(object);
         return policy === undefined ? [] : [{ ...policy, engine }];

@@ -47,10 +47,12 @@ export const ipBlockOfPods: Check = {
   run: (context, report) => {
     const isCilium = usesCilium(context);
     const holding = addressesIn(context);
+    const carried = carriedByCilium(context);
     for (const policy of context.policies()) {
-      const isOwn = context.snapshot.ownerOf(policy) !== undefined;
-      // A profile has the addresses of nodes from its entities, which only Cilium does not match.
-      if (isOwn && !isCilium) continue;
+      const owner = context.snapshot.ownerOf(policy);
+      const isOwn = owner !== undefined;
+      // A profile has the addresses of nodes from its entities, which only Cilium does not match, and CiliumNetworkPolicies carry.
+      if (isOwn && (!isCilium || carried.has(`${policy.metadata.namespace} ${owner}`))) continue;
       for (const placed of placedRules(policy)) {
         const { object, field } = ruleReference(placed, context);
         const way = placed.direction === 'Ingress' ? 'from' : 'to';
@@ -73,7 +75,16 @@ export const ipBlockOfPods: Check = {
 const ON_CILIUM =
   'Cilium does not match them, unless policy-cidr-match-mode includes nodes, so that the rule allows none';
 const OWN_REMEDY =
-  "Set policy-cidr-match-mode: nodes in Cilium's configuration, or allow the entities kube-apiserver, host and remote-node by a CiliumNetworkPolicy.";
+  "Let the operator write CiliumNetworkPolicies (config/engines/cilium), or set policy-cidr-match-mode: nodes in Cilium's configuration.";
+
+/** The namespaces and profiles whose entities are carried by own CiliumNetworkPolicies. */
+function carriedByCilium({ snapshot }: AuditContext): ReadonlySet<string> {
+  const policies = snapshot.objects('CiliumNetworkPolicy').flatMap(({ metadata }) => {
+    const owner = snapshot.ownerOf({ metadata, spec: {} });
+    return owner === undefined ? [] : [`${metadata.namespace} ${owner}`];
+  });
+  return new Set(policies);
+}
 
 /** Returns a function from a block to the owners of addresses in it, as text. Many namespaces have the same blocks. */
 function addressesIn(context: AuditContext): (block: IPBlock) => string | undefined {

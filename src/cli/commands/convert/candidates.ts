@@ -2,6 +2,7 @@
 import type { LabelSelector } from '../../../api/meta.ts';
 import { LABEL_NAMESPACE_NAME } from '../../../api/names.ts';
 import type { Connection, EgressRule, IngressRule, NamespaceScope, Peer } from '../../../api/profile.ts';
+import { isOutside } from '../../../policy/connections/ends.ts';
 import { canonicalSelector, EVERYTHING, NOTHING, selectorKey } from '../../../policy/semantics/selector.ts';
 
 /** The schema's bound on a description, in characters. */
@@ -11,7 +12,7 @@ type Ports = NonNullable<Connection['ports']>;
 
 /**
  * The connections that could stand for both rules, best first: they differ in their ports. None if an end of the rules is
- * an address or an entity, or if the rules can have no flow in common.
+ * an address, an entity or a name, or if the rules can have no flow in common.
  *
  * @param taken names of the profile's other rules and connections
  */
@@ -46,7 +47,7 @@ function narrowed(peers: readonly Peer[], side: Side): Peer[] {
 }
 
 function narrowedPeer(peer: Peer, { podSelector, inNamespaces }: Side): Peer | 'outside' | 'nobody' {
-  if (peer.ipBlock !== undefined || peer.entity !== undefined) return 'outside';
+  if (isOutside(peer)) return 'outside';
   // Their own selector and namespace: the proof shows if the rule is for the same pods.
   if (peer.service !== undefined || peer.serviceAccount !== undefined) return peer;
   const pods = canonicalSelector(both(peer.podSelector ?? EVERYTHING, podSelector ?? EVERYTHING));

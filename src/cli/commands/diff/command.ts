@@ -62,19 +62,22 @@ export const diff: Command = {
       after,
       policiesBefore: before.effective(),
       policiesAfter: after.effective(flags.has('as-enforced')),
+      asEnforced: flags.has('as-enforced'),
     });
     const changes = namespace === undefined ? all : changesIn(all, namespace);
     if (format === 'json' || format === 'yaml') {
       terminal.write(format === 'json' ? toJson(documentOf(changes)) : toYaml(documentOf(changes)));
     } else if (format === 'name') {
       for (const each of changes.policies) terminal.print(nameOf(each));
+      for (const { namespace: place, name } of changes.extensions) terminal.print(`${place}/${name}`);
     } else {
       const text = changesText(changes, { wide: format === 'wide', paint: terminal.paint });
       if (text !== undefined) terminal.print(text);
     }
     warnOfUnresolved(after.intents(), terminal);
-    const { namespaces, policies, opened, closed } = changes;
-    return namespaces.length + policies.length + opened.length + closed.length === 0 ? EXIT.yes : EXIT.no;
+    const { namespaces, policies, extensions, opened, closed } = changes;
+    const count = namespaces.length + policies.length + extensions.length;
+    return count + opened.length + closed.length === 0 ? EXIT.yes : EXIT.no;
   },
 };
 
@@ -106,7 +109,7 @@ function nameOf({ before, after }: PolicyChange): string {
   return `${namespace}/${name}`;
 }
 
-function documentOf({ namespaces, policies, opened, closed }: SnapshotChanges): object {
+function documentOf({ namespaces, policies, extensions, opened, closed }: SnapshotChanges): object {
   const end = ({ namespace, kind, name }: GroupName) => ({
     ...(namespace !== undefined && { namespace }),
     kind,
@@ -122,6 +125,7 @@ function documentOf({ namespaces, policies, opened, closed }: SnapshotChanges): 
       change: each.change,
       rules: each.rules.map(({ direction, change, rule }) => ({ direction, change, ...rule })),
     })),
+    ...(extensions.length > 0 && { extensions }),
     flows: { opened: flows(opened), closed: flows(closed) },
   };
 }

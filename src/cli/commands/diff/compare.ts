@@ -3,13 +3,18 @@ import { type FlowChange, flowChanges } from '../../../analysis/flow-changes.ts'
 import { type PolicyChange, policyChanges } from '../../../analysis/policy-changes.ts';
 import type { Pod } from '../../../analysis/cluster.ts';
 import type { GroupName } from '../../../analysis/group.ts';
+import type { KubeObject } from '../../../api/meta.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import type { WorkloadPod } from '../../../snapshot/pods.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
+import { canonicalJSON } from '../../../util/canonical-json.ts';
+import { extensionName } from '../render/command.ts';
 
 export interface SnapshotChanges {
   readonly namespaces: readonly NamespaceChange[];
   readonly policies: readonly PolicyChange[];
+  /** Changes of the network engine's own policies, by what profiles ask for. */
+  readonly extensions: readonly ExtensionChange[];
   readonly opened: readonly FlowChange[];
   readonly closed: readonly FlowChange[];
 }
@@ -21,12 +26,21 @@ export interface NamespaceChange {
   readonly profile: string;
 }
 
+export interface ExtensionChange {
+  readonly change: 'added' | 'changed' | 'removed';
+  readonly namespace: string;
+  /** `KIND.GROUP/NAME`. */
+  readonly name: string;
+}
+
 /** The two states that are compared. They may differ in the policies that count as enforced alone. */
 export interface Comparison {
   readonly before: Snapshot;
   readonly after: Snapshot;
   readonly policiesBefore: readonly NetworkPolicy[];
   readonly policiesAfter: readonly NetworkPolicy[];
+  /** True if profiles under Audit count as enforced in the later state. */
+  readonly asEnforced?: boolean;
 }
 
 export function compareSnapshots({
@@ -34,6 +48,7 @@ export function compareSnapshots({
   after,
   policiesBefore,
   policiesAfter,
+  asEnforced = false,
 }: Comparison): SnapshotChanges {
   const workloads = new Map<Pod, WorkloadPod>([...before.pods, ...after.pods].map((pod) => [pod, pod]));
   const groupOf = (pod: Pod): GroupName =>
@@ -46,11 +61,43 @@ export function compareSnapshots({
   return {
     namespaces: namespaceChanges(before, after),
     policies: policyChanges(policiesBefore, policiesAfter),
+    extensions: extensionChanges(extensionsOf(before, false), extensionsOf(after, asEnforced)),
     ...flowChanges(viewOf(before, policiesBefore), viewOf(after, policiesAfter), {
       groupOf,
       isTemplate: (pod) => workloads.get(pod)?.template === true,
     }),
   };
+}
+
+/** The extensions that enforced profiles ask for, by namespace and name. */
+function extensionsOf(snapshot: Snapshot, asEnforced: boolean): Map<string, KubeObject> {
+  const enforced = snapshot.intents().filter(({ relation }) => asEnforced || relation === 'enforce');
+  return new Map(
+    enforced
+      .flatMap(({ extensions }) => extensions)
+      .map((each) => [`${each.metadata.namespace}/${extensionName(each)}`, each]),
+  );
+}
+
+function extensionChanges(
+  before: ReadonlyMap<string, KubeObject>,
+  after: ReadonlyMap<string, KubeObject>,
+): ExtensionChange[] {
+  const changeOf = (key: string): ExtensionChange['change'] | undefined => {
+    const [old, next] = [before.get(key), after.get(key)];
+    if (old === undefined) return 'added';
+    if (next === undefined) return 'removed';
+    return contentOf(old) === contentOf(next) ? undefined : 'changed';
+  };
+  return [...new Set([...before.keys(), ...after.keys()])].sort().flatMap((key) => {
+    const change = changeOf(key);
+    const [namespace = '', ...name] = key.split('/');
+    return change === undefined ? [] : [{ change, namespace, name: name.join('/') }];
+  });
+}
+
+function contentOf(object: KubeObject & { readonly spec?: unknown }): string {
+  return canonicalJSON([object.spec, object.metadata.annotations]);
 }
 
 function namespaceChanges(before: Snapshot, after: Snapshot): NamespaceChange[] {
@@ -78,6 +125,7 @@ export function changesIn(changes: SnapshotChanges, namespace: string): Snapshot
     policies: changes.policies.filter(
       ({ before, after }) => (after ?? before)?.metadata.namespace === namespace,
     ),
+    extensions: changes.extensions.filter((each) => each.namespace === namespace),
     opened: changes.opened.filter(isOfNamespace),
     closed: changes.closed.filter(isOfNamespace),
   };

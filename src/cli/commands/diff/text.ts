@@ -25,11 +25,16 @@ const MAX_FLOWS = 24;
 /** Undefined if nothing changes. */
 export function changesText(changes: SnapshotChanges, options: TextOptions): string | undefined {
   const { paint } = options;
-  const { namespaces, policies, opened, closed } = changes;
+  const { namespaces, policies, extensions, opened, closed } = changes;
   const sections: string[][] = [];
   if (namespaces.length > 0)
     sections.push([paint.bold('Namespaces'), ...namespaces.map((each) => namespaceLine(each, paint))]);
   if (policies.length > 0) sections.push([policiesTitle(policies, paint), ...policyLines(policies, options)]);
+  if (extensions.length > 0)
+    sections.push([
+      paint.bold('Policies of the network engine'),
+      ...extensions.map(({ change, namespace, name }) => changeLine(change, `${namespace}/${name}`, paint)),
+    ]);
   if (opened.length > 0) sections.push(flowLines('open', opened, options));
   if (closed.length > 0) sections.push(flowLines('close', closed, options));
   if (sections.length === 0) return undefined;
@@ -74,9 +79,13 @@ function policyLines(policies: readonly PolicyChange[], options: TextOptions): s
       group.length === 1
         ? `${namespace}/${name}`
         : `${name}  in ${wide ? names.join(', ') : `${counted(names.length, 'namespace')}: ${shortList(names)}`}`;
-    const colour = { added: paint.green, removed: paint.red, changed: paint.yellow }[change];
-    return [colour(`  ${{ added: '+', removed: '-', changed: '~' }[change]} ${place}`), ...details];
+    return [changeLine(change, place, paint), ...details];
   });
+}
+
+function changeLine(change: PolicyChange['change'], place: string, paint: Palette): string {
+  const colour = { added: paint.green, removed: paint.red, changed: paint.yellow }[change];
+  return colour(`  ${{ added: '+', removed: '-', changed: '~' }[change]} ${place}`);
 }
 
 function detailLines(

@@ -3,6 +3,7 @@ import type { Pod } from '../../../analysis/cluster.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import { rulesOf } from '../../../policy/semantics/normalize.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
+import { listText } from '../../../util/list-text.ts';
 import type { Answer } from './questions.ts';
 
 export interface CaveatInput {
@@ -29,8 +30,29 @@ export function caveats({ answers, snapshot, policies, asEnforced }: CaveatInput
       ? ['traffic from outside may arrive with the address of a load balancer or a node instead of its own']
       : []),
     ...(addresses === undefined ? [] : [addresses]),
+    ...engineCaveats(snapshot, namespaces, asEnforced),
     ...(snapshot.isObserved && !asEnforced ? profileCaveats(snapshot, namespaces) : []),
   ];
+}
+
+/** What the network engine's own policies allow in these namespaces: verdicts are by NetworkPolicies alone. */
+function engineCaveats(snapshot: Snapshot, namespaces: ReadonlySet<string>, asEnforced: boolean): string[] {
+  const intents = snapshot
+    .intents()
+    .filter(
+      ({ namespace, relation }) => namespaces.has(namespace.name) && (asEnforced || relation === 'enforce'),
+    );
+  return intents.flatMap(({ profile, namespace, compiled, extensions }) => {
+    const peers = compiled.extensions.flatMap(({ rules }) => rules.map(({ note }) => note.peer ?? note.rule));
+    const carried = `the network engine's own policies of profile ${profile.metadata.name} in ${namespace.name}`;
+    if (extensions.length > 0)
+      return [`${carried} allow more than this verdict knows: ${listText([...new Set(peers)])}`];
+    const condition = profile.status?.conditions?.find(({ type }) => type === 'EngineReady');
+    const isCarried = condition !== undefined && condition.reason !== 'NoEngine';
+    return isCarried && snapshot.isObserved
+      ? [`${carried} may allow more: name the engine in the file of --config to see what`]
+      : [];
+  });
 }
 
 /** Profiles of these namespaces that enforce nothing yet, or not all. */

@@ -1,4 +1,5 @@
-/** `render`: prints the NetworkPolicies of profiles exactly as the operator writes them. */
+/** `render`: prints the policies of profiles exactly as the operator writes them. */
+import type { KubeObject } from '../../../api/meta.ts';
 import type { Connection, SegmentationProfile } from '../../../api/profile.ts';
 import { connectionText, unusedConnections } from '../../../policy/connections/usage.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
@@ -21,6 +22,8 @@ export const render: Command = {
     'Prints the NetworkPolicies of each namespace that a profile selects, exactly as the operator writes them: for\n' +
       'review, for GitOps, and for clusters without the operator. Of a profile under Audit, it prints those that\n' +
       'Enforce would write.',
+    'If the file of --config names a network engine whose policies the operator writes (engine: Cilium), it prints those\n' +
+      'too.',
     'Exits with 1 when a peer of a rule can not be resolved: what is printed then lacks what that peer allows.',
   ],
   examples: [
@@ -61,30 +64,56 @@ export const render: Command = {
 
 function print(intents: readonly ProfileIntent[], format: string, terminal: Terminal): void {
   const policies = intents.flatMap((intent) => intent.policies);
+  const extensions = intents.flatMap((intent) => intent.extensions);
   if (format === 'yaml' || format === 'json') {
-    terminal.write(objectsText(policies, format));
+    terminal.write(objectsText([...policies, ...extensions], format));
   } else if (format === 'name') {
     // The form in which kubectl names created objects.
     for (const { metadata } of policies) terminal.print(`networkpolicy.networking.k8s.io/${metadata.name}`);
+    for (const extension of extensions) terminal.print(extensionName(extension));
   } else if (policies.length > 0) {
     const wide = format === 'wide';
     terminal.print(
       ...table(
         ['NAMESPACE', 'NAME', 'POD-SELECTOR', 'DIRECTIONS', 'RULES', ...(wide ? ['FOR'] : [])],
-        policies.map((policy) => {
-          const { spec, metadata } = policy;
-          return [
-            metadata.namespace ?? '',
-            metadata.name,
-            selectorText(spec.podSelector ?? {}),
-            (spec.policyTypes ?? []).join(','),
-            String((spec.ingress ?? []).length + (spec.egress ?? []).length),
-            ...(wide ? [rulesText(policy)] : []),
-          ];
-        }),
+        [...policies.map((policy) => policyRow(policy, wide)), ...extensionRows(intents, wide)],
       ),
     );
   }
+}
+
+function policyRow(policy: NetworkPolicy, wide: boolean): string[] {
+  const { spec, metadata } = policy;
+  return [
+    metadata.namespace ?? '',
+    metadata.name,
+    selectorText(spec.podSelector ?? {}),
+    (spec.policyTypes ?? []).join(','),
+    String((spec.ingress ?? []).length + (spec.egress ?? []).length),
+    ...(wide ? [rulesText(policy)] : []),
+  ];
+}
+
+function extensionRows(intents: readonly ProfileIntent[], wide: boolean): string[][] {
+  return intents.flatMap(({ compiled, extensions }) =>
+    extensions.map((extension) => {
+      const { name, namespace = '' } = extension.metadata;
+      const compiledFrom = compiled.extensions.find(({ metadata }) => metadata.name === name);
+      return [
+        namespace,
+        extensionName(extension),
+        selectorText(compiledFrom?.podSelector ?? {}),
+        compiledFrom?.direction ?? '',
+        String(notesOf(extension).length),
+        ...(wide ? [rulesText(extension)] : []),
+      ];
+    }),
+  );
+}
+
+/** `KIND.GROUP/NAME`, as kubectl names objects. */
+export function extensionName({ apiVersion = '', kind = '', metadata }: KubeObject): string {
+  return `${kind.toLowerCase()}.${apiVersion.split('/')[0]}/${metadata.name}`;
 }
 
 /** Notes that nothing is selected, that a profile is under Audit, and that a policy has another name. */
@@ -152,7 +181,7 @@ export function warnOfUnresolved(intents: readonly ProfileIntent[], terminal: Te
 }
 
 /** The rules and connections of the profile that a policy has in it. */
-function rulesText(policy: NetworkPolicy): string {
+function rulesText(policy: KubeObject): string {
   const notes = notesOf(policy).filter((note) => note !== undefined);
   return [...new Set(notes.map(noteText))].join(', ') || 'isolation';
 }

@@ -1,5 +1,5 @@
-// Judges flows by Cilium's own policy engine. A cluster in JSON on each line of standard input: pods, policies, and
-// flows between the pods. On standard output, for each, the verdicts of the flows in order and the policies that Cilium
+// Judges flows by Cilium's own policy engine. A cluster in JSON on each line of standard input: pods, other ends such as
+// nodes and hosts by their labels, policies, and flows between the ends. On standard output, for each, the verdicts of the flows in order and the policies that Cilium
 // refuses, as a JSON object.
 package main
 
@@ -39,8 +39,15 @@ type flow struct {
 	Port               uint16
 }
 
+// An end that is no pod, with labels such as reserved:kube-apiserver.
+type end struct {
+	Name   string
+	Labels []string
+}
+
 type input struct {
 	Pods     []pod
+	Ends     []end
 	Policies []json.RawMessage
 	Flows    []flow
 }
@@ -156,6 +163,11 @@ func identitiesOf(in input) map[string]*identity.Identity {
 			list = append(list, labels.NewLabel("io.cilium.k8s.namespace.labels."+key, value, "k8s"))
 		}
 		identities[each.Namespace+"/"+each.Name] = identity.NewIdentityFromLabelArray(next, list.Sort())
+		next++
+	}
+	for _, each := range in.Ends {
+		list := labels.ParseLabelArray(each.Labels...)
+		identities[each.Name] = identity.NewIdentityFromLabelArray(next, list.Sort())
 		next++
 	}
 	return identities

@@ -1,0 +1,56 @@
+/**
+ * The policies of the network engine beside the NetworkPolicies, as the reconcile of a namespace sees them. The core knows only
+ * this interface; a capability may implement it.
+ */
+import { type EngineFacts, type ExtensionPolicy, NO_ENGINE } from '../policy/extensions.ts';
+import type { Send } from './queue/request-lanes.ts';
+
+export interface EngineSupport {
+  /** What the engine's policies can carry; undefined as long as nothing is known. */
+  facts(): EngineFacts | undefined;
+  /** Why nothing is known, if finding out has failed. */
+  readonly failure: string | undefined;
+  subscribe(listener: EngineListener): void;
+  /** The writes that lead to the desired extensions of a namespace, by the cached objects. */
+  plan(namespace: string, desired: DesiredExtensions): ExtensionWrites;
+}
+
+export interface EngineListener {
+  /** The facts, or the failure, have changed. */
+  readonly onFacts: () => void;
+  /** Somebody else changed an object of the engine's kind in the namespace. */
+  readonly onDrift: (namespace: string) => void;
+}
+
+export interface DesiredExtensions {
+  readonly policies: readonly ExtensionPolicy[];
+  /** Profiles whose observed extensions stay as they are. */
+  readonly kept: ReadonlySet<string>;
+}
+
+export interface ExtensionWrites {
+  readonly isEmpty: boolean;
+  /** To be called before the first write of a NetworkPolicy. @throws ApiError */
+  widen(context: ExtensionWriteContext): Promise<void>;
+  /** To be called after the last one. @throws ApiError */
+  narrow(context: ExtensionWriteContext): Promise<void>;
+}
+
+export interface ExtensionWriteContext {
+  readonly send: Send;
+  readonly signal: AbortSignal;
+}
+
+export const NOTHING_TO_WRITE: ExtensionWrites = {
+  isEmpty: true,
+  widen: () => Promise.resolve(),
+  narrow: () => Promise.resolve(),
+};
+
+/** Where the configuration names no engine. */
+export const NO_SUPPORT: EngineSupport = {
+  facts: () => NO_ENGINE,
+  failure: undefined,
+  subscribe: () => {},
+  plan: () => NOTHING_TO_WRITE,
+};

@@ -1,0 +1,111 @@
+/** From an extension to the rules of a CiliumNetworkPolicy. Pure. */
+import type { LabelSelector } from '../../api/meta.ts';
+import type { NetworkPolicyPort } from '../../api/network-policy.ts';
+import type { ExtensionPeer, ExtensionPolicy, ExtensionRule } from '../../policy/extensions.ts';
+import type { CompiledExtension } from '../extensions/engine.ts';
+import {
+  type AtLeastOne,
+  type CiliumDNSPorts,
+  type CiliumEgressRule,
+  type CiliumEntity,
+  type CiliumIngressRule,
+  type CiliumName,
+  type CiliumPort,
+  type CiliumPorts,
+  type CiliumSpec,
+  MAX_PORTS,
+} from './policy.ts';
+
+export const API_VERSION = 'cilium.io/v2';
+export const KIND = 'CiliumNetworkPolicy';
+
+/** The pods of a namespace have this label, in Cilium's view. */
+const POD_NAMESPACE = 'k8s:io.kubernetes.pod.namespace';
+
+export function compileExtension({ podSelector, direction, rules }: ExtensionPolicy): CompiledExtension {
+  const spec: CiliumSpec = {
+    endpointSelector: withSource(podSelector),
+    enableDefaultDeny: { ingress: false, egress: false },
+  };
+  const compiled = rules.flatMap((each) => {
+    const made: readonly object[] = direction === 'Ingress' ? ingressRules(each) : egressRules(each);
+    return made.map((rule) => ({ rule, note: each.note }));
+  });
+  return { frame: { apiVersion: API_VERSION, kind: KIND, spec, direction }, rules: compiled };
+}
+
+const NODES: AtLeastOne<CiliumEntity> = ['host', 'remote-node'];
+
+function entitiesOf(peer: Exclude<ExtensionPeer, { kind: 'names' }>): AtLeastOne<CiliumEntity> {
+  return peer.kind === 'nodes' ? NODES : ['kube-apiserver'];
+}
+
+/** No name is known of a source: the CRD of profiles refuses names there. */
+function ingressRules({ peer, ports }: ExtensionRule): CiliumIngressRule[] {
+  if (peer.kind === 'names') return [];
+  return [{ fromEntities: entitiesOf(peer), ...toPorts(ports) }];
+}
+
+function egressRules({ peer, ports }: ExtensionRule): CiliumEgressRule[] {
+  if (peer.kind !== 'names') return [{ toEntities: entitiesOf(peer), ...toPorts(ports) }];
+  const { names, dns } = peer;
+  const [first, ...more] = names.map(nameOf);
+  if (first === undefined) return [];
+  const all = [first, ...more] as const;
+  const [servers, ...further] = portEntries(dns.ports).map(
+    (entry): CiliumDNSPorts => ({ ...entry, rules: { dns: all } }),
+  );
+  return [
+    // Cilium learns the addresses of names from the answers to the pods' own queries, which its DNS proxy sees.
+    ...(servers === undefined
+      ? []
+      : [
+          {
+            toEndpoints: [serverPods(dns.namespace, dns.podSelector)],
+            toPorts: [servers, ...further],
+          } as const,
+        ]),
+    { toFQDNs: all, ...toPorts(ports) },
+  ];
+}
+
+function nameOf(name: string): CiliumName {
+  return name.startsWith('*') ? { matchPattern: name } : { matchName: name };
+}
+
+function serverPods(namespace: string, podSelector: LabelSelector): LabelSelector {
+  const { matchLabels, ...rest } = withSource(podSelector);
+  return { ...rest, matchLabels: { ...matchLabels, [POD_NAMESPACE]: namespace } };
+}
+
+/** Labels of Kubernetes have the source k8s. A key without a source would match labels of any. */
+function withSource({ matchLabels, matchExpressions }: LabelSelector): LabelSelector {
+  return {
+    ...(matchLabels && {
+      matchLabels: Object.fromEntries(
+        Object.entries(matchLabels).map(([key, value]) => [`k8s:${key}`, value]),
+      ),
+    }),
+    ...(matchExpressions && {
+      matchExpressions: matchExpressions.map(({ key, ...rest }) => ({ key: `k8s:${key}`, ...rest })),
+    }),
+  };
+}
+
+function toPorts(ports: readonly NetworkPolicyPort[] | undefined): { toPorts?: AtLeastOne<CiliumPorts> } {
+  const [first, ...more] = portEntries(ports ?? []);
+  return first === undefined ? {} : { toPorts: [first, ...more] };
+}
+
+function portEntries(ports: readonly NetworkPolicyPort[]): CiliumPorts[] {
+  const entries: CiliumPorts[] = [];
+  for (let start = 0; start < ports.length; start += MAX_PORTS) {
+    const [first, ...more] = ports.slice(start, start + MAX_PORTS).map(portOf);
+    if (first !== undefined) entries.push({ ports: [first, ...more] });
+  }
+  return entries;
+}
+
+function portOf({ protocol = 'TCP', port = 0, endPort }: NetworkPolicyPort): CiliumPort {
+  return { port: String(port), ...(endPort !== undefined && { endPort }), protocol };
+}

@@ -1,0 +1,5 @@
+/** The engines whose own policies the operator writes. */
+import { CILIUM_EXTENSIONS } from '../cilium/extensions.ts';
+import type { ExtensionEngine } from './engine.ts';
+
+export const EXTENSION_ENGINES: readonly ExtensionEngine[] = [CILIUM_EXTENSIONS];

@@ -1,0 +1,33 @@
+/** The extensions of profiles without a cluster: what an engine carries by the configuration alone, and its objects. Pure. */
+import type { KubeObject } from '../../api/meta.ts';
+import { type EngineFacts, type ExtensionPolicy, NO_ENGINE } from '../../policy/extensions.ts';
+import type { EngineSetting } from '../engine.ts';
+import { EXTENSION_ENGINES } from './engines.ts';
+import type { ExtensionEngine } from './engine.ts';
+import { planExtensions } from './plan.ts';
+
+/** The engine that the configuration names, if the operator writes its policies. */
+export function configuredEngine(setting: EngineSetting): ExtensionEngine | undefined {
+  return EXTENSION_ENGINES.find(({ engine }) => engine === setting);
+}
+
+/** What the configured engine carries, if all that it needs is installed. */
+export function configuredFacts(setting: EngineSetting): EngineFacts {
+  const engine = configuredEngine(setting);
+  if (engine !== undefined) return { kind: 'available', carries: engine.carries };
+  if (setting === 'None') return NO_ENGINE;
+  const message =
+    setting === 'Auto'
+      ? 'only the operator finds the network engine (engine: Auto): name it in the file of --config, as engine: Cilium'
+      : `the operator writes no policies of ${setting}'s own kinds`;
+  return { kind: 'none', message };
+}
+
+/** The objects for the extensions, as they are created. */
+export function extensionObjects(
+  policies: readonly ExtensionPolicy[],
+  engine: ExtensionEngine,
+): KubeObject[] {
+  const { widen } = planExtensions([], policies, { engine, ownerOf: () => undefined, kept: new Set() });
+  return widen.flatMap((step) => (step.verb === 'create' ? [step.object] : []));
+}

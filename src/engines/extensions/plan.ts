@@ -1,0 +1,179 @@
+/**
+ * The writes that lead from the observed extensions of a namespace to the desired ones. Pure.
+ *
+ * An extension only adds: it isolates no pod. So these writes need no order among themselves, but one beside the plan of the
+ * NetworkPolicies: `widen` comes before it, and `narrow` after it. At every prefix of the three together,
+ *   I1 never wider: an extension allows what it allowed before, or what the desired ones allow;
+ *   I2 never cut:   what the observed or the desired extensions allow is allowed while NetworkPolicies change. A flow that an
+ *                   extension ceases to allow, and that a NetworkPolicy or the lack of isolation allows from now on, is
+ *                   handed over; so is the reverse.
+ * A plan from any prefix has the same guarantees: what was added is desired, and what is left over is deleted at the end.
+ */
+import type { KubeObject, ObjectMeta, StringMap } from '../../api/meta.ts';
+import { alternativeName, ANNOTATION_RULES, LABEL_PROFILE, OWN_LABELS } from '../../api/names.ts';
+import type { ExtensionPolicy } from '../../policy/extensions.ts';
+import { formatNotes, notesOf, type RuleNote } from '../../policy/notes.ts';
+import { isProfileReference } from '../../policy/semantics/normalize.ts';
+import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
+import { canonicalJSON } from '../../util/canonical-json.ts';
+import { byKey } from '../../util/order.ts';
+import type { ExtensionEngine, ExtensionFrame } from './engine.ts';
+
+/** `object` is the whole object to send; `before` the observed one, whose identity is the precondition. */
+export type ExtensionStep =
+  | { readonly verb: 'create'; readonly object: KubeObject }
+  | { readonly verb: 'update'; readonly object: KubeObject; readonly before: KubeObject }
+  | { readonly verb: 'delete'; readonly before: KubeObject };
+
+export interface ExtensionPlan {
+  /** To be carried out before the plan of the NetworkPolicies. */
+  readonly widen: readonly ExtensionStep[];
+  /** To be carried out after it. */
+  readonly narrow: readonly NarrowingStep[];
+}
+
+/** An object is deleted, or updated from the form that `widen` left. */
+export type NarrowingStep = Exclude<ExtensionStep, { verb: 'create' }>;
+
+export interface ExtensionPlanContext {
+  readonly engine: ExtensionEngine;
+  /** The profile that owns an observed object; undefined for a foreign one. */
+  readonly ownerOf: (object: KubeObject) => string | undefined;
+  /** Profiles whose observed extensions stay as they are. */
+  readonly kept: ReadonlySet<string>;
+}
+
+/** @param observed all objects of the engine's kind in the namespace */
+export function planExtensions(
+  observed: readonly KubeObject[],
+  desired: readonly ExtensionPolicy[],
+  { engine, ownerOf, kept }: ExtensionPlanContext,
+): ExtensionPlan {
+  const own = new Map<string, KubeObject>();
+  const taken = new Set<string>();
+  const untouched = new Set<string>();
+  for (const object of observed) {
+    const { name } = object.metadata;
+    const owner = ownerOf(object);
+    if (owner === undefined) taken.add(name);
+    else if (kept.has(owner)) untouched.add(name);
+    else own.set(name, object);
+  }
+  const widen: ExtensionStep[] = [];
+  const narrow: NarrowingStep[] = [];
+  for (const policy of desired) {
+    const name = freeName(policy, taken);
+    if (untouched.has(name)) continue;
+    const before = own.get(name);
+    own.delete(name);
+    const wanted = wantedOf({ ...policy, metadata: { ...policy.metadata, name } }, before, engine);
+    if (wanted.rules.length === 0) {
+      if (before !== undefined) narrow.push({ verb: 'delete', before });
+    } else if (before === undefined) {
+      widen.push({ verb: 'create', object: objectOf(wanted, engine) });
+    } else {
+      planUpdate(wanted, before, { engine, widen, narrow });
+    }
+  }
+  for (const before of own.values()) narrow.push({ verb: 'delete', before });
+  return { widen, narrow };
+}
+
+/** The name of the object, or its first free alternative name; always the same one. */
+function freeName({ metadata }: ExtensionPolicy, taken: ReadonlySet<string>): string {
+  let { name } = metadata;
+  while (taken.has(name)) name = alternativeName(metadata.labels?.[LABEL_PROFILE] ?? '', name);
+  return name;
+}
+
+interface NotedObject {
+  readonly metadata: ObjectMeta;
+  readonly frame: ExtensionFrame;
+  readonly rules: readonly NotedRule[];
+}
+
+interface NotedRule {
+  readonly rule: object;
+  readonly note: RuleNote | undefined;
+}
+
+/** The desired object, with the last known rules of peers that are unresolved. */
+function wantedOf(
+  policy: ExtensionPolicy,
+  before: KubeObject | undefined,
+  engine: ExtensionEngine,
+): NotedObject {
+  const { frame, rules } = engine.compile(policy);
+  const known = before === undefined ? [] : rulesOf(before, frame, engine);
+  const isUnresolved = ({ note }: NotedRule) =>
+    policy.unresolved.some(({ rule, peer }) => note?.rule === rule && note.peer === peer);
+  return { metadata: policy.metadata, frame, rules: distinct([...rules, ...known.filter(isUnresolved)]) };
+}
+
+/** The rules of an observed object; none if it is not of this frame, so that its rules mean something else. */
+function rulesOf(object: KubeObject, frame: ExtensionFrame, engine: ExtensionEngine): NotedRule[] {
+  const found = engine.read(object);
+  if (found === undefined || canonicalJSON(found.frame) !== canonicalJSON(frame)) return [];
+  const notes = notesOf(object);
+  return found.rules.map((rule, index) => ({ rule, note: notes[index] }));
+}
+
+/** One write if the object only gains or only loses rules; else first its union, then its final form. */
+function planUpdate(
+  wanted: NotedObject,
+  before: KubeObject,
+  { engine, widen, narrow }: { engine: ExtensionEngine; widen: ExtensionStep[]; narrow: NarrowingStep[] },
+): void {
+  const final = updated(wanted, before, engine);
+  if (isSame(before, final)) return;
+  const observed = rulesOf(before, wanted.frame, engine);
+  const keys = (rules: readonly NotedRule[]) => new Set(rules.map(({ rule }) => canonicalJSON(rule)));
+  const gains = !keys(wanted.rules).isSubsetOf(keys(observed));
+  const loses = !keys(observed).isSubsetOf(keys(wanted.rules));
+  if (!loses) widen.push({ verb: 'update', object: final, before });
+  else if (!gains) narrow.push({ verb: 'update', object: final, before });
+  else {
+    const union = { ...wanted, rules: distinct([...observed, ...wanted.rules]) };
+    widen.push({ verb: 'update', object: updated(union, before, engine), before });
+    narrow.push({ verb: 'update', object: final, before });
+  }
+}
+
+/** Rules by what they allow and for whom, in an order of their own: an object with the same rules is the same. */
+function distinct(rules: readonly NotedRule[]): NotedRule[] {
+  const byText = new Map(rules.map((each) => [canonicalJSON(each), each]));
+  return [...byText].sort(byKey).map(([, each]) => each);
+}
+
+function updated(wanted: NotedObject, before: KubeObject, engine: ExtensionEngine): KubeObject {
+  const object = objectOf(wanted, engine);
+  return { ...object, metadata: updatedMetadata(before.metadata, object.metadata) };
+}
+
+function objectOf({ metadata, frame, rules }: NotedObject, engine: ExtensionEngine): KubeObject {
+  const [first, ...more] = rules.map(({ rule }) => rule);
+  if (first === undefined) throw new Error(`${metadata.name} has no rule`);
+  const annotations = { [ANNOTATION_RULES]: formatNotes(rules.map(({ note }) => note)) };
+  return { ...engine.withRules(frame, [first, ...more]), metadata: { ...metadata, annotations } };
+}
+
+/** True if spec, own labels, own annotation and own ownerReferences are equal. */
+function isSame(before: KubeObject, wanted: KubeObject): boolean {
+  return ownParts(before) === ownParts(wanted);
+}
+
+function ownParts(object: KubeObject & { spec?: unknown; specs?: unknown }): string {
+  const { metadata, spec, specs } = object;
+  const { labels = {}, annotations = {}, ownerReferences = [] } = metadata;
+  return canonicalJSON([
+    spec,
+    specs ?? null,
+    picked(labels, OWN_LABELS),
+    picked(annotations, [ANNOTATION_RULES]),
+    ownerReferences.filter(isProfileReference).map(({ uid, name }) => `${uid} ${name}`),
+  ]);
+}
+
+function picked(map: StringMap, keys: readonly string[]): (string | null)[] {
+  return keys.map((key) => map[key] ?? null);
+}

@@ -1,0 +1,72 @@
+/**
+ * Extensions: allowances that NetworkPolicy can't express, and that a network engine carries in policies of its own beside the
+ * NetworkPolicies. Here they are engine-neutral. They only add: an extension isolates no pod, and it stands only beside the
+ * default-deny of its profile. Pure.
+ */
+import type { LabelSelector, ObjectMeta } from '../api/meta.ts';
+import type { NetworkPolicyPort, PolicyType } from '../api/network-policy.ts';
+import type { RuleNote } from './notes.ts';
+
+/** A peer that NetworkPolicy can't match, or that an engine does not match by address. */
+export type ExtensionPeer =
+  | { readonly kind: 'kubeAPIServer' }
+  | { readonly kind: 'nodes' }
+  /** `dns`: the DNS servers that the pods ask for the names. */
+  | { readonly kind: 'names'; readonly names: readonly string[]; readonly dns: DNSServers };
+
+export type ExtensionKind = ExtensionPeer['kind'];
+
+/** Pods of one namespace, by labels, and the ports on which they answer. */
+export interface DNSServers {
+  readonly namespace: string;
+  readonly podSelector: LabelSelector;
+  readonly ports: readonly NetworkPolicyPort[];
+}
+
+/** An extension peer; `ports` are those that it implies. */
+export interface ExtensionGrant {
+  readonly peer: ExtensionPeer;
+  readonly ports?: readonly NetworkPolicyPort[];
+}
+
+/** Absent ports: every port. */
+export interface ExtensionRule {
+  readonly peer: ExtensionPeer;
+  readonly ports?: readonly NetworkPolicyPort[];
+  /** For which rule and peer of the profile it is. */
+  readonly note: RuleNote;
+}
+
+/**
+ * The extensions for the pods of one policy of a profile, in one direction. The name depends on the podSelector, so that an
+ * object never changes the pods that it is for.
+ */
+export interface ExtensionPolicy {
+  /** Name, namespace, labels and ownerReferences. */
+  readonly metadata: ObjectMeta;
+  readonly podSelector: LabelSelector;
+  readonly direction: PolicyType;
+  readonly rules: readonly ExtensionRule[];
+  /** Rules and peers that are unresolved now, whose last known extensions stay. */
+  readonly unresolved: readonly RuleNote[];
+}
+
+/** Why an engine's policies can't be written. */
+export type MissingReason = 'NotInstalled' | 'Unsupported' | 'SchemaTooOld';
+
+export type EngineFacts =
+  /** No engine is in force whose policies the operator writes. `message` says why. */
+  | { readonly kind: 'none'; readonly message: string }
+  | { readonly kind: 'available'; readonly carries: ReadonlySet<ExtensionKind> }
+  /** The engine needs its own policies for these peers, and they can't be written. */
+  | {
+      readonly kind: 'missing';
+      readonly carries: ReadonlySet<ExtensionKind>;
+      readonly reason: MissingReason;
+      readonly message: string;
+    };
+
+export const NO_ENGINE: EngineFacts = {
+  kind: 'none',
+  message: "the operator's configuration names no network engine: set engine there",
+};

@@ -1,0 +1,97 @@
+/** Extensions of the network engine that the file of --config names, on manifests. */
+import assert from 'node:assert/strict';
+import { parseAllDocuments } from 'yaml';
+import type { KubeObject } from '../../../src/api/meta.ts';
+import { cli, directoryOf } from '../cli.ts';
+
+const manifests = (names: string, mode = 'Enforce') => `
+apiVersion: segmentation.dev/v1alpha1
+kind: SegmentationProfile
+metadata: {name: shop}
+spec:
+  mode: ${mode}
+  namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}
+  isolation: [Egress]
+  egress: [{name: pay, to: [{fqdn: {names: [${names}]}}], ports: [{port: 443}]}]
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: a, image: a}]}}}
+`;
+const configuration = (engine: string) =>
+  `apiVersion: config.segmentation.dev/v1alpha1\nkind: OperatorConfiguration\nengine: ${engine}\n`;
+
+describe('a peer by name, on manifests', () => {
+  const directory = directoryOf({
+    'all.yaml': manifests('api.example.com'),
+    'more.yaml': manifests('api.example.com, "*.example.org"'),
+    'cilium.cfg': configuration('Cilium'),
+    'calico.cfg': configuration('Calico'),
+    'auto.cfg': configuration('Auto'),
+  });
+  const all = `-f ${directory}/all.yaml`;
+  const onCilium = `--config ${directory}/cilium.cfg`;
+
+  it('is rendered as a CiliumNetworkPolicy on Cilium', async () => {
+    const { stdout, code } = await cli(`render ${all} ${onCilium}`);
+    assert.equal(code, 0);
+    const objects = parseAllDocuments(stdout).map((each) => each.toJS() as KubeObject);
+    assert.deepEqual(
+      objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`),
+      ['NetworkPolicy shop.default-deny', 'NetworkPolicy shop.egress', 'CiliumNetworkPolicy shop.egress'],
+    );
+    const { stdout: names } = await cli(`render ${all} ${onCilium} -o name`);
+    assert.match(names, /^ciliumnetworkpolicy\.cilium\.io\/shop\.egress$/m);
+    const { stdout: table } = await cli(`render ${all} ${onCilium} -o wide`);
+    assert.match(table, /shop +ciliumnetworkpolicy\.cilium\.io\/shop\.egress +<none> +Egress +2 +pay/);
+  });
+
+  for (const [what, flag, message] of [
+    [
+      'without an engine',
+      '',
+      /NetworkPolicy knows no names, and the operator's configuration names no network engine/,
+    ],
+    [
+      'on an engine without extensions',
+      `--config ${directory}/calico.cfg`,
+      /writes no policies of Calico's own kinds/,
+    ],
+    [
+      'where only the operator finds the engine',
+      `--config ${directory}/auto.cfg`,
+      /name it in the file of --config/,
+    ],
+  ] as const) {
+    it(`is unresolved ${what}, with what to do`, async () => {
+      const { stderr, code } = await cli(`render ${all} ${flag}`);
+      assert.equal(code, 1);
+      assert.match(stderr, message);
+    });
+  }
+
+  it('is listed by diff if its names change', async () => {
+    const { stdout, code } = await cli(
+      `diff --from ${directory}/all.yaml -f ${directory}/more.yaml ${onCilium}`,
+    );
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      /Policies of the network engine\n {2}~ shop\/ciliumnetworkpolicy\.cilium\.io\/shop\.egress/,
+    );
+  });
+
+  it('is a caveat of a verdict, which is by NetworkPolicies alone', async () => {
+    const { output } = await cli(`explain shop/web 203.0.113.1 --port 443 ${all} ${onCilium}`);
+    assert.match(output, /^DENIED /m);
+    assert.match(
+      output,
+      /own policies of profile shop in shop allow more than this verdict knows: fqdn api\.example\.com/,
+    );
+  });
+});

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import type { KubeObject } from '../../../src/api/meta.ts';
+import { CILIUM_EXTENSIONS } from '../../../src/engines/cilium/extensions.ts';
+import { type ExtensionPlan, planExtensions } from '../../../src/engines/extensions/plan.ts';
+import type { ExtensionPolicy, ExtensionRule } from '../../../src/policy/extensions.ts';
+
+type Spec = { readonly egress: readonly { readonly toEntities: readonly string[] }[] };
+
+const API: ExtensionRule = {
+  peer: { kind: 'kubeAPIServer' },
+  note: { rule: 'api', peer: 'entity KubeAPIServer' },
+};
+const NODES: ExtensionRule = { peer: { kind: 'nodes' }, note: { rule: 'nodes', peer: 'entity Nodes' } };
+
+const desired = (rules: readonly ExtensionRule[], rest: Partial<ExtensionPolicy> = {}): ExtensionPolicy => ({
+  metadata: {
+    name: 'p.egress',
+    namespace: 'shop',
+    labels: { 'app.kubernetes.io/managed-by': 'segmentation-operator', 'segmentation.dev/profile': 'p' },
+    ownerReferences: [
+      { apiVersion: 'segmentation.dev/v1alpha1', kind: 'SegmentationProfile', name: 'p', uid: 'u' },
+    ],
+  },
+  podSelector: {},
+  direction: 'Egress',
+  unresolved: [],
+  rules,
+  ...rest,
+});
+
+const planFrom = (
+  observed: readonly KubeObject[],
+  wanted: readonly ExtensionPolicy[],
+  kept: readonly string[] = [],
+): ExtensionPlan =>
+  planExtensions(observed, wanted, {
+    engine: CILIUM_EXTENSIONS,
+    ownerOf: ({ metadata }) => metadata.labels?.['segmentation.dev/profile'],
+    kept: new Set(kept),
+  });
+
+/** The object that the operator would have created. */
+function created(rules: readonly ExtensionRule[]): KubeObject {
+  const [step] = planFrom([], [desired(rules)]).widen;
+  assert.ok(step?.verb === 'create');
+  return { ...step.object, metadata: { ...step.object.metadata, uid: 'o', resourceVersion: '1' } };
+}
+
+const entities = (object: KubeObject) =>
+  (object as unknown as { spec: Spec }).spec.egress.flatMap(({ toEntities }) => toEntities);
+const text = ({ widen, narrow }: ExtensionPlan) =>
+  [widen, narrow].map((steps) =>
+    steps.map((step) =>
+      step.verb === 'delete' ? 'delete' : `${step.verb} ${entities(step.object).sort().join()}`,
+    ),
+  );
+
+describe('plan of extensions', () => {
+  it('is empty for the objects that it created, with the metadata of others and in any order of keys', () => {
+    const object = created([API, NODES]);
+    const labels = { ...object.metadata.labels, team: 'red' };
+    const { spec } = object as unknown as { spec: object };
+    const shuffled = Object.fromEntries(Object.entries(spec).toReversed());
+    const stored = { ...object, spec: shuffled, metadata: { ...object.metadata, labels } } as KubeObject;
+    assert.deepEqual(text(planFrom([stored], [desired([NODES, API])])), [[], []]);
+  });
+
+  it('adds before the NetworkPolicies change, and removes after', () => {
+    assert.deepEqual(text(planFrom([], [desired([API])])), [['create kube-apiserver'], []]);
+    assert.deepEqual(text(planFrom([created([API])], [])), [[], ['delete']]);
+    assert.deepEqual(text(planFrom([created([API])], [desired([API, NODES])])), [
+      ['update host,kube-apiserver,remote-node'],
+      [],
+    ]);
+    assert.deepEqual(text(planFrom([created([API, NODES])], [desired([API])])), [
+      [],
+      ['update kube-apiserver'],
+    ]);
+  });
+
+  it('updates an object that gains and loses to its union first', () => {
+    assert.deepEqual(text(planFrom([created([API])], [desired([NODES])])), [
+      ['update host,kube-apiserver,remote-node'],
+      ['update host,remote-node'],
+    ]);
+  });
+
+  it('keeps the last known rules of an unresolved peer, and no others', () => {
+    const unresolved = [{ rule: 'api', peer: 'entity KubeAPIServer' }];
+    assert.deepEqual(text(planFrom([created([API, NODES])], [desired([NODES], { unresolved })])), [[], []]);
+    assert.deepEqual(text(planFrom([created([API, NODES])], [desired([], { unresolved })])), [
+      [],
+      ['update kube-apiserver'],
+    ]);
+    assert.deepEqual(text(planFrom([], [desired([], { unresolved })])), [[], []]);
+  });
+
+  it('repairs an object that denies or isolates, whatever its rules are', () => {
+    const object = created([API]) as KubeObject & { spec: Spec };
+    for (const change of [
+      { enableDefaultDeny: { egress: true } },
+      { egressDeny: [{ toEntities: ['world'] }] },
+      { ingress: [{ fromEntities: ['all'] }] },
+    ]) {
+      const changed = { ...object, spec: { ...object.spec, ...change } };
+      assert.deepEqual(text(planFrom([changed], [desired([API])])), [['update kube-apiserver'], []]);
+    }
+  });
+
+  it('leaves foreign objects, and takes another name beside one with its own', () => {
+    const foreign: KubeObject = { metadata: { name: 'p.egress', namespace: 'shop' } };
+    const { widen, narrow } = planFrom([foreign], [desired([API])]);
+    const [step] = widen;
+    assert.ok(step?.verb === 'create' && widen.length === 1);
+    assert.match(step.object.metadata.name, /^p\.alternative\.[0-9a-f]{12}$/);
+    assert.deepEqual(narrow, []);
+    assert.deepEqual(planFrom([foreign], []), { widen: [], narrow: [] });
+  });
+
+  it('leaves the objects of profiles that are kept', () => {
+    assert.deepEqual(planFrom([created([API])], [], ['p']), { widen: [], narrow: [] });
+    assert.deepEqual(planFrom([created([API])], [desired([NODES])], ['p']), { widen: [], narrow: [] });
+  });
+});
