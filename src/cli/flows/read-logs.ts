@@ -132,8 +132,8 @@ class LogReader {
   }
 }
 
-/** The prefix that container runtimes put before a line (CRI: time, stream, tag), or `kubectl logs --prefix`. */
-const LOG_PREFIX = /^(?:\d{4}-\d\d-\d\dT\S+ (?:stdout|stderr) [FP] |\[pod\/\S+\] )/;
+/** A prefix that container runtimes (CRI: time, stream, tag), `kubectl logs --prefix` or streams of events put before a line. */
+const LOG_PREFIX = /^(?:\d{4}-\d\d-\d\dT\S+ (?:stdout|stderr) [FP] |\[pod\/\S+\] |data: ?)/;
 
 function logText(line: string): string {
   const text = line.trim();

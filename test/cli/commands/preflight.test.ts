@@ -107,6 +107,24 @@ describe('command preflight', () => {
     assert.equal(both.cut.length, (expected?.cut.length ?? 0) + 1);
   });
 
+  it('reads lines after the prefixes of container runtimes, kubectl logs and streams of events', async () => {
+    const [first = ''] = log.split('\n');
+    const prefixes = [
+      '2026-11-29T10:15:30.1Z stdout F ',
+      '[pod/hubble-exporter-x2k4q/main] ',
+      'data: ',
+      'data:',
+      '',
+    ];
+    const stdin = prefixes.map((prefix) => `${prefix}${first}\n\n`).join('');
+    const { logs, passes } = await document(`preflight ${SHOP} --flows -`, stdin);
+    assert.deepEqual(
+      logs.map(({ lines, malformed }) => [lines, malformed]),
+      [[prefixes.length, 0]],
+    );
+    assert.equal(passes[0]?.count, prefixes.length);
+  });
+
   it('counts lines that can not be read, and goes on', async () => {
     const { logs, passes } = await document(`preflight ${SHOP} --flows ${directory}/broken.jsonl`);
     assert.deepEqual(
