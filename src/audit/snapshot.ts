@@ -39,6 +39,7 @@ export type KindName =
   | 'Pod'
   | 'NetworkPolicy'
   | 'SegmentationProfile'
+  | 'SegmentationException'
   | 'Node'
   | 'Service'
   | 'Ingress'

@@ -1,6 +1,6 @@
 /** The kinds that commands read, and a set of objects of these kinds. Pure. */
 import type { KubeObject } from '../api/meta.ts';
-import { API_VERSION, GROUP, KIND, PLURAL } from '../api/names.ts';
+import { API_VERSION, EXCEPTION_KIND, EXCEPTION_PLURAL, GROUP, KIND, PLURAL, VERSION } from '../api/names.ts';
 import { VERIFIER_KINDS } from '../policy/image-verification/kinds.ts';
 
 export interface KnownKind {
@@ -81,6 +81,7 @@ export const AUDIT_KINDS: readonly KnownKind[] = [
   grouped('rbac.authorization.k8s.io', 'ClusterRole', 'clusterroles', cluster),
   grouped('rbac.authorization.k8s.io', 'RoleBinding', 'rolebindings'),
   grouped('rbac.authorization.k8s.io', 'ClusterRoleBinding', 'clusterrolebindings', cluster),
+  grouped(GROUP, EXCEPTION_KIND, EXCEPTION_PLURAL, { version: VERSION }),
   ...engineKinds(),
   ...imageVerifierKinds(),
 ];

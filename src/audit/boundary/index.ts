@@ -8,6 +8,7 @@ import {
   clusterNetworkPolicyWidens,
 } from './widening/engine-policy-widens.ts';
 import { ENGINE_SHAPES } from './engine-policies/shapes.ts';
+import { exceptionRenewed } from './exception-renewed.ts';
 import { foreignPolicyWidens } from './widening/foreign-policy-widens.ts';
 import { hostNetwork } from './host-network.ts';
 import { ipBlockOfPods } from './rules/ip-block-of-pods.ts';
@@ -39,4 +40,5 @@ export const BOUNDARY: readonly Check[] = [
   egressToEverywhere,
   ingressFromEveryone,
   metadataReachable,
+  exceptionRenewed,
 ];

@@ -28,6 +28,13 @@ const awsNode = (...flags: string[]) =>
     { labels: { 'k8s-app': 'aws-node' } },
   );
 
+/** An exception to pods of the app; its rule is named after it. */
+const exception = (name: string, app: string, place = 'shop') => {
+  const to = [{ podSelector: { matchLabels: { app } } }];
+  const egress = [{ name: `to-${name}`, to, ports: [{ port: 80 }] }];
+  return object('SegmentationException', `${place}/${name}`, { spec: { reason: name, egress } });
+};
+
 const webhookPolicy = {
   ...own('shop/shop.ingress.hook', { ingress: [{ ports: [{ port: 8443 }] }] }),
   metadata: {
@@ -558,6 +565,24 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
           policies: [egress({ to: [{ ipBlock: { cidr: '0.0.0.0/0' } }], ports: [{ port: 80 }] })],
         }),
         'Deployment shop/web',
+      ],
+    },
+  },
+  'exception-renewed': {
+    good: {
+      'two exceptions for the same flows': world({ objects: [exception('a', 'db'), exception('b', 'db')] }),
+      'exceptions for different flows': world({
+        objects: [exception('a', 'db'), exception('b', 'cache'), exception('c', 'queue')],
+      }),
+      'exceptions of several namespaces': world({
+        objects: [exception('a', 'db'), exception('b', 'db'), exception('c', 'db', 'other')],
+      }),
+      'exceptions without a spec': world({ objects: [object('SegmentationException', 'shop/a', {})] }),
+    },
+    bad: {
+      'three exceptions for the same flows, however their rules are named': [
+        world({ objects: [exception('c', 'db'), exception('a', 'db'), exception('b', 'db')] }),
+        'SegmentationException shop/a',
       ],
     },
   },
