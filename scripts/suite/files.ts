@@ -15,6 +15,7 @@ export const NEED_CONTROL_PLANE = ['integration', 'faults', 'oracle', 'browser']
 /** Files that take more than some ten seconds, longest first. */
 const LONGEST = [
   'integration/removal/removal-order',
+  'integration/exceptions/operator',
   'integration/canary/packets',
   'integration/audit/in-cluster',
   'integration/admission/gate',
@@ -29,6 +30,7 @@ const LONGEST = [
   'faults/leaders',
   'integration/operator/upgrade',
   'integration/packaging/install',
+  'integration/exceptions/people',
   'browser/graph',
   'integration/kube/reflector',
   'integration/operator/main',

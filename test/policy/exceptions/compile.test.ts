@@ -10,7 +10,10 @@ import { parseNotes } from '../../../src/policy/notes.ts';
 import { plan } from '../../../src/policy/planning/plan.ts';
 import { rulesOf, specKey } from '../../../src/policy/semantics/normalize.ts';
 import { facts, type FactsInput, profile, runs, SHOP } from '../fixture.ts';
-import { peer } from '../arbitrary.ts';
+import { compileView } from '../../../src/analysis/evaluator.ts';
+import type { Flow } from '../../../src/analysis/cluster.ts';
+import { flow, namespaces, pods, selector } from '../../analysis/arbitrary.ts';
+import { NAMESPACE, peer } from '../arbitrary.ts';
 import { at, CREATED, exception, granting, HOUR } from './fixture.ts';
 
 const END = CREATED + 4 * HOUR;
@@ -195,6 +198,48 @@ describe('policies of an exception', () => {
             assert.equal(note?.until, at(4));
       }),
       { numRuns: runs(40) },
+    );
+  });
+
+  it('open exactly the flows of their rules, and their end closes exactly these', () => {
+    const rules = fc.record({
+      to: fc.array(peer, { minLength: 1, maxLength: 2 }),
+      from: fc.array(peer, { minLength: 1, maxLength: 2 }),
+      own: fc.option(selector, { nil: undefined }),
+    });
+    const cluster = fc
+      .record({ namespaces, pods })
+      .chain((view) => fc.tuple(fc.constant(view), fc.array(flow(view.pods), { minLength: 1 })));
+    fc.assert(
+      fc.property(rules, peer, cluster, ({ to, from, own }, allowed, [view, flows]) => {
+        const place = {
+          name: NAMESPACE,
+          labels: view.namespaces.find(({ name }) => name === NAMESPACE)?.labels ?? {},
+        };
+        const by = granting('p', {}, { egress: [{ name: 'own', to: [allowed] }] });
+        const podSelector = own && { podSelector: own };
+        const spec = {
+          egress: [{ name: 'out', to, ...podSelector }],
+          ingress: [{ name: 'in', from, ...podSelector }],
+        };
+        const context = { namespace: place, cluster: facts() };
+        const base = compile(by, place, facts()).policies;
+        const added = compileException(exception('e', spec), { profile: by, end: END }, context).policies;
+        const allows = (policies: readonly NetworkPolicy[]) => {
+          const evaluator = compileView({ ...view, policies });
+          return (each: Flow) => evaluator.verdict(each);
+        };
+        const [before, during, alone] = [base, [...base, ...added], added].map(allows);
+        for (const each of flows) {
+          for (const end of ['egress', 'ingress'] as const) {
+            const [was, is, only] = [before?.(each)[end], during?.(each)[end], alone?.(each)[end]];
+            // A rule of the exception allows the flow at this end: then it is open, and otherwise as it was before.
+            const isOpened = only?.reason === 'Rule';
+            assert.equal(is?.allowed, was?.allowed === true || isOpened);
+          }
+        }
+      }),
+      { numRuns: runs(150) },
     );
   });
 
