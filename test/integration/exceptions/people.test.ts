@@ -8,7 +8,18 @@ import { eventually, Sandbox } from '../../support/cluster.ts';
 import { page, readRepositoryFile, samples } from '../../docs/pages.ts';
 import { describeSince } from '../../support/kubernetes.ts';
 import { installOperator } from '../../support/operator.ts';
-import { APPROVER, bind, exception, inSeconds, install, read, REQUESTER, uninstall, User } from './scene.ts';
+import {
+  APPROVER,
+  bind,
+  exception,
+  fillIn,
+  inSeconds,
+  install,
+  read,
+  REQUESTER,
+  uninstall,
+  User,
+} from './scene.ts';
 
 describe('admission of exceptions', () => {
   let plane: ControlPlane;
@@ -328,7 +339,8 @@ describeSince('1.36', 'requester of exceptions, filled in by the API server', ()
   before(async () => {
     plane = await sharedControlPlane();
     await installOperator(plane);
-    await install(plane, 'fill-in');
+    await install(plane);
+    await fillIn(plane, 'apply');
     box = new Sandbox(plane, 'fill-in');
     namespace = await box.namespace('shop');
     await bind(plane, namespace, REQUESTER, 'jane', 'joe');
@@ -337,7 +349,8 @@ describeSince('1.36', 'requester of exceptions, filled in by the API server', ()
   });
   after(async () => {
     await box.remove();
-    await uninstall(plane, 'fill-in');
+    await fillIn(plane, 'delete');
+    await uninstall(plane);
   });
 
   const users = () => [new User(plane, 'jane'), new User(plane, 'joe')] as const;

@@ -12,14 +12,19 @@ const CRD = 'segmentationexceptions.segmentation.dev';
 export const APPROVER = 'segmentation-operator-exception-approver';
 export const REQUESTER = 'segmentation-operator-exception-requester';
 
-/** Installs config/exceptions, or a directory below it. */
-export async function install(plane: ControlPlane, directory = ''): Promise<void> {
-  await plane.kubectlRun(['apply', '-k', join(CONFIG, directory)]);
+/** Installs config/exceptions. */
+export async function install(plane: ControlPlane): Promise<void> {
+  await plane.kubectlRun(['apply', '-k', CONFIG]);
   await crdEstablished((args) => plane.kubectlRun(args), CRD);
 }
 
-export async function uninstall(plane: ControlPlane, directory = ''): Promise<void> {
-  await plane.kubectlRun(['delete', '-k', join(CONFIG, directory), '--ignore-not-found']);
+export async function uninstall(plane: ControlPlane): Promise<void> {
+  await plane.kubectlRun(['delete', '-k', CONFIG, '--ignore-not-found']);
+}
+
+/** Has the API server fill in who asks: `apply`, or not any more: `delete`. */
+export async function fillIn(plane: ControlPlane, verb: 'apply' | 'delete'): Promise<void> {
+  await plane.kubectlRun([verb, '-k', join(CONFIG, 'fill-in')]);
 }
 
 /** Binds a ClusterRole to a user in a namespace. */
