@@ -6,7 +6,7 @@ import type { Outcome } from '../model/flow-book.ts';
 import type { PlannedFlow } from '../model/matrix.ts';
 
 /** How long one attempt may take, in milliseconds: a lost SYN is sent again after one second. */
-export const ATTEMPT_MS = 2500;
+const ATTEMPT_MS = 2500;
 /** A datagram can be lost on the way: so many are sent, at equal distances. */
 const DATAGRAMS = 3;
 
@@ -15,16 +15,19 @@ export type Attempt = (
 ) => Promise<Outcome>;
 
 /** Tries the flow. Never rejects, and leaves nothing open. */
-export const attempt: Attempt = async (flow) => {
+export const attempt: Attempt = (flow) => attemptWithin(flow, ATTEMPT_MS);
+
+/** Like `attempt`, with a time limit in milliseconds. */
+export async function attemptWithin(flow: Parameters<Attempt>[0], limitMs: number): Promise<Outcome> {
   const nonce = crypto.randomUUID();
   const identity = flow.target.kind === 'pod' ? flow.target.pod.uid : '';
   const received = await (flow.protocol === 'UDP'
-    ? askByDatagram(flow, nonce)
-    : askByConnection(flow, nonce));
+    ? askByDatagram(flow, nonce, limitMs)
+    : askByConnection(flow, nonce, limitMs));
   if (received.kind !== 'answer') return received;
   const answer = parseAnswer(received.text, nonce);
   return answer?.identity === identity ? { kind: 'passed', seenAs: answer.seenAs } : { kind: 'stranger' };
-};
+}
 
 type Received =
   | Exclude<Outcome, { readonly kind: 'passed' | 'stranger' }>
@@ -33,6 +36,7 @@ type Received =
 function askByConnection(
   { address, port, family }: Parameters<Attempt>[0],
   nonce: string,
+  limitMs: number,
 ): Promise<Received> {
   return new Promise((resolve) => {
     let text = '';
@@ -45,7 +49,7 @@ function askByConnection(
     };
     const timer = setTimeout(
       () => end(isConnected ? { kind: 'unanswered' } : { kind: 'blocked', how: 'timeout' }),
-      ATTEMPT_MS,
+      limitMs,
     );
     socket.setEncoding('latin1');
     socket.on('connect', () => {
@@ -63,7 +67,11 @@ function askByConnection(
   });
 }
 
-function askByDatagram({ address, port, family }: Parameters<Attempt>[0], nonce: string): Promise<Received> {
+function askByDatagram(
+  { address, port, family }: Parameters<Attempt>[0],
+  nonce: string,
+  limitMs: number,
+): Promise<Received> {
   return new Promise((resolve) => {
     const socket = createSocket(family === 4 ? 'udp4' : 'udp6');
     const timers: NodeJS.Timeout[] = [];
@@ -83,10 +91,10 @@ function askByDatagram({ address, port, family }: Parameters<Attempt>[0], nonce:
       // Node passes the failure of a connect, such as that of a missing route, to the callback.
       if (error instanceof Error) return end(ofError(error));
       for (let sent = 0; sent < DATAGRAMS; sent++)
-        timers.push(setTimeout(send, (sent * ATTEMPT_MS) / (DATAGRAMS + 1)));
+        timers.push(setTimeout(send, (sent * limitMs) / (DATAGRAMS + 1)));
     });
     // An ICMP error for one datagram does not end the attempt: a later one may pass.
-    timers.push(setTimeout(() => end(refusal ?? { kind: 'blocked', how: 'timeout' }), ATTEMPT_MS));
+    timers.push(setTimeout(() => end(refusal ?? { kind: 'blocked', how: 'timeout' }), limitMs));
   });
 }
 

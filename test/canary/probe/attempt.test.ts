@@ -4,11 +4,13 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import type { Protocol } from '../../../src/api/network-policy.ts';
-import { attempt } from '../../../src/canary/probe/attempt.ts';
+import { attempt, attemptWithin } from '../../../src/canary/probe/attempt.ts';
 import { type RunningTarget, startTarget } from '../../../src/canary/probe/target.ts';
 import { IN_2 } from '../fixture.ts';
 
 const HOST = '127.0.0.1';
+/** Time limit of attempts that get no answer, in milliseconds. */
+const LIMIT_MS = 400;
 const flow = (port: number, protocol: Protocol, uid = IN_2.uid) =>
   ({
     address: HOST,
@@ -48,7 +50,10 @@ describe('attempt of a flow', () => {
     });
 
     it(`is refused by ${protocol} where nothing listens`, async () => {
-      assert.deepEqual(await attempt(flow(await freePort(), protocol)), { kind: 'blocked', how: 'refused' });
+      assert.deepEqual(await attemptWithin(flow(await freePort(), protocol), LIMIT_MS), {
+        kind: 'blocked',
+        how: 'refused',
+      });
     });
   }
 
@@ -62,7 +67,8 @@ describe('attempt of a flow', () => {
   it('ends where the machine has no route to the target', async () => {
     for (const protocol of ['TCP', 'UDP'] as const) {
       // An address of a range that is never routed (RFC 6666), to which Linux has no route by default.
-      const found = await attempt({ ...flow(port, protocol), address: '100::1', family: 6 });
+      const to = { ...flow(port, protocol), address: '100::1', family: 6 } as const;
+      const found = await attemptWithin(to, LIMIT_MS);
       assert.ok(found.kind === 'blocked' || found.kind === 'failed', JSON.stringify(found));
     }
   });
@@ -70,7 +76,7 @@ describe('attempt of a flow', () => {
   it('times out by UDP where a listener stays silent', async () => {
     const socket = createSocket('udp4').bind(0, HOST);
     await once(socket, 'listening');
-    const found = await attempt(flow(socket.address().port, 'UDP'));
+    const found = await attemptWithin(flow(socket.address().port, 'UDP'), LIMIT_MS);
     socket.close();
     assert.deepEqual(found, { kind: 'blocked', how: 'timeout' });
   });
@@ -81,7 +87,7 @@ describe('attempt of a flow', () => {
       const server = createServer(accept).listen(0, HOST);
       open.push(server);
       await once(server, 'listening');
-      const found = await attempt(flow((server.address() as AddressInfo).port, 'TCP'));
+      const found = await attemptWithin(flow((server.address() as AddressInfo).port, 'TCP'), LIMIT_MS);
       assert.deepEqual(found, { kind: 'unanswered' });
     }
     for (const server of open) server.close();
