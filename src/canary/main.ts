@@ -4,6 +4,7 @@
  */
 import { NETWORK_POLICIES } from '../cluster-state/items.ts';
 import { loadKubeConfig } from '../kube/config/load.ts';
+import { isStalled } from '../kube/errors.ts';
 import { createTransport, type Transport } from '../kube/http/transport.ts';
 import { type Lease, LEASES } from '../kube/lease.ts';
 import { Resource } from '../kube/resource.ts';
@@ -116,7 +117,10 @@ async function probe(
 ): Promise<void> {
   const shared = { clock: systemClock, random: Math.random };
   const onError = (resource: string, error: unknown) =>
-    logger.warn(describeRequestFailure(error, resource).message, { resource, error });
+    logger[isStalled(error) ? 'debug' : 'warn'](describeRequestFailure(error, resource).message, {
+      resource,
+      error,
+    });
   const watcher = new SurroundingsWatcher({ ...shared, transport, uid, addresses, onError });
   const requests = new Requests({ ...shared, transport, onError });
   // Timers do not keep the process alive, and nothing else does while the first connection fails.

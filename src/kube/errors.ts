@@ -238,6 +238,14 @@ export function isGone(error: unknown): error is ApiError {
   );
 }
 
+/**
+ * True for a watch that was silent for too long. The API server sends no bookmarks for a kind that never changes, so its watch
+ * is always silent: reconnecting is enough.
+ */
+export function isStalled(error: unknown): boolean {
+  return error instanceof ApiError && error.reason === 'Stalled';
+}
+
 export function isForbidden(error: unknown): error is ApiError {
   return error instanceof ApiError && error.status === 403;
 }

@@ -3,7 +3,7 @@ import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
 import type { AdmissionReport } from '../controller/admission/report.ts';
 import type { ControllerObserver } from '../controller/observer.ts';
 import type { Key } from '../controller/queue/key.ts';
-import { ApiError, classify } from '../kube/errors.ts';
+import { classify, isStalled } from '../kube/errors.ts';
 import { writeFields } from './audit-line.ts';
 import type { Logger } from './logs/logger.ts';
 import { describeRequestFailure } from './request-failure.ts';
@@ -60,9 +60,7 @@ function createWatchLog(logger: Logger): Pick<ControllerObserver, 'onWatchError'
   return {
     onWatchError: (resource, error, retryInMs) => {
       const fields = { resource, inMs: Math.round(retryInMs), error };
-      // The API server sends no bookmarks for a kind that never changes, so its watch is always silent: reconnecting is
-      // enough.
-      if (error instanceof ApiError && error.reason === 'Stalled') {
+      if (isStalled(error)) {
         logger.debug('watch silent, connecting anew', fields);
         return;
       }

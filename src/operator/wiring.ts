@@ -8,7 +8,7 @@ import { type Controller, createController } from '../controller/controller.ts';
 import { Records } from '../controller/records.ts';
 import type { ClusterConfig } from '../kube/config/cluster-config.ts';
 import { loadKubeConfig } from '../kube/config/load.ts';
-import { ApiError } from '../kube/errors.ts';
+import { ApiError, isStalled } from '../kube/errors.ts';
 import { EVENTS, type KubeEvent } from '../kube/events/event.ts';
 import { EventRecorder } from '../kube/events/recorder.ts';
 import { fenced } from '../kube/fence.ts';
@@ -182,6 +182,7 @@ async function createCanaryReader(transport: Transport, { logger, metrics }: Sha
     random: Math.random,
     onError: (resource, error) => {
       const { message, cause } = describeRequestFailure(error, resource);
+      if (isStalled(error)) return logger.debug(message, { resource, error });
       logger[cause === lastCause ? 'debug' : 'warn'](message, { resource, error });
       lastCause = cause;
     },
