@@ -41,6 +41,8 @@ export const NAMED = {
   PodSecurity: 'spec.workloads.podSecurity',
   Rollout: 'spec.rollout',
   Wave: 'spec.rollout.waves[]',
+  Gates: 'spec.rollout.gates',
+  WorkloadGate: 'spec.rollout.gates.workloads',
   ExceptionGrant: 'spec.exceptions',
   ExceptionMode: 'spec.exceptions.mode',
   PeerKind: 'spec.exceptions.peers[]',
@@ -70,6 +72,7 @@ export const NAMED = {
   PodSecurityStatus: 'status.podSecurity',
   RolloutStatus: 'status.rollout',
   RevisionInForce: 'status.rollout.inForce[]',
+  GateReadings: 'status.rollout.gates',
   RolloutFailure: 'status.rollout.failure',
 };
 

@@ -75,7 +75,7 @@ export class ClusterState {
         (profile) =>
           present.has(profile.metadata.name) ||
           this.selects(profile, namespace) ||
-          (profile.spec.rollout !== undefined && isWritten(this.inForce(profile, namespace))),
+          (profile.status?.rollout !== undefined && isWritten(this.inForce(profile, namespace))),
       )
       .sort(byObjectName);
   }

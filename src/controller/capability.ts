@@ -3,11 +3,14 @@
  * this interface. A capability that no profile asks for sends no request.
  */
 import type { Condition } from '../api/meta.ts';
+import type { ControllerObserver } from './observer.ts';
 import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
 import type { EngineSupport } from './engine-support.ts';
 import type { PolicyAdditions } from './namespace/additions.ts';
 
 export interface Capability {
+  /** Told of the controller's activity. */
+  readonly observer?: Partial<ControllerObserver>;
   /** Policies of the network engine beside the NetworkPolicies, if the capability writes them. */
   readonly engine?: EngineSupport;
   /**

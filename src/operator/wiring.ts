@@ -90,18 +90,20 @@ export async function createOperator({ options, version, logger, env }: Operator
   const observer = createObserver({ logger, metrics, queue, events, concurrency, now });
   const isBusy = () => Object.values(controller.queueStats().ready).some((keys) => keys > 0);
   const parts = { ...shared, transport: writer, clusterState, records, recorder, isBusy };
+  const capabilities = await createCapabilities(parts);
+  const observers = capabilities.flatMap((each) => each.observer ?? []);
   const controller: Controller = createController({
     transport: writer,
     configuration: options.cluster,
     namespace,
     clusterState,
     records,
-    capabilities: await createCapabilities(parts),
+    capabilities,
     concurrency,
     resyncMs,
     clock,
     random: Math.random,
-    observer: combine([observer, { onFullSync: collectGarbage }]),
+    observer: combine([observer, { onFullSync: collectGarbage }, ...observers]),
     enforcement: canary,
   });
   queue.sample(() => controller.queueStats());

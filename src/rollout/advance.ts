@@ -12,6 +12,7 @@ import type { SegmentationProfile } from '../api/profile.ts';
 import { parseDuration } from '../util/duration.ts';
 import { byName } from '../util/order.ts';
 import type { Revisions, RolloutState } from './assign.ts';
+import { type GateInput, judgeGate, readingsOf, type UnavailableWorkload } from './gates.ts';
 import { type Intent, intentOf, type Revision, sameIntent, sameWaves } from './revision.ts';
 import { END, type Member, nameOfWave, positionOf, waveOf } from './waves.ts';
 
@@ -38,6 +39,8 @@ export interface RolloutInput {
    * `unknown` until every namespace was looked at.
    */
   readonly convergence: 'converged' | 'differs' | 'unknown';
+  /** The workloads of the namespaces of the wave that is under way. */
+  readonly gates: GateInput;
   /** Wall clock, in milliseconds since the epoch. */
   readonly now: number;
 }
@@ -48,6 +51,8 @@ export interface Next {
   readonly wakeAt?: number;
   /** The number of a revision that has to be recorded first, from the profile as it is. */
   readonly record?: number;
+  /** Why a gate keeps namespaces out for now. */
+  readonly obstacle?: string;
 }
 
 /** The state before the first revision. @param hasPolicies true if a namespace has policies of the profile */
@@ -94,10 +99,9 @@ function begin(state: RolloutState, input: RolloutInput): Next {
   const { number } = newest;
   if (state.base === 'Unrecorded' && state.revision === 0 && convergence === 'unknown') return { state };
   if (needsNoWaves(state, wanted, input)) return { state: complete(number, now) };
-  const { failure: _, ...kept } = state;
   return {
     state: {
-      ...kept,
+      ...withoutWave(state),
       revision: number,
       phase: 'Applying',
       since: timeOf(now),
@@ -186,11 +190,48 @@ class Rollout {
     if (promoted === nameOfWave(this.#revision.waves, top.wave)) return goOn(this.#nextWave(state, top.wave));
     const reached = this.#membersOf(top.wave).filter(({ position }) => position < (top.limit ?? 0));
     const failed = reached.filter((each) => this.#stands(each, 'failed'));
-    if (failed.length > 0) return done(this.#fail(state, failed, 'NamespaceFailed'));
-    return state.phase === 'Soaking' ? this.#soak(state, top.wave) : this.#apply(state, top.wave, reached);
+    if (failed.length > 0) return done(this.#fail(state, namespaceFailure(failed, 'NamespaceFailed')));
+    const gate = this.#gate(state, top.wave, reached);
+    if (gate.kind === 'begun') return goOn({ ...state, gates: gate.readings });
+    if (gate.kind === 'failed') return done(this.#fail(state, gateFailure(gate.workloads)));
+    const isClosed = gate.kind === 'closed';
+    const obstacle = gate.kind === 'closed' && { obstacle: gate.reason };
+    const step =
+      state.phase === 'Soaking'
+        ? this.#soak(state, top.wave, isClosed)
+        : this.#apply(state, { wave: top.wave, reached, isClosed });
+    const { wakeAt = Number.POSITIVE_INFINITY } = gate.kind === 'open' ? gate : {};
+    const at = Math.min(wakeAt, step.next.wakeAt ?? Number.POSITIVE_INFINITY);
+    return { ...step, next: { ...step.next, ...(Number.isFinite(at) && { wakeAt: at }), ...obstacle } };
   }
 
-  #apply(state: RolloutState, wave: number, reached: readonly Placed[]): Step {
+  #gate(state: RolloutState, wave: number, reached: readonly Placed[]): Gate {
+    const { profile, gates, now } = this.#input;
+    const gate = profile.spec.rollout?.gates?.workloads;
+    const members = namesOf(this.#membersOf(wave));
+    if (gate === undefined || gates.kind === 'off' || members.size === 0) return { kind: 'open' };
+    if (gates.kind === 'unread' || ![...members].every(gates.covers))
+      return { kind: 'closed', reason: 'the workloads of the wave are being read' };
+    const { unavailable } = gates;
+    if (state.gates === undefined) {
+      const readings = readingsOf(unavailable, members, timeOf(now));
+      return readings === undefined
+        ? { kind: 'closed', reason: TOO_MANY_UNAVAILABLE }
+        : { kind: 'begun', readings };
+    }
+    const { failed, wakeAt } = judgeGate(gate, state.gates, unavailable, {
+      namespaces: namesOf(reached),
+      now,
+    });
+    if (failed.length > 0) return { kind: 'failed', workloads: failed };
+    return { kind: 'open', ...(wakeAt !== undefined && { wakeAt }) };
+  }
+
+  /** @param isClosed true if a gate keeps further namespaces out, as its workloads are not known */
+  #apply(
+    state: RolloutState,
+    { wave, reached, isClosed }: { wave: number; reached: readonly Placed[]; isClosed: boolean },
+  ): Step {
     const { profile, now } = this.#input;
     const { maxParallel = Number.POSITIVE_INFINITY, deadline = '' } = profile.spec.rollout ?? {};
     const members = this.#membersOf(wave);
@@ -198,19 +239,22 @@ class Rollout {
     const waiting = members.slice(reached.length);
     const room = Math.max(0, maxParallel - pending.length);
     const isOpen = state.inForce[0]?.limit === END;
-    if (!isOpen && (waiting.length === 0 || room > 0)) return this.#letIn(state, limitFor(waiting, room));
+    if (!isOpen && !isClosed && (waiting.length === 0 || room > 0))
+      return this.#letIn(state, limitFor(waiting, room));
     if (pending.length > 0) {
       const endsAt = Date.parse(state.since) + (parseDuration(deadline) ?? Number.POSITIVE_INFINITY);
-      if (now >= endsAt) return done(this.#fail(state, pending, 'DeadlineExceeded'));
+      if (now >= endsAt) return done(this.#fail(state, namespaceFailure(pending, 'DeadlineExceeded')));
       return done(state, Number.isFinite(endsAt) ? endsAt : undefined);
     }
+    if (isClosed) return done(state);
     const hasSoak = members.length > 0 && this.#soakMs(wave) > 0;
     return goOn(hasSoak ? this.#enter(state, 'Soaking') : this.#nextWave(state, wave));
   }
 
-  #soak(state: RolloutState, wave: number): Step {
+  #soak(state: RolloutState, wave: number, isClosed: boolean): Step {
     const endsAt = Date.parse(state.since) + this.#soakMs(wave);
-    return this.#input.now >= endsAt ? goOn(this.#nextWave(state, wave)) : done(state, endsAt);
+    if (this.#input.now < endsAt) return done(state, endsAt);
+    return isClosed ? done(state) : goOn(this.#nextWave(state, wave));
   }
 
   /** Lets in the namespaces of the wave up to a position. */
@@ -227,8 +271,7 @@ class Rollout {
     if (wave >= waves.length) return complete(state.revision, this.#input.now);
     const [top, ...below] = state.inForce;
     const inForce = top === undefined ? [] : [{ ...top, wave: wave + 1, limit: 0 }, ...below];
-    const { failure: _, ...kept } = state;
-    return this.#enter({ ...kept, inForce }, 'Applying');
+    return this.#enter({ ...withoutWave(state), inForce }, 'Applying');
   }
 
   #enter(state: RolloutState, phase: RolloutState['phase']): RolloutState {
@@ -237,30 +280,20 @@ class Rollout {
   }
 
   /** Takes the whole revision away, if it is known what the namespaces had before and nobody chose otherwise. */
-  #fail(
-    state: RolloutState,
-    failed: readonly Placed[],
-    reason: 'NamespaceFailed' | 'DeadlineExceeded',
-  ): RolloutState {
+  #fail(state: RolloutState, failure: WaveFailure): RolloutState {
     const { profile, now } = this.#input;
     const below = state.inForce.slice(1);
     // Policies from before the first rollout are not recorded: nobody could bring them back.
     const canGoBack = state.base === 'Nothing' || (state.base === undefined && below.length > 0);
     const isRollback = canGoBack && profile.spec.rollout?.onFailure !== 'Pause';
     const wave = nameOfWave(this.#revision.waves, state.inForce[0]?.wave ?? 0);
-    const [first] = failed.map(({ progress }) => progress).sort(byName);
     return {
-      ...state,
+      ...withoutWave(state),
       phase: isRollback ? 'RolledBack' : 'Failed',
       wave,
       since: timeOf(now),
       inForce: isRollback ? below : state.inForce,
-      failure: {
-        wave,
-        ...(first && { namespace: first.name }),
-        reason: first?.reason ?? reason,
-        message: failureMessage(reason, first, failed.length),
-      },
+      failure: { wave, ...failure },
     };
   }
 
@@ -291,12 +324,55 @@ function limitFor(waiting: readonly Placed[], count: number): number {
   return first === undefined || next === undefined ? END : Math.max(next.position, first.position + 1);
 }
 
-function failureMessage(reason: string, first: Progress | undefined, count: number): string {
-  const more = count > 1 ? ` (and ${count - 1} more)` : '';
+const TOO_MANY_UNAVAILABLE =
+  'more than 100 workloads of the wave are unavailable already: mend them, exclude their namespaces, or remove the gate';
+
+type WaveFailure = Omit<NonNullable<RolloutState['failure']>, 'wave'>;
+
+type Gate =
+  /** Nothing speaks against going on. */
+  | { readonly kind: 'open'; readonly wakeAt?: number }
+  /** Workloads are not known: no further namespace is let in, and no wave ends. */
+  | { readonly kind: 'closed'; readonly reason: string }
+  | { readonly kind: 'begun'; readonly readings: NonNullable<RolloutState['gates']> }
+  | { readonly kind: 'failed'; readonly workloads: readonly UnavailableWorkload[] };
+
+function namespaceFailure(
+  failed: readonly Placed[],
+  reason: 'NamespaceFailed' | 'DeadlineExceeded',
+): WaveFailure {
+  const [first] = failed.map(({ progress }) => progress).sort(byName);
   const why = first?.message === undefined ? '' : `: ${first.message}`;
-  return reason === 'DeadlineExceeded'
-    ? `namespace ${first?.name ?? ''}${more} did not get its policies before the deadline${why}`
-    : `namespace ${first?.name ?? ''}${more} can't be enforced${why}`;
+  const what =
+    reason === 'DeadlineExceeded' ? 'did not get its policies before the deadline' : "can't be enforced";
+  return {
+    ...(first && { namespace: first.name }),
+    reason: first?.reason ?? reason,
+    message: `namespace ${first?.name ?? ''}${andMore(failed.length)} ${what}${why}`,
+  };
+}
+
+function gateFailure(workloads: readonly UnavailableWorkload[]): WaveFailure {
+  const [first] = workloads;
+  const [namespace = '', kind = '', name = ''] = first?.name.split('/') ?? [];
+  return {
+    namespace,
+    reason: 'WorkloadsUnavailable',
+    message: `${kind} ${namespace}/${name}${andMore(workloads.length)} became unavailable after the wave began`,
+  };
+}
+
+function andMore(count: number): string {
+  return count > 1 ? ` (and ${count - 1} more)` : '';
+}
+
+function namesOf(placed: readonly Placed[]): Set<string> {
+  return new Set(placed.map(({ progress }) => progress.name));
+}
+
+/** The state without what is about one wave. */
+function withoutWave({ failure: _, gates: __, ...kept }: RolloutState): RolloutState {
+  return kept;
 }
 
 function complete(revision: number, now: number): RolloutState {

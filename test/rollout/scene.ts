@@ -2,6 +2,7 @@
 import type { ProfileSpec, SegmentationProfile } from '../../src/api/profile.ts';
 import { advance, initialState, type Next, type Progress } from '../../src/rollout/advance.ts';
 import { type Assignment, assign, type RolloutState } from '../../src/rollout/assign.ts';
+import type { GateInput } from '../../src/rollout/gates.ts';
 import { intentOf, type Revision } from '../../src/rollout/revision.ts';
 import { profile } from '../policy/fixture.ts';
 
@@ -17,6 +18,7 @@ export class Scene {
   readonly has = new Map<string, Has>();
   /** Namespaces that can't be enforced with a revision. */
   readonly broken = new Set<`${string}:${number}`>();
+  gates: GateInput = { kind: 'off' };
   profile: SegmentationProfile;
   now = Date.parse('2026-11-30T00:00:00Z');
 
@@ -104,7 +106,8 @@ export class Scene {
   /** Judges the status once, and records the state and a revision that is asked for. */
   judge(convergence: 'converged' | 'differs' | 'unknown' = 'differs'): Next {
     const { revisions, progress, now } = this;
-    const next = advance(this.state, { profile: this.profile, revisions, progress, convergence, now });
+    const { gates } = this;
+    const next = advance(this.state, { profile: this.profile, revisions, progress, convergence, gates, now });
     if (next.record !== undefined) {
       const { spec } = this.profile;
       const revision = { number: next.record, intent: intentOf(spec), waves: spec.rollout!.waves };

@@ -6,6 +6,7 @@ import { Rollouts } from '../../src/controller/rollout/rollouts.ts';
 import { Records } from '../../src/controller/records.ts';
 import { encodeKey } from '../../src/controller/queue/key.ts';
 import { fenced } from '../../src/kube/fence.ts';
+import { combine } from '../../src/observability/observer.ts';
 import { CLUSTER_DEFAULTS } from '../../src/options/cluster-defaults.ts';
 import { Link } from './faults/link.ts';
 import type { Network } from './faults/network.ts';
@@ -63,7 +64,7 @@ export class Replica {
       resyncMs,
       clock: this.clock,
       random,
-      observer: observerOf(network, name),
+      observer: combine([observerOf(network, name), rollouts.observer]),
     });
     this.controller.watch().then(() => {
       this.isReady = this.isAlive;

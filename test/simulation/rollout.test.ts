@@ -39,6 +39,8 @@ class Cluster {
   requests = 0;
   /** True if the operator may read and write ControllerRevisions. */
   mayRecord = true;
+  /** True if the operator may write the status of profiles. */
+  mayReport = true;
   /** The request before which the leader dies; Infinity: never. */
   dieBefore = Number.POSITIVE_INFINITY;
 
@@ -54,7 +56,9 @@ class Cluster {
     this.#network.rates = NO_FAULTS;
     const handle = this.#server.handle.bind(this.#server);
     this.#server.handle = (request, author) =>
-      !this.mayRecord && author !== 'user' && request.path.includes('/controllerrevisions')
+      author !== 'user' &&
+      ((!this.mayRecord && request.path.includes('/controllerrevisions')) ||
+        (!this.mayReport && request.path.endsWith('/status')))
         ? FORBIDDEN
         : handle(request, author);
     startControllers(this.#server, this.scheduler, dice(2));
@@ -139,6 +143,19 @@ class Cluster {
         .map((text) => /"rule":"(r\d)"/.exec(text)?.[1])
         .find((rule) => rule !== undefined);
     return { a: ruleIn('a'), b: ruleIn('b') };
+  }
+
+  /** Creates a Deployment of one pod, or sets how many of its pods are available. */
+  deployment(namespace: string, name: string, availableReplicas: number): void {
+    const path = `/apis/apps/v1/namespaces/${namespace}/deployments`;
+    if (this.#server.handle({ method: 'GET', path: `${path}/${name}` }, 'user').status === 404)
+      this.send('POST', path, {
+        apiVersion: 'apps/v1',
+        kind: 'Deployment',
+        metadata: { name },
+        spec: { replicas: 1 },
+      });
+    this.send('PATCH', `${path}/${name}/status`, { status: { availableReplicas } });
   }
 
   /** Calls `listener` after each change of a policy. */
@@ -232,6 +249,64 @@ describe('rollout in virtual time', () => {
     const { requests } = cluster;
     await cluster.scheduler.advance(20 * MINUTE);
     assert.equal(cluster.requests, requests);
+  });
+
+  it('is over once the status is cleared of it, and not before', async () => {
+    await complete();
+    cluster.write('r2');
+    await cluster.scheduler.advance(MINUTE);
+    cluster.mayReport = false;
+    cluster.write('r2', { rollout: null });
+    await cluster.scheduler.advance(MINUTE);
+    assert.deepEqual(cluster.rules, { a: 'r2', b: 'r1' });
+    cluster.mayReport = true;
+    await cluster.scheduler.advance(10 * MINUTE);
+    assert.equal(cluster.profile.status?.rollout, undefined);
+    assert.deepEqual(cluster.rules, { a: 'r2', b: 'r2' });
+  });
+
+  const gated = (rule: string) =>
+    cluster.write(rule, { rollout: { ...ROLLOUT, gates: { workloads: { maxUnavailable: 0, for: '2m' } } } });
+
+  it('goes back by its gate if a Deployment becomes unavailable, also under a successor of the leader', async () => {
+    cluster.deployment('a', 'web', 1);
+    cluster.deployment('a', 'broken', 0);
+    gated('r1');
+    await cluster.scheduler.advance(35 * MINUTE);
+    assert.equal(cluster.summary, 'Complete');
+    gated('r2');
+    await cluster.scheduler.advance(5 * MINUTE);
+    assert.deepEqual(cluster.profile.status?.rollout?.gates?.unavailable, ['a/Deployment/broken']);
+    cluster.crash();
+    cluster.deployment('a', 'web', 0);
+    await cluster.lead();
+    await cluster.scheduler.advance(MINUTE);
+    assert.equal(cluster.summary, 'Soaking 0/2');
+    await cluster.scheduler.advance(2 * MINUTE);
+    assert.equal(cluster.summary, 'RolledBack');
+    assert.deepEqual(cluster.rules, { a: 'r1', b: 'r1' });
+    const { requests } = cluster;
+    await cluster.scheduler.advance(60 * MINUTE);
+    // Only the watches that never end.
+    assert.equal(cluster.requests, requests);
+  });
+
+  it('names in the failure of its gate the flows that it closed', async () => {
+    cluster.deployment('a', 'web', 1);
+    gated('r1');
+    await cluster.scheduler.advance(35 * MINUTE);
+    const rollout = { ...ROLLOUT, gates: { workloads: { maxUnavailable: 0, for: '2m' } } };
+    cluster.write('r2', {
+      rollout,
+      egress: [{ name: 'r2', to: [{ ipBlock: { cidr: '198.51.100.0/24' } }] }],
+    });
+    await cluster.scheduler.advance(MINUTE);
+    cluster.deployment('a', 'web', 0);
+    await cluster.scheduler.advance(3 * MINUTE);
+    assert.match(
+      cluster.profile.status?.rollout?.failure?.message ?? '',
+      /^Deployment a\/web became unavailable after the wave began; closed there since the rollout began: Egress to 203\.0\.113\.0\/24/,
+    );
   });
 
   it('keeps a later wave at the revision before, whichever request the leader dies at', async function () {

@@ -18,6 +18,8 @@ const SECTIONS: readonly (keyof typeof NAMED)[] = [
   'PodSecurity',
   'Rollout',
   'Wave',
+  'Gates',
+  'WorkloadGate',
   'ExceptionGrant',
   'IngressRule',
   'EgressRule',
@@ -42,6 +44,7 @@ const SECTIONS: readonly (keyof typeof NAMED)[] = [
   'PodSecurityStatus',
   'RolloutStatus',
   'RevisionInForce',
+  'GateReadings',
   'RolloutFailure',
 ];
 

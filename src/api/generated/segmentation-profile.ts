@@ -536,6 +536,10 @@ export interface Rollout {
    */
   deadline: string;
   /**
+   * Observations under which the rollout has failed, as long as a wave is under way. Nothing by default.
+   */
+  gates?: Gates;
+  /**
    * Rollback: all namespaces that have the change get back what they had before, at once. Pause: they keep it, and the rollout waits for a person.
    */
   onFailure: 'Rollback' | 'Pause';
@@ -564,6 +568,28 @@ export interface Wave {
    * How long the rollout waits once all namespaces of the wave have the change, such as `30m` or `24h`.
    */
   soak: string;
+}
+/**
+ * Observations under which the rollout has failed, as long as a wave is under way. Nothing by default.
+ */
+export interface Gates {
+  /**
+   * Deployments, StatefulSets and DaemonSets of the wave's namespaces. One is unavailable if it has fewer available pods than its strategy allows. Those that were unavailable when the wave began, and those created since, do not count.
+   */
+  workloads?: WorkloadGate;
+}
+/**
+ * Deployments, StatefulSets and DaemonSets of the wave's namespaces. One is unavailable if it has fewer available pods than its strategy allows. Those that were unavailable when the wave began, and those created since, do not count.
+ */
+export interface WorkloadGate {
+  /**
+   * More unavailable workloads than this are a failure.
+   */
+  maxUnavailable: number;
+  /**
+   * How long a workload has to be unavailable to count.
+   */
+  for: string;
 }
 /**
  * The grant for SegmentationExceptions, by which people of a selected namespace open flows of its pods for a while. Nothing by default. Needs config/exceptions; the condition ExceptionsReady says if the operator reads them.
@@ -1079,6 +1105,10 @@ export interface RolloutStatus {
    */
   inForce: RevisionInForce[];
   /**
+   * What was observed when the wave began, if there are `gates`.
+   */
+  gates?: GateReadings;
+  /**
    * Why the latest revision failed.
    */
   failure?: RolloutFailure;
@@ -1099,6 +1129,21 @@ export interface RevisionInForce {
    * How far into the next wave it reaches, of 4294967296.
    */
   limit?: number;
+}
+/**
+ * What was observed when the wave began, if there are `gates`.
+ */
+export interface GateReadings {
+  /**
+   * When that was.
+   */
+  since: string;
+  /**
+   * Workloads that were unavailable then, as `NAMESPACE/KIND/NAME`.
+   *
+   * Items: A workload: `NAMESPACE/KIND/NAME`.
+   */
+  unavailable?: string[];
 }
 /**
  * Why the latest revision failed.

@@ -5,8 +5,19 @@ import { counted } from '../../util/list-text.ts';
 import type { CapabilityReport } from '../capability.ts';
 
 export interface Problem {
-  readonly reason: 'PermissionMissing' | 'RevisionsUnreadable' | 'RevisionNotRecorded';
+  readonly reason:
+    | 'PermissionMissing'
+    | 'RevisionsUnreadable'
+    | 'RevisionNotRecorded'
+    | 'WorkloadsUnreadable';
   readonly message: string;
+}
+
+export interface Outlook {
+  /** How many namespaces lack the latest revision. */
+  readonly lacking: number;
+  /** Why a gate keeps namespaces out for now. */
+  readonly obstacle: string | undefined;
 }
 
 const TYPE = 'RolloutReady';
@@ -27,8 +38,11 @@ export function progressingReport(message: string, state: RolloutState): Capabil
   };
 }
 
-/** @param lacking how many namespaces of the wave lack the revision */
-export function rolloutReport(state: RolloutState, revisions: Revisions, lacking: number): CapabilityReport {
+export function rolloutReport(
+  state: RolloutState,
+  revisions: Revisions,
+  { lacking, obstacle }: Outlook,
+): CapabilityReport {
   const { phase, revision, failure } = state;
   const status = { rollout: state };
   if (phase === 'Complete') {
@@ -58,7 +72,7 @@ export function rolloutReport(state: RolloutState, revisions: Revisions, lacking
     phase === 'Soaking'
       ? `all namespaces have it since ${state.since}, and the soak time runs`
       : `${counted(lacking, 'namespace')} still to get it`;
-  return progressingReport(`${where}: ${doing}`, state);
+  return progressingReport(`${where}: ${doing}${obstacle === undefined ? '' : `; ${obstacle}`}`, state);
 }
 
 const REMEDY = {

@@ -5,6 +5,7 @@
  * (src/rollout). So nothing has to be remembered over a restart. Without a profile that has a rollout, nothing is requested.
  * While revisions can't be read, the policies of their namespaces stay as they are.
  */
+import { LABEL_PROFILE } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { InForce, RevisionIn, RevisionLookup } from '../../cluster-state/in-force.ts';
 import type { NamespaceItem, ProfileItem } from '../../cluster-state/items.ts';
@@ -12,16 +13,19 @@ import { type ClusterState, isWritten } from '../../cluster-state/state.ts';
 import { isAborted, isAlreadyExists, isForbidden } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
-import { advance, initialState, type Next } from '../../rollout/advance.ts';
+import { advance, initialState, isStopped, type Next } from '../../rollout/advance.ts';
 import { assign, type RolloutState } from '../../rollout/assign.ts';
 import { withIntent } from '../../rollout/revision.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import type { Clock, Random, Timer } from '../../util/clock.ts';
 import { errorMessage } from '../../util/error-message.ts';
 import type { Capability, CapabilityReport } from '../capability.ts';
+import type { ControllerObserver } from '../observer.ts';
 import { KeyQueue, type Outcome, Priority, type Retry } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
 import type { Records } from '../records.ts';
+import { ClosedFlows } from './closed-flows.ts';
+import { GateWatches } from './gate-watches.ts';
 import { type Survey, surveyOf } from './progress.ts';
 import { problemReport, type Problem, progressingReport, rolloutReport } from './report.ts';
 import { RecordedRevisions } from './revisions.ts';
@@ -48,6 +52,8 @@ export class Rollouts implements Capability, RevisionLookup {
   readonly #queue: KeyQueue<string>;
   /** Why a revision of a profile could not be recorded. */
   readonly #problems = new Map<string, Problem>();
+  readonly #gates: GateWatches;
+  readonly #closed = new ClosedFlows();
   readonly #timers = new Map<string, { readonly timer: Timer; readonly at: number }>();
   /** The uids of profiles of which every namespace was reconciled since the start. */
   readonly #judged = new Set<string>();
@@ -66,6 +72,7 @@ export class Rollouts implements Capability, RevisionLookup {
         for (const profile of this.#profiles()) this.#formsChanged(profile);
       },
     });
+    this.#gates = new GateWatches({ ...options, onChange: (profile) => this.#onReport(profile) });
     this.#queue = new KeyQueue({
       concurrency: 1,
       clock,
@@ -88,11 +95,24 @@ export class Rollouts implements Capability, RevisionLookup {
   async stop(): Promise<void> {
     for (const { timer } of this.#timers.values()) timer.cancel();
     this.#timers.clear();
-    await Promise.all([this.#queue.close(), this.#revisions.stop()]);
+    await Promise.all([this.#queue.close(), this.#revisions.stop(), this.#gates.stop()]);
   }
 
+  readonly observer: Partial<ControllerObserver> = {
+    onWrite: (write) => {
+      const { metadata } = write.after ?? write.before ?? {};
+      const profile = this.#options.clusterState.profile(metadata?.labels?.[LABEL_PROFILE] ?? '');
+      const state = profile?.spec.rollout && profile.status?.rollout;
+      if (state !== undefined && state.phase !== 'Complete' && !isStopped(state)) this.#closed.note(write);
+    },
+  };
+
+  /**
+   * A profile whose rollout was removed keeps to what is recorded until its status has been cleared of it: otherwise a
+   * rollout that is added again could begin from a state that had ceased to be so.
+   */
   revisionIn(profile: SegmentationProfile, namespace: NamespaceItem): RevisionIn | undefined {
-    if (profile.spec.rollout === undefined) return undefined;
+    if (profile.spec.rollout === undefined && profile.status?.rollout === undefined) return undefined;
     const { name } = profile.metadata;
     const found = assign(profile.status?.rollout, this.#revisions.of(profile), namespace, name);
     if (found.kind !== 'revision') return found;
@@ -122,15 +142,20 @@ export class Rollouts implements Capability, RevisionLookup {
     if (problem !== undefined) return problemReport(problem, state);
     if (!this.#revisions.isRead) return progressingReport('the recorded revisions are being read', state);
     const survey = this.#survey(profile);
-    const { state: next, wakeAt, record } = this.#advance(profile, survey);
+    const revisions = this.#revisions.of(profile);
+    const { state: advanced, wakeAt, record, obstacle } = this.#advance(profile, survey);
+    const next = this.#withClosedFlows(profile, advanced);
+    this.#gates.follow(profile, next, { revisions, progress: survey.progress });
+    const gateProblem = this.#gates.error(name);
     if (wakeAt !== undefined) this.#wake(name, wakeAt);
     if (record !== undefined) this.#queue.add(name, Priority.live);
     if (next.revision === 0 || record !== undefined)
       return progressingReport(`revision ${record ?? 1} is being recorded`, next);
+    if (gateProblem !== undefined) return problemReport(workloadProblem(gateProblem), next);
     const lacking = survey.progress.filter(
       (each) => each.revision !== next.revision || each.state !== 'applied',
     );
-    return rolloutReport(next, this.#revisions.of(profile), lacking.length);
+    return rolloutReport(next, revisions, { lacking: lacking.length, obstacle });
   }
 
   isReleased(): boolean {
@@ -153,7 +178,17 @@ export class Rollouts implements Capability, RevisionLookup {
   #advance(profile: SegmentationProfile, { progress, convergence }: Survey): Next {
     const revisions = this.#revisions.of(profile);
     const now = this.#options.clock.now();
-    return advance(this.#stateOf(profile), { profile, revisions, progress, convergence, now });
+    const gates = this.#gates.input(profile);
+    return advance(this.#stateOf(profile), { profile, revisions, progress, convergence, gates, now });
+  }
+
+  /** The state; if a gate has just failed, with the flows that the rollout closed where it did. */
+  #withClosedFlows(profile: SegmentationProfile, state: RolloutState): RolloutState {
+    const { failure } = state;
+    const isNew = isStopped(state) && profile.status?.rollout?.phase !== state.phase;
+    const closed = isNew && failure && this.#closed.text(profile.metadata.name, failure.namespace ?? '');
+    if (!failure || !closed) return state;
+    return { ...state, failure: { ...failure, message: `${failure.message}; ${closed}` } };
   }
 
   #problemOf(profile: string): Problem | undefined {
@@ -187,20 +222,25 @@ export class Rollouts implements Capability, RevisionLookup {
     if (old !== undefined && next === undefined) {
       this.#problems.delete(old.key);
       this.#judged.delete(old.uid);
+      this.#gates.forget(old.key);
+      this.#closed.forget(old.key);
       this.#timers.get(old.key)?.timer.cancel();
       this.#timers.delete(old.key);
     }
-    if (next?.profile.spec.rollout === undefined) return;
-    this.#revisions.watch();
+    if (next === undefined) return;
+    if (next.profile.spec.rollout === undefined) this.#gates.forget(next.key);
+    else this.#revisions.watch();
     if (canonicalJSON(stateIn(old)) === canonicalJSON(stateIn(next))) return;
     this.#onReport(next.key);
     if (old === undefined) return;
+    const [before, after] = [old, next].map(({ profile }) => profile.status?.rollout);
+    if (before?.revision !== after?.revision || after?.phase === 'Complete') this.#closed.forget(next.key);
     const { clusterState } = this.#options;
     const withPolicies = new Set(clusterState.namespacesWithPoliciesOf(next.key));
     for (const namespace of clusterState.namespaces.values()) {
       const forms = [old, next].map(({ profile }) => clusterState.inForce(profile, namespace));
-      const [before, after] = forms;
-      if (before?.relation === after?.relation && before?.revision === after?.revision) continue;
+      const [form, newForm] = forms;
+      if (form?.relation === newForm?.relation && form?.revision === newForm?.revision) continue;
       if (forms.some(isConcerned) || withPolicies.has(namespace.key)) this.#onIntent(namespace.key);
     }
   }
@@ -266,6 +306,15 @@ function recordProblem(error: unknown, namespace: string): Problem {
   if (isForbidden(error)) return permissionMissing(namespace);
   const message = `the revision can't be recorded in namespace ${namespace}: ${errorMessage(error)}`;
   return { reason: 'RevisionNotRecorded', message };
+}
+
+function workloadProblem(error: unknown): Problem {
+  const message = `the gate can't read workloads: ${errorMessage(error)}; no further namespace gets the revision`;
+  if (!isForbidden(error)) return { reason: 'WorkloadsUnreadable', message };
+  return {
+    reason: 'PermissionMissing',
+    message: `${message}; apply config/rollout, or remove spec.rollout.gates`,
+  };
 }
 
 function permissionMissing(namespace: string): Problem {

@@ -123,7 +123,9 @@ describeSince('1.36', "operator's roles", () => {
 
   /** Rolls out so many revisions that the first one is deleted. */
   async function outlastRevisions(): Promise<void> {
-    const rollout = { waves: [{ name: 'all', percent: 100, soak: '0s' }] };
+    const gates = { workloads: { for: '1s' } };
+    const rollout = { waves: [{ name: 'all', percent: 100, soak: '0s' }], gates };
+    await box.namespace('revised');
     const profile = await box.profile('revised', { rollout, ...withRule('r1') });
     for (let number = 2; number <= 11; number++) {
       await reaches(box, profile, 'Complete');

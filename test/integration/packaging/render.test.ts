@@ -72,7 +72,7 @@ const COMPONENTS: readonly (readonly [value: string, directory: string, objects:
   ['serviceAccounts.enabled', 'config/service-accounts', 6],
   ['podSecurity.enabled', 'config/pod-security', 4],
   ['workloads.enabled', 'config/workloads', 7],
-  ['rollout.enabled', 'config/rollout', 2],
+  ['rollout.enabled', 'config/rollout', 4],
   ['exceptions.enabled', 'config/exceptions', 11],
   ['engines.cilium', 'config/engines/cilium', 4],
 ];

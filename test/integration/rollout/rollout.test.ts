@@ -137,6 +137,48 @@ describe('rollout of a profile in a cluster', () => {
     assert.equal((await box.condition(profile, 'Ready')).reason, 'RolloutNotReady');
   });
 
+  it('takes a revision back that makes a Deployment unavailable, and says which and what it closed', async () => {
+    const gates = { workloads: { for: '1s' } };
+    const { box, profile, a, b } = await complete({ rollout: { ...ROLLOUT.rollout, gates } });
+    await box.plane.admin.send('POST', `/apis/apps/v1/namespaces/${a}/deployments`, {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'web' },
+      spec: {
+        selector: { matchLabels: { app: 'web' } },
+        template: {
+          metadata: { labels: { app: 'web' } },
+          spec: { containers: [{ name: 'main', image: 'main' }] },
+        },
+      },
+    });
+    const available = async () => {
+      const { status } = await box.read(`/apis/apps/v1/namespaces/${a}/deployments/web`);
+      return (status as { availableReplicas?: number }).availableReplicas ?? 0;
+    };
+    await eventually(async () => assert.equal(await available(), 1));
+    // Only workloads count that are older than the wave, by the seconds of the API server.
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    const elsewhere = { name: 'r2', to: [{ ipBlock: { cidr: '198.51.100.0/24' } }] };
+    await box.edit(profile, { egress: [elsewhere] });
+    await reaches(box, profile, 'Soaking 0/2');
+    const { items } = (await box.read(`/api/v1/namespaces/${a}/pods`)) as unknown as {
+      items: readonly { readonly metadata: { readonly name: string } }[];
+    };
+    const [pod] = items.map(({ metadata }) => metadata.name);
+    const conditions = [{ type: 'Ready', status: 'False' }];
+    await box.patch(`/api/v1/namespaces/${a}/pods/${pod}/status`, { status: { conditions } });
+    await reaches(box, profile, 'RolledBack');
+    await have(box, profile, { [a]: ['r1'], [b]: ['r1'] });
+    const { message } = await box.condition(profile, 'Stalled');
+    assert.match(
+      message,
+      new RegExp(
+        `Deployment ${a}/web became unavailable after the wave began; closed there .*203\\.0\\.113\\.0/24`,
+      ),
+    );
+  });
+
   for (const [deletionPolicy, left] of [
     ['Delete', undefined],
     ['Retain', ['r1']],

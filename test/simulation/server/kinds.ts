@@ -78,6 +78,9 @@ export const CONTROLLER_REVISION = kind('apps/v1/controllerrevisions', 'Controll
 
 export const KINDS: readonly Kind[] = [
   CONTROLLER_REVISION,
+  kind('apps/v1/deployments', 'Deployment', { status: true, generation: true }),
+  kind('apps/v1/statefulsets', 'StatefulSet', { status: true, generation: true }),
+  kind('apps/v1/daemonsets', 'DaemonSet', { status: true, generation: true }),
   NAMESPACE,
   NETWORK_POLICY,
   PROFILE,
