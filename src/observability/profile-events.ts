@@ -25,6 +25,8 @@ export const EVENT_REASONS = {
   ConnectionsUnused: { type: 'Warning', action: 'PlaceConnections' },
   Stalled: { type: 'Warning', action: 'Enforce' },
   PodSecurityNotReady: { type: 'Warning', action: 'LabelNamespaces' },
+  RolloutProgressed: { type: 'Normal', action: 'RollOut' },
+  RolloutFailed: { type: 'Warning', action: 'RollOut' },
   EnforcementVerified: { type: 'Normal', action: 'VerifyEnforcement' },
   EnforcementBroken: { type: 'Warning', action: 'VerifyEnforcement' },
   PodsRefused: { type: 'Warning', action: 'Admit' },
@@ -107,6 +109,7 @@ export class ProfileEvents implements EventObserver {
     this.#recordBad('Stalled', profile, changedCondition(before, status, 'Stalled'));
     this.#recordBad('ConnectionsUnused', profile, changedCondition(before, status, 'ConnectionsUnused'));
     this.#recordEnforcement(profile, status);
+    this.#recordRollout(profile, status);
     const admission = changedCondition(before, status, 'AdmissionReady');
     if (admission?.reason === 'PodsRefused') {
       this.#record('PodsRefused', profile, { note: () => admission.message });
@@ -185,6 +188,22 @@ export class ProfileEvents implements EventObserver {
     const { status, message } = now;
     if (status === 'False') this.#record('EnforcementBroken', profile, { note: () => message });
     if (status === 'True') this.#record('EnforcementVerified', profile, { note: () => message });
+  }
+
+  /** Records each wave that is complete, and each revision that fails; not the steps within a wave. */
+  #recordRollout(profile: SegmentationProfile, { rollout }: ProfileStatus): void {
+    const before = profile.status?.rollout;
+    if (rollout === undefined || before === undefined || before.summary === rollout.summary) return;
+    const { revision, phase, wave = '', failure } = rollout;
+    if (failure !== undefined) {
+      const note = () => `revision ${revision} failed in wave ${failure.wave}: ${failure.message}`;
+      this.#record('RolloutFailed', profile, { note });
+    } else if (phase === 'Complete')
+      this.#record('RolloutProgressed', profile, { note: () => `every namespace has revision ${revision}` });
+    else if (phase === 'Soaking') {
+      const note = () => `revision ${revision}: all namespaces of wave ${wave} have it`;
+      this.#record('RolloutProgressed', profile, { note });
+    }
   }
 
   /** Records a condition that is bad while it is True, unless it turns back soon. */

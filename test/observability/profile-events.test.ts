@@ -28,6 +28,10 @@ function observed() {
   return {
     written,
     flush: () => written.push(...pending.splice(0).map((each) => `${each.reason}: ${each.note(GATHERED)}`)),
+    setRollout: (rollout: NonNullable<ProfileStatus['rollout']>) => {
+      events.onStatus({ ...profile(), ...(status && { status }) }, { rollout });
+      status = { rollout };
+    },
     setCondition: (
       type: 'PeersResolved' | 'Stalled' | 'ConnectionsUnused' | 'EnforcementVerified',
       value: ConditionStatus,
@@ -173,4 +177,23 @@ describe('ProfileEvents of a repair', () => {
     );
     it(`notes ${verbs.join(', ')} as "${note}"`, () => assert.equal(repairNote(...writes), note));
   }
+});
+
+describe('Events about a rollout', () => {
+  it('tell when a wave has a revision, when the rollout is complete, and when it fails', () => {
+    const { written, flush, setRollout } = observed();
+    const state = { revision: 2, wave: 'canary', since: '', inForce: [] };
+    setRollout({ ...state, phase: 'Applying', summary: 'Applying 0/2' });
+    setRollout({ ...state, phase: 'Soaking', summary: 'Soaking 0/2' });
+    setRollout({ ...state, phase: 'Soaking', summary: 'Soaking 0/2', since: 'later' });
+    setRollout({ ...state, phase: 'Complete', summary: 'Complete' });
+    const failure = { wave: 'canary', reason: 'R', message: 'it broke' };
+    setRollout({ ...state, phase: 'RolledBack', summary: 'RolledBack', failure });
+    flush();
+    assert.deepEqual(written, [
+      'RolloutProgressed: revision 2: all namespaces of wave canary have it',
+      'RolloutProgressed: every namespace has revision 2',
+      'RolloutFailed: revision 2 failed in wave canary: it broke',
+    ]);
+  });
 });
