@@ -81,7 +81,8 @@ function begin(state: RolloutState, input: RolloutInput): Next {
   const wanted = intentOf(spec);
   const latest = revisions.get(state.revision);
   const isRetried = isStopped(state) && annotation(profile, ANNOTATION_RETRY) === String(state.revision);
-  if (latest !== undefined && sameIntent(latest.intent, wanted) && !isRetried) return { state };
+  const isLatest = latest !== undefined && sameIntent(latest.intent, wanted) && !isRetried;
+  if (isLatest && state.phase !== 'Recording') return { state };
   // A revision that reaches no namespace leaves nothing behind.
   const inForce = state.inForce.filter(({ wave, limit = 0 }) => wave !== 0 || limit > 0);
   // The latest of many unfinished revisions has to be completed first.
@@ -94,7 +95,10 @@ function begin(state: RolloutState, input: RolloutInput): Next {
     sameWaves(newest.waves, spec.rollout?.waves ?? []);
   if (!isRecorded) {
     const record = Math.max(state.revision, newest?.number ?? 0) + 1;
-    return { state, record };
+    // The status must not say of the profile as it is that its rollout is complete, or has failed.
+    const isBegun = state.phase === 'Recording';
+    const recording = { phase: 'Recording', summary: 'Recording', since: timeOf(now) } as const;
+    return { state: isBegun ? state : { ...withoutWave(state), ...recording }, record };
   }
   const { number } = newest;
   if (state.base === 'Unrecorded' && state.revision === 0 && convergence === 'unknown') return { state };

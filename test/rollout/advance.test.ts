@@ -52,6 +52,15 @@ describe('rollout of a profile', () => {
     assert.equal(scene.judge().state.summary, 'Soaking 0/3');
   });
 
+  it('is neither complete nor failed from the moment at which the profile has changed', () => {
+    const scene = completeScene().edit(EDITED);
+    assert.equal(scene.judge().state.summary, 'Recording');
+    scene.broken.add('a:2');
+    scene.settle().annotate(ANNOTATION_RETRY, '2');
+    assert.equal(scene.judge().state.summary, 'Recording');
+    assert.equal(scene.judge().state.revision, 3);
+  });
+
   it('lets in at most maxParallel namespaces at a time, in the fixed order of their names', () => {
     const scene = completeScene().editRollout({ maxParallel: 1 }).edit(EDITED).settle().wait(30);
     scene.judge();
