@@ -59,7 +59,8 @@ export function desiredExtensions(
     const { name } = intent.profile.metadata;
     const waiting = postponed.get(name);
     const isEmpty = withoutPostponed(intent, waiting).length === 0;
-    if (waiting?.failure.kind === 'stalled' || (isEmpty && isGated(name))) {
+    const isStalled = waiting?.failure.kind === 'stalled';
+    if (isStalled || intent.relation === 'held' || (isEmpty && isGated(name))) {
       kept.add(name);
       return [];
     }
