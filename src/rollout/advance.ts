@@ -375,7 +375,8 @@ function namesOf(placed: readonly Placed[]): Set<string> {
 }
 
 /** The state without what is about one wave. */
-function withoutWave({ failure: _, gates: __, ...kept }: RolloutState): RolloutState {
+function withoutWave(state: RolloutState): RolloutState {
+  const { failure: _, gates: __, ...kept } = state;
   return kept;
 }
 
