@@ -158,6 +158,7 @@ describeSince('1.36', "operator's roles", () => {
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-service-accounts', '-o', 'json']),
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-workloads', '-o', 'json']),
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-pod-security', '-o', 'json']),
+      plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-rollout', '-o', 'json']),
       plane.kubectlRun(['get', 'clusterrole', 'segmentation-operator-exceptions', '-o', 'json']),
       plane.kubectlRun(['-n', 'segmentation-system', 'get', 'roles', '-o', 'json']),
       plane.kubectlRun(['-n', 'default', 'get', 'role', 'segmentation-operator-events', '-o', 'json']),

@@ -134,7 +134,9 @@ describe('rollout of a profile in a cluster', () => {
       message,
       new RegExp(`revision 2 failed in wave rest: namespace ${b} can't be enforced: .*exceeded quota`),
     );
-    assert.equal((await box.condition(profile, 'Ready')).reason, 'RolloutNotReady');
+    await eventually(async () => {
+      assert.equal((await box.condition(profile, 'Ready')).reason, 'RolloutNotReady');
+    });
   });
 
   it('takes a revision back that makes a Deployment unavailable, and says which and what it closed', async () => {
