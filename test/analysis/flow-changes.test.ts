@@ -6,6 +6,7 @@ import { flowChanges } from '../../src/analysis/flow-changes.ts';
 import type { Pod } from '../../src/analysis/cluster.ts';
 import { compileView } from '../../src/analysis/evaluator.ts';
 import { namespaces, pods, policies } from './arbitrary.ts';
+import { runs } from '../policy/fixture.ts';
 
 const PORTS = [53, 80, 85, 8080, 9999];
 const PROTOCOLS: Protocol[] = ['TCP', 'UDP', 'SCTP'];
@@ -63,7 +64,7 @@ describe('flowChanges', () => {
           }
         }
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 

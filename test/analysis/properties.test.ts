@@ -7,8 +7,9 @@ import { BitSet } from '../../src/analysis/model/bitset.ts';
 import { compileView } from '../../src/analysis/evaluator.ts';
 import { podMatrix } from '../../src/analysis/pod-matrix.ts';
 import { egressRule, ingressRule, namespaces, pods, policies, policySpec, scenario } from './arbitrary.ts';
+import { runs } from '../policy/fixture.ts';
 
-const RUNS = { numRuns: 1000 };
+const RUNS = { numRuns: runs(1000) };
 
 interface Sides {
   readonly Ingress: boolean;
@@ -173,7 +174,7 @@ describe('podMatrix', () => {
         }
         assert.equal(reachable.count(), allowed);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

@@ -8,6 +8,7 @@ import { formatPorts } from '../../src/analysis/model/ports.ts';
 import type { GroupName } from '../../src/analysis/group.ts';
 import { type GroupLink, type Reach, computeReach, TooManyLinksError } from '../../src/analysis/reach.ts';
 import { namespaces, pods, policies } from './arbitrary.ts';
+import { runs } from '../policy/fixture.ts';
 
 const PROTOCOLS: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];
 const PORTS = [1, 52, 53, 54, 79, 80, 85, 90, 91, 8080, 8081, 65_535];
@@ -94,7 +95,7 @@ describe('computeReach', () => {
           }
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -131,7 +132,7 @@ describe('computeReach', () => {
           }
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 

@@ -9,6 +9,7 @@ import { type Widening, widenings } from '../../src/analysis/widening.ts';
 import type { IPFamily } from '../../src/policy/semantics/cidr.ts';
 import { namespaces, pods, policies } from './arbitrary.ts';
 import { endpoint, policy } from './fixture.ts';
+import { runs } from '../policy/fixture.ts';
 
 const PORTS = [53, 80, 85, 8080, 9999];
 const PROTOCOLS: Protocol[] = ['TCP', 'UDP', 'SCTP'];
@@ -83,7 +84,7 @@ describe('widenings', () => {
           }
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -121,7 +122,7 @@ describe('widenings', () => {
           }
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 

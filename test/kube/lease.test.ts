@@ -7,6 +7,7 @@ import type { LeaderElectorOptions } from '../../src/kube/lease.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 import { Host, LeaseModel, seeded } from './lease-model.ts';
 import type { Network } from './lease-model.ts';
+import { runs } from '../policy/fixture.ts';
 
 const LEASE = 15_000;
 const RETRY = 2000;
@@ -115,7 +116,7 @@ describe('LeaderElector', () => {
     };
     const loss = fc.constantFrom(0, 0.1, 0.5);
     const latency = fc.constantFrom(10, 1000, 8000);
-    await fc.assert(fc.asyncProperty(fc.integer(), loss, latency, run), { numRuns: 150 });
+    await fc.assert(fc.asyncProperty(fc.integer(), loss, latency, run), { numRuns: runs(150) });
   });
 
   it('replaces a leader that died, within the lease duration and a retry period', async () => {

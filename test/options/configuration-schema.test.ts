@@ -12,6 +12,7 @@ import { isRecord } from '../../src/util/is-record.ts';
 import { type Options, OptionsError } from '../../src/options/options.ts';
 import { parseOptions } from '../../src/options/parse.ts';
 import { page, samples } from '../docs/pages.ts';
+import { runs } from '../policy/fixture.ts';
 
 const path = join(import.meta.dirname, '../../config/operator-configuration.schema.json');
 const schema = JSON.parse(readFileSync(path, 'utf8')) as JsonSchema;
@@ -194,9 +195,12 @@ describe('the JSON schema of the configuration file', () => {
           seen.refused += 1;
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
-    assert.ok(seen.accepted > 200 && seen.refused > 200 && seen.beyond > 20, JSON.stringify(seen));
+    assert.ok(
+      seen.accepted > runs(200) && seen.refused > runs(200) && seen.beyond > runs(20),
+      JSON.stringify(seen),
+    );
   });
 
   it('accepts the output of --print-config for any file, which gives the same options as that file', () => {
@@ -218,8 +222,8 @@ describe('the JSON schema of the configuration file', () => {
         assert.deepEqual({ ...optionsOf(again), configurationFile: undefined }, effective);
         assert.equal(printed(again), again);
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
-    assert.ok(tried > 50, String(tried));
+    assert.ok(tried > runs(50), String(tried));
   });
 });

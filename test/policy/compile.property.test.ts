@@ -16,7 +16,7 @@ import { NOTHING_KNOWN } from '../../src/policy/peers/last-known.ts';
 import { fingerprint, isolates, rulesOf, withRules } from '../../src/policy/semantics/normalize.ts';
 import { flow, labels, namespaces, pods } from '../analysis/arbitrary.ts';
 import { clusterFacts, NAMESPACE, profiles } from './arbitrary.ts';
-import { facts, type FactsInput } from './fixture.ts';
+import { facts, type FactsInput, runs } from './fixture.ts';
 import { plainPeer } from './plain-translation.ts';
 
 /** One policy for each peer of each rule, straight from the definitions. */
@@ -109,10 +109,10 @@ describe('compile of generated profiles and clusters', () => {
           if (!verdict) denied += 1;
         }
       }),
-      { numRuns: 1500 },
+      { numRuns: runs(1500) },
     );
     assert.ok(
-      allowed > 500 && denied > 500,
+      allowed > runs(300) && denied > runs(300),
       `judged too little: ${allowed} allowed by rules, ${denied} denied`,
     );
   });
@@ -142,7 +142,7 @@ describe('compile of generated profiles and clusters', () => {
           });
         }
       }),
-      { numRuns: 800 },
+      { numRuns: runs(800) },
     );
   });
 
@@ -161,7 +161,7 @@ describe('compile of generated profiles and clusters', () => {
           assert.ok(rulesOf(spec, direction).length > 0);
         }
       }),
-      { numRuns: 400 },
+      { numRuns: runs(400) },
     );
   });
 
@@ -178,7 +178,7 @@ describe('compile of generated profiles and clusters', () => {
         const other = run(reversed(made), reversed(given), reversed(own));
         assert.deepEqual(other.map(fingerprint), first.map(fingerprint));
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 
@@ -231,7 +231,7 @@ describe('compile of generated profiles and clusters', () => {
           assert.ok(found, `${rule} ${peer} lost its last known form`);
         }
       }),
-      { numRuns: 600 },
+      { numRuns: runs(600) },
     );
   });
 });

@@ -11,7 +11,7 @@ import { RemedyCluster } from '../../../src/analysis/remedy/remedy-cluster.ts';
 import { type Remedy, remedyFor, type RemedyResult } from '../../../src/analysis/remedy/remedy.ts';
 import { admitProfile } from '../../../src/cli/snapshot/profile.ts';
 import { compile } from '../../../src/policy/compile.ts';
-import { facts, profile } from '../../policy/fixture.ts';
+import { facts, profile, runs } from '../../policy/fixture.ts';
 import { flow, labels, namespaces, pods, selector } from '../arbitrary.ts';
 
 const PORTS = [53, 80, 85, 8080, 9090];
@@ -97,7 +97,7 @@ describe('the remedy for a denied flow', () => {
           if (is && !was) assert.ok(isMeant(other, asked, remedies), `also opens ${JSON.stringify(other)}`);
         }
       }),
-      { numRuns: 400 },
+      { numRuns: runs(400) },
     );
   });
 
@@ -116,7 +116,7 @@ describe('the remedy for a denied flow', () => {
         };
         assert.deepEqual(admitProfile(manifest).violations, []);
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 

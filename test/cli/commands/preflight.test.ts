@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { parse, stringify } from 'yaml';
 import { cli, directoryOf } from '../cli.ts';
+import { runs } from '../../policy/fixture.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const log = readFileSync(join(root, 'config/samples/flows/shop.jsonl'), 'utf8');
@@ -314,7 +315,7 @@ describe('patch of preflight', () => {
         const after = await run(patched, csv(...flows));
         assert.deepEqual([after.code, after.cut], [0, []]);
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 });

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { parseAllDocuments } from 'yaml';
 import type { Connection, Peer, ProfileSpec } from '../../../src/api/profile.ts';
 import { cli, directoryOf } from '../cli.ts';
+import { runs } from '../../policy/fixture.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const WORKLOADS =
@@ -214,7 +215,7 @@ describe('command suggest', () => {
         const seen = new Set(flows.map((each) => each.split(',').slice(0, 8).join()));
         for (const each of connectionsOf(suggested)) assertSeen(each, seen);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 });

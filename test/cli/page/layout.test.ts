@@ -10,6 +10,7 @@ import {
 } from '../../../src/cli/page/views/graph/layout/geometry.ts';
 import { layout } from '../../../src/cli/page/views/graph/layout/layout.ts';
 import { flatten } from '../../../src/cli/page/views/graph/layout/path.ts';
+import { runs } from '../../policy/fixture.ts';
 
 const WINDOW = { width: 840, height: 760 };
 
@@ -100,7 +101,7 @@ describe('the layout of the graph page', () => {
       fc.property(graphs, ({ items, edges }) => {
         assert.deepEqual(faults(items, edges, layout(items, edges, WINDOW)), []);
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
   });
 

@@ -11,7 +11,7 @@ import { postponed, type PostponeContext } from '../../../src/controller/namespa
 import { compile } from '../../../src/policy/compile.ts';
 import { isolates } from '../../../src/policy/semantics/normalize.ts';
 import { isolatesAll } from '../../../src/policy/planning/effect.ts';
-import { facts, profile } from '../../policy/fixture.ts';
+import { facts, profile, runs } from '../../policy/fixture.ts';
 import { Judge } from '../../support/judge/judge.ts';
 
 const KNOWN: Peer = { ipBlock: { cidr: '203.0.113.0/25' } };
@@ -218,8 +218,8 @@ describe('postponed directions of a namespace', () => {
                   assert.ok(desired.includes(each), each.metadata.name);
         }
       }),
-      { numRuns: 1500 },
+      { numRuns: runs(1500) },
     );
-    assert.ok(whole > 100 && half > 50, `${whole} waited wholly, ${half} in one direction`);
+    assert.ok(whole > runs(100) && half > runs(50), `${whole} waited wholly, ${half} in one direction`);
   });
 });

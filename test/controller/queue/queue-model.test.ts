@@ -4,6 +4,7 @@ import * as fc from 'fast-check';
 import { KeyQueue, type Outcome, Priority } from '../../../src/controller/queue/key-queue.ts';
 import { QueueModel } from './queue-model.ts';
 import { flush, VirtualClock } from '../../support/virtual-clock.ts';
+import { runs } from '../../policy/fixture.ts';
 
 const KEYS = ['a', 'b', 'c', 'd'];
 const BACKOFF = { initialMs: 100, maxMs: 1500 };
@@ -152,7 +153,7 @@ describe('work queue, compared with a model of it,', () => {
         fc.constantFrom(0, 0.25, 0.5, 0.9375),
         play,
       ),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
   });
 });

@@ -6,6 +6,7 @@ import { Store } from '../../../src/kube/watch/store.ts';
 import type { StoreChange, Item } from '../../../src/kube/watch/store.ts';
 import { World } from './store-model.ts';
 import type { Step } from './store-model.ts';
+import { runs } from '../../policy/fixture.ts';
 
 const key = fc.constantFrom('a/x', 'c');
 const own = fc.boolean();
@@ -43,7 +44,7 @@ describe('Store', () => {
         }
         world.settle(answersFirst);
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     );
   });
 

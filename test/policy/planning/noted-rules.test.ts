@@ -5,6 +5,7 @@ import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { notesOf, type RuleNote } from '../../../src/policy/notes.ts';
 import { arranged, union } from '../../../src/policy/planning/noted-rules.ts';
 import { fingerprint, ruleKey, rulesOf } from '../../../src/policy/semantics/normalize.ts';
+import { runs } from '../fixture.ts';
 
 /** `a` is a rule that allows address a; `a/r` the same one, written for rule r. The note of `a` is for rule a. */
 function policy(...rules: readonly string[]): NetworkPolicy {
@@ -92,7 +93,7 @@ describe('the rules of an updated policy', () => {
         assert.equal(arranged(made, desired).spec.ingress?.length, after.length);
         assert.deepEqual(written(arranged(made, desired)), now);
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
 
@@ -112,7 +113,7 @@ describe('the rules of an updated policy', () => {
         // Each desired rule is there with its own note, from which its last known form is read.
         for (const rule of after) assert.ok(written(both).includes(rule), rule);
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
   });
 });

@@ -15,6 +15,7 @@ import {
   parseCidr,
   singleAddressCidr,
 } from '../../../src/policy/semantics/cidr.ts';
+import { runs } from '../fixture.ts';
 
 const cidr = (text: string): Cidr => {
   const parsed = parseCidr(text);
@@ -91,7 +92,7 @@ describe('an address', () => {
         assert.ok(isIP(formatAddress(address)) === address.family);
         assert.deepEqual(parseAddress(formatAddress(address)), address);
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
 
@@ -119,7 +120,7 @@ describe('an address', () => {
         list.addSubnet(formatAddress({ family: range.family, value: range.first }), range.prefix, family);
         assert.equal(containsAddress(range, address), list.check(text, family));
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
 });
@@ -177,7 +178,7 @@ describe('merged CIDRs', () => {
   it('hold exactly the same addresses', () => {
     fc.assert(
       fc.property(smalls, (cidrs) => assert.deepEqual(members(mergeCidrs(cidrs)), members(cidrs))),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
 
@@ -193,7 +194,7 @@ describe('merged CIDRs', () => {
         assert.deepEqual(mergeCidrs(single), merged);
         assert.deepEqual(mergeCidrs(merged.toReversed()), merged);
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
   });
 });

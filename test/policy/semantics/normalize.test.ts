@@ -10,6 +10,7 @@ import {
   withRules,
 } from '../../../src/policy/semantics/normalize.ts';
 import { flow, namespaces, pods, policySpec } from '../../analysis/arbitrary.ts';
+import { runs } from '../fixture.ts';
 
 const from = (
   ...peers: NonNullable<NonNullable<NetworkPolicySpec['ingress']>[number]['from']>
@@ -171,15 +172,15 @@ describe('the key of a spec', () => {
             assert.equal(view(spec).verdict(each).allowed, view(other).verdict(each).allowed);
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
-    assert.ok(equal > 400, `only ${equal} pairs had equal keys`);
+    assert.ok(equal > runs(400), `only ${equal} pairs had equal keys`);
   });
 
   it('is equal for a spec and the form in which the API server stores it', () => {
     fc.assert(
       fc.property(policySpec, (spec) => assert.equal(specKey(stored(spec)), specKey(spec))),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

@@ -8,6 +8,7 @@ import {
   NOTHING,
   selectorKey,
 } from '../../../src/policy/semantics/selector.ts';
+import { runs } from '../fixture.ts';
 
 const requirement = (key: string, operator: SelectorOperator, ...values: string[]) => ({
   key,
@@ -188,7 +189,7 @@ describe('the canonical form of a label selector', () => {
       fc.property(selector, (selector) => {
         assert.deepEqual(matching(canonicalSelector(selector)), matching(selector));
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
 
@@ -200,7 +201,7 @@ describe('the canonical form of a label selector', () => {
           JSON.stringify(matching(a)) === JSON.stringify(matching(b)),
         );
       }),
-      { numRuns: 5000 },
+      { numRuns: runs(5000) },
     );
   });
 });

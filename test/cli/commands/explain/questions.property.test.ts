@@ -10,6 +10,7 @@ import { ObjectSet } from '../../../../src/snapshot/objects.ts';
 import type { Snapshot } from '../../../../src/snapshot/snapshot.ts';
 import { namespaces, pods, policies } from '../../../analysis/arbitrary.ts';
 import { manifestsSnapshot } from '../../snapshot/fixture.ts';
+import { runs } from '../../../policy/fixture.ts';
 
 const PORTS = [1, 53, 79, 80, 85, 90, 91, 8080, 9999];
 const PROTOCOLS: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];
@@ -78,7 +79,7 @@ describe('the answers of explain about every port of two workloads', () => {
           }
         }
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 });

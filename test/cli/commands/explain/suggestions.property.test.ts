@@ -17,6 +17,7 @@ import { ObjectSet } from '../../../../src/snapshot/objects.ts';
 import type { Snapshot } from '../../../../src/snapshot/snapshot.ts';
 import { labels, policySpec, selector } from '../../../analysis/arbitrary.ts';
 import { admittedProfile, manifestsSnapshot } from '../../snapshot/fixture.ts';
+import { runs } from '../../../policy/fixture.ts';
 
 const NAMESPACES = ['alpha', 'beta', 'gamma'] as const;
 const VOLATILE: readonly StringMap[] = [
@@ -232,7 +233,7 @@ function property(numRuns: number, judge: (outcome: Outcome, from: string, to: s
       fc.pre(outcome !== undefined);
       judge(outcome, from, to);
     }),
-    { numRuns },
+    { numRuns: runs(numRuns) },
   );
 }
 
