@@ -241,7 +241,8 @@ export const ADMITTED: readonly AdmittedCase[] = [
   ...Object.values(PEER_EXAMPLES).flatMap((examples) =>
     examples.map(({ allows, peer }) => ({
       what: `the example that allows ${allows}`,
-      spec: { ...from(peer), ...to(peer) },
+      // No name is known of a source.
+      spec: { ...('fqdn' in peer ? {} : from(peer)), ...to(peer) },
     })),
   ),
 ];
