@@ -14,7 +14,7 @@ import type { AdditionContext } from '../namespace/additions.ts';
 import type { ExceptionItem } from './items.ts';
 import type { PolicyState } from './status.ts';
 
-/** What is remembered of a compilation: no policy. */
+/** The part of a compilation that is remembered: no policy. */
 interface Record extends Pick<CompiledException, 'unresolved' | 'excess'> {
   /** The exception's resource version does not matter, but its spec and end do. */
   readonly form: string;

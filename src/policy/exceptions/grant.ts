@@ -49,6 +49,10 @@ function peerRefusal(
   for (const { rule, peer } of peersOf(exception)) {
     const kind = peerKindOf(peer);
     if (kind !== undefined && peers.includes(kind)) continue;
+    if (peer.fqdn !== undefined) {
+      const message = `rule ${rule} has a peer by name (fqdn), which exceptions can't open: name addresses, or ask for a rule of SegmentationProfile ${profile}`;
+      return { reason: 'PeerNotGranted', message };
+    }
     const message =
       `rule ${rule} has a peer of kind ${kind ?? 'unknown'}, and SegmentationProfile ${profile} grants exceptions for ` +
       `${peers.join(', ')}: name other peers, or ask for ${kind ?? 'it'} in exceptions.peers of the profile`;

@@ -150,6 +150,18 @@ describe('policies of an exception', () => {
     assert.deepEqual(compiled(object).policies, []);
   });
 
+  it('report peers that the network engine carries by policies of its own kind', () => {
+    const carries = new Set(['nodes'] as const);
+    const egress = [{ name: 'nodes', to: [{ entity: 'Nodes' as const }] }];
+    const { unresolved } = compiled(exception('debug', { egress }), {
+      input: { nodes: [{ addresses: ['192.0.2.1'] }], engine: { kind: 'available', carries } },
+    });
+    assert.deepEqual(
+      unresolved.map(({ rule, peer, reason }) => [rule, peer, reason]),
+      [['nodes', 'entity Nodes', 'Unsupported']],
+    );
+  });
+
   it('are none if one is too large, with what to do', () => {
     const endpoints = {
       'data/big': [

@@ -81,6 +81,11 @@ describe('verdict on an exception', () => {
       () => one(to({ ipBlock: { cidr: '10.0.0.0/8' } }), [granting('p', { peers: ['IPBlock'] })]),
       'in-force: p',
     ],
+    [
+      'is refused for names, which no NetworkPolicy carries',
+      () => one(to({ fqdn: { names: ['example.com'] } }), [granting('p', { peers: ['IPBlock', 'Entity'] })]),
+      'refused: PeerNotGranted',
+    ],
     ['awaits an approval', () => one({}, [approving]), 'awaiting-approval: p'],
     ['is in force once it is approved', () => one(approved('mary', 4), [approving]), 'in-force: p'],
     [

@@ -34,7 +34,7 @@ function stateOf({ status }: SegmentationException, paint: Palette): Cell {
   return reason === 'Expired' ? reason : { text: reason, paint: paint.yellow };
 }
 
-/** What an exception opens, one line for each rule and connection. */
+/** The flows that an exception opens, a line for each rule and connection. */
 export function flowLines({ spec, metadata }: SegmentationException): string[] {
   const { ingress = [], egress = [], connections = [] } = spec;
   const own = (podSelector: Peer['podSelector']) =>

@@ -1,0 +1,73 @@
+/** The desired policies of a namespace where a profile is stalled, held or gated, and exceptions begin and end. */
+import assert from 'node:assert/strict';
+import { LABEL_PROFILE } from '../../../src/api/names.ts';
+import { desiredOf } from '../../../src/controller/namespace/desired.ts';
+import type { ProfileIntent } from '../../../src/controller/namespace/gather.ts';
+import type { Postponed } from '../../../src/controller/namespace/postponed.ts';
+import { compile } from '../../../src/policy/compile.ts';
+import { compileException } from '../../../src/policy/exceptions/compile.ts';
+import { byObjectName } from '../../../src/util/order.ts';
+import { CREATED, exception, granting, HOUR } from '../../policy/exceptions/fixture.ts';
+import { facts, SHOP } from '../../policy/fixture.ts';
+
+const PROFILE = granting('p');
+const OWN = compile(PROFILE, SHOP, facts());
+const context = { namespace: SHOP, cluster: facts() };
+const policiesOf = (name: string) =>
+  compileException(exception(name), { profile: PROFILE, end: CREATED + HOUR }, context).policies;
+const [OVER, GOING_ON] = [policiesOf('over'), policiesOf('going-on')];
+const OBSERVED = [...OWN.policies, ...OVER, ...GOING_ON].sort(byObjectName);
+const STALLED: Postponed = {
+  directions: ['Ingress', 'Egress'],
+  failure: { reason: 'PoliciesTooLarge', message: 'too large', kind: 'stalled' },
+};
+
+/** The names of the desired policies, of which one exception is over and the other goes on. */
+function namesOf(
+  intent: Pick<ProfileIntent, 'relation' | 'compiled'>,
+  { isStalled = false, isGated = false, added = GOING_ON } = {},
+): string[] {
+  const whole: ProfileIntent = { profile: PROFILE, ...intent, added: { policies: added, unresolved: [] } };
+  const desired = desiredOf([whole], new Map(isStalled ? [['p', STALLED]] : []), {
+    observed: OBSERVED,
+    ownerOf: ({ metadata }) => metadata.labels?.[LABEL_PROFILE],
+    isGated: () => isGated,
+  });
+  return desired.map(({ metadata }) => metadata.name).sort();
+}
+
+const DENY = 'p.default-deny';
+const EXCEPTION = 'p.exception.going-on.egress';
+const withExceptions = { ...OWN, policies: [...OWN.policies, ...GOING_ON] };
+
+describe('desired policies of exceptions', () => {
+  it('stand beside those of the profile', () => {
+    assert.deepEqual(namesOf({ relation: 'enforce', compiled: withExceptions }), [DENY, EXCEPTION]);
+  });
+
+  it('end with their exception while the profile is stalled, and stay otherwise', () => {
+    const names = namesOf({ relation: 'enforce', compiled: withExceptions }, { isStalled: true });
+    assert.deepEqual(names, [DENY, EXCEPTION]);
+  });
+
+  it('end with their exception while the policies of the profile are held, and stay otherwise', () => {
+    assert.deepEqual(namesOf({ relation: 'held', compiled: OWN }), [DENY, EXCEPTION]);
+  });
+
+  it('do not begin while the profile is stalled or held', () => {
+    const added = [...GOING_ON, ...policiesOf('new')];
+    const compiled = { ...OWN, policies: [...OWN.policies, ...added] };
+    assert.deepEqual(namesOf({ relation: 'enforce', compiled }, { isStalled: true, added }), [
+      DENY,
+      EXCEPTION,
+    ]);
+    assert.deepEqual(namesOf({ relation: 'held', compiled: OWN }, { added }), [DENY, EXCEPTION]);
+  });
+
+  it('end where the profile leaves, also while a gate still looks for its default-deny', () => {
+    const nothing = { ...OWN, policies: [] };
+    const left = { relation: 'none', compiled: nothing } as const;
+    assert.deepEqual(namesOf(left, { isGated: true, added: [] }), [DENY]);
+    assert.deepEqual(namesOf(left, { added: [] }), []);
+  });
+});
