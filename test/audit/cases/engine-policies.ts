@@ -313,7 +313,7 @@ export const ENGINE_POLICY_CASES: Readonly<Record<string, CheckCases>> = {
           ingress: [{ action: 'Deny' }, { action: 'Allow', source: { selector: "app == 'tool'" } }],
         }),
       ),
-      'a policy for hosts': shop(global({ selector: 'global()', ingress: [{ action: 'Allow' }] })),
+      'a policy for hosts': shop(global({ namespaceSelector: 'global()', ingress: [{ action: 'Allow' }] })),
       'a tier that passes at its end': shop(
         object('Tier', 'platform', { spec: { order: 100, defaultAction: 'Pass' } }),
         global({ tier: 'platform', selector: 'all()', types: ['Ingress'] }),

@@ -1,152 +1,136 @@
 /**
- * Calico's selectors: `app == 'web' && has(team) && tier in {'a', 'b'} && !(role != 'x')`. Pure.
+ * Calico's selectors: `app == 'web' && has(team) && tier in {'a', 'b'} && !(role != 'x')`. They are read as Calico reads
+ * them: a word after a label is an operator, so that labels may have the names of operators. Pure.
  */
 import type { StringMap } from '../../../api/meta.ts';
 
 export type LabelTest = (labels: StringMap) => boolean;
 
-const TOKEN =
-  /\s*(?:(\(|\)|&&|\|\||==|!=|!|\{|\}|,)|'([^']*)'|"([^"]*)"|(starts\s+with|ends\s+with|not\s+in|contains|in)(?![\w./-])|([A-Za-z0-9_./-]+))/gy;
-
-interface Token {
-  readonly kind: 'mark' | 'text' | 'operator' | 'word';
-  readonly value: string;
-}
-
-/** @returns undefined for a text that is no selector, or one of a later version */
+/** A text that is no selector, or one of a later version, is undefined. */
 export function parseCalicoSelector(text: string): LabelTest | undefined {
-  if (text.trim() === '') return () => true;
-  const tokens = tokensOf(text);
-  return tokens && new Parser(tokens).whole();
+  const parser = new Parser(text);
+  return parser.isAtEnd() ? () => true : parser.whole();
 }
 
-function tokensOf(text: string): Token[] | undefined {
-  const tokens: Token[] = [];
-  const trimmed = text.trimEnd();
-  TOKEN.lastIndex = 0;
-  while (TOKEN.lastIndex < trimmed.length) {
-    const match = TOKEN.exec(trimmed);
-    if (match === null) return undefined;
-    const [, mark, single, double, operator, word] = match;
-    if (mark !== undefined) tokens.push({ kind: 'mark', value: mark });
-    else if (operator !== undefined) tokens.push({ kind: 'operator', value: operator.replace(/\s+/, ' ') });
-    else if (word !== undefined) tokens.push({ kind: 'word', value: word });
-    else tokens.push({ kind: 'text', value: single ?? double ?? '' });
-  }
-  return tokens;
-}
+const BLANKS = /[ \t]*/y;
+const KEY = /[a-zA-Z0-9_./-]{1,512}/y;
+const HAS = /has\([\t\n\f\r ]*([a-zA-Z0-9_./-]{1,512})[\t\n\f\r ]*\)/y;
+const ALL = /all\([\t\n\f\r ]*\)/y;
+const GLOBAL = /global\([\t\n\f\r ]*\)/y;
+const TEXT = /'([^']*)'|"([^"]*)"/y;
+const IN = /in\b/y;
+const NOT_IN = /not[\t\n\f\r ]*in\b/y;
+
+/** Tests of a label's value with a text. */
+const COMPARISONS: readonly (readonly [operator: RegExp, test: (value: string, text: string) => boolean])[] =
+  [
+    [/==/y, (value, text) => value === text],
+    [/contains/y, (value, text) => value.includes(text)],
+    [/starts[\t\n\f\r ]*with/y, (value, text) => value.startsWith(text)],
+    [/ends[\t\n\f\r ]*with/y, (value, text) => value.endsWith(text)],
+  ];
 
 /** Recursive descent: `||` binds less than `&&`, and `&&` less than `!`. */
 class Parser {
-  readonly #tokens: readonly Token[];
+  readonly #text: string;
   #at = 0;
 
-  constructor(tokens: readonly Token[]) {
-    this.#tokens = tokens;
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  isAtEnd(): boolean {
+    BLANKS.lastIndex = this.#at;
+    BLANKS.test(this.#text);
+    return BLANKS.lastIndex === this.#text.length;
   }
 
   whole(): LabelTest | undefined {
     const test = this.#either();
-    return this.#at === this.#tokens.length ? test : undefined;
+    return this.isAtEnd() ? test : undefined;
   }
 
   #either(): LabelTest | undefined {
-    return this.#joined(
-      '||',
-      () => this.#both(),
-      (tests) => (labels) => tests.some((test) => test(labels)),
-    );
+    const tests = this.#joined(/\|\|/y, () => this.#both());
+    return tests && ((labels) => tests.some((test) => test(labels)));
   }
 
   #both(): LabelTest | undefined {
-    return this.#joined(
-      '&&',
-      () => this.#single(),
-      (tests) => (labels) => tests.every((test) => test(labels)),
-    );
+    const tests = this.#joined(/&&/y, () => this.#single());
+    return tests && ((labels) => tests.every((test) => test(labels)));
   }
 
-  #joined(
-    mark: string,
-    part: () => LabelTest | undefined,
-    join: (tests: readonly LabelTest[]) => LabelTest,
-  ): LabelTest | undefined {
+  #joined(mark: RegExp, part: () => LabelTest | undefined): LabelTest[] | undefined {
     const tests: LabelTest[] = [];
     do {
       const test = part();
       if (test === undefined) return undefined;
       tests.push(test);
     } while (this.#takes(mark));
-    return join(tests);
+    return tests;
   }
 
   #single(): LabelTest | undefined {
-    if (this.#takes('!')) {
+    if (this.#takes(/!(?!=)/y)) {
       const test = this.#single();
       return test && ((labels) => !test(labels));
     }
-    if (this.#takes('(')) {
+    if (this.#takes(/\(/y)) {
       const test = this.#either();
-      return this.#takes(')') ? test : undefined;
+      return this.#takes(/\)/y) ? test : undefined;
     }
-    const key = this.#next('word');
-    if (key === undefined) return undefined;
-    return this.#takes('(') ? this.#called(key) : this.#compared(key);
-  }
-
-  /** `has(KEY)`, `all()` and `global()`, which selects no pod. */
-  #called(name: string): LabelTest | undefined {
-    const key = this.#next('word');
-    if (!this.#takes(')')) return undefined;
-    if (name === 'has' && key !== undefined) return (labels) => Object.hasOwn(labels, key);
-    if (name === 'all' && key === undefined) return () => true;
-    return name === 'global' && key === undefined ? () => false : undefined;
+    const has = this.#takes(HAS)?.[1];
+    if (has !== undefined) return (labels) => Object.hasOwn(labels, has);
+    if (this.#takes(ALL) || this.#takes(GLOBAL)) return () => true;
+    const key = this.#takes(KEY)?.[0];
+    return key === undefined ? undefined : this.#compared(key);
   }
 
   #compared(key: string): LabelTest | undefined {
     const valueOf = (labels: StringMap) => (Object.hasOwn(labels, key) ? labels[key] : undefined);
-    for (const mark of ['==', '!='] as const) {
-      if (!this.#takes(mark)) continue;
-      const value = this.#next('text');
-      if (value === undefined) return undefined;
-      return (labels) => (valueOf(labels) === value) === (mark === '==');
+    for (const [operator, test] of COMPARISONS) {
+      if (!this.#takes(operator)) continue;
+      const text = this.#quoted();
+      if (text === undefined) return undefined;
+      return (labels) => {
+        const value = valueOf(labels);
+        return value !== undefined && test(value, text);
+      };
     }
-    const operator = this.#next('operator');
-    if (operator === 'in' || operator === 'not in') {
-      const values = this.#values();
-      return values && ((labels) => values.has(valueOf(labels)) === (operator === 'in'));
+    if (this.#takes(/!=/y)) {
+      const text = this.#quoted();
+      return text === undefined ? undefined : (labels) => valueOf(labels) !== text;
     }
-    const part = this.#next('text');
-    if (part === undefined) return undefined;
-    if (operator === 'contains') return (labels) => valueOf(labels)?.includes(part) === true;
-    if (operator === 'starts with') return (labels) => valueOf(labels)?.startsWith(part) === true;
-    return operator === 'ends with' ? (labels) => valueOf(labels)?.endsWith(part) === true : undefined;
+    const isIn = this.#takes(IN) !== undefined;
+    if (!isIn && this.#takes(NOT_IN) === undefined) return undefined;
+    const values = this.#values();
+    return values && ((labels) => values.has(valueOf(labels)) === isIn);
   }
 
+  /** `{'a', 'b'}`; a comma may follow the last text. */
   #values(): ReadonlySet<string | undefined> | undefined {
-    if (!this.#takes('{')) return undefined;
+    if (!this.#takes(/\{/y)) return undefined;
     const values = new Set<string | undefined>();
-    while (!this.#takes('}')) {
-      const value = this.#next('text');
-      if (value === undefined) return undefined;
+    for (let value = this.#quoted(); value !== undefined; value = this.#quoted()) {
       values.add(value);
-      this.#takes(',');
+      if (!this.#takes(/,/y)) break;
     }
-    return values;
+    return this.#takes(/\}/y) ? values : undefined;
   }
 
-  /** Steps over the next token if it is this mark. True if it was. */
-  #takes(mark: string): boolean {
-    const token = this.#tokens[this.#at];
-    if (token?.kind !== 'mark' || token.value !== mark) return false;
-    this.#at += 1;
-    return true;
+  #quoted(): string | undefined {
+    const [, single, double] = this.#takes(TEXT) ?? [];
+    return single ?? double;
   }
 
-  #next(kind: Token['kind']): string | undefined {
-    const token = this.#tokens[this.#at];
-    if (token?.kind !== kind) return undefined;
-    this.#at += 1;
-    return token.value;
+  /** Steps over blanks and a sticky pattern, if it is next. */
+  #takes(pattern: RegExp): RegExpExecArray | undefined {
+    BLANKS.lastIndex = this.#at;
+    BLANKS.test(this.#text);
+    pattern.lastIndex = BLANKS.lastIndex;
+    const match = pattern.exec(this.#text);
+    if (match === null) return undefined;
+    this.#at = pattern.lastIndex;
+    return match;
   }
 }

@@ -47,6 +47,11 @@ function selecting(text: unknown, labelsOf: (candidate: Candidate) => StringMap)
   return test && ((candidate) => test(labelsOf(candidate)));
 }
 
+/** In selectors of namespaces, `global()` stands for what is in none: it selects no pod. */
+function inNamespaces(text: unknown): PodMatcher | undefined {
+  return selecting(typeof text === 'string' ? text.replaceAll('global()', '!all()') : '', namespaceLabels);
+}
+
 interface Peers {
   readonly peers: readonly EnginePeer[] | 'any';
   /** Why the rule can't be compared; undefined if it can. */
@@ -59,8 +64,8 @@ function podsOf(end: Raw, namespace: string | undefined): PodMatcher | undefined
   if (typeof accounts['selector'] === 'string' && accounts['selector'] !== '') return undefined;
   const names = textsOf(accounts['names']);
   const chosen = selecting(end['selector'], podLabels);
-  const excluded = selecting(end['notSelector'] ?? 'global()', podLabels);
-  const places = selecting(end['namespaceSelector'], namespaceLabels);
+  const excluded = selecting(end['notSelector'] || '!all()', podLabels);
+  const places = inNamespaces(end['namespaceSelector']);
   if (chosen === undefined || excluded === undefined || places === undefined) return undefined;
   const isElsewhere = typeof end['namespaceSelector'] === 'string' && end['namespaceSelector'] !== '';
   return (candidate) =>
@@ -129,7 +134,7 @@ function subjectOf(spec: Raw, namespace: string | undefined): PodMatcher | undef
   if (typeof spec['serviceAccountSelector'] === 'string' && spec['serviceAccountSelector'] !== '')
     return undefined;
   const selector = selecting(spec['selector'], podLabels);
-  const places = selecting(namespace === undefined ? spec['namespaceSelector'] : '', namespaceLabels);
+  const places = inNamespaces(namespace === undefined ? spec['namespaceSelector'] : '');
   if (selector === undefined || places === undefined) return undefined;
   return (candidate) =>
     (namespace === undefined || candidate.pod.namespace === namespace) &&

@@ -7,7 +7,7 @@ const LABELS = { app: 'web', tier: 'front', 'example.com/team': 'shop', empty: '
 const CASES: readonly (readonly [selector: string, selects: boolean])[] = [
   ['', true],
   ['all()', true],
-  ['global()', false],
+  ['global()', true],
   ["app == 'web'", true],
   ['app == "web"', true],
   ["app=='web'&&tier=='front'", true],
@@ -28,6 +28,10 @@ const CASES: readonly (readonly [selector: string, selects: boolean])[] = [
   ["app == 'api' || tier == 'front' && has(app)", true],
   ["(app == 'api' || tier == 'front') && !has(app)", false],
   ["!(app == 'api') && !!has(app)", true],
+  ["app notin {'web'}", false],
+  ["app startswith 'we' && app endswith 'b'", true],
+  ["app in {'web', }", true],
+  ["in in {'web'} || has(not)", false],
 ];
 
 const UNREADABLE = [
@@ -39,6 +43,9 @@ const UNREADABLE = [
   'some(app)',
   "(app == 'web'",
   "app in {'web'",
+  "app in {'web' 'api'}",
+  'has (app)',
+  "app ==\n'web'",
 ];
 
 describe("parser of Calico's selectors", () => {
