@@ -1,0 +1,97 @@
+/** ClusterNetworkPolicies as the audit reads them, on the conformance tests of the API's own project. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { compileView } from '../../src/analysis/evaluator.ts';
+import { widenings } from '../../src/analysis/widening.ts';
+import type { KubeObject, StringMap } from '../../src/api/meta.ts';
+import type { NetworkPolicy } from '../../src/api/network-policy.ts';
+import { enginePolicies } from '../../src/audit/boundary/engine-policies/kinds.ts';
+import { engineView } from '../../src/audit/boundary/engine-policies/view.ts';
+import { AuditContext } from '../../src/audit/context.ts';
+import type { PodSpec } from '../../src/audit/pod-spec.ts';
+import type { AuditPod } from '../../src/audit/snapshot.ts';
+import { namespace, pod, policy, world } from '../audit/world.ts';
+import { goIsThere, goModuleFolder, skippedWithoutGo } from '../env/tooling/go-tool.ts';
+import { type ConformanceCase, conformanceCases, objectsOf, type Poke } from './conformance.ts';
+
+const OPEN = { podSelector: {}, policyTypes: ['Ingress', 'Egress'], ingress: [{}], egress: [{}] } as const;
+
+type StatefulSet = KubeObject & {
+  readonly spec: {
+    readonly replicas: number;
+    readonly template: { readonly metadata: { readonly labels: StringMap }; readonly spec: PodSpec };
+  };
+};
+
+function podsOf(objects: readonly KubeObject[]): AuditPod[] {
+  const sets = objects.filter(({ kind }) => kind === 'StatefulSet') as StatefulSet[];
+  return sets.flatMap(({ metadata, spec: { replicas, template } }) =>
+    Array.from({ length: replicas }, (_, index) => {
+      const name = `${metadata.name}-${index}`;
+      const labels = { ...template.metadata.labels, 'statefulset.kubernetes.io/pod-name': name };
+      return pod(`${metadata.namespace}/${name}`, template.spec, { name, labels });
+    }),
+  );
+}
+
+/** Decides for the flows of a case: by NetworkPolicies alone, and by what other policies open and cut. */
+function verdictsOf(base: readonly KubeObject[], { objects }: ConformanceCase): (poke: Poke) => boolean {
+  const namespaces = base
+    .filter(({ kind }) => kind === 'Namespace')
+    .map(({ metadata }) => namespace(metadata.name, metadata.labels));
+  const pods = podsOf(base);
+  const given = objects.filter(({ kind }) => kind === 'NetworkPolicy') as unknown as NetworkPolicy[];
+  // The audit compares with what NetworkPolicies allow: elsewhere they allow everything here.
+  const open = namespaces.filter(({ name }) => !given.some(({ metadata }) => metadata.namespace === name));
+  const policies = [...given, ...open.map(({ name }) => policy(`${name}/open`, OPEN))];
+  const context = new AuditContext(world({ namespaces, pods, policies, objects }), { registries: [] });
+  const view = engineView(context, enginePolicies(context.snapshot));
+  const found = widenings(
+    { namespaces, pods: view.pods, policies: [...policies, ...view.policies] },
+    {
+      judged: new Set(view.policies),
+      additive: view.additive,
+      ranks: view.ranks,
+      podsInIPBlocks: true,
+      groupOf: ({ namespace, name }) => ({ namespace, kind: 'Pod', name }),
+    },
+  );
+  const evaluator = compileView({ namespaces, policies });
+  const podNamed = (text: string) => {
+    const named = pods.find((each) => `${each.namespace}/${each.name}` === text);
+    assert.ok(named, text);
+    return { kind: 'pod', pod: named } as const;
+  };
+  return ({ from, to, port, protocol }) => {
+    const changed = (isCut: boolean) =>
+      found
+        .filter((each) => each.isCut === isCut)
+        .flatMap(({ flows }) => flows)
+        .some(
+          (flow) =>
+            `${flow.from.namespace}/${flow.from.name}` === from &&
+            `${flow.to.namespace}/${flow.to.name}` === to &&
+            flow.ports.some((range) => range.protocol === protocol && range.from <= port && port <= range.to),
+        );
+    const flow = { from: podNamed(from), to: podNamed(to), port, protocol, family: 4 } as const;
+    return (evaluator.verdict(flow).allowed && !changed(true)) || changed(false);
+  };
+}
+
+(goIsThere ? describe : describe.skip)(`conformance tests of ClusterNetworkPolicy${skippedWithoutGo}`, () => {
+  it('agree with the audit on the flows that policies of all tiers let pass', async function () {
+    this.timeout('5m');
+    const module = await goModuleFolder('network-policy-api', 'sigs.k8s.io/network-policy-api');
+    const folder = join(module, 'conformance');
+    const base = objectsOf(folder, 'base/manifests.yaml');
+    const cases = conformanceCases(folder);
+    for (const each of cases) {
+      const isAllowed = verdictsOf(base, each);
+      const wrong = each.pokes.filter((poke) => isAllowed(poke) !== poke.isAllowed);
+      assert.deepEqual(wrong, [], each.name);
+    }
+    const pokes = cases.flatMap((each) => each.pokes);
+    assert.ok(cases.length >= 35 && pokes.length >= 180, `${cases.length} cases, ${pokes.length} flows`);
+    assert.ok(pokes.filter(({ isAllowed }) => !isAllowed).length > pokes.length / 4);
+  });
+});
