@@ -1,7 +1,9 @@
 // The kinds that carry a pod template, each as a request to create an object with the given pod spec.
 
-interface TemplateKind {
+export interface TemplateKind {
   readonly kind: string;
+  /** True if it has a subresource for its scale. */
+  readonly isScaled: boolean;
   /** The path of the collection in a namespace. */
   readonly path: (namespace: string) => string;
   readonly object: (name: string, podSpec: object) => object;
@@ -20,6 +22,7 @@ function kind(group: string, name: string, plural: string, spec: (podSpec: objec
   const apiVersion = group === '' ? 'v1' : `${group}/v1`;
   return {
     kind: name,
+    isScaled: !['DaemonSet', 'Job', 'CronJob'].includes(name),
     path: inGroup(group, plural),
     object: (named, podSpec) => ({ apiVersion, kind: name, metadata: { name: named }, spec: spec(podSpec) }),
   };

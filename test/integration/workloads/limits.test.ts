@@ -1,223 +1,20 @@
-// Each limit of spec.workloads on a real API server: every kind, way to write, and action.
+// Limits of spec.workloads on a real API server: objects that exist, Deployments, resizes, connections, break-glass, and cost.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { eventually } from '../../support/cluster.ts';
-import { DEPLOYMENT, TEMPLATE_KINDS } from './kinds.ts';
+import { DEPLOYMENT } from './kinds.ts';
+import { DIGEST, GOOD, one, REGISTRIES } from './limit-cases.ts';
 import { type Answer, type Limited, WorkloadScene } from './scene.ts';
-
-const DIGEST = `sha256:${'a'.repeat(64)}`;
-const GOOD = 'registry.example.com/app:1';
-const one = (image: string, more: object = {}) => ({ containers: [{ name: 'main', image }], ...more });
-
-const secured = (securityContext: object) => ({ name: 'init', image: 'x', securityContext });
-const sized = (resources: object) => ({ containers: [{ name: 'main', image: 'x', resources }] });
-
-interface Limit {
-  readonly workloads: object;
-  readonly broken: object;
-  readonly kept: object;
-  readonly says: RegExp;
-}
-
-const REGISTRIES = { images: { registries: ['registry.example.com'] } };
-
-const LIMITS: Readonly<Record<string, Limit>> = {
-  'images.registries': {
-    workloads: REGISTRIES,
-    broken: one('registry.example.com.evil/app'),
-    kept: one(GOOD),
-    says: /image registry\.example\.com\.evil\/app is from none of its workloads\.images\.registries: use an image from registry\.example\.com$/,
-  },
-  'images.digest': {
-    workloads: { images: { digest: 'Required' } },
-    broken: one(GOOD),
-    kept: one(`${GOOD}@${DIGEST}`),
-    says: /has no digest, which its workloads\.images\.digest requires: append @sha256:DIGEST$/,
-  },
-  'images.tags': {
-    workloads: { images: { tags: { deny: ['latest'] }, exempt: ['docker.io/library/pause'] } },
-    broken: {
-      containers: [
-        { name: 'pause', image: 'pause' },
-        { name: 'main', image: 'nginx' },
-      ],
-    },
-    kept: {
-      containers: [
-        { name: 'pause', image: 'pause' },
-        { name: 'main', image: 'nginx:1' },
-      ],
-    },
-    says: /image nginx is used by a tag that its workloads\.images\.tags\.deny names/,
-  },
-  'resources.requests': {
-    workloads: { resources: { requests: ['cpu', 'memory'] } },
-    broken: sized({ requests: { cpu: 1 } }),
-    kept: sized({ requests: { cpu: 1 }, limits: { memory: '1Gi' } }),
-    says: /container main has no request for memory, which its workloads\.resources\.requests requires: write it/,
-  },
-  'resources.limits': {
-    workloads: { resources: { limits: ['memory'] } },
-    broken: { ...sized({ limits: { memory: '1Gi' } }), initContainers: [{ name: 'init', image: 'x' }] },
-    kept: sized({ limits: { memory: '1Gi' } }),
-    says: /container init has no limit for memory, which its workloads\.resources\.limits requires: write it/,
-  },
-  'resources.maxLimits': {
-    workloads: { resources: { maxLimits: { memory: '1Gi', cpu: 2 } } },
-    broken: sized({ limits: { memory: '1025Mi', cpu: '500m' } }),
-    kept: sized({ limits: { memory: '1024Mi', cpu: '2000m' } }),
-    says: /container main has a limit for memory of 1025Mi; its workloads\.resources\.maxLimits admits limits up to cpu 2, memory 1Gi$/,
-  },
-  'serviceAccounts.defaultAccount': {
-    workloads: { serviceAccounts: { defaultAccount: 'Deny' } },
-    broken: one('x'),
-    kept: one('x', { serviceAccountName: 'web' }),
-    says: /runs as the ServiceAccount default, which its workloads\.serviceAccounts\.defaultAccount denies: create a/,
-  },
-  'serviceAccounts.allowed': {
-    workloads: { serviceAccounts: { allowed: ['web'] } },
-    broken: one('x', { serviceAccountName: 'default' }),
-    kept: one('x', { serviceAccountName: 'web' }),
-    says: /the ServiceAccount default, which is none of its workloads\.serviceAccounts\.allowed: use web$/,
-  },
-  'serviceAccounts.automountToken: Deny': {
-    workloads: { serviceAccounts: { automountToken: 'Deny' } },
-    broken: one('x', { automountServiceAccountToken: true }),
-    kept: one('x', { automountServiceAccountToken: false }),
-    says: /gets a token of its ServiceAccount, which its workloads\.serviceAccounts\.automountToken denies: write automount/,
-  },
-  'serviceAccounts.automountToken: IfUsed': {
-    workloads: { serviceAccounts: { automountToken: 'IfUsed' } },
-    broken: one('x'),
-    kept: one('x', { automountServiceAccountToken: true }),
-    says: /a token of its ServiceAccount without asking for it, which its workloads\.serviceAccounts\.automountToken/,
-  },
-  'exposure.hostPort': {
-    workloads: { exposure: { hostPort: 'Deny' } },
-    broken: { containers: [{ name: 'main', image: 'x', ports: [{ containerPort: 80, hostPort: 80 }] }] },
-    kept: { containers: [{ name: 'main', image: 'x', ports: [{ containerPort: 80 }] }] },
-    says: /container main has the host port 80, which its workloads\.exposure\.hostPort denies: remove hostPort/,
-  },
-  'privileged.hostNetwork': {
-    workloads: { privileged: { hostNetwork: 'Deny' } },
-    broken: one('x', { hostNetwork: true }),
-    kept: one('x', { hostNetwork: false, hostPID: true }),
-    says: /the pod has hostNetwork, which its workloads\.privileged\.hostNetwork denies: remove it$/,
-  },
-  'privileged.hostPID': {
-    workloads: { privileged: { hostPID: 'Deny', hostIPC: 'Deny' } },
-    broken: one('x', { hostPID: true }),
-    kept: one('x', { hostNetwork: true }),
-    says: /the pod has hostPID, which its workloads\.privileged\.hostPID denies: remove it$/,
-  },
-  'privileged.hostPath': {
-    workloads: { privileged: { hostPath: 'Deny' } },
-    broken: one('x', { volumes: [{ name: 'host', hostPath: { path: '/' } }] }),
-    kept: one('x', { volumes: [{ name: 'host', emptyDir: {} }] }),
-    says: /the volume host is a path of the node, which its workloads\.privileged\.hostPath denies: use another/,
-  },
-  'privileged.privileged': {
-    workloads: { privileged: { privileged: 'Deny' } },
-    broken: { ...one('x'), initContainers: [secured({ privileged: true })] },
-    kept: { ...one('x'), initContainers: [secured({ privileged: false })] },
-    says: /container init is privileged, which its workloads\.privileged\.privileged denies: remove privileged/,
-  },
-  'privileged.capabilities': {
-    workloads: { privileged: { capabilities: { allowed: ['NET_BIND_SERVICE'] } } },
-    broken: {
-      ...one('x'),
-      initContainers: [secured({ capabilities: { add: ['NET_BIND_SERVICE', 'SYS_ADMIN'] } })],
-    },
-    kept: {
-      ...one('x'),
-      initContainers: [secured({ capabilities: { add: ['NET_BIND_SERVICE'], drop: ['ALL'] } })],
-    },
-    says: /container init adds the capability SYS_ADMIN, which is none of its workloads\.privileged\.capabilities\.allowed/,
-  },
-};
 
 const outcome = ({ status, warnings }: Answer) => [status, warnings];
 
 describe('limits of workloads', () => {
   let scene: WorkloadScene;
-  const places = new Map<string, Limited>();
-  const place = (what: string): Limited => {
-    const found = places.get(what);
-    assert.ok(found);
-    return found;
-  };
 
   before(async () => {
     scene = await WorkloadScene.make();
-    for (const [what, { workloads }] of Object.entries(LIMITS))
-      places.set(what, await scene.limited(workloads));
-    await Promise.all(
-      Object.entries(LIMITS).map(([what, { broken }]) =>
-        scene.inForce(() => scene.createPod(place(what), broken)),
-      ),
-    );
   });
   after(() => scene.end());
-
-  for (const [what, { broken, kept, says }] of Object.entries(LIMITS)) {
-    it(`${what}: a Pod is refused, created or applied, and one within the limit is admitted`, async () => {
-      const at = place(what);
-      const refused = await scene.createPod(at, broken);
-      assert.equal(refused.status, 403, refused.message);
-      assert.match(refused.message, says);
-      assert.match(refused.message, new RegExp(`SegmentationProfile ${at.profile}: `));
-      const admitted = await scene.createPod(at, kept);
-      assert.deepEqual([admitted.status, admitted.warnings], [201, []], admitted.message);
-      const apply = (spec: object) =>
-        scene.ask(
-          `/api/v1/namespaces/${at.namespace}/pods/applied?fieldManager=test&dryRun=All`,
-          { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'applied' }, spec },
-          { method: 'PATCH', contentType: 'application/apply-patch+yaml' },
-        );
-      assert.match((await apply(broken)).message, says);
-      assert.equal((await apply(kept)).status, 201);
-    });
-
-    it(`${what}: each kind with a template is admitted with a warning, and without one within the limit`, async () => {
-      const at = place(what);
-      for (const { kind, path, object } of TEMPLATE_KINDS) {
-        const create = (spec: object) => scene.ask(`${path(at.namespace)}?dryRun=All`, object('x', spec));
-        const warned = await create(broken);
-        assert.equal(warned.status, 201, `${kind}: ${warned.message}`);
-        assert.equal(warned.warnings.length, 1, `${kind}: ${warned.warnings.join('\n')}`);
-        assert.match(warned.warnings[0] ?? '', says, kind);
-        assert.match(warned.warnings[0] ?? '', /, for pods of this template: /);
-        assert.deepEqual(outcome(await create(kept)), [201, []], kind);
-      }
-    });
-  }
-
-  describe('of a group with action', () => {
-    it('Warn admit a Pod with a warning; Audit admits it and records it in the audit log', async () => {
-      const broken = one('evil/app');
-      const warning = await scene.limited({ images: { ...REGISTRIES.images, action: 'Warn' } });
-      const auditing = await scene.limited({ images: { ...REGISTRIES.images, action: 'Audit' } });
-      await scene.inForce(() => scene.createPod(warning, broken));
-      const warned = await scene.createPod(warning, broken);
-      assert.equal(warned.status, 201);
-      assert.match(
-        warned.warnings.join(),
-        /image evil\/app is from none of its workloads\.images\.registries/,
-      );
-      const audited = await scene.createPod(auditing, broken);
-      assert.deepEqual([audited.status, audited.warnings], [201, []]);
-      const log = scene.plane.auditLog ?? '';
-      await eventually(() => {
-        const line = readFileSync(log, 'utf8')
-          .split('\n')
-          .find(
-            (each) => each.includes(`/namespaces/${auditing.namespace}/pods`) && each.includes('evil/app'),
-          );
-        assert.match(line ?? '', /validation\.policy\.admission\.k8s\.io\/validation_failure/);
-      });
-    });
-  });
 
   describe('of a Pod that runs already', () => {
     const pods = (at: Limited, rest = '') => `/api/v1/namespaces/${at.namespace}/pods/old${rest}`;
@@ -272,7 +69,8 @@ describe('limits of workloads', () => {
       scene.ask(`${path}${rest}`, body, { method: 'PATCH', contentType: 'application/merge-patch+json' });
 
     before(async () => {
-      at = place('images.registries');
+      at = await scene.limited(REGISTRIES);
+      await scene.inForce(() => scene.createPod(at, one('evil/app')));
       path = `${DEPLOYMENT.path(at.namespace)}/web`;
       const object = DEPLOYMENT.object('web', one('evil/app'));
       assert.equal((await scene.ask(DEPLOYMENT.path(at.namespace), object)).status, 201);

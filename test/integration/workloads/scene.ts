@@ -22,6 +22,8 @@ export interface Answer {
   /** The message of a refusal; '' if the request was admitted. */
   readonly message: string;
   readonly warnings: readonly string[];
+  /** The id of the request in the API server's audit log. */
+  readonly auditId: string;
   /** The object as it would be stored, of a request that was admitted. */
   readonly object?: KubeObject;
 }
@@ -29,6 +31,8 @@ export interface Answer {
 interface RequestOptions {
   readonly method?: 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'GET';
   readonly contentType?: string;
+  /** Groups of the user, who is an administrator too. */
+  readonly groups?: readonly string[];
 }
 
 interface Kubeconfig {
@@ -149,12 +153,17 @@ export class WorkloadScene {
   async ask(
     path: string,
     body: unknown,
-    { method = 'POST', contentType = 'application/json' }: RequestOptions = {},
+    { method = 'POST', contentType = 'application/json', groups }: RequestOptions = {},
   ): Promise<Answer> {
     const response = await request(this.#server + path, {
       method,
       dispatcher: this.#agent,
-      headers: { accept: 'application/json', 'content-type': contentType },
+      // A flat list has each group in a header of its own.
+      headers: [
+        ...['accept', 'application/json', 'content-type', contentType],
+        ...(groups ? ['impersonate-user', 'someone'] : []),
+        ...(groups ? ['system:masters', ...groups] : []).flatMap((group) => ['impersonate-group', group]),
+      ],
       body: body === undefined ? null : JSON.stringify(body),
     });
     const text = await response.body.text();
@@ -163,6 +172,7 @@ export class WorkloadScene {
     const warnings = [warning].flat().flatMap((each) => [...each.matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)]);
     return {
       status: response.statusCode,
+      auditId: String(response.headers['audit-id']),
       message: isAdmitted ? '' : (JSON.parse(text) as { message: string }).message,
       warnings: warnings.map(([, message = '']) => message.replaceAll(/\\(.)/g, '$1')),
       ...(isAdmitted && { object: JSON.parse(text) as KubeObject }),
