@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { KubeObject } from '../../../src/api/meta.ts';
 import { eventually } from '../../support/cluster.ts';
 import { OperatorSuite } from '../../support/suite.ts';
+import { cli } from '../../cli/cli.ts';
 import { admitted, refusal } from '../admission/fixture.ts';
 
 const CONFIG = join(import.meta.dirname, '../../../config/workloads');
@@ -83,6 +84,24 @@ describe('workloads of a profile', () => {
         assert.deepEqual(await bindings(profile), []);
         assert.equal((await at.box.readProfile(profile)).status?.workloads, undefined);
       });
+    });
+
+    it('say that nothing verifies the signatures of images, and the plugin shows it', async () => {
+      await eventually(async () => {
+        const { reason } = await at.box.condition(profile, 'ImagesVerified');
+        assert.equal(reason, 'Unverified');
+      });
+      const { status } = await at.box.readProfile(profile);
+      const message = 'nothing that is known to verify signatures of images covers its pods';
+      assert.deepEqual(status?.imageVerification, {
+        verified: 0,
+        unverified: 1,
+        undetermined: 0,
+        namespaces: [{ namespace, reason: 'Unverified', message }],
+      });
+      const { stdout } = await cli(['status', '--kubeconfig', at.plane.kubeconfig]);
+      const line = `profile ${profile}: signatures of images are not known to be verified in 1 of 1 namespace: ${namespace}: ${message}`;
+      assert.ok(stdout.includes(line), stdout);
     });
 
     it('end with mode: Audit, in which the operator goes on to count', async () => {
