@@ -9,6 +9,8 @@ export type ExposureLimits = NonNullable<NonNullable<ProfileSpec['workloads']>['
 
 /** The host of an Ingress or route that is for every host. */
 const EVERY_HOST = '';
+/** Hosts of an object times hosts of the profile: the cost of the policy's expressions is limited. */
+const MAX_COMPARISONS = 20_000;
 
 export function podExposureViolations(
   { hostPort }: ExposureLimits,
@@ -82,6 +84,12 @@ function loadBalancerViolations(
 
 function hostViolations({ hosts: allowed = [] }: ExposureLimits, hosts: readonly string[]): string[] {
   if (allowed.length === 0) return [];
+  if (hosts.length * allowed.length > MAX_COMPARISONS) {
+    const most = Math.floor(MAX_COMPARISONS / allowed.length);
+    return [
+      `there are more than the ${most} hosts that its workloads.exposure.hosts can judge: split the object`,
+    ];
+  }
   const foreign = hosts.find((host) => host === EVERY_HOST || !allowed.some((each) => covers(each, host)));
   if (foreign === undefined) return [];
   const what = foreign === EVERY_HOST ? 'the object is for every host' : `the host ${foreign} is none`;

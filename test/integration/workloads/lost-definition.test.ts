@@ -30,7 +30,7 @@ describe('limits of workloads', function () {
     shop = await box.namespace('shop');
     await box.namespace('other', null);
     profile = await box.profile('p', { workloads: { images: { registries: ['registry.example.com'] } } });
-    bindings = workloadBindings(await box.readProfile(profile), []) as readonly KubeObject[];
+    bindings = workloadBindings(await box.readProfile(profile), []);
     for (const binding of bindings) await plane.admin.send('POST', BINDINGS, binding);
     await eventually(() => assert.rejects(create(shop, 'evil/app'), /is from none of its/), SOON);
   });

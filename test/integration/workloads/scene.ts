@@ -21,6 +21,7 @@ export interface Answer {
   readonly status: number;
   /** The message of a refusal; '' if the request was admitted. */
   readonly message: string;
+  /** Warnings of policies: the API server has others. */
   readonly warnings: readonly string[];
   /** The id of the request in the API server's audit log. */
   readonly auditId: string;
@@ -65,6 +66,7 @@ export class WorkloadScene {
     this.#server = cluster.server;
     this.#agent = new Agent({
       connections: 16,
+      allowH2: false, // HTTP/2 would join the headers of several groups
       connect: {
         ca: pem(cluster['certificate-authority-data']),
         cert: pem(user['client-certificate-data']),
@@ -106,7 +108,7 @@ export class WorkloadScene {
     const stored: SegmentationProfile = await this.#box.readProfile(profile);
     const accounts = `/api/v1/namespaces/${namespace}/serviceaccounts`;
     await this.plane.admin.send('POST', accounts, { metadata: { name: 'web' } });
-    await eventually(() => this.plane.admin.send('GET', `${accounts}/default`));
+    await eventually(() => this.plane.admin.send('GET', `${accounts}/default`), IN_FORCE);
     await before({ profile, namespace });
     for (const binding of workloadBindings(stored, [])) await this.#box.create(BINDINGS, binding as never);
     return { profile, namespace };
@@ -160,7 +162,10 @@ export class WorkloadScene {
       dispatcher: this.#agent,
       // A flat list has each group in a header of its own.
       headers: [
-        ...['accept', 'application/json', 'content-type', contentType],
+        'accept',
+        'application/json',
+        'content-type',
+        contentType,
         ...(groups ? ['impersonate-user', 'someone'] : []),
         ...(groups ? ['system:masters', ...groups] : []).flatMap((group) => ['impersonate-group', group]),
       ],
@@ -174,7 +179,9 @@ export class WorkloadScene {
       status: response.statusCode,
       auditId: String(response.headers['audit-id']),
       message: isAdmitted ? '' : (JSON.parse(text) as { message: string }).message,
-      warnings: warnings.map(([, message = '']) => message.replaceAll(/\\(.)/g, '$1')),
+      warnings: warnings
+        .map(([, message = '']) => message.replaceAll(/\\(.)/g, '$1'))
+        .filter((message) => message.includes('ValidatingAdmissionPolicy')),
       ...(isAdmitted && { object: JSON.parse(text) as KubeObject }),
     };
   }
