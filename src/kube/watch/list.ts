@@ -89,7 +89,7 @@ async function listOnce<T>(source: PageSource<T>, signal: AbortSignal): Promise<
   let next: string | undefined;
   for (;;) {
     // No resourceVersion: the first page is a consistent read, and the others follow its token.
-    const query = { fieldSelector, limit: PAGE_SIZE, continue: next };
+    const query = { ...(fieldSelector !== undefined && { fieldSelector }), limit: PAGE_SIZE, continue: next };
     const page = await transport.request<Page>({
       method: 'GET',
       path,

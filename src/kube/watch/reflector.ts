@@ -208,7 +208,8 @@ export class Reflector<T extends Item> {
     const { transport, path, fieldSelector, random, stallMs = STALL_MS, readObject } = this.#options;
     const { least, most } = WATCH_SECONDS;
     const timeoutSeconds = Math.floor(least + random() * (most - least));
-    const full = { ...query, fieldSelector, watch: true, allowWatchBookmarks: true, timeoutSeconds };
+    const selected = fieldSelector === undefined ? query : { ...query, fieldSelector };
+    const full = { ...selected, watch: true, allowWatchBookmarks: true, timeoutSeconds };
     const onOpen = () => {
       this.#contact();
       this.#openedAt = this.#lastContact;

@@ -446,7 +446,7 @@ spec: {containers: [{name: a, image: a}]}
 ---
 {apiVersion: v1, kind: Service, metadata: {name: a, namespace: shop}, spec: {ports: [{port: 80}], externalIPs: , loadBalancerSourceRanges: , selector: }, status: {loadBalancer: }}
 `;
-    const { code, stderr } = await cli('audit -f -', { stdin: kinds });
+    const { code, stderr } = await cli('audit -f - --fail-on low', { stdin: kinds });
     assert.equal(code, 1, stderr);
   });
 });

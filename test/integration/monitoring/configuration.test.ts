@@ -13,6 +13,7 @@ import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { eventually, type Raw, Sandbox } from '../../support/cluster.ts';
 import { installOperator } from '../../support/operator.ts';
 import { alerts } from '../../support/monitoring/prometheus.ts';
+import { install, uninstall } from '../exceptions/scene.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const KINDS = ['servicemonitors', 'prometheusrules'];
@@ -143,6 +144,7 @@ interface Labelled {
 
       before(async () => {
         box = new Sandbox(plane, 'runbooks');
+        await install(plane);
         namespace = await box.namespace('shop');
         profile = await box.profile('strict');
         await box.createPolicy(namespace, `${profile}.default-deny`, { podSelector: {} });
@@ -157,6 +159,7 @@ interface Labelled {
       after(async () => {
         await plane.kubectlRun(['-n', 'segmentation-system', 'delete', 'lease', 'segmentation-operator']);
         await box?.remove();
+        await uninstall(plane);
       });
 
       it('most of them', () => assert.ok(runnable.length >= 15, String(runnable.length)));

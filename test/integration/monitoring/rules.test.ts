@@ -24,11 +24,12 @@ import { selectorText, type Selector, usageOf } from '../../support/monitoring/p
 import { install, uninstall } from '../exceptions/scene.ts';
 import { configuration, JOB, work } from './fixture.ts';
 
-/** The metrics of the audit are there only with it. It needs no permission to exist. */
+/** The metrics of the audit and of the network engine are there only with them. They need no permission to exist. */
 const WITH_AUDIT = JSON.stringify({
   apiVersion: 'config.segmentation.dev/v1alpha1',
   kind: 'OperatorConfiguration',
   audit: { changeDelay: '1s', minSeverity: 'info' },
+  engine: 'Auto',
 });
 const SETTLED = 15_000; // ms: many scrapes and evaluations
 /** Values for Grafana's variables; the test is shorter than ten minutes. */

@@ -150,7 +150,7 @@ describe('the bundle of the kubectl plugin', () => {
     const script = `
 source <(kubectl-segmentation completion bash)
 COMP_WORDS=(kubectl-segmentation render -o j); COMP_CWORD=3; _kubectl_segmentation; echo "\${COMPREPLY[*]}"
-COMP_WORDS=(kubectl-segmentation ex); COMP_CWORD=1; _kubectl_segmentation; echo "\${COMPREPLY[*]}"
+COMP_WORDS=(kubectl-segmentation expl); COMP_CWORD=1; _kubectl_segmentation; echo "\${COMPREPLY[*]}"
 COMP_WORDS=(kubectl-segmentation status -f config/sam); COMP_CWORD=3; _kubectl_segmentation 2>/dev/null; echo "\${COMPREPLY[*]}"
 `;
     assert.equal(run('bash', '-c', script), 'json\nexplain\nconfig/samples\n');
