@@ -55,7 +55,7 @@ export const CLUSTER_FLAGS: readonly Flag[] = [
     name: 'config',
     value: 'FILE',
     completes: 'files',
-    help: "the operator's configuration file (clusterDNS, engine, protectedNamespaces ...), if it has one",
+    help: "the operator's configuration file (clusterDNS, engine ...), if it has one",
   },
   {
     name: 'operator-namespace',
