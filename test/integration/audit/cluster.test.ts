@@ -5,11 +5,20 @@ import { cli } from '../../cli/cli.ts';
 import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
 import type { AuditEvent } from '../../support/audit.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
+import { installOperator } from '../../support/operator.ts';
 
 interface Found {
   readonly check: string;
   readonly object: { readonly kind: string; readonly name: string };
   readonly field?: string;
+}
+
+interface OlderVersion {
+  readonly schema: {
+    readonly openAPIV3Schema: {
+      readonly properties: { readonly spec: { readonly properties: Record<string, unknown> } };
+    };
+  };
 }
 
 describe('kubectl segmentation audit of a cluster', () => {
@@ -64,6 +73,37 @@ describe('kubectl segmentation audit of a cluster', () => {
         assert.ok(places.includes(place), `${place} is not among\n${places.join('\n')}`);
       }
       assert.ok(!places.some((place) => place.endsWith('Secret password')));
+    });
+  });
+
+  describe('whose definition of profiles is older than the plugin', () => {
+    const name = 'segmentationprofiles.segmentation.dev';
+    const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${name}`;
+    const crdFindings = async () => {
+      const { stdout, stderr } = await cli(
+        `audit --only crd-outdated -o json --kubeconfig ${plane.kubeconfig}`,
+      );
+      assert.ok(stdout, stderr);
+      return (JSON.parse(stdout) as { findings: (Found & { message: string })[] }).findings;
+    };
+    let versions: unknown;
+
+    before(async () => {
+      await installOperator(plane);
+      const crd = (await sandbox.read(path)) as unknown as { spec: { versions: unknown } };
+      ({ versions } = crd.spec);
+    });
+    after(() => sandbox.patch(path, { spec: { versions } }));
+
+    it('names the fields that the API server would drop', async () => {
+      assert.deepEqual(await crdFindings(), []);
+      const older = structuredClone(versions) as OlderVersion[];
+      for (const { schema } of older) delete schema.openAPIV3Schema.properties.spec.properties['workloads'];
+      await sandbox.patch(path, { spec: { versions: older } });
+      const [finding, ...others] = await crdFindings();
+      assert.deepEqual(others, []);
+      assert.equal(finding?.object.name, name);
+      assert.match(finding?.message ?? '', /lacks spec\.workloads$/);
     });
   });
 

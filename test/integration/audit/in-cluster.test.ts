@@ -239,6 +239,55 @@ interface RBACRule {
     });
   });
 
+  describe('of more objects than a page or a report has', () => {
+    /** More than a page of 500, each with 40 kB that an audit keeps. */
+    const INGRESSES = 520;
+    let large: string;
+
+    before(async () => {
+      large = await box.namespace('large', null);
+      const names = Array.from({ length: INGRESSES }, (_, index) => `web-${index}`);
+      const create = (name: string) =>
+        box.create(`/apis/networking.k8s.io/v1/namespaces/${large}/ingresses`, {
+          metadata: { name, annotations: { note: name.padEnd(40_000) } },
+          spec: { defaultBackend: { resource: { kind: 'Bucket', name } } },
+        });
+      for (let at = 0; at < INGRESSES; at += 20) await Promise.all(names.slice(at, at + 20).map(create));
+      await box.relabel(large, { changed: 'yes' });
+    });
+    after(() =>
+      plane.admin.send('DELETE', `/apis/networking.k8s.io/v1/namespaces/${large}/ingresses`).catch(() => {}),
+    );
+
+    it('reads all pages, counts all findings, and says how many the report leaves out', async () => {
+      await eventually(async () => {
+        const { summary, results } = await report(large);
+        assert.equal(summary.fail, INGRESSES);
+        assert.equal(results.length, 200);
+        assert.match(results[0]?.message ?? '', /^the report has 199 of \d+ /);
+      }, SOON);
+      const pages = auditedRequests(plane, since).filter(({ requestURI }) =>
+        /\/ingresses\?.*continue=/.test(requestURI),
+      );
+      assert.ok(pages.length > 0);
+    });
+
+    it('does not audit a cluster that exceeds its memory, says so, and goes on with a higher bound', async () => {
+      await restart({ changeDelay: '1s', maxMemoryMiB: 32 });
+      await eventually(async () => {
+        const { message } = await box.condition(profile, 'AuditClean');
+        assert.match(message, /do not fit into the 32 MiB of an audit: raise audit\.maxMemoryMiB/);
+      }, SOON);
+      assert.equal((await report(large)).summary.fail, INGRESSES);
+      await restart();
+      await auditEnd(1);
+      await eventually(async () => {
+        const { reason, message } = await box.condition(profile, 'AuditClean');
+        assert.equal(reason, 'Findings', message);
+      }, SOON);
+    });
+  });
+
   // Mocha runs the tests of a suite before its inner suites.
   describe('in the end', () => {
     it('writes no report while the CRDs are missing, and says so once', async () => {
