@@ -17,6 +17,7 @@ const UNDICI = `
 const Dispatcher = require('undici/lib/dispatcher/dispatcher.js');
 Object.assign(Dispatcher.prototype, require('undici/lib/api/index.js'));
 exports.Agent = require('undici/lib/dispatcher/agent.js');
+exports.Pool = require('undici/lib/dispatcher/pool.js');
 exports.ProxyAgent = require('undici/lib/dispatcher/proxy-agent.js');
 `;
 

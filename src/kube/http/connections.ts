@@ -1,6 +1,6 @@
 /** Keep-alive connections to one server, direct or through a proxy. All of them are replaced together. */
 import { createSecureContext } from 'node:tls';
-import { Agent, ProxyAgent } from 'undici';
+import { Pool, ProxyAgent } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../../util/clock.ts';
 import type { Credentials } from './credentials.ts';
@@ -11,7 +11,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** Idle time before the first TCP keep-alive probe, as client-go's. */
 const TCP_KEEP_ALIVE_MS = 30_000;
 
-interface Pool {
+interface OpenPool {
   readonly dispatcher: Dispatcher;
   readonly tlsId: string;
   /** Monotonic milliseconds. */
@@ -19,23 +19,23 @@ interface Pool {
 }
 
 export interface ConnectionsOptions {
-  /** True if the server's URL is https. */
-  readonly isTls: boolean;
+  /** Scheme, host and port of the server. */
+  readonly origin: string;
   /** URL of a proxy (http, https or socks5); undefined for direct connections. */
   readonly proxy: string | undefined;
   readonly clock: Clock;
 }
 
 export class Connections {
-  readonly #isTls: boolean;
+  readonly #origin: string;
   readonly #proxy: string | undefined;
   readonly #clock: Clock;
-  #pool: Pool | undefined;
+  #pool: OpenPool | undefined;
   /** Pools that finish their requests and get no new ones. */
   readonly #retired = new Set<Dispatcher>();
 
-  constructor({ isTls, proxy, clock }: ConnectionsOptions) {
-    this.#isTls = isTls;
+  constructor({ origin, proxy, clock }: ConnectionsOptions) {
+    this.#origin = origin;
     this.#proxy = proxy;
     this.#clock = clock;
   }
@@ -66,7 +66,7 @@ export class Connections {
     await Promise.all([...this.#retired].map((dispatcher) => dispatcher.destroy()));
   }
 
-  #retire({ dispatcher }: Pool): void {
+  #retire({ dispatcher }: OpenPool): void {
     this.#pool = undefined;
     this.#retired.add(dispatcher);
     const forget = () => this.#retired.delete(dispatcher);
@@ -77,13 +77,14 @@ export class Connections {
     const tls = {
       ...credentials.tls,
       // Shared by all connections: otherwise each would parse the certificates again, and keep them in memory.
-      ...(this.#isTls && { secureContext: createSecureContext(credentials.tls) }),
+      ...(this.#origin.startsWith('https:') && { secureContext: createSecureContext(credentials.tls) }),
       timeout: CONNECT_TIMEOUT_MS,
       keepAlive: true,
       keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
     };
     const pool = { allowH2: false, keepAliveTimeout: KEEP_ALIVE_MS, keepAliveMaxTimeout: KEEP_ALIVE_MS };
-    if (this.#proxy === undefined) return new Agent({ ...pool, connect: tls });
+    // A Pool, as an Agent would look for the pool of the origin at each request.
+    if (this.#proxy === undefined) return new Pool(this.#origin, { ...pool, connect: tls });
     return new ProxyAgent({ ...pool, uri: this.#proxy, requestTls: { ...tls, allowH2: false } });
   }
 }

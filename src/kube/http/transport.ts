@@ -140,7 +140,7 @@ class HttpTransport implements Transport {
     this.#onRequest = options.onRequest;
     this.#binaryFormat = options.binaryFormat;
     this.#connections = new Connections({
-      isTls: url.protocol === 'https:',
+      origin: url.origin,
       proxy: config.proxyUrl ?? proxyFor(url, options.env ?? process.env),
       clock: this.#clock,
     });
