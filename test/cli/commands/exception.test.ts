@@ -1,8 +1,12 @@
 /** `exception`: its command line, and the texts that need no cluster. */
 import assert from 'node:assert/strict';
+import type { SegmentationException } from '../../../src/api/exception.ts';
+import { ClusterExceptions } from '../../../src/cli/commands/exception/cluster.ts';
 import { exceptionTable, flowLines } from '../../../src/cli/commands/exception/text.ts';
+import { ApiError } from '../../../src/kube/errors.ts';
 import type { Palette } from '../../../src/cli/shell/terminal.ts';
 import { at, exception } from '../../policy/exceptions/fixture.ts';
+import { ScriptedTransport } from '../../kube/scripted-transport.ts';
 import { cli } from '../cli.ts';
 
 const plain = (text: string) => text;
@@ -53,4 +57,39 @@ describe('kubectl segmentation exception', () => {
       '  c: from {"podSelector":{}} to {"ipBlock":{"cidr":"10.0.0.0/8"}} on every UDP port',
     ]);
   });
+
+  describe('writes an exception that changed since it was read', () => {
+    const read = versioned('1', 1);
+    const conflict = new ApiError({
+      method: 'PATCH',
+      path: '',
+      status: 409,
+      reason: 'Conflict',
+      message: '',
+    });
+
+    it('if only its status did', async () => {
+      const transport = new ScriptedTransport();
+      const written = new ClusterExceptions(transport, 'shop').patch(read, {});
+      (await transport.next('list')).fail(conflict);
+      (await transport.next('list')).answer(versioned('2', 1));
+      (await transport.next('list')).answer(versioned('3', 2));
+      assert.equal((await written).metadata.resourceVersion, '3');
+    });
+
+    it('never if its spec did', async () => {
+      const transport = new ScriptedTransport();
+      const written = new ClusterExceptions(transport, 'shop').patch(read, {});
+      const isRefused = assert.rejects(written, conflict);
+      (await transport.next('list')).fail(conflict);
+      (await transport.next('list')).answer(versioned('2', 2));
+      await isRefused;
+      assert.deepEqual(await transport.waiting(), []);
+    });
+  });
 });
+
+function versioned(resourceVersion: string, generation: number): SegmentationException {
+  const { metadata, ...rest } = exception('e');
+  return { ...rest, metadata: { ...metadata, uid: 'u', resourceVersion, generation } };
+}

@@ -2,7 +2,7 @@
 import type { SegmentationException } from '../../../api/exception.ts';
 import { API_VERSION, EXCEPTION_KIND, EXCEPTION_PLURAL, GROUP, VERSION } from '../../../api/names.ts';
 import { loadKubeConfig } from '../../../kube/config/load.ts';
-import { isCollectionMissing } from '../../../kube/errors.ts';
+import { isCollectionMissing, isConflict } from '../../../kube/errors.ts';
 import { createTransport, type Transport } from '../../../kube/http/transport.ts';
 import { preconditionsOf } from '../../../kube/preconditions.ts';
 import { Resource } from '../../../kube/resource.ts';
@@ -14,6 +14,9 @@ import { CliError } from '../../shell/failure.ts';
 interface SelfSubjectReview {
   readonly status?: { readonly userInfo?: { readonly username?: string } };
 }
+
+/** Tries to write an exception whose status changes meanwhile. */
+const ATTEMPTS = 5;
 
 export class ClusterExceptions {
   /** The namespace of the context, if it names one. */
@@ -40,10 +43,19 @@ export class ClusterExceptions {
     return this.#exceptions.get(name, namespace);
   }
 
-  /** Changes the spec of an exception as it was read: fails if it has changed since. */
-  patch(exception: SegmentationException, spec: object): Promise<SegmentationException> {
-    const { name, namespace = '' } = exception.metadata;
-    return this.#exceptions.patch(name, namespace, { metadata: preconditionsOf(exception), spec });
+  /** Changes the spec of an exception as it was read: fails if the spec has changed since. */
+  async patch(exception: SegmentationException, spec: object): Promise<SegmentationException> {
+    const { name, namespace = '', uid, generation } = exception.metadata;
+    for (let current = exception, attempt = 1; ; attempt++) {
+      try {
+        return await this.#exceptions.patch(name, namespace, { metadata: preconditionsOf(current), spec });
+      } catch (error) {
+        if (!isConflict(error) || attempt === ATTEMPTS) throw error;
+        current = await this.read(name, namespace);
+        // The operator writes the status at any time. Nobody approves a spec that they have not seen.
+        if (current.metadata.uid !== uid || current.metadata.generation !== generation) throw error;
+      }
+    }
   }
 
   /** The user name that the API server knows the user by. */
