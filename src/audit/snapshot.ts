@@ -96,6 +96,8 @@ export interface AuditSnapshot {
   readonly ownerOf: (policy: NetworkPolicy) => string | undefined;
   /** The namespaces in which a profile is enforced. */
   readonly enforced: ReadonlySet<string>;
+  /** The profiles that are enforced in a namespace. */
+  readonly enforcing: (namespace: string) => readonly SegmentationProfile[];
   /** Objects of the other kinds, as they are on the wire. */
   readonly objects: (kind: KindName) => readonly KubeObject[];
   /** The version that the API server tells, such as `v1.36.3`; absent if none was asked. */

@@ -1,5 +1,6 @@
 /** Turns a snapshot into the input of an audit. Pure. */
 import type { KubeObject } from '../api/meta.ts';
+import type { SegmentationProfile } from '../api/profile.ts';
 import { auditedAnnotations, auditedSpec, type PodSpec } from '../audit/pod-spec.ts';
 import type { AuditPod, AuditSnapshot } from '../audit/snapshot.ts';
 import { apiUsesOf } from './api-uses.ts';
@@ -25,9 +26,7 @@ export function auditSnapshot(snapshot: Snapshot): AuditSnapshot {
   const annotations = new Map(
     objects.of('Namespace').map(({ metadata }) => [metadata.name, metadata.annotations]),
   );
-  const enforced = snapshot.namespaces.filter((namespace) =>
-    snapshot.profiles.some((profile) => snapshot.relation(profile, namespace) === 'enforce'),
-  );
+  const enforcing = enforcingProfiles(snapshot);
   return {
     isComplete: snapshot.origin !== MANIFESTS,
     namespaces: snapshot.namespaces.map(({ name, labels, assumed }) => {
@@ -47,12 +46,22 @@ export function auditSnapshot(snapshot: Snapshot): AuditSnapshot {
     policies: snapshot.effective(),
     profiles: snapshot.profiles,
     ownerOf: (policy) => snapshot.ownerOf(policy),
-    enforced: new Set(enforced.map(({ name }) => name)),
+    enforced: new Set(enforcing.keys()),
+    enforcing: (namespace) => enforcing.get(namespace) ?? [],
     objects: (kind) => objects.of(kind),
     serverVersion: snapshot.serverVersion,
     apiUses: apiUsesOf(objects),
     isRead: (kind) => !snapshot.unread.has(kind),
   };
+}
+
+/** The profiles that are enforced in a namespace, by its name. Namespaces without such profiles are absent. */
+function enforcingProfiles(snapshot: Snapshot): ReadonlyMap<string, readonly SegmentationProfile[]> {
+  const profiles = snapshot.namespaces.map((namespace) => {
+    const own = snapshot.profiles.filter((profile) => snapshot.relation(profile, namespace) === 'enforce');
+    return [namespace.name, own] as const;
+  });
+  return new Map(profiles.filter(([, own]) => own.length > 0));
 }
 
 /** A pod with its spec: its own, or that of its workload's template if the pod is still to be created. */

@@ -20,7 +20,7 @@ interface World {
   readonly pods?: readonly AuditPod[];
   readonly policies?: readonly NetworkPolicy[];
   readonly profiles?: readonly SegmentationProfile[];
-  /** Namespaces in which a profile is enforced. */
+  /** Namespaces in which the profiles are enforced. */
   readonly enforced?: readonly string[];
   readonly objects?: readonly KubeObject[];
   readonly isComplete?: boolean;
@@ -50,6 +50,7 @@ export function world(given: World): AuditSnapshot {
     profiles,
     ownerOf: ({ metadata }) => metadata.labels?.[LABEL_PROFILE],
     enforced: new Set(enforced),
+    enforcing: (name) => (enforced.includes(name) ? profiles : []),
     objects: (kind) => objects.filter((each) => each.kind === kind),
     serverVersion,
     apiUses,

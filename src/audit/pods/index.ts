@@ -3,7 +3,7 @@ import type { Check } from '../check.ts';
 import { BASELINE } from './baseline/index.ts';
 import { IMAGES } from './images/index.ts';
 import { imageSignatures } from './images/signatures.ts';
-import { namespaceLabels } from './namespace-labels.ts';
+import { belowProfile, namespaceLabels } from './namespace-labels.ts';
 import { probes } from './operation/probes.ts';
 import { readOnlyRoot } from './operation/read-only-root.ts';
 import { resources } from './operation/resources.ts';
@@ -11,6 +11,7 @@ import { RESTRICTED } from './restricted/index.ts';
 
 export const PODS: readonly Check[] = [
   namespaceLabels,
+  belowProfile,
   ...Object.values(BASELINE),
   ...Object.values(RESTRICTED),
   ...IMAGES,

@@ -1,5 +1,6 @@
 /** Cases of the checks of the family Pods. The controls of the Pod Security Standards are also judged in test/oracle. */
 import type { Container, PodSpec } from '../../../src/audit/pod-spec.ts';
+import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { type CheckCases, namespace, object, pod, world } from '../world.ts';
 
 const of = (spec: PodSpec) => world({ pods: [pod('shop/web', spec)] });
@@ -20,6 +21,21 @@ const segmented = (...objects: ReturnType<typeof object>[]) =>
     enforced: ['shop'],
     objects,
   });
+/** A namespace with labels, in which a profile asks for levels. */
+const asking = (podSecurity: object, labels: Readonly<Record<string, string>>, more: object = {}) =>
+  world({
+    namespaces: [namespace('shop', labels)],
+    pods: [pod('shop/web')],
+    profiles: [
+      {
+        metadata: { name: 'shop' },
+        spec: { workloads: { podSecurity: { version: 'latest', ...podSecurity } } },
+      } as SegmentationProfile,
+    ],
+    enforced: ['shop'],
+    ...more,
+  });
+const LEVEL = 'pod-security.kubernetes.io/enforce';
 const ALL_KINDS = [{ apiGroups: ['*'], apiVersions: ['*'], operations: ['CREATE'], resources: ['*'] }];
 const webhook = (name: string, namespaceSelector: object = {}) =>
   object('ValidatingWebhookConfiguration', name, {
@@ -50,8 +66,16 @@ export const POD_CASES: Readonly<Record<string, CheckCases>> = {
         namespaces: [{ ...namespace('shop'), isAssumed: true }],
         pods: [pod('shop/web')],
       }),
+      'a namespace of a profile that asks for a level, which another check reports': asking(
+        { enforce: 'baseline' },
+        {},
+      ),
     },
     bad: {
+      'a namespace of a profile that asks for warnings alone': [
+        asking({ warn: 'baseline' }, {}),
+        `Namespace shop metadata.labels[${LEVEL}]`,
+      ],
       'a namespace without the label, and one with a level that does not exist': [
         world({
           namespaces: [namespace('pay', { 'pod-security.kubernetes.io/enforce': 'strict' })],
@@ -59,6 +83,50 @@ export const POD_CASES: Readonly<Record<string, CheckCases>> = {
         }),
         'Namespace shop metadata.labels[pod-security.kubernetes.io/enforce]',
         'Namespace pay metadata.labels[pod-security.kubernetes.io/enforce]',
+      ],
+    },
+  },
+  'namespace-pod-security-below-profile': {
+    good: {
+      'the level of the profile': asking({ enforce: 'baseline' }, { [LEVEL]: 'baseline' }),
+      'a higher level': asking({ enforce: 'baseline' }, { [LEVEL]: 'restricted' }),
+      'a profile that asks for no level': asking({}, {}),
+      'a profile that is not enforced': asking({ enforce: 'baseline' }, {}, { enforced: [] }),
+      'a label that the operator will set, among manifests': asking(
+        { enforce: 'baseline' },
+        {},
+        { isComplete: false },
+      ),
+      'a newer version': asking(
+        { enforce: 'baseline', version: 'v1.30' },
+        { [LEVEL]: 'baseline', [`${LEVEL}-version`]: 'v1.31' },
+      ),
+    },
+    bad: {
+      'a lower level': [
+        asking({ enforce: 'restricted' }, { [LEVEL]: 'baseline' }),
+        `Namespace shop metadata.labels[${LEVEL}]`,
+      ],
+      'a lower level among manifests, which the operator leaves alone': [
+        asking({ enforce: 'restricted' }, { [LEVEL]: 'baseline' }, { isComplete: false }),
+        `Namespace shop metadata.labels[${LEVEL}]`,
+      ],
+      'an older version': [
+        asking({ enforce: 'baseline' }, { [LEVEL]: 'baseline', [`${LEVEL}-version`]: 'v1.31' }),
+        `Namespace shop metadata.labels[${LEVEL}]`,
+      ],
+      'a value that is no level': [
+        asking({ enforce: 'baseline' }, { [LEVEL]: 'strict' }),
+        `Namespace shop metadata.labels[${LEVEL}]`,
+      ],
+      'every mode by itself': [
+        asking({ enforce: 'baseline', warn: 'restricted', audit: 'restricted' }, { [LEVEL]: 'baseline' }),
+        'Namespace shop metadata.labels[pod-security.kubernetes.io/warn]',
+        'Namespace shop metadata.labels[pod-security.kubernetes.io/audit]',
+      ],
+      'a namespace without pods': [
+        asking({ enforce: 'baseline' }, {}, { pods: [] }),
+        `Namespace shop metadata.labels[${LEVEL}]`,
       ],
     },
   },
