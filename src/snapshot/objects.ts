@@ -75,8 +75,7 @@ export const AUDIT_KINDS: readonly KnownKind[] = [
   core('ServiceAccount', 'serviceaccounts'),
   core('Secret', 'secrets'),
   grouped('networking.k8s.io', 'Ingress', 'ingresses'),
-  grouped('gateway.networking.k8s.io', 'Gateway', 'gateways'),
-  grouped('gateway.networking.k8s.io', 'HTTPRoute', 'httproutes'),
+  ...gatewayKinds(),
   grouped('rbac.authorization.k8s.io', 'Role', 'roles'),
   grouped('rbac.authorization.k8s.io', 'ClusterRole', 'clusterroles', cluster),
   grouped('rbac.authorization.k8s.io', 'RoleBinding', 'rolebindings'),
@@ -86,13 +85,21 @@ export const AUDIT_KINDS: readonly KnownKind[] = [
   ...imageVerifierKinds(),
 ];
 
-/** Kinds that only limits of workloads judge. They are read of manifests, and not of a cluster. */
-export const LIMITED_KINDS: readonly KnownKind[] = [
-  grouped('gateway.networking.k8s.io', 'GRPCRoute', 'grpcroutes'),
-  ...['v1alpha2', 'v1alpha3', 'v1'].map((version) =>
-    grouped('gateway.networking.k8s.io', 'TLSRoute', 'tlsroutes', { version }),
-  ),
-];
+/** Kinds of the Gateway API. If a kind is served in several versions, the last entry counts. */
+function gatewayKinds(): KnownKind[] {
+  const kinds = [
+    ['Gateway', 'gateways', 'v1'],
+    ['HTTPRoute', 'httproutes', 'v1'],
+    ['GRPCRoute', 'grpcroutes', 'v1'],
+    ['TLSRoute', 'tlsroutes', 'v1alpha2', 'v1alpha3', 'v1'],
+    ['TCPRoute', 'tcproutes', 'v1alpha2', 'v1'],
+    ['UDPRoute', 'udproutes', 'v1alpha2', 'v1'],
+    ['ReferenceGrant', 'referencegrants', 'v1beta1', 'v1'],
+  ] as const;
+  return kinds.flatMap(([kind, plural, ...versions]) =>
+    versions.map((version) => grouped('gateway.networking.k8s.io', kind, plural, { version })),
+  );
+}
 
 /** Objects by which images are verified. */
 function imageVerifierKinds(): KnownKind[] {

@@ -6,11 +6,13 @@ import type { KubeObject } from '../../api/meta.ts';
 import { isRecord } from '../../util/is-record.ts';
 import { shortList } from '../../util/list-text.ts';
 import type { Check } from '../check.ts';
+import type { AuditContext } from '../context.ts';
 import { objectText } from '../finding.ts';
 import {
   auditedObjects,
-  backends,
+  type Backend,
   type Ingress,
+  ingressBackends,
   listOf,
   podsBehind,
   referenceOf,
@@ -18,6 +20,12 @@ import {
   servicePort,
   targetOf,
 } from './objects.ts';
+import { routeBackends } from './routes.ts';
+
+/** The Services that Ingresses and routes of audited namespaces lead to. */
+function backends(context: AuditContext): Backend[] {
+  return [...ingressBackends(context), ...routeBackends(context)];
+}
 
 /** Annotations by which controllers take a certificate from elsewhere. */
 const CERTIFICATES: readonly string[] = [
@@ -96,7 +104,8 @@ export const withoutBackend: Check = {
   remedy: 'Correct name and port of the backend, or remove the path.',
   needs: ['Ingress', 'Service'],
   run: (context, report) => {
-    for (const { object, field, namespace, service: name, port } of backends(context)) {
+    for (const backend of backends(context)) {
+      const { object, field, namespace, service: name, port, protocol } = backend;
       const service = serviceNamed(context, namespace, name);
       if (service === undefined) {
         if (context.snapshot.isComplete)
@@ -104,9 +113,10 @@ export const withoutBackend: Check = {
       } else if (
         port !== undefined &&
         service.spec?.type !== 'ExternalName' &&
-        servicePort(service, port) === undefined
+        servicePort(service, backend) === undefined
       ) {
-        report({ object, field, message: `Service ${namespace}/${name} has no port ${port}` });
+        const text = protocol === undefined ? `port ${port}` : `port ${port}/${protocol}`;
+        report({ object, field, message: `Service ${namespace}/${name} has no ${text}` });
       }
     }
   },
@@ -133,9 +143,10 @@ export const blockedByPolicy: Check = {
   run: (context, report) => {
     const index = new PolicyIndex(context.snapshot);
     const reported = new Set<string>();
-    for (const { object, field, namespace, service: name, port } of backends(context)) {
+    for (const backend of backends(context)) {
+      const { object, field, namespace, service: name, port } = backend;
       const service = serviceNamed(context, namespace, name);
-      const wanted = service && port !== undefined ? servicePort(service, port) : undefined;
+      const wanted = service && port !== undefined ? servicePort(service, backend) : undefined;
       if (service === undefined || wanted === undefined) continue;
       const pods = podsBehind(service, context).filter(
         (pod) => networkPodOf({ kind: 'pod', pod }) !== undefined,

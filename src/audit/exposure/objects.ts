@@ -1,7 +1,6 @@
 /** The fields of Services, Ingresses, Gateways and routes that checks read, and how they lead to pods. Pure. */
 import type { KubeObject, StringMap } from '../../api/meta.ts';
 import type { Protocol } from '../../api/network-policy.ts';
-import { isRecord } from '../../util/is-record.ts';
 import type { AuditContext } from '../context.ts';
 import type { ObjectReference } from '../finding.ts';
 import { containersOf, type ContainerPortSpec } from '../pod-spec.ts';
@@ -93,17 +92,16 @@ export interface Backend {
   readonly service: string;
   /** Absent in an Ingress for a resource, and in a route without port. */
   readonly port?: number | string;
+  /** The protocol that the port has to be of; absent if nobody can know. */
+  readonly protocol?: Protocol;
 }
 
-/** The Services that Ingresses and HTTPRoutes of audited namespaces lead to. */
-export function backends(context: AuditContext): Backend[] {
-  return [
-    ...auditedObjects<Ingress>('Ingress', context).flatMap(ingressBackends),
-    ...auditedObjects('HTTPRoute', context).flatMap(routeBackends),
-  ];
+/** The Services that Ingresses of audited namespaces lead to. */
+export function ingressBackends(context: AuditContext): Backend[] {
+  return auditedObjects<Ingress>('Ingress', context).flatMap(backendsOf);
 }
 
-function ingressBackends(ingress: Ingress): Backend[] {
+function backendsOf(ingress: Ingress): Backend[] {
   const { defaultBackend, rules = [] } = ingress.spec ?? {};
   const placed = [
     { field: 'spec.defaultBackend', backend: defaultBackend },
@@ -131,28 +129,6 @@ function ingressBackends(ingress: Ingress): Backend[] {
   });
 }
 
-/** A route is of a custom kind: nothing is known of its types. */
-function routeBackends(route: KubeObject & { readonly spec?: unknown }): Backend[] {
-  const rules = listOf(isRecord(route.spec) ? route.spec['rules'] : undefined);
-  return rules.flatMap((rule, index) =>
-    listOf(isRecord(rule) ? rule['backendRefs'] : undefined).flatMap((reference, position): Backend[] => {
-      if (!isRecord(reference) || typeof reference['name'] !== 'string') return [];
-      const { kind = 'Service', group = '', name, namespace = route.metadata.namespace, port } = reference;
-      if (kind !== 'Service' || group !== '' || typeof namespace !== 'string') return [];
-      const field = `spec.rules[${index}].backendRefs[${position}]`;
-      return [
-        {
-          object: referenceOf('HTTPRoute', route),
-          field,
-          namespace,
-          service: name,
-          ...(typeof port === 'number' && { port }),
-        },
-      ];
-    }),
-  );
-}
-
 export function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
@@ -167,6 +143,13 @@ export function serviceNamed(
     .find(({ metadata }) => metadata.namespace === namespace && metadata.name === name);
 }
 
-export function servicePort({ spec }: Service, wanted: number | string): ServicePortSpec | undefined {
-  return spec?.ports?.find(({ port, name }) => port === wanted || name === wanted);
+/** The port of a Service that a backend with a port means; undefined if it has none. */
+export function servicePort(
+  { spec }: Service,
+  { port: wanted, protocol: asked }: Backend,
+): ServicePortSpec | undefined {
+  return spec?.ports?.find(
+    ({ port, name, protocol = 'TCP' }) =>
+      (port === wanted || name === wanted) && (asked === undefined || protocol === asked),
+  );
 }

@@ -1,4 +1,5 @@
 /** The waivers in the annotations of a snapshot's objects. Pure. */
+import { ROUTE_KINDS } from '../exposure/routes.ts';
 import { policyReference } from '../context.ts';
 import type { ObjectReference } from '../finding.ts';
 import type { AuditSnapshot, KindName } from '../snapshot.ts';
@@ -10,7 +11,7 @@ const ANNOTATED: readonly KindName[] = [
   'Service',
   'Ingress',
   'Gateway',
-  'HTTPRoute',
+  ...ROUTE_KINDS,
   'ServiceAccount',
   'Secret',
   'RoleBinding',

@@ -10,7 +10,7 @@ import { CliError } from '../shell/failure.ts';
 import type { Flag, Flags } from '../shell/flags.ts';
 import type { ClusterObjects } from './cluster.ts';
 import { assumedNamespace, type Manifests, readManifests } from './manifests.ts';
-import { AUDIT_KINDS, type KnownKind, LIMITED_KINDS, ObjectSet } from '../../snapshot/objects.ts';
+import { AUDIT_KINDS, type KnownKind, ObjectSet } from '../../snapshot/objects.ts';
 import { MANIFESTS, Snapshot } from '../../snapshot/snapshot.ts';
 import type { Process, Terminal } from '../shell/terminal.ts';
 import { version } from '../../util/version.ts';
@@ -138,7 +138,7 @@ export async function loadOverlay(input: LoadInput, cluster?: ClusterObjects): P
 }
 
 function furtherKinds({ forAudit = false }: LoadInput): readonly KnownKind[] {
-  return forAudit ? [...AUDIT_KINDS, ...LIMITED_KINDS] : [];
+  return forAudit ? AUDIT_KINDS : [];
 }
 
 /** Reads the objects of the cluster that the flags choose. */

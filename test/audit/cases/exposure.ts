@@ -17,8 +17,24 @@ const ingress = (spec: object, annotations = {}) => {
 const toWeb = (port: object = { number: 80 }) => ({
   rules: [{ host: 'shop.example.com', http: { paths: [{ backend: { service: { name: 'web', port } } }] } }],
 });
-const route = (backend: object) =>
-  object('HTTPRoute', 'shop/web', { spec: { rules: [{ backendRefs: [backend] }] } });
+const route = (backend: object, kind = 'HTTPRoute', spec: object = {}) =>
+  object(kind, 'shop/web', { spec: { rules: [{ backendRefs: [backend] }], ...spec } });
+const ROUTE_BACKEND = 'spec.rules[0].backendRefs[0]';
+const grant = (to: object, from: object = {}, namespace = 'pay') =>
+  object('ReferenceGrant', `${namespace}/routes`, {
+    spec: {
+      from: [{ group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', namespace: 'shop', ...from }],
+      to: [{ group: '', kind: 'Service', ...to }],
+    },
+  });
+const TO_PAY = { name: 'web', namespace: 'pay', port: 80 };
+const gateway = (...listeners: readonly object[]) => object('Gateway', 'edge/gate', { spec: { listeners } });
+const BOTH = gateway(
+  { name: 'http', port: 80, protocol: 'HTTP' },
+  { name: 'https', port: 443, protocol: 'HTTPS' },
+);
+const attached = (parent: object, kind = 'HTTPRoute') =>
+  route({ name: 'web', port: 80 }, kind, { parentRefs: [{ namespace: 'edge', name: 'gate', ...parent }] });
 const BACKEND = 'Ingress shop/web spec.rules[0].http.paths[0].backend';
 const fromPods = { from: [{ podSelector: {} }] };
 
@@ -209,7 +225,86 @@ export const EXPOSURE_CASES: Readonly<Record<string, CheckCases>> = {
       ],
       'a route to no Service': [
         world({ objects: [route({ name: 'web', namespace: 'pay', port: 80 })] }),
-        'HTTPRoute shop/web spec.rules[0].backendRefs[0]',
+        `HTTPRoute shop/web ${ROUTE_BACKEND}`,
+      ],
+      'a route of each kind to no Service': [
+        world({
+          objects: ['GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute'].map((kind) =>
+            route({ name: 'web', port: 80 }, kind),
+          ),
+        }),
+        ...['GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute'].map(
+          (kind) => `${kind} shop/web ${ROUTE_BACKEND}`,
+        ),
+      ],
+      'a UDPRoute to a port for TCP alone': [
+        world({ objects: [service({}), route({ name: 'web', port: 80 }, 'UDPRoute')] }),
+        `UDPRoute shop/web ${ROUTE_BACKEND}`,
+      ],
+    },
+  },
+  'route-without-grant': {
+    good: {
+      'a backend of the own namespace': world({ objects: [route({ name: 'web', port: 80 })] }),
+      'a grant for every Service': world({ objects: [route(TO_PAY), grant({})] }),
+      'a grant for the Service': world({ objects: [route(TO_PAY), grant({ name: 'web' })] }),
+      'a grant that other manifests may describe': world({ isComplete: false, objects: [route(TO_PAY)] }),
+      'a route that can not be read': world({
+        objects: [object('TCPRoute', 'shop/web', { spec: { rules: 1 } })],
+      }),
+    },
+    bad: {
+      'no grant': [world({ objects: [route(TO_PAY)] }), `HTTPRoute shop/web ${ROUTE_BACKEND}`],
+      'a grant for another Service': [
+        world({ objects: [route(TO_PAY), grant({ name: 'api' })] }),
+        `HTTPRoute shop/web ${ROUTE_BACKEND}`,
+      ],
+      'a grant for another kind': [
+        world({ objects: [route(TO_PAY, 'TCPRoute'), grant({})] }),
+        `TCPRoute shop/web ${ROUTE_BACKEND}`,
+      ],
+      'a grant for another namespace': [
+        world({ objects: [route(TO_PAY), grant({}, { namespace: 'web' })] }),
+        `HTTPRoute shop/web ${ROUTE_BACKEND}`,
+      ],
+      'a grant in another namespace': [
+        world({ objects: [route(TO_PAY), grant({}, {}, 'edge')] }),
+        `HTTPRoute shop/web ${ROUTE_BACKEND}`,
+      ],
+    },
+  },
+  'route-without-tls': {
+    good: {
+      'the listener for HTTPS': world({ objects: [BOTH, attached({ sectionName: 'https' })] }),
+      'every listener': world({ objects: [BOTH, attached({})] }),
+      'a redirect': world({
+        objects: [
+          BOTH,
+          object('HTTPRoute', 'shop/web', {
+            spec: {
+              parentRefs: [{ namespace: 'edge', name: 'gate', sectionName: 'http' }],
+              rules: [{ filters: [{ type: 'RequestRedirect', requestRedirect: { scheme: 'https' } }] }],
+            },
+          }),
+        ],
+      }),
+      'a Gateway for HTTP alone, which another check reports': world({
+        objects: [gateway({ name: 'http', protocol: 'HTTP' }), attached({ sectionName: 'http' })],
+      }),
+      'a Gateway that nobody described': world({ objects: [attached({ sectionName: 'http' })] }),
+      'a TCPRoute, whose streams may be encrypted': world({
+        objects: [BOTH, attached({ sectionName: 'http' }, 'TCPRoute')],
+      }),
+      'a parent of another kind': world({ objects: [BOTH, attached({ kind: 'Service', group: '' })] }),
+    },
+    bad: {
+      'the name of the listener for HTTP': [
+        world({ objects: [BOTH, attached({ sectionName: 'http' })] }),
+        'HTTPRoute shop/web spec.parentRefs[0]',
+      ],
+      'a GRPCRoute by the port of the listener for HTTP': [
+        world({ objects: [BOTH, attached({ port: 80 }, 'GRPCRoute')] }),
+        'GRPCRoute shop/web spec.parentRefs[0]',
       ],
     },
   },
@@ -234,6 +329,29 @@ export const EXPOSURE_CASES: Readonly<Record<string, CheckCases>> = {
           policies: [policy('shop/p', { ingress: [fromPods] })],
         }),
         BACKEND,
+      ],
+      'a UDPRoute whose port is let in for TCP alone': [
+        world({
+          pods: [web],
+          objects: [
+            service({ ports: [53, 53].map((port, index) => ({ port, protocol: ['TCP', 'UDP'][index] })) }),
+            route({ name: 'web', port: 53 }, 'UDPRoute'),
+          ],
+          policies: [
+            policy('shop/p', {
+              ingress: [{ from: [{ ipBlock: { cidr: '0.0.0.0/0' } }], ports: [{ port: 53 }] }],
+            }),
+          ],
+        }),
+        `UDPRoute shop/web ${ROUTE_BACKEND}`,
+      ],
+      'a GRPCRoute to pods that nobody from outside is let in to': [
+        world({
+          pods: [web],
+          objects: [service({}), route({ name: 'web', port: 80 }, 'GRPCRoute')],
+          policies: [policy('shop/p', { ingress: [fromPods] })],
+        }),
+        `GRPCRoute shop/web ${ROUTE_BACKEND}`,
       ],
       'a Service once, however many paths lead to it': [
         world({

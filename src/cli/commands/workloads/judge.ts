@@ -14,7 +14,7 @@ import type { BindingSpec } from '../../../policy/admission/binding.ts';
 import { demandOf } from '../../../policy/pod-security/demand.ts';
 import { levelText, MODES, type VersionedLevel } from '../../../policy/pod-security/levels.ts';
 import { isLimited, workloadBindings } from '../../../policy/workloads/groups.ts';
-import { AUDIT_KINDS, KNOWN_KINDS, type KnownKind, LIMITED_KINDS } from '../../../snapshot/objects.ts';
+import { AUDIT_KINDS, KNOWN_KINDS, type KnownKind } from '../../../snapshot/objects.ts';
 import type { Snapshot, SnapshotNamespace } from '../../../snapshot/snapshot.ts';
 import { compareText } from '../../../util/order.ts';
 import { withDefaults } from './defaults.ts';
@@ -86,7 +86,7 @@ interface Described {
 
 /** A kind of several versions is judged once. */
 const JUDGED_KINDS: ReadonlyMap<string, KnownKind> = new Map(
-  [...KNOWN_KINDS, ...AUDIT_KINDS, ...LIMITED_KINDS]
+  [...KNOWN_KINDS, ...AUDIT_KINDS]
     .filter(({ group, plural }) => isLimited(group, plural))
     .map((known) => [known.kind, known]),
 );
