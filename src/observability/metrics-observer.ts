@@ -1,10 +1,12 @@
 /** The controller's activity as metrics. */
+import type { ProfileStatus } from '../api/profile.ts';
 import type { ControllerObserver } from '../controller/observer.ts';
+import type { NamespaceResult } from '../controller/results.ts';
 import type { Outcome } from '../controller/queue/key-queue.ts';
 import { classify } from '../kube/errors.ts';
 import { PlanTooComplexError } from '../policy/planning/transition.ts';
 import { isRepair } from './audit-line.ts';
-import type { Metrics, QueueMetrics, ReconcileResult } from './metrics/registry.ts';
+import type { Metrics, QueueMetrics, ReconcileResult, RolloutCounts } from './metrics/registry.ts';
 
 export interface MetricsObserverOptions {
   readonly metrics: Metrics;
@@ -40,14 +42,14 @@ export function createMetricsObserver(options: MetricsObserverOptions): Partial<
       reconciles[kind].done(RESULTS[outcome.kind], durationMs, failure);
     },
     onEnforced: (_namespace, sinceEventMs) => metrics.enforced(sinceEventMs),
-    onStatus: ({ metadata: { name } }, status, results, admission) => {
+    onStatus: ({ metadata: { name, generation } }, status, results, admission) => {
       let [conflicts, unresolvedPeers] = [0, 0];
       for (const result of results.values()) {
         conflicts += result.conflicts.length;
         unresolvedPeers += result.unresolved.length;
       }
       const { namespaces, policies = { desired: 0, applied: 0 }, conditions = [] } = status;
-      const { podSecurity, workloads } = status;
+      const { podSecurity, workloads, rollout } = status;
       metrics.setProfile(name, {
         namespaces: {
           enforced: namespaces?.enforced ?? 0,
@@ -60,6 +62,7 @@ export function createMetricsObserver(options: MetricsObserverOptions): Partial<
         conditions: Object.fromEntries(conditions.map((each) => [each.type, each.status === 'True'])),
         refusing: admission?.refusing ?? 0,
         ...(podSecurity && { podSecurity }),
+        ...(rollout && { rollout: rolloutCounts(rollout, generation, results) }),
         ...(workloads && {
           violations: Object.fromEntries(workloads.groups.map((each) => [each.name, each.violating])),
         }),
@@ -67,6 +70,24 @@ export function createMetricsObserver(options: MetricsObserverOptions): Partial<
     },
     onGone: (profile) => metrics.removeProfile(profile),
     onFullSync: () => metrics.fullSync(now()),
+  };
+}
+
+function rolloutCounts(
+  { phase, revision, inForce: [top] }: NonNullable<ProfileStatus['rollout']>,
+  generation: number | undefined,
+  results: ReadonlyMap<string, NamespaceResult>,
+): RolloutCounts {
+  let reached = 0;
+  for (const result of results.values()) {
+    const isInPlace = result.state === 'enforced' || result.state === 'audited';
+    if (result.generation === generation && result.revision === revision && isInPlace) reached += 1;
+  }
+  const completeWaves = top?.revision === revision ? top.wave : undefined;
+  return {
+    phase,
+    ...(completeWaves !== undefined && { completeWaves }),
+    namespaces: { reached, outstanding: results.size - reached },
   };
 }
 

@@ -251,6 +251,28 @@ export const ROWS: readonly Row[] = [
         [{ expr: `sum(${rate(`segmentation_drift_repairs_total{${JOB}}`)})`, legend: 'repairs' }],
         { unit: 'ops', width: 12 },
       ),
+      graph(
+        'Rollouts',
+        'Namespaces that have the latest revision of a profile with a rollout, and those that still lack it.',
+        [
+          {
+            expr: `max by (profile, state) (segmentation_rollout_namespaces{${PROFILE}})`,
+            legend: '{{profile}}: {{state}}',
+          },
+        ],
+        { width: 12 },
+      ),
+      graph(
+        'Phases of rollouts',
+        'The phase in which the rollout of each profile is. Complete is left out.',
+        [
+          {
+            expr: `max by (profile, phase) (segmentation_rollout_phase{${PROFILE}, phase!="Complete"}) == 1`,
+            legend: '{{profile}}: {{phase}}',
+          },
+        ],
+        { width: 12 },
+      ),
     ],
   },
   {

@@ -29,6 +29,11 @@ const SECTIONS: readonly {
     text: 'These exist where [exceptions](exceptions.md) are installed.',
   },
   {
+    title: 'Rollouts',
+    prefixes: ['segmentation_rollout_'],
+    text: 'These exist for profiles with a [rollout](rollout.md).',
+  },
+  {
     title: 'Audit',
     prefixes: ['segmentation_audit_'],
     text: 'These exist where [the audit in the cluster](audit.md#in-the-cluster) is switched on.',

@@ -28,7 +28,13 @@ export type { LeaderMetrics } from './leader-metrics.ts';
 export type { QueueMetrics, QueueSnapshot } from './queue-metrics.ts';
 export type { ReconcileMetrics, ReconcileResult } from './reconcile-metrics.ts';
 export type { RequestMeasurement } from './request-metrics.ts';
-export type { ProfileCounts, SegmentationMetrics, WriteReason, WriteVerb } from './segmentation-metrics.ts';
+export type {
+  ProfileCounts,
+  RolloutCounts,
+  SegmentationMetrics,
+  WriteReason,
+  WriteVerb,
+} from './segmentation-metrics.ts';
 
 export interface Metrics extends SegmentationMetrics, EnforcementMetrics {
   /** The metrics of the work queue `name`. */

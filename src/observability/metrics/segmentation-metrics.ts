@@ -1,5 +1,6 @@
 /** Metrics of segmentation: namespaces and policies by state, writes by reason, latency of enforcement, age of watches. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { ProfileStatus } from '../../api/profile.ts';
 import { type SampledGauge, sampledGauge } from './sampled-gauge.ts';
 
 /** The verbs of writes, each with its reasons. */
@@ -29,6 +30,28 @@ export interface ProfileCounts {
   readonly podSecurity?: { readonly inForce: number; readonly outstanding: number };
   /** Objects that break limits of `spec.workloads`, by group; absent if they were not counted. */
   readonly violations?: Readonly<Record<string, number>>;
+  /** Absent if the profile has no rollout. */
+  readonly rollout?: RolloutCounts;
+}
+
+const ROLLOUT_PHASES = [
+  'Recording',
+  'Applying',
+  'Soaking',
+  'Paused',
+  'Complete',
+  'Failed',
+  'RolledBack',
+] as const satisfies readonly RolloutPhase[];
+type RolloutPhase = NonNullable<ProfileStatus['rollout']>['phase'];
+
+/** The rollout of the latest revision of a profile. */
+export interface RolloutCounts {
+  readonly phase: RolloutPhase;
+  /** Waves that are complete; absent if no wave of the revision is under way. */
+  readonly completeWaves?: number;
+  /** Namespaces in which the policies of the revision are in place, and all others that the profile is in force in. */
+  readonly namespaces: { readonly reached: number; readonly outstanding: number };
 }
 
 export interface SegmentationMetrics {
@@ -203,7 +226,7 @@ const PROFILE_GAUGES: readonly ProfileGauge[] = [
     help:
       "Whether a condition of a profile's status is True (1) or not (0): Ready, Reconciling, Stalled, PeersResolved, " +
       'ConnectionsUnused, EnforcementVerified, AdmissionReady, PodSecurityReady, ImagesVerified, AuditClean, ' +
-      'EngineReady.',
+      'EngineReady, RolloutReady.',
     label: 'condition',
     values: ({ conditions }) =>
       Object.fromEntries(Object.entries(conditions).map(([type, isTrue]) => [type, isTrue ? 1 : 0])),
@@ -227,5 +250,26 @@ const PROFILE_GAUGES: readonly ProfileGauge[] = [
     help: 'Objects that exist and that a group of spec.workloads of a profile would not admit now.',
     label: 'group',
     values: ({ violations = {} }) => violations,
+  },
+  {
+    name: 'segmentation_rollout_phase',
+    help: 'The phase of the rollout of a profile: 1 for the one it is in, 0 for the others.',
+    label: 'phase',
+    values: ({ rollout }): Record<string, number> =>
+      rollout === undefined
+        ? {}
+        : Object.fromEntries(ROLLOUT_PHASES.map((phase) => [phase, phase === rollout.phase ? 1 : 0])),
+  },
+  {
+    name: 'segmentation_rollout_complete_waves',
+    help: 'Waves of the latest revision of a profile that are complete, while one of its waves is under way.',
+    values: ({ rollout: { completeWaves } = {} }): Record<string, number> =>
+      completeWaves === undefined ? {} : { completeWaves },
+  },
+  {
+    name: 'segmentation_rollout_namespaces',
+    help: 'Namespaces of a profile with a rollout: reached by its latest revision, or outstanding.',
+    label: 'state',
+    values: ({ rollout }): Record<string, number> => ({ ...rollout?.namespaces }),
   },
 ];

@@ -57,10 +57,19 @@ describe('rollout of a profile in a cluster', () => {
     assert.equal((await box.condition(profile, 'Reconciling')).status, 'True');
     const { status } = await box.readProfile(profile);
     assert.deepEqual(status?.namespaces, { matched: 2, enforced: 1, pending: 1, failed: 0, summary: '1/2' });
+    const metric = (name: string, labels = '') =>
+      suite.operator.metric(`segmentation_rollout_${name}{profile="${profile}"${labels}}`);
+    assert.equal(await metric('phase', ',phase="Soaking"'), 1);
+    assert.equal(await metric('complete_waves'), 0);
+    assert.equal(await metric('namespaces', ',state="reached"'), 1);
+    assert.equal(await metric('namespaces', ',state="outstanding"'), 1);
     await promote(box, profile, '1/canary');
     await reaches(box, profile, 'Complete');
     await have(box, profile, { [a]: ['r1'], [b]: ['r1'] });
     await box.ready(profile);
+    assert.equal(await metric('phase', ',phase="Complete"'), 1);
+    assert.equal(await metric('namespaces', ',state="reached"'), 2);
+    assert.equal(await metric('namespaces', ',state="outstanding"'), 0);
     assert.deepEqual(
       (await revisionsOf(box, profile)).map(({ revision }) => revision),
       [1],

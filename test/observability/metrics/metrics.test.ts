@@ -19,6 +19,7 @@ const COUNTS: ProfileCounts = {
   unresolvedPeers: 2,
   conditions: { Ready: true, Stalled: false },
   violations: { images: 4, exposure: 0 },
+  rollout: { phase: 'Soaking', completeWaves: 1, namespaces: { reached: 2, outstanding: 2 } },
 };
 
 /** A registry in which every metric was recorded at least once. */
@@ -225,7 +226,8 @@ describe('metrics', () => {
   it('show the state of each profile, and no series of a deleted one', async () => {
     const metrics = createMetrics({ version: '1' });
     metrics.setProfile('strict', COUNTS);
-    metrics.setProfile('tenants', { ...COUNTS, conflicts: 0 });
+    const { rollout: _, ...withoutRollout } = COUNTS;
+    metrics.setProfile('tenants', { ...withoutRollout, conflicts: 0 });
     const before = await exposition(metrics);
     assert.equal(before.value('segmentation_profiles'), 2);
     assert.equal(before.value('segmentation_namespaces{profile="strict",state="enforced"}'), 3);
@@ -238,6 +240,17 @@ describe('metrics', () => {
     assert.equal(before.value('segmentation_profile_condition{profile="strict",condition="Ready"}'), 1);
     assert.equal(before.value('segmentation_profile_condition{profile="strict",condition="Stalled"}'), 0);
     assert.equal(before.value('segmentation_workload_violations{profile="strict",group="images"}'), 4);
+    const rollouts = [...before.series].filter(([series]) => series.startsWith('segmentation_rollout_'));
+    assert.deepEqual(
+      rollouts.filter(([, value]) => value !== 0).map(([series]) => series),
+      [
+        'segmentation_rollout_complete_waves{profile="strict"}',
+        'segmentation_rollout_namespaces{profile="strict",state="reached"}',
+        'segmentation_rollout_namespaces{profile="strict",state="outstanding"}',
+        'segmentation_rollout_phase{profile="strict",phase="Soaking"}',
+      ],
+    );
+    assert.equal(rollouts.length, 10);
     metrics.removeProfile('strict');
     const after = await exposition(metrics);
     assert.equal(after.value('segmentation_profiles'), 1);
