@@ -105,6 +105,7 @@ export class KindDecoder {
       if (schema.default !== undefined && !Object.hasOwn(result, key))
         result[key] = this.#emptyStruct(schema);
     }
+    if ('serviceAccountName' in properties) takeDeprecatedAccount(result);
     return result;
   }
 
@@ -199,4 +200,10 @@ function nameOf(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (isRecord(value)) return 'a mapping';
   return typeof value === 'string' ? `the text "${value}"` : JSON.stringify(value);
+}
+
+/** The API server reads the deprecated field of a PodSpec where the other is empty. */
+function takeDeprecatedAccount(spec: Record<string, unknown>): void {
+  if (spec['serviceAccountName'] || !spec['serviceAccount']) return;
+  spec['serviceAccountName'] = spec['serviceAccount'];
 }

@@ -209,6 +209,20 @@ spec: {hostnames: [evil.example.com]}
     assert.match(stdout, /^4 objects judged: 2 refused/m);
   });
 
+  it('reads the deprecated field serviceAccount of Pods and templates as the API server does', async () => {
+    const spec = 'serviceAccount: web, containers: [{name: c, image: a}]';
+    const template = `selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {${spec}}}`;
+    const stdin = [
+      profile('  workloads: {serviceAccounts: {defaultAccount: Deny, allowed: [web]}}'),
+      '---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {tenant: a}}\n',
+      `---\napiVersion: v1\nkind: Pod\nmetadata: {name: old, namespace: shop}\nspec: {${spec}}\n`,
+      `---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: old, namespace: shop}\nspec: {${template}}\n`,
+    ].join('');
+    const { code, stdout } = await cli('workloads -f -', { stdin });
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /^2 objects judged/m);
+  });
+
   it('reports each judged object as a test in JUnit XML, which fails if the object is refused', async () => {
     const { code, stdout } = await run('images', '-o', 'junit');
     assert.equal(code, 1);
