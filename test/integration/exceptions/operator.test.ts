@@ -307,6 +307,9 @@ describe('exceptions', () => {
     const { until } = (await read(suite.box, object)).status ?? {};
     assert.ok(stdout.includes(`rule to-db of exception ${namespace}/debug until ${until} (`), stdout);
     assert.match(stdout, /: INC-4711/);
+    const overview = await plugin(`status -n ${namespace}`);
+    const opened = `  opened   by 1 exception in 1 namespace, until ${until}`;
+    assert.ok(overview.stdout.split('\n').includes(opened), overview.output);
     const extended = await plugin(`exception extend debug -n ${namespace} --for 3h`);
     assert.match(extended.stdout, /asked by admin to last until /);
     const own = await plugin(`exception approve debug -n ${namespace}`);

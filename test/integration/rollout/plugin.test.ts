@@ -32,8 +32,14 @@ describe('kubectl segmentation rollout', () => {
       'rest     to come     -      1            none (1)',
       '',
     ]);
+    const overview = async () => (await cli(`status --kubeconfig ${suite.plane.kubeconfig}`)).stdout;
+    assert.match(
+      await overview(),
+      new RegExp(`^  rollout  of profile ${profile}, revision 1: Soaking 0/2, wave canary$`, 'm'),
+    );
     await rollout(`promote ${profile}`);
     await reaches(box, profile, 'Complete');
+    assert.doesNotMatch(await overview(), /^ {2}rollout /m);
     assert.equal((await rollout(`status ${profile} --wait`)).code, 0);
     const json = JSON.parse((await rollout(`status ${profile} -o json`)).stdout) as {
       complete: boolean;

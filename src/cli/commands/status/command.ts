@@ -13,6 +13,14 @@ import type { ProfileIntent, Snapshot, SnapshotNamespace } from '../../../snapsh
 import type { Palette, Terminal } from '../../shell/terminal.ts';
 import { unusedConnectionsOf, warnOfUnresolved } from '../render/command.ts';
 import { counted, shortList } from '../../../util/list-text.ts';
+import {
+  type OpenExceptions,
+  openExceptions,
+  openExceptionsText,
+  rolloutText,
+  type RolloutUnderWay,
+  rolloutUnderWay,
+} from './temporary.ts';
 
 /**
  * How a namespace is segmented.
@@ -51,6 +59,8 @@ interface ProfileStatus {
   readonly unusedConnections: readonly string[];
   /** The condition ImagesVerified; absent if the profile limits no images, or no operator reports. */
   readonly imagesVerified?: Verdict;
+  /** Absent if no rollout is under way. */
+  readonly rollout?: RolloutUnderWay;
 }
 
 type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>;
@@ -83,13 +93,15 @@ export const status: Command = {
     const namespaces = namespacesNamed(snapshot, namespace);
     const rows = namespaceRows(snapshot, namespaces);
     const profiles = snapshot.profiles.map((profile) => profileRow(profile, snapshot));
+    const enforcement = commonCondition('EnforcementVerified', snapshot);
+    const engine = commonCondition('EngineReady', snapshot);
+    const exceptions = exceptionsIn(snapshot, namespaces);
     if (format === 'json' || format === 'yaml') {
-      const enforcement = commonCondition('EnforcementVerified', snapshot);
-      const engine = commonCondition('EngineReady', snapshot);
       const document = {
         source: snapshot.origin,
         ...(enforcement && { enforcement }),
         ...(engine && { engine }),
+        ...(exceptions && { exceptions }),
         profiles,
         namespaces: rows,
       };
@@ -97,9 +109,8 @@ export const status: Command = {
     } else if (format === 'name') {
       for (const { name } of rows) terminal.print(`namespace/${name}`);
     } else {
-      const enforcement = commonCondition('EnforcementVerified', snapshot);
-      const engine = commonCondition('EngineReady', snapshot);
-      show({ origin: snapshot.origin, enforcement, engine, profiles, rows }, format === 'wide', terminal);
+      const { origin } = snapshot;
+      show({ origin, enforcement, engine, exceptions, profiles, rows }, format === 'wide', terminal);
     }
     const shown = new Set(namespaces);
     warnOfUnresolved(
@@ -111,6 +122,20 @@ export const status: Command = {
     return EXIT.yes;
   },
 };
+
+/** The exceptions that open flows in these namespaces of a cluster; undefined if there is none. */
+function exceptionsIn(
+  snapshot: Snapshot,
+  namespaces: readonly SnapshotNamespace[],
+): OpenExceptions | undefined {
+  if (!snapshot.isObserved) return undefined;
+  const names = new Set(namespaces.map(({ name }) => name));
+  return openExceptions(
+    snapshot.policies.filter(
+      (policy) => names.has(policy.metadata.namespace ?? '') && snapshot.ownerOf(policy) !== undefined,
+    ),
+  );
+}
 
 function namespaceRows(snapshot: Snapshot, namespaces: readonly SnapshotNamespace[]): NamespaceStatus[] {
   const covered = coverage({ namespaces, pods: snapshot.pods, policies: snapshot.effective() });
@@ -246,6 +271,7 @@ function profileRow(profile: SegmentationProfile, snapshot: Snapshot): ProfileSt
     };
   }
   const stale = profile.status?.observedGeneration !== generation;
+  const rollout = rolloutUnderWay(profile);
   return {
     name,
     mode: profile.spec.mode,
@@ -256,6 +282,7 @@ function profileRow(profile: SegmentationProfile, snapshot: Snapshot): ProfileSt
     message: stale ? 'the operator has not seen the last change yet' : condition.message,
     unusedConnections,
     ...imagesVerified(profile),
+    ...(rollout && { rollout }),
   };
 }
 
@@ -282,12 +309,13 @@ interface StatusReport {
   readonly origin: string;
   readonly enforcement: Verdict | undefined;
   readonly engine: Verdict | undefined;
+  readonly exceptions: OpenExceptions | undefined;
   readonly profiles: readonly ProfileStatus[];
   readonly rows: readonly NamespaceStatus[];
 }
 
 function show(
-  { origin, enforcement, engine, profiles, rows }: StatusReport,
+  { origin, enforcement, engine, exceptions, profiles, rows }: StatusReport,
   wide: boolean,
   terminal: Terminal,
 ): void {
@@ -302,6 +330,10 @@ function show(
     `  egress   ${bar(total('egressIsolated'), pods, paint)}`,
     ...(enforcement ? [`  packets  ${enforcementText(enforcement, paint)}`] : []),
     ...(engine ? [`  engine   ${engineText(engine, paint)}`] : []),
+    ...(exceptions ? [`  opened   ${openExceptionsText(exceptions)}`] : []),
+    ...profiles.flatMap(({ name, rollout }) =>
+      rollout === undefined ? [] : [`  rollout  of profile ${name}, ${rolloutText(rollout)}`],
+    ),
     '',
   );
   if (profiles.length > 0) terminal.print(...profileTable(profiles, wide, paint), '');
