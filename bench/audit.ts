@@ -64,11 +64,12 @@ const PAGE = 500;
 
 /** The CPU seconds of an audit as the operator runs it; NaN if the objects do not fit into its memory. */
 async function threadSeconds(raw: readonly KubeObject[]): Promise<number> {
-  const { maxMemoryMiB, minSeverity, skip, registries, maxResults } = AUDIT_DEFAULTS;
+  const { maxMemoryMiB, minSeverity, skip, registries, waivers, maxResults } = AUDIT_DEFAULTS;
   const settings = {
     minSeverity,
     skip,
     registries,
+    waivers,
     maxResults,
     protectedNamespaces: ['kube-system'],
     configuration: CLUSTER_DEFAULTS,

@@ -10,9 +10,11 @@ import { audit, type AuditResult } from '../audit/audit.ts';
 import { ENGINE_KINDS } from '../audit/boundary/engine-policies/kinds.ts';
 import { type Finding, isAtLeast, isNamed, type Severity } from '../audit/finding.ts';
 import { CHECKS } from '../audit/registry.ts';
+import type { AuditSnapshot } from '../audit/snapshot.ts';
 import { applyWaivers, type WaivedFinding } from '../audit/waivers/apply.ts';
 import { annotatedWaivers } from '../audit/waivers/collect.ts';
 import { WAIVER_CHECKS } from '../audit/waivers/checks.ts';
+import { type ReadWaivers, readWaiverList } from '../audit/waivers/waiver.ts';
 import { WaiverIndex } from '../audit/waivers/match.ts';
 import { judges } from '../audit/waivers/scope.ts';
 import type { ClusterConfiguration } from '../policy/facts.ts';
@@ -40,6 +42,8 @@ export interface SessionSettings {
   /** Ids or categories of checks that do not run. */
   readonly skip: readonly string[];
   readonly registries: readonly string[];
+  /** Entries of the configuration; those that are no waivers are reported. */
+  readonly waivers: readonly unknown[];
   readonly maxResults: number;
   readonly protectedNamespaces: readonly string[];
   readonly configuration: ClusterConfiguration;
@@ -150,7 +154,7 @@ export class AuditSession {
     const input = auditSnapshot(snapshot);
     const [namespaces, leftOut] = audited(snapshot);
     const isShown = ({ severity }: Finding) => isAtLeast(severity, minSeverity);
-    const { waivers, invalid } = annotatedWaivers(input);
+    const { waivers, invalid } = this.#waivers(input);
     const index = new WaiverIndex(waivers);
     // A finding that is not shown may still be the one that a waiver is for.
     const keeps = (finding: Finding) => isShown(finding) || index.for(finding).length > 0;
@@ -176,6 +180,17 @@ export class AuditSession {
       skipped: skipped.filter(({ unread }) => unread.length > 0).map(({ check }) => check.id),
       findings: shown.length,
       waived: shownWaived.length,
+    };
+  }
+
+  /** The waivers of the configuration and of annotations. */
+  #waivers(input: AuditSnapshot): ReadWaivers {
+    const placeOf = (index: number) => `audit.waivers[${index}] of the operator's configuration`;
+    const configured = readWaiverList(this.#settings.waivers, placeOf);
+    const annotated = annotatedWaivers(input);
+    return {
+      waivers: [...configured.waivers, ...annotated.waivers],
+      invalid: [...configured.invalid, ...annotated.invalid],
     };
   }
 

@@ -7,6 +7,7 @@ import { YamlError } from '../manifests/yaml.ts';
 import type { WorkloadSelector } from '../policy/facts.ts';
 import {
   anyText,
+  anyValue,
   bindAddress,
   boolean,
   cidr,
@@ -71,6 +72,10 @@ const audit = described(
     registries: described(
       'Registries that images may come from: HOST, or HOST/PATH. Default: any.',
       list(anyText),
+    ),
+    waivers: described(
+      'Findings that somebody accepts: check, object, field, reason, by and until of each, as in a file for the plugin. One that can not be read is a finding.',
+      list(anyValue),
     ),
     maxResults: described('The most results of one report. Default: 200.', integer(10, 500)),
     maxMemoryMiB: described(

@@ -49,6 +49,8 @@ export interface ClusterAuditOptions {
   readonly skip: readonly string[];
   /** Registries that images may come from; empty: any. */
   readonly registries: readonly string[];
+  /** Entries that the audit reads as waivers. One that can't be read is a finding, so that it stops no operator. */
+  readonly waivers: readonly unknown[];
   /** Most results of one report. */
   readonly maxResults: number;
   /** Largest heap of an audit, in MiB. */

@@ -49,6 +49,7 @@ export const AUDIT_DEFAULTS: ClusterAuditOptions = {
   minSeverity: 'medium',
   skip: [],
   registries: [],
+  waivers: [],
   maxResults: 200,
   maxMemoryMiB: 256,
 };

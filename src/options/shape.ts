@@ -45,6 +45,9 @@ function text<T>(expected: string, schema: JsonSchema, parse: (value: string) =>
   });
 }
 
+/** A value that somebody else judges later. */
+export const anyValue: Shape<unknown> = shaped({}, (value) => value);
+
 export const anyText: Shape<string> = text('a text', { minLength: 1 }, (value) =>
   value === '' ? undefined : value,
 );

@@ -40,6 +40,7 @@ class Scene {
         minSeverity: 'medium',
         skip: [],
         registries: [],
+        waivers: [],
         maxResults: 200,
         maxMemoryMiB: 256,
       },

@@ -11,6 +11,7 @@ const SETTINGS: SessionSettings = {
   minSeverity: 'medium',
   skip: [],
   registries: [],
+  waivers: [],
   maxResults: 200,
   protectedNamespaces: ['kube-system'],
   configuration: CLUSTER_DEFAULTS,
@@ -106,6 +107,40 @@ describe('audit session', () => {
     const unused = (all?.results ?? []).filter(({ policy }) => policy === 'waiver-unused');
     assert.match(unused.map(({ message }) => message).join('\n'), /^.*waives no finding.*$/);
     assert.deepEqual(failed(reportsOf(sessionOf(objects)).get('')), ['waiver-expired']);
+  });
+
+  it('takes waivers from the configuration, and reports those that can not be read', () => {
+    const waiver = {
+      check: 'namespace-without-policy',
+      object: 'Namespace sh*',
+      reason: 'a test',
+      by: 'ops',
+      until: '2026-12-31',
+    };
+    const ended = { ...waiver, check: 'policies-not-enforced', until: '2025-12-31' };
+    const { object: _, ...incomplete } = waiver;
+    const waivers = [incomplete, waiver, 'no waiver', ended];
+    const reports = reportsOf(sessionOf(CLUSTER, { waivers }));
+    const results = reports.get('')?.results ?? [];
+    const messages = (check: string) =>
+      results.filter(({ policy }) => policy === check).map(({ message }) => message);
+    assert.match(
+      messages('waiver-invalid').join('\n'),
+      /audit\.waivers\[0\] of the operator's configuration: object/,
+    );
+    assert.match(
+      messages('waiver-invalid').join('\n'),
+      /audit\.waivers\[2\] of the operator's configuration/,
+    );
+    assert.match(
+      messages('waiver-expired').join('\n'),
+      /^.*audit\.waivers\[3\] of the operator's configuration.*$/,
+    );
+    const waived = reports.get('shop')?.results?.filter(({ result }) => result === 'skip') ?? [];
+    assert.deepEqual(
+      waived.map(({ policy }) => policy),
+      ['namespace-without-policy'],
+    );
   });
 
   it('does not take the waiver of a less severe finding for unused', () => {

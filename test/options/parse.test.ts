@@ -505,6 +505,7 @@ describe('flags that print a text', () => {
       minSeverity: 'medium',
       skip: [],
       registries: [],
+      waivers: [],
       maxResults: 200,
       maxMemoryMiB: 256,
     };
@@ -514,6 +515,11 @@ describe('flags that print a text', () => {
       options({ file: 'audit: {enabled: false, minSeverity: high, skip: [exposure]}' }).audit,
       some,
     );
+  });
+
+  it('accepts entries of audit.waivers that are no waivers, which the audit reports', () => {
+    const { audit } = options({ file: 'audit: {waivers: [{check: pod-host-path}, 1]}' });
+    assert.deepEqual(audit?.waivers, [{ check: 'pod-host-path' }, 1]);
   });
 
   it('--print-config refuses invalid options', () => {

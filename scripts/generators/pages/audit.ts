@@ -116,6 +116,7 @@ audit:
   minSeverity: medium # less severe findings are left out
   skip: [] # checks, or categories
   registries: [] # registries that images may come from; empty: any
+  waivers: [] # as in a file of waivers for the plugin
   maxResults: 200 # results of one report at most, 10 to 500
   maxMemoryMiB: 256 # memory of an audit at most, 32 to 8192
 \`\`\`
@@ -149,7 +150,10 @@ result says so, and its \`summary\` counts all.
 - A report that is as before is not written, also after a restart. One that somebody changed is restored. It goes with its
   namespace, and when the namespace has no finding. A report of the same name without the operator's label is left alone,
   and counted as a conflict.
-- Waivers are [annotations](#waivers). Whoever may write an object may waive its findings: the reports show by whom.
+- [Waivers](#waivers) are annotations, and the entries of \`audit.waivers\`. Whoever may write an object may waive its findings
+  by annotation: the reports show by whom. An entry that can't be read is the finding \`waiver-invalid\`; the others count.
+  Like the rest of the configuration, waivers are read when the operator starts. \`audit --waivers FILE\` of the plugin takes
+  the operator's configuration as FILE too, so that both agree.
   Waivers that have ended, or waive nothing, are findings as in the plugin. One of a check that did not run is no finding.
 - Secrets are never read: the permission to list them is the permission to read them all. So \`long-lived-token\` does not
   run in the cluster. The plugin runs it with the permissions of its user.

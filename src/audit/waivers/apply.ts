@@ -17,7 +17,7 @@ export interface Waived {
 
 export interface WaiverInput {
   readonly waivers: readonly Waiver[];
-  /** Problems of annotations that are no waivers. */
+  /** Problems of annotations, and of entries of the configuration, that are no waivers. */
   readonly invalid?: readonly string[];
   /** The day in UTC, `2026-11-29`: a waiver holds to the end of its last day. */
   readonly today: string;

@@ -25,12 +25,13 @@ export const UNUSED: CheckText = {
 
 export const INVALID: CheckText = {
   id: 'waiver-invalid',
-  title: 'Every annotation with waivers can be read',
+  title: "Every waiver in an annotation or in the operator's configuration can be read",
   severity: 'medium',
   category: 'Waivers',
   controls: [],
   why: 'The finding that it should waive counts.',
-  remedy: 'Write a JSON array with check, reason, by and until.',
+  remedy:
+    'Write check, reason, by and until, and in the configuration object as well. An annotation has a JSON array of them.',
 };
 
 export const WAIVER_CHECKS: readonly CheckText[] = [EXPIRED, INVALID, UNUSED];

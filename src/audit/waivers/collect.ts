@@ -4,7 +4,7 @@ import { policyReference } from '../context.ts';
 import type { ObjectReference } from '../finding.ts';
 import type { AuditSnapshot, KindName } from '../snapshot.ts';
 import type { StringMap } from '../../api/meta.ts';
-import { type Waiver, waiversOf } from './waiver.ts';
+import { type ReadWaivers, type Waiver, waiversOf } from './waiver.ts';
 
 /** Other kinds that findings are about. */
 const ANNOTATED: readonly KindName[] = [
@@ -18,13 +18,7 @@ const ANNOTATED: readonly KindName[] = [
   'ClusterRoleBinding',
 ];
 
-export interface AnnotatedWaivers {
-  readonly waivers: readonly Waiver[];
-  /** Annotations that are no waivers, with the reason. */
-  readonly invalid: readonly string[];
-}
-
-export function annotatedWaivers(snapshot: AuditSnapshot): AnnotatedWaivers {
+export function annotatedWaivers(snapshot: AuditSnapshot): ReadWaivers {
   const found = new Map<string, Waiver>();
   const invalid: string[] = [];
   const take = (object: ObjectReference, annotations: StringMap | undefined) => {

@@ -1,6 +1,6 @@
 /**
- * Waivers: findings that somebody accepts, with a reason, a name and an end. A waiver is written in a file, or in an
- * annotation of the object. An expired waiver waives nothing, and is a finding itself. Pure.
+ * Waivers: findings that somebody accepts, with a reason, a name and an end. A waiver is written in a file, in the operator's
+ * configuration, or in an annotation of the object. An expired waiver waives nothing, and is a finding itself. Pure.
  */
 import type { StringMap } from '../../api/meta.ts';
 import { GROUP } from '../../api/names.ts';
@@ -24,7 +24,7 @@ export interface Waiver {
   readonly until: string;
   /** Where the waiver is written, for messages. */
   readonly place: string;
-  /** The annotated object; absent for a waiver of a file. */
+  /** The annotated object; absent for a waiver of a file or of the configuration. */
   readonly annotated?: ObjectReference;
 }
 
@@ -70,6 +70,25 @@ export function readWaiver(
   if (problems.length > before) return undefined;
   // Every key was found to be a text.
   return { ...(given as unknown as Waiver), place, ...(annotated && { annotated }) };
+}
+
+export interface ReadWaivers {
+  readonly waivers: readonly Waiver[];
+  /** The reasons for which others can't be read, each with its place. */
+  readonly invalid: readonly string[];
+}
+
+/**
+ * The waivers of a list. One that can't be read does not affect the others.
+ *
+ * @param placeOf where the waiver of this index is written
+ */
+export function readWaiverList(values: readonly unknown[], placeOf: (index: number) => string): ReadWaivers {
+  const invalid: string[] = [];
+  const waivers = values.flatMap(
+    (value, index) => readWaiver(value, { place: placeOf(index) }, invalid) ?? [],
+  );
+  return { waivers, invalid };
 }
 
 /** The waivers in the annotations of an object. */

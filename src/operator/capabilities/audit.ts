@@ -10,11 +10,12 @@ export async function createAudit(parts: CapabilityParts): Promise<readonly Capa
   const room = await import('../../audit-runner/index.ts');
   const random = Math.random;
   if (!audit.enabled) return [new room.ReportRemoval({ transport, logger, clock, random })];
-  const { minSeverity, skip, registries, maxResults } = audit;
+  const { minSeverity, skip, registries, waivers, maxResults } = audit;
   const { protectedNamespaces } = clusterState;
+  const configuration = cluster;
   const runner = new room.AuditRunner({
     audit,
-    settings: { minSeverity, skip, registries, maxResults, protectedNamespaces, configuration: cluster },
+    settings: { minSeverity, skip, registries, waivers, maxResults, protectedNamespaces, configuration },
     transport,
     clusterState,
     clock,

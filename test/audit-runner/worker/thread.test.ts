@@ -8,6 +8,7 @@ const SETTINGS: SessionSettings = {
   minSeverity: 'medium',
   skip: ['nonsense'],
   registries: [],
+  waivers: [],
   maxResults: 200,
   protectedNamespaces: [],
   configuration: CLUSTER_DEFAULTS,

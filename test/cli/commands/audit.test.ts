@@ -62,6 +62,11 @@ describe('kubectl segmentation audit', () => {
     'budget.yaml':
       'apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: web, namespace: shop}\n',
     'valid.yaml': WAIVERS('9999-12-31'),
+    'operator.yaml': `apiVersion: config.segmentation.dev/v1alpha1
+kind: OperatorConfiguration
+audit:
+  ${WAIVERS('9999-12-31').trim().replaceAll('\n', '\n  ')}
+`,
     'ended.yaml': WAIVERS('2026-01-31'),
     'broken.yaml': 'waivers:\n- check: pod-privileged\n',
   });
@@ -155,6 +160,17 @@ describe('kubectl segmentation audit', () => {
         ['namespace-without-policy', 'ada@example.com'],
       ],
     );
+  });
+
+  it("takes waivers from the operator's configuration, as the audit in the cluster does", async () => {
+    const [configured, own] = await Promise.all(
+      ['operator.yaml', 'valid.yaml'].map((file) => json(`--waivers ${file}`)),
+    );
+    assert.deepEqual(
+      configured?.waived.map(({ check }) => check),
+      own?.waived.map(({ check }) => check),
+    );
+    assert.equal(configured?.waived.length, 2);
   });
 
   it('reports waivers that have ended, and what they covered', async () => {

@@ -2,9 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { findingKey, type Finding } from '../../../audit/finding.ts';
-import { readWaiver, type Waiver } from '../../../audit/waivers/waiver.ts';
+import { readWaiverList, type Waiver } from '../../../audit/waivers/waiver.ts';
 import { type ManifestDocument, readDocuments } from '../../../manifests/documents.ts';
 import { YamlError } from '../../../manifests/yaml.ts';
+import { CONFIG_KIND } from '../../../options/file.ts';
 import { errorMessage } from '../../../util/error-message.ts';
 import { isRecord } from '../../../util/is-record.ts';
 import { CliError } from '../../shell/failure.ts';
@@ -22,19 +23,25 @@ async function documentsOf(file: string, { cwd }: Process): Promise<readonly Man
   }
 }
 
+/** Where a document has its waivers: a file of waivers, a plain list, or the operator's configuration. */
+function waiversPath(value: unknown): readonly string[] {
+  if (!isRecord(value)) return [];
+  return value['kind'] === CONFIG_KIND ? ['audit', 'waivers'] : ['waivers'];
+}
+
 /** @throws CliError with every problem of the file */
 export async function readWaivers(file: string, process: Process): Promise<readonly Waiver[]> {
   const problems: string[] = [];
   const waivers = (await documentsOf(file, process)).flatMap(({ value, lineOf }) => {
-    const list = isRecord(value) ? value['waivers'] : value;
+    const path = waiversPath(value);
+    const list = path.reduce((at: unknown, key) => (isRecord(at) ? at[key] : undefined), value);
     if (!Array.isArray(list)) {
       problems.push(`${file}: no list of waivers; write it under the key waivers`);
       return [];
     }
-    return list.flatMap((each: unknown, index) => {
-      const place = `${file}:${lineOf(isRecord(value) ? ['waivers', index] : [index])}`;
-      return readWaiver(each, { place }, problems) ?? [];
-    });
+    const { waivers, invalid } = readWaiverList(list, (index) => `${file}:${lineOf([...path, index])}`);
+    problems.push(...invalid);
+    return waivers;
   });
   if (problems.length > 0) throw new CliError(problems.join('\n'));
   return waivers;
