@@ -10,7 +10,7 @@ export interface Check {
   readonly title: string;
   readonly severity: Severity;
   readonly category: Category;
-  /** Numbers of the controls that the check stands for, such as `CIS 5.3.2` or `C-0260`. */
+  /** Numbers of the controls that the check stands for: `CIS 5.3.2` of the Kubernetes Benchmark 1.10, `C-0260` of kubescape. */
   readonly controls: readonly string[];
   /** Why a finding matters, as one or two sentences. */
   readonly why: string;

@@ -170,7 +170,11 @@ export function auditDocument(): string {
     return checks.length === 0 ? [] : [`### ${category}`, ...checks.map(sectionOf)];
   });
   const count = `There are ${CHECKS.length} checks. Severities are, from the worst: ${SEVERITIES.toReversed().join(', ')}. A check
-may report a finding as more or less severe than most of its findings.`;
+may report a finding as more or less severe than most of its findings.
+
+Controls are named by their numbers in the CIS Kubernetes Benchmark 1.10 (CIS) and in kubescape's library (C), and by the
+headings of the NSA's and CISA's Kubernetes Hardening Guide. C-0270, a limit of CPU for every container, has no check: such
+a limit slows the container down, while its neighbours are protected by their requests.`;
   return `${[INTRODUCTION, '## Checks', count, ...sections].join('\n\n').replaceAll(/\n{3,}/g, '\n\n')}\n`;
 }
 

@@ -5,7 +5,7 @@ export const hostNetwork: Check = {
   title: 'No pod of a namespace with policies is on the host network',
   severity: 'medium',
   category: 'Boundary',
-  controls: ['CIS 5.2.5', 'C-0041'],
+  controls: ['CIS 5.2.5', 'C-0041', 'C-0196'],
   why: 'Policies do not apply to a pod on the host network: it reaches what its node reaches, and no selector matches it.',
   remedy:
     'Leave hostNetwork out. A pod that needs it belongs into a namespace of its own, with node firewalls as its limit.',

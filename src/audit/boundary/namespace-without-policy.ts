@@ -7,7 +7,7 @@ export const namespaceWithoutPolicy: Check = {
   title: 'Every namespace with pods has a NetworkPolicy',
   severity: 'high',
   category: 'Boundary',
-  controls: ['CIS 5.3.2', 'C-0260', 'NSA/CISA network separation'],
+  controls: ['CIS 5.3.2', 'C-0054', 'C-0206', 'C-0260', 'NSA/CISA network separation'],
   why: 'Without a policy every pod of the cluster reaches every pod of the namespace, and its pods reach everything.',
   remedy:
     'Let a SegmentationProfile select the namespace, or create a policy that denies all and then allow what is needed.',

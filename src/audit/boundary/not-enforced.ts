@@ -113,7 +113,7 @@ export const notEnforced: Check = {
   title: 'The network plugin enforces NetworkPolicies',
   severity: 'critical',
   category: 'Boundary',
-  controls: ['CIS 5.3.1'],
+  controls: ['CIS 5.3.1', 'C-0205'],
   why: 'The API server accepts every policy, and without an engine none of them has any effect: every pod reaches every pod.',
   remedy:
     'Run an engine beside flannel, such as Canal or kube-network-policies, or change to Calico, Cilium or Antrea.',

@@ -19,7 +19,7 @@ export const networkPluginMissing: Check = {
   title: 'Every node has a network plugin',
   severity: 'high',
   category: 'Platform',
-  controls: ['CIS 5.3.1'],
+  controls: ['CIS 5.3.1', 'C-0205'],
   why: 'Only pods on the host network run on such a node, and no policy applies to them.',
   remedy: "Look at the network plugin's DaemonSet: its pod on this node fails, or the node is not selected.",
   needs: ['Node'],

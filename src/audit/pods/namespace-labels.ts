@@ -34,7 +34,7 @@ export const namespaceLabels: Check = {
   title: 'Every namespace with pods enforces a Pod Security level',
   severity: 'medium',
   category: 'Pods',
-  controls: ['CIS 5.2.1', 'NSA/CISA Pod security'],
+  controls: ['CIS 5.2.1', 'C-0192', 'NSA/CISA Pod security'],
   why: 'Without a level the API server admits every pod, and a privileged one leads past every NetworkPolicy.',
   remedy: `Label the namespace with ${LABEL}: restricted, or baseline; first with warn or audit in place of enforce.`,
   needs: ['Namespace', 'Pod'],
@@ -68,7 +68,7 @@ export const belowProfile: Check = {
   title: 'The Pod Security labels of every namespace are as high as its profiles ask for',
   severity: 'medium',
   category: 'Pods',
-  controls: ['CIS 5.2.1', 'NSA/CISA Pod security'],
+  controls: ['CIS 5.2.1', 'C-0192', 'NSA/CISA Pod security'],
   why: 'The API server goes by the labels: it admits pods that the profile means to refuse, and such a pod may lead past every NetworkPolicy.',
   remedy:
     "See the profile's condition PodSecurityReady: running pods that violate the level have to be changed or acknowledged, and a label that somebody else manages is raised by them.",

@@ -23,7 +23,7 @@ export const tokenWithoutPermissions: Check = {
   title: 'No pod holds a token that it has no use for',
   severity: 'low',
   category: 'Service accounts',
-  controls: ['CIS 5.1.5', 'CIS 5.1.6', 'C-0034', 'C-0261'],
+  controls: ['CIS 5.1.5', 'CIS 5.1.6', 'C-0034', 'C-0190', 'C-0261'],
   why: 'The token says to the API server who the pod is. An intruder can use it for whatever its account is given later.',
   remedy: 'Set automountServiceAccountToken: false in the pod, or for the account.',
   needs: ['Pod', 'ServiceAccount', 'RoleBinding', 'ClusterRoleBinding', 'Role', 'ClusterRole'],

@@ -12,7 +12,7 @@ export const appArmor = podCheck(
     id: 'pod-app-armor',
     title: 'No container is without the AppArmor profile of the runtime',
     severity: 'medium',
-    controls: ['PSS Baseline', 'CIS 5.6.3', 'C-0055'],
+    controls: ['PSS Baseline', 'CIS 5.7.3', 'C-0055', 'C-0211'],
     why: "The runtime's AppArmor profile keeps a container from files and mounts of the kernel.",
     remedy: 'Leave appArmorProfile out, or set its type to RuntimeDefault or Localhost.',
   },

@@ -23,7 +23,7 @@ export const capabilities = podCheck(
     id: 'pod-added-capabilities',
     title: "No container adds capabilities beyond the runtime's own",
     severity: 'high',
-    controls: ['PSS Baseline', 'CIS 5.2.8', 'CIS 5.2.9', 'C-0046'],
+    controls: ['PSS Baseline', 'CIS 5.2.8', 'CIS 5.2.9', 'C-0046', 'C-0199', 'C-0200'],
     why: 'Capabilities such as SYS_ADMIN or NET_ADMIN lead out of the container.',
     remedy: 'Remove them from securityContext.capabilities.add.',
   },

@@ -5,7 +5,7 @@ export const hostProcess = podCheck(
     id: 'pod-windows-host-process',
     title: 'No container runs as a process of its Windows node',
     severity: 'critical',
-    controls: ['PSS Baseline', 'CIS 5.2.11'],
+    controls: ['PSS Baseline', 'CIS 5.2.11', 'C-0202'],
     why: 'A HostProcess container has the powers of the node.',
     remedy: 'Leave windowsOptions.hostProcess out.',
   },

@@ -11,7 +11,7 @@ export const seccomp = podCheck(
     id: 'pod-seccomp-unconfined',
     title: 'No container switches its seccomp filter off',
     severity: 'high',
-    controls: ['PSS Baseline', 'CIS 5.6.2', 'C-0055'],
+    controls: ['PSS Baseline', 'CIS 5.7.2', 'C-0055', 'C-0210'],
     why: 'Without a filter every system call of the kernel is open to the container, the faulty ones included.',
     remedy: 'Set seccompProfile.type to RuntimeDefault.',
   },

@@ -7,7 +7,7 @@ export const droppedCapabilities = podCheck(
     id: 'pod-capabilities-kept',
     title: 'Every container drops all capabilities',
     severity: 'low',
-    controls: ['PSS Restricted', 'CIS 5.2.10', 'C-0046'],
+    controls: ['PSS Restricted', 'CIS 5.2.10', 'C-0046', 'C-0201'],
     why: "The runtime's default capabilities, such as raw sockets and changes of owner, are seldom needed and often abused.",
     remedy:
       'Set securityContext.capabilities.drop: [ALL], and add NET_BIND_SERVICE if the container listens below port 1024.',

@@ -5,7 +5,7 @@ export const privilegeEscalation = podCheck(
     id: 'pod-privilege-escalation',
     title: 'Every container forbids privilege escalation',
     severity: 'low',
-    controls: ['PSS Restricted', 'CIS 5.2.6', 'C-0016'],
+    controls: ['PSS Restricted', 'CIS 5.2.6', 'C-0016', 'C-0197'],
     why: 'Without the prohibition a process may gain powers by a setuid binary of the image.',
     remedy: 'Set securityContext.allowPrivilegeEscalation: false.',
   },

@@ -6,7 +6,7 @@ export const runAsNonRoot = podCheck(
     id: 'pod-run-as-root-possible',
     title: 'Every container must run as another user than root',
     severity: 'low',
-    controls: ['PSS Restricted', 'CIS 5.2.7', 'C-0013'],
+    controls: ['PSS Restricted', 'CIS 5.2.7', 'C-0013', 'C-0198'],
     why: 'Unless runAsNonRoot is set, the image decides, and a process that runs as root is root of the node once it leaves the container.',
     remedy: 'Set securityContext.runAsNonRoot: true for the pod, and a numeric USER in the image.',
   },

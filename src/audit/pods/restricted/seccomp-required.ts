@@ -6,7 +6,7 @@ export const seccompRequired = podCheck(
     id: 'pod-seccomp-not-set',
     title: 'Every container has a seccomp filter',
     severity: 'low',
-    controls: ['PSS Restricted', 'CIS 5.6.2', 'C-0055'],
+    controls: ['PSS Restricted', 'CIS 5.7.2', 'C-0055', 'C-0210'],
     why: 'Unless the kubelet is told otherwise, a container without a seccomp profile may make every system call.',
     remedy: 'Set securityContext.seccompProfile.type: RuntimeDefault for the pod.',
   },
