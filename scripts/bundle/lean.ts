@@ -22,7 +22,7 @@ exports.ProxyAgent = require('undici/lib/dispatcher/proxy-agent.js');
 `;
 
 /**
- * Of client-node only the module of kubeconfigs is used (docs/decisions/0009-transport.md). One of its methods makes a client
+ * Only the module of kubeconfigs is used of client-node (docs/decisions/0009-transport.md). One of its methods makes a client
  * of the API, and so imports all models of the API.
  */
 const API_CLIENT = `

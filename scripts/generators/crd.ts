@@ -76,7 +76,7 @@ export const NAMED = {
   RolloutFailure: 'status.rollout.failure',
 };
 
-/** The same for the CRD of SegmentationException. Types that both kinds have are named alike. */
+/** Names of types in the CRD of SegmentationException, by path. Types that both kinds have are named alike. */
 export const NAMED_OF_EXCEPTION = {
   SegmentationExceptionSpec: 'spec',
   SegmentationExceptionStatus: 'status',

@@ -22,7 +22,7 @@ interface PodGroup {
 
 interface KnownSpec {
   readonly number: number;
-  /** What a projection keeps for all commands, without the node. */
+  /** The fields that a projection keeps for all commands, without the node. */
   readonly trimmed: object;
 }
 

@@ -14,7 +14,7 @@ export interface Check {
   readonly controls: readonly string[];
   /** Why a finding matters, as one or two sentences. */
   readonly why: string;
-  /** What to write instead. */
+  /** The text to write instead. */
   readonly remedy: string;
   /** Kinds that the check judges. It is skipped if one of them could not be read. */
   readonly needs: readonly KindName[];

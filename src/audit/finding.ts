@@ -28,7 +28,7 @@ export interface Report {
   readonly field?: string;
   /** One sentence that says what is so, without the object's name. */
   readonly message: string;
-  /** What to write instead; the check's remedy if absent. */
+  /** The text to write instead; the check's remedy if absent. */
   readonly remedy?: string;
   /** The check's severity if absent. */
   readonly severity?: Severity;

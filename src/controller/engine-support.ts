@@ -6,7 +6,7 @@ import { type EngineFacts, type ExtensionPolicy, NO_ENGINE } from '../policy/ext
 import type { Send } from './queue/request-lanes.ts';
 
 export interface EngineSupport {
-  /** What the engine's policies can carry; undefined as long as nothing is known. */
+  /** The peers that the engine's policies can carry; undefined as long as nothing is known. */
   facts(): EngineFacts | undefined;
   /** Why nothing is known, if finding out has failed. */
   readonly failure: string | undefined;

@@ -7,7 +7,7 @@ export interface Unresolved {
   readonly direction: PolicyType;
   /** The name of the rule or connection. */
   readonly rule: string;
-  /** Of a connection: at which of its ends the peer is. */
+  /** For a connection, the end at which the peer is. */
   readonly end?: 'from' | 'to';
   readonly peer: string;
   readonly reason: string;

@@ -27,7 +27,7 @@ export type { UnresolvedPeer } from './rules.ts';
 export interface Compiled {
   /** Sorted by name. */
   readonly policies: readonly NetworkPolicy[];
-  /** What the network engine is to carry beside the policies; sorted by name. */
+  /** The extensions that the network engine carries beside the policies; sorted by name. */
   readonly extensions: readonly ExtensionPolicy[];
   /** Each peer of each rule once. */
   readonly unresolved: readonly UnresolvedPeer[];

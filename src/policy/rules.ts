@@ -35,7 +35,7 @@ export interface SourceRule {
   readonly ports?: readonly NetworkPolicyPort[];
   /** The selected namespaces in which the rule is written; absent: all. */
   readonly inNamespaces?: NamespaceScope;
-  /** Of a connection: how the peers' namespaces relate to that of the policy. Absent: not at all. */
+  /** For a connection, how the peers' namespaces relate to that of the policy; absent if they do not. */
   readonly relation?: Relation;
 }
 
@@ -44,7 +44,7 @@ export interface UnresolvedPeer {
   readonly direction: PolicyType;
   /** The name of the rule or connection. */
   readonly rule: string;
-  /** Of a connection: at which of its ends the peer is. */
+  /** For a connection, the end at which the peer is. */
   readonly end?: 'from' | 'to';
   readonly peer: string;
   readonly reason: UnresolvedReason;
@@ -65,7 +65,7 @@ export interface NotedRule {
   readonly identity: string;
 }
 
-/** What a rule is compiled with. */
+/** The context in which a rule is compiled. */
 export interface RuleContext {
   readonly namespace: NamespaceFacts;
   readonly cluster: ClusterFacts;

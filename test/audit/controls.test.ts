@@ -5,7 +5,7 @@ import { CHECKS } from '../../src/audit/registry.ts';
 const range = (first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, index) => first + index);
 
-/** Of kubescape's library. */
+/** Controls of kubescape's library. */
 const NUMBERS: readonly (readonly number[])[] = [
   [13, 16, 17, 30, 34, 38, 41, 44, 46, 48, 54, 57, 78],
   // CIS 5.2 and 5.3.
@@ -14,7 +14,7 @@ const NUMBERS: readonly (readonly number[])[] = [
 ];
 const KUBESCAPE = NUMBERS.flat().map((number) => `C-${String(number).padStart(4, '0')}`);
 
-/** Of the CIS Kubernetes Benchmark 1.10: service accounts, pods and networks. */
+/** Controls of the CIS Kubernetes Benchmark 1.10: service accounts, pods and networks. */
 const CIS = [
   ...[1, 2, 3, 5, 6, 8].map((number) => `5.1.${number}`),
   ...range(1, 13).map((number) => `5.2.${number}`),

@@ -377,7 +377,7 @@ export const yamlStreams: fc.Arbitrary<string> = fc
     `${start}${documents.join(`\n${separator}\n`)}${end}`.replaceAll('\n', lineEnd),
   );
 
-/** The same, each with a few characters changed: mostly invalid, in the ways that typing errors are. */
+/** These texts, each with a few characters changed: mostly invalid, in the ways that typing errors are. */
 export const brokenStreams: fc.Arbitrary<string> = fc
   .tuple(
     yamlStreams,

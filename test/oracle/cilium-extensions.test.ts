@@ -128,7 +128,7 @@ const profiles: fc.Arbitrary<SegmentationProfile | undefined> = fc.oneof(
   },
 );
 
-/** What a profile means for a flow, by the names of the ends. */
+/** The verdict that a profile means for a flow, by the names of the ends. */
 function means(intent: SegmentationProfile | undefined, { from, to, protocol, port }: Flow): boolean {
   if (intent === undefined) return true;
   const { isolation, baseline, egress = [], ingress = [] } = intent.spec;

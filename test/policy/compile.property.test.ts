@@ -64,7 +64,7 @@ function plainPolicies(
   return made;
 }
 
-/** The same value with the keys of every object in reverse order. */
+/** A copy of the value with the keys of every object in reverse order. */
 function reversed<T>(value: T): T {
   if (Array.isArray(value)) return value.map(reversed) as T;
   if (value === null || typeof value !== 'object') return value;

@@ -108,7 +108,7 @@ export const SHOP: NamespaceFacts = {
   labels: { 'kubernetes.io/metadata.name': 'shop', team: 'red', stage: 'prod' },
 };
 
-/** What one rule with these peers becomes in the general object of its direction, and what is unresolved of it. */
+/** The rule with these peers as the general object of its direction has it, and its unresolved peers. */
 export function compileRule(
   direction: PolicyType,
   peers: Peer[],

@@ -111,7 +111,7 @@ describe('rollouts over generated histories', () => {
   it('bring a namespace at each step to the latest revision or back to what it had, never to a third', () => {
     const check = (generated: History) => {
       const scene = sceneOf(generated);
-      /** What each namespace would have had without the latest revision. */
+      /** The content of each namespace without the latest revision. */
       let below: Record<string, number | string> = {};
       for (const each of generated.acts) {
         const [before, old] = [scene.assignments, scene.state];

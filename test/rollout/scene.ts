@@ -8,13 +8,13 @@ import { profile } from '../policy/fixture.ts';
 
 type Rollout = NonNullable<ProfileSpec['rollout']>;
 
-/** What a namespace has: the number of a revision, 0 for nothing, or what it had before the first rollout. */
+/** The content of a namespace: the number of a revision, 0 for nothing, or what it had before the first rollout. */
 type Has = number | 'unrecorded';
 
 export class Scene {
   readonly revisions = new Map<number, Revision>();
   readonly namespaces = new Map<string, Readonly<Record<string, string>>>();
-  /** What each namespace was reconciled with last; 0: nothing. */
+  /** The revision that each namespace was reconciled with last; 0: nothing. */
   readonly has = new Map<string, Has>();
   /** Namespaces that can't be enforced with a revision. */
   readonly broken = new Set<`${string}:${number}`>();
@@ -69,7 +69,7 @@ export class Scene {
     return this;
   }
 
-  /** What the function of assignment gives the namespace now. */
+  /** The content that the function of assignment gives the namespace now. */
   assigned(name: string): Assignment {
     const labels = this.namespaces.get(name) ?? {};
     return assign(this.state, this.revisions, { name, labels }, this.profile.metadata.name);

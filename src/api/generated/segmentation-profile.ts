@@ -1095,7 +1095,7 @@ export interface RolloutStatus {
    */
   since: string;
   /**
-   * What a namespace has that no revision reaches. Nothing: the profile is new, and has no policy there. Unrecorded: the policies from before the first rollout, which stay as they are. Absent if each namespace has a revision.
+   * The policies of a namespace that no revision reaches. Nothing: the profile is new, and has no policy there. Unrecorded: the policies from before the first rollout, which stay as they are. Absent if each namespace has a revision.
    */
   base?: 'Nothing' | 'Unrecorded';
   /**
@@ -1105,7 +1105,7 @@ export interface RolloutStatus {
    */
   inForce: RevisionInForce[];
   /**
-   * What was observed when the wave began, if there are `gates`.
+   * The workloads as they were when the wave began, if there are `gates`.
    */
   gates?: GateReadings;
   /**
@@ -1131,7 +1131,7 @@ export interface RevisionInForce {
   limit?: number;
 }
 /**
- * What was observed when the wave began, if there are `gates`.
+ * The workloads as they were when the wave began, if there are `gates`.
  */
 export interface GateReadings {
   /**
@@ -1162,7 +1162,7 @@ export interface RolloutFailure {
    */
   reason: string;
   /**
-   * What happened, and where.
+   * The failure and its place.
    */
   message: string;
 }

@@ -1,5 +1,5 @@
 /**
- * What service accounts may do, worked out from roles and bindings as the API server does it: by account, by groups of
+ * The permissions of service accounts, worked out from roles and bindings as the API server does it: by account, by groups of
  * accounts, with aggregated ClusterRoles. Other authorizers (webhooks, nodes) are not known here. Pure.
  */
 import type { KubeObject, LabelSelector } from '../../api/meta.ts';

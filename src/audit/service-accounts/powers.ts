@@ -7,7 +7,7 @@ import { workloadAccounts } from './workload-accounts.ts';
 
 interface Power {
   readonly about: Omit<Check, 'category' | 'needs' | 'run'>;
-  /** What the rule gives, as in `may read Secrets`; undefined if it does not give the power. */
+  /** The power that the rule gives, as in `may read Secrets`; undefined if it does not give the power. */
   readonly powerOf: (grant: Grant) => string | undefined;
   /** The severity of a grant that is limited to one namespace; the check's if absent. */
   readonly inNamespace?: Severity;

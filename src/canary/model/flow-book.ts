@@ -170,7 +170,7 @@ export class FlowBook {
   }
 }
 
-/** The same for processes of a Pod that follow each other. */
+/** A name of the flow that stays the same for processes of a Pod that follow each other. */
 function flowName(
   to: string,
   { port, protocol, family }: Pick<PlannedFlow, 'port' | 'protocol' | 'family'>,

@@ -40,7 +40,7 @@ export interface PeerSourcesOptions {
     /** Why nothing is known, if finding out has failed. */
     readonly failure: string | undefined;
   };
-  /** What is known of the network engine; `engineChanged` tells when it has changed. */
+  /** The knowledge of the network engine; `engineChanged` tells when it has changed. */
   readonly engine: {
     /** Undefined as long as nothing is known. */
     facts(): EngineFacts | undefined;

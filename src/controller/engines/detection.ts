@@ -33,7 +33,7 @@ export interface EngineDetectionOptions {
 
 /** The engine is looked for again after this time, in milliseconds. */
 const INTERVAL_MS = 60_000;
-/** The same while the evidence is unclear. */
+/** The interval while the evidence is unclear. */
 const UNCLEAR_INTERVAL_MS = 10_000;
 /** Least time between two looks, in milliseconds. */
 const LEAST_INTERVAL_MS = 1000;

@@ -33,7 +33,7 @@ export interface ExtensionsOptions {
   readonly clusterState: ClusterState;
   readonly clock: Clock;
   readonly random: Random;
-  /** What can be written, or why it can't, has changed. */
+  /** Called when the kinds that can be written, or the reason why they can't, have changed. */
   readonly onFacts: () => void;
   readonly onDrift: (namespace: string) => void;
   /** Called after each write. */
@@ -140,7 +140,7 @@ export class Extensions {
       : undefined;
   }
 
-  /** Of a foreign object, only the name matters. */
+  /** Only the name matters of a foreign object. */
   #project(raw: object): ExtensionItem {
     const { metadata, ...rest } = raw as KubeObject;
     const { managedFields: _, ...kept } = metadata;

@@ -128,7 +128,7 @@ function limitsImages(profile: SegmentationProfile): boolean {
   return groupsInUse(profile).includes('images');
 }
 
-/** What an earlier process has written stays until this one has read (I6). */
+/** The report of an earlier process stays until this one has read (I6). */
 function storedReport({ status }: SegmentationProfile): CapabilityReport {
   const stored = status?.conditions?.find(({ type }) => type === IMAGES_VERIFIED);
   const {

@@ -27,7 +27,7 @@ export interface ProfileIntent {
    * compared. Otherwise with the policies that capabilities add.
    */
   readonly compiled: Compiled;
-  /** What capabilities add; absent if they add nothing. */
+  /** The policies that capabilities add; absent if they add none. */
   readonly added?: Added;
 }
 
@@ -41,7 +41,7 @@ export interface Gathered {
   readonly intents: readonly ProfileIntent[];
 }
 
-/** What is gathered from: cluster state, cluster facts, and the capabilities that add policies. */
+/** The sources of a gathering: cluster state, cluster facts, and the capabilities that add policies. */
 export interface GatherParts {
   readonly clusterState: ClusterState;
   readonly facts: ClusterFacts;

@@ -3,7 +3,7 @@ import type { NamespaceResult } from '../results.ts';
 
 /** Shortest time between two looks at the status of one profile, in milliseconds. */
 const STATUS_INTERVAL = 500;
-/** The same while namespaces are certainly pending: somebody who watches the counts sees them change. Milliseconds. */
+/** The interval while namespaces are certainly pending: somebody who watches the counts sees them change. Milliseconds. */
 const PROGRESS_INTERVAL = 2000;
 /** Most of the time that goes into judging one status, which looks at all namespaces of the profile at once. */
 const STATUS_SHARE = 1 / 50;

@@ -41,7 +41,7 @@ export function surveyOf(
 interface Standing {
   readonly inForce: InForce;
   readonly hasPolicies: boolean;
-  /** Of the profile as it is. */
+  /** The part that belongs to the profile as it is. */
   readonly result: NamespaceResult | undefined;
 }
 

@@ -14,7 +14,7 @@ export interface AgentName {
   readonly name: string;
 }
 
-/** Of an agent's DaemonSet. `isReady`: it has a ready pod. */
+/** The state of an agent's DaemonSet. `isReady`: it has a ready pod. */
 export type AgentState =
   | { readonly kind: 'found'; readonly isReady: boolean }
   | { readonly kind: 'absent' }

@@ -1,4 +1,4 @@
-/** What the operator needs of an engine whose own policies carry extensions. Each such engine implements it in its folder. Pure. */
+/** The interface of an engine whose own policies carry extensions. Each such engine implements it in its folder. Pure. */
 import type { KubeObject } from '../../api/meta.ts';
 import type { ExtensionKind, ExtensionPolicy } from '../../policy/extensions.ts';
 import type { RuleNote } from '../../policy/notes.ts';

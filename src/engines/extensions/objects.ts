@@ -11,7 +11,7 @@ export function configuredEngine(setting: EngineSetting): ExtensionEngine | unde
   return EXTENSION_ENGINES.find(({ engine }) => engine === setting);
 }
 
-/** What the configured engine carries, if all that it needs is installed. */
+/** The peers that the configured engine carries, if all that it needs is installed. */
 export function configuredFacts(setting: EngineSetting): EngineFacts {
   const engine = configuredEngine(setting);
   if (engine !== undefined) return { kind: 'available', carries: engine.carries };

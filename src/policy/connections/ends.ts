@@ -89,7 +89,7 @@ export function related(
   ];
 }
 
-/** The same for all peers of a grant, which may list the namespace's own pods already. */
+/** The related peers of a whole grant, which may list the namespace's own pods already. */
 export function relatedPeers(
   peers: readonly NetworkPolicyPeer[],
   relation: Relation,

@@ -19,7 +19,7 @@ export interface PlacedNamespace {
   readonly labels: StringMap;
 }
 
-/** What an object of a verifier means for the pods of a namespace. `by` names the object. */
+/** The effect of a verifier's object on the pods of a namespace. `by` names the object. */
 export type Claim = { readonly by: string } & (
   | { readonly kind: 'verifies'; readonly scope: ImageScope }
   /** The object is there, and refuses no image. */

@@ -20,7 +20,7 @@ export type Verification =
 
 type ImageLimits = NonNullable<ProfileSpec['workloads']>['images'];
 
-/** What the verifiers of a cluster do in each of its namespaces. */
+/** The effect of a cluster's verifiers in each of its namespaces. */
 export function imageVerifiers(evidence: Evidence): readonly ClaimOn[] {
   return [
     ...sigstoreClaims(evidence),

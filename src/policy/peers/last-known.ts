@@ -17,7 +17,7 @@ import { notesOf } from '../notes.ts';
 import { type DirectionRule, isolates, isProfileReference, rulesOf } from '../semantics/normalize.ts';
 
 /**
- * What policies carried so far. A policy is named as it was compiled, also where it exists under an alternative name.
+ * The peers that policies carried so far. A policy is named as it was compiled, also where it exists under an alternative name.
  */
 export interface LastKnown {
   /** The rules for a peer that is unresolved now; empty if nothing is known. */

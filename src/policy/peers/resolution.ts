@@ -46,7 +46,7 @@ export type Resolution =
   | {
       readonly kind: 'resolved';
       readonly grants: AtLeastOne<Grant>;
-      /** What the engine carries beside the grants. */
+      /** The peers that the engine carries beside the grants. */
       readonly extensions?: readonly ExtensionGrant[];
     }
   | { readonly kind: 'extended'; readonly extensions: AtLeastOne<ExtensionGrant> }
@@ -57,14 +57,14 @@ export type Resolution =
       readonly known?: readonly Grant[];
       /** Takes the place of a last known form if there is none; `message` is added to that of the peer. */
       readonly fallback?: { readonly grants: AtLeastOne<Grant>; readonly message: string };
-      /** What the engine carries all the same. */
+      /** The peers that the engine carries all the same. */
       readonly extensions?: readonly ExtensionGrant[];
     } & Unresolved);
 
 export interface PeerContext {
   /**
    * True if the ports that a peer serves are the rule's: for a destination, where the rule lists no ports of its own.
-   * Of a source the ports say nothing about the destination.
+   * The ports of a source say nothing about the destination.
    */
   readonly impliesPorts: boolean;
   readonly namespace: NamespaceFacts;

@@ -50,7 +50,7 @@ function link(items: readonly Item[], from: number, to: number): Edge {
 
 const cards = (count: number) => named(Array.from({ length: count }, () => ({ width: 150, height: 30 })));
 
-/** What is wrong in a layout: overlapping cards, and edges that cross cards which they have nothing to do with. */
+/** The faults of a layout: overlapping cards, and edges that cross cards which they have nothing to do with. */
 function faults(items: readonly Item[], edges: readonly Edge[], { boxes, routes }: Layout): string[] {
   const found: string[] = [];
   for (const [id, box] of boxes) {

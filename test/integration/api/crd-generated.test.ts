@@ -1,4 +1,4 @@
-/** What is generated from the CRD is what is committed, and drift is noticed. */
+/** Files that are generated from the CRD are the committed ones, and drift is noticed. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {

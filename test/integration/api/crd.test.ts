@@ -42,7 +42,7 @@ describe('the SegmentationProfile CRD', () => {
 
   const kubectl = (args: readonly string[], ...objects: readonly object[]) =>
     plane.kubectlRun(args, { stdin: documents(objects) });
-  /** What kubectl prints to stderr when the API server refuses. */
+  /** The text that kubectl prints to stderr when the API server refuses. */
   const refusal = async (...objects: readonly object[]): Promise<string> => {
     const outcome = await kubectl(['create', '--dry-run=server', '-f', '-'], ...objects).then(
       () => undefined,

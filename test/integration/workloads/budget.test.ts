@@ -1,4 +1,4 @@
-// What the expressions of config/workloads may cost on a real API server: large objects, with the most and the longest limits.
+// The cost of the expressions of config/workloads on a real API server: large objects, with the most and the longest limits.
 // The one entry that breaks a limit is the last one. `images` is in limits.test.ts.
 import assert from 'node:assert/strict';
 import { violationsOf } from '../../../src/policy/workloads/groups.ts';

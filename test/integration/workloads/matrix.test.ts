@@ -35,7 +35,7 @@ const nowhere = (podSpec: object) => ({
   nodeSelector: { 'test.segmentation.dev/nowhere': 'true' },
 });
 
-/** What the answer says of the limit: refused, warned of, or nothing. */
+/** The verdict of the answer about the limit: refused, warned of, or nothing. */
 function effectOf({ status, message, warnings }: Answer, words: string): string {
   if (status === 403) return message.endsWith(`: ${words}`) ? 'refused' : `refused: ${message}`;
   if (status >= 300) return `HTTP ${status}: ${message}`;

@@ -35,7 +35,7 @@ export function caveats({ answers, snapshot, policies, asEnforced }: CaveatInput
   ];
 }
 
-/** What the network engine's own policies allow in these namespaces: verdicts are by NetworkPolicies alone. */
+/** The flows that the network engine's own policies allow in these namespaces. Verdicts are by NetworkPolicies alone. */
 function engineCaveats(snapshot: Snapshot, namespaces: ReadonlySet<string>, asEnforced: boolean): string[] {
   const intents = snapshot
     .intents()
