@@ -40,6 +40,9 @@ export interface NamespaceControllerOptions extends EnforcementParts {
 /** The caches are behind what was read live: their events bring the namespace back, and at the latest this. */
 const AGAIN: Outcome = { kind: 'again', afterMs: 1000 };
 
+/** The policies are in place, but what is reported of them may have changed by their writes. */
+const REPORT_AGAIN: Outcome = { kind: 'again', afterMs: 1000 };
+
 const NOTHING_POSTPONED = new Map<string, never>();
 
 export class NamespaceController {
@@ -64,7 +67,7 @@ export class NamespaceController {
     };
     const run = () => this.#reconcile(name, attempt);
     const outcome = await (isUrgent ? this.#lanes.runForeground(run) : run());
-    if (outcome.kind === 'done') this.#settleEvent(name, record, cause);
+    if (outcome.kind === 'done' || outcome === REPORT_AGAIN) this.#settleEvent(name, record, cause);
     else record.returnCause(cause);
     return outcome;
   }
@@ -113,13 +116,14 @@ export class NamespaceController {
     const { record, signal } = attempt;
     const { records } = this.#options;
     const enforced = enforcedProfiles(gathered);
+    if (enforced.some((profile) => records.profile(profile).isReleasing)) return AGAIN;
     records.beginEnforcing(name, enforced);
     try {
       const result = await new Enforcement(gathered, attempt, this.#options).run();
       if (result.kind === 'outdated') return AGAIN;
       recordEnforced(record, result);
       recordResults(name, result, records);
-      return DONE;
+      return result.mayReportElse ? REPORT_AGAIN : DONE;
     } catch (error) {
       if (isConflict(error) || isAlreadyExists(error) || isNotFound(error)) record.isCacheBehind = true;
       return isAborted(error) ? givenUp(error, signal) : this.#fail(gathered, error);
@@ -172,9 +176,7 @@ export class NamespaceController {
   }
 }
 
-/** The profiles that are enforced, and were not deleted when the facts were gathered. */
+/** The profiles that are enforced. */
 function enforcedProfiles({ intents }: Gathered): string[] {
-  return intents
-    .filter(({ relation, profile }) => relation === 'enforce' && !profile.metadata.deletionTimestamp)
-    .map(({ profile }) => profile.metadata.name);
+  return intents.filter(({ relation }) => relation === 'enforce').map(({ profile }) => profile.metadata.name);
 }

@@ -38,7 +38,12 @@ export interface Attempt {
 
 export type EnforcementResult =
   /** All policies are in place, but for what is postponed. */
-  | ({ readonly kind: 'enforced'; readonly conflicts: readonly string[] } & Decision)
+  | ({
+      readonly kind: 'enforced';
+      readonly conflicts: readonly string[];
+      /** True if the next reconcile may report other unresolved peers, without any change. */
+      readonly mayReportElse: boolean;
+    } & Decision)
   /** The caches are behind what was read live: nothing was written. */
   | { readonly kind: 'outdated' };
 
@@ -87,7 +92,9 @@ export class Enforcement {
     await this.#apply(planned);
     await extensions.narrow(this.#attempt);
     record.isCacheBehind = false;
-    return { kind: 'enforced', ...decision, conflicts: planned.plan.conflicts };
+    // Last known peers are read back from policies, which are others now.
+    const mayReportElse = !isQuiet && hasUnresolvedPeers(decision.intents);
+    return { kind: 'enforced', ...decision, conflicts: planned.plan.conflicts, mayReportElse };
   }
 
   /** Cached policies serve for most plans. Last known peers, and what was in conflict before, take live ones. */

@@ -63,11 +63,11 @@ export class LiveConfirmation {
     const confirmations = await Promise.all([
       records.namespace(namespace.key).confirmedUid === namespace.uid ||
         this.#confirmNamespace(namespace, signal),
-      ...profiles.map(
-        (profile) =>
-          records.profile(profile.metadata.name).confirmedUid === (profile.metadata.uid ?? '') ||
-          this.#confirmProfile(profile, signal),
-      ),
+      ...profiles.map((profile) => {
+        if (mayBeGone(profile)) return this.#readProfile(profile, signal);
+        const { name, uid = '' } = profile.metadata;
+        return records.profile(name).confirmedUid === uid || this.#confirmProfile(profile, signal);
+      }),
       this.#hasListedProfiles || this.#isComplete(basis, this.#listProfilesOnce(signal)),
     ]);
     return confirmations.every(Boolean);
@@ -206,6 +206,14 @@ export class LiveConfirmation {
       throw error;
     }
   }
+}
+
+/**
+ * True for a profile that is being deleted and leaves its policies. Once it is gone, nobody completes a plan for it, or
+ * deletes its covers; and the watches of profiles and namespaces may lag.
+ */
+function mayBeGone({ metadata, spec }: SegmentationProfile): boolean {
+  return metadata.deletionTimestamp !== undefined && spec.deletionPolicy === 'Retain';
 }
 
 function isSame(a: NamespaceItem, b: NamespaceItem): boolean {

@@ -64,12 +64,19 @@ export class ProfileController {
 
   async #reconcileDeleted(profile: SegmentationProfile, signal: AbortSignal): Promise<Outcome> {
     if (!hasFinalizer(profile)) return DONE;
-    const { capabilities } = this.#options;
+    const { capabilities, records } = this.#options;
     const hasEnded = capabilities.every((capability) => capability.isReleased(profile));
-    if (!hasEnded || !(await isReleased(profile, this.#options, signal)))
-      return this.#reconcileStatus(profile, signal);
-    await removeFinalizer(profile, this.#options, signal);
-    return DONE;
+    const record = records.profile(profile.metadata.name);
+    record.isReleasing = true;
+    try {
+      if (hasEnded && (await isReleased(profile, this.#options, signal))) {
+        await removeFinalizer(profile, this.#options, signal);
+        return DONE;
+      }
+    } finally {
+      record.isReleasing = false;
+    }
+    return this.#reconcileStatus(profile, signal);
   }
 
   async #reconcileStatus({ metadata }: SegmentationProfile, signal: AbortSignal): Promise<Outcome> {

@@ -27,6 +27,8 @@ export class ProfileRecord {
 
   /** Namespaces in which policies of the profile, as it was before its deletion, are being written. */
   readonly #enforcing = new Set<string>();
+  /** True while it is decided if the profile, which is being deleted, can go: no enforcement begins meanwhile. */
+  isReleasing = false;
   /** True if the deletion of the profile waits for the end of these writes. */
   #isReleaseWaiting = false;
 
