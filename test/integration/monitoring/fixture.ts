@@ -59,6 +59,17 @@ export async function configuration(
   };
 }
 
+/** Creates a profile whose rollout is paused. It selects no namespace. */
+export async function pausedRollout(box: Sandbox): Promise<void> {
+  const profile = await box.profile('rollout', {
+    namespaceSelector: { matchLabels: { [`${box.id}.example.com/rollout`]: 'yes' } },
+    rollout: { paused: true, waves: [{ name: 'first', percent: 50 }] },
+  });
+  await eventually(async () =>
+    assert.equal((await box.readProfile(profile)).status?.rollout?.phase, 'Paused'),
+  );
+}
+
 /** Creates policies, a repaired deletion, a conflict and an unresolved peer. Resolves the profile's name. */
 export async function work(box: Sandbox): Promise<string> {
   const [first, second] = [await box.namespace('first'), await box.namespace('second')];

@@ -22,7 +22,8 @@ import {
 import { scrape } from '../../support/monitoring/scrape.ts';
 import { selectorText, type Selector, usageOf } from '../../support/monitoring/promql.ts';
 import { install, uninstall } from '../exceptions/scene.ts';
-import { configuration, JOB, work } from './fixture.ts';
+import { grant, revoke } from '../rollout/scene.ts';
+import { configuration, JOB, pausedRollout, work } from './fixture.ts';
 
 /** The metrics of the audit and of the network engine are there only with them. They need no permission to exist. */
 const WITH_AUDIT = JSON.stringify({
@@ -86,6 +87,7 @@ function filled(expression: string): string {
     const kubeconfig = await installOperator(plane);
     // The metrics of exceptions are there only where they are installed.
     await install(plane);
+    await grant(plane);
     await vacateLease(plane);
     directory = mkdtempSync(join(tmpdir(), 'monitoring-'));
     const file = join(directory, 'operator.yaml');
@@ -104,11 +106,13 @@ function filled(expression: string): string {
     // Prometheus sees no increase for events before the first scrape.
     await settled(async () => assert.equal((await prometheus.query('sum(up)'))[0]?.value, 2));
     profile = await work(box);
+    await pausedRollout(box);
   });
   after(async () => {
     await prometheus?.stop();
     await box?.remove();
     await uninstall(plane);
+    await revoke(plane);
     if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
   });
 
