@@ -21,7 +21,7 @@ async function buildBundle(): Promise<string> {
 /** Time between two samples of the event loop's delay, as prom-client's. */
 const SAMPLING_MS = 10;
 
-/** What the image gives to node before the bundle: arguments, and environment variables. */
+/** The arguments and environment variables that the image gives to node. */
 function nodeSettings(): {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;

@@ -1,4 +1,5 @@
 /** Status conditions, after the API conventions and kstatus. */
+import { rfc3339 } from '../util/rfc3339.ts';
 import type { Condition } from './meta.ts';
 
 /** A condition without its `lastTransitionTime`. */
@@ -13,7 +14,7 @@ export function mergeConditions(
   wanted: readonly ConditionValue[],
   now: Date,
 ): Condition[] {
-  const stamp = now.toISOString().replace(/\.\d{3}Z$/, 'Z');
+  const stamp = rfc3339(now.getTime());
   return wanted.map((value) => {
     const before = current.find((condition) => condition.type === value.type);
     const lastTransitionTime =

@@ -11,6 +11,7 @@ import { ANNOTATION_PROMOTE, ANNOTATION_RETRY } from '../api/names.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import { parseDuration } from '../util/duration.ts';
 import { byName } from '../util/order.ts';
+import { rfc3339 } from '../util/rfc3339.ts';
 import type { Revisions, RolloutState } from './assign.ts';
 import { type GateInput, judgeGate, readingsOf, type UnavailableWorkload } from './gates.ts';
 import { type Intent, intentOf, type Revision, sameIntent, sameWaves } from './revision.ts';
@@ -63,7 +64,7 @@ export function initialState(
 ): RolloutState {
   const isNew = status?.observedGeneration === undefined && !hasPolicies;
   const base = isNew ? 'Nothing' : 'Unrecorded';
-  return { revision: 0, phase: 'Recording', summary: 'Recording', since: timeOf(now), base, inForce: [] };
+  return { revision: 0, phase: 'Recording', summary: 'Recording', since: rfc3339(now), base, inForce: [] };
 }
 
 /** @param state as it is recorded */
@@ -97,7 +98,7 @@ function begin(state: RolloutState, input: RolloutInput): Next {
     const record = Math.max(state.revision, newest?.number ?? 0) + 1;
     // The status must not say of the profile as it is that its rollout is complete, or has failed.
     const isBegun = state.phase === 'Recording';
-    const recording = { phase: 'Recording', summary: 'Recording', since: timeOf(now) } as const;
+    const recording = { phase: 'Recording', summary: 'Recording', since: rfc3339(now) } as const;
     return { state: isBegun ? state : { ...withoutWave(state), ...recording }, record };
   }
   const { number } = newest;
@@ -108,7 +109,7 @@ function begin(state: RolloutState, input: RolloutInput): Next {
       ...withoutWave(state),
       revision: number,
       phase: 'Applying',
-      since: timeOf(now),
+      since: rfc3339(now),
       inForce: [{ revision: number, wave: 0, limit: 0 }, ...inForce],
     },
   };
@@ -218,7 +219,7 @@ class Rollout {
       return { kind: 'closed', reason: 'the workloads of the wave are being read' };
     const { unavailable } = gates;
     if (state.gates === undefined) {
-      const readings = readingsOf(unavailable, members, timeOf(now));
+      const readings = readingsOf(unavailable, members, rfc3339(now));
       return readings === undefined
         ? { kind: 'closed', reason: TOO_MANY_UNAVAILABLE }
         : { kind: 'begun', readings };
@@ -280,7 +281,7 @@ class Rollout {
 
   #enter(state: RolloutState, phase: RolloutState['phase']): RolloutState {
     const wave = nameOfWave(this.#revision.waves, state.inForce[0]?.wave ?? 0);
-    return { ...state, phase, wave, since: timeOf(this.#input.now) };
+    return { ...state, phase, wave, since: rfc3339(this.#input.now) };
   }
 
   /** Takes the whole revision away, if it is known what the namespaces had before and nobody chose otherwise. */
@@ -295,7 +296,7 @@ class Rollout {
       ...withoutWave(state),
       phase: isRollback ? 'RolledBack' : 'Failed',
       wave,
-      since: timeOf(now),
+      since: rfc3339(now),
       inForce: isRollback ? below : state.inForce,
       failure: { wave, ...failure },
     };
@@ -385,7 +386,7 @@ function complete(revision: number, now: number): RolloutState {
     revision,
     phase: 'Complete',
     summary: 'Complete',
-    since: timeOf(now),
+    since: rfc3339(now),
     inForce: [{ revision }],
   };
 }
@@ -421,9 +422,4 @@ function summaryOf({ phase, inForce }: RolloutState, revisions: Revisions): stri
   const revision = top && revisions.get(top.revision);
   if (top?.wave === undefined || revision === undefined || phase === 'RolledBack') return phase;
   return `${phase} ${top.wave}/${revision.waves.length + 1}`;
-}
-
-/** With seconds, as conditions have it. */
-function timeOf(now: number): string {
-  return new Date(now).toISOString().replace(/\.\d+Z$/, 'Z');
 }

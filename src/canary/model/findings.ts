@@ -7,6 +7,7 @@
 import type { PolicyType, Protocol } from '../../api/network-policy.ts';
 import type { IPFamily } from '../../policy/semantics/cidr.ts';
 import { compareText } from '../../util/order.ts';
+import { rfc3339 } from '../../util/rfc3339.ts';
 import type { Difference, FlowRecord } from './flow-book.ts';
 import { type CanaryPod, type PlannedFlow, targetId, targetName } from './matrix.ts';
 
@@ -115,9 +116,4 @@ export function differencesOf(findings: readonly Finding[]): Difference[] {
 /** The node of a flow's target; empty for an address outside of the cluster. */
 export function nodeOf({ target }: PlannedFlow): string {
   return target.kind === 'pod' ? target.pod.node : '';
-}
-
-/** @param ms milliseconds since the epoch */
-export function rfc3339(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z');
 }

@@ -3,7 +3,8 @@ import { DIRECTIONS, type PolicyType } from '../../api/network-policy.ts';
 import type { IPFamily } from '../../policy/semantics/cidr.ts';
 import { isRecord } from '../../util/is-record.ts';
 import { compareText } from '../../util/order.ts';
-import { type Finding, findingsOf, nodeOf, rfc3339 } from './findings.ts';
+import { rfc3339 } from '../../util/rfc3339.ts';
+import { type Finding, findingsOf, nodeOf } from './findings.ts';
 import type { FlowRecord, FlowVerdict } from './flow-book.ts';
 import type { CanaryPod, Side } from './matrix.ts';
 

@@ -3,7 +3,7 @@ import { type ConditionValue, mergeConditions } from '../../api/conditions.ts';
 import type { ExceptionStatus, Notice, SegmentationException } from '../../api/exception.ts';
 import type { ConditionStatus } from '../../api/meta.ts';
 import type { UnresolvedPeer } from '../../policy/compile.ts';
-import { rfc3339 } from '../../policy/exceptions/grant.ts';
+import { rfc3339 } from '../../util/rfc3339.ts';
 import type { Verdict } from '../../policy/exceptions/judge.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import { counted } from '../../util/list-text.ts';

@@ -118,7 +118,7 @@ function rulesOf(object: KubeObject, frame: ExtensionFrame, engine: ExtensionEng
   return found.rules.map((rule, index) => ({ rule, note: notes[index] }));
 }
 
-/** One write if the object only gains or only loses rules; else first its union, then its final form. */
+/** Plans a single write if the object only gains or only loses rules; else first its union, then its final form. */
 function planUpdate(
   wanted: NotedObject,
   before: KubeObject,

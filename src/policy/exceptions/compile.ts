@@ -24,7 +24,7 @@ import type { ClusterFacts, NamespaceFacts } from '../facts.ts';
 import { excess } from '../limits.ts';
 import { formatNotes, notesOf } from '../notes.ts';
 import { NOTHING_KNOWN } from '../peers/last-known.ts';
-import { rfc3339 } from './grant.ts';
+import { rfc3339 } from '../../util/rfc3339.ts';
 
 export interface CompiledException {
   /** Sorted by name; none if one of them is too large. */
@@ -87,7 +87,7 @@ function withoutExtensions(cluster: ClusterFacts): ClusterFacts {
   };
 }
 
-/** One answer for each of the cluster's, so that resolutions stay cached. */
+/** Answers by those of the cluster they are made from, so that resolutions stay cached. */
 function notCarrying(facts: EngineFacts | undefined): EngineFacts | undefined {
   if (facts === undefined || facts.kind === 'none') return facts;
   let known = notCarried.get(facts);

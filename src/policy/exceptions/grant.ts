@@ -1,6 +1,8 @@
 /** Judges if a profile grants an exception: by its mode, the kinds of peers, and the time until the end. Pure. */
 import type { SegmentationException } from '../../api/exception.ts';
 import type { ExceptionGrant, Peer, PeerKind, SegmentationProfile } from '../../api/profile.ts';
+import { parseDuration } from '../../util/duration.ts';
+import { rfc3339 } from '../../util/rfc3339.ts';
 
 /** Why an exception is refused: a word for programs, and what to write instead. */
 export interface Refusal {
@@ -95,13 +97,7 @@ function peerKindOf(peer: Peer): PeerKind | undefined {
   return pods.some((each) => each !== undefined) ? 'Pods' : undefined;
 }
 
-/** Milliseconds of a duration in hours and minutes, as the CRD admits it: `1h30m`. */
+/** Milliseconds of a duration in hours and minutes, as the CRD admits it: `1h30m`; 0 for other texts. */
 export function durationMs(text: string): number {
-  const [, hours = '0', minutes = '0'] = /^(?:(\d+)h)?(?:(\d+)m)?$/.exec(text) ?? [];
-  return (Number(hours) * 60 + Number(minutes)) * 60_000;
-}
-
-/** A moment as Kubernetes writes it, in whole seconds. @param ms since the epoch */
-export function rfc3339(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z');
+  return /^(\d+h)?(\d+m)?$/.test(text) ? (parseDuration(text) ?? 0) : 0;
 }

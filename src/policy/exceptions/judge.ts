@@ -5,7 +5,8 @@
 import type { SegmentationException } from '../../api/exception.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { byObjectName, compareText } from '../../util/order.ts';
-import { type Refusal, refusalBy, rfc3339 } from './grant.ts';
+import { type Refusal, refusalBy } from './grant.ts';
+import { rfc3339 } from '../../util/rfc3339.ts';
 
 export type Verdict =
   /** The flows are to be open until `end`. */

@@ -1,6 +1,7 @@
 /** `exception`: lists exceptions, approves one in the user's name, or asks for a later end of one. */
 import type { SegmentationException } from '../../../api/exception.ts';
-import { durationMs, rfc3339 } from '../../../policy/exceptions/grant.ts';
+import { durationMs } from '../../../policy/exceptions/grant.ts';
+import { rfc3339 } from '../../../util/rfc3339.ts';
 import type { Call, Command } from '../../shell/command.ts';
 import { CliError, EXIT, UsageError } from '../../shell/failure.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
