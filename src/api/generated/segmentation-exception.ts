@@ -38,13 +38,13 @@ export interface SegmentationExceptionSpec {
    */
   profile?: string;
   /**
-   * What may reach the pods of the namespace. Has an effect if the profile isolates Ingress.
+   * Flows that may reach the pods of the namespace. Has an effect if the profile isolates Ingress.
    *
    * Items: Allows traffic from the peers of `from` to `ports` of the pods that `podSelector` selects.
    */
   ingress?: IngressRule[];
   /**
-   * What the pods of the namespace may reach. Has an effect if the profile isolates Egress.
+   * Flows that may leave the pods of the namespace. Has an effect if the profile isolates Egress.
    *
    * Items: Allows traffic from the pods that `podSelector` selects to `ports` of the peers of `to`.
    */
@@ -79,7 +79,7 @@ export interface SegmentationExceptionStatus {
   /**
    * InForce: the flows are open. Ready: the policies are as the exception asks, also after its end. Reconciling: policies are being written, or an approval is awaited. Stalled: the exception is refused, and a person must act.
    *
-   * Items: One aspect of the profile's state.
+   * Items: An aspect of the profile's state.
    */
   conditions?: Condition[];
   /**
@@ -308,7 +308,7 @@ export interface Port {
   endPort?: number;
 }
 /**
- * One aspect of the profile's state.
+ * An aspect of the profile's state.
  */
 export interface Condition {
   /**

@@ -94,13 +94,13 @@ export interface SegmentationProfileSpec {
    */
   exceptions?: ExceptionGrant;
   /**
-   * What may reach the pods of the selected namespaces. Each rule adds to what is allowed; order has no meaning. Needs Ingress in `isolation`.
+   * Flows that may reach the pods of the selected namespaces. Each rule adds to what is allowed; order has no meaning. Needs Ingress in `isolation`.
    *
    * Items: Allows traffic from the peers of `from` to `ports` of the pods that `podSelector` selects.
    */
   ingress?: IngressRule[];
   /**
-   * What the pods of the selected namespaces may reach. Each rule adds to what is allowed; order has no meaning. Needs Egress in `isolation`.
+   * Flows that may leave the pods of the selected namespaces. Each rule adds to what is allowed; order has no meaning. Needs Egress in `isolation`.
    *
    * Items: Allows traffic from the pods that `podSelector` selects to `ports` of the peers of `to`.
    */
@@ -123,7 +123,7 @@ export interface SegmentationProfileStatus {
   /**
    * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. EnforcementVerified: packets show that the network plugin enforces policies. AdmissionReady, where `admission` or `workloads` asks for something: it is in force. PodSecurityReady, where `workloads.podSecurity` is there: its levels are in force. ExceptionsReady, where `exceptions` grants some: the operator reads them. ImagesVerified, where `workloads.images` is there: something verifies the signatures of images in the selected namespaces. RolloutReady, where there is a `rollout`: it is complete. AuditClean, where the operator audits the cluster: the selected namespaces have no finding. EngineReady, where the operator looks for the network engine and peers depend on it: evidence confirms the engine.
    *
-   * Items: One aspect of the profile's state.
+   * Items: An aspect of the profile's state.
    */
   conditions?: Condition[];
   /**
@@ -872,7 +872,7 @@ export interface Port {
   endPort?: number;
 }
 /**
- * One aspect of the profile's state.
+ * An aspect of the profile's state.
  */
 export interface Condition {
   /**
