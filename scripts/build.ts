@@ -14,7 +14,7 @@ import { LICENCES_FILE } from './supply-chain/licences.ts';
 import { billOfMaterials } from './supply-chain/sbom.ts';
 
 const root = join(import.meta.dirname, '..');
-const { flags } = readArguments({
+const { flags, refuse } = readArguments({
   command: 'npm run build',
   summary: 'Bundles the operator and the kubectl plugin into dist/.',
   flags: {
@@ -22,6 +22,13 @@ const { flags } = readArguments({
     plugin: { value: 'FILE', help: 'write only the kubectl plugin, to FILE' },
   },
 });
+// Node takes the module system from a file's extension.
+if (flags.outfile !== undefined && !flags.outfile.endsWith('.mjs')) {
+  refuse(`--outfile must end in .mjs, as the operator is an ES module: ${flags.outfile}`);
+}
+if (flags.plugin?.endsWith('.mjs') === true) {
+  refuse(`--plugin must not end in .mjs, as the plugin is a CommonJS module: ${flags.plugin}`);
+}
 
 async function write(program: Program, given: string | undefined): Promise<string> {
   const outfile = resolve(given ?? join(root, 'dist', program.file));

@@ -11,6 +11,8 @@ import { delimiter, join } from 'node:path';
 import { execute } from './engines.ts';
 
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
+/** The configuration for all users of an npm that is installed under /usr/local. */
+const GLOBAL_NPMRC = '/usr/local/etc/npmrc';
 
 /** Values for the Dockerfile's ARGs. */
 export function makeLocalBases(root: string): Readonly<Record<string, string>> {
@@ -48,7 +50,7 @@ export function makeLocalBases(root: string): Readonly<Record<string, string>> {
           '/usr/local/bin/npm',
         );
         const configuration = execute('npm', ['config', 'get', 'userconfig']).trim();
-        if (existsSync(configuration)) buildah('copy', container, configuration, '/root/.npmrc');
+        if (existsSync(configuration)) buildah('copy', container, configuration, GLOBAL_NPMRC);
         if (existsSync(CERTIFICATES)) buildah('copy', container, CERTIFICATES, CERTIFICATES);
         buildah('config', '--env', `NODE_EXTRA_CA_CERTS=${CERTIFICATES}`, container);
       }),

@@ -27,6 +27,16 @@ const REFUSED: readonly (readonly [entry: string, args: readonly string[], messa
   ],
   ['scripts/generate.ts', ['--check=no'], /^--check takes no value\nusage: /],
   ['scripts/build.ts', ['--outfile'], /^--outfile needs a value: FILE\nusage: npm run build -- /],
+  [
+    'scripts/build.ts',
+    ['--outfile', 'dist/operator'],
+    /^--outfile must end in \.mjs, as the operator is an ES module: dist\/operator\nusage: /,
+  ],
+  [
+    'scripts/build.ts',
+    ['--plugin', 'dist/plugin.mjs'],
+    /^--plugin must not end in \.mjs, as the plugin is a CommonJS module: dist\/plugin\.mjs\nusage: /,
+  ],
   ['scripts/cluster.ts', ['up'], /^unexpected argument up\nusage: npm run cluster\n$/],
   ['scripts/release/record-release.ts', [], /^one version is needed, such as v0\.2\.0\nusage: /],
   ['scripts/suite/faults.ts', ['--seed', 'x'], /^--seed must be a whole number, not x\nusage: /],
