@@ -35,7 +35,7 @@ export async function readEvidence(
   return signatures.map((signature, index) => ({
     signature,
     agents: agents[index] ?? [],
-    isGroupServed: groups?.has(signature.group),
+    servedGroups: groups && signature.groups.filter((group) => groups.has(group)),
   }));
 }
 

@@ -8,5 +8,6 @@ export const CALICO: EngineSignature = {
     // Installed by manifests, and on GKE without Dataplane V2.
     { namespace: 'kube-system', name: 'calico-node' },
   ],
-  group: 'crd.projectcalico.org',
+  // Since Calico 3.32, an installation has the CRDs of either the one or the other.
+  groups: ['crd.projectcalico.org', 'projectcalico.org'],
 };

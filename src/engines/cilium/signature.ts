@@ -8,5 +8,5 @@ export const CILIUM: EngineSignature = {
     // OpenShift.
     { namespace: 'cilium', name: 'cilium' },
   ],
-  group: 'cilium.io',
+  groups: ['cilium.io'],
 };

@@ -52,17 +52,20 @@ export function detect(
     : confirmed(setting, findings);
 }
 
-function findingOf({ signature, agents, isGroupServed }: EngineEvidence): Finding {
-  const { engine, group } = signature;
+function findingOf({ signature, agents, servedGroups }: EngineEvidence): Finding {
+  const { engine, groups } = signature;
   for (const { name, state } of agents) {
     if (state.kind !== 'found') continue;
     // Without the number of pods, which changes with every node: the status would have to be written each time.
     const agent = `DaemonSet ${name.namespace}/${name.name} has ${state.isReady ? '' : 'no '}ready pods`;
     if (!state.isReady) return { engine, state: 'notReady', text: agent };
-    if (isGroupServed === undefined)
+    if (servedGroups === undefined)
       return { engine, state: 'unreadable', text: `${agent}, and the API server does not list its groups` };
-    if (!isGroupServed)
-      return { engine, state: 'notReady', text: `${agent}, but the API server does not serve ${group}` };
+    const [group] = servedGroups;
+    if (group === undefined) {
+      const text = `${agent}, but the API server does not serve ${groups.join(' or ')}`;
+      return { engine, state: 'notReady', text };
+    }
     return { engine, state: 'running', text: `${agent}, and the API server serves ${group}` };
   }
   for (const { name, state } of agents) {

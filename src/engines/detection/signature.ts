@@ -5,8 +5,11 @@ export interface EngineSignature {
   readonly engine: Engine;
   /** DaemonSets of the engine's agent, in the namespaces of usual installations. One of them is enough. */
   readonly agents: readonly AgentName[];
-  /** A group of the engine's own kinds. It proves nothing alone: CRDs stay when an engine is uninstalled. */
-  readonly group: string;
+  /**
+   * Groups of the engine's own kinds, of which an installation serves at least one. They prove nothing alone: CRDs stay when
+   * an engine is uninstalled.
+   */
+  readonly groups: readonly string[];
 }
 
 export interface AgentName {
@@ -24,6 +27,6 @@ export type AgentState =
 export interface EngineEvidence {
   readonly signature: EngineSignature;
   readonly agents: readonly { readonly name: AgentName; readonly state: AgentState }[];
-  /** Undefined if the API server did not say. */
-  readonly isGroupServed: boolean | undefined;
+  /** Those of the signature's groups that the API server serves; undefined if it did not say. */
+  readonly servedGroups: readonly string[] | undefined;
 }

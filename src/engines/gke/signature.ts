@@ -7,5 +7,5 @@ import type { EngineSignature } from '../detection/signature.ts';
 export const GKE: EngineSignature = {
   engine: 'GKE',
   agents: [{ namespace: 'kube-system', name: 'anetd' }],
-  group: 'networking.gke.io',
+  groups: ['networking.gke.io'],
 };

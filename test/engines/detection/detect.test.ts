@@ -10,16 +10,16 @@ const STARTING: AgentState = { kind: 'found', isReady: false };
 const UNREADABLE: AgentState = { kind: 'unreadable', message: 'the permission is missing' };
 
 type Traces = Partial<
-  Record<Engine, { readonly agent?: AgentState; readonly isGroupServed?: boolean | undefined }>
+  Record<Engine, { readonly agent?: AgentState; readonly served?: readonly string[] | undefined }>
 >;
 
-/** The evidence of a cluster: each engine's first agent, and its group; of engines without traces there is nothing. */
+/** The evidence of a cluster: each engine's first agent, and its groups; of engines without traces there is nothing. */
 function evidence(traces: Traces): EngineEvidence[] {
   return SIGNATURES.map((signature) => {
     const { agent = ABSENT, ...rest } = traces[signature.engine] ?? {};
     const agents = signature.agents.map((name, index) => ({ name, state: index === 0 ? agent : ABSENT }));
-    const isGroupServed = 'isGroupServed' in rest ? rest.isGroupServed : agent.kind === 'found';
-    return { signature, agents, isGroupServed };
+    const servedGroups = 'served' in rest ? rest.served : agent.kind === 'found' ? signature.groups : [];
+    return { signature, agents, servedGroups };
   });
 }
 
@@ -40,13 +40,19 @@ const CASES: readonly Case[] = [
     message: /^Cilium: DaemonSet kube-system\/cilium has ready pods, and the API server serves cilium\.io$/,
   },
   {
+    title: 'finds Calico that serves its kinds from CRDs of their own group',
+    traces: { Calico: { agent: READY, served: ['projectcalico.org'] } },
+    verdict: ['Calico', 'True', 'Detected'],
+    message: /the API server serves projectcalico\.org$/,
+  },
+  {
     title: 'finds no engine from CRDs alone',
-    traces: { Cilium: { isGroupServed: true }, Calico: { isGroupServed: true } },
+    traces: { Cilium: { served: ['cilium.io'] }, Calico: { served: ['projectcalico.org'] } },
     verdict: ['None', 'True', 'NoEngine'],
   },
   {
     title: 'finds GKE where it serves kinds of Cilium',
-    traces: { GKE: { agent: READY }, Cilium: { isGroupServed: true } },
+    traces: { GKE: { agent: READY }, Cilium: { served: ['cilium.io'] } },
     verdict: ['GKE', 'True', 'Detected'],
   },
   {
@@ -63,7 +69,7 @@ const CASES: readonly Case[] = [
   },
   {
     title: 'keeps the engine that it found before while its group is not served',
-    traces: { Cilium: { agent: READY, isGroupServed: false } },
+    traces: { Cilium: { agent: READY, served: [] } },
     before: 'Cilium',
     verdict: ['Cilium', 'Unknown', 'AgentNotReady'],
     message: /does not serve cilium\.io/,
@@ -82,7 +88,7 @@ const CASES: readonly Case[] = [
   },
   {
     title: 'knows no engine if the groups are unknown',
-    traces: { Cilium: { agent: READY, isGroupServed: undefined } },
+    traces: { Cilium: { agent: READY, served: undefined } },
     verdict: ['Unknown', 'Unknown', 'EvidenceUnreadable'],
   },
   {
@@ -139,7 +145,7 @@ describe('detection of the network engine', () => {
     const [cilium] = SIGNATURES;
     assert.ok(cilium);
     const agents = cilium.agents.map((name, index) => ({ name, state: index === 1 ? READY : ABSENT }));
-    const verdict = detect('Auto', [{ signature: cilium, agents, isGroupServed: true }]);
+    const verdict = detect('Auto', [{ signature: cilium, agents, servedGroups: ['cilium.io'] }]);
     assert.match(verdict.message, /DaemonSet cilium\/cilium has ready pods/);
   });
 });
