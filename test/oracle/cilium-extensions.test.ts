@@ -10,7 +10,8 @@ import type { KubeObject } from '../../src/api/meta.ts';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import type { Peer, SegmentationProfile } from '../../src/api/profile.ts';
 import { CILIUM_EXTENSIONS } from '../../src/engines/cilium/extensions.ts';
-import { type ExtensionStep, planExtensions } from '../../src/engines/extensions/plan.ts';
+import { planExtensions } from '../../src/engines/extensions/plan.ts';
+import type { ObjectStep } from '../../src/engines/object-step.ts';
 import { compile } from '../../src/policy/compile.ts';
 import { plan, type Step } from '../../src/policy/planning/plan.ts';
 import { goIsThere, goTool, skippedWithoutGo } from '../env/tooling/go-tool.ts';
@@ -196,7 +197,7 @@ interface State {
 }
 const NOTHING: State = { policies: new Map(), extensions: new Map() };
 
-type Write = { readonly base: Step } | { readonly extension: ExtensionStep };
+type Write = { readonly base: Step } | { readonly extension: ObjectStep };
 
 /** The writes that lead to the profile, in order. */
 function writesTo(intent: SegmentationProfile | undefined, { policies, extensions }: State): Write[] {

@@ -17,23 +17,18 @@ import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import { byKey } from '../../util/order.ts';
+import type { ObjectStep } from '../object-step.ts';
 import type { ExtensionEngine, ExtensionFrame } from './engine.ts';
-
-/** `object` is the whole object to send; `before` the observed one, whose identity is the precondition. */
-export type ExtensionStep =
-  | { readonly verb: 'create'; readonly object: KubeObject }
-  | { readonly verb: 'update'; readonly object: KubeObject; readonly before: KubeObject }
-  | { readonly verb: 'delete'; readonly before: KubeObject };
 
 export interface ExtensionPlan {
   /** To be carried out before the plan of the NetworkPolicies. */
-  readonly widen: readonly ExtensionStep[];
+  readonly widen: readonly ObjectStep[];
   /** To be carried out after it. */
   readonly narrow: readonly NarrowingStep[];
 }
 
 /** An object is deleted, or updated from the form that `widen` left. */
-export type NarrowingStep = Exclude<ExtensionStep, { verb: 'create' }>;
+export type NarrowingStep = Exclude<ObjectStep, { verb: 'create' }>;
 
 export interface ExtensionPlanContext {
   readonly engine: ExtensionEngine;
@@ -59,7 +54,7 @@ export function planExtensions(
     else if (kept.has(owner)) untouched.add(name);
     else own.set(name, object);
   }
-  const widen: ExtensionStep[] = [];
+  const widen: ObjectStep[] = [];
   const narrow: NarrowingStep[] = [];
   for (const policy of desired) {
     const name = freeName(policy, taken);
@@ -122,7 +117,7 @@ function rulesOf(object: KubeObject, frame: ExtensionFrame, engine: ExtensionEng
 function planUpdate(
   wanted: NotedObject,
   before: KubeObject,
-  { engine, widen, narrow }: { engine: ExtensionEngine; widen: ExtensionStep[]; narrow: NarrowingStep[] },
+  { engine, widen, narrow }: { engine: ExtensionEngine; widen: ObjectStep[]; narrow: NarrowingStep[] },
 ): void {
   const final = updated(wanted, before, engine);
   if (isSame(before, final)) return;

@@ -1,0 +1,266 @@
+/**
+ * The operator's objects of one kind of a network engine: all objects of the kind are watched from the start, and each write
+ * names the observed object as its precondition. An object that the API server stores in another form than it was sent is taken
+ * back: its schema is too old, and a field that it drops could make a rule mean something else.
+ */
+import type { KubeObject } from '../../api/meta.ts';
+import { LABEL_MANAGED_BY, MANAGER } from '../../api/names.ts';
+import { projectKeyOnly } from '../../cluster-state/items.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
+import type { ObjectStep } from '../../engines/object-step.ts';
+import { ApiError, isCollectionMissing, isForbidden, isNotFound } from '../../kube/errors.ts';
+import type { Transport } from '../../kube/http/transport.ts';
+import { preconditionsOf } from '../../kube/preconditions.ts';
+import { Resource, type ResourceKind } from '../../kube/resource.ts';
+import { Reflector } from '../../kube/watch/reflector.ts';
+import { type Item, Store } from '../../kube/watch/store.ts';
+import type { MissingReason } from '../../policy/extensions.ts';
+import { isProfileReference } from '../../policy/semantics/normalize.ts';
+import { canonicalJSON } from '../../util/canonical-json.ts';
+import type { Clock, Random } from '../../util/clock.ts';
+import { errorMessage } from '../../util/error-message.ts';
+
+/** A kind of an engine's own, as far as it is written. */
+export interface EngineKind {
+  readonly kind: ResourceKind;
+  /** The folder of config/ with the permission to write the kind. */
+  readonly component: string;
+  /** The first version of the engine whose kind has all fields that are written. */
+  readonly since: string;
+}
+
+/** `unknown`: the objects have not been listed yet. */
+export type ObjectsState =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'available' }
+  | { readonly kind: 'missing'; readonly reason: MissingReason; readonly message: string };
+
+const UNKNOWN: ObjectsState = { kind: 'unknown' };
+const AVAILABLE: ObjectsState = { kind: 'available' };
+
+export interface EngineObjectsOptions {
+  readonly transport: Transport;
+  readonly clusterState: ClusterState;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Called after each write. */
+  readonly onWrite: (verb: ObjectStep['verb'], object: KubeObject) => void;
+  /** Called for each failure of the watch. */
+  readonly onWatchError: (resource: string, error: unknown, retryInMs: number) => void;
+}
+
+export interface EngineObjectsListener {
+  /** The state, or the failure, has changed. */
+  readonly onState: () => void;
+  /** An object of the namespace, '' for a kind of the cluster, was changed by somebody else. */
+  readonly onDrift: (namespace: string) => void;
+}
+
+interface ObjectItem extends Item {
+  readonly object: KubeObject;
+}
+
+/** Milliseconds until an object is written again whose schema was too old. */
+const SCHEMA_INTERVAL_MS = 10 * 60_000;
+
+/** The API server stored an object in another form than it was sent. */
+export class SchemaTooOldError extends Error {
+  override name = 'SchemaTooOld';
+}
+
+/** Watches from its creation until `stop`. */
+export class EngineObjects {
+  readonly #kind: EngineKind;
+  readonly #options: EngineObjectsOptions;
+  readonly #listener: EngineObjectsListener;
+  readonly #objects: Resource<KubeObject>;
+  readonly #store = new Store<ObjectItem>();
+  /** The profiles of own objects by uid: somebody may remove their labels and owners. */
+  readonly #owners = new Map<string, string>();
+  readonly #stopping = new AbortController();
+  readonly #running: Promise<void>;
+  readonly #tooOld: ObjectsState;
+  #isSynced = false;
+  /** Why the kind can't be read. */
+  #missing: ObjectsState | undefined;
+  #schemaTooOldUntil = 0;
+  /** Why the first list has failed, for another reason than `missing`. */
+  failure: string | undefined;
+
+  constructor(kind: EngineKind, options: EngineObjectsOptions, listener: EngineObjectsListener) {
+    const { transport, clock, random, onWatchError } = options;
+    this.#kind = kind;
+    this.#options = options;
+    this.#listener = listener;
+    this.#objects = new Resource(transport, kind.kind);
+    const tooOld = `the CRD of ${kind.kind.plural} lacks fields that are written: upgrade it (${kind.since} or later)`;
+    this.#tooOld = { kind: 'missing', reason: 'SchemaTooOld', message: tooOld };
+    this.#store.subscribe(({ old, new: next, origin }) => {
+      if (next === undefined && old !== undefined) this.#owners.delete(old.uid);
+      const { namespace = '' } = (next ?? old)?.object.metadata ?? {};
+      if (origin !== 'own' && this.#isSynced) listener.onDrift(namespace);
+    });
+    const reflector = new Reflector<ObjectItem>({
+      transport,
+      path: this.#objects.collection(),
+      project: (raw) => this.#project(raw),
+      sink: this.#store,
+      clock,
+      random,
+      onError: (error, retryInMs) => {
+        onWatchError(kind.kind.plural, error, retryInMs);
+        this.#failed(error);
+      },
+      onList: () => this.#listed(),
+    });
+    this.#running = reflector.run(this.#stopping.signal);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  /** `missing` also for some minutes after a write that the schema did not take. The same object as long as nothing changes. */
+  get state(): ObjectsState {
+    if (this.#missing !== undefined) return this.#missing;
+    if (this.#options.clock.monotonic() < this.#schemaTooOldUntil) return this.#tooOld;
+    return this.#isSynced ? AVAILABLE : UNKNOWN;
+  }
+
+  /** All objects of the namespace; of a foreign one only the name. */
+  in(namespace: string): KubeObject[] {
+    return [...this.#store.byNamespace(namespace)].map(({ object }) => object);
+  }
+
+  /** All objects; of a foreign one only name and namespace. */
+  *all(): Generator<KubeObject, void, undefined> {
+    for (const { object } of this.#store.values()) yield object;
+  }
+
+  /** The profile that owns an observed object; undefined for a foreign one, and for one whose profile is gone. */
+  ownerOf({ metadata }: KubeObject): string | undefined {
+    const { clusterState } = this.#options;
+    const { uid = '' } = metadata;
+    const owner = clusterState.ownerOfPolicy({ metadata, spec: {} });
+    if (owner !== undefined) this.#owners.set(uid, owner);
+    const remembered = this.#owners.get(uid);
+    return remembered !== undefined && clusterState.profile(remembered) !== undefined
+      ? remembered
+      : undefined;
+  }
+
+  /**
+   * Carries out one step. A step may follow another one of the same object.
+   *
+   * @throws ApiError, SchemaTooOldError
+   */
+  async write(step: ObjectStep, signal: AbortSignal): Promise<void> {
+    const { onWrite } = this.#options;
+    if (step.verb === 'delete') await this.#delete(this.#current(step.before), signal);
+    else {
+      const before = step.verb === 'update' ? this.#current(step.before) : undefined;
+      const stored = await this.#put(step.object, before, signal);
+      if (!isAsSent(stored, step.object)) {
+        await this.#takeBack(stored, before, signal);
+        throw this.#schemaTooOld();
+      }
+    }
+    onWrite(step.verb, step.verb === 'delete' ? step.before : step.object);
+  }
+
+  #project(raw: object): ObjectItem {
+    const { metadata, ...rest } = raw as KubeObject;
+    const { managedFields: _, ...kept } = metadata;
+    const { name, namespace, uid = '', labels = {}, ownerReferences = [] } = metadata;
+    const isOwn =
+      labels[LABEL_MANAGED_BY] === MANAGER ||
+      ownerReferences.some(isProfileReference) ||
+      this.#owners.has(uid);
+    const object = isOwn
+      ? { ...rest, metadata: kept }
+      : { metadata: { name, ...(namespace !== undefined && { namespace }) } };
+    return { ...projectKeyOnly(raw), object };
+  }
+
+  #failed(error: unknown): void {
+    const { component, kind } = this.#kind;
+    const before = JSON.stringify([this.#missing, this.failure]);
+    if (isForbidden(error)) {
+      const message = `the operator may not write ${kind.plural}: kubectl apply -k ${component}`;
+      this.#missing = { kind: 'missing', reason: 'NotInstalled', message };
+    } else if (isCollectionMissing(error)) {
+      const message = `the API server does not serve ${kind.plural}.${kind.group}/${kind.version}`;
+      this.#missing = { kind: 'missing', reason: 'Unsupported', message };
+    } else if (!this.#isSynced) this.failure = errorMessage(error);
+    if (JSON.stringify([this.#missing, this.failure]) !== before) this.#listener.onState();
+  }
+
+  #listed(): void {
+    const isNew = !this.#isSynced || this.#missing !== undefined;
+    this.#isSynced = true;
+    this.#missing = undefined;
+    this.failure = undefined;
+    if (isNew) this.#listener.onState();
+  }
+
+  /** The object that a plan has observed, as an earlier step of the same plan left it. */
+  #current(observed: KubeObject): KubeObject {
+    const object = this.#store.get(keyOf(observed))?.object;
+    return object?.metadata.uid === observed.metadata.uid && object !== undefined ? object : observed;
+  }
+
+  async #put(object: KubeObject, before: KubeObject | undefined, signal: AbortSignal): Promise<KubeObject> {
+    try {
+      const stored =
+        before === undefined
+          ? await this.#objects.create(object, { signal })
+          : await this.#objects.replace(
+              { ...object, metadata: { ...object.metadata, ...preconditionsOf(before) } },
+              { signal },
+            );
+      this.#store.observe(this.#project(stored));
+      return stored;
+    } catch (error) {
+      // Strict field validation: the schema does not know a field.
+      if (error instanceof ApiError && error.status === 400 && error.message.includes('strict decoding'))
+        throw this.#schemaTooOld();
+      throw error;
+    }
+  }
+
+  async #takeBack(stored: KubeObject, before: KubeObject | undefined, signal: AbortSignal): Promise<void> {
+    if (before === undefined) return this.#delete(stored, signal);
+    const metadata = { ...before.metadata, ...preconditionsOf(stored) };
+    this.#store.observe(this.#project(await this.#objects.replace({ ...before, metadata }, { signal })));
+  }
+
+  async #delete(object: KubeObject, signal: AbortSignal): Promise<void> {
+    const { name, namespace, uid = '' } = object.metadata;
+    try {
+      await this.#objects.delete(name, namespace, { preconditions: preconditionsOf(object), signal });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+    this.#store.forget(keyOf(object), uid);
+  }
+
+  #schemaTooOld(): SchemaTooOldError {
+    const { clock } = this.#options;
+    this.#schemaTooOldUntil = clock.monotonic() + SCHEMA_INTERVAL_MS;
+    clock.schedule(SCHEMA_INTERVAL_MS, this.#listener.onState);
+    this.#listener.onState();
+    return new SchemaTooOldError(`the schema of ${this.#kind.kind.plural} is too old`);
+  }
+}
+
+function keyOf({ metadata: { namespace, name } }: KubeObject): string {
+  return namespace === undefined ? name : `${namespace}/${name}`;
+}
+
+/** An API server of an engine's own may change names too. */
+function isAsSent(stored: KubeObject & { spec?: unknown }, sent: KubeObject & { spec?: unknown }): boolean {
+  return (
+    stored.metadata.name === sent.metadata.name && canonicalJSON(stored.spec) === canonicalJSON(sent.spec)
+  );
+}
