@@ -52,6 +52,7 @@ const COMPONENTS: readonly (readonly [name: string, value: string, directory: st
   ['audit', 'audit.enabled', 'config/audit'],
   ['engines-detect', 'engines.detect', 'config/engines/detect'],
   ['engines-cilium', 'engines.cilium', 'config/engines/cilium'],
+  ['engines-calico', 'engines.calico', 'config/engines/calico'],
 ];
 
 /**

@@ -2,6 +2,7 @@
  * The policies of the network engine beside the NetworkPolicies, as the reconcile of a namespace sees them. The core knows only
  * this interface; a capability may implement it.
  */
+import type { NetworkPolicy } from '../api/network-policy.ts';
 import { type EngineFacts, type ExtensionPolicy, NO_ENGINE } from '../policy/extensions.ts';
 import type { Send } from './queue/request-lanes.ts';
 
@@ -13,18 +14,33 @@ export interface EngineSupport {
   subscribe(listener: EngineListener): void;
   /** The writes that lead to the desired extensions of a namespace, by the cached objects. */
   plan(namespace: string, desired: DesiredExtensions): ExtensionWrites;
+  /** The staged policies of profiles in a namespace, as they were observed or asked for last; undefined if none can be staged. */
+  staged(namespace: string): readonly NetworkPolicy[] | undefined;
+  /**
+   * Takes the policies to stage in a namespace, and writes them in its own time: they enforce nothing.
+   *
+   * @param desired undefined if the namespace is gone
+   */
+  stage(namespace: string, desired: DesiredStaged | undefined): void;
 }
 
 export interface EngineListener {
   /** The facts, or the failure, have changed. */
   readonly onFacts: () => void;
-  /** Somebody else changed an object of the engine's kind in the namespace. */
+  /** The objects of the engine's kinds in the namespace may differ from the desired ones, as if somebody else changed them. */
   readonly onDrift: (namespace: string) => void;
 }
 
 export interface DesiredExtensions {
   readonly policies: readonly ExtensionPolicy[];
   /** Profiles whose observed extensions stay as they are. */
+  readonly kept: ReadonlySet<string>;
+}
+
+export interface DesiredStaged {
+  /** The policies that profiles in Audit would enforce. */
+  readonly policies: readonly NetworkPolicy[];
+  /** Profiles whose observed staged policies stay as they are. */
   readonly kept: ReadonlySet<string>;
 }
 
@@ -53,4 +69,6 @@ export const NO_SUPPORT: EngineSupport = {
   failure: undefined,
   subscribe: () => {},
   plan: () => NOTHING_TO_WRITE,
+  staged: () => undefined,
+  stage: () => {},
 };

@@ -7,6 +7,8 @@ import type { Namespace } from '../analysis/cluster.ts';
 import type { EngineSetting } from '../engines/engine.ts';
 import type { ExtensionEngine } from '../engines/extensions/engine.ts';
 import { configuredEngine, configuredFacts, extensionObjects } from '../engines/extensions/objects.ts';
+import type { StagingEngine } from '../engines/staging/engine.ts';
+import { configuredStaging, stagedObjects } from '../engines/staging/objects.ts';
 import { lastKnownFrom } from '../policy/peers/last-known.ts';
 import { projectProfile } from '../cluster-state/items.ts';
 import {
@@ -92,6 +94,8 @@ export interface ProfileIntent {
   readonly conflicts: readonly string[];
   /** Policies of the configured network engine beside them. */
   readonly extensions: readonly KubeObject[];
+  /** The policies as the configured network engine stages them; empty unless the profile is under Audit. */
+  readonly staged: readonly KubeObject[];
 }
 
 export class Snapshot {
@@ -121,6 +125,7 @@ export class Snapshot {
   readonly assumesDNS: boolean;
   readonly #clusterState: ClusterState;
   readonly #engine: ExtensionEngine | undefined;
+  readonly #staging: StagingEngine | undefined;
   #intents: readonly ProfileIntent[] | undefined;
 
   constructor(input: SnapshotInput) {
@@ -132,6 +137,7 @@ export class Snapshot {
     this.unread = input.unread;
     this.configuration = input.configuration;
     this.#engine = configuredEngine(input.engine ?? 'None');
+    this.#staging = configuredStaging(input.engine ?? 'None');
     this.serverVersion = input.serverVersion;
     this.protectedNamespaces = new Set(input.protectedNamespaces);
     this.namespaces = objects
@@ -200,7 +206,9 @@ export class Snapshot {
           : [];
         const all = excepted.length === 0 ? policies : [...policies, ...excepted].sort(byObjectName);
         const extensions = this.#engine ? extensionObjects(compiled.extensions, this.#engine) : [];
-        return [{ profile, namespace, relation, compiled, policies: all, conflicts, extensions }];
+        const isStaged = relation === 'audit' && this.#staging !== undefined;
+        const staged = isStaged ? stagedObjects(compiled.policies, profile, this.#staging) : [];
+        return [{ profile, namespace, relation, compiled, policies: all, conflicts, extensions, staged }];
       });
     });
   }

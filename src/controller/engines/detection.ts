@@ -17,6 +17,7 @@ import type { Clock, Timer } from '../../util/clock.ts';
 import { listText } from '../../util/list-text.ts';
 import type { Capability, CapabilityReport } from '../capability.ts';
 import { readEvidence } from './read-evidence.ts';
+import type { StagingReport } from './staged.ts';
 import type { EngineExtensions } from './support.ts';
 
 export interface EngineDetectionOptions {
@@ -51,6 +52,7 @@ export class EngineDetection implements Capability {
     this.#options = options;
     this.engine = options.extensions;
     this.engine.subscribe({ onFacts: () => this.#notifyProfiles(), onDrift: () => {} });
+    this.engine.onStagingReport(() => this.#notifyProfiles());
   }
 
   lead(onReport: (profile: string) => void): void {
@@ -67,24 +69,40 @@ export class EngineDetection implements Capability {
   }
 
   isJudged(profile: SegmentationProfile): boolean {
-    return this.#verdict !== undefined || dependentPeers(profile).length === 0;
+    if (this.#verdict === undefined) return dependentPeers(profile).length === 0 && !isAudited(profile);
+    return this.#stagingOf(profile)?.kind !== 'unknown';
   }
 
-  /** Only profiles whose peers depend on the engine have the condition. */
+  /** Only profiles whose peers depend on the engine, or whose policies it can stage, have the condition. */
   report(profile: SegmentationProfile): CapabilityReport | undefined {
     const peers = dependentPeers(profile);
-    if (peers.length === 0 || this.#verdict === undefined) return undefined;
+    const staging = this.#stagingOf(profile);
+    if ((peers.length === 0 && staging === undefined) || this.#verdict === undefined) return undefined;
     const { status, reason, message } = this.#judgement(this.#verdict);
-    const text = `${message} (${listText(peers)} ${peers.length === 1 ? 'depends' : 'depend'} on it)`;
+    const failed = staging?.kind === 'failed' && status === 'True' ? staging : undefined;
+    const dependent = `${listText(peers)} ${peers.length === 1 ? 'depends' : 'depend'} on it`;
+    const text = [
+      peers.length > 0 ? `${message} (${dependent})` : message,
+      ...(staging === undefined || staging.kind === 'unknown' ? [] : [staging.message]),
+    ].join('; ');
     return {
-      condition: { type: 'EngineReady', status, reason, message: text },
+      condition: {
+        type: 'EngineReady',
+        status: failed === undefined ? status : 'False',
+        reason: failed?.reason ?? reason,
+        message: text,
+      },
       isInformation: true,
       isStalled: false,
     };
   }
 
-  isReleased(): boolean {
-    return true;
+  #stagingOf(profile: SegmentationProfile): StagingReport | undefined {
+    return isAudited(profile) ? this.engine.stagingReport(profile.metadata.name) : undefined;
+  }
+
+  isReleased({ metadata }: SegmentationProfile): boolean {
+    return !this.engine.hasStaged(metadata.name);
   }
 
   /** The verdict or, if the engine's own policies can't be written, why. */
@@ -134,6 +152,10 @@ export class EngineDetection implements Capability {
   #notifyProfiles(): void {
     const { clusterState } = this.#options;
     for (const { profile } of clusterState.profiles.values())
-      if (dependentPeers(profile).length > 0) this.#onReport(profile.metadata.name);
+      if (isAudited(profile) || dependentPeers(profile).length > 0) this.#onReport(profile.metadata.name);
   }
+}
+
+function isAudited({ spec }: SegmentationProfile): boolean {
+  return spec.mode === 'Audit';
 }

@@ -1,29 +1,40 @@
-/** The extensions of the engine in force, if the operator writes that engine's policies. */
+/** The extensions and staged policies of the engine in force, if the operator writes that engine's kinds. */
+import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { EngineInForce, EngineVerdict } from '../../engines/detection/detect.ts';
 import type { ExtensionEngine } from '../../engines/extensions/engine.ts';
+import type { StagingEngine } from '../../engines/staging/engine.ts';
 import type { EngineFacts } from '../../policy/extensions.ts';
 import {
   type DesiredExtensions,
+  type DesiredStaged,
   type EngineListener,
   type EngineSupport,
   type ExtensionWrites,
   NOTHING_TO_WRITE,
 } from '../engine-support.ts';
-import { Extensions, type ExtensionsOptions } from './extensions.ts';
+import { Extensions } from './extensions.ts';
+import type { EngineObjectsOptions } from './objects.ts';
+import { StagedPolicies, type StagedPoliciesOptions, type StagingReport } from './staged.ts';
 
-export type EngineExtensionsOptions = Omit<ExtensionsOptions, 'engine' | 'onFacts' | 'onDrift'> & {
+export interface EngineExtensionsOptions extends EngineObjectsOptions {
   readonly engines: readonly ExtensionEngine[];
-};
+  readonly staging: readonly StagingEngine[];
+  /** Called when staged policies of a namespace can't be written, and are tried again. */
+  readonly onStagingRetry: StagedPoliciesOptions['onRetry'];
+}
 
 /** Nothing is read, and nothing is known, before `inForce` is called. */
 export class EngineExtensions implements EngineSupport {
   readonly #options: EngineExtensionsOptions;
   readonly #listeners: EngineListener[] = [];
+  readonly #stagingListeners: (() => void)[] = [];
   #engine: EngineInForce | undefined;
   /** Why the engine in force carries nothing. */
   #none: EngineFacts | undefined;
   #current: Extensions | undefined;
-  readonly #ending: Promise<void>[] = [];
+  #staging: StagedPolicies | undefined;
+  /** Of engines that were in force before. */
+  readonly #ending: { stop(): Promise<void> }[] = [];
 
   constructor(options: EngineExtensionsOptions) {
     this.#options = options;
@@ -33,21 +44,18 @@ export class EngineExtensions implements EngineSupport {
     this.#listeners.push(listener);
   }
 
-  /** Takes an engine into force. The objects of the engine before it stay as they are. */
+  /** Calls `listener` when the report on staged policies may have changed. */
+  onStagingReport(listener: () => void): void {
+    this.#stagingListeners.push(listener);
+  }
+
+  /** Takes an engine into force. The extensions of the engine before it stay as they are, and its staged policies are deleted. */
   inForce({ engine, message }: EngineVerdict): void {
     const none = noneFor(engine, message);
     if (engine === this.#engine && JSON.stringify(none) === JSON.stringify(this.#none)) return;
     if (engine !== this.#engine) {
-      if (this.#current !== undefined) this.#ending.push(this.#current.stop());
-      const found = this.#options.engines.find((each) => each.engine === engine);
-      this.#current =
-        found &&
-        new Extensions({
-          ...this.#options,
-          engine: found,
-          onFacts: () => this.#notifyFacts(),
-          onDrift: (namespace) => this.#listeners.forEach((each) => each.onDrift(namespace)),
-        });
+      this.#replaceExtensions(engine);
+      this.#replaceStaging(engine);
     }
     this.#engine = engine;
     this.#none = none;
@@ -66,12 +74,68 @@ export class EngineExtensions implements EngineSupport {
     return this.#current?.plan(namespace, desired) ?? NOTHING_TO_WRITE;
   }
 
+  staged(namespace: string): readonly NetworkPolicy[] | undefined {
+    return this.#staging?.in(namespace);
+  }
+
+  stage(namespace: string, desired: DesiredStaged | undefined): void {
+    this.#staging?.stage(namespace, desired);
+  }
+
+  /** How the staged policies of a profile in Audit stand; undefined if the engine in force stages none. */
+  stagingReport(profile: string): StagingReport | undefined {
+    return this.#staging?.report(profile);
+  }
+
+  /** True if the profile has staged policies that can be deleted. */
+  hasStaged(profile: string): boolean {
+    return this.#staging?.holds(profile) === true;
+  }
+
   async stop(): Promise<void> {
-    await Promise.all([...this.#ending, this.#current?.stop()]);
+    const running = [...this.#ending, this.#current, this.#staging].filter((each) => each !== undefined);
+    await Promise.all(running.map((each) => each.stop()));
+  }
+
+  #replaceExtensions(engine: EngineInForce): void {
+    if (this.#current !== undefined) {
+      void this.#current.stop();
+      this.#ending.push(this.#current);
+    }
+    const found = this.#options.engines.find((each) => each.engine === engine);
+    this.#current =
+      found &&
+      new Extensions({
+        ...this.#options,
+        engine: found,
+        onFacts: () => this.#notifyFacts(),
+        onDrift: (namespace) => this.#notifyDrift(namespace),
+      });
+  }
+
+  #replaceStaging(engine: EngineInForce): void {
+    if (this.#staging !== undefined) {
+      void this.#staging.retire();
+      this.#ending.push(this.#staging);
+    }
+    const found = this.#options.staging.find((each) => each.engine === engine);
+    this.#staging =
+      found &&
+      new StagedPolicies(
+        { ...this.#options, engine: found, onRetry: this.#options.onStagingRetry },
+        {
+          onReport: () => this.#stagingListeners.forEach((listener) => listener()),
+          onNeeded: (namespace) => this.#notifyDrift(namespace),
+        },
+      );
   }
 
   #notifyFacts(): void {
     for (const each of this.#listeners) each.onFacts();
+  }
+
+  #notifyDrift(namespace: string): void {
+    for (const each of this.#listeners) each.onDrift(namespace);
   }
 }
 

@@ -23,9 +23,10 @@ import { type Blocked, readinessOf } from './blocked.ts';
 import { type Converged, convergenceOf } from './cached-policies.ts';
 import { desiredExtensions } from './desired.ts';
 import { type Attempt, Enforcement, type EnforcementParts } from './enforce.ts';
-import { gather, type Gathered } from './gather.ts';
+import { gather, type Gathered, type ProfileIntent } from './gather.ts';
 import type { Cause, NamespaceRecord } from './record.ts';
 import { recordEnforced, recordFailure, recordResults } from './report.ts';
+import { desiredStaged } from './staged.ts';
 
 export interface NamespaceControllerOptions extends EnforcementParts {
   readonly clusterState: ClusterState;
@@ -108,7 +109,15 @@ export class NamespaceController {
     const result = { intents, postponed: NOTHING_POSTPONED, conflicts };
     recordEnforced(record, result);
     recordResults(namespace.key, result, this.#options.records);
+    this.#stage(namespace.key, intents);
     return DONE;
+  }
+
+  /** Staged policies come after the enforced ones: a profile that begins to enforce is staged until then. */
+  #stage(namespace: string, intents: readonly ProfileIntent[]): void {
+    const { engine } = this.#options;
+    const staged = engine.staged(namespace);
+    if (staged !== undefined) engine.stage(namespace, desiredStaged(intents, staged));
   }
 
   async #enforce(gathered: Gathered, attempt: Attempt): Promise<Outcome> {
@@ -123,6 +132,7 @@ export class NamespaceController {
       if (result.kind === 'outdated') return AGAIN;
       recordEnforced(record, result);
       recordResults(name, result, records);
+      this.#stage(name, result.intents);
       return result.mayReportElse ? REPORT_AGAIN : DONE;
     } catch (error) {
       if (isConflict(error) || isAlreadyExists(error) || isNotFound(error)) record.isCacheBehind = true;
@@ -145,8 +155,9 @@ export class NamespaceController {
   }
 
   #forget(name: string): Outcome {
-    const { sources, records } = this.#options;
+    const { sources, records, engine } = this.#options;
     sources.unsubscribe(name);
+    engine.stage(name, undefined);
     records.forgetNamespace(name);
     return DONE;
   }

@@ -73,7 +73,7 @@ export function desiredExtensions(
 /** The policies of an intent, without the directions that are postponed. */
 export function withoutPostponed(
   { relation, compiled }: ProfileIntent,
-  postponed: Postponed | undefined,
+  postponed: Pick<Postponed, 'directions'> | undefined,
 ): readonly NetworkPolicy[] {
   if (relation !== 'enforce') return [];
   if (postponed === undefined) return compiled.policies;

@@ -23,7 +23,7 @@ export interface EnforcementParts {
   readonly sources: PeerSources;
   readonly admission: Pick<Admission, 'holds'>;
   readonly confirmation: LiveConfirmation;
-  readonly engine: Pick<EngineSupport, 'plan'>;
+  readonly engine: Pick<EngineSupport, 'plan' | 'staged' | 'stage'>;
   readonly policies: Resource<NetworkPolicy>;
   readonly pods: PodProbe;
 }
@@ -122,11 +122,14 @@ export class Enforcement {
   }
 
   #compileWithLastKnown(observed: readonly NetworkPolicy[]): ProfileIntent[] {
-    const { clusterState, sources } = this.#parts;
+    const { clusterState, sources, engine } = this.#parts;
     const { namespace, facts } = this.#gathered;
+    const staged = engine.staged(namespace.key);
     // Policies as this process wrote them come last, and win: somebody may have changed or deleted the observed ones.
-    const lastKnown = lastKnownFrom([...observed, ...this.#attempt.record.lastWritten()]);
-    const intents = compileIntents(this.#gathered, clusterState, lastKnown);
+    const intents = compileIntents(this.#gathered, clusterState, {
+      enforce: lastKnownFrom([...observed, ...this.#attempt.record.lastWritten()]),
+      ...(staged && { audit: lastKnownFrom([...observed, ...staged]) }),
+    });
     // The facts may have changed since, and have been asked other questions now.
     sources.subscribe(namespace.key, facts.dependencies);
     return intents;

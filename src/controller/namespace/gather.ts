@@ -56,22 +56,29 @@ export function gather(namespace: NamespaceItem, { clusterState, facts, addition
   return { ...gathered, intents: compileIntents(gathered, clusterState) };
 }
 
+/** Last known peers, by the relation of the profiles that they are for. */
+export interface LastKnownByRelation {
+  readonly enforce: LastKnown;
+  /** Read back from staged policies. Absent if none can be staged: under Audit there is nothing else to read from. */
+  readonly audit?: LastKnown;
+}
+
 /** @param lastKnown stands in for peers that can't be resolved; without it they are left out */
 export function compileIntents(
   { namespace, profiles, facts, additions }: Omit<Gathered, 'intents'>,
   clusterState: ClusterState,
-  lastKnown?: LastKnown,
+  lastKnown?: LastKnownByRelation,
 ): ProfileIntent[] {
   const own = { name: namespace.key, labels: namespace.labels };
   return profiles.map((each) => {
     const { relation, ...form } = clusterState.inForce(each, namespace);
     if (relation === 'none') return { ...form, relation, compiled: NO_POLICIES };
     if (relation === 'held') return heldIntent(form, { namespace, facts, additions, clusterState });
-    // Last known peers are read back from policies, and under Audit there soon are none.
-    const compiled = compile(form.profile, own, facts, relation === 'enforce' ? lastKnown : undefined);
+    const compiled = compile(form.profile, own, facts, lastKnown?.[relation]);
     const intent: ProfileIntent = { ...form, relation, compiled };
     if (relation !== 'enforce' || additions.length === 0) return intent;
-    const added = additions.map((addition) => addition.of(form.profile, namespace, { facts, lastKnown }));
+    const context = { facts, lastKnown: lastKnown?.enforce };
+    const added = additions.map((addition) => addition.of(form.profile, namespace, context));
     return withAdded(intent, added);
   });
 }

@@ -11,6 +11,7 @@ export async function createEngines(parts: CapabilityParts): Promise<readonly Ca
   let lastFailure: string | undefined;
   const extensions = new room.EngineExtensions({
     engines: room.EXTENSION_ENGINES,
+    staging: room.STAGING_ENGINES,
     transport,
     clusterState,
     clock,
@@ -21,6 +22,12 @@ export async function createEngines(parts: CapabilityParts): Promise<readonly Ca
       const { message, cause } = describeRequestFailure(error, resource);
       logger[cause === lastFailure ? 'debug' : 'warn'](message, { resource, error });
       lastFailure = cause;
+    },
+    onStagingRetry: ({ key: namespace, error, failures, delayMs }) => {
+      // A single write conflict or dropped connection is ordinary; a failure that repeats is not.
+      const level = failures > 1 ? 'warn' : 'debug';
+      const inMs = Math.round(delayMs);
+      logger[level]('staged policies not written, will try again', { namespace, failures, inMs, error });
     },
   });
   const detection = new room.EngineDetection({

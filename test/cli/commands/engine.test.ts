@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { parseAllDocuments } from 'yaml';
 import type { KubeObject } from '../../../src/api/meta.ts';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { cli, directoryOf } from '../cli.ts';
 
 const manifests = (names: string, mode = 'Enforce') => `
@@ -25,6 +26,45 @@ spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: 
 `;
 const configuration = (engine: string) =>
   `apiVersion: config.segmentation.dev/v1alpha1\nkind: OperatorConfiguration\nengine: ${engine}\n`;
+
+describe('a profile under Audit, on manifests and Calico', () => {
+  const directory = directoryOf({
+    'audit.yaml': manifests('api.example.com', 'Audit'),
+    'enforce.yaml': manifests('api.example.com'),
+    'calico.cfg': configuration('Calico'),
+  });
+  const audit = `-f ${directory}/audit.yaml`;
+  const onCalico = `--config ${directory}/calico.cfg`;
+
+  it('is rendered with its staged policies', async () => {
+    const { stdout } = await cli(`render ${audit} ${onCalico}`);
+    const objects = parseAllDocuments(stdout).map((each) => each.toJS() as NetworkPolicy);
+    const [deny, staged] = objects.filter(({ metadata }) => metadata.name === 'shop.default-deny');
+    assert.equal(staged?.kind, 'StagedKubernetesNetworkPolicy');
+    assert.deepEqual(staged.spec, { stagedAction: 'Set', ...deny?.spec });
+    const { stdout: table, stderr } = await cli(`render ${audit} ${onCalico} -o table`);
+    assert.match(
+      table,
+      /shop +stagedkubernetesnetworkpolicy\.projectcalico\.org\/shop\.default-deny +<none> +Egress +0/,
+    );
+    assert.match(stderr, /the operator writes only the staged ones of its policies/);
+  });
+
+  it('has no staged policies without an engine, and none once it enforces', async () => {
+    assert.doesNotMatch((await cli(`render ${audit}`)).stdout, /Staged/);
+    assert.doesNotMatch((await cli(`render -f ${directory}/enforce.yaml ${onCalico}`)).stdout, /Staged/);
+  });
+
+  it('loses its staged policies in the diff to its enforcement', async () => {
+    const { stdout } = await cli(
+      `diff --from ${directory}/audit.yaml -f ${directory}/enforce.yaml ${onCalico}`,
+    );
+    assert.match(
+      stdout,
+      /Policies of the network engine\n {2}- shop\/stagedkubernetesnetworkpolicy\.projectcalico\.org\/shop\.default-deny/,
+    );
+  });
+});
 
 describe('a peer by name, on manifests', () => {
   const directory = directoryOf({

@@ -52,12 +52,14 @@ describe('engine detection', () => {
       clock,
       extensions: new EngineExtensions({
         engines: [],
+        staging: [],
         transport,
         clusterState,
         clock,
         random: () => 0.5,
         onWrite: () => {},
         onWatchError: () => {},
+        onStagingRetry: () => {},
       }),
       onVerdict: (verdict) => verdicts.push(verdict),
     });

@@ -75,6 +75,7 @@ const COMPONENTS: readonly (readonly [value: string, directory: string, objects:
   ['rollout.enabled', 'config/rollout', 4],
   ['exceptions.enabled', 'config/exceptions', 11],
   ['engines.cilium', 'config/engines/cilium', 4],
+  ['engines.calico', 'config/engines/calico', 4],
 ];
 
 const VARIANTS: readonly (readonly [what: string, directory: string, values: readonly string[]])[] = [
@@ -167,6 +168,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
           path('audit'),
           path('engines/detect'),
           path('engines/cilium'),
+          path('engines/calico'),
           'namespace.yaml',
         ],
         components: [path('namespace')],
@@ -181,6 +183,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
       assert.match(text, /segmentation-operator-audit/);
       assert.match(text, /segmentation-operator-engines/);
       assert.match(text, /segmentation-operator-cilium/);
+      assert.match(text, /segmentation-operator-calico/);
       assert.doesNotMatch(text, /segmentation-system/);
     } finally {
       rmSync(folder, { recursive: true });

@@ -69,12 +69,14 @@ export function compareSnapshots({
   };
 }
 
-/** The extensions that enforced profiles ask for, by namespace and name. */
+/** The extensions that enforced profiles ask for, and the staged policies of the others, by namespace and name. */
 function extensionsOf(snapshot: Snapshot, asEnforced: boolean): Map<string, KubeObject> {
-  const enforced = snapshot.intents().filter(({ relation }) => asEnforced || relation === 'enforce');
   return new Map(
-    enforced
-      .flatMap(({ extensions }) => extensions)
+    snapshot
+      .intents()
+      .flatMap(({ relation, extensions, staged }) =>
+        asEnforced || relation === 'enforce' ? extensions : staged,
+      )
       .map((each) => [`${each.metadata.namespace}/${extensionName(each)}`, each]),
   );
 }

@@ -61,8 +61,9 @@ function profileCaveats(snapshot: Snapshot, namespaces: ReadonlySet<string>): st
   const audited = intents
     .filter(({ relation }) => relation === 'audit')
     .map(
-      ({ profile, namespace }) =>
-        `profile ${profile.metadata.name} selects ${namespace.name} under Audit and enforces nothing yet; --as-enforced shows what it would do`,
+      ({ profile, namespace, staged }) =>
+        `profile ${profile.metadata.name} selects ${namespace.name} under Audit and enforces nothing yet; --as-enforced shows what it would do` +
+        (staged.length > 0 ? ', and so do the flow logs of the network engine, by staged policies' : ''),
     );
   const unready = snapshot.profiles.flatMap((profile) => {
     const ready = profile.status?.conditions?.find(({ type }) => type === 'Ready');

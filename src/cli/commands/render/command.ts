@@ -22,8 +22,8 @@ export const render: Command = {
     'Prints the NetworkPolicies of each namespace that a profile selects, exactly as the operator writes them: for\n' +
       'review, for GitOps, and for clusters without the operator. Of a profile under Audit, it prints those that\n' +
       'Enforce would write.',
-    'If the file of --config names a network engine whose policies the operator writes (engine: Cilium), it prints those\n' +
-      'too.',
+    'If the file of --config names a network engine whose policies the operator writes (engine: Cilium, engine: Calico),\n' +
+      'it prints those too: also the staged policies of a profile under Audit.',
     'Exits with 1 when a peer of a rule can not be resolved: what is printed then lacks what that peer allows.',
   ],
   examples: [
@@ -64,7 +64,7 @@ export const render: Command = {
 
 function print(intents: readonly ProfileIntent[], format: string, terminal: Terminal): void {
   const policies = intents.flatMap((intent) => intent.policies);
-  const extensions = intents.flatMap((intent) => intent.extensions);
+  const extensions = intents.flatMap((intent) => [...intent.extensions, ...intent.staged]);
   if (format === 'yaml' || format === 'json') {
     terminal.write(objectsText([...policies, ...extensions], format));
   } else if (format === 'name') {
@@ -76,7 +76,11 @@ function print(intents: readonly ProfileIntent[], format: string, terminal: Term
     terminal.print(
       ...table(
         ['NAMESPACE', 'NAME', 'POD-SELECTOR', 'DIRECTIONS', 'RULES', ...(wide ? ['FOR'] : [])],
-        [...policies.map((policy) => policyRow(policy, wide)), ...extensionRows(intents, wide)],
+        [
+          ...policies.map((policy) => policyRow(policy, wide)),
+          ...extensionRows(intents, wide),
+          ...stagedRows(intents, wide),
+        ],
       ),
     );
   }
@@ -111,6 +115,18 @@ function extensionRows(intents: readonly ProfileIntent[], wide: boolean): string
   );
 }
 
+/** A staged policy is of the policy of that name. */
+function stagedRows(intents: readonly ProfileIntent[], wide: boolean): string[][] {
+  return intents.flatMap(({ compiled, staged }) =>
+    staged.flatMap((object) => {
+      const policy = compiled.policies.find(({ metadata }) => metadata.name === object.metadata.name);
+      if (policy === undefined) return [];
+      const [namespace = '', , ...rest] = policyRow(policy, wide);
+      return [[namespace, extensionName(object), ...rest]];
+    }),
+  );
+}
+
 /** `KIND.GROUP/NAME`, as kubectl names objects. */
 export function extensionName({ apiVersion = '', kind = '', metadata }: KubeObject): string {
   return `${kind.toLowerCase()}.${apiVersion.split('/')[0]}/${metadata.name}`;
@@ -130,11 +146,14 @@ function addRemarks(
         : `no namespace is selected: of ${counted(snapshot.namespaces.length, 'namespace')}, none has the labels that the profiles ask for`,
     );
   }
-  const audited = new Set(
-    intents.filter(({ relation }) => relation === 'audit').map(({ profile }) => profile.metadata.name),
-  );
-  for (const name of audited)
-    terminal.note(`profile ${name} is under Audit: the operator writes none of its policies`);
+  const audited = intents.filter(({ relation }) => relation === 'audit');
+  for (const name of new Set(audited.map(({ profile }) => profile.metadata.name))) {
+    const isStaged = audited.some(
+      ({ profile, staged }) => profile.metadata.name === name && staged.length > 0,
+    );
+    const written = isStaged ? 'only the staged ones of its policies' : 'none of its policies';
+    terminal.note(`profile ${name} is under Audit: the operator writes ${written}`);
+  }
   const allowsDNS = intents.some(({ policies }) =>
     policies.some((policy) => notesOf(policy).some((note) => note?.peer === 'entity ClusterDNS')),
   );

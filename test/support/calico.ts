@@ -1,0 +1,64 @@
+/** CRDs that stand in for Calico's, for tests: of the fields that the operator writes, and strict in them. */
+
+interface Schema {
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly additionalProperties?: Schema;
+  readonly items?: Schema;
+  readonly required?: readonly string[];
+  readonly enum?: readonly string[];
+  readonly 'x-kubernetes-int-or-string'?: true;
+}
+
+const TEXT: Schema = { type: 'string' };
+const NUMBER: Schema = { type: 'integer' };
+const PORT: Schema = { 'x-kubernetes-int-or-string': true };
+const list = (items: Schema): Schema => ({ type: 'array', items });
+const fields = (properties: Readonly<Record<string, Schema>>, ...required: readonly string[]): Schema => ({
+  type: 'object',
+  properties,
+  ...(required.length > 0 && { required }),
+});
+
+const LABEL_SELECTOR = fields({
+  matchLabels: { type: 'object', additionalProperties: TEXT },
+  matchExpressions: list(fields({ key: TEXT, operator: TEXT, values: list(TEXT) }, 'key', 'operator')),
+});
+const PEERS = list(
+  fields({
+    podSelector: LABEL_SELECTOR,
+    namespaceSelector: LABEL_SELECTOR,
+    ipBlock: fields({ cidr: TEXT, except: list(TEXT) }, 'cidr'),
+  }),
+);
+const PORTS = list(fields({ protocol: TEXT, port: PORT, endPort: NUMBER }));
+
+/** StagedKubernetesNetworkPolicy. */
+export const STAGED_CRD = crd(
+  'StagedKubernetesNetworkPolicy',
+  'stagedkubernetesnetworkpolicies',
+  fields({
+    stagedAction: { type: 'string', enum: ['Set', 'Delete', 'Learn', 'Ignore'] },
+    podSelector: LABEL_SELECTOR,
+    policyTypes: list(TEXT),
+    ingress: list(fields({ from: PEERS, ports: PORTS })),
+    egress: list(fields({ to: PEERS, ports: PORTS })),
+  }),
+);
+
+function crd(kind: string, plural: string, spec: Schema) {
+  const schema = {
+    openAPIV3Schema: fields({ apiVersion: TEXT, kind: TEXT, metadata: { type: 'object' }, spec }),
+  };
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${plural}.projectcalico.org` },
+    spec: {
+      group: 'projectcalico.org',
+      scope: 'Namespaced',
+      names: { plural, singular: kind.toLowerCase(), kind, listKind: `${kind}List` },
+      versions: [{ name: 'v3', served: true, storage: true, schema }],
+    },
+  };
+}
