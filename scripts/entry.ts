@@ -3,7 +3,7 @@
  * code 2 means that the command line is wrong.
  */
 import { type CommandLineError, readCommandLine } from '../src/util/command-line.ts';
-import { didYouMean } from '../src/util/suggest.ts';
+import { didYouMean } from '../src/util/text/suggest.ts';
 import { errorMessage } from '../src/util/error-message.ts';
 
 export interface ScriptFlag {

@@ -3,7 +3,7 @@
  * the zero value of a field, a value of another type is refused, and so is a field that the kind does not have. Pure.
  */
 import { isRecord } from '../util/is-record.ts';
-import { didYouMean } from '../util/suggest.ts';
+import { didYouMean } from '../util/text/suggest.ts';
 import type { Violation } from './violations.ts';
 import type { Path } from './yaml.ts';
 

@@ -4,7 +4,7 @@
  * given is ignored.
  */
 import { readCommandLine } from '../util/command-line.ts';
-import { didYouMean } from '../util/suggest.ts';
+import { didYouMean } from '../util/text/suggest.ts';
 import { isLoopback, parseBindAddress } from './bind-address.ts';
 import { CLUSTER_DEFAULTS, PROTECTED_NAMESPACES } from './cluster-defaults.ts';
 import { formatDuration } from '../util/duration.ts';

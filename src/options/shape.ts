@@ -8,7 +8,7 @@ import { canonicalCidr, formatAddress, parseAddress } from '../policy/semantics/
 import { BIND_ADDRESS_FORMS, BIND_ADDRESS_PATTERN, parseBindAddress } from './bind-address.ts';
 import { DURATION_PATTERN, parseDuration } from '../util/duration.ts';
 import { isRecord } from '../util/is-record.ts';
-import { didYouMean } from '../util/suggest.ts';
+import { didYouMean } from '../util/text/suggest.ts';
 
 /** A JSON schema (draft 7). */
 export interface JsonSchema {

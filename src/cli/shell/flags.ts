@@ -1,6 +1,6 @@
 /** Flags of the plugin's commands: how a command declares them, and their values on a command line. */
 import { type CommandLineError, readCommandLine } from '../../util/command-line.ts';
-import { didYouMean } from '../../util/suggest.ts';
+import { didYouMean } from '../../util/text/suggest.ts';
 import { UsageError } from './failure.ts';
 
 export interface Flag {

@@ -1,5 +1,5 @@
 /** Runs the plugin: from a command line to an exit code. All I/O goes through `process`. */
-import { didYouMean } from '../../util/suggest.ts';
+import { didYouMean } from '../../util/text/suggest.ts';
 import type { Command } from './command.ts';
 import { COMMANDS } from '../commands/registry.ts';
 import { CliError, EXIT, UsageError } from './failure.ts';

@@ -4,7 +4,7 @@ import { GROUP, KIND } from '../../api/names.ts';
 import { admitKind, admitUnknownKind, hasSchema } from '../../manifests/kinds.ts';
 import { pathText, type Violation } from '../../manifests/violations.ts';
 import type { Path } from '../../manifests/yaml.ts';
-import { didYouMean } from '../../util/suggest.ts';
+import { didYouMean } from '../../util/text/suggest.ts';
 import { isRecord } from '../../util/is-record.ts';
 import { CliError } from '../shell/failure.ts';
 import { groupOf, KNOWN_KINDS, type KnownKind } from '../../snapshot/objects.ts';

@@ -1,6 +1,6 @@
 /** Finds the objects that arguments name; an error lists the names that exist. */
 import type { SegmentationProfile } from '../../api/profile.ts';
-import { didYouMean } from '../../util/suggest.ts';
+import { didYouMean } from '../../util/text/suggest.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Snapshot, SnapshotNamespace } from '../../snapshot/snapshot.ts';
 import { shortList } from '../../util/list-text.ts';

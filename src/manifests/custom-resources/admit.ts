@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { isRecord } from '../../util/is-record.ts';
-import { didYouMean } from '../../util/suggest.ts';
+import { didYouMean } from '../../util/text/suggest.ts';
 import type { Violation } from '../violations.ts';
 import type { Path } from '../yaml.ts';
 import { type CelRule, judge } from './cel.ts';

@@ -2,7 +2,7 @@
 import { CATEGORIES, isAtLeast, SEVERITIES, type Severity } from '../../../audit/finding.ts';
 import { CHECKS } from '../../../audit/registry.ts';
 import { counted } from '../../../util/list-text.ts';
-import { didYouMean } from '../../../util/suggest.ts';
+import { didYouMean } from '../../../util/text/suggest.ts';
 import type { Call, Command } from '../../shell/command.ts';
 import { EXIT, UsageError } from '../../shell/failure.ts';
 import type { Flag, Flags } from '../../shell/flags.ts';

@@ -1,7 +1,7 @@
 /** `completion`: prints scripts by which a shell, or kubectl, asks the plugin for candidates. */
 import type { Command } from '../../shell/command.ts';
 import { SHELLS } from '../../shell/shells.ts';
-import { didYouMean } from '../../../util/suggest.ts';
+import { didYouMean } from '../../../util/text/suggest.ts';
 import { EXIT, UsageError } from '../../shell/failure.ts';
 
 /** The executable whose command lines the scripts complete. */

@@ -3,7 +3,7 @@ import { stat, readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { decodeText } from '../../../manifests/documents.ts';
 import { counted, shortList } from '../../../util/list-text.ts';
-import { unifiedDiff } from '../../../util/unified-diff.ts';
+import { unifiedDiff } from '../../../util/text/unified-diff.ts';
 import type { Command } from '../../shell/command.ts';
 import { EXIT, UsageError } from '../../shell/failure.ts';
 import type { Terminal } from '../../shell/terminal.ts';

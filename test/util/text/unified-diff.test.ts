@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { unifiedDiff } from '../../src/util/unified-diff.ts';
+import { unifiedDiff } from '../../../src/util/text/unified-diff.ts';
 
 describe('unifiedDiff', () => {
   const lines = (...all: readonly string[]) => `${all.join('\n')}\n`;
