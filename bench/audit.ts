@@ -163,6 +163,7 @@ const PROFILE: KubeObject & SegmentationProfile = {
       kubeAPIServer: 'Deny',
       ingressControllers: 'Allow',
       monitoring: 'Allow',
+      mesh: 'Deny',
     },
     connections: [
       {

@@ -5,6 +5,7 @@
 import type { EgressRule, IngressRule, Peer, SegmentationProfile } from '../src/api/profile.ts';
 import { compile } from '../src/policy/compile.ts';
 import { NO_ENGINE } from '../src/policy/extensions.ts';
+import { NO_MESH } from '../src/policy/mesh.ts';
 import type { ClusterFacts, EndpointFacts, NamespaceFacts, ServiceFacts } from '../src/policy/facts.ts';
 import { fingerprint } from '../src/policy/semantics/normalize.ts';
 
@@ -85,6 +86,7 @@ function profile(): SegmentationProfile {
         kubeAPIServer: 'Allow',
         ingressControllers: 'Allow',
         monitoring: 'Allow',
+        mesh: 'Deny',
       },
       ingress: Array.from({ length: half }, (_, i): IngressRule => ({ ...rule(i), from: peers(i) })),
       egress: Array.from(
@@ -163,6 +165,7 @@ function cluster(): ClusterFacts {
     webhookServices: () => [],
     serviceAccount: () => undefined,
     engine: () => NO_ENGINE,
+    mesh: () => NO_MESH,
   };
 }
 

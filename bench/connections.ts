@@ -5,6 +5,7 @@
 import type { Connection, Peer, SegmentationProfile } from '../src/api/profile.ts';
 import { compile } from '../src/policy/compile.ts';
 import { NO_ENGINE } from '../src/policy/extensions.ts';
+import { NO_MESH } from '../src/policy/mesh.ts';
 import type { ClusterFacts, NamespaceFacts } from '../src/policy/facts.ts';
 import { CONFIGURATION, round } from './compile.ts';
 
@@ -73,6 +74,7 @@ function profile(): SegmentationProfile {
         kubeAPIServer: 'Deny',
         ingressControllers: 'Deny',
         monitoring: 'Deny',
+        mesh: 'Deny',
       },
       connections: Array.from({ length: CONNECTIONS }, (_, i) => ({
         name: `connection-${i}`,
@@ -100,6 +102,7 @@ const FACTS: ClusterFacts = {
   webhookServices: () => [],
   serviceAccount: () => undefined,
   engine: () => NO_ENGINE,
+  mesh: () => NO_MESH,
 };
 
 if (import.meta.main) console.log(JSON.stringify(await run()));

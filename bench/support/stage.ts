@@ -200,6 +200,7 @@ export function profileOf(name: string): SegmentationProfile {
         kubeAPIServer: 'Deny',
         ingressControllers: 'Deny',
         monitoring: 'Deny',
+        mesh: 'Deny',
       },
       ingress: [ruleFor('web', 'from', 8080), ruleFor('metrics', 'from', RULE_PORT)],
       egress: [ruleFor('api', 'to', 8443)],

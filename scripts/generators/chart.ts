@@ -53,6 +53,7 @@ const COMPONENTS: readonly (readonly [name: string, value: string, directory: st
   ['engines-detect', 'engines.detect', 'config/engines/detect'],
   ['engines-cilium', 'engines.cilium', 'config/engines/cilium'],
   ['engines-calico', 'engines.calico', 'config/engines/calico'],
+  ['engines-istio', 'engines.istio', 'config/engines/istio'],
 ];
 
 /**

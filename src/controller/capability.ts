@@ -6,6 +6,7 @@ import type { Condition } from '../api/meta.ts';
 import type { ControllerObserver } from './observer.ts';
 import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
 import type { EngineSupport } from './engine-support.ts';
+import type { MeshSupport } from './mesh-support.ts';
 import type { PolicyAdditions } from './namespace/additions.ts';
 
 export interface Capability {
@@ -13,6 +14,8 @@ export interface Capability {
   readonly observer?: Partial<ControllerObserver>;
   /** Policies of the network engine beside the NetworkPolicies, if the capability writes them. */
   readonly engine?: EngineSupport;
+  /** The service mesh, if the capability knows it. */
+  readonly mesh?: MeshSupport;
   /**
    * Begins to work. Called once the caches are complete, and only on the replica that leads.
    *

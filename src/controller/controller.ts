@@ -25,6 +25,7 @@ import { Admission } from './admission/reconcile.ts';
 import type { Capability } from './capability.ts';
 import type { EnforcementProof } from './enforcement.ts';
 import { type EngineSupport, NO_SUPPORT } from './engine-support.ts';
+import { type MeshSupport, NO_MESH_SUPPORT } from './mesh-support.ts';
 import { NamespaceController } from './namespace/controller.ts';
 import { LiveConfirmation } from './namespace/live-confirmation.ts';
 import { PodProbe } from './namespace/pods.ts';
@@ -91,7 +92,8 @@ export function createController(options: ControllerOptions): Controller {
   options.enforcement?.subscribe(() => triggers.allStatusesChanged());
   const { admission, accounts } = admissionControllers(options, { resources, watches, triggers });
   const engine = options.capabilities.find((each) => each.engine)?.engine ?? NO_SUPPORT;
-  const sources = peerSources(options, { accounts, engine, triggers, signal: stopping.signal });
+  const mesh = options.capabilities.find((each) => each.mesh)?.mesh ?? NO_MESH_SUPPORT;
+  const sources = peerSources(options, { accounts, engine, mesh, triggers, signal: stopping.signal });
   const namespaces = new NamespaceController({
     ...options,
     ...resources,
@@ -176,11 +178,13 @@ function peerSources(
   {
     accounts,
     engine,
+    mesh,
     triggers,
     signal,
   }: {
     readonly accounts: ServiceAccounts;
     readonly engine: EngineSupport;
+    readonly mesh: MeshSupport;
     readonly triggers: Triggers;
     readonly signal: AbortSignal;
   },
@@ -189,6 +193,7 @@ function peerSources(
     {
       accounts,
       engine,
+      mesh,
       transport,
       clock,
       random,
@@ -204,6 +209,7 @@ function peerSources(
     onFacts: () => sources.engineChanged(),
     onDrift: (namespace) => triggers.extensionDrifted(namespace),
   });
+  mesh.subscribe({ onFacts: () => sources.meshChanged() });
   return sources;
 }
 

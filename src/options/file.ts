@@ -1,6 +1,7 @@
 /** The configuration file: YAML, `kind: OperatorConfiguration`. */
 import { SEVERITIES } from '../audit/finding.ts';
 import { ENGINE_SETTINGS } from '../engines/engine.ts';
+import { MESH_SETTINGS } from '../engines/mesh.ts';
 import { isRecord } from '../util/is-record.ts';
 import { readDocuments } from '../manifests/documents.ts';
 import { YamlError } from '../manifests/yaml.ts';
@@ -34,6 +35,7 @@ export const LOG_FORMATS = ['json', 'text'] as const;
 
 export const concurrency = integer(1, 256);
 export const engine = oneOf(...ENGINE_SETTINGS);
+export const mesh = oneOf(...MESH_SETTINGS);
 export const logLevel = oneOf(...LOG_LEVELS);
 export const logFormat = oneOf(...LOG_FORMATS);
 
@@ -130,6 +132,11 @@ const shape = object(
       'The network engine, which is looked for by evidence: Auto finds it, a name is compared with the evidence, None looks ' +
         'for nothing. Default: None. It needs config/engines/detect.',
       engine,
+    ),
+    mesh: described(
+      'The service mesh, whose own configuration is read for what its sidecars need. Default: None. It needs ' +
+        'config/engines/istio.',
+      mesh,
     ),
     audit,
     clusterDNS: described(

@@ -1,6 +1,7 @@
 /** The operator's options, as flags, environment, configuration file and defaults give them together. */
 import type { Severity } from '../audit/finding.ts';
 import type { EngineSetting } from '../engines/engine.ts';
+import type { MeshSetting } from '../engines/mesh.ts';
 import type { LogFormat, LogLevel } from '../observability/logs/logger.ts';
 import type { ClusterConfiguration } from '../policy/facts.ts';
 import type { ContentType } from './settings.ts';
@@ -28,6 +29,8 @@ export interface Options {
   readonly canary: boolean;
   /** The network engine of the cluster, or how it is found. */
   readonly engine: EngineSetting;
+  /** The service mesh of the cluster. */
+  readonly mesh: MeshSetting;
   /** The file of --config as it was read at the start. */
   readonly configurationFile: ConfigurationSource | undefined;
   /** The places of DNS, ingress controllers and monitoring in this cluster, for the compiler of policies. */

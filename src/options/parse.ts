@@ -129,6 +129,7 @@ function combine(layers: Layers, configurationFile: ConfigurationSource | undefi
     protectedNamespaces: file.protectedNamespaces ?? PROTECTED_NAMESPACES,
     canary: setting('canary'),
     engine: setting('engine'),
+    mesh: setting('mesh'),
     configurationFile,
     audit: file.audit && { ...AUDIT_DEFAULTS, ...defined(file.audit) },
     cluster: {

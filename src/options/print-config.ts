@@ -33,6 +33,7 @@ export function configurationText(options: Options): string {
       protectedNamespaces: options.protectedNamespaces,
       canary: options.canary,
       engine: options.engine,
+      mesh: options.mesh,
       ...(options.audit && {
         audit: {
           ...options.audit,

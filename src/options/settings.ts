@@ -1,5 +1,6 @@
 /** The settings of flags and environment variables, as a table for the parser, the help text and the documentation. */
 import type { EngineSetting } from '../engines/engine.ts';
+import type { MeshSetting } from '../engines/mesh.ts';
 import type { LogFormat, LogLevel } from '../observability/logs/logger.ts';
 import {
   type ConfigurationFile,
@@ -9,6 +10,7 @@ import {
   LOG_LEVELS,
   logFormat,
   logLevel,
+  mesh,
 } from './file.ts';
 import { anyText, bindAddress, boolean, namespaceName, oneOf, type Shape } from './shape.ts';
 
@@ -30,6 +32,7 @@ export interface Scalars {
   readonly leaderElectionNamespace: string | undefined;
   readonly canary: boolean;
   readonly engine: EngineSetting;
+  readonly mesh: MeshSetting;
   readonly concurrency: number;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
@@ -115,6 +118,15 @@ export const SETTINGS: { readonly [K in keyof Scalars]: Setting<Scalars[K]> } = 
     help: 'network engine: None, Auto, Cilium, Calico, GKE',
     shape: engine,
     inFile: (file) => file.engine,
+    fallback: 'None',
+  },
+  mesh: {
+    flag: 'mesh',
+    value: 'NAME',
+    group: 'Operator',
+    help: 'service mesh: None, Istio',
+    shape: mesh,
+    inFile: (file) => file.mesh,
     fallback: 'None',
   },
   leaderElect: {

@@ -6,8 +6,17 @@ import { createHash } from 'node:crypto';
 import type { NetworkPolicyPort, PolicyType } from '../api/network-policy.ts';
 import type { Baseline, Peer } from '../api/profile.ts';
 import type { ClusterFacts, NamespaceFacts } from './facts.ts';
+import { controlPlanesOf, isAmbient } from './mesh.ts';
+import type { MeshPart } from './peers/mesh.ts';
 import { selects, targetPorts } from './peers/service.ts';
 import type { SourceRule } from './rules.ts';
+
+const MESH_RULES: Readonly<Record<MeshPart, { readonly name: string; readonly description: string }>> = {
+  controlPlane: { name: 'baseline.mesh', description: "the mesh's control plane" },
+  metrics: { name: 'baseline.mesh.metrics', description: 'the monitoring stack, on the ports of sidecars' },
+  probes: { name: 'baseline.mesh.probes', description: 'probes of the kubelet, which the mesh carries' },
+  tunnel: { name: 'baseline.mesh.tunnel', description: 'other pods of the mesh' },
+};
 
 /** The names of rules for webhooks start with it; a digest of the Service's name follows. */
 export const WEBHOOK_RULE = 'baseline.webhook.';
@@ -91,4 +100,27 @@ export function webhookRules(
 function webhookCallers({ configuration: { webhookSourceCIDRs } }: ClusterFacts): readonly Peer[] {
   if (webhookSourceCIDRs.length === 0) return [{ entity: 'Any' }];
   return webhookSourceCIDRs.map((cidr) => ({ ipBlock: { cidr } }));
+}
+
+/**
+ * The rules for what sidecars need in a namespace into which the mesh injects them. As long as the mesh is unknown, they stand in
+ * every namespace: their peers are unresolved, and keep their last known form.
+ */
+export function meshRules(
+  baseline: Baseline,
+  namespace: NamespaceFacts,
+  cluster: ClusterFacts,
+  direction: PolicyType,
+): SourceRule[] {
+  if (baseline.mesh !== 'Allow') return [];
+  const mesh = cluster.mesh();
+  const isKnown = mesh?.kind === 'available';
+  const parts: MeshPart[] = [];
+  if (!isKnown || controlPlanesOf(mesh, namespace.labels).length > 0) {
+    if (direction === 'Egress') parts.push('controlPlane');
+    else if (cluster.configuration.monitoring.length > 0) parts.push('metrics');
+  }
+  if (isKnown && isAmbient(mesh, namespace.labels))
+    parts.push(...(direction === 'Ingress' ? (['probes'] as const) : []), 'tunnel');
+  return parts.map((part) => ({ ...MESH_RULES[part], direction, peers: [{ mesh: part }] }));
 }

@@ -9,7 +9,7 @@ import type { LabelSelector } from '../api/meta.ts';
 import { endLabel } from '../api/names.ts';
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
-import { baselineRules, webhookRules } from './baseline.ts';
+import { baselineRules, meshRules, webhookRules } from './baseline.ts';
 import type { ExtensionPolicy, ExtensionRule } from './extensions.ts';
 import type { ClusterFacts, NamespaceFacts } from './facts.ts';
 import { ConnectionSide, type SidePolicy } from './connections/sides.ts';
@@ -44,9 +44,7 @@ export function compile(
 ): Compiled {
   const { defaultDeny, allows, sides } = prepared(profile);
   const context: Context = { namespace, cluster, lastKnown, unresolved: [] };
-  const webhooks = profile.spec.isolation.includes('Ingress')
-    ? allowsOf(profile, 'Ingress', webhookRules(profile.spec.baseline, namespace, cluster))
-    : [];
+  const found = baselineIn(profile, namespace, cluster);
   const connected = sides.flatMap((side) => {
     const policies = side.rules.in(namespace);
     return policies.length > 0 ? [{ side, policies }] : [];
@@ -56,7 +54,7 @@ export function compile(
   );
   const policies = [defaultDeny.in(namespace, [])];
   const extensions: ExtensionPolicy[] = [];
-  for (const { policy, direction, rules } of merged([...allows, ...webhooks, ...ofConnections])) {
+  for (const { policy, direction, rules } of merged([...allows, ...found, ...ofConnections])) {
     const noted: NotedRule[] = [];
     const extended: ExtensionRule[] = [];
     const firstUnresolved = context.unresolved.length;
@@ -83,6 +81,21 @@ export function compile(
     unresolved: context.unresolved,
     connections: [...new Set(connected.map(({ side }) => side.rules.name))],
   };
+}
+
+/** The baseline's rules that depend on the namespace or the cluster. */
+function baselineIn(
+  profile: SegmentationProfile,
+  namespace: NamespaceFacts,
+  cluster: ClusterFacts,
+): AllowTemplate[] {
+  const { baseline, isolation } = profile.spec;
+  return isolation.flatMap((direction) =>
+    allowsOf(profile, direction, [
+      ...(direction === 'Ingress' ? webhookRules(baseline, namespace, cluster) : []),
+      ...meshRules(baseline, namespace, cluster, direction),
+    ]),
+  );
 }
 
 /** True if the peer may have had an extension, whose last known form stays. */

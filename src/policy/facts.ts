@@ -2,6 +2,7 @@
 import type { LabelSelector, StringMap } from '../api/meta.ts';
 import type { Protocol } from '../api/network-policy.ts';
 import type { EngineFacts } from './extensions.ts';
+import type { MeshFacts } from './mesh.ts';
 
 export interface NamespaceFacts {
   readonly name: string;
@@ -20,6 +21,8 @@ export type PeerSource =
   | { readonly kind: 'webhooks' }
   /** The network engine, and what its own policies can carry. */
   | { readonly kind: 'engine' }
+  /** The configuration of the service mesh. */
+  | { readonly kind: 'mesh' }
   | { readonly kind: 'endpointSlices'; readonly namespace: string }
   | { readonly kind: 'serviceAccounts'; readonly namespace: string; readonly name: string };
 
@@ -134,4 +137,6 @@ export interface ClusterFacts {
   serviceAccount(namespace: string, name: string): ServiceAccountFacts | undefined;
   /** Undefined as long as nothing is known. */
   engine(): EngineFacts | undefined;
+  /** Undefined as long as nothing is known. */
+  mesh(): MeshFacts | undefined;
 }

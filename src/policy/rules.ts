@@ -7,14 +7,14 @@
  */
 import type { LabelSelector } from '../api/meta.ts';
 import type { NetworkPolicyPeer, NetworkPolicyPort, PolicyType } from '../api/network-policy.ts';
-import type { NamespaceScope, Peer } from '../api/profile.ts';
+import type { NamespaceScope } from '../api/profile.ts';
 import type { ExtensionGrant, ExtensionRule } from './extensions.ts';
 import type { ClusterFacts, NamespaceFacts } from './facts.ts';
 import type { RuleNote } from './notes.ts';
 import { type DirectionRule, includesRule, peerKey, portKey, ruleKey } from './semantics/normalize.ts';
 import { matches } from './semantics/selector.ts';
 import { isOutside, placeOf, related, relatedPeers, type Relation } from './connections/ends.ts';
-import { type ClassifiedPeer, classifyPeer, resolvePeer } from './peers/index.ts';
+import { type ClassifiedPeer, classifyPeer, resolvePeer, type RulePeer } from './peers/index.ts';
 import {
   type Grant,
   isAtLeastOne,
@@ -31,7 +31,7 @@ export interface SourceRule {
   readonly direction: PolicyType;
   readonly description?: string;
   readonly podSelector?: LabelSelector;
-  readonly peers: readonly Peer[];
+  readonly peers: readonly RulePeer[];
   readonly ports?: readonly NetworkPolicyPort[];
   /** The selected namespaces in which the rule is written; absent: all. */
   readonly inNamespaces?: NamespaceScope;
@@ -163,7 +163,7 @@ export class PreparedRule {
   #compileDynamic(
     dynamic: readonly DynamicPeer[],
     { namespace, cluster, lastKnown }: RuleContext,
-    narrow: (grant: Grant, peer: Peer) => readonly Grant[],
+    narrow: (grant: Grant, peer: RulePeer) => readonly Grant[],
     fixed: readonly NotedRule[],
   ): CompiledRule {
     const { name, direction, ports, relation } = this.#source;
@@ -254,7 +254,7 @@ export class PreparedRule {
 type SameLabels = Extract<Relation, { kind: 'same-labels' }>;
 
 /** The part of a peer's grants that relates to the namespace. */
-function narrowTo(relation: Relation, namespace: NamespaceFacts): (grant: Grant, peer: Peer) => Grant[] {
+function narrowTo(relation: Relation, namespace: NamespaceFacts): (grant: Grant, peer: RulePeer) => Grant[] {
   return (grant, peer) => {
     if (grant.peers === 'everyone' || isOutside(peer)) return [grant];
     const place = placeOf(peer);
@@ -275,7 +275,7 @@ type Granting = Exclude<Resolution, { kind: 'unresolved' | 'extended' }>;
 
 interface DynamicPeer {
   readonly label: string;
-  readonly peer: Peer;
+  readonly peer: RulePeer;
   /** The rules that each resolution compiled to; namespaces share resolutions. */
   readonly rules: WeakMap<Resolution, readonly NotedRule[]>;
 }

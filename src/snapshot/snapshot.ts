@@ -9,6 +9,8 @@ import type { ExtensionEngine } from '../engines/extensions/engine.ts';
 import { configuredEngine, configuredFacts, extensionObjects } from '../engines/extensions/objects.ts';
 import type { StagingEngine } from '../engines/staging/engine.ts';
 import { configuredStaging, stagedObjects } from '../engines/staging/objects.ts';
+import type { MeshSetting } from '../engines/mesh.ts';
+import { type MeshFacts, NO_MESH } from '../policy/mesh.ts';
 import { lastKnownFrom } from '../policy/peers/last-known.ts';
 import { projectProfile } from '../cluster-state/items.ts';
 import {
@@ -70,6 +72,8 @@ export interface SnapshotInput {
   readonly configuration: ClusterConfiguration;
   /** `engine` of the operator's configuration; absent: None. */
   readonly engine?: EngineSetting | undefined;
+  /** `mesh` of the operator's configuration; absent: None. */
+  readonly mesh?: MeshSetting | undefined;
   /** Namespaces that no profile selects. */
   readonly protectedNamespaces: readonly string[];
   /** For messages: "context kind-dev", "manifests". */
@@ -300,6 +304,12 @@ function withIdentity<T extends KubeObject>(object: T): T {
   };
 }
 
+const UNREAD_MESH: MeshFacts = {
+  kind: 'missing',
+  message:
+    "only the operator reads the mesh's own configuration; here, rules for it are those of the policies that it wrote",
+};
+
 const WEBHOOK_KINDS = [
   'ValidatingWebhookConfiguration',
   'MutatingWebhookConfiguration',
@@ -345,6 +355,7 @@ function factsOf(
       webhooks.filter((each) => each.namespace === namespace).sort((a, b) => byName(a, b) || a.port - b.port),
     serviceAccount: (namespace, name) => accountCounts(pods, namespace, name),
     engine: () => engine,
+    mesh: () => (input.mesh === undefined || input.mesh === 'None' ? NO_MESH : UNREAD_MESH),
   };
 }
 
@@ -399,6 +410,7 @@ function isKnown(source: PeerSource, { objects, unread, origin }: SnapshotInput)
     case 'serviceAccounts':
       return !unread.has('Pod');
     case 'engine':
+    case 'mesh':
       return true;
     case 'endpointSlices':
       if (unread.has('EndpointSlice')) return false;

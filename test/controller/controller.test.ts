@@ -206,6 +206,7 @@ describe('the controller', () => {
       kubeAPIServer: 'Deny',
       ingressControllers: 'Deny',
       monitoring: 'Deny',
+      mesh: 'Deny',
     };
     const spec = { mode: 'Enforce', namespaceSelector: {}, isolation: ['Ingress'], baseline };
     const profile = { metadata: { ...named('p').metadata, generation: 1, finalizers: [FINALIZER] }, spec };

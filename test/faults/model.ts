@@ -5,6 +5,7 @@ import type { SegmentationProfile } from '../../src/api/profile.ts';
 import { CLUSTER_DEFAULTS } from '../../src/options/cluster-defaults.ts';
 import { compile } from '../../src/policy/compile.ts';
 import { NO_ENGINE } from '../../src/policy/extensions.ts';
+import { NO_MESH } from '../../src/policy/mesh.ts';
 import type { ClusterFacts, ServiceFacts } from '../../src/policy/facts.ts';
 import { matches } from '../../src/policy/semantics/selector.ts';
 
@@ -61,6 +62,7 @@ export function compiledPolicies(
     webhookServices: () => [],
     serviceAccount: () => undefined,
     engine: () => NO_ENGINE,
+    mesh: () => NO_MESH,
   };
   return compile(profile, { name: namespace, labels: own }, facts).policies;
 }

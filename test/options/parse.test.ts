@@ -55,6 +55,7 @@ describe('parseOptions', () => {
       healthProbeBindAddress: ':8081',
       canary: false,
       engine: 'None',
+      mesh: 'None',
       concurrency: 32,
       resyncPeriod: 36_000_000,
       logLevel: 'info',

@@ -3,6 +3,7 @@ import type { NetworkPolicy, NetworkPolicyPort, PolicyType } from '../../src/api
 import type { Baseline, Peer, ProfileSpec, SegmentationProfile } from '../../src/api/profile.ts';
 import { compile, type UnresolvedPeer } from '../../src/policy/compile.ts';
 import { type EngineFacts, NO_ENGINE } from '../../src/policy/extensions.ts';
+import { type MeshFacts, NO_MESH } from '../../src/policy/mesh.ts';
 import {
   type ClusterConfiguration,
   type ClusterFacts,
@@ -27,6 +28,7 @@ export const NOTHING_ALLOWED: Baseline = {
   kubeAPIServer: 'Deny',
   ingressControllers: 'Deny',
   monitoring: 'Deny',
+  mesh: 'Deny',
 };
 
 type ProfileInput = Partial<Omit<ProfileSpec, 'baseline'>> & { baseline?: Partial<Baseline> };
@@ -73,6 +75,7 @@ export interface FactsInput {
   configuration?: Partial<ClusterConfiguration>;
   labelledDNS?: ServiceName;
   engine?: EngineFacts;
+  mesh?: MeshFacts;
   /** Sources that can't be read, as `encodePeerSource` names them. */
   unknown?: readonly string[];
 }
@@ -100,6 +103,7 @@ export function facts(input: FactsInput = {}): ClusterFacts {
       ...input.accounts?.[`${namespace}/${name}`],
     }),
     engine: () => (unknown.includes('engine') ? undefined : (input.engine ?? NO_ENGINE)),
+    mesh: () => (unknown.includes('mesh') ? undefined : (input.mesh ?? NO_MESH)),
   };
 }
 

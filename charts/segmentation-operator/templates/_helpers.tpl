@@ -73,6 +73,9 @@ app.kubernetes.io/component: controller
 {{- if and .Values.engines.detect (not (hasKey $config "engine")) -}}
 {{- $_ := set $config "engine" "Auto" -}}
 {{- end -}}
+{{- if and .Values.engines.istio (not (hasKey $config "mesh")) -}}
+{{- $_ := set $config "mesh" "Istio" -}}
+{{- end -}}
 {{- if $config -}}
 {{- merge (dict "apiVersion" "config.segmentation.dev/v1alpha1" "kind" "OperatorConfiguration") $config | toYaml -}}
 {{- end -}}

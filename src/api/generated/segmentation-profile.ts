@@ -121,7 +121,7 @@ export interface SegmentationProfileStatus {
    */
   observedGeneration?: number;
   /**
-   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. EnforcementVerified: packets show that the network plugin enforces policies. AdmissionReady, where `admission` or `workloads` asks for something: it is in force. PodSecurityReady, where `workloads.podSecurity` is there: its levels are in force. ExceptionsReady, where `exceptions` grants some: the operator reads them. ImagesVerified, where `workloads.images` is there: something verifies the signatures of images in the selected namespaces. RolloutReady, where there is a `rollout`: it is complete. AuditClean, where the operator audits the cluster: the selected namespaces have no finding. EngineReady, where the operator looks for the network engine and peers depend on it: evidence confirms the engine.
+   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. EnforcementVerified: packets show that the network plugin enforces policies. AdmissionReady, where `admission` or `workloads` asks for something: it is in force. PodSecurityReady, where `workloads.podSecurity` is there: its levels are in force. ExceptionsReady, where `exceptions` grants some: the operator reads them. ImagesVerified, where `workloads.images` is there: something verifies the signatures of images in the selected namespaces. RolloutReady, where there is a `rollout`: it is complete. AuditClean, where the operator audits the cluster: the selected namespaces have no finding. EngineReady, where the operator looks for the network engine and peers depend on it: evidence confirms the engine. MeshReady, where the operator knows the service mesh and `baseline.mesh` asks for it: evidence confirms the mesh.
    *
    * Items: An aspect of the profile's state.
    */
@@ -221,6 +221,10 @@ export interface Baseline {
    * Ingress from the monitoring stack that the operator is configured with, to scrape metrics.
    */
   monitoring: Allowance;
+  /**
+   * What sidecars of the service mesh need in the namespaces that it injects them into: egress to its control plane, and ingress from the monitoring stack on their own ports. The operator has to know the mesh (`mesh` of its configuration).
+   */
+  mesh: Allowance;
 }
 /**
  * Requests that the API server itself refuses for the profile, from the first pod on. Nothing by default. Needs the policies of config/admission; the condition AdmissionReady says what is in force.

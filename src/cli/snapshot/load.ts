@@ -173,7 +173,7 @@ export function createSnapshot(
   input: LoadInput,
   { objects, assumed = [], cluster, isObserved }: SnapshotSource,
 ): Snapshot {
-  const { cluster: configuration, protectedNamespaces, engine } = operatorConfiguration(input, objects);
+  const { cluster: configuration, protectedNamespaces, engine, mesh } = operatorConfiguration(input, objects);
   return new Snapshot({
     objects,
     assumed,
@@ -181,6 +181,7 @@ export function createSnapshot(
     serverVersion: cluster?.serverVersion,
     configuration,
     engine,
+    mesh,
     protectedNamespaces,
     origin: cluster === undefined ? MANIFESTS : `context ${cluster.context}`,
     isObserved,
@@ -252,7 +253,7 @@ function readsCanary(objects: ObjectSet): boolean {
 function operatorConfiguration(
   { flags, process }: LoadInput,
   objects: ObjectSet,
-): Pick<Options, 'cluster' | 'protectedNamespaces' | 'engine'> {
+): Pick<Options, 'cluster' | 'protectedNamespaces' | 'engine' | 'mesh'> {
   const path = flags.get('config');
   const own = flags.get('operator-namespace') ?? OPERATOR_NAMESPACE;
   try {
@@ -263,9 +264,9 @@ function operatorConfiguration(
       version,
     });
     if (parsed.kind !== 'options') throw new TypeError(`unexpected ${parsed.kind}`);
-    const { cluster, protectedNamespaces, canary, engine } = parsed.options;
+    const { cluster, protectedNamespaces, canary, engine, mesh } = parsed.options;
     const further = canary || readsCanary(objects) ? [own, OUTSIDE] : [own];
-    return { cluster, engine, protectedNamespaces: [...protectedNamespaces, ...further] };
+    return { cluster, engine, mesh, protectedNamespaces: [...protectedNamespaces, ...further] };
   } catch (error) {
     if (error instanceof OptionsError) throw new CliError(error.problems.join('\n'));
     throw error;

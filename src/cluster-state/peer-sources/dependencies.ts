@@ -1,5 +1,6 @@
 /** The cluster facts that compiling the policies of a namespace depended on. Pure. */
 import type { EngineFacts } from '../../policy/extensions.ts';
+import type { MeshFacts } from '../../policy/mesh.ts';
 import {
   type ClusterConfiguration,
   type ClusterFacts,
@@ -16,7 +17,7 @@ import { byKey } from '../../util/order.ts';
 
 /** A question to the cluster facts: when its answer changes, the policies have to be compiled again. */
 export type Dependency =
-  /** Can the source be read? For service accounts and the engine, also: what is known of it? */
+  /** Can the source be read? For service accounts, engine and mesh, also: what is known of it? */
   | { readonly kind: 'source'; readonly source: PeerSource }
   | { readonly kind: 'service'; readonly namespace: string; readonly name: string }
   | { readonly kind: 'endpoints'; readonly namespace: string; readonly service: string }
@@ -110,9 +111,15 @@ export class RecordedFacts implements ClusterFacts {
   }
 
   engine(): EngineFacts | undefined {
-    const source = { kind: 'engine' } as const;
+    return this.#optional({ kind: 'engine' }, this.#facts.engine());
+  }
+
+  mesh(): MeshFacts | undefined {
+    return this.#optional({ kind: 'mesh' }, this.#facts.mesh());
+  }
+
+  #optional<T>(source: PeerSource, facts: T | undefined): T | undefined {
     this.#record({ kind: 'source', source });
-    const facts = this.#facts.engine();
     if (facts === undefined) this.#missing.set(encodePeerSource(source), source);
     return facts;
   }

@@ -10,6 +10,7 @@ import { byName, compareText } from '../../util/order.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import type { Account } from '../../policy/admission/accounts.ts';
 import type { EngineFacts } from '../../policy/extensions.ts';
+import type { MeshFacts } from '../../policy/mesh.ts';
 import {
   type ClusterConfiguration,
   type ClusterFacts,
@@ -41,15 +42,19 @@ export interface PeerSourcesOptions {
     readonly failure: string | undefined;
   };
   /** The knowledge of the network engine; `engineChanged` tells when it has changed. */
-  readonly engine: {
-    /** Undefined as long as nothing is known. */
-    facts(): EngineFacts | undefined;
-    /** Why nothing is known, if finding out has failed. */
-    readonly failure: string | undefined;
-  };
+  readonly engine: Knowledge<EngineFacts>;
+  /** The knowledge of the service mesh; `meshChanged` tells when it has changed. */
+  readonly mesh: Knowledge<MeshFacts>;
   /** Something that the namespace depends on has changed, can be read now, or can't be read for a new reason. */
   readonly onChange: (namespace: string) => void;
   readonly onError: (resource: string, error: unknown, retryInMs: number) => void;
+}
+
+interface Knowledge<T> {
+  /** Undefined as long as nothing is known. */
+  facts(): T | undefined;
+  /** Why nothing is known, if finding out has failed. */
+  readonly failure: string | undefined;
 }
 
 /** A dependency, and the namespaces that have it. */
@@ -107,6 +112,7 @@ export class PeerSources {
       webhookServices: (namespace) => this.#webhookServices(namespace),
       serviceAccount: (namespace, name) => options.accounts.facts({ namespace, name }),
       engine: () => options.engine.facts(),
+      mesh: () => options.mesh.facts(),
     };
   }
 
@@ -148,10 +154,15 @@ export class PeerSources {
     this.#notifyDependents({ kind: 'source', source: { kind: 'engine' } });
   }
 
+  /** The facts of the service mesh have changed. */
+  meshChanged(): void {
+    this.#notifyDependents({ kind: 'source', source: { kind: 'mesh' } });
+  }
+
   /** Why a source can't be read; undefined if it can, if its first read is under way, or if nobody subscribed to it. */
   readError(source: PeerSource): string | undefined {
     if (source.kind === 'serviceAccounts') return this.#options.accounts.failure;
-    if (source.kind === 'engine') return this.#options.engine.failure;
+    if (source.kind === 'engine' || source.kind === 'mesh') return this.#options[source.kind].failure;
     return this.#watches.get(encodePeerSource(source))?.error;
   }
 
@@ -165,7 +176,8 @@ export class PeerSources {
   }
 
   #isKnown(source: PeerSource): boolean {
-    if (source.kind === 'engine') return this.#options.engine.facts() !== undefined;
+    if (source.kind === 'engine' || source.kind === 'mesh')
+      return this.#options[source.kind].facts() !== undefined;
     return source.kind === 'serviceAccounts'
       ? this.#options.accounts.facts(source) !== undefined
       : (this.#watches.get(encodePeerSource(source))?.isRead ?? false);
@@ -201,7 +213,8 @@ export class PeerSources {
   /** Watches a source, unless it is watched already. */
   #start(source: PeerSource): void {
     const id = encodePeerSource(source);
-    if (source.kind === 'serviceAccounts' || source.kind === 'engine' || this.#watches.has(id)) return;
+    if (source.kind === 'serviceAccounts' || source.kind === 'engine' || source.kind === 'mesh') return;
+    if (this.#watches.has(id)) return;
     const { transport, clock, random, relistMs, onError } = this.#options;
     const options = { transport, clock, random, ...(relistMs !== undefined && { relistMs }), onError };
     const listener = {

@@ -9,8 +9,8 @@ import {
 import type { Dependency } from './dependencies.ts';
 import { endpointFacts, nodeFacts, serviceCIDRs, serviceFacts, webhookServices } from './facts.ts';
 
-/** Service accounts are no objects that are watched: what is known of them is found out by the controller. */
-export type WatchedSource = Exclude<PeerSource, { readonly kind: 'serviceAccounts' | 'engine' }>;
+/** Service accounts, engine and mesh are no objects that are watched: the controller finds out about them. */
+export type WatchedSource = Exclude<PeerSource, { readonly kind: 'serviceAccounts' | 'engine' | 'mesh' }>;
 export type WatchedKind = WatchedSource['kind'];
 export type SourceOf<K extends WatchedKind> = Extract<WatchedSource, { readonly kind: K }>;
 

@@ -1,4 +1,4 @@
-/** Metrics of the network engine. They exist only where the configuration has one looked for. */
+/** Metrics of the network engine and of the service mesh. They exist only where the configuration has one looked for. */
 import { Gauge, type Registry } from 'prom-client';
 
 export interface EngineMetrics {
@@ -22,6 +22,26 @@ export function createEngineMetrics(registry: Registry): EngineMetrics {
     found: ({ setting, engine, status, reason }) => {
       info.reset();
       info.set({ setting, engine, status, reason }, 1);
+    },
+  };
+}
+
+export interface MeshMetrics {
+  /** Replaces the verdict before. */
+  found(verdict: { readonly mesh: string; readonly status: string; readonly reason: string }): void;
+}
+
+export function createMeshMetrics(registry: Registry): MeshMetrics {
+  const info = new Gauge({
+    name: 'segmentation_mesh_info',
+    help: 'Always 1; the labels say which service mesh the configuration names, and if evidence confirms it (status and reason).',
+    labelNames: ['mesh', 'status', 'reason'],
+    registers: [registry],
+  });
+  return {
+    found: ({ mesh, status, reason }) => {
+      info.reset();
+      info.set({ mesh, status, reason }, 1);
     },
   };
 }

@@ -11,7 +11,12 @@ import { type ExpositionFormat, render } from './format/exposition.ts';
 import { type AuditMetrics, createAuditMetrics } from './audit-metrics.ts';
 import { createCanaryMetrics } from './canary-metrics.ts';
 import { type CertificateMetrics, createCertificateMetrics } from './certificate-metrics.ts';
-import { createEngineMetrics, type EngineMetrics } from './engine-metrics.ts';
+import {
+  createEngineMetrics,
+  createMeshMetrics,
+  type EngineMetrics,
+  type MeshMetrics,
+} from './engine-metrics.ts';
 import { createEnforcementMetrics, type EnforcementMetrics } from './enforcement-metrics.ts';
 import { createExceptionMetrics, type ExceptionMetrics } from './exception-metrics.ts';
 import { createLeaderMetrics, type LeaderMetrics } from './leader-metrics.ts';
@@ -23,7 +28,7 @@ import { createSegmentationMetrics, type SegmentationMetrics } from './segmentat
 import { byName } from '../../util/order.ts';
 
 export type { AuditMetrics } from './audit-metrics.ts';
-export type { EngineMetrics } from './engine-metrics.ts';
+export type { EngineMetrics, MeshMetrics } from './engine-metrics.ts';
 export type { LeaderMetrics } from './leader-metrics.ts';
 export type { QueueMetrics, QueueSnapshot } from './queue-metrics.ts';
 export type { ReconcileMetrics, ReconcileResult } from './reconcile-metrics.ts';
@@ -50,6 +55,8 @@ export interface Metrics extends SegmentationMetrics, EnforcementMetrics {
   audit(intervalMs: number): AuditMetrics;
   /** The metrics of the network engine. Call it once. */
   engine(): EngineMetrics;
+  /** The metrics of the service mesh. Call it once. */
+  mesh(): MeshMetrics;
   /** Gives the source of the gauges of exceptions. */
   readonly exceptions: ExceptionMetrics;
   /** All metrics as text. */
@@ -73,6 +80,7 @@ export function describeMetrics(): MetricDescription[] {
   const metrics = register(registry, '');
   metrics.audit(0);
   metrics.engine();
+  metrics.mesh();
   return describeRegistry(registry);
 }
 
@@ -116,6 +124,7 @@ function register(registry: Registry, version: string): Metrics {
     exceptions: createExceptionMetrics(registry),
     audit: (intervalMs) => createAuditMetrics(registry, intervalMs),
     engine: () => createEngineMetrics(registry),
+    mesh: () => createMeshMetrics(registry),
     render: (format) => render(registry, format),
   };
 }

@@ -226,7 +226,7 @@ const PROFILE_GAUGES: readonly ProfileGauge[] = [
     help:
       "Whether a condition of a profile's status is True (1) or not (0): Ready, Reconciling, Stalled, PeersResolved, " +
       'ConnectionsUnused, EnforcementVerified, AdmissionReady, PodSecurityReady, ImagesVerified, AuditClean, ' +
-      'EngineReady, RolloutReady.',
+      'EngineReady, MeshReady, RolloutReady.',
     label: 'condition',
     values: ({ conditions }) =>
       Object.fromEntries(Object.entries(conditions).map(([type, isTrue]) => [type, isTrue ? 1 : 0])),

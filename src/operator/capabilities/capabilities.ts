@@ -4,6 +4,7 @@ import { createAudit } from './audit.ts';
 import { createEngines } from './engines.ts';
 import { createExceptions } from './exceptions.ts';
 import { createImageVerification } from './image-verification.ts';
+import { createMesh } from './mesh.ts';
 import type { CapabilityParts } from './parts.ts';
 import { createPodSecurity } from './pod-security.ts';
 import { createRollouts } from './rollouts.ts';
@@ -17,5 +18,6 @@ export async function createCapabilities(parts: CapabilityParts): Promise<readon
     createRollouts(parts),
     ...(await createAudit(parts)),
     ...(await createEngines(parts)),
+    ...(await createMesh(parts)),
   ];
 }

@@ -84,6 +84,7 @@ function withoutExtensions(cluster: ClusterFacts): ClusterFacts {
     webhookServices: (namespace) => cluster.webhookServices(namespace),
     serviceAccount: (namespace, name) => cluster.serviceAccount(namespace, name),
     engine: () => notCarrying(cluster.engine()),
+    mesh: () => cluster.mesh(),
   };
 }
 
@@ -109,6 +110,7 @@ const NOTHING_ALLOWED: Baseline = {
   kubeAPIServer: 'Deny',
   ingressControllers: 'Deny',
   monitoring: 'Deny',
+  mesh: 'Deny',
 };
 
 /** The profile that stands for the exception. Cached: what a profile compiles to is cached by the profile. */

@@ -5,20 +5,24 @@ import { selectorTerms } from '../semantics/selector.ts';
 import { entityPeer } from './entity.ts';
 import { fqdnPeer } from './fqdn.ts';
 import { ipBlockPeer } from './ip-block.ts';
+import { type MeshPart, meshPeer } from './mesh.ts';
 import { cached } from './resolution-cache.ts';
 import { type PeerContext, type Resolution, unresolved } from './resolution.ts';
 import { namespacesPeer, sameNamespaceLabelsPeer, selectorPeer } from './selectors.ts';
 import { servicePeer } from './service.ts';
 import { serviceAccountPeer } from './service-account.ts';
 
+/** A peer as profiles name it, or a part of the service mesh, which only the baseline names. */
+export type RulePeer = Peer & { readonly mesh?: MeshPart };
+
 /** `fixed`: the same NetworkPolicyPeer in every namespace and cluster. `dynamic`: to be resolved by `resolvePeer`. */
 export type ClassifiedPeer =
   | { readonly kind: 'fixed'; readonly fixed: NetworkPolicyPeer }
-  | { readonly kind: 'dynamic'; readonly label: string; readonly peer: Peer };
+  | { readonly kind: 'dynamic'; readonly label: string; readonly peer: RulePeer };
 
-export function classifyPeer(peer: Peer): ClassifiedPeer {
-  const { service, serviceAccount, entity, sameNamespaceLabels, fqdn } = peer;
-  const isDynamic = [service, serviceAccount, entity, sameNamespaceLabels, fqdn].some(
+export function classifyPeer(peer: RulePeer): ClassifiedPeer {
+  const { service, serviceAccount, entity, sameNamespaceLabels, fqdn, mesh } = peer;
+  const isDynamic = [service, serviceAccount, entity, sameNamespaceLabels, fqdn, mesh].some(
     (each) => each !== undefined,
   );
   if (!isDynamic) {
@@ -32,8 +36,9 @@ export function classifyPeer(peer: Peer): ClassifiedPeer {
 }
 
 /** Resolves a peer whose meaning depends on the namespace or the cluster. */
-export function resolvePeer(peer: Peer, context: PeerContext): Resolution {
-  const { sameNamespaceLabels, podSelector } = peer;
+export function resolvePeer(peer: RulePeer, context: PeerContext): Resolution {
+  const { sameNamespaceLabels, podSelector, mesh } = peer;
+  if (mesh !== undefined) return meshPeer(mesh, context);
   if (sameNamespaceLabels === undefined) return clusterPeer(peer, context);
   return sameNamespaceLabelsPeer({ sameNamespaceLabels, podSelector }, context);
 }
@@ -55,8 +60,9 @@ const clusterPeer = cached((peer: Peer, context): Resolution => {
  * The name of a dynamic peer in messages and in the notes on a policy. The last known form of the peer is found by it,
  * so it tells any two peers apart.
  */
-export function peerLabel(peer: Peer): string {
-  const { service, serviceAccount, entity, sameNamespaceLabels, podSelector, fqdn } = peer;
+export function peerLabel(peer: RulePeer): string {
+  const { service, serviceAccount, entity, sameNamespaceLabels, podSelector, fqdn, mesh } = peer;
+  if (mesh !== undefined) return `mesh ${mesh}`;
   if (service !== undefined) return `service ${service.namespace}/${service.name}`;
   if (serviceAccount !== undefined)
     return `serviceAccount ${serviceAccount.namespace}/${serviceAccount.name}`;

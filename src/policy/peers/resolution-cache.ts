@@ -60,6 +60,7 @@ function recording(cluster: ClusterFacts): { queries: Query[]; facts: ClusterFac
       webhookServices: (namespace) => ask((facts) => facts.webhookServices(namespace)),
       serviceAccount: (namespace, name) => ask((facts) => facts.serviceAccount(namespace, name)),
       engine: () => ask((facts) => facts.engine()),
+      mesh: () => ask((facts) => facts.mesh()),
     },
   };
 }

@@ -29,6 +29,8 @@ export type UnresolvedReason =
   | 'NotTakenUp'
   | 'NotGuarded'
   | 'NoEngine'
+  | 'NoMesh'
+  | 'MeshUnavailable'
   | 'SchemaTooOld';
 
 /** `message` says what is wrong and what to write instead, without naming profile, rule or namespace. */

@@ -28,6 +28,7 @@ const shop = (...objects: ReturnType<typeof object>[]): AuditSnapshot =>
             kubeAPIServer: 'Deny',
             ingressControllers: 'Deny',
             monitoring: 'Deny',
+            mesh: 'Deny',
           },
         },
       },

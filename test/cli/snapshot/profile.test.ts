@@ -65,6 +65,7 @@ describe('a profile from a manifest', () => {
         kubeAPIServer: 'Deny',
         ingressControllers: 'Deny',
         monitoring: 'Deny',
+        mesh: 'Deny',
       },
       ingress: [{ name: 'a', from: [{ entity: 'Any' }], ports: [{ protocol: 'TCP', port: 80 }] }],
     });

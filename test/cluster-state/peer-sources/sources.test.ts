@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { RecordedFacts } from '../../../src/cluster-state/peer-sources/dependencies.ts';
 import { PeerSources } from '../../../src/cluster-state/peer-sources/sources.ts';
 import { NO_SUPPORT } from '../../../src/controller/engine-support.ts';
+import { NO_MESH_SUPPORT } from '../../../src/controller/mesh-support.ts';
 import type { ClusterConfiguration } from '../../../src/policy/facts.ts';
 import { ScriptedTransport, type WatchCall } from '../../kube/scripted-transport.ts';
 import { flush, VirtualClock } from '../../support/virtual-clock.ts';
@@ -34,6 +35,7 @@ class Fixture {
   readonly sources = new PeerSources(
     {
       engine: NO_SUPPORT,
+      mesh: NO_MESH_SUPPORT,
       accounts: { facts: () => undefined, failure: undefined },
       transport: this.server,
       configuration: {} as ClusterConfiguration,

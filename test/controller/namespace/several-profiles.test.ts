@@ -4,6 +4,7 @@ import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import type { ProfileSpec, SegmentationProfile } from '../../../src/api/profile.ts';
 import { LiveConfirmation } from '../../../src/controller/namespace/live-confirmation.ts';
 import { NO_SUPPORT } from '../../../src/controller/engine-support.ts';
+import { NO_MESH_SUPPORT } from '../../../src/controller/mesh-support.ts';
 import { NamespaceController } from '../../../src/controller/namespace/controller.ts';
 import {
   NAMESPACES,
@@ -100,6 +101,7 @@ describe('namespace controller with several profiles', () => {
       sources: new PeerSources(
         {
           engine: NO_SUPPORT,
+          mesh: NO_MESH_SUPPORT,
           accounts: { facts: () => undefined, failure: undefined },
           ...options,
           onChange: () => {},

@@ -201,6 +201,7 @@ describe('the SegmentationProfile CRD', () => {
         kubeAPIServer: 'Deny',
         ingressControllers: 'Deny',
         monitoring: 'Deny',
+        mesh: 'Deny',
       });
     });
 

@@ -169,6 +169,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
           path('engines/detect'),
           path('engines/cilium'),
           path('engines/calico'),
+          path('engines/istio'),
           'namespace.yaml',
         ],
         components: [path('namespace')],
@@ -184,6 +185,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
       assert.match(text, /segmentation-operator-engines/);
       assert.match(text, /segmentation-operator-cilium/);
       assert.match(text, /segmentation-operator-calico/);
+      assert.match(text, /segmentation-operator-istio/);
       assert.doesNotMatch(text, /segmentation-system/);
     } finally {
       rmSync(folder, { recursive: true });
@@ -306,6 +308,17 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     };
     assert.equal(await engine('engines.detect=true'), 'Auto');
     assert.equal(await engine('engines.detect=true', 'config.engine=Cilium'), 'Cilium');
+  });
+
+  it('has the permission of config/engines/istio, and `mesh` in the configuration, with engines.istio', async () => {
+    const expected = documents(readFileSync(join(root, 'config/engines/istio/cluster_role.yaml'), 'utf8'));
+    const actual = await template('--set', 'engines.istio=true');
+    assert.equal(actual.length, (await template()).length + expected.length + 1);
+    for (const manifest of expected)
+      assert.deepEqual(plain(byTitle(actual).get(title(manifest))), plain(manifest), title(manifest));
+    const map = actual.find(({ kind }) => kind === 'ConfigMap');
+    const { data } = map as unknown as { data: Readonly<Record<string, string>> };
+    assert.equal((parse(data['operator.yaml'] ?? '') as { readonly mesh?: unknown }).mesh, 'Istio');
   });
 
   it('links each alert to the runbooks of prometheus.runbooks', async () => {

@@ -11,6 +11,7 @@ import { endpointFacts, nodeFacts, serviceFacts } from '../../../src/cluster-sta
 import { CLUSTER_DEFAULTS } from '../../../src/options/cluster-defaults.ts';
 import { compile, type Compiled, type LastKnown } from '../../../src/policy/compile.ts';
 import { NO_ENGINE } from '../../../src/policy/extensions.ts';
+import { NO_MESH } from '../../../src/policy/mesh.ts';
 import type { ClusterFacts, ServiceFacts } from '../../../src/policy/facts.ts';
 import { NOTHING_KNOWN } from '../../../src/policy/peers/last-known.ts';
 import { isolates } from '../../../src/policy/semantics/normalize.ts';
@@ -164,6 +165,7 @@ function factsOf(
     webhookServices: () => [],
     serviceAccount: () => undefined,
     engine: () => NO_ENGINE,
+    mesh: () => NO_MESH,
   };
 }
 

@@ -141,6 +141,7 @@ function completeProfile(object: Stored): Stored {
     kubeAPIServer: 'Deny',
     ingressControllers: 'Deny',
     monitoring: 'Deny',
+    mesh: 'Deny',
     ...(spec['baseline'] as object | undefined),
   };
   const defaults = { mode: 'Enforce', isolation: ['Ingress', 'Egress'], deletionPolicy: 'Delete' };

@@ -95,12 +95,14 @@ export const status: Command = {
     const profiles = snapshot.profiles.map((profile) => profileRow(profile, snapshot));
     const enforcement = commonCondition('EnforcementVerified', snapshot);
     const engine = commonCondition('EngineReady', snapshot);
+    const mesh = commonCondition('MeshReady', snapshot);
     const exceptions = exceptionsIn(snapshot, namespaces);
     if (format === 'json' || format === 'yaml') {
       const document = {
         source: snapshot.origin,
         ...(enforcement && { enforcement }),
         ...(engine && { engine }),
+        ...(mesh && { mesh }),
         ...(exceptions && { exceptions }),
         profiles,
         namespaces: rows,
@@ -110,7 +112,7 @@ export const status: Command = {
       for (const { name } of rows) terminal.print(`namespace/${name}`);
     } else {
       const { origin } = snapshot;
-      show({ origin, enforcement, engine, exceptions, profiles, rows }, format === 'wide', terminal);
+      show({ origin, enforcement, engine, mesh, exceptions, profiles, rows }, format === 'wide', terminal);
     }
     const shown = new Set(namespaces);
     warnOfUnresolved(
@@ -309,13 +311,14 @@ interface StatusReport {
   readonly origin: string;
   readonly enforcement: Verdict | undefined;
   readonly engine: Verdict | undefined;
+  readonly mesh: Verdict | undefined;
   readonly exceptions: OpenExceptions | undefined;
   readonly profiles: readonly ProfileStatus[];
   readonly rows: readonly NamespaceStatus[];
 }
 
 function show(
-  { origin, enforcement, engine, exceptions, profiles, rows }: StatusReport,
+  { origin, enforcement, engine, mesh, exceptions, profiles, rows }: StatusReport,
   wide: boolean,
   terminal: Terminal,
 ): void {
@@ -330,6 +333,7 @@ function show(
     `  egress   ${bar(total('egressIsolated'), pods, paint)}`,
     ...(enforcement ? [`  packets  ${enforcementText(enforcement, paint)}`] : []),
     ...(engine ? [`  engine   ${engineText(engine, paint)}`] : []),
+    ...(mesh ? [`  mesh     ${engineText(mesh, paint)}`] : []),
     ...(exceptions ? [`  opened   ${openExceptionsText(exceptions)}`] : []),
     ...profiles.flatMap(({ name, rollout }) =>
       rollout === undefined ? [] : [`  rollout  of profile ${name}, ${rolloutText(rollout)}`],
@@ -365,7 +369,7 @@ function enforcementText({ status, reason, message }: Verdict, paint: Palette): 
   return paint.dim(`enforcement not verified (${reason})`);
 }
 
-/** Text about the network engine, for the profiles whose peers depend on it. */
+/** Text about the network engine or the service mesh, for the profiles that depend on it. */
 function engineText({ status, reason, message }: Verdict, paint: Palette): string {
   if (status === 'True') return message;
   return (status === 'False' ? paint.red : paint.yellow)(`${reason}: ${message}`);

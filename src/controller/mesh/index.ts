@@ -1,0 +1,2 @@
+/** The detection of the service mesh, as the composition root loads it. */
+export { MeshDetection } from './detection.ts';

@@ -1,0 +1,58 @@
+/** The service mesh of the cluster, as far as NetworkPolicies depend on it. Here it is mesh-neutral. Pure. */
+import type { LabelSelector, StringMap } from '../api/meta.ts';
+import { matches } from './semantics/selector.ts';
+
+/** A control plane that injects sidecars into pods of some namespaces. */
+export interface MeshControlPlane {
+  /** Pods get a sidecar if one of the entries matches their namespace and themselves. */
+  readonly injects: readonly InjectedPods[];
+  /** The Service that the sidecars connect to, and its port. */
+  readonly service: { readonly namespace: string; readonly name: string };
+  readonly port: number;
+  /** The ports on which sidecars serve metrics. */
+  readonly metricsPorts: readonly number[];
+  /** The first part of the identities that the mesh gives to its pods. */
+  readonly trustDomain: string;
+}
+
+export interface InjectedPods {
+  readonly namespaceSelector: LabelSelector;
+  readonly podSelector: LabelSelector;
+}
+
+/** Namespaces whose pods are in the mesh without sidecars: their connections are carried by one port. */
+export interface AmbientMesh {
+  readonly namespaceSelector: LabelSelector;
+  readonly port: number;
+  /** The addresses from which probes of the kubelet come, in CIDR notation. */
+  readonly probeCIDRs: readonly [string, ...string[]];
+}
+
+export type MeshFacts =
+  /** The configuration names no mesh. */
+  | { readonly kind: 'none'; readonly message: string }
+  /** The configuration of the mesh was never read completely. `message` says why. */
+  | { readonly kind: 'missing'; readonly message: string }
+  | {
+      readonly kind: 'available';
+      readonly controlPlanes: readonly [MeshControlPlane, ...MeshControlPlane[]];
+      readonly ambient: AmbientMesh;
+    };
+
+export type MeshConfiguration = Extract<MeshFacts, { kind: 'available' }>;
+
+export const NO_MESH: MeshFacts = {
+  kind: 'none',
+  message: "the operator's configuration names no service mesh: set mesh there",
+};
+
+/** The control planes that inject sidecars into pods of a namespace with these labels. */
+export function controlPlanesOf({ controlPlanes }: MeshConfiguration, labels: StringMap): MeshControlPlane[] {
+  return controlPlanes.filter(({ injects }) =>
+    injects.some(({ namespaceSelector }) => matches(namespaceSelector, labels)),
+  );
+}
+
+export function isAmbient({ ambient }: MeshConfiguration, labels: StringMap): boolean {
+  return matches(ambient.namespaceSelector, labels);
+}
