@@ -3,6 +3,7 @@ import { servedVersions, serverVersion } from '../kube/discovery.ts';
 import { isForbidden, isGone, isNotFound } from '../kube/errors.ts';
 import type { Transport } from '../kube/http/transport.ts';
 import { LIST_RESTARTS, PAGE_SIZE, Resource, type ResourceKind } from '../kube/resource.ts';
+import { newestFirst } from '../snapshot/objects.ts';
 import { errorMessage } from '../util/error-message.ts';
 import type { AuditedKind } from './kinds.ts';
 import type { PageEnd } from './session.ts';
@@ -24,12 +25,15 @@ export interface ReadOptions {
 export async function readCluster(session: RemoteSession, options: ReadOptions): Promise<void> {
   const { transport, signal } = options;
   const isServed = await servedVersions(transport, signal);
-  for (const kind of await session.kinds()) if (isServed(kind)) await readKind(kind, session, options);
+  for (const versions of newestFirst(await session.kinds())) {
+    for (const kind of versions) if (isServed(kind) && (await readKind(kind, session, options))) break;
+  }
   for (const kind of await session.furtherKinds()) await readKind(kind, session, options);
   await session.serverVersion(await serverVersion(transport, signal));
 }
 
-async function readKind(kind: AuditedKind, session: RemoteSession, options: ReadOptions): Promise<void> {
+/** Resolves with false if the cluster does not serve the kind by this version. */
+async function readKind(kind: AuditedKind, session: RemoteSession, options: ReadOptions): Promise<boolean> {
   try {
     const sink = {
       take: (text: string) => session.page(kind, text),
@@ -38,11 +42,11 @@ async function readKind(kind: AuditedKind, session: RemoteSession, options: Read
     await eachPage(kind, options, sink, { fieldSelector: kind.fieldSelector });
   } catch (error) {
     if (kind.isRequired) throw error;
-    // The cluster serves the group, and not the kind: it has no object of it.
-    if (isNotFound(error)) return;
+    if (isNotFound(error)) return false;
     if (!isForbidden(error)) throw error;
     await session.unread(kind, errorMessage(error));
   }
+  return true;
 }
 
 interface PageSink {

@@ -2,6 +2,7 @@
 import type { Namespace, Pod } from '../analysis/cluster.ts';
 import type { KubeObject, StringMap } from '../api/meta.ts';
 import type { VerifierKindName } from '../policy/image-verification/kinds.ts';
+import type { UnreadKindName } from './boundary/engine-policies/unread-kinds.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { ObjectReference } from './finding.ts';
@@ -44,6 +45,8 @@ export type KindName =
   | 'Service'
   | 'Ingress'
   | 'Gateway'
+  | 'ListenerSet'
+  | 'XListenerSet'
   | 'HTTPRoute'
   | 'GRPCRoute'
   | 'TLSRoute'
@@ -69,8 +72,12 @@ export type KindName =
   /** Istio's. */
   | 'AuthorizationPolicy'
   | 'Tier'
+  | 'NetworkSet'
+  | 'GlobalNetworkSet'
   | 'ValidatingWebhookConfiguration'
   | 'MutatingWebhookConfiguration'
+  /** Policies of engines that the audit does not understand. */
+  | UnreadKindName
   /** Kinds of what verifies images. */
   | VerifierKindName;
 
@@ -83,6 +90,13 @@ export interface ApiUse {
   readonly way: 'manifest' | 'lastApplied' | 'manager';
   /** The field manager. */
   readonly manager?: string;
+}
+
+/** An object whose kind or version nothing reads. */
+export interface UnreadObject {
+  readonly object: ObjectReference;
+  /** GROUP/VERSION. */
+  readonly apiVersion: string;
 }
 
 export interface AuditSnapshot {
@@ -109,6 +123,8 @@ export interface AuditSnapshot {
   readonly serverVersion?: string | undefined;
   /** Uses of API versions that Kubernetes stops to serve in some release; absent if nobody looked for them. */
   readonly apiUses?: readonly ApiUse[];
+  /** Policies and routes among manifests that nothing reads; absent if nobody looked for them. */
+  readonly unreadObjects?: readonly UnreadObject[];
   /** False for a kind that could not be read. */
   readonly isRead: (kind: KindName) => boolean;
 }

@@ -35,15 +35,15 @@ export function isExclusion({ matchLabels = {}, matchExpressions = [] }: LabelSe
 }
 
 /** Kinds whose objects are pods, or become pods. */
-const POD_MAKERS = [
-  ['', 'pods'],
-  ['', 'replicationcontrollers'],
-  ['apps', 'daemonsets'],
-  ['apps', 'deployments'],
-  ['apps', 'replicasets'],
-  ['apps', 'statefulsets'],
-  ['batch', 'cronjobs'],
-  ['batch', 'jobs'],
+export const POD_MAKERS = [
+  { group: '', resource: 'pods' },
+  { group: '', resource: 'replicationcontrollers' },
+  { group: 'apps', resource: 'daemonsets' },
+  { group: 'apps', resource: 'deployments' },
+  { group: 'apps', resource: 'replicasets' },
+  { group: 'apps', resource: 'statefulsets' },
+  { group: 'batch', resource: 'cronjobs' },
+  { group: 'batch', resource: 'jobs' },
 ] as const;
 
 /**
@@ -55,7 +55,7 @@ export function namespacesOfPodMakers(
 ): ReadonlySet<string> {
   const permissions = new Permissions(snapshot);
   const makesPods = (account: Account) =>
-    POD_MAKERS.some(([group, resource]) =>
+    POD_MAKERS.some(({ group, resource }) =>
       permissions.allows(account, { verb: 'create', group, resource, namespace: account.namespace }),
     );
   const accounts = new Map(

@@ -1,7 +1,7 @@
-/** Finds API versions by which objects of a snapshot are written, and which Kubernetes stops to serve. Pure. */
+/** Finds objects of a snapshot by their API versions: those that Kubernetes stops to serve, and those that nothing reads. Pure. */
 import type { KubeObject, ObjectMeta } from '../api/meta.ts';
 import { removalOf } from '../audit/platform/api-removals.ts';
-import type { ApiUse } from '../audit/snapshot.ts';
+import type { ApiUse, UnreadObject } from '../audit/snapshot.ts';
 import { isRecord } from '../util/is-record.ts';
 import type { ObjectSet } from './objects.ts';
 
@@ -32,11 +32,13 @@ function lastApplied({ metadata }: KubeObject): string | undefined {
 
 /** The uses of such API versions, in the order of the objects. */
 export function apiUsesOf(objects: ObjectSet): ApiUse[] {
-  const uses: ApiUse[] = objects.unreadable().map(({ apiVersion = '', kind = '', metadata }) => ({
-    object: referenceOf(kind, metadata),
-    apiVersion,
-    way: 'manifest',
-  }));
+  const uses = objects
+    .unreadable()
+    .flatMap(({ apiVersion = '', kind = '', metadata }): ApiUse[] =>
+      removalOf(apiVersion, kind) === undefined
+        ? []
+        : [{ object: referenceOf(kind, metadata), apiVersion, way: 'manifest' }],
+    );
   for (const [kind, each] of objects.entries()) {
     const object = referenceOf(kind, each.metadata);
     const applied = lastApplied(each);
@@ -52,4 +54,13 @@ export function apiUsesOf(objects: ObjectSet): ApiUse[] {
 
 function referenceOf(kind: string, { namespace, name }: ObjectMeta): ApiUse['object'] {
   return { kind, ...(namespace !== undefined && { namespace }), name };
+}
+
+/** The objects that nothing reads, and whose API version is not known to be removed. */
+export function unreadObjectsOf(objects: ObjectSet): UnreadObject[] {
+  return objects
+    .unreadable()
+    .flatMap(({ apiVersion = '', kind = '', metadata }) =>
+      removalOf(apiVersion, kind) === undefined ? [{ object: referenceOf(kind, metadata), apiVersion }] : [],
+    );
 }

@@ -1,6 +1,7 @@
 /** The kinds that commands read, and a set of objects of these kinds. Pure. */
 import type { KubeObject } from '../api/meta.ts';
 import { API_VERSION, EXCEPTION_KIND, EXCEPTION_PLURAL, GROUP, KIND, PLURAL, VERSION } from '../api/names.ts';
+import { UNREAD_KINDS } from '../audit/boundary/engine-policies/unread-kinds.ts';
 import { VERIFIER_KINDS } from '../policy/image-verification/kinds.ts';
 
 export interface KnownKind {
@@ -82,28 +83,47 @@ export const AUDIT_KINDS: readonly KnownKind[] = [
   grouped('rbac.authorization.k8s.io', 'ClusterRoleBinding', 'clusterrolebindings', cluster),
   grouped(GROUP, EXCEPTION_KIND, EXCEPTION_PLURAL, { version: VERSION }),
   ...engineKinds(),
-  ...imageVerifierKinds(),
+  ...kindsInVersions(UNREAD_KINDS),
+  ...kindsInVersions(VERIFIER_KINDS),
 ];
 
-/** Kinds of the Gateway API. If a kind is served in several versions, the last entry counts. */
+/**
+ * Kinds of the Gateway API, in every version that was ever released, from the oldest. In a cluster, the last entry of a kind
+ * that is served counts.
+ */
 function gatewayKinds(): KnownKind[] {
   const kinds = [
-    ['Gateway', 'gateways', 'v1'],
-    ['HTTPRoute', 'httproutes', 'v1'],
-    ['GRPCRoute', 'grpcroutes', 'v1'],
+    ['Gateway', 'gateways', 'v1alpha2', 'v1beta1', 'v1'],
+    ['ListenerSet', 'listenersets', 'v1'],
+    ['HTTPRoute', 'httproutes', 'v1alpha2', 'v1beta1', 'v1'],
+    ['GRPCRoute', 'grpcroutes', 'v1alpha2', 'v1'],
     ['TLSRoute', 'tlsroutes', 'v1alpha2', 'v1alpha3', 'v1'],
     ['TCPRoute', 'tcproutes', 'v1alpha2', 'v1'],
     ['UDPRoute', 'udproutes', 'v1alpha2', 'v1'],
-    ['ReferenceGrant', 'referencegrants', 'v1beta1', 'v1'],
+    ['ReferenceGrant', 'referencegrants', 'v1alpha2', 'v1beta1', 'v1'],
   ] as const;
-  return kinds.flatMap(([kind, plural, ...versions]) =>
-    versions.map((version) => grouped('gateway.networking.k8s.io', kind, plural, { version })),
+  return [
+    ...kinds.flatMap(([kind, plural, ...versions]) =>
+      versions.map((version) => grouped('gateway.networking.k8s.io', kind, plural, { version })),
+    ),
+    // The experiment from before ListenerSet.
+    grouped('gateway.networking.x-k8s.io', 'XListenerSet', 'xlistenersets', { version: 'v1alpha1' }),
+  ];
+}
+
+/** The entries of each kind of a group together, the newest version first: one that is served has all objects. */
+export function newestFirst<T extends KnownKind>(kinds: readonly T[]): T[][] {
+  return [...Map.groupBy(kinds, ({ kind, group }) => `${group}/${kind}`).values()].map((versions) =>
+    versions.toReversed(),
   );
 }
 
-/** Objects by which images are verified. */
-function imageVerifierKinds(): KnownKind[] {
-  return VERIFIER_KINDS.flatMap(({ kind, group, versions, plural, namespaced, wireKind }) =>
+interface KindInVersions extends Omit<KnownKind, 'version' | 'listed'> {
+  readonly versions: readonly string[];
+}
+
+function kindsInVersions(kinds: readonly KindInVersions[]): KnownKind[] {
+  return kinds.flatMap(({ kind, group, versions, plural, namespaced, wireKind }) =>
     versions.map((version) => ({
       ...grouped(group, kind, plural, { namespaced, version }),
       ...(wireKind !== undefined && { wireKind }),
@@ -126,6 +146,8 @@ function engineKinds(): KnownKind[] {
     },
     grouped(group, 'GlobalNetworkPolicy', 'globalnetworkpolicies', { namespaced: false, version }),
     grouped(group, 'Tier', 'tiers', { namespaced: false, version }),
+    grouped(group, 'NetworkSet', 'networksets', { version }),
+    grouped(group, 'GlobalNetworkSet', 'globalnetworksets', { namespaced: false, version }),
   ]);
   return [
     clusterPolicies('ClusterNetworkPolicy', 'clusternetworkpolicies', 'v1alpha2'),
@@ -137,7 +159,9 @@ function engineKinds(): KnownKind[] {
       namespaced: false,
       version: 'v2',
     }),
-    grouped('security.istio.io', 'AuthorizationPolicy', 'authorizationpolicies', { version: 'v1' }),
+    ...['v1beta1', 'v1'].map((version) =>
+      grouped('security.istio.io', 'AuthorizationPolicy', 'authorizationpolicies', { version }),
+    ),
     ...calico,
   ];
 }
@@ -183,14 +207,14 @@ export class ObjectSet {
     return this.#customIn.has(namespace);
   }
 
-  /** Notes that a manifest describes this object by an API version that is not read: type and metadata are known. */
+  /** Notes that a manifest describes this object, whose kind or version is not read: type and metadata are known. */
   noteUnreadable(object: KubeObject, place: ManifestPlace): void {
     const { namespace = '', name } = object.metadata;
     this.#unreadable.push(object);
     this.#places.set(`${object.kind} ${namespace}/${name}`, place);
   }
 
-  /** The objects of API versions that are not read. */
+  /** The objects of kinds and versions that are not read. */
   unreadable(): readonly KubeObject[] {
     return this.#unreadable;
   }

@@ -2,7 +2,14 @@
 import { type AuditOptions, audit } from '../../src/audit/audit.ts';
 import { type Finding, findingKey } from '../../src/audit/finding.ts';
 import type { PodSpec } from '../../src/audit/pod-spec.ts';
-import type { ApiUse, AuditNamespace, AuditPod, AuditSnapshot, KindName } from '../../src/audit/snapshot.ts';
+import type {
+  ApiUse,
+  AuditNamespace,
+  AuditPod,
+  AuditSnapshot,
+  KindName,
+  UnreadObject,
+} from '../../src/audit/snapshot.ts';
 import type { KubeObject, StringMap } from '../../src/api/meta.ts';
 import { LABEL_PROFILE, LABEL_RULE } from '../../src/api/names.ts';
 import type { NetworkPolicy, NetworkPolicySpec } from '../../src/api/network-policy.ts';
@@ -27,12 +34,14 @@ interface World {
   readonly unread?: readonly KindName[];
   readonly serverVersion?: string;
   readonly apiUses?: readonly ApiUse[];
+  readonly unreadObjects?: readonly UnreadObject[];
 }
 
 /** Namespaces that pods and policies name need not be listed. */
 export function world(given: World): AuditSnapshot {
   const { namespaces = [], pods = [], policies = [], profiles = [], enforced = [] } = given;
   const { objects = [], isComplete = true, unread = [], serverVersion, apiUses = [] } = given;
+  const { unreadObjects = [] } = given;
   const listed = namespaces.map((each) => (typeof each === 'string' ? namespace(each) : each));
   const named = [
     ...pods,
@@ -54,6 +63,7 @@ export function world(given: World): AuditSnapshot {
     objects: (kind) => objects.filter((each) => each.kind === kind),
     serverVersion,
     apiUses,
+    unreadObjects,
     isRead: (kind) => !unread.includes(kind),
   };
 }

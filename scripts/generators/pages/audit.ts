@@ -1,5 +1,6 @@
 /** The page about the audit: how to run it, and a section for each check, from the registry of checks. */
 import type { Check } from '../../../src/audit/check.ts';
+import { ABSENT_CONTROLS } from '../../../src/audit/controls.ts';
 import { CATEGORIES, SEVERITIES } from '../../../src/audit/finding.ts';
 import { CHECKS } from '../../../src/audit/registry.ts';
 import { constraintOf } from '../../../src/audit/pods/constraints.ts';
@@ -31,7 +32,9 @@ accounts, roles and their bindings, and the metadata of Secrets that hold tokens
 data. Where they are served, it lists policies of engines' own kinds (Cilium, Calico, Istio, ClusterNetworkPolicy) and of
 what verifies images (Sigstore, Kyverno, Ratify). It asks the API server for its version and its API groups. A kind that
 you may not list is a warning that names the checks which did not run. A fact that the cluster does not show, such as the
-flags of a managed API server, is a note.
+flags of a managed API server, is a note. Policies of Antrea, GKE, EKS, OVN-Kubernetes, OpenShift and NSX are listed, and
+not understood: the finding [\`kind-unread\`](#kind-unread) names each. Among manifests it also names policies and routes of
+kinds and versions that are not known.
 
 An audit of 10,000 pods in 1,000 namespaces takes about three seconds of CPU time (\`npm run bench -- audit\`).
 
@@ -173,10 +176,15 @@ export function auditDocument(): string {
 may report a finding as more or less severe than most of its findings.
 
 Controls are named by their numbers in the CIS Kubernetes Benchmark 1.10 (CIS) and in kubescape's library (C), and by the
-headings of the NSA's and CISA's Kubernetes Hardening Guide. C-0270, a limit of CPU for every container, has no check: such
-a limit slows the container down, while its neighbours are protected by their requests.`;
-  return `${[INTRODUCTION, '## Checks', count, ...sections].join('\n\n').replaceAll(/\n{3,}/g, '\n\n')}\n`;
+headings of the NSA's and CISA's Kubernetes Hardening Guide. Some have [no check](#controls-without-a-check).`;
+  return `${[INTRODUCTION, '## Checks', count, ...sections, ABSENT].join('\n\n').replaceAll(/\n{3,}/g, '\n\n')}\n`;
 }
+
+const ABSENT = `### Controls without a check
+
+| Controls | Ask for | Why there is no check |
+|---|---|---|
+${ABSENT_CONTROLS.map(({ controls, asksFor, reason }) => `| ${controls.join(', ')} | ${asksFor} | ${reason} |`).join('\n')}`;
 
 function sectionOf({ id, title, severity, controls, why, remedy }: Check | CheckText): string {
   const stands = controls.length === 0 ? '' : ` Controls: ${controls.join(', ')}.`;

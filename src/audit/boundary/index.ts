@@ -13,6 +13,7 @@ import { foreignPolicyWidens } from './widening/foreign-policy-widens.ts';
 import { hostNetwork } from './host-network.ts';
 import { ipBlockOfPods } from './rules/ip-block-of-pods.ts';
 import { metadataReachable } from './metadata-reachable.ts';
+import { kindUnread } from './unread-kinds.ts';
 import { namespaceWithoutPolicy } from './namespace-without-policy.ts';
 import { notEnforced } from './not-enforced.ts';
 import { peerMatchesNothing } from './rules/peer-matches-nothing.ts';
@@ -41,4 +42,5 @@ export const BOUNDARY: readonly Check[] = [
   ingressFromEveryone,
   metadataReachable,
   exceptionRenewed,
+  kindUnread,
 ];

@@ -2,18 +2,16 @@
 import { networkPodOf } from '../../analysis/cluster.ts';
 import { PolicyIndex } from '../../analysis/model/policy-index.ts';
 import { type Rule, selectsPort } from '../../analysis/model/rules.ts';
-import type { KubeObject } from '../../api/meta.ts';
-import { isRecord } from '../../util/is-record.ts';
 import { shortList } from '../../util/list-text.ts';
 import type { Check } from '../check.ts';
 import type { AuditContext } from '../context.ts';
-import { objectText } from '../finding.ts';
+import { type ObjectReference, objectText } from '../finding.ts';
+import { isEncrypted, isPlain, mergedGateways } from './listeners.ts';
 import {
   auditedObjects,
   type Backend,
   type Ingress,
   ingressBackends,
-  listOf,
   podsBehind,
   referenceOf,
   serviceNamed,
@@ -54,23 +52,27 @@ function plainHosts({ metadata, spec }: Ingress): string[] {
   return [...new Set(plain)].map((host) => (host === '' ? 'every host' : host));
 }
 
-/** A listener for HTTP beside one for HTTPS serves redirects. */
-function isPlain(gateway: KubeObject & { readonly spec?: unknown }): boolean {
-  const listeners = listOf(isRecord(gateway.spec) ? gateway.spec['listeners'] : undefined).filter(isRecord);
-  const protocols = listeners.map(({ protocol }) => protocol);
-  return (
-    protocols.includes('HTTP') && !protocols.some((protocol) => protocol === 'HTTPS' || protocol === 'TLS')
-  );
+/**
+ * The objects with listeners for HTTP of Gateways that have none with TLS. A listener for HTTP beside one for HTTPS serves
+ * redirects, and the ListenerSets of a Gateway count as listeners of its own.
+ */
+function plainListeners(context: AuditContext): ObjectReference[] {
+  return mergedGateways(context).flatMap(({ gateway, sets }) => {
+    const owners = [gateway, ...sets];
+    if (owners.some(({ listeners }) => listeners.some(isEncrypted))) return [];
+    return owners.flatMap(({ object, listeners }) => (listeners.some(isPlain) ? [object] : []));
+  });
 }
 
 export const withoutTls: Check = {
   id: 'ingress-without-tls',
-  title: 'Every Ingress and Gateway encrypts',
+  title: 'Every Ingress, Gateway and ListenerSet encrypts',
   severity: 'medium',
   category: 'Exposure',
   controls: ['C-0263'],
   why: 'Everyone on the way reads and changes requests and answers, sessions and passwords included.',
-  remedy: 'Name the hosts with a Secret in spec.tls; in a Gateway, add a listener of the protocol HTTPS.',
+  remedy:
+    'Name the hosts with a Secret in spec.tls; in a Gateway or ListenerSet, add a listener of the protocol HTTPS.',
   needs: ['Ingress'],
   run: (context, report) => {
     for (const ingress of auditedObjects<Ingress>('Ingress', context)) {
@@ -82,13 +84,10 @@ export const withoutTls: Check = {
         message: `${shortList(hosts)} is served without TLS`,
       });
     }
-    for (const gateway of auditedObjects('Gateway', context)) {
-      if (!isPlain(gateway)) continue;
-      report({
-        object: referenceOf('Gateway', gateway),
-        field: 'spec.listeners',
-        message: 'it has listeners for HTTP and none for HTTPS',
-      });
+    for (const object of plainListeners(context)) {
+      if (!context.audits({ metadata: object })) continue;
+      const message = 'it has listeners for HTTP and none for HTTPS';
+      report({ object, field: 'spec.listeners', message });
     }
   },
 };

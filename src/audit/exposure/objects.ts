@@ -129,10 +129,6 @@ function backendsOf(ingress: Ingress): Backend[] {
   });
 }
 
-export function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
 export function serviceNamed(
   { snapshot }: AuditContext,
   namespace: string,

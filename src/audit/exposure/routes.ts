@@ -1,12 +1,20 @@
 /** The routes of the Gateway API: their backends, the grants of other namespaces, and the listeners they attach to. Pure. */
-import type { KubeObject } from '../../api/meta.ts';
-import { isRecord } from '../../util/is-record.ts';
+import { listOf, type Raw, recordOf } from '../../policy/semantics/raw.ts';
 import type { Check } from '../check.ts';
 import type { AuditContext } from '../context.ts';
+import { objectText } from '../finding.ts';
 import type { KindName } from '../snapshot.ts';
-import { auditedObjects, type Backend, listOf, referenceOf } from './objects.ts';
-
-const GATEWAY_GROUP = 'gateway.networking.k8s.io';
+import {
+  type Attachment,
+  attachmentOf,
+  GATEWAY_GROUP,
+  type GatewayObject as Route,
+  isEncrypted,
+  isPlain,
+  type MergedGateway,
+  mergedGateways,
+} from './listeners.ts';
+import { auditedObjects, type Backend, referenceOf } from './objects.ts';
 
 export const ROUTE_KINDS = [
   'HTTPRoute',
@@ -24,9 +32,6 @@ const PROTOCOLS: Readonly<Partial<Record<RouteKind, Backend['protocol']>>> = {
   UDPRoute: 'UDP',
 };
 
-/** Routes are of custom kinds: nothing is known of their types. */
-type Route = KubeObject & { readonly spec?: unknown };
-
 /** The Services that routes of audited namespaces lead to. */
 export function routeBackends(context: AuditContext): Backend[] {
   return ROUTE_KINDS.flatMap((kind) =>
@@ -36,16 +41,16 @@ export function routeBackends(context: AuditContext): Backend[] {
 
 function backendsOf(kind: RouteKind, route: Route): Backend[] {
   return rulesOf(route).flatMap((rule, index) =>
-    listOf(rule['backendRefs']).flatMap((reference, position): Backend[] => {
-      if (!isRecord(reference) || typeof reference['name'] !== 'string') return [];
+    referencesOf(rule, `spec.rules[${index}]`).flatMap(({ reference, field }): Backend[] => {
       const { kind: target = 'Service', group = '', name, port } = reference;
       const { namespace = route.metadata.namespace } = reference;
-      if (target !== 'Service' || group !== '' || typeof namespace !== 'string') return [];
+      if (target !== 'Service' || group !== '') return [];
+      if (typeof name !== 'string' || typeof namespace !== 'string') return [];
       const protocol = PROTOCOLS[kind];
       return [
         {
           object: referenceOf(kind, route),
-          field: `spec.rules[${index}].backendRefs[${position}]`,
+          field,
           namespace,
           service: name,
           ...(typeof port === 'number' && { port }),
@@ -56,13 +61,39 @@ function backendsOf(kind: RouteKind, route: Route): Backend[] {
   );
 }
 
-function specOf({ spec }: Route): Readonly<Record<string, unknown>> {
-  return isRecord(spec) ? spec : {};
+/** Fields of filters that send requests to a backend: a copy of each, or a question about it. */
+const FILTERS_WITH_BACKEND = ['requestMirror', 'externalAuth'] as const;
+
+interface PlacedReference {
+  readonly reference: Raw;
+  readonly field: string;
+}
+
+/** The references to backends in a rule: of the rule itself, and of the filters of rule and backends. */
+function referencesOf(rule: Raw, path: string): PlacedReference[] {
+  const backends = listOf(rule['backendRefs']).map((reference, index) => ({
+    reference: recordOf(reference),
+    field: `${path}.backendRefs[${index}]`,
+  }));
+  return [
+    ...backends,
+    ...filterReferences(rule, path),
+    ...backends.flatMap(({ reference, field }) => filterReferences(reference, field)),
+  ];
+}
+
+function filterReferences({ filters }: Raw, path: string): PlacedReference[] {
+  return listOf(filters).flatMap((filter, index) =>
+    FILTERS_WITH_BACKEND.map((name) => ({
+      reference: recordOf(recordOf(recordOf(filter)[name])['backendRef']),
+      field: `${path}.filters[${index}].${name}.backendRef`,
+    })),
+  );
 }
 
 /** A rule that can't be read has no fields, so that the others keep their index. */
-function rulesOf(route: Route): Readonly<Record<string, unknown>>[] {
-  return listOf(specOf(route)['rules']).map((rule) => (isRecord(rule) ? rule : {}));
+function rulesOf({ spec }: Route): Raw[] {
+  return listOf(recordOf(spec)['rules']).map(recordOf);
 }
 
 export const withoutGrant: Check = {
@@ -90,19 +121,15 @@ export const withoutGrant: Check = {
 
 function allows(grant: Route, { object, namespace, service }: Backend): boolean {
   if (grant.metadata.namespace !== namespace) return false;
-  const { from, to } = specOf(grant);
-  const isSource = (each: unknown) =>
-    isRecord(each) &&
-    each['group'] === GATEWAY_GROUP &&
-    each['kind'] === object.kind &&
-    each['namespace'] === object.namespace;
-  const isTarget = (each: unknown) =>
-    isRecord(each) &&
+  const { from, to } = recordOf(grant.spec);
+  const isSource = (each: Raw) =>
+    each['group'] === GATEWAY_GROUP && each['kind'] === object.kind && each['namespace'] === object.namespace;
+  const isTarget = (each: Raw) =>
     (each['group'] ?? '') === '' &&
     each['kind'] === 'Service' &&
     // An empty name, as an absent one, is every Service.
     [undefined, '', service].includes(each['name'] as string | undefined);
-  return listOf(from).some(isSource) && listOf(to).some(isTarget);
+  return listOf(from).map(recordOf).some(isSource) && listOf(to).map(recordOf).some(isTarget);
 }
 
 /** TLS routes have TLS by their kind. The streams of TCP and UDP routes may have an encryption of their own. */
@@ -119,17 +146,15 @@ export const routeWithoutTls: Check = {
     'Name the listener for HTTPS in sectionName of parentRefs, and leave the other one to a route that redirects.',
   needs: ['Gateway'],
   run: (context, report) => {
+    const gateways = mergedGateways(context);
     for (const kind of HTTP_KINDS) {
       for (const route of auditedObjects<Route>(kind, context)) {
         if (!rulesOf(route).some(leadsToBackend)) continue;
-        for (const [index, parent] of listOf(specOf(route)['parentRefs']).entries()) {
-          const gateway = isRecord(parent) ? gatewayOf(parent, route, context) : undefined;
-          if (gateway === undefined || !attachesToPlain(parent as Parent, gateway)) continue;
-          const name = `${gateway.metadata.namespace}/${gateway.metadata.name}`;
+        for (const { index, gateway } of plainParents(route, gateways)) {
           report({
             object: referenceOf(kind, route),
             field: `spec.parentRefs[${index}]`,
-            message: `it attaches only to listeners without TLS of Gateway ${name}, which has listeners with TLS`,
+            message: `it attaches only to listeners without TLS of ${objectText(gateway)}, which has listeners with TLS`,
           });
         }
       }
@@ -137,32 +162,26 @@ export const routeWithoutTls: Check = {
   },
 };
 
-type Parent = Readonly<Record<string, unknown>>;
-
 /** A rule that redirects answers without a backend. */
-function leadsToBackend(rule: Readonly<Record<string, unknown>>): boolean {
+function leadsToBackend(rule: Raw): boolean {
   return listOf(rule['backendRefs']).length > 0;
 }
 
-/** The Gateway that a parent reference names; undefined if it names another kind, or nobody described the Gateway. */
-function gatewayOf(parent: Parent, route: Route, { snapshot }: AuditContext): Route | undefined {
-  const { group = GATEWAY_GROUP, kind = 'Gateway', namespace = route.metadata.namespace, name } = parent;
-  if (group !== GATEWAY_GROUP || kind !== 'Gateway') return undefined;
-  return snapshot
-    .objects('Gateway')
-    .find(({ metadata }) => metadata.namespace === namespace && metadata.name === name);
-}
-
-/** True if all listeners that the reference names are plain, and others are not: `ingress-without-tls` has the rest. */
-function attachesToPlain({ sectionName, port }: Parent, gateway: Route): boolean {
-  const listeners = listOf(specOf(gateway)['listeners']).filter(isRecord);
-  const named = listeners.filter(
-    (listener) =>
-      (sectionName === undefined || listener['name'] === sectionName) &&
-      (port === undefined || listener['port'] === port),
+/**
+ * The parents by which a route attaches to plain listeners alone, although their Gateway has others: `ingress-without-tls`
+ * has the rest. A route that attaches to a listener with TLS of the same Gateway by another parent is served by both.
+ */
+function plainParents(route: Route, gateways: readonly MergedGateway[]) {
+  const attachments = listOf(recordOf(route.spec)['parentRefs']).map((parent) =>
+    attachmentOf(recordOf(parent), route, gateways),
   );
-  const isEncrypted = ({ protocol }: Parent) => protocol === 'HTTPS' || protocol === 'TLS';
-  return (
-    named.length > 0 && named.every(({ protocol }) => protocol === 'HTTP') && listeners.some(isEncrypted)
-  );
+  const isServedWithTls = ({ merged }: Attachment) =>
+    attachments.some((other) => other?.merged === merged && other.listeners.some(isEncrypted));
+  return attachments.flatMap((attachment, index) => {
+    if (attachment === undefined || isServedWithTls(attachment)) return [];
+    const { merged, listeners } = attachment;
+    const hasTls = [merged.gateway, ...merged.sets].some((owner) => owner.listeners.some(isEncrypted));
+    const isOnlyPlain = listeners.length > 0 && listeners.every(isPlain);
+    return isOnlyPlain && hasTls ? [{ index, gateway: merged.gateway.object }] : [];
+  });
 }

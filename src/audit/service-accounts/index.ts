@@ -1,5 +1,6 @@
 /** The checks of the family Service accounts: what workloads may do at the API server. */
 import type { Check } from '../check.ts';
+import { mastersGroup } from './masters-group.ts';
 import { POWER_CHECKS } from './powers.ts';
 import {
   apiServerReachable,
@@ -15,5 +16,6 @@ export const SERVICE_ACCOUNTS: readonly Check[] = [
   tokenWithoutApiServer,
   defaultAccount,
   longLivedToken,
+  mastersGroup,
   apiServerReachable,
 ];

@@ -1,44 +1,9 @@
 /** Checks of what accounts of workloads may do: each names the accesses that it reports. */
-import { objectText, type Severity } from '../finding.ts';
 import type { Check } from '../check.ts';
 import { shortList } from '../../util/list-text.ts';
-import { type Access, type Grant, Permissions, type PolicyRule, ruleAllows } from './permissions.ts';
-import { workloadAccounts } from './workload-accounts.ts';
-
-interface Power {
-  readonly about: Omit<Check, 'category' | 'needs' | 'run'>;
-  /** The power that the rule gives, as in `may read Secrets`; undefined if it does not give the power. */
-  readonly powerOf: (grant: Grant) => string | undefined;
-  /** The severity of a grant that is limited to one namespace; the check's if absent. */
-  readonly inNamespace?: Severity;
-}
-
-function isAll(list: readonly string[] | undefined): boolean {
-  return list?.includes('*') === true;
-}
-
-/** Every verb on every resource of every group. */
-function isEverything({ verbs, apiGroups, resources, resourceNames = [] }: PolicyRule): boolean {
-  return isAll(verbs) && isAll(apiGroups) && isAll(resources) && resourceNames.length === 0;
-}
-
-/** The verbs among `verbs` that the rule allows on any of the resources, by any name. */
-function allowed(
-  rule: PolicyRule,
-  verbs: readonly string[],
-  resources: readonly Pick<Access, 'group' | 'resource'>[],
-): string[] {
-  // A wildcard over everything has a check of its own.
-  if (isEverything(rule) || (rule.resourceNames ?? []).length > 0) return [];
-  return resources.flatMap(({ group, resource }) => {
-    const found = verbs.filter((verb) => ruleAllows(rule, { verb, group, resource }));
-    return found.length === 0 ? [] : [`${found.join(', ')} ${resource}`];
-  });
-}
-
-function text(found: readonly string[]): string | undefined {
-  return found.length === 0 ? undefined : `may ${shortList(found)}`;
-}
+import { POD_MAKERS } from '../unseen-pods.ts';
+import type { Access, Grant } from './permissions.ts';
+import { allowed, isAll, isEverything, type Power, powerCheck, text } from './power-check.ts';
 
 const WRITES = ['create', 'update', 'patch', 'delete', 'deletecollection'] as const;
 const ROLES = ['roles', 'clusterroles'].map((resource) => ({ group: 'rbac.authorization.k8s.io', resource }));
@@ -51,6 +16,15 @@ const POLICIES = [
   { group: 'projectcalico.org', resource: 'networkpolicies' },
   { group: 'projectcalico.org', resource: 'globalnetworkpolicies' },
 ] as const;
+
+/** The power over cluster-scoped kinds: a RoleBinding gives none. */
+function inCluster(
+  { rule, namespace }: Grant,
+  verbs: readonly string[],
+  resources: readonly Pick<Access, 'group' | 'resource'>[],
+): string | undefined {
+  return namespace === undefined ? text(allowed(rule, verbs, resources)) : undefined;
+}
 
 const POWERS: readonly Power[] = [
   {
@@ -162,33 +136,94 @@ const POWERS: readonly Power[] = [
     powerOf: ({ rule }) => text(allowed(rule, WRITES, POLICIES)),
     inNamespace: 'medium',
   },
+  {
+    about: {
+      id: 'account-creates-pods',
+      title: 'No account of a workload may create pods',
+      severity: 'medium',
+      controls: ['CIS 5.1.4', 'C-0188'],
+      why: 'A new pod may run under any account of its namespace, mount any Secret there, and have any label that a policy trusts.',
+      remedy:
+        'Remove the verb create on pods, and on what becomes pods, or limit the account to a namespace of its own.',
+    },
+    powerOf: ({ rule }) => text(allowed(rule, ['create'], POD_MAKERS)),
+    inNamespace: 'low',
+  },
+  {
+    about: {
+      id: 'account-creates-volumes',
+      title: 'No account of a workload may create PersistentVolumes',
+      severity: 'medium',
+      controls: ['CIS 5.1.9', 'C-0278'],
+      why: 'A PersistentVolume may be a path of a node, which a pod that may not mount one itself reaches by a claim.',
+      remedy: 'Leave volumes to the provisioner of a StorageClass, and let workloads create claims.',
+    },
+    powerOf: (grant) => inCluster(grant, ['create'], [{ group: '', resource: 'persistentvolumes' }]),
+  },
+  {
+    about: {
+      id: 'account-reaches-kubelets',
+      title: 'No account of a workload may reach kubelets by the API server',
+      severity: 'high',
+      controls: ['CIS 5.1.10', 'C-0279'],
+      why: 'The kubelet executes commands in every pod of its node for whoever has nodes/proxy, and no audit log of the API server shows them.',
+      remedy: 'Replace nodes/proxy by nodes/metrics, nodes/stats, nodes/log or nodes/healthz.',
+    },
+    powerOf: (grant) =>
+      inCluster(
+        grant,
+        ['get', 'create', 'update', 'patch', 'delete'],
+        [{ group: '', resource: 'nodes/proxy' }],
+      ),
+  },
+  {
+    about: {
+      id: 'account-approves-certificates',
+      title: 'No account of a workload may approve certificates of clients',
+      severity: 'medium',
+      controls: ['CIS 5.1.11', 'C-0280'],
+      why: 'With an approved request somebody has a certificate of another user or node, which nobody can revoke.',
+      remedy: 'Remove the update of certificatesigningrequests/approval, or the verb approve on signers.',
+    },
+    powerOf: (grant) =>
+      inCluster(
+        grant,
+        ['update', 'patch'],
+        [{ group: 'certificates.k8s.io', resource: 'certificatesigningrequests/approval' }],
+      ),
+  },
+  {
+    about: {
+      id: 'account-writes-webhooks',
+      title: 'No account of a workload may write admission webhooks',
+      severity: 'medium',
+      controls: ['CIS 5.1.12', 'C-0281'],
+      why: 'A webhook reads and changes what everybody writes, Secrets and pods included, and lets through what others refuse.',
+      remedy: 'Name the webhook configurations that the workload keeps up in resourceNames.',
+    },
+    powerOf: (grant) =>
+      inCluster(
+        grant,
+        ['create', 'update', 'patch'],
+        ['validatingwebhookconfigurations', 'mutatingwebhookconfigurations'].map((resource) => ({
+          group: 'admissionregistration.k8s.io',
+          resource,
+        })),
+      ),
+  },
+  {
+    about: {
+      id: 'account-creates-tokens',
+      title: 'No account of a workload may create tokens of other accounts',
+      severity: 'high',
+      controls: ['CIS 5.1.13', 'C-0282'],
+      why: 'With a token of another account a workload becomes that account.',
+      remedy: 'Name the accounts in resourceNames.',
+    },
+    powerOf: ({ rule }) =>
+      text(allowed(rule, ['create'], [{ group: '', resource: 'serviceaccounts/token' }])),
+    inNamespace: 'medium',
+  },
 ];
 
-function check({ about, powerOf, inNamespace = about.severity }: Power): Check {
-  return {
-    ...about,
-    category: 'Service accounts',
-    needs: ['Pod', 'Role', 'ClusterRole', 'RoleBinding', 'ClusterRoleBinding'],
-    run: (context, report) => {
-      const permissions = new Permissions(context.snapshot);
-      for (const account of workloadAccounts(context)) {
-        const byBinding = new Map<string, Grant & { readonly power: string }>();
-        for (const grant of permissions.grantsOf(account)) {
-          const power = powerOf(grant);
-          const key = objectText(grant.binding);
-          if (power !== undefined && !byBinding.has(key)) byBinding.set(key, { ...grant, power });
-        }
-        for (const { power, role, binding, namespace } of byBinding.values()) {
-          report({
-            object: account.object,
-            field: objectText(binding),
-            severity: namespace === undefined ? about.severity : inNamespace,
-            message: `it ${power}${namespace === undefined ? '' : ` in ${namespace}`}, by ${objectText(role)}; ${account.usedBy} under it`,
-          });
-        }
-      }
-    },
-  };
-}
-
-export const POWER_CHECKS: readonly Check[] = POWERS.map(check);
+export const POWER_CHECKS: readonly Check[] = POWERS.map(powerCheck);

@@ -11,6 +11,8 @@ const ANNOTATED: readonly KindName[] = [
   'Service',
   'Ingress',
   'Gateway',
+  'ListenerSet',
+  'XListenerSet',
   ...ROUTE_KINDS,
   'ServiceAccount',
   'Secret',

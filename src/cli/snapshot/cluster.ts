@@ -8,7 +8,7 @@ import { Resource } from '../../kube/resource.ts';
 import { createTransport, type Transport } from '../../kube/http/transport.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Terminal } from '../shell/terminal.ts';
-import { AUDIT_KINDS, KNOWN_KINDS, type KnownKind, ObjectSet } from '../../snapshot/objects.ts';
+import { AUDIT_KINDS, KNOWN_KINDS, type KnownKind, newestFirst, ObjectSet } from '../../snapshot/objects.ts';
 import { isOwnedByJob } from '../../snapshot/pods.ts';
 import { Projection } from '../../snapshot/projection.ts';
 import { errorMessage } from '../../util/error-message.ts';
@@ -52,7 +52,8 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
   const further = forAudit ? AUDIT_KINDS : [];
   try {
     let read = 0;
-    const readKind = async (kind: KnownKind) => {
+    /** Resolves with false if the cluster does not serve the kind by this version. */
+    const readKind = async (kind: KnownKind): Promise<boolean> => {
       try {
         await listKind(transport, kind, (raw) => {
           objects.put(kind.kind, projection.of(raw, kind));
@@ -61,20 +62,23 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
         });
       } catch (error) {
         // A cluster without the Gateway API, or without the operator, has no object of these kinds.
-        if (forAudit && isNotFound(error) && (further.includes(kind) || kind.kind === KIND)) return;
+        if (forAudit && isNotFound(error) && (further.includes(kind) || kind.kind === KIND)) return false;
         unread.set(kind.kind, explained(error, kind, config.server));
         if (REQUIRED.has(kind.kind) || !(isForbidden(error) || isNotFound(error))) {
           throw new CliError(explained(error, kind, config.server));
         }
       }
+      return true;
+    };
+    const readNewest = async (versions: readonly KnownKind[]) => {
+      for (const kind of versions) if (await readKind(kind)) return;
     };
     terminal.progress(`reading ${config.context}`);
     const isServed = forAudit ? await servedVersions(transport) : () => true;
-    await Promise.all(
-      [...KNOWN_KINDS, ...further.filter(isServed)]
-        .filter(({ kind, listed }) => listed && kinds?.includes(kind) !== false)
-        .map(readKind),
+    const wanted = [...KNOWN_KINDS, ...further.filter(isServed)].filter(
+      ({ kind, listed }) => listed && kinds?.includes(kind) !== false,
     );
+    await Promise.all(newestFirst(wanted).map(readNewest));
     if (objects.of('Pod').some(isOwnedByJob)) {
       await Promise.all(KNOWN_KINDS.filter(({ kind }) => kind === 'Job').map(readKind));
     }

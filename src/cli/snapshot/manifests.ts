@@ -91,11 +91,15 @@ class Reading {
     };
   }
 
-  /** Keeps type and name of an object whose API version Kubernetes has stopped to serve, or will. */
-  #noteRemovedApi(value: unknown, place: Place): void {
+  /**
+   * Keeps type and name of an object whose API version Kubernetes has stopped to serve, or will, and of a policy or route of
+   * a kind or version that this program does not know.
+   */
+  #noteUnreadable(value: unknown, place: Place): void {
     if (!isNamedObject(value)) return;
     const { apiVersion, kind, metadata } = value;
-    if (removalOf(apiVersion, kind) === undefined) return;
+    const isMissed = this.#further.length > 0 && isLikeKind(apiVersion, kind, this.#further);
+    if (removalOf(apiVersion, kind) === undefined && !isMissed) return;
     const { name, namespace } = metadata;
     const kept = { name, ...(namespace && { namespace }) };
     this.#objects.noteUnreadable({ apiVersion, kind, metadata: kept }, new LazyPlace(place));
@@ -104,7 +108,7 @@ class Reading {
   #take(value: unknown, place: Place): void {
     const known = kindOf(value, place, this.#further);
     if (known === undefined) {
-      this.#noteRemovedApi(value, place);
+      this.#noteUnreadable(value, place);
       const namespace = customNamespace(value, this.#namespace);
       if (namespace !== undefined) this.#objects.noteCustom(namespace);
       return;
@@ -125,6 +129,16 @@ class Reading {
     this.#namespaces.add(namespace);
     this.#objects.put(known.kind, { ...object, metadata: { ...rest, name, namespace } }, source);
   }
+}
+
+/** Kinds of policies, whatever their group. Staged policies of Calico are not enforced. */
+const POLICY_KIND = /^(?!Staged).*(?:NetworkPolicy|NetworkPolicies|FirewallPolicy|EgressFirewall)$/;
+
+/** True for another version of a kind that is read, and for a kind that is a policy by its name. */
+function isLikeKind(apiVersion: string, kind: string, known: readonly KnownKind[]): boolean {
+  const group = groupOf(apiVersion);
+  const isKnown = known.some((each) => each.group === group && (each.wireKind ?? each.kind) === kind);
+  return group.includes('.') && (isKnown || POLICY_KIND.test(kind));
 }
 
 /** True for an object with apiVersion, kind and a name. */

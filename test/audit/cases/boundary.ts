@@ -205,6 +205,44 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
       ],
     },
   },
+  'kind-unread': {
+    good: {
+      'kinds that are read': world({
+        objects: [object('HTTPRoute', 'shop/web'), object('CiliumNetworkPolicy', 'shop/web')],
+      }),
+      'a policy of a namespace that is not audited': world({
+        namespaces: [namespace('kube-system', {}, true)],
+        objects: [object('EgressFirewall', 'kube-system/default')],
+      }),
+      'a kind without which a check does not run, which says so itself': world({ unread: ['Ingress'] }),
+    },
+    bad: {
+      'policies of kinds that are not understood': [
+        world({
+          objects: [object('AntreaNetworkPolicy', 'shop/web'), object('AntreaClusterNetworkPolicy', 'all')],
+        }),
+        'AntreaNetworkPolicy shop/web',
+        'AntreaClusterNetworkPolicy all',
+      ],
+      'another version of a kind that is read': [
+        world({
+          namespaces: ['shop'],
+          unreadObjects: [
+            {
+              object: { kind: 'CiliumNetworkPolicy', namespace: 'shop', name: 'web' },
+              apiVersion: 'cilium.io/v9',
+            },
+          ],
+        }),
+        'CiliumNetworkPolicy shop/web apiVersion',
+      ],
+      'routes that may not be listed': [
+        world({ unread: ['GRPCRoute', 'XListenerSet'] }),
+        'CustomResourceDefinition grpcroutes.gateway.networking.k8s.io',
+        'CustomResourceDefinition xlistenersets.gateway.networking.x-k8s.io',
+      ],
+    },
+  },
   'policy-selects-nothing': {
     good: {
       'a policy for all pods': world({ pods: [web], policies: [DENY] }),

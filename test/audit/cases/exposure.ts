@@ -1,5 +1,5 @@
 /** Cases of the checks of the family Exposure. */
-import { type CheckCases, denyAll, object, pod, policy, world } from '../world.ts';
+import { type CheckCases, denyAll, namespace, object, pod, policy, world } from '../world.ts';
 
 const web = pod('shop/web', {
   containers: [{ name: 'web', ports: [{ name: 'http', containerPort: 8080 }] }],
@@ -19,6 +19,10 @@ const toWeb = (port: object = { number: 80 }) => ({
 });
 const route = (backend: object, kind = 'HTTPRoute', spec: object = {}) =>
   object(kind, 'shop/web', { spec: { rules: [{ backendRefs: [backend] }], ...spec } });
+const mirror = (name: string) => ({
+  type: 'RequestMirror',
+  requestMirror: { backendRef: { name, port: 80 } },
+});
 const ROUTE_BACKEND = 'spec.rules[0].backendRefs[0]';
 const grant = (to: object, from: object = {}, namespace = 'pay') =>
   object('ReferenceGrant', `${namespace}/routes`, {
@@ -33,6 +37,19 @@ const BOTH = gateway(
   { name: 'http', port: 80, protocol: 'HTTP' },
   { name: 'https', port: 443, protocol: 'HTTPS' },
 );
+/** A ListenerSet of the Gateway, in the namespace of the routes. */
+const listenerSet = (...listeners: readonly object[]) =>
+  object('ListenerSet', 'shop/more', {
+    spec: { parentRef: { namespace: 'edge', name: 'gate' }, listeners },
+  });
+/** The Gateway with one listener for HTTP, and the namespaces whose ListenerSets it lets attach. */
+const openGateway = (namespaces: object, protocol = 'HTTP') =>
+  object('Gateway', 'edge/gate', {
+    spec: { listeners: [{ name: 'main', port: 80, protocol }], allowedListeners: { namespaces } },
+  });
+const HTTP = { name: 'http', port: 8080, protocol: 'HTTP' };
+const HTTPS = { name: 'https', port: 443, protocol: 'HTTPS' };
+const TO_SET = { kind: 'ListenerSet', namespace: 'shop', name: 'more' };
 const attached = (parent: object, kind = 'HTTPRoute') =>
   route({ name: 'web', port: 80 }, kind, { parentRefs: [{ namespace: 'edge', name: 'gate', ...parent }] });
 const BACKEND = 'Ingress shop/web spec.rules[0].http.paths[0].backend';
@@ -186,6 +203,20 @@ export const EXPOSURE_CASES: Readonly<Record<string, CheckCases>> = {
           }),
         ],
       }),
+      'a Gateway whose ListenerSet has TLS': world({
+        objects: [openGateway({ from: 'All' }), listenerSet(HTTPS)],
+      }),
+      'a ListenerSet for HTTP of a Gateway with TLS': world({
+        objects: [
+          openGateway({ from: 'Selector', selector: { matchLabels: { team: 'shop' } } }, 'HTTPS'),
+          listenerSet(HTTP),
+        ],
+        namespaces: [namespace('shop', { team: 'shop' })],
+      }),
+      'a ListenerSet that its Gateway does not let attach': world({
+        objects: [openGateway({ from: 'Same' }, 'TCP'), listenerSet(HTTP)],
+      }),
+      'a ListenerSet whose Gateway nobody described': world({ objects: [listenerSet(HTTP)] }),
       'a Gateway that can not be read': world({
         objects: [object('Gateway', 'shop/gate', { spec: { listeners: 'none' } })],
       }),
@@ -199,6 +230,14 @@ export const EXPOSURE_CASES: Readonly<Record<string, CheckCases>> = {
       'a Gateway for HTTP alone': [
         world({ objects: [object('Gateway', 'shop/gate', { spec: { listeners: [{ protocol: 'HTTP' }] } })] }),
         'Gateway shop/gate spec.listeners',
+      ],
+      'a ListenerSet for HTTP of a Gateway without TLS': [
+        world({ objects: [openGateway({ from: 'All' }, 'TCP'), listenerSet(HTTP)] }),
+        'ListenerSet shop/more spec.listeners',
+      ],
+      'a Gateway beside a ListenerSet with TLS that may not attach': [
+        world({ objects: [openGateway({ from: 'None' }), listenerSet(HTTPS)] }),
+        'Gateway edge/gate spec.listeners',
       ],
     },
   },
@@ -236,6 +275,28 @@ export const EXPOSURE_CASES: Readonly<Record<string, CheckCases>> = {
         ...['GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute'].map(
           (kind) => `${kind} shop/web ${ROUTE_BACKEND}`,
         ),
+      ],
+      'filters that copy requests, or ask about them': [
+        world({
+          objects: [
+            service({}),
+            object('HTTPRoute', 'shop/web', {
+              spec: {
+                rules: [
+                  {
+                    backendRefs: [{ name: 'web', port: 80, filters: [mirror('copy')] }],
+                    filters: [
+                      mirror('web'),
+                      { type: 'ExternalAuth', externalAuth: { backendRef: { name: 'auth', port: 80 } } },
+                    ],
+                  },
+                ],
+              },
+            }),
+          ],
+        }),
+        `HTTPRoute shop/web ${ROUTE_BACKEND}.filters[0].requestMirror.backendRef`,
+        'HTTPRoute shop/web spec.rules[0].filters[1].externalAuth.backendRef',
       ],
       'a UDPRoute to a port for TCP alone': [
         world({ objects: [service({}), route({ name: 'web', port: 80 }, 'UDPRoute')] }),
@@ -277,6 +338,21 @@ export const EXPOSURE_CASES: Readonly<Record<string, CheckCases>> = {
     good: {
       'the listener for HTTPS': world({ objects: [BOTH, attached({ sectionName: 'https' })] }),
       'every listener': world({ objects: [BOTH, attached({})] }),
+      'each listener by a parent of its own': world({
+        objects: [
+          BOTH,
+          route({ name: 'web', port: 80 }, 'HTTPRoute', {
+            parentRefs: ['http', 'https'].map((sectionName) => ({
+              namespace: 'edge',
+              name: 'gate',
+              sectionName,
+            })),
+          }),
+        ],
+      }),
+      'a ListenerSet with TLS': world({
+        objects: [openGateway({ from: 'All' }), listenerSet(HTTPS), attached(TO_SET)],
+      }),
       'a redirect': world({
         objects: [
           BOTH,
@@ -305,6 +381,24 @@ export const EXPOSURE_CASES: Readonly<Record<string, CheckCases>> = {
       'a GRPCRoute by the port of the listener for HTTP': [
         world({ objects: [BOTH, attached({ port: 80 }, 'GRPCRoute')] }),
         'GRPCRoute shop/web spec.parentRefs[0]',
+      ],
+      'a Gateway for HTTP whose ListenerSet has TLS': [
+        world({ objects: [openGateway({ from: 'All' }), listenerSet(HTTPS), attached({})] }),
+        'HTTPRoute shop/web spec.parentRefs[0]',
+      ],
+      'a ListenerSet for HTTP of a Gateway with TLS': [
+        world({ objects: [openGateway({ from: 'All' }, 'HTTPS'), listenerSet(HTTP), attached(TO_SET)] }),
+        'HTTPRoute shop/web spec.parentRefs[0]',
+      ],
+      'a ListenerSet of the experimental group': [
+        world({
+          objects: [
+            openGateway({ from: 'All' }, 'HTTPS'),
+            { ...listenerSet(HTTP), kind: 'XListenerSet' },
+            attached({ ...TO_SET, group: 'gateway.networking.x-k8s.io', kind: 'XListenerSet' }),
+          ],
+        }),
+        'HTTPRoute shop/web spec.parentRefs[0]',
       ],
     },
   },

@@ -18,6 +18,7 @@ const to = (kind: string, name: string, subjects: readonly object[]) => ({
   roleRef: { kind, name },
   subjects,
 });
+const MASTERS = { kind: 'Group', name: 'system:masters' };
 const WEB = { kind: 'ServiceAccount', namespace: 'shop', name: 'web' };
 
 /** The account shop/web with this rule, by a binding in the cluster or in the namespace. */
@@ -152,6 +153,96 @@ export const ACCOUNT_CASES: Readonly<Record<string, CheckCases>> = {
       'impersonating accounts of the namespace': [
         inNamespace(rule(['impersonate'], ['serviceaccounts'])),
         BY_NAMESPACE,
+      ],
+    },
+  },
+  'account-creates-pods': {
+    good: {
+      'reading pods': inCluster(rule(['get', 'list', 'watch'], ['pods'])),
+      'deployments of another group': inCluster(rule(['create'], ['deployments'], ['example.com'])),
+      'everything, which has a check of its own': inCluster(rule(['*'], ['*'], ['*'])),
+    },
+    bad: {
+      'pods of the cluster': [inCluster(rule(['create'], ['pods'])), BY_CLUSTER],
+      'what becomes pods, in a namespace': [inNamespace(rule(['create'], ['jobs'], ['batch'])), BY_NAMESPACE],
+    },
+  },
+  'account-creates-volumes': {
+    good: {
+      claims: inCluster(rule(['create'], ['persistentvolumeclaims'])),
+      'volumes by a binding in a namespace, which gives nothing': inNamespace(
+        rule(['create'], ['persistentvolumes']),
+      ),
+    },
+    bad: { volumes: [inCluster(rule(['create'], ['persistentvolumes'])), BY_CLUSTER] },
+  },
+  'account-reaches-kubelets': {
+    good: {
+      'metrics and logs of nodes': inCluster(rule(['get'], ['nodes', 'nodes/metrics', 'nodes/log'])),
+    },
+    bad: { 'every path of the kubelet': [inCluster(rule(['get'], ['nodes/proxy'])), BY_CLUSTER] },
+  },
+  'account-approves-certificates': {
+    good: {
+      'making requests': inCluster(rule(['create'], ['certificatesigningrequests'], ['certificates.k8s.io'])),
+    },
+    bad: {
+      approval: [
+        inCluster(rule(['update'], ['certificatesigningrequests/approval'], ['certificates.k8s.io'])),
+        BY_CLUSTER,
+      ],
+    },
+  },
+  'account-writes-webhooks': {
+    good: {
+      'a named webhook': inCluster(
+        rule(['patch'], ['mutatingwebhookconfigurations'], ['admissionregistration.k8s.io'], {
+          resourceNames: ['web'],
+        }),
+      ),
+      'reading webhooks': inCluster(
+        rule(['list'], ['mutatingwebhookconfigurations'], ['admissionregistration.k8s.io']),
+      ),
+    },
+    bad: {
+      'every webhook': [
+        inCluster(rule(['patch'], ['validatingwebhookconfigurations'], ['admissionregistration.k8s.io'])),
+        BY_CLUSTER,
+      ],
+    },
+  },
+  'account-creates-tokens': {
+    good: {
+      'tokens of a named account': inNamespace(
+        rule(['create'], ['serviceaccounts/token'], [''], { resourceNames: ['job'] }),
+      ),
+      'creating accounts': inCluster(rule(['create'], ['serviceaccounts'])),
+    },
+    bad: {
+      'tokens of the namespace': [inNamespace(rule(['create'], ['serviceaccounts/token'])), BY_NAMESPACE],
+    },
+  },
+  'masters-group-bound': {
+    good: {
+      'the binding that the API server makes': world({
+        objects: [
+          object('ClusterRoleBinding', 'cluster-admin', to('ClusterRole', 'cluster-admin', [MASTERS])),
+        ],
+      }),
+      'a group of its own': world({
+        objects: [
+          object('ClusterRoleBinding', 'b', to('ClusterRole', 'r', [{ kind: 'Group', name: 'admins' }])),
+        ],
+      }),
+    },
+    bad: {
+      'a binding in the cluster': [
+        world({ objects: [object('ClusterRoleBinding', 'b', to('ClusterRole', 'r', [WEB, MASTERS]))] }),
+        'ClusterRoleBinding b subjects[1]',
+      ],
+      'a binding in a namespace': [
+        world({ objects: [object('RoleBinding', 'shop/b', to('Role', 'r', [MASTERS]))] }),
+        'RoleBinding shop/b subjects[0]',
       ],
     },
   },

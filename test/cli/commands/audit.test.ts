@@ -113,6 +113,53 @@ audit:
     assert.deepEqual(result?.locations[0]?.physicalLocation?.region, { startLine: 1 });
   });
 
+  it('reads routes of every version of the Gateway API', async () => {
+    const route = (kind: string, version: string, name: string) =>
+      `apiVersion: gateway.networking.k8s.io/${version}\nkind: ${kind}\nmetadata: {name: ${name}, namespace: shop}\nspec: {rules: [{backendRefs: [{name: web, port: 81}]}]}\n`;
+    const service =
+      'apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {ports: [{port: 80}]}\n';
+    const routes = [
+      route('HTTPRoute', 'v1beta1', 'old'),
+      route('GRPCRoute', 'v1alpha2', 'old'),
+      route('TCPRoute', 'v1', 'new'),
+    ];
+    const directory = directoryOf({ 'routes.yaml': [service, ...routes].join('---\n') });
+    const { stdout } = await cli('audit -f routes.yaml --only exposure -o json', { cwd: directory });
+    const { findings } = JSON.parse(stdout) as { findings: { check: string; object: { kind: string } }[] };
+    assert.deepEqual(
+      findings.map(({ check, object: { kind } }) => `${check} ${kind}`),
+      ['GRPCRoute', 'HTTPRoute', 'TCPRoute'].map((kind) => `ingress-without-backend ${kind}`),
+    );
+  });
+
+  it('names policies of kinds and versions that it does not read, with their lines', async () => {
+    const policy = (apiVersion: string, kind: string) =>
+      `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: {name: web, namespace: shop}\n`;
+    const policies = [
+      policy('crd.antrea.io/v1beta1', 'NetworkPolicy'),
+      policy('cilium.io/v9', 'CiliumNetworkPolicy'),
+      policy('example.com/v1', 'EdgeFirewallPolicy'),
+      // It is not enforced.
+      policy('projectcalico.org/v3', 'StagedNetworkPolicy'),
+      policy('example.com/v1', 'Policy'),
+    ];
+    const directory = directoryOf({ 'web.yaml': WEB, 'policies.yaml': policies.join('---\n') });
+    const line = 'audit -f web.yaml -f policies.yaml --only kind-unread -o sarif';
+    const { stdout } = await cli(line, { cwd: directory });
+    const results = (JSON.parse(stdout) as SarifLog).runs[0]?.results ?? [];
+    assert.deepEqual(
+      results.map(({ message, locations }) => [
+        message.text.split(':')[0],
+        locations[0]?.physicalLocation?.region?.startLine,
+      ]),
+      [
+        ['AntreaNetworkPolicy shop/web', 1],
+        ['CiliumNetworkPolicy shop/web apiVersion', 5],
+        ['EdgeFirewallPolicy shop/web apiVersion', 9],
+      ],
+    );
+  });
+
   const EXITS: readonly (readonly [line: string, code: number, because: string])[] = [
     ['--only pod-writable-root', 0, 'no finding is as severe as high'],
     ['--only pod-writable-root --fail-on low', 1, 'a finding is as severe as low'],

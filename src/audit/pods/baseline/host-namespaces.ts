@@ -17,6 +17,8 @@ export const hostNamespaces = podCheck(
       'C-0194',
       'C-0195',
       'C-0196',
+      'C-0275',
+      'C-0276',
     ],
     why: "A pod in the node's namespaces sees and reaches what the node does, other pods' traffic and processes included.",
     remedy: 'Leave hostNetwork, hostPID and hostIPC out.',
