@@ -6,7 +6,7 @@
  * visited, and pods that all rules treat alike are visited once. `flowChanges` with and without the judged policies finds
  * the same flows, at the cost of all pairs.
  *
- * Policies of engines' own kinds are NetworkPolicies here, whose rules come before those of others (`ranks`).
+ * Policies of engines' own kinds are NetworkPolicies here, whose rules are asked before or after those of others (`ranks`).
  */
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../api/network-policy.ts';
 import { type IPFamily, parseCidr } from '../policy/semantics/cidr.ts';
@@ -15,6 +15,7 @@ import type { GroupName } from './group.ts';
 import { type AddressBlock, ANY_ADDRESS, blockOf, covers } from './model/address-blocks.ts';
 import {
   commonFamilies,
+  type DirectionRules,
   type PeerClass,
   PeerClasses,
   type PeerClassOptions,
@@ -64,12 +65,14 @@ interface Part {
   readonly rules: readonly Rule[];
   readonly blocks: readonly AddressBlock[];
   /** Rules of a lower rank come before those of the policy. */
-  readonly place: Pick<Rank, 'rank' | 'tier'>;
+  readonly place: Place;
   readonly isDeny: boolean;
 }
 
-/** The place of NetworkPolicies. */
-const LAST = { rank: Number.POSITIVE_INFINITY, tier: Number.POSITIVE_INFINITY };
+type Place = Pick<Rank, 'phase' | 'rank' | 'tier'>;
+
+/** The place of NetworkPolicies: after all rules of the phase before them. */
+const LAST: Place = { phase: 'before', rank: Number.POSITIVE_INFINITY, tier: Number.POSITIVE_INFINITY };
 
 class WideningSearch {
   readonly #classes: PeerClasses;
@@ -99,8 +102,10 @@ class WideningSearch {
     }
     this.#current = compiled.namespace;
     const { effect, ...place }: Rank = this.#ranks?.get(policy) ?? { ...LAST, effect: 'allow' };
-    if (effect === 'pass') return undefined;
     const isDeny = effect === 'deny';
+    // A denial after NetworkPolicies cuts nothing that these allow, and a fallback is never asked about isolated pods.
+    if (effect === 'pass' || place.phase === 'fallback' || (isDeny && place.phase === 'after'))
+      return undefined;
     const local = this.#classes.ofNamespace(compiled.namespace);
     const base = isDeny ? local.flatMap(({ by }) => DIRECTIONS.flatMap((each) => by[each].baseRules)) : [];
     const blocks = blocksOf([...DIRECTIONS.flatMap((each) => compiled[each] ?? []), ...base]);
@@ -150,7 +155,8 @@ class WideningSearch {
       const pair = { own, other, direction, family };
       const matched = this.#allowedWith(rules, pair);
       if (matched === 0n) continue;
-      const decided = this.#decided(own.by[direction].ranked, (list) => this.#allowedWith(list, pair), place);
+      const earlier = earlierThan(place, own.by[direction]);
+      const decided = this.#decided(earlier, (list) => this.#allowedWith(list, pair), place);
       const effective = matched & ~decided.before;
       const base = this.#baseMask(pair);
       if (isDeny) changed |= effective & base & this.#otherBaseMask(pair);
@@ -163,7 +169,7 @@ class WideningSearch {
   #decided(
     ranked: readonly RankedRules[],
     portsOf: (rules: readonly Rule[]) => PortMask,
-    place: Part['place'],
+    place: Place,
   ): { readonly allowed: PortMask; readonly denied: PortMask; readonly before: PortMask } {
     const masks = { allow: 0n, deny: 0n, pass: 0n };
     let current: number | undefined;
@@ -187,9 +193,11 @@ class WideningSearch {
   #otherMask(pair: ClassPair): PortMask {
     return memoized(this.#others, pair, () => {
       const reverse = reversed(pair);
-      const { isIsolated, rules, ranked } = reverse.own.by[reverse.direction];
-      const { allowed, denied } = this.#decided(ranked, (list) => this.#allowedWith(list, reverse), LAST);
-      return allowed | ((isIsolated ? this.#allowedWith(rules, reverse) : this.#ports.every) & ~denied);
+      const { isIsolated, rules, before, later } = reverse.own.by[reverse.direction];
+      const portsOf = (list: readonly Rule[]) => this.#allowedWith(list, reverse);
+      const [first, last] = [this.#decided(before, portsOf, LAST), this.#decided(later, portsOf, LAST)];
+      const byDefault = isIsolated ? 0n : this.#ports.every & ~last.denied;
+      return first.allowed | ((portsOf(rules) | last.allowed | byDefault) & ~first.denied);
     });
   }
 
@@ -211,13 +219,14 @@ class WideningSearch {
     const containerPorts = direction === 'Ingress' ? (own.pod.ports ?? []) : undefined;
     const allowed = (list: readonly Rule[], block: AddressBlock) =>
       this.#allowed(list, (peer) => covers(peer, block), containerPorts);
-    const { ranked, baseRules } = own.by[direction];
+    const { baseRules } = own.by[direction];
+    const earlier = earlierThan(place, own.by[direction]);
     const masks = blocks.map((block) => {
       // Rules for all addresses of each of the pod's families are rules for any address.
       const parts = block === ANY_ADDRESS ? wholeBlocks(own) : [block];
       const common = (maskOf: (part: AddressBlock) => PortMask) =>
         parts.map(maskOf).reduce((all, mask) => all & mask, this.#ports.every);
-      const before = common((part) => this.#decided(ranked, (list) => allowed(list, part), place).before);
+      const before = common((part) => this.#decided(earlier, (list) => allowed(list, part), place).before);
       const base = common((part) => allowed(baseRules, part));
       const effective = common((part) => allowed(rules, part)) & ~before;
       return isDeny ? effective & base : effective & ~base;
@@ -237,6 +246,11 @@ class WideningSearch {
     }
     return open;
   }
+}
+
+/** The ranked rules that may be asked before those of a place. */
+function earlierThan({ phase }: Place, { before, later }: DirectionRules): readonly RankedRules[] {
+  return phase === 'before' ? before : [...before, ...later];
 }
 
 /** The class whose rules are asked, the class at the other end, and the direction of these rules. */

@@ -14,13 +14,20 @@ import { PolicyIndex } from './policy-index.ts';
 import { hasNames } from './ports.ts';
 import type { CompiledPeer, CompiledPolicy, Rule } from './rules.ts';
 
-/** How the rules of an engine's own policy come before those of NetworkPolicies. */
+/**
+ * When the rules of an engine's own policy are asked: before NetworkPolicies, after them about what they do not allow, or
+ * only for pods that none of them isolates.
+ */
+export type Phase = 'before' | 'after' | 'fallback';
+
+/** The place of the rules of an engine's own policy among all others. */
 export interface Rank {
-  /** Rules of a lower rank are asked first. The first one that matches a flow decides. */
+  readonly phase: Phase;
+  /** Rules of a lower rank are asked first, and ranks rise with the phase. The first rule that matches a flow decides. */
   readonly rank: number;
   /** Never falls while the rank rises. */
   readonly tier: number;
-  /** `pass` leaves the decision to the next tier, and after the last one to NetworkPolicies. */
+  /** `pass` leaves the decision to the next tier, and after the last one to the next phase. */
   readonly effect: 'allow' | 'deny' | 'pass';
 }
 
@@ -38,8 +45,10 @@ export interface DirectionRules {
   readonly isBaseIsolated: boolean;
   /** The rules of policies that are not judged. */
   readonly baseRules: readonly Rule[];
-  /** The rules that are asked first, by rank. */
-  readonly ranked: readonly RankedRules[];
+  /** The rules that are asked before those of NetworkPolicies, by rank. */
+  readonly before: readonly RankedRules[];
+  /** The rules that are asked about what NetworkPolicies leave open, by rank. */
+  readonly later: readonly RankedRules[];
   /** Equal for equal rules. */
   readonly key: string;
 }
@@ -64,7 +73,7 @@ export interface PeerClassOptions {
   readonly judged: ReadonlySet<NetworkPolicy>;
   /** Policies that allow flows and isolate no pod. */
   readonly additive?: ReadonlySet<NetworkPolicy>;
-  /** Policies of the view that are asked before all others, and isolate no pod. */
+  /** Policies of the view whose rules are asked in an order, and which isolate no pod. */
   readonly ranks?: ReadonlyMap<NetworkPolicy, Rank>;
   /** False if an `ipBlock` matches no pod, as with Cilium; true if absent. */
   readonly podsInIPBlocks?: boolean;
@@ -224,9 +233,11 @@ export class PeerClasses {
       isBaseIsolated,
       texts(rules),
       texts(baseRules),
-      ranked.map((each) => [each.rank, each.tier, each.effect, texts(each.rules)]),
+      ranked.map((each) => [each.phase, each.rank, each.tier, each.effect, texts(each.rules)]),
     ]);
-    return { isIsolated, rules, isBaseIsolated, baseRules, ranked, key };
+    const before = ranked.filter(({ phase }) => phase === 'before');
+    const later = ranked.filter(({ phase }) => phase === 'after' || (phase === 'fallback' && !isIsolated));
+    return { isIsolated, rules, isBaseIsolated, baseRules, before, later, key };
   }
 
   /** The rule without peers of its policy's namespace; undefined if no peer is left. */

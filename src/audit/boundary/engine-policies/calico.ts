@@ -1,23 +1,34 @@
 /**
  * Calico's NetworkPolicy and GlobalNetworkPolicy (projectcalico.org/v3, crd.projectcalico.org/v1). Tiers are asked by their
- * order, and policies of a tier by theirs. NetworkPolicies of Kubernetes are in the tier `default` with the order 1000:
- * allowing rules after them add up with theirs, and denying ones decide about nothing that they allow. Pure.
+ * order, policies of a tier by their order and then by name, and rules by position. NetworkPolicies of Kubernetes are in the
+ * tier `default`, with the order 1000 and the names `knp.default.NAME`. A pod that no policy of the tier `default` selects
+ * is left to the tiers after it, which are rare. Pure.
  */
-import type { KubeObject, StringMap } from '../../../api/meta.ts';
-import type { NetworkPolicyPort, PolicyType } from '../../../api/network-policy.ts';
+import type { Phase } from '../../../analysis/model/peer-classes.ts';
+import type { KubeObject } from '../../../api/meta.ts';
+import type { NetworkPolicyPort, PolicyType, Protocol } from '../../../api/network-policy.ts';
 import { listOf, type Raw, recordOf, textOf, textsOf } from '../../../policy/semantics/raw.ts';
 import {
-  type Candidate,
-  type EnginePeer,
+  byAccount,
+  byLabels,
+  byNamespace,
+  type CalicoObjects,
+  hasSelectors,
+  labelledPod,
+  peersOf,
+  selectedBy,
+  unclearOwnEnd,
+} from './calico-ends.ts';
+import {
   type EnginePolicy,
   type EngineRule,
   type PodMatcher,
   PROTOCOLS,
   type UnclearPart,
 } from './engine-policy.ts';
-import { parseCalicoSelector } from './calico-selector.ts';
 
 const KUBERNETES_ORDER = 1000;
+const KUBERNETES_NAME = 'knp.default.';
 /** The tier `default` is the last but for one of a higher order. */
 const DEFAULT_TIER_ORDER = 1_000_000;
 
@@ -26,74 +37,6 @@ const EFFECTS: Readonly<Record<string, 'allow' | 'deny' | 'pass'>> = {
   Deny: 'deny',
   Pass: 'pass',
 };
-
-/** The labels that Calico knows of a pod, beside its own. */
-function podLabels({ pod }: Candidate): StringMap {
-  return {
-    ...pod.labels,
-    'projectcalico.org/namespace': pod.namespace,
-    'projectcalico.org/orchestrator': 'k8s',
-    'projectcalico.org/serviceaccount': pod.serviceAccount,
-  };
-}
-
-function namespaceLabels({ pod, namespaceLabels: labels }: Candidate): StringMap {
-  return { ...labels, 'projectcalico.org/name': pod.namespace };
-}
-
-/** Undefined if the selector can't be read. */
-function selecting(text: unknown, labelsOf: (candidate: Candidate) => StringMap): PodMatcher | undefined {
-  const test = parseCalicoSelector(typeof text === 'string' ? text : '');
-  return test && ((candidate) => test(labelsOf(candidate)));
-}
-
-/** In selectors of namespaces, `global()` stands for what is in none: it selects no pod. */
-function inNamespaces(text: unknown): PodMatcher | undefined {
-  return selecting(typeof text === 'string' ? text.replaceAll('global()', '!all()') : '', namespaceLabels);
-}
-
-interface Peers {
-  readonly peers: readonly EnginePeer[] | 'any';
-  /** Why the rule can't be compared; undefined if it can. */
-  readonly unclear?: string;
-}
-
-/** The pods of an end of a rule: selectors, service accounts and their negation. Undefined if one can't be read. */
-function podsOf(end: Raw, namespace: string | undefined): PodMatcher | undefined {
-  const accounts = recordOf(end['serviceAccounts']);
-  if (typeof accounts['selector'] === 'string' && accounts['selector'] !== '') return undefined;
-  const names = textsOf(accounts['names']);
-  const chosen = selecting(end['selector'], podLabels);
-  const excluded = selecting(end['notSelector'] || '!all()', podLabels);
-  const places = inNamespaces(end['namespaceSelector']);
-  if (chosen === undefined || excluded === undefined || places === undefined) return undefined;
-  const isElsewhere = typeof end['namespaceSelector'] === 'string' && end['namespaceSelector'] !== '';
-  return (candidate) =>
-    (namespace === undefined || isElsewhere || candidate.pod.namespace === namespace) &&
-    (names.length === 0 || names.includes(candidate.pod.serviceAccount)) &&
-    chosen(candidate) &&
-    places(candidate) &&
-    !excluded(candidate);
-}
-
-const OF_PODS = ['selector', 'notSelector', 'namespaceSelector', 'serviceAccounts'];
-
-function peersOf(end: Raw, namespace: string | undefined): Peers {
-  const given = (name: string) => end[name] !== undefined && end[name] !== '';
-  for (const name of ['notNets', 'services', 'domains']) if (given(name)) return { peers: [], unclear: name };
-  const nets = textsOf(end['nets']);
-  const hasPods = OF_PODS.some(given);
-  if (nets.length > 0 && hasPods) return { peers: [], unclear: 'nets beside a selector' };
-  if (nets.length > 0)
-    return {
-      peers: nets.map((cidr) => ({
-        cidr: cidr.includes('/') ? cidr : `${cidr}/${cidr.includes(':') ? 128 : 32}`,
-      })),
-    };
-  if (!hasPods) return { peers: 'any' };
-  const pods = podsOf(end, namespace);
-  return pods === undefined ? { peers: [], unclear: 'a selector that is not understood' } : { peers: [pods] };
-}
 
 /** A port, a range `8000:8100`, or the name of a port. */
 function portOf(value: unknown): Pick<NetworkPolicyPort, 'port' | 'endPort'> {
@@ -109,7 +52,8 @@ function portsOf(rule: Raw): EngineRule['ports'] | undefined {
   const { ports, notPorts } = recordOf(rule['destination']);
   if (notProtocol !== undefined || listOf(notPorts).length > 0) return undefined;
   if (protocol === undefined) return 'any';
-  const known = PROTOCOLS.find((each) => each === textOf(protocol).toUpperCase());
+  const text = textOf(protocol);
+  const known = NUMBERS[text] ?? PROTOCOLS.find((each) => each === text.toUpperCase());
   if (known === undefined) return undefined;
   const list = listOf(ports);
   return list.length === 0
@@ -117,7 +61,10 @@ function portsOf(rule: Raw): EngineRule['ports'] | undefined {
     : list.map((each) => ({ protocol: known, ...portOf(each) }));
 }
 
-const ICMP = /^(?:icmp|icmpv6|1|58)$/i;
+/** Protocols without ports that the evaluation knows. */
+const PORTLESS = /^(?:icmp|icmpv6|udplite|1|58|136)$/i;
+/** The numbers of protocols with ports. */
+const NUMBERS: Readonly<Record<string, Protocol>> = { 6: 'TCP', 17: 'UDP', 132: 'SCTP' };
 
 /** The directions of a policy: those of `types`, or those that have rules. */
 function typesOf(spec: Raw): PolicyType[] {
@@ -129,17 +76,17 @@ function typesOf(spec: Raw): PolicyType[] {
 }
 
 /** The pods of a policy; undefined if its selectors can't be read, or it is for hosts. */
-function subjectOf(spec: Raw, namespace: string | undefined): PodMatcher | undefined {
+function subjectOf(spec: Raw, namespace: string | undefined, objects: CalicoObjects): PodMatcher | undefined {
   if (spec['doNotTrack'] === true || spec['preDNAT'] === true) return undefined;
-  if (typeof spec['serviceAccountSelector'] === 'string' && spec['serviceAccountSelector'] !== '')
-    return undefined;
-  const selector = selecting(spec['selector'], podLabels);
-  const places = inNamespaces(namespace === undefined ? spec['namespaceSelector'] : '');
-  if (selector === undefined || places === undefined) return undefined;
-  return (candidate) =>
-    (namespace === undefined || candidate.pod.namespace === namespace) &&
-    selector(candidate) &&
-    places(candidate);
+  const selector = byLabels(spec['selector']);
+  const places = byNamespace(namespace === undefined ? spec['namespaceSelector'] : '');
+  const account = byAccount(spec['serviceAccountSelector'], objects);
+  if (!selector || !places || !account) return undefined;
+  return (candidate) => {
+    if (namespace !== undefined && candidate.pod.namespace !== namespace) return false;
+    const pod = labelledPod(candidate);
+    return selector(pod) && places(pod) && account(pod);
+  };
 }
 
 /** The orders of tiers by name, and whether the end of each passes. */
@@ -162,88 +109,131 @@ export function tiersOf(objects: readonly KubeObject[]): Tiers {
   };
 }
 
+/** Pods of a policy, and when they are asked about its rules. */
+interface Part {
+  readonly subject: PodMatcher;
+  readonly phase: Phase;
+}
+
+/**
+ * The pods of a policy by phase. Policies of the tier `default` with the order of NetworkPolicies are sorted among them by
+ * their names, which begin with the namespace, if any.
+ */
+function partsOf(subject: PodMatcher, { tier, tierOrder, order, key }: Place): Part[] {
+  if (tier !== 'default') return [{ subject, phase: tierOrder > DEFAULT_TIER_ORDER ? 'fallback' : 'before' }];
+  if (order !== KUBERNETES_ORDER) return [{ subject, phase: order < KUBERNETES_ORDER ? 'before' : 'after' }];
+  const isBefore: PodMatcher = ({ pod }) => key < `${pod.namespace}/${KUBERNETES_NAME}`;
+  return [
+    { subject: (candidate) => subject(candidate) && isBefore(candidate), phase: 'before' },
+    { subject: (candidate) => subject(candidate) && !isBefore(candidate), phase: 'after' },
+  ];
+}
+
+/** Where a policy stands among all of Calico. */
+interface Place {
+  readonly tier: string;
+  readonly tierOrder: number;
+  readonly order: number;
+  /** Policies of one order are sorted by it. */
+  readonly key: string;
+}
+
 interface Context {
   readonly namespace: string | undefined;
-  readonly subject: PodMatcher;
-  /** The place of the policy's rules; undefined if they come after NetworkPolicies. */
-  readonly place: readonly number[] | undefined;
+  readonly objects: CalicoObjects;
+  readonly place: Place;
 }
 
 type Translated = { readonly rule?: EngineRule; readonly unclear?: UnclearPart };
 
-function translated(value: unknown, direction: PolicyType, field: string, context: Context): Translated {
-  const rule = recordOf(value);
-  const effect = EFFECTS[textOf(rule['action'])];
-  const { namespace, place } = context;
-  // A rule to log decides nothing, and one for ICMP is about no port.
-  if (effect === undefined || ICMP.test(textOf(rule['protocol']))) return {};
-  // After NetworkPolicies only what is allowed matters.
-  if (place === undefined && effect !== 'allow') return {};
-  const [own, other] = direction === 'Ingress' ? ['destination', 'source'] : ['source', 'destination'];
-  const ownEnd = recordOf(rule[own ?? '']);
-  const restricted = OF_PODS.some((name) => ownEnd[name] !== undefined)
-    ? podsOf(ownEnd, namespace)
-    : undefined;
-  const subject: PodMatcher = (candidate) =>
-    context.subject(candidate) && (restricted === undefined || restricted(candidate));
-  const { peers, unclear } = peersOf(recordOf(rule[other ?? '']), namespace);
-  const ports = portsOf(rule);
-  const sourcePorts = listOf(recordOf(rule['source'])['ports']).length > 0;
-  const what = sourcePorts
-    ? 'ports of the source'
-    : (unclear ?? (ports === undefined ? 'a protocol or ports that are excluded' : undefined));
-  if (what !== undefined || ports === undefined) {
-    const part = { field, direction, subject, what: what ?? '' };
-    return effect === 'allow' ? { unclear: part } : {};
-  }
-  // No tier follows the last one, so that nothing denies a flow that it passes on.
-  const order = place && {
-    effect: effect === 'pass' && place[0] === DEFAULT_TIER_ORDER ? ('allow' as const) : effect,
-    place,
-  };
-  return { rule: { field, direction, subject, peers, ports, ...(order && { order }) } };
+interface PlacedRule {
+  readonly value: unknown;
+  readonly index: number;
+  readonly direction: PolicyType;
 }
 
-export function calicoPolicy({ kind = '', metadata, ...rest }: KubeObject, tiers: Tiers): EnginePolicy {
-  const spec = recordOf((rest as Raw)['spec']);
-  const { namespace, name } = metadata;
+function translated({ value, index, direction }: PlacedRule, part: Part, context: Context): Translated {
+  const rule = recordOf(value);
+  const given = EFFECTS[textOf(rule['action'])];
+  const { namespace, objects, place } = context;
+  // A rule to log decides nothing, and one for another protocol is about no port.
+  if (given === undefined || PORTLESS.test(textOf(rule['protocol']))) return {};
+  const { tier, tierOrder, order, key } = place;
+  // Nothing denies a flow that the tier `default` passes on.
+  const effect = given === 'pass' && tier === 'default' ? 'allow' : given;
+  const field = `spec.${direction.toLowerCase()}[${index}]`;
+  const [own, other] = direction === 'Ingress' ? ['destination', 'source'] : ['source', 'destination'];
+  const ownEnd = recordOf(rule[own ?? '']);
+  const isOwn = hasSelectors(ownEnd) ? selectedBy(ownEnd, namespace, objects) : () => true;
+  const subject: PodMatcher = (candidate) =>
+    part.subject(candidate) && (isOwn === undefined || isOwn(labelledPod(candidate)));
+  const { peers, unclear } = peersOf(recordOf(rule[other ?? '']), namespace, objects);
+  const ports = portsOf(rule);
+  const what =
+    unclear ?? (isOwn === undefined ? 'a selector that is not understood' : unclearPart(rule, ownEnd));
+  if (what !== undefined || ports === undefined) {
+    const parts = { field, direction, subject, what: what ?? 'a protocol or ports that are excluded' };
+    return effect === 'allow' ? { unclear: parts } : {};
+  }
+  return {
+    rule: {
+      field,
+      direction,
+      subject,
+      peers,
+      ports,
+      order: { phase: part.phase, effect, tier: tierOrder, place: [order, key, index] },
+    },
+  };
+}
+
+function unclearPart(rule: Raw, ownEnd: Raw): string | undefined {
+  return listOf(recordOf(rule['source'])['ports']).length > 0 ? 'ports of the source' : unclearOwnEnd(ownEnd);
+}
+
+function referenceOf({ kind = '', metadata: { namespace, name } }: KubeObject): EnginePolicy['object'] {
   // The name of the kind in the snapshot tells it from Kubernetes' own.
   const shown = kind === 'NetworkPolicy' ? 'CalicoNetworkPolicy' : kind;
-  const object = { kind: shown, ...(namespace !== undefined && { namespace }), name };
-  const subject = subjectOf(spec, namespace);
-  if (subject === undefined) return { object, rules: [], unclear: [], isolates: [] };
+  return { kind: shown, ...(namespace !== undefined && { namespace }), name };
+}
+
+export function calicoPolicy(object: KubeObject, tiers: Tiers, objects: CalicoObjects): EnginePolicy {
+  const { namespace, name } = object.metadata;
+  const spec = recordOf((object as KubeObject & Raw)['spec']);
+  const reference = referenceOf(object);
+  const subject = subjectOf(spec, namespace, objects);
+  const types = typesOf(spec);
+  if (subject === undefined) return { object: reference, rules: [], unclear: [], isolates: [] };
   const tier = typeof spec['tier'] === 'string' && spec['tier'] !== '' ? spec['tier'] : 'default';
   const order = typeof spec['order'] === 'number' ? spec['order'] : Number.MAX_SAFE_INTEGER;
-  const isFirst = tier !== 'default' || order < KUBERNETES_ORDER;
-  const place = [tiers.orderOf(tier), order];
-  const types = typesOf(spec);
+  const key = namespace === undefined ? name : `${namespace}/${name}`;
+  const place = { tier, tierOrder: tiers.orderOf(tier), order, key };
+  const parts = partsOf(subject, place);
   const all = types.flatMap((direction) =>
-    listOf(spec[direction.toLowerCase()]).map((each, index) =>
-      translated(each, direction, `spec.${direction.toLowerCase()}[${index}]`, {
-        namespace,
-        subject,
-        place: isFirst ? [...place, index] : undefined,
-      }),
+    listOf(spec[direction.toLowerCase()]).flatMap((value, index) =>
+      parts.map((part) => translated({ value, index, direction }, part, { namespace, objects, place })),
     ),
   );
   // A tier of its own denies at its end what none of its policies decided.
-  const ends = types.map(
-    (direction): EngineRule => ({
-      field: 'spec.tier',
-      direction,
-      subject,
-      peers: 'any',
-      ports: 'any',
-      order: { effect: 'deny', place: [tiers.orderOf(tier), Number.POSITIVE_INFINITY] },
-    }),
-  );
+  const ends = parts.flatMap((part) => types.map((direction) => tierEnd(direction, part, place)));
   return {
-    object,
+    object: reference,
     rules: [
       ...all.flatMap(({ rule }) => rule ?? []),
       ...(tier === 'default' || tiers.passes(tier) ? [] : ends),
     ],
     unclear: all.flatMap((each) => each.unclear ?? []),
     isolates: tier === 'default' ? types.map((direction) => ({ direction, subject })) : [],
+  };
+}
+
+function tierEnd(direction: PolicyType, { subject, phase }: Part, { tierOrder }: Place): EngineRule {
+  return {
+    field: 'spec.tier',
+    direction,
+    subject,
+    peers: 'any',
+    ports: 'any',
+    order: { phase, effect: 'deny', tier: tierOrder, place: [Number.POSITIVE_INFINITY] },
   };
 }

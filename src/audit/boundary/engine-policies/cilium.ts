@@ -148,7 +148,7 @@ function portsOf(rule: Raw): EngineRule['ports'] {
 }
 
 /** Denying rules come after those of the Admin tier and before all others, in no order among themselves. */
-const DENY = { effect: 'deny', place: [1] } as const;
+const DENY = { phase: 'before', effect: 'deny', tier: 1, place: [] } as const;
 
 interface Section {
   readonly list: readonly unknown[];

@@ -1,9 +1,10 @@
 /**
- * ClusterNetworkPolicy, and its predecessor AdminNetworkPolicy (policy.networking.k8s.io). Rules of the Admin tier come
- * before NetworkPolicies, by priority and position. Those of the Baseline tier never decide about a pod that a
- * NetworkPolicy isolates, and so never about one that a profile isolates. Pure.
+ * ClusterNetworkPolicy, and its predecessors AdminNetworkPolicy and BaselineAdminNetworkPolicy (policy.networking.k8s.io).
+ * Rules of the Admin tier come before NetworkPolicies, by priority and position. Those of the Baseline tier decide about
+ * pods that no policy isolates: never at the end of a flow that a profile isolates, but at the other end. Cilium departs
+ * from it: it asks them about what NetworkPolicies leave open, isolated pods included. Pure.
  */
-import type { KubeObject } from '../../../api/meta.ts';
+import type { KubeObject, LabelSelector } from '../../../api/meta.ts';
 import type { NetworkPolicyPort, PolicyType } from '../../../api/network-policy.ts';
 import { EVERYTHING } from '../../../policy/semantics/selector.ts';
 import { listOf, type Raw, recordOf, selectorOf, textOf, textsOf } from '../../../policy/semantics/raw.ts';
@@ -14,6 +15,7 @@ import {
   type EngineRule,
   type PodMatcher,
   PROTOCOLS,
+  type RuleOrder,
   type UnclearPart,
 } from './engine-policy.ts';
 
@@ -24,8 +26,13 @@ const EFFECTS: Readonly<Record<string, 'allow' | 'deny' | 'pass'>> = {
   Pass: 'pass',
 };
 
-/** Engines have policies of their own after it. */
-const ADMIN_TIER = 0;
+/** Engines have policies of their own between the two. */
+const TIERS = { Admin: 0, Baseline: 2 } as const;
+
+export interface ClusterPolicyOptions {
+  /** True if Cilium enforces the policy. */
+  readonly onCilium: boolean;
+}
 
 /** `namespaces: SELECTOR`, or `pods: {namespaceSelector, podSelector}`. */
 function podsOf({ namespaces, pods }: Raw): PodMatcher | undefined {
@@ -90,27 +97,54 @@ function portsOf({ protocols, ports }: Raw): EngineRule['ports'] {
   return listOf(protocols).length + listOf(ports).length === 0 ? 'any' : found;
 }
 
-/** Undefined for a policy of the Baseline tier. */
-export function clusterNetworkPolicy({ kind = '', metadata, ...rest }: KubeObject): EnginePolicy | undefined {
+function isEmpty({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean {
+  return Object.keys(matchLabels).length === 0 && matchExpressions.length === 0;
+}
+
+/** True if the peers are all pods and, for egress, all addresses: no peer of ingress can be an address. */
+function areEveryone(list: readonly unknown[], direction: PolicyType): boolean {
+  const raw = list.map(recordOf);
+  const hasPods = raw.some(({ namespaces, pods }) => {
+    if (namespaces !== undefined) return isEmpty(selectorOf(namespaces));
+    const { podSelector, namespaceSelector } = recordOf(pods);
+    return pods !== undefined && isEmpty(selectorOf(podSelector)) && isEmpty(selectorOf(namespaceSelector));
+  });
+  return (
+    hasPods &&
+    (direction === 'Ingress' || raw.some((peer) => textsOf(peer['networks']).includes('0.0.0.0/0')))
+  );
+}
+
+export function clusterNetworkPolicy(
+  { kind = '', metadata, ...rest }: KubeObject,
+  { onCilium }: ClusterPolicyOptions,
+): EnginePolicy {
   const spec = recordOf((rest as Raw)['spec']);
-  if (spec['tier'] === 'Baseline' || kind === 'BaselineAdminNetworkPolicy') return undefined;
+  const isBaseline = spec['tier'] === 'Baseline' || kind === 'BaselineAdminNetworkPolicy';
+  const tier = TIERS[isBaseline ? 'Baseline' : 'Admin'];
+  const phase = isBaseline ? (onCilium ? 'after' : 'fallback') : 'before';
   const subject = podsOf(recordOf(spec['subject'])) ?? (() => false);
   const priority = typeof spec['priority'] === 'number' ? spec['priority'] : 0;
   const rules: EngineRule[] = [];
   const unclear: UnclearPart[] = [];
+  const closes: EnginePolicy['isolates'][number][] = [];
   for (const direction of ['Ingress', 'Egress'] as readonly PolicyType[]) {
     for (const [index, each] of listOf(spec[direction.toLowerCase()]).entries()) {
       const rule = recordOf(each);
       const effect = EFFECTS[textOf(rule['action'])];
       if (effect === undefined) continue;
       const field = `spec.${direction.toLowerCase()}[${index}]`;
-      const { peers, unclear: parts } = peersOf(listOf(rule[direction === 'Ingress' ? 'from' : 'to']));
-      const order = { effect, place: [ADMIN_TIER, priority, index] };
-      if (peers.length > 0) rules.push({ field, direction, subject, peers, ports: portsOf(rule), order });
-      if (effect === 'allow') {
+      const list = listOf(rule[direction === 'Ingress' ? 'from' : 'to']);
+      const { peers, unclear: parts } = peersOf(list);
+      const ports = portsOf(rule);
+      const order: RuleOrder = { phase, tier, effect, place: [priority, index] };
+      if (peers.length > 0) rules.push({ field, direction, subject, peers, ports, order });
+      if (effect === 'deny' && ports === 'any' && areEveryone(list, direction))
+        closes.push({ direction, subject });
+      if (effect === 'allow' && phase !== 'fallback') {
         unclear.push(...parts.map((what): UnclearPart => ({ field, direction, subject, what })));
       }
     }
   }
-  return { object: { kind, name: metadata.name }, rules, unclear, isolates: [] };
+  return { object: { kind, name: metadata.name }, rules, unclear, isolates: [], closes };
 }

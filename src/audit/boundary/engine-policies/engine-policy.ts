@@ -1,4 +1,5 @@
 /** Policies of engines' own kinds, reduced to what NetworkPolicies can be compared with. Pure. */
+import type { Phase } from '../../../analysis/model/peer-classes.ts';
 import type { LabelSelector, StringMap } from '../../../api/meta.ts';
 import type { IPBlock, NetworkPolicyPort, PolicyType, Protocol } from '../../../api/network-policy.ts';
 import { matches } from '../../../policy/semantics/selector.ts';
@@ -25,11 +26,19 @@ export interface EngineRule {
   readonly peers: readonly EnginePeer[] | 'any';
   /** `any`: every port. */
   readonly ports: readonly NetworkPolicyPort[] | 'any';
-  /**
-   * Present for a rule that comes before NetworkPolicies: what it does, and its place. The first number counts most, and
-   * names the tier: a rule to pass leaves the decision to the next one.
-   */
-  readonly order?: { readonly effect: 'allow' | 'deny' | 'pass'; readonly place: readonly number[] };
+  /** Absent for a rule that only adds to those of NetworkPolicies. */
+  readonly order?: RuleOrder;
+}
+
+/** What a rule does, and when it is asked. */
+export interface RuleOrder {
+  readonly phase: Phase;
+  /** A rule to pass leaves the decision to the next tier. */
+  readonly effect: 'allow' | 'deny' | 'pass';
+  /** Rules of a lower tier are asked first. */
+  readonly tier: number;
+  /** The order of the rules of a tier: the first part counts most. */
+  readonly place: readonly (number | string)[];
 }
 
 /** A part of an allowing rule that can't be compared: it may open anything. */
@@ -47,6 +56,8 @@ export interface EnginePolicy {
   readonly unclear: readonly UnclearPart[];
   /** The pods that the policy isolates, as a NetworkPolicy does. */
   readonly isolates: readonly { readonly direction: PolicyType; readonly subject: PodMatcher }[];
+  /** The pods whose flows the policy denies unless a rule of another one decides before. */
+  readonly closes?: readonly { readonly direction: PolicyType; readonly subject: PodMatcher }[];
 }
 
 export const PROTOCOLS: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];

@@ -2,17 +2,31 @@
 import type { KubeObject } from '../../../api/meta.ts';
 import type { AuditSnapshot, KindName } from '../../snapshot.ts';
 import { calicoPolicy, tiersOf } from './calico.ts';
+import { calicoObjects } from './calico-ends.ts';
 import { ciliumPolicy } from './cilium.ts';
 import { clusterNetworkPolicy } from './cluster-network-policy.ts';
 import type { EnginePolicy } from './engine-policy.ts';
 
 export type Engine = 'Calico' | 'Cilium' | 'ClusterNetworkPolicy';
 
+/** Kinds that are no policies, and that policies go by. */
+const AUXILIARY: readonly KindName[] = ['Tier', 'NetworkSet', 'GlobalNetworkSet'];
+
 export const ENGINE_KINDS: Readonly<Record<Engine, readonly KindName[]>> = {
-  Calico: ['CalicoNetworkPolicy', 'GlobalNetworkPolicy', 'Tier'],
+  Calico: ['CalicoNetworkPolicy', 'GlobalNetworkPolicy', 'Tier', 'NetworkSet', 'GlobalNetworkSet'],
   Cilium: ['CiliumNetworkPolicy', 'CiliumClusterwideNetworkPolicy'],
   ClusterNetworkPolicy: ['ClusterNetworkPolicy', 'AdminNetworkPolicy', 'BaselineAdminNetworkPolicy'],
 };
+
+/** The kinds of an engine that are policies. */
+export function policyKinds(engine: Engine): KindName[] {
+  return ENGINE_KINDS[engine].filter((kind) => !AUXILIARY.includes(kind));
+}
+
+/** True if pods of Cilium's agent run in the cluster. */
+export function usesCilium({ pods }: Pick<AuditSnapshot, 'pods'>): boolean {
+  return pods.some(({ labels }) => labels['k8s-app'] === 'cilium');
+}
 
 export interface OwnedPolicy extends EnginePolicy {
   readonly engine: Engine;
@@ -22,10 +36,11 @@ export interface OwnedPolicy extends EnginePolicy {
  * The policies of all engines, as far as their kinds were read. Calico mirrors NetworkPolicies of Kubernetes under names
  * of their own: these are left out. So are a profile's own policies of an engine, which carry what the profile allows.
  */
-export function enginePolicies({ objects, isRead, ownerOf }: AuditSnapshot): OwnedPolicy[] {
+export function enginePolicies(snapshot: AuditSnapshot): OwnedPolicy[] {
+  const { objects, isRead, ownerOf } = snapshot;
   const all = (engine: Engine, translate: (object: KubeObject) => EnginePolicy | undefined) =>
-    ENGINE_KINDS[engine]
-      .filter((kind) => kind !== 'Tier' && isRead(kind))
+    policyKinds(engine)
+      .filter(isRead)
       .flatMap((kind) => objects(kind))
       .filter(({ metadata }) => ownerOf({ metadata, spec: {} }) === undefined)
       .flatMap((object): OwnedPolicy[] => {
@@ -33,6 +48,8 @@ export function enginePolicies({ objects, isRead, ownerOf }: AuditSnapshot): Own
         return policy === undefined ? [] : [{ ...policy, engine }];
       });
   const tiers = tiersOf(objects('Tier'));
+  const others = calicoObjects(snapshot);
+  const onCilium = usesCilium(snapshot);
   const seen = new Set<string>();
   /** False for a policy that another group of Calico's serves too: there its name may begin with its tier. */
   const isFirst = ({ kind, metadata: { namespace = '', name } }: KubeObject) => {
@@ -41,9 +58,11 @@ export function enginePolicies({ objects, isRead, ownerOf }: AuditSnapshot): Own
   };
   return [
     ...all('Calico', (object) =>
-      object.metadata.name.startsWith('knp.') || !isFirst(object) ? undefined : calicoPolicy(object, tiers),
+      object.metadata.name.startsWith('knp.') || !isFirst(object)
+        ? undefined
+        : calicoPolicy(object, tiers, others),
     ),
     ...all('Cilium', ciliumPolicy),
-    ...all('ClusterNetworkPolicy', clusterNetworkPolicy),
+    ...all('ClusterNetworkPolicy', (object) => clusterNetworkPolicy(object, { onCilium })),
   ];
 }

@@ -5,7 +5,7 @@ import type { AuditContext } from '../../context.ts';
 import type { Report } from '../../finding.ts';
 import { listOf, type Raw, recordOf, textOf, textsOf } from '../../../policy/semantics/raw.ts';
 import { parseCalicoSelector } from './calico-selector.ts';
-import { type Engine, ENGINE_KINDS } from './kinds.ts';
+import { policyKinds } from './kinds.ts';
 
 type Shape = Pick<Report, 'field' | 'message' | 'severity'>;
 
@@ -209,8 +209,6 @@ function shapeCheck(
     },
   };
 }
-
-const policyKinds = (engine: Engine) => ENGINE_KINDS[engine].filter((kind) => kind !== 'Tier');
 
 export const ENGINE_SHAPES: readonly Check[] = [
   shapeCheck(

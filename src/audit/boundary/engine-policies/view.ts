@@ -4,10 +4,10 @@
  */
 import type { LabelSelector, StringMap } from '../../../api/meta.ts';
 import type { NetworkPolicy, NetworkPolicyPeer, PolicyType } from '../../../api/network-policy.ts';
-import type { Rank } from '../../../analysis/model/peer-classes.ts';
+import type { Phase, Rank } from '../../../analysis/model/peer-classes.ts';
 import type { AuditContext } from '../../context.ts';
 import type { AuditPod } from '../../snapshot.ts';
-import type { EnginePeer, EngineRule, PodMatcher } from './engine-policy.ts';
+import type { EnginePeer, EngineRule, PodMatcher, RuleOrder } from './engine-policy.ts';
 import type { OwnedPolicy } from './kinds.ts';
 
 /** The rule of an engine's policy that a NetworkPolicy of the view stands for. */
@@ -29,8 +29,8 @@ export interface EngineView {
 export function engineView(context: AuditContext, owned: readonly OwnedPolicy[]): EngineView {
   const marks = new Marks(context);
   const ranked = owned.flatMap(({ rules }) => rules.flatMap(({ order }) => order ?? []));
-  const places = ranked.map(({ place }) => place).toSorted(comparePlaces);
-  const rankOf = (place: readonly number[]) => places.findIndex((each) => comparePlaces(each, place) === 0);
+  const orders = ranked.toSorted(compareOrders);
+  const rankOf = (order: RuleOrder) => orders.findIndex((each) => compareOrders(each, order) === 0);
   const sources = new Map<NetworkPolicy, RuleSource>();
   const ranks = new Map<NetworkPolicy, Rank>();
   const additive = new Set<NetworkPolicy>();
@@ -63,8 +63,8 @@ export function engineView(context: AuditContext, owned: readonly OwnedPolicy[])
         sources.set(made, { policy, rule });
         additive.add(made);
         if (order !== undefined) {
-          const [tier = 0] = order.place;
-          ranks.set(made, { rank: rankOf(order.place), tier, effect: order.effect });
+          const { phase, tier, effect } = order;
+          ranks.set(made, { phase, rank: rankOf(order), tier, effect });
         }
       }
     }
@@ -77,12 +77,15 @@ function peerOf(peer: EnginePeer, marks: Marks): NetworkPolicyPeer {
   return { namespaceSelector: {}, podSelector: marks.of(peer).selector };
 }
 
-function comparePlaces(a: readonly number[], b: readonly number[]): number {
-  for (const [index, value] of a.entries()) {
-    const other = b[index] ?? Number.NEGATIVE_INFINITY;
+const PHASES: readonly Phase[] = ['before', 'after', 'fallback'];
+
+function compareOrders(a: RuleOrder, b: RuleOrder): number {
+  const [ours, others] = [a, b].map(({ phase, tier, place }) => [PHASES.indexOf(phase), tier, ...place]);
+  for (const [index, value] of (ours ?? []).entries()) {
+    const other = others?.[index] ?? Number.NEGATIVE_INFINITY;
     if (value !== other) return value < other ? -1 : 1;
   }
-  return a.length - b.length;
+  return 0;
 }
 
 interface Mark {

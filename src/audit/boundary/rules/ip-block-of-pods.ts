@@ -6,7 +6,7 @@ import type { Check } from '../../check.ts';
 import type { AuditContext } from '../../context.ts';
 import { objectText } from '../../finding.ts';
 import { placedRules, ruleReference } from './rule-reference.ts';
-import { usesCilium } from '../widening/widened-flows.ts';
+import { usesCilium } from '../engine-policies/kinds.ts';
 
 interface RawNode extends KubeObject {
   readonly status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
@@ -45,7 +45,7 @@ export const ipBlockOfPods: Check = {
     'Select pods by podSelector and namespaceSelector. For nodes and the API server use an entity of a profile.',
   needs: ['Pod', 'NetworkPolicy'],
   run: (context, report) => {
-    const isCilium = usesCilium(context);
+    const isCilium = usesCilium(context.snapshot);
     const holding = addressesIn(context);
     const carried = carriedByCilium(context);
     for (const policy of context.policies()) {

@@ -122,5 +122,5 @@ export const calicoPolicyWidens = engineCheck('Calico', {
 export const clusterNetworkPolicyWidens = engineCheck('ClusterNetworkPolicy', {
   id: 'cluster-policy-widens',
   title: 'No ClusterNetworkPolicy allows more than the profiles, or denies what they allow',
-  why: "Rules of the Admin tier come before every NetworkPolicy: a profile can't take them back. Engines that serve the kind need not enforce it.",
+  why: "Rules of the Admin tier come before every NetworkPolicy, and on Cilium those of the Baseline tier open what NetworkPolicies leave closed: a profile can't take them back. Engines that serve the kind need not enforce it.",
 });

@@ -7,7 +7,7 @@ import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import { type AuditContext, workloadsOf } from '../../context.ts';
 import type { AuditPod } from '../../snapshot.ts';
 import { type EngineView, engineView } from '../engine-policies/view.ts';
-import { enginePolicies, type OwnedPolicy } from '../engine-policies/kinds.ts';
+import { enginePolicies, type OwnedPolicy, usesCilium } from '../engine-policies/kinds.ts';
 
 /** Flows that a message names. */
 export const MAX_FLOWS = 5;
@@ -31,11 +31,6 @@ export function widenedFlows(context: AuditContext): WidenedFlows {
   return known;
 }
 
-/** True if pods of Cilium's agent run in the cluster: ipBlocks then match no pods. */
-export function usesCilium({ snapshot }: AuditContext): boolean {
-  return snapshot.pods.some(({ labels }) => labels['k8s-app'] === 'cilium');
-}
-
 function compute(context: AuditContext): WidenedFlows {
   const { enforced, ownerOf, namespaces, policies } = context.snapshot;
   const owned = enginePolicies(context.snapshot);
@@ -53,7 +48,8 @@ function compute(context: AuditContext): WidenedFlows {
       judged: new Set(judged),
       additive: view.additive,
       ranks: view.ranks,
-      podsInIPBlocks: !usesCilium(context),
+      // Cilium's ipBlocks match no pods.
+      podsInIPBlocks: !usesCilium(context.snapshot),
       groupOf: grouping(view.pods, places),
       most: MAX_FLOWS,
     },
