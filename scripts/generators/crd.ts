@@ -43,6 +43,7 @@ export const NAMED = {
   Wave: 'spec.rollout.waves[]',
   Gates: 'spec.rollout.gates',
   WorkloadGate: 'spec.rollout.gates.workloads',
+  QueryGate: 'spec.rollout.gates.prometheus[]',
   ExceptionGrant: 'spec.exceptions',
   ExceptionMode: 'spec.exceptions.mode',
   PeerKind: 'spec.exceptions.peers[]',

@@ -21,6 +21,7 @@ import {
   namespaceName,
   object,
   oneOf,
+  serverURL,
   serviceName,
   type Shape,
   shaped,
@@ -87,6 +88,28 @@ const audit = described(
   }),
 );
 
+const prometheusKeys = object(
+  {
+    url: described('http or https, host and port, and the path before /api/v1 if there is one.', serverURL),
+    caFile: described(
+      "The file of the authorities that verify the server's certificate, in PEM. Default: those of Node.js. Read at each query.",
+      anyText,
+    ),
+    tokenFile: described('The file of a bearer token, which needs https. Read at each query.', anyText),
+  },
+  ['url'],
+);
+
+const prometheus = described(
+  'The Prometheus, or a server with its HTTP API, that answers the queries of rollouts (gates.prometheus). Absent: none.',
+  shaped(prometheusKeys.schema, (value, at, problems) => {
+    const read = prometheusKeys(value, at, problems);
+    if (isRecord(value) && (value.url ?? undefined) === undefined)
+      problems.push(`${at}: url is required, such as "https://prometheus.monitoring:9090"`);
+    return read;
+  }),
+);
+
 const shape = object(
   {
     apiVersion: oneOf(CONFIG_API_VERSION),
@@ -139,6 +162,7 @@ const shape = object(
       mesh,
     ),
     audit,
+    prometheus,
     clusterDNS: described(
       "The cluster's DNS.",
       object({

@@ -37,6 +37,17 @@ export interface Options {
   readonly cluster: ClusterConfiguration;
   /** The audit in the cluster; undefined: none, and no trace of one. */
   readonly audit: ClusterAuditOptions | undefined;
+  /** The server that answers the queries of rollouts; undefined: none. */
+  readonly prometheus: PrometheusOptions | undefined;
+}
+
+export interface PrometheusOptions {
+  /** `http` or `https`, with the path before `/api/v1`. */
+  readonly url: string;
+  /** PEM of the authorities that verify the server's certificate; undefined: those of Node.js. */
+  readonly caFile: string | undefined;
+  /** A bearer token; undefined: none is sent. */
+  readonly tokenFile: string | undefined;
 }
 
 export interface ClusterAuditOptions {

@@ -16,6 +16,7 @@ import {
   type LeaderElectionOptions,
   type Options,
   OptionsError,
+  type PrometheusOptions,
 } from './options.ts';
 import { configurationText } from './print-config.ts';
 import {
@@ -132,6 +133,7 @@ function combine(layers: Layers, configurationFile: ConfigurationSource | undefi
     mesh: setting('mesh'),
     configurationFile,
     audit: file.audit && { ...AUDIT_DEFAULTS, ...defined(file.audit) },
+    prometheus: readPrometheus(file, layers.problems),
     cluster: {
       clusterDNS: { ...CLUSTER_DEFAULTS.clusterDNS, ...defined(file.clusterDNS ?? {}) },
       ingressControllers: file.ingressControllers ?? CLUSTER_DEFAULTS.ingressControllers,
@@ -219,6 +221,23 @@ function certificateProblems({ metricsSecurity: { enabled, certPath } }: Options
   if (certPath === undefined || enabled) return [];
   const [path, secure] = [SETTINGS.metricsCertPath.flag, SETTINGS.metricsSecure.flag];
   return [`--${path} (${certPath}) has no use without --${secure}: add that, or leave it out`];
+}
+
+function readPrometheus(
+  { prometheus }: ConfigurationFile,
+  problems: string[],
+): PrometheusOptions | undefined {
+  if (prometheus === undefined) return undefined;
+  const { url, caFile, tokenFile } = prometheus;
+  if (url === undefined) return undefined;
+  const isSecure = url.startsWith('https:');
+  if (!isSecure && tokenFile !== undefined)
+    problems.push(
+      'prometheus.tokenFile: the token would be readable on its way to an http server: write an https URL',
+    );
+  if (!isSecure && caFile !== undefined)
+    problems.push('prometheus.caFile has no use for an http server: write an https URL, or leave it out');
+  return { url, caFile, tokenFile };
 }
 
 function portProblems({ metricsBindAddress, healthProbeBindAddress }: Options): string[] {

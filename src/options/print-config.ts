@@ -41,6 +41,7 @@ export function configurationText(options: Options): string {
           changeDelay: formatDuration(options.audit.changeDelay),
         },
       }),
+      ...(options.prometheus && { prometheus: options.prometheus }),
       ...options.cluster,
     },
     { lineWidth: 110, aliasDuplicateObjects: false },

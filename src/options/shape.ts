@@ -56,6 +56,12 @@ export const bindAddress: Shape<string> = text(
   { pattern: BIND_ADDRESS_PATTERN },
   (value) => (parseBindAddress(value) === undefined ? undefined : value),
 );
+const SERVER_URL = '^https?://[^/?#@]+(/[^?#]*)?$';
+export const serverURL: Shape<string> = text(
+  'the URL of a server, such as "https://prometheus.monitoring:9090"',
+  { pattern: SERVER_URL },
+  (value) => (new RegExp(SERVER_URL).test(value) && URL.canParse(value) ? value : undefined),
+);
 const DNS_LABEL = '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$';
 const dnsLabel = new RegExp(DNS_LABEL);
 export const namespaceName: Shape<string> = text(

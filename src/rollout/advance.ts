@@ -13,7 +13,7 @@ import { parseDuration } from '../util/duration.ts';
 import { byName } from '../util/order.ts';
 import { rfc3339 } from '../util/rfc3339.ts';
 import type { Revisions, RolloutState } from './assign.ts';
-import { type GateInput, judgeGate, readingsOf, type UnavailableWorkload } from './gates.ts';
+import { andMore, type GateInput, judgeGates } from './gates.ts';
 import { type Intent, intentOf, type Revision, sameIntent, sameWaves } from './revision.ts';
 import { END, type Member, nameOfWave, positionOf, waveOf } from './waves.ts';
 
@@ -40,7 +40,7 @@ export interface RolloutInput {
    * `unknown` until every namespace was looked at.
    */
   readonly convergence: 'converged' | 'differs' | 'unknown';
-  /** The workloads of the namespaces of the wave that is under way. */
+  /** What the gates have seen of the wave that is under way. */
   readonly gates: GateInput;
   /** Wall clock, in milliseconds since the epoch. */
   readonly now: number;
@@ -99,14 +99,14 @@ function begin(state: RolloutState, input: RolloutInput): Next {
     // The status must not say of the profile as it is that its rollout is complete, or has failed.
     const isBegun = state.phase === 'Recording';
     const recording = { phase: 'Recording', summary: 'Recording', since: rfc3339(now) } as const;
-    return { state: isBegun ? state : { ...withoutWave(state), ...recording }, record };
+    return { state: isBegun ? state : { ...withoutRevision(state), ...recording }, record };
   }
   const { number } = newest;
   if (state.base === 'Unrecorded' && state.revision === 0 && convergence === 'unknown') return { state };
   if (needsNoWaves(state, wanted, input)) return { state: complete(number, now) };
   return {
     state: {
-      ...withoutWave(state),
+      ...withoutRevision(state),
       revision: number,
       phase: 'Applying',
       since: rfc3339(now),
@@ -119,7 +119,7 @@ function begin(state: RolloutState, input: RolloutInput): Next {
  * True if the intent is in force at once: it is what all namespaces have that an unfinished rollout did not reach, and the
  * rollout ends; or no policy changes.
  */
-function needsNoWaves(
+export function needsNoWaves(
   { revision, inForce, base }: RolloutState,
   wanted: Intent,
   { revisions, convergence }: Pick<RolloutInput, 'revisions' | 'convergence'>,
@@ -196,43 +196,28 @@ class Rollout {
     const reached = this.#membersOf(top.wave).filter(({ position }) => position < (top.limit ?? 0));
     const failed = reached.filter((each) => this.#stands(each, 'failed'));
     if (failed.length > 0) return done(this.#fail(state, namespaceFailure(failed, 'NamespaceFailed')));
-    const gate = this.#gate(state, top.wave, reached);
-    if (gate.kind === 'begun') return goOn({ ...state, gates: gate.readings });
-    if (gate.kind === 'failed') return done(this.#fail(state, gateFailure(gate.workloads)));
+    const { gates = {}, deadline = '' } = profile.spec.rollout ?? {};
+    const gate = judgeGates(gates, this.#input.gates, {
+      recorded: state.gates,
+      members: namesOf(this.#membersOf(top.wave)),
+      reached: namesOf(reached),
+      deadlineMs: parseDuration(deadline) ?? Number.POSITIVE_INFINITY,
+      now,
+    });
+    if (gate.kind === 'begun') return goOn({ ...state, gates: gate.recorded });
+    if (gate.kind === 'failed') return done(this.#fail(state, gate.failure));
     const isClosed = gate.kind === 'closed';
-    const obstacle = gate.kind === 'closed' && { obstacle: gate.reason };
     const step =
       state.phase === 'Soaking'
         ? this.#soak(state, top.wave, isClosed)
         : this.#apply(state, { wave: top.wave, reached, isClosed });
-    const { wakeAt = Number.POSITIVE_INFINITY } = gate.kind === 'open' ? gate : {};
+    if (!isClosed) return step;
+    const { reason: obstacle, wakeAt = Number.POSITIVE_INFINITY } = gate;
     const at = Math.min(wakeAt, step.next.wakeAt ?? Number.POSITIVE_INFINITY);
-    return { ...step, next: { ...step.next, ...(Number.isFinite(at) && { wakeAt: at }), ...obstacle } };
+    return { ...step, next: { ...step.next, ...(Number.isFinite(at) && { wakeAt: at }), obstacle } };
   }
 
-  #gate(state: RolloutState, wave: number, reached: readonly Placed[]): Gate {
-    const { profile, gates, now } = this.#input;
-    const gate = profile.spec.rollout?.gates?.workloads;
-    const members = namesOf(this.#membersOf(wave));
-    if (gate === undefined || gates.kind === 'off' || members.size === 0) return { kind: 'open' };
-    if (gates.kind === 'unread' || ![...members].every(gates.covers))
-      return { kind: 'closed', reason: 'the workloads of the wave are being read' };
-    const { unavailable } = gates;
-    if (state.gates === undefined) {
-      const readings = readingsOf(unavailable, members, rfc3339(now));
-      return readings === undefined
-        ? { kind: 'closed', reason: TOO_MANY_UNAVAILABLE }
-        : { kind: 'begun', readings };
-    }
-    const { failed, wakeAt } = judgeGate(gate, state.gates, unavailable, {
-      namespaces: namesOf(reached),
-      now,
-    });
-    if (failed.length > 0) return { kind: 'failed', workloads: failed };
-    return { kind: 'open', ...(wakeAt !== undefined && { wakeAt }) };
-  }
-
-  /** @param isClosed true if a gate keeps further namespaces out, as its workloads are not known */
+  /** @param isClosed true if a gate keeps further namespaces out */
   #apply(
     state: RolloutState,
     { wave, reached, isClosed }: { wave: number; reached: readonly Placed[]; isClosed: boolean },
@@ -329,18 +314,7 @@ function limitFor(waiting: readonly Placed[], count: number): number {
   return first === undefined || next === undefined ? END : Math.max(next.position, first.position + 1);
 }
 
-const TOO_MANY_UNAVAILABLE =
-  'more than 100 workloads of the wave are unavailable already: mend them, exclude their namespaces, or remove the gate';
-
 type WaveFailure = Omit<NonNullable<RolloutState['failure']>, 'wave'>;
-
-type Gate =
-  /** Nothing speaks against going on. */
-  | { readonly kind: 'open'; readonly wakeAt?: number }
-  /** Workloads are not known: no further namespace is let in, and no wave ends. */
-  | { readonly kind: 'closed'; readonly reason: string }
-  | { readonly kind: 'begun'; readonly readings: NonNullable<RolloutState['gates']> }
-  | { readonly kind: 'failed'; readonly workloads: readonly UnavailableWorkload[] };
 
 function namespaceFailure(
   failed: readonly Placed[],
@@ -357,20 +331,6 @@ function namespaceFailure(
   };
 }
 
-function gateFailure(workloads: readonly UnavailableWorkload[]): WaveFailure {
-  const [first] = workloads;
-  const [namespace = '', kind = '', name = ''] = first?.name.split('/') ?? [];
-  return {
-    namespace,
-    reason: 'WorkloadsUnavailable',
-    message: `${kind} ${namespace}/${name}${andMore(workloads.length)} became unavailable after the wave began`,
-  };
-}
-
-function andMore(count: number): string {
-  return count > 1 ? ` (and ${count - 1} more)` : '';
-}
-
 function namesOf(placed: readonly Placed[]): Set<string> {
   return new Set(placed.map(({ progress }) => progress.name));
 }
@@ -378,6 +338,12 @@ function namesOf(placed: readonly Placed[]): Set<string> {
 /** The state without what is about one wave. */
 function withoutWave(state: RolloutState): RolloutState {
   const { failure: _, gates: __, ...kept } = state;
+  return kept;
+}
+
+/** The state without what is about the latest revision. */
+function withoutRevision(state: RolloutState): RolloutState {
+  const { closed: _, ...kept } = withoutWave(state);
   return kept;
 }
 

@@ -1,90 +1,143 @@
-/** The gates of a rollout: which workloads have become unavailable since a wave began. Pure. */
+/**
+ * The gates of a rollout together: before a wave begins, what they see is recorded; as long as the wave is under way, they
+ * compare. Pure.
+ */
 import type { ProfileSpec } from '../api/profile.ts';
-import { parseDuration } from '../util/duration.ts';
-import { compareText } from '../util/order.ts';
+import { rfc3339 } from '../util/rfc3339.ts';
 import type { RolloutState } from './assign.ts';
+import { judgeQueries, type QueryAnswers, type RecordedValues } from './query-gate.ts';
+import {
+  judgeWorkloads,
+  type RecordedWorkloads,
+  recordedOf,
+  type UnavailableWorkload,
+  type WorkloadInput,
+} from './workload-gate.ts';
 
-export type WorkloadGate = NonNullable<
-  NonNullable<NonNullable<ProfileSpec['rollout']>['gates']>['workloads']
->;
-export type GateReadings = NonNullable<RolloutState['gates']>;
+export type Gates = NonNullable<NonNullable<ProfileSpec['rollout']>['gates']>;
 
-/** Most workloads that may be unavailable when a wave begins; the schema's bound. */
-const MAX_UNAVAILABLE = 100;
-
-/** A workload that is unavailable now. */
-export interface UnavailableWorkload {
-  readonly namespace: string;
-  /** `NAMESPACE/KIND/NAME`. */
-  readonly name: string;
-  /** When it was created, and since when it has been unavailable as far as is known; milliseconds since the epoch. */
-  readonly created: number;
-  readonly since: number;
+/** What the gates have seen of the wave that is under way. */
+export interface GateInput {
+  readonly workloads: WorkloadInput;
+  readonly queries: QueryAnswers;
 }
 
-export type GateInput =
-  | { readonly kind: 'off' }
-  /** Workloads are being read, or can't be. */
-  | { readonly kind: 'unread' }
-  | {
-      readonly kind: 'read';
-      /** True if the workloads of the namespace are known. */
-      readonly covers: (namespace: string) => boolean;
-      readonly unavailable: readonly UnavailableWorkload[];
-    };
-
-/** A Deployment, StatefulSet or DaemonSet, as far as it says how many of its pods are available. */
-export interface WorkloadScale {
-  readonly desired: number;
-  readonly available: number;
-  /** As in its strategy: a number, or a share of the desired pods. */
-  readonly maxUnavailable: number | string;
+export interface GateContext {
+  /** What was recorded when the wave began; undefined before that. */
+  readonly recorded: RolloutState['gates'];
+  /** The namespaces of the wave, and those of them that were let in. */
+  readonly members: ReadonlySet<string>;
+  readonly reached: ReadonlySet<string>;
+  readonly deadlineMs: number;
+  readonly now: number;
 }
 
-/** True if fewer pods are available than an update of the workload itself would leave, and at least one should be. */
-export function isUnavailable({ desired, available, maxUnavailable }: WorkloadScale): boolean {
-  const share = typeof maxUnavailable === 'string' ? Number.parseFloat(maxUnavailable) / 100 : undefined;
-  // A share is rounded down, as the Deployment controller does.
-  const tolerated = share === undefined ? Number(maxUnavailable) : Math.floor(desired * share);
-  return desired > 0 && available < Math.max(1, desired - (Number.isFinite(tolerated) ? tolerated : 0));
+export type GateFailure = Omit<NonNullable<RolloutState['failure']>, 'wave'>;
+
+export type GateVerdict =
+  /** Nothing speaks against going on. */
+  | { readonly kind: 'open' }
+  /** No further namespace is let in, and no wave ends. */
+  | { readonly kind: 'closed'; readonly reason: string; readonly wakeAt?: number }
+  /** The wave may begin, once this is recorded. */
+  | { readonly kind: 'begun'; readonly recorded: NonNullable<RolloutState['gates']> }
+  | { readonly kind: 'failed'; readonly failure: GateFailure };
+
+/** The verdict of one kind of gates: `open` with what is to be recorded when the wave begins. */
+type Part<Recorded> =
+  | { readonly kind: 'open'; readonly recorded: Recorded }
+  | Extract<GateVerdict, { readonly kind: 'closed' | 'failed' }>;
+
+const OPEN: GateVerdict = { kind: 'open' };
+const TOO_MANY_UNAVAILABLE =
+  'more than 100 workloads of the wave are unavailable already: mend them, exclude their namespaces, or remove the gate';
+
+/** The verdict of all gates on the wave that is under way. A wave without namespaces has nothing to look at. */
+export function judgeGates(gates: Gates, input: GateInput, context: GateContext): GateVerdict {
+  const { members, recorded, now } = context;
+  const hasGates = gates.workloads !== undefined || (gates.prometheus ?? []).length > 0;
+  if (!hasGates || members.size === 0) return OPEN;
+  const workloads = workloadPart(gates, input.workloads, context);
+  const queries = queryPart(gates, input.queries, context);
+  if (workloads.kind === 'failed') return workloads;
+  if (queries.kind === 'failed') return queries;
+  const closed = [workloads, queries].filter((part) => part.kind === 'closed');
+  if (closed.length > 0) return allClosed(closed);
+  if (recorded !== undefined || workloads.kind === 'closed' || queries.kind === 'closed') return OPEN;
+  const [unavailable, values] = [workloads.recorded, queries.recorded];
+  return {
+    kind: 'begun',
+    recorded: {
+      since: rfc3339(now),
+      ...(unavailable.length > 0 && { unavailable }),
+      ...(values.length > 0 && { queries: values }),
+    },
+  };
 }
 
-/** The readings as a wave begins; undefined if too many workloads are unavailable to be recorded. */
-export function readingsOf(
-  unavailable: readonly UnavailableWorkload[],
-  namespaces: ReadonlySet<string>,
-  since: string,
-): GateReadings | undefined {
-  const names = unavailable.filter(({ namespace }) => namespaces.has(namespace)).map(({ name }) => name);
-  if (names.length > MAX_UNAVAILABLE) return undefined;
-  return { since, ...(names.length > 0 && { unavailable: names.sort(compareText) }) };
+function allClosed(closed: readonly Extract<GateVerdict, { readonly kind: 'closed' }>[]): GateVerdict {
+  const wakeAt = Math.min(...closed.map((each) => each.wakeAt ?? Number.POSITIVE_INFINITY));
+  const reason = closed.map((each) => each.reason).join('; ');
+  return { kind: 'closed', reason, ...(Number.isFinite(wakeAt) && { wakeAt }) };
 }
 
-export interface GateVerdict {
-  /** The workloads that count, by name; a failure if there are more than the gate allows. */
-  readonly failed: readonly UnavailableWorkload[];
-  /** When a workload will count if it stays unavailable, in milliseconds since the epoch. */
-  readonly wakeAt?: number;
+function workloadPart(
+  { workloads: gate }: Gates,
+  input: WorkloadInput,
+  { recorded, members, reached, now }: GateContext,
+): Part<RecordedWorkloads> {
+  if (gate === undefined || input.kind === 'off') return { kind: 'open', recorded: [] };
+  if (input.kind === 'unread' || ![...members].every(input.covers))
+    return { kind: 'closed', reason: 'the workloads of the wave are being read' };
+  const { unavailable } = input;
+  if (recorded === undefined) {
+    const names = recordedOf(unavailable, members);
+    return names === undefined
+      ? { kind: 'closed', reason: TOO_MANY_UNAVAILABLE }
+      : { kind: 'open', recorded: names };
+  }
+  const { failed, suspects, wakeAt } = judgeWorkloads(gate, recorded, unavailable, {
+    namespaces: reached,
+    now,
+  });
+  if (failed.length > 0) return { kind: 'failed', failure: workloadFailure(failed) };
+  if (wakeAt === undefined) return { kind: 'open', recorded: [] };
+  return { kind: 'closed', reason: `${subjectOf(suspects)} unavailable, with time to recover`, wakeAt };
 }
 
-/** Judges the workloads of these namespaces against what was recorded when the wave began. */
-export function judgeGate(
-  gate: WorkloadGate,
-  readings: GateReadings,
-  unavailable: readonly UnavailableWorkload[],
-  { namespaces, now }: { readonly namespaces: ReadonlySet<string>; readonly now: number },
-): GateVerdict {
-  const known = new Set(readings.unavailable);
-  const began = Date.parse(readings.since);
-  const forMs = parseDuration(gate.for) ?? 0;
-  const suspects = unavailable.filter(
-    ({ namespace, name, created }) => namespaces.has(namespace) && !known.has(name) && created < began,
-  );
-  const failed = suspects.filter(({ since }) => now - since >= forMs);
-  if (failed.length > gate.maxUnavailable)
-    return { failed: failed.toSorted((a, b) => compareText(a.name, b.name)) };
-  const next = Math.min(
-    ...suspects.filter((each) => !failed.includes(each)).map(({ since }) => since + forMs),
-  );
-  return { failed: [], ...(Number.isFinite(next) && { wakeAt: next }) };
+function queryPart(
+  { prometheus = [] }: Gates,
+  answers: QueryAnswers,
+  { recorded, deadlineMs, now }: GateContext,
+): Part<RecordedValues> {
+  const values = recorded && (recorded.queries ?? []);
+  const verdict = judgeQueries(prometheus, answers, { recorded: values, deadlineMs, now });
+  if (verdict.kind === 'open') return { kind: 'open', recorded: verdict.values };
+  if (verdict.kind === 'closed') return verdict;
+  const { reason, message } = verdict;
+  return { kind: 'failed', failure: { reason, message } };
+}
+
+function workloadFailure(failed: readonly UnavailableWorkload[]): GateFailure {
+  return {
+    namespace: failed[0]?.namespace ?? '',
+    reason: 'WorkloadsUnavailable',
+    message: `${nameOf(failed[0])}${andMore(failed.length)} became unavailable after the wave began`,
+  };
+}
+
+/** `Deployment shop/web is`. */
+function subjectOf(workloads: readonly UnavailableWorkload[]): string {
+  return `${nameOf(workloads[0])}${andMore(workloads.length)} ${workloads.length > 1 ? 'are' : 'is'}`;
+}
+
+/** As kubectl names it: `Deployment shop/web`. */
+function nameOf(workload: UnavailableWorkload | undefined): string {
+  const [namespace = '', kind = '', name = ''] = workload?.name.split('/') ?? [];
+  return `${kind} ${namespace}/${name}`;
+}
+
+/** ` (and 2 more)`. */
+export function andMore(count: number): string {
+  return count > 1 ? ` (and ${count - 1} more)` : '';
 }

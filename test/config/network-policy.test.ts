@@ -3,13 +3,16 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import type { Endpoint, Pod } from '../../src/analysis/cluster.ts';
+import type { Endpoint, Namespace, Pod } from '../../src/analysis/cluster.ts';
 import { compileView } from '../../src/analysis/evaluator.ts';
 import type { NetworkPolicy, Protocol } from '../../src/api/network-policy.ts';
 import { isolates } from '../../src/policy/semantics/normalize.ts';
 
-const file = join(import.meta.dirname, '../../config/network-policy/network_policies.yaml');
-const policies = parseAllDocuments(readFileSync(file, 'utf8')).map((each) => each.toJS() as NetworkPolicy);
+const read = (file: string) =>
+  parseAllDocuments(readFileSync(join(import.meta.dirname, '../../config/network-policy', file), 'utf8')).map(
+    (each) => each.toJS() as NetworkPolicy,
+  );
+const policies = read('network_policies.yaml');
 
 const pod = (namespace: string, ip: string, labels = {}): Pod => ({ namespace, name: ip, labels, ips: [ip] });
 const operator = pod('segmentation-system', '10.1.0.1', {
@@ -20,14 +23,16 @@ const operator = pod('segmentation-system', '10.1.0.1', {
 const prometheus = pod('monitoring', '10.1.0.2');
 const stranger = pod('shop', '10.1.0.3');
 const dns = pod('kube-system', '10.1.0.4', { 'k8s-app': 'kube-dns' });
-const evaluator = compileView({
-  namespaces: [
-    { name: 'segmentation-system', labels: {} },
-    { name: 'monitoring', labels: { metrics: 'enabled' } },
-    { name: 'shop', labels: {} },
-    { name: 'kube-system', labels: {} },
-  ],
-  policies,
+const namespaces: readonly Namespace[] = [
+  { name: 'segmentation-system', labels: {} },
+  { name: 'monitoring', labels: { metrics: 'enabled' } },
+  { name: 'shop', labels: {} },
+  { name: 'kube-system', labels: {} },
+];
+const evaluator = compileView({ namespaces, policies });
+const withPrometheus = compileView({
+  namespaces,
+  policies: [...policies, ...read('prometheus/network_policy.yaml')],
 });
 
 const of = (each: Pod): Endpoint => ({ kind: 'pod', pod: each });
@@ -54,6 +59,16 @@ const FLOWS: readonly (readonly [
 ];
 
 describe("the operator's own NetworkPolicies", () => {
+  it('allow the operator to Prometheus with config/network-policy/prometheus alone, and no more', () => {
+    const verdict = (view: typeof evaluator, port: number) =>
+      view.verdict({ from: of(operator), to: of(prometheus), port, protocol: 'TCP' }).allowed;
+    assert.deepEqual(
+      [evaluator, withPrometheus].map((view) => verdict(view, 9090)),
+      [false, true],
+    );
+    assert.equal(verdict(withPrometheus, 9091), false);
+  });
+
   for (const [what, from, to, port, protocol, allowed] of FLOWS) {
     it(`${allowed ? 'allow' : 'deny'} ${what}`, () => {
       assert.equal(evaluator.verdict({ from, to, port, protocol }).allowed, allowed);

@@ -20,7 +20,7 @@ const ajv = new Ajv({ strict: true, allowUnionTypes: true, strictTypes: false, s
 const validate = ajv.compile(schema);
 
 /** Restrictions of texts that a schema can't express. */
-const BEYOND = /is not (a duration|a CIDR|an IP address)/;
+const BEYOND = /is not (a duration|a CIDR|an IP address|the URL of a server)/;
 
 const accepted = (document: unknown) => validate(JSON.parse(JSON.stringify(document)));
 
@@ -83,6 +83,10 @@ const TEXTS = [
   'Exists',
   'true',
   'v1',
+  'https://a:9090',
+  'http://a.b/c/',
+  'http://a:99999',
+  'http://a?b',
   ' x',
   'x\n',
 ];

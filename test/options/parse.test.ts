@@ -50,6 +50,7 @@ describe('parseOptions', () => {
       context: undefined,
       kubeApiContentType: 'application/vnd.kubernetes.protobuf',
       audit: undefined,
+      prometheus: undefined,
       metricsBindAddress: ':8080',
       metricsSecurity: { enabled: true, certPath: undefined, certName: 'tls.crt', certKey: 'tls.key' },
       healthProbeBindAddress: ':8081',
@@ -342,6 +343,26 @@ describe('parseOptions with an error', () => {
       ],
     ],
     [
+      'a Prometheus without a URL',
+      { file: 'prometheus: {caFile: /ca.crt}' },
+      ['c.yaml: prometheus: url is required, such as "https://prometheus.monitoring:9090"'],
+    ],
+    [
+      'a Prometheus whose URL has a query',
+      { file: 'prometheus: {url: "http://prometheus:9090?x=1"}' },
+      [
+        'c.yaml: prometheus.url: "http://prometheus:9090?x=1" is not the URL of a server, such as "https://prometheus.monitoring:9090"',
+      ],
+    ],
+    [
+      'a token and authorities for a Prometheus without TLS',
+      { file: 'prometheus: {url: "http://prometheus:9090", caFile: /ca.crt, tokenFile: /token}' },
+      [
+        'prometheus.tokenFile: the token would be readable on its way to an http server: write an https URL',
+        'prometheus.caFile has no use for an http server: write an https URL, or leave it out',
+      ],
+    ],
+    [
       'an invalid namespace',
       { file: 'protectedNamespaces: [Kube_System]' },
       [
@@ -488,7 +509,7 @@ describe('flags that print a text', () => {
     const given = {
       argv: ['--log-format=text', '--leader-election-namespace=ops'],
       env: { SEGMENTATION_CONCURRENCY: '9' },
-      file: 'resyncPeriod: 90m\nclusterDNS: {nodeLocalAddresses: [169.254.20.10]}\nleaderElection: {retryPeriod: 1500ms}\naudit: {interval: 2h, skip: [probes]}',
+      file: 'resyncPeriod: 90m\nclusterDNS: {nodeLocalAddresses: [169.254.20.10]}\nleaderElection: {retryPeriod: 1500ms}\naudit: {interval: 2h, skip: [probes]}\nprometheus: {url: "https://prometheus:9090", tokenFile: /token}',
     };
     const printed = parse({ ...given, argv: [...given.argv, '--print-config'] });
     assert.ok(printed.kind === 'print-config');
@@ -496,6 +517,15 @@ describe('flags that print a text', () => {
     assert.deepEqual(effective(options({ whole: printed.text })), effective(options(given)));
     const again = parse({ argv: ['--print-config'], whole: printed.text });
     assert.ok(again.kind === 'print-config' && again.text === printed.text);
+  });
+
+  it('returns the Prometheus of the file', () => {
+    const url = 'https://prometheus.monitoring:9090/api';
+    assert.deepEqual(options({ file: `prometheus: {url: "${url}", caFile: /ca.crt}` }).prometheus, {
+      url,
+      caFile: '/ca.crt',
+      tokenFile: undefined,
+    });
   });
 
   it('returns an audit with its defaults if the file has one', () => {

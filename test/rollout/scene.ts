@@ -18,7 +18,7 @@ export class Scene {
   readonly has = new Map<string, Has>();
   /** Namespaces that can't be enforced with a revision. */
   readonly broken = new Set<`${string}:${number}`>();
-  gates: GateInput = { kind: 'off' };
+  gates: GateInput = { workloads: { kind: 'off' }, queries: new Map() };
   profile: SegmentationProfile;
   now = Date.parse('2026-11-30T00:00:00Z');
 

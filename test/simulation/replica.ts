@@ -2,6 +2,7 @@
 import { ClusterState } from '../../src/cluster-state/state.ts';
 import { type Controller, createController } from '../../src/controller/controller.ts';
 import type { ControllerObserver } from '../../src/controller/observer.ts';
+import type { PrometheusQueries } from '../../src/controller/rollout/query-watch.ts';
 import { Rollouts } from '../../src/controller/rollout/rollouts.ts';
 import { Records } from '../../src/controller/records.ts';
 import { encodeKey } from '../../src/controller/queue/key.ts';
@@ -17,6 +18,8 @@ export interface ReplicaOptions {
   readonly concurrency: number;
   readonly resyncMs: number;
   readonly network: Network;
+  /** The Prometheus of the operator's configuration; absent: none. */
+  readonly prometheus?: PrometheusQueries;
   /** The controller threw an error that nothing catches. */
   readonly onUncaught: (error: unknown) => void;
 }
@@ -33,7 +36,7 @@ export class Replica {
   isLeading = false;
   isAlive = true;
 
-  constructor({ name, concurrency, resyncMs, network, onUncaught }: ReplicaOptions) {
+  constructor({ name, concurrency, resyncMs, network, prometheus, onUncaught }: ReplicaOptions) {
     this.name = name;
     this.#network = network;
     this.clock = new ProcessClock(network.scheduler);
@@ -47,6 +50,7 @@ export class Replica {
       clusterState: this.clusterState,
       records,
       namespace: 'segmentation-system',
+      prometheus,
       clock: this.clock,
       random,
       onRetry: ({ key, error }) =>

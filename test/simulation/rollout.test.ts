@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../src/api/profile.ts';
+import { none, type QueryResult } from '../../src/rollout/query-result.ts';
 import { dice } from '../faults/model.ts';
 import { Network } from './faults/network.ts';
 import { NO_FAULTS } from './faults/rates.ts';
@@ -41,6 +42,9 @@ class Cluster {
   mayRecord = true;
   /** True if the operator may write the status of profiles. */
   mayReport = true;
+  /** The result of each query to Prometheus, and the times of all of them. */
+  result: QueryResult = { kind: 'value', value: 0 };
+  readonly asked: number[] = [];
   /** The request before which the leader dies; Infinity: never. */
   dieBefore = Number.POSITIVE_INFINITY;
 
@@ -82,6 +86,13 @@ class Cluster {
       concurrency: 2,
       resyncMs: 0,
       network: this.#network,
+      prometheus: {
+        ask: () => {
+          this.asked.push(this.scheduler.time);
+          return Promise.resolve(this.result);
+        },
+        close: () => Promise.resolve(),
+      },
       onUncaught: (error) => assert.fail(String(error)),
     });
     this.#replicas.push(replica);
@@ -156,6 +167,15 @@ class Cluster {
         spec: { replicas: 1 },
       });
     this.send('PATCH', `${path}/${name}/status`, { status: { availableReplicas } });
+  }
+
+  /** Creates a pod without controller, or sets its readiness. */
+  pod(namespace: string, name: string, isReady: boolean, labels: Record<string, string> = {}): void {
+    const path = `/api/v1/namespaces/${namespace}/pods`;
+    if (this.#server.handle({ method: 'GET', path: `${path}/${name}` }, 'user').status === 404)
+      this.send('POST', path, { apiVersion: 'v1', kind: 'Pod', metadata: { name, labels } });
+    const conditions = [{ type: 'Ready', status: isReady ? 'True' : 'False' }];
+    this.send('PATCH', `${path}/${name}/status`, { status: { phase: 'Running', conditions } });
   }
 
   /** Calls `listener` after each change of a policy. */
@@ -289,6 +309,110 @@ describe('rollout in virtual time', () => {
     await cluster.scheduler.advance(60 * MINUTE);
     // Only the watches that never end.
     assert.equal(cluster.requests, requests);
+  });
+
+  it('goes back by its gate if a pod without controller is not ready any more, which had been', async () => {
+    cluster.pod('a', 'alone', true);
+    cluster.pod('a', 'broken', false);
+    cluster.pod('a', 'of-a-deployment', true, { 'pod-template-hash': 'x' });
+    gated('r1');
+    await cluster.scheduler.advance(35 * MINUTE);
+    assert.equal(cluster.summary, 'Complete');
+    gated('r2');
+    await cluster.scheduler.advance(5 * MINUTE);
+    assert.deepEqual(cluster.profile.status?.rollout?.gates?.unavailable, ['a/Pod/broken']);
+    cluster.pod('a', 'of-a-deployment', false, {});
+    await cluster.scheduler.advance(5 * MINUTE);
+    assert.equal(cluster.summary, 'Soaking 0/2');
+    cluster.pod('a', 'alone', false);
+    await cluster.scheduler.advance(3 * MINUTE);
+    assert.equal(cluster.summary, 'RolledBack');
+    assert.match(cluster.profile.status?.rollout?.failure?.message ?? '', /^Pod a\/alone became unavailable/);
+    assert.deepEqual(cluster.rules, { a: 'r1', b: 'r1' });
+  });
+
+  const asking = (rule: string, more: object = {}) =>
+    cluster.write(rule, {
+      rollout: {
+        ...ROLLOUT,
+        deadline: '10m',
+        gates: { prometheus: [{ name: 'errors', query: 'errors', max: 1, for: '2m' }] },
+      },
+      ...more,
+    });
+
+  it('goes back by its gate if a query goes beyond its bound, also under a successor of the leader', async () => {
+    asking('r1');
+    await cluster.scheduler.advance(35 * MINUTE);
+    assert.equal(cluster.summary, 'Complete');
+    asking('r2');
+    await cluster.scheduler.advance(5 * MINUTE);
+    assert.deepEqual(cluster.profile.status?.rollout?.gates?.queries, [{ name: 'errors', value: '0' }]);
+    cluster.crash();
+    cluster.result = { kind: 'value', value: 7 };
+    await cluster.lead();
+    await cluster.scheduler.advance(MINUTE);
+    assert.equal(cluster.summary, 'Soaking 0/2');
+    await cluster.scheduler.advance(2 * MINUTE);
+    assert.equal(cluster.summary, 'RolledBack');
+    assert.deepEqual(cluster.rules, { a: 'r1', b: 'r1' });
+    assert.match(
+      cluster.profile.status?.rollout?.failure?.message ?? '',
+      /^query errors is 7, more than max 1, after the wave began; it was 0 when the wave began/,
+    );
+  });
+
+  it('waits while Prometheus does not answer, and goes on once it does', async () => {
+    cluster.result = none('connection refused');
+    asking('r1');
+    await cluster.scheduler.advance(5 * MINUTE);
+    assert.deepEqual(cluster.rules, { a: undefined, b: undefined });
+    const ready = cluster.profile.status?.conditions?.find(({ type }) => type === 'RolloutReady');
+    assert.match(ready?.message ?? '', /query errors has no value: connection refused/);
+    cluster.result = { kind: 'value', value: 1 };
+    await cluster.scheduler.advance(25 * MINUTE);
+    assert.equal(cluster.summary, 'Soaking 0/2');
+    cluster.result = none('connection refused');
+    await cluster.scheduler.advance(9 * MINUTE);
+    assert.equal(cluster.summary, 'Soaking 0/2');
+    cluster.result = { kind: 'value', value: 1 };
+    await cluster.scheduler.advance(MINUTE);
+    assert.equal(cluster.summary, 'Complete');
+  });
+
+  it('asks Prometheus only while a wave is under way, without a request to the API server', async () => {
+    asking('r1');
+    await cluster.scheduler.advance(5 * MINUTE);
+    const [{ requests }, { length }] = [cluster, cluster.asked];
+    await cluster.scheduler.advance(10 * MINUTE);
+    assert.equal(cluster.requests, requests);
+    assert.ok(Math.abs(cluster.asked.length - length - 40) <= 1, String(cluster.asked.length - length));
+    await cluster.scheduler.advance(20 * MINUTE);
+    assert.equal(cluster.summary, 'Complete');
+    const { length: all } = cluster.asked;
+    await cluster.scheduler.advance(60 * MINUTE);
+    assert.equal(cluster.asked.length, all);
+  });
+
+  it('names in the failure of a query the flows that it closed, also those under the leader before', async () => {
+    asking('r1');
+    await cluster.scheduler.advance(35 * MINUTE);
+    asking('r2', { egress: [{ name: 'r2', to: [{ ipBlock: { cidr: '198.51.100.0/24' } }] }] });
+    await cluster.scheduler.advance(MINUTE);
+    const flows = ['Egress to 203.0.113.0/24 on any port'];
+    assert.deepEqual(cluster.profile.status?.rollout?.closed, [{ namespace: 'a', flows }]);
+    cluster.crash();
+    cluster.result = { kind: 'value', value: 7 };
+    await cluster.lead();
+    await cluster.scheduler.advance(4 * MINUTE);
+    assert.equal(cluster.summary, 'RolledBack');
+    assert.match(
+      cluster.profile.status?.rollout?.failure?.message ?? '',
+      /; closed since the rollout began: in a: Egress to 203\.0\.113\.0\/24 on any port$/,
+    );
+    asking('r3');
+    await cluster.scheduler.advance(MINUTE);
+    assert.equal(cluster.profile.status?.rollout?.closed, undefined);
   });
 
   it('names in the failure of its gate the flows that it closed', async () => {

@@ -20,6 +20,7 @@ const SECTIONS: readonly (keyof typeof NAMED)[] = [
   'Wave',
   'Gates',
   'WorkloadGate',
+  'QueryGate',
   'ExceptionGrant',
   'IngressRule',
   'EgressRule',

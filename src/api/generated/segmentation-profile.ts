@@ -578,12 +578,18 @@ export interface Wave {
  */
 export interface Gates {
   /**
-   * Deployments, StatefulSets and DaemonSets of the wave's namespaces. One is unavailable if it has fewer available pods than its strategy allows. Those that were unavailable when the wave began, and those created since, do not count.
+   * Deployments, StatefulSets and DaemonSets of the wave's namespaces, and pods of no such workload. One is unavailable if it has fewer available pods than its strategy allows; such a pod, if it is not ready. Those that were unavailable when the wave began, and those created since, do not count.
    */
   workloads?: WorkloadGate;
+  /**
+   * Queries to the Prometheus of the operator's configuration, each with a bound. A wave begins once all values are within their bounds. As long as it is under way, a value beyond its bound is a failure. A query without a value keeps the rollout where it is, and is a failure after `deadline`.
+   *
+   * Items: A query and the bound of its value.
+   */
+  prometheus?: QueryGate[];
 }
 /**
- * Deployments, StatefulSets and DaemonSets of the wave's namespaces. One is unavailable if it has fewer available pods than its strategy allows. Those that were unavailable when the wave began, and those created since, do not count.
+ * Deployments, StatefulSets and DaemonSets of the wave's namespaces, and pods of no such workload. One is unavailable if it has fewer available pods than its strategy allows; such a pod, if it is not ready. Those that were unavailable when the wave began, and those created since, do not count.
  */
 export interface WorkloadGate {
   /**
@@ -592,6 +598,31 @@ export interface WorkloadGate {
   maxUnavailable: number;
   /**
    * How long a workload has to be unavailable to count.
+   */
+  for: string;
+}
+/**
+ * A query and the bound of its value.
+ */
+export interface QueryGate {
+  /**
+   * The name of the query in messages, unique in the profile.
+   */
+  name: string;
+  /**
+   * A PromQL expression that gives one number, such as a sum. It sees all that this Prometheus has.
+   */
+  query: string;
+  /**
+   * A larger value is beyond the bound.
+   */
+  max?: number;
+  /**
+   * A smaller value is beyond the bound.
+   */
+  min?: number;
+  /**
+   * How long the value has to be beyond the bound to be a failure.
    */
   for: string;
 }
@@ -1109,9 +1140,26 @@ export interface RolloutStatus {
    */
   inForce: RevisionInForce[];
   /**
-   * The workloads as they were when the wave began, if there are `gates`.
+   * What the `gates` saw when the wave began, if there are any.
    */
   gates?: GateReadings;
+  /**
+   * Flows that the latest revision closed, as far as the operator has seen; at most the first 20 namespaces.
+   *
+   * Items: Flows of a namespace.
+   */
+  closed?: {
+    /**
+     * The name of the namespace.
+     */
+    namespace: string;
+    /**
+     * The flows, at most the first 5.
+     *
+     * Items: A flow.
+     */
+    flows: string[];
+  }[];
   /**
    * Why the latest revision failed.
    */
@@ -1135,7 +1183,7 @@ export interface RevisionInForce {
   limit?: number;
 }
 /**
- * The workloads as they were when the wave began, if there are `gates`.
+ * What the `gates` saw when the wave began, if there are any.
  */
 export interface GateReadings {
   /**
@@ -1148,6 +1196,21 @@ export interface GateReadings {
    * Items: A workload: `NAMESPACE/KIND/NAME`.
    */
   unavailable?: string[];
+  /**
+   * The values of the queries then.
+   *
+   * Items: The value of a query.
+   */
+  queries?: {
+    /**
+     * The name of the query.
+     */
+    name: string;
+    /**
+     * The value, as Prometheus writes it.
+     */
+    value: string;
+  }[];
 }
 /**
  * Why the latest revision failed.

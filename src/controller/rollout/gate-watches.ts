@@ -1,69 +1,112 @@
-/** The watches of workloads for the gates of rollouts: of each profile, those of its wave that is under way. */
+/** The watches for the gates of rollouts: of each profile, those of its wave that is under way. */
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { Progress } from '../../rollout/advance.ts';
 import type { Revisions, RolloutState } from '../../rollout/assign.ts';
 import type { GateInput } from '../../rollout/gates.ts';
+import type { QueryAnswers } from '../../rollout/query-gate.ts';
 import { waveOf } from '../../rollout/waves.ts';
+import { type PrometheusQueries, QueryWatch } from './query-watch.ts';
 import { WorkloadWatch, type WorkloadWatchOptions } from './workloads.ts';
 
 export interface GateWatchesOptions extends Omit<WorkloadWatchOptions, 'onChange'> {
+  /** Undefined: the operator's configuration has no Prometheus. */
+  readonly prometheus: PrometheusQueries | undefined;
   /** Called with the name of a profile whose gates have to be judged again. */
   readonly onChange: (profile: string) => void;
 }
 
+const NO_ANSWERS: QueryAnswers = new Map();
+
 export class GateWatches {
   readonly #options: GateWatchesOptions;
-  readonly #watches = new Map<string, WorkloadWatch>();
+  readonly #workloads = new Map<string, WorkloadWatch>();
+  readonly #queries = new Map<string, QueryWatch>();
 
   constructor(options: GateWatchesOptions) {
     this.#options = options;
   }
 
-  /** The workloads of the profile's wave, as far as they are known. */
-  input({ metadata, spec }: SegmentationProfile): GateInput {
-    if (spec.rollout?.gates?.workloads === undefined) return { kind: 'off' };
-    return this.#watches.get(metadata.name)?.input ?? { kind: 'unread' };
+  /** What the gates of the profile's wave have seen. */
+  input({ metadata: { name }, spec }: SegmentationProfile): GateInput {
+    const isWatched = spec.rollout?.gates?.workloads !== undefined;
+    return {
+      workloads: isWatched ? (this.#workloads.get(name)?.input ?? { kind: 'unread' }) : { kind: 'off' },
+      queries: this.#queries.get(name)?.answers ?? NO_ANSWERS,
+    };
   }
 
-  /** Watches the workloads of the wave that is under way in this state, and no others. */
+  /** Watches the workloads of the wave that is under way in this state, and asks its queries; nothing else. */
   follow(
     profile: SegmentationProfile,
     state: RolloutState,
     { revisions, progress }: { readonly revisions: Revisions; readonly progress: readonly Progress[] },
   ): void {
     const { name } = profile.metadata;
-    const namespaces = this.#isNeeded(profile, state)
+    const { workloads, prometheus = [] } = profile.spec.rollout?.gates ?? {};
+    const namespaces = isUnderWay(profile, state)
       ? namespacesOfWave(name, state, revisions, progress)
       : new Set<string>();
-    const watch = this.#watches.get(name);
-    if (namespaces.size === 0) return this.forget(name);
-    if (watch !== undefined) return watch.follow(namespaces);
-    const created = new WorkloadWatch({ ...this.#options, onChange: () => this.#options.onChange(name) });
-    this.#watches.set(name, created);
-    created.follow(namespaces);
+    if (workloads !== undefined && namespaces.size > 0) this.#workloadsOf(name).follow(namespaces);
+    else this.#forgetWorkloads(name);
+    if (prometheus.length > 0 && namespaces.size > 0) this.#queriesOf(name)?.follow(prometheus);
+    else this.#forgetQueries(name);
+  }
+
+  /** True if a wave is under way whose queries nobody answers, as no Prometheus is configured. */
+  lacksPrometheus(profile: SegmentationProfile, state: RolloutState): boolean {
+    const { prometheus = [] } = profile.spec.rollout?.gates ?? {};
+    return this.#options.prometheus === undefined && prometheus.length > 0 && isUnderWay(profile, state);
   }
 
   /** Why the workloads can't be read; undefined if they can, or that is not known. */
   error(profile: string): unknown {
-    return this.#watches.get(profile)?.error;
+    return this.#workloads.get(profile)?.error;
   }
 
   /** Ends the watches of a profile. */
   forget(profile: string): void {
-    void this.#watches.get(profile)?.stop();
-    this.#watches.delete(profile);
+    this.#forgetWorkloads(profile);
+    this.#forgetQueries(profile);
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#watches.values()].map((each) => each.stop()));
-    this.#watches.clear();
+    const all = [...this.#workloads.values(), ...this.#queries.values()];
+    await Promise.all(all.map((each) => each.stop()));
+    this.#workloads.clear();
+    this.#queries.clear();
+    await this.#options.prometheus?.close();
   }
 
-  #isNeeded({ metadata, spec }: SegmentationProfile, { phase }: RolloutState): boolean {
-    if (spec.rollout?.gates?.workloads === undefined || metadata.deletionTimestamp !== undefined)
-      return false;
-    return phase === 'Applying' || phase === 'Soaking';
+  #workloadsOf(profile: string): WorkloadWatch {
+    const onChange = () => this.#options.onChange(profile);
+    const known = this.#workloads.get(profile) ?? new WorkloadWatch({ ...this.#options, onChange });
+    this.#workloads.set(profile, known);
+    return known;
   }
+
+  #queriesOf(profile: string): QueryWatch | undefined {
+    const { prometheus, clock } = this.#options;
+    if (prometheus === undefined) return undefined;
+    const onChange = () => this.#options.onChange(profile);
+    const known = this.#queries.get(profile) ?? new QueryWatch({ prometheus, clock, onChange });
+    this.#queries.set(profile, known);
+    return known;
+  }
+
+  #forgetWorkloads(profile: string): void {
+    void this.#workloads.get(profile)?.stop();
+    this.#workloads.delete(profile);
+  }
+
+  #forgetQueries(profile: string): void {
+    void this.#queries.get(profile)?.stop();
+    this.#queries.delete(profile);
+  }
+}
+
+/** True if a wave of the rollout is under way, and its gates have to be judged. */
+function isUnderWay({ metadata }: SegmentationProfile, { phase }: RolloutState): boolean {
+  return metadata.deletionTimestamp === undefined && (phase === 'Applying' || phase === 'Soaking');
 }
 
 function namespacesOfWave(

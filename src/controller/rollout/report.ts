@@ -9,7 +9,8 @@ export interface Problem {
     | 'PermissionMissing'
     | 'RevisionsUnreadable'
     | 'RevisionNotRecorded'
-    | 'WorkloadsUnreadable';
+    | 'WorkloadsUnreadable'
+    | 'PrometheusMissing';
   readonly message: string;
 }
 
@@ -25,7 +26,7 @@ const TYPE = 'RolloutReady';
 export function problemReport({ reason, message }: Problem, state: RolloutState): CapabilityReport {
   return {
     condition: { type: TYPE, status: 'False', reason, message },
-    isStalled: reason === 'PermissionMissing',
+    isStalled: reason === 'PermissionMissing' || reason === 'PrometheusMissing',
     status: { rollout: state },
   };
 }

@@ -3,33 +3,24 @@
  * a rollout, and never changed.
  */
 import type { KubeObject } from '../../api/meta.ts';
-import { API_VERSION, KIND, LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { projectKeyOnly } from '../../cluster-state/items.ts';
 import type { Transport } from '../../kube/http/transport.ts';
-import { Resource, type ResourceKind } from '../../kube/resource.ts';
+import { Resource } from '../../kube/resource.ts';
 import { Reflector } from '../../kube/watch/reflector.ts';
 import { type Item, Store } from '../../kube/watch/store.ts';
-import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { Revisions } from '../../rollout/assign.ts';
-import { type Intent, intentOf, type Revision, type Wave } from '../../rollout/revision.ts';
+import {
+  CONTROLLER_REVISIONS,
+  type ControllerRevision,
+  recordedRevision,
+  revisionObject,
+} from '../../rollout/recorded.ts';
+import type { Revision } from '../../rollout/revision.ts';
 import type { Clock, Random } from '../../util/clock.ts';
-import { isRecord } from '../../util/is-record.ts';
-
-export const CONTROLLER_REVISIONS: ResourceKind = {
-  group: 'apps',
-  version: 'v1',
-  plural: 'controllerrevisions',
-  namespaced: true,
-};
 
 /** Revisions of a profile that are kept, at least; those in use are kept besides. */
 const HISTORY = 10;
-
-interface ControllerRevision extends KubeObject {
-  readonly revision: number;
-  readonly data: { readonly intent: Intent; readonly waves: readonly Wave[] };
-}
 
 interface RevisionItem extends Item {
   /** The uid of its profile; undefined for a ControllerRevision of somebody else. */
@@ -141,31 +132,7 @@ export class RecordedRevisions {
   }
 }
 
-/** The name has a part of the profile's uid: the revisions of a deleted profile of the same name may still exist. */
-function revisionObject(
-  { metadata: { name, uid = '' }, spec }: SegmentationProfile,
-  number: number,
-  namespace: string,
-): ControllerRevision {
-  return {
-    apiVersion: 'apps/v1',
-    kind: 'ControllerRevision',
-    metadata: {
-      name: `${name}.${uid.slice(0, 8)}.${number}`,
-      namespace,
-      labels: { [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: name },
-      ownerReferences: [{ apiVersion: API_VERSION, kind: KIND, name, uid }],
-    },
-    revision: number,
-    data: { intent: intentOf(spec), waves: spec.rollout?.waves ?? [] },
-  };
-}
-
 function project(raw: object): RevisionItem {
-  const { metadata, revision: number, data } = raw as ControllerRevision;
-  const profile = metadata.ownerReferences?.find(isProfileReference)?.uid;
-  const isOwn = profile !== undefined && metadata.labels?.[LABEL_MANAGED_BY] === MANAGER;
-  const isReadable = isOwn && isRecord(data) && isRecord(data.intent) && Array.isArray(data.waves);
-  const revision = isReadable ? { number, intent: data.intent, waves: data.waves } : undefined;
-  return { ...projectKeyOnly(raw), profile: isOwn ? profile : undefined, revision };
+  const { profile, revision } = recordedRevision(raw as KubeObject) ?? {};
+  return { ...projectKeyOnly(raw), profile, revision };
 }

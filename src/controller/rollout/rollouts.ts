@@ -15,7 +15,7 @@ import type { Transport } from '../../kube/http/transport.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
 import { advance, initialState, isStopped, type Next } from '../../rollout/advance.ts';
 import { assign, type RolloutState } from '../../rollout/assign.ts';
-import { withIntent } from '../../rollout/revision.ts';
+import { RevisionForms } from '../../rollout/forms.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import type { Clock, Random, Timer } from '../../util/clock.ts';
 import { errorMessage } from '../../util/error-message.ts';
@@ -27,6 +27,7 @@ import type { Records } from '../records.ts';
 import { ClosedFlows } from './closed-flows.ts';
 import { GateWatches } from './gate-watches.ts';
 import { type Survey, surveyOf } from './progress.ts';
+import type { PrometheusQueries } from './query-watch.ts';
 import { problemReport, type Problem, progressingReport, rolloutReport } from './report.ts';
 import { RecordedRevisions } from './revisions.ts';
 
@@ -38,6 +39,8 @@ export interface RolloutsOptions {
   readonly namespace: string;
   readonly clock: Clock;
   readonly random: Random;
+  /** Undefined: the operator's configuration has no Prometheus. */
+  readonly prometheus?: PrometheusQueries | undefined;
   /** Called when a revision could not be recorded, and is tried again. */
   readonly onRetry: (retry: Retry<string>) => void;
 }
@@ -57,8 +60,7 @@ export class Rollouts implements Capability, RevisionLookup {
   readonly #timers = new Map<string, { readonly timer: Timer; readonly at: number }>();
   /** The uids of profiles of which every namespace was reconciled since the start. */
   readonly #judged = new Set<string>();
-  /** The forms of a profile, by revision. */
-  readonly #forms = new WeakMap<SegmentationProfile, Map<number, SegmentationProfile>>();
+  readonly #forms = new RevisionForms();
   #onReport: (profile: string) => void = () => {};
   #onIntent: (namespace: string) => void = () => {};
 
@@ -72,7 +74,11 @@ export class Rollouts implements Capability, RevisionLookup {
         for (const profile of this.#profiles()) this.#formsChanged(profile);
       },
     });
-    this.#gates = new GateWatches({ ...options, onChange: (profile) => this.#onReport(profile) });
+    this.#gates = new GateWatches({
+      ...options,
+      prometheus: options.prometheus,
+      onChange: (profile) => this.#onReport(profile),
+    });
     this.#queue = new KeyQueue({
       concurrency: 1,
       clock,
@@ -100,10 +106,14 @@ export class Rollouts implements Capability, RevisionLookup {
 
   readonly observer: Partial<ControllerObserver> = {
     onWrite: (write) => {
+      const { clusterState } = this.#options;
       const { metadata } = write.after ?? write.before ?? {};
-      const profile = this.#options.clusterState.profile(metadata?.labels?.[LABEL_PROFILE] ?? '');
+      const profile = clusterState.profile(metadata?.labels?.[LABEL_PROFILE] ?? '');
+      const namespace = clusterState.namespaces.get(metadata?.namespace ?? '');
       const state = profile?.spec.rollout && profile.status?.rollout;
-      if (state !== undefined && state.phase !== 'Complete' && !isStopped(state)) this.#closed.note(write);
+      if (!profile || !namespace || !state || state.phase === 'Complete' || isStopped(state)) return;
+      const { revision } = clusterState.inForce(profile, namespace);
+      if (revision === state.revision) this.#closed.note(profile.metadata.name, revision, write);
     },
   };
 
@@ -116,12 +126,8 @@ export class Rollouts implements Capability, RevisionLookup {
     const { name } = profile.metadata;
     const found = assign(profile.status?.rollout, this.#revisions.of(profile), namespace, name);
     if (found.kind !== 'revision') return found;
-    const { number, intent } = found.revision;
-    let forms = this.#forms.get(profile);
-    if (forms === undefined) this.#forms.set(profile, (forms = new Map()));
-    let form = forms.get(number);
-    if (form === undefined) forms.set(number, (form = withIntent(profile, intent)));
-    return { kind: 'revision', number, profile: form };
+    const { revision } = found;
+    return { kind: 'revision', number: revision.number, profile: this.#forms.formOf(profile, revision) };
   }
 
   isJudged(profile: SegmentationProfile): boolean {
@@ -152,6 +158,7 @@ export class Rollouts implements Capability, RevisionLookup {
     if (next.revision === 0 || record !== undefined)
       return progressingReport(`revision ${record ?? 1} is being recorded`, next);
     if (gateProblem !== undefined) return problemReport(workloadProblem(gateProblem), next);
+    if (this.#gates.lacksPrometheus(profile, next)) return problemReport(PROMETHEUS_MISSING, next);
     const lacking = survey.progress.filter(
       (each) => each.revision !== next.revision || each.state !== 'applied',
     );
@@ -182,13 +189,19 @@ export class Rollouts implements Capability, RevisionLookup {
     return advance(this.#stateOf(profile), { profile, revisions, progress, convergence, gates, now });
   }
 
-  /** The state; if a gate has just failed, with the flows that the rollout closed where it did. */
+  /** The state with the flows that the rollout has closed; if it has just failed, its message names those there. */
   #withClosedFlows(profile: SegmentationProfile, state: RolloutState): RolloutState {
-    const { failure } = state;
-    const isNew = isStopped(state) && profile.status?.rollout?.phase !== state.phase;
-    const closed = isNew && failure && this.#closed.text(profile.metadata.name, failure.namespace ?? '');
-    if (!failure || !closed) return state;
-    return { ...state, failure: { ...failure, message: `${failure.message}; ${closed}` } };
+    const { failure, phase } = state;
+    if (phase === 'Complete' || phase === 'Recording') return state;
+    const { name } = profile.metadata;
+    const closed = this.#closed.recorded(name, state);
+    const isNew = isStopped(state) && profile.status?.rollout?.phase !== phase;
+    const text = isNew && failure && this.#closed.text(name, state, failure.namespace);
+    return {
+      ...state,
+      ...(closed && { closed }),
+      ...(failure && text && { failure: { ...failure, message: `${failure.message}; ${text}` } }),
+    };
   }
 
   #problemOf(profile: string): Problem | undefined {
@@ -316,6 +329,13 @@ function workloadProblem(error: unknown): Problem {
     message: `${message}; apply config/rollout, or remove spec.rollout.gates`,
   };
 }
+
+const PROMETHEUS_MISSING: Problem = {
+  reason: 'PrometheusMissing',
+  message:
+    "spec.rollout.gates.prometheus needs a server that answers its queries: write prometheus.url into the operator's " +
+    'configuration, or remove the queries; until then no further namespace gets the revision',
+};
 
 function permissionMissing(namespace: string): Problem {
   const message =

@@ -1,6 +1,6 @@
 /**
- * Watches Deployments, StatefulSets and DaemonSets of the namespaces of a wave, while it is under way, and knows which of
- * them are unavailable, and since when.
+ * Watches Deployments, StatefulSets and DaemonSets of the namespaces of a wave, and pods that belong to none of them, while
+ * it is under way, and knows which of them are unavailable, and since when.
  */
 import type { KubeObject } from '../../api/meta.ts';
 import { projectKeyOnly } from '../../cluster-state/items.ts';
@@ -8,14 +8,50 @@ import type { Transport } from '../../kube/http/transport.ts';
 import { Resource, type ResourceKind } from '../../kube/resource.ts';
 import { Reflector } from '../../kube/watch/reflector.ts';
 import { type Item, Store, type StoreChange } from '../../kube/watch/store.ts';
-import { type GateInput, isUnavailable, type UnavailableWorkload } from '../../rollout/gates.ts';
+import {
+  isPodUnavailable,
+  isUnavailable,
+  type UnavailableWorkload,
+  type WorkloadInput,
+  type WorkloadScale,
+} from '../../rollout/workload-gate.ts';
 import type { Clock, Random } from '../../util/clock.ts';
 
-const KINDS: readonly (ResourceKind & { readonly kind: string })[] = [
-  { kind: 'Deployment', plural: 'deployments' },
-  { kind: 'StatefulSet', plural: 'statefulsets' },
-  { kind: 'DaemonSet', plural: 'daemonsets' },
-].map((each) => ({ ...each, group: 'apps', version: 'v1', namespaced: true }));
+interface WatchedKind extends ResourceKind {
+  readonly kind: string;
+  readonly labelSelector?: string;
+  readonly isUnavailable: (raw: object) => boolean;
+}
+
+const apps = (kind: string, plural: string): WatchedKind => ({
+  group: 'apps',
+  version: 'v1',
+  plural,
+  namespaced: true,
+  kind,
+  isUnavailable: (raw) => isUnavailable(scaleOf(raw as Workload, kind)),
+});
+
+/**
+ * Pods without the labels that the controllers of Deployments, StatefulSets, DaemonSets and Jobs set: the API server leaves out
+ * the others, which are most.
+ */
+const OTHER_PODS = '!pod-template-hash,!controller-revision-hash,!batch.kubernetes.io/job-name';
+
+const KINDS: readonly WatchedKind[] = [
+  apps('Deployment', 'deployments'),
+  apps('StatefulSet', 'statefulsets'),
+  apps('DaemonSet', 'daemonsets'),
+  {
+    group: '',
+    version: 'v1',
+    plural: 'pods',
+    namespaced: true,
+    kind: 'Pod',
+    labelSelector: OTHER_PODS,
+    isUnavailable: (raw) => isPodUnavailable(raw),
+  },
+];
 
 /** More namespaces than this are watched all at once, with all others of the cluster. */
 const MOST_SINGLE_WATCHES = 8;
@@ -81,7 +117,7 @@ export class WorkloadWatch {
     return [...this.#scopes.values()].every(isRead) ? undefined : this.#error;
   }
 
-  get input(): GateInput {
+  get input(): WorkloadInput {
     const unavailable = [...this.#scopes.values()].flatMap(({ stores }) =>
       stores.flatMap((store) =>
         [...store.values()].flatMap((item) =>
@@ -109,7 +145,8 @@ export class WorkloadWatch {
       return new Reflector<WorkloadItem>({
         transport,
         path: key === CLUSTER ? resource.collection() : resource.collection(key),
-        project: (raw) => project(raw as Workload, kind.kind),
+        ...(kind.labelSelector !== undefined && { labelSelector: kind.labelSelector }),
+        project: (raw) => project(raw as KubeObject, kind),
         sink: store,
         clock,
         random,
@@ -155,26 +192,24 @@ interface Workload extends KubeObject {
   };
 }
 
-function project(raw: Workload, kind: string): WorkloadItem {
-  const { metadata, spec = {}, status = {} } = raw;
-  const { namespace = '', name, creationTimestamp = '' } = metadata;
+function project(raw: KubeObject, { kind, isUnavailable: judge }: WatchedKind): WorkloadItem {
+  const { namespace = '', name, creationTimestamp = '', deletionTimestamp } = raw.metadata;
+  return {
+    ...projectKeyOnly(raw),
+    workload: { namespace, name: `${namespace}/${kind}/${name}`, created: Date.parse(creationTimestamp) },
+    // Somebody takes it away.
+    isUnavailable: deletionTimestamp === undefined && judge(raw),
+  };
+}
+
+function scaleOf({ spec = {}, status = {} }: Workload, kind: string): WorkloadScale {
   const { strategy, updateStrategy, replicas = 1 } = spec;
   const { maxUnavailable } = (strategy ?? updateStrategy)?.rollingUpdate ?? {};
   const isDaemonSet = kind === 'DaemonSet';
-  const desired = isDaemonSet ? (status.desiredNumberScheduled ?? 0) : replicas;
-  const available = (isDaemonSet ? status.numberAvailable : status.availableReplicas) ?? 0;
   return {
-    ...projectKeyOnly(raw),
-    workload: {
-      namespace,
-      name: `${namespace}/${kind}/${name}`,
-      created: Date.parse(creationTimestamp),
-    },
+    desired: isDaemonSet ? (status.desiredNumberScheduled ?? 0) : replicas,
+    available: (isDaemonSet ? status.numberAvailable : status.availableReplicas) ?? 0,
     // Without a value, StatefulSets and DaemonSets replace one pod at a time; a Recreate of a Deployment tolerates none.
-    isUnavailable: isUnavailable({
-      desired,
-      available,
-      maxUnavailable: maxUnavailable ?? (kind === 'Deployment' ? 0 : 1),
-    }),
+    maxUnavailable: maxUnavailable ?? (kind === 'Deployment' ? 0 : 1),
   };
 }

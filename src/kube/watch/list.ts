@@ -5,7 +5,7 @@ import type { Item } from './store.ts';
 import type { ReadObject } from '../http/binary-format.ts';
 import type { Transport } from '../http/transport.ts';
 import { parseWatchEvent } from './watch-event.ts';
-import { excerpt, malformed } from '../http/wire.ts';
+import { excerpt, malformed, type Query } from '../http/wire.ts';
 
 export interface Listing<T> {
   readonly items: readonly T[];
@@ -57,6 +57,7 @@ export interface PageSource<T> {
   readonly transport: Transport;
   readonly path: string;
   readonly fieldSelector?: string;
+  readonly labelSelector?: string;
   readonly project: (raw: object) => T;
   /** Reads the objects of a page in the binary format. */
   readonly readObject?: ReadObject | undefined;
@@ -72,6 +73,17 @@ interface Page {
   readonly items?: unknown;
 }
 
+/** The selectors as parameters of a request. */
+export function selectorsOf({
+  fieldSelector,
+  labelSelector,
+}: Pick<PageSource<unknown>, 'fieldSelector' | 'labelSelector'>): Query {
+  return {
+    ...(fieldSelector !== undefined && { fieldSelector }),
+    ...(labelSelector !== undefined && { labelSelector }),
+  };
+}
+
 /** Reads the collection as of one revision, consistently; starts again if a page's token expires (410). */
 export async function listPages<T>(source: PageSource<T>, signal: AbortSignal): Promise<Listing<T>> {
   for (let restarts = 0; ; restarts++) {
@@ -84,12 +96,12 @@ export async function listPages<T>(source: PageSource<T>, signal: AbortSignal): 
 }
 
 async function listOnce<T>(source: PageSource<T>, signal: AbortSignal): Promise<Listing<T>> {
-  const { transport, path, fieldSelector, project, readObject, onPage } = source;
+  const { transport, path, project, readObject, onPage } = source;
   const items: T[] = [];
   let next: string | undefined;
   for (;;) {
     // No resourceVersion: the first page is a consistent read, and the others follow its token.
-    const query = { ...(fieldSelector !== undefined && { fieldSelector }), limit: PAGE_SIZE, continue: next };
+    const query = { ...selectorsOf(source), limit: PAGE_SIZE, continue: next };
     const page = await transport.request<Page>({
       method: 'GET',
       path,

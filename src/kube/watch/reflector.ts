@@ -12,7 +12,7 @@ import { sleep } from '../../util/clock.ts';
 import type { Clock, Random } from '../../util/clock.ts';
 import { backoffMs } from '../../util/backoff.ts';
 import { ApiError, classify, isCollectionMissing, isGone, isTooLargeResourceVersion } from '../errors.ts';
-import { listPages, readInitialEvents } from './list.ts';
+import { listPages, readInitialEvents, selectorsOf } from './list.ts';
 import type { Listing, StreamedListing } from './list.ts';
 import type { Item, Sink } from './store.ts';
 import type { ReadObject } from '../http/binary-format.ts';
@@ -26,6 +26,8 @@ export interface ReflectorOptions<T extends Item> {
   readonly path: string;
   /** Limits the collection to some objects: `metadata.name=NAME` is all that RBAC can allow by name. */
   readonly fieldSelector?: string;
+  /** Limits the collection to objects with these labels. */
+  readonly labelSelector?: string;
   /** Makes the item that the sink keeps of an object. Called once for each object. */
   readonly project: (raw: object) => T;
   /** Reads the objects of lists and events in the binary format. */
@@ -205,11 +207,16 @@ export class Reflector<T extends Item> {
   }
 
   async *#events(query: Query, signal: AbortSignal): Events {
-    const { transport, path, fieldSelector, random, stallMs = STALL_MS, readObject } = this.#options;
+    const { transport, path, random, stallMs = STALL_MS, readObject } = this.#options;
     const { least, most } = WATCH_SECONDS;
     const timeoutSeconds = Math.floor(least + random() * (most - least));
-    const selected = fieldSelector === undefined ? query : { ...query, fieldSelector };
-    const full = { ...selected, watch: true, allowWatchBookmarks: true, timeoutSeconds };
+    const full = {
+      ...query,
+      ...selectorsOf(this.#options),
+      watch: true,
+      allowWatchBookmarks: true,
+      timeoutSeconds,
+    };
     const onOpen = () => {
       this.#contact();
       this.#openedAt = this.#lastContact;

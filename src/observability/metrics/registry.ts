@@ -21,6 +21,7 @@ import { createEnforcementMetrics, type EnforcementMetrics } from './enforcement
 import { createExceptionMetrics, type ExceptionMetrics } from './exception-metrics.ts';
 import { createLeaderMetrics, type LeaderMetrics } from './leader-metrics.ts';
 import { MISNAMED } from './format/misnamed.ts';
+import { createQueryMetrics, type QueryMetrics } from './query-metrics.ts';
 import { createQueueMetrics, type QueueMetrics } from './queue-metrics.ts';
 import { createReconcileMetrics, type ReconcileMetrics } from './reconcile-metrics.ts';
 import { createRequestMetrics, type RequestMeasurement } from './request-metrics.ts';
@@ -30,6 +31,7 @@ import { byName } from '../../util/order.ts';
 export type { AuditMetrics } from './audit-metrics.ts';
 export type { EngineMetrics, MeshMetrics } from './engine-metrics.ts';
 export type { LeaderMetrics } from './leader-metrics.ts';
+export type { QueryMetrics } from './query-metrics.ts';
 export type { QueueMetrics, QueueSnapshot } from './queue-metrics.ts';
 export type { ReconcileMetrics, ReconcileResult } from './reconcile-metrics.ts';
 export type { RequestMeasurement } from './request-metrics.ts';
@@ -57,6 +59,8 @@ export interface Metrics extends SegmentationMetrics, EnforcementMetrics {
   engine(): EngineMetrics;
   /** The metrics of the service mesh. Call it once. */
   mesh(): MeshMetrics;
+  /** The metrics of the queries of gates. Call it once. */
+  queries(): QueryMetrics;
   /** Gives the source of the gauges of exceptions. */
   readonly exceptions: ExceptionMetrics;
   /** All metrics as text. */
@@ -81,6 +85,7 @@ export function describeMetrics(): MetricDescription[] {
   metrics.audit(0);
   metrics.engine();
   metrics.mesh();
+  metrics.queries();
   return describeRegistry(registry);
 }
 
@@ -125,6 +130,7 @@ function register(registry: Registry, version: string): Metrics {
     audit: (intervalMs) => createAuditMetrics(registry, intervalMs),
     engine: () => createEngineMetrics(registry),
     mesh: () => createMeshMetrics(registry),
+    queries: () => createQueryMetrics(registry),
     render: (format) => render(registry, format),
   };
 }

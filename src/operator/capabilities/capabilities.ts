@@ -15,7 +15,7 @@ export async function createCapabilities(parts: CapabilityParts): Promise<readon
     createPodSecurity(parts),
     createExceptions(parts),
     createImageVerification(parts),
-    createRollouts(parts),
+    await createRollouts(parts),
     ...(await createAudit(parts)),
     ...(await createEngines(parts)),
     ...(await createMesh(parts)),

@@ -33,6 +33,8 @@ const connection = (spec: Json): Json => ({
 });
 const rollout = (spec: Json): Json => ({ rollout: { waves: [{ name: 'first', percent: 10 }], ...spec } });
 const waves = (...list: readonly unknown[]): Json => ({ rollout: { waves: list } });
+const queries = (...list: readonly Json[]): Json =>
+  rollout({ gates: { prometheus: list.map((each) => ({ name: 'errors', query: 'errors', ...each })) } });
 const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `n${index}`);
 const rules = (count: number): unknown[] => names(count).map((name) => ({ name, from: [anyone] }));
 
@@ -208,6 +210,13 @@ export const REFUSED: readonly RefusedCase[] = [
   { what: 'a deadline in days', spec: rollout({ deadline: '1d' }), at: 'spec.rollout.deadline', because: 'write a duration of hours, minutes and seconds' },
   { what: 'an unknown onFailure', spec: rollout({ onFailure: 'Ignore' }), at: 'spec.rollout.onFailure', because: 'supported values: "Rollback", "Pause"' },
   { what: 'no namespace at a time', spec: rollout({ maxParallel: 0 }), at: 'spec.rollout.maxParallel', because: 'should be greater than or equal to 1' },
+  { what: 'a query without a bound', spec: queries({}), at: 'spec.rollout.gates.prometheus[0]', because: 'exactly one of `max` and `min`' },
+  { what: 'a query with two bounds', spec: queries({ min: 0, max: 1 }), at: 'spec.rollout.gates.prometheus[0]', because: 'exactly one of `max` and `min`' },
+  { what: 'two queries of a name', spec: queries({ min: 0 }, { max: 1 }), at: 'spec.rollout.gates.prometheus[1]', because: 'Duplicate value' },
+  { what: 'an empty query', spec: queries({ query: '', max: 1 }), at: 'spec.rollout.gates.prometheus[0].query', because: 'should be at least 1 char' },
+  { what: "a query's name with a space", spec: queries({ name: 'an error', max: 1 }), at: 'spec.rollout.gates.prometheus[0].name', because: "a query's name has lower-case letters" },
+  { what: 'a bound that is a text', spec: queries({ max: '1' }), at: 'spec.rollout.gates.prometheus[0].max', because: 'must be of type number' },
+  { what: 'eleven queries', spec: rollout({ gates: { prometheus: names(11).map((name) => ({ name, query: 'errors', max: 1 })) } }), at: 'spec.rollout.gates.prometheus', because: 'must have at most 10 items' },
   { what: 'a rollout beside a gate', spec: { ...rollout({}), admission: { gate: 'Enforce' } }, at: 'spec.rollout', because: '`admission.gate: Enforce` would refuse the pods of namespaces' },
 ];
 
@@ -221,6 +230,7 @@ export const ADMITTED: readonly AdmittedCase[] = [
   { what: 'all of podSecurity', spec: podSecurity({ enforce: 'baseline', warn: 'restricted', audit: 'restricted', version: 'v1.36', acknowledge: { enforce: 'baseline', namespaces: ['*', 'shop'] } }) },
   { what: 'empty workloads', spec: { workloads: {} } },
   { what: 'all of rollout', spec: rollout({ waves: [{ name: 'first', namespaceSelector: { matchLabels: { tier: 'test' } }, soak: '1h30m' }, { name: 'tenth', percent: 10 }, { name: 'all', percent: 100, soak: '0s' }], maxParallel: 10, deadline: '90s', onFailure: 'Pause', paused: true }) },
+  { what: 'all gates of a rollout', spec: rollout({ gates: { workloads: { maxUnavailable: 1, for: '0s' }, prometheus: [{ name: 'errors', query: 'sum(rate(errors[5m]))', max: 0.01, for: '90s' }, { name: 'orders', query: 'orders', min: -1.5e3 }] } }) },
   { what: 'a rollout beside a gate that is off', spec: { ...rollout({}), admission: { protect: 'Enforce' } } },
   { what: 'one direction', spec: { isolation: ['Ingress'], ...from(anyone) } },
   { what: 'an empty list of rules in a direction that is not isolated', spec: { isolation: ['Egress'], ingress: [] } },

@@ -25,12 +25,13 @@ import { install, uninstall } from '../exceptions/scene.ts';
 import { grant, revoke } from '../rollout/scene.ts';
 import { configuration, JOB, pausedRollout, work } from './fixture.ts';
 
-/** The metrics of the audit and of the network engine are there only with them. They need no permission to exist. */
+/** The metrics of the audit, of the network engine and of queries are there only with them. They need no permission to exist. */
 const WITH_AUDIT = JSON.stringify({
   apiVersion: 'config.segmentation.dev/v1alpha1',
   kind: 'OperatorConfiguration',
   audit: { changeDelay: '1s', minSeverity: 'info' },
   engine: 'Auto',
+  prometheus: { url: 'http://127.0.0.1:9' },
 });
 const SETTLED = 15_000; // ms: many scrapes and evaluations
 /** Values for Grafana's variables; the test is shorter than ten minutes. */

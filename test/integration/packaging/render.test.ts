@@ -424,6 +424,30 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     assert.deepEqual(volumes, [{ name: mount?.name, secret: { secretName: 'own' } }]);
   });
 
+  it('mounts the Secret of rollout.prometheusSecret', async () => {
+    const { containers, volumes } = deploymentOf(await template('--set', 'rollout.prometheusSecret=own')).spec
+      .template.spec;
+    assert.deepEqual(containers[0]?.volumeMounts, [
+      { name: 'prometheus', mountPath: '/etc/segmentation-operator-prometheus', readOnly: true },
+    ]);
+    assert.deepEqual(volumes, [{ name: 'prometheus', secret: { secretName: 'own' } }]);
+  });
+
+  it('has the policy of config/network-policy/prometheus with config.prometheus', async () => {
+    const file = join(root, 'config/network-policy/prometheus/network_policy.yaml');
+    const [expected] = documents(readFileSync(file, 'utf8'));
+    assert.ok(expected !== undefined);
+    const policyOf = async (...values: readonly string[]) =>
+      plain(byTitle(await template('--set', values.join())).get(title(expected)));
+    const url = 'config.prometheus.url=https://prometheus.monitoring:9090';
+    assert.deepEqual(await policyOf(url), plain(expected));
+    assert.equal(await policyOf('replicas=1'), undefined);
+    assert.equal(await policyOf(url, 'networkPolicy.enabled=false'), undefined);
+    assert.partialDeepStrictEqual(await policyOf(url, 'networkPolicy.prometheusPorts={9091}'), {
+      spec: { egress: [{ ports: [{ protocol: 'TCP', port: 9091 }] }] },
+    });
+  });
+
   it('names the image by image.digest', async () => {
     const digest = `sha256:${'a'.repeat(64)}`;
     const image = ['image.repository=example.com/op', 'image.tag=v9', `image.digest=${digest}`];

@@ -190,6 +190,21 @@ describe('rollout of a profile in a cluster', () => {
     );
   });
 
+  it('takes a revision back after which a pod without controller is not ready any more', async () => {
+    const gates = { workloads: { for: '1s' } };
+    const { box, profile, a, b } = await complete({ rollout: { ...ROLLOUT.rollout, gates } });
+    await box.pod(a, 'alone', { app: 'alone' });
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    await box.edit(profile, withRule('r2'));
+    await reaches(box, profile, 'Soaking 0/2');
+    const conditions = [{ type: 'Ready', status: 'False' }];
+    await box.patch(`/api/v1/namespaces/${a}/pods/alone/status`, { status: { conditions } });
+    await reaches(box, profile, 'RolledBack');
+    await have(box, profile, { [a]: ['r1'], [b]: ['r1'] });
+    const { message } = await box.condition(profile, 'Stalled');
+    assert.match(message, new RegExp(`Pod ${a}/alone became unavailable after the wave began`));
+  });
+
   for (const [deletionPolicy, left] of [
     ['Delete', undefined],
     ['Retain', ['r1']],

@@ -148,6 +148,12 @@ export class Prometheus {
     if (!ok) throw new Error(`Prometheus is not ready:\n${log}`);
   }
 
+  /** The address of its HTTP server. */
+  get url(): string {
+    if (this.#url === undefined) throw new Error('Prometheus is not ready');
+    return this.#url;
+  }
+
   log(): string {
     return readFileSync(this.#log, 'utf8');
   }
