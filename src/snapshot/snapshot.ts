@@ -12,6 +12,7 @@ import { configuredStaging, stagedObjects } from '../engines/staging/objects.ts'
 import type { MeshSetting } from '../engines/mesh.ts';
 import { type MeshFacts, NO_MESH } from '../policy/mesh.ts';
 import { lastKnownFrom } from '../policy/peers/last-known.ts';
+import type { InForce } from '../cluster-state/in-force.ts';
 import { projectProfile } from '../cluster-state/items.ts';
 import {
   endpointFacts,
@@ -43,6 +44,8 @@ import { withFreeNames } from '../policy/planning/free-names.ts';
 import { arranged } from '../policy/planning/noted-rules.ts';
 import type { ObjectSet } from './objects.ts';
 import { labelledByAccount, podsOf, type WorkloadPod } from './pods.ts';
+import { revisionsIn, SnapshotRevisions } from './revisions.ts';
+import type { Revision } from '../rollout/revision.ts';
 import { byName, byObjectName } from '../util/order.ts';
 
 export interface SnapshotNamespace extends Namespace {
@@ -82,6 +85,8 @@ export interface SnapshotInput {
   readonly isObserved: boolean;
   /** The namespace of names without one. */
   readonly namespace: string;
+  /** True if the recorded revisions of profiles are among the objects; otherwise each profile counts as it is. */
+  readonly knowsRevisions?: boolean;
   /** The version that the API server tells; absent among manifests, and where nobody asked. */
   readonly serverVersion?: string | undefined;
 }
@@ -90,7 +95,9 @@ export interface SnapshotInput {
 export interface ProfileIntent {
   readonly profile: SegmentationProfile;
   readonly namespace: SnapshotNamespace;
-  readonly relation: Exclude<Relation, 'none'>;
+  readonly relation: 'enforce' | 'audit';
+  /** The number of the revision that is in force there, if the profile has a rollout. */
+  readonly revision?: number;
   readonly compiled: Compiled;
   /** The compiled policies, under names that no foreign policy has, and those of exceptions that the profile grants. */
   readonly policies: readonly NetworkPolicy[];
@@ -100,6 +107,14 @@ export interface ProfileIntent {
   readonly extensions: readonly KubeObject[];
   /** The policies as the configured network engine stages them; empty unless the profile is under Audit. */
   readonly staged: readonly KubeObject[];
+}
+
+/** A namespace that a rollout has still to reach, and to which no recorded revision applies. */
+export interface AwaitedNamespace {
+  readonly profile: SegmentationProfile;
+  readonly namespace: SnapshotNamespace;
+  /** `nothing`: it has no policy of the profile; `held`: its policies stay as they are, as their revision is not known. */
+  readonly kind: 'nothing' | 'held';
 }
 
 export class Snapshot {
@@ -125,12 +140,15 @@ export class Snapshot {
   /** Nodes, each with its InternalIPs. */
   readonly nodes: readonly { readonly name: string; readonly addresses: readonly string[] }[];
   readonly facts: ClusterFacts;
+  /** The recorded revisions of profiles, by the uid of the profile and by number. */
+  readonly revisions: ReadonlyMap<string, ReadonlyMap<number, Revision>>;
   /** True if no manifest describes the DNS Service, and it is taken to be as in the operator's configuration. */
   readonly assumesDNS: boolean;
   readonly #clusterState: ClusterState;
   readonly #engine: ExtensionEngine | undefined;
   readonly #staging: StagingEngine | undefined;
   #intents: readonly ProfileIntent[] | undefined;
+  #awaited: readonly AwaitedNamespace[] | undefined;
 
   constructor(input: SnapshotInput) {
     const { objects, assumed } = input;
@@ -172,6 +190,8 @@ export class Snapshot {
     this.#clusterState = new ClusterState(input.protectedNamespaces);
     for (const profile of this.profiles)
       this.#clusterState.profiles.upsert(projectProfile(withIdentity(profile)));
+    this.revisions = revisionsIn(objects);
+    if (input.knowsRevisions === true) this.#clusterState.revisions = new SnapshotRevisions(this.revisions);
     const { policies } = this.#clusterState;
     for (const policy of this.policies) policies.upsert(policies.project(withIdentity(policy)));
   }
@@ -181,7 +201,10 @@ export class Snapshot {
     return this.#clusterState.ownerOfPolicy(withIdentity(policy));
   }
 
-  /** The intent of each profile for each namespace that it selects, Audit included; by namespace, then by profile. */
+  /**
+   * The intent of each profile for each namespace in which it is in force, Audit included; by namespace, then by profile. With a
+   * rollout, it is that of the revision that the namespace has.
+   */
   intents(): readonly ProfileIntent[] {
     return (this.#intents ??= this.#compile());
   }
@@ -195,9 +218,9 @@ export class Snapshot {
       );
       const lastKnown = lastKnownFrom(present);
       return this.profiles.flatMap((profile): ProfileIntent[] => {
-        const relation = this.relation(profile, namespace);
-        if (relation === 'none') return [];
-        const compiled = compile(profile, namespace, this.facts, lastKnown);
+        const { relation, revision, profile: form } = this.#inForce(profile, namespace);
+        if (relation === 'none' || relation === 'held') return [];
+        const compiled = compile(form, namespace, this.facts, lastKnown);
         const { named, conflicts } = withFreeNames(compiled.policies, taken);
         // An update keeps the positions of rules, so that the result depends on the observed policy.
         const policies = named.map((policy) => {
@@ -212,8 +235,30 @@ export class Snapshot {
         const extensions = this.#engine ? extensionObjects(compiled.extensions, this.#engine) : [];
         const isStaged = relation === 'audit' && this.#staging !== undefined;
         const staged = isStaged ? stagedObjects(compiled.policies, profile, this.#staging) : [];
-        return [{ profile, namespace, relation, compiled, policies: all, conflicts, extensions, staged }];
+        const written = { policies: all, conflicts, extensions, staged };
+        const number = revision === undefined ? {} : { revision };
+        return [{ profile, namespace, relation, ...number, compiled, ...written }];
       });
+    });
+  }
+
+  /** The namespaces that rollouts have still to reach, and that have no recorded revision; by profile, then by namespace. */
+  awaited(): readonly AwaitedNamespace[] {
+    return (this.#awaited ??= this.profiles.flatMap((profile) =>
+      this.namespaces.flatMap((namespace): AwaitedNamespace[] => {
+        const { relation, revision, isAwaited } = this.#inForce(profile, namespace);
+        if (!isAwaited || revision !== undefined) return [];
+        return [{ profile, namespace, kind: relation === 'held' ? 'held' : 'nothing' }];
+      }),
+    ));
+  }
+
+  #inForce(profile: SegmentationProfile, namespace: SnapshotNamespace): InForce {
+    return this.#clusterState.inForce(profile, {
+      ...namespace,
+      key: namespace.name,
+      uid: '',
+      resourceVersion: '0',
     });
   }
 
@@ -238,7 +283,15 @@ export class Snapshot {
   intended(audited = false): readonly NetworkPolicy[] {
     const foreign = this.policies.filter((policy) => this.ownerOf(policy) === undefined);
     const wanted = this.intents().filter(({ relation }) => audited || relation === 'enforce');
-    return [...foreign, ...wanted.flatMap(({ policies }) => policies)];
+    const held = new Set(
+      this.awaited().flatMap(({ kind, profile, namespace }) =>
+        kind === 'held' ? [`${namespace.name}/${profile.metadata.name}`] : [],
+      ),
+    );
+    const kept = this.policies.filter((policy) =>
+      held.has(`${policy.metadata.namespace}/${this.ownerOf(policy)}`),
+    );
+    return [...foreign, ...kept, ...wanted.flatMap(({ policies }) => policies)];
   }
 }
 

@@ -1,17 +1,21 @@
 /** Reads from a cluster the objects that commands need, page by page and trimmed. Never writes. */
-import { KIND } from '../../api/names.ts';
+import { KIND, LABEL_MANAGED_BY, MANAGER } from '../../api/names.ts';
+import type { SegmentationProfile } from '../../api/profile.ts';
 import { loadKubeConfig } from '../../kube/config/load.ts';
 import { servedVersions, serverVersion } from '../../kube/discovery.ts';
 import { ApiError, isForbidden, isNotFound } from '../../kube/errors.ts';
 import { listPages } from '../../kube/watch/list.ts';
 import { Resource } from '../../kube/resource.ts';
 import { createTransport, type Transport } from '../../kube/http/transport.ts';
+import { CONTROLLER_REVISIONS } from '../../rollout/recorded.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Terminal } from '../shell/terminal.ts';
 import { AUDIT_KINDS, KNOWN_KINDS, type KnownKind, newestFirst, ObjectSet } from '../../snapshot/objects.ts';
 import { isOwnedByJob } from '../../snapshot/pods.ts';
 import { Projection } from '../../snapshot/projection.ts';
+import { isInForceAsItIs, REVISION_KIND } from '../../snapshot/revisions.ts';
 import { errorMessage } from '../../util/error-message.ts';
+import { shortList } from '../../util/list-text.ts';
 
 export interface ClusterOptions {
   readonly kubeconfig: string | undefined;
@@ -22,12 +26,16 @@ export interface ClusterOptions {
   readonly kinds?: readonly string[];
   /** True to read what `audit` needs too: further kinds, and the specs of pods. */
   readonly forAudit?: boolean;
+  /** The namespace that has the recorded revisions of profiles. */
+  readonly operatorNamespace: string;
 }
 
 export interface ClusterObjects {
   readonly objects: ObjectSet;
   /** Kinds that could not be read, with the reason. */
   readonly unread: ReadonlyMap<string, string>;
+  /** True if the recorded revisions of profiles are among the objects, or no profile has any. */
+  readonly knowsRevisions: boolean;
   /** The version that the API server tells; undefined if it tells none, or nobody asked. */
   readonly serverVersion: string | undefined;
   readonly context: string;
@@ -82,11 +90,46 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
     if (objects.of('Pod').some(isOwnedByJob)) {
       await Promise.all(KNOWN_KINDS.filter(({ kind }) => kind === 'Job').map(readKind));
     }
+    // An audit reads policies as they are.
+    const knowsRevisions =
+      !forAudit && (await readRevisions(transport, objects, options.operatorNamespace, terminal));
     const version = forAudit ? await serverVersion(transport) : undefined;
-    return { objects, unread, serverVersion: version, context: config.context, namespace: config.namespace };
+    const { context: name, namespace } = config;
+    return { objects, unread, knowsRevisions, serverVersion: version, context: name, namespace };
   } finally {
     terminal.progress('');
     await transport.close();
+  }
+}
+
+/**
+ * Reads the recorded revisions of profiles, if a rollout of one is not complete.
+ *
+ * @returns false, after a warning, if they can't be read
+ */
+async function readRevisions(
+  transport: Transport,
+  objects: ObjectSet,
+  namespace: string,
+  terminal: Terminal,
+): Promise<boolean> {
+  const names = objects
+    .of<SegmentationProfile>(KIND)
+    .filter((profile) => !isInForceAsItIs(profile))
+    .map(({ metadata }) => metadata.name);
+  if (names.length === 0) return true;
+  const resource = new Resource(transport, CONTROLLER_REVISIONS);
+  try {
+    const { items } = await resource.listAll({ namespace, labelSelector: `${LABEL_MANAGED_BY}=${MANAGER}` });
+    for (const each of items) objects.put(REVISION_KIND, each);
+    return true;
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    terminal.warn(
+      `you may not list controllerrevisions in namespace ${namespace}, so the rollouts of ${shortList(names)} are not known: ` +
+        'every namespace is shown with the latest revision',
+    );
+    return false;
   }
 }
 

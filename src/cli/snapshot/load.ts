@@ -153,6 +153,7 @@ export async function readClusterOf(
     version,
     ...(kinds && { kinds }),
     forAudit,
+    operatorNamespace: flags.get('operator-namespace') ?? OPERATOR_NAMESPACE,
   };
   // Loaded on demand: the API client is most of the program, and manifests do not need it.
   const { readCluster } = await import('./cluster.ts');
@@ -185,6 +186,7 @@ export function createSnapshot(
     protectedNamespaces,
     origin: cluster === undefined ? MANIFESTS : `context ${cluster.context}`,
     isObserved,
+    knowsRevisions: cluster?.knowsRevisions ?? false,
     namespace: input.namespace ?? cluster?.namespace ?? 'default',
   });
 }

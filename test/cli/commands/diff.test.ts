@@ -27,6 +27,28 @@ describe('kubectl segmentation diff', () => {
     assert.deepEqual(await cli(`diff ${FROM} -f ${SHOP}`), { code: 0, stdout: '', stderr: '', output: '' });
   });
 
+  it('lists the waves in which the changes of a profile with a rollout come', async () => {
+    const rollout =
+      'spec:\n  rollout: {waves: [{name: first, namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop-payments}}, soak: 1h}]}';
+    const from = changed('waves-from', ['spec:', rollout]);
+    const path = changed('waves', ['spec:', rollout], ['sameNamespace: Allow', 'sameNamespace: Deny']);
+    const { stdout } = await cli(`diff --from ${from} -f ${path}`);
+    assert.match(
+      stdout,
+      /^Rollout of profile shop\n  WAVE +SOAK +CHANGED NAMESPACES\n  first +1h +1: shop-payments\n  rest +- +2: shop-checkout, shop-storefront$/m,
+    );
+    const json = JSON.parse(
+      (await cli(`diff --from ${from} -f ${path} -o json -n shop-payments`)).stdout,
+    ) as object;
+    assert.deepEqual((json as { rollouts: object }).rollouts, [
+      {
+        profile: 'shop',
+        atOnce: false,
+        waves: [{ wave: 'first', soak: '1h', namespaces: ['shop-payments'] }],
+      },
+    ]);
+  });
+
   it('ignores a change of spelling', async () => {
     const path = changed('spelling', [
       /- namespaces: \[shop-checkout\]/,

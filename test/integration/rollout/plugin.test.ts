@@ -1,13 +1,24 @@
-/** The plugin's `rollout`, on rollouts of a real operator. */
+/** The plugin's `rollout`, and its other commands while a rollout is under way, with a real operator. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { cli, type Ran } from '../../cli/cli.ts';
 import { OperatorSuite } from '../../support/suite.ts';
 import { grant, have, reaches, revoke, ROLLOUT, withRule } from './scene.ts';
 
 describe('kubectl segmentation rollout', () => {
   const suite = new OperatorSuite('rollout-cli');
-  before(() => grant(suite.plane));
-  after(() => revoke(suite.plane));
+  let directory: string;
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'rollout-cli-'));
+    return grant(suite.plane);
+  });
+  after(async () => {
+    rmSync(directory, { recursive: true });
+    await revoke(suite.plane);
+  });
 
   const rollout = (line: string): Promise<Ran> =>
     cli(`rollout ${line} --kubeconfig ${suite.plane.kubeconfig}`);
@@ -88,6 +99,62 @@ describe('kubectl segmentation rollout', () => {
       history.map((line) => line.replace(/ +\d{4}-\S+ +/, ' ').replaceAll(/ +/g, ' ')),
       ['REVISION RECORDED IN FORCE CHANGED', '1 - -', '2 - egress, isolation', '3 yes egress, isolation'],
     );
+  });
+
+  it('is for render, status, explain and diff: each namespace counts with the revision that it has', async () => {
+    const { box, profile, a, b } = await soaking();
+    await box.pod(b, 'web', { app: 'web' });
+    const plugin = (line: string): Promise<Ran> => cli(`${line} --kubeconfig ${suite.plane.kubeconfig}`);
+    const unreached = `note: profile ${profile}: its rollout has not reached ${b}, which it selects: it has no policies there`;
+    const first = await plugin(`render ${profile} -o table`);
+    assert.match(first.stdout, new RegExp(`^${a} +${profile}\\.egress `, 'm'));
+    assert.doesNotMatch(first.stdout, new RegExp(`^${b} `, 'm'));
+    assert.ok(first.stderr.split('\n').includes(unreached), first.stderr);
+    assert.match(
+      (await plugin('status')).stdout,
+      new RegExp(`^${b} +Pending +${profile} \\(no revision yet\\)`, 'm'),
+    );
+    await rollout(`promote ${profile}`);
+    await reaches(box, profile, 'Complete');
+    const changed = { egress: [{ name: 'r2', to: [{ ipBlock: { cidr: '198.51.100.0/24' } }] }] };
+    const { metadata, spec } = await box.readProfile(profile);
+    const file = join(directory, 'changed.json');
+    const { apiVersion, kind } = { apiVersion: 'segmentation.dev/v1alpha1', kind: 'SegmentationProfile' };
+    const manifest = { apiVersion, kind, metadata: { name: metadata.name }, spec: { ...spec, ...changed } };
+    writeFileSync(file, JSON.stringify(manifest));
+    const waves = async () => {
+      const { stdout } = await plugin(`diff -f ${file} -o json`);
+      return (JSON.parse(stdout) as { rollouts?: object }).rollouts;
+    };
+    const [inFirst, inRest] = [
+      { wave: 'canary', soak: '1h', namespaces: [a] },
+      { wave: 'rest', namespaces: [b] },
+    ];
+    assert.deepEqual(await waves(), [{ profile, atOnce: false, waves: [inFirst, inRest] }]);
+    await box.edit(profile, changed);
+    await reaches(box, profile, 'Soaking 0/2');
+    const rendered = await plugin(`render ${profile} -o json`);
+    const cidrs = (JSON.parse(rendered.stdout) as { items: readonly NetworkPolicy[] }).items.flatMap(
+      ({ metadata: { namespace = '' }, spec: { egress = [] } }) =>
+        egress.flatMap(({ to = [] }) =>
+          to.flatMap(({ ipBlock }) => (ipBlock ? [[namespace, ipBlock.cidr]] : [])),
+        ),
+    );
+    assert.deepEqual(cidrs, [
+      [a, '198.51.100.0/24'],
+      [b, '203.0.113.0/24'],
+    ]);
+    const note = `profile ${profile}: revision 1 is in force in ${b}; the latest is 2`;
+    assert.ok(rendered.stderr.includes(note), rendered.stderr);
+    assert.match(
+      (await plugin('status')).stdout,
+      new RegExp(`^${b} +Enforced +${profile} \\(revision 1\\)`, 'm'),
+    );
+    assert.ok((await plugin(`explain 198.51.100.1 ns/${b} -p 80`)).stderr.includes(note));
+    // The rest of the rollout that is under way, and the way back.
+    assert.deepEqual(await waves(), [{ profile, atOnce: false, waves: [inRest] }]);
+    writeFileSync(file, JSON.stringify({ ...manifest, spec }));
+    assert.deepEqual(await waves(), [{ profile, atOnce: true, waves: [] }]);
   });
 
   it('refuses a profile without a rollout, and a verb that it does not know', async () => {

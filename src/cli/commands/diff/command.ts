@@ -109,7 +109,8 @@ function nameOf({ before, after }: PolicyChange): string {
   return `${namespace}/${name}`;
 }
 
-function documentOf({ namespaces, policies, extensions, opened, closed }: SnapshotChanges): object {
+function documentOf(changes: SnapshotChanges): object {
+  const { namespaces, policies, extensions, opened, closed, rollouts } = changes;
   const end = ({ namespace, kind, name }: GroupName) => ({
     ...(namespace !== undefined && { namespace }),
     kind,
@@ -126,6 +127,7 @@ function documentOf({ namespaces, policies, extensions, opened, closed }: Snapsh
       rules: each.rules.map(({ direction, change, rule }) => ({ direction, change, ...rule })),
     })),
     ...(extensions.length > 0 && { extensions }),
+    ...(rollouts.length > 0 && { rollouts }),
     flows: { opened: flows(opened), closed: flows(closed) },
   };
 }

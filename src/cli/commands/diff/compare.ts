@@ -4,11 +4,13 @@ import { type PolicyChange, policyChanges } from '../../../analysis/policy-chang
 import type { Pod } from '../../../analysis/cluster.ts';
 import type { GroupName } from '../../../analysis/group.ts';
 import type { KubeObject } from '../../../api/meta.ts';
+import { LABEL_PROFILE } from '../../../api/names.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import type { WorkloadPod } from '../../../snapshot/pods.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { canonicalJSON } from '../../../util/canonical-json.ts';
 import { extensionName } from '../render/command.ts';
+import { type ChangedRollout, changedRollouts } from './waves.ts';
 
 export interface SnapshotChanges {
   readonly namespaces: readonly NamespaceChange[];
@@ -17,6 +19,8 @@ export interface SnapshotChanges {
   readonly extensions: readonly ExtensionChange[];
   readonly opened: readonly FlowChange[];
   readonly closed: readonly FlowChange[];
+  /** The rollouts of changed profiles, with the waves in which changes come. */
+  readonly rollouts: readonly ChangedRollout[];
 }
 
 /** A namespace that a profile begins, or ceases, to select. */
@@ -29,6 +33,7 @@ export interface NamespaceChange {
 export interface ExtensionChange {
   readonly change: 'added' | 'changed' | 'removed';
   readonly namespace: string;
+  readonly profile: string;
   /** `KIND.GROUP/NAME`. */
   readonly name: string;
 }
@@ -58,10 +63,13 @@ export function compareSnapshots({
     pods,
     policies,
   });
+  const policies = policyChanges(policiesBefore, policiesAfter);
+  const extensions = extensionChanges(extensionsOf(before, false), extensionsOf(after, asEnforced));
   return {
     namespaces: namespaceChanges(before, after),
-    policies: policyChanges(policiesBefore, policiesAfter),
-    extensions: extensionChanges(extensionsOf(before, false), extensionsOf(after, asEnforced)),
+    policies,
+    extensions,
+    rollouts: changedRollouts(before, after, { policies, extensions }),
     ...flowChanges(viewOf(before, policiesBefore), viewOf(after, policiesAfter), {
       groupOf,
       isTemplate: (pod) => workloads.get(pod)?.template === true,
@@ -85,16 +93,19 @@ function extensionChanges(
   before: ReadonlyMap<string, KubeObject>,
   after: ReadonlyMap<string, KubeObject>,
 ): ExtensionChange[] {
-  const changeOf = (key: string): ExtensionChange['change'] | undefined => {
+  return [...new Set([...before.keys(), ...after.keys()])].sort().flatMap((key): ExtensionChange[] => {
     const [old, next] = [before.get(key), after.get(key)];
-    if (old === undefined) return 'added';
-    if (next === undefined) return 'removed';
-    return contentOf(old) === contentOf(next) ? undefined : 'changed';
-  };
-  return [...new Set([...before.keys(), ...after.keys()])].sort().flatMap((key) => {
-    const change = changeOf(key);
-    const [namespace = '', ...name] = key.split('/');
-    return change === undefined ? [] : [{ change, namespace, name: name.join('/') }];
+    const either = next ?? old;
+    if (either === undefined || (old && next && contentOf(old) === contentOf(next))) return [];
+    const { namespace = '', labels = {} } = either.metadata;
+    return [
+      {
+        change: old === undefined ? 'added' : next === undefined ? 'removed' : 'changed',
+        namespace,
+        profile: labels[LABEL_PROFILE] ?? '',
+        name: extensionName(either),
+      },
+    ];
   });
 }
 
@@ -130,5 +141,13 @@ export function changesIn(changes: SnapshotChanges, namespace: string): Snapshot
     extensions: changes.extensions.filter((each) => each.namespace === namespace),
     opened: changes.opened.filter(isOfNamespace),
     closed: changes.closed.filter(isOfNamespace),
+    rollouts: changes.rollouts.flatMap((each) => rolloutIn(each, namespace)),
   };
+}
+
+/** The rollout as far as it changes something in the namespace. */
+function rolloutIn(rollout: ChangedRollout, namespace: string): ChangedRollout[] {
+  const waves = rollout.waves.filter(({ namespaces }) => namespaces.includes(namespace));
+  if (rollout.atOnce || waves.length === 0) return rollout.atOnce ? [rollout] : [];
+  return [{ ...rollout, waves: waves.map((each) => ({ ...each, namespaces: [namespace] })) }];
 }

@@ -11,6 +11,7 @@ import { table } from '../../shell/output.ts';
 import type { Paint, Palette } from '../../shell/terminal.ts';
 import { peersText, selectorText } from '../../shell/text.ts';
 import type { NamespaceChange, SnapshotChanges } from './compare.ts';
+import type { ChangedRollout } from './waves.ts';
 import { counted, listText, shortList } from '../../../util/list-text.ts';
 
 export interface TextOptions {
@@ -25,7 +26,7 @@ const MAX_FLOWS = 24;
 /** Undefined if nothing changes. */
 export function changesText(changes: SnapshotChanges, options: TextOptions): string | undefined {
   const { paint } = options;
-  const { namespaces, policies, extensions, opened, closed } = changes;
+  const { namespaces, policies, extensions, opened, closed, rollouts } = changes;
   const sections: string[][] = [];
   if (namespaces.length > 0)
     sections.push([paint.bold('Namespaces'), ...namespaces.map((each) => namespaceLine(each, paint))]);
@@ -37,11 +38,24 @@ export function changesText(changes: SnapshotChanges, options: TextOptions): str
     ]);
   if (opened.length > 0) sections.push(flowLines('open', opened, options));
   if (closed.length > 0) sections.push(flowLines('close', closed, options));
+  for (const each of rollouts) sections.push(rolloutLines(each, options));
   if (sections.length === 0) return undefined;
   if (policies.length > 0 && opened.length + closed.length === 0) {
     sections.push([paint.dim('No flow between the pods that there are opens or closes.')]);
   }
   return sections.map((lines) => lines.join('\n')).join('\n\n');
+}
+
+/** The waves in which the changes of a profile come. */
+function rolloutLines({ profile, atOnce, waves }: ChangedRollout, { wide, paint }: TextOptions): string[] {
+  const title = `${paint.bold('Rollout')} of profile ${profile}`;
+  if (atOnce) return [`${title}: at once, as the namespaces of later waves have this already`];
+  const rows = waves.map(({ wave, soak = '-', namespaces }) => [
+    wave,
+    soak,
+    wide ? namespaces.join(', ') : `${namespaces.length}: ${shortList(namespaces)}`,
+  ]);
+  return [title, ...table(['WAVE', 'SOAK', 'CHANGED NAMESPACES'], rows).map((line) => `  ${line}`)];
 }
 
 function namespaceLine({ change, namespace, profile }: NamespaceChange, paint: Palette): string {

@@ -2,6 +2,7 @@
 import type { Pod } from '../../../analysis/cluster.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import { rulesOf } from '../../../policy/semantics/normalize.ts';
+import { rolloutNotes } from '../../snapshot/rollout-notes.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { listText } from '../../../util/list-text.ts';
 import type { Answer } from './questions.ts';
@@ -31,6 +32,7 @@ export function caveats({ answers, snapshot, policies, asEnforced }: CaveatInput
       : []),
     ...(addresses === undefined ? [] : [addresses]),
     ...engineCaveats(snapshot, namespaces, asEnforced),
+    ...rolloutNotes(snapshot, (name) => namespaces.has(name)),
     ...(snapshot.isObserved && !asEnforced ? profileCaveats(snapshot, namespaces) : []),
   ];
 }

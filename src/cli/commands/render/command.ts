@@ -8,6 +8,7 @@ import type { Command } from '../../shell/command.ts';
 import { EXIT } from '../../shell/failure.ts';
 import { objectsText, table } from '../../shell/output.ts';
 import { selectorText } from '../../shell/text.ts';
+import { rolloutNotes } from '../../snapshot/rollout-notes.ts';
 import { namespacesNamed, profilesNamed } from '../../snapshot/select.ts';
 import type { ProfileIntent, Snapshot } from '../../../snapshot/snapshot.ts';
 import type { Terminal } from '../../shell/terminal.ts';
@@ -22,6 +23,8 @@ export const render: Command = {
     'Prints the NetworkPolicies of each namespace that a profile selects, exactly as the operator writes them: for\n' +
       'review, for GitOps, and for clusters without the operator. Of a profile under Audit, it prints those that\n' +
       'Enforce would write.',
+    'In a cluster, each namespace has the policies of the revision that a rollout has brought to it; a note says where\n' +
+      'that is not the latest.',
     'If the file of --config names a network engine whose policies the operator writes (engine: Cilium, engine: Calico),\n' +
       'it prints those too: also the staged policies of a profile under Audit.',
     'Exits with 1 when a peer of a rule can not be resolved: what is printed then lacks what that peer allows.',
@@ -58,6 +61,9 @@ export const render: Command = {
       }
     }
     addRemarks(intents, profiles.length, snapshot, terminal);
+    const isPrinted = (name: string, profile: SegmentationProfile) =>
+      namespaces.has(name) && profiles.includes(profile);
+    for (const each of rolloutNotes(snapshot, isPrinted)) terminal.note(each);
     return warnOfUnresolved(intents, terminal) > 0 ? EXIT.no : EXIT.yes;
   },
 };

@@ -7,16 +7,16 @@ import { ApiError } from '../../../kube/errors.ts';
 import { createTransport, type Transport } from '../../../kube/http/transport.ts';
 import { preconditionsOf } from '../../../kube/preconditions.ts';
 import { Resource } from '../../../kube/resource.ts';
-import type { Intent, Revision, Wave } from '../../../rollout/revision.ts';
+import {
+  CONTROLLER_REVISIONS,
+  type ControllerRevision,
+  recordedRevision,
+} from '../../../rollout/recorded.ts';
+import type { Revision } from '../../../rollout/revision.ts';
 import { errorMessage } from '../../../util/error-message.ts';
 import { version } from '../../../util/version.ts';
 import type { Call } from '../../shell/command.ts';
 import { CliError } from '../../shell/failure.ts';
-
-interface ControllerRevision extends KubeObject {
-  readonly revision: number;
-  readonly data: { readonly intent: Intent; readonly waves: readonly Wave[] };
-}
 
 /** A recorded revision, with the time at which it was recorded. */
 export interface DatedRevision extends Revision {
@@ -73,26 +73,15 @@ export class RolloutCluster {
   async revisions({
     metadata: { name, uid },
   }: SegmentationProfile): Promise<ReadonlyMap<number, DatedRevision>> {
-    const resource = new Resource<ControllerRevision>(this.#transport, {
-      group: 'apps',
-      version: 'v1',
-      plural: 'controllerrevisions',
-      namespaced: true,
-    });
+    const resource = new Resource<ControllerRevision>(this.#transport, CONTROLLER_REVISIONS);
     const namespace = this.#operatorNamespace;
     const { items } = await resource.listAll({ namespace, labelSelector: `${LABEL_PROFILE}=${name}` });
-    const own = items.filter(({ metadata }) => metadata.ownerReferences?.some((each) => each.uid === uid));
-    return new Map(
-      own
-        .map(({ metadata, revision: number, data: { intent, waves } }) => ({
-          number,
-          intent,
-          waves,
-          recorded: metadata.creationTimestamp ?? '',
-        }))
-        .sort((a, b) => a.number - b.number)
-        .map((each) => [each.number, each]),
-    );
+    const own = items.flatMap((item): DatedRevision[] => {
+      const { profile, revision } = recordedRevision(item) ?? {};
+      const recorded = item.metadata.creationTimestamp ?? '';
+      return profile === uid && revision !== undefined ? [{ ...revision, recorded }] : [];
+    });
+    return new Map(own.sort((a, b) => a.number - b.number).map((each) => [each.number, each]));
   }
 
   async namespaces(): Promise<readonly KubeObject[]> {

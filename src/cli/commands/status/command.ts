@@ -8,11 +8,18 @@ import type { Command } from '../../shell/command.ts';
 import { EXIT } from '../../shell/failure.ts';
 import type { WorkloadPod } from '../../../snapshot/pods.ts';
 import { type Cell, table, toJson, toYaml } from '../../shell/output.ts';
+import { latestRevision } from '../../snapshot/rollout-notes.ts';
 import { namespacesNamed } from '../../snapshot/select.ts';
-import type { ProfileIntent, Snapshot, SnapshotNamespace } from '../../../snapshot/snapshot.ts';
+import type {
+  AwaitedNamespace,
+  ProfileIntent,
+  Snapshot,
+  SnapshotNamespace,
+} from '../../../snapshot/snapshot.ts';
 import type { Palette, Terminal } from '../../shell/terminal.ts';
 import { unusedConnectionsOf, warnOfUnresolved } from '../render/command.ts';
 import { counted, shortList } from '../../../util/list-text.ts';
+import { compareText } from '../../../util/order.ts';
 import {
   type OpenExceptions,
   openExceptions,
@@ -38,6 +45,8 @@ interface NamespaceStatus {
   readonly name: string;
   readonly state: State;
   readonly profiles: readonly string[];
+  /** By profile, the revisions that are not the latest; null: none has reached the namespace. */
+  readonly revisions?: Readonly<Record<string, number | null>>;
   readonly pods: number;
   readonly ingressIsolated: number;
   readonly egressIsolated: number;
@@ -142,9 +151,11 @@ function exceptionsIn(
 function namespaceRows(snapshot: Snapshot, namespaces: readonly SnapshotNamespace[]): NamespaceStatus[] {
   const covered = coverage({ namespaces, pods: snapshot.pods, policies: snapshot.effective() });
   const intents = Map.groupBy(snapshot.intents(), ({ namespace }) => namespace.name);
+  const awaited = Map.groupBy(snapshot.awaited(), ({ namespace }) => namespace.name);
   const policies = Map.groupBy(snapshot.effective(), ({ metadata }) => metadata.namespace ?? '');
   return namespaces.map(({ name, terminating }) => {
     const own = intents.get(name) ?? [];
+    const waiting = awaited.get(name) ?? [];
     const cover = covered.get(name) ?? EMPTY;
     const diverging = own.flatMap((intent) => divergingPolicies(intent, snapshot));
     const count = (policies.get(name) ?? []).length;
@@ -153,13 +164,16 @@ function namespaceRows(snapshot: Snapshot, namespaces: readonly SnapshotNamespac
       isProtected,
       isTerminating: terminating,
       intents: own,
+      isAwaited: waiting.length > 0,
       diverging,
       policies: count,
     });
+    const revisions = earlierRevisions(own, waiting);
     return {
       name,
       state,
-      profiles: own.map(({ profile }) => profile.metadata.name),
+      profiles: [...own, ...waiting].map(({ profile }) => profile.metadata.name).sort(compareText),
+      ...(revisions && { revisions }),
       pods: cover.pods.length,
       ingressIsolated: cover.ingress.isolated.length,
       egressIsolated: cover.egress.isolated.length,
@@ -168,6 +182,20 @@ function namespaceRows(snapshot: Snapshot, namespaces: readonly SnapshotNamespac
       findings: state === 'Protected' ? [] : findingsOf(cover, diverging),
     };
   });
+}
+
+/** The revisions in a namespace that are not the latest of their profile; undefined if there is none. */
+function earlierRevisions(
+  intents: readonly ProfileIntent[],
+  awaited: readonly AwaitedNamespace[],
+): Readonly<Record<string, number | null>> | undefined {
+  const entries = [
+    ...intents
+      .filter(({ profile, revision }) => (revision ?? latestRevision(profile)) !== latestRevision(profile))
+      .map(({ profile, revision = null }) => [profile.metadata.name, revision] as const),
+    ...awaited.map(({ profile }) => [profile.metadata.name, null] as const),
+  ];
+  return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }
 
 const EMPTY: NamespaceCoverage<WorkloadPod> = {
@@ -195,14 +223,18 @@ interface StateInput {
   readonly isProtected: boolean;
   readonly isTerminating: boolean;
   readonly intents: readonly ProfileIntent[];
+  /** True if a rollout has still to bring the first revision of a profile. */
+  readonly isAwaited: boolean;
   readonly diverging: readonly string[];
   /** Number of policies in the namespace. */
   readonly policies: number;
 }
 
-function stateOf({ isProtected, isTerminating, intents, diverging, policies }: StateInput): State {
+function stateOf(input: StateInput): State {
+  const { isProtected, isTerminating, intents, isAwaited, diverging, policies } = input;
   if (isProtected) return 'Protected';
   if (isTerminating) return 'Terminating';
+  if (isAwaited) return 'Pending';
   if (intents.some(({ relation }) => relation === 'enforce'))
     return diverging.length > 0 ? 'Pending' : 'Enforced';
   if (intents.length > 0) return 'Audit';
@@ -402,6 +434,13 @@ function profileTable(profiles: readonly ProfileStatus[], wide: boolean, paint: 
   );
 }
 
+/** The profile, with its revision in the namespace if that is not the latest. */
+function profileCell(name: string, { revisions = {} }: NamespaceStatus): string {
+  const revision = revisions[name];
+  if (revision === undefined) return name;
+  return `${name} (${revision === null ? 'no revision yet' : `revision ${revision}`})`;
+}
+
 function namespaceTable(rows: readonly NamespaceStatus[], wide: boolean, paint: Palette): string[] {
   const colours: Readonly<Record<State, (text: string) => string>> = {
     Enforced: paint.green,
@@ -423,7 +462,7 @@ function namespaceTable(rows: readonly NamespaceStatus[], wide: boolean, paint: 
     rows.map((row) => [
       row.name,
       { text: row.state, paint: colours[row.state] },
-      row.profiles.join(',') || '-',
+      row.profiles.map((name) => profileCell(name, row)).join(',') || '-',
       share(row.ingressIsolated, row),
       share(row.egressIsolated, row),
       ...(wide ? [String(row.policies), String(row.hostNetworkPods)] : []),
