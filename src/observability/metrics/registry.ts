@@ -8,7 +8,7 @@
  */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { type ExpositionFormat, render } from './format/exposition.ts';
-import { type AuditMetrics, createAuditMetrics } from './audit-metrics.ts';
+import { type AuditMetrics, createAuditMetrics } from './capabilities/audit-metrics.ts';
 import { createCanaryMetrics } from './canary-metrics.ts';
 import { type CertificateMetrics, createCertificateMetrics } from './certificate-metrics.ts';
 import {
@@ -16,22 +16,22 @@ import {
   createMeshMetrics,
   type EngineMetrics,
   type MeshMetrics,
-} from './engine-metrics.ts';
+} from './capabilities/engine-metrics.ts';
 import { createEnforcementMetrics, type EnforcementMetrics } from './enforcement-metrics.ts';
-import { createExceptionMetrics, type ExceptionMetrics } from './exception-metrics.ts';
+import { createExceptionMetrics, type ExceptionMetrics } from './capabilities/exception-metrics.ts';
 import { createLeaderMetrics, type LeaderMetrics } from './leader-metrics.ts';
 import { MISNAMED } from './format/misnamed.ts';
-import { createQueryMetrics, type QueryMetrics } from './query-metrics.ts';
+import { createQueryMetrics, type QueryMetrics } from './capabilities/query-metrics.ts';
 import { createQueueMetrics, type QueueMetrics } from './queue-metrics.ts';
 import { createReconcileMetrics, type ReconcileMetrics } from './reconcile-metrics.ts';
 import { createRequestMetrics, type RequestMeasurement } from './request-metrics.ts';
 import { createSegmentationMetrics, type SegmentationMetrics } from './segmentation-metrics.ts';
 import { byName } from '../../util/order.ts';
 
-export type { AuditMetrics } from './audit-metrics.ts';
-export type { EngineMetrics, MeshMetrics } from './engine-metrics.ts';
+export type { AuditMetrics } from './capabilities/audit-metrics.ts';
+export type { EngineMetrics, MeshMetrics } from './capabilities/engine-metrics.ts';
 export type { LeaderMetrics } from './leader-metrics.ts';
-export type { QueryMetrics } from './query-metrics.ts';
+export type { QueryMetrics } from './capabilities/query-metrics.ts';
 export type { QueueMetrics, QueueSnapshot } from './queue-metrics.ts';
 export type { ReconcileMetrics, ReconcileResult } from './reconcile-metrics.ts';
 export type { RequestMeasurement } from './request-metrics.ts';

@@ -1,6 +1,6 @@
 /** Metrics of the audit in the cluster. They exist only where the audit is switched on. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import { sampledGauge } from './sampled-gauge.ts';
+import { sampledGauge } from '../sampled-gauge.ts';
 
 const RESULTS = ['complete', 'failed'] as const;
 export type AuditRunResult = (typeof RESULTS)[number];

@@ -1,6 +1,6 @@
 /** Metrics of the queries to the Prometheus that gates of rollouts ask. They exist only where the configuration has one. */
 import { Counter, Histogram, type Registry } from 'prom-client';
-import { DURATION_BUCKETS } from './buckets.ts';
+import { DURATION_BUCKETS } from '../buckets.ts';
 
 const RESULTS = ['value', 'none'] as const;
 

@@ -1,6 +1,6 @@
 /** Metrics of SegmentationExceptions. Until they are read, there are no series. */
 import type { Registry } from 'prom-client';
-import { sampledGauge } from './sampled-gauge.ts';
+import { sampledGauge } from '../sampled-gauge.ts';
 
 export interface ExceptionSample {
   /** Number of exceptions by state. */
