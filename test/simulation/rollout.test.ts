@@ -18,17 +18,12 @@ const ROLLOUT = {
   waves: [{ name: 'canary', namespaceSelector: { matchLabels: { tier: 'test' } }, soak: '30m' }],
 };
 
-const FORBIDDEN = {
-  status: 403,
-  body: {
-    kind: 'Status',
-    apiVersion: 'v1',
-    status: 'Failure',
-    reason: 'Forbidden',
-    code: 403,
-    message: 'no',
-  },
-};
+const refusal = (code: number, reason: string) => ({
+  status: code,
+  body: { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason, code, message: 'no' },
+});
+const FORBIDDEN = refusal(403, 'Forbidden');
+const TIMEOUT = refusal(504, 'Timeout');
 
 /** A cluster with the namespaces a, the canary, and b; a leader, which dies before a chosen request, and its successor. */
 class Cluster {
@@ -40,6 +35,8 @@ class Cluster {
   requests = 0;
   /** True if the operator may read and write ControllerRevisions. */
   mayRecord = true;
+  /** True if the answer to the next recording of a revision is lost. */
+  losesRecording = false;
   /** True if the operator may write the status of profiles. */
   mayReport = true;
   /** The result of each query to Prometheus, and the times of all of them. */
@@ -59,12 +56,16 @@ class Cluster {
     });
     this.#network.rates = NO_FAULTS;
     const handle = this.#server.handle.bind(this.#server);
-    this.#server.handle = (request, author) =>
-      author !== 'user' &&
-      ((!this.mayRecord && request.path.includes('/controllerrevisions')) ||
-        (!this.mayReport && request.path.endsWith('/status')))
-        ? FORBIDDEN
-        : handle(request, author);
+    this.#server.handle = (request, author) => {
+      const isRecording = request.path.includes('/controllerrevisions');
+      const isRefused =
+        (!this.mayRecord && isRecording) || (!this.mayReport && request.path.endsWith('/status'));
+      if (author !== 'user' && isRefused) return FORBIDDEN;
+      const answer = handle(request, author);
+      if (!this.losesRecording || !isRecording || request.method !== 'POST') return answer;
+      this.losesRecording = false;
+      return TIMEOUT;
+    };
     startControllers(this.#server, this.scheduler, dice(2));
     const tiers = { 'kube-system': '', 'segmentation-system': '', a: 'test', b: 'live' };
     for (const [name, tier] of Object.entries(tiers))
@@ -216,6 +217,13 @@ describe('rollout in virtual time', () => {
     assert.equal(cluster.summary, 'Soaking 0/2');
   });
 
+  it('goes on if a revision was recorded and the answer to that was lost', async () => {
+    cluster.losesRecording = true;
+    cluster.write('r1');
+    await cluster.scheduler.advance(MINUTE);
+    assert.equal(cluster.summary, 'Soaking 0/2');
+  });
+
   it('waits for the whole soak time, and not longer', async () => {
     cluster.write('r1');
     await cluster.scheduler.advance(29 * MINUTE);
@@ -250,6 +258,18 @@ describe('rollout in virtual time', () => {
     await cluster.lead();
     await cluster.scheduler.advance(MINUTE);
     assert.deepEqual(cluster.rules, { a: 'r2', b: 'r2' });
+  });
+
+  it('removes the policies of a namespace that left the profile while no operator ran', async () => {
+    const tiers = { key: 'tier', operator: 'In', values: ['test', 'live'] };
+    cluster.write('r1', { namespaceSelector: { matchExpressions: [tiers] } });
+    await cluster.scheduler.advance(31 * MINUTE);
+    assert.deepEqual(cluster.rules, { a: 'r1', b: 'r1' });
+    cluster.crash();
+    cluster.send('PATCH', '/api/v1/namespaces/b', { metadata: { labels: { tier: 'other' } } });
+    await cluster.lead();
+    await cluster.scheduler.advance(MINUTE);
+    assert.deepEqual(cluster.rules, { a: 'r1', b: undefined });
   });
 
   it('sends no request for a profile without a rollout that it did not send before there were rollouts', async () => {

@@ -227,8 +227,11 @@ export class Rollouts implements Capability, RevisionLookup {
   #formsChanged(profile: SegmentationProfile): void {
     const { clusterState } = this.#options;
     this.#onReport(profile.metadata.name);
+    // Policies that were held may be of a namespace that the revision does not select.
+    const withPolicies = new Set(clusterState.namespacesWithPoliciesOf(profile.metadata.name));
     for (const namespace of clusterState.namespaces.values())
-      if (isWritten(clusterState.inForce(profile, namespace))) this.#onIntent(namespace.key);
+      if (withPolicies.has(namespace.key) || isWritten(clusterState.inForce(profile, namespace)))
+        this.#onIntent(namespace.key);
   }
 
   #profileChanged({ old, new: next }: StoreChange<ProfileItem>): void {
@@ -270,7 +273,11 @@ export class Rollouts implements Capability, RevisionLookup {
     const profile = this.#options.clusterState.profile(name);
     if (profile?.spec.rollout === undefined || profile.metadata.deletionTimestamp !== undefined) return DONE;
     const { state, record } = this.#advance(profile, this.#survey(profile));
-    if (record === undefined) return DONE;
+    if (record === undefined) {
+      // An earlier attempt may have recorded the revision, and not received the answer.
+      if (this.#problems.delete(name)) this.#onReport(name);
+      return DONE;
+    }
     try {
       await this.#revisions.record(profile, record, signal);
       this.#problems.delete(name);
