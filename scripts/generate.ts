@@ -12,7 +12,7 @@ import { readArguments } from './entry.ts';
 import { auditDocument } from './generators/pages/audit.ts';
 import { chartTemplates, valuesSchema } from './generators/chart.ts';
 import { configurationSchema } from './generators/configuration.ts';
-import { CRD_PATH, NAMED_OF_EXCEPTION, readSchema, schemaOf } from './generators/crd.ts';
+import { CRD_PATH, NAMED_OF_EXCEPTION, readSchema, schemaOf, sharedTypes } from './generators/crd.ts';
 import { dashboard } from './generators/monitoring/dashboard.ts';
 import { exceptionCrd } from './generators/exception-crd.ts';
 import { referencePage } from './generators/pages/docs.ts';
@@ -40,14 +40,19 @@ const { flags } = readArguments({
 
 const schema = readSchema(join(root, CRD_PATH));
 const exception = exceptionCrd(root, schema);
+const exceptionSchema = schemaOf(...exception);
 const files: readonly (readonly [path: string, text: string])[] = [
   exception,
   ['src/api/generated/segmentation-profile.ts', await typesModule(schema)],
   ['src/api/generated/segmentation-profile.schema.json', schemaDocument(schema)],
   [
     'src/api/generated/segmentation-exception.ts',
-    await typesModule(schemaOf(...exception), NAMED_OF_EXCEPTION),
+    await typesModule(exceptionSchema, NAMED_OF_EXCEPTION, {
+      module: './segmentation-profile.ts',
+      names: sharedTypes(schema, exceptionSchema),
+    }),
   ],
+  ['src/api/generated/segmentation-exception.schema.json', schemaDocument(exceptionSchema)],
   ['src/cli/generated/page.ts', await pageModule(root)],
   [WORKLOAD_POLICIES, workloadPolicies(root)],
   ['docs/api.md', referencePage(schema)],

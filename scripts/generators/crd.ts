@@ -105,6 +105,17 @@ export const NAMED_OF_EXCEPTION = {
   SelectorOperator: 'spec.ingress[].podSelector.matchExpressions[].operator',
 };
 
+/** The names of types that have the same shape in the schemas of both kinds. */
+export function sharedTypes(profile: SchemaNode, exception: SchemaNode): string[] {
+  return Object.entries(NAMED_OF_EXCEPTION).flatMap(([name, path]) => {
+    const other = (NAMED as TypePaths)[name];
+    const isSame =
+      other !== undefined &&
+      isDeepStrictEqual(shapeOf(nodeAt(exception, path)), shapeOf(nodeAt(profile, other)));
+    return isSame ? [name] : [];
+  });
+}
+
 /** Names of types, each with the path of one occurrence. */
 export type TypePaths = Readonly<Record<string, string>>;
 

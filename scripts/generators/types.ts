@@ -10,8 +10,18 @@ const DESCRIPTIONS: TypePaths = {
 
 const BANNER = '// Generated from crds/ by `npm run generate`. Do not edit.';
 
-/** The text of the TypeScript module that declares the types of `root`. */
-export async function typesModule(root: SchemaNode, named: TypePaths = NAMED): Promise<string> {
+/** Types that another module declares. */
+export interface SharedTypes {
+  readonly module: string;
+  readonly names: readonly string[];
+}
+
+/** The text of the TypeScript module that declares the types of `root`, but for those that it shares with another module. */
+export async function typesModule(
+  root: SchemaNode,
+  named: TypePaths = NAMED,
+  shared?: SharedTypes,
+): Promise<string> {
   const nameOf = typeNames(root, named);
   const reference = (node: SchemaNode): object => {
     const name = nameOf(node);
@@ -34,7 +44,8 @@ export async function typesModule(root: SchemaNode, named: TypePaths = NAMED): P
     return { type: node.type, description, ...(node.enum && { enum: [...node.enum] }) };
   };
 
-  const definitions = Object.entries(named).map(([name, path]) => {
+  const own = Object.entries(named).filter(([name]) => shared?.names.includes(name) !== true);
+  const definitions = own.map(([name, path]) => {
     const node = nodeAt(root, path);
     const description = DESCRIPTIONS[name] ?? node.description;
     return [name, { ...definition(node), description, title: name }];
@@ -47,10 +58,17 @@ export async function typesModule(root: SchemaNode, named: TypePaths = NAMED): P
     style: { singleQuote: true, printWidth: 110 },
   });
   // The root is there only to carry the definitions.
-  return text
+  const declarations = text
     .replace(/\nexport interface Root \{[^}]*\}\n/, '')
     .replaceAll(
       / \*\n \* This interface was referenced by `Root`'s JSON-Schema\n \* via the `definition` "\w+"\.\n/g,
       '',
     );
+  return shared === undefined ? declarations : withImport(declarations, shared);
+}
+
+/** The module with an import of the shared types that its declarations name. */
+function withImport(declarations: string, { module, names }: SharedTypes): string {
+  const used = names.filter((name) => new RegExp(`: .*\\b${name}\\b.*;$`, 'm').test(declarations)).sort();
+  return declarations.replace(BANNER, `${BANNER}\nimport type { ${used.join(', ')} } from '${module}';`);
 }

@@ -71,6 +71,9 @@ export const KNOWN_KINDS: readonly KnownKind[] = [
   workload('', 'ReplicationController', 'replicationcontrollers'),
 ];
 
+/** Exceptions are read from manifests; in a cluster, their policies are there, and only `audit` reads themselves. */
+export const EXCEPTIONS: KnownKind = grouped(GROUP, EXCEPTION_KIND, EXCEPTION_PLURAL, { version: VERSION });
+
 /** Kinds that only `audit` reads. */
 export const AUDIT_KINDS: readonly KnownKind[] = [
   core('ServiceAccount', 'serviceaccounts'),
@@ -81,7 +84,7 @@ export const AUDIT_KINDS: readonly KnownKind[] = [
   grouped('rbac.authorization.k8s.io', 'ClusterRole', 'clusterroles', cluster),
   grouped('rbac.authorization.k8s.io', 'RoleBinding', 'rolebindings'),
   grouped('rbac.authorization.k8s.io', 'ClusterRoleBinding', 'clusterrolebindings', cluster),
-  grouped(GROUP, EXCEPTION_KIND, EXCEPTION_PLURAL, { version: VERSION }),
+  EXCEPTIONS,
   ...engineKinds(),
   ...kindsInVersions(UNREAD_KINDS),
   ...kindsInVersions(VERIFIER_KINDS),

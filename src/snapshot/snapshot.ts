@@ -42,6 +42,7 @@ import { isGranting } from '../policy/exceptions/grant.ts';
 import { DNS_SERVICES } from '../policy/peers/dns.ts';
 import { withFreeNames } from '../policy/planning/free-names.ts';
 import { arranged } from '../policy/planning/noted-rules.ts';
+import { type ManifestExceptions, type Opened, openedByExceptions, type Remark } from './exceptions.ts';
 import type { ObjectSet } from './objects.ts';
 import { labelledByAccount, podsOf, type WorkloadPod } from './pods.ts';
 import { revisionsIn, SnapshotRevisions } from './revisions.ts';
@@ -89,6 +90,8 @@ export interface SnapshotInput {
   readonly knowsRevisions?: boolean;
   /** The version that the API server tells; absent among manifests, and where nobody asked. */
   readonly serverVersion?: string | undefined;
+  /** Exceptions whose policies are to be compiled; absent: none. */
+  readonly exceptions?: ManifestExceptions;
 }
 
 /** The compiled policies of one profile for one namespace, with its relation. */
@@ -147,6 +150,9 @@ export class Snapshot {
   readonly #clusterState: ClusterState;
   readonly #engine: ExtensionEngine | undefined;
   readonly #staging: StagingEngine | undefined;
+  readonly #exceptions: ManifestExceptions;
+  /** By namespace. */
+  readonly #opened = new Map<string, readonly Opened[]>();
   #intents: readonly ProfileIntent[] | undefined;
   #awaited: readonly AwaitedNamespace[] | undefined;
 
@@ -161,6 +167,7 @@ export class Snapshot {
     this.#engine = configuredEngine(input.engine ?? 'None');
     this.#staging = configuredStaging(input.engine ?? 'None');
     this.serverVersion = input.serverVersion;
+    this.#exceptions = input.exceptions ?? NO_EXCEPTIONS;
     this.protectedNamespaces = new Set(input.protectedNamespaces);
     this.namespaces = objects
       .of('Namespace')
@@ -209,6 +216,41 @@ export class Snapshot {
     return (this.#intents ??= this.#compile());
   }
 
+  /** Remarks on the exceptions of manifests: those that open less than they ask for, or need an approval. */
+  exceptionRemarks(): Remark[] {
+    if (this.#exceptions.exceptions.length === 0) return [];
+    return this.namespaces.flatMap((namespace) =>
+      this.#openedIn(namespace).flatMap(({ remarks }) => remarks),
+    );
+  }
+
+  #openedIn(namespace: SnapshotNamespace): readonly Opened[] {
+    let opened = this.#opened.get(namespace.name);
+    if (opened === undefined) {
+      const profiles = this.profiles.flatMap((each) => {
+        const { relation, profile } = this.#inForce(each, namespace);
+        return relation === 'none' ? [] : [profile];
+      });
+      const present = this.policies.filter(({ metadata }) => metadata.namespace === namespace.name);
+      const context = { namespace, profiles, facts: this.facts, lastKnown: lastKnownFrom(present) };
+      this.#opened.set(namespace.name, (opened = openedByExceptions(this.#exceptions, context)));
+    }
+    return opened;
+  }
+
+  /** The policies of exceptions: compiled from manifests, or else as they are in the cluster. */
+  #exceptedBy(profile: SegmentationProfile, namespace: SnapshotNamespace, present: readonly NetworkPolicy[]) {
+    if (!isGranting(profile)) return [];
+    const opened = this.#exceptions.exceptions.length === 0 ? [] : this.#openedIn(namespace);
+    const known = new Set(opened.map(({ exception }) => exception.metadata.name));
+    const compiled = opened.filter((each) => each.profile === profile.metadata.name);
+    const others = present.filter(
+      (policy) =>
+        this.#isOfException(policy, profile) && !known.has(policy.metadata.labels?.[LABEL_EXCEPTION] ?? ''),
+    );
+    return [...compiled.flatMap(({ policies }) => policies), ...others.map(asWritten)];
+  }
+
   #compile(): ProfileIntent[] {
     const byNamespace = Map.groupBy(this.policies, ({ metadata }) => metadata.namespace ?? '');
     return this.namespaces.flatMap((namespace) => {
@@ -227,10 +269,7 @@ export class Snapshot {
           const observed = present.find(({ metadata }) => metadata.name === policy.metadata.name);
           return observed === undefined ? policy : arranged(observed, policy);
         });
-        // Policies of exceptions stay: they are not compiled from the profile, which only grants them.
-        const excepted = isGranting(profile)
-          ? present.filter((policy) => this.#isOfException(policy, profile)).map(asWritten)
-          : [];
+        const excepted = this.#exceptedBy(profile, namespace, present);
         const all = excepted.length === 0 ? policies : [...policies, ...excepted].sort(byObjectName);
         const extensions = this.#engine ? extensionObjects(compiled.extensions, this.#engine) : [];
         const isStaged = relation === 'audit' && this.#staging !== undefined;
@@ -294,6 +333,8 @@ export class Snapshot {
     return [...foreign, ...kept, ...wanted.flatMap(({ policies }) => policies)];
   }
 }
+
+const NO_EXCEPTIONS: ManifestExceptions = { exceptions: [], now: 0 };
 
 /** The policy without what the API server adds to it. */
 function asWritten({ metadata, ...policy }: NetworkPolicy): NetworkPolicy {

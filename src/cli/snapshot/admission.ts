@@ -1,6 +1,6 @@
 /** Admits objects of manifests as the API server would: by kind and version, by schema, and by validation. Pure. */
 import type { KubeObject } from '../../api/meta.ts';
-import { GROUP, KIND } from '../../api/names.ts';
+import { EXCEPTION_KIND, GROUP, KIND } from '../../api/names.ts';
 import { admitKind, admitUnknownKind, hasSchema } from '../../manifests/kinds.ts';
 import { pathText, type Violation } from '../../manifests/violations.ts';
 import type { Path } from '../../manifests/yaml.ts';
@@ -8,6 +8,7 @@ import { didYouMean } from '../../util/text/suggest.ts';
 import { isRecord } from '../../util/is-record.ts';
 import { CliError } from '../shell/failure.ts';
 import { groupOf, KNOWN_KINDS, type KnownKind } from '../../snapshot/objects.ts';
+import { admitException } from './exception.ts';
 import { admitProfile } from './profile.ts';
 
 /** The place of an object in a file, for messages. */
@@ -120,7 +121,7 @@ export interface AdmittedManifest {
  * @throws CliError with every violation and its line
  */
 export function admittedManifest(raw: unknown, known: KnownKind, place: Place): AdmittedManifest {
-  const { value, violations } = known.kind === KIND ? admitProfile(raw) : admitBuiltIn(raw, known);
+  const { value, violations } = admitted(raw, known);
   const lines = violations.map(({ path, message }) => {
     const where = pathText(path);
     return `${where === '' ? known.kind : where}: ${message} (line ${place.lineOf(path)})`;
@@ -138,6 +139,11 @@ export function admittedManifest(raw: unknown, known: KnownKind, place: Place): 
   throw new CliError(
     `${startOf(place)}: ${title} is not valid:\n${[...new Set(lines)].map((line) => `  ${line}`).join('\n')}`,
   );
+}
+
+function admitted(raw: unknown, known: KnownKind): Admitted {
+  if (known.kind === KIND) return admitProfile(raw);
+  return known.kind === EXCEPTION_KIND ? admitException(raw) : admitBuiltIn(raw, known);
 }
 
 /** FILE:LINE where the object begins. */

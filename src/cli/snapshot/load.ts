@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { OUTSIDE } from '../../canary/model/names.ts';
-import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
+import type { SegmentationException } from '../../api/exception.ts';
+import { EXCEPTION_KIND, LABEL_NAMESPACE_NAME } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { type Options, OptionsError } from '../../options/options.ts';
 import { parseOptions } from '../../options/parse.ts';
@@ -10,7 +11,7 @@ import { CliError } from '../shell/failure.ts';
 import type { Flag, Flags } from '../shell/flags.ts';
 import type { ClusterObjects } from './cluster.ts';
 import { assumedNamespace, type Manifests, readManifests } from './manifests.ts';
-import { AUDIT_KINDS, type KnownKind, ObjectSet } from '../../snapshot/objects.ts';
+import { AUDIT_KINDS, EXCEPTIONS, type KnownKind, ObjectSet } from '../../snapshot/objects.ts';
 import { MANIFESTS, Snapshot } from '../../snapshot/snapshot.ts';
 import type { Process, Terminal } from '../shell/terminal.ts';
 import { version } from '../../util/version.ts';
@@ -113,9 +114,14 @@ export async function loadManifests(
   noteAssumptions(manifests, input, namespace);
   return createSnapshot(input, {
     objects: complete(manifests),
+    exceptions: exceptionsOf(manifests.objects),
     assumed: manifests.assumed,
     isObserved: false,
   });
+}
+
+function exceptionsOf(objects: ObjectSet): SegmentationException[] {
+  return objects.of<SegmentationException>(EXCEPTION_KIND);
 }
 
 /** The cluster as it would be with the manifests applied and every profile enforced. */
@@ -133,12 +139,14 @@ export async function loadOverlay(input: LoadInput, cluster?: ClusterObjects): P
   const missing = manifests.assumed.filter((name) => base.objects.get('Namespace', name) === undefined);
   const known = { ...manifests, assumed: missing };
   noteAssumptions(known, input, namespace);
-  const objects = base.objects.with(withLiveIdentity(complete(known), base.objects));
-  return createSnapshot(input, { objects, assumed: missing, cluster: base, isObserved: false });
+  const applied = withLiveIdentity(complete(known), base.objects);
+  const objects = base.objects.with(applied);
+  const exceptions = exceptionsOf(applied);
+  return createSnapshot(input, { objects, exceptions, assumed: missing, cluster: base, isObserved: false });
 }
 
 function furtherKinds({ forAudit = false }: LoadInput): readonly KnownKind[] {
-  return forAudit ? AUDIT_KINDS : [];
+  return forAudit ? AUDIT_KINDS : [EXCEPTIONS];
 }
 
 /** Reads the objects of the cluster that the flags choose. */
@@ -162,6 +170,8 @@ export async function readClusterOf(
 
 interface SnapshotSource {
   readonly objects: ObjectSet;
+  /** Those of manifests. */
+  readonly exceptions?: readonly SegmentationException[];
   /** Namespaces without a manifest. */
   readonly assumed?: readonly string[];
   /** The cluster that was read, if any. */
@@ -172,10 +182,10 @@ interface SnapshotSource {
 
 export function createSnapshot(
   input: LoadInput,
-  { objects, assumed = [], cluster, isObserved }: SnapshotSource,
+  { objects, exceptions = [], assumed = [], cluster, isObserved }: SnapshotSource,
 ): Snapshot {
   const { cluster: configuration, protectedNamespaces, engine, mesh } = operatorConfiguration(input, objects);
-  return new Snapshot({
+  const snapshot = new Snapshot({
     objects,
     assumed,
     unread: cluster?.unread ?? new Map(),
@@ -188,7 +198,13 @@ export function createSnapshot(
     isObserved,
     knowsRevisions: cluster?.knowsRevisions ?? false,
     namespace: input.namespace ?? cluster?.namespace ?? 'default',
+    exceptions: { exceptions, now: Date.now() },
   });
+  for (const { isWarning, text } of snapshot.exceptionRemarks()) {
+    if (isWarning) input.terminal.warn(text);
+    else input.terminal.note(text);
+  }
+  return snapshot;
 }
 
 /** The objects of the manifests, together with the namespaces that they assume. */

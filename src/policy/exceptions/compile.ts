@@ -16,6 +16,7 @@ import {
   LABEL_PROFILE,
   LABEL_ROLE,
 } from '../../api/names.ts';
+import type { OwnerReference } from '../../api/meta.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { Baseline, SegmentationProfile } from '../../api/profile.ts';
 import { compile, type LastKnown, type UnresolvedPeer } from '../compile.ts';
@@ -143,7 +144,7 @@ const standIns = new WeakMap<SegmentationException, SegmentationProfile>();
 function ownPolicy(
   policy: NetworkPolicy,
   policyName: string,
-  { metadata: { name, uid = '' }, spec: { reason } }: SegmentationException,
+  { metadata: { name, uid }, spec: { reason } }: SegmentationException,
   { profile, end }: Granted,
 ): NetworkPolicy {
   const { labels, ...metadata } = policy.metadata;
@@ -168,16 +169,18 @@ function ownPolicy(
         [LABEL_EXCEPTION]: name,
       },
       annotations: { ...metadata.annotations, [ANNOTATION_RULES]: formatNotes(noted) },
-      ownerReferences: [
-        {
-          apiVersion: API_VERSION,
-          kind: EXCEPTION_KIND,
-          name,
-          uid,
-          controller: true,
-          blockOwnerDeletion: false,
-        },
-      ],
+      ...(uid && { ownerReferences: [ownerReference(name, uid)] }),
     },
+  };
+}
+
+function ownerReference(name: string, uid: string): OwnerReference {
+  return {
+    apiVersion: API_VERSION,
+    kind: EXCEPTION_KIND,
+    name,
+    uid,
+    controller: true,
+    blockOwnerDeletion: false,
   };
 }

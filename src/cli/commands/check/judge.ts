@@ -48,8 +48,10 @@ function unexpectedText(group: readonly Answer[]): string {
   const flow = `${from.label} → ${to.label} on ${portsOf(group)}`;
   if (!explanation.allowed) return `${flow} is denied: ${deniedBecause(explanation)}`;
   const causes = [...explanation.egress.allowedBy, ...explanation.ingress.allowedBy];
-  const names = causes.map(({ profile, rule, ruleKind = 'rule', namespace, policy }) =>
-    profile && rule ? `${ruleKind} ${rule} of profile ${profile}` : `NetworkPolicy ${namespace}/${policy}`,
-  );
+  const names = causes.map(({ profile, rule, ruleKind = 'rule', namespace, policy, exception }) => {
+    if (!profile || !rule) return `NetworkPolicy ${namespace}/${policy}`;
+    const where = exception ? `exception ${namespace}/${exception.name}` : `profile ${profile}`;
+    return `${ruleKind} ${rule} of ${where}`;
+  });
   return `${flow} is allowed: ${names.length === 0 ? 'no policy limits it' : `by ${shortList([...new Set(names)])}`}`;
 }
