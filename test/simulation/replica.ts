@@ -2,6 +2,7 @@
 import { ClusterState } from '../../src/cluster-state/state.ts';
 import { type Controller, createController } from '../../src/controller/controller.ts';
 import type { ControllerObserver } from '../../src/controller/observer.ts';
+import { Exceptions } from '../../src/controller/exceptions/exceptions.ts';
 import type { PrometheusQueries } from '../../src/controller/rollout/query-watch.ts';
 import { Rollouts } from '../../src/controller/rollout/rollouts.ts';
 import { Records } from '../../src/controller/records.ts';
@@ -17,6 +18,10 @@ export interface ReplicaOptions {
   readonly name: string;
   readonly concurrency: number;
   readonly resyncMs: number;
+  /** How far the wall clock is ahead, in milliseconds. */
+  readonly skew?: number;
+  /** True if the operator knows exceptions. */
+  readonly hasExceptions?: boolean;
   readonly network: Network;
   /** The Prometheus of the operator's configuration; absent: none. */
   readonly prometheus?: PrometheusQueries;
@@ -36,10 +41,20 @@ export class Replica {
   isLeading = false;
   isAlive = true;
 
-  constructor({ name, concurrency, resyncMs, network, prometheus, onUncaught }: ReplicaOptions) {
+  constructor({
+    name,
+    concurrency,
+    resyncMs,
+    skew = 0,
+    hasExceptions = false,
+    network,
+    prometheus,
+    onUncaught,
+  }: ReplicaOptions) {
     this.name = name;
     this.#network = network;
     this.clock = new ProcessClock(network.scheduler);
+    this.clock.skew = skew;
     this.link = new Link(name, network);
     const { roll } = network;
     const random = () => roll(2 ** 30) / 2 ** 30;
@@ -57,8 +72,18 @@ export class Replica {
         network.observer.onNote(`${name} revision of ${key} not recorded: ${String(error)}`),
     });
     this.clusterState.revisions = rollouts;
+    const exceptions = new Exceptions({
+      transport,
+      clusterState: this.clusterState,
+      clock: this.clock,
+      random,
+      onStatus: () => {},
+      onError: (error) => network.observer.onNote(`${name} exceptions not read: ${String(error)}`),
+      onRetry: ({ key, error }) =>
+        network.observer.onNote(`${name} exception ${key} failed: ${String(error)}`),
+    });
     this.controller = createController({
-      capabilities: [rollouts],
+      capabilities: [rollouts, ...(hasExceptions ? [exceptions] : [])],
       transport,
       configuration: CLUSTER_DEFAULTS,
       namespace: 'segmentation-system',

@@ -7,7 +7,8 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { readArguments } from '../../scripts/entry.ts';
 import { report, shrink } from './judge/report.ts';
-import { planOf } from './schedule/plan.ts';
+import type { Plan } from './schedule/actions.ts';
+import { GENERATOR, planOf } from './schedule/plan.ts';
 import { simulateAll } from './pool.ts';
 import { simulate } from './simulation.ts';
 import type { Outcome } from './worker.ts';
@@ -24,17 +25,21 @@ const { flags: values } = readArguments({
     jobs: { value: 'N', help: 'threads [one per processor]' },
     'keep-going': { help: 'name each seed that fails, and go on' },
     seed: { value: 'S', help: 'run one seed' },
+    generator: { value: 'N', help: `with --seed, the version of the generator [${GENERATOR}]` },
     trace: { value: 'FILE', help: 'write the trace of a failure to FILE' },
   },
 });
 
 async function main(): Promise<number> {
-  return values.seed === undefined ? runMany() : runOne(wholeNumber('seed', values.seed));
+  if (values.seed === undefined) return runMany();
+  const generator = wholeNumber('generator', values.generator ?? String(GENERATOR));
+  return runOne(planOf(wholeNumber('seed', values.seed), generator));
 }
 
-async function runOne(seed: number): Promise<number> {
-  const { breach, counts } = await simulate(planOf(seed));
-  if (breach !== undefined) return explain(seed, breach);
+async function runOne(plan: Plan): Promise<number> {
+  const { seed } = plan;
+  const { breach, counts } = await simulate(plan);
+  if (breach !== undefined) return explain(plan, breach);
   console.log(`seed ${seed} keeps every invariant: ${totals(counts)}`);
   return 0;
 }
@@ -72,18 +77,18 @@ async function runMany(): Promise<number> {
   );
   const [worst] = failed;
   if (worst === undefined) return 0;
-  return keepsGoing ? 1 : explain(worst.seed, worst.breach ?? '');
+  return keepsGoing ? 1 : explain(planOf(worst.seed), worst.breach ?? '');
 }
 
 /** Reduces the schedule of a seed that fails, and prints it. */
-async function explain(seed: number, breach: string): Promise<number> {
-  console.error(`SEED ${seed}: ${breach}\nreducing the schedule ...`);
-  const smallest = await shrink(planOf(seed));
+async function explain(plan: Plan, breach: string): Promise<number> {
+  console.error(`SEED ${plan.seed}: ${breach}\nreducing the schedule ...`);
+  const smallest = await shrink(plan);
   if (values.trace !== undefined) {
     const { trace } = await simulate(smallest, { isTraced: true });
     writeFileSync(values.trace, `${trace.join('\n')}\n`);
   }
-  console.error(await report(seed, smallest));
+  console.error(await report(smallest));
   return 1;
 }
 

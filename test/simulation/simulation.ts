@@ -6,9 +6,11 @@ import { createHash } from 'node:crypto';
 import { dice, type Dice } from '../faults/model.ts';
 import { compareWithIntent, type Convergence } from './judge/convergence.ts';
 import { Network } from './faults/network.ts';
-import type { Action, Plan, Round } from './schedule/plan.ts';
+import { type Action, isCalm, type Plan, type Round } from './schedule/actions.ts';
+import { MOST_SKEW_MS } from './schedule/clocks.ts';
+import { LONGEST_DEADLINE_MINUTES, LONGEST_SOAK_MINUTES, MOST_WAVES } from './schedule/rollouts.ts';
 import { Replica } from './replica.ts';
-import { Scheduler } from './schedule/scheduler.ts';
+import { EPOCH, Scheduler } from './schedule/scheduler.ts';
 import { startControllers } from './server/controllers.ts';
 import { Server } from './server/server.ts';
 import { Users } from './schedule/users.ts';
@@ -17,6 +19,17 @@ import { Recorder } from './judge/recorder.ts';
 
 /** Time to converge after the faults end, milliseconds. A silent watch alone is noticed only after 90 s. */
 const CONVERGE_MS = 300_000;
+/** Time for the waves of a rollout, each with its deadline and soak time, by clocks that step meanwhile, in milliseconds. */
+const ROLLOUT_MS =
+  60_000 * ((MOST_WAVES + 1) * LONGEST_DEADLINE_MINUTES + MOST_WAVES * LONGEST_SOAK_MINUTES) +
+  2 * MOST_SKEW_MS;
+/** Ends of exceptions that are waited for after each round, and how long for each, in milliseconds. */
+const MOST_ENDS = 2;
+const LONGEST_WAIT_MS = 200_000;
+/** Time until the operator has read the wall clock again, in milliseconds. */
+const RECHECK_MS = 61_000;
+/** Time in which a leader that nothing disturbs ends an exception, in milliseconds. */
+const END_MS = 1000;
 /** Time without a write that shows a converged cluster (I6), milliseconds. */
 const QUIET_MS = 60_000;
 /** Time until each watch has ended and its reflector has listed, which finds lost events, milliseconds. */
@@ -73,7 +86,9 @@ class Simulation {
       () => this.#scheduler.time,
       (name) => {
         const replica = this.#replicas.get(name);
-        return replica && { clusterState: replica.clusterState, leads: replica.isLeading };
+        if (replica === undefined) return undefined;
+        const { clusterState, isLeading: leads, clock } = replica;
+        return { clusterState, leads, now: clock.now() };
       },
     );
     this.#server.storage.subscribe(({ at, type, kind, key, object, author }) => {
@@ -95,7 +110,7 @@ class Simulation {
       },
       onNote: (line) => this.#note(line),
     });
-    this.#users = new Users(this.#server);
+    this.#users = new Users(this.#server, () => this.#scheduler.time);
     startControllers(this.#server, this.#scheduler, this.#roll);
   }
 
@@ -110,6 +125,7 @@ class Simulation {
 
   async run(): Promise<Result> {
     this.#users.prepare();
+    if (this.#plan.hasRollouts) this.#users.prepareRollouts();
     this.#recorder.beginRound();
     this.#start();
     if (this.#plan.hasStandby) this.#start();
@@ -142,6 +158,7 @@ class Simulation {
   async #round({ rates, steps, isQuiet }: Round): Promise<void> {
     const { writes } = this.#recorder.counts;
     const isOutdated = this.#compared?.isOutdated;
+    this.#recorder.isCalm = isCalm({ rates, steps, isQuiet }) && this.#trap === undefined;
     this.#compared = undefined;
     this.#network.rates = rates;
     for (const { after, action } of steps) {
@@ -157,23 +174,67 @@ class Simulation {
     // Only the list after the end of each watch finds lost events.
     if (rates.lost > 0) await this.#advance(RELIST_MS);
     await this.#converge();
-    if (isQuiet && !isOutdated && this.#recorder.counts.writes > writes)
+    // An exception may have ended meanwhile, or begun anew by the clock of another leader.
+    const mayWrite = isOutdated || this.#plan.hasExceptions;
+    if (isQuiet && !mayWrite && this.#recorder.counts.writes > writes)
       this.#breach ??= 'I6, a restart caused writes, though nothing had changed';
   }
 
   async #converge(): Promise<void> {
+    // The operator follows a step of the clock within a minute.
+    const left = (this.#steppedAt ?? Number.NEGATIVE_INFINITY) + RECHECK_MS - this.#scheduler.time;
+    if (left > 0 && this.#plan.hasExceptions) await this.#advance(left);
+    for (let ends = 0; ; ends++) {
+      await this.#settle();
+      if (this.#failed) return;
+      if (ends === MOST_ENDS || !(await this.#followEnd())) break;
+    }
+    if (!this.#failed) await this.#stayQuiet();
+  }
+
+  async #settle(): Promise<void> {
     let unmet: string | undefined;
     let stable = 0;
-    for (const end = this.#scheduler.time + CONVERGE_MS; this.#scheduler.time < end; ) {
+    const most = CONVERGE_MS + (this.#plan.hasRollouts ? ROLLOUT_MS : 0);
+    for (const end = this.#scheduler.time + most; this.#scheduler.time < end; ) {
       const { writes } = this.#recorder.counts;
       await this.#advance(1000);
       if (this.#failed) return;
       unmet = this.#unmet();
       // Status is written within half a second of the change that it reports.
       stable = unmet === undefined && this.#recorder.counts.writes === writes ? stable + 1 : 0;
-      if (stable === 2) return this.#stayQuiet();
+      if (stable === 2) return this.#note('converged');
     }
-    this.#breach ??= `I8, not converged after ${CONVERGE_MS / 1000} s: ${unmet}`;
+    this.#breach ??= `I8, not converged after ${most / 1000} s: ${unmet}`;
+  }
+
+  /**
+   * Waits for the end of the next exception, until which its policies have to stay, and which they must not survive by more
+   * than a moment. Returns false if none ends soon.
+   */
+  async #followEnd(): Promise<boolean> {
+    const leader = this.#leader;
+    if (leader === undefined || !this.#plan.hasExceptions) return false;
+    const now = leader.clock.now();
+    const [next] = this.#recorder
+      .exceptionsInForce(now)
+      .filter(({ end }) => end - now < LONGEST_WAIT_MS)
+      .sort((a, b) => a.end - b.end);
+    if (next === undefined) return false;
+    const policies = () => this.#recorder.policiesOfException(next.exception).length;
+    const before = policies();
+    await this.#advance(next.end - now - 1);
+    const isSame = () => this.#leader === leader && !this.#failed;
+    if (isSame() && policies() !== before)
+      this.#breach ??= `exception ${next.exception.metadata.name} has ended early: it has ${policies()} policies, and had ${before}`;
+    await this.#advance(END_MS);
+    if (isSame() && policies() > 0)
+      this.#breach ??= `exception ${next.exception.metadata.name} has not ended: it has ${policies()} policies`;
+    return true;
+  }
+
+  get #leader(): Replica | undefined {
+    return [...this.#replicas.values()].find(({ isLeading }) => isLeading);
   }
 
   #unmet(): string | undefined {
@@ -195,19 +256,25 @@ class Simulation {
   /** Compares the cluster with the intent; cached until the next write. */
   #comparison(): Convergence {
     const { storage } = this.#server;
+    if (this.#plan.hasExceptions) {
+      this.#recorder.observeClock(this.#leader?.clock.now() ?? EPOCH);
+      this.#compared = undefined;
+    }
     if (this.#compared?.revision !== storage.revision)
       this.#compared = { revision: storage.revision, ...compareWithIntent(this.#recorder, storage) };
     return this.#compared;
   }
 
   async #stayQuiet(): Promise<void> {
-    this.#note('converged');
     const { writes } = this.#recorder.counts;
     const { isOutdated } = this.#comparison();
+    const now = this.#leader?.clock.now() ?? EPOCH;
+    const mayWrite = isOutdated || this.#recorder.hasEnd(now, now + QUIET_MS);
     await this.#advance(QUIET_MS);
-    if (this.#recorder.counts.writes > writes && !isOutdated)
+    if (this.#recorder.counts.writes > writes && !mayWrite)
       this.#breach ??= 'I6, a write to a converged cluster';
-    const unmet = this.#failed ? undefined : this.#comparison().unmet;
+    const isChanging = this.#failed || (mayWrite && !isOutdated);
+    const unmet = isChanging ? undefined : this.#comparison().unmet;
     if (unmet !== undefined) this.#breach ??= `I8, no longer converged: ${unmet}`;
   }
 
@@ -216,7 +283,7 @@ class Simulation {
   }
 
   #perform(action: Action): void {
-    const leader = [...this.#replicas.values()].find(({ isLeading }) => isLeading);
+    const leader = this.#leader;
     const standby = [...this.#replicas.values()].find(({ isAlive, isLeading }) => isAlive && !isLeading);
     switch (action.do) {
       case 'crash':
@@ -242,11 +309,19 @@ class Simulation {
       case 'wall clock':
         for (const { clock } of this.#replicas.values()) clock.skew = action.skew;
         return;
+      case 'clock': {
+        const replica = action.whose === 'leader' ? leader : standby;
+        if (replica !== undefined) replica.clock.skew = action.skew;
+        this.#steppedAt = this.#scheduler.time;
+        return;
+      }
       default:
         this.#users.perform(action);
     }
   }
 
+  /** When a clock was stepped last, by the simulation's clock. */
+  #steppedAt: number | undefined;
   #trap: { left: number; when: 'before' | 'after' } | undefined;
 
   /** Kills the leader before it sends the chosen request, or after the server has carried it out. True if it did. */
@@ -286,9 +361,18 @@ class Simulation {
 
   #start(): void {
     const name = `operator-${this.#started.length + 1}`;
-    const { concurrency, resyncMs } = this.#plan;
+    const { concurrency, resyncMs, hasExceptions, skews } = this.#plan;
+    const skew = skews[this.#started.length % skews.length] ?? 0;
     const onUncaught = (error: unknown) => (this.#breach ??= `${name} threw: ${String(error)}`);
-    const replica = new Replica({ name, concurrency, resyncMs, network: this.#network, onUncaught });
+    const replica = new Replica({
+      name,
+      concurrency,
+      resyncMs,
+      skew,
+      hasExceptions,
+      network: this.#network,
+      onUncaught,
+    });
     this.#replicas.set(name, replica);
     this.#started.push(replica);
     this.#note(`start ${name}`);

@@ -23,7 +23,7 @@ import type { ClusterState } from '../../cluster-state/state.ts';
 import { isAborted, isNotFound } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import { preconditionsOf } from '../../kube/preconditions.ts';
-import { EXCEPTION_PLURAL } from '../../api/names.ts';
+import { EXCEPTION_PLURAL, policyName } from '../../api/names.ts';
 import { Resource } from '../../kube/resource.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
 import { isGranting } from '../../policy/exceptions/grant.ts';
@@ -62,6 +62,8 @@ const CONCURRENCY = 2;
 const RECHECK_MS = 60_000;
 /** How long policies may take to be written or deleted before the status says so, in milliseconds. */
 const SETTLE_MS = 1000;
+/** The exception that is being confirmed enqueues the namespace. */
+const UNCONFIRMED: MissingInput = { resource: EXCEPTION_PLURAL, error: undefined };
 const NOTHING: Added = { policies: [], unresolved: [] };
 
 export class Exceptions implements Capability, PolicyAdditions {
@@ -144,8 +146,10 @@ export class Exceptions implements Capability, PolicyAdditions {
     return true;
   }
 
-  missing(profiles: readonly SegmentationProfile[], { key }: NamespaceItem): MissingInput | undefined {
-    if (this.#source.isRead || !profiles.some(isGranting)) return undefined;
+  missing(profiles: readonly SegmentationProfile[], namespace: NamespaceItem): MissingInput | undefined {
+    if (!profiles.some(isGranting)) return undefined;
+    if (this.#source.isRead) return this.#mayCut(namespace) ? UNCONFIRMED : undefined;
+    const { key } = namespace;
     const now = this.#options.clock.now();
     const inForce = [...this.#policiesOfExceptions(key)].some((item) => notedEnd(item) > now);
     if (!inForce) return undefined;
@@ -193,7 +197,8 @@ export class Exceptions implements Capability, PolicyAdditions {
     const items = new Map<SegmentationException, ExceptionItem>();
     for (const item of this.#source.items.byNamespace(namespace.key)) items.set(item.exception, item);
     if (items.size === 0) return new Map();
-    const inForce = [...clusterState.profiles.values()].flatMap(({ profile }) => {
+    // A rollout holds a profile also in namespaces that it has nothing to do with.
+    const inForce = clusterState.concerned(namespace).flatMap((profile) => {
       const form = clusterState.inForce(profile, namespace);
       return form.relation === 'none' ? [] : [form.profile];
     });
@@ -203,6 +208,21 @@ export class Exceptions implements Capability, PolicyAdditions {
       if (item !== undefined) verdicts.set(item, verdict);
     }
     return verdicts;
+  }
+
+  /**
+   * True if the profile that grants an exception does not isolate the namespace yet, and would cut the exception's flows,
+   * which are written only once the exception is confirmed (I2).
+   */
+  #mayCut(namespace: NamespaceItem): boolean {
+    const { policies } = this.#options.clusterState;
+    return [...this.#verdictsIn(namespace)].some(
+      ([item, verdict]) =>
+        verdict.kind === 'in-force' &&
+        !this.#isConfirmed(item) &&
+        policies.get(`${namespace.key}/${policyName(verdict.profile.metadata.name, 'default-deny')}`) ===
+          undefined,
+    );
   }
 
   *#verdicts(): Generator<readonly [ExceptionItem, Verdict]> {
@@ -353,7 +373,10 @@ export class Exceptions implements Capability, PolicyAdditions {
       return await this.#reconcileStatus(item, verdict, signal);
     } catch (error) {
       if (isAborted(error)) return givenUp(error, signal);
-      return isNotFound(error) ? DONE : retry(error);
+      if (!isNotFound(error)) return retry(error);
+      this.#source.items.forget(item.key, item.uid);
+      this.#touch(item.exception.metadata.namespace ?? '');
+      return DONE;
     }
   }
 

@@ -10,12 +10,15 @@ import { fingerprint, isolates, isProfileReference } from '../../../src/policy/s
 import { isolatesAll } from '../../../src/policy/planning/effect.ts';
 import { withFreeNames } from '../../../src/policy/planning/free-names.ts';
 import { isTransitionalCover } from '../../../src/policy/planning/transition.ts';
-import { hasUnresolved, intentOf, neverKnown, selects, withoutDirections } from '../schedule/inputs.ts';
+import { type ProfileForm, selects } from '../schedule/combination.ts';
+import { exceptionsInForce, isOfException } from '../schedule/exception-policies.ts';
+import { hasUnresolved, intentOf, neverKnown, withoutDirections } from '../schedule/inputs.ts';
 import { intentAsEnforced, type ProfileInNamespace, wrongLastKnown } from './last-known.ts';
-import { NAMESPACES, PROFILES } from '../schedule/plan.ts';
+import { NAMESPACES, PROFILES } from '../schedule/actions.ts';
 import { POD } from '../server/kinds.ts';
 import type { Storage } from '../server/storage.ts';
 import { hasStablePods } from '../schedule/users.ts';
+import { rolloutStanding, unmetInExceptions } from './features.ts';
 import type { Recorder } from './recorder.ts';
 
 /** The counts that a profile's status has to report. */
@@ -78,16 +81,16 @@ function unmetInNamespace(namespace: string, recorder: Recorder, tally: Tally): 
     (each) => observed.operatorPolicies.has(each.metadata.uid ?? '') && isTransitionalCover(each),
   );
   if (cover !== undefined) return `the cover ${cover.metadata.name} is left`;
-  for (const [index, { profile }] of profiles.entries()) {
-    const unmet = unmetByProfile({ name: PROFILES[index] ?? '', index, namespace, recorder }, profile, tally);
+  for (const [index, form] of profiles.entries()) {
+    const unmet = unmetByProfile({ name: PROFILES[index] ?? '', index, namespace, recorder }, form, tally);
     if (unmet !== undefined) return unmet;
   }
-  return undefined;
+  return unmetInExceptions(namespace, recorder);
 }
 
 function unmetByProfile(
   where: ProfileInNamespace,
-  profile: SegmentationProfile | undefined,
+  { profile, isHeld }: ProfileForm,
   { counts, postponed }: Tally,
 ): string | undefined {
   const { name, namespace, recorder } = where;
@@ -95,11 +98,19 @@ function unmetByProfile(
   const policies = observed.policies(namespace);
   const own = policies.filter((each) => observed.ownerOf(each) === name);
   const combination = inputs.current(namespace);
-  const { intent, lastKnown } = intentAsEnforced(profile, namespace, combination, policies);
-  const desired = intent?.policies ?? [];
+  const opened = exceptionsInForce(combination, namespace, policies)
+    .filter((each) => each.profile === name)
+    .flatMap((each) => each.policies);
   const foreignNames = policies
     .filter((each) => observed.ownerOf(each) === undefined)
     .map(({ metadata }) => metadata.name);
+  // The other policies of a held profile stay as they are, whatever they are.
+  if (isHeld)
+    return isSame(own.filter(isOfException), withFreeNames(opened, new Set(foreignNames)).named)
+      ? undefined
+      : `${name} has the exceptions ${textOf(own.filter(isOfException))}, and should have ${textOf(opened)}`;
+  const { intent, lastKnown } = intentAsEnforced(profile, namespace, combination, policies);
+  const desired = [...(intent?.policies ?? []), ...opened];
   const directions = postponedDirections(where, desired, own, new Set(foreignNames));
   if (directions === undefined)
     return `${name} has the policies ${textOf(own)}, and should have ${textOf(desired)}`;
@@ -196,7 +207,12 @@ function unmetInStatus(name: string, recorder: Recorder, counts: ProfileCounts):
   const { metadata, status } = profile;
   if (metadata.deletionTimestamp !== undefined) return 'it is still being deleted';
   if (status?.observedGeneration !== metadata.generation) return 'its status is of an older generation';
-  return unmetInCounts(profile, recorder, counts) ?? unmetInConditions(profile, recorder);
+  const standing = rolloutStanding(profile, recorder);
+  if (standing.kind === 'unmet') return standing.unmet;
+  if (standing.kind === 'complete')
+    return unmetInCounts(profile, recorder, counts) ?? unmetInConditions(profile, recorder);
+  const ready = conditionOf(profile, 'Ready');
+  return ready?.status === 'False' ? undefined : `its rollout has stopped, and Ready is ${ready?.status}`;
 }
 
 /** No policy may name a deleted profile as its owner: the garbage collector would delete a retained one. */

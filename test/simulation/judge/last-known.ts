@@ -7,7 +7,8 @@ import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { lastKnownFrom, NOTHING_KNOWN } from '../../../src/policy/peers/last-known.ts';
 import type { Compiled, LastKnown } from '../../../src/policy/compile.ts';
 import { type DirectionRule, ruleKey } from '../../../src/policy/semantics/normalize.ts';
-import { type Combination, intentOf } from '../schedule/inputs.ts';
+import type { Combination } from '../schedule/combination.ts';
+import { intentOf } from '../schedule/inputs.ts';
 import type { Recorder } from './recorder.ts';
 
 /** A profile in a namespace. */

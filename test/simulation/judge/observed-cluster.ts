@@ -1,11 +1,21 @@
 /** The state of the model, followed from its revisions and never asked of the operator, and the inputs that change with it. */
+import type { SegmentationException } from '../../../src/api/exception.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../../src/api/names.ts';
 import type { StringMap } from '../../../src/api/meta.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { isProfileReference } from '../../../src/policy/semantics/normalize.ts';
 import type { Inputs, ProfileValue } from '../schedule/inputs.ts';
-import { ENDPOINT_SLICE, NAMESPACE, NETWORK_POLICY, NODE, PROFILE, SERVICE } from '../server/kinds.ts';
+import {
+  CONTROLLER_REVISION,
+  ENDPOINT_SLICE,
+  EXCEPTION,
+  NAMESPACE,
+  NETWORK_POLICY,
+  NODE,
+  PROFILE,
+  SERVICE,
+} from '../server/kinds.ts';
 import type { Revision, Storage } from '../server/storage.ts';
 
 export const isOperator = (author: string): boolean => author.startsWith('operator');
@@ -31,6 +41,12 @@ export class ObservedCluster {
 
   profile(name: string): SegmentationProfile | undefined {
     return this.#storage.get(PROFILE, name) as SegmentationProfile | undefined;
+  }
+
+  /** An exception with its status of now. */
+  exception({ metadata }: SegmentationException): SegmentationException | undefined {
+    const stored: unknown = this.#storage.get(EXCEPTION, `${metadata.namespace}/${metadata.name}`);
+    return stored as SegmentationException | undefined;
   }
 
   /** The existing profile that a policy belongs to by its labels or owner; undefined for a foreign policy. */
@@ -76,10 +92,16 @@ export class ObservedCluster {
           SegmentationProfile,
         ];
         if (isDeleted) this.#inputs.record(`profile ${name}`, deleted(current), time);
-        else if (old?.metadata.generation !== current.metadata.generation || old?.metadata.uid !== uid)
+        else if (formOf(old) !== formOf(current))
           this.#inputs.record(`profile ${name}`, { profile: current } satisfies ProfileValue, time);
         return;
       }
+      case EXCEPTION:
+        if (isDeleted || versionOf(previous) !== versionOf(object)) this.#recordExceptions(namespace, time);
+        return;
+      case CONTROLLER_REVISION:
+        if (type === 'ADDED') this.#inputs.forms.record(object);
+        return;
       case SERVICE:
         if (name === 'api') this.#inputs.record('service', isDeleted ? undefined : object, time);
         return;
@@ -91,6 +113,24 @@ export class ObservedCluster {
         return;
     }
   }
+
+  #recordExceptions(namespace: string, time: number): void {
+    const exceptions = [...this.#storage.values(EXCEPTION)].filter(
+      ({ metadata }) => metadata.namespace === namespace,
+    ) as unknown as SegmentationException[];
+    this.#inputs.clock.noteEnds(exceptions);
+    this.#inputs.record(`exceptions ${namespace}`, exceptions, time);
+  }
+}
+
+/** Equal for states of a profile that ask for the same policies: its status has the state of its rollout. */
+function formOf(profile: SegmentationProfile | undefined): string {
+  return `${versionOf(profile)} ${JSON.stringify(profile?.status?.rollout ?? null)}`;
+}
+
+/** Equal for states of an object with the same spec. */
+function versionOf(object: Pick<SegmentationProfile, 'metadata'> | undefined): string {
+  return `${object?.metadata.uid} ${object?.metadata.generation}`;
 }
 
 const NONE: readonly NetworkPolicy[] = [];

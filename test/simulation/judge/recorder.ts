@@ -1,20 +1,26 @@
 /** Judges every revision of the model and every request of the operator by the invariants I1, I2, and I4 to I6. */
 import type { Pod } from '../../../src/analysis/cluster.ts';
+import type { SegmentationException } from '../../../src/api/exception.ts';
 import type { KubeObject, StringMap } from '../../../src/api/meta.ts';
 import { LABEL_PROFILE } from '../../../src/api/names.ts';
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../../src/api/network-policy.ts';
 import type { ProfileStatus } from '../../../src/api/profile.ts';
-import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
 import type { ClusterState } from '../../../src/cluster-state/state.ts';
 import type { Request } from '../../../src/kube/http/transport.ts';
 import { fingerprint, isolates } from '../../../src/policy/semantics/normalize.ts';
 import { isTransitionalCover } from '../../../src/policy/planning/transition.ts';
 import { matches } from '../../../src/policy/semantics/selector.ts';
 import { Judge } from '../../support/judge/judge.ts';
-import { type Combination, Inputs, isUnresolved, policiesOf } from '../schedule/inputs.ts';
+import { endsOf } from '../schedule/clock-window.ts';
+import type { Combination } from '../schedule/combination.ts';
+import { verdicts } from '../schedule/exception-policies.ts';
+import { EXCEPTED } from '../schedule/exceptions.ts';
+import { Inputs, isUnresolved, policiesOf } from '../schedule/inputs.ts';
 import { isOperator, ObservedCluster } from './observed-cluster.ts';
-import { EXTERNAL, NAMESPACES, NODE_ADDRESSES, PROFILES, STABLE } from '../schedule/plan.ts';
-import { NAMESPACE, NETWORK_POLICY, PROFILE } from '../server/kinds.ts';
+import { openedWithoutGrant } from './exceptions.ts';
+import { RolloutJudge } from './rollouts.ts';
+import { EXTERNAL, NAMESPACES, NODE_ADDRESSES, PROFILES, STABLE } from '../schedule/actions.ts';
+import { EXCEPTION, NAMESPACE, NETWORK_POLICY, PROFILE } from '../server/kinds.ts';
 import { routeOf } from '../server/route.ts';
 import type { Answer } from '../server/server.ts';
 import type { Revision, Storage } from '../server/storage.ts';
@@ -32,9 +38,14 @@ const judge = new Judge(PODS, [...EXTERNAL, ...NODE_ADDRESSES]);
 
 type Policies = readonly NetworkPolicy[];
 const NOTHING: Policies = [];
-type ReplicaState = (
-  replica: string,
-) => { readonly clusterState: ClusterState; readonly leads: boolean } | undefined;
+type ReplicaState = (replica: string) =>
+  | {
+      readonly clusterState: ClusterState;
+      readonly leads: boolean;
+      /** Its wall clock, in milliseconds since the epoch. */
+      readonly now: number;
+    }
+  | undefined;
 
 export class Recorder {
   /** The first broken invariant, in words. */
@@ -43,7 +54,15 @@ export class Recorder {
   readonly observed: ObservedCluster;
   /** True if no replica was elected in this round, so that the leader remembers its own writes. */
   hasSameLeader = true;
-  readonly counts = { revisions: 0, writes: 0, transitions: 0, openings: 0, requests: 0 };
+  readonly counts = {
+    revisions: 0,
+    writes: 0,
+    transitions: 0,
+    openings: 0,
+    requests: 0,
+    excepted: 0,
+    waves: 0,
+  };
   readonly #time: () => number;
   /** The cluster state of a replica, and whether it leads; undefined for a dead one. */
   readonly #replicaState: ReplicaState;
@@ -71,11 +90,20 @@ export class Recorder {
   /** The versions that the leader knew when it sent a request. */
   readonly #knownVersions = new WeakMap<Request, ReadonlyMap<string, number>>();
 
+  readonly #rollouts: RolloutJudge;
+
   constructor(storage: Storage, time: () => number, replicaState: ReplicaState) {
     this.observed = new ObservedCluster(storage, this.inputs);
+    const seen = (namespace: string) => this.seenPolicies(namespace);
+    this.#rollouts = new RolloutJudge({ storage, inputs: this.inputs, seen, time });
     this.#time = time;
     this.#replicaState = replicaState;
     storage.subscribe((revision) => this.#onRevision(revision));
+  }
+
+  /** Nothing disturbs the operator in this round, or something does. */
+  set isCalm(isCalm: boolean) {
+    this.#rollouts.isCalm = isCalm;
   }
 
   /** The cluster has converged: the next round starts from its current state. */
@@ -105,16 +133,56 @@ export class Recorder {
     return this.#userEdits.get(namespace) ?? [];
   }
 
+  /** Every state of the policies of a namespace in this round, the first one included. */
+  seenPolicies(namespace: string): readonly Policies[] {
+    return [this.policiesAtStart.get(namespace) ?? NOTHING, ...(this.#seenPolicies.get(namespace) ?? [])];
+  }
+
+  /** The exceptions in force at `now` by the clock of the leader, each with its end, in milliseconds since the epoch. */
+  exceptionsInForce(now: number): { readonly exception: SegmentationException; readonly end: number }[] {
+    this.observeClock(now);
+    return EXCEPTED.flatMap((namespace) => {
+      const current = this.inputs.current(namespace);
+      return [...verdicts(current, namespace, this.observed.policies(namespace))].flatMap(
+        ([exception, verdict]) => (verdict.kind === 'in-force' ? [{ exception, end: verdict.end }] : []),
+      );
+    });
+  }
+
+  policiesOfException({ metadata }: SegmentationException): Policies {
+    return this.observed
+      .policies(metadata.namespace ?? '')
+      .filter((each) => each.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid));
+  }
+
+  /** True if the verdict on an exception may change between two times of the leader's clock. */
+  hasEnd(from: number, to: number): boolean {
+    return EXCEPTED.some((namespace) =>
+      this.inputs
+        .current(namespace)
+        .exceptions.flatMap(endsOf)
+        .some((end) => end > from && end <= to),
+    );
+  }
+
+  /** The clock of the leader shows `now`, in milliseconds since the epoch. */
+  observeClock(now: number): void {
+    if (this.inputs.clock.observe(now)) this.#references.clear();
+  }
+
   onSend(replica: string, request: Request): void {
     this.counts.requests += 1;
     if (request.method === 'GET') return;
     const why = withoutPrecondition(request);
     if (why !== undefined) this.#fail(`I4, ${why}: ${request.method} ${request.path}`);
-    const { clusterState, leads = false } = this.#replicaState(replica) ?? {};
+    const { clusterState, leads = false, now = 0 } = this.#replicaState(replica) ?? {};
     if (!leads)
       this.#fail(`I4, ${replica} writes although it does not lead: ${request.method} ${request.path}`);
     const { kind, namespace } = routeOf(request.path);
-    if (clusterState === undefined || kind !== NETWORK_POLICY || namespace === undefined) return;
+    if (clusterState === undefined) return;
+    this.observeClock(now);
+    if (kind !== NETWORK_POLICY || namespace === undefined) return;
+    this.#judgeException(replica, request, namespace);
     const known = new Map<string, number>();
     for (const name of PROFILES) {
       const { uid, generation = 0 } = clusterState.profile(name)?.metadata ?? {};
@@ -132,6 +200,20 @@ export class Recorder {
       // Answers may arrive out of order.
       this.#liveReads.set(read, Math.max(sent, this.#liveReads.get(read) ?? 0));
     } else if (this.#replicaState(replica)?.leads) this.#judgeKnownVersions(request);
+  }
+
+  /** The policy of an exception is written only while the exception is in force, as it was read live. */
+  #judgeException(replica: string, { method, body }: Request, namespace: string): void {
+    if (method === 'DELETE') return;
+    const opened = openedWithoutGrant(body as NetworkPolicy, {
+      namespace,
+      inputs: this.inputs,
+      base: this.observed.policies(namespace),
+      readAt: (path) => this.#liveReads.get(`${replica} ${path}`),
+    });
+    if (opened === undefined) return;
+    this.counts.excepted += 1;
+    if (opened !== '') this.#fail(`I4, ${opened}`);
   }
 
   /** I4: no leader acts on an older version of an object than this leader, or a former one, acted on before. */
@@ -163,7 +245,12 @@ export class Recorder {
       }
       for (const each of NAMESPACES) this.#judgePolicies(each, revision);
     }
-    if (kind === PROFILE && isOperator(author)) this.#judgeStatus(previous, object);
+    if ((kind === PROFILE || kind === EXCEPTION) && isOperator(author)) this.#judgeStatus(previous, object);
+    if (kind === PROFILE) {
+      const fault = this.#rollouts.follow(revision);
+      this.counts.waves = this.#rollouts.waves;
+      if (fault !== undefined) this.#fail(fault);
+    }
     if (kind !== NETWORK_POLICY) return;
     if (isOperator(author)) {
       this.#judgeOwnership(revision);
@@ -224,11 +311,11 @@ export class Recorder {
 
   /** The operator's policies for a combination of inputs. Equal policies are one list. */
   #ownPolicies(namespace: string, combination: Combination, base: Policies): Policies {
-    const existing = new Set(combination.profiles.map(({ profile }) => profile?.metadata.name ?? ''));
+    const existing = new Set(combination.profiles.map(({ asItIs }) => asItIs?.metadata.name ?? ''));
     const left = (this.#orphans.get(namespace) ?? []).filter(
       ({ metadata }) => !existing.has(metadata.labels?.[LABEL_PROFILE] ?? 'nobody'),
     );
-    const own = [...left, ...policiesOf(combination, namespace, lastKnownFrom(base))];
+    const own = [...left, ...policiesOf(combination, namespace, base)];
     const content = own.map((each) => `${each.metadata.name} ${fingerprint(each)}`).join();
     const known = this.#contents.get(`${namespace} ${content}`);
     if (known === undefined) this.#contents.set(`${namespace} ${content}`, own);
@@ -266,7 +353,7 @@ export class Recorder {
       // A plan that opens begins with a live list. A namespace read before that list belongs to an earlier plan.
       if (listed !== undefined && read < listed) return this.#fail(`${why}, and no live read preceded it`);
       const isJustified = this.inputs.combinations(namespace, read).some((each) => {
-        const required = policiesOf(each, namespace, lastKnownFrom(before), { required: true });
+        const required = policiesOf(each, namespace, before, { required: true });
         return opened.every((pod) => !isIsolated(pod, direction, required));
       });
       if (!isJustified) this.#fail(`${why}, which no input has justified since the live read`);

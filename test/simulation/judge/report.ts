@@ -1,5 +1,5 @@
 /** Reduces a schedule that broke an invariant, and reports it with the command that repeats it. */
-import type { Plan } from '../schedule/plan.ts';
+import type { Plan } from '../schedule/actions.ts';
 import { NO_FAULTS } from '../faults/rates.ts';
 import { type Result, simulate } from '../simulation.ts';
 
@@ -49,7 +49,8 @@ function keeping(plan: Plan, ids: ReadonlySet<number>): Plan {
 }
 
 /** The broken invariant, the schedule, the end of the trace, and the command that repeats it. */
-export async function report(seed: number, plan: Plan): Promise<string> {
+export async function report(plan: Plan): Promise<string> {
+  const { seed, generator } = plan;
   const { breach, trace }: Result = await simulate(plan, { isTraced: true });
   const actions = plan.rounds.flatMap(({ rates, steps }, index) => [
     `round ${index}, fault rates ${JSON.stringify(rates)}`,
@@ -58,7 +59,7 @@ export async function report(seed: number, plan: Plan): Promise<string> {
   const omitted = trace.length - TRACE_LINES;
   return [
     `SEED ${seed}: ${breach}`,
-    `replay: npm run test:simulation -- --seed ${seed}`,
+    `replay: npm run test:simulation -- --seed ${seed} --generator ${generator}`,
     '',
     `the reduced schedule (concurrency ${plan.concurrency}, standby ${plan.hasStandby}):`,
     ...actions,

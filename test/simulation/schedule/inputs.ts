@@ -3,6 +3,7 @@
  * the policies that each combination of values asks for. The operator watches each kind by itself, so it may act on any
  * combination.
  */
+import type { SegmentationException } from '../../../src/api/exception.ts';
 import type { StringMap } from '../../../src/api/meta.ts';
 import { LABEL_ROLE } from '../../../src/api/names.ts';
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../../src/api/network-policy.ts';
@@ -10,13 +11,16 @@ import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { endpointFacts, nodeFacts, serviceFacts } from '../../../src/cluster-state/peer-sources/facts.ts';
 import { CLUSTER_DEFAULTS } from '../../../src/options/cluster-defaults.ts';
 import { compile, type Compiled, type LastKnown } from '../../../src/policy/compile.ts';
+import { lastKnownFrom, NOTHING_KNOWN } from '../../../src/policy/peers/last-known.ts';
 import { NO_ENGINE } from '../../../src/policy/extensions.ts';
 import { NO_MESH } from '../../../src/policy/mesh.ts';
 import type { ClusterFacts, ServiceFacts } from '../../../src/policy/facts.ts';
-import { NOTHING_KNOWN } from '../../../src/policy/peers/last-known.ts';
 import { isolates } from '../../../src/policy/semantics/normalize.ts';
-import { matches } from '../../../src/policy/semantics/selector.ts';
-import { PROFILES } from './plan.ts';
+import { PROFILES } from './actions.ts';
+import { ClockWindow } from './clock-window.ts';
+import { type Combination, type ProfileForm, selects } from './combination.ts';
+import { exceptionsInForce } from './exception-policies.ts';
+import { Forms, isHeldPolicy } from './forms.ts';
 import { DNS_SERVICE } from './users.ts';
 import type { Stored } from '../server/kinds.ts';
 
@@ -35,14 +39,10 @@ export interface ProfileValue {
   readonly labels?: StringMap;
 }
 
-/** A value of each input of a namespace. */
-export interface Combination {
-  readonly profiles: readonly ProfileValue[];
-  /** Undefined if the namespace does not exist. */
-  readonly labels: StringMap | undefined;
-  readonly facts: ClusterFacts;
-  /** Equal for equal combinations. */
-  readonly key: string;
+/** A profile's form with a text that is equal for equal forms. */
+interface KnownForm {
+  readonly id: string;
+  readonly form: ProfileForm;
 }
 
 let ids = 0;
@@ -50,6 +50,9 @@ let ids = 0;
 export class Inputs {
   readonly #values = new Map<string, Value<unknown>[]>();
   readonly #facts = new Map<string, ClusterFacts>();
+  readonly forms = new Forms();
+  /** What the clock of the leader has shown in this round. */
+  readonly clock = new ClockWindow();
 
   /** Records the value of an input from now on. */
   record(input: string, value: unknown, time: number): void {
@@ -67,34 +70,73 @@ export class Inputs {
       this.#values.set(input, [{ ...last, value }]);
     }
     this.#facts.clear();
+    this.clock.forgetPast();
   }
 
   /** All combinations of the values that were valid at some time since `from`. */
   combinations(namespace: string, from = Number.NEGATIVE_INFINITY): Combination[] {
-    const [p = [], q = []] = PROFILES.map((name) => this.#valid<ProfileValue>(`profile ${name}`, from));
     const combined: Combination[] = [];
     const labelled = this.#valid<StringMap | undefined>(`labels ${namespace}`, from);
-    // Retained policies follow the labels that the namespace had when the profile was deleted.
-    const [ps = [], qs = []] = [p, q].map((values) =>
-      values.flatMap(({ id, since, value }) => {
-        const then = value.retained === undefined ? [] : labelled.filter((labels) => labels.since <= since);
-        return [
-          { id: `${id}`, value },
-          ...then.map((labels) => ({ id: `${id} ${labels.id}`, value: { ...value, labels: labels.value } })),
-        ];
-      }),
-    );
-    for (const labels of labelled)
+    for (const labels of labelled) {
+      const [ps = [], qs = []] = PROFILES.map((name) =>
+        this.#forms(name, from, { namespace, labels, labelled }),
+      );
       for (const facts of this.#factValues(from))
-        for (const first of ps)
-          for (const second of qs)
-            combined.push({
-              profiles: [first.value, second.value],
-              labels: labels.value,
-              facts: facts.value,
-              key: `${labels.id} ${facts.key} ${first.id} ${second.id}`,
-            });
+        for (const { exceptions, now, id } of this.#exceptionValues(namespace, from))
+          for (const first of ps)
+            for (const second of qs)
+              combined.push({
+                profiles: [first.form, second.form],
+                labels: labels.value,
+                facts: facts.value,
+                exceptions,
+                now,
+                key: `${labels.id} ${facts.key} ${first.id} ${second.id} ${id}`,
+              });
+    }
     return combined;
+  }
+
+  /** The forms that a profile had in a namespace with these labels; equal ones are one. */
+  #forms(
+    name: string,
+    from: number,
+    {
+      namespace,
+      labels,
+      labelled,
+    }: {
+      readonly namespace: string;
+      readonly labels: Value<StringMap | undefined>;
+      readonly labelled: readonly Value<StringMap | undefined>[];
+    },
+  ): KnownForm[] {
+    const forms = new Map<string, KnownForm>();
+    const add = (id: string, form: ProfileForm) => forms.has(id) || forms.set(id, { id, form });
+    const formOf = (profile: SegmentationProfile | undefined, of = labels.value) =>
+      this.forms.in(profile, { name: namespace, labels: of ?? NO_LABELS });
+    for (const { id, since, value } of this.#valid<ProfileValue>(`profile ${name}`, from)) {
+      const { profile: asItIs, retained } = value;
+      const own = formOf(asItIs);
+      add(own.key ?? `${id}`, { asItIs, ...own });
+      if (retained === undefined) continue;
+      // Retained policies follow the labels that the namespace had when the profile was deleted.
+      for (const then of labelled.filter((each) => each.since <= since)) {
+        const { profile, isHeld } = formOf(retained, then.value);
+        add(`${id} ${then.id}`, { ...own, asItIs, retained: profile, isHeld, labels: then.value });
+      }
+    }
+    return [...forms.values()];
+  }
+
+  /** The exceptions of a namespace, each time with an instant of every time between two of their ends. */
+  #exceptionValues(namespace: string, from: number) {
+    const values = this.#valid<readonly SegmentationException[] | undefined>(`exceptions ${namespace}`, from);
+    return values.flatMap(({ id, value: exceptions = [] }) =>
+      this.clock
+        .instants(exceptions, from === Number.POSITIVE_INFINITY)
+        .map((now) => ({ exceptions, now, id: exceptions.length === 0 ? '' : `${id} ${now}` })),
+    );
   }
 
   /** The values of one input that were valid at some time since `from`. */
@@ -221,10 +263,6 @@ export function hasUnresolved(
 
 const NO_LABELS: StringMap = {};
 
-export function selects({ spec }: SegmentationProfile, namespace: string, labels: StringMap): boolean {
-  return !(spec.excludeNamespaces ?? []).includes(namespace) && matches(spec.namespaceSelector, labels);
-}
-
 function isEnforced(profile: SegmentationProfile, namespace: string, labels: StringMap): boolean {
   const { spec, metadata } = profile;
   if (metadata.deletionTimestamp !== undefined && spec.deletionPolicy !== 'Retain') return false;
@@ -232,33 +270,45 @@ function isEnforced(profile: SegmentationProfile, namespace: string, labels: Str
 }
 
 /**
- * The policies that all profiles ask for, including retained ones of deleted profiles.
+ * The policies that all profiles ask for, with those of exceptions, and retained ones of deleted profiles.
  *
+ * @param base the policies from which last known peers are read, and those of held profiles kept
  * @param required leaves out postponed directions and retained policies: the rest must exist
  */
 export function policiesOf(
   combination: Combination,
   namespace: string,
-  lastKnown: LastKnown,
+  base: readonly NetworkPolicy[],
   { required = false } = {},
 ): NetworkPolicy[] {
-  return combination.profiles.flatMap(({ profile, retained, labels }) => {
+  const lastKnown = lastKnownFrom(base);
+  const inForce = exceptionsInForce(combination, namespace, base);
+  return combination.profiles.flatMap(({ profile, retained, labels, isHeld, asItIs }, index) => {
+    const name = PROFILES[index] ?? '';
+    const open = inForce.filter((each) => each.profile === name).flatMap(({ policies }) => policies);
+    if (isHeld && !(asItIs === undefined && required))
+      return [...base.filter((each) => isHeldPolicy(each, name)), ...open];
     const intent =
-      profile === undefined && !required
+      asItIs === undefined && !required
         ? intentOf(retained, namespace, { ...combination, labels }, lastKnown)
         : intentOf(profile, namespace, combination, lastKnown);
     if (intent === undefined) return [];
-    return required ? withoutDirections(intent.policies, neverKnown(intent)) : intent.policies;
+    const policies = [...intent.policies, ...open];
+    return required ? withoutDirections(policies, neverKnown(intent)) : policies;
   });
 }
 
-/** True if any profile has an unresolved peer in the namespace, so that its intent depends on earlier policies. */
+/** True if the policies of the combination depend on earlier ones: a peer is unresolved, or a profile is held. */
 export function isUnresolved(combination: Combination, namespace: string): boolean {
-  return combination.profiles.some(({ profile, retained, labels }) =>
-    [
-      intentOf(profile, namespace, combination, NOTHING_KNOWN),
-      intentOf(retained, namespace, { ...combination, labels }, NOTHING_KNOWN),
-    ].some((intent) => intent !== undefined && intent.unresolved.length > 0),
+  if (exceptionsInForce(combination, namespace, []).some(({ unresolved }) => unresolved.length > 0))
+    return true;
+  return combination.profiles.some(
+    ({ profile, retained, labels, isHeld }) =>
+      isHeld ||
+      [
+        intentOf(profile, namespace, combination, NOTHING_KNOWN),
+        intentOf(retained, namespace, { ...combination, labels }, NOTHING_KNOWN),
+      ].some((intent) => intent !== undefined && intent.unresolved.length > 0),
   );
 }
 

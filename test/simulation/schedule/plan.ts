@@ -1,73 +1,38 @@
 /**
  * The plan of a schedule, chosen by seed before the run, so that a report can leave parts of it out. Pure.
  *
- * The order of random draws is part of what a seed means: a new draw goes after all others.
+ * The order of random draws is part of what a seed means: a new draw goes after all others, or into a new version of the
+ * generator.
  */
 import { TENANT, MEMBER } from '../../faults/changes.ts';
 import { type Dice, dice, pick, randomSpec } from '../../faults/model.ts';
 import { NO_FAULTS, type FaultRates } from '../faults/rates.ts';
+import {
+  type Action,
+  EXTERNAL,
+  isDisturbing,
+  NAMESPACES,
+  NODE_ADDRESSES,
+  pause,
+  type Plan,
+  PROFILES,
+  type Round,
+  STABLE,
+  type Step,
+  TRANSIENT,
+} from './actions.ts';
+import { withClocks } from './clocks.ts';
+import { withExceptions } from './exceptions.ts';
+import { withRollouts } from './rollouts.ts';
 
-/** Namespaces whose pods exist all the time. */
-export const STABLE = ['a', 'b', 'c'] as const;
-/** Namespaces that are created and deleted, and so are their pods. */
-export const TRANSIENT = ['d', 'e'] as const;
-export const NAMESPACES: readonly string[] = [...STABLE, ...TRANSIENT];
-export const PROFILES: readonly string[] = ['p', 'q'];
+/** The version of the generator. Version 1 has no rollouts, exceptions and clocks of their own. */
+export const GENERATOR = 2;
 
-export type Action =
-  | { readonly do: 'write profile'; readonly name: string; readonly spec: object }
-  | { readonly do: 'delete profile'; readonly name: string }
-  | {
-      readonly do: 'label';
-      readonly namespace: string;
-      readonly labels: Readonly<Record<string, string | null>>;
-    }
-  | { readonly do: 'create namespace' | 'delete namespace'; readonly namespace: string }
-  | { readonly do: 'pods'; readonly namespace: string; readonly count: number }
-  | { readonly do: 'service'; readonly app: string; readonly port: number }
-  | { readonly do: 'delete service' }
-  | { readonly do: 'endpoints'; readonly addresses: readonly string[] }
-  | { readonly do: 'node'; readonly name: string; readonly address: string | undefined }
-  | {
-      readonly do: 'foreign policy';
-      readonly namespace: string;
-      readonly name: string;
-      readonly spec: object | undefined;
-    }
-  | { readonly do: 'drift'; readonly namespace: string; readonly choice: number; readonly how: number }
-  /** At the leader's n-th request from now on. */
-  | { readonly do: 'crash at'; readonly request: number; readonly when: 'before' | 'after' }
-  | { readonly do: 'freeze'; readonly ms: number }
-  | { readonly do: 'crash' | 'crash standby' | 'lose lease' | 'compact' }
-  | { readonly do: 'cut' | 'hang'; readonly whose: 'leader' | 'standby'; readonly choice: number }
-  | { readonly do: 'wall clock'; readonly skew: number };
-
-export interface Step {
-  /** Unique in the plan. */
-  readonly id: number;
-  /** Milliseconds after the previous step. */
-  readonly after: number;
-  readonly action: Action;
-}
-
-export interface Round {
-  readonly rates: FaultRates;
-  readonly steps: readonly Step[];
-  /** The round only restarts replicas and disturbs watches, so no write may follow (I6). */
-  readonly isQuiet: boolean;
-}
-
-export interface Plan {
-  readonly seed: number;
-  readonly concurrency: number;
-  readonly resyncMs: number;
-  readonly hasStandby: boolean;
-  readonly rounds: readonly Round[];
-}
-
-export function planOf(seed: number): Plan {
+/** @param generator the version of the generator with which a recorded seed was found */
+export function planOf(seed: number, generator = GENERATOR): Plan {
   const roll = dice(seed);
   let id = 0;
+  const nextId = () => id++;
   const steps = (actions: readonly Action[]): Step[] =>
     actions.map((action) => ({ id: id++, after: pause(roll), action }));
   const rounds = Array.from({ length: 2 + roll(3) }, (_, index): Round => {
@@ -94,16 +59,40 @@ export function planOf(seed: number): Plan {
   });
   const plan: Plan = {
     seed,
+    generator,
     concurrency: 1 + roll(4),
     resyncMs: pick(roll, [0, 0, 45_000, 600_000]),
     hasStandby: roll(2) === 0,
     rounds,
+    hasRollouts: false,
+    hasExceptions: false,
+    skews: [0],
   };
   // Other seeds keep the meaning that they had before process faults and connections were added.
   const connected = seed % 8 < 4 ? plan : withConnections(plan, dice(seed + 3));
-  return seed % 4 === 0 || seed % 4 === 3
-    ? withProcessFaults(connected, dice(seed + 2), () => id++)
-    : connected;
+  const faulty =
+    seed % 4 === 0 || seed % 4 === 3 ? withProcessFaults(connected, dice(seed + 2), nextId) : connected;
+  return generator === 1 ? faulty : withFeatures(faulty, nextId);
+}
+
+/** A quarter of the seeds has rollouts, one has exceptions, one has both, and one has neither. */
+function withFeatures(plan: Plan, nextId: () => number): Plan {
+  const kind = Math.floor(plan.seed / 8) % 4;
+  if (kind === 0) return plan;
+  const calmed = withCalmRounds(plan, dice(plan.seed + 7));
+  const rolled = kind === 2 ? calmed : withRollouts(calmed, dice(plan.seed + 4), nextId);
+  const excepted = kind === 1 ? rolled : withExceptions(rolled, dice(plan.seed + 5), nextId);
+  return withClocks(excepted, dice(plan.seed + 6), nextId);
+}
+
+/** Takes all faults out of some of the later rounds. */
+function withCalmRounds(plan: Plan, roll: Dice): Plan {
+  const rounds = plan.rounds.map((round, index) =>
+    index === 0 || roll(3) > 0
+      ? round
+      : { ...round, rates: NO_FAULTS, steps: round.steps.filter((step) => !isDisturbing(step)) },
+  );
+  return { ...plan, rounds };
 }
 
 /** Turns rules of most profiles into connections, and limits others to some of the namespaces. */
@@ -200,10 +189,6 @@ function driftsOfUnresolved(roll: Dice, nextId: () => number): Round[] {
   ];
 }
 
-function pause(roll: Dice): number {
-  return pick(roll, [0, roll(5), roll(30), roll(300), roll(3_000)]);
-}
-
 function ratesOf(roll: Dice): FaultRates {
   const level = () => pick(roll, [0, 0, 5, 20, 50]);
   return {
@@ -254,10 +239,6 @@ function randomInput(roll: Dice): Action {
     { do: 'pods', namespace, count: roll(3) },
   ]);
 }
-
-/** Addresses of the Service without selector. */
-export const EXTERNAL = ['192.0.2.10', '192.0.2.11'] as const;
-export const NODE_ADDRESSES = ['192.0.2.101', '192.0.2.102'] as const;
 
 function writeProfile(roll: Dice): Action {
   const name = pick(roll, PROFILES);

@@ -1,8 +1,12 @@
 /** Carries out the users' actions of a plan. An action on an object that does not exist does nothing. */
-import { LABEL_MANAGED_BY, MANAGER } from '../../../src/api/names.ts';
+import { ANNOTATION_PROMOTE, ANNOTATION_RETRY, LABEL_MANAGED_BY, MANAGER } from '../../../src/api/names.ts';
+import type { SegmentationException } from '../../../src/api/exception.ts';
+import type { SegmentationProfile } from '../../../src/api/profile.ts';
+import { rfc3339 } from '../../../src/util/rfc3339.ts';
 import { MEMBER, serviceSpec, TENANT } from '../../faults/changes.ts';
-import { type Action, EXTERNAL, NAMESPACES, NODE_ADDRESSES, TRANSIENT, STABLE } from './plan.ts';
-import { NETWORK_POLICY } from '../server/kinds.ts';
+import { type Action, EXTERNAL, NAMESPACES, NODE_ADDRESSES, TRANSIENT, STABLE } from './actions.ts';
+import { EPOCH } from './scheduler.ts';
+import { EXCEPTION, NETWORK_POLICY, PROFILE } from '../server/kinds.ts';
 import type { Answer, Server } from '../server/server.ts';
 
 export const USER = 'user';
@@ -14,6 +18,9 @@ export const DNS_SERVICE = {
 export const POD_LABELS = [{ app: 'a' }, { app: 'b', tier: 'x' }, {}] as const;
 
 const PROFILES = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
+const exceptionsIn = (namespace: string) =>
+  `/apis/segmentation.dev/v1alpha1/namespaces/${namespace}/segmentationexceptions`;
+const deploymentsIn = (namespace: string) => `/apis/apps/v1/namespaces/${namespace}/deployments`;
 const policies = (namespace: string) => `/apis/networking.k8s.io/v1/namespaces/${namespace}/networkpolicies`;
 const NS = '/api/v1/namespaces';
 const SLICES = '/apis/discovery.k8s.io/v1/namespaces/b/endpointslices';
@@ -30,9 +37,17 @@ const DRIFTS: readonly (object | undefined)[] = [
 
 export class Users {
   readonly #server: Server;
+  readonly #now: () => number;
 
-  constructor(server: Server) {
+  /** @param now milliseconds since the simulation began */
+  constructor(server: Server, now: () => number) {
     this.#server = server;
+    this.#now = now;
+  }
+
+  /** Creates the namespace of the operator, in which revisions are recorded. */
+  prepareRollouts(): void {
+    this.#createNamespace('segmentation-system');
   }
 
   /** Creates the objects that every schedule begins with. */
@@ -87,8 +102,67 @@ export class Users {
       case 'drift':
         return this.#drift(action);
       default:
+        return this.#performFeature(action);
+    }
+  }
+
+  #performFeature(action: Action): void {
+    switch (action.do) {
+      case 'workload':
+        return this.#setAvailable(action);
+      case 'promote':
+      case 'retry rollout':
+      case 'pause rollout':
+        return this.#steer(action);
+      case 'ask':
+        return this.#ask(action);
+      case 'approve':
+      case 'extend':
+        return this.#changeException(action);
+      case 'withdraw':
+        return void this.#send('DELETE', `${exceptionsIn(action.namespace)}/${action.name}`);
+      default:
         throw new Error(`not a user's action: ${action.do}`);
     }
+  }
+
+  #setAvailable({ namespace, name, available }: Extract<Action, { do: 'workload' }>): void {
+    const path = deploymentsIn(namespace);
+    this.#send('POST', path, { metadata: { name }, spec: { replicas: 1 } });
+    this.#send('PATCH', `${path}/${name}/status`, { status: { availableReplicas: available } });
+  }
+
+  #steer(action: Extract<Action, { do: 'promote' | 'retry rollout' | 'pause rollout' }>): void {
+    const profile = this.#server.storage.get(PROFILE, action.profile) as SegmentationProfile | undefined;
+    const { rollout } = profile?.status ?? {};
+    if (profile?.spec.rollout === undefined || rollout === undefined) return;
+    const path = `${PROFILES}/${action.profile}`;
+    if (action.do === 'pause rollout')
+      return void this.#send('PATCH', path, { spec: { rollout: { paused: action.paused } } });
+    const { revision, wave = '*' } = rollout;
+    const annotations =
+      action.do === 'retry rollout'
+        ? { [ANNOTATION_RETRY]: String(revision) }
+        : { [ANNOTATION_PROMOTE]: `${revision}/${action.isAll ? '*' : wave}` };
+    this.#send('PATCH', path, { metadata: { annotations } });
+  }
+
+  #ask({ namespace, name, forMs, spec }: Extract<Action, { do: 'ask' }>): void {
+    const expires = rfc3339(EPOCH + this.#now() + forMs);
+    const about = { reason: 'INC-1', expires, requestedBy: 'jane' };
+    this.#send('POST', exceptionsIn(namespace), { metadata: { name }, spec: { ...about, ...spec } });
+  }
+
+  #changeException(action: Extract<Action, { do: 'approve' | 'extend' }>): void {
+    const { namespace, name } = action;
+    const stored = this.#server.storage.get(EXCEPTION, `${namespace}/${name}`);
+    if (stored === undefined) return;
+    const { expires } = (stored as unknown as SegmentationException).spec;
+    const path = `${exceptionsIn(namespace)}/${name}`;
+    if (action.do === 'approve')
+      return void this.#send('PATCH', path, { spec: { approval: { by: 'mary', until: expires } } });
+    const later = rfc3339(Date.parse(expires) + action.byMs);
+    this.#send('PATCH', path, { spec: { expires: later, ...(action.byMs > 0 && { extendedBy: 'jane' }) } });
   }
 
   #createNamespace(name: string): void {
@@ -136,8 +210,20 @@ export class Users {
     const type = path.startsWith(PROFILES)
       ? { apiVersion: 'segmentation.dev/v1alpha1', kind: 'SegmentationProfile' }
       : {};
-    return this.#server.handle({ method, path, body: method === 'POST' ? { ...type, ...body } : body }, USER);
+    const created = { ...type, ...(withoutNulls(body) as object) };
+    return this.#server.handle({ method, path, body: method === 'POST' ? created : body }, USER);
   }
+}
+
+/** A null in a patch removes a field, which an object that is created does not have. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, each]) => each !== null)
+      .map(([key, each]) => [key, withoutNulls(each)]),
+  );
 }
 
 /** True if the namespace's pods exist all the time, so that cutting one breaks I2. */

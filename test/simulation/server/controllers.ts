@@ -1,7 +1,8 @@
 /** Models of two controllers of kube-controller-manager: the namespace controller and the garbage collector. */
 import type { Dice } from '../../faults/model.ts';
 import type { Scheduler } from '../schedule/scheduler.ts';
-import { KINDS, NAMESPACE, PROFILE } from './kinds.ts';
+import { EXCEPTION, KINDS, NAMESPACE, PROFILE } from './kinds.ts';
+import { keyOf } from './route.ts';
 import type { Server } from './server.ts';
 import type { Revision } from './storage.ts';
 
@@ -49,7 +50,7 @@ function startGarbageCollector(server: Server, scheduler: Scheduler, roll: Dice)
 
   storage.subscribe((revision) => {
     const { kind, type, object } = revision;
-    if (kind === PROFILE && type === 'DELETED')
+    if ((kind === PROFILE || kind === EXCEPTION) && type === 'DELETED')
       for (const each of dependents(object.metadata.uid)) collectLater(each);
     if (type !== 'DELETED' && object.metadata.ownerReferences !== undefined) collectLater(pathOf(revision));
   });
@@ -69,10 +70,14 @@ function startGarbageCollector(server: Server, scheduler: Scheduler, roll: Dice)
       collecting.delete(path);
       const { status, body } = server.handle({ method: 'GET', path }, 'garbage-collector');
       if (status !== 200) return;
-      const { ownerReferences = [], uid, resourceVersion } = (body as Revision['object']).metadata;
-      const alive = ownerReferences.some(
-        ({ name, uid: owner }) => storage.get(PROFILE, name)?.metadata.uid === owner,
-      );
+      const { namespace, ownerReferences = [], uid, resourceVersion } = (body as Revision['object']).metadata;
+      const alive = ownerReferences.some(({ kind, name, uid: owner }) => {
+        const found =
+          kind === EXCEPTION.kind
+            ? storage.get(EXCEPTION, keyOf(namespace, name))
+            : storage.get(PROFILE, name);
+        return found?.metadata.uid === owner;
+      });
       if (ownerReferences.length === 0 || alive) return;
       const options = { preconditions: { uid, resourceVersion } };
       server.handle({ method: 'DELETE', path, body: options }, 'garbage-collector');

@@ -66,6 +66,11 @@ export const PROFILE = kind('segmentation.dev/v1alpha1/segmentationprofiles', 'S
   unconditional: false,
   complete: completeProfile,
 });
+export const EXCEPTION = kind('segmentation.dev/v1alpha1/segmentationexceptions', 'SegmentationException', {
+  status: true,
+  generation: true,
+  unconditional: false,
+});
 export const SERVICE = kind('v1/services', 'Service', { status: true, returnsDeleted: true });
 export const NODE = kind('v1/nodes', 'Node', { ...CLUSTER, status: true });
 export const POD = kind('v1/pods', 'Pod', { status: true, generation: true, returnsDeleted: true });
@@ -74,16 +79,18 @@ export const ENDPOINT_SLICE = kind('discovery.k8s.io/v1/endpointslices', 'Endpoi
   labelsCount: true,
 });
 
+export const DEPLOYMENT = kind('apps/v1/deployments', 'Deployment', { status: true, generation: true });
 export const CONTROLLER_REVISION = kind('apps/v1/controllerrevisions', 'ControllerRevision');
 
 export const KINDS: readonly Kind[] = [
   CONTROLLER_REVISION,
-  kind('apps/v1/deployments', 'Deployment', { status: true, generation: true }),
+  DEPLOYMENT,
   kind('apps/v1/statefulsets', 'StatefulSet', { status: true, generation: true }),
   kind('apps/v1/daemonsets', 'DaemonSet', { status: true, generation: true }),
   NAMESPACE,
   NETWORK_POLICY,
   PROFILE,
+  EXCEPTION,
   SERVICE,
   NODE,
   POD,

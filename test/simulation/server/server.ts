@@ -6,7 +6,15 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Method } from '../../../src/kube/http/transport.ts';
 import type { Query } from '../../../src/kube/http/wire.ts';
 import { EPOCH } from '../schedule/scheduler.ts';
-import { apiVersionOf, type Kind, NAMESPACE, PROFILE, type Stored, withoutEmpty } from './kinds.ts';
+import {
+  apiVersionOf,
+  EXCEPTION,
+  type Kind,
+  NAMESPACE,
+  PROFILE,
+  type Stored,
+  withoutEmpty,
+} from './kinds.ts';
 import { list, type Send, watch } from './read.ts';
 import { keyOf, type Route, routeOf } from './route.ts';
 import {
@@ -47,6 +55,8 @@ export class Server {
 
   /** Carries out a request synchronously. */
   handle(call: Call, author: Author): Answer {
+    if (call.path === `/apis/${apiVersionOf(EXCEPTION)}`)
+      return ok({ resources: [{ name: EXCEPTION.plural }] });
     try {
       const route = routeOf(call.path);
       const body = call.body as Stored | undefined;
@@ -143,7 +153,7 @@ export class Server {
       throw invalid(kind, name, 'metadata.resourceVersion: Invalid value: must be specified for an update');
     if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) throw stale();
     // A write of a custom resource's status takes the stored metadata before the uid is validated.
-    if (isOther && !(kind === PROFILE && subresource === 'status'))
+    if (isOther && !((kind === PROFILE || kind === EXCEPTION) && subresource === 'status'))
       throw invalid(kind, name, `metadata.uid: Invalid value: "${uid}": field is immutable`);
     const key = keyOf(namespace, name);
     const next = kind.complete(this.#changed(kind, old, wanted, subresource));

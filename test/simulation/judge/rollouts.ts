@@ -1,0 +1,225 @@
+/**
+ * Judges each state of a rollout that the operator records, by the model: waves come in order, each after the one before it
+ * has the revision and its soak time is over; no more namespaces are let in at a time than the profile says; a wave whose
+ * workloads broke does not end well; and what failed goes back.
+ *
+ * Only namespaces that kept their labels in the round are judged: the operator may know other labels than the model.
+ */
+import { ANNOTATION_PROMOTE } from '../../../src/api/names.ts';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import type { SegmentationProfile } from '../../../src/api/profile.ts';
+import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
+import { fingerprint } from '../../../src/policy/semantics/normalize.ts';
+import type { RolloutState } from '../../../src/rollout/assign.ts';
+import type { Revision as Recorded } from '../../../src/rollout/revision.ts';
+import { nameOfWave, positionOf, waveOf } from '../../../src/rollout/waves.ts';
+import { parseDuration } from '../../../src/util/duration.ts';
+import { NAMESPACES, PROFILES } from '../schedule/actions.ts';
+import { selects } from '../schedule/combination.ts';
+import { isHeldPolicy } from '../schedule/forms.ts';
+import { type Inputs, intentOf, type ProfileValue } from '../schedule/inputs.ts';
+import { DEPLOYMENT, type Stored } from '../server/kinds.ts';
+import type { Revision, Storage } from '../server/storage.ts';
+import { isOperator } from './observed-cluster.ts';
+
+export interface RolloutJudgeOptions {
+  readonly storage: Storage;
+  readonly inputs: Inputs;
+  /** Every state of the policies of a namespace in this round. */
+  readonly seen: (namespace: string) => readonly (readonly NetworkPolicy[])[];
+  /** Milliseconds since the simulation began. */
+  readonly time: () => number;
+}
+
+/** How long the operator may take to see that a workload is unavailable, if nothing disturbs it, in milliseconds. */
+const NOTICE_MS = 5_000;
+
+/** A wave of the rollout of a revision. */
+interface Place {
+  readonly profile: SegmentationProfile;
+  readonly revision: Recorded;
+  readonly wave: number;
+}
+
+export class RolloutJudge {
+  /** Waves that have ended. */
+  waves = 0;
+  /** True if nothing disturbs the operator in this round, so that it sees in time which workloads are unavailable. */
+  isCalm = false;
+  readonly #options: RolloutJudgeOptions;
+  /** `PROFILE REVISION/WAVE` of every promotion. */
+  readonly #promoted = new Set<string>();
+  /** Since when each unavailable Deployment is so, by `NAMESPACE/Deployment/NAME`. */
+  readonly #unavailable = new Map<string, number>();
+
+  constructor(options: RolloutJudgeOptions) {
+    this.#options = options;
+    options.storage.subscribe(({ kind, object }) => {
+      if (kind === DEPLOYMENT) this.#followWorkload(object);
+    });
+  }
+
+  /** Describes the fault of a new state of a profile; undefined if there is none. */
+  follow({ type, object, previous, author }: Revision): string | undefined {
+    const [old, profile] = [previous, object] as unknown as (SegmentationProfile | undefined)[];
+    const promotion = profile?.metadata.annotations?.[ANNOTATION_PROMOTE];
+    if (promotion !== undefined) this.#promoted.add(`${profile?.metadata.name} ${promotion}`);
+    if (type !== 'MODIFIED' || !isOperator(author) || profile === undefined) return undefined;
+    const [before, after] = [old?.status?.rollout, profile.status?.rollout];
+    if (before === undefined || after === undefined) return undefined;
+    if (JSON.stringify(before) === JSON.stringify(after)) return undefined;
+    const fault = this.#failureFault(profile, before, after) ?? this.#progressFault(profile, before, after);
+    return fault && `rollout of ${profile.metadata.name}: ${fault}`;
+  }
+
+  #failureFault(profile: SegmentationProfile, before: RolloutState, after: RolloutState): string | undefined {
+    if (before.phase === after.phase || before.revision !== after.revision) return undefined;
+    const reactions = this.#specs(profile).map((rollout) => rollout?.onFailure);
+    const below = before.inForce.slice(1);
+    const canGoBack = before.base === 'Nothing' || (before.base === undefined && below.length > 0);
+    if (after.phase === 'RolledBack') {
+      if (reactions.every((each) => each === 'Pause')) return 'it goes back, and should pause';
+      const isBack = JSON.stringify(after.inForce) === JSON.stringify(below);
+      return isBack ? undefined : `it goes back to ${JSON.stringify(after.inForce)}`;
+    }
+    if (after.phase === 'Failed' && canGoBack && reactions.every((each) => each === 'Rollback'))
+      return 'it has failed, and does not go back';
+    return undefined;
+  }
+
+  #progressFault(
+    profile: SegmentationProfile,
+    before: RolloutState,
+    after: RolloutState,
+  ): string | undefined {
+    const [top] = after.inForce;
+    const old = before.inForce[0];
+    const revision = top && this.#options.inputs.forms.revisionsOf(profile).get(top.revision);
+    if (top === undefined || revision === undefined || after.phase === 'RolledBack') return undefined;
+    const isSame = old?.revision === top.revision;
+    // Another revision that is in force everywhere needed no waves: `needsNoWaves` has its own tests.
+    if ((isSame && old.wave === undefined) || (!isSame && top.wave === undefined)) return undefined;
+    const from = isSame ? (old.wave ?? 0) : 0;
+    const to = top.wave ?? revision.waves.length + 1;
+    if (to < from) return `wave ${to} comes after wave ${from}`;
+    if (isSame && to === from && (top.limit ?? 0) < (old.limit ?? 0)) return 'a namespace is taken back';
+    for (let wave = from; wave < to; wave++) {
+      const state = isSame && wave === from ? before : undefined;
+      const fault = this.#endFault({ profile, revision, wave }, state);
+      if (fault !== undefined) return `wave ${nameOfWave(revision.waves, wave)} has ended, ${fault}`;
+    }
+    if (top.wave === undefined) return undefined;
+    return this.#parallelFault({ profile, revision, wave: top.wave }, top.limit ?? 0);
+  }
+
+  /** @param before the state in which the wave was under way; undefined if it was skipped */
+  #endFault(place: Place, before: RolloutState | undefined): string | undefined {
+    const { profile, revision, wave } = place;
+    const promotions = ['*', nameOfWave(revision.waves, wave)];
+    const { name } = profile.metadata;
+    if (promotions.some((each) => this.#promoted.has(`${name} ${revision.number}/${each}`))) return undefined;
+    const members = this.#members(place);
+    if (members.length === 0) return undefined;
+    this.waves += 1;
+    if (before === undefined) return `and namespace ${members[0]} was skipped`;
+    const lacking = members.find((namespace) => !this.#hasHad(place, namespace));
+    if (lacking !== undefined) return `and namespace ${lacking} never had revision ${revision.number}`;
+    const soakMs = parseDuration(revision.waves[wave]?.soak ?? '0m') ?? 0;
+    const isSoaked =
+      before.phase === 'Soaking' && this.#options.inputs.clock.latest >= Date.parse(before.since) + soakMs;
+    if (soakMs > 0 && !isSoaked)
+      return `${before.phase} since ${before.since}, and its soak time is not over`;
+    return this.#gateFault(profile, before, members);
+  }
+
+  /** The gate should have seen a workload that is unavailable all the time that it asks for. */
+  #gateFault(
+    profile: SegmentationProfile,
+    { gates }: RolloutState,
+    members: readonly string[],
+  ): string | undefined {
+    const demanded = this.#specs(profile).map((rollout) => rollout?.gates?.workloads);
+    const [gate] = demanded;
+    if (!this.isCalm || gates === undefined || gate === undefined || demanded.length > 1) return undefined;
+    const forMs = (parseDuration(gate.for) ?? 0) + NOTICE_MS;
+    const { storage, time } = this.#options;
+    const broken = [...this.#unavailable].find(([workload, since]) => {
+      const [namespace = '', , name] = workload.split('/');
+      const created = storage.get(DEPLOYMENT, `${namespace}/${name}`)?.metadata.creationTimestamp ?? '';
+      return (
+        members.includes(namespace) &&
+        gates.unavailable?.includes(workload) !== true &&
+        Date.parse(created) < Date.parse(gates.since) &&
+        time() - since > forMs
+      );
+    });
+    return broken && `and its gate has not seen that ${broken[0]} is unavailable`;
+  }
+
+  #parallelFault(place: Place, limit: number): string | undefined {
+    const { profile, revision } = place;
+    const most = Math.max(
+      ...this.#specs(profile).map((rollout) => rollout?.maxParallel ?? Number.POSITIVE_INFINITY),
+    );
+    const { name } = profile.metadata;
+    const reached = this.#members(place).filter((namespace) => positionOf(name, namespace) < limit);
+    if (reached.length <= most) return undefined;
+    const pending = reached.filter((namespace) => !this.#hasHad(place, namespace));
+    if (pending.length <= most) return undefined;
+    return `${pending.join()} are to get revision ${revision.number} at a time, and at most ${most} should`;
+  }
+
+  /** The namespaces of a wave, of those that kept their labels in this round. */
+  #members({ profile, revision, wave }: Place): string[] {
+    const { name } = profile.metadata;
+    return NAMESPACES.filter((namespace) => {
+      const [labels, ...others] = this.#options.inputs.values<Record<string, string> | undefined>(
+        `labels ${namespace}`,
+      );
+      if (labels === undefined || others.length > 0) return false;
+      if (!selects(profile, namespace, labels)) return false;
+      return waveOf(revision.waves, { name: namespace, labels }, name) === wave;
+    });
+  }
+
+  /** True if the namespace had the policies of the revision at any time in this round, for any of its inputs. */
+  #hasHad({ profile, revision }: Place, namespace: string): boolean {
+    const { inputs, seen } = this.#options;
+    const { name } = profile.metadata;
+    const index = PROFILES.indexOf(name);
+    const combinations = inputs
+      .combinations(namespace)
+      .filter((each) => each.profiles[index]?.revision === revision.number);
+    return seen(namespace)
+      .toReversed()
+      .some((policies) => {
+        const own = policiesKey(policies.filter((each) => isHeldPolicy(each, name)));
+        const lastKnown = lastKnownFrom(policies);
+        return combinations.some((each) => {
+          const intent = intentOf(each.profiles[index]?.profile, namespace, each, lastKnown);
+          return policiesKey(intent?.policies ?? []) === own;
+        });
+      });
+  }
+
+  /** The rollout of the spec as it was in this round; different ones once. */
+  #specs({ metadata }: SegmentationProfile): SegmentationProfile['spec']['rollout'][] {
+    const values = this.#options.inputs.values<ProfileValue>(`profile ${metadata.name}`);
+    const specs = values.flatMap(({ profile }) =>
+      profile?.metadata.uid === metadata.uid ? [profile?.spec.rollout] : [],
+    );
+    return [...new Map(specs.map((each) => [JSON.stringify(each), each])).values()];
+  }
+
+  #followWorkload(object: Stored): void {
+    const { namespace, name } = object.metadata;
+    const { availableReplicas = 0 } = (object['status'] ?? {}) as { availableReplicas?: number };
+    const key = `${namespace}/Deployment/${name}`;
+    if (availableReplicas > 0) this.#unavailable.delete(key);
+    else if (!this.#unavailable.has(key)) this.#unavailable.set(key, this.#options.time());
+  }
+}
+
+function policiesKey(policies: readonly NetworkPolicy[]): string {
+  return policies.map(fingerprint).sort().join();
+}
