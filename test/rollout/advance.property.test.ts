@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { ANNOTATION_PROMOTE, ANNOTATION_RETRY } from '../../src/api/names.ts';
 import { isStopped } from '../../src/rollout/advance.ts';
+import { answerAfter, type QueryGate } from '../../src/rollout/query-gate.ts';
+import { none, type QueryResult } from '../../src/rollout/query-result.ts';
 import { runs } from '../policy/fixture.ts';
 import { Scene } from './scene.ts';
 
@@ -170,6 +172,39 @@ describe('rollouts over generated histories', () => {
       }
     };
     fc.assert(fc.property(quiet, check), { numRuns: runs(60) });
+  });
+
+  it('let no namespace in while the query of a gate has no value within its bound', () => {
+    const gate: QueryGate = { name: 'errors', query: 'errors', max: 1, for: '5m' };
+    const result = fc.constantFrom<QueryResult>(
+      { kind: 'value', value: 0 },
+      { kind: 'value', value: 2 },
+      none('no answer'),
+    );
+    const answered = result.map(
+      (each): Act =>
+        (scene) => {
+          const answer = answerAfter(gate, scene.gates.queries.get('errors'), each, scene.now);
+          scene.gates = { ...scene.gates, queries: new Map([['errors', answer]]) };
+        },
+    );
+    const acts = fc.array(fc.oneof({ weight: 2, arbitrary: answered }, { weight: 5, arbitrary: quietAct }), {
+      maxLength: 60,
+    });
+    const check = ([generated, all]: [History, readonly Act[]]) => {
+      const scene = sceneOf(generated).editRollout({ gates: { prometheus: [gate] } });
+      for (const each of all) {
+        const before = scene.assignments;
+        each(scene);
+        // Somebody who promotes a wave does not wait for gates.
+        if (scene.profile.metadata.annotations !== undefined) return;
+        if (scene.gates.queries.get('errors')?.notWithinSince === undefined && scene.gates.queries.size > 0)
+          continue;
+        for (const [namespace, number] of Object.entries(scene.assignments))
+          assert.ok(number === before[namespace] || scene.state.phase === 'RolledBack', namespace);
+      }
+    };
+    fc.assert(fc.property(fc.tuple(history, acts), check), { numRuns: runs(100) });
   });
 
   it('reach every namespace once faults and people are gone, or have gone back everywhere', () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../src/api/profile.ts';
+import type { PrometheusQueries } from '../../src/controller/rollout/query-watch.ts';
 import { none, type QueryResult } from '../../src/rollout/query-result.ts';
 import { dice } from '../faults/model.ts';
 import { Network } from './faults/network.ts';
@@ -42,6 +43,8 @@ class Cluster {
   /** The result of each query to Prometheus, and the times of all of them. */
   result: QueryResult = { kind: 'value', value: 0 };
   readonly asked: number[] = [];
+  /** False: the operator's configuration has no Prometheus. */
+  hasPrometheus = true;
   /** The request before which the leader dies; Infinity: never. */
   dieBefore = Number.POSITIVE_INFINITY;
 
@@ -87,18 +90,22 @@ class Cluster {
       concurrency: 2,
       resyncMs: 0,
       network: this.#network,
-      prometheus: {
-        ask: () => {
-          this.asked.push(this.scheduler.time);
-          return Promise.resolve(this.result);
-        },
-        close: () => Promise.resolve(),
-      },
+      ...(this.hasPrometheus && { prometheus: this.#prometheus }),
       onUncaught: (error) => assert.fail(String(error)),
     });
     this.#replicas.push(replica);
     while (!replica.isReady) await this.scheduler.advance(100);
     replica.lead();
+  }
+
+  get #prometheus(): PrometheusQueries {
+    return {
+      ask: () => {
+        this.asked.push(this.scheduler.time);
+        return Promise.resolve(this.result);
+      },
+      close: () => Promise.resolve(),
+    };
   }
 
   get hasLeader(): boolean {
@@ -397,6 +404,21 @@ describe('rollout in virtual time', () => {
     assert.equal(cluster.summary, 'Soaking 0/2');
     cluster.result = { kind: 'value', value: 1 };
     await cluster.scheduler.advance(MINUTE);
+    assert.equal(cluster.summary, 'Complete');
+  });
+
+  it('keeps everything as it is without a Prometheus in the configuration, and says so', async () => {
+    cluster.crash();
+    cluster.hasPrometheus = false;
+    await cluster.lead();
+    asking('r1');
+    await cluster.scheduler.advance(20 * MINUTE);
+    const conditions = cluster.profile.status?.conditions ?? [];
+    for (const type of ['RolloutReady', 'Stalled'])
+      assert.equal(conditions.find((each) => each.type === type)?.reason, 'PrometheusMissing');
+    assert.deepEqual(cluster.rules, { a: undefined, b: undefined });
+    cluster.write('r1', { rollout: { ...ROLLOUT, gates: null } });
+    await cluster.scheduler.advance(31 * MINUTE);
     assert.equal(cluster.summary, 'Complete');
   });
 

@@ -90,9 +90,11 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
     if (objects.of('Pod').some(isOwnedByJob)) {
       await Promise.all(KNOWN_KINDS.filter(({ kind }) => kind === 'Job').map(readKind));
     }
-    // An audit reads policies as they are.
+    // An audit reads policies as they are, and completion only names.
     const knowsRevisions =
-      !forAudit && (await readRevisions(transport, objects, options.operatorNamespace, terminal));
+      !forAudit &&
+      kinds === undefined &&
+      (await readRevisions(transport, objects, options.operatorNamespace, terminal));
     const version = forAudit ? await serverVersion(transport) : undefined;
     const { context: name, namespace } = config;
     return { objects, unread, knowsRevisions, serverVersion: version, context: name, namespace };
@@ -124,7 +126,7 @@ async function readRevisions(
     for (const each of items) objects.put(REVISION_KIND, each);
     return true;
   } catch (error) {
-    if (!isForbidden(error)) throw error;
+    if (!isForbidden(error)) throw new CliError(errorMessage(error));
     terminal.warn(
       `you may not list controllerrevisions in namespace ${namespace}, so the rollouts of ${shortList(names)} are not known: ` +
         'every namespace is shown with the latest revision',

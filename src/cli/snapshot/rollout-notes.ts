@@ -8,6 +8,15 @@ export function latestRevision({ status }: SegmentationProfile): number | undefi
   return status?.rollout?.revision;
 }
 
+/** True if a namespace that the profile selects does not have its latest revision. */
+export function isUnderWay(profile: SegmentationProfile, snapshot: Snapshot): boolean {
+  const latest = latestRevision(profile);
+  return (
+    snapshot.awaited().some((each) => each.profile === profile) ||
+    snapshot.intents().some((each) => each.profile === profile && (each.revision ?? latest) !== latest)
+  );
+}
+
 /** A note for each revision that is not the latest, and for the namespaces that no revision has reached. */
 export function rolloutNotes(
   snapshot: Snapshot,
@@ -43,7 +52,7 @@ export function rolloutNotes(
           ]
         : []),
       ...(held.length > 0
-        ? [`${name}: the policies from before its first rollout stay as they are in ${listed(held)}`]
+        ? [`${name}: the policies in ${listed(held)} stay as they are, as their revision is not recorded`]
         : []),
     ];
   });

@@ -5,7 +5,7 @@ import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { admitProfile } from '../../../src/cli/snapshot/profile.ts';
 import { parseOptions } from '../../../src/options/parse.ts';
 import type { ObjectSet } from '../../../src/snapshot/objects.ts';
-import { MANIFESTS, Snapshot } from '../../../src/snapshot/snapshot.ts';
+import { MANIFESTS, Snapshot, type SnapshotInput } from '../../../src/snapshot/snapshot.ts';
 
 /** The profile `shop` with this spec, with the defaults of the schema. */
 export function admittedProfile(spec: object): SegmentationProfile {
@@ -20,7 +20,10 @@ export function admittedProfile(spec: object): SegmentationProfile {
 }
 
 /** A snapshot of manifests, by an operator with the default configuration and without protected namespaces. */
-export function manifestsSnapshot(objects: ObjectSet): Snapshot {
+export function manifestsSnapshot(
+  objects: ObjectSet,
+  more: Pick<SnapshotInput, 'knowsRevisions'> = {},
+): Snapshot {
   const parsed = parseOptions({ argv: [], env: {}, readFile: () => '', version: '0' });
   assert.equal(parsed.kind, 'options');
   return new Snapshot({
@@ -32,5 +35,6 @@ export function manifestsSnapshot(objects: ObjectSet): Snapshot {
     origin: MANIFESTS,
     isObserved: false,
     namespace: 'default',
+    ...more,
   });
 }

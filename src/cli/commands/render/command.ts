@@ -8,7 +8,7 @@ import type { Command } from '../../shell/command.ts';
 import { EXIT } from '../../shell/failure.ts';
 import { objectsText, table } from '../../shell/output.ts';
 import { selectorText } from '../../shell/text.ts';
-import { rolloutNotes } from '../../snapshot/rollout-notes.ts';
+import { isUnderWay, rolloutNotes } from '../../snapshot/rollout-notes.ts';
 import { namespacesNamed, profilesNamed } from '../../snapshot/select.ts';
 import type { ProfileIntent, Snapshot } from '../../../snapshot/snapshot.ts';
 import type { Terminal } from '../../shell/terminal.ts';
@@ -178,10 +178,13 @@ function addRemarks(
   }
 }
 
-/** The profile's connections of which no end lies in a namespace that it selects; none if it selects no namespace. */
+/**
+ * The profile's connections of which no end lies in a namespace that it selects; none if it selects no namespace, or if not all
+ * of them have its latest revision.
+ */
 export function unusedConnectionsOf(profile: SegmentationProfile, snapshot: Snapshot): readonly Connection[] {
   const intents = snapshot.intents().filter((intent) => intent.profile === profile);
-  if (intents.length === 0) return [];
+  if (intents.length === 0 || isUnderWay(profile, snapshot)) return [];
   return unusedConnections(
     profile,
     intents.map(({ compiled }) => compiled.connections),
