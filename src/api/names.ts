@@ -56,10 +56,11 @@ export const ANNOTATION_RETRY = `${GROUP}/rollout-retry`;
 
 /**
  * `exception`: a policy of a SegmentationException.
+ * `guard`: the outer boundary of a profile, in a policy of another kind.
  * `partial-deny`: the default-deny while one of the profile's directions is postponed; a gate does not accept it.
  * `transition`: a cover or a bridge, which exists only while a plan is carried out.
  */
-export type Role = NamedRole | 'exception' | 'partial-deny' | 'transition';
+export type Role = NamedRole | 'exception' | 'guard' | 'partial-deny' | 'transition';
 
 /** A role that is a part of its policies' names. */
 export type NamedRole = 'default-deny' | 'ingress' | 'egress';
@@ -81,6 +82,11 @@ export const EXCEPTION_STAND_IN = 'exception';
 /** The name of an exception's policy. @param compiled its name as a policy of the profile EXCEPTION_STAND_IN */
 export function exceptionPolicyName(profile: string, exception: string, compiled: string): string {
   return generatedName(profile, 'exception', `${exception}${compiled.slice(EXCEPTION_STAND_IN.length)}`);
+}
+
+/** The name of a profile's guard. */
+export function guardName(profile: string): string {
+  return generatedName(profile, 'guard');
 }
 
 /** The value of LABEL_END for an end of a connection, by a text that tells it from the other ends. */

@@ -5,7 +5,14 @@
 import type * as generated from './generated/segmentation-profile.ts';
 import type { KubeObject } from './meta.ts';
 
-export type { Allowance, DeletionPolicy, Entity, Mode, PeerKind } from './generated/segmentation-profile.ts';
+export type {
+  Allowance,
+  DeletionPolicy,
+  Entity,
+  GuardMode,
+  Mode,
+  PeerKind,
+} from './generated/segmentation-profile.ts';
 
 /** Objects of the API server are never changed in place. */
 export type ReadonlyDeep<T> = T extends readonly (infer Item)[]
@@ -27,6 +34,7 @@ export type Baseline = ReadonlyDeep<generated.Baseline>;
 export type ProfileSpec = ReadonlyDeep<generated.SegmentationProfileSpec>;
 export type ProfileFailure = ReadonlyDeep<generated.Failure>;
 export type WideningPolicy = ReadonlyDeep<generated.WideningPolicy>;
+export type RestrictedPolicy = ReadonlyDeep<generated.RestrictedPolicy>;
 export type WorkloadFindings = ReadonlyDeep<generated.WorkloadFindings>;
 export type ProfileStatus = ReadonlyDeep<generated.SegmentationProfileStatus>;
 

@@ -6,3 +6,7 @@ export type Engine = (typeof ENGINES)[number];
 /** `None`: no engine is looked for. `Auto`: the engine is found by evidence. */
 export const ENGINE_SETTINGS = ['None', 'Auto', ...ENGINES] as const;
 export type EngineSetting = (typeof ENGINE_SETTINGS)[number];
+
+/** The kinds of policies that can carry the guards of profiles. */
+export const GUARD_KINDS = ['ClusterNetworkPolicy'] as const;
+export type GuardKind = (typeof GUARD_KINDS)[number];

@@ -21,6 +21,10 @@ export type Allowance = 'Allow' | 'Deny';
  */
 export type WorkloadAction = 'Enforce' | 'Warn' | 'Audit' | 'Disabled';
 /**
+ * Enforce: the guard is written. Audit: it is not, and the status lists the policies of others that it would take something from. Disabled: there is none.
+ */
+export type GuardMode = 'Enforce' | 'Audit' | 'Disabled';
+/**
  * Disabled: no exception is in force. Allowed: those within this grant are. ApprovalRequired: only after somebody else, who may `approve` segmentationexceptions, has approved them.
  */
 export type ExceptionMode = 'Disabled' | 'Allowed' | 'ApprovalRequired';
@@ -90,6 +94,10 @@ export interface SegmentationProfileSpec {
    */
   rollout?: Rollout;
   /**
+   * The outer boundary of the selected namespaces, which no NetworkPolicy of others can widen: one policy of the cluster denies, in the directions of `isolation`, what no profile allows there. Flows between the selected namespaces are not its concern. Nothing by default. Needs `guard` in the operator's configuration and a network engine that enforces its kind; the condition GuardReady says how it stands.
+   */
+  guard?: Guard;
+  /**
    * The grant for SegmentationExceptions, by which people of a selected namespace open flows of its pods for a while. Nothing by default. Needs config/exceptions; the condition ExceptionsReady says if the operator reads them.
    */
   exceptions?: ExceptionGrant;
@@ -121,7 +129,7 @@ export interface SegmentationProfileStatus {
    */
   observedGeneration?: number;
   /**
-   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. EnforcementVerified: packets show that the network plugin enforces policies. AdmissionReady, where `admission` or `workloads` asks for something: it is in force. PodSecurityReady, where `workloads.podSecurity` is there: its levels are in force. ExceptionsReady, where `exceptions` grants some: the operator reads them. ImagesVerified, where `workloads.images` is there: something verifies the signatures of images in the selected namespaces. RolloutReady, where there is a `rollout`: it is complete. AuditClean, where the operator audits the cluster: the selected namespaces have no finding. EngineReady, where the operator looks for the network engine and peers depend on it: evidence confirms the engine. MeshReady, where the operator knows the service mesh and `baseline.mesh` asks for it: evidence confirms the mesh.
+   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. EnforcementVerified: packets show that the network plugin enforces policies. AdmissionReady, where `admission` or `workloads` asks for something: it is in force. PodSecurityReady, where `workloads.podSecurity` is there: its levels are in force. ExceptionsReady, where `exceptions` grants some: the operator reads them. ImagesVerified, where `workloads.images` is there: something verifies the signatures of images in the selected namespaces. RolloutReady, where there is a `rollout`: it is complete. AuditClean, where the operator audits the cluster: the selected namespaces have no finding. EngineReady, where the operator looks for the network engine and peers depend on it: evidence confirms the engine. MeshReady, where the operator knows the service mesh and `baseline.mesh` asks for it: evidence confirms the mesh. GuardReady, where there is a `guard`: it is in place.
    *
    * Items: An aspect of the profile's state.
    */
@@ -182,6 +190,10 @@ export interface SegmentationProfileStatus {
       message: string;
     }[];
   };
+  /**
+   * The guard of the profile, and the policies of others that it concerns.
+   */
+  guard?: GuardStatus;
   /**
    * How far the rollout of the profile is. Which revision each namespace has follows from it.
    */
@@ -625,6 +637,15 @@ export interface QueryGate {
    * How long the value has to be beyond the bound to be a failure.
    */
   for: string;
+}
+/**
+ * The outer boundary of the selected namespaces, which no NetworkPolicy of others can widen: one policy of the cluster denies, in the directions of `isolation`, what no profile allows there. Flows between the selected namespaces are not its concern. Nothing by default. Needs `guard` in the operator's configuration and a network engine that enforces its kind; the condition GuardReady says how it stands.
+ */
+export interface Guard {
+  /**
+   * Enforce: the guard is written. Audit: it is not, and the status lists the policies of others that it would take something from. Disabled: there is none.
+   */
+  mode: GuardMode;
 }
 /**
  * The grant for SegmentationExceptions, by which people of a selected namespace open flows of its pods for a while. Nothing by default. Needs config/exceptions; the condition ExceptionsReady says if the operator reads them.
@@ -1104,6 +1125,46 @@ export interface PodSecurityStatus {
      */
     message: string;
   }[];
+}
+/**
+ * The guard of the profile, and the policies of others that it concerns.
+ */
+export interface GuardStatus {
+  /**
+   * The name of the policy that carries the guard. Absent if there is none.
+   */
+  policy?: string;
+  /**
+   * Its priority; policies of the cluster with a lower one decide before it.
+   */
+  priority?: number;
+  /**
+   * NetworkPolicies of others in the selected namespaces that allow flows which the guard denies or, under Audit, would deny.
+   */
+  restrictedPolicies: number;
+  /**
+   * The first of these policies, ordered by namespace and name; at most 50.
+   *
+   * Items: A policy that allows flows which the guard denies.
+   */
+  policies?: RestrictedPolicy[];
+}
+/**
+ * A policy that allows flows which the guard denies.
+ */
+export interface RestrictedPolicy {
+  /**
+   * The namespace of the policy.
+   */
+  namespace: string;
+  /**
+   * The name of the policy.
+   */
+  name: string;
+  /**
+   * The peers and ports that the guard does not pass.
+   */
+  message: string;
 }
 /**
  * How far the rollout of the profile is. Which revision each namespace has follows from it.

@@ -107,6 +107,22 @@ export function mergeCidrs(cidrs: readonly Cidr[]): Cidr[] {
   return merged;
 }
 
+/** The shortest list of CIDRs that holds the addresses of `cidr` that none of `excepted` holds. */
+export function subtractCidrs(cidr: Cidr, excepted: readonly Cidr[]): Cidr[] {
+  const overlapping = excepted.filter((each) => overlapsCidr(cidr, each));
+  if (overlapping.length === 0) return [cidr];
+  if (overlapping.some((each) => containsCidr(each, cidr))) return [];
+  const prefix = cidr.prefix + 1;
+  const low = range(cidr.family, prefix, cidr.first);
+  const high = range(cidr.family, prefix, low.last + 1n);
+  return [...subtractCidrs(low, overlapping), ...subtractCidrs(high, overlapping)];
+}
+
+/** True if some address is in both. */
+export function overlapsCidr(a: Cidr, b: Cidr): boolean {
+  return containsCidr(a, b) || containsCidr(b, a);
+}
+
 /** Orders by family, first address, and the wider range first. */
 export function compareCidrs(a: Cidr, b: Cidr): number {
   if (a.family !== b.family) return a.family - b.family;

@@ -1,0 +1,68 @@
+/** The objects of guards: their names, labels and owner. Pure. */
+import type { KubeObject } from '../../api/meta.ts';
+import {
+  alternativeName,
+  API_VERSION,
+  guardName,
+  KIND,
+  LABEL_MANAGED_BY,
+  LABEL_PROFILE,
+  LABEL_ROLE,
+  MANAGER,
+  OWN_LABELS,
+} from '../../api/names.ts';
+import type { SegmentationProfile } from '../../api/profile.ts';
+import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
+import { isProfileReference } from '../../policy/semantics/normalize.ts';
+import { canonicalJSON } from '../../util/canonical-json.ts';
+
+/** The name of a profile's guard, or its first alternative name that no foreign object has. */
+export function freeGuardName(profile: string, foreign: ReadonlySet<string>): string {
+  let name = guardName(profile);
+  while (foreign.has(name)) name = alternativeName(profile, name);
+  return name;
+}
+
+/**
+ * The object of a guard. It goes with its profile, also if that retains its policies: nobody would keep it as wide as these.
+ *
+ * @param made as the carrier makes it
+ */
+export function guardObject(
+  made: KubeObject,
+  { metadata: { name: profile, uid } }: SegmentationProfile,
+  { name, apiVersion }: { readonly name: string; readonly apiVersion: string },
+): KubeObject {
+  const owner = {
+    apiVersion: API_VERSION,
+    kind: KIND,
+    name: profile,
+    controller: true,
+    blockOwnerDeletion: false,
+  };
+  return {
+    ...made,
+    apiVersion,
+    metadata: {
+      name,
+      labels: { [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: profile, [LABEL_ROLE]: 'guard' },
+      ...(uid !== undefined && { ownerReferences: [{ ...owner, uid }] }),
+    },
+  };
+}
+
+/** The object that replaces the observed one: what others have added to its metadata stays. */
+export function replacedGuard(object: KubeObject, before: KubeObject): KubeObject {
+  return { ...object, metadata: updatedMetadata(before.metadata, object.metadata) };
+}
+
+/** True if spec, own labels and owner are equal. */
+export function isSameGuard(before: KubeObject, wanted: KubeObject): boolean {
+  return ownParts(before) === ownParts(wanted);
+}
+
+function ownParts({ metadata, spec }: KubeObject & { spec?: unknown }): string {
+  const { labels = {}, ownerReferences = [] } = metadata;
+  const owners = ownerReferences.filter(isProfileReference).map(({ uid, name }) => `${uid} ${name}`);
+  return canonicalJSON([spec, OWN_LABELS.map((key) => labels[key] ?? null), owners]);
+}

@@ -1,0 +1,132 @@
+/** From peers and ports to passes of a guard: what a guard can't say is left wider. Pure. */
+import type { LabelSelector } from '../../api/meta.ts';
+import type { NetworkPolicyPeer, NetworkPolicyPort, PolicyType } from '../../api/network-policy.ts';
+import type { Peer } from '../../api/profile.ts';
+import type { ClusterFacts, NamespaceFacts } from '../facts.ts';
+import { classifyPeer, peerLabel, resolvePeer } from '../peers/index.ts';
+import type { Grant, Resolution } from '../peers/resolution.ts';
+import { namespaceNamed } from '../peers/selectors.ts';
+import { EVERYTHING } from '../semantics/selector.ts';
+import { portRanges } from './cover.ts';
+import type { GuardPass, GuardPeer, UnresolvedPass } from './guard.ts';
+
+/** The peers and ports of a rule, as far as a guard asks for them. */
+export interface PassSource {
+  readonly name: string;
+  readonly direction: PolicyType;
+  readonly peers: readonly Peer[];
+  readonly ports?: readonly NetworkPolicyPort[] | undefined;
+}
+
+export interface Passes {
+  readonly passes: readonly GuardPass[];
+  readonly unresolved: readonly UnresolvedPass[];
+}
+
+/** Any address: a name may resolve to each. */
+const ANY_ADDRESS: readonly GuardPeer[] = ['0.0.0.0/0', '::/0'].map((cidr) => ({
+  kind: 'addresses',
+  cidr,
+  except: [],
+}));
+
+/** The parts of peers that depend on the namespace are passed as a whole, or lie in the guarded namespaces. */
+const NO_NAMESPACE: NamespaceFacts = { name: '', labels: {} };
+
+export function passesOf(source: PassSource, cluster: ClusterFacts): Passes {
+  const passes: GuardPass[] = [];
+  const unresolved: UnresolvedPass[] = [];
+  const add = (peers: readonly GuardPeer[], ports: readonly NetworkPolicyPort[] | undefined) => {
+    const ranges = portRanges(ports);
+    for (const peer of peers) passes.push({ peer, ...(ranges && { ports: ranges }), rules: [source.name] });
+  };
+  const addGrant = ({ peers, ports = source.ports }: Grant) =>
+    add(peers === 'everyone' ? [{ kind: 'everyone' }] : peers.flatMap(guardPeers), ports);
+  for (const peer of source.peers) {
+    const wide = widePeers(peer);
+    if (wide !== undefined) {
+      add(wide, source.ports);
+      continue;
+    }
+    const classified = classifyPeer(peer);
+    if (classified.kind === 'fixed') {
+      add(guardPeers(classified.fixed), source.ports);
+      continue;
+    }
+    const resolution = resolveFor(peer, source, cluster);
+    for (const grant of grantsOf(resolution)) addGrant(grant);
+    if (peer.fqdn !== undefined) {
+      add(ANY_ADDRESS, source.ports);
+      for (const { podSelector, namespace, ports } of serversOf(resolution))
+        add([{ kind: 'pods', namespaceSelector: namespaceNamed(namespace), podSelector }], ports);
+    } else if (peer.serviceAccount !== undefined && resolution.kind !== 'resolved') {
+      // Which of its pods the account's label tells is not certain.
+      const namespaceSelector = namespaceNamed(peer.serviceAccount.namespace);
+      add([{ kind: 'pods', namespaceSelector, podSelector: EVERYTHING }], source.ports);
+    } else if (resolution.kind === 'unresolved') {
+      const { reason, message } = resolution;
+      unresolved.push({ rule: source.name, peer: peerLabel(peer), reason, message });
+    }
+  }
+  return { passes, unresolved };
+}
+
+/** The passes for rules of a NetworkPolicy in a guarded namespace. */
+export function passesOfRule(
+  name: string,
+  {
+    peers,
+    ports,
+  }: { readonly peers?: readonly NetworkPolicyPeer[]; readonly ports?: readonly NetworkPolicyPort[] },
+): GuardPass[] {
+  const ranges = portRanges(ports);
+  const passed: readonly GuardPeer[] =
+    peers === undefined ? [{ kind: 'everyone' }] : peers.flatMap(guardPeers);
+  return passed.map((peer) => ({ peer, ...(ranges && { ports: ranges }), rules: [name] }));
+}
+
+/** None for pods of the policy's own namespace: flows between guarded namespaces are passed anyway. */
+function guardPeers({
+  ipBlock,
+  namespaceSelector,
+  podSelector = EVERYTHING,
+}: NetworkPolicyPeer): GuardPeer[] {
+  if (ipBlock !== undefined) return [{ kind: 'addresses', cidr: ipBlock.cidr, except: ipBlock.except ?? [] }];
+  return namespaceSelector === undefined ? [] : [{ kind: 'pods', namespaceSelector, podSelector }];
+}
+
+/** Namespaces that share labels with a guarded one: whatever its values are, they have these labels. */
+function widePeers({
+  sameNamespaceLabels,
+  podSelector = EVERYTHING,
+}: Peer): readonly GuardPeer[] | undefined {
+  if (sameNamespaceLabels === undefined) return undefined;
+  const namespaceSelector: LabelSelector = {
+    matchExpressions: sameNamespaceLabels.map((key) => ({ key, operator: 'Exists' })),
+  };
+  return [{ kind: 'pods', namespaceSelector, podSelector }];
+}
+
+function resolveFor(peer: Peer, { direction, ports = [] }: PassSource, cluster: ClusterFacts): Resolution {
+  const impliesPorts = direction === 'Egress' && ports.length === 0;
+  return resolvePeer(peer, { impliesPorts, namespace: NO_NAMESPACE, cluster });
+}
+
+/** The grants of a peer, and those that stand for it while it is unresolved. */
+function grantsOf(resolution: Resolution): readonly Grant[] {
+  switch (resolution.kind) {
+    case 'resolved':
+    case 'partly-resolved':
+      return resolution.grants;
+    case 'extended':
+      return [];
+    case 'unresolved':
+      return [...(resolution.known ?? []), ...(resolution.fallback?.grants ?? [])];
+  }
+}
+
+/** The DNS servers that an engine lets pods ask for names. */
+function serversOf(resolution: Resolution) {
+  if (resolution.kind !== 'extended') return [];
+  return resolution.extensions.flatMap(({ peer }) => (peer.kind === 'names' ? [peer.dns] : []));
+}

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import type { PolicyType } from '../../../src/api/network-policy.ts';
+import { CLUSTER_NETWORK_POLICY as carrier } from '../../../src/engines/cluster-network-policy/carrier.ts';
+import type { Guard } from '../../../src/policy/guard/guard.ts';
+import type { GuardForm } from '../../../src/engines/guards/carrier.ts';
+import { isSameForm, planGuard } from '../../../src/engines/guards/plan.ts';
+import { choosePriority } from '../../../src/engines/guards/priority.ts';
+
+/** A guard of egress that passes these networks. */
+function form(...networks: string[]): GuardForm {
+  const passes: Guard['directions'][0]['passes'] = networks.map((cidr) => ({
+    peer: { kind: 'addresses', cidr, except: [] },
+    rules: [cidr],
+  }));
+  const directions = [{ direction: 'Egress' as const, passes, unresolved: [], podRanges: [] }];
+  const made = carrier.compile({ profile: 'p', subject: {}, directions });
+  assert.equal(made.kind, 'compiled');
+  return (made as { form: GuardForm }).form;
+}
+
+const planned = (observed: GuardForm | undefined, desired: GuardForm, ...unresolved: PolicyType[]) =>
+  planGuard(observed, desired, { unresolved: new Set(unresolved), carrier });
+const passed = ({ rules }: GuardForm) =>
+  (rules.Egress as { to: { networks?: string[] }[] }[])
+    .slice(0, -1)
+    .flatMap(({ to }) => to.flatMap(({ networks = [] }) => networks));
+
+describe('the plan of a guard', () => {
+  const [a, b] = ['203.0.113.1/32', '203.0.113.2/32'];
+
+  it('creates a guard after NetworkPolicies are in place', () => {
+    assert.deepEqual(planned(undefined, form(a)), { widened: undefined, final: form(a) });
+  });
+
+  it('passes the old and the new peers until NetworkPolicies are in place', () => {
+    const { widened, final } = planned(form(a), form(b));
+    assert.deepEqual(passed(widened ?? form()), [b, a]);
+    assert.deepEqual(final, form(b));
+    // From there on, only the last step is left.
+    assert.deepEqual(planned(widened, form(b)), { widened: undefined, final: form(b) });
+  });
+
+  it('denies nothing of a direction that is guarded no longer, or not yet', () => {
+    const nothing = { subject: {}, rules: {} };
+    assert.deepEqual(planned(form(a), nothing), { widened: nothing, final: undefined });
+    assert.deepEqual(planned(nothing, form(a)), { widened: undefined, final: form(a) });
+  });
+
+  it('keeps what it passes while a peer is unresolved', () => {
+    const { widened, final } = planned(form(a), form(b), 'Egress');
+    assert.ok(widened && final && isSameForm(widened, final));
+    assert.deepEqual(passed(final), [b, a]);
+  });
+
+  it('guards no direction with an unresolved peer that was not guarded before', () => {
+    assert.deepEqual(planned(undefined, form(a), 'Egress'), { widened: undefined, final: undefined });
+  });
+
+  it('takes its final form at once if the kind has no room for the old and the new rules', () => {
+    const many = (first: number): GuardForm => {
+      const passes = Array.from({ length: 20 }, (_, index) => ({
+        peer: { kind: 'everyone' as const },
+        ports: [{ protocol: 'TCP' as const, from: first + index, to: first + index }],
+        rules: ['r'],
+      }));
+      const directions = [{ direction: 'Egress' as const, passes, unresolved: [], podRanges: [] }];
+      return (carrier.compile({ profile: 'p', subject: {}, directions }) as { form: GuardForm }).form;
+    };
+    const { widened, final } = planned(many(1000), many(2000));
+    assert.deepEqual(widened, final);
+  });
+
+  it('ignores the order and the names of passes', () => {
+    const { rules } = form(a);
+    const renamed = {
+      subject: {},
+      rules: { Egress: (rules.Egress ?? []).map((rule) => ({ ...rule, name: 'other' })) },
+    };
+    assert.equal(planned(renamed, form(a)).widened, undefined);
+  });
+});
+
+describe('the priority of a guard', () => {
+  const range = { first: 500, last: 530 };
+  const taken = { guards: new Set([500]), foreign: new Set([510]) };
+
+  it('is the first one that no guard and no foreign policy has', () => {
+    assert.equal(choosePriority(undefined, taken, range), 520);
+  });
+
+  it('stays, also if a foreign policy takes it later', () => {
+    assert.equal(choosePriority(510, taken, range), 510);
+    assert.equal(choosePriority(505, taken, range), 505);
+  });
+
+  it('changes if another guard has it, or if the range excludes it', () => {
+    assert.equal(choosePriority(500, taken, range), 520);
+    assert.equal(choosePriority(700, taken, range), 520);
+  });
+
+  it('is none if all are taken', () => {
+    assert.equal(choosePriority(undefined, taken, { first: 500, last: 515 }), undefined);
+  });
+});
