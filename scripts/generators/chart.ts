@@ -54,6 +54,7 @@ const COMPONENTS: readonly (readonly [name: string, value: string, directory: st
   ['engines-cilium', 'engines.cilium', 'config/engines/cilium'],
   ['engines-calico', 'engines.calico', 'config/engines/calico'],
   ['engines-istio', 'engines.istio', 'config/engines/istio'],
+  ['engines-cluster-network-policy', 'engines.clusterNetworkPolicy', 'config/engines/cluster-network-policy'],
 ];
 
 /**

@@ -7,6 +7,7 @@ import type { ControllerObserver } from './observer.ts';
 import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
 import type { EngineSupport } from './engine-support.ts';
 import type { MeshSupport } from './mesh-support.ts';
+import type { GuardSupport } from './guard-support.ts';
 import type { PolicyAdditions } from './namespace/additions.ts';
 
 export interface Capability {
@@ -16,6 +17,8 @@ export interface Capability {
   readonly engine?: EngineSupport;
   /** The service mesh, if the capability knows it. */
   readonly mesh?: MeshSupport;
+  /** Policies for all namespaces of a profile at once, if the capability writes them. */
+  readonly guard?: GuardSupport;
   /**
    * Begins to work. Called once the caches are complete, and only on the replica that leads.
    *
@@ -53,5 +56,5 @@ export interface CapabilityReport {
   /** True if a person must act. */
   readonly isStalled: boolean;
   /** The capability's own part of the status. */
-  readonly status?: Pick<ProfileStatus, 'podSecurity' | 'imageVerification' | 'rollout'>;
+  readonly status?: Pick<ProfileStatus, 'guard' | 'imageVerification' | 'podSecurity' | 'rollout'>;
 }

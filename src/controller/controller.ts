@@ -26,6 +26,7 @@ import type { Capability } from './capability.ts';
 import type { EnforcementProof } from './enforcement.ts';
 import { type EngineSupport, NO_SUPPORT } from './engine-support.ts';
 import { type MeshSupport, NO_MESH_SUPPORT } from './mesh-support.ts';
+import { type GuardSupport, NO_GUARDS } from './guard-support.ts';
 import { NamespaceController } from './namespace/controller.ts';
 import { LiveConfirmation } from './namespace/live-confirmation.ts';
 import { PodProbe } from './namespace/pods.ts';
@@ -93,13 +94,18 @@ export function createController(options: ControllerOptions): Controller {
   const { admission, accounts } = admissionControllers(options, { resources, watches, triggers });
   const engine = options.capabilities.find((each) => each.engine)?.engine ?? NO_SUPPORT;
   const mesh = options.capabilities.find((each) => each.mesh)?.mesh ?? NO_MESH_SUPPORT;
-  const sources = peerSources(options, { accounts, engine, mesh, triggers, signal: stopping.signal });
+  const guard = guardOf(options);
+  const inputs = { accounts, engine, mesh, guard, triggers, signal: stopping.signal };
+  const sources = peerSources(options, inputs);
+  const additions = options.capabilities.flatMap(({ additions: added = [] }) => added);
+  guard.connect({ sources, additions });
   const namespaces = new NamespaceController({
     ...options,
     ...resources,
     sources,
-    additions: options.capabilities.flatMap(({ additions = [] }) => additions),
+    additions,
     engine,
+    guard,
     admission,
     confirmation: new LiveConfirmation({ ...resources, clusterState, records }),
     pods: new PodProbe(new Resource(transport, PODS), clock),
@@ -173,18 +179,24 @@ function admissionControllers(
   return { admission, accounts };
 }
 
+function guardOf({ capabilities }: ControllerOptions): GuardSupport {
+  return capabilities.find((each) => each.guard)?.guard ?? NO_GUARDS;
+}
+
 function peerSources(
   { transport, clock, random, resyncMs, configuration, observer }: ControllerOptions,
   {
     accounts,
     engine,
     mesh,
+    guard,
     triggers,
     signal,
   }: {
     readonly accounts: ServiceAccounts;
     readonly engine: EngineSupport;
     readonly mesh: MeshSupport;
+    readonly guard: GuardSupport;
     readonly triggers: Triggers;
     readonly signal: AbortSignal;
   },
@@ -199,7 +211,7 @@ function peerSources(
       random,
       ...(resyncMs > 0 && { relistMs: resyncMs }),
       configuration,
-      onChange: (namespace) => triggers.intentChanged(namespace),
+      onChange: (dependent) => guard.factsChanged(dependent) || triggers.intentChanged(dependent),
       onError: (resource, error, retryInMs) => observer.onWatchError(resource, error, retryInMs),
     },
     signal,
@@ -256,7 +268,11 @@ export class Controller {
     const { triggers } = this.#parts;
     const onReport = (profile: string) => triggers.statusChanged(profile);
     const onIntent = (namespace: string) => triggers.intentChanged(namespace);
-    const onAdditions = (namespace: string) => triggers.additionsChanged(namespace);
+    const guard = guardOf(this.#options);
+    const onAdditions = (namespace: string) => {
+      guard.additionsChanged(namespace);
+      triggers.additionsChanged(namespace);
+    };
     for (const each of this.#options.capabilities) each.lead(onReport, onIntent, onAdditions);
     void this.#firstSync();
   }

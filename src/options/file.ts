@@ -1,6 +1,6 @@
 /** The configuration file: YAML, `kind: OperatorConfiguration`. */
 import { SEVERITIES } from '../audit/finding.ts';
-import { ENGINE_SETTINGS } from '../engines/engine.ts';
+import { ENGINE_SETTINGS, GUARD_KINDS } from '../engines/engine.ts';
 import { MESH_SETTINGS } from '../engines/mesh.ts';
 import { isRecord } from '../util/is-record.ts';
 import { readDocuments } from '../manifests/documents.ts';
@@ -55,6 +55,29 @@ const workloadSelector: Shape<WorkloadSelector> = shaped(workloadKeys.schema, (v
   }
   return read;
 });
+
+const guardKeys = object(
+  {
+    kind: described('The kind of these policies.', oneOf(...GUARD_KINDS)),
+    firstPriority: described(
+      'The priority of the first guard; each further one has 10 more. Default: 500.',
+      integer(0, 1000),
+    ),
+    lastPriority: described('No guard has a higher priority. Default: 890.', integer(0, 1000)),
+  },
+  ['kind'],
+);
+
+const guard = described(
+  'The policies that carry the guards of profiles (spec.guard). Name a kind only if the network engine enforces it: that it ' +
+    'is served proves nothing. Absent: no guard is written. It needs config/engines/cluster-network-policy.',
+  shaped(guardKeys.schema, (value, at, problems) => {
+    const read = guardKeys(value, at, problems);
+    if (isRecord(value) && (value.kind ?? undefined) === undefined)
+      problems.push(`${at}: kind is required (${GUARD_KINDS.join(', ')})`);
+    return read;
+  }),
+);
 
 const DAY = 24 * 60 * MINUTE;
 
@@ -161,6 +184,7 @@ const shape = object(
         'config/engines/istio.',
       mesh,
     ),
+    guard,
     audit,
     prometheus,
     clusterDNS: described(

@@ -13,6 +13,7 @@ import { helpText } from './help.ts';
 import {
   type ClusterAuditOptions,
   type ConfigurationSource,
+  type GuardOptions,
   type LeaderElectionOptions,
   type Options,
   OptionsError,
@@ -75,6 +76,7 @@ export function parseOptions(input: OptionsInput): Parsed {
     ...leaseProblems(options.leaderElection),
     ...certificateProblems(options),
     ...portProblems(options),
+    ...guardProblems(options),
   );
   if (problems.length > 0) throw new OptionsError(problems);
   if (flags.has('print-config')) return { kind: 'print-config', text: configurationText(options) };
@@ -131,6 +133,7 @@ function combine(layers: Layers, configurationFile: ConfigurationSource | undefi
     canary: setting('canary'),
     engine: setting('engine'),
     mesh: setting('mesh'),
+    guard: guardOptions(file),
     configurationFile,
     audit: file.audit && { ...AUDIT_DEFAULTS, ...defined(file.audit) },
     prometheus: readPrometheus(file, layers.problems),
@@ -144,6 +147,19 @@ function combine(layers: Layers, configurationFile: ConfigurationSource | undefi
       maxNodeAddresses: file.maxNodeAddresses ?? CLUSTER_DEFAULTS.maxNodeAddresses,
     },
   };
+}
+
+function guardOptions({ guard }: ConfigurationFile): GuardOptions | undefined {
+  if (guard?.kind === undefined) return undefined;
+  const { kind, firstPriority = 500, lastPriority = 890 } = guard;
+  return { kind, firstPriority, lastPriority };
+}
+
+function guardProblems({ guard }: Options): string[] {
+  if (guard === undefined || guard.firstPriority <= guard.lastPriority) return [];
+  return [
+    `guard.lastPriority (${guard.lastPriority}) must not be below guard.firstPriority (${guard.firstPriority})`,
+  ];
 }
 
 /** The text of each flag on the command line; where a flag is repeated, the last one counts. */

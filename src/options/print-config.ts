@@ -34,6 +34,7 @@ export function configurationText(options: Options): string {
       canary: options.canary,
       engine: options.engine,
       mesh: options.mesh,
+      ...(options.guard && { guard: options.guard }),
       ...(options.audit && {
         audit: {
           ...options.audit,

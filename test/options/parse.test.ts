@@ -57,6 +57,7 @@ describe('parseOptions', () => {
       canary: false,
       engine: 'None',
       mesh: 'None',
+      guard: undefined,
       concurrency: 32,
       resyncPeriod: 36_000_000,
       logLevel: 'info',
@@ -526,6 +527,15 @@ describe('flags that print a text', () => {
       caFile: '/ca.crt',
       tokenFile: undefined,
     });
+  });
+
+  it('returns the priorities of guards with their defaults, and refuses a range that is none', () => {
+    const guard = (rest = '') => ({ file: `guard: {kind: ClusterNetworkPolicy${rest}}` });
+    const kind = 'ClusterNetworkPolicy';
+    assert.deepEqual(options(guard()).guard, { kind, firstPriority: 500, lastPriority: 890 });
+    assert.deepEqual(problems(guard(', firstPriority: 900')), [
+      'guard.lastPriority (890) must not be below guard.firstPriority (900)',
+    ]);
   });
 
   it('returns an audit with its defaults if the file has one', () => {

@@ -76,6 +76,9 @@ app.kubernetes.io/component: controller
 {{- if and .Values.engines.istio (not (hasKey $config "mesh")) -}}
 {{- $_ := set $config "mesh" "Istio" -}}
 {{- end -}}
+{{- if and .Values.engines.clusterNetworkPolicy (not (hasKey $config "guard")) -}}
+{{- $_ := set $config "guard" (dict "kind" "ClusterNetworkPolicy") -}}
+{{- end -}}
 {{- if $config -}}
 {{- merge (dict "apiVersion" "config.segmentation.dev/v1alpha1" "kind" "OperatorConfiguration") $config | toYaml -}}
 {{- end -}}

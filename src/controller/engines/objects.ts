@@ -27,6 +27,8 @@ export interface EngineKind {
   readonly component: string;
   /** The first version of the engine whose kind has all fields that are written. */
   readonly since: string;
+  /** The part of a foreign object that is kept beside its name and namespace; absent: none. */
+  readonly foreignPart?: (object: KubeObject) => object;
 }
 
 /** `unknown`: the objects have not been listed yet. */
@@ -128,7 +130,7 @@ export class EngineObjects {
     return this.#isSynced ? AVAILABLE : UNKNOWN;
   }
 
-  /** All objects of the namespace; of a foreign one only the name. */
+  /** All objects of the namespace, '' for a kind of the cluster; of a foreign one only the name. */
   in(namespace: string): KubeObject[] {
     return [...this.#store.byNamespace(namespace)].map(({ object }) => object);
   }
@@ -179,7 +181,10 @@ export class EngineObjects {
       this.#owners.has(uid);
     const object = isOwn
       ? { ...rest, metadata: kept }
-      : { metadata: { name, ...(namespace !== undefined && { namespace }) } };
+      : {
+          ...this.#kind.foreignPart?.(raw as KubeObject),
+          metadata: { name, ...(namespace !== undefined && { namespace }) },
+        };
     return { ...projectKeyOnly(raw), object };
   }
 

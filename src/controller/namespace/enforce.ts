@@ -8,6 +8,7 @@ import { type Plan, plan } from '../../policy/planning/plan.ts';
 import type { Admission } from '../admission/reconcile.ts';
 import type { PolicyWrite } from '../observer.ts';
 import type { EngineSupport, ExtensionWrites } from '../engine-support.ts';
+import type { GuardSupport } from '../guard-support.ts';
 import type { Send } from '../queue/request-lanes.ts';
 import { apply } from './apply.ts';
 import { cachedPolicies, isSafeFromCache, type Observed } from './cached-policies.ts';
@@ -24,6 +25,7 @@ export interface EnforcementParts {
   readonly admission: Pick<Admission, 'holds'>;
   readonly confirmation: LiveConfirmation;
   readonly engine: Pick<EngineSupport, 'plan' | 'staged' | 'stage'>;
+  readonly guard: Pick<GuardSupport, 'widened'>;
   readonly policies: Resource<NetworkPolicy>;
   readonly pods: PodProbe;
 }
@@ -85,6 +87,7 @@ export class Enforcement {
     const planned = await this.#plan(decision, observed);
     const extensions = this.#planExtensions(decision);
     const isQuiet = planned.plan.steps.length === 0 && extensions.isEmpty;
+    if (!isQuiet) await this.#parts.guard.widened(signal);
     if (!isQuiet && !(await this.#confirm(planned.plan, confirmed))) return { kind: 'outdated' };
     if (this.#haveProfilesChanged(planned.observed)) return { kind: 'outdated' };
     // Extensions only add: the new ones come before any flow needs them, and the old ones go when none does.

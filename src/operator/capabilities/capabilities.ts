@@ -3,6 +3,7 @@ import type { Capability } from '../../controller/capability.ts';
 import { createAudit } from './audit.ts';
 import { createEngines } from './engines.ts';
 import { createExceptions } from './exceptions.ts';
+import { createGuards } from './guards.ts';
 import { createImageVerification } from './image-verification.ts';
 import { createMesh } from './mesh.ts';
 import type { CapabilityParts } from './parts.ts';
@@ -19,5 +20,6 @@ export async function createCapabilities(parts: CapabilityParts): Promise<readon
     ...(await createAudit(parts)),
     ...(await createEngines(parts)),
     ...(await createMesh(parts)),
+    ...(await createGuards(parts)),
   ];
 }

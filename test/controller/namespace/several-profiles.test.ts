@@ -5,6 +5,7 @@ import type { ProfileSpec, SegmentationProfile } from '../../../src/api/profile.
 import { LiveConfirmation } from '../../../src/controller/namespace/live-confirmation.ts';
 import { NO_SUPPORT } from '../../../src/controller/engine-support.ts';
 import { NO_MESH_SUPPORT } from '../../../src/controller/mesh-support.ts';
+import { NO_GUARDS } from '../../../src/controller/guard-support.ts';
 import { NamespaceController } from '../../../src/controller/namespace/controller.ts';
 import {
   NAMESPACES,
@@ -97,6 +98,7 @@ describe('namespace controller with several profiles', () => {
       clusterState,
       records,
       additions: [],
+      guard: NO_GUARDS,
       clock,
       sources: new PeerSources(
         {

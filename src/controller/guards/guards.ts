@@ -1,0 +1,339 @@
+/**
+ * The capability `spec.guard`: writes one policy for each profile that asks for it, the outer boundary of its namespaces.
+ *
+ * A guard is compiled from all profiles, as each of those that share its namespaces allows flows there. It is widened before
+ * NetworkPolicies change (`widened`), and narrowed once these are in place. Each write follows a live list of the profiles
+ * (I4). A guard whose peers are unresolved, or that has become too large, stays as it is (I3).
+ */
+import type { KubeObject } from '../../api/meta.ts';
+import type { RestrictedPolicy, SegmentationProfile } from '../../api/profile.ts';
+import { type NamespaceItem, type PolicyItem, type ProfileItem } from '../../cluster-state/items.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
+import type { GuardCarrier } from '../../engines/guards/carrier.ts';
+import type { ObjectStep } from '../../engines/object-step.ts';
+import type { PriorityRange } from '../../engines/guards/priority.ts';
+import { isAborted, isForbidden, isNotFound } from '../../kube/errors.ts';
+import type { Transport } from '../../kube/http/transport.ts';
+import type { StoreChange } from '../../kube/watch/store.ts';
+import { type Clock, type Random, sleep } from '../../util/clock.ts';
+import { errorMessage } from '../../util/error-message.ts';
+import type { Capability, CapabilityReport } from '../capability.ts';
+import type { GuardInputs, GuardSupport } from '../guard-support.ts';
+import { KeyQueue, type Outcome, Priority, type Retry } from '../queue/key-queue.ts';
+import { DONE, givenUp, retry } from '../queue/outcome.ts';
+import type { Records } from '../records.ts';
+import { compileInputs, dependentOf, profileOfDependent } from './inputs.ts';
+import { SchemaTooOldError } from '../engines/objects.ts';
+import { GuardObjects } from './objects.ts';
+import { ForeignPolicies } from './foreign-policies.ts';
+import { guardModeOf, holds, reportOf, stalled, type Standing, waiting } from './standing.ts';
+import { Turns } from './turns.ts';
+import { GuardWriter } from './writer.ts';
+
+export interface GuardsOptions {
+  readonly carrier: GuardCarrier;
+  readonly priorities: PriorityRange;
+  readonly transport: Transport;
+  readonly clusterState: ClusterState;
+  readonly records: Records;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** True while namespaces wait for their reconcile. */
+  readonly isBusy: () => boolean;
+  /** Called after each write. */
+  readonly onWrite: (verb: ObjectStep['verb'], object: KubeObject) => void;
+  /** Called for each failure of the watch. */
+  readonly onWatchError: (resource: string, error: unknown) => void;
+  readonly onRetry: (retry: Retry<string>) => void;
+}
+
+/** Milliseconds until the foreign policies of a guard are read again. */
+const INTERVAL_MS = 5 * 60_000;
+/** Milliseconds until caches are expected to have what a live read has shown, or policies to be in place. */
+const SOON_MS = 1000;
+/** Milliseconds after which a guard is narrowed, even if some NetworkPolicies are not in place yet. */
+const LONGEST_WIDE_MS = 60_000;
+/** Milliseconds that NetworkPolicies wait for guards at most. */
+const LONGEST_WAIT_MS = 10_000;
+/** Milliseconds in which changes of namespaces and foreign policies are one. */
+const DELAY_MS = 2000;
+
+interface Judged {
+  /** The uid and generation of the profile that is judged. */
+  readonly of: string;
+  readonly standing: Standing;
+  readonly restricted: readonly RestrictedPolicy[] | undefined;
+}
+
+export class Guards implements Capability, GuardSupport {
+  readonly guard: GuardSupport = this;
+  readonly #options: GuardsOptions;
+  readonly #objects: GuardObjects;
+  readonly #writer: GuardWriter;
+  readonly #foreign: ForeignPolicies;
+  readonly #queue: KeyQueue<string>;
+  readonly #turns = new Turns();
+  readonly #judged = new Map<string, Judged>();
+  /** Since when a guard waits to be narrowed, by profile; monotonic milliseconds. */
+  readonly #wideSince = new Map<string, number>();
+  #inputs: GuardInputs | undefined;
+  #onReport: (profile: string) => void = () => {};
+
+  constructor(options: GuardsOptions) {
+    const { clock, random, onRetry } = options;
+    this.#options = options;
+    this.#objects = new GuardObjects({ ...options, onChange: () => this.#addAll(Priority.drift) });
+    this.#writer = new GuardWriter({ ...options, objects: this.#objects });
+    this.#foreign = new ForeignPolicies(options);
+    // One after the other, so that no two profiles take the same priority.
+    this.#queue = new KeyQueue({
+      concurrency: 1,
+      clock,
+      random,
+      identify: (name) => name,
+      observer: { onRetry },
+    });
+  }
+
+  connect(inputs: GuardInputs): void {
+    this.#inputs = inputs;
+  }
+
+  lead(onReport: (profile: string) => void): void {
+    const { clusterState, records } = this.#options;
+    this.#onReport = onReport;
+    clusterState.profiles.subscribe((change) => this.#profileChanged(change));
+    clusterState.namespaces.subscribe((change) => this.#namespaceChanged(change));
+    clusterState.policies.subscribe((change) => this.#policyChanged(change));
+    records.subscribe((profile) => {
+      if (this.#wideSince.has(profile)) this.#queue.addAfter(profile, SOON_MS, Priority.drift);
+    });
+    this.#addAll(Priority.live);
+    this.#objects.start();
+    this.#queue.start((name, signal) => this.#reconcile(name, signal));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#queue.close(), this.#objects.stop()]);
+  }
+
+  factsChanged(dependent: string): boolean {
+    const profile = profileOfDependent(dependent);
+    if (profile !== undefined) this.#add(profile);
+    return profile !== undefined;
+  }
+
+  additionsChanged(): void {
+    this.#addAll(Priority.live);
+  }
+
+  async widened(signal: AbortSignal): Promise<void> {
+    const ending = new AbortController();
+    const limit = sleep(this.#options.clock, LONGEST_WAIT_MS, AbortSignal.any([signal, ending.signal]));
+    await Promise.race([this.#turns.ended(), limit]);
+    ending.abort();
+  }
+
+  isJudged(profile: SegmentationProfile): boolean {
+    return !asksForGuard(profile) || this.#judged.get(profile.metadata.name)?.of === identityOf(profile);
+  }
+
+  report(profile: SegmentationProfile): CapabilityReport | undefined {
+    if (!asksForGuard(profile)) return undefined;
+    const judged = this.#judged.get(profile.metadata.name);
+    if (judged?.of !== identityOf(profile))
+      return reportOf(waiting('Progressing', 'the guard is being compiled'), undefined);
+    return reportOf(judged.standing, judged.restricted);
+  }
+
+  isReleased(profile: SegmentationProfile): boolean {
+    // Without permission or a CRD nothing can be removed: the garbage collector deletes what has an owner.
+    return this.#objects.state.kind !== 'available' || this.#objects.of(profile.metadata.name).length === 0;
+  }
+
+  #add(profile: string, priority: Priority = Priority.live): void {
+    this.#turns.request(profile);
+    this.#queue.add(profile, priority);
+  }
+
+  /** Adds the profiles that have a guard, or are to have one. */
+  #addAll(priority: Priority): void {
+    for (const { profile } of this.#options.clusterState.profiles.values())
+      if (this.#isConcerned(profile)) this.#add(profile.metadata.name, priority);
+  }
+
+  #isConcerned(profile: SegmentationProfile): boolean {
+    return asksForGuard(profile) || this.#objects.of(profile.metadata.name).length > 0;
+  }
+
+  /** Each profile may allow flows in the namespaces of each guard. */
+  #profileChanged({ old, new: next }: StoreChange<ProfileItem>): void {
+    if (intentOf(old) === intentOf(next)) return;
+    const name = (next ?? old)?.key ?? '';
+    this.#add(name);
+    this.#addAll(Priority.live);
+  }
+
+  #namespaceChanged({ old, new: next }: StoreChange<NamespaceItem>): void {
+    if (JSON.stringify(old?.labels) === JSON.stringify(next?.labels)) return;
+    this.#addAllLater();
+  }
+
+  #policyChanged({ old, new: next }: StoreChange<PolicyItem>): void {
+    const isForeign = [old, next].some((item) => item?.profile === undefined && item?.ownerUids.length === 0);
+    if (isForeign) this.#addAllLater();
+  }
+
+  #addAllLater(): void {
+    for (const { profile } of this.#options.clusterState.profiles.values())
+      if (asksForGuard(profile)) this.#queue.addAfter(profile.metadata.name, DELAY_MS, Priority.backfill);
+  }
+
+  async #reconcile(name: string, signal: AbortSignal): Promise<Outcome> {
+    const endTurn = this.#turns.begin(name);
+    const profile = this.#options.clusterState.profile(name);
+    try {
+      if (profile === undefined) return this.#forget(name);
+      return await this.#converge(profile, endTurn, signal);
+    } catch (error) {
+      if (isAborted(error)) return givenUp(error, signal);
+      if (isNotFound(error) || profile === undefined) return DONE;
+      return this.#fail(profile, error);
+    } finally {
+      endTurn();
+    }
+  }
+
+  #forget(name: string): Outcome {
+    this.#inputs?.sources.unsubscribe(dependentOf(name));
+    this.#judged.delete(name);
+    this.#wideSince.delete(name);
+    this.#writer.forget(name);
+    return DONE;
+  }
+
+  async #converge(profile: SegmentationProfile, endTurn: () => void, signal: AbortSignal): Promise<Outcome> {
+    const { name } = profile.metadata;
+    const mode = guardModeOf(profile);
+    const { state } = this.#objects;
+    if (state.kind !== 'available' && mode !== 'Disabled') {
+      // What the guard would restrict is known without one.
+      if (mode === 'Audit') return this.#audit(profile, signal);
+      const standing =
+        state.kind === 'missing'
+          ? stalled(state.reason, state.message)
+          : waiting('Progressing', 'guards are being read');
+      return this.#settle(profile, standing, DONE);
+    }
+    if (mode !== 'Enforce') {
+      if (!(await this.#writer.remove(profile, signal))) return { kind: 'again', afterMs: SOON_MS };
+      this.#onReport(name);
+      if (mode === 'Audit') return this.#audit(profile, signal);
+      return this.#forget(name);
+    }
+    const compiled = this.#compile(profile);
+    if (compiled === undefined) return DONE;
+    const result = await this.#writer.write(profile, compiled, {
+      signal,
+      onWidened: endTurn,
+      mayNarrow: () => this.#mayNarrow(profile),
+    });
+    if (result.kind === 'outdated') return { kind: 'again', afterMs: SOON_MS };
+    if (result.kind === 'wide') {
+      const message = 'the guard is narrowed once the NetworkPolicies are in place';
+      return this.#settle(profile, waiting('Progressing', message), { kind: 'again', afterMs: SOON_MS });
+    }
+    this.#wideSince.delete(name);
+    const restricted = await this.#foreign.restricted(profile, compiled.guard, result.directions, signal);
+    return this.#settle(profile, result.standing, this.#later(), restricted);
+  }
+
+  /** Nothing is written: the policies of others are compared with what would be. */
+  async #audit(profile: SegmentationProfile, signal: AbortSignal): Promise<Outcome> {
+    const compiled = this.#compile(profile);
+    if (compiled === undefined) return DONE;
+    const made = this.#options.carrier.compile(compiled.guard);
+    if (made.kind === 'too-large')
+      return this.#settle(profile, stalled('GuardTooLarge', made.message), this.#later());
+    const directions = this.#writer.deniedDirections(made, compiled.guard);
+    const restricted = await this.#foreign.restricted(profile, compiled.guard, directions, signal);
+    const standing =
+      this.#writer.openStanding(made) ?? holds('Audited', 'no guard is written: its mode is Audit');
+    return this.#settle(profile, standing, this.#later(), restricted);
+  }
+
+  /** The guard; undefined if an input is missing, whose arrival brings the profile back. */
+  #compile(profile: SegmentationProfile) {
+    if (this.#inputs === undefined) return undefined;
+    const compiled = compileInputs(profile, this.#options.clusterState, this.#inputs);
+    if (compiled.kind === 'guard') return compiled;
+    this.#settle(profile, waiting('Progressing', `${compiled.what} can't be read yet`), DONE);
+    return undefined;
+  }
+
+  /** True if no NetworkPolicy of the profile is still to be written, or none can be for long. */
+  #mayNarrow(profile: SegmentationProfile): boolean {
+    const { clock, clusterState, records, isBusy } = this.#options;
+    const { name, generation = 0 } = profile.metadata;
+    const results = records.resultsOf(name);
+    const isPending = (namespace: NamespaceItem) => {
+      const result = results.get(namespace.key);
+      if (result === undefined || result.generation !== generation) return true;
+      return result.state === 'pending' && result.failure?.kind !== 'waiting';
+    };
+    const isSettled =
+      !isBusy() &&
+      [...clusterState.namespaces.values()].every(
+        (each) => clusterState.relation(profile, each) !== 'enforce' || !isPending(each),
+      );
+    if (isSettled) return true;
+    const since = this.#wideSince.get(name) ?? clock.monotonic();
+    this.#wideSince.set(name, since);
+    return clock.monotonic() - since > LONGEST_WIDE_MS;
+  }
+
+  #fail(profile: SegmentationProfile, error: unknown): Outcome {
+    const { carrier } = this.#options;
+    // The state of the objects says it, until they may be written again.
+    if (error instanceof SchemaTooOldError) return DONE;
+    if (isForbidden(error)) {
+      const message = `${errorMessage(error)}; the permission comes with ${carrier.component}`;
+      this.#settle(profile, stalled('NotInstalled', message), DONE);
+      return retry(error);
+    }
+    this.#settle(profile, waiting('Failed', errorMessage(error)), DONE);
+    return retry(error);
+  }
+
+  #settle(
+    profile: SegmentationProfile,
+    standing: Standing,
+    outcome: Outcome,
+    restricted?: readonly RestrictedPolicy[],
+  ): Outcome {
+    const { name } = profile.metadata;
+    this.#judged.set(name, { of: identityOf(profile), standing, restricted });
+    this.#onReport(name);
+    return outcome;
+  }
+
+  #later(): Outcome {
+    const afterMs = Math.ceil(INTERVAL_MS * (1 + this.#options.random() / 10));
+    return { kind: 'again', afterMs, priority: Priority.backfill };
+  }
+}
+
+function asksForGuard({ spec }: SegmentationProfile): boolean {
+  return (spec.guard?.mode ?? 'Disabled') !== 'Disabled';
+}
+
+function identityOf({ metadata: { uid, generation } }: SegmentationProfile): string {
+  return `${uid} ${generation}`;
+}
+
+/** The parts of a profile that guards depend on, as one text. */
+function intentOf(item: ProfileItem | undefined): string | undefined {
+  if (item === undefined) return undefined;
+  const { metadata, status } = item.profile;
+  return JSON.stringify([item.uid, metadata.generation, metadata.deletionTimestamp, status?.rollout]);
+}

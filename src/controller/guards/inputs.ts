@@ -1,0 +1,105 @@
+/** Compiles the guard of a profile from the cluster state, and subscribes it to the facts that it depends on. No I/O. */
+import type { NetworkPolicy } from '../../api/network-policy.ts';
+import type { SegmentationProfile } from '../../api/profile.ts';
+import type { NamespaceItem } from '../../cluster-state/items.ts';
+import { RecordedFacts } from '../../cluster-state/peer-sources/dependencies.ts';
+import { type ClusterState, isWritten } from '../../cluster-state/state.ts';
+import { encodePeerSource } from '../../policy/facts.ts';
+import { isGranting } from '../../policy/exceptions/grant.ts';
+import { compileGuard } from '../../policy/guard/compile.ts';
+import type { Guard } from '../../policy/guard/guard.ts';
+import { byObjectName } from '../../util/order.ts';
+import type { GuardInputs } from '../guard-support.ts';
+
+export type CompiledInputs =
+  | { readonly kind: 'guard'; readonly guard: Guard }
+  /** An input has not been read: what would be compiled could be too narrow. */
+  | { readonly kind: 'missing'; readonly what: string };
+
+/** Names of namespaces have no blanks. */
+const DEPENDENT = 'guard of ';
+
+export function dependentOf(profile: string): string {
+  return `${DEPENDENT}${profile}`;
+}
+
+/** The profile whose guard the dependent is; undefined for a namespace. */
+export function profileOfDependent(dependent: string): string | undefined {
+  return dependent.startsWith(DEPENDENT) ? dependent.slice(DEPENDENT.length) : undefined;
+}
+
+export function compileInputs(
+  profile: SegmentationProfile,
+  clusterState: ClusterState,
+  { sources, additions }: GuardInputs,
+): CompiledInputs {
+  const facts = new RecordedFacts(sources.facts);
+  const namespaces = selectedNamespaces(profile, clusterState);
+  const profiles = formsOf(profile, namespaces, clusterState);
+  const added = addedPolicies(profiles, namespaces, { clusterState, facts, additions });
+  if (typeof added === 'string') return { kind: 'missing', what: added };
+  const guard = compileGuard(profile, {
+    profiles,
+    namespaces: namespaces.map(({ key, labels }) => ({ name: key, labels })),
+    protectedNamespaces: clusterState.protectedNamespaces,
+    cluster: facts,
+    added,
+  });
+  sources.subscribe(dependentOf(profile.metadata.name), facts.dependencies);
+  const [missing] = facts.missing;
+  return missing === undefined
+    ? { kind: 'guard', guard }
+    : { kind: 'missing', what: encodePeerSource(missing) };
+}
+
+export function selectedNamespaces(
+  profile: SegmentationProfile,
+  clusterState: ClusterState,
+): NamespaceItem[] {
+  return [...clusterState.namespaces.values()].filter((each) => clusterState.selects(profile, each));
+}
+
+/** The profiles that enforce; of one with a rollout, also the forms that are in force in these namespaces. */
+function formsOf(
+  own: SegmentationProfile,
+  namespaces: readonly NamespaceItem[],
+  clusterState: ClusterState,
+): SegmentationProfile[] {
+  const forms = new Set([own]);
+  for (const { profile } of clusterState.profiles.values()) {
+    const { spec, metadata, status } = profile;
+    if (metadata.deletionTimestamp !== undefined && spec.deletionPolicy !== 'Retain') continue;
+    if (spec.mode === 'Enforce') forms.add(profile);
+    if (spec.rollout === undefined && status?.rollout === undefined) continue;
+    for (const namespace of namespaces) {
+      const inForce = clusterState.inForce(profile, namespace);
+      if (isWritten(inForce)) forms.add(inForce.profile);
+    }
+  }
+  return [...forms].sort(byObjectName);
+}
+
+/** The policies of capabilities in these namespaces, or the input that is missing. */
+function addedPolicies(
+  profiles: readonly SegmentationProfile[],
+  namespaces: readonly NamespaceItem[],
+  {
+    clusterState,
+    facts,
+    additions,
+  }: Pick<GuardInputs, 'additions'> & { readonly clusterState: ClusterState; readonly facts: RecordedFacts },
+): NetworkPolicy[] | string {
+  const granting = profiles.filter(isGranting);
+  if (granting.length === 0) return [];
+  const policies: NetworkPolicy[] = [];
+  for (const namespace of namespaces) {
+    const here = granting.filter((each) => clusterState.selects(each, namespace));
+    for (const addition of here.length > 0 ? additions : []) {
+      const missing = addition.missing(here, namespace);
+      if (missing !== undefined) return missing.resource;
+      for (const each of here)
+        policies.push(...addition.of(each, namespace, { facts, lastKnown: undefined }).policies);
+    }
+  }
+  return policies;
+}

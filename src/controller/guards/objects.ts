@@ -1,0 +1,139 @@
+/** The objects of the kind that carries guards, in the version that the API server serves. */
+import type { KubeObject } from '../../api/meta.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
+import type { ForeignRank, GuardCarrier } from '../../engines/guards/carrier.ts';
+import type { ObjectStep } from '../../engines/object-step.ts';
+import { servedVersions } from '../../kube/discovery.ts';
+import { isAborted } from '../../kube/errors.ts';
+import type { Transport } from '../../kube/http/transport.ts';
+import { type Clock, type Random, sleep } from '../../util/clock.ts';
+import { type EngineKind, EngineObjects, type ObjectsState } from '../engines/objects.ts';
+
+export interface GuardObjectsOptions {
+  readonly carrier: GuardCarrier;
+  readonly transport: Transport;
+  readonly clusterState: ClusterState;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Somebody else changed an object, or the state has changed. */
+  readonly onChange: () => void;
+  /** Called after each write. */
+  readonly onWrite: (verb: ObjectStep['verb'], object: KubeObject) => void;
+  /** Called for each failure of the watch. */
+  readonly onWatchError: (resource: string, error: unknown) => void;
+}
+
+/** Milliseconds until the served versions are read again: a CRD appears while a person watches the operator start. */
+const VERSION_INTERVAL_MS = 5000;
+
+interface Watched {
+  readonly version: string;
+  readonly objects: EngineObjects;
+}
+
+export class GuardObjects {
+  readonly #options: GuardObjectsOptions;
+  readonly #stopping = new AbortController();
+  #watched: Watched | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #isServed = true;
+
+  constructor(options: GuardObjectsOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#running = this.#follow(this.#stopping.signal);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+    await this.#watched?.objects.stop();
+  }
+
+  get state(): ObjectsState {
+    const { plural, group } = this.#options.carrier;
+    const state = this.#watched?.objects.state ?? { kind: 'unknown' };
+    if (this.#isServed && !(state.kind === 'missing' && state.reason === 'Unsupported')) return state;
+    const message = `the API server does not serve ${plural}.${group}: install its CRD, and a network engine that enforces it`;
+    return { kind: 'missing', reason: 'Unsupported', message };
+  }
+
+  get apiVersion(): string {
+    const { group, versions } = this.#options.carrier;
+    return `${group}/${this.#watched?.version ?? versions[0]}`;
+  }
+
+  /** The guards of a profile: one, but for those that somebody has copied. */
+  of(profile: string): KubeObject[] {
+    return this.#all().filter((object) => this.#ownerOf(object) === profile);
+  }
+
+  /** The guards of other profiles. */
+  others(profile: string): KubeObject[] {
+    return this.#all().filter((object) => {
+      const owner = this.#ownerOf(object);
+      return owner !== undefined && owner !== profile;
+    });
+  }
+
+  foreign(): { readonly name: string; readonly rank: ForeignRank | undefined }[] {
+    return this.#all()
+      .filter((object) => this.#ownerOf(object) === undefined)
+      .map((object) => ({
+        name: object.metadata.name,
+        rank: (object as KubeObject & { readonly rank?: ForeignRank }).rank,
+      }));
+  }
+
+  /** @throws ApiError, SchemaTooOldError */
+  async write(step: ObjectStep, signal: AbortSignal): Promise<void> {
+    if (this.#watched === undefined) throw new Error('guards are not watched yet');
+    await this.#watched.objects.write(step, signal);
+  }
+
+  #all(): KubeObject[] {
+    return [...(this.#watched?.objects.all() ?? [])];
+  }
+
+  #ownerOf(object: KubeObject): string | undefined {
+    return this.#watched?.objects.ownerOf(object);
+  }
+
+  /** Watches the preferred one of the served versions; another one, if the CRD is replaced. */
+  async #follow(signal: AbortSignal): Promise<void> {
+    const { carrier, transport, clock, onChange } = this.#options;
+    while (!signal.aborted) {
+      const { state } = this;
+      if (this.#watched === undefined || state.kind === 'missing') {
+        const isServed = await servedVersions(transport, signal).catch(ignoreAborted);
+        const version = carrier.versions.find((each) => isServed?.({ group: carrier.group, version: each }));
+        if (isServed !== undefined && this.#isServed !== (version !== undefined)) {
+          this.#isServed = version !== undefined;
+          onChange();
+        }
+        if (version !== undefined && version !== this.#watched?.version) await this.#watch(version);
+      }
+      await sleep(clock, VERSION_INTERVAL_MS, signal);
+    }
+  }
+
+  async #watch(version: string): Promise<void> {
+    const { carrier, onChange } = this.#options;
+    const { group, plural, component, since } = carrier;
+    await this.#watched?.objects.stop();
+    const kind: EngineKind = {
+      kind: { group, version, plural, namespaced: false },
+      component,
+      since,
+      foreignPart: (object) => ({ rank: carrier.rankOf(object) }),
+    };
+    const listener = { onState: onChange, onDrift: onChange };
+    this.#watched = { version, objects: new EngineObjects(kind, this.#options, listener) };
+  }
+}
+
+function ignoreAborted(error: unknown): undefined {
+  if (!isAborted(error)) throw error;
+}

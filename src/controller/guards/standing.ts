@@ -1,0 +1,105 @@
+/** How the guard of a profile stands, and its report for the profile's status. Pure. */
+import type { GuardMode, ProfileStatus, RestrictedPolicy, SegmentationProfile } from '../../api/profile.ts';
+import type { GuardCarrier } from '../../engines/guards/carrier.ts';
+import type { GuardDirection } from '../../policy/guard/guard.ts';
+import { counted, shortList } from '../../util/list-text.ts';
+import type { CapabilityReport } from '../capability.ts';
+
+export interface Standing {
+  readonly status: 'True' | 'False';
+  readonly reason: string;
+  readonly message: string;
+  readonly isStalled: boolean;
+  /** The policy that carries the guard, if there is one. */
+  readonly carriedBy?: { readonly policy: string; readonly priority: number };
+}
+
+/** Most policies that the status lists; the schema's bound. */
+const MAX_POLICIES = 50;
+/** Longest message of a policy, in characters. */
+const MAX_MESSAGE = 1024;
+
+/** The mode in which the guard of a profile is now. Under `mode: Audit`, a profile writes nothing, and no guard. */
+export function guardModeOf({ spec, metadata }: SegmentationProfile): GuardMode {
+  const mode = spec.guard?.mode ?? 'Disabled';
+  if (metadata.deletionTimestamp !== undefined) return 'Disabled';
+  return mode === 'Enforce' && spec.mode === 'Audit' ? 'Audit' : mode;
+}
+
+export function holds(reason: string, message: string): Standing {
+  return { status: 'True', reason, message, isStalled: false };
+}
+
+/** A person has to act. */
+export function stalled(reason: string, message: string): Standing {
+  return { status: 'False', reason, message, isStalled: true };
+}
+
+/** The guard is not in place yet, and needs no person. */
+export function waiting(reason: string, message: string): Standing {
+  return { status: 'False', reason, message, isStalled: false };
+}
+
+/** What is known of a guard that is written: that it is stored, and whose word it is that an engine enforces it. */
+export function writtenMessage(
+  policy: string,
+  priority: number,
+  { kind, before }: { readonly kind: GuardCarrier['kind']; readonly before: readonly string[] },
+): string {
+  const first =
+    before.length === 0
+      ? ''
+      : `; ${shortList(before)} ${before.length === 1 ? 'decides' : 'decide'} before it, and may accept what it denies`;
+  return (
+    `${kind} ${policy} is stored with priority ${priority}${first}; that the network engine enforces this kind is the word of the ` +
+    "operator's configuration, and nothing has tried it"
+  );
+}
+
+/** Names the first peers without which a guard can't deny. */
+export function unresolvedMessage(directions: readonly GuardDirection[], isKept: boolean): string {
+  const peers = directions.flatMap(({ direction, unresolved }) =>
+    unresolved.map(
+      ({ rule, peer, message }) => `${direction.toLowerCase()} rule ${rule}, ${peer}: ${message}`,
+    ),
+  );
+  const effect = isKept ? 'the guard stays as wide as it was' : 'a direction is not guarded yet';
+  return `${effect}, as ${counted(peers.length, 'peer')} can't be resolved: ${shortList(peers, { most: 2 })}`;
+}
+
+/** Names the directions in which nothing is denied, and the rules that ask for it. */
+export function openMessage(
+  open: readonly { readonly direction: string; readonly rules: readonly string[] }[],
+): string {
+  const texts = open.map(({ direction, rules }) => `${direction} (${shortList(rules)})`);
+  return (
+    `the guard would pass everything in ${shortList(texts)}: these rules allow everyone on every port, or on a port by its name, ` +
+    'which may be any number. Write numbers, or narrower peers; for webhooks, see webhookSourceCIDRs of the configuration'
+  );
+}
+
+export function reportOf(
+  { status, reason, message, isStalled, carriedBy }: Standing,
+  restricted: readonly RestrictedPolicy[] | undefined,
+): CapabilityReport {
+  return {
+    condition: { type: 'GuardReady', status, reason, message },
+    isStalled,
+    ...((restricted || carriedBy) && { status: { guard: statusOf(restricted ?? [], carriedBy) } }),
+  };
+}
+
+function statusOf(
+  restricted: readonly RestrictedPolicy[],
+  carriedBy: Standing['carriedBy'],
+): NonNullable<ProfileStatus['guard']> {
+  return {
+    ...carriedBy,
+    restrictedPolicies: restricted.length,
+    ...(restricted.length > 0 && {
+      policies: restricted
+        .slice(0, MAX_POLICIES)
+        .map(({ message, ...each }) => ({ ...each, message: message.slice(0, MAX_MESSAGE) })),
+    }),
+  };
+}

@@ -1,0 +1,52 @@
+/** Builds the writer of guards. Its code is not even loaded where the configuration names no kind for them. */
+import type { SegmentationProfile } from '../../api/profile.ts';
+import type { Capability, CapabilityReport } from '../../controller/capability.ts';
+import { describeRequestFailure } from '../../observability/request-failure.ts';
+import type { CapabilityParts } from './parts.ts';
+
+export async function createGuards(parts: CapabilityParts): Promise<readonly Capability[]> {
+  const { options, transport, clusterState, records, logger, clock, isBusy } = parts;
+  const { guard } = options;
+  if (guard === undefined) return [NOT_CONFIGURED];
+  const room = await import('../../controller/guards/index.ts');
+  const carrier = room.GUARD_CARRIERS.find(({ kind }) => kind === guard.kind);
+  if (carrier === undefined) return [NOT_CONFIGURED];
+  let lastFailure: string | undefined;
+  const guards = new room.Guards({
+    carrier,
+    priorities: { first: guard.firstPriority, last: guard.lastPriority },
+    transport,
+    clusterState,
+    records,
+    clock,
+    random: Math.random,
+    isBusy,
+    onWrite: (verb, { kind, metadata: { name } }) => logger.info('guard written', { verb, kind, name }),
+    onWatchError: (resource, error) => {
+      const { message, cause } = describeRequestFailure(error, resource);
+      logger[cause === lastFailure ? 'debug' : 'warn'](message, { resource, error });
+      lastFailure = cause;
+    },
+    onRetry: ({ key: profile, error, failures, delayMs }) => {
+      // A single write conflict or dropped connection is ordinary; a failure that repeats is not.
+      const level = failures > 1 ? 'warn' : 'debug';
+      const inMs = Math.round(delayMs);
+      logger[level]('guard not written, will try again', { profile, failures, inMs, error });
+    },
+  });
+  return [guards];
+}
+
+/** Tells profiles that ask for a guard why they have none. */
+const NOT_CONFIGURED: Capability = {
+  lead: () => {},
+  stop: () => Promise.resolve(),
+  isJudged: () => true,
+  isReleased: () => true,
+  report({ spec }: SegmentationProfile): CapabilityReport | undefined {
+    if ((spec.guard?.mode ?? 'Disabled') === 'Disabled') return undefined;
+    const reason = 'NotConfigured';
+    const message = `no guard is written, as the operator's configuration names no kind of policies for it: set guard there`;
+    return { condition: { type: 'GuardReady', status: 'False', reason, message }, isStalled: true };
+  },
+};
