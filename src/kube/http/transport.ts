@@ -152,15 +152,13 @@ class HttpTransport implements Transport {
     const deadline = new Deadline(this.#clock, timeoutMs, [signal, this.#closing.signal]);
     const name = { method, path };
     const target = pathAndQuery(path, request.query);
-    const { guard, onWarnings, readObject, asText = false } = request;
-    const attempt = async (format: BinaryFormat | undefined): Promise<unknown> => {
+    const attempt = (format: BinaryFormat | undefined): Promise<unknown> => {
       const { body, headers } = bodyOf(request, format);
-      const exchange = { name, verb: method, target, headers, body, deadline, format, guard, onWarnings };
-      const answer = await this.#authorised(exchange, (credentials) => this.#exchange(exchange, credentials));
-      return asText ? answer.body.toString('utf8') : valueOf(name, answer, format, readObject);
+      const exchange = { request, name, verb: method, target, headers, body, deadline, format };
+      return this.#authorised(exchange, (credentials) => this.#exchange(exchange, credentials));
     };
     try {
-      return (await (asText ? attempt(undefined) : this.#negotiate(path, attempt))) as T;
+      return (await (request.asText ? attempt(undefined) : this.#negotiate(path, attempt))) as T;
     } catch (error) {
       throw this.#failure(name, error, deadline);
     } finally {
@@ -247,23 +245,22 @@ class HttpTransport implements Transport {
     }
   }
 
-  async #exchange(exchange: Exchange, credentials: Credentials): Promise<Answer> {
+  /** Resolves with the value of a successful answer. */
+  async #exchange(exchange: Exchange & { request: Request }, credentials: Credentials): Promise<unknown> {
+    const { request, name, format, deadline } = exchange;
     const started = this.#clock.monotonic();
-    let status: number | '<error>' = '<error>';
-    let responseBytes: number | undefined;
+    let answer: Answer | undefined;
     try {
       const connections = this.#connections.dispatcherFor(credentials);
-      const pending = roundTrip(connections, this.#options(exchange, credentials), exchange.guard);
-      exchange.deadline.onAbort(() => pending.abort());
-      const answer = await pending.answer;
-      responseBytes = answer.body.length;
-      status = answer.status;
-      if (status < 200 || status > 299) throw this.#refusal(exchange, answer);
-      exchange.onWarnings?.(warningTexts(answer.warnings));
-      return answer;
+      const pending = roundTrip(connections, this.#options(exchange, credentials), request.guard);
+      deadline.onAbort(() => pending.abort());
+      answer = await pending.answer;
     } finally {
-      this.#report(exchange, status, started, responseBytes);
+      this.#report(exchange, answer?.status ?? '<error>', started, answer?.body.length);
     }
+    if (answer.status < 200 || answer.status > 299) throw this.#refusal(exchange, answer);
+    request.onWarnings?.(warningTexts(answer.warnings));
+    return request.asText ? answer.body.toString('utf8') : valueOf(name, answer, format, request.readObject);
   }
 
   /** Resolves with the stream of a successful answer as soon as its headers have come. */
@@ -342,8 +339,6 @@ interface Exchange {
   readonly body: string | Buffer | null;
   readonly deadline: Deadline;
   readonly format: BinaryFormat | undefined;
-  readonly guard?: Request['guard'];
-  readonly onWarnings?: Request['onWarnings'];
 }
 
 /** A watch whose headers have come. */
