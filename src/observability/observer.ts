@@ -17,18 +17,31 @@ export function createObserver(options: ObserverOptions): ControllerObserver {
 /** An observer that calls each of `observers`, in order, where it has the method. */
 export function combine(observers: readonly Partial<ControllerObserver>[]): ControllerObserver {
   return {
-    onAdd: (...args) => observers.forEach((each) => each.onAdd?.(...args)),
-    onStart: (...args) => observers.forEach((each) => each.onStart?.(...args)),
-    onDone: (...args) => observers.forEach((each) => each.onDone?.(...args)),
-    onRetry: (...args) => observers.forEach((each) => each.onRetry?.(...args)),
-    onWatchError: (...args) => observers.forEach((each) => each.onWatchError?.(...args)),
-    onSynced: (...args) => observers.forEach((each) => each.onSynced?.(...args)),
-    onWrite: (...args) => observers.forEach((each) => each.onWrite?.(...args)),
-    onReconciling: (...args) => observers.forEach((each) => each.onReconciling?.(...args)),
-    onReconciled: (...args) => observers.forEach((each) => each.onReconciled?.(...args)),
-    onEnforced: (...args) => observers.forEach((each) => each.onEnforced?.(...args)),
-    onStatus: (...args) => observers.forEach((each) => each.onStatus?.(...args)),
-    onGone: (...args) => observers.forEach((each) => each.onGone?.(...args)),
-    onFullSync: (...args) => observers.forEach((each) => each.onFullSync?.(...args)),
+    onAdd: each(observers, 'onAdd'),
+    onStart: each(observers, 'onStart'),
+    onDone: each(observers, 'onDone'),
+    onRetry: each(observers, 'onRetry'),
+    onWatchError: each(observers, 'onWatchError'),
+    onSynced: each(observers, 'onSynced'),
+    onWrite: each(observers, 'onWrite'),
+    onReconciling: each(observers, 'onReconciling'),
+    onReconciled: each(observers, 'onReconciled'),
+    onEnforced: each(observers, 'onEnforced'),
+    onStatus: each(observers, 'onStatus'),
+    onGone: each(observers, 'onGone'),
+    onFullSync: each(observers, 'onFullSync'),
   };
+}
+
+/** Calls the method of each observer that has it. Which ones have it is looked up once: some are called for each write. */
+function each<K extends keyof ControllerObserver>(
+  observers: readonly Partial<ControllerObserver>[],
+  method: K,
+): Required<ControllerObserver>[K] {
+  type Args = Parameters<Required<ControllerObserver>[K]>;
+  const having = observers.filter((observer) => observer[method] !== undefined);
+  const call = (...args: Args) => {
+    for (const observer of having) (observer[method] as (...args: Args) => void)(...args);
+  };
+  return call as Required<ControllerObserver>[K];
 }

@@ -87,14 +87,16 @@ export class ProfileEvents implements EventObserver {
       return;
     }
     if (step.reason !== 'transition') tally[`${step.verb}d`] += 1;
-    if (/^(default|partial)-deny$/.test(policy?.metadata.labels?.[LABEL_ROLE] ?? '')) {
+    const role = policy?.metadata.labels?.[LABEL_ROLE];
+    if (role === 'default-deny' || role === 'partial-deny') {
       tally.opened = step.verb === 'delete' && after === undefined;
     }
   }
 
   onReconciled(key: Key, { outcome }: ReconcileEnd): void {
     if (key.kind !== 'namespace' || outcome.kind !== 'done') return;
-    const tallies = this.#tallies.get(key.name) ?? new Map<string, WriteTally>();
+    const tallies = this.#tallies.get(key.name);
+    if (tallies === undefined) return;
     this.#tallies.delete(key.name);
     for (const [name, tally] of tallies) {
       const profile = this.#lookup.profile(name);
@@ -266,10 +268,16 @@ function countRepair(
 }
 
 /** The name of the profile that owns the policy, by its label, or by its ownerReference if the label was removed. */
-function profileOf(...policies: readonly (NetworkPolicy | undefined)[]): string | undefined {
-  const labels = policies.map((policy) => policy?.metadata.labels?.[LABEL_PROFILE]);
-  const owners = policies.map((policy) => policy?.metadata.ownerReferences?.find(isProfileReference)?.name);
-  return [...labels, ...owners].find((name) => name !== undefined);
+function profileOf(policy: NetworkPolicy, before: NetworkPolicy | undefined): string | undefined {
+  return labelledProfile(policy) ?? labelledProfile(before) ?? owningProfile(policy) ?? owningProfile(before);
+}
+
+function labelledProfile(policy: NetworkPolicy | undefined): string | undefined {
+  return policy?.metadata.labels?.[LABEL_PROFILE];
+}
+
+function owningProfile(policy: NetworkPolicy | undefined): string | undefined {
+  return policy?.metadata.ownerReferences?.find(isProfileReference)?.name;
 }
 
 /** The condition, if its status or message changed; undefined too for one that is good from the start. */

@@ -9,6 +9,8 @@ const SECRET =
 const REDACTED = '[redacted]';
 /** A credential within a text, as in a dump of a request's headers. */
 const CREDENTIAL = /\b(Bearer|Basic)\s+[\w.~+/=-]{8,}/gi;
+/** Length of the shortest credential: `Basic`, a space, and eight characters. */
+const MIN_CREDENTIAL = 14;
 
 const MAX_DEPTH = 6;
 const MAX_CAUSES = 8;
@@ -19,15 +21,28 @@ const ERROR_KEYS = ['code', 'status', 'statusCode', 'reason', 'method', 'path', 
 export function plainFields(fields: Fields, stacks: boolean): Readonly<Record<string, Plain>> {
   const result: Record<string, Plain> = {};
   for (const [key, value] of Object.entries(fields)) {
-    if (value !== undefined) result[key] = SECRET.test(key) ? REDACTED : plain(value, stacks, 0);
+    if (value !== undefined) result[key] = isSecret(key) ? REDACTED : plain(value, stacks, 0);
   }
   return result;
 }
 
 /** `text` without credentials. */
 export function withoutCredentials(text: string): string {
-  return text.replace(CREDENTIAL, `$1 ${REDACTED}`);
+  return text.length < MIN_CREDENTIAL ? text : text.replace(CREDENTIAL, `$1 ${REDACTED}`);
 }
+
+/** True if values of this key are never logged. Cached: nearly all lines have the keys of earlier ones. */
+function isSecret(key: string): boolean {
+  let known = secretKeys.get(key);
+  if (known === undefined) {
+    if (secretKeys.size >= MAX_KEYS) secretKeys.clear();
+    secretKeys.set(key, (known = SECRET.test(key)));
+  }
+  return known;
+}
+
+const secretKeys = new Map<string, boolean>();
+const MAX_KEYS = 512;
 
 /** The messages of an error and its causes in one line; a message that the one before it contains is left out. */
 export function messageWithCauses(error: unknown): string {
@@ -66,7 +81,7 @@ function plain(value: unknown, stacks: boolean, depth: number): Plain {
 function plainObject(value: object, stacks: boolean, depth: number): Plain {
   const result: Record<string, Plain> = {};
   for (const [key, each] of Object.entries(value)) {
-    if (each !== undefined) result[key] = SECRET.test(key) ? REDACTED : plain(each, stacks, depth + 1);
+    if (each !== undefined) result[key] = isSecret(key) ? REDACTED : plain(each, stacks, depth + 1);
   }
   return result;
 }
