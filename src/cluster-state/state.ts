@@ -148,15 +148,21 @@ export class ClusterState {
 
   /** Counts by the marks on the policy, not by its owner, which changes with the profiles that are known. */
   #count(item: PolicyItem, by: 1 | -1): void {
-    const names = new Set([item.profile, this.#stripped.get(item.uid)].filter((name) => name !== undefined));
-    for (const mark of [...[...names].map(nameMark), ...new Set(item.ownerUids.map(uidMark))]) {
-      const counts = this.#marked.get(mark) ?? new Map<string, number>();
-      const count = (counts.get(item.namespace) ?? 0) + by;
-      if (count > 0) counts.set(item.namespace, count);
-      else counts.delete(item.namespace);
-      if (counts.size > 0) this.#marked.set(mark, counts);
-      else this.#marked.delete(mark);
-    }
+    const { namespace, profile, ownerUids } = item;
+    if (profile !== undefined) this.#countMark(nameMark(profile), namespace, by);
+    const stripped = this.#stripped.get(item.uid);
+    if (stripped !== undefined && stripped !== profile) this.#countMark(nameMark(stripped), namespace, by);
+    const uids = ownerUids.length > 1 ? new Set(ownerUids) : ownerUids;
+    for (const uid of uids) this.#countMark(uidMark(uid), namespace, by);
+  }
+
+  #countMark(mark: string, namespace: string, by: 1 | -1): void {
+    const counts = this.#marked.get(mark) ?? new Map<string, number>();
+    const count = (counts.get(namespace) ?? 0) + by;
+    if (count > 0) counts.set(namespace, count);
+    else counts.delete(namespace);
+    if (counts.size > 0) this.#marked.set(mark, counts);
+    else this.#marked.delete(mark);
   }
 }
 

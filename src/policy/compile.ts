@@ -54,7 +54,9 @@ export function compile(
   );
   const policies = [defaultDeny.in(namespace, [])];
   const extensions: ExtensionPolicy[] = [];
-  for (const { policy, direction, rules } of merged([...allows, ...found, ...ofConnections])) {
+  const templates =
+    found.length + ofConnections.length === 0 ? allows : merged([...allows, ...found, ...ofConnections]);
+  for (const { policy, direction, rules } of templates) {
     const noted: NotedRule[] = [];
     const extended: ExtensionRule[] = [];
     const firstUnresolved = context.unresolved.length;
@@ -113,6 +115,7 @@ interface Context {
 
 interface PreparedProfile {
   readonly defaultDeny: PolicyTemplate;
+  /** One for each policy. */
   readonly allows: readonly AllowTemplate[];
   readonly sides: readonly PreparedSide[];
 }
@@ -151,8 +154,10 @@ function prepare(profile: SegmentationProfile): PreparedProfile {
   const isolated = DIRECTIONS.filter((direction) => isolation.includes(direction));
   return {
     defaultDeny: new PolicyTemplate(profile, { role: 'default-deny', policyTypes: isolated }),
-    allows: isolated.flatMap((direction) =>
-      allowsOf(profile, direction, [...baselineRules(baseline, direction), ...rules[direction]]),
+    allows: merged(
+      isolated.flatMap((direction) =>
+        allowsOf(profile, direction, [...baselineRules(baseline, direction), ...rules[direction]]),
+      ),
     ),
     sides: connections.flatMap((connection) =>
       DIRECTIONS.map((direction) => ({

@@ -20,18 +20,22 @@ const RESOURCES: Readonly<Record<string, readonly string[]>> = {
   'apis/networking.k8s.io/v1': ['networkpolicies', 'servicecidrs'],
 };
 
-/** Subresources are not covered: `/api/v1/namespaces/NAME/status` reads as one of "status" in the namespace. */
-const PATH = /^\/(api\/v1|apis\/[^/]+\/[^/]+)\/(?:namespaces\/[^/]+\/)?([^/]+)(?:\/[^/]+)?$/;
+/**
+ * The paths of collections and objects of these resources, in one expression, as it judges every request. Subresources are
+ * not covered: `/api/v1/namespaces/NAME/status` reads as one of "status" in the namespace.
+ */
+const COVERED = new RegExp(
+  `^/(?:${Object.entries(RESOURCES)
+    .map(([version, plurals]) => `${version}/(?:namespaces/[^/]+/)?(?:${plurals.join('|')})`)
+    .join('|')})(?:/[^/]+)?$`,
+);
 
 const LIST_META = required('meta.v1.ListMeta');
 const writer = new Writer();
 
 export const protobuf: BinaryFormat = {
   mediaType: 'application/vnd.kubernetes.protobuf',
-  covers: (path) => {
-    const [, version = '', plural = ''] = PATH.exec(path) ?? [];
-    return RESOURCES[version]?.includes(plural) === true;
-  },
+  covers: (path) => COVERED.test(path),
   encode,
   decode: (bytes, readObject) => decodeObject(openEnvelope(bytes), readObject),
   decodeEvent,

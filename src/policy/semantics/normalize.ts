@@ -59,10 +59,17 @@ export function withRules(
 export function isolates(spec: NetworkPolicySpec): readonly PolicyType[] {
   const { policyTypes, egress } = spec;
   if (policyTypes !== undefined && policyTypes.length > 0) {
-    return DIRECTIONS.filter((direction) => policyTypes.includes(direction));
+    // Called many times for each policy: nothing is allocated.
+    const hasEgress = policyTypes.includes('Egress');
+    if (policyTypes.includes('Ingress')) return hasEgress ? DIRECTIONS : INGRESS;
+    return hasEgress ? EGRESS : NONE;
   }
-  return egress !== undefined && egress.length > 0 ? DIRECTIONS : ['Ingress'];
+  return egress !== undefined && egress.length > 0 ? DIRECTIONS : INGRESS;
 }
+
+const INGRESS: readonly PolicyType[] = ['Ingress'];
+const EGRESS: readonly PolicyType[] = ['Egress'];
+const NONE: readonly PolicyType[] = [];
 
 /** Equal for rules of the same meaning. */
 export function ruleKey({ peers, ports }: DirectionRule): string {
