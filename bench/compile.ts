@@ -140,6 +140,7 @@ export const CONFIGURATION: ClusterFacts['configuration'] = {
   ingressControllers: [
     { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'ingress-nginx' } } },
   ],
+  engineIngress: false,
   monitoring: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }],
   nodeCIDRs: [],
   podCIDRs: [],

@@ -64,6 +64,7 @@ export const CLUSTER_DEFAULTS: ClusterConfiguration = {
     nodeLocalAddresses: [],
   },
   ingressControllers: INGRESS_CONTROLLERS,
+  engineIngress: false,
   monitoring: MONITORING,
   nodeCIDRs: [],
   podCIDRs: [],

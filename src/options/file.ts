@@ -200,6 +200,10 @@ const shape = object(
       'Ingress controllers and gateways, for the peer IngressControllers.',
       list(workloadSelector),
     ),
+    engineIngress: described(
+      "True: the network engine's own ingress and gateways, which run in no pod, belong to the peer IngressControllers too. For Cilium. Default: false.",
+      boolean,
+    ),
     monitoring: described('Monitoring, for the peer Monitoring.', list(workloadSelector)),
     nodeCIDRs: described(
       "The peer Nodes, instead of the nodes' own addresses. Excluded from World.",

@@ -140,6 +140,7 @@ function combine(layers: Layers, configurationFile: ConfigurationSource | undefi
     cluster: {
       clusterDNS: { ...CLUSTER_DEFAULTS.clusterDNS, ...defined(file.clusterDNS ?? {}) },
       ingressControllers: file.ingressControllers ?? CLUSTER_DEFAULTS.ingressControllers,
+      engineIngress: file.engineIngress ?? CLUSTER_DEFAULTS.engineIngress,
       monitoring: file.monitoring ?? CLUSTER_DEFAULTS.monitoring,
       nodeCIDRs: file.nodeCIDRs ?? CLUSTER_DEFAULTS.nodeCIDRs,
       podCIDRs: file.podCIDRs ?? CLUSTER_DEFAULTS.podCIDRs,

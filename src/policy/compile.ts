@@ -16,6 +16,7 @@ import { ConnectionSide, type SidePolicy } from './connections/sides.ts';
 import { type LastKnown, NOTHING_KNOWN } from './peers/last-known.ts';
 import type { Unresolved } from './peers/resolution.ts';
 import { PolicyTemplate } from './policy-template.ts';
+import type { RuleNote } from './notes.ts';
 import { type NotedRule, PreparedRule, type SourceRule, type UnresolvedPeer } from './rules.ts';
 import { NOTHING, selectorKey } from './semantics/selector.ts';
 import { byObjectName } from '../util/order.ts';
@@ -59,7 +60,7 @@ export function compile(
   for (const { policy, direction, rules } of templates) {
     const noted: NotedRule[] = [];
     const extended: ExtensionRule[] = [];
-    const firstUnresolved = context.unresolved.length;
+    const retained: RuleNote[] = [];
     for (const rule of rules) {
       if (!rule.isIn(namespace)) continue;
       const compiled = rule.compile({
@@ -69,13 +70,13 @@ export function compile(
       });
       noted.push(...compiled.noted);
       context.unresolved.push(...compiled.unresolved);
-      if (compiled.extensions.length > 0) extended.push(...compiled.extensions);
+      extended.push(...compiled.extensions);
+      retained.push(...compiled.retained);
     }
     // Without rules the policy would isolate its pods and allow nothing, as the default-deny does already.
     if (noted.length > 0) policies.push(policy.in(namespace, noted));
-    const unresolved = context.unresolved.slice(firstUnresolved).filter(isExtensible);
-    if (extended.length + unresolved.length > 0)
-      extensions.push(policy.extension(namespace, { rules: extended, unresolved }));
+    if (extended.length + retained.length > 0)
+      extensions.push(policy.extension(namespace, { rules: extended, unresolved: retained }));
   }
   return {
     policies: policies.sort(byObjectName),
@@ -98,11 +99,6 @@ function baselineIn(
       ...meshRules(baseline, namespace, cluster, direction),
     ]),
   );
-}
-
-/** True if the peer may have had an extension, whose last known form stays. */
-function isExtensible({ peer }: UnresolvedPeer): boolean {
-  return peer === 'entity KubeAPIServer' || peer === 'entity Nodes' || peer.startsWith('fqdn ');
 }
 
 /** The parameters of a compilation, and the unresolved peers that it has met. */

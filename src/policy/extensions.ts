@@ -3,7 +3,7 @@
  * NetworkPolicies. Here they are engine-neutral. They only add: an extension isolates no pod, and it stands only beside the
  * default-deny of its profile. Pure.
  */
-import type { LabelSelector, ObjectMeta } from '../api/meta.ts';
+import type { LabelSelector, ObjectMeta, StringMap } from '../api/meta.ts';
 import type { NetworkPolicyPort, PolicyType } from '../api/network-policy.ts';
 import type { RuleNote } from './notes.ts';
 
@@ -11,6 +11,15 @@ import type { RuleNote } from './notes.ts';
 export type ExtensionPeer =
   | { readonly kind: 'kubeAPIServer' }
   | { readonly kind: 'nodes' }
+  /** The ingress and gateways that the engine runs itself, outside of pods. */
+  | { readonly kind: 'engineIngress' }
+  /** The pods that run as the account, in its namespace and only if that has the labels. */
+  | {
+      readonly kind: 'serviceAccount';
+      readonly namespace: string;
+      readonly name: string;
+      readonly namespaceLabels?: StringMap;
+    }
   /** `dns`: the DNS servers that the pods ask for the names. */
   | { readonly kind: 'names'; readonly names: readonly string[]; readonly dns: DNSServers };
 

@@ -111,6 +111,8 @@ export interface ClusterConfiguration {
     readonly nodeLocalAddresses: readonly string[];
   };
   readonly ingressControllers: readonly WorkloadSelector[];
+  /** True if the ingress that the network engine runs itself, outside of pods, counts as an ingress controller. */
+  readonly engineIngress: boolean;
   readonly monitoring: readonly WorkloadSelector[];
   /** If not empty, used instead of the addresses that Nodes report. */
   readonly nodeCIDRs: readonly string[];

@@ -77,9 +77,11 @@ interface CompiledRule {
   readonly noted: readonly NotedRule[];
   readonly unresolved: readonly UnresolvedPeer[];
   readonly extensions: readonly ExtensionRule[];
+  /** The peers whose last known extensions stay. */
+  readonly retained: readonly RuleNote[];
 }
 
-const NO_EXTENSIONS: readonly ExtensionRule[] = [];
+const NO_EXTENSIONS = { extensions: [], retained: [] } as const;
 
 /** A rule of a profile, with the parts that are the same in every namespace compiled already. */
 export class PreparedRule {
@@ -113,7 +115,7 @@ export class PreparedRule {
     const { relation } = this.#source;
     if (relation?.kind === 'same-namespace') return this.#compileSameNamespace(context);
     if (relation?.kind === 'same-labels') return this.#compileSameLabels(relation, context);
-    if (this.#dynamic.length === 0) return { noted: this.#fixed, unresolved: [], extensions: NO_EXTENSIONS };
+    if (this.#dynamic.length === 0) return { noted: this.#fixed, unresolved: [], ...NO_EXTENSIONS };
     return this.#compileDynamic(this.#dynamic, context, (grant) => [grant], this.#fixed);
   }
 
@@ -154,9 +156,11 @@ export class PreparedRule {
     const { reason, message } = missingLabels(missing, namespace);
     const peer = { peer: relation.label, reason, message, hasLastKnown: last.length > 0 };
     return {
+      ...compiled,
       noted: [...last, ...withoutIncluded(compiled.noted, last)],
       unresolved: [this.#unresolved(peer, true), ...compiled.unresolved],
-      extensions: compiled.extensions,
+      // Extensions for namespaces that share the labels stay with the rules for them.
+      retained: [...compiled.retained, ...this.#dynamic.map(({ label }) => this.#note(label))],
     };
   }
 
@@ -172,6 +176,8 @@ export class PreparedRule {
     const noted = [...fixed];
     const unresolved: UnresolvedPeer[] = [];
     const extensions: ExtensionRule[] = [];
+    const retained: RuleNote[] = [];
+    const narrowExtension = extensionNarrowing(relation, namespace);
     for (const each of dynamic) {
       const { peer, label } = each;
       const resolution = resolvePeer(peer, context);
@@ -180,10 +186,17 @@ export class PreparedRule {
           grants.flatMap((grant) => narrow(grant, peer)),
           label,
         );
-      if (resolution.kind !== 'partly-resolved')
-        extensions.push(...this.#extensions(resolution.extensions ?? [], label));
+      const { extensions: carried = [] } = resolution;
+      if (carried.length > 0)
+        extensions.push(
+          ...this.#extensions(
+            carried.flatMap((grant) => narrowExtension(grant, peer)),
+            label,
+          ),
+        );
       if (resolution.kind === 'extended') continue;
       if (resolution.kind === 'unresolved') {
+        retained.push(this.#note(label));
         const { reason, known = [], fallback } = resolution;
         const rules = lastKnown(name, label);
         const hasLastKnown = rules.length > 0;
@@ -199,12 +212,12 @@ export class PreparedRule {
       if (resolution.kind === 'partly-resolved')
         unresolved.push(this.#unresolved({ peer: label, ...resolution.missing, hasLastKnown: false }));
     }
-    return { noted, unresolved, extensions };
+    return { noted, unresolved, extensions, retained };
   }
 
   #extensions(grants: readonly ExtensionGrant[], label: string): ExtensionRule[] {
-    const { name, kind, ports: own } = this.#source;
-    const note = { rule: name, ...(kind !== undefined && { kind }), peer: label };
+    const { ports: own } = this.#source;
+    const note = this.#note(label);
     return grants.map(({ peer, ports = own }) => ({ ...withPorts({}, ports), peer, note }));
   }
 
@@ -233,13 +246,14 @@ export class PreparedRule {
       .map((rule) => this.#noted(rule, label));
   }
 
+  #note(peer?: string): RuleNote {
+    const { name, kind } = this.#source;
+    return { rule: name, ...(kind !== undefined && { kind }), ...(peer !== undefined && { peer }) };
+  }
+
   #noted(rule: DirectionRule, peer?: string): NotedRule {
-    const { name, kind, description } = this.#source;
-    const note: RuleNote = {
-      rule: name,
-      ...(kind !== undefined && { kind }),
-      ...(peer !== undefined && { peer }),
-    };
+    const { name, description } = this.#source;
+    const note = this.#note(peer);
     return {
       rule,
       source: name,
@@ -263,6 +277,21 @@ function narrowTo(relation: Relation, namespace: NamespaceFacts): (grant: Grant,
     const possible = grant.peers.filter(({ ipBlock }) => ipBlock === undefined || !isElsewhere);
     const peers = relatedPeers(possible, relation, namespace);
     return isAtLeastOne(peers) ? [{ ...grant, peers }] : [];
+  };
+}
+
+/** The part of a peer's extensions that relates to the namespace. */
+function extensionNarrowing(
+  relation: Relation | undefined,
+  namespace: NamespaceFacts,
+): (grant: ExtensionGrant, peer: Peer) => ExtensionGrant[] {
+  if (relation === undefined || relation.kind === 'any') return (grant) => [grant];
+  return (grant, peer) => {
+    if (isOutside(peer) || placeOf(peer) === namespace.name) return [grant];
+    // As for rules: addresses are in the namespace of their Service, whose labels are not known here.
+    if (relation.kind !== 'same-labels' || grant.peer.kind !== 'serviceAccount') return [];
+    const { matchLabels, missing } = valuesOf(relation.keys, namespace);
+    return missing.length > 0 ? [] : [{ ...grant, peer: { ...grant.peer, namespaceLabels: matchLabels } }];
   };
 }
 

@@ -168,6 +168,7 @@ ingressControllers:
 - namespaceSelector: {matchLabels: {team: edge}}
 - namespaceSelector: {}
   podSelector: {matchExpressions: [{key: example.com/edge, operator: Exists}]}
+engineIngress: true
 monitoring: []
 nodeCIDRs: [10.0.0.9/8]
 podCIDRs: ["fd00:0::/48"]
@@ -198,6 +199,7 @@ maxNodeAddresses: 10
           podSelector: { matchExpressions: [{ key: 'example.com/edge', operator: 'Exists' }] },
         },
       ],
+      engineIngress: true,
       monitoring: [],
       nodeCIDRs: ['10.0.0.0/8'],
       podCIDRs: ['fd00::/48'],

@@ -56,6 +56,7 @@ export const CONFIGURATION: ClusterConfiguration = {
     nodeLocalAddresses: [],
   },
   ingressControllers: [],
+  engineIngress: false,
   monitoring: [],
   nodeCIDRs: [],
   podCIDRs: [],

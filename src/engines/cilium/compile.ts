@@ -10,17 +10,18 @@ import {
   type CiliumEntity,
   type CiliumIngressRule,
   type CiliumName,
+  type CiliumPods,
   type CiliumPort,
   type CiliumPorts,
   type CiliumSpec,
   MAX_PORTS,
+  NAMESPACE_LABELS,
+  POD_NAMESPACE,
+  POD_SERVICE_ACCOUNT,
 } from './policy.ts';
 
 export const API_VERSION = 'cilium.io/v2';
 export const KIND = 'CiliumNetworkPolicy';
-
-/** The pods of a namespace have this label, in Cilium's view. */
-const POD_NAMESPACE = 'k8s:io.kubernetes.pod.namespace';
 
 export function compileExtension({ podSelector, direction, rules }: ExtensionPolicy): CompiledExtension {
   const spec: CiliumSpec = {
@@ -34,46 +35,75 @@ export function compileExtension({ podSelector, direction, rules }: ExtensionPol
   return { frame: { apiVersion: API_VERSION, kind: KIND, spec, direction }, rules: compiled };
 }
 
-const NODES: AtLeastOne<CiliumEntity> = ['host', 'remote-node'];
-
-function entitiesOf(peer: Exclude<ExtensionPeer, { kind: 'names' }>): AtLeastOne<CiliumEntity> {
-  return peer.kind === 'nodes' ? NODES : ['kube-apiserver'];
-}
+const ENTITIES: Readonly<Record<'kubeAPIServer' | 'nodes' | 'engineIngress', AtLeastOne<CiliumEntity>>> = {
+  kubeAPIServer: ['kube-apiserver'],
+  nodes: ['host', 'remote-node'],
+  // The identity of the Envoy that serves Cilium's Ingress and Gateway API.
+  engineIngress: ['ingress'],
+};
 
 /** No name is known of a source: the CRD of profiles refuses names there. */
 function ingressRules({ peer, ports }: ExtensionRule): CiliumIngressRule[] {
-  if (peer.kind === 'names') return [];
-  return [{ fromEntities: entitiesOf(peer), ...toPorts(ports) }];
+  switch (peer.kind) {
+    case 'names':
+      return [];
+    case 'serviceAccount':
+      return [{ fromEndpoints: [accountPods(peer)], ...toPorts(ports) }];
+    default:
+      return [{ fromEntities: ENTITIES[peer.kind], ...toPorts(ports) }];
+  }
 }
 
 function egressRules({ peer, ports }: ExtensionRule): CiliumEgressRule[] {
-  if (peer.kind !== 'names') return [{ toEntities: entitiesOf(peer), ...toPorts(ports) }];
-  const { names, dns } = peer;
+  switch (peer.kind) {
+    case 'names':
+      return nameRules(peer, ports);
+    case 'serviceAccount':
+      return [{ toEndpoints: [accountPods(peer)], ...toPorts(ports) }];
+    default:
+      return [{ toEntities: ENTITIES[peer.kind], ...toPorts(ports) }];
+  }
+}
+
+function nameRules(
+  { names, dns }: Extract<ExtensionPeer, { kind: 'names' }>,
+  ports: ExtensionRule['ports'],
+): CiliumEgressRule[] {
   const [first, ...more] = names.map(nameOf);
   if (first === undefined) return [];
   const all = [first, ...more] as const;
   const [servers, ...further] = portEntries(dns.ports).map(
     (entry): CiliumDNSPorts => ({ ...entry, rules: { dns: all } }),
   );
+  const named = { toFQDNs: all, ...toPorts(ports) };
+  if (servers === undefined) return [named];
+  // Cilium learns the addresses of names from the answers to the pods' own queries, which its DNS proxy sees.
   return [
-    // Cilium learns the addresses of names from the answers to the pods' own queries, which its DNS proxy sees.
-    ...(servers === undefined
-      ? []
-      : [
-          {
-            toEndpoints: [serverPods(dns.namespace, dns.podSelector)],
-            toPorts: [servers, ...further],
-          } as const,
-        ]),
-    { toFQDNs: all, ...toPorts(ports) },
+    { toEndpoints: [serverPods(dns.namespace, dns.podSelector)], toPorts: [servers, ...further] },
+    named,
   ];
+}
+
+function accountPods({
+  namespace,
+  name,
+  namespaceLabels = {},
+}: Extract<ExtensionPeer, { kind: 'serviceAccount' }>): CiliumPods {
+  const ofNamespace = Object.entries(namespaceLabels).map(([key, value]) => [NAMESPACE_LABELS + key, value]);
+  return {
+    matchLabels: {
+      ...(Object.fromEntries(ofNamespace) as Record<string, string>),
+      [POD_NAMESPACE]: namespace,
+      [POD_SERVICE_ACCOUNT]: name,
+    },
+  };
 }
 
 function nameOf(name: string): CiliumName {
   return name.startsWith('*') ? { matchPattern: name } : { matchName: name };
 }
 
-function serverPods(namespace: string, podSelector: LabelSelector): LabelSelector {
+function serverPods(namespace: string, podSelector: LabelSelector): CiliumPods {
   const { matchLabels, ...rest } = withSource(podSelector);
   return { ...rest, matchLabels: { ...matchLabels, [POD_NAMESPACE]: namespace } };
 }

@@ -5,6 +5,13 @@
  */
 import type { LabelSelector } from '../../api/meta.ts';
 
+/** The label of a pod's namespace, in Cilium's view. */
+export const POD_NAMESPACE = 'k8s:io.kubernetes.pod.namespace';
+/** The label of a pod's service account. Cilium's agent sets it from the pod's spec. */
+export const POD_SERVICE_ACCOUNT = 'k8s:io.cilium.k8s.policy.serviceaccount';
+/** The prefix of the labels of a pod's namespace. */
+export const NAMESPACE_LABELS = 'k8s:io.cilium.k8s.namespace.labels.';
+
 export type AtLeastOne<T> = readonly [T, ...T[]];
 
 export interface CiliumSpec {
@@ -13,7 +20,7 @@ export interface CiliumSpec {
   readonly enableDefaultDeny: { readonly ingress: false; readonly egress: false };
 }
 
-export type CiliumEntity = 'kube-apiserver' | 'host' | 'remote-node';
+export type CiliumEntity = 'kube-apiserver' | 'host' | 'remote-node' | 'ingress';
 
 export interface CiliumPort {
   /** A number or a name; "0" is every port. */
@@ -33,15 +40,24 @@ export interface CiliumDNSPorts extends CiliumPorts {
   readonly rules: { readonly dns: AtLeastOne<CiliumName> };
 }
 
-export type CiliumIngressRule = {
-  readonly fromEntities: AtLeastOne<CiliumEntity>;
-  readonly toPorts?: AtLeastOne<CiliumPorts>;
+export type CiliumIngressRule =
+  | { readonly fromEntities: AtLeastOne<CiliumEntity>; readonly toPorts?: AtLeastOne<CiliumPorts> }
+  | { readonly fromEndpoints: AtLeastOne<CiliumPods>; readonly toPorts?: AtLeastOne<CiliumPorts> };
+
+/** Pods of one namespace. Without its name, the pods of the policy's own namespace would be meant. */
+export type CiliumPods = LabelSelector & {
+  readonly matchLabels: Readonly<Record<string, string>> & {
+    readonly [POD_NAMESPACE]: string;
+  };
 };
 
 export type CiliumEgressRule =
   | { readonly toEntities: AtLeastOne<CiliumEntity>; readonly toPorts?: AtLeastOne<CiliumPorts> }
   | { readonly toFQDNs: AtLeastOne<CiliumName>; readonly toPorts?: AtLeastOne<CiliumPorts> }
-  | { readonly toEndpoints: AtLeastOne<LabelSelector>; readonly toPorts: AtLeastOne<CiliumDNSPorts> };
+  | {
+      readonly toEndpoints: AtLeastOne<CiliumPods>;
+      readonly toPorts?: AtLeastOne<CiliumPorts | CiliumDNSPorts>;
+    };
 
 /** The most ports of one entry of `toPorts`. */
 export const MAX_PORTS = 40;

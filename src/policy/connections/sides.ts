@@ -5,7 +5,7 @@
 import type { NetworkPolicyPort, PolicyType } from '../../api/network-policy.ts';
 import type { Connection, Peer } from '../../api/profile.ts';
 import type { ClusterFacts, NamespaceFacts } from '../facts.ts';
-import { classifyPeer, resolvePeer } from '../peers/index.ts';
+import { classifyPeer, resolvePods } from '../peers/index.ts';
 import type { Selection } from '../peers/last-known.ts';
 import type { Unresolved } from '../peers/resolution.ts';
 import { PreparedRule, type SourceRule } from '../rules.ts';
@@ -96,7 +96,7 @@ export class ConnectionSide {
 
   /** Resolves the pods of a Service or ServiceAccount, which lies in its namespace. */
   resolve(peer: Peer, namespace: NamespaceFacts, cluster: ClusterFacts): ResolvedPods {
-    const resolution = resolvePeer(peer, { namespace, cluster, impliesPorts: this.#servesPorts });
+    const resolution = resolvePods(peer, { namespace, cluster, impliesPorts: this.#servesPorts });
     // A Service without selector is addresses, which get no rule; the other side reports that there are none.
     if (resolution.kind === 'unresolved')
       return resolution.reason === 'NoEndpoints' ? { kind: 'outside' } : resolution;

@@ -12,7 +12,7 @@ import {
 } from '../semantics/cidr.ts';
 import type { WorkloadSelector } from '../facts.ts';
 import { clusterDNS } from './dns.ts';
-import { extended } from './engine.ts';
+import { extended, withEngineIngress } from './engine.ts';
 import { addressPeers } from './ip-block.ts';
 import {
   type Grant,
@@ -41,7 +41,10 @@ export function entityPeer(entity: Entity, context: PeerContext): Resolution {
     case 'World':
       return world(context);
     case 'IngressControllers':
-      return workloads(context.cluster.configuration.ingressControllers, 'ingressControllers');
+      return withEngineIngress(
+        workloads(context.cluster.configuration.ingressControllers, 'ingressControllers'),
+        context.cluster,
+      );
     case 'Monitoring':
       return workloads(context.cluster.configuration.monitoring, 'monitoring');
     default:

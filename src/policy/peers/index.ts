@@ -10,7 +10,7 @@ import { cached } from './resolution-cache.ts';
 import { type PeerContext, type Resolution, unresolved } from './resolution.ts';
 import { namespacesPeer, sameNamespaceLabelsPeer, selectorPeer } from './selectors.ts';
 import { servicePeer } from './service.ts';
-import { serviceAccountPeer } from './service-account.ts';
+import { labelledPods, serviceAccountPeer } from './service-account.ts';
 
 /** A peer as profiles name it, or a part of the service mesh, which only the baseline names. */
 export type RulePeer = Peer & { readonly mesh?: MeshPart };
@@ -42,6 +42,14 @@ export function resolvePeer(peer: RulePeer, context: PeerContext): Resolution {
   if (sameNamespaceLabels === undefined) return clusterPeer(peer, context);
   return sameNamespaceLabelsPeer({ sameNamespaceLabels, podSelector }, context);
 }
+
+/** Resolves a Service or ServiceAccount to pods that a NetworkPolicy can select. An engine carries peers, and selects no pods. */
+export const resolvePods = cached(
+  (peer: Peer, context): Resolution =>
+    peer.serviceAccount === undefined
+      ? resolvePeer(peer, context)
+      : labelledPods(peer.serviceAccount, context),
+);
 
 /** Peers that are the same in every namespace, and cost to resolve. */
 const clusterPeer = cached((peer: Peer, context): Resolution => {

@@ -52,7 +52,12 @@ export type Resolution =
       readonly extensions?: readonly ExtensionGrant[];
     }
   | { readonly kind: 'extended'; readonly extensions: AtLeastOne<ExtensionGrant> }
-  | { readonly kind: 'partly-resolved'; readonly grants: AtLeastOne<Grant>; readonly missing: Unresolved }
+  | {
+      readonly kind: 'partly-resolved';
+      readonly grants: AtLeastOne<Grant>;
+      readonly missing: Unresolved;
+      readonly extensions?: readonly ExtensionGrant[];
+    }
   | ({
       readonly kind: 'unresolved';
       /** Parts of the peer that are resolved all the same. */

@@ -1,13 +1,28 @@
-/** The peer `serviceAccount`: the pods that run as it, by the label that the API server keeps on them. Pure. */
+/**
+ * The peer `serviceAccount`: the pods that run as it, by the label that the API server keeps on them. A network engine that
+ * knows the account of a pod needs no label. Pure.
+ */
 import { LABEL_SERVICE_ACCOUNT } from '../../api/names.ts';
 import type { NetworkPolicyPeer } from '../../api/network-policy.ts';
+import { identified } from './engine.ts';
 import { partlyResolved, type PeerContext, type Resolution, resolved, unresolved } from './resolution.ts';
 import { podsIn } from './selectors.ts';
 
-export function serviceAccountPeer(
-  { namespace, name }: { namespace: string; name: string },
-  { cluster }: PeerContext,
-): Resolution {
+interface AccountName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export function serviceAccountPeer(account: AccountName, context: PeerContext): Resolution {
+  const { cluster } = context;
+  const labelled = labelledPods(account, context);
+  // The engine may carry the peer, but what the label is worth decides what the NetworkPolicies say.
+  if (labelled.kind === 'unresolved' && labelled.reason === 'SourceUnavailable') return labelled;
+  return identified(labelled, { kind: 'serviceAccount', ...account }, cluster);
+}
+
+/** The pods of the account that have its label. */
+export function labelledPods({ namespace, name }: AccountName, { cluster }: PeerContext): Resolution {
   const facts = cluster.isKnown({ kind: 'serviceAccounts', namespace, name })
     ? cluster.serviceAccount(namespace, name)
     : undefined;

@@ -1,6 +1,7 @@
 /** The peer `service`: the pods behind a Service, or the addresses of a Service without selector. Pure. */
 import type { NetworkPolicyPort } from '../../api/network-policy.ts';
 import type { EndpointFacts, ServiceFacts, ServicePort } from '../facts.ts';
+import { withIdentities } from './engine.ts';
 import { addressPeers } from './ip-block.ts';
 import {
   type Grant,
@@ -8,7 +9,6 @@ import {
   type PeerContext,
   type Resolution,
   resolved,
-  resolvedIfAny,
   unresolved,
 } from './resolution.ts';
 import { podsIn } from './selectors.ts';
@@ -43,8 +43,9 @@ export function servicePeer(
   if (!cluster.isKnown({ kind: 'endpointSlices', namespace })) {
     return unresolved('SourceUnavailable', `EndpointSlices of namespace ${namespace} cannot be read yet`);
   }
-  return resolvedIfAny(
-    endpointGrants(cluster.endpoints(namespace, name), impliesPorts),
+  const grants = endpointGrants(cluster.endpoints(namespace, name), impliesPorts);
+  if (isAtLeastOne(grants)) return withIdentities(grants, `Service ${namespace}/${name}`, cluster);
+  return unresolved(
     'NoEndpoints',
     `Service ${namespace}/${name} has neither a selector nor EndpointSlices with addresses` +
       `${impliesPorts ? ' and ports' : ''}; add one of them`,

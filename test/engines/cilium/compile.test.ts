@@ -95,6 +95,42 @@ describe('CiliumNetworkPolicy of an extension', () => {
     });
   });
 
+  it('allows its own ingress, which no pod runs', () => {
+    assert.deepEqual(specOf({ kind: 'engineIngress' }, { direction: 'Ingress' }), {
+      ...FRAME,
+      ingress: [{ fromEntities: ['ingress'] }],
+    });
+    assert.deepEqual(specOf({ kind: 'engineIngress' }), {
+      ...FRAME,
+      egress: [{ toEntities: ['ingress'] }],
+    });
+  });
+
+  it('allows the pods of a service account by the labels that the agent sets', () => {
+    const account: Peer = { kind: 'serviceAccount', namespace: 'shop', name: 'cart' };
+    const matchLabels = {
+      'k8s:io.kubernetes.pod.namespace': 'shop',
+      'k8s:io.cilium.k8s.policy.serviceaccount': 'cart',
+    };
+    const ports = [{ protocol: 'TCP', port: 80 }] as const;
+    assert.deepEqual(specOf(account, { direction: 'Ingress', ports }), {
+      ...FRAME,
+      ingress: [
+        { fromEndpoints: [{ matchLabels }], toPorts: [{ ports: [{ port: '80', protocol: 'TCP' }] }] },
+      ],
+    });
+    assert.deepEqual(specOf({ ...account, namespaceLabels: { team: 'red' } }), {
+      ...FRAME,
+      egress: [
+        {
+          toEndpoints: [
+            { matchLabels: { ...matchLabels, 'k8s:io.cilium.k8s.namespace.labels.team': 'red' } },
+          ],
+        },
+      ],
+    });
+  });
+
   it('selects its pods by labels of Kubernetes alone', () => {
     const podSelector = {
       matchLabels: { app: 'web' },

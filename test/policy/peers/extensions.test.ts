@@ -4,7 +4,13 @@ import { compile } from '../../../src/policy/compile.ts';
 import type { EngineFacts, ExtensionKind } from '../../../src/policy/extensions.ts';
 import { facts, type FactsInput, profile, SHOP } from '../fixture.ts';
 
-const ALL: ReadonlySet<ExtensionKind> = new Set(['kubeAPIServer', 'nodes', 'names']);
+const ALL: ReadonlySet<ExtensionKind> = new Set([
+  'kubeAPIServer',
+  'nodes',
+  'engineIngress',
+  'serviceAccount',
+  'names',
+]);
 const AVAILABLE: EngineFacts = { kind: 'available', carries: ALL };
 const MISSING: EngineFacts = { kind: 'missing', carries: ALL, reason: 'NotInstalled', message: 'install it' };
 const FQDN: Peer = { fqdn: { names: ['api.example.com'] } };
@@ -76,6 +82,141 @@ describe('extension of a peer', () => {
       extensions.map(({ rules, unresolved }) => [rules, unresolved.map(({ rule, peer }) => [rule, peer])]),
       [[[], [['rule', 'entity KubeAPIServer']]]],
     );
+  });
+
+  describe('of a Service without selector', () => {
+    const [API_SERVER, NODE] = ['172.18.0.2', '172.18.0.3'];
+    const service = { service: { namespace: 'ops', name: 'it' } };
+    const at = (...addresses: string[]) => ({
+      engine: AVAILABLE,
+      services: { ...CLUSTER.services, 'ops/it': { ports: [{ port: 10_250 }] } },
+      endpoints: {
+        ...CLUSTER.endpoints,
+        'ops/it': addresses.map((address) => ({ addresses: [address], ports: [{ port: 10_250 }] })),
+      },
+      nodes: [{ addresses: [API_SERVER] }, { addresses: [NODE] }],
+    });
+    const peersOf = (input: FactsInput) => {
+      const { extensions, unresolved } = compiled([service], input);
+      return [
+        extensions.flatMap(({ rules }) =>
+          rules.map(({ peer, ports }) => [peer.kind, ports?.map(({ port }) => port)]),
+        ),
+        unresolved.map(({ reason, message }) => [reason, message]),
+      ];
+    };
+
+    it('is the API server where the Service has all of its addresses, on the ports of the Service', () => {
+      assert.deepEqual(peersOf(at(API_SERVER, '203.0.113.1')), [[['kubeAPIServer', [10_250]]], []]);
+    });
+
+    it('is nodes where the Service has an address of each', () => {
+      const nodes = [{ addresses: [API_SERVER] }, { addresses: [NODE, 'fd00::3'] }];
+      const all = { ...at(NODE, API_SERVER), nodes };
+      assert.deepEqual(peersOf(all)[0], [
+        ['kubeAPIServer', [10_250]],
+        ['nodes', [10_250]],
+      ]);
+    });
+
+    it('does not exist for some nodes, as the engine tells no node from another, and the peer is reported', () => {
+      assert.deepEqual(peersOf(at(NODE)), [
+        [],
+        [
+          [
+            'ServiceUnsupported',
+            'the network engine knows nodes, and API servers, only all together, and Service ops/it has addresses of some of them (172.18.0.3): allow the entity Nodes on its ports, or leave it out',
+          ],
+        ],
+      ]);
+    });
+
+    it('does not exist for addresses outside of the cluster', () => {
+      assert.deepEqual(peersOf(at('203.0.113.1')), [[], []]);
+    });
+
+    it('is reported as missing if the engine can not carry it', () => {
+      assert.deepEqual(peersOf({ ...at(NODE), engine: MISSING }), [[], [['NotInstalled', 'install it']]]);
+    });
+  });
+
+  describe('of the ingress controllers', () => {
+    const ingress: Peer = { entity: 'IngressControllers' };
+    const listed = { namespaceSelector: { matchLabels: { edge: 'yes' } } };
+    const kindsOf = (configuration: FactsInput['configuration'], engine: EngineFacts = AVAILABLE) => {
+      const { policies, extensions, unresolved } = compiled([ingress], { configuration, engine });
+      return [
+        policies.flatMap(({ spec }) => spec.egress ?? []).length,
+        extensions.flatMap(({ rules }) => rules.map(({ peer }) => peer.kind)),
+        unresolved.map(({ reason }) => reason),
+      ];
+    };
+
+    it("is the engine's own ingress, beside the controllers that the configuration lists, if it counts as one", () => {
+      const both = { engineIngress: true, ingressControllers: [listed] };
+      assert.deepEqual(kindsOf(both), [1, ['engineIngress'], []]);
+      assert.deepEqual(kindsOf({ engineIngress: true }), [0, ['engineIngress'], []]);
+      assert.deepEqual(kindsOf({ ingressControllers: [listed] }), [1, [], []]);
+    });
+
+    it('is reported as missing if the engine can not carry it', () => {
+      const both = { engineIngress: true, ingressControllers: [listed] };
+      assert.deepEqual(kindsOf(both, MISSING), [1, [], ['NotInstalled']]);
+      assert.deepEqual(kindsOf({ engineIngress: true }, MISSING), [0, [], ['NotInstalled']]);
+      assert.deepEqual(kindsOf({}, MISSING), [0, [], ['NotConfigured']]);
+    });
+  });
+
+  describe('of a service account', () => {
+    const account: Peer = { serviceAccount: { namespace: 'shop', name: 'cart' } };
+    const peersOf = (accounts: FactsInput['accounts'], engine: EngineFacts = AVAILABLE) => {
+      const { policies, extensions, unresolved } = compiled([account], { accounts: accounts ?? {}, engine });
+      return [
+        policies.flatMap(({ spec }) => spec.egress ?? []).length,
+        extensions.flatMap(({ rules }) => rules.map(({ peer }) => peer)),
+        unresolved.map(({ reason }) => reason),
+      ];
+    };
+    const PEER = { kind: 'serviceAccount', namespace: 'shop', name: 'cart' };
+    const failure = { reason: 'NotInstalled', message: 'not installed' } as const;
+
+    it('needs no label of its pods', () => {
+      assert.deepEqual(peersOf({}), [1, [PEER], []]);
+      assert.deepEqual(peersOf({ 'shop/cart': { unlabelled: 1 } }), [1, [PEER], []]);
+      assert.deepEqual(peersOf({ 'shop/cart': { mislabelled: 1 } }), [0, [PEER], []]);
+      assert.deepEqual(peersOf({ 'shop/cart': { failure } }), [0, [PEER], []]);
+    });
+
+    it('is not missed where the labels tell the pods', () => {
+      assert.deepEqual(peersOf({}, MISSING), [1, [], []]);
+      assert.deepEqual(peersOf({ 'shop/cart': { failure } }, MISSING), [0, [], ['NotInstalled']]);
+    });
+
+    it('is there for the other end of a connection alone: a policy selects its own pods by labels', () => {
+      const made = profile({ connections: [{ name: 'c', from: [account], to: [account], ports: [] }] });
+      const input = { ...CLUSTER, accounts: { 'shop/cart': { unlabelled: 1 } }, engine: AVAILABLE };
+      const { policies, extensions, unresolved } = compile(made, SHOP, facts(input));
+      assert.equal(policies.length, 3);
+      assert.deepEqual(
+        extensions.map(({ podSelector, rules }) => [podSelector, rules.map(({ peer }) => peer)]),
+        Array.from({ length: 2 }, () => [
+          { matchLabels: { 'segmentation.dev/service-account': 'cart' } },
+          [PEER],
+        ]),
+      );
+      assert.deepEqual(new Set(unresolved.map(({ reason }) => reason)), new Set(['PodsUnlabelled']));
+    });
+
+    it('in another namespace is held to the labels that a connection asks for', () => {
+      const from: Peer[] = [{ sameNamespaceLabels: ['team'], podSelector: {} }];
+      const elsewhere: Peer = { serviceAccount: { namespace: 'other', name: 'cart' } };
+      const made = profile({ connections: [{ name: 'c', from, to: [elsewhere], ports: [] }] });
+      const { extensions } = compile(made, SHOP, facts({ ...CLUSTER, engine: AVAILABLE }));
+      assert.deepEqual(
+        extensions.flatMap(({ rules }) => rules.map(({ peer }) => peer)),
+        [{ ...PEER, namespace: 'other', namespaceLabels: { team: 'red' } }],
+      );
+    });
   });
 
   it('is reported as missing if the engine can not carry it, and the addresses stay', () => {

@@ -4,18 +4,18 @@
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { GroupName } from '../../src/analysis/group.ts';
-import { ANY_ADDRESS_NAME } from '../../src/analysis/model/address-blocks.ts';
-import type { PortRange } from '../../src/analysis/model/ports.ts';
-import { type Widening, widenings } from '../../src/analysis/widening.ts';
-import type { KubeObject } from '../../src/api/meta.ts';
-import type { NetworkPolicy } from '../../src/api/network-policy.ts';
-import { AuditContext } from '../../src/audit/context.ts';
-import { enginePolicies } from '../../src/audit/boundary/engine-policies/kinds.ts';
-import type { AuditPod } from '../../src/audit/snapshot.ts';
-import { engineView } from '../../src/audit/boundary/engine-policies/view.ts';
-import { containsCidr, parseAddress, parseCidr } from '../../src/policy/semantics/cidr.ts';
-import { namespace, own, pod, world } from '../audit/world.ts';
+import type { GroupName } from '../../../src/analysis/group.ts';
+import { ANY_ADDRESS_NAME } from '../../../src/analysis/model/address-blocks.ts';
+import type { PortRange } from '../../../src/analysis/model/ports.ts';
+import { type Widening, widenings } from '../../../src/analysis/widening.ts';
+import type { KubeObject } from '../../../src/api/meta.ts';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import { AuditContext } from '../../../src/audit/context.ts';
+import { enginePolicies } from '../../../src/audit/boundary/engine-policies/kinds.ts';
+import type { AuditPod } from '../../../src/audit/snapshot.ts';
+import { engineView } from '../../../src/audit/boundary/engine-policies/view.ts';
+import { containsCidr, parseAddress, parseCidr } from '../../../src/policy/semantics/cidr.ts';
+import { namespace, own, pod, world } from '../../audit/world.ts';
 
 export const NAMESPACES = [
   namespace('a', { team: 'x' }),

@@ -4,10 +4,10 @@
  * are between pods: which identity an address has depends on Cilium's agent, which does not run here.
  */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
-import { pod, policy } from '../audit/world.ts';
-import { goIsThere, goTool, skippedWithoutGo } from '../env/tooling/go-tool.ts';
+import { pod, policy } from '../../audit/world.ts';
+import { goIsThere, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
+import { type CiliumJudge, ciliumJudge, type Question } from './cilium-judge.ts';
 import {
   apps,
   assertSameFlows,
@@ -26,9 +26,9 @@ import {
   teams,
   wire,
 } from './foreign-flows.ts';
+import { cases, SEED } from './scale.ts';
 
-const CLUSTERS = Number(process.env['CILIUM_RUNS'] ?? 60);
-const SEED = Number(process.env['CILIUM_SEED'] ?? 1);
+const CLUSTERS = cases(60);
 
 const ciliumPort = one<object>(
   { port: '80', protocol: 'TCP' },
@@ -141,8 +141,8 @@ function clusterOf({ base, foreign, cilium, cluster, isolation: isolated }: Gene
 const AGENTS = [pod('kube-system/cilium', { hostNetwork: true }, { labels: { 'k8s-app': 'cilium' } })];
 
 /** The judge's input: a cluster, with `policies` of every kind. */
-function questionOf(policies: readonly object[]): string {
-  return JSON.stringify({
+function questionOf(policies: readonly object[]): Question {
+  return {
     pods: PODS.map(({ namespace, name, labels, serviceAccount }) => ({
       name,
       namespace,
@@ -155,40 +155,26 @@ function questionOf(policies: readonly object[]): string {
     })),
     policies,
     flows: FLOWS,
-  });
+  };
 }
 
 (goIsThere ? describe : describe.skip)(`flows that foreign policies open and cut${skippedWithoutGo}`, () => {
-  let judge: string;
+  let judge: CiliumJudge;
 
   before(async function () {
     this.timeout('30m');
-    judge = await goTool({
-      name: 'cilium-policies',
-      module: 'cilium-policies',
-      package: '.',
-      title: "Cilium's policy engine",
-      usualTime: 'it takes about three minutes on 2 cores',
-    });
+    judge = await ciliumJudge();
   });
 
   it(`are those of Cilium's policy engine on ${CLUSTERS} clusters (seed ${SEED})`, function () {
     this.timeout('10m');
     const all = fc.sample(clusters, { numRuns: CLUSTERS, seed: SEED }).map(clusterOf);
-    const input = all.flatMap(({ base, foreign, objects }) => [
+    const answers = judge(
+      all.flatMap(({ base, foreign, objects }) => [
       questionOf(base.map(named('NetworkPolicy'))),
       questionOf([...[...base, ...foreign].map(named('NetworkPolicy')), ...objects]),
-    ]);
-    const { status, stdout, stderr } = spawnSync(judge, {
-      input: input.join('\n'),
-      encoding: 'utf8',
-      maxBuffer: 2 ** 28,
-    });
-    assert.equal(status, 0, stderr);
-    const answers = stdout
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as { verdicts: boolean[]; refused: string[] });
+    ]),
+    );
     let opened = 0;
     let cut = 0;
     for (const [index, cluster] of all.entries()) {
