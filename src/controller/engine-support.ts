@@ -33,7 +33,7 @@ export interface EngineListener {
 
 export interface DesiredExtensions {
   readonly policies: readonly ExtensionPolicy[];
-  /** Profiles whose observed extensions stay as they are. */
+  /** Profiles whose observed extensions stay as they are, but for those of exceptions that are not among `policies`. */
   readonly kept: ReadonlySet<string>;
 }
 

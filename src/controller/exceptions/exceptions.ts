@@ -64,7 +64,7 @@ const RECHECK_MS = 60_000;
 const SETTLE_MS = 1000;
 /** The exception that is being confirmed enqueues the namespace. */
 const UNCONFIRMED: MissingInput = { resource: EXCEPTION_PLURAL, error: undefined };
-const NOTHING: Added = { policies: [], unresolved: [] };
+const NOTHING: Added = { policies: [], extensions: [], unresolved: [] };
 
 export class Exceptions implements Capability, PolicyAdditions {
   readonly #options: ExceptionsOptions;
@@ -169,13 +169,13 @@ export class Exceptions implements Capability, PolicyAdditions {
       if (isChanged) this.#queue.add(item.key, Priority.live);
       if (this.#isConfirmed(item)) return [compiled];
       // Nothing opens before the exception is confirmed; what is open already stays.
-      return [
-        { ...compiled, policies: compiled.policies.filter((each) => this.#compiled.exists(each, item)) },
-      ];
+      const policies = compiled.policies.filter((each) => this.#compiled.exists(each, item));
+      return [{ ...compiled, policies, extensions: policies.length > 0 ? compiled.extensions : [] }];
     });
     if (added.length === 0) return NOTHING;
     return {
       policies: added.flatMap(({ policies }) => policies),
+      extensions: added.flatMap(({ extensions }) => extensions),
       unresolved: added.flatMap(({ unresolved }) => unresolved),
     };
   }

@@ -3,6 +3,7 @@ import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import type { LastKnown, UnresolvedPeer } from '../../policy/compile.ts';
+import type { ExtensionPolicy } from '../../policy/extensions.ts';
 import type { ClusterFacts } from '../../policy/facts.ts';
 
 export interface PolicyAdditions {
@@ -29,6 +30,8 @@ export interface AdditionContext {
 
 export interface Added {
   readonly policies: readonly NetworkPolicy[];
+  /** The extensions that the network engine carries beside them. */
+  readonly extensions: readonly ExtensionPolicy[];
   /** Peers that are unresolved. They never hold back what the profile isolates. */
   readonly unresolved: readonly UnresolvedPeer[];
 }

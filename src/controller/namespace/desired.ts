@@ -62,7 +62,7 @@ export function desiredExtensions(
     const isStalled = waiting?.failure.kind === 'stalled';
     if (isStalled || intent.relation === 'held' || (isEmpty && isGated(name))) {
       kept.add(name);
-      return [];
+      return intent.added?.extensions ?? [];
     }
     if (intent.relation !== 'enforce') return [];
     return intent.compiled.extensions.filter(({ direction }) => !waiting?.directions.includes(direction));

@@ -85,12 +85,17 @@ export function compileIntents(
 
 function withAdded({ compiled, ...intent }: ProfileIntent, added: readonly Added[]): ProfileIntent {
   const policies = added.flatMap((each) => each.policies);
+  const extensions = added.flatMap((each) => each.extensions);
   const unresolved = added.flatMap((each) => each.unresolved);
   if (policies.length + unresolved.length === 0) return { ...intent, compiled };
   return {
     ...intent,
-    compiled: { ...compiled, policies: [...compiled.policies, ...policies].sort(byObjectName) },
-    added: { policies, unresolved },
+    compiled: {
+      ...compiled,
+      policies: [...compiled.policies, ...policies].sort(byObjectName),
+      extensions: [...compiled.extensions, ...extensions],
+    },
+    added: { policies, extensions, unresolved },
   };
 }
 
@@ -114,10 +119,10 @@ function heldIntent(
   );
   const isAsAsked =
     present.length === asked.size && present.every((item) => asked.get(item.name) === item.fingerprint);
-  const policies = additions.flatMap(
-    (each) => each.of(profile, namespace, { facts, lastKnown: undefined }).policies,
-  );
-  return { ...form, relation: 'held', compiled, isAsAsked, added: { policies, unresolved: [] } };
+  const added = additions.map((each) => each.of(profile, namespace, { facts, lastKnown: undefined }));
+  const policies = added.flatMap((each) => each.policies);
+  const extensions = added.flatMap((each) => each.extensions);
+  return { ...form, relation: 'held', compiled, isAsAsked, added: { policies, extensions, unresolved: [] } };
 }
 
 /** True if a peer of a policy that is to be written is unresolved. */

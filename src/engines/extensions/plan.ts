@@ -10,10 +10,16 @@
  * A plan from any prefix has the same guarantees: what was added is desired, and what is left over is deleted at the end.
  */
 import type { KubeObject, ObjectMeta, StringMap } from '../../api/meta.ts';
-import { alternativeName, ANNOTATION_RULES, LABEL_PROFILE, OWN_LABELS } from '../../api/names.ts';
+import {
+  alternativeName,
+  ANNOTATION_RULES,
+  LABEL_EXCEPTION,
+  LABEL_PROFILE,
+  OWN_LABELS,
+} from '../../api/names.ts';
 import type { ExtensionPolicy } from '../../policy/extensions.ts';
 import { formatNotes, notesOf, type RuleNote } from '../../policy/notes.ts';
-import { isProfileReference } from '../../policy/semantics/normalize.ts';
+import { isOwnReference } from '../../policy/semantics/normalize.ts';
 import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import { byKey } from '../../util/order.ts';
@@ -34,7 +40,7 @@ export interface ExtensionPlanContext {
   readonly engine: ExtensionEngine;
   /** The profile that owns an observed object; undefined for a foreign one. */
   readonly ownerOf: (object: KubeObject) => string | undefined;
-  /** Profiles whose observed extensions stay as they are. */
+  /** Profiles whose observed extensions stay as they are, but for those of exceptions that are over. */
   readonly kept: ReadonlySet<string>;
 }
 
@@ -44,34 +50,40 @@ export function planExtensions(
   desired: readonly ExtensionPolicy[],
   { engine, ownerOf, kept }: ExtensionPlanContext,
 ): ExtensionPlan {
-  const own = new Map<string, KubeObject>();
-  const taken = new Set<string>();
-  const untouched = new Set<string>();
-  for (const object of observed) {
-    const { name } = object.metadata;
-    const owner = ownerOf(object);
-    if (owner === undefined) taken.add(name);
-    else if (kept.has(owner)) untouched.add(name);
-    else own.set(name, object);
-  }
+  const owned = observed.map((object) => ({ object, owner: ownerOf(object) }));
+  const taken = new Set(
+    owned.flatMap(({ object, owner }) => (owner === undefined ? object.metadata.name : [])),
+  );
+  const named = desired.map((policy) => ({ policy, name: freeName(policy, taken) }));
+  const wanted = new Set(named.map(({ name }) => name));
+  const isKept = (object: KubeObject, owner: string) => kept.has(owner) && !isEndedException(object, wanted);
+  const own = new Map(
+    owned.flatMap(({ object, owner }): [string, KubeObject][] =>
+      owner === undefined || isKept(object, owner) ? [] : [[object.metadata.name, object]],
+    ),
+  );
   const widen: ObjectStep[] = [];
   const narrow: NarrowingStep[] = [];
-  for (const policy of desired) {
-    const name = freeName(policy, taken);
-    if (untouched.has(name)) continue;
+  for (const { policy, name } of named) {
+    if (kept.has(policy.metadata.labels?.[LABEL_PROFILE] ?? '')) continue;
     const before = own.get(name);
     own.delete(name);
-    const wanted = wantedOf({ ...policy, metadata: { ...policy.metadata, name } }, before, engine);
-    if (wanted.rules.length === 0) {
+    const noted = wantedOf({ ...policy, metadata: { ...policy.metadata, name } }, before, engine);
+    if (noted.rules.length === 0) {
       if (before !== undefined) narrow.push({ verb: 'delete', before });
     } else if (before === undefined) {
-      widen.push({ verb: 'create', object: objectOf(wanted, engine) });
+      widen.push({ verb: 'create', object: objectOf(noted, engine) });
     } else {
-      planUpdate(wanted, before, { engine, widen, narrow });
+      planUpdate(noted, before, { engine, widen, narrow });
     }
   }
   for (const before of own.values()) narrow.push({ verb: 'delete', before });
   return { widen, narrow };
+}
+
+/** True for an object of an exception that is over: it ends also where the other objects of its profile stay. */
+function isEndedException({ metadata }: KubeObject, wanted: ReadonlySet<string>): boolean {
+  return metadata.labels?.[LABEL_EXCEPTION] !== undefined && !wanted.has(metadata.name);
 }
 
 /** The name of the object, or its first free alternative name; always the same one. */
@@ -165,7 +177,7 @@ function ownParts(object: KubeObject & { spec?: unknown; specs?: unknown }): str
     specs ?? null,
     picked(labels, OWN_LABELS),
     picked(annotations, [ANNOTATION_RULES]),
-    ownerReferences.filter(isProfileReference).map(({ uid, name }) => `${uid} ${name}`),
+    ownerReferences.filter(isOwnReference).map(({ uid, name }) => `${uid} ${name}`),
   ]);
 }
 

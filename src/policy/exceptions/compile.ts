@@ -16,11 +16,11 @@ import {
   LABEL_PROFILE,
   LABEL_ROLE,
 } from '../../api/names.ts';
-import type { OwnerReference } from '../../api/meta.ts';
+import type { ObjectMeta, OwnerReference } from '../../api/meta.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { Baseline, SegmentationProfile } from '../../api/profile.ts';
 import { compile, type LastKnown, type UnresolvedPeer } from '../compile.ts';
-import type { EngineFacts } from '../extensions.ts';
+import type { ExtensionPolicy } from '../extensions.ts';
 import type { ClusterFacts, NamespaceFacts } from '../facts.ts';
 import { excess } from '../limits.ts';
 import { formatNotes, notesOf } from '../notes.ts';
@@ -30,6 +30,8 @@ import { rfc3339 } from '../../util/rfc3339.ts';
 export interface CompiledException {
   /** Sorted by name; none if one of them is too large. */
   readonly policies: readonly NetworkPolicy[];
+  /** The extensions that the network engine carries beside the policies. */
+  readonly extensions: readonly ExtensionPolicy[];
   readonly unresolved: readonly UnresolvedPeer[];
   /** Why the API server would refuse one of the policies for its size. */
   readonly excess?: string;
@@ -54,10 +56,10 @@ export function compileException(
 ): CompiledException {
   const nameOf = (compiled: string) =>
     exceptionPolicyName(granted.profile.metadata.name, exception.metadata.name, compiled);
-  const { policies, unresolved } = compile(
+  const { policies, extensions, unresolved } = compile(
     standIn(exception, granted.profile),
     namespace,
-    withoutExtensions(cluster),
+    cluster,
     {
       rules: (policy, direction, rule, peer) => lastKnown.rules(nameOf(policy), direction, rule, peer),
       selection: (policy, direction) => lastKnown.selection(nameOf(policy), direction),
@@ -67,42 +69,27 @@ export function compileException(
     .filter(({ metadata }) => metadata.labels?.[LABEL_ROLE] !== 'default-deny')
     .map((policy) => ownPolicy(policy, nameOf(policy.metadata.name), exception, granted));
   const tooLarge = own.map(excess).find((each) => each !== undefined);
-  return tooLarge === undefined
-    ? { policies: own, unresolved }
-    : { policies: [], unresolved, excess: tooLarge };
+  if (tooLarge !== undefined) return { policies: [], extensions: [], unresolved, excess: tooLarge };
+  if (own.length === 0)
+    return { policies: own, extensions: [], unresolved: [...unresolved, ...extensions.flatMap(notCarried)] };
+  const carried = extensions.map((each) =>
+    ownExtension(each, nameOf(each.metadata.name), exception, granted),
+  );
+  return { policies: own, extensions: carried, unresolved };
 }
 
-/** Exceptions are NetworkPolicies alone: a peer that the network engine would have to carry is reported. */
-function withoutExtensions(cluster: ClusterFacts): ClusterFacts {
-  return {
-    configuration: cluster.configuration,
-    isKnown: (source) => cluster.isKnown(source),
-    service: (namespace, name) => cluster.service(namespace, name),
-    labelledDNS: () => cluster.labelledDNS(),
-    endpoints: (namespace, service) => cluster.endpoints(namespace, service),
-    nodes: () => cluster.nodes(),
-    serviceCIDRs: () => cluster.serviceCIDRs(),
-    webhookServices: (namespace) => cluster.webhookServices(namespace),
-    serviceAccount: (namespace, name) => cluster.serviceAccount(namespace, name),
-    engine: () => notCarrying(cluster.engine()),
-    mesh: () => cluster.mesh(),
-  };
+/** The end of an exception is read back from its NetworkPolicies: without one, nothing of it is written. */
+function notCarried({ direction, rules }: ExtensionPolicy): UnresolvedPeer[] {
+  return rules.map(({ note: { rule, peer = '' } }) => ({
+    direction,
+    rule,
+    peer,
+    reason: 'Unsupported',
+    message:
+      'an exception has policies of the network engine only beside NetworkPolicies, and has none: write the peer into a profile',
+    hasLastKnown: false,
+  }));
 }
-
-/** Answers by those of the cluster they are made from, so that resolutions stay cached. */
-function notCarrying(facts: EngineFacts | undefined): EngineFacts | undefined {
-  if (facts === undefined || facts.kind === 'none') return facts;
-  let known = notCarried.get(facts);
-  if (known === undefined) {
-    const message =
-      'an exception has no policy of the network engine, which this peer needs: write the peer into a profile';
-    known = { kind: 'missing', carries: facts.carries, reason: 'Unsupported', message };
-    notCarried.set(facts, known);
-  }
-  return known;
-}
-
-const notCarried = new WeakMap<EngineFacts, EngineFacts>();
 
 const NOTHING_ALLOWED: Baseline = {
   dns: 'Deny',
@@ -144,10 +131,13 @@ const standIns = new WeakMap<SegmentationException, SegmentationProfile>();
 function ownPolicy(
   policy: NetworkPolicy,
   policyName: string,
-  { metadata: { name, uid }, spec: { reason } }: SegmentationException,
+  exception: SegmentationException,
   { profile, end }: Granted,
 ): NetworkPolicy {
-  const { labels, ...metadata } = policy.metadata;
+  const {
+    metadata: { name },
+    spec: { reason },
+  } = exception;
   const notes = notesOf(policy);
   const described = new Map(notes.map((note) => [note?.rule, undefined as string | undefined]));
   for (const note of notes) if (note?.description) described.set(note.rule, note.description);
@@ -157,20 +147,46 @@ function ownPolicy(
     const description = own === undefined ? reason : `${reason}: ${own}`;
     return { ...note, exception: name, until: rfc3339(end), description };
   });
+  const metadata = ownMetadata(policy.metadata, policyName, exception, profile);
+  const annotations = { ...metadata.annotations, [ANNOTATION_RULES]: formatNotes(noted) };
+  return { ...policy, metadata: { ...metadata, annotations } };
+}
+
+function ownExtension(
+  extension: ExtensionPolicy,
+  policyName: string,
+  exception: SegmentationException,
+  { profile, end }: Granted,
+): ExtensionPolicy {
+  const {
+    metadata: { name },
+    spec: { reason: description },
+  } = exception;
+  const own = { exception: name, until: rfc3339(end), description };
   return {
-    ...policy,
-    metadata: {
-      ...metadata,
-      name: policyName,
-      labels: {
-        ...labels,
-        [LABEL_PROFILE]: profile.metadata.name,
-        [LABEL_ROLE]: 'exception',
-        [LABEL_EXCEPTION]: name,
-      },
-      annotations: { ...metadata.annotations, [ANNOTATION_RULES]: formatNotes(noted) },
-      ...(uid && { ownerReferences: [ownerReference(name, uid)] }),
+    ...extension,
+    metadata: ownMetadata(extension.metadata, policyName, exception, profile),
+    rules: extension.rules.map((each) => ({ ...each, note: { ...each.note, ...own } })),
+  };
+}
+
+function ownMetadata(
+  { labels, ...metadata }: ObjectMeta,
+  name: string,
+  exception: SegmentationException,
+  profile: SegmentationProfile,
+): ObjectMeta {
+  const { uid } = exception.metadata;
+  return {
+    ...metadata,
+    name,
+    labels: {
+      ...labels,
+      [LABEL_PROFILE]: profile.metadata.name,
+      [LABEL_ROLE]: 'exception',
+      [LABEL_EXCEPTION]: exception.metadata.name,
     },
+    ...(uid && { ownerReferences: [ownerReference(exception.metadata.name, uid)] }),
   };
 }
 

@@ -27,7 +27,11 @@ function namesOf(
   intent: Pick<ProfileIntent, 'relation' | 'compiled'>,
   { isStalled = false, isGated = false, added = GOING_ON } = {},
 ): string[] {
-  const whole: ProfileIntent = { profile: PROFILE, ...intent, added: { policies: added, unresolved: [] } };
+  const whole: ProfileIntent = {
+    profile: PROFILE,
+    ...intent,
+    added: { policies: added, extensions: [], unresolved: [] },
+  };
   const desired = desiredOf([whole], new Map(isStalled ? [['p', STALLED]] : []), {
     observed: OBSERVED,
     ownerOf: ({ metadata }) => metadata.labels?.[LABEL_PROFILE],

@@ -117,6 +117,22 @@ describe('plan of extensions', () => {
     assert.deepEqual(planFrom([foreign], []), { widen: [], narrow: [] });
   });
 
+  it('deletes the object of an exception that is over while its profile is kept, and no other', () => {
+    const ofException = (name: string) => {
+      const object = created([API]);
+      const labels = { ...object.metadata.labels, 'segmentation.dev/exception': name };
+      return { ...object, metadata: { ...object.metadata, name: `p.exception.${name}.egress`, labels } };
+    };
+    const [over, goingOn] = [ofException('over'), ofException('going-on')];
+    const wanted = ['going-on', 'new'].map((name) =>
+      desired([API], { metadata: ofException(name).metadata }),
+    );
+    assert.deepEqual(planFrom([created([API]), over, goingOn], wanted, ['p']), {
+      widen: [],
+      narrow: [{ verb: 'delete', before: over }],
+    });
+  });
+
   it('leaves the objects of profiles that are kept', () => {
     assert.deepEqual(planFrom([created([API])], [], ['p']), { widen: [], narrow: [] });
     assert.deepEqual(planFrom([created([API])], [desired([NODES])], ['p']), { widen: [], narrow: [] });

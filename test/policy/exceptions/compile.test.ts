@@ -37,7 +37,7 @@ function compiled(
 const names = (policies: readonly NetworkPolicy[]) => policies.map(({ metadata }) => metadata.name);
 
 describe('policies of an exception', () => {
-  it('leave out what the network engine would have to carry, which is reported', () => {
+  it('are none for peers that the network engine alone carries, which is reported', () => {
     const { policies, unresolved } = compiled(
       exception('debug', { egress: [{ name: 'r', to: [{ fqdn: { names: ['api.example.com'] } }] }] }),
       { input: { engine: { kind: 'available', carries: new Set(['names']) } } },
@@ -48,7 +48,7 @@ describe('policies of an exception', () => {
       [
         [
           'Unsupported',
-          'an exception has no policy of the network engine, which this peer needs: write the peer into a profile',
+          'an exception has policies of the network engine only beside NetworkPolicies, and has none: write the peer into a profile',
         ],
       ],
     );
@@ -150,16 +150,29 @@ describe('policies of an exception', () => {
     assert.deepEqual(compiled(object).policies, []);
   });
 
-  it('report peers that the network engine carries by policies of its own kind', () => {
+  it('have extensions beside them for peers that the network engine carries, of the same exception', () => {
     const carries = new Set(['nodes'] as const);
     const egress = [{ name: 'nodes', to: [{ entity: 'Nodes' as const }] }];
-    const { unresolved } = compiled(exception('debug', { egress }), {
+    const { policies, extensions, unresolved } = compiled(exception('debug', { egress }), {
       input: { nodes: [{ addresses: ['192.0.2.1'] }], engine: { kind: 'available', carries } },
     });
-    assert.deepEqual(
-      unresolved.map(({ rule, peer, reason }) => [rule, peer, reason]),
-      [['nodes', 'entity Nodes', 'Unsupported']],
-    );
+    assert.deepEqual(unresolved, []);
+    const [policy, extension] = [policies[0]?.metadata, extensions[0]?.metadata];
+    assert.equal(extension?.name, 'p.exception.debug.egress');
+    assert.deepEqual(extension.labels, policy?.labels);
+    assert.deepEqual(extension.ownerReferences, policy?.ownerReferences);
+    assert.deepEqual(extensions[0]?.rules, [
+      {
+        peer: { kind: 'nodes' },
+        note: {
+          rule: 'nodes',
+          peer: 'entity Nodes',
+          exception: 'debug',
+          until: at(4),
+          description: 'INC-4711',
+        },
+      },
+    ]);
   });
 
   it('are none if one is too large, with what to do', () => {
