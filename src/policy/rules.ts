@@ -284,7 +284,7 @@ function narrowTo(relation: Relation, namespace: NamespaceFacts): (grant: Grant,
 function extensionNarrowing(
   relation: Relation | undefined,
   namespace: NamespaceFacts,
-): (grant: ExtensionGrant, peer: Peer) => ExtensionGrant[] {
+): (grant: ExtensionGrant, peer: RulePeer) => ExtensionGrant[] {
   if (relation === undefined || relation.kind === 'any') return (grant) => [grant];
   return (grant, peer) => {
     if (isOutside(peer) || placeOf(peer) === namespace.name) return [grant];

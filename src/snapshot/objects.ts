@@ -90,6 +90,11 @@ export const AUDIT_KINDS: readonly KnownKind[] = [
   ...kindsInVersions(VERIFIER_KINDS),
 ];
 
+/** The kind with this group and plural name, of those that not every command reads. */
+export function furtherKind({ group, plural }: Pick<KnownKind, 'group' | 'plural'>): KnownKind | undefined {
+  return AUDIT_KINDS.find((each) => each.group === group && each.plural === plural);
+}
+
 /**
  * Kinds of the Gateway API, in every version that was ever released, from the oldest. In a cluster, the last entry of a kind
  * that is served counts.

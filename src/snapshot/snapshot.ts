@@ -43,7 +43,7 @@ import { DNS_SERVICES } from '../policy/peers/dns.ts';
 import { withFreeNames } from '../policy/planning/free-names.ts';
 import { arranged } from '../policy/planning/noted-rules.ts';
 import { type ManifestExceptions, type Opened, openedByExceptions, type Remark } from './exceptions.ts';
-import type { ObjectSet } from './objects.ts';
+import { furtherKind, type ObjectSet } from './objects.ts';
 import { labelledByAccount, podsOf, type WorkloadPod } from './pods.ts';
 import { revisionsIn, SnapshotRevisions } from './revisions.ts';
 import type { Revision } from '../rollout/revision.ts';
@@ -78,6 +78,8 @@ export interface SnapshotInput {
   readonly engine?: EngineSetting | undefined;
   /** `mesh` of the operator's configuration; absent: None. */
   readonly mesh?: MeshSetting | undefined;
+  /** True if policies of the configured engine's own kind were read. */
+  readonly readsExtensions?: boolean;
   /** Namespaces that no profile selects. */
   readonly protectedNamespaces: readonly string[];
   /** For messages: "context kind-dev", "manifests". */
@@ -153,6 +155,8 @@ export class Snapshot {
   readonly #exceptions: ManifestExceptions;
   /** By namespace. */
   readonly #opened = new Map<string, readonly Opened[]>();
+  /** The objects of the engine's kind; undefined if they were not read. */
+  readonly #observedExtensions: readonly KubeObject[] | undefined;
   #intents: readonly ProfileIntent[] | undefined;
   #awaited: readonly AwaitedNamespace[] | undefined;
 
@@ -166,6 +170,9 @@ export class Snapshot {
     this.configuration = input.configuration;
     this.#engine = configuredEngine(input.engine ?? 'None');
     this.#staging = configuredStaging(input.engine ?? 'None');
+    const kind = this.#engine && furtherKind(this.#engine.kind)?.kind;
+    if (kind !== undefined && input.readsExtensions === true && !input.unread.has(kind))
+      this.#observedExtensions = objects.of(kind);
     this.serverVersion = input.serverVersion;
     this.#exceptions = input.exceptions ?? NO_EXCEPTIONS;
     this.protectedNamespaces = new Set(input.protectedNamespaces);
@@ -271,7 +278,7 @@ export class Snapshot {
         });
         const excepted = this.#exceptedBy(profile, namespace, present);
         const all = excepted.length === 0 ? policies : [...policies, ...excepted].sort(byObjectName);
-        const extensions = this.#engine ? extensionObjects(compiled.extensions, this.#engine) : [];
+        const extensions = this.#extensionsOf(profile, compiled, namespace.name);
         const isStaged = relation === 'audit' && this.#staging !== undefined;
         const staged = isStaged ? stagedObjects(compiled.policies, profile, this.#staging) : [];
         const written = { policies: all, conflicts, extensions, staged };
@@ -299,6 +306,23 @@ export class Snapshot {
       uid: '',
       resourceVersion: '0',
     });
+  }
+
+  /** Policies of the network engine that profiles own, as they are in the cluster; undefined if they were not read. */
+  get ownExtensions(): readonly KubeObject[] | undefined {
+    return this.#observedExtensions?.filter((each) => this.ownerOf({ ...each, spec: {} }) !== undefined);
+  }
+
+  #extensionsOf(profile: SegmentationProfile, { extensions }: Compiled, namespace: string): KubeObject[] {
+    if (this.#engine === undefined) return [];
+    const there = (this.#observedExtensions ?? []).filter(({ metadata }) => metadata.namespace === namespace);
+    const isOwn = (object: KubeObject) => this.ownerOf({ ...object, spec: {} }) === profile.metadata.name;
+    const isOfException = ({ metadata }: KubeObject) => metadata.labels?.[LABEL_EXCEPTION] !== undefined;
+    const own = there.filter((each) => isOwn(each) && !isOfException(each));
+    // As policies of exceptions do, their extensions stay.
+    const excepted = isGranting(profile) ? there.filter((each) => isOwn(each) && isOfException(each)) : [];
+    const others = there.filter((each) => !own.includes(each));
+    return [...extensionObjects(extensions, this.#engine, { own, others }), ...excepted];
   }
 
   #isOfException(policy: NetworkPolicy, { metadata }: SegmentationProfile): boolean {

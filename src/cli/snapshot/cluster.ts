@@ -24,7 +24,9 @@ export interface ClusterOptions {
   readonly version: string;
   /** Kinds to read; all known kinds if absent. */
   readonly kinds?: readonly string[];
-  /** True to read what `audit` needs too: further kinds, and the specs of pods. */
+  /** Kinds to read besides, of which a cluster may have none. */
+  readonly further?: readonly KnownKind[];
+  /** True to read what `audit` needs too: its kinds, and the specs of pods. */
   readonly forAudit?: boolean;
   /** The namespace that has the recorded revisions of profiles. */
   readonly operatorNamespace: string;
@@ -57,7 +59,7 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
   const objects = new ObjectSet();
   const unread = new Map<string, string>();
   const projection = new Projection(forAudit);
-  const further = forAudit ? AUDIT_KINDS : [];
+  const further = forAudit ? AUDIT_KINDS : (options.further ?? []);
   try {
     let read = 0;
     /** Resolves with false if the cluster does not serve the kind by this version. */
@@ -70,7 +72,7 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
         });
       } catch (error) {
         // A cluster without the Gateway API, or without the operator, has no object of these kinds.
-        if (forAudit && isNotFound(error) && (further.includes(kind) || kind.kind === KIND)) return false;
+        if (isNotFound(error) && (further.includes(kind) || (forAudit && kind.kind === KIND))) return false;
         unread.set(kind.kind, explained(error, kind, config.server));
         if (REQUIRED.has(kind.kind) || !(isForbidden(error) || isNotFound(error))) {
           throw new CliError(explained(error, kind, config.server));
@@ -84,7 +86,7 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
     terminal.progress(`reading ${config.context}`);
     const isServed = forAudit ? await servedVersions(transport) : () => true;
     const wanted = [...KNOWN_KINDS, ...further.filter(isServed)].filter(
-      ({ kind, listed }) => listed && kinds?.includes(kind) !== false,
+      (each) => each.listed && (kinds?.includes(each.kind) !== false || further.includes(each)),
     );
     await Promise.all(newestFirst(wanted).map(readNewest));
     if (objects.of('Pod').some(isOwnedByJob)) {

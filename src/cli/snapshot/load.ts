@@ -5,13 +5,14 @@ import { OUTSIDE } from '../../canary/model/names.ts';
 import type { SegmentationException } from '../../api/exception.ts';
 import { EXCEPTION_KIND, LABEL_NAMESPACE_NAME } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
+import { configuredEngine } from '../../engines/extensions/objects.ts';
 import { type Options, OptionsError } from '../../options/options.ts';
 import { parseOptions } from '../../options/parse.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Flag, Flags } from '../shell/flags.ts';
 import type { ClusterObjects } from './cluster.ts';
 import { assumedNamespace, type Manifests, readManifests } from './manifests.ts';
-import { AUDIT_KINDS, EXCEPTIONS, type KnownKind, ObjectSet } from '../../snapshot/objects.ts';
+import { AUDIT_KINDS, EXCEPTIONS, furtherKind, type KnownKind, ObjectSet } from '../../snapshot/objects.ts';
 import { MANIFESTS, Snapshot } from '../../snapshot/snapshot.ts';
 import type { Process, Terminal } from '../shell/terminal.ts';
 import { version } from '../../util/version.ts';
@@ -74,6 +75,8 @@ export interface LoadInput {
   readonly namespace: string | undefined;
   readonly process: Process;
   readonly terminal: Terminal;
+  /** True to read the policies of the configured network engine's own kind too. */
+  readonly readsExtensions?: boolean;
   /** True to read what `audit` needs too: further kinds, and the specs of pods. */
   readonly forAudit?: boolean;
 }
@@ -145,21 +148,28 @@ export async function loadOverlay(input: LoadInput, cluster?: ClusterObjects): P
   return createSnapshot(input, { objects, exceptions, assumed: missing, cluster: base, isObserved: false });
 }
 
+/** The kinds of policies of the configured network engine, if the command reads them. */
+function extensionKinds(input: LoadInput): readonly KnownKind[] {
+  if (input.readsExtensions !== true) return [];
+  const engine = configuredEngine(operatorConfiguration(input, new ObjectSet()).engine);
+  const kind = engine && furtherKind(engine.kind);
+  return kind === undefined ? [] : [kind];
+}
+
 function furtherKinds({ forAudit = false }: LoadInput): readonly KnownKind[] {
   return forAudit ? AUDIT_KINDS : [EXCEPTIONS];
 }
 
 /** Reads the objects of the cluster that the flags choose. */
-export async function readClusterOf(
-  { flags, process, terminal, forAudit = false }: LoadInput,
-  kinds?: readonly string[],
-): Promise<ClusterObjects> {
+export async function readClusterOf(input: LoadInput, kinds?: readonly string[]): Promise<ClusterObjects> {
+  const { flags, process, terminal, forAudit = false } = input;
   const options = {
     kubeconfig: flags.get('kubeconfig'),
     context: flags.get('context'),
     env: process.env,
     version,
     ...(kinds && { kinds }),
+    further: extensionKinds(input),
     forAudit,
     operatorNamespace: flags.get('operator-namespace') ?? OPERATOR_NAMESPACE,
   };
@@ -193,6 +203,7 @@ export function createSnapshot(
     configuration,
     engine,
     mesh,
+    readsExtensions: input.readsExtensions === true && cluster !== undefined,
     protectedNamespaces,
     origin: cluster === undefined ? MANIFESTS : `context ${cluster.context}`,
     isObserved,

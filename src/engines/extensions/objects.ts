@@ -23,11 +23,27 @@ export function configuredFacts(setting: EngineSetting): EngineFacts {
   return { kind: 'none', message };
 }
 
-/** The objects for the extensions, as they are created. */
+/** The objects of the engine's kind that a namespace has; `own`: those of the profile. */
+export interface ObservedObjects {
+  readonly own: readonly KubeObject[];
+  readonly others: readonly KubeObject[];
+}
+
+/** The objects for the extensions, as they are once they are written. Without observed ones, they are created. */
 export function extensionObjects(
   policies: readonly ExtensionPolicy[],
   engine: ExtensionEngine,
+  { own, others }: ObservedObjects = { own: [], others: [] },
 ): KubeObject[] {
-  const { widen } = planExtensions([], policies, { engine, ownerOf: () => undefined, kept: new Set() });
-  return widen.flatMap((step) => (step.verb === 'create' ? [step.object] : []));
+  const { widen, narrow } = planExtensions([...own, ...others], policies, {
+    engine,
+    ownerOf: (object) => (own.includes(object) ? 'profile' : undefined),
+    kept: new Set(),
+  });
+  const written = new Map(own.map((object) => [object.metadata.name, object]));
+  for (const step of [...widen, ...narrow]) {
+    if (step.verb === 'delete') written.delete(step.before.metadata.name);
+    else written.set(step.object.metadata.name, step.object);
+  }
+  return [...written.values()];
 }

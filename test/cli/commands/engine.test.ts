@@ -91,6 +91,17 @@ describe('a peer by name, on manifests', () => {
     assert.match(table, /shop +ciliumnetworkpolicy\.cilium\.io\/shop\.egress +<none> +Egress +2 +pay/);
   });
 
+  it('is rendered for the sample of config/samples/engines', async () => {
+    const namespaces = directoryOf({
+      'named.yaml':
+        'apiVersion: v1\nkind: Namespace\nmetadata: {name: named, labels: {segmentation.dev/profile-class: named-hosts}}\n' +
+        '---\napiVersion: v1\nkind: Node\nmetadata: {name: one}\nstatus: {addresses: [{type: InternalIP, address: 192.0.2.1}]}\n',
+    });
+    const { stdout } = await cli(`render -f config/samples/engines -f ${namespaces} ${onCilium} -o name`);
+    assert.match(stdout, /^ciliumnetworkpolicy\.cilium\.io\/named-hosts\.egress$/m);
+    assert.match(stdout, /^ciliumnetworkpolicy\.cilium\.io\/named-hosts\.egress\.kubelets\.[0-9a-f]{10}$/m);
+  });
+
   for (const [what, flag, message] of [
     [
       'without an engine',

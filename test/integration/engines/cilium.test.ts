@@ -5,40 +5,39 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { KubeObject } from '../../../src/api/meta.ts';
+import { cli, directoryOf } from '../../cli/cli.ts';
 import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
-import { crdEstablished } from '../../env/plane/crd.ts';
-import { goIsThere, goModuleFolder, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
+import { goIsThere, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
 import { auditedRequests, isRefused } from '../../support/audit.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, Operators } from '../../support/operator.ts';
+import { bind, exception, install, REQUESTER, uninstall, User } from '../exceptions/scene.ts';
+import { CILIUM, CiliumCRD, CiliumPolicies, DETECT } from './cilium-objects.ts';
 
-const ROOT = join(import.meta.dirname, '../../..');
-const COMPONENTS = ['config/engines/detect', 'config/engines/cilium'].map((each) => join(ROOT, each));
+const COMPONENTS = [DETECT, CILIUM];
 const SOON = 60_000;
-
-type Policy = KubeObject & { readonly spec: Readonly<Record<string, unknown>> };
 
 (goIsThere ? describe : describe.skip)(`operator on Cilium${skippedWithoutGo}`, function () {
   this.timeout('4m');
   const operators = new Operators();
+  const directory = directoryOf({
+    'cilium.cfg':
+      'apiVersion: config.segmentation.dev/v1alpha1\nkind: OperatorConfiguration\nengine: Cilium\n',
+  });
   let plane: ControlPlane;
   let kubeconfig: string;
   let box: Sandbox;
   let operator: Operator;
-  let crd: string;
+  let crd: CiliumCRD;
+  let extensions: CiliumPolicies;
   let shop: string;
   let profile: string;
   let since: string;
 
   const kubectl = (...args: readonly string[]) => plane.kubectlRun([...args]);
-  const path = (name = '') =>
-    `/apis/cilium.io/v2/namespaces/${shop}/ciliumnetworkpolicies${name && `/${name}`}`;
-  const policy = async (name: string) => (await box.read(path(name))) as unknown as Policy;
-  const names = async () => {
-    const { items } = (await box.read(path())) as unknown as { items: readonly Policy[] };
-    return items.map(({ metadata }) => metadata.name).sort();
-  };
+  const path = (name?: string) => extensions.path(name);
+  const policy = (name: string) => extensions.get(name);
+  const names = () => extensions.names();
   const namesAre = (...wanted: readonly string[]) =>
     eventually(async () => assert.deepEqual(await names(), [...wanted].sort()), SOON);
   const unresolved = () => box.condition(profile, 'PeersResolved');
@@ -46,10 +45,10 @@ type Policy = KubeObject & { readonly spec: Readonly<Record<string, unknown>> };
   before(async () => {
     plane = await sharedControlPlane();
     kubeconfig = await installOperator(plane);
-    const module = await goModuleFolder('cilium-policies', 'github.com/cilium/cilium');
-    crd = join(module, 'pkg/k8s/apis/cilium.io/client/crds/v2/ciliumnetworkpolicies.yaml');
+    crd = await CiliumCRD.of(plane);
     box = new Sandbox(plane, 'cilium');
     shop = await box.namespace('shop');
+    extensions = new CiliumPolicies(plane, shop);
     await box.pod(shop, 'web', { app: 'web' });
     profile = await box.profile('p', {
       egress: [
@@ -69,7 +68,7 @@ type Policy = KubeObject & { readonly spec: Readonly<Record<string, unknown>> };
   after(async () => {
     await box?.remove();
     for (const each of COMPONENTS) await kubectl('delete', '--ignore-not-found', '-k', each);
-    await kubectl('delete', '--ignore-not-found', '-f', crd);
+    await crd?.delete();
   });
 
   it('isolates no pod in egress while a name can not be written, and says what is missing', async () => {
@@ -90,8 +89,7 @@ type Policy = KubeObject & { readonly spec: Readonly<Record<string, unknown>> };
   });
 
   it('writes extensions once it may, and isolates', async () => {
-    await kubectl('apply', '-f', crd);
-    await crdEstablished((args) => plane.kubectlRun(args), 'ciliumnetworkpolicies.cilium.io');
+    await crd.apply();
     await box.ready(profile, SOON);
     const all = await names();
     assert.deepEqual(
@@ -136,7 +134,26 @@ type Policy = KubeObject & { readonly spec: Readonly<Record<string, unknown>> };
     await eventually(async () => assert.deepEqual((await policy(name)).spec, spec), SOON);
   });
 
+  it('leaves nothing to diff but what somebody changed while it did not run, and writes that alone', async () => {
+    await operator.stop();
+    const diff = () =>
+      cli(`diff --as-enforced -n ${shop} --kubeconfig ${plane.kubeconfig} --config ${directory}/cilium.cfg`);
+    assert.deepEqual(await diff(), { code: 0, stdout: '', stderr: '', output: '' });
+    const name = `${profile}.egress`;
+    const { spec } = await policy(name);
+    await box.patch(path(name), { spec: { egress: [{ toEntities: ['all'] }] } });
+    const { code, stdout } = await diff();
+    assert.equal(code, 1);
+    assert.match(
+      stdout,
+      new RegExp(`Policies of the network engine\n  ~ ${shop}/ciliumnetworkpolicy.cilium.io/${name}\n$`),
+    );
+    operator = await operators.start(kubeconfig, '--engine=Cilium');
+    await eventually(async () => assert.deepEqual((await policy(name)).spec, spec), SOON);
+  });
+
   it('writes nothing after a restart', async () => {
+    await box.ready(profile);
     const before = await Promise.all((await names()).map(policy));
     await operator.stop();
     operator = await operators.start(kubeconfig, '--engine=Cilium');
@@ -195,44 +212,54 @@ type Policy = KubeObject & { readonly spec: Readonly<Record<string, unknown>> };
     await assert.rejects(replace(current.spec, { ...current.metadata, labels: {} }), /lacks the labels/);
   });
 
-  it('takes nothing into force that the CRD does not know, and says so', async () => {
-    const before = await Promise.all((await names()).map(policy));
-    interface Schema {
-      readonly properties: Record<string, Schema>;
-      readonly items?: Schema;
-    }
-    interface Definition {
-      readonly spec: {
-        readonly versions: readonly { readonly schema: { readonly openAPIV3Schema: Schema } }[];
-      };
-    }
-    const definition = JSON.parse(
-      await kubectl('get', 'crd', 'ciliumnetworkpolicies.cilium.io', '-o', 'json'),
-    ) as Definition;
-    for (const { schema } of definition.spec.versions) {
-      const { spec, specs } = schema.openAPIV3Schema.properties;
-      delete spec?.properties['enableDefaultDeny'];
-      delete specs?.items?.properties['enableDefaultDeny'];
-    }
-    await plane.kubectlRun(['replace', '-f', '-'], { stdin: JSON.stringify(definition) });
+  it('carries a service account whose pods have no label', async () => {
+    await box.edit(profile, {
+      egress: [{ name: 'tool', to: [{ serviceAccount: { namespace: shop, name: 'tool' } }] }],
+    });
     await eventually(async () => {
-      // The API server takes up a changed schema within a second or so: each attempt is another change.
-      const port = 20_000 + Math.floor(Math.random() * 1000);
-      await box.edit(profile, {
-        egress: [{ name: 'kubelet', to: [{ entity: 'Nodes' }], ports: [{ port }] }],
-      });
-      await eventually(async () => assert.equal((await unresolved()).reason, 'SchemaTooOld'), 3000);
+      const matchLabels = {
+        'k8s:io.kubernetes.pod.namespace': shop,
+        'k8s:io.cilium.k8s.policy.serviceaccount': 'tool',
+      };
+      const { egress } = (await policy(`${profile}.egress`)).spec;
+      assert.deepEqual(egress, [{ toEndpoints: [{ matchLabels }] }]);
+      assert.equal((await unresolved()).status, 'True');
     }, SOON);
-    const { message } = await unresolved();
-    assert.match(
-      message,
-      /the CRD of ciliumnetworkpolicies lacks fields that are written: upgrade it \(Cilium 1\.16 or later\)/,
-    );
-    assert.ok((await names()).length >= before.length - 1);
-    await kubectl('apply', '--server-side', '--force-conflicts', '-f', crd);
-    await operator.stop();
-    operator = await operators.start(kubeconfig, '--engine=Cilium');
-    await box.ready(profile, SOON);
+  });
+
+  it('carries the peers of an exception as long as it is in force', async () => {
+    await install(plane);
+    try {
+      await bind(plane, shop, REQUESTER, 'jane');
+      await box.edit(profile, { exceptions: { mode: 'Allowed', peers: ['Entity'] } });
+      const egress = [{ name: 'kubelets', to: [{ entity: 'Nodes' as const }] }];
+      const debug = exception(shop, 'debug', { egress });
+      await eventually(() => new User(plane, 'jane').create(debug), SOON);
+      const name = `${profile}.exception.debug.egress`;
+      await eventually(async () => {
+        assert.deepEqual((await policy(name)).spec['egress'], [{ toEntities: ['host', 'remote-node'] }]);
+      }, SOON);
+      assert.equal((await policy(name)).metadata.ownerReferences?.[0]?.kind, 'SegmentationException');
+      await kubectl('-n', shop, 'delete', 'segx', 'debug');
+      await eventually(async () => assert.ok(!(await names()).includes(name)), SOON);
+    } finally {
+      await uninstall(plane);
+    }
+  });
+
+  it('runs the sample of config/samples/engines', async () => {
+    const sample = join(import.meta.dirname, '../../../config/samples/engines/profile.yaml');
+    const named = await box.namespace('named', { 'segmentation.dev/profile-class': 'named-hosts' });
+    await kubectl('apply', '-f', sample);
+    try {
+      await box.ready('named-hosts', SOON);
+      const there = (await new CiliumPolicies(plane, named).names())
+        .filter((name) => name.startsWith('named-hosts.'))
+        .map((name) => name.replace(/\.[0-9a-f]{10}$/, '.DIGEST'));
+      assert.deepEqual(there, ['named-hosts.egress', 'named-hosts.egress.kubelets.DIGEST']);
+    } finally {
+      await kubectl('delete', '-f', sample);
+    }
   });
 
   it('removes extensions that no profile asks for, after the policies', async () => {

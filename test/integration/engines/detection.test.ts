@@ -5,6 +5,7 @@ import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
 import { auditedRequests, isRefused } from '../../support/audit.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, Operators } from '../../support/operator.ts';
+import { AGENT } from './cilium-objects.ts';
 
 const ROLE = join(import.meta.dirname, '../../../config/engines/detect');
 const AGENTS = '/apis/apps/v1/namespaces/kube-system/daemonsets';
@@ -20,19 +21,6 @@ const CRD = {
     scope: 'Cluster',
     names: { plural: 'traces', singular: 'trace', kind: 'Trace', listKind: 'TraceList' },
     versions: [{ name: 'v2', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
-  },
-};
-
-const AGENT = {
-  apiVersion: 'apps/v1',
-  kind: 'DaemonSet',
-  metadata: { name: 'cilium', namespace: 'kube-system' },
-  spec: {
-    selector: { matchLabels: { 'k8s-app': 'cilium' } },
-    template: {
-      metadata: { labels: { 'k8s-app': 'cilium' } },
-      spec: { tolerations: [{ operator: 'Exists' }], containers: [{ name: 'agent', image: 'agent' }] },
-    },
   },
 };
 

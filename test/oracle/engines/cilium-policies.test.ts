@@ -171,9 +171,9 @@ function questionOf(policies: readonly object[]): Question {
     const all = fc.sample(clusters, { numRuns: CLUSTERS, seed: SEED }).map(clusterOf);
     const answers = judge(
       all.flatMap(({ base, foreign, objects }) => [
-      questionOf(base.map(named('NetworkPolicy'))),
-      questionOf([...[...base, ...foreign].map(named('NetworkPolicy')), ...objects]),
-    ]),
+        questionOf(base.map(named('NetworkPolicy'))),
+        questionOf([...[...base, ...foreign].map(named('NetworkPolicy')), ...objects]),
+      ]),
     );
     let opened = 0;
     let cut = 0;

@@ -4,7 +4,7 @@ import { type PolicyChange, policyChanges } from '../../../analysis/policy-chang
 import type { Pod } from '../../../analysis/cluster.ts';
 import type { GroupName } from '../../../analysis/group.ts';
 import type { KubeObject } from '../../../api/meta.ts';
-import { LABEL_PROFILE } from '../../../api/names.ts';
+import { ANNOTATION_RULES, LABEL_PROFILE } from '../../../api/names.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import type { WorkloadPod } from '../../../snapshot/pods.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
@@ -77,15 +77,21 @@ export function compareSnapshots({
   };
 }
 
-/** The extensions that enforced profiles ask for, and the staged policies of the others, by namespace and name. */
+/**
+ * The extensions of the cluster or, if they were not read, those that enforced profiles ask for; and the staged policies of the
+ * other profiles. By namespace and name.
+ */
 function extensionsOf(snapshot: Snapshot, asEnforced: boolean): Map<string, KubeObject> {
+  const observed = snapshot.isObserved && !asEnforced ? snapshot.ownExtensions : undefined;
+  const asked = snapshot.intents().flatMap(({ relation, extensions, staged }) => {
+    if (!asEnforced && relation !== 'enforce') return staged;
+    return observed === undefined ? extensions : [];
+  });
   return new Map(
-    snapshot
-      .intents()
-      .flatMap(({ relation, extensions, staged }) =>
-        asEnforced || relation === 'enforce' ? extensions : staged,
-      )
-      .map((each) => [`${each.metadata.namespace}/${extensionName(each)}`, each]),
+    [...(observed ?? []), ...asked].map((each) => [
+      `${each.metadata.namespace}/${extensionName(each)}`,
+      each,
+    ]),
   );
 }
 
@@ -110,7 +116,7 @@ function extensionChanges(
 }
 
 function contentOf(object: KubeObject & { readonly spec?: unknown }): string {
-  return canonicalJSON([object.spec, object.metadata.annotations]);
+  return canonicalJSON([object.spec, object.metadata.annotations?.[ANNOTATION_RULES]]);
 }
 
 function namespaceChanges(before: Snapshot, after: Snapshot): NamespaceChange[] {
