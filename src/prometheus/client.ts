@@ -45,7 +45,12 @@ export class PrometheusClient {
   async #ask(query: string, signal: AbortSignal): Promise<QueryResult> {
     const { url, caFile, tokenFile, userAgent } = this.#options;
     const { origin, pathname } = new URL(url);
-    const search = new URLSearchParams({ query, timeout: `${TIMEOUT_MS / 1000}s` });
+    const search = new URLSearchParams({
+      query,
+      timeout: `${TIMEOUT_MS / 1000}s`,
+      // Thanos would leave out the stores that do not answer, and with them what their samples show.
+      partial_response: 'false',
+    });
     const token = tokenFile === undefined ? undefined : (await readFile(tokenFile, 'utf8')).trim();
     const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
     const { statusCode, body } = await this.#poolFor(origin, ca).request({

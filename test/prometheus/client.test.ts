@@ -70,6 +70,7 @@ describe('client of Prometheus', () => {
     const sent = new URL(path, url);
     assert.equal(sent.pathname, '/select/0/prometheus/api/v1/query');
     assert.equal(sent.searchParams.get('query'), 'sum(rate(a{b="c d"}[5m])) > 1');
+    assert.equal(sent.searchParams.get('partial_response'), 'false');
     assert.equal(headers.authorization, 'Bearer secret');
   });
 

@@ -31,18 +31,22 @@ describe('kubectl segmentation rollout', () => {
   };
 
   it('status shows the waves with the revisions of their namespaces, and if the rollout is complete', async () => {
-    const { box, profile } = await soaking();
+    const { box, profile, a } = await soaking();
     const { code, stdout } = await rollout(`status ${profile}`);
     assert.equal(code, 1);
     const lines = stdout.split('\n');
     assert.equal(lines[0], `profile ${profile}, revision 1: Soaking 0/2`);
     assert.match(lines[1] ?? '', /^revision 1, wave canary \(1 of 2\): all namespaces have it since /);
-    assert.deepEqual(lines.slice(3), [
+    assert.deepEqual(lines.slice(3, 7), [
       'WAVE     STATE       SOAK   NAMESPACES   REVISIONS',
       'canary   under way   1h     1            1 (1)',
       'rest     to come     -      1            none (1)',
       '',
     ]);
+    assert.deepEqual(
+      lines.slice(7).map((line) => line.replaceAll(/ +/g, ' ')),
+      ['NAMESPACE CLOSED', `${a} all that its policies do not allow, as it was not isolated`, ''],
+    );
     const overview = async () => (await cli(`status --kubeconfig ${suite.plane.kubeconfig}`)).stdout;
     assert.match(
       await overview(),

@@ -4,6 +4,7 @@ import { ANNOTATION_PROMOTE, ANNOTATION_RETRY } from '../../../api/names.ts';
 import type { SegmentationProfile } from '../../../api/profile.ts';
 import { PROTECTED_NAMESPACES } from '../../../options/cluster-defaults.ts';
 import { isStopped } from '../../../rollout/advance.ts';
+import type { RolloutState } from '../../../rollout/assign.ts';
 import { intentOf } from '../../../rollout/revision.ts';
 import { replacing } from '../../../util/merge-patch.ts';
 import type { Call, Command } from '../../shell/command.ts';
@@ -26,7 +27,8 @@ export const rollout: Command = {
   usage: `${Object.keys(ACTIONS).join('|')} PROFILE`,
   words: [2, 2],
   description: [
-    'status shows which revision of the profile the namespaces of each wave have, and history the recorded revisions.\n' +
+    'status shows which revision of the profile the namespaces of each wave have, and the flows that the latest one\n' +
+      'closed; history shows the recorded revisions.\n' +
       'The others change the profile, with your permissions: pause and resume set spec.rollout.paused, promote ends the wait\n' +
       'for the wave that is under way, resume also begins a failed revision again, and undo writes an earlier revision into\n' +
       'the spec.',
@@ -89,7 +91,16 @@ async function status(first: SegmentationProfile, cluster: RolloutCluster, call:
   ]);
   if (rows.length > 0)
     terminal.print('', ...table(['WAVE', 'STATE', 'SOAK', 'NAMESPACES', 'REVISIONS'], rows));
+  if (state?.closed !== undefined)
+    terminal.print('', ...table(['NAMESPACE', 'CLOSED'], closedRows(state.closed)));
   return isComplete ? EXIT.yes : EXIT.no;
+}
+
+/** A row for each flow that the latest revision closed, as far as the operator has seen. */
+function closedRows(closed: NonNullable<RolloutState['closed']>): string[][] {
+  return closed.flatMap(({ namespace, flows }) =>
+    flows.map((flow, index) => [index === 0 ? namespace : '', flow]),
+  );
 }
 
 async function history(profile: SegmentationProfile, cluster: RolloutCluster, call: Call): Promise<number> {
