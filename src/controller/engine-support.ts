@@ -4,6 +4,7 @@
  */
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import { type EngineFacts, type ExtensionPolicy, NO_ENGINE } from '../policy/extensions.ts';
+import type { Companions } from '../policy/planning/plan.ts';
 import type { Send } from './queue/request-lanes.ts';
 
 export interface EngineSupport {
@@ -12,6 +13,11 @@ export interface EngineSupport {
   /** Why nothing is known, if finding out has failed. */
   readonly failure: string | undefined;
   subscribe(listener: EngineListener): void;
+  /**
+   * True if the cached objects of a namespace are all that there are. Until then, nothing is opened there: an object that isolates
+   * pods may be left over.
+   */
+  readonly isKnown: boolean;
   /** The writes that lead to the desired extensions of a namespace, by the cached objects. */
   plan(namespace: string, desired: DesiredExtensions): ExtensionWrites;
   /** The staged policies of profiles in a namespace, as they were observed or asked for last; undefined if none can be staged. */
@@ -46,9 +52,11 @@ export interface DesiredStaged {
 
 export interface ExtensionWrites {
   readonly isEmpty: boolean;
-  /** To be called before the first write of a NetworkPolicy. @throws ApiError */
+  /** For the plan of the NetworkPolicies, if the engine's policies isolate their pods. */
+  readonly companions?: Companions;
+  /** To be called before the first write of a NetworkPolicy; with companions, where the plan says. @throws ApiError */
   widen(context: ExtensionWriteContext): Promise<void>;
-  /** To be called after the last one. @throws ApiError */
+  /** To be called after the last one; with companions, where the plan says. @throws ApiError */
   narrow(context: ExtensionWriteContext): Promise<void>;
 }
 
@@ -67,6 +75,7 @@ export const NOTHING_TO_WRITE: ExtensionWrites = {
 export const NO_SUPPORT: EngineSupport = {
   facts: () => NO_ENGINE,
   failure: undefined,
+  isKnown: true,
   subscribe: () => {},
   plan: () => NOTHING_TO_WRITE,
   staged: () => undefined,

@@ -1,8 +1,11 @@
-/** The reader of Calico's selectors, compared with Calico's own parser, on generated texts and labels. */
+/** The reader and the writer of Calico's selectors, compared with Calico's own parser, on generated texts and labels. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import * as fc from 'fast-check';
+import type { LabelSelector, StringMap } from '../../src/api/meta.ts';
 import { parseCalicoSelector } from '../../src/audit/boundary/engine-policies/calico-selector.ts';
+import { calicoSelector } from '../../src/engines/calico/selector.ts';
+import { matches } from '../../src/policy/semantics/selector.ts';
 import { goIsThere, goTool, skippedWithoutGo } from '../env/tooling/go-tool.ts';
 
 const SEED = 20_261_130;
@@ -71,19 +74,51 @@ const cases = fc.array(
   { minLength: RUNS, maxLength: RUNS },
 );
 
+/** The answers of Calico's parser, in order. */
+async function ask(
+  given: readonly { readonly selector: string; readonly labels: readonly StringMap[] }[],
+): Promise<readonly Answer[]> {
+  const binary = await goTool(CALICO);
+  const input = given.map((each) => JSON.stringify(each)).join('\n');
+  const { stdout } = spawnSync(binary, { input, encoding: 'utf8', maxBuffer: 2 ** 28 });
+  const answers = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Answer);
+  assert.equal(answers.length, given.length);
+  return answers;
+}
+
+/** Label selectors of Kubernetes, whose values have no quotes. */
+const plainValue = fc.constantFrom('', 'web', 'we', 'b', 'in', 'x.y-z_1');
+const plainValues = fc.uniqueArray(plainValue, { minLength: 1, maxLength: 3 });
+const labelSelector: fc.Arbitrary<LabelSelector> = fc.record(
+  {
+    matchLabels: fc.dictionary(key, plainValue, { maxKeys: 2 }),
+    matchExpressions: fc.array(
+      fc.oneof(
+        fc.record({ key, operator: fc.constantFrom('In' as const, 'NotIn' as const), values: plainValues }),
+        fc.record({ key, operator: fc.constantFrom('Exists' as const, 'DoesNotExist' as const) }),
+      ),
+      { maxLength: 2 },
+    ),
+  },
+  { requiredKeys: [] },
+);
+const written = fc.array(
+  fc.record({
+    wanted: labelSelector,
+    labels: fc.array(fc.dictionary(key, plainValue, { maxKeys: 4 }), { minLength: 1, maxLength: 5 }),
+  }),
+  { minLength: RUNS / 4, maxLength: RUNS / 4 },
+);
+
 (goIsThere ? describe : describe.skip)(`Calico's own parser${skippedWithoutGo}`, function () {
   this.timeout('10m');
 
   it('takes the same selectors, which select the same labels', async () => {
-    const binary = await goTool(CALICO);
     const [given = []] = fc.sample(cases, { seed: SEED, numRuns: 1 });
-    const input = given.map((each) => JSON.stringify(each)).join('\n');
-    const { stdout } = spawnSync(binary, { input, encoding: 'utf8', maxBuffer: 2 ** 28 });
-    const answers = stdout
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Answer);
-    assert.equal(answers.length, given.length);
+    const answers = await ask(given);
     const counts = { selected: 0, passedOver: 0, refused: 0 };
     for (const [index, { selector, labels }] of given.entries()) {
       const { valid, selects } = answers[index] as Answer;
@@ -103,5 +138,18 @@ const cases = fc.array(
     }
     // Agreement proves something only if each answer is frequent.
     for (const count of Object.values(counts)) assert.ok(count > RUNS / 10, JSON.stringify(counts));
+  });
+
+  it('selects by a written label selector what Kubernetes selects by it', async () => {
+    const [given = []] = fc.sample(written, { seed: SEED, numRuns: 1 });
+    const answers = await ask(
+      given.map(({ wanted, labels }) => ({ selector: calicoSelector(wanted), labels })),
+    );
+    for (const [index, { wanted, labels }] of given.entries())
+      assert.deepEqual(
+        answers[index],
+        { valid: true, selects: labels.map((each) => matches(wanted, each)) },
+        JSON.stringify({ wanted, selector: calicoSelector(wanted), labels }),
+      );
   });
 });

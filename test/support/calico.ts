@@ -24,6 +24,24 @@ const LABEL_SELECTOR = fields({
   matchLabels: { type: 'object', additionalProperties: TEXT },
   matchExpressions: list(fields({ key: TEXT, operator: TEXT, values: list(TEXT) }, 'key', 'operator')),
 });
+const END = fields({
+  serviceAccounts: fields({ names: list(TEXT), selector: TEXT }),
+  namespaceSelector: TEXT,
+  selector: TEXT,
+  nets: list(TEXT),
+  ports: list(PORT),
+});
+const RULES = list(
+  fields(
+    {
+      action: { type: 'string', enum: ['Allow', 'Deny', 'Log', 'Pass'] },
+      protocol: PORT,
+      source: END,
+      destination: END,
+    },
+    'action',
+  ),
+);
 const PEERS = list(
   fields({
     podSelector: LABEL_SELECTOR,
@@ -43,6 +61,20 @@ export const STAGED_CRD = crd(
     policyTypes: list(TEXT),
     ingress: list(fields({ from: PEERS, ports: PORTS })),
     egress: list(fields({ to: PEERS, ports: PORTS })),
+  }),
+);
+
+/** NetworkPolicy of Calico. */
+export const POLICY_CRD = crd(
+  'NetworkPolicy',
+  'networkpolicies',
+  fields({
+    tier: TEXT,
+    order: { type: 'number' },
+    selector: TEXT,
+    types: list(TEXT),
+    ingress: RULES,
+    egress: RULES,
   }),
 );
 

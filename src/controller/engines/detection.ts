@@ -78,8 +78,8 @@ export class EngineDetection implements Capability {
     const peers = dependentPeers(profile);
     const staging = this.#stagingOf(profile);
     if ((peers.length === 0 && staging === undefined) || this.#verdict === undefined) return undefined;
-    const { status, reason, message } = this.#judgement(this.#verdict);
-    const failed = staging?.kind === 'failed' && status === 'True' ? staging : undefined;
+    const { status, reason, message } = peers.length > 0 ? this.#judgement(this.#verdict) : this.#verdict;
+    const failed = staging?.kind === 'failed' ? staging : undefined;
     const dependent = `${listText(peers)} ${peers.length === 1 ? 'depends' : 'depend'} on it`;
     const text = [
       peers.length > 0 ? `${message} (${dependent})` : message,

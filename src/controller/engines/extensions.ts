@@ -1,6 +1,7 @@
 /** The extensions of one engine: what its own policies carry, and the writes of each namespace, planned from the watched objects. */
 import type { KubeObject } from '../../api/meta.ts';
 import type { ExtensionEngine } from '../../engines/extensions/engine.ts';
+import { companionsOf } from '../../engines/extensions/companions.ts';
 import { planExtensions } from '../../engines/extensions/plan.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import type { EngineFacts } from '../../policy/extensions.ts';
@@ -29,7 +30,13 @@ export class Extensions {
   constructor(options: ExtensionsOptions) {
     const { engine, onFacts, onDrift } = options;
     this.#engine = engine;
-    this.#objects = new EngineObjects(engine, options, { onState: onFacts, onDrift });
+    this.#objects = new EngineObjects(engine, options, {
+      onState: () => {
+        onFacts();
+        for (const namespace of this.#ownNamespaces()) onDrift(namespace);
+      },
+      onDrift,
+    });
   }
 
   stop(): Promise<void> {
@@ -49,18 +56,39 @@ export class Extensions {
     return this.#known.facts;
   }
 
+  /** False before the first list, if the engine's policies isolate their pods. */
+  get isKnown(): boolean {
+    return this.#engine.asPolicy === undefined || this.#objects.state.kind !== 'unknown';
+  }
+
   plan(namespace: string, { policies, kept }: DesiredExtensions): ExtensionWrites {
-    // Without permission or a schema nothing is written, and what is there stays.
-    if (this.#objects.state.kind !== 'available') return NOTHING_TO_WRITE;
-    const ownerOf = (object: KubeObject) => this.#objects.ownerOf(object);
-    const context = { engine: this.#engine, ownerOf, kept };
-    const { widen, narrow } = planExtensions(this.#objects.in(namespace), policies, context);
-    if (widen.length + narrow.length === 0) return NOTHING_TO_WRITE;
+    const { asPolicy } = this.#engine;
+    const isAvailable = this.#objects.state.kind === 'available';
+    // Without permission or a schema nothing is written, and what is there stays, unless it isolates pods.
+    if (!isAvailable && asPolicy === undefined) return NOTHING_TO_WRITE;
+    const observed = this.#objects.in(namespace);
+    const context = { engine: this.#engine, ownerOf: this.#ownerOf, kept };
+    const planned = planExtensions(observed, policies, context);
+    const { narrow } = planned;
+    const widen = isAvailable ? planned.widen : [];
+    const own = observed.filter((object) => this.#ownerOf(object) !== undefined);
+    if (own.length + widen.length + narrow.length === 0) return NOTHING_TO_WRITE;
     return {
-      isEmpty: false,
+      isEmpty: widen.length + narrow.length === 0,
+      ...(asPolicy && { companions: companionsOf(own, { widen, narrow }, asPolicy) }),
       widen: (writeContext) => this.#apply(widen, writeContext),
       narrow: (writeContext) => this.#apply(narrow, writeContext),
     };
+  }
+
+  readonly #ownerOf = (object: KubeObject): string | undefined => {
+    const { namePrefix = '' } = this.#engine;
+    return object.metadata.name.startsWith(namePrefix) ? this.#objects.ownerOf(object) : undefined;
+  };
+
+  #ownNamespaces(): Set<string> {
+    const own = [...this.#objects.all()].filter((object) => this.#ownerOf(object) !== undefined);
+    return new Set(own.map(({ metadata: { namespace = '' } }) => namespace));
   }
 
   async #apply(steps: readonly ObjectStep[], { send, signal }: ExtensionWriteContext): Promise<void> {

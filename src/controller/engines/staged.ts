@@ -9,6 +9,7 @@ import type { StagingEngine } from '../../engines/staging/engine.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import { planStaged } from '../../engines/staging/plan.ts';
 import { isAborted, isNamespaceTerminating } from '../../kube/errors.ts';
+import { sleep } from '../../util/clock.ts';
 import { errorMessage } from '../../util/error-message.ts';
 import { counted } from '../../util/list-text.ts';
 import type { DesiredStaged } from '../engine-support.ts';
@@ -38,6 +39,10 @@ export type StagingReport =
 /** Few at once: nothing waits for staged policies. */
 const CONCURRENCY = 2;
 
+/** Attempts to delete what is left when another engine comes into force, and milliseconds between them. */
+const MOST_ATTEMPTS = 10;
+const RETIRING_INTERVAL_MS = 2000;
+
 const NOTHING: DesiredStaged = { policies: [], kept: new Set() };
 
 /** Created when the engine comes into force. */
@@ -50,6 +55,7 @@ export class StagedPolicies {
   readonly #desired = new Map<string, DesiredStaged>();
   /** Why the last writes failed, by namespace. */
   readonly #failures = new Map<string, string>();
+  readonly #stopping = new AbortController();
   #isRetiring = false;
 
   constructor(options: StagedPoliciesOptions, listener: StagedPoliciesListener) {
@@ -79,17 +85,24 @@ export class StagedPolicies {
   }
 
   async stop(): Promise<void> {
+    this.#stopping.abort();
     await Promise.all([this.#queue.close(), this.#objects.stop()]);
   }
 
-  /** Deletes all staged policies, each tried once, and stops: another engine is in force. */
+  /** Deletes all staged policies, each tried some times, and stops: another engine is in force. */
   async retire(): Promise<void> {
+    const { clock } = this.#options;
     this.#isRetiring = true;
-    for (const namespace of this.#ownNamespaces()) {
-      this.#desired.set(namespace, NOTHING);
-      this.#queue.add(namespace, Priority.backfill);
+    for (let attempt = 0; attempt < MOST_ATTEMPTS && !this.#stopping.signal.aborted; attempt++) {
+      const left = this.#ownNamespaces();
+      if (left.size === 0 || this.#objects.state.kind !== 'available') break;
+      for (const namespace of left) {
+        this.#desired.set(namespace, NOTHING);
+        this.#queue.add(namespace, Priority.backfill);
+      }
+      await this.#queue.idle();
+      if (this.#ownNamespaces().size > 0) await sleep(clock, RETIRING_INTERVAL_MS, this.#stopping.signal);
     }
-    await this.#queue.idle();
     await this.stop();
   }
 

@@ -70,6 +70,10 @@ export class EngineExtensions implements EngineSupport {
     return this.#current?.failure;
   }
 
+  get isKnown(): boolean {
+    return this.#engine !== undefined && (this.#current?.isKnown ?? true);
+  }
+
   plan(namespace: string, desired: DesiredExtensions): ExtensionWrites {
     return this.#current?.plan(namespace, desired) ?? NOTHING_TO_WRITE;
   }

@@ -16,6 +16,8 @@ export interface ApplyContext {
   readonly send: Send;
   /** Called after each write. */
   readonly onWrite: (write: Omit<PolicyWrite, 'isDriftOnly'>) => void;
+  /** Called, and awaited, before each step and after the last one, with the number of steps that are done. */
+  readonly between?: (done: number) => Promise<void>;
 }
 
 /**
@@ -28,9 +30,10 @@ export async function apply(
   observed: readonly NetworkPolicy[],
   context: ApplyContext,
 ): Promise<void> {
-  const { store, signal, onWrite } = context;
+  const { store, signal, onWrite, between } = context;
   const live = new Map(observed.map((policy) => [policy.metadata.name, policy]));
-  for (const step of steps) {
+  for (const [done, step] of steps.entries()) {
+    await between?.(done);
     signal.throwIfAborted();
     const name = step.verb === 'delete' ? step.name : step.policy.metadata.name;
     const before = live.get(name);
@@ -42,6 +45,7 @@ export async function apply(
     }
     onWrite({ step, before, after });
   }
+  await between?.(steps.length);
 }
 
 /** @returns the policy after the step; undefined if it is gone */

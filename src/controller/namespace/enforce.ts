@@ -24,7 +24,7 @@ export interface EnforcementParts {
   readonly sources: PeerSources;
   readonly admission: Pick<Admission, 'holds'>;
   readonly confirmation: LiveConfirmation;
-  readonly engine: Pick<EngineSupport, 'plan' | 'staged' | 'stage'>;
+  readonly engine: Pick<EngineSupport, 'isKnown' | 'plan' | 'staged' | 'stage'>;
   readonly guard: Pick<GuardSupport, 'widened'>;
   readonly policies: Resource<NetworkPolicy>;
   readonly pods: PodProbe;
@@ -53,6 +53,14 @@ export type EnforcementResult =
 export interface Decision {
   readonly intents: readonly ProfileIntent[];
   readonly postponed: ReadonlyMap<string, Postponed>;
+}
+
+/** A namespace can't be opened before it is known what isolates its pods. */
+export class EngineUnknownError extends Error {
+  override name = 'EngineUnknown';
+  constructor() {
+    super("waiting to read the network engine's own policies, which may isolate pods too");
+  }
 }
 
 interface Planned {
@@ -84,16 +92,13 @@ export class Enforcement {
     confirmed.catch(() => {});
     const observed = await this.#observe();
     const decision = await this.#decide(observed.policies);
-    const planned = await this.#plan(decision, observed);
     const extensions = this.#planExtensions(decision);
+    const planned = await this.#plan(decision, observed, extensions);
     const isQuiet = planned.plan.steps.length === 0 && extensions.isEmpty;
     if (!isQuiet) await this.#parts.guard.widened(signal);
     if (!isQuiet && !(await this.#confirm(planned.plan, confirmed))) return { kind: 'outdated' };
     if (this.#haveProfilesChanged(planned.observed)) return { kind: 'outdated' };
-    // Extensions only add: the new ones come before any flow needs them, and the old ones go when none does.
-    await extensions.widen(this.#attempt);
-    await this.#apply(planned);
-    await extensions.narrow(this.#attempt);
+    await this.#apply(planned, extensions);
     record.isCacheBehind = false;
     // Last known peers are read back from policies, which are others now.
     const mayReportElse = !isQuiet && hasUnresolvedPeers(decision.intents);
@@ -157,15 +162,16 @@ export class Enforcement {
       : cautious;
   }
 
-  async #plan(decision: Decision, observed: Observed): Promise<Planned> {
-    const planned = await this.#planFrom(decision, observed.policies);
+  async #plan(decision: Decision, observed: Observed, extensions: ExtensionWrites): Promise<Planned> {
+    const planned = await this.#planFrom(decision, observed.policies, extensions);
     if (!observed.isCached || isSafeFromCache(planned.plan, observed.policies)) return planned;
-    return this.#planFrom(decision, await this.#readPolicies());
+    return this.#planFrom(decision, await this.#readPolicies(), extensions);
   }
 
   async #planFrom(
     { intents, postponed: waiting }: Decision,
     observed: readonly NetworkPolicy[],
+    { companions, isEmpty }: ExtensionWrites,
   ): Promise<Planned> {
     const desired = desiredOf(intents, waiting, {
       observed,
@@ -173,10 +179,11 @@ export class Enforcement {
       isGated: this.#isGated,
     });
     const isOurs = (policy: NetworkPolicy) => this.#ownerOf(policy) !== undefined;
-    const withoutPods = plan(observed, desired, { hasPods: false, isOurs });
+    const withoutPods = plan(observed, desired, { hasPods: false, isOurs, companions });
     // Pods could be cut only between several writes: plans of one step are the same with and without pods.
-    if (withoutPods.steps.length < 2 || !(await this.#podsExist())) return { plan: withoutPods, observed };
-    return { plan: plan(observed, desired, { hasPods: true, isOurs }), observed };
+    const isSingle = withoutPods.steps.length < 2 && (companions === undefined || isEmpty);
+    if (isSingle || !(await this.#podsExist())) return { plan: withoutPods, observed };
+    return { plan: plan(observed, desired, { hasPods: true, isOurs, companions }), observed };
   }
 
   #planExtensions({ intents, postponed: waiting }: Decision): ExtensionWrites {
@@ -186,7 +193,8 @@ export class Enforcement {
 
   /** @param once the confirmation that has begun with the reconcile */
   async #confirm({ opens }: Plan, once: Promise<boolean>): Promise<boolean> {
-    const { confirmation } = this.#parts;
+    const { confirmation, engine } = this.#parts;
+    if (opens.length > 0 && !engine.isKnown) throw new EngineUnknownError();
     return opens.length > 0 ? confirmation.confirmAgain(this.#gathered, this.#attempt.signal) : once;
   }
 
@@ -207,10 +215,22 @@ export class Enforcement {
     );
   }
 
-  #apply({ plan: { steps }, observed }: Planned): Promise<void> {
+  /** Extensions only add: the new ones come before any flow needs them, and the old ones go when none does. */
+  #apply(
+    { plan: { steps, widenAt, narrowAt }, observed }: Planned,
+    extensions: ExtensionWrites,
+  ): Promise<void> {
     const { policies, clusterState } = this.#parts;
-    const namespace = this.#gathered.namespace.key;
-    return apply(steps, observed, { ...this.#attempt, namespace, policies, store: clusterState.policies });
+    return apply(steps, observed, {
+      ...this.#attempt,
+      namespace: this.#gathered.namespace.key,
+      policies,
+      store: clusterState.policies,
+      between: async (done) => {
+        if (done === widenAt) await extensions.widen(this.#attempt);
+        if (done === narrowAt) await extensions.narrow(this.#attempt);
+      },
+    });
   }
 
   /** True if an admission gate may still look for the profile's default-deny. */

@@ -8,9 +8,9 @@ import { withoutPostponed } from './desired.ts';
 import type { ProfileIntent } from './gather.ts';
 
 /**
- * The policies that Enforce would write. A direction is left out while a peer in it is unresolved and has no last known form:
- * Enforce would not begin to isolate it either, and its staged policies would report flows that are meant. Once the direction is
- * staged, it stays so.
+ * The policies that Enforce would write. Two kinds of directions are left out, as their staged policies would report flows that
+ * are meant: those with peers that extensions carry, which are not staged; and those with a peer that is unresolved and has no
+ * last known form, where Enforce would not begin to isolate either. Once such a direction is staged, it stays so.
  *
  * @param staged the staged policies of the namespace so far
  */
@@ -31,7 +31,9 @@ export function desiredStaged(
       );
     const isUnknown = (direction: PolicyType) =>
       compiled.unresolved.some((each) => each.direction === direction && !each.hasLastKnown);
-    const directions = DIRECTIONS.filter((each) => isUnknown(each) && !isStaged(each));
+    const isExtended = (direction: PolicyType) =>
+      compiled.extensions.some((each) => each.direction === direction && each.rules.length > 0);
+    const directions = DIRECTIONS.filter((each) => isExtended(each) || (isUnknown(each) && !isStaged(each)));
     const asEnforced: ProfileIntent = { ...intent, relation: 'enforce' };
     return asStaged(withoutPostponed(asEnforced, { directions }), profile);
   });

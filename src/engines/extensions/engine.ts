@@ -1,5 +1,6 @@
 /** The interface of an engine whose own policies carry extensions. Each such engine implements it in its folder. Pure. */
 import type { KubeObject } from '../../api/meta.ts';
+import type { NetworkPolicySpec } from '../../api/network-policy.ts';
 import type { ExtensionKind, ExtensionPolicy } from '../../policy/extensions.ts';
 import type { RuleNote } from '../../policy/notes.ts';
 import type { Engine } from '../engine.ts';
@@ -18,15 +19,22 @@ export interface ExtensionEngine {
   /** The first version whose kind has all fields that are written. */
   readonly since: string;
   readonly carries: ReadonlySet<ExtensionKind>;
+  /** The prefix of the names of own objects. An object without it is foreign, whatever its labels are. */
+  readonly namePrefix?: string;
   /** The object for an extension: its frame without rules, and the rules for it, in order. */
   compile(policy: ExtensionPolicy): CompiledExtension;
   /** `frame` with these rules: at least one. */
   withRules(frame: ExtensionFrame, rules: readonly [object, ...object[]]): KubeObject;
   /** The frame and the rules of an object as the API server returned it; undefined if it is not as `withRules` makes it. */
   read(object: KubeObject): { readonly frame: ExtensionFrame; readonly rules: readonly object[] } | undefined;
+  /**
+   * Only of an engine whose policies isolate their pods as NetworkPolicies do: an object as a NetworkPolicy for the same pods, with
+   * a rule for each of its rules that no other rule equals. Undefined if the object is not as `withRules` makes it.
+   */
+  readonly asPolicy?: (object: KubeObject) => NetworkPolicySpec | undefined;
 }
 
-/** An object without its rules. It selects pods and has a direction, and never isolates. */
+/** An object without its rules. It selects pods and has a direction. */
 export interface ExtensionFrame {
   readonly apiVersion: string;
   readonly kind: string;

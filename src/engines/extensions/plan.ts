@@ -2,7 +2,8 @@
  * The writes that lead from the observed extensions of a namespace to the desired ones. Pure.
  *
  * An extension only adds: it isolates no pod. So these writes need no order among themselves, but one beside the plan of the
- * NetworkPolicies: `widen` comes before it, and `narrow` after it. At every prefix of the three together,
+ * NetworkPolicies: `widen` comes before it, and `narrow` after it. On an engine whose policies isolate, the plan of the
+ * NetworkPolicies has a place for each (`Companions`). At every prefix of the three together,
  *   I1 never wider: an extension allows what it allowed before, or what the desired ones allow;
  *   I2 never cut:   what the observed or the desired extensions allow is allowed while NetworkPolicies change. A flow that an
  *                   extension ceases to allow, and that a NetworkPolicy or the lack of isolation allows from now on, is
@@ -54,7 +55,7 @@ export function planExtensions(
   const taken = new Set(
     owned.flatMap(({ object, owner }) => (owner === undefined ? object.metadata.name : [])),
   );
-  const named = desired.map((policy) => ({ policy, name: freeName(policy, taken) }));
+  const named = desired.map((policy) => ({ policy, name: freeName(policy, taken, engine) }));
   const wanted = new Set(named.map(({ name }) => name));
   const isKept = (object: KubeObject, owner: string) => kept.has(owner) && !isEndedException(object, wanted);
   const own = new Map(
@@ -87,10 +88,14 @@ function isEndedException({ metadata }: KubeObject, wanted: ReadonlySet<string>)
 }
 
 /** The name of the object, or its first free alternative name; always the same one. */
-function freeName({ metadata }: ExtensionPolicy, taken: ReadonlySet<string>): string {
+function freeName(
+  { metadata }: ExtensionPolicy,
+  taken: ReadonlySet<string>,
+  { namePrefix = '' }: ExtensionEngine,
+): string {
   let { name } = metadata;
-  while (taken.has(name)) name = alternativeName(metadata.labels?.[LABEL_PROFILE] ?? '', name);
-  return name;
+  while (taken.has(namePrefix + name)) name = alternativeName(metadata.labels?.[LABEL_PROFILE] ?? '', name);
+  return namePrefix + name;
 }
 
 interface NotedObject {

@@ -37,6 +37,17 @@ export interface PlanContext {
   readonly hasPods: boolean;
   /** True if an observed policy is an own one. A foreign policy is taken into account, and never changed. */
   readonly isOurs: (policy: NetworkPolicy) => boolean;
+  /** Absent if the network engine has none. */
+  readonly companions?: Companions | undefined;
+}
+
+/**
+ * Policies of the network engine that are written within the plan, by somebody else: they isolate their pods and allow flows as
+ * NetworkPolicies do, and are written down as such. Only the keys of their rules matter here.
+ */
+export interface Companions {
+  readonly before: readonly NetworkPolicy[];
+  readonly after: readonly NetworkPolicy[];
 }
 
 export interface Plan {
@@ -45,6 +56,10 @@ export interface Plan {
   readonly conflicts: readonly string[];
   /** Directions in which some or all pods may cease to be isolated for good. */
   readonly opens: readonly PolicyType[];
+  /** The number of steps before which companions are created and gain rules: at once, without any. */
+  readonly widenAt: number;
+  /** The number of steps before which companions lose rules and are deleted: after the last one, without any. */
+  readonly narrowAt: number;
 }
 
 /**
@@ -54,24 +69,40 @@ export interface Plan {
 export function plan(
   observed: readonly NetworkPolicy[],
   desired: readonly NetworkPolicy[],
-  { hasPods, isOurs }: PlanContext,
+  { hasPods, isOurs, companions }: PlanContext,
 ): Plan {
   const foreign = observed.filter((policy) => !isOurs(policy));
   const own = new Map(observed.filter(isOurs).map((policy) => [policy.metadata.name, policy]));
   const { named, conflicts } = withFreeNames(desired, new Set(foreign.map(({ metadata }) => metadata.name)));
   const deltas = policyDeltas(own, named);
-  const after = [...foreign, ...named];
-  const opens = DIRECTIONS.filter((direction) => isOpened(direction, observed, after));
-  if (deltas.length === 0) return { steps: [], conflicts, opens };
+  const before = [...observed, ...(companions?.before ?? [])];
+  const after = [...foreign, ...named, ...(companions?.after ?? [])];
+  const opens = DIRECTIONS.filter((direction) => isOpened(direction, before, after));
+  const others = companions === undefined ? [] : companionDeltas(companions);
+  if (deltas.length + others.length === 0) return { steps: [], conflicts, opens, widenAt: 0, narrowAt: 0 };
   const staged = deltas.flatMap((delta) => stagesOf(delta, deltas, own));
-  const covers = hasPods ? coversFor({ before: observed, after, deltas, own }) : [];
+  const covers = hasPods ? coversFor({ before, after, deltas: [...deltas, ...others], own }) : [];
   staged.push(
     ...covers.flatMap((cover): StagedStep[] => [
       { stage: 'cover', step: createTransition(cover) },
       { stage: 'uncover', step: deleteTransition(cover) },
     ]),
   );
-  return { steps: inOrder(staged, hasPods), conflicts, opens };
+  const steps = inOrder(staged, hasPods);
+  const at = companions === undefined ? { widenAt: 0, narrowAt: steps.length } : companionsAt(steps, hasPods);
+  return { steps: steps.map(({ step }) => step), conflicts, opens, ...at };
+}
+
+function companionDeltas({ before, after }: Companions): PolicyDelta[] {
+  return policyDeltas(new Map(before.map((policy) => [policy.metadata.name, policy])), after);
+}
+
+/** Companions gain as policies with rules do, before all of these, and lose after all of these. */
+function companionsAt(steps: readonly StagedStep[], hasPods: boolean): Pick<Plan, 'widenAt' | 'narrowAt'> {
+  const stages = hasPods ? STAGES : STAGES_WITHOUT_PODS;
+  const before = (stage: Stage) =>
+    steps.filter((each) => stages.indexOf(each.stage) < stages.indexOf(stage)).length;
+  return { widenAt: before('addRules'), narrowAt: before('removeBridges') };
 }
 
 /** Groups of steps; within a group, order does not matter to the guarantees. */
@@ -108,13 +139,13 @@ interface StagedStep {
   readonly step: Step;
 }
 
-function inOrder(staged: readonly StagedStep[], hasPods: boolean): Step[] {
+function inOrder(staged: readonly StagedStep[], hasPods: boolean): StagedStep[] {
   const steps = (hasPods ? STAGES : STAGES_WITHOUT_PODS).flatMap((stage) =>
-    staged.flatMap((each) => (each.stage === stage ? [each.step] : [])),
+    staged.filter((each) => each.stage === stage),
   );
   // A transition policy that a crash left behind and that this plan uses again is to be deleted twice.
   const deleted = new Set<string>();
-  return steps.filter((step) => {
+  return steps.filter(({ step }) => {
     if (step.verb !== 'delete') return true;
     const isFirst = !deleted.has(step.name);
     deleted.add(step.name);

@@ -35,6 +35,20 @@ describe('policies to stage', () => {
     });
   });
 
+  it('leave out a direction with a peer that an extension carries', () => {
+    const intent = intentOf('audit');
+    const extension = {
+      metadata: { name: 'segmented.ingress', namespace: 'shop' },
+      podSelector: {},
+      direction: 'Ingress',
+      rules: [{ peer: { kind: 'serviceAccount', namespace: 'a', name: 'b' }, note: { rule: 'r' } }],
+      unresolved: [],
+    } as const;
+    const extended = { ...intent, compiled: { ...intent.compiled, extensions: [extension] } };
+    const [deny] = desiredStaged([extended], []).policies;
+    assert.deepEqual(deny?.spec.policyTypes, ['Egress']);
+  });
+
   it('leave out a direction in which a peer was never resolved, until it is staged', () => {
     const intent = intentOf('audit', { egress: [{ name: 'r', to: [UNRESOLVED] }] });
     const { policies } = desiredStaged([intent], []);

@@ -208,9 +208,13 @@ describe('operator on Calico', function () {
     operator = await operators.start(kubeconfig, '--engine=Auto');
     await namesAre(`${profile}.default-deny`, `${profile}.egress`);
     await plane.kubectlRun(['-n', 'kube-system', 'delete', 'daemonset', 'calico-node']);
-    // A peer that depends on the engine makes the operator look for it at once.
-    await box.edit(profile, { egress: [{ name: 'nodes', to: [{ entity: 'Nodes' }] }] });
-    await namesAre();
+    let edits = 0;
+    await eventually(async () => {
+      // A further peer that depends on the engine makes the operator look for it at once.
+      const fqdn = { names: [`${(edits += 1)}.example.com`] };
+      await box.edit(profile, { egress: [{ name: 'names', to: [{ fqdn }] }] });
+      await eventually(async () => assert.deepEqual(await names(), []), 5000);
+    }, SOON);
     await reported(/no engine that the operator knows runs here/);
     await box.removeProfile(profile);
   });

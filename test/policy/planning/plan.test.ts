@@ -18,6 +18,8 @@ import {
   type PolicyType,
 } from '../../../src/api/network-policy.ts';
 import { fingerprint, withRules } from '../../../src/policy/semantics/normalize.ts';
+import { isolatesAll } from '../../../src/policy/planning/effect.ts';
+import { union } from '../../../src/policy/planning/noted-rules.ts';
 import { runs } from '../fixture.ts';
 import { plan, type PlanContext, type Step } from '../../../src/policy/planning/plan.ts';
 
@@ -253,6 +255,52 @@ function run(state: State, desired: State): State[] {
   return states;
 }
 
+/** Own policies that stand for those of a network engine: they are written beside the plan, at its two places. */
+const isCompanion = ({ metadata }: NetworkPolicy) => metadata.name.includes(' ');
+
+/** Every state of a plan with companions, the first one included. Each companion gains all at once, and loses all at once. */
+function runWithCompanions(state: State, desired: State, hasPods = true): State[] {
+  const companions = { before: state.filter(isCompanion), after: desired.filter(isCompanion) };
+  const others = (all: State) => all.filter((each) => !isCompanion(each));
+  const { steps, widenAt, narrowAt } = plan(others(state), others(desired), { hasPods, isOurs, companions });
+  const states = [state];
+  const write = (change: (now: State) => State) => states.push(change(states.at(-1) ?? []));
+  const places = (done: number) => {
+    const { before, after } = companions;
+    const named = (policies: State, { metadata }: NetworkPolicy) =>
+      policies.find((each) => each.metadata.name === metadata.name);
+    if (done === widenAt)
+      for (const next of after) {
+        const old = named(before, next);
+        write((now) => [...now.filter((each) => each !== old), old === undefined ? next : union(old, next)]);
+      }
+    if (done === narrowAt)
+      for (const old of [...before, ...after]) {
+        const next = named(after, old);
+        write((now) => [
+          ...now.filter((each) => !isCompanion(each) || each.metadata.name !== old.metadata.name),
+          ...(next === undefined ? [] : [next]),
+        ]);
+      }
+  };
+  steps.forEach((step, index) => {
+    places(index);
+    write((now) => apply(now, step));
+  });
+  places(steps.length);
+  return states;
+}
+
+/** Companions of one profile; each has rules and selects the same pods under the same name. */
+const companionPolicies = profilePolicies('q').map((policies) =>
+  policies
+    .filter((each) => (each.spec.ingress ?? each.spec.egress ?? []).length > 0)
+    .map((each) => {
+      const name = `${each.metadata.name} ${JSON.stringify(each.spec.podSelector)}`;
+      return { ...each, metadata: { ...each.metadata, name } };
+    }),
+);
+
 const summary = (state: State) => state.map((each) => `${each.metadata.name} ${fingerprint(each)}`).sort();
 
 describe('plan', () => {
@@ -326,6 +374,34 @@ describe('plan', () => {
         }
       }),
       { numRuns: runs(80) },
+    );
+  });
+
+  it('holds both guarantees with companions, which stand beside an isolation of all pods in their directions', () => {
+    const state = fc.tuple(profilePolicies('p'), companionPolicies).map(([own, companions]) => {
+      const isIsolated = (direction: PolicyType) => own.some((each) => isolatesAll(each.spec, direction));
+      return [
+        ...own,
+        ...companions.filter(({ spec: { policyTypes = [] } }) => policyTypes.every(isIsolated)),
+      ];
+    });
+    fc.assert(
+      fc.property(state, foreign, state, (old, others, desired) => {
+        const start = [
+          ...old.filter(({ metadata }) => !others.some((other) => other.metadata.name === metadata.name)),
+          ...others,
+        ];
+        const states = runWithCompanions(start, desired);
+        const before = allowed(start);
+        const after = allowed(states.at(-1) ?? []);
+        states.forEach((each, index) => assertBetween(allowed(each), before, after, `after write ${index}`));
+        for (const prefix of states.slice(1, -1)) {
+          const again = runWithCompanions(prefix, desired);
+          const [from, to] = [allowed(prefix), allowed(again.at(-1) ?? [])];
+          for (const each of again) assertBetween(allowed(each), from, to, 'after planning anew');
+        }
+      }),
+      { numRuns: runs(150) },
     );
   });
 
