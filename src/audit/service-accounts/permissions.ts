@@ -6,13 +6,8 @@ import type { KubeObject, LabelSelector } from '../../api/meta.ts';
 import { matches } from '../../policy/semantics/selector.ts';
 import type { ObjectReference } from '../finding.ts';
 import type { AuditSnapshot } from '../snapshot.ts';
-
-export interface PolicyRule {
-  readonly verbs: readonly string[];
-  readonly apiGroups?: readonly string[];
-  readonly resources?: readonly string[];
-  readonly resourceNames?: readonly string[];
-}
+import { BUILT_IN_ROLES } from './built-in-roles.ts';
+import type { PolicyRule } from './policy-rule.ts';
 
 export interface Role extends KubeObject {
   readonly rules?: readonly PolicyRule[] | null;
@@ -99,14 +94,34 @@ export class Permissions {
     }
   }
 
-  grantsOf({ namespace, name }: Account): Grant[] {
-    const direct = [`ServiceAccount ${namespace}/${name}`, `User system:serviceaccount:${namespace}:${name}`];
+  grantsOf(account: Account): Grant[] {
+    const { namespace } = account;
     const groups = ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'];
     const bindings = new Map<Binding, boolean>();
     for (const key of groups.map((group) => `Group ${group}`))
       for (const each of this.#bySubject.get(key) ?? []) bindings.set(each, false);
-    for (const key of direct) for (const each of this.#bySubject.get(key) ?? []) bindings.set(each, true);
+    for (const each of this.#directBindings(account)) bindings.set(each, true);
     return [...bindings].flatMap(([binding, isDirect]) => this.#grants(binding, isDirect));
+  }
+
+  /** True if a binding names the account itself, and a role that is not known: manifests bind roles of others. */
+  hasUnknownRole(account: Account): boolean {
+    return this.#directBindings(account).some(
+      ({ metadata, roleRef: { kind, name } }) =>
+        !(kind === 'Role'
+          ? this.#roles.has(`${metadata.namespace}/${name}`)
+          : this.#clusterRoles.has(name) || BUILT_IN_ROLES.has(name)),
+    );
+  }
+
+  #directBindings({ namespace, name }: Account): Binding[] {
+    const keys = [
+      `ServiceAccount ${namespace}/${name}`,
+      // A manifest may leave the namespace to whoever builds upon it; a cluster refuses such a ClusterRoleBinding.
+      `ServiceAccount /${name}`,
+      `User system:serviceaccount:${namespace}:${name}`,
+    ];
+    return keys.flatMap((key) => this.#bySubject.get(key) ?? []);
   }
 
   allows(account: Account, access: Access): boolean {
@@ -134,8 +149,9 @@ export class Permissions {
     const known = this.#aggregated.get(name);
     if (known !== undefined) return known;
     const role = this.#clusterRoles.get(name);
-    const selectors = role?.aggregationRule?.clusterRoleSelectors ?? [];
-    if (role === undefined || selectors.length === 0) return role?.rules ?? [];
+    if (role === undefined) return BUILT_IN_ROLES.get(name) ?? [];
+    const selectors = role.aggregationRule?.clusterRoleSelectors ?? [];
+    if (selectors.length === 0) return role.rules ?? [];
     const within = new Set([...among, name]);
     const rules = [...this.#clusterRoles.values()]
       .filter(({ metadata }) => !within.has(metadata.name))

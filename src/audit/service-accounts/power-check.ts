@@ -2,7 +2,8 @@
 import { objectText, type Severity } from '../finding.ts';
 import type { Check } from '../check.ts';
 import { shortList } from '../../util/list-text.ts';
-import { type Access, type Grant, Permissions, type PolicyRule, ruleAllows } from './permissions.ts';
+import { type Access, type Grant, Permissions, ruleAllows } from './permissions.ts';
+import type { PolicyRule } from './policy-rule.ts';
 import { workloadAccounts } from './workload-accounts.ts';
 
 export interface Power {

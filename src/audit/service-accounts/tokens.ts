@@ -30,8 +30,9 @@ export const tokenWithoutPermissions: Check = {
   run: (context, report) => {
     const [permissions, tokens] = [new Permissions(context.snapshot), new Tokens(context)];
     for (const account of workloadAccounts(context)) {
-      // An account that no manifest describes has its bindings elsewhere.
-      const isElsewhere = !context.snapshot.isComplete && !tokens.isDescribed(account);
+      // An account that no manifest describes has its bindings elsewhere, and a binding may have its role there.
+      const isElsewhere =
+        !context.snapshot.isComplete && (!tokens.isDescribed(account) || permissions.hasUnknownRole(account));
       if (isElsewhere || isNamed(account, permissions)) continue;
       for (const workload of workloadsOf(account.pods.filter((pod) => tokens.isMounted(pod)))) {
         report({

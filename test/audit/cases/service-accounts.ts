@@ -72,6 +72,20 @@ export const ACCOUNT_CASES: Readonly<Record<string, CheckCases>> = {
     },
     bad: {
       'everything in the cluster': [inCluster(rule(['*'], ['*'], ['*'])), BY_CLUSTER],
+      'a role that every cluster has and no manifest describes, by a subject without namespace': [
+        world({
+          isComplete: false,
+          pods: [web],
+          objects: [
+            object(
+              'ClusterRoleBinding',
+              'b',
+              to('ClusterRole', 'cluster-admin', [{ kind: 'ServiceAccount', name: 'web' }]),
+            ),
+          ],
+        }),
+        BY_CLUSTER,
+      ],
       'everything in the namespace, for all accounts of it': [
         world({
           pods: [web],
@@ -118,6 +132,13 @@ export const ACCOUNT_CASES: Readonly<Record<string, CheckCases>> = {
       'secrets of another group': inCluster(rule(['get'], ['secrets'], ['example.com'])),
     },
     bad: {
+      'the role edit, which every cluster has': [
+        world({
+          pods: [web],
+          objects: [object('RoleBinding', 'shop/b', to('ClusterRole', 'edit', [WEB]))],
+        }),
+        BY_NAMESPACE,
+      ],
       'all Secrets of the cluster': [inCluster(rule(['list'], ['secrets'])), BY_CLUSTER],
       'all Secrets of the namespace, by a binding that names the account alone': [
         world({
@@ -267,6 +288,14 @@ export const ACCOUNT_CASES: Readonly<Record<string, CheckCases>> = {
     good: {
       'an account with permissions': world({ pods: [web], objects: READER }),
       'a pod that mounts no token': world({ pods: [withoutToken] }),
+      'a binding of a role that other manifests describe': world({
+        isComplete: false,
+        pods: [web],
+        objects: [
+          object('ServiceAccount', 'shop/web'),
+          object('RoleBinding', 'shop/b', to('Role', 'elsewhere', [WEB])),
+        ],
+      }),
       'an account that other manifests describe': world({ isComplete: false, pods: [web] }),
       'an account that gives no token': world({
         pods: [web],

@@ -2,7 +2,14 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { KubeObject, StringMap } from '../../../src/api/meta.ts';
-import { type Access, type Account, Permissions } from '../../../src/audit/service-accounts/permissions.ts';
+import { BUILT_IN_ROLES } from '../../../src/audit/service-accounts/built-in-roles.ts';
+import {
+  type Access,
+  type Account,
+  type Binding,
+  Permissions,
+  type Role,
+} from '../../../src/audit/service-accounts/permissions.ts';
 import type { KindName } from '../../../src/audit/snapshot.ts';
 import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
@@ -200,5 +207,45 @@ describe('permissions of service accounts', () => {
       assert.ok(allowed > ACCESSES / 20, `only ${allowed} accesses are allowed`);
       assert.ok(allowed < ACCESSES, 'every access is allowed');
     }, 60_000);
+  });
+
+  it('of the roles that every cluster has are those of the API server, in all that checks ask about', async () => {
+    const { items } = (await plane.admin.send('GET', `${API}/clusterroles`)) as { readonly items: Role[] };
+    const account = { namespace: 'a', name: 'one' };
+    const permissionsBy = (role: string, roles: readonly Role[]) => {
+      const binding: Binding = {
+        metadata: { name: 'b' },
+        roleRef: { kind: 'ClusterRole', name: role },
+        subjects: [{ kind: 'ServiceAccount', ...account }],
+      };
+      const objects: Partial<Record<KindName, readonly KubeObject[]>> = {
+        ClusterRole: roles,
+        ClusterRoleBinding: [binding],
+      };
+      return new Permissions({ objects: (kind: KindName) => objects[kind] ?? [] });
+    };
+    const asked = [...BUILT_IN_ROLES.values()].flat();
+    const verbs = [...new Set([...asked.flatMap((each) => each.verbs), 'escalate', 'bind'])];
+    const targets = [
+      ...asked.flatMap(({ apiGroups: [group = ''] = [], resources: own = [] }) =>
+        own.map((resource) => ({ group, resource })),
+      ),
+      { group: '', resource: 'nodes/proxy' },
+      { group: '', resource: 'persistentvolumes' },
+      { group: 'rbac.authorization.k8s.io', resource: 'clusterroles' },
+      { group: 'admissionregistration.k8s.io', resource: 'mutatingwebhookconfigurations' },
+      { group: 'certificates.k8s.io', resource: 'certificatesigningrequests/approval' },
+    ].filter(({ resource }) => resource !== '*');
+    const different: string[] = [];
+    for (const role of BUILT_IN_ROLES.keys()) {
+      const [known, real] = [permissionsBy(role, []), permissionsBy(role, items)];
+      for (const { group, resource } of targets) {
+        for (const verb of verbs.filter((each) => each !== '*')) {
+          const [ours, theirs] = [known, real].map((each) => each.allows(account, { verb, group, resource }));
+          if (ours !== theirs) different.push(`${role}: ${verb} ${resource}.${group} is ${theirs}`);
+        }
+      }
+    }
+    assert.deepEqual([...new Set(different)], []);
   });
 });
