@@ -314,7 +314,7 @@ export const ENGINE_POLICY_CASES: Readonly<Record<string, CheckCases>> = {
           ingress: [{ action: 'Deny' }, { action: 'Allow', source: { selector: "app == 'tool'" } }],
         }),
       ),
-      'a policy for hosts': shop(global({ namespaceSelector: 'global()', ingress: [{ action: 'Allow' }] })),
+      'a policy for hosts': shop(global({ preDNAT: true, ingress: [{ action: 'Allow' }] })),
       'a tier that passes at its end': shop(
         object('Tier', 'platform', { spec: { order: 100, defaultAction: 'Pass' } }),
         global({ tier: 'platform', selector: 'all()', types: ['Ingress'] }),
@@ -333,6 +333,10 @@ export const ENGINE_POLICY_CASES: Readonly<Record<string, CheckCases>> = {
             ingress: [{ action: 'Allow', source: { namespaceSelector: "team in {'ops', 'dev'}" } }],
           }),
         ),
+        'GlobalNetworkPolicy extra spec.ingress[0]',
+      ],
+      'every pod, by the selector global() of a policy': [
+        shop(global({ namespaceSelector: 'global()', types: ['Ingress'], ingress: [{ action: 'Allow' }] })),
         'GlobalNetworkPolicy extra spec.ingress[0]',
       ],
       'a denial before NetworkPolicies': [

@@ -120,6 +120,10 @@ export const FLOWS: readonly Flow[] = ENDS.flatMap((from) =>
   ENDS.filter((to) => to !== from).flatMap((to) => onPorts(from, to)),
 );
 
+/** Flows of pods with addresses. */
+export const outsideFlows = (addresses: readonly string[]): Flow[] =>
+  ENDS.flatMap((end) => addresses.flatMap((address) => [...onPorts(end, address), ...onPorts(address, end)]));
+
 export const flowText = ({ from, to, port, protocol }: Flow) => `${from} > ${to} ${protocol} ${port}`;
 
 /** True if the profile isolates both ends of the flow. */

@@ -75,8 +75,8 @@ export function byLabels(text: unknown): Test | undefined {
   return test && (({ labels }) => test(labels));
 }
 
-/** By labels of its namespace: `global()` stands for what is in none, and `all()` for what is in any. */
-export function byNamespace(text: unknown): Test | undefined {
+/** By labels of its namespace, at an end of a rule: `global()` stands for what is in none, and `all()` for what is in any. */
+function byNamespace(text: unknown): Test | undefined {
   if (typeof text !== 'string' || text === '') return () => true;
   const inside = parseCalicoSelector(text.replaceAll('global()', '!all()'));
   const outside = parseCalicoSelector(text.replaceAll('all()', '!all()').replaceAll('global()', 'all()'));
@@ -85,14 +85,21 @@ export function byNamespace(text: unknown): Test | undefined {
     namespace === undefined ? outside({}) : inside(namespaceLabels);
 }
 
-/** By labels of its account, which network sets have not. */
+/** By labels of its namespace, for the pods of a policy: Calico takes `global()` there for every pod. */
+export function bySubjectNamespace(text: unknown): Test | undefined {
+  const test = parseCalicoSelector(typeof text === 'string' ? text : '');
+  return test && (({ namespaceLabels }) => test(namespaceLabels));
+}
+
+/** By labels of its account. A network set has none, as if it had an account without labels. */
 export function byAccount(text: unknown, { accounts }: CalicoObjects): Test | undefined {
   if (typeof text !== 'string' || text === '') return () => true;
   const test = parseCalicoSelector(text);
   if (test === undefined || accounts === undefined) return undefined;
   return ({ namespace, serviceAccount }) =>
-    serviceAccount !== undefined &&
-    test({ ...accounts.get(`${namespace}/${serviceAccount}`), [NAME]: serviceAccount });
+    serviceAccount === undefined
+      ? test({})
+      : test({ ...accounts.get(`${namespace}/${serviceAccount}`), [NAME]: serviceAccount });
 }
 
 const SELECTORS = ['selector', 'notSelector', 'namespaceSelector', 'serviceAccounts'];

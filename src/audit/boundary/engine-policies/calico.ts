@@ -11,7 +11,7 @@ import { listOf, type Raw, recordOf, textOf, textsOf } from '../../../policy/sem
 import {
   byAccount,
   byLabels,
-  byNamespace,
+  bySubjectNamespace,
   type CalicoObjects,
   hasSelectors,
   labelledPod,
@@ -79,7 +79,7 @@ function typesOf(spec: Raw): PolicyType[] {
 function subjectOf(spec: Raw, namespace: string | undefined, objects: CalicoObjects): PodMatcher | undefined {
   if (spec['doNotTrack'] === true || spec['preDNAT'] === true) return undefined;
   const selector = byLabels(spec['selector']);
-  const places = byNamespace(namespace === undefined ? spec['namespaceSelector'] : '');
+  const places = bySubjectNamespace(namespace === undefined ? spec['namespaceSelector'] : '');
   const account = byAccount(spec['serviceAccountSelector'], objects);
   if (!selector || !places || !account) return undefined;
   return (candidate) => {
