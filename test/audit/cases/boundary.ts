@@ -158,6 +158,25 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
         ],
       }),
       'a foreign policy where no profile is enforced': world({ pods: [web], policies: [DENY, ingress({})] }),
+      'a foreign policy of which a guard denies what it opens': world({
+        pods: [web, pod('ops/tool')],
+        enforced: ['shop'],
+        policies: [
+          own('shop/shop.default-deny', { policyTypes: ['Ingress'] }),
+          ingress({ from: [{ namespaceSelector: {} }] }),
+        ],
+        objects: [
+          object('ClusterNetworkPolicy', 'shop.guard', {
+            metadata: { name: 'shop.guard', labels: { [LABEL_PROFILE]: 'shop' } },
+            spec: {
+              tier: 'Admin',
+              priority: 500,
+              subject: { namespaces: {} },
+              ingress: [{ name: 'rest', action: 'Deny', from: [{ namespaces: {} }] }],
+            },
+          }),
+        ],
+      }),
       'a foreign policy of one end, while the other end denies': world({
         pods: [web, db],
         enforced: ['shop'],

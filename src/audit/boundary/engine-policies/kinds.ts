@@ -30,22 +30,26 @@ export function usesCilium({ pods }: Pick<AuditSnapshot, 'pods'>): boolean {
 
 export interface OwnedPolicy extends EnginePolicy {
   readonly engine: Engine;
+  /** True for the guard of a profile: it is not reported, and it denies what foreign policies allow. */
+  readonly isGuard?: boolean;
 }
 
 /**
  * The policies of all engines, as far as their kinds were read. Calico mirrors NetworkPolicies of Kubernetes under names
- * of their own: these are left out. So are a profile's own policies of an engine, which carry what the profile allows.
+ * of their own: these are left out. So are a profile's own policies of an engine, which carry what the profile allows; its guard is among
+ * them.
  */
 export function enginePolicies(snapshot: AuditSnapshot): OwnedPolicy[] {
   const { objects, isRead, ownerOf } = snapshot;
+  const isOwn = ({ metadata }: KubeObject) => ownerOf({ metadata, spec: {} }) !== undefined;
   const all = (engine: Engine, translate: (object: KubeObject) => EnginePolicy | undefined) =>
     policyKinds(engine)
       .filter(isRead)
       .flatMap((kind) => objects(kind))
-      .filter(({ metadata }) => ownerOf({ metadata, spec: {} }) === undefined)
+      .filter((object) => engine === 'ClusterNetworkPolicy' || !isOwn(object))
       .flatMap((object): OwnedPolicy[] => {
         const policy = translate(object);
-        return policy === undefined ? [] : [{ ...policy, engine }];
+        return policy === undefined ? [] : [{ ...policy, engine, ...(isOwn(object) && { isGuard: true }) }];
       });
   const tiers = tiersOf(objects('Tier'));
   const others = calicoObjects(snapshot);

@@ -33,12 +33,14 @@ export function widenedFlows(context: AuditContext): WidenedFlows {
 
 function compute(context: AuditContext): WidenedFlows {
   const { enforced, ownerOf, namespaces, policies } = context.snapshot;
-  const owned = enginePolicies(context.snapshot);
-  const view = engineView(context, owned);
+  const all = enginePolicies(context.snapshot);
+  const owned = all.filter(({ isGuard = false }) => !isGuard);
+  const view = engineView(context, all);
+  const isOfGuard = (policy: NetworkPolicy) => view.sources.get(policy)?.policy.isGuard === true;
   const isJudged = (policy: NetworkPolicy) => enforced.has(policy.metadata.namespace ?? '');
   const judged = [
     ...policies.filter((policy) => isJudged(policy) && ownerOf(policy) === undefined),
-    ...view.policies.filter(isJudged),
+    ...view.policies.filter((policy) => isJudged(policy) && !isOfGuard(policy)),
   ];
   if (judged.length === 0) return { found: [], owned, view };
   const places = new Set(judged.map(({ metadata }) => metadata.namespace ?? ''));
