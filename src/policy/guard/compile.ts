@@ -5,7 +5,7 @@
 import type { LabelSelector } from '../../api/meta.ts';
 import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
 import type { Connection, NamespaceScope, Peer, SegmentationProfile } from '../../api/profile.ts';
-import { baselineRules, webhookRules } from '../baseline.ts';
+import { baselineRules, meshRules, webhookRules } from '../baseline.ts';
 import { isOutside, placeOf } from '../connections/ends.ts';
 import type { ClusterFacts, NamespaceFacts } from '../facts.ts';
 import { classifyPeer, resolvePeer } from '../peers/index.ts';
@@ -20,7 +20,7 @@ import { areDisjoint } from './selectors.ts';
 export interface GuardContext {
   /** The profiles that enforce, in any order. */
   readonly profiles: readonly SegmentationProfile[];
-  /** The namespaces that the profile selects now: some of them may have webhooks. */
+  /** The namespaces that the profile selects now: their baseline may depend on their webhooks and their mesh. */
   readonly namespaces: readonly NamespaceFacts[];
   readonly protectedNamespaces: readonly string[];
   readonly cluster: ClusterFacts;
@@ -49,9 +49,7 @@ function compileDirection(
     .filter(({ spec }) => spec.isolation.includes(direction))
     .flatMap((profile) => [
       ...sourcesOf(profile, direction, subject),
-      ...(direction === 'Ingress'
-        ? namespaces.flatMap((namespace) => webhookRules(profile.spec.baseline, namespace, cluster))
-        : []),
+      ...namespaces.flatMap((namespace) => baselineIn(profile, namespace, { direction, cluster })),
     ])
     .map((source) => passesOf(withServedPorts(source, cluster), cluster));
   const own: GuardPass = {
@@ -67,6 +65,19 @@ function compileDirection(
   ]);
   const unresolved = found.flatMap((each) => each.unresolved);
   return { direction, passes, unresolved, podRanges: podRangesFor(direction, passes, cluster) };
+}
+
+/** The baseline's rules that depend on the namespace. */
+function baselineIn(
+  { spec: { baseline } }: SegmentationProfile,
+  namespace: NamespaceFacts,
+  { direction, cluster }: { readonly direction: PolicyType; readonly cluster: ClusterFacts },
+): Source[] {
+  const webhooks = direction === 'Ingress' ? webhookRules(baseline, namespace, cluster) : [];
+  return [...webhooks, ...meshRules(baseline, namespace, cluster, direction)].map((rule) => ({
+    ...rule,
+    namespace,
+  }));
 }
 
 /** A rule, or a side of a connection with its own end. */

@@ -1,9 +1,8 @@
 /** From peers and ports to passes of a guard: what a guard can't say is left wider. Pure. */
 import type { LabelSelector } from '../../api/meta.ts';
 import type { NetworkPolicyPeer, NetworkPolicyPort, PolicyType } from '../../api/network-policy.ts';
-import type { Peer } from '../../api/profile.ts';
 import type { ClusterFacts, NamespaceFacts } from '../facts.ts';
-import { classifyPeer, peerLabel, resolvePeer } from '../peers/index.ts';
+import { classifyPeer, peerLabel, resolvePeer, type RulePeer } from '../peers/index.ts';
 import type { Grant, Resolution } from '../peers/resolution.ts';
 import { namespaceNamed } from '../peers/selectors.ts';
 import { EVERYTHING } from '../semantics/selector.ts';
@@ -14,8 +13,10 @@ import type { GuardPass, GuardPeer, UnresolvedPass } from './guard.ts';
 export interface PassSource {
   readonly name: string;
   readonly direction: PolicyType;
-  readonly peers: readonly Peer[];
+  readonly peers: readonly RulePeer[];
   readonly ports?: readonly NetworkPolicyPort[] | undefined;
+  /** The one namespace for which the rule is; absent: each of the guarded ones. */
+  readonly namespace?: NamespaceFacts;
 }
 
 export interface Passes {
@@ -99,7 +100,7 @@ function guardPeers({
 function widePeers({
   sameNamespaceLabels,
   podSelector = EVERYTHING,
-}: Peer): readonly GuardPeer[] | undefined {
+}: RulePeer): readonly GuardPeer[] | undefined {
   if (sameNamespaceLabels === undefined) return undefined;
   const namespaceSelector: LabelSelector = {
     matchExpressions: sameNamespaceLabels.map((key) => ({ key, operator: 'Exists' })),
@@ -107,9 +108,13 @@ function widePeers({
   return [{ kind: 'pods', namespaceSelector, podSelector }];
 }
 
-function resolveFor(peer: Peer, { direction, ports = [] }: PassSource, cluster: ClusterFacts): Resolution {
+function resolveFor(
+  peer: RulePeer,
+  { direction, ports = [], namespace = NO_NAMESPACE }: PassSource,
+  cluster: ClusterFacts,
+): Resolution {
   const impliesPorts = direction === 'Egress' && ports.length === 0;
-  return resolvePeer(peer, { impliesPorts, namespace: NO_NAMESPACE, cluster });
+  return resolvePeer(peer, { impliesPorts, namespace, cluster });
 }
 
 /** The grants of a peer, and those that stand for it while it is unresolved. */
