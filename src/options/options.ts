@@ -1,6 +1,7 @@
 /** The operator's options, as flags, environment, configuration file and defaults give them together. */
 import type { Severity } from '../audit/finding.ts';
-import type { EngineSetting, GuardKind } from '../engines/engine.ts';
+import type { EngineSetting } from '../engines/engine.ts';
+import type { GuardSetting } from '../engines/guards/objects.ts';
 import type { MeshSetting } from '../engines/mesh.ts';
 import type { LogFormat, LogLevel } from '../observability/logs/logger.ts';
 import type { ClusterConfiguration } from '../policy/facts.ts';
@@ -32,7 +33,7 @@ export interface Options {
   /** The service mesh of the cluster. */
   readonly mesh: MeshSetting;
   /** The policies that carry the guards of profiles; undefined: none is written. */
-  readonly guard: GuardOptions | undefined;
+  readonly guard: GuardSetting | undefined;
   /** The file of --config as it was read at the start. */
   readonly configurationFile: ConfigurationSource | undefined;
   /** The places of DNS, ingress controllers and monitoring in this cluster, for the compiler of policies. */
@@ -71,12 +72,6 @@ export interface ClusterAuditOptions {
   readonly maxResults: number;
   /** Largest heap of an audit, in MiB. */
   readonly maxMemoryMiB: number;
-}
-
-export interface GuardOptions {
-  readonly kind: GuardKind;
-  readonly firstPriority: number;
-  readonly lastPriority: number;
 }
 
 export interface ConfigurationSource {

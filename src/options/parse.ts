@@ -3,6 +3,7 @@
  * for reading the file, which the caller passes in. Everything that is wrong is reported at once, and nothing that is
  * given is ignored.
  */
+import type { GuardSetting } from '../engines/guards/objects.ts';
 import { readCommandLine } from '../util/command-line.ts';
 import { didYouMean } from '../util/text/suggest.ts';
 import { isLoopback, parseBindAddress } from './bind-address.ts';
@@ -13,7 +14,6 @@ import { helpText } from './help.ts';
 import {
   type ClusterAuditOptions,
   type ConfigurationSource,
-  type GuardOptions,
   type LeaderElectionOptions,
   type Options,
   OptionsError,
@@ -150,7 +150,7 @@ function combine(layers: Layers, configurationFile: ConfigurationSource | undefi
   };
 }
 
-function guardOptions({ guard }: ConfigurationFile): GuardOptions | undefined {
+function guardOptions({ guard }: ConfigurationFile): GuardSetting | undefined {
   if (guard?.kind === undefined) return undefined;
   const { kind, firstPriority = 500, lastPriority = 890 } = guard;
   return { kind, firstPriority, lastPriority };

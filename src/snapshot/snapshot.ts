@@ -6,6 +6,7 @@ import type { SegmentationProfile } from '../api/profile.ts';
 import type { Namespace } from '../analysis/cluster.ts';
 import type { EngineSetting } from '../engines/engine.ts';
 import type { ExtensionEngine } from '../engines/extensions/engine.ts';
+import type { GuardSetting } from '../engines/guards/objects.ts';
 import { configuredEngine, configuredFacts, extensionObjects } from '../engines/extensions/objects.ts';
 import type { StagingEngine } from '../engines/staging/engine.ts';
 import { configuredStaging, stagedObjects } from '../engines/staging/objects.ts';
@@ -74,6 +75,8 @@ export interface SnapshotInput {
   /** Kinds that could not be read, with the reason. */
   readonly unread: ReadonlyMap<string, string>;
   readonly configuration: ClusterConfiguration;
+  /** `guard` of the operator's configuration; absent: none. */
+  readonly guard?: GuardSetting | undefined;
   /** `engine` of the operator's configuration; absent: None. */
   readonly engine?: EngineSetting | undefined;
   /** `mesh` of the operator's configuration; absent: None. */
@@ -133,6 +136,8 @@ export class Snapshot {
   /** The version that the API server tells. */
   readonly serverVersion: string | undefined;
   readonly configuration: ClusterConfiguration;
+  /** `guard` of the operator's configuration. */
+  readonly guard: GuardSetting | undefined;
   readonly protectedNamespaces: ReadonlySet<string>;
   /** Sorted by name. */
   readonly namespaces: readonly SnapshotNamespace[];
@@ -168,6 +173,7 @@ export class Snapshot {
     this.namespace = input.namespace;
     this.unread = input.unread;
     this.configuration = input.configuration;
+    this.guard = input.guard;
     this.#engine = configuredEngine(input.engine ?? 'None');
     this.#staging = configuredStaging(input.engine ?? 'None');
     const kind = this.#engine && furtherKind(this.#engine.kind)?.kind;

@@ -9,6 +9,7 @@ import { diff } from './diff/command.ts';
 import { exception } from './exception/command.ts';
 import { explain } from './explain/command.ts';
 import { graph } from './graph/command.ts';
+import { guard } from './guard/command.ts';
 import { matrix } from './matrix/command.ts';
 import { preflight } from './preflight/command.ts';
 import { render } from './render/command.ts';
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   render,
   convert,
   preflight,
+  guard,
   denied,
   suggest,
   unused,

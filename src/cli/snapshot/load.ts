@@ -194,17 +194,15 @@ export function createSnapshot(
   input: LoadInput,
   { objects, exceptions = [], assumed = [], cluster, isObserved }: SnapshotSource,
 ): Snapshot {
-  const { cluster: configuration, protectedNamespaces, engine, mesh } = operatorConfiguration(input, objects);
+  const { cluster: configuration, ...settings } = operatorConfiguration(input, objects);
   const snapshot = new Snapshot({
     objects,
     assumed,
     unread: cluster?.unread ?? new Map(),
     serverVersion: cluster?.serverVersion,
     configuration,
-    engine,
-    mesh,
+    ...settings,
     readsExtensions: input.readsExtensions === true && cluster !== undefined,
-    protectedNamespaces,
     origin: cluster === undefined ? MANIFESTS : `context ${cluster.context}`,
     isObserved,
     knowsRevisions: cluster?.knowsRevisions ?? false,
@@ -282,7 +280,7 @@ function readsCanary(objects: ObjectSet): boolean {
 function operatorConfiguration(
   { flags, process }: LoadInput,
   objects: ObjectSet,
-): Pick<Options, 'cluster' | 'protectedNamespaces' | 'engine' | 'mesh'> {
+): Pick<Options, 'cluster' | 'protectedNamespaces' | 'engine' | 'guard' | 'mesh'> {
   const path = flags.get('config');
   const own = flags.get('operator-namespace') ?? OPERATOR_NAMESPACE;
   try {
@@ -293,9 +291,9 @@ function operatorConfiguration(
       version,
     });
     if (parsed.kind !== 'options') throw new TypeError(`unexpected ${parsed.kind}`);
-    const { cluster, protectedNamespaces, canary, engine, mesh } = parsed.options;
+    const { cluster, protectedNamespaces, canary, engine, guard, mesh } = parsed.options;
     const further = canary || readsCanary(objects) ? [own, OUTSIDE] : [own];
-    return { cluster, engine, mesh, protectedNamespaces: [...protectedNamespaces, ...further] };
+    return { cluster, engine, guard, mesh, protectedNamespaces: [...protectedNamespaces, ...further] };
   } catch (error) {
     if (error instanceof OptionsError) throw new CliError(error.problems.join('\n'));
     throw error;

@@ -12,9 +12,17 @@ import {
   OWN_LABELS,
 } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
+import type { GuardKind } from '../engine.ts';
 import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
+
+/** The kind that carries guards, and their priorities. */
+export interface GuardSetting {
+  readonly kind: GuardKind;
+  readonly firstPriority: number;
+  readonly lastPriority: number;
+}
 
 /** The name of a profile's guard, or its first alternative name that no foreign object has. */
 export function freeGuardName(profile: string, foreign: ReadonlySet<string>): string {

@@ -7,6 +7,7 @@ import type { KubeObject } from '../../../api/meta.ts';
 import { ANNOTATION_RULES, LABEL_PROFILE } from '../../../api/names.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import type { WorkloadPod } from '../../../snapshot/pods.ts';
+import { writtenGuards } from '../../../snapshot/guards.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { canonicalJSON } from '../../../util/canonical-json.ts';
 import { extensionName } from '../render/command.ts';
@@ -32,6 +33,7 @@ export interface NamespaceChange {
 
 export interface ExtensionChange {
   readonly change: 'added' | 'changed' | 'removed';
+  /** Empty for a policy of the cluster: a guard. */
   readonly namespace: string;
   readonly profile: string;
   /** `KIND.GROUP/NAME`. */
@@ -78,8 +80,8 @@ export function compareSnapshots({
 }
 
 /**
- * The extensions of the cluster or, if they were not read, those that enforced profiles ask for; and the staged policies of the
- * other profiles. By namespace and name.
+ * The extensions of the cluster or, if they were not read, those that enforced profiles ask for; the staged policies of the
+ * other profiles; and guards, whose priorities are chosen in the cluster and not compared. By namespace and name.
  */
 function extensionsOf(snapshot: Snapshot, asEnforced: boolean): Map<string, KubeObject> {
   const observed = snapshot.isObserved && !asEnforced ? snapshot.ownExtensions : undefined;
@@ -87,9 +89,13 @@ function extensionsOf(snapshot: Snapshot, asEnforced: boolean): Map<string, Kube
     if (!asEnforced && relation !== 'enforce') return staged;
     return observed === undefined ? extensions : [];
   });
+  const guards = writtenGuards(snapshot, asEnforced).map((object: KubeObject & { spec?: object }) => ({
+    ...object,
+    spec: { ...object.spec, priority: 0 },
+  }));
   return new Map(
-    [...(observed ?? []), ...asked].map((each) => [
-      `${each.metadata.namespace}/${extensionName(each)}`,
+    [...(observed ?? []), ...asked, ...guards].map((each) => [
+      `${each.metadata.namespace ?? ''}/${extensionName(each)}`,
       each,
     ]),
   );

@@ -34,7 +34,9 @@ export function changesText(changes: SnapshotChanges, options: TextOptions): str
   if (extensions.length > 0)
     sections.push([
       paint.bold('Policies of the network engine'),
-      ...extensions.map(({ change, namespace, name }) => changeLine(change, `${namespace}/${name}`, paint)),
+      ...extensions.map(({ change, namespace, name }) =>
+        changeLine(change, namespace === '' ? name : `${namespace}/${name}`, paint),
+      ),
     ]);
   if (opened.length > 0) sections.push(flowLines('open', opened, options));
   if (closed.length > 0) sections.push(flowLines('close', closed, options));

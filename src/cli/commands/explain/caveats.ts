@@ -5,6 +5,7 @@ import { rulesOf } from '../../../policy/semantics/normalize.ts';
 import { rolloutNotes } from '../../snapshot/rollout-notes.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { listText } from '../../../util/list-text.ts';
+import { guardCaveats } from './guard-caveats.ts';
 import type { Answer } from './questions.ts';
 
 export interface CaveatInput {
@@ -32,6 +33,7 @@ export function caveats({ answers, snapshot, policies, asEnforced }: CaveatInput
       : []),
     ...(addresses === undefined ? [] : [addresses]),
     ...engineCaveats(snapshot, namespaces, asEnforced),
+    ...guardCaveats(answers, snapshot, asEnforced),
     ...rolloutNotes(snapshot, (name) => namespaces.has(name)),
     ...(snapshot.isObserved && !asEnforced ? profileCaveats(snapshot, namespaces) : []),
   ];

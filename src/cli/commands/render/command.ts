@@ -1,5 +1,6 @@
 /** `render`: prints the policies of profiles exactly as the operator writes them. */
 import type { KubeObject } from '../../../api/meta.ts';
+import { LABEL_PROFILE } from '../../../api/names.ts';
 import type { Connection, SegmentationProfile } from '../../../api/profile.ts';
 import { connectionText, unusedConnections } from '../../../policy/connections/usage.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
@@ -10,6 +11,7 @@ import { objectsText, table } from '../../shell/output.ts';
 import { selectorText } from '../../shell/text.ts';
 import { isUnderWay, rolloutNotes } from '../../snapshot/rollout-notes.ts';
 import { namespacesNamed, profilesNamed } from '../../snapshot/select.ts';
+import { writtenGuards } from '../../../snapshot/guards.ts';
 import type { ProfileIntent, Snapshot } from '../../../snapshot/snapshot.ts';
 import type { Terminal } from '../../shell/terminal.ts';
 import { counted } from '../../../util/list-text.ts';
@@ -26,7 +28,7 @@ export const render: Command = {
     'In a cluster, each namespace has the policies of the revision that a rollout has brought to it; a note says where\n' +
       'that is not the latest.',
     'If the file of --config names a network engine whose policies the operator writes (engine: Cilium, engine: Calico),\n' +
-      'it prints those too: also the staged policies of a profile under Audit.',
+      'it prints those too: also the staged policies of a profile under Audit. If it has `guard`, it prints guards.',
     'Exits with 1 when a peer of a rule can not be resolved: what is printed then lacks what that peer allows.',
   ],
   examples: [
@@ -52,7 +54,10 @@ export const render: Command = {
     const intents = snapshot
       .intents()
       .filter((intent) => profiles.includes(intent.profile) && namespaces.has(intent.namespace.name));
-    print(intents, format, terminal);
+    const guards = writtenGuards(snapshot, true).filter(({ metadata }) =>
+      profiles.some((profile) => profile.metadata.name === metadata.labels?.[LABEL_PROFILE]),
+    );
+    print(intents, guards, format, terminal);
     for (const profile of profiles) {
       for (const connection of unusedConnectionsOf(profile, snapshot)) {
         terminal.warn(
@@ -68,9 +73,14 @@ export const render: Command = {
   },
 };
 
-function print(intents: readonly ProfileIntent[], format: string, terminal: Terminal): void {
+function print(
+  intents: readonly ProfileIntent[],
+  guards: readonly KubeObject[],
+  format: string,
+  terminal: Terminal,
+): void {
   const policies = intents.flatMap((intent) => intent.policies);
-  const extensions = intents.flatMap((intent) => [...intent.extensions, ...intent.staged]);
+  const extensions = [...intents.flatMap((intent) => [...intent.extensions, ...intent.staged]), ...guards];
   if (format === 'yaml' || format === 'json') {
     terminal.write(objectsText([...policies, ...extensions], format));
   } else if (format === 'name') {
@@ -86,6 +96,7 @@ function print(intents: readonly ProfileIntent[], format: string, terminal: Term
           ...policies.map((policy) => policyRow(policy, wide)),
           ...extensionRows(intents, wide),
           ...stagedRows(intents, wide),
+          ...guards.map((guard) => guardRow(guard, wide)),
         ],
       ),
     );
@@ -131,6 +142,14 @@ function stagedRows(intents: readonly ProfileIntent[], wide: boolean): string[][
       return [[namespace, extensionName(object), ...rest]];
     }),
   );
+}
+
+/** A guard is of no namespace, and for all pods of those that it selects. */
+function guardRow(guard: KubeObject & { readonly spec?: object }, wide: boolean): string[] {
+  const { ingress = [], egress = [] } = (guard.spec ?? {}) as Readonly<Record<string, readonly object[]>>;
+  const directions = [...(ingress.length > 0 ? ['Ingress'] : []), ...(egress.length > 0 ? ['Egress'] : [])];
+  const rules = String(ingress.length + egress.length);
+  return ['', extensionName(guard), '<none>', directions.join(','), rules, ...(wide ? ['guard'] : [])];
 }
 
 /** `KIND.GROUP/NAME`, as kubectl names objects. */

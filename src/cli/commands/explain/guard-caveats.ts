@@ -1,0 +1,64 @@
+/** Guards that deny what the verdicts allow: these are by NetworkPolicies alone. Pure. */
+import { networkPodOf } from '../../../analysis/cluster.ts';
+import { LABEL_NAMESPACE_NAME } from '../../../api/names.ts';
+import type { PolicyType } from '../../../api/network-policy.ts';
+import { type OtherEnd, passesFlow } from '../../../policy/guard/flow.ts';
+import { matches } from '../../../policy/semantics/selector.ts';
+import { guardsOf, type SnapshotGuard } from '../../../snapshot/guards.ts';
+import type { Snapshot } from '../../../snapshot/snapshot.ts';
+import type { Answer } from './questions.ts';
+
+/** A line for each guard that denies an allowed flow, or that may do so. */
+export function guardCaveats(answers: readonly Answer[], snapshot: Snapshot, asEnforced: boolean): string[] {
+  const allowed = answers.filter(({ explanation }) => explanation.allowed);
+  if (allowed.length === 0) return [];
+  const guards = guardsOf(snapshot).filter(({ profile, mode }) =>
+    asEnforced ? profile.spec.guard?.mode === 'Enforce' : mode === 'Enforce',
+  );
+  return guards.flatMap((guard) => {
+    const denied = allowed.filter((answer) =>
+      (['Egress', 'Ingress'] as const).some((direction) => isDenied(answer, direction, guard, snapshot)),
+    );
+    if (denied.length === 0) return [];
+    const flows = [
+      ...new Set(denied.map(({ from, to, port }) => `${from.label} → ${to.label} on ${port.label}`)),
+    ];
+    const { metadata, status } = guard.profile;
+    const isWritten = status?.guard?.policy !== undefined || !snapshot.isObserved;
+    const verb = isWritten ? 'denies' : 'would deny';
+    return [
+      `the guard of profile ${metadata.name} ${verb}, before NetworkPolicies decide: ${flows.join('; ')}`,
+    ];
+  });
+}
+
+function isDenied(
+  { from, to, port }: Answer,
+  direction: PolicyType,
+  { guard, directions }: SnapshotGuard,
+  snapshot: Snapshot,
+): boolean {
+  const [own, other] = direction === 'Egress' ? [from, to] : [to, from];
+  const pod = networkPodOf(own.endpoint);
+  if (pod === undefined || !directions.has(direction)) return false;
+  if (!matches(guard.subject, labelsOf(pod.namespace, snapshot))) return false;
+  const end = otherEnd(other.endpoint, snapshot);
+  // As sources, guards know pods alone.
+  if (end === undefined || (direction === 'Ingress' && end.kind === 'address')) return false;
+  const { protocol, port: first, to: last = first } = port;
+  return !passesFlow(guard, { direction, other: end, protocol, from: first, to: last });
+}
+
+function otherEnd(endpoint: Answer['to']['endpoint'], snapshot: Snapshot): OtherEnd | undefined {
+  const pod = networkPodOf(endpoint);
+  if (pod !== undefined)
+    return { kind: 'pod', namespaceLabels: labelsOf(pod.namespace, snapshot), labels: pod.labels };
+  // Of a pod on the host network, the address is the node's.
+  const ip = endpoint.kind === 'external' ? endpoint.ip : endpoint.pod.ips[0];
+  return ip === undefined ? undefined : { kind: 'address', ip };
+}
+
+function labelsOf(namespace: string, { namespaces }: Snapshot) {
+  const labels = namespaces.find(({ name }) => name === namespace)?.labels;
+  return { ...labels, [LABEL_NAMESPACE_NAME]: namespace };
+}

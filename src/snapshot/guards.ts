@@ -1,0 +1,113 @@
+/** The guards of a snapshot's profiles, as the operator writes them, and the policies of others that they restrict. Pure. */
+import type { KubeObject } from '../api/meta.ts';
+import { LABEL_EXCEPTION } from '../api/names.ts';
+import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
+import type { GuardMode, RestrictedPolicy, SegmentationProfile } from '../api/profile.ts';
+import { CLUSTER_NETWORK_POLICY } from '../engines/cluster-network-policy/carrier.ts';
+import type { CompiledGuard, GuardCarrier, GuardTooLarge } from '../engines/guards/carrier.ts';
+import { GUARD_CARRIERS } from '../engines/guards/carriers.ts';
+import { freeGuardName, guardObject } from '../engines/guards/objects.ts';
+import { GAP } from '../engines/guards/priority.ts';
+import { compileGuard } from '../policy/guard/compile.ts';
+import type { Guard } from '../policy/guard/guard.ts';
+import { restrictedPolicies } from '../policy/guard/restricted.ts';
+import type { Snapshot } from './snapshot.ts';
+
+export interface SnapshotGuard {
+  readonly profile: SegmentationProfile;
+  readonly mode: GuardMode;
+  readonly guard: Guard;
+  readonly made: CompiledGuard | GuardTooLarge;
+  /** The directions in which the guard denies something, once its peers are resolved. */
+  readonly directions: ReadonlySet<PolicyType>;
+  /** The foreign policies that the guard takes something from, or would. */
+  readonly restricted: readonly RestrictedPolicy[];
+  /** The object as `mode: Enforce` writes it; undefined if it does not fit, or would deny nothing. */
+  readonly object: KubeObject | undefined;
+}
+
+/** The guard of each profile, also of those that ask for none: it is what they would get. In the order of the profiles. */
+export function guardsOf(snapshot: Snapshot): SnapshotGuard[] {
+  const { guard: setting } = snapshot;
+  const carrier = GUARD_CARRIERS.find(({ kind }) => kind === setting?.kind) ?? CLUSTER_NETWORK_POLICY;
+  let priority = (setting?.firstPriority ?? 0) - GAP;
+  return snapshot.profiles.map((profile) => {
+    const guard = guardOf(profile, snapshot);
+    const made = carrier.compile(guard);
+    const directions = new Set(
+      made.kind === 'compiled' ? (Object.keys(made.form.rules) as PolicyType[]) : [],
+    );
+    const mode = modeOf(profile);
+    if (profile.spec.guard?.mode === 'Enforce') priority += GAP;
+    const object =
+      made.kind === 'compiled' && directions.size > 0
+        ? objectOf(made, carrier, { profile, priority })
+        : undefined;
+    const { deniesAddressSources } = carrier;
+    const restricted = restrictedPolicies(guard, foreignPolicies(profile, snapshot), {
+      directions,
+      deniesAddressSources,
+    });
+    return { profile, mode, guard, made, directions, restricted, object };
+  });
+}
+
+/**
+ * The objects of the guards that are written; none without `guard` in the operator's configuration.
+ *
+ * @param asEnforced as if every profile were enforced
+ */
+export function writtenGuards(snapshot: Snapshot, asEnforced: boolean): KubeObject[] {
+  if (snapshot.guard === undefined) return [];
+  return guardsOf(snapshot).flatMap(({ profile, mode, object }) => {
+    const isWritten = asEnforced ? profile.spec.guard?.mode === 'Enforce' : mode === 'Enforce';
+    return isWritten && object !== undefined ? [object] : [];
+  });
+}
+
+/** Under `mode: Audit` of the profile, no guard is written. */
+function modeOf({ spec }: SegmentationProfile): GuardMode {
+  const mode = spec.guard?.mode ?? 'Disabled';
+  return mode === 'Enforce' && spec.mode === 'Audit' ? 'Audit' : mode;
+}
+
+function guardOf(profile: SegmentationProfile, snapshot: Snapshot): Guard {
+  const intents = snapshot.intents();
+  const enforced = intents.filter(({ relation }) => relation === 'enforce').map((each) => each.profile);
+  const others = snapshot.profiles.filter(({ spec }) => spec.mode === 'Enforce');
+  const namespaces = new Set(selectedNamespaces(profile, snapshot));
+  return compileGuard(profile, {
+    profiles: [...new Set([profile, ...others, ...enforced])],
+    namespaces: snapshot.namespaces.filter(({ name }) => namespaces.has(name)),
+    protectedNamespaces: [...snapshot.protectedNamespaces],
+    cluster: snapshot.facts,
+    added: intents
+      .filter(({ namespace }) => namespaces.has(namespace.name))
+      .flatMap(({ policies }) => policies)
+      .filter(({ metadata }) => metadata.labels?.[LABEL_EXCEPTION] !== undefined),
+  });
+}
+
+function objectOf(
+  { form }: CompiledGuard,
+  carrier: GuardCarrier,
+  { profile, priority }: { readonly profile: SegmentationProfile; readonly priority: number },
+): KubeObject {
+  const name = freeGuardName(profile.metadata.name, new Set());
+  const apiVersion = `${carrier.group}/${carrier.versions[0]}`;
+  return guardObject(carrier.objectOf(form, priority), profile, { name, apiVersion });
+}
+
+function selectedNamespaces(profile: SegmentationProfile, snapshot: Snapshot): string[] {
+  return snapshot
+    .intents()
+    .filter((intent) => intent.profile.metadata.name === profile.metadata.name)
+    .map(({ namespace }) => namespace.name);
+}
+
+function foreignPolicies(profile: SegmentationProfile, snapshot: Snapshot): NetworkPolicy[] {
+  const namespaces = new Set(selectedNamespaces(profile, snapshot));
+  return snapshot.policies.filter(
+    (policy) => namespaces.has(policy.metadata.namespace ?? '') && snapshot.ownerOf(policy) === undefined,
+  );
+}

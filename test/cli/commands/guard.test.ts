@@ -1,0 +1,115 @@
+/** Guards of profiles, on manifests. */
+import assert from 'node:assert/strict';
+import { parseAllDocuments } from 'yaml';
+import type { KubeObject } from '../../../src/api/meta.ts';
+import { cli, directoryOf } from '../cli.ts';
+
+const manifests = (mode: string, cidr = '203.0.113.0/24') => `
+apiVersion: segmentation.dev/v1alpha1
+kind: SegmentationProfile
+metadata: {name: shop}
+spec:
+  namespaceSelector: {matchLabels: {team: shop}}
+  guard: {mode: ${mode}}
+  baseline: {dns: Deny, admissionWebhooks: Deny, sameNamespace: Allow}
+  egress: [{name: provider, to: [{ipBlock: {cidr: ${cidr}}}], ports: [{port: 443}]}]
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {team: shop}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: ops}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: tenant, namespace: shop}
+spec:
+  podSelector: {}
+  policyTypes: [Ingress]
+  ingress: [{from: [{namespaceSelector: {}}], ports: [{port: 22}]}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: a, image: a}]}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: tool, namespace: ops}
+spec: {selector: {matchLabels: {app: tool}}, template: {metadata: {labels: {app: tool}}, spec: {containers: [{name: a, image: a}]}}}
+`;
+
+describe('a profile with a guard, on manifests', () => {
+  const directory = directoryOf({
+    'enforce.yaml': manifests('Enforce'),
+    'audit.yaml': manifests('Audit'),
+    'other.yaml': manifests('Enforce', '198.51.100.0/24'),
+    'config.cfg':
+      'apiVersion: config.segmentation.dev/v1alpha1\nkind: OperatorConfiguration\nguard: {kind: ClusterNetworkPolicy}\n',
+  });
+  const enforce = `-f ${directory}/enforce.yaml`;
+  const audit = `-f ${directory}/audit.yaml`;
+  const config = `--config ${directory}/config.cfg`;
+
+  it('is shown with the policies of others that it would restrict', async () => {
+    const { stdout, code } = await cli(`guard ${audit}`);
+    assert.equal(code, 1);
+    assert.match(stdout, /Guard of profile shop \(mode Audit\)\n {2}would restrict 1 policy of others:/);
+    assert.match(stdout, /shop +tenant +ingress from pods of any namespace on TCP 22/);
+    assert.match(
+      (await cli(`guard ${enforce} -o wide`)).stdout,
+      /Egress +203\.0\.113\.0\/24 +TCP 443 +provider/,
+    );
+    assert.equal(
+      (await cli(`guard ${enforce} -o name`)).stdout,
+      'networkpolicy.networking.k8s.io/tenant -n shop\n',
+    );
+    const { guards } = JSON.parse((await cli(`guard ${enforce} -o json`)).stdout) as {
+      guards: { restricted: object[]; directions: { passes: object[] }[] }[];
+    };
+    assert.equal(guards[0]?.restricted.length, 1);
+    assert.deepEqual(
+      guards[0]?.directions.map(({ passes }) => passes.length),
+      [1, 2],
+    );
+  });
+
+  it('is rendered as a ClusterNetworkPolicy, if the configuration says so', async () => {
+    const { stdout } = await cli(`render ${enforce} ${config}`);
+    const objects = parseAllDocuments(stdout).map((each) => each.toJS() as KubeObject);
+    const guards = objects.filter(({ kind }) => kind === 'ClusterNetworkPolicy');
+    assert.deepEqual(
+      guards.map(({ metadata }) => metadata.name),
+      ['shop.guard'],
+    );
+    const { stdout: table } = await cli(`render ${enforce} ${config} -o table`);
+    assert.match(
+      table,
+      /clusternetworkpolicy\.policy\.networking\.k8s\.io\/shop\.guard +<none> +Ingress,Egress +5/,
+    );
+    assert.doesNotMatch((await cli(`render ${enforce}`)).stdout, /ClusterNetworkPolicy/);
+    assert.doesNotMatch((await cli(`render ${audit} ${config}`)).stdout, /ClusterNetworkPolicy/);
+  });
+
+  it('is compared by diff', async () => {
+    const added = await cli(`diff --from ${directory}/audit.yaml ${enforce} ${config}`);
+    assert.match(added.stdout, /\+ clusternetworkpolicy\.policy\.networking\.k8s\.io\/shop\.guard/);
+    const changed = await cli(`diff --from ${directory}/other.yaml ${enforce} ${config}`);
+    assert.match(changed.stdout, /~ clusternetworkpolicy\.policy\.networking\.k8s\.io\/shop\.guard/);
+  });
+
+  it('denies a flow that explain finds allowed, and explain says so', async () => {
+    const flow = 'explain ops/deploy/tool shop/deploy/web --port 22';
+    const { stdout, stderr } = await cli(`${flow} ${enforce}`);
+    assert.match(
+      stdout + stderr,
+      /the guard of profile shop denies, before NetworkPolicies decide: ops\/deploy\/tool → shop\/deploy\/web on /,
+    );
+    const within = await cli(`explain shop/deploy/web shop/deploy/web --port 22 ${enforce}`);
+    assert.doesNotMatch(within.stdout + within.stderr, /the guard/);
+    const audited = await cli(`${flow} ${audit}`);
+    assert.doesNotMatch(audited.stdout + audited.stderr, /the guard/);
+  });
+});
