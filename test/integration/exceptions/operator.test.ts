@@ -269,7 +269,9 @@ describe('exceptions', () => {
         const { reason, message } = await suite.box.condition(profile, 'ExceptionsReady');
         assert.equal(reason, 'SourceUnavailable', message);
       });
-      assert.deepEqual(await policiesOf(suite.box, namespace), [name]);
+      const policies = await policiesOf(suite.box, namespace);
+      // On a busy machine, the end may have come.
+      if (Date.now() < Date.parse(object.spec.expires)) assert.deepEqual(policies, [name]);
       await gone();
       assert.ok(Date.now() >= Date.parse(object.spec.expires), 'the exception ended early');
     } finally {
