@@ -36,10 +36,10 @@ const forMocha = args.filter((arg) => arg !== '--unit' && arg !== '--integration
 const namesFiles = forMocha.some((arg, index) => !arg.startsWith('-') && forMocha[index - 1] !== '--grep');
 const runsParallel = !namesFiles || selection === 'unit';
 /**
- * More than there are processors, as integration tests wait most of the time; not many more, as each process has a control
- * plane of its own, of about half a gigabyte.
+ * Two more than there are processors, as a file of integration tests waits for half of its time; not many more, as each
+ * process has a control plane of its own, of about half a gigabyte.
  */
-const jobs = selection === 'unit' ? availableParallelism() : Math.min(4, availableParallelism() + 1);
+const jobs = selection === 'unit' ? availableParallelism() : Math.min(4, availableParallelism() + 2);
 const parallel = runsParallel ? ['--parallel', '--jobs', String(jobs)] : [];
 
 try {
