@@ -30,6 +30,8 @@ const MORE_LABELS = [
 const RUNBOOKS = 'https://segmentation.dev/docs/runbooks.md';
 const RELEASE_RUNBOOKS = '{{ .Values.prometheus.runbooks }}';
 const PROTECTED = '{{ include "segmentation-operator.protectedNamespaces" . }}';
+/** The list as a whole value: without quotes, YAML would read a sequence. */
+const QUOTED_PROTECTED = '{{ include "segmentation-operator.protectedNamespaces" . | quote }}';
 
 interface Manifest {
   readonly kind: string;
@@ -293,7 +295,9 @@ function adaptedSpec(
     return value
       .replace(`${RUNBOOKS}#`, () => `${fill(RELEASE_RUNBOOKS)}#`)
       .replace(user, `'system:serviceaccount:${fill(RELEASE_NAMESPACE)}:${fill(SERVICE_ACCOUNT)}'`)
-      .replace(new RegExp(`\\[[^\\]]*'${NAMESPACE}'[^\\]]*\\]`), () => fill(PROTECTED));
+      .replace(new RegExp(`\\[[^\\]]*'${NAMESPACE}'[^\\]]*\\]`), (list) =>
+        fill(list === value ? QUOTED_PROTECTED : PROTECTED),
+      );
   };
   const adapted = adapt(spec) as Readonly<Record<string, unknown>>;
   const { policyName } = spec;

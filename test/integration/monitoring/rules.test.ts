@@ -31,6 +31,7 @@ const WITH_AUDIT = JSON.stringify({
   kind: 'OperatorConfiguration',
   audit: { changeDelay: '1s', minSeverity: 'info' },
   engine: 'Auto',
+  mesh: 'Istio',
   prometheus: { url: 'http://127.0.0.1:9' },
 });
 const SETTLED = 15_000; // ms: many scrapes and evaluations
@@ -160,9 +161,12 @@ function filled(expression: string): string {
         );
         return series.map(({ metric }) => metric['__name__'] ?? '').sort();
       };
-      const openmetrics = await names(JOB);
-      assert.ok(openmetrics.length > 50);
-      assert.deepEqual(await names('text'), openmetrics);
+      // The jobs scrape one after the other.
+      await settled(async () => {
+        const openmetrics = await names(JOB);
+        assert.ok(openmetrics.length > 50);
+        assert.deepEqual(await names('text'), openmetrics);
+      });
       const bounds = async (job: string) => {
         const series = await prometheus.query(`segmentation_enforcement_seconds_bucket{job="${job}"}`);
         return series.map(({ metric }) => metric['le'] ?? '').sort();
