@@ -21,10 +21,11 @@ const ROLLOUT = {
 
 const refusal = (code: number, reason: string) => ({
   status: code,
-  body: { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason, code, message: 'no' },
+  body: { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason, code, message: 'no' } as const,
 });
 const FORBIDDEN = refusal(403, 'Forbidden');
 const TIMEOUT = refusal(504, 'Timeout');
+const UNAVAILABLE = refusal(503, 'ServiceUnavailable');
 
 /** A cluster with the namespaces a, the canary, and b; a leader, which dies before a chosen request, and its successor. */
 class Cluster {
@@ -36,6 +37,8 @@ class Cluster {
   requests = 0;
   /** True if the operator may read and write ControllerRevisions. */
   mayRecord = true;
+  /** True if the operator can read revisions. */
+  mayRead = true;
   /** True if the answer to the next recording of a revision is lost. */
   losesRecording = false;
   /** True if the operator may write the status of profiles. */
@@ -59,6 +62,9 @@ class Cluster {
     });
     this.#network.rates = NO_FAULTS;
     const handle = this.#server.handle.bind(this.#server);
+    const watch = this.#server.watch.bind(this.#server);
+    this.#server.watch = (path, query, send) =>
+      this.mayRead || !path.includes('/controllerrevisions') ? watch(path, query, send) : UNAVAILABLE.body;
     this.#server.handle = (request, author) => {
       const isRecording = request.path.includes('/controllerrevisions');
       const isRefused =
@@ -162,6 +168,14 @@ class Cluster {
         .map((text) => /"rule":"(r\d)"/.exec(text)?.[1])
         .find((rule) => rule !== undefined);
     return { a: ruleIn('a'), b: ruleIn('b') };
+  }
+
+  /** The names of the policies of a namespace. */
+  policiesIn(namespace: string): string[] {
+    const policies = this.#server.storage.snapshot(NETWORK_POLICY) ?? [];
+    return policies
+      .filter(([, { metadata }]) => metadata.namespace === namespace)
+      .map(([, { metadata }]) => metadata.name);
   }
 
   /** Creates a Deployment of one pod, or sets how many of its pods are available. */
@@ -277,6 +291,28 @@ describe('rollout in virtual time', () => {
     await cluster.lead();
     await cluster.scheduler.advance(MINUTE);
     assert.deepEqual(cluster.rules, { a: 'r1', b: undefined });
+  });
+
+  it('has its policies back before another profile leaves, though its revisions are still to be read', async () => {
+    await complete();
+    const type = { apiVersion: 'segmentation.dev/v1alpha1', kind: 'SegmentationProfile' };
+    cluster.send('POST', PROFILES, { ...type, metadata: { name: 'o' }, spec: { namespaceSelector: {} } });
+    await cluster.scheduler.advance(MINUTE);
+    cluster.crash();
+    const policies = '/apis/networking.k8s.io/v1/namespaces/a/networkpolicies';
+    for (const name of ['p.default-deny', 'p.egress']) cluster.send('DELETE', `${policies}/${name}`);
+    cluster.send('DELETE', `${PROFILES}/o`);
+    cluster.mayRead = false;
+    let isOpen = false;
+    cluster.onPolicy(() => {
+      isOpen ||= cluster.policiesIn('a').every((name) => !name.endsWith('.default-deny'));
+    });
+    await cluster.lead();
+    await cluster.scheduler.advance(10_000);
+    cluster.mayRead = true;
+    await cluster.scheduler.advance(MINUTE);
+    assert.deepEqual(cluster.policiesIn('a'), ['p.default-deny', 'p.egress']);
+    assert.ok(!isOpen, 'namespace a was open');
   });
 
   it('sends no request for a profile without a rollout that it did not send before there were rollouts', async () => {

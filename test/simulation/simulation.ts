@@ -257,7 +257,7 @@ class Simulation {
   #comparison(): Convergence {
     const { storage } = this.#server;
     if (this.#plan.hasExceptions) {
-      this.#recorder.observeClock(this.#leader?.clock.now() ?? EPOCH);
+      if (this.#leader !== undefined) this.#recorder.observeClock(this.#leader.clock.now());
       this.#compared = undefined;
     }
     if (this.#compared?.revision !== storage.revision)
@@ -268,13 +268,17 @@ class Simulation {
   async #stayQuiet(): Promise<void> {
     const { writes } = this.#recorder.counts;
     const { isOutdated } = this.#comparison();
-    const now = this.#leader?.clock.now() ?? EPOCH;
-    const mayWrite = isOutdated || this.#recorder.hasEnd(now, now + QUIET_MS);
+    const leader = this.#leader;
+    const now = leader?.clock.now() ?? EPOCH;
     await this.#advance(QUIET_MS);
-    if (this.#recorder.counts.writes > writes && !mayWrite)
+    if (this.#failed) return;
+    // An exception may have ended, or have begun anew by the clock of another leader.
+    const isChanging =
+      this.#plan.hasExceptions && (this.#leader !== leader || this.#recorder.hasEnd(now, now + QUIET_MS));
+    if (isChanging) return;
+    if (this.#recorder.counts.writes > writes && !isOutdated)
       this.#breach ??= 'I6, a write to a converged cluster';
-    const isChanging = this.#failed || (mayWrite && !isOutdated);
-    const unmet = isChanging ? undefined : this.#comparison().unmet;
+    const { unmet } = this.#comparison();
     if (unmet !== undefined) this.#breach ??= `I8, no longer converged: ${unmet}`;
   }
 

@@ -15,11 +15,13 @@ import type { Transport } from '../../kube/http/transport.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
 import { advance, initialState, isStopped, type Next } from '../../rollout/advance.ts';
 import { assign, type RolloutState } from '../../rollout/assign.ts';
+import { CONTROLLER_REVISIONS } from '../../rollout/recorded.ts';
 import { RevisionForms } from '../../rollout/forms.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import type { Clock, Random, Timer } from '../../util/clock.ts';
 import { errorMessage } from '../../util/error-message.ts';
 import type { Capability, CapabilityReport } from '../capability.ts';
+import type { Added, MissingInput, PolicyAdditions } from '../namespace/additions.ts';
 import type { ControllerObserver } from '../observer.ts';
 import { KeyQueue, type Outcome, Priority, type Retry } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
@@ -47,6 +49,7 @@ export interface RolloutsOptions {
 
 /** Milliseconds until the watch is expected to show what a request has shown. */
 const STALE_INTERVAL_MS = 1000;
+const NOTHING_ADDED: Added = { policies: [], unresolved: [] };
 
 export class Rollouts implements Capability, RevisionLookup {
   readonly #options: RolloutsOptions;
@@ -61,6 +64,8 @@ export class Rollouts implements Capability, RevisionLookup {
   /** The uids of profiles of which every namespace was reconciled since the start. */
   readonly #judged = new Set<string>();
   readonly #forms = new RevisionForms();
+  /** Namespaces that wait for the revisions to be read. */
+  readonly #waiting = new Set<string>();
   #onReport: (profile: string) => void = () => {};
   #onIntent: (namespace: string) => void = () => {};
 
@@ -72,6 +77,7 @@ export class Rollouts implements Capability, RevisionLookup {
       onChange: (uid, number) => this.#revisionChanged(uid, number),
       onRead: () => {
         for (const profile of this.#profiles()) this.#formsChanged(profile);
+        this.#enqueueWaiting();
       },
     });
     this.#gates = new GateWatches({
@@ -102,6 +108,34 @@ export class Rollouts implements Capability, RevisionLookup {
     for (const { timer } of this.#timers.values()) timer.cancel();
     this.#timers.clear();
     await Promise.all([this.#queue.close(), this.#revisions.stop(), this.#gates.stop()]);
+  }
+
+  /** A rollout adds no policies; it has namespaces wait until it is known which revision they have. */
+  readonly additions: PolicyAdditions = {
+    missing: (profiles, namespace) => this.#missing(profiles, namespace),
+    of: () => NOTHING_ADDED,
+  };
+
+  /** While a revision is unread, its policies are not known, and what leaves the namespace may open what they isolate (I1). */
+  #missing(profiles: readonly SegmentationProfile[], { key }: NamespaceItem): MissingInput | undefined {
+    if (this.#revisions.isRead || !profiles.some((each) => this.#isUnread(each))) return undefined;
+    this.#waiting.add(key);
+    const { error } = this.#revisions;
+    const { plural } = CONTROLLER_REVISIONS;
+    return { resource: plural, error: error === undefined ? undefined : errorMessage(error) };
+  }
+
+  #isUnread(profile: SegmentationProfile): boolean {
+    const { metadata, spec, status } = profile;
+    if (metadata.deletionTimestamp !== undefined && spec.deletionPolicy !== 'Retain') return false;
+    const known = this.#revisions.of(profile);
+    return status?.rollout?.inForce.some(({ revision }) => !known.has(revision)) ?? false;
+  }
+
+  #enqueueWaiting(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const namespace of waiting) this.#onIntent(namespace);
   }
 
   readonly observer: Partial<ControllerObserver> = {
@@ -242,12 +276,14 @@ export class Rollouts implements Capability, RevisionLookup {
       this.#closed.forget(old.key);
       this.#timers.get(old.key)?.timer.cancel();
       this.#timers.delete(old.key);
+      this.#enqueueWaiting();
     }
     if (next === undefined) return;
     if (next.profile.spec.rollout === undefined) this.#gates.forget(next.key);
     else this.#revisions.watch();
     if (canonicalJSON(stateIn(old)) === canonicalJSON(stateIn(next))) return;
     this.#onReport(next.key);
+    this.#enqueueWaiting();
     if (old === undefined) return;
     const [before, after] = [old, next].map(({ profile }) => profile.status?.rollout);
     if (before?.revision !== after?.revision || after?.phase === 'Complete') this.#closed.forget(next.key);

@@ -1,0 +1,117 @@
+/** Exceptions by the real controller in virtual time: what they keep open, and what a rollout that can't begin means for them. */
+import assert from 'node:assert/strict';
+import type { SegmentationException } from '../../src/api/exception.ts';
+import { LABEL_ROLE } from '../../src/api/names.ts';
+import { rfc3339 } from '../../src/util/rfc3339.ts';
+import { dice } from '../faults/model.ts';
+import { Network } from './faults/network.ts';
+import { NO_FAULTS } from './faults/rates.ts';
+import { Replica } from './replica.ts';
+import { EPOCH, Scheduler } from './schedule/scheduler.ts';
+import { startControllers } from './server/controllers.ts';
+import { EXCEPTION, NETWORK_POLICY } from './server/kinds.ts';
+import { Server } from './server/server.ts';
+
+const GROUP = '/apis/segmentation.dev/v1alpha1';
+const GRANT = {
+  mode: 'Allowed',
+  maxDuration: '8h',
+  peers: ['Pods'],
+  maxPerNamespace: 5,
+};
+
+describe('exception in virtual time', () => {
+  let scheduler: Scheduler;
+  let server: Server;
+  let replica: Replica;
+  /** True if the operator may read and write ControllerRevisions. */
+  let mayRecord: boolean;
+
+  beforeEach(async () => {
+    scheduler = new Scheduler();
+    server = new Server(() => scheduler.time);
+    mayRecord = true;
+    const network = new Network(scheduler, server, dice(1), {
+      onSend: () => {},
+      onHandled: () => {},
+      onNote: () => {},
+    });
+    network.rates = NO_FAULTS;
+    const handle = server.handle.bind(server);
+    server.handle = (call, author) =>
+      mayRecord || author === 'user' || !call.path.includes('/controllerrevisions')
+        ? handle(call, author)
+        : { status: 403, body: { kind: 'Status', reason: 'Forbidden', code: 403, message: 'no' } };
+    startControllers(server, scheduler, dice(2));
+    for (const name of ['kube-system', 'segmentation-system', 'a', 'b'])
+      post('/api/v1/namespaces', { metadata: { name } });
+    for (const name of ['a', 'b'])
+      post(`/api/v1/namespaces/${name}/pods`, { metadata: { name: 'pod' }, spec: {} });
+    replica = new Replica({
+      name: 'operator',
+      concurrency: 2,
+      resyncMs: 0,
+      hasExceptions: true,
+      network,
+      onUncaught: (error) => assert.fail(String(error)),
+    });
+    while (!replica.isReady) await scheduler.advance(100);
+    replica.lead();
+  });
+  afterEach(() => replica.dispose());
+
+  function post(path: string, body: object): void {
+    const answer = server.handle({ method: 'POST', path, body }, 'user');
+    assert.equal(answer.status, 201, JSON.stringify(answer));
+  }
+  const profile = (more: object) => {
+    const spec = { baseline: { dns: 'Deny' }, exceptions: GRANT, ...more };
+    const type = { apiVersion: 'segmentation.dev/v1alpha1', kind: 'SegmentationProfile' };
+    post(`${GROUP}/segmentationprofiles`, { ...type, metadata: { name: 'p' }, spec });
+  };
+  const edit = (spec: object) =>
+    server.handle({ method: 'PATCH', path: `${GROUP}/segmentationprofiles/p`, body: { spec } }, 'user');
+  const ask = (namespace: string) => {
+    const expires = rfc3339(EPOCH + scheduler.time + 3_600_000);
+    const egress = [{ name: 'out', to: [{ podSelector: {} }] }];
+    const spec = { reason: 'INC-1', expires, requestedBy: 'jane', egress };
+    post(`${GROUP}/namespaces/${namespace}/segmentationexceptions`, { metadata: { name: 'e' }, spec });
+  };
+  const inForce = (namespace: string) => {
+    const stored: unknown = server.storage.get(EXCEPTION, `${namespace}/e`);
+    return (stored as SegmentationException).status?.conditions?.find(({ type }) => type === 'InForce');
+  };
+  const rolesIn = (namespace: string): (string | undefined)[] =>
+    (server.storage.snapshot(NETWORK_POLICY) ?? [])
+      .filter(([, { metadata }]) => metadata.namespace === namespace)
+      .map(([, { metadata }]) => metadata.labels?.[LABEL_ROLE]);
+
+  it('that was asked for before a profile begins to enforce is never cut by it', async () => {
+    profile({ namespaceSelector: {}, mode: 'Audit' });
+    ask('a');
+    await scheduler.advance(5_000);
+    const states: (string | undefined)[][] = [];
+    server.storage.subscribe(({ kind }) => {
+      if (kind === NETWORK_POLICY) states.push(rolesIn('a'));
+    });
+    edit({ mode: 'Enforce' });
+    await scheduler.advance(5_000);
+    assert.equal(inForce('a')?.status, 'True');
+    const cut = states.find(
+      (roles) =>
+        roles.includes('default-deny') && !roles.includes('exception') && !roles.includes('transition'),
+    );
+    assert.equal(cut, undefined);
+  });
+
+  it('is refused where the profile does not select its namespace, though a rollout can not begin', async () => {
+    profile({ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'a' } } });
+    await scheduler.advance(5_000);
+    mayRecord = false;
+    edit({ rollout: { waves: [{ name: 'all', percent: 100 }] }, isolation: ['Egress'] });
+    await scheduler.advance(5_000);
+    ask('b');
+    await scheduler.advance(5_000);
+    assert.equal(inForce('b')?.reason, 'NotSelected', inForce('b')?.message);
+  });
+});
