@@ -158,7 +158,8 @@ class Simulation {
   async #round({ rates, steps, isQuiet }: Round): Promise<void> {
     const { writes } = this.#recorder.counts;
     const isOutdated = this.#compared?.isOutdated;
-    this.#recorder.isCalm = isCalm({ rates, steps, isQuiet }) && this.#trap === undefined;
+    const calm = isCalm({ rates, steps, isQuiet }) && this.#trap === undefined;
+    this.#recorder.expect({ isCalm: calm, isLossy: rates.lost > 0 });
     this.#compared = undefined;
     this.#network.rates = rates;
     for (const { after, action } of steps) {

@@ -245,6 +245,12 @@ export class Operator {
     await this.line('a minute was skipped');
   }
 
+  /** Steps its wall clock by CLOCK_STEP_MS of its environment. Needs the preload `fast-clock.ts`. */
+  async stepClock(): Promise<void> {
+    signalProcess(this.#child, 'SIGUSR2');
+    await this.line('the wall clock was stepped');
+  }
+
   /** Kills the process with SIGKILL. */
   async kill(): Promise<void> {
     await endProcess(this.#child, 'SIGKILL');

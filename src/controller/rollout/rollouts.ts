@@ -49,7 +49,7 @@ export interface RolloutsOptions {
 
 /** Milliseconds until the watch is expected to show what a request has shown. */
 const STALE_INTERVAL_MS = 1000;
-const NOTHING_ADDED: Added = { policies: [], unresolved: [] };
+const NOTHING_ADDED: Added = { policies: [], extensions: [], unresolved: [] };
 
 export class Rollouts implements Capability, RevisionLookup {
   readonly #options: RolloutsOptions;

@@ -1,5 +1,6 @@
 /** SegmentationExceptions, as the operator turns them into policies and ends them. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SegmentationException } from '../../../src/api/exception.ts';
 import type { KubeEvent } from '../../../src/kube/events/event.ts';
@@ -7,6 +8,7 @@ import { parseNotes } from '../../../src/policy/notes.ts';
 import { cli } from '../../cli/cli.ts';
 import { auditedRequests } from '../../support/audit.ts';
 import { eventually } from '../../support/cluster.ts';
+import { vacateLease } from '../../support/operator.ts';
 import { OperatorSuite } from '../../support/suite.ts';
 import {
   APPROVER,
@@ -51,6 +53,24 @@ describe('exceptions', () => {
     const profile = await suite.box.profile('p', spec);
     await suite.box.ready(profile);
     return profile;
+  };
+  /** Starts a leader, and a standby that takes over four seconds after the leader was killed. */
+  const replicas = async () => {
+    const config = join(suite.plane.directory, 'replicas.yaml');
+    const leaderElection = { enabled: true, leaseDuration: '4s', renewDeadline: '3s', retryPeriod: '500ms' };
+    const configuration = {
+      apiVersion: 'config.segmentation.dev/v1alpha1',
+      kind: 'OperatorConfiguration',
+      leaderElection,
+    };
+    writeFileSync(config, JSON.stringify(configuration));
+    await vacateLease(suite.plane);
+    const args = [`--kubeconfig=${suite.kubeconfig}`, `--config=${config}`];
+    const leader = suite.operators.launch(args);
+    await leader.line('leading');
+    const standby = suite.operators.launch(args);
+    await standby.line('caches filled');
+    return [leader, standby] as const;
   };
   const gone = (names: readonly string[] = []) => havePolicies(suite.box, namespace, names);
   const eventsOf = async (name: string): Promise<KubeEvent[]> => {
@@ -254,6 +274,48 @@ describe('exceptions', () => {
     await suite.restart();
     await gone();
     await says(suite.box, object, 'InForce', 'Expired');
+  });
+
+  it('end within a minute of a step of the clock that passes their end', async () => {
+    const profile = await granted();
+    const object = await create('debug');
+    await says(suite.box, object, 'Ready', 'InForce');
+    await suite.operator.stop();
+    // A minute passes in three seconds.
+    const stepped = suite.operators.launch([`--kubeconfig=${suite.kubeconfig}`], CLOCK, {
+      CLOCK_FACTOR: '20',
+      CLOCK_STEP_MS: String(2 * 3_600_000),
+    });
+    await stepped.ready();
+    await gone([`${profile}.exception.debug.egress`]);
+    await stepped.stepClock();
+    await gone();
+    await says(suite.box, object, 'InForce', 'Expired');
+    assert.ok(Date.now() < Date.parse(object.spec.expires), 'the clock of this test is not the stepped one');
+    await stepped.stop();
+  });
+
+  it('are ended by the other replica if the leader is killed a second before their end', async () => {
+    await granted();
+    await suite.operator.stop();
+    const [leader, standby] = await replicas();
+    const object = await create('debug', { expires: inSeconds(6) });
+    const kept = await create('kept');
+    await says(suite.box, object, 'Ready', 'InForce');
+    await says(suite.box, kept, 'Ready', 'InForce');
+    const end = Date.parse(object.spec.expires);
+    await eventually(() => assert.ok(Date.now() > end - 1000));
+    await leader.kill();
+    assert.equal((await policiesOf(suite.box, namespace)).length, 2);
+    await standby.line('leading');
+    await eventually(async () => {
+      const [left, ...others] = await policiesOf(suite.box, namespace);
+      assert.match(left ?? '', /\.exception\.kept\.egress$/);
+      assert.deepEqual(others, []);
+    });
+    assert.ok(Date.now() >= end, 'the exception ended early');
+    await says(suite.box, object, 'Ready', 'Expired');
+    await standby.stop();
   });
 
   it('stay until the end that is noted on their policies while they can not be read, and no longer', async () => {

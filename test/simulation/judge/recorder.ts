@@ -101,9 +101,10 @@ export class Recorder {
     storage.subscribe((revision) => this.#onRevision(revision));
   }
 
-  /** Nothing disturbs the operator in this round, or something does. */
-  set isCalm(isCalm: boolean) {
+  /** A round begins, in which nothing disturbs the operator, or in which events of watches are lost. */
+  expect({ isCalm, isLossy }: { readonly isCalm: boolean; readonly isLossy: boolean }): void {
     this.#rollouts.isCalm = isCalm;
+    this.#rollouts.isLossy = isLossy;
   }
 
   /** The cluster has converged: the next round starts from its current state. */

@@ -46,6 +46,8 @@ export class RolloutJudge {
   waves = 0;
   /** True if nothing disturbs the operator in this round, so that it sees in time which workloads are unavailable. */
   isCalm = false;
+  /** True if events are lost in this round, so that the operator may not know every namespace. */
+  isLossy = false;
   readonly #options: RolloutJudgeOptions;
   /** `PROFILE REVISION/WAVE` of every promotion. */
   readonly #promoted = new Set<string>();
@@ -172,6 +174,7 @@ export class RolloutJudge {
   /** The namespaces of a wave, of those that kept their labels in this round. */
   #members({ profile, revision, wave }: Place): string[] {
     const { name } = profile.metadata;
+    if (this.isLossy) return [];
     return NAMESPACES.filter((namespace) => {
       const [labels, ...others] = this.#options.inputs.values<Record<string, string> | undefined>(
         `labels ${namespace}`,
