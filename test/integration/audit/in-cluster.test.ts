@@ -12,6 +12,18 @@ import { installOperator, type Operator, Operators } from '../../support/operato
 
 const ROOT = join(import.meta.dirname, '../../..');
 const API = '/apis/openreports.io/v1alpha1';
+const GATEWAY = 'gateway.networking.k8s.io';
+/** The kinds of the Gateway API that an audit reads. */
+const GATEWAY_KINDS = [
+  'gateways',
+  'grpcroutes',
+  'httproutes',
+  'listenersets',
+  'referencegrants',
+  'tcproutes',
+  'tlsroutes',
+  'udproutes',
+];
 /** Reports, statuses and metrics follow an audit, which follows a change after a second. */
 const SOON = 60_000;
 
@@ -28,12 +40,13 @@ interface RBACRule {
   let kubeconfig: string;
   let directory: string;
   let crds: string;
+  let gatewayCRDs: string;
   let box: Sandbox;
   let operator: Operator;
   /** When the operator began to use the permissions of config/audit. */
   let since: string;
-  /** A namespace with findings of its own, one of a profile, one with a foreign report. */
-  let [open, shop, taken] = ['', '', ''];
+  /** A namespace with findings of its own, one of a profile, one with a foreign report, one with a route alone. */
+  let [open, shop, taken, routed] = ['', '', '', ''];
   let profile: string;
 
   const kubectl = (...args: readonly string[]) => plane.kubectlRun([...args]);
@@ -72,6 +85,18 @@ interface RBACRule {
       await eventually(() => kubectl('get', `${kind}.openreports.io`, '-A'), SOON);
   }
 
+  /** From the module of the Gateway API. */
+  async function installGatewayAPI(): Promise<void> {
+    const folder = join(
+      await goModuleFolder('gateway-api', 'sigs.k8s.io/gateway-api'),
+      'config/crd/standard',
+    );
+    gatewayCRDs = GATEWAY_KINDS.map((plural) => join(folder, `${GATEWAY}_${plural}.yaml`)).join(',');
+    await kubectl('apply', '--server-side', '-f', gatewayCRDs);
+    const names = GATEWAY_KINDS.map((plural) => `crd/${plural}.${GATEWAY}`);
+    await kubectl('wait', '--for=condition=Established', ...names);
+  }
+
   async function createForeignReport(): Promise<void> {
     await plane.admin.send('POST', `${API}/namespaces/${taken}/reports`, {
       apiVersion: 'openreports.io/v1alpha1',
@@ -96,7 +121,7 @@ interface RBACRule {
     directory = mkdtempSync(join(tmpdir(), 'audit-'));
     crds = join(await goModuleFolder('openreports', 'github.com/openreports/reports-api'), 'config/crd');
     await kubectl('apply', '-k', join(ROOT, 'config/audit'));
-    await installCRDs();
+    await Promise.all([installCRDs(), installGatewayAPI()]);
     box = new Sandbox(plane, 'in-cluster');
     open = await box.namespace('open', null);
     shop = await box.namespace('shop');
@@ -107,6 +132,14 @@ interface RBACRule {
       spec: {
         template: { spec: { restartPolicy: 'Never', containers: [{ name: 'main', image: 'main' }] } },
       },
+    });
+    routed = await box.namespace('routed', null);
+    // By the older version that the API server serves beside the one that is read.
+    await box.create(`/apis/${GATEWAY}/v1beta1/namespaces/${routed}/httproutes`, {
+      apiVersion: `${GATEWAY}/v1beta1`,
+      kind: 'HTTPRoute',
+      metadata: { name: 'web' },
+      spec: { rules: [{ backendRefs: [{ name: 'web', namespace: shop, port: 80 }] }] },
     });
     await createForeignReport();
     await waive(taken, expired);
@@ -119,6 +152,7 @@ interface RBACRule {
   after(async () => {
     await box?.remove();
     await kubectl('delete', '--ignore-not-found', '-f', crds);
+    await kubectl('delete', '--ignore-not-found', '-f', gatewayCRDs);
     await kubectl('delete', '--ignore-not-found', '-k', join(ROOT, 'config/audit'));
     rmSync(directory, { recursive: true, force: true });
   });
@@ -143,6 +177,19 @@ interface RBACRule {
         '0',
         '0',
       ]);
+    });
+
+    it('reports a route without backend and grant, which it lists by the newest version alone', async () => {
+      const { results } = await report(routed);
+      const found = results.map(({ policy, resources = [] }) => [policy, resources[0]?.kind]);
+      assert.deepEqual(found, [
+        ['ingress-without-backend', 'HTTPRoute'],
+        ['route-without-grant', 'HTTPRoute'],
+      ]);
+      const versions = auditedRequests(plane, since)
+        .filter(({ verb, requestURI }) => verb === 'list' && requestURI.includes('/httproutes'))
+        .map(({ requestURI }) => requestURI.split('/')[3]);
+      assert.deepEqual([...new Set(versions)], ['v1']);
     });
 
     it('sets AuditClean on each profile, with the worst findings', async () => {
