@@ -38,11 +38,11 @@ export function objectsOf(folder: string, manifest: string): KubeObject[] {
     .filter((object) => object !== null);
 }
 
-/** The cases of the Admin tier: a policy of the Baseline tier never decides about an isolated pod. @param folder `conformance` of the module */
-export function conformanceCases(folder: string): ConformanceCase[] {
+/** The cases of a tier. @param folder `conformance` of the module */
+export function conformanceCases(folder: string, tier: 'admin' | 'baseline-admin'): ConformanceCase[] {
   const tests = join(folder, 'tests');
   return readdirSync(tests)
-    .filter((name) => name.startsWith('admin-'))
+    .filter((name) => name.startsWith(`${tier}-`))
     .flatMap((name) => {
       const text = readFileSync(join(tests, name), 'utf8');
       const manifests = /Manifests:\s*\[\]string\{([^}]*)\}/.exec(text)?.[1] ?? '';
