@@ -57,6 +57,7 @@ const COMPONENTS: readonly (readonly [name: string, value: string, directory: st
   ['engines-calico', 'engines.calico', 'config/engines/calico'],
   ['engines-istio', 'engines.istio', 'config/engines/istio'],
   ['engines-cluster-network-policy', 'engines.clusterNetworkPolicy', 'config/engines/cluster-network-policy'],
+  ['engines-istio-policies', 'engines.istioPolicies', 'config/engines/istio-policies'],
 ];
 
 /**

@@ -29,6 +29,7 @@ export const NAMED = {
   Direction: 'spec.isolation[]',
   Baseline: 'spec.baseline',
   Allowance: 'spec.baseline.dns',
+  MeshOverlay: 'spec.mesh',
   Admission: 'spec.admission',
   Workloads: 'spec.workloads',
   WorkloadAction: 'spec.workloads.images.action',

@@ -106,6 +106,7 @@ export function createController(options: ControllerOptions): Controller {
     additions,
     engine,
     guard,
+    mesh,
     admission,
     confirmation: new LiveConfirmation({ ...resources, clusterState, records }),
     pods: new PodProbe(new Resource(transport, PODS), clock),
@@ -221,7 +222,10 @@ function peerSources(
     onFacts: () => sources.engineChanged(),
     onDrift: (namespace) => triggers.extensionDrifted(namespace),
   });
-  mesh.subscribe({ onFacts: () => sources.meshChanged() });
+  mesh.subscribe({
+    onFacts: () => sources.meshChanged(),
+    onDrift: (namespace) => triggers.extensionDrifted(namespace),
+  });
   return sources;
 }
 

@@ -1,5 +1,9 @@
 /** The service mesh, as the reconcile of a namespace sees it. The core knows only this interface; a capability may implement it. */
+import type { NetworkPolicy } from '../api/network-policy.ts';
+import type { SegmentationProfile } from '../api/profile.ts';
+import type { NamespaceItem } from '../cluster-state/items.ts';
 import { type MeshFacts, NO_MESH } from '../policy/mesh.ts';
+import { type ExtensionWrites, NOTHING_TO_WRITE } from './engine-support.ts';
 
 export interface MeshSupport {
   /** Undefined as long as nothing is known. */
@@ -7,11 +11,28 @@ export interface MeshSupport {
   /** Why nothing is known, if finding out has failed. */
   readonly failure: string | undefined;
   subscribe(listener: MeshListener): void;
+  /**
+   * The writes that lead to the overlay of identities in a namespace, by the cached objects.
+   *
+   * @param desired called only where the configuration names a mesh
+   */
+  plan(namespace: NamespaceItem, desired: () => DesiredOverlay): ExtensionWrites;
 }
 
 export interface MeshListener {
   /** The facts have changed. */
   readonly onFacts: () => void;
+  /** The objects of the overlay in the namespace may differ from the desired ones, as if somebody else changed them. */
+  readonly onDrift: (namespace: string) => void;
+}
+
+export interface DesiredOverlay {
+  /** The desired policies of the namespace that isolate ingress, of all profiles but those in `kept`. */
+  readonly policies: readonly NetworkPolicy[];
+  /** The profiles that are enforced there, and ask for an overlay. */
+  readonly profiles: readonly SegmentationProfile[];
+  /** Profiles whose observed objects stay as they are. */
+  readonly kept: ReadonlySet<string>;
 }
 
 /** Where the configuration names no mesh. */
@@ -19,4 +40,5 @@ export const NO_MESH_SUPPORT: MeshSupport = {
   facts: () => NO_MESH,
   failure: undefined,
   subscribe: () => {},
+  plan: () => NOTHING_TO_WRITE,
 };

@@ -81,7 +81,7 @@ export class Triggers {
     this.#queue.add(namespaceKey(namespace), Priority.live);
   }
 
-  /** Somebody else changed a policy of the network engine in a namespace. */
+  /** Somebody else changed a policy of the network engine or the service mesh in a namespace. */
   extensionDrifted(namespace: string): void {
     this.#records.namespace(namespace).noteDrift();
     this.#queue.add(namespaceKey(namespace), Priority.drift);

@@ -1,5 +1,6 @@
 /** The service mesh of the cluster, as far as NetworkPolicies depend on it. Here it is mesh-neutral. Pure. */
 import type { LabelSelector, StringMap } from '../api/meta.ts';
+import type { ProfileSpec } from '../api/profile.ts';
 import { matches } from './semantics/selector.ts';
 
 /** A control plane that injects sidecars into pods of some namespaces. */
@@ -53,6 +54,20 @@ export function controlPlanesOf({ controlPlanes }: MeshConfiguration, labels: St
   );
 }
 
+/** True if every pod of a namespace with these labels gets a sidecar, unless it refuses. */
+export function injectsAll(mesh: MeshConfiguration, labels: StringMap): boolean {
+  return mesh.controlPlanes.some(({ injects }) =>
+    injects.some(
+      ({ namespaceSelector, podSelector }) => matches(namespaceSelector, labels) && matches(podSelector, {}),
+    ),
+  );
+}
+
 export function isAmbient({ ambient }: MeshConfiguration, labels: StringMap): boolean {
   return matches(ambient.namespaceSelector, labels);
+}
+
+/** True if a profile with this `spec.mesh` asks for an overlay of identities. */
+export function asksForOverlay(mesh: ProfileSpec['mesh']): boolean {
+  return mesh !== undefined && (mesh.authorization !== 'Disabled' || mesh.mtls !== 'Disabled');
 }

@@ -7,6 +7,7 @@ import { PEER_EXAMPLES } from './peer-examples.ts';
 const SECTIONS: readonly (keyof typeof NAMED)[] = [
   'SegmentationProfileSpec',
   'Baseline',
+  'MeshOverlay',
   'Admission',
   'Workloads',
   'ImageLimits',

@@ -82,6 +82,10 @@ export interface SegmentationProfileSpec {
    */
   baseline: Baseline;
   /**
+   * Identities of the service mesh on top of the policies: a connection to a pod with a sidecar passes if a policy allows it, and the mesh does. Nothing by default. Needs config/engines/istio and config/engines/istio-policies; the condition MeshReady says how it stands.
+   */
+  mesh?: MeshOverlay;
+  /**
    * Requests that the API server itself refuses for the profile, from the first pod on. Nothing by default. Needs the policies of config/admission; the condition AdmissionReady says what is in force.
    */
   admission?: Admission;
@@ -129,7 +133,7 @@ export interface SegmentationProfileStatus {
    */
   observedGeneration?: number;
   /**
-   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. EnforcementVerified: packets show that the network plugin enforces policies. AdmissionReady, where `admission` or `workloads` asks for something: it is in force. PodSecurityReady, where `workloads.podSecurity` is there: its levels are in force. ExceptionsReady, where `exceptions` grants some: the operator reads them. ImagesVerified, where `workloads.images` is there: something verifies the signatures of images in the selected namespaces. RolloutReady, where there is a `rollout`: it is complete. AuditClean, where the operator audits the cluster: the selected namespaces have no finding. EngineReady, where the operator looks for the network engine and peers depend on it: evidence confirms the engine. MeshReady, where the operator knows the service mesh and `baseline.mesh` asks for it: evidence confirms the mesh. GuardReady, where there is a `guard`: it is in place.
+   * Ready: all that the profile asks for is in place. Reconciling: work is under way. Stalled: a person must act. PeersResolved: every peer of every rule and connection is known. ConnectionsUnused, where there are connections: some have no end in a selected namespace. EnforcementVerified: packets show that the network plugin enforces policies. AdmissionReady, where `admission` or `workloads` asks for something: it is in force. PodSecurityReady, where `workloads.podSecurity` is there: its levels are in force. ExceptionsReady, where `exceptions` grants some: the operator reads them. ImagesVerified, where `workloads.images` is there: something verifies the signatures of images in the selected namespaces. RolloutReady, where there is a `rollout`: it is complete. AuditClean, where the operator audits the cluster: the selected namespaces have no finding. EngineReady, where the operator looks for the network engine and peers depend on it: evidence confirms the engine. MeshReady, where the operator knows the service mesh and `baseline.mesh` or `mesh` asks for it: evidence confirms the mesh, and what `mesh` asks for is in force. GuardReady, where there is a `guard`: it is in place.
    *
    * Items: An aspect of the profile's state.
    */
@@ -237,6 +241,19 @@ export interface Baseline {
    * What sidecars of the service mesh need in the namespaces that it injects them into: egress to its control plane, and ingress from the monitoring stack on their own ports. The operator has to know the mesh (`mesh` of its configuration).
    */
   mesh: Allowance;
+}
+/**
+ * Identities of the service mesh on top of the policies: a connection to a pod with a sidecar passes if a policy allows it, and the mesh does. Nothing by default. Needs config/engines/istio and config/engines/istio-policies; the condition MeshReady says how it stands.
+ */
+export interface MeshOverlay {
+  /**
+   * Enforce writes AuthorizationPolicies for the ingress rules of all profiles in the namespace: peers in the mesh are told by their identity, all others as far as an address tells them. Audit writes them as a dry run, which enforces nothing.
+   */
+  authorization: GuardMode;
+  /**
+   * Strict refuses connections without mutual TLS. It is written once no rule has a peer that is out of the mesh; until then, MeshReady lists the rules.
+   */
+  mtls: 'Strict' | 'Disabled';
 }
 /**
  * Requests that the API server itself refuses for the profile, from the first pod on. Nothing by default. Needs the policies of config/admission; the condition AdmissionReady says what is in force.

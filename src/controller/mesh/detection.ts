@@ -1,23 +1,21 @@
 /**
- * The service mesh of the cluster: its traces and its configuration are read at the start and on a schedule. Reads only.
- * Profiles with `baseline.mesh: Allow` get the condition MeshReady, which is for information: peers that can't be resolved
- * without the mesh are reported by PeersResolved.
+ * The service mesh of the cluster: its traces and its configuration are read at the start and on a schedule. Profiles with
+ * `baseline.mesh: Allow` or an overlay get the condition MeshReady. Without an overlay it is for information: peers that can't be
+ * resolved without the mesh are reported by PeersResolved.
  */
 import type { SegmentationProfile } from '../../api/profile.ts';
-import type { ClusterState } from '../../cluster-state/state.ts';
+import type { NamespaceItem } from '../../cluster-state/items.ts';
 import { detectIstio, type MeshVerdict } from '../../engines/istio/detect.ts';
 import { isAborted } from '../../kube/errors.ts';
-import type { Transport } from '../../kube/http/transport.ts';
-import type { MeshFacts } from '../../policy/mesh.ts';
-import type { Clock, Timer } from '../../util/clock.ts';
+import { asksForOverlay, type MeshFacts } from '../../policy/mesh.ts';
+import type { Timer } from '../../util/clock.ts';
 import type { Capability, CapabilityReport } from '../capability.ts';
-import type { MeshListener, MeshSupport } from '../mesh-support.ts';
+import type { ExtensionWrites } from '../engine-support.ts';
+import type { DesiredOverlay, MeshListener, MeshSupport } from '../mesh-support.ts';
+import { MeshOverlay, type MeshOverlayOptions } from './overlay.ts';
 import { readMeshEvidence } from './read-evidence.ts';
 
-export interface MeshDetectionOptions {
-  readonly transport: Transport;
-  readonly clusterState: ClusterState;
-  readonly clock: Clock;
+export interface MeshDetectionOptions extends Omit<MeshOverlayOptions, 'facts'> {
   /** Called when the verdict changes. */
   readonly onVerdict: (verdict: MeshVerdict) => void;
 }
@@ -31,27 +29,44 @@ export class MeshDetection implements Capability, MeshSupport {
   readonly mesh: MeshSupport = this;
   readonly failure = undefined;
   readonly #options: MeshDetectionOptions;
+  readonly #overlay: MeshOverlay;
   readonly #listeners: MeshListener[] = [];
   readonly #stopping = new AbortController();
   #verdict: MeshVerdict | undefined;
   #facts: MeshFacts | undefined;
   #timer: Timer | undefined;
   #looking: Promise<void> | undefined;
+  #restoring: Promise<void> | undefined;
   #onReport: (profile: string) => void = () => {};
+  #onIntent: (namespace: string) => void = () => {};
 
   constructor(options: MeshDetectionOptions) {
     this.#options = options;
+    this.#overlay = new MeshOverlay(
+      { ...options, facts: () => this.#facts },
+      {
+        onIntent: (namespace) => this.#onIntent(namespace),
+        onDrift: (namespace) => this.#listeners.forEach((each) => each.onDrift(namespace)),
+        onReport: (profile) => this.#onReport(profile),
+      },
+    );
   }
 
-  lead(onReport: (profile: string) => void): void {
+  lead(onReport: (profile: string) => void, onIntent: (namespace: string) => void): void {
     this.#onReport = onReport;
+    this.#onIntent = onIntent;
+    this.#restoring = this.#restore();
     this.#lookAfter(0);
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#timer?.cancel();
-    await this.#looking;
+    await Promise.all([this.#looking, this.#restoring, this.#overlay.stop()]);
+  }
+
+  plan(namespace: NamespaceItem, desired: () => DesiredOverlay): ExtensionWrites {
+    return this.#overlay.plan(namespace, desired);
   }
 
   /** Each time the same object, until the facts change. */
@@ -64,16 +79,38 @@ export class MeshDetection implements Capability, MeshSupport {
   }
 
   isJudged(profile: SegmentationProfile): boolean {
-    return this.#verdict !== undefined || !dependsOnMesh(profile);
+    if (!dependsOnMesh(profile)) return true;
+    return this.#verdict !== undefined && (!asksForOverlay(profile.spec.mesh) || this.#overlay.isKnown);
   }
 
   report(profile: SegmentationProfile): CapabilityReport | undefined {
     if (!dependsOnMesh(profile) || this.#verdict === undefined) return undefined;
-    return { condition: { type: 'MeshReady', ...this.#verdict }, isInformation: true, isStalled: false };
+    if (!asksForOverlay(profile.spec.mesh))
+      return { condition: { type: 'MeshReady', ...this.#verdict }, isInformation: true, isStalled: false };
+    const { missing } = this.#overlay;
+    const verdict =
+      missing !== undefined
+        ? { status: 'False' as const, ...missing }
+        : this.#facts?.kind === 'available'
+          ? this.#overlay.reports.of(profile)
+          : { ...this.#verdict, status: 'False' as const };
+    const { status, reason, message } = verdict;
+    return {
+      condition: { type: 'MeshReady', status, reason, message: `${message} (${this.#verdict.message})` },
+      isStalled: status === 'False',
+    };
   }
 
-  isReleased(): boolean {
-    return true;
+  isReleased({ metadata }: SegmentationProfile): boolean {
+    return this.#overlay.isReleased(metadata.name);
+  }
+
+  async #restore(): Promise<void> {
+    try {
+      await this.#overlay.restore(this.#stopping.signal);
+    } catch (error) {
+      if (!isAborted(error)) throw error;
+    }
   }
 
   #lookAfter(delayMs: number): void {
@@ -99,6 +136,7 @@ export class MeshDetection implements Capability, MeshSupport {
     if (JSON.stringify(facts) !== JSON.stringify(this.#facts)) {
       this.#facts = facts;
       for (const each of this.#listeners) each.onFacts();
+      this.#overlay.planAgain();
     }
     if (JSON.stringify(verdict) === JSON.stringify(this.#verdict)) return;
     this.#verdict = verdict;
@@ -108,6 +146,6 @@ export class MeshDetection implements Capability, MeshSupport {
   }
 }
 
-function dependsOnMesh({ spec }: SegmentationProfile): boolean {
-  return spec.baseline.mesh === 'Allow';
+function dependsOnMesh(profile: SegmentationProfile): boolean {
+  return profile.spec.baseline.mesh === 'Allow' || asksForOverlay(profile.spec.mesh);
 }

@@ -21,7 +21,7 @@ import type { Records } from '../records.ts';
 import type { PolicyAdditions } from './additions.ts';
 import { type Blocked, readinessOf } from './blocked.ts';
 import { type Converged, convergenceOf } from './cached-policies.ts';
-import { desiredExtensions } from './desired.ts';
+import { desiredExtensions, desiredOverlay } from './desired.ts';
 import { type Attempt, Enforcement, type EnforcementParts } from './enforce.ts';
 import { gather, type Gathered, type ProfileIntent } from './gather.ts';
 import type { Cause, NamespaceRecord } from './record.ts';
@@ -95,10 +95,15 @@ export class NamespaceController {
     return DONE;
   }
 
+  /** Both are always planned: they report what they find. */
   #areExtensionsConverged({ namespace, intents }: Gathered): boolean {
-    const { engine, admission } = this.#options;
+    const { engine, mesh, admission } = this.#options;
     const isGated = (profile: string) => admission.holds(profile, namespace);
-    return engine.plan(namespace.key, desiredExtensions(intents, NOTHING_POSTPONED, isGated)).isEmpty;
+    const plans = [
+      engine.plan(namespace.key, desiredExtensions(intents, NOTHING_POSTPONED, isGated)),
+      mesh.plan(namespace, () => desiredOverlay(intents, NOTHING_POSTPONED, isGated)),
+    ];
+    return plans.every(({ isEmpty }) => isEmpty);
   }
 
   #recordConverged(

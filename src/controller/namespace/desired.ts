@@ -3,7 +3,10 @@ import { LABEL_EXCEPTION, LABEL_ROLE, type Role } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import { isolates, isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { ProfileIntent } from './gather.ts';
+import type { ExtensionPolicy } from '../../policy/extensions.ts';
 import type { DesiredExtensions } from '../engine-support.ts';
+import type { DesiredOverlay } from '../mesh-support.ts';
+import { asksForOverlay } from '../../policy/mesh.ts';
 import type { Postponed } from './postponed.ts';
 
 export interface DesiredContext {
@@ -54,20 +57,74 @@ export function desiredExtensions(
   postponed: ReadonlyMap<string, Postponed>,
   isGated: (profile: string) => boolean,
 ): DesiredExtensions {
-  const kept = new Set<string>();
+  const kept = keptProfiles(intents, postponed, isGated);
   const policies = intents.flatMap((intent) => {
     const { name } = intent.profile.metadata;
-    const waiting = postponed.get(name);
-    const isEmpty = withoutPostponed(intent, waiting).length === 0;
-    const isStalled = waiting?.failure.kind === 'stalled';
-    if (isStalled || intent.relation === 'held' || (isEmpty && isGated(name))) {
-      kept.add(name);
-      return intent.added?.extensions ?? [];
-    }
+    if (kept.has(name)) return intent.added?.extensions ?? [];
     if (intent.relation !== 'enforce') return [];
+    const waiting = postponed.get(name);
     return intent.compiled.extensions.filter(({ direction }) => !waiting?.directions.includes(direction));
   });
   return { policies, kept };
+}
+
+/**
+ * The policies for ingress that an overlay of identities is made from, and the profiles that ask for one. Where the observed
+ * policies of a profile stay as they are, so do its objects.
+ *
+ * @param postponed by profile
+ */
+export function desiredOverlay(
+  intents: readonly ProfileIntent[],
+  postponed: ReadonlyMap<string, Postponed>,
+  isGated: (profile: string) => boolean,
+): DesiredOverlay {
+  const kept = keptProfiles(intents, postponed, isGated);
+  const enforced = intents.filter(
+    ({ relation, profile }) => relation === 'enforce' && !kept.has(profile.metadata.name),
+  );
+  return {
+    policies: enforced.flatMap((intent) => {
+      const waiting = postponed.get(intent.profile.metadata.name);
+      if (waiting?.directions.includes('Ingress')) return [];
+      const policies = withoutPostponed(intent, waiting).filter(({ spec }) =>
+        isolates(spec).includes('Ingress'),
+      );
+      return [...policies, ...intent.compiled.extensions.filter(isOfIngress).map(asPolicy)];
+    }),
+    profiles: enforced.flatMap(({ profile }) => (asksForOverlay(profile.spec.mesh) ? [profile] : [])),
+    kept,
+  };
+}
+
+function isOfIngress({ direction }: ExtensionPolicy): boolean {
+  return direction === 'Ingress';
+}
+
+/** A NetworkPolicy that allows at least what the extension does: its ports, from everyone. Only its overlay is written. */
+function asPolicy({ metadata, podSelector, rules, unresolved }: ExtensionPolicy): NetworkPolicy {
+  const ingress = rules.map(({ ports }) => (ports === undefined ? {} : { ports }));
+  const isComplete = unresolved.length === 0;
+  const name = `${metadata.name}.extension`;
+  return {
+    metadata: { ...metadata, name },
+    spec: { podSelector, policyTypes: ['Ingress'], ingress: isComplete ? ingress : [{}] },
+  };
+}
+
+/** The profiles whose observed policies stay as they are. */
+function keptProfiles(
+  intents: readonly ProfileIntent[],
+  postponed: ReadonlyMap<string, Postponed>,
+  isGated: (profile: string) => boolean,
+): ReadonlySet<string> {
+  const kept = intents.filter((intent) => {
+    const { name } = intent.profile.metadata;
+    const waiting = postponed.get(name);
+    const isEmpty = withoutPostponed(intent, waiting).length === 0;
+    return waiting?.failure.kind === 'stalled' || intent.relation === 'held' || (isEmpty && isGated(name));
+  });
+  return new Set(kept.map(({ profile }) => profile.metadata.name));
 }
 
 /** The policies of an intent, without the directions that are postponed. */

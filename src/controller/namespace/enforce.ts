@@ -9,10 +9,11 @@ import type { Admission } from '../admission/reconcile.ts';
 import type { PolicyWrite } from '../observer.ts';
 import type { EngineSupport, ExtensionWrites } from '../engine-support.ts';
 import type { GuardSupport } from '../guard-support.ts';
+import type { MeshSupport } from '../mesh-support.ts';
 import type { Send } from '../queue/request-lanes.ts';
 import { apply } from './apply.ts';
 import { cachedPolicies, isSafeFromCache, type Observed } from './cached-policies.ts';
-import { desiredExtensions, desiredOf } from './desired.ts';
+import { desiredExtensions, desiredOf, desiredOverlay } from './desired.ts';
 import { compileIntents, type Gathered, hasUnresolvedPeers, type ProfileIntent } from './gather.ts';
 import type { LiveConfirmation } from './live-confirmation.ts';
 import type { PodProbe } from './pods.ts';
@@ -26,6 +27,7 @@ export interface EnforcementParts {
   readonly confirmation: LiveConfirmation;
   readonly engine: Pick<EngineSupport, 'isKnown' | 'plan' | 'staged' | 'stage'>;
   readonly guard: Pick<GuardSupport, 'widened'>;
+  readonly mesh: Pick<MeshSupport, 'plan'>;
   readonly policies: Resource<NetworkPolicy>;
   readonly pods: PodProbe;
 }
@@ -94,11 +96,16 @@ export class Enforcement {
     const decision = await this.#decide(observed.policies);
     const extensions = this.#planExtensions(decision);
     const planned = await this.#plan(decision, observed, extensions);
-    const isQuiet = planned.plan.steps.length === 0 && extensions.isEmpty;
+    const overlay = this.#planOverlay(decision);
+    const isQuiet = planned.plan.steps.length === 0 && extensions.isEmpty && overlay.isEmpty;
     if (!isQuiet) await this.#parts.guard.widened(signal);
-    if (!isQuiet && !(await this.#confirm(planned.plan, confirmed))) return { kind: 'outdated' };
+    const opens = planned.plan.opens.length > 0 || !overlay.isEmpty;
+    if (!isQuiet && !(await this.#confirm(opens, confirmed))) return { kind: 'outdated' };
     if (this.#haveProfilesChanged(planned.observed)) return { kind: 'outdated' };
+    // An overlay restricts what the policies allow: it allows all flows of both states while they change.
+    await overlay.widen(this.#attempt);
     await this.#apply(planned, extensions);
+    await overlay.narrow(this.#attempt);
     record.isCacheBehind = false;
     // Last known peers are read back from policies, which are others now.
     const mayReportElse = !isQuiet && hasUnresolvedPeers(decision.intents);
@@ -191,11 +198,19 @@ export class Enforcement {
     return engine.plan(this.#gathered.namespace.key, desiredExtensions(intents, waiting, this.#isGated));
   }
 
-  /** @param once the confirmation that has begun with the reconcile */
-  async #confirm({ opens }: Plan, once: Promise<boolean>): Promise<boolean> {
+  #planOverlay({ intents, postponed: waiting }: Decision): ExtensionWrites {
+    const { mesh } = this.#parts;
+    return mesh.plan(this.#gathered.namespace, () => desiredOverlay(intents, waiting, this.#isGated));
+  }
+
+  /**
+   * @param opens true if a write may open a flow
+   * @param once the confirmation that has begun with the reconcile
+   */
+  async #confirm(opens: boolean, once: Promise<boolean>): Promise<boolean> {
     const { confirmation, engine } = this.#parts;
-    if (opens.length > 0 && !engine.isKnown) throw new EngineUnknownError();
-    return opens.length > 0 ? confirmation.confirmAgain(this.#gathered, this.#attempt.signal) : once;
+    if (opens && !engine.isKnown) throw new EngineUnknownError();
+    return opens ? confirmation.confirmAgain(this.#gathered, this.#attempt.signal) : once;
   }
 
   /**

@@ -1,5 +1,6 @@
-/** Builds the detection of the service mesh. Its code is not even loaded where the configuration names none. */
+/** Builds the detection of the service mesh, and the writer of its overlay. Their code is not even loaded where the configuration names none. */
 import type { Capability } from '../../controller/capability.ts';
+import { describeRequestFailure } from '../../observability/request-failure.ts';
 import type { CapabilityParts } from './parts.ts';
 
 export async function createMesh(parts: CapabilityParts): Promise<readonly Capability[]> {
@@ -8,10 +9,19 @@ export async function createMesh(parts: CapabilityParts): Promise<readonly Capab
   if (mesh === 'None') return [];
   const room = await import('../../controller/mesh/index.ts');
   const record = metrics.mesh();
+  let lastFailure: string | undefined;
   const detection = new room.MeshDetection({
     transport,
     clusterState,
     clock,
+    random: Math.random,
+    onWrite: (verb, { kind, metadata: { namespace, name } }) =>
+      logger.info('policy of the service mesh written', { verb, kind, namespace, name }),
+    onWatchError: (resource, error) => {
+      const { message, cause } = describeRequestFailure(error, resource);
+      logger[cause === lastFailure ? 'debug' : 'warn'](message, { resource, error });
+      lastFailure = cause;
+    },
     onVerdict: (verdict) => {
       const { status, reason, message } = verdict;
       record.found({ mesh, ...verdict });

@@ -264,6 +264,19 @@ export const ENGINE_POLICY_CASES: Readonly<Record<string, CheckCases>> = {
         ],
       }),
       'a denial': world({ objects: [istio({ action: 'DENY', rules: [{ from: [{ source: {} }] }] })] }),
+      'a dry run that a profile asks for': world({
+        objects: [
+          {
+            kind: 'AuthorizationPolicy',
+            metadata: {
+              namespace: 'shop',
+              name: 'shop.ingress',
+              labels: { 'segmentation.dev/profile': 'shop' },
+              annotations: { 'istio.io/dry-run': 'true' },
+            },
+          },
+        ],
+      }),
     },
     bad: {
       'an empty list of sources': [

@@ -1,14 +1,14 @@
 /** The desired policies of a namespace where a profile is stalled, held or gated, and exceptions begin and end. */
 import assert from 'node:assert/strict';
 import { LABEL_PROFILE } from '../../../src/api/names.ts';
-import { desiredOf } from '../../../src/controller/namespace/desired.ts';
+import { desiredOf, desiredOverlay } from '../../../src/controller/namespace/desired.ts';
 import type { ProfileIntent } from '../../../src/controller/namespace/gather.ts';
 import type { Postponed } from '../../../src/controller/namespace/postponed.ts';
 import { compile } from '../../../src/policy/compile.ts';
 import { compileException } from '../../../src/policy/exceptions/compile.ts';
 import { byObjectName } from '../../../src/util/order.ts';
 import { CREATED, exception, granting, HOUR } from '../../policy/exceptions/fixture.ts';
-import { facts, SHOP } from '../../policy/fixture.ts';
+import { facts, profile, SHOP } from '../../policy/fixture.ts';
 
 const PROFILE = granting('p');
 const OWN = compile(PROFILE, SHOP, facts());
@@ -73,5 +73,51 @@ describe('desired policies of exceptions', () => {
     const left = { relation: 'none', compiled: nothing } as const;
     assert.deepEqual(namesOf(left, { isGated: true, added: [] }), [DENY]);
     assert.deepEqual(namesOf(left, { added: [] }), []);
+  });
+});
+
+describe('desired overlay', () => {
+  const asking = profile({
+    mesh: { authorization: 'Enforce', mtls: 'Disabled' },
+    ingress: [{ name: 'probes', from: [{ entity: 'Nodes' }], ports: [{ protocol: 'TCP', port: 80 }] }],
+  });
+  const cluster = facts({
+    nodes: [{ addresses: ['172.18.0.2'] }],
+    engine: { kind: 'available', carries: new Set(['nodes']) },
+  });
+  const intent: ProfileIntent = {
+    profile: asking,
+    relation: 'enforce',
+    compiled: compile(asking, SHOP, cluster),
+  };
+  const overlay = (one: ProfileIntent, postponed = new Map<string, Postponed>()) => {
+    const { policies, profiles, kept } = desiredOverlay([one], postponed, () => false);
+    return { names: policies.map(({ metadata }) => metadata.name), profiles, kept: [...kept] };
+  };
+
+  it('has the policies for ingress, and allows what extensions of the network engine allow beside them', () => {
+    assert.deepEqual(overlay(intent), {
+      names: ['segmented.default-deny', 'segmented.ingress', 'segmented.ingress.extension'],
+      profiles: [asking],
+      kept: [],
+    });
+    const { policies } = desiredOverlay([intent], new Map(), () => false);
+    assert.deepEqual(policies.at(-1)?.spec.ingress, [{ ports: [{ protocol: 'TCP', port: 80 }] }]);
+  });
+
+  it('leaves what a profile has while its policies stay as they are', () => {
+    assert.deepEqual(overlay({ ...intent, relation: 'held' }), {
+      names: [],
+      profiles: [],
+      kept: ['segmented'],
+    });
+    const stalled = new Map([['segmented', STALLED]]);
+    assert.deepEqual(overlay(intent, stalled), { names: [], profiles: [], kept: ['segmented'] });
+  });
+
+  it('does not begin before ingress is isolated', () => {
+    const failure = { reason: 'PeersUnresolved', message: 'unresolved', kind: 'waiting' } as const;
+    const postponed = new Map([['segmented', { directions: ['Ingress'], failure } as const]]);
+    assert.deepEqual(overlay(intent, postponed).names, []);
   });
 });

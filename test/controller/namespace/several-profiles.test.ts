@@ -113,6 +113,7 @@ describe('namespace controller with several profiles', () => {
       ),
       admission: { holds: () => isGated },
       engine: NO_SUPPORT,
+      mesh: NO_MESH_SUPPORT,
       confirmation: new LiveConfirmation({ ...resources, clusterState, records }),
       pods: new PodProbe(new Resource(transport, PODS), clock),
       observer: { onWrite: () => {}, onEnforced: () => {} },

@@ -217,6 +217,8 @@ export const REFUSED: readonly RefusedCase[] = [
   { what: "a query's name with a space", spec: queries({ name: 'an error', max: 1 }), at: 'spec.rollout.gates.prometheus[0].name', because: "a query's name has lower-case letters" },
   { what: 'a bound that is a text', spec: queries({ max: '1' }), at: 'spec.rollout.gates.prometheus[0].max', because: 'must be of type number' },
   { what: 'eleven queries', spec: rollout({ gates: { prometheus: names(11).map((name) => ({ name, query: 'errors', max: 1 })) } }), at: 'spec.rollout.gates.prometheus', because: 'must have at most 10 items' },
+  { what: 'identities of the mesh without isolation for ingress', spec: { isolation: ['Egress'], mesh: { authorization: 'Audit' } }, at: 'spec.mesh', because: 'add Ingress to spec.isolation, or remove spec.mesh' },
+  { what: 'an unknown mode of mutual TLS', spec: { mesh: { mtls: 'STRICT' } }, at: 'spec.mesh.mtls', because: 'supported values: "Strict", "Disabled"' },
   { what: 'a rollout beside a gate', spec: { ...rollout({}), admission: { gate: 'Enforce' } }, at: 'spec.rollout', because: '`admission.gate: Enforce` would refuse the pods of namespaces' },
 ];
 
@@ -229,6 +231,8 @@ export const ADMITTED: readonly AdmittedCase[] = [
   { what: 'all limits of images', spec: { workloads: { breakGlassGroups: ['sre'], images: { action: 'Warn', registries: ['registry.example.com:5000/team', '[2001:db8::1]:5000', 'localhost', 'docker.io/library'], digest: 'Required', tags: { deny: ['latest'] }, exempt: ['registry.k8s.io/pause'] } } } },
   { what: 'all of podSecurity', spec: podSecurity({ enforce: 'baseline', warn: 'restricted', audit: 'restricted', version: 'v1.36', acknowledge: { enforce: 'baseline', namespaces: ['*', 'shop'] } }) },
   { what: 'empty workloads', spec: { workloads: {} } },
+  { what: 'all of mesh', spec: { mesh: { authorization: 'Enforce', mtls: 'Strict' }, baseline: { mesh: 'Allow' } } },
+  { what: 'nothing of the mesh without isolation for ingress', spec: { isolation: ['Egress'], mesh: { authorization: 'Disabled' } } },
   { what: 'all of rollout', spec: rollout({ waves: [{ name: 'first', namespaceSelector: { matchLabels: { tier: 'test' } }, soak: '1h30m' }, { name: 'tenth', percent: 10 }, { name: 'all', percent: 100, soak: '0s' }], maxParallel: 10, deadline: '90s', onFailure: 'Pause', paused: true }) },
   { what: 'all gates of a rollout', spec: rollout({ gates: { workloads: { maxUnavailable: 1, for: '0s' }, prometheus: [{ name: 'errors', query: 'sum(rate(errors[5m]))', max: 0.01, for: '90s' }, { name: 'orders', query: 'orders', min: -1.5e3 }] } }) },
   { what: 'a rollout beside a gate that is off', spec: { ...rollout({}), admission: { protect: 'Enforce' } } },

@@ -3,16 +3,59 @@
  * them. istiod itself does not run.
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
+import { parseAllDocuments, stringify } from 'yaml';
+import type { KubeObject } from '../../../src/api/meta.ts';
 import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
+import { crdEstablished } from '../../env/plane/crd.ts';
+import { goIsThere, goModuleFolder, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
 import { injectorOfRevision } from '../../engines/istio/fixture.ts';
 import { auditedRequests, isRefused } from '../../support/audit.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, Operators } from '../../support/operator.ts';
 
 const ROLE = join(import.meta.dirname, '../../../config/engines/istio');
+const POLICIES = join(import.meta.dirname, '../../../config/engines/istio-policies');
+const CRDS = ['authorizationpolicies.security.istio.io', 'peerauthentications.security.istio.io'];
 const SOON = 60_000;
+
+/** The objects by which Istio is found, with istiod in the namespace `istio`. */
+function tracesOf({ id }: Sandbox, istio: string): object[] {
+  const { metadata, webhooks = [] } = injectorOfRevision();
+  const mesh = {
+    defaultConfig: { discoveryAddress: `istiod.${istio}.svc:15012` },
+    trustDomain: 'shop.example',
+  };
+  return [
+    {
+      apiVersion: 'admissionregistration.k8s.io/v1',
+      kind: 'MutatingWebhookConfiguration',
+      metadata: { ...metadata, name: `${id}-injector` },
+      webhooks: webhooks.map((each, index) => ({
+        ...each,
+        name: `${index}.sidecar-injector.istio.io`,
+        clientConfig: { service: { namespace: istio, name: 'istiod', path: '/inject' } },
+        // No istiod runs, and other suites create pods too: no request is ever sent there.
+        rules: [{ apiGroups: [id], apiVersions: ['v1'], operations: ['CREATE'], resources: ['none'] }],
+        sideEffects: 'None',
+        admissionReviewVersions: ['v1'],
+      })),
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'istio', namespace: istio },
+      data: { mesh: stringify(mesh) },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'istiod', namespace: istio },
+      spec: { selector: { app: 'istiod' }, ports: [{ name: 'https-dns', port: 15012 }] },
+    },
+  ];
+}
 
 describe('operator with mesh: Istio', function () {
   this.timeout('3m');
@@ -37,23 +80,6 @@ describe('operator with mesh: Istio', function () {
     return [status, reason];
   };
   const egress = async () => (await box.policy(app, `${profile}.egress`)).spec.egress;
-  const webhooks = () => {
-    const { metadata, webhooks: list = [] } = injectorOfRevision();
-    return {
-      apiVersion: 'admissionregistration.k8s.io/v1',
-      kind: 'MutatingWebhookConfiguration',
-      metadata: { ...metadata, name: `${box.id}-injector` },
-      webhooks: list.map((each, index) => ({
-        ...each,
-        name: `${index}.sidecar-injector.istio.io`,
-        clientConfig: { service: { namespace: istio, name: 'istiod', path: '/inject' } },
-        // No istiod runs, and other suites create pods too: no request is ever sent there.
-        rules: [{ apiGroups: [box.id], apiVersions: ['v1'], operations: ['CREATE'], resources: ['none'] }],
-        sideEffects: 'None',
-        admissionReviewVersions: ['v1'],
-      })),
-    };
-  };
 
   before(async () => {
     plane = await sharedControlPlane();
@@ -63,22 +89,8 @@ describe('operator with mesh: Istio', function () {
     istio = await box.namespace('system', null);
     await box.pod(app, 'web', { app: 'web' });
     profile = await box.profile('p', { isolation: ['Egress'], baseline: { dns: 'Deny', mesh: 'Allow' } });
-    const mesh = { defaultConfig: { discoveryAddress: `istiod.${istio}.svc:15012` } };
-    await apply(
-      webhooks(),
-      {
-        apiVersion: 'v1',
-        kind: 'ConfigMap',
-        metadata: { name: 'istio', namespace: istio },
-        data: { mesh: stringify(mesh) },
-      },
-      {
-        apiVersion: 'v1',
-        kind: 'Service',
-        metadata: { name: 'istiod', namespace: istio },
-        spec: { selector: { app: 'istiod' }, ports: [{ name: 'https-dns', port: 15012 }] },
-      },
-    );
+    await apply(...tracesOf(box, istio));
+    await box.pod(istio, 'istiod', { app: 'istiod' });
     operator = await operators.start(kubeconfig, '--mesh=Istio');
   });
   after(async () => {
@@ -95,10 +107,10 @@ describe('operator with mesh: Istio', function () {
     assert.deepEqual(await box.policyNames(app), []);
   });
 
-  it('allows egress to istiod once it may read the mesh configuration, and knows if istiod is ready', async () => {
+  it('allows egress to istiod once it may read the mesh configuration, and says that istiod is ready', async () => {
     granted = new Date().toISOString();
     await kubectl('apply', '-k', ROLE);
-    await eventually(async () => assert.deepEqual(await judged(), ['Unknown', 'ControlPlaneNotReady']), SOON);
+    await eventually(async () => assert.deepEqual(await judged(), ['True', 'Confirmed']), SOON);
     await box.ready(profile, SOON);
     assert.deepEqual(await egress(), [
       {
@@ -111,8 +123,6 @@ describe('operator with mesh: Istio', function () {
         ports: [{ protocol: 'TCP', port: 15012 }],
       },
     ]);
-    await box.pod(istio, 'istiod', { app: 'istiod' });
-    await eventually(async () => assert.deepEqual(await judged(), ['True', 'Confirmed']), SOON);
     assert.match(
       (await operator.get('metrics', '/metrics')).text,
       /segmentation_mesh_info\{mesh="Istio",status="True",reason="Confirmed"\} 1/,
@@ -143,5 +153,224 @@ describe('operator with mesh: Istio', function () {
       .filter((each) => !isRefused(each))
       .map(({ verb, objectRef }) => `${verb} ${objectRef?.name}`);
     assert.deepEqual([...new Set(used)], ['get istio']);
+  });
+});
+
+type Policy = KubeObject & { readonly spec?: Readonly<Record<string, unknown>> };
+
+(goIsThere ? describe : describe.skip)(`operator's overlay on Istio${skippedWithoutGo}`, function () {
+  this.timeout('4m');
+  const operators = new Operators();
+  let plane: ControlPlane;
+  let kubeconfig: string;
+  let box: Sandbox;
+  let operator: Operator;
+  let shop: string;
+  let front: string;
+  let profile: string;
+  let since: string;
+
+  const kubectl = (...args: readonly string[]) => plane.kubectlRun([...args]);
+  const apply = (...items: readonly object[]) =>
+    plane.kubectlRun(['apply', '--server-side', '-f', '-'], {
+      stdin: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
+    });
+  const path = (plural: string, name = '') =>
+    `/apis/security.istio.io/v1/namespaces/${shop}/${plural}${name && `/${name}`}`;
+  const objects = async (plural = 'authorizationpolicies') => {
+    const { items } = (await box.read(path(plural))) as unknown as { items: readonly Policy[] };
+    return items;
+  };
+  const specs = async () =>
+    Object.fromEntries((await objects()).map(({ metadata, spec = {} }) => [metadata.name, spec]));
+  const become = (expected: Readonly<Record<string, object>>) =>
+    eventually(async () => {
+      const named = Object.entries(expected).map(([name, spec]) => [`${profile}.${name}`, spec]);
+      assert.deepEqual(await specs(), Object.fromEntries(named));
+    }, SOON);
+  const judged = async () => {
+    const { status, reason } = await box.condition(profile, 'MeshReady');
+    return [status, reason];
+  };
+  const fromFront = {
+    action: 'ALLOW',
+    selector: { matchLabels: { app: 'web' } },
+    rules: [{ from: [{ source: { namespaces: [''] } }], to: [{ operation: { ports: ['8443'] } }] }],
+  };
+  const toWeb = (namespaces: readonly string[]) => ({
+    name: 'web',
+    podSelector: { matchLabels: { app: 'web' } },
+    from: [{ namespaces }],
+    ports: [{ port: 8443 }],
+  });
+
+  before(async () => {
+    plane = await sharedControlPlane();
+    kubeconfig = await installOperator(plane);
+    box = new Sandbox(plane, 'overlay');
+    shop = await box.namespace('shop', { 'istio-injection': 'enabled' });
+    front = await box.namespace('front', {
+      'istio-injection': 'enabled',
+      'test.segmentation.dev/suite': 'none',
+    });
+    fromFront.rules[0]?.from[0]?.source.namespaces.splice(0, 1, front);
+    const istio = await box.namespace('system', null);
+    await box.pod(shop, 'web', { app: 'web', 'security.istio.io/tlsMode': 'istio' });
+    await box.pod(front, 'front', { 'security.istio.io/tlsMode': 'istio' });
+    profile = await box.profile('p', {
+      isolation: ['Ingress'],
+      mesh: { authorization: 'Enforce', mtls: 'Strict' },
+      ingress: [toWeb([front]), { name: 'office', from: [{ ipBlock: { cidr: '192.0.2.0/24' } }] }],
+    });
+    await apply(...tracesOf(box, istio));
+    await kubectl('apply', '-k', ROLE);
+    operator = await operators.start(kubeconfig, '--mesh=Istio');
+  });
+  after(async () => {
+    await box?.remove();
+    await kubectl('delete', '--ignore-not-found', 'mutatingwebhookconfiguration', `${box.id}-injector`);
+    for (const each of [ROLE, POLICIES]) await kubectl('delete', '--ignore-not-found', '-k', each);
+    for (const each of CRDS) await kubectl('delete', '--ignore-not-found', 'crd', each);
+  });
+
+  it('is not Ready without permission and kinds, and enforces the NetworkPolicies all the same', async () => {
+    await eventually(async () => assert.deepEqual(await judged(), ['False', 'NotInstalled']), SOON);
+    assert.match(
+      (await box.condition(profile, 'MeshReady')).message,
+      /kubectl apply -k config\/engines\/istio-policies/,
+    );
+    assert.equal((await box.policyNames(shop)).includes(`${profile}.default-deny`), true);
+    assert.equal((await box.condition(profile, 'Ready')).status, 'False');
+  });
+
+  it('tells peers in the mesh by identity, and others by address', async () => {
+    since = new Date().toISOString();
+    await kubectl('apply', '-k', POLICIES);
+    const module = await goModuleFolder('istio', 'istio.io/api');
+    const text = readFileSync(join(module, 'kubernetes/customresourcedefinitions.gen.yaml'), 'utf8');
+    const all = parseAllDocuments(text).map((each) => each.toJS() as KubeObject);
+    await apply(...all.filter(({ metadata }) => CRDS.includes(metadata.name)));
+    for (const each of CRDS) await crdEstablished((args) => plane.kubectlRun(args), each);
+    await become({
+      'default-deny': {},
+      ingress: {
+        action: 'ALLOW',
+        rules: [{ from: [{ source: { ipBlocks: ['192.0.2.0/24'] } }] }],
+      },
+      'ingress.web': fromFront,
+    });
+    for (const { metadata } of await objects())
+      assert.equal(metadata.ownerReferences?.[0]?.name, profile, metadata.name);
+  });
+
+  it('does not refuse plaintext while a rule has a peer out of the mesh, and then does', async () => {
+    await eventually(async () => assert.deepEqual(await judged(), ['False', 'PeersOutOfMesh']), SOON);
+    assert.match((await box.condition(profile, 'MeshReady')).message, /shop: office/);
+    assert.deepEqual(await objects('peerauthentications'), []);
+    await box.edit(profile, { ingress: [toWeb([front])] });
+    await eventually(async () => {
+      const [only] = await objects('peerauthentications');
+      assert.deepEqual(only?.spec, { mtls: { mode: 'STRICT' } });
+    }, SOON);
+    await box.ready(profile, SOON);
+    assert.deepEqual(await judged(), ['True', 'Enforced']);
+    await become({ 'default-deny': {}, 'ingress.web': fromFront });
+  });
+
+  it('repairs objects that somebody changes or deletes', async () => {
+    await plane.admin.send('DELETE', path('authorizationpolicies', `${profile}.default-deny`));
+    await box.patch(path('authorizationpolicies', `${profile}.ingress.web`), {
+      metadata: { annotations: { 'istio.io/dry-run': 'true' } },
+      spec: { rules: [{}] },
+    });
+    await box.patch(path('peerauthentications', `${profile}.default-deny`), {
+      spec: { mtls: { mode: 'PERMISSIVE' } },
+    });
+    await become({ 'default-deny': {}, 'ingress.web': fromFront });
+    await eventually(async () => {
+      assert.deepEqual((await objects('peerauthentications'))[0]?.spec, { mtls: { mode: 'STRICT' } });
+      for (const { metadata } of await objects())
+        assert.equal(metadata.annotations?.['istio.io/dry-run'], undefined, metadata.name);
+    }, SOON);
+  });
+
+  it('writes nothing after a restart', async () => {
+    const versions = async () =>
+      [...(await objects()), ...(await objects('peerauthentications'))].map(
+        ({ metadata }) => metadata.resourceVersion,
+      );
+    const before = await versions();
+    await operator.stop();
+    operator = await operators.start(kubeconfig, '--mesh=Istio');
+    await eventually(async () => {
+      assert.equal(
+        await operator.metric(
+          'segmentation_mesh_info{mesh="Istio",status="Unknown",reason="ControlPlaneNotReady"}',
+        ),
+        1,
+      );
+      assert.equal((await box.condition(profile, 'Reconciling')).status, 'False');
+    }, SOON);
+    assert.deepEqual(await versions(), before);
+  });
+
+  it('is held by the fence to policies that allow, and to its own', async () => {
+    const name = `${profile}.ingress.web`;
+    const token = ['--kubeconfig', kubeconfig, '-n', shop];
+    const current = (await box.read(path('authorizationpolicies', name))) as unknown as Policy;
+    const replace = (spec: object, metadata: object = current.metadata) =>
+      plane.kubectlRun([...token, 'replace', '-f', '-'], {
+        stdin: JSON.stringify({ ...current, metadata, spec }),
+      });
+    await assert.rejects(
+      replace({ ...current.spec, action: 'DENY' }),
+      /only AuthorizationPolicies that allow/,
+    );
+    await assert.rejects(
+      replace({ action: 'ALLOW', rules: [{ from: [] }] }),
+      /only AuthorizationPolicies that allow/,
+    );
+    await assert.rejects(
+      replace(current.spec ?? {}, { ...current.metadata, labels: {} }),
+      /lacks the labels/,
+    );
+    await plane.admin.send('POST', path('authorizationpolicies'), {
+      apiVersion: 'security.istio.io/v1',
+      kind: 'AuthorizationPolicy',
+      metadata: { name: 'own-of-team' },
+      spec: {},
+    });
+    await assert.rejects(
+      plane.kubectlRun([...token, 'delete', 'authorizationpolicy', 'own-of-team']),
+      /is not the segmentation operator's/,
+    );
+    await plane.admin.send('DELETE', path('authorizationpolicies', 'own-of-team'));
+  });
+
+  it('is a dry run under Audit, and is gone with what asks for it', async () => {
+    await box.edit(profile, { mesh: { authorization: 'Audit', mtls: 'Disabled' } });
+    await eventually(async () => {
+      assert.deepEqual(await judged(), ['True', 'Audited']);
+      assert.deepEqual(
+        (await objects()).map(({ metadata }) => metadata.annotations?.['istio.io/dry-run']),
+        ['true', 'true'],
+      );
+      assert.deepEqual(await objects('peerauthentications'), []);
+    }, SOON);
+    await box.edit(profile, { mesh: { authorization: 'Enforce', mtls: 'Strict' } });
+    await eventually(async () => assert.equal((await objects('peerauthentications')).length, 1), SOON);
+    await box.removeProfile(profile);
+    await eventually(() => assert.rejects(box.readProfile(profile)), SOON);
+    assert.deepEqual([await objects(), await objects('peerauthentications')], [[], []]);
+  });
+
+  it('uses exactly the permission of config/engines/istio-policies', () => {
+    const kinds = ['authorizationpolicies', 'peerauthentications'];
+    for (const kind of kinds) {
+      const requests = auditedRequests(plane, since).filter(({ objectRef }) => objectRef?.resource === kind);
+      const used = new Set(requests.filter((each) => !isRefused(each)).map(({ verb }) => verb));
+      used.delete('list');
+      assert.deepEqual([...used].sort(), ['create', 'delete', 'update', 'watch'], kind);
+    }
   });
 });

@@ -75,6 +75,7 @@ const COMPONENTS: readonly (readonly [value: string, directory: string, objects:
   ['rollout.enabled', 'config/rollout', 4],
   ['exceptions.enabled', 'config/exceptions', 11],
   ['engines.cilium', 'config/engines/cilium', 4],
+  ['engines.istioPolicies', 'config/engines/istio-policies', 4],
   ['engines.calico', 'config/engines/calico', 4],
 ];
 
@@ -171,6 +172,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
           path('engines/calico'),
           path('engines/istio'),
           path('engines/cluster-network-policy'),
+          path('engines/istio-policies'),
           'namespace.yaml',
         ],
         components: [path('namespace')],

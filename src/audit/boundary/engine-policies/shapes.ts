@@ -146,9 +146,12 @@ function clusterPolicyShapes(object: KubeObject, context: AuditContext): Shape[]
 }
 
 /** Rules of an ALLOW policy that mean everyone, although they seem to name sources. */
-function istioShapes({ metadata, ...rest }: KubeObject): Shape[] {
+function istioShapes({ metadata, ...rest }: KubeObject, { snapshot }: AuditContext): Shape[] {
   const { action = 'ALLOW', rules } = recordOf((rest as Raw)['spec']);
-  const isDryRun = metadata.annotations?.['istio.io/dry-run'] === 'true';
+  // A profile that asks for a dry run has one.
+  const isDryRun =
+    metadata.annotations?.['istio.io/dry-run'] === 'true' &&
+    snapshot.ownerOf({ metadata, spec: {} }) === undefined;
   const wide = listOf(rules).flatMap((each, index): Shape[] => {
     const { from } = recordOf(each);
     const sources = listOf(from).map((one) => recordOf(recordOf(one)['source']));

@@ -35,6 +35,7 @@ export function caveats({ answers, snapshot, policies, asEnforced }: CaveatInput
     ...engineCaveats(snapshot, namespaces, asEnforced),
     ...guardCaveats(answers, snapshot, asEnforced),
     ...rolloutNotes(snapshot, (name) => namespaces.has(name)),
+    ...meshCaveats(snapshot, namespaces, asEnforced),
     ...(snapshot.isObserved && !asEnforced ? profileCaveats(snapshot, namespaces) : []),
   ];
 }
@@ -56,6 +57,19 @@ function engineCaveats(snapshot: Snapshot, namespaces: ReadonlySet<string>, asEn
     return isCarried && snapshot.isObserved
       ? [`${carried} may allow more: name the engine in the file of --config to see what`]
       : [];
+  });
+}
+
+/** The mesh denies connections that NetworkPolicies allow. Verdicts are by NetworkPolicies alone. */
+function meshCaveats(snapshot: Snapshot, namespaces: ReadonlySet<string>, asEnforced: boolean): string[] {
+  return snapshot.intents().flatMap(({ profile, namespace, relation }) => {
+    const { authorization, mtls } = profile.spec.mesh ?? {};
+    const isInForce = namespaces.has(namespace.name) && (asEnforced || relation === 'enforce');
+    if (!isInForce || (authorization !== 'Enforce' && mtls !== 'Strict')) return [];
+    return [
+      `in ${namespace.name}, the mesh denies connections to pods with sidecars by identity, as profile ${profile.metadata.name} asks: ` +
+        'a flow that is allowed here passes only if its source has the identity',
+    ];
   });
 }
 

@@ -4,6 +4,7 @@ import { LABEL_PROFILE } from '../../../api/names.ts';
 import type { Connection, SegmentationProfile } from '../../../api/profile.ts';
 import { connectionText, unusedConnections } from '../../../policy/connections/usage.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
+import { asksForOverlay } from '../../../policy/mesh.ts';
 import { notesOf, noteText } from '../../../policy/notes.ts';
 import type { Command } from '../../shell/command.ts';
 import { EXIT } from '../../shell/failure.ts';
@@ -179,6 +180,11 @@ function addRemarks(
     const written = isStaged ? 'only the staged ones of its policies' : 'none of its policies';
     terminal.note(`profile ${name} is under Audit: the operator writes ${written}`);
   }
+  const inMesh = intents.filter(({ profile: { spec } }) => asksForOverlay(spec.mesh));
+  for (const name of new Set(inMesh.map(({ profile }) => profile.metadata.name)))
+    terminal.note(
+      `profile ${name} asks for identities of the mesh: only the operator knows which namespaces are in it, and writes the AuthorizationPolicies and PeerAuthentications`,
+    );
   const allowsDNS = intents.some(({ policies }) =>
     policies.some((policy) => notesOf(policy).some((note) => note?.peer === 'entity ClusterDNS')),
   );

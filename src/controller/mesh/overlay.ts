@@ -1,0 +1,259 @@
+/**
+ * Writes the overlay of identities: AuthorizationPolicies and PeerAuthentications beside the NetworkPolicies. Their kinds are watched
+ * from the moment that a profile asks for them, or that objects of an earlier process are found.
+ */
+import type { KubeObject } from '../../api/meta.ts';
+import { LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, MANAGER } from '../../api/names.ts';
+import type { SegmentationProfile } from '../../api/profile.ts';
+import { type NamespaceItem, PODS } from '../../cluster-state/items.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
+import { type Identities, identifiedNamespaces } from '../../engines/istio/authorization.ts';
+import { planMutualTLS, rulesOutOfMesh } from '../../engines/istio/mutual-tls.ts';
+import { type AuthorizationMode, planAuthorization } from '../../engines/istio/overlay.ts';
+import type { ObjectStep } from '../../engines/object-step.ts';
+import { ApiError, isAborted } from '../../kube/errors.ts';
+import type { Transport } from '../../kube/http/transport.ts';
+import { Resource } from '../../kube/resource.ts';
+import { type MeshFacts, injectsAll, isAmbient } from '../../policy/mesh.ts';
+import type { Clock, Random } from '../../util/clock.ts';
+import { type EngineKind, EngineObjects } from '../engines/objects.ts';
+import { type ExtensionWriteContext, type ExtensionWrites, NOTHING_TO_WRITE } from '../engine-support.ts';
+import type { DesiredOverlay } from '../mesh-support.ts';
+import { Members } from './members.ts';
+import { OverlayReports } from './report.ts';
+
+export interface MeshOverlayOptions {
+  readonly transport: Transport;
+  readonly clusterState: ClusterState;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly facts: () => MeshFacts | undefined;
+  readonly onWrite: (verb: ObjectStep['verb'], object: KubeObject) => void;
+  readonly onWatchError: (resource: string, error: unknown, retryInMs: number) => void;
+}
+
+export interface MeshOverlayListener {
+  /** The overlay of the namespace has to be planned again. */
+  readonly onIntent: (namespace: string) => void;
+  /** Somebody else changed an object of the namespace. */
+  readonly onDrift: (namespace: string) => void;
+  readonly onReport: (profile: string) => void;
+}
+
+const kindOf = (plural: string): EngineKind => ({
+  kind: { group: 'security.istio.io', version: 'v1', plural, namespaced: true },
+  component: 'config/engines/istio-policies',
+  // The first one with security.istio.io/v1.
+  since: 'Istio 1.22',
+});
+const AUTHORIZATION = kindOf('authorizationpolicies');
+const AUTHENTICATION = kindOf('peerauthentications');
+
+interface Kinds {
+  readonly authorization: EngineObjects;
+  readonly authentication: EngineObjects;
+}
+
+interface Planned {
+  readonly widen: readonly (readonly [EngineObjects, ObjectStep])[];
+  readonly narrow: readonly (readonly [EngineObjects, ObjectStep])[];
+}
+
+export class MeshOverlay {
+  readonly reports: OverlayReports;
+  readonly #options: MeshOverlayOptions;
+  readonly #listener: MeshOverlayListener;
+  readonly #members: Members;
+  /** Namespaces that have an overlay, or are to have one. */
+  readonly #namespaces = new Set<string>();
+  #kinds: Kinds | undefined;
+  #isRestored = false;
+
+  constructor(options: MeshOverlayOptions, listener: MeshOverlayListener) {
+    const { transport, clusterState, clock, facts, onWatchError } = options;
+    this.#options = options;
+    this.#listener = listener;
+    this.reports = new OverlayReports(listener.onReport);
+    this.#members = new Members({
+      pods: new Resource(transport, PODS),
+      clusterState,
+      clock,
+      facts,
+      onChange: () => this.planAgain(),
+      onError: (error) => onWatchError('pods', error, 0),
+    });
+    clusterState.namespaces.subscribe(({ old, new: next }) => {
+      if (next !== undefined || old === undefined) return;
+      this.#namespaces.delete(old.key);
+      this.reports.forget(old.key);
+    });
+  }
+
+  /** Begins to watch if an earlier process has left objects. */
+  async restore(signal: AbortSignal): Promise<void> {
+    const objects = new Resource(this.#options.transport, AUTHORIZATION.kind);
+    const { items } = await objects
+      .list({ limit: 1, labelSelector: `${LABEL_MANAGED_BY}=${MANAGER}`, signal })
+      .catch((error: unknown) => {
+        // Without permission or kind there is nothing that could be removed.
+        if (error instanceof ApiError && !isAborted(error)) return { items: [] };
+        throw error;
+      });
+    if (items.length > 0) this.#watch();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([
+      this.#members.stop(),
+      this.#kinds?.authorization.stop(),
+      this.#kinds?.authentication.stop(),
+    ]);
+  }
+
+  /** Plans the overlays of all namespaces again, as the mesh or its members have changed. */
+  planAgain(): void {
+    for (const namespace of this.#namespaces) this.#listener.onIntent(namespace);
+  }
+
+  plan(namespace: NamespaceItem, wanted: () => DesiredOverlay): ExtensionWrites {
+    const desired = wanted();
+    if (desired.profiles.length > 0) this.#namespaces.add(namespace.key);
+    else if (this.#kinds === undefined) return NOTHING_TO_WRITE;
+    this.#watch();
+    const first = this.#plan(namespace, desired);
+    if (first === undefined || first.widen.length + first.narrow.length === 0) return NOTHING_TO_WRITE;
+    return {
+      isEmpty: false,
+      widen: (context) => apply(first.widen, context),
+      narrow: async (context) => {
+        const last = this.#plan(namespace, desired);
+        if (last === undefined) return;
+        await apply(last.widen, context);
+        await apply(last.narrow, context);
+      },
+    };
+  }
+
+  /** True if no object of the profile is left, or none that can be removed. */
+  isReleased(profile: string): boolean {
+    if (this.#kinds === undefined) return true;
+    return Object.values(this.#kinds).every(
+      (objects: EngineObjects) =>
+        objects.state.kind !== 'available' ||
+        !objects.all().some((each) => objects.ownerOf(each) === profile),
+    );
+  }
+
+  /** Why the kinds can't be written; undefined as long as they are not needed, or not known. */
+  get missing(): { readonly reason: string; readonly message: string } | undefined {
+    for (const { state } of Object.values(this.#kinds ?? {}) as readonly EngineObjects[])
+      if (state.kind === 'missing') return state;
+    return undefined;
+  }
+
+  get isKnown(): boolean {
+    return (
+      this.#kinds !== undefined &&
+      Object.values(this.#kinds).every((objects: EngineObjects) => objects.state.kind !== 'unknown')
+    );
+  }
+
+  /** Undefined if nothing may be written: what is there stays. */
+  #plan(namespace: NamespaceItem, { policies, profiles, kept }: DesiredOverlay): Planned | undefined {
+    const facts = this.#options.facts();
+    if (facts?.kind !== 'available' || this.#kinds === undefined) return undefined;
+    const { authorization, authentication } = this.#kinds;
+    if (authorization.state.kind !== 'available' || authentication.state.kind !== 'available')
+      return undefined;
+    const isInMesh = injectsAll(facts, namespace.labels) && !isAmbient(facts, namespace.labels);
+    const asking = isInMesh ? profiles : [];
+    const identities = this.#identities(facts.controlPlanes);
+    const access = planAuthorization(
+      authorization.in(namespace.key),
+      { policies, modes: modesOf(asking), kept },
+      { identities, ownerOf: (object) => authorization.ownerOf(object) },
+    );
+    const strict = new Set(asking.filter(isStrict).map(({ metadata }) => metadata.name));
+    const ports = new Set(facts.controlPlanes.flatMap(({ metricsPorts }) => metricsPorts.map(String)));
+    const outOfMesh = strict.size > 0 ? rulesOutOfMesh(policies, identities, ports) : [];
+    const tls = planMutualTLS(
+      authentication.in(namespace.key),
+      { deny: policies.find((each) => isDenyOfAny(each, strict)), isPossible: outOfMesh.length === 0, kept },
+      { ownerOf: (object) => authentication.ownerOf(object) },
+    );
+    this.reports.record(namespace.key, profiles, { isInMesh, outOfMesh, tls: tls.state });
+    const of = (objects: EngineObjects, steps: readonly ObjectStep[]) =>
+      steps.map((step) => [objects, step] as const);
+    return {
+      widen: [...of(authentication, tls.widen), ...of(authorization, access.widen)],
+      narrow: [...of(authorization, access.narrow), ...of(authentication, tls.narrow)],
+    };
+  }
+
+  #identities(controlPlanes: readonly { readonly trustDomain: string }[]): Identities {
+    const domains = new Set(controlPlanes.map(({ trustDomain }) => trustDomain));
+    const [trustDomain] = domains;
+    return {
+      trustDomain: domains.size === 1 ? trustDomain : undefined,
+      isInMesh: (namespace) => this.#members.has(namespace),
+    };
+  }
+
+  #watch(): void {
+    this.#kinds ??= {
+      authorization: this.#objects(AUTHORIZATION),
+      authentication: this.#objects(AUTHENTICATION),
+    };
+  }
+
+  #objects(kind: EngineKind): EngineObjects {
+    return new EngineObjects(kind, this.#options, {
+      onState: () => this.#stateChanged(),
+      onDrift: (namespace) => this.#listener.onDrift(namespace),
+    });
+  }
+
+  /** Once the objects are known, those of an earlier process say which namespaces are members. */
+  #stateChanged(): void {
+    const { authorization, authentication } = this.#kinds ?? {};
+    if (
+      !this.#isRestored &&
+      authorization?.state.kind === 'available' &&
+      authentication?.state.kind === 'available'
+    ) {
+      this.#isRestored = true;
+      for (const object of [...authorization.all(), ...authentication.all()]) {
+        if (object.metadata.labels?.[LABEL_MANAGED_BY] !== MANAGER) continue;
+        this.#namespaces.add(object.metadata.namespace ?? '');
+        for (const each of identifiedNamespaces(object)) this.#members.remember(each);
+      }
+    }
+    this.planAgain();
+    this.reports.changed();
+  }
+}
+
+function modesOf(profiles: readonly SegmentationProfile[]): Map<string, AuthorizationMode> {
+  return new Map(
+    profiles.flatMap(({ metadata, spec }) => {
+      const mode = spec.mesh?.authorization;
+      return mode === 'Enforce' || mode === 'Audit' ? [[metadata.name, mode] as const] : [];
+    }),
+  );
+}
+
+function isStrict({ spec }: SegmentationProfile): boolean {
+  return spec.mesh?.mtls === 'Strict';
+}
+
+function isDenyOfAny({ metadata }: KubeObject, profiles: ReadonlySet<string>): boolean {
+  const { labels = {} } = metadata;
+  return labels[LABEL_ROLE]?.endsWith('-deny') === true && profiles.has(labels[LABEL_PROFILE] ?? '');
+}
+
+async function apply(steps: Planned['widen'], { send, signal }: ExtensionWriteContext): Promise<void> {
+  for (const [objects, step] of steps) {
+    signal.throwIfAborted();
+    await send(() => objects.write(step, signal));
+  }
+}

@@ -1,0 +1,83 @@
+/** How the overlay of each namespace stands, and the report for each profile that asks for one. */
+import type { SegmentationProfile } from '../../api/profile.ts';
+import type { MutualTLSPlan } from '../../engines/istio/mutual-tls.ts';
+import { counted, shortList } from '../../util/list-text.ts';
+import { byKey } from '../../util/order.ts';
+
+export interface NamespaceOverlay {
+  /** False if sidecars are not injected into every pod: then nothing is written. */
+  readonly isInMesh: boolean;
+  /** The rules with peers that have no identity, if mutual TLS is asked for. */
+  readonly outOfMesh: readonly string[];
+  readonly tls: MutualTLSPlan['state'];
+}
+
+export interface OverlayVerdict {
+  readonly status: 'True' | 'False';
+  readonly reason: 'Enforced' | 'Audited' | 'PeersOutOfMesh' | 'Conflict';
+  readonly message: string;
+}
+
+export class OverlayReports {
+  readonly #onReport: (profile: string) => void;
+  /** By profile and namespace. */
+  readonly #profiles = new Map<string, Map<string, NamespaceOverlay>>();
+
+  constructor(onReport: (profile: string) => void) {
+    this.#onReport = onReport;
+  }
+
+  record(namespace: string, profiles: readonly SegmentationProfile[], overlay: NamespaceOverlay): void {
+    const names = new Set(profiles.map(({ metadata }) => metadata.name));
+    for (const [name, namespaces] of this.#profiles)
+      if (!names.has(name) && namespaces.delete(namespace)) this.#onReport(name);
+    for (const name of names) {
+      const namespaces = this.#profiles.get(name) ?? new Map<string, NamespaceOverlay>();
+      this.#profiles.set(name, namespaces);
+      if (JSON.stringify(namespaces.get(namespace)) === JSON.stringify(overlay)) continue;
+      namespaces.set(namespace, overlay);
+      this.#onReport(name);
+    }
+  }
+
+  forget(namespace: string): void {
+    for (const [name, namespaces] of this.#profiles) if (namespaces.delete(namespace)) this.#onReport(name);
+  }
+
+  /** Every report may have changed. */
+  changed(): void {
+    for (const name of this.#profiles.keys()) this.#onReport(name);
+  }
+
+  of({ metadata, spec }: SegmentationProfile): OverlayVerdict {
+    const found = [...(this.#profiles.get(metadata.name) ?? [])].sort(byKey);
+    const named = (test: (overlay: NamespaceOverlay) => boolean) =>
+      found.filter(([, overlay]) => test(overlay)).map(([name]) => name);
+    const taken = named(({ tls }) => tls === 'taken');
+    const cut = found.filter(([, { isInMesh, outOfMesh }]) => isInMesh && outOfMesh.length > 0);
+    const outside = named(({ isInMesh }) => !isInMesh);
+    const inside = found.length - outside.length;
+    const { authorization = 'Disabled', mtls = 'Disabled' } = spec.mesh ?? {};
+    const modes = [
+      ...(authorization === 'Disabled' ? [] : [`authorization: ${authorization}`]),
+      ...(mtls === 'Disabled' ? [] : [`mtls: ${mtls}`]),
+    ];
+    const note =
+      outside.length > 0
+        ? `; ${counted(outside.length, 'namespace')} out of the mesh, as sidecars are not injected into every pod: ${shortList(outside)}`
+        : '';
+    if (taken.length > 0) {
+      const message = `somebody else's PeerAuthentication decides in ${shortList(taken)}: delete it${note}`;
+      return { status: 'False', reason: 'Conflict', message };
+    }
+    if (cut.length > 0) {
+      const rules = cut.map(([name, { outOfMesh }]) => `${name}: ${shortList(outOfMesh, { most: 5 })}`);
+      const message =
+        `mtls: Strict would cut, or cuts, peers that are not in the mesh, or not told by namespace or service account. ` +
+        `The rules are, of ${shortList(rules)}${note}`;
+      return { status: 'False', reason: 'PeersOutOfMesh', message };
+    }
+    const message = `${modes.join(' and ')} in ${counted(inside, 'namespace')}${note}`;
+    return { status: 'True', reason: authorization === 'Audit' ? 'Audited' : 'Enforced', message };
+  }
+}

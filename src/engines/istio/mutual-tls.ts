@@ -1,0 +1,93 @@
+/**
+ * STRICT mutual TLS of a namespace: the preflight that lists the rules which it would cut, and the writes. Pure.
+ *
+ * It is the last to be written and the first to be removed. While it stands, it stays, also if a new rule has a peer out of the mesh:
+ * the connections of such a peer were never encrypted, and the profile asks for both.
+ */
+import type { KubeObject } from '../../api/meta.ts';
+import type { NetworkPolicy } from '../../api/network-policy.ts';
+import { noteText } from '../../policy/notes.ts';
+import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
+import { authorizationRules, type Identities } from './authorization.ts';
+import { isSame, type OverlayPlan, type OverlayPlanContext } from './overlay.ts';
+import { type PeerAuthentication, SECURITY_API_VERSION } from './policy.ts';
+
+/** The names of the rules that allow connections from peers without an identity, sorted. */
+export function rulesOutOfMesh(
+  policies: readonly NetworkPolicy[],
+  identities: Identities,
+  sidecarPorts: ReadonlySet<string>,
+): string[] {
+  const names = policies.flatMap((policy) =>
+    authorizationRules(policy, identities).flatMap(({ rule: { from, to }, note }) => {
+      const isIdentified = from?.every(({ source }) => !('ipBlocks' in source)) ?? false;
+      // The sidecar's own ports do not pass it.
+      const isOfSidecar = to?.every(({ operation }) =>
+        operation.ports.every((port) => sidecarPorts.has(port)),
+      );
+      if (isIdentified || isOfSidecar) return [];
+      return [note === undefined ? policy.metadata.name : noteText(note)];
+    }),
+  );
+  return [...new Set(names)].sort();
+}
+
+export interface DesiredMutualTLS {
+  /** The default-deny of the profile that asks for it; undefined: none does. */
+  readonly deny: NetworkPolicy | undefined;
+  /** True if the preflight found nothing. */
+  readonly isPossible: boolean;
+  /** Profiles whose observed objects stay as they are. */
+  readonly kept: ReadonlySet<string>;
+}
+
+export type MutualTLSPlan = OverlayPlan & {
+  /** `taken`: somebody else's PeerAuthentication of the namespace decides. */
+  readonly state: 'off' | 'strict' | 'blocked' | 'taken';
+};
+
+/** @param observed all PeerAuthentications of the namespace; of foreign ones the name is enough */
+export function planMutualTLS(
+  observed: readonly KubeObject[],
+  { deny, isPossible, kept }: DesiredMutualTLS,
+  { ownerOf }: Pick<OverlayPlanContext, 'ownerOf'>,
+): MutualTLSPlan {
+  const isForeign = observed.some((each) => ownerOf(each) === undefined);
+  const own = observed.filter((each) => {
+    const owner = ownerOf(each);
+    return owner !== undefined && !kept.has(owner);
+  });
+  const wanted = deny && objectFor(deny);
+  const before = own.find(({ metadata }) => metadata.name === wanted?.metadata.name);
+  const remove = own
+    .filter((each) => each !== before)
+    .map((each) => ({ verb: 'delete' as const, before: each }));
+  if (wanted === undefined) return { state: 'off', widen: remove, narrow: [] };
+  // Several of one namespace: the oldest decides.
+  if (isForeign) return { state: 'taken', widen: remove, narrow: [] };
+  if (before === undefined) {
+    // Another profile's stays until this one stands.
+    if (!isPossible && remove.length === 0) return { state: 'blocked', widen: [], narrow: [] };
+    return { state: 'strict', widen: [], narrow: [{ verb: 'create', object: wanted }, ...remove] };
+  }
+  const metadata = updatedMetadata(before.metadata, wanted.metadata);
+  const update = isSame(before, wanted)
+    ? []
+    : [{ verb: 'update' as const, object: { ...wanted, metadata }, before }];
+  return { state: 'strict', widen: [], narrow: [...update, ...remove] };
+}
+
+function objectFor({ metadata }: NetworkPolicy): PeerAuthentication {
+  const { name, namespace, labels, ownerReferences } = metadata;
+  return {
+    apiVersion: SECURITY_API_VERSION,
+    kind: 'PeerAuthentication',
+    metadata: {
+      name,
+      ...(namespace !== undefined && { namespace }),
+      ...(labels && { labels }),
+      ...(ownerReferences && { ownerReferences }),
+    },
+    spec: { mtls: { mode: 'STRICT' } },
+  };
+}
