@@ -37,4 +37,4 @@ EXPOSE 8080 8081
 # Memory: a young generation of 8 MB from the start instead of one that grows to 32 MB, a heap that at most doubles between
 # collections, one thread for V8's work in the background, and a collection after the caches are filled:
 # docs/decisions/0012-performance.md.
-ENTRYPOINT ["/nodejs/bin/node", "--min-semi-space-size=8", "--max-semi-space-size=8", "--heap-growing-percent=100", "--v8-pool-size=1", "--expose-gc", "/app/operator.mjs"]
+ENTRYPOINT ["/nodejs/bin/node", "--min-semi-space-size=8", "--max-semi-space-size=8", "--heap-growing-percent=100", "--v8-pool-size=1", "--invocation-count-for-turbofan=12000", "--expose-gc", "/app/operator.mjs"]
