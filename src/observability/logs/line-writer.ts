@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createLogger, format, type Logger, transports } from 'winston';
 
 /** How long a line may wait for others, in milliseconds. */
-const GATHER_MS = 20;
+const GATHER_MS = 50;
 
 export class LineWriter {
   readonly #stream: NodeJS.WritableStream;

@@ -1,7 +1,8 @@
 /** Metrics of work queues, under the names of client-go and controller-runtime. */
-import { Counter, Histogram, type Registry } from 'prom-client';
+import { Counter, type Registry } from 'prom-client';
 import { DURATION_BUCKETS } from './buckets.ts';
 import { sampledGauge } from './sampled-gauge.ts';
+import { SeriesHistogram } from './series-histogram.ts';
 
 /** The state of a queue at a scrape; times are in milliseconds. */
 export interface QueueSnapshot {
@@ -40,14 +41,14 @@ export function createQueueMetrics(registry: Registry): (name: string) => QueueM
     labelNames: LABELS,
     registers,
   });
-  const waits = new Histogram({
+  const waits = new SeriesHistogram({
     name: 'workqueue_queue_duration_seconds',
     help: 'How long a key was ready before its reconcile began.',
     labelNames: LABELS,
     buckets: DURATION_BUCKETS,
     registers,
   });
-  const works = new Histogram({
+  const works = new SeriesHistogram({
     name: 'workqueue_work_duration_seconds',
     help: 'How long the reconcile of a key took.',
     labelNames: LABELS,
@@ -57,11 +58,11 @@ export function createQueueMetrics(registry: Registry): (name: string) => QueueM
   return (name) => {
     const label = { name, controller: name };
     for (const counter of [adds, retries]) counter.inc(label, 0);
-    for (const histogram of [waits, works]) histogram.zero(label);
+    const [waited, worked] = [waits.series(label), works.series(label)];
     return {
       onAdd: () => adds.inc(label),
-      onStart: (waitedMs) => waits.observe(label, waitedMs / 1000),
-      onDone: (workedMs) => works.observe(label, workedMs / 1000),
+      onStart: (waitedMs) => waited(waitedMs / 1000),
+      onDone: (workedMs) => worked(workedMs / 1000),
       onRetry: () => retries.inc(label),
       sample: (snapshot) => void snapshots.set(name, snapshot),
     };

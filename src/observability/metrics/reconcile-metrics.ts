@@ -1,6 +1,7 @@
 /** Metrics of reconciles, under the names of controller-runtime. */
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
 import { DURATION_BUCKETS } from './buckets.ts';
+import { SeriesHistogram } from './series-histogram.ts';
 
 const RESULTS = ['success', 'error', 'requeue_after'] as const;
 export type ReconcileResult = (typeof RESULTS)[number];
@@ -21,7 +22,7 @@ export function createReconcileMetrics(
   registry: Registry,
 ): (controller: string, concurrency: number) => ReconcileMetrics {
   const { total, failures } = createReconcileCounters(registry);
-  const times = new Histogram({
+  const times = new SeriesHistogram({
     name: 'controller_runtime_reconcile_time_seconds',
     help: 'How long a reconcile took, by controller.',
     labelNames: LABELS,
@@ -44,7 +45,7 @@ export function createReconcileMetrics(
     const label = { controller };
     for (const result of RESULTS) total.inc({ controller, result }, 0);
     for (const counter of Object.values(failures)) counter.inc(label, 0);
-    times.zero(label);
+    const took = times.series(label);
     workers.set(label, concurrency);
     active.set(label, 0);
     return {
@@ -54,7 +55,7 @@ export function createReconcileMetrics(
         total.inc({ controller, result });
         if (result === 'error') failures.any.inc(label);
         if (failure !== undefined) failures[failure].inc(label);
-        times.observe(label, durationMs / 1000);
+        took(durationMs / 1000);
       },
     };
   };

@@ -1,6 +1,7 @@
 /** Metrics of requests to the API server, under the names of client-go. */
-import { Counter, Histogram, type Registry } from 'prom-client';
+import { Counter, type Registry } from 'prom-client';
 import { DURATION_BUCKETS } from './buckets.ts';
+import { type Observe, SeriesHistogram } from './series-histogram.ts';
 
 export interface RequestMeasurement {
   /** The HTTP method, or WATCH for a GET that watches. */
@@ -25,31 +26,50 @@ export function createRequestMetrics(registry: Registry): (measurement: RequestM
     labelNames: ['code', 'method', 'host'],
     registers,
   });
-  const durations = new Histogram({
+  const durations = new SeriesHistogram({
     name: 'rest_client_request_duration_seconds',
     help: 'How long requests to the API server took, by verb and host; for a WATCH until it was accepted.',
     labelNames: ['verb', 'host'],
     buckets: DURATION_BUCKETS,
     registers,
   });
-  const sent = new Histogram({
+  const sent = new SeriesHistogram({
     name: 'rest_client_request_size_bytes',
     help: 'Sizes of the bodies sent to the API server, by verb and host.',
     labelNames: ['verb', 'host'],
     buckets: SIZES,
     registers,
   });
-  const received = new Histogram({
+  const received = new SeriesHistogram({
     name: 'rest_client_response_size_bytes',
     help: 'Sizes of the bodies that the API server answered, by verb and host; not of a WATCH.',
     labelNames: ['verb', 'host'],
     buckets: SIZES,
     registers,
   });
+  const observers = new Map<string, Observers>();
+  const observersOf = (verb: string, host: string): Observers => {
+    const key = `${verb} ${host}`;
+    let known = observers.get(key);
+    if (known === undefined) {
+      known = { duration: durations.series({ verb, host }), sent: undefined, received: undefined };
+      observers.set(key, known);
+    }
+    return known;
+  };
   return ({ verb, host, status, durationMs, requestBytes, responseBytes }) => {
     requests.inc({ code: String(status), method: verb === 'WATCH' ? 'GET' : verb, host });
-    durations.observe({ verb, host }, durationMs / 1000);
-    if (requestBytes !== undefined) sent.observe({ verb, host }, requestBytes);
-    if (responseBytes !== undefined) received.observe({ verb, host }, responseBytes);
+    const observe = observersOf(verb, host);
+    observe.duration(durationMs / 1000);
+    // A verb without bodies has no series of their sizes.
+    if (requestBytes !== undefined) (observe.sent ??= sent.series({ verb, host }))(requestBytes);
+    if (responseBytes !== undefined) (observe.received ??= received.series({ verb, host }))(responseBytes);
   };
+}
+
+/** The series of one verb and host. */
+interface Observers {
+  readonly duration: Observe;
+  sent: Observe | undefined;
+  received: Observe | undefined;
 }
