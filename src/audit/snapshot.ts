@@ -125,6 +125,8 @@ export interface AuditSnapshot {
   readonly apiUses?: readonly ApiUse[];
   /** Policies and routes among manifests that nothing reads; absent if nobody looked for them. */
   readonly unreadObjects?: readonly UnreadObject[];
+  /** Names of definitions of policies that nothing reads; absent if nobody looked for them. */
+  readonly unreadDefinitions?: readonly string[];
   /** False for a kind that could not be read. */
   readonly isRead: (kind: KindName) => boolean;
 }

@@ -3,7 +3,7 @@ import type { KubeObject, ObjectMeta } from '../api/meta.ts';
 import { removalOf } from '../audit/platform/api-removals.ts';
 import type { ApiUse, UnreadObject } from '../audit/snapshot.ts';
 import { isRecord } from '../util/is-record.ts';
-import type { ObjectSet } from './objects.ts';
+import { AUDIT_KINDS, isPolicyByName, type ObjectSet } from './objects.ts';
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
@@ -63,4 +63,17 @@ export function unreadObjectsOf(objects: ObjectSet): UnreadObject[] {
     .flatMap(({ apiVersion = '', kind = '', metadata }) =>
       removalOf(apiVersion, kind) === undefined ? [{ object: referenceOf(kind, metadata), apiVersion }] : [],
     );
+}
+
+type RawDefinition = KubeObject & {
+  readonly spec?: { readonly group?: string; readonly names?: { readonly kind?: string } };
+};
+
+/** The definitions of kinds that are policies by their names, and that no command reads. */
+export function unreadDefinitionsOf(objects: ObjectSet): string[] {
+  const known = new Set(AUDIT_KINDS.map(({ group, kind, wireKind = kind }) => `${group}/${wireKind}`));
+  return objects.of<RawDefinition>('CustomResourceDefinition').flatMap(({ metadata, spec }) => {
+    const { group = '', names: { kind = '' } = {} } = spec ?? {};
+    return isPolicyByName(kind) && !known.has(`${group}/${kind}`) ? [metadata.name] : [];
+  });
 }

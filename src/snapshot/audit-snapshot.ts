@@ -3,7 +3,7 @@ import type { KubeObject } from '../api/meta.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import { auditedAnnotations, auditedSpec, type PodSpec } from '../audit/pod-spec.ts';
 import type { AuditPod, AuditSnapshot } from '../audit/snapshot.ts';
-import { apiUsesOf, unreadObjectsOf } from './api-uses.ts';
+import { apiUsesOf, unreadDefinitionsOf, unreadObjectsOf } from './api-uses.ts';
 import { AUDITED_SPEC, POD_COUNT, type WorkloadPod } from './pods.ts';
 import { MANIFESTS, type Snapshot } from './snapshot.ts';
 
@@ -52,6 +52,7 @@ export function auditSnapshot(snapshot: Snapshot): AuditSnapshot {
     serverVersion: snapshot.serverVersion,
     apiUses: apiUsesOf(objects),
     unreadObjects: unreadObjectsOf(objects),
+    unreadDefinitions: unreadDefinitionsOf(objects),
     isRead: (kind) => !snapshot.unread.has(kind),
   };
 }

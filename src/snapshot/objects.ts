@@ -179,6 +179,14 @@ export function groupOf(apiVersion: string): string {
   return apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '';
 }
 
+/** Kinds of policies, whatever their group. Staged policies of Calico are not enforced. */
+const POLICY_KIND = /^(?!Staged).*(?:NetworkPolicy|FirewallPolicy|EgressFirewall)$/;
+
+/** True for a kind of custom objects that is a policy of the network by its name. */
+export function isPolicyByName(kind: string): boolean {
+  return POLICY_KIND.test(kind);
+}
+
 /** A line of a manifest. */
 export interface ManifestPlace {
   readonly file: string;

@@ -35,13 +35,14 @@ interface World {
   readonly serverVersion?: string;
   readonly apiUses?: readonly ApiUse[];
   readonly unreadObjects?: readonly UnreadObject[];
+  readonly unreadDefinitions?: readonly string[];
 }
 
 /** Namespaces that pods and policies name need not be listed. */
 export function world(given: World): AuditSnapshot {
   const { namespaces = [], pods = [], policies = [], profiles = [], enforced = [] } = given;
   const { objects = [], isComplete = true, unread = [], serverVersion, apiUses = [] } = given;
-  const { unreadObjects = [] } = given;
+  const { unreadObjects = [], unreadDefinitions = [] } = given;
   const listed = namespaces.map((each) => (typeof each === 'string' ? namespace(each) : each));
   const named = [
     ...pods,
@@ -64,6 +65,7 @@ export function world(given: World): AuditSnapshot {
     serverVersion,
     apiUses,
     unreadObjects,
+    unreadDefinitions,
     isRead: (kind) => !unread.includes(kind),
   };
 }

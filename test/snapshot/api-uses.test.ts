@@ -1,7 +1,7 @@
 /** API versions that are found in objects of a cluster and in manifests. */
 import assert from 'node:assert/strict';
 import type { KubeObject } from '../../src/api/meta.ts';
-import { apiUsesOf } from '../../src/snapshot/api-uses.ts';
+import { apiUsesOf, unreadDefinitionsOf } from '../../src/snapshot/api-uses.ts';
 import { AUDIT_KINDS, type KnownKind, KNOWN_KINDS, ObjectSet } from '../../src/snapshot/objects.ts';
 import { Projection } from '../../src/snapshot/projection.ts';
 
@@ -14,6 +14,26 @@ function projected(kind: string, metadata: KubeObject['metadata'], forAudit = tr
   objects.put(kind, new Projection(forAudit).of({ metadata }, known));
   return objects;
 }
+
+describe('unreadDefinitionsOf', () => {
+  const definition = (group: string, plural: string, kind: string) => ({
+    metadata: { name: `${plural}.${group}` },
+    spec: { group, names: { kind, plural } },
+  });
+
+  it('names definitions of policies that no command reads', () => {
+    const objects = new ObjectSet();
+    const definitions = [
+      definition('cilium.io', 'ciliumnetworkpolicies', 'CiliumNetworkPolicy'),
+      definition('crd.antrea.io', 'networkpolicies', 'NetworkPolicy'),
+      definition('example.com', 'edgenetworkpolicies', 'EdgeNetworkPolicy'),
+      definition('example.com', 'policies', 'Policy'),
+      definition('projectcalico.org', 'stagednetworkpolicies', 'StagedNetworkPolicy'),
+    ];
+    for (const each of definitions) objects.put('CustomResourceDefinition', each);
+    assert.deepEqual(unreadDefinitionsOf(objects), ['edgenetworkpolicies.example.com']);
+  });
+});
 
 describe('apiUsesOf', () => {
   const managedFields = [

@@ -34,7 +34,8 @@ what verifies images (Sigstore, Kyverno, Ratify). It asks the API server for its
 you may not list is a warning that names the checks which did not run. A fact that the cluster does not show, such as the
 flags of a managed API server, is a note. Policies of Antrea, GKE, EKS, OVN-Kubernetes, OpenShift and NSX are listed, and
 not understood: the finding [\`kind-unread\`](#kind-unread) names each. Among manifests it also names policies and routes of
-kinds and versions that are not known.
+kinds and versions that are not known, and in a cluster definitions of other kinds of policies. The audit in the cluster does
+not list definitions, and names policies of the engines above alone.
 
 An audit of 10,000 pods in 1,000 namespaces takes about three seconds of CPU time (\`npm run bench -- audit\`).
 

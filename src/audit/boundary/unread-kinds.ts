@@ -38,6 +38,15 @@ export const kindUnread: Check = {
       const message = `the audit does not read ${apiVersion} of this kind: nothing is known of what it allows, denies or leads to`;
       report({ object, field: 'apiVersion', message });
     }
+    for (const name of snapshot.unreadDefinitions ?? []) {
+      report({
+        object: { kind: 'CustomResourceDefinition', name },
+        // Nobody knows if there are objects of it.
+        severity: 'info',
+        message:
+          'the audit does not know this kind of policies: what they allow or deny is compared with nothing',
+      });
+    }
     for (const [kind, name] of OPTIONAL_KINDS) {
       if (snapshot.isRead(kind)) continue;
       report({

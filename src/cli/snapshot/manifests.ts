@@ -12,7 +12,13 @@ import { isRecord } from '../../util/is-record.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Process } from '../shell/terminal.ts';
 import { admittedManifest, kindOf, type Place } from './admission.ts';
-import { groupOf, type KnownKind, type ManifestPlace, ObjectSet } from '../../snapshot/objects.ts';
+import {
+  groupOf,
+  isPolicyByName,
+  type KnownKind,
+  type ManifestPlace,
+  ObjectSet,
+} from '../../snapshot/objects.ts';
 
 export interface ManifestSources {
   /** Paths, and `-` for standard input. */
@@ -131,14 +137,11 @@ class Reading {
   }
 }
 
-/** Kinds of policies, whatever their group. Staged policies of Calico are not enforced. */
-const POLICY_KIND = /^(?!Staged).*(?:NetworkPolicy|NetworkPolicies|FirewallPolicy|EgressFirewall)$/;
-
 /** True for another version of a kind that is read, and for a kind that is a policy by its name. */
 function isLikeKind(apiVersion: string, kind: string, known: readonly KnownKind[]): boolean {
   const group = groupOf(apiVersion);
   const isKnown = known.some((each) => each.group === group && (each.wireKind ?? each.kind) === kind);
-  return group.includes('.') && (isKnown || POLICY_KIND.test(kind));
+  return group.includes('.') && (isKnown || isPolicyByName(kind));
 }
 
 /** True for an object with apiVersion, kind and a name. */

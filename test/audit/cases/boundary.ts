@@ -255,6 +255,10 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
         }),
         'CiliumNetworkPolicy shop/web apiVersion',
       ],
+      'a definition of policies that nothing reads': [
+        world({ unreadDefinitions: ['edgenetworkpolicies.example.com'] }),
+        'CustomResourceDefinition edgenetworkpolicies.example.com',
+      ],
       'routes that may not be listed': [
         world({ unread: ['GRPCRoute', 'XListenerSet'] }),
         'CustomResourceDefinition grpcroutes.gateway.networking.k8s.io',
