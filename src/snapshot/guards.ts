@@ -8,7 +8,7 @@ import type { CompiledGuard, GuardCarrier, GuardTooLarge } from '../engines/guar
 import { GUARD_CARRIERS } from '../engines/guards/carriers.ts';
 import { freeGuardName, guardObject } from '../engines/guards/objects.ts';
 import { GAP } from '../engines/guards/priority.ts';
-import { compileGuard } from '../policy/guard/compile.ts';
+import { compileGuard, NOTHING_ADDED } from '../policy/guard/compile.ts';
 import type { Guard } from '../policy/guard/guard.ts';
 import { restrictedPolicies } from '../policy/guard/restricted.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -76,15 +76,16 @@ function guardOf(profile: SegmentationProfile, snapshot: Snapshot): Guard {
   const enforced = intents.filter(({ relation }) => relation === 'enforce').map((each) => each.profile);
   const others = snapshot.profiles.filter(({ spec }) => spec.mode === 'Enforce');
   const namespaces = new Set(selectedNamespaces(profile, snapshot));
+  const policies = intents
+    .filter(({ namespace }) => namespaces.has(namespace.name))
+    .flatMap((intent) => intent.policies)
+    .filter(({ metadata }) => metadata.labels?.[LABEL_EXCEPTION] !== undefined);
   return compileGuard(profile, {
     profiles: [...new Set([profile, ...others, ...enforced])],
     namespaces: snapshot.namespaces.filter(({ name }) => namespaces.has(name)),
     protectedNamespaces: [...snapshot.protectedNamespaces],
     cluster: snapshot.facts,
-    added: intents
-      .filter(({ namespace }) => namespaces.has(namespace.name))
-      .flatMap(({ policies }) => policies)
-      .filter(({ metadata }) => metadata.labels?.[LABEL_EXCEPTION] !== undefined),
+    added: { ...NOTHING_ADDED, policies },
   });
 }
 

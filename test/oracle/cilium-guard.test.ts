@@ -17,7 +17,7 @@ import type { GuardForm } from '../../src/engines/guards/carrier.ts';
 import { planGuard } from '../../src/engines/guards/plan.ts';
 import type { ObjectStep } from '../../src/engines/object-step.ts';
 import { compile } from '../../src/policy/compile.ts';
-import { compileGuard } from '../../src/policy/guard/compile.ts';
+import { compileGuard, NOTHING_ADDED } from '../../src/policy/guard/compile.ts';
 import { plan, type Step } from '../../src/policy/planning/plan.ts';
 import { goIsThere, goTool, skippedWithoutGo } from '../env/tooling/go-tool.ts';
 import { facts, type FactsInput, profile } from '../policy/fixture.ts';
@@ -240,7 +240,7 @@ function guardPlan(intent: SegmentationProfile | undefined, observed: GuardForm 
     namespaces: SELECTED,
     protectedNamespaces: ['kube-system'],
     cluster: facade,
-    added: [],
+    added: NOTHING_ADDED,
   });
   const made = carrier.compile(guard);
   assert.equal(made.kind, 'compiled');

@@ -35,7 +35,12 @@ export class CompiledExceptions {
   compile(
     item: ExceptionItem,
     granted: Granted,
-    { namespace, facts, lastKnown }: AdditionContext & { readonly namespace: NamespaceItem },
+    {
+      namespace,
+      facts,
+      lastKnown,
+      isLookedAt = false,
+    }: AdditionContext & { readonly namespace: NamespaceItem },
   ): { readonly compiled: CompiledException; readonly isChanged: boolean } {
     const context: ExceptionContext = {
       namespace: { name: namespace.key, labels: namespace.labels },
@@ -43,6 +48,7 @@ export class CompiledExceptions {
       lastKnown,
     };
     const compiled = compileException(item.exception, granted, context);
+    if (isLookedAt) return { compiled, isChanged: false };
     const { policies, unresolved, excess } = compiled;
     const form = formOf(item, granted.end);
     const fingerprints = policies.map(fingerprint);

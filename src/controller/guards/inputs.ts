@@ -1,15 +1,15 @@
 /** Compiles the guard of a profile from the cluster state, and subscribes it to the facts that it depends on. No I/O. */
-import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import { RecordedFacts } from '../../cluster-state/peer-sources/dependencies.ts';
 import { type ClusterState, isWritten } from '../../cluster-state/state.ts';
 import { encodePeerSource } from '../../policy/facts.ts';
 import { isGranting } from '../../policy/exceptions/grant.ts';
-import { compileGuard } from '../../policy/guard/compile.ts';
+import { compileGuard, type GuardAdditions, NOTHING_ADDED } from '../../policy/guard/compile.ts';
 import type { Guard } from '../../policy/guard/guard.ts';
 import { byObjectName } from '../../util/order.ts';
 import type { GuardInputs } from '../guard-support.ts';
+import type { Added } from '../namespace/additions.ts';
 
 export type CompiledInputs =
   | { readonly kind: 'guard'; readonly guard: Guard }
@@ -79,7 +79,7 @@ function formsOf(
   return [...forms].sort(byObjectName);
 }
 
-/** The policies of capabilities in these namespaces, or the input that is missing. */
+/** What capabilities add in these namespaces, or the input that is missing. */
 function addedPolicies(
   profiles: readonly SegmentationProfile[],
   namespaces: readonly NamespaceItem[],
@@ -88,18 +88,22 @@ function addedPolicies(
     facts,
     additions,
   }: Pick<GuardInputs, 'additions'> & { readonly clusterState: ClusterState; readonly facts: RecordedFacts },
-): NetworkPolicy[] | string {
+): GuardAdditions | string {
   const granting = profiles.filter(isGranting);
-  if (granting.length === 0) return [];
-  const policies: NetworkPolicy[] = [];
+  if (granting.length === 0) return NOTHING_ADDED;
+  const added: Added[] = [];
   for (const namespace of namespaces) {
     const here = granting.filter((each) => clusterState.selects(each, namespace));
     for (const addition of here.length > 0 ? additions : []) {
       const missing = addition.missing(here, namespace);
       if (missing !== undefined) return missing.resource;
       for (const each of here)
-        policies.push(...addition.of(each, namespace, { facts, lastKnown: undefined }).policies);
+        added.push(addition.of(each, namespace, { facts, lastKnown: undefined, isLookedAt: true }));
     }
   }
-  return policies;
+  return {
+    policies: added.flatMap((each) => each.policies),
+    extensions: added.flatMap((each) => each.extensions),
+    unresolved: added.flatMap((each) => each.unresolved),
+  };
 }

@@ -26,6 +26,8 @@ export interface MissingInput {
 export interface AdditionContext {
   readonly facts: ClusterFacts;
   readonly lastKnown: LastKnown | undefined;
+  /** True if the policies are only looked at, and not written: nothing is remembered of them. */
+  readonly isLookedAt?: boolean;
 }
 
 export interface Added {

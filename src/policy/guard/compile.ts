@@ -7,14 +7,16 @@ import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
 import type { Connection, NamespaceScope, Peer, SegmentationProfile } from '../../api/profile.ts';
 import { baselineRules, meshRules, webhookRules } from '../baseline.ts';
 import { isOutside, placeOf } from '../connections/ends.ts';
+import type { ExtensionPolicy } from '../extensions.ts';
 import type { ClusterFacts, NamespaceFacts } from '../facts.ts';
 import { classifyPeer, resolvePeer } from '../peers/index.ts';
 import { namespaceNamed } from '../peers/selectors.ts';
+import type { UnresolvedPeer } from '../rules.ts';
 import { rulesOf } from '../semantics/normalize.ts';
 import { selectorKey } from '../semantics/selector.ts';
 import { coversPass } from './cover.ts';
 import { type Guard, type GuardDirection, type GuardPass, OWN_NAMESPACES, subjectOf } from './guard.ts';
-import { type PassSource, type Passes, passesOf, passesOfRule } from './passes.ts';
+import { type PassSource, type Passes, passesOf, passesOfExtension, passesOfRule } from './passes.ts';
 import { areDisjoint } from './selectors.ts';
 
 export interface GuardContext {
@@ -24,9 +26,17 @@ export interface GuardContext {
   readonly namespaces: readonly NamespaceFacts[];
   readonly protectedNamespaces: readonly string[];
   readonly cluster: ClusterFacts;
-  /** Policies in these namespaces that no rule of a profile stands for, such as those of exceptions. */
-  readonly added: readonly NetworkPolicy[];
+  /** What no rule of a profile stands for in these namespaces, such as exceptions. */
+  readonly added: GuardAdditions;
 }
+
+export interface GuardAdditions {
+  readonly policies: readonly NetworkPolicy[];
+  readonly extensions: readonly Pick<ExtensionPolicy, 'metadata' | 'direction' | 'rules'>[];
+  readonly unresolved: readonly UnresolvedPeer[];
+}
+
+export const NOTHING_ADDED: GuardAdditions = { policies: [], extensions: [], unresolved: [] };
 
 export function compileGuard(profile: SegmentationProfile, context: GuardContext): Guard {
   const subject = subjectOf(profile, context.protectedNamespaces);
@@ -59,12 +69,24 @@ function compileDirection(
   const passes = distinct([
     own,
     ...found.flatMap((each) => each.passes),
-    ...added.flatMap(({ metadata, spec }) =>
+    ...passesOfAdditions(added, direction),
+  ]);
+  const unresolved = [
+    ...found.flatMap((each) => each.unresolved),
+    ...added.unresolved.filter((each) => each.direction === direction),
+  ];
+  return { direction, passes, unresolved, podRanges: podRangesFor(direction, passes, cluster) };
+}
+
+function passesOfAdditions({ policies, extensions }: GuardAdditions, direction: PolicyType): GuardPass[] {
+  return [
+    ...policies.flatMap(({ metadata, spec }) =>
       rulesOf(spec, direction).flatMap((rule) => passesOfRule(metadata.name, rule)),
     ),
-  ]);
-  const unresolved = found.flatMap((each) => each.unresolved);
-  return { direction, passes, unresolved, podRanges: podRangesFor(direction, passes, cluster) };
+    ...extensions
+      .filter((each) => each.direction === direction)
+      .flatMap(({ metadata, rules }) => rules.flatMap((rule) => passesOfExtension(metadata.name, rule))),
+  ];
 }
 
 /** The baseline's rules that depend on the namespace. */

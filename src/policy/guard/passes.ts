@@ -1,6 +1,7 @@
 /** From peers and ports to passes of a guard: what a guard can't say is left wider. Pure. */
 import type { LabelSelector } from '../../api/meta.ts';
 import type { NetworkPolicyPeer, NetworkPolicyPort, PolicyType } from '../../api/network-policy.ts';
+import type { ExtensionRule } from '../extensions.ts';
 import type { ClusterFacts, NamespaceFacts } from '../facts.ts';
 import { classifyPeer, peerLabel, resolvePeer, type RulePeer } from '../peers/index.ts';
 import type { Grant, Resolution } from '../peers/resolution.ts';
@@ -84,6 +85,21 @@ export function passesOfRule(
   const passed: readonly GuardPeer[] =
     peers === undefined ? [{ kind: 'everyone' }] : peers.flatMap(guardPeers);
   return passed.map((peer) => ({ peer, ...(ranges && { ports: ranges }), rules: [name] }));
+}
+
+/** The passes for an extension: a name may be any address. The API server and nodes have their addresses in NetworkPolicies. */
+export function passesOfExtension(
+  name: string,
+  { peer, ports }: Pick<ExtensionRule, 'peer' | 'ports'>,
+): GuardPass[] {
+  if (peer.kind !== 'names') return [];
+  const { namespace, podSelector, ports: served } = peer.dns;
+  const servers: GuardPeer = { kind: 'pods', namespaceSelector: namespaceNamed(namespace), podSelector };
+  const pass = (each: GuardPeer, on: readonly NetworkPolicyPort[] | undefined): GuardPass => {
+    const ranges = portRanges(on);
+    return { peer: each, ...(ranges && { ports: ranges }), rules: [name] };
+  };
+  return [pass(servers, served), ...ANY_ADDRESS.map((each) => pass(each, ports))];
 }
 
 /** None for pods of the policy's own namespace: flows between guarded namespaces are passed anyway. */

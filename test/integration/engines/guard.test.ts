@@ -163,6 +163,35 @@ type Policy = KubeObject & {
     await eventually(async () => assert.deepEqual((await policy()).spec, spec), SOON);
   });
 
+  it('is widened before NetworkPolicies change, and narrowed after', async () => {
+    await box.ready(profile, SOON);
+    const from = new Date().toISOString();
+    await box.edit(profile, { egress: [{ name: 'dns', to: [{ ipBlock: { cidr: '198.51.100.9/32' } }] }] });
+    const written = () =>
+      auditedRequests(plane, from)
+        .filter((each) => !isRefused(each) && each.verb === 'update')
+        .flatMap(({ objectRef }) => {
+          const { resource, namespace, name } = objectRef ?? {};
+          if (resource === 'clusternetworkpolicies' && name === `${profile}.guard`) return ['guard'];
+          return resource === 'networkpolicies' && namespace === shop ? [name] : [];
+        });
+    await eventually(() => assert.deepEqual(written(), ['guard', `${profile}.egress`, 'guard']), SOON);
+    await box.edit(profile, { egress: [{ name: 'dns', to: [{ ipBlock: { cidr: '198.51.100.1/32' } }] }] });
+    await box.ready(profile, SOON);
+  });
+
+  it('passes what another profile of its namespaces allows, as long as that does', async () => {
+    const networks = async () => JSON.stringify((await policy()).spec.egress);
+    const other = await box.profile('other', {
+      baseline: { dns: 'Deny', admissionWebhooks: 'Deny' },
+      egress: [{ name: 'other', to: [{ ipBlock: { cidr: '192.0.2.0/24' } }] }],
+    });
+    await eventually(async () => assert.match(await networks(), /192\.0\.2\.0/), SOON);
+    await box.removeProfile(other);
+    await eventually(async () => assert.doesNotMatch(await networks(), /192\.0\.2\.0/), SOON);
+    await box.ready(profile, SOON);
+  });
+
   it('is not written again after a restart', async () => {
     await box.ready(profile, SOON);
     const { resourceVersion } = (await policy()).metadata;
@@ -283,6 +312,28 @@ type Policy = KubeObject & {
     await operator.stop();
     operator = await operators.start(kubeconfig, `--config=${config}`);
     await box.ready(profile, SOON);
+  });
+
+  it('is written for the sample of config/samples/engines', async () => {
+    const sample = join(ROOT, 'config/samples/engines/guard.yaml');
+    await box.namespace('bounded', { 'segmentation.dev/profile-class': 'bounded' });
+    await kubectl('apply', '-f', sample);
+    try {
+      await box.ready('bounded', SOON);
+      const { ingress = [], egress = [] } = (await policy('bounded.guard')).spec;
+      const names = egress.map(({ name }) => name);
+      assert.deepEqual(
+        ingress.map(({ name }) => name),
+        ['own-namespaces', 'rest'],
+      );
+      // The other profile of this suite may select the same namespaces, so that its peers are passed too.
+      assert.deepEqual(
+        names.filter((name) => name !== 'dns'),
+        ['own-namespaces', 'baseline.dns', 'provider', 'rest'],
+      );
+    } finally {
+      await kubectl('delete', '-f', sample);
+    }
   });
 
   it('is removed if the profile asks for none, under Audit, and with the profile', async () => {

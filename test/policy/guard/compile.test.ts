@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { NetworkPolicy, NetworkPolicyPort, PolicyType } from '../../../src/api/network-policy.ts';
 import type { Peer, SegmentationProfile } from '../../../src/api/profile.ts';
-import { compileGuard } from '../../../src/policy/guard/compile.ts';
+import { compileGuard, type GuardAdditions, NOTHING_ADDED } from '../../../src/policy/guard/compile.ts';
 import type { GuardDirection, GuardPass, GuardPeer } from '../../../src/policy/guard/guard.ts';
 import { facts, type FactsInput, profile as profileOf, SHOP } from '../fixture.ts';
 
@@ -21,16 +21,16 @@ const profile = (spec: Parameters<typeof profileOf>[0] = {}) =>
 interface Given {
   readonly others?: readonly SegmentationProfile[];
   readonly input?: FactsInput;
-  readonly added?: readonly NetworkPolicy[];
+  readonly added?: Partial<GuardAdditions>;
 }
 
-function guardOf(own: SegmentationProfile, { others = [], input = {}, added = [] }: Given = {}) {
+function guardOf(own: SegmentationProfile, { others = [], input = {}, added = {} }: Given = {}) {
   return compileGuard(own, {
     profiles: [own, ...others],
     namespaces: [SHOP],
     protectedNamespaces: ['kube-system'],
     cluster: facts(input),
-    added,
+    added: { ...NOTHING_ADDED, ...added },
   });
 }
 
@@ -240,7 +240,43 @@ describe('the guard of a profile', () => {
         egress: [{ to: [{ ipBlock: { cidr: '203.0.113.0/24' } }] }],
       },
     };
-    assert.deepEqual(peersOf(passes(profile(), 'Egress', { added: [added] })), [cidr('203.0.113.0/24')]);
+    assert.deepEqual(peersOf(passes(profile(), 'Egress', { added: { policies: [added] } })), [
+      cidr('203.0.113.0/24'),
+    ]);
+  });
+
+  it('passes every address for a name of an exception, and keeps what a peer of one was resolved to', () => {
+    const dns = {
+      namespace: 'kube-system',
+      podSelector: {},
+      ports: [{ protocol: 'UDP' as const, port: 53 }],
+    };
+    const extension = {
+      metadata: { name: 'debug' },
+      direction: 'Egress' as const,
+      rules: [
+        {
+          peer: { kind: 'names' as const, names: ['a.example'], dns },
+          ports: [{ port: 443 }],
+          note: { rule: 'r' },
+        },
+      ],
+    };
+    const list = passes(profile(), 'Egress', { added: { extensions: [extension] } });
+    assert.deepEqual(peersOf(list), [pods('kube-system'), cidr('0.0.0.0/0'), cidr('::/0')]);
+    assert.deepEqual(list[1]?.ports, [tcp(443)]);
+    const unresolved = [
+      {
+        direction: 'Egress' as const,
+        rule: 'r',
+        peer: 'service a/b',
+        reason: 'ServiceNotFound' as const,
+        message: 'm',
+        hasLastKnown: true,
+      },
+    ];
+    assert.equal(directionOf(profile(), 'Egress', { added: { unresolved } }).unresolved.length, 1);
+    assert.equal(directionOf(profile(), 'Ingress', { added: { unresolved } }).unresolved.length, 0);
   });
 
   it('knows the ranges of pods, as a source of ingress may be an address', () => {
