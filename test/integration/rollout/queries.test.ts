@@ -58,8 +58,9 @@ const QUERIES = samples(PAGE)
         ...configuration,
       }),
     );
+    const kubeconfig = await installOperator(plane);
     await grant(plane);
-    await operators.start(await installOperator(plane), `--config=${file}`);
+    await operators.start(kubeconfig, `--config=${file}`);
   });
   beforeEach(() => {
     box = new Sandbox(plane, 'queries');
