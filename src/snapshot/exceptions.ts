@@ -10,6 +10,7 @@ import type { SegmentationProfile } from '../api/profile.ts';
 import type { LastKnown } from '../policy/compile.ts';
 import { compileException, type Granted } from '../policy/exceptions/compile.ts';
 import { judge, type Verdict } from '../policy/exceptions/judge.ts';
+import type { ExtensionPolicy } from '../policy/extensions.ts';
 import type { ClusterFacts } from '../policy/facts.ts';
 import { rfc3339 } from '../util/rfc3339.ts';
 
@@ -24,6 +25,8 @@ export interface Opened {
   /** The name of the profile that grants it; undefined if none does. */
   readonly profile?: string;
   readonly policies: readonly NetworkPolicy[];
+  /** The extensions that the network engine carries beside them. */
+  readonly extensions: readonly ExtensionPolicy[];
   readonly remarks: readonly Remark[];
 }
 
@@ -65,7 +68,7 @@ function opened(exception: SegmentationException, verdict: Verdict, context: Ope
   const remarks = nameRemarks(title, exception);
   if (verdict.kind === 'expired' || verdict.kind === 'refused') {
     const text = `${title} opens nothing: ${reasonOf(exception, verdict)}`;
-    return { exception, policies: [], remarks: [...remarks, { isWarning: true, text }] };
+    return { exception, policies: [], extensions: [], remarks: [...remarks, { isWarning: true, text }] };
   }
   const { profile } = verdict;
   const isAwaiting = verdict.kind === 'awaiting-approval';
@@ -84,6 +87,7 @@ function opened(exception: SegmentationException, verdict: Verdict, context: Ope
     exception,
     profile: profile.metadata.name,
     policies: compiled.policies,
+    extensions: compiled.extensions,
     remarks: [...remarks, ...approval, ...unresolved, ...tooLarge],
   };
 }

@@ -231,13 +231,14 @@ export class Snapshot {
 
   /** Remarks on the exceptions of manifests: those that open less than they ask for, or need an approval. */
   exceptionRemarks(): Remark[] {
-    if (this.#exceptions.exceptions.length === 0) return [];
     return this.namespaces.flatMap((namespace) =>
       this.#openedIn(namespace).flatMap(({ remarks }) => remarks),
     );
   }
 
+  /** The exceptions of manifests in a namespace. */
   #openedIn(namespace: SnapshotNamespace): readonly Opened[] {
+    if (this.#exceptions.exceptions.length === 0) return [];
     let opened = this.#opened.get(namespace.name);
     if (opened === undefined) {
       const profiles = this.profiles.flatMap((each) => {
@@ -254,7 +255,7 @@ export class Snapshot {
   /** The policies of exceptions: compiled from manifests, or else as they are in the cluster. */
   #exceptedBy(profile: SegmentationProfile, namespace: SnapshotNamespace, present: readonly NetworkPolicy[]) {
     if (!isGranting(profile)) return [];
-    const opened = this.#exceptions.exceptions.length === 0 ? [] : this.#openedIn(namespace);
+    const opened = this.#openedIn(namespace);
     const known = new Set(opened.map(({ exception }) => exception.metadata.name));
     const compiled = opened.filter((each) => each.profile === profile.metadata.name);
     const others = present.filter(
@@ -284,7 +285,7 @@ export class Snapshot {
         });
         const excepted = this.#exceptedBy(profile, namespace, present);
         const all = excepted.length === 0 ? policies : [...policies, ...excepted].sort(byObjectName);
-        const extensions = this.#extensionsOf(profile, compiled, namespace.name);
+        const extensions = this.#extensionsOf(profile, compiled, namespace);
         const isStaged = relation === 'audit' && this.#staging !== undefined;
         const staged = isStaged ? stagedObjects(compiled.policies, profile, this.#staging) : [];
         const written = { policies: all, conflicts, extensions, staged };
@@ -319,16 +320,29 @@ export class Snapshot {
     return this.#observedExtensions?.filter((each) => this.ownerOf({ ...each, spec: {} }) !== undefined);
   }
 
-  #extensionsOf(profile: SegmentationProfile, { extensions }: Compiled, namespace: string): KubeObject[] {
+  #extensionsOf(
+    profile: SegmentationProfile,
+    { extensions }: Compiled,
+    namespace: SnapshotNamespace,
+  ): KubeObject[] {
     if (this.#engine === undefined) return [];
-    const there = (this.#observedExtensions ?? []).filter(({ metadata }) => metadata.namespace === namespace);
+    const there = (this.#observedExtensions ?? []).filter(
+      ({ metadata }) => metadata.namespace === namespace.name,
+    );
+    const opened = this.#openedIn(namespace);
+    const inManifests = new Set(opened.map(({ exception }) => exception.metadata.name));
+    const granted = opened.filter((each) => each.profile === profile.metadata.name);
+    const asked = [...extensions, ...granted.flatMap((each) => each.extensions)];
     const isOwn = (object: KubeObject) => this.ownerOf({ ...object, spec: {} }) === profile.metadata.name;
-    const isOfException = ({ metadata }: KubeObject) => metadata.labels?.[LABEL_EXCEPTION] !== undefined;
-    const own = there.filter((each) => isOwn(each) && !isOfException(each));
     // As policies of exceptions do, their extensions stay.
-    const excepted = isGranting(profile) ? there.filter((each) => isOwn(each) && isOfException(each)) : [];
+    const isKept = ({ metadata }: KubeObject) => {
+      const exception = metadata.labels?.[LABEL_EXCEPTION];
+      return exception !== undefined && !inManifests.has(exception);
+    };
+    const own = there.filter((each) => isOwn(each) && !isKept(each));
+    const excepted = isGranting(profile) ? there.filter((each) => isOwn(each) && isKept(each)) : [];
     const others = there.filter((each) => !own.includes(each));
-    return [...extensionObjects(extensions, this.#engine, { own, others }), ...excepted];
+    return [...extensionObjects(asked, this.#engine, { own, others }), ...excepted];
   }
 
   #isOfException(policy: NetworkPolicy, { metadata }: SegmentationProfile): boolean {
