@@ -52,12 +52,15 @@ describe('docs/tutorial.md', () => {
         process.env['PATH'],
       ];
       const env = { PATH: path.join(delimiter), HOME: directory.path, KUBECONFIG: plane.kubeconfig };
-      assertShows(tutorial, sample, await bashConsoleOf(sample.text, directory.path, env), withoutAges);
+      assertShows(tutorial, sample, await bashConsoleOf(sample.text, directory.path, env), withoutTimes);
     });
   }
 });
 
-/** Replaces ages and trailing spaces, which differ from run to run. */
-function withoutAges(text: string): string {
-  return text.replaceAll(/\b\d+(ms|s|m)\b/g, 'AGE').replaceAll(/ +$/gm, '');
+/** Replaces times, ages and trailing spaces, which differ from run to run. */
+function withoutTimes(text: string): string {
+  return text
+    .replaceAll(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, 'TIME')
+    .replaceAll(/\b\d+(ms|s|m)\b/g, 'AGE')
+    .replaceAll(/ +$/gm, '');
 }
