@@ -16,7 +16,7 @@ const GROUP = '/apis/segmentation.dev/v1alpha1';
 const GRANT = {
   mode: 'Allowed',
   maxDuration: '8h',
-  peers: ['Pods'],
+  peers: ['Pods', 'Service'],
   maxPerNamespace: 5,
 };
 
@@ -50,7 +50,7 @@ describe('exception in virtual time', () => {
     replica = new Replica({
       name: 'operator',
       concurrency: 2,
-      resyncMs: 0,
+      resyncMs: 60_000,
       hasExceptions: true,
       network,
       onUncaught: (error) => assert.fail(String(error)),
@@ -71,9 +71,9 @@ describe('exception in virtual time', () => {
   };
   const edit = (spec: object) =>
     server.handle({ method: 'PATCH', path: `${GROUP}/segmentationprofiles/p`, body: { spec } }, 'user');
-  const ask = (namespace: string) => {
+  const ask = (namespace: string, peer: object = { podSelector: {} }) => {
     const expires = rfc3339(EPOCH + scheduler.time + 3_600_000);
-    const egress = [{ name: 'out', to: [{ podSelector: {} }] }];
+    const egress = [{ name: 'out', to: [peer] }];
     const spec = { reason: 'INC-1', expires, requestedBy: 'jane', egress };
     post(`${GROUP}/namespaces/${namespace}/segmentationexceptions`, { metadata: { name: 'e' }, spec });
   };
@@ -102,6 +102,47 @@ describe('exception in virtual time', () => {
         roles.includes('default-deny') && !roles.includes('exception') && !roles.includes('transition'),
     );
     assert.equal(cut, undefined);
+  });
+
+  it('keeps its flows when the profile ceases to allow them', async () => {
+    const egress = [{ name: 'all', to: [{ podSelector: {} }] }];
+    profile({ namespaceSelector: {}, egress });
+    let isKnown = false;
+    let isCut = false;
+    server.storage.subscribe(({ kind }) => {
+      const roles = rolesIn('a');
+      if (kind === NETWORK_POLICY)
+        isCut ||= isKnown && !roles.includes('egress') && !roles.includes('exception');
+    });
+    // The events of both changes take different times to arrive.
+    for (let run = 0; run < 20; run++) {
+      await scheduler.advance(5_000);
+      ask('a');
+      await scheduler.advance(15);
+      isKnown = true;
+      edit({ egress: [] });
+      await scheduler.advance(5_000);
+      assert.equal(inForce('a')?.status, 'True');
+      isKnown = false;
+      const path = `${GROUP}/namespaces/a/segmentationexceptions/e`;
+      server.handle({ method: 'DELETE', path }, 'user');
+      edit({ egress });
+    }
+    assert.ok(!isCut);
+  });
+
+  it('causes no write while a peer of it keeps its last known form', async () => {
+    const services = '/api/v1/namespaces/a/services';
+    post(services, { metadata: { name: 'api' }, spec: { selector: { app: 'a' }, ports: [{ port: 80 }] } });
+    profile({ namespaceSelector: {} });
+    ask('a', { service: { namespace: 'a', name: 'api' } });
+    await scheduler.advance(5_000);
+    server.handle({ method: 'DELETE', path: `${services}/api` }, 'user');
+    await scheduler.advance(5_000);
+    assert.deepEqual(new Set(rolesIn('a')), new Set(['default-deny', 'exception']));
+    const { revision } = server.storage;
+    await scheduler.advance(300_000);
+    assert.equal(server.storage.revision, revision);
   });
 
   it('is refused where the profile does not select its namespace, though a rollout can not begin', async () => {

@@ -53,8 +53,7 @@ export class Replica {
   }: ReplicaOptions) {
     this.name = name;
     this.#network = network;
-    this.clock = new ProcessClock(network.scheduler);
-    this.clock.skew = skew;
+    this.clock = new ProcessClock(network.scheduler, skew);
     this.link = new Link(name, network);
     const { roll } = network;
     const random = () => roll(2 ** 30) / 2 ** 30;

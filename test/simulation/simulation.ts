@@ -88,7 +88,7 @@ class Simulation {
         const replica = this.#replicas.get(name);
         if (replica === undefined) return undefined;
         const { clusterState, isLeading: leads, clock } = replica;
-        return { clusterState, leads, now: clock.now() };
+        return { clusterState, leads, readings: clock.readings(RECHECK_MS) };
       },
     );
     this.#server.storage.subscribe(({ at, type, kind, key, object, author }) => {
@@ -312,11 +312,11 @@ class Simulation {
       case 'compact':
         return this.#server.storage.compact();
       case 'wall clock':
-        for (const { clock } of this.#replicas.values()) clock.skew = action.skew;
+        for (const { clock } of this.#replicas.values()) clock.step(action.skew);
         return;
       case 'clock': {
         const replica = action.whose === 'leader' ? leader : standby;
-        if (replica !== undefined) replica.clock.skew = action.skew;
+        replica?.clock.step(action.skew);
         this.#steppedAt = this.#scheduler.time;
         return;
       }

@@ -50,6 +50,8 @@ export class CompiledExceptions {
     const compiled = compileException(item.exception, granted, context);
     if (isLookedAt) return { compiled, isChanged: false };
     const { policies, unresolved, excess } = compiled;
+    // The namespace compiles the exception again, with the last known peers.
+    if (unresolved.length > 0 && lastKnown === undefined) return { compiled, isChanged: false };
     const form = formOf(item, granted.end);
     const fingerprints = policies.map(fingerprint);
     const text = JSON.stringify([form, fingerprints, unresolved, excess]);

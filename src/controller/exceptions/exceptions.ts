@@ -23,7 +23,7 @@ import type { ClusterState } from '../../cluster-state/state.ts';
 import { isAborted, isNotFound } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import { preconditionsOf } from '../../kube/preconditions.ts';
-import { EXCEPTION_PLURAL, policyName } from '../../api/names.ts';
+import { EXCEPTION_PLURAL } from '../../api/names.ts';
 import { Resource } from '../../kube/resource.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
 import { isGranting } from '../../policy/exceptions/grant.ts';
@@ -148,7 +148,7 @@ export class Exceptions implements Capability, PolicyAdditions {
 
   missing(profiles: readonly SegmentationProfile[], namespace: NamespaceItem): MissingInput | undefined {
     if (!profiles.some(isGranting)) return undefined;
-    if (this.#source.isRead) return this.#mayCut(namespace) ? UNCONFIRMED : undefined;
+    if (this.#source.isRead) return this.#isAwaited(namespace) ? UNCONFIRMED : undefined;
     const { key } = namespace;
     const now = this.#options.clock.now();
     const inForce = [...this.#policiesOfExceptions(key)].some((item) => notedEnd(item) > now);
@@ -211,17 +211,12 @@ export class Exceptions implements Capability, PolicyAdditions {
   }
 
   /**
-   * True if the profile that grants an exception does not isolate the namespace yet, and would cut the exception's flows,
-   * which are written only once the exception is confirmed (I2).
+   * True if an exception in force is still to be confirmed. Its policies are not written before that, and until they are, what
+   * a profile isolates or ceases to allow would cut its flows (I2).
    */
-  #mayCut(namespace: NamespaceItem): boolean {
-    const { policies } = this.#options.clusterState;
+  #isAwaited(namespace: NamespaceItem): boolean {
     return [...this.#verdictsIn(namespace)].some(
-      ([item, verdict]) =>
-        verdict.kind === 'in-force' &&
-        !this.#isConfirmed(item) &&
-        policies.get(`${namespace.key}/${policyName(verdict.profile.metadata.name, 'default-deny')}`) ===
-          undefined,
+      ([item, verdict]) => verdict.kind === 'in-force' && !this.#isConfirmed(item),
     );
   }
 

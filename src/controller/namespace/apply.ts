@@ -48,6 +48,9 @@ export async function apply(
   await between?.(steps.length);
 }
 
+/** Policies that stay as they were listed have no type of their own. */
+const TYPE = { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy' } as const;
+
 /** @returns the policy after the step; undefined if it is gone */
 function write(
   step: Step,
@@ -62,7 +65,7 @@ function write(
     throw new Error(`step ${step.verb} of ${namespace}/${name}, which was not observed`);
   if (step.verb === 'delete') return remove(name, before, context);
   const metadata = { ...step.policy.metadata, ...preconditionsOf(before) };
-  return send(() => policies.replace({ ...step.policy, metadata }, options));
+  return send(() => policies.replace({ ...step.policy, ...TYPE, metadata }, options));
 }
 
 /** @returns the policy if it stays for a finalizer; undefined once it is gone, whoever deleted it */

@@ -73,11 +73,11 @@ export function compileIntents(
   return profiles.map((each) => {
     const { relation, ...form } = clusterState.inForce(each, namespace);
     if (relation === 'none') return { ...form, relation, compiled: NO_POLICIES };
-    if (relation === 'held') return heldIntent(form, { namespace, facts, additions, clusterState });
+    const context = { facts, lastKnown: lastKnown?.enforce };
+    if (relation === 'held') return heldIntent(form, { namespace, additions, clusterState, ...context });
     const compiled = compile(form.profile, own, facts, lastKnown?.[relation]);
     const intent: ProfileIntent = { ...form, relation, compiled };
     if (relation !== 'enforce' || additions.length === 0) return intent;
-    const context = { facts, lastKnown: lastKnown?.enforce };
     const added = additions.map((addition) => addition.of(form.profile, namespace, context));
     return withAdded(intent, added);
   });
@@ -107,7 +107,11 @@ function heldIntent(
     facts,
     additions,
     clusterState,
-  }: Pick<Gathered, 'namespace' | 'facts' | 'additions'> & { clusterState: ClusterState },
+    lastKnown,
+  }: Pick<Gathered, 'namespace' | 'facts' | 'additions'> & {
+    readonly clusterState: ClusterState;
+    readonly lastKnown: LastKnown | undefined;
+  },
 ): ProfileIntent {
   const { profile, isAwaited } = form;
   const isCompiled = isAwaited && profile.spec.mode === 'Enforce';
@@ -119,16 +123,17 @@ function heldIntent(
   );
   const isAsAsked =
     present.length === asked.size && present.every((item) => asked.get(item.name) === item.fingerprint);
-  const added = additions.map((each) => each.of(profile, namespace, { facts, lastKnown: undefined }));
+  const added = additions.map((each) => each.of(profile, namespace, { facts, lastKnown }));
   const policies = added.flatMap((each) => each.policies);
   const extensions = added.flatMap((each) => each.extensions);
-  return { ...form, relation: 'held', compiled, isAsAsked, added: { policies, extensions, unresolved: [] } };
+  const unresolved = added.flatMap((each) => each.unresolved);
+  return { ...form, relation: 'held', compiled, isAsAsked, added: { policies, extensions, unresolved } };
 }
 
-/** True if a peer of a policy that is to be written is unresolved. */
+/** True if a peer of a policy that is to be written, or of an added one, is unresolved. */
 export function hasUnresolvedPeers(intents: readonly ProfileIntent[]): boolean {
   return intents.some(
     ({ relation, compiled, added }) =>
-      relation !== 'held' && compiled.unresolved.length + (added?.unresolved.length ?? 0) > 0,
+      (relation !== 'held' && compiled.unresolved.length > 0) || (added?.unresolved.length ?? 0) > 0,
   );
 }

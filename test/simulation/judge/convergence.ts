@@ -104,11 +104,12 @@ function unmetByProfile(
   const foreignNames = policies
     .filter((each) => observed.ownerOf(each) === undefined)
     .map(({ metadata }) => metadata.name);
-  // The other policies of a held profile stay as they are, whatever they are.
-  if (isHeld)
-    return isSame(own.filter(isOfException), withFreeNames(opened, new Set(foreignNames)).named)
-      ? undefined
-      : `${name} has the exceptions ${textOf(own.filter(isOfException))}, and should have ${textOf(opened)}`;
+  // The policies of a held profile stay as they are, but for those of exceptions that end.
+  if (isHeld) {
+    const open = new Set(opened.map(({ metadata }) => metadata.name));
+    const ended = own.filter((each) => isOfException(each) && !open.has(each.metadata.name));
+    return ended.length === 0 ? undefined : `${name} still has the policies ${textOf(ended)} of exceptions`;
+  }
   const { intent, lastKnown } = intentAsEnforced(profile, namespace, combination, policies);
   const desired = [...(intent?.policies ?? []), ...opened];
   const directions = postponedDirections(where, desired, own, new Set(foreignNames));

@@ -8,6 +8,8 @@ import type { Inputs } from '../schedule/inputs.ts';
 interface Place {
   readonly namespace: string;
   readonly inputs: Inputs;
+  /** What the clock of the leader shows, in milliseconds since the epoch. */
+  readonly readings: readonly number[];
   /** The policies of the namespace. */
   readonly base: readonly NetworkPolicy[];
   /** When the replica sent its latest successful GET of a path, in milliseconds of the simulation. */
@@ -16,7 +18,7 @@ interface Place {
 
 /** Describes the fault; empty if the exception is in force, and undefined for a policy of no exception. */
 export function openedWithoutGrant({ metadata }: NetworkPolicy, place: Place): string | undefined {
-  const { namespace, inputs, base, readAt } = place;
+  const { namespace, inputs, readings, base, readAt } = place;
   const name = metadata.labels?.[LABEL_EXCEPTION];
   if (name === undefined) return undefined;
   const path = `/apis/segmentation.dev/v1alpha1/namespaces/${namespace}/segmentationexceptions/${name}`;
@@ -25,15 +27,14 @@ export function openedWithoutGrant({ metadata }: NetworkPolicy, place: Place): s
   if (read === undefined) return `${what}, and exception ${name} was never read live`;
   const uids = metadata.ownerReferences?.map(({ uid }) => uid) ?? [];
   const known = new Set(inputs.values(`exceptions ${namespace}`, read));
-  const { now } = inputs.clock;
-  const isInForce = inputs
-    .combinations(namespace)
-    .some(
-      (each) =>
-        known.has(each.exceptions) &&
-        [...verdicts({ ...each, now }, namespace, base)].some(
-          ([exception, { kind }]) => uids.includes(exception.metadata.uid ?? '') && kind === 'in-force',
-        ),
-    );
+  const combinations = inputs.combinations(namespace).filter((each) => known.has(each.exceptions));
+  const isInForce = readings.some((now) =>
+    combinations.some((each) =>
+      [...verdicts({ ...each, now }, namespace, base)].some(
+        ([exception, { kind }]) => uids.includes(exception.metadata.uid ?? '') && kind === 'in-force',
+      ),
+    ),
+  );
+  const [now = 0] = readings;
   return isInForce ? '' : `${what}, and exception ${name} is not in force at ${rfc3339(now)}`;
 }

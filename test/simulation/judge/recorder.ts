@@ -42,8 +42,8 @@ type ReplicaState = (replica: string) =>
   | {
       readonly clusterState: ClusterState;
       readonly leads: boolean;
-      /** Its wall clock, in milliseconds since the epoch. */
-      readonly now: number;
+      /** Its wall clock, and the same before a step that it may not have noticed; milliseconds since the epoch. */
+      readonly readings: readonly number[];
     }
   | undefined;
 
@@ -176,14 +176,14 @@ export class Recorder {
     if (request.method === 'GET') return;
     const why = withoutPrecondition(request);
     if (why !== undefined) this.#fail(`I4, ${why}: ${request.method} ${request.path}`);
-    const { clusterState, leads = false, now = 0 } = this.#replicaState(replica) ?? {};
+    const { clusterState, leads = false, readings = [] } = this.#replicaState(replica) ?? {};
     if (!leads)
       this.#fail(`I4, ${replica} writes although it does not lead: ${request.method} ${request.path}`);
     const { kind, namespace } = routeOf(request.path);
     if (clusterState === undefined) return;
-    this.observeClock(now);
+    this.observeClock(readings[0] ?? 0);
     if (kind !== NETWORK_POLICY || namespace === undefined) return;
-    this.#judgeException(replica, request, namespace);
+    this.#judgeException(request, namespace, { replica, readings });
     const known = new Map<string, number>();
     for (const name of PROFILES) {
       const { uid, generation = 0 } = clusterState.profile(name)?.metadata ?? {};
@@ -204,11 +204,16 @@ export class Recorder {
   }
 
   /** The policy of an exception is written only while the exception is in force, as it was read live. */
-  #judgeException(replica: string, { method, body }: Request, namespace: string): void {
+  #judgeException(
+    { method, body }: Request,
+    namespace: string,
+    { replica, readings }: { readonly replica: string; readonly readings: readonly number[] },
+  ): void {
     if (method === 'DELETE') return;
     const opened = openedWithoutGrant(body as NetworkPolicy, {
       namespace,
       inputs: this.inputs,
+      readings,
       base: this.observed.policies(namespace),
       readAt: (path) => this.#liveReads.get(`${replica} ${path}`),
     });

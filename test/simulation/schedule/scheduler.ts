@@ -79,15 +79,31 @@ export class ProcessClock implements Clock {
   /** Timers of a frozen process wait until then, by the simulation's clock. */
   frozenUntil = 0;
   /** How far the wall clock is ahead, milliseconds. */
-  skew = 0;
+  #skew: number;
+  /** How far it was ahead before its last step, and when that was, by the simulation's clock. */
+  #before: { readonly skew: number; readonly until: number } | undefined;
   readonly #scheduler: Scheduler;
 
-  constructor(scheduler: Scheduler) {
+  constructor(scheduler: Scheduler, skew = 0) {
     this.#scheduler = scheduler;
+    this.#skew = skew;
   }
 
   now(): number {
-    return EPOCH + this.#scheduler.time + this.skew;
+    return EPOCH + this.#scheduler.time + this.#skew;
+  }
+
+  /** Steps the wall clock to so many milliseconds ahead. */
+  step(skew: number): void {
+    this.#before = { skew: this.#skew, until: this.#scheduler.time };
+    this.#skew = skew;
+  }
+
+  /** What the wall clock shows, or would show if it had not been stepped within the last `ms` milliseconds. */
+  readings(ms: number): number[] {
+    const { skew, until } = this.#before ?? { skew: 0, until: Number.NEGATIVE_INFINITY };
+    const { time } = this.#scheduler;
+    return until + ms < time ? [this.now()] : [this.now(), EPOCH + time + skew];
   }
 
   monotonic(): number {
