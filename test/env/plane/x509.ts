@@ -68,6 +68,17 @@ export function issueClient(authority: Authority, owner: Owner): Certificate {
   return issue(authority, owner, [usage(OID.clientAuth)]);
 }
 
+/** A certificate of a service mesh, for both ends of a connection. @param identity as a URI, such as spiffe://DOMAIN/ns/N/sa/A */
+export function issueWorkload(authority: Authority, identity: string): Certificate {
+  const purposes = extension(OID.extendedKeyUsage, sequence(oid(OID.serverAuth), oid(OID.clientAuth)));
+  // GeneralName: uniformResourceIdentifier is [6], of a text that is shorter than 128 bytes here.
+  const name = Buffer.concat([Buffer.from([0x86, identity.length]), Buffer.from(identity)]);
+  return issue(authority, { commonName: 'workload' }, [
+    purposes,
+    extension(OID.subjectAltName, sequence(name)),
+  ]);
+}
+
 function issue(issuer: Authority, owner: Owner, extensions: readonly Buffer[]): Certificate {
   const key = newKey();
   const certificate = signCertificate({

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseAllDocuments, stringify } from 'yaml';
+import { parse, parseAllDocuments, stringify } from 'yaml';
 import type { KubeObject } from '../../../src/api/meta.ts';
 import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
 import { crdEstablished } from '../../env/plane/crd.ts';
@@ -101,9 +101,11 @@ describe('operator with mesh: Istio', function () {
 
   it('isolates no pod while the mesh configuration can not be read, and says what is missing', async () => {
     await eventually(async () => assert.deepEqual(await judged(), ['Unknown', 'EvidenceUnreadable']), SOON);
-    const { reason, message } = await box.condition(profile, 'PeersResolved');
-    assert.equal(reason, 'MeshUnavailable');
-    assert.match(message, /kubectl apply -k config\/engines\/istio/);
+    await eventually(async () => {
+      const { reason, message } = await box.condition(profile, 'PeersResolved');
+      assert.equal(reason, 'MeshUnavailable');
+      assert.match(message, /kubectl apply -k config\/engines\/istio/);
+    }, SOON);
     assert.deepEqual(await box.policyNames(app), []);
   });
 
@@ -362,6 +364,29 @@ type Policy = KubeObject & { readonly spec?: Readonly<Record<string, unknown>> }
     await box.removeProfile(profile);
     await eventually(() => assert.rejects(box.readProfile(profile)), SOON);
     assert.deepEqual([await objects(), await objects('peerauthentications')], [[], []]);
+  });
+
+  it('runs the sample of config/samples/istio', async () => {
+    const sample = readFileSync(
+      join(import.meta.dirname, '../../../config/samples/istio/profile.yaml'),
+      'utf8',
+    );
+    const { spec } = parse(sample) as { spec: { ingress: object[] } };
+    profile = await box.profile('sample', {
+      ...spec,
+      namespaceSelector: { matchLabels: { ...box.label, 'istio-injection': 'enabled' } },
+      ingress: spec.ingress.map((each) => ({ ...each, from: [{ namespaces: [front] }] })),
+    });
+    await box.ready(profile, SOON);
+    assert.deepEqual(await judged(), ['True', 'Enforced']);
+    assert.deepEqual(Object.keys(await specs()).sort(), [
+      `${profile}.default-deny`,
+      `${profile}.ingress`,
+      `${profile}.ingress.from-gateway`,
+    ]);
+    assert.equal((await objects('peerauthentications')).length, 1);
+    await box.removeProfile(profile);
+    await eventually(async () => assert.deepEqual(await objects(), []), SOON);
   });
 
   it('uses exactly the permission of config/engines/istio-policies', () => {
