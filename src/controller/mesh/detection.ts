@@ -101,8 +101,8 @@ export class MeshDetection implements Capability, MeshSupport {
     };
   }
 
-  isReleased({ metadata }: SegmentationProfile): boolean {
-    return this.#overlay.isReleased(metadata.name);
+  isReleased(profile: SegmentationProfile): boolean {
+    return this.#overlay.isReleased(profile);
   }
 
   async #restore(): Promise<void> {

@@ -15,6 +15,7 @@ import { ApiError, isAborted } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import { Resource } from '../../kube/resource.ts';
 import { type MeshFacts, injectsAll, isAmbient } from '../../policy/mesh.ts';
+import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { Clock, Random } from '../../util/clock.ts';
 import { type EngineKind, EngineObjects } from '../engines/objects.ts';
 import { type ExtensionWriteContext, type ExtensionWrites, NOTHING_TO_WRITE } from '../engine-support.ts';
@@ -134,28 +135,33 @@ export class MeshOverlay {
     };
   }
 
-  /** True if no object of the profile is left, or none that can be removed. */
-  isReleased(profile: string): boolean {
-    if (this.#kinds === undefined) return true;
-    return Object.values(this.#kinds).every(
-      (objects: EngineObjects) =>
+  /** True if no object of the profile is left that can be removed; under Retain, if none names it as its owner. */
+  isReleased({ metadata: { name }, spec: { deletionPolicy } }: SegmentationProfile): boolean {
+    return this.#all.every(
+      (objects) =>
         objects.state.kind !== 'available' ||
-        !objects.all().some((each) => objects.ownerOf(each) === profile),
+        !objects
+          .all()
+          .some(
+            (each) =>
+              objects.ownerOf(each) === name &&
+              (deletionPolicy === 'Delete' || each.metadata.ownerReferences?.some(isProfileReference)),
+          ),
     );
   }
 
   /** Why the kinds can't be written; undefined as long as they are not needed, or not known. */
   get missing(): { readonly reason: string; readonly message: string } | undefined {
-    for (const { state } of Object.values(this.#kinds ?? {}) as readonly EngineObjects[])
-      if (state.kind === 'missing') return state;
+    for (const { state } of this.#all) if (state.kind === 'missing') return state;
     return undefined;
   }
 
   get isKnown(): boolean {
-    return (
-      this.#kinds !== undefined &&
-      Object.values(this.#kinds).every((objects: EngineObjects) => objects.state.kind !== 'unknown')
-    );
+    return this.#all.length > 0 && this.#all.every(({ state }) => state.kind !== 'unknown');
+  }
+
+  get #all(): readonly EngineObjects[] {
+    return this.#kinds === undefined ? [] : [this.#kinds.authorization, this.#kinds.authentication];
   }
 
   /** Undefined if nothing may be written: what is there stays. */

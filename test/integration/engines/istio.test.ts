@@ -385,8 +385,16 @@ type Policy = KubeObject & { readonly spec?: Readonly<Record<string, unknown>> }
       `${profile}.ingress.from-gateway`,
     ]);
     assert.equal((await objects('peerauthentications')).length, 1);
+  });
+
+  it('stays with the NetworkPolicies under Retain, without the profile as its owner', async () => {
+    await box.edit(profile, { deletionPolicy: 'Retain' });
     await box.removeProfile(profile);
-    await eventually(async () => assert.deepEqual(await objects(), []), SOON);
+    await eventually(() => assert.rejects(box.readProfile(profile)), SOON);
+    const left = [...(await objects()), ...(await objects('peerauthentications'))];
+    assert.equal(left.length, 4);
+    for (const { metadata } of left) assert.deepEqual(metadata.ownerReferences ?? [], [], metadata.name);
+    assert.equal((await box.policyNames(shop)).includes(`${profile}.default-deny`), true);
   });
 
   it('uses exactly the permission of config/engines/istio-policies', () => {
