@@ -23,6 +23,7 @@ const LONGEST = [
   'integration/admission/accounts-away',
   'integration/admission/accounts',
   'integration/cli/tutorial',
+  'integration/engines/guard',
   'integration/operator/lifecycle',
   'faults/outages',
   'faults/kills',

@@ -22,7 +22,7 @@ import { plan, type Step } from '../../src/policy/planning/plan.ts';
 import { goIsThere, goTool, skippedWithoutGo } from '../env/tooling/go-tool.ts';
 import { facts, type FactsInput, profile } from '../policy/fixture.ts';
 
-const RUNS = Number(process.env['CILIUM_RUNS'] ?? 8);
+const RUNS = Number(process.env['CILIUM_RUNS'] ?? 5);
 const SEED = Number(process.env['CILIUM_SEED'] ?? 1);
 
 const named = (name: string, team?: string) => ({

@@ -219,11 +219,9 @@ export class Guards implements Capability, GuardSupport {
     if (state.kind !== 'available' && mode !== 'Disabled') {
       // What the guard would restrict is known without one.
       if (mode === 'Audit') return this.#audit(profile, signal);
-      const standing =
-        state.kind === 'missing'
-          ? stalled(state.reason, state.message)
-          : waiting('Progressing', 'guards are being read');
-      return this.#settle(profile, standing, DONE);
+      // Before the first list nothing is said: the status of the process before this one stays (I6).
+      if (state.kind === 'unknown') return DONE;
+      return this.#settle(profile, stalled(state.reason, state.message), DONE);
     }
     if (mode !== 'Enforce') {
       if (!(await this.#writer.remove(profile, signal))) return { kind: 'again', afterMs: SOON_MS };
@@ -265,10 +263,8 @@ export class Guards implements Capability, GuardSupport {
   /** The guard; undefined if an input is missing, whose arrival brings the profile back. */
   #compile(profile: SegmentationProfile) {
     if (this.#inputs === undefined) return undefined;
-    const compiled = compileInputs(profile, this.#options.clusterState, this.#inputs);
-    if (compiled.kind === 'guard') return compiled;
-    this.#settle(profile, waiting('Progressing', `${compiled.what} can't be read yet`), DONE);
-    return undefined;
+    const guard = compileInputs(profile, this.#options.clusterState, this.#inputs);
+    return guard && { guard };
   }
 
   /** True if no NetworkPolicy of the profile is still to be written, or none can be for long. */

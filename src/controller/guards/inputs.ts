@@ -3,18 +3,12 @@ import type { SegmentationProfile } from '../../api/profile.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import { RecordedFacts } from '../../cluster-state/peer-sources/dependencies.ts';
 import { type ClusterState, isWritten } from '../../cluster-state/state.ts';
-import { encodePeerSource } from '../../policy/facts.ts';
 import { isGranting } from '../../policy/exceptions/grant.ts';
 import { compileGuard, type GuardAdditions, NOTHING_ADDED } from '../../policy/guard/compile.ts';
 import type { Guard } from '../../policy/guard/guard.ts';
 import { byObjectName } from '../../util/order.ts';
 import type { GuardInputs } from '../guard-support.ts';
 import type { Added } from '../namespace/additions.ts';
-
-export type CompiledInputs =
-  | { readonly kind: 'guard'; readonly guard: Guard }
-  /** An input has not been read: what would be compiled could be too narrow. */
-  | { readonly kind: 'missing'; readonly what: string };
 
 /** Names of namespaces have no blanks. */
 const DEPENDENT = 'guard of ';
@@ -28,16 +22,17 @@ export function profileOfDependent(dependent: string): string | undefined {
   return dependent.startsWith(DEPENDENT) ? dependent.slice(DEPENDENT.length) : undefined;
 }
 
+/** Undefined while an input has not been read: what would be compiled could be too narrow. */
 export function compileInputs(
   profile: SegmentationProfile,
   clusterState: ClusterState,
   { sources, additions }: GuardInputs,
-): CompiledInputs {
+): Guard | undefined {
   const facts = new RecordedFacts(sources.facts);
   const namespaces = selectedNamespaces(profile, clusterState);
   const profiles = formsOf(profile, namespaces, clusterState);
   const added = addedPolicies(profiles, namespaces, { clusterState, facts, additions });
-  if (typeof added === 'string') return { kind: 'missing', what: added };
+  if (added === undefined) return undefined;
   const guard = compileGuard(profile, {
     profiles,
     namespaces: namespaces.map(({ key, labels }) => ({ name: key, labels })),
@@ -46,10 +41,7 @@ export function compileInputs(
     added,
   });
   sources.subscribe(dependentOf(profile.metadata.name), facts.dependencies);
-  const [missing] = facts.missing;
-  return missing === undefined
-    ? { kind: 'guard', guard }
-    : { kind: 'missing', what: encodePeerSource(missing) };
+  return facts.missing.length === 0 ? guard : undefined;
 }
 
 export function selectedNamespaces(
@@ -79,7 +71,7 @@ function formsOf(
   return [...forms].sort(byObjectName);
 }
 
-/** What capabilities add in these namespaces, or the input that is missing. */
+/** What capabilities add in these namespaces; undefined while an input is missing. */
 function addedPolicies(
   profiles: readonly SegmentationProfile[],
   namespaces: readonly NamespaceItem[],
@@ -88,7 +80,7 @@ function addedPolicies(
     facts,
     additions,
   }: Pick<GuardInputs, 'additions'> & { readonly clusterState: ClusterState; readonly facts: RecordedFacts },
-): GuardAdditions | string {
+): GuardAdditions | undefined {
   const granting = profiles.filter(isGranting);
   if (granting.length === 0) return NOTHING_ADDED;
   const added: Added[] = [];
@@ -96,7 +88,7 @@ function addedPolicies(
     const here = granting.filter((each) => clusterState.selects(each, namespace));
     for (const addition of here.length > 0 ? additions : []) {
       const missing = addition.missing(here, namespace);
-      if (missing !== undefined) return missing.resource;
+      if (missing !== undefined) return undefined;
       for (const each of here)
         added.push(addition.of(each, namespace, { facts, lastKnown: undefined, isLookedAt: true }));
     }

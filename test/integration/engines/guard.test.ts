@@ -42,6 +42,7 @@ type Policy = KubeObject & {
   let shop: string;
   let profile: string;
   let since: string;
+  let settledAt: string;
 
   const kubectl = (...args: readonly string[]) => plane.kubectlRun([...args]);
   const policy = async (name = `${profile}.guard`) =>
@@ -195,6 +196,7 @@ type Policy = KubeObject & {
   it('is not written again after a restart', async () => {
     await box.ready(profile, SOON);
     const { resourceVersion } = (await policy()).metadata;
+    settledAt = (await box.condition(profile, 'GuardReady')).lastTransitionTime;
     await operator.stop();
     operator = await operators.start(kubeconfig, `--config=${config}`);
     await eventually(async () => {
@@ -227,6 +229,8 @@ type Policy = KubeObject & {
         ],
       });
     }, SOON);
+    // The status was judged anew since the restart, and the guard never counted as missing.
+    assert.equal((await box.condition(profile, 'GuardReady')).lastTransitionTime, settledAt);
   });
 
   it('stays as it is while a peer is unresolved, or too many rules are asked for', async () => {
