@@ -24,6 +24,8 @@ describe('exception in virtual time', () => {
   let scheduler: Scheduler;
   let server: Server;
   let replica: Replica;
+  /** Starts a replica, which leads once its caches are filled. */
+  let start: (name: string) => Promise<void>;
   /** True if the operator may read and write ControllerRevisions. */
   let mayRecord: boolean;
 
@@ -47,16 +49,19 @@ describe('exception in virtual time', () => {
       post('/api/v1/namespaces', { metadata: { name } });
     for (const name of ['a', 'b'])
       post(`/api/v1/namespaces/${name}/pods`, { metadata: { name: 'pod' }, spec: {} });
-    replica = new Replica({
-      name: 'operator',
-      concurrency: 2,
-      resyncMs: 60_000,
-      hasExceptions: true,
-      network,
-      onUncaught: (error) => assert.fail(String(error)),
-    });
-    while (!replica.isReady) await scheduler.advance(100);
-    replica.lead();
+    start = async (name) => {
+      replica = new Replica({
+        name,
+        concurrency: 2,
+        resyncMs: 60_000,
+        hasExceptions: true,
+        network,
+        onUncaught: (error) => assert.fail(String(error)),
+      });
+      while (!replica.isReady) await scheduler.advance(100);
+      replica.lead();
+    };
+    await start('operator-1');
   });
   afterEach(() => replica.dispose());
 
@@ -128,6 +133,29 @@ describe('exception in virtual time', () => {
       server.handle({ method: 'DELETE', path }, 'user');
       edit({ egress });
     }
+    assert.ok(!isCut);
+  });
+
+  it('is read by a new leader before a profile ceases to allow its flows', async () => {
+    profile({ namespaceSelector: {}, egress: [{ name: 'all', to: [{ podSelector: {} }] }] });
+    await scheduler.advance(5_000);
+    replica.crash();
+    ask('a');
+    edit({ egress: [] });
+    const watch = server.watch.bind(server);
+    server.watch = (path, query, send) => {
+      if (!path.endsWith('/segmentationexceptions')) return watch(path, query, send);
+      const timer = scheduler.after(2_000, () => watch(path, query, send));
+      return () => timer.cancel();
+    };
+    let isCut = false;
+    server.storage.subscribe(({ kind }) => {
+      const roles = rolesIn('a');
+      if (kind === NETWORK_POLICY) isCut ||= !roles.includes('egress') && !roles.includes('exception');
+    });
+    await start('operator-2');
+    await scheduler.advance(10_000);
+    assert.deepEqual(new Set(rolesIn('a')), new Set(['default-deny', 'exception']));
     assert.ok(!isCut);
   });
 

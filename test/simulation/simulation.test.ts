@@ -13,7 +13,7 @@ const REGRESSIONS: Readonly<Record<number, readonly number[]>> = {
     88_304_652, 88_306_664, 640_000_924, 640_003_686, 770_003_708, 770_005_255, 424_367, 424_526, 726_001_487,
     726_008_043, 726_008_804, 83_828_781, 315_582_399, 146_528_210, 146_530_309,
   ],
-  2: [8, 44, 2011, 3035, 10_044, 10_056, 30_315, 30_320, 30_642],
+  2: [8, 44, 2011, 3035, 10_044, 10_056, 30_315, 30_320, 30_642, 40_080],
 };
 const REGRESSION_PLANS = Object.entries(REGRESSIONS).flatMap(([generator, seeds]) =>
   seeds.map((seed) => planOf(seed, Number(generator))),

@@ -151,13 +151,15 @@ export class Exceptions implements Capability, PolicyAdditions {
     if (this.#source.isRead) return this.#isAwaited(namespace) ? UNCONFIRMED : undefined;
     const { key } = namespace;
     const now = this.#options.clock.now();
-    const inForce = [...this.#policiesOfExceptions(key)].some((item) => notedEnd(item) > now);
-    if (!inForce) return undefined;
+    const { error } = this.#source;
+    // Until the first answer, an exception may be in force whose policies are still to be written.
+    const mayBeInForce =
+      error === undefined || [...this.#policiesOfExceptions(key)].some((item) => notedEnd(item) > now);
+    if (!mayBeInForce) return undefined;
     if (!this.#waiting.has(key)) {
       this.#waiting.add(key);
       this.#schedule();
     }
-    const { error } = this.#source;
     return { resource: EXCEPTION_PLURAL, error: error === undefined ? undefined : errorMessage(error) };
   }
 
