@@ -102,6 +102,23 @@ describe('a peer by name, on manifests', () => {
     assert.match(stdout, /^ciliumnetworkpolicy\.cilium\.io\/named-hosts\.egress\.kubelets\.[0-9a-f]{10}$/m);
   });
 
+  it('is rendered for an exception beside its NetworkPolicy', async () => {
+    const granted = directoryOf({
+      'all.yaml':
+        manifests('api.example.com').replace(
+          'isolation: [Egress]',
+          'isolation: [Egress]\n  exceptions: {mode: Allowed, peers: [Entity]}',
+        ) +
+        '---\napiVersion: v1\nkind: Node\nmetadata: {name: one}\nstatus: {addresses: [{type: InternalIP, address: 192.0.2.1}]}\n' +
+        '---\napiVersion: segmentation.dev/v1alpha1\nkind: SegmentationException\nmetadata: {name: debug, namespace: shop}\n' +
+        `spec: {reason: INC-1, requestedBy: jane, expires: "${new Date(Date.now() + 3_600_000).toISOString().slice(0, 19)}Z", ` +
+        'egress: [{name: kubelets, to: [{entity: Nodes}]}]}\n',
+    });
+    const { stdout } = await cli(`render -f ${granted} ${onCilium} -o name`);
+    assert.match(stdout, /^networkpolicy\.networking\.k8s\.io\/shop\.exception\.debug\.egress$/m);
+    assert.match(stdout, /^ciliumnetworkpolicy\.cilium\.io\/shop\.exception\.debug\.egress$/m);
+  });
+
   for (const [what, flag, message] of [
     [
       'without an engine',
