@@ -61,8 +61,8 @@ export function passesOf(source: PassSource, cluster: ClusterFacts): Passes {
       add(ANY_ADDRESS, source.ports);
       for (const { podSelector, namespace, ports } of serversOf(resolution))
         add([{ kind: 'pods', namespaceSelector: namespaceNamed(namespace), podSelector }], ports);
-    } else if (peer.serviceAccount !== undefined && resolution.kind !== 'resolved') {
-      // Which of its pods the account's label tells is not certain.
+    } else if (peer.serviceAccount !== undefined && !isByLabelAlone(resolution)) {
+      // Which of its pods the account's label tells is not certain, or an engine allows those without it too.
       const namespaceSelector = namespaceNamed(peer.serviceAccount.namespace);
       add([{ kind: 'pods', namespaceSelector, podSelector: EVERYTHING }], source.ports);
     } else if (resolution.kind === 'unresolved') {
@@ -144,6 +144,10 @@ function grantsOf(resolution: Resolution): readonly Grant[] {
     case 'unresolved':
       return [...(resolution.known ?? []), ...(resolution.fallback?.grants ?? [])];
   }
+}
+
+function isByLabelAlone(resolution: Resolution): boolean {
+  return resolution.kind === 'resolved' && (resolution.extensions ?? []).length === 0;
 }
 
 /** The DNS servers that an engine lets pods ask for names. */

@@ -155,6 +155,16 @@ describe('the guard of a profile', () => {
     );
   });
 
+  it('passes all pods of the namespace of a service account that the network engine knows without its label', () => {
+    const engine = { kind: 'available', carries: new Set(['serviceAccount'] as const) } as const;
+    const account = { serviceAccount: { namespace: 'ci', name: 'runner' } };
+    assert.ok(
+      peersOf(passesTo(account, { engine })).some(
+        (peer) => JSON.stringify(peer) === JSON.stringify(pods('ci')),
+      ),
+    );
+  });
+
   it('has a peer that is not resolved, and passes what stands for it', () => {
     const own = profile({
       baseline: { dns: 'Allow' },
