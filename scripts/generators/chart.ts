@@ -55,6 +55,7 @@ const COMPONENTS: readonly (readonly [name: string, value: string, directory: st
   ['engines-detect', 'engines.detect', 'config/engines/detect'],
   ['engines-cilium', 'engines.cilium', 'config/engines/cilium'],
   ['engines-calico', 'engines.calico', 'config/engines/calico'],
+  ['engines-gke', 'engines.gke', 'config/engines/gke'],
   ['engines-istio', 'engines.istio', 'config/engines/istio'],
   ['engines-cluster-network-policy', 'engines.clusterNetworkPolicy', 'config/engines/cluster-network-policy'],
   ['engines-istio-policies', 'engines.istioPolicies', 'config/engines/istio-policies'],

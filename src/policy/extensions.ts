@@ -23,7 +23,11 @@ export type ExtensionPeer =
   /** `dns`: the DNS servers that the pods ask for the names. */
   | { readonly kind: 'names'; readonly names: readonly string[]; readonly dns: DNSServers };
 
-export type ExtensionKind = ExtensionPeer['kind'];
+/**
+ * A kind of peer, or what an engine can say of names beyond single labels and single ports: `deepNames` are wildcards for any
+ * number of labels, and `namePorts` ranges and names of ports, and SCTP.
+ */
+export type ExtensionKind = ExtensionPeer['kind'] | 'deepNames' | 'namePorts';
 
 /** Pods of one namespace, by labels, and the ports on which they answer. */
 export interface DNSServers {

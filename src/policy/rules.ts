@@ -14,6 +14,7 @@ import type { RuleNote } from './notes.ts';
 import { type DirectionRule, includesRule, peerKey, portKey, ruleKey } from './semantics/normalize.ts';
 import { matches } from './semantics/selector.ts';
 import { isOutside, placeOf, related, relatedPeers, type Relation } from './connections/ends.ts';
+import { namesOnPorts } from './peers/engine.ts';
 import { type ClassifiedPeer, classifyPeer, resolvePeer, type RulePeer } from './peers/index.ts';
 import {
   type Grant,
@@ -100,6 +101,7 @@ export class PreparedRule {
     this.#dynamic = unique(dynamic, ({ label }) => label).map(({ label, peer }) => ({
       label,
       peer,
+      isByName: 'fqdn' in peer && peer.fqdn !== undefined,
       rules: new WeakMap(),
     }));
   }
@@ -180,7 +182,8 @@ export class PreparedRule {
     const narrowExtension = extensionNarrowing(relation, namespace);
     for (const each of dynamic) {
       const { peer, label } = each;
-      const resolution = resolvePeer(peer, context);
+      const found = resolvePeer(peer, context);
+      const resolution = each.isByName ? namesOnPorts(found, ports ?? [], cluster) : found;
       const rulesFor = (grants: readonly Grant[]) =>
         this.#grantRules(
           grants.flatMap((grant) => narrow(grant, peer)),
@@ -303,6 +306,7 @@ function withoutIncluded(noted: readonly NotedRule[], last: readonly NotedRule[]
 type Granting = Exclude<Resolution, { kind: 'unresolved' | 'extended' }>;
 
 interface DynamicPeer {
+  readonly isByName: boolean;
   readonly label: string;
   readonly peer: RulePeer;
   /** The rules that each resolution compiled to; namespaces share resolutions. */

@@ -12,7 +12,15 @@ export const CILIUM_EXTENSIONS: ExtensionEngine = {
   component: 'config/engines/cilium',
   // The first one with enableDefaultDeny.
   since: 'Cilium 1.16',
-  carries: new Set(['kubeAPIServer', 'nodes', 'engineIngress', 'serviceAccount', 'names']),
+  carries: new Set([
+    'kubeAPIServer',
+    'nodes',
+    'engineIngress',
+    'serviceAccount',
+    'names',
+    'deepNames',
+    'namePorts',
+  ]),
   compile: compileExtension,
   withRules: ({ apiVersion, kind, spec, direction }, rules) => ({
     apiVersion,

@@ -1,4 +1,5 @@
 /** Adds to a peer what the network engine has to carry beside the NetworkPolicies. Pure. */
+import type { NetworkPolicyPort } from '../../api/network-policy.ts';
 import type { EngineFacts, ExtensionGrant, ExtensionKind, ExtensionPeer } from '../extensions.ts';
 import type { ClusterFacts } from '../facts.ts';
 import { singleAddressCidr } from '../semantics/cidr.ts';
@@ -10,6 +11,7 @@ import {
   type Resolution,
   resolved,
   type Unresolved,
+  unresolved,
 } from './resolution.ts';
 
 type Carrying = Exclude<EngineFacts, { readonly kind: 'none' }>;
@@ -42,6 +44,22 @@ export function identified(labelled: Resolution, peer: ExtensionPeer, cluster: C
   if (labelled.kind === 'resolved' || labelled.kind === 'partly-resolved')
     return { kind: 'resolved', grants: labelled.grants, extensions: [{ peer }] };
   return { kind: 'extended', extensions: [{ peer }] };
+}
+
+/** The resolution of a peer by names on these ports, all if absent. An engine may not be able to say such ports of names. */
+export function namesOnPorts(
+  resolution: Resolution,
+  ports: readonly NetworkPolicyPort[],
+  cluster: ClusterFacts,
+): Resolution {
+  const isSingle = ({ protocol, port, endPort }: NetworkPolicyPort) =>
+    protocol !== 'SCTP' && typeof port !== 'string' && (endPort === undefined || endPort === port);
+  if (resolution.kind !== 'extended' || ports.every(isSingle) || carrying('namePorts', cluster) !== undefined)
+    return resolution;
+  return unresolved(
+    'Unsupported',
+    'the network engine allows names on single ports of TCP and UDP alone: list these in the rule',
+  );
 }
 
 /** The controllers that the configuration lists, and the ingress of the engine itself, which has no pods. */

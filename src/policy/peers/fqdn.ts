@@ -15,6 +15,12 @@ export function fqdnPeer(
     return unresolved('NoEngine', `NetworkPolicy knows no names, and ${engine.message}; or use an ipBlock`);
   if (!engine.carries.has('names'))
     return unresolved('NoEngine', 'the network engine of the cluster carries no names; use an ipBlock');
+  const deep = names.find((name) => name.startsWith('**.'));
+  if (deep !== undefined && !engine.carries.has('deepNames'))
+    return unresolved(
+      'Unsupported',
+      `the network engine knows no ${deep}, as its wildcards stand for one label: write ${deep.slice(1)}, and deeper names in full`,
+    );
   if (engine.kind === 'missing') return unresolved(engine.reason, engine.message);
   if (!cluster.isKnown({ kind: 'services' }))
     return unresolved('SourceUnavailable', 'Services cannot be read yet');

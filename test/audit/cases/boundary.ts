@@ -233,6 +233,13 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
         namespaces: [namespace('kube-system', {}, true)],
         objects: [object('EgressFirewall', 'kube-system/default')],
       }),
+      "a profile's own policy of the network engine": world({
+        objects: [
+          object('FQDNNetworkPolicy', 'shop/own', {
+            metadata: { namespace: 'shop', name: 'own', labels: { 'segmentation.dev/profile': 'shop' } },
+          }),
+        ],
+      }),
       'a kind without which a check does not run, which says so itself': world({ unread: ['Ingress'] }),
     },
     bad: {

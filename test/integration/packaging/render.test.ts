@@ -77,6 +77,7 @@ const COMPONENTS: readonly (readonly [value: string, directory: string, objects:
   ['engines.cilium', 'config/engines/cilium', 4],
   ['engines.istioPolicies', 'config/engines/istio-policies', 4],
   ['engines.calico', 'config/engines/calico', 4],
+  ['engines.gke', 'config/engines/gke', 4],
 ];
 
 const VARIANTS: readonly (readonly [what: string, directory: string, values: readonly string[]])[] = [
@@ -170,6 +171,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
           path('engines/detect'),
           path('engines/cilium'),
           path('engines/calico'),
+          path('engines/gke'),
           path('engines/istio'),
           path('engines/cluster-network-policy'),
           path('engines/istio-policies'),
@@ -188,6 +190,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
       assert.match(text, /segmentation-operator-engines/);
       assert.match(text, /segmentation-operator-cilium/);
       assert.match(text, /segmentation-operator-calico/);
+      assert.match(text, /segmentation-operator-gke/);
       assert.match(text, /segmentation-operator-istio/);
       assert.match(text, /segmentation-operator-cluster-network-policy/);
       assert.doesNotMatch(text, /segmentation-system/);

@@ -10,6 +10,8 @@ const ALL: ReadonlySet<ExtensionKind> = new Set([
   'engineIngress',
   'serviceAccount',
   'names',
+  'deepNames',
+  'namePorts',
 ]);
 const AVAILABLE: EngineFacts = { kind: 'available', carries: ALL };
 const MISSING: EngineFacts = { kind: 'missing', carries: ALL, reason: 'NotInstalled', message: 'install it' };
@@ -243,6 +245,28 @@ describe('extension of a peer', () => {
         policies.map(({ metadata }) => metadata.name),
         ['segmented.default-deny'],
       );
+    });
+  }
+
+  for (const [what, names, ports] of [
+    ['wildcards of any depth', ['a.example.com', '**.example.com'], [{ port: 443 }]],
+    ['ranges of ports', ['a.example.com'], [{ port: 8000, endPort: 8010 }]],
+    ['names of ports', ['a.example.com'], [{ port: 'https' }]],
+    ['SCTP', ['a.example.com'], [{ port: 9, protocol: 'SCTP' }]],
+  ] as const) {
+    it(`leaves names unresolved where the engine can not say ${what} of them`, () => {
+      const limited: EngineFacts = { kind: 'available', carries: new Set(['names']) };
+      const peer: Peer = { fqdn: { names: [...names] } };
+      const { extensions, unresolved } = compiled([peer], { engine: limited }, { ports });
+      assert.deepEqual(
+        unresolved.map(({ reason }) => reason),
+        ['Unsupported'],
+      );
+      assert.deepEqual(
+        extensions.flatMap(({ rules }) => rules),
+        [],
+      );
+      assert.deepEqual(compiled([peer], { engine: AVAILABLE }, { ports }).unresolved, []);
     });
   }
 
