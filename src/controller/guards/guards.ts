@@ -58,6 +58,9 @@ const LONGEST_WAIT_MS = 10_000;
 /** Milliseconds in which changes of namespaces and foreign policies are one. */
 const DELAY_MS = 2000;
 
+/** An input has not been read. Most inputs bring the profile back, and at the latest this. */
+const UNREAD: Outcome = { kind: 'again', afterMs: 5000, priority: Priority.backfill };
+
 interface Judged {
   /** The uid and generation of the profile that is judged. */
   readonly of: string;
@@ -230,7 +233,7 @@ export class Guards implements Capability, GuardSupport {
       return this.#forget(name);
     }
     const compiled = this.#compile(profile);
-    if (compiled === undefined) return DONE;
+    if (compiled === undefined) return UNREAD;
     const result = await this.#writer.write(profile, compiled, {
       signal,
       onWidened: endTurn,
@@ -249,7 +252,7 @@ export class Guards implements Capability, GuardSupport {
   /** Nothing is written: the policies of others are compared with what would be. */
   async #audit(profile: SegmentationProfile, signal: AbortSignal): Promise<Outcome> {
     const compiled = this.#compile(profile);
-    if (compiled === undefined) return DONE;
+    if (compiled === undefined) return UNREAD;
     const made = this.#options.carrier.compile(compiled.guard);
     if (made.kind === 'too-large')
       return this.#settle(profile, stalled('GuardTooLarge', made.message), this.#later());
