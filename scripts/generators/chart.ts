@@ -56,6 +56,7 @@ const COMPONENTS: readonly (readonly [name: string, value: string, directory: st
   ['engines-cilium', 'engines.cilium', 'config/engines/cilium'],
   ['engines-calico', 'engines.calico', 'config/engines/calico'],
   ['engines-gke', 'engines.gke', 'config/engines/gke'],
+  ['engines-calico-guard', 'engines.calicoGuard', 'config/engines/calico-guard'],
   ['engines-istio', 'engines.istio', 'config/engines/istio'],
   ['engines-cluster-network-policy', 'engines.clusterNetworkPolicy', 'config/engines/cluster-network-policy'],
   ['engines-istio-policies', 'engines.istioPolicies', 'config/engines/istio-policies'],

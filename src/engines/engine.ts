@@ -8,5 +8,5 @@ export const ENGINE_SETTINGS = ['None', 'Auto', ...ENGINES] as const;
 export type EngineSetting = (typeof ENGINE_SETTINGS)[number];
 
 /** The kinds of policies that can carry the guards of profiles. */
-export const GUARD_KINDS = ['ClusterNetworkPolicy'] as const;
+export const GUARD_KINDS = ['ClusterNetworkPolicy', 'GlobalNetworkPolicy'] as const;
 export type GuardKind = (typeof GUARD_KINDS)[number];

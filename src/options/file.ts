@@ -70,7 +70,7 @@ const guardKeys = object(
 
 const guard = described(
   'The policies that carry the guards of profiles (spec.guard). Name a kind only if the network engine enforces it: that it ' +
-    'is served proves nothing. Absent: no guard is written. It needs config/engines/cluster-network-policy.',
+    'is served proves nothing. Absent: no guard is written. It needs config/engines/cluster-network-policy or, for Calico, config/engines/calico-guard.',
   shaped(guardKeys.schema, (value, at, problems) => {
     const read = guardKeys(value, at, problems);
     if (isRecord(value) && (value.kind ?? undefined) === undefined)

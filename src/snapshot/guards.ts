@@ -94,7 +94,7 @@ function objectOf(
   carrier: GuardCarrier,
   { profile, priority }: { readonly profile: SegmentationProfile; readonly priority: number },
 ): KubeObject {
-  const name = freeGuardName(profile.metadata.name, new Set());
+  const name = freeGuardName(profile.metadata.name, new Set(), carrier);
   const apiVersion = `${carrier.group}/${carrier.versions[0]}`;
   return guardObject(carrier.objectOf(form, priority), profile, { name, apiVersion });
 }

@@ -29,6 +29,7 @@ const END = fields({
   namespaceSelector: TEXT,
   selector: TEXT,
   nets: list(TEXT),
+  notNets: list(TEXT),
   ports: list(PORT),
 });
 const RULES = list(
@@ -78,7 +79,31 @@ export const POLICY_CRD = crd(
   }),
 );
 
-function crd(kind: string, plural: string, spec: Schema) {
+/** GlobalNetworkPolicy of Calico. */
+export const GLOBAL_CRD = crd(
+  'GlobalNetworkPolicy',
+  'globalnetworkpolicies',
+  fields({
+    tier: TEXT,
+    order: { type: 'number' },
+    namespaceSelector: TEXT,
+    selector: TEXT,
+    types: list(TEXT),
+    ingress: RULES,
+    egress: RULES,
+  }),
+  'Cluster',
+);
+
+/** Tier of Calico. */
+export const TIER_CRD = crd(
+  'Tier',
+  'tiers',
+  fields({ order: { type: 'number' }, defaultAction: { type: 'string', enum: ['Pass', 'Deny'] } }),
+  'Cluster',
+);
+
+function crd(kind: string, plural: string, spec: Schema, scope: 'Namespaced' | 'Cluster' = 'Namespaced') {
   const schema = {
     openAPIV3Schema: fields({ apiVersion: TEXT, kind: TEXT, metadata: { type: 'object' }, spec }),
   };
@@ -88,7 +113,7 @@ function crd(kind: string, plural: string, spec: Schema) {
     metadata: { name: `${plural}.projectcalico.org` },
     spec: {
       group: 'projectcalico.org',
-      scope: 'Namespaced',
+      scope,
       names: { plural, singular: kind.toLowerCase(), kind, listKind: `${kind}List` },
       versions: [{ name: 'v3', served: true, storage: true, schema }],
     },

@@ -76,6 +76,9 @@ app.kubernetes.io/component: controller
 {{- if and .Values.engines.istio (not (hasKey $config "mesh")) -}}
 {{- $_ := set $config "mesh" "Istio" -}}
 {{- end -}}
+{{- if and .Values.engines.calicoGuard (not (hasKey $config "guard")) -}}
+{{- $_ := set $config "guard" (dict "kind" "GlobalNetworkPolicy") -}}
+{{- end -}}
 {{- if and .Values.engines.clusterNetworkPolicy (not (hasKey $config "guard")) -}}
 {{- $_ := set $config "guard" (dict "kind" "ClusterNetworkPolicy") -}}
 {{- end -}}

@@ -4,8 +4,9 @@ import type { ClusterState } from '../../cluster-state/state.ts';
 import type { ForeignRank, GuardCarrier } from '../../engines/guards/carrier.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import { servedVersions } from '../../kube/discovery.ts';
-import { isAborted } from '../../kube/errors.ts';
+import { ApiError, isAborted, isForbidden, isNotFound } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
+import { Resource } from '../../kube/resource.ts';
 import { type Clock, type Random, sleep } from '../../util/clock.ts';
 import { type EngineKind, EngineObjects, type ObjectsState } from '../engines/objects.ts';
 
@@ -25,6 +26,10 @@ export interface GuardObjectsOptions {
 
 /** Milliseconds until the served versions are read again: a CRD appears while a person watches the operator start. */
 const VERSION_INTERVAL_MS = 5000;
+/** Milliseconds until an object that the carrier requires, and that is there, is read again. */
+const REQUIRED_INTERVAL_MS = 60_000;
+
+const UNKNOWN: ObjectsState = { kind: 'unknown' };
 
 interface Watched {
   readonly version: string;
@@ -37,9 +42,14 @@ export class GuardObjects {
   #watched: Watched | undefined;
   #running: Promise<void> = Promise.resolve();
   #isServed = true;
+  /** The state of the object that the carrier requires. */
+  #required: ObjectsState;
+  /** When that object is read again, in monotonic milliseconds. */
+  #requiredAt = 0;
 
   constructor(options: GuardObjectsOptions) {
     this.#options = options;
+    this.#required = options.carrier.requires === undefined ? { kind: 'available' } : UNKNOWN;
   }
 
   start(): void {
@@ -54,8 +64,9 @@ export class GuardObjects {
 
   get state(): ObjectsState {
     const { plural, group } = this.#options.carrier;
-    const state = this.#watched?.objects.state ?? { kind: 'unknown' };
-    if (this.#isServed && !(state.kind === 'missing' && state.reason === 'Unsupported')) return state;
+    const state = this.#watched?.objects.state ?? UNKNOWN;
+    if (this.#isServed && !(state.kind === 'missing' && state.reason === 'Unsupported'))
+      return state.kind === 'available' ? this.#required : state;
     const message = `the API server does not serve ${plural}.${group}: install its CRD, and a network engine that enforces it`;
     return { kind: 'missing', reason: 'Unsupported', message };
   }
@@ -115,8 +126,34 @@ export class GuardObjects {
         }
         if (version !== undefined && version !== this.#watched?.version) await this.#watch(version);
       }
+      if (this.#watched !== undefined) await this.#checkRequired(this.#watched.version, signal);
       await sleep(clock, VERSION_INTERVAL_MS, signal);
     }
+  }
+
+  /** What can't be read now stays as it was. */
+  async #checkRequired(version: string, signal: AbortSignal): Promise<void> {
+    const { carrier, transport, clock, onChange } = this.#options;
+    const { requires, group, component } = carrier;
+    if (requires === undefined || clock.monotonic() < this.#requiredAt) return;
+    const { plural, name } = requires;
+    const object = `${name} of ${plural}.${group}`;
+    const lacks = (what: string): ObjectsState => {
+      const message = `${what}, without which no guard is enforced: kubectl apply -k ${component}`;
+      return { kind: 'missing', reason: 'NotInstalled', message };
+    };
+    const before = JSON.stringify(this.#required);
+    try {
+      const resource = new Resource<KubeObject>(transport, { group, version, plural, namespaced: false });
+      const isThere = requires.isRight(await resource.get(name, undefined, { signal }));
+      this.#required = isThere ? { kind: 'available' } : lacks(`${object} is not as the component has it`);
+      if (isThere) this.#requiredAt = clock.monotonic() + REQUIRED_INTERVAL_MS;
+    } catch (error) {
+      if (isNotFound(error)) this.#required = lacks(`there is no ${object}`);
+      else if (isForbidden(error)) this.#required = lacks(`the operator may not read ${object}`);
+      else if (!(error instanceof ApiError)) throw error;
+    }
+    if (JSON.stringify(this.#required) !== before) onChange();
   }
 
   async #watch(version: string): Promise<void> {

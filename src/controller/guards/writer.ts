@@ -178,7 +178,7 @@ export class GuardWriter {
   ): KubeObject {
     const { carrier, objects } = this.#options;
     const taken = new Set(objects.foreign().map(({ name }) => name));
-    const name = before?.metadata.name ?? freeGuardName(profile.metadata.name, taken);
+    const name = before?.metadata.name ?? freeGuardName(profile.metadata.name, taken, carrier);
     const object = guardObject(carrier.objectOf(form, priority), profile, {
       name,
       apiVersion: objects.apiVersion,

@@ -17,7 +17,7 @@ function termOf({ key, operator, values = [] }: LabelSelectorRequirement): strin
     .join(', ')}}`;
   switch (operator) {
     case 'In':
-      return `${key} in ${list}`;
+      return values.length === 1 ? `${key} == '${values[0]}'` : `${key} in ${list}`;
     case 'NotIn':
       // As in Kubernetes, also without the label.
       return `${key} not in ${list}`;

@@ -19,6 +19,14 @@ export interface GuardCarrier {
   readonly component: string;
   /** The first release whose kind has all fields that are written. */
   readonly since: string;
+  /** The prefix of the names of guards. */
+  readonly namePrefix?: string;
+  /** An object of the cluster, of the same group, without which the engine does not enforce guards. It is a part of `component`. */
+  readonly requires?: {
+    readonly plural: string;
+    readonly name: string;
+    isRight(object: KubeObject & { readonly spec?: unknown }): boolean;
+  };
   /** True if sources of ingress that are no pods are denied too. */
   readonly deniesAddressSources: boolean;
   /** Compiles a guard to the rules of the kind, or says why they don't fit. */

@@ -16,6 +16,7 @@ import type { GuardKind } from '../engine.ts';
 import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
+import type { GuardCarrier } from './carrier.ts';
 
 /** The kind that carries guards, and their priorities. */
 export interface GuardSetting {
@@ -25,10 +26,14 @@ export interface GuardSetting {
 }
 
 /** The name of a profile's guard, or its first alternative name that no foreign object has. */
-export function freeGuardName(profile: string, foreign: ReadonlySet<string>): string {
+export function freeGuardName(
+  profile: string,
+  foreign: ReadonlySet<string>,
+  { namePrefix = '' }: Pick<GuardCarrier, 'namePrefix'>,
+): string {
   let name = guardName(profile);
-  while (foreign.has(name)) name = alternativeName(profile, name);
-  return name;
+  while (foreign.has(namePrefix + name)) name = alternativeName(profile, name);
+  return namePrefix + name;
 }
 
 /**

@@ -126,9 +126,9 @@ describe('a peer by name, on manifests', () => {
       /NetworkPolicy knows no names, and the operator's configuration names no network engine/,
     ],
     [
-      'on an engine without extensions',
+      'on an engine that carries no names',
       `--config ${directory}/calico.cfg`,
-      /writes no policies of Calico's own kinds/,
+      /the network engine of the cluster carries no names; use an ipBlock/,
     ],
     [
       'where only the operator finds the engine',

@@ -172,6 +172,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
           path('engines/cilium'),
           path('engines/calico'),
           path('engines/gke'),
+          path('engines/calico-guard'),
           path('engines/istio'),
           path('engines/cluster-network-policy'),
           path('engines/istio-policies'),
@@ -191,6 +192,7 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
       assert.match(text, /segmentation-operator-cilium/);
       assert.match(text, /segmentation-operator-calico/);
       assert.match(text, /segmentation-operator-gke/);
+      assert.match(text, /segmentation-operator-calico-guard/);
       assert.match(text, /segmentation-operator-istio/);
       assert.match(text, /segmentation-operator-cluster-network-policy/);
       assert.doesNotMatch(text, /segmentation-system/);
@@ -328,20 +330,25 @@ const VARIANTS: readonly (readonly [what: string, directory: string, values: rea
     assert.equal((parse(data['operator.yaml'] ?? '') as { readonly mesh?: unknown }).mesh, 'Istio');
   });
 
-  it('has the objects of config/engines/cluster-network-policy, and `guard` in the configuration, with engines.clusterNetworkPolicy', async () => {
-    const { kubectl } = await locateBinaries();
-    const folder = join(root, 'config/engines/cluster-network-policy');
-    const expected = documents(execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' }));
-    const actual = await template('--set', 'engines.clusterNetworkPolicy=true');
-    assert.equal(actual.length, (await template()).length + expected.length + 1);
-    for (const manifest of expected)
-      assert.deepEqual(plain(byTitle(actual).get(title(manifest))), plain(manifest), title(manifest));
-    const map = actual.find(({ kind }) => kind === 'ConfigMap') as unknown as {
-      data: Readonly<Record<string, string>>;
-    };
-    const { guard } = parse(map.data['operator.yaml'] ?? '') as { readonly guard?: unknown };
-    assert.deepEqual(guard, { kind: 'ClusterNetworkPolicy' });
-  });
+  for (const [value, directory, kind] of [
+    ['engines.clusterNetworkPolicy', 'config/engines/cluster-network-policy', 'ClusterNetworkPolicy'],
+    ['engines.calicoGuard', 'config/engines/calico-guard', 'GlobalNetworkPolicy'],
+  ] as const) {
+    it(`has the objects of ${directory}, and \`guard\` in the configuration, with ${value}`, async () => {
+      const { kubectl } = await locateBinaries();
+      const folder = join(root, directory);
+      const expected = documents(execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' }));
+      const actual = await template('--set', `${value}=true`);
+      assert.equal(actual.length, (await template()).length + expected.length + 1);
+      for (const manifest of expected)
+        assert.deepEqual(plain(byTitle(actual).get(title(manifest))), plain(manifest), title(manifest));
+      const map = actual.find(({ kind }) => kind === 'ConfigMap') as unknown as {
+        data: Readonly<Record<string, string>>;
+      };
+      const { guard } = parse(map.data['operator.yaml'] ?? '') as { readonly guard?: unknown };
+      assert.deepEqual(guard, { kind });
+    });
+  }
 
   it('links each alert to the runbooks of prometheus.runbooks', async () => {
     const rule = (

@@ -1,0 +1,163 @@
+/**
+ * Guards on Calico by a real operator: its own permissions, the fence, and an API server with stand-ins for Calico's kinds. No
+ * agent runs there. What is the same for every kind of guard is in guard.test.ts.
+ */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { KubeObject } from '../../../src/api/meta.ts';
+import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
+import { crdEstablished } from '../../env/plane/crd.ts';
+import { auditedRequests, isRefused } from '../../support/audit.ts';
+import { GLOBAL_CRD, TIER_CRD } from '../../support/calico.ts';
+import { eventually, Sandbox } from '../../support/cluster.ts';
+import { installOperator, type Operator, Operators } from '../../support/operator.ts';
+
+const COMPONENT = join(import.meta.dirname, '../../../config/engines/calico-guard');
+const PATH = '/apis/projectcalico.org/v3/globalnetworkpolicies';
+const SOON = 60_000;
+
+type Policy = KubeObject & { readonly spec: Readonly<Record<string, unknown>> };
+
+describe('guard of a profile on Calico', function () {
+  this.timeout('4m');
+  const operators = new Operators();
+  const folder = mkdtempSync(join(tmpdir(), 'guard-'));
+  const config = join(folder, 'operator.yaml');
+  let plane: ControlPlane;
+  let kubeconfig: string;
+  let box: Sandbox;
+  let operator: Operator;
+  let profile: string;
+  let since: string;
+
+  const kubectl = (...args: readonly string[]) => plane.kubectlRun([...args]);
+  const path = () => `${PATH}/segmentation.${profile}.guard`;
+  const policy = async () => (await box.read(path())) as unknown as Policy;
+  const becomes = (reason: string, pattern = /./) =>
+    eventually(async () => {
+      const state = await box.condition(profile, 'GuardReady');
+      assert.equal(state.reason, reason, state.message);
+      assert.match(state.message, pattern);
+    }, SOON);
+
+  before(async () => {
+    plane = await sharedControlPlane();
+    kubeconfig = await installOperator(plane);
+    box = new Sandbox(plane, 'guard');
+    await box.namespace('shop');
+    writeFileSync(
+      config,
+      'apiVersion: config.segmentation.dev/v1alpha1\nkind: OperatorConfiguration\nguard: {kind: GlobalNetworkPolicy}\n',
+    );
+    for (const each of [GLOBAL_CRD, TIER_CRD]) {
+      await plane.kubectlRun(['apply', '-f', '-'], { stdin: JSON.stringify(each) });
+      await crdEstablished((args) => plane.kubectlRun(args), each.metadata.name);
+    }
+    profile = await box.profile('p', {
+      baseline: { dns: 'Deny', admissionWebhooks: 'Deny' },
+      guard: { mode: 'Enforce' },
+      ingress: [
+        { name: 'office', from: [{ ipBlock: { cidr: '198.51.100.0/24', except: ['198.51.100.7/32'] } }] },
+      ],
+      egress: [{ name: 'provider', to: [{ ipBlock: { cidr: '203.0.113.0/24' } }], ports: [{ port: 443 }] }],
+    });
+    operator = await operators.start(kubeconfig, `--config=${config}`);
+  });
+  after(async () => {
+    await box?.remove();
+    await kubectl('delete', '--ignore-not-found', '-k', COMPONENT);
+    for (const each of [GLOBAL_CRD, TIER_CRD])
+      await kubectl('delete', '--ignore-not-found', 'crd', each.metadata.name);
+    rmSync(folder, { recursive: true });
+  });
+
+  it('is missing without the component, and without its tier', async () => {
+    await becomes('NotInstalled', /kubectl apply -k config\/engines\/calico-guard/);
+    since = new Date().toISOString();
+    await kubectl('apply', '-k', COMPONENT);
+    await kubectl('delete', 'tiers.projectcalico.org', 'segmentation');
+    await becomes('NotInstalled', /there is no segmentation of tiers\.projectcalico\.org/);
+    await assert.rejects(policy());
+    await kubectl('apply', '-k', COMPONENT);
+  });
+
+  it('passes what profiles allow, addresses as sources too, and denies the rest', async () => {
+    await box.ready(profile, SOON);
+    const { spec, metadata } = await policy();
+    const [[key, value]] = Object.entries(box.label) as [[string, string]];
+    const own = `${key} == '${value}' && kubernetes.io/metadata.name not in {'kube-node-lease', 'kube-public', 'kube-system', 'segmentation-system'}`;
+    const pods = { namespaceSelector: spec['namespaceSelector'], selector: 'all()' };
+    assert.deepEqual(String(spec['namespaceSelector']).split(' && ').sort(), own.split(' && ').sort());
+    assert.partialDeepStrictEqual(spec, {
+      tier: 'segmentation',
+      order: 500,
+      selector: "projectcalico.org/orchestrator == 'k8s'",
+      types: ['Ingress', 'Egress'],
+    });
+    assert.deepEqual(spec['ingress'], [
+      { action: 'Pass', source: pods },
+      { action: 'Pass', source: { nets: ['198.51.100.0/24'], notNets: ['198.51.100.7/32'] } },
+      { action: 'Deny' },
+    ]);
+    assert.deepEqual(spec['egress'], [
+      { action: 'Pass', destination: pods },
+      { action: 'Pass', protocol: 'TCP', destination: { nets: ['203.0.113.0/24'], ports: [443] } },
+      { action: 'Deny' },
+    ]);
+    assert.equal(metadata.ownerReferences?.[0]?.name, profile);
+    await becomes('Written', /GlobalNetworkPolicy segmentation\..* is stored with priority 500/);
+  });
+
+  it('is restored if somebody widens it, and written once', async () => {
+    const { spec } = await policy();
+    await box.patch(path(), { spec: { egress: [{ action: 'Allow' }] } });
+    await eventually(async () => assert.deepEqual((await policy()).spec, spec), SOON);
+    const { metadata } = await policy();
+    await operator.stop();
+    operator = await operators.start(kubeconfig, `--config=${config}`);
+    await box.ready(profile, SOON);
+    await becomes('Written');
+    assert.equal((await policy()).metadata.resourceVersion, metadata.resourceVersion);
+  });
+
+  it('is held by the fence to its tier, to passing and denying, and away from protected namespaces', async () => {
+    const current = await policy();
+    const replace = (spec: object) =>
+      plane.kubectlRun(['--kubeconfig', kubeconfig, 'replace', '-f', '-'], {
+        stdin: JSON.stringify({ ...current, spec: { ...current.spec, ...spec } }),
+      });
+    await assert.rejects(replace({ tier: 'platform' }), /a guard is of the tier segmentation/);
+    await assert.rejects(replace({ ingress: [{ action: 'Allow' }] }), /allows nothing/);
+    await assert.rejects(replace({ selector: 'all()' }), /for pods alone/);
+    await assert.rejects(replace({ namespaceSelector: 'all()' }), /selects a protected namespace/);
+  });
+
+  it('goes if its mode is Audit, and with the profile', async () => {
+    await box.edit(profile, { guard: { mode: 'Audit' } });
+    await becomes('Audited');
+    await eventually(() => assert.rejects(policy()), SOON);
+    await box.edit(profile, { guard: { mode: 'Enforce' } });
+    await becomes('Written');
+    await box.removeProfile(profile);
+    await eventually(() => assert.rejects(policy()), SOON);
+  });
+
+  it('uses exactly the permission of config/engines/calico-guard', () => {
+    const used = new Set(
+      auditedRequests(plane, since)
+        .filter(({ objectRef }) => objectRef?.apiGroup === 'projectcalico.org')
+        .filter((each) => !isRefused(each))
+        .map(({ verb, objectRef }) => `${verb} ${objectRef?.resource}`),
+    );
+    used.delete('list globalnetworkpolicies');
+    assert.deepEqual([...used].sort(), [
+      'create globalnetworkpolicies',
+      'delete globalnetworkpolicies',
+      'get tiers',
+      'update globalnetworkpolicies',
+      'watch globalnetworkpolicies',
+    ]);
+  });
+});
