@@ -252,17 +252,16 @@ class Simulation {
     return left > 0 ? `${left} keys are in the queue` : undefined;
   }
 
-  #compared: (Convergence & { readonly revision: number }) | undefined;
+  #compared: (Convergence & { readonly state: string }) | undefined;
 
-  /** Compares the cluster with the intent; cached until the next write. */
+  /** Compares the cluster with the intent; cached until the next write, or the end of an exception. */
   #comparison(): Convergence {
     const { storage } = this.#server;
-    if (this.#plan.hasExceptions) {
-      if (this.#leader !== undefined) this.#recorder.observeClock(this.#leader.clock.now());
-      this.#compared = undefined;
-    }
-    if (this.#compared?.revision !== storage.revision)
-      this.#compared = { revision: storage.revision, ...compareWithIntent(this.#recorder, storage) };
+    if (this.#plan.hasExceptions && this.#leader !== undefined)
+      this.#recorder.observeClock(this.#leader.clock.now());
+    const state = `${storage.revision} ${this.#recorder.inputs.clock.ended}`;
+    if (this.#compared?.state !== state)
+      this.#compared = { state, ...compareWithIntent(this.#recorder, storage) };
     return this.#compared;
   }
 

@@ -14,6 +14,11 @@ export class ClockWindow {
     return this.#latest;
   }
 
+  /** How many of the ends are over. */
+  get ended(): number {
+    return [...this.#ends].filter((end) => end <= this.now).length;
+  }
+
   /** Remembers the ends of exceptions. */
   noteEnds(exceptions: readonly SegmentationException[]): void {
     for (const each of exceptions) for (const end of endsOf(each)) this.#ends.add(end);
