@@ -40,7 +40,7 @@ export interface RolloutInput {
    * `unknown` until every namespace was looked at.
    */
   readonly convergence: 'converged' | 'differs' | 'unknown';
-  /** What the gates have seen of the wave that is under way. */
+  /** The observations of the gates in the wave that is under way. */
   readonly gates: GateInput;
   /** Wall clock, in milliseconds since the epoch. */
   readonly now: number;

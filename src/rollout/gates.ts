@@ -16,14 +16,14 @@ import {
 
 export type Gates = NonNullable<NonNullable<ProfileSpec['rollout']>['gates']>;
 
-/** What the gates have seen of the wave that is under way. */
+/** The observations of the gates in the wave that is under way. */
 export interface GateInput {
   readonly workloads: WorkloadInput;
   readonly queries: QueryAnswers;
 }
 
 export interface GateContext {
-  /** What was recorded when the wave began; undefined before that. */
+  /** The record of the wave's beginning; undefined before that. */
   readonly recorded: RolloutState['gates'];
   /** The namespaces of the wave, and those of them that were let in. */
   readonly members: ReadonlySet<string>;

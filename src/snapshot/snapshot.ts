@@ -334,7 +334,7 @@ export class Snapshot {
     const granted = opened.filter((each) => each.profile === profile.metadata.name);
     const asked = [...extensions, ...granted.flatMap((each) => each.extensions)];
     const isOwn = (object: KubeObject) => this.ownerOf({ ...object, spec: {} }) === profile.metadata.name;
-    // As policies of exceptions do, their extensions stay.
+    // Extensions of exceptions stay, as do their NetworkPolicies.
     const isKept = ({ metadata }: KubeObject) => {
       const exception = metadata.labels?.[LABEL_EXCEPTION];
       return exception !== undefined && !inManifests.has(exception);

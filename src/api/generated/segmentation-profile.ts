@@ -238,7 +238,7 @@ export interface Baseline {
    */
   monitoring: Allowance;
   /**
-   * What sidecars of the service mesh need in the namespaces that it injects them into: egress to its control plane, and ingress from the monitoring stack on their own ports. The operator has to know the mesh (`mesh` of its configuration).
+   * Flows that sidecars of the service mesh need in the namespaces that it injects them into: egress to its control plane, and ingress from the monitoring stack on their own ports. The operator has to know the mesh (`mesh` of its configuration).
    */
   mesh: Allowance;
 }
@@ -1218,7 +1218,7 @@ export interface RolloutStatus {
    */
   inForce: RevisionInForce[];
   /**
-   * What the `gates` saw when the wave began, if there are any.
+   * The observations of the `gates` when the wave began, if there are any.
    */
   gates?: GateReadings;
   /**
@@ -1261,7 +1261,7 @@ export interface RevisionInForce {
   limit?: number;
 }
 /**
- * What the `gates` saw when the wave began, if there are any.
+ * The observations of the `gates` when the wave began, if there are any.
  */
 export interface GateReadings {
   /**

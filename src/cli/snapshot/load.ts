@@ -180,7 +180,7 @@ export async function readClusterOf(input: LoadInput, kinds?: readonly string[])
 
 interface SnapshotSource {
   readonly objects: ObjectSet;
-  /** Those of manifests. */
+  /** The exceptions of manifests. */
   readonly exceptions?: readonly SegmentationException[];
   /** Namespaces without a manifest. */
   readonly assumed?: readonly string[];

@@ -51,7 +51,7 @@ export class StagedPolicies {
   readonly #listener: StagedPoliciesListener;
   readonly #objects: EngineObjects;
   readonly #queue: KeyQueue<string>;
-  /** What each namespace wants, as far as it wants something or has own objects to remove. */
+  /** The wanted objects by namespace, for namespaces that want some or have own objects to remove. */
   readonly #desired = new Map<string, DesiredStaged>();
   /** Why the last writes failed, by namespace. */
   readonly #failures = new Map<string, string>();

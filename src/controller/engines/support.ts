@@ -33,7 +33,7 @@ export class EngineExtensions implements EngineSupport {
   #none: EngineFacts | undefined;
   #current: Extensions | undefined;
   #staging: StagedPolicies | undefined;
-  /** Of engines that were in force before. */
+  /** Policies of engines that were in force before, while they are removed. */
   readonly #ending: { stop(): Promise<void> }[] = [];
 
   constructor(options: EngineExtensionsOptions) {

@@ -88,7 +88,7 @@ export class Guards implements Capability, GuardSupport {
     this.#objects = new GuardObjects({ ...options, onChange: () => this.#addAll(Priority.drift) });
     this.#writer = new GuardWriter({ ...options, objects: this.#objects });
     this.#foreign = new ForeignPolicies(options);
-    // One after the other, so that no two profiles take the same priority.
+    // Guards are written in turn, so that no two profiles take the same priority.
     this.#queue = new KeyQueue({
       concurrency: 1,
       clock,
@@ -220,7 +220,7 @@ export class Guards implements Capability, GuardSupport {
     const mode = guardModeOf(profile);
     const { state } = this.#objects;
     if (state.kind !== 'available' && mode !== 'Disabled') {
-      // What the guard would restrict is known without one.
+      // The flows that the guard would restrict are known without one.
       if (mode === 'Audit') return this.#audit(profile, signal);
       // Before the first list nothing is said: the status of the process before this one stays (I6).
       if (state.kind === 'unknown') return DONE;

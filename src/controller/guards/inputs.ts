@@ -71,7 +71,7 @@ function formsOf(
   return [...forms].sort(byObjectName);
 }
 
-/** What capabilities add in these namespaces; undefined while an input is missing. */
+/** The policies that capabilities add in these namespaces; undefined while an input is missing. */
 function addedPolicies(
   profiles: readonly SegmentationProfile[],
   namespaces: readonly NamespaceItem[],

@@ -131,7 +131,7 @@ export class GuardObjects {
     }
   }
 
-  /** What can't be read now stays as it was. */
+  /** Objects that can't be read now stay as they were. */
   async #checkRequired(version: string, signal: AbortSignal): Promise<void> {
     const { carrier, transport, clock, onChange } = this.#options;
     const { requires, group, component } = carrier;

@@ -40,7 +40,7 @@ export function waiting(reason: string, message: string): Standing {
   return { status: 'False', reason, message, isStalled: false };
 }
 
-/** What is known of a guard that is written: that it is stored, and whose word it is that an engine enforces it. */
+/** The message about a written guard: it is stored, and the administrator says that an engine enforces it. */
 export function writtenMessage(
   policy: string,
   priority: number,

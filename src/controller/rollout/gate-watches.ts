@@ -26,7 +26,7 @@ export class GateWatches {
     this.#options = options;
   }
 
-  /** What the gates of the profile's wave have seen. */
+  /** The observations of the gates of the profile's wave. */
   input({ metadata: { name }, spec }: SegmentationProfile): GateInput {
     const isWatched = spec.rollout?.gates?.workloads !== undefined;
     return {

@@ -19,7 +19,7 @@ function termOf({ key, operator, values = [] }: LabelSelectorRequirement): strin
     case 'In':
       return values.length === 1 ? `${key} == '${values[0]}'` : `${key} in ${list}`;
     case 'NotIn':
-      // As in Kubernetes, also without the label.
+      // Objects without the label match too, as in Kubernetes.
       return `${key} not in ${list}`;
     case 'Exists':
       return `has(${key})`;

@@ -1,7 +1,7 @@
 /**
  * From a guard to the rules of a ClusterNetworkPolicy: passes, and then a rule that denies the rest. Pure.
  *
- * As sources of ingress, the kind knows pods only: addresses and nodes are neither passed nor denied there, and
+ * The kind knows only pods as sources of ingress: addresses and nodes are neither passed nor denied there, and
  * NetworkPolicies alone decide about them. Where an address may be a pod's, all pods are passed on its ports.
  */
 import type { LabelSelector } from '../../api/meta.ts';

@@ -27,6 +27,6 @@ export type AgentState =
 export interface EngineEvidence {
   readonly signature: EngineSignature;
   readonly agents: readonly { readonly name: AgentName; readonly state: AgentState }[];
-  /** Those of the signature's groups that the API server serves; undefined if it did not say. */
+  /** The groups of the signature that the API server serves; undefined if it did not say. */
   readonly servedGroups: readonly string[] | undefined;
 }

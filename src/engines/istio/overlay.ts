@@ -188,7 +188,7 @@ function planObjects(
   return { widen, narrow };
 }
 
-/** What both forms allow, or more; undefined if the observed form allows nothing that could be cut. */
+/** A form that allows what both forms allow, or more; undefined if the observed form allows nothing that could be cut. */
 function unionOf(before: KubeObject, { spec }: AuthorizationPolicy): AuthorizationSpec | undefined {
   const observed =
     (before as { spec?: { selector?: unknown; rules?: readonly AuthorizationRule[] } }).spec ?? {};

@@ -26,7 +26,7 @@ export interface GuardContext {
   readonly namespaces: readonly NamespaceFacts[];
   readonly protectedNamespaces: readonly string[];
   readonly cluster: ClusterFacts;
-  /** What no rule of a profile stands for in these namespaces, such as exceptions. */
+  /** Policies in these namespaces that no rule of a profile stands for, such as those of exceptions. */
   readonly added: GuardAdditions;
 }
 

@@ -7,7 +7,7 @@ import type { Guard, GuardPeer, PortRange } from './guard.ts';
 
 /** A flow as a guard sees it: between a pod of a guarded namespace and another end. */
 export interface GuardedFlow {
-  /** Of the guarded pod. */
+  /** The direction as the guarded pod sees it. */
   readonly direction: PolicyType;
   readonly other: OtherEnd;
   readonly protocol: Protocol;

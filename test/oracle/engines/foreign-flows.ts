@@ -151,7 +151,7 @@ export interface Comparison {
   readonly engine: EngineFacts;
 }
 
-/** What the audit knows of the engine. */
+/** The settings of the engine as the audit knows them. */
 export interface EngineFacts {
   readonly podsInIPBlocks: boolean;
   /** Pods of the engine's agent, which are no end of a flow here. */

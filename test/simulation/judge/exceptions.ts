@@ -8,7 +8,7 @@ import type { Inputs } from '../schedule/inputs.ts';
 interface Place {
   readonly namespace: string;
   readonly inputs: Inputs;
-  /** What the clock of the leader shows, in milliseconds since the epoch. */
+  /** The time that the clock of the leader shows, in milliseconds since the epoch. */
   readonly readings: readonly number[];
   /** The policies of the namespace. */
   readonly base: readonly NetworkPolicy[];

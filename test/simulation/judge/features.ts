@@ -1,4 +1,4 @@
-/** What a converged cluster says of rollouts and exceptions, by the model. */
+/** The status of rollouts and exceptions in a converged cluster, by the model. */
 import type { SegmentationException } from '../../../src/api/exception.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { isGranting } from '../../../src/policy/exceptions/grant.ts';

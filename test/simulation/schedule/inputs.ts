@@ -51,7 +51,7 @@ export class Inputs {
   readonly #values = new Map<string, Value<unknown>[]>();
   readonly #facts = new Map<string, ClusterFacts>();
   readonly forms = new Forms();
-  /** What the clock of the leader has shown in this round. */
+  /** The times that the clock of the leader has shown in this round. */
   readonly clock = new ClockWindow();
 
   /** Records the value of an input from now on. */

@@ -99,7 +99,7 @@ export class ProcessClock implements Clock {
     this.#skew = skew;
   }
 
-  /** What the wall clock shows, or would show if it had not been stepped within the last `ms` milliseconds. */
+  /** The time that the wall clock shows, or would show if it had not been stepped within the last `ms` milliseconds. */
   readings(ms: number): number[] {
     const { skew, until } = this.#before ?? { skew: 0, until: Number.NEGATIVE_INFINITY };
     const { time } = this.#scheduler;

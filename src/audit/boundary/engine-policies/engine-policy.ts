@@ -30,7 +30,7 @@ export interface EngineRule {
   readonly order?: RuleOrder;
 }
 
-/** What a rule does, and when it is asked. */
+/** The action of a rule, and its place in the order. */
 export interface RuleOrder {
   readonly phase: Phase;
   /** A rule to pass leaves the decision to the next tier. */

@@ -43,7 +43,7 @@ function isDenied(
   if (pod === undefined || !directions.has(direction)) return false;
   if (!matches(guard.subject, labelsOf(pod.namespace, snapshot))) return false;
   const end = otherEnd(other.endpoint, snapshot);
-  // As sources, guards know pods alone.
+  // Guards know only pods as sources.
   if (end === undefined || (direction === 'Ingress' && end.kind === 'address')) return false;
   const { protocol, port: first, to: last = first } = port;
   return !passesFlow(guard, { direction, other: end, protocol, from: first, to: last });
@@ -53,7 +53,7 @@ function otherEnd(endpoint: Answer['to']['endpoint'], snapshot: Snapshot): Other
   const pod = networkPodOf(endpoint);
   if (pod !== undefined)
     return { kind: 'pod', namespaceLabels: labelsOf(pod.namespace, snapshot), labels: pod.labels };
-  // Of a pod on the host network, the address is the node's.
+  // The address of a pod on the host network is its node's.
   const ip = endpoint.kind === 'external' ? endpoint.ip : endpoint.pod.ips[0];
   return ip === undefined ? undefined : { kind: 'address', ip };
 }

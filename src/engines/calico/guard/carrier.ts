@@ -74,7 +74,7 @@ function readObject(object: KubeObject & { spec?: unknown }): ReturnType<GuardCa
   return { form: { subject, rules }, priority: order };
 }
 
-/** Of the same tier. A rule that allows decides, and one that passes skips the rest of the tier. */
+/** The rank of a policy of the same tier. A rule that allows decides, and one that passes skips the rest of the tier. */
 function rankOf(object: KubeObject & { spec?: unknown }): ForeignRank | undefined {
   const { tier, order, ingress, egress } = recordOf(object.spec);
   if (tier !== TIER || typeof order !== 'number') return undefined;

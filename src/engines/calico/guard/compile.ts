@@ -41,7 +41,7 @@ export function compileGuardForm({ subject, directions }: Guard): CompiledGuard 
   const own = calicoSelector(subject);
   if (own.length > MAX_SELECTOR) tooLarge.push(`the selector ${own} of its namespaces`);
   if (tooLarge.length > 0) return { kind: 'too-large', message: tooLargeMessage(tooLarge) };
-  // As it is read back.
+  // The API server returns it in this form.
   return { kind: 'compiled', form: { subject: labelSelectorOf(own) ?? subject, rules }, open };
 }
 
