@@ -5,7 +5,8 @@ import { auditedAnnotations, auditedSpec, type PodSpec } from '../audit/pod-spec
 import type { AuditPod, AuditSnapshot } from '../audit/snapshot.ts';
 import { apiUsesOf, unreadDefinitionsOf, unreadObjectsOf } from './api-uses.ts';
 import { AUDITED_SPEC, POD_COUNT, type WorkloadPod } from './pods.ts';
-import { MANIFESTS, type Snapshot } from './snapshot.ts';
+import { MANIFESTS } from './input.ts';
+import type { Snapshot } from './snapshot.ts';
 
 interface RawTemplate {
   readonly metadata?: KubeObject['metadata'];

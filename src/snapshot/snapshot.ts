@@ -1,50 +1,37 @@
 /** A snapshot: a state of a cluster, read or described by manifests, and the policies that its profiles ask for. Pure. */
 import type { KubeObject, ObjectMeta } from '../api/meta.ts';
-import { KIND, LABEL_EXCEPTION, LABEL_SERVICE_ACCOUNT } from '../api/names.ts';
+import { KIND, LABEL_EXCEPTION } from '../api/names.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { Namespace } from '../analysis/cluster.ts';
-import type { EngineSetting } from '../engines/engine.ts';
 import type { ExtensionEngine } from '../engines/extensions/engine.ts';
 import type { GuardSetting } from '../engines/guards/objects.ts';
-import { configuredEngine, configuredFacts, extensionObjects } from '../engines/extensions/objects.ts';
+import { configuredEngine, extensionObjects } from '../engines/extensions/objects.ts';
 import type { StagingEngine } from '../engines/staging/engine.ts';
 import { configuredStaging, stagedObjects } from '../engines/staging/objects.ts';
-import type { MeshSetting } from '../engines/mesh.ts';
-import { type MeshFacts, NO_MESH } from '../policy/mesh.ts';
 import { lastKnownFrom } from '../policy/peers/last-known.ts';
 import type { InForce } from '../cluster-state/in-force.ts';
 import { projectProfile } from '../cluster-state/items.ts';
-import {
-  endpointFacts,
-  labelledDNS,
-  nodeFacts,
-  type RawEndpointSlice,
-  type RawNode,
-  type RawService,
-  type RawWebhookUser,
-  serviceCIDRs,
-  serviceFacts,
-  webhookServices,
-} from '../cluster-state/peer-sources/facts.ts';
+import { nodeFacts, type RawNode, serviceFacts } from '../cluster-state/peer-sources/facts.ts';
 import { type Relation, relationOf } from '../cluster-state/relation.ts';
 import { ClusterState } from '../cluster-state/state.ts';
 import { accountsOf } from '../policy/admission/accounts.ts';
 import { compile, type Compiled } from '../policy/compile.ts';
-import type {
-  ClusterConfiguration,
-  ClusterFacts,
-  EndpointFacts,
-  ServiceAccountFacts,
-  ServiceFacts,
-  PeerSource,
-} from '../policy/facts.ts';
+import type { ClusterConfiguration, ClusterFacts } from '../policy/facts.ts';
 import { isGranting } from '../policy/exceptions/grant.ts';
-import { DNS_SERVICES } from '../policy/peers/dns.ts';
 import { withFreeNames } from '../policy/planning/free-names.ts';
 import { arranged } from '../policy/planning/noted-rules.ts';
 import { type ManifestExceptions, type Opened, openedByExceptions, type Remark } from './exceptions.ts';
+import { factsOf } from './cluster-facts.ts';
+import type { SnapshotInput } from './input.ts';
 import { furtherKind, type ObjectSet } from './objects.ts';
+import {
+  externalAddresses,
+  type Service,
+  servicesOf,
+  type SnapshotService,
+  withPortNames,
+} from './services.ts';
 import { labelledByAccount, podsOf, type WorkloadPod } from './pods.ts';
 import { revisionsIn, SnapshotRevisions } from './revisions.ts';
 import type { Revision } from '../rollout/revision.ts';
@@ -54,49 +41,6 @@ export interface SnapshotNamespace extends Namespace {
   readonly terminating: boolean;
   /** True if no manifest describes the namespace, so that only its name is known. */
   readonly assumed: boolean;
-}
-
-export interface ExternalAddress {
-  readonly ip: string;
-  /** True for a load balancer with `ipMode: Proxy`, which also connections from within the cluster pass through. */
-  readonly isProxied: boolean;
-}
-
-export interface SnapshotService extends ServiceFacts {
-  readonly namespace: string;
-  readonly name: string;
-  /** Its externalIPs and the addresses of its load balancer. */
-  readonly external: readonly ExternalAddress[];
-}
-
-export interface SnapshotInput {
-  readonly objects: ObjectSet;
-  readonly assumed: readonly string[];
-  /** Kinds that could not be read, with the reason. */
-  readonly unread: ReadonlyMap<string, string>;
-  readonly configuration: ClusterConfiguration;
-  /** `guard` of the operator's configuration; absent: none. */
-  readonly guard?: GuardSetting | undefined;
-  /** `engine` of the operator's configuration; absent: None. */
-  readonly engine?: EngineSetting | undefined;
-  /** `mesh` of the operator's configuration; absent: None. */
-  readonly mesh?: MeshSetting | undefined;
-  /** True if policies of the configured engine's own kind were read. */
-  readonly readsExtensions?: boolean;
-  /** Namespaces that no profile selects. */
-  readonly protectedNamespaces: readonly string[];
-  /** For messages: "context kind-dev", "manifests". */
-  readonly origin: string;
-  /** True if the policies are those of a cluster; false if they still have to be compiled from the profiles. */
-  readonly isObserved: boolean;
-  /** The namespace of names without one. */
-  readonly namespace: string;
-  /** True if the recorded revisions of profiles are among the objects; otherwise each profile counts as it is. */
-  readonly knowsRevisions?: boolean;
-  /** The version that the API server tells; absent among manifests, and where nobody asked. */
-  readonly serverVersion?: string | undefined;
-  /** Exceptions whose policies are to be compiled; absent: none. */
-  readonly exceptions?: ManifestExceptions;
 }
 
 /** The compiled policies of one profile for one namespace, with its relation. */
@@ -395,38 +339,6 @@ function asWritten({ metadata, ...policy }: NetworkPolicy): NetworkPolicy {
   };
 }
 
-/** Adds the names of a Service's ports, which the compiler does not need but users write. */
-function withPortNames(service: ServiceFacts, raw: ServiceFacts['ports']): ServiceFacts {
-  return {
-    ...service,
-    ports: service.ports.map((port, index) => {
-      const name = raw[index]?.name;
-      return { ...port, ...(name && { name }) };
-    }),
-  };
-}
-
-interface RawLoadBalancerIngress {
-  /** Absent for a load balancer that is known by a host name. */
-  readonly ip?: string;
-  readonly ipMode?: string;
-}
-
-type Service = KubeObject & {
-  readonly spec?: RawService['spec'] & { readonly externalIPs?: readonly string[] };
-  readonly status?: { readonly loadBalancer?: { readonly ingress?: readonly RawLoadBalancerIngress[] } };
-};
-
-function externalAddresses(
-  externalIPs: readonly string[],
-  ingress: readonly RawLoadBalancerIngress[],
-): ExternalAddress[] {
-  return [
-    ...externalIPs.map((ip) => ({ ip, isProxied: false })),
-    ...ingress.flatMap(({ ip, ipMode }) => (ip ? [{ ip, isProxied: ipMode === 'Proxy' }] : [])),
-  ];
-}
-
 /** Adds uid and resourceVersion, by which stores tell objects apart and which manifests lack. */
 function withIdentity<T extends KubeObject>(object: T): T {
   const { uid, resourceVersion } = object.metadata;
@@ -441,141 +353,3 @@ function withIdentity<T extends KubeObject>(object: T): T {
     },
   };
 }
-
-const UNREAD_MESH: MeshFacts = {
-  kind: 'missing',
-  message:
-    "only the operator reads the mesh's own configuration; here, rules for it are those of the policies that it wrote",
-};
-
-const WEBHOOK_KINDS = [
-  'ValidatingWebhookConfiguration',
-  'MutatingWebhookConfiguration',
-  'APIService',
-  'CustomResourceDefinition',
-];
-
-/**
- * The cluster facts for the compiler. Among manifests, Nodes and the addresses of the API server count as unknown
- * unless a manifest describes them: a folder of manifests seldom describes the cluster itself.
- */
-function factsOf(
-  input: SnapshotInput,
-  pods: readonly WorkloadPod[],
-  services: ReadonlyMap<string, ServiceFacts>,
-): ClusterFacts {
-  const { objects, configuration } = input;
-  const dns = labelledDNS(services);
-  const engine = configuredFacts(input.engine ?? 'None');
-  const slices = Map.groupBy(
-    objects
-      .of<RawEndpointSlice>('EndpointSlice')
-      .sort(byObjectName)
-      .map((slice) => ({ namespace: slice.metadata.namespace, ...endpointFacts(slice) })),
-    ({ namespace, service }) => `${namespace}/${service}`,
-  );
-  const nodes = objects.of<KubeObject & RawNode>('Node').map(nodeFacts);
-  const ranges = objects
-    .of<KubeObject & Parameters<typeof serviceCIDRs>[0]>('ServiceCIDR')
-    .flatMap(serviceCIDRs);
-  const webhooks = WEBHOOK_KINDS.flatMap((kind) =>
-    objects.of<KubeObject & RawWebhookUser>(kind).flatMap(webhookServices),
-  );
-  return {
-    configuration,
-    isKnown: (source) => isKnown(source, input),
-    service: (namespace, name) => services.get(`${namespace}/${name}`),
-    labelledDNS: () => dns,
-    endpoints: (namespace, service): readonly EndpointFacts[] => slices.get(`${namespace}/${service}`) ?? [],
-    nodes: () => nodes,
-    serviceCIDRs: () => ranges,
-    webhookServices: (namespace) =>
-      webhooks.filter((each) => each.namespace === namespace).sort((a, b) => byName(a, b) || a.port - b.port),
-    serviceAccount: (namespace, name) => accountCounts(pods, namespace, name),
-    engine: () => engine,
-    mesh: () => (input.mesh === undefined || input.mesh === 'None' ? NO_MESH : UNREAD_MESH),
-  };
-}
-
-/** The Services by namespace/name. Manifests seldom describe the cluster's DNS: the configured Service is then added. */
-function servicesOf({ objects, configuration, origin, unread }: SnapshotInput): {
-  byKey: ReadonlyMap<string, ServiceFacts>;
-  assumesDNS: boolean;
-} {
-  const byKey = new Map(
-    objects
-      .of<Service>('Service')
-      .map(({ metadata, spec }) => [
-        `${metadata.namespace}/${metadata.name}`,
-        serviceFacts({ metadata, spec: spec ?? {} }),
-      ]),
-  );
-  const { namespace, service, podSelector } = configuration.clusterDNS;
-  const configured = { namespace, name: service };
-  const isDescribed =
-    labelledDNS(byKey) !== undefined ||
-    [configured, ...DNS_SERVICES].some((each) => byKey.has(`${each.namespace}/${each.name}`));
-  const { matchLabels = {} } = podSelector;
-  const assumesDNS =
-    origin === MANIFESTS && !unread.has('Service') && !isDescribed && Object.keys(matchLabels).length > 0;
-  if (assumesDNS) {
-    byKey.set(`${namespace}/${service}`, {
-      type: 'ClusterIP',
-      selector: matchLabels,
-      ports: [
-        { protocol: 'UDP', port: 53 },
-        { protocol: 'TCP', port: 53 },
-      ],
-      clusterIPs: [],
-    });
-  }
-  return { byKey, assumesDNS };
-}
-
-/** True if the objects behind a peer source were read or, among manifests, described. */
-function isKnown(source: PeerSource, { objects, unread, origin }: SnapshotInput): boolean {
-  const fromCluster = origin !== MANIFESTS;
-  const isDescribed = (kind: string) => !unread.has(kind) && (fromCluster || objects.of(kind).length > 0);
-  switch (source.kind) {
-    case 'services':
-      return !unread.has('Service');
-    case 'nodes':
-      return isDescribed('Node');
-    case 'serviceCIDRs':
-      return isDescribed('ServiceCIDR');
-    case 'webhooks':
-      return WEBHOOK_KINDS.every((kind) => !unread.has(kind));
-    case 'serviceAccounts':
-      return !unread.has('Pod');
-    case 'engine':
-    case 'mesh':
-      return true;
-    case 'endpointSlices':
-      if (unread.has('EndpointSlice')) return false;
-      // The API server's own addresses are known only if a manifest has them.
-      return (
-        fromCluster ||
-        source.namespace !== 'default' ||
-        objects
-          .of<RawEndpointSlice>('EndpointSlice')
-          .some(
-            (slice) =>
-              slice.metadata.namespace === 'default' && endpointFacts(slice).service === 'kubernetes',
-          )
-      );
-  }
-}
-
-/** Pods of a service account whose account label is missing, and pods of another account that carry it. */
-function accountCounts(pods: readonly WorkloadPod[], namespace: string, name: string): ServiceAccountFacts {
-  const there = pods.filter((pod) => pod.namespace === namespace && !pod.hostNetwork);
-  const isOf = ({ serviceAccount }: WorkloadPod) => serviceAccount === name;
-  const isLabelled = ({ labels }: WorkloadPod) => labels[LABEL_SERVICE_ACCOUNT] === name;
-  return {
-    unlabelled: there.filter((pod) => isOf(pod) && !isLabelled(pod)).length,
-    mislabelled: there.filter((pod) => isLabelled(pod) && !isOf(pod)).length,
-  };
-}
-
-/** The origin of a snapshot that was read from manifests alone. */
-export const MANIFESTS = 'manifests';

@@ -6,7 +6,8 @@ import { matches } from '../../policy/semantics/selector.ts';
 import { CliError } from '../shell/failure.ts';
 import { type WorkloadPod, workloadKey } from '../../snapshot/pods.ts';
 import { unknown } from './select.ts';
-import type { Snapshot, SnapshotService } from '../../snapshot/snapshot.ts';
+import type { SnapshotService } from '../../snapshot/services.ts';
+import type { Snapshot } from '../../snapshot/snapshot.ts';
 import { shortList } from '../../util/list-text.ts';
 
 /** End of a flow: the pods of one workload, or an address. */

@@ -5,7 +5,7 @@ import type { ServicePort } from '../../policy/facts.ts';
 import type { FlowEnd } from './flow-ends.ts';
 import { CliError } from '../shell/failure.ts';
 import { listText } from '../../util/list-text.ts';
-import type { SnapshotService } from '../../snapshot/snapshot.ts';
+import type { SnapshotService } from '../../snapshot/services.ts';
 
 /** A port, or a range of ports that no rule tells apart. */
 export interface PortQuestion {

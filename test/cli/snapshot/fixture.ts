@@ -5,7 +5,8 @@ import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { admitProfile } from '../../../src/cli/snapshot/profile.ts';
 import { parseOptions } from '../../../src/options/parse.ts';
 import type { ObjectSet } from '../../../src/snapshot/objects.ts';
-import { MANIFESTS, Snapshot, type SnapshotInput } from '../../../src/snapshot/snapshot.ts';
+import { MANIFESTS, type SnapshotInput } from '../../../src/snapshot/input.ts';
+import { Snapshot } from '../../../src/snapshot/snapshot.ts';
 
 /** The profile `shop` with this spec, with the defaults of the schema. */
 export function admittedProfile(spec: object): SegmentationProfile {

@@ -10,7 +10,8 @@ import { type IPFamily, ipFamily } from '../../../policy/semantics/cidr.ts';
 import { findEnds, type FlowEnd } from '../../snapshot/flow-ends.ts';
 import { CliError } from '../../shell/failure.ts';
 import { type PortQuestion, portsNamed, portsServed } from '../../snapshot/ports.ts';
-import type { Snapshot, SnapshotService } from '../../../snapshot/snapshot.ts';
+import type { SnapshotService } from '../../../snapshot/services.ts';
+import type { Snapshot } from '../../../snapshot/snapshot.ts';
 
 export interface Answer {
   readonly from: FlowEnd;
