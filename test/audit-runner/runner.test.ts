@@ -5,7 +5,7 @@ import { projectNamespace, projectProfile } from '../../src/cluster-state/items.
 import { ClusterState } from '../../src/cluster-state/state.ts';
 import type { AuditRun } from '../../src/audit-runner/run.ts';
 import { profile } from '../policy/fixture.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { VirtualClock } from '../support/clocks/virtual-clock.ts';
 import { sleep } from '../../src/util/clock.ts';
 
 const MINUTE = 60_000;

@@ -4,7 +4,7 @@ import { ANNOTATION_REPORT, INSIDE, LABEL_CANARY, OUTSIDE } from '../../src/cana
 import type { Report } from '../../src/canary/model/report.ts';
 import { CanaryReader } from '../../src/canary/reader.ts';
 import { ScriptedTransport, type WatchCall } from '../kube/scripted-transport.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { VirtualClock } from '../support/clocks/virtual-clock.ts';
 
 const counts = { passed: 9, denied: 9, leaked: 0, cut: 0, settling: 0, unproven: 0 };
 const inside: Report = {

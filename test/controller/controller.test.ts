@@ -9,7 +9,7 @@ import { ApiError } from '../../src/kube/errors.ts';
 import type { Request, Transport } from '../../src/kube/http/transport.ts';
 import { CONFIGURATION, NOTHING_ALLOWED } from '../policy/fixture.ts';
 import { eventually } from '../support/cluster.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { VirtualClock } from '../support/clocks/virtual-clock.ts';
 
 /** An API server that lists what it is given by the last segment of the path, and of which nothing changes. */
 function standing(lists: Readonly<Record<string, readonly object[]>>): Transport {

@@ -7,7 +7,7 @@ import { ClusterState } from '../../src/cluster-state/state.ts';
 import { projectNamespace } from '../../src/cluster-state/items.ts';
 import { compile } from '../../src/policy/compile.ts';
 import { facts, profile } from '../policy/fixture.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { VirtualClock } from '../support/clocks/virtual-clock.ts';
 
 /** A policy with one peer: pods with labels, in the namespace `bank`. */
 function policy(name: string, labels: Record<string, string>): object {

@@ -132,7 +132,7 @@ describe('leader election', function () {
   });
 
   it('keeps a leader from writing after its renew deadline, even if no timer has fired', async () => {
-    const leader = await start(join(import.meta.dirname, '../support/late-clock.ts'));
+    const leader = await start(join(import.meta.dirname, '../support/clocks/late-clock.ts'));
     await leader.operator.line('leading');
     const namespace = await box.namespace('shop');
     const profile = await box.profile('p');

@@ -3,7 +3,7 @@ import type { Clock, Random, Timer } from '../../src/util/clock.ts';
 import { ApiError } from '../../src/kube/errors.ts';
 import type { LeaderElectorOptions, Lease } from '../../src/kube/lease.ts';
 import type { CallOptions } from '../../src/kube/resource.ts';
-import type { VirtualClock } from '../support/virtual-clock.ts';
+import type { VirtualClock } from '../support/clocks/virtual-clock.ts';
 
 /** A machine with its own clocks, whose process can be paused and resumed. */
 export class Host implements Clock {

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { sleep } from '../../src/util/clock.ts';
 import { LeaderElector } from '../../src/kube/lease.ts';
 import type { LeaderElectorOptions } from '../../src/kube/lease.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { VirtualClock } from '../support/clocks/virtual-clock.ts';
 import { Host, LeaseModel, seeded } from './lease-model.ts';
 import type { Network } from './lease-model.ts';
 import { runs } from '../policy/fixture.ts';

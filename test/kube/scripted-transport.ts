@@ -1,7 +1,7 @@
 /** A Transport whose calls are answered by the test. */
 import { ApiError } from '../../src/kube/errors.ts';
 import type { Request, Transport, WatchRequest } from '../../src/kube/http/transport.ts';
-import { flush } from '../support/virtual-clock.ts';
+import { flush } from '../support/clocks/virtual-clock.ts';
 
 export interface ListCall {
   readonly kind: 'list';

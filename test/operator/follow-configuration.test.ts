@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { followConfiguration } from '../../src/operator/follow-configuration.ts';
 import { FILE_POLL_MS } from '../../src/util/poll-file.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { VirtualClock } from '../support/clocks/virtual-clock.ts';
 import { eventually } from '../support/cluster.ts';
 
 describe('followConfiguration', () => {

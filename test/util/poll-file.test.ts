@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { FILE_POLL_MS, pollFile } from '../../src/util/poll-file.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { VirtualClock } from '../support/clocks/virtual-clock.ts';
 
 describe('pollFile', () => {
   function harness() {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { REQUEST } from '../../../src/canary/model/request.ts';
 import { Requests } from '../../../src/canary/probe/requests.ts';
 import { ScriptedTransport } from '../../kube/scripted-transport.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 /** Waits that have begun, and a ConfigMap whose watch the test drives. */
 async function scene() {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { RetainedEndpoints } from '../../../src/cluster-state/peer-sources/retained-endpoints.ts';
 import type { EndpointFacts } from '../../../src/policy/facts.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 const MINUTE = 60_000; // ms
 const slice = (...addresses: string[]): EndpointFacts => ({

@@ -5,7 +5,7 @@ import { NO_SUPPORT } from '../../../src/controller/engine-support.ts';
 import { NO_MESH_SUPPORT } from '../../../src/controller/mesh-support.ts';
 import type { ClusterConfiguration } from '../../../src/policy/facts.ts';
 import { ScriptedTransport, type WatchCall } from '../../kube/scripted-transport.ts';
-import { flush, VirtualClock } from '../../support/virtual-clock.ts';
+import { flush, VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 const MINUTE = 60_000; // ms
 const SERVICES = { kind: 'services' } as const;

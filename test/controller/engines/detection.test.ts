@@ -9,7 +9,7 @@ import { errorOfStatus } from '../../../src/kube/errors.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { profile } from '../../policy/fixture.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 const DEPENDENT = profile({ egress: [{ name: 'nodes', to: [{ entity: 'Nodes' }] }] });
 

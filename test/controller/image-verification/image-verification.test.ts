@@ -7,7 +7,7 @@ import { ImageVerification } from '../../../src/controller/image-verification/im
 import { errorOfStatus } from '../../../src/kube/errors.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
 import { profile } from '../../policy/fixture.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 const POLICIES = '/apis/policy.sigstore.dev/v1beta1/clusterimagepolicies';
 const WEBHOOKS = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';

@@ -6,7 +6,7 @@ import { Members } from '../../../src/controller/mesh/members.ts';
 import { detectIstio } from '../../../src/engines/istio/detect.ts';
 import type { Resource } from '../../../src/kube/resource.ts';
 import { evidenceOf } from '../../engines/istio/fixture.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 const { facts } = detectIstio(evidenceOf());
 

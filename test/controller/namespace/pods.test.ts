@@ -4,7 +4,7 @@ import { PodProbe } from '../../../src/controller/namespace/pods.ts';
 import { ApiError } from '../../../src/kube/errors.ts';
 import { Resource } from '../../../src/kube/resource.ts';
 import { ScriptedTransport } from '../../kube/scripted-transport.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 const pod = { metadata: { name: 'web' } };
 

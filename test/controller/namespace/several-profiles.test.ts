@@ -25,7 +25,7 @@ import { CLUSTER_DEFAULTS } from '../../../src/options/cluster-defaults.ts';
 import { answerOf } from '../../simulation/server/answer.ts';
 import { NAMESPACE, NETWORK_POLICY, PROFILE } from '../../simulation/server/kinds.ts';
 import { Server } from '../../simulation/server/server.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 const POLICIES_PATH = '/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies';
 /** Nothing is given up. */

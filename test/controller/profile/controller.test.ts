@@ -15,7 +15,7 @@ import { Resource } from '../../../src/kube/resource.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
 import { Server } from '../../simulation/server/server.ts';
 import { answerOf } from '../../simulation/server/answer.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 const PATH = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
 

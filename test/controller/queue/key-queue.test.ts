@@ -10,7 +10,7 @@ import {
   type Work,
 } from '../../../src/controller/queue/key-queue.ts';
 import { sleep } from '../../../src/util/clock.ts';
-import { flush, VirtualClock } from '../../support/virtual-clock.ts';
+import { flush, VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 /** A queue whose runs are recorded, and end with what `answers` holds for the key, in turn, then with `done`. */
 function harness({

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { KeyQueue, type Outcome, Priority } from '../../../src/controller/queue/key-queue.ts';
 import { QueueModel } from './queue-model.ts';
-import { flush, VirtualClock } from '../../support/virtual-clock.ts';
+import { flush, VirtualClock } from '../../support/clocks/virtual-clock.ts';
 import { runs } from '../../policy/fixture.ts';
 
 const KEYS = ['a', 'b', 'c', 'd'];

@@ -8,7 +8,7 @@ import type { Request, Transport } from '../../../src/kube/http/transport.ts';
 import { Resource } from '../../../src/kube/resource.ts';
 import { compile } from '../../../src/policy/compile.ts';
 import { facts, profile, SHOP } from '../../policy/fixture.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 const GRACE_MS = 5_000;
 const naming = profile({

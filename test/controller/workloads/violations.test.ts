@@ -7,7 +7,7 @@ import { WorkloadViolations } from '../../../src/controller/workloads/violations
 import { errorOfStatus } from '../../../src/kube/errors.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
 import { profile } from '../../policy/fixture.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 const pod = (name: string, image: string) => ({
   metadata: { name },

@@ -24,7 +24,7 @@ import { Network, type NodeName } from './network.ts';
 const ROOT = join(import.meta.dirname, '../../..');
 /** How many times faster the clocks of operator and probes run: a round takes two seconds, a report lasts twelve. */
 export const CLOCK_FACTOR = 5;
-export const FAST_CLOCK = join(ROOT, 'test/support/fast-clock.ts');
+export const FAST_CLOCK = join(ROOT, 'test/support/clocks/fast-clock.ts');
 const POLL_MS = 100;
 /** A verdict on flows needs a few rounds. */
 export const PATIENCE_MS = 60_000;

@@ -25,7 +25,7 @@ import {
   User,
 } from './scene.ts';
 
-const CLOCK = join(import.meta.dirname, '../../support/fast-clock.ts');
+const CLOCK = join(import.meta.dirname, '../../support/clocks/fast-clock.ts');
 const ALLOWED = { exceptions: { mode: 'Allowed' } };
 
 describe('exceptions', () => {

@@ -7,7 +7,7 @@ import { contents, OPERATOR } from '../../../scripts/bundle/programs.ts';
 import type { ClusterConfig } from '../../../src/kube/config/cluster-config.ts';
 import { loadKubeConfig } from '../../../src/kube/config/load.ts';
 import { CredentialSource } from '../../../src/kube/http/credentials.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 /** Age in milliseconds after which a rotated token must be in use, as in client-go. */
 const ROTATED_MS = 60_000;

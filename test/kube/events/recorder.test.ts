@@ -7,7 +7,7 @@ import {
   type EventResult,
   type Occurrence,
 } from '../../../src/kube/events/recorder.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 const MINUTE = 60_000;
 

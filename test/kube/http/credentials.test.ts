@@ -6,7 +6,7 @@ import type {
   UserSource,
 } from '../../../src/kube/config/cluster-config.ts';
 import { CredentialSource } from '../../../src/kube/http/credentials.ts';
-import { flush, VirtualClock } from '../../support/virtual-clock.ts';
+import { flush, VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 /** A configuration whose credentials come from `ask`; `loads` counts how often its files are read. */
 class Config implements ClusterConfig {

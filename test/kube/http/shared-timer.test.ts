@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { scheduleShared } from '../../../src/kube/http/shared-timer.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 describe('scheduleShared', () => {
   it('calls each callback when it is due, and not before', async () => {

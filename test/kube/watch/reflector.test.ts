@@ -5,7 +5,7 @@ import { Reflector } from '../../../src/kube/watch/reflector.ts';
 import type { ListInfo, ReflectorOptions } from '../../../src/kube/watch/reflector.ts';
 import { Store } from '../../../src/kube/watch/store.ts';
 import type { Item } from '../../../src/kube/watch/store.ts';
-import { VirtualClock, flush } from '../../support/virtual-clock.ts';
+import { VirtualClock, flush } from '../../support/clocks/virtual-clock.ts';
 import { ScriptedTransport } from '../scripted-transport.ts';
 import { errorMessage } from '../../../src/util/error-message.ts';
 

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { Writable } from 'node:stream';
 import { createLogger, type LoggerOptions } from '../../../src/observability/logs/logger.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 /** A logger and the lines that it wrote. */
 function capture(options: Partial<LoggerOptions> & { isTTY?: boolean } = {}) {

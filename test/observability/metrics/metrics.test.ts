@@ -8,7 +8,7 @@ import {
   describeMetrics,
   type ProfileCounts,
 } from '../../../src/observability/metrics/registry.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 import { parseExposition } from './exposition-parser.ts';
 
 const COUNTS: ProfileCounts = {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { ApiError } from '../../../src/kube/errors.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
 import { type Access, createAccess, guarded } from '../../../src/operator/endpoints/access.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 
 /** A transport that answers reviews like an API server with a few accounts, and records the requests. */
 class Reviews {

@@ -11,7 +11,7 @@ import {
 } from '../../../src/operator/endpoints/certificate.ts';
 import { type RunningServer, startServer } from '../../../src/operator/endpoints/server.ts';
 import { privatePem } from '../../../src/operator/endpoints/x509.ts';
-import { VirtualClock } from '../../support/virtual-clock.ts';
+import { VirtualClock } from '../../support/clocks/virtual-clock.ts';
 import { createAuthority, issueServing } from '../../env/plane/x509.ts';
 import { eventually } from '../../support/cluster.ts';
 import { scrape } from '../../support/monitoring/scrape.ts';

@@ -1,6 +1,6 @@
 /** Manifests of SegmentationExceptions, as the commands of the plugin read them. */
 import assert from 'node:assert/strict';
-import { cli, directoryOf } from '../cli.ts';
+import { cli, directoryOf } from '../../cli.ts';
 
 /** In ten hours, so that `maxDuration: 8h` is too short for it. */
 const LATE = new Date(Date.now() + 36_000_000).toISOString();

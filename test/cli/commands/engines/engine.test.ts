@@ -1,9 +1,9 @@
 /** Extensions of the network engine that the file of --config names, on manifests. */
 import assert from 'node:assert/strict';
 import { parseAllDocuments } from 'yaml';
-import type { KubeObject } from '../../../src/api/meta.ts';
-import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
-import { cli, directoryOf } from '../cli.ts';
+import type { KubeObject } from '../../../../src/api/meta.ts';
+import type { NetworkPolicy } from '../../../../src/api/network-policy.ts';
+import { cli, directoryOf } from '../../cli.ts';
 
 const manifests = (names: string, mode = 'Enforce') => `
 apiVersion: segmentation.dev/v1alpha1

@@ -1,6 +1,6 @@
 /** The plugin on profiles that depend on a service mesh, on manifests. It does not read the mesh's configuration. */
 import assert from 'node:assert/strict';
-import { cli, directoryOf } from '../cli.ts';
+import { cli, directoryOf } from '../../cli.ts';
 
 const directory = directoryOf({
   'shop.yaml': `

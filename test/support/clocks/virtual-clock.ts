@@ -1,5 +1,5 @@
 /** A clock that moves only by `advance`. Timers fire in the order of their time, then of their creation. */
-import type { Clock, Timer } from '../../src/util/clock.ts';
+import type { Clock, Timer } from '../../../src/util/clock.ts';
 
 interface Armed {
   readonly at: number;

@@ -1,8 +1,8 @@
 /** Guards of profiles, on manifests. */
 import assert from 'node:assert/strict';
 import { parseAllDocuments } from 'yaml';
-import type { KubeObject } from '../../../src/api/meta.ts';
-import { cli, directoryOf } from '../cli.ts';
+import type { KubeObject } from '../../../../src/api/meta.ts';
+import { cli, directoryOf } from '../../cli.ts';
 
 const manifests = (mode: string, cidr = '203.0.113.0/24') => `
 apiVersion: segmentation.dev/v1alpha1

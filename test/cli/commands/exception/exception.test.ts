@@ -1,13 +1,13 @@
 /** `exception`: its command line, and the texts that need no cluster. */
 import assert from 'node:assert/strict';
-import type { SegmentationException } from '../../../src/api/exception.ts';
-import { ClusterExceptions } from '../../../src/cli/commands/exception/cluster.ts';
-import { exceptionTable, flowLines } from '../../../src/cli/commands/exception/text.ts';
-import { ApiError } from '../../../src/kube/errors.ts';
-import type { Palette } from '../../../src/cli/shell/terminal.ts';
-import { at, exception } from '../../policy/exceptions/fixture.ts';
-import { ScriptedTransport } from '../../kube/scripted-transport.ts';
-import { cli } from '../cli.ts';
+import type { SegmentationException } from '../../../../src/api/exception.ts';
+import { ClusterExceptions } from '../../../../src/cli/commands/exception/cluster.ts';
+import { exceptionTable, flowLines } from '../../../../src/cli/commands/exception/text.ts';
+import { ApiError } from '../../../../src/kube/errors.ts';
+import type { Palette } from '../../../../src/cli/shell/terminal.ts';
+import { at, exception } from '../../../policy/exceptions/fixture.ts';
+import { ScriptedTransport } from '../../../kube/scripted-transport.ts';
+import { cli } from '../../cli.ts';
 
 const plain = (text: string) => text;
 const PLAIN: Palette = { bold: plain, dim: plain, red: plain, green: plain, yellow: plain, cyan: plain };
