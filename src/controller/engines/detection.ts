@@ -89,7 +89,7 @@ export class EngineDetection implements Capability {
       condition: {
         type: 'EngineReady',
         status: failed === undefined ? status : 'False',
-        reason: failed?.reason ?? reason,
+        reason: isContradicted(this.#verdict) ? reason : (failed?.reason ?? reason),
         message: text,
       },
       isInformation: true,
@@ -105,14 +105,14 @@ export class EngineDetection implements Capability {
     return !this.engine.hasStaged(metadata.name);
   }
 
-  /** The verdict or, if the engine's own policies can't be written, why. */
+  /** The verdict and, if the engine's own policies can't be written, why. */
   #judgement(
     verdict: EngineVerdict,
   ): Pick<EngineVerdict, 'status' | 'message'> & { readonly reason: string } {
     const facts = this.engine.facts();
     if (facts?.kind !== 'missing') return verdict;
-    const { reason, message } = facts;
-    return { status: 'False', reason, message: `${verdict.message}; ${message}` };
+    const { reason } = isContradicted(verdict) ? verdict : facts;
+    return { status: 'False', reason, message: `${verdict.message}; ${facts.message}` };
   }
 
   #profileChanged({ old, new: next }: StoreChange<ProfileItem>): void {
@@ -154,6 +154,11 @@ export class EngineDetection implements Capability {
     for (const { profile } of clusterState.profiles.values())
       if (isAudited(profile) || dependentPeers(profile).length > 0) this.#onReport(profile.metadata.name);
   }
+}
+
+/** Another engine runs: that the policies of the configured one can't be written follows from it. */
+function isContradicted({ reason }: EngineVerdict): boolean {
+  return reason === 'EngineDisagrees';
 }
 
 function isAudited({ spec }: SegmentationProfile): boolean {

@@ -4,6 +4,9 @@ import { ClusterState } from '../../../src/cluster-state/state.ts';
 import { EngineDetection } from '../../../src/controller/engines/detection.ts';
 import { EngineExtensions } from '../../../src/controller/engines/support.ts';
 import type { EngineVerdict } from '../../../src/engines/detection/detect.ts';
+import type { EngineSetting } from '../../../src/engines/engine.ts';
+import type { ExtensionEngine } from '../../../src/engines/extensions/engine.ts';
+import { EXTENSION_ENGINES } from '../../../src/engines/extensions/engines.ts';
 import { SIGNATURES } from '../../../src/engines/signatures.ts';
 import { errorOfStatus } from '../../../src/kube/errors.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
@@ -30,6 +33,11 @@ describe('engine detection', () => {
     reported = [];
     asked = [];
     ready = 1;
+    detection = detectionOf('Auto');
+  });
+  afterEach(() => detection.stop());
+
+  function detectionOf(setting: EngineSetting, engines: readonly ExtensionEngine[] = []): EngineDetection {
     const transport: Transport = {
       request: async <T>(request: Request) => {
         asked.push(request.path);
@@ -41,17 +49,21 @@ describe('engine detection', () => {
           status: { numberReady: ready },
         } as T;
       },
-      watch: () => assert.fail('the detection watches nothing'),
+      watch: ({ path }) => ({
+        [Symbol.asyncIterator]: () => ({
+          next: () => Promise.reject(errorOfStatus({ method: 'WATCH', path }, { kind: 'Status', code: 404 })),
+        }),
+      }),
       close: async () => {},
     };
-    detection = new EngineDetection({
-      setting: 'Auto',
+    return new EngineDetection({
+      setting,
       signatures: SIGNATURES,
       transport,
       clusterState,
       clock,
       extensions: new EngineExtensions({
-        engines: [],
+        engines,
         staging: [],
         transport,
         clusterState,
@@ -63,8 +75,7 @@ describe('engine detection', () => {
       }),
       onVerdict: (verdict) => verdicts.push(verdict),
     });
-  });
-  afterEach(() => detection.stop());
+  }
 
   const lead = () => detection.lead((name) => reported.push(name));
   const put = (stored: SegmentationProfile, resourceVersion: string) =>
@@ -129,6 +140,29 @@ describe('engine detection', () => {
     put(DEPENDENT, '2');
     await clock.advance(1000);
     assert.ok(asked.length > before);
+  });
+
+  it('has as its reason that another engine runs than the configured one, whose policies can not be written either', async () => {
+    await detection.stop();
+    detection = detectionOf('Calico', EXTENSION_ENGINES);
+    lead();
+    await clock.advance(0);
+    const facts = detection.engine.facts();
+    assert.equal(facts?.kind === 'missing' && facts.reason, 'Unsupported');
+    const { reason, message } = detection.report(DEPENDENT)?.condition ?? {};
+    assert.equal(reason, 'EngineDisagrees');
+    assert.match(
+      message ?? '',
+      /says Calico, but Cilium runs: .*; correct engine there; the API server does not serve /,
+    );
+  });
+
+  it('has the reason why the policies of the confirmed engine can not be written', async () => {
+    await detection.stop();
+    detection = detectionOf('Cilium', EXTENSION_ENGINES);
+    lead();
+    await clock.advance(0);
+    assert.equal(detection.report(DEPENDENT)?.condition.reason, 'Unsupported');
   });
 
   it('asks nothing after it has stopped', async () => {

@@ -99,6 +99,12 @@ describe("operator's detection of the network engine", function () {
     await operator.stop();
     operator = await operators.start(kubeconfig, '--engine=Calico');
     await becomes('Calico', 'EngineDisagrees');
+    // It stays so once the operator knows that it may not write the policies of Calico either.
+    await eventually(async () => {
+      const { reason, message } = await condition();
+      assert.match(message, /kubectl apply -k config\/engines\/calico/);
+      assert.equal(reason, 'EngineDisagrees');
+    }, SOON);
     await box.ready(profile);
     assert.deepEqual(await box.policyNames(namespace), before);
   });
