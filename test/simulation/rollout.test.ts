@@ -151,6 +151,16 @@ class Cluster {
     return this.send('GET', `${PROFILES}/p`) as unknown as SegmentationProfile;
   }
 
+  get hasProfile(): boolean {
+    return this.#server.handle({ method: 'GET', path: `${PROFILES}/p` }, 'user').status === 200;
+  }
+
+  /** The owners of all policies. */
+  get owners(): string[] {
+    const policies = this.#server.storage.snapshot(NETWORK_POLICY) ?? [];
+    return policies.flatMap(([, { metadata }]) => metadata.ownerReferences?.map(({ name }) => name) ?? []);
+  }
+
   get summary(): string | undefined {
     return this.profile.status?.rollout?.summary;
   }
@@ -236,6 +246,19 @@ describe('rollout in virtual time', () => {
     cluster.mayRecord = true;
     await cluster.scheduler.advance(MINUTE);
     assert.equal(cluster.summary, 'Soaking 0/2');
+  });
+
+  it('that can not begin holds up no deletion of its profile under Retain, whose policies stay without owner', async () => {
+    cluster.write('r1', { rollout: undefined });
+    await cluster.scheduler.advance(MINUTE);
+    cluster.mayRecord = false;
+    cluster.write('r2', { rollout: ROLLOUT, deletionPolicy: 'Retain' });
+    await cluster.scheduler.advance(MINUTE);
+    cluster.send('DELETE', `${PROFILES}/p`);
+    await cluster.scheduler.advance(MINUTE);
+    assert.equal(cluster.hasProfile, false);
+    assert.deepEqual(cluster.rules, { a: 'r1', b: 'r1' });
+    assert.deepEqual(cluster.owners, []);
   });
 
   it('goes on if a revision was recorded and the answer to that was lost', async () => {

@@ -1,5 +1,6 @@
 /** Decisions that need no live reads: the cached policies of a namespace suffice. No I/O. */
 import type { NetworkPolicy } from '../../api/network-policy.ts';
+import type { SegmentationProfile } from '../../api/profile.ts';
 import { isolatesNoLess } from '../../policy/planning/effect.ts';
 import { withFreeNames } from '../../policy/planning/free-names.ts';
 import { fingerprint } from '../../policy/semantics/normalize.ts';
@@ -26,8 +27,10 @@ export function convergenceOf({ namespace, intents }: Gathered, clusterState: Cl
   const desired = intents.flatMap(({ relation, compiled }) =>
     relation === 'enforce' ? compiled.policies : [],
   );
-  const held = new Set(
-    intents.flatMap(({ profile, relation }) => (relation === 'held' ? [profile.metadata.name] : [])),
+  const held = new Map(
+    intents.flatMap(({ profile, relation }) =>
+      relation === 'held' ? [[profile.metadata.name, profile]] : [],
+    ),
   );
   const added = new Set(
     intents.flatMap((intent) => intent.added?.policies.map(({ metadata }) => metadata.name) ?? []),
@@ -37,15 +40,24 @@ export function convergenceOf({ namespace, intents }: Gathered, clusterState: Cl
   for (const item of clusterState.policies.byNamespace(namespace.key)) {
     const owner = clusterState.ownerOf(item);
     if (owner === undefined) taken.add(item.name);
-    else if (!held.has(owner)) own.set(item.name, item.fingerprint);
-    // A held profile keeps its policies, but its exceptions end.
-    else if (exceptionOf(item) !== undefined && !added.has(item.name)) return { kind: 'differs' };
+    else {
+      const profile = held.get(owner);
+      if (profile === undefined) own.set(item.name, item.fingerprint);
+      // A held profile keeps its policies, but its exceptions end.
+      else if (exceptionOf(item) !== undefined && !added.has(item.name)) return { kind: 'differs' };
+      else if (isToBeDisowned(item, profile)) return { kind: 'differs' };
+    }
   }
   const { named, conflicts } = withFreeNames(desired, taken);
   const isConverged =
     own.size === named.length &&
     named.every((policy) => own.get(policy.metadata.name) === fingerprint(policy));
   return isConverged ? { kind: 'converged', conflicts } : { kind: 'differs' };
+}
+
+/** True if the policy outlives its profile, which is being deleted, and still names it as its owner. */
+function isToBeDisowned({ ownerUids }: PolicyItem, { metadata }: SegmentationProfile): boolean {
+  return metadata.deletionTimestamp !== undefined && ownerUids.includes(metadata.uid ?? '');
 }
 
 /** The policies of a namespace, and whether they come from the cache or were read live. */
