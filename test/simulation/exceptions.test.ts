@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import type { SegmentationException } from '../../src/api/exception.ts';
 import { LABEL_ROLE } from '../../src/api/names.ts';
+import type { NetworkPolicy } from '../../src/api/network-policy.ts';
+import type { Request } from '../../src/kube/http/transport.ts';
 import { rfc3339 } from '../../src/util/rfc3339.ts';
 import { dice } from '../faults/model.ts';
 import { Network } from './faults/network.ts';
@@ -26,6 +28,9 @@ describe('exception in virtual time', () => {
   let replica: Replica;
   /** Starts a replica, which leads once its caches are filled. */
   let start: (name: string) => Promise<void>;
+  let network: Network;
+  /** Called with each request that is sent. */
+  let onSend: (request: Request) => void;
   /** True if the operator may read and write ControllerRevisions. */
   let mayRecord: boolean;
 
@@ -33,8 +38,9 @@ describe('exception in virtual time', () => {
     scheduler = new Scheduler();
     server = new Server(() => scheduler.time);
     mayRecord = true;
-    const network = new Network(scheduler, server, dice(1), {
-      onSend: () => {},
+    onSend = () => {};
+    network = new Network(scheduler, server, dice(1), {
+      onSend: (_, request) => onSend(request),
       onHandled: () => {},
       onNote: () => {},
     });
@@ -76,8 +82,8 @@ describe('exception in virtual time', () => {
   };
   const edit = (spec: object) =>
     server.handle({ method: 'PATCH', path: `${GROUP}/segmentationprofiles/p`, body: { spec } }, 'user');
-  const ask = (namespace: string, peer: object = { podSelector: {} }) => {
-    const expires = rfc3339(EPOCH + scheduler.time + 3_600_000);
+  const ask = (namespace: string, peer: object = { podSelector: {} }, forMs = 3_600_000) => {
+    const expires = rfc3339(EPOCH + scheduler.time + forMs);
     const egress = [{ name: 'out', to: [peer] }];
     const spec = { reason: 'INC-1', expires, requestedBy: 'jane', egress };
     post(`${GROUP}/namespaces/${namespace}/segmentationexceptions`, { metadata: { name: 'e' }, spec });
@@ -171,6 +177,41 @@ describe('exception in virtual time', () => {
     const { revision } = server.storage;
     await scheduler.advance(300_000);
     assert.equal(server.storage.revision, revision);
+  });
+
+  it('is not opened after its end by a reconcile that began before', async () => {
+    profile({ namespaceSelector: {}, mode: 'Audit' });
+    ask('a', { podSelector: {} }, 10_000);
+    await scheduler.advance(5_000);
+    let isOpened = false;
+    onSend = ({ method, path, body }) => {
+      // The answer takes up to a minute and a half.
+      network.rates = { ...NO_FAULTS, slow: method === 'GET' && path.endsWith('/a/pods') ? 100 : 0 };
+      const isWrite = method === 'POST' && path.endsWith('/a/networkpolicies');
+      isOpened ||= isWrite && (body as NetworkPolicy).metadata.labels?.[LABEL_ROLE] === 'exception';
+    };
+    edit({ mode: 'Enforce' });
+    await scheduler.advance(4_000);
+    assert.equal(inForce('a')?.reason, 'Progressing');
+    assert.deepEqual(rolesIn('a'), []);
+    await scheduler.advance(120_000);
+    assert.equal(isOpened, false);
+    assert.equal(inForce('a')?.reason, 'Expired');
+    assert.deepEqual(rolesIn('a'), ['default-deny']);
+  });
+
+  it('that no profile grants is expired within a minute of a step of the clock, while others come and go', async () => {
+    ask('a');
+    await scheduler.advance(5_000);
+    assert.equal(inForce('a')?.reason, 'NotSelected');
+    replica.clock.step(7_200_000);
+    for (let run = 0; run < 6; run++) {
+      ask('b');
+      await scheduler.advance(5_000);
+      server.handle({ method: 'DELETE', path: `${GROUP}/namespaces/b/segmentationexceptions/e` }, 'user');
+      await scheduler.advance(5_200);
+    }
+    assert.equal(inForce('a')?.reason, 'Expired');
   });
 
   it('is refused where the profile does not select its namespace, though a rollout can not begin', async () => {

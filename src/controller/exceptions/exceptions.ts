@@ -32,7 +32,13 @@ import type { Clock, Random, Timer } from '../../util/clock.ts';
 import { errorMessage } from '../../util/error-message.ts';
 import { replacing } from '../../util/merge-patch.ts';
 import type { Capability, CapabilityReport } from '../capability.ts';
-import type { Added, AdditionContext, MissingInput, PolicyAdditions } from '../namespace/additions.ts';
+import {
+  type Added,
+  type AdditionContext,
+  type MissingInput,
+  type PolicyAdditions,
+  together,
+} from '../namespace/additions.ts';
 import { KeyQueue, type Outcome, Priority, type Retry } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
 import { CompiledExceptions } from './compiled.ts';
@@ -84,6 +90,8 @@ export class Exceptions implements Capability, PolicyAdditions {
   #onReport: (profile: string) => void = () => {};
   #onAdditions: (namespace: string) => void = () => {};
   #timer: Timer | undefined;
+  /** When the wall clock was read for all exceptions, in monotonic milliseconds. */
+  #tickedAt = 0;
 
   constructor(options: ExceptionsOptions) {
     const { transport, clusterState, clock, random, onError, onRetry } = options;
@@ -169,17 +177,13 @@ export class Exceptions implements Capability, PolicyAdditions {
       if (verdict.kind !== 'in-force' || verdict.profile.metadata.name !== profile.metadata.name) return [];
       const { compiled, isChanged } = this.#compiled.compile(item, verdict, { namespace, ...context });
       if (isChanged) this.#queue.add(item.key, Priority.live);
-      if (this.#isConfirmed(item)) return [compiled];
+      const { end: until } = verdict;
+      if (this.#isConfirmed(item)) return [{ ...compiled, until }];
       // Nothing opens before the exception is confirmed; what is open already stays.
       const policies = compiled.policies.filter((each) => this.#compiled.exists(each, item));
-      return [{ ...compiled, policies, extensions: policies.length > 0 ? compiled.extensions : [] }];
+      return [{ ...compiled, policies, extensions: policies.length > 0 ? compiled.extensions : [], until }];
     });
-    if (added.length === 0) return NOTHING;
-    return {
-      policies: added.flatMap(({ policies }) => policies),
-      extensions: added.flatMap(({ extensions }) => extensions),
-      unresolved: added.flatMap(({ unresolved }) => unresolved),
-    };
+    return added.length === 0 ? NOTHING : together(added);
   }
 
   /** For metrics: how many exceptions there are by state; undefined until they were read. */
@@ -322,8 +326,8 @@ export class Exceptions implements Capability, PolicyAdditions {
 
   /** Reads the wall clock, follows what has ended, and waits for the next moment. */
   #tick(): void {
+    this.#tickedAt = this.#options.clock.monotonic();
     for (const namespace of this.#namespaces()) this.#touch(namespace.key);
-    const { clock } = this.#options;
     for (const [item, verdict] of this.#verdicts())
       if (this.#noticeOf(item, verdict) !== item.exception.status?.notice)
         this.#queue.add(item.key, Priority.live);
@@ -331,19 +335,23 @@ export class Exceptions implements Capability, PolicyAdditions {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const namespace of waiting) this.#onAdditions(namespace);
-    this.#schedule(clock.now());
+    this.#schedule();
   }
 
-  #schedule(now = this.#options.clock.now()): void {
+  /** Waits for the next moment. Events do not put off the next reading of the wall clock. */
+  #schedule(): void {
+    const { clock } = this.#options;
+    const now = clock.now();
     const moments = [...this.#verdicts()].flatMap(
       ([{ exception }, verdict]) => nextMoment(exception, verdict, now) ?? [],
     );
     const noted = [...this.#waiting].flatMap((namespace) =>
       [...this.#policiesOfExceptions(namespace)].map(notedEnd).filter((end) => end > now),
     );
-    const next = Math.min(now + RECHECK_MS, ...moments, ...noted);
+    const recheckMs = this.#tickedAt + RECHECK_MS - clock.monotonic();
+    const leftMs = Math.min(...moments, ...noted) - now;
     this.#timer?.cancel();
-    this.#timer = this.#options.clock.schedule(Math.max(next - now, 1), () => this.#tick());
+    this.#timer = clock.schedule(Math.max(Math.min(leftMs, recheckMs), 1), () => this.#tick());
   }
 
   #noticeOf({ exception }: ExceptionItem, verdict: Verdict): ReturnType<typeof noticeBy> {

@@ -36,4 +36,17 @@ export interface Added {
   readonly extensions: readonly ExtensionPolicy[];
   /** Peers that are unresolved. They never hold back what the profile isolates. */
   readonly unresolved: readonly UnresolvedPeer[];
+  /** When the first of the policies has to end, in milliseconds since the epoch; absent if none ends by the clock. */
+  readonly until?: number | undefined;
+}
+
+/** Several additions as one. */
+export function together(added: readonly Added[]): Added {
+  const ends = added.flatMap(({ until }) => until ?? []);
+  return {
+    policies: added.flatMap(({ policies }) => policies),
+    extensions: added.flatMap(({ extensions }) => extensions),
+    unresolved: added.flatMap(({ unresolved }) => unresolved),
+    ...(ends.length > 0 && { until: Math.min(...ends) }),
+  };
 }

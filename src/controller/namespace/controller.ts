@@ -11,7 +11,6 @@ import {
   isNotFound,
 } from '../../kube/errors.ts';
 import { PlanTooComplexError } from '../../policy/planning/transition.ts';
-import type { Clock } from '../../util/clock.ts';
 import { errorMessage } from '../../util/error-message.ts';
 import type { ControllerObserver } from '../observer.ts';
 import type { Outcome } from '../queue/key-queue.ts';
@@ -34,7 +33,6 @@ export interface NamespaceControllerOptions extends EnforcementParts {
   /** Capabilities that add policies. */
   readonly additions: readonly PolicyAdditions[];
   readonly records: Records;
-  readonly clock: Clock;
   readonly observer: Pick<ControllerObserver, 'onWrite' | 'onEnforced'>;
 }
 

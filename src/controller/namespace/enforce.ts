@@ -7,6 +7,7 @@ import { lastKnownFrom } from '../../policy/peers/last-known.ts';
 import { type Plan, plan } from '../../policy/planning/plan.ts';
 import type { Admission } from '../admission/reconcile.ts';
 import type { PolicyWrite } from '../observer.ts';
+import type { Clock } from '../../util/clock.ts';
 import type { EngineSupport, ExtensionWrites } from '../engine-support.ts';
 import type { GuardSupport } from '../guard-support.ts';
 import type { MeshSupport } from '../mesh-support.ts';
@@ -30,6 +31,7 @@ export interface EnforcementParts {
   readonly mesh: Pick<MeshSupport, 'plan'>;
   readonly policies: Resource<NetworkPolicy>;
   readonly pods: PodProbe;
+  readonly clock: Clock;
 }
 
 /** How one reconcile may act. */
@@ -48,13 +50,18 @@ export type EnforcementResult =
       /** True if the next reconcile may report other unresolved peers, without any change. */
       readonly mayReportElse: boolean;
     } & Decision)
-  /** The caches are behind what was read live: nothing was written. */
+  /** The caches are behind what was read live, or an added policy has ended meanwhile: nothing more was written. */
   | { readonly kind: 'outdated' };
 
 /** The intents of the profiles, and the directions that are postponed, by profile. */
 export interface Decision {
   readonly intents: readonly ProfileIntent[];
   readonly postponed: ReadonlyMap<string, Postponed>;
+}
+
+/** A policy of the plan had to end before all was written: nothing more of the plan is. */
+class PlanEndedError extends Error {
+  override name = 'PlanEnded';
 }
 
 /** A namespace can't be opened before it is known what isolates its pods. */
@@ -102,10 +109,7 @@ export class Enforcement {
     const opens = planned.plan.opens.length > 0 || !overlay.isEmpty;
     if (!isQuiet && !(await this.#confirm(opens, confirmed))) return { kind: 'outdated' };
     if (this.#haveProfilesChanged(planned.observed)) return { kind: 'outdated' };
-    // An overlay restricts what the policies allow: it allows all flows of both states while they change.
-    await overlay.widen(this.#attempt);
-    await this.#apply(planned, extensions);
-    await overlay.narrow(this.#attempt);
+    if (!(await this.#write(decision, planned, { extensions, overlay }))) return { kind: 'outdated' };
     record.isCacheBehind = false;
     // Last known peers are read back from policies, which are others now.
     const mayReportElse = !isQuiet && hasUnresolvedPeers(decision.intents);
@@ -230,20 +234,50 @@ export class Enforcement {
     );
   }
 
+  /** @returns false if an added policy has ended before all was written */
+  async #write(
+    { intents }: Decision,
+    planned: Planned,
+    { extensions, overlay }: { readonly extensions: ExtensionWrites; readonly overlay: ExtensionWrites },
+  ): Promise<boolean> {
+    const { clock } = this.#parts;
+    const until = Math.min(...intents.flatMap(({ added }) => added?.until ?? []));
+    const attempt: Attempt = {
+      ...this.#attempt,
+      // Reads, and writes before this one, may have taken long.
+      send: (request) =>
+        this.#attempt.send(() => {
+          if (clock.now() >= until) throw new PlanEndedError();
+          return request();
+        }),
+    };
+    try {
+      // An overlay restricts what the policies allow: it allows all flows of both states while they change.
+      await overlay.widen(attempt);
+      await this.#apply(planned, extensions, attempt);
+      await overlay.narrow(attempt);
+      return true;
+    } catch (error) {
+      if (error instanceof PlanEndedError) return false;
+      throw error;
+    }
+  }
+
   /** Extensions only add: the new ones come before any flow needs them, and the old ones go when none does. */
   #apply(
     { plan: { steps, widenAt, narrowAt }, observed }: Planned,
     extensions: ExtensionWrites,
+    attempt: Attempt,
   ): Promise<void> {
     const { policies, clusterState } = this.#parts;
     return apply(steps, observed, {
-      ...this.#attempt,
+      ...attempt,
       namespace: this.#gathered.namespace.key,
       policies,
       store: clusterState.policies,
       between: async (done) => {
-        if (done === widenAt) await extensions.widen(this.#attempt);
-        if (done === narrowAt) await extensions.narrow(this.#attempt);
+        if (done === widenAt) await extensions.widen(attempt);
+        if (done === narrowAt) await extensions.narrow(attempt);
       },
     });
   }

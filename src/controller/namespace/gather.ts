@@ -9,7 +9,7 @@ import { type Compiled, compile, type LastKnown } from '../../policy/compile.ts'
 import type { ClusterFacts } from '../../policy/facts.ts';
 import { fingerprint } from '../../policy/semantics/normalize.ts';
 import { byObjectName } from '../../util/order.ts';
-import type { Added, PolicyAdditions } from './additions.ts';
+import { type Added, type PolicyAdditions, together } from './additions.ts';
 
 /** The compiled policies of one profile for the namespace, with its relation. */
 export interface ProfileIntent {
@@ -84,9 +84,8 @@ export function compileIntents(
 }
 
 function withAdded({ compiled, ...intent }: ProfileIntent, added: readonly Added[]): ProfileIntent {
-  const policies = added.flatMap((each) => each.policies);
-  const extensions = added.flatMap((each) => each.extensions);
-  const unresolved = added.flatMap((each) => each.unresolved);
+  const all = together(added);
+  const { policies, extensions, unresolved } = all;
   if (policies.length + unresolved.length === 0) return { ...intent, compiled };
   return {
     ...intent,
@@ -95,7 +94,7 @@ function withAdded({ compiled, ...intent }: ProfileIntent, added: readonly Added
       policies: [...compiled.policies, ...policies].sort(byObjectName),
       extensions: [...compiled.extensions, ...extensions],
     },
-    added: { policies, extensions, unresolved },
+    added: all,
   };
 }
 
@@ -124,10 +123,7 @@ function heldIntent(
   const isAsAsked =
     present.length === asked.size && present.every((item) => asked.get(item.name) === item.fingerprint);
   const added = additions.map((each) => each.of(profile, namespace, { facts, lastKnown }));
-  const policies = added.flatMap((each) => each.policies);
-  const extensions = added.flatMap((each) => each.extensions);
-  const unresolved = added.flatMap((each) => each.unresolved);
-  return { ...form, relation: 'held', compiled, isAsAsked, added: { policies, extensions, unresolved } };
+  return { ...form, relation: 'held', compiled, isAsAsked, added: together(added) };
 }
 
 /** True if a peer of a policy that is to be written, or of an added one, is unresolved. */
