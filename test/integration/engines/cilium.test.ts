@@ -1,6 +1,6 @@
 /**
  * Extensions on Cilium by a real operator: its own permissions, the fence, and an API server with Cilium's CRD. The agent is a
- * DaemonSet of that name; which flows pass is judged in test/oracle.
+ * DaemonSet of that name; which flows pass is judged in test/oracle/engines.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

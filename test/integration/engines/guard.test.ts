@@ -1,6 +1,6 @@
 /**
  * Guards by a real operator: its own permissions, the fence, and an API server with the CRD of ClusterNetworkPolicy. No engine
- * runs there; which flows pass is judged in test/oracle.
+ * runs there; which flows pass is judged in test/oracle/engines.
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

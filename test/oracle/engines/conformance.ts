@@ -6,7 +6,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import type { KubeObject } from '../../src/api/meta.ts';
+import type { KubeObject } from '../../../src/api/meta.ts';
 
 export interface Poke {
   /** `NAMESPACE/NAME`. */

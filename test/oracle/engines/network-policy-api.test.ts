@@ -1,17 +1,17 @@
 /** ClusterNetworkPolicies as the audit reads them, on the conformance tests of the API's own project. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { compileView } from '../../src/analysis/evaluator.ts';
-import { widenings } from '../../src/analysis/widening.ts';
-import type { KubeObject, StringMap } from '../../src/api/meta.ts';
-import type { NetworkPolicy } from '../../src/api/network-policy.ts';
-import { enginePolicies } from '../../src/audit/boundary/engine-policies/kinds.ts';
-import { engineView } from '../../src/audit/boundary/engine-policies/view.ts';
-import { AuditContext } from '../../src/audit/context.ts';
-import type { PodSpec } from '../../src/audit/pod-spec.ts';
-import type { AuditNamespace, AuditPod } from '../../src/audit/snapshot.ts';
-import { namespace, pod, policy, world } from '../audit/world.ts';
-import { goIsThere, goModuleFolder, skippedWithoutGo } from '../env/tooling/go-tool.ts';
+import { compileView } from '../../../src/analysis/evaluator.ts';
+import { widenings } from '../../../src/analysis/widening.ts';
+import type { KubeObject, StringMap } from '../../../src/api/meta.ts';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import { enginePolicies } from '../../../src/audit/boundary/engine-policies/kinds.ts';
+import { engineView } from '../../../src/audit/boundary/engine-policies/view.ts';
+import { AuditContext } from '../../../src/audit/context.ts';
+import type { PodSpec } from '../../../src/audit/pod-spec.ts';
+import type { AuditNamespace, AuditPod } from '../../../src/audit/snapshot.ts';
+import { namespace, pod, policy, world } from '../../audit/world.ts';
+import { goIsThere, goModuleFolder, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
 import { conformanceCases, objectsOf, type Poke } from './conformance.ts';
 
 const OPEN = { podSelector: {}, policyTypes: ['Ingress', 'Egress'], ingress: [{}], egress: [{}] } as const;

@@ -2,14 +2,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import * as fc from 'fast-check';
-import type { LabelSelector, StringMap } from '../../src/api/meta.ts';
-import { parseCalicoSelector } from '../../src/audit/boundary/engine-policies/calico-selector.ts';
-import { calicoSelector } from '../../src/engines/calico/selector.ts';
-import { matches } from '../../src/policy/semantics/selector.ts';
-import { goIsThere, goTool, skippedWithoutGo } from '../env/tooling/go-tool.ts';
+import type { LabelSelector, StringMap } from '../../../src/api/meta.ts';
+import { parseCalicoSelector } from '../../../src/audit/boundary/engine-policies/calico-selector.ts';
+import { calicoSelector } from '../../../src/engines/calico/selector.ts';
+import { matches } from '../../../src/policy/semantics/selector.ts';
+import { goIsThere, goTool, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
+import { cases, SEED } from './scale.ts';
 
-const SEED = 20_261_130;
-const RUNS = 20_000;
+const SELECTORS = cases(20_000);
+const WRITTEN = cases(5000);
 
 const CALICO = {
   name: 'calico-selector',
@@ -66,12 +67,12 @@ const soup = fc
   .tuple(fc.array(token, { maxLength: 7 }), space)
   .map(([tokens, gap]) => tokens.join(gap || ' '));
 
-const cases = fc.array(
+const asked = fc.array(
   fc.record({
     selector: fc.oneof({ weight: 3, arbitrary: selector }, { weight: 1, arbitrary: soup }),
     labels: fc.array(labels, { minLength: 1, maxLength: 5 }),
   }),
-  { minLength: RUNS, maxLength: RUNS },
+  { minLength: SELECTORS, maxLength: SELECTORS },
 );
 
 /** The answers of Calico's parser, in order. */
@@ -110,14 +111,14 @@ const written = fc.array(
     wanted: labelSelector,
     labels: fc.array(fc.dictionary(key, plainValue, { maxKeys: 4 }), { minLength: 1, maxLength: 5 }),
   }),
-  { minLength: RUNS / 4, maxLength: RUNS / 4 },
+  { minLength: WRITTEN, maxLength: WRITTEN },
 );
 
 (goIsThere ? describe : describe.skip)(`Calico's own parser${skippedWithoutGo}`, function () {
   this.timeout('10m');
 
   it('takes the same selectors, which select the same labels', async () => {
-    const [given = []] = fc.sample(cases, { seed: SEED, numRuns: 1 });
+    const [given = []] = fc.sample(asked, { seed: SEED, numRuns: 1 });
     const answers = await ask(given);
     const counts = { selected: 0, passedOver: 0, refused: 0 };
     for (const [index, { selector, labels }] of given.entries()) {
@@ -137,7 +138,7 @@ const written = fc.array(
       for (const isSelected of selects) counts[isSelected ? 'selected' : 'passedOver']++;
     }
     // Agreement proves something only if each answer is frequent.
-    for (const count of Object.values(counts)) assert.ok(count > RUNS / 10, JSON.stringify(counts));
+    for (const count of Object.values(counts)) assert.ok(count > SELECTORS / 10, JSON.stringify(counts));
   });
 
   it('selects by a written label selector what Kubernetes selects by it', async () => {

@@ -7,23 +7,23 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
-import type { KubeObject } from '../../src/api/meta.ts';
-import type { NetworkPolicy } from '../../src/api/network-policy.ts';
-import type { Peer, SegmentationProfile } from '../../src/api/profile.ts';
-import { CILIUM_EXTENSIONS } from '../../src/engines/cilium/extensions.ts';
-import { CLUSTER_NETWORK_POLICY as carrier } from '../../src/engines/cluster-network-policy/carrier.ts';
-import { planExtensions } from '../../src/engines/extensions/plan.ts';
-import type { GuardForm } from '../../src/engines/guards/carrier.ts';
-import { planGuard } from '../../src/engines/guards/plan.ts';
-import type { ObjectStep } from '../../src/engines/object-step.ts';
-import { compile } from '../../src/policy/compile.ts';
-import { compileGuard, NOTHING_ADDED } from '../../src/policy/guard/compile.ts';
-import { plan, type Step } from '../../src/policy/planning/plan.ts';
-import { goIsThere, goTool, skippedWithoutGo } from '../env/tooling/go-tool.ts';
-import { facts, type FactsInput, profile } from '../policy/fixture.ts';
+import type { KubeObject } from '../../../src/api/meta.ts';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import type { Peer, SegmentationProfile } from '../../../src/api/profile.ts';
+import { CILIUM_EXTENSIONS } from '../../../src/engines/cilium/extensions.ts';
+import { CLUSTER_NETWORK_POLICY as carrier } from '../../../src/engines/cluster-network-policy/carrier.ts';
+import { planExtensions } from '../../../src/engines/extensions/plan.ts';
+import type { GuardForm } from '../../../src/engines/guards/carrier.ts';
+import { planGuard } from '../../../src/engines/guards/plan.ts';
+import type { ObjectStep } from '../../../src/engines/object-step.ts';
+import { compile } from '../../../src/policy/compile.ts';
+import { compileGuard, NOTHING_ADDED } from '../../../src/policy/guard/compile.ts';
+import { plan, type Step } from '../../../src/policy/planning/plan.ts';
+import { goIsThere, goTool, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
+import { facts, type FactsInput, profile } from '../../policy/fixture.ts';
+import { cases, SEED } from './scale.ts';
 
-const RUNS = Number(process.env['CILIUM_RUNS'] ?? 5);
-const SEED = Number(process.env['CILIUM_SEED'] ?? 1);
+const CHANGES = cases(5);
 
 const named = (name: string, team?: string) => ({
   name,
@@ -317,10 +317,10 @@ const flowText = ({ from, to, protocol, port }: Flow) => `${from} > ${to} ${prot
     });
   });
 
-  it(`cuts nothing that profiles allow, and all that a foreign policy opens outside of them, in ${RUNS} changes (seed ${SEED})`, function () {
+  it(`cuts nothing that profiles allow, and all that a foreign policy opens outside of them, in ${CHANGES} changes (seed ${SEED})`, function () {
     this.timeout('10m');
-    const cases = fc
-      .sample(fc.tuple(profiles, profiles), { numRuns: RUNS, seed: SEED })
+    const changes = fc
+      .sample(fc.tuple(profiles, profiles), { numRuns: CHANGES, seed: SEED })
       .map(([old, next]) => {
         const start = writesTo(old, NOTHING).reduce(written, NOTHING);
         const states = [start];
@@ -328,7 +328,7 @@ const flowText = ({ from, to, protocol, port }: Flow) => `${from} > ${to} ${prot
         return { old, next, states };
       });
     const { status, stdout, stderr } = spawnSync(judge, {
-      input: cases.flatMap(({ states }) => states.flatMap(questionsOf)).join('\n'),
+      input: changes.flatMap(({ states }) => states.flatMap(questionsOf)).join('\n'),
       encoding: 'utf8',
       maxBuffer: 2 ** 28,
     });
@@ -338,7 +338,7 @@ const flowText = ({ from, to, protocol, port }: Flow) => `${from} > ${to} ${prot
       .split('\n')
       .map((line) => JSON.parse(line) as { verdicts: boolean[]; refused: string[] });
     let [at, cut] = [0, 0];
-    for (const { old, next, states } of cases) {
+    for (const { old, next, states } of changes) {
       for (const [index, state] of states.entries()) {
         const [base, guarded, open] = answers.slice(at, (at += 3)).map((answer) => {
           assert.deepEqual(answer.refused, []);
@@ -363,6 +363,6 @@ const flowText = ({ from, to, protocol, port }: Flow) => `${from} > ${to} ${prot
         assert.deepEqual(end.guard, final);
       }
     }
-    assert.ok(cut > 25 * RUNS, `${cut} flows are denied by guards`);
+    assert.ok(cut > 25 * CHANGES, `${cut} flows are denied by guards`);
   });
 });
