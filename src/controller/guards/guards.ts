@@ -61,6 +61,9 @@ const DELAY_MS = 2000;
 /** An input has not been read. Most inputs bring the profile back, and at the latest this. */
 const UNREAD: Outcome = { kind: 'again', afterMs: 5000, priority: Priority.backfill };
 
+/** Policies are held. Most that ends it brings the profile back, but not a revision that can be read again. */
+const HELD: Outcome = { kind: 'again', afterMs: 60_000, priority: Priority.backfill };
+
 interface Judged {
   /** The uid and generation of the profile that is judged. */
   readonly of: string;
@@ -246,7 +249,8 @@ export class Guards implements Capability, GuardSupport {
     }
     this.#wideSince.delete(name);
     const restricted = await this.#foreign.restricted(profile, compiled.guard, result.directions, signal);
-    return this.#settle(profile, result.standing, this.#later(), restricted);
+    const outcome = compiled.guard.held === undefined ? this.#later() : HELD;
+    return this.#settle(profile, result.standing, outcome, restricted);
   }
 
   /** Nothing is written: the policies of others are compared with what would be. */

@@ -5,7 +5,7 @@ import { RecordedFacts } from '../../cluster-state/peer-sources/dependencies.ts'
 import { type ClusterState, isWritten } from '../../cluster-state/state.ts';
 import { isGranting } from '../../policy/exceptions/grant.ts';
 import { compileGuard, type GuardAdditions, NOTHING_ADDED } from '../../policy/guard/compile.ts';
-import type { Guard } from '../../policy/guard/guard.ts';
+import type { Guard, HeldPolicies } from '../../policy/guard/guard.ts';
 import { byObjectName } from '../../util/order.ts';
 import type { GuardInputs } from '../guard-support.ts';
 import type { Added } from '../namespace/additions.ts';
@@ -31,6 +31,8 @@ export function compileInputs(
   const facts = new RecordedFacts(sources.facts);
   const namespaces = selectedNamespaces(profile, clusterState);
   const profiles = formsOf(profile, namespaces, clusterState);
+  const held = heldPolicies(namespaces, clusterState);
+  if (held.some((each) => isBeingRead(each, clusterState, additions))) return undefined;
   const added = addedPolicies(profiles, namespaces, { clusterState, facts, additions });
   if (added === undefined) return undefined;
   const guard = compileGuard(profile, {
@@ -41,7 +43,8 @@ export function compileInputs(
     added,
   });
   sources.subscribe(dependentOf(profile.metadata.name), facts.dependencies);
-  return facts.missing.length === 0 ? guard : undefined;
+  if (facts.missing.length > 0) return undefined;
+  return held.length === 0 ? guard : { ...guard, held };
 }
 
 export function selectedNamespaces(
@@ -69,6 +72,38 @@ function formsOf(
     }
   }
   return [...forms].sort(byObjectName);
+}
+
+/** By profile. They are not read for passes: whoever may write NetworkPolicies could widen the guard by one that looks held. */
+function heldPolicies(namespaces: readonly NamespaceItem[], clusterState: ClusterState): HeldPolicies[] {
+  const selected = new Map(namespaces.map((each) => [each.key, each]));
+  const found: HeldPolicies[] = [];
+  for (const { profile } of clusterState.profiles.values()) {
+    const { spec, status, metadata } = profile;
+    if (spec.rollout === undefined && status?.rollout === undefined) continue;
+    const isHeld = (name: string) => {
+      const namespace = selected.get(name);
+      return namespace !== undefined && clusterState.inForce(profile, namespace).relation === 'held';
+    };
+    const names = clusterState.namespacesWithPoliciesOf(metadata.name, isHeld);
+    if (names.length > 0) found.push({ profile: metadata.name, namespaces: names.sort() });
+  }
+  return found;
+}
+
+/** True while the first read of the revisions is under way. */
+function isBeingRead(
+  { profile, namespaces }: HeldPolicies,
+  clusterState: ClusterState,
+  additions: GuardInputs['additions'],
+): boolean {
+  const owner = clusterState.profile(profile);
+  return namespaces.some((name) => {
+    const namespace = clusterState.namespaces.get(name);
+    if (owner === undefined || namespace === undefined) return false;
+    const missing = additions.flatMap((each) => each.missing([owner], namespace) ?? []);
+    return missing.some(({ error }) => error === undefined);
+  });
 }
 
 /** The policies that capabilities add in these namespaces; undefined while an input is missing. */

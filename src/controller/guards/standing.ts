@@ -1,7 +1,7 @@
 /** How the guard of a profile stands, and its report for the profile's status. Pure. */
 import type { GuardMode, ProfileStatus, RestrictedPolicy, SegmentationProfile } from '../../api/profile.ts';
 import type { GuardCarrier } from '../../engines/guards/carrier.ts';
-import type { GuardDirection } from '../../policy/guard/guard.ts';
+import type { GuardDirection, HeldPolicies } from '../../policy/guard/guard.ts';
 import { counted, shortList } from '../../util/list-text.ts';
 import type { CapabilityReport } from '../capability.ts';
 
@@ -63,8 +63,22 @@ export function unresolvedMessage(directions: readonly GuardDirection[], isKept:
       ({ rule, peer, message }) => `${direction.toLowerCase()} rule ${rule}, ${peer}: ${message}`,
     ),
   );
-  const effect = isKept ? 'the guard stays as wide as it was' : 'a direction is not guarded yet';
-  return `${effect}, as ${counted(peers.length, 'peer')} can't be resolved: ${shortList(peers, { most: 2 })}`;
+  return `${effectOf(isKept)}, as ${counted(peers.length, 'peer')} can't be resolved: ${shortList(peers, { most: 2 })}`;
+}
+
+/** Names policies of no known revision. */
+export function heldMessage(held: readonly HeldPolicies[], isKept: boolean): string {
+  const texts = held.map(
+    ({ profile, namespaces }) => `those of ${profile} in ${shortList(namespaces, { most: 2 })}`,
+  );
+  return (
+    `${effectOf(isKept)}, as policies that no recorded revision has may allow more than it would pass: ` +
+    `${shortList(texts)}; let the rollout reach these namespaces, or remove it`
+  );
+}
+
+function effectOf(isKept: boolean): string {
+  return isKept ? 'the guard stays as wide as it was' : 'a direction is not guarded yet';
 }
 
 /** Names the directions in which nothing is denied, and the rules that ask for it. */

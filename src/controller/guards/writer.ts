@@ -10,11 +10,12 @@ import { isSameForm, planGuard } from '../../engines/guards/plan.ts';
 import { choosePriority, GAP, type PriorityRange } from '../../engines/guards/priority.ts';
 import { Resource } from '../../kube/resource.ts';
 import type { Transport } from '../../kube/http/transport.ts';
-import type { Guard } from '../../policy/guard/guard.ts';
+import type { Guard, GuardDirection } from '../../policy/guard/guard.ts';
 import { byName, byObjectName } from '../../util/order.ts';
 import { shortList } from '../../util/list-text.ts';
 import type { GuardObjects } from './objects.ts';
 import {
+  heldMessage,
   holds,
   openMessage,
   stalled,
@@ -227,11 +228,13 @@ export class GuardWriter {
   }
 
   #lacking(guard: Guard, made: CompiledGuard, final: GuardForm | undefined): Standing | undefined {
+    const areKept = (directions: readonly GuardDirection[]) =>
+      directions.every(({ direction }) => final?.rules[direction] !== undefined);
+    if (guard.held !== undefined)
+      return waiting('PoliciesHeld', heldMessage(guard.held, areKept(guard.directions)));
     const unresolved = guard.directions.filter((each) => each.unresolved.length > 0);
-    if (unresolved.length > 0) {
-      const isKept = unresolved.every(({ direction }) => final?.rules[direction] !== undefined);
-      return waiting('PeersUnresolved', unresolvedMessage(unresolved, isKept));
-    }
+    if (unresolved.length > 0)
+      return waiting('PeersUnresolved', unresolvedMessage(unresolved, areKept(unresolved)));
     return this.openStanding(made);
   }
 
@@ -259,8 +262,10 @@ function settled(standing: Standing): WriteResult {
   return { kind: 'settled', standing, directions: new Set() };
 }
 
-function unresolvedDirections({ directions }: Guard): ReadonlySet<PolicyType> {
-  return new Set(directions.filter((each) => each.unresolved.length > 0).map(({ direction }) => direction));
+/** Directions in which the passes may be too few. */
+function unresolvedDirections({ directions, held }: Guard): ReadonlySet<PolicyType> {
+  const lacking = directions.filter((each) => held !== undefined || each.unresolved.length > 0);
+  return new Set(lacking.map(({ direction }) => direction));
 }
 
 function isStoredAs(stored: GuardForm | undefined, form: GuardForm): boolean {

@@ -21,6 +21,14 @@ export interface Guard {
   readonly subject: LabelSelector;
   /** One for each direction that the profile isolates. */
   readonly directions: readonly GuardDirection[];
+  /** Policies in the guarded namespaces that may allow more than is passed. Absent: there are none. */
+  readonly held?: readonly HeldPolicies[];
+}
+
+/** Policies of a profile with a rollout that are of no known revision: they stay as they are, and what they allow has no form. */
+export interface HeldPolicies {
+  readonly profile: string;
+  readonly namespaces: readonly string[];
 }
 
 export interface GuardDirection {

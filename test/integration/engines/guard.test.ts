@@ -11,6 +11,7 @@ import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
 import { crdEstablished } from '../../env/plane/crd.ts';
 import { goIsThere, goModuleFolder, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
 import { auditedRequests, isRefused } from '../../support/audit.ts';
+import { grant, revoke, ROLLOUT } from '../rollout/scene.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, Operators } from '../../support/operator.ts';
 
@@ -337,6 +338,31 @@ type Policy = KubeObject & {
       );
     } finally {
       await kubectl('delete', '-f', sample);
+    }
+  });
+
+  it('is not narrowed while a rollout holds policies that no recorded revision has', async () => {
+    await grant(plane);
+    const rule = (name: string, port: number) => ({
+      egress: [{ name, to: [{ ipBlock: { cidr: '198.51.100.64/28' } }], ports: [{ port }] }],
+    });
+    const other = await box.profile('other', rule('old', 9001));
+    const passed = async () => (await policy()).spec.egress?.map(({ name }) => name).filter(isOfOther);
+    const isOfOther = (name: string) => name === 'old' || name === 'new';
+    const passes = (...names: readonly string[]) =>
+      eventually(async () => assert.deepEqual((await passed())?.sort(), names), SOON);
+    try {
+      await passes('old');
+      await box.ready(other, SOON);
+      await box.edit(other, { rollout: { ...ROLLOUT.rollout, paused: true }, ...rule('new', 9002) });
+      await becomes('PoliciesHeld', new RegExp(`stays as wide as it was.*those of ${other} in .*${shop}`));
+      await passes('new', 'old');
+      await box.edit(other, { rollout: null });
+      await passes('new');
+      await box.ready(profile, SOON);
+    } finally {
+      await box.removeProfile(other);
+      await revoke(plane);
     }
   });
 
