@@ -77,8 +77,13 @@ function unmetInNamespace(namespace: string, recorder: Recorder, tally: Tally): 
   const policies = observed.policies(namespace);
   const { labels, profiles } = inputs.current(namespace);
   if (labels === undefined) return undefined;
+  // A held profile keeps its cover: without it, the half of a plan that a crash left would cut flows.
+  const held = PROFILES.filter((_, index) => profiles[index]?.isHeld);
   const cover = policies.find(
-    (each) => observed.operatorPolicies.has(each.metadata.uid ?? '') && isTransitionalCover(each),
+    (each) =>
+      observed.operatorPolicies.has(each.metadata.uid ?? '') &&
+      isTransitionalCover(each) &&
+      !held.some((name) => name === observed.ownerOf(each)),
   );
   if (cover !== undefined) return `the cover ${cover.metadata.name} is left`;
   for (const [index, form] of profiles.entries()) {
