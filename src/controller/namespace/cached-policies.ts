@@ -81,9 +81,17 @@ export function cachedPolicies(items: Iterable<PolicyItem>): NetworkPolicy[] | u
  * each write brings one policy to its desired form, isolates no less than before, and is refused if the policy is not
  * the one that was cached. So it can't be wider than the observed or the desired policies, whatever else there is.
  * Openings, deletions and transition policies (which depend on foreign policies) need live reads.
+ *
+ * @param hasReadPolicies false until this process has read the policies live: a cached one that the process before it deleted
+ *   could be taken for what isolates the pods, so that a created one would isolate them alone (I2)
  */
-export function isSafeFromCache({ steps, opens }: Plan, cached: readonly NetworkPolicy[]): boolean {
+export function isSafeFromCache(
+  { steps, opens }: Plan,
+  cached: readonly NetworkPolicy[],
+  { hasReadPolicies }: { readonly hasReadPolicies: boolean },
+): boolean {
   if (opens.length > 0) return false;
+  if (!hasReadPolicies && cached.length > 0 && steps.some(({ verb }) => verb === 'create')) return false;
   return steps.every((step) => {
     if (step.verb === 'delete' || step.reason === 'transition') return false;
     if (step.verb === 'create') return true;

@@ -111,6 +111,8 @@ export class Enforcement {
     if (this.#haveProfilesChanged(planned.observed)) return { kind: 'outdated' };
     if (!(await this.#write(decision, planned, { extensions, overlay }))) return { kind: 'outdated' };
     record.isCacheBehind = false;
+    // Where nothing was cached, all policies are those just written.
+    record.hasReadPolicies ||= planned.observed.length === 0;
     // Last known peers are read back from policies, which are others now.
     const mayReportElse = !isQuiet && hasUnresolvedPeers(decision.intents);
     return { kind: 'enforced', ...decision, conflicts: planned.plan.conflicts, mayReportElse };
@@ -129,8 +131,11 @@ export class Enforcement {
   }
 
   async #readPolicies(): Promise<readonly NetworkPolicy[]> {
-    const { signal } = this.#attempt;
-    return (await this.#parts.policies.listAll({ namespace: this.#gathered.namespace.key, signal })).items;
+    const { signal, record } = this.#attempt;
+    const namespace = this.#gathered.namespace.key;
+    const { items } = await this.#parts.policies.listAll({ namespace, signal });
+    record.hasReadPolicies = true;
+    return items;
   }
 
   async #decide(observed: readonly NetworkPolicy[]): Promise<Decision> {
@@ -175,7 +180,9 @@ export class Enforcement {
 
   async #plan(decision: Decision, observed: Observed, extensions: ExtensionWrites): Promise<Planned> {
     const planned = await this.#planFrom(decision, observed.policies, extensions);
-    if (!observed.isCached || isSafeFromCache(planned.plan, observed.policies)) return planned;
+    const { hasReadPolicies } = this.#attempt.record;
+    const isSafe = isSafeFromCache(planned.plan, observed.policies, { hasReadPolicies });
+    if (!observed.isCached || isSafe) return planned;
     return this.#planFrom(decision, await this.#readPolicies(), extensions);
   }
 

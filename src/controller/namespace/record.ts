@@ -32,6 +32,8 @@ export class NamespaceRecord {
   enforced: ReadonlyMap<string, EnforcedProfile> = NOTHING_ENFORCED;
   /** True from a write that met an unexpected object to the next success: the cached policies are behind. */
   isCacheBehind = false;
+  /** True once this process has read the policies live: the cached ones may be older than what the process before it wrote. */
+  hasReadPolicies = false;
   /** The uid of the namespace that this process has read live, and found as it was cached. */
   confirmedUid: string | undefined;
   #eventAt: number | undefined;
