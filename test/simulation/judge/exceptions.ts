@@ -1,4 +1,5 @@
 /** Judges a write of the policy of an exception: the exception is in force at that moment, by the clock of the leader. Pure. */
+import type { SegmentationException } from '../../../src/api/exception.ts';
 import { LABEL_EXCEPTION } from '../../../src/api/names.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { rfc3339 } from '../../../src/util/rfc3339.ts';
@@ -26,15 +27,24 @@ export function openedWithoutGrant({ metadata }: NetworkPolicy, place: Place): s
   const what = `the policy ${namespace}/${metadata.name} is written`;
   if (read === undefined) return `${what}, and exception ${name} was never read live`;
   const uids = metadata.ownerReferences?.map(({ uid }) => uid) ?? [];
-  const known = new Set(inputs.values(`exceptions ${namespace}`, read));
-  const combinations = inputs.combinations(namespace).filter((each) => known.has(each.exceptions));
+  // The read shows this exception, and no other that the profile may grant instead.
+  const known = new Set(
+    inputs.values<readonly SegmentationException[]>(`exceptions ${namespace}`, read).flat().map(formOf),
+  );
+  const combinations = inputs.combinations(namespace);
   const isInForce = readings.some((now) =>
     combinations.some((each) =>
       [...verdicts({ ...each, now }, namespace, base)].some(
-        ([exception, { kind }]) => uids.includes(exception.metadata.uid ?? '') && kind === 'in-force',
+        ([exception, { kind }]) =>
+          uids.includes(exception.metadata.uid ?? '') && known.has(formOf(exception)) && kind === 'in-force',
       ),
     ),
   );
   const [now = 0] = readings;
   return isInForce ? '' : `${what}, and exception ${name} is not in force at ${rfc3339(now)}`;
+}
+
+/** Equal for states of an exception with the same spec. */
+function formOf({ metadata: { uid, generation, deletionTimestamp = '' } }: SegmentationException): string {
+  return `${uid} ${generation} ${deletionTimestamp}`;
 }
