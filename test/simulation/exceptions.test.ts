@@ -200,6 +200,17 @@ describe('exception in virtual time', () => {
     assert.deepEqual(rolesIn('a'), ['default-deny']);
   });
 
+  it('is found by the next list if the event of it was lost', async () => {
+    await scheduler.advance(5_000);
+    network.rates = { ...NO_FAULTS, lost: 100 };
+    ask('a');
+    await scheduler.advance(5_000);
+    network.rates = NO_FAULTS;
+    assert.equal(inForce('a'), undefined);
+    await scheduler.advance(700_000);
+    assert.equal(inForce('a')?.reason, 'NotSelected');
+  });
+
   it('that no profile grants is expired within a minute of a step of the clock, while others come and go', async () => {
     ask('a');
     await scheduler.advance(5_000);

@@ -67,6 +67,7 @@ export class Replica {
       prometheus,
       clock: this.clock,
       random,
+      resyncMs,
       onRetry: ({ key, error }) =>
         network.observer.onNote(`${name} revision of ${key} not recorded: ${String(error)}`),
     });
@@ -76,6 +77,7 @@ export class Replica {
       clusterState: this.clusterState,
       clock: this.clock,
       random,
+      resyncMs,
       onStatus: () => {},
       onError: (error) => network.observer.onNote(`${name} exceptions not read: ${String(error)}`),
       onRetry: ({ key, error }) =>

@@ -54,6 +54,8 @@ export interface ExceptionsOptions {
   readonly clusterState: ClusterState;
   readonly clock: Clock;
   readonly random: Random;
+  /** All exceptions are listed again after this time, in milliseconds; 0 for never. */
+  readonly resyncMs: number;
   /** Called when a status is judged that differs from the stored one. */
   readonly onStatus: (exception: SegmentationException, status: SegmentationException['status']) => void;
   /** Called when exceptions can't be read. */
@@ -94,9 +96,16 @@ export class Exceptions implements Capability, PolicyAdditions {
   #tickedAt = 0;
 
   constructor(options: ExceptionsOptions) {
-    const { transport, clusterState, clock, random, onError, onRetry } = options;
+    const { transport, clusterState, clock, random, resyncMs, onError, onRetry } = options;
     this.#options = options;
-    this.#source = new ExceptionSource({ transport, clock, random, onError, onRead: () => this.#readAnew() });
+    this.#source = new ExceptionSource({
+      transport,
+      clock,
+      random,
+      resyncMs,
+      onError,
+      onRead: () => this.#readAnew(),
+    });
     this.#exceptions = new Resource(transport, EXCEPTIONS);
     this.#compiled = new CompiledExceptions(clusterState);
     this.#queue = new KeyQueue({

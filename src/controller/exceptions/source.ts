@@ -14,6 +14,8 @@ export interface ExceptionSourceOptions {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: Random;
+  /** All exceptions are listed again after this time, in milliseconds; 0 for never. */
+  readonly resyncMs: number;
   /** Called when a read failed, or succeeded again. */
   readonly onRead: () => void;
   /** Called for each failure of the watch. */
@@ -49,7 +51,7 @@ export class ExceptionSource {
   /** Begins to watch; later calls do nothing. */
   start(): void {
     if (this.#reflector !== undefined || this.#stopping.signal.aborted) return;
-    const { transport, clock, random, onRead, onError } = this.#options;
+    const { transport, clock, random, resyncMs, onRead, onError } = this.#options;
     this.#reflector = new Reflector<ExceptionItem>({
       transport,
       path: new Resource(transport, EXCEPTIONS).collection(),
@@ -57,6 +59,7 @@ export class ExceptionSource {
       sink: this.items,
       clock,
       random,
+      ...(resyncMs > 0 && { relistMs: resyncMs }),
       onError: (error) => {
         const isFirst = this.#error === undefined;
         this.#error = error;

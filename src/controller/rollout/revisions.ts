@@ -34,6 +34,8 @@ export interface RecordedRevisionsOptions {
   readonly namespace: string;
   readonly clock: Clock;
   readonly random: Random;
+  /** All revisions are listed again after this time, in milliseconds; 0 for never. */
+  readonly resyncMs: number;
   /** Called with the uid of a profile, and the number of its revision that was recorded or deleted. */
   readonly onChange: (profile: string, number: number) => void;
   /** Called once all revisions are known, and when they can't be read. */
@@ -76,7 +78,7 @@ export class RecordedRevisions {
   /** Begins to watch; later calls do nothing. */
   watch(): void {
     if (this.#watch !== undefined || this.#stopping.signal.aborted) return;
-    const { transport, namespace, clock, random, onRead } = this.#options;
+    const { transport, namespace, clock, random, resyncMs, onRead } = this.#options;
     const reflector = new Reflector<RevisionItem>({
       transport,
       path: this.#resource.collection(namespace),
@@ -84,6 +86,7 @@ export class RecordedRevisions {
       sink: this.#store,
       clock,
       random,
+      ...(resyncMs > 0 && { relistMs: resyncMs }),
       onError: (error) => {
         this.#error = error;
         onRead();

@@ -41,6 +41,8 @@ export interface RolloutsOptions {
   readonly namespace: string;
   readonly clock: Clock;
   readonly random: Random;
+  /** All revisions are listed again after this time, in milliseconds; 0 for never. */
+  readonly resyncMs: number;
   /** Undefined: the operator's configuration has no Prometheus. */
   readonly prometheus?: PrometheusQueries | undefined;
   /** Called when a revision could not be recorded, and is tried again. */

@@ -7,7 +7,7 @@ import type { CapabilityParts } from './parts.ts';
 
 /** Each cause of failing reads is logged once as a warning. */
 export function createExceptions(parts: CapabilityParts): Exceptions {
-  const { transport, clusterState, recorder, logger, metrics, clock } = parts;
+  const { options, transport, clusterState, recorder, logger, metrics, clock } = parts;
   const events = new ExceptionEvents(recorder);
   let lastCause: string | undefined;
   const exceptions = new Exceptions({
@@ -15,6 +15,7 @@ export function createExceptions(parts: CapabilityParts): Exceptions {
     clusterState,
     clock,
     random: Math.random,
+    resyncMs: options.resyncPeriod,
     onStatus: (exception, status) => {
       const { namespace, name } = exception.metadata;
       const { reason, message } = status?.conditions?.find(({ type }) => type === 'InForce') ?? {};

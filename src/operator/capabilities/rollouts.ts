@@ -5,7 +5,7 @@ import { version } from '../../util/version.ts';
 import type { CapabilityParts } from './parts.ts';
 
 export async function createRollouts(parts: CapabilityParts): Promise<Rollouts> {
-  const { transport, clusterState, records, namespace, logger, clock } = parts;
+  const { options, transport, clusterState, records, namespace, logger, clock } = parts;
   const rollouts = new Rollouts({
     transport,
     clusterState,
@@ -14,6 +14,7 @@ export async function createRollouts(parts: CapabilityParts): Promise<Rollouts> 
     prometheus: await createPrometheus(parts),
     clock,
     random: Math.random,
+    resyncMs: options.resyncPeriod,
     onRetry: ({ key: profile, error, failures, delayMs }) => {
       const level = failures > 1 ? 'warn' : 'debug';
       const inMs = Math.round(delayMs);
