@@ -268,6 +268,20 @@ describe('rollout in virtual time', () => {
     assert.equal(cluster.summary, 'Soaking 0/2');
   });
 
+  it('begins if it is added again, after it was removed while its revision could not be recorded', async () => {
+    cluster.mayRecord = false;
+    cluster.write('r1');
+    await cluster.scheduler.advance(MINUTE);
+    cluster.write('r1', { rollout: null });
+    await cluster.scheduler.advance(MINUTE);
+    assert.deepEqual(cluster.rules, { a: 'r1', b: 'r1' });
+    cluster.mayRecord = true;
+    await cluster.scheduler.advance(10 * MINUTE);
+    cluster.write('r2');
+    await cluster.scheduler.advance(MINUTE);
+    assert.deepEqual(cluster.rules, { a: 'r2', b: 'r1' });
+  });
+
   it('waits for the whole soak time, and not longer', async () => {
     cluster.write('r1');
     await cluster.scheduler.advance(29 * MINUTE);

@@ -281,8 +281,10 @@ export class Rollouts implements Capability, RevisionLookup {
       this.#enqueueWaiting();
     }
     if (next === undefined) return;
-    if (next.profile.spec.rollout === undefined) this.#gates.forget(next.key);
-    else this.#revisions.watch();
+    if (next.profile.spec.rollout === undefined) {
+      this.#gates.forget(next.key);
+      this.#problems.delete(next.key);
+    } else this.#revisions.watch();
     if (canonicalJSON(stateIn(old)) === canonicalJSON(stateIn(next))) return;
     this.#onReport(next.key);
     this.#enqueueWaiting();
@@ -309,7 +311,10 @@ export class Rollouts implements Capability, RevisionLookup {
 
   async #record(name: string, signal: AbortSignal): Promise<Outcome> {
     const profile = this.#options.clusterState.profile(name);
-    if (profile?.spec.rollout === undefined || profile.metadata.deletionTimestamp !== undefined) return DONE;
+    if (profile?.spec.rollout === undefined || profile.metadata.deletionTimestamp !== undefined) {
+      this.#problems.delete(name);
+      return DONE;
+    }
     const { state, record } = this.#advance(profile, this.#survey(profile));
     if (record === undefined) {
       // An earlier attempt may have recorded the revision, and not received the answer.
