@@ -13,7 +13,7 @@ import { matches } from '../../../src/policy/semantics/selector.ts';
 import { Judge } from '../../support/judge/judge.ts';
 import { endsOf } from '../schedule/clock-window.ts';
 import type { Combination } from '../schedule/combination.ts';
-import { verdicts } from '../schedule/exception-policies.ts';
+import { isOfException, verdicts } from '../schedule/exception-policies.ts';
 import { EXCEPTED } from '../schedule/exceptions.ts';
 import { Inputs, isUnresolved, policiesOf } from '../schedule/inputs.ts';
 import { isOperator, ObservedCluster } from './observed-cluster.ts';
@@ -359,7 +359,10 @@ export class Recorder {
       // A plan that opens begins with a live list. A namespace read before that list belongs to an earlier plan.
       if (listed !== undefined && read < listed) return this.#fail(`${why}, and no live read preceded it`);
       const isJustified = this.inputs.combinations(namespace, read).some((each) => {
-        const required = policiesOf(each, namespace, before, { required: true });
+        // Policies of exceptions only add: they stand where their profile isolates, and go with its isolation.
+        const required = policiesOf(each, namespace, before, { required: true }).filter(
+          (policy) => !isOfException(policy),
+        );
         return opened.every((pod) => !isIsolated(pod, direction, required));
       });
       if (!isJustified) this.#fail(`${why}, which no input has justified since the live read`);
