@@ -225,6 +225,17 @@ describe('exception in virtual time', () => {
     assert.equal(inForce('a')?.reason, 'Expired');
   });
 
+  it('is refused for another reason as soon as that is so', async () => {
+    const only = (namespace: string) => ({ matchLabels: { 'kubernetes.io/metadata.name': namespace } });
+    profile({ namespaceSelector: only('b'), exceptions: { ...GRANT, maxDuration: '3m' } });
+    ask('a');
+    await scheduler.advance(5_000);
+    assert.equal(inForce('a')?.reason, 'NotSelected');
+    edit({ namespaceSelector: only('a') });
+    await scheduler.advance(5_000);
+    assert.equal(inForce('a')?.reason, 'TooLong');
+  });
+
   it('is refused where the profile does not select its namespace, though a rollout can not begin', async () => {
     profile({ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'a' } } });
     await scheduler.advance(5_000);

@@ -328,9 +328,12 @@ export class Exceptions implements Capability, PolicyAdditions {
   #textOf(item: ExceptionItem, verdict: Verdict): string {
     const profile = 'profile' in verdict ? verdict.profile.metadata.name : undefined;
     const end = 'end' in verdict ? verdict.end : undefined;
+    // The reason of a refusal can change while it stays one.
+    const message = 'message' in verdict ? verdict.message : undefined;
     const { exception, uid, key } = item;
+    const { generation } = exception.metadata;
     const isConfirmed = this.#isConfirmed(item);
-    return JSON.stringify([key, uid, exception.metadata.generation, verdict.kind, profile, end, isConfirmed]);
+    return JSON.stringify([key, uid, generation, verdict.kind, profile, end, message, isConfirmed]);
   }
 
   /** Reads the wall clock, follows what has ended, and waits for the next moment. */
