@@ -16,6 +16,7 @@ const REGRESSIONS: Readonly<Record<number, readonly number[]>> = {
   2: [
     8, 44, 2011, 3035, 408_189_656, 10_044, 10_056, 30_315, 30_320, 30_642, 40_080, 643_041_558, 643_041_704,
     643_042_998, 795_819_208, 355_927_453, 355_927_615, 657_396_125, 657_396_397, 657_396_796, 1_009_948_733,
+    825_421_847,
   ],
 };
 const REGRESSION_PLANS = Object.entries(REGRESSIONS).flatMap(([generator, seeds]) =>

@@ -59,19 +59,32 @@ export function coversFor({ before, after, deltas, own }: CoverInput): NetworkPo
       ...(beginning > 1 ? uncovered(before, direction) : []),
       ...(ceasing > 1 ? uncovered(after, direction) : []),
     ];
-    const model = deltas.find(({ observed, desired }) => allows(observed) || allows(desired));
-    const owner = model?.desired ?? model?.observed;
+    const models = deltas
+      .filter(({ observed, desired }) => allows(observed) || allows(desired))
+      .flatMap(({ observed, desired }) => desired ?? observed ?? []);
+    const owner = models.find(isOfProfile) ?? models[0];
     if (owner === undefined) return [];
     const distinct = new Map(selectors.map((selector) => [selectorKey(selector), selector]));
     return [...distinct].map(([key, podSelector]) =>
       transitional(
-        owner,
+        ownedByProfile(owner),
         `allow all ${direction} ${key}`,
         withRules({ podSelector, policyTypes: [direction] }, direction, [{}]),
       ),
     );
   });
   return covers.filter(({ metadata }) => !own.has(metadata.name));
+}
+
+function isOfProfile({ metadata }: NetworkPolicy): boolean {
+  return metadata.ownerReferences?.some(isProfileReference) ?? false;
+}
+
+/** Without the owners that may go in the middle of a plan, as exceptions do: the garbage collector would delete the cover. */
+function ownedByProfile({ metadata, ...policy }: NetworkPolicy): NetworkPolicy {
+  const { ownerReferences, ...rest } = metadata;
+  const profiles = ownerReferences?.filter(isProfileReference) ?? [];
+  return { ...policy, metadata: { ...rest, ...(profiles.length > 0 && { ownerReferences: profiles }) } };
 }
 
 /** Selectors that together match exactly the pods that none of `policies` isolates in `direction`. */

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import {
   alternativeName,
+  API_VERSION,
+  EXCEPTION_KIND,
   LABEL_MANAGED_BY,
   LABEL_PROFILE,
   LABEL_ROLE,
   MANAGER,
+  KIND,
 } from '../../../src/api/names.ts';
 import type { LabelSelector } from '../../../src/api/meta.ts';
 import type { NetworkPolicy, PolicyType } from '../../../src/api/network-policy.ts';
@@ -220,6 +223,25 @@ describe('plan', () => {
   for (const { name, before, desired, hasPods = true, steps } of CASES) {
     it(name, () => assert.deepEqual(outline(plan(before, desired, { hasPods, isOurs }).steps), steps));
   }
+
+  it('covers by policies that the profile owns, and no exception, which may go in the middle', () => {
+    const owned = (policy: NetworkPolicy, kind: string): NetworkPolicy => {
+      const owner = { apiVersion: API_VERSION, kind, name: 'x', uid: kind };
+      return { ...policy, metadata: { ...policy.metadata, ownerReferences: [owner] } };
+    };
+    const exceptions = ['p.exception.1', 'p.exception.2'].map((name) =>
+      owned(ours(name, { allows: ['192.0.2.1'] }), EXCEPTION_KIND),
+    );
+    const ownersOf = (desired: NetworkPolicy[]) =>
+      plan([], desired, { hasPods: true, isOurs }).steps.flatMap((step) =>
+        step.reason === 'transition' && step.verb === 'create'
+          ? [step.policy.metadata.ownerReferences?.map(({ kind }) => kind)]
+          : [],
+      );
+    const own = owned(ours('p.ingress', { allows: ['192.0.2.2'] }), KIND);
+    assert.deepEqual(ownersOf([...exceptions, own]), [[KIND]]);
+    assert.deepEqual(ownersOf(exceptions), [undefined]);
+  });
 
   it('deletes a left-over bridge before a left-over cover, whatever their names', () => {
     for (const [cover, form] of [
