@@ -234,6 +234,12 @@ describe('exception in virtual time', () => {
     edit({ namespaceSelector: only('a') });
     await scheduler.advance(5_000);
     assert.equal(inForce('a')?.reason, 'TooLong');
+    edit({ exceptions: null });
+    await scheduler.advance(5_000);
+    assert.equal(inForce('a')?.reason, 'NotGranted');
+    edit({ namespaceSelector: only('b') });
+    await scheduler.advance(5_000);
+    assert.equal(inForce('a')?.reason, 'NotSelected');
   });
 
   it('is refused where the profile does not select its namespace, though a rollout can not begin', async () => {

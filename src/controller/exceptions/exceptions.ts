@@ -275,9 +275,18 @@ export class Exceptions implements Capability, PolicyAdditions {
 
   #profileChanged({ old, new: next }: StoreChange<ProfileItem>): void {
     const grants = [old, next].some((item) => item !== undefined && isGranting(item.profile));
-    if (!grants) return;
+    if (!grants) return this.#touchRefused();
     this.#source.start();
     for (const namespace of this.#namespaces()) this.#touch(namespace.key);
+  }
+
+  /** A profile that grants no exception may be the reason of a refusal. */
+  #touchRefused(): void {
+    const { items } = this.#source;
+    const namespaces = new Set(
+      [...items.values()].map(({ exception }) => exception.metadata.namespace ?? ''),
+    );
+    for (const namespace of namespaces) this.#touch(namespace);
   }
 
   #policyChanged({ old, new: next }: StoreChange<PolicyItem>): void {
