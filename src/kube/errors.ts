@@ -230,6 +230,11 @@ export function isAlreadyExists(error: unknown): error is ApiError {
   return error instanceof ApiError && error.status === 409 && error.reason === 'AlreadyExists';
 }
 
+/** A write without a definite answer: the server may have carried it out. */
+export function mayHaveWritten(error: unknown): error is ApiError {
+  return error instanceof ApiError && error.method !== 'GET' && (error.status === 0 || error.status >= 500);
+}
+
 /** The resourceVersion or continue token is too old (410 Gone or Expired). */
 export function isGone(error: unknown): error is ApiError {
   return (

@@ -14,6 +14,7 @@ import {
   isNamespaceTerminating,
   isNotFound,
   isTooLargeResourceVersion,
+  mayHaveWritten,
   parseRetryAfter,
 } from '../../src/kube/errors.ts';
 import type { Status } from '../../src/kube/errors.ts';
@@ -189,4 +190,24 @@ describe('predicates of errors', () => {
       );
     });
   }
+});
+
+describe('mayHaveWritten', () => {
+  const cases: [string, Partial<ApiError>, boolean][] = [
+    ['a create whose connection ended', { method: 'POST', status: 0, reason: 'Transport' }, true],
+    ['an update whose deadline passed', { method: 'PUT', status: 0, reason: 'Timeout' }, true],
+    [
+      'a deletion that etcd did not answer in time',
+      { method: 'DELETE', status: 504, reason: 'Timeout' },
+      true,
+    ],
+    ['a create that is invalid', { method: 'POST', status: 422, reason: 'Invalid' }, false],
+    ['a create that was throttled', { method: 'POST', status: 429, reason: 'TooManyRequests' }, false],
+    ['a read whose connection ended', { method: 'GET', status: 0, reason: 'Transport' }, false],
+  ];
+  for (const [name, init, expected] of cases)
+    it(`is ${expected} for ${name}`, () => {
+      const error = new ApiError({ ...REQUEST, status: 0, reason: '', message: 'x', ...init });
+      assert.equal(mayHaveWritten(error), expected);
+    });
 });

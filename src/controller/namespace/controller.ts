@@ -9,6 +9,7 @@ import {
   isConflict,
   isNamespaceTerminating,
   isNotFound,
+  mayHaveWritten,
 } from '../../kube/errors.ts';
 import { PlanTooComplexError } from '../../policy/planning/transition.ts';
 import { errorMessage } from '../../util/error-message.ts';
@@ -138,7 +139,7 @@ export class NamespaceController {
       this.#stage(name, result.intents);
       return result.mayReportElse ? REPORT_AGAIN : DONE;
     } catch (error) {
-      if (isConflict(error) || isAlreadyExists(error) || isNotFound(error)) record.isCacheBehind = true;
+      if (isUnexpected(error) || mayHaveWritten(error)) record.isCacheBehind = true;
       return isAborted(error) ? givenUp(error, signal) : this.#fail(gathered, error);
     } finally {
       records.endEnforcing(name, enforced);
@@ -193,4 +194,9 @@ export class NamespaceController {
 /** The profiles that are enforced. */
 function enforcedProfiles({ intents }: Gathered): string[] {
   return intents.filter(({ relation }) => relation === 'enforce').map(({ profile }) => profile.metadata.name);
+}
+
+/** True if a write met an object that the cache does not have, or has otherwise. */
+function isUnexpected(error: unknown): boolean {
+  return isConflict(error) || isAlreadyExists(error) || isNotFound(error);
 }

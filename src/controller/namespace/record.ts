@@ -30,7 +30,7 @@ export class NamespaceRecord {
    * namespace stays isolated, and unresolved peers keep their last known form.
    */
   enforced: ReadonlyMap<string, EnforcedProfile> = NOTHING_ENFORCED;
-  /** True from a write that met an unexpected object to the next success: the cached policies are behind. */
+  /** True from a write that met an unexpected object, or whose answer was lost, to the next success: the cache may be behind. */
   isCacheBehind = false;
   /** True once this process has read the policies live: the cached ones may be older than what the process before it wrote. */
   hasReadPolicies = false;
