@@ -43,7 +43,8 @@ describe('a peer by ServiceAccount, on an API server without MutatingAdmissionPo
       assert.deepEqual([status, reason], ['False', 'Unsupported'], message);
       assert.match(message, /need Kubernetes 1.36 or later; name the pods by a podSelector instead/);
     });
-    const { spec } = await box.policy(server, `${profile}.ingress`);
+    // The condition is known before the first policies are written.
+    const { spec } = await eventually(() => box.policy(server, `${profile}.ingress`));
     assert.deepEqual(
       spec.ingress?.map((rule) => rule.from?.length),
       [1],
