@@ -111,7 +111,7 @@ interface Context {
 
 interface PreparedProfile {
   readonly defaultDeny: PolicyTemplate;
-  /** One for each policy. */
+  /** The templates of policies that allow, one for each. */
   readonly allows: readonly AllowTemplate[];
   readonly sides: readonly PreparedSide[];
 }

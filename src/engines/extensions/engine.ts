@@ -3,21 +3,9 @@ import type { KubeObject } from '../../api/meta.ts';
 import type { NetworkPolicySpec } from '../../api/network-policy.ts';
 import type { ExtensionKind, ExtensionPolicy } from '../../policy/extensions.ts';
 import type { RuleNote } from '../../policy/notes.ts';
-import type { Engine } from '../engine.ts';
+import type { WritingEngine } from '../engine.ts';
 
-export interface ExtensionEngine {
-  readonly engine: Engine;
-  /** The kind of its policies. */
-  readonly kind: {
-    readonly group: string;
-    readonly version: string;
-    readonly plural: string;
-    readonly namespaced: true;
-  };
-  /** The folder of config/ with the permission to write that kind. */
-  readonly component: string;
-  /** The first version whose kind has all fields that are written. */
-  readonly since: string;
+export interface ExtensionEngine extends WritingEngine {
   readonly carries: ReadonlySet<ExtensionKind>;
   /** The prefix of the names of own objects. An object without it is foreign, whatever its labels are. */
   readonly namePrefix?: string;

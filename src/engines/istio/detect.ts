@@ -78,7 +78,7 @@ function judged({ injector, configuration }: InjectorEvidence): MeshControlPlane
     : result;
 }
 
-/** One entry for each control plane: tags of a revision have webhook configurations of their own. */
+/** The control planes, each once: tags of a revision have webhook configurations of their own. */
 function merged(found: readonly MeshControlPlane[]): MeshControlPlane[] {
   const key = ({ service, port, metricsPorts, trustDomain }: MeshControlPlane) =>
     JSON.stringify([service, port, metricsPorts, trustDomain]);

@@ -4,21 +4,9 @@
  */
 import type { KubeObject } from '../../api/meta.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
-import type { Engine } from '../engine.ts';
+import type { WritingEngine } from '../engine.ts';
 
-export interface StagingEngine {
-  readonly engine: Engine;
-  /** The kind of staged policies. */
-  readonly kind: {
-    readonly group: string;
-    readonly version: string;
-    readonly plural: string;
-    readonly namespaced: true;
-  };
-  /** The folder of config/ with the permission to write that kind. */
-  readonly component: string;
-  /** The first version that stages policies. */
-  readonly since: string;
+export interface StagingEngine extends WritingEngine {
   /** Where a user sees what staged policies would deny. */
   readonly shownIn: string;
   /** The object that stages a policy, under the same name. */

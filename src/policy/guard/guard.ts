@@ -19,7 +19,7 @@ export interface Guard {
   readonly profile: string;
   /** Selects the namespaces whose pods are guarded, by their labels: one that is labelled later is guarded at once. */
   readonly subject: LabelSelector;
-  /** One for each direction that the profile isolates. */
+  /** The directions that the profile isolates. */
   readonly directions: readonly GuardDirection[];
   /** Policies in the guarded namespaces that may allow more than is passed. Absent: there are none. */
   readonly held?: readonly HeldPolicies[];

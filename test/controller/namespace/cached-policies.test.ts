@@ -1,4 +1,4 @@
-/** What may be written on the word of cached policies alone. */
+/** Writes that are safe from cached policies alone. */
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { isSafeFromCache } from '../../../src/controller/namespace/cached-policies.ts';

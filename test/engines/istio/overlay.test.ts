@@ -71,7 +71,7 @@ const world: fc.Arbitrary<World> = fc
     pods: somePods.map((list) =>
       list.map((pod, i) => {
         const labels = { ...pod.labels, [LABEL_SERVICE_ACCOUNT]: i % 2 === 0 ? 'well' : 'other' };
-        // One address each: a connection has that of the flow's family.
+        // Each end has a single address: a connection has that of the flow's family.
         const own = { ...pod, labels, ips: pod.ips.slice(0, 1) };
         return i === 0 ? { ...own, namespace: NAMESPACE, hostNetwork: false } : own;
       }),
