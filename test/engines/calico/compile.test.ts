@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { LabelSelector } from '../../../src/api/meta.ts';
-import { parseCalicoSelector } from '../../../src/audit/boundary/engine-policies/calico-selector.ts';
+import { parseCalicoSelector } from '../../../src/engines/calico/parse-selector.ts';
 import { CALICO_EXTENSIONS } from '../../../src/engines/calico/extensions.ts';
 import { calicoSelector, labelSelectorOf } from '../../../src/engines/calico/selector.ts';
 import type { ExtensionPolicy, ExtensionRule } from '../../../src/policy/extensions.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { KubeObject, LabelSelector } from '../../../src/api/meta.ts';
-import { parseCalicoSelector } from '../../../src/audit/boundary/engine-policies/calico-selector.ts';
+import { parseCalicoSelector } from '../../../src/engines/calico/parse-selector.ts';
 import { CALICO_GUARD } from '../../../src/engines/calico/guard/carrier.ts';
 import type { CompiledGuard } from '../../../src/engines/guards/carrier.ts';
 import { isSameForm } from '../../../src/engines/guards/plan.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import * as fc from 'fast-check';
 import type { LabelSelector, StringMap } from '../../../src/api/meta.ts';
-import { parseCalicoSelector } from '../../../src/audit/boundary/engine-policies/calico-selector.ts';
+import { parseCalicoSelector } from '../../../src/engines/calico/parse-selector.ts';
 import { calicoSelector } from '../../../src/engines/calico/selector.ts';
 import { matches } from '../../../src/policy/semantics/selector.ts';
 import { goIsThere, goTool, skippedWithoutGo } from '../../env/tooling/go-tool.ts';

@@ -11,9 +11,9 @@ import { type Widening, widenings } from '../../../src/analysis/widening.ts';
 import type { KubeObject } from '../../../src/api/meta.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { AuditContext } from '../../../src/audit/context.ts';
-import { enginePolicies } from '../../../src/audit/boundary/engine-policies/kinds.ts';
+import { enginePolicies } from '../../../src/engines/layers/kinds.ts';
 import type { AuditPod } from '../../../src/audit/snapshot.ts';
-import { engineView } from '../../../src/audit/boundary/engine-policies/view.ts';
+import { engineView } from '../../../src/engines/layers/view.ts';
 import { containsCidr, parseAddress, parseCidr } from '../../../src/policy/semantics/cidr.ts';
 import { namespace, own, pod, world } from '../../audit/world.ts';
 
@@ -195,7 +195,8 @@ export function foundIn(
     }),
     { registries: [] },
   );
-  const view = engineView(context, enginePolicies(context.snapshot));
+  const known = { pods: context.snapshot.pods, labelsOf: (name: string) => context.labelsOf(name) };
+  const view = engineView(known, enginePolicies(context.snapshot));
   const found = widenings(
     { namespaces: NAMESPACES, pods: view.pods, policies: [...base, ...foreign, ...view.policies] },
     {

@@ -5,8 +5,8 @@ import { compileView } from '../../../src/analysis/evaluator.ts';
 import { widenings } from '../../../src/analysis/widening.ts';
 import type { KubeObject, StringMap } from '../../../src/api/meta.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
-import { enginePolicies } from '../../../src/audit/boundary/engine-policies/kinds.ts';
-import { engineView } from '../../../src/audit/boundary/engine-policies/view.ts';
+import { enginePolicies } from '../../../src/engines/layers/kinds.ts';
+import { engineView } from '../../../src/engines/layers/view.ts';
 import { AuditContext } from '../../../src/audit/context.ts';
 import type { PodSpec } from '../../../src/audit/pod-spec.ts';
 import type { AuditNamespace, AuditPod } from '../../../src/audit/snapshot.ts';
@@ -57,7 +57,8 @@ function changesOf(
 ): IsChanged {
   const policies = [...own, ...foreign];
   const context = new AuditContext(world({ namespaces, pods, policies, objects }), { registries: [] });
-  const view = engineView(context, enginePolicies(context.snapshot));
+  const known = { pods: context.snapshot.pods, labelsOf: (name: string) => context.labelsOf(name) };
+  const view = engineView(known, enginePolicies(context.snapshot));
   const found = widenings(
     { namespaces, pods: view.pods, policies: [...policies, ...view.policies] },
     {

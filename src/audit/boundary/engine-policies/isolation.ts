@@ -2,8 +2,8 @@
 import type { PolicyType } from '../../../api/network-policy.ts';
 import type { AuditContext } from '../../context.ts';
 import type { AuditPod } from '../../snapshot.ts';
-import type { EngineRule } from './engine-policy.ts';
-import { enginePolicies, type OwnedPolicy } from './kinds.ts';
+import type { EngineRule } from '../../../engines/layers/engine-policy.ts';
+import { enginePolicies, type OwnedPolicy } from '../../../engines/layers/kinds.ts';
 
 const KNOWN = new WeakMap<AuditContext, readonly OwnedPolicy[]>();
 

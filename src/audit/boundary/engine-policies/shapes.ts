@@ -4,8 +4,8 @@ import type { Check } from '../../check.ts';
 import type { AuditContext } from '../../context.ts';
 import type { Report } from '../../finding.ts';
 import { listOf, type Raw, recordOf, textOf, textsOf } from '../../../policy/semantics/raw.ts';
-import { parseCalicoSelector } from './calico-selector.ts';
-import { policyKinds } from './kinds.ts';
+import { parseCalicoSelector } from '../../../engines/calico/parse-selector.ts';
+import { policyKinds } from '../../../engines/layers/kinds.ts';
 
 type Shape = Pick<Report, 'field' | 'message' | 'severity'>;
 

@@ -6,7 +6,7 @@ import type { Check } from '../../check.ts';
 import type { AuditContext } from '../../context.ts';
 import { objectText } from '../../finding.ts';
 import { placedRules, ruleReference } from './rule-reference.ts';
-import { usesCilium } from '../engine-policies/kinds.ts';
+import { usesCilium } from '../../../engines/layers/kinds.ts';
 
 interface RawNode extends KubeObject {
   readonly status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };

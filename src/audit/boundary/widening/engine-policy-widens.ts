@@ -3,8 +3,8 @@ import { shortList } from '../../../util/list-text.ts';
 import type { Check } from '../../check.ts';
 import type { AuditContext } from '../../context.ts';
 import type { Report } from '../../finding.ts';
-import type { UnclearPart } from '../engine-policies/engine-policy.ts';
-import { type Engine, ENGINE_KINDS, type OwnedPolicy } from '../engine-policies/kinds.ts';
+import type { UnclearPart } from '../../../engines/layers/engine-policy.ts';
+import { type Engine, ENGINE_KINDS, type OwnedPolicy } from '../../../engines/layers/kinds.ts';
 import { flowText, MAX_FLOWS, widenedFlows } from './widened-flows.ts';
 
 interface Effect {

@@ -6,8 +6,8 @@ import { type ChangedFlow, type Widening, widenings } from '../../../analysis/wi
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import { type AuditContext, workloadsOf } from '../../context.ts';
 import type { AuditPod } from '../../snapshot.ts';
-import { type EngineView, engineView } from '../engine-policies/view.ts';
-import { enginePolicies, type OwnedPolicy, usesCilium } from '../engine-policies/kinds.ts';
+import { type EngineView, engineView } from '../../../engines/layers/view.ts';
+import { enginePolicies, type OwnedPolicy, usesCilium } from '../../../engines/layers/kinds.ts';
 
 /** Flows that a message names. */
 export const MAX_FLOWS = 5;
@@ -19,7 +19,7 @@ export interface WidenedFlows {
   /** By policy: foreign NetworkPolicies, and those of `view` that stand for rules of engines' policies. */
   readonly found: readonly Widening[];
   readonly owned: readonly OwnedPolicy[];
-  readonly view: EngineView;
+  readonly view: EngineView<AuditPod>;
 }
 
 const KNOWN = new WeakMap<AuditContext, WidenedFlows>();
@@ -35,7 +35,7 @@ function compute(context: AuditContext): WidenedFlows {
   const { enforced, ownerOf, namespaces, policies } = context.snapshot;
   const all = enginePolicies(context.snapshot);
   const owned = all.filter(({ isGuard = false }) => !isGuard);
-  const view = engineView(context, all);
+  const view = engineView({ pods: context.snapshot.pods, labelsOf: (name) => context.labelsOf(name) }, all);
   const isOfGuard = (policy: NetworkPolicy) => view.sources.get(policy)?.policy.isGuard === true;
   const isJudged = (policy: NetworkPolicy) => enforced.has(policy.metadata.namespace ?? '');
   const judged = [

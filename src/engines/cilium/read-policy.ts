@@ -3,10 +3,10 @@
  * and a denying rule comes before all of them. Rules of the application layer (`toPorts.rules`) narrow what is allowed on
  * the port, and are not compared: the port counts as allowed. Pure.
  */
-import type { KubeObject, LabelSelector, LabelSelectorRequirement } from '../../../api/meta.ts';
-import type { NetworkPolicyPort, PolicyType } from '../../../api/network-policy.ts';
-import { matches } from '../../../policy/semantics/selector.ts';
-import { listOf, type Raw, recordOf, selectorOf, textOf, textsOf } from '../../../policy/semantics/raw.ts';
+import type { KubeObject, LabelSelector, LabelSelectorRequirement } from '../../api/meta.ts';
+import type { NetworkPolicyPort, PolicyType } from '../../api/network-policy.ts';
+import { matches } from '../../policy/semantics/selector.ts';
+import { listOf, type Raw, recordOf, selectorOf, textOf, textsOf } from '../../policy/semantics/raw.ts';
 import {
   type Candidate,
   type EnginePeer,
@@ -15,7 +15,7 @@ import {
   type PodMatcher,
   PROTOCOLS,
   type UnclearPart,
-} from './engine-policy.ts';
+} from '../layers/engine-policy.ts';
 
 const NAMESPACE = 'io.kubernetes.pod.namespace';
 const NAMESPACE_LABELS = 'io.cilium.k8s.namespace.labels.';

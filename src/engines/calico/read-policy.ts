@@ -4,10 +4,10 @@
  * tier `default`, with the order 1000 and the names `knp.default.NAME`. A pod that no policy of the tier `default` selects
  * is left to the tiers after it, which are rare. Pure.
  */
-import type { Phase } from '../../../analysis/model/peer-classes.ts';
-import type { KubeObject } from '../../../api/meta.ts';
-import type { NetworkPolicyPort, PolicyType, Protocol } from '../../../api/network-policy.ts';
-import { listOf, type Raw, recordOf, textOf, textsOf } from '../../../policy/semantics/raw.ts';
+import type { Phase } from '../../analysis/model/peer-classes.ts';
+import type { KubeObject } from '../../api/meta.ts';
+import type { NetworkPolicyPort, PolicyType, Protocol } from '../../api/network-policy.ts';
+import { listOf, type Raw, recordOf, textOf, textsOf } from '../../policy/semantics/raw.ts';
 import {
   byAccount,
   byLabels,
@@ -18,14 +18,14 @@ import {
   peersOf,
   selectedBy,
   unclearOwnEnd,
-} from './calico-ends.ts';
+} from './read-ends.ts';
 import {
   type EnginePolicy,
   type EngineRule,
   type PodMatcher,
   PROTOCOLS,
   type UnclearPart,
-} from './engine-policy.ts';
+} from '../layers/engine-policy.ts';
 
 const KUBERNETES_ORDER = 1000;
 const KUBERNETES_NAME = 'knp.default.';

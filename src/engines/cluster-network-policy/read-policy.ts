@@ -4,10 +4,10 @@
  * pods that no policy isolates: never at the end of a flow that a profile isolates, but at the other end. Cilium departs
  * from it: it asks them about what NetworkPolicies leave open, isolated pods included. Pure.
  */
-import type { KubeObject, LabelSelector } from '../../../api/meta.ts';
-import type { NetworkPolicyPort, PolicyType } from '../../../api/network-policy.ts';
-import { EVERYTHING } from '../../../policy/semantics/selector.ts';
-import { listOf, type Raw, recordOf, selectorOf, textOf, textsOf } from '../../../policy/semantics/raw.ts';
+import type { KubeObject, LabelSelector } from '../../api/meta.ts';
+import type { NetworkPolicyPort, PolicyType } from '../../api/network-policy.ts';
+import { EVERYTHING } from '../../policy/semantics/selector.ts';
+import { listOf, type Raw, recordOf, selectorOf, textOf, textsOf } from '../../policy/semantics/raw.ts';
 import {
   bySelectors,
   type EnginePeer,
@@ -17,7 +17,7 @@ import {
   PROTOCOLS,
   type RuleOrder,
   type UnclearPart,
-} from './engine-policy.ts';
+} from '../layers/engine-policy.ts';
 
 const EFFECTS: Readonly<Record<string, 'allow' | 'deny' | 'pass'>> = {
   Accept: 'allow',

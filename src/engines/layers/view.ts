@@ -2,12 +2,10 @@
  * Engines' own policies as NetworkPolicies, so that one evaluation compares all kinds. What an engine's selector selects
  * among the known pods becomes a label of these pods, which exists in this view only. Pure.
  */
-import type { LabelSelector, StringMap } from '../../../api/meta.ts';
-import type { NetworkPolicy, NetworkPolicyPeer, PolicyType } from '../../../api/network-policy.ts';
-import type { Phase, Rank } from '../../../analysis/model/peer-classes.ts';
-import type { AuditContext } from '../../context.ts';
-import type { AuditPod } from '../../snapshot.ts';
-import type { EnginePeer, EngineRule, PodMatcher, RuleOrder } from './engine-policy.ts';
+import type { LabelSelector, StringMap } from '../../api/meta.ts';
+import type { NetworkPolicy, NetworkPolicyPeer, PolicyType } from '../../api/network-policy.ts';
+import type { Phase, Rank } from '../../analysis/model/peer-classes.ts';
+import type { EnginePeer, EngineRule, IdentifiedPod, PodMatcher, RuleOrder } from './engine-policy.ts';
 import type { OwnedPolicy } from './kinds.ts';
 
 /** The rule of an engine's policy that a NetworkPolicy of the view stands for. */
@@ -16,9 +14,16 @@ export interface RuleSource {
   readonly rule: EngineRule;
 }
 
-export interface EngineView {
-  /** The pods of the snapshot, in its order, with further labels. */
-  readonly pods: readonly AuditPod[];
+/** The pods that selectors are asked about. */
+export interface EnginePods<P extends IdentifiedPod = IdentifiedPod> {
+  readonly pods: readonly P[];
+  /** The labels of a namespace, with the label of its name. */
+  readonly labelsOf: (namespace: string) => StringMap;
+}
+
+export interface EngineView<P extends IdentifiedPod = IdentifiedPod> {
+  /** The given pods, in their order, with further labels. */
+  readonly pods: readonly P[];
   readonly policies: readonly NetworkPolicy[];
   readonly sources: ReadonlyMap<NetworkPolicy, RuleSource>;
   readonly ranks: ReadonlyMap<NetworkPolicy, Rank>;
@@ -26,8 +31,11 @@ export interface EngineView {
   readonly additive: ReadonlySet<NetworkPolicy>;
 }
 
-export function engineView(context: AuditContext, owned: readonly OwnedPolicy[]): EngineView {
-  const marks = new Marks(context);
+export function engineView<P extends IdentifiedPod>(
+  known: EnginePods<P>,
+  owned: readonly OwnedPolicy[],
+): EngineView<P> {
+  const marks = new Marks(known);
   const ranked = owned.flatMap(({ rules }) => rules.flatMap(({ order }) => order ?? []));
   const orders = ranked.toSorted(compareOrders);
   const rankOf = (order: RuleOrder) => orders.findIndex((each) => compareOrders(each, order) === 0);
@@ -72,7 +80,7 @@ export function engineView(context: AuditContext, owned: readonly OwnedPolicy[])
   return { pods: marks.pods(), policies, sources, ranks, additive };
 }
 
-function peerOf(peer: EnginePeer, marks: Marks): NetworkPolicyPeer {
+function peerOf<P extends IdentifiedPod>(peer: EnginePeer, marks: Marks<P>): NetworkPolicyPeer {
   if (typeof peer !== 'function') return { ipBlock: peer };
   return { namespaceSelector: {}, podSelector: marks.of(peer).selector };
 }
@@ -95,13 +103,13 @@ interface Mark {
 }
 
 /** Labels of pods that stand for what matchers select. */
-class Marks {
-  readonly #context: AuditContext;
+class Marks<P extends IdentifiedPod> {
+  readonly #known: EnginePods<P>;
   readonly #marks = new Map<PodMatcher, Mark>();
-  readonly #labels = new Map<AuditPod, Record<string, string>>();
+  readonly #labels = new Map<P, Record<string, string>>();
 
-  constructor(context: AuditContext) {
-    this.#context = context;
+  constructor(known: EnginePods<P>) {
+    this.#known = known;
   }
 
   of(matcher: PodMatcher): Mark {
@@ -109,8 +117,8 @@ class Marks {
     if (known !== undefined) return known;
     const label = `engine-policy/${this.#marks.size}`;
     const namespaces = new Set<string>();
-    for (const pod of this.#context.snapshot.pods) {
-      if (!matcher({ pod, namespaceLabels: this.#context.labelsOf(pod.namespace) })) continue;
+    for (const pod of this.#known.pods) {
+      if (!matcher({ pod, namespaceLabels: this.#known.labelsOf(pod.namespace) })) continue;
       namespaces.add(pod.namespace);
       const labels = this.#labels.get(pod);
       if (labels === undefined) this.#labels.set(pod, { [label]: '' });
@@ -121,8 +129,8 @@ class Marks {
     return mark;
   }
 
-  pods(): AuditPod[] {
-    return this.#context.snapshot.pods.map((pod) => {
+  pods(): P[] {
+    return this.#known.pods.map((pod) => {
       const labels: StringMap | undefined = this.#labels.get(pod);
       return labels === undefined ? pod : { ...pod, labels: { ...pod.labels, ...labels } };
     });

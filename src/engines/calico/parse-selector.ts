@@ -2,7 +2,7 @@
  * Calico's selectors: `app == 'web' && has(team) && tier in {'a', 'b'} && !(role != 'x')`. They are read as Calico reads
  * them: a word after a label is an operator, so that labels may have the names of operators. Pure.
  */
-import type { StringMap } from '../../../api/meta.ts';
+import type { StringMap } from '../../api/meta.ts';
 
 export type LabelTest = (labels: StringMap) => boolean;
 

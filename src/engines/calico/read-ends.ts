@@ -1,9 +1,8 @@
 /** The ends of Calico's rules: the pods, network sets and addresses that they match. Pure. */
-import type { KubeObject, StringMap } from '../../../api/meta.ts';
-import { type Raw, recordOf, textsOf } from '../../../policy/semantics/raw.ts';
-import type { AuditSnapshot } from '../../snapshot.ts';
-import type { Candidate, EnginePeer } from './engine-policy.ts';
-import { parseCalicoSelector } from './calico-selector.ts';
+import type { KubeObject, StringMap } from '../../api/meta.ts';
+import { type Raw, recordOf, textsOf } from '../../policy/semantics/raw.ts';
+import type { Candidate, EngineObjects, EnginePeer } from '../layers/engine-policy.ts';
+import { parseCalicoSelector } from './parse-selector.ts';
 
 const NAMESPACE = 'projectcalico.org/namespace';
 const NAME = 'projectcalico.org/name';
@@ -31,7 +30,7 @@ export interface CalicoObjects {
   readonly accounts: ReadonlyMap<string, StringMap> | undefined;
 }
 
-export function calicoObjects({ objects, isRead, namespaces }: AuditSnapshot): CalicoObjects {
+export function calicoObjects({ objects, isRead, namespaces }: EngineObjects): CalicoObjects {
   const labelsOf = new Map(namespaces.map(({ name, labels }) => [name, labels]));
   const sets = [...objects('NetworkSet'), ...objects('GlobalNetworkSet')].map((object): NetworkSet => {
     const { namespace, labels = {} } = object.metadata;

@@ -1,6 +1,6 @@
 /** Calico's selectors, on labels that they select and others that they don't. */
 import assert from 'node:assert/strict';
-import { parseCalicoSelector } from '../../../../src/audit/boundary/engine-policies/calico-selector.ts';
+import { parseCalicoSelector } from '../../../src/engines/calico/parse-selector.ts';
 
 const LABELS = { app: 'web', tier: 'front', 'example.com/team': 'shop', empty: '' };
 

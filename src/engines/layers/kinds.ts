@@ -1,30 +1,29 @@
-/** The kinds of engines' own policies that an audit compares with profiles, by engine. Pure. */
-import type { KubeObject } from '../../../api/meta.ts';
-import type { AuditSnapshot, KindName } from '../../snapshot.ts';
-import { calicoPolicy, tiersOf } from './calico.ts';
-import { calicoObjects } from './calico-ends.ts';
-import { ciliumPolicy } from './cilium.ts';
-import { clusterNetworkPolicy } from './cluster-network-policy.ts';
-import type { EnginePolicy } from './engine-policy.ts';
+/** The kinds of engines' own policies that are read, by engine. Pure. */
+import type { KubeObject } from '../../api/meta.ts';
+import { calicoPolicy, tiersOf } from '../calico/read-policy.ts';
+import { calicoObjects } from '../calico/read-ends.ts';
+import { ciliumPolicy } from '../cilium/read-policy.ts';
+import { clusterNetworkPolicy } from '../cluster-network-policy/read-policy.ts';
+import type { EngineKind, EngineObjects, EnginePolicy } from './engine-policy.ts';
 
 export type Engine = 'Calico' | 'Cilium' | 'ClusterNetworkPolicy';
 
 /** Kinds that are no policies, and that policies go by. */
-const AUXILIARY: readonly KindName[] = ['Tier', 'NetworkSet', 'GlobalNetworkSet'];
+const AUXILIARY: readonly EngineKind[] = ['Tier', 'NetworkSet', 'GlobalNetworkSet'];
 
-export const ENGINE_KINDS: Readonly<Record<Engine, readonly KindName[]>> = {
+export const ENGINE_KINDS: Readonly<Record<Engine, readonly EngineKind[]>> = {
   Calico: ['CalicoNetworkPolicy', 'GlobalNetworkPolicy', 'Tier', 'NetworkSet', 'GlobalNetworkSet'],
   Cilium: ['CiliumNetworkPolicy', 'CiliumClusterwideNetworkPolicy'],
   ClusterNetworkPolicy: ['ClusterNetworkPolicy', 'AdminNetworkPolicy', 'BaselineAdminNetworkPolicy'],
 };
 
 /** The kinds of an engine that are policies. */
-export function policyKinds(engine: Engine): KindName[] {
+export function policyKinds(engine: Engine): EngineKind[] {
   return ENGINE_KINDS[engine].filter((kind) => !AUXILIARY.includes(kind));
 }
 
 /** True if pods of Cilium's agent run in the cluster. */
-export function usesCilium({ pods }: Pick<AuditSnapshot, 'pods'>): boolean {
+export function usesCilium({ pods }: Pick<EngineObjects, 'pods'>): boolean {
   return pods.some(({ labels }) => labels['k8s-app'] === 'cilium');
 }
 
@@ -39,7 +38,7 @@ export interface OwnedPolicy extends EnginePolicy {
  * of their own: these are left out. So are a profile's own policies of an engine, which carry what the profile allows; its guard is among
  * them.
  */
-export function enginePolicies(snapshot: AuditSnapshot): OwnedPolicy[] {
+export function enginePolicies(snapshot: EngineObjects): OwnedPolicy[] {
   const { objects, isRead, ownerOf } = snapshot;
   const isOwn = ({ metadata }: KubeObject) => ownerOf({ metadata, spec: {} }) !== undefined;
   const all = (engine: Engine, translate: (object: KubeObject) => EnginePolicy | undefined) =>
