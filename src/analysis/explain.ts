@@ -9,6 +9,8 @@ import { notesOf } from '../policy/notes.ts';
 import { matches } from '../policy/semantics/selector.ts';
 import { type ClusterView, type Flow, networkPodOf } from './cluster.ts';
 import type { DirectionVerdict, Evaluator, Reason } from './evaluator.ts';
+import type { LayerDecision, LayerVerdict } from './layers/decision.ts';
+import type { LayeredEvaluator } from './layers/layered-evaluator.ts';
 import {
   type CompiledPolicy,
   compilePolicy,
@@ -55,7 +57,10 @@ export interface NearMiss extends PolicyReference {
 
 export interface DirectionExplanation {
   readonly direction: PolicyType;
+  /** True if the flow is certainly allowed at this end. */
   readonly allowed: boolean;
+  /** How layers decide; absent if NetworkPolicies alone do, for the reason below. */
+  readonly layer?: LayerDecision;
   readonly reason: Reason;
   /** The policies that isolate the pod in this direction. */
   readonly isolatedBy: readonly PolicyReference[];
@@ -65,37 +70,62 @@ export interface DirectionExplanation {
 }
 
 export interface Explanation {
+  /** True if the flow is certainly allowed. */
   readonly allowed: boolean;
+  readonly verdict: LayerVerdict;
   readonly egress: DirectionExplanation;
   readonly ingress: DirectionExplanation;
 }
 
+/** Undefined for a decision of NetworkPolicies. */
+function decidedBy(decision: LayerDecision): LayerDecision | undefined {
+  return decision.by === undefined && decision.verdict !== 'unknown' ? undefined : decision;
+}
+
 const GAP_ORDER: readonly Gap[] = ['ports', 'peers', 'pods'];
+
+export interface ExplainerOptions {
+  readonly evaluator: Evaluator;
+  /** Returns the name of the profile that a policy belongs to; undefined for a foreign policy. */
+  readonly ownerOf: (policy: NetworkPolicy) => string | undefined;
+  /** Absent if NetworkPolicies alone decide. */
+  readonly layers?: LayeredEvaluator | undefined;
+}
 
 export class Explainer {
   readonly #evaluator: Evaluator;
+  readonly #layers: LayeredEvaluator | undefined;
   readonly #ownerOf: (policy: NetworkPolicy) => string | undefined;
   readonly #labels: ReadonlyMap<string, StringMap>;
   readonly #policies: ReadonlyMap<string, readonly CompiledPolicy[]>;
 
-  /** @param ownerOf returns the name of the profile that a policy belongs to; undefined for a foreign policy */
   constructor(
     view: Pick<ClusterView, 'namespaces' | 'policies'>,
-    evaluator: Evaluator,
-    ownerOf: (policy: NetworkPolicy) => string | undefined,
+    { evaluator, ownerOf, layers }: ExplainerOptions,
   ) {
     this.#evaluator = evaluator;
+    this.#layers = layers;
     this.#ownerOf = ownerOf;
     this.#labels = new Map(view.namespaces.map((each) => [each.name, each.labels]));
     this.#policies = Map.groupBy(view.policies.map(compilePolicy), ({ namespace }) => namespace);
   }
 
   explain(flow: Flow): Explanation {
-    const { allowed, egress, ingress } = this.#evaluator.verdict(flow);
+    const base = this.#evaluator.verdict(flow);
+    const decision = this.#layers?.decide(flow, base);
+    const verdict = decision?.verdict ?? (base.allowed ? 'allowed' : 'denied');
+    const explain = (direction: PolicyType, end: DirectionVerdict) => {
+      const layer = decision && decidedBy(decision.ends[direction]);
+      return {
+        ...this.#explainEnd(direction, end, flow),
+        ...(layer && { layer, allowed: layer.verdict === 'allowed' }),
+      };
+    };
     return {
-      allowed,
-      egress: this.#explainEnd('Egress', egress, flow),
-      ingress: this.#explainEnd('Ingress', ingress, flow),
+      allowed: verdict === 'allowed',
+      verdict,
+      egress: explain('Egress', base.egress),
+      ingress: explain('Ingress', base.ingress),
     };
   }
 

@@ -2,7 +2,7 @@
 import type { Namespace, Pod } from '../analysis/cluster.ts';
 import type { KubeObject, StringMap } from '../api/meta.ts';
 import type { VerifierKindName } from '../policy/image-verification/kinds.ts';
-import type { UnreadKindName } from './boundary/engine-policies/unread-kinds.ts';
+import type { UnreadKindName } from '../engines/layers/unread-kinds.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { ObjectReference } from './finding.ts';

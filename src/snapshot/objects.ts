@@ -1,7 +1,8 @@
 /** The kinds that commands read, and a set of objects of these kinds. Pure. */
 import type { KubeObject } from '../api/meta.ts';
 import { API_VERSION, EXCEPTION_KIND, EXCEPTION_PLURAL, GROUP, KIND, PLURAL, VERSION } from '../api/names.ts';
-import { UNREAD_KINDS } from '../audit/boundary/engine-policies/unread-kinds.ts';
+import { LAYER_KINDS } from '../engines/layers/layer-policies.ts';
+import { UNREAD_KINDS } from '../engines/layers/unread-kinds.ts';
 import { VERIFIER_KINDS } from '../policy/image-verification/kinds.ts';
 
 export interface KnownKind {
@@ -88,6 +89,14 @@ export const AUDIT_KINDS: readonly KnownKind[] = [
   ...engineKinds(),
   ...kindsInVersions(UNREAD_KINDS),
   ...kindsInVersions(VERIFIER_KINDS),
+];
+
+/** Kinds by which verdicts go besides, of which a cluster serves those of its network engine and its mesh. */
+export const LAYER_KNOWN_KINDS: readonly KnownKind[] = [
+  ...AUDIT_KINDS.filter(({ kind }) => LAYER_KINDS.some((each) => each === kind)),
+  ...['v1beta1', 'v1'].map((version) =>
+    grouped('security.istio.io', 'PeerAuthentication', 'peerauthentications', { version }),
+  ),
 ];
 
 /** The kind with this group and plural name, of those that not every command reads. */

@@ -80,6 +80,8 @@ export class Snapshot {
   /** The version that the API server tells. */
   readonly serverVersion: string | undefined;
   readonly configuration: ClusterConfiguration;
+  /** The kind of the policies that the operator writes beside NetworkPolicies, by its configuration. */
+  readonly extensionKind: string | undefined;
   /** `guard` of the operator's configuration. */
   readonly guard: GuardSetting | undefined;
   readonly protectedNamespaces: ReadonlySet<string>;
@@ -121,6 +123,7 @@ export class Snapshot {
     this.#engine = configuredEngine(input.engine ?? 'None');
     this.#staging = configuredStaging(input.engine ?? 'None');
     const kind = this.#engine && furtherKind(this.#engine.kind)?.kind;
+    this.extensionKind = kind;
     if (kind !== undefined && input.readsExtensions === true && !input.unread.has(kind))
       this.#observedExtensions = objects.of(kind);
     this.serverVersion = input.serverVersion;

@@ -68,12 +68,14 @@ export class PeerNumbers {
   #match(pods: readonly Pod[], index: PolicyIndex, { podsInIPBlocks }: PeerMatching): void {
     const network = pods.filter((pod) => networkPodOf({ kind: 'pod', pod }) !== undefined);
     const byNamespace = Map.groupBy(network, ({ namespace }) => namespace);
-    const addressed = podsInIPBlocks ? pods : pods.filter(({ hostNetwork }) => hostNetwork === true);
-    const addresses = addressed.map((pod) => [pod, addressesOf(pod)] as const);
+    const onHost = pods.filter(({ hostNetwork }) => hostNetwork === true);
+    const withAddresses = (list: readonly Pod[]) => list.map((pod) => [pod, addressesOf(pod)] as const);
+    const outside = withAddresses(onHost);
+    const all = podsInIPBlocks ? withAddresses(pods) : outside;
     for (const [number, peer] of this.#peers.entries()) {
       if (peer.kind === 'nothing') continue;
       if (peer.kind === 'ipBlock') {
-        for (const [pod, own] of addresses) {
+        for (const [pod, own] of peer.isOutside === true ? outside : all) {
           const families = own
             .filter(
               (address) =>

@@ -31,7 +31,13 @@ export interface Rule {
 
 export type CompiledPeer =
   | { readonly kind: 'pods'; readonly podSelector: LabelSelector; readonly namespaces: NamespaceMatch }
-  | { readonly kind: 'ipBlock'; readonly cidr: Cidr; readonly except: readonly Cidr[] }
+  | {
+      readonly kind: 'ipBlock';
+      readonly cidr: Cidr;
+      readonly except: readonly Cidr[];
+      /** True if the block matches no pod, whatever the plugin is. */
+      readonly isOutside?: boolean;
+    }
   /** A peer that the API server refuses, as it has no field, fields of both kinds, or an invalid CIDR. */
   | { readonly kind: 'nothing' };
 
@@ -92,11 +98,16 @@ function compilePeer(namespace: string, peer: NetworkPolicyPeer): CompiledPeer {
   };
 }
 
-function compileBlock({ cidr, except = [] }: IPBlock): CompiledPeer {
+/** Addresses outside of the pods, in a view. No policy of the API has such a block. */
+export interface OutsideBlock extends IPBlock {
+  readonly isOutside: true;
+}
+
+function compileBlock({ cidr, except = [], isOutside }: IPBlock & Partial<OutsideBlock>): CompiledPeer {
   const range = parseCidr(cidr);
   const holes = except.map(parseCidr);
   if (range === undefined || !holes.every((hole) => hole !== undefined)) return { kind: 'nothing' };
-  return { kind: 'ipBlock', cidr: range, except: holes };
+  return { kind: 'ipBlock', cidr: range, except: holes, ...(isOutside && { isOutside }) };
 }
 
 function compilePort({ protocol = 'TCP', port, endPort }: NetworkPolicyPort): CompiledPort {
@@ -134,7 +145,7 @@ export function selectsRemote(
         ? peer.namespaces.name === pod.namespace
         : matches(peer.namespaces.selector, namespaceLabels);
     }
-    if (pod !== undefined && !podsInIPBlocks) return false;
+    if (pod !== undefined && (peer.isOutside === true || !podsInIPBlocks)) return false;
     const found = address();
     if (found === undefined || !containsAddress(peer.cidr, found)) return false;
     return !peer.except.some((hole) => containsAddress(hole, found));

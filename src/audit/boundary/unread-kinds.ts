@@ -3,7 +3,7 @@ import { ROUTE_KINDS } from '../exposure/routes.ts';
 import type { Check } from '../check.ts';
 import type { KindName } from '../snapshot.ts';
 import { referenceOf } from '../exposure/objects.ts';
-import { UNREAD_KINDS } from './engine-policies/unread-kinds.ts';
+import { UNREAD_KINDS } from '../../engines/layers/unread-kinds.ts';
 
 /** Kinds that checks go by if they may be listed, with their names in the API. */
 const OPTIONAL_KINDS: readonly (readonly [kind: KindName, crd: string])[] = [

@@ -36,6 +36,8 @@ export interface Command {
 export interface LoadOptions {
   /** True to read what `audit` needs too. */
   readonly forAudit?: boolean;
+  /** True to read the policies of network engines and of the mesh too. */
+  readonly forLayers?: boolean;
 }
 
 /** One run of a command. */

@@ -59,7 +59,7 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
   const objects = new ObjectSet();
   const unread = new Map<string, string>();
   const projection = new Projection(forAudit);
-  const further = forAudit ? AUDIT_KINDS : (options.further ?? []);
+  const further = [...new Set([...(forAudit ? AUDIT_KINDS : []), ...(options.further ?? [])])];
   try {
     let read = 0;
     /** Resolves with false if the cluster does not serve the kind by this version. */
@@ -84,11 +84,17 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
       for (const kind of versions) if (await readKind(kind)) return;
     };
     terminal.progress(`reading ${config.context}`);
-    const isServed = forAudit ? await servedVersions(transport) : () => true;
+    const isServed = further.length > 0 ? await servedVersions(transport) : () => true;
     const wanted = [...KNOWN_KINDS, ...further.filter(isServed)].filter(
       (each) => each.listed && (kinds?.includes(each.kind) !== false || further.includes(each)),
     );
     await Promise.all(newestFirst(wanted).map(readNewest));
+    // Only Calico's policies select by accounts.
+    if (
+      !forAudit &&
+      ['CalicoNetworkPolicy', 'GlobalNetworkPolicy'].some((kind) => objects.of(kind).length > 0)
+    )
+      await Promise.all(AUDIT_KINDS.filter(({ kind }) => kind === 'ServiceAccount').map(readKind));
     if (objects.of('Pod').some(isOwnedByJob)) {
       await Promise.all(KNOWN_KINDS.filter(({ kind }) => kind === 'Job').map(readKind));
     }

@@ -5,14 +5,19 @@ import { OUTSIDE } from '../../canary/model/names.ts';
 import type { SegmentationException } from '../../api/exception.ts';
 import { EXCEPTION_KIND, LABEL_NAMESPACE_NAME } from '../../api/names.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
-import { configuredEngine } from '../../engines/extensions/objects.ts';
 import { type Options, OptionsError } from '../../options/options.ts';
 import { parseOptions } from '../../options/parse.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Flag, Flags } from '../shell/flags.ts';
 import type { ClusterObjects } from './cluster.ts';
 import { assumedNamespace, type Manifests, readManifests } from './manifests.ts';
-import { AUDIT_KINDS, EXCEPTIONS, furtherKind, type KnownKind, ObjectSet } from '../../snapshot/objects.ts';
+import {
+  AUDIT_KINDS,
+  EXCEPTIONS,
+  type KnownKind,
+  LAYER_KNOWN_KINDS,
+  ObjectSet,
+} from '../../snapshot/objects.ts';
 import { MANIFESTS } from '../../snapshot/input.ts';
 import { Snapshot } from '../../snapshot/snapshot.ts';
 import type { Process, Terminal } from '../shell/terminal.ts';
@@ -68,6 +73,12 @@ export const CLUSTER_FLAGS: readonly Flag[] = [
   },
 ];
 
+/** Taken by the commands whose verdicts go by all kinds of policies. */
+export const ONLY_NETWORK_POLICIES: Flag = {
+  name: 'only-network-policies',
+  help: 'judge by NetworkPolicies alone, as if there were no policies of other kinds',
+};
+
 const OPERATOR_NAMESPACE = 'segmentation-system';
 
 export interface LoadInput {
@@ -76,8 +87,8 @@ export interface LoadInput {
   readonly namespace: string | undefined;
   readonly process: Process;
   readonly terminal: Terminal;
-  /** True to read the policies of the configured network engine's own kind too. */
-  readonly readsExtensions?: boolean;
+  /** True to read the policies of network engines and of the mesh too. */
+  readonly forLayers?: boolean;
   /** True to read what `audit` needs too: further kinds, and the specs of pods. */
   readonly forAudit?: boolean;
 }
@@ -149,16 +160,13 @@ export async function loadOverlay(input: LoadInput, cluster?: ClusterObjects): P
   return createSnapshot(input, { objects, exceptions, assumed: missing, cluster: base, isObserved: false });
 }
 
-/** The kinds of policies of the configured network engine, if the command reads them. */
-function extensionKinds(input: LoadInput): readonly KnownKind[] {
-  if (input.readsExtensions !== true) return [];
-  const engine = configuredEngine(operatorConfiguration(input, new ObjectSet()).engine);
-  const kind = engine && furtherKind(engine.kind);
-  return kind === undefined ? [] : [kind];
+function furtherKinds(input: LoadInput): readonly KnownKind[] {
+  const { forAudit = false } = input;
+  return [...new Set([...(forAudit ? AUDIT_KINDS : [EXCEPTIONS]), ...layerKinds(input)])];
 }
 
-function furtherKinds({ forAudit = false }: LoadInput): readonly KnownKind[] {
-  return forAudit ? AUDIT_KINDS : [EXCEPTIONS];
+function layerKinds({ forLayers = false, flags }: LoadInput): readonly KnownKind[] {
+  return forLayers && !flags.has(ONLY_NETWORK_POLICIES.name) ? LAYER_KNOWN_KINDS : [];
 }
 
 /** Reads the objects of the cluster that the flags choose. */
@@ -170,7 +178,7 @@ export async function readClusterOf(input: LoadInput, kinds?: readonly string[])
     env: process.env,
     version,
     ...(kinds && { kinds }),
-    further: extensionKinds(input),
+    further: layerKinds(input),
     forAudit,
     operatorNamespace: flags.get('operator-namespace') ?? OPERATOR_NAMESPACE,
   };
@@ -203,7 +211,7 @@ export function createSnapshot(
     serverVersion: cluster?.serverVersion,
     configuration,
     ...settings,
-    readsExtensions: input.readsExtensions === true && cluster !== undefined,
+    readsExtensions: layerKinds(input).length > 0 && cluster !== undefined,
     origin: cluster === undefined ? MANIFESTS : `context ${cluster.context}`,
     isObserved,
     knowsRevisions: cluster?.knowsRevisions ?? false,

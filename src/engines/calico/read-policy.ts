@@ -32,6 +32,8 @@ const KUBERNETES_NAME = 'knp.default.';
 /** The tier `default` is the last but for one of a higher order. */
 const DEFAULT_TIER_ORDER = 1_000_000;
 
+const UNREADABLE = 'a selector that is not understood';
+
 const EFFECTS: Readonly<Record<string, 'allow' | 'deny' | 'pass'>> = {
   Allow: 'allow',
   Deny: 'deny',
@@ -75,9 +77,13 @@ function typesOf(spec: Raw): PolicyType[] {
   return found.length === 0 && types.length === 0 ? ['Ingress'] : found;
 }
 
-/** The pods of a policy; undefined if its selectors can't be read, or it is for hosts. */
+/** True for a policy of hosts, which no pod is subject to. */
+function isForHosts(spec: Raw): boolean {
+  return spec['doNotTrack'] === true || spec['preDNAT'] === true;
+}
+
+/** The pods of a policy; undefined if its selectors can't be read. */
 function subjectOf(spec: Raw, namespace: string | undefined, objects: CalicoObjects): PodMatcher | undefined {
-  if (spec['doNotTrack'] === true || spec['preDNAT'] === true) return undefined;
   const selector = byLabels(spec['selector']);
   const places = bySubjectNamespace(namespace === undefined ? spec['namespaceSelector'] : '');
   const account = byAccount(spec['serviceAccountSelector'], objects);
@@ -169,20 +175,20 @@ function translated({ value, index, direction }: PlacedRule, part: Part, context
     part.subject(candidate) && (isOwn === undefined || isOwn(labelledPod(candidate)));
   const { peers, unclear } = peersOf(recordOf(rule[other ?? '']), namespace, objects);
   const ports = portsOf(rule);
-  const what =
-    unclear ?? (isOwn === undefined ? 'a selector that is not understood' : unclearPart(rule, ownEnd));
-  if (what !== undefined || ports === undefined) {
-    const parts = { field, direction, subject, what: what ?? 'a protocol or ports that are excluded' };
-    return effect === 'allow' ? { unclear: parts } : {};
-  }
+  const what = unclear ?? (isOwn === undefined ? UNREADABLE : unclearPart(rule, ownEnd));
+  const at = {
+    field,
+    direction,
+    subject,
+    order: { phase: part.phase, effect, tier: tierOrder, place: [order, key, index] },
+  };
+  if (what === undefined && ports !== undefined) return { rule: { ...at, peers, ports } };
   return {
-    rule: {
-      field,
-      direction,
-      subject,
-      peers,
-      ports,
-      order: { phase: part.phase, effect, tier: tierOrder, place: [order, key, index] },
+    unclear: {
+      ...at,
+      peers: unclear === undefined ? peers : 'any',
+      ports: ports ?? 'any',
+      what: what ?? 'a protocol or ports that are excluded',
     },
   };
 }
@@ -201,9 +207,10 @@ export function calicoPolicy(object: KubeObject, tiers: Tiers, objects: CalicoOb
   const { namespace, name } = object.metadata;
   const spec = recordOf((object as KubeObject & Raw)['spec']);
   const reference = referenceOf(object);
-  const subject = subjectOf(spec, namespace, objects);
+  if (isForHosts(spec)) return { object: reference, rules: [], unclear: [], isolates: [] };
+  const known = subjectOf(spec, namespace, objects);
+  const subject: PodMatcher = known ?? (({ pod }) => namespace === undefined || pod.namespace === namespace);
   const types = typesOf(spec);
-  if (subject === undefined) return { object: reference, rules: [], unclear: [], isolates: [] };
   const tier = typeof spec['tier'] === 'string' && spec['tier'] !== '' ? spec['tier'] : 'default';
   const order = typeof spec['order'] === 'number' ? spec['order'] : Number.MAX_SAFE_INTEGER;
   const key = namespace === undefined ? name : `${namespace}/${name}`;
@@ -215,15 +222,20 @@ export function calicoPolicy(object: KubeObject, tiers: Tiers, objects: CalicoOb
     ),
   );
   // A tier of its own denies at its end what none of its policies decided.
-  const ends = parts.flatMap((part) => types.map((direction) => tierEnd(direction, part, place)));
+  const ends =
+    tier === 'default' || tiers.passes(tier)
+      ? []
+      : parts.flatMap((part) => types.map((direction) => tierEnd(direction, part, place)));
+  const rules = [...all.flatMap(({ rule }) => rule ?? []), ...ends];
+  const unclear = all.flatMap((each) => each.unclear ?? []);
+  const isolates = tier === 'default' ? types.map((direction) => ({ direction, subject })) : [];
+  if (known !== undefined) return { object: reference, rules, unclear, isolates };
   return {
     object: reference,
-    rules: [
-      ...all.flatMap(({ rule }) => rule ?? []),
-      ...(tier === 'default' || tiers.passes(tier) ? [] : ends),
-    ],
-    unclear: all.flatMap((each) => each.unclear ?? []),
-    isolates: tier === 'default' ? types.map((direction) => ({ direction, subject })) : [],
+    rules: [],
+    unclear: [...unclear, ...rules.map((rule) => ({ ...rule, what: UNREADABLE }))],
+    isolates: [],
+    mayIsolate: isolates.map((each) => ({ ...each, what: UNREADABLE })),
   };
 }
 

@@ -13,6 +13,7 @@ import {
   type EnginePolicy,
   type EngineRule,
   type PodMatcher,
+  OUTSIDE,
   PROTOCOLS,
   type UnclearPart,
 } from '../layers/engine-policy.ts';
@@ -76,7 +77,8 @@ function withoutNamespace(value: unknown, namespace: string | undefined): LabelS
 }
 
 const EVERY_POD: PodMatcher = () => true;
-const WORLD: readonly EnginePeer[] = [{ cidr: '0.0.0.0/0' }, { cidr: '::/0' }];
+/** Cilium knows pods by their identities, so that no range of addresses matches them. */
+const WORLD: readonly EnginePeer[] = OUTSIDE;
 
 const ENTITIES: Readonly<Record<string, readonly EnginePeer[]>> = {
   cluster: [EVERY_POD],
@@ -95,22 +97,36 @@ const UNCLEAR_FIELDS: Readonly<Record<string, string>> = {
   Groups: 'groups of a cloud provider',
 };
 
+/** Peers of a kind that can't be evaluated. They are no pods, unless `isAnyone`. */
+interface UnclearPeers {
+  readonly what: string;
+  readonly isAnyone: boolean;
+}
+
 interface Peers {
   readonly peers: readonly EnginePeer[] | 'any';
-  readonly unclear: readonly string[];
+  readonly unclear: readonly UnclearPeers[];
 }
+
+/** Fields of `UNCLEAR_FIELDS` whose peers can be pods. */
+const OF_PODS = new Set(['Requires', 'Services']);
 
 function peersOf(rule: Raw, prefix: 'from' | 'to', namespace: string | undefined): Peers {
   const given = (name: string) => rule[`${prefix}${name}`];
   const entities = textsOf(given('Entities'));
   if (entities.includes('all')) return { peers: 'any', unclear: [] };
   const sets = listOf(given('CIDRSet')).map(recordOf);
+  const addresses = (what: string): UnclearPeers => ({ what, isAnyone: false });
   const unclear = [
     ...Object.entries(UNCLEAR_FIELDS).flatMap(([name, what]) =>
-      listOf(given(name)).length > 0 ? [`${what} (${prefix}${name})`] : [],
+      listOf(given(name)).length > 0
+        ? [{ what: `${what} (${prefix}${name})`, isAnyone: OF_PODS.has(name) }]
+        : [],
     ),
-    ...entities.filter((name) => ENTITIES[name] === undefined).map((name) => `the entity ${name}`),
-    ...(sets.some(({ cidr }) => typeof cidr !== 'string') ? ['a group of addresses (cidrGroupRef)'] : []),
+    ...entities.filter((name) => ENTITIES[name] === undefined).map((name) => addresses(`the entity ${name}`)),
+    ...(sets.some(({ cidr }) => typeof cidr !== 'string')
+      ? [addresses('a group of addresses (cidrGroupRef)')]
+      : []),
   ];
   const names = ['Endpoints', 'Entities', 'CIDR', 'CIDRSet', ...Object.keys(UNCLEAR_FIELDS)];
   if (names.every((name) => given(name) === undefined)) {
@@ -120,9 +136,11 @@ function peersOf(rule: Raw, prefix: 'from' | 'to', namespace: string | undefined
   const peers: EnginePeer[] = [
     ...listOf(given('Endpoints')).map((each) => endpoints(each, namespace)),
     ...entities.flatMap((name) => ENTITIES[name] ?? []),
-    ...textsOf(given('CIDR')).map((cidr) => ({ cidr: withPrefix(cidr) })),
+    ...textsOf(given('CIDR')).map((cidr) => ({ cidr: withPrefix(cidr), isOutside: true as const })),
     ...sets.flatMap(({ cidr, except }) =>
-      typeof cidr === 'string' ? [{ cidr: withPrefix(cidr), except: textsOf(except) }] : [],
+      typeof cidr === 'string'
+        ? [{ cidr: withPrefix(cidr), except: textsOf(except), isOutside: true as const }]
+        : [],
     ),
   ];
   return { peers, unclear };
@@ -145,6 +163,12 @@ function portsOf(rule: Raw): EngineRule['ports'] {
     const last = typeof endPort === 'number' && endPort > 0 ? { endPort } : {};
     return protocols.map((own) => ({ protocol: own, port: Number(text), ...last }));
   });
+}
+
+/** The requests to which a rule is limited on its ports, if any. */
+function requestsOf(rule: Raw): Pick<EngineRule, 'within'> {
+  const kinds = listOf(rule['toPorts']).flatMap((each) => Object.keys(recordOf(recordOf(each)['rules'])));
+  return kinds.length === 0 ? {} : { within: `requests (toPorts.rules.${[...new Set(kinds)].join(', ')})` };
 }
 
 /** Denying rules come after those of the Admin tier and before all others, in no order among themselves. */
@@ -189,8 +213,16 @@ export function ciliumPolicy({ kind = '', metadata, ...rest }: KubeObject): Engi
         const rule = recordOf(value);
         const at = { field: `${field}[${index}]`, direction, subject };
         const { peers, unclear: parts } = peersOf(rule, direction === 'Ingress' ? 'from' : 'to', namespace);
-        rules.push({ ...at, peers, ports: portsOf(rule), ...(isDeny && { order: DENY }) });
-        if (!isDeny) unclear.push(...parts.map((what) => ({ ...at, what })));
+        const within = requestsOf(rule);
+        const limits = { ports: portsOf(rule), ...within, ...(isDeny && { order: DENY }) };
+        // ICMP has no ports, and is about no flow here.
+        if (listOf(rule['icmps']).length === 0) rules.push({ ...at, peers, ...limits });
+        unclear.push(
+          ...parts.map(({ what, isAnyone }): UnclearPart => {
+            const others = isAnyone ? 'any' : WORLD;
+            return { ...at, peers: others, ...limits, what };
+          }),
+        );
       }
     }
   }

@@ -14,6 +14,7 @@ import {
   type EnginePolicy,
   type EngineRule,
   type PodMatcher,
+  OUTSIDE,
   PROTOCOLS,
   type RuleOrder,
   type UnclearPart,
@@ -141,9 +142,8 @@ export function clusterNetworkPolicy(
       if (peers.length > 0) rules.push({ field, direction, subject, peers, ports, order });
       if (effect === 'deny' && ports === 'any' && areEveryone(list, direction))
         closes.push({ direction, subject });
-      if (effect === 'allow' && phase !== 'fallback') {
-        unclear.push(...parts.map((what): UnclearPart => ({ field, direction, subject, what })));
-      }
+      const part = { field, direction, subject, peers: OUTSIDE, ports, order };
+      unclear.push(...parts.map((what): UnclearPart => ({ ...part, what })));
     }
   }
   return { object: { kind, name: metadata.name }, rules, unclear, isolates: [], closes };

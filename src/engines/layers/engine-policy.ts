@@ -1,5 +1,7 @@
 /** Policies of engines' own kinds, reduced to what NetworkPolicies can be compared with. Pure. */
 import type { Namespace, Pod } from '../../analysis/cluster.ts';
+import type { UnreadKindName } from './unread-kinds.ts';
+import type { OutsideBlock } from '../../analysis/model/rules.ts';
 import type { Phase } from '../../analysis/model/peer-classes.ts';
 import type { KubeObject, LabelSelector, StringMap } from '../../api/meta.ts';
 import type {
@@ -14,6 +16,8 @@ import { matches } from '../../policy/semantics/selector.ts';
 /** A pod as engines know it. */
 export interface IdentifiedPod extends Pod {
   readonly serviceAccount: string;
+  /** True if the pod is still to be created, so that it lacks what is injected into it. */
+  readonly fresh?: boolean;
 }
 
 /** A pod with the labels of its namespace. */
@@ -25,7 +29,13 @@ export interface Candidate {
 /** Selects pods by an engine's own language. */
 export type PodMatcher = (candidate: Candidate) => boolean;
 
-export type EnginePeer = PodMatcher | IPBlock;
+export type EnginePeer = PodMatcher | IPBlock | OutsideBlock;
+
+/** Every address that is no pod's. */
+export const OUTSIDE: readonly OutsideBlock[] = [
+  { cidr: '0.0.0.0/0', isOutside: true },
+  { cidr: '::/0', isOutside: true },
+];
 
 export interface EngineRule {
   /** Path in the object, such as `spec.ingress[0]`. */
@@ -38,6 +48,8 @@ export interface EngineRule {
   readonly ports: readonly NetworkPolicyPort[] | 'any';
   /** Absent for a rule that only adds to those of NetworkPolicies. */
   readonly order?: RuleOrder;
+  /** The part of the traffic to which the rule is limited beyond peers and ports, such as `requests (toPorts.rules)`. */
+  readonly within?: string;
 }
 
 /** The action of a rule, and its place in the order. */
@@ -57,27 +69,39 @@ export interface PolicyReference {
   readonly kind: string;
   /** Absent for a cluster-scoped object. */
   readonly namespace?: string;
+  /** `*` stands for all objects of a kind that could not be read. */
   readonly name: string;
 }
 
-/** A part of an allowing rule that can't be compared: it may open anything. */
-export interface UnclearPart {
-  readonly field: string;
+/** A rule, or a part of it, that can't be evaluated: subject, peers and ports are at least those that it may match. */
+export interface UnclearPart extends EngineRule {
+  /** The peers or ports that the part is for, such as `names (toFQDNs)`. */
+  readonly what: string;
+}
+
+/** Pods that a policy isolates or closes in a direction. */
+export interface EngineScope {
   readonly direction: PolicyType;
   readonly subject: PodMatcher;
-  /** The peers or ports that the part allows, such as `names (toFQDNs)`. */
-  readonly what: string;
 }
 
 export interface EnginePolicy {
   readonly object: PolicyReference;
+  /** True for an object of a namespace that selects pods of other ones too. */
+  readonly isOfAnyNamespace?: boolean;
   readonly rules: readonly EngineRule[];
   readonly unclear: readonly UnclearPart[];
   /** The pods that the policy isolates, as a NetworkPolicy does. */
-  readonly isolates: readonly { readonly direction: PolicyType; readonly subject: PodMatcher }[];
+  readonly isolates: readonly EngineScope[];
+  /** The pods that the policy isolates or not: nobody can tell. */
+  readonly mayIsolate?: readonly (EngineScope & { readonly what: string })[];
   /** The pods whose flows the policy denies unless a rule of another one decides before. */
-  readonly closes?: readonly { readonly direction: PolicyType; readonly subject: PodMatcher }[];
+  readonly closes?: readonly EngineScope[];
+  readonly gate?: EngineGate;
 }
+
+/** Rules that are asked, in their order, about what all others let in: a connection has to pass them too. */
+export type EngineGate = Pick<EnginePolicy, 'rules' | 'unclear'>;
 
 /** The kinds of policies of engines that are read, and those that these policies go by. */
 export type EngineKind =
@@ -90,13 +114,17 @@ export type EngineKind =
   | 'GlobalNetworkPolicy'
   | 'Tier'
   | 'NetworkSet'
-  | 'GlobalNetworkSet';
+  | 'GlobalNetworkSet'
+  | 'ServiceAccount';
+
+/** The kinds by which an evaluation goes besides. */
+export type LayerKind = EngineKind | 'AuthorizationPolicy' | 'PeerAuthentication' | UnreadKindName;
 
 /** The objects that policies of engines are read from. */
-export interface EngineObjects {
-  readonly objects: (kind: EngineKind | 'ServiceAccount') => readonly KubeObject[];
+export interface EngineObjects<K extends string = EngineKind> {
+  readonly objects: (kind: K) => readonly KubeObject[];
   /** False for a kind that could not be read. */
-  readonly isRead: (kind: EngineKind | 'ServiceAccount') => boolean;
+  readonly isRead: (kind: K) => boolean;
   /** The profile that an object is of; undefined for a foreign one. */
   readonly ownerOf: (object: NetworkPolicy) => string | undefined;
   readonly namespaces: readonly Namespace[];

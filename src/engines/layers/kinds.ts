@@ -38,14 +38,17 @@ export interface OwnedPolicy extends EnginePolicy {
  * of their own: these are left out. So are a profile's own policies of an engine, which carry what the profile allows; its guard is among
  * them.
  */
-export function enginePolicies(snapshot: EngineObjects): OwnedPolicy[] {
+export function enginePolicies(
+  snapshot: EngineObjects,
+  { withOwn = false }: { readonly withOwn?: boolean } = {},
+): OwnedPolicy[] {
   const { objects, isRead, ownerOf } = snapshot;
   const isOwn = ({ metadata }: KubeObject) => ownerOf({ metadata, spec: {} }) !== undefined;
   const all = (engine: Engine, translate: (object: KubeObject) => EnginePolicy | undefined) =>
     policyKinds(engine)
       .filter(isRead)
       .flatMap((kind) => objects(kind))
-      .filter((object) => engine === 'ClusterNetworkPolicy' || !isOwn(object))
+      .filter((object) => withOwn || engine === 'ClusterNetworkPolicy' || !isOwn(object))
       .flatMap((object): OwnedPolicy[] => {
         const policy = translate(object);
         return policy === undefined ? [] : [{ ...policy, engine, ...(isOwn(object) && { isGuard: true }) }];

@@ -53,6 +53,11 @@ function effectReport({ policy, field, isCut, flows, total }: Effect): Report {
   };
 }
 
+/** False for a part that denies, and for one that is asked about pods alone that nothing isolates. */
+function mayOpen({ order }: UnclearPart): boolean {
+  return order === undefined || (order.effect === 'allow' && order.phase !== 'fallback');
+}
+
 /** True if the part is for a pod that a profile's policies isolate in its direction. */
 function concernsProfile({ subject, direction }: UnclearPart, context: AuditContext): boolean {
   const { enforced, profiles, pods } = context.snapshot;
@@ -90,7 +95,7 @@ function engineCheck(engine: Engine, { id, title, why }: EngineTexts): Check {
       for (const { engine: own, object, unclear } of widenedFlows(context).owned) {
         if (own !== engine) continue;
         const parts = Map.groupBy(
-          unclear.filter((part) => concernsProfile(part, context)),
+          unclear.filter((part) => mayOpen(part) && concernsProfile(part, context)),
           ({ field }) => field,
         );
         for (const [field, list] of parts) {

@@ -3,12 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type Expectation, readExpectations } from './expectations.ts';
-import { type CheckResult, judge } from './judge.ts';
+import { type CheckResult, judge, type UnknownTreatment } from './judge.ts';
 import { junit, sarif } from './reports.ts';
 import type { Command } from '../../shell/command.ts';
 import { CliError, EXIT } from '../../shell/failure.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
 import { Questions } from '../explain/questions.ts';
+import { layersFor } from '../../snapshot/layers.ts';
+import { ONLY_NETWORK_POLICIES } from '../../snapshot/load.ts';
 import type { Process, Terminal } from '../../shell/terminal.ts';
 import { addressCaveat } from '../explain/caveats.ts';
 import { AS_ENFORCED } from '../explain/command.ts';
@@ -27,7 +29,10 @@ export const check: Command = {
       '      to: shop-payments/svc/payments\n' +
       '      port: 8443                        # or a list; without it, every port that TO serves\n' +
       '      expect: allow                     # or deny: not one of the flows may pass, on any port without port',
-    'Exits with 0 if all pass, with 1 if some fail, with 2 if an end of a check does not exist or is left empty.\n' +
+    'A verdict is unknown if it depends on a policy of a network engine or a mesh that can not be evaluated, such as one\n' +
+      'that names hosts. The check then neither passes nor fails, unless --unknown says so.',
+    'Exits with 0 if all pass, with 1 if some fail, with 2 if one can not be judged: an end of it does not exist or is left\n' +
+      'empty, or a verdict is unknown.\n' +
       'FILE - is standard input.',
   ],
   examples: [
@@ -39,16 +44,26 @@ export const check: Command = {
     { what: 'for code scanning', line: 'check flows.yaml -f deploy/ -o sarif > segmentation.sarif' },
     { what: 'before a profile under Audit is enforced', line: 'check flows.yaml --as-enforced' },
   ],
-  flags: [AS_ENFORCED],
+  flags: [
+    AS_ENFORCED,
+    ONLY_NETWORK_POLICIES,
+    {
+      name: 'unknown',
+      value: 'OUTCOME',
+      choices: ['error', 'fail', 'pass'],
+      help: 'what becomes of a check with a flow whose verdict is unknown [error]',
+    },
+  ],
   formats: ['table', 'wide', 'json', 'yaml', 'name', 'junit', 'sarif'],
   takes: { cluster: true, namespaces: false },
   completes: 'files',
   async run({ words, flags, format, terminal, process, load }) {
     const expectations = (await Promise.all(words.map((file) => read(file, process)))).flat();
-    const snapshot = await load();
+    const snapshot = await load({ forLayers: true });
     const policies = snapshot.effective(flags.has('as-enforced'));
-    const questions = new Questions(snapshot, policies);
-    const results = expectations.map((each) => judge(each, questions));
+    const questions = new Questions(snapshot, policies, layersFor(snapshot, flags));
+    const treated = flags.get('unknown') as UnknownTreatment | undefined;
+    const results = expectations.map((each) => judge(each, questions, treated));
     print(results, format, process.cwd, terminal);
     const caveat = addressCaveat(snapshot.pods, policies);
     if (caveat !== undefined) terminal.note(caveat);

@@ -1,13 +1,14 @@
 /** Judges an expectation by the verdicts on its flows. */
 import { CliError } from '../../shell/failure.ts';
-import { deniedBecause, groupByVerdict, portsOf } from '../explain/explanation.ts';
+import { deniedBecause, groupByVerdict, portsOf, unknownBecause } from '../explain/explanation.ts';
+import { layerText } from '../explain/layer-text.ts';
 import type { Answer, Questions } from '../explain/questions.ts';
 import type { Expectation } from './expectations.ts';
 import { shortList } from '../../../util/list-text.ts';
 
 export interface CheckResult {
   readonly expectation: Expectation;
-  /** `error`: the expectation can't be judged, as an end of it does not exist. */
+  /** `error`: the expectation can't be judged, as an end of it does not exist, or a verdict is unknown. */
   readonly outcome: 'passed' | 'failed' | 'error';
   /** Why the check did not pass. */
   readonly messages: readonly string[];
@@ -15,7 +16,14 @@ export interface CheckResult {
   readonly flows: number;
 }
 
-export function judge(expectation: Expectation, questions: Questions): CheckResult {
+/** What becomes of a check with a flow of which the verdict is unknown. */
+export type UnknownTreatment = 'error' | 'fail' | 'pass';
+
+export function judge(
+  expectation: Expectation,
+  questions: Questions,
+  treated: UnknownTreatment = 'error',
+): CheckResult {
   const { from, to, ports, expect } = expectation;
   const answers: Answer[] = [];
   const errors: string[] = [];
@@ -35,9 +43,19 @@ export function judge(expectation: Expectation, questions: Questions): CheckResu
   // A check of no flow proves nothing, so it must not pass.
   if (flows === 0 && errors.length === 0) errors.push('there is no flow between these ends to check');
   if (errors.length > 0) return { expectation, outcome: 'error', messages: [...new Set(errors)], flows };
-  const wrong = answers.filter(({ explanation }) => explanation.allowed !== (expect === 'allow'));
-  if (wrong.length === 0) return { expectation, outcome: 'passed', messages: [], flows };
-  return { expectation, outcome: 'failed', messages: groupByVerdict(wrong).map(unexpectedText), flows };
+  const unknown = answers.filter(({ explanation }) => explanation.verdict === 'unknown');
+  const expected = expect === 'allow' ? 'allowed' : 'denied';
+  const wrong = answers.filter(
+    ({ explanation: { verdict } }) => verdict !== 'unknown' && verdict !== expected,
+  );
+  const judged =
+    unknown.length === 0 || treated === 'pass' ? 'passed' : treated === 'fail' ? 'failed' : 'error';
+  return {
+    expectation,
+    outcome: wrong.length > 0 ? 'failed' : judged,
+    messages: groupByVerdict([...wrong, ...(judged === 'passed' ? [] : unknown)]).map(unexpectedText),
+    flows,
+  };
 }
 
 /** Text of a verdict that was not expected. @param group answers that differ in the port only */
@@ -46,7 +64,10 @@ function unexpectedText(group: readonly Answer[]): string {
   if (answer === undefined) return '';
   const { from, to, explanation } = answer;
   const flow = `${from.label} → ${to.label} on ${portsOf(group)}`;
+  if (explanation.verdict === 'unknown') return `${flow} is unknown: it ${unknownBecause(explanation)}`;
   if (!explanation.allowed) return `${flow} is denied: ${deniedBecause(explanation)}`;
+  const ofLayers = [explanation.egress, explanation.ingress].flatMap((side) => layerText(side) ?? []);
+  if (ofLayers.length > 0) return `${flow} is ${[...new Set(ofLayers)].join(', and ')}`;
   const causes = [...explanation.egress.allowedBy, ...explanation.ingress.allowedBy];
   const names = causes.map(({ profile, rule, ruleKind = 'rule', namespace, policy, exception }) => {
     if (!profile || !rule) return `NetworkPolicy ${namespace}/${policy}`;

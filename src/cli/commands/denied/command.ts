@@ -44,7 +44,10 @@ export const denied: Command = {
     const pairs = pairsOf(judgeGroups(groups, new Questions(snapshot, policies)));
     const answers = pairs.flatMap(({ judged }) => judged.flatMap((each) => each.answers));
     const unmapped = unmappedTotal(observed.table).denied;
-    const remarks = [...remarksOf(observed), ...caveats({ answers, snapshot, policies, asEnforced: false })];
+    const remarks = [
+      ...remarksOf(observed),
+      ...caveats({ answers, snapshot, policies, asEnforced: false, isLayered: false }),
+    ];
     if (format === 'json' || format === 'yaml') {
       const document = {
         denied: pairs.flatMap(({ judged }) => judged.map(deniedValue)),

@@ -82,7 +82,7 @@ export const diff: Command = {
 };
 
 async function states({ flags, process, terminal, namespace }: Call): Promise<readonly [Snapshot, Snapshot]> {
-  const input: LoadInput = { flags, namespace, process, terminal, readsExtensions: true };
+  const input: LoadInput = { flags, namespace, process, terminal, forLayers: true };
   const given = flags.has('filename') || flags.has('kustomize');
   if (flags.has('from')) {
     if (flags.has('cluster')) throw new UsageError('--from compares manifests: leave --cluster out');

@@ -5,19 +5,12 @@ import { rulesOf } from '../../../policy/semantics/normalize.ts';
 import { rolloutNotes } from '../../snapshot/rollout-notes.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { listText } from '../../../util/list-text.ts';
+import { LAYER_KNOWN_KINDS } from '../../../snapshot/objects.ts';
 import { guardCaveats } from './guard-caveats.ts';
-import type { Answer } from './questions.ts';
+import type { CaveatInput } from './caveat-input.ts';
 
-export interface CaveatInput {
-  readonly answers: readonly Answer[];
-  readonly snapshot: Snapshot;
-  /** The policies of the verdicts. */
-  readonly policies: readonly NetworkPolicy[];
-  /** True if profiles under Audit count as enforced. */
-  readonly asEnforced: boolean;
-}
-
-export function caveats({ answers, snapshot, policies, asEnforced }: CaveatInput): string[] {
+export function caveats(input: CaveatInput): string[] {
+  const { answers, snapshot, policies, asEnforced, isLayered } = input;
   const ends = answers.flatMap(({ from, to }) => [from, to]);
   const namespaces = new Set(ends.flatMap(({ namespace }) => namespace ?? []));
   const isFromOutside = answers.some(
@@ -32,15 +25,23 @@ export function caveats({ answers, snapshot, policies, asEnforced }: CaveatInput
       ? ['traffic from outside may arrive with the address of a load balancer or a node instead of its own']
       : []),
     ...(addresses === undefined ? [] : [addresses]),
-    ...engineCaveats(snapshot, namespaces, asEnforced),
-    ...guardCaveats(answers, snapshot, asEnforced),
+    ...(isLayered ? unreadCaveats(snapshot) : engineCaveats(snapshot, namespaces, asEnforced)),
+    ...guardCaveats(input),
     ...rolloutNotes(snapshot, (name) => namespaces.has(name)),
-    ...meshCaveats(snapshot, namespaces, asEnforced),
+    ...meshCaveats(snapshot, namespaces, input),
     ...(snapshot.isObserved && !asEnforced ? profileCaveats(snapshot, namespaces) : []),
   ];
 }
 
-/** The flows that the network engine's own policies allow in these namespaces. Verdicts are by NetworkPolicies alone. */
+/** The kinds of policies that could not be read, with what to do about it. */
+function unreadCaveats({ unread }: Snapshot): string[] {
+  const kinds = new Set(LAYER_KNOWN_KINDS.map(({ kind }) => kind));
+  return [...unread].flatMap(([kind, reason]) =>
+    kinds.has(kind) ? [`${reason}, or judge by NetworkPolicies alone (--only-network-policies)`] : [],
+  );
+}
+
+/** The flows that the network engine's own policies allow in these namespaces, for verdicts by NetworkPolicies alone. */
 function engineCaveats(snapshot: Snapshot, namespaces: ReadonlySet<string>, asEnforced: boolean): string[] {
   const intents = snapshot
     .intents()
@@ -60,8 +61,13 @@ function engineCaveats(snapshot: Snapshot, namespaces: ReadonlySet<string>, asEn
   });
 }
 
-/** The mesh denies connections that NetworkPolicies allow. Verdicts are by NetworkPolicies alone. */
-function meshCaveats(snapshot: Snapshot, namespaces: ReadonlySet<string>, asEnforced: boolean): string[] {
+/** The mesh denies connections that NetworkPolicies allow. Without its objects, verdicts do not know them. */
+function meshCaveats(
+  snapshot: Snapshot,
+  namespaces: ReadonlySet<string>,
+  { asEnforced, isLayered }: CaveatInput,
+): string[] {
+  if (isLayered && snapshot.isObserved && !asEnforced) return [];
   return snapshot.intents().flatMap(({ profile, namespace, relation }) => {
     const { authorization, mtls } = profile.spec.mesh ?? {};
     const isInForce = namespaces.has(namespace.name) && (asEnforced || relation === 'enforce');

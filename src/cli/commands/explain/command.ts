@@ -1,8 +1,11 @@
 /** `explain`: says if one end reaches another, why, and which connection would allow it. */
 import { stripVTControlCharacters } from 'node:util';
-import type { DirectionExplanation } from '../../../analysis/explain.ts';
+import type { DirectionExplanation, Explanation } from '../../../analysis/explain.ts';
 import type { Command } from '../../shell/command.ts';
+import { layersFor } from '../../snapshot/layers.ts';
+import { ONLY_NETWORK_POLICIES } from '../../snapshot/load.ts';
 import { caveats } from './caveats.ts';
+import { layerObjectText } from './layer-text.ts';
 import { answerTable, explanationLines, groupByVerdict } from './explanation.ts';
 import { EXIT } from '../../shell/failure.ts';
 import type { Flag } from '../../shell/flags.ts';
@@ -35,10 +38,11 @@ export const explain: Command = {
       'is denied, it shows the smallest connection or policy that would allow it. An end is a workload, pod or Service (cart,\n' +
       'deploy/cart, svc/cart, or with its namespace shop/deploy/cart), a namespace (ns/shop), a node (node/a) or an\n' +
       'IP address. Ports are those of the pods; at a Service, its own lead to them.',
-    'What it says is what NetworkPolicies mean, and not a measurement: the network plugin has to enforce them, and\n' +
-      'service meshes, cloud firewalls, and policies of other kinds may deny more. NetworkPolicies never limit pods on\n' +
-      "the host network, a pod's traffic to itself, or what comes from its own node.",
-    'Exits with 0 if all of it is allowed, with 1 if something is denied.',
+    'What it says is what policies mean, and not a measurement: the network plugin has to enforce them, and cloud\n' +
+      'firewalls may deny more. Policies of Cilium, Calico and Istio and ClusterNetworkPolicies count with NetworkPolicies.\n' +
+      'Where a verdict depends on a part of them that can not be evaluated, it is UNKNOWN, with that part. Policies never\n' +
+      "limit pods on the host network, a pod's traffic to itself, or what comes from its own node.",
+    'Exits with 0 if all of it is allowed, with 1 if something is denied, with 2 if a verdict is unknown.',
   ],
   examples: [
     {
@@ -65,20 +69,33 @@ export const explain: Command = {
       help: 'a port or its name, such as 8443, 53/UDP or http [those that TO serves]',
     },
     AS_ENFORCED,
+    ONLY_NETWORK_POLICIES,
   ],
   formats: ['table', 'wide', 'json', 'yaml', 'name'],
   takes: { cluster: true, namespaces: false },
   completes: 'endpoints',
   async run(call) {
     const { words, flags, format, terminal } = call;
-    const snapshot = await call.load();
+    const snapshot = await call.load({ forLayers: true });
     const [from = '', to = ''] = words;
-    const policies = snapshot.effective(flags.has('as-enforced'));
-    const { answers, service, notes } = new Questions(snapshot, policies).ask(from, to, flags.get('port'));
+    const asEnforced = flags.has('as-enforced');
+    const policies = snapshot.effective(asEnforced);
+    const layers = layersFor(snapshot, flags);
+    const { answers, service, notes } = new Questions(snapshot, policies, layers).ask(
+      from,
+      to,
+      flags.get('port'),
+    );
     const { suggestions, obstacles } = suggest(answers, snapshot, policies);
     const remarks = [
       ...notes,
-      ...caveats({ answers, snapshot, policies, asEnforced: flags.has('as-enforced') }),
+      ...caveats({
+        answers,
+        snapshot,
+        policies,
+        asEnforced,
+        isLayered: !flags.has(ONLY_NETWORK_POLICIES.name),
+      }),
       ...obstacles.map(obstacleText),
     ];
     if (
@@ -93,14 +110,20 @@ export const explain: Command = {
       const document = documentOf(answers, suggestions, remarks);
       terminal.write(format === 'json' ? toJson(document) : toYaml(document));
     } else if (format === 'name') {
-      for (const name of decidingPolicies(answers)) terminal.print(name);
+      for (const name of [...decidingPolicies(answers), ...decidingLayers(answers)]) terminal.print(name);
     } else {
       show(answers, suggestions, { wide: format === 'wide', policies: policiesByName(policies), terminal });
     }
     if (format !== 'json' && format !== 'yaml') for (const each of remarks) terminal.note(each);
-    return answers.every(({ explanation }) => explanation.allowed) ? EXIT.yes : EXIT.no;
+    return { allowed: EXIT.yes, denied: EXIT.no, unknown: EXIT.failure }[verdictOf(answers)];
   },
 };
+
+/** The verdict on all flows: denied if one is, else unknown if one is. */
+function verdictOf(answers: readonly Answer[]): Explanation['verdict'] {
+  const verdicts = answers.map(({ explanation }) => explanation.verdict);
+  return (['denied', 'unknown'] as const).find((each) => verdicts.includes(each)) ?? 'allowed';
+}
 
 interface ShowOptions {
   readonly wide: boolean;
@@ -133,11 +156,19 @@ function show(
 
 function decidingPolicies(answers: readonly Answer[]): string[] {
   const deciding = answers.flatMap(({ explanation: { egress, ingress } }) =>
-    [egress, ingress].flatMap(({ allowedBy, isolatedBy, reason }) =>
-      reason === 'Rule' ? allowedBy : isolatedBy,
+    [egress, ingress].flatMap(({ allowedBy, isolatedBy, reason, layer }) =>
+      layer !== undefined ? [] : reason === 'Rule' ? allowedBy : isolatedBy,
     ),
   );
   return [...new Set(deciding.map(({ namespace, policy }) => `${namespace}/${policy}`))].sort();
+}
+
+/** The policies of other kinds that decide, or on which a verdict depends. */
+function decidingLayers(answers: readonly Answer[]): string[] {
+  const rules = answers
+    .flatMap(({ explanation: { egress, ingress } }) => [egress.layer, ingress.layer])
+    .flatMap((layer) => (layer === undefined ? [] : [...(layer.by ? [layer.by] : []), ...layer.dependsOn]));
+  return [...new Set(rules.map(({ object }) => layerObjectText(object)))].sort();
 }
 
 function policiesByName(policies: ReturnType<Snapshot['effective']>): Map<string, object> {
@@ -165,6 +196,7 @@ function documentOf(
 ): object {
   return {
     allowed: answers.every(({ explanation }) => explanation.allowed),
+    verdict: verdictOf(answers),
     flows: answers.map(({ from, to, port, family, explanation }) => ({
       from: from.label,
       to: to.label,
@@ -173,6 +205,7 @@ function documentOf(
       ...(port.to !== undefined && { endPort: port.to }),
       ...(family !== undefined && { family: `IPv${family}` }),
       allowed: explanation.allowed,
+      verdict: explanation.verdict,
       egress: sideOf(explanation.egress),
       ingress: sideOf(explanation.ingress),
     })),
@@ -181,6 +214,6 @@ function documentOf(
   };
 }
 
-function sideOf({ allowed, reason, isolatedBy, allowedBy, nearMisses }: DirectionExplanation): object {
-  return { allowed, reason, isolatedBy, allowedBy, nearMisses };
+function sideOf({ allowed, reason, isolatedBy, allowedBy, nearMisses, layer }: DirectionExplanation): object {
+  return { allowed, reason, isolatedBy, allowedBy, nearMisses, ...(layer && { layer }) };
 }

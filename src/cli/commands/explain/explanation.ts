@@ -10,6 +10,7 @@ import type { FlowEnd } from '../../snapshot/flow-ends.ts';
 import { type Cell, table } from '../../shell/output.ts';
 import type { Answer } from './questions.ts';
 import type { Palette } from '../../shell/terminal.ts';
+import { dependsText, layerDenial, layerObjectText, layerText } from './layer-text.ts';
 import { portText, selectorText } from '../../shell/text.ts';
 import { listText } from '../../../util/list-text.ts';
 import { shortList } from '../../../util/list-text.ts';
@@ -38,12 +39,17 @@ export function explanationLines(group: readonly Answer[], paint: Palette): stri
   const [answer] = group;
   if (answer === undefined) return [];
   const { from, to, explanation } = answer;
-  const verdict = explanation.allowed ? paint.green('ALLOWED') : paint.red('DENIED');
   return [
-    `${paint.bold(verdict)}  ${paint.bold(from.label)} → ${paint.bold(to.label)}  ${portsOf(group)}`,
+    `${paint.bold(verdictText(explanation, paint))}  ${paint.bold(from.label)} → ${paint.bold(to.label)}  ${portsOf(group)}`,
     '',
     ...endLines('Egress', from, explanation.egress, paint),
     ...endLines('Ingress', to, explanation.ingress, paint),
+  ];
+}
+
+function verdictText({ verdict }: Explanation, paint: Palette): string {
+  return { allowed: paint.green('ALLOWED'), denied: paint.red('DENIED'), unknown: paint.yellow('UNKNOWN') }[
+    verdict
   ];
 }
 
@@ -52,12 +58,16 @@ const INDENT = ' '.repeat(13);
 
 function endLines(title: string, end: FlowEnd, explanation: DirectionExplanation, paint: Palette): string[] {
   const [mark, ...lines] = reasonLines(end, explanation, paint);
-  const sign = explanation.allowed ? paint.green('✓') : paint.red('✗');
+  const { allowed, layer } = explanation;
+  const isUnknown = layer?.verdict === 'unknown';
+  const sign = isUnknown ? paint.yellow('?') : allowed ? paint.green('✓') : paint.red('✗');
   return [`  ${sign} ${title.padEnd(8)} ${mark ?? ''}`, ...lines.map((line) => INDENT + line)];
 }
 
 function reasonLines(end: FlowEnd, explanation: DirectionExplanation, paint: Palette): string[] {
   const { direction, reason, isolatedBy, allowedBy, nearMisses } = explanation;
+  const ofLayer = layerText(explanation);
+  if (ofLayer !== undefined) return [ofLayer];
   const what = direction === 'Egress' ? 'what it reaches' : 'what reaches it';
   switch (reason) {
     case 'NotSubject':
@@ -128,39 +138,46 @@ function missText(miss: NearMiss): string {
 
 /** A table with a line for each group of answers. */
 export function answerTable(groups: readonly (readonly Answer[])[], paint: Palette): string[] {
-  const side = ({ allowed, reason }: DirectionExplanation): Cell =>
-    allowed
+  const side = ({ allowed, reason, layer }: DirectionExplanation): Cell => {
+    if (layer?.verdict === 'unknown') return { text: 'unknown', paint: paint.yellow };
+    return allowed
       ? {
-          text: reason === 'Rule' ? 'allowed' : 'open',
-          paint: reason === 'Rule' ? paint.green : paint.yellow,
+          text: reason === 'Rule' || layer ? 'allowed' : 'open',
+          paint: reason === 'Rule' || layer ? paint.green : paint.yellow,
         }
       : { text: 'denied', paint: paint.red };
+  };
   return table(
     ['VERDICT', 'FROM', 'TO', 'PORTS', 'EGRESS', 'INGRESS', 'BECAUSE OF'],
     groups.flatMap((group) => {
       const [answer] = group;
       if (answer === undefined) return [];
       const { from, to, explanation } = answer;
-      const { allowed, egress, ingress } = explanation;
+      const { verdict, egress, ingress } = explanation;
+      const colour = { allowed: paint.green, denied: paint.red, unknown: paint.yellow }[verdict];
       return [
         [
-          allowed ? { text: 'ALLOWED', paint: paint.green } : { text: 'DENIED', paint: paint.red },
+          { text: verdict.toUpperCase(), paint: colour },
           from.label,
           to.label,
           portsOf(group),
           side(egress),
           side(ingress),
-          because(egress, ingress),
+          because(explanation),
         ],
       ];
     }),
   );
 }
 
-function because(egress: DirectionExplanation, ingress: DirectionExplanation): string {
-  const deciding = [egress, ingress].filter(({ allowed }) => allowed === (egress.allowed && ingress.allowed));
-  const texts = deciding.flatMap(({ allowed, allowedBy, isolatedBy }) =>
-    allowed
+function because({ verdict, egress, ingress }: Explanation): string {
+  const deciding = [egress, ingress].filter((side) => verdictOf(side) === verdict);
+  const texts = deciding.flatMap(({ allowed, allowedBy, isolatedBy, layer }) => {
+    if (layer !== undefined)
+      return (layer.by === undefined ? layer.dependsOn : [layer.by]).map(({ object }) =>
+        layerObjectText(object),
+      );
+    return allowed
       ? allowedBy
           .slice(0, 1)
           .map(({ profile, rule, namespace, policy, exception }) =>
@@ -170,16 +187,27 @@ function because(egress: DirectionExplanation, ingress: DirectionExplanation): s
                 ? `${profile}/${rule ?? policy}`
                 : `${namespace}/${policy}`,
           )
-      : [isolators(isolatedBy)],
-  );
+      : [isolators(isolatedBy)];
+  });
   return [...new Set(texts)].join('; ') || '-';
+}
+
+function verdictOf({ allowed, layer }: DirectionExplanation): Explanation['verdict'] {
+  return layer?.verdict ?? (allowed ? 'allowed' : 'denied');
+}
+
+/** Text of the rules on which an unknown verdict depends. */
+export function unknownBecause({ egress, ingress }: Pick<Explanation, 'egress' | 'ingress'>): string {
+  return dependsText([egress, ingress].flatMap(({ layer }) => layer?.dependsOn ?? []));
 }
 
 /** Text that names the ends that deny a flow, and the profiles or policies that isolate them. */
 export function deniedBecause({ egress, ingress }: Pick<Explanation, 'egress' | 'ingress'>): string {
+  const ofLayers = [egress, ingress].flatMap((side) => layerDenial(side) ?? []);
+  if (ofLayers.length > 0) return [...new Set(ofLayers)].join('; ');
   const [out, into] = [isolators(egress.isolatedBy), isolators(ingress.isolatedBy)];
-  if (egress.allowed) return `no ingress rule of ${into} allows it`;
-  if (ingress.allowed) return `no egress rule of ${out} allows it`;
+  if (verdictOf(egress) !== 'denied') return `no ingress rule of ${into} allows it`;
+  if (verdictOf(ingress) !== 'denied') return `no egress rule of ${out} allows it`;
   return out === into
     ? `neither an egress nor an ingress rule of ${out} allows it`
     : `no egress rule of ${out} allows it, and no ingress rule of ${into}`;

@@ -1,19 +1,24 @@
-/** Guards that deny what the verdicts allow: these are by NetworkPolicies alone. Pure. */
+/** Guards that deny what the verdicts allow: profiles ask for them, and they are no part of the verdicts. Pure. */
 import { networkPodOf } from '../../../analysis/cluster.ts';
-import { LABEL_NAMESPACE_NAME } from '../../../api/names.ts';
+import { LABEL_NAMESPACE_NAME, LABEL_PROFILE } from '../../../api/names.ts';
 import type { PolicyType } from '../../../api/network-policy.ts';
 import { type OtherEnd, passesFlow } from '../../../policy/guard/flow.ts';
 import { matches } from '../../../policy/semantics/selector.ts';
 import { guardsOf, type SnapshotGuard } from '../../../snapshot/guards.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
+import type { SegmentationProfile } from '../../../api/profile.ts';
+import { GUARD_CARRIERS } from '../../../engines/guards/carriers.ts';
+import type { CaveatInput } from './caveat-input.ts';
 import type { Answer } from './questions.ts';
 
 /** A line for each guard that denies an allowed flow, or that may do so. */
-export function guardCaveats(answers: readonly Answer[], snapshot: Snapshot, asEnforced: boolean): string[] {
+export function guardCaveats({ answers, snapshot, asEnforced, isLayered }: CaveatInput): string[] {
   const allowed = answers.filter(({ explanation }) => explanation.allowed);
   if (allowed.length === 0) return [];
-  const guards = guardsOf(snapshot).filter(({ profile, mode }) =>
-    asEnforced ? profile.spec.guard?.mode === 'Enforce' : mode === 'Enforce',
+  const guards = guardsOf(snapshot).filter(
+    ({ profile, mode }) =>
+      (asEnforced ? profile.spec.guard?.mode === 'Enforce' : mode === 'Enforce') &&
+      !(isLayered && isLayer(profile, snapshot, asEnforced)),
   );
   return guards.flatMap((guard) => {
     const denied = allowed.filter((answer) =>
@@ -30,6 +35,14 @@ export function guardCaveats(answers: readonly Answer[], snapshot: Snapshot, asE
       `the guard of profile ${metadata.name} ${verb}, before NetworkPolicies decide: ${flows.join('; ')}`,
     ];
   });
+}
+
+/** True if the guard is one of the layers: as an object of the cluster, or by the setting of the operator. */
+function isLayer({ metadata }: SegmentationProfile, snapshot: Snapshot, asEnforced: boolean): boolean {
+  if (!snapshot.isObserved || asEnforced) return snapshot.guard !== undefined;
+  return GUARD_CARRIERS.some(({ kind }) =>
+    snapshot.objects.of(kind).some((each) => each.metadata.labels?.[LABEL_PROFILE] === metadata.name),
+  );
 }
 
 function isDenied(

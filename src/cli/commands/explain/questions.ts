@@ -3,6 +3,8 @@ import { classifier } from '../../../analysis/model/pod-classifier.ts';
 import type { Endpoint, Pod } from '../../../analysis/cluster.ts';
 import { compileView, type Evaluator } from '../../../analysis/evaluator.ts';
 import { Explainer, type Explanation } from '../../../analysis/explain.ts';
+import { LayeredEvaluator } from '../../../analysis/layers/layered-evaluator.ts';
+import type { LayeredView } from '../../../analysis/layers/layered-view.ts';
 import { formatPorts, segmentsOf } from '../../../analysis/model/ports.ts';
 import { compilePolicy } from '../../../analysis/model/rules.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
@@ -38,20 +40,30 @@ interface AskedPorts {
 /** Answers questions about flows under one set of policies. */
 export class Questions {
   readonly snapshot: Snapshot;
+  /** Those that stand for rules of other kinds too. */
   readonly #policies: readonly NetworkPolicy[];
   readonly #evaluator: Evaluator;
   readonly #explainer: Explainer;
   readonly #classOf: (endpoint: Endpoint) => string;
 
-  constructor(snapshot: Snapshot, policies: readonly NetworkPolicy[]) {
+  /** @param layers policies of other kinds, if verdicts go by them too */
+  constructor(snapshot: Snapshot, policies: readonly NetworkPolicy[], layers?: LayeredView) {
     this.snapshot = snapshot;
-    this.#policies = policies;
-    const view = { namespaces: snapshot.namespaces, policies };
-    this.#evaluator = compileView(view);
-    this.#explainer = new Explainer(view, this.#evaluator, (policy) => snapshot.ownerOf(policy));
-    const classOf = classifier(policies);
+    this.#policies = [...policies, ...(layers?.standIns ?? [])];
+    const { namespaces } = snapshot;
+    const view = { namespaces, policies };
+    this.#evaluator = compileView(view, layers && { podsInIPBlocks: layers.podsInIPBlocks });
+    this.#explainer = new Explainer(view, {
+      evaluator: this.#evaluator,
+      ownerOf: (policy) => snapshot.ownerOf(policy),
+      layers: layers && new LayeredEvaluator(namespaces, layers),
+    });
+    const classOf = classifier(this.#policies);
+    const podOf = layers?.podOf ?? ((pod: Pod) => pod);
     this.#classOf = (endpoint) =>
-      endpoint.kind === 'pod' ? `${classOf(endpoint.pod)} ${familiesOf(endpoint).join()}` : endpoint.ip;
+      endpoint.kind === 'pod'
+        ? `${classOf(podOf(endpoint.pod))} ${familiesOf(endpoint).join()}`
+        : endpoint.ip;
   }
 
   /**

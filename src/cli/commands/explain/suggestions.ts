@@ -48,7 +48,7 @@ export function suggest(
   policies: readonly NetworkPolicy[],
 ): Suggestions {
   const session = new SuggestionSession(snapshot, policies);
-  const denied = answers.filter(({ explanation }) => !explanation.allowed);
+  const denied = answers.filter(({ explanation }) => explanation.verdict === 'denied');
   const pairs = Map.groupBy(denied, ({ from, to }) => `${keyOf(from)} ${keyOf(to)}`);
   for (const group of pairs.values()) session.add(group);
   return session;
@@ -189,9 +189,12 @@ class SuggestionSession implements Suggestions {
   }
 }
 
-/** The answers that the end of this direction denies. */
+/** The answers that NetworkPolicies at the end of this direction deny: a rule opens no denial of another kind. */
 function deniedAt(group: readonly Answer[], direction: PolicyType): readonly Answer[] {
-  return group.filter(({ explanation }) => !sideOf(explanation, direction).allowed);
+  return group.filter(({ explanation }) => {
+    const { allowed, layer } = sideOf(explanation, direction);
+    return !allowed && layer === undefined;
+  });
 }
 
 function sideOf({ egress, ingress }: Explanation, direction: PolicyType): DirectionExplanation {

@@ -154,8 +154,34 @@ describe('a peer by name, on manifests', () => {
     );
   });
 
-  it('is a caveat of a verdict, which is by NetworkPolicies alone', async () => {
-    const { output } = await cli(`explain shop/web 203.0.113.1 --port 443 ${all} ${onCilium}`);
+  it('makes the verdict on an address unknown, on its ports', async () => {
+    const { output, code } = await cli(`explain shop/web 203.0.113.1 --port 443 ${all} ${onCilium}`);
+    assert.equal(code, 2);
+    assert.match(output, /^UNKNOWN /m);
+    assert.match(
+      output,
+      /\? Egress +unknown: depends on CiliumNetworkPolicy shop\/shop\.egress, spec\.egress\[1\] \(names \(toFQDNs\)\)/,
+    );
+    assert.equal((await cli(`explain shop/web 203.0.113.1 --port 80 ${all} ${onCilium}`)).code, 1);
+  });
+
+  it('leaves a check without a verdict, unless --unknown says what becomes of it', async () => {
+    const checks = directoryOf({
+      'flows.yaml': 'checks: [{name: pays, from: shop/web, to: 203.0.113.1, port: 443, expect: allow}]\n',
+    });
+    const check = `check ${checks}/flows.yaml ${all} ${onCilium}`;
+    const { stdout, code } = await cli(check);
+    assert.equal(code, 2);
+    assert.match(stdout, /! pays\n +\S+ → 203\.0\.113\.1 on TCP 443 is unknown: it depends on Cilium/);
+    assert.match(stdout, /1 could not be judged/);
+    assert.equal((await cli(`${check} --unknown fail`)).code, 1);
+    assert.equal((await cli(`${check} --unknown pass`)).code, 0);
+  });
+
+  it('is a caveat of a verdict by NetworkPolicies alone', async () => {
+    const { output } = await cli(
+      `explain shop/web 203.0.113.1 --port 443 ${all} ${onCilium} --only-network-policies`,
+    );
     assert.match(output, /^DENIED /m);
     assert.match(
       output,

@@ -100,6 +100,23 @@ describe('a profile with a guard, on manifests', () => {
     assert.match(changed.stdout, /~ clusternetworkpolicy\.policy\.networking\.k8s\.io\/shop\.guard/);
   });
 
+  it('denies a flow in the verdict of explain and check', async () => {
+    const { stdout, code } = await cli(
+      `explain ops/deploy/tool shop/deploy/web --port 22 ${enforce} ${config}`,
+    );
+    assert.equal(code, 1);
+    assert.match(stdout, /✗ Ingress +denied by ClusterNetworkPolicy shop\.guard, spec\.ingress\[\d\]/);
+    const checks = directoryOf({
+      'flows.yaml':
+        'checks:\n- {from: ops/tool, to: shop/web, port: 22, expect: allow}\n- {from: ops/tool, to: shop/web, port: 22, expect: deny}\n',
+    });
+    const checked = await cli(`check ${checks}/flows.yaml ${enforce} ${config}`);
+    assert.match(
+      checked.stdout,
+      /is denied: ClusterNetworkPolicy shop\.guard, spec\.ingress\[\d\] denies it[^]*1 passed, 1 failed/,
+    );
+  });
+
   it('denies a flow that explain finds allowed, and explain says so', async () => {
     const flow = 'explain ops/deploy/tool shop/deploy/web --port 22';
     const { stdout, stderr } = await cli(`${flow} ${enforce}`);

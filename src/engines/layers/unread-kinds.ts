@@ -1,4 +1,4 @@
-/** Kinds of policies of engines that the audit lists, and does not understand: each object is named as unread. Pure. */
+/** Kinds of policies of engines that are listed, and not understood: each object is named as unread. Pure. */
 
 export interface UnreadKind {
   /** Unique among all kinds: several groups have a NetworkPolicy. */

@@ -1,0 +1,121 @@
+/**
+ * Decides if NetworkPolicies and all layers beside them allow a flow:
+ *
+ *   allowed = not denied before and (not isolated or allowed by NetworkPolicies or added) and let in by the gate
+ *
+ * A verdict that depends on a rule which can't be evaluated is unknown, with that rule. Where NetworkPolicies don't apply to an
+ * end (an address, a pod on the host network, a pod to itself, a pod's own node), no layer does. Pure.
+ */
+import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../api/network-policy.ts';
+import type { ClusterView, Endpoint, Flow } from '../cluster.ts';
+import { compileView, type DirectionVerdict, type Evaluator, type Verdict } from '../evaluator.ts';
+import {
+  ALLOWED,
+  both,
+  decide,
+  decisionOf,
+  DENIED,
+  either,
+  type LayerDecision,
+  type Possible,
+  type Step,
+} from './decision.ts';
+import { isUncertain, type LayeredView, type StandInRole } from './layered-view.ts';
+
+/** The decisions about both ends of a flow, and about the whole. */
+export interface FlowDecision extends LayerDecision {
+  readonly ends: Readonly<Record<PolicyType, LayerDecision>>;
+}
+
+/** Reasons for which no policy of any kind is asked. */
+const EXEMPT = new Set(['NotSubject', 'Self', 'LocalNode']);
+
+export class LayeredEvaluator {
+  readonly #layers: LayeredView;
+  /** Finds the stand-ins that select an end, and those whose rule matches. */
+  readonly #finder: Evaluator;
+
+  constructor(namespaces: ClusterView['namespaces'], layers: LayeredView) {
+    this.#layers = layers;
+    const { podsInIPBlocks } = layers;
+    this.#finder = compileView({ namespaces, policies: layers.standIns }, { podsInIPBlocks });
+  }
+
+  /** @param base the verdict of NetworkPolicies on the flow */
+  decide(flow: Flow, base: Verdict): FlowDecision {
+    const found = this.#finder.verdict({ ...flow, from: this.#marked(flow.from), to: this.#marked(flow.to) });
+    const [ingress, egress] = DIRECTIONS.map((direction) =>
+      direction === 'Ingress' ? this.#end(found.ingress, base.ingress) : this.#end(found.egress, base.egress),
+    );
+    const ends = { Ingress: ingress ?? NOTHING_KNOWN, Egress: egress ?? NOTHING_KNOWN };
+    return { ...both(ends.Egress, ends.Ingress), ends };
+  }
+
+  #marked(endpoint: Endpoint): Endpoint {
+    return endpoint.kind === 'pod' ? { kind: 'pod', pod: this.#layers.podOf(endpoint.pod) } : endpoint;
+  }
+
+  #end(found: DirectionVerdict, base: DirectionVerdict): LayerDecision {
+    if (EXEMPT.has(base.reason)) return NOTHING_KNOWN;
+    const matching = this.#rolesOf(found.allowedBy.map(({ policy }) => policy));
+    const isolating = this.#rolesOf(found.policies).filter(({ kind }) => kind === 'isolates');
+    const before = stepsOf(matching, ['before']);
+    const decision = decisionOf(decide(before, pooled(matching, isolating, base)));
+    return both(decision, decisionOf(decide(gateOf(matching), ALLOWED)));
+  }
+
+  #rolesOf(policies: readonly NetworkPolicy[]): StandInRole[] {
+    return [...new Set(policies)].flatMap((policy) => this.#layers.roles.get(policy) ?? []);
+  }
+}
+
+const NOTHING_KNOWN: LayerDecision = { verdict: 'allowed', dependsOn: [] };
+
+/** The possible verdicts of NetworkPolicies and what adds to them, with what comes after. */
+function pooled(
+  matching: readonly StandInRole[],
+  isolating: readonly StandInRole[],
+  base: DirectionVerdict,
+): Possible {
+  if (base.reason === 'Rule') return ALLOWED;
+  const isolator = isolating.find((role) => !isUncertain(role));
+  const closed = decide(
+    stepsOf(matching, ['after']),
+    isolator === undefined || base.isolated ? DENIED : { deny: { by: isolator.rule }, dependsOn: [] },
+  );
+  const open = () => decide(stepsOf(matching, ['after', 'fallback']), ALLOWED);
+  const rest =
+    base.isolated || isolator !== undefined
+      ? closed
+      : isolating.reduce<Possible>(
+          (possible, { rule }) => either({ ...closed, deny: { by: rule } }, possible, rule),
+          open(),
+        );
+  return decide(
+    matching.flatMap((role) => (role.kind === 'adds' ? [stepOf(role, 'allow', 0)] : [])).sort(certainFirst),
+    rest,
+  );
+}
+
+function stepOf(role: StandInRole, effect: Step['effect'], tier: number): Step {
+  return { effect, tier, isUncertain: isUncertain(role), rule: role.rule };
+}
+
+/** Among rules that only add, one that certainly matches decides. */
+function certainFirst(a: Step, b: Step): number {
+  return Number(a.isUncertain) - Number(b.isUncertain);
+}
+
+function stepsOf(roles: readonly StandInRole[], phases: readonly string[]): Step[] {
+  return roles
+    .flatMap((role) => (role.kind === 'ranked' && phases.includes(role.rank.phase) ? [role] : []))
+    .toSorted((a, b) => a.rank.rank - b.rank.rank)
+    .map((role) => stepOf(role, role.rank.effect, role.rank.tier));
+}
+
+function gateOf(roles: readonly StandInRole[]): Step[] {
+  return roles
+    .flatMap((role) => (role.kind === 'gate' ? [role] : []))
+    .toSorted((a, b) => a.rank - b.rank)
+    .map((role) => stepOf(role, role.effect, 0));
+}

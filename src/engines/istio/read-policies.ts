@@ -1,0 +1,164 @@
+/**
+ * AuthorizationPolicy and PeerAuthentication (security.istio.io) as a gate before pods of the mesh, for TCP connections: the
+ * proxy asks CUSTOM, then DENY, then ALLOW policies, and denies what no ALLOW policy lets in if one selects the workload
+ * (https://istio.io/latest/docs/reference/config/security/authorization-policy/). Rules about requests depend on them. Pure.
+ */
+import type { KubeObject, StringMap } from '../../api/meta.ts';
+import type { NetworkPolicyPort } from '../../api/network-policy.ts';
+import { listOf, type Raw, recordOf, textOf, textsOf } from '../../policy/semantics/raw.ts';
+import type { EnginePolicy, EngineRule, PodMatcher, UnclearPart } from '../layers/engine-policy.ts';
+import { membershipOf } from './membership.ts';
+import { ANNOTATION_DRY_RUN } from './policy.ts';
+import { sourcesOf } from './read-sources.ts';
+
+/** Its policies are for the whole mesh, unless the mesh configuration names another one. */
+export const ROOT_NAMESPACE = 'istio-system';
+
+/** Ports of the sidecar itself, which no policy is asked about. */
+const OF_SIDECAR = new Set([15_020, 15_021, 15_090]);
+
+/** All TCP ports but those of the sidecar. */
+export const MESH_PORTS: readonly NetworkPolicyPort[] = [
+  { protocol: 'TCP', port: 1, endPort: 15_019 },
+  { protocol: 'TCP', port: 15_022, endPort: 15_089 },
+  { protocol: 'TCP', port: 15_091, endPort: 65_535 },
+];
+
+/** The actions in the order in which policies are asked. */
+const PLACES: Readonly<Record<string, number>> = { CUSTOM: 1, DENY: 2, ALLOW: 3 };
+const UNSELECTED = 4;
+
+const OF_MEMBERSHIP = 'whether its pods are in the mesh';
+
+interface Context {
+  readonly selected: PodMatcher;
+  readonly namespace: string;
+  readonly action: string;
+}
+
+/** Undefined for a policy that decides nothing: an AUDIT policy, or a dry run. */
+export function authorizationPolicy(object: KubeObject): EnginePolicy | undefined {
+  const { namespace = '', name, annotations } = object.metadata;
+  const spec = recordOf((object as KubeObject & Raw)['spec']);
+  const action = textOf(spec['action']) || 'ALLOW';
+  if (PLACES[action] === undefined || annotations?.[ANNOTATION_DRY_RUN] === 'true') return undefined;
+  const isRoot = namespace === ROOT_NAMESPACE;
+  const targets = [
+    ...listOf(spec['targetRefs']),
+    ...(spec['targetRef'] === undefined ? [] : [spec['targetRef']]),
+  ];
+  const labels = (recordOf(spec['selector'])['matchLabels'] ?? {}) as StringMap;
+  const selected: PodMatcher = ({ pod }) =>
+    (isRoot || pod.namespace === namespace) &&
+    Object.entries(labels).every(([key, value]) => pod.labels[key] === value);
+  const base = {
+    object: { kind: 'AuthorizationPolicy', namespace, name },
+    ...(isRoot && { isOfAnyNamespace: true }),
+    rules: [],
+    unclear: [],
+    isolates: [],
+  };
+  if (targets.length > 0) return { ...base, gate: { rules: [], unclear: [ofTargets(selected)] } };
+  const context = { selected, namespace, action };
+  const parts = listOf(spec['rules']).flatMap((each, index) => partsOf(recordOf(each), index, context));
+  const rest = action === 'ALLOW' ? deniedRest(selected) : { rules: [], unclear: [] };
+  return {
+    ...base,
+    gate: {
+      rules: [...parts.flatMap(({ certain }) => certain), ...rest.rules],
+      unclear: [...parts.flatMap(({ unclear }) => unclear), ...rest.unclear],
+    },
+  };
+}
+
+/** A waypoint or gateway enforces a policy with targets. */
+function ofTargets(selected: PodMatcher): UnclearPart {
+  return {
+    field: 'spec.targetRefs',
+    direction: 'Ingress',
+    subject: (candidate) => selected(candidate) && membershipOf(candidate) === 'unknown',
+    peers: 'any',
+    ports: MESH_PORTS,
+    order: { phase: 'before', effect: 'deny', tier: 0, place: [0] },
+    what: 'its targets',
+  };
+}
+
+/** What no rule lets in is denied at the pods that a policy of allowing rules selects. */
+function deniedRest(selected: PodMatcher): Pick<EnginePolicy, 'rules' | 'unclear'> {
+  const at = { field: '', direction: 'Ingress', peers: 'any', ports: MESH_PORTS } as const;
+  const order = { phase: 'before', effect: 'deny', tier: 0, place: [UNSELECTED] } as const;
+  return {
+    rules: [{ ...at, order, subject: members(selected) }],
+    unclear: [{ ...at, order, subject: mayBeMembers(selected), what: OF_MEMBERSHIP }],
+  };
+}
+
+function members(selected: PodMatcher): PodMatcher {
+  return (candidate) => selected(candidate) && membershipOf(candidate) === 'member';
+}
+
+function mayBeMembers(selected: PodMatcher): PodMatcher {
+  return (candidate) => selected(candidate) && membershipOf(candidate) === 'unknown';
+}
+
+interface Parts {
+  readonly certain: readonly EngineRule[];
+  readonly unclear: readonly UnclearPart[];
+}
+
+function partsOf(rule: Raw, index: number, { selected, namespace, action }: Context): Parts[] {
+  const sources = sourcesOf(listOf(rule['from']), namespace);
+  const { certain, possible } = portsOf(listOf(rule['to']));
+  const hasConditions = listOf(rule['when']).length > 0;
+  const effect = action === 'ALLOW' ? 'allow' : 'deny';
+  const place = [PLACES[action] ?? 0, namespace, index];
+  const at = { field: `spec.rules[${index}]`, direction: 'Ingress' } as const;
+  const orderOf = (last: number) => ({ phase: 'before', effect, tier: 0, place: [...place, last] }) as const;
+  const unknown = [
+    ...sources.unknown.map((each) => `${each} of sources`),
+    ...(possible.length > certain.length ? ['requests (to.operation)'] : []),
+    ...(hasConditions ? ['conditions (when)'] : []),
+    ...(action === 'CUSTOM' ? ['an authorizer of its own (CUSTOM)'] : []),
+  ];
+  const what = unknown.length === 0 ? 'identities of pods that may be in the mesh' : unknown.join(', ');
+  const isKnown = !hasConditions && action !== 'CUSTOM';
+  const rules: EngineRule[] =
+    isKnown && certain.length > 0
+      ? [{ ...at, order: orderOf(0), subject: members(selected), peers: sources.certain, ports: certain }]
+      : [];
+  const maybe = { ...at, order: orderOf(1), peers: sources.possible, ports: possible };
+  return possible.length === 0
+    ? []
+    : [
+        {
+          certain: rules,
+          unclear: [
+            { ...maybe, subject: members(selected), what },
+            { ...maybe, subject: mayBeMembers(selected), what: OF_MEMBERSHIP },
+          ],
+        },
+      ];
+}
+
+interface Ports {
+  readonly certain: readonly NetworkPolicyPort[];
+  /** Those of `certain`, and those of operations that can't be evaluated. */
+  readonly possible: readonly NetworkPolicyPort[];
+}
+
+function portsOf(to: readonly unknown[]): Ports {
+  if (to.length === 0) return { certain: MESH_PORTS, possible: MESH_PORTS };
+  const all = to.map((each) => {
+    const { ports, ...others } = recordOf(recordOf(each)['operation']);
+    const isKnown = Object.values(others).every((value) => listOf(value).length === 0);
+    const numbers = textsOf(ports)
+      .map(Number)
+      .filter((port) => !OF_SIDECAR.has(port));
+    const own =
+      textsOf(ports).length === 0 ? MESH_PORTS : numbers.map((port) => ({ protocol: 'TCP', port }) as const);
+    return { isKnown, own };
+  });
+  const certain = all.flatMap(({ isKnown, own }) => (isKnown ? own : []));
+  return { certain, possible: [...certain, ...all.flatMap(({ isKnown, own }) => (isKnown ? [] : own))] };
+}

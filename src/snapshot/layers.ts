@@ -1,0 +1,76 @@
+/** The policies of network engines and of the mesh that decide beside the NetworkPolicies of a snapshot. Pure. */
+import type { Pod } from '../analysis/cluster.ts';
+import type { LayeredView } from '../analysis/layers/layered-view.ts';
+import type { KubeObject } from '../api/meta.ts';
+import { LABEL_NAMESPACE_NAME } from '../api/names.ts';
+import type { EngineObjects, LayerKind } from '../engines/layers/engine-policy.ts';
+import { usesCilium } from '../engines/layers/kinds.ts';
+import { layerPolicies } from '../engines/layers/layer-policies.ts';
+import { layeredView } from '../engines/layers/layered-view.ts';
+import { writtenGuards } from './guards.ts';
+import { LAYER_KNOWN_KINDS, type KnownKind } from './objects.ts';
+import type { WorkloadPod } from './pods.ts';
+import type { Snapshot } from './snapshot.ts';
+
+export type SnapshotLayers = LayeredView & { readonly pods: readonly WorkloadPod[] };
+
+/**
+ * The layers of a snapshot; undefined if there are none. Of a cluster, all objects count as they are. Of manifests, profiles ask for
+ * their own ones.
+ *
+ * @param asEnforced as if every profile were enforced now
+ */
+export function layersOf(snapshot: Snapshot, asEnforced = false): SnapshotLayers | undefined {
+  const policies = layerPolicies(objectsOf(snapshot, asEnforced));
+  if (policies.length === 0) return undefined;
+  const labels = new Map(
+    snapshot.namespaces.map(({ name, labels: own }) => [name, { ...own, [LABEL_NAMESPACE_NAME]: name }]),
+  );
+  const known = {
+    pods: snapshot.pods,
+    labelsOf: (name: string) => labels.get(name) ?? { [LABEL_NAMESPACE_NAME]: name },
+  };
+  return layeredView(known, policies, { podsInIPBlocks: !usesCilium(snapshot), isIdentified });
+}
+
+/** A pod that stands for another one of its workload is derived from a pod of the snapshot. */
+function isIdentified(pod: Pod): pod is WorkloadPod {
+  return 'serviceAccount' in pod;
+}
+
+function objectsOf(snapshot: Snapshot, asEnforced: boolean): EngineObjects<LayerKind> {
+  const asked = snapshot.isObserved && !asEnforced ? undefined : askedFor(snapshot, asEnforced);
+  const isOwn = (object: KubeObject) => snapshot.ownerOf({ ...object, spec: {} }) !== undefined;
+  return {
+    objects: (kind) => {
+      const present = snapshot.objects.of(kind);
+      const own = asked?.get(kind);
+      return own === undefined ? present : [...present.filter((each) => !isOwn(each)), ...own];
+    },
+    isRead: (kind) => !snapshot.unread.has(kind),
+    ownerOf: (policy) => snapshot.ownerOf(policy),
+    namespaces: snapshot.namespaces,
+    pods: snapshot.pods,
+  };
+}
+
+/** The objects that profiles ask for, by kind. Without their setting, those of the cluster stay. */
+function askedFor(snapshot: Snapshot, asEnforced: boolean): ReadonlyMap<string, readonly KubeObject[]> {
+  const intents = snapshot.intents().filter(({ relation }) => asEnforced || relation === 'enforce');
+  const objects = [
+    ...intents.flatMap(({ extensions }) => extensions),
+    ...writtenGuards(snapshot, asEnforced),
+  ];
+  const found = objects.flatMap((object) => {
+    const known = knownKind(object);
+    return known === undefined ? [] : [[known.kind, { ...object, kind: known.kind }] as const];
+  });
+  const byKind = Map.groupBy(found, ([kind]) => kind);
+  const written = [snapshot.extensionKind, snapshot.guard?.kind].filter((kind) => kind !== undefined);
+  return new Map(written.map((kind) => [kind, (byKind.get(kind) ?? []).map(([, object]) => object)]));
+}
+
+function knownKind({ apiVersion = '', kind = '' }: KubeObject): KnownKind | undefined {
+  const [group] = apiVersion.split('/');
+  return LAYER_KNOWN_KINDS.find((each) => each.group === group && (each.wireKind ?? each.kind) === kind);
+}
