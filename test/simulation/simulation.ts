@@ -3,6 +3,7 @@
  * every event, fault and delay, so the same plan always runs in the same way.
  */
 import { createHash } from 'node:crypto';
+import type { ProfileStatus } from '../../src/api/profile.ts';
 import { dice, type Dice } from '../faults/model.ts';
 import { compareWithIntent, type Convergence } from './judge/convergence.ts';
 import { Network } from './faults/network.ts';
@@ -12,6 +13,7 @@ import { LONGEST_DEADLINE_MINUTES, LONGEST_SOAK_MINUTES, MOST_WAVES } from './sc
 import { Replica } from './replica.ts';
 import { EPOCH, Scheduler } from './schedule/scheduler.ts';
 import { startControllers } from './server/controllers.ts';
+import { type Kind, NAMESPACE, PROFILE, type Stored } from './server/kinds.ts';
 import { Server } from './server/server.ts';
 import { Users } from './schedule/users.ts';
 import { NO_FAULTS } from './faults/rates.ts';
@@ -92,9 +94,7 @@ class Simulation {
       },
     );
     this.#server.storage.subscribe(({ at, type, kind, key, object, author }) => {
-      const content = this.#isTraced
-        ? JSON.stringify(kind.plural === 'namespaces' ? object.metadata.labels : (object['spec'] ?? ''))
-        : '';
+      const content = this.#isTraced ? contentOf(kind, object) : '';
       this.#note(`${at} ${author} ${type} ${kind.plural} ${key}`, content);
     });
     this.#network = new Network(this.#scheduler, this.#server, this.#roll, {
@@ -401,4 +401,12 @@ class Simulation {
     this.#lines.push(text);
     if (this.#isTraced) this.#trace.push(detail === '' ? text : `${text} ${detail}`);
   }
+}
+
+/** The part of an object that a trace shows. */
+function contentOf(kind: Kind, { metadata, spec = '', status }: Stored): string {
+  if (kind === NAMESPACE) return JSON.stringify(metadata.labels);
+  const { rollout } = (status ?? {}) as ProfileStatus;
+  const { annotations } = metadata;
+  return JSON.stringify(kind === PROFILE ? { annotations, spec, rollout } : spec);
 }

@@ -112,6 +112,18 @@ function asPolicy({ metadata, podSelector, rules, unresolved }: ExtensionPolicy)
   };
 }
 
+/** The profiles that want no policy, and whose observed policies stay because an admission gate may still look for one. */
+export function gatedProfiles(
+  intents: readonly ProfileIntent[],
+  postponed: ReadonlyMap<string, Postponed>,
+  { observed, ownerOf, isGated }: DesiredContext,
+): ReadonlySet<string> {
+  const names = intents
+    .filter((intent) => withoutPostponed(intent, postponed.get(intent.profile.metadata.name)).length === 0)
+    .map(({ profile }) => profile.metadata.name);
+  return new Set(names.filter((name) => isGated(name) && observed.some((each) => ownerOf(each) === name)));
+}
+
 /** The profiles whose observed policies stay as they are. */
 function keptProfiles(
   intents: readonly ProfileIntent[],

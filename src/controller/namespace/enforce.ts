@@ -14,7 +14,7 @@ import type { MeshSupport } from '../mesh-support.ts';
 import type { Send } from '../queue/request-lanes.ts';
 import { apply } from './apply.ts';
 import { cachedPolicies, isSafeFromCache, type Observed } from './cached-policies.ts';
-import { desiredExtensions, desiredOf, desiredOverlay } from './desired.ts';
+import { desiredExtensions, desiredOf, desiredOverlay, gatedProfiles } from './desired.ts';
 import { compileIntents, type Gathered, hasUnresolvedPeers, type ProfileIntent } from './gather.ts';
 import type { LiveConfirmation } from './live-confirmation.ts';
 import type { PodProbe } from './pods.ts';
@@ -47,6 +47,8 @@ export type EnforcementResult =
   | ({
       readonly kind: 'enforced';
       readonly conflicts: readonly string[];
+      /** The profiles that want no policy, and whose policies stay until an admission gate has ended. */
+      readonly gated: ReadonlySet<string>;
       /** True if the next reconcile may report other unresolved peers, without any change. */
       readonly mayReportElse: boolean;
     } & Decision)
@@ -76,6 +78,8 @@ interface Planned {
   readonly plan: Plan;
   /** The policies that the plan was made from. */
   readonly observed: readonly NetworkPolicy[];
+  /** The profiles whose policies it leaves for an admission gate. */
+  readonly gated: ReadonlySet<string>;
 }
 
 export class Enforcement {
@@ -115,7 +119,11 @@ export class Enforcement {
     record.hasReadPolicies ||= planned.observed.length === 0;
     // Last known peers are read back from policies, which are others now.
     const mayReportElse = !isQuiet && hasUnresolvedPeers(decision.intents);
-    return { kind: 'enforced', ...decision, conflicts: planned.plan.conflicts, mayReportElse };
+    const {
+      gated,
+      plan: { conflicts },
+    } = planned;
+    return { kind: 'enforced', ...decision, conflicts, gated, mayReportElse };
   }
 
   /** Cached policies serve for most plans. Last known peers, and what was in conflict before, take live ones. */
@@ -191,17 +199,15 @@ export class Enforcement {
     observed: readonly NetworkPolicy[],
     { companions, isEmpty }: ExtensionWrites,
   ): Promise<Planned> {
-    const desired = desiredOf(intents, waiting, {
-      observed,
-      ownerOf: this.#ownerOf,
-      isGated: this.#isGated,
-    });
+    const context = { observed, ownerOf: this.#ownerOf, isGated: this.#isGated };
+    const desired = desiredOf(intents, waiting, context);
+    const gated = gatedProfiles(intents, waiting, context);
     const isOurs = (policy: NetworkPolicy) => this.#ownerOf(policy) !== undefined;
     const withoutPods = plan(observed, desired, { hasPods: false, isOurs, companions });
     // Pods could be cut only between several writes: plans of one step are the same with and without pods.
     const isSingle = withoutPods.steps.length < 2 && (companions === undefined || isEmpty);
-    if (isSingle || !(await this.#podsExist())) return { plan: withoutPods, observed };
-    return { plan: plan(observed, desired, { hasPods: true, isOurs, companions }), observed };
+    if (isSingle || !(await this.#podsExist())) return { plan: withoutPods, observed, gated };
+    return { plan: plan(observed, desired, { hasPods: true, isOurs, companions }), observed, gated };
   }
 
   #planExtensions({ intents, postponed: waiting }: Decision): ExtensionWrites {

@@ -24,10 +24,24 @@ export function recordEnforced(record: NamespaceRecord, { intents, postponed }: 
   record.enforced = enforced.size > 0 ? enforced : NOTHING_ENFORCED;
 }
 
+const GATE_ENDING: Failure = {
+  reason: 'GateEnding',
+  message: 'its policies stay until the API server no longer acts on the admission gate that looks for them',
+  kind: 'waiting',
+};
+const NONE: ReadonlySet<string> = new Set();
+
+/** A decision that was carried out. */
+export interface CarriedOut extends Decision {
+  readonly conflicts: readonly string[];
+  /** The profiles whose policies stay for an admission gate. */
+  readonly gated?: ReadonlySet<string>;
+}
+
 /** The reconcile is done: every policy is in place, but for what is postponed. */
 export function recordResults(
   namespace: string,
-  { intents, postponed, conflicts }: Decision & { readonly conflicts: readonly string[] },
+  { intents, postponed, conflicts, gated = NONE }: CarriedOut,
   records: Records,
 ): void {
   for (const intent of intents) {
@@ -41,7 +55,7 @@ export function recordResults(
     const { unresolved, policies, connections } = compiled;
     const names = new Set(policies.map(({ metadata }) => metadata.name));
     const waiting = postponed.get(name);
-    const failure = waiting?.failure;
+    const failure = waiting?.failure ?? (gated.has(name) ? GATE_ENDING : undefined);
     // A default-deny that isolates fewer directions than it should does not count as applied.
     const written = withoutPostponed(intent, waiting);
     const applied = written === policies ? written : written.filter((each) => policies.includes(each));

@@ -378,6 +378,23 @@ describe('namespace controller with several profiles', () => {
     assert.deepEqual(policies(), []);
   });
 
+  it('has a profile under Audit pending while a gate keeps its policies, and audited without them', async () => {
+    create('watched', { isolation: ['Ingress'] });
+    hear();
+    await reconcile();
+    edit('watched', { mode: 'Audit' });
+    hear();
+    isGated = true;
+    await reconcile();
+    assert.deepEqual(policies(), ['watched.default-deny']);
+    const { state, failure } = records.resultsOf('watched').get('shop') ?? {};
+    assert.deepEqual([state, failure?.reason], ['pending', 'GateEnding']);
+    isGated = false;
+    await reconcile();
+    assert.deepEqual(policies(), []);
+    assert.equal(records.resultsOf('watched').get('shop')?.state, 'audited');
+  });
+
   it('postpones isolation while policies of another profile are too large to be written', async () => {
     create('large', tooLarge);
     create('other', { isolation: ['Ingress', 'Egress'] });
