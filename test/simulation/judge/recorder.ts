@@ -75,7 +75,7 @@ export class Recorder {
   /** The operator's policies that belonged to no existing profile when the round began. */
   readonly #orphans = new Map<string, Policies>();
   /** The own policies of each combination and each state that peers are read back from. */
-  readonly #intents = new Map<string, Policies>();
+  readonly #intents = new Map<string, readonly Policies[]>();
   /** A shared list for equal policies, so that the judge's caches hit. */
   readonly #contents = new Map<string, Policies>();
   /** Foreign and own policies together. */
@@ -305,23 +305,37 @@ export class Recorder {
   /** The policies when a combination of inputs is enforced, beside each state of the foreign policies. */
   #intent(namespace: string, combination: Combination, base: Policies): Policies[] {
     const key = `${namespace} ${combination.key} ${this.#idOf(base)}`;
-    let own = this.#intents.get(key);
-    if (own === undefined) this.#intents.set(key, (own = this.#ownPolicies(namespace, combination, base)));
-    return this.inputs.values<Policies | undefined>(`foreign ${namespace}`).map((foreign = NOTHING) => {
-      const pair = `${this.#idOf(foreign)} ${this.#idOf(own)}`;
-      let policies = this.#unions.get(pair);
-      if (policies === undefined) this.#unions.set(pair, (policies = [...foreign, ...own]));
-      return policies;
-    });
+    let owns = this.#intents.get(key);
+    if (owns === undefined) this.#intents.set(key, (owns = this.#ownPolicies(namespace, combination, base)));
+    return this.inputs.values<Policies | undefined>(`foreign ${namespace}`).flatMap((foreign = NOTHING) =>
+      owns.map((own) => {
+        const pair = `${this.#idOf(foreign)} ${this.#idOf(own)}`;
+        let policies = this.#unions.get(pair);
+        if (policies === undefined) this.#unions.set(pair, (policies = [...foreign, ...own]));
+        return policies;
+      }),
+    );
   }
 
-  /** The operator's policies for a combination of inputs. Equal policies are one list. */
-  #ownPolicies(namespace: string, combination: Combination, base: Policies): Policies {
+  /**
+   * The operator's policies for a combination of inputs. Two lists if somebody took the labels and the owner from a policy of a
+   * held profile: the leader that saw it takes the policy for its own, and another leader for a foreign one.
+   */
+  #ownPolicies(namespace: string, combination: Combination, base: Policies): Policies[] {
     const existing = new Set(combination.profiles.map(({ asItIs }) => asItIs?.metadata.name ?? ''));
     const left = (this.#orphans.get(namespace) ?? []).filter(
       ({ metadata }) => !existing.has(metadata.labels?.[LABEL_PROFILE] ?? 'nobody'),
     );
-    const own = [...left, ...policiesOf(combination, namespace, base)];
+    const isStripped = ({ metadata: { uid = '', labels } }: NetworkPolicy) =>
+      labels?.[LABEL_PROFILE] === undefined && existing.has(this.observed.operatorPolicies.get(uid) ?? '');
+    const own = policiesOf(combination, namespace, base);
+    const lists = [[...left, ...own]];
+    if (left.some(isStripped)) lists.push([...left.filter((each) => !isStripped(each)), ...own]);
+    return lists.map((each) => this.#shared(namespace, each));
+  }
+
+  /** Equal policies as one list. */
+  #shared(namespace: string, own: Policies): Policies {
     const content = own.map((each) => `${each.metadata.name} ${fingerprint(each)}`).join();
     const known = this.#contents.get(`${namespace} ${content}`);
     if (known === undefined) this.#contents.set(`${namespace} ${content}`, own);
