@@ -48,6 +48,8 @@ class Cluster {
   readonly asked: number[] = [];
   /** False: the operator's configuration has no Prometheus. */
   hasPrometheus = true;
+  /** All watched objects are listed again after this time, in milliseconds; 0 for never. */
+  resyncMs = 0;
   /** The request before which the leader dies; Infinity: never. */
   dieBefore = Number.POSITIVE_INFINITY;
 
@@ -94,7 +96,7 @@ class Cluster {
     const replica = new Replica({
       name: `operator-${this.#replicas.length}`,
       concurrency: 2,
-      resyncMs: 0,
+      resyncMs: this.resyncMs,
       network: this.#network,
       ...(this.hasPrometheus && { prometheus: this.#prometheus }),
       onUncaught: (error) => assert.fail(String(error)),
@@ -102,6 +104,11 @@ class Cluster {
     this.#replicas.push(replica);
     while (!replica.isReady) await this.scheduler.advance(100);
     replica.lead();
+  }
+
+  /** Events of watches are lost from now on, or arrive again. */
+  set losesEvents(isLosing: boolean) {
+    this.#network.rates = { ...NO_FAULTS, lost: isLosing ? 100 : 0 };
   }
 
   get #prometheus(): PrometheusQueries {
@@ -409,6 +416,23 @@ describe('rollout in virtual time', () => {
     await cluster.scheduler.advance(60 * MINUTE);
     // Only the watches that never end.
     assert.equal(cluster.requests, requests);
+  });
+
+  it('goes back by its gate if the event of an unavailable Deployment was lost, once the resync period is over', async () => {
+    cluster.dispose();
+    cluster = new Cluster();
+    cluster.resyncMs = MINUTE;
+    await cluster.lead();
+    cluster.deployment('a', 'web', 1);
+    gated('r1');
+    await cluster.scheduler.advance(MINUTE);
+    cluster.losesEvents = true;
+    cluster.deployment('a', 'web', 0);
+    await cluster.scheduler.advance(MINUTE);
+    cluster.losesEvents = false;
+    // A watch ends after ten minutes at the latest.
+    await cluster.scheduler.advance(15 * MINUTE);
+    assert.equal(cluster.summary, 'RolledBack');
   });
 
   it('goes back by its gate if a pod without controller is not ready any more, which had been', async () => {

@@ -45,6 +45,8 @@ export interface EngineObjectsOptions {
   readonly clusterState: ClusterState;
   readonly clock: Clock;
   readonly random: Random;
+  /** All objects are listed again after this time, in milliseconds; 0 for never. */
+  readonly resyncMs: number;
   /** Called after each write. */
   readonly onWrite: (verb: ObjectStep['verb'], object: KubeObject) => void;
   /** Called for each failure of the watch. */
@@ -90,7 +92,7 @@ export class EngineObjects {
   failure: string | undefined;
 
   constructor(kind: EngineKind, options: EngineObjectsOptions, listener: EngineObjectsListener) {
-    const { transport, clock, random, onWatchError } = options;
+    const { transport, clock, random, resyncMs, onWatchError } = options;
     this.#kind = kind;
     this.#options = options;
     this.#listener = listener;
@@ -109,6 +111,7 @@ export class EngineObjects {
       sink: this.#store,
       clock,
       random,
+      ...(resyncMs > 0 && { relistMs: resyncMs }),
       onError: (error, retryInMs) => {
         onWatchError(kind.kind.plural, error, retryInMs);
         this.#failed(error);

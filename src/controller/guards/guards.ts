@@ -38,6 +38,8 @@ export interface GuardsOptions {
   readonly records: Records;
   readonly clock: Clock;
   readonly random: Random;
+  /** All guards are listed again after this time, in milliseconds; 0 for never. */
+  readonly resyncMs: number;
   /** True while namespaces wait for their reconcile. */
   readonly isBusy: () => boolean;
   /** Called after each write. */

@@ -16,6 +16,8 @@ export interface GuardObjectsOptions {
   readonly clusterState: ClusterState;
   readonly clock: Clock;
   readonly random: Random;
+  /** All objects are listed again after this time, in milliseconds; 0 for never. */
+  readonly resyncMs: number;
   /** Somebody else changed an object, or the state has changed. */
   readonly onChange: () => void;
   /** Called after each write. */

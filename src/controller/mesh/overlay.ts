@@ -28,6 +28,8 @@ export interface MeshOverlayOptions {
   readonly clusterState: ClusterState;
   readonly clock: Clock;
   readonly random: Random;
+  /** All objects are listed again after this time, in milliseconds; 0 for never. */
+  readonly resyncMs: number;
   readonly facts: () => MeshFacts | undefined;
   readonly onWrite: (verb: ObjectStep['verb'], object: KubeObject) => void;
   readonly onWatchError: (resource: string, error: unknown, retryInMs: number) => void;

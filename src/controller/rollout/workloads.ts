@@ -60,6 +60,8 @@ export interface WorkloadWatchOptions {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: Random;
+  /** All workloads are listed again after this time, in milliseconds; 0 for never. */
+  readonly resyncMs: number;
   /** Called when a workload becomes available or unavailable, when all are known, and when they can't be read. */
   readonly onChange: () => void;
 }
@@ -134,7 +136,7 @@ export class WorkloadWatch {
   }
 
   #open(key: string): Scope {
-    const { transport, clock, random, onChange } = this.#options;
+    const { transport, clock, random, resyncMs, onChange } = this.#options;
     const stopping = new AbortController();
     const stores: Store<WorkloadItem>[] = [];
     const reflectors = KINDS.map((kind) => {
@@ -150,6 +152,7 @@ export class WorkloadWatch {
         sink: store,
         clock,
         random,
+        ...(resyncMs > 0 && { relistMs: resyncMs }),
         onError: (error) => {
           this.#error = error;
           onChange();

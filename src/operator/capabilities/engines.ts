@@ -16,6 +16,7 @@ export async function createEngines(parts: CapabilityParts): Promise<readonly Ca
     clusterState,
     clock,
     random: Math.random,
+    resyncMs: options.resyncPeriod,
     onWrite: (verb, { kind, metadata: { namespace, name } }) =>
       logger.info('policy of the network engine written', { verb, kind, namespace, name }),
     onWatchError: (resource, error) => {

@@ -20,6 +20,7 @@ export async function createGuards(parts: CapabilityParts): Promise<readonly Cap
     records,
     clock,
     random: Math.random,
+    resyncMs: options.resyncPeriod,
     isBusy,
     onWrite: (verb, { kind, metadata: { name } }) => logger.info('guard written', { verb, kind, name }),
     onWatchError: (resource, error) => {

@@ -15,6 +15,7 @@ export async function createMesh(parts: CapabilityParts): Promise<readonly Capab
     clusterState,
     clock,
     random: Math.random,
+    resyncMs: options.resyncPeriod,
     onWrite: (verb, { kind, metadata: { namespace, name } }) =>
       logger.info('policy of the service mesh written', { verb, kind, namespace, name }),
     onWatchError: (resource, error) => {

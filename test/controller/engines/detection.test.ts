@@ -69,6 +69,7 @@ describe('engine detection', () => {
         clusterState,
         clock,
         random: () => 0.5,
+        resyncMs: 0,
         onWrite: () => {},
         onWatchError: () => {},
         onStagingRetry: () => {},
