@@ -13,7 +13,7 @@ import { parseDuration } from '../util/duration.ts';
 import { byName } from '../util/order.ts';
 import { rfc3339 } from '../util/rfc3339.ts';
 import type { Revisions, RolloutState } from './assign.ts';
-import { andMore, type GateInput, judgeGates } from './gates.ts';
+import { andMore, type GateInput, type GateVerdict, judgeGates } from './gates.ts';
 import { type Intent, intentOf, type Revision, sameIntent, sameWaves } from './revision.ts';
 import { END, type Member, nameOfWave, positionOf, waveOf } from './waves.ts';
 
@@ -201,26 +201,25 @@ class Rollout {
       recorded: state.gates,
       members: namesOf(this.#membersOf(top.wave)),
       reached: namesOf(reached),
+      phaseSince: Date.parse(state.since),
       deadlineMs: parseDuration(deadline) ?? Number.POSITIVE_INFINITY,
       now,
     });
     if (gate.kind === 'begun') return goOn({ ...state, gates: gate.recorded });
     if (gate.kind === 'failed') return done(this.#fail(state, gate.failure));
-    const isClosed = gate.kind === 'closed';
     const step =
       state.phase === 'Soaking'
-        ? this.#soak(state, top.wave, isClosed)
-        : this.#apply(state, { wave: top.wave, reached, isClosed });
-    if (!isClosed) return step;
+        ? this.#soak(state, top.wave, gate)
+        : this.#apply(state, { wave: top.wave, reached, gate });
+    if (gate.kind !== 'closed') return step;
     const { reason: obstacle, wakeAt = Number.POSITIVE_INFINITY } = gate;
     const at = Math.min(wakeAt, step.next.wakeAt ?? Number.POSITIVE_INFINITY);
     return { ...step, next: { ...step.next, ...(Number.isFinite(at) && { wakeAt: at }), obstacle } };
   }
 
-  /** @param isClosed true if a gate keeps further namespaces out */
   #apply(
     state: RolloutState,
-    { wave, reached, isClosed }: { wave: number; reached: readonly Placed[]; isClosed: boolean },
+    { wave, reached, gate }: { wave: number; reached: readonly Placed[]; gate: OpenOrClosed },
   ): Step {
     const { profile, now } = this.#input;
     const { maxParallel = Number.POSITIVE_INFINITY, deadline = '' } = profile.spec.rollout ?? {};
@@ -229,22 +228,29 @@ class Rollout {
     const waiting = members.slice(reached.length);
     const room = Math.max(0, maxParallel - pending.length);
     const isOpen = state.inForce[0]?.limit === END;
-    if (!isOpen && !isClosed && (waiting.length === 0 || room > 0))
+    if (!isOpen && gate.kind !== 'closed' && (waiting.length === 0 || room > 0))
       return this.#letIn(state, limitFor(waiting, room));
     if (pending.length > 0) {
       const endsAt = Date.parse(state.since) + (parseDuration(deadline) ?? Number.POSITIVE_INFINITY);
       if (now >= endsAt) return done(this.#fail(state, namespaceFailure(pending, 'DeadlineExceeded')));
       return done(state, Number.isFinite(endsAt) ? endsAt : undefined);
     }
-    if (isClosed) return done(state);
     const hasSoak = members.length > 0 && this.#soakMs(wave) > 0;
-    return goOn(hasSoak ? this.#enter(state, 'Soaking') : this.#nextWave(state, wave));
+    if (hasSoak && gate.kind !== 'closed') return goOn(this.#enter(state, 'Soaking'));
+    return this.#end(state, wave, gate);
   }
 
-  #soak(state: RolloutState, wave: number, isClosed: boolean): Step {
+  #soak(state: RolloutState, wave: number, gate: OpenOrClosed): Step {
     const endsAt = Date.parse(state.since) + this.#soakMs(wave);
     if (this.#input.now < endsAt) return done(state, endsAt);
-    return isClosed ? done(state) : goOn(this.#nextWave(state, wave));
+    return this.#end(state, wave, gate);
+  }
+
+  /** Ends the wave, if its gates let it. */
+  #end(state: RolloutState, wave: number, gate: OpenOrClosed): Step {
+    if (gate.kind === 'open') return goOn(this.#nextWave(state, wave));
+    if (gate.kind === 'closed') return done(state);
+    return { next: { state, wakeAt: gate.wakeAt, obstacle: gate.reason }, isDone: true };
   }
 
   /** Lets in the namespaces of the wave up to a position. */
@@ -313,6 +319,9 @@ function limitFor(waiting: readonly Placed[], count: number): number {
   const next = waiting[count];
   return first === undefined || next === undefined ? END : Math.max(next.position, first.position + 1);
 }
+
+/** The verdict of the gates on a wave that has begun and not failed. */
+type OpenOrClosed = Extract<GateVerdict, { readonly kind: 'open' | 'unseen' | 'closed' }>;
 
 type WaveFailure = Omit<NonNullable<RolloutState['failure']>, 'wave'>;
 

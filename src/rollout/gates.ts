@@ -28,6 +28,8 @@ export interface GateContext {
   /** The namespaces of the wave, and those of them that were let in. */
   readonly members: ReadonlySet<string>;
   readonly reached: ReadonlySet<string>;
+  /** Since when the wave is in its phase: a wave ends only by what was seen since. Milliseconds since the epoch. */
+  readonly phaseSince: number;
   readonly deadlineMs: number;
   readonly now: number;
 }
@@ -37,6 +39,8 @@ export type GateFailure = Omit<NonNullable<RolloutState['failure']>, 'wave'>;
 export type GateVerdict =
   /** Nothing speaks against going on. */
   | { readonly kind: 'open' }
+  /** Further namespaces may be let in, but the wave does not end before its gates have looked at it. */
+  | { readonly kind: 'unseen'; readonly reason: string; readonly wakeAt: number }
   /** No further namespace is let in, and no wave ends. */
   | { readonly kind: 'closed'; readonly reason: string; readonly wakeAt?: number }
   /** The wave may begin, once this is recorded. */
@@ -49,6 +53,8 @@ type Part<Recorded> =
   | Extract<GateVerdict, { readonly kind: 'closed' | 'failed' }>;
 
 const OPEN: GateVerdict = { kind: 'open' };
+/** Milliseconds until an answer is looked for that changes nothing but the time of the last one. */
+const RECHECK_MS = 5_000;
 const TOO_MANY_UNAVAILABLE =
   'more than 100 workloads of the wave are unavailable already: mend them, exclude their namespaces, or remove the gate';
 
@@ -63,7 +69,8 @@ export function judgeGates(gates: Gates, input: GateInput, context: GateContext)
   if (queries.kind === 'failed') return queries;
   const closed = [workloads, queries].filter((part) => part.kind === 'closed');
   if (closed.length > 0) return allClosed(closed);
-  if (recorded !== undefined || workloads.kind === 'closed' || queries.kind === 'closed') return OPEN;
+  if (recorded !== undefined) return seenSince(gates, input.queries, context);
+  if (workloads.kind === 'closed' || queries.kind === 'closed') return OPEN;
   const [unavailable, values] = [workloads.recorded, queries.recorded];
   return {
     kind: 'begun',
@@ -73,6 +80,17 @@ export function judgeGates(gates: Gates, input: GateInput, context: GateContext)
       ...(values.length > 0 && { queries: values }),
     },
   };
+}
+
+/** `unseen` if a query has no answer from the present phase of the wave. */
+function seenSince(
+  { prometheus = [] }: Gates,
+  answers: QueryAnswers,
+  { phaseSince, now }: GateContext,
+): GateVerdict {
+  const unseen = prometheus.find(({ name }) => (answers.get(name)?.at ?? 0) < phaseSince);
+  if (unseen === undefined) return OPEN;
+  return { kind: 'unseen', reason: `query ${unseen.name} is being asked`, wakeAt: now + RECHECK_MS };
 }
 
 function allClosed(closed: readonly Extract<GateVerdict, { readonly kind: 'closed' }>[]): GateVerdict {

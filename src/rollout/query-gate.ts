@@ -15,6 +15,8 @@ export type QueryGate = NonNullable<
 /** The last result of a query, and since when results have been as they are; milliseconds since the epoch. */
 export interface QueryAnswer {
   readonly result: QueryResult;
+  /** When the result came. */
+  readonly at: number;
   /** Since when each result has been beyond the bound; absent if the last one was not. */
   readonly beyondSince?: number;
   /** Since when no result has been within the bound; absent if the last one was. */
@@ -54,6 +56,7 @@ export function answerAfter(
   const isNotWithin = isBeyond || result.kind === 'none';
   return {
     result,
+    at: now,
     ...(isBeyond && { beyondSince: before?.beyondSince ?? now }),
     ...(isNotWithin && { notWithinSince: before?.notWithinSince ?? now }),
   };

@@ -135,11 +135,12 @@ describe('gate of a query', () => {
   it('counts the time beyond the bound anew after an answer within it, or without a value', () => {
     const beyond = answerAfter(gate(), undefined, value(1), 1);
     assert.equal(answerAfter(gate(), beyond, value(2), 2).beyondSince, 1);
-    assert.deepEqual(answerAfter(gate(), beyond, value(0), 2), { result: value(0) });
+    assert.deepEqual(answerAfter(gate(), beyond, value(0), 2), { result: value(0), at: 2 });
     const unanswered = answerAfter(gate(), beyond, none('x'), 2);
-    assert.deepEqual(unanswered, { result: none('x'), notWithinSince: 1 });
+    assert.deepEqual(unanswered, { result: none('x'), at: 2, notWithinSince: 1 });
     assert.deepEqual(answerAfter(gate(), unanswered, value(1), 3), {
       result: value(1),
+      at: 3,
       beyondSince: 3,
       notWithinSince: 1,
     });
@@ -212,6 +213,17 @@ describe('rollout with a gate of a query', () => {
     const made = see(scene(), value(0.25)).wait(29);
     see(made, value(0.75)).wait(1).settle();
     assert.equal(made.state.summary, 'Soaking 0/2');
+    see(made, value(0.25));
+    assert.equal(made.state.summary, 'Complete');
+  });
+
+  it('does not end a wave without soak time before an answer from after its namespaces got the revision', () => {
+    const [canary] = WAVES;
+    const made = scene().editRollout({ waves: [{ ...canary!, soak: '0m' }], paused: true });
+    see(made, value(0.25)).wait(1).editRollout({ paused: false }).settle();
+    assert.equal(made.state.summary, 'Applying 0/2');
+    assert.equal(made.assignments['a'], 1);
+    assert.equal(made.judge().obstacle, 'query errors is being asked');
     see(made, value(0.25));
     assert.equal(made.state.summary, 'Complete');
   });

@@ -15,6 +15,7 @@ import { Server } from './server/server.ts';
 
 const PROFILES = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
 const MINUTE = 60_000;
+const WORKLOADS = /\/(deployments|statefulsets|daemonsets|pods)$/;
 const ROLLOUT = {
   waves: [{ name: 'canary', namespaceSelector: { matchLabels: { tier: 'test' } }, soak: '30m' }],
 };
@@ -109,6 +110,12 @@ class Cluster {
   /** Events of watches are lost from now on, or arrive again. */
   set losesEvents(isLosing: boolean) {
     this.#network.rates = { ...NO_FAULTS, lost: isLosing ? 100 : 0 };
+  }
+
+  /** The operator may not read workloads any more, and watches of them break; or it may again. */
+  set mayWatchWorkloads(mayWatch: boolean) {
+    this.#network.forbidden = mayWatch ? undefined : WORKLOADS;
+    if (!mayWatch) this.#leader?.link.cut(WORKLOADS);
   }
 
   get #prometheus(): PrometheusQueries {
@@ -392,6 +399,7 @@ describe('rollout in virtual time', () => {
     assert.deepEqual(cluster.rules, { a: 'r2', b: 'r2' });
   });
 
+  const rolloutReady = () => cluster.profile.status?.conditions?.find(({ type }) => type === 'RolloutReady');
   const gated = (rule: string) =>
     cluster.write(rule, { rollout: { ...ROLLOUT, gates: { workloads: { maxUnavailable: 0, for: '2m' } } } });
 
@@ -435,6 +443,61 @@ describe('rollout in virtual time', () => {
     assert.equal(cluster.summary, 'RolledBack');
   });
 
+  it('ends no wave while its gate can not watch workloads any more, says so, and goes on once it can', async () => {
+    cluster.deployment('a', 'web', 1);
+    gated('r1');
+    await cluster.scheduler.advance(5 * MINUTE);
+    assert.equal(cluster.summary, 'Soaking 0/2');
+    cluster.mayWatchWorkloads = false;
+    await cluster.scheduler.advance(60 * MINUTE);
+    assert.equal(cluster.summary, 'Soaking 0/2');
+    assert.equal(rolloutReady()?.reason, 'PermissionMissing');
+    cluster.mayWatchWorkloads = true;
+    await cluster.scheduler.advance(MINUTE);
+    assert.equal(cluster.summary, 'Complete');
+  });
+
+  it('goes back by its gate if a Deployment became unavailable while its gate could not watch workloads', async () => {
+    cluster.deployment('a', 'web', 1);
+    await cluster.scheduler.advance(MINUTE);
+    gated('r1');
+    await cluster.scheduler.advance(5 * MINUTE);
+    cluster.mayWatchWorkloads = false;
+    cluster.deployment('a', 'web', 0);
+    await cluster.scheduler.advance(60 * MINUTE);
+    cluster.mayWatchWorkloads = true;
+    await cluster.scheduler.advance(3 * MINUTE);
+    assert.equal(cluster.summary, 'RolledBack');
+  });
+
+  it('does not go back for a Deployment that recovered while its gate could not watch workloads', async () => {
+    cluster.deployment('a', 'web', 1);
+    await cluster.scheduler.advance(MINUTE);
+    gated('r1');
+    await cluster.scheduler.advance(5 * MINUTE);
+    cluster.deployment('a', 'web', 0);
+    await cluster.scheduler.advance(MINUTE);
+    cluster.mayWatchWorkloads = false;
+    cluster.deployment('a', 'web', 1);
+    await cluster.scheduler.advance(60 * MINUTE);
+    assert.equal(cluster.summary, 'Soaking 0/2');
+    cluster.mayWatchWorkloads = true;
+    await cluster.scheduler.advance(MINUTE);
+    assert.equal(cluster.summary, 'Complete');
+  });
+
+  it('writes no status if its gate loses a watch for a moment', async () => {
+    cluster.deployment('a', 'web', 1);
+    gated('r1');
+    await cluster.scheduler.advance(5 * MINUTE);
+    const { resourceVersion } = cluster.profile.metadata;
+    cluster.mayWatchWorkloads = false;
+    await cluster.scheduler.advance(3_000);
+    cluster.mayWatchWorkloads = true;
+    await cluster.scheduler.advance(MINUTE);
+    assert.equal(cluster.profile.metadata.resourceVersion, resourceVersion);
+  });
+
   it('goes back by its gate if a pod without controller is not ready any more, which had been', async () => {
     cluster.pod('a', 'alone', true);
     cluster.pod('a', 'broken', false);
@@ -455,10 +518,10 @@ describe('rollout in virtual time', () => {
     assert.deepEqual(cluster.rules, { a: 'r1', b: 'r1' });
   });
 
-  const asking = (rule: string, more: object = {}) =>
+  const asking = (rule: string, more: object = {}, waves: readonly object[] = ROLLOUT.waves) =>
     cluster.write(rule, {
       rollout: {
-        ...ROLLOUT,
+        waves,
         deadline: '10m',
         gates: { prometheus: [{ name: 'errors', query: 'errors', max: 1, for: '2m' }] },
       },
@@ -484,6 +547,24 @@ describe('rollout in virtual time', () => {
       cluster.profile.status?.rollout?.failure?.message ?? '',
       /^query errors is 7, more than max 1, after the wave began; it was 0 when the wave began/,
     );
+  });
+
+  it('looks at a query once more before a wave without soak time ends', async () => {
+    const [wave] = ROLLOUT.waves;
+    cluster.deployment('a', 'web', 1);
+    asking('r1', {});
+    await cluster.scheduler.advance(31 * MINUTE);
+    assert.equal(cluster.summary, 'Complete');
+    const { length } = cluster.asked;
+    // The change breaks what the query sees.
+    cluster.onPolicy(() => (cluster.result = { kind: 'value', value: 5 }));
+    asking('r2', {}, [{ ...wave, soak: '0m' }]);
+    await cluster.scheduler.advance(MINUTE);
+    assert.ok(cluster.asked.length > length);
+    assert.deepEqual(cluster.rules, { a: 'r2', b: 'r1' });
+    await cluster.scheduler.advance(5 * MINUTE);
+    assert.equal(cluster.summary, 'RolledBack');
+    assert.deepEqual(cluster.rules, { a: 'r1', b: 'r1' });
   });
 
   it('waits while Prometheus does not answer, and goes on once it does', async () => {

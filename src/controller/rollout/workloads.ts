@@ -15,7 +15,7 @@ import {
   type WorkloadInput,
   type WorkloadScale,
 } from '../../rollout/workload-gate.ts';
-import type { Clock, Random } from '../../util/clock.ts';
+import type { Clock, Random, Timer } from '../../util/clock.ts';
 
 interface WatchedKind extends ResourceKind {
   readonly kind: string;
@@ -53,6 +53,11 @@ const KINDS: readonly WatchedKind[] = [
   },
 ];
 
+/** Milliseconds for which a watch may have failed before that is reported: most resume at once. */
+const BLIP_MS = 15_000;
+/** Milliseconds between two looks at a watch that has failed. */
+const RECHECK_MS = 2_000;
+
 /** More namespaces than this are watched all at once, with all others of the cluster. */
 const MOST_SINGLE_WATCHES = 8;
 
@@ -71,10 +76,28 @@ interface WorkloadItem extends Item {
   readonly isUnavailable: boolean;
 }
 
+/** The watch of one kind, in one namespace or in the whole cluster. */
+interface KindWatch {
+  readonly reflector: Reflector<WorkloadItem>;
+  readonly store: Store<WorkloadItem>;
+  /** Since when it fails; undefined while its items are current. */
+  failure: WatchFailure | undefined;
+}
+
+/** Times are monotonic milliseconds. */
+interface WatchFailure {
+  readonly since: number;
+  /** When the latest attempt failed. */
+  latest: number;
+  /** True once the API server has answered again: the events that were missed arrive within moments. */
+  hasResumed: boolean;
+  isReported: boolean;
+  timer: Timer;
+}
+
 /** The watches of one namespace, or of the whole cluster. */
 interface Scope {
-  readonly reflectors: readonly Reflector<WorkloadItem>[];
-  readonly stores: readonly Store<WorkloadItem>[];
+  readonly watches: readonly KindWatch[];
   readonly ended: Promise<unknown>;
   readonly stopping: AbortController;
 }
@@ -99,6 +122,7 @@ export class WorkloadWatch {
     for (const [key, scope] of this.#scopes) {
       if (scopes.has(key)) continue;
       scope.stopping.abort();
+      for (const { failure } of scope.watches) failure?.timer.cancel();
       this.#scopes.delete(key);
     }
     for (const key of scopes) if (!this.#scopes.has(key)) this.#scopes.set(key, this.#open(key));
@@ -116,12 +140,15 @@ export class WorkloadWatch {
 
   /** Why workloads can't be read; undefined if that is not known, or they can. */
   get error(): unknown {
-    return [...this.#scopes.values()].every(isRead) ? undefined : this.#error;
+    const now = this.#options.clock.monotonic();
+    const isUnread = ({ reflector, failure }: KindWatch) =>
+      !reflector.hasSynced || (failure !== undefined && now - failure.since >= BLIP_MS);
+    return [...this.#scopes.values()].some(({ watches }) => watches.some(isUnread)) ? this.#error : undefined;
   }
 
   get input(): WorkloadInput {
-    const unavailable = [...this.#scopes.values()].flatMap(({ stores }) =>
-      stores.flatMap((store) =>
+    const unavailable = [...this.#scopes.values()].flatMap(({ watches }) =>
+      watches.flatMap(({ store }) =>
         [...store.values()].flatMap((item) =>
           item.isUnavailable ? [{ ...item.workload, since: this.#since.get(item.workload.name) ?? 0 }] : [],
         ),
@@ -135,33 +162,72 @@ export class WorkloadWatch {
     return { kind: 'read', covers, unavailable };
   }
 
+  /** True if all workloads are known, and current. */
+  get #isRead(): boolean {
+    return [...this.#scopes.values()].every(isRead);
+  }
+
   #open(key: string): Scope {
-    const { transport, clock, random, resyncMs, onChange } = this.#options;
     const stopping = new AbortController();
-    const stores: Store<WorkloadItem>[] = [];
-    const reflectors = KINDS.map((kind) => {
-      const store = new Store<WorkloadItem>();
-      store.subscribe((change) => this.#changed(change));
-      stores.push(store);
-      const resource = new Resource(transport, kind);
-      return new Reflector<WorkloadItem>({
-        transport,
-        path: key === CLUSTER ? resource.collection() : resource.collection(key),
-        ...(kind.labelSelector !== undefined && { labelSelector: kind.labelSelector }),
-        project: (raw) => project(raw as KubeObject, kind),
-        sink: store,
-        clock,
-        random,
-        ...(resyncMs > 0 && { relistMs: resyncMs }),
-        onError: (error) => {
-          this.#error = error;
-          onChange();
-        },
-      });
+    const watches = KINDS.map((kind) => this.#watch(kind, key, stopping.signal));
+    const ended = Promise.all(watches.map(({ reflector }) => reflector.run(stopping.signal)));
+    void Promise.all(watches.map(({ reflector }) => reflector.synced)).then(this.#options.onChange);
+    return { watches, ended, stopping };
+  }
+
+  #watch(kind: WatchedKind, key: string, signal: AbortSignal): KindWatch {
+    const { transport, clock, random, resyncMs } = this.#options;
+    const store = new Store<WorkloadItem>();
+    store.subscribe((change) => this.#changed(change));
+    const resource = new Resource(transport, kind);
+    const reflector = new Reflector<WorkloadItem>({
+      transport,
+      path: key === CLUSTER ? resource.collection() : resource.collection(key),
+      ...(kind.labelSelector !== undefined && { labelSelector: kind.labelSelector }),
+      project: (raw) => project(raw as KubeObject, kind),
+      sink: store,
+      clock,
+      random,
+      ...(resyncMs > 0 && { relistMs: resyncMs }),
+      onError: (error) => {
+        if (signal.aborted) return;
+        this.#error = error;
+        this.#failed(watch);
+      },
     });
-    const ended = Promise.all(reflectors.map((each) => each.run(stopping.signal)));
-    void Promise.all(reflectors.map(({ synced }) => synced)).then(onChange);
-    return { reflectors, stores, ended, stopping };
+    const watch: KindWatch = { reflector, store, failure: undefined };
+    return watch;
+  }
+
+  /** A watch has failed: until it has resumed, its items may be out of date. */
+  #failed(watch: KindWatch): void {
+    const { clock, onChange } = this.#options;
+    if (!watch.reflector.hasSynced) return onChange();
+    const now = clock.monotonic();
+    if (watch.failure === undefined) {
+      const timer = this.#lookAgain(watch);
+      watch.failure = { since: now, latest: now, hasResumed: false, isReported: false, timer };
+    } else {
+      watch.failure.latest = now;
+      watch.failure.hasResumed = false;
+    }
+  }
+
+  #lookAgain(watch: KindWatch): Timer {
+    return this.#options.clock.schedule(RECHECK_MS, () => this.#recheck(watch));
+  }
+
+  #recheck(watch: KindWatch): void {
+    const { clock, onChange } = this.#options;
+    const { reflector, failure } = watch;
+    if (failure === undefined) return;
+    const isAnswered = reflector.lastContact > failure.latest;
+    if (isAnswered && failure.hasResumed) watch.failure = undefined;
+    else failure.timer = this.#lookAgain(watch);
+    failure.hasResumed = isAnswered;
+    const isLost = !failure.isReported && clock.monotonic() - failure.since >= BLIP_MS;
+    if (isLost) failure.isReported = true;
+    if (isLost || this.#isRead) onChange();
   }
 
   #changed({ old, new: next }: StoreChange<WorkloadItem>): void {
@@ -174,8 +240,9 @@ export class WorkloadWatch {
   }
 }
 
-function isRead({ reflectors }: Scope): boolean {
-  return reflectors.every(({ hasSynced }) => hasSynced);
+/** True if all workloads of the scope are known, and current. */
+function isRead({ watches }: Scope): boolean {
+  return watches.every(({ reflector, failure }) => reflector.hasSynced && failure === undefined);
 }
 
 interface RollingUpdate {

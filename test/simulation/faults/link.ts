@@ -40,6 +40,11 @@ export class Link implements Transport {
     else session.hang();
   }
 
+  /** Breaks the watches of these collections. */
+  cut(paths: RegExp): void {
+    for (const session of this.#sessions) if (paths.test(session.path)) session.cut();
+  }
+
   request<T>(request: Request): Promise<T> {
     if (this.#died !== undefined) return new Promise(() => {});
     const { scheduler, roll, observer, rates } = this.#network;
@@ -91,7 +96,8 @@ export class Link implements Transport {
     const { server, observer } = this.#network;
     let answer: Answer | undefined;
     if (fate.kind === 'answered' || fate.committed) {
-      answer = server.handle(call, this.replica);
+      const refusal = this.#network.refusal(request.path);
+      answer = refusal ? { status: 403, body: refusal } : server.handle(call, this.replica);
       observer.onHandled(this.replica, request, answer, sent);
       if (isForged) answer = forged(answer);
     }

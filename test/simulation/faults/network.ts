@@ -2,6 +2,7 @@
 import type { Request } from '../../../src/kube/http/transport.ts';
 import type { Scheduler } from '../schedule/scheduler.ts';
 import type { Dice } from '../../faults/model.ts';
+import type { Status } from '../../../src/kube/errors.ts';
 import type { Answer, Server } from '../server/server.ts';
 import { type FaultRates, NO_FAULTS } from './rates.ts';
 
@@ -17,6 +18,8 @@ export interface NetworkObserver {
 
 export class Network {
   rates: FaultRates = NO_FAULTS;
+  /** Collections that the API server does not let the operator read, as without a permission; undefined: none. */
+  forbidden: RegExp | undefined;
   /** Requests without an outcome yet, also those whose client gave up. */
   inFlight = 0;
   readonly scheduler: Scheduler;
@@ -31,6 +34,13 @@ export class Network {
     this.server = server;
     this.roll = roll;
     this.observer = observer;
+  }
+
+  /** The answer to a request that the operator has no permission for; undefined if it has. */
+  refusal(path: string): Status | undefined {
+    if (this.forbidden?.test(path) !== true) return undefined;
+    const [status, reason, message] = ['Failure', 'Forbidden', `${path} is forbidden`];
+    return { status, reason, message, code: 403 };
   }
 
   freeze(replica: string, until: number): void {

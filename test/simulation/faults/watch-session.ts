@@ -112,6 +112,8 @@ export class WatchSession {
     this.#after(delayOf(rates, roll), () => {
       if (fault === 'too many requests') return this.#refuse({ code: 429, reason: 'TooManyRequests' });
       if (fault === 'internal error') return this.#refuse({ code: 500, reason: 'InternalError' });
+      const refusal = this.#network.refusal(path);
+      if (refusal !== undefined) return this.#refuse(refusal);
       const started = server.watch(path, query, (event) => this.#send(event));
       if (typeof started !== 'function') return this.#refuse(started);
       this.#unsubscribe = started;
