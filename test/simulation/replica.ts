@@ -3,7 +3,6 @@ import { ClusterState } from '../../src/cluster-state/state.ts';
 import { type Controller, createController } from '../../src/controller/controller.ts';
 import type { ControllerObserver } from '../../src/controller/observer.ts';
 import { Exceptions } from '../../src/controller/exceptions/exceptions.ts';
-import type { PrometheusQueries } from '../../src/controller/rollout/query-watch.ts';
 import { Rollouts } from '../../src/controller/rollout/rollouts.ts';
 import { Records } from '../../src/controller/records.ts';
 import { encodeKey } from '../../src/controller/queue/key.ts';
@@ -13,6 +12,7 @@ import { CLUSTER_DEFAULTS } from '../../src/options/cluster-defaults.ts';
 import { Link } from './faults/link.ts';
 import type { Network } from './faults/network.ts';
 import { ProcessClock } from './schedule/scheduler.ts';
+import type { Prometheus } from './server/prometheus.ts';
 
 export interface ReplicaOptions {
   readonly name: string;
@@ -24,7 +24,7 @@ export interface ReplicaOptions {
   readonly hasExceptions?: boolean;
   readonly network: Network;
   /** The Prometheus of the operator's configuration; absent: none. */
-  readonly prometheus?: PrometheusQueries;
+  readonly prometheus?: Pick<Prometheus, 'ask'>;
   /** The controller threw an error that nothing catches. */
   readonly onUncaught: (error: unknown) => void;
 }
@@ -64,7 +64,10 @@ export class Replica {
       clusterState: this.clusterState,
       records,
       namespace: 'segmentation-system',
-      prometheus,
+      prometheus: prometheus && {
+        ask: () => prometheus.ask(name, this.clock),
+        close: () => Promise.resolve(),
+      },
       clock: this.clock,
       random,
       resyncMs,

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../src/api/profile.ts';
-import type { PrometheusQueries } from '../../src/controller/rollout/query-watch.ts';
 import { none, type QueryResult } from '../../src/rollout/query-result.ts';
 import { dice } from '../faults/model.ts';
 import { Network } from './faults/network.ts';
@@ -11,6 +10,7 @@ import { Replica } from './replica.ts';
 import { Scheduler } from './schedule/scheduler.ts';
 import { startControllers } from './server/controllers.ts';
 import { NETWORK_POLICY, type Stored } from './server/kinds.ts';
+import type { Prometheus } from './server/prometheus.ts';
 import { Server } from './server/server.ts';
 
 const PROFILES = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
@@ -118,13 +118,12 @@ class Cluster {
     if (!mayWatch) this.#leader?.link.cut(WORKLOADS);
   }
 
-  get #prometheus(): PrometheusQueries {
+  get #prometheus(): Pick<Prometheus, 'ask'> {
     return {
       ask: () => {
         this.asked.push(this.scheduler.time);
         return Promise.resolve(this.result);
       },
-      close: () => Promise.resolve(),
     };
   }
 

@@ -6,14 +6,21 @@ import { createHash } from 'node:crypto';
 import type { ProfileStatus } from '../../src/api/profile.ts';
 import { dice, type Dice } from '../faults/model.ts';
 import { compareWithIntent, type Convergence } from './judge/convergence.ts';
+import type { Permission } from './judge/gates.ts';
 import { Network } from './faults/network.ts';
 import { type Action, isCalm, type Plan, type Round } from './schedule/actions.ts';
 import { MOST_SKEW_MS } from './schedule/clocks.ts';
-import { LONGEST_DEADLINE_MINUTES, LONGEST_SOAK_MINUTES, MOST_WAVES } from './schedule/rollouts.ts';
+import {
+  FORBIDDEN_WORKLOADS,
+  LONGEST_DEADLINE_MINUTES,
+  LONGEST_SOAK_MINUTES,
+  MOST_WAVES,
+} from './schedule/rollouts.ts';
 import { Replica } from './replica.ts';
 import { EPOCH, Scheduler } from './schedule/scheduler.ts';
 import { startControllers } from './server/controllers.ts';
 import { type Kind, NAMESPACE, PROFILE, type Stored } from './server/kinds.ts';
+import { Prometheus } from './server/prometheus.ts';
 import { Server } from './server/server.ts';
 import { Users } from './schedule/users.ts';
 import { NO_FAULTS } from './faults/rates.ts';
@@ -69,6 +76,7 @@ class Simulation {
   readonly #recorder: Recorder;
   readonly #users: Users;
   readonly #roll: Dice;
+  readonly #prometheus: Prometheus;
   readonly #replicas = new Map<string, Replica>();
   readonly #trace: string[] = [];
   /** The trace without details, of which the digest is made. */
@@ -83,16 +91,19 @@ class Simulation {
     this.#isTraced = isTraced;
     this.#roll = dice(plan.seed + 1);
     this.#server = new Server(() => this.#scheduler.time);
-    this.#recorder = new Recorder(
-      this.#server.storage,
-      () => this.#scheduler.time,
-      (name) => {
+    this.#prometheus = new Prometheus(() => this.#scheduler.time, this.#roll);
+    this.#recorder = new Recorder({
+      storage: this.#server.storage,
+      prometheus: this.#prometheus,
+      permission: () => this.#permission,
+      time: () => this.#scheduler.time,
+      replicaState: (name) => {
         const replica = this.#replicas.get(name);
         if (replica === undefined) return undefined;
         const { clusterState, isLeading: leads, clock } = replica;
         return { clusterState, leads, readings: clock.readings(RECHECK_MS) };
       },
-    );
+    });
     this.#server.storage.subscribe(({ at, type, kind, key, object, author }) => {
       const content = this.#isTraced ? contentOf(kind, object) : '';
       this.#note(`${at} ${author} ${type} ${kind.plural} ${key}`, content);
@@ -171,6 +182,7 @@ class Simulation {
     // The operator works on the changes while the faults go on.
     await this.#advance(this.#roll(20_000));
     this.#network.rates = NO_FAULTS;
+    this.#forbid(undefined);
     this.#note('faults end');
     // Only the list after the end of each watch finds lost events.
     if (rates.lost > 0) await this.#advance(RELIST_MS);
@@ -200,6 +212,7 @@ class Simulation {
     for (const end = this.#scheduler.time + most; this.#scheduler.time < end; ) {
       const { writes } = this.#recorder.counts;
       await this.#advance(1000);
+      this.#recorder.judgeTime();
       if (this.#failed) return;
       unmet = this.#unmet();
       // Status is written within half a second of the change that it reports.
@@ -310,6 +323,11 @@ class Simulation {
         return;
       case 'compact':
         return this.#server.storage.compact();
+      case 'reply':
+        this.#prometheus.reply = action.reply;
+        return;
+      case 'forbid workloads':
+        return this.#forbid(action.isForbidden ? FORBIDDEN_WORKLOADS : undefined);
       case 'wall clock':
         for (const { clock } of this.#replicas.values()) clock.step(action.skew);
         return;
@@ -322,6 +340,16 @@ class Simulation {
       default:
         this.#users.perform(action);
     }
+  }
+
+  #permission: Permission = { isForbidden: false, since: Number.NEGATIVE_INFINITY };
+
+  /** The API server refuses to let the operator read these collections from now on. */
+  #forbid(paths: RegExp | undefined): void {
+    if (this.#network.forbidden === paths) return;
+    this.#network.forbidden = paths;
+    this.#permission = { isForbidden: paths !== undefined, since: this.#scheduler.time };
+    if (paths !== undefined) for (const { link } of this.#replicas.values()) link.cut(paths);
   }
 
   /** When a clock was stepped last, by the simulation's clock. */
@@ -375,6 +403,7 @@ class Simulation {
       skew,
       hasExceptions,
       network: this.#network,
+      prometheus: this.#prometheus,
       onUncaught,
     });
     this.#replicas.set(name, replica);

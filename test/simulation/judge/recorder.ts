@@ -18,12 +18,13 @@ import { EXCEPTED } from '../schedule/exceptions.ts';
 import { Inputs, isUnresolved, policiesOf } from '../schedule/inputs.ts';
 import { isOperator, ObservedCluster } from './observed-cluster.ts';
 import { openedWithoutGrant } from './exceptions.ts';
+import { GateJudge, type GateJudgeOptions } from './gates.ts';
 import { RolloutJudge } from './rollouts.ts';
 import { EXTERNAL, NAMESPACES, NODE_ADDRESSES, PROFILES, STABLE } from '../schedule/actions.ts';
 import { EXCEPTION, NAMESPACE, NETWORK_POLICY, PROFILE } from '../server/kinds.ts';
 import { routeOf } from '../server/route.ts';
 import type { Answer } from '../server/server.ts';
-import type { Revision, Storage } from '../server/storage.ts';
+import type { Revision } from '../server/storage.ts';
 import { hasStablePods, POD_LABELS } from '../schedule/users.ts';
 
 const CONTAINER = { name: 'http', containerPort: 8080 } as const;
@@ -46,6 +47,11 @@ type ReplicaState = (replica: string) =>
       readonly readings: readonly number[];
     }
   | undefined;
+
+export interface RecorderOptions extends GateJudgeOptions {
+  /** The cluster state of a replica, and whether it leads; undefined for a dead one. */
+  readonly replicaState: ReplicaState;
+}
 
 export class Recorder {
   /** The first broken invariant, in words. */
@@ -92,10 +98,11 @@ export class Recorder {
 
   readonly #rollouts: RolloutJudge;
 
-  constructor(storage: Storage, time: () => number, replicaState: ReplicaState) {
+  constructor({ storage, prometheus, permission, time, replicaState }: RecorderOptions) {
     this.observed = new ObservedCluster(storage, this.inputs);
     const seen = (namespace: string) => this.seenPolicies(namespace);
-    this.#rollouts = new RolloutJudge({ storage, inputs: this.inputs, seen, time });
+    const gates = new GateJudge({ storage, prometheus, permission, time });
+    this.#rollouts = new RolloutJudge({ inputs: this.inputs, seen, gates, time });
     this.#time = time;
     this.#replicaState = replicaState;
     storage.subscribe((revision) => this.#onRevision(revision));
@@ -105,6 +112,15 @@ export class Recorder {
   expect({ isCalm, isLossy }: { readonly isCalm: boolean; readonly isLossy: boolean }): void {
     this.#rollouts.isCalm = isCalm;
     this.#rollouts.isLossy = isLossy;
+  }
+
+  /** Judges what should have happened by now. */
+  judgeTime(): void {
+    for (const name of PROFILES) {
+      const profile = this.observed.profile(name);
+      const fault = profile && this.#rollouts.overdue(profile);
+      if (fault !== undefined) this.#fail(fault);
+    }
   }
 
   /** The cluster has converged: the next round starts from its current state. */

@@ -11,34 +11,37 @@ import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
 import { fingerprint } from '../../../src/policy/semantics/normalize.ts';
 import type { RolloutState } from '../../../src/rollout/assign.ts';
-import type { Revision as Recorded } from '../../../src/rollout/revision.ts';
+import {
+  intentOf as intentPart,
+  type Revision as Recorded,
+  sameIntent,
+} from '../../../src/rollout/revision.ts';
 import { nameOfWave, positionOf, waveOf } from '../../../src/rollout/waves.ts';
 import { parseDuration } from '../../../src/util/duration.ts';
 import { NAMESPACES, PROFILES } from '../schedule/actions.ts';
 import { selects } from '../schedule/combination.ts';
 import { isHeldPolicy } from '../schedule/forms.ts';
 import { type Inputs, intentOf, type ProfileValue } from '../schedule/inputs.ts';
-import { DEPLOYMENT, type Stored } from '../server/kinds.ts';
-import type { Revision, Storage } from '../server/storage.ts';
+import type { Author, Revision } from '../server/storage.ts';
+import type { GatedWave, GateJudge } from './gates.ts';
 import { isOperator } from './observed-cluster.ts';
 
 export interface RolloutJudgeOptions {
-  readonly storage: Storage;
   readonly inputs: Inputs;
   /** Every state of the policies of a namespace in this round. */
   readonly seen: (namespace: string) => readonly (readonly NetworkPolicy[])[];
+  readonly gates: GateJudge;
   /** Milliseconds since the simulation began. */
   readonly time: () => number;
 }
-
-/** How long the operator may take to see that a workload is unavailable, if nothing disturbs it, in milliseconds. */
-const NOTICE_MS = 5_000;
 
 /** A wave of the rollout of a revision. */
 interface Place {
   readonly profile: SegmentationProfile;
   readonly revision: Recorded;
   readonly wave: number;
+  /** The replica that has recorded the state. */
+  readonly author: Author;
 }
 
 export class RolloutJudge {
@@ -51,14 +54,11 @@ export class RolloutJudge {
   readonly #options: RolloutJudgeOptions;
   /** `PROFILE REVISION/WAVE` of every promotion. */
   readonly #promoted = new Set<string>();
-  /** Since when each unavailable Deployment is so, by `NAMESPACE/Deployment/NAME`. */
-  readonly #unavailable = new Map<string, number>();
+  /** When the state of a rollout was recorded last, by profile; milliseconds since the simulation began. */
+  readonly #recordedAt = new Map<string, number>();
 
   constructor(options: RolloutJudgeOptions) {
     this.#options = options;
-    options.storage.subscribe(({ kind, object }) => {
-      if (kind === DEPLOYMENT) this.#followWorkload(object);
-    });
   }
 
   /** Describes the fault of a new state of a profile; undefined if there is none. */
@@ -70,8 +70,44 @@ export class RolloutJudge {
     const [before, after] = [old?.status?.rollout, profile.status?.rollout];
     if (before === undefined || after === undefined) return undefined;
     if (JSON.stringify(before) === JSON.stringify(after)) return undefined;
-    const fault = this.#failureFault(profile, before, after) ?? this.#progressFault(profile, before, after);
+    const fault =
+      this.#failureFault(profile, before, after) ?? this.#progressFault({ profile, author }, before, after);
+    this.#recordedAt.set(profile.metadata.name, this.#options.time());
     return fault && `rollout of ${profile.metadata.name}: ${fault}`;
+  }
+
+  /** Describes the failure that the gates of the profile's wave should have seen by now; undefined if there is none. */
+  overdue(profile: SegmentationProfile): string | undefined {
+    const { status, metadata, spec } = profile;
+    const state = status?.rollout;
+    const [top] = state?.inForce ?? [];
+    const revision = top && this.#options.inputs.forms.revisionsOf(profile).get(top.revision);
+    if (state === undefined || top?.wave === undefined || revision === undefined) return undefined;
+    const isUnderWay = state.phase === 'Applying' || state.phase === 'Soaking';
+    const isLatest =
+      metadata.deletionTimestamp === undefined && sameIntent(revision.intent, intentPart(spec));
+    if (!this.isCalm || !isUnderWay || !isLatest || spec.rollout?.paused !== false) return undefined;
+    const { name } = metadata;
+    const namespaces = this.#members({ profile, revision, wave: top.wave }).filter(
+      (namespace) => positionOf(name, namespace) < (top.limit ?? 0),
+    );
+    const wave = this.#gatedWave(profile, state, namespaces);
+    const broken = wave && this.#options.gates.overdue(wave);
+    return broken && `rollout of ${name}: its gates have not failed, and ${broken}`;
+  }
+
+  /** Undefined without gates, or if they have changed in this round. */
+  #gatedWave(
+    profile: SegmentationProfile,
+    { gates: recorded }: RolloutState,
+    namespaces: readonly string[],
+  ): GatedWave | undefined {
+    const [rollout, ...others] = this.#specs(profile);
+    const { gates, deadline = '' } = rollout ?? {};
+    if (recorded === undefined || gates === undefined || others.length > 0) return undefined;
+    const phaseAt = this.#recordedAt.get(profile.metadata.name) ?? 0;
+    const deadlineMs = parseDuration(deadline) ?? Number.POSITIVE_INFINITY;
+    return { gates, deadlineMs, recorded, namespaces, phaseAt };
   }
 
   #failureFault(profile: SegmentationProfile, before: RolloutState, after: RolloutState): string | undefined {
@@ -90,7 +126,7 @@ export class RolloutJudge {
   }
 
   #progressFault(
-    profile: SegmentationProfile,
+    { profile, author }: { readonly profile: SegmentationProfile; readonly author: Author },
     before: RolloutState,
     after: RolloutState,
   ): string | undefined {
@@ -107,11 +143,22 @@ export class RolloutJudge {
     if (isSame && to === from && (top.limit ?? 0) < (old.limit ?? 0)) return 'a namespace is taken back';
     for (let wave = from; wave < to; wave++) {
       const state = isSame && wave === from ? before : undefined;
-      const fault = this.#endFault({ profile, revision, wave }, state);
+      const fault = this.#endFault({ profile, revision, wave, author }, state);
       if (fault !== undefined) return `wave ${nameOfWave(revision.waves, wave)} has ended, ${fault}`;
     }
     if (top.wave === undefined) return undefined;
-    return this.#parallelFault({ profile, revision, wave: top.wave }, top.limit ?? 0);
+    const place = { profile, revision, wave: top.wave, author };
+    const isOpened = isSame && to === from && (top.limit ?? 0) > (old.limit ?? 0);
+    return (
+      this.#parallelFault(place, top.limit ?? 0) ?? (isOpened ? this.#openFault(place, after) : undefined)
+    );
+  }
+
+  /** Further namespaces were let in. */
+  #openFault(place: Place, after: RolloutState): string | undefined {
+    const wave = this.#gatedWave(place.profile, after, this.#members(place));
+    const fault = wave && this.isCalm ? this.#options.gates.openFault(wave.gates) : undefined;
+    return fault && `further namespaces are let in, ${fault}`;
   }
 
   /** @param before the state in which the wave was under way; undefined if it was skipped */
@@ -131,31 +178,10 @@ export class RolloutJudge {
       before.phase === 'Soaking' && this.#options.inputs.clock.latest >= Date.parse(before.since) + soakMs;
     if (soakMs > 0 && !isSoaked)
       return `${before.phase} since ${before.since}, and its soak time is not over`;
-    return this.#gateFault(profile, before, members);
-  }
-
-  /** The gate should have seen a workload that is unavailable all the time that it asks for. */
-  #gateFault(
-    profile: SegmentationProfile,
-    { gates }: RolloutState,
-    members: readonly string[],
-  ): string | undefined {
-    const demanded = this.#specs(profile).map((rollout) => rollout?.gates?.workloads);
-    const [gate] = demanded;
-    if (!this.isCalm || gates === undefined || gate === undefined || demanded.length > 1) return undefined;
-    const forMs = (parseDuration(gate.for) ?? 0) + NOTICE_MS;
-    const { storage, time } = this.#options;
-    const broken = [...this.#unavailable].find(([workload, since]) => {
-      const [namespace = '', , name] = workload.split('/');
-      const created = storage.get(DEPLOYMENT, `${namespace}/${name}`)?.metadata.creationTimestamp ?? '';
-      return (
-        members.includes(namespace) &&
-        gates.unavailable?.includes(workload) !== true &&
-        Date.parse(created) < Date.parse(gates.since) &&
-        time() - since > forMs
-      );
-    });
-    return broken && `and its gate has not seen that ${broken[0]} is unavailable`;
+    const gated = this.#gatedWave(profile, before, members);
+    if (gated === undefined) return undefined;
+    const { gates } = this.#options;
+    return this.isCalm ? gates.endFault(gated, place.author) : gates.unseenFault(gated.gates, place.author);
   }
 
   #parallelFault(place: Place, limit: number): string | undefined {
@@ -172,7 +198,7 @@ export class RolloutJudge {
   }
 
   /** The namespaces of a wave, of those that kept their labels in this round. */
-  #members({ profile, revision, wave }: Place): string[] {
+  #members({ profile, revision, wave }: Omit<Place, 'author'>): string[] {
     const { name } = profile.metadata;
     if (this.isLossy) return [];
     return NAMESPACES.filter((namespace) => {
@@ -212,14 +238,6 @@ export class RolloutJudge {
       profile?.metadata.uid === metadata.uid ? [profile?.spec.rollout] : [],
     );
     return [...new Map(specs.map((each) => [JSON.stringify(each), each])).values()];
-  }
-
-  #followWorkload(object: Stored): void {
-    const { namespace, name } = object.metadata;
-    const { availableReplicas = 0 } = (object['status'] ?? {}) as { availableReplicas?: number };
-    const key = `${namespace}/Deployment/${name}`;
-    if (availableReplicas > 0) this.#unavailable.delete(key);
-    else if (!this.#unavailable.has(key)) this.#unavailable.set(key, this.#options.time());
   }
 }
 

@@ -1,6 +1,7 @@
 /** A schedule: the rounds of a plan, their steps, and what each does. Pure. */
 import { type Dice, pick } from '../../faults/model.ts';
 import type { FaultRates } from '../faults/rates.ts';
+import type { Reply } from '../server/prometheus.ts';
 
 /** Namespaces whose pods exist all the time. */
 export const STABLE = ['a', 'b', 'c'] as const;
@@ -21,6 +22,10 @@ type RolloutAction =
   | { readonly do: 'promote'; readonly profile: string; readonly isAll: boolean }
   /** Lets the latest revision begin again if it has failed. */
   | { readonly do: 'retry rollout'; readonly profile: string }
+  /** Prometheus replies so to every query from now on. */
+  | { readonly do: 'reply'; readonly reply: Reply }
+  /** The operator may not read workloads from now on, or may again. */
+  | { readonly do: 'forbid workloads'; readonly isForbidden: boolean }
   | { readonly do: 'pause rollout'; readonly profile: string; readonly paused: boolean };
 
 type ExceptionAction =

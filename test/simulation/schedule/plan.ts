@@ -23,10 +23,13 @@ import {
 } from './actions.ts';
 import { withClocks } from './clocks.ts';
 import { withExceptions } from './exceptions.ts';
-import { withRollouts } from './rollouts.ts';
+import { withGates, withRollouts } from './rollouts.ts';
 
-/** The version of the generator. Version 1 has no rollouts, exceptions and clocks of their own. */
-export const GENERATOR = 2;
+/**
+ * The version of the generator. Version 1 has no rollouts, exceptions and clocks of their own; version 2 has no queries of
+ * gates, and gates always see.
+ */
+export const GENERATOR = 3;
 
 /** @param generator the version of the generator with which a recorded seed was found */
 export function planOf(seed: number, generator = GENERATOR): Plan {
@@ -81,7 +84,9 @@ function withFeatures(plan: Plan, nextId: () => number): Plan {
   if (kind === 0) return plan;
   const calmed = withCalmRounds(plan, dice(plan.seed + 7));
   const rolled = kind === 2 ? calmed : withRollouts(calmed, dice(plan.seed + 4), nextId);
-  const excepted = kind === 1 ? rolled : withExceptions(rolled, dice(plan.seed + 5), nextId);
+  const isGated = plan.generator > 2 && rolled.hasRollouts;
+  const gated = isGated ? withGates(rolled, dice(plan.seed + 8), nextId) : rolled;
+  const excepted = kind === 1 ? gated : withExceptions(gated, dice(plan.seed + 5), nextId);
   return withClocks(excepted, dice(plan.seed + 6), nextId);
 }
 

@@ -1,12 +1,19 @@
 /** Rollouts of a plan: waves of profiles, the health of workloads that gates look at, and people who steer. Pure. */
 import { TENANT } from '../../faults/changes.ts';
 import { type Dice, pick } from '../../faults/model.ts';
+import type { Reply } from '../server/prometheus.ts';
 import { type Action, PROFILES, type Plan, STABLE, withActions, withSpecs } from './actions.ts';
 
 /** Most waves of a rollout, and their longest soak time and deadline, in minutes. */
 export const MOST_WAVES = 2;
 export const LONGEST_SOAK_MINUTES = 2;
 export const LONGEST_DEADLINE_MINUTES = 3;
+
+/** The name of the query of gates, and its bound. */
+export const QUERY = 'errors';
+export const QUERY_MAX = 1;
+/** Workloads that the operator may be forbidden to read. It reads pods for other reasons too. */
+export const FORBIDDEN_WORKLOADS = /\/(deployments|statefulsets|daemonsets)$/;
 
 export function withRollouts(plan: Plan, roll: Dice, nextId: () => number): Plan {
   // A limit that the operator may read late would say nothing of how many namespaces it let in.
@@ -44,6 +51,40 @@ function randomRollout(roll: Dice): object {
     gates: pick(roll, [null, { workloads: { maxUnavailable: 0, for: '1m' } }]),
     paused: false,
   };
+}
+
+/** Gives most profiles gates, which break, recover, and can't see for a while. */
+export function withGates(plan: Plan, roll: Dice, nextId: () => number): Plan {
+  const workloads = { maxUnavailable: 0, for: '1m' };
+  const prometheus = [{ name: QUERY, query: QUERY, max: QUERY_MAX, for: '1m' }];
+  // A profile keeps its gates, so that each failure of a gate can be judged.
+  const gates = new Map(
+    PROFILES.map((name) => [
+      name,
+      pick(roll, [null, { workloads }, { prometheus }, { workloads, prometheus }]),
+    ]),
+  );
+  const gated = withSpecs(plan, (spec, name) => {
+    const { rollout } = spec as { readonly rollout: object | null };
+    return rollout === null ? spec : { ...spec, rollout: { ...rollout, gates: gates.get(name) } };
+  });
+  return withActions(gated, roll, nextId, () => [
+    ...Array.from(
+      { length: roll(3) },
+      (): Action => ({
+        do: 'reply',
+        reply: pick<Reply>(roll, [0, 0, 1, QUERY_MAX + 4, 'error', 'silent']),
+      }),
+    ),
+    ...Array.from(
+      { length: roll(3) },
+      (): Action => ({
+        do: 'forbid workloads',
+        isForbidden: roll(3) > 0,
+      }),
+    ),
+    ...randomWorkloads(roll),
+  ]);
 }
 
 function randomWorkloads(roll: Dice): Action[] {
