@@ -15,6 +15,15 @@ import { EXCEPTION, NETWORK_POLICY } from './server/kinds.ts';
 import { Server } from './server/server.ts';
 
 const GROUP = '/apis/segmentation.dev/v1alpha1';
+const POLICIES = '/apis/networking.k8s.io/v1/namespaces/a/networkpolicies';
+const FORBIDDEN = {
+  apiVersion: 'v1',
+  kind: 'Status',
+  status: 'Failure',
+  reason: 'Forbidden',
+  code: 403,
+  message: 'no',
+} as const;
 const GRANT = {
   mode: 'Allowed',
   maxDuration: '8h',
@@ -49,7 +58,7 @@ describe('exception in virtual time', () => {
     server.handle = (call, author) =>
       mayRecord || author === 'user' || !call.path.includes('/controllerrevisions')
         ? handle(call, author)
-        : { status: 403, body: { kind: 'Status', reason: 'Forbidden', code: 403, message: 'no' } };
+        : { status: 403, body: FORBIDDEN };
     startControllers(server, scheduler, dice(2));
     for (const name of ['kube-system', 'segmentation-system', 'a', 'b'])
       post('/api/v1/namespaces', { metadata: { name } });
@@ -251,5 +260,76 @@ describe('exception in virtual time', () => {
     ask('b');
     await scheduler.advance(5_000);
     assert.equal(inForce('b')?.reason, 'NotSelected', inForce('b')?.message);
+  });
+
+  const WAVES = { waves: [{ name: 'all', percent: 100 }] };
+  const UNRESOLVED = { service: { namespace: 'none', name: 'none' } };
+
+  it('stays open while a rollout can not begin by which the profile would not isolate its direction any more', async () => {
+    profile({ namespaceSelector: {} });
+    ask('a');
+    await scheduler.advance(5_000);
+    assert.deepEqual(rolesIn('a'), ['default-deny', 'exception']);
+    mayRecord = false;
+    edit({ rollout: WAVES, isolation: ['Ingress'] });
+    await scheduler.advance(5_000);
+    assert.deepEqual(rolesIn('a'), ['default-deny', 'exception']);
+    assert.equal(inForce('a')?.status, 'True');
+  });
+
+  it('is opened, kept up and ended while a rollout can not begin', async () => {
+    profile({ namespaceSelector: {} });
+    await scheduler.advance(5_000);
+    mayRecord = false;
+    edit({ rollout: WAVES, isolation: ['Ingress'] });
+    await scheduler.advance(5_000);
+    ask('a', { podSelector: {} }, 60_000);
+    await scheduler.advance(5_000);
+    assert.deepEqual(rolesIn('a'), ['default-deny', 'exception']);
+    assert.equal(inForce('a')?.status, 'True');
+    const { revision } = server.storage;
+    await scheduler.advance(30_000);
+    assert.equal(server.storage.revision, revision);
+    const opened = (server.storage.snapshot(NETWORK_POLICY) ?? [])
+      .map(([, { metadata }]) => metadata)
+      .find(({ labels }) => labels?.[LABEL_ROLE] === 'exception');
+    server.handle({ method: 'DELETE', path: `${POLICIES}/${opened?.name}` }, 'user');
+    await scheduler.advance(5_000);
+    assert.deepEqual(rolesIn('a'), ['default-deny', 'exception']);
+    await scheduler.advance(30_000);
+    assert.deepEqual(rolesIn('a'), ['default-deny']);
+    assert.equal(inForce('a')?.reason, 'Expired');
+  });
+
+  for (const [what, peer] of Object.entries({
+    '': { podSelector: {} },
+    ' and its peer is unresolved': UNRESOLVED,
+  }))
+    it(`says what it waits for if the policies of its namespace can not be known${what}`, async () => {
+      profile({ namespaceSelector: {}, rollout: WAVES });
+      await scheduler.advance(5_000);
+      mayRecord = false;
+      const watch = server.watch.bind(server);
+      server.watch = (path, query, send) =>
+        path.includes('/controllerrevisions') ? FORBIDDEN : watch(path, query, send);
+      replica.crash();
+      await start('operator-2');
+      await scheduler.advance(5_000);
+      ask('a', peer);
+      await scheduler.advance(70_000);
+      assert.equal(inForce('a')?.reason, 'Progressing');
+      assert.match(inForce('a')?.message ?? '', /: waiting to read controllerrevisions: /);
+      assert.deepEqual(rolesIn('a'), ['default-deny']);
+    });
+
+  it('says what it waits for if the profile has policies that are too large', async () => {
+    const cidr = (index: number) => `10.${index >> 8}.${index & 255}.0/24`;
+    const blocks = Array.from({ length: 40_000 }, (_, index) => ({ ipBlock: { cidr: cidr(index) } }));
+    profile({ namespaceSelector: {}, egress: [{ name: 'large', to: blocks }] });
+    await scheduler.advance(5_000);
+    ask('a');
+    await scheduler.advance(70_000);
+    assert.equal(inForce('a')?.reason, 'Progressing');
+    assert.match(inForce('a')?.message ?? '', /: policy p\.egress would have /);
   });
 });

@@ -78,6 +78,7 @@ export class Replica {
     const exceptions = new Exceptions({
       transport,
       clusterState: this.clusterState,
+      records,
       clock: this.clock,
       random,
       resyncMs,

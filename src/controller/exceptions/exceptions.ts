@@ -41,17 +41,21 @@ import {
 } from '../namespace/additions.ts';
 import { KeyQueue, type Outcome, Priority, type Retry } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
+import type { Records } from '../records.ts';
 import { CompiledExceptions } from './compiled.ts';
+import { HeldForms } from './held.ts';
 import { type ExceptionItem, EXCEPTIONS, notedEnd, projectException } from './items.ts';
 import { exceptionsReport } from './report.ts';
 import { nextMoment, noticeBy } from './schedule.ts';
 import { ExceptionSource } from './source.ts';
-import { exceptionStatus, sameStatus, type StatusInput } from './status.ts';
+import { exceptionStatus, NOT_COMPILED, sameStatus, type StatusInput } from './status.ts';
 import { type ExceptionCounts, countVerdicts } from './tally.ts';
 
 export interface ExceptionsOptions {
   readonly transport: Transport;
   readonly clusterState: ClusterState;
+  /** The results of namespaces. */
+  readonly records: Pick<Records, 'resultsOf'>;
   readonly clock: Clock;
   readonly random: Random;
   /** All exceptions are listed again after this time, in milliseconds; 0 for never. */
@@ -81,6 +85,7 @@ export class Exceptions implements Capability, PolicyAdditions {
   /** Keys of exceptions. */
   readonly #queue: KeyQueue<string>;
   readonly #compiled: CompiledExceptions;
+  readonly #heldForms: HeldForms;
   /** The exceptions that were read live, by key, each with its uid and generation. */
   readonly #confirmed = new Map<string, string>();
   /** The verdicts of each namespace as one text, by namespace. */
@@ -108,6 +113,7 @@ export class Exceptions implements Capability, PolicyAdditions {
     });
     this.#exceptions = new Resource(transport, EXCEPTIONS);
     this.#compiled = new CompiledExceptions(clusterState);
+    this.#heldForms = new HeldForms(clusterState);
     this.#queue = new KeyQueue({
       concurrency: CONCURRENCY,
       clock,
@@ -214,8 +220,9 @@ export class Exceptions implements Capability, PolicyAdditions {
     if (items.size === 0) return new Map();
     // A rollout holds a profile also in namespaces that it has nothing to do with.
     const inForce = clusterState.concerned(namespace).flatMap((profile) => {
-      const form = clusterState.inForce(profile, namespace);
-      return form.relation === 'none' ? [] : [form.profile];
+      const { relation, profile: form } = clusterState.inForce(profile, namespace);
+      if (relation === 'none') return [];
+      return [relation === 'held' ? this.#heldForms.formIn(form, namespace.key) : form];
     });
     const verdicts = new Map<ExceptionItem, Verdict>();
     for (const [exception, verdict] of judge(items.keys(), inForce, clock.now())) {
@@ -352,6 +359,8 @@ export class Exceptions implements Capability, PolicyAdditions {
     for (const [item, verdict] of this.#verdicts())
       if (this.#noticeOf(item, verdict) !== item.exception.status?.notice)
         this.#queue.add(item.key, Priority.live);
+    // Something else may hold up their policies by now.
+    for (const key of this.#unsettled.keys()) this.#queue.add(key, Priority.live);
     // The end that is noted on the policies of a waiting namespace may have come.
     const waiting = [...this.#waiting];
     this.#waiting.clear();
@@ -422,9 +431,11 @@ export class Exceptions implements Capability, PolicyAdditions {
   /** @throws ApiError */
   async #reconcileStatus(item: ExceptionItem, verdict: Verdict, signal: AbortSignal): Promise<Outcome> {
     const { name, namespace = '' } = item.exception.metadata;
-    const policies = this.#compiled.stateOf(item, verdict, this.#hasPolicies(namespace, name));
-    // The reconcile of the namespace compiles the exception, and enqueues it then.
-    if (policies === undefined) return DONE;
+    const hasPolicies = this.#hasPolicies(namespace, name);
+    const compiled = this.#compiled.stateOf(item, verdict, hasPolicies);
+    // The reconcile of the namespace compiles the exception, and enqueues it then, unless something holds it up.
+    if (compiled === undefined && (hasPolicies || !isUnreported(item))) return DONE;
+    const policies = compiled ?? NOT_COMPILED;
     const leftMs = policies.isInPlace ? 0 : this.#patienceLeft(item.key);
     if (leftMs > 0) return { kind: 'again', afterMs: leftMs };
     if (policies.isInPlace) this.#unsettled.delete(item.key);
@@ -440,6 +451,12 @@ export class Exceptions implements Capability, PolicyAdditions {
     return since + SETTLE_MS - now;
   }
 
+  /** Why the policies of the namespace can't be written, if that is known. */
+  #obstacleOf(namespace: string, verdict: Verdict): string | undefined {
+    if (verdict.kind !== 'in-force') return undefined;
+    return this.#options.records.resultsOf(verdict.profile.metadata.name).get(namespace)?.failure?.message;
+  }
+
   /** @throws ApiError */
   async #writeStatus(
     { exception, ...item }: ExceptionItem,
@@ -449,13 +466,20 @@ export class Exceptions implements Capability, PolicyAdditions {
     const { name, namespace = '' } = exception.metadata;
     const notice = this.#noticeOf({ ...item, exception }, verdict);
     const now = new Date(this.#options.clock.now());
-    const status = exceptionStatus({ exception, verdict, policies, notice, now });
+    const obstacle = this.#obstacleOf(namespace, verdict);
+    const status = exceptionStatus({ exception, verdict, policies, obstacle, notice, now });
     if (sameStatus(exception.status, status)) return;
     const body = { metadata: preconditionsOf(exception), status: replacing(exception.status, status) };
     const patched = await this.#exceptions.patch(name, namespace, body, { subresource: 'status', signal });
     this.#options.onStatus(exception, status);
     this.#source.items.observe(projectException(patched));
   }
+}
+
+/** True if the status does not say yet how the exception stands, or says that its policies are still to be written. */
+function isUnreported({ exception: { metadata, status } }: ExceptionItem): boolean {
+  const inForce = status?.conditions?.find(({ type }) => type === 'InForce');
+  return status?.observedGeneration !== metadata.generation || inForce?.reason === 'Progressing';
 }
 
 /** Equal for states of an exception with the same spec. */

@@ -19,10 +19,15 @@ export interface PolicyState {
   readonly excess?: string | undefined;
 }
 
+/** The policies of an exception in a namespace that was not reconciled with it: how many it asks for is not known. */
+export const NOT_COMPILED: PolicyState = { desired: 0, isInPlace: false, unresolved: [] };
+
 export interface StatusInput {
   readonly exception: SegmentationException;
   readonly verdict: Verdict;
   readonly policies: PolicyState;
+  /** Why the policies of the namespace can't be written; undefined if they can, or that is not known. */
+  readonly obstacle: string | undefined;
   readonly notice: Notice | undefined;
   readonly now: Date;
 }
@@ -117,7 +122,7 @@ function summaryOf(input: StatusInput): Summary {
 }
 
 function granted(
-  { exception, policies }: StatusInput,
+  { exception, policies, obstacle }: StatusInput,
   { profile, end }: Extract<Verdict, { kind: 'in-force' }>,
 ): Summary {
   const { name } = profile.metadata;
@@ -128,7 +133,10 @@ function granted(
   ].join(', ');
   const until = `until ${rfc3339(end)}, ${people}`;
   if (!policies.isInPlace) {
-    const message = `policies are being written: SegmentationProfile ${name} says what holds them up in namespace ${exception.metadata.namespace}, if anything does`;
+    const message =
+      obstacle === undefined
+        ? `policies are being written in namespace ${exception.metadata.namespace}`
+        : `the policies of SegmentationProfile ${name} in namespace ${exception.metadata.namespace} can't be written: ${obstacle}`;
     return { ...NEITHER, isReconciling: true, reason: 'Progressing', message };
   }
   const message =

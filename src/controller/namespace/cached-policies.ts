@@ -24,16 +24,14 @@ export type Convergence = { readonly kind: 'differs' } | Converged;
  */
 export function convergenceOf({ namespace, intents }: Gathered, clusterState: ClusterState): Convergence {
   if (hasUnresolvedPeers(intents)) return { kind: 'differs' };
-  const desired = intents.flatMap(({ relation, compiled }) =>
-    relation === 'enforce' ? compiled.policies : [],
-  );
+  const desired = intents.flatMap(({ relation, compiled, added }) => {
+    if (relation === 'held') return added?.policies ?? [];
+    return relation === 'enforce' ? compiled.policies : [];
+  });
   const held = new Map(
     intents.flatMap(({ profile, relation }) =>
       relation === 'held' ? [[profile.metadata.name, profile]] : [],
     ),
-  );
-  const added = new Set(
-    intents.flatMap((intent) => intent.added?.policies.map(({ metadata }) => metadata.name) ?? []),
   );
   const own = new Map<string, string | undefined>();
   const taken = new Set<string>();
@@ -42,9 +40,8 @@ export function convergenceOf({ namespace, intents }: Gathered, clusterState: Cl
     if (owner === undefined) taken.add(item.name);
     else {
       const profile = held.get(owner);
-      if (profile === undefined) own.set(item.name, item.fingerprint);
-      // A held profile keeps its policies, but its exceptions end.
-      else if (exceptionOf(item) !== undefined && !added.has(item.name)) return { kind: 'differs' };
+      // A held profile keeps its policies, but its exceptions begin and end.
+      if (profile === undefined || exceptionOf(item) !== undefined) own.set(item.name, item.fingerprint);
       else if (isToBeDisowned(item, profile)) return { kind: 'differs' };
     }
   }

@@ -19,7 +19,7 @@ export interface DesiredContext {
 
 /**
  * The policies that each profile wants, without the directions that are postponed. The observed policies of a stalled or
- * held profile stay as they are.
+ * held profile stay as they are, but for those of exceptions: they end, and begin beside the policies of a held profile.
  *
  * @param postponed by profile
  */
@@ -34,7 +34,14 @@ export function desiredOf(
     const own = () =>
       observed.filter((each) => ownerOf(each) === name && (!isOfException(each) || isWanted(each, intent)));
     // A profile that is deleted now has `deletionPolicy: Retain`: the garbage collector must not find its policies.
-    if (waiting?.failure.kind === 'stalled' || intent.relation === 'held')
+    if (intent.relation === 'held') {
+      const held = observed.filter((each) => ownerOf(each) === name && !isOfException(each));
+      return [
+        ...(deletionTimestamp === undefined ? held : held.map(withoutOwner)),
+        ...(intent.added?.policies ?? []),
+      ];
+    }
+    if (waiting?.failure.kind === 'stalled')
       return deletionTimestamp === undefined ? own() : own().map(withoutOwner);
     const wanted = withoutPostponed(intent, waiting);
     // A gate that looks for the default-deny would refuse Pods without it: the gate goes first.

@@ -7,12 +7,13 @@ import type { CapabilityParts } from './parts.ts';
 
 /** Each cause of failing reads is logged once as a warning. */
 export function createExceptions(parts: CapabilityParts): Exceptions {
-  const { options, transport, clusterState, recorder, logger, metrics, clock } = parts;
+  const { options, transport, clusterState, records, recorder, logger, metrics, clock } = parts;
   const events = new ExceptionEvents(recorder);
   let lastCause: string | undefined;
   const exceptions = new Exceptions({
     transport,
     clusterState,
+    records,
     clock,
     random: Math.random,
     resyncMs: options.resyncPeriod,

@@ -22,6 +22,7 @@ function conditions(verdict: Verdict, policies: PolicyState = IN_PLACE): string[
     exception: object,
     verdict,
     policies,
+    obstacle: undefined,
     notice: undefined,
     now: new Date(CREATED),
   });
@@ -104,6 +105,7 @@ describe('status of an exception', () => {
       exception: object,
       verdict: inForce,
       policies: IN_PLACE,
+      obstacle: undefined,
       notice: undefined,
       now: new Date(CREATED),
     });
@@ -118,6 +120,7 @@ describe('status of an exception', () => {
       exception: exception('e'),
       verdict: inForce,
       policies: { ...IN_PLACE, desired: 0 },
+      obstacle: undefined,
       notice: undefined,
       now: new Date(CREATED),
     });

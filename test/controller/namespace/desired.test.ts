@@ -58,14 +58,19 @@ describe('desired policies of exceptions', () => {
     assert.deepEqual(namesOf({ relation: 'held', compiled: OWN }), [DENY, EXCEPTION]);
   });
 
-  it('do not begin while the profile is stalled or held', () => {
-    const added = [...GOING_ON, ...policiesOf('new')];
+  const added = [...GOING_ON, ...policiesOf('new')];
+
+  it('begin beside the policies of a held profile', () => {
+    const began = [DENY, EXCEPTION, 'p.exception.new.egress'];
+    assert.deepEqual(namesOf({ relation: 'held', compiled: OWN }, { added }), began);
+  });
+
+  it('do not begin while the profile is stalled', () => {
     const compiled = { ...OWN, policies: [...OWN.policies, ...added] };
     assert.deepEqual(namesOf({ relation: 'enforce', compiled }, { isStalled: true, added }), [
       DENY,
       EXCEPTION,
     ]);
-    assert.deepEqual(namesOf({ relation: 'held', compiled: OWN }, { added }), [DENY, EXCEPTION]);
   });
 
   it('end where the profile leaves, also while a gate still looks for its default-deny', () => {

@@ -109,11 +109,12 @@ function unmetByProfile(
   const foreignNames = policies
     .filter((each) => observed.ownerOf(each) === undefined)
     .map(({ metadata }) => metadata.name);
-  // The policies of a held profile stay as they are, but for those of exceptions that end.
+  // The policies of a held profile stay as they are, but for those of exceptions.
   if (isHeld) {
-    const open = new Set(opened.map(({ metadata }) => metadata.name));
-    const ended = own.filter((each) => isOfException(each) && !open.has(each.metadata.name));
-    return ended.length === 0 ? undefined : `${name} still has the policies ${textOf(ended)} of exceptions`;
+    const excepted = own.filter(isOfException);
+    return isSame(excepted, opened)
+      ? undefined
+      : `${name} has the policies ${textOf(excepted)} of exceptions, and should have ${textOf(opened)}`;
   }
   const { intent, lastKnown } = intentAsEnforced(profile, namespace, combination, policies);
   const desired = [...(intent?.policies ?? []), ...opened];

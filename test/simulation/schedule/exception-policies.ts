@@ -1,7 +1,7 @@
 /** The exceptions that are in force for a combination of inputs, with their policies. Pure. */
 import type { SegmentationException } from '../../../src/api/exception.ts';
 import { LABEL_EXCEPTION, LABEL_PROFILE } from '../../../src/api/names.ts';
-import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import {
   compileException,
@@ -10,6 +10,8 @@ import {
 } from '../../../src/policy/exceptions/compile.ts';
 import { judge, type Verdict } from '../../../src/policy/exceptions/judge.ts';
 import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
+import { isolatesAll } from '../../../src/policy/planning/effect.ts';
+import { isTransitionalCover } from '../../../src/policy/planning/transition.ts';
 import { PROFILES } from './actions.ts';
 import { cached, type Combination, selects } from './combination.ts';
 import { isHeldPolicy } from './forms.ts';
@@ -30,13 +32,33 @@ export function verdicts(
 ): Map<SegmentationException, Verdict> {
   if (labels === undefined || exceptions.length === 0) return new Map();
   const granting = profiles.flatMap(({ asItIs, profile, isHeld }, index) => {
-    // A held profile grants exceptions as it is, also where it has policies and does not select the namespace any more.
-    const form = isHeld ? asItIs : profile;
-    if (asItIs === undefined || form === undefined) return [];
-    const isPresent = isHeld && base.some((each) => isOf(each, PROFILES[index] ?? ''));
+    if (asItIs === undefined) return [];
+    const name = PROFILES[index] ?? '';
+    // A held profile grants exceptions as it is, also where it has policies and does not select the namespace any more. It
+    // isolates what its policies isolate.
+    const form = isHeld ? isolating(asItIs, isolationBy(base, name)) : profile;
+    if (form === undefined) return [];
+    const isPresent = isHeld && base.some((each) => isOf(each, name));
     return isPresent || selects(form, namespace, labels) ? [form] : [];
   });
   return judge(exceptions, granting.filter(isWanted), now);
+}
+
+/** The directions in which the profile's own policies isolate every pod. */
+function isolationBy(base: Policies, profile: string): readonly PolicyType[] {
+  const own = base.filter((each) => isHeldPolicy(each, profile) && !isTransitionalCover(each));
+  return DIRECTIONS.filter((direction) => own.some(({ spec }) => isolatesAll(spec, direction)));
+}
+
+/** Compiled policies are cached by the identity of the profile. */
+const isolatingForms = new WeakMap<SegmentationProfile, Map<string, SegmentationProfile>>();
+
+function isolating(profile: SegmentationProfile, isolation: readonly PolicyType[]): SegmentationProfile {
+  const forms = cached(isolatingForms, profile, () => new Map<string, SegmentationProfile>());
+  const known = forms.get(isolation.join());
+  const form = known ?? { ...profile, spec: { ...profile.spec, isolation } };
+  forms.set(isolation.join(), form);
+  return form;
 }
 
 /** True for a policy of the profile, or of an exception that it grants. */
