@@ -1,6 +1,7 @@
 /** Pods that a snapshot does not show: a selector without pods is a finding only where none of them can have its labels. Pure. */
 import type { LabelSelector } from '../api/meta.ts';
-import { type Account, Permissions } from './service-accounts/permissions.ts';
+import { type Account, Permissions, ruleAllows } from './service-accounts/permissions.ts';
+import { isEverything } from './service-accounts/policy-rule.ts';
 import type { AuditSnapshot } from './snapshot.ts';
 
 /** Labels that the controllers of pods add to them, and that no template has. */
@@ -48,16 +49,22 @@ export const POD_MAKERS = [
 
 /**
  * The namespaces in which a workload may make pods that no manifest describes, as operators and storage systems do: those
- * of the workloads whose accounts may create pods, or objects that become pods, there.
+ * of the workloads whose accounts may create pods, or objects that become pods, there. The permission to do everything is no
+ * sign of that: it is given to workloads whose needs nobody has listed.
  */
 export function namespacesOfPodMakers(
   snapshot: Pick<AuditSnapshot, 'objects' | 'pods'>,
 ): ReadonlySet<string> {
   const permissions = new Permissions(snapshot);
   const makesPods = (account: Account) =>
-    POD_MAKERS.some(({ group, resource }) =>
-      permissions.allows(account, { verb: 'create', group, resource, namespace: account.namespace }),
-    );
+    permissions
+      .grantsOf(account)
+      .some(
+        ({ rule, namespace = account.namespace }) =>
+          namespace === account.namespace &&
+          !isEverything(rule) &&
+          POD_MAKERS.some((kind) => ruleAllows(rule, { verb: 'create', ...kind })),
+      );
   const accounts = new Map(
     snapshot.pods.map(({ namespace, serviceAccount: name }) => [`${namespace}/${name}`, { namespace, name }]),
   );

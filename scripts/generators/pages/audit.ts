@@ -25,7 +25,8 @@ Namespaces of Kubernetes and of the operator are left out, unless \`-n\` names o
 Pods of one workload are one finding. Among manifests, an object that is missing may be described elsewhere: checks that
 would need the whole cluster do not report it. Where manifests have neither a policy nor a profile, a namespace without
 policy is a finding of low severity, as whoever runs the cluster may write its policies. Pods that an operator or a storage
-system among the manifests may make are unknown, so that no selector is reported in its namespace.
+system among the manifests may make are unknown, so that no selector is reported in its namespace. The permission to do
+everything alone is no sign that a workload makes pods.
 
 The command reads; it writes nothing. Beside what every command reads, it lists Ingresses, routes and Gateways, service
 accounts, roles and their bindings, and the metadata of Secrets that hold tokens of service accounts, never a Secret's

@@ -3,7 +3,7 @@ import { objectText, type Severity } from '../finding.ts';
 import type { Check } from '../check.ts';
 import { shortList } from '../../util/list-text.ts';
 import { type Access, type Grant, Permissions, ruleAllows } from './permissions.ts';
-import type { PolicyRule } from './policy-rule.ts';
+import { isEverything, type PolicyRule } from './policy-rule.ts';
 import { workloadAccounts } from './workload-accounts.ts';
 
 export interface Power {
@@ -12,15 +12,6 @@ export interface Power {
   readonly powerOf: (grant: Grant) => string | undefined;
   /** The severity of a grant that is limited to one namespace; the check's if absent. */
   readonly inNamespace?: Severity;
-}
-
-export function isAll(list: readonly string[] | undefined): boolean {
-  return list?.includes('*') === true;
-}
-
-/** Every verb on every resource of every group. */
-export function isEverything({ verbs, apiGroups, resources, resourceNames = [] }: PolicyRule): boolean {
-  return isAll(verbs) && isAll(apiGroups) && isAll(resources) && resourceNames.length === 0;
 }
 
 /** The verbs among `verbs` that the rule allows on any of the resources, by any name. */

@@ -3,7 +3,8 @@ import type { Check } from '../check.ts';
 import { shortList } from '../../util/list-text.ts';
 import { POD_MAKERS } from '../unseen-pods.ts';
 import type { Access, Grant } from './permissions.ts';
-import { allowed, isAll, isEverything, type Power, powerCheck, text } from './power-check.ts';
+import { isAll, isEverything } from './policy-rule.ts';
+import { allowed, type Power, powerCheck, text } from './power-check.ts';
 
 const WRITES = ['create', 'update', 'patch', 'delete', 'deletecollection'] as const;
 const ROLES = ['roles', 'clusterroles'].map((resource) => ({ group: 'rbac.authorization.k8s.io', resource }));

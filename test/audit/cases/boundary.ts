@@ -329,6 +329,20 @@ export const BOUNDARY_CASES: Readonly<Record<string, CheckCases>> = {
         }),
         'NetworkPolicy shop/p spec.podSelector',
       ],
+      'a typing error in a label, beside a workload that may do everything, among manifests': [
+        world({
+          isComplete: false,
+          pods: [web, pod('shop/ci', { serviceAccountName: 'ci' })],
+          objects: [
+            object('ClusterRoleBinding', 'ci', {
+              roleRef: { kind: 'ClusterRole', name: 'cluster-admin' },
+              subjects: [{ kind: 'ServiceAccount', name: 'ci', namespace: 'shop' }],
+            }),
+          ],
+          policies: [policy('shop/p', { podSelector: { matchLabels: { app: 'wbe' } } })],
+        }),
+        'NetworkPolicy shop/p spec.podSelector',
+      ],
       'a typing error in a label': [
         world({
           pods: [web],
