@@ -2,12 +2,14 @@
  * Runs the tests. `--unit` leaves out those that need a control plane; all other arguments are mocha's: a path, --grep.
  * Without a path, files run side by side: most tests wait for a control plane more than they compute.
  */
-import { availableParallelism } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { locateBinaries } from '../test/env/index.ts';
+import { durationTable } from './suite/durations.ts';
 import { NEED_CONTROL_PLANE, type Selection, testFiles } from './suite/files.ts';
 import { errorMessage } from '../src/util/error-message.ts';
 
@@ -17,10 +19,11 @@ if (args.includes('--help') || args.includes('-h')) {
   console.log(
     [
       'Runs all tests, against a real control plane.',
-      'Usage: npm test -- [--unit | --integration] [FILE ...] [FLAG ...]',
+      'Usage: npm test -- [--unit | --integration] [--durations] [FILE ...] [FLAG ...]',
       [
         '  --unit        only tests that need no control plane',
         '  --integration only tests of test/integration',
+        '  --durations   prints the processor time and wall time of each file at the end',
         '  --grep TEXT   only tests whose title matches; this and other flags are those of mocha',
       ].join('\n'),
     ].join('\n\n'),
@@ -32,9 +35,11 @@ const selection: Selection = args.includes('--unit')
   : args.includes('--integration')
     ? 'integration'
     : 'all';
-const forMocha = args.filter((arg) => arg !== '--unit' && arg !== '--integration');
+const showsDurations = args.includes('--durations');
+const forMocha = args.filter((arg) => !['--unit', '--integration', '--durations'].includes(arg));
 const namesFiles = forMocha.some((arg, index) => !arg.startsWith('-') && forMocha[index - 1] !== '--grep');
-const runsParallel = !namesFiles || selection === 'unit';
+// Files that share a process have no time of their own.
+const runsParallel = !namesFiles || selection === 'unit' || showsDurations;
 /**
  * Two more than there are processors, as a file of integration tests waits for half of its time; not many more, as each
  * process has a control plane of its own, of about half a gigabyte.
@@ -50,6 +55,8 @@ try {
   process.exit(1);
 }
 
+const scratch = showsDurations ? mkdtempSync(join(tmpdir(), 'durations-')) : undefined;
+const durations = scratch && join(scratch, 'files.jsonl');
 const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js');
 const files = namesFiles ? [] : testFiles(root, selection);
 const ignored = selection === 'unit' ? NEED_CONTROL_PLANE.flatMap((glob) => ['--ignore', glob]) : [];
@@ -61,10 +68,15 @@ const child = spawn(process.execPath, [...process.execArgv, mocha, ...mochaArgum
     NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compiled'),
     // A part of the generated cases, so that the unit tests are quick. All tests together, and CI, run all of them.
     ...(selection === 'unit' && { PROPERTY_RUNS: '0.25' }),
+    ...(durations !== undefined && { TEST_DURATIONS: durations }),
     ...process.env,
   },
 });
 process.on('SIGINT', () => {}); // the terminal sends it to mocha too
 for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
 const [code] = (await once(child, 'exit')) as [number | null];
+if (scratch !== undefined && durations !== undefined) {
+  console.log(durationTable(durations));
+  rmSync(scratch, { recursive: true });
+}
 process.exit(code ?? 130);

@@ -1,5 +1,5 @@
 // The control plane that all integration tests of a run share. Each suite uses its own namespaces and names. The root
-// hooks (test/support/hooks.ts) stop it.
+// hooks (test/support/mocha/hooks.ts) stop it.
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { type NodeAgent, startNodeAgent } from './node-agent.ts';
 
