@@ -16,7 +16,9 @@ export function table(head: readonly string[], rows: readonly (readonly Cell[])[
     head,
     ...rows.map((row) => row.map((cell) => (typeof cell === 'string' ? cell : cell.text))),
   ];
-  const widths = head.map((_, column) => Math.max(...cells.map((row) => width(row[column] ?? ''))));
+  const widths = head.map((_, column) =>
+    cells.reduce((widest, row) => Math.max(widest, width(row[column] ?? '')), 0),
+  );
   const line = (row: readonly Cell[]) =>
     row
       .map((cell, column) => {

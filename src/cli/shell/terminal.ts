@@ -45,9 +45,13 @@ export class Terminal {
     this.#process.stdout.write(text);
   }
 
-  /** Writes lines to stdout. */
-  print(...lines: readonly string[]): void {
-    this.write(lines.map((line) => `${line}\n`).join(''));
+  /** Writes lines to stdout, each given alone or in a list: a list of any length, which no spread argument could be. */
+  print(...lines: readonly (string | readonly string[])[]): void {
+    this.write(
+      lines
+        .flatMap((each) => (typeof each === 'string' ? `${each}\n` : each.map((line) => `${line}\n`)))
+        .join(''),
+    );
   }
 
   /** Writes a line to stderr. */

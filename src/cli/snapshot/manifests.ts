@@ -198,7 +198,7 @@ async function contents({ files, kustomizations }: ManifestSources, process: Pro
   for (const file of files) {
     if (file === '-')
       result.push({ name: 'standard input', content: decodeText(await buffer(process.stdin)) });
-    else result.push(...(await filesAt(resolve(process.cwd, file), file)));
+    else for (const each of await filesAt(resolve(process.cwd, file), file)) result.push(each);
   }
   for (const directory of kustomizations) result.push(await kustomized(directory, process));
   return result;

@@ -39,6 +39,13 @@ describe('Terminal', () => {
     assert.equal(terminal.width, undefined);
   });
 
+  it('writes more lines than a call has arguments', () => {
+    const { process, written } = processWith(false);
+    const rows = Array.from({ length: 200_000 }, () => ['cell']);
+    new Terminal(process).print('title', table(['HEAD'], rows));
+    assert.equal(written.join('').split('\n').length, rows.length + 3);
+  });
+
   it('writes equal remarks once', () => {
     const { process, written } = processWith(false);
     const terminal = new Terminal(process);

@@ -138,7 +138,7 @@ function checksNamed(flags: Flags, flag: string): readonly string[] {
 
 function list(terminal: Terminal): number {
   const rows = CHECKS.map(({ id, severity, category, title }) => [id, severity, category, title]);
-  terminal.print(...table(['CHECK', 'SEVERITY', 'CATEGORY', 'ASKS THAT'], rows));
+  terminal.print(table(['CHECK', 'SEVERITY', 'CATEGORY', 'ASKS THAT'], rows));
   return EXIT.yes;
 }
 

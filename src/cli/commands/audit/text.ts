@@ -31,7 +31,7 @@ export function show(result: ShownResult, wide: boolean, terminal: Terminal): vo
       { text: severity, paint: colour[severity] },
       ...rest,
     ]);
-    terminal.print(...table(head, cells), '');
+    terminal.print(table(head, cells), '');
   }
   if (wide) showRemedies(result, terminal);
   terminal.print(summary(result, colour));
@@ -72,7 +72,7 @@ function showRemedies({ findings, checks }: ShownResult, terminal: Terminal): vo
       `${terminal.paint.bold(id)}: ${title}${stands}`,
       `  ${why}`,
       `  ${remedy}`,
-      ...(constraint === undefined ? [] : [`  A profile refuses such pods by ${constraint}.`]),
+      constraint === undefined ? [] : [`  A profile refuses such pods by ${constraint}.`],
       '',
     );
   }

@@ -10,6 +10,7 @@ import { toJson, toYaml } from '../../shell/output.ts';
 import type { Terminal } from '../../shell/terminal.ts';
 import { caveats } from '../explain/caveats.ts';
 import { explanationLines, groupByVerdict } from '../explain/explanation.ts';
+import { greatest } from '../../../util/greatest.ts';
 import { Questions } from '../explain/questions.ts';
 
 /** Pairs that are explained; `-o wide` explains all. */
@@ -85,7 +86,7 @@ function pairsOf(judged: readonly JudgedGroup[]): DeniedPair[] {
           from: first.group.source.label,
           to: first.group.destination.label,
           count: list.reduce((sum, { group }) => sum + group.count, 0),
-          lastSeen: times.length === 0 ? undefined : Math.max(...times),
+          lastSeen: greatest(times),
           judged: list,
         },
       ];

@@ -53,7 +53,7 @@ async function list({ namespace, terminal, format }: Call, exceptions: ClusterEx
   if (format === 'table') {
     if (found.length === 0)
       terminal.note(`no exceptions${namespace === undefined ? '' : ` in namespace ${namespace}`}`);
-    else terminal.print(...exceptionTable(found, terminal.paint));
+    else terminal.print(exceptionTable(found, terminal.paint));
     return EXIT.yes;
   }
   const document = { apiVersion: 'v1', kind: 'List', items: found };
@@ -67,7 +67,7 @@ async function approve(call: Call, exceptions: ClusterExceptions, name: string):
   const asked = extendedBy === undefined ? requestedBy : `${requestedBy}, extended by ${extendedBy}`;
   const { terminal } = call;
   if (call.format === 'table')
-    terminal.print(`${titleOf(read)}, asked for by ${asked}: ${reason}`, ...flowLines(read));
+    terminal.print(`${titleOf(read)}, asked for by ${asked}: ${reason}`, flowLines(read));
   const approved = await exceptions.patch(read, { approval: { by, until: expires } });
   show(call, approved, `approved by ${by} until ${expires}`);
   return EXIT.yes;

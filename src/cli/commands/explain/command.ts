@@ -142,7 +142,7 @@ function show(
     terminal.print(groups.map((group) => explanationLines(group, paint).join('\n')).join('\n\n'));
     if (wide) showPolicies(answers, policies, terminal);
   } else {
-    terminal.print(...answerTable(groups, paint));
+    terminal.print(answerTable(groups, paint));
   }
   if (suggested.length === 0) return;
   if (suggested.length > MAX_SUGGESTED) {
@@ -151,7 +151,7 @@ function show(
     );
     return;
   }
-  terminal.print(...suggestionText(suggested, paint));
+  terminal.print(suggestionText(suggested, paint));
 }
 
 function decidingPolicies(answers: readonly Answer[]): string[] {

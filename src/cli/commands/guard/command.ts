@@ -76,7 +76,7 @@ function show(
     const rows = directions.flatMap(({ direction, passes }) =>
       passes.map((pass) => [direction, peerText(pass), portsText(pass.ports), pass.rules.join(', ')]),
     );
-    terminal.print(...table(['DIRECTION', 'PASSES', 'PORTS', 'FOR'], rows).map((line) => `  ${line}`));
+    terminal.print(table(['DIRECTION', 'PASSES', 'PORTS', 'FOR'], rows).map((line) => `  ${line}`));
   }
   if (restricted.length === 0) {
     if (denied.size > 0) terminal.print('  restricts no policy of others');
@@ -85,7 +85,7 @@ function show(
   const verb = mode === 'Enforce' ? 'restricts' : 'would restrict';
   terminal.print(`  ${verb} ${counted(restricted.length, 'policy', 'policies')} of others:`);
   const rows = restricted.map(({ namespace, name, message }) => [namespace, name, message]);
-  terminal.print(...table(['NAMESPACE', 'NAME', 'WHAT IT ALLOWS BEYOND'], rows).map((line) => `  ${line}`));
+  terminal.print(table(['NAMESPACE', 'NAME', 'WHAT IT ALLOWS BEYOND'], rows).map((line) => `  ${line}`));
 }
 
 function peerText({ peer }: GuardPass): string {

@@ -51,8 +51,8 @@ export const matrix: Command = {
         format === 'wide' || width === undefined
           ? undefined
           : matrixText(reach, width, (kind, text) => colours[kind](text));
-      if (drawn !== undefined) terminal.print(...drawn.lines, '', paint.dim(drawn.legend));
-      else if (reach.links.length > 0) terminal.print(...table(['FROM', 'TO', 'PORTS'], linkRows(reach)));
+      if (drawn !== undefined) terminal.print(drawn.lines, '', paint.dim(drawn.legend));
+      else if (reach.links.length > 0) terminal.print(table(['FROM', 'TO', 'PORTS'], linkRows(reach)));
       if (drawn === undefined && format === 'table' && width !== undefined && reach.groups.length > 0) {
         terminal.note(
           `${counted(reach.groups.length, 'row')} and columns do not fit this terminal: a line for each two that may talk`,

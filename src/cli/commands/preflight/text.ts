@@ -27,7 +27,7 @@ export function showOutcomes(
   const of = (wanted: FlowOutcome['outcome']) => outcomes.filter(({ outcome }) => outcome === wanted);
   const list = (title: string, flows: readonly FlowOutcome[], head: string) => {
     const shown = wide ? flows : flows.slice(0, MAX_LISTED);
-    terminal.print(title, ...table(['FROM', 'TO', 'PORT', 'SEEN', 'LAST SEEN', head], shown.map(rowOf)));
+    terminal.print(title, table(['FROM', 'TO', 'PORT', 'SEEN', 'LAST SEEN', head], shown.map(rowOf)));
     if (shown.length < flows.length)
       terminal.print(`... and ${numberText(flows.length - shown.length)} more (-o wide)`);
   };
@@ -52,7 +52,7 @@ export function showOutcomes(
   }
   const denied = of('denied').length;
   if (denied > 0) terminal.print('', `${countedText(denied, 'flow')} denied already, and still denied`);
-  if (keeping.suggestions.length > 0) terminal.print(...suggestionText(keeping.suggestions, paint));
+  if (keeping.suggestions.length > 0) terminal.print(suggestionText(keeping.suggestions, paint));
 }
 
 function rowOf({ group, outcome, explanation }: FlowOutcome): string[] {

@@ -91,7 +91,7 @@ function print(
   } else if (policies.length > 0) {
     const wide = format === 'wide';
     terminal.print(
-      ...table(
+      table(
         ['NAMESPACE', 'NAME', 'POD-SELECTOR', 'DIRECTIONS', 'RULES', ...(wide ? ['FOR'] : [])],
         [
           ...policies.map((policy) => policyRow(policy, wide)),

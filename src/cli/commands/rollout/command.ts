@@ -78,7 +78,7 @@ async function status(first: SegmentationProfile, cluster: RolloutCluster, call:
   const condition = profile.status?.conditions?.find(({ type }) => type === 'RolloutReady');
   terminal.print(
     `profile ${profile.metadata.name}, revision ${state?.revision ?? 0}: ${summaryOf(profile)}`,
-    ...(condition === undefined ? [] : [condition.message]),
+    condition === undefined ? [] : [condition.message],
   );
   const rows = waves.map(({ name, state: at, soak, namespaces: members, revisions }) => [
     name,
@@ -89,10 +89,9 @@ async function status(first: SegmentationProfile, cluster: RolloutCluster, call:
       .map(([revision, count]) => `${revision} (${count})`)
       .join(', ') || '-',
   ]);
-  if (rows.length > 0)
-    terminal.print('', ...table(['WAVE', 'STATE', 'SOAK', 'NAMESPACES', 'REVISIONS'], rows));
+  if (rows.length > 0) terminal.print('', table(['WAVE', 'STATE', 'SOAK', 'NAMESPACES', 'REVISIONS'], rows));
   if (state?.closed !== undefined)
-    terminal.print('', ...table(['NAMESPACE', 'CLOSED'], closedRows(state.closed)));
+    terminal.print('', table(['NAMESPACE', 'CLOSED'], closedRows(state.closed)));
   return isComplete ? EXIT.yes : EXIT.no;
 }
 
@@ -124,7 +123,7 @@ async function history(profile: SegmentationProfile, cluster: RolloutCluster, ca
     each.inForce ? 'yes' : '-',
     each.changed.join(', ') || '-',
   ]);
-  terminal.print(...table(['REVISION', 'RECORDED', 'IN FORCE', 'CHANGED'], rows));
+  terminal.print(table(['REVISION', 'RECORDED', 'IN FORCE', 'CHANGED'], rows));
   return EXIT.yes;
 }
 

@@ -58,7 +58,7 @@ function show(usage: readonly RuleUsage[], wide: boolean, terminal: Terminal): v
     timeText(lastSeen),
     narrowerText(narrower, wide).join('; ') || '-',
   ]);
-  terminal.print(...table(['OWNER', 'RULE', 'USED', 'LAST SEEN', 'COULD BE NARROWER'], rows));
+  terminal.print(table(['OWNER', 'RULE', 'USED', 'LAST SEEN', 'COULD BE NARROWER'], rows));
   const never = usage.filter(({ count }) => count === 0).length;
   terminal.print(
     '',

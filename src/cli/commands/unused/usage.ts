@@ -7,6 +7,7 @@ import { parseAddress } from '../../../policy/semantics/cidr.ts';
 import { matches } from '../../../policy/semantics/selector.ts';
 import type { WorkloadPod } from '../../../snapshot/pods.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
+import { greatest } from '../../../util/greatest.ts';
 import { compareText } from '../../../util/order.ts';
 import type { JudgedGroup } from '../../flows/judged.ts';
 import type { ObservedGroup } from '../../flows/observed.ts';
@@ -136,7 +137,7 @@ function usageOf({ owner, rule, parts, used }: Entry, snapshot: Snapshot): RuleU
     rule,
     used: groups,
     count: groups.reduce((sum, { count }) => sum + count, 0),
-    lastSeen: times.length === 0 ? undefined : Math.max(...times),
+    lastSeen: greatest(times),
     ...(narrower && { narrower }),
   };
 }

@@ -149,7 +149,7 @@ function show(
       ? { text: 'not shown', paint: paint.red }
       : { text: families.join(','), paint: paint.green };
   const rows = nodeRows(reports).map(({ node, ingress, egress }) => [node, cell(ingress), cell(egress)]);
-  if (rows.length > 0) terminal.print(...table(['NODE', 'INGRESS', 'EGRESS'], rows), '');
+  if (rows.length > 0) terminal.print(table(['NODE', 'INGRESS', 'EGRESS'], rows), '');
   const latencies = reports.flatMap(({ latency }) => latency ?? []);
   for (const [what, key] of [
     ['allowed', 'allowMs'],

@@ -82,7 +82,7 @@ function show(judgements: readonly Judgement[], judged: number, isWide: boolean,
     message,
   ]);
   if (rows.length > 0)
-    terminal.print(...table(['OBJECT', 'EFFECT', ...(isWide ? ['BY'] : []), 'WHY'], rows), '');
+    terminal.print(table(['OBJECT', 'EFFECT', ...(isWide ? ['BY'] : []), 'WHY'], rows), '');
   const objectsWith = (effect: Effect) =>
     new Set(judgements.filter((each) => each.effect === effect).map(({ object }) => objectName(object))).size;
   terminal.print(
