@@ -11,6 +11,7 @@ import { policy } from '../../audit/world.ts';
 import { goIsThere, goTool, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
 import {
   assertSameFlows,
+  assertSameVerdicts,
   baseOf,
   type Cluster,
   few,
@@ -229,7 +230,7 @@ function questionOf(policies: readonly object[]): string {
       judge = await goTool(CALICO);
     });
 
-    it(`are those of Calico's own calculation on ${CLUSTERS} clusters (seed ${SEED})`, function () {
+    it(`are those of Calico's own calculation, as are all verdicts, on ${CLUSTERS} clusters (seed ${SEED})`, function () {
       this.timeout('10m');
       const all = fc.sample(clusters, { numRuns: CLUSTERS, seed: SEED }).map(clusterOf);
       const input = all.flatMap(({ base, foreign, objects }) => [
@@ -250,6 +251,7 @@ function questionOf(policies: readonly object[]): string {
       for (const [index, cluster] of all.entries()) {
         const [before = [], after = []] = [answers[index * 2], answers[index * 2 + 1]];
         const options = { title: `cluster ${index}`, engine: ENGINE };
+        assertSameVerdicts(audited(cluster), [...FLOWS, ...OUTSIDE], after, options);
         const { opened, cut } = assertSameFlows(audited(cluster), { before, after }, options);
         counts.opened += opened;
         counts.cut += cut;

@@ -11,6 +11,7 @@ import { type CiliumJudge, ciliumJudge, type Question } from './cilium-judge.ts'
 import {
   apps,
   assertSameFlows,
+  assertSameVerdicts,
   baseOf,
   type Cluster,
   few,
@@ -166,7 +167,7 @@ function questionOf(policies: readonly object[]): Question {
     judge = await ciliumJudge();
   });
 
-  it(`are those of Cilium's policy engine on ${CLUSTERS} clusters (seed ${SEED})`, function () {
+  it(`are those of Cilium's policy engine, as are all verdicts, on ${CLUSTERS} clusters (seed ${SEED})`, function () {
     this.timeout('10m');
     const all = fc.sample(clusters, { numRuns: CLUSTERS, seed: SEED }).map(clusterOf);
     const answers = judge(
@@ -185,6 +186,7 @@ function questionOf(policies: readonly object[]): Question {
         objects: cluster.objects.filter(({ metadata }) => !after.refused.includes(metadata.name)),
       };
       const options = { title: `cluster ${index}`, engine: { podsInIPBlocks: false, agents: AGENTS } };
+      assertSameVerdicts(taken, FLOWS, after.verdicts, options);
       const changed = assertSameFlows(taken, { before: before.verdicts, after: after.verdicts }, options);
       opened += changed.opened;
       cut += changed.cut;

@@ -16,6 +16,7 @@ import type { AuditPod } from '../../../src/audit/snapshot.ts';
 import { engineView } from '../../../src/engines/layers/view.ts';
 import { containsCidr, parseAddress, parseCidr } from '../../../src/policy/semantics/cidr.ts';
 import { namespace, own, pod, world } from '../../audit/world.ts';
+import { judgeOf } from '../../engines/layers/verdicts.ts';
 
 export const NAMESPACES = [
   namespace('a', { team: 'x' }),
@@ -178,6 +179,28 @@ export function assertSameFlows(
   assert.deepEqual([...found.opened], opened.map(flowText), `opened in ${context}`);
   assert.deepEqual(foundCut, cut.map(flowText), `cut in ${context}`);
   return { opened: opened.length, cut: cut.length };
+}
+
+/** Asserts that the evaluation of all layers has the engine's verdicts on the flows, and none is unknown. */
+export function assertSameVerdicts(
+  { base, foreign, objects }: Cluster,
+  flows: readonly Flow[],
+  expected: readonly boolean[],
+  { title, engine: { podsInIPBlocks, agents } }: Comparison,
+): void {
+  const state = world({
+    namespaces: NAMESPACES,
+    pods: [...PODS, ...agents],
+    policies: [...base, ...foreign],
+  });
+  const ofKind = (kind: string) => objects.filter((each) => each.kind === kind);
+  const judge = judgeOf({ ...state, objects: ofKind, isRead: () => true }, { podsInIPBlocks });
+  const wrong = flows.flatMap((flow, index) => {
+    const { verdict, by, dependsOn } = judge(flow);
+    const isRight = verdict === (expected[index] === true ? 'allowed' : 'denied');
+    return isRight ? [] : [`${flowText(flow)}: ${verdict} by ${JSON.stringify(by ?? dependsOn)}`];
+  });
+  assert.deepEqual(wrong, [], `${title}: ${JSON.stringify({ base, foreign, objects })}`);
 }
 
 /** The flows that the audit finds to be opened, and those that it finds to be cut, among `flows`. */

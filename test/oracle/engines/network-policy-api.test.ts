@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { compileView } from '../../../src/analysis/evaluator.ts';
+import type { LayerVerdict } from '../../../src/analysis/layers/decision.ts';
 import { widenings } from '../../../src/analysis/widening.ts';
 import type { KubeObject, StringMap } from '../../../src/api/meta.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
@@ -11,6 +12,7 @@ import { AuditContext } from '../../../src/audit/context.ts';
 import type { PodSpec } from '../../../src/audit/pod-spec.ts';
 import type { AuditNamespace, AuditPod } from '../../../src/audit/snapshot.ts';
 import { namespace, pod, policy, world } from '../../audit/world.ts';
+import { judgeOf } from '../../engines/layers/verdicts.ts';
 import { goIsThere, goModuleFolder, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
 import { conformanceCases, objectsOf, type Poke } from './conformance.ts';
 
@@ -117,6 +119,14 @@ function baselineVerdicts(scene: Scene): (poke: Poke) => boolean {
   return (poke) => isLetOut(poke, false) && isLetIn(poke, false);
 }
 
+/** Decides for the flows of a case by the evaluation of all layers. */
+function layeredVerdicts({ namespaces, pods, objects }: Scene): (poke: Poke) => LayerVerdict {
+  const policies = objects.filter(({ kind }) => kind === 'NetworkPolicy') as NetworkPolicy[];
+  const ofKind = (kind: string) => objects.filter((each) => each.kind === kind);
+  const judge = judgeOf({ ...world({ namespaces, pods, policies }), objects: ofKind, isRead: () => true });
+  return (poke) => judge(poke).verdict;
+}
+
 const TIERS = [
   { title: 'Admin', tier: 'admin', verdictsOf: adminVerdicts, cases: 35, flows: 180 },
   { title: 'Baseline', tier: 'baseline-admin', verdictsOf: baselineVerdicts, cases: 18, flows: 130 },
@@ -134,6 +144,11 @@ const TIERS = [
         const isAllowed = verdictsOf({ ...base, objects: each.objects });
         const wrong = each.pokes.filter((poke) => isAllowed(poke) !== poke.isAllowed);
         assert.deepEqual(wrong, [], each.name);
+        const verdictOf = layeredVerdicts({ ...base, objects: each.objects });
+        const differing = each.pokes.filter(
+          (poke) => verdictOf(poke) !== (poke.isAllowed ? 'allowed' : 'denied'),
+        );
+        assert.deepEqual(differing, [], `verdicts of ${each.name}`);
       }
       const pokes = cases.flatMap((each) => each.pokes);
       const found = `${cases.length} cases, ${pokes.length} flows`;
