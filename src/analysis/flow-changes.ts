@@ -19,7 +19,12 @@ export interface FlowChanges {
   /** Both are sorted by source, then destination. */
   readonly opened: readonly FlowChange[];
   readonly closed: readonly FlowChange[];
+  /** Flows of which it is known in one view alone if they are allowed. */
+  readonly unclear: readonly FlowChange[];
 }
+
+/** A view with the roles of policies that stand for rules of other kinds. */
+export type JudgedView = ClusterView & Pick<ReachOptions, 'roles' | 'podsInIPBlocks'>;
 
 /**
  * The flows that only one of two views allows. Only pods of both views are compared.
@@ -28,8 +33,8 @@ export interface FlowChanges {
  * policies allow is then the same for all pods of a part, so that parts of both views can be compared.
  */
 export function flowChanges(
-  before: ClusterView,
-  after: ClusterView,
+  before: JudgedView,
+  after: JudgedView,
   { groupOf, isTemplate }: Required<Pick<ReachOptions, 'groupOf' | 'isTemplate'>>,
 ): FlowChanges {
   const keyOf = ({ namespace, name }: Pod) => `${namespace}/${name}`;
@@ -38,7 +43,7 @@ export function flowChanges(
     return new Map(pods.map((pod) => [keyOf(pod), classOf(pod)]));
   });
   const parts = new Parts();
-  const reachOfParts = (view: ClusterView, other: ClusterView) =>
+  const reachOfParts = (view: JudgedView, other: JudgedView) =>
     computeReach(
       {
         ...view,
@@ -53,10 +58,48 @@ export function flowChanges(
         },
         isTemplate,
         addressesOf: other.policies,
+        ...(view.roles && { roles: view.roles }),
+        ...(view.podsInIPBlocks !== undefined && { podsInIPBlocks: view.podsInIPBlocks }),
       },
     );
   const [old, next] = [reachOfParts(before, after), reachOfParts(after, before)];
-  return { opened: difference(next, old, parts), closed: difference(old, next, parts) };
+  const changed = { of: ({ ports }: GroupLink) => ports, without: possiblePorts };
+  const unclear = { of: unknownPorts, without: unknownPorts };
+  return {
+    opened: difference([next, old], parts, changed),
+    closed: difference([old, next], parts, changed),
+    unclear: withoutTwins([
+      ...difference([next, old], parts, unclear),
+      ...difference([old, next], parts, unclear),
+    ]),
+  };
+}
+
+function unknownPorts({ unknown = [] }: GroupLink): readonly PortRange[] {
+  return unknown;
+}
+
+function possiblePorts({ ports, unknown }: GroupLink): readonly PortRange[] {
+  return unknown === undefined ? ports : unionPorts([ports, unknown]);
+}
+
+/** One change for each pair of groups. */
+function withoutTwins(changes: readonly FlowChange[]): FlowChange[] {
+  const pairs = Map.groupBy(changes, ({ from, to }) => JSON.stringify([from, to]));
+  return [...pairs.values()]
+    .flatMap(([first, ...more]) =>
+      first === undefined
+        ? []
+        : [{ ...first, ports: unionPorts([first, ...more].map(({ ports }) => ports)) }],
+    )
+    .sort(byEnds);
+}
+
+/** The ports of links that are compared. */
+interface ComparedPorts {
+  readonly of: (link: GroupLink) => readonly PortRange[];
+  /** The ports of the other reach that are no difference. */
+  readonly without: (link: GroupLink) => readonly PortRange[];
 }
 
 /** Numbers texts from 0. Equal texts have equal numbers. */
@@ -112,12 +155,16 @@ interface PairDifference {
   pairs: number;
 }
 
-/** The flows that `a` allows and `b` does not, both computed by `parts`. */
-function difference(a: Reach, b: Reach, parts: Parts): FlowChange[] {
+/** The flows of `a` that `b` does not have, both computed by `parts`. */
+function difference(
+  [a, b]: readonly [Reach, Reach],
+  parts: Parts,
+  { of, without }: ComparedPorts,
+): FlowChange[] {
   const [numbersA, numbersB] = [parts.numbersIn(a), parts.numbersIn(b)];
   const pairOf = (numbers: readonly number[], { from, to }: GroupLink) =>
     (numbers[from] ?? 0) * MANY + (numbers[to] ?? 0);
-  const allowed = new Map(b.links.map((link) => [pairOf(numbersB, link), link.ports]));
+  const allowed = new Map(b.links.map((link) => [pairOf(numbersB, link), without(link)]));
   const groups = a.groups.map(
     ({ name }, index): GroupName => parts.groupOf(numbersA[index] ?? -1) ?? { kind: 'Addresses', name },
   );
@@ -128,12 +175,13 @@ function difference(a: Reach, b: Reach, parts: Parts): FlowChange[] {
   const found = new Map<number, PairDifference>();
   for (const link of a.links) {
     const [from, to] = [groups[link.from], groups[link.to]];
-    if (from === undefined || to === undefined) continue;
+    const own = of(link);
+    if (from === undefined || to === undefined || own.length === 0) continue;
     const key = pairOf(groupNumbers, link);
     let pair = found.get(key);
     if (pair === undefined) found.set(key, (pair = { from, to, lists: [], pairs: 0 }));
     pair.pairs += 1;
-    const ports = subtractPorts(link.ports, allowed.get(pairOf(numbersA, link)) ?? []);
+    const ports = subtractPorts(own, allowed.get(pairOf(numbersA, link)) ?? []);
     if (ports.length > 0) pair.lists.push(ports);
   }
   return withoutImplied([...found.values()].flatMap((pair) => flowChange(pair) ?? [])).sort(byEnds);

@@ -6,11 +6,21 @@
  */
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../api/network-policy.ts';
 import type { IPFamily } from '../policy/semantics/cidr.ts';
-import { type AddressBlock, ANY_ADDRESS, blockOf, covers } from './model/address-blocks.ts';
+import {
+  type AddressBlock,
+  ANY_ADDRESS,
+  blockOf,
+  covers,
+  coversBoth,
+  overlaps,
+} from './model/address-blocks.ts';
 import { byKey, compareText } from '../util/order.ts';
 import { type ClusterView, networkPodOf, type Pod } from './cluster.ts';
 import type { EvaluatorOptions } from './evaluator.ts';
 import { groupKey, type GroupName } from './group.ts';
+import type { Effect } from './layers/decision.ts';
+import { isUncertain, type LayeredView } from './layers/layered-view.ts';
+import { type OtherEnd, type PortBounds, portBounds, type RuleMatch } from './layers/port-bounds.ts';
 import { classify, type PodClass } from './model/pod-classes.ts';
 import { PolicyIndex } from './model/policy-index.ts';
 import { formatRulePorts, type PortMask, type PortRange, PortSpace } from './model/ports.ts';
@@ -34,6 +44,8 @@ export interface GroupLink {
   readonly to: number;
   /** The ports that are allowed between at least one pod of each group. */
   readonly ports: readonly PortRange[];
+  /** The ports of which it is not known if they are allowed between any pods; absent if there are none. */
+  readonly unknown?: readonly PortRange[];
   /** True if the allowed ports differ between pods of the groups. */
   readonly partial: boolean;
 }
@@ -71,6 +83,8 @@ export interface ReachOptions extends EvaluatorOptions {
   readonly within?: ReadonlySet<string>;
   /** Links that the caller can hold; any number if absent. */
   readonly maxLinks?: number;
+  /** The roles of policies that stand for rules of other kinds; the pods then have the labels of their view. */
+  readonly roles?: LayeredView['roles'];
 }
 
 /** More links are allowed than the caller can hold. */
@@ -84,7 +98,9 @@ export function computeReach(view: ClusterView, options: ReachOptions): Reach {
 class ReachBuilder {
   readonly #names: readonly GroupName[];
   readonly #blocks: readonly AddressBlock[];
+  /** NetworkPolicies. */
   readonly #policies: readonly CompiledPolicy[];
+  readonly #roles: LayeredView['roles'];
   readonly #numbers: ReadonlyMap<CompiledPolicy, number>;
   /** Equal peers have equal keys. */
   readonly #peerKeys: ReadonlyMap<CompiledPeer, string>;
@@ -99,9 +115,14 @@ class ReachBuilder {
     const index = new PolicyIndex(view);
     const subjects = view.pods.filter((pod) => networkPodOf({ kind: 'pod', pod }));
     const selecting = DIRECTIONS.flatMap((each) => subjects.flatMap((pod) => index.selecting(each, pod)));
-    this.#policies = [...new Set(selecting)].toSorted((a, b) => compareText(policyKey(a), policyKey(b)));
-    this.#numbers = new Map(this.#policies.map((policy, index) => [policy, index]));
-    const rules = this.#policies.flatMap((policy) => DIRECTIONS.flatMap((each) => policy[each] ?? []));
+    this.#roles = options.roles ?? new Map();
+    const isStandIn = ({ policy }: CompiledPolicy) => this.#roles.has(policy);
+    const all = [...new Set(selecting)].toSorted(
+      (a, b) => Number(isStandIn(a)) - Number(isStandIn(b)) || compareText(policyKey(a), policyKey(b)),
+    );
+    this.#policies = all.filter((policy) => !isStandIn(policy));
+    this.#numbers = new Map(all.map((policy, index) => [policy, index]));
+    const rules = all.flatMap((policy) => DIRECTIONS.flatMap((each) => policy[each] ?? []));
     this.#ports = new PortSpace(rules, view.pods);
     this.#blocks = blocksOf([...rules, ...(options.addressesOf ?? []).flatMap(allRules)]);
     this.#peerKeys = keysOf(rules);
@@ -140,18 +161,25 @@ class ReachBuilder {
       const selectedBy = (direction: PolicyType) =>
         [...new Set(classes.flatMap(({ selecting }) => selecting[direction]))]
           .map((policy) => this.#numbers.get(policy) ?? -1)
+          .filter((number) => number < this.#policies.length)
           .toSorted((a, b) => a - b);
       return {
         ...name,
         pods: count(() => true),
         hostNetwork: count(({ pod }) => pod.hostNetwork === true),
         isolated: {
-          Ingress: count(({ selecting }) => selecting.Ingress.length > 0),
-          Egress: count(({ selecting }) => selecting.Egress.length > 0),
+          Ingress: count(({ selecting }) => selecting.Ingress.some((each) => this.#isolates(each))),
+          Egress: count(({ selecting }) => selecting.Egress.some((each) => this.#isolates(each))),
         },
         selectedBy: { Ingress: selectedBy('Ingress'), Egress: selectedBy('Egress') },
       };
     });
+  }
+
+  /** True for a NetworkPolicy, and for what certainly isolates as one does. */
+  #isolates({ policy }: CompiledPolicy): boolean {
+    const role = this.#roles.get(policy);
+    return role === undefined || (role.kind === 'isolates' && !isUncertain(role));
   }
 
   #blockGroups(): Group[] {
@@ -184,16 +212,18 @@ class ReachBuilder {
           if (this.#isWanted[from] !== true && this.#isWanted[to] !== true) continue;
           // A class of one pod has no other pod of its class to talk to.
           if (a === b && !source.hasSeveral) continue;
-          let open: PortMask = 0n;
+          let [least, most]: [PortMask, PortMask] = [0n, 0n];
           for (const family of familiesOf(source, destination)) {
             const both = masks.get(family);
-            if (both !== undefined) open |= both.out(a, b) & both.in(b, a);
+            if (both === undefined) continue;
+            const [out, into] = [both.out(a, b), both.in(b, a)];
+            least |= out.least & into.least;
+            most |= out.most & into.most;
           }
-          add(row, to, open);
+          add(row, to, { least, most });
         }
       }
-      for (const [to, { open, partial }] of row)
-        if (open !== 0n) links.push({ from, to, ports: this.#ports.rangesOf(open), partial });
+      for (const [to, union] of row) links.push(...this.#link(from, to, union));
       if (links.length > this.#maxLinks) throw new TooManyLinksError(`more than ${this.#maxLinks} links`);
     }
     return links;
@@ -201,7 +231,7 @@ class ReachBuilder {
 
   /** Returns a look-up of the ports that the policies of one class allow with another. Classes of equal policies share rows. */
   #masks(direction: PolicyType, family: IPFamily): PairMasks {
-    const rows = new Map<string, readonly PortMask[]>();
+    const rows = new Map<string, readonly PortBounds[]>();
     const ofClass = this.#classes.map((own) => {
       const key = own.policyKeys[direction];
       let row = rows.get(key);
@@ -211,16 +241,34 @@ class ReachBuilder {
       }
       return row;
     });
-    return (own, other) => ofClass[own]?.[other] ?? 0n;
+    return (own, other) => ofClass[own]?.[other] ?? NO_PORTS;
   }
 
-  #open(own: PodClass, direction: PolicyType, other: PodClass, family: IPFamily): PortMask {
-    const policies = own.selecting[direction];
-    if (policies.length === 0) return this.#ports.every;
+  #open(own: PodClass, direction: PolicyType, other: PodClass, family: IPFamily): PortBounds {
     const destination = networkPodOf({ kind: 'pod', pod: direction === 'Ingress' ? own.pod : other.pod });
     const selects = (peer: CompiledPeer) =>
       other.peers.get(this.#peerKeys.get(peer) ?? '')?.includes(family) === true;
-    return this.#allowed(policies, direction, selects, destination && (destination.ports ?? []));
+    const matchOf = ({ peers }: Rule) => (peers === 'any' || peers.some(selects) ? 'yes' : 'no');
+    return this.#allowed(
+      own.selecting[direction],
+      direction,
+      matchOf,
+      destination && (destination.ports ?? []),
+    );
+  }
+
+  #link(from: number, to: number, { least, most, partial }: Union): GroupLink[] {
+    if (most === 0n) return [];
+    const unknown = most & ~least;
+    return [
+      {
+        from,
+        to,
+        ports: least === 0n ? [] : this.#ports.rangesOf(least),
+        ...(unknown !== 0n && { unknown: this.#ports.rangesOf(unknown) }),
+        partial,
+      },
+    ];
   }
 
   #blockLinks(): GroupLink[] {
@@ -229,38 +277,41 @@ class ReachBuilder {
       DIRECTIONS.flatMap((direction) => {
         const union = new Map<number, Union>();
         for (const own of this.#classes) add(union, own.group, this.#openToBlock(own, direction, block));
-        return [...union].flatMap(([group, { open, partial }]) => {
-          if (open === 0n) return [];
+        return [...union].flatMap(([group, each]) => {
           const [from, to] = direction === 'Ingress' ? [width + index, group] : [group, width + index];
-          return [{ from, to, ports: this.#ports.rangesOf(open), partial }];
+          return this.#link(from, to, each);
         });
       }),
     );
   }
 
   /** The ports that the policies of a class allow with every address of the block. */
-  #openToBlock({ selecting, pod }: PodClass, direction: PolicyType, block: AddressBlock): PortMask {
-    const policies = selecting[direction];
-    if (policies.length === 0) return this.#ports.every;
+  #openToBlock({ selecting, pod }: PodClass, direction: PolicyType, block: AddressBlock): PortBounds {
     const named = direction === 'Ingress' ? (pod.ports ?? []) : undefined;
-    return this.#allowed(policies, direction, (peer) => covers(peer, block), named);
+    return this.#allowed(
+      selecting[direction],
+      direction,
+      (rule, effect) => matchOfBlock(rule, effect, block),
+      named,
+    );
   }
 
-  /** The ports of all rules that have a peer which `selects` accepts. */
+  /** The ports that the policies of one end allow with another. */
   #allowed(
     policies: readonly CompiledPolicy[],
     direction: PolicyType,
-    selects: (peer: CompiledPeer) => boolean,
+    matchOf: OtherEnd['matchOf'],
     containerPorts: Pod['ports'],
-  ): PortMask {
+  ): PortBounds {
+    const { every } = this.#ports;
+    const portsOf = (rule: Rule) => this.#ports.maskOf(rule, containerPorts);
+    if (this.#roles.size > 0 && policies.some(({ policy }) => this.#roles.has(policy)))
+      return portBounds(policies, direction, { roles: this.#roles, other: { matchOf, portsOf, every } });
+    if (policies.length === 0) return { least: every, most: every };
     let open: PortMask = 0n;
-    for (const policy of policies) {
-      for (const rule of policy[direction] ?? []) {
-        if (rule.peers === 'any' || rule.peers.some(selects))
-          open |= this.#ports.maskOf(rule, containerPorts);
-      }
-    }
-    return open;
+    for (const policy of policies)
+      for (const rule of policy[direction] ?? []) if (matchOf(rule, 'allow') === 'yes') open |= portsOf(rule);
+    return { least: open, most: open };
   }
 
   #describe(compiled: CompiledPolicy): ReachPolicy {
@@ -293,23 +344,36 @@ function allRules(policy: NetworkPolicy): Rule[] {
 }
 
 /** From the class whose policies decide and the class at the other end to the allowed ports. */
-type PairMasks = (own: number, other: number) => PortMask;
+type PairMasks = (own: number, other: number) => PortBounds;
+
+const NO_PORTS: PortBounds = { least: 0n, most: 0n };
 
 interface Union {
-  open: PortMask;
+  least: PortMask;
+  most: PortMask;
   /** The ports of the first pair of classes, with which those of the others are compared. */
-  readonly first: PortMask;
+  readonly first: PortBounds;
   partial: boolean;
 }
 
-function add(union: Map<number, Union>, key: number, open: PortMask): void {
+function add(union: Map<number, Union>, key: number, open: PortBounds): void {
   const known = union.get(key);
   if (known === undefined) {
-    union.set(key, { open, first: open, partial: false });
+    union.set(key, { ...open, first: open, partial: false });
     return;
   }
-  known.open |= open;
-  known.partial ||= open !== known.first;
+  known.least |= open.least;
+  known.most |= open.most;
+  known.partial ||= open.least !== known.first.least || open.most !== known.first.most;
+}
+
+/** Any address stands for those that no rule names. */
+function matchOfBlock({ peers }: Rule, effect: Effect, block: AddressBlock): RuleMatch {
+  if (peers === 'any') return 'yes';
+  if (peers.some((peer) => covers(peer, block))) return 'yes';
+  if (effect === 'allow') return coversBoth(peers, block) ? 'yes' : 'no';
+  if (!peers.some((peer) => overlaps(peer, block))) return 'no';
+  return effect === 'deny' ? 'yes' : 'maybe';
 }
 
 function keysOf(rules: readonly Rule[]): Map<CompiledPeer, string> {
@@ -320,7 +384,11 @@ function keysOf(rules: readonly Rule[]): Map<CompiledPeer, string> {
 
 function blocksOf(rules: readonly Rule[]): AddressBlock[] {
   const peers = rules.flatMap(({ peers }) => (peers === 'any' ? [] : peers));
-  const written = peers.map(blockOf).filter((block) => block !== undefined);
+  // Rules of layers for all addresses outside are rules for any address.
+  const named = peers.filter(
+    (peer) => peer.kind !== 'ipBlock' || peer.isOutside !== true || peer.cidr.prefix > 0,
+  );
+  const written = named.map(blockOf).filter((block) => block !== undefined);
   const distinct = new Map([ANY_ADDRESS, ...written].map((block) => [block.text, block]));
   return [...distinct.values()];
 }

@@ -4,6 +4,7 @@ import {
   type Cidr,
   containsCidr,
   formatCidr,
+  overlapsCidr,
   parseAddress,
 } from '../../policy/semantics/cidr.ts';
 import type { Pod } from '../cluster.ts';
@@ -38,6 +39,29 @@ export function covers(peer: CompiledPeer, { ranges }: AddressBlock): boolean {
       ranges.except.some((own) => containsCidr(own, hole)) ||
       !(containsCidr(hole, ranges.cidr) || containsCidr(ranges.cidr, hole)),
   );
+}
+
+/** True if peers name all addresses of both families, and the block is any address. */
+export function coversBoth(peers: readonly CompiledPeer[], { ranges }: AddressBlock): boolean {
+  const whole = peers.flatMap((peer) =>
+    peer.kind === 'ipBlock' && isWhole(peer.cidr) && peer.except.length === 0 ? [peer.cidr.family] : [],
+  );
+  return ranges === 'all' && new Set(whole).size === 2;
+}
+
+/** True if a peer names an address of the block; of any address, if it names nearly all of a family. */
+export function overlaps(peer: CompiledPeer, { ranges }: AddressBlock): boolean {
+  if (peer.kind !== 'ipBlock') return false;
+  if (ranges === 'all') return isWhole(peer.cidr);
+  return (
+    overlapsCidr(peer.cidr, ranges.cidr) &&
+    !peer.except.some((hole) => containsCidr(hole, ranges.cidr)) &&
+    !ranges.except.some((hole) => containsCidr(hole, peer.cidr))
+  );
+}
+
+function isWhole({ prefix }: Cidr): boolean {
+  return prefix === 0;
 }
 
 /** A pod's addresses; empty while the pod is pending. */

@@ -7,7 +7,7 @@ import { EVERY_PORT, formatPorts } from '../../analysis/model/ports.ts';
 import type { Namespace } from '../../analysis/cluster.ts';
 import type { Reach, ReachRule } from '../../analysis/reach.ts';
 import { SCRIPT, STYLE } from '../generated/page.ts';
-import { originsOf, profileOf, type RuleOrigin } from './model.ts';
+import { linkPorts, originsOf, profileOf, type RuleOrigin } from './model.ts';
 import type { PageAudit } from '../findings/page-audit.ts';
 import type { PageData, PageLabel, PageRule, PageSeen } from './page-data.ts';
 
@@ -92,9 +92,10 @@ export function pageData(
       ingress: selectedBy.Ingress,
       egress: selectedBy.Egress,
     })),
-    links: links.flatMap(({ from, to, ports: ranges, partial }) => {
-      const known = texts.get(ranges) ?? formatPorts(ranges);
-      texts.set(ranges, known);
+    links: links.flatMap((link) => {
+      const { from, to, ports: ranges, unknown, partial } = link;
+      const known = (unknown === undefined ? texts.get(ranges) : undefined) ?? linkPorts(link);
+      if (unknown === undefined) texts.set(ranges, known);
       return [from, to, 2 * portsIndex(known) + (partial ? 1 : 0)];
     }),
     ports,

@@ -2,7 +2,8 @@
 import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
 import { LABEL_MANAGED_BY, LABEL_PROFILE, MANAGER } from '../../api/names.ts';
 import type { GroupName } from '../../analysis/group.ts';
-import type { Reach } from '../../analysis/reach.ts';
+import { formatPorts } from '../../analysis/model/ports.ts';
+import type { GroupLink, Reach } from '../../analysis/reach.ts';
 import { notesOf } from '../../policy/notes.ts';
 
 /** The profile's rule behind a rule of a policy, as the policy's annotation names it. */
@@ -16,6 +17,14 @@ export interface RuleOrigin {
 export function groupText({ namespace, kind, name }: GroupName): string {
   if (namespace === undefined) return name;
   return kind === 'Namespace' ? namespace : `${namespace}/${name}`;
+}
+
+/** The ports of a link for people, with those of which it is not known if they are allowed. */
+export function linkPorts({ ports, unknown }: Pick<GroupLink, 'ports' | 'unknown'>): string {
+  return [
+    ...(ports.length > 0 ? [formatPorts(ports)] : []),
+    ...(unknown === undefined ? [] : [`unknown: ${formatPorts(unknown)}`]),
+  ].join('; ');
 }
 
 /** The profile that a policy belongs to; undefined for a foreign policy. */

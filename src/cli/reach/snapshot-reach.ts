@@ -2,9 +2,13 @@
 import type { GroupName } from '../../analysis/group.ts';
 import { type Reach, computeReach, TooManyLinksError } from '../../analysis/reach.ts';
 import type { Pod } from '../../analysis/cluster.ts';
+import { isUncertain } from '../../analysis/layers/layered-view.ts';
+import { counted } from '../../util/list-text.ts';
+import { dependsText } from '../commands/explain/layer-text.ts';
 import type { Flag } from '../shell/flags.ts';
 import type { WorkloadPod } from '../../snapshot/pods.ts';
 import { namespacesNamed } from '../snapshot/select.ts';
+import type { SnapshotLayers } from '../../snapshot/layers.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import type { Terminal } from '../shell/terminal.ts';
 import { reachWithin } from './model.ts';
@@ -22,19 +26,24 @@ export interface ReachInput {
   readonly namespace: string | undefined;
   /** Links that the caller can hold; any number if absent. */
   readonly maxLinks?: number;
+  /** Policies of other kinds; absent if NetworkPolicies alone decide. */
+  readonly layers?: SnapshotLayers | undefined;
 }
 
 /** @throws CliError if there is no such namespace; TooManyLinksError */
-export function reachOf(snapshot: Snapshot, { by, namespace, maxLinks }: ReachInput): Reach {
+export function reachOf(snapshot: Snapshot, { by, namespace, maxLinks, layers }: ReachInput): Reach {
   const chosen = namespacesNamed(snapshot, namespace);
   const within = namespace === undefined ? undefined : new Set(chosen.map(({ name }) => name));
-  const pods = new Map<Pod, WorkloadPod>(snapshot.pods.map((pod) => [pod, pod]));
+  const all = layers?.pods ?? snapshot.pods;
+  const pods = new Map<Pod, WorkloadPod>(all.map((pod) => [pod, pod]));
   const groupOf = (pod: Pod): GroupName =>
     by === 'namespace'
       ? { namespace: pod.namespace, kind: 'Namespace', name: pod.namespace }
       : (pods.get(pod)?.workload ?? { namespace: pod.namespace, kind: 'Pod', name: pod.name });
-  const view = { namespaces: snapshot.namespaces, pods: snapshot.pods, policies: snapshot.effective() };
+  const policies = [...snapshot.effective(), ...(layers?.standIns ?? [])];
+  const view = { namespaces: snapshot.namespaces, pods: all, policies };
   const whole = computeReach(view, {
+    ...(layers && { roles: layers.roles, podsInIPBlocks: layers.podsInIPBlocks }),
     groupOf,
     isTemplate: (pod) => pods.get(pod)?.template === true,
     ...(within && { within }),
@@ -56,22 +65,35 @@ export interface PageReach {
 /** Warns if the links are between namespaces. @throws CliError if there is no such namespace */
 export function pageReach(
   snapshot: Snapshot,
-  namespace: string | undefined,
+  { namespace, layers, maxLinks = MAX_PAGE_LINKS }: Omit<ReachInput, 'by'>,
   terminal: Terminal,
-  maxLinks = MAX_PAGE_LINKS,
 ): PageReach {
   terminal.progress('working out who may talk to whom');
   try {
-    return { reach: reachOf(snapshot, { namespace, maxLinks }) };
+    return { reach: reachOf(snapshot, { namespace, maxLinks, layers }) };
   } catch (error) {
     if (!(error instanceof TooManyLinksError)) throw error;
     terminal.warn(
       `more than ${maxLinks} links between workloads are allowed: the page shows those between namespaces; narrow it by -n`,
     );
-    return { reach: reachOf(snapshot, { by: 'namespace', namespace }), maxLinks };
+    return { reach: reachOf(snapshot, { by: 'namespace', namespace, layers }), maxLinks };
   } finally {
     terminal.progress('');
   }
+}
+
+/** A note of the policies on which links depend that are not known to be allowed. */
+export function noteUnknownLinks(
+  { links }: Reach,
+  layers: SnapshotLayers | undefined,
+  terminal: Terminal,
+): void {
+  const unknown = links.filter((link) => link.unknown !== undefined);
+  if (layers === undefined || unknown.length === 0) return;
+  const rules = [...new Set(layers.roles.values())].filter(isUncertain).map(({ rule }) => rule);
+  terminal.note(
+    `of ${counted(unknown.length, 'link')}, some ports are unknown: that ${dependsText(rules)}; explain names the rule of each`,
+  );
 }
 
 /** A note if there is nobody to talk to. */

@@ -1,10 +1,10 @@
 /** A reach in a terminal: a matrix if it fits, or a list of links. Pure. */
-import { EVERY_PORT, formatPorts } from '../../analysis/model/ports.ts';
+import { EVERY_PORT } from '../../analysis/model/ports.ts';
 import type { Reach } from '../../analysis/reach.ts';
-import { groupText } from './model.ts';
+import { groupText, linkPorts } from './model.ts';
 
-/** The ports of a cell: all, some, or none. */
-export type CellKind = 'open' | 'some' | 'none';
+/** The ports of a cell: all, some, perhaps some, or none. */
+export type CellKind = 'open' | 'some' | 'unknown' | 'none';
 
 export interface MatrixText {
   readonly lines: readonly string[];
@@ -12,7 +12,7 @@ export interface MatrixText {
   readonly legend: string;
 }
 
-const MARKS: Readonly<Record<CellKind, string>> = { open: '●', some: '○', none: '·' };
+const MARKS: Readonly<Record<CellKind, string>> = { open: '●', some: '○', unknown: '?', none: '·' };
 const GAP = ' ';
 
 /**
@@ -33,7 +33,7 @@ export function matrixText(
   const cells = groups.map(() => groups.map((): CellKind => 'none'));
   for (const { from, to, ports } of links) {
     const row = cells[from];
-    if (row) row[to] = ports === EVERY_PORT ? 'open' : 'some';
+    if (row) row[to] = ports === EVERY_PORT ? 'open' : ports.length > 0 ? 'some' : 'unknown';
   }
   const pad = (text: string) => text.padStart(digits);
   const head = `${' '.repeat(widest + GAP.length)}${groups.map((_, index) => pad(String(index + 1))).join(GAP)}`;
@@ -41,7 +41,9 @@ export function matrixText(
     const marks = row.map((kind) => ' '.repeat(digits - 1) + paint(kind, MARKS[kind]));
     return `${(names[index] ?? '').padEnd(widest + GAP.length)}${marks.join(GAP)}`;
   });
-  const legend = `A row may talk to a column: ${MARKS.open} on all ports, ${MARKS.some} on some, ${MARKS.none} not at all.`;
+  const isUnknown = links.some(({ ports }) => ports.length === 0);
+  const perhaps = isUnknown ? `, ${MARKS.unknown} perhaps (unknown)` : '';
+  const legend = `A row may talk to a column: ${MARKS.open} on all ports, ${MARKS.some} on some${perhaps}, ${MARKS.none} not at all.`;
   return { lines: [head, ...rows], legend };
 }
 
@@ -51,9 +53,9 @@ export function linkRows({ groups, links }: Reach): [from: string, to: string, p
     const group = groups[index];
     return group === undefined ? '' : groupText(group);
   };
-  return links.map(({ from, to, ports, partial }) => [
-    text(from),
-    text(to),
-    partial ? `${formatPorts(ports)} (some pods)` : formatPorts(ports),
+  return links.map((link) => [
+    text(link.from),
+    text(link.to),
+    link.partial ? `${linkPorts(link)} (some pods)` : linkPorts(link),
   ]);
 }

@@ -1,7 +1,7 @@
 /** A reach as text: CSV for spreadsheets, JSON for programs, Mermaid and Graphviz's DOT for documents. Pure. */
 import { EVERY_PORT, formatPorts } from '../../analysis/model/ports.ts';
 import type { Group, GroupLink, Reach } from '../../analysis/reach.ts';
-import { groupText } from './model.ts';
+import { groupText, linkPorts } from './model.ts';
 
 const CSV_HEAD = [
   'from_namespace',
@@ -14,19 +14,25 @@ const CSV_HEAD = [
   'all_pods',
 ];
 
-/** CSV by RFC 4180, with a line for each link. `all_pods` is `no` for a partial link. */
+/**
+ * CSV by RFC 4180, with a line for each link. `all_pods` is `no` for a partial link. The column `unknown_ports` is there if a link
+ * has some.
+ */
 export function toCsv({ groups, links }: Reach): string {
   const of = (index: number) => {
     const { namespace = '', kind, name } = at(groups, index);
     return [namespace, kind, name];
   };
-  const rows = links.map(({ from, to, ports, partial }) => [
+  const hasUnknown = links.some(({ unknown }) => unknown !== undefined);
+  const head = [...CSV_HEAD, ...(hasUnknown ? ['unknown_ports'] : [])];
+  const rows = links.map(({ from, to, ports, unknown = [], partial }) => [
     ...of(from),
     ...of(to),
-    formatPorts(ports),
+    ports.length === 0 ? '' : formatPorts(ports),
     partial ? 'no' : 'yes',
+    ...(hasUnknown ? [unknown.length === 0 ? '' : formatPorts(unknown)] : []),
   ]);
-  return [CSV_HEAD, ...rows].map((row) => `${row.map(quoteCsv).join(',')}\r\n`).join('');
+  return [head, ...rows].map((row) => `${row.map(quoteCsv).join(',')}\r\n`).join('');
 }
 
 function quoteCsv(field: string): string {
@@ -47,6 +53,8 @@ export interface ReachDocument {
     readonly from: string;
     readonly to: string;
     readonly ports: 'all' | GroupLink['ports'];
+    /** The ports of which it is not known if they are allowed. */
+    readonly unknown?: 'all' | GroupLink['ports'];
     /** True if the ports differ between pods of the groups. */
     readonly partial: boolean;
   }[];
@@ -65,10 +73,11 @@ export function toDocument({ groups, links }: Reach): ReachDocument {
         isolated: { ingress: isolated.Ingress, egress: isolated.Egress },
       };
     }),
-    links: links.map(({ from, to, ports, partial }) => ({
+    links: links.map(({ from, to, ports, unknown, partial }) => ({
       from: idOf(at(groups, from)),
       to: idOf(at(groups, to)),
       ports: ports === EVERY_PORT ? 'all' : ports,
+      ...(unknown && { unknown: unknown === EVERY_PORT ? 'all' : unknown }),
       partial,
     })),
   };
@@ -92,9 +101,9 @@ export function toMermaid(reach: Reach): string {
       lines.push(...inner.map((line) => `    ${line}`), '  end');
     }
   }
-  for (const { from, to, ports, partial } of reach.links) {
-    const arrow = partial ? '-.->' : '-->';
-    lines.push(`  n${from} ${arrow}|"${mermaidText(formatPorts(ports))}"| n${to}`);
+  for (const link of reach.links) {
+    const arrow = link.partial ? '-.->' : '-->';
+    lines.push(`  n${link.from} ${arrow}|"${mermaidText(linkPorts(link))}"| n${link.to}`);
   }
   return `${lines.join('\n')}\n`;
 }
@@ -126,9 +135,9 @@ export function toDot(reach: Reach): string {
       lines.push(...inner.map((line) => `    ${line}`), '  }');
     }
   }
-  for (const { from, to, ports, partial } of reach.links) {
-    const style = partial ? ', style=dashed' : '';
-    lines.push(`  n${from} -> n${to} [label=${dotText(formatPorts(ports))}${style}];`);
+  for (const link of reach.links) {
+    const style = link.partial ? ', style=dashed' : '';
+    lines.push(`  n${link.from} -> n${link.to} [label=${dotText(linkPorts(link))}${style}];`);
   }
   lines.push('}');
   return `${lines.join('\n')}\n`;

@@ -13,6 +13,7 @@ import { type AuditReport, auditReport } from '../../findings/run.ts';
 import { sourceText, toHtml } from '../../reach/html.ts';
 import { pageReach } from '../../reach/snapshot-reach.ts';
 import { refusePageOnTerminal, WRITE_FLAG, writeDocument } from '../../shell/output-file.ts';
+import { layersOf } from '../../../snapshot/layers.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { readBaseline, readWaivers } from './files.ts';
 import { jsonDocument, junit, type ReportInput, sarif } from './reports.ts';
@@ -191,7 +192,7 @@ function documentText(call: Call, snapshot: Snapshot, report: AuditReport): stri
 
 /** The page of `graph`, which begins with the findings. */
 function page({ namespace, terminal }: Call, snapshot: Snapshot, report: AuditReport): string {
-  const { reach, ...joined } = pageReach(snapshot, namespace, terminal);
+  const { reach, ...joined } = pageReach(snapshot, { namespace, layers: layersOf(snapshot) }, terminal);
   return toHtml(reach, {
     ...joined,
     title: 'Audit',

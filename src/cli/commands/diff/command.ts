@@ -12,9 +12,12 @@ import {
   loadManifests,
   type LoadInput,
   loadOverlay,
+  ONLY_NETWORK_POLICIES,
   readClusterOf,
 } from '../../snapshot/load.ts';
+import type { Flags } from '../../shell/flags.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
+import { layersOf, type SnapshotLayers } from '../../../snapshot/layers.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { AS_ENFORCED } from '../explain/command.ts';
 import { warnOfUnresolved } from '../render/command.ts';
@@ -27,7 +30,8 @@ export const diff: Command = {
   description: [
     'Compares the cluster with what it would be with manifests applied (-f, -k), with every profile enforced that is\n' +
       'under Audit (--as-enforced), or both; or, with --from, two versions of manifests. It shows which namespaces,\n' +
-      'policies and rules change, and which flows between the pods that there are open or close, by workload.',
+      'policies and rules change, and which flows between the pods that there are open or close, by workload. Flows go by\n' +
+      'policies of network engines and of the mesh too; those that depend on a part which can not be evaluated are named.',
     'Exits with 0 if nothing changes, with 1 if something does, with 2 if it can not tell, as kubectl diff does.',
   ],
   examples: [
@@ -51,6 +55,7 @@ export const diff: Command = {
       help: 'manifests to compare with, instead of the cluster',
     },
     AS_ENFORCED,
+    ONLY_NETWORK_POLICIES,
   ],
   formats: ['table', 'wide', 'json', 'yaml', 'name'],
   takes: { cluster: true, namespaces: true },
@@ -63,6 +68,7 @@ export const diff: Command = {
       policiesBefore: before.effective(),
       policiesAfter: after.effective(flags.has('as-enforced')),
       asEnforced: flags.has('as-enforced'),
+      layers: layersOfStates(before, after, flags),
     });
     const changes = namespace === undefined ? all : changesIn(all, namespace);
     if (format === 'json' || format === 'yaml') {
@@ -75,11 +81,17 @@ export const diff: Command = {
       if (text !== undefined) terminal.print(text);
     }
     warnOfUnresolved(after.intents(), terminal);
-    const { namespaces, policies, extensions, opened, closed } = changes;
-    const count = namespaces.length + policies.length + extensions.length;
+    const { namespaces, policies, extensions, opened, closed, unclear } = changes;
+    const count = namespaces.length + policies.length + extensions.length + unclear.length;
     return count + opened.length + closed.length === 0 ? EXIT.yes : EXIT.no;
   },
 };
+
+/** The earlier state counts as it is. */
+function layersOfStates(before: Snapshot, after: Snapshot, flags: Flags): (SnapshotLayers | undefined)[] {
+  if (flags.has(ONLY_NETWORK_POLICIES.name)) return [];
+  return [layersOf(before), layersOf(after, flags.has('as-enforced'))];
+}
 
 async function states({ flags, process, terminal, namespace }: Call): Promise<readonly [Snapshot, Snapshot]> {
   const input: LoadInput = { flags, namespace, process, terminal, forLayers: true };
@@ -110,7 +122,7 @@ function nameOf({ before, after }: PolicyChange): string {
 }
 
 function documentOf(changes: SnapshotChanges): object {
-  const { namespaces, policies, extensions, opened, closed, rollouts } = changes;
+  const { namespaces, policies, extensions, opened, closed, unclear, dependsOn, rollouts } = changes;
   const end = ({ namespace, kind, name }: GroupName) => ({
     ...(namespace !== undefined && { namespace }),
     kind,
@@ -128,6 +140,10 @@ function documentOf(changes: SnapshotChanges): object {
     })),
     ...(extensions.length > 0 && { extensions }),
     ...(rollouts.length > 0 && { rollouts }),
-    flows: { opened: flows(opened), closed: flows(closed) },
+    flows: {
+      opened: flows(opened),
+      closed: flows(closed),
+      ...(unclear.length > 0 && { unknown: flows(unclear), dependsOn }),
+    },
   };
 }

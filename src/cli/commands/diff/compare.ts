@@ -1,5 +1,6 @@
 /** Compares two snapshots: the namespaces that profiles select, the policies, and the flows that these allow. Pure. */
-import { type FlowChange, flowChanges } from '../../../analysis/flow-changes.ts';
+import { type FlowChange, flowChanges, type JudgedView } from '../../../analysis/flow-changes.ts';
+import { isUncertain, type LayerRule } from '../../../analysis/layers/layered-view.ts';
 import { type PolicyChange, policyChanges } from '../../../analysis/policy-changes.ts';
 import type { Pod } from '../../../analysis/cluster.ts';
 import type { GroupName } from '../../../analysis/group.ts';
@@ -8,6 +9,7 @@ import { ANNOTATION_RULES, LABEL_PROFILE } from '../../../api/names.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import type { WorkloadPod } from '../../../snapshot/pods.ts';
 import { writtenGuards } from '../../../snapshot/guards.ts';
+import type { SnapshotLayers } from '../../../snapshot/layers.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { canonicalJSON } from '../../../util/canonical-json.ts';
 import { extensionName } from '../render/command.ts';
@@ -20,6 +22,10 @@ export interface SnapshotChanges {
   readonly extensions: readonly ExtensionChange[];
   readonly opened: readonly FlowChange[];
   readonly closed: readonly FlowChange[];
+  /** Flows of which it is known in one state alone if they are allowed. */
+  readonly unclear: readonly FlowChange[];
+  /** The rules on which these depend. */
+  readonly dependsOn: readonly LayerRule[];
   /** The rollouts of changed profiles, with the waves in which changes come. */
   readonly rollouts: readonly ChangedRollout[];
 }
@@ -48,6 +54,8 @@ export interface Comparison {
   readonly policiesAfter: readonly NetworkPolicy[];
   /** True if profiles under Audit count as enforced in the later state. */
   readonly asEnforced?: boolean;
+  /** Policies of other kinds in each state, if flows go by them. */
+  readonly layers?: readonly (SnapshotLayers | undefined)[];
 }
 
 export function compareSnapshots({
@@ -56,15 +64,17 @@ export function compareSnapshots({
   policiesBefore,
   policiesAfter,
   asEnforced = false,
+  layers: [layersBefore, layersAfter] = [],
 }: Comparison): SnapshotChanges {
-  const workloads = new Map<Pod, WorkloadPod>([...before.pods, ...after.pods].map((pod) => [pod, pod]));
+  const podsBefore = layersBefore?.pods ?? before.pods;
+  const podsAfter = layersAfter?.pods ?? after.pods;
+  const workloads = new Map<Pod, WorkloadPod>([...podsBefore, ...podsAfter].map((pod) => [pod, pod]));
   const groupOf = (pod: Pod): GroupName =>
     workloads.get(pod)?.workload ?? { namespace: pod.namespace, kind: 'Pod', name: pod.name };
-  const viewOf = ({ namespaces, pods }: Snapshot, policies: readonly NetworkPolicy[]) => ({
-    namespaces,
-    pods,
-    policies,
-  });
+  const viewsOf = {
+    before: viewOf(before, policiesBefore, layersBefore),
+    after: viewOf(after, policiesAfter, layersAfter),
+  };
   const policies = policyChanges(policiesBefore, policiesAfter);
   const extensions = extensionChanges(extensionsOf(before, false), extensionsOf(after, asEnforced));
   return {
@@ -72,11 +82,30 @@ export function compareSnapshots({
     policies,
     extensions,
     rollouts: changedRollouts(before, after, { policies, extensions }),
-    ...flowChanges(viewOf(before, policiesBefore), viewOf(after, policiesAfter), {
+    dependsOn: uncertainRules([layersBefore, layersAfter]),
+    ...flowChanges(viewsOf.before, viewsOf.after, {
       groupOf,
       isTemplate: (pod) => workloads.get(pod)?.template === true,
     }),
   };
+}
+
+function viewOf(
+  { namespaces, pods }: Snapshot,
+  policies: readonly NetworkPolicy[],
+  layers: SnapshotLayers | undefined,
+): JudgedView {
+  if (layers === undefined) return { namespaces, pods, policies };
+  const { standIns, roles, podsInIPBlocks } = layers;
+  return { namespaces, pods: layers.pods, policies: [...policies, ...standIns], roles, podsInIPBlocks };
+}
+
+function uncertainRules(layers: readonly (SnapshotLayers | undefined)[]): LayerRule[] {
+  const rules = layers
+    .flatMap((each) => [...new Set(each?.roles.values() ?? [])])
+    .filter(isUncertain)
+    .map(({ rule }) => rule);
+  return [...new Map(rules.map((rule) => [JSON.stringify(rule), rule])).values()];
 }
 
 /**
@@ -153,6 +182,8 @@ export function changesIn(changes: SnapshotChanges, namespace: string): Snapshot
     extensions: changes.extensions.filter((each) => each.namespace === namespace),
     opened: changes.opened.filter(isOfNamespace),
     closed: changes.closed.filter(isOfNamespace),
+    unclear: changes.unclear.filter(isOfNamespace),
+    dependsOn: changes.dependsOn,
     rollouts: changes.rollouts.flatMap((each) => rolloutIn(each, namespace)),
   };
 }

@@ -7,6 +7,7 @@ import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import { notesOf, noteText } from '../../../policy/notes.ts';
 import { isolates } from '../../../policy/semantics/normalize.ts';
 import { groupText } from '../../reach/model.ts';
+import { dependsText } from '../explain/layer-text.ts';
 import { table } from '../../shell/output.ts';
 import type { Paint, Palette } from '../../shell/terminal.ts';
 import { peersText, selectorText } from '../../shell/text.ts';
@@ -26,7 +27,7 @@ const MAX_FLOWS = 24;
 /** Undefined if nothing changes. */
 export function changesText(changes: SnapshotChanges, options: TextOptions): string | undefined {
   const { paint } = options;
-  const { namespaces, policies, extensions, opened, closed, rollouts } = changes;
+  const { namespaces, policies, extensions, opened, closed, unclear, rollouts } = changes;
   const sections: string[][] = [];
   if (namespaces.length > 0)
     sections.push([paint.bold('Namespaces'), ...namespaces.map((each) => namespaceLine(each, paint))]);
@@ -40,9 +41,14 @@ export function changesText(changes: SnapshotChanges, options: TextOptions): str
     ]);
   if (opened.length > 0) sections.push(flowLines('open', opened, options));
   if (closed.length > 0) sections.push(flowLines('close', closed, options));
+  if (unclear.length > 0)
+    sections.push([
+      ...flowLines('change', unclear, options),
+      paint.dim(`  that ${dependsText(changes.dependsOn)}`),
+    ]);
   for (const each of rollouts) sections.push(rolloutLines(each, options));
   if (sections.length === 0) return undefined;
-  if (policies.length > 0 && opened.length + closed.length === 0) {
+  if (policies.length > 0 && opened.length + closed.length + unclear.length === 0) {
     sections.push([paint.dim('No flow between the pods that there are opens or closes.')]);
   }
   return sections.map((lines) => lines.join('\n')).join('\n\n');
@@ -139,13 +145,19 @@ function allRules({ spec }: NetworkPolicy, paint: Paint, sign: string): string[]
   return lines.map((line) => paint(`      ${sign} ${line}`));
 }
 
+const FLOW_WORDS = {
+  open: { word: 'Opens', sign: '+', colour: 'green' },
+  close: { word: 'Closes', sign: '-', colour: 'red' },
+  change: { word: 'May open or close', sign: '?', colour: 'yellow' },
+} as const;
+
 function flowLines(
-  verb: 'open' | 'close',
+  verb: keyof typeof FLOW_WORDS,
   flows: readonly FlowChange[],
   { wide, paint }: TextOptions,
 ): string[] {
-  const [word, sign, colour] =
-    verb === 'open' ? (['Opens', '+', paint.green] as const) : (['Closes', '-', paint.red] as const);
+  const { word, sign, colour: name } = FLOW_WORDS[verb];
+  const colour = paint[name];
   const title = `${paint.bold(word)} ${counted(flows.length, 'flow')} between workloads`;
   const rows = wide || flows.length <= MAX_FLOWS ? flows.map(flowRow) : rowsByNamespace(flows);
   const lines = table(['', '', '', ''], rows).slice(1); // without the head, which is empty

@@ -6,7 +6,15 @@ import { pageSeen } from '../../flows/page-seen.ts';
 import { pageAudit } from '../../findings/encode.ts';
 import { auditReport } from '../../findings/run.ts';
 import { sourceText, toHtml } from '../../reach/html.ts';
-import { BY_FLAG, noteMissingPods, pageReach, reachOf } from '../../reach/snapshot-reach.ts';
+import {
+  BY_FLAG,
+  noteMissingPods,
+  noteUnknownLinks,
+  pageReach,
+  reachOf,
+} from '../../reach/snapshot-reach.ts';
+import { layersFor } from '../../snapshot/layers.ts';
+import { ONLY_NETWORK_POLICIES } from '../../snapshot/load.ts';
 import { toDot, toMermaid } from '../../reach/text.ts';
 import type { Call, Command } from '../../shell/command.ts';
 import { EXIT, UsageError } from '../../shell/failure.ts';
@@ -45,6 +53,7 @@ export const graph: Command = {
   ],
   flags: [
     BY_FLAG,
+    ONLY_NETWORK_POLICIES,
     WRITE_FLAG,
     ...FLOW_FLAGS,
     {
@@ -60,13 +69,15 @@ export const graph: Command = {
     if (format === 'html') refusePageFlags(call);
     else refuseDiagramFlags(call);
     const isAudited = format === 'html' && !flags.has('without-findings');
-    const snapshot = await load({ forAudit: isAudited });
+    const snapshot = await load({ forAudit: isAudited, forLayers: true });
     noteMissingPods(snapshot, terminal);
     if (format === 'html') {
       const { text, counts } = await page(call, snapshot, isAudited);
       writeDocument(text, counts, call);
     } else {
-      const reach = reachOf(snapshot, { by, namespace });
+      const layers = layersFor(snapshot, flags);
+      const reach = reachOf(snapshot, { by, namespace, layers });
+      noteUnknownLinks(reach, layers, terminal);
       if (format === 'mermaid') warnOfManyLinks(reach, terminal);
       writeDocument(format === 'mermaid' ? toMermaid(reach) : toDot(reach), countsOf(reach), call);
     }
@@ -81,7 +92,9 @@ async function page(
   isAudited: boolean,
 ): Promise<{ readonly text: string; readonly counts: string }> {
   const { namespace, terminal, flags } = call;
-  const { reach, ...joined } = pageReach(snapshot, namespace, terminal);
+  const layers = layersFor(snapshot, flags);
+  const { reach, ...joined } = pageReach(snapshot, { namespace, layers }, terminal);
+  noteUnknownLinks(reach, layers, terminal);
   const seen = flags.has('flows') || flags.has('loki') ? await pageSeen(call, snapshot, reach) : undefined;
   if (isAudited) terminal.progress(`checking ${snapshot.origin}`);
   const report = isAudited ? auditReport(snapshot, { namespace, now: new Date() }) : undefined;

@@ -1,8 +1,10 @@
 /** `matrix`: shows who may talk to whom as a table. */
 import type { Command } from '../../shell/command.ts';
 import { EXIT } from '../../shell/failure.ts';
-import { BY_FLAG, noteMissingPods, reachOf } from '../../reach/snapshot-reach.ts';
+import { BY_FLAG, noteMissingPods, noteUnknownLinks, reachOf } from '../../reach/snapshot-reach.ts';
 import { type CellKind, linkRows, matrixText } from '../../reach/table.ts';
+import { layersFor } from '../../snapshot/layers.ts';
+import { ONLY_NETWORK_POLICIES } from '../../snapshot/load.ts';
 import { toCsv, toDocument } from '../../reach/text.ts';
 import { table, toJson, toYaml } from '../../shell/output.ts';
 import { counted } from '../../../util/list-text.ts';
@@ -14,7 +16,8 @@ export const matrix: Command = {
   words: [0, 0],
   description: [
     'Shows who may talk to whom: rows to columns, where the terminal is wide enough, and otherwise a line for each two\n' +
-      "that may, with the ports. Other people's policies count as they do in the cluster.",
+      "that may, with the ports. Other people's policies count as they do in the cluster, those of network engines and of the\n" +
+      'mesh too. Ports are unknown if that depends on a part of them that can not be evaluated.',
     'Not shown, because it is always allowed: a pod to itself, and what comes from its own node. Addresses outside of\n' +
       'the pods are shown as the rules name them.',
   ],
@@ -30,13 +33,15 @@ export const matrix: Command = {
       line: `kubectl segmentation matrix -o json | jq -r '.links[] | select(.from == "any address").to'`,
     },
   ],
-  flags: [BY_FLAG],
+  flags: [BY_FLAG, ONLY_NETWORK_POLICIES],
   formats: ['table', 'wide', 'csv', 'json', 'yaml'],
   takes: { cluster: true, namespaces: true },
   async run({ flags, format, terminal, namespace, load }) {
-    const snapshot = await load();
-    const reach = reachOf(snapshot, { by: flags.get('by'), namespace });
+    const snapshot = await load({ forLayers: true });
+    const layers = layersFor(snapshot, flags);
+    const reach = reachOf(snapshot, { by: flags.get('by'), namespace, layers });
     noteMissingPods(snapshot, terminal);
+    noteUnknownLinks(reach, layers, terminal);
     if (format === 'csv') terminal.write(toCsv(reach));
     else if (format === 'json') terminal.write(toJson(toDocument(reach)));
     else if (format === 'yaml') terminal.write(toYaml(toDocument(reach)));
@@ -45,6 +50,7 @@ export const matrix: Command = {
       const colours: Readonly<Record<CellKind, (text: string) => string>> = {
         open: paint.yellow,
         some: paint.green,
+        unknown: paint.yellow,
         none: paint.dim,
       };
       const drawn =

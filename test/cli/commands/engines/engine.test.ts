@@ -178,6 +178,31 @@ describe('a peer by name, on manifests', () => {
     assert.equal((await cli(`${check} --unknown pass`)).code, 0);
   });
 
+  it('is a link with unknown ports in a matrix and a graph', async () => {
+    const matrix = await cli(`matrix ${all} ${onCilium}`);
+    assert.match(matrix.stdout, /shop\/web +any address +unknown: TCP 443/);
+    assert.match(
+      matrix.stderr,
+      /of 1 link, some ports are unknown: that depends on CiliumNetworkPolicy shop\/shop\.egress/,
+    );
+    assert.match((await cli(`matrix ${all} ${onCilium} -o csv`)).stdout, /any address,,yes,TCP 443\r\n/);
+    assert.match((await cli(`graph ${all} ${onCilium} -o mermaid`)).stdout, /\|"unknown: TCP 443"\|/);
+    const alone = await cli(`matrix ${all} ${onCilium} --only-network-policies`);
+    assert.doesNotMatch(alone.output, /unknown/);
+  });
+
+  it('is a flow in a diff that may open', async () => {
+    const without = directoryOf({
+      'none.yaml': manifests('api.example.com').replace(/ {2}egress: .*\n/, ''),
+    });
+    const { stdout } = await cli(`diff --from ${without} ${all} ${onCilium}`);
+    assert.match(
+      stdout,
+      /May open or close 1 flow between workloads\n +\? shop\/web +→ +any address +TCP 443/,
+    );
+    assert.match(stdout, /that depends on CiliumNetworkPolicy shop\/shop\.egress/);
+  });
+
   it('is a caveat of a verdict by NetworkPolicies alone', async () => {
     const { output } = await cli(
       `explain shop/web 203.0.113.1 --port 443 ${all} ${onCilium} --only-network-policies`,

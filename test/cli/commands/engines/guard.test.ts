@@ -98,6 +98,17 @@ describe('a profile with a guard, on manifests', () => {
     assert.match(added.stdout, /\+ clusternetworkpolicy\.policy\.networking\.k8s\.io\/shop\.guard/);
     const changed = await cli(`diff --from ${directory}/other.yaml ${enforce} ${config}`);
     assert.match(changed.stdout, /~ clusternetworkpolicy\.policy\.networking\.k8s\.io\/shop\.guard/);
+    assert.match(added.stdout, /Closes \d flows? between workloads\n[^]*- ops\/tool +→ +shop\/web +TCP 22/);
+    const alone = await cli(
+      `diff --from ${directory}/audit.yaml ${enforce} ${config} --only-network-policies`,
+    );
+    assert.doesNotMatch(alone.stdout, /Closes/);
+  });
+
+  it('closes what it denies in a matrix', async () => {
+    const { stdout } = await cli(`matrix ${enforce} ${config}`);
+    assert.doesNotMatch(stdout, /ops\/tool +shop\/web/);
+    assert.match((await cli(`matrix ${enforce}`)).stdout, /ops\/tool +shop\/web +TCP 22/);
   });
 
   it('denies a flow in the verdict of explain and check', async () => {

@@ -1,0 +1,331 @@
+/** Policies of each kind that verdicts go by, in a small cluster, with the verdicts that they lead to. */
+import type { KubeObject } from '../../../src/api/meta.ts';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import { denyAll, namespace, object, pod, policy, world } from '../../audit/world.ts';
+import type { JudgeSettings, LayeredWorld } from './verdicts.ts';
+
+export interface LayerCase {
+  readonly policies?: readonly NetworkPolicy[];
+  readonly objects?: readonly KubeObject[];
+  readonly unread?: readonly 'CiliumNetworkPolicy'[];
+  /** `FROM > TO PORT[/UDP]` to the verdict, with the rule that decides or on which it depends. */
+  readonly verdicts: Readonly<Record<string, string>>;
+}
+
+const MEMBER = { labels: { app: 'api', 'security.istio.io/tlsMode': 'istio' } };
+const NAMESPACES = [
+  namespace('shop', { team: 'a' }),
+  namespace('ops'),
+  namespace('mesh'),
+  namespace('ambient', { 'istio.io/dataplane-mode': 'ambient' }),
+];
+export const PODS = [
+  pod('shop/web'),
+  pod('shop/db', { serviceAccountName: 'db' }),
+  pod('ops/tool', { serviceAccountName: 'tool' }),
+  pod('mesh/api', { serviceAccountName: 'api' }, MEMBER),
+  pod('mesh/peer', { serviceAccountName: 'peer' }, { labels: { ...MEMBER.labels, app: 'peer' } }),
+  pod('ambient/api'),
+];
+
+const cilium = (spec: object, name = 'extra') => object('CiliumNetworkPolicy', `shop/${name}`, { spec });
+const clusterPolicy = (name: string, spec: object) => object('ClusterNetworkPolicy', name, { spec });
+const calico = (id: string, spec: object) =>
+  object(id.includes('/') ? 'CalicoNetworkPolicy' : 'GlobalNetworkPolicy', id, { spec });
+const access = (spec: object, id = 'mesh/rules') => object('AuthorizationPolicy', id, { spec });
+const from = (source: object) => [{ from: [{ source }] }];
+const EVERYONE = { namespaces: {} };
+
+export const CASES: Readonly<Record<string, LayerCase>> = {
+  'NetworkPolicies alone': {
+    policies: [denyAll('shop')],
+    verdicts: { 'ops/tool > shop/web 80': 'denied', 'ops/tool > ops/tool 80': 'allowed' },
+  },
+  'a CiliumNetworkPolicy that allows': {
+    policies: [denyAll('shop')],
+    objects: [
+      cilium({ endpointSelector: { matchLabels: { app: 'web' } }, ingress: [{ fromEntities: ['all'] }] }),
+    ],
+    verdicts: {
+      'ops/tool > shop/web 80': 'allowed CiliumNetworkPolicy extra spec.ingress[0]',
+      'ops/tool > shop/db 80': 'denied',
+    },
+  },
+  'a CiliumNetworkPolicy that isolates': {
+    objects: [cilium({ endpointSelector: {}, ingress: [{ fromEndpoints: [{}] }] })],
+    verdicts: {
+      'ops/tool > shop/web 80': 'denied CiliumNetworkPolicy extra',
+      'shop/db > shop/web 80': 'allowed CiliumNetworkPolicy extra spec.ingress[0]',
+    },
+  },
+  'a CiliumNetworkPolicy that denies what a NetworkPolicy allows': {
+    policies: [policy('shop/open', { podSelector: {}, ingress: [{}] })],
+    objects: [
+      cilium({
+        endpointSelector: {},
+        enableDefaultDeny: { ingress: false, egress: false },
+        ingressDeny: [{ fromEntities: ['cluster'], toPorts: [{ ports: [{ port: '22', protocol: 'TCP' }] }] }],
+      }),
+    ],
+    verdicts: {
+      'ops/tool > shop/web 22': 'denied CiliumNetworkPolicy extra spec.ingressDeny[0]',
+      'ops/tool > shop/web 80': 'allowed',
+    },
+  },
+  'a CiliumNetworkPolicy with names': {
+    policies: [denyAll('shop')],
+    objects: [
+      cilium({
+        endpointSelector: {},
+        egress: [
+          {
+            toFQDNs: [{ matchName: 'api.example' }],
+            toPorts: [{ ports: [{ port: '443', protocol: 'TCP' }] }],
+          },
+        ],
+      }),
+    ],
+    verdicts: {
+      'shop/web > 203.0.113.1 443': 'unknown CiliumNetworkPolicy extra spec.egress[0]: names (toFQDNs)',
+      'shop/web > 203.0.113.1 80': 'denied',
+      'shop/web > ops/tool 443': 'denied',
+    },
+  },
+  'a CiliumNetworkPolicy with requests': {
+    policies: [denyAll('shop')],
+    objects: [
+      cilium({
+        endpointSelector: {},
+        ingress: [
+          {
+            fromEntities: ['cluster'],
+            toPorts: [{ ports: [{ port: '80' }], rules: { http: [{ path: '/' }] } }],
+          },
+        ],
+      }),
+    ],
+    verdicts: {
+      'ops/tool > shop/web 80':
+        'unknown CiliumNetworkPolicy extra spec.ingress[0]: requests (toPorts.rules.http)',
+      'ops/tool > shop/web 81': 'denied',
+    },
+  },
+  'a ClusterNetworkPolicy of both tiers': {
+    policies: [policy('shop/open', { podSelector: {}, ingress: [{}] })],
+    objects: [
+      clusterPolicy('guard', {
+        tier: 'Admin',
+        priority: 10,
+        subject: { namespaces: { matchLabels: { team: 'a' } } },
+        ingress: [
+          { action: 'Pass', from: [{ namespaces: { matchLabels: { team: 'a' } } }] },
+          { action: 'Deny', from: [EVERYONE] },
+        ],
+      }),
+      clusterPolicy('floor', {
+        tier: 'Baseline',
+        priority: 10,
+        subject: EVERYONE,
+        ingress: [{ action: 'Deny', from: [EVERYONE] }],
+      }),
+    ],
+    verdicts: {
+      'ops/tool > shop/web 80': 'denied ClusterNetworkPolicy guard spec.ingress[1]',
+      'shop/db > shop/web 80': 'allowed',
+      'shop/db > ops/tool 80': 'denied ClusterNetworkPolicy floor spec.ingress[0]',
+    },
+  },
+  'a ClusterNetworkPolicy with names of hosts': {
+    objects: [
+      clusterPolicy('names', {
+        tier: 'Admin',
+        priority: 10,
+        subject: EVERYONE,
+        egress: [
+          { action: 'Accept', to: [{ domainNames: ['api.example'] }] },
+          { action: 'Deny', to: [{ networks: ['0.0.0.0/0'] }] },
+        ],
+      }),
+    ],
+    verdicts: {
+      'shop/web > 203.0.113.1 443': 'unknown ClusterNetworkPolicy names spec.egress[0]: domain names',
+      'shop/web > shop/db 80': 'denied ClusterNetworkPolicy names spec.egress[1]',
+    },
+  },
+  'policies of Calico by order': {
+    policies: [denyAll('shop')],
+    objects: [
+      calico('first', {
+        order: 10,
+        selector: "app == 'web'",
+        types: ['Ingress'],
+        ingress: [{ action: 'Deny', protocol: 'TCP', destination: { ports: [22] } }],
+      }),
+      calico('shop/second', {
+        order: 500,
+        selector: 'all()',
+        types: ['Ingress'],
+        ingress: [{ action: 'Allow' }],
+      }),
+    ],
+    verdicts: {
+      'ops/tool > shop/web 22': 'denied GlobalNetworkPolicy first spec.ingress[0]',
+      'ops/tool > shop/web 80': 'allowed CalicoNetworkPolicy second spec.ingress[0]',
+      'ops/tool > shop/db 22': 'allowed CalicoNetworkPolicy second spec.ingress[0]',
+    },
+  },
+  'a tier of Calico that passes what it does not decide': {
+    policies: [denyAll('shop')],
+    objects: [
+      object('Tier', 'before', { spec: { order: 100, defaultAction: 'Pass' } }),
+      calico('before.guard', {
+        tier: 'before',
+        order: 1,
+        selector: 'all()',
+        types: ['Ingress'],
+        ingress: [
+          { action: 'Pass', protocol: 'TCP', destination: { ports: [80] } },
+          { action: 'Allow', protocol: 'UDP' },
+        ],
+      }),
+    ],
+    verdicts: {
+      'ops/tool > shop/web 80': 'denied',
+      'ops/tool > shop/web 53/UDP': 'allowed GlobalNetworkPolicy before.guard spec.ingress[1]',
+    },
+  },
+  'a selector of Calico that can not be read': {
+    policies: [denyAll('shop')],
+    objects: [
+      calico('shop/odd', { selector: 'app ~ web', types: ['Ingress'], ingress: [{ action: 'Allow' }] }),
+    ],
+    verdicts: {
+      'ops/tool > shop/web 80':
+        'unknown CalicoNetworkPolicy odd spec.ingress[0]: a selector that is not understood',
+      'shop/web > ops/tool 80': 'denied',
+    },
+  },
+  'a kind that could not be listed': {
+    policies: [denyAll('shop')],
+    unread: ['CiliumNetworkPolicy'],
+    verdicts: { 'ops/tool > shop/web 80': 'unknown CiliumNetworkPolicy *: objects that could not be listed' },
+  },
+  'an object of a kind that nobody reads': {
+    objects: [object('EgressFirewall', 'shop/default', { spec: {} })],
+    verdicts: {
+      'shop/web > ops/tool 80': 'unknown EgressFirewall default: a kind that is not understood',
+      'ops/tool > ambient/api 80': 'allowed',
+    },
+  },
+  'an FQDNNetworkPolicy': {
+    objects: [
+      object('FQDNNetworkPolicy', 'shop/names', {
+        spec: {
+          podSelector: {},
+          egress: [{ matches: [{ name: 'api.example' }], ports: [{ protocol: 'TCP', port: 443 }] }],
+        },
+      }),
+    ],
+    verdicts: {
+      'shop/web > 203.0.113.1 443': 'unknown FQDNNetworkPolicy names spec.egress[0]: names (matches)',
+      'shop/web > ops/tool 443': 'denied FQDNNetworkPolicy names',
+    },
+  },
+  'an AuthorizationPolicy that allows an identity': {
+    objects: [
+      access({
+        selector: { matchLabels: { app: 'api' } },
+        rules: from({ principals: ['cluster.local/ns/mesh/sa/peer'] }),
+      }),
+    ],
+    verdicts: {
+      'mesh/peer > mesh/api 80': 'allowed',
+      'shop/web > mesh/api 80': 'denied AuthorizationPolicy rules',
+      'shop/web > mesh/api 53/UDP': 'allowed',
+      'shop/web > mesh/peer 80': 'allowed',
+      'ambient/api > mesh/api 80': 'denied AuthorizationPolicy rules',
+    },
+  },
+  'an AuthorizationPolicy that allows nothing': {
+    objects: [access({})],
+    verdicts: {
+      'mesh/peer > mesh/api 80': 'denied AuthorizationPolicy rules',
+      'mesh/peer > mesh/api 15020': 'allowed',
+    },
+  },
+  'an AuthorizationPolicy that denies a namespace on a port': {
+    objects: [
+      access({
+        action: 'DENY',
+        rules: [{ from: [{ source: { namespaces: ['mesh'] } }], to: [{ operation: { ports: ['80'] } }] }],
+      }),
+    ],
+    verdicts: {
+      'mesh/peer > mesh/api 80': 'denied AuthorizationPolicy rules spec.rules[0]',
+      'mesh/peer > mesh/api 81': 'allowed',
+      'shop/web > mesh/api 80': 'allowed',
+    },
+  },
+  'an AuthorizationPolicy for requests': {
+    objects: [access({ rules: [{ to: [{ operation: { paths: ['/health'] } }] }] })],
+    verdicts: {
+      'shop/web > mesh/api 80': 'unknown AuthorizationPolicy rules spec.rules[0]: requests (to.operation)',
+    },
+  },
+  'an AuthorizationPolicy of pods that may be in the mesh': {
+    objects: [access({}, 'ambient/rules')],
+    verdicts: {
+      'shop/web > ambient/api 80': 'unknown AuthorizationPolicy rules: whether its pods are in the mesh',
+    },
+  },
+  'an AuthorizationPolicy of another trust domain': {
+    objects: [access({ rules: from({ principals: ['td/ns/mesh/sa/peer'] }) })],
+    verdicts: {
+      'mesh/peer > mesh/api 80':
+        'unknown AuthorizationPolicy rules spec.rules[0]: identities of pods that may be in the mesh',
+    },
+  },
+  'an AuthorizationPolicy in the root namespace': {
+    objects: [access({}, 'istio-system/all')],
+    verdicts: {
+      'mesh/peer > mesh/api 80': 'denied AuthorizationPolicy all',
+      'mesh/api > shop/web 80': 'allowed',
+    },
+  },
+  'a dry run of an AuthorizationPolicy': {
+    objects: [
+      {
+        ...access({}),
+        metadata: { namespace: 'mesh', name: 'rules', annotations: { 'istio.io/dry-run': 'true' } },
+      },
+    ],
+    verdicts: { 'shop/web > mesh/api 80': 'allowed' },
+  },
+  'a PeerAuthentication with STRICT mutual TLS': {
+    objects: [object('PeerAuthentication', 'mesh/strict', { spec: { mtls: { mode: 'STRICT' } } })],
+    verdicts: {
+      'mesh/peer > mesh/api 80': 'allowed',
+      'shop/web > mesh/api 80': 'denied PeerAuthentication strict spec.mtls.mode',
+      '203.0.113.1 > mesh/api 80': 'denied PeerAuthentication strict spec.mtls.mode',
+      'ambient/api > mesh/api 80':
+        'unknown PeerAuthentication strict spec.mtls.mode: whether the source is in the mesh',
+    },
+  },
+  'a NetworkPolicy that denies what the mesh allows': {
+    policies: [denyAll('mesh')],
+    objects: [access({ rules: [{}] })],
+    verdicts: { 'mesh/peer > mesh/api 80': 'denied' },
+  },
+};
+
+export function worldOf({ policies = [], objects = [], unread = [] }: LayerCase): LayeredWorld {
+  return {
+    ...world({ namespaces: NAMESPACES, pods: PODS, policies }),
+    objects: (kind) => objects.filter((each) => each.kind === kind),
+    isRead: (kind) => !unread.some((each) => each === kind),
+  };
+}
+
+export function settingsOf({ objects = [] }: LayerCase): JudgeSettings {
+  return { podsInIPBlocks: !objects.some(({ kind }) => kind?.startsWith('Cilium')) };
+}

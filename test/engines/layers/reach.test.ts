@@ -1,0 +1,54 @@
+/** The reach under policies of every kind has, for each pair of pods and each port, the verdict on that flow. */
+import assert from 'node:assert/strict';
+import type { PortRange } from '../../../src/analysis/model/ports.ts';
+import { computeReach } from '../../../src/analysis/reach.ts';
+import type { Protocol } from '../../../src/api/network-policy.ts';
+import { CASES, PODS, settingsOf, worldOf } from './cases.ts';
+import { judgeOf, viewOf } from './verdicts.ts';
+
+const PORTS: readonly (readonly [port: number, protocol: Protocol])[] = [
+  [22, 'TCP'],
+  [80, 'TCP'],
+  [443, 'TCP'],
+  [15_020, 'TCP'],
+  [53, 'UDP'],
+];
+
+describe('reach under', () => {
+  for (const [name, each] of Object.entries(CASES)) {
+    it(`${name} has the verdict on each flow`, () => {
+      const world = worldOf(each);
+      const { podsInIPBlocks = true } = settingsOf(each);
+      const view = viewOf(world, { podsInIPBlocks });
+      const { groups, links } = computeReach(
+        {
+          namespaces: world.namespaces,
+          pods: view.pods,
+          policies: [...world.policies, ...view.standIns],
+        },
+        {
+          groupOf: (pod) => ({ namespace: pod.namespace, kind: 'Pod', name: pod.name }),
+          roles: view.roles,
+          podsInIPBlocks,
+        },
+      );
+      const judge = judgeOf(world, { podsInIPBlocks });
+      const numberOf = (id: string) =>
+        groups.findIndex(({ namespace, name: own }) => `${namespace}/${own}` === id);
+      const ids = PODS.map(({ namespace, name: own }) => `${namespace}/${own}`);
+      for (const from of ids) {
+        for (const to of ids) {
+          if (from === to) continue;
+          const link = links.find((one) => one.from === numberOf(from) && one.to === numberOf(to));
+          for (const [port, protocol] of PORTS) {
+            const has = (ranges: readonly PortRange[] = []) =>
+              ranges.some((one) => one.protocol === protocol && one.from <= port && port <= one.to);
+            const found = has(link?.ports) ? 'allowed' : has(link?.unknown) ? 'unknown' : 'denied';
+            const { verdict } = judge({ from, to, port, protocol });
+            assert.equal(found, verdict, `${from} > ${to} ${port}/${protocol}`);
+          }
+        }
+      }
+    });
+  }
+});
