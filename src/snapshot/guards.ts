@@ -38,7 +38,8 @@ export function guardsOf(snapshot: Snapshot): SnapshotGuard[] {
       made.kind === 'compiled' ? (Object.keys(made.form.rules) as PolicyType[]) : [],
     );
     const mode = modeOf(profile);
-    if (profile.spec.guard?.mode === 'Enforce') priority += GAP;
+    const isStaged = mode === 'Audit' && carrier.staging !== undefined;
+    if (profile.spec.guard?.mode === 'Enforce' || isStaged) priority += GAP;
     const object =
       made.kind === 'compiled' && directions.size > 0
         ? objectOf(made, carrier, { profile, priority })
@@ -63,6 +64,15 @@ export function writtenGuards(snapshot: Snapshot, asEnforced: boolean): KubeObje
     const isWritten = asEnforced ? profile.spec.guard?.mode === 'Enforce' : mode === 'Enforce';
     return isWritten && object !== undefined ? [object] : [];
   });
+}
+
+/** The objects of the guards in Audit, if the kind of guards can be staged. */
+export function stagedGuards(snapshot: Snapshot): KubeObject[] {
+  const { staging } = GUARD_CARRIERS.find(({ kind }) => kind === snapshot.guard?.kind) ?? {};
+  if (staging === undefined) return [];
+  return guardsOf(snapshot).flatMap(({ mode, object }) =>
+    mode === 'Audit' && object !== undefined ? [staging.stage(object)] : [],
+  );
 }
 
 /** Under `mode: Audit` of the profile, no guard is written. */

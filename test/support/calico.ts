@@ -50,6 +50,7 @@ const PEERS = list(
     ipBlock: fields({ cidr: TEXT, except: list(TEXT) }, 'cidr'),
   }),
 );
+const STAGED_ACTION: Schema = { type: 'string', enum: ['Set', 'Delete', 'Learn', 'Ignore'] };
 const PORTS = list(fields({ protocol: TEXT, port: PORT, endPort: NUMBER }));
 
 /** StagedKubernetesNetworkPolicy. */
@@ -57,7 +58,7 @@ export const STAGED_CRD = crd(
   'StagedKubernetesNetworkPolicy',
   'stagedkubernetesnetworkpolicies',
   fields({
-    stagedAction: { type: 'string', enum: ['Set', 'Delete', 'Learn', 'Ignore'] },
+    stagedAction: STAGED_ACTION,
     podSelector: LABEL_SELECTOR,
     policyTypes: list(TEXT),
     ingress: list(fields({ from: PEERS, ports: PORTS })),
@@ -79,19 +80,24 @@ export const POLICY_CRD = crd(
   }),
 );
 
+const GLOBAL: Readonly<Record<string, Schema>> = {
+  tier: TEXT,
+  order: { type: 'number' },
+  namespaceSelector: TEXT,
+  selector: TEXT,
+  types: list(TEXT),
+  ingress: RULES,
+  egress: RULES,
+};
+
 /** GlobalNetworkPolicy of Calico. */
-export const GLOBAL_CRD = crd(
-  'GlobalNetworkPolicy',
-  'globalnetworkpolicies',
-  fields({
-    tier: TEXT,
-    order: { type: 'number' },
-    namespaceSelector: TEXT,
-    selector: TEXT,
-    types: list(TEXT),
-    ingress: RULES,
-    egress: RULES,
-  }),
+export const GLOBAL_CRD = crd('GlobalNetworkPolicy', 'globalnetworkpolicies', fields(GLOBAL), 'Cluster');
+
+/** StagedGlobalNetworkPolicy. */
+export const STAGED_GLOBAL_CRD = crd(
+  'StagedGlobalNetworkPolicy',
+  'stagedglobalnetworkpolicies',
+  fields({ stagedAction: STAGED_ACTION, ...GLOBAL }),
   'Cluster',
 );
 

@@ -21,7 +21,7 @@ export type Allowance = 'Allow' | 'Deny';
  */
 export type WorkloadAction = 'Enforce' | 'Warn' | 'Audit' | 'Disabled';
 /**
- * Enforce: the guard is written. Audit: it is not, and the status lists the policies of others that it would take something from. Disabled: there is none.
+ * Enforce: the guard is written. Audit: it is not, and the status lists the policies of others that it would take something from; on Calico it is staged, so that flow logs show what it would deny. Disabled: there is none.
  */
 export type GuardMode = 'Enforce' | 'Audit' | 'Disabled';
 /**
@@ -660,7 +660,7 @@ export interface QueryGate {
  */
 export interface Guard {
   /**
-   * Enforce: the guard is written. Audit: it is not, and the status lists the policies of others that it would take something from. Disabled: there is none.
+   * Enforce: the guard is written. Audit: it is not, and the status lists the policies of others that it would take something from; on Calico it is staged, so that flow logs show what it would deny. Disabled: there is none.
    */
   mode: GuardMode;
 }

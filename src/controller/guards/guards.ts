@@ -26,7 +26,8 @@ import { compileInputs, dependentOf, profileOfDependent } from './inputs.ts';
 import { SchemaTooOldError } from '../engines/objects.ts';
 import { GuardObjects } from './objects.ts';
 import { ForeignPolicies } from './foreign-policies.ts';
-import { guardModeOf, holds, reportOf, stalled, type Standing, waiting } from './standing.ts';
+import { StagedGuards } from './staged.ts';
+import { auditedStanding, guardModeOf, reportOf, stalled, type Standing, waiting } from './standing.ts';
 import { Turns } from './turns.ts';
 import { GuardWriter } from './writer.ts';
 
@@ -79,6 +80,8 @@ export class Guards implements Capability, GuardSupport {
   readonly #objects: GuardObjects;
   readonly #writer: GuardWriter;
   readonly #foreign: ForeignPolicies;
+  /** Undefined if the carrier has no staged form. */
+  readonly #staged: StagedGuards | undefined;
   readonly #queue: KeyQueue<string>;
   readonly #turns = new Turns();
   readonly #judged = new Map<string, Judged>();
@@ -88,9 +91,12 @@ export class Guards implements Capability, GuardSupport {
   #onReport: (profile: string) => void = () => {};
 
   constructor(options: GuardsOptions) {
-    const { clock, random, onRetry } = options;
+    const { clock, random, onRetry, carrier } = options;
+    const onChange = () => this.#addAll(Priority.drift);
     this.#options = options;
-    this.#objects = new GuardObjects({ ...options, onChange: () => this.#addAll(Priority.drift) });
+    this.#objects = new GuardObjects({ ...options, onChange });
+    const { staging } = carrier;
+    this.#staged = staging && new StagedGuards({ ...options, staging, objects: this.#objects, onChange });
     this.#writer = new GuardWriter({ ...options, objects: this.#objects });
     this.#foreign = new ForeignPolicies(options);
     // Guards are written in turn, so that no two profiles take the same priority.
@@ -118,11 +124,12 @@ export class Guards implements Capability, GuardSupport {
     });
     this.#addAll(Priority.live);
     this.#objects.start();
+    this.#staged?.start();
     this.#queue.start((name, signal) => this.#reconcile(name, signal));
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#queue.close(), this.#objects.stop()]);
+    await Promise.all([this.#queue.close(), this.#objects.stop(), this.#staged?.stop()]);
   }
 
   factsChanged(dependent: string): boolean {
@@ -155,8 +162,10 @@ export class Guards implements Capability, GuardSupport {
   }
 
   isReleased(profile: SegmentationProfile): boolean {
+    const { name } = profile.metadata;
+    if (this.#staged?.isReleased(name) === false) return false;
     // Without permission or a CRD nothing can be removed: the garbage collector deletes what has an owner.
-    return this.#objects.state.kind !== 'available' || this.#objects.of(profile.metadata.name).length === 0;
+    return this.#objects.state.kind !== 'available' || this.#objects.of(name).length === 0;
   }
 
   #add(profile: string, priority: Priority = Priority.live): void {
@@ -171,7 +180,9 @@ export class Guards implements Capability, GuardSupport {
   }
 
   #isConcerned(profile: SegmentationProfile): boolean {
-    return asksForGuard(profile) || this.#objects.of(profile.metadata.name).length > 0;
+    const { name } = profile.metadata;
+    const written = [this.#objects.of(name), this.#staged?.of(name) ?? []];
+    return asksForGuard(profile) || written.some((objects) => objects.length > 0);
   }
 
   /** Each profile may allow flows in the namespaces of each guard. */
@@ -224,18 +235,17 @@ export class Guards implements Capability, GuardSupport {
     const { name } = profile.metadata;
     const mode = guardModeOf(profile);
     const { state } = this.#objects;
-    if (state.kind !== 'available' && mode !== 'Disabled') {
-      // The flows that the guard would restrict are known without one.
-      if (mode === 'Audit') return this.#audit(profile, signal);
+    if (mode === 'Audit') return this.#audit(profile, signal);
+    if (mode === 'Disabled') {
+      if (!(await this.#writer.remove(profile, signal))) return { kind: 'again', afterMs: SOON_MS };
+      await this.#staged?.remove(profile, signal);
+      this.#onReport(name);
+      return this.#forget(name);
+    }
+    if (state.kind !== 'available') {
       // Before the first list nothing is said: the status of the process before this one stays (I6).
       if (state.kind === 'unknown') return DONE;
       return this.#settle(profile, stalled(state.reason, state.message), DONE);
-    }
-    if (mode !== 'Enforce') {
-      if (!(await this.#writer.remove(profile, signal))) return { kind: 'again', afterMs: SOON_MS };
-      this.#onReport(name);
-      if (mode === 'Audit') return this.#audit(profile, signal);
-      return this.#forget(name);
     }
     const compiled = this.#compile(profile);
     if (compiled === undefined) return UNREAD;
@@ -252,21 +262,45 @@ export class Guards implements Capability, GuardSupport {
     this.#wideSince.delete(name);
     const restricted = await this.#foreign.restricted(profile, compiled.guard, result.directions, signal);
     const outcome = compiled.guard.held === undefined ? this.#later() : HELD;
-    return this.#settle(profile, result.standing, outcome, restricted);
+    const failed = await this.#replaceStaged(profile, signal);
+    return this.#settle(profile, result.standing, failed ?? outcome, restricted);
   }
 
-  /** Nothing is written: the policies of others are compared with what would be. */
+  /** Removes the staged guard once one that enforces stands. @returns the outcome if that has failed */
+  async #replaceStaged(profile: SegmentationProfile, signal: AbortSignal): Promise<Outcome | undefined> {
+    if (this.#objects.of(profile.metadata.name).length === 0) return undefined;
+    try {
+      await this.#staged?.remove(profile, signal);
+      return undefined;
+    } catch (error) {
+      if (isAborted(error)) throw error;
+      return retry(error);
+    }
+  }
+
+  /**
+   * Nothing is denied: the guard is staged, if its kind can be, and the policies of others are compared with it. A guard that
+   * enforces goes once the staged one stands, if that can be written.
+   */
   async #audit(profile: SegmentationProfile, signal: AbortSignal): Promise<Outcome> {
+    if (this.#staged?.isPending === true) return UNREAD;
     const compiled = this.#compile(profile);
-    if (compiled === undefined) return UNREAD;
-    const made = this.#options.carrier.compile(compiled.guard);
+    const made = compiled && this.#options.carrier.compile(compiled.guard);
+    const staged =
+      compiled !== undefined && made?.kind === 'compiled'
+        ? await this.#staged?.stage(profile, { ...compiled, made }, signal)
+        : undefined;
+    const isWritable = this.#objects.state.kind === 'available';
+    if (isWritable && !(await this.#writer.remove(profile, signal)))
+      return { kind: 'again', afterMs: SOON_MS };
+    if (compiled === undefined || made === undefined) return UNREAD;
+    const outcome = staged?.kind === 'failed' ? retry(staged.error) : this.#later();
     if (made.kind === 'too-large')
-      return this.#settle(profile, stalled('GuardTooLarge', made.message), this.#later());
+      return this.#settle(profile, stalled('GuardTooLarge', made.message), outcome);
     const directions = this.#writer.deniedDirections(made, compiled.guard);
     const restricted = await this.#foreign.restricted(profile, compiled.guard, directions, signal);
-    const standing =
-      this.#writer.openStanding(made) ?? holds('Audited', 'no guard is written: its mode is Audit');
-    return this.#settle(profile, standing, this.#later(), restricted);
+    const standing = this.#writer.openStanding(made) ?? auditedStanding(staged);
+    return this.#settle(profile, standing, outcome, restricted);
   }
 
   /** The guard; undefined if an input is missing, whose arrival brings the profile back. */

@@ -73,6 +73,11 @@ export class GuardObjects {
     return { kind: 'missing', reason: 'Unsupported', message };
   }
 
+  /** Why the first list has failed, for another reason than `state` says. */
+  get failure(): string | undefined {
+    return this.#watched?.objects.failure;
+  }
+
   get apiVersion(): string {
     const { group, versions } = this.#options.carrier;
     return `${group}/${this.#watched?.version ?? versions[0]}`;

@@ -1,7 +1,8 @@
 /** How the guard of a profile stands, and its report for the profile's status. Pure. */
 import type { GuardMode, ProfileStatus, RestrictedPolicy, SegmentationProfile } from '../../api/profile.ts';
-import type { GuardCarrier } from '../../engines/guards/carrier.ts';
-import type { GuardDirection, HeldPolicies } from '../../policy/guard/guard.ts';
+import type { PolicyType } from '../../api/network-policy.ts';
+import type { GuardCarrier, GuardForm } from '../../engines/guards/carrier.ts';
+import type { Guard, GuardDirection, HeldPolicies } from '../../policy/guard/guard.ts';
 import { counted, shortList } from '../../util/list-text.ts';
 import type { CapabilityReport } from '../capability.ts';
 
@@ -13,6 +14,14 @@ export interface Standing {
   /** The policy that carries the guard, if there is one. */
   readonly carriedBy?: { readonly policy: string; readonly priority: number };
 }
+
+/** How the guard of a profile in Audit is staged. */
+export type StagedGuard =
+  /** `missing`: why not all directions are staged. */
+  | { readonly kind: 'staged'; readonly message: string; readonly missing: string | undefined }
+  | { readonly kind: 'unstaged'; readonly message: string }
+  /** It is tried again. */
+  | { readonly kind: 'failed'; readonly message: string; readonly error: unknown };
 
 /** Most policies that the status lists; the schema's bound. */
 const MAX_POLICIES = 50;
@@ -38,6 +47,37 @@ export function stalled(reason: string, message: string): Standing {
 /** The guard is not in place yet, and needs no person. */
 export function waiting(reason: string, message: string): Standing {
   return { status: 'False', reason, message, isStalled: false };
+}
+
+/** Under Audit, no guard denies anything. @param staged undefined if the kind of policies has no staged form */
+export function auditedStanding(staged: StagedGuard | undefined): Standing {
+  const audited = 'no guard is written: its mode is Audit';
+  if (staged === undefined) return holds('Audited', audited);
+  if (staged.kind !== 'staged') return holds('Audited', `${audited}; it is not staged: ${staged.message}`);
+  const { message, missing } = staged;
+  return holds('Staged', missing === undefined ? message : `${message}; ${missing}`);
+}
+
+/** Directions in which the passes of a guard may be too few. */
+export function unresolvedDirections({ directions, held }: Guard): ReadonlySet<PolicyType> {
+  const lacking = directions.filter((each) => held !== undefined || each.unresolved.length > 0);
+  return new Set(lacking.map(({ direction }) => direction));
+}
+
+/**
+ * Names the directions that are not staged as the guard is meant, and why; undefined if there are none.
+ *
+ * @param form the staged form
+ */
+export function unstagedMessage(
+  { directions, held }: Guard,
+  form: GuardForm | undefined,
+): string | undefined {
+  if (held !== undefined) return heldMessage(held, form !== undefined);
+  const unresolved = directions.filter((each) => each.unresolved.length > 0);
+  if (unresolved.length === 0) return undefined;
+  const isKept = unresolved.every(({ direction }) => form?.rules[direction] !== undefined);
+  return unresolvedMessage(unresolved, isKept);
 }
 
 /** The message about a written guard: it is stored, and the administrator says that an engine enforces it. */

@@ -20,6 +20,7 @@ import {
   openMessage,
   stalled,
   type Standing,
+  unresolvedDirections,
   unresolvedMessage,
   waiting,
   writtenMessage,
@@ -260,12 +261,6 @@ export class GuardWriter {
 
 function settled(standing: Standing): WriteResult {
   return { kind: 'settled', standing, directions: new Set() };
-}
-
-/** Directions in which the passes may be too few. */
-function unresolvedDirections({ directions, held }: Guard): ReadonlySet<PolicyType> {
-  const lacking = directions.filter((each) => held !== undefined || each.unresolved.length > 0);
-  return new Set(lacking.map(({ direction }) => direction));
 }
 
 function isStoredAs(stored: GuardForm | undefined, form: GuardForm): boolean {

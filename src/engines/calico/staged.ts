@@ -1,18 +1,10 @@
-/**
- * StagedKubernetesNetworkPolicy (projectcalico.org/v3): Calico judges flows by it beside the enforced policies, and its flow
- * logs have the verdict as a pending one. https://docs.tigera.io/calico/latest/network-policy/staged-network-policies. Pure.
- */
-import type { KubeObject } from '../../api/meta.ts';
-import type { NetworkPolicy } from '../../api/network-policy.ts';
-import { isRecord } from '../../util/is-record.ts';
+/** StagedKubernetesNetworkPolicy (projectcalico.org/v3): a NetworkPolicy of Kubernetes, staged. Pure. */
 import type { StagingEngine } from '../staging/engine.ts';
+import { enforcedForm, FLOW_LOGS, stagedForm } from './staged-form.ts';
 
 const API_VERSION = 'projectcalico.org/v3';
 const KIND = 'StagedKubernetesNetworkPolicy';
 const [group = '', version = ''] = API_VERSION.split('/');
-
-/** `Set` stages the policy itself. Another action would stage its deletion, or nothing. */
-const STAGED_ACTION = 'Set';
 
 export const CALICO_STAGING: StagingEngine = {
   engine: 'Calico',
@@ -20,14 +12,10 @@ export const CALICO_STAGING: StagingEngine = {
   component: 'config/engines/calico',
   // Before, only the commercial editions staged policies.
   since: 'Calico 3.30',
-  shownIn: "Calico's flow logs",
-  stage: ({ metadata, spec }) => {
-    const staged = { stagedAction: STAGED_ACTION, ...spec };
-    return { apiVersion: API_VERSION, kind: KIND, metadata, spec: staged } as KubeObject;
-  },
-  staged: ({ metadata, spec }: KubeObject & { readonly spec?: unknown }): NetworkPolicy | undefined => {
-    if (!isRecord(spec)) return undefined;
-    const { stagedAction, ...rest } = spec;
-    return stagedAction === STAGED_ACTION ? { metadata, spec: rest } : undefined;
+  shownIn: FLOW_LOGS,
+  stage: ({ metadata, spec }) => stagedForm(KIND, { apiVersion: API_VERSION, metadata, spec }),
+  staged: (object) => {
+    const found = enforcedForm(object);
+    return found && { metadata: found.metadata, spec: found.spec };
   },
 };

@@ -27,6 +27,8 @@ export interface GuardCarrier {
     readonly name: string;
     isRight(object: KubeObject & { readonly spec?: unknown }): boolean;
   };
+  /** The kind that stages guards; absent if the engine has none. */
+  readonly staging?: GuardStaging;
   /** True if sources of ingress that are no pods are denied too. */
   readonly deniesAddressSources: boolean;
   /** Compiles a guard to the rules of the kind, or says why they don't fit. */
@@ -39,6 +41,18 @@ export interface GuardCarrier {
   union(before: GuardForm, form: GuardForm): GuardForm | undefined;
   /** How a foreign object takes part in the order of guards; undefined if it does not. */
   rankOf(object: KubeObject): ForeignRank | undefined;
+}
+
+/** A kind of the carrier's group by which the engine reports what a guard would deny, and enforces nothing. */
+export interface GuardStaging {
+  readonly kind: string;
+  readonly plural: string;
+  /** Where a user sees what staged guards would deny. */
+  readonly shownIn: string;
+  /** The object that stages a guard, under the same name. */
+  stage(guard: KubeObject): KubeObject;
+  /** The guard that an object stages, as the API server returned it; undefined if it is not as `stage` makes it. */
+  staged(object: KubeObject): KubeObject | undefined;
 }
 
 /** The meaning of an object. A direction without rules is not guarded. */

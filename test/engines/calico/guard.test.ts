@@ -201,6 +201,22 @@ describe('a GlobalNetworkPolicy of Calico as a guard', () => {
     assert.deepEqual(CALICO_GUARD.union(one, { ...other, rules: {} })?.rules, {});
   });
 
+  it('is staged with the same rules, and read back unless somebody changed its action', () => {
+    const { staging } = CALICO_GUARD;
+    assert.ok(staging);
+    const object = CALICO_GUARD.objectOf(compiled(guard('Ingress', [OWN])).form, 500);
+    const staged = staging.stage(object) as KubeObject & { spec: object };
+    assert.equal(staged.kind, 'StagedGlobalNetworkPolicy');
+    assert.deepEqual(staged.spec, {
+      stagedAction: 'Set',
+      ...(object as KubeObject & { spec: object }).spec,
+    });
+    const back = staging.staged(staged);
+    assert.deepEqual(back && CALICO_GUARD.read(back), CALICO_GUARD.read(object));
+    const other = { ...staged, spec: { ...staged.spec, stagedAction: 'Delete' } };
+    assert.equal(staging.staged(other), undefined);
+  });
+
   it('is too large with a selector that Calico does not take, and says so', () => {
     const values = Array.from({ length: 60 }, (_, index) => `${'x'.repeat(20)}${index}`);
     const wide: GuardPass = {

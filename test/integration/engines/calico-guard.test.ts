@@ -10,12 +10,14 @@ import type { KubeObject } from '../../../src/api/meta.ts';
 import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
 import { crdEstablished } from '../../env/plane/crd.ts';
 import { auditedRequests, isRefused } from '../../support/audit.ts';
-import { GLOBAL_CRD, TIER_CRD } from '../../support/calico.ts';
+import { GLOBAL_CRD, STAGED_GLOBAL_CRD, TIER_CRD } from '../../support/calico.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, Operators } from '../../support/operator.ts';
 
 const COMPONENT = join(import.meta.dirname, '../../../config/engines/calico-guard');
 const PATH = '/apis/projectcalico.org/v3/globalnetworkpolicies';
+const STAGED_PATH = '/apis/projectcalico.org/v3/stagedglobalnetworkpolicies';
+const CRDS = [GLOBAL_CRD, TIER_CRD, STAGED_GLOBAL_CRD];
 const SOON = 60_000;
 
 type Policy = KubeObject & { readonly spec: Readonly<Record<string, unknown>> };
@@ -35,6 +37,14 @@ describe('guard of a profile on Calico', function () {
   const kubectl = (...args: readonly string[]) => plane.kubectlRun([...args]);
   const path = () => `${PATH}/segmentation.${profile}.guard`;
   const policy = async () => (await box.read(path())) as unknown as Policy;
+  const stagedPath = () => `${STAGED_PATH}/segmentation.${profile}.guard`;
+  const staged = async () => (await box.read(stagedPath())) as unknown as Policy;
+  /** The operator's writes of guards, enforced and staged, in order. */
+  const writesSince = (from: string) =>
+    auditedRequests(plane, from)
+      .filter((each) => each.objectRef?.apiGroup === 'projectcalico.org' && !isRefused(each))
+      .map(({ verb, objectRef }) => `${verb} ${objectRef?.resource}`)
+      .filter((text) => /^(create|update|delete) /.test(text));
   const becomes = (reason: string, pattern = /./) =>
     eventually(async () => {
       const state = await box.condition(profile, 'GuardReady');
@@ -51,7 +61,7 @@ describe('guard of a profile on Calico', function () {
       config,
       'apiVersion: config.segmentation.dev/v1alpha1\nkind: OperatorConfiguration\nguard: {kind: GlobalNetworkPolicy}\n',
     );
-    for (const each of [GLOBAL_CRD, TIER_CRD]) {
+    for (const each of CRDS) {
       await plane.kubectlRun(['apply', '-f', '-'], { stdin: JSON.stringify(each) });
       await crdEstablished((args) => plane.kubectlRun(args), each.metadata.name);
     }
@@ -68,8 +78,7 @@ describe('guard of a profile on Calico', function () {
   after(async () => {
     await box?.remove();
     await kubectl('delete', '--ignore-not-found', '-k', COMPONENT);
-    for (const each of [GLOBAL_CRD, TIER_CRD])
-      await kubectl('delete', '--ignore-not-found', 'crd', each.metadata.name);
+    for (const each of CRDS) await kubectl('delete', '--ignore-not-found', 'crd', each.metadata.name);
     rmSync(folder, { recursive: true });
   });
 
@@ -134,14 +143,70 @@ describe('guard of a profile on Calico', function () {
     await assert.rejects(replace({ namespaceSelector: 'all()' }), /selects a protected namespace/);
   });
 
-  it('goes if its mode is Audit, and with the profile', async () => {
+  it('is staged under Audit before it goes, with the same rules', async () => {
+    const { spec } = await policy();
+    const from = new Date().toISOString();
     await box.edit(profile, { guard: { mode: 'Audit' } });
-    await becomes('Audited');
+    await becomes('Staged', /StagedGlobalNetworkPolicy segmentation\..* shows in Calico's flow logs/);
     await eventually(() => assert.rejects(policy()), SOON);
+    const { spec: shown, metadata } = await staged();
+    assert.deepEqual({ ...shown, order: 0 }, { ...spec, order: 0, stagedAction: 'Set' });
+    assert.equal(metadata.ownerReferences?.[0]?.name, profile);
+    assert.deepEqual(writesSince(from), [
+      'create stagedglobalnetworkpolicies',
+      'delete globalnetworkpolicies',
+    ]);
+    await box.ready(profile);
+  });
+
+  it('is restored if somebody changes the staged one, and follows the profile', async () => {
+    const { spec } = await staged();
+    await box.patch(stagedPath(), { spec: { egress: [{ action: 'Allow' }] } });
+    await eventually(async () => assert.deepEqual((await staged()).spec, spec), SOON);
+    await box.edit(profile, { ingress: [{ name: 'office', from: [{ ipBlock: { cidr: '192.0.2.0/24' } }] }] });
+    await eventually(async () => {
+      const rules = (await staged()).spec['ingress'] as readonly object[];
+      assert.deepEqual(rules.slice(1), [
+        { action: 'Pass', source: { nets: ['192.0.2.0/24'] } },
+        { action: 'Deny' },
+      ]);
+    }, SOON);
+    await assert.rejects(policy());
+  });
+
+  it('is held by the fence when it is staged, too', async () => {
+    const current = await staged();
+    const replace = (spec: object) =>
+      plane.kubectlRun(['--kubeconfig', kubeconfig, 'replace', '-f', '-'], {
+        stdin: JSON.stringify({ ...current, spec: { ...current.spec, ...spec } }),
+      });
+    await assert.rejects(
+      replace({ ingress: [{ action: 'Allow' }] }),
+      /StagedGlobalNetworkPolicy .* allows nothing/,
+    );
+  });
+
+  it('is in force before the staged one goes, and goes with the profile', async () => {
+    const from = new Date().toISOString();
     await box.edit(profile, { guard: { mode: 'Enforce' } });
     await becomes('Written');
+    await eventually(() => assert.rejects(staged()), SOON);
+    assert.deepEqual(writesSince(from), [
+      'create globalnetworkpolicies',
+      'delete stagedglobalnetworkpolicies',
+    ]);
+    await box.edit(profile, { guard: { mode: 'Audit' } });
+    await becomes('Staged');
     await box.removeProfile(profile);
-    await eventually(() => assert.rejects(policy()), SOON);
+    for (const each of [policy, staged]) await eventually(() => assert.rejects(each()), SOON);
+  });
+
+  it('says why it is not staged, and still lists what it would restrict', async () => {
+    await kubectl('delete', 'crd', STAGED_GLOBAL_CRD.metadata.name);
+    profile = await box.profile('q', { isolation: ['Ingress'], guard: { mode: 'Audit' } });
+    await becomes('Audited', /it is not staged: the API server does not serve stagedglobalnetworkpolicies/);
+    await box.ready(profile, SOON);
+    await box.removeProfile(profile);
   });
 
   it('uses exactly the permission of config/engines/calico-guard', () => {
@@ -149,15 +214,12 @@ describe('guard of a profile on Calico', function () {
       auditedRequests(plane, since)
         .filter(({ objectRef }) => objectRef?.apiGroup === 'projectcalico.org')
         .filter((each) => !isRefused(each))
-        .map(({ verb, objectRef }) => `${verb} ${objectRef?.resource}`),
+        .map(({ verb, objectRef }) => `${verb} ${objectRef?.resource}`)
+        .filter((text) => !text.startsWith('list ')),
     );
-    used.delete('list globalnetworkpolicies');
-    assert.deepEqual([...used].sort(), [
-      'create globalnetworkpolicies',
-      'delete globalnetworkpolicies',
-      'get tiers',
-      'update globalnetworkpolicies',
-      'watch globalnetworkpolicies',
-    ]);
+    const verbs = ['create', 'delete', 'update', 'watch'];
+    const kinds = ['globalnetworkpolicies', 'stagedglobalnetworkpolicies'];
+    const granted = kinds.flatMap((kind) => verbs.map((verb) => `${verb} ${kind}`));
+    assert.deepEqual([...used].sort(), [...granted, 'get tiers'].sort());
   });
 });

@@ -8,7 +8,7 @@ import type { KubeObject } from '../../../api/meta.ts';
 import { ANNOTATION_RULES, LABEL_PROFILE } from '../../../api/names.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import type { WorkloadPod } from '../../../snapshot/pods.ts';
-import { writtenGuards } from '../../../snapshot/guards.ts';
+import { stagedGuards, writtenGuards } from '../../../snapshot/guards.ts';
 import type { SnapshotLayers } from '../../../snapshot/layers.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { canonicalJSON } from '../../../util/canonical-json.ts';
@@ -118,9 +118,10 @@ function extensionsOf(snapshot: Snapshot, asEnforced: boolean): Map<string, Kube
     if (!asEnforced && relation !== 'enforce') return staged;
     return observed === undefined ? extensions : [];
   });
-  const guards = writtenGuards(snapshot, asEnforced).map((object: KubeObject & { spec?: object }) => ({
+  const written = [...writtenGuards(snapshot, asEnforced), ...(asEnforced ? [] : stagedGuards(snapshot))];
+  const guards = written.map((object: KubeObject & { spec?: object }) => ({
     ...object,
-    spec: { ...object.spec, priority: 0 },
+    spec: { ...object.spec, priority: 0, order: 0 },
   }));
   return new Map(
     [...(observed ?? []), ...asked, ...guards].map((each) => [

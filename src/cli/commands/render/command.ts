@@ -12,7 +12,7 @@ import { objectsText, table } from '../../shell/output.ts';
 import { selectorText } from '../../shell/text.ts';
 import { isUnderWay, rolloutNotes } from '../../snapshot/rollout-notes.ts';
 import { namespacesNamed, profilesNamed } from '../../snapshot/select.ts';
-import { writtenGuards } from '../../../snapshot/guards.ts';
+import { stagedGuards, writtenGuards } from '../../../snapshot/guards.ts';
 import type { ProfileIntent, Snapshot } from '../../../snapshot/snapshot.ts';
 import type { Terminal } from '../../shell/terminal.ts';
 import { counted } from '../../../util/list-text.ts';
@@ -29,7 +29,8 @@ export const render: Command = {
     'In a cluster, each namespace has the policies of the revision that a rollout has brought to it; a note says where\n' +
       'that is not the latest.',
     'If the file of --config names a network engine whose policies the operator writes (engine: Cilium, engine: Calico),\n' +
-      'it prints those too: also the staged policies of a profile under Audit. If it has `guard`, it prints guards.',
+      'it prints those too: also the staged policies of a profile under Audit. If it has `guard`, it prints guards: on Calico also\n' +
+      'the staged ones of profiles and guards under Audit.',
     'Exits with 1 when a peer of a rule can not be resolved: what is printed then lacks what that peer allows.',
   ],
   examples: [
@@ -55,7 +56,8 @@ export const render: Command = {
     const intents = snapshot
       .intents()
       .filter((intent) => profiles.includes(intent.profile) && namespaces.has(intent.namespace.name));
-    const guards = writtenGuards(snapshot, true).filter(({ metadata }) =>
+    const written = [...writtenGuards(snapshot, true), ...stagedGuards(snapshot)];
+    const guards = written.filter(({ metadata }) =>
       profiles.some((profile) => profile.metadata.name === metadata.labels?.[LABEL_PROFILE]),
     );
     print(intents, guards, format, terminal);

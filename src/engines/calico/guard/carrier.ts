@@ -6,8 +6,9 @@ import { canonicalJSON } from '../../../util/canonical-json.ts';
 import { isRecord } from '../../../util/is-record.ts';
 import type { ForeignRank, GuardCarrier } from '../../guards/carrier.ts';
 import { calicoSelector, labelSelectorOf } from '../selector.ts';
+import { enforcedForm, FLOW_LOGS, stagedForm } from '../staged-form.ts';
 import { compileGuardForm, unionOf } from './compile.ts';
-import { KIND, PODS_ONLY, REST, TIER } from './policy.ts';
+import { KIND, PODS_ONLY, REST, STAGED_KIND, TIER } from './policy.ts';
 
 export const CALICO_GUARD: GuardCarrier = {
   kind: KIND,
@@ -26,6 +27,13 @@ export const CALICO_GUARD: GuardCarrier = {
       const { order, defaultAction } = recordOf(spec);
       return typeof order === 'number' && order < DEFAULT_TIER_ORDER && defaultAction === 'Pass';
     },
+  },
+  staging: {
+    kind: STAGED_KIND,
+    plural: 'stagedglobalnetworkpolicies',
+    shownIn: FLOW_LOGS,
+    stage: (guard) => stagedForm(STAGED_KIND, guard),
+    staged: enforcedForm,
   },
   deniesAddressSources: true,
   compile: compileGuardForm,

@@ -5,6 +5,8 @@
 import type { AtLeastOne, CalicoPort, CalicoProtocol } from '../policy.ts';
 
 export const KIND = 'GlobalNetworkPolicy';
+/** A GlobalNetworkPolicy that enforces nothing. */
+export const STAGED_KIND = 'StagedGlobalNetworkPolicy';
 
 /**
  * The tier of guards, a part of config/engines/calico-guard. It comes before the tiers of other policies, and a flow that it does

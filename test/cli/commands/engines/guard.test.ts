@@ -46,6 +46,8 @@ describe('a profile with a guard, on manifests', () => {
     'enforce.yaml': manifests('Enforce'),
     'audit.yaml': manifests('Audit'),
     'other.yaml': manifests('Enforce', '198.51.100.0/24'),
+    'calico.cfg':
+      'apiVersion: config.segmentation.dev/v1alpha1\nkind: OperatorConfiguration\nguard: {kind: GlobalNetworkPolicy}\n',
     'config.cfg':
       'apiVersion: config.segmentation.dev/v1alpha1\nkind: OperatorConfiguration\nguard: {kind: ClusterNetworkPolicy}\n',
   });
@@ -91,6 +93,20 @@ describe('a profile with a guard, on manifests', () => {
     );
     assert.doesNotMatch((await cli(`render ${enforce}`)).stdout, /ClusterNetworkPolicy/);
     assert.doesNotMatch((await cli(`render ${audit} ${config}`)).stdout, /ClusterNetworkPolicy/);
+  });
+
+  it('is rendered as a staged policy of Calico under Audit', async () => {
+    const calico = `--config ${directory}/calico.cfg`;
+    const { stdout } = await cli(`render ${audit} ${calico}`);
+    const objects = parseAllDocuments(stdout).map((each) => each.toJS() as KubeObject & { spec: object });
+    const guards = objects.filter(({ kind }) => kind?.endsWith('GlobalNetworkPolicy') === true);
+    assert.deepEqual(
+      guards.map(({ kind, metadata, spec }) => [kind, metadata.name, Object.keys(spec)[0]]),
+      [['StagedGlobalNetworkPolicy', 'segmentation.shop.guard', 'stagedAction']],
+    );
+    const { stdout: changes } = await cli(`diff --from ${directory}/other.yaml ${audit} ${calico}`);
+    assert.match(changes, /- globalnetworkpolicy\.projectcalico\.org\/segmentation\.shop\.guard/);
+    assert.match(changes, /\+ stagedglobalnetworkpolicy\.projectcalico\.org\/segmentation\.shop\.guard/);
   });
 
   it('is compared by diff', async () => {
