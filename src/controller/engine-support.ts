@@ -5,6 +5,7 @@
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import { type EngineFacts, type ExtensionPolicy, NO_ENGINE } from '../policy/extensions.ts';
 import type { Companions } from '../policy/planning/plan.ts';
+import type { DesiredStaged } from '../policy/staged.ts';
 import type { Send } from './queue/request-lanes.ts';
 
 export interface EngineSupport {
@@ -40,13 +41,6 @@ export interface EngineListener {
 export interface DesiredExtensions {
   readonly policies: readonly ExtensionPolicy[];
   /** Profiles whose observed extensions stay as they are, but for those of exceptions that are not among `policies`. */
-  readonly kept: ReadonlySet<string>;
-}
-
-export interface DesiredStaged {
-  /** The policies that profiles in Audit would enforce. */
-  readonly policies: readonly NetworkPolicy[];
-  /** Profiles whose observed staged policies stay as they are. */
   readonly kept: ReadonlySet<string>;
 }
 

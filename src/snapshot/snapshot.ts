@@ -234,7 +234,7 @@ export class Snapshot {
         const all = excepted.length === 0 ? policies : [...policies, ...excepted].sort(byObjectName);
         const extensions = this.#extensionsOf(profile, compiled, namespace);
         const isStaged = relation === 'audit' && this.#staging !== undefined;
-        const staged = isStaged ? stagedObjects(compiled.policies, profile, this.#staging) : [];
+        const staged = isStaged ? stagedObjects(compiled, profile, this.#staging) : [];
         const written = { policies: all, conflicts, extensions, staged };
         const number = revision === undefined ? {} : { revision };
         return [{ profile, namespace, relation, ...number, compiled, ...written }];

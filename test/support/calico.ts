@@ -66,29 +66,26 @@ export const STAGED_CRD = crd(
   }),
 );
 
-/** NetworkPolicy of Calico. */
-export const POLICY_CRD = crd(
-  'NetworkPolicy',
-  'networkpolicies',
-  fields({
-    tier: TEXT,
-    order: { type: 'number' },
-    selector: TEXT,
-    types: list(TEXT),
-    ingress: RULES,
-    egress: RULES,
-  }),
-);
-
-const GLOBAL: Readonly<Record<string, Schema>> = {
+const POLICY: Readonly<Record<string, Schema>> = {
   tier: TEXT,
   order: { type: 'number' },
-  namespaceSelector: TEXT,
   selector: TEXT,
   types: list(TEXT),
   ingress: RULES,
   egress: RULES,
 };
+
+/** NetworkPolicy of Calico. */
+export const POLICY_CRD = crd('NetworkPolicy', 'networkpolicies', fields(POLICY));
+
+/** StagedNetworkPolicy. */
+export const STAGED_POLICY_CRD = crd(
+  'StagedNetworkPolicy',
+  'stagednetworkpolicies',
+  fields({ stagedAction: STAGED_ACTION, ...POLICY }),
+);
+
+const GLOBAL: Readonly<Record<string, Schema>> = { namespaceSelector: TEXT, ...POLICY };
 
 /** GlobalNetworkPolicy of Calico. */
 export const GLOBAL_CRD = crd('GlobalNetworkPolicy', 'globalnetworkpolicies', fields(GLOBAL), 'Cluster');

@@ -4,18 +4,19 @@
  */
 import type { KubeObject } from '../../api/meta.ts';
 import { LABEL_PROFILE } from '../../api/names.ts';
-import type { NetworkPolicy } from '../../api/network-policy.ts';
+import { DIRECTIONS, type NetworkPolicy } from '../../api/network-policy.ts';
+import { planExtensions } from '../../engines/extensions/plan.ts';
 import type { StagingEngine } from '../../engines/staging/engine.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import { planStaged } from '../../engines/staging/plan.ts';
 import { isAborted, isNamespaceTerminating } from '../../kube/errors.ts';
+import { type DesiredStaged, NOTHING_STAGED, withoutExtended } from '../../policy/staged.ts';
 import { sleep } from '../../util/clock.ts';
 import { errorMessage } from '../../util/error-message.ts';
 import { counted } from '../../util/list-text.ts';
-import type { DesiredStaged } from '../engine-support.ts';
 import { KeyQueue, type Outcome, Priority, type Retry } from '../queue/key-queue.ts';
 import { DONE, givenUp, retry } from '../queue/outcome.ts';
-import { EngineObjects, type EngineObjectsOptions, SchemaTooOldError } from './objects.ts';
+import { type EngineKind, EngineObjects, type EngineObjectsOptions, SchemaTooOldError } from './objects.ts';
 
 export interface StagedPoliciesOptions extends EngineObjectsOptions {
   readonly engine: StagingEngine;
@@ -43,13 +44,18 @@ const CONCURRENCY = 2;
 const MOST_ATTEMPTS = 10;
 const RETIRING_INTERVAL_MS = 2000;
 
-const NOTHING: DesiredStaged = { policies: [], kept: new Set() };
+/** A write of an object of one of the two kinds. */
+interface StagedWrite {
+  readonly objects: EngineObjects;
+  readonly step: ObjectStep;
+}
 
 /** Created when the engine comes into force. */
 export class StagedPolicies {
   readonly #options: StagedPoliciesOptions;
   readonly #listener: StagedPoliciesListener;
-  readonly #objects: EngineObjects;
+  readonly #policies: EngineObjects;
+  readonly #extensions: EngineObjects;
   readonly #queue: KeyQueue<string>;
   /** The wanted objects by namespace, for namespaces that want some or have own objects to remove. */
   readonly #desired = new Map<string, DesiredStaged>();
@@ -77,16 +83,19 @@ export class StagedPolicies {
         },
       },
     });
-    this.#objects = new EngineObjects(engine, options, {
-      onState: () => this.#stateChanged(),
-      onDrift: (namespace) => this.#drifted(namespace),
-    });
+    const ofKind = (kind: EngineKind) =>
+      new EngineObjects(kind, options, {
+        onState: () => this.#stateChanged(),
+        onDrift: (namespace) => this.#drifted(namespace),
+      });
+    this.#policies = ofKind(engine);
+    this.#extensions = ofKind(engine.extensions);
     this.#queue.start((namespace, signal) => this.#reconcile(namespace, signal));
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await Promise.all([this.#queue.close(), this.#objects.stop()]);
+    await Promise.all([this.#queue.close(), this.#policies.stop(), this.#extensions.stop()]);
   }
 
   /** Deletes all staged policies, each tried some times, and stops: another engine is in force. */
@@ -95,9 +104,9 @@ export class StagedPolicies {
     this.#isRetiring = true;
     for (let attempt = 0; attempt < MOST_ATTEMPTS && !this.#stopping.signal.aborted; attempt++) {
       const left = this.#ownNamespaces();
-      if (left.size === 0 || this.#objects.state.kind !== 'available') break;
+      if (left.size === 0 || this.#policies.state.kind !== 'available') break;
       for (const namespace of left) {
-        this.#desired.set(namespace, NOTHING);
+        this.#desired.set(namespace, NOTHING_STAGED);
         this.#queue.add(namespace, Priority.backfill);
       }
       await this.#queue.idle();
@@ -106,14 +115,14 @@ export class StagedPolicies {
     await this.stop();
   }
 
-  /** The staged policies of a namespace, observed ones first, then those that it wants. */
+  /** The staged NetworkPolicies of a namespace, observed ones first, then those that it wants. */
   in(namespace: string): readonly NetworkPolicy[] {
     const { engine } = this.#options;
-    const observed = this.#objects
+    const observed = this.#policies
       .in(namespace)
-      .filter((object) => this.#objects.ownerOf(object) !== undefined)
+      .filter((object) => this.#policies.ownerOf(object) !== undefined)
       .flatMap((object) => engine.staged(object) ?? []);
-    return [...observed, ...(this.#desired.get(namespace)?.policies ?? [])];
+    return [...observed, ...this.#wanted(namespace).policies];
   }
 
   /** @param desired undefined if the namespace is gone */
@@ -131,27 +140,29 @@ export class StagedPolicies {
   /** The report of a profile in Audit. */
   report(profile: string): StagingReport {
     const { engine } = this.#options;
-    const { state, failure } = this.#objects;
     const unwritten = (reason: string, message: string) =>
       ({ kind: 'failed', reason, message: `its policies are not staged: ${message}` }) as const;
+    const { state } = this.#policies;
     if (state.kind === 'missing') return unwritten(state.reason, state.message);
-    if (state.kind === 'unknown')
+    if (this.#isPending) {
+      const failure = this.#policies.failure ?? this.#extensions.failure;
       return failure === undefined ? { kind: 'unknown' } : unwritten('StagingFailed', failure);
+    }
     const [first, ...others] = this.#failuresOf(profile);
     if (first !== undefined) {
       const more = others.length > 0 ? ` and ${counted(others.length, 'more namespace')}` : '';
       return unwritten('StagingFailed', `namespace ${first.namespace}${more}: ${first.message}`);
     }
     const count = [...this.#of(profile)].length;
-    if (count === 0) return { kind: 'staged', message: 'no policy is staged' };
     const subject = counted(count, 'staged policy', 'staged policies');
-    const message = `${subject} ${count === 1 ? 'shows' : 'show'} in ${engine.shownIn} what would be denied`;
+    const shown = `${subject} ${count === 1 ? 'shows' : 'show'} in ${engine.shownIn} what would be denied`;
+    const message = [count === 0 ? 'no policy is staged' : shown, ...this.#leftOutOf(profile)].join('; ');
     return { kind: 'staged', message };
   }
 
   /** True if staged policies of the profile exist, and nothing hinders their deletion. */
   holds(profile: string): boolean {
-    if (this.#objects.state.kind !== 'available') return false;
+    if (this.#policies.state.kind !== 'available') return false;
     const { namespaces } = this.#options.clusterState;
     return this.#of(profile).some(
       ({ metadata: { namespace = '' } }) =>
@@ -159,8 +170,42 @@ export class StagedPolicies {
     );
   }
 
+  /** True until the objects of both kinds were listed once, or can't be. */
+  get #isPending(): boolean {
+    return [this.#policies, this.#extensions].some(({ state }) => state.kind === 'unknown');
+  }
+
+  *#own(): Generator<{ readonly object: KubeObject; readonly owner: string }, void, undefined> {
+    for (const objects of [this.#policies, this.#extensions])
+      for (const object of objects.all()) {
+        const owner = objects === this.#extensions ? this.#ownerOfExtension(object) : objects.ownerOf(object);
+        if (owner !== undefined) yield { object, owner };
+      }
+  }
+
+  readonly #ownerOfExtension = (object: KubeObject): string | undefined => {
+    const { namePrefix = '' } = this.#options.engine.extensions;
+    return object.metadata.name.startsWith(namePrefix) ? this.#extensions.ownerOf(object) : undefined;
+  };
+
   *#of(profile: string): Generator<KubeObject, void, undefined> {
-    for (const object of this.#objects.all()) if (this.#objects.ownerOf(object) === profile) yield object;
+    for (const { object, owner } of this.#own()) if (owner === profile) yield object;
+  }
+
+  /** Says for each direction of the profile in how many namespaces it is not staged, and why in the first of them. */
+  #leftOutOf(profile: string): string[] {
+    const namespaces = [...this.#desired.keys()].sort();
+    return DIRECTIONS.flatMap((direction) => {
+      const found = namespaces.flatMap((namespace) =>
+        this.#wanted(namespace)
+          .leftOut.filter((each) => each.profile === profile && each.direction === direction)
+          .map(({ message }) => ({ namespace, message })),
+      );
+      const [first, ...others] = found;
+      if (first === undefined) return [];
+      const more = others.length > 0 ? ` and ${counted(others.length, 'more namespace')}` : '';
+      return [`${direction} is not staged in namespace ${first.namespace}${more}: ${first.message}`];
+    });
   }
 
   *#failuresOf(profile: string): Generator<{ namespace: string; message: string }> {
@@ -172,20 +217,35 @@ export class StagedPolicies {
     }
   }
 
-  #plan(namespace: string): ObjectStep[] {
+  /** What is to be staged, as far as the kinds can be written. */
+  #wanted(namespace: string): DesiredStaged {
+    const desired = this.#desired.get(namespace) ?? NOTHING_STAGED;
+    const { state } = this.#extensions;
+    return state.kind === 'missing' ? withoutExtended(desired, state.message) : desired;
+  }
+
+  /** Extensions come before the policies that isolate, and go after them: no flow that is meant is shown as denied. */
+  #plan(namespace: string): StagedWrite[] {
     // Without permission or a schema nothing is written, and what is there stays.
-    if (this.#objects.state.kind !== 'available') return [];
-    const { policies, kept } = this.#desired.get(namespace) ?? NOTHING;
-    const ownerOf = (object: KubeObject) => this.#objects.ownerOf(object);
-    return planStaged(this.#objects.in(namespace), policies, { engine: this.#options.engine, ownerOf, kept });
+    if (this.#policies.state.kind !== 'available' || this.#isPending) return [];
+    const { engine } = this.#options;
+    const { policies, extensions, kept } = this.#wanted(namespace);
+    const ownerOf = (object: KubeObject) => this.#policies.ownerOf(object);
+    const steps = planStaged(this.#policies.in(namespace), policies, { engine, ownerOf, kept });
+    const ofPolicies = steps.map((step) => ({ objects: this.#policies, step }));
+    if (this.#extensions.state.kind !== 'available') return ofPolicies;
+    const context = { engine: engine.extensions, ownerOf: this.#ownerOfExtension, kept };
+    const { widen, narrow } = planExtensions(this.#extensions.in(namespace), extensions, context);
+    const ofExtension = (step: ObjectStep) => ({ objects: this.#extensions, step });
+    return [...widen.map(ofExtension), ...ofPolicies, ...narrow.map(ofExtension)];
   }
 
   async #reconcile(namespace: string, signal: AbortSignal): Promise<Outcome> {
     if (!this.#desired.has(namespace)) return DONE;
     try {
-      for (const step of this.#plan(namespace)) {
+      for (const { objects, step } of this.#plan(namespace)) {
         signal.throwIfAborted();
-        await this.#objects.write(step, signal);
+        await objects.write(step, signal);
       }
       this.#settle(namespace);
       return DONE;
@@ -202,9 +262,9 @@ export class StagedPolicies {
 
   #settle(namespace: string): void {
     this.#failures.delete(namespace);
-    const { policies, kept } = this.#desired.get(namespace) ?? NOTHING;
-    if (policies.length === 0 && kept.size === 0 && this.#plan(namespace).length === 0)
-      this.#desired.delete(namespace);
+    const { policies, leftOut, kept } = this.#desired.get(namespace) ?? NOTHING_STAGED;
+    const isEmpty = policies.length + leftOut.length + kept.size === 0;
+    if (isEmpty && this.#plan(namespace).length === 0) this.#desired.delete(namespace);
   }
 
   #drifted(namespace: string): void {
@@ -215,7 +275,7 @@ export class StagedPolicies {
   /** Namespaces that were reconciled before the objects were known are reconciled once more. */
   #stateChanged(): void {
     this.#listener.onReport();
-    if (this.#objects.state.kind !== 'available') return;
+    if (this.#policies.state.kind !== 'available' || this.#isPending) return;
     const { clusterState } = this.#options;
     const needed = new Set(this.#ownNamespaces());
     const audited = [...clusterState.profiles.values()].filter(
@@ -228,7 +288,6 @@ export class StagedPolicies {
   }
 
   #ownNamespaces(): Set<string> {
-    const own = [...this.#objects.all()].filter((object) => this.#objects.ownerOf(object) !== undefined);
-    return new Set(own.map(({ metadata: { namespace = '' } }) => namespace));
+    return new Set([...this.#own()].map(({ object }) => object.metadata.namespace ?? ''));
   }
 }

@@ -4,9 +4,9 @@ import type { EngineInForce, EngineVerdict } from '../../engines/detection/detec
 import type { ExtensionEngine } from '../../engines/extensions/engine.ts';
 import type { StagingEngine } from '../../engines/staging/engine.ts';
 import type { EngineFacts } from '../../policy/extensions.ts';
+import type { DesiredStaged } from '../../policy/staged.ts';
 import {
   type DesiredExtensions,
-  type DesiredStaged,
   type EngineListener,
   type EngineSupport,
   type ExtensionWrites,

@@ -1,6 +1,7 @@
 /** The desired policies of a namespace, of all profiles together. Pure. */
-import { LABEL_EXCEPTION, LABEL_ROLE, type Role } from '../../api/names.ts';
+import { LABEL_EXCEPTION, LABEL_ROLE } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
+import { withoutDirections, withRole } from '../../policy/directions.ts';
 import { isolates, isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { ProfileIntent } from './gather.ts';
 import type { ExtensionPolicy } from '../../policy/extensions.ts';
@@ -153,14 +154,7 @@ export function withoutPostponed(
 ): readonly NetworkPolicy[] {
   if (relation !== 'enforce') return [];
   if (postponed === undefined) return compiled.policies;
-  return compiled.policies.flatMap((policy) => {
-    const policyTypes = isolates(policy.spec).filter((each) => !postponed.directions.includes(each));
-    if (policyTypes.length === 0) return [];
-    // A policy with rules has one direction; the default-deny may have both.
-    return policyTypes.length === isolates(policy.spec).length
-      ? [policy]
-      : [withRole({ ...policy, spec: { ...policy.spec, policyTypes } }, 'partial-deny')];
-  });
+  return withoutDirections(compiled.policies, postponed.directions);
 }
 
 /** The policy of an exception ends with the exception, also where the other policies stay as they are. */
@@ -174,10 +168,6 @@ function isWanted({ metadata }: NetworkPolicy, { added }: ProfileIntent): boolea
 
 function roleOf({ metadata }: NetworkPolicy): string | undefined {
   return metadata.labels?.[LABEL_ROLE];
-}
-
-function withRole({ metadata, ...policy }: NetworkPolicy, role: Role): NetworkPolicy {
-  return { ...policy, metadata: { ...metadata, labels: { ...metadata.labels, [LABEL_ROLE]: role } } };
 }
 
 function withoutOwner(policy: NetworkPolicy): NetworkPolicy {

@@ -1,16 +1,15 @@
 /** The policies of profiles in Audit that a network engine may stage in a namespace. Pure. */
 import { LABEL_PROFILE } from '../../api/names.ts';
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../api/network-policy.ts';
+import { withoutDirections } from '../../policy/directions.ts';
 import { isolates } from '../../policy/semantics/normalize.ts';
-import { asStaged } from '../../policy/staged.ts';
-import type { DesiredStaged } from '../engine-support.ts';
-import { withoutPostponed } from './desired.ts';
+import { asStaged, type DesiredStaged, NOTHING_STAGED } from '../../policy/staged.ts';
 import type { ProfileIntent } from './gather.ts';
 
 /**
- * The policies that Enforce would write. Two kinds of directions are left out, as their staged policies would report flows that
- * are meant: those with peers that extensions carry, which are not staged; and those with a peer that is unresolved and has no
- * last known form, where Enforce would not begin to isolate either. Once such a direction is staged, it stays so.
+ * The policies and extensions that Enforce would write. A direction with a peer that is unresolved and has no last known form is
+ * left out: its staged policies would report flows that are meant, and Enforce would not begin to isolate it either. Once such a
+ * direction is staged, it stays so.
  *
  * @param staged the staged policies of the namespace so far
  */
@@ -18,24 +17,40 @@ export function desiredStaged(
   intents: readonly ProfileIntent[],
   staged: readonly NetworkPolicy[],
 ): DesiredStaged {
-  const kept = new Set<string>();
-  const policies = intents.flatMap((intent) => {
-    const { profile, relation, compiled } = intent;
-    const { name } = profile.metadata;
-    if (relation === 'held') kept.add(name);
-    if (relation !== 'audit' || profile.metadata.deletionTimestamp !== undefined) return [];
-    const isStaged = (direction: PolicyType) =>
-      staged.some(
-        ({ metadata, spec }) =>
-          metadata.labels?.[LABEL_PROFILE] === name && isolates(spec).includes(direction),
-      );
-    const isUnknown = (direction: PolicyType) =>
-      compiled.unresolved.some((each) => each.direction === direction && !each.hasLastKnown);
-    const isExtended = (direction: PolicyType) =>
-      compiled.extensions.some((each) => each.direction === direction && each.rules.length > 0);
-    const directions = DIRECTIONS.filter((each) => isExtended(each) || (isUnknown(each) && !isStaged(each)));
-    const asEnforced: ProfileIntent = { ...intent, relation: 'enforce' };
-    return asStaged(withoutPostponed(asEnforced, { directions }), profile);
+  const each = intents.map((intent) => stagedOf(intent, staged));
+  return {
+    policies: each.flatMap(({ policies }) => policies),
+    extensions: each.flatMap(({ extensions }) => extensions),
+    leftOut: each.flatMap(({ leftOut }) => leftOut),
+    kept: new Set(each.flatMap(({ kept }) => [...kept])),
+  };
+}
+
+function stagedOf(
+  { profile, relation, compiled }: ProfileIntent,
+  staged: readonly NetworkPolicy[],
+): DesiredStaged {
+  const { name, deletionTimestamp } = profile.metadata;
+  if (relation === 'held') return { ...NOTHING_STAGED, kept: new Set([name]) };
+  if (relation !== 'audit' || deletionTimestamp !== undefined) return NOTHING_STAGED;
+  const isStaged = (direction: PolicyType) =>
+    staged.some(
+      ({ metadata, spec }) => metadata.labels?.[LABEL_PROFILE] === name && isolates(spec).includes(direction),
+    );
+  const leftOut = DIRECTIONS.flatMap((direction) => {
+    const unknown = compiled.unresolved.find((each) => each.direction === direction && !each.hasLastKnown);
+    if (unknown === undefined || isStaged(direction)) return [];
+    const { rule, peer, message } = unknown;
+    return [{ profile: name, direction, message: `rule ${rule}, ${peer}: ${message}` }];
   });
-  return { policies, kept };
+  const directions = leftOut.map(({ direction }) => direction);
+  return {
+    policies: asStaged(withoutDirections(compiled.policies, directions), profile),
+    extensions: asStaged(
+      compiled.extensions.filter(({ direction }) => !directions.includes(direction)),
+      profile,
+    ),
+    leftOut,
+    kept: new Set(),
+  };
 }

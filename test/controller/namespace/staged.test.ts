@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
-import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import type { KubeObject } from '../../../src/api/meta.ts';
+import { LABEL_PROFILE } from '../../../src/api/names.ts';
+import type { PolicyType } from '../../../src/api/network-policy.ts';
 import type { ProfileIntent } from '../../../src/controller/namespace/gather.ts';
 import { desiredStaged } from '../../../src/controller/namespace/staged.ts';
 import { compile } from '../../../src/policy/compile.ts';
+import { NOTHING_STAGED, withoutExtended } from '../../../src/policy/staged.ts';
 import { facts, profile } from '../../policy/fixture.ts';
 
 const SHOP = { name: 'shop', labels: {} };
@@ -15,7 +18,7 @@ function intentOf(
   const audited = profile({ mode: 'Audit', ...spec });
   return { profile: audited, relation, compiled: compile(audited, SHOP, facts()) };
 }
-const names = (policies: readonly NetworkPolicy[]) => policies.map(({ metadata }) => metadata.name);
+const names = (policies: readonly KubeObject[]) => policies.map(({ metadata }) => metadata.name);
 
 describe('policies to stage', () => {
   it('are those that Enforce would write, owned by the profile also under Retain', () => {
@@ -27,31 +30,60 @@ describe('policies to stage', () => {
   });
 
   it('are none of profiles that enforce, and stay as they are for held ones', () => {
-    assert.deepEqual(desiredStaged([intentOf('enforce')], []), { policies: [], kept: new Set() });
+    assert.deepEqual(desiredStaged([intentOf('enforce')], []), NOTHING_STAGED);
     const held = intentOf('held');
     assert.deepEqual(desiredStaged([held], []), {
-      policies: [],
+      ...NOTHING_STAGED,
       kept: new Set([held.profile.metadata.name]),
     });
   });
 
-  it('leave out a direction with a peer that an extension carries', () => {
+  const account = (direction: PolicyType): ProfileIntent => {
     const intent = intentOf('audit');
     const extension = {
-      metadata: { name: 'segmented.ingress', namespace: 'shop' },
+      metadata: {
+        name: 'segmented.rule',
+        namespace: 'shop',
+        labels: { [LABEL_PROFILE]: intent.profile.metadata.name },
+      },
       podSelector: {},
-      direction: 'Ingress',
-      rules: [{ peer: { kind: 'serviceAccount', namespace: 'a', name: 'b' }, note: { rule: 'r' } }],
+      direction,
+      rules: [
+        { peer: { kind: 'serviceAccount', namespace: 'a', name: 'b' }, note: { rule: 'r', peer: 'a/b' } },
+      ],
       unresolved: [],
     } as const;
-    const extended = { ...intent, compiled: { ...intent.compiled, extensions: [extension] } };
-    const [deny] = desiredStaged([extended], []).policies;
-    assert.deepEqual(deny?.spec.policyTypes, ['Egress']);
+    return { ...intent, compiled: { ...intent.compiled, extensions: [extension] } };
+  };
+
+  it('have the extensions beside them, owned by the profile too', () => {
+    const intent = account('Ingress');
+    const { policies, extensions } = desiredStaged([intent], []);
+    assert.deepEqual(policies[0]?.spec.policyTypes, ['Ingress', 'Egress']);
+    assert.deepEqual(names(extensions), ['segmented.rule']);
+    assert.equal(extensions[0]?.metadata.ownerReferences?.[0]?.uid, intent.profile.metadata.uid);
+  });
+
+  it('leave out the directions of extensions where these can not be staged, and say why', () => {
+    const desired = withoutExtended(desiredStaged([account('Ingress')], []), 'no such kind');
+    assert.deepEqual(
+      desired.policies.map(({ spec }) => spec.policyTypes),
+      [['Egress']],
+    );
+    assert.deepEqual(desired.extensions, []);
+    assert.deepEqual(desired.leftOut, [
+      { profile: 'segmented', direction: 'Ingress', message: 'no such kind' },
+    ]);
   });
 
   it('leave out a direction in which a peer was never resolved, until it is staged', () => {
     const intent = intentOf('audit', { egress: [{ name: 'r', to: [UNRESOLVED] }] });
-    const { policies } = desiredStaged([intent], []);
+    const { policies, leftOut } = desiredStaged([intent], []);
+    assert.deepEqual(
+      leftOut.map(({ direction }) => direction),
+      ['Egress'],
+    );
+    assert.match(leftOut[0]?.message ?? '', /^rule r, service shop\/missing: /);
     assert.deepEqual([...new Set(policies.flatMap(({ spec }) => spec.policyTypes ?? []))], ['Ingress']);
     const before = desiredStaged([intentOf('audit')], []).policies;
     const after = desiredStaged([intent], before).policies;

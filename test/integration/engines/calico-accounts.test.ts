@@ -8,12 +8,13 @@ import type { KubeObject } from '../../../src/api/meta.ts';
 import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
 import { crdEstablished } from '../../env/plane/crd.ts';
 import { type AuditEvent, auditedRequests, isRefused } from '../../support/audit.ts';
-import { POLICY_CRD } from '../../support/calico.ts';
+import { POLICY_CRD, STAGED_CRD, STAGED_POLICY_CRD } from '../../support/calico.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, Operators } from '../../support/operator.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const COMPONENTS = ['config/engines/detect', 'config/engines/calico'].map((each) => join(ROOT, each));
+const STAGED_CRDS = [STAGED_POLICY_CRD, STAGED_CRD];
 const SOON = 60_000;
 
 type Policy = KubeObject & { readonly spec: Readonly<Record<string, unknown>> };
@@ -29,6 +30,8 @@ describe('operator on Calico with a peer by service account', function () {
   let checkout: string;
   let profile: string;
   let since: string;
+  /** The policy of the account, as it was enforced last. */
+  let spec: Policy['spec'];
 
   const path = (name = '') =>
     `/apis/projectcalico.org/v3/namespaces/${shop}/networkpolicies${name && `/${name}`}`;
@@ -81,7 +84,8 @@ describe('operator on Calico with a peer by service account', function () {
   after(async () => {
     await box?.remove();
     for (const each of COMPONENTS) await plane.kubectlRun(['delete', '--ignore-not-found', '-k', each]);
-    await plane.kubectlRun(['delete', '--ignore-not-found', 'crd', POLICY_CRD.metadata.name]);
+    for (const each of [POLICY_CRD, ...STAGED_CRDS])
+      await plane.kubectlRun(['delete', '--ignore-not-found', 'crd', each.metadata.name]);
   });
 
   it('isolates nothing while the peer can not be written', async () => {
@@ -144,12 +148,13 @@ describe('operator on Calico with a peer by service account', function () {
   });
 
   it('leaves what Calico shows of a NetworkPolicy under a name of its own', async () => {
-    const { spec, metadata } = await only();
-    const shown = { apiVersion: 'projectcalico.org/v3', kind: 'NetworkPolicy', spec };
+    const { metadata, ...current } = await only();
+    const shown = { apiVersion: 'projectcalico.org/v3', kind: 'NetworkPolicy', spec: current.spec };
     const name = `knp.default.${profile}.default-deny`;
     await plane.admin.send('POST', path(), { ...shown, metadata: { name, labels: metadata.labels } });
     await box.edit(profile, { ingress: ingress(8443) });
     await hasPort(metadata.name, 8443);
+    ({ spec } = (await box.read(path(metadata.name))) as unknown as Policy);
     assert.equal((await policies()).length, 2);
     await plane.admin.send('DELETE', path(name));
   });
@@ -180,18 +185,66 @@ describe('operator on Calico with a peer by service account', function () {
     assert.ok(all.includes('delete projectcalico.org'), all.join());
   });
 
-  it('uses exactly the permission of config/engines/calico', () => {
-    const used = new Set(
-      auditedRequests(plane, since)
-        .filter(
-          ({ objectRef }) =>
-            objectRef?.apiGroup === 'projectcalico.org' && objectRef.resource === 'networkpolicies',
-        )
-        .filter((each) => !isRefused(each))
-        .map(({ verb }) => verb),
-    );
-    used.delete('list');
-    assert.deepEqual([...used].sort(), ['create', 'delete', 'update', 'watch']);
+  describe('under Audit', () => {
+    const staged = async (plural: string) => {
+      const url = `/apis/projectcalico.org/v3/namespaces/${shop}/${plural}`;
+      const { items } = (await box.read(url)) as unknown as { items: readonly Policy[] };
+      return items;
+    };
+    const serve = async (crd: (typeof STAGED_CRDS)[number]) => {
+      await plane.kubectlRun(['apply', '-f', '-'], { stdin: JSON.stringify(crd) });
+      await crdEstablished((args) => plane.kubectlRun(args), crd.metadata.name);
+    };
+
+    it('says which direction is not staged while the kind for accounts is missing', async () => {
+      await serve(STAGED_CRD);
+      await box.edit(profile, { mode: 'Audit', excludeNamespaces: [] });
+      await eventually(async () => {
+        const { message } = await box.condition(profile, 'EngineReady');
+        assert.match(message, /Ingress is not staged in namespace .*does not serve stagednetworkpolicies/);
+      }, SOON);
+      assert.deepEqual(await staged('stagedkubernetesnetworkpolicies'), []);
+    });
+
+    it('stages the policy of the account beside the others, as it was enforced', async () => {
+      await serve(STAGED_POLICY_CRD);
+      await eventually(async () => {
+        const [policy, ...others] = await staged('stagednetworkpolicies');
+        assert.deepEqual(others, []);
+        assert.deepEqual(policy?.spec, { stagedAction: 'Set', ...spec });
+        const names = (await staged('stagedkubernetesnetworkpolicies')).map(({ metadata }) => metadata.name);
+        assert.deepEqual(names, [`${profile}.default-deny`]);
+      }, SOON);
+      assert.deepEqual(await policies(), []);
+    });
+
+    it('replaces the staged policies by enforced ones', async () => {
+      await box.edit(profile, { ingress: ingress(9443) });
+      await eventually(async () => {
+        const [policy] = await staged('stagednetworkpolicies');
+        assert.match(JSON.stringify(policy?.spec), /"ports":\[9443\]/);
+      }, SOON);
+      await box.edit(profile, { ingress: ingress(8443) });
+      await box.edit(profile, { mode: 'Enforce' });
+      await eventually(async () => {
+        assert.deepEqual((await only()).spec, spec);
+        for (const each of STAGED_CRDS) assert.deepEqual(await staged(each.spec.names.plural), []);
+      }, SOON);
+    });
+
+    it('uses exactly the permission of config/engines/calico', () => {
+      const used = new Set(
+        auditedRequests(plane, since)
+          .filter(({ objectRef }) => objectRef?.apiGroup === 'projectcalico.org')
+          .filter((each) => !isRefused(each))
+          .map(({ verb, objectRef }) => `${verb} ${objectRef?.resource}`)
+          .filter((text) => text.endsWith('networkpolicies') && !/^list|stagedkubernetes/.test(text)),
+      );
+      const granted = ['networkpolicies', 'stagednetworkpolicies'].flatMap((kind) =>
+        ['create', 'delete', 'update', 'watch'].map((verb) => `${verb} ${kind}`),
+      );
+      assert.deepEqual([...used].sort(), granted.sort());
+    });
   });
 });
 

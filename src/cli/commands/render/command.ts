@@ -119,30 +119,31 @@ function policyRow(policy: NetworkPolicy, wide: boolean): string[] {
 }
 
 function extensionRows(intents: readonly ProfileIntent[], wide: boolean): string[][] {
-  return intents.flatMap(({ compiled, extensions }) =>
-    extensions.map((extension) => {
-      const { name, namespace = '' } = extension.metadata;
-      const compiledFrom = compiled.extensions.find(({ metadata }) => metadata.name === name);
-      return [
-        namespace,
-        extensionName(extension),
-        selectorText(compiledFrom?.podSelector ?? {}),
-        compiledFrom?.direction ?? '',
-        String(notesOf(extension).length),
-        ...(wide ? [rulesText(extension)] : []),
-      ];
-    }),
-  );
+  return intents.flatMap((intent) => intent.extensions.map((each) => extensionRow(each, intent, wide)));
 }
 
-/** A staged policy is of the policy of that name. */
+function extensionRow(extension: KubeObject, { compiled }: ProfileIntent, wide: boolean): string[] {
+  const { name, namespace = '' } = extension.metadata;
+  // Engines may put a prefix before the names.
+  const compiledFrom = compiled.extensions.find(({ metadata }) => `.${name}`.endsWith(`.${metadata.name}`));
+  return [
+    namespace,
+    extensionName(extension),
+    selectorText(compiledFrom?.podSelector ?? {}),
+    compiledFrom?.direction ?? '',
+    String(notesOf(extension).length),
+    ...(wide ? [rulesText(extension)] : []),
+  ];
+}
+
+/** A staged policy is of the policy of that name, or of an extension. */
 function stagedRows(intents: readonly ProfileIntent[], wide: boolean): string[][] {
-  return intents.flatMap(({ compiled, staged }) =>
-    staged.flatMap((object) => {
-      const policy = compiled.policies.find(({ metadata }) => metadata.name === object.metadata.name);
-      if (policy === undefined) return [];
+  return intents.flatMap((intent) =>
+    intent.staged.map((object) => {
+      const policy = intent.compiled.policies.find(({ metadata }) => metadata.name === object.metadata.name);
+      if (policy === undefined) return extensionRow(object, intent, wide);
       const [namespace = '', , ...rest] = policyRow(policy, wide);
-      return [[namespace, extensionName(object), ...rest]];
+      return [namespace, extensionName(object), ...rest];
     }),
   );
 }
