@@ -186,8 +186,8 @@ describe('operator on Calico with a peer by service account', function () {
   });
 
   describe('under Audit', () => {
-    const staged = async (plural: string) => {
-      const url = `/apis/projectcalico.org/v3/namespaces/${shop}/${plural}`;
+    const staged = async (plural: string, namespace = shop) => {
+      const url = `/apis/projectcalico.org/v3/namespaces/${namespace}/${plural}`;
       const { items } = (await box.read(url)) as unknown as { items: readonly Policy[] };
       return items;
     };
@@ -216,6 +216,26 @@ describe('operator on Calico with a peer by service account', function () {
         assert.deepEqual(names, [`${profile}.default-deny`]);
       }, SOON);
       assert.deepEqual(await policies(), []);
+    });
+
+    it('stages the sample of config/samples/engines', async () => {
+      const sample = join(ROOT, 'config/samples/engines/calico.yaml');
+      const tried = await box.namespace('tried', { 'segmentation.dev/profile-class': 'tried' });
+      await plane.kubectlRun(['apply', '-f', sample]);
+      try {
+        await eventually(async () => {
+          const [policies, natives] = [
+            await staged('stagednetworkpolicies', tried),
+            await staged('stagedkubernetesnetworkpolicies', tried),
+          ];
+          assert.ok(
+            policies.some(({ metadata: { name } }) => name.startsWith('default.tried.ingress.gateway.')),
+          );
+          assert.ok(natives.some(({ metadata: { name } }) => name === 'tried.default-deny'));
+        }, SOON);
+      } finally {
+        await plane.kubectlRun(['delete', '-f', sample]);
+      }
     });
 
     it('replaces the staged policies by enforced ones', async () => {

@@ -201,6 +201,23 @@ describe('guard of a profile on Calico', function () {
     for (const each of [policy, staged]) await eventually(() => assert.rejects(each()), SOON);
   });
 
+  it('is staged for the sample of config/samples/engines', async () => {
+    const sample = join(import.meta.dirname, '../../../config/samples/engines/calico.yaml');
+    await kubectl('apply', '-f', sample);
+    profile = 'tried';
+    try {
+      await becomes('Staged');
+      const passed = (await staged()).spec['ingress'] as readonly { readonly source?: object }[];
+      assert.deepEqual(passed[1]?.source, {
+        namespaceSelector: "kubernetes.io/metadata.name == 'gateway'",
+        selector: 'all()',
+      });
+      await assert.rejects(policy());
+    } finally {
+      await kubectl('delete', '-f', sample);
+    }
+  });
+
   it('says why it is not staged, and still lists what it would restrict', async () => {
     await kubectl('delete', 'crd', STAGED_GLOBAL_CRD.metadata.name);
     profile = await box.profile('q', { isolation: ['Ingress'], guard: { mode: 'Audit' } });

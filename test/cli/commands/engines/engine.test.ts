@@ -50,6 +50,35 @@ describe('a profile under Audit, on manifests and Calico', () => {
     assert.match(stderr, /the operator writes only the staged ones of its policies/);
   });
 
+  it('is rendered for the sample of config/samples/engines, with its staged guard', async () => {
+    const files = directoryOf({
+      'tried.yaml':
+        'apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {segmentation.dev/profile-class: tried}}\n',
+      'both.cfg': `${configuration('Calico')}guard: {kind: GlobalNetworkPolicy}\n`,
+    });
+    const sample = `-f config/samples/engines/calico.yaml -f ${files}/tried.yaml --config ${files}/both.cfg`;
+    const { stdout } = await cli(`render ${sample} -o name`);
+    assert.deepEqual(
+      stdout
+        .split('\n')
+        .filter((line) => line.startsWith('staged'))
+        .map((line) => line.replace(/[0-9a-f]{10}$/, 'X')),
+      [
+        'stagedkubernetesnetworkpolicy.projectcalico.org/tried.default-deny',
+        'stagedkubernetesnetworkpolicy.projectcalico.org/tried.egress',
+        'stagedkubernetesnetworkpolicy.projectcalico.org/tried.ingress',
+        'stagedkubernetesnetworkpolicy.projectcalico.org/tried.ingress.gateway',
+        'stagednetworkpolicy.projectcalico.org/default.tried.ingress.gateway.X',
+        'stagedglobalnetworkpolicy.projectcalico.org/segmentation.tried.guard',
+      ],
+    );
+    const { stdout: table } = await cli(`render ${sample} -o table`);
+    assert.match(
+      table,
+      /stagednetworkpolicy\.projectcalico\.org\/default\.tried\.ingress\.gateway\.[0-9a-f]{10} +app\.kubernetes\.io\/component=frontend +Ingress +1/,
+    );
+  });
+
   it('has no staged policies without an engine, and none once it enforces', async () => {
     assert.doesNotMatch((await cli(`render ${audit}`)).stdout, /Staged/);
     assert.doesNotMatch((await cli(`render -f ${directory}/enforce.yaml ${onCalico}`)).stdout, /Staged/);
