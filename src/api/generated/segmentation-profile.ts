@@ -31,7 +31,7 @@ export type ExceptionMode = 'Disabled' | 'Allowed' | 'ApprovalRequired';
 /**
  * A kind of peer.
  */
-export type PeerKind = 'Pods' | 'Service' | 'ServiceAccount' | 'IPBlock' | 'Entity';
+export type PeerKind = 'Pods' | 'Service' | 'ServiceAccount' | 'IPBlock' | 'Entity' | 'FQDN';
 /**
  * In and NotIn compare the label's value with `values` (NotIn holds also where the label is absent); Exists and DoesNotExist look at the key only.
  */
@@ -677,7 +677,7 @@ export interface ExceptionGrant {
    */
   maxDuration: string;
   /**
-   * The kinds of peers that exceptions may name. Pods: podSelector, namespaceSelector, namespaces and sameNamespaceLabels. IPBlock and Entity reach outside of the cluster.
+   * The kinds of peers that exceptions may name. Pods: podSelector, namespaceSelector, namespaces and sameNamespaceLabels. IPBlock, Entity and FQDN reach outside of the cluster.
    *
    * Items: A kind of peer.
    */

@@ -12,9 +12,12 @@ import {
   EXCEPTION_KIND,
   EXCEPTION_STAND_IN,
   exceptionPolicyName,
+  LABEL_END,
   LABEL_EXCEPTION,
   LABEL_PROFILE,
   LABEL_ROLE,
+  LABEL_RULE,
+  policyName,
 } from '../../api/names.ts';
 import type { ObjectMeta, OwnerReference } from '../../api/meta.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
@@ -25,6 +28,8 @@ import type { ClusterFacts, NamespaceFacts } from '../facts.ts';
 import { excess } from '../limits.ts';
 import { formatNotes, notesOf } from '../notes.ts';
 import { NOTHING_KNOWN } from '../peers/last-known.ts';
+import { withRules } from '../semantics/normalize.ts';
+import { NOTHING } from '../semantics/selector.ts';
 import { rfc3339 } from '../../util/rfc3339.ts';
 
 export interface CompiledException {
@@ -70,25 +75,40 @@ export function compileException(
     .map((policy) => ownPolicy(policy, nameOf(policy.metadata.name), exception, granted));
   const tooLarge = own.map(excess).find((each) => each !== undefined);
   if (tooLarge !== undefined) return { policies: [], extensions: [], unresolved, excess: tooLarge };
-  if (own.length === 0)
-    return { policies: own, extensions: [], unresolved: [...unresolved, ...extensions.flatMap(notCarried)] };
   const carried = extensions.map((each) =>
     ownExtension(each, nameOf(each.metadata.name), exception, granted),
   );
-  return { policies: own, extensions: carried, unresolved };
+  const ends = own.length > 0 ? [] : carried.flatMap((each) => endOf(each, nameOf(compiledName(each))));
+  return { policies: [...own, ...ends], extensions: carried, unresolved };
 }
 
-/** The end of an exception is read back from its NetworkPolicies: without one, nothing of it is written. */
-function notCarried({ direction, rules }: ExtensionPolicy): UnresolvedPeer[] {
-  return rules.map(({ note: { rule, peer = '' } }) => ({
-    direction,
-    rule,
-    peer,
-    reason: 'Unsupported',
-    message:
-      'an exception has policies of the network engine only beside NetworkPolicies, and has none: write the peer into a profile',
-    hasLastKnown: false,
-  }));
+/** The name of the policy beside which an extension stands. */
+function compiledName({ metadata: { labels = {} }, direction }: ExtensionPolicy): string {
+  const role = direction === 'Ingress' ? 'ingress' : 'egress';
+  return policyName(EXCEPTION_STAND_IN, role, labels[LABEL_RULE], labels[LABEL_END]);
+}
+
+/**
+ * A policy that allows nothing, for an exception of which only extensions allow something: the end of an exception is read back
+ * from its NetworkPolicies. Its only peer is no pod.
+ */
+function endOf(
+  { metadata, podSelector, direction, rules: [first] }: ExtensionPolicy,
+  name: string,
+): NetworkPolicy[] {
+  if (first === undefined) return [];
+  const annotations = { ...metadata.annotations, [ANNOTATION_RULES]: formatNotes([first.note]) };
+  const spec = withRules({ podSelector, policyTypes: [direction] }, direction, [
+    { peers: [{ podSelector: NOTHING }] },
+  ]);
+  return [
+    {
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'NetworkPolicy',
+      metadata: { ...metadata, name, annotations },
+      spec,
+    },
+  ];
 }
 
 const NOTHING_ALLOWED: Baseline = {

@@ -51,10 +51,6 @@ function peerRefusal(
   for (const { rule, peer } of peersOf(exception)) {
     const kind = peerKindOf(peer);
     if (kind !== undefined && peers.includes(kind)) continue;
-    if (peer.fqdn !== undefined) {
-      const message = `rule ${rule} has a peer by name (fqdn), which exceptions can't open: name addresses, or ask for a rule of SegmentationProfile ${profile}`;
-      return { reason: 'PeerNotGranted', message };
-    }
     const message =
       `rule ${rule} has a peer of kind ${kind ?? 'unknown'}, and SegmentationProfile ${profile} grants exceptions for ` +
       `${peers.join(', ')}: name other peers, or ask for ${kind ?? 'it'} in exceptions.peers of the profile`;
@@ -90,6 +86,7 @@ function peersOf({ spec }: SegmentationException): { readonly rule: string; read
 function peerKindOf(peer: Peer): PeerKind | undefined {
   if (peer.ipBlock !== undefined) return 'IPBlock';
   if (peer.entity !== undefined) return 'Entity';
+  if (peer.fqdn !== undefined) return 'FQDN';
   if (peer.service !== undefined) return 'Service';
   if (peer.serviceAccount !== undefined) return 'ServiceAccount';
   const { podSelector, namespaceSelector, namespaces, sameNamespaceLabels } = peer;

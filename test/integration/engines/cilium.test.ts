@@ -11,7 +11,7 @@ import { goIsThere, skippedWithoutGo } from '../../env/tooling/go-tool.ts';
 import { auditedRequests, isRefused } from '../../support/audit.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator, type Operator, Operators } from '../../support/operator.ts';
-import { bind, exception, install, REQUESTER, uninstall, User } from '../exceptions/scene.ts';
+import { bind, exception, inSeconds, install, REQUESTER, uninstall, User } from '../exceptions/scene.ts';
 import { CILIUM, CiliumCRD, CiliumPolicies, DETECT } from './cilium-objects.ts';
 
 const COMPONENTS = [DETECT, CILIUM];
@@ -231,7 +231,7 @@ const SOON = 60_000;
     await install(plane);
     try {
       await bind(plane, shop, REQUESTER, 'jane');
-      await box.edit(profile, { exceptions: { mode: 'Allowed', peers: ['Entity'] } });
+      await box.edit(profile, { exceptions: { mode: 'Allowed', peers: ['Entity', 'FQDN'] } });
       const egress = [{ name: 'kubelets', to: [{ entity: 'Nodes' as const }] }];
       const debug = exception(shop, 'debug', { egress });
       await eventually(() => new User(plane, 'jane').create(debug), SOON);
@@ -242,6 +242,22 @@ const SOON = 60_000;
       assert.equal((await policy(name)).metadata.ownerReferences?.[0]?.kind, 'SegmentationException');
       await kubectl('-n', shop, 'delete', 'segx', 'debug');
       await eventually(async () => assert.ok(!(await names()).includes(name)), SOON);
+      // Names are carried by the engine alone: a policy that allows nothing carries the end.
+      const jane = new User(plane, 'jane');
+      const to = [{ fqdn: { names: ['api.example.com'] } }];
+      const named = await jane.create(exception(shop, 'named', { egress: [{ name: 'out', to }] }));
+      const own = `${profile}.exception.named.egress`;
+      await eventually(async () => {
+        const rules = (await policy(own)).spec['egress'] as readonly { readonly toFQDNs?: unknown }[];
+        const names = rules.flatMap(({ toFQDNs }) => toFQDNs ?? []);
+        assert.deepEqual(names, [{ matchName: 'api.example.com' }]);
+        assert.ok((await box.policyNames(shop)).includes(own));
+      }, SOON);
+      await jane.patch(named, { spec: { expires: inSeconds(2) } });
+      await eventually(async () => {
+        assert.ok(!(await names()).includes(own));
+        assert.ok(!(await box.policyNames(shop)).includes(own));
+      }, SOON);
     } finally {
       await uninstall(plane);
     }

@@ -9,6 +9,7 @@ import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
 import { parseNotes } from '../../../src/policy/notes.ts';
 import { plan } from '../../../src/policy/planning/plan.ts';
 import { rulesOf, specKey } from '../../../src/policy/semantics/normalize.ts';
+import { NOTHING } from '../../../src/policy/semantics/selector.ts';
 import { facts, type FactsInput, profile, runs, SHOP } from '../fixture.ts';
 import { compileView } from '../../../src/analysis/evaluator.ts';
 import type { Flow } from '../../../src/analysis/cluster.ts';
@@ -37,21 +38,69 @@ function compiled(
 const names = (policies: readonly NetworkPolicy[]) => policies.map(({ metadata }) => metadata.name);
 
 describe('policies of an exception', () => {
-  it('are none for peers that the network engine alone carries, which is reported', () => {
-    const { policies, unresolved } = compiled(
-      exception('debug', { egress: [{ name: 'r', to: [{ fqdn: { names: ['api.example.com'] } }] }] }),
-      { input: { engine: { kind: 'available', carries: new Set(['names']) } } },
-    );
-    assert.deepEqual(policies, []);
-    assert.deepEqual(
-      unresolved.map(({ reason, message }) => [reason, message]),
-      [
-        [
-          'Unsupported',
-          'an exception has policies of the network engine only beside NetworkPolicies, and has none: write the peer into a profile',
-        ],
-      ],
-    );
+  describe('for peers that the network engine alone carries', () => {
+    const egress = [
+      {
+        name: 'r',
+        to: [{ fqdn: { names: ['api.example.com'] } }],
+        ports: [{ protocol: 'TCP' as const, port: 443 }],
+      },
+    ];
+    const named = exception('debug', {
+      egress: egress.map((each) => ({ ...each, podSelector: { matchLabels: { app: 'web' } } })),
+    });
+    const servers = {
+      'kube-system/kube-dns': { selector: { 'k8s-app': 'kube-dns' }, ports: [{ port: 53 }] },
+    };
+    const onEngine = (kind: 'available' | 'missing'): FactsInput => ({
+      services: servers,
+      engine: {
+        kind,
+        carries: new Set(['names'] as const),
+        reason: 'NotInstalled',
+        message: 'no permission',
+      },
+    });
+
+    it('carry the end beside the extensions, and allow nothing', () => {
+      const { policies, extensions, unresolved } = compiled(named, { input: onEngine('available') });
+      assert.deepEqual(unresolved, []);
+      assert.deepEqual(names(policies), ['p.exception.debug.egress.r']);
+      assert.equal(extensions[0]?.metadata.labels?.['segmentation.dev/exception'], 'debug');
+      const [policy] = policies;
+      assert.deepEqual(policy?.metadata.ownerReferences, extensions[0].metadata.ownerReferences);
+      assert.equal(
+        parseNotes(policy?.metadata.annotations?.['segmentation.dev/rules'] ?? '')?.[0]?.until,
+        at(4),
+      );
+      assert.deepEqual(policy?.spec, {
+        podSelector: { matchLabels: { app: 'web' } },
+        policyTypes: ['Egress'],
+        egress: [{ to: [{ podSelector: NOTHING }] }],
+      });
+    });
+
+    it('are the same while the engine can not carry them', () => {
+      const before = compiled(named, { input: onEngine('available') }).policies;
+      const after = compiled(named, { input: onEngine('missing'), observed: before });
+      assert.deepEqual(after.policies, before);
+      assert.deepEqual(
+        after.unresolved.map(({ reason, hasLastKnown }) => [reason, hasLastKnown]),
+        [['NotInstalled', true]],
+      );
+      assert.deepEqual(
+        after.extensions.map(({ rules, unresolved }) => [rules.length, unresolved.length]),
+        [[0, 1]],
+      );
+    });
+
+    it('are none without an engine that carries them, or before it could', () => {
+      for (const input of [{}, onEngine('missing')]) {
+        const { policies, unresolved } = compiled(named, { input });
+        assert.deepEqual(policies, []);
+        assert.equal(unresolved.length, 1);
+      }
+    });
   });
 
   it('carry its name, reason and end, and belong to it', () => {

@@ -82,9 +82,14 @@ describe('verdict on an exception', () => {
       'in-force: p',
     ],
     [
-      'is refused for names, which no NetworkPolicy carries',
+      'is refused for names that are not granted',
       () => one(to({ fqdn: { names: ['example.com'] } }), [granting('p', { peers: ['IPBlock', 'Entity'] })]),
       'refused: PeerNotGranted',
+    ],
+    [
+      'is in force for names that are granted',
+      () => one(to({ fqdn: { names: ['example.com'] } }), [granting('p', { peers: ['FQDN'] })]),
+      'in-force: p',
     ],
     ['awaits an approval', () => one({}, [approving]), 'awaiting-approval: p'],
     ['is in force once it is approved', () => one(approved('mary', 4), [approving]), 'in-force: p'],
