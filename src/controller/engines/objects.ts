@@ -16,9 +16,9 @@ import { Reflector } from '../../kube/watch/reflector.ts';
 import { type Item, Store } from '../../kube/watch/store.ts';
 import type { MissingReason } from '../../policy/extensions.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
-import { canonicalJSON } from '../../util/canonical-json.ts';
 import type { Clock, Random } from '../../util/clock.ts';
 import { errorMessage } from '../../util/error-message.ts';
+import { differenceOf, differenceText, type FormDifference, unknownFields } from './stored-form.ts';
 
 /** A kind of an engine's own, as far as it is written. */
 export interface EngineKind {
@@ -83,10 +83,11 @@ export class EngineObjects {
   readonly #owners = new Map<string, string>();
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
-  readonly #tooOld: ObjectsState;
   #isSynced = false;
   /** Why the kind can't be read. */
   #missing: ObjectsState | undefined;
+  /** Why the last write was taken back. */
+  #tooOld: ObjectsState = UNKNOWN;
   #schemaTooOldUntil = 0;
   /** Why the first list has failed, for another reason than `missing`. */
   failure: string | undefined;
@@ -97,8 +98,6 @@ export class EngineObjects {
     this.#options = options;
     this.#listener = listener;
     this.#objects = new Resource(transport, kind.kind);
-    const tooOld = `the CRD of ${kind.kind.plural} lacks fields that are written: upgrade it (${kind.since} or later)`;
-    this.#tooOld = { kind: 'missing', reason: 'SchemaTooOld', message: tooOld };
     this.#store.subscribe(({ old, new: next, origin }) => {
       if (next === undefined && old !== undefined) this.#owners.delete(old.uid);
       const { namespace = '' } = (next ?? old)?.object.metadata ?? {};
@@ -166,9 +165,10 @@ export class EngineObjects {
     else {
       const before = step.verb === 'update' ? this.#current(step.before) : undefined;
       const stored = await this.#put(step.object, before, signal);
-      if (!isAsSent(stored, step.object)) {
+      const difference = differenceOf(stored, step.object);
+      if (difference !== undefined) {
         await this.#takeBack(stored, before, signal);
-        throw this.#schemaTooOld();
+        throw this.#schemaTooOld(difference);
       }
     }
     onWrite(step.verb, step.verb === 'delete' ? step.before : step.object);
@@ -232,7 +232,7 @@ export class EngineObjects {
     } catch (error) {
       // Strict field validation: the schema does not know a field.
       if (error instanceof ApiError && error.status === 400 && error.message.includes('strict decoding'))
-        throw this.#schemaTooOld();
+        throw this.#schemaTooOld({ lost: unknownFields(error.message), changed: [] });
       throw error;
     }
   }
@@ -253,22 +253,18 @@ export class EngineObjects {
     this.#store.forget(keyOf(object), uid);
   }
 
-  #schemaTooOld(): SchemaTooOldError {
+  #schemaTooOld(difference: FormDifference): SchemaTooOldError {
     const { clock } = this.#options;
+    const { kind, since } = this.#kind;
+    const message = differenceText(difference, { plural: kind.plural, since });
+    this.#tooOld = { kind: 'missing', reason: 'SchemaTooOld', message };
     this.#schemaTooOldUntil = clock.monotonic() + SCHEMA_INTERVAL_MS;
     clock.schedule(SCHEMA_INTERVAL_MS, this.#listener.onState);
     this.#listener.onState();
-    return new SchemaTooOldError(`the schema of ${this.#kind.kind.plural} is too old`);
+    return new SchemaTooOldError(message);
   }
 }
 
 function keyOf({ metadata: { namespace, name } }: KubeObject): string {
   return namespace === undefined ? name : `${namespace}/${name}`;
-}
-
-/** An API server of an engine's own may change names too. */
-function isAsSent(stored: KubeObject & { spec?: unknown }, sent: KubeObject & { spec?: unknown }): boolean {
-  return (
-    stored.metadata.name === sent.metadata.name && canonicalJSON(stored.spec) === canonicalJSON(sent.spec)
-  );
 }

@@ -207,7 +207,10 @@ const refusal = (name: string, namespace: string) =>
     await box.edit(profile, { egress: egress(API, MORE) });
     await isUnresolved('SchemaTooOld');
     const { message } = await resolved();
-    assert.match(message, /the CRD of ciliumnetworkpolicies lacks fields .*Cilium 1\.16 or later/);
+    assert.match(
+      message,
+      /the CRD of ciliumnetworkpolicies lacks fields that are written \(.*spec\.enableDefaultDeny\).*Cilium 1\.16 or later/,
+    );
     assert.deepEqual(await revisions(), before);
     await box.edit(profile, { egress: egress(API) });
     await crd.apply();
@@ -229,6 +232,8 @@ const refusal = (name: string, namespace: string) =>
     const ofPods = { ...MORE, podSelector: { matchLabels: { app: 'web' } } };
     await box.edit(profile, { egress: egress(API, ofPods) });
     await isUnresolved('SchemaTooOld');
+    const { message } = await resolved();
+    assert.match(message, /stores ciliumnetworkpolicies in another form .*, with another spec\.description/);
     await eventually(async () => assert.deepEqual(await extensions.names(), names), SOON);
     const verbs = auditedRequests(plane, since)
       .filter(({ objectRef }) => objectRef?.resource === 'ciliumnetworkpolicies')
