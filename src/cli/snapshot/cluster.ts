@@ -45,6 +45,9 @@ export interface ClusterObjects {
   readonly namespace: string | undefined;
 }
 
+/** The kinds of Calico's policies. */
+const CALICO_POLICIES = ['CalicoNetworkPolicy', 'GlobalNetworkPolicy'];
+
 /** Kinds without which no command can answer. Without another kind, some peers are unresolved. */
 const REQUIRED = new Set(['Namespace', 'NetworkPolicy', 'Pod']);
 
@@ -58,6 +61,7 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
   });
   const objects = new ObjectSet();
   const unread = new Map<string, string>();
+  const readKinds = new Set<string>();
   const projection = new Projection(forAudit);
   const further = [...new Set([...(forAudit ? AUDIT_KINDS : []), ...(options.further ?? [])])];
   try {
@@ -70,6 +74,7 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
           read += 1;
           if (read % 500 === 0) terminal.progress(`reading ${config.context}: ${read} objects`);
         });
+        readKinds.add(kind.kind);
       } catch (error) {
         // A cluster without the Gateway API, or without the operator, has no object of these kinds.
         if (isNotFound(error) && (further.includes(kind) || (forAudit && kind.kind === KIND))) return false;
@@ -90,11 +95,9 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
     );
     await Promise.all(newestFirst(wanted).map(readNewest));
     // Only Calico's policies select by accounts.
-    if (
-      !forAudit &&
-      ['CalicoNetworkPolicy', 'GlobalNetworkPolicy'].some((kind) => objects.of(kind).length > 0)
-    )
+    if (!forAudit && CALICO_POLICIES.some((kind) => objects.of(kind).length > 0))
       await Promise.all(AUDIT_KINDS.filter(({ kind }) => kind === 'ServiceAccount').map(readKind));
+    keepUnread(unread, readKinds, terminal);
     if (objects.of('Pod').some(isOwnedByJob)) {
       await Promise.all(KNOWN_KINDS.filter(({ kind }) => kind === 'Job').map(readKind));
     }
@@ -109,6 +112,15 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
   } finally {
     terminal.progress('');
     await transport.close();
+  }
+}
+
+/** Leaves out kinds that another API group serves too, with the same objects, and that were read there: those of Calico. */
+function keepUnread(unread: Map<string, string>, readKinds: ReadonlySet<string>, terminal: Terminal): void {
+  const elsewhere = [...unread.keys()].filter((kind) => readKinds.has(kind)).sort();
+  for (const kind of elsewhere) {
+    terminal.note(`${kind} was read from one of its API groups, which has all objects: ${unread.get(kind)}`);
+    unread.delete(kind);
   }
 }
 
@@ -164,7 +176,13 @@ async function listTokenSecrets(
   for (const item of items) put({ ...item, type });
 }
 
-function explained(error: unknown, { kind, plural }: KnownKind, server: string): string {
+function explained(
+  error: unknown,
+  { kind, plural: name, group, wireKind }: KnownKind,
+  server: string,
+): string {
+  // The plural name alone would be that of another kind.
+  const plural = wireKind === undefined ? name : `${name}.${group}`;
   if (!(error instanceof ApiError)) return errorMessage(error);
   const { status, message } = error;
   if (status === 403) {

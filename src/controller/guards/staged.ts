@@ -12,7 +12,12 @@ import { isAborted } from '../../kube/errors.ts';
 import type { Guard } from '../../policy/guard/guard.ts';
 import { errorMessage } from '../../util/error-message.ts';
 import { byObjectName } from '../../util/order.ts';
-import { EngineObjects, type EngineObjectsOptions, type ObjectsState, SchemaTooOldError } from '../engines/objects.ts';
+import {
+  EngineObjects,
+  type EngineObjectsOptions,
+  type ObjectsState,
+  SchemaTooOldError,
+} from '../engines/objects.ts';
 import type { GuardObjects } from './objects.ts';
 import { type StagedGuard, unresolvedDirections, unstagedMessage } from './standing.ts';
 

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { cli } from '../../cli/cli.ts';
 import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
+import { crdEstablished } from '../../env/plane/crd.ts';
 import type { AuditEvent } from '../../support/audit.ts';
+import { POLICY_CRD } from '../../support/calico.ts';
 import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator } from '../../support/operator.ts';
 
@@ -104,6 +106,71 @@ describe('kubectl segmentation audit of a cluster', () => {
       assert.deepEqual(others, []);
       assert.equal(finding?.object.name, name);
       assert.match(finding?.message ?? '', /lacks spec\.workloads$/);
+    });
+  });
+
+  describe('whose policies of Calico are served by two groups, of which one is forbidden', () => {
+    const { metadata, spec } = POLICY_CRD;
+    const stored = {
+      ...POLICY_CRD,
+      metadata: { name: metadata.name.replace('projectcalico.org', 'crd.projectcalico.org') },
+      spec: {
+        ...spec,
+        group: 'crd.projectcalico.org',
+        versions: spec.versions.map((each) => ({ ...each, name: 'v1' })),
+      },
+    };
+    const crds = [POLICY_CRD, stored];
+    const role = {
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'ClusterRole',
+      metadata: { name: 'audits-one-group' },
+      rules: [
+        {
+          apiGroups: [
+            '',
+            'apps',
+            'networking.k8s.io',
+            'discovery.k8s.io',
+            'segmentation.dev',
+            'projectcalico.org',
+          ],
+          resources: ['*'],
+          verbs: ['list'],
+        },
+      ],
+    };
+
+    before(async () => {
+      for (const crd of crds) {
+        await plane.kubectlRun(['apply', '-f', '-'], { stdin: JSON.stringify(crd) });
+        await crdEstablished((args) => plane.kubectlRun(args), crd.metadata.name);
+      }
+      await plane.kubectlRun(['apply', '-f', '-'], { stdin: JSON.stringify(role) });
+      await plane.kubectlRun([
+        'create',
+        'clusterrolebinding',
+        role.metadata.name,
+        `--clusterrole=${role.metadata.name}`,
+        `--serviceaccount=${namespace}:default`,
+      ]);
+    });
+    after(async () => {
+      await plane.kubectlRun(['delete', 'crd', ...crds.map((each) => each.metadata.name)]);
+      await plane.kubectlRun(['delete', 'clusterrolebinding,clusterrole', role.metadata.name]);
+    });
+
+    it('is audited by the other one, and names the forbidden one', async () => {
+      const kubeconfig = await plane.serviceAccountKubeconfig(namespace, 'default');
+      await eventually(async () => {
+        const { stdout, stderr } = await cli(`audit -o json --kubeconfig ${kubeconfig}`);
+        assert.match(
+          stderr,
+          /^note: CalicoNetworkPolicy was read from one of its API groups.*: you may not list networkpolicies\.crd\.projectcalico\.org/m,
+        );
+        const { skipped } = JSON.parse(stdout) as { skipped: { unread: string[] }[] };
+        assert.ok(skipped.every(({ unread }) => !unread.includes('CalicoNetworkPolicy')));
+      });
     });
   });
 
