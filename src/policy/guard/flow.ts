@@ -26,6 +26,16 @@ export function passesFlow({ directions }: Guard, flow: GuardedFlow): boolean {
   return found?.passes.some(({ peer, ports }) => isPeer(peer, flow.other) && isOnPort(ports, flow)) ?? true;
 }
 
+/** The ports of each pass that has the other end as its peer, undefined for every port. A direction that is not guarded has none. */
+export function passedPorts(
+  { directions }: Guard,
+  direction: PolicyType,
+  other: OtherEnd,
+): (readonly PortRange[] | undefined)[] {
+  const found = directions.find((each) => each.direction === direction);
+  return (found?.passes ?? []).filter(({ peer }) => isPeer(peer, other)).map(({ ports }) => ports);
+}
+
 function isPeer(peer: GuardPeer, other: OtherEnd): boolean {
   if (peer.kind === 'everyone') return true;
   if (peer.kind === 'pods')

@@ -61,6 +61,10 @@ describe('a profile with a guard, on manifests', () => {
     assert.match(stdout, /Guard of profile shop \(mode Audit\)\n {2}would restrict 1 policy of others:/);
     assert.match(stdout, /shop +tenant +ingress from pods of any namespace on TCP 22/);
     assert.match(
+      stdout,
+      /would cut 1 flow between workloads that NetworkPolicies allow:\n +FROM +TO +PORTS\n +ops\/tool +shop\/web +TCP 22\n/,
+    );
+    assert.match(
       (await cli(`guard ${enforce} -o wide`)).stdout,
       /Egress +203\.0\.113\.0\/24 +TCP 443 +provider/,
     );
@@ -69,13 +73,33 @@ describe('a profile with a guard, on manifests', () => {
       'networkpolicy.networking.k8s.io/tenant -n shop\n',
     );
     const { guards } = JSON.parse((await cli(`guard ${enforce} -o json`)).stdout) as {
-      guards: { restricted: object[]; directions: { passes: object[] }[] }[];
+      guards: { restricted: object[]; cuts: object[]; directions: { passes: object[] }[] }[];
     };
     assert.equal(guards[0]?.restricted.length, 1);
+    assert.deepEqual(guards[0]?.cuts, [
+      {
+        from: { namespace: 'ops', kind: 'Deployment', name: 'tool' },
+        to: { namespace: 'shop', kind: 'Deployment', name: 'web' },
+        ports: [{ protocol: 'TCP', from: 22, to: 22 }],
+      },
+    ]);
     assert.deepEqual(
       guards[0]?.directions.map(({ passes }) => passes.length),
       [1, 2],
     );
+  });
+
+  it('lists the first flows that it would cut, and counts the rest', async () => {
+    const deployment = (name: string) =>
+      `---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: ${name}, namespace: ops}\n` +
+      `spec: {selector: {matchLabels: {app: ${name}}}, template: {metadata: {labels: {app: ${name}}}, spec: {containers: [{name: a, image: a}]}}}\n`;
+    const many = directoryOf({
+      'many.yaml': Array.from({ length: 24 }, (_, index) => deployment(`w${index}`)).join(''),
+    });
+    const { stdout } = await cli(`guard ${audit} -f ${many}`);
+    assert.match(stdout, /would cut 25 flows/);
+    assert.match(stdout, /\n {2}and 5 more, which -o wide lists\n/);
+    assert.doesNotMatch((await cli(`guard ${audit} -f ${many} -o wide`)).stdout, /more, which/);
   });
 
   it('is rendered as a ClusterNetworkPolicy, if the configuration says so', async () => {
