@@ -7,6 +7,7 @@ import { isProfileReference } from '../policy/semantics/normalize.ts';
 import { byObjectName } from '../util/order.ts';
 import type { InForce, RevisionLookup } from './in-force.ts';
 import type { NamespaceItem, PolicyItem, ProfileItem } from './items.ts';
+import { SharedPolicy } from './policies/content-pool.ts';
 import { PolicyStore } from './policies/store.ts';
 import { type Relation, relationOf, selects } from './relation.ts';
 
@@ -99,8 +100,11 @@ export class ClusterState {
   }
 
   /** The profile that owns a policy, as `ownerOf`, for an object as the API server returned it. */
-  ownerOfPolicy({ metadata }: NetworkPolicy): string | undefined {
-    const { labels = {}, ownerReferences = [], uid = '' } = metadata;
+  ownerOfPolicy(policy: NetworkPolicy): string | undefined {
+    const { labels = {}, ownerReferences = [], uid = '' } = policy.metadata;
+    const content = SharedPolicy.contentOf(policy);
+    if (content !== undefined)
+      return this.ownerOf({ uid, profile: content.profile, ownerUids: content.ownerUids });
     return this.ownerOf({
       uid,
       profile: labels[LABEL_MANAGED_BY] === MANAGER ? labels[LABEL_PROFILE] : undefined,

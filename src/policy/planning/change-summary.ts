@@ -9,6 +9,7 @@ import {
 } from '../../api/network-policy.ts';
 import { isolates, isOwnReference, rulesOf } from '../semantics/normalize.ts';
 import { EVERYTHING, canonicalSelector, selectorTerms } from '../semantics/selector.ts';
+import { SharedResults } from './shared-results.ts';
 
 /** The parts of a policy that differ from its other form. */
 export interface FormSummary {
@@ -46,6 +47,18 @@ export function summarizeChange(
 ): ChangeSummary {
   if (before === undefined) return after === undefined ? {} : creationSummary(after);
   if (after === undefined) return { before: summary(before), ...list('removed', before) };
+  const inputs = [before.spec, ...metadataOf(before), ...metadataOf(after)];
+  return updates.get(after.spec, inputs, () => updateSummary(before, after));
+}
+
+const updates = new SharedResults<ChangeSummary>();
+
+/** The parts of its metadata that the summary looks at. */
+function metadataOf({ metadata: { labels, annotations, ownerReferences } }: NetworkPolicy): unknown[] {
+  return [labels, annotations, ownerReferences];
+}
+
+function updateSummary(before: NetworkPolicy, after: NetworkPolicy): ChangeSummary {
   const grantsBefore = new Set(grantsOf(before));
   const grantsAfter = cachedGrants(after);
   const added = grantsAfter.difference(grantsBefore);

@@ -5,10 +5,17 @@
  * a rule that changes its position then cuts and opens for some milliseconds. So rules that stay keep their positions.
  */
 import { ANNOTATION_RULES } from '../../api/names.ts';
-import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../api/network-policy.ts';
+import type { StringMap } from '../../api/meta.ts';
+import {
+  DIRECTIONS,
+  type NetworkPolicy,
+  type NetworkPolicySpec,
+  type PolicyType,
+} from '../../api/network-policy.ts';
 import { formatNotes, notesOf, type RuleNote } from '../notes.ts';
 import { type DirectionRule, isolates, ruleKey, withRules } from '../semantics/normalize.ts';
 import { activeRules } from './effect.ts';
+import { SharedResults } from './shared-results.ts';
 
 interface NotedRule {
   readonly rule: DirectionRule;
@@ -20,7 +27,22 @@ interface NotedRule {
  * position of one that is removed, or is appended. If more are removed than are new, the last rules fill the gaps.
  */
 export function arranged(observed: NetworkPolicy, desired: NetworkPolicy): NetworkPolicy {
-  return isolates(desired.spec).reduce((policy, direction) => {
+  const inputs = [observed.spec, observed.metadata.annotations, desired.metadata.annotations];
+  const { spec, annotations } = arrangements.get(desired.spec, inputs, () => arrangement(observed, desired));
+  if (spec === desired.spec) return desired;
+  return { ...desired, metadata: { ...desired.metadata, ...(annotations && { annotations }) }, spec };
+}
+
+/** The parts of a policy that the order of its rules changes. */
+interface Arrangement {
+  readonly spec: NetworkPolicySpec;
+  readonly annotations: StringMap | undefined;
+}
+
+const arrangements = new SharedResults<Arrangement>();
+
+function arrangement(observed: NetworkPolicy, desired: NetworkPolicy): Arrangement {
+  const { spec, metadata } = isolates(desired.spec).reduce((policy, direction) => {
     const rules = notedRules(desired, direction);
     const { kept, added } = matched(notedRules(observed, direction), rules);
     const placed = [...kept.map((rule) => rule ?? added.shift()), ...added];
@@ -29,6 +51,7 @@ export function arranged(observed: NetworkPolicy, desired: NetworkPolicy): Netwo
       ? policy
       : withNotedRules(policy, direction, inOrder);
   }, desired);
+  return { spec, annotations: metadata.annotations };
 }
 
 /** All that either form isolates and allows; both select the same pods. The rules of `observed` come first. */

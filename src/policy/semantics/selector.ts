@@ -58,10 +58,14 @@ export function canonicalSelector(selector: LabelSelector): LabelSelector {
   };
 }
 
-/** Equal for two selectors exactly if they match the same labels. */
+/** Equal for two selectors exactly if they match the same labels. Cached by selector: policies of many namespaces share theirs. */
 export function selectorKey(selector: LabelSelector): string {
-  return JSON.stringify(canonicalSelector(selector));
+  let key = selectorKeys.get(selector);
+  if (key === undefined) selectorKeys.set(selector, (key = JSON.stringify(canonicalSelector(selector))));
+  return key;
 }
+
+const selectorKeys = new WeakMap<LabelSelector, string>();
 
 /** The requirements as `kubectl get --selector` takes them; none if the selector is empty. */
 export function selectorTerms({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string[] {

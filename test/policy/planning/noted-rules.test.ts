@@ -66,6 +66,24 @@ describe('the rules of an updated policy', () => {
     });
   }
 
+  it('follow the observed order, and then that of other observed policies', () => {
+    const desired = policy('c', 'a', 'b');
+    const order = (...rules: string[]) => written(arranged(policy(...rules), desired));
+    assert.deepEqual(order('a', 'b', 'c'), ['a', 'b', 'c']);
+    assert.deepEqual(order('b', 'a', 'c'), ['b', 'a', 'c']);
+    assert.deepEqual(order('c', 'a', 'b'), ['c', 'a', 'b']);
+  });
+
+  it('are the same object in all namespaces whose observed policies share theirs', () => {
+    const [observed, desired] = [policy('a', 'b'), policy('b', 'a')];
+    const [shop, pay] = ['shop', 'pay'].map((namespace) => {
+      const inNamespace = (each: NetworkPolicy) => ({ ...each, metadata: { ...each.metadata, namespace } });
+      return arranged(inNamespace(observed), inNamespace(desired));
+    });
+    assert.equal(shop?.spec, pay?.spec);
+    assert.deepEqual([shop?.metadata.namespace, pay?.metadata.namespace], ['shop', 'pay']);
+  });
+
   it('carry the description of their source on its first note', () => {
     const made = arranged(policy('b/r', 'c/s'), policy('a/r', 'b/r', 'c/s'));
     assert.deepEqual(
