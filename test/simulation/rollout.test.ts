@@ -1,5 +1,6 @@
 /** Rollouts by the real controller in virtual time: soak times, and a leader that dies at any of its requests. */
 import assert from 'node:assert/strict';
+import { LABEL_MANAGED_BY, LABEL_PROFILE, LABEL_ROLE, MANAGER } from '../../src/api/names.ts';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../src/api/profile.ts';
 import { none, type QueryResult } from '../../src/rollout/query-result.ts';
@@ -272,6 +273,27 @@ describe('rollout in virtual time', () => {
     assert.equal(cluster.hasProfile, false);
     assert.deepEqual(cluster.rules, { a: 'r1', b: 'r1' });
     assert.deepEqual(cluster.owners, []);
+  });
+
+  it('that can not begin holds up no deletion of its profile, whose plan was half carried out', async () => {
+    cluster.write('r1', { rollout: undefined });
+    await cluster.scheduler.advance(MINUTE);
+    cluster.mayRecord = false;
+    cluster.write('r2', { rollout: ROLLOUT, deletionPolicy: 'Retain' });
+    await cluster.scheduler.advance(MINUTE);
+    cluster.send('POST', '/apis/networking.k8s.io/v1/namespaces/a/networkpolicies', {
+      metadata: {
+        name: 'p.transition.1',
+        labels: { [LABEL_MANAGED_BY]: MANAGER, [LABEL_PROFILE]: 'p', [LABEL_ROLE]: 'transition' },
+      },
+      spec: { podSelector: {}, policyTypes: ['Egress'], egress: [{}] },
+    });
+    const policies = cluster.policiesIn('a');
+    await cluster.scheduler.advance(MINUTE);
+    cluster.send('DELETE', `${PROFILES}/p`);
+    await cluster.scheduler.advance(MINUTE);
+    assert.equal(cluster.hasProfile, false);
+    assert.deepEqual(cluster.policiesIn('a').toSorted(), policies.toSorted());
   });
 
   it('goes on if a revision was recorded and the answer to that was lost', async () => {

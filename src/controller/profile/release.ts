@@ -74,8 +74,14 @@ export async function isReleased(
     clusterState.namespaces.get(metadata.namespace ?? '')?.terminating === true;
   const remaining = items.filter((policy) => !isTerminating(policy));
   if (!isRetained) return remaining.length === 0;
-  // A plan may be half carried out where a namespace waits for an input. Nobody would delete its transition policies.
-  if (remaining.some((policy) => isTransition(policy) || isOwnedBy(profile, policy))) return false;
+  // A plan may be half carried out where a namespace waits for an input. Nobody would delete its transition policies. Where
+  // policies are held, nobody can complete it: they all stay as they are, and are taken up by a profile of the same name.
+  const isHeld = ({ metadata }: NetworkPolicy) => {
+    const namespace = clusterState.namespaces.get(metadata.namespace ?? '');
+    return namespace !== undefined && clusterState.inForce(profile, namespace).relation === 'held';
+  };
+  if (remaining.some((policy) => (isTransition(policy) && !isHeld(policy)) || isOwnedBy(profile, policy)))
+    return false;
   for (const policy of items.filter((each) => isOwnedBy(profile, each))) await disown(policy, parts, signal);
   return true;
 }

@@ -2,6 +2,7 @@
  * The judge of a converged cluster (I3 and I8). It reads the model only: the policies of each namespace are those that
  * the profiles ask for, and the status of each profile says so.
  */
+import { LABEL_PROFILE } from '../../../src/api/names.ts';
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../../src/api/network-policy.ts';
 import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { lastKnownFrom } from '../../../src/policy/peers/last-known.ts';
@@ -83,7 +84,8 @@ function unmetInNamespace(namespace: string, recorder: Recorder, tally: Tally): 
     (each) =>
       observed.operatorPolicies.has(each.metadata.uid ?? '') &&
       isTransitionalCover(each) &&
-      !held.some((name) => name === observed.ownerOf(each)),
+      !held.some((name) => name === observed.ownerOf(each)) &&
+      !observed.leftHeld.has(`${namespace} ${each.metadata.labels?.[LABEL_PROFILE]}`),
   );
   if (cover !== undefined) return `the cover ${cover.metadata.name} is left`;
   for (const [index, form] of profiles.entries()) {

@@ -25,6 +25,8 @@ export class ObservedCluster {
   labels: ReadonlyMap<string, StringMap> = new Map();
   /** The profile's name in the labels of each policy that the operator created, by the policy's uid. */
   readonly operatorPolicies = new Map<string, string>();
+  /** `NAMESPACE PROFILE` of the profiles that were deleted while their policies were held there, which stay as they are. */
+  readonly leftHeld = new Set<string>();
   readonly #policies = new Map<string, readonly NetworkPolicy[]>();
   readonly #inputs: Inputs;
   readonly #storage: Storage;
@@ -91,6 +93,11 @@ export class ObservedCluster {
           SegmentationProfile | undefined,
           SegmentationProfile,
         ];
+        for (const [each, own] of this.labels) {
+          const isHeld = isDeleted && this.#inputs.forms.in(current, { name: each, labels: own }).isHeld;
+          if (isHeld) this.leftHeld.add(`${each} ${name}`);
+          else this.leftHeld.delete(`${each} ${name}`);
+        }
         if (isDeleted) this.#inputs.record(`profile ${name}`, deleted(current), time);
         else if (formOf(old) !== formOf(current))
           this.#inputs.record(`profile ${name}`, { profile: current } satisfies ProfileValue, time);
