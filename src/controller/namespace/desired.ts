@@ -45,8 +45,10 @@ export function desiredOf(
     if (waiting?.failure.kind === 'stalled')
       return deletionTimestamp === undefined ? own() : own().map(withoutOwner);
     const wanted = withoutPostponed(intent, waiting);
-    // A gate that looks for the default-deny would refuse Pods without it: the gate goes first.
-    if (wanted.length === 0 && isGated(name)) return own();
+    // A gate that looks for the default-deny would refuse Pods without it: the gate goes first. Until then the flows of
+    // exceptions stay open too, where the profile leaves: they will be open without it.
+    if (wanted.length === 0 && isGated(name))
+      return intent.relation === 'enforce' ? own() : observed.filter((each) => ownerOf(each) === name);
     // A default-deny that a gate has found keeps its role while an edit that adds a direction is postponed.
     return waiting === undefined || !own().some((each) => roleOf(each) === 'default-deny')
       ? wanted

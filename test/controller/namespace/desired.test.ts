@@ -73,10 +73,11 @@ describe('desired policies of exceptions', () => {
     ]);
   });
 
-  it('end where the profile leaves, also while a gate still looks for its default-deny', () => {
+  it('end where the profile leaves, and not before a gate has ceased to look for its default-deny', () => {
     const nothing = { ...OWN, policies: [] };
     const left = { relation: 'none', compiled: nothing } as const;
-    assert.deepEqual(namesOf(left, { isGated: true, added: [] }), [DENY]);
+    const observed = [DENY, EXCEPTION, 'p.exception.over.egress'];
+    assert.deepEqual(namesOf(left, { isGated: true, added: [] }), observed);
     assert.deepEqual(namesOf(left, { added: [] }), []);
   });
 });
