@@ -1,4 +1,5 @@
-/** Names the rule of a policy for a finding: its field in a foreign policy, or the profile's rule behind an own one. */
+/** Names the rule of a policy for a finding: its field in a foreign policy, or the rule of a profile or exception behind an own one. */
+import { EXCEPTION_KIND } from '../../../api/names.ts';
 import type { NetworkPolicy, PolicyType } from '../../../api/network-policy.ts';
 import { WEBHOOK_RULE } from '../../../policy/baseline.ts';
 import { notesOf } from '../../../policy/notes.ts';
@@ -27,10 +28,17 @@ export function ruleReference(
   { snapshot }: AuditContext,
 ): { readonly object: ObjectReference; readonly field: string; readonly isOwn: boolean } {
   const owner = snapshot.ownerOf(policy);
-  const name = owner === undefined ? undefined : notesOf(policy)[index]?.rule;
-  if (owner === undefined || name === undefined) {
+  const note = owner === undefined ? undefined : notesOf(policy)[index];
+  if (owner === undefined || note === undefined) {
     const field = `spec.${direction.toLowerCase()}[${index}]`;
     return { object: policyReference(policy), field, isOwn: owner !== undefined };
+  }
+  const { rule: name, exception } = note;
+  if (exception !== undefined) {
+    const { namespace = '' } = policy.metadata;
+    const list = note.kind === 'connection' ? 'connections' : direction.toLowerCase();
+    const object = { kind: EXCEPTION_KIND, namespace, name: exception };
+    return { object, field: `spec.${list}[${name}]`, isOwn: true };
   }
   const profile = snapshot.profiles.find(({ metadata }) => metadata.name === owner);
   const isConnection = profile?.spec.connections?.some((connection) => connection.name === name) === true;

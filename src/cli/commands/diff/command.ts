@@ -81,9 +81,9 @@ export const diff: Command = {
       if (text !== undefined) terminal.print(text);
     }
     warnOfUnresolved(after.intents(), terminal);
-    const { namespaces, policies, extensions, opened, closed, unclear } = changes;
-    const count = namespaces.length + policies.length + extensions.length + unclear.length;
-    return count + opened.length + closed.length === 0 ? EXIT.yes : EXIT.no;
+    const { namespaces, policies, extensions, exceptions, opened, closed, unclear } = changes;
+    const changed = [namespaces, policies, extensions, exceptions, opened, closed, unclear];
+    return changed.every(({ length }) => length === 0) ? EXIT.yes : EXIT.no;
   },
 };
 
@@ -140,6 +140,7 @@ function documentOf(changes: SnapshotChanges): object {
     })),
     ...(extensions.length > 0 && { extensions }),
     ...(rollouts.length > 0 && { rollouts }),
+    ...(changes.exceptions.length > 0 && { exceptions: changes.exceptions }),
     flows: {
       opened: flows(opened),
       closed: flows(closed),

@@ -13,6 +13,7 @@ import type { SnapshotLayers } from '../../../snapshot/layers.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { canonicalJSON } from '../../../util/canonical-json.ts';
 import { extensionName } from '../render/command.ts';
+import { type ExceptionChange, exceptionChanges } from './exceptions.ts';
 import { type ChangedRollout, changedRollouts } from './waves.ts';
 
 export interface SnapshotChanges {
@@ -28,6 +29,7 @@ export interface SnapshotChanges {
   readonly dependsOn: readonly LayerRule[];
   /** The rollouts of changed profiles, with the waves in which changes come. */
   readonly rollouts: readonly ChangedRollout[];
+  readonly exceptions: readonly ExceptionChange[];
 }
 
 /** A namespace that a profile begins, or ceases, to select. */
@@ -82,6 +84,7 @@ export function compareSnapshots({
     policies,
     extensions,
     rollouts: changedRollouts(before, after, { policies, extensions }),
+    exceptions: exceptionChanges(policiesBefore, policiesAfter),
     dependsOn: uncertainRules([layersBefore, layersAfter]),
     ...flowChanges(viewsOf.before, viewsOf.after, {
       groupOf,
@@ -186,6 +189,7 @@ export function changesIn(changes: SnapshotChanges, namespace: string): Snapshot
     unclear: changes.unclear.filter(isOfNamespace),
     dependsOn: changes.dependsOn,
     rollouts: changes.rollouts.flatMap((each) => rolloutIn(each, namespace)),
+    exceptions: changes.exceptions.filter((each) => each.namespace === namespace),
   };
 }
 

@@ -12,6 +12,7 @@ import { table } from '../../shell/output.ts';
 import type { Paint, Palette } from '../../shell/terminal.ts';
 import { peersText, selectorText } from '../../shell/text.ts';
 import type { NamespaceChange, SnapshotChanges } from './compare.ts';
+import type { ExceptionChange } from './exceptions.ts';
 import type { ChangedRollout } from './waves.ts';
 import { counted, listText, shortList } from '../../../util/list-text.ts';
 
@@ -46,6 +47,11 @@ export function changesText(changes: SnapshotChanges, options: TextOptions): str
       ...flowLines('change', unclear, options),
       paint.dim(`  that ${dependsText(changes.dependsOn)}`),
     ]);
+  if (changes.exceptions.length > 0)
+    sections.push([
+      paint.bold('Exceptions'),
+      ...changes.exceptions.map((each) => exceptionLine(each, paint)),
+    ]);
   for (const each of rollouts) sections.push(rolloutLines(each, options));
   if (sections.length === 0) return undefined;
   if (policies.length > 0 && opened.length + closed.length + unclear.length === 0) {
@@ -64,6 +70,13 @@ function rolloutLines({ profile, atOnce, waves }: ChangedRollout, { wide, paint 
     wide ? namespaces.join(', ') : `${namespaces.length}: ${shortList(namespaces)}`,
   ]);
   return [title, ...table(['WAVE', 'SOAK', 'CHANGED NAMESPACES'], rows).map((line) => `  ${line}`)];
+}
+
+function exceptionLine({ change, namespace, name, before, after }: ExceptionChange, paint: Palette): string {
+  const place = `${namespace}/${name}`;
+  if (change === 'opened') return paint.green(`  + ${place}: until ${after}`);
+  if (change === 'ended') return paint.red(`  - ${place}: until ${before}`);
+  return paint.yellow(`  ~ ${place}: until ${after}, and not until ${before}`);
 }
 
 function namespaceLine({ change, namespace, profile }: NamespaceChange, paint: Palette): string {

@@ -5,6 +5,7 @@ import { cli, directoryOf } from '../../cli.ts';
 /** In ten hours, so that `maxDuration: 8h` is too short for it. */
 const LATE = new Date(Date.now() + 36_000_000).toISOString();
 const SOON = new Date(Date.now() + 3_600_000).toISOString().replace(/\.\d{3}Z$/, 'Z');
+const LATER = new Date(Date.now() + 7_200_000).toISOString().replace(/\.\d{3}Z$/, 'Z');
 const PEER = '{podSelector: {matchLabels: {app: db}}}';
 
 const CLUSTER = `
@@ -128,5 +129,99 @@ describe('a manifest of an exception', () => {
     const checked = await run('check checks.yaml', 'Allowed', exception(ASKED));
     assert.equal(checked.code, 1, checked.output);
     assert.match(checked.stdout, /exception shop\/debug/);
+  });
+
+  describe('in diff', () => {
+    const asked = (end: string) => exception(`expires: "${end}"\n  requestedBy: jane`);
+    const profiles = { with: profile('Allowed'), without: profile('Disabled') };
+    const files = (manifest: string, mode: keyof typeof profiles = 'with') =>
+      directoryOf({ 'all.yaml': [CLUSTER, profiles[mode], manifest].join('---') });
+    const NONE = files('');
+    const ONE = files(asked(SOON));
+    const MOVED = files(asked(LATER));
+
+    it('is shown with its end and the flow that it opens, also as documents', async () => {
+      const { stdout, code } = await cli(`diff --from ${NONE} -f ${ONE}`);
+      assert.equal(code, 1);
+      assert.match(stdout, /\+ shop\/p\.exception\.debug\.egress\.to-db\n/);
+      assert.match(stdout, /Opens 1 flow .*\n +\+ shop\/web +→ +shop\/db +TCP 5432/);
+      assert.match(stdout, new RegExp(`Exceptions\n  \\+ shop/debug: until ${SOON}\n`));
+      const json = await cli(`diff --from ${NONE} -f ${ONE} -o json`);
+      assert.deepEqual((JSON.parse(json.stdout) as { exceptions: object }).exceptions, [
+        { change: 'opened', namespace: 'shop', name: 'debug', after: SOON },
+      ]);
+      const elsewhere = await cli(`diff --from ${NONE} -f ${ONE} -n other`);
+      assert.deepEqual([elsewhere.code, elsewhere.stdout], [0, '']);
+    });
+
+    it('is shown with the flow that it closes if it is withdrawn', async () => {
+      const { stdout, code } = await cli(`diff --from ${ONE} -f ${NONE}`);
+      assert.equal(code, 1);
+      assert.match(stdout, /Closes 1 flow .*\n +- shop\/web +→ +shop\/db +TCP 5432/);
+      assert.match(stdout, new RegExp(`Exceptions\n  - shop/debug: until ${SOON}\n`));
+    });
+
+    it('is a difference if it is prolonged, though no flow changes', async () => {
+      const { stdout, code } = await cli(`diff --from ${ONE} -f ${MOVED}`);
+      assert.equal(code, 1);
+      assert.equal(stdout, `Exceptions\n  ~ shop/debug: until ${LATER}, and not until ${SOON}\n`);
+      assert.equal((await cli(`diff --from ${ONE} -f ${ONE}`)).code, 0);
+    });
+
+    it('is no difference if no profile grants it, and a warning says so', async () => {
+      const { stderr, code } = await cli(
+        `diff --from ${files('', 'without')} -f ${files(asked(SOON), 'without')}`,
+      );
+      assert.equal(code, 0);
+      assert.match(stderr, /warning: exception shop\/debug opens nothing: /);
+    });
+  });
+
+  describe('in audit', () => {
+    const findings = async (manifest: string) => {
+      const granting = profile('Allowed').replace(
+        'maxDuration: 8h',
+        'maxDuration: 8h, peers: [Pods, Entity]',
+      );
+      const { stdout, stderr } = await cli('audit -o json -f cluster.yaml -f -', {
+        cwd,
+        stdin: [granting, manifest].join('---'),
+      });
+      const { findings: all } = JSON.parse(stdout) as {
+        findings: { check: string; object: { kind: string; name: string }; field?: string }[];
+      };
+      return { all, stderr };
+    };
+
+    it('is named by the finding that it opens too much, and not its profile', async () => {
+      const { all } = await findings(exception(ASKED, '{entity: Any}'));
+      const open = all.filter(({ check }) => check === 'egress-to-everywhere');
+      assert.deepEqual(
+        open.map(({ object, field }) => ({ ...object, field })),
+        [{ kind: 'SegmentationException', namespace: 'shop', name: 'debug', field: 'spec.egress[to-db]' }],
+      );
+    });
+
+    it('causes no finding if it opens the flow of one workload to another', async () => {
+      const without = await findings('');
+      const { all, stderr } = await findings(exception(ASKED));
+      assert.equal(stderr, '');
+      assert.deepEqual(all, without.all);
+    });
+
+    it('is a finding if it opens again and again what others opened before', async () => {
+      const past = (days: number) =>
+        exception(`expires: "${new Date(Date.now() - days * 86_400_000).toISOString()}"\n  requestedBy: jane`)
+          .replace('name: debug', `name: debug-${days}`)
+          .replace(
+            'namespace: shop}',
+            `namespace: shop, creationTimestamp: "${new Date(Date.now() - (days + 0.1) * 86_400_000).toISOString()}"}`,
+          );
+      const { all } = await findings([exception(ASKED), ...[1, 2, 3, 4, 5].map(past)].join('---'));
+      assert.ok(
+        all.some(({ check }) => check === 'exception-renewed'),
+        JSON.stringify(all),
+      );
+    });
   });
 });
