@@ -18,7 +18,7 @@ const REGRESSIONS: Readonly<Record<number, readonly number[]>> = {
     643_042_998, 795_819_208, 355_927_453, 355_927_615, 657_396_125, 657_396_397, 657_396_796, 1_009_948_733,
     825_421_847, 713_679_068, 657_398_104, 400_074_798, 400_075_144,
   ],
-  3: [304_006_167, 304_006_204],
+  3: [304_006_167, 304_006_204, 304_006_645, 304_006_668],
 };
 const REGRESSION_PLANS = Object.entries(REGRESSIONS).flatMap(([generator, seeds]) =>
   seeds.map((seed) => planOf(seed, Number(generator))),

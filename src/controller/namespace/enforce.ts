@@ -105,6 +105,7 @@ export class Enforcement {
     confirmed.catch(() => {});
     const observed = await this.#observe();
     const decision = await this.#decide(observed.policies);
+    if (this.#lacksInput(decision)) return { kind: 'outdated' };
     const extensions = this.#planExtensions(decision);
     const planned = await this.#plan(decision, observed, extensions);
     const overlay = this.#planOverlay(decision);
@@ -165,6 +166,16 @@ export class Enforcement {
     // The facts may have changed since, and have been asked other questions now.
     sources.subscribe(namespace.key, facts.dependencies);
     return intents;
+  }
+
+  /**
+   * True if the intents were compiled again after the live read of policies, and an input of a capability is missing by now, which
+   * was there when the reconcile began: without it, own policies would be taken for unwanted.
+   */
+  #lacksInput({ intents }: Decision): boolean {
+    const { additions, profiles, namespace } = this.#gathered;
+    if (intents === this.#gathered.intents) return false;
+    return additions.some((each) => each.missing(profiles, namespace) !== undefined);
   }
 
   /** Listing pods costs a request, so it happens only when the decision depends on the answer. */

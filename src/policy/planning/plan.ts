@@ -21,7 +21,7 @@ import { policyDeltas, type PolicyDelta, shareDirection } from './delta.ts';
 import { carriesRules, isCover, isolatesAll, sameSelector } from './effect.ts';
 import { withFreeNames } from './free-names.ts';
 import { arranged, union } from './noted-rules.ts';
-import { bridgeFor, coversFor, isTransition } from './transition.ts';
+import { bridgeFor, coversFor, isTransition, isTransitionalCover } from './transition.ts';
 import { updatedMetadata } from './updated-metadata.ts';
 
 /** Why a write is made; also a label of the metrics. */
@@ -77,7 +77,9 @@ export function plan(
   const deltas = policyDeltas(own, named);
   const before = [...observed, ...(companions?.before ?? [])];
   const after = [...foreign, ...named, ...(companions?.after ?? [])];
-  const opens = DIRECTIONS.filter((direction) => isOpened(direction, before, after));
+  // The cover of a held profile stays, and isolates nobody: with it alone, pods are as open as without.
+  const isolating = after.filter((policy) => !isTransitionalCover(policy));
+  const opens = DIRECTIONS.filter((direction) => isOpened(direction, before, isolating));
   const others = companions === undefined ? [] : companionDeltas(companions);
   if (deltas.length + others.length === 0) return { steps: [], conflicts, opens, widenAt: 0, narrowAt: 0 };
   const staged = deltas.flatMap((delta) => stagesOf(delta, deltas, own));

@@ -327,6 +327,12 @@ describe('a plan opens', () => {
     assert.deepEqual(opens([made('theirs', {}), web], []), []);
   });
 
+  it('a direction that the cover of another profile alone goes on to isolate, as it allows everything', () => {
+    const cover = ours('q.transition.1', { role: 'transition', allows: ['everyone'] });
+    assert.deepEqual(opens([deny(), cover], [cover]), ['Ingress']);
+    assert.deepEqual(opens([deny(), cover], [deny(), cover]), []);
+  });
+
   it('no direction in which the same pods stay isolated', () => {
     const other = ours('p.ingress.web', { selector: WEB, allows: ['192.0.2.2'] });
     assert.deepEqual(opens([web], [other]), []);
