@@ -10,6 +10,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { locateBinaries } from '../test/env/index.ts';
 import { durationTable } from './suite/durations.ts';
+import { operatorForTests } from './suite/operator.ts';
 import { NEED_CONTROL_PLANE, type Selection, testFiles } from './suite/files.ts';
 import { errorMessage } from '../src/util/error-message.ts';
 
@@ -47,9 +48,14 @@ const runsParallel = !namesFiles || selection === 'unit' || showsDurations;
 const jobs = selection === 'unit' ? availableParallelism() : Math.min(4, availableParallelism() + 2);
 const parallel = runsParallel ? ['--parallel', '--jobs', String(jobs)] : [];
 
+const startsOperators =
+  selection !== 'unit' &&
+  (!namesFiles || forMocha.some((arg) => /(^|\/)test(\/(integration|faults)|\/?$)/.test(arg)));
+let operator: string | undefined;
 try {
   // Before mocha starts, as a build takes longer than the timeout of any test.
   if (selection !== 'unit') await locateBinaries();
+  if (startsOperators) operator = await operatorForTests(root);
 } catch (error) {
   console.error(errorMessage(error));
   process.exit(1);
@@ -69,6 +75,7 @@ const child = spawn(process.execPath, [...process.execArgv, mocha, ...mochaArgum
     // A part of the generated cases, so that the unit tests are quick. All tests together, and CI, run all of them.
     ...(selection === 'unit' && { PROPERTY_RUNS: '0.25' }),
     ...(durations !== undefined && { TEST_DURATIONS: durations }),
+    ...(operator !== undefined && { OPERATOR_PROGRAM: operator }),
     ...process.env,
   },
 });

@@ -13,6 +13,8 @@ import { crdEstablished } from '../env/plane/crd.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const NAMESPACE = 'segmentation-system';
 const NAME = 'segmentation-operator';
+/** The bundle that `npm test` has made (scripts/suite/operator.ts), or the sources. */
+export const OPERATOR_PROGRAM = process.env['OPERATOR_PROGRAM'] ?? join(ROOT, 'src/operator/main.ts');
 /** The operator's user name at the API server. */
 export const OPERATOR_USER = `system:serviceaccount:${NAMESPACE}:${NAME}`;
 
@@ -94,7 +96,7 @@ export class Operators {
       process.execPath,
       [
         ...(preload === undefined ? [] : ['--import', preload]),
-        join(ROOT, 'src/operator/main.ts'),
+        OPERATOR_PROGRAM,
         '--log-format=json',
         ...addresses,
         ...args,

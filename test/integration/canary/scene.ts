@@ -16,6 +16,7 @@ import { ANNOTATION_REPORT, CANARY_NAMESPACES, INSIDE, OUTSIDE } from '../../../
 import { parseReport, type Report } from '../../../src/canary/model/report.ts';
 import type { Lease } from '../../../src/kube/lease.ts';
 import type { ControlPlane } from '../../env/index.ts';
+import { OPERATOR_PROGRAM } from '../../support/operator.ts';
 import { endProcess, ProcessSet } from '../../env/plane/processes.ts';
 import { eventually } from '../../support/cluster.ts';
 import { type EnforcedPod, enforce, type Faults } from './enforcer.ts';
@@ -156,7 +157,7 @@ export class CanaryScene {
     { log, ...environment }: { readonly log: string; readonly [variable: string]: string },
   ): ChildProcess {
     const { PATH, NODE_COMPILE_CACHE } = process.env;
-    const program = [process.execPath, '--import', FAST_CLOCK, join(ROOT, 'src/operator/main.ts')];
+    const program = [process.execPath, '--import', FAST_CLOCK, OPERATOR_PROGRAM];
     return this.#processes.start('ip', ['netns', 'exec', netns, ...program, 'canary', ...args], {
       log,
       environment: {
