@@ -9,22 +9,24 @@ import type { SegmentationProfile } from '../../src/api/profile.ts';
 import type { ControlPlane } from '../env/index.ts';
 
 const POLL = 15; // ms
+/** Longest time between two attempts, milliseconds: a request costs the API server and the test a few of processor time. */
+const LONGEST_POLL = 100;
 /**
  * Time limit of tests for results that users are promised within a second, milliseconds: the machine may be busy with
  * other tests. bench/ measures the real time.
  */
 export const PROMPTLY = 20_000;
 
-/** Repeats `attempt` until it succeeds. Rejects with its last error after `ms`. */
+/** Repeats `attempt`, more and more seldom, until it succeeds. Rejects with its last error after `ms`. */
 export async function eventually<T>(attempt: () => T | Promise<T>, ms = PROMPTLY): Promise<T> {
   const deadline = performance.now() + ms;
-  for (;;) {
+  for (let pause = POLL; ; pause = Math.min(pause * 1.2, LONGEST_POLL)) {
     try {
       return await attempt();
     } catch (error) {
       if (performance.now() > deadline) throw error;
     }
-    await sleep(POLL);
+    await sleep(pause);
   }
 }
 
