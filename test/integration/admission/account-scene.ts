@@ -124,6 +124,8 @@ export class AccountSuite {
       // The bindings serve the whole cluster. The operator would delete them only after their grace period.
       for (const kind of ['validatingadmissionpolicybinding', 'mutatingadmissionpolicybinding'])
         await this.#removeBindings(kind);
+      // Where it is installed, operators of other suites rely on the label and not on the policies of an engine.
+      await this.plane.kubectlRun(['delete', '-k', CONFIG, '--ignore-not-found']);
     });
   }
 

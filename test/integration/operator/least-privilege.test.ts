@@ -29,6 +29,10 @@ interface Rule {
  */
 const FALLBACK = /^list (?!networkpolicies|pods|validatingadmissionpolicybindings)/;
 
+const CONFIG = join(import.meta.dirname, '../../../config');
+/** Components that no other set-up installs. */
+const COMPONENTS = ['service-accounts', 'workloads'];
+
 const DISCOVERY = /^\/apis(\/segmentation\.dev\/v1alpha1)?$/;
 
 describeSince('1.36', "operator's roles", () => {
@@ -46,6 +50,8 @@ describeSince('1.36', "operator's roles", () => {
     await uninstall(plane);
     await removeVerifiers(plane);
     await revokeRollouts(plane);
+    for (const component of COMPONENTS)
+      await plane.kubectlRun(['delete', '-k', join(CONFIG, component), '--ignore-not-found']);
   });
 
   /** Makes the operator use all its permissions: elect, resolve every kind of peer, write, repair, open, end. */
@@ -56,8 +62,7 @@ describeSince('1.36', "operator's roles", () => {
     const { metrics } = await operator.line('listening');
     const token = await serviceAccountToken(plane, box.id);
     assert.equal((await scrape(String(metrics), { token })).status, 403);
-    for (const component of ['service-accounts', 'workloads'])
-      await plane.kubectlRun(['apply', '-k', join(import.meta.dirname, '../../../config', component)]);
+    for (const component of COMPONENTS) await plane.kubectlRun(['apply', '-k', join(CONFIG, component)]);
     await grant(plane);
     await serveVerifiers(plane);
     await grantRollouts(plane);
