@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { parse, parseAllDocuments, stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { namespaceChoice } from '../../../scripts/install/namespace-choice.ts';
 import { readConfiguration } from '../../../src/options/file.ts';
 import { locateBinaries } from '../../env/index.ts';
@@ -37,10 +37,19 @@ interface Deployment {
   };
 }
 
-const documents = (text: string) =>
-  parseAllDocuments(text)
-    .map((document) => document.toJS() as Manifest | null)
+const parsed = new Map<string, Manifest | null>();
+
+/** The objects of a stream of YAML documents. Most outputs have the same large documents, which are parsed once. */
+function documents(text: string): Manifest[] {
+  return text
+    .split(/^---$/m)
+    .map((document) => {
+      const known = parsed.get(document) ?? (parse(document) as Manifest | null);
+      parsed.set(document, known);
+      return known;
+    })
     .filter((manifest) => manifest !== null);
+}
 const title = ({ kind, metadata }: Manifest) => `${kind} ${metadata.name}`;
 const byPlace = (manifests: readonly Manifest[]) =>
   new Map(manifests.map((each) => [`${title(each)} in ${String(each.metadata['namespace'])}`, each]));
