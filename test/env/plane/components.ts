@@ -89,16 +89,27 @@ export interface ControllerManagerOptions {
   readonly directory: string;
   readonly server: string;
   readonly pki: Pki;
+  /** Runs the controller that writes the status of ValidatingAdmissionPolicies. */
+  readonly checksExpressions: boolean;
 }
 
-export function controllerManagerArguments({ directory, server, pki }: ControllerManagerOptions): string[] {
+export function controllerManagerArguments({
+  directory,
+  server,
+  pki,
+  checksExpressions,
+}: ControllerManagerOptions): string[] {
+  const without = [
+    'node-lifecycle-controller', // without a kubelet's leases, it would make Nodes unready
+    ...(checksExpressions ? [] : ['validatingadmissionpolicy-status-controller']),
+  ];
   const kubeconfig = join(directory, 'kube-controller-manager.kubeconfig');
   writeKubeconfig(kubeconfig, { server, authority: pki.authority, user: pki.controllerManager });
   return [
     `--kubeconfig=${kubeconfig}`,
     '--secure-port=0', // no metrics are read
     '--leader-elect=false',
-    '--controllers=*,-node-lifecycle-controller', // without a kubelet's leases, it would make Nodes unready
+    `--controllers=${['*', ...without.map((name) => `-${name}`)].join()}`,
     '--kube-api-qps=500', // with the default of 20 its start takes seconds
     '--kube-api-burst=500',
     '--use-service-account-credentials=true', // each controller under its own RBAC, as in a real cluster

@@ -1,8 +1,9 @@
-// Bindings of a profile over a restart of the API server, and after the CRD of their parameter is gone. They run on a control
-// plane of their own, without an operator.
+// Bindings of a profile: the expressions of their policies, a restart of the API server, and the time after the CRD of their
+// parameter is gone. They run on a control plane of their own, without an operator.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { KubeObject } from '../../../src/api/meta.ts';
+import type { AdmissionBinding } from '../../../src/policy/admission/binding.ts';
 import { protectionOf, tenantLimitOf } from '../../../src/policy/admission/protect.ts';
 import { workloadBindings } from '../../../src/policy/workloads/groups.ts';
 import { type ControlPlane, startControlPlane } from '../../env/index.ts';
@@ -10,10 +11,13 @@ import { eventually, Sandbox } from '../../support/cluster.ts';
 import { installOperator } from '../../support/operator.ts';
 
 const CONFIG = join(import.meta.dirname, '../../../config/workloads');
+const POLICIES = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies';
 const BINDINGS = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings';
 /** The command of docs/workloads.md and docs/admission.md that ends the refusals. */
 const END = 'delete validatingadmissionpolicybinding -l app.kubernetes.io/managed-by=segmentation-operator';
 const SOON = 60_000; // ms: the API server takes up bindings every second, and the machine is busy
+/** Milliseconds: the controller needs four seconds of processor time, and the machine is busy. */
+const EXPRESSIONS_CHECKED = 120_000;
 const UNKNOWN = /failed to find resource referenced by paramKind/;
 
 describe('bindings of a profile', function () {
@@ -23,7 +27,7 @@ describe('bindings of a profile', function () {
   let shop: string;
   let other: string;
   let profile: string;
-  let bindings: readonly KubeObject[];
+  let bindings: readonly AdmissionBinding[];
 
   const create = (namespace: string, image: string) =>
     plane.admin.send('POST', `/api/v1/namespaces/${namespace}/pods?dryRun=All`, {
@@ -45,7 +49,7 @@ describe('bindings of a profile', function () {
   };
 
   before(async () => {
-    plane = await startControlPlane();
+    plane = await startControlPlane({ checksExpressions: true });
     await installOperator(plane);
     await plane.kubectlRun(['apply', '-k', CONFIG]);
     box = new Sandbox(plane, 'lost');
@@ -68,6 +72,21 @@ describe('bindings of a profile', function () {
     await eventually(() => assert.rejects(create(shop, 'evil/app'), /is from none of its/), SOON);
   });
   after(() => plane.stop());
+
+  it('are of policies with expressions that the API server finds no fault with', async () => {
+    await eventually(async () => {
+      const { items } = (await plane.admin.send('GET', POLICIES)) as {
+        items: (KubeObject & { status?: { typeChecking?: { expressionWarnings?: object[] } } })[];
+      };
+      const bound = new Set(bindings.map(({ spec }) => spec.policyName));
+      const found = items.filter(({ metadata: { name } }) => bound.has(name) || name.startsWith('workload-'));
+      assert.ok(found.length > bound.size);
+      for (const { metadata, status } of found) {
+        assert.ok(status?.typeChecking, metadata.name);
+        assert.deepEqual(status.typeChecking.expressionWarnings ?? [], [], metadata.name);
+      }
+    }, EXPRESSIONS_CHECKED);
+  });
 
   it('admit nothing by mistake after a restart of the API server, and refuse nothing else once it knows their kind', async () => {
     const wrong: readonly (readonly [attempt: () => Promise<unknown>, refusal: RegExp])[] = [

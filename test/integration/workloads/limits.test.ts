@@ -1,6 +1,5 @@
 // Limits of spec.workloads on a real API server: objects that exist, Deployments, resizes, connections, break-glass, and cost.
 import assert from 'node:assert/strict';
-import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { eventually } from '../../support/cluster.ts';
 import { DEPLOYMENT } from './kinds.ts';
 import { DIGEST, GOOD, one, REGISTRIES } from './limit-cases.ts';
@@ -246,23 +245,6 @@ describe('limits of workloads', () => {
     await scene.orphanBindings(at);
     await scene.plane.admin.send('DELETE', `${profiles}/${at.profile}`);
     await eventually(async () => assert.equal((await scene.createPod(at, one('evil/app'))).status, 201));
-  });
-
-  it('have expressions that the API server finds no fault with', async () => {
-    await eventually(async () => {
-      const { items } = (await scene.plane.admin.send(
-        'GET',
-        '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies',
-      )) as {
-        items: (SegmentationProfile & { status?: { typeChecking?: { expressionWarnings?: object[] } } })[];
-      };
-      for (const { metadata, status } of items.filter(({ metadata: { name } }) =>
-        name.startsWith('workload-'),
-      )) {
-        assert.ok(status?.typeChecking, metadata.name);
-        assert.deepEqual(status.typeChecking.expressionWarnings ?? [], [], metadata.name);
-      }
-    });
   });
 
   it('judge 1,000 containers by the longest limits within the budget of the API server, and refuse more', async () => {
