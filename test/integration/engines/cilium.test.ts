@@ -146,7 +146,7 @@ const SOON = 60_000;
     assert.equal(code, 1);
     assert.match(
       stdout,
-      new RegExp(`Policies of the network engine\n  ~ ${shop}/ciliumnetworkpolicy.cilium.io/${name}\n$`),
+      new RegExp(`Policies of the network engine\n  ~ ${shop}/ciliumnetworkpolicy.cilium.io/${name}\n\n`),
     );
     operator = await operators.start(kubeconfig, '--engine=Cilium');
     await eventually(async () => assert.deepEqual((await policy(name)).spec, spec), SOON);
