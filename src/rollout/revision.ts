@@ -6,7 +6,7 @@ import type { ProfileSpec, SegmentationProfile } from '../api/profile.ts';
 import { canonicalJSON } from '../util/canonical-json.ts';
 
 /** The fields that take effect at once. A new field of the spec is part of the intent unless it is listed here. */
-const AT_ONCE = ['rollout', 'deletionPolicy', 'admission', 'workloads', 'exceptions'] as const;
+const AT_ONCE = ['rollout', 'deletionPolicy', 'admission', 'workloads', 'exceptions', 'guard'] as const;
 
 /** The part of a spec from which policies are compiled. */
 export type Intent = Omit<ProfileSpec, (typeof AT_ONCE)[number]>;

@@ -94,7 +94,7 @@ export interface SegmentationProfileSpec {
    */
   workloads?: Workloads;
   /**
-   * Brings a change of the profile to the selected namespaces in waves, one after the other, instead of to all at once. The first enforcement and a change of `mode` are such changes too. `admission`, `workloads`, `exceptions` and `deletionPolicy` are not part of it: they take effect at once. Needs the permission of config/rollout.
+   * Brings a change of the profile to the selected namespaces in waves, one after the other, instead of to all at once. The first enforcement and a change of `mode` are such changes too. `admission`, `workloads`, `exceptions`, `guard` and `deletionPolicy` are not part of it: they take effect at once. Needs the permission of config/rollout.
    */
   rollout?: Rollout;
   /**
@@ -551,7 +551,7 @@ export interface PodSecurity {
   };
 }
 /**
- * Brings a change of the profile to the selected namespaces in waves, one after the other, instead of to all at once. The first enforcement and a change of `mode` are such changes too. `admission`, `workloads`, `exceptions` and `deletionPolicy` are not part of it: they take effect at once. Needs the permission of config/rollout.
+ * Brings a change of the profile to the selected namespaces in waves, one after the other, instead of to all at once. The first enforcement and a change of `mode` are such changes too. `admission`, `workloads`, `exceptions`, `guard` and `deletionPolicy` are not part of it: they take effect at once. Needs the permission of config/rollout.
  */
 export interface Rollout {
   /**

@@ -220,6 +220,7 @@ export const REFUSED: readonly RefusedCase[] = [
   { what: 'identities of the mesh without isolation for ingress', spec: { isolation: ['Egress'], mesh: { authorization: 'Audit' } }, at: 'spec.mesh', because: 'add Ingress to spec.isolation, or remove spec.mesh' },
   { what: 'an unknown mode of mutual TLS', spec: { mesh: { mtls: 'STRICT' } }, at: 'spec.mesh.mtls', because: 'supported values: "Strict", "Disabled"' },
   { what: 'a rollout beside a gate', spec: { ...rollout({}), admission: { gate: 'Enforce' } }, at: 'spec.rollout', because: '`admission.gate: Enforce` would refuse the pods of namespaces' },
+  { what: 'a rollout beside a guard that denies', spec: { ...rollout({}), guard: { mode: 'Enforce' } }, at: 'spec.guard', because: "can't follow a rollout through them: remove spec.rollout, or write `mode: Audit`" },
 ];
 
 // biome-ignore format: a table is read by its rows.
@@ -235,6 +236,7 @@ export const ADMITTED: readonly AdmittedCase[] = [
   { what: 'nothing of the mesh without isolation for ingress', spec: { isolation: ['Egress'], mesh: { authorization: 'Disabled' } } },
   { what: 'all of rollout', spec: rollout({ waves: [{ name: 'first', namespaceSelector: { matchLabels: { tier: 'test' } }, soak: '1h30m' }, { name: 'tenth', percent: 10 }, { name: 'all', percent: 100, soak: '0s' }], maxParallel: 10, deadline: '90s', onFailure: 'Pause', paused: true }) },
   { what: 'all gates of a rollout', spec: rollout({ gates: { workloads: { maxUnavailable: 1, for: '0s' }, prometheus: [{ name: 'errors', query: 'sum(rate(errors[5m]))', max: 0.01, for: '90s' }, { name: 'orders', query: 'orders', min: -1.5e3 }] } }) },
+  { what: 'a rollout beside a guard in Audit', spec: { ...rollout({}), guard: { mode: 'Audit' } } },
   { what: 'a rollout beside a gate that is off', spec: { ...rollout({}), admission: { protect: 'Enforce' } } },
   { what: 'one direction', spec: { isolation: ['Ingress'], ...from(anyone) } },
   { what: 'an empty list of rules in a direction that is not isolated', spec: { isolation: ['Egress'], ingress: [] } },
