@@ -2,7 +2,8 @@
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { NamespaceItem } from '../cluster-state/items.ts';
-import { type MeshFacts, NO_MESH } from '../policy/mesh.ts';
+import { asksForTunnels, type MeshFacts, NO_MESH } from '../policy/mesh.ts';
+import { keptTunnels, type MeshTunnels, NO_TUNNELS, type TunnelIntent } from '../policy/tunnels.ts';
 import { type ExtensionWrites, NOTHING_TO_WRITE } from './engine-support.ts';
 
 export interface MeshSupport {
@@ -11,6 +12,17 @@ export interface MeshSupport {
   /** Why nothing is known, if finding out has failed. */
   readonly failure: string | undefined;
   subscribe(listener: MeshListener): void;
+  /**
+   * The policies that open the tunnel of a mesh without sidecars in a namespace.
+   *
+   * @param intents all profiles that are enforced there
+   * @param observe all NetworkPolicies of the namespace; undefined if they have to be read first
+   */
+  tunnels(
+    namespace: NamespaceItem,
+    intents: readonly TunnelIntent[],
+    observe: () => readonly NetworkPolicy[] | undefined,
+  ): MeshTunnels;
   /**
    * The writes that lead to the overlay of identities in a namespace, by the cached objects.
    *
@@ -40,5 +52,11 @@ export const NO_MESH_SUPPORT: MeshSupport = {
   facts: () => NO_MESH,
   failure: undefined,
   subscribe: () => {},
+  tunnels: (_, intents, observe) => {
+    const asking = intents.filter(({ profile }) => asksForTunnels(profile.spec));
+    if (asking.length === 0) return NO_TUNNELS;
+    const kept = keptTunnels(asking, observe() ?? [], NO_MESH.message);
+    return new Map([...kept].filter(([, { policies }]) => policies.length > 0));
+  },
   plan: () => NOTHING_TO_WRITE,
 };

@@ -4,18 +4,19 @@
  */
 import { createHash } from 'node:crypto';
 import type { NetworkPolicyPort, PolicyType } from '../api/network-policy.ts';
-import type { Baseline, Peer } from '../api/profile.ts';
+import type { Baseline, Peer, ProfileSpec } from '../api/profile.ts';
 import type { ClusterFacts, NamespaceFacts } from './facts.ts';
-import { controlPlanesOf, isAmbient } from './mesh.ts';
+import { asksForTunnels, controlPlanesOf, isAmbient } from './mesh.ts';
 import type { MeshPart } from './peers/mesh.ts';
 import { selects, targetPorts } from './peers/service.ts';
 import type { SourceRule } from './rules.ts';
+import { TUNNEL_RULE } from './tunnel-rule.ts';
 
 const MESH_RULES: Readonly<Record<MeshPart, { readonly name: string; readonly description: string }>> = {
   controlPlane: { name: 'baseline.mesh', description: "the mesh's control plane" },
   metrics: { name: 'baseline.mesh.metrics', description: 'the monitoring stack, on the ports of sidecars' },
   probes: { name: 'baseline.mesh.probes', description: 'probes of the kubelet, which the mesh carries' },
-  tunnel: { name: 'baseline.mesh.tunnel', description: 'other pods of the mesh' },
+  tunnel: { name: TUNNEL_RULE, description: 'other pods of the mesh' },
 };
 
 /** The names of rules for webhooks start with it; a digest of the Service's name follows. */
@@ -104,10 +105,11 @@ function webhookCallers({ configuration: { webhookSourceCIDRs } }: ClusterFacts)
 
 /**
  * The rules for what sidecars need in a namespace into which the mesh injects them. As long as the mesh is unknown, they stand in
- * every namespace: their peers are unresolved, and keep their last known form.
+ * every namespace: their peers are unresolved, and keep their last known form. Where the mesh needs no sidecars, the policies of
+ * its tunnel are made apart from these if the profile asks for them.
  */
 export function meshRules(
-  baseline: Baseline,
+  { baseline, mesh: overlay }: Pick<ProfileSpec, 'baseline' | 'mesh'>,
   namespace: NamespaceFacts,
   cluster: ClusterFacts,
   direction: PolicyType,
@@ -120,7 +122,9 @@ export function meshRules(
     if (direction === 'Egress') parts.push('controlPlane');
     else if (cluster.configuration.monitoring.length > 0) parts.push('metrics');
   }
-  if (isKnown && isAmbient(mesh, namespace.labels))
-    parts.push(...(direction === 'Ingress' ? (['probes'] as const) : []), 'tunnel');
+  if (isKnown && isAmbient(mesh, namespace.labels)) {
+    if (direction === 'Ingress') parts.push('probes');
+    if (!asksForTunnels({ baseline, mesh: overlay })) parts.push('tunnel');
+  }
   return parts.map((part) => ({ ...MESH_RULES[part], direction, peers: [{ mesh: part }] }));
 }

@@ -96,7 +96,7 @@ function baselineIn(
   return isolation.flatMap((direction) =>
     allowsOf(profile, direction, [
       ...(direction === 'Ingress' ? webhookRules(baseline, namespace, cluster) : []),
-      ...meshRules(baseline, namespace, cluster, direction),
+      ...meshRules(profile.spec, namespace, cluster, direction),
     ]),
   );
 }

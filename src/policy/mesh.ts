@@ -42,10 +42,10 @@ export type MeshFacts =
 
 export type MeshConfiguration = Extract<MeshFacts, { kind: 'available' }>;
 
-export const NO_MESH: MeshFacts = {
+export const NO_MESH = {
   kind: 'none',
   message: "the operator's configuration names no service mesh: set mesh there",
-};
+} as const satisfies MeshFacts;
 
 /** The control planes that inject sidecars into pods of a namespace with these labels. */
 export function controlPlanesOf({ controlPlanes }: MeshConfiguration, labels: StringMap): MeshControlPlane[] {
@@ -63,6 +63,12 @@ export function injectsAll(mesh: MeshConfiguration, labels: StringMap): boolean 
   );
 }
 
+/** The first part of all identities; undefined if control planes give several. */
+export function trustDomainOf({ controlPlanes }: MeshConfiguration): string | undefined {
+  const domains = new Set(controlPlanes.map(({ trustDomain }) => trustDomain));
+  return domains.size === 1 ? controlPlanes[0].trustDomain : undefined;
+}
+
 export function isAmbient({ ambient }: MeshConfiguration, labels: StringMap): boolean {
   return matches(ambient.namespaceSelector, labels);
 }
@@ -70,4 +76,9 @@ export function isAmbient({ ambient }: MeshConfiguration, labels: StringMap): bo
 /** True if a profile with this `spec.mesh` asks for an overlay of identities. */
 export function asksForOverlay(mesh: ProfileSpec['mesh']): boolean {
   return mesh !== undefined && (mesh.authorization !== 'Disabled' || mesh.mtls !== 'Disabled');
+}
+
+/** True if a profile with this spec asks for the tunnel of a mesh without sidecars to be opened. */
+export function asksForTunnels({ baseline, mesh }: Pick<ProfileSpec, 'baseline' | 'mesh'>): boolean {
+  return baseline.mesh === 'Allow' && mesh?.authorization === 'Enforce';
 }

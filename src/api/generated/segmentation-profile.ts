@@ -238,7 +238,7 @@ export interface Baseline {
    */
   monitoring: Allowance;
   /**
-   * Flows that sidecars of the service mesh need in the namespaces that it injects them into: egress to its control plane, and ingress from the monitoring stack on their own ports. The operator has to know the mesh (`mesh` of its configuration).
+   * Flows that sidecars of the service mesh need in the namespaces that it injects them into: egress to its control plane, and ingress from the monitoring stack on their own ports. In ambient mode, connections between pods of the mesh, if `mesh.authorization` is Enforce. The operator has to know the mesh (`mesh` of its configuration).
    */
   mesh: Allowance;
 }

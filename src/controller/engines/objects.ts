@@ -16,6 +16,7 @@ import { Reflector } from '../../kube/watch/reflector.ts';
 import { type Item, Store } from '../../kube/watch/store.ts';
 import type { MissingReason } from '../../policy/extensions.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
+import { canonicalJSON } from '../../util/canonical-json.ts';
 import type { Clock, Random } from '../../util/clock.ts';
 import { errorMessage } from '../../util/error-message.ts';
 import { differenceOf, differenceText, type FormDifference, unknownFields } from './stored-form.ts';
@@ -58,6 +59,8 @@ export interface EngineObjectsListener {
   readonly onState: () => void;
   /** An object of the namespace, '' for a kind of the cluster, was changed by somebody else. */
   readonly onDrift: (namespace: string) => void;
+  /** The status of an object of the namespace has changed, and nothing else of it. */
+  readonly onStatus?: (namespace: string) => void;
 }
 
 interface ObjectItem extends Item {
@@ -101,7 +104,9 @@ export class EngineObjects {
     this.#store.subscribe(({ old, new: next, origin }) => {
       if (next === undefined && old !== undefined) this.#owners.delete(old.uid);
       const { namespace = '' } = (next ?? old)?.object.metadata ?? {};
-      if (origin !== 'own' && this.#isSynced) listener.onDrift(namespace);
+      if (origin === 'own' || !this.#isSynced) return;
+      if (isSameButStatus(old, next)) listener.onStatus?.(namespace);
+      else listener.onDrift(namespace);
     });
     const reflector = new Reflector<ObjectItem>({
       transport,
@@ -263,6 +268,14 @@ export class EngineObjects {
     this.#listener.onState();
     return new SchemaTooOldError(message);
   }
+}
+
+function isSameButStatus(old: ObjectItem | undefined, next: ObjectItem | undefined): boolean {
+  const rest = (item: ObjectItem) => {
+    const { status: _, metadata, ...kept } = item.object as KubeObject & { readonly status?: unknown };
+    return canonicalJSON([kept, { ...metadata, resourceVersion: '' }]);
+  };
+  return old !== undefined && next !== undefined && old.uid === next.uid && rest(old) === rest(next);
 }
 
 function keyOf({ metadata: { namespace, name } }: KubeObject): string {

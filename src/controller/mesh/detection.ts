@@ -8,6 +8,7 @@ import type { NamespaceItem } from '../../cluster-state/items.ts';
 import { detectIstio, type MeshVerdict } from '../../engines/istio/detect.ts';
 import { isAborted } from '../../kube/errors.ts';
 import { asksForOverlay, type MeshFacts } from '../../policy/mesh.ts';
+import type { MeshTunnels } from '../../policy/tunnels.ts';
 import type { Timer } from '../../util/clock.ts';
 import type { Capability, CapabilityReport } from '../capability.ts';
 import type { ExtensionWrites } from '../engine-support.ts';
@@ -67,6 +68,10 @@ export class MeshDetection implements Capability, MeshSupport {
 
   plan(namespace: NamespaceItem, desired: () => DesiredOverlay): ExtensionWrites {
     return this.#overlay.plan(namespace, desired);
+  }
+
+  tunnels(...parameters: Parameters<MeshSupport['tunnels']>): MeshTunnels {
+    return this.#overlay.tunnels(...parameters);
   }
 
   /** Each time the same object, until the facts change. */

@@ -9,19 +9,33 @@ import { type NamespaceItem, PODS } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import { type Identities, identifiedNamespaces } from '../../engines/istio/authorization.ts';
 import { planMutualTLS, rulesOutOfMesh } from '../../engines/istio/mutual-tls.ts';
-import { type AuthorizationMode, planAuthorization } from '../../engines/istio/overlay.ts';
+import {
+  type AuthorizationMode,
+  type OverlayPlan,
+  planAuthorization,
+  planOverlay,
+} from '../../engines/istio/overlay.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import { ApiError, isAborted } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import { Resource } from '../../kube/resource.ts';
-import { type MeshFacts, injectsAll, isAmbient } from '../../policy/mesh.ts';
+import type { StoreChange } from '../../kube/watch/store.ts';
+import {
+  type MeshConfiguration,
+  type MeshFacts,
+  injectsAll,
+  isAmbient,
+  trustDomainOf,
+} from '../../policy/mesh.ts';
+import { isTunnel, type MeshTunnels } from '../../policy/tunnels.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { Clock, Random } from '../../util/clock.ts';
 import { type EngineKind, EngineObjects } from '../engines/objects.ts';
 import { type ExtensionWriteContext, type ExtensionWrites, NOTHING_TO_WRITE } from '../engine-support.ts';
-import type { DesiredOverlay } from '../mesh-support.ts';
+import type { DesiredOverlay, MeshSupport } from '../mesh-support.ts';
 import { Members } from './members.ts';
 import { OverlayReports } from './report.ts';
+import { Tunnels } from './tunnels.ts';
 
 export interface MeshOverlayOptions {
   readonly transport: Transport;
@@ -58,6 +72,8 @@ interface Kinds {
 }
 
 interface Planned {
+  /** True if nothing may be written before NetworkPolicies have closed the tunnel, which a cover would open for every port. */
+  readonly closesFirst: boolean;
   readonly widen: readonly (readonly [EngineObjects, ObjectStep])[];
   readonly narrow: readonly (readonly [EngineObjects, ObjectStep])[];
 }
@@ -67,6 +83,7 @@ export class MeshOverlay {
   readonly #options: MeshOverlayOptions;
   readonly #listener: MeshOverlayListener;
   readonly #members: Members;
+  readonly #tunnels: Tunnels;
   /** Namespaces that have an overlay, or are to have one. */
   readonly #namespaces = new Set<string>();
   #kinds: Kinds | undefined;
@@ -85,11 +102,8 @@ export class MeshOverlay {
       onChange: () => this.planAgain(),
       onError: (error) => onWatchError('pods', error, 0),
     });
-    clusterState.namespaces.subscribe(({ old, new: next }) => {
-      if (next !== undefined || old === undefined) return;
-      this.#namespaces.delete(old.key);
-      this.reports.forget(old.key);
-    });
+    this.#tunnels = new Tunnels({ clusterState, facts, authorization: () => this.#watch().authorization });
+    clusterState.namespaces.subscribe((change) => this.#namespaceChanged(change));
   }
 
   /** Begins to watch if an earlier process has left objects. */
@@ -124,17 +138,28 @@ export class MeshOverlay {
     else if (this.#kinds === undefined) return NOTHING_TO_WRITE;
     this.#watch();
     const first = this.#plan(namespace, desired);
-    if (first === undefined || first.widen.length + first.narrow.length === 0) return NOTHING_TO_WRITE;
+    const isEmpty = first === undefined || first.widen.length + first.narrow.length === 0;
+    if (isEmpty && this.#tunnels.isSettled(namespace)) return NOTHING_TO_WRITE;
+    const before = this.#tunnels.fingerprint(namespace);
     return {
       isEmpty: false,
-      widen: (context) => apply(first.widen, context),
+      widen: async (context) => {
+        if (first?.closesFirst === false) await apply(first.widen, context);
+      },
       narrow: async (context) => {
         const last = this.#plan(namespace, desired);
-        if (last === undefined) return;
-        await apply(last.widen, context);
-        await apply(last.narrow, context);
+        if (last?.closesFirst === false) {
+          await apply(last.widen, context);
+          await apply(last.narrow, context);
+        }
+        // What had to close before has closed: more may open.
+        if (this.#tunnels.fingerprint(namespace) !== before) this.#listener.onIntent(namespace.key);
       },
     };
+  }
+
+  tunnels(...[namespace, intents, observe]: Parameters<MeshSupport['tunnels']>): MeshTunnels {
+    return this.#tunnels.policies(namespace, intents, observe);
   }
 
   /** True if no object of the profile is left that can be removed; under Retain, if none names it as its owner. */
@@ -167,20 +192,24 @@ export class MeshOverlay {
   }
 
   /** Undefined if nothing may be written: what is there stays. */
-  #plan(namespace: NamespaceItem, { policies, profiles, kept }: DesiredOverlay): Planned | undefined {
+  #plan(namespace: NamespaceItem, desired: DesiredOverlay): Planned | undefined {
     const facts = this.#options.facts();
     if (facts?.kind !== 'available' || this.#kinds === undefined) return undefined;
     const { authorization, authentication } = this.#kinds;
     if (authorization.state.kind !== 'available' || authentication.state.kind !== 'available')
       return undefined;
+    const { policies, profiles, kept } = desired;
     const isInMesh = injectsAll(facts, namespace.labels) && !isAmbient(facts, namespace.labels);
     const asking = isInMesh ? profiles : [];
-    const identities = this.#identities(facts.controlPlanes);
-    const access = planAuthorization(
-      authorization.in(namespace.key),
-      { policies, modes: modesOf(asking), kept },
-      { identities, ownerOf: (object) => authorization.ownerOf(object) },
-    );
+    const identities = this.#identities(facts);
+    const hasTunnel = this.#tunnels.has(namespace.key);
+    const access = hasTunnel
+      ? this.#planTunnels(namespace, kept, authorization)
+      : planAuthorization(
+          authorization.in(namespace.key),
+          { policies, modes: modesOf(asking), kept },
+          { identities, ownerOf: (object) => authorization.ownerOf(object) },
+        );
     const strict = new Set(asking.filter(isStrict).map(({ metadata }) => metadata.name));
     const ports = new Set(facts.controlPlanes.flatMap(({ metricsPorts }) => metricsPorts.map(String)));
     const outOfMesh = strict.size > 0 ? rulesOutOfMesh(policies, identities, ports) : [];
@@ -189,35 +218,61 @@ export class MeshOverlay {
       { deny: policies.find((each) => isDenyOfAny(each, strict)), isPossible: outOfMesh.length === 0, kept },
       { ownerOf: (object) => authentication.ownerOf(object) },
     );
-    this.reports.record(namespace.key, profiles, { isInMesh, outOfMesh, tls: tls.state });
+    this.reports.record(namespace.key, profiles, {
+      isInMesh: isInMesh || hasTunnel,
+      ...(isAmbient(facts, namespace.labels) && !hasTunnel && { lacksTunnel: true }),
+      outOfMesh,
+      tls: tls.state,
+    });
     const of = (objects: EngineObjects, steps: readonly ObjectStep[]) =>
       steps.map((step) => [objects, step] as const);
     return {
+      closesFirst: !hasTunnel && this.#tunnels.isOpen(namespace.key),
       widen: [...of(authentication, tls.widen), ...of(authorization, access.widen)],
       narrow: [...of(authorization, access.narrow), ...of(authentication, tls.narrow)],
     };
   }
 
-  #identities(controlPlanes: readonly { readonly trustDomain: string }[]): Identities {
-    const domains = new Set(controlPlanes.map(({ trustDomain }) => trustDomain));
-    const [trustDomain] = domains;
-    return {
-      trustDomain: domains.size === 1 ? trustDomain : undefined,
-      isInMesh: (namespace) => this.#members.has(namespace),
-    };
+  #planTunnels(
+    namespace: NamespaceItem,
+    kept: DesiredOverlay['kept'],
+    authorization: EngineObjects,
+  ): OverlayPlan {
+    const policies = this.#tunnels.overlay(namespace);
+    if (policies === undefined) return { widen: [], narrow: [] };
+    const context = { ownerOf: (object: KubeObject) => authorization.ownerOf(object) };
+    return planOverlay(authorization.in(namespace.key), { policies, kept }, context);
   }
 
-  #watch(): void {
-    this.#kinds ??= {
+  #identities(facts: MeshConfiguration): Identities {
+    return { trustDomain: trustDomainOf(facts), isInMesh: (namespace) => this.#members.has(namespace) };
+  }
+
+  /** Entrances are told by labels of namespaces, and permits by their names. */
+  #namespaceChanged({ old, new: next }: StoreChange<NamespaceItem>): void {
+    if (next === undefined && old !== undefined) {
+      this.#namespaces.delete(old.key);
+      this.#tunnels.forget(old.key);
+      this.reports.forget(old.key);
+    }
+    if (JSON.stringify(old?.labels) === JSON.stringify(next?.labels)) return;
+    for (const namespace of this.#tunnels.namespaces()) this.#listener.onIntent(namespace);
+  }
+
+  #watch(): Kinds {
+    return (this.#kinds ??= {
       authorization: this.#objects(AUTHORIZATION),
       authentication: this.#objects(AUTHENTICATION),
-    };
+    });
   }
 
   #objects(kind: EngineKind): EngineObjects {
     return new EngineObjects(kind, this.#options, {
       onState: () => this.#stateChanged(),
       onDrift: (namespace) => this.#listener.onDrift(namespace),
+      onStatus: (namespace) => {
+        if (this.#tunnels.has(namespace)) this.#listener.onIntent(namespace);
+      },
     });
   }
 
@@ -233,7 +288,7 @@ export class MeshOverlay {
       for (const object of [...authorization.all(), ...authentication.all()]) {
         if (object.metadata.labels?.[LABEL_MANAGED_BY] !== MANAGER) continue;
         this.#namespaces.add(object.metadata.namespace ?? '');
-        for (const each of identifiedNamespaces(object)) this.#members.remember(each);
+        if (!isTunnel(object)) identifiedNamespaces(object).forEach((each) => this.#members.remember(each));
       }
     }
     this.planAgain();

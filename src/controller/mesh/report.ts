@@ -7,6 +7,8 @@ import { byKey } from '../../util/order.ts';
 export interface NamespaceOverlay {
   /** False if sidecars are not injected into every pod: then nothing is written. */
   readonly isInMesh: boolean;
+  /** True if the mesh is without sidecars there, and the profiles do not ask for its tunnel: nothing is written either. */
+  readonly lacksTunnel?: boolean;
   /** The rules with peers that have no identity, if mutual TLS is asked for. */
   readonly outOfMesh: readonly string[];
   readonly tls: MutualTLSPlan['state'];
@@ -55,17 +57,26 @@ export class OverlayReports {
       found.filter(([, overlay]) => test(overlay)).map(([name]) => name);
     const taken = named(({ tls }) => tls === 'taken');
     const cut = found.filter(([, { isInMesh, outOfMesh }]) => isInMesh && outOfMesh.length > 0);
-    const outside = named(({ isInMesh }) => !isInMesh);
-    const inside = found.length - outside.length;
+    const outside = named(({ isInMesh, lacksTunnel }) => !isInMesh && lacksTunnel !== true);
+    const closed = named(({ lacksTunnel }) => lacksTunnel === true);
+    const inside = found.length - outside.length - closed.length;
     const { authorization = 'Disabled', mtls = 'Disabled' } = spec.mesh ?? {};
     const modes = [
       ...(authorization === 'Disabled' ? [] : [`authorization: ${authorization}`]),
       ...(mtls === 'Disabled' ? [] : [`mtls: ${mtls}`]),
     ];
-    const note =
-      outside.length > 0
-        ? `; ${counted(outside.length, 'namespace')} out of the mesh, as sidecars are not injected into every pod: ${shortList(outside)}`
-        : '';
+    const note = [
+      ...(outside.length > 0
+        ? [
+            `; ${counted(outside.length, 'namespace')} out of the mesh, as sidecars are not injected into every pod: ${shortList(outside)}`,
+          ]
+        : []),
+      ...(closed.length > 0
+        ? [
+            `; ${counted(closed.length, 'namespace')} in ambient mode, which needs authorization: Enforce and baseline.mesh: Allow: ${shortList(closed)}`,
+          ]
+        : []),
+    ].join('');
     if (taken.length > 0) {
       const message = `somebody else's PeerAuthentication decides in ${shortList(taken)}: delete it${note}`;
       return { status: 'False', reason: 'Conflict', message };

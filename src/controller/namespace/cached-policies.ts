@@ -5,7 +5,6 @@ import { isolatesNoLess } from '../../policy/planning/effect.ts';
 import { withFreeNames } from '../../policy/planning/free-names.ts';
 import { fingerprint } from '../../policy/semantics/normalize.ts';
 import type { Plan } from '../../policy/planning/plan.ts';
-import { SharedPolicy } from '../../cluster-state/policies/content-pool.ts';
 import { exceptionOf, type PolicyItem } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import { type Gathered, hasUnresolvedPeers } from './gather.ts';
@@ -61,16 +60,6 @@ function isToBeDisowned({ ownerUids }: PolicyItem, { metadata }: SegmentationPro
 export interface Observed {
   readonly policies: readonly NetworkPolicy[];
   readonly isCached: boolean;
-}
-
-/** The cached policies; undefined if the content of one of them is not cached. */
-export function cachedPolicies(items: Iterable<PolicyItem>): NetworkPolicy[] | undefined {
-  const policies: NetworkPolicy[] = [];
-  for (const item of items) {
-    if (item.content === undefined) return undefined;
-    policies.push(new SharedPolicy(item, item.content));
-  }
-  return policies;
 }
 
 /**

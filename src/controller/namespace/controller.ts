@@ -73,11 +73,11 @@ export class NamespaceController {
   }
 
   async #reconcile(name: string, attempt: Attempt): Promise<Outcome> {
-    const { clusterState, sources, records, additions } = this.#options;
+    const { clusterState, sources, records, additions, mesh } = this.#options;
     const namespace = clusterState.namespaces.get(name);
     // The namespace controller deletes the objects of a terminating namespace, and nothing can be created there.
     if (namespace === undefined || namespace.terminating) return this.#forget(name);
-    const gathered = gather(namespace, { clusterState, facts: sources.facts, additions });
+    const gathered = gather(namespace, { clusterState, facts: sources.facts, additions, mesh });
     sources.subscribe(name, gathered.facts.dependencies);
     records.keepResults(name, new Set(gathered.profiles.map(({ metadata }) => metadata.name)));
     const readiness = readinessOf(gathered, (source) => sources.readError(source));

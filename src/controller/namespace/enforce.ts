@@ -1,6 +1,7 @@
 /** Brings the policies of one namespace to what the profiles want: observe, compile, plan, confirm, apply. */
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { PeerSources } from '../../cluster-state/peer-sources/sources.ts';
+import { cachedPolicies } from '../../cluster-state/policies/cached.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import type { Resource } from '../../kube/resource.ts';
 import { lastKnownFrom } from '../../policy/peers/last-known.ts';
@@ -13,7 +14,7 @@ import type { GuardSupport } from '../guard-support.ts';
 import type { MeshSupport } from '../mesh-support.ts';
 import type { Send } from '../queue/request-lanes.ts';
 import { apply } from './apply.ts';
-import { cachedPolicies, isSafeFromCache, type Observed } from './cached-policies.ts';
+import { isSafeFromCache, type Observed } from './cached-policies.ts';
 import { desiredExtensions, desiredOf, desiredOverlay, gatedProfiles } from './desired.ts';
 import { compileIntents, type Gathered, hasUnresolvedPeers, type ProfileIntent } from './gather.ts';
 import type { LiveConfirmation } from './live-confirmation.ts';
@@ -28,7 +29,7 @@ export interface EnforcementParts {
   readonly confirmation: LiveConfirmation;
   readonly engine: Pick<EngineSupport, 'isKnown' | 'plan' | 'staged' | 'stage'>;
   readonly guard: Pick<GuardSupport, 'widened'>;
-  readonly mesh: Pick<MeshSupport, 'plan'>;
+  readonly mesh: Pick<MeshSupport, 'plan' | 'tunnels'>;
   readonly policies: Resource<NetworkPolicy>;
   readonly pods: PodProbe;
   readonly clock: Clock;
@@ -159,10 +160,11 @@ export class Enforcement {
     const { namespace, facts } = this.#gathered;
     const staged = engine.staged(namespace.key);
     // Policies as this process wrote them come last, and win: somebody may have changed or deleted the observed ones.
-    const intents = compileIntents(this.#gathered, clusterState, {
+    const lastKnown = {
       enforce: lastKnownFrom([...observed, ...this.#attempt.record.lastWritten()]),
       ...(staged && { audit: lastKnownFrom([...observed, ...staged]) }),
-    });
+    };
+    const intents = compileIntents(this.#gathered, clusterState, { lastKnown, observed });
     // The facts may have changed since, and have been asked other questions now.
     sources.subscribe(namespace.key, facts.dependencies);
     return intents;

@@ -1,6 +1,8 @@
 /** Gathers what the reconcile of a namespace works from: the profiles that concern it, and their intents. No I/O. */
+import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { InForce } from '../../cluster-state/in-force.ts';
+import { cachedPolicies } from '../../cluster-state/policies/cached.ts';
 import { exceptionOf, type NamespaceItem } from '../../cluster-state/items.ts';
 import { RecordedFacts } from '../../cluster-state/peer-sources/dependencies.ts';
 import type { Relation } from '../../cluster-state/relation.ts';
@@ -8,7 +10,9 @@ import type { ClusterState } from '../../cluster-state/state.ts';
 import { type Compiled, compile, type LastKnown } from '../../policy/compile.ts';
 import type { ClusterFacts } from '../../policy/facts.ts';
 import { fingerprint } from '../../policy/semantics/normalize.ts';
+import { isTunnel } from '../../policy/tunnels.ts';
 import { byObjectName } from '../../util/order.ts';
+import type { MeshSupport } from '../mesh-support.ts';
 import { type Added, type PolicyAdditions, together } from './additions.ts';
 
 /** The compiled policies of one profile for the namespace, with its relation. */
@@ -38,6 +42,7 @@ export interface Gathered {
   /** The cluster facts, which record what compiling asks of them. */
   readonly facts: RecordedFacts;
   readonly additions: readonly PolicyAdditions[];
+  readonly mesh: Pick<MeshSupport, 'tunnels'>;
   readonly intents: readonly ProfileIntent[];
 }
 
@@ -46,13 +51,17 @@ export interface GatherParts {
   readonly clusterState: ClusterState;
   readonly facts: ClusterFacts;
   readonly additions: readonly PolicyAdditions[];
+  readonly mesh: Pick<MeshSupport, 'tunnels'>;
 }
 
 const NO_POLICIES: Compiled = { policies: [], extensions: [], unresolved: [], connections: [] };
 
-export function gather(namespace: NamespaceItem, { clusterState, facts, additions }: GatherParts): Gathered {
+export function gather(
+  namespace: NamespaceItem,
+  { clusterState, facts, additions, mesh }: GatherParts,
+): Gathered {
   const profiles = clusterState.concerned(namespace);
-  const gathered = { namespace, profiles, facts: new RecordedFacts(facts), additions, intents: [] };
+  const gathered = { namespace, profiles, facts: new RecordedFacts(facts), additions, mesh, intents: [] };
   return { ...gathered, intents: compileIntents(gathered, clusterState) };
 }
 
@@ -63,11 +72,47 @@ export interface LastKnownByRelation {
   readonly audit?: LastKnown;
 }
 
-/** @param lastKnown stands in for peers that can't be resolved; without it they are left out */
+/** Stands in for peers that can't be resolved; without it they are left out. */
+export interface ReadBack {
+  readonly lastKnown: LastKnownByRelation;
+  /** All policies of the namespace. */
+  readonly observed: readonly NetworkPolicy[];
+}
+
+/** The intents of all profiles, with the policies of the mesh, which depend on all of them together. */
 export function compileIntents(
+  gathered: Omit<Gathered, 'intents'>,
+  clusterState: ClusterState,
+  readBack?: ReadBack,
+): ProfileIntent[] {
+  const { namespace, mesh } = gathered;
+  const intents = compileEach(gathered, clusterState, readBack?.lastKnown);
+  const enforced = intents.filter(({ relation }) => relation === 'enforce');
+  const tunnels = mesh.tunnels(
+    namespace,
+    enforced,
+    () => readBack?.observed ?? cachedPolicies(clusterState.policies.byNamespace(namespace.key)),
+  );
+  if (tunnels.size === 0) return intents;
+  return intents.map((intent) => {
+    const own = intent.relation === 'enforce' ? tunnels.get(intent.profile.metadata.name) : undefined;
+    if (own === undefined) return intent;
+    const { policies, unresolved, ...compiled } = intent.compiled;
+    return {
+      ...intent,
+      compiled: {
+        ...compiled,
+        policies: [...policies, ...own.policies].sort(byObjectName),
+        unresolved: [...unresolved, ...own.unresolved],
+      },
+    };
+  });
+}
+
+function compileEach(
   { namespace, profiles, facts, additions }: Omit<Gathered, 'intents'>,
   clusterState: ClusterState,
-  lastKnown?: LastKnownByRelation,
+  lastKnown: LastKnownByRelation | undefined,
 ): ProfileIntent[] {
   const own = { name: namespace.key, labels: namespace.labels };
   return profiles.map((each) => {
@@ -118,7 +163,10 @@ function heldIntent(
   const compiled = isCompiled ? compile(profile, own, facts) : NO_POLICIES;
   const asked = new Map(compiled.policies.map((policy) => [policy.metadata.name, fingerprint(policy)]));
   const present = [...clusterState.policies.byNamespace(namespace.key)].filter(
-    (item) => clusterState.ownerOf(item) === profile.metadata.name && exceptionOf(item) === undefined,
+    (item) =>
+      clusterState.ownerOf(item) === profile.metadata.name &&
+      exceptionOf(item) === undefined &&
+      !isTunnel({ metadata: { name: item.name, ...item.content } }),
   );
   const isAsAsked =
     present.length === asked.size && present.every((item) => asked.get(item.name) === item.fingerprint);

@@ -55,8 +55,8 @@ export function matchLabelsOf({
   return Object.keys(labels).length === 0 ? undefined : labels;
 }
 
-/** The most ports of a range that are listed one by one; a larger range is left out, so that every port is allowed. */
-const MAX_RANGE = 64;
+/** The most ports of a range that are listed one by one. In an overlay on sidecars, a larger range allows every port. */
+export const MAX_RANGE = 64;
 
 /** Named ports and large ranges can't be said: then every port is allowed. */
 function tcpPorts(ports: readonly NetworkPolicyPort[] | undefined): AtLeastOne<string> | 'every' | 'none' {

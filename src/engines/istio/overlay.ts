@@ -26,6 +26,7 @@ import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { isolates, isProfileReference } from '../../policy/semantics/normalize.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import type { ObjectStep } from '../object-step.ts';
+import { isTunnelDeny } from './ambient/objects.ts';
 import {
   authorizationRules,
   type Identities,
@@ -72,15 +73,31 @@ export function planAuthorization(
   desired: DesiredAuthorization,
   { identities, ownerOf }: OverlayPlanContext,
 ): OverlayPlan {
+  const policies = authorizationPolicies(desired, identities);
+  return planOverlay(observed, { policies, kept: desired.kept }, { ownerOf });
+}
+
+export interface DesiredOverlayObjects {
+  readonly policies: readonly AuthorizationPolicy[];
+  /** Profiles whose observed objects stay as they are. */
+  readonly kept: ReadonlySet<string>;
+}
+
+/** Like `planAuthorization`, for policies that are made already. */
+export function planOverlay(
+  observed: readonly KubeObject[],
+  { policies, kept }: DesiredOverlayObjects,
+  { ownerOf }: Pick<OverlayPlanContext, 'ownerOf'>,
+): OverlayPlan {
   const own = new Map<string, KubeObject>();
   const taken = new Set<string>();
   for (const object of observed) {
     const owner = ownerOf(object);
-    if (owner === undefined || desired.kept.has(owner)) taken.add(object.metadata.name);
+    if (owner === undefined || kept.has(owner)) taken.add(object.metadata.name);
     else own.set(object.metadata.name, object);
   }
-  const wanted = authorizationPolicies(desired, identities).map((policy) => withFreeName(policy, taken));
-  const isKept = observed.some((each) => isKeptDeny(each, desired.kept, ownerOf));
+  const wanted = policies.map((policy) => withFreeName(policy, taken));
+  const isKept = observed.some((each) => isKeptDeny(each, kept, ownerOf));
   const begins = isKept || [...own.values()].some(isEnforcedDeny);
   const stays = isKept || wanted.some(isEnforcedDeny);
   const steps = planObjects(own, wanted);
@@ -239,7 +256,7 @@ function isDryRun({ metadata }: KubeObject): boolean {
 
 /** True if the object denies all connections of the namespace that no other one allows. */
 function isEnforcedDeny(object: KubeObject & { readonly spec?: unknown }): boolean {
-  return canonicalJSON(object.spec ?? {}) === '{}' && !isDryRun(object);
+  return (canonicalJSON(object.spec ?? {}) === '{}' || isTunnelDeny(object)) && !isDryRun(object);
 }
 
 function isKeptDeny(

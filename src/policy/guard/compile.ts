@@ -96,7 +96,7 @@ function baselineIn(
   { direction, cluster }: { readonly direction: PolicyType; readonly cluster: ClusterFacts },
 ): Source[] {
   const webhooks = direction === 'Ingress' ? webhookRules(baseline, namespace, cluster) : [];
-  return [...webhooks, ...meshRules(baseline, namespace, cluster, direction)].map((rule) => ({
+  return [...webhooks, ...meshRules({ baseline }, namespace, cluster, direction)].map((rule) => ({
     ...rule,
     namespace,
   }));

@@ -79,13 +79,13 @@ function probes({ ambient: { probeCIDRs } }: MeshConfiguration): Resolution {
 }
 
 /**
- * In a mesh without sidecars one port carries the connections to every other port. Opened for the peers of the rules, it
- * would allow them every port.
+ * In a mesh without sidecars one port carries the connections to every other port. Opened for the peers of the rules alone, it would
+ * allow them every port.
  */
 function tunnel({ ambient: { port } }: MeshConfiguration): Resolution {
   return unresolved(
     'Unsupported',
     `the namespace is in the mesh without sidecars: port ${port} carries the connections to all other ports, and a ` +
-      `NetworkPolicy can't tell them apart. Use sidecars, or write rules for port ${port}, which allow their peers every port`,
+      "NetworkPolicy can't tell them apart. Write `mesh: {authorization: Enforce}` in the profile, by which the mesh does",
   );
 }

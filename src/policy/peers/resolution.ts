@@ -31,6 +31,7 @@ export type UnresolvedReason =
   | 'NoEngine'
   | 'NoMesh'
   | 'MeshUnavailable'
+  | 'NotAccepted'
   | 'SchemaTooOld';
 
 /** `message` says what is wrong and what to write instead, without naming profile, rule or namespace. */

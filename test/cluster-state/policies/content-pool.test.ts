@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { PolicyContentPool, SharedPolicy } from '../../../src/cluster-state/policies/content-pool.ts';
-import { cachedPolicies } from '../../../src/controller/namespace/cached-policies.ts';
+import { cachedPolicies } from '../../../src/cluster-state/policies/cached.ts';
 import { PolicyStore } from '../../../src/cluster-state/policies/store.ts';
 
 const policy = (namespace: string, more: Partial<NetworkPolicy['metadata']> = {}): NetworkPolicy => ({

@@ -27,6 +27,11 @@ describe('report of a mesh overlay', () => {
     assert.match(message, /in 1 namespace; 1 namespace out of the mesh, .*: b$/);
   });
 
+  it('names the namespaces in ambient mode whose tunnel nobody asks for', () => {
+    const { message } = reportOf({ a: DONE, b: { ...DONE, isInMesh: false, lacksTunnel: true } });
+    assert.match(message, /in 1 namespace; 1 namespace in ambient mode, .*authorization: Enforce.*: b$/);
+  });
+
   it('names the rules that strict mutual TLS would cut', () => {
     const { status, reason, message } = reportOf({
       a: { ...DONE, outOfMesh: ['office', 'probe'], tls: 'blocked' },

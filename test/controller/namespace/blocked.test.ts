@@ -4,6 +4,7 @@ import type { SegmentationProfile } from '../../../src/api/profile.ts';
 import { projectNamespace, projectProfile } from '../../../src/cluster-state/items.ts';
 import { ClusterState } from '../../../src/cluster-state/state.ts';
 import { readinessOf } from '../../../src/controller/namespace/blocked.ts';
+import { NO_MESH_SUPPORT } from '../../../src/controller/mesh-support.ts';
 import { gather } from '../../../src/controller/namespace/gather.ts';
 import { facts, type FactsInput, profile } from '../../policy/fixture.ts';
 
@@ -19,7 +20,7 @@ function named(name: string, metadata: Partial<SegmentationProfile['metadata']>)
 function gathered(profiles: readonly SegmentationProfile[], input: FactsInput = {}) {
   const clusterState = new ClusterState([]);
   for (const each of profiles) clusterState.profiles.upsert(projectProfile(each));
-  return gather(SHOP, { clusterState, facts: facts(input), additions: [] });
+  return gather(SHOP, { clusterState, facts: facts(input), additions: [], mesh: NO_MESH_SUPPORT });
 }
 
 const accepted = named('accepted', { finalizers: [FINALIZER] });

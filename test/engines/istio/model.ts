@@ -15,6 +15,7 @@ export interface Connection {
 interface RawSource {
   readonly namespaces?: readonly string[];
   readonly principals?: readonly string[];
+  readonly notPrincipals?: readonly string[];
   readonly ipBlocks?: readonly string[];
   readonly notIpBlocks?: readonly string[];
 }
@@ -47,15 +48,22 @@ export function meshAllows(policies: readonly KubeObject[], labels: StringMap, t
   );
 }
 
-function isFrom({ namespaces, principals, ipBlocks, notIpBlocks }: RawSource, to: Connection): boolean {
+function isFrom(source: RawSource, to: Connection): boolean {
+  const { namespaces, principals, notPrincipals, ipBlocks, notIpBlocks } = source;
   const namespace = to.principal?.split('/')[2];
   const within = (blocks: readonly string[]) => blocks.some((block) => contains(block, to.ip));
   return (
     (namespaces === undefined || (namespace !== undefined && namespaces.includes(namespace))) &&
-    (principals === undefined || (to.principal !== undefined && principals.includes(to.principal))) &&
+    (principals === undefined || isAnyOf(principals, to.principal)) &&
+    (notPrincipals === undefined || !isAnyOf(notPrincipals, to.principal)) &&
     (ipBlocks === undefined || within(ipBlocks)) &&
     (notIpBlocks === undefined || !within(notIpBlocks))
   );
+}
+
+/** `*` is every identity, and not its absence. */
+function isAnyOf(principals: readonly string[], principal: string | undefined): boolean {
+  return principal !== undefined && (principals.includes('*') || principals.includes(principal));
 }
 
 function contains(block: string, ip: string): boolean {

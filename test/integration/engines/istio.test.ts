@@ -397,6 +397,59 @@ type Policy = KubeObject & { readonly spec?: Readonly<Record<string, unknown>> }
     assert.equal((await box.policyNames(shop)).includes(`${profile}.default-deny`), true);
   });
 
+  it('opens the tunnel of an ambient namespace once istiod has accepted who may pass, and closes it first', async () => {
+    const ambient = await box.namespace('ambient', {
+      'istio.io/dataplane-mode': 'ambient',
+      'istio-injection': 'disabled',
+    });
+    await box.pod(ambient, 'web', { app: 'web' });
+    profile = await box.profile('tunnel', {
+      namespaceSelector: { matchLabels: { ...box.label, 'istio.io/dataplane-mode': 'ambient' } },
+      isolation: ['Ingress'],
+      baseline: { mesh: 'Allow' },
+      mesh: { authorization: 'Enforce' },
+      ingress: [toWeb([front])],
+    });
+    const collection = `/apis/security.istio.io/v1/namespaces/${ambient}/authorizationpolicies`;
+    const list = async () => ((await box.read(collection)) as unknown as { items: readonly Policy[] }).items;
+    await eventually(async () => {
+      const { reason, message } = await box.condition(profile, 'PeersResolved');
+      assert.equal(reason, 'NotAccepted');
+      assert.match(message, /istiod has not accepted AuthorizationPolicy/);
+      assert.deepEqual(
+        (await list()).map(({ spec }) => spec),
+        [{ action: 'ALLOW', rules: [{ from: [{ source: { notPrincipals: ['*'] } }] }] }, fromFront],
+      );
+    }, SOON);
+    assert.deepEqual(await box.policyNames(ambient), []);
+    for (const { metadata } of await list())
+      await box.patch(`${collection}/${metadata.name}/status`, {
+        status: {
+          conditions: [
+            { type: 'ZtunnelAccepted', status: 'True', observedGeneration: String(metadata.generation) },
+          ],
+        },
+      });
+    await box.ready(profile, SOON);
+    const name = (await box.policyNames(ambient)).find((each) => each.includes('.mesh.tunnel'));
+    assert.deepEqual((await box.policy(ambient, name ?? '')).spec.ingress, [
+      {
+        from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': front } } }],
+        ports: [{ protocol: 'TCP', port: 15008 }],
+      },
+    ]);
+    const began = new Date().toISOString();
+    await box.removeProfile(profile);
+    await eventually(() => assert.rejects(box.readProfile(profile)), SOON);
+    assert.deepEqual([await list(), await box.policyNames(ambient)], [[], []]);
+    const deleted = auditedRequests(plane, began)
+      .filter((each) => each.verb === 'delete' && !isRefused(each))
+      .map(({ objectRef }) => `${objectRef?.resource} ${objectRef?.name}`);
+    const isEarlier =
+      deleted.indexOf(`networkpolicies ${name}`) < deleted.indexOf(`authorizationpolicies ${name}`);
+    assert.ok(isEarlier, deleted.join());
+  });
+
   it('uses exactly the permission of config/engines/istio-policies', () => {
     const kinds = ['authorizationpolicies', 'peerauthentications'];
     for (const kind of kinds) {

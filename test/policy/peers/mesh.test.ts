@@ -87,6 +87,15 @@ describe('baseline.mesh', () => {
     );
   });
 
+  it('leaves the port of an ambient namespace to the mesh, if the profile asks for authorization', () => {
+    const asking = profile({
+      baseline: { mesh: 'Allow' },
+      mesh: { authorization: 'Enforce', mtls: 'Disabled' },
+    });
+    const labels = { 'istio.io/dataplane-mode': 'ambient', 'istio-injection': 'disabled' };
+    assert.deepEqual(compile(asking, { name: 'shop', labels }, facts(CLUSTER)).unresolved, []);
+  });
+
   const lacking: [what: string, reason: string, FactsInput, RegExp][] = [
     [
       'the configuration names no mesh',

@@ -1,0 +1,130 @@
+/** The tunnel of a mesh without sidecars: plans its policies for a namespace, from the intents of all of its profiles together. */
+import type { NetworkPolicy } from '../../api/network-policy.ts';
+import type { NamespaceItem } from '../../cluster-state/items.ts';
+import { cachedPolicies } from '../../cluster-state/policies/cached.ts';
+import type { ClusterState } from '../../cluster-state/state.ts';
+import { planTunnels, type TunnelPlan, type TunnelProfile } from '../../engines/istio/ambient/plan.ts';
+import { AMBIENT } from '../../engines/istio/mesh-config.ts';
+import type { AuthorizationPolicy } from '../../engines/istio/policy.ts';
+import { asksForTunnels, isAmbient, type MeshFacts, trustDomainOf } from '../../policy/mesh.ts';
+import { matches } from '../../policy/semantics/selector.ts';
+import {
+  isTunnel,
+  keptTunnels,
+  type MeshTunnels,
+  NO_TUNNELS,
+  type TunnelIntent,
+} from '../../policy/tunnels.ts';
+import type { EngineObjects } from '../engines/objects.ts';
+
+export interface TunnelsOptions {
+  readonly clusterState: ClusterState;
+  readonly facts: () => MeshFacts | undefined;
+  /** The AuthorizationPolicies, which are watched from the first call on. */
+  readonly authorization: () => EngineObjects;
+}
+
+export class Tunnels {
+  readonly #options: TunnelsOptions;
+  /** The profiles of namespaces that have a tunnel, as they were compiled last. */
+  readonly #profiles = new Map<string, readonly TunnelProfile[]>();
+
+  constructor(options: TunnelsOptions) {
+    this.#options = options;
+  }
+
+  /** @param observe all NetworkPolicies of the namespace; undefined if they have to be read first */
+  policies(
+    namespace: NamespaceItem,
+    intents: readonly TunnelIntent[],
+    observe: () => readonly NetworkPolicy[] | undefined,
+  ): MeshTunnels {
+    this.#profiles.delete(namespace.key);
+    const facts = this.#options.facts();
+    const asking = intents.filter(({ profile }) => asksForTunnels(profile.spec));
+    if (asking.length === 0 || !isOfMesh(facts, namespace)) return NO_TUNNELS;
+    const { state } = this.#options.authorization();
+    const observed = observe();
+    const unknown =
+      state.kind === 'missing'
+        ? state.message
+        : facts?.kind === 'available' && state.kind === 'available' && observed !== undefined
+          ? undefined
+          : 'the service mesh and its policies have not been read yet';
+    if (unknown !== undefined) return keptTunnels(asking, observed ?? [], unknown);
+    this.#profiles.set(namespace.key, intents.map(tunnelProfile));
+    return this.#plan(namespace, observed)?.profiles ?? NO_TUNNELS;
+  }
+
+  /** True if the namespace has a tunnel whose overlay is known. */
+  has(namespace: string): boolean {
+    return this.#profiles.has(namespace);
+  }
+
+  /** The AuthorizationPolicies of the tunnel, by what is cached now; undefined if they can't be told. */
+  overlay(namespace: NamespaceItem): readonly AuthorizationPolicy[] | undefined {
+    return this.#planCached(namespace)?.objects;
+  }
+
+  /** False if something has to close before the rest can open. */
+  isSettled(namespace: NamespaceItem): boolean {
+    return this.#planCached(namespace)?.isSettled ?? true;
+  }
+
+  /** Equal as long as the policies that the plan leads to are. */
+  fingerprint(namespace: NamespaceItem): string {
+    const plan = this.#planCached(namespace);
+    return plan === undefined ? '' : JSON.stringify([...plan.profiles, plan.objects]);
+  }
+
+  /** The namespaces that have a tunnel. */
+  namespaces(): readonly string[] {
+    return [...this.#profiles.keys()];
+  }
+
+  /** True if a policy opens the tunnel of the namespace. */
+  isOpen(namespace: string): boolean {
+    const items = [...this.#options.clusterState.policies.byNamespace(namespace)];
+    return items.some(({ name, content }) => isTunnel({ metadata: { name, ...content } }));
+  }
+
+  forget(namespace: string): void {
+    this.#profiles.delete(namespace);
+  }
+
+  #planCached(namespace: NamespaceItem): TunnelPlan | undefined {
+    const { policies } = this.#options.clusterState;
+    return this.#plan(namespace, cachedPolicies(policies.byNamespace(namespace.key)));
+  }
+
+  #plan(namespace: NamespaceItem, policies: readonly NetworkPolicy[] | undefined): TunnelPlan | undefined {
+    const facts = this.#options.facts();
+    const profiles = this.#profiles.get(namespace.key);
+    if (facts?.kind !== 'available' || profiles === undefined || policies === undefined) return undefined;
+    const authorization = this.#options.authorization();
+    const namespaces = [...this.#options.clusterState.namespaces.values()];
+    const ambient = namespaces.filter(({ labels }) => isAmbient(facts, labels));
+    const objects = authorization
+      .in(namespace.key)
+      .filter((each) => authorization.ownerOf(each) !== undefined);
+    return planTunnels(
+      { namespace, profiles, policies, objects, ambient },
+      { port: facts.ambient.port, trustDomain: trustDomainOf(facts), namespaces },
+    );
+  }
+}
+
+function tunnelProfile({ profile, compiled }: TunnelIntent): TunnelProfile {
+  const { metadata, spec } = profile;
+  return {
+    profile: metadata.name,
+    isAsking: asksForTunnels(spec),
+    policies: compiled.policies,
+    unresolved: compiled.unresolved,
+  };
+}
+
+/** Until the mesh is known, its own default label tells. */
+function isOfMesh(facts: MeshFacts | undefined, { labels }: NamespaceItem): boolean {
+  return facts?.kind === 'available' ? isAmbient(facts, labels) : matches(AMBIENT.namespaceSelector, labels);
+}

@@ -1,0 +1,191 @@
+/**
+ * Chooses which wanted passages the entrances and permits of a namespace can stand for, and in which order. Pure.
+ *
+ * A mesh tells pods by namespace and ServiceAccount, and a NetworkPolicy by labels. Two wanted passages exclude each other if
+ * pods of the one would get ports of the other. Then the one that passes already stays, or the first, and the other is left out.
+ *
+ * While the objects change from the observed to the chosen ones, at each moment
+ *   I1 never wider: what passes is wanted, or passed before;
+ *   I2 never cut:   what is chosen and passed before still passes. A passage that has to wait keeps its common part with what
+ *                   passes now, and one that is left out keeps what stands for it.
+ */
+import {
+  common,
+  type Entrance,
+  entranceKey,
+  isWithin,
+  type LabelsOf,
+  type Passage,
+  type Permit,
+  through,
+} from './passages.ts';
+
+/** A passage that the NetworkPolicies of the namespace ask for, with its identity. */
+export interface WantedPassage extends Passage {
+  readonly permit: Permit;
+  /** The rule that it is of, for messages. */
+  readonly rule: string;
+  readonly profile: string;
+  /** False if the NetworkPolicies open the tunnel's port by themselves, as rules without ports do. */
+  readonly needsEntrance: boolean;
+}
+
+export interface OwnEntrance extends Entrance {
+  readonly profile: string;
+}
+
+export interface OwnPermit extends Permit {
+  readonly profile: string;
+}
+
+export interface Observed {
+  /** Those of tunnel policies. */
+  readonly entrances: readonly OwnEntrance[];
+  /** Those of rules that open the tunnel's port by themselves. */
+  readonly openRules: readonly Entrance[];
+  readonly permits: readonly OwnPermit[];
+  /** True if the permits restrict the namespace, and nothing else allows everything. */
+  readonly isRestricted: boolean;
+  /** True if the mesh has accepted all observed permits in their present form. */
+  readonly isAccepted: boolean;
+}
+
+export interface Exclusion {
+  readonly wanted: WantedPassage;
+  readonly by: WantedPassage;
+}
+
+export interface Choice {
+  readonly entrances: readonly OwnEntrance[];
+  readonly permits: readonly OwnPermit[];
+  /** Wanted passages that exclude a chosen one. */
+  readonly excluded: readonly Exclusion[];
+  /** Chosen passages without their entrance: the mesh has not accepted the permits, or others have to close first. */
+  readonly waiting: readonly WantedPassage[];
+  /** False if passages wait for others to close. */
+  readonly isSettled: boolean;
+  /** The connections that pass now. */
+  readonly passing: readonly Passage[];
+}
+
+export interface ChoiceContext {
+  readonly labelsOf: LabelsOf;
+  /** The permit for a part of a wanted passage; undefined if it can't be said. */
+  readonly permitFor: (passage: Passage) => Permit | undefined;
+}
+
+/** The permit that stands where nothing restricts. */
+const UNRESTRICTED: Permit = { pods: {}, identity: { namespaces: 'any' }, ports: 'every' };
+
+export interface Wishes {
+  /** In the order in which they take precedence. */
+  readonly passages: readonly WantedPassage[];
+  /** Passages that can't be said by identities. */
+  readonly unsayable: readonly { readonly profile: string; readonly entrance: Entrance }[];
+}
+
+export function choose(
+  { passages: wanted, unsayable }: Wishes,
+  observed: Observed,
+  context: ChoiceContext,
+): Choice {
+  const { labelsOf } = context;
+  const inForce = observed.isRestricted ? observed.permits : [UNRESTRICTED];
+  const entrances = [...observed.entrances, ...observed.openRules];
+  const passing = connections(entrances, inForce);
+  const { chosen, excluded } = withoutConflicts(wanted, passing, labelsOf);
+  const allowed = [...wanted, ...passing];
+  const isSafe = (entrances: readonly Entrance[], permits: readonly Permit[]) =>
+    connections(entrances, permits).every((each) => isWithin(each, allowed, labelsOf));
+  const permitted = chosen.filter(({ permit }) => isSafe(entrances, [permit]));
+  const open = new Set(entrances.map(entranceKey));
+  const isAccepted = (each: WantedPassage) =>
+    observed.isAccepted && isWithin(each, connections([each], observed.permits), labelsOf);
+  const opened = chosen.filter(
+    (each) =>
+      each.needsEntrance && (open.has(entranceKey(each)) || (isAccepted(each) && isSafe([each], inForce))),
+  );
+  const waiting = chosen.filter((each) => each.needsEntrance && !opened.includes(each));
+  const late = chosen.filter((each) => waiting.includes(each) || !permitted.includes(each));
+  const bridges = late.flatMap((each) => bridgesOf(each, passing, context));
+  const leftOut = [
+    ...excluded.map((each) => each.wanted),
+    ...unsayable.map(({ entrance, profile }) => ({ ...entrance, profile })),
+  ];
+  const held = heldEntrances(leftOut, observed, wanted);
+  return {
+    entrances: [...opened, ...bridges, ...held],
+    permits: [
+      ...[...permitted, ...bridges].map(({ permit, profile }) => ({ ...permit, profile })),
+      ...observed.permits.filter((permit) => connections([...held, ...leftOut], [permit]).length > 0),
+    ],
+    excluded,
+    waiting,
+    isSettled: permitted.length === chosen.length && !waiting.some(isAccepted),
+    passing,
+  };
+}
+
+/** What may stand for a passage that is left out stays, also if the rule that opened it by itself does so no more. */
+function heldEntrances(
+  leftOut: readonly OwnEntrance[],
+  { entrances, openRules }: Observed,
+  wanted: readonly WantedPassage[],
+): OwnEntrance[] {
+  const stillOpen = new Set(wanted.filter((each) => !each.needsEntrance).map(entranceKey));
+  const closing = openRules.filter((each) => !stillOpen.has(entranceKey(each)));
+  return [
+    ...entrances.filter((each) => leftOut.some((other) => areTouching(each, other))),
+    ...closing.flatMap((each) => {
+      const other = leftOut.find((one) => areTouching(each, one));
+      return other === undefined ? [] : [{ ...each, profile: other.profile }];
+    }),
+  ];
+}
+
+function areTouching(a: Entrance, b: Entrance): boolean {
+  return common({ ...a, ports: 'every' }, { ...b, ports: 'every' }) !== undefined;
+}
+
+function connections(entrances: readonly Entrance[], permits: readonly Permit[]): Passage[] {
+  return entrances.flatMap((entrance) => permits.flatMap((permit) => through(entrance, permit)));
+}
+
+/** Passages that pass already come first, so that a new one never takes their place. */
+function withoutConflicts(
+  wanted: readonly WantedPassage[],
+  passing: readonly Passage[],
+  labelsOf: LabelsOf,
+): { readonly chosen: readonly WantedPassage[]; readonly excluded: readonly Exclusion[] } {
+  const rank = (each: WantedPassage) => (!each.needsEntrance ? 0 : isWithin(each, passing, labelsOf) ? 1 : 2);
+  const ordered = wanted.map((each) => [rank(each), each] as const).sort(([a], [b]) => a - b);
+  const chosen: WantedPassage[] = [];
+  const excluded: Exclusion[] = [];
+  for (const [, each] of ordered) {
+    const by = chosen.find((other) => leaks(each, other) || leaks(other, each));
+    if (by === undefined) chosen.push(each);
+    else excluded.push({ wanted: each, by });
+  }
+  return { chosen, excluded };
+
+  function leaks(entrance: WantedPassage, { permit }: WantedPassage): boolean {
+    return through(entrance, permit).some((each) => !isWithin(each, wanted, labelsOf));
+  }
+}
+
+interface Bridge extends OwnEntrance {
+  readonly permit: Permit;
+}
+
+/** The parts of a wanted passage that pass now. */
+function bridgesOf(
+  wanted: WantedPassage,
+  passing: readonly Passage[],
+  { permitFor }: ChoiceContext,
+): Bridge[] {
+  return passing.flatMap((each) => {
+    const part = common(wanted, each);
+    const permit = part && permitFor(part);
+    return part === undefined || permit === undefined ? [] : [{ ...part, permit, profile: wanted.profile }];
+  });
+}

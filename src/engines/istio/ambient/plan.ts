@@ -1,0 +1,231 @@
+/**
+ * The objects by which connections through the tunnel of a mesh without sidecars pass in a namespace, and no others. Pure.
+ *
+ * The permits come first. Once the mesh has accepted them, the NetworkPolicies open the tunnel's port; these close it before a
+ * permit goes. Each plan is made from what is observed, so that a crash between two writes needs no memory.
+ */
+import type { KubeObject, ObjectMeta } from '../../../api/meta.ts';
+import { LABEL_ROLE } from '../../../api/names.ts';
+import type { NetworkPolicy } from '../../../api/network-policy.ts';
+import type { MeshTunnels } from '../../../policy/tunnels.ts';
+import type { UnresolvedPeer } from '../../../policy/rules.ts';
+import type { NamespaceFacts } from '../../../policy/facts.ts';
+import { isolatesAll } from '../../../policy/planning/effect.ts';
+import { isTransitionalCover } from '../../../policy/planning/transition.ts';
+import { isolates } from '../../../policy/semantics/normalize.ts';
+import { type AuthorizationPolicy, SECURITY_API_VERSION } from '../policy.ts';
+import { acceptanceFailure } from './acceptance.ts';
+import { type Choice, choose } from './choose.ts';
+import { rulesBeyondTunnel } from './egress.ts';
+import {
+  DENY_TUNNEL,
+  entrancesOf,
+  isTunnelDeny,
+  permitPolicies,
+  permitsOf,
+  tunnelPolicies,
+} from './objects.ts';
+import { common, type Entrance } from './passages.ts';
+import {
+  labelsIn,
+  openRulesOf,
+  type ProfilePolicies,
+  permitFor,
+  type TunnelContext,
+  wantedPassages,
+} from './wanted.ts';
+
+/** A profile that is enforced in the namespace. */
+export interface TunnelProfile extends ProfilePolicies {
+  /** The peers that are unresolved without regard to the tunnel. */
+  readonly unresolved: readonly UnresolvedPeer[];
+}
+
+export interface TunnelInput {
+  readonly namespace: NamespaceFacts;
+  readonly profiles: readonly TunnelProfile[];
+  /** All NetworkPolicies of the namespace, own and foreign ones. */
+  readonly policies: readonly NetworkPolicy[];
+  /** The own AuthorizationPolicies of the namespace. */
+  readonly objects: readonly KubeObject[];
+  /** The namespaces of the mesh. */
+  readonly ambient: readonly NamespaceFacts[];
+}
+
+export interface TunnelPlan {
+  readonly profiles: MeshTunnels;
+  /** False if connections have to close before others can open. */
+  readonly isSettled: boolean;
+  readonly objects: readonly AuthorizationPolicy[];
+}
+
+const LABEL_WAYPOINT = 'istio.io/use-waypoint';
+
+export function planTunnels(input: TunnelInput, context: TunnelContext): TunnelPlan {
+  const { profiles, policies, objects, namespace } = input;
+  const failure = acceptanceFailure(objects);
+  const isRestricted = objects.some(isTunnelDeny);
+  const wanted = wantedPassages(profiles, { ...context, hasWaypoint: hasWaypoint(namespace) });
+  const choice = choose(
+    wanted,
+    {
+      entrances: entrancesOf(policies, context.port),
+      openRules: openRulesOf(policies, profiles, context.port),
+      permits: permitsOf(objects),
+      isRestricted,
+      isAccepted: isRestricted && failure === undefined,
+    },
+    {
+      labelsOf: labelsIn(context.namespaces),
+      permitFor: (passage) => {
+        const permit = permitFor(passage, context);
+        return 'message' in permit ? undefined : permit;
+      },
+    },
+  );
+  const reports = [
+    ...wanted.unsayable.map(({ profile, rule, message, entrance }) =>
+      report({ profile, rule, reason: 'Unsupported', message }, entrance, choice),
+    ),
+    ...exclusionReports(choice),
+    ...waitingReports(choice, failure),
+  ];
+  const isBlocked = wanted.unsayable.some(({ isOpen }) => isOpen) || !mayBegin(input, reports);
+  const isWithoutOverlay = !isRestricted && isBlocked;
+  // Without an overlay everything passes as it did: nothing waits.
+  const told = isWithoutOverlay ? reports.filter(({ reason }) => reason !== 'NotAccepted') : reports;
+  const asking = profiles.filter(({ isAsking }) => isAsking);
+  return {
+    profiles: new Map(
+      asking.map((each) => {
+        const metadata = metadataOf(each);
+        const entrances = isWithoutOverlay ? [] : choice.entrances;
+        return [
+          each.profile,
+          {
+            policies: tunnelPolicies(each.profile, entrances, { port: context.port, metadata }),
+            unresolved: [...unresolvedOf(each.profile, told), ...egressReports(each, input, context.port)],
+          },
+        ];
+      }),
+    ),
+    isSettled: choice.isSettled,
+    objects: isWithoutOverlay ? [] : overlayOf(profiles, choice, context.trustDomain),
+  };
+}
+
+/** Connections to a namespace with a waypoint come from the waypoint, under its identity. */
+function hasWaypoint({ labels }: NamespaceFacts): boolean {
+  return (labels[LABEL_WAYPOINT] ?? 'none') !== 'none';
+}
+
+/**
+ * True if the overlay may begin in a namespace that is isolated already, or in which nothing is left out that would be cut: neither
+ * rules that can't be said, nor peers that were never resolved.
+ */
+function mayBegin({ policies, profiles }: TunnelInput, reports: readonly Report[]): boolean {
+  const isIsolated = policies.some((each) => isolatesAll(each.spec, 'Ingress') && !isTransitionalCover(each));
+  return (
+    isIsolated ||
+    (reports.every(({ reason }) => reason === 'NotAccepted') &&
+      profiles.every(({ unresolved }) =>
+        unresolved.every(({ direction, hasLastKnown }) => direction === 'Egress' || hasLastKnown),
+      ))
+  );
+}
+
+interface Report extends Pick<UnresolvedPeer, 'rule' | 'reason' | 'message'> {
+  readonly profile: string;
+  readonly hasLastKnown: boolean;
+}
+
+/** @param entrance what passes through it now stays */
+function report(
+  reported: Omit<Report, 'hasLastKnown'>,
+  { pods, source }: Entrance,
+  { passing }: Choice,
+): Report {
+  const every = { pods, source, ports: 'every' } as const;
+  return { ...reported, hasLastKnown: passing.some((each) => common(each, every) !== undefined) };
+}
+
+function exclusionReports(choice: Choice): Report[] {
+  return choice.excluded.map(({ wanted, by }) => {
+    const message =
+      `pods that rule ${by.rule} lets in would get the ports of this rule, or the reverse: the mesh tells pods by namespace and ` +
+      'service account, and not by labels. Give both rules the same ports, or write serviceAccount peers';
+    return report(
+      { profile: wanted.profile, rule: wanted.rule, reason: 'Unsupported', message },
+      wanted,
+      choice,
+    );
+  });
+}
+
+function waitingReports(choice: Choice, failure: string | undefined): Report[] {
+  const message =
+    failure ?? 'its AuthorizationPolicies have to be accepted, or other connections to close, first';
+  return choice.waiting.map((each) =>
+    report({ profile: each.profile, rule: each.rule, reason: 'NotAccepted', message }, each, choice),
+  );
+}
+
+/** Each rule and message once. */
+function unresolvedOf(profile: string, reports: readonly Report[]): UnresolvedPeer[] {
+  const own = reports.filter((each) => each.profile === profile);
+  const byText = Map.groupBy(own, ({ rule, message }) => JSON.stringify([rule, message]));
+  return [...byText.values()].flatMap(([first, ...more]) => {
+    if (first === undefined) return [];
+    const { rule, reason, message } = first;
+    const hasLastKnown = [first, ...more].every((each) => each.hasLastKnown);
+    return [{ direction: 'Ingress', rule, peer: 'pods of the mesh', reason, message, hasLastKnown }];
+  });
+}
+
+function egressReports(
+  { policies }: TunnelProfile,
+  { ambient }: TunnelInput,
+  port: number,
+): UnresolvedPeer[] {
+  return rulesBeyondTunnel(policies, ambient, port).map((rule) => ({
+    direction: 'Egress',
+    rule,
+    peer: 'pods of the mesh',
+    reason: 'Unsupported',
+    message:
+      `port ${port} carries the connections to pods of the mesh, and only the destination tells their ports apart: write the ` +
+      'rule without ports, and hold the ports by the ingress rules of the destination',
+    hasLastKnown: false,
+  }));
+}
+
+function overlayOf(
+  profiles: readonly TunnelProfile[],
+  { permits }: Choice,
+  trustDomain: string | undefined,
+): AuthorizationPolicy[] {
+  return profiles.flatMap((each) => [
+    ...(each.isAsking ? denyOf(each) : []),
+    ...permitPolicies(each.profile, permits, { trustDomain, metadata: metadataOf(each) }),
+  ]);
+}
+
+function denyOf({ policies }: TunnelProfile): AuthorizationPolicy[] {
+  const deny = policies.find(
+    ({ metadata, spec }) =>
+      metadata.labels?.[LABEL_ROLE] === 'default-deny' && isolates(spec).includes('Ingress'),
+  );
+  if (deny === undefined) return [];
+  const { name, namespace, labels, ownerReferences } = deny.metadata;
+  const metadata: ObjectMeta = {
+    name,
+    ...(namespace !== undefined && { namespace }),
+    ...(labels && { labels }),
+    ...(ownerReferences && { ownerReferences }),
+  };
+  return [{ apiVersion: SECURITY_API_VERSION, kind: 'AuthorizationPolicy', metadata, spec: DENY_TUNNEL }];
+}
+
+function metadataOf({ policies }: TunnelProfile): Pick<ObjectMeta, 'namespace' | 'ownerReferences'> {
+  return policies[0]?.metadata ?? {};
+}

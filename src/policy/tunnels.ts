@@ -1,0 +1,56 @@
+/**
+ * The policies that open the port by which a mesh without sidecars carries all connections. They depend on the mesh and on all
+ * policies of the namespace, so that the compiler of a profile makes none of them. Pure.
+ */
+import { LABEL_PROFILE, LABEL_RULE } from '../api/names.ts';
+import type { NetworkPolicy } from '../api/network-policy.ts';
+import type { SegmentationProfile } from '../api/profile.ts';
+import type { Compiled } from './compile.ts';
+import type { UnresolvedPeer } from './rules.ts';
+import { TUNNEL_RULE } from './tunnel-rule.ts';
+
+/** A profile that is enforced in the namespace. */
+export interface TunnelIntent {
+  readonly profile: SegmentationProfile;
+  readonly compiled: Compiled;
+}
+
+/** The part of a profile. */
+export interface ProfileTunnels {
+  readonly policies: readonly NetworkPolicy[];
+  readonly unresolved: readonly UnresolvedPeer[];
+}
+
+/** By profile: to be desired beside the compiled policies. */
+export type MeshTunnels = ReadonlyMap<string, ProfileTunnels>;
+
+export const NO_TUNNELS: MeshTunnels = new Map();
+
+export function isTunnel({ metadata }: Pick<NetworkPolicy, 'metadata'>): boolean {
+  const rule = metadata.labels?.[LABEL_RULE];
+  return rule === TUNNEL_RULE || rule?.startsWith(`${TUNNEL_RULE}.`) === true;
+}
+
+/** The observed tunnels of these profiles, which stay while the mesh is not known. */
+export function keptTunnels(
+  intents: readonly TunnelIntent[],
+  observed: readonly NetworkPolicy[],
+  message: string,
+): MeshTunnels {
+  return new Map(
+    intents.map(({ profile: { metadata } }) => {
+      const policies = observed.filter(
+        (each) => isTunnel(each) && each.metadata.labels?.[LABEL_PROFILE] === metadata.name,
+      );
+      const unresolved: UnresolvedPeer = {
+        direction: 'Ingress',
+        rule: TUNNEL_RULE,
+        peer: 'pods of the mesh',
+        reason: 'SourceUnavailable',
+        message,
+        hasLastKnown: policies.length > 0,
+      };
+      return [metadata.name, { policies, unresolved: [unresolved] }];
+    }),
+  );
+}

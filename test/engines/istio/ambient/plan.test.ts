@@ -1,0 +1,293 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import type { IngressRule, Peer, SegmentationProfile } from '../../../../src/api/profile.ts';
+import { runs } from '../../../policy/fixture.ts';
+import { AmbientNamespace, type Connection, isMeant, meshProfile, podOf, TUNNEL_PORT } from './world.ts';
+
+const APPS = ['web', 'db'];
+const TARGETS = [
+  podOf('shop', 'web', 'default', { app: 'web' }),
+  podOf('shop', 'db', 'default', { app: 'db' }),
+];
+const SOURCES = ['shop', 'front', 'back', 'ops'].flatMap((namespace) =>
+  APPS.flatMap((app) =>
+    ['well', 'other'].map((account) => podOf(namespace, `${app}-${account}`, account, { app })),
+  ),
+);
+const PORTS = [80, 90, TUNNEL_PORT];
+const CONNECTIONS: readonly Connection[] = TARGETS.flatMap((to) =>
+  SOURCES.flatMap((from) => PORTS.map((port) => ({ from, to, port }))),
+);
+const textOf = ({ from, to, port }: Connection) => `${from.namespace}/${from.name} to ${to.name}:${port}`;
+
+const pods = fc.constantFrom({ matchLabels: { app: 'web' } }, { matchLabels: { app: 'db' } });
+const namespaces = fc.constantFrom(['front'], ['back'], ['front', 'back'], ['ops'], ['shop']);
+const peer: fc.Arbitrary<Peer> = fc.oneof(
+  namespaces.map((list) => ({ namespaces: list })),
+  fc.record({ namespaces, podSelector: pods }),
+  fc.record({ podSelector: pods }),
+  fc.constantFrom<Peer>(
+    { namespaceSelector: {} },
+    { namespaceSelector: { matchLabels: { team: 'a' } } },
+    { namespaceSelector: { matchLabels: { team: 'a' } }, podSelector: { matchLabels: { app: 'web' } } },
+    { serviceAccount: { namespace: 'front', name: 'well' } },
+    { serviceAccount: { namespace: 'front', name: 'other' } },
+    { ipBlock: { cidr: '192.0.2.0/24' } },
+  ),
+);
+const tcp = (port: number) => ({ protocol: 'TCP' as const, port });
+const ports = fc.constantFrom<IngressRule['ports']>(
+  [tcp(80)],
+  [tcp(80)],
+  [tcp(90)],
+  [tcp(80), tcp(90)],
+  [{ ...tcp(80), endPort: 90 }],
+  [{ protocol: 'TCP', port: 'http' }],
+  [{ protocol: 'UDP', port: 53 }],
+  [tcp(TUNNEL_PORT)],
+  undefined,
+);
+const rule = fc.record({
+  podSelector: fc.constantFrom(
+    undefined,
+    { matchLabels: { app: 'web' } },
+    { matchLabels: { app: 'web' } },
+    { matchLabels: { app: 'db' } },
+    { matchExpressions: [{ key: 'app', operator: 'In' as const, values: ['web', 'db'] }] },
+  ),
+  from: fc.array(peer, { minLength: 1, maxLength: 2 }),
+  ports,
+});
+const profile: fc.Arbitrary<SegmentationProfile> = fc.array(rule, { maxLength: 4 }).map((rules) =>
+  meshProfile(
+    rules.map(
+      ({ podSelector, from, ports: each }, i): IngressRule => ({
+        name: `r${i}`,
+        from,
+        ...(podSelector && { podSelector }),
+        ...(each && { ports: each }),
+      }),
+    ),
+  ),
+);
+
+/** Reconciles until nothing is written; istiod accepts after each. */
+function settle(
+  namespace: AmbientNamespace,
+  profiles: readonly SegmentationProfile[],
+  check: (step: string) => void,
+) {
+  for (let pass = 0; pass < 8; pass++) {
+    const writing = namespace.reconcile(profiles);
+    let next = writing.next();
+    for (; next.done !== true; next = writing.next()) check(next.value);
+    if (next.value === 0) return;
+    namespace.accept();
+  }
+  assert.fail('does not converge');
+}
+
+const passing = (namespace: AmbientNamespace) =>
+  new Set(CONNECTIONS.filter((each) => namespace.passes(each)).map(textOf));
+
+describe('the tunnel of a mesh without sidecars', () => {
+  /** The namespace once all is written and accepted, and the peers that are unresolved. */
+  const settled = (...profiles: readonly SegmentationProfile[]) => {
+    const namespace = new AmbientNamespace();
+    settle(namespace, profiles, () => {});
+    const all = [...namespace.plan(profiles).profiles.values()];
+    return { namespace, unresolved: all.flatMap(({ unresolved }) => unresolved) };
+  };
+  const web = { matchLabels: { app: 'web' } };
+  const db = { matchLabels: { app: 'db' } };
+
+  it('lets labels decide who comes in, and identities which ports are reached', () => {
+    const { namespace, unresolved } = settled(
+      meshProfile([
+        { name: 'r', podSelector: web, from: [{ namespaces: ['front'], podSelector: db }], ports: [tcp(80)] },
+        { name: 'ops', from: [{ namespaces: ['ops'] }], ports: [tcp(90)] },
+      ]),
+    );
+    assert.deepEqual(unresolved, []);
+    const allowed = (selector: object | undefined, namespace: string, port: string) => ({
+      action: 'ALLOW',
+      ...(selector && { selector }),
+      rules: [{ from: [{ source: { namespaces: [namespace] } }], to: [{ operation: { ports: [port] } }] }],
+    });
+    const specs = (list: readonly unknown[]) => list.map((each) => JSON.stringify(each)).sort();
+    assert.deepEqual(
+      specs(namespace.objects.map((each) => (each as { spec?: unknown }).spec)),
+      specs([
+        { action: 'ALLOW', rules: [{ from: [{ source: { notPrincipals: ['*'] } }] }] },
+        allowed(web, 'front', '80'),
+        allowed(undefined, 'ops', '90'),
+      ]),
+    );
+  });
+  const twoPorts = (accounts: boolean) =>
+    meshProfile(
+      ['well', 'other'].map((account, i) => ({
+        name: account,
+        from: [
+          accounts
+            ? { serviceAccount: { namespace: 'front', name: account } }
+            : { namespaces: ['front'], podSelector: i === 0 ? web : db },
+        ],
+        ports: [tcp(i === 0 ? 80 : 90)],
+      })),
+    );
+
+  it('leaves out a rule whose pods share an identity with those of another one, and have other ports', () => {
+    const { namespace, unresolved } = settled(twoPorts(false));
+    const [only, ...more] = unresolved;
+    assert.deepEqual([only?.rule, only?.reason, more], ['other', 'Unsupported', []]);
+    assert.match(only?.message ?? '', /pods that rule well lets in .*Give both rules the same ports/);
+    assert.deepEqual([namespace.policies, namespace.objects], [[], []], 'a namespace with pods waits');
+    assert.deepEqual(settled(twoPorts(true)).unresolved, []);
+  });
+
+  it('keeps what passes when a new rule excludes an old one', () => {
+    const { namespace } = settled(meshProfile(twoPorts(false).spec.ingress?.slice(1)));
+    const before = passing(namespace);
+    assert.ok(before.size > 0);
+    settle(namespace, [twoPorts(false)], () => {});
+    assert.deepEqual(passing(namespace), before);
+  });
+
+  const unsayable: [what: string, rule: Partial<IngressRule>, RegExp][] = [
+    ['a named port', { ports: [{ protocol: 'TCP', port: 'http' }] }, /takes numbers for ports/],
+    ['a large range', { ports: [{ ...tcp(1), endPort: 1000 }] }, /lists ports one by one/],
+    [
+      'a podSelector with an expression',
+      { podSelector: { matchExpressions: [{ key: 'app', operator: 'Exists' }] }, ports: [tcp(80)] },
+      /selects pods by matchLabels alone/,
+    ],
+  ];
+  for (const [what, rule, message] of unsayable)
+    it(`is not opened for a rule with ${what}`, () => {
+      const { unresolved } = settled(
+        meshProfile([{ name: 'r', from: [{ namespaces: ['front'] }], ...rule }]),
+      );
+      assert.deepEqual(
+        unresolved.map((each) => [each.rule, each.reason]),
+        [['r', 'Unsupported']],
+      );
+      assert.match(unresolved[0]?.message ?? '', message);
+    });
+
+  it('is not opened where connections come from a waypoint', () => {
+    const namespace = new AmbientNamespace({ 'istio.io/use-waypoint': 'waypoint' });
+    const made = meshProfile([{ name: 'r', from: [{ namespaces: ['front'] }], ports: [tcp(80)] }]);
+    const [only] = namespace.plan([made]).profiles.get('segmented')?.unresolved ?? [];
+    assert.match(only?.message ?? '', /the namespace has a waypoint/);
+  });
+
+  it('is not opened for egress on single ports, and needs nothing for egress on all ports', () => {
+    const made = (ports: IngressRule['ports']) =>
+      meshProfile([], 'segmented', {
+        isolation: ['Egress'],
+        egress: [{ name: 'out', to: [{ namespaces: ['front'] }], ...(ports && { ports }) }],
+      });
+    assert.deepEqual(settled(made(undefined)).unresolved, []);
+    assert.deepEqual(
+      settled(made([tcp(80)])).unresolved.map(({ direction, rule }) => [direction, rule]),
+      [['Egress', 'out']],
+    );
+  });
+
+  it('stays as it is while istiod does not accept, and says which policy it waits for', () => {
+    const { namespace } = settled(
+      meshProfile([{ name: 'a', from: [{ namespaces: ['front'] }], ports: [tcp(80)] }]),
+    );
+    const before = passing(namespace);
+    const next = meshProfile(
+      ['front', 'ops'].map((name) => ({ name, from: [{ namespaces: [name] }], ports: [tcp(80)] })),
+    );
+    for (const _ of namespace.reconcile([next]));
+    for (const _ of namespace.reconcile([next]));
+    assert.deepEqual(passing(namespace), before);
+    const [only] = namespace.plan([next]).profiles.get('segmented')?.unresolved ?? [];
+    assert.equal(only?.reason, 'NotAccepted');
+    assert.match(only?.message ?? '', /istiod has not accepted AuthorizationPolicy shop\/segmented/);
+    namespace.accept();
+    settle(namespace, [next], () => {});
+    assert.ok(passing(namespace).size > before.size);
+  });
+
+  it('adds up over profiles, and counts what others open by themselves', () => {
+    const asking = meshProfile([{ name: 'a', from: [{ namespaces: ['front'] }], ports: [tcp(80)] }]);
+    const other = meshProfile([{ name: 'b', from: [{ namespaces: ['ops'] }] }], 'other', {
+      baseline: { ...asking.spec.baseline, mesh: 'Deny' },
+      mesh: { authorization: 'Disabled', mtls: 'Disabled' },
+    });
+    const profiles = [asking, other];
+    const { namespace, unresolved } = settled(...profiles);
+    assert.deepEqual(unresolved, []);
+    for (const each of CONNECTIONS)
+      assert.equal(namespace.passes(each), isMeant(profiles, each), textOf(each));
+  });
+
+  it('lets pass exactly what generated profiles mean, or says which rules are left out', () => {
+    let complete = 0;
+    let partial = 0;
+    fc.assert(
+      fc.property(profile, (made) => {
+        const namespace = new AmbientNamespace();
+        const profiles = [made];
+        settle(namespace, profiles, () => {});
+        const { unresolved = [] } = namespace.plan(profiles).profiles.get('segmented') ?? {};
+        const isPostponed = namespace.policies.length === 0;
+        for (const each of CONNECTIONS) {
+          const isPassing = namespace.passes(each);
+          if (isPassing && !isPostponed) assert.ok(isMeant(profiles, each), `wider: ${textOf(each)}`);
+          if (unresolved.length === 0) assert.equal(isPassing, isMeant(profiles, each), textOf(each));
+        }
+        if (unresolved.length === 0) complete += 1;
+        else partial += 1;
+        assert.equal(isPostponed, unresolved.length > 0);
+      }),
+      { numRuns: runs(40) },
+    );
+    assert.ok(complete > runs(5) && partial > runs(5), `${complete} complete, ${partial} partial`);
+  });
+
+  it('is never wider, and never cut, while profiles change and the operator is killed between writes', () => {
+    const edit = fc.record({
+      made: profile,
+      kill: fc.integer({ min: 0, max: 14 }),
+      isAccepted: fc.boolean(),
+    });
+    let opened = 0;
+    fc.assert(
+      fc.property(profile, fc.array(edit, { minLength: 1, maxLength: 3 }), (first, edits) => {
+        const namespace = new AmbientNamespace();
+        settle(namespace, [first], () => {});
+        for (const { made, kill, isAccepted } of edits) {
+          const profiles = [made];
+          const before = passing(namespace);
+          const meant = new Set(CONNECTIONS.filter((each) => isMeant(profiles, each)).map(textOf));
+          const check = (step: string) => {
+            const now = passing(namespace);
+            // Until the namespace is isolated, its NetworkPolicies restrict nothing.
+            if (namespace.isIsolated && !namespace.isCovered)
+              for (const each of now)
+                assert.ok(before.has(each) || meant.has(each), `wider after ${step}: ${each}`);
+            for (const each of before)
+              if (meant.has(each)) assert.ok(now.has(each), `cut after ${step}: ${each}`);
+            opened += now.size;
+          };
+          const writing = namespace.reconcile(profiles);
+          for (let n = 0; n < kill; n++) {
+            const next = writing.next();
+            if (next.done === true) break;
+            check(next.value);
+          }
+          if (isAccepted) namespace.accept();
+          settle(namespace, profiles, check);
+        }
+      }),
+      { numRuns: runs(40) },
+    );
+    assert.ok(opened > 0);
+  });
+});

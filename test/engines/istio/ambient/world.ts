@@ -1,0 +1,217 @@
+/**
+ * A namespace of a mesh without sidecars, as far as its policies go: the writes of the operator in their order, an istiod that
+ * accepts AuthorizationPolicies when it is told to, and what passes through the tunnel.
+ */
+import { compileView, type Evaluator } from '../../../../src/analysis/evaluator.ts';
+import type { Namespace, Pod } from '../../../../src/analysis/cluster.ts';
+import type { KubeObject, StringMap } from '../../../../src/api/meta.ts';
+import { LABEL_SERVICE_ACCOUNT } from '../../../../src/api/names.ts';
+import type { NetworkPolicy } from '../../../../src/api/network-policy.ts';
+import type { SegmentationProfile } from '../../../../src/api/profile.ts';
+import { planTunnels, type TunnelPlan } from '../../../../src/engines/istio/ambient/plan.ts';
+import { detectIstio } from '../../../../src/engines/istio/detect.ts';
+import { planOverlay } from '../../../../src/engines/istio/overlay.ts';
+import type { ObjectStep } from '../../../../src/engines/object-step.ts';
+import { type Compiled, compile } from '../../../../src/policy/compile.ts';
+import { asksForTunnels } from '../../../../src/policy/mesh.ts';
+import { plan } from '../../../../src/policy/planning/plan.ts';
+import { isolatesAll } from '../../../../src/policy/planning/effect.ts';
+import { isTransitionalCover } from '../../../../src/policy/planning/transition.ts';
+import { facts, profile } from '../../../policy/fixture.ts';
+import { evidenceOf } from '../fixture.ts';
+import { meshAllows } from '../model.ts';
+
+export const TUNNEL_PORT = 15_008;
+export const TRUST_DOMAIN = 'shop.example';
+const AMBIENT = { 'istio.io/dataplane-mode': 'ambient' };
+const named = (name: string, labels: StringMap = {}): Namespace => ({
+  name,
+  labels: { 'kubernetes.io/metadata.name': name, ...labels },
+});
+export const SHOP = named('shop', { ...AMBIENT, 'istio-injection': 'disabled' });
+export const NAMESPACES = [
+  SHOP,
+  named('front', { ...AMBIENT, team: 'a' }),
+  named('back', { ...AMBIENT, team: 'a' }),
+  named('ops', { team: 'b' }),
+];
+const { facts: MESH } = detectIstio(evidenceOf());
+const CLUSTER = facts({ mesh: MESH });
+
+/** The profile with this name, which asks for the tunnel. */
+export function meshProfile(
+  ingress: SegmentationProfile['spec']['ingress'] = [],
+  name = 'segmented',
+  spec: Partial<SegmentationProfile['spec']> = {},
+): SegmentationProfile {
+  const made = profile({
+    isolation: ['Ingress'],
+    baseline: { mesh: 'Allow' },
+    mesh: { authorization: 'Enforce', mtls: 'Disabled' },
+    ingress,
+    ...spec,
+  });
+  return { ...made, metadata: { ...made.metadata, name, uid: `uid-${name}` } };
+}
+
+export interface Connection {
+  readonly from: Pod;
+  readonly to: Pod;
+  readonly port: number;
+}
+
+/** A pod with an account, and the label that the API server sets of it. */
+export function podOf(namespace: string, name: string, account: string, labels: Record<string, string>): Pod {
+  return { namespace, name, labels: { ...labels, [LABEL_SERVICE_ACCOUNT]: account }, ips: ['10.0.0.1'] };
+}
+
+export class AmbientNamespace {
+  policies: readonly NetworkPolicy[] = [];
+  objects: readonly KubeObject[] = [];
+  readonly #labels: StringMap;
+
+  constructor(labels: StringMap = {}) {
+    this.#labels = labels;
+  }
+
+  /** istiod accepts all AuthorizationPolicies in their present form. */
+  accept(): void {
+    this.objects = this.objects.map((object) => ({
+      ...object,
+      status: {
+        conditions: [
+          {
+            type: 'ZtunnelAccepted',
+            status: 'True',
+            observedGeneration: String(object.metadata.generation),
+          },
+        ],
+      },
+    }));
+  }
+
+  plan(profiles: readonly SegmentationProfile[]): TunnelPlan {
+    return planTunnels(
+      {
+        namespace: { ...SHOP, labels: { ...SHOP.labels, ...this.#labels } },
+        profiles: compiledAll(profiles).map(([{ metadata, spec }, { policies, unresolved }]) => ({
+          profile: metadata.name,
+          isAsking: asksForTunnels(spec),
+          policies,
+          unresolved,
+        })),
+        policies: this.policies,
+        objects: this.objects,
+        ambient: NAMESPACES.filter(({ labels }) => labels['istio.io/dataplane-mode'] === 'ambient'),
+      },
+      { port: TUNNEL_PORT, trustDomain: TRUST_DOMAIN, namespaces: NAMESPACES },
+    );
+  }
+
+  /**
+   * The writes of one reconcile, in order: each is carried out before it is yielded.
+   *
+   * @returns the number of writes
+   */
+  *reconcile(profiles: readonly SegmentationProfile[]): Generator<string, number, void> {
+    let writes = 0;
+    const carryOut = function* (this: AmbientNamespace, steps: readonly ObjectStep[]) {
+      for (const step of steps) {
+        writes += 1;
+        yield this.#write(step);
+      }
+    }.bind(this);
+    const first = this.plan(profiles);
+    yield* carryOut(this.#overlay(first).widen);
+    for (const step of plan(this.policies, this.#desired(profiles, first), {
+      hasPods: true,
+      isOurs: () => true,
+    }).steps) {
+      const name = step.verb === 'delete' ? step.name : step.policy.metadata.name;
+      const rest = this.policies.filter(({ metadata }) => metadata.name !== name);
+      this.policies = step.verb === 'delete' ? rest : [...rest, step.policy];
+      writes += 1;
+      yield `${step.verb} NetworkPolicy ${name}`;
+    }
+    const last = this.#overlay(this.plan(profiles));
+    yield* carryOut([...last.widen, ...last.narrow]);
+    return writes;
+  }
+
+  get isIsolated(): boolean {
+    return this.policies.some((each) => isolatesAll(each.spec, 'Ingress') && !isTransitionalCover(each));
+  }
+
+  /** True while a cover allows everything, as the isolation begins or ends. */
+  get isCovered(): boolean {
+    return this.policies.some(isTransitionalCover);
+  }
+
+  /** True if the tunnel's port is open to the source, and the mesh lets the connection through it. */
+  passes({ from, to, port }: Connection): boolean {
+    return allows(this.policies, { from, to, port: TUNNEL_PORT }) && this.#meshAllows(from, to, port);
+  }
+
+  #meshAllows(from: Pod, to: Pod, port: number): boolean {
+    const principal = `${TRUST_DOMAIN}/ns/${from.namespace}/sa/${from.labels[LABEL_SERVICE_ACCOUNT]}`;
+    return meshAllows(this.objects, to.labels, { principal, ip: '10.0.0.1', port });
+  }
+
+  #overlay({ objects }: TunnelPlan) {
+    const ownerOf = ({ metadata }: KubeObject) => metadata.labels?.['segmentation.dev/profile'];
+    return planOverlay(this.objects, { policies: objects, kept: new Set() }, { ownerOf });
+  }
+
+  /** Without the direction, where a peer without last known form would be cut off. */
+  #desired(profiles: readonly SegmentationProfile[], { profiles: tunnels }: TunnelPlan): NetworkPolicy[] {
+    const isPostponed = [...tunnels.values()].some(({ unresolved }) =>
+      unresolved.some(({ direction, hasLastKnown }) => direction === 'Ingress' && !hasLastKnown),
+    );
+    if (isPostponed && !this.isIsolated) return [];
+    return compiledAll(profiles).flatMap(([{ metadata }, { policies }]) => [
+      ...policies,
+      ...(tunnels.get(metadata.name)?.policies ?? []),
+    ]);
+  }
+
+  #write(step: ObjectStep): string {
+    const { name } = (step.verb === 'delete' ? step.before : step.object).metadata;
+    const before = this.objects.find(({ metadata }) => metadata.name === name);
+    const rest = this.objects.filter((each) => each !== before);
+    if (step.verb === 'delete') this.objects = rest;
+    else {
+      const { generation = 0 } = before?.metadata ?? {};
+      const metadata = { ...step.object.metadata, generation: generation + 1 };
+      // A write of the spec leaves the status as it is.
+      this.objects = [...rest, { ...before, ...step.object, metadata }];
+    }
+    return `${step.verb} AuthorizationPolicy ${name}`;
+  }
+}
+
+const meant = new WeakMap<readonly SegmentationProfile[], readonly NetworkPolicy[]>();
+
+/** True if the profiles mean the connection: by its port, or by every port, as a rule for the tunnel's own port does. */
+export function isMeant(profiles: readonly SegmentationProfile[], connection: Connection): boolean {
+  const policies = meant.get(profiles) ?? compiledAll(profiles).flatMap(([, compiled]) => compiled.policies);
+  meant.set(profiles, policies);
+  return allows(policies, connection) || allows(policies, { ...connection, port: TUNNEL_PORT });
+}
+
+const evaluators = new WeakMap<readonly NetworkPolicy[], Evaluator>();
+
+function allows(policies: readonly NetworkPolicy[], { from, to, port }: Connection): boolean {
+  const evaluator = evaluators.get(policies) ?? compileView({ namespaces: NAMESPACES, policies });
+  evaluators.set(policies, evaluator);
+  const { ingress } = evaluator.verdict({
+    from: { kind: 'pod', pod: from },
+    to: { kind: 'pod', pod: to },
+    port,
+    protocol: 'TCP',
+  });
+  return ingress.reason === 'Rule' || ingress.reason === 'NotIsolated';
+}
+
+function compiledAll(profiles: readonly SegmentationProfile[]): (readonly [SegmentationProfile, Compiled])[] {
+  return profiles.map((each) => [each, compile(each, SHOP, CLUSTER)] as const);
+}

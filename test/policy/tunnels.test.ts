@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { projectNamespace } from '../../src/cluster-state/items.ts';
+import { NO_MESH_SUPPORT } from '../../src/controller/mesh-support.ts';
+import { compile } from '../../src/policy/compile.ts';
+import { facts, profile, SHOP } from './fixture.ts';
+
+const NAMESPACE = projectNamespace({ metadata: { name: 'shop', uid: 'n', resourceVersion: '1' } });
+const ASKING = profile({ baseline: { mesh: 'Allow' }, mesh: { authorization: 'Enforce', mtls: 'Disabled' } });
+const tunnel = {
+  metadata: {
+    name: 'segmented.ingress.baseline.mesh.tunnel',
+    labels: {
+      'segmentation.dev/profile': 'segmented',
+      'segmentation.dev/rule': 'baseline.mesh.tunnel',
+    },
+  },
+  spec: { podSelector: {} },
+};
+
+describe('policies of the tunnel of a mesh', () => {
+  const kept = (made: typeof ASKING) =>
+    NO_MESH_SUPPORT.tunnels(NAMESPACE, [{ profile: made, compiled: compile(made, SHOP, facts()) }], () => [
+      tunnel,
+    ]).get('segmented');
+
+  it('stay while the configuration names no mesh, and are reported', () => {
+    const found = kept(ASKING);
+    assert.deepEqual(found?.policies, [tunnel]);
+    assert.deepEqual(
+      found.unresolved.map(({ reason, hasLastKnown }) => [reason, hasLastKnown]),
+      [['SourceUnavailable', true]],
+    );
+  });
+
+  it('go with the profile that asked for them', () => {
+    assert.equal(kept(profile({ baseline: { mesh: 'Allow' } })), undefined);
+  });
+});
