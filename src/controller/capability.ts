@@ -8,6 +8,7 @@ import type { ProfileStatus, SegmentationProfile } from '../api/profile.ts';
 import type { EngineSupport } from './engine-support.ts';
 import type { MeshSupport } from './mesh-support.ts';
 import type { GuardSupport } from './guard-support.ts';
+import type { ClusterFacts } from '../policy/facts.ts';
 import type { PolicyAdditions } from './namespace/additions.ts';
 
 export interface Capability {
@@ -25,11 +26,13 @@ export interface Capability {
    * @param onReport called with the name of a profile whose report or release may have changed
    * @param onIntent called with the name of a namespace for which the intent of a profile has changed
    * @param onAdditions called with the name of a namespace whose additions have changed
+   * @param facts what is known of the cluster; asking does not begin a watch
    */
   lead(
     onReport: (profile: string) => void,
     onIntent: (namespace: string) => void,
     onAdditions: (namespace: string) => void,
+    facts: ClusterFacts,
   ): void;
   /** Begins no more work, aborts what is under way, and resolves when it has ended. */
   stop(): Promise<void>;

@@ -277,7 +277,8 @@ export class Controller {
       guard.additionsChanged(namespace);
       triggers.additionsChanged(namespace);
     };
-    for (const each of this.#options.capabilities) each.lead(onReport, onIntent, onAdditions);
+    const { facts } = this.#parts.sources;
+    for (const each of this.#options.capabilities) each.lead(onReport, onIntent, onAdditions, facts);
     void this.#firstSync();
   }
 

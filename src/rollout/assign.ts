@@ -25,7 +25,7 @@ const HELD: Assignment = { kind: 'held' };
 
 /** @param profile its name */
 export function assign(
-  state: RolloutState | undefined,
+  state: Pick<RolloutState, 'inForce' | 'base'> | undefined,
   revisions: Revisions,
   namespace: Member,
   profile: string,

@@ -674,6 +674,34 @@ describe('rollout in virtual time', () => {
     );
   });
 
+  it('names in the failure of its gate the flows that it closed, though the leader died before it recorded them', async () => {
+    cluster.deployment('a', 'web', 1);
+    gated('r1');
+    await cluster.scheduler.advance(35 * MINUTE);
+    const rollout = { ...ROLLOUT, gates: { workloads: { maxUnavailable: 0, for: '2m' } } };
+    let isArmed = true;
+    cluster.onPolicy(() => {
+      if (cluster.rules['a'] === 'r2' && isArmed) cluster.crash();
+    });
+    cluster.write('r2', {
+      rollout,
+      egress: [{ name: 'r2', to: [{ ipBlock: { cidr: '198.51.100.0/24' } }] }],
+    });
+    await cluster.scheduler.advance(MINUTE);
+    assert.equal(cluster.hasLeader, false);
+    assert.equal(cluster.profile.status?.rollout?.closed, undefined);
+    isArmed = false;
+    await cluster.lead();
+    await cluster.scheduler.advance(MINUTE);
+    cluster.deployment('a', 'web', 0);
+    await cluster.scheduler.advance(3 * MINUTE);
+    assert.equal(cluster.summary, 'RolledBack');
+    assert.match(
+      cluster.profile.status?.rollout?.failure?.message ?? '',
+      /^Deployment a\/web became unavailable after the wave began; closed there since the rollout began: Egress to 203\.0\.113\.0\/24/,
+    );
+  });
+
   it('keeps a later wave at the revision before, whichever request the leader dies at', async function () {
     this.timeout('1m');
     let deaths = 0;

@@ -6,7 +6,9 @@ import type { RolloutState } from '../../rollout/assign.ts';
 import { summarizeChange } from '../../policy/planning/change-summary.ts';
 import { shortList } from '../../util/list-text.ts';
 import { byKey, compareText } from '../../util/order.ts';
+import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { PolicyWrite } from '../observer.ts';
+import type { RevisionChange } from './revision-changes.ts';
 
 /** Namespaces of a profile that are remembered, at most. */
 const MAX_NAMESPACES = 200;
@@ -37,10 +39,25 @@ export class ClosedFlows {
   ): void {
     if (step.reason === 'transition') return;
     const { namespace = '' } = (after ?? before)?.metadata ?? {};
-    const removed = summarizeChange(before, after).removed ?? [];
-    const isNew =
-      before === undefined && after?.spec.ingress === undefined && after?.spec.egress === undefined;
-    const flows = isNew ? ['all that its policies do not allow, as it was not isolated'] : removed;
+    this.#add(profile, revision, namespace, closedBy(before, after));
+  }
+
+  /**
+   * Adds the flows of a namespace that the revision closes by what it compiles to, if none is known of the namespace: the
+   * process that wrote its policies may have died before it recorded any.
+   */
+  derive(profile: string, state: Recorded, { namespace, before, after }: RevisionChange): void {
+    if (this.#all(profile, state).has(namespace)) return;
+    const byName = (policies: readonly NetworkPolicy[]) =>
+      new Map(policies.map((policy) => [policy.metadata.name, policy]));
+    const [old, next] = [byName(before), byName(after)];
+    const flows = [...new Set([...old.keys(), ...next.keys()])].flatMap((name) =>
+      closedBy(old.get(name), next.get(name)),
+    );
+    this.#add(profile, state.revision, namespace, flows);
+  }
+
+  #add(profile: string, revision: number, namespace: string, flows: readonly string[]): void {
     if (flows.length === 0) return;
     let noted = this.#noted.get(profile);
     if (noted?.revision !== revision) this.#noted.set(profile, (noted = { revision, namespaces: new Map() }));
@@ -91,4 +108,11 @@ export class ClosedFlows {
       all.set(namespace, (all.get(namespace) ?? new Set<string>()).union(flows));
     return all;
   }
+}
+
+/** The flows that a write of a policy closes. */
+function closedBy(before: NetworkPolicy | undefined, after: NetworkPolicy | undefined): readonly string[] {
+  const isNew = before === undefined && after?.spec.ingress === undefined && after?.spec.egress === undefined;
+  if (isNew) return ['all that its policies do not allow, as it was not isolated'];
+  return summarizeChange(before, after).removed ?? [];
 }

@@ -13,7 +13,8 @@ import { type ClusterState, isWritten } from '../../cluster-state/state.ts';
 import { isAborted, isAlreadyExists, isForbidden } from '../../kube/errors.ts';
 import type { Transport } from '../../kube/http/transport.ts';
 import type { StoreChange } from '../../kube/watch/store.ts';
-import { advance, initialState, isStopped, type Next } from '../../rollout/advance.ts';
+import type { ClusterFacts } from '../../policy/facts.ts';
+import { advance, initialState, isStopped, type Next, type Progress } from '../../rollout/advance.ts';
 import { assign, type RolloutState } from '../../rollout/assign.ts';
 import { CONTROLLER_REVISIONS } from '../../rollout/recorded.ts';
 import { RevisionForms } from '../../rollout/forms.ts';
@@ -29,6 +30,7 @@ import type { Records } from '../records.ts';
 import { ClosedFlows } from './closed-flows.ts';
 import { GateWatches } from './gate-watches.ts';
 import { type Survey, surveyOf } from './progress.ts';
+import { changesOfLatest } from './revision-changes.ts';
 import type { PrometheusQueries } from './query-watch.ts';
 import { problemReport, type Problem, progressingReport, rolloutReport } from './report.ts';
 import { RecordedRevisions } from './revisions.ts';
@@ -51,6 +53,8 @@ export interface RolloutsOptions {
 
 /** Milliseconds until the watch is expected to show what a request has shown. */
 const STALE_INTERVAL_MS = 1000;
+/** Namespaces of which closed flows are derived, at most. */
+const MAX_DERIVED = 20;
 const NOTHING_ADDED: Added = { policies: [], extensions: [], unresolved: [] };
 
 export class Rollouts implements Capability, RevisionLookup {
@@ -62,6 +66,7 @@ export class Rollouts implements Capability, RevisionLookup {
   readonly #problems = new Map<string, Problem>();
   readonly #gates: GateWatches;
   readonly #closed = new ClosedFlows();
+  #facts: ClusterFacts | undefined;
   readonly #timers = new Map<string, { readonly timer: Timer; readonly at: number }>();
   /** The uids of profiles of which every namespace was reconciled since the start. */
   readonly #judged = new Set<string>();
@@ -96,8 +101,14 @@ export class Rollouts implements Capability, RevisionLookup {
     });
   }
 
-  lead(onReport: (profile: string) => void, onIntent: (namespace: string) => void): void {
+  lead(
+    onReport: (profile: string) => void,
+    onIntent: (namespace: string) => void,
+    _onAdditions: (namespace: string) => void,
+    facts: ClusterFacts,
+  ): void {
     const { clusterState } = this.#options;
+    this.#facts = facts;
     this.#onReport = onReport;
     this.#onIntent = onIntent;
     clusterState.profiles.subscribe((change) => this.#profileChanged(change));
@@ -186,7 +197,7 @@ export class Rollouts implements Capability, RevisionLookup {
     const survey = this.#survey(profile);
     const revisions = this.#revisions.of(profile);
     const { state: advanced, wakeAt, record, obstacle } = this.#advance(profile, survey);
-    const next = this.#withClosedFlows(profile, advanced);
+    const next = this.#withClosedFlows(profile, advanced, survey.progress);
     this.#gates.follow(profile, next, { revisions, progress: survey.progress });
     const gateProblem = this.#gates.error(name);
     if (wakeAt !== undefined) this.#wake(name, wakeAt);
@@ -226,18 +237,41 @@ export class Rollouts implements Capability, RevisionLookup {
   }
 
   /** The state with the flows that the rollout has closed; if it has just failed, its message names those there. */
-  #withClosedFlows(profile: SegmentationProfile, state: RolloutState): RolloutState {
+  #withClosedFlows(
+    profile: SegmentationProfile,
+    state: RolloutState,
+    progress: readonly Progress[],
+  ): RolloutState {
     const { failure, phase } = state;
     if (phase === 'Complete' || phase === 'Recording') return state;
     const { name } = profile.metadata;
-    const closed = this.#closed.recorded(name, state);
     const isNew = isStopped(state) && profile.status?.rollout?.phase !== phase;
+    if (isNew && failure) this.#deriveClosedFlows(profile, state, progress);
+    const closed = this.#closed.recorded(name, state);
     const text = isNew && failure && this.#closed.text(name, state, failure.namespace);
     return {
       ...state,
       ...(closed && { closed }),
       ...(failure && text && { failure: { ...failure, message: `${failure.message}; ${text}` } }),
     };
+  }
+
+  /**
+   * Adds the flows that the failed revision closes where it is in place: the process that wrote the policies may have died
+   * before it recorded them.
+   */
+  #deriveClosedFlows(profile: SegmentationProfile, state: RolloutState, progress: readonly Progress[]): void {
+    const [facts, recorded] = [this.#facts, profile.status?.rollout];
+    if (facts === undefined || recorded === undefined) return;
+    const { revision, failure } = state;
+    const namespaces = progress
+      .filter((each) => each.revision === revision && each.state === 'applied')
+      .map(({ name }) => name)
+      .filter((name) => name === (failure?.namespace ?? name));
+    const { clusterState } = this.#options;
+    const context = { clusterState, facts, revisions: this.#revisions.of(profile), forms: this.#forms };
+    const changes = changesOfLatest(profile, recorded, namespaces.slice(0, MAX_DERIVED), context);
+    for (const change of changes) this.#closed.derive(profile.metadata.name, state, change);
   }
 
   #problemOf(profile: string): Problem | undefined {
