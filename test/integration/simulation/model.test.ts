@@ -7,8 +7,10 @@
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { ApiError } from '../../../src/kube/errors.ts';
 import type { Request, Transport } from '../../../src/kube/http/transport.ts';
+import { crdEstablished } from '../../env/plane/crd.ts';
 import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { Scheduler } from '../../simulation/schedule/scheduler.ts';
 import { startControllers } from '../../simulation/server/controllers.ts';
@@ -23,7 +25,9 @@ import { RandomRequests } from './requests.ts';
 import { ObservedServer } from './observed-server.ts';
 
 const SEED = Number(process.env['SEED'] ?? 1);
-const REQUESTS = 400;
+const REQUESTS = 450;
+const CRD = join(import.meta.dirname, '../../../crds/exceptions');
+const GROUP = '/apis/segmentation.dev/v1alpha1';
 
 describe('model of the API server', () => {
   const id = `model-${randomBytes(3).toString('hex')}`;
@@ -36,11 +40,11 @@ describe('model of the API server', () => {
   before(async () => {
     const plane = await sharedControlPlane();
     await installOperator(plane); // for its CRD; no operator runs
+    await plane.kubectlRun(['apply', '-k', CRD]);
+    await crdEstablished((args) => plane.kubectlRun(args), 'segmentationexceptions.segmentation.dev');
     fixture = new Fixture();
-    await eventually(
-      () => plane.admin.send('GET', '/apis/segmentation.dev/v1alpha1/segmentationprofiles'),
-      15_000,
-    );
+    for (const plural of ['segmentationprofiles', 'segmentationexceptions'])
+      await eventually(() => plane.admin.send('GET', `${GROUP}/${plural}`), 15_000);
     real = new ObservedServer(id, fixture.transport(plane.kubeconfig, { binaryFormat: undefined }));
     const server = new Server(() => scheduler.time);
     startControllers(server, scheduler, dice(SEED));
@@ -50,6 +54,12 @@ describe('model of the API server', () => {
     for (const side of [real, model]) side.close();
     for (const name of [id, `${id}-streamed`])
       await real.send({ method: 'DELETE', path: `/api/v1/namespaces/${name}` });
+    // A CRD stays until its objects are gone.
+    for (const path of RandomRequests.exceptions(id)) {
+      const body = { metadata: { finalizers: null } };
+      await real.send({ method: 'PATCH', path, contentType: 'application/merge-patch+json', body });
+    }
+    await (await sharedControlPlane()).kubectlRun(['delete', '-k', CRD, '--ignore-not-found']);
     await fixture.clean();
   });
 
@@ -177,24 +187,39 @@ describe('model of the API server', () => {
     });
     await eachUntil(`/api/v1/namespaces/${namespace}`, gone);
     await both(post(path, { metadata: { name: 'late' }, spec }));
-    await eachUntil(`/apis/networking.k8s.io/v1/namespaces/${id}/networkpolicies/owned`, gone);
+    for (const name of ['of-profile', 'of-exception'])
+      await eachUntil(`/apis/networking.k8s.io/v1/namespaces/${id}/networkpolicies/${name}`, gone);
   });
 
-  /** Creates a policy and the profile that owns it, and deletes the profile. */
+  /** Creates policies, each with its owner, and deletes the owners. */
   const disown = async (side: ObservedServer): Promise<void> => {
     const path = `/apis/networking.k8s.io/v1/namespaces/${id}/networkpolicies`;
-    const profiles = '/apis/segmentation.dev/v1alpha1/segmentationprofiles';
-    const [name, type] = [
-      `${id}-owner`,
-      { apiVersion: 'segmentation.dev/v1alpha1', kind: 'SegmentationProfile' },
-    ];
-    const spec = { namespaceSelector: { matchLabels: { app: 'a' } } };
-    await side.send(post(profiles, { ...type, metadata: { name }, spec }));
-    const uid = side.versions(`${profiles}/${name}`).at(-1)?.uid ?? '';
-    const metadata = { name: 'owned', ownerReferences: [{ ...type, name, uid }] };
-    await side.send(post(path, { metadata, spec: { podSelector: {} } }));
-    assert.ok(side.versions(`${path}/owned`).length > 0);
-    await side.send({ method: 'DELETE', path: `${profiles}/${name}` });
+    const owners = {
+      profile: { kind: 'SegmentationProfile', spec: { namespaceSelector: { matchLabels: { app: 'a' } } } },
+      exception: {
+        kind: 'SegmentationException',
+        spec: {
+          reason: 'INC-1',
+          expires: '2026-12-01T06:00:00Z',
+          requestedBy: 'jane',
+          egress: [{ name: 'out', to: [{ podSelector: {} }] }],
+        },
+      },
+    };
+    const collections = {
+      profile: `${GROUP}/segmentationprofiles`,
+      exception: `${GROUP}/namespaces/${id}/segmentationexceptions`,
+    };
+    for (const owner of ['profile', 'exception'] as const) {
+      const [name, collection, { kind, spec }] = [`${id}-owner`, collections[owner], owners[owner]];
+      const type = { apiVersion: 'segmentation.dev/v1alpha1', kind };
+      await side.send(post(collection, { ...type, metadata: { name }, spec }));
+      const uid = side.versions(`${collection}/${name}`).at(-1)?.uid ?? '';
+      const metadata = { name: `of-${owner}`, ownerReferences: [{ ...type, name, uid }] };
+      await side.send(post(path, { metadata, spec: { podSelector: {} } }));
+      assert.ok(side.versions(`${path}/of-${owner}`).length > 0);
+      await side.send({ method: 'DELETE', path: `${collection}/${name}` });
+    }
   };
 });
 

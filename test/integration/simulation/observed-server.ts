@@ -150,7 +150,7 @@ export class ObservedServer {
         this.#versions.set(path, [...versions, { uid, resourceVersion }]);
     }
     // In other kinds, the real server sets many fields that the operator never reads.
-    const isWhole = kind === 'SegmentationProfile' || isPolicy(spec);
+    const isWhole = kind === 'SegmentationProfile' || kind === 'SegmentationException' || isPolicy(spec);
     return {
       kind,
       metadata: {

@@ -39,14 +39,21 @@ export class RandomRequests {
 
   static collections(id: string): string[] {
     return kindsOf(id)
-      .slice(0, 4)
+      .slice(0, 5)
       .map(({ collection }) => collection);
+  }
+
+  /** The paths of all exceptions that may exist. */
+  static exceptions(id: string): string[] {
+    return kindsOf(id)
+      .filter(({ collection }) => collection.endsWith('/segmentationexceptions'))
+      .flatMap(({ collection, names }) => names.map((name) => `${collection}/${name}`));
   }
 
   next(): RequestFor {
     const roll = this.#roll;
-    // Most requests are for policies and profiles, which the operator writes.
-    const kind = this.#kinds[pick(roll, [0, 0, 0, 1, 1, 1, 2, 3, 4])] as Kind;
+    // Most requests are for policies, profiles and exceptions, which the operator writes.
+    const kind = this.#kinds[pick(roll, [0, 0, 0, 1, 1, 1, 2, 2, 3, 4, 5])] as Kind;
     const path = `${kind.collection}/${pick(roll, kind.names)}`;
     if (kind.collection === NAMESPACES) return this.#relabel(path);
     switch (roll(12)) {
@@ -148,7 +155,8 @@ export class RandomRequests {
   #writeStatus(path: string): RequestFor {
     const refer = this.#reference(path);
     const status = { observedGeneration: this.#roll(3) };
-    const more = pick(this.#roll, [{}, { spec: { mode: 'Audit' } }]);
+    const isException = path.includes('/segmentationexceptions/');
+    const more = pick(this.#roll, [{}, { spec: isException ? { reason: 'INC-2' } : { mode: 'Audit' } }]);
     const contentType = 'application/merge-patch+json';
     return (server) => ({
       method: 'PATCH',
@@ -215,6 +223,11 @@ const POLICIES_WITH_EMPTY_LISTS: readonly object[] = [
   { spec: { podSelector: {}, ingress: [{ from: [], ports: [] }], policyTypes: ['Ingress'] } },
 ];
 
+function exception(rules: object): object {
+  const spec = { reason: 'INC-1', expires: '2026-12-01T06:00:00Z', requestedBy: 'jane', ...rules };
+  return { spec };
+}
+
 function kindsOf(id: string): readonly Kind[] {
   const names = ['one', 'two', 'three'];
   const own = names.map((name) => `${id}-${name}`);
@@ -236,6 +249,33 @@ function kindsOf(id: string): readonly Kind[] {
         { spec: { namespaceSelector: APP, isolation: ['Ingress'], deletionPolicy: 'Retain' } },
         { spec: { namespaceSelector: APP }, status: { observedGeneration: 7 } },
         { spec: { namespaceSelector: APP, ingress: [{ name: 'in', from: [{ entity: 'Any' }] }] } },
+        {
+          spec: {
+            namespaceSelector: APP,
+            egress: [{ name: 'out', to: [{ entity: 'Any' }], ports: [{ port: 1 }] }],
+          },
+        },
+      ],
+    },
+    {
+      collection: `/apis/segmentation.dev/v1alpha1/namespaces/${id}/segmentationexceptions`,
+      head: { apiVersion: 'segmentation.dev/v1alpha1', kind: 'SegmentationException' },
+      names,
+      contents: [
+        exception({ egress: [{ name: 'out', to: [{ podSelector: {} }] }] }),
+        exception({ egress: [{ name: 'out', to: [{ podSelector: {} }], ports: [{ port: 53 }] }] }),
+        exception({
+          ingress: [
+            { name: 'in', podSelector: APP, from: [{ namespaces: ['shop'] }], ports: [{ port: 'http' }] },
+          ],
+          approval: { by: 'mary', until: '2026-12-01T06:00:00Z' },
+        }),
+        exception({
+          connections: [
+            { name: 'both', from: [{ podSelector: {} }], to: [{ podSelector: APP }], ports: [{ port: 1 }] },
+          ],
+        }),
+        { ...exception({ egress: [{ name: 'out', to: [{ entity: 'Any' }] }] }), status: { policies: 7 } },
       ],
     },
     {

@@ -70,6 +70,7 @@ export const EXCEPTION = kind('segmentation.dev/v1alpha1/segmentationexceptions'
   status: true,
   generation: true,
   unconditional: false,
+  complete: completeException,
 });
 export const SERVICE = kind('v1/services', 'Service', { status: true, returnsDeleted: true });
 export const NODE = kind('v1/nodes', 'Node', { ...CLUSTER, status: true });
@@ -160,7 +161,24 @@ function completeProfile(object: Stored): Stored {
     ...given,
     waves: given.waves.map((wave) => ({ soak: '10m', ...wave })),
   };
-  return { ...object, spec: { ...defaults, ...spec, baseline, ...(rollout && { rollout }) } };
+  return { ...object, spec: { ...defaults, ...completeRules(spec), baseline, ...(rollout && { rollout }) } };
+}
+
+function completeException(object: Stored): Stored {
+  return { ...object, spec: completeRules(object['spec'] as Readonly<Record<string, unknown>>) };
+}
+
+/** Applies the default of the ports of rules and connections. */
+function completeRules(spec: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const completed = ['ingress', 'egress', 'connections'].flatMap((field) => {
+    const rules = spec[field] as readonly { readonly ports?: readonly object[] }[] | undefined;
+    const complete = rules?.map((rule) => ({
+      ...rule,
+      ...(rule.ports && { ports: rule.ports.map((port) => ({ protocol: 'TCP', ...port })) }),
+    }));
+    return complete === undefined ? [] : [[field, complete] as const];
+  });
+  return { ...spec, ...Object.fromEntries(completed) };
 }
 
 export function apiVersionOf({ group, version }: Kind): string {
