@@ -53,7 +53,7 @@ describe('the validator of SARIF', function () {
       .filter((each) => each.startsWith('error '));
   }
 
-  for (const [what, file, cwd, uri] of [
+  const CHECKED = [
     ['a file in the working directory', 'checks.yaml', directory, 'checks.yaml'],
     [
       'one below it, by its whole path',
@@ -63,19 +63,19 @@ describe('the validator of SARIF', function () {
     ],
     ['one elsewhere', join(directory, 'checks.yaml'), ROOT, `file://${directory}/checks.yaml`],
     ['standard input', '-', directory, 'standard%20input'],
-  ] as const) {
-    it(`accepts the output of check -o sarif for ${what}`, async () => {
-      const argv = ['check', file, '-f', join(ROOT, 'config/samples/shop'), '-o', 'sarif'];
-      const { stdout } = await cli(argv, { cwd, stdin: CHECKS });
-      assert.deepEqual(await findings(stdout), []);
-      assert.deepEqual(
-        [...stdout.matchAll(/"uri": "(.*)"/g)].map(([, found]) => found),
-        [uri, uri, uri],
-      );
-    });
-  }
+  ] as const;
 
-  it('accepts the output of workloads -o sarif', async () => {
+  /** The output of `check` for each of CHECKED. */
+  const checked = () =>
+    Promise.all(
+      CHECKED.map(async ([, file, cwd]) => {
+        const argv = ['check', file, '-f', join(ROOT, 'config/samples/shop'), '-o', 'sarif'];
+        return (await cli(argv, { cwd, stdin: CHECKS })).stdout;
+      }),
+    );
+
+  /** The output of `workloads` for a pod on the host network. */
+  async function limited(): Promise<string> {
     const manifests = `apiVersion: v1
 kind: Namespace
 metadata: {name: shop, labels: {segmentation.dev/restricted-tenant: a}}
@@ -87,9 +87,22 @@ spec: {hostNetwork: true, containers: [{name: c, image: 'a "quoted" & <marked> n
 `;
     const profile = join(ROOT, 'config/samples/restricted-tenant.yaml');
     const argv = ['workloads', '-f', 'pod.yaml', '-f', profile, '-o', 'sarif'];
-    const { stdout } = await cli(argv, { cwd: directoryOf({ 'pod.yaml': manifests }) });
-    assert.match(stdout, /"level": "error"/);
-    assert.deepEqual(await findings(stdout), []);
+    return (await cli(argv, { cwd: directoryOf({ 'pod.yaml': manifests }) })).stdout;
+  }
+
+  it('accepts the outputs of check and of workloads, as the runs of one log', async () => {
+    const workloads = await limited();
+    assert.match(workloads, /"level": "error"/);
+    const logs = [...(await checked()), workloads].map((text) => JSON.parse(text) as { runs: object[] });
+    const merged = { ...logs[0], runs: logs.flatMap(({ runs }) => runs) };
+    assert.equal(merged.runs.length, CHECKED.length + 1);
+    assert.deepEqual(await findings(JSON.stringify(merged)), []);
+  });
+
+  it('would read the address of each file as check writes it', async () => {
+    const found = (await checked()).map((text) => [...text.matchAll(/"uri": "(.*)"/g)].map(([, uri]) => uri));
+    for (const [index, [what, , , uri]] of CHECKED.entries())
+      assert.deepEqual(found[index], [uri, uri, uri], what);
   });
 
   it('refuses a line number below 1', async () => {
