@@ -15,7 +15,8 @@ function largeRule(index: number): object {
   return { name: `r${index}`, to: Array.from({ length: 50 }, (_, i) => ({ ipBlock: block(i) })) };
 }
 
-describe('profile whose policy would be too large', () => {
+describe('profile whose policy would be too large', function () {
+  this.timeout(5 * PATIENCE_MS); // of several such waits
   const at = new OperatorSuite('limits');
 
   it('is Stalled with a remedy, keeps its policies, and recovers when it becomes smaller', async () => {
