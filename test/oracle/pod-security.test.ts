@@ -5,9 +5,10 @@ import fc from 'fast-check';
 import { BASELINE } from '../../src/audit/pods/baseline/index.ts';
 import { RESTRICTED } from '../../src/audit/pods/restricted/index.ts';
 import type { PodSpec } from '../../src/audit/pod-spec.ts';
+import { runs } from '../policy/fixture.ts';
 import { goIsThere, goTool, skippedWithoutGo } from '../env/tooling/go-tool.ts';
 
-const PODS = 20_000;
+const PODS = runs(6000);
 const STANDARD = { ...BASELINE, ...RESTRICTED };
 
 /** An object with each of the fields there or not, so that absence is tried as often as every value. */

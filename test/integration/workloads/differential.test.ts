@@ -9,7 +9,7 @@ import { type Limited, WorkloadScene } from './scene.ts';
 
 const SEED = Number(process.env.WORKLOAD_SEED ?? 20_261_129);
 const PROFILES = 6;
-const PODS = 80 * Number(process.env.WORKLOAD_RUNS ?? 1);
+const PODS = 50 * Number(process.env.WORKLOAD_RUNS ?? 1);
 
 const anyHost = fc.constantFrom(
   '',

@@ -23,7 +23,7 @@ import { goIsThere, goTool, skippedWithoutGo } from '../../env/tooling/go-tool.t
 import { facts, type FactsInput, profile } from '../../policy/fixture.ts';
 import { cases, SEED } from './scale.ts';
 
-const CHANGES = cases(5);
+const CHANGES = cases(3);
 
 const named = (name: string, team?: string) => ({
   name,
