@@ -218,6 +218,34 @@ describe('guard of a profile on Calico', function () {
     }
   });
 
+  it('goes under Audit also while the staged one is refused, which is tried again', async () => {
+    const apply = (crd: object) => plane.kubectlRun(['apply', '-f', '-'], { stdin: JSON.stringify(crd) });
+    const refusing = structuredClone(STAGED_GLOBAL_CRD);
+    const spec = refusing.spec.versions[0]?.schema.openAPIV3Schema.properties?.['spec'];
+    assert.ok(spec?.properties);
+    const properties = { ...spec.properties, never: { type: 'string' } };
+    Object.assign(spec, { properties, required: ['never'] });
+    profile = await box.profile('r', { isolation: ['Ingress'], guard: { mode: 'Enforce' } });
+    await box.ready(profile, SOON);
+    await apply(refusing);
+    const probe = {
+      apiVersion: 'projectcalico.org/v3',
+      kind: 'StagedGlobalNetworkPolicy',
+      metadata: { name: 'x' },
+      spec: {},
+    };
+    await eventually(
+      () => assert.rejects(plane.admin.send('POST', `${STAGED_PATH}?dryRun=All`, probe), /never/),
+      SOON,
+    );
+    await box.edit(profile, { guard: { mode: 'Audit' } });
+    await becomes('Audited', /it is not staged: .*never/);
+    await eventually(() => assert.rejects(policy()), SOON);
+    await apply(STAGED_GLOBAL_CRD);
+    await becomes('Staged');
+    await box.removeProfile(profile);
+  });
+
   it('says why it is not staged, and still lists what it would restrict', async () => {
     await kubectl('delete', 'crd', STAGED_GLOBAL_CRD.metadata.name);
     profile = await box.profile('q', { isolation: ['Ingress'], guard: { mode: 'Audit' } });

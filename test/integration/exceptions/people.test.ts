@@ -317,6 +317,8 @@ describe('admission of exceptions', () => {
         created({ profile, ingress: [{ name: 'in', from: [...pods, ...outside] }] }),
         message,
       );
+      const names = [{ fqdn: { names: ['api.example.com'] } }];
+      await assert.rejects(created({ profile, egress: [{ name: 'out', to: names }] }), /, not FQDN/);
       const connections = [{ name: 'both', from: pods, to: outside }];
       await assert.rejects(created({ profile, egress: undefined, connections }), message);
     });

@@ -80,6 +80,19 @@ describe('policies of an exception', () => {
       });
     });
 
+    it('are created and deleted by one step each, which open nothing', () => {
+      const by = granting('p', {}, { egress: [{ name: 'r', to: [{ podSelector: {} }] }] });
+      const own = compile(by, SHOP, facts()).policies;
+      const added = compiled(named, { by, input: onEngine('available') }).policies;
+      const context = { hasPods: true, isOurs: () => true };
+      const [begin, end] = [plan(own, [...own, ...added], context), plan([...own, ...added], own, context)];
+      assert.deepEqual(
+        [begin, end].map(({ steps }) => steps.map(({ verb }) => verb)),
+        [['create'], ['delete']],
+      );
+      assert.deepEqual([begin.opens, end.opens], [[], []]);
+    });
+
     it('are the same while the engine can not carry them', () => {
       const before = compiled(named, { input: onEngine('available') }).policies;
       const after = compiled(named, { input: onEngine('missing'), observed: before });
