@@ -4,7 +4,7 @@
  * default-deny of its profile. Pure.
  */
 import type { LabelSelector, ObjectMeta, StringMap } from '../api/meta.ts';
-import type { NetworkPolicyPort, PolicyType } from '../api/network-policy.ts';
+import type { NetworkPolicy, NetworkPolicyPort, PolicyType } from '../api/network-policy.ts';
 import type { RuleNote } from './notes.ts';
 
 /** A peer that NetworkPolicy can't match, or that an engine does not match by address. */
@@ -83,3 +83,22 @@ export const NO_ENGINE: EngineFacts = {
   kind: 'none',
   message: "the operator's configuration names no network engine: set engine there",
 };
+
+/**
+ * A NetworkPolicy that allows at least what an extension for ingress does: its ports, from everyone. It is never written: overlays of
+ * identities are made from it.
+ */
+export function asNetworkPolicy({
+  metadata,
+  podSelector,
+  rules,
+  unresolved,
+}: ExtensionPolicy): NetworkPolicy {
+  const ingress = rules.map(({ ports }) => (ports === undefined ? {} : { ports }));
+  const isComplete = unresolved.length === 0;
+  const name = `${metadata.name}.extension`;
+  return {
+    metadata: { ...metadata, name },
+    spec: { podSelector, policyTypes: ['Ingress'], ingress: isComplete ? ingress : [{}] },
+  };
+}

@@ -19,16 +19,10 @@ import type {
   ServiceAccountFacts,
   ServiceFacts,
 } from '../policy/facts.ts';
-import { type MeshFacts, NO_MESH } from '../policy/mesh.ts';
 import { byName, byObjectName } from '../util/order.ts';
 import { MANIFESTS, type SnapshotInput } from './input.ts';
+import { meshFacts } from './mesh/facts.ts';
 import type { WorkloadPod } from './pods.ts';
-
-const UNREAD_MESH: MeshFacts = {
-  kind: 'missing',
-  message:
-    "only the operator reads the mesh's own configuration; here, rules for it are those of the policies that it wrote",
-};
 
 const WEBHOOK_KINDS = [
   'ValidatingWebhookConfiguration',
@@ -49,6 +43,7 @@ export function factsOf(
   const { objects, configuration } = input;
   const dns = labelledDNS(services);
   const engine = configuredFacts(input.engine ?? 'None');
+  const mesh = meshFacts(input);
   const slices = Map.groupBy(
     objects
       .of<RawEndpointSlice>('EndpointSlice')
@@ -75,7 +70,7 @@ export function factsOf(
       webhooks.filter((each) => each.namespace === namespace).sort((a, b) => byName(a, b) || a.port - b.port),
     serviceAccount: (namespace, name) => accountCounts(pods, namespace, name),
     engine: () => engine,
-    mesh: () => (input.mesh === undefined || input.mesh === 'None' ? NO_MESH : UNREAD_MESH),
+    mesh: () => mesh,
   };
 }
 

@@ -8,6 +8,7 @@ import { usesCilium } from '../engines/layers/kinds.ts';
 import { layerPolicies } from '../engines/layers/layer-policies.ts';
 import { layeredView } from '../engines/layers/layered-view.ts';
 import { writtenGuards } from './guards.ts';
+import { overlaysOf } from './mesh/overlays.ts';
 import { LAYER_KNOWN_KINDS, type KnownKind } from './objects.ts';
 import type { WorkloadPod } from './pods.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -57,16 +58,21 @@ function objectsOf(snapshot: Snapshot, asEnforced: boolean): EngineObjects<Layer
 /** The objects that profiles ask for, by kind. Without their setting, those of the cluster stay. */
 function askedFor(snapshot: Snapshot, asEnforced: boolean): ReadonlyMap<string, readonly KubeObject[]> {
   const intents = snapshot.intents().filter(({ relation }) => asEnforced || relation === 'enforce');
+  const overlays = overlaysOf(snapshot, asEnforced);
   const objects = [
     ...intents.flatMap(({ extensions }) => extensions),
     ...writtenGuards(snapshot, asEnforced),
+    ...(overlays ?? []).flatMap((each) => each.objects),
   ];
   const found = objects.flatMap((object) => {
     const known = knownKind(object);
     return known === undefined ? [] : [[known.kind, { ...object, kind: known.kind }] as const];
   });
   const byKind = Map.groupBy(found, ([kind]) => kind);
-  const written = [snapshot.extensionKind, snapshot.guard?.kind].filter((kind) => kind !== undefined);
+  const ofMesh = overlays === undefined ? [] : ['AuthorizationPolicy', 'PeerAuthentication'];
+  const written = [snapshot.extensionKind, snapshot.guard?.kind, ...ofMesh].filter(
+    (kind) => kind !== undefined,
+  );
   return new Map(written.map((kind) => [kind, (byKind.get(kind) ?? []).map(([, object]) => object)]));
 }
 

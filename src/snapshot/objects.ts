@@ -75,6 +75,9 @@ export const KNOWN_KINDS: readonly KnownKind[] = [
 /** Exceptions are read from manifests; in a cluster, their policies are there, and only `audit` reads themselves. */
 export const EXCEPTIONS: KnownKind = grouped(GROUP, EXCEPTION_KIND, EXCEPTION_PLURAL, { version: VERSION });
 
+/** The configuration of a mesh is in one. Of a cluster, only that is read, by its name. */
+export const CONFIG_MAP: KnownKind = core('ConfigMap', 'configmaps', true, false);
+
 /** Kinds that only `audit` reads. */
 export const AUDIT_KINDS: readonly KnownKind[] = [
   core('ServiceAccount', 'serviceaccounts'),

@@ -1,5 +1,7 @@
 /** Reads from a cluster the objects that commands need, page by page and trimmed. Never writes. */
+import type { KubeObject } from '../../api/meta.ts';
 import { KIND, LABEL_MANAGED_BY, MANAGER } from '../../api/names.ts';
+import { configMapName, injectorOf, isInjector, type RawInjector } from '../../engines/istio/evidence.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import { loadKubeConfig } from '../../kube/config/load.ts';
 import { servedVersions, serverVersion } from '../../kube/discovery.ts';
@@ -10,7 +12,14 @@ import { createTransport, type Transport } from '../../kube/http/transport.ts';
 import { CONTROLLER_REVISIONS } from '../../rollout/recorded.ts';
 import { CliError } from '../shell/failure.ts';
 import type { Terminal } from '../shell/terminal.ts';
-import { AUDIT_KINDS, KNOWN_KINDS, type KnownKind, newestFirst, ObjectSet } from '../../snapshot/objects.ts';
+import {
+  AUDIT_KINDS,
+  CONFIG_MAP,
+  KNOWN_KINDS,
+  type KnownKind,
+  newestFirst,
+  ObjectSet,
+} from '../../snapshot/objects.ts';
 import { isOwnedByJob } from '../../snapshot/pods.ts';
 import { Projection } from '../../snapshot/projection.ts';
 import { isInForceAsItIs, REVISION_KIND } from '../../snapshot/revisions.ts';
@@ -26,6 +35,8 @@ export interface ClusterOptions {
   readonly kinds?: readonly string[];
   /** Kinds to read besides, of which a cluster may have none. */
   readonly further?: readonly KnownKind[];
+  /** True to read the configuration of the mesh too. */
+  readonly readsMesh?: boolean;
   /** True to read what `audit` needs too: its kinds, and the specs of pods. */
   readonly forAudit?: boolean;
   /** The namespace that has the recorded revisions of profiles. */
@@ -101,6 +112,7 @@ export async function readCluster(options: ClusterOptions, terminal: Terminal): 
     if (objects.of('Pod').some(isOwnedByJob)) {
       await Promise.all(KNOWN_KINDS.filter(({ kind }) => kind === 'Job').map(readKind));
     }
+    if (options.readsMesh === true) await readMeshConfigurations(transport, objects, unread);
     // An audit reads policies as they are, and completion only names.
     const knowsRevisions =
       !forAudit &&
@@ -121,6 +133,29 @@ function keepUnread(unread: Map<string, string>, readKinds: ReadonlySet<string>,
   for (const kind of elsewhere) {
     terminal.note(`${kind} was read from one of its API groups, which has all objects: ${unread.get(kind)}`);
     unread.delete(kind);
+  }
+}
+
+/** Reads the mesh configuration of each istiod that injects sidecars. */
+async function readMeshConfigurations(
+  transport: Transport,
+  objects: ObjectSet,
+  unread: Map<string, string>,
+): Promise<void> {
+  const maps = new Resource<KubeObject>(transport, CONFIG_MAP);
+  for (const raw of objects.of<RawInjector>('MutatingWebhookConfiguration')) {
+    const { service, revision } = injectorOf(raw);
+    if (service === undefined || !isInjector(raw)) continue;
+    const name = configMapName(revision);
+    try {
+      objects.put(CONFIG_MAP.kind, await maps.get(name, service.namespace));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      unread.set(
+        CONFIG_MAP.kind,
+        `ConfigMap ${service.namespace}/${name} with Istio's mesh configuration can't be read: ${error.message}`,
+      );
+    }
   }
 }
 

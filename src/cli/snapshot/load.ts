@@ -13,6 +13,7 @@ import type { ClusterObjects } from './cluster.ts';
 import { assumedNamespace, type Manifests, readManifests } from './manifests.ts';
 import {
   AUDIT_KINDS,
+  CONFIG_MAP,
   EXCEPTIONS,
   type KnownKind,
   LAYER_KNOWN_KINDS,
@@ -162,7 +163,13 @@ export async function loadOverlay(input: LoadInput, cluster?: ClusterObjects): P
 
 function furtherKinds(input: LoadInput): readonly KnownKind[] {
   const { forAudit = false } = input;
-  return [...new Set([...(forAudit ? AUDIT_KINDS : [EXCEPTIONS]), ...layerKinds(input)])];
+  const ofMesh = namesMesh(input) ? [CONFIG_MAP] : [];
+  return [...new Set([...(forAudit ? AUDIT_KINDS : [EXCEPTIONS]), ...layerKinds(input), ...ofMesh])];
+}
+
+/** True if the file of --config names a mesh, so that its configuration matters. */
+function namesMesh(input: LoadInput): boolean {
+  return operatorConfiguration(input, new ObjectSet()).mesh !== 'None';
 }
 
 function layerKinds({ forLayers = false, flags }: LoadInput): readonly KnownKind[] {
@@ -179,6 +186,7 @@ export async function readClusterOf(input: LoadInput, kinds?: readonly string[])
     version,
     ...(kinds && { kinds }),
     further: layerKinds(input),
+    readsMesh: namesMesh(input),
     forAudit,
     operatorNamespace: flags.get('operator-namespace') ?? OPERATOR_NAMESPACE,
   };

@@ -4,7 +4,7 @@ import type { NetworkPolicy } from '../../api/network-policy.ts';
 import { withoutDirections, withRole } from '../../policy/directions.ts';
 import { isolates, isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { ProfileIntent } from './gather.ts';
-import type { ExtensionPolicy } from '../../policy/extensions.ts';
+import { asNetworkPolicy, type ExtensionPolicy } from '../../policy/extensions.ts';
 import type { DesiredExtensions } from '../engine-support.ts';
 import type { DesiredOverlay } from '../mesh-support.ts';
 import { asksForOverlay } from '../../policy/mesh.ts';
@@ -100,7 +100,7 @@ export function desiredOverlay(
       const policies = withoutPostponed(intent, waiting).filter(({ spec }) =>
         isolates(spec).includes('Ingress'),
       );
-      return [...policies, ...intent.compiled.extensions.filter(isOfIngress).map(asPolicy)];
+      return [...policies, ...intent.compiled.extensions.filter(isOfIngress).map(asNetworkPolicy)];
     }),
     profiles: enforced.flatMap(({ profile }) => (asksForOverlay(profile.spec.mesh) ? [profile] : [])),
     kept,
@@ -109,17 +109,6 @@ export function desiredOverlay(
 
 function isOfIngress({ direction }: ExtensionPolicy): boolean {
   return direction === 'Ingress';
-}
-
-/** A NetworkPolicy that allows at least what the extension does: its ports, from everyone. Only its overlay is written. */
-function asPolicy({ metadata, podSelector, rules, unresolved }: ExtensionPolicy): NetworkPolicy {
-  const ingress = rules.map(({ ports }) => (ports === undefined ? {} : { ports }));
-  const isComplete = unresolved.length === 0;
-  const name = `${metadata.name}.extension`;
-  return {
-    metadata: { ...metadata, name },
-    spec: { podSelector, policyTypes: ['Ingress'], ingress: isComplete ? ingress : [{}] },
-  };
 }
 
 /** The profiles that want no policy, and whose observed policies stay because an admission gate may still look for one. */

@@ -48,6 +48,12 @@ export type MeshEvidence =
   /** The webhook configurations can't be read. */
   | { readonly kind: 'unreadable'; readonly message: string };
 
+/** True for a webhook configuration by which istiod injects sidecars. */
+export function isInjector({ metadata }: RawInjector): boolean {
+  const [key = '', value] = INJECTOR_LABEL.split('=');
+  return metadata.labels?.[key] === value;
+}
+
 export function injectorOf({ metadata, webhooks = [] }: RawInjector): Injector {
   const services = webhooks.flatMap(({ clientConfig }) => clientConfig?.service ?? []);
   const { namespace, name } = services[0] ?? {};

@@ -20,7 +20,7 @@ import { toJson, toYaml } from '../../shell/output.ts';
 import { layersOf, type SnapshotLayers } from '../../../snapshot/layers.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { AS_ENFORCED } from '../explain/command.ts';
-import { warnOfUnresolved } from '../render/command.ts';
+import { overlayNotes, warnOfUnresolved } from '../render/command.ts';
 
 export const diff: Command = {
   name: 'diff',
@@ -81,6 +81,7 @@ export const diff: Command = {
       if (text !== undefined) terminal.print(text);
     }
     warnOfUnresolved(after.intents(), terminal);
+    for (const note of overlayNotes(after.intents(), after)) terminal.note(note);
     const { namespaces, policies, extensions, exceptions, opened, closed, unclear } = changes;
     const changed = [namespaces, policies, extensions, exceptions, opened, closed, unclear];
     return changed.every(({ length }) => length === 0) ? EXIT.yes : EXIT.no;

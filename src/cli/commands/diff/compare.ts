@@ -9,6 +9,7 @@ import { ANNOTATION_RULES, LABEL_PROFILE } from '../../../api/names.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import type { WorkloadPod } from '../../../snapshot/pods.ts';
 import { stagedGuards, writtenGuards } from '../../../snapshot/guards.ts';
+import { overlaysOf } from '../../../snapshot/mesh/overlays.ts';
 import type { SnapshotLayers } from '../../../snapshot/layers.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { canonicalJSON } from '../../../util/canonical-json.ts';
@@ -46,6 +47,8 @@ export interface ExtensionChange {
   readonly profile: string;
   /** `KIND.GROUP/NAME`. */
   readonly name: string;
+  /** The part of the cluster that enforces it. */
+  readonly enforcedBy: 'engine' | 'mesh';
 }
 
 /** The two states that are compared. They may differ in the policies that count as enforced alone. */
@@ -127,7 +130,7 @@ function extensionsOf(snapshot: Snapshot, asEnforced: boolean): Map<string, Kube
     spec: { ...object.spec, priority: 0, order: 0 },
   }));
   return new Map(
-    [...(observed ?? []), ...asked, ...guards].map((each) => [
+    [...(observed ?? []), ...asked, ...guards, ...overlayObjects(snapshot, asEnforced)].map((each) => [
       `${each.metadata.namespace ?? ''}/${extensionName(each)}`,
       each,
     ]),
@@ -149,9 +152,21 @@ function extensionChanges(
         namespace,
         profile: labels[LABEL_PROFILE] ?? '',
         name: extensionName(either),
+        enforcedBy: MESH_KINDS.has(either.kind ?? '') ? 'mesh' : 'engine',
       },
     ];
   });
+}
+
+const MESH_KINDS = new Set(['AuthorizationPolicy', 'PeerAuthentication']);
+
+/** The overlays that profiles ask for; those of the cluster if that is not known, or if the cluster is shown as it is. */
+function overlayObjects(snapshot: Snapshot, asEnforced: boolean): readonly KubeObject[] {
+  const asked = snapshot.isObserved && !asEnforced ? undefined : overlaysOf(snapshot, asEnforced);
+  if (asked !== undefined) return asked.flatMap(({ objects }) => objects);
+  return [...MESH_KINDS]
+    .flatMap((kind) => snapshot.objects.of(kind))
+    .filter((object) => snapshot.ownerOf({ ...object, spec: {} }) !== undefined);
 }
 
 function contentOf(object: KubeObject & { readonly spec?: unknown }): string {

@@ -25,6 +25,11 @@ export interface TextOptions {
 /** Above this number, flows are summarised by namespace unless `wide`. */
 const MAX_FLOWS = 24;
 
+const ENFORCERS = [
+  ['engine', 'Policies of the network engine'],
+  ['mesh', 'Policies of the mesh'],
+] as const;
+
 /** Undefined if nothing changes. */
 export function changesText(changes: SnapshotChanges, options: TextOptions): string | undefined {
   const { paint } = options;
@@ -33,13 +38,16 @@ export function changesText(changes: SnapshotChanges, options: TextOptions): str
   if (namespaces.length > 0)
     sections.push([paint.bold('Namespaces'), ...namespaces.map((each) => namespaceLine(each, paint))]);
   if (policies.length > 0) sections.push([policiesTitle(policies, paint), ...policyLines(policies, options)]);
-  if (extensions.length > 0)
+  for (const [of, title] of ENFORCERS) {
+    const own = extensions.filter(({ enforcedBy }) => enforcedBy === of);
+    if (own.length === 0) continue;
     sections.push([
-      paint.bold('Policies of the network engine'),
-      ...extensions.map(({ change, namespace, name }) =>
+      paint.bold(title),
+      ...own.map(({ change, namespace, name }) =>
         changeLine(change, namespace === '' ? name : `${namespace}/${name}`, paint),
       ),
     ]);
+  }
   if (opened.length > 0) sections.push(flowLines('open', opened, options));
   if (closed.length > 0) sections.push(flowLines('close', closed, options));
   if (unclear.length > 0)

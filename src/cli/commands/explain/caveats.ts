@@ -67,7 +67,8 @@ function meshCaveats(
   namespaces: ReadonlySet<string>,
   { asEnforced, isLayered }: CaveatInput,
 ): string[] {
-  if (isLayered && snapshot.isObserved && !asEnforced) return [];
+  const isKnown = (snapshot.isObserved && !asEnforced) || snapshot.facts.mesh()?.kind === 'available';
+  if (isLayered && isKnown) return [];
   return snapshot.intents().flatMap(({ profile, namespace, relation }) => {
     const { authorization, mtls } = profile.spec.mesh ?? {};
     const isInForce = namespaces.has(namespace.name) && (asEnforced || relation === 'enforce');

@@ -1,5 +1,5 @@
 /** `render`: prints the policies of profiles exactly as the operator writes them. */
-import type { KubeObject } from '../../../api/meta.ts';
+import type { KubeObject, LabelSelector } from '../../../api/meta.ts';
 import { LABEL_PROFILE } from '../../../api/names.ts';
 import type { Connection, SegmentationProfile } from '../../../api/profile.ts';
 import { connectionText, unusedConnections } from '../../../policy/connections/usage.ts';
@@ -13,6 +13,7 @@ import { selectorText } from '../../shell/text.ts';
 import { isUnderWay, rolloutNotes } from '../../snapshot/rollout-notes.ts';
 import { namespacesNamed, profilesNamed } from '../../snapshot/select.ts';
 import { stagedGuards, writtenGuards } from '../../../snapshot/guards.ts';
+import { overlaysOf } from '../../../snapshot/mesh/overlays.ts';
 import type { ProfileIntent, Snapshot } from '../../../snapshot/snapshot.ts';
 import type { Terminal } from '../../shell/terminal.ts';
 import { counted } from '../../../util/list-text.ts';
@@ -30,7 +31,8 @@ export const render: Command = {
       'that is not the latest.',
     'If the file of --config names a network engine whose policies the operator writes (engine: Cilium, engine: Calico),\n' +
       'it prints those too: also the staged policies of a profile under Audit. If it has `guard`, it prints guards: on Calico also\n' +
-      'the staged ones of profiles and guards under Audit.',
+      'the staged ones of profiles and guards under Audit. If it names a mesh (mesh: Istio) of which the webhooks and the\n' +
+      'configuration are known, it prints the overlays.',
     'Exits with 1 when a peer of a rule can not be resolved: what is printed then lacks what that peer allows.',
   ],
   examples: [
@@ -57,10 +59,14 @@ export const render: Command = {
       .intents()
       .filter((intent) => profiles.includes(intent.profile) && namespaces.has(intent.namespace.name));
     const written = [...writtenGuards(snapshot, true), ...stagedGuards(snapshot)];
-    const guards = written.filter(({ metadata }) =>
-      profiles.some((profile) => profile.metadata.name === metadata.labels?.[LABEL_PROFILE]),
+    const guards = written.filter((guard) =>
+      profiles.some(({ metadata }) => metadata.name === profileOf(guard)),
     );
-    print(intents, guards, format, terminal);
+    const overlays = (overlaysOf(snapshot, true) ?? []).filter((each) => namespaces.has(each.namespace.name));
+    const ofMesh = overlays
+      .flatMap(({ objects }) => objects)
+      .filter((object) => profiles.some(({ metadata }) => metadata.name === profileOf(object)));
+    print(intents, { guards, ofMesh }, format, terminal);
     for (const profile of profiles) {
       for (const connection of unusedConnectionsOf(profile, snapshot)) {
         terminal.warn(
@@ -76,14 +82,28 @@ export const render: Command = {
   },
 };
 
+function profileOf({ metadata }: KubeObject): string | undefined {
+  return metadata.labels?.[LABEL_PROFILE];
+}
+
+interface FurtherObjects {
+  readonly guards: readonly KubeObject[];
+  /** AuthorizationPolicies and PeerAuthentications. */
+  readonly ofMesh: readonly KubeObject[];
+}
+
 function print(
   intents: readonly ProfileIntent[],
-  guards: readonly KubeObject[],
+  { guards, ofMesh }: FurtherObjects,
   format: string,
   terminal: Terminal,
 ): void {
   const policies = intents.flatMap((intent) => intent.policies);
-  const extensions = [...intents.flatMap((intent) => [...intent.extensions, ...intent.staged]), ...guards];
+  const extensions = [
+    ...intents.flatMap((intent) => [...intent.extensions, ...intent.staged]),
+    ...ofMesh,
+    ...guards,
+  ];
   if (format === 'yaml' || format === 'json') {
     terminal.write(objectsText([...policies, ...extensions], format));
   } else if (format === 'name') {
@@ -99,6 +119,7 @@ function print(
           ...policies.map((policy) => policyRow(policy, wide)),
           ...extensionRows(intents, wide),
           ...stagedRows(intents, wide),
+          ...ofMesh.map((object) => overlayRow(object, wide)),
           ...guards.map((guard) => guardRow(guard, wide)),
         ],
       ),
@@ -148,6 +169,22 @@ function stagedRows(intents: readonly ProfileIntent[], wide: boolean): string[][
   );
 }
 
+/** An overlay is about what its pods let in. */
+function overlayRow(object: KubeObject & { readonly spec?: object }, wide: boolean): string[] {
+  const { selector, rules = [] } = (object.spec ?? {}) as {
+    readonly selector?: LabelSelector;
+    readonly rules?: readonly object[];
+  };
+  return [
+    object.metadata.namespace ?? '',
+    extensionName(object),
+    selectorText(selector ?? {}),
+    'Ingress',
+    String(rules.length),
+    ...(wide ? [rulesText(object)] : []),
+  ];
+}
+
 /** A guard is of no namespace, and for all pods of those that it selects. */
 function guardRow(guard: KubeObject & { readonly spec?: object }, wide: boolean): string[] {
   const { ingress = [], egress = [] } = (guard.spec ?? {}) as Readonly<Record<string, readonly object[]>>;
@@ -183,11 +220,7 @@ function addRemarks(
     const written = isStaged ? 'only the staged ones of its policies' : 'none of its policies';
     terminal.note(`profile ${name} is under Audit: the operator writes ${written}`);
   }
-  const inMesh = intents.filter(({ profile: { spec } }) => asksForOverlay(spec.mesh));
-  for (const name of new Set(inMesh.map(({ profile }) => profile.metadata.name)))
-    terminal.note(
-      `profile ${name} asks for identities of the mesh: only the operator knows which namespaces are in it, and writes the AuthorizationPolicies and PeerAuthentications`,
-    );
+  for (const note of overlayNotes(intents, snapshot)) terminal.note(note);
   const allowsDNS = intents.some(({ policies }) =>
     policies.some((policy) => notesOf(policy).some((note) => note?.peer === 'entity ClusterDNS')),
   );
@@ -204,6 +237,30 @@ function addRemarks(
       );
     }
   }
+}
+
+/** Where the overlay of a profile is not known, and why. */
+export function overlayNotes(intents: readonly ProfileIntent[], snapshot: Snapshot): string[] {
+  const asking = intents.filter(({ profile: { spec } }) => asksForOverlay(spec.mesh));
+  const overlays = overlaysOf(snapshot, true);
+  if (overlays === undefined) {
+    const facts = snapshot.facts.mesh();
+    const reason = facts === undefined || facts.kind === 'available' ? '' : `: ${facts.message}`;
+    const names = new Set(asking.map(({ profile }) => profile.metadata.name));
+    return [...names].map(
+      (name) =>
+        `profile ${name} asks for identities of the mesh, and its AuthorizationPolicies and PeerAuthentications are not known here${reason}`,
+    );
+  }
+  const why = {
+    outside: 'the namespace is not in the mesh',
+    ambient: 'its pods have no sidecars (ambient mode): only the operator knows its objects',
+  };
+  return overlays.flatMap(({ namespace, state }) =>
+    state === 'in-mesh' || !asking.some((each) => each.namespace.name === namespace.name)
+      ? []
+      : [`there are no AuthorizationPolicies for ${namespace.name} here: ${why[state]}`],
+  );
 }
 
 /**

@@ -1,4 +1,4 @@
-/** The plugin on profiles that depend on a service mesh, on manifests. It does not read the mesh's configuration. */
+/** The plugin on profiles that depend on a service mesh, on manifests: with and without those of the mesh itself. */
 import assert from 'node:assert/strict';
 import { cli, directoryOf } from '../../cli.ts';
 
@@ -22,18 +22,50 @@ kind: Pod
 metadata: {name: web, namespace: shop, labels: {app.kubernetes.io/component: frontend}}
 spec: {containers: [{name: a, image: a, ports: [{containerPort: 8080}]}]}
 `,
+  'istiod.yaml': `
+apiVersion: v1
+kind: Service
+metadata: {name: istiod, namespace: istio-system}
+spec: {selector: {app: istiod}, ports: [{name: https-dns, port: 15012, protocol: TCP}]}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data: {mesh: "trustDomain: cluster.local"}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata: {name: istio-sidecar-injector, labels: {app: sidecar-injector}}
+webhooks:
+- name: namespace.sidecar-injector.istio.io
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  clientConfig: {service: {namespace: istio-system, name: istiod, path: /inject}}
+  namespaceSelector: {matchLabels: {istio-injection: enabled}}
+`,
+  'gateway.yaml': `
+apiVersion: v1
+kind: Namespace
+metadata: {name: istio-ingress, labels: {istio-injection: enabled}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: istio-system}
+`,
   'operator.cfg': 'apiVersion: config.segmentation.dev/v1alpha1\nkind: OperatorConfiguration\nmesh: Istio\n',
 });
 const SAMPLE = `-f config/samples/istio -f ${directory}/shop.yaml`;
 const WITH_MESH = `--config ${directory}/operator.cfg`;
 
 describe('the sample of config/samples/istio', () => {
-  it('is rendered without the objects of the mesh, and says that only the operator writes these', async () => {
+  it('is rendered without the objects of the mesh, and says why, if the mesh is not known', async () => {
     const { stdout, stderr, code } = await cli(`render ${SAMPLE} ${WITH_MESH} -o name`);
     assert.match(stdout, /^networkpolicy\.networking\.k8s\.io\/in-the-mesh\.ingress\.from-gateway$/m);
     assert.doesNotMatch(stdout, /authorizationpolicy/);
-    assert.match(stderr, /profile in-the-mesh asks for identities of the mesh: only the operator knows/);
-    assert.match(stderr, /only the operator reads the mesh's own configuration/);
+    assert.match(
+      stderr,
+      /profile in-the-mesh asks for identities of the mesh, and its AuthorizationPolicies and PeerAuthentications are not known here: only the operator reads the mesh's own configuration/,
+    );
     assert.equal(code, 1);
   });
 
@@ -49,6 +81,61 @@ describe('the sample of config/samples/istio', () => {
     assert.match(
       stderr,
       /in shop, the mesh denies connections to pods with sidecars by identity, as profile in-the-mesh asks/,
+    );
+  });
+});
+
+describe('the sample of config/samples/istio, with the manifests of the mesh', () => {
+  const all = `${SAMPLE} -f ${directory}/istiod.yaml -f ${directory}/gateway.yaml ${WITH_MESH}`;
+
+  it('is rendered with its AuthorizationPolicies and PeerAuthentication', async () => {
+    const { stdout, code } = await cli(`render ${all} -o name`);
+    assert.equal(code, 0);
+    assert.match(stdout, /^authorizationpolicy\.security\.istio\.io\/in-the-mesh\.default-deny$/m);
+    assert.match(stdout, /^authorizationpolicy\.security\.istio\.io\/in-the-mesh\.ingress\.from-gateway$/m);
+    assert.match(stdout, /^peerauthentication\.security\.istio\.io\/in-the-mesh\.default-deny$/m);
+    const rendered = await cli(`render ${all}`);
+    assert.match(rendered.stdout, /namespaces:\n +- istio-ingress/);
+    assert.match(
+      (await cli(`render ${all} -o wide`)).stdout,
+      /authorizationpolicy\S+from-gateway +\S+ +Ingress +1 +from-gateway/,
+    );
+  });
+
+  it('is judged by them', async () => {
+    const flow = `${all} shop/pod/web --port 8080`;
+    const fromGateway = await cli(`explain istio-ingress/pod/gateway ${flow}`);
+    assert.equal(fromGateway.code, 0, fromGateway.output);
+    assert.doesNotMatch(fromGateway.stderr, /the mesh denies connections/);
+    const others = directoryOf({
+      'open.yaml':
+        'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: tenant, namespace: shop}\nspec: {podSelector: {}, policyTypes: [Ingress], ingress: [{}]}\n' +
+        '---\napiVersion: v1\nkind: Pod\nmetadata: {name: job, namespace: ops}\nspec: {containers: [{name: a, image: a}]}\n',
+    });
+    const fromOutside = await cli(`explain ops/pod/job ${flow} -f ${others}`);
+    assert.equal(fromOutside.code, 1);
+    assert.match(fromOutside.stdout, /Ingress +denied by PeerAuthentication shop\/in-the-mesh\.default-deny/);
+  });
+
+  it('changes objects of the mesh in a diff', async () => {
+    const mesh = `-f ${directory}/shop.yaml -f ${directory}/istiod.yaml -f ${directory}/gateway.yaml ${WITH_MESH}`;
+    const from = ['shop.yaml', 'istiod.yaml', 'gateway.yaml'].map((file) => `--from ${directory}/${file}`);
+    const { stdout } = await cli(`diff ${from.join(' ')} -f config/samples/istio ${mesh}`);
+    assert.match(
+      stdout,
+      /Policies of the mesh\n +\+ shop\/authorizationpolicy\.security\.istio\.io\/in-the-mesh\.default-deny/,
+    );
+  });
+
+  it('says of a namespace outside of the mesh that it has none', async () => {
+    const outside = directoryOf({
+      'shop.yaml':
+        'apiVersion: v1\nkind: Namespace\nmetadata: {name: plain, labels: {segmentation.dev/profile-class: in-the-mesh}}\n',
+    });
+    const { stderr } = await cli(`render ${all} -f ${outside} -o name`);
+    assert.match(
+      stderr,
+      /there are no AuthorizationPolicies for plain here: the namespace is not in the mesh/,
     );
   });
 });

@@ -1,0 +1,134 @@
+/** The overlays of identities that the profiles of a snapshot ask for, as the operator writes them. Pure. */
+import type { KubeObject } from '../../api/meta.ts';
+import { LABEL_ROLE } from '../../api/names.ts';
+import type { NetworkPolicy } from '../../api/network-policy.ts';
+import type { SegmentationProfile } from '../../api/profile.ts';
+import type { Identities } from '../../engines/istio/authorization.ts';
+import { planMutualTLS, rulesOutOfMesh } from '../../engines/istio/mutual-tls.ts';
+import { type AuthorizationMode, planAuthorization } from '../../engines/istio/overlay.ts';
+import type { ObjectStep } from '../../engines/object-step.ts';
+import { asNetworkPolicy } from '../../policy/extensions.ts';
+import { asksForOverlay, injectsAll, isAmbient, type MeshConfiguration } from '../../policy/mesh.ts';
+import { isolates } from '../../policy/semantics/normalize.ts';
+import type { ProfileIntent, Snapshot, SnapshotNamespace } from '../snapshot.ts';
+
+/** AuthorizationPolicies and PeerAuthentications. */
+export interface SnapshotOverlay {
+  readonly namespace: SnapshotNamespace;
+  readonly objects: readonly KubeObject[];
+  /** The profiles that ask for one. */
+  readonly profiles: readonly SegmentationProfile[];
+  /** `outside`: the namespace is not in the mesh; `ambient`: its pods have no sidecars, and get no overlay here. */
+  readonly state: 'in-mesh' | 'outside' | 'ambient';
+}
+
+/**
+ * The overlays of all namespaces in which a profile asks for one; undefined if the mesh is not known.
+ *
+ * @param asEnforced as if every profile were enforced
+ */
+export function overlaysOf(snapshot: Snapshot, asEnforced: boolean): SnapshotOverlay[] | undefined {
+  const facts = snapshot.facts.mesh();
+  if (facts?.kind !== 'available') return undefined;
+  const identities = identitiesOf(snapshot, facts);
+  const intents = snapshot.intents().filter(({ relation }) => asEnforced || relation === 'enforce');
+  const byNamespace = Map.groupBy(intents, ({ namespace }) => namespace);
+  return [...byNamespace].flatMap(([namespace, own]): SnapshotOverlay[] => {
+    const profiles = own.map(({ profile }) => profile).filter(({ spec }) => asksForOverlay(spec.mesh));
+    if (profiles.length === 0) return [];
+    if (isAmbient(facts, namespace.labels)) return [{ namespace, profiles, objects: [], state: 'ambient' }];
+    if (!injectsAll(facts, namespace.labels)) return [{ namespace, profiles, objects: [], state: 'outside' }];
+    const objects = objectsOf({ snapshot, namespace, facts, identities }, own, profiles);
+    return [{ namespace, profiles, objects, state: 'in-mesh' }];
+  });
+}
+
+interface OverlayContext {
+  readonly snapshot: Snapshot;
+  readonly namespace: SnapshotNamespace;
+  readonly facts: MeshConfiguration;
+  readonly identities: Identities;
+}
+
+function objectsOf(
+  { snapshot, namespace, facts, identities }: OverlayContext,
+  intents: readonly ProfileIntent[],
+  profiles: readonly SegmentationProfile[],
+): KubeObject[] {
+  const policies = intents.flatMap(ingressPolicies);
+  const ownerOf = (object: KubeObject) => snapshot.ownerOf({ ...object, spec: {} });
+  const observed = (kind: string) =>
+    snapshot.objects.of(kind).filter(({ metadata }) => metadata.namespace === namespace.name);
+  const kept = new Set<string>();
+  const modes = new Map(
+    profiles.flatMap(({ metadata, spec }) => {
+      const mode = spec.mesh?.authorization;
+      return mode === 'Enforce' || mode === 'Audit'
+        ? [[metadata.name, mode satisfies AuthorizationMode] as const]
+        : [];
+    }),
+  );
+  const [authorizations, authentications] = [observed('AuthorizationPolicy'), observed('PeerAuthentication')];
+  const access = planAuthorization(authorizations, { policies, modes, kept }, { identities, ownerOf });
+  const strict = new Set(
+    profiles.filter(({ spec }) => spec.mesh?.mtls === 'Strict').map(({ metadata }) => metadata.name),
+  );
+  const ports = new Set(facts.controlPlanes.flatMap(({ metricsPorts }) => metricsPorts.map(String)));
+  const deny = policies.find(
+    ({ metadata: { labels = {} } }) =>
+      labels[LABEL_ROLE]?.endsWith('-deny') === true &&
+      strict.has(snapshot.ownerOf({ metadata: { name: '', labels }, spec: {} }) ?? ''),
+  );
+  const isPossible = rulesOutOfMesh(policies, identities, ports).length === 0;
+  const tls = planMutualTLS(authentications, { deny, isPossible, kept }, { ownerOf });
+  return [
+    ...applied(
+      authorizations.filter((each) => ownerOf(each) !== undefined),
+      [...access.widen, ...access.narrow],
+    ),
+    ...applied(
+      authentications.filter((each) => ownerOf(each) !== undefined),
+      [...tls.widen, ...tls.narrow],
+    ),
+  ];
+}
+
+function ingressPolicies({ policies, compiled }: ProfileIntent): NetworkPolicy[] {
+  return [
+    ...policies.filter(({ spec }) => isolates(spec).includes('Ingress')),
+    ...compiled.extensions.filter(({ direction }) => direction === 'Ingress').map(asNetworkPolicy),
+  ];
+}
+
+/** The objects after the steps, without the cover that stands only meanwhile. */
+function applied(own: readonly KubeObject[], steps: readonly ObjectStep[]): KubeObject[] {
+  const objects = new Map(own.map((object) => [object.metadata.name, object]));
+  for (const step of steps) {
+    if (step.verb === 'delete') objects.delete(step.before.metadata.name);
+    else objects.set(step.object.metadata.name, step.object);
+  }
+  return [...objects.values()].filter(({ metadata }) => metadata.labels?.[LABEL_ROLE] !== 'transition');
+}
+
+/** A namespace is in the mesh if it injects sidecars, and no pod lacks one. Pods to be created will have theirs. */
+function identitiesOf(snapshot: Snapshot, facts: MeshConfiguration): Identities {
+  const namespaces = new Map(snapshot.namespaces.map((each) => [each.name, each]));
+  const withOthers = new Set(
+    snapshot.pods
+      .filter(({ fresh, labels }) =>
+        fresh
+          ? labels['sidecar.istio.io/inject'] === 'false'
+          : labels['security.istio.io/tlsMode'] !== 'istio',
+      )
+      .map(({ namespace }) => namespace),
+  );
+  const domains = new Set(facts.controlPlanes.map(({ trustDomain }) => trustDomain));
+  const [trustDomain] = domains;
+  return {
+    trustDomain: domains.size === 1 ? trustDomain : undefined,
+    isInMesh: (name) => {
+      const labels = namespaces.get(name)?.labels;
+      return labels !== undefined && injectsAll(facts, labels) && !withOthers.has(name);
+    },
+  };
+}
