@@ -20,7 +20,7 @@ import type { EvaluatorOptions } from './evaluator.ts';
 import { groupKey, type GroupName } from './group.ts';
 import type { Effect } from './layers/decision.ts';
 import { isUncertain, type LayeredView } from './layers/layered-view.ts';
-import { type OtherEnd, type PortBounds, portBounds, type RuleMatch } from './layers/port-bounds.ts';
+import { BoundsOfEnd, type OtherEnd, type PortBounds, type RuleMatch } from './layers/port-bounds.ts';
 import { classify, type PodClass } from './model/pod-classes.ts';
 import { PolicyIndex } from './model/policy-index.ts';
 import { formatRulePorts, type PortMask, type PortRange, PortSpace } from './model/ports.ts';
@@ -101,6 +101,11 @@ class ReachBuilder {
   /** NetworkPolicies. */
   readonly #policies: readonly CompiledPolicy[];
   readonly #roles: LayeredView['roles'];
+  /** By the policies of a class. */
+  readonly #bounds = {
+    Ingress: new Map<readonly CompiledPolicy[], BoundsOfEnd>(),
+    Egress: new Map<readonly CompiledPolicy[], BoundsOfEnd>(),
+  };
   readonly #numbers: ReadonlyMap<CompiledPolicy, number>;
   /** Equal peers have equal keys. */
   readonly #peerKeys: ReadonlyMap<CompiledPeer, string>;
@@ -296,6 +301,14 @@ class ReachBuilder {
     );
   }
 
+  #boundsOf(policies: readonly CompiledPolicy[], direction: PolicyType): BoundsOfEnd {
+    const known = this.#bounds[direction];
+    let bounds = known.get(policies);
+    if (bounds === undefined)
+      known.set(policies, (bounds = new BoundsOfEnd(policies, direction, this.#roles)));
+    return bounds;
+  }
+
   /** The ports that the policies of one end allow with another. */
   #allowed(
     policies: readonly CompiledPolicy[],
@@ -306,7 +319,7 @@ class ReachBuilder {
     const { every } = this.#ports;
     const portsOf = (rule: Rule) => this.#ports.maskOf(rule, containerPorts);
     if (this.#roles.size > 0 && policies.some(({ policy }) => this.#roles.has(policy)))
-      return portBounds(policies, direction, { roles: this.#roles, other: { matchOf, portsOf, every } });
+      return this.#boundsOf(policies, direction).with({ matchOf, portsOf, every });
     if (policies.length === 0) return { least: every, most: every };
     let open: PortMask = 0n;
     for (const policy of policies)

@@ -2,8 +2,8 @@
 import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
 import type { PortMask } from '../model/ports.ts';
 import type { CompiledPolicy, Rule } from '../model/rules.ts';
-import { isUncertain, type StandInRole } from './layered-view.ts';
 import type { Effect } from './decision.ts';
+import { isUncertain, type StandInRole } from './layered-view.ts';
 
 export interface PortBounds {
   /** The ports that are certainly allowed. */
@@ -27,112 +27,120 @@ interface Step {
   readonly effect: Effect;
   readonly tier: number;
   readonly isUncertain: boolean;
-  readonly mask: PortMask;
-}
-
-/** The ports that a chain of rules allows. @param rest the ports that are allowed where none of them decides */
-function chained(steps: readonly Step[], rest: PortBounds): PortBounds {
-  let next = rest;
-  let afterTier = rest;
-  let tier: number | undefined;
-  for (const step of steps.toReversed()) {
-    if (step.tier !== tier) afterTier = next;
-    tier = step.tier;
-    const { effect, mask } = step;
-    const decided = { allow: EVERY, deny: NONE, pass: afterTier }[effect];
-    const own = merged(mask, decided, next);
-    next = step.isUncertain ? { least: next.least & own.least, most: next.most | own.most } : own;
-  }
-  return next;
-}
-
-/** `inside` on the ports of the mask, and `outside` on all others. */
-function merged(mask: PortMask, inside: PortBounds, outside: PortBounds): PortBounds {
-  return {
-    least: (inside.least & mask) | (outside.least & ~mask),
-    most: (inside.most & mask) | (outside.most & ~mask),
-  };
+  readonly rules: readonly Rule[];
 }
 
 const NONE: PortBounds = { least: 0n, most: 0n };
 /** A mask with every bit. */
 const EVERY: PortBounds = { least: -1n, most: -1n };
 
-/**
- * The ports that the policies of one end allow with another.
- *
- * @param policies those that select the end
- */
-export function portBounds(
-  policies: readonly CompiledPolicy[],
-  direction: PolicyType,
-  { roles, other }: { readonly roles: ReadonlyMap<NetworkPolicy, StandInRole>; readonly other: OtherEnd },
-): PortBounds {
-  const found = policies.map((policy) => ({
-    role: roles.get(policy.policy),
-    rules: policy[direction] ?? [],
-  }));
-  const maskOf = (rules: readonly Rule[], effect: Effect, accepted: readonly RuleMatch[]) =>
-    rules.reduce(
-      (mask, rule) => (accepted.includes(other.matchOf(rule, effect)) ? mask | other.portsOf(rule) : mask),
-      0n,
-    );
-  const steps = (isChosen: (role: StandInRole) => boolean) =>
-    found
-      .flatMap(({ role, rules }) => (role !== undefined && isChosen(role) ? [{ role, rules }] : []))
-      .toSorted((a, b) => rankOf(a.role) - rankOf(b.role))
-      .flatMap(({ role, rules }): Step[] => {
-        const [effect, tier] = [effectOf(role), tierOf(role)];
-        const [sure, possible] = [maskOf(rules, effect, ['yes']), maskOf(rules, effect, ['maybe'])];
-        const step = { effect, tier };
-        return [
-          ...(sure === 0n ? [] : [{ ...step, mask: sure, isUncertain: isUncertain(role) }]),
-          ...(possible === 0n ? [] : [{ ...step, mask: possible, isUncertain: true }]),
-        ];
-      });
-  const inPhase = (...phases: readonly string[]) =>
-    steps((role) => role.kind === 'ranked' && phases.includes(role.rank.phase));
-  const closed = chained(inPhase('after'), NONE);
-  const every = { least: other.every, most: other.every };
-  const open = () => chained(inPhase('after', 'fallback'), every);
-  const isolators = found.flatMap(({ role }) =>
-    role === undefined || role.kind === 'isolates' ? [role] : [],
-  );
-  const isIsolated = isolators.some((role) => role === undefined || !isUncertain(role));
-  const rest = isIsolated ? closed : isolators.length === 0 ? open() : either(closed, open());
-  const base = found.reduce(
-    (mask, { role, rules }) => (role === undefined ? mask | maskOf(rules, 'allow', ['yes']) : mask),
-    0n,
-  );
-  const pool = merged(
-    base,
-    every,
-    chained(
-      steps(({ kind }) => kind === 'adds'),
-      rest,
-    ),
-  );
-  const before = chained(inPhase('before'), pool);
-  const gate = chained(
-    steps(({ kind }) => kind === 'gate'),
-    every,
-  );
-  return { least: before.least & gate.least & other.every, most: before.most & gate.most & other.every };
+/** The rules of the policies that select one end, in the order in which they are asked. */
+export class BoundsOfEnd {
+  readonly #base: readonly Rule[];
+  readonly #before: readonly Step[];
+  readonly #adding: readonly Step[];
+  readonly #after: readonly Step[];
+  /** Those after NetworkPolicies if none of them isolates the end. */
+  readonly #fallback: readonly Step[];
+  readonly #gate: readonly Step[];
+  readonly #isolation: 'isolated' | 'open' | 'unknown';
+
+  constructor(
+    policies: readonly CompiledPolicy[],
+    direction: PolicyType,
+    roles: ReadonlyMap<NetworkPolicy, StandInRole>,
+  ) {
+    const all = policies.map((policy) => ({
+      role: roles.get(policy.policy),
+      rules: policy[direction] ?? [],
+    }));
+    const steps = (isChosen: (role: StandInRole) => boolean) =>
+      all
+        .flatMap(({ role, rules }) => (role !== undefined && isChosen(role) ? [{ role, rules }] : []))
+        .toSorted((a, b) => rankOf(a.role) - rankOf(b.role))
+        .map(({ role, rules }): Step => stepOf(role, rules));
+    const inPhase = (...phases: readonly string[]) =>
+      steps((role) => role.kind === 'ranked' && phases.includes(role.rank.phase));
+    this.#base = all.flatMap(({ role, rules }) => (role === undefined ? rules : []));
+    this.#before = inPhase('before');
+    this.#adding = steps(({ kind }) => kind === 'adds');
+    this.#after = inPhase('after');
+    this.#fallback = inPhase('after', 'fallback');
+    this.#gate = steps(({ kind }) => kind === 'gate');
+    const isolating = all.filter(({ role }) => role === undefined || role.kind === 'isolates');
+    const isIsolated = isolating.some(({ role }) => role === undefined || !isUncertain(role));
+    this.#isolation = isIsolated ? 'isolated' : isolating.length === 0 ? 'open' : 'unknown';
+  }
+
+  /** The ports that are allowed with the other end. */
+  with(other: OtherEnd): PortBounds {
+    const every = { least: other.every, most: other.every };
+    const base = maskOf(this.#base, 'allow', 'yes', other);
+    const pool = merged(base, every, chained(this.#adding, this.#rest(other, every), other));
+    const before = chained(this.#before, pool, other);
+    const gate = chained(this.#gate, every, other);
+    return { least: before.least & gate.least & other.every, most: before.most & gate.most & other.every };
+  }
+
+  /** The ports that are allowed where no rule of NetworkPolicies, or beside them, allows. */
+  #rest(other: OtherEnd, every: PortBounds): PortBounds {
+    if (this.#isolation === 'open') return chained(this.#fallback, every, other);
+    const closed = chained(this.#after, NONE, other);
+    if (this.#isolation === 'isolated') return closed;
+    const open = chained(this.#fallback, every, other);
+    return { least: closed.least & open.least, most: closed.most | open.most };
+  }
 }
 
-function either(a: PortBounds, b: PortBounds): PortBounds {
+/** The ports that a chain of rules allows. @param rest the ports that are allowed where none of them decides */
+function chained(steps: readonly Step[], rest: PortBounds, other: OtherEnd): PortBounds {
+  let next = rest;
+  let afterTier = rest;
+  let tier: number | undefined;
+  for (let index = steps.length - 1; index >= 0; index--) {
+    const step = steps[index];
+    if (step === undefined) continue;
+    if (step.tier !== tier) afterTier = next;
+    tier = step.tier;
+    const { effect } = step;
+    const decided = effect === 'allow' ? EVERY : effect === 'deny' ? NONE : afterTier;
+    const possible = maskOf(step.rules, effect, 'maybe', other);
+    if (possible !== 0n) next = perhaps(merged(possible, decided, next), next);
+    const sure = maskOf(step.rules, effect, 'yes', other);
+    if (sure === 0n) continue;
+    const own = merged(sure, decided, next);
+    next = step.isUncertain ? perhaps(own, next) : own;
+  }
+  return next;
+}
+
+function maskOf(rules: readonly Rule[], effect: Effect, match: RuleMatch, other: OtherEnd): PortMask {
+  let mask = 0n;
+  for (const rule of rules) if (other.matchOf(rule, effect) === match) mask |= other.portsOf(rule);
+  return mask;
+}
+
+function perhaps(a: PortBounds, b: PortBounds): PortBounds {
   return { least: a.least & b.least, most: a.most | b.most };
+}
+
+/** `inside` on the ports of the mask, and `outside` on all others. */
+function merged(mask: PortMask, inside: PortBounds, outside: PortBounds): PortBounds {
+  if (mask === 0n) return outside;
+  return {
+    least: (inside.least & mask) | (outside.least & ~mask),
+    most: (inside.most & mask) | (outside.most & ~mask),
+  };
+}
+
+function stepOf(role: StandInRole, rules: readonly Rule[]): Step {
+  const [effect, tier]: [Effect, number] =
+    role.kind === 'ranked'
+      ? [role.rank.effect, role.rank.tier]
+      : [role.kind === 'gate' ? role.effect : 'allow', 0];
+  return { effect, tier, isUncertain: isUncertain(role), rules };
 }
 
 function rankOf(role: StandInRole): number {
   return role.kind === 'ranked' ? role.rank.rank : role.kind === 'gate' ? role.rank : 0;
-}
-
-function tierOf(role: StandInRole): number {
-  return role.kind === 'ranked' ? role.rank.tier : 0;
-}
-
-function effectOf(role: StandInRole): Effect {
-  if (role.kind === 'ranked') return role.rank.effect;
-  return role.kind === 'gate' ? role.effect : 'allow';
 }

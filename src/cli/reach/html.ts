@@ -25,6 +25,8 @@ export interface PageText {
   readonly audit?: PageAudit;
   /** Flows of flow logs; absent if none were read. */
   readonly seen?: PageSeen;
+  /** Names of the policies of other kinds that links go by. */
+  readonly layers?: readonly string[];
 }
 
 /** Where objects were read, the namespace that the page is limited to, and the time of day in UTC. */
@@ -64,7 +66,7 @@ export function toHtml(reach: Reach, text: PageText): string {
 
 export function pageData(
   { groups, links, policies }: Reach,
-  { title, source, namespaces = [], view, audit, seen, maxLinks }: PageText,
+  { title, source, namespaces = [], view, audit, seen, layers = [], maxLinks }: PageText,
 ): PageData {
   const ports = [formatPorts(EVERY_PORT)];
   const numbers = new Map([[ports[0] ?? '', 0]]);
@@ -80,6 +82,7 @@ export function pageData(
     view,
     ...(audit && { audit }),
     ...(seen && { seen }),
+    ...(layers.length > 0 && { layers }),
     ...(maxLinks !== undefined && { maxLinks }),
     labels: pageLabels(namespaces),
     groups: groups.map(({ namespace, kind, name, pods, hostNetwork, isolated, selectedBy }) => ({

@@ -88,5 +88,7 @@ export interface PageData {
   /** Three numbers for each link: from, to, and twice the index of its ports, plus one if it is partial. */
   readonly links: readonly number[];
   readonly policies: readonly PagePolicy[];
+  /** Policies of other kinds that links go by; absent if there are none. */
+  readonly layers?: readonly string[];
   readonly labels: readonly PageLabel[];
 }

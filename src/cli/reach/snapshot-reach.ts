@@ -4,7 +4,7 @@ import { type Reach, computeReach, TooManyLinksError } from '../../analysis/reac
 import type { Pod } from '../../analysis/cluster.ts';
 import { isUncertain } from '../../analysis/layers/layered-view.ts';
 import { counted } from '../../util/list-text.ts';
-import { dependsText } from '../commands/explain/layer-text.ts';
+import { dependsText, layerObjectText } from '../commands/explain/layer-text.ts';
 import type { Flag } from '../shell/flags.ts';
 import type { WorkloadPod } from '../../snapshot/pods.ts';
 import { namespacesNamed } from '../snapshot/select.ts';
@@ -80,6 +80,12 @@ export function pageReach(
   } finally {
     terminal.progress('');
   }
+}
+
+/** The names of the policies of other kinds that links go by. */
+export function layerNames(layers: SnapshotLayers | undefined): string[] {
+  const rules = [...new Set(layers?.roles.values() ?? [])].map(({ rule }) => layerObjectText(rule.object));
+  return [...new Set(rules)].sort();
 }
 
 /** A note of the policies on which links depend that are not known to be allowed. */

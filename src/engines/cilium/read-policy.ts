@@ -3,7 +3,7 @@
  * and a denying rule comes before all of them. Rules of the application layer (`toPorts.rules`) narrow what is allowed on
  * the port, and are not compared: the port counts as allowed. Pure.
  */
-import type { KubeObject, LabelSelector, LabelSelectorRequirement } from '../../api/meta.ts';
+import type { KubeObject, LabelSelector, LabelSelectorRequirement, StringMap } from '../../api/meta.ts';
 import type { NetworkPolicyPort, PolicyType } from '../../api/network-policy.ts';
 import { matches } from '../../policy/semantics/selector.ts';
 import { listOf, type Raw, recordOf, selectorOf, textOf, textsOf } from '../../policy/semantics/raw.ts';
@@ -29,8 +29,18 @@ function withoutSource(key: string): string {
   return key.replace(/^(?:k8s|any)[:.](?=.)/, '');
 }
 
-/** The labels that Cilium knows of a pod. */
-function identityOf({ pod, namespaceLabels }: Candidate): Readonly<Record<string, string>> {
+const IDENTITIES = new WeakMap<object, WeakMap<object, StringMap>>();
+
+/** The labels that Cilium knows of a pod. They are made once for each pod, by the object of its namespace's labels. */
+function identityOf({ pod, namespaceLabels }: Candidate): StringMap {
+  let known = IDENTITIES.get(namespaceLabels);
+  if (known === undefined) IDENTITIES.set(namespaceLabels, (known = new WeakMap()));
+  let identity = known.get(pod);
+  if (identity === undefined) known.set(pod, (identity = madeIdentity({ pod, namespaceLabels })));
+  return identity;
+}
+
+function madeIdentity({ pod, namespaceLabels }: Candidate): StringMap {
   const ofNamespace = Object.entries(namespaceLabels).map(([key, value]) => [
     `${NAMESPACE_LABELS}${key}`,
     value,
@@ -64,8 +74,9 @@ function namesNamespace({ matchLabels = {}, matchExpressions = [] }: LabelSelect
 function endpoints(value: unknown, namespace: string | undefined): PodMatcher {
   const selector = normalized(selectorOf(value));
   const isLimited = namespace !== undefined && !namesNamespace(selector);
-  return (candidate) =>
+  const matcher: PodMatcher = (candidate) =>
     (!isLimited || candidate.pod.namespace === namespace) && matches(selector, identityOf(candidate));
+  return Object.assign(matcher, { namespace: isLimited ? namespace : selector.matchLabels?.[NAMESPACE] });
 }
 
 /** Cilium replaces the namespace that the selector of a policy's own pods names by that of the policy. */

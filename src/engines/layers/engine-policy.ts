@@ -27,7 +27,11 @@ export interface Candidate {
 }
 
 /** Selects pods by an engine's own language. */
-export type PodMatcher = (candidate: Candidate) => boolean;
+export interface PodMatcher {
+  (candidate: Candidate): boolean;
+  /** The namespace of all pods that it selects, if it is known: others need not be asked about. */
+  readonly namespace?: string | undefined;
+}
 
 export type EnginePeer = PodMatcher | IPBlock | OutsideBlock;
 

@@ -1,5 +1,7 @@
 /** Labels that stand for what engines' selectors select among the pods of a view: they exist in that view only. Pure. */
 import type { LabelSelector, StringMap } from '../../api/meta.ts';
+import { LABEL_NAMESPACE_NAME } from '../../api/names.ts';
+import type { NetworkPolicyPeer } from '../../api/network-policy.ts';
 import type { IdentifiedPod, PodMatcher } from './engine-policy.ts';
 
 /** The pods that selectors are asked about. */
@@ -9,41 +11,57 @@ export interface EnginePods<P extends IdentifiedPod = IdentifiedPod> {
   readonly labelsOf: (namespace: string) => StringMap;
 }
 
-interface Mark {
+/** A set of pods, and the label that all of them have. */
+export interface Mark {
   readonly selector: LabelSelector;
   /** The namespaces with a selected pod. */
   readonly namespaces: readonly string[];
+  readonly peer: NetworkPolicyPeer;
+}
+
+interface KnownMatcher {
+  readonly matcher: PodMatcher;
+  /** The namespace of all pods that the matcher selects, if that is known. */
+  readonly namespace: string | undefined;
+  readonly label: string;
 }
 
 const PREFIX = 'engine-policy/';
 
+/**
+ * Equal sets of pods have one label. Sets within one namespace are numbered there, so that namespaces with like policies have like
+ * labels: an analysis then visits few classes of pods.
+ */
 export class Marks<P extends IdentifiedPod> {
   readonly #known: EnginePods<P>;
+  readonly #numbers: ReadonlyMap<P, number>;
+  readonly #byNamespace: ReadonlyMap<string, readonly P[]>;
   readonly #marks = new Map<PodMatcher, Mark>();
-  /** By number of the mark; `namespace`: the matcher is for pods of it alone. */
-  readonly #matchers: { readonly matcher: PodMatcher; readonly namespace: string | undefined }[] = [];
+  readonly #matchers: KnownMatcher[] = [];
+  /** Labels by the set of pods, of each namespace, and of sets beyond one namespace (''). */
+  readonly #sets = new Map<string, Map<string, string>>();
   readonly #labels = new Map<P, Record<string, string>>();
-  #byNamespace: ReadonlyMap<string, readonly P[]> | undefined;
 
   constructor(known: EnginePods<P>) {
     this.#known = known;
+    this.#numbers = new Map(known.pods.map((pod, index) => [pod, index]));
+    this.#byNamespace = Map.groupBy(known.pods, (pod) => pod.namespace);
   }
 
   /** @param namespace the namespace of all pods that the matcher selects, if that is known */
-  of(matcher: PodMatcher, namespace?: string): Mark {
+  of(matcher: PodMatcher, namespace = matcher.namespace): Mark {
     const known = this.#marks.get(matcher);
     if (known !== undefined) return known;
-    const label = `${PREFIX}${this.#matchers.length}`;
-    this.#matchers.push({ matcher, namespace });
-    const namespaces = new Set<string>();
-    for (const pod of this.#podsOf(namespace)) {
-      if (!this.#matches(matcher, pod)) continue;
-      namespaces.add(pod.namespace);
-      const labels = this.#labels.get(pod);
-      if (labels === undefined) this.#labels.set(pod, { [label]: '' });
-      else labels[label] = '';
-    }
-    const mark = { selector: { matchLabels: { [label]: '' } }, namespaces: [...namespaces] };
+    const among = namespace === undefined ? this.#known.pods : (this.#byNamespace.get(namespace) ?? []);
+    const pods = among.filter((pod) => this.#matches(matcher, pod));
+    const namespaces = [...new Set(pods.map((pod) => pod.namespace))];
+    const [only = namespace, ...others] = namespaces;
+    const place = others.length === 0 ? only : undefined;
+    const label = this.#labelOf(pods, place);
+    this.#matchers.push({ matcher, namespace, label });
+    const selector = { matchLabels: { [label]: '' } };
+    const namespaceSelector = place === undefined ? {} : { matchLabels: { [LABEL_NAMESPACE_NAME]: place } };
+    const mark = { selector, namespaces, peer: { namespaceSelector, podSelector: selector } };
     this.#marks.set(matcher, mark);
     return mark;
   }
@@ -55,18 +73,29 @@ export class Marks<P extends IdentifiedPod> {
 
   /** A pod that the view does not list, with its marks. */
   marked<T extends IdentifiedPod>(pod: T): T {
-    const found = this.#matchers.flatMap(({ matcher, namespace }, number) =>
+    const found = this.#matchers.flatMap(({ matcher, namespace, label }) =>
       (namespace === undefined || namespace === pod.namespace) && this.#matches(matcher, pod)
-        ? [[`${PREFIX}${number}`, ''] as const]
+        ? [[label, ''] as const]
         : [],
     );
     return withLabels(pod, found.length === 0 ? undefined : Object.fromEntries(found));
   }
 
-  #podsOf(namespace: string | undefined): readonly P[] {
-    if (namespace === undefined) return this.#known.pods;
-    this.#byNamespace ??= Map.groupBy(this.#known.pods, (pod) => pod.namespace);
-    return this.#byNamespace.get(namespace) ?? [];
+  /** @param place the namespace of all of the pods; undefined if there is no single one */
+  #labelOf(pods: readonly P[], place: string | undefined): string {
+    const key = pods.map((pod) => this.#numbers.get(pod)).join();
+    let sets = this.#sets.get(place ?? '');
+    if (sets === undefined) this.#sets.set(place ?? '', (sets = new Map()));
+    const known = sets.get(key);
+    if (known !== undefined) return known;
+    const label = `${PREFIX}${place === undefined ? 'all-' : ''}${sets.size}`;
+    sets.set(key, label);
+    for (const pod of pods) {
+      const labels = this.#labels.get(pod);
+      if (labels === undefined) this.#labels.set(pod, { [label]: '' });
+      else labels[label] = '';
+    }
+    return label;
   }
 
   #matches(matcher: PodMatcher, pod: IdentifiedPod): boolean {

@@ -48,7 +48,7 @@ export class StandIns<P extends IdentifiedPod> {
 
   #peer(peer: EnginePeer): NetworkPolicyPeer {
     if (typeof peer !== 'function') return { ipBlock: peer };
-    return { namespaceSelector: {}, podSelector: this.#marks.of(peer).selector };
+    return this.#marks.of(peer).peer;
   }
 }
 

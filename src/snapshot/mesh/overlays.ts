@@ -18,7 +18,7 @@ export interface SnapshotOverlay {
   readonly objects: readonly KubeObject[];
   /** The profiles that ask for one. */
   readonly profiles: readonly SegmentationProfile[];
-  /** `outside`: the namespace is not in the mesh; `ambient`: its pods have no sidecars, and get no overlay here. */
+  /** `outside`: the namespace is not in the mesh; `ambient`: its pods have no sidecars, and its objects are those that are there. */
   readonly state: 'in-mesh' | 'outside' | 'ambient';
 }
 
@@ -36,11 +36,22 @@ export function overlaysOf(snapshot: Snapshot, asEnforced: boolean): SnapshotOve
   return [...byNamespace].flatMap(([namespace, own]): SnapshotOverlay[] => {
     const profiles = own.map(({ profile }) => profile).filter(({ spec }) => asksForOverlay(spec.mesh));
     if (profiles.length === 0) return [];
-    if (isAmbient(facts, namespace.labels)) return [{ namespace, profiles, objects: [], state: 'ambient' }];
+    if (isAmbient(facts, namespace.labels))
+      return [{ namespace, profiles, objects: ownObjects(snapshot, namespace), state: 'ambient' }];
     if (!injectsAll(facts, namespace.labels)) return [{ namespace, profiles, objects: [], state: 'outside' }];
     const objects = objectsOf({ snapshot, namespace, facts, identities }, own, profiles);
     return [{ namespace, profiles, objects, state: 'in-mesh' }];
   });
+}
+
+/** The objects of the profiles that are there. */
+function ownObjects(snapshot: Snapshot, { name }: SnapshotNamespace): KubeObject[] {
+  return ['AuthorizationPolicy', 'PeerAuthentication']
+    .flatMap((kind) => snapshot.objects.of(kind))
+    .filter(
+      (object) =>
+        object.metadata.namespace === name && snapshot.ownerOf({ ...object, spec: {} }) !== undefined,
+    );
 }
 
 interface OverlayContext {

@@ -11,7 +11,7 @@ import type { Terminal } from '../../shell/terminal.ts';
 import { pageAudit } from '../../findings/encode.ts';
 import { type AuditReport, auditReport } from '../../findings/run.ts';
 import { sourceText, toHtml } from '../../reach/html.ts';
-import { pageReach } from '../../reach/snapshot-reach.ts';
+import { layerNames, pageReach } from '../../reach/snapshot-reach.ts';
 import { refusePageOnTerminal, WRITE_FLAG, writeDocument } from '../../shell/output-file.ts';
 import { layersOf } from '../../../snapshot/layers.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
@@ -192,10 +192,12 @@ function documentText(call: Call, snapshot: Snapshot, report: AuditReport): stri
 
 /** The page of `graph`, which begins with the findings. */
 function page({ namespace, terminal }: Call, snapshot: Snapshot, report: AuditReport): string {
-  const { reach, ...joined } = pageReach(snapshot, { namespace, layers: layersOf(snapshot) }, terminal);
+  const layers = layersOf(snapshot);
+  const { reach, ...joined } = pageReach(snapshot, { namespace, layers }, terminal);
   return toHtml(reach, {
     ...joined,
     title: 'Audit',
+    layers: layerNames(layers),
     source: sourceText(snapshot.origin, namespace),
     namespaces: snapshot.namespaces,
     view: 'findings',

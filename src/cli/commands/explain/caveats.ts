@@ -5,6 +5,8 @@ import { rulesOf } from '../../../policy/semantics/normalize.ts';
 import { rolloutNotes } from '../../snapshot/rollout-notes.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import { listText } from '../../../util/list-text.ts';
+import { AMBIENT } from '../../../engines/istio/mesh-config.ts';
+import { matches } from '../../../policy/semantics/selector.ts';
 import { LAYER_KNOWN_KINDS } from '../../../snapshot/objects.ts';
 import { guardCaveats } from './guard-caveats.ts';
 import type { CaveatInput } from './caveat-input.ts';
@@ -27,6 +29,7 @@ export function caveats(input: CaveatInput): string[] {
     ...(addresses === undefined ? [] : [addresses]),
     ...(isLayered ? unreadCaveats(snapshot) : engineCaveats(snapshot, namespaces, asEnforced)),
     ...guardCaveats(input),
+    ...ambientCaveats(input),
     ...rolloutNotes(snapshot, (name) => namespaces.has(name)),
     ...meshCaveats(snapshot, namespaces, input),
     ...(snapshot.isObserved && !asEnforced ? profileCaveats(snapshot, namespaces) : []),
@@ -78,6 +81,20 @@ function meshCaveats(
         'a flow that is allowed here passes only if its source has the identity',
     ];
   });
+}
+
+/** In ambient mode, one port carries all connections between members of the mesh. */
+function ambientCaveats({ answers, snapshot }: CaveatInput): string[] {
+  const { namespaceSelector, port } = AMBIENT;
+  const labels = new Map(snapshot.namespaces.map((each) => [each.name, each.labels]));
+  const names = answers
+    .filter((answer) => answer.port.port !== port && answer.port.protocol === 'TCP')
+    .flatMap(({ to }) => to.namespace ?? [])
+    .filter((name) => matches(namespaceSelector, labels.get(name) ?? {}));
+  return [...new Set(names)].map(
+    (name) =>
+      `${name} is in ambient mode: this verdict is for connections beside the mesh; those of members arrive on port ${port} (--port ${port})`,
+  );
 }
 
 /** Profiles of these namespaces that enforce nothing yet, or not all. */

@@ -8,6 +8,7 @@ import { auditReport } from '../../findings/run.ts';
 import { sourceText, toHtml } from '../../reach/html.ts';
 import {
   BY_FLAG,
+  layerNames,
   noteMissingPods,
   noteUnknownLinks,
   pageReach,
@@ -104,6 +105,7 @@ async function page(
     source: sourceText(snapshot.origin, namespace),
     namespaces: snapshot.namespaces,
     view: 'graph',
+    layers: layerNames(layers),
     ...(report && { audit: pageAudit(report) }),
     ...(seen && { seen }),
   });

@@ -143,7 +143,7 @@ export function pairDetails(
     ? 'A pod always reaches itself.'
     : link === undefined
       ? 'Nothing may pass.'
-      : `Allowed: ${link.ports}${link.partial ? ', between some of their pods' : ''}`;
+      : `${link.ports.startsWith(UNKNOWN) ? '' : 'Allowed: '}${link.ports}${link.partial ? ', between some of their pods' : ''}`;
   const between = from.groups.length > 1 || to.groups.length > 1 ? model.between(from, to) : [];
   return h(
     'section',
@@ -158,8 +158,19 @@ export function pairDetails(
     seen && seenFlows(seen, from, to),
     endDetails(model, 'egress', from, to),
     endDetails(model, 'ingress', to, from),
+    layersNote(model),
     between.length > 0 && workloadList(between, select),
   );
+}
+
+/** The beginning of the ports of a link of which nobody can tell if they are allowed. */
+const UNKNOWN = 'unknown: ';
+
+/** The policies of other kinds that links go by: their rules are not on the page. */
+function layersNote({ data: { layers = [] } }: Model): HTMLElement | undefined {
+  if (layers.length === 0) return undefined;
+  const text = `Links go by policies of other kinds too: ${shortList(layers)}. kubectl segmentation explain names the rule that decides.`;
+  return h('p', { class: 'note' }, text);
 }
 
 /** Flows that were seen between a pair of nodes, the most frequent first. */
