@@ -35,6 +35,8 @@ const ROLLOUT_MS =
 /** Ends of exceptions that are waited for after each round, and how long for each, in milliseconds. */
 const MOST_ENDS = 2;
 const LONGEST_WAIT_MS = 200_000;
+/** How long workloads stay unreadable after the faults: longer than each soak time, in milliseconds. */
+const BLIND_MS = 60_000 * (LONGEST_SOAK_MINUTES + 1);
 /** Time until the operator has read the wall clock again, in milliseconds. */
 const RECHECK_MS = 61_000;
 /** Time in which a leader that nothing disturbs ends an exception, in milliseconds. */
@@ -182,8 +184,8 @@ class Simulation {
     // The operator works on the changes while the faults go on.
     await this.#advance(this.#roll(20_000));
     this.#network.rates = NO_FAULTS;
-    this.#forbid(undefined);
     this.#note('faults end');
+    await this.#endBlindness();
     // Only the list after the end of each watch finds lost events.
     if (rates.lost > 0) await this.#advance(RELIST_MS);
     await this.#converge();
@@ -191,6 +193,16 @@ class Simulation {
     const mayWrite = isOutdated || this.#plan.hasExceptions;
     if (isQuiet && !mayWrite && this.#recorder.counts.writes > writes)
       this.#breach ??= 'I6, a restart caused writes, though nothing had changed';
+  }
+
+  /** A gate that can't see has to hold its wave for as long as that lasts, also beyond the soak time. */
+  async #endBlindness(): Promise<void> {
+    if (this.#network.forbidden === undefined) return;
+    for (let waited = 0; waited < BLIND_MS && !this.#failed; waited += 1000) {
+      await this.#advance(1000);
+      this.#recorder.judgeTime();
+    }
+    this.#forbid(undefined);
   }
 
   async #converge(): Promise<void> {
