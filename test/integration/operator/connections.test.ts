@@ -1,9 +1,8 @@
 /** Connections on a real cluster: where their policies are, what follows the Service, and edits from and to rules. */
 import assert from 'node:assert/strict';
-import { eventually } from '../../support/cluster.ts';
+import { eventually, PROMPTLY } from '../../support/cluster.ts';
 import { OperatorSuite } from '../../support/suite.ts';
 
-const PROMPTLY = 5000; // ms
 const app = (name: string) => ({ matchLabels: { app: name } });
 const named = (name: string) => ({ matchLabels: { 'kubernetes.io/metadata.name': name } });
 
