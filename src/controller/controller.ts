@@ -110,6 +110,7 @@ export function createController(options: ControllerOptions): Controller {
     admission,
     confirmation: new LiveConfirmation({ ...resources, clusterState, records }),
     pods: new PodProbe(new Resource(transport, PODS), clock),
+    onDrift: (namespace) => triggers.drifted(namespace),
   });
   const workloads = new WorkloadViolations({
     clusterState,
@@ -220,11 +221,11 @@ function peerSources(
   accounts.subscribe((account) => sources.accountChanged(account));
   engine.subscribe({
     onFacts: () => sources.engineChanged(),
-    onDrift: (namespace) => triggers.extensionDrifted(namespace),
+    onDrift: (namespace) => triggers.drifted(namespace),
   });
   mesh.subscribe({
     onFacts: () => sources.meshChanged(),
-    onDrift: (namespace) => triggers.extensionDrifted(namespace),
+    onDrift: (namespace) => triggers.drifted(namespace),
   });
   return sources;
 }

@@ -81,8 +81,8 @@ export class Triggers {
     this.#queue.add(namespaceKey(namespace), Priority.live);
   }
 
-  /** Somebody else changed a policy of the network engine or the service mesh in a namespace. */
-  extensionDrifted(namespace: string): void {
+  /** Somebody else changed a policy in a namespace: a NetworkPolicy, or one of the network engine or the service mesh. */
+  drifted(namespace: string): void {
     this.#records.namespace(namespace).noteDrift();
     this.#queue.add(namespaceKey(namespace), Priority.drift);
   }
@@ -149,10 +149,10 @@ export class Triggers {
     if ((old?.reliesOn.join() ?? '') !== (next?.reliesOn.join() ?? ''))
       this.#queue.addAfter(SERVICE_ACCOUNTS, ADMISSION_DELAY, Priority.live);
     if (origin === 'own') return;
-    const namespace = (next ?? old)?.namespace ?? '';
+    const { namespace = '', name = '' } = next ?? old ?? {};
     if (old?.peerScopes !== next?.peerScopes) this.#peerScopesChanged(namespace);
-    this.#records.namespace(namespace).noteDrift();
-    this.#queue.add(namespaceKey(namespace), Priority.drift);
+    if (this.#records.namespace(namespace).keepEvent(name, next?.resourceVersion)) return;
+    this.drifted(namespace);
   }
 
   /** Profiles that limit foreign policies report in their status how far these reach. */

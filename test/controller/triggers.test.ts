@@ -89,4 +89,20 @@ describe('triggers', () => {
     );
     assert.deepEqual(asked, ['service-accounts', 'namespace/shop']);
   });
+
+  it('leave an event of a policy that is being written to the end of the write', () => {
+    const clusterState = new ClusterState([]);
+    const asked: string[] = [];
+    const ask = (key: Key) => asked.push(encodeKey(key));
+    const records = new Records();
+    const queue = { add: ask, addAfter: ask };
+    new Triggers({ clusterState, records, queue, clock: new VirtualClock() }).subscribe();
+
+    records.namespace('shop').beginWrite('plain');
+    clusterState.policies.upsert(clusterState.policies.project(policy('plain', { app: 'web' })));
+    assert.deepEqual(asked, []);
+    clusterState.policies.upsert(clusterState.policies.project(policy('other', { app: 'web' })));
+    assert.deepEqual(asked, ['namespace/shop']);
+    assert.ok(records.namespace('shop').endWrite('8'), 'the event has revision 7');
+  });
 });

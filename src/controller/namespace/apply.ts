@@ -7,6 +7,7 @@ import type { Resource } from '../../kube/resource.ts';
 import type { Step } from '../../policy/planning/plan.ts';
 import type { PolicyWrite } from '../observer.ts';
 import type { Send } from '../queue/request-lanes.ts';
+import type { NamespaceRecord } from './record.ts';
 
 export interface ApplyContext {
   readonly namespace: string;
@@ -14,6 +15,9 @@ export interface ApplyContext {
   readonly store: PolicyStore;
   readonly signal: AbortSignal;
   readonly send: Send;
+  readonly record: Pick<NamespaceRecord, 'beginWrite' | 'endWrite' | 'failWrite'>;
+  /** Called if somebody else changed a policy while it was being written. */
+  readonly onDrift: () => void;
   /** Called after each write. */
   readonly onWrite: (write: Omit<PolicyWrite, 'isDriftOnly'>) => void;
   /** Called, and awaited, before each step and after the last one, with the number of steps that are done. */
@@ -35,9 +39,9 @@ export async function apply(
   for (const [done, step] of steps.entries()) {
     await between?.(done);
     signal.throwIfAborted();
-    const name = step.verb === 'delete' ? step.name : step.policy.metadata.name;
+    const name = nameOf(step);
     const before = live.get(name);
-    const after = await write(step, before, context);
+    const after = await writeAmongEvents(step, before, context);
     if (after === undefined) live.delete(name);
     else {
       live.set(name, after);
@@ -46,6 +50,28 @@ export async function apply(
     onWrite({ step, before, after });
   }
   await between?.(steps.length);
+}
+
+/** Writes a step. Events of the policy that come before the answer are drift, unless they are of this write. */
+async function writeAmongEvents(
+  step: Step,
+  before: NetworkPolicy | undefined,
+  context: ApplyContext,
+): Promise<NetworkPolicy | undefined> {
+  const { record, onDrift } = context;
+  record.beginWrite(nameOf(step));
+  try {
+    const after = await write(step, before, context);
+    if (record.endWrite(after?.metadata.resourceVersion)) onDrift();
+    return after;
+  } catch (error) {
+    if (record.failWrite()) onDrift();
+    throw error;
+  }
+}
+
+function nameOf(step: Step): string {
+  return step.verb === 'delete' ? step.name : step.policy.metadata.name;
 }
 
 /** Policies that stay as they were listed have no type of their own. */
@@ -60,7 +86,7 @@ function write(
   const { namespace, policies, store, signal, send } = context;
   const options = { signal, readObject: store.readObject };
   if (step.verb === 'create') return send(() => policies.create(step.policy, options));
-  const name = step.verb === 'delete' ? step.name : step.policy.metadata.name;
+  const name = nameOf(step);
   if (before === undefined)
     throw new Error(`step ${step.verb} of ${namespace}/${name}, which was not observed`);
   if (step.verb === 'delete') return remove(name, before, context);

@@ -31,6 +31,8 @@ export interface EnforcementParts {
   readonly guard: Pick<GuardSupport, 'widened'>;
   readonly mesh: Pick<MeshSupport, 'plan' | 'tunnels'>;
   readonly policies: Resource<NetworkPolicy>;
+  /** Somebody else changed a policy of the namespace while it was being written. */
+  readonly onDrift: (namespace: string) => void;
   readonly pods: PodProbe;
   readonly clock: Clock;
 }
@@ -295,10 +297,12 @@ export class Enforcement {
     extensions: ExtensionWrites,
     attempt: Attempt,
   ): Promise<void> {
-    const { policies, clusterState } = this.#parts;
+    const { policies, clusterState, onDrift } = this.#parts;
+    const { key: namespace } = this.#gathered.namespace;
     return apply(steps, observed, {
       ...attempt,
-      namespace: this.#gathered.namespace.key,
+      namespace,
+      onDrift: () => onDrift(namespace),
       policies,
       store: clusterState.policies,
       between: async (done) => {

@@ -22,6 +22,14 @@ export interface EnforcedProfile {
   readonly lastWritten: readonly NetworkPolicy[];
 }
 
+/** A write whose answer has not come. */
+interface WriteUnderWay {
+  /** The name of the policy. */
+  readonly policy: string;
+  /** The revisions of its events since the write began; undefined for a deletion. */
+  readonly events: (string | undefined)[];
+}
+
 export const NOTHING_ENFORCED: ReadonlyMap<string, EnforcedProfile> = new Map();
 
 export class NamespaceRecord {
@@ -39,6 +47,7 @@ export class NamespaceRecord {
   #eventAt: number | undefined;
   #isIntended = false;
   #isDrifted = false;
+  #write: WriteUnderWay | undefined;
 
   /** The namespace was created, or has changed. @param now monotonic milliseconds */
   noteEvent(now: number): void {
@@ -53,6 +62,40 @@ export class NamespaceRecord {
   /** Somebody else changed, created or deleted a policy there. */
   noteDrift(): void {
     this.#isDrifted = true;
+  }
+
+  /** A write of this policy begins. Its own event may come before its answer. */
+  beginWrite(policy: string): void {
+    this.#write = { policy, events: [] };
+  }
+
+  /**
+   * A policy has changed by an event of this revision, or was deleted if there is none.
+   *
+   * @returns true if the policy is being written: `endWrite` tells whose event it was
+   */
+  keepEvent(policy: string, revision: string | undefined): boolean {
+    if (this.#write?.policy !== policy) return false;
+    this.#write.events.push(revision);
+    return true;
+  }
+
+  /**
+   * The write has ended with this revision of the policy, or with its deletion if there is none.
+   *
+   * @returns true if an event that was kept is of another write
+   */
+  endWrite(revision: string | undefined): boolean {
+    const { events = [] } = this.#write ?? {};
+    this.#write = undefined;
+    return events.some((event) => event !== revision);
+  }
+
+  /** The write has failed, and may have been carried out all the same. @returns true if an event was kept */
+  failWrite(): boolean {
+    const { events = [] } = this.#write ?? {};
+    this.#write = undefined;
+    return events.length > 0;
   }
 
   /** True if an event waits for its policies. */

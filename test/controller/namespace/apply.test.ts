@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import { apply, type ApplyContext } from '../../../src/controller/namespace/apply.ts';
+import { NamespaceRecord } from '../../../src/controller/namespace/record.ts';
 import { PolicyStore } from '../../../src/cluster-state/policies/store.ts';
 import { ApiError } from '../../../src/kube/errors.ts';
 import type { DeleteOptions } from '../../../src/kube/resource.ts';
@@ -19,6 +20,11 @@ const refused = (status: number, reason: string) =>
 class Server {
   readonly asked: string[] = [];
   readonly store = new PolicyStore();
+  readonly record = new NamespaceRecord();
+  /** How often somebody else's change was found. */
+  drifts = 0;
+  /** Called before a request is answered. */
+  beforeAnswer: () => void = () => {};
   failure: ApiError | undefined;
   #revision = 10;
 
@@ -27,6 +33,7 @@ class Server {
     replace: async (object: NetworkPolicy) => this.#stored('replace', object, object.metadata.uid ?? 'none'),
     delete: async (name: string, namespace: string, { preconditions }: DeleteOptions) => {
       this.asked.push(`delete ${namespace}/${name} ${JSON.stringify(preconditions)}`);
+      this.beforeAnswer();
       if (this.failure !== undefined) throw this.failure;
       return undefined;
     },
@@ -42,6 +49,8 @@ class Server {
       store: this.store,
       signal: new AbortController().signal,
       send: (request) => request(),
+      record: this.record,
+      onDrift: () => (this.drifts += 1),
       onWrite: () => known.push(this.known()),
     });
     return known;
@@ -54,6 +63,7 @@ class Server {
   #stored(verb: string, object: NetworkPolicy, uid: string): NetworkPolicy {
     const { name, resourceVersion } = object.metadata;
     this.asked.push(`${verb} ${name} ${JSON.stringify({ uid: object.metadata.uid, resourceVersion })}`);
+    this.beforeAnswer();
     if (this.failure !== undefined) throw this.failure;
     this.#revision += 1;
     return { ...object, metadata: { ...object.metadata, uid, resourceVersion: String(this.#revision) } };
@@ -101,5 +111,32 @@ describe('apply', () => {
     await assert.rejects(server.apply([step('update', 'p'), removal], [P]), /409 Conflict/);
     assert.equal(server.asked.length, 1);
     assert.deepEqual(server.known(), ['p@7']);
+  });
+
+  for (const [events, steps, drifts] of [
+    ['the event of the write', { step: step('update', 'p'), revisions: ['11'] }, 0],
+    ['the event of the deletion', { step: removal, revisions: [undefined] }, 0],
+    ["somebody else's change", { step: step('update', 'p'), revisions: ['8'] }, 1],
+    ["somebody else's change and the event of the write", { step: removal, revisions: ['8', undefined] }, 1],
+    ["somebody else's deletion", { step: step('update', 'p'), revisions: [undefined] }, 1],
+  ] as const) {
+    it(`${drifts === 0 ? 'takes' : 'reports drift for'} ${events} before the answer${drifts === 0 ? ' for its own' : ''}`, async () => {
+      const server = new Server();
+      server.beforeAnswer = () => {
+        for (const revision of steps.revisions) assert.ok(server.record.keepEvent('p', revision));
+        assert.ok(!server.record.keepEvent('q', '8'), 'another policy is not being written');
+      };
+      await server.apply([steps.step], [P]);
+      assert.equal(server.drifts, drifts);
+      assert.ok(!server.record.keepEvent('p', '12'), 'the write has ended');
+    });
+  }
+
+  it('reports drift for an event of the policy if the write fails', async () => {
+    const server = new Server();
+    server.failure = refused(409, 'Conflict');
+    server.beforeAnswer = () => server.record.keepEvent('p', '8');
+    await assert.rejects(server.apply([step('update', 'p')], [P]), /409 Conflict/);
+    assert.equal(server.drifts, 1);
   });
 });

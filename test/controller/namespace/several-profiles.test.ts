@@ -116,6 +116,7 @@ describe('namespace controller with several profiles', () => {
       mesh: NO_MESH_SUPPORT,
       confirmation: new LiveConfirmation({ ...resources, clusterState, records }),
       pods: new PodProbe(new Resource(transport, PODS), clock),
+      onDrift: () => {},
       observer: { onWrite: () => {}, onEnforced: () => {} },
     });
   };
