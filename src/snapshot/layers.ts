@@ -3,7 +3,7 @@ import type { Pod } from '../analysis/cluster.ts';
 import type { LayeredView } from '../analysis/layers/layered-view.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { LABEL_NAMESPACE_NAME } from '../api/names.ts';
-import type { EngineObjects, LayerKind } from '../engines/layers/engine-policy.ts';
+import type { EngineObjects, EnginePlaces, LayerKind } from '../engines/layers/engine-policy.ts';
 import { usesCilium } from '../engines/layers/kinds.ts';
 import { layerPolicies } from '../engines/layers/layer-policies.ts';
 import { layeredView } from '../engines/layers/layered-view.ts';
@@ -52,6 +52,17 @@ function objectsOf(snapshot: Snapshot, asEnforced: boolean): EngineObjects<Layer
     ownerOf: (policy) => snapshot.ownerOf(policy),
     namespaces: snapshot.namespaces,
     pods: snapshot.pods,
+    places: placesOf(snapshot),
+  };
+}
+
+/** Undefined if nodes or the endpoints of the API server are not known. */
+function placesOf({ facts, nodes }: Snapshot): EnginePlaces | undefined {
+  const apiServer = { kind: 'endpointSlices', namespace: 'default' } as const;
+  if (!facts.isKnown({ kind: 'nodes' }) || !facts.isKnown(apiServer)) return undefined;
+  return {
+    nodes: nodes.flatMap(({ addresses }) => addresses),
+    apiServer: facts.endpoints('default', 'kubernetes').flatMap(({ addresses }) => addresses),
   };
 }
 

@@ -10,10 +10,12 @@ import { listOf, type Raw, recordOf, selectorOf, textOf, textsOf } from '../../p
 import {
   type Candidate,
   type EnginePeer,
+  type EnginePlaces,
   type EnginePolicy,
   type EngineRule,
   type PodMatcher,
   OUTSIDE,
+  outsideAddresses,
   PROTOCOLS,
   type UnclearPart,
 } from '../layers/engine-policy.ts';
@@ -108,10 +110,16 @@ const UNCLEAR_FIELDS: Readonly<Record<string, string>> = {
   Groups: 'groups of a cloud provider',
 };
 
-/** Peers of a kind that can't be evaluated. They are no pods, unless `isAnyone`. */
+/** Peers of a kind that can't be evaluated. */
 interface UnclearPeers {
   readonly what: string;
-  readonly isAnyone: boolean;
+  /** At least those that the part may be for. */
+  readonly peers: readonly EnginePeer[] | 'any';
+}
+
+interface PeerContext {
+  readonly namespace: string | undefined;
+  readonly places: EnginePlaces | undefined;
 }
 
 interface Peers {
@@ -119,22 +127,38 @@ interface Peers {
   readonly unclear: readonly UnclearPeers[];
 }
 
+/** The addresses of an entity that is no fixed set of peers; undefined if they are not known. */
+function addressesOf(entity: string, places: EnginePlaces | undefined): readonly EnginePeer[] | undefined {
+  if (places === undefined) return undefined;
+  if (entity === 'kube-apiserver') return outsideAddresses(places.apiServer);
+  return NODES.includes(entity) ? outsideAddresses(places.nodes) : undefined;
+}
+
+/** A pod's own node is the host, and every other one a remote node: together they are all nodes. */
+const NODES: readonly string[] = ['host', 'remote-node'];
+
 /** Fields of `UNCLEAR_FIELDS` whose peers can be pods. */
 const OF_PODS = new Set(['Requires', 'Services']);
 
-function peersOf(rule: Raw, prefix: 'from' | 'to', namespace: string | undefined): Peers {
+function peersOf(rule: Raw, prefix: 'from' | 'to', { namespace, places }: PeerContext): Peers {
   const given = (name: string) => rule[`${prefix}${name}`];
   const entities = textsOf(given('Entities'));
   if (entities.includes('all')) return { peers: 'any', unclear: [] };
   const sets = listOf(given('CIDRSet')).map(recordOf);
-  const addresses = (what: string): UnclearPeers => ({ what, isAnyone: false });
+  const addresses = (what: string): UnclearPeers => ({ what, peers: WORLD });
+  const allNodes = NODES.every((name) => entities.includes(name));
+  const certain = new Set(places === undefined ? [] : ['kube-apiserver', ...(allNodes ? NODES : [])]);
   const unclear = [
     ...Object.entries(UNCLEAR_FIELDS).flatMap(([name, what]) =>
       listOf(given(name)).length > 0
-        ? [{ what: `${what} (${prefix}${name})`, isAnyone: OF_PODS.has(name) }]
+        ? [{ what: `${what} (${prefix}${name})`, peers: OF_PODS.has(name) ? ('any' as const) : WORLD }]
         : [],
     ),
-    ...entities.filter((name) => ENTITIES[name] === undefined).map((name) => addresses(`the entity ${name}`)),
+    ...entities
+      .filter((name) => ENTITIES[name] === undefined && !certain.has(name))
+      .map(
+        (name): UnclearPeers => ({ what: `the entity ${name}`, peers: addressesOf(name, places) ?? WORLD }),
+      ),
     ...(sets.some(({ cidr }) => typeof cidr !== 'string')
       ? [addresses('a group of addresses (cidrGroupRef)')]
       : []),
@@ -146,7 +170,9 @@ function peersOf(rule: Raw, prefix: 'from' | 'to', namespace: string | undefined
   }
   const peers: EnginePeer[] = [
     ...listOf(given('Endpoints')).map((each) => endpoints(each, namespace)),
-    ...entities.flatMap((name) => ENTITIES[name] ?? []),
+    ...entities.flatMap(
+      (name) => ENTITIES[name] ?? (certain.has(name) ? (addressesOf(name, places) ?? []) : []),
+    ),
     ...textsOf(given('CIDR')).map((cidr) => ({ cidr: withPrefix(cidr), isOutside: true as const })),
     ...sets.flatMap(({ cidr, except }) =>
       typeof cidr === 'string'
@@ -201,7 +227,11 @@ function sectionsOf(spec: Raw, path: string): Section[] {
   );
 }
 
-export function ciliumPolicy({ kind = '', metadata, ...rest }: KubeObject): EnginePolicy {
+/** @param places the addresses of nodes and of the API server, if they are known */
+export function ciliumPolicy(
+  { kind = '', metadata, ...rest }: KubeObject,
+  places?: EnginePlaces,
+): EnginePolicy {
   const { spec, specs } = rest as Raw;
   const { namespace } = metadata;
   const rules: EngineRule[] = [];
@@ -223,16 +253,16 @@ export function ciliumPolicy({ kind = '', metadata, ...rest }: KubeObject): Engi
       for (const [index, value] of list.entries()) {
         const rule = recordOf(value);
         const at = { field: `${field}[${index}]`, direction, subject };
-        const { peers, unclear: parts } = peersOf(rule, direction === 'Ingress' ? 'from' : 'to', namespace);
+        const { peers, unclear: parts } = peersOf(rule, direction === 'Ingress' ? 'from' : 'to', {
+          namespace,
+          places,
+        });
         const within = requestsOf(rule);
         const limits = { ports: portsOf(rule), ...within, ...(isDeny && { order: DENY }) };
         // ICMP has no ports, and is about no flow here.
         if (listOf(rule['icmps']).length === 0) rules.push({ ...at, peers, ...limits });
         unclear.push(
-          ...parts.map(({ what, isAnyone }): UnclearPart => {
-            const others = isAnyone ? 'any' : WORLD;
-            return { ...at, peers: others, ...limits, what };
-          }),
+          ...parts.map(({ what, peers: others }): UnclearPart => ({ ...at, peers: others, ...limits, what })),
         );
       }
     }

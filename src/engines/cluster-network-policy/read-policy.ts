@@ -11,10 +11,12 @@ import { listOf, type Raw, recordOf, selectorOf, textOf, textsOf } from '../../p
 import {
   bySelectors,
   type EnginePeer,
+  type EnginePlaces,
   type EnginePolicy,
   type EngineRule,
   type PodMatcher,
   OUTSIDE,
+  outsideAddresses,
   PROTOCOLS,
   type RuleOrder,
   type UnclearPart,
@@ -33,6 +35,7 @@ const TIERS = { Admin: 0, Baseline: 2 } as const;
 export interface ClusterPolicyOptions {
   /** True if Cilium enforces the policy. */
   readonly onCilium: boolean;
+  readonly places?: EnginePlaces | undefined;
 }
 
 /** `namespaces: SELECTOR`, or `pods: {namespaceSelector, podSelector}`. */
@@ -42,6 +45,8 @@ function podsOf({ namespaces, pods }: Raw): PodMatcher | undefined {
   const { podSelector, namespaceSelector } = recordOf(pods);
   return bySelectors(selectorOf(podSelector), selectorOf(namespaceSelector));
 }
+
+const NODES = 'nodes';
 
 interface Peers {
   readonly peers: readonly EnginePeer[];
@@ -56,7 +61,7 @@ function peersOf(list: readonly unknown[]): Peers {
         podsOf(peer) ?? textsOf(peer['networks']).map((cidr) => ({ cidr })),
     ),
     unclear: [
-      ...(raw.some((peer) => peer['nodes'] !== undefined) ? ['nodes'] : []),
+      ...(raw.some((peer) => peer['nodes'] !== undefined) ? [NODES] : []),
       ...(raw.some((peer) => peer['domainNames'] !== undefined) ? ['domain names'] : []),
     ],
   };
@@ -118,7 +123,7 @@ function areEveryone(list: readonly unknown[], direction: PolicyType): boolean {
 
 export function clusterNetworkPolicy(
   { kind = '', metadata, ...rest }: KubeObject,
-  { onCilium }: ClusterPolicyOptions,
+  { onCilium, places }: ClusterPolicyOptions,
 ): EnginePolicy {
   const spec = recordOf((rest as Raw)['spec']);
   const isBaseline = spec['tier'] === 'Baseline' || kind === 'BaselineAdminNetworkPolicy';
@@ -142,8 +147,16 @@ export function clusterNetworkPolicy(
       if (peers.length > 0) rules.push({ field, direction, subject, peers, ports, order });
       if (effect === 'deny' && ports === 'any' && areEveryone(list, direction))
         closes.push({ direction, subject });
-      const part = { field, direction, subject, peers: OUTSIDE, ports, order };
-      unclear.push(...parts.map((what): UnclearPart => ({ ...part, what })));
+      const part = { field, direction, subject, ports, order };
+      unclear.push(
+        ...parts.map(
+          (what): UnclearPart => ({
+            ...part,
+            what,
+            peers: what === NODES && places ? outsideAddresses(places.nodes) : OUTSIDE,
+          }),
+        ),
+      );
     }
   }
   return { object: { kind, name: metadata.name }, rules, unclear, isolates: [], closes };

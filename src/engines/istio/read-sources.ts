@@ -66,7 +66,7 @@ class SourceReader {
   }
 
   #ofAddress(): Match {
-    return this.unknown.length > 0 || NEGATED.some((field) => this.#has(field)) ? 'maybe' : 'yes';
+    return this.unknown.length > 0 ? 'maybe' : 'yes';
   }
 
   #addresses(): EnginePeer[] {
@@ -95,7 +95,8 @@ class SourceReader {
   #byIdentity(field: (typeof IDENTITY)[number], given: string, candidate: Candidate): Match {
     const membership = membershipOf(candidate);
     const isNegated = field !== given;
-    if (membership === 'outside') return isNegated ? 'maybe' : 'no';
+    // A source without an identity is none of those that are named.
+    if (membership === 'outside') return isNegated ? 'yes' : 'no';
     const matches = textsOf(this.#source[given]).map((text) => this.#names(field, text, candidate));
     const match = matches.includes('yes') ? 'yes' : matches.includes('maybe') ? 'maybe' : 'no';
     if (membership === 'unknown') return isNegated || match !== 'no' ? 'maybe' : 'no';

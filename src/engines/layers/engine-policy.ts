@@ -124,6 +124,18 @@ export type EngineKind =
 /** The kinds by which an evaluation goes besides. */
 export type LayerKind = EngineKind | 'AuthorizationPolicy' | 'PeerAuthentication' | UnreadKindName;
 
+/** Addresses that engines know by an identity of their own, if they are known. */
+export interface EnginePlaces {
+  readonly nodes: readonly string[];
+  /** Those of its endpoints. */
+  readonly apiServer: readonly string[];
+}
+
+/** Single addresses outside of the pods. */
+export function outsideAddresses(addresses: readonly string[]): OutsideBlock[] {
+  return addresses.map((ip) => ({ cidr: `${ip}/${ip.includes(':') ? 128 : 32}`, isOutside: true }));
+}
+
 /** The objects that policies of engines are read from. */
 export interface EngineObjects<K extends string = EngineKind> {
   readonly objects: (kind: K) => readonly KubeObject[];
@@ -133,6 +145,8 @@ export interface EngineObjects<K extends string = EngineKind> {
   readonly ownerOf: (object: NetworkPolicy) => string | undefined;
   readonly namespaces: readonly Namespace[];
   readonly pods: readonly Pod[];
+  /** Absent if they are not known: rules for nodes and the API server can't be evaluated then. */
+  readonly places?: EnginePlaces | undefined;
 }
 
 export const PROTOCOLS: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];

@@ -42,7 +42,7 @@ export function enginePolicies(
   snapshot: EngineObjects,
   { withOwn = false }: { readonly withOwn?: boolean } = {},
 ): OwnedPolicy[] {
-  const { objects, isRead, ownerOf } = snapshot;
+  const { objects, isRead, ownerOf, places } = snapshot;
   const isOwn = ({ metadata }: KubeObject) => ownerOf({ metadata, spec: {} }) !== undefined;
   const all = (engine: Engine, translate: (object: KubeObject) => EnginePolicy | undefined) =>
     policyKinds(engine)
@@ -68,7 +68,7 @@ export function enginePolicies(
         ? undefined
         : calicoPolicy(object, tiers, others),
     ),
-    ...all('Cilium', ciliumPolicy),
-    ...all('ClusterNetworkPolicy', (object) => clusterNetworkPolicy(object, { onCilium })),
+    ...all('Cilium', (object) => ciliumPolicy(object, places)),
+    ...all('ClusterNetworkPolicy', (object) => clusterNetworkPolicy(object, { onCilium, places })),
   ];
 }

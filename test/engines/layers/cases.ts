@@ -91,6 +91,26 @@ export const CASES: Readonly<Record<string, LayerCase>> = {
       'shop/web > ops/tool 443': 'denied',
     },
   },
+  'a CiliumNetworkPolicy for the API server and nodes': {
+    policies: [denyAll('shop')],
+    objects: [
+      cilium({ endpointSelector: {}, egress: [{ toEntities: ['kube-apiserver', 'host', 'remote-node'] }] }),
+    ],
+    verdicts: {
+      'shop/web > 192.0.2.10 6443': 'allowed CiliumNetworkPolicy extra spec.egress[0]',
+      'shop/web > 192.0.2.11 10250': 'allowed CiliumNetworkPolicy extra spec.egress[0]',
+      'shop/web > 203.0.113.1 443': 'denied',
+    },
+  },
+  'a CiliumNetworkPolicy for remote nodes': {
+    policies: [denyAll('shop')],
+    objects: [cilium({ endpointSelector: {}, egress: [{ toEntities: ['remote-node'] }] })],
+    verdicts: {
+      'shop/web > 192.0.2.11 10250':
+        'unknown CiliumNetworkPolicy extra spec.egress[0]: the entity remote-node',
+      'shop/web > 203.0.113.1 443': 'denied',
+    },
+  },
   'a CiliumNetworkPolicy with requests': {
     policies: [denyAll('shop')],
     objects: [
@@ -323,6 +343,7 @@ export function worldOf({ policies = [], objects = [], unread = [] }: LayerCase)
     ...world({ namespaces: NAMESPACES, pods: PODS, policies }),
     objects: (kind) => objects.filter((each) => each.kind === kind),
     isRead: (kind) => !unread.some((each) => each === kind),
+    places: { nodes: ['192.0.2.10', '192.0.2.11'], apiServer: ['192.0.2.10'] },
   };
 }
 
