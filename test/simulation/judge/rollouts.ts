@@ -156,7 +156,12 @@ export class RolloutJudge {
 
   /** Further namespaces were let in. */
   #openFault(place: Place, after: RolloutState): string | undefined {
-    const wave = this.#gatedWave(place.profile, after, this.#members(place));
+    const members = this.#members(place);
+    const [rollout, ...others] = this.#specs(place.profile);
+    const isGated = others.length === 0 && members.length > 0 && rollout?.gates !== undefined;
+    if (isGated && after.gates === undefined)
+      return 'namespaces are let in before its gates have seen the wave';
+    const wave = this.#gatedWave(place.profile, after, members);
     const fault = wave && this.isCalm ? this.#options.gates.openFault(wave.gates) : undefined;
     return fault && `further namespaces are let in, ${fault}`;
   }
