@@ -30,9 +30,9 @@ export const render: Command = {
     'In a cluster, each namespace has the policies of the revision that a rollout has brought to it; a note says where\n' +
       'that is not the latest.',
     'If the file of --config names a network engine whose policies the operator writes (engine: Cilium, engine: Calico),\n' +
-      'it prints those too: also the staged policies of a profile under Audit. If it has `guard`, it prints guards: on Calico also\n' +
-      'the staged ones of profiles and guards under Audit. If it names a mesh (mesh: Istio) of which the webhooks and the\n' +
-      'configuration are known, it prints the overlays.',
+      'it prints those too: also the staged policies of a profile under Audit. If it has `guard`, it prints guards: on\n' +
+      'Calico also the staged ones of profiles and guards under Audit. If it names a mesh (mesh: Istio) of which the\n' +
+      'webhooks and the configuration are known, it prints the overlays.',
     'Exits with 1 when a peer of a rule can not be resolved: what is printed then lacks what that peer allows.',
   ],
   examples: [

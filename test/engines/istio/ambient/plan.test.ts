@@ -246,9 +246,9 @@ describe('the tunnel of a mesh without sidecars', () => {
         else partial += 1;
         assert.equal(isPostponed, unresolved.length > 0);
       }),
-      { numRuns: runs(40) },
+      { numRuns: runs(40), examples: [[twoPorts(true)], [twoPorts(false)]] },
     );
-    assert.ok(complete > runs(5) && partial > runs(5), `${complete} complete, ${partial} partial`);
+    assert.ok(complete > 0 && partial > 0, `${complete} complete, ${partial} partial`);
   });
 
   it('is never wider, and never cut, while profiles change and the operator is killed between writes', () => {
