@@ -151,7 +151,7 @@ interface Ports {
   readonly inbound: number;
 }
 
-async function freePorts(): Promise<Ports> {
+export async function freePorts(): Promise<Ports> {
   const servers = await Promise.all(
     Array.from({ length: 6 }, async () => {
       const server = createServer().listen(0, '127.0.0.1');
@@ -191,7 +191,7 @@ function sidecar(namespace: string, { inbound, workload }: Ports): object {
   };
 }
 
-const ISTIOD_ENVIRONMENT = {
+export const ISTIOD_ENVIRONMENT = {
   INJECTION_WEBHOOK_CONFIG_NAME: '',
   VALIDATION_WEBHOOK_CONFIG_NAME: '',
   PILOT_ENABLE_METADATA_EXCHANGE: 'false',
@@ -200,7 +200,11 @@ const ISTIOD_ENVIRONMENT = {
   ENABLE_LEADER_ELECTION: 'false',
 };
 
-function istiodArguments(kubeconfig: string, mesh: string, { http, grpc, monitoring }: Ports): string[] {
+export function istiodArguments(
+  kubeconfig: string,
+  mesh: string,
+  { http, grpc, monitoring }: Ports,
+): string[] {
   const flags = {
     kubeconfig,
     meshConfig: mesh,

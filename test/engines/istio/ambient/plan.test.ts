@@ -1,91 +1,15 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { IngressRule, Peer, SegmentationProfile } from '../../../../src/api/profile.ts';
+import type { IngressRule, SegmentationProfile } from '../../../../src/api/profile.ts';
 import { runs } from '../../../policy/fixture.ts';
-import { AmbientNamespace, type Connection, isMeant, meshProfile, podOf, TUNNEL_PORT } from './world.ts';
+import { profiles as generated, SOURCES, TARGETS, tcp } from './arbitrary.ts';
+import { AmbientNamespace, type Connection, isMeant, meshProfile, TUNNEL_PORT } from './world.ts';
 
-const APPS = ['web', 'db'];
-const TARGETS = [
-  podOf('shop', 'web', 'default', { app: 'web' }),
-  podOf('shop', 'db', 'default', { app: 'db' }),
-];
-const SOURCES = ['shop', 'front', 'back', 'ops'].flatMap((namespace) =>
-  APPS.flatMap((app) =>
-    ['well', 'other'].map((account) => podOf(namespace, `${app}-${account}`, account, { app })),
-  ),
-);
 const PORTS = [80, 90, TUNNEL_PORT];
 const CONNECTIONS: readonly Connection[] = TARGETS.flatMap((to) =>
   SOURCES.flatMap((from) => PORTS.map((port) => ({ from, to, port }))),
 );
 const textOf = ({ from, to, port }: Connection) => `${from.namespace}/${from.name} to ${to.name}:${port}`;
-
-const pods = fc.constantFrom({ matchLabels: { app: 'web' } }, { matchLabels: { app: 'db' } });
-const namespaces = fc.constantFrom(['front'], ['back'], ['front', 'back'], ['ops'], ['shop']);
-const peer: fc.Arbitrary<Peer> = fc.oneof(
-  namespaces.map((list) => ({ namespaces: list })),
-  fc.record({ namespaces, podSelector: pods }),
-  fc.record({ podSelector: pods }),
-  fc.constantFrom<Peer>(
-    { namespaceSelector: {} },
-    { namespaceSelector: { matchLabels: { team: 'a' } } },
-    { namespaceSelector: { matchLabels: { team: 'a' } }, podSelector: { matchLabels: { app: 'web' } } },
-    { serviceAccount: { namespace: 'front', name: 'well' } },
-    { serviceAccount: { namespace: 'front', name: 'other' } },
-    { ipBlock: { cidr: '192.0.2.0/24' } },
-  ),
-);
-const tcp = (port: number) => ({ protocol: 'TCP' as const, port });
-const ports = fc.constantFrom<IngressRule['ports']>(
-  [tcp(80)],
-  [tcp(80)],
-  [tcp(90)],
-  [tcp(80), tcp(90)],
-  [{ ...tcp(80), endPort: 90 }],
-  [{ protocol: 'TCP', port: 'http' }],
-  [{ protocol: 'UDP', port: 53 }],
-  [tcp(TUNNEL_PORT)],
-  undefined,
-);
-const rule = fc.record({
-  podSelector: fc.constantFrom(
-    undefined,
-    { matchLabels: { app: 'web' } },
-    { matchLabels: { app: 'web' } },
-    { matchLabels: { app: 'db' } },
-    { matchExpressions: [{ key: 'app', operator: 'In' as const, values: ['web', 'db'] }] },
-  ),
-  from: fc.array(peer, { minLength: 1, maxLength: 2 }),
-  ports,
-});
-const profile: fc.Arbitrary<SegmentationProfile> = fc.array(rule, { maxLength: 4 }).map((rules) =>
-  meshProfile(
-    rules.map(
-      ({ podSelector, from, ports: each }, i): IngressRule => ({
-        name: `r${i}`,
-        from,
-        ...(podSelector && { podSelector }),
-        ...(each && { ports: each }),
-      }),
-    ),
-  ),
-);
-
-/** Reconciles until nothing is written; istiod accepts after each. */
-function settle(
-  namespace: AmbientNamespace,
-  profiles: readonly SegmentationProfile[],
-  check: (step: string) => void,
-) {
-  for (let pass = 0; pass < 8; pass++) {
-    const writing = namespace.reconcile(profiles);
-    let next = writing.next();
-    for (; next.done !== true; next = writing.next()) check(next.value);
-    if (next.value === 0) return;
-    namespace.accept();
-  }
-  assert.fail('does not converge');
-}
 
 const passing = (namespace: AmbientNamespace) =>
   new Set(CONNECTIONS.filter((each) => namespace.passes(each)).map(textOf));
@@ -94,7 +18,7 @@ describe('the tunnel of a mesh without sidecars', () => {
   /** The namespace once all is written and accepted, and the peers that are unresolved. */
   const settled = (...profiles: readonly SegmentationProfile[]) => {
     const namespace = new AmbientNamespace();
-    settle(namespace, profiles, () => {});
+    namespace.settle(profiles);
     const all = [...namespace.plan(profiles).profiles.values()];
     return { namespace, unresolved: all.flatMap(({ unresolved }) => unresolved) };
   };
@@ -150,7 +74,7 @@ describe('the tunnel of a mesh without sidecars', () => {
     const { namespace } = settled(meshProfile(twoPorts(false).spec.ingress?.slice(1)));
     const before = passing(namespace);
     assert.ok(before.size > 0);
-    settle(namespace, [twoPorts(false)], () => {});
+    namespace.settle([twoPorts(false)]);
     assert.deepEqual(passing(namespace), before);
   });
 
@@ -210,7 +134,7 @@ describe('the tunnel of a mesh without sidecars', () => {
     assert.equal(only?.reason, 'NotAccepted');
     assert.match(only?.message ?? '', /istiod has not accepted AuthorizationPolicy shop\/segmented/);
     namespace.accept();
-    settle(namespace, [next], () => {});
+    namespace.settle([next]);
     assert.ok(passing(namespace).size > before.size);
   });
 
@@ -231,10 +155,10 @@ describe('the tunnel of a mesh without sidecars', () => {
     let complete = 0;
     let partial = 0;
     fc.assert(
-      fc.property(profile, (made) => {
+      fc.property(generated, (made) => {
         const namespace = new AmbientNamespace();
         const profiles = [made];
-        settle(namespace, profiles, () => {});
+        namespace.settle(profiles);
         const { unresolved = [] } = namespace.plan(profiles).profiles.get('segmented') ?? {};
         const isPostponed = namespace.policies.length === 0;
         for (const each of CONNECTIONS) {
@@ -253,15 +177,15 @@ describe('the tunnel of a mesh without sidecars', () => {
 
   it('is never wider, and never cut, while profiles change and the operator is killed between writes', () => {
     const edit = fc.record({
-      made: profile,
+      made: generated,
       kill: fc.integer({ min: 0, max: 14 }),
       isAccepted: fc.boolean(),
     });
     let opened = 0;
     fc.assert(
-      fc.property(profile, fc.array(edit, { minLength: 1, maxLength: 3 }), (first, edits) => {
+      fc.property(generated, fc.array(edit, { minLength: 1, maxLength: 3 }), (first, edits) => {
         const namespace = new AmbientNamespace();
-        settle(namespace, [first], () => {});
+        namespace.settle([first]);
         for (const { made, kill, isAccepted } of edits) {
           const profiles = [made];
           const before = passing(namespace);
@@ -283,7 +207,7 @@ describe('the tunnel of a mesh without sidecars', () => {
             check(next.value);
           }
           if (isAccepted) namespace.accept();
-          settle(namespace, profiles, check);
+          namespace.settle(profiles, check);
         }
       }),
       { numRuns: runs(40) },

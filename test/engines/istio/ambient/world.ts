@@ -138,6 +138,18 @@ export class AmbientNamespace {
     return writes;
   }
 
+  /** Reconciles until nothing is written; istiod accepts after each round. @param check called after each write */
+  settle(profiles: readonly SegmentationProfile[], check: (write: string) => void = () => {}): void {
+    for (let round = 0; round < 8; round++) {
+      const writing = this.reconcile(profiles);
+      let next = writing.next();
+      for (; next.done !== true; next = writing.next()) check(next.value);
+      if (next.value === 0) return;
+      this.accept();
+    }
+    throw new Error('the namespace does not converge');
+  }
+
   get isIsolated(): boolean {
     return this.policies.some((each) => isolatesAll(each.spec, 'Ingress') && !isTransitionalCover(each));
   }
