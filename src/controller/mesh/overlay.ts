@@ -220,6 +220,7 @@ export class MeshOverlay {
     );
     this.reports.record(namespace.key, profiles, {
       isInMesh: isInMesh || hasTunnel,
+      ...(hasTunnel && { hasTunnel }),
       ...(isAmbient(facts, namespace.labels) && !hasTunnel && { lacksTunnel: true }),
       outOfMesh,
       tls: tls.state,

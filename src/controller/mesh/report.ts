@@ -7,6 +7,8 @@ import { byKey } from '../../util/order.ts';
 export interface NamespaceOverlay {
   /** False if sidecars are not injected into every pod: then nothing is written. */
   readonly isInMesh: boolean;
+  /** True if the overlay is that of a tunnel: plaintext is not refused there. */
+  readonly hasTunnel?: boolean;
   /** True if the mesh is without sidecars there, and the profiles do not ask for its tunnel: nothing is written either. */
   readonly lacksTunnel?: boolean;
   /** The rules with peers that have no identity, if mutual TLS is asked for. */
@@ -16,7 +18,7 @@ export interface NamespaceOverlay {
 
 export interface OverlayVerdict {
   readonly status: 'True' | 'False';
-  readonly reason: 'Enforced' | 'Audited' | 'PeersOutOfMesh' | 'Conflict';
+  readonly reason: 'Enforced' | 'Audited' | 'PeersOutOfMesh' | 'Conflict' | 'AmbientMode';
   readonly message: string;
 }
 
@@ -87,6 +89,13 @@ export class OverlayReports {
         `mtls: Strict would cut, or cuts, peers that are not in the mesh, or not told by namespace or service account. ` +
         `The rules are, of ${shortList(rules)}${note}`;
       return { status: 'False', reason: 'PeersOutOfMesh', message };
+    }
+    const ambient = mtls === 'Strict' ? named(({ hasTunnel }) => hasTunnel === true) : [];
+    if (ambient.length > 0) {
+      const message =
+        `mtls: Strict has no effect in ambient mode, in ${shortList(ambient)}: the mesh encrypts connections between its pods, and the ` +
+        `policies decide about all others. Write mtls: Disabled in a profile for these namespaces${note}`;
+      return { status: 'False', reason: 'AmbientMode', message };
     }
     const message = `${modes.join(' and ')} in ${counted(inside, 'namespace')}${note}`;
     return { status: 'True', reason: authorization === 'Audit' ? 'Audited' : 'Enforced', message };

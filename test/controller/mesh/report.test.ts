@@ -32,6 +32,12 @@ describe('report of a mesh overlay', () => {
     assert.match(message, /in 1 namespace; 1 namespace in ambient mode, .*authorization: Enforce.*: b$/);
   });
 
+  it('is False where strict mutual TLS is asked for in ambient mode, which does not have it', () => {
+    const { status, reason, message } = reportOf({ a: DONE, b: { ...DONE, tls: 'off', hasTunnel: true } });
+    assert.deepEqual([status, reason], ['False', 'AmbientMode']);
+    assert.match(message, /no effect in ambient mode, in b: .*Write mtls: Disabled/);
+  });
+
   it('names the rules that strict mutual TLS would cut', () => {
     const { status, reason, message } = reportOf({
       a: { ...DONE, outOfMesh: ['office', 'probe'], tls: 'blocked' },

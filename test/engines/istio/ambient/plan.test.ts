@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
+import { parse } from 'yaml';
 import type { IngressRule, SegmentationProfile } from '../../../../src/api/profile.ts';
-import { runs } from '../../../policy/fixture.ts';
+import { NOTHING_ALLOWED, runs } from '../../../policy/fixture.ts';
 import { profiles as generated, SOURCES, TARGETS, tcp } from './arbitrary.ts';
 import { AmbientNamespace, type Connection, isMeant, meshProfile, TUNNEL_PORT } from './world.ts';
 
@@ -48,6 +51,23 @@ describe('the tunnel of a mesh without sidecars', () => {
       ]),
     );
   });
+  it('carries all rules of config/samples/ambient', () => {
+    const file = join(import.meta.dirname, '../../../../config/samples/ambient/profile.yaml');
+    const { spec } = parse(readFileSync(file, 'utf8')) as Pick<SegmentationProfile, 'spec'>;
+    const { namespace, unresolved } = settled(
+      meshProfile(spec.ingress, 'ambient', {
+        ...spec,
+        baseline: { ...NOTHING_ALLOWED, ...spec.baseline },
+        mesh: { authorization: 'Enforce', mtls: 'Disabled', ...spec.mesh },
+        deletionPolicy: 'Delete',
+      }),
+    );
+    assert.deepEqual(unresolved, []);
+    const names = namespace.objects.map(({ metadata }) => metadata.name).sort();
+    assert.equal(names.length, 3);
+    assert.ok(names.includes('ambient.ingress.baseline.mesh.tunnel'), names.join());
+  });
+
   const twoPorts = (accounts: boolean) =>
     meshProfile(
       ['well', 'other'].map((account, i) => ({
