@@ -16,6 +16,7 @@ import {
   isWithin,
   type LabelsOf,
   type Passage,
+  passageKey,
   type Permit,
   through,
 } from './passages.ts';
@@ -94,7 +95,7 @@ export function choose(
   const entrances = [...observed.entrances, ...observed.openRules];
   const passing = connections(entrances, inForce);
   const { chosen, excluded } = withoutConflicts(wanted, passing, labelsOf);
-  const allowed = [...wanted, ...passing];
+  const allowed = [...wanted, ...passing.filter((each) => !isWithin(each, wanted, labelsOf))];
   const isSafe = (entrances: readonly Entrance[], permits: readonly Permit[]) =>
     connections(entrances, permits).every((each) => isWithin(each, allowed, labelsOf));
   const permitted = chosen.filter(({ permit }) => isSafe(entrances, [permit]));
@@ -148,7 +149,8 @@ function areTouching(a: Entrance, b: Entrance): boolean {
 }
 
 function connections(entrances: readonly Entrance[], permits: readonly Permit[]): Passage[] {
-  return entrances.flatMap((entrance) => permits.flatMap((permit) => through(entrance, permit)));
+  const all = entrances.flatMap((entrance) => permits.flatMap((permit) => through(entrance, permit)));
+  return [...new Map(all.map((each) => [passageKey(each), each])).values()];
 }
 
 /** Passages that pass already come first, so that a new one never takes their place. */

@@ -94,17 +94,22 @@ export function entranceKey({ pods, source }: Entrance): string {
   return [pods, source.namespaces, source.pods].map(selectorKey).join(' ');
 }
 
+export function passageKey(passage: Passage): string {
+  const { ports } = passage;
+  return `${entranceKey(passage)} ${ports === 'every' ? ports : [...ports].sort((a, b) => a - b).join()}`;
+}
+
 function includesSource(outer: Entrance, inner: Entrance, labelsOf: LabelsOf): boolean {
   return (
-    includesSelector(outer.pods, inner.pods) &&
-    includesSelector(outer.source.pods, inner.source.pods) &&
+    includes(outer.pods, inner.pods) &&
+    includes(outer.source.pods, inner.source.pods) &&
     includesNamespaces(outer.source.namespaces, inner.source.namespaces, labelsOf)
   );
 }
 
 /** A namespace that is named has the labels that it has now: when they change, the policies are compiled again. */
 function includesNamespaces(outer: LabelSelector, inner: LabelSelector, labelsOf: LabelsOf): boolean {
-  if (includesSelector(outer, inner)) return true;
+  if (includes(outer, inner)) return true;
   const name = inner.matchLabels?.[LABEL_NAMESPACE_NAME];
   return name !== undefined && matches(outer, labelsOf(name));
 }
@@ -122,7 +127,28 @@ function commonPorts(a: Ports, b: Ports): Ports | undefined {
 
 const NOTHING_KEY = selectorKey(NOTHING);
 
+/** The labels that both selectors match; undefined if there are none. Most selectors are told apart without being combined. */
 function overlap(a: LabelSelector, b: LabelSelector): LabelSelector | undefined {
+  if (isEverything(a)) return b;
+  if (a === b || isEverything(b)) return a;
+  if (areExclusive(a, b)) return undefined;
   const both = intersection(a, b);
   return selectorKey(both) === NOTHING_KEY ? undefined : both;
+}
+
+function includes(outer: LabelSelector, inner: LabelSelector): boolean {
+  if (outer === inner || isEverything(outer)) return true;
+  return !areExclusive(outer, inner) && includesSelector(outer, inner);
+}
+
+function isEverything({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean {
+  return matchExpressions.length === 0 && Object.keys(matchLabels).length === 0;
+}
+
+/** True if both want another value of one label. */
+function areExclusive(a: LabelSelector, b: LabelSelector): boolean {
+  const others = b.matchLabels ?? {};
+  return Object.entries(a.matchLabels ?? {}).some(
+    ([key, value]) => Object.hasOwn(others, key) && others[key] !== value,
+  );
 }

@@ -5,7 +5,12 @@
  * ports. A rule that needs more can't be said exactly: it is left out with the reason, as a coarser one would be wider.
  */
 import type { LabelSelector, StringMap } from '../../../api/meta.ts';
-import { LABEL_NAMESPACE_NAME, LABEL_PROFILE, LABEL_SERVICE_ACCOUNT } from '../../../api/names.ts';
+import {
+  LABEL_EXCEPTION,
+  LABEL_NAMESPACE_NAME,
+  LABEL_PROFILE,
+  LABEL_SERVICE_ACCOUNT,
+} from '../../../api/names.ts';
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '../../../api/network-policy.ts';
 import type { NamespaceFacts } from '../../../policy/facts.ts';
 import { noteText, notesOf } from '../../../policy/notes.ts';
@@ -40,7 +45,10 @@ export interface TunnelContext {
 /** The ingress policies of a profile in the namespace. */
 export interface ProfilePolicies {
   readonly profile: string;
-  /** True if the profile asks for entrances. Otherwise only those count that its rules open by themselves. */
+  /**
+   * True if the profile asks for entrances. Otherwise, and in policies of exceptions, only those count that rules open by
+   * themselves: an exception must not take the place of a rule.
+   */
   readonly isAsking: boolean;
   readonly policies: readonly NetworkPolicy[];
 }
@@ -66,7 +74,8 @@ export function wantedPassages(profiles: readonly ProfilePolicies[], context: Tu
   const unsayable: Unsayable[] = [];
   for (const { rule, policy, profile, isAsking } of profiles.flatMap(rulesIn)) {
     const reached = portsOf(rule.ports, context.port);
-    if (reached === 'none' || (!reached.opensTunnel && !isAsking)) continue;
+    const isCarried = isAsking && policy.metadata.labels?.[LABEL_EXCEPTION] === undefined;
+    if (reached === 'none' || (!reached.opensTunnel && !isCarried)) continue;
     const { ports, opensTunnel } = reached;
     for (const source of sourcesOf(rule.peers, policy.metadata.namespace ?? '')) {
       const entrance = { pods: policy.spec.podSelector ?? {}, source };
