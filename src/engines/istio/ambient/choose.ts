@@ -108,17 +108,25 @@ export function choose(
   );
   const waiting = chosen.filter((each) => each.needsEntrance && !opened.includes(each));
   const late = chosen.filter((each) => waiting.includes(each) || !permitted.includes(each));
-  const bridges = late.flatMap((each) => bridgesOf(each, passing, context));
+  const parts = late.flatMap((each) => partsOf(each, passing));
+  const bridges = parts.flatMap((part) => {
+    const permit = context.permitFor(part);
+    return permit === undefined ? [] : [{ ...part, permit }];
+  });
+  const unsaid = parts.filter((part) => context.permitFor(part) === undefined);
   const leftOut = [
     ...excluded.map((each) => each.wanted),
     ...unsayable.map(({ entrance, profile }) => ({ ...entrance, profile })),
   ];
   const held = heldEntrances(leftOut, observed, wanted);
   return {
-    entrances: [...opened, ...bridges, ...held],
+    entrances: [...opened, ...parts, ...held],
     permits: [
       ...[...permitted, ...bridges].map(({ permit, profile }) => ({ ...permit, profile })),
-      ...observed.permits.filter((permit) => connections([...held, ...leftOut], [permit]).length > 0),
+      // A part that can't be said by a permit of its own keeps those by which it passes.
+      ...observed.permits.filter(
+        (permit) => connections([...held, ...leftOut, ...unsaid], [permit]).length > 0,
+      ),
     ],
     excluded,
     waiting,
@@ -175,19 +183,10 @@ function withoutConflicts(
   }
 }
 
-interface Bridge extends OwnEntrance {
-  readonly permit: Permit;
-}
-
 /** The parts of a wanted passage that pass now. */
-function bridgesOf(
-  wanted: WantedPassage,
-  passing: readonly Passage[],
-  { permitFor }: ChoiceContext,
-): Bridge[] {
+function partsOf(wanted: WantedPassage, passing: readonly Passage[]): (Passage & OwnEntrance)[] {
   return passing.flatMap((each) => {
     const part = common(wanted, each);
-    const permit = part && permitFor(part);
-    return part === undefined || permit === undefined ? [] : [{ ...part, permit, profile: wanted.profile }];
+    return part === undefined ? [] : [{ ...part, profile: wanted.profile }];
   });
 }

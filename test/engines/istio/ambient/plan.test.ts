@@ -98,6 +98,24 @@ describe('the tunnel of a mesh without sidecars', () => {
     assert.deepEqual(passing(namespace), before);
   });
 
+  it('keeps what passes by a rule that goes, also for pods that no permit can select', () => {
+    const both = { matchExpressions: [{ key: 'app', operator: 'In' as const, values: ['web', 'db'] }] };
+    const before = meshProfile([
+      { name: 'a', from: [{ podSelector: web }], ports: [tcp(80)] },
+      { name: 'b', podSelector: both, from: [{ podSelector: db }], ports: [tcp(TUNNEL_PORT)] },
+    ]);
+    const after = meshProfile([{ name: 'a', from: [{ namespaceSelector: {} }], ports: [tcp(80)] }]);
+    const { namespace } = settled(meshProfile());
+    namespace.settle([before]);
+    const isPassing = () =>
+      CONNECTIONS.filter((each) => each.port === 80 && namespace.passes(each)).map(textOf);
+    const passed = isPassing();
+    assert.ok(passed.includes('shop/db-well to web:80'), passed.join());
+    namespace.settle([after], (write) => {
+      for (const each of passed) assert.ok(isPassing().includes(each), `${each} is cut after ${write}`);
+    });
+  });
+
   const unsayable: [what: string, rule: Partial<IngressRule>, RegExp][] = [
     ['a named port', { ports: [{ protocol: 'TCP', port: 'http' }] }, /takes numbers for ports/],
     ['a large range', { ports: [{ ...tcp(1), endPort: 1000 }] }, /lists ports one by one/],
