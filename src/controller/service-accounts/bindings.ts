@@ -62,10 +62,10 @@ export class AccountBindings {
 
   /** @throws ApiError */
   async read(signal: AbortSignal): Promise<ObservedAccountBindings> {
-    const [labels, guards] = await Promise.all([
-      this.labels.listAll({ signal }),
-      this.guards.listAll({ signal }),
-    ]);
+    const reads = [this.labels.listAll({ signal }), this.guards.listAll({ signal })] as const;
+    // If both fail, always the same failure is reported, and not the one that is answered first.
+    await Promise.allSettled(reads);
+    const [labels, guards] = await Promise.all(reads);
     const pair = (ofLabel: string, ofGuard: string): ObservedPair => {
       const label = labels.items.find(({ metadata }) => metadata.name === ofLabel);
       const guard = guards.items.find(({ metadata }) => metadata.name === ofGuard);
