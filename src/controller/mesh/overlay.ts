@@ -65,6 +65,7 @@ const kindOf = (plural: string): EngineKind => ({
 });
 const AUTHORIZATION = kindOf('authorizationpolicies');
 const AUTHENTICATION = kindOf('peerauthentications');
+export const OVERLAY_KINDS: readonly EngineKind[] = [AUTHORIZATION, AUTHENTICATION];
 
 interface Kinds {
   readonly authorization: EngineObjects;

@@ -8,14 +8,14 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { ApiError } from '../../../src/kube/errors.ts';
-import type { Request, Transport } from '../../../src/kube/http/transport.ts';
+import type { Request } from '../../../src/kube/http/transport.ts';
 import { crdEstablished } from '../../env/plane/crd.ts';
 import { sharedControlPlane } from '../../env/plane/shared.ts';
 import { Scheduler } from '../../simulation/schedule/scheduler.ts';
 import { startControllers } from '../../simulation/server/controllers.ts';
 import { Server } from '../../simulation/server/server.ts';
-import { answerOf } from '../../simulation/server/answer.ts';
+import { transportTo } from '../../simulation/server/transport.ts';
+import { POLICY_CRD } from '../../support/calico.ts';
 import { eventually } from '../../support/cluster.ts';
 import { itSince, STREAMED_LISTS } from '../../support/kubernetes.ts';
 import { installOperator } from '../../support/operator.ts';
@@ -191,6 +191,91 @@ describe('model of the API server', () => {
       await eachUntil(`/apis/networking.k8s.io/v1/namespaces/${id}/networkpolicies/${name}`, gone);
   });
 
+  it('serves, prunes, refuses and drops custom resources by their definition as the real server does', async () => {
+    const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+    const definition = `${definitions}/${POLICY_CRD.metadata.name}`;
+    const path = `/apis/projectcalico.org/v3/namespaces/${id}/networkpolicies`;
+    const strict = { fieldManager: 'comparison', fieldValidation: 'Strict' };
+    const object = (name: string, spec: object) => ({
+      apiVersion: 'projectcalico.org/v3',
+      kind: 'NetworkPolicy',
+      metadata: { name },
+      spec,
+    });
+    const create = (name: string, spec: object, query: Request['query'] = strict) =>
+      both({ ...post(path, object(name, spec)), query });
+    const statusOf = (side: ObservedServer, request: Request) =>
+      side.send(request).then((answer) => (answer as { status?: unknown }).status);
+    /** Replaces the definition by one whose schema of `spec` has other properties, and waits until it is in force. */
+    const change = async (properties: object, inForce: (side: ObservedServer) => Promise<void>) => {
+      const changed = structuredClone(POLICY_CRD) as unknown as {
+        spec: {
+          versions: { schema: { openAPIV3Schema: { properties: { spec: { properties: object } } } } }[];
+        };
+      };
+      const schema = changed.spec.versions[0]?.schema.openAPIV3Schema.properties.spec;
+      assert.ok(schema);
+      schema.properties = properties;
+      for (const side of [real, model]) {
+        await side.send({ method: 'GET', path: definition });
+        const metadata = { name: POLICY_CRD.metadata.name, ...side.versions(definition).at(-1) };
+        await side.send({ method: 'PUT', path: definition, body: { ...changed, metadata } });
+        await eventually(() => inForce(side), 60_000);
+      }
+    };
+    const spec = { tier: 'default', order: 1000, types: ['Ingress'], ingress: [{ action: 'Allow' }] };
+
+    await both({ ...post(path, object('early', spec)), query: strict });
+    for (const side of [real, model]) {
+      await side.send(post(definitions, POLICY_CRD));
+      await eventually(async () => assert.equal(await statusOf(side, { method: 'GET', path }), undefined));
+    }
+    await create('one', spec);
+    await create('one', spec);
+    await create('two', { ...spec, unknown: 'field' });
+    await create('two', { ...spec, ingress: [{ action: 'Allow', unknown: {} }] });
+    await create('two', { ...spec, ingress: [{ action: 'Allow', unknown: {} }] }, {});
+    await both({ method: 'PUT', path: `${path}/two`, query: strict, body: object('two', spec) });
+    await both({ method: 'GET', path });
+
+    const [version] = POLICY_CRD.spec.versions;
+    const properties = version?.schema.openAPIV3Schema.properties?.['spec']?.properties;
+    assert.ok(properties);
+    const { tier: _, ...others } = properties;
+    const { tier: __, ...withoutTier } = spec;
+    const ended = Promise.all([real, model].map((side) => side.first(path, {}, 1000)));
+    await change(others, async (side) =>
+      assert.equal(await statusOf(side, { ...post(path, object('one', spec)), query: strict }), 400),
+    );
+    assert.deepEqual(
+      (await ended).map((events) => events.length),
+      [2, 2],
+    );
+    await both({ method: 'GET', path: `${path}/one` });
+    await create('three', spec);
+    await create('three', withoutTier);
+    const merged = {
+      method: 'PATCH',
+      path: `${path}/one`,
+      contentType: 'application/merge-patch+json',
+    } as const;
+    await both({ ...merged, body: { metadata: { labels: { a: 'b' } } } });
+
+    await change({ ...others, selector: { type: 'string', default: 'all()' } }, async (side) => {
+      const answer = await side.send({ method: 'GET', path: `${path}/three` });
+      assert.match(JSON.stringify(answer), /all/);
+    });
+    await create('four', withoutTier);
+    await both({ method: 'GET', path });
+
+    for (const side of [real, model]) {
+      await side.send({ method: 'DELETE', path: definition });
+      await eventually(async () => assert.equal(await statusOf(side, { method: 'GET', path }), 404), 60_000);
+    }
+    await both({ method: 'GET', path: `${path}/one` });
+    await both({ ...post(path, object('late', spec)), query: strict });
+  });
+
   /** Creates policies, each with its owner, and deletes the owners. */
   const disown = async (side: ObservedServer): Promise<void> => {
     const path = `/apis/networking.k8s.io/v1/namespaces/${id}/networkpolicies`;
@@ -225,29 +310,4 @@ describe('model of the API server', () => {
 
 function post(path: string, body: object): Request {
   return { method: 'POST', path, body };
-}
-
-function transportTo(server: Server): Transport {
-  return {
-    request: async <T>(request: Request) => answerOf(request, server.handle(request, 'test'), 0) as T,
-    async *watch({ path, query = {}, signal }) {
-      const events: unknown[] = [];
-      const started = server.watch(path, query, (event) => events.push(event));
-      if (typeof started !== 'function')
-        throw new ApiError({
-          method: 'WATCH',
-          path,
-          status: started.code,
-          reason: started.reason,
-          message: '',
-        });
-      const end = performance.now() + 1000 * Number(query['timeoutSeconds'] ?? Number.POSITIVE_INFINITY);
-      while (!signal.aborted && performance.now() < end) {
-        if (events.length > 0) yield events.splice(0);
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      started();
-    },
-    close: () => Promise.resolve(),
-  };
 }

@@ -150,7 +150,11 @@ export class ObservedServer {
         this.#versions.set(path, [...versions, { uid, resourceVersion }]);
     }
     // In other kinds, the real server sets many fields that the operator never reads.
-    const isWhole = kind === 'SegmentationProfile' || kind === 'SegmentationException' || isPolicy(spec);
+    const isWhole =
+      kind === 'SegmentationProfile' ||
+      kind === 'SegmentationException' ||
+      isPolicy(spec) ||
+      object.apiVersion?.startsWith('projectcalico.org/');
     return {
       kind,
       metadata: {

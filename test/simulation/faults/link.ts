@@ -128,9 +128,12 @@ export class Link implements Transport {
     });
   }
 
-  /** True if every watch is connected and has delivered all its events. */
+  /** True if every watch is connected and has delivered all its events, but for those that the server refuses. */
   get isUpToDate(): boolean {
-    return [...this.#watched.values()].every((session) => session?.isUpToDate);
+    const { server } = this.#network;
+    return [...this.#watched].every(
+      ([path, session]) => session?.isUpToDate || (session === undefined && !server.serves(path)),
+    );
   }
 
   close(): Promise<void> {

@@ -114,7 +114,12 @@ export class WatchSession {
       if (fault === 'internal error') return this.#refuse({ code: 500, reason: 'InternalError' });
       const refusal = this.#network.refusal(path);
       if (refusal !== undefined) return this.#refuse(refusal);
-      const started = server.watch(path, query, (event) => this.#send(event));
+      const started = server.watch(
+        path,
+        query,
+        (event) => this.#send(event),
+        () => this.#after(1 + roll(100), () => this.#end({})),
+      );
       if (typeof started !== 'function') return this.#refuse(started);
       this.#unsubscribe = started;
       this.#isConnected = true;

@@ -16,9 +16,8 @@ import {
   PROFILE,
   SERVICE,
 } from '../server/kinds.ts';
+import { isOperator } from '../server/server.ts';
 import type { Revision, Storage } from '../server/storage.ts';
-
-export const isOperator = (author: string): boolean => author.startsWith('operator');
 
 export class ObservedCluster {
   /** Labels of the namespaces that are not terminating. Replaced at each change. */

@@ -16,14 +16,14 @@ import type { Combination } from '../schedule/combination.ts';
 import { isOfException, verdicts } from '../schedule/exception-policies.ts';
 import { EXCEPTED } from '../schedule/exceptions.ts';
 import { Inputs, isUnresolved, policiesOf } from '../schedule/inputs.ts';
-import { isOperator, ObservedCluster } from './observed-cluster.ts';
+import { ObservedCluster } from './observed-cluster.ts';
 import { openedWithoutGrant } from './exceptions.ts';
 import { GateJudge, type GateJudgeOptions } from './gates.ts';
 import { RolloutJudge } from './rollouts.ts';
 import { EXTERNAL, NAMESPACES, NODE_ADDRESSES, PROFILES, STABLE } from '../schedule/actions.ts';
 import { EXCEPTION, NAMESPACE, NETWORK_POLICY, PROFILE } from '../server/kinds.ts';
 import { routeOf } from '../server/route.ts';
-import type { Answer } from '../server/server.ts';
+import { type Answer, isOperator } from '../server/server.ts';
 import type { Revision } from '../server/storage.ts';
 import { hasStablePods, POD_LABELS } from '../schedule/users.ts';
 

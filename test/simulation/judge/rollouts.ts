@@ -22,9 +22,9 @@ import { NAMESPACES, PROFILES } from '../schedule/actions.ts';
 import { selects } from '../schedule/combination.ts';
 import { isHeldPolicy } from '../schedule/forms.ts';
 import { type Inputs, intentOf, type ProfileValue } from '../schedule/inputs.ts';
+import { isOperator } from '../server/server.ts';
 import type { Author, Revision } from '../server/storage.ts';
 import type { GatedWave, GateJudge } from './gates.ts';
-import { isOperator } from './observed-cluster.ts';
 
 export interface RolloutJudgeOptions {
   readonly inputs: Inputs;

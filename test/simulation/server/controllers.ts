@@ -2,7 +2,7 @@
 import type { Dice } from '../../faults/model.ts';
 import type { Scheduler } from '../schedule/scheduler.ts';
 import { EXCEPTION, KINDS, NAMESPACE, PROFILE } from './kinds.ts';
-import { keyOf } from './route.ts';
+import { keyOf, pathOf } from './route.ts';
 import type { Server } from './server.ts';
 import type { Revision } from './storage.ts';
 
@@ -28,7 +28,7 @@ function startNamespaceController(server: Server, scheduler: Scheduler, roll: Di
       const left = NAMESPACED.flatMap((kind) =>
         (storage.snapshot(kind) ?? [])
           .filter(([, { metadata }]) => metadata.namespace === name)
-          .map(([key, object]) => pathOf({ kind, key, object })),
+          .map(([, { metadata }]) => pathOf(kind, metadata.namespace, metadata.name)),
       );
       const next = left[roll(Math.max(1, left.length))];
       if (next !== undefined) {
@@ -52,14 +52,15 @@ function startGarbageCollector(server: Server, scheduler: Scheduler, roll: Dice)
     const { kind, type, object } = revision;
     if ((kind === PROFILE || kind === EXCEPTION) && type === 'DELETED')
       for (const each of dependents(object.metadata.uid)) collectLater(each);
-    if (type !== 'DELETED' && object.metadata.ownerReferences !== undefined) collectLater(pathOf(revision));
+    if (type !== 'DELETED' && object.metadata.ownerReferences !== undefined)
+      collectLater(pathOf(kind, object.metadata.namespace, object.metadata.name));
   });
 
   function dependents(owner: string | undefined): string[] {
     return KINDS.flatMap((kind) =>
       (storage.snapshot(kind) ?? [])
         .filter(([, { metadata }]) => metadata.ownerReferences?.some(({ uid }) => uid === owner))
-        .map(([key, object]) => pathOf({ kind, key, object })),
+        .map(([, { metadata }]) => pathOf(kind, metadata.namespace, metadata.name)),
     );
   }
 
@@ -83,12 +84,4 @@ function startGarbageCollector(server: Server, scheduler: Scheduler, roll: Dice)
       server.handle({ method: 'DELETE', path, body: options }, 'garbage-collector');
     });
   }
-}
-
-function pathOf({ kind, key, object }: Pick<Revision, 'kind' | 'key' | 'object'>): string {
-  const base = kind.group === '' ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
-  const { namespace, name } = object.metadata;
-  return namespace === undefined
-    ? `${base}/${kind.plural}/${key}`
-    : `${base}/namespaces/${namespace}/${kind.plural}/${name}`;
 }

@@ -21,6 +21,8 @@ export interface Kind {
   readonly returnsDeleted: boolean;
   /** True if a PUT without a resourceVersion overwrites any version. */
   readonly unconditional: boolean;
+  /** True for a kind that is served only while its CustomResourceDefinition exists, in the form that it has. */
+  readonly isDefined: boolean;
   /** Applies the server's defaults, and drops fields that the server does not store. */
   readonly complete: (object: Stored) => Stored;
 }
@@ -41,6 +43,7 @@ function kind(apiPath: string, name: string, rest: Partial<Kind> = {}): Kind {
     labelsCount: false,
     returnsDeleted: false,
     unconditional: true,
+    isDefined: false,
     complete: asItIs,
     ...rest,
   };
@@ -83,11 +86,79 @@ export const ENDPOINT_SLICE = kind('discovery.k8s.io/v1/endpointslices', 'Endpoi
 export const DEPLOYMENT = kind('apps/v1/deployments', 'Deployment', { status: true, generation: true });
 export const CONTROLLER_REVISION = kind('apps/v1/controllerrevisions', 'ControllerRevision');
 
+export const CONFIG_MAP = kind('v1/configmaps', 'ConfigMap');
+export const DAEMON_SET = kind('apps/v1/daemonsets', 'DaemonSet', { status: true, generation: true });
+export const DEFINITION = kind(
+  'apiextensions.k8s.io/v1/customresourcedefinitions',
+  'CustomResourceDefinition',
+  CLUSTER,
+);
+export const INJECTOR = kind(
+  `${ADMISSION}/v1/mutatingwebhookconfigurations`,
+  'MutatingWebhookConfiguration',
+  CLUSTER,
+);
+
+const CUSTOM = { generation: true, unconditional: false, isDefined: true } as const;
+export const CILIUM_POLICY = kind('cilium.io/v2/ciliumnetworkpolicies', 'CiliumNetworkPolicy', CUSTOM);
+export const CALICO_POLICY = kind('projectcalico.org/v3/networkpolicies', 'NetworkPolicy', CUSTOM);
+export const CALICO_STAGED = kind(
+  'projectcalico.org/v3/stagedkubernetesnetworkpolicies',
+  'StagedKubernetesNetworkPolicy',
+  CUSTOM,
+);
+export const CALICO_STAGED_POLICY = kind(
+  'projectcalico.org/v3/stagednetworkpolicies',
+  'StagedNetworkPolicy',
+  CUSTOM,
+);
+export const CALICO_STAGED_GLOBAL = kind(
+  'projectcalico.org/v3/stagedglobalnetworkpolicies',
+  'StagedGlobalNetworkPolicy',
+  { ...CUSTOM, ...CLUSTER },
+);
+export const CALICO_GLOBAL = kind('projectcalico.org/v3/globalnetworkpolicies', 'GlobalNetworkPolicy', {
+  ...CUSTOM,
+  ...CLUSTER,
+});
+export const CALICO_TIER = kind('projectcalico.org/v3/tiers', 'Tier', { ...CUSTOM, ...CLUSTER });
+export const GKE_POLICY = kind('networking.gke.io/v1alpha1/fqdnnetworkpolicies', 'FQDNNetworkPolicy', CUSTOM);
+export const CLUSTER_POLICY = kind(
+  'policy.networking.k8s.io/v1beta1/clusternetworkpolicies',
+  'ClusterNetworkPolicy',
+  { ...CUSTOM, ...CLUSTER },
+);
+export const AUTHORIZATION_POLICY = kind(
+  'security.istio.io/v1/authorizationpolicies',
+  'AuthorizationPolicy',
+  CUSTOM,
+);
+export const PEER_AUTHENTICATION = kind(
+  'security.istio.io/v1/peerauthentications',
+  'PeerAuthentication',
+  CUSTOM,
+);
+
+/** The kinds of network engines and meshes that the operator writes, and Calico's tiers, which it reads. */
+export const ENGINE_KINDS: readonly Kind[] = [
+  CILIUM_POLICY,
+  CALICO_POLICY,
+  CALICO_STAGED,
+  CALICO_STAGED_POLICY,
+  CALICO_STAGED_GLOBAL,
+  CALICO_GLOBAL,
+  CALICO_TIER,
+  GKE_POLICY,
+  CLUSTER_POLICY,
+  AUTHORIZATION_POLICY,
+  PEER_AUTHENTICATION,
+];
+
 export const KINDS: readonly Kind[] = [
   CONTROLLER_REVISION,
   DEPLOYMENT,
   kind('apps/v1/statefulsets', 'StatefulSet', { status: true, generation: true }),
-  kind('apps/v1/daemonsets', 'DaemonSet', { status: true, generation: true }),
+  DAEMON_SET,
   NAMESPACE,
   NETWORK_POLICY,
   PROFILE,
@@ -98,9 +169,11 @@ export const KINDS: readonly Kind[] = [
   ENDPOINT_SLICE,
   kind('networking.k8s.io/v1/servicecidrs', 'ServiceCIDR', CLUSTER),
   kind(`${ADMISSION}/v1/validatingwebhookconfigurations`, 'ValidatingWebhookConfiguration', CLUSTER),
-  kind(`${ADMISSION}/v1/mutatingwebhookconfigurations`, 'MutatingWebhookConfiguration', CLUSTER),
+  INJECTOR,
   kind('apiregistration.k8s.io/v1/apiservices', 'APIService', CLUSTER),
-  kind('apiextensions.k8s.io/v1/customresourcedefinitions', 'CustomResourceDefinition', CLUSTER),
+  DEFINITION,
+  CONFIG_MAP,
+  ...ENGINE_KINDS,
 ];
 
 function completeNamespace(object: Stored): Stored {

@@ -1,6 +1,6 @@
 /** Lists and watches of the model. */
 import type { Query } from '../../../src/kube/http/wire.ts';
-import { apiVersionOf, type Stored } from './kinds.ts';
+import { apiVersionOf, type Kind, type Stored } from './kinds.ts';
 import type { Route } from './route.ts';
 import { selectorOf } from './selector.ts';
 import { badRequest, expired, invalid, tooLarge } from './status.ts';
@@ -11,7 +11,12 @@ import type { Revision, Storage } from './storage.ts';
  *
  * @throws Refusal 410 for an expired continue token, 504 for a revision that does not exist yet
  */
-export function list(storage: Storage, { kind, namespace }: Route, query: Query): object {
+export function list(
+  storage: Storage,
+  { kind, namespace }: Route,
+  query: Query,
+  view: View = asStored,
+): object {
   const limit = Number(query['limit'] ?? 0);
   const token = typeof query['continue'] === 'string' ? tokenOf(query['continue']) : undefined;
   const revision = token?.revision ?? revisionOf(storage, query);
@@ -37,13 +42,17 @@ export function list(storage: Storage, { kind, namespace }: Route, query: Query)
       // The API server omits the count if a selector would have to be applied to the rest.
       ...(more > 0 && query['labelSelector'] === undefined && { remainingItemCount: more }),
     },
-    items: page.map(([, object]) => withoutType(object)),
+    items: page.map(([, object]) => itemOf(kind, view(object))),
   };
 }
 
+/** An object in the form in which it is served. */
+export type View = (object: Stored) => Stored;
+const asStored: View = (object) => object;
+
 /** Items of a list have no apiVersion and kind, except custom resources. */
-function withoutType(object: Stored): object {
-  if (object.apiVersion?.startsWith('segmentation.dev/')) return object;
+function itemOf({ group, isDefined }: Kind, object: Stored): object {
+  if (isDefined || group === 'segmentation.dev') return object;
   const { apiVersion: _, kind: __, ...rest } = object;
   return rest;
 }
@@ -71,7 +80,13 @@ export type Send = (event: object) => void;
  * @returns a function that ends the watch
  * @throws Refusal for an invalid query. A compacted revision is not thrown, but sent as an ERROR event
  */
-export function watch(storage: Storage, { kind, namespace }: Route, query: Query, send: Send): () => void {
+export function watch(
+  storage: Storage,
+  { kind, namespace }: Route,
+  query: Query,
+  send: Send,
+  view: View = asStored,
+): () => void {
   const { sendInitialEvents = false, resourceVersionMatch, allowWatchBookmarks = false } = query;
   if (
     sendInitialEvents !== false &&
@@ -91,12 +106,12 @@ export function watch(storage: Storage, { kind, namespace }: Route, query: Query
   const deliver = (revision: Revision) => {
     if (revision.kind !== kind) return;
     const event = eventOf(revision, matches);
-    if (event !== undefined) send(event);
+    if (event !== undefined) send({ ...event, object: view(event.object) });
   };
   const asked = Number(query['resourceVersion'] ?? 0);
   if (asked === 0 || sendInitialEvents === true) {
     for (const [, object] of storage.snapshot(kind) ?? [])
-      if (matches(object)) send({ type: 'ADDED', object });
+      if (matches(object)) send({ type: 'ADDED', object: view(object) });
     if (sendInitialEvents === true) send(bookmark(storage, kind, { 'k8s.io/initial-events-end': 'true' }));
   } else {
     const missed = storage.since(asked);
@@ -115,7 +130,7 @@ export function watch(storage: Storage, { kind, namespace }: Route, query: Query
 function eventOf(
   { type, object, previous }: Revision,
   matches: (object: Stored | undefined) => boolean,
-): object | undefined {
+): { readonly type: string; readonly object: Stored } | undefined {
   const was = matches(previous);
   const is = type !== 'DELETED' && matches(object);
   if (was && is) return { type: 'MODIFIED', object };

@@ -34,3 +34,11 @@ function served(group: string, plural: string | undefined): Kind {
 export function keyOf(namespace: string | undefined, name: string): string {
   return namespace === undefined ? name : `${namespace}/${name}`;
 }
+
+/** The path of an object, or of a collection without `name`. */
+export function pathOf({ group, version, plural }: Kind, namespace?: string, name?: string): string {
+  const base = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
+  const collection =
+    namespace === undefined ? `${base}/${plural}` : `${base}/namespaces/${namespace}/${plural}`;
+  return name === undefined ? collection : `${collection}/${name}`;
+}

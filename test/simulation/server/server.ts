@@ -6,23 +6,28 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Method } from '../../../src/kube/http/transport.ts';
 import type { Query } from '../../../src/kube/http/wire.ts';
 import { EPOCH } from '../schedule/scheduler.ts';
+import { definitionName, inForm, refuseUnknown, type Schema, schemaOf } from './definitions.ts';
 import {
   apiVersionOf,
+  DEFINITION,
   EXCEPTION,
   type Kind,
+  KINDS,
   NAMESPACE,
   PROFILE,
   type Stored,
   withoutEmpty,
 } from './kinds.ts';
-import { list, type Send, watch } from './read.ts';
+import { list, type Send, type View, watch } from './read.ts';
 import { keyOf, type Route, routeOf } from './route.ts';
 import {
   alreadyExists,
   badRequest,
   conflict,
   type FailureStatus,
+  forbidden,
   invalid,
+  noSuchPath,
   notFound,
   Refusal,
   terminating,
@@ -45,6 +50,8 @@ export interface Answer {
 
 export class Server {
   readonly storage = new Storage();
+  /** Kinds that the operator has no permission for, as PLURAL.GROUP. */
+  readonly forbidden = new Set<string>();
   readonly #now: () => number;
   #uids = 0;
 
@@ -57,13 +64,21 @@ export class Server {
   handle(call: Call, author: Author): Answer {
     if (call.path === `/apis/${apiVersionOf(EXCEPTION)}`)
       return ok({ resources: [{ name: EXCEPTION.plural }] });
+    if (call.path === '/apis') return ok(this.#groups());
     try {
       const route = routeOf(call.path);
+      const { kind } = route;
+      if (isOperator(author)) this.#authorize(kind);
+      const schema = this.#schemaOf(kind);
       const body = call.body as Stored | undefined;
+      if (schema !== undefined && body !== undefined && call.query?.['fieldValidation'] === 'Strict')
+        refuseUnknown(kind, body, schema);
       switch (call.method) {
         case 'GET':
           return ok(
-            route.name === undefined ? list(this.storage, route, call.query ?? {}) : this.#read(route),
+            route.name === undefined
+              ? list(this.storage, route, call.query ?? {}, this.#viewOf(kind))
+              : this.#read(route),
           );
         case 'POST':
           return { status: 201, body: this.#create(route, body, author) };
@@ -80,20 +95,89 @@ export class Server {
     }
   }
 
-  /** Starts a watch. Returns a function that ends it, or the refusal. */
-  watch(path: string, query: Query, send: Send): (() => void) | FailureStatus {
+  /**
+   * Starts a watch. Returns a function that ends it, or the refusal.
+   *
+   * @param onEnd called when the server ends the watch, as the definition of the kind has changed
+   */
+  watch(path: string, query: Query, send: Send, onEnd: () => void = () => {}): (() => void) | FailureStatus {
     try {
-      return watch(this.storage, routeOf(path), query, send);
+      const route = routeOf(path);
+      this.#authorize(route.kind);
+      this.#schemaOf(route.kind);
+      const end = watch(this.storage, route, query, send, this.#viewOf(route.kind));
+      if (!route.kind.isDefined) return end;
+      const name = definitionName(route.kind);
+      const stop = this.storage.subscribe(({ kind, key }) => {
+        if (kind === DEFINITION && key === name) onEnd();
+      });
+      return () => {
+        end();
+        stop();
+      };
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       return error.status;
     }
   }
 
+  /** True if the operator may watch the path now. */
+  serves(path: string): boolean {
+    try {
+      const { kind } = routeOf(path);
+      this.#authorize(kind);
+      this.#schemaOf(kind);
+      return true;
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      return false;
+    }
+  }
+
   #read(route: Route): Stored {
     const stored = this.storage.get(route.kind, keyOf(route.namespace, route.name ?? ''));
     if (stored === undefined) throw notFound(route.kind, route.name ?? '');
-    return stored;
+    return this.#viewOf(route.kind)(stored);
+  }
+
+  #authorize(kind: Kind): void {
+    if (this.forbidden.has(definitionName(kind))) throw forbidden(kind);
+  }
+
+  /** Undefined for a kind that is always served. @throws Refusal 404 while the kind is not served */
+  #schemaOf(kind: Kind): Schema | undefined {
+    if (!kind.isDefined) return undefined;
+    const schema = schemaOf(kind, this.storage.get(DEFINITION, definitionName(kind)));
+    if (schema === undefined) throw noSuchPath();
+    return schema;
+  }
+
+  /** The form in which objects of the kind are served. */
+  #viewOf(kind: Kind): View {
+    return (object) => {
+      const schema = schemaOf(kind, this.storage.get(DEFINITION, definitionName(kind)));
+      return kind.isDefined && schema !== undefined ? inForm(object, schema) : object;
+    };
+  }
+
+  /** The object as it is stored. */
+  #stored(kind: Kind, object: Stored): Stored {
+    const schema = this.#schemaOf(kind);
+    return kind.complete(schema === undefined ? object : inForm(object, schema));
+  }
+
+  /** The groups that are served, as /apis has them. */
+  #groups(): object {
+    const served = KINDS.filter(
+      (kind) =>
+        kind.group !== '' &&
+        (!kind.isDefined || schemaOf(kind, this.storage.get(DEFINITION, definitionName(kind)))),
+    );
+    const groups = [...Map.groupBy(served, ({ group }) => group)].map(([name, kinds]) => ({
+      name,
+      versions: [...new Set(kinds.map(apiVersionOf))].map((groupVersion) => ({ groupVersion })),
+    }));
+    return { kind: 'APIGroupList', apiVersion: 'v1', groups };
   }
 
   #create({ kind, namespace }: Route, body: Stored | undefined, author: Author): Stored {
@@ -127,7 +211,7 @@ export class Server {
     return this.storage.put(
       kind,
       key,
-      kind.complete({ ...(kind.status ? rest : body), ...type, metadata }),
+      this.#stored(kind, { ...(kind.status ? rest : body), ...type, metadata }),
       author,
     );
   }
@@ -156,7 +240,7 @@ export class Server {
     if (isOther && !((kind === PROFILE || kind === EXCEPTION) && subresource === 'status'))
       throw invalid(kind, name, `metadata.uid: Invalid value: "${uid}": field is immutable`);
     const key = keyOf(namespace, name);
-    const next = kind.complete(this.#changed(kind, old, wanted, subresource));
+    const next = this.#stored(kind, this.#changed(kind, old, wanted, subresource));
     const { deletionTimestamp, finalizers } = next.metadata;
     const isDone = kind === NAMESPACE ? !namespaceFinalizers(next).length : !finalizers?.length;
     if (deletionTimestamp !== undefined && isDone) {
@@ -188,7 +272,7 @@ export class Server {
     const fixed = { name, namespace, uid, generation, creationTimestamp, deletionTimestamp, ...grace };
     const metadata = withoutEmpty({ ...fixed, labels, annotations, ownerReferences, finalizers });
     const reported = kind.status && old['status'] !== undefined ? { status: old['status'] } : {};
-    const next = kind.complete({ ...(kind.status ? rest : wanted), ...reported, metadata });
+    const next = this.#stored(kind, { ...(kind.status ? rest : wanted), ...reported, metadata });
     if (kind === NAMESPACE) return { ...next, spec: old['spec'] };
     const isSame =
       isDeepStrictEqual(contentOf(old), contentOf(next)) &&
@@ -211,6 +295,7 @@ export class Server {
       throw conflict(kind, name, 'Precondition failed: ResourceVersion in precondition differs');
     const key = keyOf(namespace, name);
     if (finalizers.length === 0 && kind !== NAMESPACE) {
+      if (kind === DEFINITION) this.#deleteInstances(name);
       const last = this.storage.delete(kind, key, old, author);
       if (kind.returnsDeleted) return last;
       const details = { name, ...(kind.group && { group: kind.group }), kind: kind.plural, uid };
@@ -227,6 +312,13 @@ export class Server {
     return this.storage.put(kind, key, { ...old, ...phase, metadata }, author);
   }
 
+  /** The objects of a kind go before its definition does. */
+  #deleteInstances(definition: string): void {
+    for (const kind of KINDS.filter((each) => each.isDefined && definitionName(each) === definition))
+      for (const [key, object] of this.storage.snapshot(kind) ?? [])
+        this.storage.delete(kind, key, object, 'definition-finalizer');
+  }
+
   /** The current time as RFC 3339, in whole seconds. */
   #timestamp(): string {
     return `${new Date(EPOCH + this.#now()).toISOString().slice(0, 19)}Z`;
@@ -236,6 +328,8 @@ export class Server {
 interface DeleteOptions {
   readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
 }
+
+export const isOperator = (author: Author): boolean => author.startsWith('operator');
 
 function ok(body: object): Answer {
   return { status: 200, body };

@@ -43,6 +43,12 @@ export function noSuchPath(): Refusal {
   return new Refusal(404, 'NotFound', 'the server could not find the requested resource', {});
 }
 
+/** The client lacks the permission. */
+export function forbidden({ group, plural }: Kind): Refusal {
+  const resource = group === '' ? plural : `${plural}.${group}`;
+  return new Refusal(403, 'Forbidden', `${resource} is forbidden`, { group, kind: plural });
+}
+
 export function alreadyExists(kind: Kind, name: string): Refusal {
   return new Refusal(409, 'AlreadyExists', `${kind.plural} "${name}" already exists`, detailsOf(kind, name));
 }
