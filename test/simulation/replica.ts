@@ -5,6 +5,16 @@ import type { ControllerObserver } from '../../src/controller/observer.ts';
 import { Exceptions } from '../../src/controller/exceptions/exceptions.ts';
 import { Rollouts } from '../../src/controller/rollout/rollouts.ts';
 import { Records } from '../../src/controller/records.ts';
+import {
+  EngineDetection,
+  EngineExtensions,
+  EXTENSION_ENGINES,
+  SIGNATURES,
+  STAGING_ENGINES,
+} from '../../src/controller/engines/index.ts';
+import type { EngineSetting } from '../../src/engines/engine.ts';
+import type { Transport } from '../../src/kube/http/transport.ts';
+import type { Random } from '../../src/util/clock.ts';
 import { encodeKey } from '../../src/controller/queue/key.ts';
 import { fenced } from '../../src/kube/fence.ts';
 import { combine } from '../../src/observability/observer.ts';
@@ -22,6 +32,8 @@ export interface ReplicaOptions {
   readonly skew?: number;
   /** True if the operator knows exceptions. */
   readonly hasExceptions?: boolean;
+  /** The network engine of the operator's configuration. */
+  readonly engine?: EngineSetting;
   readonly network: Network;
   /** The Prometheus of the operator's configuration; absent: none. */
   readonly prometheus?: Pick<Prometheus, 'ask'>;
@@ -35,6 +47,8 @@ export class Replica {
   readonly clock: ProcessClock;
   readonly link: Link;
   readonly clusterState = new ClusterState(['kube-system', 'segmentation-system']);
+  /** Absent if the configuration names no engine. */
+  readonly detection?: EngineDetection;
   readonly #network: Network;
   /** Its caches are filled. */
   isReady = false;
@@ -47,6 +61,7 @@ export class Replica {
     resyncMs,
     skew = 0,
     hasExceptions = false,
+    engine = 'None',
     network,
     prometheus,
     onUncaught,
@@ -87,8 +102,13 @@ export class Replica {
       onRetry: ({ key, error }) =>
         network.observer.onNote(`${name} exception ${key} failed: ${String(error)}`),
     });
+    if (engine !== 'None') this.detection = this.#detection(engine, { transport, random, resyncMs });
     this.controller = createController({
-      capabilities: [rollouts, ...(hasExceptions ? [exceptions] : [])],
+      capabilities: [
+        rollouts,
+        ...(hasExceptions ? [exceptions] : []),
+        ...(this.detection === undefined ? [] : [this.detection]),
+      ],
       transport,
       configuration: CLUSTER_DEFAULTS,
       namespace: 'segmentation-system',
@@ -103,6 +123,42 @@ export class Replica {
     this.controller.watch().then(() => {
       this.isReady = this.isAlive;
     }, onUncaught);
+  }
+
+  /** As src/operator/capabilities/engines.ts builds it. */
+  #detection(
+    setting: EngineSetting,
+    {
+      transport,
+      random,
+      resyncMs,
+    }: { readonly transport: Transport; readonly random: Random; readonly resyncMs: number },
+  ): EngineDetection {
+    const { observer } = this.#network;
+    const { name, clusterState, clock } = this;
+    const extensions = new EngineExtensions({
+      engines: EXTENSION_ENGINES,
+      staging: STAGING_ENGINES,
+      transport,
+      clusterState,
+      clock,
+      random,
+      resyncMs,
+      onWrite: () => {},
+      onWatchError: (resource, error) =>
+        observer.onNote(`${name} watch of ${resource} failed: ${String(error)}`),
+      onStagingRetry: ({ key, error }) =>
+        observer.onNote(`${name} staged policies of ${key} not written: ${String(error)}`),
+    });
+    return new EngineDetection({
+      setting,
+      signatures: SIGNATURES,
+      extensions,
+      transport,
+      clusterState,
+      clock,
+      onVerdict: ({ engine, reason }) => observer.onNote(`${name} engine ${engine}: ${reason}`),
+    });
   }
 
   /** The replica acquires the Lease. */

@@ -5,6 +5,13 @@
 import { createHash } from 'node:crypto';
 import type { ProfileStatus } from '../../src/api/profile.ts';
 import { dice, type Dice } from '../faults/model.ts';
+import { KINDS_OF } from './engines/plan.ts';
+import { engineNamed, MISSING } from './engines/references.ts';
+import { servedAs, wrongFacts } from './engines/standing.ts';
+import { EngineUsers } from './engines/users.ts';
+import type { EngineSetting } from '../../src/engines/engine.ts';
+import type { EngineFacts } from '../../src/policy/extensions.ts';
+import { ENGINE_KINDS } from './server/kinds.ts';
 import { compareWithIntent, type Convergence } from './judge/convergence.ts';
 import type { Permission } from './judge/gates.ts';
 import { Network } from './faults/network.ts';
@@ -45,6 +52,10 @@ const END_MS = 1000;
 const QUIET_MS = 60_000;
 /** Time until each watch has ended and its reflector has listed, which finds lost events, milliseconds. */
 const RELIST_MS = 700_000;
+/** Time until the operator has looked for the network engine again, in milliseconds. */
+const LOOK_MS = 75_000;
+/** Time after which the operator tries a definition again that did not take an object, in milliseconds. */
+const SCHEMA_MS = 600_000;
 /** Lease duration: after it, another replica may take the Lease, milliseconds. */
 const LEASE_MS = 15_000;
 /** Renew deadline: after it, the holder stops writing, milliseconds. */
@@ -77,6 +88,9 @@ class Simulation {
   readonly #network: Network;
   readonly #recorder: Recorder;
   readonly #users: Users;
+  readonly #engine: EngineUsers;
+  /** The network engine of the operator's configuration. */
+  #setting: EngineSetting = 'None';
   readonly #roll: Dice;
   readonly #prometheus: Prometheus;
   readonly #replicas = new Map<string, Replica>();
@@ -124,6 +138,12 @@ class Simulation {
       onNote: (line) => this.#note(line),
     });
     this.#users = new Users(this.#server, () => this.#scheduler.time);
+    this.#engine = new EngineUsers(this.#server);
+    if (plan.engine !== undefined) {
+      this.#setting = plan.engine.setting;
+      this.#recorder.inputs.engines = enginesOf(plan);
+      this.#recorder.judgeEngines(this.#server);
+    }
     startControllers(this.#server, this.#scheduler, this.#roll);
   }
 
@@ -139,6 +159,8 @@ class Simulation {
   async run(): Promise<Result> {
     this.#users.prepare();
     if (this.#plan.hasRollouts) this.#users.prepareRollouts();
+    const { engine } = this.#plan;
+    if (engine !== undefined) this.#engine.prepare(engine.engine, KINDS_OF[engine.engine]);
     this.#recorder.beginRound();
     this.#start();
     if (this.#plan.hasStandby) this.#start();
@@ -190,7 +212,7 @@ class Simulation {
     if (rates.lost > 0) await this.#advance(RELIST_MS);
     await this.#converge();
     // An exception may have ended meanwhile, or begun anew by the clock of another leader.
-    const mayWrite = isOutdated || this.#plan.hasExceptions;
+    const mayWrite = isOutdated || this.#plan.hasExceptions || this.#isRefused;
     if (isQuiet && !mayWrite && this.#recorder.counts.writes > writes)
       this.#breach ??= 'I6, a restart caused writes, though nothing had changed';
   }
@@ -209,6 +231,7 @@ class Simulation {
     // The operator follows a step of the clock within a minute.
     const left = (this.#steppedAt ?? Number.NEGATIVE_INFINITY) + RECHECK_MS - this.#scheduler.time;
     if (left > 0 && this.#plan.hasExceptions) await this.#advance(left);
+    if (this.#plan.engine !== undefined) await this.#advance(LOOK_MS);
     for (let ends = 0; ; ends++) {
       await this.#settle();
       if (this.#failed) return;
@@ -220,7 +243,10 @@ class Simulation {
   async #settle(): Promise<void> {
     let unmet: string | undefined;
     let stable = 0;
-    const most = CONVERGE_MS + (this.#plan.hasRollouts ? ROLLOUT_MS : 0);
+    const most =
+      CONVERGE_MS +
+      (this.#plan.hasRollouts ? ROLLOUT_MS : 0) +
+      (this.#plan.engine === undefined ? 0 : SCHEMA_MS + RELIST_MS);
     for (const end = this.#scheduler.time + most; this.#scheduler.time < end; ) {
       const { writes } = this.#recorder.counts;
       await this.#advance(1000);
@@ -269,12 +295,33 @@ class Simulation {
     if (!alive.some(({ isLeading }) => isLeading)) return 'no replica leads';
     const behind = alive.find(({ link, isReady }) => !isReady || !link.isUpToDate);
     if (behind !== undefined) return `watches of ${behind.name} are behind`;
+    const wrong = this.#unmetFacts();
+    if (wrong !== undefined) return wrong;
     const { unmet } = this.#comparison();
     if (unmet !== undefined) return unmet;
     // The policies can be right although a key still waits for its retry.
     const { running, waiting, ready } = alive.find(({ isLeading }) => isLeading)!.controller.queueStats();
     const left = running + waiting + Object.values(ready).reduce((sum, count) => sum + count, 0);
-    return left > 0 ? `${left} keys are in the queue` : undefined;
+    // The model serves no admission policies, for which the key of service accounts waits.
+    const most = this.#plan.engine === undefined ? 0 : 1;
+    return left > most ? `${left} keys are in the queue` : undefined;
+  }
+
+  /** The facts of the network engine that the leader has are those by which the cluster is compared. */
+  #unmetFacts(): string | undefined {
+    const facts = this.#leader?.detection?.engine.facts();
+    if (this.#plan.engine === undefined) return undefined;
+    const { inputs } = this.#recorder;
+    const known = facts && (inputs.engines.find((each) => isSame(each, facts)) ?? facts);
+    if (known !== inputs.engine) this.#compared = undefined;
+    inputs.engine = known ?? MISSING;
+    return wrongFacts(this.#server, this.#setting, facts);
+  }
+
+  /** True if objects of a network engine are written again and again, as its definition takes none as it is sent. */
+  get #isRefused(): boolean {
+    const { engine } = this.#plan;
+    return engine !== undefined && ENGINE_KINDS.some((kind) => servedAs(this.#server, kind) === 'changed');
   }
 
   #compared: (Convergence & { readonly state: string }) | undefined;
@@ -300,7 +347,7 @@ class Simulation {
     // An exception may have ended, or have begun anew by the clock of another leader.
     const isChanging =
       this.#plan.hasExceptions && (this.#leader !== leader || this.#recorder.hasEnd(now, now + QUIET_MS));
-    if (isChanging) return;
+    if (isChanging || this.#isRefused) return;
     if (this.#recorder.counts.writes > writes && !isOutdated)
       this.#breach ??= 'I6, a write to a converged cluster';
     const { unmet } = this.#comparison();
@@ -343,6 +390,19 @@ class Simulation {
       case 'wall clock':
         for (const { clock } of this.#replicas.values()) clock.step(action.skew);
         return;
+      case 'configure':
+        this.#setting = action.setting;
+        for (const replica of this.#started.filter(({ isAlive }) => isAlive)) {
+          replica.retire();
+          this.#replace(replica);
+        }
+        return;
+      case 'definition':
+      case 'permission':
+      case 'agent':
+      case 'engine drift':
+      case 'foreign object':
+        return this.#engine.perform(action);
       case 'clock': {
         const replica = action.whose === 'leader' ? leader : standby;
         replica?.clock.step(action.skew);
@@ -414,6 +474,7 @@ class Simulation {
       resyncMs,
       skew,
       hasExceptions,
+      engine: this.#setting,
       network: this.#network,
       prometheus: this.#prometheus,
       onUncaught,
@@ -450,4 +511,27 @@ function contentOf(kind: Kind, { metadata, spec = '', status }: Stored): string 
   const { rollout } = (status ?? {}) as ProfileStatus;
   const { annotations } = metadata;
   return JSON.stringify(kind === PROFILE ? { annotations, spec, rollout } : spec);
+}
+
+/** The facts that the operator may have of the network engines that the plan names, and of none. */
+function enginesOf({ engine, rounds }: Plan): EngineFacts[] {
+  const actions = rounds.flatMap(({ steps }) => steps.map(({ action }) => action));
+  const named = new Set<string>([
+    engine?.engine ?? '',
+    engine?.setting ?? '',
+    ...actions.flatMap((action) =>
+      action.do === 'configure' ? action.setting : action.do === 'agent' ? action.engine : [],
+    ),
+  ]);
+  return [
+    ...[...named].flatMap((name): EngineFacts[] => {
+      const found = engineNamed(name);
+      return found === undefined ? [] : [{ kind: 'available', carries: found.carries }];
+    }),
+    MISSING,
+  ];
+}
+
+function isSame(a: EngineFacts, b: EngineFacts): boolean {
+  return a.kind === 'available' && b.kind === 'available' && a.carries === b.carries;
 }

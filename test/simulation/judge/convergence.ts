@@ -45,6 +45,8 @@ interface Tally {
   readonly counts: ReadonlyMap<string, ProfileCounts>;
   /** Namespaces with a postponed direction. */
   readonly postponed: Set<string>;
+  /** The postponed directions of the namespace that is compared, by profile. */
+  readonly directions: Map<string, readonly PolicyType[]>;
 }
 
 /** Compares policies and status with the intent of the profiles. */
@@ -52,6 +54,7 @@ export function compareWithIntent(recorder: Recorder, storage: Storage): Converg
   const tally: Tally = {
     counts: new Map(PROFILES.map((name) => [name, { postponed: 0, desired: 0, applied: 0 }])),
     postponed: new Set(),
+    directions: new Map(),
   };
   const unmet = unmetExpectation(recorder, tally);
   return { unmet, isOutdated: [...tally.postponed].some((namespace) => !hasPods(namespace, storage)) };
@@ -88,17 +91,18 @@ function unmetInNamespace(namespace: string, recorder: Recorder, tally: Tally): 
       !observed.leftHeld.has(`${namespace} ${each.metadata.labels?.[LABEL_PROFILE]}`),
   );
   if (cover !== undefined) return `the cover ${cover.metadata.name} is left`;
+  tally.directions.clear();
   for (const [index, form] of profiles.entries()) {
     const unmet = unmetByProfile({ name: PROFILES[index] ?? '', index, namespace, recorder }, form, tally);
     if (unmet !== undefined) return unmet;
   }
-  return unmetInExceptions(namespace, recorder);
+  return recorder.total?.unmet(namespace, tally.directions) ?? unmetInExceptions(namespace, recorder);
 }
 
 function unmetByProfile(
   where: ProfileInNamespace,
   { profile, isHeld }: ProfileForm,
-  { counts, postponed }: Tally,
+  { counts, postponed, directions: postponedOf }: Tally,
 ): string | undefined {
   const { name, namespace, recorder } = where;
   const { observed, inputs } = recorder;
@@ -128,6 +132,7 @@ function unmetByProfile(
   const early = DIRECTIONS.find((each) => !directions.includes(each) && isIsolatedTooEarly(each, where));
   if (early !== undefined) return `${name} isolates ${early}, though a peer was never resolved`;
   const count = counts.get(name)!;
+  postponedOf.set(name, directions);
   if (directions.length > 0) {
     count.postponed += 1;
     postponed.add(namespace);

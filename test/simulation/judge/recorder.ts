@@ -11,6 +11,8 @@ import { fingerprint, isolates } from '../../../src/policy/semantics/normalize.t
 import { isTransitionalCover } from '../../../src/policy/planning/transition.ts';
 import { matches } from '../../../src/policy/semantics/selector.ts';
 import { Judge } from '../../support/judge/judge.ts';
+import { IDENTITIES } from '../engines/effects.ts';
+import { TotalJudge, withAccounts } from '../engines/total-judge.ts';
 import { endsOf } from '../schedule/clock-window.ts';
 import type { Combination } from '../schedule/combination.ts';
 import { isOfException, verdicts } from '../schedule/exception-policies.ts';
@@ -23,7 +25,7 @@ import { RolloutJudge } from './rollouts.ts';
 import { EXTERNAL, NAMESPACES, NODE_ADDRESSES, PROFILES, STABLE } from '../schedule/actions.ts';
 import { EXCEPTION, NAMESPACE, NETWORK_POLICY, PROFILE } from '../server/kinds.ts';
 import { routeOf } from '../server/route.ts';
-import { type Answer, isOperator } from '../server/server.ts';
+import { type Answer, isOperator, type Server } from '../server/server.ts';
 import type { Revision } from '../server/storage.ts';
 import { hasStablePods, POD_LABELS } from '../schedule/users.ts';
 
@@ -36,6 +38,8 @@ const PODS: readonly Pod[] = [...STABLE, 'd'].flatMap((namespace, home) =>
 );
 /** Shared by all schedules: its cached verdicts hold for any of them. */
 const judge = new Judge(PODS, [...EXTERNAL, ...NODE_ADDRESSES]);
+/** With the accounts of pods, and with ends that only network engines know. */
+const totalJudge = new Judge(withAccounts(PODS), [...EXTERNAL, ...NODE_ADDRESSES, ...IDENTITIES]);
 
 type Policies = readonly NetworkPolicy[];
 const NOTHING: Policies = [];
@@ -98,6 +102,9 @@ export class Recorder {
 
   readonly #rollouts: RolloutJudge;
 
+  /** Judges the objects of network engines together with the policies; absent without an engine. */
+  total: TotalJudge | undefined;
+
   constructor({ storage, prometheus, permission, time, replicaState }: RecorderOptions) {
     this.observed = new ObservedCluster(storage, this.inputs);
     const seen = (namespace: string) => this.seenPolicies(namespace);
@@ -106,6 +113,11 @@ export class Recorder {
     this.#time = time;
     this.#replicaState = replicaState;
     storage.subscribe((revision) => this.#onRevision(revision));
+  }
+
+  /** From now on, objects of network engines are judged too. */
+  judgeEngines(server: Server): void {
+    this.total = new TotalJudge(this, server, totalJudge);
   }
 
   /** A round begins, in which nothing disturbs the operator, or in which events of watches are lost. */
@@ -143,6 +155,7 @@ export class Recorder {
       );
       this.#orphans.set(namespace, left);
     }
+    this.total?.beginRound();
   }
 
   /** The policies of a namespace after each change by a user in this round. */
@@ -196,6 +209,9 @@ export class Recorder {
     if (!leads)
       this.#fail(`I4, ${replica} writes although it does not lead: ${request.method} ${request.path}`);
     const { kind, namespace } = routeOf(request.path);
+    const isStrict = request.method === 'DELETE' || request.query?.['fieldValidation'] === 'Strict';
+    if (kind.isDefined && !isStrict)
+      this.#fail(`a write that lets unknown fields be dropped: ${request.method} ${request.path}`);
     if (clusterState === undefined) return;
     this.observeClock(readings[0] ?? 0);
     if (kind !== NETWORK_POLICY || namespace === undefined) return;
@@ -273,6 +289,15 @@ export class Recorder {
       this.counts.waves = this.#rollouts.waves;
       if (fault !== undefined) this.#fail(fault);
     }
+    this.#judgeNetworkPolicy(revision, namespace, before);
+    const fault = this.total?.follow(revision);
+    const { at, key } = revision;
+    if (fault !== undefined)
+      this.#fail(`${fault}, with extensions, at revision ${at} (${author} ${type} ${kind.plural} ${key})`);
+  }
+
+  #judgeNetworkPolicy(revision: Revision, namespace: string, before: Policies): void {
+    const { kind, object, author } = revision;
     if (kind !== NETWORK_POLICY) return;
     if (isOperator(author)) {
       this.#judgeOwnership(revision);
@@ -311,7 +336,7 @@ export class Recorder {
     const combinations = this.inputs.combinations(namespace);
     const isFixed = combinations.every((each) => !isUnresolved(each, namespace));
     const intents = combinations.flatMap((each) =>
-      (isFixed ? known : bases).flatMap((base) => this.#intent(namespace, each, base)),
+      (isFixed ? known : bases).flatMap((base) => this.intents(namespace, each, base)),
     );
     references = [...known, ...new Set(intents)];
     if (isFixed) this.#references.set(namespace, references);
@@ -319,7 +344,7 @@ export class Recorder {
   }
 
   /** The policies when a combination of inputs is enforced, beside each state of the foreign policies. */
-  #intent(namespace: string, combination: Combination, base: Policies): Policies[] {
+  intents(namespace: string, combination: Combination, base: Policies): Policies[] {
     const key = `${namespace} ${combination.key} ${this.#idOf(base)}`;
     let owns = this.#intents.get(key);
     if (owns === undefined) this.#intents.set(key, (owns = this.#ownPolicies(namespace, combination, base)));

@@ -1,5 +1,6 @@
 /** A schedule: the rounds of a plan, their steps, and what each does. Pure. */
 import { type Dice, pick } from '../../faults/model.ts';
+import type { EngineAction, EngineScene } from '../engines/actions.ts';
 import type { FaultRates } from '../faults/rates.ts';
 import type { Reply } from '../server/prometheus.ts';
 
@@ -46,6 +47,7 @@ type ExceptionAction =
 export type Action =
   | RolloutAction
   | ExceptionAction
+  | EngineAction
   | { readonly do: 'write profile'; readonly name: string; readonly spec: object }
   | { readonly do: 'delete profile'; readonly name: string }
   | {
@@ -101,6 +103,8 @@ export interface Plan {
   readonly rounds: readonly Round[];
   readonly hasRollouts: boolean;
   readonly hasExceptions: boolean;
+  /** The network engine; absent: the operator's configuration names none. */
+  readonly engine?: EngineScene;
   /** How far the wall clock of each replica is ahead when it starts, in milliseconds; the replicas take turns. */
   readonly skews: readonly number[];
 }
@@ -115,6 +119,7 @@ export function pause(roll: Dice): number {
 }
 
 const DISTURBING: readonly Action['do'][] = [
+  'configure',
   'crash',
   'crash at',
   'crash standby',

@@ -12,7 +12,7 @@ import { endpointFacts, nodeFacts, serviceFacts } from '../../../src/cluster-sta
 import { CLUSTER_DEFAULTS } from '../../../src/options/cluster-defaults.ts';
 import { compile, type Compiled, type LastKnown } from '../../../src/policy/compile.ts';
 import { lastKnownFrom, NOTHING_KNOWN } from '../../../src/policy/peers/last-known.ts';
-import { NO_ENGINE } from '../../../src/policy/extensions.ts';
+import { type EngineFacts, NO_ENGINE } from '../../../src/policy/extensions.ts';
 import { NO_MESH } from '../../../src/policy/mesh.ts';
 import type { ClusterFacts, ServiceFacts } from '../../../src/policy/facts.ts';
 import { isolates } from '../../../src/policy/semantics/normalize.ts';
@@ -51,6 +51,10 @@ export class Inputs {
   readonly #values = new Map<string, Value<unknown>[]>();
   readonly #facts = new Map<string, ClusterFacts>();
   readonly forms = new Forms();
+  /** The facts of the network engine that the operator may have. Others compile to the same policies as one of these. */
+  engines: readonly EngineFacts[] = [NO_ENGINE];
+  /** Those that it has now. */
+  engine: EngineFacts = NO_ENGINE;
   /** The times that the clock of the leader has shown in this round. */
   readonly clock = new ClockWindow();
 
@@ -157,17 +161,36 @@ export class Inputs {
     );
   }
 
+  #engineFacts(from: number): readonly EngineFacts[] {
+    return from === Number.POSITIVE_INFINITY ? [this.engine] : this.engines;
+  }
+
+  readonly #engineIds = new Map<EngineFacts, number>();
+
+  #engineId(facts: EngineFacts): number {
+    const id = this.#engineIds.get(facts) ?? this.#engineIds.size;
+    this.#engineIds.set(facts, id);
+    return id;
+  }
+
   #factValues(from: number): { key: string; value: ClusterFacts }[] {
     const made: { key: string; value: ClusterFacts }[] = [];
     for (const service of this.#valid<Stored | undefined>('service', from))
       for (const slices of this.#valid<readonly Stored[] | undefined>('slices', from))
-        for (const nodes of this.#valid<readonly Stored[] | undefined>('nodes', from)) {
-          const key = `${service.id},${slices.id},${nodes.id}`;
-          let value = this.#facts.get(key);
-          if (value === undefined)
-            this.#facts.set(key, (value = factsOf(service.value, slices.value ?? [], nodes.value ?? [])));
-          made.push({ key, value });
-        }
+        for (const nodes of this.#valid<readonly Stored[] | undefined>('nodes', from))
+          for (const engine of this.#engineFacts(from)) {
+            const key = `${service.id},${slices.id},${nodes.id},${this.#engineId(engine)}`;
+            let value = this.#facts.get(key);
+            if (value === undefined) {
+              const objects = {
+                service: service.value,
+                slices: slices.value ?? [],
+                nodes: nodes.value ?? [],
+              };
+              this.#facts.set(key, (value = factsOf(objects, engine)));
+            }
+            made.push({ key, value });
+          }
     return made;
   }
 }
@@ -184,9 +207,16 @@ function isProfileValue(value: unknown): value is ProfileValue {
 const DNS: ServiceFacts = serviceFacts({ spec: DNS_SERVICE });
 
 function factsOf(
-  service: Stored | undefined,
-  slices: readonly Stored[],
-  nodes: readonly Stored[],
+  {
+    service,
+    slices,
+    nodes,
+  }: {
+    readonly service: Stored | undefined;
+    readonly slices: readonly Stored[];
+    readonly nodes: readonly Stored[];
+  },
+  engine: EngineFacts,
 ): ClusterFacts {
   const api = service && serviceFacts(service as never);
   const endpoints = slices.map((each) => endpointFacts(each as never));
@@ -205,8 +235,13 @@ function factsOf(
     nodes: () => nodes.map((each) => nodeFacts(each as never)),
     serviceCIDRs: () => [],
     webhookServices: () => [],
-    serviceAccount: () => undefined,
-    engine: () => NO_ENGINE,
+    // The model serves no admission policies that label the pods of an account.
+    serviceAccount: () => ({
+      failure: { reason: 'Unsupported', message: 'not served' },
+      unlabelled: 0,
+      mislabelled: 0,
+    }),
+    engine: () => engine,
     mesh: () => NO_MESH,
   };
 }

@@ -6,6 +6,7 @@
  */
 import { TENANT, MEMBER } from '../../faults/changes.ts';
 import { type Dice, dice, pick, randomSpec } from '../../faults/model.ts';
+import { withEngine } from '../engines/plan.ts';
 import { NO_FAULTS, type FaultRates } from '../faults/rates.ts';
 import {
   type Action,
@@ -27,9 +28,9 @@ import { withGates, withRollouts } from './rollouts.ts';
 
 /**
  * The version of the generator. Version 1 has no rollouts, exceptions and clocks of their own; version 2 has no queries of
- * gates, and gates always see.
+ * gates, and gates always see; version 3 has no network engines.
  */
-export const GENERATOR = 3;
+export const GENERATOR = 4;
 
 /** @param generator the version of the generator with which a recorded seed was found */
 export function planOf(seed: number, generator = GENERATOR): Plan {
@@ -75,7 +76,16 @@ export function planOf(seed: number, generator = GENERATOR): Plan {
   const connected = seed % 8 < 4 ? plan : withConnections(plan, dice(seed + 3));
   const faulty =
     seed % 4 === 0 || seed % 4 === 3 ? withProcessFaults(connected, dice(seed + 2), nextId) : connected;
-  return generator === 1 ? faulty : withFeatures(faulty, nextId);
+  if (generator === 1) return faulty;
+  return generator > 3 && Math.floor(seed / 8) % 8 >= 6
+    ? withEngines(faulty, nextId)
+    : withFeatures(faulty, nextId);
+}
+
+/** A quarter of the seeds has what a network engine carries. */
+function withEngines(plan: Plan, nextId: () => number): Plan {
+  const calmed = withCalmRounds(plan, dice(plan.seed + 7));
+  return withEngine(calmed, dice(plan.seed + 8), nextId);
 }
 
 /** A quarter of the seeds has rollouts, one has exceptions, one has both, and one has neither. */

@@ -20,7 +20,21 @@ import {
 import { isolates, specKey } from '../../../src/policy/semantics/normalize.ts';
 import { byKey } from '../../../src/util/order.ts';
 
-type Policies = readonly NetworkPolicy[];
+/**
+ * A NetworkPolicy, or the effect of an object of another kind on the pods of one namespace, written as a NetworkPolicy:
+ * *allowed = not guard denies and (not isolated or base or extensions) and overlay*.
+ */
+export interface LayeredPolicy extends NetworkPolicy {
+  /**
+   * `extension`: it isolates no pod. `guard`: it denies what it does not allow, whatever NetworkPolicies say. `overlay`: the pods
+   * that it isolates are restricted to what overlays allow together. Absent: as a NetworkPolicy.
+   */
+  readonly layer?: 'extension' | 'guard' | 'overlay';
+  /** Of a guard: the one with the lowest number decides about a pod. */
+  readonly priority?: number;
+}
+
+type Policies = readonly LayeredPolicy[];
 type Labels = ReadonlyMap<string, StringMap>;
 
 const PORTS = [53, 8080, 9090];
@@ -114,16 +128,19 @@ export class Judge {
   /** Combines the effects of policies: one bit for each flow that they allow together. */
   #sum(place: string, namespace: string, policies: Policies, labels: Labels): Bits {
     return cachedFor(this.#sums, policies, place, () => {
-      const effects = policies.map(({ spec }) => this.#effect(place, namespace, spec, labels));
       const length = Math.ceil(this.#flowsOf(namespace).length / 32);
-      return Uint32Array.from({ length }, (_, index) => {
-        let [isolated, allowed] = [0, 0];
-        for (const { isolates, allows } of effects) {
-          isolated |= isolates[index] ?? 0;
-          allowed |= allows[index] ?? 0;
-        }
-        return ~isolated | allowed;
-      });
+      const layers = Map.groupBy(policies, ({ layer }) => layer);
+      const effectsOf = (layer?: LayeredPolicy['layer']) =>
+        (layers.get(layer) ?? [])
+          .toSorted((a, b) => (a.priority ?? 0) - (b.priority ?? 0))
+          .map(({ spec }) => this.#effect(place, namespace, spec, labels));
+      const [base, extensions] = [effectsOf(), effectsOf('extension')];
+      const [guards, overlays] = [effectsOf('guard'), effectsOf('overlay')];
+      return Uint32Array.from(
+        { length },
+        (_, index) =>
+          passed(guards, index) & additive(base, extensions, index) & additive(overlays, [], index),
+      );
     });
   }
 
@@ -193,6 +210,28 @@ export class Judge {
     }
     return flows;
   }
+}
+
+/** The flows that policies allow together, with others that isolate nothing. */
+function additive(policies: readonly Effect[], others: readonly Effect[], index: number): number {
+  let [isolated, allowed] = [0, 0];
+  for (const { isolates, allows } of policies) {
+    isolated |= isolates[index] ?? 0;
+    allowed |= allows[index] ?? 0;
+  }
+  for (const { allows } of others) allowed |= allows[index] ?? 0;
+  return ~isolated | allowed;
+}
+
+/** The flows that guards leave to NetworkPolicies: of those for a pod, the first one decides. */
+function passed(guards: readonly Effect[], index: number): number {
+  let [decided, denied] = [0, 0];
+  for (const { isolates, allows } of guards) {
+    const own = (isolates[index] ?? 0) & ~decided;
+    denied |= own & ~(allows[index] ?? 0);
+    decided |= own;
+  }
+  return ~denied;
 }
 
 function describeFlow({ direction, pod, peer, port }: Flow): string {

@@ -1,0 +1,31 @@
+/** Network engines in a plan: what they leave in a cluster, and what people change of it. Pure. */
+import type { Engine, EngineSetting } from '../../../src/engines/engine.ts';
+
+/** The form of a CustomResourceDefinition. `older`: it lacks a field that is written; `defaulting`: it adds one; `later`: it has others. */
+export type DefinitionForm = 'current' | 'older' | 'defaulting' | 'later' | 'gone';
+
+export type EngineAction =
+  | { readonly do: 'definition'; readonly kind: string; readonly form: DefinitionForm }
+  /** The operator gets or loses its permission for a kind, as PLURAL.GROUP. */
+  | { readonly do: 'permission'; readonly kind: string; readonly isGranted: boolean }
+  /** The agent of an engine is ready or not, or gone. */
+  | { readonly do: 'agent'; readonly engine: Engine; readonly state: 'ready' | 'starting' | 'gone' }
+  /** The configuration names another engine, and all replicas restart. */
+  | { readonly do: 'configure'; readonly setting: EngineSetting }
+  /** Somebody changes or deletes an object of the operator of one of the engines' kinds. */
+  | { readonly do: 'engine drift'; readonly namespace: string; readonly choice: number; readonly how: number }
+  /** Somebody creates an object of an engine's kind under a name that the operator may need, or deletes it. */
+  | {
+      readonly do: 'foreign object';
+      readonly engine: Engine;
+      readonly namespace: string;
+      readonly name: string;
+      readonly isThere: boolean;
+    };
+
+export interface EngineScene {
+  /** The engine whose agent runs and whose kinds are served at first. */
+  readonly engine: Engine;
+  /** The operator's configuration at first. */
+  readonly setting: EngineSetting;
+}

@@ -1,0 +1,116 @@
+/** Adds to a plan the peers that only network engines carry, and people who change the engine and its objects. Pure. */
+import type { Engine, EngineSetting } from '../../../src/engines/engine.ts';
+import { type Dice, pick } from '../../faults/model.ts';
+import {
+  type Action,
+  NAMESPACES,
+  type Plan,
+  type Round,
+  STABLE,
+  withActions,
+  withSpecs,
+} from '../schedule/actions.ts';
+import type { DefinitionForm, EngineAction } from './actions.ts';
+
+/** The kinds that the operator writes on an engine. */
+export const KINDS_OF: Readonly<Record<Engine, readonly string[]>> = {
+  Cilium: ['ciliumnetworkpolicies.cilium.io'],
+  Calico: [
+    'networkpolicies.projectcalico.org',
+    'stagedkubernetesnetworkpolicies.projectcalico.org',
+    'stagednetworkpolicies.projectcalico.org',
+  ],
+  GKE: ['fqdnnetworkpolicies.networking.gke.io'],
+};
+
+export function withEngine(plan: Plan, roll: Dice, nextId: () => number): Plan {
+  const engine = pick<Engine>(roll, ['Cilium', 'Calico', 'GKE']);
+  const setting = pick<EngineSetting>(roll, [engine, engine, 'Auto']);
+  const peered = withSpecs(plan, (spec) => withPeers(spec as Spec, engine, roll));
+  const changed = withActions(peered, roll, nextId, (round, index) =>
+    randomActions(engine, roll, round, index),
+  );
+  return { ...changed, engine: { engine, setting } };
+}
+
+interface Spec {
+  readonly isolation: readonly string[];
+  readonly ingress?: readonly object[];
+  readonly egress?: readonly object[];
+}
+
+function withPeers(spec: Spec, engine: Engine, roll: Dice): object {
+  const rules = (direction: 'Ingress' | 'Egress', end: 'from' | 'to') =>
+    spec.isolation.includes(direction)
+      ? ['e1', 'e2'].slice(0, roll(3)).map((name) => ({
+          name: `${direction.toLowerCase()}-${name}`,
+          ...pick(roll, [{}, { podSelector: { matchLabels: { app: 'a' } } }]),
+          [end]: [randomPeer(engine, direction, roll)],
+          ...pick(roll, [{}, { ports: [{ port: 8080 }] }, { ports: [{ port: 9090 }] }]),
+        }))
+      : [];
+  return {
+    ...spec,
+    ingress: [...(spec.ingress ?? []), ...rules('Ingress', 'from')],
+    egress: [...(spec.egress ?? []), ...rules('Egress', 'to')],
+  };
+}
+
+function randomPeer(engine: Engine, direction: 'Ingress' | 'Egress', roll: Dice): object {
+  const account = { serviceAccount: { namespace: pick(roll, STABLE), name: pick(roll, ['one', 'two']) } };
+  const names = {
+    fqdn: {
+      names: pick(roll, [
+        ['api.payments.example'],
+        ['more.example'],
+        ['*.wild.example', 'api.payments.example'],
+      ]),
+    },
+  };
+  if (engine === 'Calico') return pick(roll, [account, account, { namespaces: [pick(roll, NAMESPACES)] }]);
+  if (direction === 'Ingress')
+    return engine === 'GKE'
+      ? { namespaces: [pick(roll, NAMESPACES)] }
+      : pick<object>(roll, [account, { entity: 'Nodes' }]);
+  return engine === 'GKE' ? names : pick<object>(roll, [names, names, account, { entity: 'Nodes' }]);
+}
+
+const FORMS: readonly DefinitionForm[] = ['current', 'older', 'defaulting', 'later', 'gone'];
+
+function randomActions(engine: Engine, roll: Dice, { isQuiet }: Round, index: number): Action[] {
+  if (isQuiet) return [];
+  const kind = pick(roll, KINDS_OF[engine]);
+  const actions = Array.from({ length: roll(4) }, (): EngineAction => {
+    const namespace = pick(roll, STABLE);
+    return pick<EngineAction>(roll, [
+      { do: 'definition', kind, form: pick(roll, FORMS) },
+      { do: 'definition', kind, form: pick(roll, FORMS) },
+      // Extensions of Calico and GKE isolate: without the permission to delete them, their namespaces fail.
+      engine === 'Cilium'
+        ? { do: 'permission', kind, isGranted: roll(2) === 0 }
+        : { do: 'definition', kind, form: pick(roll, FORMS) },
+      { do: 'permission', kind: 'daemonsets.apps', isGranted: roll(2) === 0 },
+      {
+        do: 'agent',
+        engine: roll(4) > 0 ? engine : 'Calico',
+        state: pick(roll, ['ready', 'starting', 'gone']),
+      },
+      { do: 'configure', setting: pick(roll, [engine, engine, 'Auto', 'Cilium', 'GKE']) },
+      { do: 'engine drift', namespace, choice: roll(100), how: roll(100) },
+      { do: 'engine drift', namespace, choice: roll(100), how: roll(100) },
+      {
+        do: 'foreign object',
+        engine,
+        namespace,
+        name: pick(roll, ['p.egress', 'q.ingress', 'default.p.egress', 'theirs']),
+        isThere: roll(3) > 0,
+      },
+    ]);
+  });
+  // Later rounds mostly have an engine that can be used.
+  const mended = KINDS_OF[engine].flatMap((each): EngineAction[] => [
+    { do: 'definition', kind: each, form: 'current' },
+    { do: 'permission', kind: each, isGranted: true },
+  ]);
+  return index === 0 || roll(3) > 0 ? [...mended, ...actions] : [...actions, ...mended];
+}

@@ -1,0 +1,254 @@
+/**
+ * Judges all that decides about the flows of a namespace together, at every revision:
+ * *allowed = not guard denies and (not isolated or base or extensions) and overlay*. It is never wider than what the states before
+ * and the intents since allow, and never cuts what all of them allow (I1, I2).
+ */
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import { canonicalJSON } from '../../../src/util/canonical-json.ts';
+import type { Pod } from '../../../src/analysis/cluster.ts';
+import type { Judge, LayeredPolicy } from '../../support/judge/judge.ts';
+import { NAMESPACES } from '../schedule/actions.ts';
+import type { Combination } from '../schedule/combination.ts';
+import { hasStablePods } from '../schedule/users.ts';
+import { DEFINITION, ENGINE_KINDS, type Kind, NAMESPACE, NETWORK_POLICY } from '../server/kinds.ts';
+import { isOperator, type Server } from '../server/server.ts';
+import type { Revision, Storage } from '../server/storage.ts';
+import { definitionName, inForm, schemaOf } from '../server/definitions.ts';
+import type { ObservedCluster } from '../judge/observed-cluster.ts';
+import { type Inputs, isUnresolved } from '../schedule/inputs.ts';
+import { ACCOUNT, effectsOf } from './effects.ts';
+import {
+  type EngineObject,
+  engineOf,
+  extensionPlan,
+  type NamespaceState,
+  objectsOf,
+  type OwnerOf,
+  type PostponedDirections,
+} from './references.ts';
+import { servedAs } from './standing.ts';
+import { EXTENSION_KIND } from './users.ts';
+
+/** The recorder of NetworkPolicies and of the operator's inputs. */
+interface PolicyRecorder {
+  readonly observed: ObservedCluster;
+  readonly inputs: Inputs;
+  /** The NetworkPolicies when a combination of inputs is enforced, beside each state of the foreign ones. */
+  intents(
+    namespace: string,
+    combination: Combination,
+    base: readonly NetworkPolicy[],
+  ): (readonly NetworkPolicy[])[];
+}
+
+const ACCOUNTS = ['one', 'two', 'default'];
+
+export class TotalJudge {
+  readonly #server: Server;
+  readonly #storage: Storage;
+  /** The uids of the objects that the operator created. */
+  readonly #created = new Set<string>();
+  readonly #recorder: PolicyRecorder;
+  readonly #judge: Judge;
+  /** Each state of a namespace in this round, by its content; the first one is that at the beginning. */
+  readonly #seen = new Map<string, Map<string, KnownState>>();
+  /** The states at the beginning and after each change by somebody else, by content. */
+  readonly #known = new Map<string, Map<string, KnownState>>();
+  /** What is allowed in a state, by content; equal ones are one. */
+  readonly #totals = new Map<string, readonly LayeredPolicy[]>();
+  readonly #intended = new Map<string, readonly (readonly LayeredPolicy[])[]>();
+  readonly #fixed = new Map<string, boolean>();
+  #nextId = 0;
+  readonly #references = new Map<
+    string,
+    { readonly key: string; readonly all: (readonly LayeredPolicy[])[] }
+  >();
+
+  constructor(recorder: PolicyRecorder, server: Server, judge: Judge) {
+    this.#server = server;
+    this.#storage = server.storage;
+    this.#recorder = recorder;
+    this.#judge = judge;
+  }
+
+  beginRound(): void {
+    this.#totals.clear();
+    this.#references.clear();
+    this.#intended.clear();
+    this.#fixed.clear();
+    for (const namespace of NAMESPACES) this.#begin(namespace);
+  }
+
+  /** Describes the fault that a revision brings. */
+  follow({ kind, type, author, object, previous }: Revision): string | undefined {
+    const isOwn = isOperator(author);
+    const { uid = '', name } = object.metadata;
+    if (isOwn && type === 'ADDED') this.#created.add(uid);
+    else if (isOwn && ENGINE_KINDS.includes(kind) && !this.#created.has(previous?.metadata.uid ?? ''))
+      return `I5, the operator changed the foreign object ${name}: ${type}`;
+    if (kind === DEFINITION) {
+      for (const namespace of NAMESPACES) this.#note(namespace, false);
+      return undefined;
+    }
+    if (kind === NAMESPACE && type === 'ADDED') this.#begin(object.metadata.name);
+    const isPolicy = kind === NETWORK_POLICY || ENGINE_KINDS.includes(kind);
+    if (!isPolicy && kind !== NAMESPACE) return undefined;
+    const { namespace } = object.metadata;
+    const touched = namespace === undefined ? NAMESPACES : [namespace];
+    for (const each of touched) {
+      if (!NAMESPACES.includes(each)) continue;
+      if (isPolicy) this.#note(each, isOwn);
+      const fault = this.#fault(each);
+      if (fault !== undefined) return fault;
+    }
+    return undefined;
+  }
+
+  /** Describes extensions that differ from those that the profiles ask for; undefined if none do. */
+  unmet(namespace: string, postponed: PostponedDirections): string | undefined {
+    const { observed, inputs } = this.#recorder;
+    const current = inputs.current(namespace);
+    const engine = engineOf(current.facts.engine());
+    if (engine === undefined || !this.isWritable(EXTENSION_KIND[engine.engine])) return undefined;
+    const ownerOf: OwnerOf = (object) => observed.ownerOf(object as NetworkPolicy);
+    const found = extensionPlan(current, namespace, this.state(namespace), { ownerOf, postponed });
+    const [step] = [...(found?.widen ?? []), ...(found?.narrow ?? [])];
+    if (step === undefined) return undefined;
+    const { metadata } = step.verb === 'delete' ? step.before : step.object;
+    return `the extension ${metadata.name} is still to be written: ${step.verb} ${JSON.stringify(step)}`;
+  }
+
+  /** True if the API server takes all that the operator writes of the kind. */
+  isWritable(kind: Kind): boolean {
+    return !this.#server.forbidden.has(definitionName(kind)) && servedAs(this.#server, kind) === 'current';
+  }
+
+  /** The policies and objects of a namespace now. */
+  state(namespace: string): NamespaceState {
+    return { policies: this.#recorder.observed.policies(namespace), objects: this.#objects(namespace) };
+  }
+
+  /** The objects as the API server serves them: an older definition hides fields. */
+  #objects(namespace: string): EngineObject[] {
+    return ENGINE_KINDS.flatMap((kind) => {
+      const schema = schemaOf(kind, this.#storage.get(DEFINITION, definitionName(kind)));
+      if (schema === undefined) return [];
+      return [...this.#storage.values(kind)]
+        .filter(({ metadata }) => metadata.namespace === namespace)
+        .map((object) => ({ kind, object: inForm(object, schema) }));
+    });
+  }
+
+  #begin(namespace: string): void {
+    this.#seen.delete(namespace);
+    this.#known.delete(namespace);
+    this.#note(namespace, false);
+  }
+
+  #note(namespace: string, isOwn: boolean): void {
+    const state: KnownState = { ...this.state(namespace), id: this.#nextId++ };
+    const key = keyOf(state);
+    const add = (to: Map<string, Map<string, KnownState>>) => {
+      const states = to.get(namespace) ?? new Map<string, KnownState>();
+      if (!states.has(key)) to.set(namespace, states.set(key, state));
+    };
+    add(this.#seen);
+    if (!isOwn) add(this.#known);
+  }
+
+  #fault(namespace: string): string | undefined {
+    const { labels } = this.#recorder.observed;
+    if (!labels.has(namespace)) return undefined;
+    return this.#judge.fault({
+      namespace,
+      policies: this.#total(namespace, this.state(namespace)),
+      references: this.#referencesOf(namespace),
+      labels,
+      mayCut: !hasStablePods(namespace),
+    });
+  }
+
+  #total(namespace: string, { policies, objects }: NamespaceState): readonly LayeredPolicy[] {
+    const key = `${namespace} ${keyOf({ policies, objects })}`;
+    let total = this.#totals.get(key);
+    if (total === undefined) {
+      const labels = this.#recorder.observed.labels.get(namespace) ?? {};
+      const place = { name: namespace, labels, isInMesh: () => false };
+      const effects = objects.flatMap(({ kind, object }) => effectsOf(kind, object, place));
+      this.#totals.set(key, (total = [...policies, ...effects]));
+    }
+    return total;
+  }
+
+  #referencesOf(namespace: string): readonly (readonly LayeredPolicy[])[] {
+    const known = [...(this.#known.get(namespace)?.values() ?? [])];
+    const seen = [...(this.#seen.get(namespace)?.values() ?? [])];
+    const combinations = this.#recorder.inputs.combinations(namespace);
+    const key = `${combinations.map((each) => each.key).join()} ${seen.length} ${known.length}`;
+    const cached = this.#references.get(namespace);
+    if (cached?.key === key) return cached.all;
+    const all = new Set(known.map((state) => this.#total(namespace, state)));
+    for (const combination of combinations)
+      for (const state of this.#isFixed(namespace, combination) ? known : seen)
+        for (const each of this.#intents(namespace, combination, state)) all.add(each);
+    const references = [...all];
+    this.#references.set(namespace, { key, all: references });
+    return references;
+  }
+
+  /** True if the intent does not depend on states of this round: no peer is unresolved, and an engine carries extensions. */
+  #isFixed(namespace: string, combination: Combination): boolean {
+    const key = `${namespace} ${combination.key}`;
+    let isFixed = this.#fixed.get(key);
+    if (isFixed === undefined) {
+      isFixed = engineOf(combination.facts.engine()) !== undefined && !isUnresolved(combination, namespace);
+      this.#fixed.set(key, isFixed);
+    }
+    return isFixed;
+  }
+
+  /** What is allowed once the combination is enforced from a state on, beside each state of the foreign policies. */
+  #intents(
+    namespace: string,
+    combination: Combination,
+    state: KnownState,
+  ): readonly (readonly LayeredPolicy[])[] {
+    const key = `${namespace} ${combination.key} ${state.id}`;
+    let intents = this.#intended.get(key);
+    if (intents === undefined) {
+      const { observed } = this.#recorder;
+      const ownerOf: OwnerOf = (object) => observed.ownerOf(object as NetworkPolicy);
+      const objects = objectsOf(combination, namespace, state, ownerOf);
+      intents = this.#recorder
+        .intents(namespace, combination, state.policies)
+        .map((policies) => this.#total(namespace, { policies, objects }));
+      this.#intended.set(key, intents);
+    }
+    return intents;
+  }
+}
+
+interface KnownState extends NamespaceState {
+  readonly id: number;
+}
+
+/** The pods of a namespace, each with another account. @param pods in the order of their names */
+export function withAccounts(pods: readonly Pod[]): Pod[] {
+  return pods.map((pod, index) => ({
+    ...pod,
+    labels: { ...pod.labels, [ACCOUNT]: ACCOUNTS[index % ACCOUNTS.length] ?? '' },
+  }));
+}
+
+function keyOf({ policies, objects }: NamespaceState): string {
+  return canonicalJSON([
+    policies.map(({ metadata, spec }) => [metadata.name, metadata.annotations, metadata.labels, spec]),
+    objects.map(({ kind, object }) => [
+      definitionName(kind),
+      object.metadata.name,
+      object.metadata.annotations,
+      object.metadata.labels,
+      object['spec'],
+    ]),
+  ]);
+}

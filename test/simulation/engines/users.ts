@@ -1,0 +1,174 @@
+/** Carries out the actions of a plan on what a network engine leaves in the cluster, and on its objects. */
+import { LABEL_MANAGED_BY, MANAGER } from '../../../src/api/names.ts';
+import type { Engine } from '../../../src/engines/engine.ts';
+import { SIGNATURES } from '../../../src/engines/signatures.ts';
+import { definitionName, type Schema } from '../server/definitions.ts';
+import {
+  apiVersionOf,
+  AUTHORIZATION_POLICY,
+  CALICO_GLOBAL,
+  CALICO_POLICY,
+  CALICO_STAGED,
+  CALICO_STAGED_GLOBAL,
+  CALICO_STAGED_POLICY,
+  CALICO_TIER,
+  CILIUM_POLICY,
+  CLUSTER_POLICY,
+  ENGINE_KINDS,
+  GKE_POLICY,
+  type Kind,
+  PEER_AUTHENTICATION,
+  type Stored,
+} from '../server/kinds.ts';
+import { pathOf } from '../server/route.ts';
+import type { Server } from '../server/server.ts';
+import { USER } from '../schedule/users.ts';
+import type { DefinitionForm, EngineAction } from './actions.ts';
+
+const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+const DAEMON_SETS = '/apis/apps/v1/namespaces/kube-system/daemonsets';
+
+/** The fields of each kind's spec, and one without which an object would mean something else. */
+const FIELDS: readonly (readonly [kind: Kind, fields: readonly string[], since: string])[] = [
+  [CILIUM_POLICY, ['endpointSelector', 'enableDefaultDeny', 'ingress', 'egress'], 'enableDefaultDeny'],
+  [CALICO_POLICY, ['tier', 'order', 'selector', 'types', 'ingress', 'egress'], 'tier'],
+  [
+    CALICO_STAGED_POLICY,
+    ['stagedAction', 'tier', 'order', 'selector', 'types', 'ingress', 'egress'],
+    'stagedAction',
+  ],
+  [CALICO_STAGED, ['stagedAction', 'podSelector', 'policyTypes', 'ingress', 'egress'], 'stagedAction'],
+  [
+    CALICO_GLOBAL,
+    ['tier', 'order', 'namespaceSelector', 'selector', 'types', 'ingress', 'egress'],
+    'namespaceSelector',
+  ],
+  [
+    CALICO_STAGED_GLOBAL,
+    ['stagedAction', 'tier', 'order', 'namespaceSelector', 'selector', 'types', 'ingress', 'egress'],
+    'stagedAction',
+  ],
+  [CALICO_TIER, ['order', 'defaultAction'], 'defaultAction'],
+  [GKE_POLICY, ['podSelector', 'egress'], 'podSelector'],
+  [CLUSTER_POLICY, ['tier', 'priority', 'subject', 'ingress', 'egress'], 'subject'],
+  [AUTHORIZATION_POLICY, ['selector', 'action', 'rules'], 'selector'],
+  [PEER_AUTHENTICATION, ['selector', 'mtls'], 'mtls'],
+];
+
+const DRIFTS: readonly (object | undefined)[] = [
+  undefined,
+  { spec: { ingress: null, egress: null } },
+  { spec: { egress: [] } },
+  { metadata: { labels: null } },
+  { metadata: { labels: null, ownerReferences: null } },
+  { metadata: { annotations: null } },
+];
+
+/** The kind that carries an engine's extensions. */
+export const EXTENSION_KIND: Readonly<Record<Engine, Kind>> = {
+  Cilium: CILIUM_POLICY,
+  Calico: CALICO_POLICY,
+  GKE: GKE_POLICY,
+};
+
+export class EngineUsers {
+  readonly #server: Server;
+
+  constructor(server: Server) {
+    this.#server = server;
+  }
+
+  /** Serves the kinds of an engine, whose agent becomes ready. */
+  prepare(engine: Engine, kinds: readonly string[]): void {
+    for (const kind of kinds) this.perform({ do: 'definition', kind, form: 'current' });
+    this.perform({ do: 'agent', engine, state: 'ready' });
+  }
+
+  perform(action: Exclude<EngineAction, { do: 'configure' }>): void {
+    switch (action.do) {
+      case 'definition':
+        return this.#define(action.kind, action.form);
+      case 'permission':
+        if (action.isGranted) this.#server.forbidden.delete(action.kind);
+        else this.#server.forbidden.add(action.kind);
+        return;
+      case 'agent':
+        return this.#setAgent(action.engine, action.state);
+      case 'engine drift':
+        return this.#drift(action);
+      case 'foreign object':
+        return this.#writeForeign(action);
+    }
+  }
+
+  #define(name: string, form: DefinitionForm): void {
+    const path = `${DEFINITIONS}/${name}`;
+    if (form === 'gone') return void this.#send('DELETE', path);
+    const found = FIELDS.find(([kind]) => definitionName(kind) === name);
+    if (found === undefined) throw new Error(`no fields of ${name} are known`);
+    const [kind, fields, since] = found;
+    const properties = Object.fromEntries(
+      fields
+        .filter((field) => form !== 'older' || field !== since)
+        .map((field): [string, Schema] => [field, {}]),
+    );
+    const further: Readonly<Record<string, Schema>> =
+      form === 'later' ? { later: {} } : form === 'defaulting' ? { added: { default: 'added' } } : {};
+    const schema: Schema = { properties: { spec: { properties: { ...properties, ...further } } } };
+    const versions = [{ name: kind.version, served: true, schema: { openAPIV3Schema: schema } }];
+    const labels = { form };
+    const { status } = this.#send('PATCH', path, { metadata: { labels }, spec: { versions } });
+    if (status === 404) this.#send('POST', DEFINITIONS, { metadata: { name, labels }, spec: { versions } });
+  }
+
+  #setAgent(engine: Engine, state: Extract<EngineAction, { do: 'agent' }>['state']): void {
+    const name = SIGNATURES.find((each) => each.engine === engine)?.agents.find(
+      ({ namespace }) => namespace === 'kube-system',
+    )?.name;
+    const path = `${DAEMON_SETS}/${name}`;
+    if (state === 'gone') return void this.#send('DELETE', path);
+    this.#send('POST', DAEMON_SETS, { metadata: { name }, spec: {} });
+    this.#send('PATCH', `${path}/status`, { status: { numberReady: state === 'ready' ? 1 : 0 } });
+  }
+
+  #drift({ namespace, choice, how }: Extract<EngineAction, { do: 'engine drift' }>): void {
+    const own = ENGINE_KINDS.flatMap((kind) =>
+      (this.#server.storage.snapshot(kind) ?? []).flatMap(([, object]) =>
+        (object.metadata.namespace ?? namespace) === namespace && isOwn(object) ? [{ kind, object }] : [],
+      ),
+    );
+    const found = own[choice % Math.max(1, own.length)];
+    if (found === undefined) return;
+    const path = pathOf(found.kind, found.object.metadata.namespace, found.object.metadata.name);
+    const patch = DRIFTS[how % DRIFTS.length];
+    if (patch === undefined) return void this.#send('DELETE', path);
+    this.#send('PATCH', path, patch);
+  }
+
+  #writeForeign({ engine, namespace, name, isThere }: Extract<EngineAction, { do: 'foreign object' }>): void {
+    const kind = EXTENSION_KIND[engine];
+    const existing = this.#server.storage.get(kind, `${namespace}/${name}`);
+    if (existing !== undefined && isOwn(existing)) return;
+    if (!isThere) return void this.#send('DELETE', pathOf(kind, namespace, name));
+    const metadata = { name };
+    this.#send('POST', pathOf(kind, namespace), {
+      apiVersion: apiVersionOf(kind),
+      kind: kind.kind,
+      metadata,
+      // It selects no pod, so that it has no part in what is allowed.
+      spec: {
+        Cilium: { endpointSelector: { matchLabels: { app: 'none' } }, ingress: [{}] },
+        Calico: { tier: 'default', selector: "app == 'none'", types: ['Ingress'] },
+        GKE: { podSelector: { matchLabels: { app: 'none' } }, egress: [] },
+      }[engine],
+    });
+  }
+
+  #send(method: 'POST' | 'PATCH' | 'DELETE', path: string, body?: object) {
+    return this.#server.handle({ method, path, body }, USER);
+  }
+}
+
+function isOwn({ metadata }: Stored): boolean {
+  return metadata.labels?.[LABEL_MANAGED_BY] === MANAGER;
+}
