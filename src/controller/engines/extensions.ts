@@ -63,14 +63,12 @@ export class Extensions {
 
   plan(namespace: string, { policies, kept }: DesiredExtensions): ExtensionWrites {
     const { asPolicy } = this.#engine;
-    const isAvailable = this.#objects.state.kind === 'available';
-    // Without permission or a schema nothing is written, and what is there stays, unless it isolates pods.
-    if (!isAvailable && asPolicy === undefined) return NOTHING_TO_WRITE;
+    const isWritable = this.#objects.state.kind === 'available';
+    // Without permission or a schema what is there stays, unless it isolates pods and nothing asks for it any more.
+    if (!isWritable && asPolicy === undefined) return NOTHING_TO_WRITE;
     const observed = this.#objects.in(namespace);
-    const context = { engine: this.#engine, ownerOf: this.#ownerOf, kept };
-    const planned = planExtensions(observed, policies, context);
-    const { narrow } = planned;
-    const widen = isAvailable ? planned.widen : [];
+    const context = { engine: this.#engine, ownerOf: this.#ownerOf, kept, isWritable };
+    const { widen, narrow } = planExtensions(observed, policies, context);
     const own = observed.filter((object) => this.#ownerOf(object) !== undefined);
     if (own.length + widen.length + narrow.length === 0) return NOTHING_TO_WRITE;
     return {

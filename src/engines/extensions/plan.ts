@@ -43,13 +43,18 @@ export interface ExtensionPlanContext {
   readonly ownerOf: (object: KubeObject) => string | undefined;
   /** Profiles whose observed extensions stay as they are, but for those of exceptions that are over. */
   readonly kept: ReadonlySet<string>;
+  /**
+   * False while the kind can't be written. Then desired objects stay as they are: an older definition hides fields of them, so that
+   * their rules can't be read.
+   */
+  readonly isWritable?: boolean;
 }
 
 /** @param observed all objects of the engine's kind in the namespace */
 export function planExtensions(
   observed: readonly KubeObject[],
   desired: readonly ExtensionPolicy[],
-  { engine, ownerOf, kept }: ExtensionPlanContext,
+  { engine, ownerOf, kept, isWritable = true }: ExtensionPlanContext,
 ): ExtensionPlan {
   const owned = observed.map((object) => ({ object, owner: ownerOf(object) }));
   const taken = new Set(
@@ -69,6 +74,7 @@ export function planExtensions(
     if (kept.has(policy.metadata.labels?.[LABEL_PROFILE] ?? '')) continue;
     const before = own.get(name);
     own.delete(name);
+    if (!isWritable) continue;
     const noted = wantedOf({ ...policy, metadata: { ...policy.metadata, name } }, before, engine);
     if (noted.rules.length === 0) {
       if (before !== undefined) narrow.push({ verb: 'delete', before });

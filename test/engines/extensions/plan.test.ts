@@ -107,6 +107,24 @@ describe('plan of extensions', () => {
     }
   });
 
+  it('leaves desired objects as they are while the kind can not be written, and deletes unwanted ones', () => {
+    const unresolved = [{ rule: 'api', peer: 'entity KubeAPIServer' }];
+    const object = created([API]) as KubeObject & { spec: Spec & { readonly enableDefaultDeny?: object } };
+    const { enableDefaultDeny: _, ...spec } = object.spec;
+    const context = {
+      engine: CILIUM_EXTENSIONS,
+      ownerOf: ({ metadata }: KubeObject) => metadata.labels?.['segmentation.dev/profile'],
+      kept: new Set<string>(),
+      isWritable: false,
+    };
+    const older = { ...object, spec } as KubeObject;
+    const left = { ...object, metadata: { ...object.metadata, name: 'p.egress.other' } };
+    assert.deepEqual(planExtensions([older, left], [desired([], { unresolved })], context), {
+      widen: [],
+      narrow: [{ verb: 'delete', before: left }],
+    });
+  });
+
   it('leaves foreign objects, and takes another name beside one with its own', () => {
     const foreign: KubeObject = { metadata: { name: 'p.egress', namespace: 'shop' } };
     const { widen, narrow } = planFrom([foreign], [desired([API])]);

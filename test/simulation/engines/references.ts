@@ -41,6 +41,11 @@ export function engineNamed(name: string): ExtensionEngine | undefined {
   return EXTENSION_ENGINES.find(({ engine }) => engine === name);
 }
 
+/** The engine whose extensions are objects of the kind. */
+export function engineOfKind(kind: Kind): ExtensionEngine | undefined {
+  return EXTENSION_ENGINES.find(({ engine }) => EXTENSION_KIND[engine] === kind);
+}
+
 /** The engine that carries extensions by these facts. */
 export function engineOf(facts: EngineFacts | undefined): ExtensionEngine | undefined {
   return facts?.kind === 'available'
@@ -52,7 +57,7 @@ export function engineOf(facts: EngineFacts | undefined): ExtensionEngine | unde
 export type PostponedDirections = ReadonlyMap<string, readonly PolicyType[]>;
 
 /** The extensions that all profiles and exceptions ask for. */
-function desiredExtensions(
+export function desiredExtensions(
   combination: Combination,
   namespace: string,
   base: readonly NetworkPolicy[],

@@ -10,7 +10,14 @@ import type { Judge, LayeredPolicy } from '../../support/judge/judge.ts';
 import { NAMESPACES } from '../schedule/actions.ts';
 import type { Combination } from '../schedule/combination.ts';
 import { hasStablePods } from '../schedule/users.ts';
-import { DEFINITION, ENGINE_KINDS, type Kind, NAMESPACE, NETWORK_POLICY } from '../server/kinds.ts';
+import {
+  DEFINITION,
+  ENGINE_KINDS,
+  type Kind,
+  NAMESPACE,
+  NETWORK_POLICY,
+  type Stored,
+} from '../server/kinds.ts';
 import { isOperator, type Server } from '../server/server.ts';
 import type { Revision, Storage } from '../server/storage.ts';
 import { definitionName, inForm, schemaOf } from '../server/definitions.ts';
@@ -18,8 +25,10 @@ import type { ObservedCluster } from '../judge/observed-cluster.ts';
 import { type Inputs, isUnresolved } from '../schedule/inputs.ts';
 import { ACCOUNT, effectsOf } from './effects.ts';
 import {
+  desiredExtensions,
   type EngineObject,
   engineOf,
+  engineOfKind,
   extensionPlan,
   type NamespaceState,
   objectsOf,
@@ -48,6 +57,8 @@ export class TotalJudge {
   readonly #storage: Storage;
   /** The uids of the objects that the operator created. */
   readonly #created = new Set<string>();
+  /** Those that the API server stored in another form. */
+  readonly #altered = new Set<string>();
   readonly #recorder: PolicyRecorder;
   readonly #judge: Judge;
   /** Each state of a namespace in this round, by its content; the first one is that at the beginning. */
@@ -91,6 +102,9 @@ export class TotalJudge {
       return undefined;
     }
     if (kind === NAMESPACE && type === 'ADDED') this.#begin(object.metadata.name);
+    if (isOwn && type === 'ADDED' && servedAs(this.#server, kind) === 'changed') this.#altered.add(uid);
+    if (isOwn && type === 'DELETED' && this.#isWanted(kind, object) && !this.#altered.has(uid))
+      return `I3, the operator deleted ${name}, which every intent keeps`;
     const isPolicy = kind === NETWORK_POLICY || ENGINE_KINDS.includes(kind);
     if (!isPolicy && kind !== NAMESPACE) return undefined;
     const { namespace } = object.metadata;
@@ -121,6 +135,21 @@ export class TotalJudge {
   /** True if the API server takes all that the operator writes of the kind. */
   isWritable(kind: Kind): boolean {
     return !this.#server.forbidden.has(definitionName(kind)) && servedAs(this.#server, kind) === 'current';
+  }
+
+  /** True if all profiles as they were in this round ask for the extension, or keep what is known of it. */
+  #isWanted(kind: Kind, { metadata }: Stored): boolean {
+    const { name, namespace = '' } = metadata;
+    const engine = engineOfKind(kind);
+    if (engine === undefined || !this.#recorder.observed.labels.has(namespace)) return false;
+    const { policies } = this.state(namespace);
+    return this.#recorder.inputs
+      .combinations(namespace)
+      .every((each) =>
+        desiredExtensions(each, namespace, policies).some(
+          (extension) => (engine.namePrefix ?? '') + extension.metadata.name === name,
+        ),
+      );
   }
 
   /** The policies and objects of a namespace now. */
