@@ -118,6 +118,44 @@ const SOON = 60_000;
     assert.deepEqual([status, reason], ['False', 'EngineNotFound']);
   });
 
+  it('has its extensions in the verdicts of the plugin, whatever the file of --config says', async () => {
+    const flow = `${shop}/pod/web 203.0.113.1`;
+    const open = await cli(`explain ${flow} --port 443 --kubeconfig ${plane.kubeconfig}`);
+    assert.equal(open.code, 2, open.output);
+    assert.match(
+      open.stdout,
+      /UNKNOWN[^]*depends on CiliumNetworkPolicy \S+, spec\.egress\[\d\] \(names \(toFQDNs\)\)/,
+    );
+    assert.equal((await cli(`explain ${flow} --port 80 --kubeconfig ${plane.kubeconfig}`)).code, 1);
+    const { stdout } = await cli(`matrix -n ${shop} --kubeconfig ${plane.kubeconfig}`);
+    assert.match(stdout, /any address +unknown: .*TCP 443/);
+  });
+
+  it('leaves verdicts unknown to who may not list its extensions', async () => {
+    await kubectl('create', 'serviceaccount', 'viewer', '-n', shop);
+    await kubectl(
+      'create',
+      'clusterrolebinding',
+      `${shop}-viewer`,
+      '--clusterrole=view',
+      `--serviceaccount=${shop}:viewer`,
+    );
+    try {
+      const viewer = await plane.serviceAccountKubeconfig(shop, 'viewer');
+      const flow = `explain ${shop}/pod/web 203.0.113.1 --port 80 --kubeconfig ${viewer}`;
+      const { code, stdout, stderr } = await cli(flow);
+      assert.equal(code, 2, stdout + stderr);
+      assert.match(
+        stdout,
+        /depends on the objects of kind CiliumNetworkPolicy \(objects that could not be listed\)/,
+      );
+      assert.match(stderr, /you may not list ciliumnetworkpolicies[^\n]*--only-network-policies/);
+      assert.equal((await cli(`${flow} --only-network-policies`)).code, 1);
+    } finally {
+      await kubectl('delete', 'clusterrolebinding', `${shop}-viewer`);
+    }
+  });
+
   it('repairs extensions that somebody changes or deletes', async () => {
     const name = `${profile}.egress`;
     const { spec, metadata } = await policy(name);
