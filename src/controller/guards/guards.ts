@@ -54,7 +54,7 @@ export interface GuardsOptions {
 const INTERVAL_MS = 5 * 60_000;
 /** Milliseconds until caches are expected to have what a live read has shown, or policies to be in place. */
 const SOON_MS = 1000;
-/** Milliseconds after which a guard is narrowed, even if some NetworkPolicies are not in place yet. */
+/** Milliseconds after which a guard is narrowed or removed, even if NetworkPolicies or inputs are missing. */
 const LONGEST_WIDE_MS = 60_000;
 /** Milliseconds that NetworkPolicies wait for guards at most. */
 const LONGEST_WAIT_MS = 10_000;
@@ -85,7 +85,7 @@ export class Guards implements Capability, GuardSupport {
   readonly #queue: KeyQueue<string>;
   readonly #turns = new Turns();
   readonly #judged = new Map<string, Judged>();
-  /** Since when a guard waits to be narrowed, by profile; monotonic milliseconds. */
+  /** Since when a guard waits to be narrowed or removed, by profile; monotonic milliseconds. */
   readonly #wideSince = new Map<string, number>();
   #inputs: GuardInputs | undefined;
   #onReport: (profile: string) => void = () => {};
@@ -284,8 +284,12 @@ export class Guards implements Capability, GuardSupport {
    */
   async #audit(profile: SegmentationProfile, signal: AbortSignal): Promise<Outcome> {
     if (this.#staged?.isPending === true) return UNREAD;
+    const { name } = profile.metadata;
     const compiled = this.#compile(profile);
     const made = compiled && this.#options.carrier.compile(compiled.guard);
+    // An input is mostly being read. Until then the guard that enforces stays, but not for long.
+    const mayWait = this.#staged !== undefined && this.#objects.of(name).length > 0;
+    if (compiled === undefined && mayWait && !this.#isOverdue(name)) return UNREAD;
     const staged =
       compiled !== undefined && made?.kind === 'compiled'
         ? await this.#staged?.stage(profile, { ...compiled, made }, signal)
@@ -293,6 +297,7 @@ export class Guards implements Capability, GuardSupport {
     const isWritable = this.#objects.state.kind === 'available';
     if (isWritable && !(await this.#writer.remove(profile, signal)))
       return { kind: 'again', afterMs: SOON_MS };
+    this.#wideSince.delete(name);
     if (compiled === undefined || made === undefined) return UNREAD;
     const outcome = staged?.kind === 'failed' ? retry(staged.error) : this.#later();
     if (made.kind === 'too-large')
@@ -312,7 +317,7 @@ export class Guards implements Capability, GuardSupport {
 
   /** True if no NetworkPolicy of the profile is still to be written, or none can be for long. */
   #mayNarrow(profile: SegmentationProfile): boolean {
-    const { clock, clusterState, records, isBusy } = this.#options;
+    const { clusterState, records, isBusy } = this.#options;
     const { name, generation = 0 } = profile.metadata;
     const results = records.resultsOf(name);
     const isPending = (namespace: NamespaceItem) => {
@@ -325,9 +330,14 @@ export class Guards implements Capability, GuardSupport {
       [...clusterState.namespaces.values()].every(
         (each) => clusterState.relation(profile, each) !== 'enforce' || !isPending(each),
       );
-    if (isSettled) return true;
-    const since = this.#wideSince.get(name) ?? clock.monotonic();
-    this.#wideSince.set(name, since);
+    return isSettled || this.#isOverdue(name);
+  }
+
+  /** True if the guard has waited for longer than anything may hold it up. */
+  #isOverdue(profile: string): boolean {
+    const { clock } = this.#options;
+    const since = this.#wideSince.get(profile) ?? clock.monotonic();
+    this.#wideSince.set(profile, since);
     return clock.monotonic() - since > LONGEST_WIDE_MS;
   }
 

@@ -86,7 +86,7 @@ export class StagedGuards {
     if (lacking !== undefined) return { kind: 'unstaged', message: lacking };
     const unresolved = unresolvedDirections(guard);
     const [before, ...copies] = this.of(profile.metadata.name).sort(byObjectName);
-    const known = before && this.#read(before)?.form;
+    const known = (before && this.#read(before)?.form) ?? this.#enforcedForm(profile);
     const { final } = planGuard(known, made.form, { unresolved, carrier });
     const missing = unstagedMessage(guard, final);
     try {
@@ -117,6 +117,13 @@ export class StagedGuards {
       this.#undeleted.add(name);
       throw error;
     }
+  }
+
+  /** The form of the guard that enforces, which the staged one follows; undefined if there is none. */
+  #enforcedForm({ metadata: { name } }: SegmentationProfile): GuardForm | undefined {
+    const { carrier, objects } = this.#options;
+    const [enforced] = objects.of(name).sort(byObjectName);
+    return enforced && carrier.read(enforced)?.form;
   }
 
   /** Why nothing can be staged. A staged guard is of the same tier as the enforced ones, and needs what they need. */
