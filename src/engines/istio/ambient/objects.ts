@@ -113,13 +113,14 @@ export function entrancesOf(policies: readonly NetworkPolicy[], port: number): O
     const rules = (spec.ingress ?? []).filter(
       ({ ports = [] }) => ports.length === 1 && ports[0]?.port === port,
     );
-    return rules.flatMap(({ from = [] }) =>
-      from.flatMap(({ namespaceSelector = withName(metadata.namespace ?? ''), podSelector = {} }) => ({
+    const profile = metadata.labels?.[LABEL_PROFILE] ?? '';
+    return rules
+      .flatMap(({ from = [] }) => from.filter(({ ipBlock }) => ipBlock === undefined))
+      .map(({ namespaceSelector = withName(metadata.namespace ?? ''), podSelector = {} }) => ({
         pods,
         source: { namespaces: namespaceSelector, pods: podSelector },
-        profile: metadata.labels?.[LABEL_PROFILE] ?? '',
-      })),
-    );
+        profile,
+      }));
   });
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { parse } from 'yaml';
 import type { IngressRule, SegmentationProfile } from '../../../../src/api/profile.ts';
+import { entrancesOf } from '../../../../src/engines/istio/ambient/objects.ts';
 import { NOTHING_ALLOWED, runs } from '../../../policy/fixture.ts';
 import { profiles as generated, SOURCES, TARGETS, tcp } from './arbitrary.ts';
 import { AmbientNamespace, type Connection, isMeant, meshProfile, TUNNEL_PORT } from './world.ts';
@@ -114,6 +115,16 @@ describe('the tunnel of a mesh without sidecars', () => {
     namespace.settle([after], (write) => {
       for (const each of passed) assert.ok(isPassing().includes(each), `${each} is cut after ${write}`);
     });
+  });
+
+  it('takes an address in a transition policy for no pod', () => {
+    const metadata = { name: 't', namespace: 'shop', labels: { 'segmentation.dev/role': 'transition' } };
+    const from = [{ ipBlock: { cidr: '192.0.2.0/24' } }, { podSelector: web }];
+    const spec = { podSelector: {}, ingress: [{ from, ports: [tcp(TUNNEL_PORT)] }] };
+    assert.deepEqual(
+      entrancesOf([{ metadata, spec }], TUNNEL_PORT).map(({ source }) => source.pods),
+      [web],
+    );
   });
 
   const unsayable: [what: string, rule: Partial<IngressRule>, RegExp][] = [
