@@ -81,7 +81,7 @@ export class EngineObjects {
   readonly #options: EngineObjectsOptions;
   readonly #listener: EngineObjectsListener;
   readonly #objects: Resource<KubeObject>;
-  readonly #store = new Store<ObjectItem>();
+  readonly #store = new Store<ObjectItem>(isSameForm);
   /** The profiles of own objects by uid: somebody may remove their labels and owners. */
   readonly #owners = new Map<string, string>();
   readonly #stopping = new AbortController();
@@ -268,6 +268,10 @@ export class EngineObjects {
     this.#listener.onState();
     return new SchemaTooOldError(message);
   }
+}
+
+function isSameForm({ object: a }: ObjectItem, { object: b }: ObjectItem): boolean {
+  return canonicalJSON(a) === canonicalJSON(b);
 }
 
 function isSameButStatus(old: ObjectItem | undefined, next: ObjectItem | undefined): boolean {

@@ -59,6 +59,15 @@ export class Store<T extends Item> implements Sink<T> {
    */
   #listRevision = '';
   #size = 0;
+  readonly #isSameForm: (a: T, b: T) => boolean;
+
+  /**
+   * @param isSameForm compares two states of one object at one resourceVersion. Objects of custom resources may change there:
+   * the API server prunes and defaults what it reads by the definition of that moment. Without it, they are taken to be equal.
+   */
+  constructor(isSameForm: (a: T, b: T) => boolean = () => true) {
+    this.#isSameForm = isSameForm;
+  }
 
   get size(): number {
     return this.#size;
@@ -145,7 +154,7 @@ export class Store<T extends Item> implements Sink<T> {
       const old = this.#current(item);
       if (old !== undefined && this.#isNewerThanList(old, resourceVersion)) continue;
       this.#unconfirmed.delete(item.key);
-      if (old?.uid === item.uid && old.resourceVersion === item.resourceVersion) continue;
+      if (old !== undefined && isSameRevision(old, item) && this.#isSameForm(old, item)) continue;
       this.#set(item);
       changes.push(change(old, item, 'watch'));
     }
@@ -164,8 +173,13 @@ export class Store<T extends Item> implements Sink<T> {
 
   /** Applies the answer to our own create or update at once. Its event makes no further change. */
   observe(item: T): void {
-    if (this.#isDeleted(item.uid) || this.#isListed(item)) return;
     const old = this.#current(item);
+    if (old !== undefined && isSameRevision(old, item) && !this.#isSameForm(old, item)) {
+      this.#set(item);
+      this.#notify([change(old, item, 'own')]);
+      return;
+    }
+    if (this.#isDeleted(item.uid) || this.#isListed(item)) return;
     if (old !== undefined && compareResourceVersions(item.resourceVersion, old.resourceVersion) <= 0) return;
     // The object replaces one of the same name, which a list that has begun may still contain.
     if (old !== undefined && old.uid !== item.uid) this.#forgotten.set(old.uid, { listed: false });
@@ -257,6 +271,10 @@ function age(marks: Map<string, Mark>): void {
     if (mark.listed) marks.delete(key);
     else marks.set(key, { listed: true });
   }
+}
+
+function isSameRevision(a: Item, b: Item): boolean {
+  return a.uid === b.uid && a.resourceVersion === b.resourceVersion;
 }
 
 function change<T>(

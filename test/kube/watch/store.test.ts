@@ -131,6 +131,22 @@ describe('Store', () => {
     assert.equal(store.get('a/x'), undefined);
   });
 
+  it('takes another form of an object at the same resourceVersion from an answer or a list, if it is told to compare forms', () => {
+    type Formed = Item & { readonly form: string };
+    const formed = (form: string): Formed => ({ ...item('a', 2), form });
+    const store = new Store<Formed>((a, b) => a.form === b.form);
+    const origins: string[] = [];
+    store.subscribe(({ origin, new: next }) => origins.push(`${origin}: ${next?.form}`));
+    store.replace([formed('defaulted')], '5');
+    store.observe(formed('plain'));
+    store.observe(formed('plain'));
+    assert.equal(store.get('a')?.form, 'plain');
+    store.replace([formed('pruned')], '6');
+    store.replace([formed('pruned')], '7');
+    assert.equal(store.get('a')?.form, 'pruned');
+    assert.deepEqual(origins, ['watch: defaulted', 'own: plain', 'watch: pruned']);
+  });
+
   it('returns the objects of a namespace', () => {
     const { store } = storeWithLog();
     store.replace([item('a/x', 1), item('a/y', 1), item('ab/x', 1), item('c', 1)], '1');
