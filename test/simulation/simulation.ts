@@ -344,10 +344,12 @@ class Simulation {
     const now = leader?.clock.now() ?? EPOCH;
     await this.#advance(QUIET_MS);
     if (this.#failed) return;
-    // An exception may have ended, or have begun anew by the clock of another leader.
-    const isChanging =
-      this.#plan.hasExceptions && (this.#leader !== leader || this.#recorder.hasEnd(now, now + QUIET_MS));
-    if (isChanging || this.#isRefused) return;
+    // An exception may have ended.
+    const isChanging = this.#plan.hasExceptions && this.#recorder.hasEnd(now, now + QUIET_MS);
+    // Another leader judges exceptions by its own clock, and does not know the engine while the evidence is unclear.
+    const isOtherLeader =
+      (this.#plan.hasExceptions || this.#plan.engine !== undefined) && this.#leader !== leader;
+    if (isChanging || isOtherLeader || this.#isRefused) return;
     if (this.#recorder.counts.writes > writes && !isOutdated)
       this.#breach ??= 'I6, a write to a converged cluster';
     const { unmet } = this.#comparison();
