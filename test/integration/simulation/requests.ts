@@ -246,7 +246,8 @@ function kindsOf(id: string): readonly Kind[] {
       contents: [
         { spec: { namespaceSelector: APP } },
         { spec: { namespaceSelector: APP, mode: 'Audit', baseline: { dns: 'Deny' } } },
-        { spec: { namespaceSelector: APP, isolation: ['Ingress'], deletionPolicy: 'Retain' } },
+        // Both directions: the real server alone refuses rules of a direction that is not isolated.
+        { spec: { namespaceSelector: APP, isolation: ['Egress', 'Ingress'], deletionPolicy: 'Retain' } },
         { spec: { namespaceSelector: APP }, status: { observedGeneration: 7 } },
         { spec: { namespaceSelector: APP, ingress: [{ name: 'in', from: [{ entity: 'Any' }] }] } },
         {
