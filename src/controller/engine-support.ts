@@ -2,7 +2,7 @@
  * The policies of the network engine beside the NetworkPolicies, as the reconcile of a namespace sees them. The core knows only
  * this interface; a capability may implement it.
  */
-import type { NetworkPolicy } from '../api/network-policy.ts';
+import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
 import { type EngineFacts, type ExtensionPolicy, NO_ENGINE } from '../policy/extensions.ts';
 import type { Companions } from '../policy/planning/plan.ts';
 import type { DesiredStaged } from '../policy/staged.ts';
@@ -42,6 +42,8 @@ export interface DesiredExtensions {
   readonly policies: readonly ExtensionPolicy[];
   /** Profiles whose observed extensions stay as they are, but for those of exceptions that are not among `policies`. */
   readonly kept: ReadonlySet<string>;
+  /** Directions in which no observed extension is deleted; absent: none. */
+  readonly staying?: readonly PolicyType[];
 }
 
 export interface ExtensionWrites {

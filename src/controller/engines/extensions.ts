@@ -61,13 +61,13 @@ export class Extensions {
     return this.#engine.asPolicy === undefined || this.#objects.state.kind !== 'unknown';
   }
 
-  plan(namespace: string, { policies, kept }: DesiredExtensions): ExtensionWrites {
+  plan(namespace: string, { policies, kept, staying }: DesiredExtensions): ExtensionWrites {
     const { asPolicy } = this.#engine;
     const isWritable = this.#objects.state.kind === 'available';
     // Without permission or a schema what is there stays, unless it isolates pods and nothing asks for it any more.
     if (!isWritable && asPolicy === undefined) return NOTHING_TO_WRITE;
     const observed = this.#objects.in(namespace);
-    const context = { engine: this.#engine, ownerOf: this.#ownerOf, kept, isWritable };
+    const context = { engine: this.#engine, ownerOf: this.#ownerOf, kept, staying, isWritable };
     const { widen, narrow } = planExtensions(observed, policies, context);
     const own = observed.filter((object) => this.#ownerOf(object) !== undefined);
     if (own.length + widen.length + narrow.length === 0) return NOTHING_TO_WRITE;

@@ -1,7 +1,9 @@
 /** The desired policies of a namespace, of all profiles together. Pure. */
 import { LABEL_EXCEPTION, LABEL_ROLE } from '../../api/names.ts';
-import type { NetworkPolicy } from '../../api/network-policy.ts';
+import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../api/network-policy.ts';
 import { withoutDirections, withRole } from '../../policy/directions.ts';
+import { carriesRules, isolatesAll } from '../../policy/planning/effect.ts';
+import { isTransitionalCover } from '../../policy/planning/transition.ts';
 import { isolates, isProfileReference } from '../../policy/semantics/normalize.ts';
 import type { ProfileIntent } from './gather.ts';
 import { asNetworkPolicy, type ExtensionPolicy } from '../../policy/extensions.ts';
@@ -21,39 +23,95 @@ export interface DesiredContext {
 /**
  * The policies that each profile wants, without the directions that are postponed. The observed policies of a stalled or
  * held profile stay as they are, but for those of exceptions: they end, and begin beside the policies of a held profile.
+ * In directions of `delayedOpenings`, all observed policies with rules stay.
  *
  * @param postponed by profile
  */
 export function desiredOf(
   intents: readonly ProfileIntent[],
   postponed: ReadonlyMap<string, Postponed>,
-  { observed, ownerOf, isGated }: DesiredContext,
+  context: DesiredContext,
 ): NetworkPolicy[] {
-  return intents.flatMap((intent) => {
-    const { name, deletionTimestamp } = intent.profile.metadata;
-    const waiting = postponed.get(name);
-    const own = () =>
-      observed.filter((each) => ownerOf(each) === name && (!isOfException(each) || isWanted(each, intent)));
-    // A profile that is deleted now has `deletionPolicy: Retain`: the garbage collector must not find its policies.
-    if (intent.relation === 'held') {
-      const held = observed.filter((each) => ownerOf(each) === name && !isOfException(each));
-      return [
-        ...(deletionTimestamp === undefined ? held : held.map(withoutOwner)),
-        ...(intent.added?.policies ?? []),
-      ];
-    }
-    if (waiting?.failure.kind === 'stalled')
-      return deletionTimestamp === undefined ? own() : own().map(withoutOwner);
-    const wanted = withoutPostponed(intent, waiting);
-    // A gate that looks for the default-deny would refuse Pods without it: the gate goes first. Until then the flows of
-    // exceptions stay open too, where the profile leaves: they will be open without it.
-    if (wanted.length === 0 && isGated(name))
-      return intent.relation === 'enforce' ? own() : observed.filter((each) => ownerOf(each) === name);
-    // A default-deny that a gate has found keeps its role while an edit that adds a direction is postponed.
-    return waiting === undefined || !own().some((each) => roleOf(each) === 'default-deny')
-      ? wanted
-      : wanted.map((each) => (roleOf(each) === 'partial-deny' ? withRole(each, 'default-deny') : each));
-  });
+  const desired = intents.flatMap((intent) => desiredOfProfile(intent, postponed, context));
+  return [...desired, ...stayingPolicies(desired, delayedOpenings(intents, postponed, context), context)];
+}
+
+function desiredOfProfile(
+  intent: ProfileIntent,
+  postponed: ReadonlyMap<string, Postponed>,
+  { observed, ownerOf, isGated }: DesiredContext,
+): readonly NetworkPolicy[] {
+  const { name, deletionTimestamp } = intent.profile.metadata;
+  const waiting = postponed.get(name);
+  const own = () =>
+    observed.filter((each) => ownerOf(each) === name && (!isOfException(each) || isWanted(each, intent)));
+  // A profile that is deleted now has `deletionPolicy: Retain`: the garbage collector must not find its policies.
+  if (intent.relation === 'held') {
+    const held = observed.filter((each) => ownerOf(each) === name && !isOfException(each));
+    return [
+      ...(deletionTimestamp === undefined ? held : held.map(withoutOwner)),
+      ...(intent.added?.policies ?? []),
+    ];
+  }
+  if (waiting?.failure.kind === 'stalled')
+    return deletionTimestamp === undefined ? own() : own().map(withoutOwner);
+  const wanted = withoutPostponed(intent, waiting);
+  // A gate that looks for the default-deny would refuse Pods without it: the gate goes first. Until then the flows of
+  // exceptions stay open too, where the profile leaves: they will be open without it.
+  if (wanted.length === 0 && isGated(name))
+    return intent.relation === 'enforce' ? own() : observed.filter((each) => ownerOf(each) === name);
+  // A default-deny that a gate has found keeps its role while an edit that adds a direction is postponed.
+  return waiting === undefined || !own().some((each) => roleOf(each) === 'default-deny')
+    ? wanted
+    : wanted.map((each) => (roleOf(each) === 'partial-deny' ? withRole(each, 'default-deny') : each));
+}
+
+/**
+ * The directions that open once admission gates have ended. The policies of a profile that leaves stay until then, and isolate
+ * pods that no other policy will. What the other profiles cease to want there goes on to allow flows beside them: it would be
+ * cut now, and open again later (I2).
+ *
+ * @param postponed by profile
+ */
+export function delayedOpenings(
+  intents: readonly ProfileIntent[],
+  postponed: ReadonlyMap<string, Postponed>,
+  context: DesiredContext,
+): PolicyType[] {
+  const { observed, ownerOf, isGated } = context;
+  const isLeaving = ({ relation, profile }: ProfileIntent) =>
+    (relation === 'none' || relation === 'audit') && isGated(profile.metadata.name);
+  const leaving = new Set(intents.filter(isLeaving).map(({ profile }) => profile.metadata.name));
+  const left = observed.filter((each) => leaving.has(ownerOf(each) ?? ''));
+  if (left.length === 0) return [];
+  const others = [
+    ...observed.filter((each) => ownerOf(each) === undefined),
+    ...intents
+      .filter(({ profile }) => !leaving.has(profile.metadata.name))
+      .flatMap((intent) => desiredOfProfile(intent, postponed, context)),
+  ].filter((each) => !isTransitionalCover(each));
+  return DIRECTIONS.filter(
+    (direction) =>
+      left.some(({ spec }) => isolates(spec).includes(direction)) &&
+      !others.some(({ spec }) => isolatesAll(spec, direction)),
+  );
+}
+
+/** The observed policies with rules of the directions that nobody wants, covers included. */
+function stayingPolicies(
+  desired: readonly NetworkPolicy[],
+  directions: readonly PolicyType[],
+  { observed, ownerOf }: DesiredContext,
+): NetworkPolicy[] {
+  if (directions.length === 0) return [];
+  const names = new Set(desired.map(({ metadata }) => metadata.name));
+  return observed.filter(
+    (each) =>
+      ownerOf(each) !== undefined &&
+      !names.has(each.metadata.name) &&
+      carriesRules(each.spec) &&
+      isolates(each.spec).some((direction) => directions.includes(direction)),
+  );
 }
 
 /**
@@ -111,16 +169,20 @@ function isOfIngress({ direction }: ExtensionPolicy): boolean {
   return direction === 'Ingress';
 }
 
-/** The profiles that want no policy, and whose observed policies stay because an admission gate may still look for one. */
+/** The profiles of which observed policies stay, unwanted, because an admission gate may still look for a default-deny. */
 export function gatedProfiles(
   intents: readonly ProfileIntent[],
   postponed: ReadonlyMap<string, Postponed>,
-  { observed, ownerOf, isGated }: DesiredContext,
+  context: DesiredContext,
 ): ReadonlySet<string> {
+  const { observed, ownerOf, isGated } = context;
   const names = intents
     .filter((intent) => withoutPostponed(intent, postponed.get(intent.profile.metadata.name)).length === 0)
     .map(({ profile }) => profile.metadata.name);
-  return new Set(names.filter((name) => isGated(name) && observed.some((each) => ownerOf(each) === name)));
+  const gated = names.filter((name) => isGated(name) && observed.some((each) => ownerOf(each) === name));
+  const desired = intents.flatMap((intent) => desiredOfProfile(intent, postponed, context));
+  const staying = stayingPolicies(desired, delayedOpenings(intents, postponed, context), context);
+  return new Set([...gated, ...staying.flatMap((each) => ownerOf(each) ?? [])]);
 }
 
 /** The profiles whose observed policies stay as they are. */

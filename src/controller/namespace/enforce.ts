@@ -1,5 +1,5 @@
 /** Brings the policies of one namespace to what the profiles want: observe, compile, plan, confirm, apply. */
-import type { NetworkPolicy } from '../../api/network-policy.ts';
+import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
 import type { PeerSources } from '../../cluster-state/peer-sources/sources.ts';
 import { cachedPolicies } from '../../cluster-state/policies/cached.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
@@ -15,7 +15,14 @@ import type { MeshSupport } from '../mesh-support.ts';
 import type { Send } from '../queue/request-lanes.ts';
 import { apply } from './apply.ts';
 import { isSafeFromCache, type Observed } from './cached-policies.ts';
-import { desiredExtensions, desiredOf, desiredOverlay, gatedProfiles } from './desired.ts';
+import {
+  delayedOpenings,
+  type DesiredContext,
+  desiredExtensions,
+  desiredOf,
+  desiredOverlay,
+  gatedProfiles,
+} from './desired.ts';
 import { compileIntents, type Gathered, hasUnresolvedPeers, type ProfileIntent } from './gather.ts';
 import type { LiveConfirmation } from './live-confirmation.ts';
 import type { PodProbe } from './pods.ts';
@@ -109,9 +116,10 @@ export class Enforcement {
     const observed = await this.#observe();
     const decision = await this.#decide(observed.policies);
     if (this.#lacksInput(decision)) return { kind: 'outdated' };
-    const extensions = this.#planExtensions(decision);
+    const delayed = this.#delayedOpenings(decision, observed.policies);
+    const extensions = this.#planExtensions(decision, delayed);
     const planned = await this.#plan(decision, observed, extensions);
-    const overlay = this.#planOverlay(decision);
+    const overlay = this.#planOverlay(decision, delayed);
     const isQuiet = planned.plan.steps.length === 0 && extensions.isEmpty && overlay.isEmpty;
     if (!isQuiet) await this.#parts.guard.widened(signal);
     const opens = planned.plan.opens.length > 0 || !overlay.isEmpty;
@@ -214,7 +222,7 @@ export class Enforcement {
     observed: readonly NetworkPolicy[],
     { companions, isEmpty }: ExtensionWrites,
   ): Promise<Planned> {
-    const context = { observed, ownerOf: this.#ownerOf, isGated: this.#isGated };
+    const context = this.#desiredContext(observed);
     const desired = desiredOf(intents, waiting, context);
     const gated = gatedProfiles(intents, waiting, context);
     const isOurs = (policy: NetworkPolicy) => this.#ownerOf(policy) !== undefined;
@@ -225,14 +233,31 @@ export class Enforcement {
     return { plan: plan(observed, desired, { hasPods: true, isOurs, companions }), observed, gated };
   }
 
-  #planExtensions({ intents, postponed: waiting }: Decision): ExtensionWrites {
-    const { engine } = this.#parts;
-    return engine.plan(this.#gathered.namespace.key, desiredExtensions(intents, waiting, this.#isGated));
+  #desiredContext(observed: readonly NetworkPolicy[]): DesiredContext {
+    return { observed, ownerOf: this.#ownerOf, isGated: this.#isGated };
   }
 
-  #planOverlay({ intents, postponed: waiting }: Decision): ExtensionWrites {
+  #delayedOpenings(
+    { intents, postponed: waiting }: Decision,
+    observed: readonly NetworkPolicy[],
+  ): readonly PolicyType[] {
+    return delayedOpenings(intents, waiting, this.#desiredContext(observed));
+  }
+
+  #planExtensions(
+    { intents, postponed: waiting }: Decision,
+    delayed: readonly PolicyType[],
+  ): ExtensionWrites {
+    const { engine } = this.#parts;
+    const desired = desiredExtensions(intents, waiting, this.#isGated);
+    return engine.plan(this.#gathered.namespace.key, { ...desired, staying: delayed });
+  }
+
+  /** Where the opening of ingress is delayed, so is what narrows the overlay. */
+  #planOverlay({ intents, postponed: waiting }: Decision, delayed: readonly PolicyType[]): ExtensionWrites {
     const { mesh } = this.#parts;
-    return mesh.plan(this.#gathered.namespace, () => desiredOverlay(intents, waiting, this.#isGated));
+    const writes = mesh.plan(this.#gathered.namespace, () => desiredOverlay(intents, waiting, this.#isGated));
+    return delayed.includes('Ingress') ? { ...writes, narrow: () => Promise.resolve() } : writes;
   }
 
   /**

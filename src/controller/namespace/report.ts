@@ -24,9 +24,10 @@ export function recordEnforced(record: NamespaceRecord, { intents, postponed }: 
   record.enforced = enforced.size > 0 ? enforced : NOTHING_ENFORCED;
 }
 
-const GATE_ENDING: Failure = {
+export const GATE_ENDING: Failure = {
   reason: 'GateEnding',
-  message: 'its policies stay until the API server no longer acts on the admission gate that looks for them',
+  message:
+    'policies stay until the API server no longer acts on an admission gate that looks for the default-deny here',
   kind: 'waiting',
 };
 const NONE: ReadonlySet<string> = new Set();

@@ -9,6 +9,7 @@ import type { Resource } from '../../kube/resource.ts';
 import { byName } from '../../util/order.ts';
 import { isTransition } from '../../policy/planning/transition.ts';
 import { isProfileReference } from '../../policy/semantics/normalize.ts';
+import { GATE_ENDING } from '../namespace/report.ts';
 import type { Records } from '../records.ts';
 
 export interface ReleaseParts {
@@ -111,7 +112,7 @@ function isComplete(profile: SegmentationProfile, { clusterState, records }: Rel
     if (clusterState.inForce(profile, namespace).relation !== 'enforce') continue;
     const result = results.get(namespace.key);
     if (result === undefined || result.generation !== generation) return false;
-    if (result.failure?.kind === 'retry') return false;
+    if (result.failure?.kind === 'retry' || result.failure?.reason === GATE_ENDING.reason) return false;
   }
   return true;
 }

@@ -18,6 +18,7 @@ import {
   LABEL_PROFILE,
   OWN_LABELS,
 } from '../../api/names.ts';
+import type { PolicyType } from '../../api/network-policy.ts';
 import type { ExtensionPolicy } from '../../policy/extensions.ts';
 import { formatNotes, notesOf, type RuleNote } from '../../policy/notes.ts';
 import { isOwnReference } from '../../policy/semantics/normalize.ts';
@@ -43,6 +44,8 @@ export interface ExtensionPlanContext {
   readonly ownerOf: (object: KubeObject) => string | undefined;
   /** Profiles whose observed extensions stay as they are, but for those of exceptions that are over. */
   readonly kept: ReadonlySet<string>;
+  /** Directions in which no observed extension is deleted; absent: none. */
+  readonly staying?: readonly PolicyType[] | undefined;
   /**
    * False while the kind can't be written. Then desired objects stay as they are: an older definition hides fields of them, so that
    * their rules can't be read.
@@ -54,7 +57,7 @@ export interface ExtensionPlanContext {
 export function planExtensions(
   observed: readonly KubeObject[],
   desired: readonly ExtensionPolicy[],
-  { engine, ownerOf, kept, isWritable = true }: ExtensionPlanContext,
+  { engine, ownerOf, kept, staying = [], isWritable = true }: ExtensionPlanContext,
 ): ExtensionPlan {
   const owned = observed.map((object) => ({ object, owner: ownerOf(object) }));
   const taken = new Set(
@@ -62,7 +65,12 @@ export function planExtensions(
   );
   const named = desired.map((policy) => ({ policy, name: freeName(policy, taken, engine) }));
   const wanted = new Set(named.map(({ name }) => name));
-  const isKept = (object: KubeObject, owner: string) => kept.has(owner) && !isEndedException(object, wanted);
+  const isStaying = (object: KubeObject) => {
+    const direction = staying.length === 0 ? undefined : engine.read(object)?.frame.direction;
+    return direction !== undefined && staying.includes(direction) && !wanted.has(object.metadata.name);
+  };
+  const isKept = (object: KubeObject, owner: string) =>
+    (kept.has(owner) && !isEndedException(object, wanted)) || isStaying(object);
   const own = new Map(
     owned.flatMap(({ object, owner }): [string, KubeObject][] =>
       owner === undefined || isKept(object, owner) ? [] : [[object.metadata.name, object]],

@@ -1,7 +1,8 @@
 /** The desired policies of a namespace where a profile is stalled, held or gated, and exceptions begin and end. */
 import assert from 'node:assert/strict';
-import { LABEL_PROFILE } from '../../../src/api/names.ts';
-import { desiredOf, desiredOverlay } from '../../../src/controller/namespace/desired.ts';
+import { LABEL_PROFILE, LABEL_ROLE } from '../../../src/api/names.ts';
+import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import { desiredOf, desiredOverlay, gatedProfiles } from '../../../src/controller/namespace/desired.ts';
 import type { ProfileIntent } from '../../../src/controller/namespace/gather.ts';
 import type { Postponed } from '../../../src/controller/namespace/postponed.ts';
 import { compile } from '../../../src/policy/compile.ts';
@@ -79,6 +80,76 @@ describe('desired policies of exceptions', () => {
     const observed = [DENY, EXCEPTION, 'p.exception.over.egress'];
     assert.deepEqual(namesOf(left, { isGated: true, added: [] }), observed);
     assert.deepEqual(namesOf(left, { added: [] }), []);
+  });
+});
+
+describe('desired policies beside those that an admission gate keeps of a profile that leaves', () => {
+  const intentOf = (name: string, relation: 'enforce' | 'none', spec: Parameters<typeof profile>[0] = {}) => {
+    const made = profile(spec);
+    const named = { ...made, metadata: { ...made.metadata, name, uid: name } };
+    return { profile: named, relation, compiled: compile(named, SHOP, facts()) } satisfies ProfileIntent;
+  };
+  const toAny = { name: 'all', to: [{ entity: 'Any' as const }] };
+  const toWeb = { ...toAny, name: 'web', podSelector: { matchLabels: { app: 'web' } } };
+  const stays = intentOf('p', 'enforce', { egress: [toAny, toWeb] });
+  const leaves = intentOf('q', 'enforce', { egress: [toAny, toWeb] });
+  const cover: NetworkPolicy = {
+    metadata: {
+      name: 'p.transition.1',
+      namespace: 'shop',
+      labels: { [LABEL_PROFILE]: 'p', [LABEL_ROLE]: 'transition' },
+    },
+    spec: { podSelector: {}, policyTypes: ['Egress'], egress: [{}] },
+  };
+  const observed = [...stays.compiled.policies, ...leaves.compiled.policies, cover];
+  const left: ProfileIntent = { ...leaves, relation: 'none', compiled: { ...OWN, policies: [] } };
+  const context = {
+    ownerOf: ({ metadata }: NetworkPolicy) => metadata.labels?.[LABEL_PROFILE],
+    isGated: (name: string) => name === 'q',
+  };
+  const names = (intents: readonly ProfileIntent[], policies = observed) =>
+    desiredOf(intents, new Map(), { ...context, observed: policies })
+      .map(({ metadata }) => metadata.name)
+      .sort();
+  const now = intentOf('p', 'enforce', { isolation: ['Ingress'] });
+
+  it('include the cover and the rules of a direction that is to open, which would be cut until the gate has ended', () => {
+    assert.deepEqual(names([now, left]), [
+      'p.default-deny',
+      'p.egress',
+      'p.egress.web',
+      'p.transition.1',
+      'q.default-deny',
+      'q.egress',
+      'q.egress.web',
+    ]);
+    const gated = gatedProfiles([now, left], new Map(), { ...context, observed });
+    assert.deepEqual([...gated].sort(), ['p', 'q']);
+  });
+
+  it('include the cover of a removal that was half carried out', () => {
+    const half = observed.filter(
+      ({ metadata: { name } }) => name === 'q.egress.web' || name === cover.metadata.name,
+    );
+    assert.deepEqual(names([now, left], half), ['p.default-deny', 'p.transition.1', 'q.egress.web']);
+  });
+
+  it('are no others where another default-deny goes on to isolate the direction', () => {
+    const narrower = intentOf('p', 'enforce', { egress: [toAny] });
+    assert.deepEqual(names([narrower, left]), [
+      'p.default-deny',
+      'p.egress',
+      'q.default-deny',
+      'q.egress',
+      'q.egress.web',
+    ]);
+    const gated = gatedProfiles([narrower, left], new Map(), { ...context, observed });
+    assert.deepEqual([...gated], ['q']);
+  });
+
+  it('are no others once the gate has ended', () => {
+    const desired = desiredOf([now, left], new Map(), { ...context, observed, isGated: () => false });
+    assert.deepEqual(desired, now.compiled.policies);
   });
 });
 

@@ -3,7 +3,7 @@ import type { KubeObject } from '../../../src/api/meta.ts';
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
 import type { ProfileSpec, SegmentationProfile } from '../../../src/api/profile.ts';
 import { LiveConfirmation } from '../../../src/controller/namespace/live-confirmation.ts';
-import { NO_SUPPORT } from '../../../src/controller/engine-support.ts';
+import { NO_SUPPORT, NOTHING_TO_WRITE } from '../../../src/controller/engine-support.ts';
 import { NO_MESH_SUPPORT } from '../../../src/controller/mesh-support.ts';
 import { NO_GUARDS } from '../../../src/controller/guard-support.ts';
 import { NamespaceController } from '../../../src/controller/namespace/controller.ts';
@@ -42,6 +42,8 @@ describe('namespace controller with several profiles', () => {
   let isGated: boolean;
   /** Called before the operator's request is carried out. */
   let meanwhile: (request: Request) => void;
+  /** Called when the overlay of the mesh may lose what it allows. */
+  let narrow: () => void;
 
   const send = (method: 'POST' | 'PATCH', path: string, body: object) => {
     const { status } = server.handle({ method, path, body }, 'user');
@@ -113,7 +115,7 @@ describe('namespace controller with several profiles', () => {
       ),
       admission: { holds: () => isGated },
       engine: NO_SUPPORT,
-      mesh: NO_MESH_SUPPORT,
+      mesh: { ...NO_MESH_SUPPORT, plan: () => ({ ...NOTHING_TO_WRITE, narrow: async () => narrow() }) },
       confirmation: new LiveConfirmation({ ...resources, clusterState, records }),
       pods: new PodProbe(new Resource(transport, PODS), clock),
       onDrift: () => {},
@@ -124,6 +126,7 @@ describe('namespace controller with several profiles', () => {
   beforeEach(() => {
     server = new Server(() => 0);
     meanwhile = () => {};
+    narrow = () => {};
     isGated = false;
     start();
     send('POST', '/api/v1/namespaces', { metadata: { name: 'shop' } });
@@ -394,6 +397,44 @@ describe('namespace controller with several profiles', () => {
     await reconcile();
     assert.deepEqual(policies(), []);
     assert.equal(records.resultsOf('watched').get('shop')?.state, 'audited');
+  });
+
+  it('keeps the rules of a direction that opens only once a gate of another profile has ended', async () => {
+    const egress = [{ name: 'any', to: [{ entity: 'Any' as const }] }];
+    create('editing', { isolation: ['Ingress', 'Egress'], egress });
+    create('leaving', { isolation: ['Egress'] });
+    hear();
+    await reconcile();
+    edit('editing', { isolation: ['Ingress'], egress: [] });
+    edit('leaving', { mode: 'Audit' });
+    hear();
+    isGated = true;
+    await reconcile();
+    assert.deepEqual(policies(), ['editing.default-deny', 'editing.egress', 'leaving.default-deny']);
+    assert.equal(records.resultsOf('editing').get('shop')?.failure?.reason, 'GateEnding');
+    isGated = false;
+    await reconcile();
+    assert.deepEqual(policies(), ['editing.default-deny']);
+    assert.deepEqual(deny('editing.default-deny'), ['Ingress']);
+    assert.equal(records.resultsOf('editing').get('shop')?.state, 'enforced');
+  });
+
+  it('narrows no overlay of the mesh while ingress opens only once a gate of another profile has ended', async () => {
+    create('editing', { isolation: ['Ingress'] });
+    create('leaving', { isolation: ['Ingress'] });
+    hear();
+    await reconcile();
+    edit('editing', { isolation: ['Egress'] });
+    edit('leaving', { mode: 'Audit' });
+    hear();
+    isGated = true;
+    let narrowed = 0;
+    narrow = () => void (narrowed += 1);
+    await reconcile();
+    assert.equal(narrowed, 0);
+    isGated = false;
+    await reconcile();
+    assert.equal(narrowed, 1);
   });
 
   it('postpones isolation while policies of another profile are too large to be written', async () => {

@@ -7,6 +7,7 @@ import {
   projectProfile,
   PROFILES,
 } from '../../../src/cluster-state/items.ts';
+import { GATE_ENDING } from '../../../src/controller/namespace/report.ts';
 import { ProfileController } from '../../../src/controller/profile/controller.ts';
 import { Records } from '../../../src/controller/records.ts';
 import type { NamespaceResult } from '../../../src/controller/results.ts';
@@ -104,6 +105,12 @@ describe('profile controller', () => {
       const failure = { reason: 'InternalError', message: 'etcd', kind: 'retry' } as const;
       records.setResult('shop', 'a', { ...result, generation: 3, state: 'pending', failure });
       assert.equal(await isGone(), false, 'half a plan is carried out');
+      records.setResult('shop', 'a', { ...result, generation: 3, state: 'pending', failure: GATE_ENDING });
+      assert.equal(
+        await isGone(),
+        false,
+        'policies that it no longer wants stay for the gate of another profile',
+      );
       records.setResult('shop', 'a', { ...result, generation: 3 });
       assert.equal(await isGone(), true);
     });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { KubeObject } from '../../../src/api/meta.ts';
+import type { PolicyType } from '../../../src/api/network-policy.ts';
 import { CILIUM_EXTENSIONS } from '../../../src/engines/cilium/extensions.ts';
 import { type ExtensionPlan, planExtensions } from '../../../src/engines/extensions/plan.ts';
 import type { ExtensionPolicy, ExtensionRule } from '../../../src/policy/extensions.ts';
@@ -32,11 +33,13 @@ const planFrom = (
   observed: readonly KubeObject[],
   wanted: readonly ExtensionPolicy[],
   kept: readonly string[] = [],
+  staying: readonly PolicyType[] = [],
 ): ExtensionPlan =>
   planExtensions(observed, wanted, {
     engine: CILIUM_EXTENSIONS,
     ownerOf: ({ metadata }) => metadata.labels?.['segmentation.dev/profile'],
     kept: new Set(kept),
+    staying,
   });
 
 /** The object that the operator would have created. */
@@ -154,5 +157,10 @@ describe('plan of extensions', () => {
   it('leaves the objects of profiles that are kept', () => {
     assert.deepEqual(planFrom([created([API])], [], ['p']), { widen: [], narrow: [] });
     assert.deepEqual(planFrom([created([API])], [desired([NODES])], ['p']), { widen: [], narrow: [] });
+  });
+
+  it('deletes no object of a direction whose opening is delayed', () => {
+    assert.deepEqual(text(planFrom([created([API])], [], [], ['Egress'])), [[], []]);
+    assert.deepEqual(text(planFrom([created([API])], [], [], ['Ingress'])), [[], ['delete']]);
   });
 });
