@@ -44,6 +44,8 @@ export interface Observed {
   readonly entrances: readonly OwnEntrance[];
   /** Those of rules that open the tunnel's port by themselves. */
   readonly openRules: readonly Entrance[];
+  /** Those of covers, which stand only while the isolation of the namespace begins or ends. */
+  readonly covers: readonly Entrance[];
   readonly permits: readonly OwnPermit[];
   /** True if the permits restrict the namespace, and nothing else allows everything. */
   readonly isRestricted: boolean;
@@ -65,8 +67,10 @@ export interface Choice {
   readonly waiting: readonly WantedPassage[];
   /** False if passages wait for others to close. */
   readonly isSettled: boolean;
-  /** The connections that pass now. */
+  /** The connections that pass now, apart from covers. */
   readonly passing: readonly Passage[];
+  /** The connections that covers let pass: they are kept as any others, but the cover itself goes. */
+  readonly covered: readonly Passage[];
 }
 
 export interface ChoiceContext {
@@ -93,7 +97,9 @@ export function choose(
   const { labelsOf } = context;
   const inForce = observed.isRestricted ? observed.permits : [UNRESTRICTED];
   const entrances = [...observed.entrances, ...observed.openRules];
-  const passing = connections(entrances, inForce);
+  const own = connections(entrances, inForce);
+  const covered = connections(observed.covers, inForce);
+  const passing = [...own, ...covered];
   const { chosen, excluded } = withoutConflicts(wanted, passing, labelsOf);
   const allowed = [...wanted, ...passing.filter((each) => !isWithin(each, wanted, labelsOf))];
   const isSafe = (entrances: readonly Entrance[], permits: readonly Permit[]) =>
@@ -131,14 +137,18 @@ export function choose(
     excluded,
     waiting,
     isSettled: permitted.length === chosen.length && !waiting.some(isAccepted),
-    passing,
+    passing: own,
+    covered,
   };
 }
 
-/** What may stand for a passage that is left out stays, also if the rule that opened it by itself does so no more. */
+/**
+ * What may stand for a passage that is left out stays, also if the rule that opened it by itself does so no more. Of a cover, which
+ * is open to everyone, only the passage itself stays.
+ */
 function heldEntrances(
   leftOut: readonly OwnEntrance[],
-  { entrances, openRules }: Observed,
+  { entrances, openRules, covers }: Observed,
   wanted: readonly WantedPassage[],
 ): OwnEntrance[] {
   const stillOpen = new Set(wanted.filter((each) => !each.needsEntrance).map(entranceKey));
@@ -149,6 +159,12 @@ function heldEntrances(
       const other = leftOut.find((one) => areTouching(each, one));
       return other === undefined ? [] : [{ ...each, profile: other.profile }];
     }),
+    ...covers.flatMap((each) =>
+      leftOut.flatMap((other) => {
+        const both = common({ ...each, ports: 'every' }, { ...other, ports: 'every' });
+        return both === undefined ? [] : [{ pods: both.pods, source: both.source, profile: other.profile }];
+      }),
+    ),
   ];
 }
 

@@ -25,8 +25,9 @@ import {
   permitsOf,
   tunnelPolicies,
 } from './objects.ts';
-import { common, type Entrance } from './passages.ts';
+import { common, type Entrance, type Passage } from './passages.ts';
 import {
+  coversOf,
   labelsIn,
   openRulesOf,
   type ProfilePolicies,
@@ -71,6 +72,7 @@ export function planTunnels(input: TunnelInput, context: TunnelContext): TunnelP
     {
       entrances: entrancesOf(policies, context.port),
       openRules: openRulesOf(policies, profiles, context.port),
+      covers: coversOf(policies, context.port),
       permits: permitsOf(objects),
       isRestricted,
       isAccepted: isRestricted && failure === undefined,
@@ -83,17 +85,19 @@ export function planTunnels(input: TunnelInput, context: TunnelContext): TunnelP
       },
     },
   );
+  const leavesOut = wanted.unsayable.length + choice.excluded.length > 0;
+  const isBlocked = wanted.unsayable.some(({ isOpen }) => isOpen) || !mayBegin(input, leavesOut);
+  const isWithoutOverlay = !isRestricted && isBlocked;
+  // Without an overlay no entrance takes the place of a cover.
+  const kept = isWithoutOverlay ? choice.passing : [...choice.passing, ...choice.covered];
   const reports = [
     ...wanted.unsayable.map(({ profile, rule, message, entrance }) =>
-      report({ profile, rule, reason: 'Unsupported', message }, entrance, choice),
+      report({ profile, rule, reason: 'Unsupported', message }, entrance, kept),
     ),
-    ...exclusionReports(choice),
-    ...waitingReports(choice, failure),
+    ...exclusionReports(choice, kept),
+    // Without an overlay everything passes as it did: nothing waits.
+    ...(isWithoutOverlay ? [] : waitingReports(choice, kept, failure)),
   ];
-  const isBlocked = wanted.unsayable.some(({ isOpen }) => isOpen) || !mayBegin(input, reports);
-  const isWithoutOverlay = !isRestricted && isBlocked;
-  // Without an overlay everything passes as it did: nothing waits.
-  const told = isWithoutOverlay ? reports.filter(({ reason }) => reason !== 'NotAccepted') : reports;
   const asking = profiles.filter(({ isAsking }) => isAsking);
   return {
     profiles: new Map(
@@ -104,7 +108,7 @@ export function planTunnels(input: TunnelInput, context: TunnelContext): TunnelP
           each.profile,
           {
             policies: tunnelPolicies(each.profile, entrances, { port: context.port, metadata }),
-            unresolved: [...unresolvedOf(each.profile, told), ...egressReports(each, input, context.port)],
+            unresolved: [...unresolvedOf(each.profile, reports), ...egressReports(each, input, context.port)],
           },
         ];
       }),
@@ -123,11 +127,11 @@ function hasWaypoint({ labels }: NamespaceFacts): boolean {
  * True if the overlay may begin in a namespace that is isolated already, or in which nothing is left out that would be cut: neither
  * rules that can't be said, nor peers that were never resolved.
  */
-function mayBegin({ policies, profiles }: TunnelInput, reports: readonly Report[]): boolean {
+function mayBegin({ policies, profiles }: TunnelInput, leavesOut: boolean): boolean {
   const isIsolated = policies.some((each) => isolatesAll(each.spec, 'Ingress') && !isTransitionalCover(each));
   return (
     isIsolated ||
-    (reports.every(({ reason }) => reason === 'NotAccepted') &&
+    (!leavesOut &&
       profiles.every(({ unresolved }) =>
         unresolved.every(({ direction, hasLastKnown }) => direction === 'Egress' || hasLastKnown),
       ))
@@ -139,34 +143,38 @@ interface Report extends Pick<UnresolvedPeer, 'rule' | 'reason' | 'message'> {
   readonly hasLastKnown: boolean;
 }
 
-/** @param entrance what passes through it now stays */
+/** @param kept what passes now and stays */
 function report(
   reported: Omit<Report, 'hasLastKnown'>,
   { pods, source }: Entrance,
-  { passing }: Choice,
+  kept: readonly Passage[],
 ): Report {
   const every = { pods, source, ports: 'every' } as const;
-  return { ...reported, hasLastKnown: passing.some((each) => common(each, every) !== undefined) };
+  return { ...reported, hasLastKnown: kept.some((each) => common(each, every) !== undefined) };
 }
 
-function exclusionReports(choice: Choice): Report[] {
-  return choice.excluded.map(({ wanted, by }) => {
+function exclusionReports({ excluded }: Choice, kept: readonly Passage[]): Report[] {
+  return excluded.map(({ wanted, by }) => {
     const message =
       `pods that rule ${by.rule} lets in would get the ports of this rule, or the reverse: the mesh tells pods by namespace and ` +
       'service account, and not by labels. Give both rules the same ports, or write serviceAccount peers';
     return report(
       { profile: wanted.profile, rule: wanted.rule, reason: 'Unsupported', message },
       wanted,
-      choice,
+      kept,
     );
   });
 }
 
-function waitingReports(choice: Choice, failure: string | undefined): Report[] {
+function waitingReports(
+  { waiting }: Choice,
+  kept: readonly Passage[],
+  failure: string | undefined,
+): Report[] {
   const message =
     failure ?? 'its AuthorizationPolicies have to be accepted, or other connections to close, first';
-  return choice.waiting.map((each) =>
-    report({ profile: each.profile, rule: each.rule, reason: 'NotAccepted', message }, each, choice),
+  return waiting.map((each) =>
+    report({ profile: each.profile, rule: each.rule, reason: 'NotAccepted', message }, each, kept),
   );
 }
 

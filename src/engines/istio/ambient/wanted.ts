@@ -116,7 +116,16 @@ export function openRulesOf(
     (each) =>
       names.has(each.metadata.labels?.[LABEL_PROFILE] ?? '') && !isTunnel(each) && !isTransitionalCover(each),
   );
-  return own.flatMap(({ metadata, spec }) =>
+  return openEntrances(own, port);
+}
+
+/** The entrances of observed covers, under which every pod reaches the pods that nothing else isolates. */
+export function coversOf(observed: readonly NetworkPolicy[], port: number): Entrance[] {
+  return openEntrances(observed.filter(isTransitionalCover), port);
+}
+
+function openEntrances(policies: readonly NetworkPolicy[], port: number): Entrance[] {
+  return policies.flatMap(({ metadata, spec }) =>
     rulesOf(spec, 'Ingress').flatMap(({ peers, ports }) => {
       const reached = portsOf(ports, port);
       if (reached === 'none' || !reached.opensTunnel) return [];

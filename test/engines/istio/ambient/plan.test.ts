@@ -117,6 +117,29 @@ describe('the tunnel of a mesh without sidecars', () => {
     });
   });
 
+  it('keeps what passes under a cover when the operator is killed, until istiod accepts', () => {
+    const before = meshProfile([
+      {
+        name: 'r',
+        from: [{ namespaces: ['shop'] }, { namespaces: ['front'], podSelector: web }],
+        ports: [tcp(80)],
+      },
+    ]);
+    const after = meshProfile([{ name: 'r', from: [{ podSelector: web }], ports: [tcp(80)] }]);
+    const namespace = new AmbientNamespace();
+    for (const _ of namespace.reconcile([before]));
+    namespace.accept();
+    const passed = passing(namespace);
+    const writing = namespace.reconcile([after]);
+    for (let next = writing.next(); next.done !== true && !namespace.isIsolated; next = writing.next());
+    assert.ok(namespace.isCovered);
+    const wanted = CONNECTIONS.filter((each) => passed.has(textOf(each)) && isMeant([after], each));
+    assert.ok(wanted.length > 0);
+    namespace.settle([after], (write) => {
+      for (const each of wanted) assert.ok(namespace.passes(each), `${textOf(each)} is cut after ${write}`);
+    });
+  });
+
   it('takes an address in a transition policy for no pod', () => {
     const metadata = { name: 't', namespace: 'shop', labels: { 'segmentation.dev/role': 'transition' } };
     const from = [{ ipBlock: { cidr: '192.0.2.0/24' } }, { podSelector: web }];
