@@ -107,7 +107,7 @@ export function choose(
   const permitted = chosen.filter(({ permit }) => isSafe(entrances, [permit]));
   const open = new Set(entrances.map(entranceKey));
   const isAccepted = (each: WantedPassage) =>
-    observed.isAccepted && isWithin(each, connections([each], observed.permits), labelsOf);
+    observed.isAccepted && passesBy(each, connections([each], observed.permits), labelsOf);
   const opened = chosen.filter(
     (each) =>
       each.needsEntrance && (open.has(entranceKey(each)) || (isAccepted(each) && isSafe([each], inForce))),
@@ -183,7 +183,7 @@ function withoutConflicts(
   passing: readonly Passage[],
   labelsOf: LabelsOf,
 ): { readonly chosen: readonly WantedPassage[]; readonly excluded: readonly Exclusion[] } {
-  const rank = (each: WantedPassage) => (!each.needsEntrance ? 0 : isWithin(each, passing, labelsOf) ? 1 : 2);
+  const rank = (each: WantedPassage) => (!each.needsEntrance ? 0 : passesBy(each, passing, labelsOf) ? 1 : 2);
   const ordered = wanted.map((each) => [rank(each), each] as const).sort(([a], [b]) => a - b);
   const chosen: WantedPassage[] = [];
   const excluded: Exclusion[] = [];
@@ -197,6 +197,11 @@ function withoutConflicts(
   function leaks(entrance: WantedPassage, { permit }: WantedPassage): boolean {
     return through(entrance, permit).some((each) => !isWithin(each, wanted, labelsOf));
   }
+}
+
+/** True if the connections from each namespace that the wanted passage means are within `allowed`: a permit names these one by one. */
+function passesBy(wanted: WantedPassage, allowed: readonly Passage[], labelsOf: LabelsOf): boolean {
+  return through(wanted, wanted.permit).every((each) => isWithin(each, allowed, labelsOf));
 }
 
 /** The parts of a wanted passage that pass now. */

@@ -140,6 +140,19 @@ describe('the tunnel of a mesh without sidecars', () => {
     });
   });
 
+  for (const [what, peer] of [
+    ['several namespaces', { namespaces: ['front', 'back'] }],
+    ['pods of several namespaces', { namespaces: ['front', 'back'], podSelector: web }],
+    ['namespaces by label', { namespaceSelector: { matchLabels: { team: 'a' } } }],
+  ] as const)
+    it(`is opened for a peer of ${what}, once all of them are permitted`, () => {
+      const made = meshProfile([{ name: 'r', from: [peer], ports: [tcp(80)] }]);
+      const { namespace, unresolved } = settled(made);
+      assert.deepEqual(unresolved, []);
+      for (const each of CONNECTIONS)
+        assert.equal(namespace.passes(each), isMeant([made], each), textOf(each));
+    });
+
   it('takes an address in a transition policy for no pod', () => {
     const metadata = { name: 't', namespace: 'shop', labels: { 'segmentation.dev/role': 'transition' } };
     const from = [{ ipBlock: { cidr: '192.0.2.0/24' } }, { podSelector: web }];
@@ -233,6 +246,7 @@ describe('the tunnel of a mesh without sidecars', () => {
         namespace.settle(profiles);
         const { unresolved = [] } = namespace.plan(profiles).profiles.get('segmented') ?? {};
         const isPostponed = namespace.policies.length === 0;
+        for (const { rule, reason } of unresolved) assert.notEqual(reason, 'NotAccepted', `${rule} waits`);
         for (const each of CONNECTIONS) {
           const isPassing = namespace.passes(each);
           if (isPassing && !isPostponed) assert.ok(isMeant(profiles, each), `wider: ${textOf(each)}`);
