@@ -125,7 +125,7 @@ export class Replica {
     }, onUncaught);
   }
 
-  /** As src/operator/capabilities/engines.ts builds it. */
+  /** Builds the detection as src/operator/capabilities/engines.ts does. */
   #detection(
     setting: EngineSetting,
     {

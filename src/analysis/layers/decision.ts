@@ -13,7 +13,7 @@ export interface Step {
   readonly rule: LayerRule;
 }
 
-/** What decides a verdict: a rule of a layer; `undefined` stands for NetworkPolicies, or for nothing that denies. */
+/** The rule of a layer that decides a verdict; `undefined`: NetworkPolicies decide, or nothing denies. */
 type Decider = LayerRule | undefined;
 
 /** The possible verdicts, each with what decides it. At least one is there. */

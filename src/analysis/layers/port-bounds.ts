@@ -40,7 +40,7 @@ export class BoundsOfEnd {
   readonly #before: readonly Step[];
   readonly #adding: readonly Step[];
   readonly #after: readonly Step[];
-  /** Those after NetworkPolicies if none of them isolates the end. */
+  /** The steps after NetworkPolicies if none of these isolates the end. */
   readonly #fallback: readonly Step[];
   readonly #gate: readonly Step[];
   readonly #isolation: 'isolated' | 'open' | 'unknown';

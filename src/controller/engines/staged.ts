@@ -217,7 +217,7 @@ export class StagedPolicies {
     }
   }
 
-  /** What is to be staged, as far as the kinds can be written. */
+  /** The policies to stage, as far as their kinds can be written. */
   #wanted(namespace: string): DesiredStaged {
     const desired = this.#desired.get(namespace) ?? NOTHING_STAGED;
     const { state } = this.#extensions;

@@ -48,7 +48,7 @@ export function unknownFields(message: string): string[] {
 }
 
 /**
- * What is wrong, and what to do.
+ * A message that names the fields, and says what to do.
  *
  * @param plural the plural name of the kind
  * @param since the first version of the engine whose kind has all fields that are written

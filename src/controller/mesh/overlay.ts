@@ -153,7 +153,7 @@ export class MeshOverlay {
           await apply(last.widen, context);
           await apply(last.narrow, context);
         }
-        // What had to close before has closed: more may open.
+        // The tunnel is closed where it had to be: more may open now.
         if (this.#tunnels.fingerprint(namespace) !== before) this.#listener.onIntent(namespace.key);
       },
     };

@@ -1,4 +1,4 @@
-/** What the latest revision of a profile changes in namespaces, by what it and the form before it compile to. No I/O. */
+/** The changes that the latest revision of a profile makes in namespaces: both it and the form before it are compiled. No I/O. */
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';

@@ -216,7 +216,7 @@ export class Rollouts implements Capability, RevisionLookup {
     return true;
   }
 
-  /** As it is recorded; a profile that has none yet, begins. */
+  /** The recorded state; a profile that has none yet, begins. */
   #stateOf(profile: SegmentationProfile): RolloutState {
     const { clusterState, clock } = this.#options;
     if (profile.status?.rollout !== undefined) return profile.status.rollout;

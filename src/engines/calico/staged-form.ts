@@ -17,7 +17,7 @@ export function stagedForm(kind: string, { spec, ...object }: KubeObject & { spe
   return { ...object, kind, spec: staged } as KubeObject;
 }
 
-/** What an object stages; undefined if it has another action. */
+/** The policy that an object stages; undefined if it has another action. */
 export function enforcedForm({
   spec,
   ...object

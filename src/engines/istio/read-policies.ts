@@ -84,7 +84,7 @@ function ofTargets(selected: PodMatcher): UnclearPart {
   };
 }
 
-/** What no rule lets in is denied at the pods that a policy of allowing rules selects. */
+/** A policy of allowing rules denies all else at the pods that it selects. */
 function deniedRest(selected: PodMatcher): Pick<EnginePolicy, 'rules' | 'unclear'> {
   const at = { field: '', direction: 'Ingress', peers: 'any', ports: MESH_PORTS } as const;
   const order = { phase: 'before', effect: 'deny', tier: 0, place: [UNSELECTED] } as const;
@@ -143,7 +143,7 @@ function partsOf(rule: Raw, index: number, { selected, namespace, action }: Cont
 
 interface Ports {
   readonly certain: readonly NetworkPolicyPort[];
-  /** Those of `certain`, and those of operations that can't be evaluated. */
+  /** The ports of `certain`, and of operations that can't be evaluated. */
   readonly possible: readonly NetworkPolicyPort[];
 }
 

@@ -7,7 +7,7 @@ import { membershipOf } from './membership.ts';
 export interface Sources {
   /** The sources that match. */
   readonly certain: readonly EnginePeer[] | 'any';
-  /** Those that match or may match. */
+  /** The sources that match, and the ones that may match. */
   readonly possible: readonly EnginePeer[] | 'any';
   /** The parts of sources that can't be evaluated. */
   readonly unknown: readonly string[];

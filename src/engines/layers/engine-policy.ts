@@ -127,7 +127,7 @@ export type LayerKind = EngineKind | 'AuthorizationPolicy' | 'PeerAuthentication
 /** Addresses that engines know by an identity of their own, if they are known. */
 export interface EnginePlaces {
   readonly nodes: readonly string[];
-  /** Those of its endpoints. */
+  /** The addresses of its endpoints. */
   readonly apiServer: readonly string[];
 }
 

@@ -195,7 +195,7 @@ describe('guard of a profile on Calico', function () {
       'create globalnetworkpolicies',
       'delete stagedglobalnetworkpolicies',
     ]);
-    // What the guard has passed so far is staged, as the peers of the direction are not known now.
+    // The passes so far are staged, as the peers of the direction are not known now.
     const { egress } = (await policy()).spec;
     const missing = { name: 'missing', to: [{ service: { namespace: 'default', name: 'missing' } }] };
     await box.edit(profile, { guard: { mode: 'Audit' }, egress: [missing] });

@@ -57,7 +57,7 @@ export class TotalJudge {
   readonly #storage: Storage;
   /** The uids of the objects that the operator created. */
   readonly #created = new Set<string>();
-  /** Those that the API server stored in another form. */
+  /** The uids of objects that the API server stored in another form. */
   readonly #altered = new Set<string>();
   readonly #recorder: PolicyRecorder;
   readonly #judge: Judge;
@@ -65,7 +65,7 @@ export class TotalJudge {
   readonly #seen = new Map<string, Map<string, KnownState>>();
   /** The states at the beginning and after each change by somebody else, by content. */
   readonly #known = new Map<string, Map<string, KnownState>>();
-  /** What is allowed in a state, by content; equal ones are one. */
+  /** The policies of all layers in a state, by content; equal ones are one. */
   readonly #totals = new Map<string, readonly LayeredPolicy[]>();
   readonly #intended = new Map<string, readonly (readonly LayeredPolicy[])[]>();
   readonly #fixed = new Map<string, boolean>();
@@ -236,7 +236,7 @@ export class TotalJudge {
     return isFixed;
   }
 
-  /** What is allowed once the combination is enforced from a state on, beside each state of the foreign policies. */
+  /** The policies of all layers once the combination is enforced from a state on, beside each state of the foreign policies. */
   #intents(
     namespace: string,
     combination: Combination,

@@ -10,7 +10,7 @@ import { DEPLOYMENT, type Stored } from '../server/kinds.ts';
 import type { Prometheus } from '../server/prometheus.ts';
 import type { Storage } from '../server/storage.ts';
 
-/** Whether the operator may read workloads, and since when; milliseconds since the simulation began. */
+/** The operator's permission to read workloads, and its beginning in milliseconds since the simulation began. */
 export interface Permission {
   readonly isForbidden: boolean;
   readonly since: number;

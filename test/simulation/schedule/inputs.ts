@@ -53,7 +53,7 @@ export class Inputs {
   readonly forms = new Forms();
   /** The facts of the network engine that the operator may have. Others compile to the same policies as one of these. */
   engines: readonly EngineFacts[] = [NO_ENGINE];
-  /** Those that it has now. */
+  /** The facts that it has now. */
   engine: EngineFacts = NO_ENGINE;
   /** The times that the clock of the leader has shown in this round. */
   readonly clock = new ClockWindow();

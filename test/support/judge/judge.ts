@@ -30,7 +30,7 @@ export interface LayeredPolicy extends NetworkPolicy {
    * that it isolates are restricted to what overlays allow together. Absent: as a NetworkPolicy.
    */
   readonly layer?: 'extension' | 'guard' | 'overlay';
-  /** Of a guard: the one with the lowest number decides about a pod. */
+  /** The priority of a guard: the lowest number decides about a pod. */
   readonly priority?: number;
 }
 

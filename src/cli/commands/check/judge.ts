@@ -16,7 +16,7 @@ export interface CheckResult {
   readonly flows: number;
 }
 
-/** What becomes of a check with a flow of which the verdict is unknown. */
+/** The result of a check if the verdict on a flow is unknown. */
 export type UnknownTreatment = 'error' | 'fail' | 'pass';
 
 export function judge(

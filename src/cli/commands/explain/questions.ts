@@ -40,7 +40,7 @@ interface AskedPorts {
 /** Answers questions about flows under one set of policies. */
 export class Questions {
   readonly snapshot: Snapshot;
-  /** Those that stand for rules of other kinds too. */
+  /** The NetworkPolicies, and policies that stand for rules of other kinds. */
   readonly #policies: readonly NetworkPolicy[];
   readonly #evaluator: Evaluator;
   readonly #explainer: Explainer;

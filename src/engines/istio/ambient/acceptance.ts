@@ -10,7 +10,7 @@ interface WithStatus extends KubeObject {
       readonly type?: string;
       readonly status?: string;
       readonly message?: string;
-      /** As 64-bit numbers are written in JSON by Istio: a string. */
+      /** A string: Istio writes 64-bit numbers so in JSON. */
       readonly observedGeneration?: string | number;
     }[];
   };

@@ -40,9 +40,9 @@ export interface OwnPermit extends Permit {
 }
 
 export interface Observed {
-  /** Those of tunnel policies. */
+  /** The entrances of tunnel policies. */
   readonly entrances: readonly OwnEntrance[];
-  /** Those of rules that open the tunnel's port by themselves. */
+  /** The entrances of rules that open the tunnel's port by themselves. */
   readonly openRules: readonly Entrance[];
   /** Those of covers, which stand only while the isolation of the namespace begins or ends. */
   readonly covers: readonly Entrance[];

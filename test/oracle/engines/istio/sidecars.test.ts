@@ -10,27 +10,27 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
-import type { KubeObject } from '../../../src/api/meta.ts';
-import { LABEL_SERVICE_ACCOUNT } from '../../../src/api/names.ts';
-import type { NetworkPolicy, NetworkPolicyPeer } from '../../../src/api/network-policy.ts';
+import type { KubeObject } from '../../../../src/api/meta.ts';
+import { LABEL_SERVICE_ACCOUNT } from '../../../../src/api/names.ts';
+import type { NetworkPolicy, NetworkPolicyPeer } from '../../../../src/api/network-policy.ts';
 import {
   type AuthorizationMode,
   authorizationPolicies,
   planAuthorization,
-} from '../../../src/engines/istio/overlay.ts';
-import type { ObjectStep } from '../../../src/engines/object-step.ts';
-import { compile } from '../../../src/policy/compile.ts';
-import { type ControlPlane, sharedControlPlane } from '../../env/index.ts';
-import { ISTIOCTL } from '../../env/istio.ts';
-import { crdEstablished } from '../../env/plane/crd.ts';
-import { envoyIsThere } from '../../env/tooling/envoy.ts';
-import { goIsThere, goModuleFolder, goTool } from '../../env/tooling/go-tool.ts';
-import { meshAllows } from '../../engines/istio/model.ts';
-import { clusterFacts, NAMESPACE, profiles } from '../../policy/arbitrary.ts';
-import { facts } from '../../policy/fixture.ts';
-import { eventually, Sandbox } from '../../support/cluster.ts';
-import { IstioJudge, TRUST_DOMAIN } from './istio-judge.ts';
-import { cases, IS_FULL, SEED } from './scale.ts';
+} from '../../../../src/engines/istio/overlay.ts';
+import type { ObjectStep } from '../../../../src/engines/object-step.ts';
+import { compile } from '../../../../src/policy/compile.ts';
+import { type ControlPlane, sharedControlPlane } from '../../../env/index.ts';
+import { ISTIOCTL } from '../../../env/istio.ts';
+import { crdEstablished } from '../../../env/plane/crd.ts';
+import { envoyIsThere } from '../../../env/tooling/envoy.ts';
+import { goIsThere, goModuleFolder, goTool } from '../../../env/tooling/go-tool.ts';
+import { meshAllows } from '../../../engines/istio/model.ts';
+import { clusterFacts, NAMESPACE, profiles } from '../../../policy/arbitrary.ts';
+import { facts } from '../../../policy/fixture.ts';
+import { eventually, Sandbox } from '../../../support/cluster.ts';
+import { IstioJudge, TRUST_DOMAIN } from './judge.ts';
+import { cases, IS_FULL, SEED } from '../scale.ts';
 
 const isWanted = IS_FULL && goIsThere && envoyIsThere;
 const why = IS_FULL

@@ -6,12 +6,12 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ControlPlane } from '../../env/index.ts';
-import { ISTIOD } from '../../env/istio.ts';
-import { ProcessSet } from '../../env/plane/processes.ts';
-import { goTool } from '../../env/tooling/go-tool.ts';
-import { eventually } from '../../support/cluster.ts';
-import { freePorts, ISTIOD_ENVIRONMENT, istiodArguments } from './istio-judge.ts';
+import type { ControlPlane } from '../../../env/index.ts';
+import { ISTIOD } from '../../../env/istio.ts';
+import { ProcessSet } from '../../../env/plane/processes.ts';
+import { goTool } from '../../../env/tooling/go-tool.ts';
+import { eventually } from '../../../support/cluster.ts';
+import { freePorts, ISTIOD_ENVIRONMENT, istiodArguments } from './judge.ts';
 
 const START = 120_000;
 

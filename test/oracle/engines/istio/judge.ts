@@ -9,14 +9,14 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTLS } from 'node:tls';
-import type { ControlPlane } from '../../env/index.ts';
-import { ISTIOD } from '../../env/istio.ts';
-import { ProcessSet } from '../../env/plane/processes.ts';
-import { createAuthority, issueWorkload, privatePem } from '../../env/plane/x509.ts';
-import { envoyBinary } from '../../env/tooling/envoy.ts';
-import { goTool } from '../../env/tooling/go-tool.ts';
-import { eventually } from '../../support/cluster.ts';
-import { SecretServer } from '../../support/secret-server.ts';
+import type { ControlPlane } from '../../../env/index.ts';
+import { ISTIOD } from '../../../env/istio.ts';
+import { ProcessSet } from '../../../env/plane/processes.ts';
+import { createAuthority, issueWorkload, privatePem } from '../../../env/plane/x509.ts';
+import { envoyBinary } from '../../../env/tooling/envoy.ts';
+import { goTool } from '../../../env/tooling/go-tool.ts';
+import { eventually } from '../../../support/cluster.ts';
+import { SecretServer } from '../../../support/secret-server.ts';
 
 export const TRUST_DOMAIN = 'shop.example';
 /** Each address of the loopback network is there, and the sidecar's is not that of its clients. */
