@@ -4,6 +4,7 @@
  * and the intents since allow, and never cuts what all of them allow (I1, I2).
  */
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import { notesOf, type RuleNote } from '../../../src/policy/notes.ts';
 import { canonicalJSON } from '../../../src/util/canonical-json.ts';
 import type { Pod } from '../../../src/analysis/cluster.ts';
 import type { Judge, LayeredPolicy } from '../../support/judge/judge.ts';
@@ -137,17 +138,22 @@ export class TotalJudge {
     return !this.#server.forbidden.has(definitionName(kind)) && servedAs(this.#server, kind) === 'current';
   }
 
-  /** True if all profiles as they were in this round ask for the extension, or keep what is known of it. */
-  #isWanted(kind: Kind, { metadata }: Stored): boolean {
-    const { name, namespace = '' } = metadata;
+  /** True if all profiles as they were in this round have a rule for the extension, or an unresolved peer whose rule it has. */
+  #isWanted(kind: Kind, object: Stored): boolean {
+    const { name, namespace = '' } = object.metadata;
     const engine = engineOfKind(kind);
     if (engine === undefined || !this.#recorder.observed.labels.has(namespace)) return false;
     const { policies } = this.state(namespace);
+    const notes = notesOf(object);
+    const isKnown = ({ rule, peer }: RuleNote) =>
+      notes.some((note) => note?.rule === rule && note.peer === peer);
     return this.#recorder.inputs
       .combinations(namespace)
       .every((each) =>
         desiredExtensions(each, namespace, policies).some(
-          (extension) => (engine.namePrefix ?? '') + extension.metadata.name === name,
+          ({ metadata, rules, unresolved }) =>
+            (engine.namePrefix ?? '') + metadata.name === name &&
+            (rules.length > 0 || unresolved.some(isKnown)),
         ),
       );
   }
