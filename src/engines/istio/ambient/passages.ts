@@ -132,13 +132,32 @@ function overlap(a: LabelSelector, b: LabelSelector): LabelSelector | undefined 
   if (isEverything(a)) return b;
   if (a === b || isEverything(b)) return a;
   if (areExclusive(a, b)) return undefined;
+  if (isDecided(a, b)) return matches(a, b.matchLabels ?? {}) ? b : undefined;
+  if (isDecided(b, a)) return matches(b, a.matchLabels ?? {}) ? a : undefined;
+  if (hasLabelsAlone(a) && hasLabelsAlone(b)) return { matchLabels: { ...a.matchLabels, ...b.matchLabels } };
   const both = intersection(a, b);
   return selectorKey(both) === NOTHING_KEY ? undefined : both;
 }
 
 function includes(outer: LabelSelector, inner: LabelSelector): boolean {
   if (outer === inner || isEverything(outer)) return true;
-  return !areExclusive(outer, inner) && includesSelector(outer, inner);
+  if (areExclusive(outer, inner)) return false;
+  if (hasLabelsAlone(inner)) return isDecided(outer, inner) && matches(outer, inner.matchLabels ?? {});
+  return includesSelector(outer, inner);
+}
+
+/** True if all labels that `by` matches have the same value for each key of the selector, so that it matches all or none of them. */
+function isDecided({ matchLabels = {}, matchExpressions = [] }: LabelSelector, by: LabelSelector): boolean {
+  const labels = by.matchLabels ?? {};
+  return (
+    hasLabelsAlone(by) &&
+    Object.keys(matchLabels).every((key) => Object.hasOwn(labels, key)) &&
+    matchExpressions.every(({ key }) => Object.hasOwn(labels, key))
+  );
+}
+
+function hasLabelsAlone({ matchExpressions = [] }: LabelSelector): boolean {
+  return matchExpressions.length === 0;
 }
 
 function isEverything({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean {
