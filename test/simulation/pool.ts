@@ -7,19 +7,21 @@ import type { Outcome } from './worker.ts';
 const YOUNG_GENERATION_MB = 64;
 
 /**
- * Simulates the seeds that `next` returns, until it returns undefined, in `jobs` threads.
+ * Simulates the seeds that `next` returns, until it returns undefined in several threads.
  *
+ * @param options `jobs`: the number of threads; `generator`: the version of the generator of schedules
  * @param onOutcome called for each seed when it is done, in any order
  */
 export async function simulateAll(
   next: () => number | undefined,
-  jobs: number,
+  { jobs, generator }: { readonly jobs: number; readonly generator: number },
   onOutcome: (outcome: Outcome) => void,
 ): Promise<void> {
   const work = async (): Promise<void> => {
     const first = next();
     if (first === undefined) return;
     const worker = new Worker(new URL('worker.ts', import.meta.url), {
+      workerData: generator,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
     try {

@@ -25,14 +25,15 @@ const { flags: values } = readArguments({
     jobs: { value: 'N', help: 'threads [one per processor]' },
     'keep-going': { help: 'name each seed that fails, and go on' },
     seed: { value: 'S', help: 'run one seed' },
-    generator: { value: 'N', help: `with --seed, the version of the generator [${GENERATOR}]` },
+    generator: { value: 'N', help: `the version of the generator [${GENERATOR}]` },
     trace: { value: 'FILE', help: 'write the trace of a failure to FILE' },
   },
 });
 
+const generator = wholeNumber('generator', values.generator ?? String(GENERATOR));
+
 async function main(): Promise<number> {
   if (values.seed === undefined) return runMany();
-  const generator = wholeNumber('generator', values.generator ?? String(GENERATOR));
   return runOne(planOf(wholeNumber('seed', values.seed), generator));
 }
 
@@ -62,7 +63,7 @@ async function runMany(): Promise<number> {
     const isOver = begun >= schedules || performance.now() >= end || (!keepsGoing && failed.length > 0);
     return isOver ? undefined : first + begun++;
   };
-  await simulateAll(next, jobs, (outcome) => {
+  await simulateAll(next, { jobs, generator }, (outcome) => {
     done += 1;
     for (const [name, count] of Object.entries(outcome.counts)) sums[name] = (sums[name] ?? 0) + count;
     if (outcome.breach === undefined) return;
@@ -77,7 +78,7 @@ async function runMany(): Promise<number> {
   );
   const [worst] = failed;
   if (worst === undefined) return 0;
-  return keepsGoing ? 1 : explain(planOf(worst.seed), worst.breach ?? '');
+  return keepsGoing ? 1 : explain(planOf(worst.seed, generator), worst.breach ?? '');
 }
 
 /** Reduces the schedule of a seed that fails, and prints it. */

@@ -1,7 +1,7 @@
 /** The invariants in simulated schedules. docs/development.md says how to run more of them. */
 import assert from 'node:assert/strict';
 import { report, shrink } from './judge/report.ts';
-import { planOf } from './schedule/plan.ts';
+import { GENERATOR, planOf } from './schedule/plan.ts';
 import { simulateAll } from './pool.ts';
 import { simulate } from './simulation.ts';
 import { runs } from '../policy/fixture.ts';
@@ -54,7 +54,7 @@ describe('simulation', () => {
     const alone = new Map<number, string>();
     await simulateAll(
       () => left.pop(),
-      seeds.length,
+      { jobs: seeds.length, generator: GENERATOR },
       ({ seed, digest }) => alone.set(seed, digest),
     );
     for (const seed of seeds) {

@@ -1,5 +1,8 @@
-/** A worker thread that runs schedules: it receives seeds as messages, and answers each with an Outcome. */
-import { parentPort } from 'node:worker_threads';
+/**
+ * A worker thread that runs schedules of one version of the generator: it receives seeds as messages, and answers each with an
+ * Outcome.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
 import { planOf } from './schedule/plan.ts';
 import { type Result, simulate } from './simulation.ts';
 
@@ -9,7 +12,7 @@ export type Outcome = Pick<Result, 'breach' | 'digest' | 'counts'> & { readonly 
 Error.stackTraceLimit = 0;
 
 parentPort?.on('message', (seed: number) => {
-  simulate(planOf(seed)).then(
+  simulate(planOf(seed, workerData as number)).then(
     ({ breach, digest, counts }) =>
       parentPort?.postMessage({ seed, breach, digest, counts } satisfies Outcome),
     (error: unknown) => {
