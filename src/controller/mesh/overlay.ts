@@ -145,13 +145,13 @@ export class MeshOverlay {
     return {
       isEmpty: false,
       widen: async (context) => {
-        if (first?.closesFirst === false) await apply(first.widen, context);
+        if (first?.closesFirst === false) await this.#apply(first.widen, context);
       },
       narrow: async (context) => {
         const last = this.#plan(namespace, desired);
         if (last?.closesFirst === false) {
-          await apply(last.widen, context);
-          await apply(last.narrow, context);
+          await this.#apply(last.widen, context);
+          await this.#apply(last.narrow, context);
         }
         // The tunnel is closed where it had to be: more may open now.
         if (this.#tunnels.fingerprint(namespace) !== before) this.#listener.onIntent(namespace.key);
@@ -235,6 +235,18 @@ export class MeshOverlay {
     };
   }
 
+  /** A profile that is being deleted waits for its last object. */
+  async #apply(steps: Planned['widen'], { send, signal }: ExtensionWriteContext): Promise<void> {
+    const { clusterState } = this.#options;
+    for (const [objects, step] of steps) {
+      signal.throwIfAborted();
+      const owner = step.verb === 'create' ? undefined : objects.ownerOf(step.before);
+      await send(() => objects.write(step, signal));
+      if (owner !== undefined && clusterState.profile(owner)?.metadata.deletionTimestamp !== undefined)
+        this.#listener.onReport(owner);
+    }
+  }
+
   #planTunnels(
     namespace: NamespaceItem,
     kept: DesiredOverlay['kept'],
@@ -314,11 +326,4 @@ function isStrict({ spec }: SegmentationProfile): boolean {
 function isDenyOfAny({ metadata }: KubeObject, profiles: ReadonlySet<string>): boolean {
   const { labels = {} } = metadata;
   return labels[LABEL_ROLE]?.endsWith('-deny') === true && profiles.has(labels[LABEL_PROFILE] ?? '');
-}
-
-async function apply(steps: Planned['widen'], { send, signal }: ExtensionWriteContext): Promise<void> {
-  for (const [objects, step] of steps) {
-    signal.throwIfAborted();
-    await send(() => objects.write(step, signal));
-  }
 }

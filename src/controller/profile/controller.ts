@@ -30,6 +30,9 @@ export interface ProfileControllerOptions extends ReleaseParts {
   readonly observer: Pick<ControllerObserver, 'onStatus' | 'onGone'>;
 }
 
+/** Milliseconds until a profile that is being deleted is looked at again, if a capability has not ended. */
+const RELEASE_INTERVAL_MS = 5_000;
+
 export class ProfileController {
   readonly #options: ProfileControllerOptions;
 
@@ -76,7 +79,9 @@ export class ProfileController {
     } finally {
       record.isReleasing = false;
     }
-    return this.#reconcileStatus(profile, signal);
+    const outcome = await this.#reconcileStatus(profile, signal);
+    // A capability tells by itself that its last object is gone; this is for the one that does not.
+    return hasEnded || outcome.kind === 'again' ? outcome : { kind: 'again', afterMs: RELEASE_INTERVAL_MS };
   }
 
   async #reconcileStatus({ metadata }: SegmentationProfile, signal: AbortSignal): Promise<Outcome> {

@@ -7,6 +7,7 @@ import {
   projectProfile,
   PROFILES,
 } from '../../../src/cluster-state/items.ts';
+import type { Capability } from '../../../src/controller/capability.ts';
 import { GATE_ENDING } from '../../../src/controller/namespace/report.ts';
 import { ProfileController } from '../../../src/controller/profile/controller.ts';
 import { Records } from '../../../src/controller/records.ts';
@@ -26,6 +27,8 @@ describe('profile controller', () => {
   let records: Records;
   let controller: ProfileController;
   let clock: VirtualClock;
+  /** False as long as a capability has objects of the profile. */
+  let hasEnded: boolean;
   const stored = () =>
     server.handle({ method: 'GET', path: `${PATH}/shop` }, 'user').body as SegmentationProfile;
   const edit = (change: object) =>
@@ -48,6 +51,7 @@ describe('profile controller', () => {
 
   beforeEach(() => {
     clock = new VirtualClock();
+    hasEnded = true;
     server = new Server(() => 0);
     const transport: Transport = {
       request: async <T>(request: Request) => answerOf(request, server.handle(request, 'operator'), 0) as T,
@@ -57,7 +61,13 @@ describe('profile controller', () => {
     clusterState = new ClusterState(['left']);
     records = new Records();
     controller = new ProfileController({
-      capabilities: [],
+      capabilities: [
+        {
+          isJudged: () => true,
+          report: () => undefined,
+          isReleased: () => hasEnded,
+        } satisfies Partial<Capability> as unknown as Capability,
+      ],
       clusterState,
       records,
       admission: { report: () => undefined, isJudged: true },
@@ -69,6 +79,16 @@ describe('profile controller', () => {
     });
     create();
     clusterState.profiles.upsert(projectProfile(stored()));
+  });
+
+  it('looks again at a profile that is being deleted as long as a capability has objects of it', async () => {
+    hasEnded = false;
+    server.handle({ method: 'DELETE', path: `${PATH}/shop` }, 'user');
+    clusterState.profiles.upsert(projectProfile(stored()));
+    assert.deepEqual(await reconcile(), { kind: 'again', afterMs: 5_000 });
+    hasEnded = true;
+    assert.deepEqual(await reconcile(), { kind: 'done' });
+    assert.equal(server.handle({ method: 'GET', path: `${PATH}/shop` }, 'user').status, 404);
   });
 
   describe('with a profile that is deleted under Retain', () => {
