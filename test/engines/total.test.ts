@@ -138,8 +138,7 @@ function* states(start: State, target: Target, world: World): Generator<State, v
     ownerOf,
     kept: new Set(),
   });
-  const companions =
-    engine.asPolicy && companionsOf(state.extensions.filter(isOurs), extensions, engine.asPolicy);
+  const companions = companionsOf({ own: state.extensions.filter(isOurs), foreign: [] }, extensions, engine);
   const { steps, widenAt, narrowAt } = plan(state.policies, compiled.policies, {
     hasPods: true,
     isOurs,

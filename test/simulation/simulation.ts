@@ -142,7 +142,7 @@ class Simulation {
     if (plan.engine !== undefined) {
       this.#setting = plan.engine.setting;
       this.#recorder.inputs.engines = enginesOf(plan);
-      this.#recorder.judgeEngines(this.#server);
+      this.#recorder.judgeEngines(this.#server, () => this.#setting);
     }
     startControllers(this.#server, this.#scheduler, this.#roll);
   }

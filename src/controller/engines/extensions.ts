@@ -30,7 +30,9 @@ export class Extensions {
   constructor(options: ExtensionsOptions) {
     const { engine, onFacts, onDrift } = options;
     this.#engine = engine;
-    this.#objects = new EngineObjects(engine, options, {
+    const { foreign } = engine;
+    const kind = { ...engine, ...(foreign && { foreignPart: foreign.part }) };
+    this.#objects = new EngineObjects(kind, options, {
       onState: () => {
         onFacts();
         for (const namespace of this.#ownNamespaces()) onDrift(namespace);
@@ -70,10 +72,13 @@ export class Extensions {
     const context = { engine: this.#engine, ownerOf: this.#ownerOf, kept, staying, isWritable };
     const { widen, narrow } = planExtensions(observed, policies, context);
     const own = observed.filter((object) => this.#ownerOf(object) !== undefined);
-    if (own.length + widen.length + narrow.length === 0) return NOTHING_TO_WRITE;
+    const foreign = observed.filter((object) => this.#ownerOf(object) === undefined);
+    const companions = companionsOf({ own, foreign }, { widen, narrow }, this.#engine);
+    const isolating = companions?.foreign.length ?? 0;
+    if (own.length + widen.length + narrow.length + isolating === 0) return NOTHING_TO_WRITE;
     return {
       isEmpty: widen.length + narrow.length === 0,
-      ...(asPolicy && { companions: companionsOf(own, { widen, narrow }, asPolicy) }),
+      ...(companions && { companions }),
       widen: (writeContext) => this.#apply(widen, writeContext),
       narrow: (writeContext) => this.#apply(narrow, writeContext),
     };

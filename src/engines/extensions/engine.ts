@@ -20,6 +20,16 @@ export interface ExtensionEngine extends WritingEngine {
    * a rule for each of its rules that no other rule equals. Undefined if the object is not as `withRules` makes it.
    */
   readonly asPolicy?: (object: KubeObject) => NetworkPolicySpec | undefined;
+  /** Beside `asPolicy`: the objects of others. */
+  readonly foreign?: ForeignObjects;
+}
+
+/** The objects of somebody else, as far as they isolate pods. Each is kept in memory as its `part` only. */
+export interface ForeignObjects {
+  /** The fields by which an object isolates, so that `isolation` finds the same in this part. */
+  readonly part: (object: KubeObject) => object;
+  /** A NetworkPolicy without rules that isolates the same pods; undefined if the object isolates none, or no label selector selects them. */
+  readonly isolation: (object: KubeObject) => NetworkPolicySpec | undefined;
 }
 
 /** An object without its rules. It selects pods and has a direction. */

@@ -28,7 +28,18 @@ export const GKE_EXTENSIONS: ExtensionEngine = {
   }),
   read: (object) => readObject(object),
   asPolicy: (object) => policyOf(object),
+  foreign: {
+    part: (object) => ({ spec: { podSelector: podSelectorOf(object) } }),
+    isolation: (object) => {
+      const podSelector = podSelectorOf(object);
+      return podSelector && { podSelector, policyTypes: ['Egress'] };
+    },
+  },
 };
+
+function podSelectorOf({ spec }: KubeObject & { spec?: unknown }): LabelSelector | undefined {
+  return isRecord(spec) ? (spec as Partial<GKESpec>).podSelector : undefined;
+}
 
 function compileExtension({ podSelector, direction, rules }: ExtensionPolicy): CompiledExtension {
   const spec: GKESpec = { podSelector };

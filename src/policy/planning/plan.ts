@@ -48,6 +48,8 @@ export interface PlanContext {
 export interface Companions {
   readonly before: readonly NetworkPolicy[];
   readonly after: readonly NetworkPolicy[];
+  /** Policies of the engine's kind that are not the operator's, before and after; only the pods that they isolate matter. */
+  readonly foreign: readonly NetworkPolicy[];
 }
 
 export interface Plan {
@@ -77,13 +79,23 @@ export function plan(
   const deltas = policyDeltas(own, named);
   const before = [...observed, ...(companions?.before ?? [])];
   const after = [...foreign, ...named, ...(companions?.after ?? [])];
-  // The cover of a held profile stays, and isolates nobody: with it alone, pods are as open as without.
+  // The cover of a held profile stays, and isolates nobody: with it alone, pods are as open as without. Foreign companions
+  // are read from a cache, and their isolation does not spare the live reads before an opening.
   const isolating = after.filter((policy) => !isTransitionalCover(policy));
   const opens = DIRECTIONS.filter((direction) => isOpened(direction, before, isolating));
   const others = companions === undefined ? [] : companionDeltas(companions);
   if (deltas.length + others.length === 0) return { steps: [], conflicts, opens, widenAt: 0, narrowAt: 0 };
   const staged = deltas.flatMap((delta) => stagesOf(delta, deltas, own));
-  const covers = hasPods ? coversFor({ before, after, deltas: [...deltas, ...others], own }) : [];
+  // A cover would open pods that policies of others isolate.
+  const beside = companions?.foreign ?? [];
+  const covers = hasPods
+    ? coversFor({
+        before: [...before, ...beside],
+        after: [...after, ...beside],
+        deltas: [...deltas, ...others],
+        own,
+      })
+    : [];
   staged.push(
     ...covers.flatMap((cover): StagedStep[] => [
       { stage: 'cover', step: createTransition(cover) },

@@ -96,6 +96,26 @@ describe("extension as Calico's NetworkPolicy", () => {
     assert.equal(selectorKey(spec?.podSelector ?? {}), selectorKey({ matchLabels: { app: 'a' } }));
     assert.equal(new Set(spec?.egress?.map((rule) => JSON.stringify(rule))).size, 2);
   });
+
+  it("of somebody else isolates as a NetworkPolicy in the NetworkPolicies' tier only", () => {
+    const { part, isolation } = CALICO_EXTENSIONS.foreign ?? assert.fail();
+    const isolated = (spec: object, name = 'default.foreign') => {
+      const object = { metadata: { name }, spec };
+      assert.deepEqual(isolation({ ...object, ...part(object) }), isolation(object));
+      return isolation(object);
+    };
+    assert.deepEqual(isolated({ tier: 'default', types: ['Egress'], egress: [] }), {
+      podSelector: {},
+      policyTypes: ['Egress'],
+    });
+    assert.deepEqual(isolated({ selector: 'all()' })?.policyTypes, ['Ingress']);
+    assert.deepEqual(isolated({ egress: [{}] })?.policyTypes, ['Egress']);
+    assert.deepEqual(isolated({ ingress: [{}], egress: [{}] })?.policyTypes, ['Ingress', 'Egress']);
+    assert.equal(isolated({ tier: 'platform', selector: 'all()' }), undefined);
+    assert.equal(isolated({ selector: 'all()', serviceAccountSelector: "role == 'a'" }), undefined);
+    assert.equal(isolated({ selector: 'a || b' }), undefined);
+    assert.equal(isolated({ selector: 'all()' }, 'knp.default.p.ingress'), undefined);
+  });
 });
 
 describe("label selector as Calico's", () => {

@@ -59,4 +59,12 @@ describe('FQDNNetworkPolicy of an extension', () => {
     assert.notDeepEqual(policy?.egress, GKE_EXTENSIONS.asPolicy?.(objectOf(names('b.example.com')))?.egress);
     assert.equal(GKE_EXTENSIONS.asPolicy?.({ metadata: { name: 'foreign' } }), undefined);
   });
+
+  it('of somebody else isolates the egress of its pods', () => {
+    const { part, isolation } = GKE_EXTENSIONS.foreign ?? assert.fail();
+    const object = { metadata: { name: 'foreign' }, spec: { podSelector, egress: [] } };
+    assert.deepEqual(isolation(object), { podSelector, policyTypes: ['Egress'] });
+    assert.deepEqual(isolation({ ...object, ...part(object) }), isolation(object));
+    assert.equal(isolation({ metadata: { name: 'foreign' } }), undefined);
+  });
 });

@@ -155,12 +155,10 @@ type Write = { readonly base: Step } | { readonly extension: ObjectStep };
 function writesTo(wanted: SegmentationProfile | undefined, { policies, extensions }: State): Write[] {
   const compiled =
     wanted === undefined ? { policies: [], extensions: [] } : compile(wanted, SHOP, facts(CLUSTER));
-  const { asPolicy } = CALICO_EXTENSIONS;
-  assert.ok(asPolicy);
   const observed = [...extensions.values()];
   const context = { engine: CALICO_EXTENSIONS, ownerOf: () => 'segmented', kept: new Set<string>() };
   const planned = planExtensions(observed, compiled.extensions, context);
-  const companions = companionsOf(observed, planned, asPolicy);
+  const companions = companionsOf({ own: observed, foreign: [] }, planned, CALICO_EXTENSIONS);
   const base = plan([...policies.values()], compiled.policies, {
     hasPods: true,
     isOurs: () => true,

@@ -260,7 +260,7 @@ const isCompanion = ({ metadata }: NetworkPolicy) => metadata.name.includes(' ')
 
 /** Every state of a plan with companions, the first one included. Each companion gains all at once, and loses all at once. */
 function runWithCompanions(state: State, desired: State, hasPods = true): State[] {
-  const companions = { before: state.filter(isCompanion), after: desired.filter(isCompanion) };
+  const companions = { before: state.filter(isCompanion), after: desired.filter(isCompanion), foreign: [] };
   const others = (all: State) => all.filter((each) => !isCompanion(each));
   const { steps, widenAt, narrowAt } = plan(others(state), others(desired), { hasPods, isOurs, companions });
   const states = [state];
@@ -402,6 +402,26 @@ describe('plan', () => {
         }
       }),
       { numRuns: runs(150) },
+    );
+  });
+
+  it('holds both guarantees beside policies of others of the network engine', () => {
+    fc.assert(
+      fc.property(ours, foreign, ours, (old, others, desired) => {
+        const beside = others.map((each) => ({
+          ...each,
+          metadata: { ...each.metadata, name: `engine ${each.metadata.name}` },
+        }));
+        const companions = { before: [], after: [], foreign: beside };
+        const { steps } = plan(old, desired, { ...context(), companions });
+        const [before, after] = [allowed([...old, ...beside]), allowed([...desired, ...beside])];
+        steps.reduce((now, step, index) => {
+          const next = apply(now, step);
+          assertBetween(allowed([...next, ...beside]), before, after, `after write ${index}`);
+          return next;
+        }, old as State);
+      }),
+      { numRuns: runs(200) },
     );
   });
 

@@ -4,6 +4,8 @@
  * and the intents since allow, and never cuts what all of them allow (I1, I2).
  */
 import type { NetworkPolicy } from '../../../src/api/network-policy.ts';
+import type { EngineSetting } from '../../../src/engines/engine.ts';
+import { isolates } from '../../../src/policy/semantics/normalize.ts';
 import { notesOf, type RuleNote } from '../../../src/policy/notes.ts';
 import { canonicalJSON } from '../../../src/util/canonical-json.ts';
 import type { Pod } from '../../../src/analysis/cluster.ts';
@@ -24,7 +26,7 @@ import type { Revision, Storage } from '../server/storage.ts';
 import { definitionName, inForm, schemaOf } from '../server/definitions.ts';
 import type { ObservedCluster } from '../judge/observed-cluster.ts';
 import { type Inputs, isUnresolved } from '../schedule/inputs.ts';
-import { ACCOUNT, effectsOf } from './effects.ts';
+import { ACCOUNT, effectsOf, type Place } from './effects.ts';
 import {
   desiredExtensions,
   type EngineObject,
@@ -62,6 +64,8 @@ export class TotalJudge {
   readonly #altered = new Set<string>();
   readonly #recorder: PolicyRecorder;
   readonly #judge: Judge;
+  /** The engine of the operator's configuration. */
+  readonly #setting: () => EngineSetting;
   /** Each state of a namespace in this round, by its content; the first one is that at the beginning. */
   readonly #seen = new Map<string, Map<string, KnownState>>();
   /** The states at the beginning and after each change by somebody else, by content. */
@@ -76,11 +80,12 @@ export class TotalJudge {
     { readonly key: string; readonly all: (readonly LayeredPolicy[])[] }
   >();
 
-  constructor(recorder: PolicyRecorder, server: Server, judge: Judge) {
+  constructor(recorder: PolicyRecorder, server: Server, judge: Judge, setting: () => EngineSetting) {
     this.#server = server;
     this.#storage = server.storage;
     this.#recorder = recorder;
     this.#judge = judge;
+    this.#setting = setting;
   }
 
   beginRound(): void {
@@ -174,6 +179,35 @@ export class TotalJudge {
     });
   }
 
+  /** True if objects of somebody else isolate pods of the namespace, so that NetworkPolicies alone do not say what is cut. */
+  isIsolatedByOthers(namespace: string): boolean {
+    const place = this.#place(namespace);
+    return this.#objects(namespace).some(
+      ({ kind, object }) =>
+        !this.#isOwned(object) &&
+        effectsOf(kind, object, place).some(
+          ({ layer, spec }) => layer === undefined && isolates(spec).length > 0,
+        ),
+    );
+  }
+
+  #isOwned(object: Stored): boolean {
+    const ownerOf: OwnerOf = (each) => this.#recorder.observed.ownerOf(each as NetworkPolicy);
+    return ownerOf(object) !== undefined;
+  }
+
+  #place(namespace: string): Place {
+    const labels = this.#recorder.observed.labels.get(namespace) ?? {};
+    return { name: namespace, labels, isInMesh: () => false };
+  }
+
+  /** False for an object of somebody else of which the operator can't know: its configuration names another engine. */
+  #isKnown({ kind, object }: EngineObject): boolean {
+    const engine = engineOfKind(kind)?.engine;
+    const setting = this.#setting();
+    return engine === undefined || setting === 'Auto' || setting === engine || this.#isOwned(object);
+  }
+
   #begin(namespace: string): void {
     this.#seen.delete(namespace);
     this.#known.delete(namespace);
@@ -204,12 +238,13 @@ export class TotalJudge {
   }
 
   #total(namespace: string, { policies, objects }: NamespaceState): readonly LayeredPolicy[] {
-    const key = `${namespace} ${keyOf({ policies, objects })}`;
+    const key = `${this.#setting()} ${namespace} ${keyOf({ policies, objects })}`;
     let total = this.#totals.get(key);
     if (total === undefined) {
-      const labels = this.#recorder.observed.labels.get(namespace) ?? {};
-      const place = { name: namespace, labels, isInMesh: () => false };
-      const effects = objects.flatMap(({ kind, object }) => effectsOf(kind, object, place));
+      const place = this.#place(namespace);
+      const effects = objects
+        .filter((each) => this.#isKnown(each))
+        .flatMap(({ kind, object }) => effectsOf(kind, object, place));
       this.#totals.set(key, (total = [...policies, ...effects]));
     }
     return total;
@@ -219,7 +254,7 @@ export class TotalJudge {
     const known = [...(this.#known.get(namespace)?.values() ?? [])];
     const seen = [...(this.#seen.get(namespace)?.values() ?? [])];
     const combinations = this.#recorder.inputs.combinations(namespace);
-    const key = `${combinations.map((each) => each.key).join()} ${seen.length} ${known.length}`;
+    const key = `${this.#setting()} ${combinations.map((each) => each.key).join()} ${seen.length} ${known.length}`;
     const cached = this.#references.get(namespace);
     if (cached?.key === key) return cached.all;
     const all = new Set(known.map((state) => this.#total(namespace, state)));
@@ -248,7 +283,7 @@ export class TotalJudge {
     combination: Combination,
     state: KnownState,
   ): readonly (readonly LayeredPolicy[])[] {
-    const key = `${namespace} ${combination.key} ${state.id}`;
+    const key = `${this.#setting()} ${namespace} ${combination.key} ${state.id}`;
     let intents = this.#intended.get(key);
     if (intents === undefined) {
       const { observed } = this.#recorder;

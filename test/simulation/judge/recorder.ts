@@ -5,6 +5,7 @@ import type { KubeObject, StringMap } from '../../../src/api/meta.ts';
 import { LABEL_PROFILE } from '../../../src/api/names.ts';
 import { DIRECTIONS, type NetworkPolicy, type PolicyType } from '../../../src/api/network-policy.ts';
 import type { ProfileStatus } from '../../../src/api/profile.ts';
+import type { EngineSetting } from '../../../src/engines/engine.ts';
 import type { ClusterState } from '../../../src/cluster-state/state.ts';
 import type { Request } from '../../../src/kube/http/transport.ts';
 import { fingerprint, isolates } from '../../../src/policy/semantics/normalize.ts';
@@ -115,9 +116,9 @@ export class Recorder {
     storage.subscribe((revision) => this.#onRevision(revision));
   }
 
-  /** From now on, objects of network engines are judged too. */
-  judgeEngines(server: Server): void {
-    this.total = new TotalJudge(this, server, totalJudge);
+  /** From now on, objects of network engines are judged too. @param setting the engine of the operator's configuration */
+  judgeEngines(server: Server, setting: () => EngineSetting): void {
+    this.total = new TotalJudge(this, server, totalJudge, setting);
   }
 
   /** A round begins, in which nothing disturbs the operator, or in which events of watches are lost. */
@@ -320,7 +321,7 @@ export class Recorder {
       policies: now,
       references: this.#referencesOf(namespace),
       labels,
-      mayCut: !hasStablePods(namespace),
+      mayCut: !hasStablePods(namespace) || this.total?.isIsolatedByOthers(namespace) === true,
     });
     if (breach !== undefined)
       this.#fail(`${breach}, at revision ${at} (${author} ${type} ${kind.plural} ${key})`);
