@@ -7,7 +7,7 @@ import type { ProfileStatus } from '../../src/api/profile.ts';
 import { dice, type Dice } from '../faults/model.ts';
 import { KINDS_OF } from './engines/plan.ts';
 import { engineNamed, MISSING } from './engines/references.ts';
-import { servedAs, wrongFacts } from './engines/standing.ts';
+import { engineInForce, servedAs, wrongFacts } from './engines/standing.ts';
 import { EngineUsers } from './engines/users.ts';
 import type { EngineSetting } from '../../src/engines/engine.ts';
 import type { EngineFacts } from '../../src/policy/extensions.ts';
@@ -212,7 +212,7 @@ class Simulation {
     if (rates.lost > 0) await this.#advance(RELIST_MS);
     await this.#converge();
     // An exception may have ended meanwhile, or begun anew by the clock of another leader.
-    const mayWrite = isOutdated || this.#plan.hasExceptions || this.#isRefused;
+    const mayWrite = isOutdated || this.#plan.hasExceptions || this.#isRefused || this.#isEngineUnclear;
     if (isQuiet && !mayWrite && this.#recorder.counts.writes > writes)
       this.#breach ??= 'I6, a restart caused writes, though nothing had changed';
   }
@@ -316,6 +316,11 @@ class Simulation {
     if (known !== inputs.engine) this.#compared = undefined;
     inputs.engine = known ?? MISSING;
     return wrongFacts(this.#server, this.#setting, facts);
+  }
+
+  /** True if the cluster no longer shows which engine runs: a new leader does not know the one that the leader before it found. */
+  get #isEngineUnclear(): boolean {
+    return this.#plan.engine !== undefined && engineInForce(this.#server, this.#setting) === undefined;
   }
 
   /** True if objects of a network engine are written again and again, as its definition takes none as it is sent. */
