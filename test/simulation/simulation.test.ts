@@ -19,7 +19,7 @@ const REGRESSIONS: Readonly<Record<number, readonly number[]>> = {
     825_421_847, 713_679_068, 657_398_104, 400_074_798, 400_075_144,
   ],
   3: [304_006_167, 304_006_204, 304_006_645, 304_006_668],
-  4: [40_624, 41_532, 41_271, 288_840_356, 356_086_716, 356_087_352, 356_086_713],
+  4: [40_624, 41_532, 41_271, 288_840_356, 356_086_716, 356_087_352, 356_086_713, 356_086_128],
 };
 const REGRESSION_PLANS = Object.entries(REGRESSIONS).flatMap(([generator, seeds]) =>
   seeds.map((seed) => planOf(seed, Number(generator))),

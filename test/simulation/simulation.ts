@@ -30,7 +30,7 @@ import { type Kind, NAMESPACE, PROFILE, type Stored } from './server/kinds.ts';
 import { Prometheus } from './server/prometheus.ts';
 import { Server } from './server/server.ts';
 import { Users } from './schedule/users.ts';
-import { NO_FAULTS } from './faults/rates.ts';
+import { LONGEST_DELAY_MS, NO_FAULTS } from './faults/rates.ts';
 import { Recorder } from './judge/recorder.ts';
 
 /** Time to converge after the faults end, milliseconds. A silent watch alone is noticed only after 90 s. */
@@ -54,6 +54,8 @@ const QUIET_MS = 60_000;
 const RELIST_MS = 700_000;
 /** Time until the operator has looked for the network engine again, in milliseconds. */
 const LOOK_MS = 75_000;
+/** Time in which each request that was sent during the faults has its outcome, in milliseconds. */
+const SLOWEST_MS = 2 * LONGEST_DELAY_MS;
 /** Time after which the operator tries a definition again that did not take an object, in milliseconds. */
 const SCHEMA_MS = 600_000;
 /** Lease duration: after it, another replica may take the Lease, milliseconds. */
@@ -231,13 +233,24 @@ class Simulation {
     // The operator follows a step of the clock within a minute.
     const left = (this.#steppedAt ?? Number.NEGATIVE_INFINITY) + RECHECK_MS - this.#scheduler.time;
     if (left > 0 && this.#plan.hasExceptions) await this.#advance(left);
-    if (this.#plan.engine !== undefined) await this.#advance(LOOK_MS);
+    if (this.#plan.engine !== undefined) {
+      await this.#endSlowRequests();
+      await this.#advance(LOOK_MS);
+    }
     for (let ends = 0; ; ends++) {
       await this.#settle();
       if (this.#failed) return;
       if (ends === MOST_ENDS || !(await this.#followEnd())) break;
     }
     if (!this.#failed) await this.#stayQuiet();
+  }
+
+  /** A look for the engine may wait for slow answers, or for the end of a freeze, and the next one comes only after it. */
+  async #endSlowRequests(): Promise<void> {
+    const isWaiting = () =>
+      this.#network.inFlight > 0 ||
+      [...this.#replicas.keys()].some((replica) => this.#network.isFrozen(replica));
+    for (let waited = 0; waited < SLOWEST_MS && isWaiting(); waited += 1000) await this.#advance(1000);
   }
 
   async #settle(): Promise<void> {

@@ -45,9 +45,12 @@ export function fateOf({ failures }: FaultRates, isWrite: boolean, roll: Dice): 
   return { kind: 'refused', status, committed: committed && status === 504 };
 }
 
+/** Milliseconds for the slowest direction through the network. */
+export const LONGEST_DELAY_MS = 45_000;
+
 /** Milliseconds for one direction through the network. */
 export function delayOf({ slow }: FaultRates, roll: Dice): number {
-  return roll(100) < slow ? roll(45_000) : 1 + roll(10);
+  return roll(100) < slow ? roll(LONGEST_DELAY_MS) : 1 + roll(10);
 }
 
 /** Milliseconds until an event reaches a watcher. */
