@@ -74,6 +74,8 @@ const CONCURRENCY = 2;
 const RECHECK_MS = 60_000;
 /** How long policies may take to be written or deleted before the status says so, in milliseconds. */
 const SETTLE_MS = 1000;
+/** Milliseconds between two looks at exceptions whose policies are not in place. */
+const UNSETTLED_MS = 2000;
 /** The exception that is being confirmed enqueues the namespace. */
 const UNCONFIRMED: MissingInput = { resource: EXCEPTION_PLURAL, error: undefined };
 const NOTHING: Added = { policies: [], extensions: [], unresolved: [] };
@@ -97,6 +99,7 @@ export class Exceptions implements Capability, PolicyAdditions {
   #onReport: (profile: string) => void = () => {};
   #onAdditions: (namespace: string) => void = () => {};
   #timer: Timer | undefined;
+  #unsettledTimer: Timer | undefined;
   /** When the wall clock was read for all exceptions, in monotonic milliseconds. */
   #tickedAt = 0;
 
@@ -148,6 +151,7 @@ export class Exceptions implements Capability, PolicyAdditions {
 
   async stop(): Promise<void> {
     this.#timer?.cancel();
+    this.#unsettledTimer?.cancel();
     await Promise.all([this.#queue.close(), this.#source.stop()]);
   }
 
@@ -188,7 +192,10 @@ export class Exceptions implements Capability, PolicyAdditions {
 
   of(profile: SegmentationProfile, namespace: NamespaceItem, context: AdditionContext): Added {
     if (!isGranting(profile) || !this.#source.isRead) return NOTHING;
-    const added = [...this.#verdictsIn(namespace)].flatMap(([item, verdict]) => {
+    const verdicts = this.#verdictsIn(namespace);
+    // A rollout may have changed which form of a profile is in force, which is no event of an exception.
+    this.#follow(namespace.key, verdicts);
+    const added = [...verdicts].flatMap(([item, verdict]) => {
       if (verdict.kind !== 'in-force' || verdict.profile.metadata.name !== profile.metadata.name) return [];
       const { compiled, isChanged } = this.#compiled.compile(item, verdict, { namespace, ...context });
       if (isChanged) this.#queue.add(item.key, Priority.live);
@@ -331,14 +338,19 @@ export class Exceptions implements Capability, PolicyAdditions {
     // Until all are read, the namespace would be reconciled without some of them.
     if (!this.#source.isRead) return;
     const item = this.#options.clusterState.namespaces.get(namespace);
-    const verdicts = item === undefined ? [] : [...this.#verdictsIn(item)];
-    const judged = verdicts.map(([each, verdict]) => this.#textOf(each, verdict)).join('\n');
-    if (judged === (this.#judged.get(namespace) ?? '')) return;
+    const verdicts = item === undefined ? new Map<ExceptionItem, Verdict>() : this.#verdictsIn(item);
+    if (this.#follow(namespace, verdicts)) this.#onAdditions(namespace);
+  }
+
+  /** Reports the exceptions of a namespace if a verdict has changed; returns if one has. */
+  #follow(namespace: string, verdicts: ReadonlyMap<ExceptionItem, Verdict>): boolean {
+    const judged = [...verdicts].map(([each, verdict]) => this.#textOf(each, verdict)).join('\n');
+    if (judged === (this.#judged.get(namespace) ?? '')) return false;
     if (judged === '') this.#judged.delete(namespace);
     else this.#judged.set(namespace, judged);
-    this.#onAdditions(namespace);
-    for (const [each] of verdicts) this.#queue.add(each.key, Priority.live);
+    for (const each of verdicts.keys()) this.#queue.add(each.key, Priority.live);
     for (const profile of this.#granting()) this.#onReport(profile.metadata.name);
+    return true;
   }
 
   #textOf(item: ExceptionItem, verdict: Verdict): string {
@@ -359,8 +371,6 @@ export class Exceptions implements Capability, PolicyAdditions {
     for (const [item, verdict] of this.#verdicts())
       if (this.#noticeOf(item, verdict) !== item.exception.status?.notice)
         this.#queue.add(item.key, Priority.live);
-    // Something else may hold up their policies by now.
-    for (const key of this.#unsettled.keys()) this.#queue.add(key, Priority.live);
     // The end that is noted on the policies of a waiting namespace may have come.
     const waiting = [...this.#waiting];
     this.#waiting.clear();
@@ -448,7 +458,18 @@ export class Exceptions implements Capability, PolicyAdditions {
     const now = this.#options.clock.monotonic();
     const since = this.#unsettled.get(key) ?? now;
     this.#unsettled.set(key, since);
+    this.#watchUnsettled();
     return since + SETTLE_MS - now;
+  }
+
+  /** Looks again as long as policies are not in place: something else may hold them up by then. */
+  #watchUnsettled(): void {
+    if (this.#unsettled.size === 0) return;
+    this.#unsettledTimer ??= this.#options.clock.schedule(UNSETTLED_MS, () => {
+      this.#unsettledTimer = undefined;
+      for (const key of this.#unsettled.keys()) this.#queue.add(key, Priority.live);
+      this.#watchUnsettled();
+    });
   }
 
   /** Why the policies of the namespace can't be written, if that is known. */
