@@ -3,17 +3,11 @@
  * decision is written down here after the rules of its source (istio/ztunnel, src/rbac.rs and src/state.rs).
  */
 import { randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ControlPlane } from '../../../env/index.ts';
-import { ISTIOD } from '../../../env/istio.ts';
 import { ProcessSet } from '../../../env/plane/processes.ts';
-import { goTool } from '../../../env/tooling/go-tool.ts';
-import { eventually } from '../../../support/cluster.ts';
-import { freePorts, ISTIOD_ENVIRONMENT, istiodArguments } from './judge.ts';
-
-const START = 120_000;
+import { freePorts, startIstiod } from './istiod.ts';
 
 interface StringMatch {
   readonly exact?: string;
@@ -60,26 +54,12 @@ export class AmbientJudge {
 
   /** The API server serves Istio's kinds already. @param root the namespace of istiod */
   static async start(plane: ControlPlane, root: string, trustDomain: string): Promise<AmbientJudge> {
-    const [istiod, ports] = await Promise.all([goTool(ISTIOD), freePorts()]);
+    const ports = await freePorts();
     const processes = new ProcessSet(join(tmpdir(), `ambient-${randomBytes(6).toString('hex')}`));
-    const { directory } = processes;
-    const mesh = join(directory, 'mesh.yaml');
-    writeFileSync(mesh, `rootNamespace: ${root}\ntrustDomain: ${trustDomain}\n`);
-    const environment = {
-      ...process.env,
-      ...ISTIOD_ENVIRONMENT,
-      PILOT_ENABLE_AMBIENT: 'true',
-      POD_NAMESPACE: root,
-      HOME: directory,
-    };
-    const log = join(directory, 'istiod.log');
-    processes.start(istiod, istiodArguments(plane.kubeconfig, mesh, ports), { log, environment });
     const judge = new AmbientJudge(processes, ports.http);
     try {
-      await eventually(async () => {
-        const { ok } = await fetch(`http://127.0.0.1:${ports.http}/ready`);
-        if (!ok) throw new Error(readFileSync(log, 'utf8').slice(-2000));
-      }, START);
+      const environment = { PILOT_ENABLE_AMBIENT: 'true' };
+      await startIstiod({ plane, root, trustDomain, processes, ports, environment });
     } catch (error) {
       await judge.stop();
       throw error;

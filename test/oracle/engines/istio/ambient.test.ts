@@ -3,20 +3,18 @@
  * lets the same connections pass as the model of test/engines/istio, with which the plans are tested.
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import fc from 'fast-check';
 import type { KubeObject } from '../../../../src/api/meta.ts';
 import { LABEL_SERVICE_ACCOUNT } from '../../../../src/api/names.ts';
 import { acceptanceFailure, acceptanceOf } from '../../../../src/engines/istio/ambient/acceptance.ts';
 import { type ControlPlane, sharedControlPlane } from '../../../env/index.ts';
-import { crdEstablished } from '../../../env/plane/crd.ts';
-import { goIsThere, goModuleFolder } from '../../../env/tooling/go-tool.ts';
+import { goIsThere } from '../../../env/tooling/go-tool.ts';
 import { profiles, SOURCES, TARGETS } from '../../../engines/istio/ambient/arbitrary.ts';
 import { AmbientNamespace, TRUST_DOMAIN } from '../../../engines/istio/ambient/world.ts';
 import { meshAllows } from '../../../engines/istio/model.ts';
 import { eventually, Sandbox } from '../../../support/cluster.ts';
 import { AmbientJudge, ztunnelAllows } from './ambient-judge.ts';
+import { installDefinitions, removeDefinitions } from './definitions.ts';
 import { cases, IS_FULL, SEED } from '../scale.ts';
 
 const isWanted = IS_FULL && goIsThere;
@@ -61,20 +59,14 @@ const SOON = 60_000;
       shop = await box.namespace('shop', null);
       await box.relabel(shop, { 'istio.io/dataplane-mode': 'ambient' });
       const root = await box.namespace('root', null);
-      const module = await goModuleFolder('istio', 'istio.io/api');
-      const definitions = join(module, 'kubernetes/customresourcedefinitions.gen.yaml');
-      await plane.kubectlRun(['apply', '--server-side', '-f', definitions]);
-      for (const [name] of readFileSync(definitions, 'utf8').matchAll(/(?<=^ {2}name: )[a-z]+\.[a-z.]+$/gm))
-        await crdEstablished((args) => plane.kubectlRun(args), name);
+      await installDefinitions(plane);
       for (const { name, labels } of TARGETS) await box.pod(shop, name, labels);
       judge = await AmbientJudge.start(plane, root, TRUST_DOMAIN);
     });
     after(async () => {
       await judge?.stop();
       await box?.remove();
-      const module = await goModuleFolder('istio', 'istio.io/api');
-      const definitions = join(module, 'kubernetes/customresourcedefinitions.gen.yaml');
-      await plane.kubectlRun(['delete', '--ignore-not-found', '--wait=false', '-f', definitions]);
+      await removeDefinitions(plane);
     });
 
     it('is accepted by istiod, and passed on to ztunnel with the meaning of the model, for generated profiles', async () => {

@@ -3,25 +3,22 @@
  * through which clients connect with certificates of their own, or in plaintext.
  */
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTLS } from 'node:tls';
 import type { ControlPlane } from '../../../env/index.ts';
-import { ISTIOD } from '../../../env/istio.ts';
 import { ProcessSet } from '../../../env/plane/processes.ts';
 import { createAuthority, issueWorkload, privatePem } from '../../../env/plane/x509.ts';
 import { envoyBinary } from '../../../env/tooling/envoy.ts';
-import { goTool } from '../../../env/tooling/go-tool.ts';
 import { eventually } from '../../../support/cluster.ts';
 import { SecretServer } from '../../../support/secret-server.ts';
+import { freePorts, type Ports, START, startIstiod } from './istiod.ts';
 
 export const TRUST_DOMAIN = 'shop.example';
 /** Each address of the loopback network is there, and the sidecar's is not that of its clients. */
 const ADDRESS = '127.0.0.2';
-const START = 120_000;
 const ANSWER = 5000;
 
 export class IstioJudge {
@@ -47,7 +44,7 @@ export class IstioJudge {
 
   /** The sidecar of a workload with the label app=web in `namespace`. The API server serves Istio's kinds already. */
   static async start(plane: ControlPlane, namespace: string, root: string): Promise<IstioJudge> {
-    const [istiod, envoy] = await Promise.all([goTool(ISTIOD), envoyBinary()]);
+    const envoy = await envoyBinary();
     const ports = await freePorts();
     const processes = new ProcessSet(join(tmpdir(), `istio-${randomBytes(6).toString('hex')}`));
     const { certificate, key } = issueWorkload(AUTHORITY, identity(namespace, 'web'));
@@ -64,17 +61,7 @@ export class IstioJudge {
     try {
       await plane.kubectlRun(['apply', '-f', '-'], { stdin: JSON.stringify(sidecar(namespace, ports)) });
       const { directory } = processes;
-      const mesh = join(directory, 'mesh.yaml');
-      writeFileSync(mesh, `rootNamespace: ${root}\ntrustDomain: ${TRUST_DOMAIN}\n`);
-      const environment = { ...process.env, ...ISTIOD_ENVIRONMENT, POD_NAMESPACE: root, HOME: directory };
-      processes.start(istiod, istiodArguments(plane.kubeconfig, mesh, ports), {
-        log: join(directory, 'istiod.log'),
-        environment,
-      });
-      await eventually(async () => {
-        const { ok } = await fetch(`http://127.0.0.1:${ports.http}/ready`);
-        if (!ok) throw new Error(readFileSync(join(directory, 'istiod.log'), 'utf8').slice(-2000));
-      }, START);
+      await startIstiod({ plane, root, trustDomain: TRUST_DOMAIN, processes, ports });
       const bootstrap = join(directory, 'envoy.json');
       writeFileSync(bootstrap, JSON.stringify(envoyBootstrap(namespace, ports, secrets.port)));
       processes.start(envoy, ['-c', bootstrap, '--disable-hot-restart', '--concurrency', '1'], {
@@ -142,35 +129,6 @@ export function identity(namespace: string, account: string): string {
   return `spiffe://${TRUST_DOMAIN}/ns/${namespace}/sa/${account}`;
 }
 
-interface Ports {
-  readonly http: number;
-  readonly grpc: number;
-  readonly monitoring: number;
-  readonly admin: number;
-  readonly workload: number;
-  readonly inbound: number;
-}
-
-export async function freePorts(): Promise<Ports> {
-  const servers = await Promise.all(
-    Array.from({ length: 6 }, async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  const [http = 0, grpc = 0, monitoring = 0, admin = 0, workload = 0, inbound = 0] = servers.map(
-    (server) => (server.address() as AddressInfo).port,
-  );
-  await Promise.all(
-    servers.map(async (server) => {
-      server.close();
-      await once(server, 'close');
-    }),
-  );
-  return { http, grpc, monitoring, admin, workload, inbound };
-}
-
 /** Without iptables, Envoy listens on the address of the workload itself. */
 function sidecar(namespace: string, { inbound, workload }: Ports): object {
   return {
@@ -189,33 +147,6 @@ function sidecar(namespace: string, { inbound, workload }: Ports): object {
       egress: [{ hosts: ['./*'] }],
     },
   };
-}
-
-export const ISTIOD_ENVIRONMENT = {
-  INJECTION_WEBHOOK_CONFIG_NAME: '',
-  VALIDATION_WEBHOOK_CONFIG_NAME: '',
-  PILOT_ENABLE_METADATA_EXCHANGE: 'false',
-  PILOT_ENABLE_ALPN_FILTER: 'false',
-  XDS_AUTH: 'false',
-  ENABLE_LEADER_ELECTION: 'false',
-};
-
-export function istiodArguments(
-  kubeconfig: string,
-  mesh: string,
-  { http, grpc, monitoring }: Ports,
-): string[] {
-  const flags = {
-    kubeconfig,
-    meshConfig: mesh,
-    networksConfig: 'none',
-    httpAddr: `127.0.0.1:${http}`,
-    httpsAddr: '',
-    grpcAddr: `127.0.0.1:${grpc}`,
-    secureGRPCAddr: '',
-    monitoringAddr: `127.0.0.1:${monitoring}`,
-  };
-  return ['discovery', ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value])];
 }
 
 function envoyBootstrap(namespace: string, { grpc, admin }: Ports, secretsPort: number): object {

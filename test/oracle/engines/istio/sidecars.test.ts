@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,13 +22,13 @@ import type { ObjectStep } from '../../../../src/engines/object-step.ts';
 import { compile } from '../../../../src/policy/compile.ts';
 import { type ControlPlane, sharedControlPlane } from '../../../env/index.ts';
 import { ISTIOCTL } from '../../../env/istio.ts';
-import { crdEstablished } from '../../../env/plane/crd.ts';
 import { envoyIsThere } from '../../../env/tooling/envoy.ts';
-import { goIsThere, goModuleFolder, goTool } from '../../../env/tooling/go-tool.ts';
+import { goIsThere, goTool } from '../../../env/tooling/go-tool.ts';
 import { meshAllows } from '../../../engines/istio/model.ts';
 import { clusterFacts, NAMESPACE, profiles } from '../../../policy/arbitrary.ts';
 import { facts } from '../../../policy/fixture.ts';
 import { eventually, Sandbox } from '../../../support/cluster.ts';
+import { installDefinitions, removeDefinitions } from './definitions.ts';
 import { IstioJudge, TRUST_DOMAIN } from './judge.ts';
 import { cases, IS_FULL, SEED } from '../scale.ts';
 
@@ -90,19 +90,13 @@ const inMesh = (...names: string[]) => ({
     shop = await box.namespace('shop', null);
     [front, other] = [await box.namespace('front', null), await box.namespace('other', null)];
     const root = await box.namespace('root', null);
-    const module = await goModuleFolder('istio', 'istio.io/api');
-    const definitions = join(module, 'kubernetes/customresourcedefinitions.gen.yaml');
-    await plane.kubectlRun(['apply', '--server-side', '-f', definitions]);
-    for (const [name] of readFileSync(definitions, 'utf8').matchAll(/(?<=^ {2}name: )[a-z]+\.[a-z.]+$/gm))
-      await crdEstablished((args) => plane.kubectlRun(args), name);
+    await installDefinitions(plane);
     judge = await IstioJudge.start(plane, shop, root);
   });
   after(async () => {
     await judge?.stop();
     await box?.remove();
-    const module = await goModuleFolder('istio', 'istio.io/api');
-    const definitions = join(module, 'kubernetes/customresourcedefinitions.gen.yaml');
-    await plane.kubectlRun(['delete', '--ignore-not-found', '--wait=false', '-f', definitions]);
+    await removeDefinitions(plane);
   });
 
   it('is valid to istioctl, for generated profiles', async () => {
