@@ -83,7 +83,7 @@ function possiblePorts({ ports, unknown }: GroupLink): readonly PortRange[] {
   return unknown === undefined ? ports : unionPorts([ports, unknown]);
 }
 
-/** One change for each pair of groups. */
+/** The changes, those between the same two groups as one with the ports of all. */
 function withoutTwins(changes: readonly FlowChange[]): FlowChange[] {
   const pairs = Map.groupBy(changes, ({ from, to }) => JSON.stringify([from, to]));
   return [...pairs.values()]

@@ -44,7 +44,7 @@ export interface Observed {
   readonly entrances: readonly OwnEntrance[];
   /** The entrances of rules that open the tunnel's port by themselves. */
   readonly openRules: readonly Entrance[];
-  /** Those of covers, which stand only while the isolation of the namespace begins or ends. */
+  /** The entrances of covers, which stand only while the isolation of the namespace begins or ends. */
   readonly covers: readonly Entrance[];
   readonly permits: readonly OwnPermit[];
   /** True if the permits restrict the namespace, and nothing else allows everything. */
@@ -143,8 +143,8 @@ export function choose(
 }
 
 /**
- * What may stand for a passage that is left out stays, also if the rule that opened it by itself does so no more. Of a cover, which
- * is open to everyone, only the passage itself stays.
+ * The entrances that may stand for a passage that is left out: they stay, also if the rule that opened them does so no more. A cover
+ * is open to everyone, so that only its part in the passage stays.
  */
 function heldEntrances(
   leftOut: readonly OwnEntrance[],

@@ -196,7 +196,7 @@ function peerOf({ namespaces, pods }: OwnEntrance['source']): NetworkPolicyPeer 
   };
 }
 
-/** One rule for each set of ports. */
+/** The rules of a policy: permits with equal ports share a rule. */
 function rulesFor(permits: readonly OwnPermit[], trustDomain: string | undefined): AuthorizationRule[] {
   const portsKey = ({ ports }: OwnPermit) =>
     ports === 'every' ? '' : [...ports].sort((a, b) => a - b).join(',');
