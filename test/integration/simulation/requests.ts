@@ -43,10 +43,10 @@ export class RandomRequests {
       .map(({ collection }) => collection);
   }
 
-  /** The paths of all exceptions that may exist. */
-  static exceptions(id: string): string[] {
+  /** The paths of all objects that may exist, except namespaces. */
+  static objects(id: string): string[] {
     return kindsOf(id)
-      .filter(({ collection }) => collection.endsWith('/segmentationexceptions'))
+      .filter(({ collection }) => collection !== NAMESPACES)
       .flatMap(({ collection, names }) => names.map((name) => `${collection}/${name}`));
   }
 
