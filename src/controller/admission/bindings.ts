@@ -94,7 +94,7 @@ export class AdmissionBindings {
         cached?.uid === uid &&
         cached?.generation === generation &&
         cached?.deletionTimestamp === deletionTimestamp;
-      if (!isCurrent) clusterState.profiles.upsert(projectProfile(live));
+      if (!isCurrent) clusterState.profiles.upsertLive(projectProfile(live));
       return isCurrent;
     } catch (error) {
       if (isNotFound(error)) return true;

@@ -431,7 +431,7 @@ export class Exceptions implements Capability, PolicyAdditions {
     const live = await this.#exceptions.get(name, namespace, { signal });
     const isSame = formOf(live.metadata.uid ?? '', live) === formOf(uid, exception);
     if (!isSame) {
-      this.#source.items.upsert(projectException(live));
+      this.#source.items.upsertLive(projectException(live));
       return;
     }
     this.#confirmed.set(key, formOf(uid, exception));

@@ -158,7 +158,7 @@ export class LiveConfirmation {
     const { clusterState, records } = this.#options;
     const same = isSame(cached, live);
     if (same) records.namespace(cached.key).confirmedUid = cached.uid;
-    else clusterState.namespaces.upsert(live);
+    else clusterState.namespaces.upsertLive(live);
     return same;
   }
 
@@ -198,7 +198,7 @@ export class LiveConfirmation {
         // Which revision the namespace has.
         canonicalJSON(live.status?.rollout ?? null) === canonicalJSON(status?.rollout ?? null);
       if (same) records.profile(name).confirmedUid = uid;
-      else clusterState.profiles.upsert(projectProfile(live));
+      else clusterState.profiles.upsertLive(projectProfile(live));
       return same;
     } catch (error) {
       // The profile is gone: its policies are the garbage collector's, or were retained. The watch will report it.

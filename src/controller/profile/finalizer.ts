@@ -25,7 +25,7 @@ export async function addFinalizer(
   const finalizers = [...(profile.metadata.finalizers ?? []), FINALIZER];
   const patched = await patchFinalizers(profile, finalizers, parts, signal);
   // As an event of somebody else, not as an own write: namespaces wait for the finalizer.
-  parts.clusterState.profiles.upsert(projectProfile(patched));
+  parts.clusterState.profiles.upsertLive(projectProfile(patched));
 }
 
 /** @throws ApiError */

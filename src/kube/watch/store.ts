@@ -1,10 +1,10 @@
 /**
- * The known objects of one kind, from a Reflector and from the answers to our own writes, which may arrive in any
- * order.
+ * The known objects of one kind, from a Reflector, from the answers to our own writes, and from live reads, which may
+ * arrive in any order.
  *
  * Guarantees: an object never returns to an older resourceVersion. Our writes are visible at once, and events or lists
- * from before a write do not undo it; nor do they bring back an object that we deleted. Once the watch has caught up,
- * the contents are the server's.
+ * from before a write or a live read do not undo it; nor do they bring back an object that we deleted. Once the watch has
+ * caught up, the contents are the server's.
  *
  * Caveat: the store never concludes by itself that an object is gone. Only a deletion or a list removes it.
  */
@@ -48,7 +48,7 @@ export class Store<T extends Item> implements Sink<T> {
   /** Items by namespace ('' for cluster-scoped kinds), then by name. */
   readonly #items = new Map<string, Map<string, T>>();
   readonly #listeners = new Set<StoreListener<T>>();
-  /** Our own writes that no event or list has confirmed yet, by key. */
+  /** Our own writes and live reads that no event or list has confirmed yet, by key. */
   readonly #unconfirmed = new Map<string, Mark>();
   /** Our own deletions that no event or list has confirmed yet, by uid. */
   readonly #forgotten = new Map<string, Mark>();
@@ -123,12 +123,18 @@ export class Store<T extends Item> implements Sink<T> {
     this.#notify([change(old, item, 'watch')]);
   }
 
-  /** Adds an object from a list at `resourceVersion`, even if an equal or older list omitted it. */
+  /** Applies an object that was read live, apart from the watch. A list that began before does not undo it. */
+  upsertLive(item: T): void {
+    this.#apply(item, 'watch');
+  }
+
+  /** As `upsertLive`, of an object from a list at `resourceVersion`, even if an equal or older list omitted it. */
   addListed(item: T, resourceVersion: string): void {
     if (this.get(item.key) !== undefined || compareResourceVersions(resourceVersion, this.#listRevision) < 0)
-      return this.upsert(item);
+      return this.upsertLive(item);
     if (this.#isDeleted(item.uid)) return;
     this.#set(item);
+    this.#unconfirmed.set(item.key, { listed: false });
     this.#notify([change(undefined, item, 'watch')]);
   }
 
@@ -179,13 +185,18 @@ export class Store<T extends Item> implements Sink<T> {
       this.#notify([change(old, item, 'own')]);
       return;
     }
+    this.#apply(item, 'own');
+  }
+
+  #apply(item: T, origin: StoreChange<T>['origin']): void {
     if (this.#isDeleted(item.uid) || this.#isListed(item)) return;
+    const old = this.#current(item);
     if (old !== undefined && compareResourceVersions(item.resourceVersion, old.resourceVersion) <= 0) return;
     // The object replaces one of the same name, which a list that has begun may still contain.
     if (old !== undefined && old.uid !== item.uid) this.#forgotten.set(old.uid, { listed: false });
     this.#set(item);
     this.#unconfirmed.set(item.key, { listed: false });
-    this.#notify([change(old, item, 'own')]);
+    this.#notify([change(old, item, origin)]);
   }
 
   /** Applies the answer to our own delete at once: the object with this uid is gone. */
@@ -206,7 +217,7 @@ export class Store<T extends Item> implements Sink<T> {
     return this.#forgotten.has(uid) || this.#deleted.has(uid);
   }
 
-  /** True if we wrote `item` after the list of this revision, which can't contain the write. */
+  /** True if we wrote `item`, or read it live, after the list of this revision, which can't contain that state. */
   #isNewerThanList(item: T, listRevision: string): boolean {
     const mark = this.#unconfirmed.get(item.key);
     if (mark === undefined || mark.listed) return false;

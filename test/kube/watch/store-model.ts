@@ -12,12 +12,13 @@ interface Event {
 }
 
 type Answer =
-  | { readonly kind: 'written'; readonly item: Item }
+  | { readonly kind: 'written' | 'read'; readonly item: Item }
   | { readonly kind: 'deleted'; readonly item: Item };
 
 /** An action of the model. Plain data, so that a counterexample can be read. */
 export type Step =
   | { readonly do: 'write' | 'delete'; readonly key: string; readonly own: boolean }
+  | { readonly do: 'read'; readonly key: string }
   | { readonly do: 'answer' | 'repeat'; readonly which: number }
   | { readonly do: 'watch'; readonly count: number }
   | { readonly do: 'swap' | 'beginList' | 'endList' };
@@ -32,7 +33,7 @@ export class World {
   #cursor = 0;
   #list: { items: Item[]; revision: number; cursor: number } | undefined;
   readonly #answers: Answer[] = [];
-  /** Revisions that answers to writes reported to the store, by uid. */
+  /** Revisions that answers to writes and live reads reported to the store, by uid. */
   readonly #told = new Map<string, Answer>();
   /** Newest revision of each uid that the store has shown. */
   readonly #shown = new Map<string, number>();
@@ -60,6 +61,8 @@ export class World {
         return this.write(step.key, step.own);
       case 'delete':
         return this.delete(step.key, step.own);
+      case 'read':
+        return this.read(step.key);
       case 'answer':
         return this.answer(step.which);
       case 'repeat':
@@ -94,12 +97,19 @@ export class World {
     if (own) this.#answers.push({ kind: 'deleted', item });
   }
 
-  /** An answer to one of our own writes arrives. */
+  /** The server carries out a live read, whose answer comes later. */
+  read(key: string): void {
+    const item = this.#server.get(key);
+    if (item !== undefined) this.#answers.push({ kind: 'read', item });
+  }
+
+  /** An answer to one of our own writes, or to a live read, arrives. */
   answer(which: number): void {
     const [answer] = this.#answers.splice(which % Math.max(1, this.#answers.length), 1);
     if (answer === undefined) return;
     this.#told.set(answer.item.uid, answer);
     if (answer.kind === 'written') this.store.observe(answer.item);
+    else if (answer.kind === 'read') this.store.upsertLive(answer.item);
     else this.store.forget(answer.item.key, answer.item.uid);
   }
 
@@ -154,10 +164,10 @@ export class World {
       const shown = this.store.get(item.key);
       if (kind === 'deleted') assert.notEqual(shown?.uid, item.uid, `${item.key} came back after our delete`);
       else if (this.#server.get(item.key)?.uid === item.uid) {
-        assert.equal(shown?.uid, item.uid, `${item.key} is not there although we wrote it`);
+        assert.equal(shown?.uid, item.uid, `${item.key} is not there although we wrote or read it`);
         assert.ok(
           Number(shown?.resourceVersion) >= Number(item.resourceVersion),
-          `${item.key}: our write is undone`,
+          `${item.key}: our write or live read is undone`,
         );
       }
     }

@@ -14,6 +14,7 @@ const which = fc.nat(9);
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constant('write' as const), key, own }),
   fc.record({ do: fc.constant('delete' as const), key, own }),
+  fc.record({ do: fc.constant('read' as const), key }),
   fc.record({ do: fc.constantFrom('answer' as const, 'repeat' as const), which }),
   fc.record({ do: fc.constant('watch' as const), count: fc.integer({ min: 1, max: 4 }) }),
   fc.record({ do: fc.constantFrom('swap' as const, 'beginList' as const, 'endList' as const) }),
@@ -34,7 +35,7 @@ function storeWithLog(): { store: Store<Item>; log: string[] } {
 }
 
 describe('Store', () => {
-  it('never returns to an older state, keeps our own writes and ends as the server, in any order of events, lists and answers', () => {
+  it('never returns to an older state, keeps our own writes and live reads, and ends as the server, in any order of events, lists and answers', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40, size: 'max' }), fc.boolean(), (steps, answersFirst) => {
         const world = new World();
@@ -110,6 +111,17 @@ describe('Store', () => {
     store.remove(item('c', 60));
     store.addListed(item('c', 40), '59');
     assert.equal(store.get('c'), undefined);
+  });
+
+  it('keeps a live read when a list arrives that began before it', () => {
+    const { store, log } = storeWithLog();
+    store.replace([item('c', 40)], '50');
+    store.upsertLive(item('c', 60));
+    store.addListed(item('d', 61), '62');
+    store.replace([item('c', 40)], '55');
+    assert.deepEqual(log, ['watch: - > c@40', 'watch: c@40 > c@60', 'watch: - > d@61']);
+    store.replace([item('c', 40)], '55');
+    assert.deepEqual(log.slice(3), ['watch: c@60 > c@40', 'watch: d@61 > -'], 'the next list began later');
   });
 
   it('knows that an object is gone when another takes its name, even without the deletion event', () => {
