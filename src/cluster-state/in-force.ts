@@ -11,6 +11,8 @@ export interface InForce {
   readonly revision?: number;
   /** True if the profile selects the namespace, and a rollout has still to bring policies there. */
   readonly isAwaited: boolean;
+  /** If the relation is `held`: true while it is only being read which revision the namespace has. */
+  readonly isBeingRead?: boolean;
 }
 
 /** Knows the revisions of profiles that have a rollout. */
@@ -22,4 +24,8 @@ export interface RevisionLookup {
 export type RevisionIn =
   | { readonly kind: 'revision'; readonly number: number; readonly profile: SegmentationProfile }
   | { readonly kind: 'nothing' }
-  | { readonly kind: 'held' };
+  | {
+      readonly kind: 'held';
+      /** True while it is only being read which revision the namespace has. */
+      readonly isBeingRead?: boolean;
+    };

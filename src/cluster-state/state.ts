@@ -57,7 +57,10 @@ export class ClusterState {
     if (found === undefined) return { profile, relation, isAwaited: false };
     const isWanted = relation !== 'none';
     if (found.kind === 'nothing') return { profile, relation: 'none', isAwaited: isWanted };
-    if (found.kind === 'held') return { profile, relation: 'held', isAwaited: isWanted };
+    if (found.kind === 'held') {
+      const { isBeingRead = false } = found;
+      return { profile, relation: 'held', isAwaited: isWanted, ...(isBeingRead && { isBeingRead }) };
+    }
     const own = this.relation(found.profile, namespace);
     const isAwaited = isWanted && own === 'none';
     return { profile: found.profile, relation: own, revision: found.number, isAwaited };

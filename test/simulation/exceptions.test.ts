@@ -1,7 +1,7 @@
 /** Exceptions by the real controller in virtual time: what they keep open, and what a rollout that can't begin means for them. */
 import assert from 'node:assert/strict';
 import type { SegmentationException } from '../../src/api/exception.ts';
-import { LABEL_ROLE } from '../../src/api/names.ts';
+import { ANNOTATION_PROMOTE, LABEL_ROLE } from '../../src/api/names.ts';
 import type { NetworkPolicy } from '../../src/api/network-policy.ts';
 import type { Request } from '../../src/kube/http/transport.ts';
 import { rfc3339 } from '../../src/util/rfc3339.ts';
@@ -299,6 +299,61 @@ describe('exception in virtual time', () => {
     await scheduler.advance(30_000);
     assert.deepEqual(rolesIn('a'), ['default-deny']);
     assert.equal(inForce('a')?.reason, 'Expired');
+  });
+
+  /** In force in namespace a: revision 1, in the mode `before`. Asked for: `after`, of which only b has the revision. */
+  const rolledOut = async (before: string, after: string) => {
+    const namespaceSelector = { matchLabels: { 'kubernetes.io/metadata.name': 'b' } };
+    const rollout = { waves: [{ name: 'b', namespaceSelector, soak: '1h' }] };
+    profile({ namespaceSelector: {}, mode: before, rollout });
+    await scheduler.advance(5_000);
+    server.handle(
+      {
+        method: 'PATCH',
+        path: `${GROUP}/segmentationprofiles/p`,
+        body: { metadata: { annotations: { [ANNOTATION_PROMOTE]: '1/*' } } },
+      },
+      'user',
+    );
+    await scheduler.advance(5_000);
+    edit({ mode: after });
+    await scheduler.advance(5_000);
+  };
+  /** The first answer with revisions comes only after so many milliseconds. */
+  const delayRevisions = (ms: number) => {
+    const watch = server.watch.bind(server);
+    const answeredAt = scheduler.time + ms;
+    server.watch = (path, query, send) => {
+      if (!path.includes('/controllerrevisions')) return watch(path, query, send);
+      const timer = scheduler.after(answeredAt - scheduler.time, () => watch(path, query, send));
+      return () => timer.cancel();
+    };
+  };
+
+  it('keeps its status while a new leader reads the revision that its namespace has', async () => {
+    await rolledOut('Enforce', 'Audit');
+    ask('a');
+    await scheduler.advance(5_000);
+    assert.equal(inForce('a')?.status, 'True', inForce('a')?.message);
+    replica.crash();
+    const { revision } = server.storage;
+    delayRevisions(3_000);
+    await start('operator-2');
+    await scheduler.advance(70_000);
+    assert.equal(server.storage.revision, revision);
+  });
+
+  it('is reported by the revision that its namespace has as soon as a new leader has read that', async () => {
+    await rolledOut('Audit', 'Enforce');
+    replica.crash();
+    delayRevisions(10_000);
+    await start('operator-2');
+    await scheduler.advance(5_000);
+    ask('a');
+    await scheduler.advance(2_000);
+    assert.equal(inForce('a'), undefined);
+    await scheduler.advance(8_000);
+    assert.equal(inForce('a')?.reason, 'ProfileAudits', inForce('a')?.message);
   });
 
   for (const [what, peer] of Object.entries({

@@ -156,7 +156,8 @@ export class Exceptions implements Capability, PolicyAdditions {
   }
 
   isJudged(profile: SegmentationProfile): boolean {
-    return !isGranting(profile) || this.#source.isRead || this.#source.error !== undefined;
+    if (!isGranting(profile) || this.#source.error !== undefined) return true;
+    return this.#source.isRead && !this.#namespaces().some((each) => this.#isBeingRead(each));
   }
 
   report(profile: SegmentationProfile): CapabilityReport | undefined {
@@ -171,6 +172,11 @@ export class Exceptions implements Capability, PolicyAdditions {
   /** The policies of exceptions are removed together with those of the profile. */
   isReleased(): boolean {
     return true;
+  }
+
+  /** A rollout may have changed which form of a profile is in force, which is no event of an exception. */
+  begin(namespace: NamespaceItem): void {
+    if (this.#source.isRead) this.#follow(namespace.key, this.#verdictsIn(namespace));
   }
 
   missing(profiles: readonly SegmentationProfile[], namespace: NamespaceItem): MissingInput | undefined {
@@ -192,10 +198,7 @@ export class Exceptions implements Capability, PolicyAdditions {
 
   of(profile: SegmentationProfile, namespace: NamespaceItem, context: AdditionContext): Added {
     if (!isGranting(profile) || !this.#source.isRead) return NOTHING;
-    const verdicts = this.#verdictsIn(namespace);
-    // A rollout may have changed which form of a profile is in force, which is no event of an exception.
-    this.#follow(namespace.key, verdicts);
-    const added = [...verdicts].flatMap(([item, verdict]) => {
+    const added = [...this.#verdictsIn(namespace)].flatMap(([item, verdict]) => {
       if (verdict.kind !== 'in-force' || verdict.profile.metadata.name !== profile.metadata.name) return [];
       const { compiled, isChanged } = this.#compiled.compile(item, verdict, { namespace, ...context });
       if (isChanged) this.#queue.add(item.key, Priority.live);
@@ -220,11 +223,12 @@ export class Exceptions implements Capability, PolicyAdditions {
     return [...this.#options.clusterState.profiles.values()].map(({ profile }) => profile).filter(isGranting);
   }
 
+  /** Empty while it is only being read which revision of a profile the namespace has: the status stays as it is until then. */
   #verdictsIn(namespace: NamespaceItem): Map<ExceptionItem, Verdict> {
     const { clusterState, clock } = this.#options;
     const items = new Map<SegmentationException, ExceptionItem>();
     for (const item of this.#source.items.byNamespace(namespace.key)) items.set(item.exception, item);
-    if (items.size === 0) return new Map();
+    if (items.size === 0 || this.#isBeingRead(namespace)) return new Map();
     // A rollout holds a profile also in namespaces that it has nothing to do with.
     const inForce = clusterState.concerned(namespace).flatMap((profile) => {
       const { relation, profile: form } = clusterState.inForce(profile, namespace);
@@ -237,6 +241,13 @@ export class Exceptions implements Capability, PolicyAdditions {
       if (item !== undefined) verdicts.set(item, verdict);
     }
     return verdicts;
+  }
+
+  #isBeingRead(namespace: NamespaceItem): boolean {
+    const { clusterState } = this.#options;
+    return clusterState
+      .concerned(namespace)
+      .some((each) => clusterState.inForce(each, namespace).isBeingRead);
   }
 
   /**

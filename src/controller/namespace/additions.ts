@@ -7,6 +7,8 @@ import type { ExtensionPolicy } from '../../policy/extensions.ts';
 import type { ClusterFacts } from '../../policy/facts.ts';
 
 export interface PolicyAdditions {
+  /** Called when a reconcile of the namespace begins: another form of a profile may be in force there than before. */
+  begin?(namespace: NamespaceItem): void;
   /**
    * The input without which own policies of the namespace would be taken for unwanted; undefined if all is read. Nothing
    * is written in the namespace while an input is missing (I3).

@@ -77,6 +77,7 @@ export class NamespaceController {
     const namespace = clusterState.namespaces.get(name);
     // The namespace controller deletes the objects of a terminating namespace, and nothing can be created there.
     if (namespace === undefined || namespace.terminating) return this.#forget(name);
+    for (const each of additions) each.begin?.(namespace);
     const gathered = gather(namespace, { clusterState, facts: sources.facts, additions, mesh });
     sources.subscribe(name, gathered.facts.dependencies);
     records.keepResults(name, new Set(gathered.profiles.map(({ metadata }) => metadata.name)));

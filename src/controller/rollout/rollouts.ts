@@ -138,6 +138,12 @@ export class Rollouts implements Capability, RevisionLookup {
     return { resource: plural, error: error === undefined ? undefined : errorMessage(error) };
   }
 
+  /** True until the revisions of the profile are read, or can't be. */
+  #isBeingRead(profile: SegmentationProfile): boolean {
+    const { isRead, error } = this.#revisions;
+    return !isRead && error === undefined && this.#isUnread(profile);
+  }
+
   #isUnread(profile: SegmentationProfile): boolean {
     const { metadata, spec, status } = profile;
     if (metadata.deletionTimestamp !== undefined && spec.deletionPolicy !== 'Retain') return false;
@@ -172,7 +178,8 @@ export class Rollouts implements Capability, RevisionLookup {
     if (profile.spec.rollout === undefined && profile.status?.rollout === undefined) return undefined;
     const { name } = profile.metadata;
     const found = assign(profile.status?.rollout, this.#revisions.of(profile), namespace, name);
-    if (found.kind !== 'revision') return found;
+    if (found.kind === 'held') return { kind: 'held', isBeingRead: this.#isBeingRead(profile) };
+    if (found.kind === 'nothing') return found;
     const { revision } = found;
     return { kind: 'revision', number: revision.number, profile: this.#forms.formOf(profile, revision) };
   }
