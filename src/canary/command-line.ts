@@ -15,6 +15,7 @@ type CommonOptions = Pick<
   | 'healthProbeBindAddress'
   | 'logLevel'
   | 'logFormat'
+  | 'resyncPeriod'
 >;
 
 export interface CanaryOptions {

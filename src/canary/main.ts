@@ -94,7 +94,7 @@ async function runProbe(
     // A probe is Ready as soon as it answers: the API server may be away, and the target is one all the same.
     const close = await serve({ options: common, metrics, readyz: {}, transport, logger, clock });
     try {
-      await probe({ transport, uid, addresses, metrics }, { logger, stop });
+      await probe({ transport, uid, addresses, metrics, resyncMs: common.resyncPeriod }, { logger, stop });
     } finally {
       await close();
     }
@@ -108,14 +108,15 @@ interface ProbeParts {
   readonly transport: Transport;
   readonly uid: string;
   readonly addresses: CanaryOptions['addresses'];
+  readonly resyncMs: number;
   readonly metrics: ReturnType<typeof createCanaryMetrics>;
 }
 
 async function probe(
-  { transport, uid, addresses, metrics }: ProbeParts,
+  { transport, uid, addresses, metrics, resyncMs }: ProbeParts,
   { logger, stop }: ProcessParts,
 ): Promise<void> {
-  const shared = { clock: systemClock, random: Math.random };
+  const shared = { clock: systemClock, random: Math.random, resyncMs };
   const onError = (resource: string, error: unknown) =>
     logger[isStalled(error) ? 'debug' : 'warn'](describeRequestFailure(error, resource).message, {
       resource,

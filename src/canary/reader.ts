@@ -28,6 +28,8 @@ export interface CanaryReaderOptions {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: Random;
+  /** Everything is listed again after this time, in milliseconds; 0 for never. */
+  readonly resyncMs: number;
   readonly onError: (resource: string, error: unknown, retryInMs: number) => void;
 }
 
@@ -70,7 +72,7 @@ export class CanaryReader implements EnforcementProof {
 
   /** Watches until `signal` is aborted. */
   start(signal: AbortSignal): void {
-    const { transport, clock, random, onError } = this.#options;
+    const { transport, clock, random, resyncMs, onError } = this.#options;
     this.#startedAt = clock.monotonic();
     const leases = new Resource<KubeObject>(transport, LEASES);
     for (const [index, namespace] of CANARY_NAMESPACES.entries()) {
@@ -84,6 +86,7 @@ export class CanaryReader implements EnforcementProof {
         sink,
         clock,
         random,
+        ...(resyncMs > 0 && { relistMs: resyncMs }),
         project: projectLease,
         onError: (error, retryInMs) => onError('leases', error, retryInMs),
       });

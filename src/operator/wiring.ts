@@ -175,13 +175,17 @@ function createRecorder(transport: Transport, { logger, metrics, clock, identity
 }
 
 /** Each cause of failing reads is logged once as a warning; without the canary, its code is not loaded. */
-async function createCanaryReader(transport: Transport, { logger, metrics }: Shared): Promise<CanaryReader> {
+async function createCanaryReader(
+  transport: Transport,
+  { options, logger, metrics }: Shared,
+): Promise<CanaryReader> {
   const { CanaryReader: Reader } = await import('../canary/reader.ts');
   let lastCause: string | undefined;
   const reader = new Reader({
     transport,
     clock: systemClock,
     random: Math.random,
+    resyncMs: options.resyncPeriod,
     onError: (resource, error) => {
       const { message, cause } = describeRequestFailure(error, resource);
       if (isStalled(error)) return logger.debug(message, { resource, error });

@@ -34,6 +34,7 @@ class Scene {
     transport: this.server,
     clock: this.clock,
     random: () => 0.5,
+    resyncMs: 600_000,
     onError: (_resource, error) => assert.fail(String(error)),
   });
   readonly #stop = new AbortController();
@@ -84,6 +85,14 @@ class Scene {
   get text(): string {
     const { verdict } = this.reader;
     return verdict === 'pending' ? verdict : `${verdict.status} ${verdict.reason}`;
+  }
+
+  /** The server ends the watches. @returns for each namespace, true if everything is read anew, and not resumed */
+  async endWatches(): Promise<boolean[]> {
+    for (const watch of this.#watches) watch.end();
+    const next = [await this.server.next('watch'), await this.server.next('watch')];
+    this.#watches.splice(0, this.#watches.length, ...next);
+    return next.map(({ query }) => query['sendInitialEvents'] === true);
   }
 
   end(): void {
@@ -147,6 +156,14 @@ describe('canary reader', () => {
     await at.change('DELETED', inside);
     await at.pass(90_000, outside, next);
     assert.deepEqual(at.verdicts, ['True Verified']);
+  });
+
+  it('reads all reports again once the time of resyncing has passed', async () => {
+    await at.start(inside, outside);
+    await at.pass(300_000, inside, outside);
+    assert.deepEqual(await at.endWatches(), [false, false]);
+    await at.pass(300_000, inside, outside);
+    assert.deepEqual(await at.endWatches(), [true, true]);
   });
 
   it('counts flows and nodes for the metrics of the operator', async () => {

@@ -17,6 +17,8 @@ export interface RequestsOptions {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly random: Random;
+  /** Everything is listed again after this time, in milliseconds; 0 for never. */
+  readonly resyncMs: number;
   readonly onError: (resource: string, error: unknown) => void;
 }
 
@@ -40,7 +42,7 @@ export class Requests {
 
   /** Watches until `signal` is aborted. */
   watch(signal: AbortSignal): void {
-    const { transport, clock, random, onError } = this.#options;
+    const { transport, clock, random, resyncMs, onError } = this.#options;
     const reflector = new Reflector<RequestItem>({
       transport,
       path: new Resource<ConfigMap>(transport, CONFIG_MAPS).collection(INSIDE),
@@ -48,6 +50,7 @@ export class Requests {
       sink: this.#store,
       clock,
       random,
+      ...(resyncMs > 0 && { relistMs: resyncMs }),
       project: (raw) => ({ ...projectKeyOnly(raw), id: requestedId((raw as ConfigMap).data) }),
       onError: (error) => onError('configmaps', error),
     });

@@ -20,6 +20,8 @@ export interface WatcherOptions {
   readonly addresses: readonly AddressTarget[];
   readonly clock: Clock;
   readonly random: Random;
+  /** Everything is listed again after this time, in milliseconds; 0 for never. */
+  readonly resyncMs: number;
   readonly onError: (resource: string, error: unknown) => void;
 }
 
@@ -79,13 +81,14 @@ export class SurroundingsWatcher {
     { sink, read }: { readonly sink: Store<Kept<T>>; readonly read: (raw: object) => T },
     signal: AbortSignal,
   ): Promise<void> {
-    const { transport, clock, random, onError } = this.#options;
+    const { transport, clock, random, resyncMs, onError } = this.#options;
     const reflector = new Reflector<Kept<T>>({
       transport,
       path,
       sink,
       clock,
       random,
+      ...(resyncMs > 0 && { relistMs: resyncMs }),
       project: (raw) => ({ ...projectKeyOnly(raw), value: read(raw) }),
       onError: (error) => onError(resource, error),
     });

@@ -11,7 +11,13 @@ async function scene() {
   const server = new ScriptedTransport();
   const stop = new AbortController();
   const onError = (_resource: string, error: unknown) => assert.fail(String(error));
-  const requests = new Requests({ transport: server, clock, random: () => 0.5, onError });
+  const requests = new Requests({
+    transport: server,
+    clock,
+    random: () => 0.5,
+    resyncMs: 600_000,
+    onError,
+  });
   requests.watch(stop.signal);
   const watch = await server.next('watch');
   let revision = 1;
@@ -32,13 +38,28 @@ async function scene() {
     void requests.wait(known, ms, stop.signal).then(() => (state.isOver = true));
     return state;
   };
-  return { clock, requests, watch, ask, wait, stop };
+  return { clock, server, requests, watch, ask, wait, stop };
 }
 
 describe('requests for a round of the canary', () => {
   it('are read from one ConfigMap alone', async () => {
     const { watch, stop } = await scene();
     assert.equal(watch.query['fieldSelector'], `metadata.name=${REQUEST}`);
+    stop.abort();
+  });
+
+  it('are read again once the time of resyncing has passed', async () => {
+    const { clock, server, watch, stop } = await scene();
+    await clock.advance(300_000);
+    watch.end();
+    const resumed = await server.next('watch');
+    await clock.advance(300_000);
+    resumed.end();
+    const listed = await server.next('watch');
+    assert.deepEqual(
+      [resumed, listed].map(({ query }) => query['sendInitialEvents']),
+      [undefined, true],
+    );
     stop.abort();
   });
 
