@@ -29,3 +29,8 @@ export function notedEnd({ content }: PolicyItem): number {
   const ends = notes.map((note) => Date.parse(note?.until ?? '')).filter((end) => !Number.isNaN(end));
   return ends.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...ends);
 }
+
+/** Equal for states of an exception with the same spec. */
+export function formOf(uid: string, { metadata }: SegmentationException): string {
+  return `${uid} ${metadata.generation} ${metadata.deletionTimestamp ?? ''}`;
+}

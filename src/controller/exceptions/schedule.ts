@@ -21,6 +21,17 @@ export function noticeBy(end: number, now: number, grantedAt: number): Notice | 
   return NOTICES.findLast(([, beforeMs]) => now >= end - beforeMs && grantedAt <= end - beforeMs)?.[0];
 }
 
+/** The notice that is to be given of an exception with this verdict at `now`, in milliseconds since the epoch. */
+export function noticeOf(
+  { metadata }: SegmentationException,
+  verdict: Verdict,
+  now: number,
+): Notice | undefined {
+  if (verdict.kind === 'expired') return 'Ended';
+  if (verdict.kind !== 'in-force') return undefined;
+  return noticeBy(verdict.end, now, Date.parse(metadata.creationTimestamp ?? ''));
+}
+
 /** The next moment after `now` at which a verdict may change or a notice is due; milliseconds since the epoch. */
 export function nextMoment(
   { spec }: SegmentationException,
