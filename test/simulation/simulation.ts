@@ -15,7 +15,7 @@ import { ENGINE_KINDS } from './server/kinds.ts';
 import { compareWithIntent, type Convergence } from './judge/convergence.ts';
 import type { Permission } from './judge/gates.ts';
 import { Network } from './faults/network.ts';
-import { type Action, isCalm, type Plan, type Round } from './schedule/actions.ts';
+import { type Action, isCalm, LONGEST_PAUSE_MS, type Plan, type Round } from './schedule/actions.ts';
 import { MOST_SKEW_MS } from './schedule/clocks.ts';
 import {
   FORBIDDEN_WORKLOADS,
@@ -200,7 +200,7 @@ class Simulation {
     this.#compared = undefined;
     this.#network.rates = rates;
     for (const { after, action } of steps) {
-      await this.#advance(after);
+      await this.#pass(after);
       if (this.#failed) return;
       this.#note(`action ${JSON.stringify(action)}`);
       this.#perform(action);
@@ -217,6 +217,16 @@ class Simulation {
     const mayWrite = isOutdated || this.#plan.hasExceptions || this.#isRefused || this.#isEngineUnclear;
     if (isQuiet && !mayWrite && this.#recorder.counts.writes > writes)
       this.#breach ??= 'I6, a restart caused writes, though nothing had changed';
+  }
+
+  /** Lets time pass, in which the state is judged every second if it is long. */
+  async #pass(ms: number): Promise<void> {
+    let left = ms;
+    for (; left > LONGEST_PAUSE_MS && !this.#failed; left -= 1000) {
+      await this.#advance(1000);
+      this.#recorder.judgeTime();
+    }
+    await this.#advance(left);
   }
 
   /** A gate that can't see has to hold its wave for as long as that lasts, also beyond the soak time. */

@@ -7,7 +7,7 @@ import type { RolloutState } from '../../../src/rollout/assign.ts';
 import { parseDuration } from '../../../src/util/duration.ts';
 import { QUERY, QUERY_MAX } from '../schedule/rollouts.ts';
 import { DEPLOYMENT, type Stored } from '../server/kinds.ts';
-import type { Prometheus } from '../server/prometheus.ts';
+import type { Prometheus, Reply } from '../server/prometheus.ts';
 import type { Storage } from '../server/storage.ts';
 
 /** The operator's permission to read workloads, and its beginning in milliseconds since the simulation began. */
@@ -80,6 +80,20 @@ export class GateJudge {
     return this.#isBlind(gates) ? 'although its gate can not read workloads' : undefined;
   }
 
+  /** The fault of a rollout that has failed of its query; undefined if the query has been broken for long enough. */
+  unfoundedFault({ prometheus: gates = [] }: GatedWave['gates'], deadlineMs: number): string | undefined {
+    const { prometheus, time } = this.#options;
+    const lastWithin = prometheus.replies.findLastIndex(({ reply }) => isWithin(reply));
+    const broken = prometheus.replies[lastWithin + 1];
+    const withinForMs = broken === undefined ? time() - prometheus.since : 0;
+    if (withinForMs > NOTICE.answer) return `although query ${QUERY} is ${prometheus.reply}`;
+    const forMs = Math.min(...gates.map((each) => parseDuration(each.for) ?? 0), deadlineMs);
+    const brokenForMs = time() - (broken?.since ?? 0);
+    return broken !== undefined && brokenForMs < forMs
+      ? `although query ${QUERY} has been ${broken.reply} for ${brokenForMs / 1000} s only`
+      : undefined;
+  }
+
   /** Describes what a wave that is under way should have failed of by now; undefined if there is nothing. */
   overdue(wave: GatedWave): string | undefined {
     const { prometheus, permission, time } = this.#options;
@@ -90,7 +104,7 @@ export class GateJudge {
     if (broken !== undefined && time() - phaseAt > NOTICE.resumed) return `workload ${broken} is unavailable`;
     const { reply } = prometheus;
     const [query] = gates.prometheus ?? [];
-    if (query === undefined || (typeof reply === 'number' && reply <= QUERY_MAX)) return undefined;
+    if (query === undefined || isWithin(reply)) return undefined;
     const forMs = parseDuration(query.for) ?? 0;
     const longestMs = typeof reply === 'number' ? forMs : Math.max(forMs, deadlineMs);
     const lastsMs = time() - Math.max(prometheus.since, phaseAt);
@@ -138,4 +152,8 @@ export class GateJudge {
     if (availableReplicas > 0) this.#unavailable.delete(key);
     else if (!this.#unavailable.has(key)) this.#unavailable.set(key, this.#options.time());
   }
+}
+
+function isWithin(reply: Reply): boolean {
+  return typeof reply === 'number' && reply <= QUERY_MAX;
 }

@@ -112,6 +112,8 @@ export class RolloutJudge {
 
   #failureFault(profile: SegmentationProfile, before: RolloutState, after: RolloutState): string | undefined {
     if (before.phase === after.phase || before.revision !== after.revision) return undefined;
+    const unfounded = this.#unfoundedFault(profile, after);
+    if (unfounded !== undefined) return unfounded;
     const reactions = this.#specs(profile).map((rollout) => rollout?.onFailure);
     const below = before.inForce.slice(1);
     const canGoBack = before.base === 'Nothing' || (before.base === undefined && below.length > 0);
@@ -123,6 +125,16 @@ export class RolloutJudge {
     if (after.phase === 'Failed' && canGoBack && reactions.every((each) => each === 'Rollback'))
       return 'it has failed, and does not go back';
     return undefined;
+  }
+
+  /** Clocks that step may shorten the time for which a query has been broken, so only a calm round shows a fault. */
+  #unfoundedFault(profile: SegmentationProfile, { failure }: RolloutState): string | undefined {
+    const [rollout, ...others] = this.#specs(profile);
+    const isOfQuery = failure?.reason === 'QueryOutOfBounds' || failure?.reason === 'QueryUnanswered';
+    if (!this.isCalm || !isOfQuery || rollout?.gates === undefined || others.length > 0) return undefined;
+    const deadlineMs = parseDuration(rollout.deadline) ?? Number.POSITIVE_INFINITY;
+    const fault = this.#options.gates.unfoundedFault(rollout.gates, deadlineMs);
+    return fault && `it has failed (${failure.reason}), ${fault}`;
   }
 
   #progressFault(

@@ -113,9 +113,12 @@ export interface Plan {
 export const EXTERNAL = ['192.0.2.10', '192.0.2.11'] as const;
 export const NODE_ADDRESSES = ['192.0.2.101', '192.0.2.102'] as const;
 
+/** Longest time between two steps that belong together, in milliseconds. */
+export const LONGEST_PAUSE_MS = 3_000;
+
 /** Milliseconds between two steps. */
 export function pause(roll: Dice): number {
-  return pick(roll, [0, roll(5), roll(30), roll(300), roll(3_000)]);
+  return pick(roll, [0, roll(5), roll(30), roll(300), roll(LONGEST_PAUSE_MS)]);
 }
 
 const DISTURBING: readonly Action['do'][] = [

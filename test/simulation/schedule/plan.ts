@@ -22,15 +22,16 @@ import {
   type Step,
   TRANSIENT,
 } from './actions.ts';
+import { withBrokenQueries } from './broken-queries.ts';
 import { withClocks } from './clocks.ts';
 import { withExceptions } from './exceptions.ts';
 import { withGates, withRollouts } from './rollouts.ts';
 
 /**
  * The version of the generator. Version 1 has no rollouts, exceptions and clocks of their own; version 2 has no queries of
- * gates, and gates always see; version 3 has no network engines.
+ * gates, and gates always see; version 3 has no network engines; before version 6, queries hardly break in the middle of a wave.
  */
-export const GENERATOR = 4;
+export const GENERATOR = 6;
 
 /** @param generator the version of the generator with which a recorded seed was found */
 export function planOf(seed: number, generator = GENERATOR): Plan {
@@ -96,7 +97,9 @@ function withFeatures(plan: Plan, nextId: () => number): Plan {
   const rolled = kind === 2 ? calmed : withRollouts(calmed, dice(plan.seed + 4), nextId);
   const isGated = plan.generator > 2 && rolled.hasRollouts;
   const gated = isGated ? withGates(rolled, dice(plan.seed + 8), nextId) : rolled;
-  const excepted = kind === 1 ? gated : withExceptions(gated, dice(plan.seed + 5), nextId);
+  const broken =
+    plan.generator > 5 && isGated ? withBrokenQueries(gated, dice(plan.seed + 9), nextId) : gated;
+  const excepted = kind === 1 ? broken : withExceptions(broken, dice(plan.seed + 5), nextId);
   return withClocks(excepted, dice(plan.seed + 6), nextId);
 }
 

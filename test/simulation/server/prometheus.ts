@@ -18,9 +18,8 @@ interface Answer {
 export class Prometheus {
   readonly #time: () => number;
   readonly #roll: Dice;
-  #reply: Reply = 0;
-  /** When it began to reply so, in milliseconds since the simulation began. */
-  since = 0;
+  /** Its replies, each with its beginning in milliseconds since the simulation began. The last one is the present one. */
+  readonly replies: { readonly reply: Reply; readonly since: number }[] = [{ reply: 0, since: 0 }];
   /** The latest answer that each replica has received. */
   readonly #answers = new Map<string, Answer[]>();
 
@@ -30,13 +29,16 @@ export class Prometheus {
   }
 
   get reply(): Reply {
-    return this.#reply;
+    return this.replies.at(-1)?.reply ?? 0;
   }
 
   set reply(reply: Reply) {
-    if (reply === this.#reply) return;
-    this.#reply = reply;
-    this.since = this.#time();
+    if (reply !== this.reply) this.replies.push({ reply, since: this.#time() });
+  }
+
+  /** When it began to reply so, in milliseconds since the simulation began. */
+  get since(): number {
+    return this.replies.at(-1)?.since ?? 0;
   }
 
   /** The answers that a replica has received. */
@@ -46,7 +48,7 @@ export class Prometheus {
 
   /** Answers the query of a replica. @param clock that of its process */
   ask(replica: string, clock: Clock): Promise<QueryResult> {
-    const isSilent = this.#reply === 'silent';
+    const isSilent = this.reply === 'silent';
     const { promise, resolve } = Promise.withResolvers<QueryResult>();
     const result = this.#result;
     clock.schedule(isSilent ? TIMEOUT_MS : 1 + this.#roll(50), () => {
@@ -57,8 +59,9 @@ export class Prometheus {
   }
 
   get #result(): QueryResult {
-    if (this.#reply === 'silent') return none('no answer within 10 s');
-    if (this.#reply === 'error') return none('the server answered 503: unavailable');
-    return { kind: 'value', value: this.#reply };
+    const { reply } = this;
+    if (reply === 'silent') return none('no answer within 10 s');
+    if (reply === 'error') return none('the server answered 503: unavailable');
+    return { kind: 'value', value: reply };
   }
 }
