@@ -1,19 +1,31 @@
 /** The policies of network engines and of the mesh that decide beside the NetworkPolicies of a snapshot. Pure. */
 import type { Pod } from '../analysis/cluster.ts';
-import type { LayeredView } from '../analysis/layers/layered-view.ts';
+import type { LayeredView, LayerObject } from '../analysis/layers/layered-view.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { LABEL_NAMESPACE_NAME } from '../api/names.ts';
 import type { EngineObjects, EnginePlaces, LayerKind } from '../engines/layers/engine-policy.ts';
 import { usesCilium } from '../engines/layers/kinds.ts';
 import { layerPolicies } from '../engines/layers/layer-policies.ts';
 import { layeredView } from '../engines/layers/layered-view.ts';
+import { notesOf, type RuleNote } from '../policy/notes.ts';
 import { writtenGuards } from './guards.ts';
 import { overlaysOf } from './mesh/overlays.ts';
 import { LAYER_KNOWN_KINDS, type KnownKind } from './objects.ts';
 import type { WorkloadPod } from './pods.ts';
 import type { Snapshot } from './snapshot.ts';
 
-export type SnapshotLayers = LayeredView & { readonly pods: readonly WorkloadPod[] };
+export type SnapshotLayers = LayeredView & {
+  readonly pods: readonly WorkloadPod[];
+  /** The profile that an object of a layer belongs to, and the rules of the profile; undefined for a foreign one. */
+  readonly originOf: (object: LayerObject) => LayerOrigin | undefined;
+};
+
+/** The origin of an object of a layer. */
+export interface LayerOrigin {
+  readonly profile: string;
+  /** The rule of the profile behind each rule of the object, in order; empty if the object has none of its own. */
+  readonly notes: readonly (RuleNote | undefined)[];
+}
 
 /**
  * The layers of a snapshot; undefined if there are none. Of a cluster, all objects count as they are. Of manifests, profiles ask for
@@ -22,7 +34,8 @@ export type SnapshotLayers = LayeredView & { readonly pods: readonly WorkloadPod
  * @param asEnforced as if every profile were enforced now
  */
 export function layersOf(snapshot: Snapshot, asEnforced = false): SnapshotLayers | undefined {
-  const policies = layerPolicies(objectsOf(snapshot, asEnforced));
+  const objects = objectsOf(snapshot, asEnforced);
+  const policies = layerPolicies(objects);
   if (policies.length === 0) return undefined;
   const labels = new Map(
     snapshot.namespaces.map(({ name, labels: own }) => [name, { ...own, [LABEL_NAMESPACE_NAME]: name }]),
@@ -31,7 +44,26 @@ export function layersOf(snapshot: Snapshot, asEnforced = false): SnapshotLayers
     pods: snapshot.pods,
     labelsOf: (name: string) => labels.get(name) ?? { [LABEL_NAMESPACE_NAME]: name },
   };
-  return layeredView(known, policies, { podsInIPBlocks: !usesCilium(snapshot), isIdentified });
+  return {
+    ...layeredView(known, policies, { podsInIPBlocks: !usesCilium(snapshot), isIdentified }),
+    originOf: originsIn(objects),
+  };
+}
+
+function originsIn({ objects, ownerOf }: EngineObjects<LayerKind>): SnapshotLayers['originOf'] {
+  const found = new Map<string, ReadonlyMap<string, KubeObject>>();
+  const nameOf = ({ namespace = '', name }: { readonly namespace?: string; readonly name: string }) =>
+    `${namespace}/${name}`;
+  return (object) => {
+    let ofKind = found.get(object.kind);
+    if (ofKind === undefined) {
+      const list = objects(object.kind as LayerKind);
+      found.set(object.kind, (ofKind = new Map(list.map((each) => [nameOf(each.metadata), each]))));
+    }
+    const policy = ofKind.get(nameOf(object));
+    const profile = policy && ownerOf({ ...policy, spec: {} });
+    return profile === undefined || policy === undefined ? undefined : { profile, notes: notesOf(policy) };
+  };
 }
 
 /** A pod that stands for another one of its workload is derived from a pod of the snapshot. */

@@ -20,7 +20,13 @@ import {
   type Possible,
   type Step,
 } from './decision.ts';
-import { isUncertain, type LayeredView, type StandInRole } from './layered-view.ts';
+import {
+  isAllowing,
+  isUncertain,
+  type LayeredView,
+  type LayerRule,
+  type StandInRole,
+} from './layered-view.ts';
 
 /** The decisions about both ends of a flow, and about the whole. */
 export interface FlowDecision extends LayerDecision {
@@ -49,6 +55,16 @@ export class LayeredEvaluator {
     );
     const ends = { Ingress: ingress ?? NOTHING_KNOWN, Egress: egress ?? NOTHING_KNOWN };
     return { ...both(ends.Egress, ends.Ingress), ends };
+  }
+
+  /** The rules of layers that allow the flow at an end, or may, whatever else decides. */
+  allowing(flow: Flow): Readonly<Record<PolicyType, readonly LayerRule[]>> {
+    const found = this.#finder.verdict({ ...flow, from: this.#marked(flow.from), to: this.#marked(flow.to) });
+    const rulesOf = ({ allowedBy }: DirectionVerdict) =>
+      this.#rolesOf(allowedBy.map(({ policy }) => policy)).flatMap((role) =>
+        isAllowing(role) ? [role.rule] : [],
+      );
+    return { Ingress: rulesOf(found.ingress), Egress: rulesOf(found.egress) };
   }
 
   #marked(endpoint: Endpoint): Endpoint {

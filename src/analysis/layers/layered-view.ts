@@ -49,6 +49,20 @@ export interface LayeredView {
   readonly podsInIPBlocks: boolean;
 }
 
+/** True for a rule that allows what matches it. */
+export function isAllowing(role: StandInRole): boolean {
+  switch (role.kind) {
+    case 'adds':
+      return true;
+    case 'ranked':
+      return role.rank.effect === 'allow';
+    case 'gate':
+      return role.effect === 'allow';
+    case 'isolates':
+      return false;
+  }
+}
+
 /** True if nobody can tell if the rule matches a flow that its stand-in matches. */
 export function isUncertain({ rule }: StandInRole): boolean {
   return rule.unknown !== undefined;

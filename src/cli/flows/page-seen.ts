@@ -1,19 +1,25 @@
 /** Observed flows for the page: each end with the groups of the reach that it belongs to. */
 import type { Reach } from '../../analysis/reach.ts';
 import { containsAddress, parseAddress, parseCidr } from '../../policy/semantics/cidr.ts';
+import type { SnapshotLayers } from '../../snapshot/layers.ts';
 import type { Snapshot } from '../../snapshot/snapshot.ts';
 import { Questions } from '../commands/explain/questions.ts';
 import type { PageEnd, PageSeen } from '../reach/page-data.ts';
 import type { Call } from '../shell/command.ts';
 import type { FlowEnd } from '../snapshot/flow-ends.ts';
+import { withStandIns } from '../snapshot/layers.ts';
 import { judgeGroups } from './judged.ts';
 import { observedFlows } from './observed.ts';
 import { countedText, remarksOf, timeText } from './log-text.ts';
 
 /** Notes what was read. @throws CliError if logs can't be read */
-export async function pageSeen(call: Call, snapshot: Snapshot, reach: Reach): Promise<PageSeen> {
-  const policies = snapshot.effective();
-  const observed = await observedFlows(call, snapshot, policies);
+export async function pageSeen(
+  call: Call,
+  snapshot: Snapshot,
+  { reach, layers }: { readonly reach: Reach; readonly layers: SnapshotLayers | undefined },
+): Promise<PageSeen> {
+  const deciding = { policies: snapshot.effective(), layers };
+  const observed = await observedFlows(call, snapshot, withStandIns(deciding));
   for (const each of remarksOf(observed)) call.terminal.note(each);
   const ends: PageEnd[] = [];
   const indices = new Map<string, number>();
@@ -24,15 +30,16 @@ export async function pageSeen(call: Call, snapshot: Snapshot, reach: Reach): Pr
     indices.set(end.label, ends.length);
     return ends.push({ label: textOf(end), groups: groupsOf(end) }) - 1;
   };
-  const judged = judgeGroups(observed.groups, new Questions(snapshot, policies));
-  const flows = judged.map(({ group, allowed }) => ({
+  const judged = judgeGroups(observed.groups, new Questions(snapshot, deciding.policies, layers));
+  const flows = judged.map(({ group, verdict }) => ({
     from: indexOf(group.source),
     to: indexOf(group.destination),
     port: `${group.protocol} ${group.port}`,
     count: group.count,
     ...(group.lastSeen !== undefined && { last: group.lastSeen }),
     // Policies deny nothing between two ends that are no pods.
-    allowed: allowed !== false,
+    allowed: verdict === 'allowed' || verdict === 'unaffected',
+    ...(verdict === 'unknown' && { isUnknown: true }),
     wasDenied: group.verdict === 'denied',
   }));
   const { window } = observed.table;

@@ -56,8 +56,10 @@ export interface PageFlow {
   readonly count: number;
   /** In milliseconds since 1970; absent if the logs have no times. */
   readonly last?: number;
-  /** True if the policies allow it. */
+  /** True if the policies certainly allow it. */
   readonly allowed: boolean;
+  /** True if it depends on a part of a policy that can't be evaluated. */
+  readonly isUnknown?: boolean;
   /** True if the log says that it was denied. */
   readonly wasDenied: boolean;
 }

@@ -4,6 +4,8 @@ import { type JudgedGroup, judgeGroups } from '../../flows/judged.ts';
 import { observedFlows } from '../../flows/observed.ts';
 import { countedText, numberText, remarksOf, timeText, unmappedTotal } from '../../flows/log-text.ts';
 import { groupValue, logsValue } from '../../flows/text.ts';
+import { decidingPolicies, withStandIns } from '../../snapshot/layers.ts';
+import { ONLY_NETWORK_POLICIES } from '../../snapshot/load.ts';
 import type { Command } from '../../shell/command.ts';
 import { EXIT } from '../../shell/failure.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
@@ -24,6 +26,7 @@ export const denied: Command = {
   description: [
     'Reads flow logs, and explains each pair of ends of which a flow was denied: when it was last seen, and the profile,\n' +
       'rule or policy that denies it, or that it passes now, so that something else has denied it or the policies changed.',
+    'Policies of Cilium, Calico and Istio, ClusterNetworkPolicies and guards count as they do for explain.',
     'Exits with 0 if no flow was denied, with 1 if some were, also if these could not be mapped.',
   ],
   examples: [
@@ -33,21 +36,28 @@ export const denied: Command = {
       line: 'hubble observe --verdict DROPPED --last 1000 -o json | kubectl segmentation denied --flows - -n shop-payments',
     },
   ],
-  flags: FLOW_FLAGS,
+  flags: [...FLOW_FLAGS, ONLY_NETWORK_POLICIES],
   formats: ['table', 'wide', 'json', 'yaml', 'name'],
   takes: { cluster: true, namespaces: true },
   async run(call) {
-    const { format, terminal } = call;
-    const snapshot = await call.load();
-    const policies = snapshot.effective();
-    const observed = await observedFlows(call, snapshot, policies);
+    const { format, flags, terminal } = call;
+    const snapshot = await call.load({ forLayers: true });
+    const deciding = decidingPolicies(snapshot, flags, false);
+    const { policies, layers } = deciding;
+    const observed = await observedFlows(call, snapshot, withStandIns(deciding));
     const groups = observed.groups.filter(({ verdict }) => verdict === 'denied');
-    const pairs = pairsOf(judgeGroups(groups, new Questions(snapshot, policies)));
+    const pairs = pairsOf(judgeGroups(groups, new Questions(snapshot, policies, layers)));
     const answers = pairs.flatMap(({ judged }) => judged.flatMap((each) => each.answers));
     const unmapped = unmappedTotal(observed.table).denied;
     const remarks = [
       ...remarksOf(observed),
-      ...caveats({ answers, snapshot, policies, asEnforced: false, isLayered: false }),
+      ...caveats({
+        answers,
+        snapshot,
+        policies,
+        asEnforced: false,
+        isLayered: !flags.has(ONLY_NETWORK_POLICIES.name),
+      }),
     ];
     if (format === 'json' || format === 'yaml') {
       const document = {
@@ -124,7 +134,7 @@ function pairLines({ from, to, count, lastSeen, judged }: DeniedPair, { paint }:
       head,
       `${paint.bold(from)} → ${paint.bold(to)}  ${ports}`,
       '',
-      '  no NetworkPolicy is about it: neither end is a pod',
+      '  no policy is about it: neither end is a pod',
     ];
   }
   const isAllowed = answers.every(({ explanation }) => explanation.allowed);
@@ -136,18 +146,18 @@ function pairLines({ from, to, count, lastSeen, judged }: DeniedPair, { paint }:
     ...(isAllowed
       ? [
           paint.yellow(
-            '  The policies allow it now: they have changed since, or a mesh, a cloud firewall or a policy of another kind denied it.',
+            '  The policies allow it now: they have changed since, or something else denied it, such as a cloud firewall.',
           ),
         ]
       : []),
   ];
 }
 
-function deniedValue({ group, allowed, explanation }: JudgedGroup): object {
+function deniedValue({ group, verdict, explanation }: JudgedGroup): object {
   return {
     ...groupValue(group),
     // Absent if neither end is a pod.
-    ...(allowed !== undefined && { allowedNow: allowed }),
+    ...(verdict !== 'unaffected' && { allowedNow: verdict === 'allowed', verdictNow: verdict }),
     ...(explanation !== undefined && { egress: explanation.egress, ingress: explanation.ingress }),
   };
 }

@@ -37,7 +37,7 @@ export function caveats(input: CaveatInput): string[] {
 }
 
 /** The kinds of policies that could not be read, with what to do about it. */
-function unreadCaveats({ unread }: Snapshot): string[] {
+export function unreadCaveats({ unread }: Snapshot): string[] {
   const kinds = new Set(LAYER_KNOWN_KINDS.map(({ kind }) => kind));
   return [...unread].flatMap(([kind, reason]) =>
     kinds.has(kind) ? [`${reason}, or judge by NetworkPolicies alone (--only-network-policies)`] : [],

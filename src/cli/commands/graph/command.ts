@@ -96,7 +96,8 @@ async function page(
   const layers = layersFor(snapshot, flags);
   const { reach, ...joined } = pageReach(snapshot, { namespace, layers }, terminal);
   noteUnknownLinks(reach, layers, terminal);
-  const seen = flags.has('flows') || flags.has('loki') ? await pageSeen(call, snapshot, reach) : undefined;
+  const seen =
+    flags.has('flows') || flags.has('loki') ? await pageSeen(call, snapshot, { reach, layers }) : undefined;
   if (isAudited) terminal.progress(`checking ${snapshot.origin}`);
   const report = isAudited ? auditReport(snapshot, { namespace, now: new Date() }) : undefined;
   const text = toHtml(reach, {

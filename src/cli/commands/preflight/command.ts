@@ -1,21 +1,21 @@
 /** `preflight`: holds observed flows to a profile before it is enforced, and says which of them it would cut. */
-import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import { FLOW_FLAGS } from '../../flows/flags.ts';
-import { allowedBecause } from '../../flows/judged.ts';
 import { type ObservedFlows, observedFlows } from '../../flows/observed.ts';
 import { remarksOf, unmappedTotal } from '../../flows/log-text.ts';
 import { groupValue, logsValue } from '../../flows/text.ts';
 import type { Call, Command } from '../../shell/command.ts';
 import { CliError, EXIT, UsageError } from '../../shell/failure.ts';
 import { toJson, toYaml } from '../../shell/output.ts';
-import { load } from '../../snapshot/load.ts';
+import { type DecidingPolicies, decidingPolicies, withStandIns } from '../../snapshot/layers.ts';
+import { load, ONLY_NETWORK_POLICIES } from '../../snapshot/load.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
-import { deniedBecause } from '../explain/explanation.ts';
+import { unreadCaveats } from '../explain/caveats.ts';
+import { Questions } from '../explain/questions.ts';
 import { suggestionValue } from '../explain/suggestion-output.ts';
 import { warnOfUnresolved } from '../render/command.ts';
 import { keepCut, type Keeping, patchCommand, patchesOf } from './keep.ts';
 import { type FlowOutcome, outcomesOf } from './outcomes.ts';
-import { showOutcomes } from './text.ts';
+import { becauseText, showOutcomes } from './text.ts';
 
 export const preflight: Command = {
   name: 'preflight',
@@ -28,7 +28,9 @@ export const preflight: Command = {
     'Flow logs are those of Hubble, Calico, GKE, AWS VPC, Envoy or Istio, conntrack, or JSON lines and CSV of your own.\n' +
       'Their ends are mapped to the workloads of the cluster or manifests by names, labels or addresses. A flow that can\n' +
       'not be mapped is counted and shown, and never guessed.',
-    'Exits with 0 if nothing that was seen would be cut, with 1 if something would.',
+    'Policies of Cilium, Calico and Istio, ClusterNetworkPolicies and guards count as they do for explain. A flow that\n' +
+      'depends on a part of them that can not be evaluated, such as names of hosts, is UNKNOWN, with that part.',
+    'Exits with 0 if nothing that was seen would be cut, with 1 if something would, else with 2 if a flow is unknown.',
   ],
   examples: [
     { what: 'profiles under Audit', line: 'preflight --flows flows.jsonl' },
@@ -51,20 +53,30 @@ export const preflight: Command = {
       completes: 'files',
       help: 'manifests before the change, to compare with instead of the verdicts of the logs',
     },
+    ONLY_NETWORK_POLICIES,
   ],
   formats: ['table', 'wide', 'json', 'yaml', 'name', 'patch'],
   takes: { cluster: true, namespaces: true },
   async run(call) {
-    const { format, terminal } = call;
-    const snapshot = await call.load();
-    const policies = snapshot.effective(true);
+    const { format, flags, terminal } = call;
+    const snapshot = await call.load({ forLayers: true });
+    const after = decidingPolicies(snapshot, flags, true);
     const before = await policiesBefore(call);
-    const observed = await observedFlows(call, snapshot, [...policies, ...(before ?? [])]);
-    const outcomes = outcomesOf({ groups: observed.groups, snapshot, policies, before });
+    const observed = await observedFlows(
+      call,
+      snapshot,
+      [after, ...(before ? [before] : [])].flatMap(withStandIns),
+    );
+    const questions = ({ policies, layers }: DecidingPolicies) => new Questions(snapshot, policies, layers);
+    const outcomes = outcomesOf({
+      groups: observed.groups,
+      after: questions(after),
+      before: before && questions(before),
+    });
     const cut = outcomes.filter(({ outcome }) => outcome === 'cut');
-    const keeping = keepCut(cut, snapshot, policies);
+    const keeping = keepCut(cut, snapshot, after.policies);
     const result = { outcomes, keeping, observed, snapshot };
-    const remarks = [...remarksOf(observed), ...keeping.remarks];
+    const remarks = [...remarksOf(observed), ...keeping.remarks, ...unreadCaveats(snapshot)];
     if (format === 'json' || format === 'yaml') {
       const document = documentOf(result, remarks);
       terminal.write(format === 'json' ? toJson(document) : toYaml(document));
@@ -75,7 +87,7 @@ export const preflight: Command = {
     warnOfUnresolved(snapshot.intents(), terminal);
     if (cut.length > 0) return EXIT.no;
     if (observed.table.overflow > 0) throw new CliError('not all flows could be held to the policies');
-    return EXIT.yes;
+    return outcomes.some(({ outcome }) => outcome === 'unknown') ? EXIT.failure : EXIT.yes;
   },
 };
 
@@ -92,12 +104,13 @@ async function policiesBefore({
   process,
   terminal,
   namespace,
-}: Call): Promise<readonly NetworkPolicy[] | undefined> {
+}: Call): Promise<DecidingPolicies | undefined> {
   if (!flags.has('against')) return undefined;
   if (!flags.has('filename') && !flags.has('kustomize'))
     throw new UsageError('--against compares manifests: name the changed ones with -f or -k');
   const before = flags.with('filename', flags.all('against')).with('kustomize', []);
-  return (await load({ flags: before, namespace, process, terminal })).effective(true);
+  const snapshot = await load({ flags: before, namespace, process, terminal, forLayers: true });
+  return decidingPolicies(snapshot, flags, true);
 }
 
 function show({ outcomes, keeping, observed, snapshot }: Result, { format, terminal }: Call): void {
@@ -121,6 +134,7 @@ function documentOf({ outcomes, keeping, observed, snapshot }: Result, notes: re
     outcomes.filter(({ outcome }) => outcome === wanted).map(flowValue);
   return {
     cut: of('cut'),
+    unknown: of('unknown'),
     passes: of('passes'),
     opened: of('opened'),
     denied: of('denied'),
@@ -132,13 +146,6 @@ function documentOf({ outcomes, keeping, observed, snapshot }: Result, notes: re
   };
 }
 
-function flowValue({ group, outcome, explanation }: FlowOutcome): object {
-  const isDenied = outcome === 'cut' || outcome === 'denied';
-  return {
-    ...groupValue(group),
-    ...(outcome !== 'unaffected' && {
-      because:
-        isDenied && explanation !== undefined ? deniedBecause(explanation) : allowedBecause(explanation),
-    }),
-  };
+function flowValue(flow: FlowOutcome): object {
+  return { ...groupValue(flow.group), ...(flow.outcome !== 'unaffected' && { because: becauseText(flow) }) };
 }

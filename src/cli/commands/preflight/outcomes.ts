@@ -1,18 +1,17 @@
 /** Compares observed flows with the policies to come, and with those before. Pure. */
-import type { NetworkPolicy } from '../../../api/network-policy.ts';
-import { type JudgedGroup, judgeGroups } from '../../flows/judged.ts';
+import { type GroupVerdict, type JudgedGroup, judgeGroups } from '../../flows/judged.ts';
 import type { ObservedGroup } from '../../flows/observed.ts';
-import type { Snapshot } from '../../../snapshot/snapshot.ts';
-import { Questions } from '../explain/questions.ts';
+import type { Questions } from '../explain/questions.ts';
 
 /**
  * - `cut`: it passed, and the policies to come deny it
+ * - `unknown`: the policies to come allow or deny it, and nobody can tell
  * - `passes`: it passed, and goes on to pass
  * - `opened`: it was denied, and the policies to come allow it
  * - `denied`: it was denied, and stays so
  * - `unaffected`: neither end is a pod
  */
-export type Outcome = 'cut' | 'passes' | 'opened' | 'denied' | 'unaffected';
+export type Outcome = 'cut' | 'unknown' | 'passes' | 'opened' | 'denied' | 'unaffected';
 
 export interface FlowOutcome extends JudgedGroup {
   readonly outcome: Outcome;
@@ -20,29 +19,29 @@ export interface FlowOutcome extends JudgedGroup {
 
 export interface OutcomeInput {
   readonly groups: readonly ObservedGroup[];
-  readonly snapshot: Snapshot;
-  readonly policies: readonly NetworkPolicy[];
-  /** The policies before; undefined to take the verdicts of the logs instead. */
-  readonly before: readonly NetworkPolicy[] | undefined;
+  /** About the policies to come. */
+  readonly after: Questions;
+  /** About the policies before; undefined to take the verdicts of the logs instead. */
+  readonly before: Questions | undefined;
 }
 
 /** The outcome of each group, those seen most often first. */
-export function outcomesOf({ groups, snapshot, policies, before }: OutcomeInput): FlowOutcome[] {
-  const passedBefore =
-    before === undefined
-      ? undefined
-      : new Map(
-          judgeGroups(groups, new Questions(snapshot, before)).map(({ group, allowed }) => [group, allowed]),
-        );
-  const passed = (group: ObservedGroup) =>
-    passedBefore === undefined ? group.verdict === 'allowed' : passedBefore.get(group) !== false;
-  return judgeGroups(groups, new Questions(snapshot, policies))
-    .map((judged) => ({ ...judged, outcome: outcomeOf(judged.allowed, passed(judged.group)) }))
+export function outcomesOf({ groups, after, before }: OutcomeInput): FlowOutcome[] {
+  const verdictsBefore = new Map(
+    before === undefined ? [] : judgeGroups(groups, before).map(({ group, verdict }) => [group, verdict]),
+  );
+  const passed = (group: ObservedGroup) => {
+    const verdict = verdictsBefore.get(group) ?? 'unknown';
+    // If nobody can tell by the policies, the log tells.
+    return verdict === 'unknown' ? group.verdict === 'allowed' : verdict !== 'denied';
+  };
+  return judgeGroups(groups, after)
+    .map((judged) => ({ ...judged, outcome: outcomeOf(judged.verdict, passed(judged.group)) }))
     .toSorted((a, b) => b.group.count - a.group.count);
 }
 
-function outcomeOf(allowed: boolean | undefined, passed: boolean): Outcome {
-  if (allowed === undefined) return 'unaffected';
-  if (passed) return allowed ? 'passes' : 'cut';
-  return allowed ? 'opened' : 'denied';
+function outcomeOf(verdict: GroupVerdict, passed: boolean): Outcome {
+  if (verdict === 'unaffected' || verdict === 'unknown') return verdict;
+  if (passed) return verdict === 'allowed' ? 'passes' : 'cut';
+  return verdict === 'allowed' ? 'opened' : 'denied';
 }

@@ -3,7 +3,7 @@ import { allowedBecause } from '../../flows/judged.ts';
 import { countedText, numberText, timeText } from '../../flows/log-text.ts';
 import { table } from '../../shell/output.ts';
 import type { Terminal } from '../../shell/terminal.ts';
-import { deniedBecause } from '../explain/explanation.ts';
+import { deniedBecause, unknownBecause } from '../explain/explanation.ts';
 import { suggestionText } from '../explain/suggestion-output.ts';
 import type { Keeping } from './keep.ts';
 import type { FlowOutcome } from './outcomes.ts';
@@ -31,13 +31,21 @@ export function showOutcomes(
     if (shown.length < flows.length)
       terminal.print(`... and ${numberText(flows.length - shown.length)} more (-o wide)`);
   };
-  const [cut, passes, opened] = [of('cut'), of('passes'), of('opened')];
+  const [cut, unknown, passes, opened] = [of('cut'), of('unknown'), of('passes'), of('opened')];
   if (cut.length > 0)
     list(paint.red(`CUT  ${countedText(cut.length, 'flow')} would be denied`), cut, 'BECAUSE');
-  else
+  else if (unknown.length === 0)
     terminal.print(
       paint.green(`Nothing that was seen${unmapped === 0 ? '' : ' and could be mapped'} would be cut.`),
     );
+  if (unknown.length > 0) {
+    if (cut.length > 0) terminal.print('');
+    list(
+      paint.yellow(`UNKNOWN  ${countedText(unknown.length, 'flow')} may be denied`),
+      unknown,
+      'BECAUSE IT',
+    );
+  }
   if (opened.length > 0) {
     terminal.print('');
     list(
@@ -55,16 +63,20 @@ export function showOutcomes(
   if (keeping.suggestions.length > 0) terminal.print(suggestionText(keeping.suggestions, paint));
 }
 
-function rowOf({ group, outcome, explanation }: FlowOutcome): string[] {
-  const { source, destination, port, protocol, count, lastSeen } = group;
-  const because =
-    outcome === 'cut' && explanation !== undefined ? deniedBecause(explanation) : allowedBecause(explanation);
+/** The rules or policies that decide the outcome of a flow, or on which it depends. */
+export function becauseText({ verdict, explanation }: FlowOutcome): string {
+  if (explanation === undefined || verdict === 'allowed') return allowedBecause(explanation);
+  return verdict === 'unknown' ? unknownBecause(explanation) : deniedBecause(explanation);
+}
+
+function rowOf(flow: FlowOutcome): string[] {
+  const { source, destination, port, protocol, count, lastSeen } = flow.group;
   return [
     source.label,
     destination.label,
     `${protocol} ${port}`,
     numberText(count),
     timeText(lastSeen),
-    because,
+    becauseText(flow),
   ];
 }

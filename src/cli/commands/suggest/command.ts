@@ -17,6 +17,7 @@ import { CliError, EXIT, UsageError } from '../../shell/failure.ts';
 import { objectsText } from '../../shell/output.ts';
 import { namespacesNamed } from '../../snapshot/select.ts';
 import { Questions } from '../explain/questions.ts';
+import { engineRemarks } from './engine-remarks.ts';
 import { policiesOf, profilesFor } from './profiles.ts';
 
 /** The schema's bound on the values of a selector. */
@@ -30,6 +31,7 @@ export const suggest: Command = {
   description: [
     'Reads flow logs, and writes a profile under Audit that isolates the namespaces of the flows and allows what was seen:\n' +
       'each connection says how often and when last, and those that were seen once or twice are marked as rare.',
+    'The profile allows what was seen by its NetworkPolicies alone, whatever policies of other kinds allow beside it.',
     'No connection allows a flow that was not seen, as far as labels tell workloads apart. Left out, and named in notes, are\n' +
       'denied flows, scans of ports, and flows that could not be mapped. preflight checks the result.',
   ],
@@ -81,6 +83,7 @@ export const suggest: Command = {
       ...scans.map(scanRemark),
       ...proposalRemarks(proposal),
       ...deniedRemarks(stillDenied, proposal),
+      ...engineRemarks(proposal.connections, wanted, snapshot),
     ];
     for (const each of remarks) terminal.note(each);
     return EXIT.yes;
@@ -133,7 +136,7 @@ function deniedBy(
   snapshot: Snapshot,
 ): ObservedGroup[] {
   const judged = judgeGroups(groups, new Questions(snapshot, policiesOf(profiles, snapshot)));
-  return judged.filter(({ allowed }) => allowed === false).map(({ group }) => group);
+  return judged.filter(({ verdict }) => verdict === 'denied').map(({ group }) => group);
 }
 
 function contextOf({ pods, facts }: Snapshot): Parameters<typeof proposeConnections>[1] {

@@ -12,15 +12,15 @@ import { compareText } from '../../../util/order.ts';
 import type { JudgedGroup } from '../../flows/judged.ts';
 import type { ObservedGroup } from '../../flows/observed.ts';
 import { labelOf } from '../../snapshot/flow-ends.ts';
+import type { DecidingPolicies } from '../../snapshot/layers.ts';
+import { LayerUsage, type RuleName, ruleText } from './layer-usage.ts';
 
-export interface RuleUsage {
-  /** The profile, or namespace and name of a foreign policy. */
-  readonly owner: string;
-  /** The rule's name, as in `connection web-to-cart`, `rule from-web`, `baseline.dns`, or `ingress rule 1` of a foreign policy. */
-  readonly rule: string;
+export interface RuleUsage extends RuleName {
   /** The flows that it allows. Empty if nothing used it. */
   readonly used: readonly ObservedGroup[];
   readonly count: number;
+  /** The number of flows that it may allow besides: a part of it can't be evaluated. */
+  readonly possibleCount: number;
   readonly lastSeen: number | undefined;
   /** The part of the rule that was not used; absent if all of it was used, or nothing. */
   readonly narrower?: Narrower;
@@ -49,20 +49,20 @@ interface Part {
   readonly rule: Rule;
 }
 
-interface Entry {
-  readonly owner: string;
-  readonly rule: string;
+interface Entry extends RuleName {
   readonly parts: Part[];
   readonly used: Set<ObservedGroup>;
+  readonly possible: Set<ObservedGroup>;
 }
 
 /** @param judged allowed flows, judged by these policies */
 export function ruleUsage(
-  policies: readonly NetworkPolicy[],
+  { policies, layers }: DecidingPolicies,
   judged: readonly JudgedGroup[],
   snapshot: Snapshot,
 ): RuleUsage[] {
   const entries = entriesOf(policies, snapshot);
+  if (layers !== undefined) addLayers(entries, judged, new LayerUsage(snapshot.namespaces, layers));
   for (const { group, answers } of judged) {
     for (const { explanation } of answers) {
       for (const { direction, allowedBy } of [explanation.egress, explanation.ingress]) {
@@ -73,16 +73,29 @@ export function ruleUsage(
   }
   return [...entries.all.values()]
     .map((entry) => usageOf(entry, snapshot))
-    .toSorted(
-      (a, b) =>
-        Number(a.count > 0) - Number(b.count > 0) ||
-        compareText(a.owner, b.owner) ||
-        compareText(a.rule, b.rule),
-    );
+    .toSorted((a, b) => useOf(a) - useOf(b) || compareText(a.owner, b.owner) || compareText(a.rule, b.rule));
+}
+
+/** 0 for a rule that was never used, 1 if nobody can tell, 2 for one that was used. */
+function useOf({ count, possibleCount }: RuleUsage): number {
+  return count > 0 ? 2 : possibleCount > 0 ? 1 : 0;
+}
+
+/** Adds the rules of layers, and the flows that they allow. */
+function addLayers({ entry }: Entries, judged: readonly JudgedGroup[], usage: LayerUsage): void {
+  for (const { owner, rule } of usage.rules()) entry(owner, rule);
+  for (const { group, answers } of judged) {
+    for (const { owner, rule, isCertain } of answers.flatMap((answer) => usage.usedBy(answer))) {
+      const { used, possible } = entry(owner, rule);
+      (isCertain ? used : possible).add(group);
+    }
+  }
 }
 
 interface Entries {
   readonly all: ReadonlyMap<string, Entry>;
+  /** The entry of a rule, which is made if there is none. */
+  readonly entry: (owner: string, rule: string) => Entry;
   /** By policy, direction and index of its rule. */
   readonly byPlace: ReadonlyMap<string, Entry>;
 }
@@ -90,9 +103,9 @@ interface Entries {
 function entriesOf(policies: readonly NetworkPolicy[], snapshot: Snapshot): Entries {
   const all = new Map<string, Entry>();
   const byPlace = new Map<string, Entry>();
-  const entry = (owner: string, rule: string) => {
+  const entry = (owner: string, rule: string): Entry => {
     const key = `${owner} ${rule}`;
-    const found = all.get(key) ?? { owner, rule, parts: [], used: new Set() };
+    const found = all.get(key) ?? { owner, rule, parts: [], used: new Set(), possible: new Set() };
     all.set(key, found);
     return found;
   };
@@ -116,32 +129,33 @@ function entriesOf(policies: readonly NetworkPolicy[], snapshot: Snapshot): Entr
       }
     }
   }
-  return { all, byPlace };
+  return { all, entry, byPlace };
 }
 
 function placeOf(namespace: string, policy: string, direction: PolicyType, index = -1): string {
   return `${namespace}/${policy} ${direction} ${index}`;
 }
 
-function ruleText({ rule, kind }: { readonly rule: string; readonly kind?: 'connection' }): string {
-  if (kind !== undefined) return `${kind} ${rule}`;
-  return rule.startsWith('baseline.') ? rule : `rule ${rule}`;
-}
-
-function usageOf({ owner, rule, parts, used }: Entry, snapshot: Snapshot): RuleUsage {
+function usageOf({ owner, rule, parts, used, possible }: Entry, snapshot: Snapshot): RuleUsage {
   const groups = [...used];
   const times = groups.flatMap(({ lastSeen }) => lastSeen ?? []);
-  const narrower = groups.length === 0 ? undefined : narrowerThan(parts, groups, snapshot);
+  const narrower = groups.length === 0 ? undefined : narrowerThan(parts, [...used.union(possible)], snapshot);
   return {
     owner,
     rule,
     used: groups,
-    count: groups.reduce((sum, { count }) => sum + count, 0),
+    count: countOf(groups),
+    possibleCount: countOf([...possible.difference(used)]),
     lastSeen: greatest(times),
     ...(narrower && { narrower }),
   };
 }
 
+function countOf(groups: readonly ObservedGroup[]): number {
+  return groups.reduce((sum, { count }) => sum + count, 0);
+}
+
+/** @param groups the flows that used the rule, or may have */
 function narrowerThan(
   parts: readonly Part[],
   groups: readonly ObservedGroup[],

@@ -47,9 +47,11 @@ export class Seen {
     return [...new Set(found)];
   }
 
-  /** True if no allowed flow used the link. */
+  /** True if no flow that is, or may be, allowed used the link. */
   isUnseen({ from, to }: Link): boolean {
-    return !this.between(from, to).some((flow) => stateOf(flow) === 'seen');
+    return !this.between(from, to).some(
+      (flow) => stateOf(flow) === 'seen' || (stateOf(flow) === 'unknown' && !flow.wasDenied),
+    );
   }
 
   /** A row for each pair of ends and state, of the nodes and links that the filters leave. */
@@ -110,7 +112,8 @@ function endOf(node: Node): RowEnd {
   return { label: node.label, node };
 }
 
-export function stateOf({ allowed, wasDenied }: PageFlow): SeenState {
+export function stateOf({ allowed, isUnknown = false, wasDenied }: PageFlow): SeenState {
+  if (isUnknown) return 'unknown';
   if (!allowed) return 'denied';
   return wasDenied ? 'refused' : 'seen';
 }

@@ -7,6 +7,7 @@ import { counted } from '../../../util/list-text.ts';
 
 export const STATE_TEXT: Readonly<Record<SeenState, string>> = {
   denied: 'denied and seen',
+  unknown: 'seen, verdict unknown',
   refused: 'denied in the log only',
   unseen: 'allowed, never seen',
   seen: 'allowed and seen',
