@@ -1,5 +1,7 @@
 /** Decides by a chain of rules of which some are not known to match: all verdicts that are possible. Pure. */
+import type { RankTie } from '../model/peer-classes.ts';
 import type { LayerRule } from './layered-view.ts';
+import { blocksOf, ordersOf } from './ties.ts';
 
 export type Effect = 'allow' | 'deny' | 'pass';
 
@@ -11,6 +13,7 @@ export interface Step {
   /** True if nobody can tell if the rule matches. */
   readonly isUncertain: boolean;
   readonly rule: LayerRule;
+  readonly tie?: RankTie | undefined;
 }
 
 /** The rule of a layer that decides a verdict; `undefined`: NetworkPolicies decide, or nothing denies. */
@@ -48,17 +51,43 @@ export function decide(steps: readonly Step[], rest: Possible): Possible {
   let next = rest;
   let afterTier = rest;
   let tier: number | undefined;
-  for (const step of steps.toReversed()) {
-    if (step.tier !== tier) afterTier = next;
-    tier = step.tier;
-    const own = step.effect === 'pass' ? afterTier : { [step.effect]: { by: step.rule }, dependsOn: [] };
-    next = step.isUncertain ? either(own, next, step.rule) : own;
+  for (const block of blocksOf(steps).toReversed()) {
+    const last = block.at(-1);
+    if (last === undefined) continue;
+    if (last.tier !== tier) afterTier = next;
+    tier = last.tier;
+    next = decideBlock(block, { next, afterTier });
   }
   return next;
 }
 
+/** The possible verdicts of rules of one tier in any order that a tie among them leaves open. */
+function decideBlock(
+  block: readonly Step[],
+  { next, afterTier }: { readonly next: Possible; readonly afterTier: Possible },
+): Possible {
+  const decided = ordersOf(block).map((order) => ({
+    rule: order[0]?.rule,
+    possible: order.reduceRight<Possible>((after, { effect, isUncertain, rule }) => {
+      const own = effect === 'pass' ? afterTier : { [effect]: { by: rule }, dependsOn: [] };
+      return isUncertain ? either(own, after, rule) : own;
+    }, next),
+  }));
+  const tied = decided.flatMap(({ rule }) => (rule === undefined ? [] : [{ ...rule, unknown: TIED }]));
+  const [first, ...others] = decided.map(({ possible }) => possible);
+  return others.reduce((a, b) => anyOf(a, b, tied), first ?? next);
+}
+
+/** The part of a rule that can't be evaluated if other policies are tied with its own. */
+export const TIED = 'a priority that another policy has too';
+
 /** The verdicts that are possible if it is not known which of two is right. @param rule on which it depends */
 export function either(a: Possible, b: Possible, rule: LayerRule): Possible {
+  return anyOf(a, b, [rule]);
+}
+
+/** @param on the rules on which it depends which of the two is right */
+function anyOf(a: Possible, b: Possible, on: readonly LayerRule[]): Possible {
   const allow = b.allow ?? a.allow;
   const deny = b.deny ?? a.deny;
   const isSame =
@@ -67,7 +96,7 @@ export function either(a: Possible, b: Possible, rule: LayerRule): Possible {
   return {
     ...(allow && { allow }),
     ...(deny && { deny }),
-    dependsOn: isSame ? [...new Set(rules)] : [...new Set([rule, ...rules])],
+    dependsOn: isSame ? [...new Set(rules)] : [...new Set([...on, ...rules])],
   };
 }
 

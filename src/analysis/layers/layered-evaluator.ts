@@ -114,7 +114,8 @@ function pooled(
 }
 
 function stepOf(role: StandInRole, effect: Step['effect'], tier: number): Step {
-  return { effect, tier, isUncertain: isUncertain(role), rule: role.rule };
+  const tie = role.kind === 'ranked' ? role.rank.tie : undefined;
+  return { effect, tier, isUncertain: isUncertain(role), rule: role.rule, tie };
 }
 
 /** Among rules that only add, one that certainly matches decides. */

@@ -1,9 +1,11 @@
 /** The ports that are allowed between two ends under all layers, if some rules can't be evaluated: at least and at most. Pure. */
 import type { NetworkPolicy, PolicyType } from '../../api/network-policy.ts';
+import type { RankTie } from '../model/peer-classes.ts';
 import type { PortMask } from '../model/ports.ts';
 import type { CompiledPolicy, Rule } from '../model/rules.ts';
 import type { Effect } from './decision.ts';
 import { isUncertain, type StandInRole } from './layered-view.ts';
+import { blocksOf, ordersOf } from './ties.ts';
 
 export interface PortBounds {
   /** The ports that are certainly allowed. */
@@ -28,7 +30,11 @@ interface Step {
   readonly tier: number;
   readonly isUncertain: boolean;
   readonly rules: readonly Rule[];
+  readonly tie?: RankTie | undefined;
 }
+
+/** The steps in blocks, each in every order that is possible. */
+type Chain = readonly (readonly (readonly Step[])[])[];
 
 const NONE: PortBounds = { least: 0n, most: 0n };
 /** A mask with every bit. */
@@ -37,12 +43,12 @@ const EVERY: PortBounds = { least: -1n, most: -1n };
 /** The rules of the policies that select one end, in the order in which they are asked. */
 export class BoundsOfEnd {
   readonly #base: readonly Rule[];
-  readonly #before: readonly Step[];
-  readonly #adding: readonly Step[];
-  readonly #after: readonly Step[];
+  readonly #before: Chain;
+  readonly #adding: Chain;
+  readonly #after: Chain;
   /** The steps after NetworkPolicies if none of these isolates the end. */
-  readonly #fallback: readonly Step[];
-  readonly #gate: readonly Step[];
+  readonly #fallback: Chain;
+  readonly #gate: Chain;
   readonly #isolation: 'isolated' | 'open' | 'unknown';
 
   constructor(
@@ -54,11 +60,13 @@ export class BoundsOfEnd {
       role: roles.get(policy.policy),
       rules: policy[direction] ?? [],
     }));
-    const steps = (isChosen: (role: StandInRole) => boolean) =>
-      all
-        .flatMap(({ role, rules }) => (role !== undefined && isChosen(role) ? [{ role, rules }] : []))
-        .toSorted((a, b) => rankOf(a.role) - rankOf(b.role))
-        .map(({ role, rules }): Step => stepOf(role, rules));
+    const steps = (isChosen: (role: StandInRole) => boolean): Chain =>
+      blocksOf(
+        all
+          .flatMap(({ role, rules }) => (role !== undefined && isChosen(role) ? [{ role, rules }] : []))
+          .toSorted((a, b) => rankOf(a.role) - rankOf(b.role))
+          .map(({ role, rules }): Step => stepOf(role, rules)),
+      ).map((block) => ordersOf(block));
     const inPhase = (...phases: readonly string[]) =>
       steps((role) => role.kind === 'ranked' && phases.includes(role.rank.phase));
     this.#base = all.flatMap(({ role, rules }) => (role === undefined ? rules : []));
@@ -93,15 +101,33 @@ export class BoundsOfEnd {
 }
 
 /** The ports that a chain of rules allows. @param rest the ports that are allowed where none of them decides */
-function chained(steps: readonly Step[], rest: PortBounds, other: OtherEnd): PortBounds {
+function chained(blocks: Chain, rest: PortBounds, other: OtherEnd): PortBounds {
   let next = rest;
   let afterTier = rest;
   let tier: number | undefined;
+  for (let index = blocks.length - 1; index >= 0; index--) {
+    const [first, ...others] = blocks[index] ?? [];
+    const last = first?.at(-1);
+    if (first === undefined || last === undefined) continue;
+    if (last.tier !== tier) afterTier = next;
+    tier = last.tier;
+    const after = { next, afterTier };
+    next = inOrder(first, after, other);
+    for (const order of others) next = perhaps(next, inOrder(order, after, other));
+  }
+  return next;
+}
+
+/** The ports that rules of one tier allow if they are asked in this order. */
+function inOrder(
+  steps: readonly Step[],
+  { next: rest, afterTier }: { readonly next: PortBounds; readonly afterTier: PortBounds },
+  other: OtherEnd,
+): PortBounds {
+  let next = rest;
   for (let index = steps.length - 1; index >= 0; index--) {
     const step = steps[index];
     if (step === undefined) continue;
-    if (step.tier !== tier) afterTier = next;
-    tier = step.tier;
     const { effect } = step;
     const decided = effect === 'allow' ? EVERY : effect === 'deny' ? NONE : afterTier;
     const possible = maskOf(step.rules, effect, 'maybe', other);
@@ -138,7 +164,8 @@ function stepOf(role: StandInRole, rules: readonly Rule[]): Step {
     role.kind === 'ranked'
       ? [role.rank.effect, role.rank.tier]
       : [role.kind === 'gate' ? role.effect : 'allow', 0];
-  return { effect, tier, isUncertain: isUncertain(role), rules };
+  const tie = role.kind === 'ranked' ? role.rank.tie : undefined;
+  return { effect, tier, isUncertain: isUncertain(role), rules, tie };
 }
 
 function rankOf(role: StandInRole): number {

@@ -29,6 +29,16 @@ export interface Rank {
   readonly tier: number;
   /** `pass` leaves the decision to the next tier, and after the last one to the next phase. */
   readonly effect: 'allow' | 'deny' | 'pass';
+  /** Absent if the order among the policies is known. */
+  readonly tie?: RankTie;
+}
+
+/** Several policies of one place, of which nobody knows which is asked first. */
+export interface RankTie {
+  /** Equal for all policies of the place. */
+  readonly among: string;
+  /** Equal for the rules of one policy, whose order among each other is known. */
+  readonly policy: string;
 }
 
 export interface RankedRules extends Rank {

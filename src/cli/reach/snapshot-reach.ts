@@ -2,7 +2,7 @@
 import type { GroupName } from '../../analysis/group.ts';
 import { type Reach, computeReach, TooManyLinksError } from '../../analysis/reach.ts';
 import type { Pod } from '../../analysis/cluster.ts';
-import { isUncertain } from '../../analysis/layers/layered-view.ts';
+import { unclearRules } from '../../analysis/layers/unclear-rules.ts';
 import { counted } from '../../util/list-text.ts';
 import { dependsText, layerObjectText } from '../commands/explain/layer-text.ts';
 import type { Flag } from '../shell/flags.ts';
@@ -96,7 +96,7 @@ export function noteUnknownLinks(
 ): void {
   const unknown = links.filter((link) => link.unknown !== undefined);
   if (layers === undefined || unknown.length === 0) return;
-  const rules = [...new Set(layers.roles.values())].filter(isUncertain).map(({ rule }) => rule);
+  const rules = unclearRules(layers.roles);
   terminal.note(
     `of ${counted(unknown.length, 'link')}, some ports are unknown: that ${dependsText(rules)}; explain names the rule of each`,
   );

@@ -131,6 +131,8 @@ export function clusterNetworkPolicy(
   const phase = isBaseline ? (onCilium ? 'after' : 'fallback') : 'before';
   const subject = podsOf(recordOf(spec['subject'])) ?? (() => false);
   const priority = typeof spec['priority'] === 'number' ? spec['priority'] : 0;
+  // Among policies of one priority, the API lets an engine apply any that matches.
+  const tie = { among: `${tier} ${priority}`, policy: `${kind} ${metadata.name}` };
   const rules: EngineRule[] = [];
   const unclear: UnclearPart[] = [];
   const closes: EnginePolicy['isolates'][number][] = [];
@@ -143,7 +145,7 @@ export function clusterNetworkPolicy(
       const list = listOf(rule[direction === 'Ingress' ? 'from' : 'to']);
       const { peers, unclear: parts } = peersOf(list);
       const ports = portsOf(rule);
-      const order: RuleOrder = { phase, tier, effect, place: [priority, index] };
+      const order: RuleOrder = { phase, tier, effect, place: [priority, index], tie };
       if (peers.length > 0) rules.push({ field, direction, subject, peers, ports, order });
       if (effect === 'deny' && ports === 'any' && areEveryone(list, direction))
         closes.push({ direction, subject });

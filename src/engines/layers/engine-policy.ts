@@ -2,7 +2,7 @@
 import type { Namespace, Pod } from '../../analysis/cluster.ts';
 import type { UnreadKindName } from './unread-kinds.ts';
 import type { OutsideBlock } from '../../analysis/model/rules.ts';
-import type { Phase } from '../../analysis/model/peer-classes.ts';
+import type { Phase, RankTie } from '../../analysis/model/peer-classes.ts';
 import type { KubeObject, LabelSelector, StringMap } from '../../api/meta.ts';
 import type {
   IPBlock,
@@ -65,6 +65,8 @@ export interface RuleOrder {
   readonly tier: number;
   /** The order of the rules of a tier: the first part counts most. */
   readonly place: readonly (number | string)[];
+  /** The policies whose order among each other is not defined. */
+  readonly tie?: RankTie;
 }
 
 /** Names a policy. */

@@ -64,8 +64,9 @@ class LayerBuilder<P extends IdentifiedPod> {
 
   #roleOf({ order }: EngineRule, rule: LayerRule): StandInRole {
     if (order === undefined) return { kind: 'adds', rule };
-    const { phase, tier, effect } = order;
-    return { kind: 'ranked', rank: { phase, tier, effect, rank: this.#ranks.get(order) ?? 0 }, rule };
+    const { phase, tier, effect, tie } = order;
+    const rank = { phase, tier, effect, rank: this.#ranks.get(order) ?? 0, ...(tie && { tie }) };
+    return { kind: 'ranked', rank, rule };
   }
 
   #put(made: readonly NetworkPolicy[], role: StandInRole): void {

@@ -35,6 +35,8 @@ const calico = (id: string, spec: object) =>
 const access = (spec: object, id = 'mesh/rules') => object('AuthorizationPolicy', id, { spec });
 const from = (source: object) => [{ from: [{ source }] }];
 const EVERYONE = { namespaces: {} };
+const tcp = (...ports: readonly number[]) =>
+  ports.map((number) => ({ tcp: { destinationPort: { number } } }));
 
 export const CASES: Readonly<Record<string, LayerCase>> = {
   'NetworkPolicies alone': {
@@ -153,6 +155,42 @@ export const CASES: Readonly<Record<string, LayerCase>> = {
       'ops/tool > shop/web 80': 'denied ClusterNetworkPolicy guard spec.ingress[1]',
       'shop/db > shop/web 80': 'allowed',
       'shop/db > ops/tool 80': 'denied ClusterNetworkPolicy floor spec.ingress[0]',
+    },
+  },
+  'ClusterNetworkPolicies of one priority, of which any may be asked first': {
+    policies: [policy('shop/closed', { podSelector: {}, policyTypes: ['Ingress'] })],
+    objects: [
+      clusterPolicy('opens', {
+        tier: 'Admin',
+        priority: 10,
+        subject: EVERYONE,
+        ingress: [
+          { action: 'Accept', from: [EVERYONE], protocols: tcp(80) },
+          { action: 'Pass', from: [EVERYONE], protocols: tcp(443) },
+          { action: 'Deny', from: [EVERYONE], protocols: tcp(80) },
+        ],
+      }),
+      clusterPolicy('closes', {
+        tier: 'Admin',
+        priority: 10,
+        subject: { namespaces: { matchLabels: { team: 'a' } } },
+        ingress: [{ action: 'Deny', from: [EVERYONE], protocols: tcp(80, 443, 22) }],
+      }),
+      clusterPolicy('later', {
+        tier: 'Admin',
+        priority: 11,
+        subject: EVERYONE,
+        ingress: [{ action: 'Accept', from: [EVERYONE], protocols: tcp(22) }],
+      }),
+    ],
+    verdicts: {
+      'ops/tool > shop/web 80':
+        'unknown ClusterNetworkPolicy opens spec.ingress[0]: a priority that another policy has too',
+      'ops/tool > shop/web 443': 'denied',
+      'ops/tool > shop/web 22': 'denied ClusterNetworkPolicy closes spec.ingress[0]',
+      'shop/web > ops/tool 80': 'allowed ClusterNetworkPolicy opens spec.ingress[0]',
+      'shop/web > ops/tool 443': 'allowed',
+      'shop/web > ops/tool 22': 'allowed ClusterNetworkPolicy later spec.ingress[0]',
     },
   },
   'a ClusterNetworkPolicy with names of hosts': {

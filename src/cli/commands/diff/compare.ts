@@ -1,6 +1,7 @@
 /** Compares two snapshots: the namespaces that profiles select, the policies, and the flows that these allow. Pure. */
 import { type FlowChange, flowChanges, type JudgedView } from '../../../analysis/flow-changes.ts';
-import { isUncertain, type LayerRule } from '../../../analysis/layers/layered-view.ts';
+import type { LayerRule } from '../../../analysis/layers/layered-view.ts';
+import { unclearRules } from '../../../analysis/layers/unclear-rules.ts';
 import { type PolicyChange, policyChanges } from '../../../analysis/policy-changes.ts';
 import type { Pod } from '../../../analysis/cluster.ts';
 import type { GroupName } from '../../../analysis/group.ts';
@@ -88,7 +89,7 @@ export function compareSnapshots({
     extensions,
     rollouts: changedRollouts(before, after, { policies, extensions }),
     exceptions: exceptionChanges(policiesBefore, policiesAfter),
-    dependsOn: uncertainRules([layersBefore, layersAfter]),
+    dependsOn: rulesOfBoth([layersBefore, layersAfter]),
     ...flowChanges(viewsOf.before, viewsOf.after, {
       groupOf,
       isTemplate: (pod) => workloads.get(pod)?.template === true,
@@ -106,11 +107,8 @@ function viewOf(
   return { namespaces, pods: layers.pods, policies: [...policies, ...standIns], roles, podsInIPBlocks };
 }
 
-function uncertainRules(layers: readonly (SnapshotLayers | undefined)[]): LayerRule[] {
-  const rules = layers
-    .flatMap((each) => [...new Set(each?.roles.values() ?? [])])
-    .filter(isUncertain)
-    .map(({ rule }) => rule);
+function rulesOfBoth(layers: readonly (SnapshotLayers | undefined)[]): LayerRule[] {
+  const rules = layers.flatMap((each) => (each === undefined ? [] : unclearRules(each.roles)));
   return [...new Map(rules.map((rule) => [JSON.stringify(rule), rule])).values()];
 }
 
