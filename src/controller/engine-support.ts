@@ -5,6 +5,7 @@
 import type { NetworkPolicy, PolicyType } from '../api/network-policy.ts';
 import { type EngineFacts, type ExtensionPolicy, NO_ENGINE } from '../policy/extensions.ts';
 import type { Companions } from '../policy/planning/plan.ts';
+import type { UnknownIsolation } from '../policy/planning/transition.ts';
 import type { DesiredStaged } from '../policy/staged.ts';
 import type { Send } from './queue/request-lanes.ts';
 
@@ -19,6 +20,8 @@ export interface EngineSupport {
    * pods may be left over.
    */
   readonly isKnown: boolean;
+  /** Policies of the engine's own kinds that may isolate pods of the namespace, and are not known; undefined if there are none. */
+  unknownIsolation(namespace: string): UnknownIsolation | undefined;
   /** The writes that lead to the desired extensions of a namespace, by the cached objects. */
   plan(namespace: string, desired: DesiredExtensions): ExtensionWrites;
   /** The staged policies of profiles in a namespace, as they were observed or asked for last; undefined if none can be staged. */
@@ -72,6 +75,7 @@ export const NO_SUPPORT: EngineSupport = {
   facts: () => NO_ENGINE,
   failure: undefined,
   isKnown: true,
+  unknownIsolation: () => undefined,
   subscribe: () => {},
   plan: () => NOTHING_TO_WRITE,
   staged: () => undefined,

@@ -4,7 +4,7 @@ import type { ControllerObserver } from '../controller/observer.ts';
 import type { NamespaceResult } from '../controller/results.ts';
 import type { Outcome } from '../controller/queue/key-queue.ts';
 import { classify } from '../kube/errors.ts';
-import { PlanTooComplexError } from '../policy/planning/transition.ts';
+import { needsPerson } from '../policy/planning/transition.ts';
 import { isRepair } from './audit-line.ts';
 import type { Metrics, QueueMetrics, ReconcileResult, RolloutCounts } from './metrics/registry.ts';
 
@@ -101,5 +101,5 @@ const RESULTS: Readonly<Record<Outcome['kind'], ReconcileResult>> = {
 /** True if the reconcile fails in the same way until a person acts. */
 function isTerminal(outcome: Outcome): boolean {
   if (outcome.kind !== 'retry') return false;
-  return outcome.error instanceof PlanTooComplexError || classify(outcome.error) === 'stalled';
+  return needsPerson(outcome.error) || classify(outcome.error) === 'stalled';
 }

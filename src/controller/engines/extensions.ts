@@ -5,6 +5,8 @@ import { companionsOf } from '../../engines/extensions/companions.ts';
 import { planExtensions } from '../../engines/extensions/plan.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
 import type { EngineFacts } from '../../policy/extensions.ts';
+import type { UnknownIsolation } from '../../policy/planning/transition.ts';
+import { shortList } from '../../util/list-text.ts';
 import {
   type DesiredExtensions,
   type ExtensionWriteContext,
@@ -63,6 +65,30 @@ export class Extensions {
     return this.#engine.asPolicy === undefined || this.#objects.state.kind !== 'unknown';
   }
 
+  /** Policies of the cluster are not read; those of the namespace matter only to an engine whose own policies isolate. */
+  unknownIsolation(namespace: string): UnknownIsolation {
+    const { foreign, kind } = this.#engine;
+    if (foreign === undefined) return {};
+    const { state } = this.#objects;
+    if (state.kind === 'unknown') {
+      const message = `waiting to read ${kind.plural}.${kind.group}, which may isolate pods too`;
+      return { forCovers: { message, needsPerson: false } };
+    }
+    if (state.kind === 'missing' && state.reason === 'NotInstalled')
+      return { forCovers: { message: state.message, needsPerson: true } };
+    const unclear = this.#foreignIn(namespace).filter((object) => foreign.isolation(object) === 'unclear');
+    if (unclear.length === 0) return {};
+    const names = shortList(unclear.map(({ metadata }) => `${namespace}/${metadata.name}`));
+    const message =
+      `pods that ${names} may isolate would be opened for a moment, as no label selector says which they are: write its ` +
+      'selector as terms with == and has(), joined by &&, or isolate the pods of the namespace by a NetworkPolicy';
+    return { forCovers: { message, needsPerson: true } };
+  }
+
+  #foreignIn(namespace: string): KubeObject[] {
+    return this.#objects.in(namespace).filter((object) => this.#ownerOf(object) === undefined);
+  }
+
   plan(namespace: string, { policies, kept, staying }: DesiredExtensions): ExtensionWrites {
     const { asPolicy } = this.#engine;
     const isWritable = this.#objects.state.kind === 'available';
@@ -72,7 +98,7 @@ export class Extensions {
     const context = { engine: this.#engine, ownerOf: this.#ownerOf, kept, staying, isWritable };
     const { widen, narrow } = planExtensions(observed, policies, context);
     const own = observed.filter((object) => this.#ownerOf(object) !== undefined);
-    const foreign = observed.filter((object) => this.#ownerOf(object) === undefined);
+    const foreign = this.#foreignIn(namespace);
     const companions = companionsOf({ own, foreign }, { widen, narrow }, this.#engine);
     const isolating = companions?.foreign.length ?? 0;
     if (own.length + widen.length + narrow.length + isolating === 0) return NOTHING_TO_WRITE;

@@ -4,6 +4,7 @@ import type { EngineInForce, EngineVerdict } from '../../engines/detection/detec
 import type { ExtensionEngine } from '../../engines/extensions/engine.ts';
 import type { StagingEngine } from '../../engines/staging/engine.ts';
 import type { EngineFacts } from '../../policy/extensions.ts';
+import type { UnknownIsolation } from '../../policy/planning/transition.ts';
 import type { DesiredStaged } from '../../policy/staged.ts';
 import {
   type DesiredExtensions,
@@ -72,6 +73,11 @@ export class EngineExtensions implements EngineSupport {
 
   get isKnown(): boolean {
     return this.#engine !== undefined && (this.#current?.isKnown ?? true);
+  }
+
+  /** Only a clear verdict says that no engine has policies of its own. */
+  unknownIsolation(namespace: string): UnknownIsolation | undefined {
+    return this.#engine === 'None' ? undefined : (this.#current?.unknownIsolation(namespace) ?? {});
   }
 
   plan(namespace: string, desired: DesiredExtensions): ExtensionWrites {

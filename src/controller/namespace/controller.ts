@@ -11,7 +11,7 @@ import {
   isNotFound,
   mayHaveWritten,
 } from '../../kube/errors.ts';
-import { PlanTooComplexError } from '../../policy/planning/transition.ts';
+import { needsPerson } from '../../policy/planning/transition.ts';
 import { errorMessage } from '../../util/error-message.ts';
 import type { ControllerObserver } from '../observer.ts';
 import type { Outcome } from '../queue/key-queue.ts';
@@ -151,7 +151,7 @@ export class NamespaceController {
     if (isNamespaceTerminating(error)) return DONE;
     // Somebody else wrote first: no failure of the namespace, but backed off from like one, so that nobody fights.
     if (isConflict(error) || isAlreadyExists(error)) return retry(error);
-    const kind = error instanceof PlanTooComplexError ? 'stalled' : classify(error);
+    const kind = needsPerson(error) ? 'stalled' : classify(error);
     const reason = error instanceof ApiError ? error.reason : error instanceof Error ? error.name : 'Error';
     const failure = { reason, message: errorMessage(error), kind };
     const state = kind === 'retry' ? 'pending' : 'failed';

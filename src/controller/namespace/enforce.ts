@@ -6,6 +6,7 @@ import type { ClusterState } from '../../cluster-state/state.ts';
 import type { Resource } from '../../kube/resource.ts';
 import { lastKnownFrom } from '../../policy/peers/last-known.ts';
 import { type Plan, plan } from '../../policy/planning/plan.ts';
+import type { UnknownIsolation } from '../../policy/planning/transition.ts';
 import type { Admission } from '../admission/reconcile.ts';
 import type { PolicyWrite } from '../observer.ts';
 import type { Clock } from '../../util/clock.ts';
@@ -34,7 +35,7 @@ export interface EnforcementParts {
   readonly sources: PeerSources;
   readonly admission: Pick<Admission, 'holds'>;
   readonly confirmation: LiveConfirmation;
-  readonly engine: Pick<EngineSupport, 'isKnown' | 'plan' | 'staged' | 'stage'>;
+  readonly engine: Pick<EngineSupport, 'isKnown' | 'unknownIsolation' | 'plan' | 'staged' | 'stage'>;
   readonly guard: Pick<GuardSupport, 'widened'>;
   readonly mesh: Pick<MeshSupport, 'plan' | 'tunnels'>;
   readonly policies: Resource<NetworkPolicy>;
@@ -107,7 +108,7 @@ export class Enforcement {
     this.#knownProfiles = new Set([...parts.clusterState.profiles.values()].map(({ uid }) => uid));
   }
 
-  /** @throws ApiError, PlanTooComplexError */
+  /** @throws ApiError, PlanTooComplexError, IsolationUnknownError */
   async run(): Promise<EnforcementResult> {
     const { signal, record } = this.#attempt;
     // Begun at once, so that it takes no time of its own.
@@ -230,7 +231,15 @@ export class Enforcement {
     // Pods could be cut only between several writes: plans of one step are the same with and without pods.
     const isSingle = withoutPods.steps.length < 2 && (companions === undefined || isEmpty);
     if (isSingle || !(await this.#podsExist())) return { plan: withoutPods, observed, gated };
-    return { plan: plan(observed, desired, { hasPods: true, isOurs, companions }), observed, gated };
+    const unknown = this.#unknownIsolation();
+    return { plan: plan(observed, desired, { hasPods: true, isOurs, companions, unknown }), observed, gated };
+  }
+
+  /** The fence lets the operator create nothing but covers in a protected namespace, from which it only removes policies. */
+  #unknownIsolation(): UnknownIsolation | undefined {
+    const { clusterState, engine } = this.#parts;
+    const { key } = this.#gathered.namespace;
+    return clusterState.protectedNamespaces.includes(key) ? undefined : engine.unknownIsolation(key);
   }
 
   #desiredContext(observed: readonly NetworkPolicy[]): DesiredContext {

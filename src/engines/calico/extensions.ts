@@ -53,13 +53,13 @@ function foreignPart(object: KubeObject): object {
 }
 
 /** The pods of an object in the tier of NetworkPolicies: what none of its rules decides about is denied, as by NetworkPolicies. */
-function isolationOf(object: KubeObject): NetworkPolicySpec | undefined {
+function isolationOf(object: KubeObject): NetworkPolicySpec | 'none' | 'unclear' {
   const spec = specOf(object);
   const { tier = 'default', selector = 'all()', serviceAccountSelector = '' } = spec;
-  if (object.metadata.name.startsWith(KUBERNETES_PREFIX) || tier !== 'default') return undefined;
-  if (serviceAccountSelector !== '') return undefined;
+  if (object.metadata.name.startsWith(KUBERNETES_PREFIX) || tier !== 'default') return 'none';
+  if (serviceAccountSelector !== '') return 'unclear';
   const podSelector = labelSelectorOf(selector === '' ? 'all()' : selector);
-  return podSelector && { podSelector, policyTypes: typesOf(spec) };
+  return podSelector === undefined ? 'unclear' : { podSelector, policyTypes: typesOf(spec) };
 }
 
 /** Without types, an object isolates the directions in which it has rules; without rules, ingress. */

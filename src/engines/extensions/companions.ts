@@ -26,11 +26,11 @@ export function companionsOf(
   }
   const policies = (
     objects: Iterable<KubeObject>,
-    specOf: (object: KubeObject) => NetworkPolicySpec | undefined,
+    specOf: (object: KubeObject) => NetworkPolicySpec | string | undefined,
   ) =>
     [...objects].flatMap((object): NetworkPolicy[] => {
       const spec = specOf(object);
-      return spec === undefined ? [] : [{ metadata: object.metadata, spec }];
+      return typeof spec === 'object' ? [{ metadata: object.metadata, spec }] : [];
     });
   return {
     before: policies(own, asPolicy),

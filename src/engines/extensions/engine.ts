@@ -28,8 +28,8 @@ export interface ExtensionEngine extends WritingEngine {
 export interface ForeignObjects {
   /** The fields by which an object isolates, so that `isolation` finds the same in this part. */
   readonly part: (object: KubeObject) => object;
-  /** A NetworkPolicy without rules that isolates the same pods; undefined if the object isolates none, or no label selector selects them. */
-  readonly isolation: (object: KubeObject) => NetworkPolicySpec | undefined;
+  /** A NetworkPolicy without rules that isolates the same pods. `none`: it isolates none; `unclear`: no label selector selects them. */
+  readonly isolation: (object: KubeObject) => NetworkPolicySpec | 'none' | 'unclear';
 }
 
 /** An object without its rules. It selects pods and has a direction. */

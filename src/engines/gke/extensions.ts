@@ -32,7 +32,7 @@ export const GKE_EXTENSIONS: ExtensionEngine = {
     part: (object) => ({ spec: { podSelector: podSelectorOf(object) } }),
     isolation: (object) => {
       const podSelector = podSelectorOf(object);
-      return podSelector && { podSelector, policyTypes: ['Egress'] };
+      return podSelector === undefined ? 'none' : { podSelector, policyTypes: ['Egress'] };
     },
   },
 };

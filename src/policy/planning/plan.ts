@@ -21,7 +21,14 @@ import { policyDeltas, type PolicyDelta, shareDirection } from './delta.ts';
 import { carriesRules, isCover, isolatesAll, sameSelector } from './effect.ts';
 import { withFreeNames } from './free-names.ts';
 import { arranged, union } from './noted-rules.ts';
-import { bridgeFor, coversFor, isTransition, isTransitionalCover } from './transition.ts';
+import {
+  bridgeFor,
+  isTransition,
+  isTransitionalCover,
+  type Transitions,
+  transitionsFor,
+  type UnknownIsolation,
+} from './transition.ts';
 import { updatedMetadata } from './updated-metadata.ts';
 
 /** Why a write is made; also a label of the metrics. */
@@ -39,6 +46,8 @@ export interface PlanContext {
   readonly isOurs: (policy: NetworkPolicy) => boolean;
   /** Absent if the network engine has none. */
   readonly companions?: Companions | undefined;
+  /** Policies that are not known may isolate pods too: those of the network engine's own kinds. Absent: there are none. */
+  readonly unknown?: UnknownIsolation | undefined;
 }
 
 /**
@@ -71,7 +80,7 @@ export interface Plan {
 export function plan(
   observed: readonly NetworkPolicy[],
   desired: readonly NetworkPolicy[],
-  { hasPods, isOurs, companions }: PlanContext,
+  { hasPods, isOurs, companions, unknown }: PlanContext,
 ): Plan {
   const foreign = observed.filter((policy) => !isOurs(policy));
   const own = new Map(observed.filter(isOurs).map((policy) => [policy.metadata.name, policy]));
@@ -85,26 +94,44 @@ export function plan(
   const opens = DIRECTIONS.filter((direction) => isOpened(direction, before, isolating));
   const others = companions === undefined ? [] : companionDeltas(companions);
   if (deltas.length + others.length === 0) return { steps: [], conflicts, opens, widenAt: 0, narrowAt: 0 };
-  const staged = deltas.flatMap((delta) => stagesOf(delta, deltas, own));
-  // A cover would open pods that policies of others isolate.
-  const beside = companions?.foreign ?? [];
-  const covers = hasPods
-    ? coversFor({
-        before: [...before, ...beside],
-        after: [...after, ...beside],
-        deltas: [...deltas, ...others],
+  const transitions = hasPods
+    ? transitionsFor({
+        before,
+        after,
+        deltas,
         own,
+        unknown,
+        companionDeltas: others,
+        beside: companions?.foreign ?? [],
       })
-    : [];
-  staged.push(
+    : NO_TRANSITIONS;
+  const staged = [
+    ...deltas.flatMap((delta) => stagesOf(delta, deltas, own)),
+    ...transitionStages(transitions, own),
+  ];
+  const steps = inOrder(staged, hasPods);
+  const at = companions === undefined ? { widenAt: 0, narrowAt: steps.length } : companionsAt(steps, hasPods);
+  return { steps: steps.map(({ step }) => step), conflicts, opens, ...at };
+}
+
+const NO_TRANSITIONS: Transitions = { covers: [], bridges: [] };
+
+function transitionStages(
+  { covers, bridges }: Transitions,
+  own: ReadonlyMap<string, NetworkPolicy>,
+): StagedStep[] {
+  return [
     ...covers.flatMap((cover): StagedStep[] => [
       { stage: 'cover', step: createTransition(cover) },
       { stage: 'uncover', step: deleteTransition(cover) },
     ]),
-  );
-  const steps = inOrder(staged, hasPods);
-  const at = companions === undefined ? { widenAt: 0, narrowAt: steps.length } : companionsAt(steps, hasPods);
-  return { steps: steps.map(({ step }) => step), conflicts, opens, ...at };
+    ...bridges
+      .filter(({ metadata }) => !own.has(metadata.name))
+      .map((bridge): StagedStep => ({ stage: 'addBridges', step: createTransition(bridge) })),
+    ...bridges
+      .toReversed()
+      .map((bridge): StagedStep => ({ stage: 'removeBridges', step: deleteTransition(bridge) })),
+  ];
 }
 
 function companionDeltas({ before, after }: Companions): PolicyDelta[] {
@@ -122,6 +149,7 @@ function companionsAt(steps: readonly StagedStep[], hasPods: boolean): Pick<Plan
 /** Groups of steps; within a group, order does not matter to the guarantees. */
 type Stage =
   | 'cover'
+  | 'addBridges'
   | 'addRules'
   | 'addDenies'
   | 'removeDenies'
@@ -132,6 +160,7 @@ type Stage =
 
 const STAGES: readonly Stage[] = [
   'cover',
+  'addBridges',
   'addRules',
   'addDenies',
   'removeDenies',
@@ -157,14 +186,9 @@ function inOrder(staged: readonly StagedStep[], hasPods: boolean): StagedStep[] 
   const steps = (hasPods ? STAGES : STAGES_WITHOUT_PODS).flatMap((stage) =>
     staged.filter((each) => each.stage === stage),
   );
-  // A transition policy that a crash left behind and that this plan uses again is to be deleted twice.
-  const deleted = new Set<string>();
-  return steps.filter(({ step }) => {
-    if (step.verb !== 'delete') return true;
-    const isFirst = !deleted.has(step.name);
-    deleted.add(step.name);
-    return isFirst;
-  });
+  // A transition policy that a crash left behind and that this plan uses again is to be deleted twice: the last time counts.
+  const deleted = new Map(steps.map((each) => [each.step.verb === 'delete' ? each.step.name : '', each]));
+  return steps.filter((each) => each.step.verb !== 'delete' || deleted.get(each.step.name) === each);
 }
 
 /** The steps for one delta, each with its stage. */
@@ -202,8 +226,10 @@ function stagesOf(
 
 function deletion(policy: NetworkPolicy): StagedStep {
   const { metadata, spec } = policy;
-  if (isTransition(policy))
-    return { stage: isCover(spec) ? 'uncover' : 'removeBridges', step: deleteTransition(policy) };
+  if (isTransition(policy)) {
+    const bridged: Stage = carriesRules(spec) ? 'removeBridges' : 'removeDenies';
+    return { stage: isCover(spec) ? 'uncover' : bridged, step: deleteTransition(policy) };
+  }
   return {
     stage: carriesRules(spec) ? 'removeRules' : 'removeDenies',
     step: { verb: 'delete', reason: 'unwanted', name: metadata.name },

@@ -1,6 +1,6 @@
 /** The complement of label selectors, as label selectors: one has no "or" and no "not", but several together do. Pure. */
 import type { LabelSelector, LabelSelectorRequirement } from '../../api/meta.ts';
-import { canonicalSelector, EVERYTHING, NOTHING } from './selector.ts';
+import { canonicalSelector, EVERYTHING, NOTHING, requirementsOf } from './selector.ts';
 
 /**
  * Selectors of which at least one matches exactly those labels that none of `selectors` matches: the product of the
@@ -47,16 +47,6 @@ function withoutParts(selectors: readonly LabelSelector[]): LabelSelector[] {
         ),
     )
     .map(({ selector }) => selector);
-}
-
-function requirementsOf({
-  matchLabels = {},
-  matchExpressions = [],
-}: LabelSelector): LabelSelectorRequirement[] {
-  return [
-    ...Object.entries(matchLabels).map(([key, value]) => ({ key, operator: 'In' as const, values: [value] })),
-    ...matchExpressions,
-  ];
 }
 
 const NEGATIONS = { In: 'NotIn', NotIn: 'In', Exists: 'DoesNotExist', DoesNotExist: 'Exists' } as const;

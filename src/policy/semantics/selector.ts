@@ -67,6 +67,22 @@ export function selectorKey(selector: LabelSelector): string {
 
 const selectorKeys = new WeakMap<LabelSelector, string>();
 
+/** All requirements of a selector as `matchExpressions`. */
+export function requirementsOf({
+  matchLabels = {},
+  matchExpressions = [],
+}: LabelSelector): LabelSelectorRequirement[] {
+  return [
+    ...Object.entries(matchLabels).map(([key, value]) => ({ key, operator: 'In' as const, values: [value] })),
+    ...matchExpressions,
+  ];
+}
+
+/** The canonical selector of the labels that both selectors match; NOTHING if there are none. */
+export function intersection(a: LabelSelector, b: LabelSelector): LabelSelector {
+  return canonicalSelector({ matchExpressions: [...requirementsOf(a), ...requirementsOf(b)] });
+}
+
 /** The requirements as `kubectl get --selector` takes them; none if the selector is empty. */
 export function selectorTerms({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string[] {
   return [

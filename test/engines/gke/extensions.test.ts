@@ -65,6 +65,6 @@ describe('FQDNNetworkPolicy of an extension', () => {
     const object = { metadata: { name: 'foreign' }, spec: { podSelector, egress: [] } };
     assert.deepEqual(isolation(object), { podSelector, policyTypes: ['Egress'] });
     assert.deepEqual(isolation({ ...object, ...part(object) }), isolation(object));
-    assert.equal(isolation({ metadata: { name: 'foreign' } }), undefined);
+    assert.equal(isolation({ metadata: { name: 'foreign' } }), 'none');
   });
 });

@@ -13,7 +13,11 @@ import type { LabelSelector } from '../../../src/api/meta.ts';
 import type { NetworkPolicy, PolicyType } from '../../../src/api/network-policy.ts';
 import { withRules } from '../../../src/policy/semantics/normalize.ts';
 import { plan, type Step } from '../../../src/policy/planning/plan.ts';
-import { PlanTooComplexError } from '../../../src/policy/planning/transition.ts';
+import {
+  IsolationUnknownError,
+  PlanTooComplexError,
+  type UnknownIsolation,
+} from '../../../src/policy/planning/transition.ts';
 
 const isOurs = (policy: NetworkPolicy) => policy.metadata.labels?.[LABEL_MANAGED_BY] === MANAGER;
 const WEB: LabelSelector = { matchLabels: { app: 'web' } };
@@ -275,6 +279,71 @@ describe('plan', () => {
       { matchExpressions: [{ key: 'app', operator: 'NotIn', values: ['web'] }] },
       { matchExpressions: [{ key: 'tier', operator: 'NotIn', values: ['front'] }] },
     ]);
+  });
+
+  it('deletes a left-over bridge without rules before policies with rules, which it would cut', () => {
+    const bridge = ours('p.transition.1', { role: 'transition' });
+    const rules = ours('p.ingress', { allows: ['192.0.2.1'] });
+    const { steps } = plan([bridge, rules], [], { hasPods: true, isOurs });
+    assert.deepEqual(outline(steps), ['delete p.transition', 'delete p.ingress']);
+  });
+
+  it('bridges the pods that several policies select where unknown policies may isolate them, and covers none', () => {
+    const rules = [
+      ours('p.ingress', { allows: ['192.0.2.1'] }),
+      ours('p.ingress.web', { selector: WEB, allows: ['192.0.2.2'] }),
+      ours('p.ingress.api', { selector: API, allows: ['192.0.2.3'] }),
+    ];
+    const context = { hasPods: true, isOurs, unknown: {} };
+    const { steps } = plan([], [deny(), ...rules], context);
+    assert.deepEqual(outline(steps), [
+      'create p.transition',
+      'create p.transition',
+      'create p.ingress',
+      'create p.ingress.web',
+      'create p.ingress.api',
+      'create p.default-deny',
+      'delete p.transition',
+      'delete p.transition',
+    ]);
+    const bridges = steps.flatMap((step) => (step.verb === 'create' ? [step.policy.spec] : [])).slice(0, 2);
+    assert.deepEqual(
+      bridges.map(({ podSelector, ingress }) => [podSelector, ingress?.length]),
+      [
+        [WEB, 2],
+        [API, 2],
+      ],
+    );
+    const theirs = made('theirs', { allows: ['198.51.100.1'] });
+    assert.deepEqual(outline(plan([theirs], rules, context).steps), [
+      'create p.ingress',
+      'create p.ingress.web',
+      'create p.ingress.api',
+    ]);
+  });
+
+  it('throws an error with the reason where it would have to cover pods that unknown policies may isolate', () => {
+    const companions = { before: [], after: [ours('engine p', { allows: ['192.0.2.1'] })], foreign: [] };
+    const desired = [deny(), ours('p.ingress', { allows: ['192.0.2.1'] })];
+    const forCovers = { message: 'not readable', needsPerson: true };
+    const planned = (unknown: UnknownIsolation, observed: readonly NetworkPolicy[] = []) =>
+      plan(observed, desired, { hasPods: true, isOurs, companions, unknown });
+    assert.throws(() => planned({ forCovers }), IsolationUnknownError);
+    assert.deepEqual(outline(planned({}).steps).at(0), 'create p.transition');
+    assert.deepEqual(outline(planned({ forCovers }, [deny()]).steps), ['create p.ingress']);
+  });
+
+  it('throws an error with a remedy if its rules select pods by too many label combinations to bridge them', () => {
+    const rules = Array.from({ length: 10 }, (_, index) =>
+      ours(`p.ingress.r${index}`, {
+        selector: { matchLabels: { [`key${index}`]: 'x' } },
+        allows: ['192.0.2.1'],
+      }),
+    );
+    assert.throws(
+      () => plan([], [deny(), ...rules], { hasPods: true, isOurs, unknown: {} }),
+      (error: unknown) => error instanceof PlanTooComplexError && /label keys/.test(error.message),
+    );
   });
 
   it('throws an error with a remedy if foreign policies isolate by too many label combinations', () => {

@@ -22,6 +22,7 @@ import { isolatesAll } from '../../../src/policy/planning/effect.ts';
 import { union } from '../../../src/policy/planning/noted-rules.ts';
 import { runs } from '../fixture.ts';
 import { plan, type PlanContext, type Step } from '../../../src/policy/planning/plan.ts';
+import type { UnknownIsolation } from '../../../src/policy/planning/transition.ts';
 
 const NAMESPACE = 'shop';
 const isOurs = (policy: NetworkPolicy) => policy.metadata.labels?.[LABEL_MANAGED_BY] === MANAGER;
@@ -259,10 +260,14 @@ function run(state: State, desired: State): State[] {
 const isCompanion = ({ metadata }: NetworkPolicy) => metadata.name.includes(' ');
 
 /** Every state of a plan with companions, the first one included. Each companion gains all at once, and loses all at once. */
-function runWithCompanions(state: State, desired: State, hasPods = true): State[] {
+function runWithCompanions(state: State, desired: State, unknown: UnknownIsolation | undefined): State[] {
   const companions = { before: state.filter(isCompanion), after: desired.filter(isCompanion), foreign: [] };
   const others = (all: State) => all.filter((each) => !isCompanion(each));
-  const { steps, widenAt, narrowAt } = plan(others(state), others(desired), { hasPods, isOurs, companions });
+  const { steps, widenAt, narrowAt } = plan(others(state), others(desired), {
+    ...context(),
+    companions,
+    unknown,
+  });
   const states = [state];
   const write = (change: (now: State) => State) => states.push(change(states.at(-1) ?? []));
   const places = (done: number) => {
@@ -386,17 +391,17 @@ describe('plan', () => {
       ];
     });
     fc.assert(
-      fc.property(state, foreign, state, (old, others, desired) => {
+      fc.property(state, foreign, state, fc.constantFrom(undefined, {}), (old, others, desired, unknown) => {
         const start = [
           ...old.filter(({ metadata }) => !others.some((other) => other.metadata.name === metadata.name)),
           ...others,
         ];
-        const states = runWithCompanions(start, desired);
+        const states = runWithCompanions(start, desired, unknown);
         const before = allowed(start);
         const after = allowed(states.at(-1) ?? []);
         states.forEach((each, index) => assertBetween(allowed(each), before, after, `after write ${index}`));
         for (const prefix of states.slice(1, -1)) {
-          const again = runWithCompanions(prefix, desired);
+          const again = runWithCompanions(prefix, desired, unknown);
           const [from, to] = [allowed(prefix), allowed(again.at(-1) ?? [])];
           for (const each of again) assertBetween(allowed(each), from, to, 'after planning anew');
         }
@@ -422,6 +427,57 @@ describe('plan', () => {
         }, old as State);
       }),
       { numRuns: runs(200) },
+    );
+  });
+
+  it('holds both guarantees beside policies that it does not know, also anew from any prefix and with another intent', () => {
+    const unknown = {};
+    const statesOf = (old: State, desired: State) =>
+      plan(old, desired, { ...context(), unknown }).steps.reduce<State[]>(
+        (states, step) => [...states, apply(states.at(-1) ?? [], step)],
+        [old],
+      );
+    fc.assert(
+      fc.property(
+        ours,
+        drift,
+        foreign,
+        foreign,
+        ours,
+        ours,
+        (old, changes, others, hidden, desired, changed) => {
+          const beside = hidden.map((each) => ({
+            ...each,
+            metadata: { ...each.metadata, name: `engine ${each.metadata.name}` },
+          }));
+          const start = [
+            ...drifted(old, changes).filter(
+              ({ metadata }) => !others.some((other) => other.metadata.name === metadata.name),
+            ),
+            ...others,
+          ];
+          const judge = (states: readonly State[], at: string) => {
+            const [before, after] = [states[0] ?? [], states.at(-1) ?? []].map((each) =>
+              allowed([...each, ...beside]),
+            );
+            states.forEach((state, index) => {
+              assertBetween(
+                allowed([...state, ...beside]),
+                before ?? new Set(),
+                after ?? new Set(),
+                `${at}, write ${index}`,
+              );
+            });
+          };
+          const states = statesOf(start, desired);
+          judge(states, 'at first');
+          for (const prefix of states.slice(1, -1)) {
+            judge(statesOf(prefix, desired), 'planning anew');
+            judge(statesOf(prefix, changed), 'after the intent changed');
+          }
+        },
+      ),
+      { numRuns: runs(60) },
     );
   });
 

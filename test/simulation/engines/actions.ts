@@ -21,6 +21,8 @@ export type EngineAction =
       readonly namespace: string;
       readonly name: string;
       readonly isThere: boolean;
+      /** True if it isolates pods; otherwise it selects none. */
+      readonly isIsolating?: boolean;
     };
 
 export interface EngineScene {

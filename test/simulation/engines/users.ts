@@ -145,21 +145,23 @@ export class EngineUsers {
     this.#send('PATCH', path, patch);
   }
 
-  #writeForeign({ engine, namespace, name, isThere }: Extract<EngineAction, { do: 'foreign object' }>): void {
+  #writeForeign(action: Extract<EngineAction, { do: 'foreign object' }>): void {
+    const { engine, namespace, name, isThere, isIsolating = false } = action;
     const kind = EXTENSION_KIND[engine];
     const existing = this.#server.storage.get(kind, `${namespace}/${name}`);
     if (existing !== undefined && isOwn(existing)) return;
     if (!isThere) return void this.#send('DELETE', pathOf(kind, namespace, name));
     const metadata = { name };
+    const app = isIsolating ? 'a' : 'none';
+    const direction = isIsolating ? { ingress: [{}], egress: [{}] } : { ingress: [{}] };
     this.#send('POST', pathOf(kind, namespace), {
       apiVersion: apiVersionOf(kind),
       kind: kind.kind,
       metadata,
-      // It selects no pod, so that it has no part in what is allowed.
       spec: {
-        Cilium: { endpointSelector: { matchLabels: { app: 'none' } }, ingress: [{}] },
-        Calico: { tier: 'default', selector: "app == 'none'", types: ['Ingress'] },
-        GKE: { podSelector: { matchLabels: { app: 'none' } }, egress: [] },
+        Cilium: { endpointSelector: { matchLabels: { app } }, ...direction },
+        Calico: { tier: 'default', selector: `app == '${app}'`, types: ['Ingress'] },
+        GKE: { podSelector: { matchLabels: { app } }, egress: [] },
       }[engine],
     });
   }
