@@ -39,12 +39,14 @@ export interface MeshListener {
 }
 
 export interface DesiredOverlay {
-  /** The desired policies of the namespace that isolate ingress, of all profiles but those in `kept`. */
+  /** The desired policies of the namespace that isolate ingress; of the profiles in `kept`, those of exceptions alone. */
   readonly policies: readonly NetworkPolicy[];
   /** The profiles that are enforced there, and ask for an overlay. */
   readonly profiles: readonly SegmentationProfile[];
   /** Profiles whose observed objects stay as they are. */
   readonly kept: ReadonlySet<string>;
+  /** Those of them whose exceptions begin and end all the same. */
+  readonly excepting: ReadonlySet<string>;
 }
 
 /** Where the configuration names no mesh. */

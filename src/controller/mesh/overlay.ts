@@ -199,7 +199,7 @@ export class MeshOverlay {
     const { authorization, authentication } = this.#kinds;
     if (authorization.state.kind !== 'available' || authentication.state.kind !== 'available')
       return undefined;
-    const { policies, profiles, kept } = desired;
+    const { policies, profiles, kept, excepting } = desired;
     const isInMesh = injectsAll(facts, namespace.labels) && !isAmbient(facts, namespace.labels);
     const asking = isInMesh ? profiles : [];
     const identities = this.#identities(facts);
@@ -208,7 +208,7 @@ export class MeshOverlay {
       ? this.#planTunnels(namespace, kept, authorization)
       : planAuthorization(
           authorization.in(namespace.key),
-          { policies, modes: modesOf(asking), kept },
+          { policies, modes: modesOf(asking), kept, excepting },
           { identities, ownerOf: (object) => authorization.ownerOf(object) },
         );
     const strict = new Set(asking.filter(isStrict).map(({ metadata }) => metadata.name));

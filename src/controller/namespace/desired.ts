@@ -138,7 +138,7 @@ export function desiredExtensions(
 
 /**
  * The policies for ingress that an overlay of identities is made from, and the profiles that ask for one. Where the observed
- * policies of a profile stay as they are, so do its objects.
+ * policies of a profile stay as they are, so do its objects, but for those of exceptions.
  *
  * @param postponed by profile
  */
@@ -151,22 +151,33 @@ export function desiredOverlay(
   const enforced = intents.filter(
     ({ relation, profile }) => relation === 'enforce' && !kept.has(profile.metadata.name),
   );
+  const excepting = intents.filter(
+    ({ relation, profile }) =>
+      (relation === 'enforce' || relation === 'held') && kept.has(profile.metadata.name),
+  );
+  const excepted = excepting.flatMap(({ added }) => ingressOf(added?.policies, added?.extensions));
+  const standing = enforced.flatMap((intent) => {
+    const waiting = postponed.get(intent.profile.metadata.name);
+    if (waiting?.directions.includes('Ingress')) return [];
+    return ingressOf(withoutPostponed(intent, waiting), intent.compiled.extensions);
+  });
   return {
-    policies: enforced.flatMap((intent) => {
-      const waiting = postponed.get(intent.profile.metadata.name);
-      if (waiting?.directions.includes('Ingress')) return [];
-      const policies = withoutPostponed(intent, waiting).filter(({ spec }) =>
-        isolates(spec).includes('Ingress'),
-      );
-      return [...policies, ...intent.compiled.extensions.filter(isOfIngress).map(asNetworkPolicy)];
-    }),
+    policies: [...standing, ...excepted],
     profiles: enforced.flatMap(({ profile }) => (asksForOverlay(profile.spec.mesh) ? [profile] : [])),
     kept,
+    excepting: new Set(excepting.map(({ profile }) => profile.metadata.name)),
   };
 }
 
-function isOfIngress({ direction }: ExtensionPolicy): boolean {
-  return direction === 'Ingress';
+/** The policies for ingress, and those that stand for extensions of ingress. */
+function ingressOf(
+  policies: readonly NetworkPolicy[] = [],
+  extensions: readonly ExtensionPolicy[] = [],
+): NetworkPolicy[] {
+  return [
+    ...policies.filter(({ spec }) => isolates(spec).includes('Ingress')),
+    ...extensions.filter(({ direction }) => direction === 'Ingress').map(asNetworkPolicy),
+  ];
 }
 
 /** The profiles of which observed policies stay, unwanted, because an admission gate may still look for a default-deny. */

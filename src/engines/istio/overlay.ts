@@ -13,6 +13,7 @@ import type { KubeObject, ObjectMeta } from '../../api/meta.ts';
 import {
   alternativeName,
   ANNOTATION_RULES,
+  LABEL_EXCEPTION,
   LABEL_MANAGED_BY,
   LABEL_PROFILE,
   LABEL_ROLE,
@@ -44,12 +45,14 @@ import {
 export type AuthorizationMode = 'Enforce' | 'Audit';
 
 export interface DesiredAuthorization {
-  /** The desired NetworkPolicies of the namespace that isolate ingress; those of profiles in `kept` are left out. */
+  /** The desired NetworkPolicies of the namespace that isolate ingress; of profiles in `kept`, those of exceptions alone. */
   readonly policies: readonly NetworkPolicy[];
   /** The profiles that ask for authorization, by name. Without any, no overlay is wanted. */
   readonly modes: ReadonlyMap<string, AuthorizationMode>;
   /** Profiles whose observed objects stay as they are. */
   readonly kept: ReadonlySet<string>;
+  /** Those of them whose exceptions begin and end all the same. */
+  readonly excepting?: ReadonlySet<string>;
 }
 
 /**
@@ -73,27 +76,32 @@ export function planAuthorization(
   desired: DesiredAuthorization,
   { identities, ownerOf }: OverlayPlanContext,
 ): OverlayPlan {
-  const policies = authorizationPolicies(desired, identities);
-  return planOverlay(observed, { policies, kept: desired.kept }, { ownerOf });
+  const { kept, excepting } = desired;
+  const keptMode = modeOfKept(observed, kept, ownerOf);
+  const policies = authorizationPolicies({ ...desired, keptMode }, identities);
+  return planOverlay(observed, { policies, kept, ...(excepting && { excepting }) }, { ownerOf });
 }
 
 export interface DesiredOverlayObjects {
   readonly policies: readonly AuthorizationPolicy[];
   /** Profiles whose observed objects stay as they are. */
   readonly kept: ReadonlySet<string>;
+  /** Those of them whose observed objects of exceptions do not. */
+  readonly excepting?: ReadonlySet<string>;
 }
 
 /** Like `planAuthorization`, for policies that are made already. */
 export function planOverlay(
   observed: readonly KubeObject[],
-  { policies, kept }: DesiredOverlayObjects,
+  { policies, kept, excepting = new Set() }: DesiredOverlayObjects,
   { ownerOf }: Pick<OverlayPlanContext, 'ownerOf'>,
 ): OverlayPlan {
   const own = new Map<string, KubeObject>();
   const taken = new Set<string>();
   for (const object of observed) {
     const owner = ownerOf(object);
-    if (owner === undefined || kept.has(owner)) taken.add(object.metadata.name);
+    const isEnding = owner !== undefined && excepting.has(owner) && isOfException(object);
+    if (owner === undefined || (kept.has(owner) && !isEnding)) taken.add(object.metadata.name);
     else own.set(object.metadata.name, object);
   }
   const wanted = policies.map((policy) => withFreeName(policy, taken));
@@ -111,19 +119,28 @@ export function planOverlay(
   };
 }
 
-/** The AuthorizationPolicies for the desired NetworkPolicies, as they are created. */
+/**
+ * The AuthorizationPolicies for the desired NetworkPolicies, as they are created.
+ *
+ * @param desired `keptMode`: the mode of a default-deny that stays as it is, if there is one
+ */
 export function authorizationPolicies(
-  { policies, modes }: Pick<DesiredAuthorization, 'policies' | 'modes'>,
+  {
+    policies,
+    modes,
+    keptMode,
+  }: Pick<DesiredAuthorization, 'policies' | 'modes'> & { readonly keptMode?: AuthorizationMode | undefined },
   identities: Identities,
 ): AuthorizationPolicy[] {
-  const isEnforced = policies.some((policy) => isDenyOf(policy, modes) === 'Enforce');
+  const isEnforced =
+    keptMode === 'Enforce' || policies.some((policy) => isDenyOf(policy, modes) === 'Enforce');
   const denies = policies.flatMap((policy) => {
     const mode = isDenyOf(policy, modes);
     return mode === undefined
       ? []
       : [objectOf(policy.metadata, { spec: {}, isEnforced: mode === 'Enforce' })];
   });
-  if (denies.length === 0) return [];
+  if (denies.length === 0 && keptMode === undefined) return [];
   const allows = policies.flatMap((policy) => {
     const [first, ...more] = distinct(authorizationRules(policy, identities));
     if (first === undefined) return [];
@@ -254,9 +271,17 @@ function isDryRun({ metadata }: KubeObject): boolean {
   return metadata.annotations?.[ANNOTATION_DRY_RUN] === 'true';
 }
 
+function isOfException({ metadata }: KubeObject): boolean {
+  return metadata.labels?.[LABEL_EXCEPTION] !== undefined;
+}
+
 /** True if the object denies all connections of the namespace that no other one allows. */
-function isEnforcedDeny(object: KubeObject & { readonly spec?: unknown }): boolean {
-  return (canonicalJSON(object.spec ?? {}) === '{}' || isTunnelDeny(object)) && !isDryRun(object);
+function isEnforcedDeny(object: KubeObject): boolean {
+  return isDeny(object) && !isDryRun(object);
+}
+
+function isDeny(object: KubeObject & { readonly spec?: unknown }): boolean {
+  return canonicalJSON(object.spec ?? {}) === '{}' || isTunnelDeny(object);
 }
 
 function isKeptDeny(
@@ -266,6 +291,17 @@ function isKeptDeny(
 ): boolean {
   const owner = ownerOf(object);
   return owner !== undefined && kept.has(owner) && isEnforcedDeny(object);
+}
+
+/** The mode of a kept default-deny; undefined if there is none. */
+function modeOfKept(
+  observed: readonly KubeObject[],
+  kept: ReadonlySet<string>,
+  ownerOf: OverlayPlanContext['ownerOf'],
+): AuthorizationMode | undefined {
+  if (observed.some((each) => isKeptDeny(each, kept, ownerOf))) return 'Enforce';
+  const isAudited = observed.some((each) => isDeny(each) && isDryRun(each) && kept.has(ownerOf(each) ?? ''));
+  return isAudited ? 'Audit' : undefined;
 }
 
 /** The object under its name or, if that is taken, its first free alternative name; always the same one. */

@@ -168,8 +168,9 @@ describe('desired overlay', () => {
     compiled: compile(asking, SHOP, cluster),
   };
   const overlay = (one: ProfileIntent, postponed = new Map<string, Postponed>()) => {
-    const { policies, profiles, kept } = desiredOverlay([one], postponed, () => false);
-    return { names: policies.map(({ metadata }) => metadata.name), profiles, kept: [...kept] };
+    const { policies, profiles, kept, excepting } = desiredOverlay([one], postponed, () => false);
+    const names = policies.map(({ metadata }) => metadata.name);
+    return { names, profiles, kept: [...kept], excepting: [...excepting] };
   };
 
   it('has the policies for ingress, and allows what extensions of the network engine allow beside them', () => {
@@ -177,19 +178,37 @@ describe('desired overlay', () => {
       names: ['segmented.default-deny', 'segmented.ingress', 'segmented.ingress.extension'],
       profiles: [asking],
       kept: [],
+      excepting: [],
     });
     const { policies } = desiredOverlay([intent], new Map(), () => false);
     assert.deepEqual(policies.at(-1)?.spec.ingress, [{ ports: [{ protocol: 'TCP', port: 80 }] }]);
   });
 
   it('leaves what a profile has while its policies stay as they are', () => {
-    assert.deepEqual(overlay({ ...intent, relation: 'held' }), {
-      names: [],
-      profiles: [],
-      kept: ['segmented'],
-    });
-    const stalled = new Map([['segmented', STALLED]]);
-    assert.deepEqual(overlay(intent, stalled), { names: [], profiles: [], kept: ['segmented'] });
+    const kept = { names: [], profiles: [], kept: ['segmented'], excepting: ['segmented'] };
+    assert.deepEqual(overlay({ ...intent, relation: 'held' }), kept);
+    assert.deepEqual(overlay(intent, new Map([['segmented', STALLED]])), kept);
+  });
+
+  it('has the ingress of exceptions while the other policies of their profile stay as they are', () => {
+    const rules = { ingress: [{ name: 'in', from: [{ podSelector: {} }] }], egress: [] };
+    const granted = { profile: asking, end: CREATED + HOUR };
+    const { policies } = compileException(exception('now', rules), granted, { namespace: SHOP, cluster });
+    const both = { policies: [...policies, ...GOING_ON], extensions: [], unresolved: [] };
+    for (const [relation, postponed] of [
+      ['held', new Map()],
+      ['enforce', new Map([['segmented', STALLED]])],
+    ] as const)
+      assert.deepEqual(
+        overlay({ ...intent, relation, added: both }, postponed).names,
+        ['segmented.exception.now.ingress'],
+        relation,
+      );
+  });
+
+  it('leaves the exceptions of a profile that leaves, until its gate has ended', () => {
+    const { kept, excepting } = desiredOverlay([{ ...intent, relation: 'audit' }], new Map(), () => true);
+    assert.deepEqual([[...kept], [...excepting]], [['segmented'], []]);
   });
 
   it('does not begin before ingress is isolated', () => {

@@ -15,9 +15,11 @@ import {
 } from '../../../src/engines/istio/overlay.ts';
 import type { ObjectStep } from '../../../src/engines/object-step.ts';
 import { compile } from '../../../src/policy/compile.ts';
+import { compileException } from '../../../src/policy/exceptions/compile.ts';
 import { isolates } from '../../../src/policy/semantics/normalize.ts';
 import { flow, namespaces as someNamespaces, pods as somePods } from '../../analysis/arbitrary.ts';
 import { clusterFacts, NAMESPACE, profiles } from '../../policy/arbitrary.ts';
+import { CREATED, exception, HOUR } from '../../policy/exceptions/fixture.ts';
 import { facts, profile, runs, SHOP } from '../../policy/fixture.ts';
 import { type Connection, meshAllows } from './model.ts';
 
@@ -340,6 +342,50 @@ describe('AuthorizationPolicies of an overlay', () => {
         }
       }
     assert.deepEqual(planAuthorization(objects, desired, { identities, ownerOf }), { widen: [], narrow: [] });
+  });
+
+  for (const mode of ['Enforce', 'Audit'] as const)
+    it(`begin and end with an exception beside those that stay as they are, under ${mode}`, () => {
+      const identities = inMesh('shop', 'front');
+      const modes = new Map([['segmented', mode]]);
+      const kept = authorizationPolicies({ policies: compiled(spec), modes }, identities);
+      const granted = { profile: profile(spec), end: CREATED + HOUR };
+      const rules = { ingress: [{ name: 'in', from: [{ namespaces: ['front'] }] }], egress: [] };
+      const excepted = compileException(exception('now', rules), granted, {
+        namespace: SHOP,
+        cluster: facts(),
+      });
+      const desired = (policies: readonly NetworkPolicy[]) => ({
+        policies,
+        modes: new Map(),
+        kept: new Set(['segmented']),
+        excepting: new Set(['segmented']),
+      });
+      const begun = planAuthorization(kept, desired(ingressOf(excepted.policies)), { identities, ownerOf });
+      assert.deepEqual(begun.narrow, []);
+      const objects = begun.widen.reduce(after, kept);
+      assert.deepEqual(objects.slice(0, kept.length), kept);
+      const [added, ...others] = objects.slice(kept.length);
+      assert.deepEqual([added?.metadata.name, others], ['segmented.exception.now.ingress', []]);
+      assert.equal(added?.metadata.annotations?.['istio.io/dry-run'], mode === 'Audit' ? 'true' : undefined);
+      const ended = planAuthorization(objects, desired([]), { identities, ownerOf });
+      assert.deepEqual(ended.widen, []);
+      assert.deepEqual(ended.narrow.reduce(after, objects), kept);
+    });
+
+  it('are none of an exception whose profile has no overlay', () => {
+    const granted = { profile: profile(spec), end: CREATED + HOUR };
+    const rules = { ingress: [{ name: 'in', from: [{ namespaces: ['front'] }] }], egress: [] };
+    const { policies } = compileException(exception('now', rules), granted, {
+      namespace: SHOP,
+      cluster: facts(),
+    });
+    const kept = new Set(['segmented']);
+    const desired = { policies, modes: new Map(), kept, excepting: kept };
+    assert.deepEqual(planAuthorization([], desired, { identities: inMesh('shop'), ownerOf }), {
+      widen: [],
+      narrow: [],
+    });
   });
 
   it('leave foreign objects, and take another name beside them', () => {
