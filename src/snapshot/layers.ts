@@ -9,6 +9,7 @@ import { layerPolicies } from '../engines/layers/layer-policies.ts';
 import { layeredView } from '../engines/layers/layered-view.ts';
 import { notesOf, type RuleNote } from '../policy/notes.ts';
 import { writtenGuards } from './guards.ts';
+import { meshRoots } from './mesh/facts.ts';
 import { overlaysOf } from './mesh/overlays.ts';
 import { LAYER_KNOWN_KINDS, type KnownKind } from './objects.ts';
 import type { WorkloadPod } from './pods.ts';
@@ -85,6 +86,7 @@ function objectsOf(snapshot: Snapshot, asEnforced: boolean): EngineObjects<Layer
     namespaces: snapshot.namespaces,
     pods: snapshot.pods,
     places: placesOf(snapshot),
+    meshRoots: meshRoots(snapshot.objects),
   };
 }
 

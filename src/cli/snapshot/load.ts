@@ -163,13 +163,13 @@ export async function loadOverlay(input: LoadInput, cluster?: ClusterObjects): P
 
 function furtherKinds(input: LoadInput): readonly KnownKind[] {
   const { forAudit = false } = input;
-  const ofMesh = namesMesh(input) ? [CONFIG_MAP] : [];
+  const ofMesh = readsMesh(input) ? [CONFIG_MAP] : [];
   return [...new Set([...(forAudit ? AUDIT_KINDS : [EXCEPTIONS]), ...layerKinds(input), ...ofMesh])];
 }
 
-/** True if the file of --config names a mesh, so that its configuration matters. */
-function namesMesh(input: LoadInput): boolean {
-  return operatorConfiguration(input, new ObjectSet()).mesh !== 'None';
+/** True if the mesh's configuration matters: for policies of the mesh, or as the file of --config names one. */
+function readsMesh(input: LoadInput): boolean {
+  return layerKinds(input).length > 0 || operatorConfiguration(input, new ObjectSet()).mesh !== 'None';
 }
 
 function layerKinds({ forLayers = false, flags }: LoadInput): readonly KnownKind[] {
@@ -186,7 +186,7 @@ export async function readClusterOf(input: LoadInput, kinds?: readonly string[])
     version,
     ...(kinds && { kinds }),
     further: layerKinds(input),
-    readsMesh: namesMesh(input),
+    readsMesh: readsMesh(input),
     forAudit,
     operatorNamespace: flags.get('operator-namespace') ?? OPERATOR_NAMESPACE,
   };

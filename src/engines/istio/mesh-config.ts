@@ -49,6 +49,21 @@ export function controlPlaneOf(
   };
 }
 
+/** Istio's own default. */
+export const ROOT_NAMESPACE = 'istio-system';
+
+/**
+ * The namespace whose policies are for the whole mesh; undefined if the configuration can't be read.
+ *
+ * @param text the mesh configuration, as YAML
+ */
+export function rootNamespaceOf(text: string): string | undefined {
+  const config = parsed(text);
+  if (typeof config === 'string') return undefined;
+  const { rootNamespace } = config;
+  return typeof rootNamespace === 'string' && rootNamespace !== '' ? rootNamespace : ROOT_NAMESPACE;
+}
+
 /** The configuration, or why it can't be read. */
 function parsed(text: string): Readonly<Record<string, unknown>> | string {
   try {

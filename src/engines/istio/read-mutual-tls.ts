@@ -15,7 +15,7 @@ import {
   OUTSIDE,
 } from '../layers/engine-policy.ts';
 import { membershipOf } from './membership.ts';
-import { MESH_PORTS, ROOT_NAMESPACE } from './read-policies.ts';
+import { MESH_PORTS } from './read-policies.ts';
 
 /** A PeerAuthentication as far as it is read. */
 interface Authentication {
@@ -28,13 +28,17 @@ interface Authentication {
   readonly hasPorts: boolean;
 }
 
-export function peerAuthentications(objects: readonly KubeObject[]): EnginePolicy[] {
+/** @param roots the namespaces whose policies are for the whole mesh */
+export function peerAuthentications(
+  objects: readonly KubeObject[],
+  roots: ReadonlySet<string>,
+): EnginePolicy[] {
   const all = objects.map(read).toSorted((a, b) => compareText(a.age, b.age));
   return all
     .filter(({ mode, hasPorts }) => mode === 'STRICT' || hasPorts)
     .map((each): EnginePolicy => {
-      const subject: PodMatcher = (candidate) => inForce(candidate, all) === each;
-      const isOfMesh = each.namespace === ROOT_NAMESPACE && each.labels === undefined;
+      const subject: PodMatcher = (candidate) => inForce(candidate, all, roots) === each;
+      const isOfMesh = roots.has(each.namespace) && each.labels === undefined;
       const base = { object: each.object, ...(isOfMesh && { isOfAnyNamespace: true }) };
       return { ...base, rules: [], unclear: [], isolates: [], gate: gateOf(each, subject) };
     });
@@ -55,15 +59,20 @@ function read({ metadata, ...rest }: KubeObject): Authentication {
 }
 
 /** The object that decides about a pod. */
-function inForce({ pod }: Candidate, all: readonly Authentication[]): Authentication | undefined {
+function inForce(
+  { pod }: Candidate,
+  all: readonly Authentication[],
+  roots: ReadonlySet<string>,
+): Authentication | undefined {
   const { namespace, labels } = pod;
   const isOfWorkload = (each: Authentication) =>
     each.namespace === namespace &&
     each.labels !== undefined &&
     Object.entries(each.labels).every(([key, value]) => labels[key] === value);
-  const isOf = (place: string) => (each: Authentication) =>
-    each.namespace === place && each.labels === undefined;
-  const levels = [isOfWorkload, isOf(namespace), isOf(ROOT_NAMESPACE)];
+  const isWhole = ({ labels: own }: Authentication) => own === undefined;
+  const isOfNamespace = (each: Authentication) => each.namespace === namespace && isWhole(each);
+  const isOfMesh = (each: Authentication) => roots.has(each.namespace) && isWhole(each);
+  const levels = [isOfWorkload, isOfNamespace, isOfMesh];
   return levels
     .map((isOfLevel) => all.find(isOfLevel))
     .find((each) => each !== undefined && (each.mode !== 'UNSET' || each.hasPorts));

@@ -11,9 +11,6 @@ import { membershipOf } from './membership.ts';
 import { ANNOTATION_DRY_RUN } from './policy.ts';
 import { sourcesOf } from './read-sources.ts';
 
-/** Its policies are for the whole mesh, unless the mesh configuration names another one. */
-export const ROOT_NAMESPACE = 'istio-system';
-
 /** Ports of the sidecar itself, which no policy is asked about. */
 const OF_SIDECAR = new Set([15_020, 15_021, 15_090]);
 
@@ -36,13 +33,20 @@ interface Context {
   readonly action: string;
 }
 
-/** Undefined for a policy that decides nothing: an AUDIT policy, or a dry run. */
-export function authorizationPolicy(object: KubeObject): EnginePolicy | undefined {
+/**
+ * Undefined for a policy that decides nothing: an AUDIT policy, or a dry run.
+ *
+ * @param roots the namespaces whose policies are for the whole mesh
+ */
+export function authorizationPolicy(
+  object: KubeObject,
+  roots: ReadonlySet<string>,
+): EnginePolicy | undefined {
   const { namespace = '', name, annotations } = object.metadata;
   const spec = recordOf((object as KubeObject & Raw)['spec']);
   const action = textOf(spec['action']) || 'ALLOW';
   if (PLACES[action] === undefined || annotations?.[ANNOTATION_DRY_RUN] === 'true') return undefined;
-  const isRoot = namespace === ROOT_NAMESPACE;
+  const isRoot = roots.has(namespace);
   const targets = [
     ...listOf(spec['targetRefs']),
     ...(spec['targetRef'] === undefined ? [] : [spec['targetRef']]),

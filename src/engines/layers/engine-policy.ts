@@ -149,6 +149,8 @@ export interface EngineObjects<K extends string = EngineKind> {
   readonly pods: readonly Pod[];
   /** Absent if they are not known: rules for nodes and the API server can't be evaluated then. */
   readonly places?: EnginePlaces | undefined;
+  /** The namespaces whose policies are for the whole mesh; Istio's own default if absent. */
+  readonly meshRoots?: ReadonlySet<string> | undefined;
 }
 
 export const PROTOCOLS: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];

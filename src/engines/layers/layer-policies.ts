@@ -5,6 +5,7 @@
 import type { KubeObject } from '../../api/meta.ts';
 import { DIRECTIONS } from '../../api/network-policy.ts';
 import { fqdnNetworkPolicy } from '../gke/read-policy.ts';
+import { ROOT_NAMESPACE } from '../istio/mesh-config.ts';
 import { peerAuthentications } from '../istio/read-mutual-tls.ts';
 import { authorizationPolicy } from '../istio/read-policies.ts';
 import type {
@@ -29,13 +30,13 @@ export const LAYER_KINDS: readonly LayerKind[] = [
 ];
 
 export function layerPolicies(given: EngineObjects<LayerKind>): EnginePolicy[] {
-  const { objects, isRead } = given;
+  const { objects, isRead, meshRoots = new Set([ROOT_NAMESPACE]) } = given;
   const unknown = UNREAD_KINDS.filter(({ kind }) => kind !== READ_BY_GKE);
   return [
     ...enginePolicies(given, { withOwn: true }),
     ...objects(READ_BY_GKE).map(fqdnNetworkPolicy),
-    ...objects('AuthorizationPolicy').flatMap((each) => authorizationPolicy(each) ?? []),
-    ...peerAuthentications(objects('PeerAuthentication')),
+    ...objects('AuthorizationPolicy').flatMap((each) => authorizationPolicy(each, meshRoots) ?? []),
+    ...peerAuthentications(objects('PeerAuthentication'), meshRoots),
     ...unknown.flatMap(({ kind }) => objects(kind).map((each) => unreadObject(kind, each))),
     ...LAYER_KINDS.filter((kind) => !isRead(kind)).map(unreadKind),
   ];

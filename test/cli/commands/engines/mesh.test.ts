@@ -139,3 +139,49 @@ describe('the sample of config/samples/istio, with the manifests of the mesh', (
     );
   });
 });
+
+describe('an AuthorizationPolicy of the root namespace', () => {
+  const files = directoryOf({
+    'pods.yaml': `
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {istio-injection: enabled}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: mesh-root}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop}
+spec: {containers: [{name: a, image: a, ports: [{containerPort: 8080}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: cart, namespace: shop}
+spec: {containers: [{name: a, image: a}]}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: nobody, namespace: mesh-root}
+spec: {}
+`,
+    'root.yaml': `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data: {mesh: "rootNamespace: mesh-root"}
+`,
+  });
+  const flow = `explain shop/pod/cart shop/pod/web -f ${files}/pods.yaml -f ${directory}/istiod.yaml`;
+
+  it('is for the whole mesh if the mesh configuration names that namespace', async () => {
+    const { stdout, code } = await cli(`${flow} -f ${files}/root.yaml`);
+    assert.match(stdout, /Ingress {2}denied: AuthorizationPolicy mesh-root\/nobody limits it/);
+    assert.equal(code, 1);
+  });
+
+  it('is for its own namespace if the mesh configuration names another one', async () => {
+    assert.equal((await cli(flow)).code, 0);
+  });
+});
