@@ -7,7 +7,7 @@
  */
 import type { OwnerReference } from '../api/meta.ts';
 import { audit, type AuditResult } from '../audit/audit.ts';
-import { ENGINE_KINDS } from '../engines/layers/kinds.ts';
+import { ENGINE_KINDS } from '../engines/layers/engine-kinds.ts';
 import { type Finding, isAtLeast, isNamed, type Severity } from '../audit/finding.ts';
 import { CHECKS } from '../audit/registry.ts';
 import type { AuditSnapshot } from '../audit/snapshot.ts';

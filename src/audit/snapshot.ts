@@ -2,7 +2,7 @@
 import type { Namespace, Pod } from '../analysis/cluster.ts';
 import type { KubeObject, StringMap } from '../api/meta.ts';
 import type { VerifierKindName } from '../policy/image-verification/kinds.ts';
-import type { UnreadKindName } from '../engines/layers/unread-kinds.ts';
+import type { LayerKind } from '../engines/layers/engine-kinds.ts';
 import type { NetworkPolicy } from '../api/network-policy.ts';
 import type { SegmentationProfile } from '../api/profile.ts';
 import type { ObjectReference } from './finding.ts';
@@ -54,30 +54,16 @@ export type KindName =
   | 'UDPRoute'
   | 'ReferenceGrant'
   | 'EndpointSlice'
-  | 'ServiceAccount'
   | 'Secret'
   | 'Role'
   | 'ClusterRole'
   | 'RoleBinding'
   | 'ClusterRoleBinding'
   | 'CustomResourceDefinition'
-  | 'ClusterNetworkPolicy'
-  | 'AdminNetworkPolicy'
-  | 'BaselineAdminNetworkPolicy'
-  | 'CiliumNetworkPolicy'
-  | 'CiliumClusterwideNetworkPolicy'
-  /** Calico's NetworkPolicy. */
-  | 'CalicoNetworkPolicy'
-  | 'GlobalNetworkPolicy'
-  /** Istio's. */
-  | 'AuthorizationPolicy'
-  | 'Tier'
-  | 'NetworkSet'
-  | 'GlobalNetworkSet'
   | 'ValidatingWebhookConfiguration'
   | 'MutatingWebhookConfiguration'
-  /** Policies of engines that the audit does not understand. */
-  | UnreadKindName
+  /** Policies of engines and of the mesh, and what these go by. */
+  | LayerKind
   /** Kinds of what verifies images. */
   | VerifierKindName;
 

@@ -3,7 +3,8 @@ import type { Pod } from '../analysis/cluster.ts';
 import type { LayeredView, LayerObject } from '../analysis/layers/layered-view.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { LABEL_NAMESPACE_NAME } from '../api/names.ts';
-import type { EngineObjects, EnginePlaces, LayerKind } from '../engines/layers/engine-policy.ts';
+import { type LayerKind, MESH_KINDS } from '../engines/layers/engine-kinds.ts';
+import type { EngineObjects, EnginePlaces } from '../engines/layers/engine-policy.ts';
 import { usesCilium } from '../engines/layers/kinds.ts';
 import { layerPolicies } from '../engines/layers/layer-policies.ts';
 import { layeredView } from '../engines/layers/layered-view.ts';
@@ -114,7 +115,7 @@ function askedFor(snapshot: Snapshot, asEnforced: boolean): ReadonlyMap<string, 
     return known === undefined ? [] : [[known.kind, { ...object, kind: known.kind }] as const];
   });
   const byKind = Map.groupBy(found, ([kind]) => kind);
-  const ofMesh = overlays === undefined ? [] : ['AuthorizationPolicy', 'PeerAuthentication'];
+  const ofMesh = overlays === undefined ? [] : MESH_KINDS;
   const written = [snapshot.extensionKind, snapshot.guard?.kind, ...ofMesh].filter(
     (kind) => kind !== undefined,
   );

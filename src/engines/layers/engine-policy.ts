@@ -1,6 +1,6 @@
 /** Policies of engines' own kinds, reduced to what NetworkPolicies can be compared with. Pure. */
 import type { Namespace, Pod } from '../../analysis/cluster.ts';
-import type { UnreadKindName } from './unread-kinds.ts';
+import type { EngineKind } from './engine-kinds.ts';
 import type { OutsideBlock } from '../../analysis/model/rules.ts';
 import type { Phase, RankTie } from '../../analysis/model/peer-classes.ts';
 import type { KubeObject, LabelSelector, StringMap } from '../../api/meta.ts';
@@ -108,23 +108,6 @@ export interface EnginePolicy {
 
 /** Rules that are asked, in their order, about what all others let in: a connection has to pass them too. */
 export type EngineGate = Pick<EnginePolicy, 'rules' | 'unclear'>;
-
-/** The kinds of policies of engines that are read, and those that these policies go by. */
-export type EngineKind =
-  | 'ClusterNetworkPolicy'
-  | 'AdminNetworkPolicy'
-  | 'BaselineAdminNetworkPolicy'
-  | 'CiliumNetworkPolicy'
-  | 'CiliumClusterwideNetworkPolicy'
-  | 'CalicoNetworkPolicy'
-  | 'GlobalNetworkPolicy'
-  | 'Tier'
-  | 'NetworkSet'
-  | 'GlobalNetworkSet'
-  | 'ServiceAccount';
-
-/** The kinds by which an evaluation goes besides. */
-export type LayerKind = EngineKind | 'AuthorizationPolicy' | 'PeerAuthentication' | UnreadKindName;
 
 /** Addresses that engines know by an identity of their own, if they are known. */
 export interface EnginePlaces {

@@ -1,26 +1,11 @@
-/** The kinds of engines' own policies that are read, by engine. Pure. */
+/** The policies of all engines, by the readers of their folders. Pure. */
 import type { KubeObject } from '../../api/meta.ts';
 import { calicoPolicy, tiersOf } from '../calico/read-policy.ts';
 import { calicoObjects } from '../calico/read-ends.ts';
 import { ciliumPolicy } from '../cilium/read-policy.ts';
 import { clusterNetworkPolicy } from '../cluster-network-policy/read-policy.ts';
-import type { EngineKind, EngineObjects, EnginePolicy } from './engine-policy.ts';
-
-export type Engine = 'Calico' | 'Cilium' | 'ClusterNetworkPolicy';
-
-/** Kinds that are no policies, and that policies go by. */
-const AUXILIARY: readonly EngineKind[] = ['Tier', 'NetworkSet', 'GlobalNetworkSet'];
-
-export const ENGINE_KINDS: Readonly<Record<Engine, readonly EngineKind[]>> = {
-  Calico: ['CalicoNetworkPolicy', 'GlobalNetworkPolicy', 'Tier', 'NetworkSet', 'GlobalNetworkSet'],
-  Cilium: ['CiliumNetworkPolicy', 'CiliumClusterwideNetworkPolicy'],
-  ClusterNetworkPolicy: ['ClusterNetworkPolicy', 'AdminNetworkPolicy', 'BaselineAdminNetworkPolicy'],
-};
-
-/** The kinds of an engine that are policies. */
-export function policyKinds(engine: Engine): EngineKind[] {
-  return ENGINE_KINDS[engine].filter((kind) => !AUXILIARY.includes(kind));
-}
+import { type Engine, policyKinds } from './engine-kinds.ts';
+import type { EngineObjects, EnginePolicy } from './engine-policy.ts';
 
 /** True if pods of Cilium's agent run in the cluster. */
 export function usesCilium({ pods }: Pick<EngineObjects, 'pods'>): boolean {

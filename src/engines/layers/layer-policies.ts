@@ -8,18 +8,17 @@ import { fqdnNetworkPolicy } from '../gke/read-policy.ts';
 import { ROOT_NAMESPACE } from '../istio/mesh-config.ts';
 import { peerAuthentications } from '../istio/read-mutual-tls.ts';
 import { authorizationPolicy } from '../istio/read-policies.ts';
+import { ENGINE_KINDS, type LayerKind, MESH_KINDS } from './engine-kinds.ts';
 import type {
   EngineObjects,
   EnginePolicy,
-  LayerKind,
   PodMatcher,
   PolicyReference,
   UnclearPart,
 } from './engine-policy.ts';
-import { ENGINE_KINDS, enginePolicies } from './kinds.ts';
+import { enginePolicies } from './kinds.ts';
 import { UNREAD_KINDS } from './unread-kinds.ts';
 
-const MESH_KINDS = ['AuthorizationPolicy', 'PeerAuthentication'] as const;
 const READ_BY_GKE = 'FQDNNetworkPolicy';
 
 /** All kinds that an evaluation reads, those that are no policies too. */

@@ -4,6 +4,7 @@ import { LABEL_ROLE } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import type { SegmentationProfile } from '../../api/profile.ts';
 import type { Identities } from '../../engines/istio/authorization.ts';
+import { MESH_KINDS } from '../../engines/layers/engine-kinds.ts';
 import { planMutualTLS, rulesOutOfMesh } from '../../engines/istio/mutual-tls.ts';
 import { type AuthorizationMode, planAuthorization } from '../../engines/istio/overlay.ts';
 import type { ObjectStep } from '../../engines/object-step.ts';
@@ -46,12 +47,9 @@ export function overlaysOf(snapshot: Snapshot, asEnforced: boolean): SnapshotOve
 
 /** The objects of the profiles that are there. */
 function ownObjects(snapshot: Snapshot, { name }: SnapshotNamespace): KubeObject[] {
-  return ['AuthorizationPolicy', 'PeerAuthentication']
-    .flatMap((kind) => snapshot.objects.of(kind))
-    .filter(
-      (object) =>
-        object.metadata.namespace === name && snapshot.ownerOf({ ...object, spec: {} }) !== undefined,
-    );
+  return MESH_KINDS.flatMap((kind) => snapshot.objects.of(kind)).filter(
+    (object) => object.metadata.namespace === name && snapshot.ownerOf({ ...object, spec: {} }) !== undefined,
+  );
 }
 
 interface OverlayContext {

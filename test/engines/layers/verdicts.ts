@@ -6,7 +6,8 @@ import type { LayeredView } from '../../../src/analysis/layers/layered-view.ts';
 import type { Endpoint, Namespace, Pod } from '../../../src/analysis/cluster.ts';
 import { LABEL_NAMESPACE_NAME } from '../../../src/api/names.ts';
 import type { NetworkPolicy, Protocol } from '../../../src/api/network-policy.ts';
-import type { EngineObjects, IdentifiedPod, LayerKind } from '../../../src/engines/layers/engine-policy.ts';
+import type { LayerKind } from '../../../src/engines/layers/engine-kinds.ts';
+import type { EngineObjects, IdentifiedPod } from '../../../src/engines/layers/engine-policy.ts';
 import { layerPolicies } from '../../../src/engines/layers/layer-policies.ts';
 import { layeredView } from '../../../src/engines/layers/layered-view.ts';
 

@@ -5,7 +5,7 @@ import type { AuditContext } from '../../context.ts';
 import type { Report } from '../../finding.ts';
 import { listOf, type Raw, recordOf, textOf, textsOf } from '../../../policy/semantics/raw.ts';
 import { parseCalicoSelector } from '../../../engines/calico/parse-selector.ts';
-import { policyKinds } from '../../../engines/layers/kinds.ts';
+import { policyKinds } from '../../../engines/layers/engine-kinds.ts';
 
 type Shape = Pick<Report, 'field' | 'message' | 'severity'>;
 

@@ -4,7 +4,8 @@ import type { Check } from '../../check.ts';
 import type { AuditContext } from '../../context.ts';
 import type { Report } from '../../finding.ts';
 import type { UnclearPart } from '../../../engines/layers/engine-policy.ts';
-import { type Engine, ENGINE_KINDS, type OwnedPolicy } from '../../../engines/layers/kinds.ts';
+import { type Engine, ENGINE_KINDS } from '../../../engines/layers/engine-kinds.ts';
+import type { OwnedPolicy } from '../../../engines/layers/kinds.ts';
 import { flowText, MAX_FLOWS, widenedFlows } from './widened-flows.ts';
 
 interface Effect {

@@ -9,6 +9,7 @@ import type { KubeObject } from '../../../api/meta.ts';
 import { ANNOTATION_RULES, LABEL_PROFILE } from '../../../api/names.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
 import type { WorkloadPod } from '../../../snapshot/pods.ts';
+import { MESH_KINDS } from '../../../engines/layers/engine-kinds.ts';
 import { stagedGuards, writtenGuards } from '../../../snapshot/guards.ts';
 import { overlaysOf } from '../../../snapshot/mesh/overlays.ts';
 import type { SnapshotLayers } from '../../../snapshot/layers.ts';
@@ -150,21 +151,19 @@ function extensionChanges(
         namespace,
         profile: labels[LABEL_PROFILE] ?? '',
         name: extensionName(either),
-        enforcedBy: MESH_KINDS.has(either.kind ?? '') ? 'mesh' : 'engine',
+        enforcedBy: MESH_KINDS.some((kind) => kind === either.kind) ? 'mesh' : 'engine',
       },
     ];
   });
 }
 
-const MESH_KINDS = new Set(['AuthorizationPolicy', 'PeerAuthentication']);
-
 /** The overlays that profiles ask for; those of the cluster if that is not known, or if the cluster is shown as it is. */
 function overlayObjects(snapshot: Snapshot, asEnforced: boolean): readonly KubeObject[] {
   const asked = snapshot.isObserved && !asEnforced ? undefined : overlaysOf(snapshot, asEnforced);
   if (asked !== undefined) return asked.flatMap(({ objects }) => objects);
-  return [...MESH_KINDS]
-    .flatMap((kind) => snapshot.objects.of(kind))
-    .filter((object) => snapshot.ownerOf({ ...object, spec: {} }) !== undefined);
+  return MESH_KINDS.flatMap((kind) => snapshot.objects.of(kind)).filter(
+    (object) => snapshot.ownerOf({ ...object, spec: {} }) !== undefined,
+  );
 }
 
 function contentOf(object: KubeObject & { readonly spec?: unknown }): string {
