@@ -67,7 +67,7 @@ interface ObjectItem extends Item {
   readonly object: KubeObject;
 }
 
-/** Milliseconds until an object is written again whose schema was too old. */
+/** Milliseconds until an object is written again whose schema was too old, if no list comes before. */
 const SCHEMA_INTERVAL_MS = 10 * 60_000;
 
 /** The API server stored an object in another form than it was sent. */
@@ -209,10 +209,12 @@ export class EngineObjects {
     if (JSON.stringify([this.#missing, this.failure]) !== before) this.#listener.onState();
   }
 
+  /** The API server ends the watches of a kind whose CRD changes: after a list, its schema may be another. */
   #listed(): void {
-    const isNew = !this.#isSynced || this.#missing !== undefined;
+    const isNew = this.state.kind !== 'available';
     this.#isSynced = true;
     this.#missing = undefined;
+    this.#schemaTooOldUntil = 0;
     this.failure = undefined;
     if (isNew) this.#listener.onState();
   }

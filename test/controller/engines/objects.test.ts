@@ -1,30 +1,33 @@
 /** The watched objects of a network engine, against the model of the API server in virtual time. */
 import assert from 'node:assert/strict';
 import { ClusterState } from '../../../src/cluster-state/state.ts';
-import { EngineObjects } from '../../../src/controller/engines/objects.ts';
+import { EngineObjects, SchemaTooOldError } from '../../../src/controller/engines/objects.ts';
 import { dice } from '../../faults/model.ts';
 import { Link } from '../../simulation/faults/link.ts';
 import { Network } from '../../simulation/faults/network.ts';
 import { NO_FAULTS } from '../../simulation/faults/rates.ts';
 import { ProcessClock, Scheduler } from '../../simulation/schedule/scheduler.ts';
-import { NETWORK_POLICY } from '../../simulation/server/kinds.ts';
+import type { Schema } from '../../simulation/server/definitions.ts';
+import { CILIUM_POLICY, NETWORK_POLICY } from '../../simulation/server/kinds.ts';
 import { Server } from '../../simulation/server/server.ts';
 
 const MINUTE = 60_000;
+const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const POLICIES = '/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies';
 
 describe('objects of a network engine', () => {
-  it('are listed again after the resync period, which shows an object whose event was lost', async () => {
-    const scheduler = new Scheduler();
-    const server = new Server(() => scheduler.time);
-    const network = new Network(scheduler, server, dice(1), {
-      onSend: () => {},
-      onHandled: () => {},
-      onNote: () => {},
-    });
-    const drifted: string[] = [];
-    const objects = new EngineObjects(
-      { kind: NETWORK_POLICY, component: '', since: '' },
+  const scheduler = new Scheduler();
+  const server = new Server(() => scheduler.time);
+  const network = new Network(scheduler, server, dice(1), {
+    onSend: () => {},
+    onHandled: () => {},
+    onNote: () => {},
+  });
+  const handle = (method: 'POST' | 'PATCH', path: string, body: object) =>
+    server.handle({ method, path, body }, 'user').status;
+  const watched = (kind: typeof NETWORK_POLICY, onDrift: (namespace: string) => void) =>
+    new EngineObjects(
+      { kind, component: '', since: '' },
       {
         transport: new Link('operator', network),
         clusterState: new ClusterState([]),
@@ -32,25 +35,52 @@ describe('objects of a network engine', () => {
         random: () => 0.5,
         resyncMs: MINUTE,
         onWrite: () => {},
-        onWatchError: assert.ifError,
+        onWatchError: () => {},
       },
-      { onState: () => {}, onDrift: (namespace) => drifted.push(namespace) },
+      { onState: () => {}, onDrift },
     );
+
+  before(() => {
+    handle('POST', '/api/v1/namespaces', { metadata: { name: 'shop' } });
+  });
+
+  it('are listed again after the resync period, which shows an object whose event was lost', async () => {
+    const drifted: string[] = [];
+    const objects = watched(NETWORK_POLICY, (namespace) => drifted.push(namespace));
     await scheduler.advance(MINUTE);
     assert.equal(objects.state.kind, 'available');
     network.rates = { ...NO_FAULTS, lost: 100 };
-    const policy = { metadata: { name: 'web' }, spec: { podSelector: {} } };
-    server.handle(
-      { method: 'POST', path: '/api/v1/namespaces', body: { metadata: { name: 'shop' } } },
-      'user',
-    );
-    assert.equal(server.handle({ method: 'POST', path: POLICIES, body: policy }, 'user').status, 201);
+    assert.equal(handle('POST', POLICIES, { metadata: { name: 'web' }, spec: { podSelector: {} } }), 201);
     await scheduler.advance(MINUTE);
     network.rates = NO_FAULTS;
     assert.deepEqual(drifted, []);
     // A watch ends after ten minutes at the latest.
     await scheduler.advance(15 * MINUTE);
     assert.deepEqual(drifted, ['shop']);
+    await objects.stop();
+  });
+
+  it('can be written again once a list follows the upgrade of a definition that lacked a field', async () => {
+    const versions = (spec: Schema) => [
+      { name: 'v2', served: true, schema: { openAPIV3Schema: { properties: { spec } } } },
+    ];
+    const metadata = { name: 'ciliumnetworkpolicies.cilium.io' };
+    handle('POST', DEFINITIONS, { metadata, spec: { versions: versions({ properties: {} }) } });
+    const objects = watched(CILIUM_POLICY, () => {});
+    await scheduler.advance(MINUTE);
+    const object = { metadata: { name: 'p.egress', namespace: 'shop' }, spec: { egress: [] } };
+    const written = assert.rejects(
+      objects.write({ verb: 'create', object }, new AbortController().signal),
+      SchemaTooOldError,
+    );
+    await scheduler.advance(1000);
+    await written;
+    assert.equal(objects.state.kind, 'missing');
+    server.storage.compact();
+    const upgraded = versions({ properties: { egress: {} } });
+    assert.equal(handle('PATCH', `${DEFINITIONS}/${metadata.name}`, { spec: { versions: upgraded } }), 200);
+    await scheduler.advance(MINUTE);
+    assert.equal(objects.state.kind, 'available');
     await objects.stop();
   });
 });
