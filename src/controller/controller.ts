@@ -40,6 +40,7 @@ import type { Records } from './records.ts';
 import { AccountBindings } from './service-accounts/bindings.ts';
 import { AccountProbe } from './service-accounts/probe.ts';
 import { ServiceAccounts } from './service-accounts/reconcile.ts';
+import { SourcePrefetch } from './source-prefetch.ts';
 import { Triggers } from './triggers.ts';
 import { type WatchedResources, Watches } from './watches.ts';
 import { WorkloadViolations } from './workloads/violations.ts';
@@ -72,6 +73,7 @@ interface Parts {
   readonly queue: KeyQueue<Key>;
   readonly triggers: Triggers;
   readonly sources: PeerSources;
+  readonly prefetch: SourcePrefetch;
   readonly reconcile: (key: Key, signal: AbortSignal) => Promise<Outcome>;
   /** Ends all watches. */
   readonly stopping: AbortController;
@@ -96,13 +98,13 @@ export function createController(options: ControllerOptions): Controller {
   const mesh = options.capabilities.find((each) => each.mesh)?.mesh ?? NO_MESH_SUPPORT;
   const guard = guardOf(options);
   const inputs = { accounts, engine, mesh, guard, triggers, signal: stopping.signal };
-  const sources = peerSources(options, inputs);
+  const peers = peerSources(options, inputs);
   const additions = options.capabilities.flatMap(({ additions: added = [] }) => added);
-  guard.connect({ sources, additions });
+  guard.connect({ sources: peers.sources, additions });
   const namespaces = new NamespaceController({
     ...options,
     ...resources,
-    sources,
+    sources: peers.sources,
     additions,
     engine,
     guard,
@@ -134,7 +136,7 @@ export function createController(options: ControllerOptions): Controller {
         return workloads.reconcile(signal);
     }
   };
-  return new Controller(options, { resources, watches, queue, triggers, sources, reconcile, stopping });
+  return new Controller(options, { resources, watches, queue, triggers, ...peers, reconcile, stopping });
 }
 
 /** The controllers of admission bindings: those that profiles ask for, and those of peers by ServiceAccount. */
@@ -186,7 +188,7 @@ function guardOf({ capabilities }: ControllerOptions): GuardSupport {
 }
 
 function peerSources(
-  { transport, clock, random, resyncMs, configuration, observer }: ControllerOptions,
+  { transport, clock, random, resyncMs, configuration, clusterState, observer }: ControllerOptions,
   {
     accounts,
     engine,
@@ -202,7 +204,7 @@ function peerSources(
     readonly triggers: Triggers;
     readonly signal: AbortSignal;
   },
-): PeerSources {
+): Pick<Parts, 'sources' | 'prefetch'> {
   const sources = new PeerSources(
     {
       accounts,
@@ -213,11 +215,13 @@ function peerSources(
       random,
       ...(resyncMs > 0 && { relistMs: resyncMs }),
       configuration,
+      onReadable: () => prefetch.sourceRead(),
       onChange: (dependent) => guard.factsChanged(dependent) || triggers.intentChanged(dependent),
       onError: (resource, error, retryInMs) => observer.onWatchError(resource, error, retryInMs),
     },
     signal,
   );
+  const prefetch = new SourcePrefetch({ clusterState, sources });
   accounts.subscribe((account) => sources.accountChanged(account));
   engine.subscribe({
     onFacts: () => sources.engineChanged(),
@@ -227,7 +231,7 @@ function peerSources(
     onFacts: () => sources.meshChanged(),
     onDrift: (namespace) => triggers.drifted(namespace),
   });
-  return sources;
+  return { sources, prefetch };
 }
 
 export class Controller {
@@ -260,9 +264,10 @@ export class Controller {
 
   /** Fills the caches and keeps them; resolves once they are complete. Writes nothing. A standby stays here. */
   async watch(): Promise<void> {
-    const { watches, resources, triggers, stopping } = this.#parts;
+    const { watches, resources, prefetch, triggers, stopping } = this.#parts;
     await watches.feed(this.clusterState, resources);
     if (stopping.signal.aborted) return;
+    prefetch.start();
     triggers.subscribe();
     triggers.addAll();
   }
@@ -299,9 +304,10 @@ export class Controller {
   }
 
   async #firstSync(): Promise<void> {
-    const { queue, triggers, stopping } = this.#parts;
+    const { queue, prefetch, triggers, stopping } = this.#parts;
     await queue.idle();
     if (stopping.signal.aborted) return;
+    prefetch.release();
     this.#options.observer.onFullSync();
     const { resyncMs, clock } = this.#options;
     if (resyncMs <= 0) return;

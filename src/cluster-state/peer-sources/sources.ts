@@ -2,8 +2,8 @@
  * The objects that peers are resolved from: Services, EndpointSlices, Nodes, ServiceCIDRs, the objects that name
  * webhooks, and what the controller finds out of service accounts.
  *
- * Reading the facts never starts a watch. A source is watched from the first time that a namespace subscribes to it
- * until no namespace does, and a change is told to exactly the namespaces that depend on it.
+ * Reading the facts never starts a watch. A source is watched from the first time that a namespace subscribes to it, or
+ * that it is prefetched, until no namespace needs it. A change is told to exactly the namespaces that depend on it.
  */
 import type { Clock, Random, Timer } from '../../util/clock.ts';
 import { byName, compareText } from '../../util/order.ts';
@@ -47,6 +47,8 @@ export interface PeerSourcesOptions {
   readonly mesh: Knowledge<MeshFacts>;
   /** Something that the namespace depends on has changed, can be read now, or can't be read for a new reason. */
   readonly onChange: (namespace: string) => void;
+  /** A source can be read now, or can't be read for a new reason. Called before `onChange`. */
+  readonly onReadable?: () => void;
   readonly onError: (resource: string, error: unknown, retryInMs: number) => void;
 }
 
@@ -83,6 +85,8 @@ export class PeerSources {
   readonly #subscribed = new Map<string, Subscribed>();
   /** By namespace. */
   readonly #dependencies = new Map<string, ReadonlySet<Subscribed>>();
+  /** The encodings of sources that are watched though no namespace has subscribed to them. */
+  readonly #prefetched = new Set<string>();
   readonly #apiServer: RetainedEndpoints;
   /** Cached until a Service changes that is, or was, labelled as DNS. */
   #labelledDNS: { readonly found: ServiceName | undefined } | undefined;
@@ -135,6 +139,21 @@ export class PeerSources {
     }
     this.#dependencies.set(namespace, now);
     for (const each of before ?? []) if (!now.has(each)) this.#removeDependent(each, namespace);
+  }
+
+  /** Watches the sources, also if no namespace subscribes to them, until `releasePrefetched` is called. */
+  prefetch(sources: Iterable<PeerSource>): void {
+    for (const source of sources) {
+      this.#prefetched.add(encodePeerSource(source));
+      this.#start(source);
+    }
+  }
+
+  /** Ends the watches of prefetched sources that no namespace subscribes to within UNUSED_MS. */
+  releasePrefetched(): void {
+    if (this.#prefetched.size === 0) return;
+    this.#prefetched.clear();
+    this.#sweepLater();
   }
 
   /** The namespace depends on nothing any more. */
@@ -218,7 +237,10 @@ export class PeerSources {
     const { transport, clock, random, relistMs, onError } = this.#options;
     const options = { transport, clock, random, ...(relistMs !== undefined && { relistMs }), onError };
     const listener = {
-      onReadable: () => this.#notifyDependents({ kind: 'source', source }),
+      onReadable: () => {
+        this.#options.onReadable?.();
+        this.#notifyDependents({ kind: 'source', source });
+      },
       onChange: (dependencies: readonly Dependency[]) =>
         dependencies.forEach((each) => this.#notifyDependents(each)),
     };
@@ -257,7 +279,8 @@ export class PeerSources {
     this.#sweep = this.#options.clock.schedule(UNUSED_MS, () => {
       this.#sweep = undefined;
       for (const [id, watch] of this.#watches) {
-        if (this.#subscribed.has(encodeDependency({ kind: 'source', source: watch.source }))) continue;
+        const isNeeded = this.#subscribed.has(encodeDependency({ kind: 'source', source: watch.source }));
+        if (isNeeded || this.#prefetched.has(id)) continue;
         this.#watches.delete(id);
         watch.end();
       }
