@@ -99,13 +99,20 @@ export function projectNamespace(raw: object): NamespaceItem {
   return { ...item, terminating: true, termination: { since: Date.parse(deletionTimestamp), obstacles } };
 }
 
-/** @param pool the contents of the cache that the item is for */
-export function projectPolicy(raw: object, pool: PolicyContentPool): PolicyItem {
+/**
+ * @param pool the contents of the cache that the item is for
+ * @param sharedText returns the same text, in a string that the item can share with others
+ */
+export function projectPolicy(
+  raw: object,
+  pool: PolicyContentPool,
+  sharedText: (text: string) => string = (text) => text,
+): PolicyItem {
   const policy = raw as NetworkPolicy;
   const { namespace = '', name, uid = '', resourceVersion = '', deletionTimestamp } = policy.metadata;
   const { content, shared } = pool.intern(policy);
   return new CachedPolicy(
-    { namespace, name, uid, resourceVersion },
+    { namespace: sharedText(namespace), name, uid, resourceVersion },
     // If a peer names a namespace, it matters whether that is the policy's own.
     content.peerScopes ?? peerScopesOf(policy),
     content,

@@ -51,6 +51,24 @@ describe('records of the controller', () => {
     assert.deepEqual(changed, ['p']);
   });
 
+  it('keep equal results of namespaces once, and results with something to report apart', () => {
+    const failure = { reason: 'Forbidden', message: 'not allowed', kind: 'retry' as const };
+    const results = [
+      result,
+      { ...result, unresolved: [] },
+      { ...result, connections: ['to-bank'] },
+      { ...result, connections: ['to-bank'] },
+      { ...result, failure },
+      { ...result, failure: { ...failure, message: 'still not allowed' } },
+      { ...result, conflicts: ['web'] },
+      { ...result, generation: 2 },
+    ];
+    results.forEach((each, index) => records.setResult('new', `n-${index}`, each));
+    const kept = [...records.resultsOf('new').values()];
+    assert.deepEqual(kept, results);
+    assert.equal(new Set(kept).size, 6);
+  });
+
   it('notify nobody when a result is deleted that was not there', () => {
     records.deleteResult('p', 'c');
     records.deleteResult('r', 'a');

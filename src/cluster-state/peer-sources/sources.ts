@@ -22,6 +22,7 @@ import {
   type WebhookService,
 } from '../../policy/facts.ts';
 import { type Dependency, encodeDependency } from './dependencies.ts';
+import { Dependents } from './dependents.ts';
 import { labelledDNS } from './facts.ts';
 import { RetainedEndpoints } from './retained-endpoints.ts';
 import { type AnySourceWatch, type SourceListener, SourceWatch } from './source-watch.ts';
@@ -62,7 +63,7 @@ interface Knowledge<T> {
 /** A dependency, and the namespaces that have it. */
 interface Subscribed {
   readonly dependency: Dependency;
-  readonly dependents: Set<string>;
+  readonly dependents: Dependents;
 }
 
 /** How long a watch goes on that no namespace needs any more, in milliseconds. */
@@ -84,7 +85,7 @@ export class PeerSources {
   /** By the encoding of the dependency. */
   readonly #subscribed = new Map<string, Subscribed>();
   /** By namespace. */
-  readonly #dependencies = new Map<string, ReadonlySet<Subscribed>>();
+  readonly #dependencies = new Map<string, readonly Subscribed[]>();
   /** The encodings of sources that are watched though no namespace has subscribed to them. */
   readonly #prefetched = new Set<string>();
   readonly #apiServer: RetainedEndpoints;
@@ -132,12 +133,12 @@ export class PeerSources {
     for (const [id, dependency] of dependencies) {
       let subscribed = this.#subscribed.get(id);
       if (subscribed === undefined)
-        this.#subscribed.set(id, (subscribed = { dependency, dependents: new Set() }));
+        this.#subscribed.set(id, (subscribed = { dependency, dependents: new Dependents() }));
       subscribed.dependents.add(namespace);
       now.add(subscribed);
       if (dependency.kind === 'source') this.#start(dependency.source);
     }
-    this.#dependencies.set(namespace, now);
+    this.#dependencies.set(namespace, [...now]);
     for (const each of before ?? []) if (!now.has(each)) this.#removeDependent(each, namespace);
   }
 
@@ -268,7 +269,7 @@ export class PeerSources {
 
   #removeDependent({ dependency, dependents }: Subscribed, namespace: string): void {
     dependents.delete(namespace);
-    if (dependents.size > 0) return;
+    if (!dependents.isEmpty) return;
     this.#subscribed.delete(encodeDependency(dependency));
     if (dependency.kind === 'source') this.#sweepLater();
   }

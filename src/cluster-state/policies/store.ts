@@ -17,13 +17,19 @@ export class PolicyStore extends Store<PolicyItem> {
     this.#pool = pool;
     this.#reader = new PolicyReader(pool);
     this.readObject = this.#reader.readObject;
-    this.project = (raw) => projectPolicy(raw, pool);
+    this.project = (raw) => projectPolicy(raw, pool, this.#sharedName);
     this.subscribe(({ old, new: next }) => {
       // First the new one: a content that both have stays.
       if (next?.content !== undefined) pool.retain(next.content);
       if (old?.content !== undefined) pool.release(old.content);
     });
   }
+
+  /** The name of a namespace, in one string with the items that it has. Each answer and event has a string of its own. */
+  readonly #sharedName = (namespace: string): string => {
+    for (const item of this.byNamespace(namespace)) return item.namespace;
+    return namespace;
+  };
 
   override replace(items: readonly PolicyItem[], resourceVersion: string): void {
     super.replace(items, resourceVersion);

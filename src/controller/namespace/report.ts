@@ -1,4 +1,5 @@
 /** Records what a reconcile of one namespace led to: its results for the profiles' status, and what is enforced. No I/O. */
+import type { SegmentationProfile } from '../../api/profile.ts';
 import type { Relation } from '../../cluster-state/relation.ts';
 import type { Records } from '../records.ts';
 import type { Failure, NamespaceResult } from '../results.ts';
@@ -9,19 +10,39 @@ import { type EnforcedProfile, type NamespaceRecord, NOTHING_ENFORCED } from './
 
 /** Remembers what is enforced now, so that drift is found and repaired whatever somebody deletes. */
 export function recordEnforced(record: NamespaceRecord, { intents, postponed }: Decision): void {
-  const enforced = new Map<string, EnforcedProfile>();
-  for (const intent of intents) {
-    const { profile, relation, compiled, added } = intent;
-    const { name } = profile.metadata;
-    const waiting = postponed.get(name);
-    const isolation = profile.spec.isolation.filter((each) => !waiting?.directions.includes(each));
-    if (relation !== 'enforce' || isolation.length === 0) continue;
-    const hasLastKnown = [...compiled.unresolved, ...(added?.unresolved ?? [])].some(
-      (each) => each.hasLastKnown,
+  const enforced = intents.flatMap((intent) => {
+    const waiting = postponed.get(intent.profile.metadata.name);
+    const isolation = intent.profile.spec.isolation.filter((each) => !waiting?.directions.includes(each));
+    return intent.relation === 'enforce' && isolation.length > 0 ? [{ intent, waiting, isolation }] : [];
+  });
+  const [only] = enforced;
+  if (only === undefined) record.enforced = NOTHING_ENFORCED;
+  else if (enforced.length === 1 && only.waiting === undefined && !hasLastKnown(only.intent))
+    record.enforced = wholeOf(only.intent.profile);
+  else
+    record.enforced = new Map(
+      enforced.map(({ intent, waiting, isolation }) => [
+        intent.profile.metadata.name,
+        { isolation, lastWritten: hasLastKnown(intent) ? withoutPostponed(intent, waiting) : [] },
+      ]),
     );
-    enforced.set(name, { isolation, lastWritten: hasLastKnown ? withoutPostponed(intent, waiting) : [] });
+}
+
+/** The isolation by one profile, of all its directions and without last known peers, as in most of its namespaces. */
+function wholeOf(profile: SegmentationProfile): ReadonlyMap<string, EnforcedProfile> {
+  let whole = wholes.get(profile);
+  if (whole === undefined) {
+    whole = new Map([[profile.metadata.name, { isolation: profile.spec.isolation, lastWritten: [] }]]);
+    wholes.set(profile, whole);
   }
-  record.enforced = enforced.size > 0 ? enforced : NOTHING_ENFORCED;
+  return whole;
+}
+
+/** Thousands of namespaces share one. An edited profile is another value. */
+const wholes = new WeakMap<SegmentationProfile, ReadonlyMap<string, EnforcedProfile>>();
+
+function hasLastKnown({ compiled, added }: ProfileIntent): boolean {
+  return [...compiled.unresolved, ...(added?.unresolved ?? [])].some((each) => each.hasLastKnown);
 }
 
 export const GATE_ENDING: Failure = {

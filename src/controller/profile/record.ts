@@ -12,6 +12,8 @@ const SHORTEST_DELAY = 20;
 
 export class ProfileRecord {
   readonly #results = new Map<string, NamespaceResult>();
+  /** The latest result. Namespaces with equal results share one object. */
+  #latest: NamespaceResult | undefined;
   /** The uid of the profile that this process has read live, and found as it was cached. */
   confirmedUid: string | undefined;
   /** True once this process has judged the status: until then, the status of the process before it stays. */
@@ -59,7 +61,8 @@ export class ProfileRecord {
 
   /** A namespace was reconciled. */
   setResult(namespace: string, result: NamespaceResult): void {
-    this.#results.set(namespace, result);
+    if (this.#latest === undefined || !isSameResult(this.#latest, result)) this.#latest = result;
+    this.#results.set(namespace, this.#latest);
     this.#resultsSince += 1;
   }
 
@@ -88,4 +91,23 @@ export class ProfileRecord {
     this.#isReleaseWaiting = this.#enforcing.size > 0;
     return !this.#isReleaseWaiting;
   }
+}
+
+/** True if the results are equal and have nothing to look at: failures and unresolved peers are not compared. */
+function isSameResult(a: NamespaceResult, b: NamespaceResult): boolean {
+  return (
+    a.generation === b.generation &&
+    a.revision === b.revision &&
+    a.state === b.state &&
+    a.desired === b.desired &&
+    a.applied === b.applied &&
+    isUneventful(a) &&
+    isUneventful(b) &&
+    a.connections.length === b.connections.length &&
+    a.connections.every((name, index) => name === b.connections[index])
+  );
+}
+
+function isUneventful({ failure, unresolved, conflicts }: NamespaceResult): boolean {
+  return failure === undefined && unresolved.length === 0 && conflicts.length === 0;
 }
