@@ -10,6 +10,7 @@ import { configuredEngine, extensionObjects } from '../engines/extensions/object
 import type { StagingEngine } from '../engines/staging/engine.ts';
 import { configuredStaging, stagedObjects } from '../engines/staging/objects.ts';
 import { lastKnownFrom } from '../policy/peers/last-known.ts';
+import { HeldForms } from '../cluster-state/held-forms.ts';
 import type { InForce } from '../cluster-state/in-force.ts';
 import { projectProfile } from '../cluster-state/items.ts';
 import { nodeFacts, type RawNode, serviceFacts } from '../cluster-state/peer-sources/facts.ts';
@@ -17,6 +18,7 @@ import { type Relation, relationOf } from '../cluster-state/relation.ts';
 import { ClusterState } from '../cluster-state/state.ts';
 import { accountsOf } from '../policy/admission/accounts.ts';
 import { compile, type Compiled } from '../policy/compile.ts';
+import type { ExtensionPolicy } from '../policy/extensions.ts';
 import type { ClusterConfiguration, ClusterFacts } from '../policy/facts.ts';
 import { isGranting } from '../policy/exceptions/grant.ts';
 import { withFreeNames } from '../policy/planning/free-names.ts';
@@ -61,6 +63,13 @@ export interface ProfileIntent {
   readonly staged: readonly KubeObject[];
 }
 
+/** A namespace in which the policies of a profile stay as they are, but for those of exceptions. */
+export interface HeldNamespace {
+  readonly policies: readonly NetworkPolicy[];
+  /** Policies of the configured network engine beside them. */
+  readonly extensions: readonly KubeObject[];
+}
+
 /** A namespace that a rollout has still to reach, and to which no recorded revision applies. */
 export interface AwaitedNamespace {
   readonly profile: SegmentationProfile;
@@ -101,6 +110,7 @@ export class Snapshot {
   /** True if no manifest describes the DNS Service, and it is taken to be as in the operator's configuration. */
   readonly assumesDNS: boolean;
   readonly #clusterState: ClusterState;
+  readonly #heldForms: HeldForms;
   readonly #engine: ExtensionEngine | undefined;
   readonly #staging: StagingEngine | undefined;
   readonly #exceptions: ManifestExceptions;
@@ -110,6 +120,7 @@ export class Snapshot {
   readonly #observedExtensions: readonly KubeObject[] | undefined;
   #intents: readonly ProfileIntent[] | undefined;
   #awaited: readonly AwaitedNamespace[] | undefined;
+  #held: readonly HeldNamespace[] | undefined;
 
   constructor(input: SnapshotInput) {
     const { objects, assumed } = input;
@@ -155,6 +166,7 @@ export class Snapshot {
     this.assumesDNS = services.assumesDNS;
     this.facts = factsOf(input, this.pods, services.byKey);
     this.#clusterState = new ClusterState(input.protectedNamespaces);
+    this.#heldForms = new HeldForms(this.#clusterState);
     for (const profile of this.profiles)
       this.#clusterState.profiles.upsert(projectProfile(withIdentity(profile)));
     this.revisions = revisionsIn(objects);
@@ -190,7 +202,8 @@ export class Snapshot {
     if (opened === undefined) {
       const profiles = this.profiles.flatMap((each) => {
         const { relation, profile } = this.#inForce(each, namespace);
-        return relation === 'none' ? [] : [profile];
+        if (relation === 'none') return [];
+        return [relation === 'held' ? this.#heldForms.formIn(profile, namespace.name) : profile];
       });
       const present = this.policies.filter(({ metadata }) => metadata.namespace === namespace.name);
       const context = { namespace, profiles, facts: this.facts, lastKnown: lastKnownFrom(present) };
@@ -232,7 +245,7 @@ export class Snapshot {
         });
         const excepted = this.#exceptedBy(profile, namespace, present);
         const all = excepted.length === 0 ? policies : [...policies, ...excepted].sort(byObjectName);
-        const extensions = this.#extensionsOf(profile, compiled, namespace);
+        const extensions = this.#extensionsOf(profile, namespace, { asked: compiled.extensions });
         const isStaged = relation === 'audit' && this.#staging !== undefined;
         const staged = isStaged ? stagedObjects(compiled, profile, this.#staging) : [];
         const written = { policies: all, conflicts, extensions, staged };
@@ -253,6 +266,26 @@ export class Snapshot {
     ));
   }
 
+  /** The namespaces in which the policies of a profile stay as they are, as the rollout has still to reach them. */
+  held(): readonly HeldNamespace[] {
+    return (this.#held ??= this.#heldNamespaces());
+  }
+
+  #heldNamespaces(): HeldNamespace[] {
+    const byNamespace = Map.groupBy(this.policies, ({ metadata }) => metadata.namespace ?? '');
+    return this.profiles.flatMap((profile) =>
+      this.namespaces.flatMap((namespace): HeldNamespace[] => {
+        if (this.#inForce(profile, namespace).relation !== 'held') return [];
+        const present = byNamespace.get(namespace.name) ?? [];
+        const own = present.filter(
+          (policy) => this.ownerOf(policy) === profile.metadata.name && !this.#isOfException(policy, profile),
+        );
+        const policies = [...own, ...this.#exceptedBy(profile, namespace, present)];
+        return [{ policies, extensions: this.#extensionsOf(profile, namespace, { isHeld: true }) }];
+      }),
+    );
+  }
+
   #inForce(profile: SegmentationProfile, namespace: SnapshotNamespace): InForce {
     return this.#clusterState.inForce(profile, {
       ...namespace,
@@ -267,10 +300,11 @@ export class Snapshot {
     return this.#observedExtensions?.filter((each) => this.ownerOf({ ...each, spec: {} }) !== undefined);
   }
 
+  /** @param options `asked`: those of the profile's own rules; `isHeld`: true if the observed ones of these stay as they are */
   #extensionsOf(
     profile: SegmentationProfile,
-    { extensions }: Compiled,
     namespace: SnapshotNamespace,
+    { asked: ofRules = [], isHeld = false }: { asked?: readonly ExtensionPolicy[]; isHeld?: boolean },
   ): KubeObject[] {
     if (this.#engine === undefined) return [];
     const there = (this.#observedExtensions ?? []).filter(
@@ -279,17 +313,17 @@ export class Snapshot {
     const opened = this.#openedIn(namespace);
     const inManifests = new Set(opened.map(({ exception }) => exception.metadata.name));
     const granted = opened.filter((each) => each.profile === profile.metadata.name);
-    const asked = [...extensions, ...granted.flatMap((each) => each.extensions)];
+    const asked = [...ofRules, ...granted.flatMap((each) => each.extensions)];
     const isOwn = (object: KubeObject) => this.ownerOf({ ...object, spec: {} }) === profile.metadata.name;
     // Extensions of exceptions stay, as do their NetworkPolicies.
     const isKept = ({ metadata }: KubeObject) => {
       const exception = metadata.labels?.[LABEL_EXCEPTION];
-      return exception !== undefined && !inManifests.has(exception);
+      return exception === undefined ? isHeld : !inManifests.has(exception) && isGranting(profile);
     };
-    const own = there.filter((each) => isOwn(each) && !isKept(each));
-    const excepted = isGranting(profile) ? there.filter((each) => isOwn(each) && isKept(each)) : [];
-    const others = there.filter((each) => !own.includes(each));
-    return [...extensionObjects(asked, this.#engine, { own, others }), ...excepted];
+    const kept = there.filter((each) => isOwn(each) && isKept(each));
+    const changing = there.filter((each) => isOwn(each) && !isKept(each));
+    const others = there.filter((each) => !changing.includes(each));
+    return [...extensionObjects(asked, this.#engine, { own: changing, others }), ...kept];
   }
 
   #isOfException(policy: NetworkPolicy, { metadata }: SegmentationProfile): boolean {
@@ -313,14 +347,7 @@ export class Snapshot {
   intended(audited = false): readonly NetworkPolicy[] {
     const foreign = this.policies.filter((policy) => this.ownerOf(policy) === undefined);
     const wanted = this.intents().filter(({ relation }) => audited || relation === 'enforce');
-    const held = new Set(
-      this.awaited().flatMap(({ kind, profile, namespace }) =>
-        kind === 'held' ? [`${namespace.name}/${profile.metadata.name}`] : [],
-      ),
-    );
-    const kept = this.policies.filter((policy) =>
-      held.has(`${policy.metadata.namespace}/${this.ownerOf(policy)}`),
-    );
+    const kept = this.held().flatMap(({ policies }) => policies);
     return [...foreign, ...kept, ...wanted.flatMap(({ policies }) => policies)];
   }
 }

@@ -1,11 +1,11 @@
 /** The verdicts on exceptions, which exceptions were read live, and if a verdict has changed. No I/O. */
 import type { SegmentationException } from '../../api/exception.ts';
+import { HeldForms } from '../../cluster-state/held-forms.ts';
 import type { NamespaceItem } from '../../cluster-state/items.ts';
 import type { ClusterState } from '../../cluster-state/state.ts';
 import type { Store } from '../../kube/watch/store.ts';
 import { judge, type Verdict } from '../../policy/exceptions/judge.ts';
 import type { Clock } from '../../util/clock.ts';
-import { HeldForms } from './held.ts';
 import { type ExceptionItem, formOf } from './items.ts';
 
 export interface VerdictsOptions {

@@ -23,7 +23,9 @@ export function admittedProfile(spec: object): SegmentationProfile {
 /** A snapshot of manifests, by an operator with the default configuration and without protected namespaces. */
 export function manifestsSnapshot(
   objects: ObjectSet,
-  more: Pick<SnapshotInput, 'knowsRevisions'> = {},
+  more: Partial<
+    Pick<SnapshotInput, 'knowsRevisions' | 'exceptions' | 'isObserved' | 'engine' | 'readsExtensions'>
+  > = {},
 ): Snapshot {
   const parsed = parseOptions({ argv: [], env: {}, readFile: () => '', version: '0' });
   assert.equal(parsed.kind, 'options');

@@ -123,16 +123,16 @@ function extensionsOf(snapshot: Snapshot, asEnforced: boolean): Map<string, Kube
     if (!asEnforced && relation !== 'enforce') return staged;
     return observed === undefined ? extensions : [];
   });
+  const held = observed === undefined ? snapshot.held().flatMap(({ extensions }) => extensions) : [];
   const written = [...writtenGuards(snapshot, asEnforced), ...(asEnforced ? [] : stagedGuards(snapshot))];
   const guards = written.map((object: KubeObject & { spec?: object }) => ({
     ...object,
     spec: { ...object.spec, priority: 0, order: 0 },
   }));
   return new Map(
-    [...(observed ?? []), ...asked, ...guards, ...overlayObjects(snapshot, asEnforced)].map((each) => [
-      `${each.metadata.namespace ?? ''}/${extensionName(each)}`,
-      each,
-    ]),
+    [...(observed ?? []), ...asked, ...held, ...guards, ...overlayObjects(snapshot, asEnforced)].map(
+      (each) => [`${each.metadata.namespace ?? ''}/${extensionName(each)}`, each],
+    ),
   );
 }
 

@@ -2,12 +2,12 @@
  * A held profile as it stands in a namespace: it isolates what its policies there isolate, whatever its spec asks for by
  * now. Pure but for a cache.
  */
-import { LABEL_ROLE } from '../../api/names.ts';
-import { DIRECTIONS, type PolicyType } from '../../api/network-policy.ts';
-import type { SegmentationProfile } from '../../api/profile.ts';
-import { exceptionOf, type PolicyItem } from '../../cluster-state/items.ts';
-import type { ClusterState } from '../../cluster-state/state.ts';
-import { isolatesAll } from '../../policy/planning/effect.ts';
+import { LABEL_ROLE } from '../api/names.ts';
+import { DIRECTIONS, type PolicyType } from '../api/network-policy.ts';
+import type { SegmentationProfile } from '../api/profile.ts';
+import { exceptionOf, type PolicyItem } from './items.ts';
+import type { ClusterState } from './state.ts';
+import { isolatesAll } from '../policy/planning/effect.ts';
 
 export class HeldForms {
   readonly #clusterState: ClusterState;
