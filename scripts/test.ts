@@ -14,6 +14,8 @@ import { operatorForTests } from './suite/operator.ts';
 import { NEED_CONTROL_PLANE, type Selection, testFiles } from './suite/files.ts';
 import { errorMessage } from '../src/util/error-message.ts';
 
+/** The last line of a run that ended before mocha could count, as mocha's reporter (test/support/mocha/reporter.ts) writes it. */
+const WITHOUT_SUMMARY = '0 passed, 1 failed';
 const root = join(import.meta.dirname, '..');
 const args = process.argv.slice(2);
 if (args.includes('--help') || args.includes('-h')) {
@@ -58,6 +60,7 @@ try {
   if (startsOperators) operator = await operatorForTests(root);
 } catch (error) {
   console.error(errorMessage(error));
+  console.log(WITHOUT_SUMMARY);
   process.exit(1);
 }
 
@@ -68,7 +71,7 @@ const files = namesFiles ? [] : testFiles(root, selection);
 const ignored = selection === 'unit' ? NEED_CONTROL_PLANE.flatMap((glob) => ['--ignore', glob]) : [];
 const mochaArguments = [...parallel, ...ignored, ...forMocha, ...files];
 const child = spawn(process.execPath, [...process.execArgv, mocha, ...mochaArguments], {
-  stdio: 'inherit',
+  stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   env: {
     // Tests make many objects in the short life of a control plane. Collecting garbage when the heap has grown fivefold, not
     // twofold, saves a quarter of the API server's processor time, and costs some 100 MB of memory.
@@ -84,9 +87,15 @@ const child = spawn(process.execPath, [...process.execArgv, mocha, ...mochaArgum
 });
 process.on('SIGINT', () => {}); // the terminal sends it to mocha too
 for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
-const [code] = (await once(child, 'exit')) as [number | null];
+let isSummarised = false;
+child.once('message', () => (isSummarised = true));
+const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
 if (scratch !== undefined && durations !== undefined) {
   console.log(durationTable(durations));
   rmSync(scratch, { recursive: true });
+}
+if (code !== 0 && !isSummarised) {
+  console.error(`mocha ended before the last test: ${signal ?? `exit code ${code}`}`);
+  console.log(WITHOUT_SUMMARY);
 }
 process.exit(code ?? 130);
