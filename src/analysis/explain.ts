@@ -73,6 +73,8 @@ export interface Explanation {
   /** True if the flow is certainly allowed. */
   readonly allowed: boolean;
   readonly verdict: LayerVerdict;
+  /** The port on which the flow arrives, as a tunnel carries it; policies of the network decide about that one. */
+  readonly tunnelPort?: number;
   readonly egress: DirectionExplanation;
   readonly ingress: DirectionExplanation;
 }
@@ -111,19 +113,22 @@ export class Explainer {
   }
 
   explain(flow: Flow): Explanation {
-    const base = this.#evaluator.verdict(flow);
-    const decision = this.#layers?.decide(flow, base);
+    const verdictOf = (each: Flow) => this.#evaluator.verdict(each);
+    const decision = this.#layers?.decide(flow, verdictOf);
+    const base = decision?.base ?? verdictOf(flow);
+    const decided = decision?.flow ?? flow;
     const verdict = decision?.verdict ?? (base.allowed ? 'allowed' : 'denied');
     const explain = (direction: PolicyType, end: DirectionVerdict) => {
       const layer = decision && decidedBy(decision.ends[direction]);
       return {
-        ...this.#explainEnd(direction, end, flow),
+        ...this.#explainEnd(direction, end, decided),
         ...(layer && { layer, allowed: layer.verdict === 'allowed' }),
       };
     };
     return {
       allowed: verdict === 'allowed',
       verdict,
+      ...(decided.port !== flow.port && { tunnelPort: decided.port }),
       egress: explain('Egress', base.egress),
       ingress: explain('Ingress', base.ingress),
     };

@@ -28,6 +28,8 @@ export interface AuditWorkload {
 export interface AuditPod extends Pod {
   readonly workload: AuditWorkload;
   readonly serviceAccount: string;
+  /** True if the ztunnel of the node carries its connections, by the annotation of istio-cni. */
+  readonly isRedirected?: boolean;
   readonly annotations?: StringMap;
   readonly spec: PodSpec;
   /** Number of the pods that this one stands for, with the addresses of all; 1 if absent. */

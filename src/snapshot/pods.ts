@@ -18,6 +18,8 @@ export interface WorkloadPod extends Pod {
   readonly template: boolean;
   /** True if the pod is still to be created, or will be replaced. */
   readonly fresh: boolean;
+  /** True if the ztunnel of the node carries its connections, by the annotation of istio-cni. */
+  readonly isRedirected?: boolean;
   /** When the pod started, in milliseconds since 1970; absent if it has not, or its manifest does not say. */
   readonly startedAt?: number;
 }
@@ -74,10 +76,14 @@ export const AUDITED_SPEC = 'auditedSpec';
 /** The key of a number beside a Pod that stands for several, equal but for names and addresses. */
 export const POD_COUNT = 'podCount';
 
+/** The annotation by which istio-cni says that it has redirected the connections of a pod. */
+const REDIRECTION = 'ambient.istio.io/redirection';
+
 /** A Pod with only the fields that are read here, which keeps large clusters small in memory. */
 export function trimmedPod(raw: object): KubeObject {
   const { metadata, spec = {}, status = {} } = raw as RawPod;
-  const { name, namespace, labels, ownerReferences, deletionTimestamp } = metadata;
+  const { name, namespace, labels, annotations = {}, ownerReferences, deletionTimestamp } = metadata;
+  const redirection = annotations[REDIRECTION];
   const ports = (containers: readonly RawContainer[] = []) =>
     containers.map(({ ports, restartPolicy }) => ({
       ...(ports && { ports }),
@@ -89,6 +95,7 @@ export function trimmedPod(raw: object): KubeObject {
       name,
       ...(namespace && { namespace }),
       ...(labels && { labels }),
+      ...(redirection !== undefined && { annotations: { [REDIRECTION]: redirection } }),
       ...(ownerReferences && { ownerReferences }),
       ...(deletionTimestamp && { deletionTimestamp }),
     },
@@ -160,7 +167,7 @@ export function workloadKey({ kind, namespace, name }: Workload): string {
 }
 
 function podOf(raw: RawPod, objects: ObjectSet): WorkloadPod {
-  const { name, namespace = '', labels = {} } = raw.metadata;
+  const { name, namespace = '', labels = {}, annotations = {} } = raw.metadata;
   const { spec = {}, status = {} } = raw;
   const startedAt = Date.parse(status.startTime ?? '');
   const ips = status.podIPs?.map(({ ip }) => ip) ?? (status.podIP ? [status.podIP] : []);
@@ -170,6 +177,7 @@ function podOf(raw: RawPod, objects: ObjectSet): WorkloadPod {
     labels: texts(labels),
     ips,
     ...networkOf(spec),
+    ...(annotations[REDIRECTION] === 'enabled' && { isRedirected: true }),
     ...(spec.nodeName && { node: spec.nodeName }),
     workload: workloadOf(raw, objects),
     template: false,

@@ -32,7 +32,10 @@ export class Projection {
       '"kube-api-access"',
     );
     const annotations = auditedAnnotations(metadata.annotations);
-    const kept = annotations === undefined ? pod.metadata : { ...pod.metadata, annotations };
+    const kept =
+      annotations === undefined
+        ? pod.metadata
+        : { ...pod.metadata, annotations: { ...pod.metadata.annotations, ...annotations } };
     return { ...pod, metadata: this.#sharedMetadata(kept), [AUDITED_SPEC]: this.#part(text) } as KubeObject;
   }
 

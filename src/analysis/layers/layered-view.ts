@@ -31,12 +31,15 @@ export interface LayerRule {
  * - `adds`: its rule counts as one of a NetworkPolicy, and isolates nothing
  * - `ranked`: its rule is asked before or after NetworkPolicies, in an order
  * - `gate`: its rule is asked, in an order, about what all others let in to its pods: both have to allow a flow
+ * - `tunnel`: flows that its first rule matches arrive on another port, which its second rule names. All but the gate are asked about that
+ *   port
  */
 export type StandInRole = { readonly rule: LayerRule } & (
   | { readonly kind: 'isolates' }
   | { readonly kind: 'adds' }
   | { readonly kind: 'ranked'; readonly rank: Rank }
   | { readonly kind: 'gate'; readonly rank: number; readonly effect: 'allow' | 'deny' }
+  | { readonly kind: 'tunnel'; readonly port: number }
 );
 
 export interface LayeredView {
@@ -59,6 +62,7 @@ export function isAllowing(role: StandInRole): boolean {
     case 'gate':
       return role.effect === 'allow';
     case 'isolates':
+    case 'tunnel':
       return false;
   }
 }

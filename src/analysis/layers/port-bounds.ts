@@ -33,6 +33,14 @@ interface Step {
   readonly tie?: RankTie | undefined;
 }
 
+interface Tunnel {
+  /** The rule for the ports behind the tunnel. */
+  readonly behind: Rule;
+  /** The rule for the port that carries them. */
+  readonly by: Rule;
+  readonly isUncertain: boolean;
+}
+
 /** The steps in blocks, each in every order that is possible. */
 type Chain = readonly (readonly (readonly Step[])[])[];
 
@@ -49,6 +57,7 @@ export class BoundsOfEnd {
   /** The steps after NetworkPolicies if none of these isolates the end. */
   readonly #fallback: Chain;
   readonly #gate: Chain;
+  readonly #tunnels: readonly Tunnel[];
   readonly #isolation: 'isolated' | 'open' | 'unknown';
 
   constructor(
@@ -75,6 +84,11 @@ export class BoundsOfEnd {
     this.#after = inPhase('after');
     this.#fallback = inPhase('after', 'fallback');
     this.#gate = steps(({ kind }) => kind === 'gate');
+    this.#tunnels = all.flatMap(({ role, rules: [behind, by] }): Tunnel[] =>
+      role?.kind === 'tunnel' && behind !== undefined && by !== undefined
+        ? [{ behind, by, isUncertain: isUncertain(role) }]
+        : [],
+    );
     const isolating = all.filter(({ role }) => role === undefined || role.kind === 'isolates');
     const isIsolated = isolating.some(({ role }) => role === undefined || !isUncertain(role));
     this.#isolation = isIsolated ? 'isolated' : isolating.length === 0 ? 'open' : 'unknown';
@@ -85,9 +99,20 @@ export class BoundsOfEnd {
     const every = { least: other.every, most: other.every };
     const base = maskOf(this.#base, 'allow', 'yes', other);
     const pool = merged(base, every, chained(this.#adding, this.#rest(other, every), other));
-    const before = chained(this.#before, pool, other);
+    const before = this.#carried(chained(this.#before, pool, other), other);
     const gate = chained(this.#gate, every, other);
     return { least: before.least & gate.least & other.every, most: before.most & gate.most & other.every };
+  }
+
+  /** The ports that are allowed as tunnels carry them: those behind a tunnel as its own port. */
+  #carried(direct: PortBounds, other: OtherEnd): PortBounds {
+    return this.#tunnels.reduce((bounds, { behind, by, isUncertain: isPossible }) => {
+      if (other.matchOf(behind, 'allow') !== 'yes') return bounds;
+      const [ports, port] = [other.portsOf(behind), other.portsOf(by)];
+      const through = (mask: PortMask) => (mask & ~ports) | ((mask & port) === 0n ? 0n : ports);
+      const carried = { least: through(bounds.least), most: through(bounds.most) };
+      return isPossible ? perhaps(bounds, carried) : carried;
+    }, direct);
   }
 
   /** The ports that are allowed where no rule of NetworkPolicies, or beside them, allows. */

@@ -84,7 +84,9 @@ export function pageReach(
 
 /** The names of the policies of other kinds that links go by. */
 export function layerNames(layers: SnapshotLayers | undefined): string[] {
-  const rules = [...new Set(layers?.roles.values() ?? [])].map(({ rule }) => layerObjectText(rule.object));
+  const rules = [...new Set(layers?.roles.values() ?? [])]
+    .filter(({ kind }) => kind !== 'tunnel')
+    .map(({ rule }) => layerObjectText(rule.object));
   return [...new Set(rules)].sort();
 }
 

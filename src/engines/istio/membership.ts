@@ -2,13 +2,15 @@
 import type { Candidate } from '../layers/engine-policy.ts';
 
 /**
- * - `member`: its proxy judges what it receives, and shows its identity to other members
+ * - `member`: its sidecar judges what it receives, and shows its identity to other members
+ * - `ambient`: the ztunnel of its node does
  * - `outside`: it has no proxy, and no identity
- * - `unknown`: its labels do not tell, as with ambient mode and gateways
+ * - `unknown`: nothing tells, as with gateways, and pods of ambient namespaces that nobody has said to be redirected
  */
-export type Membership = 'member' | 'outside' | 'unknown';
+export type Membership = 'member' | 'ambient' | 'outside' | 'unknown';
 
 const DATAPLANE_MODE = 'istio.io/dataplane-mode';
+const USE_WAYPOINT = 'istio.io/use-waypoint';
 const INJECT = 'sidecar.istio.io/inject';
 const REVISION = 'istio.io/rev';
 /** The injector writes it into pods with a sidecar. */
@@ -17,11 +19,28 @@ const TLS_MODE = 'security.istio.io/tlsMode';
 const OF_GATEWAYS = ['gateway.networking.k8s.io/gateway-name', 'service.istio.io/canonical-name'];
 
 export function membershipOf({ pod, namespaceLabels }: Candidate): Membership {
-  const { labels, hostNetwork, fresh } = pod;
+  const { labels, hostNetwork, fresh, isRedirected = false } = pod;
   if (hostNetwork === true) return 'outside';
   if (labels[TLS_MODE] === 'istio') return 'member';
   if (labels[DATAPLANE_MODE] === 'none') return 'outside';
-  if ((labels[DATAPLANE_MODE] ?? namespaceLabels[DATAPLANE_MODE]) === 'ambient') return 'unknown';
+  const isAsked = isAskedForAmbient({ pod, namespaceLabels });
+  // The connections of a waypoint have its own identity. A pod that is still to be created will be redirected.
+  if (isRedirected || (isAsked && fresh === true))
+    return usesWaypoint({ pod, namespaceLabels }) ? 'unknown' : 'ambient';
+  return isAsked ? 'unknown' : bySidecar({ pod, namespaceLabels });
+}
+
+/** True if the labels ask for ambient mode. */
+export function isAskedForAmbient({ pod: { labels, isRedirected }, namespaceLabels }: Candidate): boolean {
+  return isRedirected === true || (labels[DATAPLANE_MODE] ?? namespaceLabels[DATAPLANE_MODE]) === 'ambient';
+}
+
+function usesWaypoint({ pod: { labels }, namespaceLabels }: Candidate): boolean {
+  const waypoint = labels[USE_WAYPOINT] ?? namespaceLabels[USE_WAYPOINT];
+  return waypoint !== undefined && waypoint !== 'none';
+}
+
+function bySidecar({ pod: { labels, fresh }, namespaceLabels }: Candidate): Membership {
   if (labels[INJECT] === 'false') return 'outside';
   const isAsked = labels[INJECT] === 'true' || labels[REVISION] !== undefined;
   if (fresh !== true)

@@ -15,7 +15,7 @@ import {
   OUTSIDE,
 } from '../layers/engine-policy.ts';
 import { membershipOf } from './membership.ts';
-import { MESH_PORTS } from './read-policies.ts';
+import { MESH_PORTS, PROXIES } from './read-policies.ts';
 
 /** A PeerAuthentication as far as it is read. */
 interface Authentication {
@@ -81,25 +81,32 @@ function inForce(
 function gateOf({ mode, hasPorts }: Authentication, subject: PodMatcher): NonNullable<EnginePolicy['gate']> {
   const isMembership = (candidate: Candidate, ...wanted: readonly string[]) =>
     wanted.includes(membershipOf(candidate));
-  const member: PodMatcher = (candidate) => isMembership(candidate, 'member') && subject(candidate);
-  const maybe: PodMatcher = (candidate) => isMembership(candidate, 'unknown') && subject(candidate);
   const plain = [(candidate: Candidate) => isMembership(candidate, 'outside'), ...OUTSIDE];
-  const either = [(candidate: Candidate) => isMembership(candidate, 'outside', 'unknown'), ...OUTSIDE];
   const at = {
     field: hasPorts ? 'spec.portLevelMtls' : 'spec.mtls.mode',
     direction: 'Ingress',
-    ports: MESH_PORTS,
     order: { phase: 'before', effect: 'deny', tier: 0, place: [0] },
   } as const;
-  const certain: EngineRule = { ...at, subject: member, peers: plain };
+  const ofProxies = PROXIES.map(({ of, every }): EngineRule => {
+    const own: PodMatcher = (candidate) => isMembership(candidate, of) && subject(candidate);
+    return { ...at, subject: own, peers: plain, ports: every };
+  });
+  /** Proxies of different kinds may speak without mutual TLS to each other. */
+  const others = (of: string) => [(candidate: Candidate) => !isMembership(candidate, of), ...OUTSIDE];
+  const maybe: PodMatcher = (candidate) => isMembership(candidate, 'unknown') && subject(candidate);
   const unclear: UnclearPart[] = [
+    ...ofProxies.map((rule, index) => ({
+      ...rule,
+      peers: others(PROXIES[index]?.of ?? ''),
+      what: hasPorts ? 'the mode of single ports' : 'whether the source is in the mesh',
+    })),
     {
       ...at,
-      subject: member,
-      peers: either,
-      what: hasPorts ? 'the mode of single ports' : 'whether the source is in the mesh',
+      subject: maybe,
+      peers: [(candidate) => isMembership(candidate, 'outside', 'unknown'), ...OUTSIDE],
+      ports: MESH_PORTS,
+      what: 'whether its pods are in the mesh',
     },
-    { ...at, subject: maybe, peers: either, what: 'whether its pods are in the mesh' },
   ];
-  return { rules: hasPorts || mode !== 'STRICT' ? [] : [certain], unclear };
+  return { rules: hasPorts || mode !== 'STRICT' ? [] : ofProxies, unclear };
 }

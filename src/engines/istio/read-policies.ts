@@ -9,7 +9,9 @@ import { listOf, type Raw, recordOf, textOf, textsOf } from '../../policy/semant
 import type { EnginePolicy, EngineRule, PodMatcher, UnclearPart } from '../layers/engine-policy.ts';
 import { membershipOf } from './membership.ts';
 import { ANNOTATION_DRY_RUN } from './policy.ts';
+import { AMBIENT } from './mesh-config.ts';
 import { sourcesOf } from './read-sources.ts';
+import { TUNNELLED_PORTS } from './read-tunnels.ts';
 
 /** Ports of the sidecar itself, which no policy is asked about. */
 const OF_SIDECAR = new Set([15_020, 15_021, 15_090]);
@@ -19,6 +21,18 @@ export const MESH_PORTS: readonly NetworkPolicyPort[] = [
   { protocol: 'TCP', port: 1, endPort: 15_019 },
   { protocol: 'TCP', port: 15_022, endPort: 15_089 },
   { protocol: 'TCP', port: 15_091, endPort: 65_535 },
+];
+
+/** A proxy before pods: the pods, and the ports about which it asks policies. */
+export interface Proxy {
+  readonly of: 'member' | 'ambient';
+  readonly every: readonly NetworkPolicyPort[];
+  readonly isJudged: (port: number) => boolean;
+}
+
+export const PROXIES: readonly Proxy[] = [
+  { of: 'member', every: MESH_PORTS, isJudged: (port) => !OF_SIDECAR.has(port) },
+  { of: 'ambient', every: TUNNELLED_PORTS, isJudged: (port) => port !== AMBIENT.port },
 ];
 
 /** The actions in the order in which policies are asked. */
@@ -80,7 +94,7 @@ function ofTargets(selected: PodMatcher): UnclearPart {
   return {
     field: 'spec.targetRefs',
     direction: 'Ingress',
-    subject: (candidate) => selected(candidate) && membershipOf(candidate) === 'unknown',
+    subject: (candidate) => selected(candidate) && ['unknown', 'ambient'].includes(membershipOf(candidate)),
     peers: 'any',
     ports: MESH_PORTS,
     order: { phase: 'before', effect: 'deny', tier: 0, place: [0] },
@@ -90,16 +104,16 @@ function ofTargets(selected: PodMatcher): UnclearPart {
 
 /** A policy of allowing rules denies all else at the pods that it selects. */
 function deniedRest(selected: PodMatcher): Pick<EnginePolicy, 'rules' | 'unclear'> {
-  const at = { field: '', direction: 'Ingress', peers: 'any', ports: MESH_PORTS } as const;
+  const at = { field: '', direction: 'Ingress', peers: 'any' } as const;
   const order = { phase: 'before', effect: 'deny', tier: 0, place: [UNSELECTED] } as const;
   return {
-    rules: [{ ...at, order, subject: members(selected) }],
-    unclear: [{ ...at, order, subject: mayBeMembers(selected), what: OF_MEMBERSHIP }],
+    rules: PROXIES.map((proxy) => ({ ...at, order, subject: members(selected, proxy), ports: proxy.every })),
+    unclear: [{ ...at, order, subject: mayBeMembers(selected), ports: MESH_PORTS, what: OF_MEMBERSHIP }],
   };
 }
 
-function members(selected: PodMatcher): PodMatcher {
-  return (candidate) => selected(candidate) && membershipOf(candidate) === 'member';
+function members(selected: PodMatcher, { of }: Proxy): PodMatcher {
+  return (candidate) => selected(candidate) && membershipOf(candidate) === of;
 }
 
 function mayBeMembers(selected: PodMatcher): PodMatcher {
@@ -111,9 +125,14 @@ interface Parts {
   readonly unclear: readonly UnclearPart[];
 }
 
-function partsOf(rule: Raw, index: number, { selected, namespace, action }: Context): Parts[] {
-  const sources = sourcesOf(listOf(rule['from']), namespace);
-  const { certain, possible } = portsOf(listOf(rule['to']));
+function partsOf(rule: Raw, index: number, context: Context): Parts[] {
+  return PROXIES.flatMap((proxy) => partsAt(proxy, rule, index, context));
+}
+
+/** The rule as a proxy reads it. Pods of which nobody knows if they have a proxy count with the sidecars. */
+function partsAt(proxy: Proxy, rule: Raw, index: number, { selected, namespace, action }: Context): Parts[] {
+  const sources = sourcesOf(listOf(rule['from']), { namespace, identified: proxy.of });
+  const { certain, possible } = portsOf(listOf(rule['to']), proxy);
   const hasConditions = listOf(rule['when']).length > 0;
   const effect = action === 'ALLOW' ? 'allow' : 'deny';
   const place = [PLACES[action] ?? 0, namespace, index];
@@ -129,7 +148,15 @@ function partsOf(rule: Raw, index: number, { selected, namespace, action }: Cont
   const isKnown = !hasConditions && action !== 'CUSTOM';
   const rules: EngineRule[] =
     isKnown && certain.length > 0
-      ? [{ ...at, order: orderOf(0), subject: members(selected), peers: sources.certain, ports: certain }]
+      ? [
+          {
+            ...at,
+            order: orderOf(0),
+            subject: members(selected, proxy),
+            peers: sources.certain,
+            ports: certain,
+          },
+        ]
       : [];
   const maybe = { ...at, order: orderOf(1), peers: sources.possible, ports: possible };
   return possible.length === 0
@@ -138,8 +165,10 @@ function partsOf(rule: Raw, index: number, { selected, namespace, action }: Cont
         {
           certain: rules,
           unclear: [
-            { ...maybe, subject: members(selected), what },
-            { ...maybe, subject: mayBeMembers(selected), what: OF_MEMBERSHIP },
+            { ...maybe, subject: members(selected, proxy), what },
+            ...(proxy.of === 'member'
+              ? [{ ...maybe, subject: mayBeMembers(selected), what: OF_MEMBERSHIP }]
+              : []),
           ],
         },
       ];
@@ -151,16 +180,14 @@ interface Ports {
   readonly possible: readonly NetworkPolicyPort[];
 }
 
-function portsOf(to: readonly unknown[]): Ports {
-  if (to.length === 0) return { certain: MESH_PORTS, possible: MESH_PORTS };
+function portsOf(to: readonly unknown[], { every, isJudged }: Proxy): Ports {
+  if (to.length === 0) return { certain: every, possible: every };
   const all = to.map((each) => {
     const { ports, ...others } = recordOf(recordOf(each)['operation']);
     const isKnown = Object.values(others).every((value) => listOf(value).length === 0);
-    const numbers = textsOf(ports)
-      .map(Number)
-      .filter((port) => !OF_SIDECAR.has(port));
+    const numbers = textsOf(ports).map(Number).filter(isJudged);
     const own =
-      textsOf(ports).length === 0 ? MESH_PORTS : numbers.map((port) => ({ protocol: 'TCP', port }) as const);
+      textsOf(ports).length === 0 ? every : numbers.map((port) => ({ protocol: 'TCP', port }) as const);
     return { isKnown, own };
   });
   const certain = all.flatMap(({ isKnown, own }) => (isKnown ? own : []));

@@ -23,11 +23,17 @@ const IDENTITY = ['principals', 'namespaces', 'serviceAccounts'] as const;
 const ADDRESSES = ['ipBlocks', 'notIpBlocks'];
 const NEGATED = IDENTITY.map((field) => `not${field.charAt(0).toUpperCase()}${field.slice(1)}`);
 
-/** @param namespace of the policy */
-export function sourcesOf(from: readonly unknown[], namespace: string): Sources {
+export interface SourceContext {
+  /** The namespace of the policy. */
+  readonly namespace: string;
+  /** The proxies whose identities the destination certainly knows: those of its own kind. Others may send without. */
+  readonly identified: 'member' | 'ambient';
+}
+
+export function sourcesOf(from: readonly unknown[], context: SourceContext): Sources {
   const all = from
     .map((each) => recordOf(recordOf(each)['source']))
-    .map((source) => new SourceReader(source, namespace));
+    .map((source) => new SourceReader(source, context));
   if (all.length === 0) return { certain: 'any', possible: 'any', unknown: [] };
   return {
     certain: all.flatMap((each) => each.peers(['yes'])),
@@ -39,14 +45,14 @@ export function sourcesOf(from: readonly unknown[], namespace: string): Sources 
 class SourceReader {
   readonly unknown: readonly string[];
   readonly #source: Raw;
-  readonly #namespace: string;
+  readonly #context: SourceContext;
   readonly #blocks: readonly string[];
   readonly #holes: readonly string[];
 
-  constructor(source: Raw, namespace: string) {
+  constructor(source: Raw, context: SourceContext) {
     const known: readonly string[] = [...IDENTITY, ...NEGATED, ...ADDRESSES];
     this.#source = source;
-    this.#namespace = namespace;
+    this.#context = context;
     this.#blocks = textsOf(source['ipBlocks']).map(withPrefix);
     this.#holes = textsOf(source['notIpBlocks']).map(withPrefix);
     this.unknown = Object.keys(source).filter(
@@ -99,7 +105,7 @@ class SourceReader {
     if (membership === 'outside') return isNegated ? 'yes' : 'no';
     const matches = textsOf(this.#source[given]).map((text) => this.#names(field, text, candidate));
     const match = matches.includes('yes') ? 'yes' : matches.includes('maybe') ? 'maybe' : 'no';
-    if (membership === 'unknown') return isNegated || match !== 'no' ? 'maybe' : 'no';
+    if (membership !== this.#context.identified) return isNegated || match !== 'no' ? 'maybe' : 'no';
     return isNegated ? inverted(match) : match;
   }
 
@@ -112,7 +118,7 @@ class SourceReader {
       case 'serviceAccounts':
         return said(
           text === `${namespace}/${serviceAccount}` ||
-            (namespace === this.#namespace && text === serviceAccount),
+            (namespace === this.#context.namespace && text === serviceAccount),
         );
       case 'principals': {
         const local = text.replace(/^[^/*]+\//, `${LOCAL}/`);

@@ -18,6 +18,8 @@ export interface IdentifiedPod extends Pod {
   readonly serviceAccount: string;
   /** True if the pod is still to be created, so that it lacks what is injected into it. */
   readonly fresh?: boolean;
+  /** True if the ztunnel of the node carries its connections, by the annotation of istio-cni. */
+  readonly isRedirected?: boolean;
 }
 
 /** A pod with the labels of its namespace. */
@@ -104,6 +106,20 @@ export interface EnginePolicy {
   /** The pods whose flows the policy denies unless a rule of another one decides before. */
   readonly closes?: readonly EngineScope[];
   readonly gate?: EngineGate;
+  /** The connections that another port carries. */
+  readonly tunnels?: readonly EngineTunnel[];
+}
+
+/** Between the subject and the peers, TCP connections to some ports arrive on another one, whichever of them opens the connection. */
+export interface EngineTunnel {
+  readonly subject: PodMatcher;
+  readonly peers: PodMatcher;
+  /** The ports behind the tunnel. */
+  readonly ports: readonly NetworkPolicyPort[];
+  /** The port that carries them. */
+  readonly by: number;
+  /** Absent if it is certain. */
+  readonly what?: string;
 }
 
 /** Rules that are asked, in their order, about what all others let in: a connection has to pass them too. */

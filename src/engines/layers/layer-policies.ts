@@ -7,6 +7,7 @@ import { DIRECTIONS } from '../../api/network-policy.ts';
 import { fqdnNetworkPolicy } from '../gke/read-policy.ts';
 import { ROOT_NAMESPACE } from '../istio/mesh-config.ts';
 import { peerAuthentications } from '../istio/read-mutual-tls.ts';
+import { ambientTunnels } from '../istio/read-tunnels.ts';
 import { authorizationPolicy } from '../istio/read-policies.ts';
 import { ENGINE_KINDS, type LayerKind, MESH_KINDS } from './engine-kinds.ts';
 import type {
@@ -36,6 +37,7 @@ export function layerPolicies(given: EngineObjects<LayerKind>): EnginePolicy[] {
     ...objects(READ_BY_GKE).map(fqdnNetworkPolicy),
     ...objects('AuthorizationPolicy').flatMap((each) => authorizationPolicy(each, meshRoots) ?? []),
     ...peerAuthentications(objects('PeerAuthentication'), meshRoots),
+    ...ambientTunnels(given),
     ...unknown.flatMap(({ kind }) => objects(kind).map((each) => unreadObject(kind, each))),
     ...LAYER_KINDS.filter((kind) => !isRead(kind)).map(unreadKind),
   ];

@@ -1,7 +1,7 @@
 /** From engines' own policies to the layers of an evaluation. Pure. */
 import type { Pod } from '../../analysis/cluster.ts';
 import type { LayeredView, LayerRule, StandInRole } from '../../analysis/layers/layered-view.ts';
-import type { NetworkPolicy } from '../../api/network-policy.ts';
+import { DIRECTIONS, type NetworkPolicy } from '../../api/network-policy.ts';
 import type { EnginePolicy, EngineRule, IdentifiedPod, RuleOrder, UnclearPart } from './engine-policy.ts';
 import { type EnginePods, Marks } from './marks.ts';
 import { ranksOf, StandIns } from './stand-ins.ts';
@@ -54,6 +54,18 @@ class LayerBuilder<P extends IdentifiedPod> {
     }
     for (const each of rulesOf(policy))
       this.#put(this.standIns.add({ ...each, ...scope }, each), this.#roleOf(each, layerRule(object, each)));
+    for (const { subject, peers, ports, by, what } of policy.tunnels ?? []) {
+      const rule: LayerRule = { object, field: '', ...(what !== undefined && { unknown: what }) };
+      const carrier = [{ protocol: 'TCP', port: by }] as const;
+      for (const direction of DIRECTIONS) {
+        const made = this.standIns.add(
+          { subject, direction },
+          { peers: [peers], ports },
+          { peers: [peers], ports: carrier },
+        );
+        this.#put(made, { kind: 'tunnel', rule, port: by });
+      }
+    }
     for (const each of gate === undefined ? [] : rulesOf(gate)) {
       const rank = (each.order && this.#gateRanks.get(each.order)) ?? 0;
       const effect = each.order?.effect === 'deny' ? 'deny' : 'allow';

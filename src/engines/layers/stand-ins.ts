@@ -23,13 +23,15 @@ export class StandIns<P extends IdentifiedPod> {
   /** Without a rule, nothing is allowed. */
   add(
     { subject, direction, namespace }: Subject,
-    rule?: Pick<EngineRule, 'peers' | 'ports'>,
+    ...rules: readonly Pick<EngineRule, 'peers' | 'ports'>[]
   ): NetworkPolicy[] {
     const { selector, namespaces } = this.#marks.of(subject, namespace);
     const spec = {
       podSelector: selector,
       policyTypes: [direction],
-      ...(rule && { [direction.toLowerCase()]: [this.#written(rule, direction)] }),
+      ...(rules.length > 0 && {
+        [direction.toLowerCase()]: rules.map((rule) => this.#written(rule, direction)),
+      }),
     };
     const name = `engine-policy-${this.policies.length}`;
     const made = namespaces.map((place) => ({ metadata: { namespace: place, name }, spec }));

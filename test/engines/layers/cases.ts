@@ -18,6 +18,7 @@ const NAMESPACES = [
   namespace('ops'),
   namespace('mesh'),
   namespace('ambient', { 'istio.io/dataplane-mode': 'ambient' }),
+  namespace('caught', { 'istio.io/dataplane-mode': 'ambient' }),
 ];
 export const PODS = [
   pod('shop/web'),
@@ -26,6 +27,8 @@ export const PODS = [
   pod('mesh/api', { serviceAccountName: 'api' }, MEMBER),
   pod('mesh/peer', { serviceAccountName: 'peer' }, { labels: { ...MEMBER.labels, app: 'peer' } }),
   pod('ambient/api'),
+  pod('caught/api', { serviceAccountName: 'api' }, { isRedirected: true }),
+  pod('caught/peer', { serviceAccountName: 'peer' }, { isRedirected: true }),
 ];
 
 const cilium = (spec: object, name = 'extra') => object('CiliumNetworkPolicy', `shop/${name}`, { spec });
@@ -334,6 +337,82 @@ export const CASES: Readonly<Record<string, LayerCase>> = {
     objects: [access({}, 'ambient/rules')],
     verdicts: {
       'shop/web > ambient/api 80': 'unknown AuthorizationPolicy rules: whether its pods are in the mesh',
+    },
+  },
+  'NetworkPolicies for the tunnel of ambient mode': {
+    policies: [
+      policy('caught/tunnel', {
+        podSelector: { matchLabels: { app: 'api' } },
+        policyTypes: ['Ingress'],
+        ingress: [
+          { from: [{ podSelector: { matchLabels: { app: 'peer' } } }], ports: [{ port: 15_008 }] },
+          { from: [{ namespaceSelector: {} }], ports: [{ port: 443 }] },
+        ],
+      }),
+    ],
+    verdicts: {
+      'caught/peer > caught/api 80': 'allowed',
+      'caught/peer > caught/api 53/UDP': 'denied',
+      'shop/web > caught/api 80': 'denied',
+      'shop/web > caught/api 443': 'allowed',
+      'shop/web > caught/api 15008': 'denied',
+      'caught/api > caught/peer 80': 'allowed',
+      'ambient/api > caught/api 443':
+        'unknown Namespace caught: if port 15008 carries connections of its pods',
+      'ambient/api > caught/api 80': 'denied',
+      'mesh/api > caught/api 443': 'unknown Namespace caught: if port 15008 carries connections of its pods',
+    },
+  },
+  'a NetworkPolicy that limits what pods of ambient mode reach': {
+    policies: [
+      policy('caught/out', {
+        podSelector: {},
+        policyTypes: ['Egress'],
+        egress: [{ ports: [{ port: 80 }] }],
+      }),
+    ],
+    verdicts: {
+      'caught/peer > caught/api 80': 'denied',
+      'caught/peer > shop/web 80': 'allowed',
+      '203.0.113.1 > caught/api 80': 'allowed',
+    },
+  },
+  'an AuthorizationPolicy for the ports behind the tunnel': {
+    policies: [
+      policy('caught/tunnel', {
+        podSelector: {},
+        policyTypes: ['Ingress'],
+        ingress: [{ ports: [{ port: 15_008 }] }],
+      }),
+    ],
+    objects: [
+      access(
+        {
+          rules: [
+            {
+              from: [{ source: { principals: ['cluster.local/ns/caught/sa/peer'] } }],
+              to: [{ operation: { ports: ['80'] } }],
+            },
+          ],
+        },
+        'caught/rules',
+      ),
+    ],
+    verdicts: {
+      'caught/peer > caught/api 80': 'allowed',
+      'caught/peer > caught/api 443': 'denied AuthorizationPolicy rules',
+      'caught/api > caught/peer 80': 'denied AuthorizationPolicy rules',
+      'caught/peer > caught/api 15008': 'allowed',
+      'shop/web > caught/api 80': 'denied',
+    },
+  },
+  'strict mutual TLS in ambient mode': {
+    objects: [object('PeerAuthentication', 'caught/strict', { spec: { mtls: { mode: 'STRICT' } } })],
+    verdicts: {
+      'caught/peer > caught/api 80': 'allowed',
+      'shop/web > caught/api 80': 'denied PeerAuthentication strict spec.mtls.mode',
+      'mesh/peer > caught/api 80':
+        'unknown PeerAuthentication strict spec.mtls.mode: whether the source is in the mesh',
     },
   },
   'an AuthorizationPolicy of another trust domain': {

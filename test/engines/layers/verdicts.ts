@@ -62,6 +62,6 @@ export function judgeOf(
   };
   return ({ from, to, port, protocol = 'TCP' }) => {
     const flow = { from: endOf(from), to: endOf(to), port, protocol };
-    return layers.decide(flow, base.verdict(flow));
+    return layers.decide(flow, (each) => base.verdict(each));
   };
 }

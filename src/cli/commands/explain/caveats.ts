@@ -29,7 +29,7 @@ export function caveats(input: CaveatInput): string[] {
     ...(addresses === undefined ? [] : [addresses]),
     ...(isLayered ? unreadCaveats(snapshot) : engineCaveats(snapshot, namespaces, asEnforced)),
     ...guardCaveats(input),
-    ...ambientCaveats(input),
+    ...(isLayered ? [] : ambientCaveats(input)),
     ...rolloutNotes(snapshot, (name) => namespaces.has(name)),
     ...meshCaveats(snapshot, namespaces, input),
     ...(snapshot.isObserved && !asEnforced ? profileCaveats(snapshot, namespaces) : []),

@@ -206,6 +206,7 @@ function documentOf(
       ...(family !== undefined && { family: `IPv${family}` }),
       allowed: explanation.allowed,
       verdict: explanation.verdict,
+      ...(explanation.tunnelPort !== undefined && { tunnelPort: explanation.tunnelPort }),
       egress: sideOf(explanation.egress),
       ingress: sideOf(explanation.ingress),
     })),

@@ -24,14 +24,15 @@ export function groupByVerdict(answers: readonly Answer[]): (readonly Answer[])[
   ];
 }
 
-/** Text of the ports of a group of answers, with the address family if it matters. Ranges are joined. */
+/** Text of the ports of a group of answers, with the address family and the tunnel if these matter. Ranges are joined. */
 export function portsOf(group: readonly Answer[]): string {
   const ports = group.map(({ port }) => port);
   const text = ports.every(({ to }) => to !== undefined)
     ? formatPorts(ports.map(({ protocol, port, to = port }) => ({ protocol, from: port, to })))
     : ports.map(({ label }) => label).join(', ');
-  const family = group[0]?.family;
-  return family === undefined ? text : `${text} over IPv${family}`;
+  const { family, explanation } = group[0] ?? {};
+  const tunnel = explanation?.tunnelPort;
+  return `${text}${tunnel === undefined ? '' : ` through port ${tunnel}`}${family === undefined ? '' : ` over IPv${family}`}`;
 }
 
 /** The verdict on a group of answers, with the reasons at each end. */

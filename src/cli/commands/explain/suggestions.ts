@@ -112,16 +112,18 @@ class SuggestionSession implements Suggestions {
     const { from, to } = first;
     const [own, other] = direction === 'Egress' ? [from, to] : [to, from];
     const [subjects, peers] = [this.#podsOfWorkload(own), this.#podsOfWorkload(other)];
+    const profile = connected ?? this.#profilesOf(group, direction)[0];
     const result = remedyFor({
       direction,
       subjects,
       peer: peers.length > 0 ? { pods: peers } : { addresses: addressesOf(other) },
-      ports: unionPorts([group.map(({ port }) => rangeOf(port))]),
+      // Of a profile, the operator writes the rules for the tunnel.
+      ports: unionPorts([group.map(profile === undefined ? arrivalRange : ({ port }) => rangeOf(port))]),
       names: {
         connection: `${from.name}-to-${to.name}`,
         policy: direction === 'Egress' ? `${from.name}-to-${to.name}` : `${to.name}-from-${from.name}`,
       },
-      profile: connected ?? this.#profilesOf(group, direction)[0],
+      profile,
       cluster: this.#cluster,
       takenNames: this.#policyNames.get(own.namespace ?? '') ?? [],
       newLabels: { subject: this.#newLabel(own), peer: this.#newLabel(other) },
@@ -203,6 +205,13 @@ function sideOf({ egress, ingress }: Explanation, direction: PolicyType): Direct
 
 function rangeOf({ protocol, port, to = port }: Answer['port']): PortRange {
   return { protocol, from: port, to };
+}
+
+/** The ports on which flows arrive: that of the tunnel which carries them, or their own. */
+function arrivalRange({ port, explanation: { tunnelPort } }: Answer): PortRange {
+  return tunnelPort === undefined
+    ? rangeOf(port)
+    : { protocol: port.protocol, from: tunnelPort, to: tunnelPort };
 }
 
 function addressesOf({ endpoint, addresses }: FlowEnd): readonly string[] {

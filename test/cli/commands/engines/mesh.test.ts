@@ -185,3 +185,63 @@ data: {mesh: "rootNamespace: mesh-root"}
     assert.equal((await cli(flow)).code, 0);
   });
 });
+
+describe('a flow between pods in ambient mode', () => {
+  const files = directoryOf({
+    'pods.yaml': `
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {istio.io/dataplane-mode: ambient}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web}}
+spec: {containers: [{name: a, image: a, ports: [{containerPort: 8080}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: cart, namespace: shop, labels: {app: cart}}
+spec: {containers: [{name: a, image: a}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress], ingress: [{from: [{podSelector: {matchLabels: {app: cart}}}], ports: [{port: 8080}]}]}
+`,
+    'tunnel.yaml': `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: tunnel, namespace: shop}
+spec: {podSelector: {}, policyTypes: [Ingress], ingress: [{from: [{podSelector: {}}], ports: [{port: 15008}]}]}
+`,
+    'flows.yaml':
+      'checks: [{name: orders, from: shop/pod/cart, to: shop/pod/web, port: 8080, expect: allow}]\n',
+  });
+  const flow = `explain shop/pod/cart shop/pod/web -f ${files}/pods.yaml`;
+
+  it('is explained by the policies of the port of the tunnel', async () => {
+    const { stdout, stderr, code } = await cli(flow);
+    assert.equal(code, 1);
+    assert.match(stdout, /^DENIED {2}shop\/pod\/cart → shop\/pod\/web {2}TCP 8080 through port 15008$/m);
+    assert.match(stdout, /Ingress {2}denied: NetworkPolicy shop\/web limits/);
+    assert.match(stdout, /ports:\n +- protocol: TCP\n +port: 15008/);
+    assert.doesNotMatch(stderr, /beside the mesh/);
+    const { stdout: open, code: opened } = await cli(`${flow} -f ${files}/tunnel.yaml`);
+    assert.equal(opened, 0);
+    assert.match(open, /Ingress {2}allowed by rule 1 of NetworkPolicy shop\/tunnel/);
+  });
+
+  it('is checked by them, and is a link of a matrix', async () => {
+    assert.equal((await cli(`check ${files}/flows.yaml -f ${files}/pods.yaml`)).code, 1);
+    const all = `-f ${files}/pods.yaml -f ${files}/tunnel.yaml`;
+    assert.equal((await cli(`check ${files}/flows.yaml ${all}`)).code, 0);
+    const { stdout } = await cli(`matrix ${all}`);
+    assert.match(stdout, /^shop\/cart +shop\/web +all TCP ports$/m);
+  });
+
+  it('is explained by its own port, with a note, by NetworkPolicies alone', async () => {
+    const { code, stderr } = await cli(`${flow} --only-network-policies`);
+    assert.equal(code, 0);
+    assert.match(stderr, /those of members arrive on port 15008/);
+  });
+});
