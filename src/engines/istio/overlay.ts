@@ -23,11 +23,12 @@ import {
 } from '../../api/names.ts';
 import type { NetworkPolicy } from '../../api/network-policy.ts';
 import { formatNotes } from '../../policy/notes.ts';
+import { isTunnel } from '../../policy/tunnels.ts';
 import { updatedMetadata } from '../../policy/planning/updated-metadata.ts';
 import { isolates, isProfileReference } from '../../policy/semantics/normalize.ts';
 import { canonicalJSON } from '../../util/canonical-json.ts';
 import type { ObjectStep } from '../object-step.ts';
-import { isTunnelDeny } from './ambient/objects.ts';
+import { isOverlayCover, isTunnelDeny } from './ambient/objects.ts';
 import {
   authorizationRules,
   type Identities,
@@ -106,10 +107,11 @@ export function planOverlay(
   }
   const wanted = policies.map((policy) => withFreeName(policy, taken));
   const isKept = observed.some((each) => isKeptDeny(each, kept, ownerOf));
-  const begins = isKept || [...own.values()].some(isEnforcedDeny);
+  // A permit of a tunnel without the policy that restricts is what somebody else has left of an overlay.
+  const begins = isKept || [...own.values()].some((each) => isEnforcedDeny(each) || isTunnel(each));
   const stays = isKept || wanted.some(isEnforcedDeny);
   const steps = planObjects(own, wanted);
-  const covers = [...own.values()].filter(isCover);
+  const covers = [...own.values()].filter(isOverlayCover);
   const source = wanted[0] ?? [...own.values()][0];
   if (source === undefined || (begins === stays && covers.length === 0)) return steps;
   const object = withFreeName(coverFor(source), taken);
@@ -218,7 +220,7 @@ function planObjects(
     }
   }
   for (const [name, before] of own)
-    if (!names.has(name) && !isCover(before)) narrow.push({ verb: 'delete', before });
+    if (!names.has(name) && !isOverlayCover(before)) narrow.push({ verb: 'delete', before });
   return { widen, narrow };
 }
 
@@ -261,10 +263,6 @@ function coverFor({ metadata }: KubeObject): AuthorizationPolicy {
     },
     spec: { action: 'ALLOW', rules: [{}] },
   };
-}
-
-function isCover({ metadata }: KubeObject): boolean {
-  return metadata.labels?.[LABEL_ROLE] === 'transition';
 }
 
 function isDryRun({ metadata }: KubeObject): boolean {

@@ -63,6 +63,8 @@ export interface Choice {
   readonly permits: readonly OwnPermit[];
   /** Wanted passages that exclude a chosen one. */
   readonly excluded: readonly Exclusion[];
+  /** A rule that is left out, and whose connections pass now but would be cut by any overlay; undefined if there is none. */
+  readonly unpermitted: string | undefined;
   /** Chosen passages without their entrance: the mesh has not accepted the permits, or others have to close first. */
   readonly waiting: readonly WantedPassage[];
   /** False if passages wait for others to close. */
@@ -86,7 +88,11 @@ export interface Wishes {
   /** In the order in which they take precedence. */
   readonly passages: readonly WantedPassage[];
   /** Passages that can't be said by identities. */
-  readonly unsayable: readonly { readonly profile: string; readonly entrance: Entrance }[];
+  readonly unsayable: readonly {
+    readonly profile: string;
+    readonly rule: string;
+    readonly entrance: Entrance;
+  }[];
 }
 
 export function choose(
@@ -122,19 +128,22 @@ export function choose(
   const unsaid = parts.filter((part) => context.permitFor(part) === undefined);
   const leftOut = [
     ...excluded.map((each) => each.wanted),
-    ...unsayable.map(({ entrance, profile }) => ({ ...entrance, profile })),
+    ...unsayable.map(({ entrance, profile, rule }) => ({ ...entrance, profile, rule })),
   ];
   const held = heldEntrances(leftOut, observed, wanted);
+  const first = observed.isRestricted ? NO_PERMITS : firstPermits(leftOut, { own, covered }, context);
   return {
     entrances: [...opened, ...parts, ...held],
     permits: [
       ...[...permitted, ...bridges].map(({ permit, profile }) => ({ ...permit, profile })),
+      ...first.permits,
       // A part that can't be said by a permit of its own keeps those by which it passes.
       ...observed.permits.filter(
         (permit) => connections([...held, ...leftOut, ...unsaid], [permit]).length > 0,
       ),
     ],
     excluded,
+    unpermitted: first.unpermitted,
     waiting,
     isSettled: permitted.length === chosen.length && !waiting.some(isAccepted),
     passing: own,
@@ -142,12 +151,44 @@ export function choose(
   };
 }
 
+interface LeftOut extends OwnEntrance {
+  readonly rule: string;
+}
+
+interface FirstPermits extends Pick<Choice, 'unpermitted'> {
+  readonly permits: readonly OwnPermit[];
+}
+
+const NO_PERMITS: FirstPermits = { permits: [], unpermitted: undefined };
+
+/**
+ * The permits for connections that pass while nothing restricts, and that are of rules which are left out: when an overlay begins,
+ * it would cut them. A permit for all that passes by the same entrance stands for what can't be said.
+ */
+function firstPermits(
+  leftOut: readonly LeftOut[],
+  { own, covered }: { readonly own: readonly Passage[]; readonly covered: readonly Passage[] },
+  { permitFor }: ChoiceContext,
+): FirstPermits {
+  const permits: OwnPermit[] = [];
+  let unpermitted: string | undefined;
+  for (const { rule, profile, ...entrance } of leftOut)
+    for (const passing of [...own, ...covered]) {
+      const part = common(passing, { ...entrance, ports: 'every' });
+      if (part === undefined) continue;
+      const permit = permitFor(part) ?? (own.includes(passing) ? permitFor(passing) : undefined);
+      if (permit === undefined) unpermitted ??= rule;
+      else permits.push({ ...permit, profile });
+    }
+  return { permits, unpermitted };
+}
+
 /**
  * The entrances that may stand for a passage that is left out: they stay, also if the rule that opened them does so no more. A cover
  * is open to everyone, so that only its part in the passage stays.
  */
 function heldEntrances(
-  leftOut: readonly OwnEntrance[],
+  leftOut: readonly LeftOut[],
   { entrances, openRules, covers }: Observed,
   wanted: readonly WantedPassage[],
 ): OwnEntrance[] {

@@ -98,6 +98,11 @@ export const DENY_TUNNEL: AuthorizationPolicy['spec'] = {
   rules: [{ from: [{ source: { notPrincipals: ['*'] } }] }],
 };
 
+/** True if the object allows everything, while an overlay begins or ends. */
+export function isOverlayCover({ metadata }: KubeObject): boolean {
+  return metadata.labels?.[LABEL_ROLE] === 'transition';
+}
+
 /** True if the object restricts the connections through the tunnel. */
 export function isTunnelDeny({ spec }: KubeObject & { readonly spec?: unknown }): boolean {
   return canonicalJSON(spec ?? {}) === canonicalJSON(DENY_TUNNEL);
@@ -131,9 +136,10 @@ interface ObservedPolicy extends KubeObject {
   };
 }
 
-/** The permits of observed AuthorizationPolicies that allow. */
+/** The permits of observed AuthorizationPolicies, apart from covers. */
 export function permitsOf(objects: readonly KubeObject[]): OwnPermit[] {
-  return (objects as readonly ObservedPolicy[]).flatMap(({ metadata, spec = {} }) => {
+  const own = objects.filter((each) => !isOverlayCover(each));
+  return (own as readonly ObservedPolicy[]).flatMap(({ metadata, spec = {} }) => {
     const { matchLabels } = spec.selector ?? {};
     const pods = matchLabels === undefined ? {} : { matchLabels };
     const profile = metadata.labels?.[LABEL_PROFILE] ?? '';

@@ -7,7 +7,7 @@
 import type { KubeObject, ObjectMeta } from '../../../api/meta.ts';
 import { LABEL_ROLE } from '../../../api/names.ts';
 import type { NetworkPolicy } from '../../../api/network-policy.ts';
-import type { MeshTunnels } from '../../../policy/tunnels.ts';
+import { isTunnel, type MeshTunnels } from '../../../policy/tunnels.ts';
 import type { UnresolvedPeer } from '../../../policy/rules.ts';
 import type { NamespaceFacts } from '../../../policy/facts.ts';
 import { isolatesAll } from '../../../policy/planning/effect.ts';
@@ -20,6 +20,7 @@ import { rulesBeyondTunnel } from './egress.ts';
 import {
   DENY_TUNNEL,
   entrancesOf,
+  isOverlayCover,
   isTunnelDeny,
   permitPolicies,
   permitsOf,
@@ -33,6 +34,7 @@ import {
   type ProfilePolicies,
   permitFor,
   type TunnelContext,
+  type Wanted,
   wantedPassages,
 } from './wanted.ts';
 
@@ -65,7 +67,9 @@ const LABEL_WAYPOINT = 'istio.io/use-waypoint';
 export function planTunnels(input: TunnelInput, context: TunnelContext): TunnelPlan {
   const { profiles, policies, objects, namespace } = input;
   const failure = acceptanceFailure(objects);
-  const isRestricted = objects.some(isTunnelDeny);
+  const hasDeny = objects.some(isTunnelDeny);
+  // Permits alone are left where somebody else has removed the policy that restricts: it is restored.
+  const isRestricted = (hasDeny || objects.some(isTunnel)) && !objects.some(isOverlayCover);
   const wanted = wantedPassages(profiles, { ...context, hasWaypoint: hasWaypoint(namespace) });
   const choice = choose(
     wanted,
@@ -75,7 +79,7 @@ export function planTunnels(input: TunnelInput, context: TunnelContext): TunnelP
       covers: coversOf(policies, context.port),
       permits: permitsOf(objects),
       isRestricted,
-      isAccepted: isRestricted && failure === undefined,
+      isAccepted: hasDeny && isRestricted && failure === undefined,
     },
     {
       labelsOf: labelsIn(context.namespaces),
@@ -86,24 +90,28 @@ export function planTunnels(input: TunnelInput, context: TunnelContext): TunnelP
     },
   );
   const leavesOut = wanted.unsayable.length + choice.excluded.length > 0;
-  const isBlocked = wanted.unsayable.some(({ isOpen }) => isOpen) || !mayBegin(input, leavesOut);
+  const blocking = wanted.unsayable.find(({ isOpen }) => isOpen)?.rule ?? choice.unpermitted;
+  const isBlocked = blocking !== undefined || !mayBegin(input, leavesOut);
   const isWithoutOverlay = !isRestricted && isBlocked;
-  // Without an overlay no entrance takes the place of a cover.
-  const kept = isWithoutOverlay ? choice.passing : [...choice.passing, ...choice.covered];
+  // Before the namespace is isolated, no entrance takes the place of a cover.
+  const isAwaited = isWithoutOverlay && !isIsolated(policies);
+  const kept = isAwaited ? choice.passing : [...choice.passing, ...choice.covered];
   const reports = [
     ...wanted.unsayable.map(({ profile, rule, message, entrance }) =>
       report({ profile, rule, reason: 'Unsupported', message }, entrance, kept),
     ),
     ...exclusionReports(choice, kept),
-    // Without an overlay everything passes as it did: nothing waits.
-    ...(isWithoutOverlay ? [] : waitingReports(choice, kept, failure)),
+    // Without an overlay nothing waits for it to be accepted.
+    ...(isWithoutOverlay
+      ? blockedReports(wanted, choice, { blocking, kept })
+      : waitingReports(choice, kept, failure)),
   ];
   const asking = profiles.filter(({ isAsking }) => isAsking);
   return {
     profiles: new Map(
       asking.map((each) => {
         const metadata = metadataOf(each);
-        const entrances = isWithoutOverlay ? [] : choice.entrances;
+        const entrances = isAwaited ? [] : choice.entrances;
         return [
           each.profile,
           {
@@ -128,14 +136,17 @@ function hasWaypoint({ labels }: NamespaceFacts): boolean {
  * rules that can't be said, nor peers that were never resolved.
  */
 function mayBegin({ policies, profiles }: TunnelInput, leavesOut: boolean): boolean {
-  const isIsolated = policies.some((each) => isolatesAll(each.spec, 'Ingress') && !isTransitionalCover(each));
   return (
-    isIsolated ||
+    isIsolated(policies) ||
     (!leavesOut &&
       profiles.every(({ unresolved }) =>
         unresolved.every(({ direction, hasLastKnown }) => direction === 'Egress' || hasLastKnown),
       ))
   );
+}
+
+function isIsolated(policies: readonly NetworkPolicy[]): boolean {
+  return policies.some((each) => isolatesAll(each.spec, 'Ingress') && !isTransitionalCover(each));
 }
 
 interface Report extends Pick<UnresolvedPeer, 'rule' | 'reason' | 'message'> {
@@ -176,6 +187,24 @@ function waitingReports(
   return waiting.map((each) =>
     report({ profile: each.profile, rule: each.rule, reason: 'NotAccepted', message }, each, kept),
   );
+}
+
+/** Any overlay would cut connections of a rule that it can't say. So there is none, and the rules with ports stay closed. */
+function blockedReports(
+  { passages }: Wanted,
+  { excluded }: Choice,
+  { blocking, kept }: { readonly blocking: string | undefined; readonly kept: readonly Passage[] },
+): Report[] {
+  if (blocking === undefined) return [];
+  const reported = new Set(excluded.map(({ wanted }) => wanted));
+  const message =
+    `no AuthorizationPolicy can say rule ${blocking}, and any would cut its connections: none is written in the namespace until ` +
+    'that rule is changed';
+  return passages
+    .filter((each) => each.needsEntrance && !reported.has(each))
+    .map((each) =>
+      report({ profile: each.profile, rule: each.rule, reason: 'Unsupported', message }, each, kept),
+    );
 }
 
 /** Each rule and message once. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { parse } from 'yaml';
 import type { IngressRule, SegmentationProfile } from '../../../../src/api/profile.ts';
-import { entrancesOf } from '../../../../src/engines/istio/ambient/objects.ts';
+import { entrancesOf, isTunnelDeny } from '../../../../src/engines/istio/ambient/objects.ts';
 import { NOTHING_ALLOWED, runs } from '../../../policy/fixture.ts';
 import { profiles as generated, SOURCES, TARGETS, tcp } from './arbitrary.ts';
 import { AmbientNamespace, type Connection, isMeant, meshProfile, TUNNEL_PORT } from './world.ts';
@@ -184,6 +184,52 @@ describe('the tunnel of a mesh without sidecars', () => {
       assert.match(unresolved[0]?.message ?? '', message);
     });
 
+  it('reports each rule that stays closed because another one, for every port, can not be said', () => {
+    const closed = meshProfile([], 'segmented', {
+      baseline: NOTHING_ALLOWED,
+      mesh: { authorization: 'Disabled', mtls: 'Disabled' },
+    });
+    const { namespace } = settled(closed);
+    const made = meshProfile([
+      {
+        name: 'open',
+        podSelector: { matchExpressions: [{ key: 'app', operator: 'Exists' }] },
+        from: [{ namespaces: ['front'] }],
+      },
+      { name: 'web', podSelector: web, from: [{ namespaces: ['back'] }], ports: [tcp(80)] },
+    ]);
+    namespace.settle([made]);
+    const { unresolved = [] } = namespace.plan([made]).profiles.get('segmented') ?? {};
+    assert.deepEqual(
+      unresolved.map(({ rule, reason, hasLastKnown }) => [rule, reason, hasLastKnown]),
+      [
+        ['open', 'Unsupported', true],
+        ['web', 'Unsupported', false],
+      ],
+    );
+    assert.match(unresolved[1]?.message ?? '', /no AuthorizationPolicy can say rule open/);
+    assert.deepEqual(namespace.objects, []);
+    const isPassing = CONNECTIONS.filter((each) => each.port !== TUNNEL_PORT && namespace.passes(each));
+    assert.ok(isPassing.length > 0);
+    for (const each of isPassing) assert.equal(each.from.namespace, 'front', textOf(each));
+  });
+
+  it('restores the restriction that somebody has deleted, also if a rule for every port can not be said', () => {
+    const rules: IngressRule[] = [{ name: 'web', from: [{ namespaces: ['front'] }], ports: [tcp(80)] }];
+    const { namespace } = settled(meshProfile(rules));
+    const expected = passing(namespace);
+    const open = {
+      name: 'open',
+      podSelector: { matchExpressions: [{ key: 'app', operator: 'Exists' as const }] },
+      from: [{ namespaces: ['back'] }],
+    };
+    const made = meshProfile([...rules, open]);
+    namespace.settle([made]);
+    namespace.objects = namespace.objects.filter((each) => !isTunnelDeny(each));
+    namespace.settle([made]);
+    assert.deepEqual(passing(namespace), expected);
+  });
+
   it('is not opened where connections come from a waypoint', () => {
     const namespace = new AmbientNamespace({ 'istio.io/use-waypoint': 'waypoint' });
     const made = meshProfile([{ name: 'r', from: [{ namespaces: ['front'] }], ports: [tcp(80)] }]);
@@ -221,6 +267,17 @@ describe('the tunnel of a mesh without sidecars', () => {
     namespace.accept();
     namespace.settle([next]);
     assert.ok(passing(namespace).size > before.size);
+  });
+
+  it('names the version of Istio that it needs where istiod does not say which generation it has accepted', () => {
+    const namespace = new AmbientNamespace();
+    const made = meshProfile([{ name: 'a', from: [{ namespaces: ['front'] }], ports: [tcp(80)] }]);
+    for (const _ of namespace.reconcile([made]));
+    const conditions = [{ type: 'ZtunnelAccepted', status: 'True' }];
+    namespace.objects = namespace.objects.map((object) => ({ ...object, status: { conditions } }));
+    const [only] = namespace.plan([made]).profiles.get('segmented')?.unresolved ?? [];
+    assert.equal(only?.reason, 'NotAccepted');
+    assert.match(only?.message ?? '', /older than Istio 1\.25, which ambient mode needs/);
   });
 
   it('adds up over profiles, and counts what others open by themselves', () => {
@@ -261,40 +318,62 @@ describe('the tunnel of a mesh without sidecars', () => {
     assert.ok(complete > 0 && partial > 0, `${complete} complete, ${partial} partial`);
   });
 
+  const edit = fc.record({
+    made: generated,
+    kill: fc.integer({ min: 0, max: 14 }),
+    isAccepted: fc.boolean(),
+  });
+  type Edit = typeof edit extends fc.Arbitrary<infer T> ? T : never;
+  let opened = 0;
+  /** Carries out the edits, the first write by write until the operator is killed. Each state is compared with the one before the edit. */
+  const judge = (namespace: AmbientNamespace, edits: readonly Edit[]) => {
+    for (const { made, kill, isAccepted } of edits) {
+      const profiles = [made];
+      const before = passing(namespace);
+      const meant = new Set(CONNECTIONS.filter((each) => isMeant(profiles, each)).map(textOf));
+      const check = (step: string) => {
+        const now = passing(namespace);
+        // Until the namespace is isolated, its NetworkPolicies restrict nothing.
+        if (namespace.isIsolated && !namespace.isCovered)
+          for (const each of now)
+            assert.ok(before.has(each) || meant.has(each), `wider after ${step}: ${each}`);
+        for (const each of before)
+          if (meant.has(each)) assert.ok(now.has(each), `cut after ${step}: ${each}`);
+        opened += now.size;
+      };
+      const writing = namespace.reconcile(profiles);
+      for (let n = 0; n < kill; n++) {
+        const next = writing.next();
+        if (next.done === true) break;
+        check(next.value);
+      }
+      if (isAccepted) namespace.accept();
+      namespace.settle(profiles, check);
+    }
+  };
+  const edits = fc.array(edit, { minLength: 1, maxLength: 3 });
+
   it('is never wider, and never cut, while profiles change and the operator is killed between writes', () => {
-    const edit = fc.record({
-      made: generated,
-      kill: fc.integer({ min: 0, max: 14 }),
-      isAccepted: fc.boolean(),
-    });
-    let opened = 0;
+    opened = 0;
     fc.assert(
-      fc.property(generated, fc.array(edit, { minLength: 1, maxLength: 3 }), (first, edits) => {
+      fc.property(generated, edits, (first, all) => {
         const namespace = new AmbientNamespace();
         namespace.settle([first]);
-        for (const { made, kill, isAccepted } of edits) {
-          const profiles = [made];
-          const before = passing(namespace);
-          const meant = new Set(CONNECTIONS.filter((each) => isMeant(profiles, each)).map(textOf));
-          const check = (step: string) => {
-            const now = passing(namespace);
-            // Until the namespace is isolated, its NetworkPolicies restrict nothing.
-            if (namespace.isIsolated && !namespace.isCovered)
-              for (const each of now)
-                assert.ok(before.has(each) || meant.has(each), `wider after ${step}: ${each}`);
-            for (const each of before)
-              if (meant.has(each)) assert.ok(now.has(each), `cut after ${step}: ${each}`);
-            opened += now.size;
-          };
-          const writing = namespace.reconcile(profiles);
-          for (let n = 0; n < kill; n++) {
-            const next = writing.next();
-            if (next.done === true) break;
-            check(next.value);
-          }
-          if (isAccepted) namespace.accept();
-          namespace.settle(profiles, check);
-        }
+        judge(namespace, all);
+      }),
+      { numRuns: runs(40) },
+    );
+    assert.ok(opened > 0);
+  });
+
+  it('is never wider, and never cut, where a profile begins to ask for it that isolates the namespace already', () => {
+    opened = 0;
+    fc.assert(
+      fc.property(generated, edits, ({ metadata, spec }, all) => {
+        const namespace = new AmbientNamespace();
+        const mesh = { authorization: 'Disabled', mtls: 'Disabled' } as const;
+        namespace.isolate([{ metadata, spec: { ...spec, baseline: NOTHING_ALLOWED, mesh } }]);
+        judge(namespace, all);
       }),
       { numRuns: runs(40) },
     );

@@ -74,6 +74,11 @@ export class AmbientNamespace {
     this.#labels = labels;
   }
 
+  /** The NetworkPolicies of profiles that ask for no tunnel. */
+  isolate(profiles: readonly SegmentationProfile[]): void {
+    this.policies = compiledAll(profiles).flatMap(([, { policies }]) => policies);
+  }
+
   /** istiod accepts all AuthorizationPolicies in their present form. */
   accept(): void {
     this.objects = this.objects.map((object) => ({
